@@ -1,0 +1,70 @@
+# Every target works as an ordinary user: the kernel that the scenarios need comes out of Debian packages in a cache
+# directory (LVS_LAB_CACHE, default ~/.cache/lvs-director/lab), and nothing is installed on the machine.
+SHELL := /bin/bash
+GO    ?= go
+BIN   := bin
+LAB   := $(CURDIR)/$(BIN)/labrun
+RUN   ?= .
+
+PROGRAMS := lvs-director lvs-realserver lvsctl
+VERSION  ?=
+LDFLAGS  := -s -w $(if $(VERSION),-X github.com/lvs-director/lvs-director/pkg/version.number=$(VERSION))
+
+# Tests in the lab are told to fail where they would skip for want of a kernel.
+IN_LAB := CGO_ENABLED=0 LVS_REQUIRE=netns,ipvs $(GO) test -count=1 -exec '$(LAB)'
+
+.PHONY: all help build lab lint unit kernel e2e test soak fuzz demo demo-shell bench bench-failover clean
+
+all: build
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+build: ## the three programs, static, in bin/
+	@mkdir -p $(BIN)
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ $(addprefix ./cmd/,$(PROGRAMS))
+
+lab: ## the runner that boots a kernel with IPVS, and what it needs
+	@mkdir -p $(BIN)
+	CGO_ENABLED=0 $(GO) build -o $(LAB) ./e2e/cmd/labrun
+	$(LAB) -fetch
+
+lint: ## gofumpt, vet, staticcheck
+	@unformatted=$$($(GO) tool gofumpt -l cmd pkg realserver deploy docs e2e) && test -z "$$unformatted" || { echo "not formatted (go tool gofumpt -w): $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+unit: ## unit tests with the race detector; as root also those in network namespaces
+	CGO_ENABLED=1 $(GO) test -race $$($(GO) list ./... | grep -v -e '/e2e$$' -e '/e2e/')
+
+kernel: build lab ## the packages that touch the kernel, in a kernel with IPVS
+	$(IN_LAB) ./pkg/kernel/... ./realserver/... ./e2e/lab/
+
+e2e: build lab ## the scenarios; RUN=TestSeed001 for some
+	$(IN_LAB) -timeout 15m ./e2e/ -run '$(RUN)'
+
+test: build lab ## everything of the day, within 8 minutes on 2 cores
+	.ci/parallel unit-and-lint "$(MAKE) --no-print-directory unit lint" scenarios "$(MAKE) --no-print-directory kernel e2e"
+
+soak: build lab ## long forms; prints its seeds
+	LVS_SOAK=1 $(MAKE) --no-print-directory e2e
+	$(MAKE) --no-print-directory fuzz FUZZTIME=60s
+
+FUZZTIME ?= 10s
+fuzz: ## every fuzz target for FUZZTIME
+	@for p in $$($(GO) list ./pkg/... ./realserver/...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+			echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+		done; \
+	done
+
+demo: build lab ## the main job, shown in a kernel of its own
+	CGO_ENABLED=0 $(GO) build -o $(BIN)/demo ./e2e/cmd/demo
+	@$(LAB) -- $(CURDIR)/$(BIN)/demo
+
+demo-shell: build lab ## the same cluster, and a shell in it
+	CGO_ENABLED=0 $(GO) build -o $(BIN)/demo ./e2e/cmd/demo
+	@$(LAB) -t 0 -it -- $(CURDIR)/$(BIN)/demo -shell
+
+clean:
+	rm -rf $(BIN) out

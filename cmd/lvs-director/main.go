@@ -1,0 +1,61 @@
+// Command lvs-director is the director daemon: VRRP election, VIPs, the IPVS table and health checks.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/spf13/pflag"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/daemon"
+	"github.com/lvs-director/lvs-director/pkg/director"
+)
+
+func main() {
+	root := daemon.Command(program())
+	root.AddCommand(daemon.Verb("cleanup", "remove what a dead daemon left: VIPs, virtual servers, sysctls", cleanup))
+	os.Exit(daemon.Execute(context.Background(), root))
+}
+
+func program() daemon.Program {
+	return daemon.Program{
+		Name:   "lvs-director",
+		Short:  "the director: elects by VRRP who holds the VIPs, balances with IPVS, checks the real servers",
+		Socket: "/run/lvs-director/director.sock",
+		New:    newDirector,
+	}
+}
+
+// service gives the director the shape that every daemon has.
+type service struct{ *director.Director }
+
+// Status implements daemon.Service.
+func (s service) Status() any { return s.Director.Status() }
+
+func newDirector(e daemon.Environment) (daemon.Service, error) {
+	node, err := e.Config.DirectorNamed(e.Node...)
+	if err != nil {
+		return nil, err
+	}
+	return service{director.New(director.Options{
+		Config: e.Config, Load: e.Load, Node: node, StateDir: e.StateDir, Version: e.Version, Log: e.Log,
+		Started: e.Started,
+	})}, nil
+}
+
+// cleanup is for ExecStopPost= and for people. A cluster file that cannot be used is no reason to leave a VIP behind.
+func cleanup(flags *pflag.FlagSet) func(daemon.Environment) error {
+	addresses := flags.Bool("addresses", false, "only the VIPs: the IPVS table stays, for adoption by the next start")
+	return func(e daemon.Environment) error {
+		node := config.Director{}
+		if e.Config == nil {
+			e.Config = &config.Config{}
+		} else if found, err := e.Config.DirectorNamed(e.Node...); err != nil {
+			return err
+		} else {
+			node = found
+		}
+		return director.Cleanup(director.Options{Config: e.Config, Node: node, StateDir: e.StateDir, Log: e.Log}, *addresses)
+	}
+}

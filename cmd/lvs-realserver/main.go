@@ -1,0 +1,80 @@
+// Command lvs-realserver is the agent on a real server: it keeps the VIP on lo or tunl0 and the sysctls that belong to it.
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/lvs-director/lvs-director/pkg/daemon"
+	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
+	"github.com/lvs-director/lvs-director/pkg/ledger"
+	"github.com/lvs-director/lvs-director/realserver"
+	"github.com/lvs-director/lvs-director/realserver/route"
+)
+
+func main() { os.Exit(daemon.Execute(context.Background(), daemon.Command(program()))) }
+
+func program() daemon.Program {
+	return daemon.Program{
+		Name:   "lvs-realserver",
+		Short:  "the agent on a real server: keeps the VIP and its ARP settings as the forwarding method needs them",
+		Socket: "/run/lvs-director/realserver.sock",
+		New:    newAgent,
+	}
+}
+
+// service gives the agent the shape that every daemon has.
+type service struct {
+	*realserver.Agent
+	stateDir string
+}
+
+// Run implements daemon.Service.
+func (s service) Run(ctx context.Context) error {
+	return withEffects(s.stateDir, func(e realserver.Effects) error { return s.Agent.Run(ctx, e) })
+}
+
+// Status implements daemon.Service.
+func (s service) Status() any { return s.Snapshot() }
+
+func newAgent(e daemon.Environment) (daemon.Service, error) {
+	// A directory of its own: on a machine that is a director too both daemons have the same --state-dir.
+	stateDir := filepath.Join(e.StateDir, "realserver")
+	if _, err := e.Config.RealServersNamed(e.Node...); err != nil {
+		return nil, errors.Join(err, takeBack(stateDir, e.Log))
+	}
+	agent := realserver.New(realserver.Options{
+		Config: e.Config, Load: e.Load, Names: e.Node, Version: e.Version, Started: e.Started, Log: e.Log,
+	})
+	return service{agent, stateDir}, nil
+}
+
+// takeBack is for a node that is no real server any more: a VIP that an earlier run left here would go on answering.
+func takeBack(stateDir string, log *slog.Logger) error {
+	if _, err := os.Stat(stateDir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return withEffects(stateDir, func(e realserver.Effects) error { return realserver.Withdraw(e, log) })
+}
+
+// withEffects runs f with a hold on the state directory and this machine's kernel.
+func withEffects(stateDir string, f func(realserver.Effects) error) (err error) {
+	l, err := ledger.Open(stateDir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	handle, err := addr.Open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, handle.Close()) }()
+	return f(realserver.Effects{
+		Addresses: handle, Sysctls: sysctl.Proc(), Watch: addr.Watch, Gateway: route.Gateway, Ledger: l,
+	})
+}

@@ -1,0 +1,11 @@
+// Command lvsctl is the operator's tool.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/lvs-director/lvs-director/pkg/ctl"
+)
+
+func main() { os.Exit(ctl.Main(context.Background(), ctl.Command())) }

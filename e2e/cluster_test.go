@@ -1,0 +1,243 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/pkg/status"
+)
+
+func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+
+const (
+	vip       = "10.77.0.100"
+	vipPort   = vip + ":3306"
+	heldBy    = "10.77.0.100/32"
+	seconds   = time.Second
+	soon      = 10 * time.Second // for what should come at once, on a machine that may be slow
+	agentName = "agent"
+)
+
+// program is the path of a binary under test. `make e2e` builds them.
+func program(t testing.TB, name string) string {
+	t.Helper()
+	dir := os.Getenv("LVS_BIN")
+	if dir == "" {
+		dir = filepath.Join("..", "bin")
+	}
+	path, err := filepath.Abs(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("%v: build it first (make build)", err)
+	}
+	return path
+}
+
+// shape says in what a cluster differs from the usual one: two directors (priorities 150 and 100, VRRPv3), two real
+// servers in DR, one LAN 10.77.0.0/24. Every text is put into the cluster file as it is.
+type shape struct {
+	advert    string // advert_interval; "1s"
+	version   int    // protocol_version; 3
+	noPreempt bool
+	instance  string // more keys of the instance, a YAML flow fragment such as `preempt_delay: 2s`
+	scheduler string // "rr"
+	forward   string // "dr"
+	server    string // more keys of the virtual server, such as `persistence: {timeout: 50s}`
+	check     string // "{type: tcp, interval: 200ms, timeout: 150ms, fall: 2, rise: 2}"
+	weights   [2]int // 1, 1
+	noAgents  bool
+}
+
+func (s shape) withDefaults() shape {
+	set := func(field *string, to string) {
+		if *field == "" {
+			*field = to
+		}
+	}
+	set(&s.advert, "1s")
+	set(&s.scheduler, "rr")
+	set(&s.forward, "dr")
+	set(&s.check, "{type: tcp, interval: 200ms, timeout: 150ms, fall: 2, rise: 2}")
+	if s.version == 0 {
+		s.version = 3
+	}
+	if s.weights == [2]int{} {
+		s.weights = [2]int{1, 1}
+	}
+	return s
+}
+
+// file is the cluster file of the shape.
+func (s shape) file() string {
+	s = s.withDefaults()
+	var b strings.Builder
+	fmt.Fprintf(&b, `version: 1
+directors:
+  - {name: lvs-master, address: 10.77.0.2}
+  - {name: lvs-backup, address: 10.77.0.3}
+vrrp_instances:
+  - name: mysql
+    interface: eth0
+    virtual_router_id: 51
+    protocol_version: %d
+    advert_interval: %s
+    priority: 100
+    preempt: %t
+    virtual_addresses: [%s/32]
+`, s.version, s.advert, !s.noPreempt, vip)
+	if s.instance != "" {
+		fmt.Fprintf(&b, "    %s\n", s.instance)
+	}
+	fmt.Fprintf(&b, `    per_node:
+      lvs-master: {priority: 150}
+virtual_servers:
+  - name: mysql
+    address: %s
+    port: 3306
+    scheduler: %s
+    forward: %s
+`, vip, s.scheduler, s.forward)
+	if s.server != "" {
+		fmt.Fprintf(&b, "    %s\n", s.server)
+	}
+	fmt.Fprintf(&b, `    checks:
+      - %s
+    real_servers:
+      - {name: mysql1, address: 10.77.0.11, weight: %d}
+      - {name: mysql2, address: 10.77.0.12, weight: %d}
+`, s.check, s.weights[0], s.weights[1])
+	return b.String()
+}
+
+// node is a host with a daemon of ours on it.
+type node struct {
+	*lab.Host
+	t      *testing.T
+	daemon *lab.Daemon
+	file   string // the cluster file
+	binary string
+	socket string
+}
+
+// cluster is the usual world of a scenario.
+type cluster struct {
+	t              *testing.T
+	net            *lab.Network
+	lan            *lab.Bridge
+	master, backup *node
+	mysql1, mysql2 *node // real servers; their daemon is the agent
+	client         *lab.Host
+	file           string
+}
+
+// newCluster makes the hosts and starts nothing.
+func newCluster(t *testing.T, s shape) *cluster {
+	t.Helper()
+	c := &cluster{t: t, net: lab.New(t)}
+	c.lan = c.net.Bridge("lan")
+	c.file = c.net.File("cluster.yaml", s.file())
+	c.net.File("check.password", lab.CheckPassword)
+	c.master = c.node("lvs-master", "10.77.0.2/24", "lvs-director")
+	c.backup = c.node("lvs-backup", "10.77.0.3/24", "lvs-director")
+	c.mysql1 = c.node("mysql1", "10.77.0.11/24", "lvs-realserver")
+	c.mysql2 = c.node("mysql2", "10.77.0.12/24", "lvs-realserver")
+	c.client = c.net.Host("client", c.lan.At("10.77.0.50/24"))
+	return c
+}
+
+func (c *cluster) node(name, address, binary string) *node {
+	host := c.net.Host(name, c.lan.At(address))
+	return newNode(c.t, host, binary, c.file)
+}
+
+func newNode(t *testing.T, host *lab.Host, binary, file string) *node {
+	return &node{Host: host, t: t, file: file, binary: program(t, binary), socket: host.Path("sock")}
+}
+
+// start starts the node's daemon and waits for nothing.
+func (n *node) start() *lab.Daemon {
+	n.t.Helper()
+	n.daemon = n.Host.Start(filepath.Base(n.binary), n.binary, "run",
+		"--config", n.file, "--socket", n.socket, "--state-dir", n.Path("state"))
+	return n.daemon
+}
+
+// ctl runs lvsctl against the node's daemon.
+func (n *node) ctl(args ...string) (string, error) {
+	return n.Try(append([]string{program(n.t, "lvsctl"), "--socket", n.socket}, args...)...)
+}
+
+// status is the director's own view, for reasons and counters that no stock tool shows.
+func (n *node) status() (s status.Director) {
+	n.t.Helper()
+	out, err := n.ctl("status", "-o", "json")
+	if err != nil {
+		n.t.Fatalf("%s: lvsctl status: %v\n%s", n.Name, err, out)
+	}
+	if err := json.Unmarshal([]byte(out), &s); err != nil {
+		n.t.Fatalf("%s: lvsctl status: %v\n%s", n.Name, err, out)
+	}
+	return s
+}
+
+// holds says whether the node has the VIP on its NIC, by ip(8).
+func (n *node) holds() bool { return len(lab.Holders(vip, n.Host)) == 1 }
+
+// startAll starts agents and directors and waits until lvs-master holds the VIP and the table has every real server.
+func (c *cluster) startAll() {
+	c.t.Helper()
+	c.mysql1.start()
+	c.mysql2.start()
+	c.master.start()
+	c.backup.start()
+	c.awaitHolder(c.master, soon)
+	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
+	c.awaitTable(c.backup, "10.77.0.11:3306", "10.77.0.12:3306")
+}
+
+// answering starts the light stand-ins for MySQL on both real servers.
+func (c *cluster) answering() (one, two *lab.Daemon) {
+	return lab.Answering(c.mysql1.Host, ":3306", "mysql1"), lab.Answering(c.mysql2.Host, ":3306", "mysql2")
+}
+
+// awaitHolder waits until the node, and no other director, holds the VIP.
+func (c *cluster) awaitHolder(n *node, timeout time.Duration) {
+	c.t.Helper()
+	lab.Eventually(c.t, timeout, func() error {
+		if holders := lab.Holders(vip, c.master.Host, c.backup.Host); len(holders) != 1 || holders[0] != n.Name {
+			return fmt.Errorf("the VIP is on %v, want it on %s alone", holders, n.Name)
+		}
+		return nil
+	})
+}
+
+// awaitTable waits until the node's virtual server has exactly these real servers, by ipvsadm(8).
+func (c *cluster) awaitTable(n *node, servers ...string) {
+	c.t.Helper()
+	lab.Eventually(c.t, soon, func() error { return tableHas(n, servers...) })
+}
+
+func tableHas(n *node, servers ...string) error {
+	table := n.IPVS()
+	service := table.Service(vipPort)
+	if !service.Exists() {
+		return fmt.Errorf("%s has no virtual server %s:\n%s", n.Name, vipPort, table.Text)
+	}
+	for _, s := range servers {
+		if !service.Server(s).Exists() {
+			return fmt.Errorf("%s: %s is not in the table:\n%s", n.Name, s, table.Text)
+		}
+	}
+	if len(service.Servers) != len(servers) {
+		return fmt.Errorf("%s: %d real servers, want %d:\n%s", n.Name, len(service.Servers), len(servers), table.Text)
+	}
+	return nil
+}

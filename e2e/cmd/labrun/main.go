@@ -1,0 +1,164 @@
+// Command labrun runs a command on a kernel that has IPVS: in a guest, or, where
+// the machine's own kernel has IPVS and the caller is root, in namespaces of it.
+//
+//	labrun [-t 8m] [-mem MiB] [-out DIR] [--] command [argument …]
+//	labrun -shell
+//	labrun -fetch
+//	go test -exec "$(pwd)/bin/labrun" ./e2e/...
+//
+// LVS_LAB=guest or LVS_LAB=host chooses; LVS_LAB_CACHE is where packages are kept.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab/guest"
+)
+
+func main() {
+	if guest.Play() {
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	code, err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "labrun:", err)
+		code = 125 // as env(1) and timeout(1): the runner failed, not the command
+	}
+	os.Exit(code)
+}
+
+// flags are what the command line asks for.
+type flags struct {
+	fetch, shell bool
+	memory       int
+	timeout      time.Duration
+	out          string
+	command      []string
+}
+
+func parse(args []string, usage io.Writer) (flags, error) {
+	var f flags
+	set := flag.NewFlagSet("labrun", flag.ContinueOnError)
+	set.SetOutput(usage)
+	set.BoolVar(&f.fetch, "fetch", false, "only fill the cache")
+	set.BoolVar(&f.shell, "shell", false, "a shell in a guest, on this terminal")
+	set.IntVar(&f.memory, "mem", guest.DefaultMemory, "guest memory in `MiB`")
+	set.DurationVar(&f.timeout, "t", 8*time.Minute, "time limit; 0 = none (not for -shell)")
+	set.StringVar(&f.out, "out", os.Getenv("LVS_LAB_OUT"), "`directory` that the command may write to, as $LVS_LAB_OUT")
+	if err := set.Parse(args); err != nil {
+		return f, err
+	}
+	f.command = set.Args()
+	if f.shell && len(f.command) == 0 {
+		f.command = []string{"/bin/sh"}
+		if _, err := os.Stat("/bin/bash"); err == nil {
+			f.command = []string{"/bin/bash", "--norc"}
+		}
+	}
+	if len(f.command) == 0 && !f.fetch {
+		return f, errors.New("no command: name one, or ask for -shell or -fetch")
+	}
+	return f, nil
+}
+
+func run(ctx context.Context, args []string) (int, error) {
+	f, err := parse(args, os.Stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	onHost, err := chooseHost(os.Getenv("LVS_LAB"), f.shell)
+	if err != nil {
+		return 0, err
+	}
+	cache, err := guest.DefaultCache()
+	if err != nil {
+		return 0, err
+	}
+	tree, err := cache.Fill(ctx, os.Stderr)
+	if err != nil || f.fetch {
+		return 0, err
+	}
+	o := guest.Options{
+		Tree: tree, Command: f.command, Env: passed(os.Environ()),
+		Out: f.out, Writable: resultDirs(f.command[1:]),
+		Memory: f.memory, Timeout: f.timeout,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+	}
+	if f.out != "" {
+		if err := os.MkdirAll(f.out, 0o755); err != nil {
+			return 0, err
+		}
+	}
+	switch {
+	case f.shell:
+		return shell(ctx, o)
+	case onHost:
+		return guest.RunHost(ctx, o)
+	}
+	return guest.Boot(ctx, o)
+}
+
+// chooseHost decides whose kernel runs the command; a shell is always a guest's.
+func chooseHost(choice string, shell bool) (bool, error) {
+	switch choice {
+	case "":
+		return guest.HostHasIPVS() && !shell, nil
+	case "host":
+		return !shell, nil
+	case "guest":
+		return false, nil
+	}
+	return false, fmt.Errorf("LVS_LAB=%q: say guest or host, or leave it unset", choice)
+}
+
+// passed keeps of the caller's environment what concerns the command. The rest is
+// about a machine that the command does not run on.
+func passed(environ []string) []string {
+	var kept []string
+	for _, e := range environ {
+		name, _, _ := strings.Cut(e, "=")
+		switch name {
+		case "CI", "PATH", "TERM", "TZ", "LANG", "NO_COLOR", "GODEBUG", "GOTRACEBACK", "GOMAXPROCS", "GOCOVERDIR":
+			kept = append(kept, e)
+		case "LVS_LAB", "LVS_LAB_OUT", "LVS_LAB_INSIDE":
+		default:
+			if strings.HasPrefix(name, "LVS_") {
+				kept = append(kept, e)
+			}
+		}
+	}
+	return kept
+}
+
+// resultDirs finds the directories that go test wants profiles written to.
+func resultDirs(args []string) []string {
+	var dirs []string
+	for _, arg := range args {
+		name, value, ok := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		if !ok || value == "" {
+			continue
+		}
+		switch name {
+		case "test.coverprofile", "test.cpuprofile", "test.memprofile", "test.blockprofile", "test.mutexprofile", "test.trace":
+			dirs = append(dirs, filepath.Dir(value))
+		case "test.gocoverdir", "test.outputdir":
+			dirs = append(dirs, value)
+		}
+	}
+	return dirs
+}

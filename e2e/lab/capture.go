@@ -1,0 +1,153 @@
+package lab
+
+import (
+	"fmt"
+	"net"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Packet is one line of tcpdump(8) with link-level addresses.
+type Packet struct {
+	Time time.Time // the kernel's, wall clock
+	Text string
+}
+
+// A Capture is a tcpdump that runs on an interface of a host.
+type Capture struct {
+	h      *Host
+	device string
+	d      *Daemon
+}
+
+// A frame of this type (IEEE 802 local experimental EtherType 1), sent by the
+// lab itself, tells that everything before it has been read.
+const (
+	markerType   = 0x88b5
+	markerFilter = "ether proto 0x88b5"
+)
+
+// Capture records the packets of an interface that match an expression, and
+// returns when it does so. extra are further options of tcpdump ("-v").
+func (h *Host) Capture(device, expression string, extra ...string) *Capture {
+	h.n.t.Helper()
+	filter := markerFilter
+	if expression != "" {
+		filter = fmt.Sprintf("(%s) or %s", expression, markerFilter)
+	}
+	argv := []string{"tcpdump", "-i", device, "-Z", "root", "-n", "-e", "-tt", "-l", "--immediate-mode", "-B", "4096"}
+	argv = append(append(argv, extra...), filter)
+	d := h.StartWith(StartOptions{Name: "tcpdump-" + device, Argv: argv})
+	d.WaitLog(`listening on `, 15*time.Second)
+	return &Capture{h: h, device: device, d: d}
+}
+
+// Packets are all packets up to this moment; the capture goes on.
+func (c *Capture) Packets() []Packet {
+	c.h.n.t.Helper()
+	c.sync()
+	return parsePackets(c.d.LogLines())
+}
+
+// Stop ends the capture and returns its packets. It fails the test if the
+// kernel dropped some of them.
+func (c *Capture) Stop() []Packet {
+	c.h.n.t.Helper()
+	c.sync()
+	if c.d.Stop() != 0 {
+		c.h.n.t.Fatalf("lab: capture on %s of %s: %s", c.device, c.h.Name, c.d.tail(5))
+	}
+	<-c.d.log.done
+	if dropped := regexp.MustCompile(`(?m)^([1-9]\d*) packets? dropped by kernel`).FindString(c.d.Log()); dropped != "" {
+		c.h.n.t.Fatalf("lab: capture on %s of %s is incomplete: %s (narrow the expression)", c.device, c.h.Name, dropped)
+	}
+	return parsePackets(c.d.LogLines())
+}
+
+// Wait waits for a packet whose text matches, from the capture's start on.
+func (c *Capture) Wait(pattern string, timeout time.Duration) Packet {
+	c.h.n.t.Helper()
+	line := c.d.WaitLog(`^\d+\.\d+ .*`+pattern, timeout)
+	packet, _ := parsePacket(line)
+	return packet
+}
+
+// sync sends a marker frame through the interface and waits until tcpdump has
+// printed it: then everything that passed before is in the log.
+func (c *Capture) sync() {
+	c.h.n.t.Helper()
+	if !c.d.Running() {
+		return
+	}
+	mark := c.d.Mark()
+	address := c.h.n.newMarker()
+	if err := c.h.sendMarker(c.device, address); err != nil {
+		// An interface that is down or has no link-layer address takes no
+		// frame: what is on its way gets the time that a slow guest needs.
+		time.Sleep(300 * time.Millisecond)
+		return
+	}
+	if _, err := c.d.log.wait(mark.index, regexp.MustCompile(address.String()), 10*time.Second); err != nil {
+		c.h.n.t.Fatalf("lab: capture on %s of %s: %v", c.device, c.h.Name, err)
+	}
+}
+
+// newMarker is an address that no marker of this network had before, so that
+// captures side by side do not take each other's.
+func (n *Network) newMarker() net.HardwareAddr {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.markers++
+	return net.HardwareAddr{0x02, 0x4c, 0xff, byte(n.markers >> 16), byte(n.markers >> 8), byte(n.markers)}
+}
+
+func parsePackets(lines []LogLine) []Packet {
+	var packets []Packet
+	open := false
+	for _, line := range lines {
+		packet, ok := parsePacket(line)
+		switch {
+		case ok && strings.Contains(packet.Text, "0x88b5"):
+			open = false
+		case ok:
+			packets = append(packets, packet)
+			open = true
+		case open && strings.HasPrefix(line.Text, " ") || open && strings.HasPrefix(line.Text, "\t"):
+			last := &packets[len(packets)-1]
+			last.Text += "\n" + line.Text // -v goes on in indented lines
+		}
+	}
+	return packets
+}
+
+var stamped = regexp.MustCompile(`^(\d+)\.(\d{6}) (.*)$`)
+
+func parsePacket(line LogLine) (Packet, bool) {
+	words := stamped.FindStringSubmatch(line.Text)
+	if words == nil {
+		return Packet{}, false
+	}
+	seconds, err := strconv.ParseInt(words[1], 10, 64)
+	if err != nil {
+		return Packet{}, false
+	}
+	micros, err := strconv.ParseInt(words[2], 10, 64)
+	if err != nil {
+		return Packet{}, false
+	}
+	return Packet{Time: time.Unix(seconds, micros*1000), Text: words[3]}, true
+}
+
+// Matching are the packets whose text matches a regular expression.
+func Matching(packets []Packet, pattern string) []Packet {
+	expression := regexp.MustCompile(pattern)
+	var found []Packet
+	for _, packet := range packets {
+		if expression.MatchString(packet.Text) {
+			found = append(found, packet)
+		}
+	}
+	return found
+}

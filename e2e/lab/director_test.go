@@ -1,0 +1,150 @@
+package lab_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+)
+
+const vip = "10.77.0.100"
+
+// needIPVS skips outside the guest only: in it, a missing ip_vs is a failure.
+func needIPVS(t *testing.T) {
+	t.Helper()
+	if _, err := os.Stat("/proc/net/ip_vs"); err != nil {
+		if os.Getenv("LVS_LAB_INSIDE") == "guest" {
+			t.Fatalf("the guest has no IPVS: %v", err)
+		}
+		t.Skipf("this kernel has no IPVS: %v", err)
+	}
+}
+
+// balanced is a director with stock ipvsadm, two real servers in DR with
+// answering servers, and a client.
+func balanced(t *testing.T) (director, client *lab.Host, servers [2]*lab.Daemon) {
+	t.Helper()
+	needIPVS(t)
+	n := lab.New(t)
+	lan := n.Bridge("lan")
+	director = n.Host("director", lan.At("10.77.0.2/24"))
+	client = n.Host("client", lan.At("10.77.0.50/24"))
+	director.Run("ip", "addr", "add", vip+"/32", "dev", "eth0")
+	director.Run("ipvsadm", "-A", "-t", vip+":3306", "-s", "wrr", "-p", "50")
+	director.Run("ipvsadm", "-E", "-t", vip+":3306", "-s", "wrr")
+	for i := range servers {
+		address := fmt.Sprintf("10.77.0.%d", 11+i)
+		server := n.Host(fmt.Sprintf("mysql%d", i+1), lan.At(address+"/24"))
+		server.Sysctl("net.ipv4.conf.all.arp_ignore", "1")
+		server.Sysctl("net.ipv4.conf.all.arp_announce", "2")
+		server.Run("ip", "addr", "add", vip+"/32", "dev", "lo")
+		servers[i] = lab.Answering(server, ":3306", server.Name)
+		director.Run("ipvsadm", "-a", "-t", vip+":3306", "-r", address, "-g", "-w", fmt.Sprint(3-2*i))
+	}
+	return director, client, servers
+}
+
+func TestIPVSTable(t *testing.T) {
+	director, client, _ := balanced(t)
+	service := director.IPVS().Service(vip + ":3306")
+	if service.Protocol != "TCP" || service.Scheduler != "wrr" || service.Persistent != 0 || len(service.Servers) != 2 {
+		t.Errorf("service %+v", service)
+	}
+	held := lab.Hold(client, vip+":3306", 8)
+	if servers := held.Servers(); servers["mysql1"] != 6 || servers["mysql2"] != 2 {
+		t.Errorf("held %v", servers)
+	}
+	server := director.IPVS().Service(vip + ":3306").Server("10.77.0.11:3306")
+	if want := (lab.RealServer{Address: "10.77.0.11:3306", Forward: "Route", Weight: 3, Active: 6}); server != want {
+		t.Errorf("server %+v, want %+v", server, want)
+	}
+	held.CloseOf("mysql1")
+	lab.Eventually(t, 5*time.Second, func() error {
+		if server := director.IPVS().Service(vip + ":3306").Server("10.77.0.11:3306"); server.Inactive != 6 {
+			return fmt.Errorf("%+v", server)
+		}
+		return nil
+	})
+	if alive := held.Alive(); alive["mysql2"] != 2 || len(alive) != 1 {
+		t.Errorf("alive %v", alive)
+	}
+}
+
+// What rate the client bears with a director in the path: the figures of
+// outages are worth as much as this.
+func TestMeasureThroughADirector(t *testing.T) {
+	_, client, servers := balanced(t)
+	for _, every := range []time.Duration{10 * time.Millisecond, 5 * time.Millisecond} {
+		t.Run(every.String(), func(t *testing.T) {
+			// Patient, for the machine around the guest may be busy.
+			measured := lab.Measure(client, vip+":3306", lab.MeasureOptions{Every: every, Patience: 3 * time.Second})
+			measured.WaitAnswered("", 10*time.Second)
+			time.Sleep(2 * time.Second)
+			result := measured.Stop()
+			t.Log(result)
+			if result.Failed() > 0 {
+				t.Errorf("failures without an outage: %v", result.Failures())
+			}
+			one, two := result.AnsweredBy()["mysql1"], result.AnsweredBy()["mysql2"]
+			if diff := one - 3*two; diff < -3 || diff > 3 {
+				t.Errorf("answers %d and %d, want 3:1", one, two)
+			}
+		})
+	}
+	measured := lab.Measure(client, vip+":3306", lab.MeasureOptions{})
+	measured.WaitAnswered("mysql2", 10*time.Second)
+	servers[0].Kill()
+	measured.WaitAnswered("mysql2", 10*time.Second)
+	if result := measured.Stop(); result.Failures()["refused"] == 0 {
+		t.Errorf("a killed server refuses nobody: %s", result)
+	}
+}
+
+const keepalivedConf = `
+global_defs { vrrp_garp_master_delay 1 }
+vrrp_instance mysql {
+  state BACKUP
+  interface eth0
+  virtual_router_id 51
+  priority %d
+  advert_int 0.1
+  version 3
+  virtual_ipaddress { 10.77.0.100/32 }
+}
+`
+
+func TestKeepalivedFailsOver(t *testing.T) {
+	n := lab.New(t)
+	lan := n.Bridge("lan")
+	master, backup := n.Host("lvs-master", lan.At("10.77.0.2/24")), n.Host("lvs-backup", lan.At("10.77.0.3/24"))
+	client := n.Host("client", lan.At("10.77.0.50/24"))
+	lab.Answering(master, ":3306", "lvs-master")
+	lab.Answering(backup, ":3306", "lvs-backup")
+	adverts := client.Capture("eth0", lab.VRRP)
+	first := lab.StartKeepalived(master, fmt.Sprintf(keepalivedConf, 150))
+	first.WaitLog("Entering MASTER STATE", 15*time.Second)
+	second := lab.StartKeepalived(backup, fmt.Sprintf(keepalivedConf, 100))
+	second.WaitLog("Entering BACKUP STATE", 15*time.Second)
+	if got := strings.Join(lab.Holders(vip, master, backup), " "); got != "lvs-master" {
+		t.Errorf("holders %q", got)
+	}
+	adverts.Wait("10.77.0.2 > 224.0.0.18: VRRPv3.* vrid 51, prio 150", 5*time.Second)
+	measured := lab.Measure(client, vip+":3306", lab.MeasureOptions{})
+	measured.WaitAnswered("lvs-master", 10*time.Second)
+	cut := time.Now()
+	master.Link("eth0").Unplug()
+	first.Kill()
+	measured.WaitAnswered("lvs-backup", 10*time.Second)
+	gap := measured.Stop().Since(cut).LongestGap()
+	t.Logf("keepalived at 100 ms: %s", gap)
+	if gap.Duration < 200*time.Millisecond || gap.Duration > time.Second {
+		t.Errorf("gap %s, want about 300 ms", gap)
+	}
+	packets := adverts.Stop()
+	if len(lab.Matching(packets, "prio 100")) == 0 {
+		t.Errorf("no adverts of the backup in %d packets", len(packets))
+	}
+}

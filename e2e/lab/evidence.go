@@ -1,0 +1,136 @@
+package lab
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// OutDir is where the evidence of failed tests is kept, a directory for each:
+// $LVS_LAB_OUT, or /mnt/out, which in the guest is a directory of the machine
+// around it. "" if there is neither: then it is only printed.
+func OutDir() string {
+	if dir := os.Getenv("LVS_LAB_OUT"); dir != "" {
+		return dir
+	}
+	if info, err := os.Stat("/mnt/out"); err == nil && info.IsDir() {
+		return "/mnt/out"
+	}
+	return ""
+}
+
+// record keeps what the switch floods (ARP requests, gratuitous ARP, VRRP)
+// until the end of the network. It stays out of promiscuous mode: the traffic
+// of clients would cost too much in a guest with one slow CPU.
+func (b *Bridge) record() {
+	b.n.t.Helper()
+	if _, err := exec.LookPath("tcpdump"); err != nil {
+		b.n.t.Logf("lab: no capture of %s: %v", b.Name, err)
+		return
+	}
+	file := filepath.Join(b.n.dir, "switch-"+b.Name+".pcap")
+	d, err := b.n.launch("switch", b.n.wires, nil, StartOptions{
+		Name:  "tcpdump-" + b.Name,
+		Argv:  []string{"tcpdump", "-p", "-i", b.device, "-Z", "root", "-n", "-w", file, "arp or " + VRRP},
+		quiet: true,
+	})
+	if err != nil {
+		b.n.t.Fatalf("lab: capture of %s: %v", b.Name, err)
+	}
+	b.recorder = d
+}
+
+const printedTail = 40 // lines of each log
+
+// keepEvidence prints what a person needs first and keeps everything.
+func (n *Network) keepEvidence() {
+	n.t.Helper()
+	tables := n.tables()
+	n.t.Logf("tables at the time of the failure:\n%s", tables)
+	for _, d := range n.daemons {
+		if d.quiet || strings.HasPrefix(d.Name, "tcpdump") {
+			continue
+		}
+		n.t.Logf("log of %s (%s), the last %d lines:\n%s", d, d.state(), printedTail, d.tail(printedTail))
+	}
+	out := OutDir()
+	if out == "" {
+		n.t.Logf("lab: set LVS_LAB_OUT to a directory to keep whole logs and captures")
+		return
+	}
+	for _, b := range n.bridges {
+		if b.recorder != nil {
+			b.recorder.Signal(syscall.SIGTERM) // tcpdump writes the rest
+			select {
+			case <-b.recorder.exited:
+			case <-time.After(3 * time.Second):
+			}
+		}
+	}
+	dir := filepath.Join(out, strings.ReplaceAll(n.t.Name(), "/", "."))
+	if err := keep(n.dir, dir, tables); err != nil {
+		n.t.Logf("lab: keep the evidence: %v", err)
+		return
+	}
+	n.t.Logf("lab: logs, tables and captures are kept in %s", dir)
+}
+
+// tables are the addresses, routes, neighbours, IPVS tables and connections
+// of every host.
+func (n *Network) tables() string {
+	var b strings.Builder
+	for _, h := range n.hosts {
+		fmt.Fprintf(&b, "== %s\n", h.Name)
+		out, err := execute(h.ns, "", "sh", "-c", `
+			ip addr; ip route; ip neigh
+			if [ -e /proc/net/ip_vs ]; then ipvsadm -Ln; ipvsadm -Lnc | head -n 60; fi
+			ss -tan 2>/dev/null | head -n 40`)
+		b.WriteString(out)
+		if err != nil {
+			fmt.Fprintf(&b, "(%v)\n", err)
+		}
+	}
+	return b.String()
+}
+
+// keep copies the files of the network's directory, sockets and database
+// files left out.
+func keep(from, to, tables string) error {
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(to, "tables.txt"), []byte(tables), 0o644); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if !entry.Type().IsRegular() {
+			continue
+		}
+		content, err := os.ReadFile(filepath.Join(from, entry.Name()))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(to, entry.Name()), content, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Daemon) state() string {
+	if !d.Running() {
+		return fmt.Sprintf("ended with exit code %d", exitCode(d.cmd.ProcessState))
+	}
+	if d.paused {
+		return "paused"
+	}
+	return "running"
+}

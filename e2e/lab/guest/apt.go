@@ -1,0 +1,139 @@
+package guest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// apt is a private apt: the machine's sources and keys, but its own lists,
+// cache, and idea of what is installed. It needs no privilege and changes nothing
+// outside dir.
+type apt struct {
+	dir      string
+	progress io.Writer
+}
+
+// aptConfig keeps hooks of the machine's own configuration from running: they
+// tidy the machine's cache, not this one.
+const aptConfig = `Dir::State "%[1]s/state";
+Dir::State::status "%[1]s/status";
+Dir::State::extended_states "%[1]s/state/extended_states";
+Dir::Cache "%[1]s/cache";
+APT::Sandbox::User "root";
+APT::Install-Recommends "false";
+APT::Install-Suggests "false";
+Acquire::Languages "none";
+Acquire::Retries "3";
+Acquire::http::Timeout "30";
+Acquire::https::Timeout "30";
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+#clear DPkg::Pre-Install-Pkgs;
+#clear Acquire::IndexTargets::deb::DEP-11;
+#clear Acquire::IndexTargets::deb::CNF;
+#clear Acquire::IndexTargets::deb::Contents-deb;
+`
+
+// newApt prepares dir, which must exist.
+func newApt(dir string, progress io.Writer) (*apt, error) {
+	for _, d := range []string{"state/lists/partial", "cache/archives/partial", "debs"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
+			return nil, err
+		}
+	}
+	status, err := os.ReadFile("/var/lib/dpkg/status")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "status"), []byte(baseStatus(string(status))), 0o644); err != nil {
+		return nil, err
+	}
+	config := fmt.Sprintf(aptConfig, dir)
+	if err := os.WriteFile(filepath.Join(dir, "apt.conf"), []byte(config), 0o644); err != nil {
+		return nil, err
+	}
+	return &apt{dir: dir, progress: progress}, nil
+}
+
+// fetch downloads the named packages and what they depend on beyond the base,
+// and returns the paths of the .deb files.
+func (a *apt) fetch(ctx context.Context, names []string) ([]string, error) {
+	fmt.Fprintln(a.progress, "lab: reading the package lists (apt-get update, private)")
+	// One broken third-party source makes update fail and hinders nobody: its
+	// complaint matters only if the packages cannot be found afterwards.
+	_, updateErr := a.run(ctx, "update")
+	plan, err := a.run(ctx, append([]string{"--simulate", "install"}, names...)...)
+	if err != nil {
+		return nil, errors.Join(err, updateErr)
+	}
+	wanted := planned(plan)
+	if len(wanted) == 0 {
+		return nil, errors.New("apt-get plans to install nothing: is the distribution's package source in /etc/apt?")
+	}
+	fmt.Fprintf(a.progress, "lab: downloading %d packages\n", len(wanted))
+	if _, err := a.run(ctx, append([]string{"download"}, wanted...)...); err != nil {
+		return nil, err
+	}
+	debs, err := filepath.Glob(filepath.Join(a.dir, "debs", "*.deb"))
+	if err != nil {
+		return nil, err
+	}
+	if len(debs) < len(wanted) {
+		return nil, fmt.Errorf("apt-get downloaded %d of %d packages: try again", len(debs), len(wanted))
+	}
+	return debs, nil
+}
+
+// run executes apt-get in the download directory and returns its output.
+func (a *apt) run(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "apt-get", append([]string{"-c", filepath.Join(a.dir, "apt.conf"), "-q"}, args...)...)
+	cmd.Dir = filepath.Join(a.dir, "debs")
+	cmd.Env = append(os.Environ(), "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive")
+	var out, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("apt-get %s: %w: %s", args[0], err, strings.TrimSpace(complaints.String()))
+	}
+	return out.String(), nil
+}
+
+// planned reads the lines of apt-get --simulate,
+//
+//	Inst iproute2 [6.1.0-2] (6.1.0-3 Debian:12.15/oldstable [amd64])
+//
+// into name=version, without what skipped names.
+func planned(simulation string) []string {
+	var names []string
+	for line := range strings.Lines(simulation) {
+		rest, ok := strings.CutPrefix(line, "Inst ")
+		if !ok {
+			continue
+		}
+		name, rest, _ := strings.Cut(rest, " ")
+		_, rest, ok = strings.Cut(rest, "(")
+		version, _, _ := strings.Cut(rest, " ")
+		if ok && !skipped(name) {
+			names = append(names, name+"="+version)
+		}
+	}
+	return names
+}
+
+// skipped names packages that are depended on and not needed. The C library
+// stays the machine's, because programs of the cache also run on the host under
+// its dynamic loader; Perl serves scripts that the lab does not run.
+func skipped(name string) bool {
+	switch name {
+	case "libc6", "libc-bin", "usrmerge", "adduser":
+		return true
+	}
+	return strings.HasPrefix(name, "perl") || strings.HasPrefix(name, "libperl") || strings.HasSuffix(name, "-perl")
+}

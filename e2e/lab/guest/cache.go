@@ -1,0 +1,149 @@
+package guest
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Cache is a directory that keeps unpacked packages between runs.
+type Cache struct{ Dir string }
+
+// DefaultCache is the directory named by LVS_LAB_CACHE, else lvs-director/lab in
+// the user's cache directory (XDG_CACHE_HOME, ~/.cache).
+func DefaultCache() (Cache, error) {
+	if dir := os.Getenv("LVS_LAB_CACHE"); dir != "" {
+		abs, err := filepath.Abs(dir)
+		return Cache{Dir: abs}, err
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return Cache{}, fmt.Errorf("guest: cache directory: %w: set LVS_LAB_CACHE to a directory that may be written", err)
+	}
+	return Cache{Dir: filepath.Join(dir, "lvs-director", "lab")}, nil
+}
+
+// Fill returns the tree of packages, fetching and unpacking it first where the
+// cache has none for this release: about a minute and 75 MB, with lines about it
+// on progress. Otherwise it takes milliseconds. Concurrent calls, of other
+// processes too, wait for each other.
+func (c Cache) Fill(ctx context.Context, progress io.Writer) (Tree, error) {
+	raw, err := os.ReadFile("/etc/os-release")
+	if err != nil {
+		return Tree{}, fmt.Errorf("guest: which distribution is this: %w: run in a Debian or Ubuntu container", err)
+	}
+	r, err := parseRelease(string(raw))
+	if err != nil {
+		return Tree{}, fmt.Errorf("guest: %w", err)
+	}
+	home := filepath.Join(c.Dir, key(r))
+	t := Tree{Dir: filepath.Join(home, "tree")}
+	if t.complete() {
+		return t, nil
+	}
+	for _, program := range []string{"apt-get", "dpkg-deb", "tar"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return Tree{}, fmt.Errorf("guest: packages: %w: run in a Debian or Ubuntu container", err)
+		}
+	}
+	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+		return Tree{}, fmt.Errorf("guest: cache: %w: set LVS_LAB_CACHE to a directory that may be written", err)
+	}
+	unlock, err := lockDir(ctx, c.Dir, progress)
+	if err != nil {
+		return Tree{}, fmt.Errorf("guest: cache: %w", err)
+	}
+	defer unlock()
+	if t.complete() {
+		return t, nil // another process was faster
+	}
+	start := time.Now()
+	if err := fill(ctx, home, progress); err != nil {
+		return Tree{}, fmt.Errorf("guest: fetch packages into %s: %w: check the network and /etc/apt/sources.list*, then try again", c.Dir, err)
+	}
+	fmt.Fprintf(progress, "lab: packages are in %s (%.0f s)\n", t.Dir, time.Since(start).Seconds())
+	return t, nil
+}
+
+// complete reports whether the tree is there. It is renamed into place whole.
+func (t Tree) complete() bool {
+	info, err := os.Stat(t.Kernel())
+	return err == nil && info.Mode().IsRegular()
+}
+
+// key names what a tree depends on.
+func key(r release) string {
+	sum := sha256.Sum256([]byte(layout + "\n" + strings.Join(Packages(), "\n")))
+	return fmt.Sprintf("%s-%s-%s-%x", r.ID, r.Version, runtime.GOARCH, sum[:4])
+}
+
+// fill makes home with everything in it, or leaves nothing.
+func fill(ctx context.Context, home string, progress io.Writer) (err error) {
+	work, err := os.MkdirTemp(filepath.Dir(home), "filling-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
+	aptDir := filepath.Join(work, "apt")
+	done := filepath.Join(work, "done")
+	t := Tree{Dir: filepath.Join(done, "tree")}
+	for _, d := range []string{aptDir, t.Dir} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return err
+		}
+	}
+	a, err := newApt(aptDir, progress)
+	if err != nil {
+		return err
+	}
+	debs, err := a.fetch(ctx, Packages())
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(progress, "lab: unpacking")
+	if err := t.unpack(ctx, debs); err != nil {
+		return err
+	}
+	fmt.Fprintln(progress, "lab: making an empty MariaDB")
+	if err := t.installMariaDB(ctx); err != nil {
+		return err
+	}
+	return os.Rename(done, home)
+}
+
+// lockDir takes the cache's file lock, and gives up with the context.
+func lockDir(ctx context.Context, dir string, progress io.Writer) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	retry := time.NewTicker(200 * time.Millisecond)
+	defer retry.Stop()
+	for told := false; ; told = true {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, errors.Join(err, f.Close())
+		}
+		if !told {
+			fmt.Fprintln(progress, "lab: another process is filling the cache; waiting")
+		}
+		select {
+		case <-retry.C:
+		case <-ctx.Done():
+			return nil, errors.Join(context.Cause(ctx), f.Close())
+		}
+	}
+}

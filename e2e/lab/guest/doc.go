@@ -1,0 +1,15 @@
+// Package guest runs a command on a real Linux kernel that has IPVS, on
+// machines whose own kernel has none.
+//
+// The kernel is Debian's user-mode-linux: an ordinary program, started on the
+// machine's own file tree, which needs no privilege and no virtualisation. The
+// command sees that tree under a copy-on-write layer, with the lab's packages
+// (ipvsadm, keepalived, MariaDB, …) laid over it, and is root there. Cache
+// fetches those packages once, without installing anything.
+//
+// The package refuses to write to the machine: nothing outside the cache
+// directory, and nothing from inside the guest except below the directories
+// named by Options.Out and Options.Writable. The read-only root guards against
+// accidents; it is no security boundary, because the command is root in a guest
+// that runs with the rights of its user.
+package guest

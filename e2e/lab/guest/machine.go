@@ -1,0 +1,313 @@
+package guest
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// bootLimit is how long a guest may take to its first word; it takes about 1 s.
+	bootLimit = time.Minute
+	// powerOffLimit is how long a guest may take from exit code to power-off.
+	powerOffLimit = 5 * time.Second
+)
+
+// machine is one running guest kernel and its guard, seen from the host.
+type machine struct {
+	guard   *exec.Cmd
+	leash   *os.File // closing it ends the guest
+	toGuest *os.File
+	events  *os.File
+	console *tail
+	exited  chan struct{} // closed when every process of the guest is gone
+}
+
+func startMachine(ctx context.Context, o Options) (*machine, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	memoryDir, err := memoryDir(o.Memory)
+	if err != nil {
+		return nil, err
+	}
+	fromHost, toGuest, err1 := os.Pipe()
+	events, toHost, err2 := os.Pipe()
+	leashEnd, leash, err3 := os.Pipe()
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return nil, err
+	}
+	m := &machine{
+		leash: leash, toGuest: toGuest, events: events,
+		console: &tail{limit: 16 << 10}, exited: make(chan struct{}),
+	}
+	m.guard = exec.Command(o.Program, append([]string{o.Tree.Kernel()}, kernelArgs(o)...)...)
+	m.guard.Env = []string{guardMarker + "=1", "TMPDIR=" + memoryDir, "HOME=" + memoryDir, "PATH=" + guestPath}
+	m.guard.Stdout, m.guard.Stderr = m.console, m.console
+	m.guard.ExtraFiles = []*os.File{fromHost, toHost, leashEnd} // fdFromHost, fdToHost, fdLeash
+	// A group of its own: what a terminal sends to the runner is not for the guard.
+	m.guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	m.guard.WaitDelay = time.Second
+	err = m.guard.Start()
+	for _, f := range m.guard.ExtraFiles {
+		f.Close()
+	}
+	if err != nil {
+		close(m.exited)
+		m.kill()
+		return nil, err
+	}
+	go func() {
+		defer close(m.exited)
+		_ = m.guard.Wait() // the guest tells its exit code over the line
+	}()
+	return m, nil
+}
+
+func kernelArgs(o Options) []string {
+	return []string{
+		fmt.Sprintf("mem=%dM", o.Memory),
+		"rootfstype=hostfs", "rootflags=/", "ro",
+		"con=null", "con0=null,fd:1",
+		"ssl=null", fmt.Sprintf("ssl0=fd:%d,fd:%d", fdFromHost, fdToHost),
+		"quiet", "panic=-1", "uml_dir=/dev/null/",
+		"init=" + o.Program, initMarker + "=1",
+	}
+}
+
+// kill ends every process of the guest and frees what the host holds for it. It
+// may be called more than once, and concurrently.
+func (m *machine) kill() {
+	m.leash.Close()
+	<-m.exited
+	m.toGuest.Close()
+	m.events.Close()
+}
+
+// converse plays the host's part until the guest has powered off.
+func (m *machine) converse(ctx context.Context, o Options, s spec) (int, error) {
+	stop := context.AfterFunc(ctx, m.kill)
+	defer stop()
+	if o.Sizes != nil {
+		select {
+		case size := <-o.Sizes:
+			s.Rows, s.Columns = size.Rows, size.Columns
+		case <-ctx.Done():
+		}
+	}
+	feed, err := newFeeder(m.toGuest, s)
+	if err != nil {
+		return 0, err
+	}
+	slow := time.AfterFunc(bootLimit, m.kill)
+	defer slow.Stop()
+	in := make(chan struct{}, 1)
+	done := make(chan struct{})
+	defer close(done)
+	r := bufio.NewReader(m.events)
+	for {
+		k, payload, err := readFrame(r)
+		if err != nil {
+			if cause := context.Cause(ctx); cause != nil {
+				return 0, cause
+			}
+			return 0, m.diagnose(err)
+		}
+		slow.Stop()
+		switch k {
+		case kindWant:
+			if !feed.specSent() {
+				err = feed.sendSpec()
+				break
+			}
+			if feed.begin() {
+				go feed.run(o.Stdin, o.Sizes, in, done)
+			}
+			in <- struct{}{}
+		case kindStdout:
+			_, err = o.Stdout.Write(payload)
+		case kindStderr:
+			_, err = o.Stderr.Write(payload)
+		case kindFailed:
+			return 0, errors.New(string(payload))
+		case kindExit:
+			if len(payload) != 4 {
+				return 0, m.diagnose(io.ErrUnexpectedEOF)
+			}
+			m.awaitPowerOff(ctx)
+			return int(int32(binary.BigEndian.Uint32(payload))), nil
+		default:
+			return 0, m.diagnose(fmt.Errorf("unexpected frame %q", byte(k)))
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (m *machine) awaitPowerOff(ctx context.Context) {
+	limit := time.NewTimer(powerOffLimit)
+	defer limit.Stop()
+	select {
+	case <-m.exited:
+	case <-limit.C:
+	case <-ctx.Done():
+	}
+}
+
+// diagnose says why the guest fell silent, with the kernel's last words.
+func (m *machine) diagnose(err error) error {
+	m.kill()
+	words := strings.TrimSpace(m.console.String())
+	if words == "" {
+		words = "(nothing)"
+	}
+	return fmt.Errorf("the guest kernel ended without an exit code (%w): does this machine allow ptrace(2) and %s? The kernel's last words:\n%s",
+		err, "programs in /dev/shm or TMPDIR", words)
+}
+
+// memoryDir chooses where the guest's memory lives: a file that the kernel
+// unlinks at once. On a disk every page of it would be written back.
+func memoryDir(mebibytes int) (string, error) {
+	const shm = "/dev/shm"
+	need := uint64(mebibytes) << 20
+	var tried []string
+	for _, dir := range []string{shm, os.TempDir()} {
+		var st unix.Statfs_t
+		if err := unix.Statfs(dir, &st); err != nil {
+			tried = append(tried, err.Error())
+			continue
+		}
+		if free := st.Bavail * uint64(st.Bsize); free < need {
+			tried = append(tried, fmt.Sprintf("%s has %d MiB", dir, free>>20))
+			continue
+		}
+		if err := unix.Access(dir, unix.W_OK); err != nil {
+			tried = append(tried, fmt.Sprintf("%s: %v", dir, err))
+			continue
+		}
+		return dir, nil
+	}
+	return "", fmt.Errorf("no room for %d MiB of guest memory (%s): free some, or point TMPDIR at a directory with room", mebibytes, strings.Join(tried, ", "))
+}
+
+// feeder sends the guest its spec and its input, each time the guest asks.
+type feeder struct {
+	w       io.Writer
+	spec    []byte
+	sent    bool
+	running bool
+}
+
+func newFeeder(w io.Writer, s spec) (*feeder, error) {
+	raw, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	return &feeder{w: w, spec: raw}, nil
+}
+
+func (f *feeder) specSent() bool { return f.sent }
+
+func (f *feeder) sendSpec() error {
+	n := min(len(f.spec), maxToGuest)
+	part := f.spec[:n]
+	f.spec = f.spec[n:]
+	if len(f.spec) > 0 {
+		return writeFrame(f.w, kindSpec, part)
+	}
+	f.sent = true
+	return writeFrame(f.w, kindStart, part)
+}
+
+// begin reports whether the command's input starts now.
+func (f *feeder) begin() bool {
+	first := !f.running
+	f.running = true
+	return first
+}
+
+// run answers every want with input or with a new size of the terminal. Write
+// errors mean that the guest is gone, which the reader of its frames notices.
+func (f *feeder) run(stdin io.Reader, sizes <-chan Size, want, done <-chan struct{}) {
+	input := make(chan []byte)
+	go readInput(stdin, input, done)
+	for {
+		select {
+		case <-done:
+			return
+		case <-want:
+		}
+		select {
+		case <-done:
+			return
+		case data := <-input:
+			if writeFrame(f.w, kindStdin, data) != nil || len(data) == 0 {
+				return
+			}
+		case size := <-sizes:
+			payload := binary.BigEndian.AppendUint16(nil, size.Rows)
+			if writeFrame(f.w, kindResize, binary.BigEndian.AppendUint16(payload, size.Columns)) != nil {
+				return
+			}
+		}
+	}
+}
+
+// readInput delivers what stdin has, then an empty slice for its end.
+func readInput(stdin io.Reader, input chan<- []byte, done <-chan struct{}) {
+	for {
+		buf := make([]byte, maxToGuest)
+		n, err := stdin.Read(buf)
+		if n > 0 {
+			select {
+			case input <- buf[:n]:
+			case <-done:
+				return
+			}
+		}
+		if err != nil {
+			select {
+			case input <- nil:
+			case <-done:
+			}
+			return
+		}
+	}
+}
+
+// tail keeps the last limit bytes written to it.
+type tail struct {
+	mu    sync.Mutex
+	limit int
+	buf   bytes.Buffer
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.buf.Write(p)
+	if over := t.buf.Len() - t.limit; over > 0 {
+		t.buf.Next(over)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.buf.String()
+}

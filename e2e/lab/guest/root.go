@@ -1,0 +1,182 @@
+package guest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// scratch is where the copy-on-write layers live until the new root is in place.
+// It exists on every machine, and nothing of it is needed before.
+const scratch = "/tmp"
+
+type mount struct {
+	source, target, fstype string
+	flags                  uintptr
+	data                   string
+}
+
+func (m mount) do() error {
+	if err := unix.Mount(m.source, m.target, m.fstype, m.flags, m.data); err != nil {
+		return fmt.Errorf("mount %s on %s: %w", m.fstype, m.target, err)
+	}
+	return nil
+}
+
+// buildRoot turns the machine's read-only tree into a root that may be written
+// in memory: an overlay of tmpfs over the packages over the machine.
+func buildRoot(s spec) error {
+	if err := loadOverlay(s.Tree); err != nil {
+		return err
+	}
+	if err := (mount{"lab", scratch, "tmpfs", 0, "mode=755"}).do(); err != nil {
+		return err
+	}
+	root := filepath.Join(scratch, "root")
+	for _, d := range []string{"root", "tree", "up", "work"} {
+		if err := os.Mkdir(filepath.Join(scratch, d), 0o755); err != nil {
+			return err
+		}
+	}
+	// The tree lies inside the machine's tree. A mount of its own makes it another
+	// layer: overlapping ones are refused with ELOOP (fs/overlayfs/super.c).
+	if err := (mount{"none", filepath.Join(scratch, "tree"), "hostfs", unix.MS_RDONLY, s.Tree}).do(); err != nil {
+		return err
+	}
+	layers := fmt.Sprintf("lowerdir=%[1]s/tree:/,upperdir=%[1]s/up,workdir=%[1]s/work", scratch)
+	if err := (mount{"lab", root, "overlay", 0, layers}).do(); err != nil {
+		return err
+	}
+	if err := mountSystem(root); err != nil {
+		return err
+	}
+	if err := mountWritable(root, s); err != nil {
+		return err
+	}
+	if err := enter(root); err != nil {
+		return err
+	}
+	return writeHosts()
+}
+
+// loadOverlay loads the one module without which there is no tree to load
+// modules from.
+func loadOverlay(tree string) error {
+	var uts unix.Utsname
+	if err := unix.Uname(&uts); err != nil {
+		return err
+	}
+	path := filepath.Join(tree, "usr/lib/uml/modules", unix.ByteSliceToString(uts.Release[:]), "kernel/fs/overlayfs/overlay.ko")
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := unix.FinitModule(int(f.Fd()), "", 0); err != nil && !errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("load %s: %w", path, err)
+	}
+	return nil
+}
+
+func mountSystem(root string) error {
+	const nosuid = unix.MS_NOSUID | unix.MS_NODEV
+	for _, m := range []mount{
+		{"proc", "/proc", "proc", nosuid | unix.MS_NOEXEC, ""},
+		{"sysfs", "/sys", "sysfs", nosuid | unix.MS_NOEXEC, ""},
+		{"devtmpfs", "/dev", "devtmpfs", unix.MS_NOSUID, "mode=755"},
+		{"devpts", "/dev/pts", "devpts", unix.MS_NOSUID | unix.MS_NOEXEC, "gid=5,mode=620,ptmxmode=666"},
+		{"tmpfs", "/dev/shm", "tmpfs", nosuid, "mode=1777"},
+		{"tmpfs", "/run", "tmpfs", nosuid, "mode=755"},
+	} {
+		m.target = filepath.Join(root, m.target)
+		if err := os.MkdirAll(m.target, 0o755); err != nil {
+			return err
+		}
+		if err := m.do(); err != nil {
+			return err
+		}
+	}
+	for _, d := range []struct {
+		path string
+		mode os.FileMode
+	}{{guestHome, 0o700}, {guestTemp, 0o777 | os.ModeSticky}, {"/run/lock", 0o777 | os.ModeSticky}} {
+		path := filepath.Join(root, d.path)
+		if err := os.Mkdir(path, d.mode); err != nil {
+			return err
+		}
+		if err := os.Chmod(path, d.mode); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mountWritable gives the guest the host directories it may write to.
+func mountWritable(root string, s spec) error {
+	for _, w := range writable(s) {
+		target := filepath.Join(root, w.target)
+		if err := os.MkdirAll(target, 0o755); err != nil {
+			return err
+		}
+		if err := (mount{"none", target, "hostfs", 0, w.source}).do(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writable lists the mounts of host directories, an outer one before those
+// inside it.
+func writable(s spec) []mount {
+	var m []mount
+	for _, d := range s.Writable {
+		m = append(m, mount{source: d, target: d})
+	}
+	if s.Out != "" {
+		m = append(m, mount{source: s.Out, target: OutDir})
+	}
+	slices.SortFunc(m, func(a, b mount) int { return strings.Compare(a.target, b.target) })
+	return slices.CompactFunc(m, func(a, b mount) bool { return a.target == b.target })
+}
+
+// releaseWritable brings what the guest wrote to the host before power-off.
+func releaseWritable(s spec) error {
+	unix.Sync()
+	for _, w := range slices.Backward(writable(s)) {
+		if err := unix.Unmount(w.target, unix.MNT_DETACH); err != nil {
+			return fmt.Errorf("unmount %s: %w", w.target, err)
+		}
+	}
+	return nil
+}
+
+// enter makes root the root of every process, kernel threads included: they
+// start modprobe.
+func enter(root string) error {
+	if err := unix.Chdir(root); err != nil {
+		return err
+	}
+	// pivot_root(2) with both arguments the same stacks the old root on the new
+	// one, where it can be taken away without a directory to hold it.
+	if err := unix.PivotRoot(".", "."); err != nil {
+		return fmt.Errorf("pivot_root: %w", err)
+	}
+	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("leave the old root: %w", err)
+	}
+	return unix.Chdir("/")
+}
+
+// writeHosts makes the guest's own name resolvable without a network.
+func writeHosts() error {
+	const hosts = "127.0.0.1 localhost lab\n::1 localhost ip6-localhost\n"
+	if err := os.Remove("/etc/hosts"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return os.WriteFile("/etc/hosts", []byte(hosts), 0o644)
+}

@@ -1,0 +1,21 @@
+package guest
+
+// spec is what the host tells the guest's first process.
+type spec struct {
+	Command  []string // program and arguments; the program is looked up in the guest's PATH
+	Dir      string   // working directory, absolute
+	Env      []string // KEY=VALUE, the whole environment of the command
+	Tree     string   // the unpacked packages, absolute host path
+	Out      string   // host directory at OutDir, "" = none
+	Writable []string // host directories mounted writable at their own paths
+	Terminal bool     // give the command a terminal
+	Rows     uint16   // of the terminal
+	Columns  uint16   // of the terminal
+}
+
+// OutDir is where the guest sees Options.Out.
+const OutDir = "/mnt/out"
+
+// initMarker is set by the kernel command line, so that a program knows that it
+// was started as the first process of a guest.
+const initMarker = "LVS_LAB_INIT"

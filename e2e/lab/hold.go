@@ -1,0 +1,130 @@
+package lab
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+)
+
+// Held are connections to Answering servers that stay open.
+type Held struct {
+	h           *Host
+	connections []*heldConnection
+}
+
+type heldConnection struct {
+	conn   net.Conn
+	in     *bufio.Reader
+	server string
+	err    error
+}
+
+const holdDeadline = 5 * time.Second
+
+// Hold opens count connections from the host, one after the other, and keeps
+// them. Each must be answered within 5 s.
+func Hold(h *Host, address string, count int) *Held {
+	h.n.t.Helper()
+	held := &Held{h: h}
+	h.n.t.Cleanup(held.Close)
+	for i := range count {
+		c, err := holdOne(h, address)
+		if err != nil {
+			h.n.t.Fatalf("hold connection %d of %d to %s: %v", i+1, count, address, err)
+		}
+		held.connections = append(held.connections, c)
+	}
+	return held
+}
+
+func holdOne(h *Host, address string) (*heldConnection, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), holdDeadline)
+	defer cancel()
+	conn, err := h.Dial(ctx, "tcp4", address)
+	if err != nil {
+		return nil, err
+	}
+	c := &heldConnection{conn: conn, in: bufio.NewReader(conn)}
+	if c.server, err = c.line(); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *heldConnection) line() (string, error) {
+	if err := c.conn.SetReadDeadline(time.Now().Add(holdDeadline)); err != nil {
+		return "", err
+	}
+	text, err := c.in.ReadString('\n')
+	return strings.TrimSpace(text), err
+}
+
+// Servers counts the held connections of each server, dead ones included.
+func (h *Held) Servers() map[string]int {
+	servers := map[string]int{}
+	for _, c := range h.connections {
+		servers[c.server]++
+	}
+	return servers
+}
+
+// Alive asks on every connection and counts by server those that answer
+// within 5 s. A connection that failed once stays dead.
+func (h *Held) Alive() map[string]int {
+	for _, c := range h.connections {
+		if c.err == nil {
+			_, c.err = c.conn.Write([]byte("ping\n"))
+		}
+	}
+	alive := map[string]int{}
+	for _, c := range h.connections {
+		if c.err != nil {
+			continue
+		}
+		var answer string
+		answer, c.err = c.line()
+		if c.err == nil && answer != c.server {
+			c.err = fmt.Errorf("%s answers on the connection of %s", answer, c.server)
+		}
+		if c.err == nil {
+			alive[c.server]++
+		}
+	}
+	return alive
+}
+
+// Errors are the causes of death, by server.
+func (h *Held) Errors() map[string][]error {
+	causes := map[string][]error{}
+	for _, c := range h.connections {
+		if c.err != nil {
+			causes[c.server] = append(causes[c.server], c.err)
+		}
+	}
+	return causes
+}
+
+// CloseOf closes (with FIN) the connections to one server and forgets them.
+func (h *Held) CloseOf(server string) {
+	kept := h.connections[:0]
+	for _, c := range h.connections {
+		if c.server == server {
+			_ = c.conn.Close()
+			continue
+		}
+		kept = append(kept, c)
+	}
+	h.connections = kept
+}
+
+// Close closes all connections with FIN.
+func (h *Held) Close() {
+	for _, c := range h.connections {
+		_ = c.conn.Close()
+	}
+	h.connections = nil
+}

@@ -1,0 +1,237 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Host is a machine of the lab: its own network stack, hostname and /sys,
+// on the file tree that all share. `lo` is up.
+type Host struct {
+	Name  string
+	n     *Network
+	ns    *namespace
+	links []*Link
+}
+
+// Host makes a machine whose interfaces eth0, eth1, … are plugged in at the
+// given places, in that order. The name becomes its hostname.
+func (n *Network) Host(name string, places ...Attachment) *Host {
+	n.t.Helper()
+	ns, err := n.namespace(name)
+	if err != nil {
+		n.t.Fatalf("lab: %v", err)
+	}
+	h := &Host{Name: name, n: n, ns: ns}
+	n.hosts = append(n.hosts, h)
+	inside := []string{"link set lo up"}
+	var outside []string
+	for i, place := range places {
+		l := &Link{host: h, bridge: place.bridge, Device: fmt.Sprintf("eth%d", i), port: n.newPort(name), addresses: place.addresses}
+		h.links = append(h.links, l)
+		outside = append(outside, l.create(ns.path, place.mac())...)
+		for _, prefix := range place.addresses {
+			inside = append(inside, fmt.Sprintf("addr add %s dev %s", prefix, l.Device))
+		}
+		inside = append(inside, "link set "+l.Device+" up")
+	}
+	if len(outside) > 0 {
+		n.batch(n.wires, outside...)
+	}
+	n.batch(ns, inside...)
+	return h
+}
+
+// newPort names the switch's end of a link; interface names have 15 bytes.
+func (n *Network) newPort(host string) string {
+	n.ports++
+	return fmt.Sprintf("p%d-%.11s", n.ports, host)
+}
+
+// Link is the interface of that name.
+func (h *Host) Link(device string) *Link {
+	h.n.t.Helper()
+	for _, l := range h.links {
+		if l.Device == device {
+			return l
+		}
+	}
+	h.n.t.Fatalf("lab: %s has no interface %s", h.Name, device)
+	return nil
+}
+
+// Address is the first IPv4 address the host was made with.
+func (h *Host) Address() netip.Addr {
+	h.n.t.Helper()
+	for _, l := range h.links {
+		for _, prefix := range l.addresses {
+			if prefix.Addr().Is4() {
+				return prefix.Addr()
+			}
+		}
+	}
+	h.n.t.Fatalf("lab: %s has no IPv4 address", h.Name)
+	return netip.Addr{}
+}
+
+// Path is a path inside the host's own directory (its state directory,
+// sockets, files), which exists.
+func (h *Host) Path(elements ...string) string {
+	h.n.t.Helper()
+	path := filepath.Join(append([]string{h.n.dir, h.Name}, elements...)...)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		h.n.t.Fatalf("lab: %v", err)
+	}
+	return path
+}
+
+// Run executes a command on the host and returns its standard output. A
+// failure, or more than 30 s, fails the test.
+func (h *Host) Run(argv ...string) string {
+	h.n.t.Helper()
+	out, err := h.Try(argv...)
+	if err != nil {
+		h.n.t.Fatalf("%v", err)
+	}
+	return out
+}
+
+// Try is Run for commands that may fail: it returns the standard output and
+// an error that carries the exit code (ExitCode) and the standard error.
+func (h *Host) Try(argv ...string) (string, error) {
+	out, err := execute(h.ns, "", argv...)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", h.Name, err)
+	}
+	return out, err
+}
+
+// ExitCode is the exit code behind an error of Try: 0 for nil, 128 plus the
+// signal for a killed command, -1 for one that could not be started.
+func ExitCode(err error) int {
+	if err == nil {
+		return 0
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exitCode(exit.ProcessState)
+	}
+	return -1
+}
+
+func exitCode(state *os.ProcessState) int {
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return state.ExitCode()
+}
+
+// execute runs one short command, born on the namespace's thread.
+func execute(ns *namespace, stdin string, argv ...string) (string, error) {
+	ctx, cancel := withDeadline()
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if stdin != "" {
+		cmd.Stdin = strings.NewReader(stdin)
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.WaitDelay = time.Second
+	err := ns.do(cmd.Start)
+	if err == nil {
+		err = cmd.Wait()
+	}
+	if ctx.Err() != nil {
+		err = fmt.Errorf("still running after %s", toolDeadline)
+	}
+	if err != nil {
+		return stdout.String(), fmt.Errorf("run %s: %w: %s", quoted(argv), err, strings.TrimSpace(stderr.String()))
+	}
+	return stdout.String(), nil
+}
+
+// Sysctl sets a kernel parameter of the host, by its dotted name or, where an
+// interface name has dots, by its path below /proc/sys.
+func (h *Host) Sysctl(name, value string) {
+	h.n.t.Helper()
+	err := h.ns.do(func() error { return os.WriteFile(sysctlPath(name), []byte(value), 0o644) })
+	if err != nil {
+		h.n.t.Fatalf("lab: sysctl %s on %s: %v", name, h.Name, err)
+	}
+}
+
+// SysctlValue reads a kernel parameter of the host, without the newline.
+func (h *Host) SysctlValue(name string) string {
+	h.n.t.Helper()
+	return strings.TrimSpace(h.ReadFile(sysctlPath(name)))
+}
+
+// ReadFile reads a file as the host sees it: /proc/net, /proc/sys and /sys
+// are its own.
+func (h *Host) ReadFile(path string) string {
+	h.n.t.Helper()
+	var content []byte
+	err := h.ns.do(func() (err error) {
+		content, err = os.ReadFile(path)
+		return err
+	})
+	if err != nil {
+		h.n.t.Fatalf("lab: on %s: %v", h.Name, err)
+	}
+	return string(content)
+}
+
+func sysctlPath(name string) string {
+	if !strings.Contains(name, "/") {
+		name = strings.ReplaceAll(name, ".", "/")
+	}
+	return filepath.Join("/proc/sys", name)
+}
+
+// Gateway makes addr the host's default route.
+func (h *Host) Gateway(addr string) {
+	h.n.t.Helper()
+	h.n.batch(h.ns, "route replace default via "+addr)
+}
+
+// Dial opens a connection from the host. The address must be an IP literal.
+func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	var conn net.Conn
+	err := h.ns.inNet(func() (err error) {
+		conn, err = new(net.Dialer).DialContext(ctx, network, address)
+		return err
+	})
+	return conn, err
+}
+
+// HostsFile gives the host an /etc/hosts of its own, and no name servers:
+// what is not in it does not resolve, at once.
+func (h *Host) HostsFile(content string) {
+	h.n.t.Helper()
+	files := map[string]string{
+		"/etc/hosts":       h.n.File(h.Name+"-hosts", content),
+		"/etc/resolv.conf": h.n.File(h.Name+"-resolv.conf", ""),
+	}
+	for target, source := range files {
+		if err := os.Chmod(source, 0o644); err != nil {
+			h.n.t.Fatalf("lab: %v", err)
+		}
+		// A bind mount in the host's own mount namespace.
+		if err := h.ns.do(func() error { return unix.Mount(source, target, "", unix.MS_BIND, "") }); err != nil {
+			h.n.t.Fatalf("lab: %s of %s: %v", target, h.Name, err)
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package lab
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// A Table is an IPVS table as `ipvsadm -Ln` prints it.
+type Table struct {
+	Text     string
+	Services []VirtualServer
+}
+
+// A VirtualServer is one service of a table.
+type VirtualServer struct {
+	Protocol   string // TCP, UDP, SCTP, FWM
+	Address    string // "10.77.0.100:3306", or the number of a firewall mark
+	Scheduler  string // "wrr"
+	Persistent int    // seconds; 0 is none
+	Flags      string // what else the line says
+	Servers    []RealServer
+}
+
+// A RealServer is one destination of a virtual server.
+type RealServer struct {
+	Address  string // "10.77.0.11:3306"
+	Forward  string // Route, Masq, Tunnel or Local
+	Weight   int
+	Active   int // connections
+	Inactive int
+}
+
+// IPVS reads the host's table with ipvsadm(8).
+func (h *Host) IPVS() Table {
+	h.n.t.Helper()
+	table, err := parseTable(h.Run("ipvsadm", "-Ln"))
+	if err != nil {
+		h.n.t.Fatalf("lab: table of %s: %v", h.Name, err)
+	}
+	return table
+}
+
+// Service is the service of that address; a zero one if there is none.
+func (t Table) Service(address string) VirtualServer {
+	for _, service := range t.Services {
+		if service.Address == address {
+			return service
+		}
+	}
+	return VirtualServer{}
+}
+
+// Server is the real server of that address; a zero one if there is none.
+func (v VirtualServer) Server(address string) RealServer {
+	for _, server := range v.Servers {
+		if server.Address == address {
+			return server
+		}
+	}
+	return RealServer{}
+}
+
+// Exists says whether the service was found.
+func (v VirtualServer) Exists() bool { return v.Address != "" }
+
+// Exists says whether the real server was found.
+func (r RealServer) Exists() bool { return r.Address != "" }
+
+// Rule is the configured part of a table, without connection counts, one
+// line each in a stable form: for comparing the tables of two directors.
+func (t Table) Rule() string {
+	var b strings.Builder
+	for _, service := range t.Services {
+		fmt.Fprintf(&b, "%s %s %s persistent %d %s\n", service.Protocol, service.Address, service.Scheduler, service.Persistent, service.Flags)
+		for _, server := range service.Servers {
+			fmt.Fprintf(&b, "  %s %s %d\n", server.Address, server.Forward, server.Weight)
+		}
+	}
+	return b.String()
+}
+
+func parseTable(text string) (Table, error) {
+	table := Table{Text: text}
+	for number, line := range strings.Split(text, "\n") {
+		words := strings.Fields(line)
+		var err error
+		switch {
+		case len(words) == 0, words[0] == "IP", words[0] == "Prot", len(words) > 1 && words[1] == "RemoteAddress:Port":
+		case words[0] == "->":
+			err = table.addServer(words)
+		default:
+			err = table.addService(words)
+		}
+		if err != nil {
+			return Table{}, fmt.Errorf("line %d %q: %w", number+1, line, err)
+		}
+	}
+	return table, nil
+}
+
+func (t *Table) addService(words []string) error {
+	if len(words) < 3 {
+		return fmt.Errorf("a service has at least three words")
+	}
+	service := VirtualServer{Protocol: words[0], Address: words[1], Scheduler: words[2]}
+	rest := words[3:]
+	for i := 0; i < len(rest); i++ {
+		if rest[i] == "persistent" && i+1 < len(rest) {
+			seconds, err := strconv.Atoi(rest[i+1])
+			if err != nil {
+				return err
+			}
+			service.Persistent = seconds
+			i++
+			continue
+		}
+		service.Flags = strings.TrimSpace(service.Flags + " " + rest[i])
+	}
+	t.Services = append(t.Services, service)
+	return nil
+}
+
+func (t *Table) addServer(words []string) error {
+	if len(t.Services) == 0 || len(words) < 6 {
+		return fmt.Errorf("a real server has six words and a service before it")
+	}
+	server := RealServer{Address: words[1], Forward: words[2]}
+	for i, field := range []*int{&server.Weight, &server.Active, &server.Inactive} {
+		value, err := strconv.Atoi(words[3+i])
+		if err != nil {
+			return err
+		}
+		*field = value
+	}
+	service := &t.Services[len(t.Services)-1]
+	service.Servers = append(service.Servers, server)
+	return nil
+}

@@ -1,0 +1,128 @@
+package lab
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A LogLine is one line that a process wrote, and when the lab read it.
+type LogLine struct {
+	At   time.Time
+	Text string
+}
+
+// A record collects the lines of one process, wakes those who wait for one,
+// and writes them to a file for the evidence of a failed test.
+type record struct {
+	mu     sync.Mutex
+	lines  []LogLine
+	change chan struct{} // closed and renewed by every line and by the end
+	ended  bool
+	done   chan struct{}
+	pipe   *os.File
+	file   *os.File
+}
+
+// newRecord returns the record and the end of a pipe for the process.
+func newRecord(path string) (*record, *os.File, error) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		_ = read.Close()
+		_ = write.Close()
+		return nil, nil, err
+	}
+	return &record{change: make(chan struct{}), done: make(chan struct{}), pipe: read, file: file}, write, nil
+}
+
+// collect runs until every holder of the pipe's other end is gone, or the
+// pipe is closed by abandon.
+func (r *record) collect() {
+	defer close(r.done)
+	defer r.file.Close()
+	defer r.pipe.Close()
+	in := bufio.NewReader(r.pipe)
+	for {
+		text, err := in.ReadString('\n')
+		if text != "" {
+			r.add(LogLine{At: time.Now(), Text: strings.TrimRight(text, "\r\n")})
+		}
+		if err != nil {
+			break
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = true
+	close(r.change)
+}
+
+func (r *record) add(line LogLine) {
+	_, _ = fmt.Fprintf(r.file, "%s %s\n", line.At.Format("15:04:05.000000"), line.Text)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = append(r.lines, line)
+	close(r.change)
+	r.change = make(chan struct{})
+}
+
+// after returns the lines from index on, whether more may come, and a channel
+// that closes when something changes.
+func (r *record) after(index int) (lines []LogLine, ended bool, change <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lines[min(index, len(r.lines)):], r.ended, r.change
+}
+
+// wait returns the first line from index on that matches, or an error after
+// the timeout or at the end of the record.
+func (r *record) wait(index int, pattern *regexp.Regexp, timeout time.Duration) (LogLine, error) {
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	for {
+		lines, ended, change := r.after(index)
+		for _, line := range lines {
+			if pattern.MatchString(line.Text) {
+				return line, nil
+			}
+		}
+		index += len(lines)
+		if ended {
+			return LogLine{}, fmt.Errorf("no line matches %q and the process has ended", pattern)
+		}
+		select {
+		case <-change:
+		case <-timer.C:
+			return LogLine{}, fmt.Errorf("no line matches %q after %s", pattern, timeout)
+		}
+	}
+}
+
+func (r *record) length() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.lines)
+}
+
+// abandon gives up on a pipe that a stray grandchild still holds.
+func (r *record) abandon() {
+	_ = r.pipe.SetReadDeadline(time.Now())
+	<-r.done
+}
+
+func joined(lines []LogLine) string {
+	var b strings.Builder
+	for _, line := range lines {
+		b.WriteString(line.Text)
+		b.WriteByte('\n')
+	}
+	return b.String()
+}

@@ -1,0 +1,210 @@
+package lab
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// MeasureOptions are the wishes about a measuring client. The zero value is
+// the client of the outage figures: a connection every 10 ms, patience 150 ms.
+type MeasureOptions struct {
+	Every    time.Duration // between two starts; 10 ms (50 ms with MySQL)
+	Patience time.Duration // after which an attempt has failed; 150 ms (1 s with MySQL)
+	Graceful bool          // close with FIN; default is RST, which uses up no ports
+
+	// MySQL logs in, asks one question and says good-bye, instead of reading
+	// the first line that the server says.
+	MySQL *MySQLLogin
+}
+
+// MySQLLogin is whom the measuring client logs in as, and what it asks.
+type MySQLLogin struct {
+	User     string
+	Password string
+	Query    string // its first column names the server; "" is SELECT @@hostname
+}
+
+// A Measurement is a running measuring client. It is open-loop: an attempt
+// starts at every tick, whether or not earlier ones came back.
+type Measurement struct {
+	d        *Daemon
+	every    time.Duration
+	patience time.Duration
+	clock    clock
+}
+
+// Measure starts a measuring client on the host; it returns when the first
+// attempt is about to start. The address is an IP literal and a port.
+func Measure(h *Host, address string, o MeasureOptions) *Measurement {
+	h.n.t.Helper()
+	target, err := netip.ParseAddrPort(address)
+	if err != nil || !target.Addr().Is4() {
+		h.n.t.Fatalf("lab: measure: %q is not an IPv4 address and port", address)
+	}
+	role := "measure"
+	every, patience := 10*time.Millisecond, 150*time.Millisecond
+	if o.MySQL != nil {
+		role, every, patience = "measure-mysql", 50*time.Millisecond, time.Second
+	}
+	if o.Every > 0 {
+		every = o.Every
+	}
+	if o.Patience > 0 {
+		patience = o.Patience
+	}
+	arguments := measureArguments{Target: target, Every: every, Patience: patience, Graceful: o.Graceful, MySQL: o.MySQL}
+	m := &Measurement{every: every, patience: patience, clock: newClock()}
+	m.d = h.startRole(role, "measure-"+address, arguments)
+	m.d.WaitLog("^"+readyLine+"$", 15*time.Second)
+	return m
+}
+
+// Attempts are those that have come to an end so far; the newest of the last
+// 100 ms may be missing.
+func (m *Measurement) Attempts() Result {
+	m.d.host.n.t.Helper()
+	lines, _, _ := m.d.log.after(0)
+	return m.result(lines)
+}
+
+// WaitAnswered waits until an attempt that starts after this call is answered
+// by the named server ("" is any), and returns that attempt.
+func (m *Measurement) WaitAnswered(server string, timeout time.Duration) Attempt {
+	m.d.host.n.t.Helper()
+	from := time.Now()
+	seen := m.d.log.length()
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	for {
+		lines, ended, change := m.d.log.after(seen)
+		seen += len(lines)
+		for _, attempt := range m.result(lines).Attempts {
+			if attempt.Answered() && attempt.Start.After(from) && (server == "" || attempt.Server == server) {
+				return attempt
+			}
+		}
+		if ended {
+			m.d.host.n.t.Fatalf("the measuring client has ended: %s", m.d.tail(5))
+		}
+		select {
+		case <-change:
+		case <-timer.C:
+			m.d.host.n.t.Fatalf("no answer of %q after %s: %s", server, timeout, m.Attempts().Since(from))
+		}
+	}
+}
+
+// Stop starts no more attempts, waits for those on their way, and returns
+// all.
+func (m *Measurement) Stop() Result {
+	m.d.host.n.t.Helper()
+	if m.d.stdin != nil {
+		_ = m.d.stdin.Close()
+		m.d.stdin = nil
+	}
+	if code := m.d.Wait(m.patience + 15*time.Second); code != 0 {
+		m.d.host.n.t.Fatalf("the measuring client has failed: %s", m.d.tail(5))
+	}
+	<-m.d.log.done
+	return m.Attempts()
+}
+
+// result reads the client's lines: "a START TOOK FAILURE SERVER" with µs of
+// CLOCK_MONOTONIC and "-" for none, and "s AT COUNT" for skipped ticks.
+func (m *Measurement) result(lines []LogLine) Result {
+	m.d.host.n.t.Helper()
+	r := Result{Every: m.every}
+	for _, line := range lines {
+		words := strings.SplitN(line.Text, " ", 5)
+		switch {
+		case len(words) == 5 && words[0] == "a":
+			attempt, err := m.attempt(words)
+			if err != nil {
+				m.d.host.n.t.Fatalf("lab: measuring client said %q: %v", line.Text, err)
+			}
+			r.Attempts = append(r.Attempts, attempt)
+		case len(words) == 3 && words[0] == "s":
+			stall, err := m.stall(words)
+			if err != nil {
+				m.d.host.n.t.Fatalf("lab: measuring client said %q: %v", line.Text, err)
+			}
+			r.Stalls = append(r.Stalls, stall)
+		}
+	}
+	sortByStart(r.Attempts)
+	return r
+}
+
+func (m *Measurement) attempt(words []string) (Attempt, error) {
+	start, err := strconv.ParseInt(words[1], 10, 64)
+	if err != nil {
+		return Attempt{}, err
+	}
+	took, err := strconv.ParseInt(words[2], 10, 64)
+	if err != nil {
+		return Attempt{}, err
+	}
+	a := Attempt{Start: m.clock.time(start), Took: time.Duration(took) * time.Microsecond, Failure: words[3], Server: words[4]}
+	if a.Failure == "-" {
+		a.Failure = ""
+	}
+	if a.Server == "-" {
+		a.Server = ""
+	}
+	return a, nil
+}
+
+func (m *Measurement) stall(words []string) (Stall, error) {
+	at, err := strconv.ParseInt(words[1], 10, 64)
+	if err != nil {
+		return Stall{}, err
+	}
+	skipped, err := strconv.Atoi(words[2])
+	return Stall{End: m.clock.time(at), Skipped: skipped}, err
+}
+
+// measureArguments go to the client's process.
+type measureArguments struct {
+	Target   netip.AddrPort
+	Every    time.Duration
+	Patience time.Duration
+	Graceful bool
+	MySQL    *MySQLLogin
+}
+
+func decodeMeasure(encoded []byte) (measureArguments, error) {
+	var a measureArguments
+	if err := json.Unmarshal(encoded, &a); err != nil {
+		return a, err
+	}
+	if a.Every <= 0 || a.Patience <= 0 {
+		return a, fmt.Errorf("every %s and patience %s must be positive", a.Every, a.Patience)
+	}
+	return a, nil
+}
+
+// A clock joins the time of this process to CLOCK_MONOTONIC, which all
+// processes of a kernel share.
+type clock struct {
+	at        time.Time
+	monotonic int64 // µs
+}
+
+func newClock() clock { return clock{at: time.Now(), monotonic: monotonic()} }
+
+func (c clock) time(micros int64) time.Time {
+	return c.at.Add(time.Duration(micros-c.monotonic) * time.Microsecond)
+}
+
+// monotonic is CLOCK_MONOTONIC in µs.
+func monotonic() int64 {
+	var now unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // cannot fail for this clock
+	return now.Nano() / 1000
+}

@@ -1,0 +1,128 @@
+package lab
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// runMeasureMySQL is runMeasure with logins: a goroutine an attempt.
+func runMeasureMySQL(encoded []byte) error {
+	arguments, err := decodeMeasure(encoded)
+	if err != nil {
+		return err
+	}
+	connector, err := arguments.connector()
+	if err != nil {
+		return err
+	}
+	query := arguments.MySQL.Query
+	if query == "" {
+		query = "SELECT @@hostname"
+	}
+	stop := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		close(stop)
+	}()
+	if _, err := os.Stdout.WriteString(readyLine + "\n"); err != nil {
+		return err
+	}
+	var running sync.WaitGroup
+	next := time.Now()
+	for {
+		running.Go(func() { askOnce(connector, query, arguments.Patience) })
+		next = next.Add(arguments.Every)
+		if missed := time.Since(next) / arguments.Every; missed > 0 {
+			fmt.Printf("s %d %d\n", monotonic(), missed)
+			next = next.Add(missed * arguments.Every)
+		}
+		select {
+		case <-time.After(time.Until(next)):
+		case <-stop:
+			running.Wait()
+			return nil
+		}
+	}
+}
+
+func (a measureArguments) connector() (driver.Connector, error) {
+	if a.MySQL == nil {
+		return nil, fmt.Errorf("no login given")
+	}
+	config := mysql.NewConfig()
+	config.User, config.Passwd = a.MySQL.User, a.MySQL.Password
+	config.Net, config.Addr = "tcp", a.Target.String()
+	// The driver writes each broken connection to stderr; here they are the result.
+	config.Logger = log.New(io.Discard, "", 0)
+	return mysql.NewConnector(config)
+}
+
+// askOnce is one attempt: log in, ask, say good-bye. Its line is one write,
+// so that lines of several attempts do not mix.
+func askOnce(connector driver.Connector, query string, patience time.Duration) {
+	start := monotonic()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	server, err := ask(ctx, connector, query)
+	failure := ""
+	if err != nil {
+		failure, server = mysqlCause(ctx, err), ""
+	}
+	_, _ = fmt.Printf("a %d %d %s %s\n", start, monotonic()-start, word(failure), word(server))
+}
+
+func ask(ctx context.Context, connector driver.Connector, query string) (string, error) {
+	conn, err := connector.Connect(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	queryer, ok := conn.(driver.QueryerContext)
+	if !ok {
+		return "", fmt.Errorf("the driver has no queries")
+	}
+	rows, err := queryer.QueryContext(ctx, query, nil)
+	if err != nil {
+		return "", err
+	}
+	defer rows.Close()
+	row := make([]driver.Value, len(rows.Columns()))
+	if err := rows.Next(row); err != nil {
+		return "", err
+	}
+	if text, ok := row[0].([]byte); ok {
+		return string(text), nil
+	}
+	return fmt.Sprint(row[0]), nil
+}
+
+// mysqlCause is the word for a failed attempt: the server's error number, or
+// what the network said.
+func mysqlCause(ctx context.Context, err error) string {
+	var refusal *mysql.MySQLError
+	var errno syscall.Errno
+	var timeout net.Error
+	switch {
+	case errors.As(err, &refusal):
+		return fmt.Sprintf("mysql-%d", refusal.Number)
+	case ctx.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
+		return "timeout"
+	case errors.As(err, &errno):
+		return cause(errno)
+	case errors.Is(err, io.EOF), errors.Is(err, mysql.ErrInvalidConn), errors.Is(err, driver.ErrBadConn):
+		return "closed"
+	default:
+		return err.Error()
+	}
+}

@@ -1,0 +1,220 @@
+package lab
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A tcpClient is the measuring client's process: one thread around epoll(7),
+// seven system calls an attempt.
+type tcpClient struct {
+	arguments measureArguments
+	poll      int
+	target    *unix.SockaddrInet4
+	open      map[int]int64 // socket -> start in µs
+	order     []started     // by start, with those that have ended meanwhile
+	out       bytes.Buffer
+	flushed   int64
+	buffer    []byte
+}
+
+type started struct {
+	fd int
+	at int64
+}
+
+const flushEvery = 100_000 // µs
+
+// runMeasure measures until its standard input ends, then awaits what is
+// under way.
+func runMeasure(encoded []byte) error {
+	arguments, err := decodeMeasure(encoded)
+	if err != nil {
+		return err
+	}
+	// The figures are wrong where the client starts late; it uses little.
+	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, -10)
+	poll, err := newPoll(int(os.Stdin.Fd()))
+	if err != nil {
+		return err
+	}
+	c := &tcpClient{
+		arguments: arguments,
+		poll:      poll,
+		target:    &unix.SockaddrInet4{Addr: arguments.Target.Addr().As4(), Port: int(arguments.Target.Port())},
+		open:      map[int]int64{},
+		buffer:    make([]byte, 512),
+	}
+	if _, err := os.Stdout.WriteString(readyLine + "\n"); err != nil {
+		return err
+	}
+	return c.run()
+}
+
+func (c *tcpClient) run() error {
+	every := c.arguments.Every.Microseconds()
+	events := make([]unix.EpollEvent, 64)
+	next := monotonic()
+	for stopping := false; !stopping || len(c.open) > 0; {
+		now := monotonic()
+		if !stopping && now >= next {
+			c.start(now)
+			missed := (now - next) / every
+			if missed > 0 {
+				fmt.Fprintf(&c.out, "s %d %d\n", now, missed)
+			}
+			next += (missed + 1) * every
+			now = monotonic()
+		}
+		c.expire(now)
+		if now-c.flushed >= flushEvery {
+			if err := c.flush(now); err != nil {
+				return err
+			}
+		}
+		count, err := wait(c.poll, events, c.patience(now, next, stopping))
+		if err != nil {
+			return err
+		}
+		for _, event := range events[:count] {
+			if event.Fd == int32(os.Stdin.Fd()) {
+				stopping = true
+				_ = unix.EpollCtl(c.poll, unix.EPOLL_CTL_DEL, int(event.Fd), nil)
+				continue
+			}
+			c.read(int(event.Fd))
+		}
+	}
+	return c.flush(0)
+}
+
+// patience is the time in ms until something is due.
+func (c *tcpClient) patience(now, next int64, stopping bool) int {
+	due := now + flushEvery
+	if !stopping {
+		due = min(due, next)
+	}
+	if len(c.order) > 0 {
+		due = min(due, c.order[0].at+c.arguments.Patience.Microseconds())
+	}
+	return int(max(0, due-now+999) / 1000)
+}
+
+func (c *tcpClient) start(now int64) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		c.end(now, err.Error(), "")
+		return
+	}
+	if !c.arguments.Graceful {
+		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	}
+	if err := unix.Connect(fd, c.target); err != nil && err != unix.EINPROGRESS {
+		_ = unix.Close(fd)
+		c.end(now, cause(err), "")
+		return
+	}
+	// The server speaks first, so that one wake-up tells both of the
+	// connection and of the answer.
+	if err := watch(c.poll, fd); err != nil {
+		_ = unix.Close(fd)
+		c.end(now, err.Error(), "")
+		return
+	}
+	c.open[fd] = now
+	c.order = append(c.order, started{fd: fd, at: now})
+}
+
+// read takes the answer, or learns why there is none.
+func (c *tcpClient) read(fd int) {
+	at, ok := c.open[fd]
+	if !ok {
+		return
+	}
+	count, err := unix.Read(fd, c.buffer)
+	if err == unix.EAGAIN {
+		return
+	}
+	delete(c.open, fd)
+	_ = unix.Close(fd)
+	switch {
+	case err != nil:
+		c.end(at, cause(err), "")
+	case count == 0:
+		c.end(at, "closed", "")
+	default:
+		c.end(at, "", firstLine(c.buffer[:count]))
+	}
+}
+
+// expire gives up what is older than the patience.
+func (c *tcpClient) expire(now int64) {
+	patience := c.arguments.Patience.Microseconds()
+	for len(c.order) > 0 {
+		oldest := c.order[0]
+		at, open := c.open[oldest.fd]
+		open = open && at == oldest.at // the number may be another socket's by now
+		if open && now-oldest.at < patience {
+			return
+		}
+		if open {
+			delete(c.open, oldest.fd)
+			_ = unix.Close(oldest.fd)
+			c.end(oldest.at, "timeout", "")
+		}
+		c.order = c.order[1:]
+	}
+}
+
+func (c *tcpClient) end(start int64, failure, server string) {
+	fmt.Fprintf(&c.out, "a %d %d %s %s\n", start, monotonic()-start, word(failure), word(server))
+}
+
+func (c *tcpClient) flush(now int64) error {
+	c.flushed = now
+	if c.out.Len() == 0 {
+		return nil
+	}
+	_, err := os.Stdout.Write(c.out.Bytes())
+	c.out.Reset()
+	return err
+}
+
+// cause is the word for a failure of a socket.
+func cause(err error) string {
+	switch err {
+	case unix.ECONNREFUSED:
+		return "refused"
+	case unix.ECONNRESET:
+		return "reset"
+	case unix.EHOSTUNREACH, unix.ENETUNREACH:
+		return "unreachable"
+	case unix.ETIMEDOUT:
+		return "timeout"
+	default:
+		return err.Error()
+	}
+}
+
+// word is a text without spaces, "-" for none.
+func word(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return strings.ReplaceAll(text, " ", "-")
+}
+
+// firstLine is the server's name. A real MySQL server sends a packet instead:
+// its fifth byte is the protocol version 10, and its own version follows.
+func firstLine(answer []byte) string {
+	if len(answer) > 5 && answer[4] == 10 {
+		version, _, _ := bytes.Cut(answer[5:], []byte{0})
+		return "mysql:" + string(version)
+	}
+	line, _, _ := bytes.Cut(answer, []byte("\n"))
+	return string(bytes.TrimSpace(line))
+}

@@ -1,0 +1,163 @@
+package lab
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// An Attempt is one connection of the measuring client.
+type Attempt struct {
+	Start   time.Time
+	Took    time.Duration // until the answer or the failure
+	Server  string        // who answered; "" for a failure
+	Failure string        // "timeout", "refused", "reset", …; "" for an answer
+}
+
+// Answered says whether a server answered.
+func (a Attempt) Answered() bool { return a.Failure == "" }
+
+// A Result is what the measuring client saw, in the order of the starts.
+type Result struct {
+	Attempts []Attempt
+	Every    time.Duration // between two starts
+	Stalls   []Stall
+}
+
+// A Stall is a time in which the client itself did not get the CPU, so that
+// starts fell out. A gap with many of them says more about the machine than
+// about what was measured.
+type Stall struct {
+	End     time.Time
+	Skipped int // starts
+}
+
+// A Gap is a time without answers: from the start of the last answered
+// attempt before it to the start of the first answered one after it. Where
+// there is no such attempt, it reaches to the first or the last attempt.
+type Gap struct {
+	From, To time.Time
+	Duration time.Duration
+	Failed   int
+	Skipped  int // starts that fell out in it because the client had no CPU
+}
+
+func (g Gap) String() string {
+	return fmt.Sprintf("%s (%d failed, %d skipped, %s to %s)", g.Duration.Round(time.Millisecond), g.Failed, g.Skipped,
+		g.From.Format("15:04:05.000"), g.To.Format("15:04:05.000"))
+}
+
+// LongestGap is the longest time between the starts of two neighbouring
+// answered attempts. With no outage that is about Every.
+func (r Result) LongestGap() Gap {
+	var longest, open Gap
+	for i, attempt := range r.Attempts {
+		if i == 0 {
+			open.From = attempt.Start
+		}
+		open.To = attempt.Start
+		open.Duration = open.To.Sub(open.From)
+		if !attempt.Answered() {
+			open.Failed++
+		}
+		if open.Duration > longest.Duration {
+			longest = open
+		}
+		if attempt.Answered() {
+			open = Gap{From: attempt.Start}
+		}
+	}
+	longest.Skipped = r.skippedIn(longest.From, longest.To)
+	return longest
+}
+
+// Skipped counts the starts that fell out because the client itself did not
+// get the CPU in time.
+func (r Result) Skipped() int {
+	skipped := 0
+	for _, stall := range r.Stalls {
+		skipped += stall.Skipped
+	}
+	return skipped
+}
+
+func (r Result) skippedIn(from, to time.Time) int {
+	skipped := 0
+	for _, stall := range r.Stalls {
+		if stall.End.After(from) && !stall.End.After(to) {
+			skipped += stall.Skipped
+		}
+	}
+	return skipped
+}
+
+// Failed counts the attempts that nobody answered.
+func (r Result) Failed() int {
+	failed := 0
+	for _, attempt := range r.Attempts {
+		if !attempt.Answered() {
+			failed++
+		}
+	}
+	return failed
+}
+
+// Failures counts the failed attempts by cause.
+func (r Result) Failures() map[string]int {
+	causes := map[string]int{}
+	for _, attempt := range r.Attempts {
+		if !attempt.Answered() {
+			causes[attempt.Failure]++
+		}
+	}
+	return causes
+}
+
+// AnsweredBy counts the answers of each server.
+func (r Result) AnsweredBy() map[string]int {
+	servers := map[string]int{}
+	for _, attempt := range r.Attempts {
+		if attempt.Answered() {
+			servers[attempt.Server]++
+		}
+	}
+	return servers
+}
+
+// Since leaves out what was before an event. The last answered attempt before
+// it stays in, for an outage begins at the last good answer.
+func (r Result) Since(event time.Time) Result {
+	first := 0
+	for i, attempt := range r.Attempts {
+		if !attempt.Start.Before(event) {
+			break
+		}
+		if attempt.Answered() {
+			first = i
+		}
+	}
+	r.Attempts = r.Attempts[first:]
+	return r
+}
+
+// Until leaves out the attempts that started after an event.
+func (r Result) Until(event time.Time) Result {
+	for i, attempt := range r.Attempts {
+		if attempt.Start.After(event) {
+			r.Attempts = r.Attempts[:i]
+			break
+		}
+	}
+	return r
+}
+
+func (r Result) String() string {
+	return fmt.Sprintf("%d attempts, %d failed %v, answers %v, longest gap %s, %d skipped",
+		len(r.Attempts), r.Failed(), strings.TrimPrefix(fmt.Sprint(r.Failures()), "map"),
+		strings.TrimPrefix(fmt.Sprint(r.AnsweredBy()), "map"), r.LongestGap(), r.Skipped())
+}
+
+func sortByStart(attempts []Attempt) {
+	slices.SortStableFunc(attempts, func(a, b Attempt) int { return a.Start.Compare(b.Start) })
+}

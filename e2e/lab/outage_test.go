@@ -1,0 +1,72 @@
+package lab_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+)
+
+// attempts reads a picture: a letter is an answer of that server, a dot a
+// failure, one every 10 ms.
+func attempts(picture string) lab.Result {
+	r := lab.Result{Every: 10 * time.Millisecond}
+	for i, c := range picture {
+		a := lab.Attempt{Start: tick(i), Server: string(c)}
+		if c == '.' {
+			a.Server, a.Failure = "", "timeout"
+		}
+		r.Attempts = append(r.Attempts, a)
+	}
+	return r
+}
+
+func tick(i int) time.Time {
+	return time.Unix(1_000_000, 0).Add(time.Duration(i) * 10 * time.Millisecond)
+}
+
+func TestLongestGap(t *testing.T) {
+	cases := []struct {
+		name, picture string
+		since         int
+		gap           time.Duration // ms
+		failed        int
+	}{
+		{"nothing", "", 0, 0, 0},
+		{"one", "a", 0, 0, 0},
+		{"no outage", "aaaa", 0, 10, 0},
+		{"one lost", "a.a", 0, 20, 1},
+		{"the longer of two", "a.a...bb", 0, 40, 3},
+		{"never back", "aa....", 0, 40, 4},
+		{"never there", "....", 0, 30, 4},
+		{"only at first", "...a", 0, 30, 3},
+		{"begins at the answer before the event", "aa....b", 3, 50, 4},
+		{"an older outage is left out", "a......aaab", 8, 10, 0},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			gap := attempts(c.picture).Since(tick(c.since)).LongestGap()
+			if gap.Duration != c.gap*time.Millisecond || gap.Failed != c.failed {
+				t.Errorf("%s, want %d ms and %d failed", gap, c.gap, c.failed)
+			}
+		})
+	}
+}
+
+func TestResultCounts(t *testing.T) {
+	r := attempts("aab..b")
+	if diff := cmp.Diff(map[string]int{"a": 2, "b": 2}, r.AnsweredBy()); diff != "" {
+		t.Errorf("answers: %s", diff)
+	}
+	if diff := cmp.Diff(map[string]int{"timeout": 2}, r.Failures()); diff != "" {
+		t.Errorf("failures: %s", diff)
+	}
+	if got := r.Until(tick(2)); len(got.Attempts) != 3 || got.Failed() != 0 {
+		t.Errorf("until: %s", got)
+	}
+	if got := r.Since(tick(4)); len(got.Attempts) != 4 || got.Failed() != 2 {
+		t.Errorf("since: %s", got)
+	}
+}

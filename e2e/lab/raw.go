@@ -1,0 +1,70 @@
+package lab
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// SendRaw sends one IPv4 packet of any kind out of an interface: any source,
+// any TTL. payload is what follows the IPv4 header; its checksums are the
+// caller's affair, those of the IPv4 header are right.
+func SendRaw(h *Host, device string, source, destination netip.Addr, ttl, protocol uint8, payload []byte) {
+	h.n.t.Helper()
+	if !source.Is4() || !destination.Is4() {
+		h.n.t.Fatalf("lab: raw packets are IPv4: %s to %s", source, destination)
+	}
+	header := make([]byte, 20, 20+len(payload))
+	header[0], header[1] = 0x45, 0xc0 // no options; DSCP CS6
+	binary.BigEndian.PutUint16(header[2:], uint16(20+len(payload)))
+	header[8], header[9] = ttl, protocol
+	src, dst := source.As4(), destination.As4()
+	copy(header[12:], src[:])
+	copy(header[16:], dst[:])
+	err := h.ns.inNet(func() error {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		if err := unix.BindToDevice(fd, device); err != nil {
+			return err
+		}
+		return unix.Sendto(fd, append(header, payload...), 0, &unix.SockaddrInet4{Addr: dst})
+	})
+	if err != nil {
+		h.n.t.Fatalf("lab: send a raw packet from %s: %v", h.Name, err)
+	}
+}
+
+// sendMarker sends the frame that Capture waits for, to an address of
+// nobody's.
+func (h *Host) sendMarker(device string, to net.HardwareAddr) error {
+	return h.ns.inNet(func() error {
+		iface, err := net.InterfaceByName(device)
+		if err != nil {
+			return err
+		}
+		if len(iface.HardwareAddr) != 6 {
+			return fmt.Errorf("%s has no Ethernet address", device)
+		}
+		// Protocol 0: this socket sends and receives nothing.
+		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("open a packet socket: %w", err)
+		}
+		defer unix.Close(fd)
+		frame := make([]byte, 60)
+		copy(frame, to)
+		copy(frame[6:], iface.HardwareAddr)
+		binary.BigEndian.PutUint16(frame[12:], markerType)
+		address := &unix.SockaddrLinklayer{Ifindex: iface.Index, Halen: 6, Protocol: htons(markerType)}
+		copy(address.Addr[:], to)
+		return unix.Sendto(fd, frame, 0, address)
+	})
+}
+
+func htons(v uint16) uint16 { return v<<8 | v>>8 }

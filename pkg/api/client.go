@@ -1,0 +1,79 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Client talks to a daemon over its socket.
+type Client struct {
+	socket string
+	http   *http.Client
+}
+
+// NewClient makes a client; nothing is dialled yet.
+func NewClient(socket string) *Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}
+	return &Client{socket: socket, http: &http.Client{
+		Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true},
+		Timeout:   35 * time.Second,
+	}}
+}
+
+// mostAnswer bounds what a client reads: a status of 10 000 real servers is about 4 MB.
+const mostAnswer = 64 << 20
+
+// Status returns the daemon's status document as JSON.
+func (c *Client) Status(ctx context.Context) ([]byte, error) {
+	return c.do(ctx, http.MethodGet, "/v1/status")
+}
+
+// Reload makes the daemon read its cluster file again.
+func (c *Client) Reload(ctx context.Context) error {
+	_, err := c.do(ctx, http.MethodPost, "/v1/reload")
+	return err
+}
+
+func (c *Client) do(ctx context.Context, method, path string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://daemon"+path, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, mostAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("socket %s: %w", c.socket, err)
+	}
+	if response.StatusCode/100 != 2 {
+		return nil, errors.New(strings.TrimSpace(string(body)))
+	}
+	return body, nil
+}
+
+// explain turns the ways in which a socket does not answer into what to do about them.
+func (c *Client) explain(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("socket %s: no daemon answers: is lvs-director (or lvs-realserver) running? (systemctl status lvs-director; another path: --socket)", c.socket)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("socket %s: permission denied: run it as root or as a member of group %s", c.socket, Group)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("socket %s: the daemon does not answer in time", c.socket)
+	default:
+		return fmt.Errorf("socket %s: %w", c.socket, err)
+	}
+}

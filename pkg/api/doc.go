@@ -1,0 +1,6 @@
+// Package api is the daemons' socket: JSON over HTTP over a unix socket, and the client that lvsctl uses. It carries the
+// documents of package status and knows nothing of what they mean.
+//
+//	GET  /v1/status   the daemon's status document
+//	POST /v1/reload   reads the cluster file again; 422 and the problems, one a line, when it does not validate
+package api

@@ -1,0 +1,113 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// Group is the system group whose members may use the socket beside root. It need not exist.
+const Group = "lvs-director"
+
+// Handlers are what a daemon answers with.
+type Handlers struct {
+	Status func() any
+	// Reload reads the cluster file again; its error text goes to the operator as it is.
+	Reload func(ctx context.Context) error
+}
+
+// ErrInUse is returned by Listen when another process answers on the socket.
+var ErrInUse = errors.New("another daemon answers on it: stop that one or use another --socket")
+
+// Listen opens the unix socket with mode 0660 for root and Group. A socket file that nobody listens on is replaced.
+func Listen(path string) (net.Listener, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("socket %s: %w", path, err)
+	}
+	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("socket %s: %w", path, ErrInUse)
+	}
+	if info, err := os.Lstat(path); err == nil {
+		if info.Mode()&os.ModeSocket == 0 {
+			return nil, fmt.Errorf("socket %s: there is a file of another kind in its place: remove it or use another --socket", path)
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("socket %s: %w", path, err)
+		}
+	}
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("socket %s: %w", path, err)
+	}
+	if err := admit(path); err != nil {
+		_ = listener.Close()
+		return nil, fmt.Errorf("socket %s: %w", path, err)
+	}
+	return listener, nil
+}
+
+func admit(path string) error {
+	if group, err := user.LookupGroup(Group); err == nil {
+		if gid, err := strconv.Atoi(group.Gid); err == nil {
+			// Without CAP_CHOWN the socket stays with our own group, which is the safe side.
+			_ = os.Chown(path, -1, gid)
+		}
+	}
+	return os.Chmod(path, 0o660)
+}
+
+// Serve answers on the listener until ctx ends.
+func Serve(ctx context.Context, listener net.Listener, h Handlers, log *slog.Logger) error {
+	server := &http.Server{
+		Handler:           mux(h),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		grace, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if server.Shutdown(grace) != nil {
+			_ = server.Close()
+		}
+	})
+	err := server.Serve(listener)
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	if !stop() {
+		<-stopped
+	}
+	return err
+}
+
+func mux(h Handlers) http.Handler {
+	m := http.NewServeMux()
+	m.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "  ")
+		_ = encoder.Encode(h.Status()) // the client that went away is the only one who could be told
+	})
+	m.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, r *http.Request) {
+		if err := h.Reload(r.Context()); err != nil {
+			http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+	return m
+}

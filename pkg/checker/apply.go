@@ -1,0 +1,155 @@
+package checker
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/health"
+)
+
+// apply brings the checks to what Set wants.
+func (c *Checker) apply(specs []Spec, now time.Time) {
+	before, known := c.subjects, c.remembered()
+	c.subjects = make(map[string]*subject, len(specs))
+	for _, k := range c.checks {
+		k.users = nil
+	}
+	specs, fresh := last(specs), 0
+	for _, spec := range specs {
+		s := &subject{spec: spec, cell: &cell{}}
+		if old, ok := before[spec.Name]; ok {
+			s.told = old.told
+		}
+		for _, wanted := range spec.Checks {
+			k, isNew := c.ensure(spec, wanted)
+			if isNew {
+				k.state = known.resume(spec, wanted)
+				k.due = now.Add(stagger(fresh, k.config.Interval))
+				c.agenda.add(event{at: k.due, what: due, check: k})
+				fresh++
+			}
+			k.users = append(k.users, s)
+			s.checks = append(s.checks, k)
+		}
+		c.subjects[spec.Name] = s
+	}
+	for id, k := range c.checks {
+		if k.retired = len(k.users) == 0; k.retired && k.attempt == nil {
+			delete(c.checks, id)
+		}
+	}
+	next := make(board, len(c.subjects))
+	for name, s := range c.subjects {
+		v := s.verdict()
+		s.cell.Store(&v)
+		next[name] = s.cell
+	}
+	c.board.Store(&next)
+	for _, spec := range specs {
+		c.publish(c.subjects[spec.Name])
+	}
+	c.lookReady()
+}
+
+// ensure returns the check for a Spec's wanted one, and whether it is to be started.
+func (c *Checker) ensure(spec Spec, wanted config.Check) (k *check, isNew bool) {
+	if wanted.Interval <= 0 { // a validated configuration has one; without it the loop would never rest
+		wanted.Interval = time.Second
+	}
+	if wanted.Timeout <= 0 || wanted.Timeout > wanted.Interval {
+		wanted.Timeout = wanted.Interval
+	}
+	id := spec.id(wanted)
+	k, ok := c.checks[id]
+	if !ok {
+		k = &check{id: id, config: wanted, target: spec.target(wanted), source: spec.Source}
+		c.checks[id] = k
+	}
+	// One that was removed while its probe ran comes back as new, but must wait for that probe.
+	isNew = !ok || k.retired
+	if isNew {
+		k.retired, k.answered = false, false
+	}
+	return k, isNew
+}
+
+// last keeps the last Spec of each name, in their order.
+func last(specs []Spec) []Spec {
+	at := make(map[string]int, len(specs))
+	var kept []Spec
+	for _, s := range specs {
+		if i, ok := at[s.Name]; ok {
+			kept[i] = s
+			continue
+		}
+		at[s.Name] = len(kept)
+		kept = append(kept, s)
+	}
+	return kept
+}
+
+// stagger is the delay of the n-th new check.
+func stagger(n int, interval time.Duration) time.Duration {
+	if n < atOnce {
+		return 0
+	}
+	return time.Duration(n-atOnce+1) * spread % interval
+}
+
+// memory is what was known before a Set.
+type memory struct {
+	checks   map[target]health.State
+	subjects map[string]*subject
+}
+
+type target struct {
+	kind    config.CheckType
+	address netip.AddrPort
+}
+
+func (c *Checker) remembered() memory {
+	m := memory{checks: make(map[target]health.State, len(c.checks)), subjects: c.subjects}
+	for _, id := range slices.Sorted(maps.Keys(c.checks)) {
+		if k := c.checks[id]; !k.retired {
+			m.checks[target{k.config.Type, k.target}] = k.state
+		}
+	}
+	return m
+}
+
+// resume is the state in which a new check starts. If it takes the place of others (another interval, another type of
+// check for the same server), what they knew stays until the new one contradicts it.
+func (m memory) resume(spec Spec, wanted config.Check) health.State {
+	if s, ok := m.checks[target{wanted.Type, spec.target(wanted)}]; ok {
+		return health.Resume(wanted.Rise, wanted.Fall, s)
+	}
+	old, ok := m.subjects[spec.Name]
+	if ok && len(old.checks) > 0 && old.spec.Address == spec.Address && old.spec.Port == spec.Port {
+		return health.Resume(wanted.Rise, wanted.Fall, worst(old.checks))
+	}
+	return health.New(wanted.Rise, wanted.Fall)
+}
+
+// worst is the state of the check that holds its server back most.
+func worst(checks []*check) health.State {
+	rank := func(s health.State) int {
+		switch v := health.All([]health.State{s}); {
+		case v.Known && !v.Up:
+			return 2
+		case !v.Known:
+			return 1
+		default:
+			return 0
+		}
+	}
+	found := checks[0].state
+	for _, k := range checks[1:] {
+		if rank(k.state) > rank(found) {
+			found = k.state
+		}
+	}
+	return found
+}

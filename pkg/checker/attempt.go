@@ -1,0 +1,168 @@
+package checker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/probe"
+)
+
+// finished is a probe that has returned.
+type finished struct {
+	attempt *attempt
+	result  health.Result
+}
+
+// launch starts a probe of a check that has none running.
+func (c *Checker) launch(ctx context.Context, k *check, now time.Time) {
+	a := &attempt{check: k, started: now, holds: true}
+	k.attempt = a
+	c.busy++
+	c.agenda.add(event{at: now.Add(moment), what: yields, attempt: a})
+	c.agenda.add(event{at: now.Add(k.config.Timeout + patience), what: overdue, attempt: a})
+	prober, target := c.probers[k.config.Type], probe.Target{Address: k.target, Source: k.source, User: k.config.User}
+	checkType, file, limit := k.config.Type, k.config.PasswordFile, k.config.Timeout
+	c.running.Go(func() {
+		r := func() health.Result {
+			if prober == nil {
+				return health.Result{Code: health.Local, Cause: fmt.Sprintf("%s: this version has no such check", checkType)}
+			}
+			if file != "" {
+				var err error
+				if target.Password, err = c.secrets(file); err != nil {
+					return health.Result{Code: health.Secret, Cause: fmt.Sprintf("%s: %v", checkType, err)}
+				}
+			}
+			a.asking.Store(true)
+			ctx, cancel := context.WithTimeout(ctx, limit)
+			defer cancel()
+			return prober(ctx, target)
+		}()
+		select {
+		case c.results <- finished{a, r}:
+		case <-c.over:
+		}
+	})
+}
+
+// finish takes the result of a probe that has returned.
+func (c *Checker) finish(f finished, now time.Time) {
+	a, k := f.attempt, f.attempt.check
+	c.yield(a)
+	k.attempt = nil
+	if k.retired {
+		delete(c.checks, k.id)
+		return
+	}
+	if a.abandoned {
+		return // it has been counted as a time-out already
+	}
+	r := f.result
+	if r.Code == health.Timeout && a.stalled > 0 {
+		r = a.stallResult(r.Took)
+	}
+	c.take(k, r, now)
+}
+
+// yield gives back the slot of a probe, if it holds one.
+func (c *Checker) yield(a *attempt) {
+	if a.holds {
+		a.holds = false
+		c.busy--
+	}
+}
+
+// abandon gives up on a probe that has not returned, and counts it as a time-out.
+func (c *Checker) abandon(a *attempt, now time.Time) {
+	if a.check.attempt != a || a.abandoned {
+		return
+	}
+	if a.stalled > 0 && !a.reprieved { // it had no chance to end in time
+		a.reprieved = true
+		c.agenda.add(event{at: now.Add(patience), what: overdue, attempt: a})
+		return
+	}
+	a.abandoned = true
+	c.yield(a)
+	if !a.check.retired {
+		c.take(a.check, a.overdueResult(now), now)
+	}
+}
+
+// overdueResult is what a check is told in place of a probe that does not return.
+func (a *attempt) overdueResult(now time.Time) health.Result {
+	k, took := a.check, now.Sub(a.started).Round(10*time.Millisecond)
+	if a.stalled > 0 {
+		return a.stallResult(took)
+	}
+	if !a.asking.Load() {
+		return health.Result{Code: health.Secret, Took: took, Cause: fmt.Sprintf(
+			"%s: reading %s takes longer than %v (put it on a local disk)", k.config.Type, k.config.PasswordFile, took)}
+	}
+	return health.Result{Code: health.Timeout, Class: health.Bad, Took: took, Cause: fmt.Sprintf(
+		"%s: %s: no answer within %v, and the check hangs since %v", k.config.Type, k.target, k.config.Timeout, took)}
+}
+
+// stallResult is what a time-out is worth when the director was stopped or starved meanwhile: nothing.
+func (a *attempt) stallResult(took time.Duration) health.Result {
+	return health.Result{Code: health.Local, Took: took, Cause: fmt.Sprintf(
+		"%s: no answer, but this director itself stood still for %v", a.check.config.Type, a.stalled.Round(10*time.Millisecond))}
+}
+
+// take enters a result into its check, and the verdicts of all who share it.
+func (c *Checker) take(k *check, r health.Result, now time.Time) {
+	if c.log.Enabled(context.Background(), slog.LevelDebug) {
+		c.log.Debug("checked", "server", k.names(), "class", r.Class.String(), "code", string(r.Code), "cause", r.Cause, "took", r.Took)
+	}
+	c.warn(k, r)
+	k.state, _ = k.state.Step(now, r)
+	k.answered = true
+	for _, user := range k.users {
+		c.publish(user)
+	}
+	c.lookReady()
+}
+
+// warn reports a check that cannot be made, once for each cause.
+func (c *Checker) warn(k *check, r health.Result) {
+	same := r.Code == k.warned.Code && r.Cause == k.warned.Cause
+	switch {
+	case r.Class == health.Unknown && !same:
+		c.log.Warn("check says nothing about the server; its last state is kept", "server", k.names(), "code", string(r.Code), "cause", r.Cause)
+		k.warned = r
+	case r.Class != health.Unknown && k.warned != health.Result{}:
+		c.log.Info("check works again", "server", k.names(), "cause", r.Cause)
+		k.warned = health.Result{}
+	}
+}
+
+// publish shows the verdict of a subject to readers, and tells of a change.
+func (c *Checker) publish(s *subject) {
+	v, before := s.verdict(), s.told
+	s.cell.Store(&v)
+	if v.Same(before) {
+		return
+	}
+	s.told = v
+	if v.Known != before.Known || v.Up != before.Up || v.Full != before.Full {
+		c.log.Info("verdict", "server", s.spec.Name, "up", v.Up, "full", v.Full, "code", string(v.Code), "reason", v.Reason)
+	}
+	c.onChange(s.spec.Name, v)
+}
+
+// lookReady closes Ready when every check has had a result.
+func (c *Checker) lookReady() {
+	if c.isReady {
+		return
+	}
+	for _, k := range c.checks {
+		if len(k.users) > 0 && !k.answered {
+			return
+		}
+	}
+	c.isReady = true
+	close(c.ready)
+}

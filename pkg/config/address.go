@@ -1,0 +1,93 @@
+package config
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// maxVirtualAddresses is what the count field of an advert holds (RFC 9568, section 5.2.5).
+const maxVirtualAddresses = 255
+
+// virtualAddresses reads the addresses of an instance; one that is not valid keeps its place as the zero Prefix.
+func (v value) virtualAddresses() []netip.Prefix {
+	items := v.items("addresses")
+	if items != nil && len(items) == 0 {
+		v.fail("", "is empty: want at least one address")
+	}
+	if len(items) > maxVirtualAddresses {
+		v.fail("make it two instances", "%d addresses: an advert carries at most %d", len(items), maxVirtualAddresses)
+		return nil
+	}
+	var list []netip.Prefix
+	for _, item := range items {
+		list = append(list, item.virtualAddress())
+	}
+	return list
+}
+
+// address reads the IPv4 address of a machine.
+func (v value) address() netip.Addr {
+	s := v.text()
+	if s == "" {
+		return netip.Addr{}
+	}
+	if host, _, ok := strings.Cut(s, "/"); ok {
+		if _, err := netip.ParseAddr(host); err == nil {
+			v.fail("write "+host, "%s has a prefix length: want one address", quote(s))
+			return netip.Addr{}
+		}
+	}
+	return v.parseAddress(s)
+}
+
+// virtualAddress reads an address that moves between directors, with or without the prefix length 32.
+func (v value) virtualAddress() netip.Prefix {
+	s := v.text()
+	if s == "" {
+		return netip.Prefix{}
+	}
+	host, length, given := strings.Cut(s, "/")
+	addr := v.parseAddress(host)
+	switch {
+	case !addr.IsValid():
+		return netip.Prefix{}
+	case given && length != "32":
+		// A VIP with a wider prefix is a candidate for a source address and takes the subnet route with it when it goes.
+		v.fail("write "+host+" or "+host+"/32", "/%s: a virtual address is always a /32, so that it is never a source address", shorten(length))
+		return netip.Prefix{}
+	case addr.IsLoopback():
+		v.fail("", "%s is a loopback address", addr)
+		return netip.Prefix{}
+	}
+	return netip.PrefixFrom(addr, 32)
+}
+
+func (v value) parseAddress(s string) netip.Addr {
+	addr, err := netip.ParseAddr(s)
+	switch {
+	case err != nil:
+		v.fail(addressHint(s), "%s is not an IPv4 address%s", quote(s), oddity(s))
+	case addr.Is6():
+		v.fail("", "%s: IPv6 is not supported yet", addr)
+	case addr.IsUnspecified(), addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		v.fail("", "%s is not the address of a machine", addr)
+	case addr.IsMulticast():
+		v.fail("", "%s is a multicast address", addr)
+	default:
+		return addr
+	}
+	return netip.Addr{}
+}
+
+// addressHint tells a host name and an address with a port from a misspelt address.
+func addressHint(s string) string {
+	if host, port, ok := strings.Cut(s, ":"); ok {
+		if _, err := netip.ParseAddr(host); err == nil {
+			return "write the port as a key of its own, port: " + shorten(port)
+		}
+	}
+	if strings.ContainsAny(s, "ghijklmnopqrstuvwxyzGHIJKLMNOPQRSTUVWXYZ") {
+		return "host names are not looked up: write the address"
+	}
+	return ""
+}

@@ -1,0 +1,31 @@
+package config_test
+
+import (
+	"bytes"
+	"path/filepath"
+	"testing"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+)
+
+// FuzzParse: no bytes make Parse panic or give a problem without a place in the file; it is the same twice; and a file
+// is either refused with a reason or accepted with a Config that keeps its own rules.
+func FuzzParse(f *testing.F) {
+	files, _ := filepath.Glob("testdata/*/*.yaml")
+	for _, file := range files {
+		f.Add(readFile(f, file))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, problems := config.Parse("f", data)
+		checkPositions(t, data, problems)
+		if (c == nil) != problems.Failed() {
+			t.Fatalf("config %v with problems:\n%s", c, problems)
+		}
+		if _, again := config.Parse("f", bytes.Clone(data)); again.String() != problems.String() {
+			t.Fatalf("not deterministic:\n%s\n%s", problems, again)
+		}
+		if c != nil {
+			checkConfig(t, c)
+		}
+	})
+}

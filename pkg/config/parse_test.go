@@ -1,0 +1,218 @@
+package config_test
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+)
+
+type (
+	netipAddr   = netip.Addr
+	netipPrefix = netip.Prefix
+)
+
+func sameText[T fmt.Stringer](a, b T) bool { return a.String() == b.String() }
+
+func readFile(t testing.TB, file string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// checkConfig asserts what Config promises: everything is filled in, every reference holds.
+func checkConfig(t interface{ Errorf(string, ...any) }, c *config.Config) {
+	tracks := map[string]bool{}
+	for _, track := range c.Tracks {
+		tracks[track.Name] = true
+		if track.Name == "" || !track.Address.Is4() || track.Check.Port == 0 {
+			t.Errorf("track %+v", track)
+		}
+		checkCheck(t, track.Check)
+	}
+	directors := map[string]bool{}
+	for _, d := range c.Directors {
+		if d.Name == "" || !d.Address.Is4() || directors[d.Name] {
+			t.Errorf("director %+v", d)
+		}
+		directors[d.Name] = true
+	}
+	if len(directors) == 0 || len(c.Instances)+len(c.VirtualServers) == 0 {
+		t.Errorf("nothing to do: %+v", c)
+	}
+	for _, in := range c.Instances {
+		for name := range in.PerNode {
+			if !directors[name] {
+				t.Errorf("instance %s: per_node of %s, no director", in.Name, name)
+			}
+		}
+		for name := range directors {
+			checkInstance(t, in.For(name), tracks)
+		}
+	}
+	for _, s := range c.VirtualServers {
+		checkService(t, s)
+	}
+}
+
+func checkInstance(t interface{ Errorf(string, ...any) }, in config.Instance, tracks map[string]bool) {
+	if in.Name == "" || in.Interface == "" || in.VRID == 0 || in.Priority == 0 || len(in.VirtualAddresses) == 0 || in.PerNode != nil {
+		t.Errorf("instance %+v", in)
+	}
+	skewUnit := time.Second
+	switch in.ProtocolVersion {
+	case 2:
+		if in.AdvertInterval%time.Second != 0 || in.AdvertInterval < time.Second || in.AdvertInterval > 255*time.Second {
+			t.Errorf("instance %s: advert interval %v", in.Name, in.AdvertInterval)
+		}
+	case 3:
+		skewUnit = in.AdvertInterval
+		if in.AdvertInterval%(10*time.Millisecond) != 0 || in.AdvertInterval <= 0 || in.AdvertInterval > 40950*time.Millisecond {
+			t.Errorf("instance %s: advert interval %v", in.Name, in.AdvertInterval)
+		}
+	default:
+		t.Errorf("instance %s: version %d", in.Name, in.ProtocolVersion)
+	}
+	patience := 3*in.AdvertInterval + time.Duration(256-int(in.Priority))*skewUnit/256
+	if in.Lease <= patience || in.Lease%time.Second != 0 || in.Lease < 3*time.Second {
+		t.Errorf("instance %s: lease %v with patience %v", in.Name, in.Lease, patience)
+	}
+	for _, p := range in.VirtualAddresses {
+		if !p.Addr().Is4() || p.Bits() != 32 {
+			t.Errorf("instance %s: virtual address %v", in.Name, p)
+		}
+	}
+	for _, name := range in.Tracks {
+		if !tracks[name] {
+			t.Errorf("instance %s: no track %s", in.Name, name)
+		}
+	}
+	if !in.Preempt && in.Priority == 255 {
+		t.Errorf("instance %s: owner without preemption", in.Name)
+	}
+}
+
+func checkService(t interface{ Errorf(string, ...any) }, s config.VirtualServer) {
+	if s.Name == "" || !s.Address.Is4() || s.Port == 0 || s.Protocol != "tcp" || s.Scheduler == "" || len(s.RealServers) == 0 {
+		t.Errorf("virtual server %+v", s)
+	}
+	if p := s.Persistence; p != nil && (p.Timeout < time.Second || p.Timeout%time.Second != 0 || p.Netmask < 1 || p.Netmask > 32) {
+		t.Errorf("persistence %+v", p)
+	}
+	names := map[string]bool{}
+	for _, rs := range s.RealServers {
+		if names[rs.Name] || !rs.Address.Is4() || rs.Address == s.Address || rs.Port == 0 || rs.Weight < 0 || rs.Weight > 65535 {
+			t.Errorf("real server %+v", rs)
+		}
+		names[rs.Name] = true
+		if s.Forward != config.NAT && rs.Port != s.Port {
+			t.Errorf("%s changes the port: %+v", s.Forward, rs)
+		}
+		for _, check := range rs.Checks {
+			checkCheck(t, check)
+		}
+	}
+}
+
+func checkCheck(t interface{ Errorf(string, ...any) }, c config.Check) {
+	if c.Type != config.TCP && c.Type != config.MySQL || c.Type == config.MySQL && c.User == "" ||
+		c.Interval < 100*time.Millisecond || c.Timeout <= 0 || c.Timeout > c.Interval ||
+		c.Fall < 1 || c.Fall > 100 || c.Rise < 1 || c.Rise > 100 {
+		t.Errorf("check %+v", c)
+	}
+}
+
+// A mistake anywhere in a good file is reported in a line that exists, and never accepted as something else.
+func TestDamagedFiles(t *testing.T) {
+	lines := strings.Split(string(readFile(t, "testdata/good/full.yaml")), "\n")
+	inserts := []string{"\t", "\u00a0", "–", "：", "\"", "{", "]", "&a ", "*a", "- ", ": ", "# ", "!!int ", "<<: ", "? ", "|\n", "---\n", "\x00", "\u2028", "é", "0x1"}
+	rapid.Check(t, func(t *rapid.T) {
+		damaged := append([]string(nil), lines...)
+		for range rapid.IntRange(1, 3).Draw(t, "times") {
+			i := rapid.IntRange(0, len(damaged)-1).Draw(t, "line")
+			switch rapid.IntRange(0, 3).Draw(t, "how") {
+			case 0:
+				damaged = append(damaged[:i:i], damaged[i+1:]...)
+			case 1:
+				damaged = append(damaged[:i+1:i+1], damaged[i:]...)
+			default:
+				runes := []rune(damaged[i])
+				at := rapid.IntRange(0, len(runes)).Draw(t, "column")
+				damaged[i] = string(runes[:at]) + rapid.SampledFrom(inserts).Draw(t, "text") + string(runes[at:])
+			}
+		}
+		data := []byte(strings.Join(damaged, "\n"))
+		c, problems := config.Parse("f", data)
+		checkPositions(t, data, problems)
+		if (c == nil) != problems.Failed() {
+			t.Errorf("config %v with problems:\n%s", c, problems)
+		}
+		if c != nil {
+			checkConfig(t, c)
+		}
+	})
+}
+
+// What stays unread is refused by size, number and depth, in a short time.
+func TestBombs(t *testing.T) {
+	bombs := map[string]string{
+		"too large":      "version: 1\n#" + strings.Repeat("x", 2<<20),
+		"deep flow":      strings.Repeat("[", 1<<20),
+		"deep mapping":   strings.Repeat("{a: ", 1<<18),
+		"deep block":     deepBlock(3000),
+		"many keys":      "version: 1\n" + numbered(30_000, "k%d: 1\n"),
+		"many directors": "version: 1\ndirectors:\n" + strings.Repeat("- {nmae: 1}\n", 30_000),
+		"many names":     "version: 1\ndirectors:\n" + numbered(20_000, "- {name: d%d}\n"),
+		"open quote":     "version: \"" + strings.Repeat("x\n", 1<<19),
+		"many anchors":   "version: 1\ndirectors: [" + numbered(50_000, "&a%d x,") + "]\n",
+		"too many values": "version: 1\ndirectors: [{name: a, address: 10.0.0.1}]\nvirtual_servers:\n" +
+			"- {name: s0, address: 10.1.0.0, port: 1, scheduler: rr, forward: nat, real_servers: &rs [" +
+			numbered(400, "{name: r%[1]d, address: 10.0.0.1, port: 1%03[1]d, checks: &c [{type: tcp}, {type: tcp}]},") + "]}\n" +
+			numbered(3000, "- {name: t%[1]d, address: 10.1.0.1, port: 1%04[1]d, scheduler: rr, forward: nat, real_servers: *rs}\n"),
+		"aliases": "version: 1\ndirectors: [{name: a, address: 10.0.0.1}]\nx: &rs [" + strings.Repeat("{name: a},", 2000) +
+			"]\nvirtual_servers: [" + strings.Repeat("{real_servers: *rs},", 5000) + "]\n",
+		"alias of itself": "version: 1\ndirectors: &d [{name: a, address: *d}]\n",
+	}
+	for name, text := range bombs {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			c, problems := config.Parse("f", []byte(text))
+			if c != nil || !problems.Failed() {
+				t.Errorf("accepted: %s", problems)
+			}
+			if name == "too many values" && (len(problems) != 1 || !strings.Contains(problems[0].Message, "more than 1048576 values")) {
+				t.Errorf("the first of %d problems: %s", len(problems), problems[0])
+			}
+			if len(problems) > 1001 {
+				t.Errorf("%d problems", len(problems))
+			}
+			checkPositions(t, []byte(text), problems[:min(len(problems), 5)])
+			t.Logf("%v, %d problems, the first: %.200s", time.Since(start).Round(time.Millisecond), len(problems), problems[0])
+		})
+	}
+}
+
+func numbered(n int, format string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
+}
+
+func deepBlock(n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(strings.Repeat(" ", i) + "a:\n")
+	}
+	return b.String()[:min(b.Len(), 2<<20)]
+}

@@ -1,0 +1,185 @@
+package config
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+
+	"gopkg.in/yaml.v3"
+)
+
+// The rules that tie the parts of a file together.
+
+// checkPurpose refuses a file that asks for nothing, and empty lists that look like something.
+func (c contents) checkPurpose(top object) {
+	asked := false
+	for _, key := range []string{"vrrp_instances", "virtual_servers"} {
+		v, given := top.fields[key]
+		asked = asked || given || top.meant[key]
+		if given && v.node.Kind == yaml.SequenceNode && len(v.node.Content) == 0 {
+			v.fail("leave the key out", "is empty")
+		}
+	}
+	if !asked {
+		top.fail("add at least one of them", "the file has neither vrrp_instances nor virtual_servers: there is nothing to do")
+	}
+}
+
+// machines returns who owns each address that is not virtual: "director lvs-master", "real server mysql1".
+func (c contents) machines() map[netip.Addr]string {
+	owners := map[netip.Addr]string{}
+	for _, s := range c.services {
+		for _, rs := range s.servers {
+			owners[rs.v.Address] = "real server " + rs.v.Name
+		}
+	}
+	for _, d := range c.directors {
+		owners[d.v.Address] = "director " + d.v.Name
+	}
+	return owners
+}
+
+// checkAddresses makes each virtual address belong to one instance and to no machine.
+func (c contents) checkAddresses() {
+	owners := c.machines()
+	first := map[netip.Addr]int{}
+	for _, in := range c.instances {
+		list, ok := in.at.fields["virtual_addresses"]
+		if !ok || len(list.node.Content) != len(in.v.VirtualAddresses) {
+			continue
+		}
+		for i, item := range list.entries() {
+			addr := in.v.VirtualAddresses[i].Addr()
+			if !addr.IsValid() {
+				continue
+			}
+			if owner, ok := owners[addr]; ok {
+				item.fail("a virtual address belongs to no machine", "%s is the address of %s", addr, owner)
+			}
+			if line, ok := first[addr]; ok {
+				item.fail("", "%s is used twice, first in line %d", addr, line)
+				continue
+			}
+			first[addr] = item.place.Line
+		}
+	}
+}
+
+// checkRouters makes sure that no director runs two instances with one virtual router id on one interface: adverts of
+// the one would be taken for adverts of the other.
+func (c contents) checkRouters() {
+	type router struct {
+		director, link string
+		id             uint8
+	}
+	first := map[router]string{}
+	for _, in := range c.instances {
+		all := in.v.everywhere(c.directors)
+		for _, director := range slices.Sorted(maps.Keys(all)) {
+			at := router{director, all[director].Interface, in.v.VRID}
+			if at.link == "" || at.id == 0 {
+				continue
+			}
+			if other, ok := first[at]; ok {
+				on := ""
+				if director != "" {
+					on = " of " + director
+				}
+				in.at.locate("virtual_router_id").fail("", "%d is used by instance %s on %s%s already", at.id, quote(other), at.link, on)
+				break
+			}
+			first[at] = in.v.Name
+		}
+	}
+}
+
+// checkOwners doubts two address owners of one instance: there can be one only (RFC 9568, section 1.7).
+func (c contents) checkOwners() {
+	for _, in := range c.instances {
+		all := in.v.everywhere(c.directors)
+		owner := ""
+		for _, director := range slices.Sorted(maps.Keys(all)) {
+			switch {
+			case all[director].Priority != 255:
+			case owner == "":
+				owner = director
+			default:
+				in.at.setting(director, "priority").warn("", "255 on both %s and %s: only one of them can be the address owner", owner, director)
+			}
+		}
+	}
+}
+
+// checkTracks makes each name of a track refer to one, and doubts tracks that nothing names.
+func (c contents) checkTracks() {
+	known := map[string]bool{}
+	for _, t := range c.tracks {
+		known[t.v.Name] = true
+	}
+	names := slices.Sorted(maps.Keys(known))
+	used := map[string]bool{}
+	refer := func(list value) {
+		for _, item := range list.entries() {
+			name := item.node.Value
+			used[name] = true
+			if known[name] || !validName.MatchString(name) {
+				continue
+			}
+			hint := "add it to tracks at the top level"
+			if guess := nearest(name, names); guess != "" {
+				hint = "did you mean " + guess + "?"
+			}
+			item.fail(hint, "no track is named %s", name)
+		}
+	}
+	for _, in := range c.instances {
+		if list, ok := in.at.fields["tracks"]; ok {
+			refer(list)
+		}
+		for _, director := range slices.Sorted(maps.Keys(in.v.PerNode)) {
+			if list, ok := in.at.peek("per_node", director, "tracks"); ok {
+				refer(list)
+			}
+		}
+	}
+	for _, t := range c.tracks {
+		if t.v.Name != "" && !used[t.v.Name] {
+			t.at.locate("name").warn("name it in the tracks of an instance", "no instance tracks %s", t.v.Name)
+		}
+	}
+}
+
+// checkMachines ties virtual servers to the rest: their addresses to instances, and the names of real servers to
+// machines.
+func (c contents) checkMachines() {
+	held := map[netip.Addr]bool{}
+	readable := len(c.instances) > 0 // an address that could not be read may be the one that is missing
+	for _, in := range c.instances {
+		readable = readable && len(in.v.VirtualAddresses) > 0
+		for _, p := range in.v.VirtualAddresses {
+			readable = readable && p.IsValid()
+			held[p.Addr()] = true
+		}
+	}
+	type home struct {
+		addr netip.Addr
+		line int
+	}
+	homes := map[string]home{}
+	for _, s := range c.services {
+		if readable && s.v.Address.IsValid() && !held[s.v.Address] {
+			s.at.locate("address").warn("add it to virtual_addresses", "%s is held by no VRRP instance", s.v.Address)
+		}
+		for _, rs := range s.servers {
+			if !rs.v.Address.IsValid() || rs.v.Name == "" {
+				continue
+			}
+			v := rs.at.locate("address")
+			if h, ok := homes[rs.v.Name]; !ok {
+				homes[rs.v.Name] = home{rs.v.Address, v.place.Line}
+			} else if h.addr != rs.v.Address {
+				v.fail("one name is one machine", "%s has the address %s in line %d", rs.v.Name, h.addr, h.line)
+			}
+		}
+	}
+}

@@ -1,0 +1,43 @@
+package config_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+)
+
+// bigFile has a thousand virtual servers of ten real servers each.
+func bigFile() []byte {
+	var b strings.Builder
+	b.WriteString("version: 1\ndirectors: [{name: a, address: 10.0.0.1}]\nvirtual_servers:\n")
+	for i := range 1000 {
+		b.WriteString(strings.ReplaceAll("- {name: sN, address: 10.1.0.1, port: ", "N", portText(uint16(i))) + portText(uint16(i+1000)) +
+			", scheduler: wrr, forward: dr, checks: [{type: mysql, user: c, password_file: /p}], real_servers: [\n")
+		for k := range 10 {
+			b.WriteString("  {name: r" + portText(uint16(k)) + ", address: 10.2.0." + portText(uint16(k+1)) + ", weight: 3},\n")
+		}
+		b.WriteString("]}\n")
+	}
+	return []byte(b.String())
+}
+
+func TestTenThousandRealServers(t *testing.T) {
+	c, problems := config.Parse("f", bigFile())
+	if c == nil || len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if got, want := c.Summary(), "f: ok: 1 director, 1000 virtual servers, 10 real servers"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func BenchmarkParse(b *testing.B) {
+	data := bigFile()
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		if c, problems := config.Parse("f", data); c == nil {
+			b.Fatal(problems)
+		}
+	}
+}

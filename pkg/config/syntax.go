@@ -1,0 +1,165 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+)
+
+// The bounds of what is read at all. A cluster of ten thousand real servers is under 1 MiB; the YAML reader needs some
+// hundred bytes of memory for each byte of text.
+const (
+	maxBytes    = 2 << 20
+	maxValues   = 1 << 20 // values looked at, aliases followed: an alias may stand for a large part of the file
+	maxProblems = 1000
+	// maxSearched is the size up to which a syntax error gets its exact position, by some twenty attempts to read.
+	maxSearched = 512 << 10
+)
+
+// document returns the root value of a cluster file, or nil if its text is not readable as one YAML document.
+func (r *reader) document(data []byte) *yaml.Node {
+	if len(data) > maxBytes {
+		r.add(Problem{Line: 1, Column: 1, Message: fmt.Sprintf("the file has %d bytes: more than %d are not read", len(data), maxBytes)})
+		return nil
+	}
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		r.add(Problem{Line: 1, Column: 1, Message: "the file is UTF-16", Hint: "save it as UTF-8"})
+		return nil
+	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if i := invalidUTF8(data); i >= 0 {
+		line, column := position(data, i)
+		r.add(Problem{
+			Line: line, Column: column,
+			Message: fmt.Sprintf("byte 0x%02X is not UTF-8", data[i]), Hint: "save the file as UTF-8",
+		})
+		return nil
+	}
+	if m := keepalivedBlock.FindIndex(data); m != nil {
+		line, column := position(data, m[0])
+		r.add(Problem{
+			Line: line, Column: column,
+			Message: "this is a keepalived.conf", Hint: "a cluster file is YAML and begins with version: 1",
+		})
+		return nil
+	}
+	text := r.straighten(data)
+	root, second, err := decode(text)
+	switch {
+	case err != nil:
+		// A look-alike is the cause more often than not, and then the syntax error is only its echo.
+		if len(r.problems) == 0 {
+			r.add(syntaxProblem(text, err))
+		}
+		return nil
+	case second != nil:
+		r.add(Problem{
+			Line: second.Line, Column: second.Column,
+			Message: "a second document starts here: a cluster file is one document", Hint: "remove the line ---",
+		})
+		return nil
+	case root == nil:
+		r.add(Problem{Line: 1, Column: 1, Message: "the file is empty", Hint: "it begins with version: 1"})
+		return nil
+	}
+	return root
+}
+
+// keepalivedBlock matches the first line of a block that every keepalived.conf has.
+var keepalivedBlock = regexp.MustCompile(`(?m)^(global_defs|vrrp_instance|vrrp_script|virtual_server|virtual_server_group)\b[^\n:#]*\{`)
+
+// decode reads text as YAML. root is nil if it holds nothing, second is the start of a second document if there is one.
+// Neither refers to Go types: duplicate keys and aliases are still as written.
+func decode(text []byte) (root, second *yaml.Node, err error) {
+	// The library reports syntax errors by panics of its own and recovers those; others are its bugs, and no file may
+	// stop a daemon that is reloading.
+	defer func() {
+		if p := recover(); p != nil {
+			root, second, err = nil, nil, fmt.Errorf("the YAML reader gave up: %v", p)
+		}
+	}()
+	var documents [2]yaml.Node
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	for i := range documents {
+		if err := decoder.Decode(&documents[i]); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, nil, err
+		}
+	}
+	if documents[1].Kind != 0 {
+		second = &documents[1]
+	}
+	if len(documents[0].Content) == 1 && documents[0].Content[0].ShortTag() != "!!null" {
+		root = documents[0].Content[0]
+	}
+	return root, second, nil
+}
+
+var yamlPrefix = regexp.MustCompile(`^yaml: (line [0-9]+: )?`)
+
+// syntaxProblem gives a syntax error its position. The library tells at best a line, and often that of the enclosing
+// mapping or the one before; but a prefix of the text fails in the same way as soon as it contains the mistake.
+func syntaxProblem(text []byte, err error) Problem {
+	message := yamlPrefix.ReplaceAllString(err.Error(), "")
+	p := Problem{Line: 1, Column: 1, Message: "not YAML: " + message, Hint: syntaxHints[message]}
+	if len(text) > maxSearched {
+		var line int
+		if n, _ := fmt.Sscanf(err.Error(), "yaml: line %d:", &line); n == 1 {
+			p.Line = max(1, min(line, bytes.Count(text, []byte("\n"))+1))
+		}
+		return p
+	}
+	fails := func(n int) bool {
+		_, _, err := decode(text[:n])
+		return err != nil && yamlPrefix.ReplaceAllString(err.Error(), "") == message
+	}
+	good, bad := 0, len(text)
+	for bad-good > 1 {
+		middle := (good + bad) / 2
+		for middle > good && !utf8.RuneStart(text[middle]) {
+			middle--
+		}
+		if middle == good { // one long character is left
+			break
+		}
+		if fails(middle) {
+			bad = middle
+		} else {
+			good = middle
+		}
+	}
+	p.Line, p.Column = position(text, good)
+	return p
+}
+
+// syntaxHints say what usually stands behind a message of the YAML library.
+var syntaxHints = map[string]string{
+	"mapping values are not allowed in this context":         "a second colon in the line, or a line indented too far; text with a colon needs quotes",
+	"could not find expected ':'":                            "a key needs a colon and a space after it",
+	"found unexpected end of stream":                         "a quote is not closed",
+	"did not find expected ',' or ']'":                       "a [ is not closed",
+	"did not find expected ',' or '}'":                       "a { is not closed",
+	"did not find expected key":                              "check the indentation of this line against the lines above",
+	"did not find expected '-' indicator":                    "check the indentation of this line against the lines above",
+	"found character that cannot start any token":            "text that begins with this character needs quotes",
+	"did not find expected alphabetic or numeric character":  "text that begins with * or & needs quotes",
+	"block sequence entries are not allowed in this context": "begin the list on a line of its own",
+}
+
+// invalidUTF8 returns the offset of the first byte that is not part of a UTF-8 character, or -1.
+func invalidUTF8(data []byte) int {
+	for i := 0; i < len(data); {
+		c, size := utf8.DecodeRune(data[i:])
+		if c == utf8.RuneError && size == 1 {
+			return i
+		}
+		i += size
+	}
+	return -1
+}

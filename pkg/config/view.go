@@ -1,0 +1,122 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// For returns the instance as one director runs it: what per_node says about the director takes the place of the
+// instance's own values, and PerNode is nil. A director without an entry runs the instance as it stands.
+func (i Instance) For(director string) Instance {
+	own := i.PerNode[director]
+	i.PerNode = nil
+	if own.Interface != "" {
+		i.Interface = own.Interface
+	}
+	if own.Priority != 0 {
+		i.Priority = own.Priority
+	}
+	if own.Preempt != nil {
+		i.Preempt = *own.Preempt
+	}
+	if own.PreemptDelay != nil {
+		i.PreemptDelay = *own.PreemptDelay
+	}
+	if own.Tracks != nil {
+		i.Tracks = own.Tracks
+	}
+	return i
+}
+
+// DirectorNamed returns the director that a node is. names are what the node may be called, the most specific first:
+// the value of --node, or the full and the short host name. The error lists the names of the file.
+func (c *Config) DirectorNamed(names ...string) (Director, error) {
+	var known []string
+	for _, name := range names {
+		for _, d := range c.Directors {
+			if d.Name == name {
+				return d, nil
+			}
+		}
+	}
+	for _, d := range c.Directors {
+		known = append(known, d.Name)
+	}
+	return Director{}, c.unknownNode("director", names, known)
+}
+
+// Membership is a real server's part in one virtual server.
+type Membership struct {
+	VirtualServer VirtualServer
+	RealServer    RealServer
+}
+
+// RealServersNamed returns the virtual servers that a node is a real server of, in the order of the file; never an empty
+// list without an error. names are as for DirectorNamed: the first one that the file knows counts, the others do not.
+func (c *Config) RealServersNamed(names ...string) ([]Membership, error) {
+	for _, name := range names {
+		var list []Membership
+		for _, s := range c.VirtualServers {
+			for _, rs := range s.RealServers {
+				if rs.Name == name {
+					list = append(list, Membership{s, rs})
+				}
+			}
+		}
+		if list != nil {
+			return list, nil
+		}
+	}
+	return nil, c.unknownNode("real server", names, c.realServerNames())
+}
+
+// realServerNames returns the name of each real server once, in the order of the file.
+func (c *Config) realServerNames() []string {
+	var names []string
+	seen := map[string]bool{}
+	for _, s := range c.VirtualServers {
+		for _, rs := range s.RealServers {
+			if !seen[rs.Name] {
+				seen[rs.Name] = true
+				names = append(names, rs.Name)
+			}
+		}
+	}
+	return names
+}
+
+func (c *Config) unknownNode(kind string, names, known []string) error {
+	if len(known) == 0 {
+		return fmt.Errorf("%s names no %s", c.File, kind)
+	}
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = quote(name)
+	}
+	return fmt.Errorf("%s names no %s %s, only %s: choose one with --node",
+		c.File, kind, enumerate(quoted, "or"), strings.Join(known, ", "))
+}
+
+// Summary says in one line, without a newline, what a valid file holds:
+//
+//	cluster.yaml: ok: 2 directors, 1 VRRP instance, 1 virtual server, 2 real servers
+//
+// A real server is counted once, however many virtual servers it is in. Kinds that the file does not have are left out.
+func (c *Config) Summary() string {
+	var parts []string
+	for _, p := range []struct {
+		n     int
+		thing string
+	}{
+		{len(c.Directors), "director"},
+		{len(c.Instances), "VRRP instance"},
+		{len(c.VirtualServers), "virtual server"},
+		{len(c.realServerNames()), "real server"},
+		{len(c.Tracks), "track"},
+	} {
+		if p.n > 0 {
+			parts = append(parts, count(p.n, p.thing))
+		}
+	}
+	return c.File + ": ok: " + strings.Join(parts, ", ")
+}

@@ -1,0 +1,124 @@
+package config_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+)
+
+func parseGood(t *testing.T, name string) *config.Config {
+	t.Helper()
+	c, problems := config.Parse("cluster.yaml", readFile(t, "testdata/good/"+name+".yaml"))
+	if c == nil {
+		t.Fatalf("problems:\n%s", problems)
+	}
+	return c
+}
+
+func TestInstanceFor(t *testing.T) {
+	outer := parseGood(t, "full").Instances[0]
+	type view struct {
+		Interface    string
+		Priority     uint8
+		Preempt      bool
+		PreemptDelay time.Duration
+		Tracks       []string
+	}
+	for director, want := range map[string]view{
+		"lvs-master": {"eth0", 150, true, 30 * time.Second, []string{}},
+		"lvs-backup": {"eth9", 100, false, 0, []string{"gateway", "local-mysql"}},
+		"another":    {"eth0", 100, true, 30 * time.Second, []string{"gateway"}},
+	} {
+		in := outer.For(director)
+		got := view{in.Interface, in.Priority, in.Preempt, in.PreemptDelay, in.Tracks}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", director, diff)
+		}
+		if in.PerNode != nil {
+			t.Errorf("%s: PerNode is %v", director, in.PerNode)
+		}
+	}
+	if len(outer.PerNode) != 2 || outer.Interface != "eth0" {
+		t.Errorf("For changed the instance: %+v", outer)
+	}
+}
+
+func TestDirectorNamed(t *testing.T) {
+	c := parseGood(t, "minimal")
+	for _, tt := range []struct {
+		names      []string
+		want, fail string
+	}{
+		{names: []string{"lvs-backup"}, want: "lvs-backup"},
+		{names: []string{"lvs-backup.example.org", "lvs-backup"}, want: "lvs-backup"},
+		{names: []string{"lvs-master", "lvs-backup"}, want: "lvs-master"},
+		{names: []string{"a.example.org", "a"}, fail: `cluster.yaml names no director "a.example.org" or "a", only lvs-master, lvs-backup: choose one with --node`},
+	} {
+		d, err := c.DirectorNamed(tt.names...)
+		if d.Name != tt.want || message(err) != tt.fail {
+			t.Errorf("%q: %+v, %q, want %q, %q", tt.names, d, message(err), tt.want, tt.fail)
+		}
+	}
+}
+
+func TestRealServersNamed(t *testing.T) {
+	c := parseGood(t, "full")
+	for _, tt := range []struct {
+		names []string
+		want  []string // virtual server and port of the real server
+		fail  string
+	}{
+		{names: []string{"mysql1.example.org", "mysql1"}, want: []string{"mysql-nat 3307", "web 80"}},
+		{names: []string{"web1", "mysql1"}, want: []string{"web 80"}},
+		{names: []string{"lvs-master"}, fail: `cluster.yaml names no real server "lvs-master", only mysql1, mysql2, web1: choose one with --node`},
+	} {
+		list, err := c.RealServersNamed(tt.names...)
+		var got []string
+		for _, m := range list {
+			got = append(got, m.VirtualServer.Name+" "+portText(m.RealServer.Port))
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" || message(err) != tt.fail {
+			t.Errorf("%q (-want +got):\n%s%q, want %q", tt.names, diff, message(err), tt.fail)
+		}
+	}
+	_, err := parseGood(t, "directors-only").RealServersNamed("mysql1")
+	if want := "cluster.yaml names no real server"; message(err) != want {
+		t.Errorf("%q, want %q", message(err), want)
+	}
+}
+
+func TestSummary(t *testing.T) {
+	for name, want := range map[string]string{
+		"interface":      "cluster.yaml: ok: 2 directors, 1 VRRP instance, 1 virtual server, 2 real servers",
+		"directors-only": "cluster.yaml: ok: 2 directors, 1 VRRP instance",
+		"balance-only":   "cluster.yaml: ok: 2 directors, 1 virtual server, 2 real servers",
+	} {
+		if got := parseGood(t, name).Summary(); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestProblemString(t *testing.T) {
+	p := config.Problem{File: "cluster.yaml", Line: 42, Column: 9, Path: "virtual_servers[0].real_servers[1].port", Message: "3307 differs", Hint: "use forward: nat"}
+	if got, want := p.String(), "cluster.yaml:42:9: virtual_servers[0].real_servers[1].port: 3307 differs (use forward: nat)"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	p.Warning, p.Path, p.Hint = true, "", ""
+	if got, want := p.String(), "cluster.yaml:42:9: warning: 3307 differs"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if config.Problems.Failed([]config.Problem{p}) || config.Problems.Err([]config.Problem{p}) != nil {
+		t.Error("a warning is an error")
+	}
+}
+
+func message(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}

@@ -1,0 +1,170 @@
+package ctl
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"gopkg.in/yaml.v3"
+
+	"github.com/lvs-director/lvs-director/pkg/api"
+	"github.com/lvs-director/lvs-director/pkg/clusterfile"
+	"github.com/lvs-director/lvs-director/pkg/daemon"
+	"github.com/lvs-director/lvs-director/pkg/version"
+)
+
+// The sockets that are tried, in this order, when --socket is not given.
+const (
+	directorSocket   = "/run/lvs-director/director.sock"
+	realserverSocket = "/run/lvs-director/realserver.sock"
+)
+
+type flags struct{ socket, output string }
+
+// Command returns lvsctl.
+func Command() *cobra.Command {
+	var f flags
+	root := &cobra.Command{
+		Use: "lvsctl", Short: "looks at and steers lvs-director and lvs-realserver", Version: version.String(),
+		SilenceUsage: true, SilenceErrors: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return f.validate() },
+	}
+	root.PersistentFlags().StringVar(&f.socket, "socket", "", "the daemon's socket (default: the director's, else the agent's, of this machine)")
+	root.PersistentFlags().StringVarP(&f.output, "output", "o", "table", "table, json or yaml")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &daemon.UsageError{Err: err} })
+	root.AddCommand(check(), showStatus(&f), reload(&f), showVersion())
+	return root
+}
+
+// Main runs the command and returns the exit code: those of package daemon, and a monitoring plugin's for status --check.
+func Main(ctx context.Context, root *cobra.Command) int {
+	err := root.ExecuteContext(ctx)
+	var plugin *PluginError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &plugin): // its line is printed
+		return plugin.Code
+	default:
+		return daemon.Complain(root, err)
+	}
+}
+
+func (f *flags) validate() error {
+	if slices.Contains([]string{"table", "json", "yaml"}, f.output) {
+		return nil
+	}
+	return &daemon.UsageError{Err: fmt.Errorf("-o %s: must be table, json or yaml", f.output)}
+}
+
+// client chooses the daemon: on a machine that runs both, the director.
+func (f *flags) client() *api.Client {
+	if f.socket != "" {
+		return api.NewClient(f.socket)
+	}
+	if _, err := os.Stat(directorSocket); err != nil && os.IsNotExist(err) {
+		if info, err := os.Stat(realserverSocket); err == nil && info.Mode().Type() == fs.ModeSocket {
+			return api.NewClient(realserverSocket)
+		}
+	}
+	return api.NewClient(directorSocket)
+}
+
+// exactly is cobra.ExactArgs with the exit code of wrong usage.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) == n {
+			return nil
+		}
+		return &daemon.UsageError{Err: fmt.Errorf("want %s", what)}
+	}
+}
+
+func check() *cobra.Command {
+	var strict bool
+	cmd := &cobra.Command{
+		Use: "check FILE", Short: "validate a cluster file, offline", Args: exactly(1, "one argument: the cluster file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, problems, err := clusterfile.Read(args[0])
+			warned := false
+			for _, p := range problems {
+				if p.Warning {
+					warned = true
+					fmt.Fprintln(cmd.ErrOrStderr(), p.String())
+				}
+			}
+			if err != nil {
+				return err
+			}
+			if warned && strict {
+				return &daemon.UsageError{Err: fmt.Errorf("%s has warnings, which --strict forbids", args[0])}
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), cfg.Summary())
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&strict, "strict", false, "warnings are errors")
+	return cmd
+}
+
+func reload(f *flags) *cobra.Command {
+	return &cobra.Command{
+		Use: "reload", Short: "make the daemon read its cluster file again", Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.client().Reload(cmd.Context()); err != nil {
+				return fmt.Errorf("reload: %w", err)
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), "reloaded")
+			return nil
+		},
+	}
+}
+
+func showVersion() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "print the version", Args: exactly(0, "no arguments"),
+		Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), version.String()) },
+	}
+}
+
+// write prints a JSON document in the format asked for.
+func write(w io.Writer, format string, document []byte) error {
+	if format == "json" {
+		_, err := fmt.Fprintln(w, strings.TrimSpace(string(document)))
+		return err
+	}
+	// Through a yaml.Node the order of the keys stays: JSON is YAML.
+	var node yaml.Node
+	if err := yaml.Unmarshal(document, &node); err != nil {
+		return err
+	}
+	plain(&node)
+	encoder := yaml.NewEncoder(w)
+	encoder.SetIndent(2)
+	defer encoder.Close()
+	return encoder.Encode(&node)
+}
+
+// plain takes away JSON's braces and quotes.
+func plain(n *yaml.Node) {
+	n.Style = 0
+	for _, child := range n.Content {
+		plain(child)
+	}
+}
+
+// role is the part of a status document that says which kind it is.
+func role(document []byte) (string, error) {
+	var head struct {
+		Role string `json:"role"`
+	}
+	err := json.Unmarshal(document, &head)
+	return head.Role, err
+}

@@ -1,0 +1,226 @@
+package ctl
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/api"
+	"github.com/lvs-director/lvs-director/pkg/status"
+)
+
+// lvsctl runs the command as main would.
+func lvsctl(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	cmd := Command()
+	cmd.SetArgs(args)
+	cmd.SetOut(&out)
+	cmd.SetErr(&err)
+	return Main(t.Context(), cmd), out.String(), err.String()
+}
+
+// serve answers like a daemon and returns the socket.
+func serve(t *testing.T, h api.Handlers) string {
+	t.Helper()
+	socket := filepath.Join(t.TempDir(), "s")
+	listener, err := api.Listen(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- api.Serve(ctx, listener, h, slog.New(slog.DiscardHandler)) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return socket
+}
+
+func healthy() status.Director {
+	return status.Director{
+		Head: status.Head{Node: "lvs-master", Role: "director", Version: "1", ConfigDigest: "sha256:0123456789abcdef"},
+		Instances: []status.Instance{{
+			Name: "mysql", State: "MASTER", Reason: "MASTER: alone", Since: time.Now().Add(-90 * time.Second), Priority: 150,
+			EffectivePriority: 150, VirtualRouterID: 51, Interface: "eth0", VirtualAddresses: []string{"10.77.0.100/32"},
+		}},
+		VirtualServers: []status.VirtualServer{{
+			Name: "mysql", Address: "10.77.0.100", Port: 3306, Protocol: "tcp", Scheduler: "wrr", Forward: "dr", State: "up",
+			Reason: "all 1 real servers are up",
+			RealServers: []status.RealServer{{
+				Name: "mysql1", Address: "10.77.0.11", Port: 3306, State: "up", Code: "ok", Weight: 0, ConfiguredWeight: 3,
+				Reason: "up: mysql: answered in 3ms", ActiveConnections: 7,
+			}},
+		}},
+	}
+}
+
+func TestStatusTable(t *testing.T) {
+	socket := serve(t, api.Handlers{Status: func() any { return healthy() }})
+	code, out, err := lvsctl(t, "--socket", socket, "status")
+	if code != 0 || err != "" {
+		t.Fatalf("exit %d, stderr %q", code, err)
+	}
+	for _, want := range []string{"lvs-master: director", "mysql  ", "MASTER  1m", "0 of 3", "10.77.0.11:3306", "answered in 3ms"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is missing in\n%s", want, out)
+		}
+	}
+}
+
+// The names of interface.md, section 3, that scripts rely on.
+func TestStatusJSONHasTheNamesOfTheContract(t *testing.T) {
+	socket := serve(t, api.Handlers{Status: func() any { return healthy() }})
+	_, out, _ := lvsctl(t, "--socket", socket, "-o", "json", "status")
+	var got map[string]any
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatal(err)
+	}
+	has := func(where string, m any, names ...string) {
+		for _, name := range names {
+			if _, ok := m.(map[string]any)[name]; !ok {
+				t.Errorf("%s has no %s", where, name)
+			}
+		}
+	}
+	first := func(m any, name string) any { return m.(map[string]any)[name].([]any)[0] }
+	has("the document", got, "node", "role", "version", "config_digest", "vrrp_instances", "virtual_servers")
+	has("an instance", first(got, "vrrp_instances"), "name", "state", "reason", "since", "priority", "effective_priority",
+		"virtual_router_id", "interface", "virtual_addresses")
+	server := first(got, "virtual_servers")
+	has("a virtual server", server, "name", "address", "port", "protocol", "scheduler", "forward", "state", "real_servers")
+	has("a real server", first(server, "real_servers"), "name", "address", "port", "state", "code", "weight",
+		"configured_weight", "reason", "since", "active_connections", "inactive_connections")
+}
+
+func TestStatusYAMLKeepsTheOrder(t *testing.T) {
+	socket := serve(t, api.Handlers{Status: func() any { return healthy() }})
+	_, out, _ := lvsctl(t, "--socket", socket, "-o", "yaml", "status")
+	if !strings.HasPrefix(out, "node: lvs-master\nrole: director\n") {
+		t.Errorf("got\n%s", out)
+	}
+}
+
+func TestStatusCheckHasPluginExitCodes(t *testing.T) {
+	degraded, down, fault := healthy(), healthy(), healthy()
+	degraded.VirtualServers[0].State = "degraded"
+	down.VirtualServers[0].State = "down"
+	fault.Instances[0].State, fault.Instances[0].Reason = "FAULT", "FAULT: eth0 has no carrier"
+	for _, c := range []struct {
+		name string
+		s    any
+		code int
+		line string
+	}{
+		{"ok", healthy(), 0, "OK: lvs-master: mysql MASTER; 1 virtual servers up"},
+		{"degraded", degraded, 1, "WARNING: mysql:"},
+		{"down", down, 2, "CRITICAL: mysql:"},
+		{"fault", fault, 2, "CRITICAL: mysql: FAULT: eth0 has no carrier"},
+		{"agent", status.Agent{Head: status.Head{Role: "realserver", Node: "mysql1"}}, 0, "OK: mysql1: ready for 0 virtual servers"},
+	} {
+		socket := serve(t, api.Handlers{Status: func() any { return c.s }})
+		if code, out, _ := lvsctl(t, "--socket", socket, "status", "--check"); code != c.code || !strings.HasPrefix(out, c.line) {
+			t.Errorf("%s: exit %d, %q; want %d, %q", c.name, code, out, c.code, c.line)
+		}
+	}
+	if code, out, _ := lvsctl(t, "--socket", "/nonexistent/s", "status", "--check"); code != 3 || !strings.HasPrefix(out, "UNKNOWN: ") {
+		t.Errorf("no daemon: exit %d, %q; want 3, UNKNOWN", code, out)
+	}
+}
+
+func TestReload(t *testing.T) {
+	var refuse error
+	socket := serve(t, api.Handlers{Reload: func(context.Context) error { return refuse }})
+	if code, out, err := lvsctl(t, "--socket", socket, "reload"); code != 0 || out != "reloaded\n" {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, out, err)
+	}
+	refuse = errors.New("cluster.yaml:3:1: unknown key: x\ncluster.yaml:4:1: unknown key: y")
+	code, _, err := lvsctl(t, "--socket", socket, "reload")
+	if code != 1 || !strings.Contains(err, refuse.Error()) {
+		t.Errorf("exit %d, stderr %q; want 1 and both problems", code, err)
+	}
+}
+
+func TestNoDaemonIsOneSentenceWithTheRemedy(t *testing.T) {
+	code, _, err := lvsctl(t, "--socket", filepath.Join(t.TempDir(), "s"), "status")
+	if code != 1 || strings.Count(err, "\n") != 1 || !strings.Contains(err, "is lvs-director") {
+		t.Errorf("exit %d, stderr %q", code, err)
+	}
+}
+
+const good = `version: 1
+directors:
+  - {name: lvs-master, address: 10.77.0.2}
+  - {name: lvs-backup, address: 10.77.0.3}
+vrrp_instances:
+  - {name: mysql, interface: eth0, virtual_router_id: 51, virtual_addresses: [10.77.0.100/32]}
+`
+
+func TestCheck(t *testing.T) {
+	file := func(text string) string {
+		path := filepath.Join(t.TempDir(), "cluster.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	if code, out, err := lvsctl(t, "check", file(good)); code != 0 || strings.Count(out, "\n") != 1 || err != "" {
+		t.Errorf("a good file: exit %d, stdout %q, stderr %q", code, out, err)
+	}
+	path := file(strings.Replace(good, "virtual_router_id", "virtual_routr_id", 1))
+	code, out, err := lvsctl(t, "check", path)
+	if code != 2 || out != "" || !strings.HasPrefix(err, path+":6:") {
+		t.Errorf("a bad file: exit %d, stdout %q, stderr %q", code, out, err)
+	}
+	for _, line := range strings.Split(strings.TrimSpace(err), "\n") {
+		if !strings.HasPrefix(line, path+":") {
+			t.Errorf("a line without a position: %q", line)
+		}
+	}
+	if code, _, err := lvsctl(t, "check", filepath.Join(t.TempDir(), "none")); code != 2 || !strings.Contains(err, "no such file") {
+		t.Errorf("a missing file: exit %d, stderr %q", code, err)
+	}
+}
+
+func TestWarningsFailOnlyWithStrict(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cluster.yaml")
+	text := good + `virtual_servers:
+  - name: mysql
+    address: 10.77.0.100
+    port: 3306
+    scheduler: rr
+    forward: dr
+    checks: [{type: tcp}]
+    real_servers: [{name: mysql1, address: 10.77.0.11}]
+`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, err := lvsctl(t, "check", path); code != 0 || !strings.Contains(err, "warning: ") {
+		t.Errorf("exit %d, stderr %q", code, err)
+	}
+	if code, _, _ := lvsctl(t, "check", "--strict", path); code != 2 {
+		t.Errorf("--strict: exit %d, want 2", code)
+	}
+}
+
+func TestWrongUsageIsExit2(t *testing.T) {
+	for _, args := range [][]string{{"chek"}, {"check"}, {"status", "x"}, {"status", "--nope"}, {"-o", "xml", "version"}} {
+		if code, _, err := lvsctl(t, args...); code != 2 || err == "" {
+			t.Errorf("%v: exit %d, stderr %q; want 2 and a sentence", args, code, err)
+		}
+	}
+	if code, out, _ := lvsctl(t, "version"); code != 0 || strings.TrimSpace(out) == "" {
+		t.Errorf("version: exit %d, %q", code, out)
+	}
+}

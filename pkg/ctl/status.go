@@ -1,0 +1,217 @@
+package ctl
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lvs-director/lvs-director/pkg/status"
+)
+
+func showStatus(f *flags) *cobra.Command {
+	var plugin bool
+	cmd := &cobra.Command{
+		Use: "status", Short: "how everything stands, and why", Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			document, err := f.client().Status(cmd.Context())
+			if plugin {
+				return pluginVerdict(cmd.OutOrStdout(), document, err)
+			}
+			if err != nil {
+				return fmt.Errorf("status: %w", err)
+			}
+			if f.output != "table" {
+				return write(cmd.OutOrStdout(), f.output, document)
+			}
+			return table(cmd.OutOrStdout(), document, time.Now())
+		},
+	}
+	cmd.Flags().BoolVar(&plugin, "check", false, "print one line and exit 0 (ok), 1 (warning), 2 (critical) or 3 (unknown), as monitoring plugins do")
+	return cmd
+}
+
+// table prints a status document for people.
+func table(w io.Writer, document []byte, now time.Time) error {
+	who, err := role(document)
+	if err != nil {
+		return fmt.Errorf("status: the daemon's answer is not understood: %w", err)
+	}
+	if who == "realserver" {
+		var s status.Agent
+		if err := json.Unmarshal(document, &s); err != nil {
+			return fmt.Errorf("status: the daemon's answer is not understood: %w", err)
+		}
+		return agentTable(w, s)
+	}
+	var s status.Director
+	if err := json.Unmarshal(document, &s); err != nil {
+		return fmt.Errorf("status: the daemon's answer is not understood: %w", err)
+	}
+	return directorTable(w, s, now)
+}
+
+func directorTable(w io.Writer, s status.Director, now time.Time) error {
+	fmt.Fprintf(w, "%s: director, version %s, config %s\n", s.Node, s.Version, short(s.ConfigDigest))
+	problems(w, s.Problems)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if len(s.Instances) > 0 {
+		fmt.Fprintln(t, "\nVRRP INSTANCE\tSTATE\tFOR\tPRIORITY\tVRID\tINTERFACE\tVIPS\tREASON")
+	}
+	for _, i := range s.Instances {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", i.Name, i.State, age(i.Since, now), i.EffectivePriority,
+			i.VirtualRouterID, i.Interface, strings.Join(i.VirtualAddresses, ","), i.Reason)
+	}
+	if len(s.Tracks) > 0 {
+		fmt.Fprintln(t, "\nTRACK\tSTATE\tFOR\tCODE\tREASON")
+	}
+	for _, k := range s.Tracks {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", k.Name, k.State, age(k.Since, now), k.Code, k.Reason)
+	}
+	for _, v := range s.VirtualServers {
+		fmt.Fprintf(t, "\nVIRTUAL SERVER %s  %s %s:%d  %s %s  %s: %s\n", v.Name, v.Protocol, v.Address, v.Port, v.Scheduler,
+			v.Forward, v.State, v.Reason)
+		fmt.Fprintln(t, "  REAL SERVER\tADDRESS\tSTATE\tFOR\tCODE\tWEIGHT\tACTIVE\tINACTIVE\tREASON")
+		for _, r := range v.RealServers {
+			fmt.Fprintf(t, "  %s\t%s:%d\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", r.Name, r.Address, r.Port, r.State, age(r.Since, now), r.Code,
+				weight(r), r.ActiveConnections, r.InactiveConnections, r.Reason)
+		}
+	}
+	return t.Flush()
+}
+
+// weight shows the weight in the kernel, and the configured one where it differs.
+func weight(r status.RealServer) string {
+	if r.Weight == r.ConfiguredWeight {
+		return fmt.Sprint(r.Weight)
+	}
+	return fmt.Sprintf("%d of %d", r.Weight, r.ConfiguredWeight)
+}
+
+func agentTable(w io.Writer, s status.Agent) error {
+	fmt.Fprintf(w, "%s: real server, version %s, config %s\n", s.Node, s.Version, short(s.ConfigDigest))
+	problems(w, s.Problems)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "\nVIRTUAL SERVER\tADDRESS\tFORWARD\tSTATE\tREASON")
+	for _, v := range s.VirtualServers {
+		fmt.Fprintf(t, "%s\t%s:%d\t%s\t%s\t%s\n", v.Name, v.Address, v.Port, v.Forward, v.State, v.Reason)
+	}
+	fmt.Fprintln(t, "\nKEPT\tWANTED\tFOUND\tREPAIRS\tPROBLEM")
+	for _, all := range [][]status.Kept{s.Addresses, s.Sysctls} {
+		for _, k := range all {
+			fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\n", k.Name, k.Want, k.Have, k.Repairs, k.Problem)
+		}
+	}
+	return t.Flush()
+}
+
+func problems(w io.Writer, all []string) {
+	for _, p := range all {
+		fmt.Fprintln(w, "PROBLEM:", p)
+	}
+}
+
+func short(digest string) string {
+	if len(digest) > len("sha256:")+12 {
+		return digest[:len("sha256:")+12]
+	}
+	return digest
+}
+
+// age says for how long something has been so, "-" when that is not known.
+func age(since, now time.Time) string {
+	if since.IsZero() {
+		return "-"
+	}
+	d := max(now.Sub(since), 0)
+	switch {
+	case d < time.Minute:
+		return d.Round(time.Second).String()
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	default:
+		return fmt.Sprintf("%dd", int(d.Hours()/24))
+	}
+}
+
+// PluginError carries the exit code of a monitoring plugin; its line is printed already.
+type PluginError struct{ Code int }
+
+func (e *PluginError) Error() string { return fmt.Sprintf("exit code %d", e.Code) }
+
+// pluginVerdict prints one line and returns the exit code as an error, nil for OK.
+func pluginVerdict(w io.Writer, document []byte, err error) error {
+	if err != nil {
+		fmt.Fprintln(w, "UNKNOWN:", err)
+		return &PluginError{3}
+	}
+	code, line := judge(document)
+	fmt.Fprintf(w, "%s: %s\n", []string{"OK", "WARNING", "CRITICAL", "UNKNOWN"}[code], line)
+	if code == 0 {
+		return nil
+	}
+	return &PluginError{code}
+}
+
+// judge weighs a status document: nothing serves is critical, something is not as it should be a warning.
+func judge(document []byte) (code int, line string) {
+	who, err := role(document)
+	if err != nil {
+		return 3, "the daemon's answer is not understood: " + err.Error()
+	}
+	var found []string
+	worse := func(c int, format string, args ...any) {
+		code = max(code, c)
+		found = append(found, fmt.Sprintf(format, args...))
+	}
+	if who == "realserver" {
+		var s status.Agent
+		if err := json.Unmarshal(document, &s); err != nil {
+			return 3, "the daemon's answer is not understood: " + err.Error()
+		}
+		for _, v := range s.VirtualServers {
+			if v.State != "up" {
+				worse(2, "%s: %s", v.Name, v.Reason)
+			}
+		}
+		for _, p := range s.Problems {
+			worse(1, "%s", p)
+		}
+		if code == 0 {
+			return 0, fmt.Sprintf("%s: ready for %d virtual servers", s.Node, len(s.VirtualServers))
+		}
+		return code, strings.Join(found, "; ")
+	}
+	var s status.Director
+	if err := json.Unmarshal(document, &s); err != nil {
+		return 3, "the daemon's answer is not understood: " + err.Error()
+	}
+	states := []string{}
+	for _, i := range s.Instances {
+		states = append(states, i.Name+" "+i.State)
+		if i.State == "FAULT" {
+			worse(2, "%s: %s", i.Name, i.Reason)
+		}
+	}
+	for _, v := range s.VirtualServers {
+		switch v.State {
+		case "down":
+			worse(2, "%s: %s", v.Name, v.Reason)
+		case "degraded":
+			worse(1, "%s: %s", v.Name, v.Reason)
+		}
+	}
+	for _, p := range s.Problems {
+		worse(1, "%s", p)
+	}
+	if code == 0 {
+		return 0, fmt.Sprintf("%s: %s; %d virtual servers up", s.Node, strings.Join(states, ", "), len(s.VirtualServers))
+	}
+	return code, strings.Join(found, "; ")
+}

@@ -1,0 +1,252 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lvs-director/lvs-director/pkg/api"
+	"github.com/lvs-director/lvs-director/pkg/clusterfile"
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/version"
+)
+
+// Exit codes of every program of the product.
+const (
+	ExitFailed = 1 // failed while running
+	ExitUsage  = 2 // wrong usage, or a cluster file that does not validate
+)
+
+// Defaults of the flags that both daemons have.
+const (
+	DefaultConfig   = "/etc/lvs-director/cluster.yaml"
+	DefaultStateDir = "/var/lib/lvs-director"
+)
+
+// Service is a daemon's inside.
+type Service interface {
+	// Run works until ctx ends.
+	Run(ctx context.Context) error
+	// Reload reads the cluster file again; an error means that nothing changed.
+	Reload(ctx context.Context) error
+	// Status returns a document of package status.
+	Status() any
+}
+
+// Environment is what a Service is made of.
+type Environment struct {
+	Config *config.Config
+	// Load reads and validates the cluster file again.
+	Load func() (*config.Config, error)
+	// Node are the names this machine may have in the cluster file, the likeliest first.
+	Node     []string
+	StateDir string
+	Version  string
+	Log      *slog.Logger
+	// Started is to be called when the loops run; systemd is told then.
+	Started func()
+}
+
+// Program is what differs between the daemons.
+type Program struct {
+	Name   string // of the binary
+	Short  string // what it is, in a line
+	Socket string // default of --socket
+	// New checks the environment against the cluster file; an error of it is wrong usage.
+	New func(Environment) (Service, error)
+}
+
+// UsageError is one for which a program exits with ExitUsage.
+type UsageError struct{ Err error }
+
+func (e *UsageError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error itself.
+func (e *UsageError) Unwrap() error { return e.Err }
+
+type flags struct {
+	config, node, socket, stateDir, logFormat string
+	debug                                     bool
+}
+
+// Command returns the program's root command with its verb run.
+func Command(p Program) *cobra.Command {
+	root := &cobra.Command{
+		Use: p.Name, Short: p.Short, Version: version.String(),
+		SilenceUsage: true, SilenceErrors: true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	var f flags
+	run := &cobra.Command{
+		Use: "run --config FILE", Short: "run in the foreground until SIGTERM", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.run(cmd.Context(), f, cmd.ErrOrStderr()) },
+	}
+	f.add(run.Flags())
+	run.Flags().StringVar(&f.socket, "socket", p.Socket, "where lvsctl talks to the daemon")
+	root.AddCommand(run)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &UsageError{err} })
+	return root
+}
+
+// Verb returns one more verb of a daemon, which works on the same cluster file and state directory as run, once and
+// without a socket. prepare adds its flags. A cluster file that cannot be used is logged, and the Environment has no Config
+// then.
+func Verb(use, short string, prepare func(*pflag.FlagSet) func(Environment) error) *cobra.Command {
+	var f flags
+	cmd := &cobra.Command{Use: use + " --config FILE", Short: short, Args: cobra.NoArgs}
+	f.add(cmd.Flags())
+	work := prepare(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		log, err := newLog(f, cmd.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		e := f.environment(log)
+		if e.Config, err = e.Load(); err != nil {
+			log.Warn("the cluster file cannot be used; working from the state directory alone", "error", err)
+		}
+		return work(e)
+	}
+	return cmd
+}
+
+// add declares the flags that every verb of a daemon has.
+func (f *flags) add(set *pflag.FlagSet) {
+	set.StringVar(&f.config, "config", DefaultConfig, "the cluster file")
+	set.StringVar(&f.node, "node", "", "this machine's name in the cluster file (default: the hostname, full or short)")
+	set.StringVar(&f.stateDir, "state-dir", DefaultStateDir, "where the daemon remembers what it put into the kernel")
+	set.StringVar(&f.logFormat, "log-format", "text", "text or json")
+	set.BoolVar(&f.debug, "debug", false, "log every packet and probe")
+}
+
+// environment is what the flags say; its Config is not read yet.
+func (f *flags) environment(log *slog.Logger) Environment {
+	file := f.config
+	return Environment{
+		Node: names(f.node), StateDir: f.stateDir, Version: version.String(), Log: log,
+		Load: func() (*config.Config, error) {
+			cfg, problems, err := clusterfile.Read(file)
+			for _, problem := range problems {
+				if problem.Warning {
+					log.Warn("cluster file", "problem", problem.String())
+				}
+			}
+			return cfg, err
+		},
+		Started: func() { _, _ = sd.SdNotify(false, sd.SdNotifyReady) }, // without systemd there is nobody to tell
+	}
+}
+
+// Execute runs a command and returns the exit code; what went wrong is printed to stderr, one line a problem.
+func Execute(ctx context.Context, root *cobra.Command) int {
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	return Complain(root, err)
+}
+
+// Complain prints what a command failed with and returns its exit code.
+func Complain(root *cobra.Command, err error) int {
+	fmt.Fprintln(root.ErrOrStderr(), prefix(root.Name(), err))
+	return ExitCode(err)
+}
+
+// ExitCode is the code with which a program ends that failed with err.
+func ExitCode(err error) int {
+	var usage *UsageError
+	if errors.As(err, &usage) || clusterfile.Refused(err) || strings.HasPrefix(err.Error(), "unknown command") {
+		return ExitUsage
+	}
+	return ExitFailed
+}
+
+// prefix names the program, except before problems of a cluster file, which begin with their position.
+func prefix(name string, err error) string {
+	var invalid *clusterfile.InvalidError
+	if errors.As(err, &invalid) {
+		return err.Error()
+	}
+	return name + ": " + err.Error()
+}
+
+func (p Program) run(ctx context.Context, f flags, stderr io.Writer) error {
+	log, err := newLog(f, stderr)
+	if err != nil {
+		return err
+	}
+	e := f.environment(log)
+	if e.Config, err = e.Load(); err != nil {
+		return err
+	}
+	service, err := p.New(e)
+	if err != nil {
+		return &UsageError{err}
+	}
+	return serve(ctx, service, f.socket, log)
+}
+
+// serve runs the service and its socket until a signal, an error, or the end of ctx.
+func serve(ctx context.Context, service Service, socket string, log *slog.Logger) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+
+	listener, err := api.Listen(socket)
+	if err != nil {
+		return err
+	}
+	// The socket outlives the service, so that status answers to the end.
+	group, groupCtx := errgroup.WithContext(ctx)
+	answering, stopAnswering := context.WithCancel(context.WithoutCancel(ctx))
+	group.Go(func() error {
+		defer stopAnswering()
+		defer func() { _, _ = sd.SdNotify(false, sd.SdNotifyStopping) }()
+		return service.Run(groupCtx)
+	})
+	group.Go(func() error {
+		return api.Serve(answering, listener, api.Handlers{Status: service.Status, Reload: service.Reload}, log)
+	})
+	group.Go(func() error {
+		for {
+			select {
+			case <-answering.Done():
+				return nil
+			case <-hangup:
+				if err := service.Reload(groupCtx); err != nil {
+					log.Error("reload refused; the running configuration stays", "error", err)
+				}
+			}
+		}
+	})
+	return group.Wait()
+}
+
+// names are what this machine may be called in the cluster file.
+func names(node string) []string {
+	if node != "" {
+		return []string{node}
+	}
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		return nil
+	}
+	short, _, found := strings.Cut(host, ".")
+	if !found {
+		return []string{host}
+	}
+	return []string{host, short}
+}

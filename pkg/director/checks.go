@@ -1,0 +1,108 @@
+package director
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/lvs-director/lvs-director/pkg/checker"
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
+	"github.com/lvs-director/lvs-director/pkg/probe"
+)
+
+// serverCheck and trackCheck name what is checked; names in a cluster file hold neither a slash nor a space.
+func serverCheck(virtualServer, realServer string) string { return virtualServer + "/" + realServer }
+
+func trackCheck(track string) string { return faultTrack + track }
+
+// checks lists everything that cfg wants to have checked on this node.
+func (d *Director) checks(cfg *config.Config) []checker.Spec {
+	var all []checker.Spec
+	for _, v := range cfg.VirtualServers {
+		for _, r := range v.RealServers {
+			all = append(all, checker.Spec{
+				Name: serverCheck(v.Name, r.Name), Checks: r.Checks, Address: r.Address, Port: r.Port, Source: d.probeSource(r.Address),
+			})
+		}
+	}
+	for _, t := range cfg.Tracks {
+		if d.tracked(cfg, t.Name) {
+			all = append(all, checker.Spec{
+				Name: trackCheck(t.Name), Checks: []config.Check{t.Check}, Address: t.Address, Port: t.Check.Port,
+			})
+		}
+	}
+	return all
+}
+
+// probeSource chooses where probes of a target come from: our own address on the target's network, else the director's
+// own address. It is never a VIP, from which a probe would get its answer only on the MASTER.
+func (d *Director) probeSource(target netip.Addr) netip.Addr {
+	own := netip.Addr{}
+	for _, a := range d.local {
+		switch {
+		case isVIP(d.cfg)(a.Prefix.Addr()):
+		case a.Prefix.Contains(target):
+			return a.Prefix.Addr()
+		case a.Prefix.Addr() == d.node.Address:
+			own = d.node.Address
+		}
+	}
+	return own
+}
+
+// tracked says whether an instance of this node depends on the track; others are not worth a probe.
+func (d *Director) tracked(cfg *config.Config, name string) bool {
+	return slices.ContainsFunc(cfg.Instances, func(i config.Instance) bool {
+		return slices.Contains(i.For(d.name).Tracks, name)
+	})
+}
+
+func (d *Director) startChecks() {
+	probers := map[config.CheckType]checker.ProbeFunc{config.TCP: probe.TCP, config.MySQL: probe.MySQL}
+	d.checker = checker.New(probers, new(checker.SecretFiles).Read, d.log, d.verdictChanged)
+	d.checker.Set(d.checks(d.cfg))
+	d.run(func(ctx context.Context) {
+		if err := d.checker.Run(ctx); err != nil && ctx.Err() == nil {
+			d.fail(err)
+		}
+	})
+}
+
+// verdictChanged is called by the checker's loop; it must not wait.
+func (d *Director) verdictChanged(name string, _ health.Verdict) {
+	track, ok := strings.CutPrefix(name, faultTrack)
+	if !ok {
+		if t := d.view.load().table; t != nil {
+			t.loop.Poke()
+		}
+		return
+	}
+	d.loops.Go(func() {
+		d.tell(d.ctx, func() {
+			for _, i := range d.instances {
+				if slices.Contains(i.cfg.Tracks, track) {
+					i.setFault(faultTrack+track, d.trackFault(track))
+				}
+			}
+		})
+	})
+}
+
+// trackFault is why a tracked check forbids serving, "" when it does not: unknown is not down.
+func (d *Director) trackFault(name string) string {
+	v := d.checker.Verdict(trackCheck(name))
+	if v.Known && !v.Up {
+		return name + ": " + v.Reason
+	}
+	return ""
+}
+
+// condition is what lvs.Desired asks of the checks.
+func (d *Director) condition(virtualServer, realServer string) lvs.Condition {
+	v := d.checker.Verdict(serverCheck(virtualServer, realServer))
+	return lvs.Condition{Known: v.Known, Up: v.Up, Full: v.Full}
+}

@@ -1,0 +1,35 @@
+package director
+
+import (
+	"context"
+	"errors"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel/ipvs"
+)
+
+// Cleanup removes what a dead daemon left in the kernel: its VIPs, and unless addressesOnly its virtual servers and
+// sysctls as well. It refuses while a daemon holds the state directory. Options.Config may be empty when the cluster
+// file cannot be used: then only what the ledger names is removed.
+func Cleanup(o Options, addressesOnly bool) (err error) {
+	d := New(o)
+	if err := d.open(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.addr.Close(), d.ledger.Close()) }()
+	if addressesOnly {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), kernelWithin)
+	defer cancel()
+	// Without IPVS there is nothing of ours in it.
+	if _, err := ipvs.Probe(ctx); err == nil {
+		kernel, err := ipvs.Open()
+		if err != nil {
+			return err
+		}
+		d.table = d.newTable(kernel)
+	} else if !errors.Is(err, ipvs.ErrNoIPVS) {
+		return err
+	}
+	return d.withdraw()
+}

@@ -1,0 +1,150 @@
+package director
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sync/atomic"
+
+	"github.com/lvs-director/lvs-director/pkg/checker"
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/kernel/ipvs"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
+	"github.com/lvs-director/lvs-director/pkg/status"
+)
+
+// view is what other goroutines may see of the director: replaced whole, never changed.
+type view struct{ p atomic.Pointer[parts] }
+
+type parts struct {
+	cfg       *config.Config
+	instances []*instance // only cfg, params' fixed fields and actor may be used
+	links     []*link     // only name and link may be used
+	checker   *checker.Checker
+	table     *table
+}
+
+func (v *view) load() *parts { return v.p.Load() }
+
+// publish replaces the view; called by the goroutine that owns the director after every command.
+func (d *Director) publish() {
+	p := &parts{cfg: d.cfg, checker: d.checker, table: d.table}
+	for _, base := range d.cfg.Instances { // the order of the file
+		if i := d.instances[base.Name]; i != nil {
+			p.instances = append(p.instances, i)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.links)) {
+		p.links = append(p.links, d.links[name])
+	}
+	d.view.p.Store(p)
+}
+
+// Status says how everything stands. It may be called from any goroutine at any time and waits for none of the loops.
+func (d *Director) Status() status.Director {
+	p := d.view.load()
+	s := status.Director{
+		Head:           status.Head{Node: d.name, Role: "director", Version: d.version, ConfigDigest: p.cfg.Digest},
+		Instances:      []status.Instance{},
+		VirtualServers: []status.VirtualServer{},
+	}
+	for _, i := range p.instances {
+		s.Instances = append(s.Instances, instanceStatus(i))
+	}
+	for _, l := range p.links {
+		received, dropped := l.link.Counters()
+		s.Interfaces = append(s.Interfaces, status.Interface{Name: l.name, Received: received, Dropped: dropped})
+		if broken := l.link.Broken(); broken != "" {
+			s.Problems = append(s.Problems, fmt.Sprintf("no VRRP socket on %s: %s", l.name, broken))
+		}
+	}
+	if p.checker == nil { // not started yet
+		return s
+	}
+	for _, t := range p.cfg.Tracks {
+		if !d.tracked(p.cfg, t.Name) {
+			continue
+		}
+		v := p.checker.Verdict(trackCheck(t.Name))
+		s.Tracks = append(s.Tracks, status.Track{Name: t.Name, State: word(v), Code: string(v.Code), Reason: v.Reason, Since: v.Since})
+	}
+	if p.table == nil {
+		return s
+	}
+	kernel, err := ipvs.Snapshot()
+	if err != nil {
+		s.Problems = append(s.Problems, err.Error())
+	}
+	for _, v := range p.cfg.VirtualServers {
+		s.VirtualServers = append(s.VirtualServers, d.virtualServerStatus(p, v, kernel))
+	}
+	return s
+}
+
+func instanceStatus(i *instance) status.Instance {
+	a := i.actor.Snapshot()
+	s := status.Instance{
+		Name: i.cfg.Name, State: a.State.String(), Reason: a.Reason, Since: a.Since,
+		Priority: int(i.cfg.Priority), EffectivePriority: int(a.Priority), VirtualRouterID: int(i.cfg.VRID),
+		Interface: i.cfg.Interface, VirtualAddresses: []string{},
+		AdvertsSent: a.AdvertsSent, AdvertsReceived: a.AdvertsReceived, Dropped: a.Dropped,
+	}
+	for _, p := range i.cfg.VirtualAddresses {
+		s.VirtualAddresses = append(s.VirtualAddresses, p.String())
+	}
+	return s
+}
+
+func (d *Director) virtualServerStatus(p *parts, v config.VirtualServer, kernel []lvs.Service) status.VirtualServer {
+	s := status.VirtualServer{
+		Name: v.Name, Address: v.Address.String(), Port: int(v.Port), Protocol: v.Protocol, Scheduler: v.Scheduler,
+		Forward: string(v.Forward), RealServers: []status.RealServer{},
+	}
+	var have lvs.Service
+	if at := slices.IndexFunc(kernel, func(s lvs.Service) bool { return s.Key == lvs.KeyOf(v) }); at >= 0 {
+		have = kernel[at]
+	}
+	up := 0
+	for _, r := range v.RealServers {
+		real := realServerStatus(p.checker, v, r, have)
+		if real.State == "up" {
+			up++
+		}
+		s.RealServers = append(s.RealServers, real)
+	}
+	switch {
+	case up == len(v.RealServers):
+		s.State, s.Reason = "up", fmt.Sprintf("all %d real servers are up", up)
+	case up > 0:
+		s.State, s.Reason = "degraded", fmt.Sprintf("%d of %d real servers are up", up, len(v.RealServers))
+	default:
+		s.State, s.Reason = "down", "no real server is up"
+	}
+	return s
+}
+
+func realServerStatus(c *checker.Checker, v config.VirtualServer, r config.RealServer, have lvs.Service) status.RealServer {
+	verdict := c.Verdict(serverCheck(v.Name, r.Name))
+	s := status.RealServer{
+		Name: r.Name, Address: r.Address.String(), Port: int(r.Port), ConfiguredWeight: r.Weight,
+		State: word(verdict), Code: string(verdict.Code), Reason: verdict.Reason, Since: verdict.Since,
+	}
+	for _, k := range have.Servers {
+		if k.Address == r.Address && k.Port == r.Port {
+			s.Weight, s.ActiveConnections, s.InactiveConnections = k.Weight, k.ActiveConnections, k.InactiveConnections
+		}
+	}
+	return s
+}
+
+func word(v health.Verdict) string {
+	switch {
+	case !v.Known:
+		return "unknown"
+	case v.Up:
+		return "up"
+	default:
+		return "down"
+	}
+}

@@ -1,0 +1,255 @@
+package election
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// lan delivers what one actor sends to all the others, with a switch for each.
+type lan struct {
+	mu     sync.Mutex
+	actors map[netip.Addr]*Actor
+	cut    map[netip.Addr]bool
+	log    []string
+	epoch  time.Time
+}
+
+func newLAN() *lan {
+	return &lan{actors: map[netip.Addr]*Actor{}, cut: map[netip.Addr]bool{}, epoch: time.Now()}
+}
+
+func (l *lan) Send(payload []byte, source netip.Addr) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cut[source] {
+		return nil
+	}
+	for address, a := range l.actors {
+		if address != source && !l.cut[address] {
+			a.Deliver(vrrp.Datagram{Payload: payload, Source: source, Destination: Group, TTL: 255})
+		}
+	}
+	return nil
+}
+
+// port is the holder of one actor; it writes down what the election wants.
+type port struct {
+	lan  *lan
+	who  string
+	held bool
+}
+
+func (p *port) note(what string) {
+	p.lan.mu.Lock()
+	defer p.lan.mu.Unlock()
+	p.lan.log = append(p.lan.log, fmt.Sprintf("%6dms %s %s", time.Since(p.lan.epoch).Milliseconds(), p.who, what))
+}
+
+func (p *port) Acquire(_ string, silent bool) {
+	p.held = true
+	p.note(fmt.Sprintf("acquire silent=%t", silent))
+}
+func (p *port) Release(string)  { p.held = false; p.note("release") }
+func (p *port) Announce(string) { p.note("announce") }
+
+type machine struct {
+	*Actor
+	*port
+	address netip.Addr
+	stop    func()
+}
+
+func (l *lan) join(t *testing.T, who string, address string, priority uint8) *machine {
+	m := &machine{port: &port{lan: l, who: who}, address: netip.MustParseAddr(address)}
+	m.Actor = New(Options{
+		Name: who,
+		Params: vrrp.Params{
+			VRID: 51, Version: 3, Priority: priority, AdvertInterval: time.Second, Preempt: true, Source: m.address,
+		},
+		Addresses: []netip.Addr{netip.MustParseAddr("10.77.0.100")},
+		Sender:    l, Holder: m.port, Log: slog.New(slog.DiscardHandler),
+	})
+	l.mu.Lock()
+	l.actors[m.address] = m.Actor
+	l.mu.Unlock()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); m.Run(ctx) }()
+	m.stop = func() { cancel(); <-done }
+	return m
+}
+
+func (l *lan) expect(t *testing.T, want ...string) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if got := strings.Join(l.log, "\n"); got != strings.Join(want, "\n") {
+		t.Errorf("what was wanted of the VIPs:\n%s\nexpected:\n%s", got, strings.Join(want, "\n"))
+	}
+	l.log = nil
+}
+
+func TestOneOfTwoActorsHoldsTheVIPs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN()
+		a := l.join(t, "a", "10.77.0.2", 150)
+		b := l.join(t, "b", "10.77.0.3", 100)
+		time.Sleep(10 * time.Second)
+		// 3 adverts + (256-150)/256 s
+		l.expect(t, "  3414ms a acquire silent=true")
+		if s := b.Snapshot(); s.State != vrrp.Backup || s.AdvertsReceived < 6 {
+			t.Errorf("b: %+v", s)
+		}
+
+		a.stop() // resigns: b follows after its skew, 156/256 s
+		time.Sleep(10 * time.Second)
+		l.expect(t, " 10000ms a release", " 10609ms b acquire silent=false")
+
+		b.stop()
+		l.expect(t, " 20000ms b release")
+	})
+}
+
+func TestSilentPeerIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN()
+		a := l.join(t, "a", "10.77.0.2", 150)
+		b := l.join(t, "b", "10.77.0.3", 100)
+		time.Sleep(4 * time.Second)
+		l.mu.Lock()
+		l.log = nil
+		l.cut[a.address] = true
+		l.mu.Unlock()
+		time.Sleep(6 * time.Second)
+		// the last advert was heard at 3414 ms; 3 adverts + 156/256 s later
+		l.expect(t, "  7023ms b acquire silent=true")
+		l.mu.Lock()
+		l.cut[a.address] = false
+		l.mu.Unlock()
+		time.Sleep(2 * time.Second)
+		l.mu.Lock()
+		log := strings.Join(l.log, "\n")
+		l.mu.Unlock()
+		if !a.held || b.held || !strings.Contains(log, "b release") || !strings.Contains(log, "a announce") {
+			t.Errorf("after the heal the higher priority must hold the VIPs and announce them anew:\n%s", log)
+		}
+		a.stop()
+		b.stop()
+	})
+}
+
+func TestIgnoredPacketsAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN()
+		a := l.join(t, "a", "10.77.0.2", 150)
+		peer := netip.MustParseAddr("10.77.0.9")
+		a.Deliver(vrrp.Datagram{Payload: []byte{0x31, 51, 255}, Source: peer, Destination: Group, TTL: 255})
+		a.Deliver(vrrp.Datagram{Payload: []byte{0x31, 51, 255, 1, 0, 100, 0, 0}, Source: peer, Destination: Group, TTL: 64})
+		synctest.Wait()
+		s := a.Snapshot()
+		if s.Dropped["length"] != 1 || s.Dropped["ttl"] != 1 || s.AdvertsReceived != 0 {
+			t.Errorf("dropped %v, received %d", s.Dropped, s.AdvertsReceived)
+		}
+		a.stop()
+	})
+}
+
+func TestFloodNeitherBlocksNorDelays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN()
+		a := l.join(t, "a", "10.77.0.2", 150)
+		peer := netip.MustParseAddr("10.77.0.9")
+		for range 10 * queued {
+			a.Deliver(vrrp.Datagram{Payload: []byte{0x31, 51}, Source: peer, Destination: Group, TTL: 255})
+		}
+		time.Sleep(4 * time.Second)
+		l.expect(t, "  3414ms a acquire silent=true")
+		if s := a.Snapshot(); s.Dropped["overflow"] == 0 || s.Dropped["overflow"]+s.Dropped["length"] != 10*queued {
+			t.Errorf("dropped %v", s.Dropped)
+		}
+		a.stop()
+	})
+}
+
+// fakeSocket is broken until it is told otherwise.
+type fakeSocket struct {
+	lan    *lan
+	in     chan vrrp.Datagram
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (s *fakeSocket) Send([]byte, netip.Addr) error { return nil }
+func (s *fakeSocket) Close() error { s.once.Do(func() { close(s.closed) }); return nil }
+
+func (s *fakeSocket) Receive() (vrrp.Datagram, error) {
+	select {
+	case d := <-s.in:
+		return d, nil
+	case <-s.closed:
+		return vrrp.Datagram{}, context.Canceled
+	}
+}
+
+func TestLinkReopensItsSocketAndRoutesByVRID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sockets []*fakeSocket
+		missing := true
+		link := NewLink("eth0", func(string) (Socket, error) {
+			if missing {
+				return nil, fmt.Errorf("no such interface")
+			}
+			s := &fakeSocket{in: make(chan vrrp.Datagram), closed: make(chan struct{})}
+			sockets = append(sockets, s)
+			return s, nil
+		}, slog.New(slog.DiscardHandler))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); link.Run(ctx) }()
+		time.Sleep(3 * time.Second)
+		if link.Broken() == "" || link.Send(nil, netip.Addr{}) == nil {
+			t.Error("a link without an interface says that all is well")
+		}
+		missing = false
+		link.Reopen()
+		synctest.Wait()
+		if link.Broken() != "" {
+			t.Fatalf("still broken after the interface came: %s", link.Broken())
+		}
+		l := newLAN()
+		a := l.join(t, "a", "10.77.0.2", 150)
+		link.Attach(51, a.Actor)
+		sockets[0].in <- vrrp.Datagram{Payload: []byte{0x31, 51}, TTL: 255}
+		sockets[0].in <- vrrp.Datagram{Payload: []byte{0x31, 52}, TTL: 255}
+		sockets[0].in <- vrrp.Datagram{Payload: []byte{0x31}, TTL: 255}
+		synctest.Wait()
+		received, dropped := link.Counters()
+		if received != 3 || dropped["vrid"] != 1 || dropped["length"] != 1 || a.Snapshot().Dropped["length"] != 1 {
+			t.Errorf("received %d, dropped by the link %v, by the instance %v", received, dropped, a.Snapshot().Dropped)
+		}
+		_ = sockets[0].Close()
+		synctest.Wait()
+		if len(sockets) != 2 || link.Broken() != "" {
+			t.Errorf("%d sockets, %q: a broken socket must be opened again at once", len(sockets), link.Broken())
+		}
+		a.stop()
+		cancel()
+		<-done
+		if link.Broken() == "" {
+			t.Error("open after the end")
+		}
+	})
+}

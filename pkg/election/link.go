@@ -1,0 +1,184 @@
+package election
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
+)
+
+// Socket is an open VRRP socket on one interface.
+type Socket interface {
+	Sender
+	// Receive blocks until a datagram comes or the socket is closed or broken.
+	Receive() (vrrp.Datagram, error)
+	Close() error
+}
+
+// ErrNoSocket is what sending on a link without an open socket returns.
+var ErrNoSocket = errors.New("the VRRP socket is not open")
+
+// Link is the VRRP traffic of one interface. It opens the socket, opens it again when it breaks (the interface went away
+// and came back), and hands each datagram to the instance of its VRID.
+type Link struct {
+	name string
+	open func(iface string) (Socket, error)
+	log  *slog.Logger
+	poke chan struct{}
+
+	mu       sync.Mutex // guards all below
+	socket   Socket
+	actors   map[uint8]*Actor
+	received uint64
+	dropped  map[string]uint64
+	broken   string // why there is no socket; "" when there is one
+}
+
+// reopenEvery bounds the wait for an interface of which no event tells that it is there again.
+const reopenEvery = time.Second
+
+// NewLink makes a link without a socket.
+func NewLink(iface string, open func(iface string) (Socket, error), log *slog.Logger) *Link {
+	return &Link{
+		name: iface, open: open, log: log.With("interface", iface), poke: make(chan struct{}, 1),
+		actors: map[uint8]*Actor{}, dropped: map[string]uint64{}, broken: "not opened yet",
+	}
+}
+
+// Open opens the socket once, so that a start without the needed privilege fails at once instead of being retried.
+func (l *Link) Open() error {
+	socket, err := l.open(l.name)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		l.broken = err.Error()
+		return err
+	}
+	l.socket, l.broken = socket, ""
+	return nil
+}
+
+// Attach makes the actor the receiver of the VRID's datagrams; nil detaches.
+func (l *Link) Attach(vrid uint8, a *Actor) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if a == nil {
+		delete(l.actors, vrid)
+		return
+	}
+	l.actors[vrid] = a
+}
+
+// Reopen tells the link that the interface changed, so that a broken socket is tried again at once.
+func (l *Link) Reopen() {
+	select {
+	case l.poke <- struct{}{}:
+	default:
+	}
+}
+
+// Send implements Sender.
+func (l *Link) Send(payload []byte, source netip.Addr) error {
+	l.mu.Lock()
+	socket := l.socket
+	l.mu.Unlock()
+	if socket == nil {
+		return ErrNoSocket
+	}
+	return socket.Send(payload, source)
+}
+
+// Broken says why there is no socket; "" when there is one.
+func (l *Link) Broken() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.broken
+}
+
+// Counters returns how many datagrams came and how many were for no instance, by reason.
+func (l *Link) Counters() (received uint64, dropped map[string]uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.received, maps.Clone(l.dropped)
+}
+
+// Run receives until ctx ends.
+func (l *Link) Run(ctx context.Context) {
+	stop := context.AfterFunc(ctx, l.shut)
+	defer stop()
+	defer l.shut()
+	for ctx.Err() == nil {
+		l.mu.Lock()
+		socket := l.socket
+		l.mu.Unlock()
+		if socket == nil {
+			l.reopen(ctx)
+			continue
+		}
+		datagram, err := socket.Receive()
+		if err != nil {
+			if ctx.Err() == nil {
+				l.log.Warn("the VRRP socket broke; opening it again", "error", err)
+			}
+			l.shut()
+			continue
+		}
+		l.route(datagram)
+	}
+}
+
+func (l *Link) reopen(ctx context.Context) {
+	if err := l.Open(); err == nil {
+		l.log.Info("the VRRP socket is open")
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-l.poke:
+	case <-time.After(reopenEvery):
+	}
+}
+
+// shut closes the socket; a second call does nothing.
+func (l *Link) shut() {
+	l.mu.Lock()
+	socket := l.socket
+	l.socket = nil
+	if l.broken == "" {
+		l.broken = "closed"
+	}
+	l.mu.Unlock()
+	if socket != nil {
+		_ = socket.Close() // nothing is lost with it: adverts are not queued
+	}
+}
+
+func (l *Link) route(d vrrp.Datagram) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.received++
+	if len(d.Payload) < 2 {
+		l.drop(vrrp.DropLength, d)
+		return
+	}
+	actor := l.actors[d.Payload[1]]
+	if actor == nil {
+		l.drop(vrrp.DropVRID, d)
+		return
+	}
+	actor.Deliver(d)
+}
+
+func (l *Link) drop(reason vrrp.DropReason, d vrrp.Datagram) {
+	name := reason.String()
+	l.dropped[name]++
+	if l.dropped[name] == 1 {
+		l.log.Info("ignored a VRRP packet for no instance of ours; more are only counted",
+			"reason", name, "source", d.Source.String())
+	}
+}

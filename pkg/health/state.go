@@ -1,0 +1,170 @@
+package health
+
+import (
+	"fmt"
+	"time"
+)
+
+// State is what one check has learned so far. It is a value: Step returns the next one. The zero value has a rise and
+// fall of 1 and knows nothing.
+type State struct {
+	rise, fall int
+
+	known, up, full bool
+	since           time.Time // of known, up and full
+
+	passes, fails int  // in a row, counted only while they could change the state; Unknown touches neither
+	first         bool // down by the very first result
+	lastGood      time.Time
+	last          Result // the latest result, which came at lastAt
+	lastAt        time.Time
+	cause         Result // while down: the latest result that says why
+}
+
+// New returns the state of a check without any result. Rise and fall are the numbers of results in a row that bring a
+// server back and take it out; below 1 means 1.
+func New(rise, fall int) State {
+	return State{rise: max(rise, 1), fall: max(fall, 1)}
+}
+
+// Resume returns the state of a check that takes the place of another one of the same server, as when a reload changes
+// its interval or its password: what was known stays until results contradict it, because a check that was merely
+// edited must not take a server out. The counters start anew.
+func Resume(rise, fall int, from State) State {
+	s := from
+	s.rise, s.fall = max(rise, 1), max(fall, 1)
+	s.passes, s.fails, s.first = 0, 0, false
+	return s
+}
+
+// Known reports whether a result has decided anything yet.
+func (s State) Known() bool { return s.known }
+
+// Last returns the latest result; the zero Result before the first one.
+func (s State) Last() Result { return s.last }
+
+// Step takes in the result r that came at the time at, and reports whether what is known, up or full changed.
+//
+// The first result that says something decides at once: a server that is dead when the director starts gets no
+// connection, and one that lives need not wait. From then on fall bad results in a row take it out and rise good ones
+// bring it back.
+//
+// An Unknown result keeps everything and touches no counter: it is no evidence, so it must not add up to an outage,
+// and it must not hide one either, as a reset of the count of failures would.
+//
+// A Full result is a sign of life, so it ends a row of failures and counts towards rise; it marks the server as full
+// at once, since every further connection there would fail. The mark goes after rise good results in a row: at the
+// limit a slot is free for a moment whenever a client leaves, and the check may be the one who takes it.
+//
+// A server that says it is shutting down is down at once: there is nobody better to ask.
+func (s State) Step(at time.Time, r Result) (next State, changed bool) {
+	before := s
+	s.last, s.lastAt = r, at
+	switch r.Class {
+	case Good:
+		s = s.pass(false)
+		s.lastGood = at
+	case Full:
+		s = s.pass(true)
+	case Bad:
+		s = s.fail(r)
+	}
+	changed = s.known != before.known || s.up != before.up || s.full != before.full
+	if changed {
+		s.since = at
+	}
+	return s, changed
+}
+
+func (s State) pass(full bool) State {
+	s.fails, s.first = 0, false
+	switch {
+	case !s.known:
+		s.known, s.up, s.full = true, true, full
+	case !s.up:
+		s.passes++
+		if s.passes >= s.rise {
+			s.up, s.full, s.passes = true, full, 0
+		}
+	case full:
+		s.full, s.passes = true, 0
+	case s.full:
+		s.passes++
+		if s.passes >= s.rise {
+			s.full, s.passes = false, 0
+		}
+	}
+	return s
+}
+
+func (s State) fail(r Result) State {
+	s.passes = 0
+	s.cause = r
+	s.fails = min(s.fails+1, s.fall)
+	s.first = !s.known
+	if !s.known || s.fails >= s.fall || r.Code == Shutdown {
+		s.known, s.up, s.full = true, false, false
+	}
+	return s
+}
+
+// verdict renders the state of this check alone.
+func (s State) verdict() Verdict {
+	v := Verdict{Known: s.known, Up: s.up, Full: s.full, Code: s.last.Code, Reason: s.reason(), Since: s.since}
+	if s.known && !s.up && (s.last.Class == Good || s.last.Class == Full) {
+		v.Code = s.cause.Code // a server that is down is never "ok"
+	}
+	return v
+}
+
+func (s State) reason() string {
+	cause := s.last.Cause
+	switch {
+	case !s.known && s.last == Result{}:
+		return "unknown: not checked yet"
+	case !s.known:
+		return "unknown: " + cause
+	case s.last.Class == Unknown:
+		return s.word() + ": kept: " + cause + s.goodAgo()
+	case !s.up && s.last.Class != Bad:
+		return fmt.Sprintf("down: %s (%d of %d successes)", cause, s.passes, s.rise)
+	case !s.up && s.first:
+		return "down: " + cause + " (first check)"
+	case !s.up && s.fails < s.fall: // it said itself that it goes down, or a lone success came between
+		return "down: " + cause
+	case !s.up:
+		return fmt.Sprintf("down: %s (%d of %d)", cause, s.fails, s.fall)
+	case s.last.Class == Bad:
+		return fmt.Sprintf("%s: %s (%d of %d failures)", s.word(), cause, s.fails, s.fall)
+	case s.full && s.last.Class == Good:
+		return fmt.Sprintf("up: full: %s (%d of %d successes)", cause, s.passes, s.rise)
+	case s.full:
+		return "up: full: " + cause
+	default:
+		return "up: " + cause
+	}
+}
+
+func (s State) word() string {
+	switch {
+	case !s.up:
+		return "down"
+	case s.full:
+		return "up: full"
+	default:
+		return "up"
+	}
+}
+
+func (s State) goodAgo() string {
+	if s.lastGood.IsZero() {
+		return " (never good so far)"
+	}
+	ago := s.lastAt.Sub(s.lastGood)
+	if ago >= time.Second {
+		ago = ago.Round(time.Second)
+	} else {
+		ago = ago.Round(time.Millisecond)
+	}
+	return fmt.Sprintf(" (last good %v ago)", ago)
+}

@@ -1,0 +1,90 @@
+package health
+
+import (
+	"strings"
+	"time"
+)
+
+// Verdict is what the checks of one real server (or of one tracked thing) amount to. The zero value is "not known".
+type Verdict struct {
+	Known  bool      // false: no check has said anything yet; the configuration's initial state holds
+	Up     bool      // meaningful only when Known
+	Full   bool      // up, but to be given no new connections while another server is up
+	Code   Code      // of the check that decides; "" before the first result
+	Reason string    // a sentence: "down: mysql: dial 10.77.0.12:3306: connection refused (2 of 2)"
+	Since  time.Time // since when Known, Up and Full are what they are; zero before the first decision
+}
+
+// Same reports whether two verdicts ask for the same action. Reason and Since are for display and change more often.
+func (v Verdict) Same(w Verdict) bool {
+	return v.Known == w.Known && v.Up == w.Up && v.Full == w.Full && v.Code == w.Code
+}
+
+// String returns the reason.
+func (v Verdict) String() string { return v.Reason }
+
+// All is the verdict of a real server with several checks: all must pass.
+//
+// One failed check makes it down, whatever the others say; otherwise one check without a result yet leaves it not
+// known; otherwise it is up, and full when one check says so. The reason is that of the first check that decides, in
+// the order of states. Without any check a server is up: nobody asked for proof.
+func All(states []State) Verdict {
+	if len(states) == 0 {
+		return Verdict{Known: true, Up: true, Code: OK, Reason: "up: no check is configured"}
+	}
+	decides := states[0].verdict()
+	for _, s := range states[1:] {
+		if v := s.verdict(); gravity(v) > gravity(decides) {
+			decides = v
+		}
+	}
+	if decides.Known && decides.Up && decides.Code == OK && !decides.Full {
+		decides.Reason = "up: " + joinCauses(states)
+	}
+	decides.Since = since(states, decides)
+	return decides
+}
+
+// gravity orders verdicts by how much they decide over others.
+func gravity(v Verdict) int {
+	switch {
+	case v.Known && !v.Up:
+		return 4
+	case !v.Known:
+		return 3
+	case v.Full:
+		return 2
+	case v.Code != OK: // up, with something to tell: a first failure, a check that could not be made
+		return 1
+	default:
+		return 0
+	}
+}
+
+// since is the moment from which all of states together gave the verdict v: a server went down with its first failed
+// check, and came up with its last one that passed.
+func since(states []State, v Verdict) time.Time {
+	var at time.Time
+	for _, s := range states {
+		w := s.verdict()
+		switch {
+		case w.Known != v.Known || w.Up != v.Up:
+		case v.Known && !v.Up, v.Full && w.Full:
+			if at.IsZero() || w.Since.Before(at) {
+				at = w.Since
+			}
+		case v.Full:
+		case w.Since.After(at):
+			at = w.Since
+		}
+	}
+	return at
+}
+
+func joinCauses(states []State) string {
+	causes := make([]string, len(states))
+	for i, s := range states {
+		causes[i] = s.last.Cause
+	}
+	return strings.Join(causes, "; ")
+}

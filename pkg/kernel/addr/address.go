@@ -1,0 +1,193 @@
+package addr
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// forever is the kernel's lifetime of a permanent address (INFINITY_LIFE_TIME,
+// include/net/addrconf.h).
+const forever = math.MaxUint32
+
+// Address is one address of one interface at one moment.
+type Address struct {
+	Interface string
+	Prefix    netip.Prefix
+	// Valid is what remains of the lease, in whole seconds and at least one; 0
+	// for an address without a lease.
+	Valid time.Duration
+	// Label is the IPv4 label, usually the interface's name or "IFACE:SOMETHING".
+	Label string
+	// Global says that the address has global scope (not link, not host).
+	Global bool
+}
+
+// Put adds an address of global scope, without a broadcast address, or renews
+// its lease where it is there already; it re-creates one that has gone. The
+// lease is in whole seconds, at least one; 0 makes the address permanent, also
+// one that had a lease. The prefix must be a single address (/32 or /128).
+//
+// Errors: ErrNoInterface, ErrNotPermitted, ErrTimeout.
+func (h *Handle) Put(iface string, p netip.Prefix, lease time.Duration) error {
+	a, err := vip(p, lease)
+	if err != nil {
+		return fmt.Errorf("put address %s on %s: %w", p, iface, err)
+	}
+	link, err := h.find(iface)
+	if err == nil {
+		err = h.rt.AddrReplace(link, a)
+	}
+	if err != nil {
+		return fmt.Errorf("put address %s on %s: %w", p, iface, translate(err))
+	}
+	return nil
+}
+
+// Remove removes an address, exactly this prefix. An address or interface that
+// is not there is success.
+//
+// Errors: ErrNotPermitted, ErrTimeout.
+func (h *Handle) Remove(iface string, p netip.Prefix) error {
+	link, err := h.find(iface)
+	if err == nil {
+		err = h.rt.AddrDel(link, &netlink.Addr{IPNet: ipNet(p)})
+	}
+	if err == nil || errors.Is(err, unix.EADDRNOTAVAIL) {
+		return nil
+	}
+	if err = translate(err); errors.Is(err, ErrNoInterface) {
+		return nil
+	}
+	return fmt.Errorf("remove address %s from %s: %w", p, iface, err)
+}
+
+// List lists the addresses of one interface, or of all when iface is "", IPv4
+// and IPv6, in the kernel's order: per interface, the first address of a subnet
+// before its secondary ones.
+//
+// Errors: ErrNoInterface, ErrTimeout.
+func (h *Handle) List(iface string) ([]Address, error) {
+	list, err := h.list(iface, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, fmt.Errorf("list addresses%s: %w", on(iface), err)
+	}
+	return list, nil
+}
+
+// Primary returns the address that this node has on the interface for itself:
+// the first IPv4 address of global scope for which not is false. not tells
+// which addresses are VIPs, which are never a source; nil means none.
+//
+// Errors: ErrNoAddress, ErrNoInterface, ErrTimeout.
+func (h *Handle) Primary(iface string, not func(netip.Addr) bool) (netip.Addr, error) {
+	list, err := h.list(iface, netlink.FAMILY_V4)
+	if err == nil {
+		for _, a := range list {
+			ip := a.Prefix.Addr()
+			if a.Global && (not == nil || !not(ip)) {
+				return ip, nil
+			}
+		}
+		err = ErrNoAddress
+	}
+	return netip.Addr{}, fmt.Errorf("primary address of %s: %w", iface, err)
+}
+
+func (h *Handle) list(iface string, family int) ([]Address, error) {
+	names := make(map[int]string)
+	if iface == "" {
+		links, err := dump(h.rt.LinkList)
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range links {
+			names[l.Attrs().Index] = l.Attrs().Name
+		}
+	} else {
+		link, err := h.find(iface)
+		if err != nil {
+			return nil, translate(err)
+		}
+		names[link.Attrs().Index] = iface
+	}
+	found, err := dump(func() ([]netlink.Addr, error) { return h.rt.AddrList(nil, family) })
+	if err != nil {
+		return nil, err
+	}
+	var list []Address
+	for _, a := range found {
+		name, wanted := names[a.LinkIndex]
+		if p, ok := prefixOf(a.IPNet); ok && wanted {
+			list = append(list, Address{
+				Interface: name,
+				Prefix:    p,
+				Valid:     remaining(uint32(a.ValidLft)),
+				Label:     a.Label,
+				Global:    a.Scope == unix.RT_SCOPE_UNIVERSE,
+			})
+		}
+	}
+	return list, nil
+}
+
+// vip describes a VIP to the kernel.
+func vip(p netip.Prefix, lease time.Duration) (*netlink.Addr, error) {
+	seconds := int64(lease / time.Second)
+	switch {
+	case !p.IsSingleIP() || p.Addr().Is4In6() || p.Addr().Zone() != "":
+		return nil, errors.New("a VIP is a single address: /32, or /128 for IPv6")
+	case lease < 0 || lease%time.Second != 0 || seconds >= forever:
+		return nil, fmt.Errorf("lease %s: must be whole seconds, or 0 for a permanent address", lease)
+	}
+	a := &netlink.Addr{IPNet: ipNet(p), Scope: unix.RT_SCOPE_UNIVERSE}
+	if lease > 0 {
+		a.ValidLft, a.PreferedLft = int(seconds), int(seconds)
+	}
+	if p.Addr().Is6() {
+		// Duplicate address detection would hold the VIP back for a second while
+		// the old holder may still have it. A preferred lifetime of 0 keeps an IPv6
+		// address from being chosen as a source; for IPv4 the kernel ignores it.
+		a.Flags = unix.IFA_F_NODAD
+		a.PreferedLft = 0
+		if lease == 0 {
+			a.ValidLft = forever
+		}
+	}
+	return a, nil
+}
+
+// remaining reads a valid lifetime as the kernel reports it.
+func remaining(seconds uint32) time.Duration {
+	if seconds == forever {
+		return 0
+	}
+	// 0 is a lease that is about to end, which must not look like none.
+	return time.Duration(max(seconds, 1)) * time.Second
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
+func prefixOf(n *net.IPNet) (netip.Prefix, bool) {
+	if n == nil {
+		return netip.Prefix{}, false
+	}
+	ip, ok := netip.AddrFromSlice(n.IP)
+	ones, _ := n.Mask.Size()
+	return netip.PrefixFrom(ip, ones), ok
+}
+
+func on(iface string) string {
+	if iface == "" {
+		return ""
+	}
+	return " of " + iface
+}

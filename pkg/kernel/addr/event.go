@@ -1,0 +1,150 @@
+package addr
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Kind says what an Event is about.
+type Kind int
+
+// The kinds of events. The zero value is none of them.
+const (
+	// AddressAdded: an address was added, or its lease renewed.
+	AddressAdded Kind = iota + 1
+	// AddressRemoved: an address was removed, by someone or by its lease.
+	AddressRemoved
+	// LinkChanged: an interface came, or something about it changed; also things
+	// that Event does not carry.
+	LinkChanged
+	// LinkRemoved: an interface is gone, or no longer has this name.
+	LinkRemoved
+	// Resync: anything may have happened; read what you need anew. It is the
+	// first event of a watch, and follows whenever events were lost.
+	Resync
+)
+
+// String returns the kind's name.
+func (k Kind) String() string {
+	switch k {
+	case AddressAdded:
+		return "AddressAdded"
+	case AddressRemoved:
+		return "AddressRemoved"
+	case LinkChanged:
+		return "LinkChanged"
+	case LinkRemoved:
+		return "LinkRemoved"
+	case Resync:
+		return "Resync"
+	}
+	return fmt.Sprintf("Kind(%d)", int(k))
+}
+
+// Event is one change of an address or an interface.
+type Event struct {
+	Kind      Kind
+	Interface string // "" for Resync
+	// Prefix and Valid (as in Address) are set for address events only.
+	Prefix netip.Prefix
+	Valid  time.Duration
+	// Up and Carrier (as in Link) are set for LinkChanged only.
+	Up, Carrier bool
+}
+
+// names knows the interfaces by index, because address messages carry no name.
+type names map[int32]string
+
+// events turns one netlink message into events and keeps the names. A message
+// that cannot be understood becomes a Resync rather than being ignored.
+func (n names) events(kind uint16, body []byte) []Event {
+	switch kind {
+	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
+		return n.addressEvents(kind, body)
+	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+		return n.linkEvents(kind, body)
+	}
+	return nil
+}
+
+// addressEvents reads a struct ifaddrmsg (rtnetlink(7)) and its attributes.
+func (n names) addressEvents(kind uint16, body []byte) []Event {
+	resync := []Event{{Kind: Resync}}
+	if len(body) < unix.SizeofIfAddrmsg {
+		return resync
+	}
+	bits := int(body[1])
+	name, known := n[int32(binary.NativeEndian.Uint32(body[4:]))]
+	attrs, ok := attributes(body[unix.SizeofIfAddrmsg:])
+	if !ok || !known {
+		return resync
+	}
+	// IPv6 sends IFA_ADDRESS alone; IPv4 sends both, and where they differ
+	// IFA_ADDRESS is the far end of a point-to-point link.
+	ip, ok := netip.AddrFromSlice(attrs[unix.IFA_ADDRESS])
+	if local, has := netip.AddrFromSlice(attrs[unix.IFA_LOCAL]); has && local != ip {
+		ip, ok, bits = local, true, local.BitLen()
+	}
+	if p := netip.PrefixFrom(ip, bits); ok && p.IsValid() {
+		e := Event{Kind: AddressAdded, Interface: name, Prefix: p}
+		if kind == unix.RTM_DELADDR {
+			e.Kind = AddressRemoved
+		} else if c := attrs[unix.IFA_CACHEINFO]; len(c) >= 8 {
+			e.Valid = remaining(binary.NativeEndian.Uint32(c[4:]))
+		}
+		return []Event{e}
+	}
+	return resync
+}
+
+// linkEvents reads a struct ifinfomsg (rtnetlink(7)) and its attributes.
+func (n names) linkEvents(kind uint16, body []byte) []Event {
+	resync := []Event{{Kind: Resync}}
+	if len(body) < unix.SizeofIfInfomsg {
+		return resync
+	}
+	if body[0] != unix.AF_UNSPEC {
+		// A bridge reports its ports in the same messages; RTM_DELLINK then means
+		// that a port left the bridge, not that the interface is gone.
+		return nil
+	}
+	index := int32(binary.NativeEndian.Uint32(body[4:]))
+	flags := binary.NativeEndian.Uint32(body[8:])
+	attrs, ok := attributes(body[unix.SizeofIfInfomsg:])
+	name := unix.ByteSliceToString(attrs[unix.IFLA_IFNAME])
+	if !ok || name == "" {
+		return resync
+	}
+	old, known := n[index]
+	if kind == unix.RTM_DELLINK {
+		delete(n, index)
+		return []Event{{Kind: LinkRemoved, Interface: name}}
+	}
+	n[index] = name
+	changed := Event{Kind: LinkChanged, Interface: name, Up: flags&unix.IFF_UP != 0, Carrier: hasCarrier(flags)}
+	if known && old != name {
+		return []Event{{Kind: LinkRemoved, Interface: old}, changed}
+	}
+	return []Event{changed}
+}
+
+// attributes splits a list of struct rtattr (rtnetlink(7)); ok is false when a
+// length in it is wrong.
+func attributes(b []byte) (found map[uint16][]byte, ok bool) {
+	found = make(map[uint16][]byte)
+	for len(b) >= unix.SizeofRtAttr {
+		size := int(binary.NativeEndian.Uint16(b))
+		if size < unix.SizeofRtAttr || size > len(b) {
+			return found, false
+		}
+		kind := binary.NativeEndian.Uint16(b[2:]) &^ (unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER)
+		found[kind] = b[unix.SizeofRtAttr:size]
+		aligned := (size + unix.RTA_ALIGNTO - 1) &^ (unix.RTA_ALIGNTO - 1)
+		b = b[min(aligned, len(b)):]
+	}
+	return found, true
+}

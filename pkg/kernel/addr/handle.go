@@ -1,0 +1,89 @@
+package addr
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+var (
+	// ErrNoInterface says that the named interface does not exist.
+	ErrNoInterface = errors.New("no such network interface (see: ip link)")
+	// ErrNoAddress says that the interface has no address that could be used.
+	ErrNoAddress = errors.New("no IPv4 address of its own on the interface (see: ip -4 addr)")
+	// ErrNotPermitted says that the process may not change interfaces.
+	ErrNotPermitted = errors.New("not permitted: needs CAP_NET_ADMIN, run as root or grant it in the service unit")
+	// ErrTimeout says that the kernel did not answer in time.
+	ErrTimeout = errors.New("the kernel did not answer within " + requestTimeout.String())
+)
+
+const (
+	// requestTimeout bounds each exchange with the kernel, which normally takes
+	// microseconds but waits for the lock that all interface changes share.
+	requestTimeout = 2 * time.Second
+
+	// dumpAttempts is how often a dump is started anew when the kernel says that
+	// the table changed while it was read.
+	dumpAttempts = 5
+)
+
+// Handle is one netlink socket of its own, so that the VIP path never waits
+// behind another user of netlink. It belongs to the network namespace of the
+// thread that opened it and may be used by several goroutines.
+type Handle struct {
+	rt *netlink.Handle
+}
+
+// Open opens a handle. The caller closes it.
+func Open() (*Handle, error) {
+	rt, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open route netlink: %w", translate(err))
+	}
+	if err := rt.SetSocketTimeout(requestTimeout); err != nil {
+		rt.Close()
+		return nil, fmt.Errorf("open route netlink: %w", translate(err))
+	}
+	return &Handle{rt: rt}, nil
+}
+
+// Close releases the socket. The handle is of no use afterwards.
+func (h *Handle) Close() error {
+	h.rt.Close()
+	return nil
+}
+
+// translate turns what netlink answers into the errors that callers branch on.
+func translate(err error) error {
+	var notFound netlink.LinkNotFoundError
+	switch {
+	case errors.As(err, &notFound), errors.Is(err, unix.ENODEV):
+		return ErrNoInterface
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		return ErrNotPermitted
+	case errors.Is(err, unix.EAGAIN):
+		return ErrTimeout
+	}
+	return err
+}
+
+// dump reads a kernel table, anew when it changed while it was read. netlink
+// v1.3.1 then returns data that may lack entries together with
+// ErrDumpInterrupted.
+func dump[T any](read func() ([]T, error)) ([]T, error) {
+	var all []T
+	var err error
+	for range dumpAttempts {
+		all, err = read()
+		if !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	if err != nil {
+		return nil, translate(err)
+	}
+	return all, nil
+}

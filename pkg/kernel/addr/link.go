@@ -1,0 +1,87 @@
+package addr
+
+import (
+	"fmt"
+	"net"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Link is a network interface as the kernel describes it at one moment.
+type Link struct {
+	Index int
+	Name  string
+	// Up is what `ip link set up` makes it: the administrator wants it up.
+	Up bool
+	// Carrier says that frames can pass (IFF_RUNNING): up, and the operational
+	// state is up or, for devices without one such as dummy, unknown.
+	Carrier  bool
+	Loopback bool
+	// Kind is the driver kind of a virtual interface ("veth", "bridge", "bond",
+	// "vlan", "ipip", …); "device" for hardware and for lo.
+	Kind         string
+	MTU          int
+	HardwareAddr net.HardwareAddr
+}
+
+// Links lists all interfaces in the order of their indexes.
+func (h *Handle) Links() ([]Link, error) {
+	found, err := dump(h.rt.LinkList)
+	if err != nil {
+		return nil, fmt.Errorf("list interfaces: %w", err)
+	}
+	links := make([]Link, 0, len(found))
+	for _, l := range found {
+		links = append(links, linkOf(l))
+	}
+	return links, nil
+}
+
+// SetUp sets an interface up, as `ip link set IFACE up` does. An interface that
+// is up already is success.
+func (h *Handle) SetUp(iface string) error {
+	link, err := h.find(iface)
+	if err == nil {
+		err = h.rt.LinkSetUp(link)
+	}
+	if err != nil {
+		return fmt.Errorf("set %s up: %w", iface, translate(err))
+	}
+	return nil
+}
+
+// find asks for one interface by name. The kernel would also answer for an
+// alternative name; those are refused, because sysctls and events know only
+// the first one.
+func (h *Handle) find(iface string) (netlink.Link, error) {
+	if iface == "" || len(iface) >= unix.IFNAMSIZ {
+		return nil, ErrNoInterface
+	}
+	link, err := h.rt.LinkByName(iface)
+	if err != nil {
+		return nil, err
+	}
+	if link.Attrs().Name != iface {
+		return nil, ErrNoInterface
+	}
+	return link, nil
+}
+
+func linkOf(l netlink.Link) Link {
+	a := l.Attrs()
+	return Link{
+		Index:        a.Index,
+		Name:         a.Name,
+		Up:           a.RawFlags&unix.IFF_UP != 0,
+		Carrier:      hasCarrier(a.RawFlags),
+		Loopback:     a.RawFlags&unix.IFF_LOOPBACK != 0,
+		Kind:         l.Type(),
+		MTU:          a.MTU,
+		HardwareAddr: a.HardwareAddr,
+	}
+}
+
+func hasCarrier(flags uint32) bool {
+	return flags&unix.IFF_UP != 0 && flags&unix.IFF_RUNNING != 0
+}

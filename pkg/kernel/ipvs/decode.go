@@ -1,0 +1,130 @@
+package ipvs
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/moby/ipvs"
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
+)
+
+// nested finds the attributes inside the one attribute of an answer.
+func nested(body []byte, kind uint16) (attributes, error) {
+	outer, err := parseAttributes(body)
+	if err != nil {
+		return nil, err
+	}
+	inner, ok := outer[kind]
+	if !ok {
+		return nil, fmt.Errorf("%w: no attribute %d", errMalformed, kind)
+	}
+	return parseAttributes(inner)
+}
+
+// decodeService reads an answer to GET_SERVICE (ip_vs_genl_fill_service).
+func decodeService(body []byte) (lvs.Service, error) {
+	attr, err := nested(body, attrService)
+	if err != nil {
+		return lvs.Service{}, err
+	}
+	v := attr.u16(svcFamily)
+	service := lvs.Service{Scheduler: attr.text(svcScheduler)}
+	if mark := attr.u32(svcMark); mark != 0 {
+		service.Key = lvs.Key{Protocol: lvs.FirewallMark, Mark: mark, Address: netip.IPv4Unspecified()}
+		if v == unix.AF_INET6 {
+			service.Address = netip.IPv6Unspecified()
+		}
+	} else {
+		address, err := addressOf(attr[svcAddress], v)
+		if err != nil {
+			return lvs.Service{}, err
+		}
+		service.Key = lvs.Key{Protocol: protocolName(attr.u16(svcProtocol)), Address: address, Port: attr.be16(svcPort)}
+	}
+	var stray []string
+	flags := attr.u32(svcFlags)
+	if other := flags &^ (flagPersistent | flagHashed); other != 0 {
+		stray = append(stray, fmt.Sprintf("flags %#x", other))
+	}
+	if engine := attr.text(svcEngine); engine != "" {
+		stray = append(stray, "persistence engine "+engine)
+	}
+	if flags&flagPersistent != 0 {
+		service.Persistence = time.Duration(attr.u32(svcTimeout)) * time.Second
+		var ok bool
+		if service.Netmask, ok = prefix(attr.u32(svcNetmask), v == unix.AF_INET); !ok || service.Persistence == 0 {
+			stray = append(stray, fmt.Sprintf("persistence of %v by netmask %#x", service.Persistence, attr.u32(svcNetmask)))
+			service.Netmask = service.Address.BitLen()
+		}
+	}
+	service.Stray = strings.Join(stray, ", ")
+	return service, nil
+}
+
+// decodeServer reads an answer to GET_DEST (ip_vs_genl_fill_dest) about a service of that family.
+func decodeServer(body []byte, service netip.Addr) (lvs.Server, error) {
+	attr, err := nested(body, attrDest)
+	if err != nil {
+		return lvs.Server{}, err
+	}
+	v := attr.u16(destFamily)
+	if v == 0 { // before Linux 3.18 always that of the service
+		v = family(service)
+	}
+	address, err := addressOf(attr[destAddress], v)
+	if err != nil {
+		return lvs.Server{}, err
+	}
+	server := lvs.Server{
+		Address:             address,
+		Port:                attr.be16(destPort),
+		Forward:             forwardName(attr.u32(destForward)),
+		Weight:              int(int32(attr.u32(destWeight))),
+		ActiveConnections:   int(attr.u32(destActive)),
+		InactiveConnections: int(attr.u32(destInactive)),
+	}
+	var stray []string
+	if upper, lower := attr.u32(destUpperThreshold), attr.u32(destLowerThreshold); upper != 0 || lower != 0 {
+		stray = append(stray, fmt.Sprintf("thresholds %d and %d", upper, lower))
+	}
+	if kind, port, flags := attr.u8(destTunnelType), attr.be16(destTunnelPort), attr.u16(destTunnelFlags); kind != 0 || port != 0 || flags != 0 {
+		stray = append(stray, fmt.Sprintf("tunnel type %d port %d flags %#x", kind, port, flags))
+	}
+	server.Stray = strings.Join(stray, ", ")
+	return server, nil
+}
+
+// addressOf reads a union nf_inet_addr: 16 bytes, of which IPv4 uses the first four.
+func addressOf(b []byte, family uint16) (netip.Addr, error) {
+	switch {
+	case family == unix.AF_INET && len(b) >= 4:
+		return netip.AddrFrom4([4]byte(b)), nil
+	case family == unix.AF_INET6 && len(b) >= 16:
+		return netip.AddrFrom16([16]byte(b)), nil
+	default:
+		return netip.Addr{}, fmt.Errorf("%w: address of %d bytes in family %d", errMalformed, len(b), family)
+	}
+}
+
+func protocolName(number uint16) string {
+	for name, n := range protocols {
+		if n == number {
+			return name
+		}
+	}
+	return fmt.Sprintf("protocol-%d", number)
+}
+
+func forwardName(flags uint32) config.Forward {
+	for name, n := range forwards {
+		if n == flags&ipvs.ConnFwdMask {
+			return name
+		}
+	}
+	return config.Forward(fmt.Sprintf("forward-%d", flags&ipvs.ConnFwdMask))
+}

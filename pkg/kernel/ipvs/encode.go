@@ -1,0 +1,122 @@
+package ipvs
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"net/netip"
+	"time"
+
+	"github.com/moby/ipvs"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
+)
+
+// protocols are those that IPVS balances (ip_vs_proto_init).
+var protocols = map[string]uint16{"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP, "sctp": unix.IPPROTO_SCTP}
+
+// forwards are the values of IP_VS_CONN_F_FWD_MASK; a cluster file can name the first three.
+var forwards = map[config.Forward]uint32{
+	config.NAT: ipvs.ConnFwdMasq,
+	config.TUN: ipvs.ConnFwdTunnel,
+	config.DR:  ipvs.ConnFwdDirectRoute,
+	"local":    ipvs.ConnFwdLocalNode,
+	"bypass":   ipvs.ConnFwdBypass,
+}
+
+// toService turns a virtual server into the kernel's terms, as moby/ipvs spells them.
+func toService(s lvs.Service) ipvs.Service {
+	service := ipvs.Service{
+		AddressFamily: family(s.Address),
+		SchedName:     s.Scheduler,
+		Netmask:       netmask(s.Address.BitLen(), s.Address.Is4()),
+	}
+	if s.Protocol == lvs.FirewallMark {
+		service.FWMark = s.Mark
+	} else {
+		service.Protocol, service.Address, service.Port = protocols[s.Protocol], s.Address.AsSlice(), s.Port
+	}
+	if s.Persistence > 0 {
+		service.Flags = flagPersistent
+		service.Timeout = uint32(max(s.Persistence/time.Second, 1))
+		if s.Netmask > 0 {
+			service.Netmask = netmask(s.Netmask, s.Address.Is4())
+		}
+	}
+	return service
+}
+
+func toDestination(s lvs.Server) ipvs.Destination {
+	return ipvs.Destination{
+		AddressFamily:   family(s.Address),
+		Address:         s.Address.AsSlice(),
+		Port:            s.Port,
+		ConnectionFlags: forwards[s.Forward],
+		Weight:          s.Weight,
+	}
+}
+
+func family(a netip.Addr) uint16 {
+	if a.Is4() {
+		return unix.AF_INET
+	}
+	return unix.AF_INET6
+}
+
+// netmask is what the kernel keeps as a u32: for IPv4 the bytes of the mask as they stand in memory, for IPv6 the prefix
+// length.
+func netmask(prefix int, four bool) uint32 {
+	if !four {
+		return uint32(prefix)
+	}
+	var mask [4]byte
+	binary.BigEndian.PutUint32(mask[:], ^uint32(0)<<(32-min(prefix, 32)))
+	return binary.NativeEndian.Uint32(mask[:])
+}
+
+// prefix undoes netmask; false for what is no prefix length from 1 up.
+func prefix(mask uint32, four bool) (int, bool) {
+	if !four {
+		return int(mask), mask >= 1 && mask <= 128
+	}
+	var memory [4]byte
+	binary.NativeEndian.PutUint32(memory[:], mask)
+	n := bits.LeadingZeros32(^binary.BigEndian.Uint32(memory[:]))
+	return n, n > 0 && netmask(n, true) == mask
+}
+
+// encodeService is the service attribute that ip_vs_genl_parse_service reads. All flags are written, so that stray ones
+// go.
+func encodeService(s ipvs.Service) *nl.RtAttr {
+	attr := nl.NewRtAttr(attrService, nil)
+	attr.AddRtAttr(svcFamily, nl.Uint16Attr(s.AddressFamily))
+	if s.FWMark != 0 {
+		attr.AddRtAttr(svcMark, nl.Uint32Attr(s.FWMark))
+	} else {
+		attr.AddRtAttr(svcProtocol, nl.Uint16Attr(s.Protocol))
+		attr.AddRtAttr(svcAddress, s.Address)
+		attr.AddRtAttr(svcPort, nl.BEUint16Attr(s.Port))
+	}
+	attr.AddRtAttr(svcScheduler, nl.ZeroTerminated(s.SchedName))
+	attr.AddRtAttr(svcFlags, append(nl.Uint32Attr(s.Flags), nl.Uint32Attr(^uint32(0))...))
+	attr.AddRtAttr(svcTimeout, nl.Uint32Attr(s.Timeout))
+	attr.AddRtAttr(svcNetmask, nl.Uint32Attr(s.Netmask))
+	return attr
+}
+
+// encodeDestination is the real server attribute that ip_vs_genl_parse_dest reads. It names the address family, which
+// moby/ipvs leaves out: a real server of the other family would be stored as its first four bytes (moby/ipvs#22). A tunnel
+// that is not named is plain IPIP.
+func encodeDestination(d ipvs.Destination) *nl.RtAttr {
+	attr := nl.NewRtAttr(attrDest, nil)
+	attr.AddRtAttr(destAddress, d.Address)
+	attr.AddRtAttr(destPort, nl.BEUint16Attr(d.Port))
+	attr.AddRtAttr(destForward, nl.Uint32Attr(d.ConnectionFlags&ipvs.ConnFwdMask))
+	attr.AddRtAttr(destWeight, nl.Uint32Attr(uint32(d.Weight)))
+	attr.AddRtAttr(destUpperThreshold, nl.Uint32Attr(d.UpperThreshold))
+	attr.AddRtAttr(destLowerThreshold, nl.Uint32Attr(d.LowerThreshold))
+	attr.AddRtAttr(destFamily, nl.Uint16Attr(d.AddressFamily))
+	return attr
+}

@@ -1,0 +1,194 @@
+package ipvs
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
+)
+
+// tableFile is that of the calling thread's network namespace. The file is read as a stream: it has no size.
+const tableFile = "/proc/thread-self/net/ip_vs"
+
+// Snapshot reads the table from /proc: about 1 ms for 1 000 entries, where netlink needs a dump for every virtual server.
+// It needs no open Table and any goroutine may call it.
+//
+// It is for noticing drift and for showing: it sees nothing that would be Stray, and takes a service by firewall mark for
+// IPv4 unless its first real server is of IPv6. A change that runs at the same time may show half; and where several
+// network namespaces of a machine have virtual servers, some of a table of more than a page (some 60 lines) may be missing:
+// ip_vs_info_seq_next counts those of all, ip_vs_info_array those of one. So it is a reason to Read, never to delete.
+func Snapshot() ([]lvs.Service, error) {
+	text, err := os.ReadFile(tableFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("ipvs: snapshot: %w", ErrNoIPVS)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ipvs: snapshot: %w", err)
+	}
+	tick, err := tick()
+	if err != nil {
+		return nil, fmt.Errorf("ipvs: snapshot: %w", err)
+	}
+	services, err := parseSnapshot(text, tick)
+	if err != nil {
+		return nil, fmt.Errorf("ipvs: snapshot: %s: %w", tableFile, err)
+	}
+	return lvs.Sorted(services), nil
+}
+
+// tick is the length of a jiffy, in which ip_vs_info_seq_show prints the timeout of persistence. The coarse clocks
+// advance once in a jiffy.
+func tick() (time.Duration, error) {
+	var t unix.Timespec
+	if err := unix.ClockGetres(unix.CLOCK_MONOTONIC_COARSE, &t); err != nil {
+		return 0, fmt.Errorf("read the length of a jiffy: %w", err)
+	}
+	return time.Duration(t.Nano()), nil
+}
+
+// parseSnapshot reads what ip_vs_info_seq_show prints.
+func parseSnapshot(text []byte, tick time.Duration) ([]lvs.Service, error) {
+	var services []lvs.Service
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for number := 1; lines.Scan(); number++ {
+		fields := strings.Fields(lines.Text())
+		if number <= 3 || len(fields) == 0 { // the heading
+			continue
+		}
+		var err error
+		switch {
+		case fields[0] != "->":
+			var service lvs.Service
+			service, err = snapshotService(fields, tick)
+			services = append(services, service)
+		case len(services) == 0:
+			err = errors.New("a real server before the first virtual server")
+		default:
+			var server lvs.Server
+			server, err = snapshotServer(fields[1:])
+			service := &services[len(services)-1]
+			if service.Protocol == lvs.FirewallMark && len(service.Servers) == 0 && server.Address.Is6() {
+				service.Address = netip.IPv6Unspecified()
+			}
+			service.Servers = append(service.Servers, server)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", number, err)
+		}
+	}
+	return services, lines.Err()
+}
+
+// snapshotService reads "TCP  0A4D0064:0CEA wrr persistent 5000 FFFFFFFF".
+func snapshotService(fields []string, tick time.Duration) (lvs.Service, error) {
+	if len(fields) < 3 {
+		return lvs.Service{}, fmt.Errorf("a virtual server of %d fields", len(fields))
+	}
+	service := lvs.Service{Scheduler: fields[2]}
+	if fields[0] == "FWM" {
+		mark, err := strconv.ParseUint(fields[1], 16, 32)
+		if err != nil {
+			return lvs.Service{}, fmt.Errorf("mark %q", fields[1])
+		}
+		service.Key = lvs.Key{Protocol: lvs.FirewallMark, Mark: uint32(mark), Address: netip.IPv4Unspecified()}
+	} else {
+		address, err := snapshotAddress(fields[1])
+		if err != nil {
+			return lvs.Service{}, err
+		}
+		service.Key = lvs.Key{Protocol: strings.ToLower(fields[0]), Address: address.Addr(), Port: address.Port()}
+	}
+	at := slices.Index(fields, "persistent")
+	if at < 0 {
+		return service, nil
+	}
+	if len(fields) < at+3 {
+		return lvs.Service{}, errors.New("persistence without timeout and netmask")
+	}
+	jiffies, err := strconv.ParseInt(fields[at+1], 10, 32)
+	mask, maskErr := strconv.ParseUint(fields[at+2], 16, 32)
+	if err != nil || maskErr != nil {
+		return lvs.Service{}, fmt.Errorf("persistence %q %q", fields[at+1], fields[at+2])
+	}
+	service.Persistence = (time.Duration(jiffies) * tick).Round(time.Second)
+	// Printed in host order: back into memory as it was. Of IPv6 it is the prefix length that was turned round.
+	var memory [4]byte
+	binary.BigEndian.PutUint32(memory[:], uint32(mask))
+	var ok bool
+	if service.Netmask, ok = prefix(binary.NativeEndian.Uint32(memory[:]), service.Address.Is4()); !ok {
+		service.Netmask = service.Address.BitLen()
+	}
+	return service, nil
+}
+
+// snapshotServer reads "0A4D000B:0CEA      Route   3      0          0".
+func snapshotServer(fields []string) (lvs.Server, error) {
+	if len(fields) < 5 {
+		return lvs.Server{}, fmt.Errorf("a real server of %d fields", len(fields))
+	}
+	address, err := snapshotAddress(fields[0])
+	if err != nil {
+		return lvs.Server{}, err
+	}
+	// ip_vs_fwd_name
+	forward, ok := map[string]config.Forward{
+		"Route": config.DR, "Masq": config.NAT, "Tunnel": config.TUN, "Local": "local", "Bypass": "bypass",
+	}[fields[1]]
+	if !ok {
+		forward = config.Forward(strings.ToLower(fields[1]))
+	}
+	var numbers [3]int
+	for i, field := range fields[2:5] {
+		if numbers[i], err = strconv.Atoi(field); err != nil {
+			return lvs.Server{}, fmt.Errorf("%q is no number", field)
+		}
+	}
+	return lvs.Server{
+		Address: address.Addr(), Port: address.Port(), Forward: forward,
+		Weight: numbers[0], ActiveConnections: numbers[1], InactiveConnections: numbers[2],
+	}, nil
+}
+
+// snapshotAddress reads "0A4D0064:0CEA" or "[fd00:0000:0000:0000:0000:0000:0000:0100]:0CEA"; the port is hexadecimal.
+func snapshotAddress(text string) (netip.AddrPort, error) {
+	wrong := fmt.Errorf("%q is no address with port", text)
+	host, portText, ok := cutLast(text, ":")
+	port, err := strconv.ParseUint(portText, 16, 16)
+	if !ok || err != nil {
+		return netip.AddrPort{}, wrong
+	}
+	if six, bracketed := strings.CutPrefix(host, "["); bracketed {
+		address, err := netip.ParseAddr(strings.TrimSuffix(six, "]"))
+		if err != nil || !address.Is6() || address.Zone() != "" {
+			return netip.AddrPort{}, wrong
+		}
+		return netip.AddrPortFrom(address, uint16(port)), nil
+	}
+	four, err := strconv.ParseUint(host, 16, 32)
+	if err != nil {
+		return netip.AddrPort{}, wrong
+	}
+	var address [4]byte
+	binary.BigEndian.PutUint32(address[:], uint32(four))
+	return netip.AddrPortFrom(netip.AddrFrom4(address), uint16(port)), nil
+}
+
+func cutLast(text, separator string) (before, after string, ok bool) {
+	if i := strings.LastIndex(text, separator); i >= 0 {
+		return text[:i], text[i+len(separator):], true
+	}
+	return text, "", false
+}

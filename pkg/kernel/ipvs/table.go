@@ -1,0 +1,183 @@
+package ipvs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/lvs"
+)
+
+// Table is the IPVS table of one network namespace. One goroutine at a time uses it.
+//
+// A call that ran into its deadline leaves its socket out of step; the next call opens a new one, in the namespace of the
+// thread it comes on. First it waits for the kernel to come back from the old one; ErrBusy if that lasts until its own
+// deadline.
+type Table struct {
+	conn   *conn
+	family uint16
+	stuck  <-chan struct{} // closed when the kernel has come back from the socket before; nil: it has
+}
+
+// Open looks for IPVS and opens its table. It returns ErrNoIPVS within 5 s where there is none; whether the caller may use
+// it is Probe's question.
+func Open() (*Table, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	t := &Table{}
+	if err := t.open(ctx); err != nil {
+		return nil, fmt.Errorf("ipvs: open the table: %w", err)
+	}
+	return t, nil
+}
+
+// Close lets the table go; it stays as it is. A later call would open it again.
+func (t *Table) Close() error {
+	if t.conn == nil {
+		return nil
+	}
+	c := t.conn
+	t.conn = nil
+	return c.file.Close()
+}
+
+func (t *Table) open(ctx context.Context) error {
+	if t.conn != nil {
+		return nil
+	}
+	if t.stuck != nil {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		select {
+		case <-t.stuck:
+			t.stuck = nil
+		case <-ctx.Done():
+			return ErrBusy
+		}
+	}
+	c, err := dial()
+	if err != nil {
+		return err
+	}
+	if t.family, err = lookup(ctx, c); err != nil {
+		t.stuck = c.close()
+		return err
+	}
+	t.conn = c
+	return nil
+}
+
+// keep drops the socket after an error that is not the kernel's orderly answer, and returns the error.
+func (t *Table) keep(err error) error {
+	var errno unix.Errno
+	if err != nil && !errors.As(err, &errno) && !errors.Is(err, errInterrupted) && t.conn != nil {
+		t.stuck = t.conn.close()
+		t.conn = nil
+	}
+	return err
+}
+
+// Read returns every virtual server of the table with its real servers and their counters, ours or not, in the order of
+// lvs.Sorted. A read that a change of the table ran into is tried again, up to five times.
+func (t *Table) Read(ctx context.Context) ([]lvs.Service, error) {
+	var services []lvs.Service
+	var err error
+	for try := 0; try == 0 || try < 5 && errors.Is(err, errInterrupted); try++ {
+		if err = t.open(ctx); err != nil {
+			break
+		}
+		services, err = t.read(ctx)
+		if err == unix.ENOENT { // no answer of IPVS: the module was unloaded under us, and is perhaps back
+			if err = t.present(ctx); errors.Is(err, errReloaded) {
+				err = errInterrupted
+			}
+		}
+		err = t.keep(err)
+	}
+	if err == unix.EPERM {
+		err = ErrNotPermitted
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ipvs: read the table: %w", err)
+	}
+	return lvs.Sorted(services), nil
+}
+
+func (t *Table) read(ctx context.Context) ([]lvs.Service, error) {
+	var services []lvs.Service
+	err := t.conn.ask(ctx, t.dump(cmdGetService), func(body []byte) error {
+		service, err := decodeService(body)
+		services = append(services, service)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i := range services {
+		service := &services[i]
+		// A service that vanished since has an empty dump (ip_vs_genl_dump_dests); the next read does not list it.
+		err := t.conn.ask(ctx, t.dump(cmdGetDest, encodeService(toService(*service))), func(body []byte) error {
+			server, err := decodeServer(body, service.Address)
+			service.Servers = append(service.Servers, server)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return services, nil
+}
+
+func (t *Table) dump(command uint8, body ...nl.NetlinkRequestData) request {
+	return request{family: t.family, command: command, flags: unix.NLM_F_DUMP, body: body}
+}
+
+// Scheduler tells whether the kernel has a scheduler, which it then has loaded by itself where it can: nil, or
+// ErrNoScheduler with the name of the module. It changes nothing in the table.
+//
+// It asks for an IPv6 service that the kernel refuses after it has found the scheduler: ip_vs_add_service looks for the
+// scheduler first (ENOENT) and then wants a prefix length from 1 to 128 (EINVAL).
+func (t *Table) Scheduler(ctx context.Context, name string) error {
+	if err := t.open(ctx); err != nil {
+		return fmt.Errorf("ipvs: look for scheduler %s: %w", name, err)
+	}
+	never := toService(lvs.Service{
+		// RFC 6666: an address that nobody has.
+		Key:       lvs.Key{Protocol: "tcp", Address: netip.MustParseAddr("100::1"), Port: 1},
+		Scheduler: name,
+	})
+	never.Netmask = 0
+	err := t.conn.ask(ctx, request{
+		family: t.family, command: cmdNewService, body: []nl.NetlinkRequestData{encodeService(never)},
+	}, func([]byte) error { return nil })
+	switch err = t.keep(err); {
+	case err == unix.EINVAL:
+		return nil
+	case err == unix.EAFNOSUPPORT: // a kernel without IPv6 tells when the service is added
+		return nil
+	case err == unix.ENOENT:
+		if err = t.present(ctx); err == nil {
+			err = noScheduler(name)
+		}
+	case err == unix.EPERM:
+		err = ErrNotPermitted
+	case err == nil:
+		err = errors.New("the kernel took a service that it should refuse")
+	}
+	return fmt.Errorf("ipvs: look for scheduler %s: %w", name, err)
+}
+
+// present tells whether the family still has the number that the table uses; if not, the socket is dropped. Generic
+// netlink answers ENOENT to a family that is gone, which IPVS answers too, meaning other things.
+func (t *Table) present(ctx context.Context) error {
+	number, err := lookup(ctx, t.conn)
+	if err == nil && number != t.family {
+		err = errReloaded
+	}
+	return t.keep(err)
+}

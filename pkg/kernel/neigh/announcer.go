@@ -1,0 +1,166 @@
+package neigh
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/mdlayher/packet"
+	"golang.org/x/sys/unix"
+)
+
+var (
+	// ErrNoInterface says that the interface does not exist, or no longer does.
+	ErrNoInterface = errors.New("no such network interface (see: ip link)")
+	// ErrNotEthernet says that the interface has no Ethernet addresses to announce.
+	ErrNotEthernet = errors.New("not an Ethernet interface: ARP means nothing there, name the NIC that faces the clients")
+	// ErrNotPermitted says that the process may not send frames.
+	ErrNotPermitted = errors.New("not permitted: needs CAP_NET_RAW, run as root or grant it in the service unit")
+	// ErrDown says that the interface is down.
+	ErrDown = errors.New("the interface is down")
+	// ErrNotIPv4 says that the address has no ARP.
+	ErrNotIPv4 = errors.New("not an IPv4 address")
+)
+
+// writeTimeout bounds the sending of one frame. A frame that does not get into
+// the device queue by then is of no use any more.
+const writeTimeout = 100 * time.Millisecond
+
+// Announcer sends gratuitous ARP on one interface. It follows the interface
+// through a change of its name and of its hardware address. It may be used by
+// several goroutines.
+type Announcer struct {
+	conn  *packet.Conn
+	raw   syscall.RawConn
+	iface string
+	// closed is kept here because the error of a closed packet.Conn cannot be told
+	// from others: it is none of os.ErrClosed and net.ErrClosed.
+	closed atomic.Bool
+}
+
+// Open opens an announcer on the interface. The caller closes it.
+//
+// Errors: ErrNoInterface, ErrNotEthernet, ErrNotPermitted.
+func Open(iface string) (*Announcer, error) {
+	a, err := open(iface)
+	if err != nil {
+		return nil, fmt.Errorf("open ARP socket on %s: %w", iface, err)
+	}
+	return a, nil
+}
+
+func open(iface string) (*Announcer, error) {
+	ifi, err := net.InterfaceByName(iface)
+	if err != nil {
+		return nil, translate(err)
+	}
+	// Protocol 0 on bind: the socket takes part in no reception (packet(7)).
+	conn, err := packet.Listen(ifi, packet.Raw, 0, nil)
+	if err != nil {
+		return nil, translate(err)
+	}
+	a := &Announcer{conn: conn, iface: iface}
+	if a.raw, err = conn.SyscallConn(); err == nil {
+		_, err = a.hardwareAddr()
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return a, nil
+}
+
+// Close releases the socket. It may be called more than once.
+func (a *Announcer) Close() error {
+	if a.closed.Swap(true) {
+		return nil
+	}
+	if err := a.conn.Close(); err != nil {
+		return fmt.Errorf("close ARP socket on %s: %w", a.iface, err)
+	}
+	return nil
+}
+
+// Announce broadcasts one gratuitous ARP request and one reply that say that
+// vip is at this interface's present hardware address. It waits at most 100 ms
+// for each; success means that the device took the frames, not that anyone
+// heard them.
+//
+// Errors: ErrNotIPv4, ErrDown, ErrNoInterface, net.ErrClosed,
+// os.ErrDeadlineExceeded, and what else sending answers (ENOBUFS).
+func (a *Announcer) Announce(vip netip.Addr) error {
+	err := a.announce(vip.Unmap())
+	if err != nil && a.closed.Load() {
+		err = net.ErrClosed
+	}
+	if err != nil {
+		return fmt.Errorf("announce %s on %s: %w", vip, a.iface, err)
+	}
+	return nil
+}
+
+func (a *Announcer) announce(vip netip.Addr) error {
+	if !vip.Is4() {
+		return ErrNotIPv4
+	}
+	own, err := a.hardwareAddr()
+	if err != nil {
+		return err
+	}
+	for _, op := range []operation{request, reply} {
+		frame := gratuitous(op, own, vip)
+		if err := a.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+			return translate(err)
+		}
+		if _, err := a.conn.WriteTo(frame[:], &packet.Addr{HardwareAddr: broadcast[:]}); err != nil {
+			return translate(err)
+		}
+	}
+	return nil
+}
+
+// hardwareAddr asks the kernel each time, because the address may change under
+// the socket: a bond that fails over, an administrator. The socket knows its
+// interface by index, so that this also notices that the interface is gone.
+func (a *Announcer) hardwareAddr() (mac, error) {
+	var name unix.Sockaddr
+	var failed error
+	if err := a.raw.Control(func(fd uintptr) { name, failed = unix.Getsockname(int(fd)) }); err != nil {
+		return mac{}, translate(err)
+	}
+	if failed != nil {
+		return mac{}, os.NewSyscallError("getsockname", failed)
+	}
+	link, ok := name.(*unix.SockaddrLinklayer)
+	switch {
+	case !ok:
+		return mac{}, ErrNotEthernet
+	case link.Halen == 0 && link.Hatype == 0:
+		return mac{}, ErrNoInterface
+	case link.Hatype != unix.ARPHRD_ETHER || link.Halen != macSize:
+		return mac{}, ErrNotEthernet
+	}
+	return mac(link.Addr[:macSize]), nil
+}
+
+// translate turns what the kernel answers into the errors that callers branch on.
+func translate(err error) error {
+	var op *net.OpError
+	switch {
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		return ErrNotPermitted
+	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
+		return ErrNoInterface
+	case errors.Is(err, unix.ENETDOWN):
+		return ErrDown
+	case errors.As(err, &op) && op.Op == "route":
+		// How net.InterfaceByName says that there is none; it has no sentinel for it.
+		return ErrNoInterface
+	}
+	return err
+}

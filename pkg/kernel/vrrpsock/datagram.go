@@ -1,0 +1,36 @@
+package vrrpsock
+
+import "net/netip"
+
+// headerSize is an IPv4 header without options (RFC 791 section 3.1).
+const headerSize = 20
+
+// Datagram is one received IP datagram of protocol 112. What the sender wrote is
+// passed on unjudged.
+type Datagram struct {
+	// Payload is what follows the IP header. A payload longer than 2028 bytes,
+	// twice the longest possible advert, is cut off there.
+	Payload             []byte
+	Source, Destination netip.Addr
+	TTL                 int    // 0-255
+	Interface           string // the socket's interface
+}
+
+// parse splits a datagram as raw sockets deliver it, with its IPv4 header in
+// front (raw(7)). The kernel has checked that header; should it be malformed
+// nevertheless, the datagram has no payload, which no reader takes for an advert.
+func parse(b []byte, iface string) Datagram {
+	d := Datagram{Interface: iface}
+	if len(b) < headerSize || b[0]>>4 != 4 {
+		return d
+	}
+	size := int(b[0]&0x0f) * 4
+	if size < headerSize || size > len(b) {
+		return d
+	}
+	d.TTL = int(b[8])
+	d.Source = netip.AddrFrom4([4]byte(b[12:16]))
+	d.Destination = netip.AddrFrom4([4]byte(b[16:20]))
+	d.Payload = b[size:]
+	return d
+}

@@ -1,0 +1,58 @@
+package vrrpsock
+
+import (
+	"bytes"
+	"net/netip"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// header is an IPv4 header of 20 bytes: 10.77.0.2 to 224.0.0.18, TTL 255.
+var header = []byte{0x45, 0xc0, 0, 22, 0, 1, 0, 0, 255, 112, 0, 0, 10, 77, 0, 2, 224, 0, 0, 18}
+
+func TestParse(t *testing.T) {
+	options := bytes.Clone(header)
+	options[0] = 0x46
+	options = append(options, 0x94, 4, 0, 0) // router alert
+	v6, short := bytes.Clone(header), bytes.Clone(header)
+	v6[0], short[0] = 0x65, 0x44
+
+	from, to := netip.MustParseAddr("10.77.0.2"), netip.MustParseAddr("224.0.0.18")
+	want := Datagram{Payload: []byte{0x31, 51}, Source: from, Destination: to, TTL: 255, Interface: "eth0"}
+	empty := want
+	empty.Payload = []byte{}
+	for _, c := range []struct {
+		name string
+		b    []byte
+		want Datagram
+	}{
+		{"plain", append(bytes.Clone(header), 0x31, 51), want},
+		{"with options", append(options, 0x31, 51), want},
+		{"no payload", header, empty},
+		{"nothing", nil, Datagram{Interface: "eth0"}},
+		{"half a header", header[:19], Datagram{Interface: "eth0"}},
+		{"another version", v6, Datagram{Interface: "eth0"}},
+		{"header length of 16", short, Datagram{Interface: "eth0"}},
+		{"header longer than the datagram", options[:22], Datagram{Interface: "eth0"}},
+	} {
+		if diff := cmp.Diff(c.want, parse(c.b, "eth0"), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+	}
+}
+
+// Whatever bytes come, there is no panic, and a payload has both addresses.
+func FuzzParse(f *testing.F) {
+	f.Add(append(bytes.Clone(header), 0x31, 51))
+	f.Add([]byte{0x4f})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		d := parse(b, "eth0")
+		if d.Payload != nil && (!d.Source.Is4() || !d.Destination.Is4()) {
+			t.Errorf("%+v", d)
+		}
+		if len(d.Payload) > max(0, len(b)-headerSize) {
+			t.Errorf("%d bytes of payload from %d", len(d.Payload), len(b))
+		}
+	})
+}

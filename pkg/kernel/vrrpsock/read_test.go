@@ -1,0 +1,211 @@
+package vrrpsock
+
+import (
+	"errors"
+	"net"
+	"os"
+	"testing"
+	"time"
+)
+
+// reading starts a Read and gives its error when it ends.
+func reading(s *Socket) <-chan error {
+	ended := make(chan error, 1)
+	go func() {
+		_, err := s.Read()
+		ended <- err
+	}()
+	return ended
+}
+
+// ends waits for a Read that must end with an error.
+func ends(t *testing.T, ended <-chan error, want error) {
+	t.Helper()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, want) {
+			t.Errorf("Read: %v; want %v", err, want)
+		}
+	case <-time.After(wait):
+		t.Fatalf("Read hangs; want %v", want)
+	}
+}
+
+func TestCloseEndsRead(t *testing.T) {
+	a, _ := directors(t)
+	s := openIn(t, a)
+	ended := reading(s)
+	for range 2 {
+		must(t, s.Close())
+	}
+	ends(t, ended, net.ErrClosed)
+	if err := s.Send(advert, own); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Send: %v; want net.ErrClosed", err)
+	}
+	if _, err := s.ReadPending(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("ReadPending: %v; want net.ErrClosed", err)
+	}
+}
+
+func TestReadDeadline(t *testing.T) {
+	a, b := directors(t)
+	s := openIn(t, a)
+
+	// One that is set while Read waits.
+	ended := reading(s)
+	must(t, s.SetReadDeadline(time.Now()))
+	ends(t, ended, os.ErrDeadlineExceeded)
+
+	// One that is later than the look at the interface.
+	start := time.Now()
+	must(t, s.SetReadDeadline(start.Add(checkInterval*3/2)))
+	ends(t, reading(s), os.ErrDeadlineExceeded)
+	if took := time.Since(start); took < checkInterval*3/2 {
+		t.Errorf("Read ended after %v; want not before %v", took, checkInterval*3/2)
+	}
+
+	// None again: Read outlives the look at the interface.
+	must(t, s.SetReadDeadline(time.Time{}))
+	ended = reading(s)
+	select {
+	case err := <-ended:
+		t.Errorf("Read without a deadline ended: %v", err)
+	case <-time.After(checkInterval * 3 / 2):
+	}
+	must(t, openIn(t, b).Send(advert, far))
+	ends(t, ended, nil)
+}
+
+// After a stall: everything queued, oldest first, at once, though the deadline
+// of the reader is long over.
+func TestReadPending(t *testing.T) {
+	a, b := directors(t)
+	s, from := openIn(t, a), openIn(t, b)
+	must(t, s.SetReadDeadline(time.Unix(1, 0)))
+	if pending, err := s.ReadPending(); err != nil || len(pending) != 0 {
+		t.Errorf("ReadPending = %v, %v; want nothing", pending, err)
+	}
+	for i := range 5 {
+		must(t, from.Send([]byte{byte(i)}, far)) // a veth delivers before Send returns
+	}
+	pending, err := s.ReadPending()
+	must(t, err)
+	for i, d := range pending {
+		if len(d.Payload) != 1 || d.Payload[0] != byte(i) || d.Source != far || d.TTL != 255 {
+			t.Errorf("pending[%d] = %+v", i, d)
+		}
+	}
+	if len(pending) != 5 {
+		t.Errorf("%d datagrams pending; want 5", len(pending))
+	}
+}
+
+// A payload that is longer than any advert is cut, not a failure.
+func TestLongPayload(t *testing.T) {
+	a, b := directors(t)
+	s := openIn(t, a)
+	must(t, openIn(t, b).Send(make([]byte, 4000), far)) // leaves in fragments
+	if d := next(t, s); len(d.Payload) != bufferSize-headerSize {
+		t.Errorf("%d bytes of payload; want %d", len(d.Payload), bufferSize-headerSize)
+	}
+}
+
+func TestInterfaceRemoved(t *testing.T) {
+	a, _ := directors(t)
+	s := openIn(t, a)
+	ended := reading(s)
+	a.ip(t, "link del eth0")
+	ends(t, ended, ErrNoInterface)
+	if err := s.Send(advert, own); err == nil {
+		t.Error("Send over a removed interface succeeds")
+	}
+}
+
+func TestInterfaceRenamed(t *testing.T) {
+	a, b := directors(t)
+	s, from := openIn(t, a), openIn(t, b)
+	a.rename(t, "eth0", "wan0")
+	// Noticed under traffic too, when Read never waits long.
+	stop := time.Now().Add(wait)
+	for time.Now().Before(stop) {
+		must(t, from.Send(advert, far))
+		if _, err := s.Read(); err != nil {
+			if !errors.Is(err, ErrNoInterface) {
+				t.Errorf("Read: %v; want ErrNoInterface", err)
+			}
+			return
+		}
+	}
+	t.Error("Read does not notice that the interface has another name")
+}
+
+// Another interface that takes the name is not this socket's either.
+func TestInterfaceReplaced(t *testing.T) {
+	a, _ := directors(t)
+	s := openIn(t, a)
+	a.ip(t, "link del eth0")
+	a.ip(t, "link add eth0 type bridge")
+	ends(t, reading(s), ErrNoInterface)
+}
+
+func TestInterfaceDownAndUp(t *testing.T) {
+	a, b := directors(t)
+	s, from := openIn(t, a), openIn(t, b)
+	a.ip(t, "link set eth0 down")
+	start := time.Now()
+	if err := s.Send(advert, own); !errors.Is(err, ErrNoSource) {
+		t.Errorf("Send while down: %v; want ErrNoSource", err)
+	}
+	if took := time.Since(start); took > writeTimeout*2 {
+		t.Errorf("Send while down took %v", took)
+	}
+	ended := reading(s)
+	select {
+	case err := <-ended:
+		t.Errorf("Read while down ended: %v", err)
+	case <-time.After(checkInterval * 3 / 2):
+	}
+	a.ip(t, "link set eth0 up")
+	a.awaitUp(t, "eth0")
+	b.awaitUp(t, "eth0")
+	a.ip(t, "addr replace %s/24 dev eth0", own)
+	must(t, from.Send(advert, far))
+	ends(t, ended, nil) // still a member of the group
+	must(t, s.Send(advert, own))
+}
+
+// Opened before the interface is up or has an address, as at boot.
+func TestOpenBeforeTheInterfaceIsReady(t *testing.T) {
+	a, b := newHost(t), newHost(t)
+	a.ip(t, "link add eth0 type veth peer name eth0 netns /proc/%d/fd/%d", os.Getpid(), int(b.ns))
+	s := openIn(t, a)
+	if err := s.Send(advert, own); !errors.Is(err, ErrNoSource) {
+		t.Errorf("Send: %v; want ErrNoSource", err)
+	}
+	a.ip(t, "link set eth0 up")
+	b.ip(t, "link set eth0 up")
+	a.awaitUp(t, "eth0")
+	b.awaitUp(t, "eth0")
+	if err := s.Send(advert, own); !errors.Is(err, ErrNoSource) {
+		t.Errorf("Send without an address: %v; want ErrNoSource", err)
+	}
+	b.ip(t, "addr add %s/24 dev eth0", far)
+	must(t, openIn(t, b).Send(advert, far))
+	if d := next(t, s); d.Source != far {
+		t.Errorf("heard %v; want %v", d.Source, far)
+	}
+}
+
+// Without a listener, with the cable out, Send returns at once all the same.
+func TestSendWithoutCarrier(t *testing.T) {
+	a, b := directors(t)
+	s := openIn(t, a)
+	b.ip(t, "link set eth0 down")
+	start := time.Now()
+	for range 100 {
+		_ = s.Send(advert, own) // lost, which only the carrier event tells
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("100 adverts took %v", took)
+	}
+}

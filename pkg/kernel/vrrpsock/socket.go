@@ -1,0 +1,168 @@
+package vrrpsock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	protocol = 112 // RFC 9568 section 5.1.1.4
+	ttl      = 255 // RFC 9568 section 5.1.1.3: proves that the sender is on the link
+	tos      = 0xC0
+	priority = 7 // network control: past the bulk traffic in the device queue
+
+	// bufferSize holds any advert: 15 words of IP header, 8 bytes, 255 addresses,
+	// 8 bytes of authentication data are 1 096 bytes.
+	bufferSize = 2048
+
+	// writeTimeout bounds Send. An advert that cannot leave by then is late anyway.
+	writeTimeout = 100 * time.Millisecond
+
+	// checkInterval is how often Read looks whether the interface is still there
+	// under its name: the kernel does not tell a raw socket.
+	checkInterval = 500 * time.Millisecond
+
+	// pendingLimit bounds ReadPending. The kernel queues some 250 adverts.
+	pendingLimit = 1024
+)
+
+// group is where adverts go (RFC 9568 section 5.1.1.2).
+var group = [4]byte{224, 0, 0, 18}
+
+// Socket sends and receives adverts on one interface. One goroutine may read
+// while others send; ReadPending, SetReadDeadline and Close may be called at
+// any time.
+type Socket struct {
+	conn  *net.IPConn
+	raw   syscall.RawConn
+	iface string
+	index int
+
+	mu       sync.Mutex // guards what follows, and the order of the conn's deadlines
+	deadline time.Time  // the caller's; zero for none
+	checked  time.Time  // when Read last looked at the interface
+}
+
+// Open opens a socket on the interface and joins the group there. The interface
+// may be down and without an address. The caller closes it.
+//
+// Errors: ErrNoInterface, ErrNoMulticast, ErrNotPermitted.
+func Open(iface string) (*Socket, error) {
+	s, err := open(iface)
+	if err != nil {
+		return nil, fmt.Errorf("open VRRP socket on %s: %w", iface, translate(err))
+	}
+	return s, nil
+}
+
+func open(iface string) (*Socket, error) {
+	ifi, err := net.InterfaceByName(iface)
+	if err != nil {
+		return nil, err
+	}
+	if ifi.Flags&net.FlagMulticast == 0 {
+		return nil, ErrNoMulticast
+	}
+	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var failed error
+		if err := c.Control(func(fd uintptr) { failed = configure(int(fd), ifi) }); err != nil {
+			return err
+		}
+		return failed
+	}}
+	// Nothing is resolved or waited for here, so there is nothing to cancel.
+	conn, err := config.ListenPacket(context.Background(), fmt.Sprintf("ip4:%d", protocol), "0.0.0.0")
+	if err != nil {
+		return nil, err
+	}
+	s := &Socket{conn: conn.(*net.IPConn), iface: iface, index: ifi.Index}
+	if s.raw, err = s.conn.SyscallConn(); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// configure prepares the socket before it receives anything. IP_TOS resets the
+// priority (Linux net/ipv4/ip_sockglue.c, __ip_sock_set_tos), so SO_PRIORITY
+// comes after it.
+func configure(fd int, ifi *net.Interface) error {
+	if err := unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, ifi.Name); err != nil {
+		return os.NewSyscallError("setsockopt SO_BINDTODEVICE", err)
+	}
+	for _, o := range []struct {
+		name                string
+		level, opt, setting int
+	}{
+		{"IP_MULTICAST_ALL", unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0},
+		{"IP_MULTICAST_LOOP", unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 0},
+		{"IP_MULTICAST_TTL", unix.IPPROTO_IP, unix.IP_MULTICAST_TTL, ttl},
+		{"IP_TOS", unix.IPPROTO_IP, unix.IP_TOS, tos},
+		{"SO_PRIORITY", unix.SOL_SOCKET, unix.SO_PRIORITY, priority},
+	} {
+		if err := unix.SetsockoptInt(fd, o.level, o.opt, o.setting); err != nil {
+			return os.NewSyscallError("setsockopt "+o.name, err)
+		}
+	}
+	membership := &unix.IPMreqn{Multiaddr: group, Ifindex: int32(ifi.Index)}
+	return os.NewSyscallError("setsockopt IP_ADD_MEMBERSHIP",
+		unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, membership))
+}
+
+// Close releases the socket and leaves the group. A Read that waits returns
+// net.ErrClosed. Close may be called more than once.
+func (s *Socket) Close() error {
+	if err := s.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("close VRRP socket on %s: %w", s.iface, err)
+	}
+	return nil
+}
+
+// Send sends one advert to 224.0.0.18. source must be an IPv4 address of this
+// host, and never a VIP. Send waits at most 100 ms for room in the socket's
+// buffer. Success means that the kernel took the advert: one that the device
+// queue drops (no carrier) is lost without an error.
+//
+// Errors: ErrNoSource, ErrNoInterface, ErrFiltered, net.ErrClosed,
+// os.ErrDeadlineExceeded, and what else sending answers (ENOBUFS).
+func (s *Socket) Send(payload []byte, source netip.Addr) error {
+	if err := s.send(payload, source.Unmap()); err != nil {
+		return fmt.Errorf("send advert from %s on %s: %w", source, s.iface, err)
+	}
+	return nil
+}
+
+func (s *Socket) send(payload []byte, source netip.Addr) error {
+	// The kernel takes an unspecified source as a wish to choose one.
+	if !source.Is4() || source.IsUnspecified() || source.IsMulticast() {
+		return ErrNoSource
+	}
+	oob := unix.PktInfo4(&unix.Inet4Pktinfo{Ifindex: int32(s.index), Spec_dst: source.As4()})
+	to := &unix.SockaddrInet4{Addr: group}
+	if err := s.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return translate(err)
+	}
+	var failed error
+	err := s.raw.Write(func(fd uintptr) bool {
+		_, failed = unix.SendmsgN(int(fd), payload, oob, to, unix.MSG_DONTWAIT)
+		return failed != unix.EAGAIN && failed != unix.EINTR
+	})
+	switch {
+	case err != nil:
+		return translate(err)
+	case failed == unix.EPERM:
+		return ErrFiltered
+	case failed != nil:
+		return translate(os.NewSyscallError("sendmsg", failed))
+	}
+	return nil
+}

@@ -1,0 +1,280 @@
+package vrrpsock
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+// wait is how long a test waits for what must come; never what is measured.
+const wait = 5 * time.Second
+
+var (
+	own    = netip.MustParseAddr("10.77.0.2")
+	far    = netip.MustParseAddr("10.77.0.3")
+	vip    = netip.MustParseAddr("10.77.0.100")
+	advert = []byte{0x31, 51, 150, 1, 0, 100, 0x12, 0x34, 10, 77, 0, 100}
+)
+
+// directors are two hosts on one cable, 10.77.0.2 and 10.77.0.3.
+func directors(t *testing.T) (a, b host) {
+	t.Helper()
+	a, b = newHost(t), newHost(t)
+	wire(t, a, b)
+	a.ip(t, "addr add %s/24 dev eth0", own)
+	b.ip(t, "addr add %s/24 dev eth0", far)
+	return a, b
+}
+
+func openIn(t *testing.T, h host) *Socket {
+	t.Helper()
+	var s *Socket
+	h.do(t, func() (err error) {
+		s, err = Open("eth0")
+		return err
+	})
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// next reads one datagram that must come.
+func next(t *testing.T, s *Socket) Datagram {
+	t.Helper()
+	must(t, s.SetReadDeadline(time.Now().Add(wait)))
+	d, err := s.Read()
+	must(t, err)
+	return d
+}
+
+func TestAdvertArrives(t *testing.T) {
+	a, b := directors(t)
+	from, to := openIn(t, a), openIn(t, b)
+	must(t, from.Send(advert, own))
+	want := Datagram{
+		Payload: advert, Source: own, Destination: netip.MustParseAddr("224.0.0.18"), TTL: 255, Interface: "eth0",
+	}
+	if diff := cmp.Diff(want, next(t, to), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+		t.Errorf("received (-want +got):\n%s", diff)
+	}
+
+	// The answer is the first thing that the sender hears: not its own advert.
+	must(t, to.Send(advert, far))
+	if d := next(t, from); d.Source != far {
+		t.Errorf("the sender hears %v first; want %v", d.Source, far)
+	}
+}
+
+// capture listens to everything on eth0 of a host, below IP.
+func capture(t *testing.T, h host) (frame func() []byte) {
+	t.Helper()
+	var fd int
+	h.do(t, func() (err error) {
+		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
+			return err
+		}
+		ifi, err := net.InterfaceByName("eth0")
+		if err != nil {
+			return err
+		}
+		ip := uint16(unix.ETH_P_IP>>8 | unix.ETH_P_IP&0xff<<8) // network byte order
+		if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: ip, Ifindex: ifi.Index}); err != nil {
+			return err
+		}
+		timeout := unix.NsecToTimeval(int64(wait))
+		return unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout)
+	})
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	return func() []byte {
+		t.Helper()
+		b := make([]byte, bufferSize)
+		for {
+			n, _, err := unix.Recvfrom(fd, b, 0)
+			if err == unix.EINTR {
+				continue
+			}
+			must(t, err)
+			if n > 23 && b[23] == protocol {
+				return b[:n]
+			}
+		}
+	}
+}
+
+func TestAdvertOnTheWire(t *testing.T) {
+	a, b := directors(t)
+	frame := capture(t, b)
+	must(t, openIn(t, a).Send(advert, own))
+	f := frame()
+	for _, field := range []struct {
+		name     string
+		from, to int
+		want     string
+	}{
+		{"destination (RFC 1112 section 6.4)", 0, 6, "01005e000012"},
+		{"version, header length, TOS", 14, 16, "45c0"},
+		{"total length", 16, 18, "0020"},
+		{"TTL, protocol", 22, 24, "ff70"},
+		{"source and group", 26, 34, "0a4d0002" + "e0000012"},
+		{"payload", 34, 46, hex.EncodeToString(advert)},
+	} {
+		if got := hex.EncodeToString(f[field.from:field.to]); got != field.want {
+			t.Errorf("%s: %s; want %s", field.name, got, field.want)
+		}
+	}
+}
+
+// Promise 4: also after the node's own address was deleted and added again, so
+// that the VIP comes first on the interface.
+func TestVIPIsNeverTheSource(t *testing.T) {
+	a, b := directors(t)
+	from, to := openIn(t, a), openIn(t, b)
+	send := func(when string) {
+		t.Helper()
+		must(t, from.Send(advert, own))
+		if d := next(t, to); d.Source != own {
+			t.Errorf("%s: source %v; want %v", when, d.Source, own)
+		}
+	}
+	a.ip(t, "addr add %s/32 dev eth0 valid_lft 60 preferred_lft 60", vip)
+	send("with the VIP")
+	a.ip(t, "addr del %s/24 dev eth0", own)
+	if err := from.Send(advert, own); !errors.Is(err, ErrNoSource) {
+		t.Errorf("without the own address: %v; want ErrNoSource, and no other source", err)
+	}
+	a.ip(t, "addr add %s/24 dev eth0", own)
+	send("behind the VIP")
+}
+
+func TestSendRefuses(t *testing.T) {
+	a, _ := directors(t)
+	s := openIn(t, a)
+	for _, source := range []netip.Addr{{}, netip.IPv4Unspecified(), netip.MustParseAddr("fd00::1"), netip.MustParseAddr("224.0.0.18"), far} {
+		if err := s.Send(advert, source); !errors.Is(err, ErrNoSource) {
+			t.Errorf("from %v: %v; want ErrNoSource", source, err)
+		}
+	}
+	must(t, s.Send(advert, netip.AddrFrom16(own.As16())))
+}
+
+// A firewall that forbids adverts is named, rather than "operation not permitted".
+func TestSendFiltered(t *testing.T) {
+	a, _ := directors(t)
+	if _, err := exec.LookPath("iptables"); err != nil {
+		if os.Getenv("LVS_LAB_INSIDE") != "" {
+			t.Fatal(err)
+		}
+		t.Skip("needs iptables, which the lab has")
+	}
+	s := openIn(t, a)
+	a.do(t, func() error {
+		return exec.Command("iptables", "-A", "OUTPUT", "-p", "112", "-j", "DROP").Run()
+	})
+	want := "send advert from 10.77.0.2 on eth0: a packet filter of this host forbids it (allow IP protocol 112 to 224.0.0.18 in nftables or iptables)"
+	if err := s.Send(advert, own); !errors.Is(err, ErrFiltered) || err.Error() != want {
+		t.Errorf("Send: %v; want %s", err, want)
+	}
+}
+
+func TestSocketOptions(t *testing.T) {
+	a, _ := directors(t)
+	s := openIn(t, a)
+	for _, o := range []struct {
+		name             string
+		level, opt, want int
+	}{
+		{"SO_PRIORITY", unix.SOL_SOCKET, unix.SO_PRIORITY, 7},
+		{"IP_TOS", unix.IPPROTO_IP, unix.IP_TOS, 0xC0},
+		{"IP_MULTICAST_ALL", unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0},
+		{"IP_MULTICAST_LOOP", unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 0},
+		{"IP_MULTICAST_TTL", unix.IPPROTO_IP, unix.IP_MULTICAST_TTL, 255},
+	} {
+		var got int
+		var failed error
+		must(t, s.raw.Control(func(fd uintptr) { got, failed = unix.GetsockoptInt(int(fd), o.level, o.opt) }))
+		if failed != nil || got != o.want {
+			t.Errorf("%s = %d, %v; want %d", o.name, got, failed, o.want)
+		}
+	}
+}
+
+// Adverts of another link are not heard, nor is another group of this link.
+func TestHearsItsLinkOnly(t *testing.T) {
+	a, b := directors(t)
+	c := newHost(t)
+	c.ip(t, "link add eth0 type veth peer name eth1 netns /proc/%d/fd/%d", os.Getpid(), int(b.ns))
+	c.ip(t, "addr add 10.88.0.2/24 dev eth0")
+	c.ip(t, "link set eth0 up")
+	b.ip(t, "addr add 10.88.0.3/24 dev eth1")
+	b.ip(t, "link set eth1 up")
+	c.awaitUp(t, "eth0")
+	b.awaitUp(t, "eth1")
+	to := openIn(t, b)
+	b.do(t, func() error { // the host itself is a member on the other link
+		other, err := Open("eth1")
+		if err == nil {
+			t.Cleanup(func() { _ = other.Close() })
+		}
+		return err
+	})
+	must(t, openIn(t, c).Send(advert, netip.MustParseAddr("10.88.0.2")))
+	must(t, openIn(t, a).Send(advert, own))
+	if d := next(t, to); d.Source != own {
+		t.Errorf("heard %v first; want only its own link", d.Source)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	a, _ := directors(t)
+	a.ip(t, "link add br0 type bridge")
+	a.ip(t, "link set br0 multicast off")
+	refuses := func(iface string, sentinel error, text string) {
+		t.Helper()
+		a.do(t, func() error {
+			s, err := Open(iface)
+			if err == nil {
+				_ = s.Close()
+			}
+			if !errors.Is(err, sentinel) || err.Error() != text {
+				t.Errorf("Open(%s): %v; want %s", iface, err, text)
+			}
+			return nil
+		})
+	}
+	refuses("eth7", ErrNoInterface, "open VRRP socket on eth7: no such network interface (see: ip link)")
+	refuses("lo", ErrNoMulticast, "open VRRP socket on lo: the interface has no multicast: name the NIC that faces the other director")
+	refuses("br0", ErrNoMulticast, "open VRRP socket on br0: the interface has no multicast: name the NIC that faces the other director")
+
+	for _, kept := range []uint{unix.CAP_NET_RAW, unix.CAP_NET_ADMIN} {
+		a.do(t, func() error {
+			caps := [2]unix.CapUserData{}
+			// With CAP_NET_RAW alone, kernels since 6.0 allow the priority too.
+			if kept != unix.CAP_NET_RAW {
+				caps[0].Effective, caps[0].Permitted = 1<<kept, 1<<kept
+			}
+			if err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &caps[0]); err != nil {
+				return err
+			}
+			want := "open VRRP socket on eth0: not permitted: needs CAP_NET_RAW and CAP_NET_ADMIN, run as root or grant them in the service unit"
+			if _, err := Open("eth0"); !errors.Is(err, ErrNotPermitted) || err.Error() != want {
+				return fmt.Errorf("Open without CAP_NET_RAW: %v; want %s", err, want)
+			}
+			return nil
+		})
+	}
+}

@@ -1,0 +1,127 @@
+// Package pkg_test holds the tree to its own layout: which package may import which.
+package pkg_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/lvs-director/lvs-director/"
+
+// layers are the rooms of docs/architecture.md. A package may import packages of lines above its own, and those named
+// before it on a line that says ordered.
+var layers = []struct {
+	name     string
+	ordered  bool
+	packages []string
+}{
+	{"pure", true, []string{"pkg/config", "pkg/vrrp", "pkg/lvs", "pkg/health", "pkg/status", "pkg/version"}},
+	{"effects", false, []string{
+		"pkg/kernel/addr", "pkg/kernel/ipvs", "pkg/kernel/neigh", "pkg/kernel/sysctl", "pkg/kernel/vrrpsock",
+		"pkg/probe", "pkg/ledger", "pkg/clusterfile",
+	}},
+	{"loops", true, []string{"pkg/election", "pkg/checker", "pkg/reconcile", "pkg/director", "realserver"}},
+	{"faces", true, []string{"pkg/api", "pkg/daemon", "pkg/ctl"}},
+	{"programs", false, []string{"cmd/lvs-director", "cmd/lvs-realserver", "cmd/lvsctl"}},
+}
+
+// forbidden are imports that a pure package must not have, with the reason.
+var forbidden = map[string]string{
+	"os":       "a pure package touches no files",
+	"os/exec":  "a pure package starts nothing",
+	"net":      "a pure package opens no sockets; addresses are net/netip",
+	"log":      "a pure package does not log",
+	"log/slog": "a pure package does not log",
+	"sync":     "a pure package has no goroutines to guard against",
+	"context":  "a pure package waits for nothing",
+	"syscall":  "a pure package calls no kernel",
+}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestImportsGoOneWay(t *testing.T) {
+	type place struct{ layer, index int }
+	places := map[string]place{}
+	for l, layer := range layers {
+		for i, p := range layer.packages {
+			places[p] = place{l, i}
+		}
+	}
+	for _, p := range list(t) {
+		name, ours := strings.CutPrefix(p.ImportPath, module)
+		if !ours || strings.HasPrefix(name, "e2e/") || name == "e2e" || name == "pkg" || strings.HasSuffix(name, "test") {
+			continue
+		}
+		at, known := places[name]
+		if !known {
+			t.Errorf("%s is in no layer: give it a place in this test and in docs/architecture.md", name)
+			continue
+		}
+		for _, imported := range p.Imports {
+			if at.layer == 0 && forbidden[imported] != "" {
+				t.Errorf("%s imports %s: %s", name, imported, forbidden[imported])
+			}
+			other, ours := strings.CutPrefix(imported, module)
+			if !ours {
+				continue
+			}
+			from, known := places[other]
+			above := from.layer < at.layer || from.layer == at.layer && layers[at.layer].ordered && from.index < at.index
+			if known && !above {
+				t.Errorf("%s (%s) imports %s (%s), which is not above it", name, layers[at.layer].name, other, layers[from.layer].name)
+			}
+			if !known {
+				t.Errorf("%s imports %s, which is in no layer", name, other)
+			}
+		}
+	}
+}
+
+// The kernel is touched in few places: whoever changes how we talk to it finds all of it there.
+func TestOnlyEffectsImportNetlinkAndRawSockets(t *testing.T) {
+	touchy := []string{"github.com/vishvananda/netlink", "github.com/moby/ipvs", "github.com/mdlayher/packet", "golang.org/x/sys/unix", "golang.org/x/net/ipv4"}
+	effects := layers[1].packages
+	for _, p := range list(t) {
+		name, ours := strings.CutPrefix(p.ImportPath, module)
+		if !ours || strings.HasPrefix(name, "e2e") || slices.Contains(effects, name) {
+			continue
+		}
+		for _, imported := range p.Imports {
+			if slices.ContainsFunc(touchy, func(s string) bool { return imported == s || strings.HasPrefix(imported, s+"/") }) {
+				t.Errorf("%s imports %s: only pkg/kernel/… and the other effects may", name, imported)
+			}
+		}
+	}
+}
+
+func list(t *testing.T) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []goPackage
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		all = append(all, p)
+	}
+	if len(all) < 10 {
+		t.Fatalf("go list found only %d packages", len(all))
+	}
+	return all
+}

@@ -1,0 +1,177 @@
+package ledger
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/google/renameio/v2"
+)
+
+const (
+	fileName = "state.json"
+	version  = 1
+	// mostBytes bounds what is read: ten thousand services are about 1 MB.
+	mostBytes = 16 << 20
+)
+
+// Address is an address on an interface, as "lo" and "10.77.0.100/32".
+type Address struct {
+	Interface string `json:"interface"`
+	Prefix    string `json:"prefix"`
+}
+
+// Service is an IPVS service, as "tcp", "10.77.0.100" and "3306".
+type Service struct {
+	Protocol string `json:"protocol"`
+	Address  string `json:"address"`
+	Port     string `json:"port"`
+}
+
+// Sysctl is a kernel setting that was changed: the value the machine had before, and ours. On the way out the former is
+// given back if the latter still stands.
+type Sysctl struct {
+	Key   string `json:"key"`
+	Found string `json:"found"`
+	Wrote string `json:"wrote"`
+}
+
+// book is the content of the state file.
+type book struct {
+	Version   int       `json:"version"`
+	BootID    string    `json:"boot_id"`
+	Addresses []Address `json:"addresses,omitempty"`
+	Services  []Service `json:"services,omitempty"`
+	Sysctls   []Sysctl  `json:"sysctls,omitempty"`
+}
+
+// load reads a state file. Whatever cannot be used gives an empty book; the sentence says what was lost, and is empty
+// when nothing was: no file yet, or one of an earlier boot, whose kernel is gone with all that was put into it.
+func load(path, boot string) (book, string) {
+	empty := book{Version: version, BootID: boot}
+	lost := func(err error) (book, string) {
+		return empty, fmt.Sprintf("state file %s: %v: what an earlier run put into the kernel or found there is not known", path, err)
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return empty, ""
+	case err != nil:
+		return lost(err)
+	case !info.Mode().IsRegular():
+		return lost(errors.New("not a regular file"))
+	case info.Size() > mostBytes:
+		return lost(fmt.Errorf("%d bytes are too many", info.Size()))
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return lost(err)
+	}
+	b, err := decode(data)
+	switch {
+	case err != nil:
+		return lost(err)
+	case b.BootID != boot:
+		return empty, ""
+	default:
+		return b, ""
+	}
+}
+
+// decode reads a book from any bytes.
+func decode(data []byte) (book, error) {
+	var b book
+	if err := json.Unmarshal(data, &b); err != nil {
+		return book{}, err
+	}
+	if b.Version != version {
+		return book{}, fmt.Errorf("version %d is not %d", b.Version, version)
+	}
+	// A file that was edited by hand may hold anything in any order.
+	replace(&b.Addresses, b.Addresses)
+	replace(&b.Services, b.Services)
+	replace(&b.Sysctls, merged(nil, b.Sysctls))
+	return b, nil
+}
+
+// save writes the file so that a reader, also one after a power loss, sees the old content or the new one.
+func (b *book) save(path string) error {
+	data, err := json.MarshalIndent(b, "", " ")
+	if err != nil {
+		return err
+	}
+	// Without a directory of its own renameio would try $TMPDIR, which is on another file system.
+	return renameio.WriteFile(path, append(data, '\n'), 0o640, renameio.WithTempDir(filepath.Dir(path)))
+}
+
+// sweep removes the unfinished files of a daemon that was killed while it saved. The lock is held: nobody else writes.
+func sweep(dir string) {
+	unfinished, err := filepath.Glob(filepath.Join(dir, "."+fileName+"*"))
+	if err != nil {
+		return
+	}
+	for _, path := range unfinished {
+		_ = os.Remove(path) // in nobody's way
+	}
+}
+
+func (a Address) compare(b Address) int {
+	return cmp.Or(cmp.Compare(a.Interface, b.Interface), cmp.Compare(a.Prefix, b.Prefix))
+}
+
+func (s Service) compare(b Service) int {
+	return cmp.Or(cmp.Compare(s.Protocol, b.Protocol), cmp.Compare(s.Address, b.Address), cmp.Compare(s.Port, b.Port))
+}
+
+func (s Sysctl) compare(b Sysctl) int { return cmp.Compare(s.Key, b.Key) }
+
+// entry is what a book has lists of. They are kept sorted and without duplicates, so that the same facts give the same
+// file.
+type entry[T any] interface {
+	comparable
+	compare(b T) int
+}
+
+// replace puts a new list in the place of an old one and says whether that changed anything.
+func replace[T entry[T]](list *[]T, all []T) bool {
+	all = slices.Clone(all)
+	slices.SortFunc(all, T.compare)
+	all = slices.Compact(all)
+	if slices.Equal(*list, all) {
+		return false
+	}
+	*list = all
+	return true
+}
+
+// without returns a list less some of its entries.
+func without[T comparable](list, gone []T) []T {
+	out := make(map[T]bool, len(gone))
+	for _, g := range gone {
+		out[g] = true
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(t T) bool { return out[t] })
+}
+
+// merged adds sysctls to a list: the first value found of a key stays, the last one written counts.
+func merged(list, more []Sysctl) []Sysctl {
+	all := slices.Clone(list)
+	at := make(map[string]int, len(all))
+	for i, s := range all {
+		at[s.Key] = i
+	}
+	for _, s := range more {
+		if i, known := at[s.Key]; known {
+			all[i].Wrote = s.Wrote
+			continue
+		}
+		at[s.Key] = len(all)
+		all = append(all, s)
+	}
+	return all
+}

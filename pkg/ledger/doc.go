@@ -1,0 +1,7 @@
+// Package ledger is a daemon's state file: what it has put into this kernel and what it found there before. A daemon that
+// was killed reads it at its next start and so knows which addresses and services are its own and which sysctl values
+// to give back. It is also the lock that keeps a second daemon away from the same state directory.
+//
+// It holds strings and judges nothing: it never looks at the kernel, and what it says is worth something only in the boot
+// in which it was written. Entries are saved before the kernel is changed.
+package ledger

@@ -1,0 +1,329 @@
+package ledger
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+)
+
+func open(t *testing.T, dir string) *Ledger {
+	t.Helper()
+	l, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+func reopen(t *testing.T, l *Ledger) *Ledger {
+	t.Helper()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return open(t, filepath.Dir(l.path))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func contents(l *Ledger) book {
+	return book{Addresses: l.Addresses(), Services: l.Services(), Sysctls: l.Sysctls()}
+}
+
+var full = book{
+	Addresses: []Address{{"eth0", "10.77.0.100/32"}, {"lo", "10.77.0.100/32"}},
+	Services:  []Service{{"tcp", "10.77.0.100", "3306"}},
+	Sysctls:   []Sysctl{{"net.ipv4.conf.all.arp_ignore", "0", "1"}},
+}
+
+func fill(t *testing.T, l *Ledger) {
+	t.Helper()
+	must(t, l.RecordAddress(full.Addresses[1], full.Addresses[0]))
+	must(t, l.RecordService(full.Services...))
+	must(t, l.RecordSysctl(full.Sysctls...))
+}
+
+func TestWhatIsRecordedIsThereAfterARestart(t *testing.T) {
+	l := open(t, filepath.Join(t.TempDir(), "made", "by", "open"))
+	fill(t, l)
+	l = reopen(t, l)
+	if diff := cmp.Diff(full, contents(l)); diff != "" || l.Warning() != "" {
+		t.Errorf("after a restart (-want +got), warning %q:\n%s", l.Warning(), diff)
+	}
+	must(t, l.ForgetAddress(full.Addresses...))
+	must(t, l.ForgetService(full.Services...))
+	must(t, l.ForgetSysctl("net.ipv4.conf.all.arp_ignore", "unknown"))
+	if diff := cmp.Diff(book{}, contents(reopen(t, l))); diff != "" {
+		t.Errorf("after forgetting (-want +got):\n%s", diff)
+	}
+}
+
+func TestSetReplaces(t *testing.T) {
+	l := open(t, t.TempDir())
+	fill(t, l)
+	must(t, l.SetAddresses([]Address{{"eth1", "10.0.0.1/32"}, {"eth1", "10.0.0.1/32"}}))
+	must(t, l.SetServices(nil))
+	want := book{Addresses: []Address{{"eth1", "10.0.0.1/32"}}, Sysctls: full.Sysctls}
+	if diff := cmp.Diff(want, contents(reopen(t, l))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestTheFirstFoundValueOfASysctlStays(t *testing.T) {
+	l := open(t, t.TempDir())
+	must(t, l.RecordSysctl(Sysctl{"k", "0", "1"}))
+	l = reopen(t, l)
+	must(t, l.RecordSysctl(Sysctl{"k", "1", "2"}, Sysctl{"j", "7", "8"}))
+	want := []Sysctl{{"j", "7", "8"}, {"k", "0", "2"}}
+	if diff := cmp.Diff(want, reopen(t, l).Sysctls()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestFilesThatCannotBeUsed(t *testing.T) {
+	boot, err := bootID()
+	must(t, err)
+	good := `{"version": 1, "boot_id": "` + boot + `", "sysctls": [{"key": "k", "found": "0", "wrote": "1"}]}`
+	tests := []struct {
+		name    string
+		content string
+		warning string // a part of it; "" is none
+		sysctls int
+	}{
+		{"good", good, "", 1},
+		{"of another boot", strings.Replace(good, boot, "57910aff-0000-43cf-ba64-0d33e7c26278", 1), "", 0},
+		{"empty", "", "unexpected end of JSON input", 0},
+		{"truncated", good[:len(good)-10], "unexpected end of JSON input", 0},
+		{"garbage", "\x00\xff\x00garbage", "invalid character", 0},
+		{"another type", `[1, 2]`, "cannot unmarshal", 0},
+		{"a version to come", strings.Replace(good, "1", "2", 1), "version 2 is not 1", 0},
+		{"null", "null", "version 0 is not 1", 0},
+		{"too long", strings.Repeat(" ", mostBytes+1), "too many", 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			must(t, os.WriteFile(filepath.Join(dir, fileName), []byte(tt.content), 0o600))
+			l := open(t, dir)
+			if !strings.Contains(l.Warning(), tt.warning) || (tt.warning == "") != (l.Warning() == "") {
+				t.Errorf("warning %q, want one with %q", l.Warning(), tt.warning)
+			}
+			if len(l.Sysctls()) != tt.sysctls {
+				t.Errorf("sysctls %v, want %d", l.Sysctls(), tt.sysctls)
+			}
+			must(t, l.RecordAddress(Address{"lo", "10.77.0.100/32"}))
+			if again := reopen(t, l); again.Warning() != "" || len(again.Addresses()) != 1 {
+				t.Errorf("after saving: warning %q, addresses %v", again.Warning(), again.Addresses())
+			}
+		})
+	}
+}
+
+func TestAnUnfinishedFileOfAKilledDaemonIsSweptAndChangesNothing(t *testing.T) {
+	l := open(t, t.TempDir())
+	fill(t, l)
+	must(t, l.Close())
+	unfinished := filepath.Join(filepath.Dir(l.path), "."+fileName+"123456")
+	must(t, os.WriteFile(unfinished, []byte(`{"version": 1, "boot`), 0o600))
+	if diff := cmp.Diff(full, contents(open(t, filepath.Dir(l.path)))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if _, err := os.Stat(unfinished); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is still there (%v)", unfinished, err)
+	}
+}
+
+// TestHoldAndRecord is the other process of the tests below: it takes the directory of its environment, says so and
+// records until it is killed.
+func TestHoldAndRecord(t *testing.T) {
+	dir := os.Getenv("LEDGER_TEST_HOLD")
+	if dir == "" {
+		t.Skip("runs only in a process of its own")
+	}
+	l := open(t, dir)
+	fmt.Println("holding")
+	for i := 0; ; i++ {
+		must(t, l.RecordSysctl(Sysctl{"k", fmt.Sprint(i), "1"}, Sysctl{fmt.Sprint("k", i%50), fmt.Sprint(i), "1"}))
+	}
+}
+
+func TestOneHolderAndAKillAtAnyMoment(t *testing.T) {
+	dir := t.TempDir()
+	for range 5 {
+		cmd := exec.Command("/proc/self/exe", "-test.run=^TestHoldAndRecord$")
+		cmd.Env = append(os.Environ(), "LEDGER_TEST_HOLD="+dir)
+		out, err := cmd.StdoutPipe()
+		must(t, err)
+		must(t, cmd.Start())
+		if line, err := bufio.NewReader(out).ReadString('\n'); line != "holding\n" {
+			t.Errorf("the other process says %q (%v)", line, err)
+		}
+		_, err = Open(dir)
+		want := fmt.Sprintf("another lvs-director holds %s (pid %d): stop it or use another --state-dir", dir, cmd.Process.Pid)
+		if !errors.Is(err, ErrLocked) || err.Error() != want {
+			t.Errorf("Open beside a holder: %v\nwant %s", err, want)
+		}
+		must(t, cmd.Process.Kill())
+		_ = cmd.Wait()
+		l := open(t, dir)
+		first := ""
+		for _, s := range l.Sysctls() {
+			if s.Key == "k" {
+				first = s.Found
+			}
+		}
+		if l.Warning() != "" || (len(l.Sysctls()) > 0 && first != "0") {
+			t.Errorf("after the kill: warning %q, first value %q", l.Warning(), first)
+		}
+		must(t, l.Close())
+	}
+}
+
+func TestADirectoryThatCannotBeWritten(t *testing.T) {
+	parent := t.TempDir()
+	must(t, os.Chmod(parent, 0o755))
+	dir := filepath.Join(parent, "state")
+	must(t, os.Mkdir(dir, 0o555))
+	err := asNobody(t, func() error {
+		l, err := Open(dir)
+		if err == nil {
+			_ = l.Close()
+		}
+		return err
+	})
+	if !errors.Is(err, os.ErrPermission) || !strings.HasSuffix(err.Error(), "make it writable for this daemon or use another --state-dir") {
+		t.Errorf("Open of a read-only directory: %v", err)
+	}
+	if _, err := Open(filepath.Join(dir, "state\x00")); err == nil {
+		t.Error("Open of an impossible name is no error")
+	}
+	file := filepath.Join(parent, "file")
+	must(t, os.WriteFile(file, nil, 0o600))
+	if _, err := Open(file); !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("Open of a file: %v", err)
+	}
+}
+
+// asNobody runs f with the file permissions of nobody when the test is root, whom no mode bits stop.
+func asNobody(t *testing.T, f func() error) error {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return f()
+	}
+	failed := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		if _, _, errno := syscall.RawSyscall(syscall.SYS_SETFSUID, 65534, 0, 0); errno != 0 {
+			failed <- errno
+			return
+		}
+		failed <- f()
+	}()
+	return <-failed
+}
+
+func TestWhatCannotBeSavedIsRememberedAndSavedLater(t *testing.T) {
+	l := open(t, t.TempDir())
+	// A directory in the file's place makes the rename fail, for root too.
+	must(t, os.Remove(l.path))
+	must(t, os.MkdirAll(filepath.Join(l.path, "in the way"), 0o700))
+	if err := l.RecordAddress(full.Addresses...); err == nil || !strings.Contains(err.Error(), "kept in memory only") {
+		t.Errorf("saving over a directory: %v", err)
+	}
+	if diff := cmp.Diff(full.Addresses, l.Addresses()); diff != "" {
+		t.Errorf("in memory (-want +got):\n%s", diff)
+	}
+	must(t, os.RemoveAll(l.path))
+	must(t, l.RecordAddress(full.Addresses...)) // nothing new, but unsaved
+	if diff := cmp.Diff(full.Addresses, reopen(t, l).Addresses()); diff != "" {
+		t.Errorf("saved later (-want +got):\n%s", diff)
+	}
+}
+
+func TestAClosedLedgerTakesNothing(t *testing.T) {
+	l := open(t, t.TempDir())
+	must(t, l.Close())
+	must(t, l.Close())
+	if err := l.SetServices(full.Services); !errors.Is(err, ErrClosed) {
+		t.Errorf("SetServices after Close: %v", err)
+	}
+}
+
+// TestBookModel compares the book with plain maps under any sequence of changes and restarts.
+func TestBookModel(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(r *rapid.T) {
+		var b book
+		found, wrote := map[string]string{}, map[string]string{}
+		addresses := map[Address]bool{}
+		address := rapid.Custom(func(r *rapid.T) Address {
+			return Address{rapid.SampledFrom([]string{"lo", "eth0"}).Draw(r, "interface"), rapid.SampledFrom([]string{"a", "b"}).Draw(r, "prefix")}
+		})
+		key := rapid.SampledFrom([]string{"i", "j", "k"})
+		r.Repeat(map[string]func(*rapid.T){
+			"address": func(r *rapid.T) {
+				a := address.Draw(r, "address")
+				if changed := replace(&b.Addresses, append(b.Addresses, a)); changed == addresses[a] {
+					r.Fatalf("adding %v: changed %v", a, changed)
+				}
+				addresses[a] = true
+			},
+			"forget address": func(r *rapid.T) {
+				a := address.Draw(r, "address")
+				replace(&b.Addresses, without(b.Addresses, []Address{a}))
+				delete(addresses, a)
+			},
+			"sysctl": func(r *rapid.T) {
+				s := Sysctl{key.Draw(r, "key"), rapid.StringN(1, 2, 2).Draw(r, "found"), rapid.StringN(1, 2, 2).Draw(r, "wrote")}
+				replace(&b.Sysctls, merged(b.Sysctls, []Sysctl{s}))
+				if _, known := found[s.Key]; !known {
+					found[s.Key] = s.Found
+				}
+				wrote[s.Key] = s.Wrote
+			},
+			"": func(r *rapid.T) {
+				if len(b.Addresses) != len(addresses) || len(b.Sysctls) != len(found) {
+					r.Fatalf("%v differs from %v, %v", b, addresses, found)
+				}
+				for _, s := range b.Sysctls {
+					if found[s.Key] != s.Found || wrote[s.Key] != s.Wrote {
+						r.Fatalf("%v: want found %q, wrote %q", s, found[s.Key], wrote[s.Key])
+					}
+				}
+			},
+		})
+	})
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"version": 1, "boot_id": "b", "addresses": [{"interface": "lo", "prefix": "p"}], "sysctls": [{"key": "k"}, {"key": "k"}]}`))
+	f.Add([]byte(`{"version": 1, "services": null}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		b, err := decode(data)
+		if err != nil {
+			return
+		}
+		path := filepath.Join(t.TempDir(), fileName)
+		must(t, b.save(path))
+		again, warning := load(path, b.BootID)
+		if diff := cmp.Diff(b, again, cmpopts.EquateEmpty()); diff != "" || warning != "" {
+			t.Errorf("saved and loaded (-want +got), warning %q:\n%s", warning, diff)
+		}
+	})
+}

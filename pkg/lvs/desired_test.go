@@ -1,0 +1,64 @@
+package lvs
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/lvs-director/lvs-director/pkg/config"
+)
+
+func pair(initialUp bool) []config.VirtualServer {
+	real := func(name, address string, weight int) config.RealServer {
+		return config.RealServer{Name: name, Address: netip.MustParseAddr(address), Port: 3306, Weight: weight}
+	}
+	return []config.VirtualServer{
+		{
+			Name: "db", Address: netip.MustParseAddr("10.77.0.100"), Port: 3306, Protocol: "tcp",
+			Scheduler: "wrr", Forward: config.DR, InitialUp: initialUp,
+			Persistence: &config.Persistence{Timeout: 50 * time.Second, Netmask: 24},
+			RealServers: []config.RealServer{real("mysql1", "10.77.0.11", 3), real("mysql2", "10.77.0.12", 1)},
+		},
+		{
+			Name: "read", Address: netip.MustParseAddr("10.77.0.100"), Port: 3307, Protocol: "tcp",
+			Scheduler: "lc", Forward: config.NAT, InitialUp: initialUp,
+			RealServers: []config.RealServer{real("mysql2", "10.77.0.12", 1)},
+		},
+	}
+}
+
+func TestDesired(t *testing.T) {
+	const db, read = "-A -t 10.77.0.100:3306 -s wrr -p 50 -M 255.255.255.0\n", "-A -t 10.77.0.100:3307 -s lc\n"
+	const mysql1, mysql2 = "-a -t 10.77.0.100:3306 -r 10.77.0.11:3306 -g -w 3\n", "-a -t 10.77.0.100:3306 -r 10.77.0.12:3306 -g -w 1\n"
+	const readMysql2 = "-a -t 10.77.0.100:3307 -r 10.77.0.12:3306 -m -w 1\n"
+	server := func(address string, weight int) Server {
+		return Server{Address: netip.MustParseAddr(address), Port: 3306, Weight: weight}
+	}
+	found := []Service{{Key: KeyOf(pair(false)[0]), Servers: []Server{server("10.77.0.12", 9), server("10.77.0.99", 1)}}}
+
+	for _, tt := range []struct {
+		name      string
+		initialUp bool
+		condition map[string]Condition
+		found     []Service
+		want      string
+	}{
+		{"nothing known: services stand with empty pools", false, nil, nil, db + read},
+		{"initial_state up", true, nil, nil, db + mysql1 + mysql2 + read + readMysql2},
+		{"adopted; a server that the file does not name is not", false, nil, found, db + mysql2 + read},
+		{"conditions go by both names", false, map[string]Condition{"db/mysql1": up, "read/mysql2": up}, nil, db + mysql1 + read + readMysql2},
+		{"a verdict beats what was found", false, map[string]Condition{"db/mysql2": down}, found, db + read},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			condition := func(v, r string) Condition { return tt.condition[v+"/"+r] }
+			if diff := cmp.Diff(tt.want, Rules(Desired(pair(tt.initialUp), condition, tt.found))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+
+	if diff := cmp.Diff(db+read, Rules(Desired(pair(false), nil, nil))); diff != "" {
+		t.Errorf("condition nil: %s", diff)
+	}
+}

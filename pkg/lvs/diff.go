@@ -1,0 +1,84 @@
+package lvs
+
+import "net/netip"
+
+// Diff returns the steps that lead from have to want.
+//
+// A service in want is ours, with all its servers: a server that want does not name is deleted. A service that only have
+// names is deleted if ours says so (nil: never), else it is left alone (see Foreign).
+//
+// Within a service servers are added and weights raised before weights are lowered and servers deleted, so that a pool
+// which can take connections before and after can do so after every step between. A new forwarding method is an update:
+// the kernel's ip_vs_edit_dest takes it in place, and connections that exist keep the old one. Services are deleted last.
+func Diff(want, have []Service, ours func(Key) bool) []Op {
+	var ops []Op
+	before, wanted := byKey(have), make(map[Key]bool, len(want))
+	for _, service := range want {
+		if wanted[service.Key] {
+			continue // named twice: the first counts
+		}
+		wanted[service.Key] = true
+		old, found := before[service.Key]
+		switch {
+		case !found:
+			ops = append(ops, Op{Kind: AddService, Service: bare(service)})
+		case !service.same(old):
+			ops = append(ops, Op{Kind: UpdateService, Service: bare(service)})
+		}
+		ops = append(ops, diffServers(service, old.Servers)...)
+	}
+	for _, service := range have {
+		if !wanted[service.Key] && ours != nil && ours(service.Key) {
+			ops = append(ops, Op{Kind: DeleteService, Service: bare(service)})
+		}
+	}
+	return ops
+}
+
+func diffServers(service Service, have []Server) []Op {
+	var give, take []Op
+	before, wanted := byAddress(have), byAddress(service.Servers)
+	op := func(kind OpKind, server Server) Op { return Op{Kind: kind, Service: bare(service), Server: server} }
+	seen := make(map[netip.AddrPort]bool, len(service.Servers))
+	for _, server := range service.Servers {
+		name := server.AddrPort()
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		old, found := before[name]
+		switch {
+		case !found:
+			give = append(give, op(AddServer, server))
+		case server.same(old):
+		case server.Weight >= old.Weight:
+			give = append(give, op(UpdateServer, server))
+		default:
+			take = append(take, op(UpdateServer, server))
+		}
+	}
+	for _, old := range have {
+		if _, keep := wanted[old.AddrPort()]; !keep {
+			take = append(take, op(DeleteServer, old))
+		}
+	}
+	return append(give, take...)
+}
+
+// Foreign lists the services of have that are nobody's business of ours: want does not name them and ours denies them.
+func Foreign(want, have []Service, ours func(Key) bool) []Key {
+	var foreign []Key
+	wanted := byKey(want)
+	for _, service := range have {
+		if _, named := wanted[service.Key]; !named && (ours == nil || !ours(service.Key)) {
+			foreign = append(foreign, service.Key)
+		}
+	}
+	return foreign
+}
+
+// bare drops the pool, which an Op does not carry.
+func bare(service Service) Service {
+	service.Servers = nil
+	return service
+}

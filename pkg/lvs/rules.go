@@ -1,0 +1,74 @@
+package lvs
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+)
+
+// Rules is the table as `ipvsadm -Sn` prints it (and `ipvsadm -R` reads it), in the order given.
+func Rules(services []Service) string {
+	var b strings.Builder
+	for _, service := range services {
+		fmt.Fprintf(&b, "-A %s%s\n", service.Key.rule(), service.rule())
+		for _, server := range service.Servers {
+			fmt.Fprintf(&b, "-a %s -r %s%s", service.Key.rule(), server.AddrPort(), server.rule())
+			if server.Forward == config.TUN {
+				b.WriteString(" --tun-type ipip") // as ipvsadm 1.31 says it; without it means the same
+			}
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+// rule names the service to ipvsadm.
+func (k Key) rule() string {
+	address := netip.AddrPortFrom(k.Address, k.Port).String()
+	switch k.Protocol {
+	case "tcp":
+		return "-t " + address
+	case "udp":
+		return "-u " + address
+	case FirewallMark:
+		if k.Address.Is6() {
+			return fmt.Sprintf("-f %d -6", k.Mark)
+		}
+		return fmt.Sprintf("-f %d", k.Mark)
+	default:
+		return "--" + k.Protocol + "-service " + address
+	}
+}
+
+func (s Service) rule() string {
+	rule := " -s " + s.Scheduler
+	if s.Persistence == 0 {
+		return rule
+	}
+	rule += fmt.Sprintf(" -p %d", s.Persistence/time.Second)
+	switch mask := s.mask(); {
+	case mask == s.Address.BitLen():
+		return rule
+	case s.Address.Is4():
+		return rule + " -M " + dotted(mask)
+	default:
+		return fmt.Sprintf("%s -M %d", rule, mask)
+	}
+}
+
+func (s Server) rule() string {
+	forward := map[config.Forward]string{config.DR: " -g", config.NAT: " -m", config.TUN: " -i"}[s.Forward]
+	return fmt.Sprintf("%s -w %d", forward, s.Weight)
+}
+
+// dotted writes an IPv4 prefix length as a mask, the only form ipvsadm takes.
+func dotted(bits int) string {
+	ones, err := netip.AddrFrom4([4]byte{255, 255, 255, 255}).Prefix(bits)
+	if err != nil {
+		return fmt.Sprintf("/%d", bits)
+	}
+	return ones.Addr().String()
+}

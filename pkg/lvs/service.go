@@ -1,0 +1,134 @@
+package lvs
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+)
+
+// FirewallMark is the Protocol of a service that is chosen by firewall mark in place of an address.
+const FirewallMark = "fwm"
+
+// Key names a virtual server in the IPVS table. It is comparable.
+type Key struct {
+	Protocol string     // "tcp", "udp", "sctp" or FirewallMark
+	Address  netip.Addr // with FirewallMark: the unspecified address of the family
+	Port     uint16     // 0: every port
+	Mark     uint32     // with FirewallMark only
+}
+
+// String is "tcp 10.77.0.100:3306", or "fwm 5".
+func (k Key) String() string {
+	if k.Protocol == FirewallMark {
+		return fmt.Sprintf("%s %d", k.Protocol, k.Mark)
+	}
+	return k.Protocol + " " + netip.AddrPortFrom(k.Address, k.Port).String()
+}
+
+func (k Key) compare(other Key) int {
+	return cmp.Or(
+		cmp.Compare(k.Protocol, other.Protocol),
+		k.Address.Compare(other.Address),
+		cmp.Compare(k.Port, other.Port),
+		cmp.Compare(k.Mark, other.Mark),
+	)
+}
+
+// Service is a virtual server with its pool.
+type Service struct {
+	Key
+	Scheduler   string
+	Persistence time.Duration // whole seconds; 0: none
+	Netmask     int           // prefix length that groups clients, read only with Persistence; 0: one client each
+	Servers     []Server
+
+	// Stray says what the kernel holds here that this model has no field for (scheduler flags, one-packet); "" is
+	// nothing. Only a reader sets it; Diff writes such a service anew.
+	Stray string
+}
+
+// Server is a real server in the pool of a service. Address and port name it there.
+type Server struct {
+	Address netip.Addr
+	Port    uint16
+	Forward config.Forward
+	Weight  int // 0-65535; 0: no new connections
+
+	// Stray is as in Service: thresholds, tunnel encapsulation.
+	Stray string
+
+	// Counters that a reader fills in; Diff does not look at them.
+	ActiveConnections   int
+	InactiveConnections int
+}
+
+// AddrPort names the server within its service.
+func (s Server) AddrPort() netip.AddrPort { return netip.AddrPortFrom(s.Address, s.Port) }
+
+// mask is the prefix length that the kernel uses: 0 without persistence, where it has no meaning.
+func (s Service) mask() int {
+	switch {
+	case s.Persistence == 0:
+		return 0
+	case s.Netmask == 0:
+		return s.Address.BitLen()
+	default:
+		return s.Netmask
+	}
+}
+
+// same tells whether a service that is wanted stands as other, apart from the servers.
+func (s Service) same(other Service) bool {
+	return s.Scheduler == other.Scheduler &&
+		s.Persistence == other.Persistence &&
+		s.mask() == other.mask() &&
+		tidy(s.Stray, other.Stray)
+}
+
+// same tells whether a server that is wanted stands as other, apart from the counters.
+func (s Server) same(other Server) bool {
+	return s.Forward == other.Forward && s.Weight == other.Weight && tidy(s.Stray, other.Stray)
+}
+
+// tidy tells whether nothing stray has to be cleared. A want with something stray is itself what somebody read, to be
+// compared with a later look that may see less.
+func tidy(want, have string) bool { return have == "" || have == want }
+
+// Sorted returns a deep copy in a fixed order: services by key, servers by address and port. The kernel's own order is
+// that of a hash table.
+func Sorted(services []Service) []Service {
+	sorted := clone(services)
+	for i := range sorted {
+		slices.SortFunc(sorted[i].Servers, func(a, b Server) int { return a.AddrPort().Compare(b.AddrPort()) })
+	}
+	slices.SortFunc(sorted, func(a, b Service) int { return a.Key.compare(b.Key) })
+	return sorted
+}
+
+func clone(services []Service) []Service {
+	copied := slices.Clone(services)
+	for i := range copied {
+		copied[i].Servers = slices.Clone(copied[i].Servers)
+	}
+	return copied
+}
+
+func byKey(services []Service) map[Key]Service {
+	m := make(map[Key]Service, len(services))
+	for _, s := range services {
+		m[s.Key] = s
+	}
+	return m
+}
+
+func byAddress(servers []Server) map[netip.AddrPort]Server {
+	m := make(map[netip.AddrPort]Server, len(servers))
+	for _, s := range servers {
+		m[s.AddrPort()] = s
+	}
+	return m
+}

@@ -1,0 +1,82 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/health"
+)
+
+// errnos says what a failed connect(2), read(2) or write(2) is evidence of. What is not listed is evidence of nothing.
+//
+// EHOSTUNREACH is the server's: nobody answers ARP for it, or a router on the way says that it is gone. ENETUNREACH is
+// the director's: it has no route, so it could not even ask.
+var errnos = []struct {
+	errno    syscall.Errno
+	code     health.Code
+	class    health.Class
+	sentence string
+}{
+	{syscall.ECONNREFUSED, health.Refused, health.Bad, "connection refused"},
+	{syscall.ECONNRESET, health.Reset, health.Bad, "connection reset by the server"},
+	{syscall.EPIPE, health.Reset, health.Bad, "connection closed by the server"},
+	{syscall.ECONNABORTED, health.Reset, health.Bad, "connection aborted"},
+	{syscall.EHOSTUNREACH, health.Unreachable, health.Bad, "no route to host (it does not answer ARP, or a router or firewall says so)"},
+	{syscall.EHOSTDOWN, health.Unreachable, health.Bad, "host is down"},
+	{syscall.ETIMEDOUT, health.Timeout, health.Bad, "connection timed out"},
+	{syscall.ENETUNREACH, health.Local, health.Unknown, "this director has no route there (check its interfaces and routes)"},
+	{syscall.ENETDOWN, health.Local, health.Unknown, "this director's network is down (check its interfaces)"},
+	{syscall.EADDRNOTAVAIL, health.Local, health.Unknown, "this director cannot use its source address, or has no free port for it (check that the address is configured here)"},
+	{syscall.EADDRINUSE, health.Local, health.Unknown, "this director has no free source port (widen net.ipv4.ip_local_port_range)"},
+	{syscall.EPERM, health.Local, health.Unknown, "a firewall on this director forbids it (check its output rules)"},
+	{syscall.EACCES, health.Local, health.Unknown, "this director is not permitted to (check its firewall and route types)"},
+	{syscall.EMFILE, health.Local, health.Unknown, "this director has too many open files (raise LimitNOFILE)"},
+	{syscall.ENFILE, health.Local, health.Unknown, "this machine has too many open files (raise fs.file-max)"},
+	{syscall.ENOBUFS, health.Local, health.Unknown, "this director has no buffer space (check its memory and neighbour table)"},
+	{syscall.ENOMEM, health.Local, health.Unknown, "this director is out of memory"},
+	{syscall.EAGAIN, health.Local, health.Unknown, "this director has no resources left for a connection"},
+	{syscall.EAFNOSUPPORT, health.Local, health.Unknown, "this director's kernel has no such address family"},
+}
+
+// classify turns an error of the network into a code, a class and the rest of a sentence. The limit is the time the
+// probe had; 0 when it is not known.
+func classify(err error, limit time.Duration) (health.Code, health.Class, string) {
+	if errors.Is(err, context.Canceled) {
+		return health.Local, health.Unknown, "the check was broken off"
+	}
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		for _, e := range errnos {
+			if errno == e.errno {
+				return e.code, e.class, e.sentence
+			}
+		}
+	}
+	var timeout net.Error
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
+		errors.As(err, &timeout) && timeout.Timeout():
+		if limit > 0 {
+			return health.Timeout, health.Bad, fmt.Sprintf("no answer within %v", nominal(limit))
+		}
+		return health.Timeout, health.Bad, "no answer in time"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return health.Reset, health.Bad, "connection closed by the server"
+	default:
+		return health.Local, health.Unknown, printable(err.Error(), 200)
+	}
+}
+
+// nominal is the time-out that somebody configured, from what was left of it when the probe began: 800ms, not 799.6ms.
+func nominal(d time.Duration) time.Duration {
+	if d < 100*time.Millisecond {
+		return d.Round(time.Millisecond)
+	}
+	return d.Round(10 * time.Millisecond)
+}

@@ -1,0 +1,71 @@
+package mysqltest
+
+import "time"
+
+// Stage is a point of the conversation at which a Script can interfere.
+type Stage uint8
+
+// The stages of a connection, in their order.
+const (
+	AtGreeting Stage = iota // instead of the greeting
+	AtLogin                 // instead of the answer to the login
+	AtQuery                 // instead of the answer to a query
+)
+
+// Plugin is how the account proves its password.
+type Plugin string
+
+// The plugins that the server knows.
+const (
+	Native    Plugin = "mysql_native_password"
+	SHA2      Plugin = "caching_sha2_password" // with the password in the server's cache
+	SHA2Full  Plugin = "caching_sha2_full"     // the same without: the password comes encrypted with the server's RSA key
+	Foreign   Plugin = "auth_nobody_has_it"    // a plugin that no client knows
+	NoPlugins Plugin = "none"                  // a server before 5.5.7, without CLIENT_PLUGIN_AUTH
+)
+
+// Fault is what happens instead of the answer of a stage. The zero value is no fault.
+type Fault struct {
+	Delay   time.Duration // before whatever follows, which may be the answer itself
+	Number  uint16        // an ERR packet with this number and Message, then the end
+	Message string
+	Raw     []byte // these bytes, then the end
+	Silent  bool   // nothing at all, until the client closes: a process stopped by SIGSTOP
+	HangUp  bool   // FIN
+	Reset   bool   // RST
+}
+
+func (f Fault) answers() bool {
+	return f.Number == 0 && f.Raw == nil && !f.Silent && !f.HangUp && !f.Reset
+}
+
+// Script says how a Server behaves. The zero value lets any user in whose password is empty.
+type Script struct {
+	User     string // "": any
+	Password string
+	Plugin   Plugin // "": Native
+	Faults   map[Stage]Fault
+}
+
+// With returns a copy of the script with a fault at a stage.
+func (s Script) With(at Stage, f Fault) Script {
+	faults := map[Stage]Fault{at: f}
+	for k, v := range s.Faults {
+		if k != at {
+			faults[k] = v
+		}
+	}
+	s.Faults = faults
+	return s
+}
+
+// Counters are what a MySQL server counts, by their names there.
+type Counters struct {
+	Connections     int // accepted
+	Queries         int // answered
+	Quits           int // COM_QUIT received
+	AbortedConnects int // ended before a successful login
+	AbortedClients  int // ended after it, without COM_QUIT
+	// Programs counts logins by the connection attribute program_name.
+	Programs map[string]int
+}

@@ -1,0 +1,232 @@
+package probe
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+)
+
+// errNotMySQL marks bytes that no MySQL server sends.
+var errNotMySQL = errors.New("not the MySQL protocol")
+
+// stage is how far the conversation with a MySQL server has come.
+type stage string
+
+const (
+	greeting stage = "greeting from"
+	login    stage = "login to"
+	query    stage = "SELECT 1 on"
+)
+
+// Limits of what a server may send to a probe. A greeting is about 100 bytes, a public key 500, the answer to SELECT 1
+// 60; the driver would take 16 MiB a packet, and a probe runs beside an election.
+const (
+	maxPacket = 16 << 10
+	maxTotal  = 64 << 10
+)
+
+// wire is the connection under the MySQL driver. It hands on whole packets only, after a look at those parts that the
+// driver reads without one: go-sql-driver 1.10.1 indexes into greetings, ERR, OK, EOF and AuthSwitch packets without
+// checking their length, and a panic inside it leaves a goroutine behind for ever. It also keeps the error of the
+// network, for which the driver says "invalid connection".
+//
+// Used by one goroutine at a time, except for Close.
+type wire struct {
+	net.Conn
+	in     *bufio.Reader
+	stage  stage
+	packet []byte // what is left of the packet that Read hands on
+	total  int    // bytes received
+	err    error  // the first error of the network or of the protocol
+	linger time.Time
+}
+
+func newWire(conn net.Conn) *wire {
+	return &wire{Conn: conn, in: bufio.NewReaderSize(conn, 512), stage: greeting}
+}
+
+// Read hands on at most one packet.
+func (w *wire) Read(p []byte) (int, error) {
+	if len(w.packet) == 0 {
+		if err := w.next(); err != nil {
+			return 0, w.failed(err)
+		}
+	}
+	n := copy(p, w.packet)
+	w.packet = w.packet[n:]
+	return n, nil
+}
+
+// Write sends, and notices the end of the greeting.
+func (w *wire) Write(p []byte) (int, error) {
+	if w.stage == greeting {
+		w.stage = login
+	}
+	n, err := w.Conn.Write(p)
+	if err != nil {
+		return n, w.failed(err)
+	}
+	return n, nil
+}
+
+// Close waits until the server has closed its end, if the linger time is set and not over: then it has read COM_QUIT,
+// and the socket that stays in TIME_WAIT for a minute is not the director's.
+func (w *wire) Close() error {
+	if !w.linger.IsZero() && w.Conn.SetReadDeadline(w.linger) == nil {
+		_, _ = io.CopyN(io.Discard, w.in, maxTotal)
+	}
+	return w.Conn.Close()
+}
+
+func (w *wire) failed(err error) error {
+	if w.err == nil {
+		w.err = err
+	}
+	return err
+}
+
+// next receives one packet: 3 bytes length (little endian), 1 byte sequence number, payload.
+func (w *wire) next() error {
+	header := make([]byte, 4, 128)
+	if _, err := io.ReadFull(w.in, header); err != nil {
+		return err
+	}
+	size := int(header[0]) | int(header[1])<<8 | int(header[2])<<16
+	if w.total += len(header) + size; size == 0 || size > maxPacket || w.total > maxTotal {
+		more, _ := w.in.Peek(min(w.in.Buffered(), 60))
+		return fmt.Errorf("%w: it says %q", errNotMySQL, append(header, more...))
+	}
+	packet := append(header, make([]byte, size)...)
+	if n, err := io.ReadFull(w.in, packet[len(header):]); err != nil {
+		if w.stage == greeting && errors.Is(err, io.ErrUnexpectedEOF) {
+			return fmt.Errorf("%w: it says %q and hangs up", errNotMySQL, packet[:min(len(header)+n, 60)])
+		}
+		return err
+	}
+	if !w.sound(packet[len(header):]) {
+		return fmt.Errorf("%w: malformed packet %q", errNotMySQL, packet[:min(len(packet), 60)])
+	}
+	if w.stage == greeting {
+		clearExtensions(packet[len(header):])
+	}
+	w.packet = packet
+	return nil
+}
+
+// sound reports whether the driver can take the payload, which is not empty.
+func (w *wire) sound(payload []byte) bool {
+	switch kind := payload[0]; {
+	case kind == 0xff:
+		return soundError(payload)
+	case w.stage == greeting:
+		return soundGreeting(payload)
+	case kind == 0x00:
+		return soundOK(payload)
+	case w.stage == login && kind == 0x01:
+		return soundAuthData(payload[1:])
+	case w.stage == login && kind == 0xfe:
+		return soundAuthSwitch(payload)
+	case w.stage == query && kind == 0xfe:
+		// An EOF packet, or an OK packet in its place (CLIENT_DEPRECATE_EOF): short ones of both kinds look the same.
+		return len(payload) >= 5 && soundOK(payload)
+	case w.stage == query && kind == 0xfb:
+		return false // LOAD DATA LOCAL: a request for a file of the director's
+	case w.stage == query && kind > 0xfb:
+		return false // a number of columns above 65535
+	default:
+		return true
+	}
+}
+
+// soundGreeting checks a HandshakeV10 with the 20-byte challenge of protocol 4.1, which servers send since 2004.
+func soundGreeting(p []byte) bool {
+	if p[0] != 10 {
+		return false
+	}
+	end := bytes.IndexByte(p[1:], 0) // of the version
+	if end < 0 {
+		return false
+	}
+	rest := len(p) - (1 + end + 1)
+	return rest >= longGreeting
+}
+
+// The fields of a HandshakeV10 after the server's version.
+const (
+	extensions   = 4 + 8 + 1 + 2 + 3 + 2 + 7 // thread, challenge, filler, capabilities, charset and status, more capabilities, length and filler
+	longGreeting = extensions + 4 + 13       // MariaDB's extended capabilities, more challenge
+)
+
+// clearExtensions takes MariaDB's extended capabilities out of a greeting that is sound: with
+// MARIADB_CLIENT_CACHE_METADATA the driver indexes past the end of a short column count, and SELECT 1 needs none.
+func clearExtensions(p []byte) {
+	after := p[1+bytes.IndexByte(p[1:], 0)+1:]
+	if p[0] == 10 && len(after) >= longGreeting {
+		clear(after[extensions : extensions+4])
+	}
+}
+
+// soundError checks an ERR packet: a number, and a state of 5 characters after '#'.
+func soundError(p []byte) bool {
+	return len(p) >= 4 && (p[3] != '#' || len(p) >= 9)
+}
+
+// soundOK checks an OK packet: two integers of variable length, then two bytes of status.
+func soundOK(p []byte) bool {
+	rest := p[1:]
+	for range 2 {
+		size, ok := lenencSize(rest)
+		if !ok {
+			return false
+		}
+		rest = rest[size:]
+	}
+	return len(rest) >= 2
+}
+
+func lenencSize(p []byte) (int, bool) {
+	if len(p) == 0 {
+		return 0, false
+	}
+	size := 1
+	switch p[0] {
+	case 0xfc:
+		size = 3
+	case 0xfd:
+		size = 4
+	case 0xfe:
+		size = 9
+	}
+	return size, len(p) >= size
+}
+
+// soundAuthSwitch checks an AuthSwitchRequest: the plugin's name, a zero, the plugin's data. One byte alone asks for
+// the method of MySQL 4.0, which the driver refuses.
+func soundAuthSwitch(p []byte) bool {
+	name, data, found := bytes.Cut(p[1:], []byte{0})
+	if !found {
+		return len(p) == 1
+	}
+	return string(name) != "mysql_native_password" || len(data) >= 20
+}
+
+// soundAuthData checks what a server sends in the middle of a login; if it is a public key, it has to be an RSA key.
+func soundAuthData(p []byte) bool {
+	block, _ := pem.Decode(p)
+	if block == nil {
+		return true
+	}
+	key, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		return false
+	}
+	_, ok := key.(*rsa.PublicKey)
+	return ok
+}

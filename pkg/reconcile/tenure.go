@@ -1,0 +1,64 @@
+package reconcile
+
+import "time"
+
+// Gratuitous ARP is repeated every 1.1 s because Linux neighbours ignore a change within locktime, 1 s, of the last one
+// (net.ipv4.neigh.default.locktime, net/ipv4/arp.c), for 5 s because a switch may still be learning.
+const (
+	announceEvery = 1100 * time.Millisecond
+	announceFor   = 5 * time.Second
+	// A peer that fell silent may still answer for the VIP until its lease has lapsed; 2 s more cover the kernel's
+	// coarse address timer.
+	announceAfterLease = 2 * time.Second
+)
+
+// tenure is the time during which an instance holds its VIPs: pure arithmetic over a monotonic clock.
+//
+// A VIP is added with the kernel lifetime lease and renewed at lease/3. renewed is when the last renewal that succeeded
+// was begun: the kernel counts from then or later.
+type tenure struct {
+	lease         time.Duration
+	since         time.Duration
+	renewed       time.Duration
+	added         bool // at least one renewal succeeded
+	announceAt    time.Duration
+	announceUntil time.Duration
+}
+
+// begin starts a tenure at now. silent says that the last holder did not resign.
+func begin(now, lease time.Duration, silent bool) tenure {
+	t := tenure{lease: lease, since: now, renewed: now}
+	t.announce(now)
+	if silent {
+		t.announceUntil = max(t.announceUntil, now+lease+announceAfterLease)
+	}
+	return t
+}
+
+// announce schedules an announcement now and its repetitions.
+func (t *tenure) announce(now time.Duration) {
+	t.announceAt = now
+	t.announceUntil = max(t.announceUntil, now+announceFor)
+}
+
+// lapsed says that the kernel may have dropped the VIPs by itself: renewing would silently create them again, perhaps
+// beside a new MASTER's, so it must not happen.
+func (t *tenure) lapsed(now time.Duration) bool { return now-t.renewed >= t.lease }
+
+// renewAt is when the next renewal is due.
+func (t *tenure) renewAt() time.Duration {
+	if !t.added {
+		return t.renewed
+	}
+	return t.renewed + t.lease/3
+}
+
+// announced takes note of an announcement made at now.
+func (t *tenure) announced(now time.Duration) {
+	t.announceAt = now + announceEvery
+}
+
+// nextAnnouncement returns when gratuitous ARP is due; ok is false when the peers have been told for long enough.
+func (t *tenure) nextAnnouncement() (at time.Duration, ok bool) {
+	return t.announceAt, t.announceAt <= t.announceUntil
+}

@@ -1,0 +1,87 @@
+package reconcile
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestTenureAnnouncesFiveSecondsAfterAResignedPeer(t *testing.T) {
+	got := announcements(begin(time.Second, 5*time.Second, false))
+	want := []time.Duration{1000, 2100, 3200, 4300, 5400}
+	check(t, got, want)
+}
+
+func TestTenureAnnouncesUntilTheLeaseOfASilentPeerHasLapsed(t *testing.T) {
+	got := announcements(begin(0, 5*time.Second, true))
+	if last := got[len(got)-1]; last < 5900*time.Millisecond || last > 7*time.Second {
+		t.Errorf("the last announcement is at %s, want between the lease + 0.9 s and lease + 2 s", last)
+	}
+	for i := 1; i < len(got); i++ {
+		if got[i]-got[i-1] < time.Second {
+			t.Errorf("announcements %s and %s are closer than a neighbour's locktime of 1 s", got[i-1], got[i])
+		}
+	}
+}
+
+func TestTenureLapses(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		now  time.Duration
+		want bool
+	}{
+		{"just renewed", 10 * time.Second, false},
+		{"a third", 11 * time.Second, false},
+		{"just before", 13*time.Second - 1, false},
+		{"at the lease", 13 * time.Second, true},
+		{"long after", time.Hour, true},
+	} {
+		held := tenure{lease: 3 * time.Second, renewed: 10 * time.Second, added: true}
+		if got := held.lapsed(c.now); got != c.want {
+			t.Errorf("%s: lapsed(%s) = %t, want %t", c.name, c.now, got, c.want)
+		}
+	}
+}
+
+// A tenure whose renewals come when they are due never lapses, however late each comes by less than two thirds.
+func TestTenureRenewedInTimeNeverLapses(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		lease := time.Duration(rapid.IntRange(3, 60).Draw(t, "lease")) * time.Second
+		now := time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "start"))
+		held := begin(now, lease, rapid.Bool().Draw(t, "silent"))
+		for range 20 {
+			late := time.Duration(rapid.Int64Range(0, int64(lease)*2/3-1).Draw(t, "late"))
+			now = held.renewAt() + late
+			if held.lapsed(now) {
+				t.Fatalf("lapsed at %s, %s late", now, late)
+			}
+			held.renewed, held.added = now, true
+		}
+	})
+}
+
+func announcements(held tenure) []time.Duration {
+	var all []time.Duration
+	for range 100 {
+		at, ok := held.nextAnnouncement()
+		if !ok {
+			return all
+		}
+		all = append(all, at)
+		held.announced(at)
+	}
+	return all
+}
+
+func check(t *testing.T, got, milliseconds []time.Duration) {
+	t.Helper()
+	if len(got) != len(milliseconds) {
+		t.Fatalf("announcements at %v, want at %v ms", got, milliseconds)
+	}
+	for i := range got {
+		if got[i] != milliseconds[i]*time.Millisecond {
+			t.Errorf("announcement %d at %s, want at %d ms", i, got[i], milliseconds[i])
+		}
+	}
+}

@@ -1,0 +1,46 @@
+package vrrp
+
+import "net/netip"
+
+// Datagram is a received IP packet of protocol 112.
+type Datagram struct {
+	// Payload is what follows the IP header.
+	Payload             []byte
+	Source, Destination netip.Addr
+	// TTL is the time to live or hop limit it arrived with.
+	TTL int
+}
+
+// Accept applies to a datagram every rule of RFC 9568 7.1 (version 3) or RFC 3768 7.1 (version 2) for the instance p,
+// in order, and returns the first reason to ignore it.
+//
+// Three rules are looser than the letter, as keepalived's defaults are. An address owner does not turn a deaf ear (RFC
+// 9568 erratum 8298): of two owners the higher address wins. A version 3 peer may have another interval, which a BACKUP
+// adopts. The list of VIPs is not compared: a peer whose list differs during a change of the cluster file must not
+// become a second MASTER; whoever wants to warn compares Packet.Addresses.
+func Accept(d Datagram, p Params) (Packet, DropReason) {
+	p = p.withDefaults()
+	if p.Source.IsValid() && d.Source.Unmap() == p.Source {
+		return Packet{}, DropOwnPacket
+	}
+	if d.TTL != TTL {
+		return Packet{}, DropTTL
+	}
+	if len(d.Payload) > 0 && d.Payload[0]>>4 != p.Version {
+		return Packet{}, DropVersion
+	}
+	pkt, reason := Parse(d.Payload, d.Source, d.Destination)
+	switch {
+	case reason != DropNone:
+	case pkt.VRID != p.VRID:
+		reason = DropVRID
+	case pkt.AuthType != 0:
+		reason = DropAuth
+	case pkt.Version == 2 && pkt.Interval != p.AdvertInterval:
+		reason = DropInterval
+	}
+	if reason != DropNone {
+		return Packet{}, reason
+	}
+	return pkt, DropNone
+}

@@ -1,0 +1,120 @@
+package vrrp
+
+import "time"
+
+// hear handles an advert of a peer.
+func (m *Machine) hear(a Advert) []Action {
+	s := &m.mem
+	a.Source = a.Source.Unmap()
+	if s.State == Init || a.Source == m.p.Source {
+		return nil
+	}
+	if a.Interval <= 0 || m.p.Version == 2 { // version 2: Accept has seen that both are the same
+		a.Interval = m.p.AdvertInterval
+	}
+	s.Heard, s.HeardPriority, s.HeardInterval, s.HeardAt = a.Source, a.Priority, a.Interval, s.Now
+	switch s.State {
+	case Backup:
+		m.hearAsBackup(a)
+	case Master:
+		return m.hearAsMaster(a)
+	}
+	return nil
+}
+
+// hearAsBackup follows RFC 9568 6.4.2.
+func (m *Machine) hearAsBackup(a Advert) {
+	s := &m.mem
+	if a.Priority == PriorityResign {
+		// A MASTER may resign twice in a row (keepalived does, on its way to FAULT): the first one counts.
+		if skew := SkewTime(m.p.Version, m.p.Priority, s.MasterInterval); s.Now+skew < m.downAt() {
+			s.DownFrom, s.Resigned = s.Now, true
+		}
+		s.Cause, s.Ground = CauseResigned, ground{Kind: peerResigned, Peer: a.Source}
+		return
+	}
+	lower := a.Priority < m.p.Priority
+	if !lower {
+		s.Lower = false
+	} else if !s.Lower {
+		s.Lower, s.LowerSince = true, s.Now
+	}
+	s.Ground = ground{Kind: m.standing(a.Priority), Peer: a.Source, Priority: a.Priority}
+	switch s.Ground.Kind {
+	case preempting: // ignored, so that the timer runs out
+		s.Cause = CausePreempted
+		return
+	case preemptDelay:
+		s.Ground.For = m.p.PreemptDelay
+	case notReady:
+		s.Ground.Text = s.NotReadyReason
+	}
+	s.MasterInterval, s.DownFrom, s.Resigned, s.Cause = a.Interval, s.Now, false, CauseSilentPeer
+}
+
+// standing says how a BACKUP stands to a MASTER of the given priority, which is not 0.
+func (m *Machine) standing(priority uint8) groundKind {
+	s := &m.mem
+	switch {
+	case priority > m.p.Priority:
+		return higherPeer
+	case priority == m.p.Priority:
+		return equalPeer
+	case !m.p.mayPreempt():
+		return preemptOff
+	case s.NotReady:
+		return notReady
+	case m.p.PreemptDelay > 0 && s.Now-s.LowerSince < m.p.PreemptDelay:
+		return preemptDelay
+	}
+	return preempting
+}
+
+// reconsider gives a living MASTER of lower priority its full time back if what was about to preempt it no longer may.
+func (m *Machine) reconsider() {
+	s := &m.mem
+	if s.State == Backup && s.Cause == CausePreempted && m.standing(s.HeardPriority) != preempting {
+		s.DownFrom, s.Resigned, s.Cause, s.MasterInterval = s.HeardAt, false, CauseSilentPeer, s.HeardInterval
+	}
+}
+
+// hearAsMaster follows RFC 9568 6.4.3.
+func (m *Machine) hearAsMaster(a Advert) []Action {
+	s := &m.mem
+	switch {
+	case a.Priority == PriorityResign:
+		s.AdvertDue = s.Now + m.p.AdvertInterval
+		return []Action{m.advertise()}
+	case !m.p.outrankedBy(a.Priority, a.Source):
+		s.AdvertDue = s.Now + m.p.AdvertInterval
+		return []Action{m.advertise(), Announce{Why: WhyLowerMaster}}
+	}
+	kind := higherPeer
+	if a.Priority == m.p.Priority {
+		kind = higherAddr
+	}
+	return m.stepBack(ground{Kind: kind, Peer: a.Source, Priority: a.Priority}, CauseSilentPeer, a.Interval)
+}
+
+// takeOverCause says what the end of the master-down timer means.
+func (m *Machine) takeOverCause() (Cause, ground) {
+	s := &m.mem
+	silence := s.Now - s.HeardAt
+	switch {
+	case s.Cause == CauseAlone:
+		return CauseAlone, ground{Kind: alone, For: s.Now - s.Since}
+	case s.Cause == CauseResigned:
+		return CauseResigned, ground{Kind: peerResigned, Peer: s.Heard}
+	case s.Cause == CausePreempted && silence < downAdverts*s.HeardInterval:
+		return CausePreempted, ground{Kind: preempted, Peer: s.Heard, Priority: s.HeardPriority, Own: m.p.Priority}
+	}
+	return CauseSilentPeer, ground{Kind: silentPeer, Peer: s.Heard, For: silence}
+}
+
+// downAt is when the master-down timer of a BACKUP ends.
+func (m *Machine) downAt() time.Duration {
+	if m.mem.Resigned {
+		return m.mem.DownFrom + SkewTime(m.p.Version, m.p.Priority, m.mem.MasterInterval)
+	}
+	return m.mem.DownFrom + m.MasterDownInterval()
+}

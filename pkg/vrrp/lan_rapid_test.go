@@ -1,0 +1,190 @@
+package vrrp
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// genLAN draws two to four directors of one virtual router.
+func genLAN(t *rapid.T, preempt *rapid.Generator[bool]) *lan {
+	l := newLAN()
+	version := uint8(rapid.IntRange(2, 3).Draw(t, "version"))
+	interval := sec
+	if version == 3 {
+		interval = time.Duration(rapid.IntRange(10, 200).Draw(t, "interval")) * centisecond
+	}
+	priorities := rapid.OneOf(rapid.SampledFrom([]uint8{50, 100, 101, 254, PriorityOwner}), rapid.Uint8Range(1, 254))
+	for i := range rapid.IntRange(2, 4).Draw(t, "directors") {
+		l.add(fmt.Sprintf("n%d", i), Params{
+			VRID: 51, Version: version, Priority: priorities.Draw(t, "priority"), AdvertInterval: interval,
+			Preempt: preempt.Draw(t, "preempt"), Source: sourceOf(i),
+		})
+	}
+	// Frames take up to 5 ms, so that they overtake each other.
+	l.delay = func(_, _ *node) time.Duration {
+		return time.Duration(rapid.IntRange(10, 5000).Draw(t, "delay")) * time.Microsecond
+	}
+	return l
+}
+
+var chaos = []Event{
+	Startup{}, Tick{}, Shutdown{}, Ready{}, NotReady{Reason: "checks"}, Faulted{Reason: "link"}, Recover{}, Lost{Reason: "lease"},
+}
+
+// harass lets the segment live for a while with loss, partitions and whatever can happen to a director.
+func harass(t *rapid.T, l *lan) {
+	var cut []bool
+	lossy := rapid.IntRange(0, 60).Draw(t, "loss in percent")
+	l.drops = func(from, to *node) bool {
+		i, j := slices.Index(l.nodes, from), slices.Index(l.nodes, to)
+		return cut[i] != cut[j] || rapid.IntRange(1, 100).Draw(t, "die") <= lossy
+	}
+	for range rapid.IntRange(1, 12).Draw(t, "turns") {
+		cut = cut[:0]
+		for range l.nodes {
+			cut = append(cut, rapid.Bool().Draw(t, "side"))
+		}
+		n := rapid.SampledFrom(l.nodes).Draw(t, "director")
+		l.send(n, rapid.SampledFrom(chaos).Draw(t, "event"))
+		l.run(l.now + time.Duration(rapid.IntRange(1, 5000).Draw(t, "pause"))*ms)
+		if wrong := l.wrong(); wrong != "" {
+			t.Fatalf("at %s: %s\n%s", l.now, wrong, l.log.String())
+		}
+	}
+}
+
+// healed puts every director into service on a segment that works, and returns how long an election may take then: a
+// master-down interval of the lowest, one more advert for two who took over at the same moment, and the delays.
+func healed(l *lan) time.Duration {
+	l.drops = func(_, _ *node) bool { return false }
+	var worst time.Duration
+	for _, n := range l.nodes {
+		l.send(n, Startup{})
+		l.send(n, Recover{})
+		l.send(n, Ready{})
+		p := n.m.Params()
+		worst = max(worst, MasterDownInterval(p.Version, p.Priority, p.AdvertInterval)+p.AdvertInterval)
+	}
+	return worst + 20*ms
+}
+
+// TestOneMasterAfterHeal: whatever happened before, a master-down interval and an advert after the segment works again
+// there is exactly one MASTER. It stays, and with preempt everywhere none that serves as BACKUP has a higher priority.
+func TestOneMasterAfterHeal(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		allPreempt := rapid.Bool().Draw(t, "all preempt")
+		preempt := rapid.Bool()
+		if allPreempt {
+			preempt = rapid.Just(true)
+		}
+		l := genLAN(t, preempt)
+		harass(t, l)
+		wait := healed(l)
+		l.run(l.now + wait)
+		first := l.masters()
+		if len(first) != 1 {
+			t.Fatalf("at %s: %d MASTERs\n%s", l.now, len(first), l.log.String())
+		}
+		for _, n := range l.nodes {
+			if allPreempt && n.m.Params().Priority > first[0].m.Params().Priority {
+				t.Fatalf("at %s: %s is MASTER, but %s has the higher priority\n%s", l.now, first[0].name, n.name, l.log.String())
+			}
+		}
+		l.run(l.now + 3*wait)
+		if again := l.masters(); len(again) != 1 || again[0] != first[0] {
+			t.Fatalf("at %s: %s was MASTER, now %d are\n%s", l.now, first[0].name, len(again), l.log.String())
+		}
+		if wrong := l.wrong(); wrong != "" {
+			t.Fatalf("%s\n%s", wrong, l.log.String())
+		}
+	})
+}
+
+// TestTakeOverIsFast: on a segment that works, the death of the MASTER leaves the VIPs unheld no longer than a
+// master-down interval of the next one, plus the way of a frame.
+func TestTakeOverIsFast(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := genLAN(t, rapid.Just(true))
+		l.run(l.now + healed(l) + 10*sec)
+		masters := l.masters()
+		if len(masters) != 1 {
+			t.Fatalf("%d MASTERs", len(masters))
+		}
+		l.run(l.now + time.Duration(rapid.IntRange(0, 4000).Draw(t, "later"))*ms)
+		masters[0].dead = true
+		next := slices.MaxFunc(l.nodes, func(a, b *node) int {
+			return priorityUnless(a, masters[0]) - priorityUnless(b, masters[0])
+		})
+		l.run(l.now + next.m.MasterDownInterval() + 5*ms)
+		if len(l.masters()) == 0 {
+			t.Fatalf("at %s nobody has taken over\n%s", l.now, l.log.String())
+		}
+	})
+}
+
+func priorityUnless(n, dead *node) int {
+	if n == dead {
+		return 0
+	}
+	return int(n.m.Params().Priority)
+}
+
+// TestTraceReplays: what any director did, written down and read back, happens again; so does what a trace that has
+// forgotten its beginning still holds.
+func TestTraceReplays(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := genLAN(t, rapid.Bool())
+		for _, n := range l.nodes {
+			n.trace = NewTrace(n.m, rapid.IntRange(1, 40).Draw(t, "limit"))
+		}
+		harass(t, l)
+		for _, n := range l.nodes {
+			text := n.trace.String()
+			back, err := ParseTrace(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := back.String(); got != text {
+				t.Fatalf("was:\n%s\nnow:\n%s", text, got)
+			}
+			if got := n.trace.Replay().String(); got != text {
+				t.Fatalf("was:\n%s\nreplayed:\n%s", text, got)
+			}
+		}
+	})
+}
+
+// TestAnythingGoes: events of any kind at any time break no invariant.
+func TestAnythingGoes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := newLAN()
+		p := Params{
+			VRID: 1, Version: uint8(rapid.IntRange(2, 3).Draw(t, "version")), Priority: rapid.Uint8().Draw(t, "priority"),
+			Preempt: rapid.Bool().Draw(t, "preempt"), PreemptDelay: time.Duration(rapid.IntRange(0, 5).Draw(t, "delay")) * sec, Source: backup,
+		}
+		n := l.add("n", p)
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			l.now += time.Duration(rapid.IntRange(-100, 3000).Draw(t, "pause")) * ms
+			ev := rapid.SampledFrom(chaos).Draw(t, "event")
+			switch rapid.IntRange(0, 3).Draw(t, "kind") {
+			case 0, 1:
+				ev = Advert{
+					Source: sourceOf(rapid.IntRange(0, 3).Draw(t, "source")), Priority: rapid.Uint8().Draw(t, "priority"),
+					Interval: time.Duration(rapid.IntRange(-1, 4095).Draw(t, "interval")) * centisecond,
+				}
+			case 2:
+				p.Priority = rapid.Uint8().Draw(t, "priority")
+				p.AdvertInterval = time.Duration(rapid.IntRange(1, 300).Draw(t, "interval")) * centisecond
+				ev = Reconfigure{Params: p}
+			}
+			l.send(n, ev)
+			if n.wrong != "" {
+				t.Fatalf("%s\n%s", n.wrong, n.trace)
+			}
+		}
+	})
+}

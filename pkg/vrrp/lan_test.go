@@ -1,0 +1,185 @@
+package vrrp
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// lan is a simulated Ethernet segment with a machine per director. Time advances from event to event; nothing in it is
+// random, so that a property test can draw every choice and a script repeats to the letter.
+type lan struct {
+	now    time.Duration
+	nodes  []*node
+	flight []frame
+	serial int
+
+	delay func(from, to *node) time.Duration
+	drops func(from, to *node) bool
+	log   strings.Builder
+}
+
+type node struct {
+	name  string
+	m     *Machine
+	trace *Trace
+	holds bool // the VIPs, by Acquire and Release
+	dead  bool // crashed: neither steps nor releases
+	wrong string
+}
+
+type frame struct {
+	at     time.Duration
+	serial int
+	to     *node
+	advert Advert
+}
+
+func newLAN() *lan {
+	return &lan{
+		delay: func(_, _ *node) time.Duration { return time.Millisecond },
+		drops: func(_, _ *node) bool { return false },
+	}
+}
+
+func (l *lan) add(name string, p Params) *node {
+	m := NewMachine(p)
+	n := &node{name: name, m: m, trace: NewTrace(m, 1<<20)}
+	l.nodes = append(l.nodes, n)
+	return n
+}
+
+func (l *lan) node(name string) *node {
+	i := slices.IndexFunc(l.nodes, func(n *node) bool { return n.name == name })
+	if i < 0 {
+		return nil
+	}
+	return l.nodes[i]
+}
+
+// send lets ev happen to n and carries out what n answers.
+func (l *lan) send(n *node, ev Event) {
+	if n.dead {
+		return
+	}
+	acts := n.trace.Step(n.m, l.now, ev)
+	if len(acts) > 0 {
+		fmt.Fprintf(&l.log, "%s %s: %s\n", l.now, n.name, ev)
+	}
+	for _, a := range acts {
+		fmt.Fprintf(&l.log, "\t%s\n", a)
+		l.do(n, a)
+	}
+	n.check()
+}
+
+func (l *lan) do(n *node, a Action) {
+	switch a := a.(type) {
+	case SendAdvert:
+		for _, to := range l.nodes {
+			if to == n || l.drops(n, to) {
+				continue
+			}
+			l.serial++
+			p := n.m.Params()
+			l.flight = append(l.flight, frame{
+				l.now + l.delay(n, to), l.serial, to,
+				Advert{Source: p.Source, Priority: a.Priority, Interval: p.AdvertInterval},
+			})
+		}
+		if a.Priority != PriorityResign && n.m.State() != Master {
+			n.wrong = fmt.Sprintf("%s sends an advert of priority %d", n.m.State(), a.Priority)
+		}
+	case Acquire:
+		if n.holds {
+			n.wrong = "Acquire twice"
+		}
+		n.holds = true
+	case Release:
+		if !n.holds {
+			n.wrong = "Release without Acquire"
+		}
+		n.holds = false
+	case Announce:
+		if !n.holds {
+			n.wrong = "Announce without the VIPs"
+		}
+	}
+}
+
+// check looks for broken invariants after a Step.
+func (n *node) check() {
+	if n.holds != (n.m.State() == Master) {
+		n.wrong = fmt.Sprintf("%s, VIPs held: %t", n.m.State(), n.holds)
+	}
+	at, ok := n.m.Deadline()
+	if ok && at <= n.m.mem.Now {
+		n.wrong = fmt.Sprintf("deadline %s is not after %s", at, n.m.mem.Now)
+	}
+	if ok != (n.m.State() == Backup || n.m.State() == Master) {
+		n.wrong = fmt.Sprintf("%s, deadline: %t", n.m.State(), ok)
+	}
+	if !strings.HasPrefix(n.m.Reason(), n.m.State().String()+": ") {
+		n.wrong = "reason " + n.m.Reason()
+	}
+}
+
+// run lets the segment live until the given time.
+func (l *lan) run(until time.Duration) {
+	for l.next(until) {
+	}
+	l.now = until
+}
+
+// next does what is due first, not after until.
+func (l *lan) next(until time.Duration) bool {
+	slices.SortFunc(l.flight, func(a, b frame) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.serial, b.serial))
+	})
+	var who *node
+	due := until + 1
+	for _, n := range l.nodes {
+		if at, ok := n.m.Deadline(); ok && !n.dead && at < due {
+			who, due = n, at
+		}
+	}
+	if len(l.flight) > 0 && l.flight[0].at <= min(due, until) {
+		f := l.flight[0]
+		l.flight = l.flight[1:]
+		l.now = f.at
+		l.send(f.to, f.advert)
+		return true
+	}
+	if who == nil {
+		return false
+	}
+	l.now = max(l.now, due)
+	l.send(who, Tick{})
+	return true
+}
+
+// masters returns who is MASTER.
+func (l *lan) masters() []*node {
+	var out []*node
+	for _, n := range l.nodes {
+		if n.m.State() == Master && !n.dead {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// wrong returns the first broken invariant.
+func (l *lan) wrong() string {
+	for _, n := range l.nodes {
+		if n.wrong != "" {
+			return n.name + ": " + n.wrong
+		}
+	}
+	return ""
+}
+
+func sourceOf(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 77, 0, byte(2 + i)}) }

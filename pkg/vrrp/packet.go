@@ -1,0 +1,190 @@
+package vrrp
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+const (
+	// Protocol is the IP protocol number of VRRP.
+	Protocol = 112
+	// TTL is the only time to live (IPv6: hop limit) a VRRP packet may arrive with (RFC 9568 5.1.1.3).
+	TTL = 255
+	// PriorityOwner is the priority of the router that owns the VIPs; it takes them at start (RFC 9568 6.1).
+	PriorityOwner = 255
+	// PriorityResign is the priority by which a MASTER says that it stops (RFC 9568 5.2.4).
+	PriorityResign = 0
+	// MaxIntervalV3 is the longest advertisement interval version 3 can carry: 12 bits of centiseconds.
+	MaxIntervalV3 = 4095 * centisecond
+	// MaxIntervalV2 is the longest advertisement interval version 2 can carry: 8 bits of seconds.
+	MaxIntervalV2 = 255 * time.Second
+
+	centisecond = 10 * time.Millisecond
+
+	typeAdvertisement = 1
+	headerLen         = 8
+	authLenV2         = 8 // RFC 3768 5.3.10: present and zero with auth type 0
+	checksumOffset    = 6
+
+	// ethernetPayloadIPv4 is what the smallest Ethernet frame carries behind an IPv4 header without options:
+	// whatever surplus is within it is padding.
+	ethernetPayloadIPv4 = 46 - 20
+)
+
+// Group4 returns 224.0.0.18, the IPv4 multicast group that adverts are sent to (RFC 9568 5.1.1.2).
+func Group4() netip.Addr { return netip.AddrFrom4([4]byte{224, 0, 0, 18}) }
+
+// Group6 returns ff02::12, the IPv6 multicast group that adverts are sent to (RFC 9568 5.1.2.2).
+func Group6() netip.Addr {
+	return netip.AddrFrom16([16]byte{0: 0xff, 1: 0x02, 15: 0x12})
+}
+
+// Packet is a VRRP advertisement.
+type Packet struct {
+	// Version is 2 or 3.
+	Version uint8
+	// VRID is the virtual router, 1-255.
+	VRID uint8
+	// Priority is 1-255, or 0: the sender stops being MASTER.
+	Priority uint8
+	// Interval is the sender's advertisement interval: whole seconds up to MaxIntervalV2 in version 2, steps of 10 ms
+	// up to MaxIntervalV3 in version 3; never 0.
+	Interval time.Duration
+	// Addresses are the VIPs, 1 to 255 of them, all of the family the packet travels in.
+	Addresses []netip.Addr
+	// AuthType is the authentication type of version 2; only 0 (none) can be sent. In version 3 it is 0.
+	AuthType uint8
+}
+
+// Append appends the wire form of p to b, with the checksum for a packet from src to dst. In version 2 form is of no
+// account: there the checksum never has a pseudo-header. It returns b as it was and an error if the packet cannot be
+// expressed on the wire.
+func (p Packet) Append(b []byte, src, dst netip.Addr, form ChecksumForm) ([]byte, error) {
+	src, dst = src.Unmap(), dst.Unmap()
+	if err := p.expressible(src, dst); err != nil {
+		return b, fmt.Errorf("encode VRRP advert of VRID %d: %w", p.VRID, err)
+	}
+	start := len(b)
+	b = append(b, p.Version<<4|typeAdvertisement, p.VRID, p.Priority, uint8(len(p.Addresses)))
+	if p.Version == 2 {
+		b = append(b, p.AuthType, uint8(p.Interval/time.Second))
+	} else {
+		b = binary.BigEndian.AppendUint16(b, uint16(p.Interval/centisecond))
+	}
+	b = append(b, 0, 0)
+	for _, a := range p.Addresses {
+		b = appendAddr(b, a, src.Is4())
+	}
+	if p.Version == 2 {
+		b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
+	}
+	msg := b[start:]
+	sum := checksum(msg, pseudoHeaderFor(p.Version, form, src, dst, len(msg)))
+	binary.BigEndian.PutUint16(msg[checksumOffset:], sum)
+	return b, nil
+}
+
+func appendAddr(b []byte, a netip.Addr, four bool) []byte {
+	if four {
+		four := a.As4()
+		return append(b, four[:]...)
+	}
+	sixteen := a.As16()
+	return append(b, sixteen[:]...)
+}
+
+func (p Packet) expressible(src, dst netip.Addr) error {
+	switch {
+	case p.Version != 2 && p.Version != 3:
+		return fmt.Errorf("version is %d, must be 2 or 3", p.Version)
+	case p.VRID == 0:
+		return fmt.Errorf("VRID is 0, must be 1-255")
+	case !src.IsValid() || !dst.IsValid() || src.Is4() != dst.Is4():
+		return fmt.Errorf("source %s and destination %s must be of one address family", src, dst)
+	case p.Version == 2 && !src.Is4():
+		return fmt.Errorf("version 2 is IPv4 only; use version 3 for %s", src)
+	case p.AuthType != 0:
+		return fmt.Errorf("auth type is %d, only 0 (none) is supported", p.AuthType)
+	case len(p.Addresses) == 0 || len(p.Addresses) > 255:
+		return fmt.Errorf("%d addresses, must be 1-255", len(p.Addresses))
+	}
+	for _, a := range p.Addresses {
+		if src.Is4() && !a.Unmap().Is4() || !src.Is4() && !a.Is6() {
+			return fmt.Errorf("address %s is not of the family of source %s", a, src)
+		}
+	}
+	return CheckInterval(p.Version, p.Interval)
+}
+
+// CheckInterval returns an error if version cannot carry interval on the wire.
+func CheckInterval(version uint8, interval time.Duration) error {
+	step, limit := centisecond, MaxIntervalV3
+	if version == 2 {
+		step, limit = time.Second, MaxIntervalV2
+	}
+	if interval < step || interval > limit || interval%step != 0 {
+		return fmt.Errorf("advertisement interval %s of version %d must be a multiple of %s up to %s", interval, version, step, limit)
+	}
+	return nil
+}
+
+// Parse reads a VRRP message that came from src to dst, as the payload of its IP packet. It accepts both checksum
+// forms of version 3 on IPv4, and as surplus bytes only what pads a minimum-size Ethernet frame. The reason is DropNone
+// if the packet is sound; otherwise the packet is the zero Packet.
+func Parse(b []byte, src, dst netip.Addr) (Packet, DropReason) {
+	src, dst = src.Unmap(), dst.Unmap()
+	if len(b) == 0 {
+		return Packet{}, DropLength
+	}
+	version, addrLen := b[0]>>4, 4
+	if src.Is6() {
+		addrLen = 16
+	}
+	switch {
+	case version != 2 && version != 3, version == 2 && addrLen == 16:
+		return Packet{}, DropVersion
+	case len(b) < headerLen:
+		return Packet{}, DropLength
+	}
+	size := headerLen + int(b[3])*addrLen
+	if version == 2 {
+		size += authLenV2
+	}
+	if len(b) < size || len(b) > size && (addrLen == 16 || len(b) > ethernetPayloadIPv4) {
+		return Packet{}, DropLength
+	}
+	msg := b[:size]
+	if !verify(version, msg, src, dst) {
+		return Packet{}, DropChecksum
+	}
+	return decode(version, msg, addrLen)
+}
+
+// decode reads a message whose length and checksum are right.
+func decode(version uint8, msg []byte, addrLen int) (Packet, DropReason) {
+	p := Packet{Version: version, VRID: msg[1], Priority: msg[2]}
+	if version == 2 {
+		p.AuthType, p.Interval = msg[4], time.Duration(msg[5])*time.Second
+	} else {
+		// RFC 9568 5.2.6: the four bits above the interval are ignored on reception.
+		p.Interval = time.Duration(binary.BigEndian.Uint16(msg[4:])&0x0fff) * centisecond
+	}
+	switch {
+	case msg[0]&0x0f != typeAdvertisement:
+		return Packet{}, DropType
+	case p.VRID == 0:
+		return Packet{}, DropVRID
+	case msg[3] == 0: // RFC 9568 5.2.5 with erratum 8299
+		return Packet{}, DropAddressCount
+	case p.Interval == 0: // a master-down interval of nothing: two MASTERs taking turns
+		return Packet{}, DropInterval
+	}
+	p.Addresses = make([]netip.Addr, 0, msg[3])
+	for a := msg[headerLen:]; len(p.Addresses) < int(msg[3]); a = a[addrLen:] {
+		addr, _ := netip.AddrFromSlice(a[:addrLen])
+		p.Addresses = append(p.Addresses, addr)
+	}
+	return p, DropNone
+}

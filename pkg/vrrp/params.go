@@ -1,0 +1,66 @@
+package vrrp
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Params is what one director knows of its own part in a virtual router.
+type Params struct {
+	// VRID is the virtual router, 1-255.
+	VRID uint8
+	// Version is 2 or 3; 0 means 3.
+	Version uint8
+	// Priority is 1-255; 255 is the address owner; 0 means 100.
+	Priority uint8
+	// AdvertInterval is our own interval, as MASTER; 0 or less means 1 s. See CheckInterval.
+	AdvertInterval time.Duration
+	// Preempt allows taking over from a living MASTER of lower priority. An address owner always may.
+	Preempt bool
+	// PreemptDelay holds a preemption back, counted from the first advert of a lower priority heard; 0: not at all.
+	PreemptDelay time.Duration
+	// Source is the address our adverts come from: it decides between equal priorities.
+	Source netip.Addr
+}
+
+func (p Params) withDefaults() Params {
+	if p.Version == 0 {
+		p.Version = 3
+	}
+	if p.Priority == 0 {
+		p.Priority = 100
+	}
+	if p.AdvertInterval <= 0 {
+		p.AdvertInterval = time.Second
+	}
+	p.Source = p.Source.Unmap()
+	return p
+}
+
+// Validate returns an error if no election can be run with p. The zero values that have a meaning are valid.
+func (p Params) Validate() error {
+	p = p.withDefaults()
+	switch {
+	case p.VRID == 0:
+		return fmt.Errorf("VRID is 0, must be 1-255")
+	case p.Version != 2 && p.Version != 3:
+		return fmt.Errorf("version is %d, must be 2 or 3", p.Version)
+	case !p.Source.IsValid():
+		return fmt.Errorf("source address is missing")
+	case p.PreemptDelay < 0:
+		return fmt.Errorf("preempt delay is %s, must not be negative", p.PreemptDelay)
+	}
+	return CheckInterval(p.Version, p.AdvertInterval)
+}
+
+// mayPreempt reports whether the configuration allows preemption at all.
+func (p Params) mayPreempt() bool { return p.Preempt || p.Priority == PriorityOwner }
+
+// outrankedBy reports whether a router with the given priority and address wins against p: RFC 9568 6.4.3.
+func (p Params) outrankedBy(priority uint8, source netip.Addr) bool {
+	if priority != p.Priority {
+		return priority > p.Priority
+	}
+	return source.Compare(p.Source) > 0
+}

@@ -1,0 +1,103 @@
+package vrrp
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// TraceEntry is one Step of a machine.
+type TraceEntry struct {
+	At      time.Duration
+	Event   Event
+	Actions []Action
+	State   State // after the Step
+}
+
+// String returns the entry in the text form of Trace: the time and the event on one line, then, each on a line of its
+// own behind a tab, the actions, and the state if there were any.
+func (e TraceEntry) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s\n", e.At, e.Event)
+	for _, a := range e.Actions {
+		fmt.Fprintf(&b, "\t%s\n", a)
+	}
+	if len(e.Actions) > 0 {
+		fmt.Fprintf(&b, "\t= %s\n", e.State)
+	}
+	return b.String()
+}
+
+// Trace remembers the last Steps of a machine together with the machine as it was before them, so that they can be
+// replayed. It is not safe for concurrent use.
+type Trace struct {
+	base    Machine
+	entries []TraceEntry
+	limit   int
+}
+
+// NewTrace returns a trace that begins at the present state of m and keeps the last limit Steps, at least one.
+func NewTrace(m *Machine, limit int) *Trace {
+	return &Trace{base: *m, limit: max(limit, 1)}
+}
+
+// Step lets m step and records it. Every Step of the machine must go through its trace, or a replay will differ.
+func (t *Trace) Step(m *Machine, now time.Duration, ev Event) []Action {
+	acts := m.Step(now, ev)
+	if len(t.entries) == t.limit {
+		// The oldest entry is forgotten, and the base moves on by it.
+		t.base.Step(t.entries[0].At, t.entries[0].Event)
+		copy(t.entries, t.entries[1:])
+		t.entries = t.entries[:t.limit-1]
+	}
+	t.entries = append(t.entries, TraceEntry{At: now, Event: ev, Actions: acts, State: m.State()})
+	return acts
+}
+
+// Entries returns what was recorded, the oldest first.
+func (t *Trace) Entries() []TraceEntry { return append([]TraceEntry(nil), t.entries...) }
+
+// Replay runs the recorded events again on a fresh copy of the machine and returns the trace of that.
+func (t *Trace) Replay() *Trace {
+	m := t.base
+	out := NewTrace(&m, max(t.limit, len(t.entries)))
+	for _, e := range t.entries {
+		out.Step(&m, e.At, e.Event)
+	}
+	return out
+}
+
+// snapshot is the line that a trace begins with.
+type snapshot struct {
+	VRID           uint8         `json:"vrid"`
+	Version        uint8         `json:"version"`
+	Priority       uint8         `json:"priority"`
+	AdvertInterval time.Duration `json:"interval"`
+	Preempt        bool          `json:"preempt"`
+	PreemptDelay   time.Duration `json:"preempt_delay"`
+	Source         netip.Addr    `json:"source"`
+	Memory         memory        `json:"memory"`
+}
+
+// String returns the trace as text: "params …" for a machine that has seen nothing yet or "machine {…}" for one that
+// has, then the entries. ParseTrace reads it back.
+func (t *Trace) String() string {
+	var b strings.Builder
+	if t.base.mem == NewMachine(t.base.p).mem {
+		fmt.Fprintf(&b, "params %s\n", t.base.p)
+	} else {
+		p := t.base.p
+		// A struct of numbers, strings and addresses always marshals.
+		line, _ := json.Marshal(snapshot{
+			VRID: p.VRID, Version: p.Version, Priority: p.Priority, AdvertInterval: p.AdvertInterval, Preempt: p.Preempt,
+			PreemptDelay: p.PreemptDelay, Source: p.Source, Memory: t.base.mem,
+		})
+		fmt.Fprintf(&b, "machine %s\n", line)
+	}
+	for _, e := range t.entries {
+		b.WriteString(e.String())
+	}
+	return b.String()
+}

@@ -1,0 +1,195 @@
+package vrrp
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxTraceTime bounds the times and intervals that a trace may name, so that no sum of them overflows.
+const maxTraceTime = 1 << 60 * time.Nanosecond
+
+// ParseTrace reads the text form of a trace, or a script written by hand: the actions in it are not read but computed
+// anew, and lines that begin with a tab, a space or "#" are skipped.
+func ParseTrace(text string) (*Trace, error) {
+	var m *Machine
+	var t *Trace
+	for i, line := range strings.Split(text, "\n") {
+		line = strings.TrimRight(line, "\r ")
+		if line == "" || strings.ContainsAny(line[:1], "\t #") {
+			continue
+		}
+		if m == nil {
+			var err error
+			if m, err = parseMachine(line); err != nil {
+				return nil, fmt.Errorf("parse trace: line %d: %w", i+1, err)
+			}
+			t = NewTrace(m, strings.Count(text, "\n")+1)
+			continue
+		}
+		at, ev, err := parseEntry(line)
+		if err != nil {
+			return nil, fmt.Errorf("parse trace: line %d: %w", i+1, err)
+		}
+		t.Step(m, at, ev)
+	}
+	if t == nil {
+		return nil, errors.New(`parse trace: no line "params …" or "machine {…}"; is this a trace?`)
+	}
+	return t, nil
+}
+
+func parseMachine(line string) (*Machine, error) {
+	word, rest, _ := strings.Cut(line, " ")
+	switch word {
+	case "params":
+		p, err := parseParams(rest)
+		if err != nil {
+			return nil, err
+		}
+		return NewMachine(p), nil
+	case "machine":
+		var s snapshot
+		if err := json.Unmarshal([]byte(rest), &s); err != nil {
+			return nil, err
+		}
+		m := NewMachine(Params{
+			VRID: s.VRID, Version: s.Version, Priority: s.Priority, AdvertInterval: s.AdvertInterval, Preempt: s.Preempt,
+			PreemptDelay: s.PreemptDelay, Source: s.Source,
+		})
+		m.mem = s.Memory
+		return m, nil
+	}
+	return nil, fmt.Errorf(`begins with %q, want "params" or "machine"`, word)
+}
+
+func parseEntry(line string) (time.Duration, Event, error) {
+	when, rest, _ := strings.Cut(line, " ")
+	at, err := parseSpan(when)
+	if err != nil {
+		return 0, nil, err
+	}
+	ev, err := ParseEvent(rest)
+	return at, ev, err
+}
+
+// ParseEvent reads an event as its String wrote it.
+func ParseEvent(s string) (Event, error) {
+	word, rest, _ := strings.Cut(s, " ")
+	switch word {
+	case "startup":
+		return Startup{}, nil
+	case "tick":
+		return Tick{}, nil
+	case "shutdown":
+		return Shutdown{}, nil
+	case "ready":
+		return Ready{}, nil
+	case "recover":
+		return Recover{}, nil
+	case "advert":
+		return parseAdvert(rest)
+	case "reconfigure":
+		p, err := parseParams(rest)
+		return Reconfigure{Params: p}, err
+	case "not_ready", "fault", "lost":
+		text, err := strconv.Unquote(rest)
+		if err != nil {
+			return nil, fmt.Errorf("event %s: reason %s is not a quoted string", word, rest)
+		}
+		switch word {
+		case "fault":
+			return Faulted{Reason: text}, nil
+		case "lost":
+			return Lost{Reason: text}, nil
+		}
+		return NotReady{Reason: text}, nil
+	}
+	return nil, fmt.Errorf("unknown event %q", word)
+}
+
+func parseAdvert(s string) (Event, error) {
+	var a Advert
+	err := eachField(s, func(key, value string) (err error) {
+		switch key {
+		case "source":
+			a.Source, err = parseAddr(value)
+		case "priority":
+			a.Priority, err = parseByte(value)
+		case "interval":
+			a.Interval, err = parseSpan(value)
+		default:
+			err = errors.New("unknown field")
+		}
+		return err
+	})
+	return a, err
+}
+
+func parseParams(s string) (Params, error) {
+	var p Params
+	err := eachField(s, func(key, value string) (err error) {
+		switch key {
+		case "vrid":
+			p.VRID, err = parseByte(value)
+		case "version":
+			p.Version, err = parseByte(value)
+		case "priority":
+			p.Priority, err = parseByte(value)
+		case "interval":
+			p.AdvertInterval, err = parseSpan(value)
+		case "preempt":
+			p.Preempt, err = strconv.ParseBool(value)
+		case "preempt_delay":
+			p.PreemptDelay, err = parseSpan(value)
+		case "source":
+			p.Source, err = parseAddr(value)
+		default:
+			err = errors.New("unknown field")
+		}
+		return err
+	})
+	return p, err
+}
+
+func eachField(s string, set func(key, value string) error) error {
+	for _, field := range strings.Fields(s) {
+		key, value, _ := strings.Cut(field, "=")
+		if err := set(key, value); err != nil {
+			return fmt.Errorf("field %q: %w", field, err)
+		}
+	}
+	return nil
+}
+
+func parseByte(s string) (uint8, error) {
+	n, err := strconv.ParseUint(s, 10, 8)
+	return uint8(n), err
+}
+
+func parseSpan(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err == nil && (d < 0 || d > maxTraceTime) {
+		err = fmt.Errorf("time %s is out of range", s)
+	}
+	return d, err
+}
+
+// formatAddr is netip.Addr.String, but for the zero Addr a word without a space that parseAddr knows.
+func formatAddr(a netip.Addr) string {
+	if !a.IsValid() {
+		return "none"
+	}
+	return a.String()
+}
+
+func parseAddr(s string) (netip.Addr, error) {
+	if s == "none" {
+		return netip.Addr{}, nil
+	}
+	return netip.ParseAddr(s)
+}

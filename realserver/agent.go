@@ -1,0 +1,202 @@
+package realserver
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+	"github.com/lvs-director/lvs-director/pkg/ledger"
+	"github.com/lvs-director/lvs-director/pkg/status"
+)
+
+// AddressKernel is what the agent needs of package addr. Its calls have deadlines of their own.
+type AddressKernel interface {
+	Links() ([]addr.Link, error)
+	List(iface string) ([]addr.Address, error)
+	// Put adds an address; a lease of 0 makes it permanent.
+	Put(iface string, p netip.Prefix, lease time.Duration) error
+	// Remove deletes an address; one that is absent is no error.
+	Remove(iface string, p netip.Prefix) error
+	SetUp(iface string) error
+}
+
+// SysctlKernel is what the agent needs of package sysctl.
+type SysctlKernel interface {
+	Get(key string) (string, error)
+	Set(key, value string) (previous string, err error)
+}
+
+// Options are what an agent knows.
+type Options struct {
+	// Config is the validated cluster file; Load reads and validates it again for a reload.
+	Config *config.Config
+	Load   func() (*config.Config, error)
+	// Names are those by which the cluster file may know this node, the likeliest first.
+	Names   []string
+	Version string
+	Started func() // called once, after the first pass; nil: nobody is told
+	Log     *slog.Logger
+}
+
+// Effects are what an agent acts with.
+type Effects struct {
+	Addresses AddressKernel
+	Sysctls   SysctlKernel
+	// Watch delivers address and link events until ctx ends; what they say does not matter here.
+	Watch func(ctx context.Context, deliver func(addr.Event)) error
+	// Gateway is the next hop from one of this node's addresses to clients; invalid when there is none.
+	Gateway func(source netip.Addr) (netip.Addr, error)
+	Ledger  *ledger.Ledger
+}
+
+const (
+	// sysctlInterval is how often the sysctls are read, which have no events; what failed is tried again then.
+	sysctlInterval = 500 * time.Millisecond
+	// lookInterval is how often links, addresses and routes are read although no event came.
+	lookInterval = 5 * time.Second
+	// settle collects the events of one change, and passSpacing keeps two hands that fight over an address from burning
+	// the CPU.
+	settle      = 5 * time.Millisecond
+	passSpacing = 100 * time.Millisecond
+	// watchRetry is the wait before a failed subscription to events is tried again.
+	watchRetry = time.Second
+	// repeatLog is how long the same repair or problem is not logged again.
+	repeatLog = time.Minute
+)
+
+// Agent is the daemon. New makes it, Run is its life; the other methods may be called from any goroutine.
+type Agent struct {
+	o         Options
+	e         Effects       // set by Run
+	kick      chan struct{} // something changed: look again
+	reloads   chan reload
+	reloading chan struct{} // held by the one who reads the file
+	stopped   chan struct{}
+	view      atomic.Pointer[status.Agent]
+
+	// Owned by the goroutine of Run.
+	cfg       *config.Config
+	links     []addr.Link
+	addresses []addr.Address
+	gateways  map[netip.Addr]netip.Addr // by source; absent: no route
+	kept      map[string]*kept
+	told      map[string]*told // problems that were logged
+	refused   string           // why the last reload was refused; "" if it was not
+	saving    error            // of the ledger
+	looked    time.Time
+	stale     bool // links and addresses could not be read
+}
+
+// New makes an agent; nothing is touched before Run.
+func New(o Options) *Agent {
+	a := &Agent{
+		o: o, cfg: o.Config,
+		kick: make(chan struct{}, 1), reloads: make(chan reload), reloading: make(chan struct{}, 1), stopped: make(chan struct{}),
+		kept: map[string]*kept{}, told: map[string]*told{},
+	}
+	a.publish(State{}, Found{}, []string{"starting"})
+	return a
+}
+
+// Withdraw takes back what an earlier run left on a node that the cluster file does not name any more.
+func Withdraw(e Effects, log *slog.Logger) error {
+	a := New(Options{Log: log})
+	a.e = e
+	return a.withdraw()
+}
+
+// Run keeps this node as the cluster file says until ctx ends; then it removes the VIPs and gives the sysctls back. The
+// error says what was not permitted at the start, or what could not be given back.
+func (a *Agent) Run(ctx context.Context, e Effects) error {
+	defer close(a.stopped)
+	a.e = e
+	if warning := e.Ledger.Warning(); warning != "" {
+		a.o.Log.Warn(warning)
+	}
+	watching, stopWatching := context.WithCancel(ctx)
+	var loops sync.WaitGroup
+	loops.Go(func() { a.watch(watching) })
+	defer loops.Wait()
+	defer stopWatching()
+
+	first := a.work(true)
+	if err := first.forbidden(); err != nil {
+		// Nothing that waiting would mend; what could be done is undone.
+		a.cfg = nil
+		a.work(true)
+		return err
+	}
+	a.report(first)
+	if a.o.Started != nil {
+		a.o.Started()
+	}
+	a.o.Log.Info("keeping this real server", "node", a.node(), "config", a.cfg.Summary())
+	a.loop(ctx)
+	a.o.Log.Info("stopping")
+	stopWatching()
+	return a.withdraw()
+}
+
+// loop makes passes until ctx ends.
+func (a *Agent) loop(ctx context.Context) {
+	tick := time.NewTicker(sysctlInterval)
+	defer tick.Stop()
+	settled := time.NewTimer(0)
+	settled.Stop()
+	defer settled.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-a.kick:
+			// An event that comes while one waits changes nothing: the pass is still ahead.
+			settled.Reset(max(settle, time.Until(a.looked.Add(passSpacing))))
+		case <-settled.C:
+			_ = a.pass(true)
+		case <-tick.C:
+			_ = a.pass(a.stale || time.Since(a.looked) >= lookInterval)
+		case r := <-a.reloads:
+			a.take(r)
+		}
+	}
+}
+
+// watch turns events into kicks.
+func (a *Agent) watch(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := a.e.Watch(ctx, func(addr.Event) {
+			select {
+			case a.kick <- struct{}{}:
+			default:
+			}
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		a.o.Log.Warn("address and link events are not available; looking only now and then", "every", lookInterval.String(), "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(watchRetry):
+		}
+	}
+}
+
+// Snapshot is what the agent says of itself as of its last pass.
+func (a *Agent) Snapshot() status.Agent { return *a.view.Load() }
+
+// node is the name under which the cluster file knows this node; the first of the names if under none.
+func (a *Agent) node() string {
+	if a.cfg != nil {
+		if all := memberships(a.cfg, a.o.Names); len(all) > 0 {
+			return all[0].Server
+		}
+	}
+	if len(a.o.Names) == 0 {
+		return ""
+	}
+	return a.o.Names[0]
+}

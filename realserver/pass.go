@@ -1,0 +1,312 @@
+package realserver
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
+	"github.com/lvs-director/lvs-director/pkg/ledger"
+)
+
+// round is what one pass wanted, found and could not do.
+type round struct {
+	want     State
+	have     Found
+	problems []string // sentences, failed included
+	failed   failures
+}
+
+// forbidden is the error of the round that says that the daemon lacks a privilege, or nil.
+func (r round) forbidden() error {
+	for _, err := range r.failed {
+		if errors.Is(err, addr.ErrNotPermitted) || errors.Is(err, sysctl.ErrNotPermitted) {
+			return err
+		}
+	}
+	return nil
+}
+
+// pass makes one round and tells of it. What failed is returned; the next pass tries it again.
+func (a *Agent) pass(look bool) error {
+	r := a.work(look)
+	a.report(r)
+	return errors.Join(r.failed...)
+}
+
+func (a *Agent) report(r round) {
+	a.tell(r.problems)
+	a.publish(r.want, r.have, r.problems)
+}
+
+// work compares what is with what is to be, and carries out the difference. look reads links, addresses and routes anew;
+// the sysctls are read every time.
+func (a *Agent) work(look bool) round {
+	var r round
+	if look {
+		a.looked = time.Now()
+		r.failed.add(a.look())
+	}
+	r.want = Desired(a.cfg, a.links, a.o.Names...)
+	r.have = a.found(r.want, &r.failed)
+	a.forgetUnwanted(r.want, r.have)
+	if !a.stale { // acting on half a picture could remove what is in order
+		a.apply(r.want, &r.have, &r.failed)
+	}
+	r.problems = slices.Concat(problems(r.want, r.have), a.waysBack(r.want), r.failed.sentences())
+	if a.cfg != nil {
+		if _, err := a.cfg.RealServersNamed(a.o.Names...); err != nil { // since a reload
+			r.problems = append(r.problems, err.Error())
+		}
+	}
+	if a.refused != "" {
+		r.problems = append(r.problems, a.refused)
+	}
+	if a.saving != nil {
+		r.problems = append(r.problems, a.saving.Error())
+	}
+	return r
+}
+
+// withdraw removes the VIPs and then gives the sysctls back.
+func (a *Agent) withdraw() error {
+	a.cfg = nil
+	err := a.pass(true)
+	if err != nil { // once more: an event in between, an interrupted dump
+		err = a.pass(true)
+	}
+	if err != nil {
+		return fmt.Errorf("not everything could be given back (the next start tries again): %w", err)
+	}
+	return nil
+}
+
+// look reads what is there; on failure the last picture stays and is marked as stale.
+func (a *Agent) look() error {
+	a.stale = true
+	links, err := a.e.Addresses.Links()
+	if err != nil {
+		return err
+	}
+	addresses, err := a.e.Addresses.List("")
+	if err != nil {
+		return err
+	}
+	a.links, a.addresses, a.stale = links, addresses, false
+	a.gateways = a.lookGateways()
+	return nil
+}
+
+// found adds the sysctls and the ledger to the last look.
+func (a *Agent) found(want State, failed *failures) Found {
+	have := Found{
+		Links: a.links, Addresses: slices.Clone(a.addresses), Sysctls: map[string]string{},
+		OwnAddresses: ownAddresses(a.e.Ledger), OwnSysctls: a.e.Ledger.Sysctls(),
+	}
+	keys := slices.Collect(maps.Keys(want.Sysctls))
+	for _, s := range have.OwnSysctls {
+		keys = append(keys, s.Key)
+	}
+	slices.Sort(keys)
+	for _, key := range slices.Compact(keys) {
+		value, err := a.e.Sysctls.Get(key)
+		switch {
+		case err == nil:
+			have.Sysctls[key] = value
+		case !errors.Is(err, sysctl.ErrMissing):
+			failed.add(err)
+		}
+	}
+	return have
+}
+
+func ownAddresses(l *ledger.Ledger) []Address {
+	var all []Address
+	for _, r := range l.Addresses() {
+		if p, err := netip.ParsePrefix(r.Prefix); err == nil {
+			all = append(all, Address{r.Interface, p})
+		}
+	}
+	return all
+}
+
+// apply records what is about to be changed, changes it in the plan's order, and brings have up to date.
+func (a *Agent) apply(want State, have *Found, failed *failures) {
+	plan := Diff(want, *have)
+	a.record(want, *have)
+	for _, c := range plan.Set {
+		a.change(c, have, failed)
+	}
+	for _, name := range plan.Up {
+		a.setUp(name, have, failed)
+	}
+	exposed := Exposed(want.NICs, have.Sysctls)
+	for _, address := range plan.Put {
+		if exposed != "" {
+			failed.add(fmt.Errorf("VIP %s is held back, this machine would answer ARP for it: %s", address, exposed))
+			continue
+		}
+		a.put(address, have, failed)
+	}
+	a.takeBack(plan, have, failed)
+	a.addresses = have.Addresses
+}
+
+// record saves what this pass may change before it is changed. Values that are right already are recorded too: they are
+// what the machine had, should somebody change them later.
+func (a *Agent) record(want State, have Found) {
+	var addresses []ledger.Address
+	for _, w := range want.Addresses {
+		if have.hasLink(w.Interface) {
+			addresses = append(addresses, ledger.Address{Interface: w.Interface, Prefix: w.Prefix.String()})
+		}
+	}
+	var changes []ledger.Sysctl
+	for key, value := range want.Sysctls {
+		if found, exists := have.Sysctls[key]; exists {
+			changes = append(changes, ledger.Sysctl{Key: key, Found: found, Wrote: value})
+		}
+	}
+	// A ledger that cannot be saved remembers all the same, and a VIP that is missing is worse than a value that a crash
+	// would leave behind: go on, and say so.
+	a.saving = errors.Join(a.e.Ledger.RecordSysctl(changes...), a.e.Ledger.RecordAddress(addresses...))
+}
+
+func (a *Agent) change(c Change, have *Found, failed *failures) {
+	if _, err := a.e.Sysctls.Set(c.Key, c.To); err != nil {
+		if !errors.Is(err, sysctl.ErrMissing) { // the interface has just gone
+			failed.add(err)
+		}
+		return
+	}
+	have.Sysctls[c.Key] = c.To
+	a.done(c.Key, "sysctl set", "sysctl had been changed: set again", "key", c.Key, "from", c.From, "to", c.To)
+}
+
+func (a *Agent) setUp(name string, have *Found, failed *failures) {
+	if err := a.e.Addresses.SetUp(name); err != nil {
+		failed.add(err)
+		return
+	}
+	have.Links = slices.Clone(have.Links)
+	for i := range have.Links {
+		if have.Links[i].Name == name {
+			have.Links[i].Up = true
+		}
+	}
+	a.links = have.Links
+	a.done(name, "interface set up", "interface had been set down: set up again", "interface", name)
+}
+
+func (a *Agent) put(address Address, have *Found, failed *failures) {
+	if err := a.e.Addresses.Put(address.Interface, address.Prefix, 0); err != nil {
+		failed.add(err)
+		return
+	}
+	have.Addresses = slices.DeleteFunc(have.Addresses, func(b addr.Address) bool { // one with a lease
+		return b.Interface == address.Interface && b.Prefix == address.Prefix
+	})
+	have.Addresses = append(have.Addresses, addr.Address{Interface: address.Interface, Prefix: address.Prefix, Global: true})
+	a.done(address.String(), "VIP put", "VIP was gone: put back", "interface", address.Interface, "vip", address.Prefix.String())
+}
+
+// takeBack removes what is no longer wanted and gives the sysctls back. As long as one VIP cannot be removed they stay:
+// without them this machine would answer ARP for it.
+func (a *Agent) takeBack(plan Plan, have *Found, failed *failures) {
+	removed := true
+	for _, address := range plan.Remove {
+		if err := a.e.Addresses.Remove(address.Interface, address.Prefix); err != nil {
+			failed.add(err)
+			removed = false
+			continue
+		}
+		have.Addresses = slices.DeleteFunc(have.Addresses, func(b addr.Address) bool {
+			return b.Interface == address.Interface && b.Prefix == address.Prefix
+		})
+		a.o.Log.Info("VIP removed", "interface", address.Interface, "vip", address.Prefix.String())
+		a.save(a.e.Ledger.ForgetAddress(ledger.Address{Interface: address.Interface, Prefix: address.Prefix.String()}))
+	}
+	if !removed {
+		return
+	}
+	forget := plan.Forget
+	for _, c := range plan.Restore {
+		if _, err := a.e.Sysctls.Set(c.Key, c.To); err != nil && !errors.Is(err, sysctl.ErrMissing) {
+			failed.add(err)
+			continue
+		}
+		a.o.Log.Info("sysctl given back", "key", c.Key, "from", c.From, "to", c.To)
+		forget = append(forget, c.Key)
+	}
+	for _, c := range plan.Foreign {
+		a.o.Log.Info("sysctl left as somebody else has set it", "key", c.Key, "ours", c.From, "value", c.To)
+	}
+	if len(forget) > 0 {
+		a.save(a.e.Ledger.ForgetSysctl(forget...))
+	}
+}
+
+func (a *Agent) save(err error) { a.saving = errors.Join(a.saving, err) }
+
+// lookGateways asks where answers go, for the memberships with forward: nat.
+func (a *Agent) lookGateways() map[netip.Addr]netip.Addr {
+	gateways := map[netip.Addr]netip.Addr{}
+	for _, m := range Desired(a.cfg, nil, a.o.Names...).Memberships {
+		if _, needsVIP := m.place(); needsVIP {
+			continue
+		}
+		if gateway, err := a.e.Gateway(m.Address); err == nil {
+			gateways[m.Address] = gateway
+		}
+	}
+	return gateways
+}
+
+// waysBack are the sentences about answers that miss the directors.
+func (a *Agent) waysBack(want State) []string {
+	var all []string
+	for _, m := range want.Memberships {
+		if p := a.wayBack(m); p != "" {
+			all = append(all, fmt.Sprintf("virtual server %s: %s", m.Name, p))
+		}
+	}
+	return all
+}
+
+func (a *Agent) wayBack(m Membership) string {
+	if _, needsVIP := m.place(); needsVIP {
+		return ""
+	}
+	var vips []netip.Addr
+	for _, i := range a.cfg.Instances {
+		for _, p := range i.VirtualAddresses {
+			vips = append(vips, p.Addr())
+		}
+	}
+	directors := map[netip.Addr]string{}
+	for _, d := range a.cfg.Directors {
+		directors[d.Address] = d.Name
+	}
+	return WayBack(vips, directors, m, a.gateways[m.Address])
+}
+
+// failures collects errors.
+type failures []error
+
+func (f *failures) add(err error) {
+	if err != nil {
+		*f = append(*f, err)
+	}
+}
+
+func (f failures) sentences() []string {
+	all := make([]string, 0, len(f))
+	for _, err := range f {
+		all = append(all, err.Error())
+	}
+	return all
+}

@@ -1,0 +1,130 @@
+package realserver
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+)
+
+// Exposed says why this machine would speak of a VIP in ARP, although it stands on lo, or "" if it would not. The kernel
+// takes the larger of all's value and the interface's (IN_DEV_MAXCONF).
+func Exposed(nics []string, sysctls map[string]string) string {
+	for _, rule := range []struct {
+		name, want string
+		silent     func(value int) bool
+	}{
+		// 3 goes by scope and answers for a global address; 4-7 are reserved and answer (arp_ignore in net/ipv4/arp.c).
+		{"arp_ignore", arpIgnore, func(v int) bool { return v == 1 || v == 2 || v >= 8 }},
+		{"arp_announce", arpAnnounce, func(v int) bool { return v >= 2 }},
+	} {
+		allKey := confKey("all", rule.name)
+		all, known := sysctls[allKey]
+		if !known {
+			return allKey + " cannot be read: is /proc/sys there?"
+		}
+		if len(nics) == 0 && !silentValue(all, all, rule.silent) {
+			return fmt.Sprintf("%s is %s, not %s", allKey, all, rule.want)
+		}
+		for _, nic := range nics {
+			key := confKey(nic, rule.name)
+			if own, exists := sysctls[key]; exists && !silentValue(all, own, rule.silent) {
+				return fmt.Sprintf("%s is %s and %s is %s, not %s", allKey, all, key, own, rule.want)
+			}
+		}
+	}
+	return ""
+}
+
+func silentValue(all, own string, silent func(int) bool) bool {
+	a, errA := strconv.Atoi(all)
+	o, errO := strconv.Atoi(own)
+	return errA == nil && errO == nil && silent(max(a, o))
+}
+
+// problems are sentences about what is wrong with this node and not in the agent's hands, each with what to do.
+func problems(want State, have Found) []string {
+	var all []string
+	for _, a := range have.Addresses {
+		if p := foreign(want, have, a); p != "" {
+			all = append(all, p)
+		}
+	}
+	for _, a := range want.Addresses {
+		if !have.hasLink(a.Interface) {
+			all = append(all, missingDevice(a.Interface))
+		}
+	}
+	for _, m := range want.Memberships {
+		own := func(a addr.Address) bool { return a.Prefix.Addr() == m.Address }
+		if !slices.ContainsFunc(have.Addresses, own) {
+			all = append(all, fmt.Sprintf("the cluster file gives %s the address %s, which no interface here has: is this the right node name?", m.Server, m.Address))
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// foreign judges an address that is not of our making.
+func foreign(want State, have Found, a addr.Address) string {
+	this := Address{a.Interface, a.Prefix}
+	vip := func(w Address) bool { return w.Prefix.Addr() == a.Prefix.Addr() }
+	if !slices.ContainsFunc(want.Addresses, vip) || slices.Contains(want.Addresses, this) || slices.Contains(have.OwnAddresses, this) {
+		return ""
+	}
+	remedy := fmt.Sprintf("remove it: ip addr del %s dev %s", a.Prefix, a.Interface)
+	switch {
+	case a.Interface == loopback && !a.Prefix.IsSingleIP():
+		return fmt.Sprintf("lo has the VIP as %s, which makes this machine take all of %s for itself: %s", a.Prefix, a.Prefix.Masked(), remedy)
+	case slices.Contains(want.NICs, a.Interface) && !want.Director && !have.silentLink(a.Interface):
+		return fmt.Sprintf("%s has the VIP %s too and answers ARP for it beside the director: %s", a.Interface, a.Prefix, remedy)
+	default:
+		return ""
+	}
+}
+
+// silentLink says that an interface never answers ARP, whatever address it has.
+func (f Found) silentLink(name string) bool {
+	return slices.ContainsFunc(f.Links, func(l addr.Link) bool { return l.Name == name && l.Kind == "dummy" })
+}
+
+func missingDevice(name string) string {
+	if name == tunnel {
+		return "tunl0 does not exist, so forward: tun cannot work: load the kernel module ipip (modprobe ipip; for every boot: echo ipip >/etc/modules-load.d/ipip.conf)"
+	}
+	return name + " does not exist"
+}
+
+// WayBack judges where the answers of a NAT real server go: they must pass a director, which puts the VIP back as their
+// source. gateway is the next hop towards clients, invalid when there is none. It returns "" when all is well.
+func WayBack(vips []netip.Addr, directors map[netip.Addr]string, m Membership, gateway netip.Addr) string {
+	remedy := fmt.Sprintf("point the route to the clients at %s", choice(vips, m.VIP.Addr()))
+	name, isDirector := directors[gateway]
+	switch {
+	case slices.Contains(vips, gateway), isDirector && len(directors) == 1:
+		return ""
+	case isDirector:
+		return fmt.Sprintf("answers leave through %s, the own address of director %s, and are lost when another director is MASTER: %s", gateway, name, remedy)
+	case !gateway.IsValid():
+		return fmt.Sprintf("answers have no gateway on their way to clients, so they do not pass a director, which forward: nat needs: %s", remedy)
+	default:
+		return fmt.Sprintf("answers leave through %s, which is not a director's address, and forward: nat needs a director to rewrite them: %s", gateway, remedy)
+	}
+}
+
+// choice names the VIPs to use as a gateway: rather the inner ones than the one that clients dial.
+func choice(vips []netip.Addr, dialled netip.Addr) string {
+	var inner []string
+	for _, v := range vips {
+		if v != dialled {
+			inner = append(inner, v.String())
+		}
+	}
+	if len(inner) == 0 {
+		return "a VIP that the directors hold in this subnet (a VRRP instance for it, beside the outer one)"
+	}
+	return "a VIP that the directors hold: " + strings.Join(inner, " or ")
+}

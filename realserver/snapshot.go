@@ -1,0 +1,100 @@
+package realserver
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/lvs-director/lvs-director/pkg/status"
+)
+
+// publish makes the status document of a pass.
+func (a *Agent) publish(want State, have Found, problems []string) {
+	doc := &status.Agent{
+		Head:           status.Head{Node: a.node(), Role: "realserver", Version: a.o.Version, Problems: problems},
+		VirtualServers: []status.Membership{},
+		Addresses:      []status.Kept{},
+		Sysctls:        []status.Kept{},
+	}
+	if a.cfg != nil {
+		doc.ConfigDigest = a.cfg.Digest
+	}
+	for _, w := range want.Addresses {
+		doc.Addresses = append(doc.Addresses, a.keptAddress(w, have))
+	}
+	for _, key := range slices.Sorted(maps.Keys(want.Sysctls)) {
+		doc.Sysctls = append(doc.Sysctls, a.keptSysctl(key, want.Sysctls[key], have))
+	}
+	for _, m := range want.Memberships {
+		doc.VirtualServers = append(doc.VirtualServers, a.membership(m, want, have))
+	}
+	a.view.Store(doc)
+}
+
+func (a *Agent) keptAddress(w Address, have Found) status.Kept {
+	k := status.Kept{Name: w.String(), Want: "present", Have: "present", Repairs: a.repairs(w.String())}
+	if !have.holds(w) {
+		k.Have = "absent"
+	}
+	k.Problem = have.lacks(w)
+	return k
+}
+
+func (a *Agent) keptSysctl(key, value string, have Found) status.Kept {
+	k := status.Kept{Name: key, Want: value, Repairs: a.repairs(key)}
+	found, exists := have.Sysctls[key]
+	k.Have = found
+	switch {
+	case !exists:
+		k.Have = "absent" // an interface without IPv4: in order
+	case found != value:
+		k.Problem = fmt.Sprintf("%s is %s, not %s", key, found, value)
+	}
+	return k
+}
+
+// lacks says what an address needs to be in use, or "".
+func (f Found) lacks(a Address) string {
+	switch {
+	case !f.hasLink(a.Interface):
+		return missingDevice(a.Interface)
+	case !f.holds(a):
+		return fmt.Sprintf("%s is not on %s", a.Prefix.Addr(), a.Interface)
+	case !f.isUp(a.Interface):
+		return a.Interface + " is down"
+	default:
+		return ""
+	}
+}
+
+// membership says whether this node is fit to serve a virtual server.
+func (a *Agent) membership(m Membership, want State, have Found) status.Membership {
+	s := status.Membership{
+		Name: m.Name, Address: m.VIP.Addr().String(), Port: int(m.VIP.Port()), Forward: string(m.Forward), State: "up",
+	}
+	place, needsVIP := m.place()
+	reason := ""
+	if needsVIP {
+		reason = unfit(place, want, have)
+		s.Reason = fmt.Sprintf("up: %s is on %s and stays out of ARP", m.VIP.Addr(), place.Interface)
+	} else {
+		reason = a.wayBack(m)
+		s.Reason = fmt.Sprintf("up: answers leave through %s, which a director holds", a.gateways[m.Address])
+	}
+	if reason != "" {
+		s.State, s.Reason = "down", "down: "+reason
+	}
+	return s
+}
+
+// unfit says why clients of a VIP would not be served here, or "".
+func unfit(place Address, want State, have Found) string {
+	if reason := have.lacks(place); reason != "" {
+		return reason
+	}
+	key := confKey(tunnel, "rp_filter")
+	if value := have.Sysctls[key]; place.Interface == tunnel && value != looseRPFilter {
+		return fmt.Sprintf("%s is %s, not %s: packets of clients are dropped", key, value, looseRPFilter)
+	}
+	return Exposed(want.NICs, have.Sysctls)
+}

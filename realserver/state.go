@@ -1,0 +1,145 @@
+package realserver
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+)
+
+const (
+	loopback = "lo"
+	// tunnel is the fallback device of the module ipip: it receives every IPIP packet that no other tunnel wants.
+	tunnel = "tunl0"
+)
+
+// The values that keep a VIP on lo out of ARP (Linux Documentation/networking/ip-sysctl.rst). arp_ignore=1: answer only
+// for addresses of the interface that was asked. arp_announce=2: name only an address of the outgoing interface.
+const (
+	arpIgnore   = "1"
+	arpAnnounce = "2"
+	// looseRPFilter accepts a packet out of the tunnel although its source, the client, is reached through a network card.
+	// It is the largest value, so it wins over conf.all, whatever that says.
+	looseRPFilter = "2"
+)
+
+// Address is an address on an interface.
+type Address struct {
+	Interface string
+	Prefix    netip.Prefix
+}
+
+func (a Address) String() string { return a.Interface + " " + a.Prefix.String() }
+
+// Membership is one virtual server of which this node is a real server.
+type Membership struct {
+	Name    string // of the virtual server
+	VIP     netip.AddrPort
+	Forward config.Forward
+	Server  string     // this node's name there
+	Address netip.Addr // this node's own address there
+}
+
+// State is what is to be on this node. The zero value is a node that nothing is asked of.
+type State struct {
+	Memberships []Membership
+	Up          []string          // interfaces that are to be up
+	Addresses   []Address         // without duplicates, sorted
+	Sysctls     map[string]string // the key as package sysctl writes it -> value
+	NICs        []string          // the interfaces that could answer ARP
+	Director    bool              // this node is a director too: a VIP on its network card may be in order
+}
+
+// Desired says what is to be on the node that goes by any of these names. A nil Config asks for nothing.
+func Desired(cfg *config.Config, links []addr.Link, names ...string) State {
+	if cfg == nil {
+		return State{}
+	}
+	_, notDirector := cfg.DirectorNamed(names...)
+	s := State{Memberships: memberships(cfg, names), Director: notDirector == nil}
+	for _, m := range s.Memberships {
+		if place, needed := m.place(); needed {
+			s.Up = append(s.Up, place.Interface)
+			s.Addresses = append(s.Addresses, place)
+		}
+	}
+	slices.Sort(s.Up)
+	s.Up = slices.Compact(s.Up)
+	slices.SortFunc(s.Addresses, func(a, b Address) int {
+		return cmp.Or(cmp.Compare(a.Interface, b.Interface), a.Prefix.Addr().Compare(b.Prefix.Addr()))
+	})
+	s.Addresses = slices.Compact(s.Addresses)
+	if len(s.Addresses) > 0 {
+		s.NICs = nics(links)
+		s.Sysctls = sysctls(s.NICs, slices.Contains(s.Up, tunnel))
+	}
+	return s
+}
+
+// memberships are the virtual servers in which the node is a real server, in the order of the file.
+func memberships(cfg *config.Config, names []string) []Membership {
+	found, err := cfg.RealServersNamed(names...)
+	if err != nil { // it is in none
+		return nil
+	}
+	all := make([]Membership, 0, len(found))
+	for _, m := range found {
+		all = append(all, Membership{
+			Name: m.VirtualServer.Name, VIP: netip.AddrPortFrom(m.VirtualServer.Address, m.VirtualServer.Port),
+			Forward: m.VirtualServer.Forward, Server: m.RealServer.Name, Address: m.RealServer.Address,
+		})
+	}
+	return all
+}
+
+// place is where the VIP belongs on this node; needed is false for forward: nat, whose packets come with this node's own
+// address.
+func (m Membership) place() (a Address, needed bool) {
+	a.Prefix = netip.PrefixFrom(m.VIP.Addr(), m.VIP.Addr().BitLen())
+	switch m.Forward {
+	case config.DR:
+		a.Interface = loopback
+	case config.TUN:
+		a.Interface = tunnel
+	default:
+		return Address{}, false
+	}
+	return a, true
+}
+
+// nics are the interfaces through which ARP requests for a VIP can come: all, up or down, but lo and the tunnels.
+func nics(links []addr.Link) []string {
+	var names []string
+	for _, l := range links {
+		if !l.Loopback && l.Name != tunnel && l.Kind != "ipip" {
+			names = append(names, l.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// sysctls are those of the field's recipe. The kernel takes the larger of all's and the interface's value; each interface
+// gets its own so that somebody who resets all's does not expose the VIP.
+func sysctls(nics []string, tunnelled bool) map[string]string {
+	want := make(map[string]string, 2*len(nics)+3)
+	for _, name := range append([]string{"all"}, nics...) {
+		want[confKey(name, "arp_ignore")] = arpIgnore
+		want[confKey(name, "arp_announce")] = arpAnnounce
+	}
+	if tunnelled {
+		want[confKey(tunnel, "rp_filter")] = looseRPFilter
+	}
+	return want
+}
+
+// confKey is the sysctl of an interface; with slashes where the interface's name has a dot, as sysctl(8) does.
+func confKey(iface, name string) string {
+	if strings.Contains(iface, ".") {
+		return "net/ipv4/conf/" + iface + "/" + name
+	}
+	return "net.ipv4.conf." + iface + "." + name
+}
