@@ -86,7 +86,7 @@ func (a *Agent) tell(problems []string) {
 		case slices.Contains(problems, p):
 		case time.Since(t.at) >= repeatLog:
 			delete(a.told, p)
-		case !t.over:
+		case !t.over && a.cfg != nil: // on the way out nothing is over, it is only not looked at any more
 			t.over = true
 			a.o.Log.Info("over: " + p)
 		}

@@ -96,9 +96,33 @@ func (a *Agent) look() error {
 	if err != nil {
 		return err
 	}
+	a.followRenames(a.links, links)
 	a.links, a.addresses, a.stale = links, addresses, false
 	a.gateways = a.lookGateways()
 	return nil
+}
+
+// followRenames moves the recorded sysctls of an interface to its new name: what the kernel shows there are our values.
+func (a *Agent) followRenames(before, now []addr.Link) {
+	old := make(map[int]string, len(before))
+	for _, l := range before {
+		old[l.Index] = l.Name
+	}
+	var moved []ledger.Sysctl
+	for _, l := range now {
+		name, known := old[l.Index]
+		if !known || name == l.Name {
+			continue
+		}
+		for _, s := range a.e.Ledger.Sysctls() {
+			for _, key := range []string{"arp_ignore", "arp_announce"} {
+				if s.Key == confKey(name, key) {
+					moved = append(moved, ledger.Sysctl{Key: confKey(l.Name, key), Found: s.Found, Wrote: s.Wrote})
+				}
+			}
+		}
+	}
+	a.save(a.e.Ledger.RecordSysctl(moved...))
 }
 
 // found adds the sysctls and the ledger to the last look.

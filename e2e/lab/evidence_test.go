@@ -95,9 +95,19 @@ func processNames(t *testing.T) []string {
 }
 
 func TestMisuseIsToldInASentence(t *testing.T) {
+	t.Setenv("LVS_LAB_OUT", t.TempDir())
 	misuses := map[string]func(lab.T, *lab.Bridge){
 		`lab: address of an interface: netip.ParsePrefix("10.77.0.2"): no '/' (write it as 10.77.0.2/24)`: func(_ lab.T, lan *lab.Bridge) {
 			lan.At("10.77.0.2")
+		},
+		`lab: measure: "[::1]:80" is not an IPv4 address and port`: func(t lab.T, _ *lab.Bridge) {
+			lab.Measure(lab.New(t).Host("client"), "[::1]:80", lab.MeasureOptions{})
+		},
+		`lab: client has no interface eth0`: func(t lab.T, _ *lab.Bridge) {
+			lab.New(t).Host("client").Link("eth0")
+		},
+		`lab: start nothing on client: exec: "no-such-program": executable file not found in $PATH`: func(t lab.T, _ *lab.Bridge) {
+			lab.New(t).Host("client").Start("nothing", "no-such-program")
 		},
 	}
 	for want, misuse := range misuses {

@@ -1,7 +1,9 @@
 package lab_test
 
 import (
+	"fmt"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +21,7 @@ func TestMariaDBPair(t *testing.T) {
 	start := time.Now()
 	a, b := lab.StartMariaDBPair(hostA, hostB, lab.MariaDBOptions{})
 	t.Logf("two servers that replicate after %s", time.Since(start))
+	t.Logf("memory: %s", strings.TrimSpace(hostA.Run("grep", "VmRSS", fmt.Sprintf("/proc/%d/status", a.PID()))))
 
 	if got := a.Query("SELECT @@hostname"); got != "mysql1" {
 		t.Errorf("@@hostname %q", got)

@@ -115,13 +115,11 @@ func (c *Checker) Run(ctx context.Context) error {
 			c.part(stop)
 			return nil
 		case <-c.wake:
-			c.noticeStall(time.Now())
 			c.apply(*c.wanted.Load(), time.Now())
 		case r := <-c.results:
 			c.noticeStall(time.Now())
 			c.finish(r, time.Now())
 		case <-timer.C:
-			c.noticeStall(time.Now())
 		}
 		c.work(probing, time.Now())
 	}
@@ -129,6 +127,7 @@ func (c *Checker) Run(ctx context.Context) error {
 
 // work does what is due, as far as there are slots.
 func (c *Checker) work(ctx context.Context, now time.Time) {
+	c.noticeStall(now)
 	for {
 		e, ok := c.agenda.take(now)
 		if !ok {
@@ -176,7 +175,8 @@ func (c *Checker) reach(e event, now time.Time) {
 	}
 }
 
-// noticeStall looks whether the loop comes late; then what runs now was stopped with it.
+// noticeStall looks whether the loop comes late to its agenda; then what runs now was stopped with it. It is called
+// before anything that a late loop could misjudge.
 func (c *Checker) noticeStall(now time.Time) {
 	if len(c.agenda) == 0 {
 		return

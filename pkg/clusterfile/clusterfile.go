@@ -11,7 +11,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 )
 
-// Most is the largest cluster file that is read, in bytes: some 40 000 real servers.
+// Most bounds what is read of a cluster file, in bytes. Package config has the limit that users meet.
 const Most = 16 << 20
 
 // InvalidError is a cluster file that could be read and does not validate.

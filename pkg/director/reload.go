@@ -61,7 +61,7 @@ func (d *Director) apply(cfg *config.Config) error {
 
 func (d *Director) applyTable(cfg *config.Config) error {
 	if d.table != nil {
-		return d.setSysctls(cfg)
+		return errors.Join(lookForIPVS(cfg), d.setSysctls(cfg))
 	}
 	old := d.cfg
 	d.cfg = cfg

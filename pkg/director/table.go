@@ -26,11 +26,9 @@ type table struct {
 // needsTable says whether a cluster file balances at all; a director may only elect.
 func (d *Director) needsTable(cfg *config.Config) bool { return len(cfg.VirtualServers) > 0 }
 
-// openTable looks for IPVS, which nothing here loads, and sets the sysctls that balancing needs.
+// openTable looks for what balancing needs, sets its sysctls and opens the table.
 func (d *Director) openTable() error {
-	ctx, cancel := context.WithTimeout(context.Background(), kernelWithin)
-	defer cancel()
-	if _, err := ipvs.Probe(ctx); err != nil {
+	if err := lookForIPVS(d.cfg); err != nil {
 		return err
 	}
 	kernel, err := ipvs.Open()
@@ -42,6 +40,32 @@ func (d *Director) openTable() error {
 	}
 	d.table = d.newTable(kernel)
 	d.publish() // verdicts look there for the table that they change
+	return nil
+}
+
+// lookForIPVS asks the kernel for IPVS, which nothing here loads, and for every scheduler of the file, before anything
+// depends on them.
+func lookForIPVS(cfg *config.Config) error {
+	ctx, cancel := context.WithTimeout(context.Background(), kernelWithin)
+	defer cancel()
+	if _, err := ipvs.Probe(ctx); err != nil {
+		return err
+	}
+	kernel, err := ipvs.Open() // the table loop's own belongs to the table loop
+	if err != nil {
+		return err
+	}
+	defer func() { _ = kernel.Close() }()
+	asked := map[string]bool{}
+	for _, v := range cfg.VirtualServers {
+		if asked[v.Scheduler] {
+			continue
+		}
+		asked[v.Scheduler] = true
+		if err := kernel.Scheduler(ctx, v.Scheduler); err != nil {
+			return fmt.Errorf("virtual server %s: %w", v.Name, err)
+		}
+	}
 	return nil
 }
 

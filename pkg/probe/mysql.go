@@ -135,8 +135,8 @@ func (s stopwatch) refused(ctx context.Context, w *wire, t Target, err error) Re
 // broken is the result of an error of the network in the middle of a conversation.
 func (s stopwatch) broken(ctx context.Context, w *wire, doing string) Result {
 	err := w.err
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = context.Cause(ctx)
+	if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil {
+		err = ctx.Err() // tells the end of the time from the end of the daemon
 	}
 	code, class, sentence := classify(err, s.limit)
 	if code == health.Timeout && w.stage == greeting {

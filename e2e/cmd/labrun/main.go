@@ -3,6 +3,7 @@
 //
 //	labrun [-t 8m] [-mem MiB] [-out DIR] [--] command [argument …]
 //	labrun -shell
+//	labrun -it [--] command [argument …]
 //	labrun -fetch
 //	go test -exec "$(pwd)/bin/labrun" ./e2e/...
 //
@@ -41,11 +42,12 @@ func main() {
 
 // flags are what the command line asks for.
 type flags struct {
-	fetch, shell bool
-	memory       int
-	timeout      time.Duration
-	out          string
-	command      []string
+	fetch    bool
+	terminal bool // the command gets the caller's terminal
+	memory   int
+	timeout  time.Duration
+	out      string
+	command  []string
 }
 
 func parse(args []string, usage io.Writer) (flags, error) {
@@ -53,24 +55,53 @@ func parse(args []string, usage io.Writer) (flags, error) {
 	set := flag.NewFlagSet("labrun", flag.ContinueOnError)
 	set.SetOutput(usage)
 	set.BoolVar(&f.fetch, "fetch", false, "only fill the cache")
-	set.BoolVar(&f.shell, "shell", false, "a shell in a guest, on this terminal")
+	shell := set.Bool("shell", false, "a shell in a guest, on this terminal")
+	set.BoolVar(&f.terminal, "it", false, "run the command in a guest, on this terminal")
 	set.IntVar(&f.memory, "mem", guest.DefaultMemory, "guest memory in `MiB`")
-	set.DurationVar(&f.timeout, "t", 8*time.Minute, "time limit; 0 = none (not for -shell)")
+	set.DurationVar(&f.timeout, "t", 8*time.Minute, "time `limit`; 0 = none. Where a test binary comes with -test.timeout, the default is a little more than that")
 	set.StringVar(&f.out, "out", os.Getenv("LVS_LAB_OUT"), "`directory` that the command may write to, as $LVS_LAB_OUT")
 	if err := set.Parse(args); err != nil {
 		return f, err
 	}
 	f.command = set.Args()
-	if f.shell && len(f.command) == 0 {
-		f.command = []string{"/bin/sh"}
-		if _, err := os.Stat("/bin/bash"); err == nil {
+	given := make(map[string]bool)
+	set.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if *shell {
+		f.terminal = true
+		if len(f.command) == 0 {
 			f.command = []string{"/bin/bash", "--norc"}
 		}
 	}
-	if len(f.command) == 0 && !f.fetch {
-		return f, errors.New("no command: name one, or ask for -shell or -fetch")
+	if len(f.command) == 0 {
+		if !f.fetch {
+			return f, errors.New("no command: name one, or ask for -shell or -fetch")
+		}
+		return f, nil
+	}
+	if !given["t"] {
+		f.timeout = defaultLimit(f)
 	}
 	return f, nil
+}
+
+// defaultLimit lets a test binary report its own time-out, with every goroutine,
+// before the guest is ended. A person at a terminal has no limit.
+func defaultLimit(f flags) time.Duration {
+	if f.terminal {
+		return 0
+	}
+	for _, arg := range f.command[1:] {
+		value, ok := strings.CutPrefix(arg, "-test.timeout=")
+		if !ok {
+			continue
+		}
+		if d, err := time.ParseDuration(value); err == nil && d > 0 {
+			return d + 30*time.Second
+		} else if err == nil {
+			return 0
+		}
+	}
+	return f.timeout
 }
 
 func run(ctx context.Context, args []string) (int, error) {
@@ -81,7 +112,7 @@ func run(ctx context.Context, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	onHost, err := chooseHost(os.Getenv("LVS_LAB"), f.shell)
+	onHost, err := chooseHost(os.Getenv("LVS_LAB"), f.terminal)
 	if err != nil {
 		return 0, err
 	}
@@ -105,21 +136,22 @@ func run(ctx context.Context, args []string) (int, error) {
 		}
 	}
 	switch {
-	case f.shell:
-		return shell(ctx, o)
+	case f.terminal:
+		return onTerminal(ctx, o)
 	case onHost:
 		return guest.RunHost(ctx, o)
 	}
 	return guest.Boot(ctx, o)
 }
 
-// chooseHost decides whose kernel runs the command; a shell is always a guest's.
-func chooseHost(choice string, shell bool) (bool, error) {
+// chooseHost decides whose kernel runs the command; on a terminal it is always a
+// guest's.
+func chooseHost(choice string, terminal bool) (bool, error) {
 	switch choice {
 	case "":
-		return guest.HostHasIPVS() && !shell, nil
+		return guest.HostHasIPVS() && !terminal, nil
 	case "host":
-		return !shell, nil
+		return !terminal, nil
 	case "guest":
 		return false, nil
 	}

@@ -13,12 +13,12 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/guest"
 )
 
-// shell runs the command on the caller's terminal.
-func shell(ctx context.Context, o guest.Options) (int, error) {
+// onTerminal runs the command on the caller's terminal.
+func onTerminal(ctx context.Context, o guest.Options) (int, error) {
 	fd := int(os.Stdin.Fd())
 	before, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	if err != nil {
-		return 0, fmt.Errorf("standard input is no terminal (%w): start -shell from one, or name a command", err)
+		return 0, fmt.Errorf("standard input is no terminal (%w): start this from a terminal, or leave -shell and -it away", err)
 	}
 	raw := *before
 	// cfmakeraw(3)
@@ -32,7 +32,7 @@ func shell(ctx context.Context, o guest.Options) (int, error) {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	o.Interactive, o.Timeout, o.Sizes = true, 0, sizes(ctx, fd)
+	o.Interactive, o.Sizes = true, sizes(ctx, fd)
 	code, err := guest.Boot(ctx, o)
 	return code, errors.Join(err, unix.IoctlSetTermios(fd, unix.TCSETS, before))
 }

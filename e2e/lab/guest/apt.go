@@ -29,6 +29,7 @@ Dir::Cache "%[1]s/cache";
 APT::Sandbox::User "root";
 APT::Install-Recommends "false";
 APT::Install-Suggests "false";
+APT::Update::Error-Mode "any";
 Acquire::Languages "none";
 Acquire::Retries "3";
 Acquire::http::Timeout "30";
@@ -70,9 +71,12 @@ func (a *apt) fetch(ctx context.Context, names []string) ([]string, error) {
 	// One broken third-party source makes update fail and hinders nobody: its
 	// complaint matters only if the packages cannot be found afterwards.
 	_, updateErr := a.run(ctx, "update")
-	plan, err := a.run(ctx, append([]string{"--simulate", "install"}, names...)...)
+	plan, err := a.run(ctx, append([]string{"install", "--simulate"}, names...)...)
+	if err != nil && updateErr != nil {
+		return nil, updateErr // the cause
+	}
 	if err != nil {
-		return nil, errors.Join(err, updateErr)
+		return nil, err
 	}
 	wanted := planned(plan)
 	if len(wanted) == 0 {
@@ -100,9 +104,15 @@ func (a *apt) run(ctx context.Context, args ...string) (string, error) {
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("apt-get %s: %w: %s", args[0], err, strings.TrimSpace(complaints.String()))
+		return "", fmt.Errorf("apt-get %s: %w: %s", args[0], err, firstLines(complaints.String(), 3))
 	}
 	return out.String(), nil
+}
+
+// firstLines keeps a complaint about every single package from hiding the first.
+func firstLines(text string, n int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[:min(n, len(lines))], "; ")
 }
 
 // planned reads the lines of apt-get --simulate,

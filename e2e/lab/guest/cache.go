@@ -87,9 +87,13 @@ func key(r release) string {
 	return fmt.Sprintf("%s-%s-%s-%x", r.ID, r.Version, runtime.GOARCH, sum[:4])
 }
 
-// fill makes home with everything in it, or leaves nothing.
+// fill makes home with everything in it, or leaves nothing. The caller holds the
+// lock.
 func fill(ctx context.Context, home string, progress io.Writer) (err error) {
-	work, err := os.MkdirTemp(filepath.Dir(home), "filling-")
+	if err := removeLeftovers(filepath.Dir(home)); err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp(filepath.Dir(home), fillPrefix)
 	if err != nil {
 		return err
 	}
@@ -119,6 +123,22 @@ func fill(ctx context.Context, home string, progress io.Writer) (err error) {
 		return err
 	}
 	return os.Rename(done, home)
+}
+
+const fillPrefix = "filling-"
+
+// removeLeftovers removes what killed runs left.
+func removeLeftovers(dir string) error {
+	left, err := filepath.Glob(filepath.Join(dir, fillPrefix+"*"))
+	if err != nil {
+		return err
+	}
+	for _, d := range left {
+		if err := os.RemoveAll(d); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lockDir takes the cache's file lock, and gives up with the context.

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,8 +14,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -136,7 +133,10 @@ func (m *machine) converse(ctx context.Context, o Options, s spec) (int, error) 
 			if feed.begin() {
 				go feed.run(o.Stdin, o.Sizes, in, done)
 			}
-			in <- struct{}{}
+			select {
+			case in <- struct{}{}:
+			default: // asked twice: one answer is on its way
+			}
 		case kindStdout:
 			_, err = o.Stdout.Write(payload)
 		case kindStderr:
@@ -175,118 +175,7 @@ func (m *machine) diagnose(err error) error {
 	if words == "" {
 		words = "(nothing)"
 	}
-	return fmt.Errorf("the guest kernel ended without an exit code (%w): does this machine allow ptrace(2) and %s? The kernel's last words:\n%s",
-		err, "programs in /dev/shm or TMPDIR", words)
-}
-
-// memoryDir chooses where the guest's memory lives: a file that the kernel
-// unlinks at once. On a disk every page of it would be written back.
-func memoryDir(mebibytes int) (string, error) {
-	const shm = "/dev/shm"
-	need := uint64(mebibytes) << 20
-	var tried []string
-	for _, dir := range []string{shm, os.TempDir()} {
-		var st unix.Statfs_t
-		if err := unix.Statfs(dir, &st); err != nil {
-			tried = append(tried, err.Error())
-			continue
-		}
-		if free := st.Bavail * uint64(st.Bsize); free < need {
-			tried = append(tried, fmt.Sprintf("%s has %d MiB", dir, free>>20))
-			continue
-		}
-		if err := unix.Access(dir, unix.W_OK); err != nil {
-			tried = append(tried, fmt.Sprintf("%s: %v", dir, err))
-			continue
-		}
-		return dir, nil
-	}
-	return "", fmt.Errorf("no room for %d MiB of guest memory (%s): free some, or point TMPDIR at a directory with room", mebibytes, strings.Join(tried, ", "))
-}
-
-// feeder sends the guest its spec and its input, each time the guest asks.
-type feeder struct {
-	w       io.Writer
-	spec    []byte
-	sent    bool
-	running bool
-}
-
-func newFeeder(w io.Writer, s spec) (*feeder, error) {
-	raw, err := json.Marshal(s)
-	if err != nil {
-		return nil, err
-	}
-	return &feeder{w: w, spec: raw}, nil
-}
-
-func (f *feeder) specSent() bool { return f.sent }
-
-func (f *feeder) sendSpec() error {
-	n := min(len(f.spec), maxToGuest)
-	part := f.spec[:n]
-	f.spec = f.spec[n:]
-	if len(f.spec) > 0 {
-		return writeFrame(f.w, kindSpec, part)
-	}
-	f.sent = true
-	return writeFrame(f.w, kindStart, part)
-}
-
-// begin reports whether the command's input starts now.
-func (f *feeder) begin() bool {
-	first := !f.running
-	f.running = true
-	return first
-}
-
-// run answers every want with input or with a new size of the terminal. Write
-// errors mean that the guest is gone, which the reader of its frames notices.
-func (f *feeder) run(stdin io.Reader, sizes <-chan Size, want, done <-chan struct{}) {
-	input := make(chan []byte)
-	go readInput(stdin, input, done)
-	for {
-		select {
-		case <-done:
-			return
-		case <-want:
-		}
-		select {
-		case <-done:
-			return
-		case data := <-input:
-			if writeFrame(f.w, kindStdin, data) != nil || len(data) == 0 {
-				return
-			}
-		case size := <-sizes:
-			payload := binary.BigEndian.AppendUint16(nil, size.Rows)
-			if writeFrame(f.w, kindResize, binary.BigEndian.AppendUint16(payload, size.Columns)) != nil {
-				return
-			}
-		}
-	}
-}
-
-// readInput delivers what stdin has, then an empty slice for its end.
-func readInput(stdin io.Reader, input chan<- []byte, done <-chan struct{}) {
-	for {
-		buf := make([]byte, maxToGuest)
-		n, err := stdin.Read(buf)
-		if n > 0 {
-			select {
-			case input <- buf[:n]:
-			case <-done:
-				return
-			}
-		}
-		if err != nil {
-			select {
-			case input <- nil:
-			case <-done:
-			}
-			return
-		}
-	}
+	return fmt.Errorf("the guest kernel ended without an exit code (%w): see whether this machine lets programs use ptrace(2); the kernel's last words:\n%s", err, words)
 }
 
 // tail keeps the last limit bytes written to it.

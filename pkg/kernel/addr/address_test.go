@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel/internal/netnstest"
 )
 
 var (
@@ -23,7 +25,7 @@ var (
 func openIn(t *testing.T, h host) *Handle {
 	t.Helper()
 	var a *Handle
-	h.do(t, func() (err error) {
+	h.Do(t, func() (err error) {
 		a, err = Open()
 		return err
 	})
@@ -35,8 +37,8 @@ func openIn(t *testing.T, h host) *Handle {
 func director(t *testing.T) (host, *Handle) {
 	t.Helper()
 	h, peer := newHost(t), newHost(t)
-	wire(t, h, peer)
-	h.ip(t, "addr add 10.77.0.2/24 dev eth0")
+	netnstest.Wire(t, h, peer)
+	h.IP(t, "addr add 10.77.0.2/24 dev eth0")
 	return h, openIn(t, h)
 }
 
@@ -50,7 +52,7 @@ func must(t *testing.T, err error) {
 // shown is what iproute2 says about the VIP.
 func shown(t *testing.T, h host) string {
 	t.Helper()
-	return h.ip(t, "-o addr show to %s", vip1)
+	return h.IP(t, "-o addr show to %s", vip1)
 }
 
 func TestPutIsSeenByIP(t *testing.T) {
@@ -151,14 +153,14 @@ func TestRemove(t *testing.T) {
 	}
 	must(t, a.Remove("eth7", vip1))
 	must(t, a.Remove("eth0", vip6))
-	if got := h.ip(t, "-o -4 addr show dev eth0"); !strings.Contains(got, "10.77.0.2/24") {
+	if got := h.IP(t, "-o -4 addr show dev eth0"); !strings.Contains(got, "10.77.0.2/24") {
 		t.Errorf("ip addr: %q; want the node's own address untouched", got)
 	}
 }
 
 func TestRemoveTakesOnlyThisPrefix(t *testing.T) {
 	h, a := director(t)
-	h.ip(t, "addr add 10.77.0.100/24 dev eth0")
+	h.IP(t, "addr add 10.77.0.100/24 dev eth0")
 	must(t, a.Put("eth0", vip1, 0))
 	must(t, a.Remove("eth0", vip1))
 	if got := shown(t, h); !strings.Contains(got, "10.77.0.100/24") || strings.Contains(got, "/32") {
@@ -170,13 +172,13 @@ func TestIPv6(t *testing.T) {
 	h, a := director(t)
 	must(t, a.Put("eth0", vip6, 60*time.Second))
 	must(t, a.Put("eth0", vip6, 30*time.Second))
-	got := h.ip(t, "-o -6 addr show to %s", vip6)
+	got := h.IP(t, "-o -6 addr show to %s", vip6)
 	if !strings.Contains(got, "nodad") || !strings.Contains(got, "deprecated") || strings.Contains(got, "tentative") ||
 		strings.Contains(got, "forever") {
 		t.Errorf("ip addr: %q; want nodad, deprecated, with a lease, at once", got)
 	}
 	must(t, a.Put("eth0", vip6, 0))
-	if got := h.ip(t, "-o -6 addr show to %s", vip6); !strings.Contains(got, "valid_lft forever preferred_lft 0sec") {
+	if got := h.IP(t, "-o -6 addr show to %s", vip6); !strings.Contains(got, "valid_lft forever preferred_lft 0sec") {
 		t.Errorf("ip addr: %q; want it permanent and deprecated", got)
 	}
 	must(t, a.Remove("eth0", vip6))
@@ -184,7 +186,7 @@ func TestIPv6(t *testing.T) {
 
 func TestList(t *testing.T) {
 	h, a := director(t)
-	h.ip(t, "addr add 10.77.0.3/24 dev eth0 label eth0:second")
+	h.IP(t, "addr add 10.77.0.3/24 dev eth0 label eth0:second")
 	must(t, a.Put("eth0", vip1, 100*time.Second))
 	must(t, a.Put("lo", vip1, 0))
 
@@ -227,9 +229,9 @@ func TestPrimaryIsNeverAVIP(t *testing.T) {
 	}
 	must(t, a.Put("eth0", vip1, 60*time.Second))
 	primary("with the VIP", own, nil)
-	h.ip(t, "addr del 10.77.0.2/24 dev eth0")
+	h.IP(t, "addr del 10.77.0.2/24 dev eth0")
 	primary("after the own address is deleted", netip.Addr{}, ErrNoAddress)
-	h.ip(t, "addr add 10.77.0.2/24 dev eth0")
+	h.IP(t, "addr add 10.77.0.2/24 dev eth0")
 	primary("after it is added again, behind the VIP", own, nil)
 	if got, err := a.Primary("eth0", nil); err != nil || got != vip1.Addr() {
 		t.Errorf("Primary without VIPs = %v, %v; the case does not test what it should", got, err)
@@ -263,7 +265,7 @@ func TestLinks(t *testing.T) {
 	if eth0.Loopback || !eth0.Up || eth0.Kind != "veth" || eth0.MTU != 1500 || len(eth0.HardwareAddr) != 6 {
 		t.Errorf("eth0 = %+v", eth0)
 	}
-	h.ip(t, "link set eth0 down")
+	h.IP(t, "link set eth0 down")
 	if l := find("eth0"); l.Up || l.Carrier {
 		t.Errorf("after down: %+v", l)
 	}
@@ -276,7 +278,7 @@ func TestLinks(t *testing.T) {
 	if err := a.SetUp("tunl0x"); !errors.Is(err, ErrNoInterface) {
 		t.Errorf("SetUp of a missing interface: %v", err)
 	}
-	h.ip(t, "link property add dev eth0 altname other0")
+	h.IP(t, "link property add dev eth0 altname other0")
 	if err := a.SetUp("other0"); !errors.Is(err, ErrNoInterface) {
 		t.Errorf("SetUp by an alternative name: %v; want ErrNoInterface", err)
 	}
@@ -285,7 +287,7 @@ func TestLinks(t *testing.T) {
 // Without the capability each change is one clear sentence; reading still works.
 func TestNotPermitted(t *testing.T) {
 	h := newHost(t)
-	h.do(t, func() error {
+	h.Do(t, func() error {
 		if err := dropCapabilities(); err != nil {
 			return err
 		}

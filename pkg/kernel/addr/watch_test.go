@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel/internal/netnstest"
 )
 
 // eventWait is how long a test waits for an event that must come.
@@ -32,7 +34,7 @@ func (w *watched) run(t *testing.T, h host, buffer int, deliver func(Event)) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if err := h.enter(func() error { return watch(ctx, buffer, deliver) }); err != nil {
+		if err := h.Enter(func() error { return watch(ctx, buffer, deliver) }); err != nil {
 			t.Errorf("Watch: %v", err)
 		}
 	}()
@@ -74,9 +76,9 @@ func TestWatchAddresses(t *testing.T) {
 	w.await(t, Event{Kind: AddressAdded, Interface: "eth0", Prefix: vip1, Valid: time.Minute})
 	must(t, a.Put("eth0", vip1, 60*time.Second))
 	w.await(t, Event{Kind: AddressAdded, Interface: "eth0", Prefix: vip1, Valid: time.Minute})
-	h.ip(t, "addr del %s dev eth0", vip1)
+	h.IP(t, "addr del %s dev eth0", vip1)
 	w.await(t, Event{Kind: AddressRemoved, Interface: "eth0", Prefix: vip1})
-	h.ip(t, "addr add 10.9.0.1 peer 10.9.0.2/24 dev eth0")
+	h.IP(t, "addr add 10.9.0.1 peer 10.9.0.2/24 dev eth0")
 	w.await(t, Event{Kind: AddressAdded, Interface: "eth0", Prefix: netip.MustParsePrefix("10.9.0.1/32")})
 	must(t, a.Put("lo", vip6, 0))
 	w.await(t, Event{Kind: AddressAdded, Interface: "lo", Prefix: vip6})
@@ -85,7 +87,7 @@ func TestWatchAddresses(t *testing.T) {
 func TestWatchLinks(t *testing.T) {
 	h, a := director(t)
 	w := watchIn(t, h)
-	h.rename(t, "eth0", "wan0")
+	h.Rename(t, "eth0", "wan0")
 	w.await(t, Event{Kind: LinkChanged, Interface: "eth0"}) // down
 	w.await(t, Event{Kind: LinkRemoved, Interface: "eth0"})
 	w.await(t, Event{Kind: LinkChanged, Interface: "wan0"})
@@ -94,10 +96,10 @@ func TestWatchLinks(t *testing.T) {
 	w.await(t, Event{Kind: AddressAdded, Interface: "wan0", Prefix: vip1})
 
 	// A port that leaves a bridge is not a link that is gone.
-	h.ip(t, "link add br0 type bridge")
-	h.ip(t, "link set wan0 master br0")
-	h.ip(t, "link set wan0 nomaster")
-	h.ip(t, "link set wan0 mtu 1400") // the end of what belongs to it
+	h.IP(t, "link add br0 type bridge")
+	h.IP(t, "link set wan0 master br0")
+	h.IP(t, "link set wan0 nomaster")
+	h.IP(t, "link set wan0 mtu 1400") // the end of what belongs to it
 	for done := false; !done; {
 		select {
 		case e := <-w.events:
@@ -109,10 +111,10 @@ func TestWatchLinks(t *testing.T) {
 		}
 	}
 
-	h.ip(t, "link del wan0")
+	h.IP(t, "link del wan0")
 	w.await(t, Event{Kind: AddressRemoved, Interface: "wan0", Prefix: vip1})
 	w.await(t, Event{Kind: LinkRemoved, Interface: "wan0"})
-	h.ip(t, "link add eth9 type veth peer name eth8")
+	h.IP(t, "link add eth9 type veth peer name eth8")
 	w.await(t, Event{Kind: LinkChanged, Interface: "eth9"})
 	must(t, a.Put("eth9", vip1, 0)) // its index came after the start of the watch
 	w.await(t, Event{Kind: AddressAdded, Interface: "eth9", Prefix: vip1})
@@ -121,11 +123,11 @@ func TestWatchLinks(t *testing.T) {
 // A peer whose cable is out is seen as carrier lost, not as a link gone.
 func TestWatchCarrier(t *testing.T) {
 	h, peer := newHost(t), newHost(t)
-	wire(t, h, peer)
+	netnstest.Wire(t, h, peer)
 	w := watchIn(t, h)
-	peer.ip(t, "link set eth0 down")
+	peer.IP(t, "link set eth0 down")
 	w.await(t, Event{Kind: LinkChanged, Interface: "eth0", Up: true})
-	peer.ip(t, "link set eth0 up")
+	peer.IP(t, "link set eth0 up")
 	w.await(t, Event{Kind: LinkChanged, Interface: "eth0", Up: true, Carrier: true})
 }
 

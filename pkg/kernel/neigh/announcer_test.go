@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/mdlayher/packet"
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel/internal/netnstest"
 )
 
 const ownMAC = "02:00:00:00:00:01"
@@ -23,17 +25,17 @@ var vip = netip.MustParseAddr("10.77.0.100")
 func neighbours(t *testing.T) (own, peer host) {
 	t.Helper()
 	own, peer = newHost(t), newHost(t)
-	wire(t, own, peer)
-	own.ip(t, "link set eth0 address %s", ownMAC)
-	own.ip(t, "addr add 10.77.0.2/24 dev eth0")
-	peer.ip(t, "addr add 10.77.0.3/24 dev eth0")
+	netnstest.Wire(t, own, peer)
+	own.IP(t, "link set eth0 address %s", ownMAC)
+	own.IP(t, "addr add 10.77.0.2/24 dev eth0")
+	peer.IP(t, "addr add 10.77.0.3/24 dev eth0")
 	return own, peer
 }
 
 func openIn(t *testing.T, h host, iface string) *Announcer {
 	t.Helper()
 	var a *Announcer
-	h.do(t, func() (err error) {
+	h.Do(t, func() (err error) {
 		a, err = Open(iface)
 		return err
 	})
@@ -45,7 +47,7 @@ func openIn(t *testing.T, h host, iface string) *Announcer {
 func capture(t *testing.T, h host) *packet.Conn {
 	t.Helper()
 	var c *packet.Conn
-	h.do(t, func() error {
+	h.Do(t, func() error {
 		ifi, err := net.InterfaceByName("eth0")
 		if err != nil {
 			return err
@@ -99,8 +101,8 @@ func TestAnnounceIsCaptured(t *testing.T) {
 
 	// A hardware address that changes is followed; so is the name.
 	const second = "02:00:00:00:00:02"
-	own.ip(t, "link set eth0 address %s", second)
-	own.rename(t, "eth0", "wan0")
+	own.IP(t, "link set eth0 address %s", second)
+	own.Rename(t, "eth0", "wan0")
 	if err := a.Announce(netip.AddrFrom16(vip.As16())); err != nil {
 		t.Fatal(err)
 	}
@@ -113,13 +115,13 @@ func TestAnnounceIsCaptured(t *testing.T) {
 func TestNeighbourFollows(t *testing.T) {
 	own, peer := neighbours(t)
 	a := openIn(t, own, "eth0")
-	peer.ip(t, "neigh replace %s lladdr 02:00:00:00:00:99 dev eth0 nud reachable", vip)
+	peer.IP(t, "neigh replace %s lladdr 02:00:00:00:00:99 dev eth0 nud reachable", vip)
 	if err := a.Announce(vip); err != nil {
 		t.Fatal(err)
 	}
 	var got string
 	for deadline := time.Now().Add(2 * time.Second); time.Now().Before(deadline); {
-		if got = peer.ip(t, "neigh show %s", vip); strings.Contains(got, ownMAC) {
+		if got = peer.IP(t, "neigh show %s", vip); strings.Contains(got, ownMAC) {
 			return
 		}
 	}
@@ -139,7 +141,7 @@ func TestReceivesNothing(t *testing.T) {
 	}
 	_ = frames(t, heard, 40)
 	var table []byte
-	own.do(t, func() (err error) {
+	own.Do(t, func() (err error) {
 		table, err = os.ReadFile("/proc/thread-self/net/packet")
 		return err
 	})
@@ -161,15 +163,15 @@ func TestReceivesNothing(t *testing.T) {
 func TestInterfaceStates(t *testing.T) {
 	own, _ := neighbours(t)
 	a := openIn(t, own, "eth0")
-	own.ip(t, "link set eth0 down")
+	own.IP(t, "link set eth0 down")
 	if err := a.Announce(vip); !errors.Is(err, ErrDown) {
 		t.Errorf("while down: %v; want ErrDown", err)
 	}
-	own.ip(t, "link set eth0 up")
+	own.IP(t, "link set eth0 up")
 	if err := a.Announce(vip); err != nil {
 		t.Errorf("up again: %v", err)
 	}
-	own.ip(t, "link del eth0")
+	own.IP(t, "link del eth0")
 	if err := a.Announce(vip); !errors.Is(err, ErrNoInterface) {
 		t.Errorf("removed: %v; want ErrNoInterface", err)
 	}
@@ -185,7 +187,7 @@ func TestInterfaceStates(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	own, _ := neighbours(t)
-	own.ip(t, "link add br0 type bridge")
+	own.IP(t, "link add br0 type bridge")
 	a := openIn(t, own, "br0")
 	if err := a.Announce(netip.MustParseAddr("fd00::1")); !errors.Is(err, ErrNotIPv4) {
 		t.Errorf("Announce of IPv6: %v", err)
@@ -201,7 +203,7 @@ func TestRefusals(t *testing.T) {
 		{"eth7", ErrNoInterface, "open ARP socket on eth7: no such network interface (see: ip link)"},
 		{"lo", ErrNotEthernet, "open ARP socket on lo: not an Ethernet interface: ARP means nothing there, name the NIC that faces the clients"},
 	} {
-		own.do(t, func() error {
+		own.Do(t, func() error {
 			_, err := Open(c.iface)
 			if !errors.Is(err, c.want) || err.Error() != c.text {
 				t.Errorf("Open(%s): %v; want %s", c.iface, err, c.text)
@@ -209,7 +211,7 @@ func TestRefusals(t *testing.T) {
 			return nil
 		})
 	}
-	own.do(t, func() error {
+	own.Do(t, func() error {
 		var none [2]unix.CapUserData
 		if err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0]); err != nil {
 			return err

@@ -114,7 +114,7 @@ func TestInterfaceRemoved(t *testing.T) {
 	a, _ := directors(t)
 	s := openIn(t, a)
 	ended := reading(s)
-	a.ip(t, "link del eth0")
+	a.IP(t, "link del eth0")
 	ends(t, ended, ErrNoInterface)
 	if err := s.Send(advert, own); err == nil {
 		t.Error("Send over a removed interface succeeds")
@@ -124,7 +124,7 @@ func TestInterfaceRemoved(t *testing.T) {
 func TestInterfaceRenamed(t *testing.T) {
 	a, b := directors(t)
 	s, from := openIn(t, a), openIn(t, b)
-	a.rename(t, "eth0", "wan0")
+	a.Rename(t, "eth0", "wan0")
 	// Noticed under traffic too, when Read never waits long.
 	stop := time.Now().Add(wait)
 	for time.Now().Before(stop) {
@@ -143,15 +143,15 @@ func TestInterfaceRenamed(t *testing.T) {
 func TestInterfaceReplaced(t *testing.T) {
 	a, _ := directors(t)
 	s := openIn(t, a)
-	a.ip(t, "link del eth0")
-	a.ip(t, "link add eth0 type bridge")
+	a.IP(t, "link del eth0")
+	a.IP(t, "link add eth0 type bridge")
 	ends(t, reading(s), ErrNoInterface)
 }
 
 func TestInterfaceDownAndUp(t *testing.T) {
 	a, b := directors(t)
 	s, from := openIn(t, a), openIn(t, b)
-	a.ip(t, "link set eth0 down")
+	a.IP(t, "link set eth0 down")
 	start := time.Now()
 	if err := s.Send(advert, own); !errors.Is(err, ErrNoSource) {
 		t.Errorf("Send while down: %v; want ErrNoSource", err)
@@ -165,10 +165,10 @@ func TestInterfaceDownAndUp(t *testing.T) {
 		t.Errorf("Read while down ended: %v", err)
 	case <-time.After(checkInterval * 3 / 2):
 	}
-	a.ip(t, "link set eth0 up")
-	a.awaitUp(t, "eth0")
-	b.awaitUp(t, "eth0")
-	a.ip(t, "addr replace %s/24 dev eth0", own)
+	a.IP(t, "link set eth0 up")
+	a.AwaitUp(t, "eth0")
+	b.AwaitUp(t, "eth0")
+	a.IP(t, "addr replace %s/24 dev eth0", own)
 	must(t, from.Send(advert, far))
 	ends(t, ended, nil) // still a member of the group
 	must(t, s.Send(advert, own))
@@ -177,19 +177,19 @@ func TestInterfaceDownAndUp(t *testing.T) {
 // Opened before the interface is up or has an address, as at boot.
 func TestOpenBeforeTheInterfaceIsReady(t *testing.T) {
 	a, b := newHost(t), newHost(t)
-	a.ip(t, "link add eth0 type veth peer name eth0 netns /proc/%d/fd/%d", os.Getpid(), int(b.ns))
+	a.IP(t, "link add eth0 type veth peer name eth0 netns /proc/%d/fd/%d", os.Getpid(), int(b.NS))
 	s := openIn(t, a)
 	if err := s.Send(advert, own); !errors.Is(err, ErrNoSource) {
 		t.Errorf("Send: %v; want ErrNoSource", err)
 	}
-	a.ip(t, "link set eth0 up")
-	b.ip(t, "link set eth0 up")
-	a.awaitUp(t, "eth0")
-	b.awaitUp(t, "eth0")
+	a.IP(t, "link set eth0 up")
+	b.IP(t, "link set eth0 up")
+	a.AwaitUp(t, "eth0")
+	b.AwaitUp(t, "eth0")
 	if err := s.Send(advert, own); !errors.Is(err, ErrNoSource) {
 		t.Errorf("Send without an address: %v; want ErrNoSource", err)
 	}
-	b.ip(t, "addr add %s/24 dev eth0", far)
+	b.IP(t, "addr add %s/24 dev eth0", far)
 	must(t, openIn(t, b).Send(advert, far))
 	if d := next(t, s); d.Source != far {
 		t.Errorf("heard %v; want %v", d.Source, far)
@@ -200,7 +200,7 @@ func TestOpenBeforeTheInterfaceIsReady(t *testing.T) {
 func TestSendWithoutCarrier(t *testing.T) {
 	a, b := directors(t)
 	s := openIn(t, a)
-	b.ip(t, "link set eth0 down")
+	b.IP(t, "link set eth0 down")
 	start := time.Now()
 	for range 100 {
 		_ = s.Send(advert, own) // lost, which only the carrier event tells

@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel/internal/netnstest"
 )
 
 // wait is how long a test waits for what must come; never what is measured.
@@ -29,16 +31,16 @@ var (
 func directors(t *testing.T) (a, b host) {
 	t.Helper()
 	a, b = newHost(t), newHost(t)
-	wire(t, a, b)
-	a.ip(t, "addr add %s/24 dev eth0", own)
-	b.ip(t, "addr add %s/24 dev eth0", far)
+	netnstest.Wire(t, a, b)
+	a.IP(t, "addr add %s/24 dev eth0", own)
+	b.IP(t, "addr add %s/24 dev eth0", far)
 	return a, b
 }
 
 func openIn(t *testing.T, h host) *Socket {
 	t.Helper()
 	var s *Socket
-	h.do(t, func() (err error) {
+	h.Do(t, func() (err error) {
 		s, err = Open("eth0")
 		return err
 	})
@@ -84,7 +86,7 @@ func TestAdvertArrives(t *testing.T) {
 func capture(t *testing.T, h host) (frame func() []byte) {
 	t.Helper()
 	var fd int
-	h.do(t, func() (err error) {
+	h.Do(t, func() (err error) {
 		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
 			return err
 		}
@@ -151,13 +153,13 @@ func TestVIPIsNeverTheSource(t *testing.T) {
 			t.Errorf("%s: source %v; want %v", when, d.Source, own)
 		}
 	}
-	a.ip(t, "addr add %s/32 dev eth0 valid_lft 60 preferred_lft 60", vip)
+	a.IP(t, "addr add %s/32 dev eth0 valid_lft 60 preferred_lft 60", vip)
 	send("with the VIP")
-	a.ip(t, "addr del %s/24 dev eth0", own)
+	a.IP(t, "addr del %s/24 dev eth0", own)
 	if err := from.Send(advert, own); !errors.Is(err, ErrNoSource) {
 		t.Errorf("without the own address: %v; want ErrNoSource, and no other source", err)
 	}
-	a.ip(t, "addr add %s/24 dev eth0", own)
+	a.IP(t, "addr add %s/24 dev eth0", own)
 	send("behind the VIP")
 }
 
@@ -175,15 +177,20 @@ func TestSendRefuses(t *testing.T) {
 // A firewall that forbids adverts is named, rather than "operation not permitted".
 func TestSendFiltered(t *testing.T) {
 	a, _ := directors(t)
-	if _, err := exec.LookPath("iptables"); err != nil {
+	iptables, err := exec.LookPath("iptables-legacy") // the lab's kernel has no nf_tables
+	if err != nil {
 		if os.Getenv("LVS_LAB_INSIDE") != "" {
 			t.Fatal(err)
 		}
-		t.Skip("needs iptables, which the lab has")
+		t.Skip("needs iptables-legacy, which the lab has")
 	}
 	s := openIn(t, a)
-	a.do(t, func() error {
-		return exec.Command("iptables", "-A", "OUTPUT", "-p", "112", "-j", "DROP").Run()
+	a.Do(t, func() error {
+		out, err := exec.Command(iptables, "-A", "OUTPUT", "-p", "112", "-j", "DROP").CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		return nil
 	})
 	want := "send advert from 10.77.0.2 on eth0: a packet filter of this host forbids it (allow IP protocol 112 to 224.0.0.18 in nftables or iptables)"
 	if err := s.Send(advert, own); !errors.Is(err, ErrFiltered) || err.Error() != want {
@@ -217,15 +224,15 @@ func TestSocketOptions(t *testing.T) {
 func TestHearsItsLinkOnly(t *testing.T) {
 	a, b := directors(t)
 	c := newHost(t)
-	c.ip(t, "link add eth0 type veth peer name eth1 netns /proc/%d/fd/%d", os.Getpid(), int(b.ns))
-	c.ip(t, "addr add 10.88.0.2/24 dev eth0")
-	c.ip(t, "link set eth0 up")
-	b.ip(t, "addr add 10.88.0.3/24 dev eth1")
-	b.ip(t, "link set eth1 up")
-	c.awaitUp(t, "eth0")
-	b.awaitUp(t, "eth1")
+	c.IP(t, "link add eth0 type veth peer name eth1 netns /proc/%d/fd/%d", os.Getpid(), int(b.NS))
+	c.IP(t, "addr add 10.88.0.2/24 dev eth0")
+	c.IP(t, "link set eth0 up")
+	b.IP(t, "addr add 10.88.0.3/24 dev eth1")
+	b.IP(t, "link set eth1 up")
+	c.AwaitUp(t, "eth0")
+	b.AwaitUp(t, "eth1")
 	to := openIn(t, b)
-	b.do(t, func() error { // the host itself is a member on the other link
+	b.Do(t, func() error { // the host itself is a member on the other link
 		other, err := Open("eth1")
 		if err == nil {
 			t.Cleanup(func() { _ = other.Close() })
@@ -241,11 +248,11 @@ func TestHearsItsLinkOnly(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	a, _ := directors(t)
-	a.ip(t, "link add br0 type bridge")
-	a.ip(t, "link set br0 multicast off")
+	a.IP(t, "link add br0 type bridge")
+	a.IP(t, "link set br0 multicast off")
 	refuses := func(iface string, sentinel error, text string) {
 		t.Helper()
-		a.do(t, func() error {
+		a.Do(t, func() error {
 			s, err := Open(iface)
 			if err == nil {
 				_ = s.Close()
@@ -261,7 +268,7 @@ func TestOpenRefuses(t *testing.T) {
 	refuses("br0", ErrNoMulticast, "open VRRP socket on br0: the interface has no multicast: name the NIC that faces the other director")
 
 	for _, kept := range []uint{unix.CAP_NET_RAW, unix.CAP_NET_ADMIN} {
-		a.do(t, func() error {
+		a.Do(t, func() error {
 			caps := [2]unix.CapUserData{}
 			// With CAP_NET_RAW alone, kernels since 6.0 allow the priority too.
 			if kept != unix.CAP_NET_RAW {

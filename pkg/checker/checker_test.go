@@ -1,0 +1,612 @@
+package checker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/probe"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	good    = health.Result{Code: health.OK, Class: health.Good, Cause: "mysql: answered in 3ms"}
+	refused = health.Result{Code: health.Refused, Class: health.Bad, Cause: "mysql: dial 10.77.0.12:3306: connection refused"}
+	denied  = health.Result{Code: health.Auth, Class: health.Unknown, Cause: "mysql: access denied"}
+	late    = health.Result{Code: health.Timeout, Class: health.Bad, Cause: "mysql: no answer within 800ms"}
+)
+
+// farm is a set of servers, all good until told otherwise.
+type farm struct {
+	mu      sync.Mutex
+	answers map[netip.AddrPort]func(context.Context) health.Result
+	asked   map[netip.AddrPort][]time.Time
+	now     int
+	most    int // probes at the same time
+	twice   int // probes of one server at the same time, beyond the first
+	busy    map[netip.AddrPort]int
+	targets []probe.Target
+}
+
+func newFarm() *farm {
+	return &farm{
+		answers: map[netip.AddrPort]func(context.Context) health.Result{},
+		asked:   map[netip.AddrPort][]time.Time{}, busy: map[netip.AddrPort]int{},
+	}
+}
+
+func (f *farm) probe(ctx context.Context, t probe.Target) health.Result {
+	f.mu.Lock()
+	f.asked[t.Address] = append(f.asked[t.Address], time.Now())
+	f.targets = append(f.targets, t)
+	f.now++
+	f.most = max(f.most, f.now)
+	f.twice += f.busy[t.Address]
+	f.busy[t.Address]++
+	answer := f.answers[t.Address]
+	f.mu.Unlock()
+	r := good
+	if answer != nil {
+		r = answer(ctx)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.now--
+	f.busy[t.Address]--
+	return r
+}
+
+func (f *farm) set(server string, answer func(context.Context) health.Result) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answers[netip.MustParseAddrPort(server)] = answer
+}
+
+func (f *farm) times(server string) []time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.asked[netip.MustParseAddrPort(server)]
+}
+
+func always(r health.Result) func(context.Context) health.Result {
+	return func(context.Context) health.Result { return r }
+}
+
+// dead answers like a host that is gone: when the time is over.
+func dead(ctx context.Context) health.Result { <-ctx.Done(); return late }
+
+// diary records what onChange and the log heard.
+type diary struct {
+	began   time.Time
+	mu      sync.Mutex
+	entries []string
+	log     strings.Builder
+}
+
+func (d *diary) note(name string, v health.Verdict) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.entries = append(d.entries, fmt.Sprintf("%v %s: %s", time.Since(d.began), name, v.Reason))
+}
+
+func (d *diary) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.log.Write(p)
+}
+
+func (d *diary) logged(what string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return strings.Count(d.log.String(), what)
+}
+
+func (d *diary) heard() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return append([]string(nil), d.entries...)
+}
+
+func mysqlCheck() config.Check {
+	return config.Check{Type: config.MySQL, Interval: time.Second, Timeout: 800 * time.Millisecond, Rise: 2, Fall: 2, User: "lvs_check"}
+}
+
+func spec(name, server string, checks ...config.Check) Spec {
+	at := netip.MustParseAddrPort(server)
+	if checks == nil {
+		checks = []config.Check{mysqlCheck()}
+	}
+	return Spec{Name: name, Address: at.Addr(), Port: at.Port(), Checks: checks}
+}
+
+// world runs a test in a bubble of virtual time, with a running Checker.
+func world(t *testing.T, test func(t *testing.T, c *Checker, f *farm, d *diary)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		f, d := newFarm(), &diary{began: time.Now()}
+		secrets := func(file string) (string, error) { return "secret of " + file, nil }
+		c := New(map[config.CheckType]ProbeFunc{config.MySQL: f.probe, config.TCP: f.probe}, secrets,
+			slog.New(slog.NewTextHandler(d, nil)), d.note)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- c.Run(ctx) }()
+		defer func() {
+			cancel()
+			if err := <-done; err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		}()
+		test(t, c, f, d)
+	})
+}
+
+// pass lets virtual time pass, and everything due at its end happen.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func ready(c *Checker) bool {
+	select {
+	case <-c.Ready():
+		return true
+	default:
+		return false
+	}
+}
+
+const (
+	one = "10.77.0.11:3306"
+	two = "10.77.0.12:3306"
+)
+
+func TestFallAndRise(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+		if got := c.Verdict("mysql/mysql2"); got.Known || got.Reason != "unknown: not checked yet" {
+			t.Errorf("before anything: %+v", got)
+		}
+		f.set(two, always(refused))
+		c.Set([]Spec{spec("mysql/mysql1", one), spec("mysql/mysql2", two)})
+		pass(0)
+		if !ready(c) {
+			t.Error("not ready after the first results")
+		}
+		pass(2500 * time.Millisecond)
+		f.set(two, nil)
+		f.set(one, always(refused))
+		pass(2 * time.Second)
+		want := []string{
+			"0s mysql/mysql1: up: mysql: answered in 3ms",
+			"0s mysql/mysql2: down: mysql: dial 10.77.0.12:3306: connection refused (first check)",
+			"3s mysql/mysql1: up: mysql: dial 10.77.0.12:3306: connection refused (1 of 2 failures)",
+			"4s mysql/mysql1: down: mysql: dial 10.77.0.12:3306: connection refused (2 of 2)",
+			"4s mysql/mysql2: up: mysql: answered in 3ms",
+		}
+		sorted := cmp.Transformer("sort", func(s []string) map[string]bool {
+			m := map[string]bool{}
+			for _, e := range s {
+				m[e] = true
+			}
+			return m
+		})
+		if diff := cmp.Diff(want, d.heard(), sorted); diff != "" {
+			t.Errorf("changes (-want +got):\n%s", diff)
+		}
+		if got := c.Verdicts()["mysql/mysql1"]; got.Up || !got.Known {
+			t.Errorf("snapshot: %+v", got)
+		}
+	})
+}
+
+// TestFrozenServerTime: out within fall × interval + timeout, as the lab demands.
+func TestFrozenServerTime(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+		c.Set([]Spec{spec("mysql/mysql1", one)})
+		pass(100 * time.Millisecond)
+		f.set(one, dead)
+		pass(2*time.Second + 800*time.Millisecond - 101*time.Millisecond)
+		if !c.Verdict("mysql/mysql1").Up {
+			t.Error("down before the second time-out")
+		}
+		pass(time.Millisecond)
+		if v := c.Verdict("mysql/mysql1"); v.Up || v.Reason != "down: mysql: no answer within 800ms (2 of 2)" {
+			t.Errorf("after fall × interval + timeout: %+v", v)
+		}
+	})
+}
+
+func TestIntervalsRunFromStartToStart(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+		f.set(one, func(context.Context) health.Result { time.Sleep(700 * time.Millisecond); return good })
+		c.Set([]Spec{spec("mysql/mysql1", one)})
+		pass(5500 * time.Millisecond)
+		var got []time.Duration
+		for _, at := range f.times(one) {
+			got = append(got, at.Sub(d.began))
+		}
+		want := []time.Duration{0, time.Second, 2 * time.Second, 3 * time.Second, 4 * time.Second, 5 * time.Second}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("probes (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestIdenticalChecksAreShared(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+		other := mysqlCheck()
+		other.User = "somebody_else"
+		withPort := mysqlCheck()
+		withPort.Port = 3306 // what the port is anyway
+		c.Set([]Spec{spec("read/mysql1", one), spec("write/mysql1", one, withPort), spec("third/mysql1", one, other)})
+		pass(100 * time.Millisecond)
+		if got := len(f.times(one)); got != 2 {
+			t.Errorf("%d probes for two identities", got)
+		}
+		f.set(one, always(refused))
+		pass(2 * time.Second)
+		for name, v := range c.Verdicts() {
+			if v.Up {
+				t.Errorf("%s: %+v", name, v)
+			}
+		}
+	})
+}
+
+func TestAllChecksMustPass(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+		extra := config.Check{Type: config.TCP, Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 1, Port: 9200}
+		f.set("10.77.0.11:9200", always(refused))
+		c.Set([]Spec{spec("a", one, mysqlCheck(), extra), {Name: "nothing to check"}})
+		pass(0)
+		if v := c.Verdict("a"); !v.Known || v.Up {
+			t.Errorf("with one of two checks failed: %+v", v)
+		}
+		if v := c.Verdict("nothing to check"); !v.Known || !v.Up {
+			t.Errorf("without a check: %+v", v)
+		}
+	})
+}
+
+// TestReloadKeepsStateAndRhythm: an unchanged check notices nothing of a Set.
+func TestReloadKeepsStateAndRhythm(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+		c.Set([]Spec{spec("a", one), spec("b", two)})
+		pass(100 * time.Millisecond)
+		f.set(one, always(refused))
+		pass(1200 * time.Millisecond) // one failure
+		c.Set([]Spec{spec("new", "10.77.0.13:3306"), spec("a", one)})
+		pass(0)
+		if v := c.Verdict("a"); !v.Up || !strings.Contains(v.Reason, "1 of 2 failures") {
+			t.Errorf("after Set: %+v", v)
+		}
+		if v := c.Verdict("new"); !v.Up {
+			t.Errorf("a new server is checked at once: %+v", v)
+		}
+		if v := c.Verdict("b"); v.Known {
+			t.Errorf("removed: %+v", v)
+		}
+		pass(time.Second)
+		if v := c.Verdict("a"); v.Up {
+			t.Errorf("after the second failure: %+v", v)
+		}
+		if got := len(f.times(one)); got != 3 {
+			t.Errorf("%d probes in 2.3 s, want 3", got)
+		}
+		if got := len(f.times(two)); got != 2 {
+			t.Errorf("%d probes of the removed server, want 2", got)
+		}
+	})
+}
+
+// TestEditedCheckTakesNothingOut: neither another interval nor another type of check makes a server unknown.
+func TestEditedCheckTakesNothingOut(t *testing.T) {
+	slow := func(ctx context.Context) health.Result { time.Sleep(500 * time.Millisecond); return good }
+	edits := map[string]func(*config.Check){
+		"interval": func(c *config.Check) { c.Interval = 2 * time.Second },
+		"password": func(c *config.Check) { c.PasswordFile = "/etc/other" },
+		"type":     func(c *config.Check) { c.Type = config.TCP },
+	}
+	for name, edit := range edits {
+		t.Run(name, func(t *testing.T) {
+			world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+				c.Set([]Spec{spec("a", one)})
+				pass(100 * time.Millisecond)
+				f.set(one, slow)
+				edited := mysqlCheck()
+				edit(&edited)
+				c.Set([]Spec{spec("a", one, edited)})
+				pass(100 * time.Millisecond)
+				if v := c.Verdict("a"); !v.Known || !v.Up {
+					t.Errorf("before the edited check's first result: %+v", v)
+				}
+				if got := d.heard(); len(got) != 1 {
+					t.Errorf("changes: %q", got)
+				}
+			})
+		})
+	}
+}
+
+func TestUnknownKeepsStateAndWarnsOnce(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+		c.Set([]Spec{spec("a", one)})
+		pass(100 * time.Millisecond)
+		f.set(one, always(denied))
+		pass(10 * time.Second)
+		if v := c.Verdict("a"); !v.Up || v.Code != health.Auth || v.Reason != "up: kept: mysql: access denied (last good 10s ago)" {
+			t.Errorf("%+v", v)
+		}
+		f.set(one, nil)
+		pass(time.Second)
+		f.set(one, always(denied))
+		pass(5 * time.Second)
+		if warned, well := d.logged("level=WARN"), d.logged("check works again"); warned != 2 || well != 1 {
+			t.Errorf("%d warnings and %d all-clears, want 2 and 1:\n%s", warned, well, d.log.String())
+		}
+	})
+}
+
+// TestHangingProbe: a probe that does not heed its context counts as a time-out, and there is never a second one.
+func TestHangingProbe(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+		c.Set([]Spec{spec("a", one), spec("b", two)})
+		pass(100 * time.Millisecond)
+		release := make(chan struct{})
+		f.set(one, func(context.Context) health.Result { <-release; return good })
+		pass(10 * time.Second)
+		v := c.Verdict("a")
+		if v.Up || v.Code != health.Timeout || !strings.Contains(v.Reason, "the check hangs since") {
+			t.Errorf("%+v", v)
+		}
+		if f.twice != 0 {
+			t.Errorf("%d probes of one identity ran beside another", f.twice)
+		}
+		if got := len(f.times(two)); got != 11 {
+			t.Errorf("the other server was probed %d times in 10.1 s, want 11", got)
+		}
+		f.set(one, nil)
+		close(release)
+		pass(3 * time.Second)
+		if v := c.Verdict("a"); !v.Up {
+			t.Errorf("after the probe came back: %+v", v)
+		}
+	})
+}
+
+// TestHangingProbeAcrossReload: also a check that is removed and comes back waits for its old probe.
+func TestHangingProbeAcrossReload(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+		release := make(chan struct{})
+		f.set(one, func(context.Context) health.Result { <-release; return good })
+		c.Set([]Spec{spec("a", one)})
+		pass(100 * time.Millisecond)
+		c.Set(nil)
+		pass(time.Second)
+		c.Set([]Spec{spec("a", one)})
+		pass(5 * time.Second)
+		if f.twice != 0 || len(f.times(one)) != 1 {
+			t.Errorf("%d probes, %d at the same time", len(f.times(one)), f.twice)
+		}
+		close(release)
+		pass(3 * time.Second)
+		if v := c.Verdict("a"); !v.Up {
+			t.Errorf("%+v", v)
+		}
+	})
+}
+
+// TestDeadServersDelayNobody: 1000 servers that time out, and one that lives: its checks keep their rhythm within the
+// bound of the documentation.
+func TestDeadServersDelayNobody(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+		var specs []Spec
+		for i := range 1000 {
+			server := fmt.Sprintf("10.78.%d.%d:3306", i/250, i%250+1)
+			f.set(server, dead)
+			specs = append(specs, spec(server, server))
+		}
+		specs = append(specs, spec("alive", one))
+		c.Set(specs)
+		pass(10 * time.Second)
+		times := f.times(one)
+		for i := 1; i < len(times); i++ {
+			gap := times[i].Sub(times[i-1])
+			if bound := time.Second + 1000/slots*moment + moment; gap > bound {
+				t.Errorf("%v between two probes of the living server, want at most %v", gap, bound)
+			}
+		}
+		if len(times) < 9 {
+			t.Errorf("%d probes of the living server in 10 s", len(times))
+		}
+		if !ready(c) {
+			t.Error("not ready")
+		}
+		if v := c.Verdict("alive"); !v.Up {
+			t.Errorf("%+v", v)
+		}
+	})
+}
+
+func TestStartIsSpread(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+		var specs []Spec
+		for i := range 1000 {
+			server := fmt.Sprintf("10.78.%d.%d:3306", i/250, i%250+1)
+			specs = append(specs, spec(server, server))
+		}
+		c.Set(specs)
+		pass(0)
+		at := map[time.Duration]int{}
+		pass(999 * time.Millisecond)
+		for _, times := range f.asked {
+			at[times[0].Sub(d.began)]++
+		}
+		for when, n := range at {
+			if n > atOnce {
+				t.Errorf("%d probes start at %v", n, when)
+			}
+		}
+		if len(f.asked) != 1000 || !ready(c) {
+			t.Errorf("%d servers probed in the first second, ready %v", len(f.asked), ready(c))
+		}
+	})
+}
+
+func TestReadyWaitsForTheFirstTimeout(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+		pass(time.Second)
+		if ready(c) {
+			t.Error("ready before Set")
+		}
+		f.set(two, dead)
+		c.Set([]Spec{spec("a", one), spec("b", two)})
+		pass(799 * time.Millisecond)
+		if ready(c) {
+			t.Error("ready before the first time-out")
+		}
+		pass(time.Millisecond)
+		if !ready(c) {
+			t.Error("not ready after the first time-out")
+		}
+	})
+}
+
+func TestReadyWithNothingToCheck(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+		c.Set(nil)
+		pass(0)
+		if !ready(c) {
+			t.Error("not ready")
+		}
+	})
+}
+
+// TestStallIsNoTimeout: when the director itself stood still, time-outs of that moment say nothing about servers.
+func TestStallIsNoTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, d := newFarm(), &diary{began: time.Now()}
+		stall := make(chan time.Duration, 1)
+		onChange := func(name string, v health.Verdict) {
+			select {
+			case s := <-stall:
+				time.Sleep(s) // the loop stands still
+			default:
+			}
+			d.note(name, v)
+		}
+		c := New(map[config.CheckType]ProbeFunc{config.MySQL: f.probe}, nil, slog.New(slog.NewTextHandler(d, nil)), onChange)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- c.Run(ctx) }()
+		fragile := mysqlCheck()
+		fragile.Fall = 1
+		c.Set([]Spec{spec("a", one, fragile), spec("b", two, fragile)})
+		pass(500 * time.Millisecond)
+		// At 1 s the probe of b makes the loop stand still for 10 s, while that of a is under way and runs out of time.
+		f.set(one, dead)
+		f.set(two, func(context.Context) health.Result { time.Sleep(10 * time.Millisecond); return refused })
+		stall <- 10 * time.Second
+		pass(10600 * time.Millisecond)
+		if v := c.Verdict("a"); !v.Up || v.Code != health.Local || !strings.Contains(v.Reason, "this director itself stood still for 9.") {
+			t.Errorf("%+v", v)
+		}
+		pass(2 * time.Second) // a is dead in earnest
+		if v := c.Verdict("a"); v.Up {
+			t.Errorf("%+v", v)
+		}
+		cancel()
+		<-done
+	})
+}
+
+func TestSecretsReachTheProbeAndFail(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+		withFile := mysqlCheck()
+		withFile.PasswordFile = "/etc/lvs-director/check.password"
+		s := spec("a", one, withFile)
+		s.Source = netip.MustParseAddr("10.77.0.2")
+		c.Set([]Spec{s})
+		pass(0)
+		want := probe.Target{Address: netip.MustParseAddrPort(one), Source: s.Source, User: "lvs_check", Password: "secret of " + withFile.PasswordFile}
+		if diff := cmp.Diff([]probe.Target{want}, f.targets, cmp.Comparer(func(a, b probe.Target) bool { return a == b })); diff != "" {
+			t.Errorf("targets (-want +got):\n%s", diff)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		d := &diary{}
+		secrets := func(string) (string, error) { return "", fmt.Errorf("secret: chmod it") }
+		c := New(map[config.CheckType]ProbeFunc{config.MySQL: newFarm().probe}, secrets, slog.New(slog.NewTextHandler(d, nil)), nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- c.Run(ctx) }()
+		withFile := mysqlCheck()
+		withFile.PasswordFile = "/etc/lvs-director/check.password"
+		c.Set([]Spec{spec("a", one, withFile), spec("b", two, config.Check{Type: "http", Interval: time.Second, Timeout: time.Second})})
+		pass(0)
+		if v := c.Verdict("a"); v.Known || v.Code != health.Secret || v.Reason != "unknown: mysql: secret: chmod it" {
+			t.Errorf("%+v", v)
+		}
+		if v := c.Verdict("b"); v.Known || v.Reason != "unknown: http: this version has no such check" {
+			t.Errorf("%+v", v)
+		}
+		if !ready(c) {
+			t.Error("an unknown result is a first result")
+		}
+		cancel()
+		<-done
+	})
+}
+
+// TestRunLetsProbesFinish: a login under way is not broken off at the end, unless it takes too long.
+func TestRunLetsProbesFinish(t *testing.T) {
+	for name, tt := range map[string]struct{ probe, want time.Duration }{
+		"a moment":  {300 * time.Millisecond, 300 * time.Millisecond},
+		"too long":  {5 * time.Second, parting},
+		"hangs":     {time.Hour, 2 * parting},
+		"none runs": {0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFarm()
+				f.set(one, func(ctx context.Context) health.Result {
+					if tt.probe == time.Hour { // heeds nothing
+						time.Sleep(tt.probe)
+						return good
+					}
+					select {
+					case <-time.After(tt.probe):
+					case <-ctx.Done():
+					}
+					return good
+				})
+				c := New(map[config.CheckType]ProbeFunc{config.MySQL: f.probe}, nil, slog.New(slog.DiscardHandler), nil)
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan error)
+				go func() { done <- c.Run(ctx) }()
+				check := mysqlCheck()
+				check.Interval, check.Timeout = time.Minute, 10*time.Second
+				c.Set([]Spec{spec("a", one, check)})
+				pass(0)
+				cancel()
+				began := time.Now()
+				<-done
+				if took := time.Since(began); took != tt.want {
+					t.Errorf("Run ended after %v, want %v", took, tt.want)
+				}
+				time.Sleep(2 * time.Hour) // lets the one that hangs go
+			})
+		})
+	}
+}

@@ -1,0 +1,41 @@
+package checker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+)
+
+// BenchmarkIdle measures what a thousand checks hold in memory while none of them runs, and what a second of them
+// costs: the reason for a heap of due times rather than a goroutine for each.
+func BenchmarkIdle(b *testing.B) {
+	f := newFarm()
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	c := New(map[config.CheckType]ProbeFunc{config.MySQL: f.probe}, nil, slog.New(slog.DiscardHandler), nil)
+	ctx, cancel := context.WithCancel(b.Context())
+	done := make(chan error)
+	go func() { done <- c.Run(ctx) }()
+	var specs []Spec
+	for i := range 1000 {
+		server := fmt.Sprintf("10.78.%d.%d:3306", i/250, i%250+1)
+		specs = append(specs, spec(server, server))
+	}
+	c.Set(specs)
+	<-c.Ready()
+	for b.Loop() {
+		time.Sleep(time.Second)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	b.ReportMetric(float64(after.HeapAlloc+after.StackInuse-before.HeapAlloc-before.StackInuse)/1000, "B/check")
+	b.ReportMetric(float64(runtime.NumGoroutine()), "goroutines")
+	cancel()
+	<-done
+}

@@ -1,0 +1,117 @@
+// Package netnstest makes hosts out of network namespaces for the tests of the kernel packages. It is not for the product.
+package netnstest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netns"
+)
+
+// Host is a network namespace with loopback up. What is opened in it stays in it.
+type Host struct {
+	// NS stays open until the test ends.
+	NS netns.NsHandle
+}
+
+// New makes a host, or skips the test where that is not possible and not
+// required either (LVS_REQUIRE=netns).
+func New(t *testing.T) Host {
+	t.Helper()
+	if os.Getuid() != 0 {
+		if slices.Contains(strings.Split(os.Getenv("LVS_REQUIRE"), ","), "netns") {
+			t.Fatal("LVS_REQUIRE=netns, and the tests do not run as root")
+		}
+		t.Skip("needs root for network namespaces")
+	}
+	var h Host
+	err := onThread(func() (err error) {
+		h.NS, err = netns.New()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = h.NS.Close() })
+	h.IP(t, "link set lo up")
+	return h
+}
+
+// Enter runs f with its thread in the host.
+func (h Host) Enter(f func() error) error {
+	return onThread(func() error {
+		if err := netns.Set(h.NS); err != nil {
+			return err
+		}
+		return f()
+	})
+}
+
+// Do is Enter where an error ends the test.
+func (h Host) Do(t *testing.T, f func() error) {
+	t.Helper()
+	if err := h.Enter(f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// IP runs a command of iproute2 in the host and returns what it prints.
+func (h Host) IP(t *testing.T, format string, args ...any) string {
+	t.Helper()
+	var out []byte
+	line := fmt.Sprintf(format, args...)
+	h.Do(t, func() (err error) {
+		if out, err = exec.Command("ip", strings.Fields(line)...).CombinedOutput(); err != nil {
+			return fmt.Errorf("ip %s: %w: %s", line, err, out)
+		}
+		return nil
+	})
+	return string(out)
+}
+
+// Wire joins two hosts: eth0 of each is one end of a cable, up.
+func Wire(t *testing.T, a, b Host) {
+	t.Helper()
+	a.IP(t, "link add eth0 type veth peer name eth0 netns /proc/%d/fd/%d", os.Getpid(), int(b.NS))
+	a.IP(t, "link set eth0 up")
+	b.IP(t, "link set eth0 up")
+	a.AwaitUp(t, "eth0")
+	b.AwaitUp(t, "eth0")
+}
+
+// AwaitUp waits until an interface can send. The kernel drops what is sent
+// between its carrier and this (net/core/link_watch.c).
+func (h Host) AwaitUp(t *testing.T, iface string) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); !strings.Contains(h.IP(t, "link show %s", iface), "state UP"); {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s does not come up", iface)
+		}
+	}
+}
+
+// Rename renames an interface, which older kernels allow only while it is down.
+func (h Host) Rename(t *testing.T, from, to string) {
+	t.Helper()
+	h.IP(t, "link set %s down", from)
+	h.IP(t, "link set %s name %s", from, to)
+	h.IP(t, "link set %s up", to)
+	h.AwaitUp(t, to)
+}
+
+// onThread runs f on a thread that ends with it, because the thread may have
+// changed its namespace.
+func onThread(f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		done <- f()
+	}()
+	return <-done
+}

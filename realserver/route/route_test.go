@@ -1,0 +1,64 @@
+package route
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestGateway(t *testing.T) {
+	if os.Geteuid() != 0 {
+		if strings.Contains(os.Getenv("LVS_REQUIRE"), "netns") {
+			t.Fatal("needs root for a network namespace, and LVS_REQUIRE asks for it")
+		}
+		t.Skip("needs root for a network namespace")
+	}
+	runtime.LockOSThread() // never unlocked: the thread, and with it the namespace, ends with the test
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+	ip := func(arguments string) {
+		t.Helper()
+		if out, err := exec.Command("ip", strings.Fields(arguments)...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %s: %v: %s", arguments, err, out)
+		}
+	}
+	ip("link add eth0 type veth peer name far")
+	ip("link set eth0 up")
+	ip("link set far up")
+	ip("addr add 10.77.0.11/24 dev eth0")
+	ip("addr add 10.78.0.11/24 dev eth0")
+
+	const own, second = "10.77.0.11", "10.78.0.11"
+	steps := []struct {
+		setUp, source, gateway string // gateway "" is none, "-" is ErrNoRoute
+	}{
+		{"", own, "-"},
+		{"route add default via 10.77.0.254", own, "10.77.0.254"},
+		{"", "10.99.0.1", "-"}, // not ours
+		{"route add default via 10.78.0.1 table 100", own, "10.77.0.254"},
+		{"rule add from 10.78.0.11 table 100", own, "10.77.0.254"},
+		{"", second, "10.78.0.1"},
+		{"route replace default dev eth0", own, ""},
+		{"route replace unreachable default", own, "-"},
+	}
+	for _, s := range steps {
+		if s.setUp != "" {
+			ip(s.setUp)
+		}
+		got, err := Gateway(netip.MustParseAddr(s.source))
+		var want netip.Addr
+		if s.gateway != "" && s.gateway != "-" {
+			want = netip.MustParseAddr(s.gateway)
+		}
+		if got != want || errors.Is(err, ErrNoRoute) != (s.gateway == "-") || (err != nil) != (s.gateway == "-") {
+			t.Errorf("after ip %s: from %s: %v (%v), want %q", s.setUp, s.source, got, err, s.gateway)
+		}
+	}
+}
