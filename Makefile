@@ -38,7 +38,7 @@ unit: ## unit tests with the race detector; as root also those in network namesp
 	CGO_ENABLED=1 $(GO) test -race $$($(GO) list ./... | grep -v -e '/e2e$$' -e '/e2e/')
 
 kernel: build lab ## the packages that touch the kernel, in a kernel with IPVS
-	$(IN_LAB) ./pkg/kernel/... ./realserver/... ./e2e/lab/
+	$(IN_LAB) ./pkg/kernel/... ./pkg/probe/ ./realserver/... ./e2e/lab/
 
 e2e: build lab ## the scenarios; RUN=TestSeed001 for some
 	$(IN_LAB) -timeout 15m ./e2e/ -run '$(RUN)'

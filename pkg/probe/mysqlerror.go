@@ -13,7 +13,8 @@ func judge(number uint16) (code health.Code, class health.Class, remedy string) 
 		return health.ServerFull, health.Full, "raise max_connections or close connections there"
 	case 1203, // ER_TOO_MANY_USER_CONNECTIONS
 		1226: // ER_USER_LIMIT_REACHED
-		return health.ServerFull, health.Full, "a limit of the check's account: lift it for that account"
+		// The limit of one account: other clients have theirs.
+		return health.Auth, health.Unknown, "a limit of the check's account: lift it for that account"
 	case 1129: // ER_HOST_IS_BLOCKED
 		return health.Blocked, health.Unknown, "it blocks this director, not the clients: run FLUSH HOSTS there or TRUNCATE performance_schema.host_cache"
 	case 1130: // ER_HOST_NOT_PRIVILEGED

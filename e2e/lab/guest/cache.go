@@ -34,20 +34,16 @@ func DefaultCache() (Cache, error) {
 }
 
 // Fill returns the tree of packages, fetching and unpacking it first where the
-// cache has none for this release: about a minute and 75 MB, with lines about it
+// cache has none for this release: 10-60 s, 65 MB over
+// the network and 300 MB on disk, with lines about it
 // on progress. Otherwise it takes milliseconds. Concurrent calls, of other
 // processes too, wait for each other.
 func (c Cache) Fill(ctx context.Context, progress io.Writer) (Tree, error) {
-	raw, err := os.ReadFile("/etc/os-release")
-	if err != nil {
-		return Tree{}, fmt.Errorf("guest: which distribution is this: %w: run in a Debian or Ubuntu container", err)
-	}
-	r, err := parseRelease(string(raw))
+	home, err := c.home()
 	if err != nil {
 		return Tree{}, fmt.Errorf("guest: %w", err)
 	}
-	home := filepath.Join(c.Dir, key(r))
-	t := Tree{Dir: filepath.Join(home, "tree")}
+	t := treeIn(home)
 	if t.complete() {
 		return t, nil
 	}
@@ -75,6 +71,21 @@ func (c Cache) Fill(ctx context.Context, progress io.Writer) (Tree, error) {
 	return t, nil
 }
 
+// home is where this machine's packages are, or will be.
+func (c Cache) home() (string, error) {
+	raw, err := os.ReadFile("/etc/os-release")
+	if err != nil {
+		return "", fmt.Errorf("which distribution is this: %w: run in a Debian or Ubuntu container", err)
+	}
+	r, err := parseRelease(string(raw))
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(c.Dir, key(r)), nil
+}
+
+func treeIn(home string) Tree { return Tree{Dir: filepath.Join(home, "tree")} }
+
 // complete reports whether the tree is there. It is renamed into place whole.
 func (t Tree) complete() bool {
 	info, err := os.Stat(t.Kernel())
@@ -100,7 +111,7 @@ func fill(ctx context.Context, home string, progress io.Writer) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
 	aptDir := filepath.Join(work, "apt")
 	done := filepath.Join(work, "done")
-	t := Tree{Dir: filepath.Join(done, "tree")}
+	t := treeIn(done)
 	for _, d := range []string{aptDir, t.Dir} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			return err

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+)
+
+// A session is a connection that stays open through the VIP, as an application's pool holds them.
+type session struct {
+	conn   *sql.Conn
+	server string // who answers
+	id     int64  // the server's number for the connection
+}
+
+// openSession logs in through the VIP until the named server answers. rr and wrr need a few logins at most.
+func (c *cluster) openSession(server string) *session {
+	db := c.client.DB(mysqlPort, lab.AppUser, lab.AppPassword, "app")
+	for range 20 {
+		s := &session{}
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		conn, err := db.Conn(ctx)
+		if err == nil {
+			s.conn = conn
+			err = conn.QueryRowContext(ctx, "SELECT @@hostname, CONNECTION_ID()").Scan(&s.server, &s.id)
+		}
+		cancel()
+		if err != nil {
+			c.t.Fatalf("a login through the VIP: %v", err)
+		}
+		if s.server == server {
+			return s
+		}
+		// Raw keeps the pool from handing out the same connection again.
+		_ = conn.Raw(func(any) error { return sql.ErrConnDone })
+		_ = conn.Close()
+	}
+	c.t.Fatalf("no login through the VIP was answered by %s", server)
+	return nil
+}
+
+// alive says whether the very same connection still answers.
+func (s *session) alive() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	var id int64
+	err := s.conn.QueryRowContext(ctx, "SELECT CONNECTION_ID()").Scan(&id)
+	return err == nil && id == s.id
+}
+
+// write adds a row and returns its id.
+func (c *cluster) write(s *session, note string) int64 {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	done, err := s.conn.ExecContext(ctx, "INSERT INTO notes (note) VALUES (?)", note)
+	if err != nil {
+		c.t.Fatalf("a row through the VIP: %v", err)
+	}
+	id, err := done.LastInsertId()
+	if err != nil {
+		c.t.Fatalf("a row through the VIP: %v", err)
+	}
+	return id
+}

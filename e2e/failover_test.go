@@ -1,0 +1,262 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+)
+
+// A fault is a way in which a MASTER stops serving. It returns when the fault has begun.
+type fault struct {
+	name     string
+	begin    func(n *node)
+	end      func(n *node)
+	graceful bool // the MASTER says good-bye, so that its peer waits only for the skew
+}
+
+var (
+	carrierLost = fault{
+		name:  "carrier lost",
+		begin: func(n *node) { n.Link("eth0").CarrierDown() },
+		end:   func(n *node) { n.Link("eth0").CarrierUp() },
+	}
+	framesDropped = fault{
+		name:  "carrier kept, frames dropped",
+		begin: func(n *node) { n.Link("eth0").Unplug() },
+		end:   func(n *node) { n.Link("eth0").Plug() },
+	}
+	stopped = fault{
+		name:     "graceful stop",
+		begin:    func(n *node) { n.daemon.Signal(15) },
+		end:      func(*node) {},
+		graceful: true,
+	}
+)
+
+// rhythm is the timing of an election: RFC 9568 6.1 and RFC 3768 6.1.
+type rhythm struct {
+	version int
+	advert  time.Duration
+}
+
+// skew is what a director of priority 100 waits beyond three adverts.
+func (r rhythm) skew() time.Duration {
+	if r.version == 2 {
+		return 156 * time.Second / 256
+	}
+	return 156 * r.advert / 256
+}
+
+func (r rhythm) masterDown() time.Duration { return 3*r.advert + r.skew() }
+
+func (r rhythm) String() string { return fmt.Sprintf("v%d %s", r.version, r.advert) }
+
+// limit is the longest gap that a client may see (issue: 3 x advert + skew + 100 ms; skew + 50 ms).
+func (r rhythm) limit(f fault) time.Duration {
+	if f.graceful {
+		return r.skew() + 50*time.Millisecond
+	}
+	return r.masterDown() + 100*time.Millisecond
+}
+
+// product starts a director on a node: ours, or keepalived.
+type product struct {
+	name  string
+	start func(n *node, r rhythm) *lab.Daemon
+}
+
+var (
+	ours     = product{"lvs-director", func(n *node, _ rhythm) *lab.Daemon { return n.start() }}
+	theirs   = product{"keepalived", startKeepalived}
+	products = []product{ours, theirs}
+)
+
+// startKeepalived gives the node keepalived in the place of our director, with the same VIP, table and checks.
+func startKeepalived(n *node, r rhythm) *lab.Daemon {
+	n.daemon = lab.StartKeepalived(n.Host, keepalivedConf(n.Name, r))
+	return n.daemon
+}
+
+func keepalivedConf(name string, r rhythm) string {
+	priority := 100
+	if name == "lvs-master" {
+		priority = 150
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, `global_defs {
+  router_id %s
+}
+vrrp_instance mysql {
+  state BACKUP
+  interface eth0
+  virtual_router_id 51
+  priority %d
+  advert_int %g
+  version %d
+  virtual_ipaddress { %s/32 }
+}
+virtual_server %s 3306 {
+  delay_loop 1
+  lb_algo rr
+  lb_kind DR
+  protocol TCP
+`, name, priority, r.advert.Seconds(), r.version, vip, vip)
+	for _, address := range []string{"10.77.0.11", "10.77.0.12"} {
+		fmt.Fprintf(&b, "  real_server %s 3306 {\n    weight 1\n    TCP_CHECK { connect_timeout 1 }\n  }\n", address)
+	}
+	b.WriteString("}\n")
+	return b.String()
+}
+
+// serving is a cluster with answering real servers behind lvs-master, ready to have it taken away.
+func serving(t *testing.T, p product, r rhythm) *cluster {
+	t.Helper()
+	c := newCluster(t, shape{version: r.version, advert: r.advert.String()})
+	c.answering()
+	c.mysql1.start()
+	c.mysql2.start()
+	p.start(c.master, r)
+	p.start(c.backup, r)
+	c.awaitHolder(c.master, soon)
+	for _, n := range []*node{c.master, c.backup} {
+		c.awaitTable(n, "10.77.0.11:3306", "10.77.0.12:3306")
+	}
+	return c
+}
+
+// takeAway lets the fault begin right after an advert of lvs-master, the worst moment, and waits until the client is
+// answered through lvs-backup.
+func (c *cluster) takeAway(f fault, m *lab.Measurement) (begun time.Time) {
+	c.t.Helper()
+	m.WaitAnswered("", soon)
+	adverts := c.client.Capture("eth0", lab.VRRP)
+	adverts.Wait("10.77.0.2 > 224.0.0.18", soon)
+	begun = time.Now()
+	f.begin(c.master)
+	m.WaitAnswered("", soon)
+	adverts.Stop()
+	c.awaitServed(c.backup)
+	return begun
+}
+
+// awaitServed waits until the client's ARP table says that the VIP is at the node.
+func (c *cluster) awaitServed(n *node) {
+	c.t.Helper()
+	lab.Eventually(c.t, soon, func() error {
+		if at := c.client.Run("ip", "neigh", "show", vip); !strings.Contains(at, n.mac()) {
+			return fmt.Errorf("the client's neighbour table says %q, want the MAC of %s, %s", at, n.Name, n.mac())
+		}
+		return nil
+	})
+}
+
+// mac is the address of the node's NIC, which the lab derives from its IPv4 address.
+func (n *node) mac() string {
+	a := n.Address().As4()
+	return fmt.Sprintf("02:4c:%02x:%02x:%02x:%02x", a[0], a[1], a[2], a[3])
+}
+
+// outage is one trial in a world of its own.
+func outage(t *testing.T, p product, r rhythm, f fault) lab.Gap {
+	t.Helper()
+	c := serving(t, p, r)
+	m := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+	begun := c.takeAway(f, m)
+	return m.Stop().Since(begun).LongestGap()
+}
+
+// The outage that a client sees when the MASTER is cut off or stopped is the one that the protocol's timers ask for, and
+// hardly more. After the cable is back there is one holder, and the client finds it.
+func TestFailover(t *testing.T) {
+	for _, r := range []rhythm{{3, time.Second}, {3, 100 * time.Millisecond}} {
+		for _, f := range []fault{carrierLost, framesDropped, stopped} {
+			t.Run(r.String()+"/"+f.name, func(t *testing.T) { failover(t, r, f) })
+		}
+	}
+}
+
+func failover(t *testing.T, r rhythm, f fault) {
+	c := serving(t, ours, r)
+	m := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+	begun := c.takeAway(f, m)
+	gap := m.Stop().Since(begun).LongestGap()
+	t.Logf("%s, %s: gap %s, limit %s", r, f.name, gap, r.limit(f))
+	for trial := 2; gap.Duration > r.limit(f) && gap.Skipped > 0 && trial <= 3; trial++ {
+		t.Logf("void: the client was starved; trial %d", trial)
+		t.Run(fmt.Sprint("trial ", trial), func(t *testing.T) { gap = outage(t, ours, r, f) })
+	}
+	if gap.Duration > r.limit(f) {
+		t.Errorf("the client was without an answer for %s, want at most %s", gap, r.limit(f))
+	}
+	if f.graceful {
+		if code := c.master.daemon.Wait(soon); code != 0 {
+			t.Errorf("a graceful stop ended with exit code %d", code)
+		}
+		return
+	}
+
+	m = lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+	m.WaitAnswered("", soon)
+	back := time.Now()
+	f.end(c.master)
+	c.awaitHolder(c.master, soon)
+	c.awaitServed(c.master)
+	lab.Steadily(t, 500*time.Millisecond, func() error {
+		if holders := lab.Holders(vip, c.master.Host, c.backup.Host); !slices.Equal(holders, []string{"lvs-master"}) {
+			return fmt.Errorf("the VIP is on %v", holders)
+		}
+		return nil
+	})
+	healed := m.Stop().Since(back).LongestGap()
+	t.Logf("%s, %s: gap when the cable is back %s", r, f.name, healed)
+	if limit := r.advert + 100*time.Millisecond; healed.Duration > limit && healed.Skipped == 0 {
+		t.Errorf("after the cable was back the client was without an answer for %s, want at most %s", healed, limit)
+	}
+}
+
+// The same faults with keepalived in the same boot, side by side: figures of a virtual machine mean little by themselves.
+func TestBenchFailover(t *testing.T) {
+	if os.Getenv("LVS_BENCH") == "" && os.Getenv("LVS_SOAK") == "" {
+		t.Skip("a measurement, not a test: make bench-failover")
+	}
+	rows := []struct {
+		r rhythm
+		f fault
+	}{
+		{rhythm{2, time.Second}, framesDropped},
+		{rhythm{2, time.Second}, stopped},
+		{rhythm{3, 100 * time.Millisecond}, framesDropped},
+		{rhythm{3, 100 * time.Millisecond}, stopped},
+		{rhythm{3, 10 * time.Millisecond}, framesDropped},
+	}
+	const trials = 3
+	var table strings.Builder
+	fmt.Fprintf(&table, "\n%-32s %-9s | %-28s | %-28s | %s\n", "fault", "rhythm", "lvs-director: gaps, median", "keepalived: gaps, median", "ratio")
+	for _, row := range rows {
+		medians := map[string]time.Duration{}
+		gaps := map[string][]time.Duration{}
+		for trial := range trials {
+			for _, p := range products {
+				t.Run(fmt.Sprintf("%s/%s/%s/%d", row.r, row.f.name, p.name, trial+1), func(t *testing.T) {
+					gap := outage(t, p, row.r, row.f)
+					t.Log(gap)
+					gaps[p.name] = append(gaps[p.name], gap.Duration.Round(time.Millisecond))
+				})
+			}
+		}
+		for _, p := range products {
+			if len(gaps[p.name]) == trials {
+				medians[p.name] = slices.Sorted(slices.Values(gaps[p.name]))[trials/2]
+			}
+		}
+		text := func(p product) string { return fmt.Sprintf("%v %s", gaps[p.name], medians[p.name]) }
+		fmt.Fprintf(&table, "%-32s %-9s | %-28s | %-28s | %.2f\n", row.f.name, row.r, text(ours), text(theirs),
+			float64(medians[ours.name])/float64(medians[theirs.name]))
+	}
+	t.Log(table.String())
+}

@@ -1,0 +1,94 @@
+package guest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "labrun-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Setenv(programDirVariable, dir)
+	code := m.Run()
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// programDirVariable names the directory of this run's labrun.
+const programDirVariable = "LVS_LAB_TEST_PROGRAM_DIR"
+
+var buildProgram = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(os.Getenv(programDirVariable), "labrun")
+	cmd := exec.Command("go", "build", "-o", path, "github.com/lvs-director/lvs-director/e2e/cmd/labrun")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build labrun: %w: %s", err, out)
+	}
+	return path, nil
+})
+
+// bootOptions skips where no guest can be booted, unless LVS_REQUIRE has "guest".
+func bootOptions(t *testing.T, command ...string) Options {
+	t.Helper()
+	if os.Getenv("LVS_LAB_INSIDE") != "" {
+		t.Skip("a guest does not boot inside the lab: this test runs on the machine itself")
+	}
+	c, err := DefaultCache()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(strings.Split(os.Getenv("LVS_REQUIRE"), ","), "guest") {
+		if home, err := c.home(); err != nil || !treeIn(home).complete() {
+			t.Skipf("no packages in %s: run `make lab` first (LVS_REQUIRE=guest fetches them here)", c.Dir)
+		}
+	}
+	tree, err := c.Fill(t.Context(), os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := buildProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Options{Tree: tree, Program: program, Command: command, Memory: 512, Timeout: 2 * time.Minute}
+}
+
+// result is what a command left behind.
+type result struct {
+	Code           int
+	Stdout, Stderr string
+}
+
+func boot(t *testing.T, o Options) result {
+	t.Helper()
+	r, err := tryBoot(t.Context(), o)
+	if err != nil {
+		t.Fatalf("Boot: %v; stderr: %s", err, r.Stderr)
+	}
+	return r
+}
+
+func tryBoot(ctx context.Context, o Options) (result, error) {
+	var stdout, stderr bytes.Buffer
+	o.Stdout, o.Stderr = &stdout, &stderr
+	code, err := Boot(ctx, o)
+	return result{code, stdout.String(), stderr.String()}, err
+}

@@ -1,0 +1,125 @@
+package guest
+
+import (
+	"bufio"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// kernelsOf lists the processes of guests whose first process is program.
+func kernelsOf(t *testing.T, program string) []int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pids []int
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		// A process may end between the two reads; one that ended has no command line.
+		line, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
+		if err == nil && strings.Contains(string(line), "\x00init="+program+"\x00") {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+func TestNothingOutlivesTheRunner(t *testing.T) {
+	o := bootOptions(t)
+	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGINT, syscall.SIGTERM} {
+		t.Run(signal.String(), func(t *testing.T) {
+			cmd := exec.Command(o.Program, "-mem", "256", "--", "sh", "-c", "sleep 1000 & echo running; while :; do :; done")
+			cmd.Env = append(os.Environ(), "LVS_LAB=guest")
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			if line, err := bufio.NewReader(out).ReadString('\n'); line != "running\n" {
+				t.Errorf("first line %q, %v", line, err)
+			}
+			if n := len(kernelsOf(t, o.Program)); n < 3 {
+				t.Errorf("%d processes of a running guest found: this test would not see any left", n)
+			}
+			if err := cmd.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait()
+			// A killed runner is gone at once, and its guard works on: no event says when.
+			deadline := time.Now().Add(10 * time.Second)
+			for len(kernelsOf(t, o.Program)) > 0 {
+				if time.Now().After(deadline) {
+					t.Fatalf("processes left: %v", kernelsOf(t, o.Program))
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+		})
+	}
+}
+
+// An ordinary user with an own cache gets the same lab.
+func TestOrdinaryUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("the other tests run as an ordinary user already")
+	}
+	const nobody = 65534
+	o := bootOptions(t)
+	dir, err := os.MkdirTemp("", "nobody-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	home := filepath.Dir(o.Tree.Dir)
+	if out, err := exec.Command("cp", "-r", home, o.Program, dir).CombinedOutput(); err != nil {
+		t.Fatalf("copy the cache: %v: %s", err, out)
+	}
+	if err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, nobody, nobody)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(filepath.Join(dir, "labrun"), "-mem", "512", "-out", filepath.Join(dir, "out"), "--", "sh", "-c",
+		`id -u && ip netns add a && ip netns exec a ipvsadm -A -f 1 && ip netns exec a ipvsadm -Sn && echo kept >"$LVS_LAB_OUT/file" && exit 3`)
+	cmd.Dir = dir
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LVS_LAB_CACHE=" + dir}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, _ := cmd.Output()
+	if code := cmd.ProcessState.ExitCode(); code != 3 || string(out) != "0\n-A -f 1 -s wlc\n" || stderr.String() != "" {
+		t.Errorf("code %d, stdout %q, stderr %q", code, out, stderr.String())
+	}
+	if kept, err := os.ReadFile(filepath.Join(dir, "out/file")); string(kept) != "kept\n" {
+		t.Errorf("kept file holds %q, %v", kept, err)
+	}
+}
+
+func TestRunHost(t *testing.T) {
+	o := bootOptions(t, "sh", "-c", `ip -o link | wc -l; command -v ipvsadm; echo "$LVS_LAB_INSIDE"; echo "$LVS_LAB_OUT"; ls /run; sleep 1000 & exit 3`)
+	if os.Geteuid() != 0 {
+		t.Skip("namespaces on the machine's own kernel need root")
+	}
+	o.Out = t.TempDir()
+	var stdout, stderr strings.Builder
+	o.Stdout, o.Stderr = &stdout, &stderr
+	code, err := RunHost(t.Context(), o)
+	if want := "1\n/usr/sbin/ipvsadm\nhost\n" + o.Out + "\nlock\n"; err != nil || code != 3 || stdout.String() != want || stderr.String() != "" {
+		t.Errorf("code %d, error %v, stdout %q, want %q, stderr %q", code, err, stdout.String(), want, stderr.String())
+	}
+}
