@@ -22,7 +22,7 @@ var layers = []struct {
 }{
 	{"pure", true, []string{"pkg/config", "pkg/vrrp", "pkg/lvs", "pkg/health", "pkg/status", "pkg/version"}},
 	{"effects", false, []string{
-		"pkg/kernel/addr", "pkg/kernel/ipvs", "pkg/kernel/neigh", "pkg/kernel/sysctl", "pkg/kernel/vrrpsock",
+		"pkg/kernel/addr", "pkg/kernel/ipvs", "pkg/kernel/neigh", "pkg/kernel/route", "pkg/kernel/sysctl", "pkg/kernel/vrrpsock",
 		"pkg/probe", "pkg/ledger", "pkg/clusterfile",
 	}},
 	{"loops", true, []string{"pkg/election", "pkg/checker", "pkg/reconcile", "pkg/director", "realserver"}},

@@ -132,6 +132,20 @@ func TestForeignHandsAreHealedWithinASecond(t *testing.T) {
 	})
 }
 
+func TestASysctlIsHealedWithinASecondWhateverTheMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t, lo, eth0)
+		m.start(cluster(config.DR))
+		m.history()
+		for range 20 {
+			m.pass(90 * time.Millisecond)
+			m.foreignSet(allIgnore, "0")
+			m.settle()
+			m.expect("arp_ignore reset", "sysctl net.ipv4.conf.all.arp_ignore=1")
+		}
+	})
+}
+
 func TestALostEventIsFoundAllTheSame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMachine(t, lo, eth0)
@@ -222,7 +236,7 @@ func TestReload(t *testing.T) {
 		}
 		m.settle()
 		m.expect("invalid file")
-		m.expectProblem("the last reload was refused, the former cluster file stays in force: cluster.yaml:4:1: bad (and 1 more lines)")
+		m.expectProblem("the last reload was refused, the former cluster file stays in force: cluster.yaml:4:1: bad (and 1 more)")
 
 		m.next, m.err = cluster(config.NAT), nil
 		m.next.Digest = "sha256:01"

@@ -194,12 +194,6 @@ func (k *fakeKernel) value(key string) string {
 	return k.sysctls[key]
 }
 
-func (k *fakeKernel) has(a Address) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return Found{Addresses: k.addresses}.holds(a)
-}
-
 // history returns what was done since it was last asked.
 func (k *fakeKernel) history() []string {
 	k.mu.Lock()

@@ -20,9 +20,9 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+	"github.com/lvs-director/lvs-director/pkg/kernel/route"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
 	"github.com/lvs-director/lvs-director/pkg/ledger"
-	"github.com/lvs-director/lvs-director/realserver/route"
 )
 
 // inNamespace runs the calling test again in a process with a network namespace of its own, where it returns true: the

@@ -53,7 +53,7 @@ func (a *Agent) take(r reload) {
 	if r.cfg == nil {
 		first, rest, more := strings.Cut(r.reason, "\n")
 		if more {
-			first = fmt.Sprintf("%s (and %d more lines)", first, strings.Count(rest, "\n")+1)
+			first = fmt.Sprintf("%s (and %d more)", first, strings.Count(rest, "\n")+1)
 		}
 		a.refused = "the last reload was refused, the former cluster file stays in force: " + first
 	} else {

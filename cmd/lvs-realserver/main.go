@@ -11,10 +11,10 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/daemon"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+	"github.com/lvs-director/lvs-director/pkg/kernel/route"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
 	"github.com/lvs-director/lvs-director/pkg/ledger"
 	"github.com/lvs-director/lvs-director/realserver"
-	"github.com/lvs-director/lvs-director/realserver/route"
 )
 
 func main() { os.Exit(daemon.Execute(context.Background(), daemon.Command(program()))) }
@@ -59,7 +59,11 @@ func takeBack(stateDir string, log *slog.Logger) error {
 	if _, err := os.Stat(stateDir); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return withEffects(stateDir, func(e realserver.Effects) error { return realserver.Withdraw(e, log) })
+	err := withEffects(stateDir, func(e realserver.Effects) error { return realserver.Withdraw(e, log) })
+	if errors.Is(err, ledger.ErrLocked) { // an agent runs, and what is there is its business
+		return nil
+	}
+	return err
 }
 
 // withEffects runs f with a hold on the state directory and this machine's kernel.

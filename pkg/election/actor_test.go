@@ -193,7 +193,7 @@ type fakeSocket struct {
 }
 
 func (s *fakeSocket) Send([]byte, netip.Addr) error { return nil }
-func (s *fakeSocket) Close() error { s.once.Do(func() { close(s.closed) }); return nil }
+func (s *fakeSocket) Close() error                  { s.once.Do(func() { close(s.closed) }); return nil }
 
 func (s *fakeSocket) Receive() (vrrp.Datagram, error) {
 	select {

@@ -131,14 +131,14 @@ func (c *cluster) holders() string {
 
 // hasVIP looks at the kernel's own list without starting a process, which would take the CPU from what is measured.
 func (n *node) hasVIP() bool {
-	return strings.Contains(n.ReadFile("/proc/net/fib_trie"), "|-- "+vip+"\n")
+	return strings.Contains(n.ReadFile("/proc/thread-self/net/fib_trie"), "|-- "+vip+"\n")
 }
 
 // balances says, in the same cheap way, whether the MySQL service of the node's IPVS table has the real server.
 func (n *node) balances(server *node) bool {
 	address := server.Address().As4()
 	entry := fmt.Sprintf("-> %X:0CEA ", address[:])
-	return strings.Contains(n.ReadFile("/proc/net/ip_vs"), entry)
+	return strings.Contains(n.ReadFile("/proc/thread-self/net/ip_vs"), entry)
 }
 
 // eventually is lab.Eventually with longer steps.

@@ -20,4 +20,4 @@ func Packages() []string {
 
 // layout is the version of how a tree is made from the packages; changing it
 // makes every cache fetch anew.
-const layout = "2"
+const layout = "3"

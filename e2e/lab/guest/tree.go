@@ -106,12 +106,13 @@ func (t Tree) linkModules() error {
 	return nil
 }
 
-// linkIptables does what the package's alternatives do: the nf_tables variant,
-// Debian's default.
+// linkIptables does what the package's alternatives do, with another choice: the
+// guest kernel has the tables of ip_tables, and none of nf_tables for IPv4 and IPv6
+// (CONFIG_NF_TABLES_IPV4).
 func (t Tree) linkIptables() error {
 	sbin := filepath.Join(t.Dir, "usr/sbin")
 	for _, name := range []string{"iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore"} {
-		err := os.Symlink("xtables-nft-multi", filepath.Join(sbin, name))
+		err := os.Symlink("xtables-legacy-multi", filepath.Join(sbin, name))
 		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
