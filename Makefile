@@ -13,7 +13,7 @@ LDFLAGS  := -s -w $(if $(VERSION),-X github.com/lvs-director/lvs-director/pkg/ve
 # Tests in the lab are told to fail where they would skip for want of a kernel.
 IN_LAB := CGO_ENABLED=0 LVS_REQUIRE=netns,ipvs $(GO) test -count=1 -exec '$(LAB)'
 
-.PHONY: all help build lab lint unit kernel e2e test soak fuzz demo demo-shell bench bench-failover clean
+.PHONY: all help build lab lint unit runner kernel e2e test soak fuzz demo demo-shell bench bench-failover clean
 
 all: build
 
@@ -37,6 +37,9 @@ lint: ## gofumpt, vet, staticcheck
 unit: ## unit tests with the race detector; as root also those in network namespaces
 	CGO_ENABLED=1 $(GO) test -race $$($(GO) list ./... | grep -v -e '/e2e$$' -e '/e2e/')
 
+runner: lab ## the tests of the lab's runner, which boots guests from outside
+	LVS_REQUIRE=guest $(GO) test ./e2e/lab/guest ./e2e/cmd/labrun
+
 kernel: build lab ## the packages that touch the kernel, in a kernel with IPVS
 	$(IN_LAB) ./pkg/kernel/... ./pkg/probe/ ./realserver/... ./e2e/lab/
 
@@ -44,7 +47,7 @@ e2e: build lab ## the scenarios; RUN=TestSeed001 for some
 	$(IN_LAB) -timeout 15m ./e2e/ -run '$(RUN)'
 
 test: build lab ## everything of the day, within 8 minutes on 2 cores
-	.ci/parallel unit-and-lint "$(MAKE) --no-print-directory unit lint" scenarios "$(MAKE) --no-print-directory kernel e2e"
+	.ci/parallel outside "$(MAKE) --no-print-directory lint unit runner" inside "$(MAKE) --no-print-directory kernel e2e"
 
 soak: build lab ## long forms; prints its seeds
 	LVS_SOAK=1 $(MAKE) --no-print-directory e2e

@@ -131,11 +131,11 @@ func TestForwardTUN(t *testing.T) {
 	held.Close()
 	outside.stop()
 	inside.stop()
-	t.Log(texts(outside.packets, 40), texts(inside.packets, 40))
 	inside.has("the request comes in a tunnel from the director", ` 10.77.0.2 > 10.78.0.11: (IP )?10.77.0.50.\d+ > 10.77.0.100.3306: Flags \[S\]`)
 	inside.has("the answer leaves outside the tunnel", `02:4c:0a:4e:00:0b > 02:4c:0a:4e:00:01, .*: 10.77.0.100.3306 > 10.77.0.50.\d+: Flags \[S\.\]`)
 	outside.has("the answer comes by the router", `02:4c:0a:4d:00:01 > 02:4c:0a:4d:00:32, .* 10.77.0.100.3306 > 10.77.0.50.\d+: Flags \[S\.\]`)
 	outside.hasNot("answers do not pass the director", `^02:4c:0a:4d:00:02 > .* 10.77.0.100.3306 > `)
+	outside.has("the director says what fits into the tunnel", ` 10.77.0.100 > 10.77.0.50: ICMP .* need to frag \(mtu 1480\)`)
 	if table := master.IPVS().Service(vipPort).Server("10.78.0.11:3306"); table.Forward != "Tunnel" {
 		t.Errorf("the table says %q, want Tunnel", table.Forward)
 	}
@@ -146,7 +146,7 @@ func TestForwardTUN(t *testing.T) {
 	}
 }
 
-// bigRequest sends more than fits into one packet of the tunnel: the director must tell the client the smaller size.
+// bigRequest sends more than fits into one packet of the tunnel.
 func bigRequest(t *testing.T, client *lab.Host) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
@@ -192,4 +192,158 @@ func TestCheckRefusesAPortThatCannotBeChanged(t *testing.T) {
 	}
 	nat := strings.NewReplacer("forward: tun", "forward: nat", "address: 10.78.0.11}", "address: 10.78.0.11, port: 3307}").Replace(tunFile)
 	host.Run(program(t, "lvsctl"), "check", n.File("nat.yaml", nat))
+}
+
+const natFile = `version: 1
+directors:
+  - {name: lvs-master, address: 10.77.0.2}
+  - {name: lvs-backup, address: 10.77.0.3}
+vrrp_instances:
+  - {name: outer, interface: eth0, virtual_router_id: 51, advert_interval: 100ms, virtual_addresses: [10.77.0.100],
+     per_node: {lvs-master: {priority: 150}}}
+  - {name: inner, interface: eth1, virtual_router_id: 52, advert_interval: 100ms, virtual_addresses: [10.79.0.1],
+     per_node: {lvs-master: {priority: 150}}}
+virtual_servers:
+  - name: mysql
+    address: 10.77.0.100
+    port: 3306
+    scheduler: rr
+    forward: nat
+    checks: [{type: tcp, interval: 200ms, timeout: 150ms}]
+    real_servers:
+      - {name: mysql1, address: 10.79.0.11, port: 3307}
+      - {name: mysql2, address: 10.79.0.12, port: 3307}
+`
+
+// natCluster has the directors between two networks; the real servers' way back is the inner VIP.
+type natCluster struct {
+	t              *testing.T
+	client         *lab.Host
+	master, backup *node
+	servers        [2]*node
+}
+
+func newNATCluster(t *testing.T) *natCluster {
+	t.Helper()
+	n := lab.New(t)
+	outer, inner := n.Bridge("outer"), n.Bridge("inner")
+	file := n.File("cluster.yaml", natFile)
+	c := &natCluster{t: t, client: n.Host("client", outer.At("10.77.0.50/24"))}
+	c.master = newNode(t, n.Host("lvs-master", outer.At("10.77.0.2/24"), inner.At("10.79.0.2/24")), "lvs-director", file)
+	c.backup = newNode(t, n.Host("lvs-backup", outer.At("10.77.0.3/24"), inner.At("10.79.0.3/24")), "lvs-director", file)
+	for i := range c.servers {
+		name := fmt.Sprintf("mysql%d", i+1)
+		c.servers[i] = newNode(t, n.Host(name, inner.At(fmt.Sprintf("10.79.0.%d/24", 11+i))), "lvs-realserver", file)
+		c.servers[i].Gateway("10.79.0.1")
+		lab.Answering(c.servers[i].Host, ":3307", name)
+	}
+	return c
+}
+
+// awaitBoth waits until both VIPs are on one director and nowhere else.
+func (c *natCluster) awaitBoth(n *node) {
+	c.t.Helper()
+	lab.Eventually(c.t, soon, func() error {
+		for _, address := range []string{vip, "10.79.0.1"} {
+			if holders := lab.Holders(address, c.master.Host, c.backup.Host); len(holders) != 1 || holders[0] != n.Name {
+				return fmt.Errorf("%s is on %v, want it on %s alone", address, holders, n.Name)
+			}
+		}
+		return nil
+	})
+}
+
+// TestForwardNAT: addresses and port are rewritten both ways by the director that holds the VIPs of both networks. When
+// it dies both move to the other one.
+func TestForwardNAT(t *testing.T) {
+	c := newNATCluster(t)
+	agent := c.servers[1].wrongGateway()
+	c.servers[0].start()
+	before := c.master.SysctlValue("net.ipv4.ip_forward") + c.master.SysctlValue("net.ipv4.conf.all.send_redirects")
+	c.master.start()
+	c.backup.start()
+	c.awaitBoth(c.master)
+	for _, n := range []*node{c.master, c.backup} {
+		lab.Eventually(t, soon, func() error { return tableHas(n, "10.79.0.11:3307", "10.79.0.12:3307") })
+		if forward := n.IPVS().Service(vipPort).Server("10.79.0.11:3307").Forward; forward != "Masq" {
+			t.Errorf("%s: the table says %q, want Masq", n.Name, forward)
+		}
+	}
+	c.rewritten()
+	agent.WaitLog("over: virtual server mysql: answers leave through 10.79.0.254", soon)
+	if out, err := c.servers[1].ctl("status", "--check"); err != nil {
+		t.Errorf("the agent with the right gateway: %v %s", err, out)
+	}
+
+	t.Run("kill", func(t *testing.T) {
+		measured := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+		measured.WaitAnswered("", soon)
+		c.master.daemon.Kill()
+		c.awaitBoth(c.backup)
+		measured.WaitAnswered("mysql1", soon)
+		measured.WaitAnswered("mysql2", soon)
+		t.Logf("kill -9 of the director: %s", measured.Stop())
+	})
+	c.master.start()
+	c.awaitBoth(c.master)
+	t.Run("cables", func(t *testing.T) {
+		measured := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+		measured.WaitAnswered("", soon)
+		c.master.Link("eth0").Unplug()
+		c.master.Link("eth1").Unplug()
+		lab.Eventually(t, soon, func() error {
+			for _, address := range []string{vip, "10.79.0.1"} {
+				if len(lab.Holders(address, c.backup.Host)) == 0 {
+					return fmt.Errorf("%s has not moved", address)
+				}
+			}
+			return nil
+		})
+		measured.WaitAnswered("mysql1", soon)
+		measured.WaitAnswered("mysql2", soon)
+		t.Logf("both cables of the director cut: %s", measured.Stop())
+	})
+	c.master.daemon.Stop()
+	after := c.master.SysctlValue("net.ipv4.ip_forward") + c.master.SysctlValue("net.ipv4.conf.all.send_redirects")
+	if before != after {
+		t.Errorf("ip_forward and send_redirects were %s before the director ran and are %s after it", before, after)
+	}
+}
+
+// wrongGateway starts the agent of a real server whose answers would pass by the directors: the agent says so, where and
+// how to mend it. Then the gateway is mended.
+func (n *node) wrongGateway() *lab.Daemon {
+	n.t.Helper()
+	n.Gateway("10.79.0.254")
+	agent := n.start()
+	agent.WaitLog("virtual server mysql: answers leave through 10.79.0.254, which is not a director's address.*VIP that the directors hold: 10.79.0.1", soon)
+	out, err := n.ctl("status")
+	if err != nil || !strings.Contains(out, "answers leave through 10.79.0.254") {
+		n.t.Errorf("lvsctl status of an agent with a wrong gateway: %v\n%s", err, out)
+	}
+	if out, err := n.ctl("status", "--check"); lab.ExitCode(err) != 2 || !strings.HasPrefix(out, "CRITICAL: ") {
+		n.t.Errorf("lvsctl status --check of an agent with a wrong gateway: %v %q, want CRITICAL and exit code 2", err, out)
+	}
+	n.Gateway("10.79.0.1")
+	return agent
+}
+
+// rewritten judges one connection through the master.
+func (c *natCluster) rewritten() {
+	c.t.Helper()
+	const filter = "tcp port 3306 or tcp port 3307 and host 10.77.0.50"
+	outside, inside := tap(c.t, c.client, "eth0", filter), tap(c.t, c.servers[0].Host, "eth0", filter)
+	held := lab.Hold(c.client, vipPort, 2)
+	if alive := held.Alive(); alive["mysql1"] != 1 || alive["mysql2"] != 1 {
+		c.t.Errorf("alive %v, want one connection on each real server", alive)
+	}
+	held.Close()
+	outside.stop()
+	inside.stop()
+	outside.has("requests go to the VIP", `02:4c:0a:4d:00:32 > 02:4c:0a:4d:00:02, .* 10.77.0.50.\d+ > 10.77.0.100.3306: Flags \[S\]`)
+	outside.has("answers come from the VIP, by the director", `02:4c:0a:4d:00:02 > 02:4c:0a:4d:00:32, .* 10.77.0.100.3306 > 10.77.0.50.\d+: Flags \[S\.\]`)
+	outside.hasNot("the client learns nothing of the inner network", `10\.79\.0\.|\.3307[ :]`)
+	inside.has("requests have the real server's address and port", `02:4c:0a:4f:00:02 > 02:4c:0a:4f:00:0b, .* 10.77.0.50.\d+ > 10.79.0.11.3307: Flags \[S\]`)
+	inside.has("answers go back to the director", `02:4c:0a:4f:00:0b > 02:4c:0a:4f:00:02, .* 10.79.0.11.3307 > 10.77.0.50.\d+: Flags \[S\.\]`)
+	inside.hasNot("the VIP is not seen inside", `10\.77\.0\.100`)
 }

@@ -99,6 +99,10 @@ func (c *cluster) daemons() {
 	}
 }
 
+func (c *cluster) hosts() []*lab.Host {
+	return []*lab.Host{c.master.Host, c.backup.Host, c.rs1.Host, c.rs2.Host, c.client}
+}
+
 // status is a director's own view, for its reasons.
 func (n *node) status() (s status.Director, err error) {
 	out, err := n.Try(n.files.programs.path("lvsctl"), "--socket", n.Path("sock"), "status", "-o", "json")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
@@ -9,19 +10,23 @@ import (
 
 // An expectation is one promise and what came of it.
 type expectation struct {
-	what string // "the client's longest time without an answer"
+	what string // "longest time without an answer"
 	saw  string // "3.31 s"
-	want string // "at most 3.71 s (3 adverts + skew 0.61 s + 0.1 s)"
+	want string // "≤ 3.73 s = 3 adverts + skew + 0.12 s"
 	held bool
+
+	// limit is the wanted figure without where it comes from.
+	limit string
+
+	// headline marks the client's outage, the figure of its chapter in the table at the end.
+	headline bool
 }
 
-// within expects a time of at most limit.
+// within expects a time of at most limit; because is where the figure comes from: "= 3 adverts + skew".
 func within(what string, saw, limit time.Duration, because string) expectation {
-	want := "at most " + brief(limit)
-	if because != "" {
-		want += " (" + because + ")"
-	}
-	return expectation{what: what, saw: brief(saw), want: want, held: saw <= limit}
+	e := expectation{what: what, saw: brief(saw), limit: "≤ " + brief(limit), held: saw <= limit}
+	e.want = strings.TrimSpace(e.limit + " " + because)
+	return e
 }
 
 // is expects a state of things.
@@ -31,14 +36,31 @@ func is(what string, held bool, saw string) expectation {
 
 // outage expects that a client was without an answer for at most limit. Where the client itself did not get the CPU, the
 // starts that fell out are not the cluster's fault and are added to the limit; the line says so.
-func outage(what string, r lab.Result, limit time.Duration, because string) expectation {
+func outage(r lab.Result, limit time.Duration, because string) expectation {
 	gap := r.LongestGap()
 	starved := time.Duration(gap.Skipped) * r.Every
-	e := within(what, gap.Duration, limit+starved, because)
+	e := within("the client's longest time without an answer", gap.Duration, limit+starved, because)
 	if starved > 0 {
-		e.want += fmt.Sprintf(", client starved of CPU for %s", brief(starved))
+		e.want = fmt.Sprintf("≤ %s + %s without CPU", brief(limit), brief(starved))
+		e.limit += " *"
 	}
+	e.headline = true
 	return e
+}
+
+// none expects that no attempt that began after the event failed. (Result.Since keeps the last good one before it and
+// what failed between, which belongs to an outage but not here.)
+func none(what string, r lab.Result, event time.Time) expectation {
+	begun, failed := 0, 0
+	for _, attempt := range r.Attempts {
+		if attempt.Start.After(event) {
+			begun++
+			if !attempt.Answered() {
+				failed++
+			}
+		}
+	}
+	return is(what, begun > 0 && failed == 0, fmt.Sprintf("%d of %d", failed, begun))
 }
 
 // brief is a time as people say it: "3.31 s", "40 ms".
@@ -47,4 +69,11 @@ func brief(d time.Duration) string {
 		return fmt.Sprintf("%d ms", d.Milliseconds())
 	}
 	return fmt.Sprintf("%.2f s", d.Seconds())
+}
+
+func yes(held bool) string {
+	if held {
+		return "yes"
+	}
+	return "no"
 }

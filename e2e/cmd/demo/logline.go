@@ -36,6 +36,8 @@ func sentence(line string) string {
 	switch {
 	case message == "state" && f["to"] != "":
 		return f["from"] + " → " + f["reason"]
+	case strings.HasPrefix(f["server"], "pulse/"):
+		return "" // the demo's own instrument
 	case message == "verdict":
 		return f["server"] + " is " + f["reason"]
 	case message == "VIPs are up":

@@ -14,6 +14,7 @@ type narrator struct {
 
 	mu     sync.Mutex
 	heard  []*listener
+	hushed bool
 	stop   chan struct{}
 	done   chan struct{}
 }
@@ -37,6 +38,13 @@ func (n *narrator) follow(who string, d *lab.Daemon) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.heard = append(n.heard, &listener{who: who, daemon: d})
+}
+
+// hush makes it tell nothing any more.
+func (n *narrator) hush() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.hushed = true
 }
 
 // end tells what is left and stops.
@@ -64,6 +72,9 @@ func (n *narrator) listen() {
 func (n *narrator) tell() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.hushed {
+		return
+	}
 	type told struct {
 		at        time.Time
 		who, what string

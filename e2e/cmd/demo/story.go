@@ -119,17 +119,15 @@ func (s *story) trouble(text string) {
 
 // judge prints an expectation beside what came of it.
 func (s *story) judge(e expectation) {
-	s.print(strings.Repeat(" ", 10) + s.verdict(e))
+	text := fmt.Sprintf("    %s %s %s  %s", s.mark(e.held), pad(e.what, 46), pad(e.saw, 10), s.paint.in(dim, e.want))
+	s.print(strings.TrimRight(text, " "))
 }
 
-func (s *story) verdict(e expectation) string {
-	mark := s.paint.in(green, "✓")
-	if !e.held {
-		mark = s.paint.in(red, "✗")
+func (s *story) mark(held bool) string {
+	if held {
+		return s.paint.in(green, "✓")
 	}
-	const what, saw = 50, 16
-	text := fmt.Sprintf("%s %s %s  %s", mark, pad(e.what, what), pad(e.saw, saw), s.paint.in(dim, e.want))
-	return strings.TrimRight(text, " ")
+	return s.paint.in(red, "✗")
 }
 
 // pad fills up to a width in characters.

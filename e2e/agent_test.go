@@ -1,0 +1,169 @@
+package e2e
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+)
+
+// arpKeys are what keeps a real server silent about a VIP on its lo (DR).
+var arpKeys = []string{
+	"net.ipv4.conf.all.arp_ignore", "net.ipv4.conf.all.arp_announce",
+	"net.ipv4.conf.eth0.arp_ignore", "net.ipv4.conf.eth0.arp_announce",
+}
+
+// TestAgent: whatever somebody does to a real server by hand, it accepts packets for the VIP and stays silent about it,
+// and a stopped agent leaves the machine as it was found.
+func TestAgent(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, shape{advert: "100ms"})
+	c.answering()
+	c.mysql1.Sysctl("net.ipv4.conf.all.arp_announce", "1") // what it gives back is what was there, not a default
+	found := map[*node][]string{c.mysql1: c.mysql1.arpSysctls(), c.mysql2: c.mysql2.arpSysctls()}
+	c.startAll()
+	c.awaitAgent(c.mysql1)
+	c.awaitAgent(c.mysql2)
+	asking := c.askForVIP()
+
+	t.Run("VIP deleted", func(t *testing.T) {
+		mark := c.mysql1.daemon.Mark()
+		c.mysql1.Run("ip", "addr", "del", heldBy, "dev", "lo")
+		c.awaitAgent(c.mysql1)
+		mark.WaitLog("VIP was gone: put back.*"+vip, soon)
+	})
+	t.Run("sysctls reset", func(t *testing.T) {
+		for _, key := range arpKeys {
+			mark := c.mysql1.daemon.Mark()
+			c.mysql1.Sysctl(key, "0")
+			c.awaitAgent(c.mysql1)
+			mark.WaitLog("sysctl had been changed: set again.*"+strings.ReplaceAll(key, ".", `\.`), soon)
+		}
+	})
+	asking.onlyFrom(t, c.master)
+
+	t.Run("traffic", func(t *testing.T) { // the repaired VIP takes connections
+		m := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+		m.WaitAnswered("mysql1", soon)
+		m.WaitAnswered("mysql2", soon)
+		m.Stop()
+	})
+
+	t.Run("stop", func(t *testing.T) {
+		asking := c.askForVIP()
+		for _, n := range []*node{c.mysql1, c.mysql2} {
+			if code := n.daemon.Stop(); code != 0 {
+				t.Errorf("%s: agent exits with %d", n.Name, code)
+			}
+			if n.HasAddress(vip) {
+				t.Errorf("%s still has the VIP:\n%s", n.Name, n.Run("ip", "-o", "-4", "addr"))
+			}
+			if got := n.arpSysctls(); !slices.Equal(got, found[n]) {
+				t.Errorf("%s: sysctls %v after the stop, want %v as before the start", n.Name, got, found[n])
+			}
+		}
+		asking.onlyFrom(t, c.master) // the VIP goes before the silence does
+	})
+
+	t.Run("killed and started again", func(t *testing.T) {
+		c.mysql1.start()
+		c.awaitAgent(c.mysql1)
+		c.mysql1.daemon.Kill()
+		if err := c.mysql1.keepsVIP(); err != nil { // connections go on while no agent runs
+			t.Errorf("after kill -9 of the agent: %v", err)
+		}
+		c.mysql1.start()
+		c.mysql1.daemon.WaitLog("keeping this real server", soon)
+		if code := c.mysql1.daemon.Stop(); code != 0 {
+			t.Errorf("agent exits with %d", code)
+		}
+		if got := c.mysql1.arpSysctls(); !slices.Equal(got, found[c.mysql1]) || c.mysql1.HasAddress(vip) {
+			t.Errorf("sysctls %v, VIP %t; want %v, as before the agent that was killed", got, c.mysql1.HasAddress(vip), found[c.mysql1])
+		}
+	})
+}
+
+// TestAgentWithoutTask: on a machine that the cluster file does not name the agent changes nothing and says so.
+func TestAgentWithoutTask(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, shape{})
+	before := c.mysql1.arpSysctls()
+	stranger := newNode(t, c.net.Host("stranger", c.lan.At("10.77.0.60/24")), "lvs-realserver", c.file)
+	stranger.start()
+	if code := stranger.daemon.Wait(soon); code != 2 {
+		t.Errorf("exit code %d, want 2 for a machine that is not in the cluster file", code)
+	}
+	stranger.daemon.WaitLog("stranger", soon)
+	if got := stranger.arpSysctls(); !slices.Equal(got, before) {
+		t.Errorf("sysctls %v, want %v", got, before)
+	}
+}
+
+// arpSysctls are the values of arpKeys, by sysctl's files.
+func (n *node) arpSysctls() []string {
+	n.t.Helper()
+	values := make([]string, len(arpKeys))
+	for i, key := range arpKeys {
+		values[i] = n.SysctlValue(key)
+	}
+	return values
+}
+
+// keepsVIP is nil when the real server has what DR needs: the VIP on lo, arp_ignore 1, arp_announce 2.
+func (n *node) keepsVIP() error {
+	n.t.Helper()
+	out := n.Run("ip", "-o", "-4", "addr", "show", "dev", "lo")
+	if !strings.Contains(out, " "+heldBy+" ") {
+		return fmt.Errorf("%s: no %s on lo:\n%s", n.Name, heldBy, out)
+	}
+	if got, want := n.arpSysctls(), []string{"1", "2", "1", "2"}; !slices.Equal(got, want) {
+		return fmt.Errorf("%s: %v are %v, want %v", n.Name, arpKeys, got, want)
+	}
+	return nil
+}
+
+// awaitAgent allows what the documentation promises: addresses at once, sysctls, which have no events, within a second.
+func (c *cluster) awaitAgent(n *node) {
+	c.t.Helper()
+	lab.Eventually(c.t, 2*time.Second, n.keepsVIP)
+}
+
+// An asking is a client that asks for the VIP by ARP again and again, while it listens to who answers.
+type asking struct {
+	c       *cluster
+	capture *lab.Capture
+	loop    *lab.Daemon
+}
+
+func (c *cluster) askForVIP() *asking {
+	c.t.Helper()
+	a := &asking{c: c, capture: c.client.Capture("eth0", "arp and arp host "+vip)}
+	a.loop = c.client.Start("ask", "sh", "-c",
+		"while :; do ip neigh del "+vip+" dev eth0; ping -n -c1 -W1 "+vip+" >/dev/null; done")
+	a.capture.Wait("Request who-has "+vip, soon)
+	return a
+}
+
+// onlyFrom ends the asking, five questions from now, and fails unless the node has answered and nobody else has.
+func (a *asking) onlyFrom(t *testing.T, n *node) {
+	t.Helper()
+	own := func(packets []lab.Packet) int { return len(lab.Matching(packets, "Reply "+vip+" is-at "+n.mac())) }
+	before := own(a.capture.Packets())
+	lab.Eventually(t, soon, func() error {
+		if got := own(a.capture.Packets()); got < before+5 {
+			return fmt.Errorf("%s has answered %d times, and %d times before", n.Name, got, before)
+		}
+		return nil
+	})
+	a.loop.Kill()
+	answers := lab.Matching(a.capture.Stop(), "Reply "+vip+" is-at")
+	t.Logf("%d answers", len(answers))
+	for _, p := range answers {
+		if !strings.Contains(p.Text, n.mac()) {
+			t.Errorf("somebody beside %s answers for the VIP: %s", n.Name, p.Text)
+		}
+	}
+}

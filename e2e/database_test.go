@@ -1,0 +1,175 @@
+package e2e
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+)
+
+// The check of the scenarios with real servers, and what follows from it for the time until a server is out or back.
+const (
+	mysqlCheck    = "{type: mysql, interval: 400ms, timeout: 300ms, fall: 2, rise: 3, user: lvs_check, password_file: PASSWORD_FILE}"
+	checkInterval = 400 * time.Millisecond
+	checkTimeout  = 300 * time.Millisecond
+	outWithin     = 2*checkInterval + checkTimeout
+	backWithin    = 3*checkInterval + checkTimeout
+	backNotBefore = 2*checkInterval - checkTimeout // the first good check may have been on its way already
+
+	rs1, rs2 = "10.77.0.11:3306", "10.77.0.12:3306"
+)
+
+// databases is a cluster whose real servers are two MariaDB that replicate from each other. They run; the daemons do
+// not yet.
+type databases struct {
+	*cluster
+	one, two *lab.MariaDB // on mysql1 and mysql2
+	users    *lab.Host    // applications, each with an address of its own: 10.77.0.61 and so on
+}
+
+func newDatabases(t *testing.T, s shape, o lab.MariaDBOptions) *databases {
+	t.Helper()
+	if s.check == "" {
+		s.check = mysqlCheck
+	}
+	d := &databases{cluster: newCluster(t, s)}
+	d.write(s)
+	for _, server := range []*node{d.mysql1, d.mysql2} { // who resolves names finds the directors'
+		server.HostsFile("127.0.0.1 localhost\n10.77.0.2 lvs-master\n10.77.0.3 lvs-backup\n10.77.0.11 mysql1\n10.77.0.12 mysql2\n")
+	}
+	d.users = d.net.Host("users", d.lan.At("10.77.0.60/24"))
+	for user := 61; user < 70; user++ {
+		d.users.Run("ip", "addr", "add", fmt.Sprintf("10.77.0.%d/24", user), "dev", "eth0")
+	}
+	d.one, d.two = lab.StartMariaDBPair(d.mysql1.Host, d.mysql2.Host, o)
+	return d
+}
+
+// write makes the cluster file what the shape says, with the check's password file.
+func (d *databases) write(s shape) {
+	d.t.Helper()
+	file := d.net.File("check.password", lab.CheckPassword)
+	d.net.File("cluster.yaml", strings.ReplaceAll(s.file(), "PASSWORD_FILE", file))
+}
+
+// A session is a login through the VIP that an application holds.
+type session struct {
+	user   string // its address
+	server string // @@hostname
+	id     string // CONNECTION_ID(): a session that was replaced by another is noticed
+	wire   net.Conn
+	conn   *sql.Conn
+}
+
+// login opens a session from an address of the users' host to "IP:port".
+func (d *databases) login(user, address string) (*session, error) {
+	d.t.Helper()
+	target := netip.MustParseAddrPort(address).Addr()
+	d.users.Run("ip", "route", "replace", target.String(), "dev", "eth0", "src", user)
+	s := &session{user: user}
+	config := mysql.NewConfig()
+	config.User, config.Passwd, config.DBName = lab.AppUser, lab.AppPassword, "app"
+	config.Net, config.Addr, config.Logger = "tcp", address, &mysql.NopLogger{}
+	config.DialFunc = func(ctx context.Context, network, address string) (_ net.Conn, err error) {
+		s.wire, err = d.users.Dial(ctx, network, address)
+		return s.wire, err
+	}
+	connector, err := mysql.NewConnector(config)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	db := sql.OpenDB(connector)
+	d.t.Cleanup(func() { _ = db.Close() })
+	if s.conn, err = db.Conn(ctx); err != nil {
+		return nil, err
+	}
+	s.server, s.id, err = s.ask()
+	return s, err
+}
+
+// mustLogin is login that has to succeed within a few attempts: an application tries again.
+func (d *databases) mustLogin(user, address string) (s *session) {
+	d.t.Helper()
+	lab.Eventually(d.t, soon, func() (err error) {
+		s, err = d.login(user, address)
+		return err
+	})
+	return s
+}
+
+func (s *session) ask() (server, id string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	err = s.conn.QueryRowContext(ctx, "SELECT @@hostname, CONNECTION_ID()").Scan(&server, &id)
+	return server, id, err
+}
+
+// untouched is nil while the session is still the same one.
+func (s *session) untouched() error {
+	server, id, err := s.ask()
+	if err == nil && (server != s.server || id != s.id) {
+		err = fmt.Errorf("now %s/%s", server, id)
+	}
+	if err != nil {
+		return fmt.Errorf("the session of %s on %s/%s: %w", s.user, s.server, s.id, err)
+	}
+	return nil
+}
+
+// sendsIntoReset writes a packet (COM_PING) and waits for the end of the connection. It returns how long the
+// application waited for it; an error means that it would have hung.
+func (s *session) sendsIntoReset(patience time.Duration) (time.Duration, error) {
+	begun := time.Now()
+	if err := s.wire.SetDeadline(begun.Add(patience)); err != nil {
+		return 0, err
+	}
+	if _, err := s.wire.Write([]byte{1, 0, 0, 0, 0x0e}); err != nil {
+		return time.Since(begun), nil
+	}
+	for buffer := make([]byte, 512); ; { // what the server may have said before
+		_, err := s.wire.Read(buffer)
+		var timeout net.Error
+		switch {
+		case errors.As(err, &timeout) && timeout.Timeout():
+			return time.Since(begun), fmt.Errorf("no answer and no reset within %s", patience)
+		case err != nil:
+			return time.Since(begun), nil
+		}
+	}
+}
+
+// Span is when something happened after an event, as close as polling can tell.
+type span struct{ notBefore, notAfter time.Duration }
+
+func (s span) String() string {
+	return fmt.Sprintf("%d-%d ms", s.notBefore.Milliseconds(), s.notAfter.Milliseconds())
+}
+
+// awaitInTable polls ipvsadm until the real server is in the node's table, or out of it, and tells when that was after
+// the event: later than the last look that showed the old state began, earlier than the first that showed the new one
+// ended.
+func (n *node) awaitInTable(server string, in bool, event time.Time) (when span) {
+	n.t.Helper()
+	lab.Eventually(n.t, soon, func() error {
+		begun := time.Since(event)
+		table := n.IPVS()
+		if table.Service(vipPort).Server(server).Exists() == in {
+			when.notAfter = time.Since(event)
+			return nil
+		}
+		when.notBefore = begun
+		return fmt.Errorf("%s in the table of %s: want %t:\n%s", server, n.Name, in, table.Text)
+	})
+	return when
+}
