@@ -18,9 +18,9 @@ import (
 
 // The check of the scenarios with real servers, and what follows from it for the time until a server is out or back.
 const (
-	mysqlCheck    = "{type: mysql, interval: 400ms, timeout: 300ms, fall: 2, rise: 3, user: lvs_check, password_file: PASSWORD_FILE}"
-	checkInterval = 400 * time.Millisecond
-	checkTimeout  = 300 * time.Millisecond
+	mysqlCheck    = "{type: mysql, interval: 500ms, timeout: 500ms, fall: 2, rise: 3, user: lvs_check, password_file: PASSWORD_FILE}"
+	checkInterval = 500 * time.Millisecond
+	checkTimeout  = 500 * time.Millisecond
 	outWithin     = 2*checkInterval + checkTimeout
 	backWithin    = 3*checkInterval + checkTimeout
 	backNotBefore = 2*checkInterval - checkTimeout // the first good check may have been on its way already
@@ -42,7 +42,7 @@ func newDatabases(t *testing.T, s shape, o lab.MariaDBOptions) *databases {
 		s.check = mysqlCheck
 	}
 	d := &databases{cluster: newCluster(t, s)}
-	d.write(s)
+	d.configure(s)
 	for _, server := range []*node{d.mysql1, d.mysql2} { // who resolves names finds the directors'
 		server.HostsFile("127.0.0.1 localhost\n10.77.0.2 lvs-master\n10.77.0.3 lvs-backup\n10.77.0.11 mysql1\n10.77.0.12 mysql2\n")
 	}
@@ -54,8 +54,8 @@ func newDatabases(t *testing.T, s shape, o lab.MariaDBOptions) *databases {
 	return d
 }
 
-// write makes the cluster file what the shape says, with the check's password file.
-func (d *databases) write(s shape) {
+// configure makes the cluster file what the shape says, with the check's password file.
+func (d *databases) configure(s shape) {
 	d.t.Helper()
 	file := d.net.File("check.password", lab.CheckPassword)
 	d.net.File("cluster.yaml", strings.ReplaceAll(s.file(), "PASSWORD_FILE", file))
@@ -87,7 +87,7 @@ func (d *databases) login(user, address string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := withDeadline()
 	defer cancel()
 	db := sql.OpenDB(connector)
 	d.t.Cleanup(func() { _ = db.Close() })
@@ -108,8 +108,13 @@ func (d *databases) mustLogin(user, address string) (s *session) {
 	return s
 }
 
+// withDeadline is for one conversation with a server.
+func withDeadline() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), 5*time.Second)
+}
+
 func (s *session) ask() (server, id string, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := withDeadline()
 	defer cancel()
 	err = s.conn.QueryRowContext(ctx, "SELECT @@hostname, CONNECTION_ID()").Scan(&server, &id)
 	return server, id, err
@@ -149,27 +154,80 @@ func (s *session) sendsIntoReset(patience time.Duration) (time.Duration, error) 
 	}
 }
 
-// Span is when something happened after an event, as close as polling can tell.
-type span struct{ notBefore, notAfter time.Duration }
-
-func (s span) String() string {
-	return fmt.Sprintf("%d-%d ms", s.notBefore.Milliseconds(), s.notAfter.Milliseconds())
+// A span is when something happened after an event, as close as polling can tell.
+type span struct {
+	notBefore, notAfter time.Duration
+	starved             time.Duration // the longest time that the polling itself waited for the CPU
 }
 
-// awaitInTable polls ipvsadm until the real server is in the node's table, or out of it, and tells when that was after
-// the event: later than the last look that showed the old state began, earlier than the first that showed the new one
-// ended.
+// over says that it certainly happened later than the limit, also for one who had the CPU when he wanted it.
+func (s span) over(limit time.Duration) bool { return s.notBefore > limit+s.starved+slack }
+
+func (s span) String() string {
+	return fmt.Sprintf("%d-%d ms (starved %d ms)", s.notBefore.Milliseconds(), s.notAfter.Milliseconds(), s.starved.Milliseconds())
+}
+
+// slack is what a change of the kernel's table itself may take in a guest with HZ=100.
+const slack = 50 * time.Millisecond
+
+// pollEvery is Eventually's.
+const pollEvery = 20 * time.Millisecond
+
+// awaitInTable waits until the real server is in the node's table, or out of it, and tells when that was after the
+// event: later than the last look that showed the old state began, earlier than the first that showed the new one
+// ended. It looks at what ipvsadm reads, for a process takes the guest a tenth of a second, and at ipvsadm in the end.
 func (n *node) awaitInTable(server string, in bool, event time.Time) (when span) {
 	n.t.Helper()
+	when.notBefore = time.Since(event)
+	a := netip.MustParseAddrPort(server)
+	b := a.Addr().As4()
+	entry := fmt.Sprintf("-> %02X%02X%02X%02X:%04X ", b[0], b[1], b[2], b[3], a.Port())
 	lab.Eventually(n.t, soon, func() error {
 		begun := time.Since(event)
-		table := n.IPVS()
-		if table.Service(vipPort).Server(server).Exists() == in {
+		when.starved = max(when.starved, begun-when.notBefore-pollEvery)
+		table := n.ReadFile("/proc/thread-self/net/ip_vs")
+		if strings.Contains(table, entry) == in {
 			when.notAfter = time.Since(event)
 			return nil
 		}
 		when.notBefore = begun
-		return fmt.Errorf("%s in the table of %s: want %t:\n%s", server, n.Name, in, table.Text)
+		return fmt.Errorf("%s in the table of %s: want %t:\n%s", server, n.Name, in, table)
 	})
+	if table := n.IPVS(); table.Service(vipPort).Server(server).Exists() != in {
+		n.t.Fatalf("%s in the table of %s: want %t:\n%s", server, n.Name, in, table.Text)
+	}
 	return when
+}
+
+// afterCheck returns when a check that the node makes of the server at address has just ended: what happens to the
+// server now is noticed as late as it can be.
+func (n *node) afterCheck(server *node) {
+	n.t.Helper()
+	c := server.Capture("eth0", fmt.Sprintf("tcp[tcpflags] & tcp-fin != 0 and src host %s and dst port 3306", n.Address()))
+	c.Wait("", soon)
+	c.Stop()
+}
+
+// pulse measures from now on how late this process comes to a tick of 10 ms, and stops when it is asked for the worst.
+// In a guest with one CPU everybody else is as late: what was measured meanwhile says more about the machine.
+func pulse() (worst func() time.Duration) {
+	const tick = 10 * time.Millisecond
+	stop, late := make(chan struct{}), make(chan time.Duration)
+	go func() {
+		var most time.Duration
+		for {
+			begun := time.Now()
+			select {
+			case <-time.After(tick):
+				most = max(most, time.Since(begun)-tick)
+			case <-stop:
+				late <- most
+				return
+			}
+		}
+	}()
+	return func() time.Duration {
+		close(stop)
+		return <-late
+	}
 }

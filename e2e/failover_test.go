@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -32,8 +33,8 @@ var (
 	}
 	stopped = fault{
 		name:     "graceful stop",
-		begin:    func(n *node) { n.daemon.Signal(15) },
-		end:      func(*node) {},
+		begin:    func(n *node) { n.daemon.Signal(syscall.SIGTERM) },
+		end:      func(n *node) { n.start() },
 		graceful: true,
 	}
 )
@@ -144,6 +145,14 @@ func (c *cluster) takeAway(f fault, m *lab.Measurement) (begun time.Time) {
 	return begun
 }
 
+// heldOnlyBy says whether the node, and no other director, holds the VIP.
+func (c *cluster) heldOnlyBy(n *node) error {
+	if holders := lab.Holders(vip, c.master.Host, c.backup.Host); !slices.Equal(holders, []string{n.Name}) {
+		return fmt.Errorf("the VIP is on %v, want it on %s alone", holders, n.Name)
+	}
+	return nil
+}
+
 // awaitServed waits until the client's ARP table says that the VIP is at the node.
 func (c *cluster) awaitServed(n *node) {
 	c.t.Helper()
@@ -174,48 +183,102 @@ func outage(t *testing.T, p product, r rhythm, f fault) lab.Gap {
 // hardly more. After the cable is back there is one holder, and the client finds it.
 func TestFailover(t *testing.T) {
 	for _, r := range []rhythm{{3, time.Second}, {3, 100 * time.Millisecond}} {
-		for _, f := range []fault{carrierLost, framesDropped, stopped} {
-			t.Run(r.String()+"/"+f.name, func(t *testing.T) { failover(t, r, f) })
-		}
+		t.Run(r.String(), func(t *testing.T) {
+			c := serving(t, ours, r)
+			c.failover(r, carrierLost)
+			c.failover(r, framesDropped)
+			c.failover(r, stopped)
+		})
 	}
 }
 
-func failover(t *testing.T, r rhythm, f fault) {
-	c := serving(t, ours, r)
-	m := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
-	begun := c.takeAway(f, m)
-	gap := m.Stop().Since(begun).LongestGap()
-	t.Logf("%s, %s: gap %s, limit %s", r, f.name, gap, r.limit(f))
-	for trial := 2; gap.Duration > r.limit(f) && gap.Skipped > 0 && trial <= 3; trial++ {
-		t.Logf("void: the client was starved; trial %d", trial)
-		t.Run(fmt.Sprint("trial ", trial), func(t *testing.T) { gap = outage(t, ours, r, f) })
-	}
-	if gap.Duration > r.limit(f) {
-		t.Errorf("the client was without an answer for %s, want at most %s", gap, r.limit(f))
-	}
-	if f.graceful {
-		if code := c.master.daemon.Wait(soon); code != 0 {
-			t.Errorf("a graceful stop ended with exit code %d", code)
+// failover lets lvs-backup take over from lvs-master and judges the client's longest gap, then ends the fault and judges
+// the way back.
+func (c *cluster) failover(r rhythm, f fault) {
+	c.t.Helper()
+	for trial := 1; ; trial++ {
+		m := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+		begun := c.takeAway(f, m)
+		gap := m.Stop().Since(begun).LongestGap()
+		c.t.Logf("%s, %s: gap %s, limit %s", r, f.name, gap, r.limit(f))
+		void := gap.Duration > r.limit(f) && gap.Skipped > 0 && trial < 3
+		if gap.Duration > r.limit(f) && !void {
+			c.t.Errorf("the client was without an answer for %s, want at most %s", gap, r.limit(f))
 		}
-		return
+		if f.graceful {
+			if code := c.master.daemon.Wait(soon); code != 0 {
+				c.t.Errorf("a graceful stop ended with exit code %d", code)
+			}
+			if !void {
+				return
+			}
+		}
+		c.wayBack(r, f)
+		if !void {
+			return
+		}
+		c.t.Log("void: the client itself was starved; again")
 	}
+}
 
-	m = lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+func (c *cluster) wayBack(r rhythm, f fault) {
+	c.t.Helper()
+	m := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
 	m.WaitAnswered("", soon)
 	back := time.Now()
 	f.end(c.master)
 	c.awaitHolder(c.master, soon)
 	c.awaitServed(c.master)
-	lab.Steadily(t, 500*time.Millisecond, func() error {
-		if holders := lab.Holders(vip, c.master.Host, c.backup.Host); !slices.Equal(holders, []string{"lvs-master"}) {
-			return fmt.Errorf("the VIP is on %v", holders)
-		}
-		return nil
-	})
-	healed := m.Stop().Since(back).LongestGap()
-	t.Logf("%s, %s: gap when the cable is back %s", r, f.name, healed)
-	if limit := r.advert + 100*time.Millisecond; healed.Duration > limit && healed.Skipped == 0 {
-		t.Errorf("after the cable was back the client was without an answer for %s, want at most %s", healed, limit)
+	m.WaitAnswered("", soon)
+	lab.Steadily(c.t, 500*time.Millisecond, func() error { return c.heldOnlyBy(c.master) })
+	gap := m.Stop().Since(back).LongestGap()
+	c.t.Logf("%s, %s: gap when the cable is back %s", r, f.name, gap)
+	// Frames dropped: the director that was cut off has had no real server meanwhile and finds them with its next checks.
+	if limit := r.advert + time.Second; gap.Duration > limit && gap.Skipped == 0 {
+		c.t.Errorf("after the cable was back the client was without an answer for %s, want at most %s", gap, limit)
+	}
+	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
+}
+
+// A segment that loses VRRP, and nothing else, has two holders while it lasts and one as soon as it heals; the clients
+// that went to the loser find the winner at once, although it never stopped being MASTER.
+func TestSplit(t *testing.T) {
+	for _, one := range []struct {
+		name string
+		way  lab.Direction
+	}{{"both ways", lab.BothWays}, {"adverts of the MASTER lost", lab.FromHost}} {
+		t.Run(one.name, func(t *testing.T) {
+			t.Parallel()
+			r := rhythm{3, 700 * time.Millisecond}
+			c := serving(t, ours, r)
+			time.Sleep(6500 * time.Millisecond) // until the winner no longer announces its own take-over
+			m := lab.Measure(c.client, vipPort, lab.MeasureOptions{Every: 20 * time.Millisecond})
+			m.WaitAnswered("", soon)
+			c.master.Link("eth0").Drop(one.way, lab.VRRP)
+			lab.Eventually(t, soon, func() error {
+				if holders := lab.Holders(vip, c.master.Host, c.backup.Host); len(holders) != 2 {
+					return fmt.Errorf("the VIP is on %v, want a split", holders)
+				}
+				return nil
+			})
+			// The hard order: the loser has just spoken, so the winner's advert comes first and silences it.
+			adverts := c.backup.Capture("eth0", lab.VRRP)
+			adverts.Wait(`10\.77\.0\.3 > 224`, soon)
+			healed := time.Now()
+			c.master.Link("eth0").DropNothing()
+			c.awaitHolder(c.master, soon)
+			c.awaitServed(c.master)
+			m.WaitAnswered("", soon)
+			gap := m.Stop().Since(healed).LongestGap()
+			t.Logf("gap after the heal %s", gap)
+			for _, p := range adverts.Stop() {
+				t.Logf("%s %s", p.Time.Format("05.000"), p.Text)
+			}
+			t.Logf("healed %s, MASTER log:\n%s\nBACKUP log:\n%s", healed.Format("05.000"), c.master.daemon.Log(), c.backup.daemon.Log())
+			if gap.Duration > r.advert+300*time.Millisecond && gap.Skipped == 0 {
+				t.Errorf("after the heal the client was without an answer for %s", gap)
+			}
+		})
 	}
 }
 

@@ -256,6 +256,7 @@ func (c *natCluster) awaitBoth(n *node) {
 // TestForwardNAT: addresses and port are rewritten both ways by the director that holds the VIPs of both networks. When
 // it dies both move to the other one.
 func TestForwardNAT(t *testing.T) {
+	t.Parallel()
 	c := newNATCluster(t)
 	agent := c.servers[1].wrongGateway()
 	c.servers[0].start()

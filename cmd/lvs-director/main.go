@@ -44,17 +44,18 @@ func newDirector(e daemon.Environment) (daemon.Service, error) {
 	})}, nil
 }
 
-// cleanup is for ExecStopPost= and for people. A cluster file that cannot be used is no reason to leave a VIP behind.
+// cleanup is for ExecStopPost= and for people. A cluster file that cannot be used, or that names this machine no more, is no
+// reason to leave a VIP behind.
 func cleanup(flags *pflag.FlagSet) func(daemon.Environment) error {
 	addresses := flags.Bool("addresses", false, "only the VIPs: the IPVS table stays, for adoption by the next start")
 	return func(e daemon.Environment) error {
-		node := config.Director{}
 		if e.Config == nil {
 			e.Config = &config.Config{}
-		} else if found, err := e.Config.DirectorNamed(e.Node...); err != nil {
-			return err
-		} else {
-			node = found
+		}
+		node, err := e.Config.DirectorNamed(e.Node...)
+		if err != nil && len(e.Config.Directors) > 0 {
+			e.Log.Warn("this machine is no director of the cluster file; working from the state directory alone", "error", err)
+			e.Config = &config.Config{}
 		}
 		return director.Cleanup(director.Options{Config: e.Config, Node: node, StateDir: e.StateDir, Log: e.Log}, *addresses)
 	}

@@ -40,6 +40,8 @@ func Role() (code int, ok bool) {
 		"answering":     runAnswering,
 		"measure":       runMeasure,
 		"measure-mysql": runMeasureMySQL,
+		"systemd":       runSystemd,
+		"systemd-tree":  runSystemdTree,
 	}[name]
 	if !known {
 		fmt.Fprintf(os.Stderr, "lab: no role %q\n", name)

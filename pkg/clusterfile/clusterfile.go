@@ -1,4 +1,3 @@
-// Package clusterfile reads a cluster file from disk. What the file means is package config's business.
 package clusterfile
 
 import (
@@ -7,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 )
@@ -51,7 +51,8 @@ func Read(path string) (*config.Config, config.Problems, error) {
 }
 
 func slurp(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	// A named pipe without a writer would keep a plain open waiting for ever.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}

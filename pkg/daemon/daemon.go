@@ -214,7 +214,7 @@ func serve(ctx context.Context, service Service, socket string, log *slog.Logger
 	answering, stopAnswering := context.WithCancel(context.WithoutCancel(ctx))
 	group.Go(func() error {
 		defer stopAnswering()
-		defer func() { _, _ = sd.SdNotify(false, sd.SdNotifyStopping) }()
+		defer context.AfterFunc(groupCtx, func() { _, _ = sd.SdNotify(false, sd.SdNotifyStopping) })()
 		return service.Run(groupCtx)
 	})
 	group.Go(func() error {

@@ -20,38 +20,41 @@ func trackCheck(track string) string { return faultTrack + track }
 
 // checks lists everything that cfg wants to have checked on this node.
 func (d *Director) checks(cfg *config.Config) []checker.Spec {
+	source := d.probeSources(cfg)
 	var all []checker.Spec
 	for _, v := range cfg.VirtualServers {
 		for _, r := range v.RealServers {
 			all = append(all, checker.Spec{
-				Name: serverCheck(v.Name, r.Name), Checks: r.Checks, Address: r.Address, Port: r.Port, Source: d.probeSource(r.Address),
+				Name: serverCheck(v.Name, r.Name), Checks: r.Checks, Address: r.Address, Port: r.Port, Source: source(r.Address),
 			})
 		}
 	}
 	for _, t := range cfg.Tracks {
 		if d.tracked(cfg, t.Name) {
 			all = append(all, checker.Spec{
-				Name: trackCheck(t.Name), Checks: []config.Check{t.Check}, Address: t.Address, Port: t.Check.Port,
+				Name: trackCheck(t.Name), Checks: []config.Check{t.Check}, Address: t.Address, Port: t.Check.Port, Source: source(t.Address),
 			})
 		}
 	}
 	return all
 }
 
-// probeSource chooses where probes of a target come from: our own address on the target's network, else the director's
-// own address. It is never a VIP, from which a probe would get its answer only on the MASTER.
-func (d *Director) probeSource(target netip.Addr) netip.Addr {
-	own := netip.Addr{}
-	for _, a := range d.local {
-		switch {
-		case isVIP(d.cfg)(a.Prefix.Addr()):
-		case a.Prefix.Contains(target):
-			return a.Prefix.Addr()
-		case a.Prefix.Addr() == d.node.Address:
-			own = d.node.Address
+// probeSources chooses where probes of a target come from: our own address on the target's network, else the director's
+// own address; invalid, the kernel's choice, when this machine has neither. It is never a VIP, from which a probe would
+// get its answer only on the MASTER.
+func (d *Director) probeSources(cfg *config.Config) func(target netip.Addr) netip.Addr {
+	own := places(d.local, isVIP(cfg))
+	return func(target netip.Addr) (found netip.Addr) {
+		for _, at := range own {
+			switch ip := at.prefix.Addr(); {
+			case at.prefix.Contains(target):
+				return ip
+			case ip == d.node.Address:
+				found = ip
+			}
 		}
+		return found
 	}
-	return own
 }
 
 // tracked says whether an instance of this node depends on the track; others are not worth a probe.

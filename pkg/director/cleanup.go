@@ -1,9 +1,9 @@
 package director
 
 import (
-	"context"
 	"errors"
 
+	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel/ipvs"
 )
 
@@ -17,18 +17,16 @@ func Cleanup(o Options, addressesOnly bool) (err error) {
 	}
 	defer func() { err = errors.Join(err, d.addr.Close(), d.ledger.Close()) }()
 	if addressesOnly {
-		return nil
+		return d.ledger.SetAddresses(nil)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), kernelWithin)
-	defer cancel()
-	// Without IPVS there is nothing of ours in it.
-	if _, err := ipvs.Probe(ctx); err == nil {
+	switch err := lookForIPVS(&config.Config{}); {
+	case err == nil:
 		kernel, err := ipvs.Open()
 		if err != nil {
 			return err
 		}
-		d.table = d.newTable(kernel)
-	} else if !errors.Is(err, ipvs.ErrNoIPVS) {
+		d.table = d.newTable(kernel, d.cfg)
+	case !errors.Is(err, ipvs.ErrNoIPVS): // without IPVS there is nothing of ours in it
 		return err
 	}
 	return d.withdraw()

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
-	"slices"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"github.com/lvs-director/lvs-director/pkg/checker"
 	"github.com/lvs-director/lvs-director/pkg/config"
@@ -43,6 +41,8 @@ type Director struct {
 	commands chan func()
 	stopped  chan struct{}
 
+	reloading sync.Mutex // held by Reload, so that the file read last is the one applied last
+
 	// Owned by the goroutine of Run, through commands; view is for everybody else.
 	cfg       *config.Config
 	node      config.Director
@@ -60,12 +60,11 @@ type Director struct {
 	checker   *checker.Checker
 	table     *table // nil without virtual servers
 
-	view view
-}
+	sysctlProblem string // logged last
 
-// readyWithin bounds how long a director that starts leaves a lower-priority MASTER alone because its own first checks
-// are not done.
-const readyWithin = 30 * time.Second
+	unsaved atomic.Bool // the ledger could not be saved; see saved
+	view    view
+}
 
 // New makes a director; nothing is touched before Run.
 func New(o Options) *Director {
@@ -85,8 +84,7 @@ func (d *Director) Run(ctx context.Context) (err error) {
 	if err := d.open(); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.ledger.Close()) }()
-	defer d.addr.Close()
+	defer func() { err = errors.Join(err, d.addr.Close(), d.ledger.Close()) }()
 
 	loops, stopLoops := context.WithCancel(context.Background())
 	defer stopLoops()
@@ -99,7 +97,7 @@ func (d *Director) Run(ctx context.Context) (err error) {
 		err = errors.Join(err, d.withdraw())
 	}()
 
-	if err := d.start(); err != nil {
+	if err := d.start(ctx); err != nil {
 		return err
 	}
 	d.started()
@@ -129,19 +127,17 @@ func (d *Director) open() (err error) {
 	if d.addr, err = addr.Open(); err != nil {
 		return errors.Join(err, d.ledger.Close())
 	}
-	if err = d.removeStale(); err != nil {
-		d.addr.Close()
-		return errors.Join(err, d.ledger.Close())
+	if err = d.removeVIPs(d.cfg); err != nil {
+		return errors.Join(err, d.addr.Close(), d.ledger.Close())
 	}
 	return nil
 }
 
 // start builds the loops. What fails here fails the daemon: a missing privilege or kernel feature is told at once.
-func (d *Director) start() error {
-	if d.needsTable(d.cfg) {
-		if err := d.openTable(); err != nil {
-			return err
-		}
+func (d *Director) start(ctx context.Context) error {
+	d.recordVIPs(d.cfg)
+	if err := d.adoptTable(); err != nil {
+		return err
 	}
 	handle, err := addr.Open() // of its own: the VIP path waits for nobody
 	if err != nil {
@@ -165,11 +161,17 @@ func (d *Director) start() error {
 	if err := d.startLinks(d.cfg); err != nil {
 		return err
 	}
-	d.run(func(ctx context.Context) { d.watch(ctx) })
+	d.run(d.watch)
 	d.refreshLinks()
+	if d.table != nil {
+		if err := awaitTable(ctx, d.table.loop.Synced(), d.fatal, d.log); err != nil {
+			return err
+		}
+	}
 	d.startInstances(d.cfg)
 	d.publish()
-	d.run(d.awaitReady)
+	ready, table := d.checker.Ready(), d.table
+	d.run(func(ctx context.Context) { d.awaitReady(ctx, ready, table) })
 	return nil
 }
 
@@ -205,86 +207,12 @@ func (d *Director) fail(err error) {
 	}
 }
 
-// awaitReady lets the instances preempt once every check has run and the table stands.
-func (d *Director) awaitReady(ctx context.Context) {
-	limit := time.NewTimer(readyWithin)
-	defer limit.Stop()
-	waits := []<-chan struct{}{d.checker.Ready()}
-	if d.table != nil {
-		waits = append(waits, d.table.loop.Synced())
+// withdraw leaves nothing of ours in the kernel. The address loop has removed the VIPs; only what failed then is left of
+// them. One thing that cannot be removed keeps nothing else from being removed.
+func (d *Director) withdraw() error {
+	addresses := d.removeVIPs(d.cfg)
+	if addresses == nil {
+		addresses = d.ledger.SetAddresses(nil)
 	}
-	for _, wait := range waits {
-		select {
-		case <-wait:
-		case <-limit.C:
-			d.log.Warn("first checks or table not done in time; taking part in elections all the same", "after", readyWithin.String())
-			d.tell(ctx, d.becomeReady)
-			return
-		case <-ctx.Done():
-			return
-		}
-	}
-	if d.table != nil { // verdicts may be newer than the table: one more pass, then it stands
-		d.table.loop.Poke()
-	}
-	d.tell(ctx, d.becomeReady)
-}
-
-// vips lists what the address loop keeps while an instance is MASTER.
-func (d *Director) vips(cfg *config.Config) []reconcile.VIPs {
-	all := make([]reconcile.VIPs, 0, len(cfg.Instances))
-	for _, base := range cfg.Instances {
-		i := base.For(d.name)
-		all = append(all, reconcile.VIPs{Instance: i.Name, Interface: i.Interface, Addresses: i.VirtualAddresses, Lease: i.Lease})
-	}
-	return all
-}
-
-// isVIP says whether an address is a VIP of the file, which must never be the source of anything.
-func isVIP(cfg *config.Config) func(netip.Addr) bool {
-	return func(a netip.Addr) bool {
-		return slices.ContainsFunc(cfg.Instances, func(i config.Instance) bool {
-			return slices.ContainsFunc(i.VirtualAddresses, func(p netip.Prefix) bool { return p.Addr() == a })
-		})
-	}
-}
-
-// removeStale removes the VIPs that an earlier run left behind: those of the file and those the ledger names. It comes
-// before the first advert, so that a director that was killed never answers for a VIP it does not hold.
-func (d *Director) removeStale() error {
-	found, err := d.addr.List("")
-	if err != nil {
-		return fmt.Errorf("addresses: %w", err)
-	}
-	stale := map[string]bool{}
-	for _, v := range d.vips(d.cfg) {
-		for _, p := range v.Addresses {
-			stale[v.Interface+" "+p.String()] = true
-		}
-	}
-	for _, a := range d.ledger.Addresses() {
-		stale[a.Interface+" "+a.Prefix] = true
-	}
-	for _, a := range found {
-		if !stale[a.Interface+" "+a.Prefix.String()] {
-			continue
-		}
-		if err := d.addr.Remove(a.Interface, a.Prefix); err != nil {
-			return fmt.Errorf("remove the VIP %s that an earlier run left on %s: %w", a.Prefix, a.Interface, err)
-		}
-		d.log.Info("removed a VIP that an earlier run left", "interface", a.Interface, "vip", a.Prefix.String())
-	}
-	return d.recordVIPs(d.cfg)
-}
-
-// recordVIPs writes down the addresses that this daemon may add, before it adds any: the take-over itself must not wait
-// for a disk.
-func (d *Director) recordVIPs(cfg *config.Config) error {
-	var all []ledger.Address
-	for _, v := range d.vips(cfg) {
-		for _, p := range v.Addresses {
-			all = append(all, ledger.Address{Interface: v.Interface, Prefix: p.String()})
-		}
-	}
-	return d.ledger.SetAddresses(all)
+	return errors.Join(addresses, d.withdrawTable(), d.restoreSysctls(nil))
 }

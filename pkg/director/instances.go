@@ -97,13 +97,6 @@ func (d *Director) stopInstances() {
 	}
 }
 
-func (d *Director) becomeReady() {
-	d.ready = true
-	for _, i := range d.instances {
-		i.actor.Tell(vrrp.Ready{})
-	}
-}
-
 // Who may say that an instance cannot serve.
 const (
 	faultLink  = "link"

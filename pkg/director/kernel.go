@@ -2,7 +2,6 @@ package director
 
 import (
 	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/election"
@@ -33,38 +32,51 @@ func (s socket) Receive() (vrrp.Datagram, error) {
 	return vrrp.Datagram{Payload: d.Payload, Source: d.Source, Destination: d.Destination, TTL: d.TTL}, err
 }
 
-// announcer keeps one packet socket per interface, opened when it is first needed and again when it broke.
-type announcer struct {
-	mu   sync.Mutex
-	open map[string]*neigh.Announcer
+// voice is a socket that sends gratuitous ARP on one interface.
+type voice interface {
+	Announce(vip netip.Addr) error
+	Close() error
 }
 
-func newAnnouncer() *announcer { return &announcer{open: map[string]*neigh.Announcer{}} }
+// announcer keeps one voice per interface. It belongs to the address loop.
+type announcer struct {
+	open   func(iface string) (voice, error)
+	voices map[string]voice
+}
 
-// Announce implements reconcile.Announcer.
+func newAnnouncer() *announcer {
+	return &announcer{
+		open:   func(iface string) (voice, error) { return neigh.Open(iface) },
+		voices: map[string]voice{},
+	}
+}
+
+// Announce implements reconcile.Announcer. A socket that was opened earlier may belong to an interface that has been
+// replaced by one of the same name: then the announcement goes out of a new one, and not only with the next repetition.
 func (a *announcer) Announce(iface string, vip netip.Addr) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	voice := a.open[iface]
-	if voice == nil {
-		var err error
-		if voice, err = neigh.Open(iface); err != nil {
+	for {
+		v, kept := a.voices[iface]
+		if !kept {
+			var err error
+			if v, err = a.open(iface); err != nil {
+				return err
+			}
+			a.voices[iface] = v
+		}
+		err := v.Announce(vip)
+		if err == nil {
+			return nil
+		}
+		_ = v.Close()
+		delete(a.voices, iface)
+		if !kept {
 			return err
 		}
-		a.open[iface] = voice
 	}
-	err := voice.Announce(vip)
-	if err != nil { // the interface may have been replaced by one of the same name
-		_ = voice.Close()
-		delete(a.open, iface)
-	}
-	return err
 }
 
 func (a *announcer) close() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, voice := range a.open {
-		_ = voice.Close()
+	for _, v := range a.voices {
+		_ = v.Close()
 	}
 }

@@ -34,20 +34,22 @@ func (d *Director) startLinks(cfg *config.Config) error {
 		if d.links[name] != nil {
 			continue
 		}
-		l := &link{name: name, link: election.NewLink(name, openSocket, d.log), done: make(chan struct{})}
+		l := &link{
+			name: name, link: election.NewLink(name, openSocket, d.log), done: make(chan struct{}),
+			state: fmt.Sprintf("the interface %s has not been looked at yet", name),
+		}
 		if err := l.link.Open(); errors.Is(err, errSocketNotPermitted) {
 			return err
 		} else if err != nil {
 			d.log.Warn("cannot open the VRRP socket yet", "interface", name, "error", err)
 		}
-		ctx, stop := context.WithCancel(context.Background())
+		ctx, stop := context.WithCancel(d.ctx)
 		l.stop = stop
 		d.links[name] = l
 		d.loops.Go(func() {
 			defer close(l.done)
 			l.link.Run(ctx)
 		})
-		context.AfterFunc(d.ctx, stop)
 	}
 	return nil
 }
@@ -68,14 +70,19 @@ func (d *Director) stopLinks(cfg *config.Config) {
 func (d *Director) watch(ctx context.Context) {
 	dirty := make(chan struct{}, 1)
 	d.run(func(ctx context.Context) {
+		look := time.NewTicker(lookEvery) // events can be lost; the state cannot
+		defer look.Stop()
 		for {
 			select {
 			case <-ctx.Done():
 				return
 			case <-dirty:
 				d.tell(ctx, d.refreshLinks)
-			case <-time.After(lookEvery): // events can be lost; the state cannot
-				d.tell(ctx, d.refreshLinks)
+			case <-look.C:
+				d.tell(ctx, func() {
+					d.refreshLinks()
+					d.keepSysctls()
+				})
 			}
 		}
 	})
@@ -103,9 +110,13 @@ func (d *Director) refreshLinks() {
 		return
 	}
 	d.refreshLocal()
+	source := d.sources()
 	for _, l := range d.links {
 		before := *l
-		d.look(l, known)
+		l.state, l.source = examine(l.name, known, source(l.name))
+		if !l.source.IsValid() {
+			l.source = before.source
+		}
 		if l.state != before.state || l.source != before.source {
 			l.link.Reopen()
 		}
@@ -120,48 +131,70 @@ func (d *Director) refreshLinks() {
 	}
 }
 
-// refreshLocal reads this machine's addresses, of which probes and adverts come.
+// refreshLocal reads this machine's addresses, of which probes and adverts come, and reports VIPs that are gone: the event
+// that said so may be lost.
 func (d *Director) refreshLocal() {
 	local, err := d.addr.List("")
 	if err != nil {
 		d.log.Warn("cannot list the addresses; keeping what is known of them", "error", err)
 		return
 	}
-	same := slices.EqualFunc(local, d.local, func(a, b addr.Address) bool { return a.Interface == b.Interface && a.Prefix == b.Prefix })
+	before := d.local
 	d.local = local
-	if !same {
+	for _, gone := range missing(d.vips(d.cfg), before, local) {
+		d.addresses.Gone(gone.iface, gone.prefix)
+	}
+	vip := isVIP(d.cfg)
+	if !slices.Equal(places(before, vip), places(local, vip)) {
 		d.checker.Set(d.checks(d.cfg))
 	}
 }
 
-// look updates what is known of one link.
-func (d *Director) look(l *link, known []addr.Link) {
-	l.state = ""
-	at := slices.IndexFunc(known, func(k addr.Link) bool { return k.Name == l.name })
-	switch {
-	case at < 0:
-		l.state = fmt.Sprintf("the interface %s does not exist", l.name)
-		return
-	case !known[at].Up:
-		l.state = fmt.Sprintf("the interface %s is down (ip link set %s up)", l.name, l.name)
-		return
-	case !known[at].Carrier:
-		l.state = fmt.Sprintf("the interface %s has no carrier: check its cable and switch port", l.name)
-		return
+// places are the addresses that are no VIP.
+func places(local []addr.Address, vip func(netip.Addr) bool) []place {
+	var all []place
+	for _, a := range local {
+		if !vip(a.Prefix.Addr()) {
+			all = append(all, place{a.Interface, a.Prefix})
+		}
 	}
-	source, err := d.sourceOn(l.name)
-	if err != nil {
-		l.state = fmt.Sprintf("the interface %s has no IPv4 address of its own to send adverts from", l.name)
-		return
-	}
-	l.source = source
+	return all
 }
 
-// sourceOn chooses where adverts come from: the director's own address when the interface has it, else the first that
-// is not a VIP.
-func (d *Director) sourceOn(iface string) (netip.Addr, error) {
-	if slices.ContainsFunc(d.local, func(a addr.Address) bool { return a.Interface == iface && a.Prefix.Addr() == d.node.Address }) {
-		return d.node.Address, nil
+// examine says what is wrong with an interface, "" when nothing is, and where its adverts come from; source is its own
+// address, if it has one.
+func examine(name string, known []addr.Link, source netip.Addr) (fault string, from netip.Addr) {
+	at := slices.IndexFunc(known, func(k addr.Link) bool { return k.Name == name })
+	switch {
+	case at < 0:
+		fault = fmt.Sprintf("the interface %s does not exist", name)
+	case !known[at].Up:
+		fault = fmt.Sprintf("the interface %s is down (ip link set %s up)", name, name)
+	case !known[at].Carrier:
+		fault = fmt.Sprintf("the interface %s has no carrier: check its cable and switch port", name)
+	case !source.IsValid():
+		fault = fmt.Sprintf("the interface %s has no IPv4 address of its own to send adverts from", name)
+	default:
+		return "", source
 	}
-	return d.addr.Primary(iface, isVIP(d.cfg))
+	return fault, netip.Addr{}
+}
+
+// sources says where the adverts of an interface come from: the director's own address when the interface has it, else
+// its first IPv4 address that is not a VIP; invalid when there is none.
+func (d *Director) sources() func(iface string) netip.Addr {
+	vip := isVIP(d.cfg)
+	return func(iface string) (found netip.Addr) {
+		for _, a := range d.local {
+			ip := a.Prefix.Addr()
+			switch {
+			case a.Interface != iface:
+			case ip == d.node.Address:
+				return ip
+			case !found.IsValid() && ip.Is4() && a.Global && !vip(ip):
+				found = ip
+			}
+		}
+		return found
+	}
 }

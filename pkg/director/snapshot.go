@@ -59,7 +59,8 @@ func (d *Director) Status() status.Director {
 			s.Problems = append(s.Problems, fmt.Sprintf("no VRRP socket on %s: %s", l.name, broken))
 		}
 	}
-	if p.checker == nil { // not started yet
+	if p.checker == nil {
+		s.Problems = append(s.Problems, "the director has not started yet")
 		return s
 	}
 	for _, t := range p.cfg.Tracks {
@@ -71,6 +72,9 @@ func (d *Director) Status() status.Director {
 	}
 	if p.table == nil {
 		return s
+	}
+	if problem := p.table.loop.Problem(); problem != "" {
+		s.Problems = append(s.Problems, "the IPVS table is not as it should be: "+problem)
 	}
 	kernel, err := ipvs.Snapshot()
 	if err != nil {
@@ -105,23 +109,35 @@ func (d *Director) virtualServerStatus(p *parts, v config.VirtualServer, kernel 
 	if at := slices.IndexFunc(kernel, func(s lvs.Service) bool { return s.Key == lvs.KeyOf(v) }); at >= 0 {
 		have = kernel[at]
 	}
-	up := 0
 	for _, r := range v.RealServers {
-		real := realServerStatus(p.checker, v, r, have)
-		if real.State == "up" {
+		s.RealServers = append(s.RealServers, realServerStatus(p.checker, v, r, have))
+	}
+	s.State, s.Reason = poolState(s.RealServers)
+	return s
+}
+
+// poolState sums up a pool. Unknown is not down: a real server that the checks say nothing of and that stands in the table
+// takes connections.
+func poolState(pool []status.RealServer) (state, reason string) {
+	up, kept := 0, 0
+	for _, r := range pool {
+		switch {
+		case r.State == "up":
 			up++
+		case r.State == "unknown" && r.Weight > 0:
+			kept++
 		}
-		s.RealServers = append(s.RealServers, real)
 	}
 	switch {
-	case up == len(v.RealServers):
-		s.State, s.Reason = "up", fmt.Sprintf("all %d real servers are up", up)
+	case up == len(pool):
+		return "up", fmt.Sprintf("all %d real servers are up", up)
+	case kept > 0:
+		return "degraded", fmt.Sprintf("%d of %d real servers are up; %d more serve and cannot be checked", up, len(pool), kept)
 	case up > 0:
-		s.State, s.Reason = "degraded", fmt.Sprintf("%d of %d real servers are up", up, len(v.RealServers))
+		return "degraded", fmt.Sprintf("%d of %d real servers are up", up, len(pool))
 	default:
-		s.State, s.Reason = "down", "no real server is up"
+		return "down", "no real server is up"
 	}
-	return s
 }
 
 func realServerStatus(c *checker.Checker, v config.VirtualServer, r config.RealServer, have lvs.Service) status.RealServer {

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
+	"log/slog"
 	"slices"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel/ipvs"
@@ -26,19 +27,32 @@ type table struct {
 // needsTable says whether a cluster file balances at all; a director may only elect.
 func (d *Director) needsTable(cfg *config.Config) bool { return len(cfg.VirtualServers) > 0 }
 
-// openTable looks for what balancing needs, sets its sysctls and opens the table.
-func (d *Director) openTable() error {
-	if err := lookForIPVS(d.cfg); err != nil {
+// adoptTable opens the table at the start. A file that does not balance needs none, unless an earlier run left virtual
+// servers behind.
+func (d *Director) adoptTable() error {
+	if !d.needsTable(d.cfg) && len(d.ledger.Services()) == 0 {
+		return nil
+	}
+	switch err := lookForIPVS(d.cfg); {
+	case errors.Is(err, ipvs.ErrNoIPVS) && !d.needsTable(d.cfg):
+		d.saved(d.ledger.SetServices(nil)) // they went with the module
+		return nil
+	case err != nil:
+		return err
+	}
+	return d.openTable(d.cfg)
+}
+
+// openTable sets the sysctls that balancing needs and opens the table. lookForIPVS comes first.
+func (d *Director) openTable(cfg *config.Config) error {
+	if err := d.setSysctls(cfg); err != nil {
 		return err
 	}
 	kernel, err := ipvs.Open()
 	if err != nil {
 		return err
 	}
-	if err := d.setSysctls(d.cfg); err != nil {
-		return errors.Join(err, kernel.Close())
-	}
-	d.table = d.newTable(kernel)
+	d.table = d.newTable(kernel, cfg)
 	d.publish() // verdicts look there for the table that they change
 	return nil
 }
@@ -69,9 +83,9 @@ func lookForIPVS(cfg *config.Config) error {
 	return nil
 }
 
-func (d *Director) newTable(kernel *ipvs.Table) *table {
+func (d *Director) newTable(kernel *ipvs.Table, cfg *config.Config) *table {
 	t := &table{kernel: kernel}
-	t.cfg.Store(d.cfg)
+	t.cfg.Store(cfg)
 	t.loop = reconcile.NewTable(reconcile.TableOptions{
 		Kernel: kernel,
 		Audit:  ipvs.Snapshot,
@@ -80,6 +94,7 @@ func (d *Director) newTable(kernel *ipvs.Table) *table {
 		},
 		Ours:   d.owns(t),
 		Record: d.recordServices,
+		Forget: d.forgetServices,
 		Fatal:  func(err error) bool { return errors.Is(err, ipvs.ErrNoIPVS) || errors.Is(err, ipvs.ErrNoScheduler) },
 		Log:    d.log,
 	})
@@ -93,6 +108,26 @@ func (d *Director) startTable() {
 			d.fail(err)
 		}
 	})
+}
+
+// tableWithin bounds how long a start waits for the first pass over the table; ten thousand real servers need one or two
+// seconds of a slow machine.
+const tableWithin = 5 * time.Second
+
+// awaitTable holds the elections back until the table stands, or this director could hold a VIP and refuse its clients
+// itself. A table that cannot be made in time is no reason to leave a VIP to nobody.
+func awaitTable(ctx context.Context, synced <-chan struct{}, fatal <-chan error, log *slog.Logger) error {
+	limit := time.NewTimer(tableWithin)
+	defer limit.Stop()
+	select {
+	case <-synced:
+	case err := <-fatal:
+		return err
+	case <-limit.C:
+		log.Warn("the IPVS table does not stand yet; taking part in elections all the same", "after", tableWithin.String())
+	case <-ctx.Done():
+	}
+	return nil
 }
 
 // owns says which virtual servers are ours: the file's, and those that this daemon recorded before it made them.
@@ -109,90 +144,32 @@ func serviceRecord(key lvs.Key) ledger.Service {
 	return ledger.Service{Protocol: key.Protocol, Address: key.Address.String(), Port: strconv.Itoa(int(key.Port))}
 }
 
-// recordServices writes down what is about to be ours. What was ours stays recorded until it is withdrawn.
-func (d *Director) recordServices(want []lvs.Service) error {
+// recordServices writes down what is about to be ours, forgetServices what is not any more.
+func (d *Director) recordServices(want []lvs.Service) {
 	all := make([]ledger.Service, len(want))
 	for i, s := range want {
 		all[i] = serviceRecord(s.Key)
 	}
-	return d.ledger.RecordService(all...)
+	d.saved(d.ledger.RecordService(all...))
 }
 
-// withdraw leaves nothing of ours in the kernel; the VIPs are gone already. The ledger forgets only what is gone.
-func (d *Director) withdraw() error {
-	if d.table != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), kernelWithin)
-		defer cancel()
-		if err := d.table.loop.Withdraw(ctx); err != nil {
-			return fmt.Errorf("withdraw the virtual servers: %w", err)
-		}
-		if err := d.table.kernel.Close(); err != nil {
-			return err
-		}
+func (d *Director) forgetServices(gone []lvs.Key) {
+	all := make([]ledger.Service, len(gone))
+	for i, key := range gone {
+		all[i] = serviceRecord(key)
 	}
-	if err := d.restoreSysctls(); err != nil {
-		return err
-	}
-	return errors.Join(d.ledger.SetServices(nil), d.ledger.SetAddresses(nil))
+	d.saved(d.ledger.ForgetService(all...))
 }
 
-// wantedSysctls are the kernel settings that balancing needs, and only while it balances.
-//
-// expire_nodest_conn=1: a connection to a real server that left the table is reset by its next packet instead of being
-// dropped in silence for up to 15 minutes (Documentation/networking/ipvs-sysctl.rst).
-func (d *Director) wantedSysctls(cfg *config.Config) map[string]string {
-	want := map[string]string{}
-	for _, v := range cfg.VirtualServers {
-		want["net.ipv4.vs.expire_nodest_conn"] = "1"
-		if v.Persistence != nil { // or a client keeps coming back to a real server of weight 0
-			want["net.ipv4.vs.expire_quiescent_template"] = "1"
-		}
-		if v.Forward != config.NAT {
-			continue
-		}
-		want["net.ipv4.ip_forward"] = "1" // the replies of the real servers are routed
-		// A one-armed director must not tell real servers a shorter way, past itself. Either of the two would send.
-		want["net.ipv4.conf.all.send_redirects"] = "0"
-		for _, base := range cfg.Instances {
-			want["net/ipv4/conf/"+base.For(d.name).Interface+"/send_redirects"] = "0"
-		}
+// withdrawTable deletes the virtual servers that are ours. The ledger forgets only what is gone.
+func (d *Director) withdrawTable() error {
+	if d.table == nil {
+		return nil
 	}
-	return want
-}
-
-func (d *Director) setSysctls(cfg *config.Config) error {
-	want := d.wantedSysctls(cfg)
-	for _, key := range slices.Sorted(maps.Keys(want)) {
-		found, err := d.sysctls.Get(key)
-		if err != nil {
-			return err
-		}
-		if found == want[key] {
-			continue
-		}
-		if err := d.ledger.RecordSysctl(ledger.Sysctl{Key: key, Found: found, Wrote: want[key]}); err != nil {
-			return err
-		}
-		if _, err := d.sysctls.Set(key, want[key]); err != nil {
-			return err
-		}
-		d.log.Info("sysctl", "key", key, "from", found, "to", want[key])
+	ctx, cancel := context.WithTimeout(context.Background(), kernelWithin)
+	defer cancel()
+	if err := d.table.loop.Withdraw(ctx); err != nil {
+		return fmt.Errorf("withdraw the virtual servers: %w", errors.Join(err, d.table.kernel.Close()))
 	}
-	return nil
-}
-
-// restoreSysctls gives back the values found, except where somebody else set another one meanwhile.
-func (d *Director) restoreSysctls() error {
-	for _, changed := range d.ledger.Sysctls() {
-		now, err := d.sysctls.Get(changed.Key)
-		if err == nil && now == changed.Wrote {
-			if _, err := d.sysctls.Set(changed.Key, changed.Found); err != nil {
-				return fmt.Errorf("restore a sysctl: %w", err)
-			}
-		}
-		if err := d.ledger.ForgetSysctl(changed.Key); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(d.table.kernel.Close(), d.ledger.SetServices(nil))
 }

@@ -96,6 +96,7 @@ func New(o Options) *Actor {
 // Run takes part in the election until ctx ends, then resigns: a MASTER sends priority 0 and releases its VIPs.
 func (a *Actor) Run(ctx context.Context) {
 	defer close(a.done)
+	a.obey() // a fault that is known already: not even an address owner serves before it
 	a.step(vrrp.Startup{})
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -112,6 +113,7 @@ func (a *Actor) Run(ctx context.Context) {
 		case d := <-a.datagrams:
 			a.receive(d)
 		case command := <-a.commands:
+			a.hear() // any step may be the one that finds the timer run out
 			command(a)
 		case <-timer.C:
 			a.hear()
@@ -149,6 +151,18 @@ func (a *Actor) command(f func(*Actor)) {
 	select {
 	case a.commands <- f:
 	case <-a.done:
+	}
+}
+
+// obey carries out the commands that are queued.
+func (a *Actor) obey() {
+	for {
+		select {
+		case command := <-a.commands:
+			command(a)
+		default:
+			return
+		}
 	}
 }
 

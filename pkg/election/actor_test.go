@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -240,6 +241,7 @@ func TestLinkReopensItsSocketAndRoutesByVRID(t *testing.T) {
 		if received != 3 || dropped["vrid"] != 1 || dropped["length"] != 1 || a.Snapshot().Dropped["length"] != 1 {
 			t.Errorf("received %d, dropped by the link %v, by the instance %v", received, dropped, a.Snapshot().Dropped)
 		}
+		time.Sleep(time.Second)
 		_ = sockets[0].Close()
 		synctest.Wait()
 		if len(sockets) != 2 || link.Broken() != "" {
@@ -252,4 +254,71 @@ func TestLinkReopensItsSocketAndRoutesByVRID(t *testing.T) {
 			t.Error("open after the end")
 		}
 	})
+}
+
+// An interface that lets every socket break must not turn the link into a busy loop.
+func TestSocketsThatBreakAtOnceAreNotReopenedInALoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var opened atomic.Int64
+		link := NewLink("eth0", func(string) (Socket, error) {
+			opened.Add(1)
+			s := &fakeSocket{closed: make(chan struct{})}
+			return s, s.Close()
+		}, slog.New(slog.DiscardHandler))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); link.Run(ctx) }()
+		time.Sleep(10*time.Second + time.Millisecond)
+		cancel()
+		<-done
+		if n := opened.Load(); n < 9 || n > 12 {
+			t.Errorf("opened %d times in 10 s, want about one a second", n)
+		}
+	})
+}
+
+// What is known before the start counts from the start: an address owner without a carrier takes nothing.
+func TestFaultBeforeTheStartKeepsTheOwnerFromServing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN()
+		owner := &port{lan: l, who: "owner"}
+		a := New(Options{
+			Name:   "owner",
+			Params: vrrp.Params{VRID: 51, Version: 3, Priority: 255, AdvertInterval: time.Second, Preempt: true, Source: netip.MustParseAddr("10.77.0.2")},
+			Sender: l, Holder: owner, Log: slog.New(slog.DiscardHandler),
+		})
+		a.Tell(vrrp.Faulted{Reason: "no carrier"})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); a.Run(ctx) }()
+		time.Sleep(10 * time.Second)
+		l.expect(t)
+		if s := a.Snapshot(); s.State != vrrp.Fault || s.AdvertsSent != 0 {
+			t.Errorf("state %s, %d adverts sent, want FAULT in silence", s.State, s.AdvertsSent)
+		}
+		cancel()
+		<-done
+	})
+}
+
+// After a stall a command, the adverts that came meanwhile and the timer are there together: the adverts count first.
+func TestQueuedAdvertsCountBeforeACommand(t *testing.T) {
+	for range 20 { // the order of a select
+		synctest.Test(t, func(t *testing.T) {
+			l := newLAN()
+			a := l.join(t, "a", "10.77.0.2", 100)
+			b := l.join(t, "b", "10.77.0.3", 150)
+			time.Sleep(5 * time.Second)
+			l.mu.Lock()
+			l.log = nil
+			l.mu.Unlock()
+			a.command(func(*Actor) { time.Sleep(20 * time.Second) }) // SIGSTOP
+			time.Sleep(time.Second)
+			a.Tell(vrrp.Ready{})
+			time.Sleep(25 * time.Second)
+			l.expect(t)
+			a.stop()
+			b.stop()
+		})
+	}
 }

@@ -39,8 +39,13 @@ type Link struct {
 	broken   string // why there is no socket; "" when there is one
 }
 
-// reopenEvery bounds the wait for an interface of which no event tells that it is there again.
-const reopenEvery = time.Second
+const (
+	// reopenEvery bounds the wait for an interface of which no event tells that it is there again.
+	reopenEvery = time.Second
+	// breaksWithin is the life of a socket after which the next one waits, so that sockets that break at once are no
+	// busy loop.
+	breaksWithin = 100 * time.Millisecond
+)
 
 // NewLink makes a link without a socket.
 func NewLink(iface string, open func(iface string) (Socket, error), log *slog.Logger) *Link {
@@ -112,12 +117,14 @@ func (l *Link) Run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, l.shut)
 	defer stop()
 	defer l.shut()
+	opened := time.Now()
 	for ctx.Err() == nil {
 		l.mu.Lock()
 		socket := l.socket
 		l.mu.Unlock()
 		if socket == nil {
 			l.reopen(ctx)
+			opened = time.Now()
 			continue
 		}
 		datagram, err := socket.Receive()
@@ -126,6 +133,9 @@ func (l *Link) Run(ctx context.Context) {
 				l.log.Warn("the VRRP socket broke; opening it again", "error", err)
 			}
 			l.shut()
+			if time.Since(opened) < breaksWithin {
+				l.pause(ctx)
+			}
 			continue
 		}
 		l.route(datagram)
@@ -137,6 +147,11 @@ func (l *Link) reopen(ctx context.Context) {
 		l.log.Info("the VRRP socket is open")
 		return
 	}
+	l.pause(ctx)
+}
+
+// pause waits for the next try.
+func (l *Link) pause(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 	case <-l.poke:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -44,7 +45,9 @@ type Addresses struct {
 	mu   sync.Mutex // guards wish and everything in it
 	wish map[string]*wish
 
-	held map[string]*held // owned by Run
+	// Owned by Run:
+	held     map[string]*held
+	stopping bool
 }
 
 // wish is what the election and the cluster file want of one instance.
@@ -55,18 +58,6 @@ type wish struct {
 	silent   bool
 	announce bool // an extra announcement is asked for
 	gone     bool // one of our addresses was reported deleted
-}
-
-// held is what this loop has put into the kernel for one instance.
-type held struct {
-	vips   VIPs
-	number uint64
-	tenure tenure
-	retry  time.Duration // not before; after a failure
-	fails  int
-	logged string
-	repair time.Duration // when the last foreign deletion was repaired
-	again  bool          // addresses are to be put back whatever the renewal timer says
 }
 
 const (
@@ -88,21 +79,16 @@ func NewAddresses(kernel AddressKernel, announcer Announcer, lost func(instance,
 // Set says which instances there are and what their VIPs are. An instance that is no longer named is released.
 func (a *Addresses) Set(all []VIPs) {
 	a.mu.Lock()
-	named := map[string]bool{}
+	next := make(map[string]*wish, len(all))
 	for _, v := range all {
-		named[v.Instance] = true
 		w := a.wish[v.Instance]
 		if w == nil {
 			w = &wish{}
-			a.wish[v.Instance] = w
 		}
 		w.vips = v
+		next[v.Instance] = w
 	}
-	for name, w := range a.wish {
-		if !named[name] {
-			w.want = false
-		}
-	}
+	a.wish = next
 	a.mu.Unlock()
 	a.poke()
 }
@@ -160,29 +146,44 @@ func (a *Addresses) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			for name := range a.held {
+			a.stopping = true
+			for _, name := range slices.Sorted(maps.Keys(a.held)) {
 				a.drop(name, "the daemon stops")
 			}
 			return
 		case <-a.dirty:
 		case <-timer.C:
 		}
-		timer.Reset(a.pass(time.Since(a.epoch)))
+		timer.Reset(a.pass())
 	}
 }
 
-// pass brings every instance to what is wanted and returns how long nothing is due.
-func (a *Addresses) pass(now time.Duration) time.Duration {
-	next := time.Hour
-	for name, w := range a.wishes() {
-		switch {
-		case !w.want:
+func (a *Addresses) now() time.Duration { return time.Since(a.epoch) }
+
+// pass brings every instance to what is wanted and returns how long nothing is due. What is given up comes first: a VIP
+// that moves from one instance to another in one reload must not be removed after it was taken.
+func (a *Addresses) pass() time.Duration {
+	wishes := a.wishes()
+	for _, name := range slices.Sorted(maps.Keys(a.held)) {
+		if w, named := wishes[name]; !named {
+			a.drop(name, "no longer in the cluster file")
+		} else if !w.want {
 			a.drop(name, "no longer MASTER")
-		default:
-			next = min(next, a.keep(name, w, now))
 		}
 	}
-	return max(next, 0)
+	names := slices.Sorted(maps.Keys(wishes))
+	for _, name := range names {
+		if h, w := a.held[name], wishes[name]; h != nil {
+			a.follow(h, w.vips)
+		}
+	}
+	next := time.Hour
+	for _, name := range names {
+		if w := wishes[name]; w.want {
+			next = min(next, a.keep(name, w))
+		}
+	}
+	return next
 }
 
 // wishes takes a copy and clears what is asked for once.
@@ -197,77 +198,57 @@ func (a *Addresses) wishes() map[string]wish {
 	return all
 }
 
-// keep holds the VIPs of one instance and returns how long nothing of it is due.
-func (a *Addresses) keep(name string, w wish, now time.Duration) time.Duration {
+// keep holds the VIPs of one instance and returns how long nothing of it is due. The clock is read anew for each instance
+// and before each write, for the kernel may have kept the loop waiting.
+func (a *Addresses) keep(name string, w wish) time.Duration {
 	h := a.held[name]
 	if h == nil || h.number != w.tenure {
-		h = a.start(h, w, now)
+		h = begin(h, w, a.now())
 		a.held[name] = h
 	}
-	a.follow(h, w.vips)
-	if h.tenure.lapsed(now) {
-		a.lapse(name, h, now)
+	if w.gone {
+		h.again, h.foreign = true, true
+	}
+	if h.due(a.now()) {
+		a.put(name, h)
+	}
+	if h.tenure.lapsed(a.now()) {
+		a.lapse(name, h)
 		return time.Hour
 	}
-	if w.gone {
-		h.again = true
-	}
-	if now >= h.due() && now >= h.retry {
-		a.put(name, h, now)
-	}
 	if w.announce {
-		h.tenure.announce(now)
+		h.tenure.announce(a.now())
 	}
-	if at, ok := h.tenure.nextAnnouncement(); ok && h.tenure.added && now >= at {
+	if at, ok := h.tenure.nextAnnouncement(); ok && h.tenure.added && a.now() >= at {
 		a.announce(h)
-		h.tenure.announced(now)
+		h.tenure.announced(a.now())
 	}
-	return h.next(now)
+	return h.next(a.now())
 }
 
-func (a *Addresses) start(old *held, w wish, now time.Duration) *held {
-	h := &held{vips: w.vips, number: w.tenure, tenure: begin(now, w.vips.Lease, w.silent)}
-	if old != nil { // taken anew before the release was carried out
-		h.vips = old.vips
-	}
-	return h
-}
-
-// follow removes what a reload took out of the instance; what it added comes with the next put, which is now.
+// follow removes what a reload took out of the instance; what it added comes with the next put, which is now. The lease
+// of the tenure stays the one that the kernel was given, until the kernel has the new one.
 func (a *Addresses) follow(h *held, vips VIPs) {
 	if h.vips.Interface == vips.Interface && slices.Equal(h.vips.Addresses, vips.Addresses) && h.vips.Lease == vips.Lease {
 		return
 	}
 	for _, p := range h.vips.Addresses {
 		if h.vips.Interface != vips.Interface || !slices.Contains(vips.Addresses, p) {
-			a.remove(h.vips.Interface, p)
+			a.remove(h.vips, p)
 		}
 	}
 	h.vips, h.again = vips, true
-	h.tenure.lease = vips.Lease
-	h.tenure.announce(h.tenure.renewed)
+	h.tenure.announce(a.now())
 }
 
-// due is when addresses are to be written next.
-func (h *held) due() time.Duration {
-	if h.again {
-		return h.repair + repairEvery
-	}
-	return h.tenure.renewAt()
-}
-
-func (h *held) next(now time.Duration) time.Duration {
-	next := max(h.due(), h.retry) - now
-	next = min(next, h.tenure.renewed+h.tenure.lease-now)
-	if at, ok := h.tenure.nextAnnouncement(); ok && h.tenure.added {
-		next = min(next, at-now)
-	}
-	return max(next, 0)
-}
-
-func (a *Addresses) put(name string, h *held, now time.Duration) {
-	begun := time.Since(a.epoch)
+// put writes the VIPs, unless it is too late for that.
+func (a *Addresses) put(name string, h *held) {
+	begun := a.now()
 	for _, p := range h.vips.Addresses {
+		now := a.now()
+		if h.tenure.lapsed(now) {
+			return
+		}
 		if err := a.kernel.Put(h.vips.Interface, p, h.vips.Lease); err != nil {
 			h.failed(now)
 			if text := err.Error(); text != h.logged {
@@ -277,21 +258,15 @@ func (a *Addresses) put(name string, h *held, now time.Duration) {
 			return
 		}
 	}
-	if !h.tenure.added {
+	switch {
+	case !h.tenure.added:
 		a.log.Info("VIPs are up", "instance", name, "interface", h.vips.Interface, "lease", h.vips.Lease.String(),
-			"took", (time.Since(a.epoch) - h.tenure.since).String())
-	}
-	if h.again && h.tenure.added {
+			"took", (a.now() - h.tenure.since).String())
+	case h.foreign:
 		a.log.Warn("VIPs were deleted or changed by somebody else and are put back", "instance", name)
-		h.tenure.announce(now)
+		h.tenure.announce(begun)
 	}
-	h.tenure.renewed, h.tenure.added = begun, true
-	h.again, h.repair, h.retry, h.fails, h.logged = false, now, 0, 0, ""
-}
-
-func (h *held) failed(now time.Duration) {
-	h.retry = now + min(retryLeast<<min(h.fails, 10), retryMost)
-	h.fails++
+	h.written(begun)
 }
 
 func (a *Addresses) announce(h *held) {
@@ -303,16 +278,23 @@ func (a *Addresses) announce(h *held) {
 	}
 }
 
-// lapse gives up VIPs whose lease ran out: the election hears of it and decides anew.
-func (a *Addresses) lapse(name string, h *held, now time.Duration) {
-	age := (now - h.tenure.renewed).Round(10 * time.Millisecond)
+// lapse gives up VIPs whose lease ran out: the election hears of it and decides anew. If it has decided anew already,
+// the next pass begins a new tenure.
+func (a *Addresses) lapse(name string, h *held) {
+	age := (a.now() - h.tenure.renewed).Round(10 * time.Millisecond)
+	a.drop(name, "their lease lapsed")
 	a.mu.Lock()
-	if w := a.wish[name]; w != nil && w.tenure == h.number {
+	w := a.wish[name]
+	current := w != nil && w.want && w.tenure == h.number
+	if current {
 		w.want = false
 	}
 	a.mu.Unlock()
-	a.drop(name, "their lease lapsed")
-	a.lost(name, fmt.Sprintf("the lease of the VIPs lapsed: not renewed for %s, lease %s", age, h.tenure.lease))
+	if current {
+		a.lost(name, fmt.Sprintf("the lease of the VIPs lapsed: not renewed for %s, lease %s", age, h.tenure.lease))
+	} else {
+		a.poke()
+	}
 }
 
 func (a *Addresses) drop(name, why string) {
@@ -322,7 +304,7 @@ func (a *Addresses) drop(name, why string) {
 	}
 	failed := false
 	for _, p := range h.vips.Addresses {
-		failed = !a.remove(h.vips.Interface, p) || failed
+		failed = !a.remove(h.vips, p) || failed
 	}
 	delete(a.held, name)
 	if !failed {
@@ -330,11 +312,27 @@ func (a *Addresses) drop(name, why string) {
 	}
 }
 
-// remove deletes one address. A failure is not retried: the lease takes the address away.
-func (a *Addresses) remove(iface string, p netip.Prefix) bool {
-	if err := a.kernel.Remove(iface, p); err != nil {
-		a.log.Error("cannot remove a VIP; its lease will", "interface", iface, "vip", p.String(), "error", err)
+// remove deletes one address of an instance, unless another one wants it by now. A failure is not retried: the lease
+// takes the address away.
+func (a *Addresses) remove(vips VIPs, p netip.Prefix) bool {
+	if !a.stopping && a.wantedElsewhere(vips, p) {
+		return true
+	}
+	if err := a.kernel.Remove(vips.Interface, p); err != nil {
+		a.log.Error("cannot remove a VIP; its lease will", "interface", vips.Interface, "vip", p.String(), "error", err)
 		return false
 	}
 	return true
+}
+
+// wantedElsewhere says whether an instance other than that of vips wants the address on the same interface now.
+func (a *Addresses) wantedElsewhere(vips VIPs, p netip.Prefix) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for name, w := range a.wish {
+		if name != vips.Instance && w.want && w.vips.Interface == vips.Interface && slices.Contains(w.vips.Addresses, p) {
+			return true
+		}
+	}
+	return false
 }

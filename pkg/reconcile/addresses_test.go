@@ -1,12 +1,16 @@
 package reconcile
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,12 +24,20 @@ var vip = netip.MustParsePrefix("10.77.0.100/32")
 
 // fakeKernel keeps addresses with their lifetimes and prints what is done to it as ip(8) would be told it.
 type fakeKernel struct {
+	mu      sync.Mutex
 	log     []string
 	expires map[string]time.Time
 	refuse  error
+	slow    time.Duration // what each Put takes
 }
 
 func (k *fakeKernel) Put(iface string, p netip.Prefix, lease time.Duration) error {
+	k.mu.Lock()
+	slow := k.slow
+	k.mu.Unlock()
+	time.Sleep(slow)
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if k.refuse != nil {
 		return k.refuse
 	}
@@ -38,36 +50,86 @@ func (k *fakeKernel) Put(iface string, p netip.Prefix, lease time.Duration) erro
 }
 
 func (k *fakeKernel) Remove(iface string, p netip.Prefix) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.log = append(k.log, fmt.Sprintf("ip addr del %s dev %s", p, iface))
 	delete(k.expires, iface+" "+p.String())
 	return nil
 }
 
 func (k *fakeKernel) has(iface string, p netip.Prefix) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	return time.Now().Before(k.expires[iface+" "+p.String()])
 }
 
-type fakeVoice struct{ at []time.Duration }
+// take is a foreign hand.
+func (k *fakeKernel) take(iface string, p netip.Prefix) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.expires, iface+" "+p.String())
+}
+
+func (k *fakeKernel) fail(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.refuse = err
+}
+
+func (k *fakeKernel) dawdle(d time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.slow = d
+}
+
+func (k *fakeKernel) done() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.log)
+}
 
 // world is an address loop in a synctest bubble; everything is looked at while the loop sleeps.
 type world struct {
 	*Addresses
 	kernel fakeKernel
-	voice  fakeVoice
 	epoch  time.Time
-	lost   []string
 	stop   func()
+
+	mu    sync.Mutex
+	spoke []time.Duration // gratuitous ARP
+	lost  []string
 }
 
 func (w *world) Announce(string, netip.Addr) error {
-	w.voice.at = append(w.voice.at, time.Since(w.epoch))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.spoke = append(w.spoke, time.Since(w.epoch))
 	return nil
 }
 
-func start(t *testing.T) *world {
+func (w *world) announced() []time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.spoke)
+}
+
+func (w *world) losses() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.lost)
+}
+
+func start(t *testing.T) *world { return startLogging(t, io.Discard) }
+
+func startLogging(t *testing.T, log io.Writer) *world {
 	w := &world{epoch: time.Now()}
-	w.Addresses = NewAddresses(&w.kernel, w, func(_, reason string) { w.lost = append(w.lost, reason) }, slog.New(slog.DiscardHandler))
-	w.Set([]VIPs{{Instance: "mysql", Interface: "eth0", Addresses: []netip.Prefix{vip}, Lease: 5 * time.Second}})
+	lost := func(_, reason string) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.lost = append(w.lost, reason)
+	}
+	w.Addresses = NewAddresses(&w.kernel, w, lost, slog.New(slog.NewTextHandler(log, nil)))
+	w.Set([]VIPs{mysql(5*time.Second, vip)})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); w.Run(ctx) }()
@@ -75,18 +137,22 @@ func start(t *testing.T) *world {
 	return w
 }
 
+func mysql(lease time.Duration, all ...netip.Prefix) VIPs {
+	return VIPs{Instance: "mysql", Interface: "eth0", Addresses: all, Lease: lease}
+}
+
 func TestVIPIsUpAtOnceAndRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t)
 		synctest.Wait()
-		if len(w.kernel.log) != 0 {
-			t.Fatalf("the kernel was touched before anything was acquired: %v", w.kernel.log)
+		if len(w.kernel.done()) != 0 {
+			t.Fatalf("the kernel was touched before anything was acquired: %v", w.kernel.done())
 		}
 		begun := time.Now()
 		w.Addresses.Acquire("mysql", false)
 		synctest.Wait()
 		if !w.kernel.has("eth0", vip) || time.Since(begun) != 0 {
-			t.Fatalf("the VIP is not up at once: %v after %s", w.kernel.log, time.Since(begun))
+			t.Fatalf("the VIP is not up at once: %v after %s", w.kernel.done(), time.Since(begun))
 		}
 		for range 600 {
 			time.Sleep(100 * time.Millisecond)
@@ -94,7 +160,7 @@ func TestVIPIsUpAtOnceAndRenewed(t *testing.T) {
 				t.Fatalf("the VIP lapsed after %s", time.Since(begun))
 			}
 		}
-		if n := len(w.kernel.log); n < 30 || n > 40 {
+		if n := len(w.kernel.done()); n < 30 || n > 40 {
 			t.Errorf("%d writes in a minute with a lease of 5 s, want one every 5/3 s", n)
 		}
 		w.stop()
@@ -113,19 +179,19 @@ func TestAnnouncementsFollowTheVIP(t *testing.T) {
 		for i := range want {
 			want[i] *= time.Millisecond
 		}
-		if !slices.Equal(w.voice.at, want) {
-			t.Errorf("gratuitous ARP at %v, want at %v", w.voice.at, want)
+		if !slices.Equal(w.announced(), want) {
+			t.Errorf("gratuitous ARP at %v, want at %v", w.announced(), want)
 		}
 		w.Addresses.Announce("mysql")
 		synctest.Wait()
-		if n := len(w.voice.at); n != len(want)+1 {
+		if n := len(w.announced()); n != len(want)+1 {
 			t.Errorf("%d announcements after one more was asked for, want %d", n, len(want)+1)
 		}
 		w.Addresses.Release("mysql")
 		synctest.Wait()
-		n := len(w.voice.at)
+		n := len(w.announced())
 		time.Sleep(30 * time.Second)
-		if len(w.voice.at) != n {
+		if len(w.announced()) != n {
 			t.Error("a released VIP is still announced")
 		}
 		w.stop()
@@ -137,7 +203,7 @@ func TestForeignDeletionIsRepairedAtOnce(t *testing.T) {
 		w := start(t)
 		w.Addresses.Acquire("mysql", false)
 		time.Sleep(2 * time.Second)
-		delete(w.kernel.expires, "eth0 "+vip.String())
+		w.kernel.take("eth0", vip)
 		begun := time.Now()
 		w.Addresses.Gone("eth0", vip)
 		synctest.Wait()
@@ -147,8 +213,8 @@ func TestForeignDeletionIsRepairedAtOnce(t *testing.T) {
 		if took := time.Since(begun); took > 50*time.Millisecond {
 			t.Errorf("it took %s", took)
 		}
-		if len(w.lost) != 0 {
-			t.Errorf("the election heard of it: %v", w.lost)
+		if len(w.losses()) != 0 {
+			t.Errorf("the election heard of it: %v", w.losses())
 		}
 		w.stop()
 	})
@@ -159,12 +225,12 @@ func TestLapsedLeaseIsNotRenewed(t *testing.T) {
 		w := start(t)
 		w.Addresses.Acquire("mysql", false)
 		time.Sleep(time.Second)
-		w.kernel.refuse = errors.New("operation not permitted")
+		w.kernel.fail(errors.New("operation not permitted"))
 		time.Sleep(10 * time.Second)
-		if len(w.lost) != 1 {
-			t.Fatalf("the election was told %d times that the lease lapsed, want once: %v", len(w.lost), w.lost)
+		if len(w.losses()) != 1 {
+			t.Fatalf("the election was told %d times that the lease lapsed, want once: %v", len(w.losses()), w.losses())
 		}
-		w.kernel.refuse = nil
+		w.kernel.fail(nil)
 		time.Sleep(time.Minute)
 		if w.kernel.has("eth0", vip) {
 			t.Error("a lapsed VIP came back without the election")
@@ -184,17 +250,17 @@ func TestReloadChangesOnlyWhatChanged(t *testing.T) {
 		w := start(t)
 		w.Addresses.Acquire("mysql", false)
 		time.Sleep(time.Second)
-		w.Set([]VIPs{{Instance: "mysql", Interface: "eth0", Addresses: []netip.Prefix{vip, second}, Lease: 5 * time.Second}})
+		w.Set([]VIPs{mysql(5*time.Second, vip, second)})
 		time.Sleep(100 * time.Millisecond)
 		if !w.kernel.has("eth0", vip) || !w.kernel.has("eth0", second) {
-			t.Errorf("after adding a VIP: %v", w.kernel.log)
+			t.Errorf("after adding a VIP: %v", w.kernel.done())
 		}
-		w.Set([]VIPs{{Instance: "mysql", Interface: "eth0", Addresses: []netip.Prefix{second}, Lease: 5 * time.Second}})
+		w.Set([]VIPs{mysql(5*time.Second, second)})
 		time.Sleep(100 * time.Millisecond)
 		if w.kernel.has("eth0", vip) || !w.kernel.has("eth0", second) {
-			t.Errorf("after removing a VIP: %v", w.kernel.log)
+			t.Errorf("after removing a VIP: %v", w.kernel.done())
 		}
-		if slices.Contains(w.kernel.log, "ip addr del 10.77.0.101/32 dev eth0") {
+		if slices.Contains(w.kernel.done(), "ip addr del 10.77.0.101/32 dev eth0") {
 			t.Error("the VIP that stayed was deleted meanwhile")
 		}
 		w.Set(nil)
@@ -203,5 +269,124 @@ func TestReloadChangesOnlyWhatChanged(t *testing.T) {
 			t.Error("the VIP of an instance that is gone stayed")
 		}
 		w.stop()
+	})
+}
+
+// A VIP that moves between instances in one reload is there all the time, whichever of them the loop looks at first.
+func TestVIPThatMovesToAnotherInstanceStays(t *testing.T) {
+	second := netip.MustParsePrefix("10.77.0.101/32")
+	other := func(all ...netip.Prefix) VIPs {
+		return VIPs{Instance: "other", Interface: "eth0", Addresses: all, Lease: 5 * time.Second}
+	}
+	for _, c := range []struct {
+		name string
+		move func(w *world)
+	}{
+		{"both stay", func(w *world) { w.Set([]VIPs{mysql(5*time.Second, vip), other(second)}) }},
+		{"the old one is gone", func(w *world) {
+			w.Addresses.Release("mysql")
+			w.Set([]VIPs{other(vip, second)})
+		}},
+		{"the old one loses the election", func(w *world) {
+			w.Addresses.Release("mysql")
+			w.Set([]VIPs{mysql(5*time.Second, vip), other(second)})
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for range 20 { // the order of a map
+				synctest.Test(t, func(t *testing.T) {
+					w := start(t)
+					w.Set([]VIPs{mysql(5*time.Second, vip, second), other()})
+					w.Addresses.Acquire("mysql", false)
+					w.Addresses.Acquire("other", false)
+					time.Sleep(time.Second)
+					c.move(w)
+					synctest.Wait()
+					time.Sleep(100 * time.Millisecond)
+					if !w.kernel.has("eth0", second) || slices.Contains(w.kernel.done(), "ip addr del 10.77.0.101/32 dev eth0") {
+						t.Errorf("the VIP that moved was removed: %v", w.kernel.done())
+					}
+					w.stop()
+					if w.kernel.has("eth0", vip) || w.kernel.has("eth0", second) {
+						t.Error("a VIP is still there after the end")
+					}
+				})
+			}
+		})
+	}
+}
+
+// A shorter lease counts from when the kernel has it: the old one was granted for longer.
+func TestReloadWithAShorterLeaseLosesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t)
+		w.Set([]VIPs{mysql(60*time.Second, vip)})
+		w.Addresses.Acquire("mysql", false)
+		time.Sleep(19 * time.Second) // just before it is renewed
+		w.Set([]VIPs{mysql(3*time.Second, vip)})
+		for range 100 {
+			time.Sleep(100 * time.Millisecond)
+			if !w.kernel.has("eth0", vip) {
+				t.Fatal("the VIP went")
+			}
+		}
+		if lost := w.losses(); len(lost) != 0 {
+			t.Errorf("the election was told: %v", lost)
+		}
+		w.stop()
+	})
+}
+
+// A kernel that keeps the loop waiting for one VIP must not make it write another one after that one's lease.
+func TestSlowKernelRenewsNothingTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t)
+		second := netip.MustParsePrefix("10.77.0.101/32")
+		w.Set([]VIPs{mysql(3*time.Second, vip, second)})
+		w.Addresses.Acquire("mysql", false)
+		synctest.Wait()
+		w.kernel.dawdle(4 * time.Second)
+		time.Sleep(4 * time.Second)
+		synctest.Wait()
+		puts := len(w.kernel.done())
+		w.kernel.dawdle(0)
+		time.Sleep(10 * time.Second)
+		log := w.kernel.done()[puts:]
+		if slices.Contains(log, "ip addr replace 10.77.0.101/32 dev eth0 valid_lft 3") || w.kernel.has("eth0", second) {
+			t.Errorf("a VIP was renewed after its lease: %v", log)
+		}
+		if lost := w.losses(); len(lost) != 1 {
+			t.Errorf("the election was told %v, want one loss", lost)
+		}
+		w.stop()
+	})
+}
+
+func TestReloadIsNotTakenForAForeignHand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		w := startLogging(t, &log)
+		w.Addresses.Acquire("mysql", false)
+		time.Sleep(time.Second)
+		w.Set([]VIPs{mysql(5*time.Second, vip, netip.MustParsePrefix("10.77.0.101/32"))})
+		time.Sleep(time.Second)
+		w.stop()
+		if strings.Contains(log.String(), "somebody else") {
+			t.Errorf("logged:\n%s", log.String())
+		}
+	})
+}
+
+func TestInstancesThatAreGoneAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t)
+		w.Addresses.Acquire("mysql", false)
+		synctest.Wait()
+		w.Set(nil)
+		synctest.Wait()
+		w.stop()
+		if len(w.wish) != 0 || len(w.held) != 0 || w.kernel.has("eth0", vip) {
+			t.Errorf("left: %v, %v", w.wish, w.held)
+		}
 	})
 }

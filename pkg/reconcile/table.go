@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/lvs"
@@ -26,8 +28,10 @@ type TableOptions struct {
 	Desired func(found []lvs.Service) []lvs.Service
 	// Ours says which virtual servers may be deleted: the file's and those an earlier run recorded.
 	Ours func(lvs.Key) bool
-	// Record writes down, before the kernel is changed, which virtual servers will be ours.
-	Record func(want []lvs.Service) error
+	// Record writes down, before the kernel is changed, which virtual servers will be ours; Forget, afterwards, which
+	// are not any more: one that somebody makes there later is his.
+	Record func(want []lvs.Service)
+	Forget func(gone []lvs.Key)
 	// Fatal picks the errors that no retry mends; Run returns them while the first pass has not succeeded.
 	Fatal func(error) bool
 	Log   *slog.Logger
@@ -36,14 +40,17 @@ type TableOptions struct {
 // Table is the table loop.
 type Table struct {
 	TableOptions
-	dirty  chan struct{}
-	synced chan struct{}
+	dirty   chan struct{}
+	synced  chan struct{}
+	problem atomic.Pointer[string]
 
 	// Owned by Run:
-	found  []lvs.Service // what stood there at the start
-	have   []lvs.Service // what we believe is there; nil: read it
-	logged string
-	fails  int
+	looked  bool          // the table was read once
+	found   []lvs.Service // what stood there at the start and still does
+	have    []lvs.Service // what we believe is there; nil: read it
+	audited time.Time     // when it was last looked at for foreign hands
+	logged  string
+	fails   int
 }
 
 const (
@@ -72,6 +79,14 @@ func (t *Table) Poke() {
 // Synced is closed when the table has equalled the desired one for the first time.
 func (t *Table) Synced() <-chan struct{} { return t.synced }
 
+// Problem says why the table is not as it should be; "" when it is. Any goroutine may ask.
+func (t *Table) Problem() string {
+	if p := t.problem.Load(); p != nil {
+		return *p
+	}
+	return ""
+}
+
 // Run keeps the table until ctx ends; it leaves the table as it is then. It returns an error only for what Fatal picks
 // out of the first pass.
 func (t *Table) Run(ctx context.Context) error {
@@ -86,10 +101,13 @@ func (t *Table) Run(ctx context.Context) error {
 				return nil
 			}
 		case <-timer.C:
+		}
+		// Not only when the timer ends: verdicts that come all the time must not keep the audit away.
+		if time.Since(t.audited) >= auditEvery {
 			t.audit()
 		}
 		err := t.pass(ctx)
-		wait := auditEvery
+		wait := time.Until(t.audited.Add(auditEvery))
 		switch {
 		case err == nil:
 			t.succeeded()
@@ -127,6 +145,7 @@ func (t *Table) first() bool {
 
 // audit forgets what we believe when a cheap look disagrees with it, so that the next pass reads the table.
 func (t *Table) audit() {
+	t.audited = time.Now()
 	if t.have == nil {
 		return
 	}
@@ -144,8 +163,8 @@ func (t *Table) pass(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if t.first() && t.found == nil {
-			t.found = have
+		if !t.looked {
+			t.looked, t.found = true, have
 		}
 		t.have = slices.Clip(have)
 		if t.have == nil {
@@ -153,13 +172,12 @@ func (t *Table) pass(ctx context.Context) error {
 		}
 	}
 	want := t.Desired(t.found)
+	t.found = still(t.found, want)
 	ops := lvs.Diff(want, t.have, t.Ours)
 	if len(ops) == 0 {
 		return nil
 	}
-	if err := t.Record(want); err != nil {
-		return err
-	}
+	t.Record(want)
 	done, err := t.Kernel.Apply(ctx, ops)
 	for _, op := range ops[:done] {
 		t.Log.Info("table", "change", op.String())
@@ -169,7 +187,52 @@ func (t *Table) pass(ctx context.Context) error {
 		return err
 	}
 	t.have = lvs.Apply(t.have, ops)
+	if gone := deleted(ops); len(gone) > 0 {
+		t.Forget(gone)
+	}
 	return nil
+}
+
+// still returns what of found is wanted: a real server that was taken out since the start, by its checks or with the
+// cluster file, is not what stood there any more if it comes back.
+func still(found, want []lvs.Service) []lvs.Service {
+	if len(found) == 0 {
+		return nil
+	}
+	type place struct {
+		key    lvs.Key
+		server netip.AddrPort
+	}
+	wanted := map[place]bool{}
+	for _, service := range want {
+		for _, server := range service.Servers {
+			wanted[place{service.Key, server.AddrPort()}] = true
+		}
+	}
+	var kept []lvs.Service
+	for _, service := range found {
+		var servers []lvs.Server
+		for _, server := range service.Servers {
+			if wanted[place{service.Key, server.AddrPort()}] {
+				servers = append(servers, server)
+			}
+		}
+		if len(servers) > 0 {
+			service.Servers = servers
+			kept = append(kept, service)
+		}
+	}
+	return kept
+}
+
+func deleted(ops []lvs.Op) []lvs.Key {
+	var gone []lvs.Key
+	for _, op := range ops {
+		if op.Kind == lvs.DeleteService {
+			gone = append(gone, op.Service.Key)
+		}
+	}
+	return gone
 }
 
 func (t *Table) succeeded() {
@@ -180,11 +243,13 @@ func (t *Table) succeeded() {
 		t.Log.Info("the table is as it should be again")
 	}
 	t.fails, t.logged = 0, ""
+	t.problem.Store(nil)
 }
 
 func (t *Table) failed(err error) time.Duration {
 	if text := err.Error(); text != t.logged {
 		t.logged = text
+		t.problem.Store(&text)
 		t.Log.Error("cannot bring the IPVS table to the desired state; trying again", "error", err)
 	}
 	wait := min(100*time.Millisecond<<min(t.fails, 10), tableRetryMost)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +20,7 @@ import (
 
 // fakeTable is a kernel's table; reads and writes are counted.
 type fakeTable struct {
+	mu            sync.Mutex
 	services      []lvs.Service
 	reads, ops    int
 	failNext      error
@@ -25,11 +28,15 @@ type fakeTable struct {
 }
 
 func (f *fakeTable) Read(context.Context) ([]lvs.Service, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.reads++
 	return f.services, nil
 }
 
 func (f *fakeTable) Apply(_ context.Context, ops []lvs.Op) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.failNext != nil {
 		err := f.failNext
 		if !f.failEverSince {
@@ -40,6 +47,31 @@ func (f *fakeTable) Apply(_ context.Context, ops []lvs.Op) (int, error) {
 	f.ops += len(ops)
 	f.services = lvs.Apply(f.services, ops)
 	return len(ops), nil
+}
+
+func (f *fakeTable) table() []lvs.Service {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.services
+}
+
+// put is a foreign hand.
+func (f *fakeTable) put(services ...lvs.Service) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.services = services
+}
+
+func (f *fakeTable) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failNext, f.failEverSince = err, true
+}
+
+func (f *fakeTable) count() (reads, ops int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.reads, f.ops
 }
 
 func service(address string, servers ...string) lvs.Service {
@@ -58,28 +90,55 @@ var errFatal = errors.New("no such scheduler")
 type tableWorld struct {
 	*Table
 	kernel *fakeTable
-	want   []lvs.Service
-	found  []lvs.Service
-	err    error
+	done   chan struct{}
 	stop   func()
+	err    error // once done is closed
+
+	mu        sync.Mutex
+	want      []lvs.Service
+	found     []lvs.Service // what Desired was told last
+	forgotten []lvs.Key
 }
 
 func startTable(t *testing.T, kernel *fakeTable, want ...lvs.Service) *tableWorld {
-	w := &tableWorld{kernel: kernel, want: want}
+	w := &tableWorld{kernel: kernel, want: want, done: make(chan struct{})}
 	w.Table = NewTable(TableOptions{
-		Kernel:  kernel,
-		Audit:   func() ([]lvs.Service, error) { return kernel.services, nil },
-		Desired: func(found []lvs.Service) []lvs.Service { w.found = found; return w.want },
-		Ours:    func(k lvs.Key) bool { return k.Address.String() != "192.0.2.1" },
-		Record:  func([]lvs.Service) error { return nil },
-		Fatal:   func(err error) bool { return errors.Is(err, errFatal) },
-		Log:     slog.New(slog.DiscardHandler),
+		Kernel: kernel,
+		Audit:  func() ([]lvs.Service, error) { return kernel.table(), nil },
+		Desired: func(found []lvs.Service) []lvs.Service {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.found = found
+			return w.want
+		},
+		Ours:   func(k lvs.Key) bool { return k.Address.String() != "192.0.2.1" },
+		Record: func([]lvs.Service) {},
+		Forget: func(gone []lvs.Key) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.forgotten = append(w.forgotten, gone...)
+		},
+		Fatal: func(err error) bool { return errors.Is(err, errFatal) },
+		Log:   slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { defer close(done); w.err = w.Run(ctx) }()
-	w.stop = func() { cancel(); <-done }
+	go func() { defer close(w.done); w.err = w.Run(ctx) }()
+	w.stop = func() { cancel(); <-w.done }
 	return w
+}
+
+// wants changes what Desired says, and tells the loop.
+func (w *tableWorld) wants(services ...lvs.Service) {
+	w.mu.Lock()
+	w.want = services
+	w.mu.Unlock()
+	w.Poke()
+}
+
+func (w *tableWorld) told() (found []lvs.Service, forgotten []lvs.Key) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.found, w.forgotten
 }
 
 func same(t *testing.T, what string, got, want []lvs.Service) {
@@ -95,12 +154,12 @@ func TestTableIsAdoptedAndOnlyTheDifferenceIsWritten(t *testing.T) {
 		kernel := &fakeTable{services: []lvs.Service{service("10.77.0.100", "10.77.0.11", "10.77.0.13"), foreign}}
 		w := startTable(t, kernel, service("10.77.0.100", "10.77.0.11", "10.77.0.12"))
 		synctest.Wait()
-		same(t, "table", kernel.services, []lvs.Service{service("10.77.0.100", "10.77.0.11", "10.77.0.12"), foreign})
-		if kernel.ops != 2 {
-			t.Errorf("%d writes, want 2: one server added, one removed", kernel.ops)
+		same(t, "table", kernel.table(), []lvs.Service{service("10.77.0.100", "10.77.0.11", "10.77.0.12"), foreign})
+		if _, ops := kernel.count(); ops != 2 {
+			t.Errorf("%d writes, want 2: one server added, one removed", ops)
 		}
-		if len(w.found) != 2 {
-			t.Errorf("Desired was told of %d services found, want 2", len(w.found))
+		if found, _ := w.told(); len(found) != 2 {
+			t.Errorf("Desired was told of %d services found, want 2", len(found))
 		}
 		select {
 		case <-w.Synced():
@@ -117,13 +176,13 @@ func TestTableIsHealedAfterForeignHands(t *testing.T) {
 		want := service("10.77.0.100", "10.77.0.11")
 		w := startTable(t, kernel, want)
 		synctest.Wait()
-		kernel.services = nil // ipvsadm -C
+		kernel.put() // ipvsadm -C
 		time.Sleep(1100 * time.Millisecond)
-		same(t, "table after a flush by hand", kernel.services, []lvs.Service{want})
-		reads := kernel.reads
+		same(t, "table after a flush by hand", kernel.table(), []lvs.Service{want})
+		before, _ := kernel.count()
 		time.Sleep(time.Minute)
-		if kernel.reads != reads {
-			t.Errorf("%d full reads in a minute of peace, want none: the audit is cheap", kernel.reads-reads)
+		if reads, _ := kernel.count(); reads != before {
+			t.Errorf("%d full reads in a minute of peace, want none: the audit is cheap", reads-before)
 		}
 		w.stop()
 	})
@@ -134,11 +193,10 @@ func TestTableFollowsVerdicts(t *testing.T) {
 		kernel := &fakeTable{}
 		w := startTable(t, kernel, service("10.77.0.100"))
 		synctest.Wait()
-		w.want = []lvs.Service{service("10.77.0.100", "10.77.0.11")}
-		w.Poke()
+		w.wants(service("10.77.0.100", "10.77.0.11"))
 		time.Sleep(settle)
 		synctest.Wait()
-		same(t, "table", kernel.services, w.want)
+		same(t, "table", kernel.table(), []lvs.Service{service("10.77.0.100", "10.77.0.11")})
 		w.stop()
 	})
 }
@@ -148,16 +206,23 @@ func TestTableRetriesWithBackoffAndFailsOnlyAtTheStart(t *testing.T) {
 		kernel := &fakeTable{failNext: errors.New("out of memory")}
 		w := startTable(t, kernel, service("10.77.0.100"))
 		time.Sleep(time.Second)
-		same(t, "table after a retry", kernel.services, w.want)
-		kernel.failNext, kernel.failEverSince = errFatal, true
-		w.want = []lvs.Service{service("10.77.0.100", "10.77.0.11")}
-		w.Poke()
-		time.Sleep(time.Minute)
-		if w.err != nil {
-			t.Errorf("the loop ended with %v; once the table stood, no error ends it", w.err)
+		same(t, "table after a retry", kernel.table(), []lvs.Service{service("10.77.0.100")})
+		if p := w.Problem(); p != "" {
+			t.Errorf("problem %q after a retry that succeeded", p)
 		}
-		if kernel.reads > 25 {
-			t.Errorf("%d reads in a minute of failure: no backoff", kernel.reads)
+		kernel.fail(errFatal)
+		w.wants(service("10.77.0.100", "10.77.0.11"))
+		time.Sleep(time.Minute)
+		select {
+		case <-w.done:
+			t.Errorf("the loop ended with %v; once the table stood, no error ends it", w.err)
+		default:
+		}
+		if reads, _ := kernel.count(); reads > 25 {
+			t.Errorf("%d reads in a minute of failure: no backoff", reads)
+		}
+		if p := w.Problem(); p != errFatal.Error() {
+			t.Errorf("problem %q, want %q", p, errFatal)
 		}
 		w.stop()
 	})
@@ -166,7 +231,7 @@ func TestTableRetriesWithBackoffAndFailsOnlyAtTheStart(t *testing.T) {
 func TestTableWithoutSchedulerFailsTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := startTable(t, &fakeTable{failNext: errFatal, failEverSince: true}, service("10.77.0.100"))
-		synctest.Wait()
+		<-w.done
 		if !errors.Is(w.err, errFatal) {
 			t.Errorf("Run returned %v, want %v", w.err, errFatal)
 		}
@@ -184,6 +249,50 @@ func TestWithdrawLeavesForeignServices(t *testing.T) {
 		if err := w.Withdraw(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		same(t, "table", kernel.services, []lvs.Service{foreign})
+		same(t, "table", kernel.table(), []lvs.Service{foreign})
+	})
+}
+
+func TestTableIsAuditedWhileVerdictsKeepComing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kernel := &fakeTable{}
+		w := startTable(t, kernel, service("10.77.0.100", "10.77.0.11"))
+		synctest.Wait()
+		kernel.put() // ipvsadm -C
+		for range 5 {
+			time.Sleep(auditEvery / 3)
+			w.Poke() // another real server flaps
+		}
+		time.Sleep(settle)
+		same(t, "table", kernel.table(), []lvs.Service{service("10.77.0.100", "10.77.0.11")})
+		w.stop()
+	})
+}
+
+func TestDeletedServiceIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := startTable(t, &fakeTable{}, service("10.77.0.100"), service("10.77.0.101"))
+		synctest.Wait()
+		w.wants(service("10.77.0.101"))
+		time.Sleep(time.Second)
+		if _, forgotten := w.told(); !slices.Equal(forgotten, []lvs.Key{service("10.77.0.100").Key}) {
+			t.Errorf("forgotten: %v", forgotten)
+		}
+		w.stop()
+	})
+}
+
+func TestAdoptedServerCountsOnlyUntilItIsTakenOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		full := service("10.77.0.100", "10.77.0.11", "10.77.0.12")
+		w := startTable(t, &fakeTable{services: []lvs.Service{full}}, full)
+		time.Sleep(time.Second)
+		w.wants(service("10.77.0.100", "10.77.0.11")) // the other one is down, or not in the file
+		time.Sleep(time.Second)
+		w.wants(full)
+		time.Sleep(time.Second)
+		found, _ := w.told()
+		same(t, "found", found, []lvs.Service{service("10.77.0.100", "10.77.0.11")})
+		w.stop()
 	})
 }

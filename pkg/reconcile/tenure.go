@@ -25,8 +25,8 @@ type tenure struct {
 	announceUntil time.Duration
 }
 
-// begin starts a tenure at now. silent says that the last holder did not resign.
-func begin(now, lease time.Duration, silent bool) tenure {
+// newTenure starts a tenure at now. silent says that the last holder did not resign.
+func newTenure(now, lease time.Duration, silent bool) tenure {
 	t := tenure{lease: lease, since: now, renewed: now}
 	t.announce(now)
 	if silent {
@@ -44,6 +44,9 @@ func (t *tenure) announce(now time.Duration) {
 // lapsed says that the kernel may have dropped the VIPs by itself: renewing would silently create them again, perhaps
 // beside a new MASTER's, so it must not happen.
 func (t *tenure) lapsed(now time.Duration) bool { return now-t.renewed >= t.lease }
+
+// renew takes note of a renewal that was begun at now and succeeded.
+func (t *tenure) renew(now, lease time.Duration) { t.renewed, t.lease, t.added = now, lease, true }
 
 // renewAt is when the next renewal is due.
 func (t *tenure) renewAt() time.Duration {

@@ -8,13 +8,13 @@ import (
 )
 
 func TestTenureAnnouncesFiveSecondsAfterAResignedPeer(t *testing.T) {
-	got := announcements(begin(time.Second, 5*time.Second, false))
+	got := announcements(newTenure(time.Second, 5*time.Second, false))
 	want := []time.Duration{1000, 2100, 3200, 4300, 5400}
 	check(t, got, want)
 }
 
 func TestTenureAnnouncesUntilTheLeaseOfASilentPeerHasLapsed(t *testing.T) {
-	got := announcements(begin(0, 5*time.Second, true))
+	got := announcements(newTenure(0, 5*time.Second, true))
 	if last := got[len(got)-1]; last < 5900*time.Millisecond || last > 7*time.Second {
 		t.Errorf("the last announcement is at %s, want between the lease + 0.9 s and lease + 2 s", last)
 	}
@@ -49,14 +49,14 @@ func TestTenureRenewedInTimeNeverLapses(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		lease := time.Duration(rapid.IntRange(3, 60).Draw(t, "lease")) * time.Second
 		now := time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "start"))
-		held := begin(now, lease, rapid.Bool().Draw(t, "silent"))
+		held := newTenure(now, lease, rapid.Bool().Draw(t, "silent"))
 		for range 20 {
 			late := time.Duration(rapid.Int64Range(0, int64(lease)*2/3-1).Draw(t, "late"))
 			now = held.renewAt() + late
 			if held.lapsed(now) {
 				t.Fatalf("lapsed at %s, %s late", now, late)
 			}
-			held.renewed, held.added = now, true
+			held.renew(now, lease)
 		}
 	})
 }

@@ -93,7 +93,17 @@ func (m *Machine) hearAsMaster(a Advert) []Action {
 	if a.Priority == m.p.Priority {
 		kind = higherAddr
 	}
-	return m.stepBack(ground{Kind: kind, Peer: a.Source, Priority: a.Priority}, CauseSilentPeer, a.Interval)
+	return append(m.farewell(), m.stepBack(ground{Kind: kind, Peer: a.Source, Priority: a.Priority}, CauseSilentPeer, a.Interval)...)
+}
+
+// farewell is one more advert of a MASTER that yields to another one. A winner that has been MASTER all the while learns
+// from nothing else that there were two, and that clients may look for the VIPs here: it announces them again. (keepalived
+// has this as vrrp_higher_prio_send_advert.) After a stall, silence is better: the peers may have long settled it.
+func (m *Machine) farewell() []Action {
+	if m.mem.Now-m.mem.AdvertDue >= (downAdverts-1)*m.p.AdvertInterval {
+		return nil
+	}
+	return []Action{m.advertise()}
 }
 
 // takeOverCause says what the end of the master-down timer means.

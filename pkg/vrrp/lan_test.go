@@ -90,7 +90,8 @@ func (l *lan) do(n *node, a Action) {
 				Advert{Source: p.Source, Priority: a.Priority, Interval: p.AdvertInterval},
 			})
 		}
-		if a.Priority != PriorityResign && n.m.State() != Master {
+		// One more is allowed while the VIPs are still held: the farewell of a MASTER that yields.
+		if a.Priority != PriorityResign && n.m.State() != Master && !n.holds {
 			n.wrong = fmt.Sprintf("%s sends an advert of priority %d", n.m.State(), a.Priority)
 		}
 	case Acquire:

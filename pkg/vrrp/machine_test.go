@@ -235,6 +235,7 @@ func TestRFC9568Section6_4_2Backup(t *testing.T) {
 
 func TestRFC9568Section6_4_3Active(t *testing.T) {
 	const answer = "send_advert priority=100; announce why=lower_master"
+	const farewell = "send_advert priority=100"
 	other := netip.MustParseAddr("10.77.0.4")
 	tests := []struct {
 		name  string
@@ -262,16 +263,16 @@ func TestRFC9568Section6_4_3Active(t *testing.T) {
 			{500 * ms, hears(0, master), "send_advert priority=100", 1500 * ms},
 		}},
 		{"higher priority", []step{
-			{500 * ms, hears(101, master), "release; MASTER->BACKUP", 500*ms + down100},
+			{500 * ms, hears(101, master), farewell + "; release; MASTER->BACKUP", 500*ms + down100},
 		}},
 		{"higher priority, queued during a stall: no advert", []step{
 			{9 * sec, hears(101, master), "release; MASTER->BACKUP", 9*sec + down100},
 		}},
 		{"higher priority, and its interval", []step{
-			{0, Advert{Source: master, Priority: 150, Interval: 2 * sec}, "release; MASTER->BACKUP", 2 * down100},
+			{0, Advert{Source: master, Priority: 150, Interval: 2 * sec}, farewell + "; release; MASTER->BACKUP", 2 * down100},
 		}},
 		{"equal priority, higher address", []step{
-			{500 * ms, hears(100, other), "release; MASTER->BACKUP", 500*ms + down100},
+			{500 * ms, hears(100, other), farewell + "; release; MASTER->BACKUP", 500*ms + down100},
 		}},
 		{"equal priority, lower address", []step{{500 * ms, hears(100, master), answer, 1500 * ms}}},
 		{"lower priority", []step{{500 * ms, hears(99, other), answer, 1500 * ms}}},

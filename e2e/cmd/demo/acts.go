@@ -55,7 +55,7 @@ func (s *show) answers() expectation {
 	// Whole rounds are exact; the window may cut a round at both ends.
 	exact := two > 1 && one >= weight1*(two-1) && one <= weight1*(two+1)
 	return expectation{
-		what: "wrr 3:1: answers of mysql1, mysql2, and failed", saw: fmt.Sprintf("%d, %d, %d", one, two, r.Failed()),
+		what: "wrr 3:1: answers of mysql1, mysql2; failures", saw: fmt.Sprintf("%d, %d, %d", one, two, r.Failed()),
 		want: "3:1, none failed", held: exact && r.Failed() == 0,
 	}
 }
@@ -66,7 +66,7 @@ func (s *show) row() expectation {
 	id := s.write(s.app, "hello")
 	s.mysql1.WaitReplicated(s.mysql2, patience)
 	found := s.mysql2.Query("SELECT note FROM app.notes WHERE id = ?", id)
-	return is("a row written through the VIP is read on the other", found == "hello", fmt.Sprintf("id %d: %s", id, found))
+	return is("a row written on mysql1 is read on mysql2", found == "hello", fmt.Sprintf("id %d: %s", id, found))
 }
 
 // stopMySQL is V3 of those who try it by hand: a real server's mysqld goes.
@@ -94,7 +94,7 @@ func (s *show) stopMySQL() []expectation {
 	const limit, because = fall*checkEvery + checkTimeout, "= fall × interval + timeout"
 	lived := s.app.alive()
 	return []expectation{
-		outage(all, 500*time.Millisecond, "(mysql1 goes on)"),
+		outage(all, 750*time.Millisecond, "(mysql1 goes on)"),
 		within("mysql2 out of the table of lvs-master after", gone.Sub(from), limit, because),
 		within("mysql2 out of the table of lvs-backup after", goneBackup.Sub(from), limit, because),
 		none("logins that failed once it was out", all, gone),
@@ -116,18 +116,19 @@ func (s *show) startMySQL() []expectation {
 	missed := s.mysql2.Query("SELECT COUNT(*) FROM app.notes WHERE note LIKE 'written while%'")
 	s.story.now("client", "%s", queries(all))
 	return []expectation{
-		outage(all, 500*time.Millisecond, "(nobody was to notice)"),
+		outage(all, 750*time.Millisecond, "(nobody was to notice)"),
 		within("mysql2 back in the table after", back.Sub(ready), rise*checkEvery+checkTimeout, "= rise × interval + timeout"),
 		none("logins that failed meanwhile", all, ready),
 		is("it has the row written while it was away", missed == "1", missed+" row"),
 	}
 }
 
-// The client's view of a director's death: the last advert, the silence that lvs-backup bears, and one step of the
-// client's own.
+// The client's view of a director's death: the silence that lvs-backup bears, counted from the last advert; and of its
+// farewell: the skew. The slack is for the take-over itself, two steps of the client's own, and a slow guest.
 const (
-	silence        = masterDown + 100*time.Millisecond + pulseEvery
-	silenceBecause = "= 3 adverts + skew + 0.12 s"
+	slack          = 150 * time.Millisecond
+	silence        = masterDown + slack
+	silenceBecause = "= 3 adverts + skew + 0.15 s"
 )
 
 // cutCable takes the carrier of the master director away.
@@ -158,7 +159,7 @@ func (s *show) stopDirector() []expectation {
 	left := s.master.IPVS()
 	clean := code == 0 && len(left.Services) == 0 && !s.master.hasVIP()
 	return []expectation{
-		outage(pulse, skewBackup+100*time.Millisecond+pulseEvery, "= skew + 0.12 s"),
+		outage(pulse, skewBackup+slack, "= skew + 0.15 s"),
 		s.holder(s.backup),
 		is("exit code 0, no VIP and no table left behind", clean, yes(clean)),
 	}
@@ -218,7 +219,7 @@ func (s *show) comeBack(from time.Time) []expectation {
 	full := s.master.balances(s.rs1) && s.master.balances(s.rs2)
 	pulse := s.tell(from)
 	return []expectation{
-		outage(pulse, 150*time.Millisecond, "(a hand-over)"),
+		outage(pulse, 200*time.Millisecond, "(a hand-over)"),
 		is("the table was full when it took the VIP", full, yes(full)),
 		s.holder(s.master),
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	_ "embed"
 	"encoding/json"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/pkg/api"
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
@@ -27,8 +29,8 @@ const (
 	masterDown   = 3*advert + skewBackup // of lvs-backup
 	lease        = 5 * time.Second       // the default: masterDown rounded up to seconds, and one more
 	checkEvery   = time.Second
-	checkTimeout = 800 * time.Millisecond
-	fall, rise   = 2, 2
+	checkTimeout = 900 * time.Millisecond
+	fall, rise   = 3, 2
 	weight1      = 3 // of mysql1; mysql2 has 1
 )
 
@@ -103,13 +105,16 @@ func (c *cluster) hosts() []*lab.Host {
 	return []*lab.Host{c.master.Host, c.backup.Host, c.rs1.Host, c.rs2.Host, c.client}
 }
 
-// status is a director's own view, for its reasons.
+// status is a director's own view, for its reasons: what `lvsctl status -o json` prints. It is asked without lvsctl, for
+// the start of a program costs as much as ten logins here.
 func (n *node) status() (s status.Director, err error) {
-	out, err := n.Try(n.files.programs.path("lvsctl"), "--socket", n.Path("sock"), "status", "-o", "json")
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	document, err := api.NewClient(n.Path("sock")).Status(ctx)
 	if err != nil {
 		return s, err
 	}
-	return s, json.Unmarshal([]byte(out), &s)
+	return s, json.Unmarshal(document, &s)
 }
 
 // reason is why the node's VRRP instance is in its state: "MASTER: …".

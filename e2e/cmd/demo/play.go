@@ -76,10 +76,10 @@ func opening(story *story) {
 		"",
 		"   client 10.77.0.50 ──► VIP 10.77.0.100:3306   SELECT @@hostname, "+perSecond(mysqlEvery)+" logins a second",
 		"                         VIP 10.77.0.100:7      its pulse: "+perSecond(pulseEvery)+" connections a second",
-		"      lvs-master 10.77.0.2   priority 150    the MASTER of VRRP (1 s adverts) has the VIP; both check",
-		"      lvs-backup 10.77.0.3   priority 100    both servers every second and keep the same table",
-		"         mysql1 10.77.0.11   weight 3        MariaDB, each a replica of the other; the VIP is on lo,",
-		"         mysql2 10.77.0.12   weight 1        and they answer the client directly (DR)",
+		"      lvs-master 10.77.0.2   priority 150   the MASTER of VRRP (1 s adverts) has the VIP; both check",
+		"      lvs-backup 10.77.0.3   priority 100   both servers every second and keep the same table",
+		"         mysql1 10.77.0.11   weight 3       MariaDB, each a replica of the other; the VIP is on lo,",
+		"         mysql2 10.77.0.12   weight 1       and they answer the client directly (DR)",
 	)
 }
 

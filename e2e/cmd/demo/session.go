@@ -18,6 +18,7 @@ type session struct {
 // openSession logs in through the VIP until the named server answers. rr and wrr need a few logins at most.
 func (c *cluster) openSession(server string) *session {
 	db := c.client.DB(mysqlPort, lab.AppUser, lab.AppPassword, "app")
+	db.SetMaxIdleConns(-1) // what is closed is not handed out again
 	for range 20 {
 		s := &session{}
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -33,8 +34,6 @@ func (c *cluster) openSession(server string) *session {
 		if s.server == server {
 			return s
 		}
-		// Raw keeps the pool from handing out the same connection again.
-		_ = conn.Raw(func(any) error { return sql.ErrConnDone })
 		_ = conn.Close()
 	}
 	c.t.Fatalf("no login through the VIP was answered by %s", server)

@@ -119,7 +119,7 @@ func (s *story) trouble(text string) {
 
 // judge prints an expectation beside what came of it.
 func (s *story) judge(e expectation) {
-	text := fmt.Sprintf("    %s %s %s  %s", s.mark(e.held), pad(e.what, 46), pad(e.saw, 10), s.paint.in(dim, e.want))
+	text := fmt.Sprintf("    %s %s %s  %s", s.mark(e.held), pad(e.what, 45), pad(e.saw, 10), s.paint.in(dim, e.want))
 	s.print(strings.TrimRight(text, " "))
 }
 

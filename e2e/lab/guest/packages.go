@@ -15,6 +15,7 @@ func Packages() []string {
 		"mariadb-client",
 		"tcpdump",
 		"procps",
+		"systemd",
 	}
 }
 

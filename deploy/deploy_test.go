@@ -1,0 +1,178 @@
+// Package deploy_test holds the files of this directory to the programs that they start.
+package deploy_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/lvs-director/lvs-director/pkg/clusterfile"
+	"github.com/lvs-director/lvs-director/pkg/daemon"
+)
+
+func TestExampleValidates(t *testing.T) {
+	_, problems, err := clusterfile.Read("cluster.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems { // a warning in the file that everybody copies is an error
+		t.Error(p)
+	}
+}
+
+// installed is where the unit files expect the programs.
+const installed = "/usr/local/bin/"
+
+// programs builds the programs and returns their directory.
+func programs(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	cmd := exec.Command("go", "build", "-o", dir+"/", "../cmd/lvs-director", "../cmd/lvs-realserver", "../cmd/lvsctl")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return dir
+}
+
+// A unit is a unit file: values by key, in their order.
+type unit map[string][]string
+
+func read(t *testing.T, path string) unit {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := unit{}
+	for line := range strings.Lines(string(data)) {
+		line = strings.TrimSpace(line)
+		if key, value, ok := strings.Cut(line, "="); ok && !strings.HasPrefix(line, "#") {
+			u[key] = append(u[key], value)
+		}
+	}
+	return u
+}
+
+func units(t *testing.T) []string {
+	t.Helper()
+	all, err := filepath.Glob("systemd/*.service")
+	if err != nil || len(all) != 2 {
+		t.Fatalf("unit files: %v, %v; want two", all, err)
+	}
+	return all
+}
+
+// With --help a program looks at its verb and flags and does nothing.
+func TestUnitsCallTheProgramsAsTheyAre(t *testing.T) {
+	dir := programs(t)
+	for _, path := range units(t) {
+		called := 0
+		for key, commands := range read(t, path) {
+			if !strings.HasPrefix(key, "Exec") {
+				continue
+			}
+			for _, command := range commands {
+				words := strings.Fields(strings.TrimLeft(command, "-+!:@"))
+				name, ok := strings.CutPrefix(words[0], installed)
+				if !ok {
+					t.Errorf("%s: %s=%s: not in %s", path, key, command, installed)
+					continue
+				}
+				called++
+				out, err := exec.Command(filepath.Join(dir, name), append(words[1:], "--help")...).CombinedOutput()
+				if err != nil {
+					t.Errorf("%s: %s=%s: %v: %s", path, key, command, err, out)
+				}
+			}
+		}
+		if called < 2 {
+			t.Errorf("%s: %d commands of ours, want ExecStart and ExecReload at least", path, called)
+		}
+	}
+}
+
+// What the daemons rely on, and what the documentation promises.
+func TestUnitsSayWhatTheDaemonsNeed(t *testing.T) {
+	capabilities := map[string]string{
+		"systemd/lvs-director.service":   "CAP_NET_ADMIN CAP_NET_RAW",
+		"systemd/lvs-realserver.service": "CAP_NET_ADMIN",
+	}
+	for _, path := range units(t) {
+		u := read(t, path)
+		for key, want := range map[string]string{
+			"Type":                     "notify",
+			"Restart":                  "on-failure",
+			"RestartPreventExitStatus": "2", // daemon.ExitUsage
+			"StateDirectory":           filepath.Base(daemon.DefaultStateDir),
+			"RuntimeDirectory":         "lvs-director",
+			"RuntimeDirectoryPreserve": "yes", // the other daemon's socket is there
+			"Group":                    "lvs-director",
+			"CapabilityBoundingSet":    capabilities[path],
+		} {
+			if got := u[key]; !slices.Equal(got, []string{want}) {
+				t.Errorf("%s: %s=%s, want %s", path, key, got, want)
+			}
+		}
+		if got := u["ProtectKernelTunables"]; got != nil {
+			t.Errorf("%s: ProtectKernelTunables=%s: sysctls could not be written", path, got)
+		}
+		for _, start := range u["ExecStart"] {
+			if !strings.Contains(start, "--config "+daemon.DefaultConfig) {
+				t.Errorf("%s: ExecStart=%s: not the default cluster file", path, start)
+			}
+		}
+	}
+	if daemon.ExitUsage != 2 {
+		t.Errorf("ExitUsage is %d: RestartPreventExitStatus has to follow", daemon.ExitUsage)
+	}
+}
+
+// systemd itself reads the units, with the programs where this test has built them.
+func TestUnitsVerify(t *testing.T) {
+	if _, err := exec.LookPath("systemd-analyze"); err != nil {
+		t.Skip("systemd-analyze is not installed")
+	}
+	dir := programs(t)
+	for _, path := range units(t) {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		copied := filepath.Join(dir, filepath.Base(path))
+		if err := os.WriteFile(copied, []byte(strings.ReplaceAll(string(data), installed, dir+"/")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command("systemd-analyze", "verify", "--man=no", copied).CombinedOutput(); err != nil || strings.Contains(string(out), copied) {
+			t.Errorf("%s: %v\n%s", path, err, out)
+		}
+	}
+}
+
+// Every scheduler that a cluster file may name is a module that somebody has to load.
+func TestModulesAreThoseOfTheSchedulers(t *testing.T) {
+	data, err := os.ReadFile("modules-load.d/lvs-director.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(data), "\n")
+	example, err := os.ReadFile("cluster.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, scheduler := range []string{"rr", "wrr", "lc", "wlc", "sed", "nq", "sh", "dh", "lblc", "lblcr", "fo", "ovf", "mh", "twos"} {
+		path := filepath.Join(dir, scheduler+".yaml")
+		text := strings.Replace(string(example), "scheduler: wrr", "scheduler: "+scheduler, 1)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := clusterfile.Read(path)
+		if listed := slices.Contains(lines, "ip_vs_"+scheduler); listed != (err == nil) {
+			t.Errorf("scheduler %s: in the modules %t, in a cluster file: %v", scheduler, listed, err)
+		}
+	}
+}

@@ -1,0 +1,276 @@
+// Package docs_test holds the pages to the tree: examples validate, links lead somewhere, and commands, flags, tests and
+// files that they name exist.
+package docs_test
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+)
+
+// A page is a Markdown file, taken apart.
+type page struct {
+	path   string   // from this directory
+	prose  string   // without fenced blocks
+	blocks []block  // fenced
+	spans  []string // code in the prose
+}
+
+type block struct{ language, text string }
+
+var (
+	fence = regexp.MustCompile("(?ms)^ *```([a-z]*)\n(.*?)^ *```$")
+	span  = regexp.MustCompile("`([^`\n]+)`")
+)
+
+func pages(t *testing.T) []page {
+	t.Helper()
+	var all []page
+	for _, pattern := range []string{"*.md", "../*.md"} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, parse(path, string(data)))
+		}
+	}
+	if len(all) < 9 {
+		t.Fatalf("only %d pages", len(all))
+	}
+	return all
+}
+
+func parse(path, text string) page {
+	p := page{path: path, prose: fence.ReplaceAllString(text, "")}
+	for _, m := range fence.FindAllStringSubmatch(text, -1) {
+		p.blocks = append(p.blocks, block{m[1], m[2]})
+	}
+	for _, m := range span.FindAllStringSubmatch(p.prose, -1) {
+		p.spans = append(p.spans, m[1])
+	}
+	return p
+}
+
+func TestWholeClusterFilesValidate(t *testing.T) {
+	checked := 0
+	for _, p := range pages(t) {
+		for _, b := range p.blocks {
+			if b.language != "yaml" || !strings.HasPrefix(b.text, "version:") {
+				continue
+			}
+			checked++
+			if _, problems := config.Parse(p.path, []byte(b.text)); len(problems) > 0 {
+				t.Errorf("%s: %v\n%s", p.path, problems, b.text)
+			}
+		}
+	}
+	if checked < 4 {
+		t.Errorf("only %d cluster files found", checked)
+	}
+}
+
+var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+
+func TestLinksLeadSomewhere(t *testing.T) {
+	for _, p := range pages(t) {
+		for _, m := range link.FindAllStringSubmatch(p.prose, -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			target, anchor, _ := strings.Cut(m[1], "#")
+			path := p.path
+			if target != "" {
+				path = filepath.Join(filepath.Dir(p.path), target)
+			}
+			if _, err := os.Stat(path); err != nil {
+				t.Errorf("%s: link to %s: %v", p.path, m[1], err)
+			}
+			if anchor == "" {
+				continue
+			}
+			data, err := os.ReadFile(path)
+			if err != nil || !slices.Contains(anchors(string(data)), anchor) {
+				t.Errorf("%s: link to %s: no such heading (%v)", p.path, m[1], err)
+			}
+		}
+	}
+}
+
+var heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
+
+// anchors are the headings as hosts of Markdown name them.
+func anchors(text string) []string {
+	var all []string
+	for _, m := range heading.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
+		name := strings.ReplaceAll(strings.ToLower(m[1]), " ", "-")
+		all = append(all, regexp.MustCompile(`[^\p{L}\p{N}_-]`).ReplaceAllString(name, ""))
+	}
+	return all
+}
+
+var ours = []string{"lvs-director", "lvs-realserver", "lvsctl"}
+
+func build(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	cmd := exec.Command("go", "build", "-o", dir+"/", "../cmd/lvs-director", "../cmd/lvs-realserver", "../cmd/lvsctl")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return dir
+}
+
+// Every command line of ours is tried with --help, which looks at verb and flags and does nothing. Flags that stand alone
+// belong to one of the programs.
+func TestCommandsAndFlagsExist(t *testing.T) {
+	dir := build(t)
+	help := ""
+	for _, command := range [][]string{
+		{"lvs-director", "run"},
+		{"lvs-director", "cleanup"},
+		{"lvs-realserver", "run"},
+		{"lvsctl", "check"},
+		{"lvsctl", "status"},
+		{"lvsctl", "reload"},
+		{"lvsctl", "version"},
+	} {
+		out, err := exec.Command(filepath.Join(dir, command[0]), command[1], "--help").CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", command, err, out)
+		}
+		help += string(out)
+	}
+	tried := 0
+	for _, p := range pages(t) {
+		for _, line := range commandLines(p) {
+			words := strings.Fields(line)
+			tried++
+			if out, err := exec.Command(filepath.Join(dir, words[0]), append(words[1:], "--help")...).CombinedOutput(); err != nil {
+				t.Errorf("%s: %s: %v: %s", p.path, line, err, out)
+			}
+		}
+		for _, s := range p.spans {
+			if flag, _, _ := strings.Cut(s, " "); strings.HasPrefix(flag, "--") && !regexp.MustCompile(regexp.QuoteMeta(flag)+`\b`).MatchString(help) {
+				t.Errorf("%s: no program has %s", p.path, flag)
+			}
+		}
+	}
+	if tried < 20 {
+		t.Errorf("only %d command lines found", tried)
+	}
+}
+
+// commandLines finds what a page tells people to type that begins with a program of ours and has arguments.
+func commandLines(p page) []string {
+	var lines []string
+	candidates := slices.Clone(p.spans)
+	for _, b := range p.blocks {
+		if b.language == "sh" || b.language == "ini" {
+			candidates = append(candidates, strings.Split(b.text, "\n")...)
+		}
+	}
+	for _, c := range candidates {
+		c, _, _ = strings.Cut(c, " #")
+		c, _, _ = strings.Cut(c, "     ")
+		for _, part := range regexp.MustCompile(`&&|\|\||[;|]`).Split(c, -1) {
+			words := strings.Fields(strings.TrimPrefix(strings.TrimSpace(part), "ExecStart="))
+			if len(words) > 1 && slices.Contains(ours, filepath.Base(words[0])) {
+				words[0] = filepath.Base(words[0])
+				lines = append(lines, strings.Join(words, " "))
+			}
+		}
+	}
+	return lines
+}
+
+var (
+	testName   = regexp.MustCompile(`^(Test|Fuzz)[A-Z]\w*(…?)$`)
+	function   = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w*)\(`)
+	makeTarget = regexp.MustCompile(`^make ([a-z0-9-]+)`)
+	treePath   = regexp.MustCompile(`^(pkg|cmd|e2e|deploy|docs|realserver)(/[\w.-]+)*$`)
+)
+
+func TestNamedTestsTargetsAndFilesExist(t *testing.T) {
+	functions, packages := tree(t)
+	makefile, err := os.ReadFile("../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range pages(t) {
+		named := slices.Clone(p.spans)
+		for _, b := range p.blocks {
+			if b.language == "sh" {
+				named = append(named, strings.Split(b.text, "\n")...)
+			}
+		}
+		for _, s := range named {
+			if m := testName.FindStringSubmatch(s); m != nil {
+				prefix := strings.TrimSuffix(s, "…")
+				if !slices.ContainsFunc(functions, func(f string) bool { return f == s || m[2] != "" && strings.HasPrefix(f, prefix) }) {
+					t.Errorf("%s: there is no %s", p.path, s)
+				}
+			}
+			if m := makeTarget.FindStringSubmatch(s); m != nil && !regexp.MustCompile(`(?m)^`+m[1]+`:`).Match(makefile) {
+				t.Errorf("%s: the Makefile has no target %s", p.path, m[1])
+			}
+			if treePath.MatchString(s) {
+				if _, err := os.Stat(filepath.Join("..", s)); err != nil {
+					t.Errorf("%s: %v", p.path, err)
+				}
+			}
+		}
+	}
+	architecture, err := os.ReadFile("architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range packages {
+		if !strings.Contains(string(architecture), "`"+name+"`") {
+			t.Errorf("architecture.md does not have %s", name)
+		}
+	}
+}
+
+// tree lists the tests of the tree, and its packages under pkg and cmd but those that only tests use.
+func tree(t *testing.T) (functions, packages []string) {
+	t.Helper()
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == ".git" || d.Name() == "testdata" || d.Name() == "out"):
+			return fs.SkipDir
+		case !strings.HasSuffix(path, ".go"):
+			return nil
+		case strings.HasSuffix(path, "_test.go"):
+			data, err := os.ReadFile(path)
+			for _, m := range function.FindAllStringSubmatch(string(data), -1) {
+				functions = append(functions, m[1])
+			}
+			return err
+		}
+		name := filepath.ToSlash(filepath.Dir(path))[len("../"):]
+		if (strings.HasPrefix(name, "pkg/") || strings.HasPrefix(name, "cmd/")) && !strings.HasSuffix(name, "test") {
+			packages = append(packages, name)
+		}
+		return nil
+	})
+	if err != nil || len(functions) < 100 {
+		t.Fatalf("%d tests found: %v", len(functions), err)
+	}
+	slices.Sort(packages)
+	return functions, slices.Compact(packages)
+}

@@ -1,0 +1,231 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+)
+
+// TestMySQLChecks: what the checks do to the servers (nothing), and what a server that answers the check with an error
+// makes of the table.
+func TestMySQLChecks(t *testing.T) {
+	d := newDatabases(t, shape{advert: "100ms"}, lab.MariaDBOptions{
+		NameResolve: true, PerformanceSchema: true, Extra: []string{"--max-connections=30"},
+	})
+	d.startAll()
+	for _, step := range []struct {
+		name string
+		do   func(t *testing.T)
+	}{
+		{"leave no trace", d.leaveNoTrace},
+		{"wrong password", d.wrongPassword},
+		{"blocked", d.blocked},
+		{"full", d.full},
+	} {
+		if !t.Run(step.name, step.do) {
+			return
+		}
+	}
+}
+
+// remembered is everything that a server remembers of connections that went wrong: the counters, and what it knows of each
+// host that connects.
+func remembered(m *lab.MariaDB) string {
+	var b strings.Builder
+	for _, counter := range []string{"Aborted_connects", "Aborted_clients", "Aborted_connects_preauth", "Access_denied_errors"} {
+		fmt.Fprintf(&b, "%s %d\n", counter, m.Status(counter))
+	}
+	for _, row := range m.Rows(`SELECT IP, HOST, HOST_VALIDATED, SUM_CONNECT_ERRORS, COUNT_HOST_BLOCKED_ERRORS, COUNT_HANDSHAKE_ERRORS,
+			COUNT_AUTHENTICATION_ERRORS, COUNT_HOST_ACL_ERRORS, COUNT_MAX_USER_CONNECTIONS_ERRORS, FIRST_ERROR_SEEN
+			FROM performance_schema.host_cache WHERE IP IN ('10.77.0.2', '10.77.0.3') ORDER BY IP`) {
+		fmt.Fprintln(&b, row)
+	}
+	return b.String()
+}
+
+// leaveNoTrace counts the checks by the servers' own counters of connections: one thousand, in `make soak` ten thousand.
+// Both directors make them, with many checks that differ in their time-out only.
+func (d *databases) leaveNoTrace(t *testing.T) {
+	wanted := 1_000
+	if os.Getenv("LVS_SOAK") != "" {
+		wanted = 10_000
+	}
+	many := make([]string, 30)
+	for i := range many {
+		many[i] = fmt.Sprintf("{type: mysql, interval: 1s, timeout: %dms, fall: 5, user: lvs_check, password_file: PASSWORD_FILE}", 1000-i)
+	}
+	d.configure(shape{advert: "100ms", check: strings.Join(many, "\n      - ")})
+	servers := []*lab.MariaDB{d.one, d.two}
+	before, connections := make([]string, 2), make([]int, 2)
+	for i, m := range servers {
+		before[i], connections[i] = remembered(m), m.Status("Connections")
+		for _, known := range []string{"{IP 10.77.0.2} {HOST lvs-master} {HOST_VALIDATED YES} {SUM_CONNECT_ERRORS 0}", "{IP 10.77.0.3} {HOST lvs-backup}"} {
+			if !strings.Contains(before[i], known) {
+				t.Fatalf("%s could not block a director, so it shows nothing: %q is not in\n%s", m, known, before[i])
+			}
+		}
+	}
+	begun := time.Now()
+	d.reload()
+	made := 0
+	lab.Eventually(t, 10*time.Minute, func() error {
+		made = 0
+		for i, m := range servers {
+			made += m.Status("Connections") - connections[i]
+		}
+		time.Sleep(100 * time.Millisecond) // the question is a load too
+		if made < wanted {
+			return fmt.Errorf("%d checks of %d", made, wanted)
+		}
+		return nil
+	})
+	t.Logf("%d checks in %s", made, time.Since(begun).Round(time.Millisecond))
+	d.configure(shape{advert: "100ms"})
+	d.reload()
+	for i, m := range servers {
+		if after := remembered(m); after != before[i] {
+			t.Errorf("%s: traces of %d checks: before\n%safter\n%s", m, made, before[i], after)
+		}
+	}
+}
+
+func (d *databases) reload() {
+	d.t.Helper()
+	for _, n := range []*node{d.master, d.backup} {
+		if out, err := n.ctl("reload"); err != nil {
+			d.t.Fatalf("%s: lvsctl reload: %v\n%s", n.Name, err, out)
+		}
+	}
+}
+
+// codes are the directors' own words for the two servers; the table tells the rest.
+func (d *databases) awaitCode(t *testing.T, n *node, code string) {
+	t.Helper()
+	lab.Eventually(t, soon, func() error {
+		r := n.status().VirtualServers[0].RealServers[0]
+		if r.Code != code {
+			return fmt.Errorf("%s says %s of %s (%s), want %s", n.Name, r.Code, r.Name, r.Reason, code)
+		}
+		return nil
+	})
+}
+
+// weights is nil while the node's table has both servers with these weights.
+func (n *node) weights(one, two int) error {
+	service := n.IPVS().Service(vipPort)
+	a, b := service.Server(rs1), service.Server(rs2)
+	if !a.Exists() || !b.Exists() || a.Weight != one || b.Weight != two {
+		return fmt.Errorf("%s: want the weights %d and %d:\n%s", n.Name, one, two, n.IPVS().Text)
+	}
+	return nil
+}
+
+// wrongPassword: a password that somebody changed on one side only says nothing about the server. It keeps its place,
+// and the log says what to do.
+func (d *databases) wrongPassword(t *testing.T) {
+	mark := d.master.daemon.Mark()
+	d.net.File("check.password", "not the password")
+	t.Log(mark.WaitLog(`level=WARN .*check says nothing about the server.*code=auth .*Error 1045: Access denied.*check user and password_file`, soon).Text)
+	d.awaitCode(t, d.master, "auth")
+	lab.Steadily(t, outWithin+checkInterval, func() error { return d.master.weights(1, 1) })
+	if s := d.mustLogin("10.77.0.61", vipPort); s.server == "" {
+		t.Error("no answer")
+	}
+	d.net.File("check.password", lab.CheckPassword)
+	mark.WaitLog(`check works again`, soon)
+	d.awaitCode(t, d.master, "ok")
+}
+
+// blocked: a server that blocks one director's address (1129), here after somebody's bare TCP checks from there, is not
+// down: the clients come from their own addresses.
+func (d *databases) blocked(t *testing.T) {
+	mark, other := d.master.daemon.Mark(), d.backup.daemon.Mark()
+	d.one.Exec("SET GLOBAL max_connect_errors = 1")
+	defer d.one.Exec("SET GLOBAL max_connect_errors = 100")
+	lab.Eventually(t, soon, func() error {
+		ctx, cancel := withDeadline()
+		defer cancel()
+		for range 5 {
+			if conn, err := d.master.Dial(ctx, "tcp4", rs1); err == nil {
+				_ = conn.Close()
+			}
+		}
+		if d.one.Query("SELECT SUM(COUNT_HOST_BLOCKED_ERRORS) FROM performance_schema.host_cache WHERE IP = '10.77.0.2'") == "0" {
+			return fmt.Errorf("lvs-master is not blocked: %v", d.one.Rows("SELECT * FROM performance_schema.host_cache"))
+		}
+		return nil
+	})
+	t.Log(mark.WaitLog(`level=WARN .*check says nothing about the server.*code=blocked .*Error 1129: .*FLUSH HOSTS`, soon).Text)
+	d.awaitCode(t, d.master, "blocked")
+	lab.Steadily(t, outWithin+checkInterval, func() error { return d.master.weights(1, 1) })
+	servers := map[string]bool{}
+	for range 4 {
+		servers[d.mustLogin("10.77.0.61", vipPort).server] = true
+	}
+	if !servers["mysql1"] {
+		t.Error("no client gets to the server that blocks the director")
+	}
+	d.one.Exec("FLUSH HOSTS")
+	mark.WaitLog(`check works again`, soon)
+	if strings.Contains(other.Log(), "up=false") || strings.Contains(mark.Log(), "up=false") {
+		t.Errorf("a blocked director took a server out:\n%s\n%s", mark.Log(), other.Log())
+	}
+}
+
+// full: a server at max_connections (1040) takes no more clients, so it gets weight 0 while another one does; who is
+// connected stays, and of two full servers none is taken out.
+func (d *databases) full(t *testing.T) {
+	hold := func(address string) (held []*session) {
+		for refused := 0; refused < 3; { // a check in between may have had the last slot
+			s, err := d.login("10.77.0.69", address)
+			switch {
+			case err == nil:
+				held, refused = append(held, s), 0
+			case strings.Contains(err.Error(), "1040"):
+				refused++
+			default:
+				t.Fatal(err)
+			}
+		}
+		return held
+	}
+	release := func(held []*session) {
+		for _, s := range held {
+			_ = s.conn.Close()
+			_ = s.wire.Close()
+		}
+	}
+	mark := d.master.daemon.Mark()
+	first := hold(rs1)
+	t.Logf("%d sessions fill mysql1", len(first))
+	t.Log(mark.WaitLog(`verdict server=mysql/mysql1 up=true full=true code=full .*Error 1040: .*max_connections`, soon).Text)
+	for _, n := range []*node{d.master, d.backup} {
+		lab.Eventually(t, soon, func() error { return n.weights(0, 1) })
+	}
+	for range 4 {
+		if s := d.mustLogin("10.77.0.61", vipPort); s.server != "mysql2" {
+			t.Errorf("a new connection went to %s, which is full", s.server)
+		}
+	}
+	second := hold(rs2)
+	mark.WaitLog(`verdict server=mysql/mysql2 up=true full=true code=full `, soon)
+	for _, n := range []*node{d.master, d.backup} {
+		lab.Eventually(t, soon, func() error { return n.weights(1, 1) })
+	}
+	lab.Steadily(t, outWithin, func() error { return d.master.weights(1, 1) })
+	for _, s := range append(first[:1:1], second[0]) {
+		if err := s.untouched(); err != nil {
+			t.Errorf("of who was connected: %v", err)
+		}
+	}
+	release(second)
+	lab.Eventually(t, soon, func() error { return d.master.weights(0, 1) })
+	release(first)
+	for _, n := range []*node{d.master, d.backup} {
+		lab.Eventually(t, soon, func() error { return n.weights(1, 1) })
+	}
+}

@@ -1,0 +1,321 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+)
+
+// rewrite changes the cluster's file, which every node reads.
+func (c *cluster) rewrite(replacements ...string) {
+	c.t.Helper()
+	text, err := os.ReadFile(c.file)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for i := 0; i < len(replacements); i += 2 {
+		if !strings.Contains(string(text), replacements[i]) {
+			c.t.Fatalf("the cluster file has no %q:\n%s", replacements[i], text)
+		}
+	}
+	changed := strings.NewReplacer(replacements...).Replace(string(text))
+	if err := os.WriteFile(c.file, []byte(changed), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// A tenure is a time in which a host had the VIP, by `ip monitor`; to is zero while it lasts.
+type tenure struct{ from, to time.Time }
+
+func (t tenure) String() string {
+	const clock = "15:04:05.000000"
+	if t.to.IsZero() {
+		return t.from.Format(clock) + "-"
+	}
+	return t.from.Format(clock) + "-" + t.to.Format(clock)
+}
+
+// A vipWatch records when a host gets and loses the VIP.
+type vipWatch struct {
+	n *node
+	d *lab.Daemon
+}
+
+// watchVIP returns when it records.
+func (n *node) watchVIP() *vipWatch {
+	n.t.Helper()
+	w := &vipWatch{n, n.Host.Start("ip-monitor", "ip", "-tshort", "-oneline", "monitor", "address", "dev", "eth0")}
+	const marker = "192.0.2.1/32"
+	lab.Eventually(n.t, soon, func() error { // it says nothing of its own when it listens
+		n.Run("ip", "addr", "add", marker, "dev", "eth0")
+		n.Run("ip", "addr", "del", marker, "dev", "eth0")
+		if !strings.Contains(w.d.Log(), marker) {
+			return fmt.Errorf("ip monitor on %s is silent: %s", n.Name, w.d.Log())
+		}
+		return nil
+	})
+	return w
+}
+
+var addressEvent = regexp.MustCompile(`^\[([^\]]+)\] (Deleted )?.* inet ` + regexp.QuoteMeta(heldBy) + ` `)
+
+// tenures are all times in which the host had the VIP since the watch began.
+func (w *vipWatch) tenures() (all []tenure) {
+	w.n.t.Helper()
+	for _, line := range w.d.LogLines() {
+		words := addressEvent.FindStringSubmatch(line.Text)
+		if words == nil {
+			continue
+		}
+		at, err := time.ParseInLocation("2006-01-02T15:04:05.999999", words[1], time.Local)
+		if err != nil {
+			w.n.t.Fatalf("ip monitor: %q: %v", line.Text, err)
+		}
+		open := len(all) > 0 && all[len(all)-1].to.IsZero()
+		switch {
+		case words[2] == "" && !open: // otherwise a lease renewed
+			all = append(all, tenure{from: at})
+		case words[2] != "" && open:
+			all[len(all)-1].to = at
+		case words[2] != "": // held since before the watch began
+			all = append(all, tenure{to: at})
+		}
+	}
+	return all
+}
+
+// awaitTenures waits until the host has had the VIP so many times.
+func (w *vipWatch) awaitTenures(count int) (all []tenure) {
+	w.n.t.Helper()
+	lab.Eventually(w.n.t, soon, func() error {
+		if all = w.tenures(); len(all) < count {
+			return fmt.Errorf("%s held the VIP %v, want %d times", w.n.Name, all, count)
+		}
+		return nil
+	})
+	return all
+}
+
+// awaitPacket waits for a packet of a capture with -v, which goes on, and returns all up to then.
+func awaitPacket(t *testing.T, c *lab.Capture, pattern string) (packets []lab.Packet) {
+	t.Helper()
+	lab.Eventually(t, soon, func() error {
+		if packets = c.Packets(); len(lab.Matching(packets, "(?s)"+pattern)) == 0 {
+			return fmt.Errorf("no packet like %s in %v", pattern, packets)
+		}
+		return nil
+	})
+	return packets
+}
+
+// overlap is the longest single time in which both hosts had the VIP, until now.
+func overlap(a, b *vipWatch) (longest time.Duration) {
+	now := time.Now()
+	end := func(t tenure) time.Time {
+		if t.to.IsZero() {
+			return now
+		}
+		return t.to
+	}
+	for _, x := range a.tenures() {
+		for _, y := range b.tenures() {
+			from, to := x.from, end(x)
+			if y.from.After(from) {
+				from = y.from
+			}
+			if end(y).Before(to) {
+				to = end(y)
+			}
+			longest = max(longest, to.Sub(from))
+		}
+	}
+	return longest
+}
+
+// Of two directors that start together one holds the VIP in time, and what an earlier run left is gone from both before
+// either speaks. Both tables are the same: the other one is ready.
+func TestElection(t *testing.T) {
+	for _, r := range []rhythm{{3, time.Second}, {3, 100 * time.Millisecond}, {2, time.Second}} {
+		t.Run(r.String(), func(t *testing.T) { elect(t, r) })
+	}
+}
+
+func elect(t *testing.T, r rhythm) {
+	c := newCluster(t, shape{version: r.version, advert: r.advert.String(), scheduler: "wrr", weights: [2]int{3, 1}})
+	c.answering()
+	c.mysql1.start()
+	c.mysql2.start()
+	adverts := c.client.Capture("eth0", lab.VRRP, "-v")
+	watches := map[*node]*vipWatch{}
+	for _, n := range []*node{c.master, c.backup} {
+		watches[n] = n.watchVIP()
+		n.Run("ip", "addr", "add", heldBy, "dev", "eth0") // as a director left it that was killed
+	}
+	begun := time.Now()
+	c.master.start()
+	c.backup.start()
+	c.awaitHolder(c.master, soon)
+	watches[c.master].awaitTenures(2)
+	interval := map[int]string{3: fmt.Sprintf("intvl %dcs", r.advert/(10*time.Millisecond)), 2: "intvl 1s"}[r.version]
+	packets := awaitPacket(t, adverts, fmt.Sprintf(`10\.77\.0\.2 > 224\.0\.0\.18: .*VRRPv%d, Advertisement, vrid 51, prio 150,.* %s,`, r.version, interval))
+
+	skew := time.Duration(256-150) * r.advert / 256
+	if r.version == 2 {
+		skew = 106 * time.Second / 256
+	}
+	held := watches[c.master].tenures()
+	if len(held) != 2 || held[0].to.IsZero() || !held[1].to.IsZero() {
+		t.Fatalf("lvs-master held the VIP %v, want it stale and then by election", held)
+	}
+	took, limit := held[1].from.Sub(begun), 3*r.advert+skew+time.Second
+	t.Logf("%s: a holder %s after the start, limit %s", r, took.Round(time.Millisecond), limit)
+	if took > limit {
+		t.Errorf("the VIP was held %s after the start, want at most %s", took, limit)
+	}
+	for n, w := range watches {
+		for _, p := range lab.Matching(packets, regexp.QuoteMeta(n.Address().String())+` > 224`) {
+			if stale := w.tenures()[0]; stale.to.IsZero() || stale.to.After(p.Time) {
+				t.Errorf("%s sent an advert at %s, before its stale VIP was gone: %s", n.Name, p.Time, stale)
+			}
+		}
+	}
+	if held := watches[c.backup].tenures(); len(held) != 1 || held[0].to.IsZero() {
+		t.Errorf("lvs-backup held the VIP %v, want only the stale one", held)
+	}
+
+	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
+	c.awaitTable(c.backup, "10.77.0.11:3306", "10.77.0.12:3306")
+	const want = "TCP 10.77.0.100:3306 wrr persistent 0 \n  10.77.0.11:3306 Route 3\n  10.77.0.12:3306 Route 1\n"
+	if got := sortedRule(c.master.IPVS()); got != want {
+		t.Errorf("ipvsadm -Ln on lvs-master:\n%swant\n%s", got, want)
+	}
+	if got := sortedRule(c.backup.IPVS()); got != want {
+		t.Errorf("ipvsadm -Ln on lvs-backup:\n%swant\n%s", got, want)
+	}
+	for _, p := range lab.Matching(packets, `bad|wrong`) {
+		t.Errorf("tcpdump complains: %s", p.Text)
+	}
+}
+
+// sortedRule is the rule of a table of one service, its servers in the order of their addresses: they are in the table
+// in the order in which their checks passed.
+func sortedRule(table lab.Table) string {
+	lines := strings.SplitAfter(table.Rule(), "\n")
+	if len(lines) > 2 {
+		slices.Sort(lines[1 : len(lines)-1])
+	}
+	return strings.Join(lines, "")
+}
+
+// A VIP is a leased /32 that never becomes the source of anything, also when the real address is taken away and given
+// back; adverts look as RFC 9568 5.1 wants them.
+func TestVIP(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, shape{advert: "100ms"})
+	c.answering()
+	c.mysql1.start()
+	c.mysql2.start()
+	adverts := c.client.Capture("eth0", lab.VRRP, "-v")
+	probes := c.mysql1.Capture("eth0", "src host "+vip+" and tcp dst port 3306")
+	c.master.start()
+	c.awaitHolder(c.master, soon)
+	leased := func() error {
+		out := c.master.Run("ip", "-oneline", "addr", "show", "dev", "eth0", "to", heldBy)
+		words := regexp.MustCompile(`inet 10\.77\.0\.100/32 .* valid_lft ([123])sec`).FindStringSubmatch(out)
+		if words == nil {
+			return fmt.Errorf("ip addr says %q, want a /32 with a lease of at most 3 s", out)
+		}
+		return nil
+	}
+	lab.Steadily(t, 4*time.Second, leased) // longer than the lease: it is renewed
+	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
+
+	batch := c.net.File("readdress", "addr del 10.77.0.2/24 dev eth0\naddr add 10.77.0.2/24 dev eth0\n")
+	c.master.Run("ip", "-batch", batch)
+	again := time.Now()
+	c.awaitHolder(c.master, soon)
+	lab.Eventually(t, soon, func() error {
+		for _, p := range lab.Matching(adverts.Packets(), `(?s)10\.77\.0\.2 > 224\.0\.0\.18: .*prio 150`) {
+			if p.Time.After(again.Add(time.Second)) {
+				return nil
+			}
+		}
+		return fmt.Errorf("no adverts from 10.77.0.2 since the address is back")
+	})
+	if err := leased(); err != nil {
+		t.Error(err)
+	}
+	for _, p := range adverts.Stop() {
+		if !strings.Contains(p.Text, "tos 0xc0, ttl 255,") || !strings.Contains(p.Text, "10.77.0.2 > 224.0.0.18") || strings.Contains(p.Text, "bad") {
+			t.Errorf("an advert that is not from 10.77.0.2 with DSCP CS6 and TTL 255: %s", p.Text)
+		}
+	}
+	for _, p := range probes.Stop() {
+		t.Errorf("a probe came from the VIP: %s", p.Text)
+	}
+}
+
+// Who takes the VIP over tells it at once and then every 1.1 s, as request and as reply: 5 s after a peer that said
+// good-bye, and until its lease + 2 s after one that fell silent, for that one may still answer.
+func TestGratuitousARP(t *testing.T) {
+	for _, one := range []struct {
+		name string
+		end  func(*lab.Daemon)
+		last time.Duration
+	}{
+		{"resigned", func(d *lab.Daemon) { d.Stop() }, 5 * time.Second},
+		{"silent", (*lab.Daemon).Kill, 8 * time.Second}, // a lease of 6 s + 2 s
+	} {
+		t.Run(one.name, func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t, shape{advert: "100ms", instance: "lease: 6s"})
+			watch := c.backup.watchVIP()
+			c.master.start()
+			c.awaitHolder(c.master, soon)
+			c.backup.start()
+			lab.Eventually(t, soon, func() error { return c.backup.stateIs("BACKUP") })
+			told := c.client.Capture("eth0", "arp and arp[14:4] = 0x0a4d0064 and ether src "+c.backup.mac())
+			one.end(c.master.daemon)
+			told.Wait("10.77.0.100", soon)
+			taken := watch.awaitTenures(1)[0].from
+			time.Sleep(time.Until(taken.Add(one.last + 1200*time.Millisecond))) // to see that it ends
+			packets := told.Stop()
+			requests := lab.Matching(packets, `> ff:ff:ff:ff:ff:ff, .*Request who-has 10\.77\.0\.100 .*tell 10\.77\.0\.100`)
+			replies := lab.Matching(packets, `> ff:ff:ff:ff:ff:ff, .*Reply 10\.77\.0\.100 is-at `+c.backup.mac())
+			for form, packets := range map[string][]lab.Packet{"requests": requests, "replies": replies} {
+				var at []time.Duration
+				for _, p := range packets {
+					at = append(at, p.Time.Sub(taken).Round(time.Millisecond))
+				}
+				t.Logf("gratuitous ARP %s: %v", form, at)
+				if want := int(one.last/(1100*time.Millisecond)) + 1; len(at) != want {
+					t.Errorf("%d gratuitous ARP %s, want %d: %v", len(at), form, want, at)
+				}
+				for i, d := range at {
+					if late := d - time.Duration(i)*1100*time.Millisecond; late < -50*time.Millisecond || late > 400*time.Millisecond {
+						t.Errorf("gratuitous ARP %s number %d came %s after the take-over, want one every 1.1 s", form, i+1, d)
+					}
+				}
+			}
+		})
+	}
+}
+
+// stateIs looks at the state of the first instance in the director's own view: that a director is BACKUP, no stock tool
+// can tell.
+func (n *node) stateIs(want string) error {
+	out, err := n.ctl("status", "-o", "json")
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(out, `"state": "`+want+`"`) {
+		return fmt.Errorf("%s is not %s: %s", n.Name, want, out)
+	}
+	return nil
+}

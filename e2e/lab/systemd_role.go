@@ -1,0 +1,219 @@
+package lab
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const systemdReady = "systemd is process" // a line with the number, when the target is reached
+
+type systemdArguments struct {
+	SystemdOptions
+	Hostname string
+	Console  string // path of the terminal that stands in for the console
+	Notify   string // $NOTIFY_SOCKET
+}
+
+// runSystemd is the parent of a systemd: it makes the cgroup, carries the console to its own output, and kills it and
+// removes the cgroup when it gets a SIGTERM. When this process is killed, so is systemd, and the kernel ends the rest.
+func runSystemd(encoded []byte) error {
+	var a systemdArguments
+	if err := json.Unmarshal(encoded, &a); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	console, err := openConsole()
+	if err != nil {
+		return fmt.Errorf("console: %w", err)
+	}
+	a.Console = console.path
+	go func() { _, _ = io.Copy(os.Stdout, console.master) }()
+	// Abstract, so that it is seen from another mount namespace.
+	a.Notify = fmt.Sprintf("@lvs-lab-systemd-%d", os.Getpid())
+	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: a.Notify, Net: "unixgram"})
+	if err != nil {
+		return err
+	}
+	defer notify.Close()
+
+	// Namespaces and parent death signals belong to the thread (prctl(2)).
+	runtime.LockOSThread()
+	group, err := newCgroup(fmt.Sprintf("lvs-lab-%s-%d", a.Hostname, os.Getpid()))
+	if err != nil {
+		return fmt.Errorf("cgroup: %w (systemd needs cgroup v2 and root)", err)
+	}
+	first, err := startFirst(a)
+	if err != nil {
+		return errors.Join(err, group.leave(), group.remove())
+	}
+	if err := group.leave(); err != nil {
+		_ = first.Process.Kill()
+		return errors.Join(err, first.Wait(), group.remove())
+	}
+	context.AfterFunc(ctx, func() { _ = first.Process.Kill() })
+	go func() {
+		if awaitReady(notify) {
+			fmt.Printf("\n%s %d\n", systemdReady, first.Process.Pid)
+		}
+	}()
+	err = first.Wait()
+	if ctx.Err() != nil {
+		err = nil
+	}
+	return errors.Join(err, group.remove())
+}
+
+// startFirst starts this program once more as the first process of new namespaces.
+func startFirst(a systemdArguments) (*exec.Cmd, error) {
+	encoded, err := json.Marshal(a)
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), roleVariable+"=systemd-tree", argumentsVariable+"="+string(encoded))
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
+		Pdeathsig:  syscall.SIGKILL,
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("make namespaces: %w", err)
+	}
+	return cmd, nil
+}
+
+// awaitReady reads what systemd says about its start; false when the socket is closed before.
+func awaitReady(notify *net.UnixConn) bool {
+	message := make([]byte, 4096)
+	for {
+		n, err := notify.Read(message)
+		if err != nil {
+			return false
+		}
+		if slices.Contains(strings.Split(string(message[:n]), "\n"), "READY=1") {
+			return true
+		}
+	}
+}
+
+// console is a terminal of which systemd gets the one end.
+type console struct {
+	master, slave *os.File
+	path          string
+}
+
+func openConsole() (console, error) {
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		return console{}, err
+	}
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		return console{}, err
+	}
+	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		return console{}, err
+	}
+	path := fmt.Sprintf("/dev/pts/%d", n)
+	// Held open: reading the other end fails while nobody has this one.
+	slave, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY, 0)
+	return console{master, slave, path}, err
+}
+
+// cgroup is the one in which a systemd has its root.
+type cgroup struct {
+	path  string
+	home  *os.File // cgroup.procs of where this process came from
+	mount string
+}
+
+const cgroupMount = "/sys/fs/cgroup"
+
+// newCgroup makes a cgroup, moves this process into it, and makes it the root of a new cgroup namespace of the calling
+// thread, which gets a mount namespace of its own for the purpose.
+func newCgroup(name string) (*cgroup, error) {
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return nil, err
+	}
+	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
+		return nil, err
+	}
+	if err := unix.Mount("cgroup2", cgroupMount, "cgroup2", 0, ""); err != nil {
+		return nil, fmt.Errorf("mount %s: %w", cgroupMount, err)
+	}
+	if os.Getenv("LVS_LAB_INSIDE") == "guest" {
+		// What a machine's systemd would have, without the cpu controller: with CONFIG_RT_GROUP_SCHED, which this kernel
+		// has and Debian's do not, it forbids real-time scheduling (kernel/sched/core.c).
+		if err := os.WriteFile(filepath.Join(cgroupMount, "cgroup.subtree_control"), []byte("+memory +pids"), 0); err != nil {
+			return nil, err
+		}
+	}
+	own, err := os.ReadFile("/proc/thread-self/cgroup")
+	if err != nil {
+		return nil, err
+	}
+	home := ""
+	for line := range strings.Lines(string(own)) {
+		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
+			home = path
+		}
+	}
+	g := &cgroup{path: filepath.Join(cgroupMount, name)}
+	if g.home, err = os.OpenFile(filepath.Join(cgroupMount, home, "cgroup.procs"), os.O_WRONLY, 0); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(g.path, 0o755); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(g.path, "cgroup.procs"), []byte("0"), 0); err != nil {
+		return nil, errors.Join(err, g.remove())
+	}
+	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
+		return nil, errors.Join(err, g.leave(), g.remove())
+	}
+	return g, nil
+}
+
+// leave moves this process back: a cgroup with processes cannot have controllers below it (cgroups(7)).
+func (g *cgroup) leave() error {
+	_, err := g.home.WriteString("0")
+	return errors.Join(err, g.home.Close())
+}
+
+// remove removes the cgroup and those below it, whose processes are dying.
+func (g *cgroup) remove() error {
+	return poll(5*time.Second, func() error {
+		var all []string
+		err := filepath.WalkDir(g.path, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.IsDir() {
+				all = append(all, path)
+			}
+			return err
+		})
+		for _, path := range slices.Backward(all) {
+			err = errors.Join(err, unix.Rmdir(path))
+		}
+		return err
+	})
+}

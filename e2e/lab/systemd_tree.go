@@ -1,0 +1,186 @@
+package lab
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// systemdTarget is what the systemd of the lab boots into: the journal, and nothing else that runs.
+const systemdTarget = `[Unit]
+Description=Everything that runs before the units under test
+Requires=systemd-journald.service sysinit.target
+After=systemd-journald.service sysinit.target
+AllowIsolate=yes
+`
+
+const unitDir = "/usr/lib/systemd/system"
+
+// runSystemdTree is the first process of the new namespaces: it builds the file tree and becomes systemd.
+func runSystemdTree(encoded []byte) error {
+	var a systemdArguments
+	if err := json.Unmarshal(encoded, &a); err != nil {
+		return err
+	}
+	if err := buildSystemdTree(a); err != nil {
+		return fmt.Errorf("build the file tree: %w", err)
+	}
+	const systemd = "/lib/systemd/systemd"
+	err := unix.Exec(systemd, []string{systemd, "--unit=lab.target", "--show-status=no"}, []string{
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=linux", "LANG=C.UTF-8",
+		"container=lvs-lab", "NOTIFY_SOCKET=" + a.Notify,
+	})
+	return fmt.Errorf("start %s: %w (package systemd)", systemd, err)
+}
+
+// buildSystemdTree covers what is the machine's own business. What is to be seen through the covers is opened before.
+func buildSystemdTree(a systemdArguments) error {
+	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
+		return err
+	}
+	if err := unix.Sethostname([]byte(a.Hostname)); err != nil {
+		return err
+	}
+	shown := map[string]string{"/dev/console": a.Console}
+	for _, node := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
+		shown["/dev/"+node] = "/dev/" + node
+	}
+	for target, source := range a.Programs {
+		shown[target] = source
+	}
+	files, err := systemdFiles(a)
+	if err != nil {
+		return err
+	}
+	// First of all: /proc/self is wrong in a new process namespace until /proc is its own.
+	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+		return err
+	}
+	open := map[string]int{}
+	for target, source := range shown {
+		if open[target], err = unix.Open(source, unix.O_PATH|unix.O_CLOEXEC, 0); err != nil {
+			return fmt.Errorf("%s: %w", source, err)
+		}
+	}
+	if err := coverSystemdTree(); err != nil {
+		return err
+	}
+	for target, fd := range open {
+		if err := bindFile(fd, target); err != nil {
+			return fmt.Errorf("%s: %w", target, err)
+		}
+	}
+	for _, f := range files {
+		if err := f.write(); err != nil {
+			return err
+		}
+	}
+	return linkSystemdTree()
+}
+
+func coverSystemdTree() error {
+	// The one that newCgroup mounted shows the cgroups of everybody, and the kernel refuses the same file system twice in
+	// a place (fs/namespace.c).
+	if err := unix.Unmount(cgroupMount, unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("unmount %s: %w", cgroupMount, err)
+	}
+	for _, m := range []struct{ path, kind, data string }{
+		{"/etc", "tmpfs", "mode=755"},
+		{"/run", "tmpfs", "mode=755"},
+		{"/tmp", "tmpfs", "mode=1777"},
+		{"/var", "tmpfs", "mode=755"},
+		{"/usr/local", "tmpfs", "mode=755"},
+		{unitDir, "tmpfs", "mode=755"},
+		{"/usr/lib/systemd/system-generators", "tmpfs", "mode=755"}, // they read the machine's fstab, and cost a second
+		{"/dev", "tmpfs", "mode=755"},
+		{"/dev/pts", "devpts", "newinstance,mode=620,ptmxmode=666"},
+		{"/dev/shm", "tmpfs", "mode=1777"},
+		{cgroupMount, "cgroup2", ""},
+	} {
+		if err := os.MkdirAll(m.path, 0o755); err != nil {
+			return err
+		}
+		if err := unix.Mount(m.kind, m.path, m.kind, unix.MS_NOSUID, m.data); err != nil {
+			return fmt.Errorf("mount %s: %w", m.path, err)
+		}
+	}
+	return nil
+}
+
+// bindFile shows an open file at the target, read-only unless it is a device.
+func bindFile(fd int, target string) error {
+	if err := (SystemdFile{Path: target}).write(); err != nil {
+		return err
+	}
+	if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", fd), target, "", unix.MS_BIND, ""); err != nil {
+		return err
+	}
+	if strings.HasPrefix(target, "/dev/") {
+		return nil
+	}
+	return unix.Mount("", target, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, "")
+}
+
+// systemdFiles reads what the machine has of the units, and adds the little that an /etc needs.
+func systemdFiles(a systemdArguments) ([]SystemdFile, error) {
+	files := []SystemdFile{
+		{Path: "/etc/hostname", Content: a.Hostname + "\n"},
+		{Path: "/etc/machine-id", Content: strings.Repeat("1", 32) + "\n"},
+		{Path: "/etc/passwd", Content: "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n"},
+		{Path: "/etc/group", Content: "root:x:0:\nadm:x:4:\ntty:x:5:\nsystemd-journal:x:101:\nnogroup:x:65534:\n"},
+		{Path: "/etc/systemd/system/lab.target", Content: systemdTarget},
+		{Path: "/var/tmp/.keep"},
+	}
+	patterns := []string{
+		unitDir + "/*.target", unitDir + "/systemd-journald*.service", unitDir + "/systemd-journald*.socket",
+		unitDir + "/systemd-modules-load.service",
+		"/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/os-release",
+	}
+	for _, pattern := range patterns {
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range paths {
+			content, err := os.ReadFile(path)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // a link to nowhere
+			}
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, SystemdFile{Path: path, Content: string(content)})
+		}
+	}
+	return append(files, a.Files...), nil
+}
+
+func linkSystemdTree() error {
+	wants := filepath.Join(unitDir, "sysinit.target.wants")
+	for _, dir := range []string{wants, "/var/lib", "/var/log", "/var/cache"} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	for link, to := range map[string]string{
+		"/dev/ptmx":   "pts/ptmx",
+		"/dev/fd":     "/proc/self/fd",
+		"/dev/stdin":  "/proc/self/fd/0",
+		"/dev/stdout": "/proc/self/fd/1",
+		"/dev/stderr": "/proc/self/fd/2",
+		"/var/run":    "/run",
+		"/var/lock":   "/run/lock",
+		filepath.Join(wants, "systemd-modules-load.service"): "../systemd-modules-load.service",
+	} {
+		if err := os.Symlink(to, link); err != nil {
+			return err
+		}
+	}
+	return os.Mkdir("/run/lock", 0o755)
+}

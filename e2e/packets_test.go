@@ -1,0 +1,167 @@
+package e2e
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+)
+
+// forged is an advert of priority 200 for the cluster's VRID, built by hand after RFC 9568 5.2: whoever took it for good
+// would leave MASTER to its sender. change spoils it, before or after the checksum is made.
+func forged(before, after func([]byte) []byte) []byte {
+	keep := func(b []byte) []byte { return b }
+	if before == nil {
+		before = keep
+	}
+	if after == nil {
+		after = keep
+	}
+	b := before([]byte{3<<4 | 1, 51, 200, 1, 0, 10, 0, 0, 10, 77, 0, 100})
+	var sum uint32 // RFC 1071, over the message alone
+	for i := 0; i+1 < len(b); i += 2 {
+		sum += uint32(binary.BigEndian.Uint16(b[i:]))
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	binary.BigEndian.PutUint16(b[6:], ^uint16(sum))
+	return after(b)
+}
+
+// Packets that are not what they should be are ignored, each is counted with its reason, and nothing else comes of them:
+// no transition, no late advert.
+func TestForgedPackets(t *testing.T) {
+	const times = 3
+	set := func(at int, to byte) func([]byte) []byte {
+		return func(b []byte) []byte { b[at] = to; return b }
+	}
+	cut := func(n int) func([]byte) []byte { return func(b []byte) []byte { return b[:n] } }
+	forgeries := []struct {
+		reason  string
+		ttl     uint8
+		payload []byte
+	}{
+		{"ttl", 254, forged(nil, nil)},
+		{"checksum", 255, forged(nil, set(2, 201))},
+		{"version", 255, forged(set(0, 2<<4|1), nil)},
+		{"length", 255, forged(nil, cut(11))},
+		{"vrid", 255, forged(set(1, 52), nil)},
+		{"type", 255, forged(set(0, 3<<4|2), nil)},
+		{"address_count", 255, forged(func(b []byte) []byte { b[3] = 0; return b[:8] }, nil)},
+	}
+
+	const every = 100 * time.Millisecond
+	c := newCluster(t, shape{advert: every.String()})
+	c.answering()
+	c.startAll()
+	watches := []*vipWatch{c.master.watchVIP(), c.backup.watchVIP()}
+	marks := []*lab.Daemon{c.master.daemon, c.backup.daemon}
+	before := map[*node]map[string]uint64{c.master: c.master.dropped(), c.backup: c.backup.dropped()}
+	adverts := c.client.Capture("eth0", lab.VRRP+" and src host 10.77.0.2")
+	adverts.Wait("prio 150", soon)
+	quiet := []lab.LogMark{marks[0].Mark(), marks[1].Mark()}
+
+	from, group := netip.MustParseAddr("10.77.0.50"), netip.MustParseAddr("224.0.0.18")
+	for _, f := range forgeries {
+		for range times {
+			lab.SendRaw(c.client, "eth0", from, group, f.ttl, 112, f.payload)
+		}
+	}
+	for _, n := range []*node{c.master, c.backup} {
+		for _, f := range forgeries {
+			lab.Eventually(t, soon, func() error {
+				if counted := n.dropped()[f.reason] - before[n][f.reason]; counted != times {
+					return fmt.Errorf("%s counted %d packets with a wrong %s, want %d", n.Name, counted, f.reason, times)
+				}
+				return nil
+			})
+		}
+	}
+
+	random := rand.New(rand.NewPCG(112, 51))
+	for i := range 1000 {
+		payload := make([]byte, random.IntN(80))
+		for j := range payload {
+			payload[j] = byte(random.Uint32())
+		}
+		if i%2 == 0 { // half of them get past the first looks
+			copy(payload, []byte{3<<4 | 1, 51})
+		}
+		lab.SendRaw(c.client, "eth0", from, group, 255, 112, payload)
+	}
+	adverts.Packets() // has waited for all of them to pass
+	for _, n := range []*node{c.master, c.backup} {
+		lab.Eventually(t, soon, func() error {
+			all := uint64(0)
+			for _, count := range n.dropped() {
+				all += count
+			}
+			if all < 1000 {
+				return fmt.Errorf("%s counted %d ignored packets, want the 1000 and more that were sent", n.Name, all)
+			}
+			return nil
+		})
+	}
+	packets := adverts.Stop()
+
+	for i, n := range []*node{c.master, c.backup} {
+		if !n.daemon.Running() {
+			t.Fatalf("%s is gone:\n%s", n.Name, n.daemon.Log())
+		}
+		if log := quiet[i].Log(); strings.Contains(log, "msg=state") {
+			t.Errorf("%s changed its state:\n%s", n.Name, log)
+		}
+	}
+	if held := watches[0].tenures(); slices.ContainsFunc(held, func(t tenure) bool { return !t.to.IsZero() }) {
+		t.Errorf("lvs-master lost the VIP: %v", held)
+	}
+	if held := watches[1].tenures(); len(held) > 0 {
+		t.Errorf("lvs-backup took the VIP: %v", held)
+	}
+	onTime(t, packets, every)
+}
+
+// onTime judges adverts: one every interval, none so late that a peer might lose patience.
+func onTime(t *testing.T, packets []lab.Packet, every time.Duration) {
+	t.Helper()
+	if len(packets) < 10 {
+		t.Fatalf("%d adverts are too few to judge", len(packets))
+	}
+	worst := time.Duration(0)
+	for i := range packets[1:] {
+		worst = max(worst, packets[i+1].Time.Sub(packets[i].Time))
+	}
+	mean := packets[len(packets)-1].Time.Sub(packets[0].Time) / time.Duration(len(packets)-1)
+	t.Logf("%d adverts, one every %s, the longest pause %s", len(packets), mean, worst)
+	if mean < every*98/100 || mean > every*105/100 {
+		t.Errorf("an advert every %s, want every %s", mean, every)
+	}
+	if worst > 5*every/2 {
+		t.Errorf("a pause of %s between adverts", worst)
+	}
+}
+
+// dropped are the director's counters of ignored packets, by reason, over all instances and interfaces.
+func (n *node) dropped() map[string]uint64 {
+	n.t.Helper()
+	all := map[string]uint64{}
+	s := n.status()
+	for _, i := range s.Instances {
+		for reason, count := range i.Dropped {
+			all[reason] += count
+		}
+	}
+	for _, i := range s.Interfaces {
+		for reason, count := range i.Dropped {
+			all[reason] += count
+		}
+	}
+	return all
+}

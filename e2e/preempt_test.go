@@ -1,0 +1,138 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+)
+
+// replaced is a cluster in which lvs-backup has taken over from lvs-master, whose daemon was killed; the client measures.
+func replaced(t *testing.T, s shape) (*cluster, *lab.Measurement) {
+	t.Helper()
+	c := newCluster(t, s)
+	c.answering()
+	c.startAll()
+	c.master.daemon.Kill()
+	c.master.Run("ip", "addr", "del", heldBy, "dev", "eth0") // else its lease does
+	c.awaitHolder(c.backup, soon)
+	m := lab.Measure(c.client, vipPort, lab.MeasureOptions{Every: 20 * time.Millisecond})
+	m.WaitAnswered("", soon)
+	return c, m
+}
+
+// With no-preempt a director that comes back stays BACKUP, whatever its priority.
+func TestNoPreempt(t *testing.T) {
+	t.Parallel()
+	c, m := replaced(t, shape{advert: "100ms", noPreempt: true})
+	watch := c.master.watchVIP()
+	back := time.Now()
+	c.master.start()
+	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306") // ready, and still
+	lab.Steadily(t, 2*time.Second, func() error { return c.heldOnlyBy(c.backup) })
+	if held := watch.tenures(); len(held) > 0 {
+		t.Errorf("lvs-master took the VIP: %v", held)
+	}
+	if err := c.master.stateIs("BACKUP"); err != nil {
+		t.Error(err)
+	}
+	if gap := m.Stop().Since(back).LongestGap(); gap.Duration > 300*time.Millisecond && gap.Skipped == 0 {
+		t.Errorf("the return of a BACKUP cost the client %s", gap)
+	}
+}
+
+// With preempt a director that comes back takes over when its checks have run once, and not before: a client never meets
+// a VIP in front of an empty table.
+func TestPreemptWaitsForChecks(t *testing.T) {
+	t.Parallel()
+	const timeout = 2 * time.Second
+	c, m := replaced(t, shape{advert: "100ms", check: "{type: tcp, interval: 2s, timeout: 2s, fall: 2, rise: 2}"})
+	watch := c.master.watchVIP()
+	// mysql1 answers nothing but what comes from the client: the first check of it needs the whole timeout.
+	c.mysql1.Link("eth0").Drop(lab.ToHost, "src host 10.77.0.2 and tcp")
+	back := time.Now()
+	c.master.start()
+	// While the VIP is not there, that no server is in the table yet is right; as soon as it is, one must be.
+	lab.Eventually(t, soon, func() error {
+		if !c.master.holds() {
+			return fmt.Errorf("lvs-master does not hold the VIP: %v", lab.Holders(vip, c.master.Host, c.backup.Host))
+		}
+		return nil
+	})
+	if table := c.master.IPVS(); len(table.Service(vipPort).Servers) == 0 {
+		t.Errorf("lvs-master holds the VIP in front of an empty table:\n%s", table.Text)
+	}
+	if took := watch.awaitTenures(1)[0].from.Sub(back); took < timeout {
+		t.Errorf("lvs-master took the VIP %s after its start, before its first checks can have run", took)
+	}
+	c.awaitHolder(c.master, soon)
+	c.awaitTable(c.master, "10.77.0.12:3306")
+	m.WaitAnswered("mysql2", soon)
+	gap := m.Stop().Since(back).LongestGap()
+	t.Logf("gap when the director came back: %s", gap)
+	if gap.Duration > 300*time.Millisecond && gap.Skipped == 0 {
+		t.Errorf("the return of the MASTER cost the client %s", gap)
+	}
+}
+
+// preempt_delay leaves a MASTER of lower priority alone for that long.
+func TestPreemptDelay(t *testing.T) {
+	t.Parallel()
+	const delay = 3 * time.Second
+	c, m := replaced(t, shape{advert: "100ms", instance: "preempt_delay: 3s"})
+	watch := c.master.watchVIP()
+	back := time.Now()
+	c.master.start()
+	c.awaitHolder(c.master, soon)
+	took := watch.awaitTenures(1)[0].from.Sub(back)
+	t.Logf("lvs-master took over %s after its start", took)
+	if most := delay + (rhythm{3, 100 * time.Millisecond}).masterDown() + 2*time.Second; took < delay || took > most {
+		t.Errorf("lvs-master took over %s after its start, want %s to %s", took, delay, most)
+	}
+	m.WaitAnswered("", soon)
+	if gap := m.Stop().Since(back).LongestGap(); gap.Duration > 300*time.Millisecond && gap.Skipped == 0 {
+		t.Errorf("the change cost the client %s", gap)
+	}
+}
+
+// The daemon of the MASTER dies by kill -9: nobody is left on that machine to remove the VIP, so its lease does. The
+// client is answered meanwhile: by the other director, which keeps announcing itself.
+func TestKilledMaster(t *testing.T) {
+	t.Parallel()
+	r := rhythm{3, 100 * time.Millisecond}
+	const lease = 3 * time.Second // the least
+	c := serving(t, ours, r)
+	old, other := c.master.watchVIP(), c.backup.watchVIP()
+	m := lab.Measure(c.client, vipPort, lab.MeasureOptions{Every: 20 * time.Millisecond})
+	m.WaitAnswered("", soon)
+	killed := time.Now()
+	c.master.daemon.Kill()
+	if code := c.master.daemon.Wait(soon); code != 128+9 {
+		t.Fatalf("the daemon ended with %d", code)
+	}
+	taken := other.awaitTenures(1)[0].from
+	if took := taken.Sub(killed); took > r.masterDown()+500*time.Millisecond {
+		t.Errorf("lvs-backup took the VIP %s after the kill", took)
+	}
+	c.awaitServed(c.backup)
+	c.awaitHolder(c.backup, lease+5*time.Second)
+	var gone time.Time
+	lab.Eventually(t, soon, func() error {
+		held := old.awaitTenures(1)
+		if gone = held[len(held)-1].to; gone.IsZero() {
+			return fmt.Errorf("ip monitor has not told yet: %v", held)
+		}
+		return nil
+	})
+	t.Logf("lvs-backup holds the VIP %s after the kill, lvs-master no longer after %s", taken.Sub(killed), gone.Sub(killed))
+	if kept := gone.Sub(killed); kept > lease+1500*time.Millisecond {
+		t.Errorf("the VIP stayed %s on the machine of the killed daemon, want at most lease + 1.5 s", kept)
+	}
+	m.WaitAnswered("", soon)
+	result := m.Stop()
+	if later := result.Since(taken.Add(time.Second)); later.Failed() > 0 && later.Skipped() == 0 {
+		t.Errorf("after the take-over, while both machines had the VIP: %s", later)
+	}
+	t.Log(result.Since(killed))
+}

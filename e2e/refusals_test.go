@@ -1,0 +1,192 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+)
+
+// run is the argv of a director on the node, with flags that come after the usual ones and so win.
+func (n *node) run(flags ...string) []string {
+	return append([]string{
+		n.binary, "run", "--config", n.file, "--socket", n.socket, "--state-dir", n.Path("state"),
+	}, flags...)
+}
+
+// refuses runs a command that must end by itself with this exit code and one sentence that matches, besides its log.
+func (n *node) refuses(what string, code int, sentence string, argv ...string) {
+	n.t.Helper()
+	_, err := n.Try(append([]string{"timeout", "15"}, argv...)...)
+	if err == nil {
+		n.t.Errorf("%s: accepted", what)
+		return
+	}
+	if got := lab.ExitCode(err); got != code {
+		n.t.Errorf("%s: exit code %d, want %d: %v", what, got, code, err)
+	}
+	_, said, _ := strings.Cut(err.Error(), "exit status "+fmt.Sprint(lab.ExitCode(err))+": ")
+	var sentences []string
+	for line := range strings.SplitSeq(said, "\n") {
+		if !strings.HasPrefix(line, "time=") {
+			sentences = append(sentences, line)
+		}
+	}
+	if len(sentences) != 1 || !regexp.MustCompile(sentence).MatchString(sentences[0]) {
+		n.t.Errorf("%s: said %q, want one sentence like %q", what, sentences, sentence)
+		return
+	}
+	n.t.Logf("%s: exit %d: %s", what, code, sentences[0])
+}
+
+// What a director cannot work with it refuses at once, in one sentence that says what to do, with 2 for what the user
+// wrote and 1 for what the machine lacks; a director that already runs does not notice.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, shape{advert: "100ms"})
+	n := c.master
+	n.start()
+	n.daemon.WaitLog("to=MASTER", soon)
+	quiet := n.daemon.Mark()
+
+	n.refuses("the socket is in use", 1, `socket .*another daemon answers on it: stop that one or use another --socket`,
+		n.run("--state-dir", n.Path("state2"))...)
+	n.refuses("the state directory is in use", 1, `another lvs-director holds .*state \(pid \d+\): stop it or use another --state-dir`,
+		n.run("--socket", n.Path("sock2"))...)
+	n.refuses("a file in the place of the socket", 1, `socket .*a file of another kind in its place`,
+		n.run("--state-dir", n.Path("state2"), "--socket", c.file)...)
+
+	// Nobody: everything he needs he may read and write, except the kernel.
+	open := c.net.File("everybodys.yaml", shape{}.file())
+	home := filepath.Join(c.net.Dir(), "nobody")
+	for path, mode := range map[string]os.FileMode{c.net.Dir(): 0o755, open: 0o644, home: 0o777} {
+		if path == home {
+			if err := os.Mkdir(home, mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asNobody := append([]string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"},
+		n.run("--config", open, "--socket", filepath.Join(home, "sock"), "--state-dir", filepath.Join(home, "state"))...)
+	n.refuses("not root", 1, `lvs-director: .*not permitted.*(as root|CAP_NET_ADMIN)`, asNobody...)
+
+	n.refuses("no such file", 2, `lvs-director: cluster file: .*no such file`, n.run("--config", "/nowhere.yaml")...)
+	bad := c.net.File("bad.yaml", strings.Replace(shape{}.file(), "scheduler: rr", "scheduler: rrr", 1))
+	n.refuses("an invalid file", 2, `bad\.yaml:\d+:\d+: virtual_servers\[0\]\.scheduler: `, n.run("--config", bad)...)
+	n.refuses("an unknown node", 2, `lvs-director: .*elsewhere.*lvs-master`, n.run("--node", "elsewhere")...)
+	n.refuses("an unknown flag", 2, `lvs-director: .*--colour`, n.run("--colour")...)
+	n.refuses("an unknown verb", 2, `lvs-director: .*"fly"`, n.binary, "fly")
+	n.refuses("lvsctl without a daemon", 1, `lvsctl: .*sock3`, program(t, "lvsctl"), "--socket", n.Path("sock3"), "status")
+
+	if log := quiet.Log(); strings.Contains(log, "level=ERROR") || strings.Contains(log, "msg=state") || !n.daemon.Running() {
+		t.Errorf("the director that runs was disturbed:\n%s", log)
+	}
+	if !n.holds() {
+		t.Error("the director that runs has lost its VIP")
+	}
+}
+
+// An interface that is not there is no reason to give up: the instance is in FAULT and says why, and works when it comes.
+func TestInterfaceComesLater(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, shape{advert: "100ms"})
+	c.rewrite("interface: eth0", "interface: lan7")
+	n := c.master
+	n.start()
+	n.daemon.WaitLog("msg=directing", soon)
+	lab.Eventually(t, soon, func() error { return n.stateIs("FAULT") })
+	if reason := n.status().Instances[0].Reason; !strings.Contains(reason, "interface lan7 does not exist") {
+		t.Errorf("FAULT says %q", reason)
+	}
+	if n.holds() {
+		t.Error("the VIP is somewhere")
+	}
+	n.Run("ip", "link", "add", "lan7", "type", "veth", "peer", "name", "far7")
+	n.Run("ip", "addr", "add", "10.78.0.2/24", "dev", "lan7")
+	n.Run("ip", "link", "set", "far7", "up")
+	n.Run("ip", "link", "set", "lan7", "up")
+	lab.Eventually(t, soon, func() error {
+		if out := n.Run("ip", "-oneline", "addr", "show", "dev", "lan7", "to", heldBy); !strings.Contains(out, heldBy) {
+			return errors.New("the VIP is not on lan7")
+		}
+		return nil
+	})
+	adverts := n.Capture("far7", lab.VRRP)
+	adverts.Wait(`10\.78\.0\.2 > 224\.0\.0\.18: .*prio 150`, soon)
+	adverts.Stop()
+	n.Run("ip", "link", "del", "lan7")
+	lab.Eventually(t, soon, func() error { return n.stateIs("FAULT") })
+	if !n.daemon.Running() {
+		t.Error("the director gave up")
+	}
+}
+
+// Without IPVS, or without the scheduler the file asks for, the director says so and which module to load. It loads none:
+// that is the system's affair.
+func TestKernelParts(t *testing.T) {
+	if os.Getenv("LVS_LAB_INSIDE") != "guest" {
+		t.Skip("takes modules out of the kernel: only in a guest")
+	}
+	c := newCluster(t, shape{scheduler: "wlc"})
+	n := c.master
+	const loader = "/proc/sys/kernel/modprobe" // whom the kernel asks to load a module by itself
+	was, err := os.ReadFile(loader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.WriteFile(loader, was, 0o644); err != nil {
+			t.Error(err)
+		}
+		if out, err := exec.Command("modprobe", "ip_vs").CombinedOutput(); err != nil {
+			t.Errorf("modprobe ip_vs: %v: %s", err, out)
+		}
+	})
+	if err := os.WriteFile(loader, []byte("/bin/false"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+
+	unload(t, `^ip_vs_wlc$`)
+	n.refuses("no scheduler", 1, `lvs-director: .*wlc.*load the module ip_vs_wlc \(modprobe ip_vs_wlc; .*modules-load\.d`, n.run()...)
+	if table := n.Run("ipvsadm", "-Ln"); strings.Contains(table, vip) {
+		t.Errorf("the refusal left something behind:\n%s", table)
+	}
+	unload(t, `^ip_vs_`)
+	unload(t, `^ip_vs$`)
+	n.refuses("no IPVS", 1, `lvs-director: .*this kernel has no IPVS: load the module ip_vs \(modprobe ip_vs; .*modules-load\.d`, n.run()...)
+	if n.holds() {
+		t.Error("the refusal left a VIP behind")
+	}
+}
+
+// unload removes kernel modules by their names, when the networks of earlier tests have let go of them.
+func unload(t *testing.T, pattern string) {
+	t.Helper()
+	lab.Eventually(t, 2*soon, func() error {
+		loaded, err := os.ReadFile("/proc/modules")
+		if err != nil {
+			return err
+		}
+		for line := range strings.SplitSeq(string(loaded), "\n") {
+			name, _, _ := strings.Cut(line, " ")
+			if !regexp.MustCompile(pattern).MatchString(name) {
+				continue
+			}
+			if out, err := exec.Command("rmmod", name).CombinedOutput(); err != nil {
+				time.Sleep(200 * time.Millisecond)
+				return fmt.Errorf("rmmod %s: %w: %s", name, err, out)
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,141 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+)
+
+// edit changes the cluster file; every old text must be in it.
+func (c *cluster) edit(oldNew ...string) {
+	c.t.Helper()
+	data, err := os.ReadFile(c.file)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	text := string(data)
+	for i := 0; i < len(oldNew); i += 2 {
+		if !strings.Contains(text, oldNew[i]) {
+			c.t.Fatalf("the cluster file has no %q:\n%s", oldNew[i], text)
+		}
+		text = strings.ReplaceAll(text, oldNew[i], oldNew[i+1])
+	}
+	c.net.File("cluster.yaml", text)
+}
+
+// reload edits the cluster file and makes lvs-master read it.
+func (c *cluster) reload(oldNew ...string) {
+	c.t.Helper()
+	c.edit(oldNew...)
+	if out, err := c.master.ctl("reload"); err != nil || out != "reloaded\n" {
+		c.t.Fatalf("lvsctl reload: %v %q", err, out)
+	}
+}
+
+// TestReload: a change of the file changes what it names and nothing else; connections stay.
+func TestReload(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, shape{advert: "100ms", scheduler: "wrr", weights: [2]int{3, 1}})
+	mysql3 := c.node("mysql3", "10.77.0.13/24", "lvs-realserver")
+	c.answering()
+	c.startMaster()
+	held := lab.Hold(c.client, vipPort, 8)
+	log := c.master.daemon.Mark()
+	measured := lab.Measure(c.client, vipPort, lab.MeasureOptions{Every: 20 * time.Millisecond, Patience: time.Second})
+	measured.WaitAnswered("", soon)
+	awaitPool := func(scheduler string, weights map[string]int) {
+		t.Helper()
+		lab.Eventually(t, soon, func() error {
+			service, want := c.master.IPVS().Service(vipPort), weights
+			got := map[string]int{}
+			for _, server := range service.Servers {
+				got[server.Address] = server.Weight
+			}
+			if service.Scheduler != scheduler || !maps.Equal(got, want) {
+				return fmt.Errorf("%s %v, want %s %v", service.Scheduler, got, scheduler, want)
+			}
+			return nil
+		})
+		if alive := held.Alive(); alive["mysql1"] != 6 || alive["mysql2"] != 2 {
+			t.Errorf("alive %v of 6 and 2: %v", alive, held.Errors())
+		}
+	}
+
+	t.Run("weight and scheduler", func(t *testing.T) {
+		c.reload("10.77.0.12, weight: 1", "10.77.0.12, weight: 2")
+		awaitPool("wrr", map[string]int{"10.77.0.11:3306": 3, "10.77.0.12:3306": 2})
+		c.reload("scheduler: wrr", "scheduler: wlc")
+		awaitPool("wlc", map[string]int{"10.77.0.11:3306": 3, "10.77.0.12:3306": 2})
+		service := c.master.IPVS().Service(vipPort)
+		if one, two := service.Server("10.77.0.11:3306"), service.Server("10.77.0.12:3306"); one.Active < 6 || two.Active < 2 {
+			t.Errorf("%d and %d connections are counted as open, want at least 6 and 2", one.Active, two.Active)
+		}
+	})
+	t.Run("invalid", func(t *testing.T) {
+		good, err := os.ReadFile(c.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rule := c.master.IPVS().Rule()
+		c.edit("scheduler: wlc", "scheduler: best", "weight: 3", "weight: 7")
+		_, err = c.master.ctl("reload")
+		if lab.ExitCode(err) == 0 || !strings.Contains(err.Error(), "cluster.yaml:20:16: virtual_servers[0].scheduler: ") {
+			t.Errorf("reload of an invalid file: %v, want its position and a reason", err)
+		}
+		lab.Steadily(t, time.Second, func() error {
+			if now := c.master.IPVS().Rule(); now != rule {
+				return fmt.Errorf("an invalid file has changed the table from\n%sto\n%s", rule, now)
+			}
+			return nil
+		})
+		c.net.File("cluster.yaml", string(good))
+	})
+	const other = "10.77.0.100:3307"
+	t.Run("added", func(t *testing.T) {
+		c.reload("weight: 2}\n", `weight: 2}
+      - {name: mysql3, address: 10.77.0.13, weight: 1}
+  - {name: other, address: 10.77.0.100, port: 3307, scheduler: rr, forward: dr, checks: [], real_servers: [{name: mysql1, address: 10.77.0.11}]}
+`)
+		lab.Eventually(t, soon, func() error {
+			if !c.master.IPVS().Service(other).Exists() {
+				return fmt.Errorf("no virtual server %s", other)
+			}
+			return nil
+		})
+		mysql3.start().WaitLog("VIP put", soon)
+		lab.Steadily(t, 500*time.Millisecond, inTable(c.master, "10.77.0.13:3306", false)) // nobody answers there
+		lab.Answering(mysql3.Host, ":3306", "mysql3")
+		awaitPool("wlc", map[string]int{"10.77.0.11:3306": 3, "10.77.0.12:3306": 2, "10.77.0.13:3306": 1})
+		measured.WaitAnswered("mysql3", soon)
+	})
+	if result := measured.Stop(); result.Failed() > 0 {
+		t.Errorf("clients noticed: %s", result)
+	}
+	if log := log.Log(); strings.Contains(log, "ipvsadm -d") || strings.Contains(log, "ipvsadm -D") {
+		t.Errorf("something was deleted meanwhile:\n%s", log)
+	}
+	t.Run("removed", func(t *testing.T) {
+		c.reload("      - {name: mysql2, address: 10.77.0.12, weight: 2}\n", "", "  - {name: other, ", "#")
+		lab.Eventually(t, soon, func() error {
+			if c.master.IPVS().Service(other).Exists() {
+				return fmt.Errorf("the virtual server %s is still there", other)
+			}
+			return tableHas(c.master, "10.77.0.11:3306", "10.77.0.13:3306")
+		})
+		if alive := held.Alive(); alive["mysql1"] != 6 || alive["mysql2"] != 0 {
+			t.Errorf("alive %v, want the 6 of mysql1 and none of mysql2, which was removed", alive)
+		}
+		for _, err := range held.Errors()["mysql2"] {
+			if !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("a client of the removed server got %v, want a RST", err)
+			}
+		}
+	})
+}

@@ -1,0 +1,131 @@
+package e2e
+
+import (
+	"encoding/json"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+)
+
+// TestStatus: what lvsctl says agrees with ipvsadm(8) and ip(8), by the names of fields that scripts rely on; and its exit
+// codes are those that scripts and monitoring go by.
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, shape{advert: "100ms", scheduler: "wrr", weights: [2]int{3, 1}})
+	one, two := c.answering()
+	c.startMaster()
+	lab.Hold(c.client, vipPort, 4)
+	service := c.master.IPVS().Service(vipPort)
+	wantJSON(t, c.master, map[string]any{
+		"node": "lvs-master", "role": "director",
+		"vrrp_instances.0.name": "mysql", "vrrp_instances.0.state": "MASTER", "vrrp_instances.0.priority": 150.0,
+		"vrrp_instances.0.effective_priority": 150.0, "vrrp_instances.0.virtual_router_id": 51.0, "vrrp_instances.0.interface": "eth0",
+		"vrrp_instances.0.virtual_addresses.0": heldBy,
+		"virtual_servers.0.name":               "mysql", "virtual_servers.0.address": vip, "virtual_servers.0.port": 3306.0,
+		"virtual_servers.0.protocol": "tcp", "virtual_servers.0.scheduler": service.Scheduler, "virtual_servers.0.forward": "dr",
+		"virtual_servers.0.state":               "up",
+		"virtual_servers.0.real_servers.0.name": "mysql1", "virtual_servers.0.real_servers.0.address": "10.77.0.11",
+		"virtual_servers.0.real_servers.0.port": 3306.0, "virtual_servers.0.real_servers.0.state": "up",
+		"virtual_servers.0.real_servers.0.code": "ok", "virtual_servers.0.real_servers.0.configured_weight": 3.0,
+		"virtual_servers.0.real_servers.0.weight":               float64(service.Server("10.77.0.11:3306").Weight),
+		"virtual_servers.0.real_servers.0.active_connections":   float64(service.Server("10.77.0.11:3306").Active),
+		"virtual_servers.0.real_servers.1.active_connections":   float64(service.Server("10.77.0.12:3306").Active),
+		"virtual_servers.0.real_servers.1.inactive_connections": 0.0,
+	})
+	if one := service.Server("10.77.0.11:3306"); one.Weight != 3 || one.Active != 3 {
+		t.Errorf("ipvsadm: %+v, want weight 3 and 3 connections", one)
+	}
+	c.says(c.master, 0, "OK: lvs-master: mysql MASTER; 1 virtual servers up", "status", "--check")
+
+	two.Kill()
+	lab.Eventually(t, soon, inTable(c.master, "10.77.0.12:3306", false))
+	wantJSON(t, c.master, map[string]any{
+		"virtual_servers.0.state": "degraded", "virtual_servers.0.real_servers.1.state": "down",
+		"virtual_servers.0.real_servers.1.code": "refused", "virtual_servers.0.real_servers.1.weight": 0.0,
+		"virtual_servers.0.real_servers.1.configured_weight": 1.0, "virtual_servers.0.real_servers.1.active_connections": 0.0,
+	})
+	c.says(c.master, 0, "mysql2 +10.77.0.12:3306 +down .* refused +0 of 1 .*connection refused", "status")
+	c.says(c.master, 1, "WARNING: mysql: 1 of 2 real servers are up", "status", "--check")
+	one.Kill()
+	lab.Eventually(t, soon, inTable(c.master, "10.77.0.11:3306", false))
+	c.says(c.master, 2, "CRITICAL: mysql: no real server is up", "status", "--check")
+	c.says(c.mysql1, 0, "OK: mysql1: ready for 1 virtual servers", "status", "--check")
+	c.master.daemon.Stop()
+	c.says(c.master, 3, "UNKNOWN: ", "status", "--check")
+	c.says(c.master, 1, "lvsctl: status: ", "status")
+
+	c.says(c.master, 0, `\S`, "version")
+	c.says(c.master, 0, "1 VRRP instance, 1 virtual server", "check", c.file)
+	c.edit("scheduler: wrr", "scheduler: best")
+	c.says(c.master, 2, `cluster.yaml:20:16: virtual_servers\[0\].scheduler: `, "check", c.file)
+	c.says(c.master, 2, "FILE|argument", "check")
+	c.says(c.master, 2, "unknown command", "nonsense")
+	c.says(c.master, 2, "must be table, json or yaml", "-o", "xml", "status")
+}
+
+// says judges what lvsctl prints, on either output, and its exit code.
+func (c *cluster) says(n *node, code int, pattern string, args ...string) {
+	c.t.Helper()
+	out, err := n.ctl(args...)
+	if err != nil {
+		out += err.Error()
+	}
+	if lab.ExitCode(err) != code || !regexp.MustCompile(pattern).MatchString(out) {
+		c.t.Errorf("lvsctl %q: exit code %d, want %d, and %q in:\n%s", args, lab.ExitCode(err), code, pattern, out)
+	}
+}
+
+// wantJSON compares fields of `lvsctl status -o json` by their paths, and wants a reason and a time beside every state.
+func wantJSON(t *testing.T, n *node, want map[string]any) {
+	t.Helper()
+	out, err := n.ctl("status", "-o", "json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document any
+	if err := json.Unmarshal([]byte(out), &document); err != nil {
+		t.Fatalf("%v:\n%s", err, out)
+	}
+	for path, value := range want {
+		if got := field(document, path); got != value {
+			t.Errorf("%s is %v, want %v", path, got, value)
+		}
+	}
+	for _, path := range []string{"vrrp_instances.0", "virtual_servers.0.real_servers.0", "virtual_servers.0.real_servers.1"} {
+		since, _ := field(document, path+".since").(string)
+		if at, err := time.Parse(time.RFC3339, since); err != nil || time.Since(at) > time.Minute {
+			t.Errorf("%s.since is %q", path, since)
+		}
+		if reason, _ := field(document, path+".reason").(string); !strings.Contains(reason, " ") {
+			t.Errorf("%s.reason is %q, want a sentence", path, reason)
+		}
+	}
+	for _, path := range []string{"version", "config_digest"} {
+		if text, _ := field(document, path).(string); text == "" {
+			t.Errorf("%s is missing", path)
+		}
+	}
+}
+
+// field follows a path such as "real_servers.0.name"; nil if there is nothing.
+func field(document any, path string) any {
+	for _, step := range strings.Split(path, ".") {
+		switch at := document.(type) {
+		case map[string]any:
+			document = at[step]
+		case []any:
+			i, err := strconv.Atoi(step)
+			if err != nil || i >= len(at) {
+				return nil
+			}
+			document = at[i]
+		default:
+			return nil
+		}
+	}
+	return document
+}

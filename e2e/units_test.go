@@ -1,0 +1,317 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+)
+
+const (
+	directorUnit = "lvs-director.service"
+	agentUnit    = "lvs-realserver.service"
+
+	// exposure is what systemd-analyze(1) may find at most, in tenths. What is left is wanted: root, the network of the
+	// machine, its sysctls, two capabilities, packet sockets, real-time scheduling.
+	exposure = 25
+)
+
+// shipped is a file of deploy/, or of the directory LVS_DEPLOY.
+func shipped(t *testing.T, path string) string {
+	t.Helper()
+	dir := os.Getenv("LVS_DEPLOY")
+	if dir == "" {
+		dir = filepath.Join("..", "deploy")
+	}
+	content, err := os.ReadFile(filepath.Join(dir, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// underSystemd boots a systemd on the node with the product installed as the documentation says, nothing started.
+func (n *node) underSystemd() *lab.Systemd {
+	n.t.Helper()
+	o := lab.SystemdOptions{Programs: map[string]string{}, Files: []lab.SystemdFile{
+		{Path: "/etc/sysusers.d/lvs-director.conf", Content: shipped(n.t, "sysusers.d/lvs-director.conf")},
+	}}
+	for _, p := range []string{"lvs-director", "lvs-realserver", "lvsctl"} {
+		o.Programs["/usr/local/bin/"+p] = program(n.t, p)
+	}
+	for _, u := range []string{directorUnit, agentUnit} {
+		o.Files = append(o.Files, lab.SystemdFile{Path: "/etc/systemd/system/" + u, Content: shipped(n.t, "systemd/"+u)})
+	}
+	for _, m := range []string{"lvs-director.conf", "lvs-realserver.conf"} {
+		o.Files = append(o.Files, lab.SystemdFile{Path: "/etc/modules-load.d/" + m, Content: shipped(n.t, "modules-load.d/"+m)})
+	}
+	content, err := os.ReadFile(n.file)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	o.Files = append(o.Files, clusterFile(string(content)))
+	s := lab.StartSystemd(n.Host, o)
+	s.Run("systemd-sysusers", "/etc/sysusers.d/lvs-director.conf")
+	return s
+}
+
+func clusterFile(content string) lab.SystemdFile {
+	return lab.SystemdFile{Path: "/etc/lvs-director/cluster.yaml", Content: content, Mode: 0o640}
+}
+
+// TestUnitsAreSound: systemd has nothing to say against the shipped units.
+func TestUnitsAreSound(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, shape{})
+	s := c.master.underSystemd()
+	for _, unit := range []string{directorUnit, agentUnit} {
+		path := "/etc/systemd/system/" + unit
+		if out := s.Run("sh", "-c", "systemd-analyze verify --man=no "+path+" 2>&1"); out != "" {
+			t.Errorf("systemd-analyze verify %s:\n%s", unit, out)
+		}
+		out, err := s.Try("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold="+strconv.Itoa(exposure), path)
+		lines := strings.Split(strings.TrimSpace(out), "\n")
+		t.Log(lines[len(lines)-1])
+		if err != nil {
+			t.Errorf("systemd-analyze security %s: %v\n%s", unit, err, out)
+		}
+	}
+	if failed := s.Systemctl("list-units", "--failed", "--plain", "--no-legend"); failed != "" {
+		t.Errorf("failed units, modules-load.d perhaps:\n%s", failed)
+	}
+	for _, module := range strings.Fields("ip_vs ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ipip") {
+		if _, err := os.Stat("/sys/module/" + module); err != nil {
+			t.Errorf("modules-load.d: %v", err)
+		}
+	}
+}
+
+// TestUnitsDirector is the life of a director under its unit.
+func TestUnitsDirector(t *testing.T) {
+	// The lease is long, so that a VIP that goes soon was taken away.
+	c := newCluster(t, shape{advert: "100ms", instance: "lease: 20s"})
+	c.answering()
+	c.mysql1.start()
+	c.mysql2.start()
+	c.awaitAgent(c.mysql1)
+	c.awaitAgent(c.mysql2)
+	s := c.master.underSystemd()
+	u := &unit{t: t, c: c, s: s, name: directorUnit}
+	before := traces(c.master.Host)
+
+	begun := time.Now()
+	s.Systemctl("start", directorUnit) // comes back when the daemon is ready
+	t.Logf("start: %s", time.Since(begun))
+	u.serves()
+
+	t.Run("privileges", func(t *testing.T) { u.privileges(t, "0000000000003000") }) // CAP_NET_ADMIN 12, CAP_NET_RAW 13
+	t.Run("files", func(t *testing.T) { u.files(t, "director.sock") })
+	t.Run("sysctls", func(t *testing.T) {
+		if got := c.master.SysctlValue("net.ipv4.vs.expire_nodest_conn"); got != "1" {
+			t.Errorf("expire_nodest_conn is %s", got)
+		}
+	})
+	t.Run("reload", u.reload)
+	t.Run("kill -9", u.killed)
+	t.Run("crash", u.crashed)
+	t.Run("watchdog", u.watchdog)
+	t.Run("stop", func(t *testing.T) {
+		s.Systemctl("stop", directorUnit)
+		leftNothing(t, c.master.Host, before)
+		if out := s.Run("find", "/run/lvs-director", "-type", "s"); out != "" {
+			t.Errorf("sockets are left: %s", out)
+		}
+		if got := s.Property(directorUnit, "Result"); got != "success" {
+			t.Errorf("result of the stop: %s\n%s", got, s.Journal(directorUnit))
+		}
+	})
+}
+
+// TestUnitsBadFile: a daemon that cannot start for its cluster file is not started again and again.
+func TestUnitsBadFile(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, shape{})
+	s := c.master.underSystemd()
+	s.WriteFile(clusterFile("version: 1\nno_such_key: 1\n"))
+	for _, unit := range []string{directorUnit, agentUnit} {
+		if _, err := s.Try("systemctl", "start", unit); err == nil {
+			t.Errorf("%s starts with a cluster file that does not validate", unit)
+		}
+		mark := time.Now()
+		lab.Steadily(t, 2*time.Second, func() error { // RestartSec is 1 s
+			out := s.Systemctl("show", "--property=ActiveState,NRestarts,ExecMainStatus", unit)
+			if got := strings.Fields(out); strings.Join(got, " ") != "NRestarts=0 ExecMainStatus=2 ActiveState=failed" {
+				return fmt.Errorf("%s after %s: %s", unit, time.Since(mark), got)
+			}
+			return nil
+		})
+		if journal := s.Journal(unit); !strings.Contains(journal, "/etc/lvs-director/cluster.yaml:2:1: no_such_key") {
+			t.Errorf("the journal does not say where the mistake is:\n%s", journal)
+		}
+	}
+}
+
+// TestUnitsAgent is the life of an agent under its unit.
+func TestUnitsAgent(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, shape{})
+	s := c.mysql1.underSystemd()
+	u := &unit{t: t, c: c, s: s, name: agentUnit}
+	before := traces(c.mysql1.Host)
+	s.Systemctl("start", agentUnit)
+	c.awaitAgent(c.mysql1) // the sysctls can be written under the hardening
+	t.Run("privileges", func(t *testing.T) { u.privileges(t, "0000000000001000") }) // CAP_NET_ADMIN
+	t.Run("files", func(t *testing.T) { u.files(t, "realserver.sock") })
+	t.Run("kill -9", func(t *testing.T) {
+		pid := s.MainPID(agentUnit)
+		s.Kill(pid, syscall.SIGKILL)
+		lab.Eventually(t, soon, func() error {
+			if err := c.mysql1.keepsVIP(); err != nil { // at no time does it fail
+				t.Error(err)
+			}
+			return u.restarted(pid)
+		})
+	})
+	t.Run("stop", func(t *testing.T) {
+		s.Systemctl("stop", agentUnit)
+		leftNothing(t, c.mysql1.Host, before)
+	})
+}
+
+// A unit is one under test, in its systemd.
+type unit struct {
+	t    *testing.T
+	c    *cluster
+	s    *lab.Systemd
+	name string
+}
+
+// serves waits until the director holds the VIP and has both real servers.
+func (u *unit) serves() {
+	u.t.Helper()
+	u.c.awaitHolder(u.c.master, soon)
+	u.c.awaitTable(u.c.master, "10.77.0.11:3306", "10.77.0.12:3306")
+}
+
+// privileges are what proc(5) says of the main process.
+func (u *unit) privileges(t *testing.T, capabilities string) {
+	status := u.s.ReadFile(fmt.Sprintf("/proc/%d/status", u.s.MainPID(u.name)))
+	for _, want := range []string{
+		"CapPrm:\t" + capabilities, "CapEff:\t" + capabilities, "CapBnd:\t" + capabilities,
+		"CapInh:\t0000000000000000", "CapAmb:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2",
+	} {
+		if !strings.Contains(status, want+"\n") {
+			t.Errorf("main process: not %q in\n%s", want, status)
+		}
+	}
+}
+
+func (u *unit) files(t *testing.T, socket string) {
+	got := u.s.Run("stat", "-c", "%n %a %U:%G", "/run/lvs-director", "/run/lvs-director/"+socket, "/var/lib/lvs-director")
+	want := `/run/lvs-director 755 root:lvs-director
+/run/lvs-director/` + socket + ` 660 root:lvs-director
+/var/lib/lvs-director 750 root:lvs-director
+`
+	if got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// restarted is nil when the unit has another main process and is active.
+func (u *unit) restarted(old int) error {
+	state := u.s.Property(u.name, "ActiveState")
+	if pid := u.s.MainPID(u.name); pid == 0 || pid == old || state != "active" {
+		return fmt.Errorf("%s is %s, process %d, before %d", u.name, state, pid, old)
+	}
+	return nil
+}
+
+// reload: `systemctl reload` fails for a file that does not validate, and the same process runs on.
+func (u *unit) reload(t *testing.T) {
+	pid, good := u.s.MainPID(u.name), u.s.ReadFile("/etc/lvs-director/cluster.yaml")
+	u.s.WriteFile(clusterFile(strings.Replace(good, "scheduler: rr", "scheduler: fastest", 1)))
+	if _, err := u.s.Try("systemctl", "reload", u.name); err == nil {
+		t.Errorf("a reload of a bad file succeeds")
+	}
+	u.s.WriteFile(clusterFile(strings.Replace(good, "scheduler: rr", "scheduler: lc", 1)))
+	u.s.Systemctl("reload", u.name)
+	lab.Eventually(t, soon, func() error {
+		if got := u.c.master.IPVS().Service(vipPort).Scheduler; got != "lc" {
+			return fmt.Errorf("scheduler %s", got)
+		}
+		return nil
+	})
+	if now := u.s.MainPID(u.name); now != pid {
+		t.Errorf("process %d, before the reload %d", now, pid)
+	}
+}
+
+// killed: the VIP goes before its lease ends, the table stays, connections live, and the daemon comes back to it.
+func (u *unit) killed(t *testing.T) {
+	held := lab.Hold(u.c.client, vipPort, 10)
+	pid, table := u.s.MainPID(u.name), u.c.master.IPVS().Rule()
+	monitor := u.c.master.Start("monitor", "ip", "-o", "monitor", "label", "address", "link")
+	u.c.master.Run("ip", "link", "set", "lo", "mtu", "65000")
+	monitor.WaitLog("lo:.*65000", soon) // it listens
+	begun := time.Now()
+	u.s.Kill(pid, syscall.SIGKILL)
+	gone := monitor.WaitLog("Deleted.* "+heldBy+" ", soon).At.Sub(begun)
+	t.Logf("the VIP went %s after the kill", gone)
+	if gone > time.Second {
+		t.Errorf("the VIP went %s after the kill, want 1 s at most", gone)
+	}
+	if got := u.c.master.IPVS().Rule(); got != table {
+		t.Errorf("the table went with it:\n%swant\n%s", got, table)
+	}
+	lab.Eventually(t, soon, func() error { return u.restarted(pid) })
+	u.serves()
+	t.Logf("and was back after %s", time.Since(begun))
+	if alive := held.Alive(); alive["mysql1"]+alive["mysql2"] != 10 {
+		t.Errorf("alive %v of 10 connections: %v", alive, held.Errors())
+	}
+	if got := u.c.master.IPVS().Rule(); got != table {
+		t.Errorf("table:\n%swant\n%s", got, table)
+	}
+}
+
+// crashed: a crash of the Go runtime is no exit code 2, which would mean that starting again does not help. SIGABRT is
+// what systemd's watchdog sends, and ends a Go program as a panic does.
+func (u *unit) crashed(t *testing.T) {
+	pid, mark := u.s.MainPID(u.name), u.s.JournalMark()
+	u.s.Kill(pid, syscall.SIGABRT)
+	lab.Eventually(t, soon, func() error { return u.restarted(pid) })
+	mark.WaitLog(`lvs-director.*goroutine \d+`, soon) // somebody will want to know where it stood
+	u.serves()
+}
+
+// watchdog: a daemon that stands still is killed and started again.
+func (u *unit) watchdog(t *testing.T) {
+	limit, err := time.ParseDuration(strings.ReplaceAll(u.s.Property(u.name, "WatchdogUSec"), " ", ""))
+	if err != nil || limit == 0 {
+		t.Skipf("the unit has no WatchdogSec= (%v)", err)
+	}
+	pid := u.s.MainPID(u.name)
+	lab.Steadily(t, limit+time.Second, func() error { // it is fed
+		if now := u.s.MainPID(u.name); now != pid {
+			return fmt.Errorf("process %d, was %d", now, pid)
+		}
+		return nil
+	})
+	begun := time.Now()
+	u.s.Kill(pid, syscall.SIGSTOP)
+	lab.Eventually(t, limit+time.Second, func() error {
+		if now := u.s.MainPID(u.name); now == pid {
+			return fmt.Errorf("process %d lives %s after it was stopped", pid, time.Since(begun))
+		}
+		return nil
+	})
+	t.Logf("ended %s after it was stopped", time.Since(begun))
+	lab.Eventually(t, soon, func() error { return u.restarted(pid) })
+	u.serves()
+}

@@ -1,0 +1,61 @@
+package director
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+)
+
+// local is a director with two networks, which holds a VIP on each.
+var local = []addr.Address{
+	{Interface: "lo", Prefix: netip.MustParsePrefix("127.0.0.1/8")},
+	{Interface: "eth0", Prefix: netip.MustParsePrefix("10.77.0.100/32"), Global: true},
+	{Interface: "eth0", Prefix: netip.MustParsePrefix("10.77.0.9/24"), Global: true},
+	{Interface: "eth0", Prefix: netip.MustParsePrefix("10.77.0.2/24"), Global: true},
+	{Interface: "eth1", Prefix: netip.MustParsePrefix("fe80::2/64")},
+	{Interface: "eth1", Prefix: netip.MustParsePrefix("169.254.0.1/16")},
+	{Interface: "eth1", Prefix: netip.MustParsePrefix("10.88.0.100/32"), Global: true},
+	{Interface: "eth1", Prefix: netip.MustParsePrefix("10.88.0.2/24"), Global: true},
+}
+
+func vipFile() *config.Config {
+	return &config.Config{
+		Instances: []config.Instance{
+			{Name: "outer", Interface: "eth0", VirtualAddresses: []netip.Prefix{netip.MustParsePrefix("10.77.0.100/32")}, Tracks: []string{"gateway"}},
+			{Name: "inner", Interface: "eth1", VirtualAddresses: []netip.Prefix{netip.MustParsePrefix("10.88.0.100/32")}},
+		},
+		Tracks: []config.Track{
+			{Name: "gateway", Address: netip.MustParseAddr("10.77.0.1"), Check: config.Check{Type: config.TCP, Port: 80}},
+			{Name: "nobody", Address: netip.MustParseAddr("10.77.0.1"), Check: config.Check{Type: config.TCP, Port: 81}},
+		},
+		VirtualServers: []config.VirtualServer{{
+			Name: "mysql", Protocol: "tcp", Address: netip.MustParseAddr("10.77.0.100"), Port: 3306,
+			RealServers: []config.RealServer{
+				{Name: "mysql1", Address: netip.MustParseAddr("10.88.0.11"), Port: 3306},
+				{Name: "mysql2", Address: netip.MustParseAddr("192.0.2.12"), Port: 3306},
+			},
+		}},
+	}
+}
+
+func TestChecksHaveASourceThatIsNoVIP(t *testing.T) {
+	d := New(Options{Config: vipFile(), Node: config.Director{Name: "lvs-master", Address: netip.MustParseAddr("10.77.0.2")}})
+	d.local = local
+	got := map[string]string{}
+	for _, s := range d.checks(d.cfg) {
+		got[s.Name] = s.Source.String()
+	}
+	want := map[string]string{
+		"mysql/mysql1":  "10.88.0.2", // on its network
+		"mysql/mysql2":  "10.77.0.2", // behind a router: the director's own
+		"track gateway": "10.77.0.9", // the first on its network
+		// nobody is tracked by no instance of this node
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("sources (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,57 @@
+package director
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+)
+
+// fakeVoice is the socket of an interface that may have been replaced.
+type fakeVoice struct {
+	stale  *bool
+	spoken *int
+	closed *int
+}
+
+func (v fakeVoice) Close() error { *v.closed++; return nil }
+
+func (v fakeVoice) Announce(netip.Addr) error {
+	if *v.stale {
+		return errors.New("no such device")
+	}
+	*v.spoken++
+	return nil
+}
+
+func TestAnnouncementLeavesAReplacedInterfaceAtOnce(t *testing.T) {
+	var opened, closed, spoken int
+	var last *bool
+	gone := false
+	a := newAnnouncer()
+	a.open = func(string) (voice, error) {
+		opened++
+		if gone {
+			return nil, errors.New("no such interface")
+		}
+		last = new(bool)
+		return fakeVoice{last, &spoken, &closed}, nil
+	}
+	vip := netip.MustParseAddr("10.77.0.100")
+	for range 2 {
+		if err := a.Announce("eth0", vip); err != nil {
+			t.Fatal(err)
+		}
+	}
+	*last = true // replaced by one of the same name
+	if err := a.Announce("eth0", vip); err != nil || spoken != 3 || opened != 2 || closed != 1 {
+		t.Errorf("%v, spoken %d, opened %d, closed %d: want a new socket and the announcement", err, spoken, opened, closed)
+	}
+	*last, gone = true, true
+	if err := a.Announce("eth0", vip); err == nil || opened != 3 || closed != 2 {
+		t.Errorf("%v, opened %d, closed %d: want an error after one more try", err, opened, closed)
+	}
+	a.close()
+	if closed != 2 {
+		t.Errorf("closed %d times, want 2: the broken socket is not kept", closed)
+	}
+}

@@ -1,0 +1,309 @@
+package director
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+)
+
+// inOwnNetwork runs the calling test in a process with a network namespace of its own and reports true there; in the
+// process that starts it the test is over. Goroutines of a director use all threads, so that the whole process must be in
+// the namespace.
+func inOwnNetwork(t *testing.T) bool {
+	t.Helper()
+	const mark = "LVS_TEST_OWN_NETWORK"
+	if os.Getenv(mark) == t.Name() {
+		return true
+	}
+	if os.Getuid() != 0 {
+		if slices.Contains(strings.Split(os.Getenv("LVS_REQUIRE"), ","), "netns") {
+			t.Fatal("LVS_REQUIRE=netns, and the tests do not run as root")
+		}
+		t.Skip("needs root for network namespaces")
+	}
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=60s")
+	cmd.Env = append(os.Environ(), mark+"="+t.Name())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return false
+}
+
+func ip(t *testing.T, line string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "ip", strings.Fields(line)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("ip %s: %v: %s", line, err, out)
+	}
+	return string(out)
+}
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 10 s: %s\n%s", what, ip(t, "-o addr"))
+		}
+	}
+}
+
+// directing is a director at work on a cluster file that the test changes.
+type directing struct {
+	*Director
+	file     atomic.Pointer[string]
+	stateDir string
+	log      locked
+	stop     func() error
+}
+
+type locked struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *locked) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *locked) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func (d *directing) load() (*config.Config, error) {
+	cfg, problems := config.Parse("cluster.yaml", []byte(*d.file.Load()))
+	if cfg == nil {
+		return nil, fmt.Errorf("%v", problems)
+	}
+	return cfg, nil
+}
+
+func (d *directing) reload(t *testing.T, file string) {
+	t.Helper()
+	d.file.Store(&file)
+	if err := d.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (d *directing) isMaster(instances ...string) bool {
+	n := 0
+	for _, i := range d.Status().Instances {
+		if slices.Contains(instances, i.Name) && i.State == "MASTER" {
+			n++
+		}
+	}
+	return n == len(instances)
+}
+
+func direct(t *testing.T, file string) *directing {
+	t.Helper()
+	d := &directing{stateDir: t.TempDir()}
+	d.file.Store(&file)
+	cfg, err := d.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := make(chan struct{})
+	d.Director = New(Options{
+		Config: cfg, Load: d.load, Node: cfg.Directors[0], StateDir: d.stateDir, Version: "test",
+		Log: slog.New(slog.NewTextHandler(&d.log, nil)), Started: func() { close(started) },
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	d.stop = func() error { cancel(); return <-done }
+	select {
+	case <-started:
+	case err := <-done:
+		t.Fatalf("no start: %v", err)
+	}
+	return d
+}
+
+const electing = `version: 1
+directors: [{name: lvs-master, address: 10.77.0.2}]
+vrrp_instances:
+`
+
+// router is an instance of the file.
+func router(name, iface string, vrid int, vips ...string) string {
+	return fmt.Sprintf("  - {name: %s, interface: %s, virtual_router_id: %d, advert_interval: 100ms, virtual_addresses: [%s]}\n",
+		name, iface, vrid, strings.Join(vips, ", "))
+}
+
+func network(t *testing.T) {
+	ip(t, "link set lo up")
+	ip(t, "link add eth0 type veth peer name eth1")
+	ip(t, "addr add 10.77.0.2/24 dev eth0")
+	ip(t, "addr add 10.78.0.2/24 dev eth1")
+	ip(t, "link set eth0 up")
+	ip(t, "link set eth1 up")
+}
+
+func has(t *testing.T, iface, vip string) bool {
+	return strings.Contains(ip(t, "-o addr show dev "+iface), " "+vip+"/32 ")
+}
+
+// descriptors are counted when they have come to rest.
+func descriptors(t *testing.T) int {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all)
+}
+
+func TestLifeOfAnElectingDirector(t *testing.T) {
+	if !inOwnNetwork(t) {
+		return
+	}
+	network(t)
+	ip(t, "addr add 10.77.0.100/32 dev eth0") // an earlier run was killed
+	before := descriptors(t)
+	d := direct(t, electing+router("a", "eth0", 51, "10.77.0.100", "10.77.0.101")+router("b", "eth0", 52, "10.77.0.102"))
+	eventually(t, "MASTER with its VIPs", func() bool {
+		return d.isMaster("a", "b") && has(t, "eth0", "10.77.0.100") && has(t, "eth0", "10.77.0.101") && has(t, "eth0", "10.77.0.102")
+	})
+	if s := d.Status(); len(s.Problems) != 0 || len(s.Interfaces) != 1 {
+		t.Errorf("status: %+v", s)
+	}
+
+	ip(t, "addr del 10.77.0.100/32 dev eth0")
+	eventually(t, "a VIP that somebody deleted is back", func() bool { return has(t, "eth0", "10.77.0.100") })
+
+	d.reload(t, electing+router("b", "eth0", 52, "10.77.0.102")+router("c", "eth1", 53, "10.78.0.100"))
+	eventually(t, "another instance on another interface", func() bool {
+		return d.isMaster("b", "c") && !has(t, "eth0", "10.77.0.100") && !has(t, "eth0", "10.77.0.101") && has(t, "eth1", "10.78.0.100")
+	})
+	if s := d.Status(); len(s.Instances) != 2 || len(s.Interfaces) != 2 {
+		t.Errorf("status: %+v", s)
+	}
+
+	if err := d.stop(); err != nil {
+		t.Error(err)
+	}
+	for _, vip := range []string{"10.77.0.100", "10.77.0.101", "10.77.0.102", "10.78.0.100"} {
+		if has(t, "eth0", vip) || has(t, "eth1", vip) {
+			t.Errorf("%s is left", vip)
+		}
+	}
+	state, err := os.ReadFile(filepath.Join(d.stateDir, "state.json"))
+	if err != nil || strings.Contains(string(state), "10.7") {
+		t.Errorf("state file: %v\n%s", err, state)
+	}
+	if err := d.Reload(t.Context()); err == nil {
+		t.Error("a director that has ended takes a reload")
+	}
+	eventually(t, "no descriptor is left", func() bool { return descriptors(t) <= before+2 }) // the poller's own stay
+}
+
+// TestVIPMovesBetweenInstancesInOneReload: nothing is removed on the way, whether the old instance stays or goes.
+func TestVIPMovesBetweenInstancesInOneReload(t *testing.T) {
+	if !inOwnNetwork(t) {
+		return
+	}
+	network(t)
+	d := direct(t, electing+router("a", "eth0", 51, "10.77.0.100", "10.77.0.101")+router("b", "eth0", 52, "10.77.0.102"))
+	eventually(t, "MASTER with its VIPs", func() bool {
+		return d.isMaster("a", "b") && has(t, "eth0", "10.77.0.101") && has(t, "eth0", "10.77.0.102")
+	})
+
+	var removed sync.Map
+	ctx, cancel := context.WithCancel(t.Context())
+	watching, done := make(chan struct{}), make(chan error, 1)
+	go func() {
+		done <- addr.Watch(ctx, func(e addr.Event) {
+			switch e.Kind {
+			case addr.Resync:
+				close(watching)
+			case addr.AddressRemoved:
+				removed.Store(e.Prefix.Addr(), true)
+			}
+		})
+	}()
+	<-watching
+	d.reload(t, electing+router("a", "eth0", 51, "10.77.0.100")+router("b", "eth0", 52, "10.77.0.102", "10.77.0.101"))
+	eventually(t, "b has the VIP", func() bool { return strings.Count(d.log.String(), "reloaded") == 1 && has(t, "eth0", "10.77.0.101") })
+	d.reload(t, electing+router("b", "eth0", 52, "10.77.0.102", "10.77.0.101", "10.77.0.100"))
+	eventually(t, "a is gone, and b has its VIP", func() bool { return len(d.Status().Instances) == 1 && has(t, "eth0", "10.77.0.100") })
+	d.reload(t, electing+router("b", "eth0", 52, "10.77.0.101", "10.77.0.100")) // an event that must come, after all before it
+	eventually(t, "b has given up a VIP", func() bool { _, gone := removed.Load(netip.MustParseAddr("10.77.0.102")); return gone })
+	for _, vip := range []string{"10.77.0.100", "10.77.0.101"} {
+		if _, gone := removed.Load(netip.MustParseAddr(vip)); gone {
+			t.Errorf("%s was removed on its way to another instance:\n%s", vip, d.log.String())
+		}
+	}
+	if strings.Contains(d.log.String(), "somebody else") {
+		t.Errorf("a reload is taken for a foreign hand:\n%s", d.log.String())
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if err := d.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestManyReloadsLeakNothing: interfaces, virtual routers and VIPs come and go, and some files are refused.
+func TestManyReloadsLeakNothing(t *testing.T) {
+	if !inOwnNetwork(t) {
+		return
+	}
+	network(t)
+	files := []string{
+		electing + router("a", "eth0", 51, "10.77.0.100"),
+		electing + router("a", "eth1", 51, "10.77.0.100"),
+		electing + router("a", "eth0", 52, "10.77.0.100") + router("b", "eth1", 51, "10.77.0.101"),
+		electing + router("a", "eth0", 51, "10.77.0.101") + router("b", "eth0", 52, "10.77.0.100"),
+		electing + router("c", "nothere", 51, "10.77.0.103"),
+	}
+	refused := strings.Replace(files[0], "lvs-master", "somebody", 1)
+	d := direct(t, files[0])
+	round := func() {
+		for _, file := range files {
+			d.reload(t, file)
+			d.file.Store(&refused)
+			if err := d.Reload(t.Context()); err == nil {
+				t.Fatal("a file that does not name this machine was taken")
+			}
+		}
+	}
+	round()
+	goroutines, open := runtime.NumGoroutine(), descriptors(t)
+	for range 10 {
+		round()
+	}
+	eventually(t, "no more goroutines and descriptors than before", func() bool {
+		return runtime.NumGoroutine() <= goroutines && descriptors(t) <= open
+	})
+	d.reload(t, files[0])
+	eventually(t, "MASTER with its VIP, and nothing else", func() bool {
+		return d.isMaster("a") && has(t, "eth0", "10.77.0.100") && !has(t, "eth0", "10.77.0.101") && !has(t, "eth1", "10.77.0.100")
+	})
+	if err := d.stop(); err != nil {
+		t.Error(err)
+	}
+}

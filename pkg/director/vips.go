@@ -1,0 +1,107 @@
+package director
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+	"github.com/lvs-director/lvs-director/pkg/ledger"
+	"github.com/lvs-director/lvs-director/pkg/reconcile"
+)
+
+// vips lists what the address loop keeps while an instance is MASTER.
+func (d *Director) vips(cfg *config.Config) []reconcile.VIPs {
+	all := make([]reconcile.VIPs, 0, len(cfg.Instances))
+	for _, base := range cfg.Instances {
+		all = append(all, vipsOf(base.For(d.name)))
+	}
+	return all
+}
+
+// vipsOf are those of an instance that is resolved for this node.
+func vipsOf(i config.Instance) reconcile.VIPs {
+	return reconcile.VIPs{Instance: i.Name, Interface: i.Interface, Addresses: i.VirtualAddresses, Lease: i.Lease}
+}
+
+// isVIP says whether an address is a VIP of the file, which must never be the source of anything.
+func isVIP(cfg *config.Config) func(netip.Addr) bool {
+	all := map[netip.Addr]bool{}
+	for _, i := range cfg.Instances {
+		for _, p := range i.VirtualAddresses {
+			all[p.Addr()] = true
+		}
+	}
+	return func(a netip.Addr) bool { return all[a] }
+}
+
+// records lists the VIPs of a cluster file as the ledger names them.
+func (d *Director) records(cfg *config.Config) []ledger.Address {
+	var all []ledger.Address
+	for _, v := range d.vips(cfg) {
+		for _, p := range v.Addresses {
+			all = append(all, ledger.Address{Interface: v.Interface, Prefix: p.String()})
+		}
+	}
+	return all
+}
+
+// removeVIPs removes the VIPs that are there, those of the file and those the ledger names. Before the first advert they
+// are what a director that was killed left behind, which must not answer for a VIP that it does not hold.
+func (d *Director) removeVIPs(cfg *config.Config) error {
+	found, err := d.addr.List("")
+	if err != nil {
+		return fmt.Errorf("addresses: %w", err)
+	}
+	ours := append(d.records(cfg), d.ledger.Addresses()...)
+	for _, a := range found {
+		if !slices.Contains(ours, ledger.Address{Interface: a.Interface, Prefix: a.Prefix.String()}) {
+			continue
+		}
+		if err := d.addr.Remove(a.Interface, a.Prefix); err != nil {
+			return fmt.Errorf("remove the VIP %s that is left on %s: %w", a.Prefix, a.Interface, err)
+		}
+		d.log.Info("removed a VIP that was left", "interface", a.Interface, "vip", a.Prefix.String())
+	}
+	return nil
+}
+
+// recordVIPs writes down the addresses that this daemon may add, before it adds any: the take-over itself must not wait
+// for a disk.
+func (d *Director) recordVIPs(cfg *config.Config) { d.saved(d.ledger.SetAddresses(d.records(cfg))) }
+
+// missing lists the VIPs that neither of two looks at this machine's addresses found. One look alone may be older than
+// the address.
+func missing(vips []reconcile.VIPs, before, now []addr.Address) []place {
+	there := map[place]bool{}
+	for _, a := range slices.Concat(before, now) {
+		there[place{a.Interface, a.Prefix}] = true
+	}
+	var all []place
+	for _, v := range vips {
+		for _, p := range v.Addresses {
+			if at := (place{v.Interface, p}); !there[at] {
+				all = append(all, at)
+			}
+		}
+	}
+	return all
+}
+
+// place is an address on an interface.
+type place struct {
+	iface  string
+	prefix netip.Prefix
+}
+
+// saved takes note of whether the ledger reached the disk. Where it did not, the ledger remembers in memory, and a full
+// disk is no reason to let the service down: it is said once, and the work goes on.
+func (d *Director) saved(err error) {
+	switch before := d.unsaved.Swap(err != nil); {
+	case err != nil && !before:
+		d.log.Warn("cannot save what is ours in the kernel; a crash now would forget some of it", "error", err)
+	case err == nil && before:
+		d.log.Info("what is ours in the kernel is saved again")
+	}
+}

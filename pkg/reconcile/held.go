@@ -1,0 +1,60 @@
+package reconcile
+
+import "time"
+
+// held is what the address loop has put into the kernel for one instance.
+type held struct {
+	vips    VIPs
+	number  uint64 // of the acquisition that it answers
+	tenure  tenure
+	retry   time.Duration // not before; after a failure
+	fails   int
+	logged  string        // the failure that was logged last
+	repair  time.Duration // when addresses were put back out of turn the last time
+	again   bool          // addresses are to be put back out of turn
+	foreign bool          // because somebody else deleted one
+}
+
+// begin starts to hold what is wished for. old is what is held for an earlier acquisition: a release and a new acquisition
+// came between two passes. nil: nothing.
+func begin(old *held, w wish, now time.Duration) *held {
+	h := &held{vips: w.vips, number: w.tenure, tenure: newTenure(now, w.vips.Lease, w.silent)}
+	if old != nil {
+		h.vips = old.vips
+	}
+	return h
+}
+
+// due says whether addresses are to be written now.
+func (h *held) due(now time.Duration) bool { return now >= h.writeAt() && now >= h.retry }
+
+func (h *held) writeAt() time.Duration {
+	if h.again {
+		return h.repair + repairEvery
+	}
+	return h.tenure.renewAt()
+}
+
+// next returns how long nothing is due.
+func (h *held) next(now time.Duration) time.Duration {
+	next := max(h.writeAt(), h.retry) - now
+	next = min(next, h.tenure.renewed+h.tenure.lease-now)
+	if at, ok := h.tenure.nextAnnouncement(); ok && h.tenure.added {
+		next = min(next, at-now)
+	}
+	return max(next, 0)
+}
+
+// written takes note of addresses that the kernel took; begun is when the first was handed to it.
+func (h *held) written(begun time.Duration) {
+	if h.again {
+		h.repair = begun
+	}
+	h.tenure.renew(begun, h.vips.Lease)
+	h.again, h.foreign, h.retry, h.fails, h.logged = false, false, 0, 0, ""
+}
+
+func (h *held) failed(now time.Duration) {
+	h.retry = now + min(retryLeast<<min(h.fails, 10), retryMost)
+	h.fails++
+}
