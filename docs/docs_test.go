@@ -244,6 +244,42 @@ func TestNamedTestsTargetsAndFilesExist(t *testing.T) {
 	}
 }
 
+var message = regexp.MustCompile(`\bmsg=("[^"]*"|\w+)`)
+
+// A log line that a page shows can be searched for only if the programs still say it.
+func TestQuotedLogMessagesExist(t *testing.T) {
+	var sources strings.Builder
+	for _, dir := range []string{"../pkg", "../realserver"} {
+		err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			data, err := os.ReadFile(path)
+			sources.Write(data)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	quoted := 0
+	for _, p := range pages(t) {
+		texts := slices.Clone(p.spans)
+		for _, b := range p.blocks {
+			texts = append(texts, b.text)
+		}
+		for _, m := range message.FindAllStringSubmatch(strings.Join(texts, "\n"), -1) {
+			quoted++
+			if text := `"` + strings.Trim(m[1], `"`) + `"`; !strings.Contains(sources.String(), text) {
+				t.Errorf("%s: no program logs msg=%s", p.path, text)
+			}
+		}
+	}
+	if quoted < 15 {
+		t.Errorf("only %d log lines found", quoted)
+	}
+}
+
 // tree lists the tests of the tree, and its packages under pkg and cmd but those that only tests use.
 func tree(t *testing.T) (functions, packages []string) {
 	t.Helper()

@@ -157,7 +157,7 @@ func (s *session) sendsIntoReset(patience time.Duration) (time.Duration, error) 
 // A span is when something happened after an event, as close as polling can tell.
 type span struct {
 	notBefore, notAfter time.Duration
-	starved             time.Duration // the longest time that the polling itself waited for the CPU
+	starved             time.Duration // how long the polling itself waited for the CPU in all
 }
 
 // over says that it certainly happened later than the limit, also for one who had the CPU when he wanted it.
@@ -167,11 +167,10 @@ func (s span) String() string {
 	return fmt.Sprintf("%d-%d ms (starved %d ms)", s.notBefore.Milliseconds(), s.notAfter.Milliseconds(), s.starved.Milliseconds())
 }
 
-// slack is what a change of the kernel's table itself may take in a guest with HZ=100.
-const slack = 50 * time.Millisecond
-
-// pollEvery is Eventually's.
-const pollEvery = 20 * time.Millisecond
+const (
+	slack     = 50 * time.Millisecond // what a change of the table itself may take in a guest with HZ=100
+	pollEvery = 30 * time.Millisecond // Eventually's, with a tick of that
+)
 
 // awaitInTable waits until the real server is in the node's table, or out of it, and tells when that was after the
 // event: later than the last look that showed the old state began, earlier than the first that showed the new one
@@ -184,7 +183,7 @@ func (n *node) awaitInTable(server string, in bool, event time.Time) (when span)
 	entry := fmt.Sprintf("-> %02X%02X%02X%02X:%04X ", b[0], b[1], b[2], b[3], a.Port())
 	lab.Eventually(n.t, soon, func() error {
 		begun := time.Since(event)
-		when.starved = max(when.starved, begun-when.notBefore-pollEvery)
+		when.starved += max(0, begun-when.notBefore-pollEvery)
 		table := n.ReadFile("/proc/thread-self/net/ip_vs")
 		if strings.Contains(table, entry) == in {
 			when.notAfter = time.Since(event)
@@ -207,6 +206,9 @@ func (n *node) afterCheck(server *node) {
 	c.Wait("", soon)
 	c.Stop()
 }
+
+// tolerable is the worst of pulse with which a measurement of tenths of a second is still one.
+const tolerable = 50 * time.Millisecond
 
 // pulse measures from now on how late this process comes to a tick of 10 ms, and stops when it is asked for the worst.
 // In a guest with one CPU everybody else is as late: what was measured meanwhile says more about the machine.

@@ -152,54 +152,92 @@ func elect(t *testing.T, r rhythm) {
 	c.mysql1.start()
 	c.mysql2.start()
 	adverts := c.client.Capture("eth0", lab.VRRP, "-v")
-	watches := map[*node]*vipWatch{}
-	for _, n := range []*node{c.master, c.backup} {
-		watches[n] = n.watchVIP()
-		n.Run("ip", "addr", "add", heldBy, "dev", "eth0") // as a director left it that was killed
-	}
-	begun := time.Now()
-	c.master.start()
-	c.backup.start()
-	c.awaitHolder(c.master, soon)
-	watches[c.master].awaitTenures(2)
-	interval := map[int]string{3: fmt.Sprintf("intvl %dcs", r.advert/(10*time.Millisecond)), 2: "intvl 1s"}[r.version]
-	packets := awaitPacket(t, adverts, fmt.Sprintf(`10\.77\.0\.2 > 224\.0\.0\.18: .*VRRPv%d, Advertisement, vrid 51, prio 150,.* %s,`, r.version, interval))
-
+	directors := []*node{c.master, c.backup}
+	watches := []*vipWatch{c.master.watchVIP(), c.backup.watchVIP()}
 	skew := time.Duration(256-150) * r.advert / 256
 	if r.version == 2 {
 		skew = 106 * time.Second / 256
 	}
-	held := watches[c.master].tenures()
-	if len(held) != 2 || held[0].to.IsZero() || !held[1].to.IsZero() {
-		t.Fatalf("lvs-master held the VIP %v, want it stale and then by election", held)
-	}
-	took, limit := held[1].from.Sub(begun), 3*r.advert+skew+time.Second
-	t.Logf("%s: a holder %s after the start, limit %s", r, took.Round(time.Millisecond), limit)
-	if took > limit {
-		t.Errorf("the VIP was held %s after the start, want at most %s", took, limit)
-	}
-	for n, w := range watches {
-		for _, p := range lab.Matching(packets, regexp.QuoteMeta(n.Address().String())+` > 224`) {
-			if stale := w.tenures()[0]; stale.to.IsZero() || stale.to.After(p.Time) {
-				t.Errorf("%s sent an advert at %s, before its stale VIP was gone: %s", n.Name, p.Time, stale)
-			}
+	limit := 3*r.advert + skew + time.Second
+	for trial := 1; ; trial++ {
+		worst := pulse()
+		begun, stale := startStale(directors, watches)
+		took := settled(c, watches, stale).Sub(begun)
+		starved := worst()
+		t.Logf("%s: one holder from %s after the start, limit %s (starved %s)", r, took.Round(time.Millisecond), limit, starved)
+		judgeStale(t, watches, stale, adverts.Packets(), begun)
+		if took <= limit {
+			break
 		}
-	}
-	if held := watches[c.backup].tenures(); len(held) != 1 || held[0].to.IsZero() {
-		t.Errorf("lvs-backup held the VIP %v, want only the stale one", held)
+		if starved < 100*time.Millisecond || trial == 3 {
+			t.Errorf("one holder from %s after the start on, want at most %s", took, limit)
+			break
+		}
+		t.Log("void: the test itself was starved; again")
+		c.master.daemon.Stop()
+		c.backup.daemon.Stop()
 	}
 
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
 	c.awaitTable(c.backup, "10.77.0.11:3306", "10.77.0.12:3306")
 	const want = "TCP 10.77.0.100:3306 wrr persistent 0 \n  10.77.0.11:3306 Route 3\n  10.77.0.12:3306 Route 1\n"
-	if got := sortedRule(c.master.IPVS()); got != want {
-		t.Errorf("ipvsadm -Ln on lvs-master:\n%swant\n%s", got, want)
+	for _, n := range directors {
+		if got := sortedRule(n.IPVS()); got != want {
+			t.Errorf("ipvsadm -Ln on %s:\n%swant\n%s", n.Name, got, want)
+		}
 	}
-	if got := sortedRule(c.backup.IPVS()); got != want {
-		t.Errorf("ipvsadm -Ln on lvs-backup:\n%swant\n%s", got, want)
-	}
+	interval := map[int]string{3: fmt.Sprintf("intvl %dcs", r.advert/(10*time.Millisecond)), 2: "intvl 1s"}[r.version]
+	packets := awaitPacket(t, adverts, fmt.Sprintf(`10\.77\.0\.2 > 224\.0\.0\.18: .*VRRPv%d, Advertisement, vrid 51, prio 150,.* %s,`, r.version, interval))
 	for _, p := range lab.Matching(packets, `bad|wrong`) {
 		t.Errorf("tcpdump complains: %s", p.Text)
+	}
+}
+
+// startStale starts directors together on machines that still have the VIP, as a director left it that was killed. stale
+// says which of each watch's tenures that is.
+func startStale(directors []*node, watches []*vipWatch) (begun time.Time, stale []int) {
+	for i, n := range directors {
+		before := len(watches[i].tenures())
+		n.Run("ip", "addr", "add", heldBy, "dev", "eth0")
+		watches[i].awaitTenures(before + 1)
+		stale = append(stale, before)
+	}
+	begun = time.Now()
+	for _, n := range directors {
+		n.start()
+	}
+	return begun, stale
+}
+
+// settled waits until lvs-master alone holds the VIP, by election, and returns since when.
+func settled(c *cluster, watches []*vipWatch, stale []int) (since time.Time) {
+	c.t.Helper()
+	lab.Eventually(c.t, soon, func() error {
+		one, other := watches[0].tenures(), watches[1].tenures()
+		last, otherLast := one[len(one)-1], other[len(other)-1]
+		if len(one) <= stale[0]+1 || !last.to.IsZero() || otherLast.to.IsZero() {
+			return fmt.Errorf("lvs-master held the VIP %v, lvs-backup %v", one, other)
+		}
+		since = last.from
+		if otherLast.to.After(since) {
+			since = otherLast.to
+		}
+		return nil
+	})
+	c.awaitHolder(c.master, soon)
+	return since
+}
+
+// judgeStale wants every director's first advert after its stale VIP was removed.
+func judgeStale(t *testing.T, watches []*vipWatch, stale []int, packets []lab.Packet, begun time.Time) {
+	t.Helper()
+	for i, w := range watches {
+		held := w.tenures()[stale[i]]
+		for _, p := range lab.Matching(packets, regexp.QuoteMeta(w.n.Address().String())+` > 224`) {
+			if p.Time.After(begun) && (held.to.IsZero() || held.to.After(p.Time)) {
+				t.Errorf("%s sent an advert at %s, before its stale VIP was gone: %s", w.n.Name, p.Time, held)
+			}
+		}
 	}
 }
 
@@ -217,7 +255,7 @@ func sortedRule(table lab.Table) string {
 // back; adverts look as RFC 9568 5.1 wants them.
 func TestVIP(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, shape{advert: "100ms"})
+	c := newCluster(t, shape{advert: calm.String()})
 	c.answering()
 	c.mysql1.start()
 	c.mysql2.start()
@@ -274,7 +312,7 @@ func TestGratuitousARP(t *testing.T) {
 	} {
 		t.Run(one.name, func(t *testing.T) {
 			t.Parallel()
-			c := newCluster(t, shape{advert: "100ms", instance: "lease: 6s"})
+			c := newCluster(t, shape{advert: calm.String(), instance: "lease: 6s"})
 			watch := c.backup.watchVIP()
 			c.master.start()
 			c.awaitHolder(c.master, soon)

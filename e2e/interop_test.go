@@ -11,7 +11,7 @@ import (
 // A pair of one lvs-director and one keepalived 2.2.7, as during a migration: either hands over to the other, by a
 // graceful stop and by falling silent, and both never hold the VIP for longer than an advert is on its way.
 func TestInterop(t *testing.T) {
-	for _, r := range []rhythm{{3, 200 * time.Millisecond}, {2, time.Second}} {
+	for _, r := range []rhythm{{3, calm}, {2, time.Second}} {
 		for _, one := range []struct {
 			name           string
 			master, backup product
@@ -33,7 +33,7 @@ func interoperate(t *testing.T, r rhythm, master, backup product) {
 	c.mysql1.start()
 	c.mysql2.start()
 	watches := []*vipWatch{c.master.watchVIP(), c.backup.watchVIP()}
-	calm := func(when string) {
+	undisputed := func(when string) {
 		t.Helper()
 		// A loser gives up on the winner's first advert; what more there is, is the machine.
 		if both := overlap(watches[0], watches[1]); both > 300*time.Millisecond {
@@ -45,7 +45,7 @@ func interoperate(t *testing.T, r rhythm, master, backup product) {
 	backup.start(c.backup, r)
 	c.awaitHolder(c.master, soon)
 	c.steady(c.master, r)
-	calm("after the start")
+	undisputed("after the start")
 
 	goodbye := time.Now()
 	c.master.daemon.Stop()
@@ -55,12 +55,12 @@ func interoperate(t *testing.T, r rhythm, master, backup product) {
 		t.Errorf("%s took over %s after %s said good-bye, want the skew %s", backup.name, took, master.name, r.skew())
 	}
 	c.steady(c.backup, r)
-	calm("after a graceful stop")
+	undisputed("after a graceful stop")
 
 	master.start(c.master, r)
 	c.awaitHolder(c.master, soon)
 	c.steady(c.master, r)
-	calm("after a preemption")
+	undisputed("after a preemption")
 
 	silent := time.Now()
 	c.master.Link("eth0").Unplug()
@@ -72,13 +72,13 @@ func interoperate(t *testing.T, r rhythm, master, backup product) {
 	}
 	c.master.Link("eth0").Plug()
 	c.steady(c.backup, r)
-	calm("after a silence")
+	undisputed("after a silence")
 	master.start(c.master, r)
 	c.awaitHolder(c.master, soon)
 
 	c.backup.daemon.Stop()
 	c.steady(c.master, r)
-	calm("in the end")
+	undisputed("in the end")
 	for _, p := range adverts.Stop() {
 		if len(lab.Matching([]lab.Packet{p}, `prio (150|100|0), `)) == 0 {
 			t.Errorf("a strange advert: %s", p.Text)

@@ -24,28 +24,39 @@ func inTable(n *node, server string, wanted bool) func() error {
 	}
 }
 
-// TestServerDeadAtTheStart: a real server that is dead when the director starts gets no connection at all, and gets
-// its share soon after it came up.
+// TestServerDeadAtTheStart: a real server that is dead when the director starts gets no connection at all, not even while
+// its first check still waits for an answer, and gets its share soon after it came up.
 func TestServerDeadAtTheStart(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, shape{advert: "100ms"})
+	c := newCluster(t, shape{advert: "100ms", check: "{type: tcp, interval: 1s, timeout: 1s, fall: 1, rise: 1}"})
 	lab.Answering(c.mysql1.Host, ":3306", "mysql1")
 	c.mysql1.start()
 	c.mysql2.start()
-	dead := tap(t, c.mysql2.Host, "eth0", "tcp and dst host "+vip)
+	c.mysql2.Link("eth0").Unplug()
 	c.master.start()
+	lab.Eventually(t, soon, func() error { // by the kernel's own list, for a look must not take long
+		table := c.master.ReadFile("/proc/thread-self/net/ip_vs")
+		if strings.Contains(table, "0A4D000C:0CEA") {
+			t.Errorf("the dead 10.77.0.12:3306 is in the table:\n%s", table)
+		}
+		if !strings.Contains(table, "0A4D000B:0CEA") {
+			return fmt.Errorf("10.77.0.11:3306 is not in the table:\n%s", table)
+		}
+		return nil
+	})
 	c.awaitHolder(c.master, soon)
-	c.awaitTable(c.master, "10.77.0.11:3306")
-	if got := lab.Hold(c.client, vipPort, 30).Servers(); got["mysql1"] != 30 {
-		t.Errorf("connections went %v, want all 30 to mysql1", got)
+	for range 2 { // before its first verdict, and after it
+		if got := lab.Hold(c.client, vipPort, 20).Servers(); got["mysql1"] != 20 {
+			t.Errorf("connections went %v, want all 20 to mysql1", got)
+		}
+		if problem := tableHas(c.master, "10.77.0.11:3306"); problem != nil {
+			t.Error(problem)
+		}
+		c.master.daemon.WaitLog(`verdict.*mysql/mysql2 up=false`, soon)
 	}
-	if problem := tableHas(c.master, "10.77.0.11:3306"); problem != nil {
-		t.Error(problem)
-	}
-	dead.stop()
-	dead.hasNot("the dead server was tried", `> 10.77.0.100.3306`)
 
 	lab.Answering(c.mysql2.Host, ":3306", "mysql2")
+	c.mysql2.Link("eth0").Plug()
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
 	if got := lab.Hold(c.client, vipPort, 10).Servers(); got["mysql2"] != 5 {
 		t.Errorf("connections went %v, want half to mysql2", got)

@@ -50,7 +50,7 @@ func (n *node) refuses(what string, code int, sentence string, argv ...string) {
 // wrote and 1 for what the machine lacks; a director that already runs does not notice.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, shape{advert: "100ms"})
+	c := newCluster(t, shape{advert: calm.String()})
 	n := c.master
 	n.start()
 	n.daemon.WaitLog("to=MASTER", soon)
@@ -99,7 +99,7 @@ func TestRefusals(t *testing.T) {
 // An interface that is not there is no reason to give up: the instance is in FAULT and says why, and works when it comes.
 func TestInterfaceComesLater(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, shape{advert: "100ms"})
+	c := newCluster(t, shape{advert: calm.String()})
 	c.rewrite("interface: eth0", "interface: lan7")
 	n := c.master
 	n.start()

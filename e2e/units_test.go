@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,7 +20,7 @@ const (
 
 	// exposure is what systemd-analyze(1) may find at most, in tenths. What is left is wanted: root, the network of the
 	// machine, its sysctls, two capabilities, packet sockets, real-time scheduling.
-	exposure = 25
+	exposure = 27
 )
 
 // shipped is a file of deploy/, or of the directory LVS_DEPLOY.
@@ -85,17 +86,22 @@ func TestUnitsAreSound(t *testing.T) {
 	if failed := s.Systemctl("list-units", "--failed", "--plain", "--no-legend"); failed != "" {
 		t.Errorf("failed units, modules-load.d perhaps:\n%s", failed)
 	}
+	// The kernel is shared and may have had them before: what counts is that they are asked for, and there.
+	said := s.Run("sh", "-c", "SYSTEMD_LOG_TARGET=console SYSTEMD_LOG_LEVEL=debug /lib/systemd/systemd-modules-load 2>&1")
 	for _, module := range strings.Fields("ip_vs ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ipip") {
-		if _, err := os.Stat("/sys/module/" + module); err != nil {
-			t.Errorf("modules-load.d: %v", err)
+		if _, err := os.Stat("/sys/module/" + module); err != nil || !strings.Contains(said, "'"+module+"'") {
+			t.Errorf("modules-load.d: %s: %v\n%s", module, err, said)
 		}
 	}
+	t.Run("bad file", func(t *testing.T) { refusesBadFile(t, s) })
 }
 
 // TestUnitsDirector is the life of a director under its unit.
 func TestUnitsDirector(t *testing.T) {
 	// The lease is long, so that a VIP that goes soon was taken away.
-	c := newCluster(t, shape{advert: "100ms", instance: "lease: 20s"})
+	c := newCluster(t, shape{
+		advert: "100ms", instance: "lease: 20s", check: "{type: tcp, interval: 500ms, timeout: 450ms, fall: 4, rise: 1}",
+	})
 	c.answering()
 	c.mysql1.start()
 	c.mysql2.start()
@@ -133,24 +139,24 @@ func TestUnitsDirector(t *testing.T) {
 	})
 }
 
-// TestUnitsBadFile: a daemon that cannot start for its cluster file is not started again and again.
-func TestUnitsBadFile(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t, shape{})
-	s := c.master.underSystemd()
+// refusesBadFile: a daemon that cannot start for its cluster file is not started again and again.
+func refusesBadFile(t *testing.T, s *lab.Systemd) {
 	s.WriteFile(clusterFile("version: 1\nno_such_key: 1\n"))
 	for _, unit := range []string{directorUnit, agentUnit} {
 		if _, err := s.Try("systemctl", "start", unit); err == nil {
 			t.Errorf("%s starts with a cluster file that does not validate", unit)
 		}
-		mark := time.Now()
-		lab.Steadily(t, 2*time.Second, func() error { // RestartSec is 1 s
-			out := s.Systemctl("show", "--property=ActiveState,NRestarts,ExecMainStatus", unit)
-			if got := strings.Fields(out); strings.Join(got, " ") != "NRestarts=0 ExecMainStatus=2 ActiveState=failed" {
-				return fmt.Errorf("%s after %s: %s", unit, time.Since(mark), got)
+	}
+	lab.Steadily(t, 2*time.Second, func() error { // RestartSec is 1 s
+		for _, unit := range []string{directorUnit, agentUnit} {
+			got := strings.Fields(s.Systemctl("show", "--property=ActiveState,NRestarts,ExecMainStatus", unit))
+			if strings.Join(got, " ") != "NRestarts=0 ExecMainStatus=2 ActiveState=failed" {
+				return fmt.Errorf("%s: %s", unit, got)
 			}
-			return nil
-		})
+		}
+		return nil
+	})
+	for _, unit := range []string{directorUnit, agentUnit} {
 		if journal := s.Journal(unit); !strings.Contains(journal, "/etc/lvs-director/cluster.yaml:2:1: no_such_key") {
 			t.Errorf("the journal does not say where the mistake is:\n%s", journal)
 		}
@@ -165,7 +171,8 @@ func TestUnitsAgent(t *testing.T) {
 	u := &unit{t: t, c: c, s: s, name: agentUnit}
 	before := traces(c.mysql1.Host)
 	s.Systemctl("start", agentUnit)
-	c.awaitAgent(c.mysql1) // the sysctls can be written under the hardening
+	// The sysctls can be written under the hardening.
+	c.awaitAgent(c.mysql1)
 	t.Run("privileges", func(t *testing.T) { u.privileges(t, "0000000000001000") }) // CAP_NET_ADMIN
 	t.Run("files", func(t *testing.T) { u.files(t, "realserver.sock") })
 	t.Run("kill -9", func(t *testing.T) {
@@ -252,32 +259,69 @@ func (u *unit) reload(t *testing.T) {
 	}
 }
 
-// killed: the VIP goes before its lease ends, the table stays, connections live, and the daemon comes back to it.
+// killed: the VIP goes before its lease ends and before the daemon is started again, the table stays, connections live,
+// and the daemon comes back to it.
 func (u *unit) killed(t *testing.T) {
+	u.serves()
 	held := lab.Hold(u.c.client, vipPort, 10)
-	pid, table := u.s.MainPID(u.name), u.c.master.IPVS().Rule()
-	monitor := u.c.master.Start("monitor", "ip", "-o", "monitor", "label", "address", "link")
-	u.c.master.Run("ip", "link", "set", "lo", "mtu", "65000")
-	monitor.WaitLog("lo:.*65000", soon) // it listens
+	table := u.c.master.IPVS().Rule()
+	monitor := u.c.master.monitor()
+	for trial := 1; ; trial++ {
+		starved := pulse()
+		gone := u.kill(t, monitor)
+		late := starved()
+		t.Logf("the VIP went %s after the kill (starved %s)", gone, late)
+		if got := u.c.master.IPVS().Rule(); got != table {
+			t.Errorf("the table went with it:\n%swant\n%s", got, table)
+		}
+		u.serves()
+		if alive := held.Alive(); alive["mysql1"]+alive["mysql2"] != 10 {
+			t.Errorf("alive %v of 10 connections: %v", alive, held.Errors())
+		}
+		if got := u.c.master.IPVS().Rule(); got != table {
+			t.Errorf("table:\n%swant\n%s", got, table)
+		}
+		if gone <= time.Second {
+			return
+		}
+		if late < tolerable || trial == 3 {
+			t.Errorf("the VIP went %s after the kill, want 1 s at most", gone)
+			return
+		}
+		t.Log("void: nobody had the CPU in time; again")
+	}
+}
+
+// kill ends the daemon, waits for the next one, and returns how long the VIP outlived the first.
+func (u *unit) kill(t *testing.T, monitor *lab.Daemon) time.Duration {
+	pid := u.s.MainPID(u.name)
+	addresses, journal := monitor.Mark(), u.s.JournalMark()
 	begun := time.Now()
 	u.s.Kill(pid, syscall.SIGKILL)
-	gone := monitor.WaitLog("Deleted.* "+heldBy+" ", soon).At.Sub(begun)
-	t.Logf("the VIP went %s after the kill", gone)
-	if gone > time.Second {
-		t.Errorf("the VIP went %s after the kill, want 1 s at most", gone)
-	}
-	if got := u.c.master.IPVS().Rule(); got != table {
-		t.Errorf("the table went with it:\n%swant\n%s", got, table)
+	gone := addresses.WaitLog("Deleted.* "+heldBy+" ", soon).At.Sub(begun)
+	journal.WaitLog("Scheduled restart job", soon)
+	if log := journal.Log(); !strings.Contains(log, "removed a VIP") || strings.Index(log, "removed a VIP") > strings.Index(log, "Scheduled restart job") {
+		t.Errorf("the VIP was not removed before the restart:\n%s", log)
 	}
 	lab.Eventually(t, soon, func() error { return u.restarted(pid) })
-	u.serves()
-	t.Logf("and was back after %s", time.Since(begun))
-	if alive := held.Alive(); alive["mysql1"]+alive["mysql2"] != 10 {
-		t.Errorf("alive %v of 10 connections: %v", alive, held.Errors())
-	}
-	if got := u.c.master.IPVS().Rule(); got != table {
-		t.Errorf("table:\n%swant\n%s", got, table)
-	}
+	return gone
+}
+
+// monitor is ip(8) that listens to what happens to addresses.
+func (n *node) monitor() *lab.Daemon {
+	n.t.Helper()
+	monitor := n.Start("monitor", "ip", "-o", "monitor", "address", "link")
+	mtu := 65000
+	lab.Eventually(n.t, soon, func() error { // it does not say when it listens
+		mtu++
+		n.Run("ip", "link", "set", "lo", "mtu", strconv.Itoa(mtu))
+		if !strings.Contains(monitor.Log(), "lo:") {
+			return errors.New("ip monitor says nothing")
+		}
+		return nil
+	})
+	n.Run("ip", "link", "set", "lo", "mtu", "65536")
+	return monitor
 }
 
 // crashed: a crash of the Go runtime is no exit code 2, which would mean that starting again does not help. SIGABRT is

@@ -143,9 +143,8 @@ func openConsole() (console, error) {
 
 // cgroup is the one in which a systemd has its root.
 type cgroup struct {
-	path  string
-	home  *os.File // cgroup.procs of where this process came from
-	mount string
+	path string
+	home *os.File // cgroup.procs of where this process came from
 }
 
 const cgroupMount = "/sys/fs/cgroup"

@@ -19,7 +19,7 @@ type finished struct {
 // launch starts a probe of a check that has none running.
 func (c *Checker) launch(ctx context.Context, k *check, now time.Time) {
 	a := &attempt{check: k, started: now, holds: true}
-	k.attempt = a
+	k.attempt, k.owed = a, false
 	c.busy++
 	c.agenda.add(event{at: now.Add(moment), what: yields, attempt: a})
 	c.agenda.add(event{at: now.Add(k.config.Timeout + patience), what: overdue, attempt: a})
@@ -65,6 +65,9 @@ func (c *Checker) finish(f finished, now time.Time) {
 		r = a.stallResult(r.Took)
 	}
 	c.take(k, r, now)
+	if k.owed {
+		c.enqueue(k)
+	}
 }
 
 // yield gives back the slot of a probe, if it holds one.

@@ -23,6 +23,7 @@ type check struct {
 	retired  bool // nobody wants it; it stays while its probe runs, so that no second one starts
 	queued   bool
 	due      time.Time // of the next probe
+	owed     bool      // it was due while its probe ran: the next one starts when that one ends
 	attempt  *attempt  // the probe that is running; nil: none. There is never a second one
 	answered bool      // there was a result since this check was set
 	warned   health.Result

@@ -165,13 +165,22 @@ func (c *Checker) reach(e event, now time.Time) {
 	c.agenda.add(event{at: check.due, what: due, check: check})
 	switch {
 	case check.attempt == nil:
-		if !check.queued {
-			check.queued = true
-			c.queue = append(c.queue, check)
-		}
+		c.enqueue(check)
 	case check.attempt.abandoned:
 		// The last probe hangs where no deadline reaches. A second one would hang too.
 		c.take(check, check.attempt.overdueResult(now), now)
+	default:
+		// A time-out may be as long as the interval, and then its end is a moment later than this. To wait for the next
+		// due time instead would double the time until a frozen server is out.
+		check.owed = true
+	}
+}
+
+// enqueue lets a check have the next free slot.
+func (c *Checker) enqueue(k *check) {
+	if !k.queued {
+		k.queued = true
+		c.queue = append(c.queue, k)
 	}
 }
 

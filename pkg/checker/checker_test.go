@@ -227,6 +227,33 @@ func TestFrozenServerTime(t *testing.T) {
 	})
 }
 
+// TestTimeoutAsLongAsTheInterval, which is the default: a probe then ends a moment after the next one was due.
+func TestTimeoutAsLongAsTheInterval(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+		k := mysqlCheck()
+		k.Timeout = k.Interval
+		c.Set([]Spec{spec("mysql/mysql1", one, k)})
+		pass(100 * time.Millisecond)
+		f.set(one, func(ctx context.Context) health.Result {
+			<-ctx.Done()
+			time.Sleep(time.Millisecond)
+			return late
+		})
+		pass(2*time.Second + k.Timeout - 95*time.Millisecond)
+		if v := c.Verdict("mysql/mysql1"); v.Up {
+			t.Errorf("after fall × interval + timeout: %+v", v)
+		}
+		if f.twice != 0 {
+			t.Errorf("%d probes of one identity ran beside another", f.twice)
+		}
+		f.set(one, nil)
+		pass(10 * time.Second) // and nothing is made up for
+		if got := len(f.times(one)); got > 15 {
+			t.Errorf("%d probes in 13 s", got)
+		}
+	})
+}
+
 func TestIntervalsRunFromStartToStart(t *testing.T) {
 	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
 		f.set(one, func(context.Context) health.Result { time.Sleep(700 * time.Millisecond); return good })

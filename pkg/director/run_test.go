@@ -189,6 +189,9 @@ func TestLifeOfAnElectingDirector(t *testing.T) {
 	if s := d.Status(); len(s.Problems) != 0 || len(s.Interfaces) != 1 {
 		t.Errorf("status: %+v", s)
 	}
+	if _, after, found := strings.Cut(d.log.String(), "removed a VIP that was left"); !found || !strings.Contains(after, "directing") {
+		t.Errorf("what an earlier run left is not removed before the elections:\n%s", d.log.String())
+	}
 
 	ip(t, "addr del 10.77.0.100/32 dev eth0")
 	eventually(t, "a VIP that somebody deleted is back", func() bool { return has(t, "eth0", "10.77.0.100") })
@@ -225,9 +228,16 @@ func TestVIPMovesBetweenInstancesInOneReload(t *testing.T) {
 		return
 	}
 	network(t)
-	d := direct(t, electing+router("a", "eth0", 51, "10.77.0.100", "10.77.0.101")+router("b", "eth0", 52, "10.77.0.102"))
+	// So many go at once that the address loop looks in the middle of it.
+	all, moved := "", []string{}
+	for i := range 8 {
+		vip := fmt.Sprintf("10.77.0.%d", 110+i)
+		all += router(fmt.Sprintf("gone%d", i), "eth0", 60+i, vip)
+		moved = append(moved, vip)
+	}
+	d := direct(t, electing+router("a", "eth0", 51, "10.77.0.100", "10.77.0.101")+router("b", "eth0", 52, "10.77.0.102")+all)
 	eventually(t, "MASTER with its VIPs", func() bool {
-		return d.isMaster("a", "b") && has(t, "eth0", "10.77.0.101") && has(t, "eth0", "10.77.0.102")
+		return d.isMaster("a", "b", "gone0", "gone7") && has(t, "eth0", "10.77.0.101") && has(t, "eth0", "10.77.0.102") && has(t, "eth0", "10.77.0.117")
 	})
 
 	var removed sync.Map
@@ -244,13 +254,14 @@ func TestVIPMovesBetweenInstancesInOneReload(t *testing.T) {
 		})
 	}()
 	<-watching
-	d.reload(t, electing+router("a", "eth0", 51, "10.77.0.100")+router("b", "eth0", 52, "10.77.0.102", "10.77.0.101"))
+	d.reload(t, electing+router("a", "eth0", 51, "10.77.0.100")+router("b", "eth0", 52, "10.77.0.102", "10.77.0.101")+all)
 	eventually(t, "b has the VIP", func() bool { return strings.Count(d.log.String(), "reloaded") == 1 && has(t, "eth0", "10.77.0.101") })
-	d.reload(t, electing+router("b", "eth0", 52, "10.77.0.102", "10.77.0.101", "10.77.0.100"))
-	eventually(t, "a is gone, and b has its VIP", func() bool { return len(d.Status().Instances) == 1 && has(t, "eth0", "10.77.0.100") })
-	d.reload(t, electing+router("b", "eth0", 52, "10.77.0.101", "10.77.0.100")) // an event that must come, after all before it
+	moved = append(moved, "10.77.0.101", "10.77.0.100")
+	d.reload(t, electing+router("b", "eth0", 52, append(moved, "10.77.0.102")...))
+	eventually(t, "only b is left, and has all VIPs", func() bool { return len(d.Status().Instances) == 1 && has(t, "eth0", "10.77.0.100") })
+	d.reload(t, electing+router("b", "eth0", 52, moved...)) // an event that must come, after all before it
 	eventually(t, "b has given up a VIP", func() bool { _, gone := removed.Load(netip.MustParseAddr("10.77.0.102")); return gone })
-	for _, vip := range []string{"10.77.0.100", "10.77.0.101"} {
+	for _, vip := range moved {
 		if _, gone := removed.Load(netip.MustParseAddr(vip)); gone {
 			t.Errorf("%s was removed on its way to another instance:\n%s", vip, d.log.String())
 		}
@@ -303,6 +314,9 @@ func TestManyReloadsLeakNothing(t *testing.T) {
 	eventually(t, "MASTER with its VIP, and nothing else", func() bool {
 		return d.isMaster("a") && has(t, "eth0", "10.77.0.100") && !has(t, "eth0", "10.77.0.101") && !has(t, "eth1", "10.77.0.100")
 	})
+	if s := d.Status(); len(s.Problems) != 0 || len(s.Interfaces) != 1 || s.Instances[0].AdvertsSent == 0 {
+		t.Errorf("status: %+v", s)
+	}
 	if err := d.stop(); err != nil {
 		t.Error(err)
 	}

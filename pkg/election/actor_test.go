@@ -187,7 +187,6 @@ func TestFloodNeitherBlocksNorDelays(t *testing.T) {
 
 // fakeSocket is broken until it is told otherwise.
 type fakeSocket struct {
-	lan    *lan
 	in     chan vrrp.Datagram
 	closed chan struct{}
 	once   sync.Once

@@ -22,9 +22,20 @@ type expectation struct {
 	headline bool
 }
 
-// within expects a time of at most limit; because is where the figure comes from: "= 3 adverts + skew".
-func within(what string, saw, limit time.Duration, because string) expectation {
-	e := expectation{what: what, saw: brief(saw), limit: "≤ " + brief(limit), held: saw <= limit}
+// within expects that from one moment to another no more than limit passed; because is where the figure comes from:
+// "= 3 adverts + skew". The time in which this machine had no CPU is added to the limit, and the line says so.
+func (m *meter) within(what string, from, to time.Time, limit time.Duration, because string) expectation {
+	return within(what, to.Sub(from), limit, because, m.lost(from, to))
+}
+
+func within(what string, saw, limit time.Duration, because string, starved time.Duration) expectation {
+	e := expectation{what: what, saw: brief(saw), held: saw <= limit+starved}
+	if starved > 0 {
+		e.limit = "≤ " + brief(limit+starved) + " *"
+		e.want = fmt.Sprintf("≤ %s + %s without CPU", brief(limit), brief(starved))
+		return e
+	}
+	e.limit = "≤ " + brief(limit)
 	e.want = strings.TrimSpace(e.limit + " " + because)
 	return e
 }
@@ -34,16 +45,12 @@ func is(what string, held bool, saw string) expectation {
 	return expectation{what: what, saw: saw, held: held}
 }
 
-// outage expects that a client was without an answer for at most limit. Where the client itself did not get the CPU, the
-// starts that fell out are not the cluster's fault and are added to the limit; the line says so.
-func outage(r lab.Result, limit time.Duration, because string) expectation {
+// outage expects that a client was without an answer for at most limit. The starts that fell out because the client
+// itself had no CPU are not the cluster's fault either.
+func (m *meter) outage(r lab.Result, limit time.Duration, because string) expectation {
 	gap := r.LongestGap()
-	starved := time.Duration(gap.Skipped) * r.Every
-	e := within("the client's longest time without an answer", gap.Duration, limit+starved, because)
-	if starved > 0 {
-		e.want = fmt.Sprintf("≤ %s + %s without CPU", brief(limit), brief(starved))
-		e.limit += " *"
-	}
+	starved := max(time.Duration(gap.Skipped)*r.Every, m.lost(gap.From, gap.To))
+	e := within("the client's longest time without an answer", gap.Duration, limit, because, starved)
 	e.headline = true
 	return e
 }
