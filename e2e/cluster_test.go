@@ -53,7 +53,6 @@ type shape struct {
 	server    string // more keys of the virtual server, such as `persistence: {timeout: 50s}`
 	check     string // "{type: tcp, interval: 200ms, timeout: 150ms, fall: 2, rise: 2}"
 	weights   [2]int // 1, 1
-	noAgents  bool
 }
 
 func (s shape) withDefaults() shape {

@@ -88,12 +88,12 @@ func TestPreemptDelay(t *testing.T) {
 	c, m := replaced(t, shape{advert: calm.String(), instance: "preempt_delay: 3s"})
 	watch := c.master.watchVIP()
 	back := time.Now()
-	c.master.start()
+	directing := c.master.start().WaitLog("msg=directing", soon).At
 	c.awaitHolder(c.master, soon)
-	took := watch.awaitTenures(1)[0].from.Sub(back)
-	t.Logf("lvs-master took over %s after its start", took)
-	if most := delay + (rhythm{3, calm}).masterDown() + 2*time.Second; took < delay || took > most {
-		t.Errorf("lvs-master took over %s after its start, want %s to %s", took, delay, most)
+	taken := watch.awaitTenures(1)[0].from
+	t.Logf("lvs-master took over %s after its start", taken.Sub(directing))
+	if most := delay + (rhythm{3, calm}).masterDown() + 2*time.Second; taken.Sub(back) < delay || taken.Sub(directing) > most {
+		t.Errorf("lvs-master took over %s after its start, want %s to %s", taken.Sub(directing), delay, most)
 	}
 	m.WaitAnswered("", soon)
 	if gap := m.Stop().Since(back).LongestGap(); gap.Duration > 300*time.Millisecond && gap.Skipped == 0 {

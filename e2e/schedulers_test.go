@@ -45,13 +45,14 @@ func TestSchedulers(t *testing.T) {
 			return nil
 		})
 	}
-	s := spread{c, t}
 	t.Run("wrr", func(t *testing.T) {
-		spread{c, t}.want(lab.Hold(c.client, "10.77.0.100:3306", 400), 300, 100)
+		s := spread{c, t}
+		s.want(lab.Hold(c.client, "10.77.0.100:3306", 400), 300, 100)
 		s.tableHas("10.77.0.100:3306", "wrr", lab.RealServer{Weight: 3, Active: 300}, lab.RealServer{Weight: 1, Active: 100})
 	})
 	t.Run("rr", func(t *testing.T) {
-		spread{c, t}.want(lab.Hold(c.client, "10.77.0.101:3306", 400), 200, 200)
+		s := spread{c, t}
+		s.want(lab.Hold(c.client, "10.77.0.101:3306", 400), 200, 200)
 		s.tableHas("10.77.0.101:3306", "rr", lab.RealServer{Weight: 1, Active: 200}, lab.RealServer{Weight: 1, Active: 200})
 	})
 	t.Run("lc", func(t *testing.T) { spread{c, t}.leastConnections("10.77.0.102:3306", 10, 10) })

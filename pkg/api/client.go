@@ -13,6 +13,12 @@ import (
 	"time"
 )
 
+// InvalidError is the daemon's answer that its cluster file cannot be used. It changed nothing.
+type InvalidError struct{ Problems string }
+
+// Error lists the problems, one a line.
+func (e *InvalidError) Error() string { return e.Problems }
+
 // Client talks to a daemon over its socket.
 type Client struct {
 	socket string
@@ -58,8 +64,11 @@ func (c *Client) do(ctx context.Context, method, path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("socket %s: %w", c.socket, err)
 	}
-	if response.StatusCode/100 != 2 {
-		return nil, errors.New(strings.TrimSpace(string(body)))
+	switch text := strings.TrimSpace(string(body)); {
+	case response.StatusCode == http.StatusUnprocessableEntity:
+		return nil, &InvalidError{text}
+	case response.StatusCode/100 != 2:
+		return nil, errors.New(text)
 	}
 	return body, nil
 }

@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/clusterfile"
 )
 
 // Group is the system group whose members may use the socket beside root. It need not exist.
@@ -125,7 +127,11 @@ func mux(h Handlers) http.Handler {
 	})
 	m.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, r *http.Request) {
 		if err := h.Reload(r.Context()); err != nil {
-			http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+			code := http.StatusInternalServerError
+			if clusterfile.Refused(err) {
+				code = http.StatusUnprocessableEntity
+			}
+			http.Error(w, err.Error(), code)
 			return
 		}
 		w.WriteHeader(http.StatusNoContent)

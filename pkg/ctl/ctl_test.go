@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/api"
+	"github.com/lvs-director/lvs-director/pkg/clusterfile"
+	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
@@ -144,10 +146,17 @@ func TestReload(t *testing.T) {
 	if code, out, err := lvsctl(t, "--socket", socket, "reload"); code != 0 || out != "reloaded\n" {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, out, err)
 	}
-	refuse = errors.New("cluster.yaml:3:1: unknown key: x\ncluster.yaml:4:1: unknown key: y")
+	refuse = &clusterfile.InvalidError{Problems: config.Problems{
+		{File: "cluster.yaml", Line: 3, Column: 1, Path: "x", Message: "unknown key"},
+		{File: "cluster.yaml", Line: 4, Column: 1, Path: "y", Message: "unknown key"},
+	}}
 	code, _, err := lvsctl(t, "--socket", socket, "reload")
-	if code != 1 || !strings.Contains(err, refuse.Error()) {
-		t.Errorf("exit %d, stderr %q; want 1 and both problems", code, err)
+	if code != 2 || !strings.Contains(err, refuse.Error()) {
+		t.Errorf("an invalid file: exit %d, stderr %q; want 2 and both problems", code, err)
+	}
+	refuse = errors.New("the director is stopping")
+	if code, _, err := lvsctl(t, "--socket", socket, "reload"); code != 1 || !strings.Contains(err, refuse.Error()) {
+		t.Errorf("another failure: exit %d, stderr %q; want 1", code, err)
 	}
 }
 

@@ -166,7 +166,8 @@ func Complain(root *cobra.Command, err error) int {
 // ExitCode is the code with which a program ends that failed with err.
 func ExitCode(err error) int {
 	var usage *UsageError
-	if errors.As(err, &usage) || clusterfile.Refused(err) || strings.HasPrefix(err.Error(), "unknown command") {
+	var invalid *api.InvalidError
+	if errors.As(err, &usage) || errors.As(err, &invalid) || clusterfile.Refused(err) || strings.HasPrefix(err.Error(), "unknown command") {
 		return ExitUsage
 	}
 	return ExitFailed

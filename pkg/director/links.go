@@ -127,6 +127,9 @@ func (d *Director) refreshLinks() {
 			i.params.Source = l.source
 			i.actor.Reconfigure(i.params, advertised(i.cfg))
 		}
+		if i.faults[faultLink] != "" && l.fault() == "" {
+			d.awaitServerAgain()
+		}
 		i.setFault(faultLink, l.fault())
 	}
 }
@@ -134,6 +137,7 @@ func (d *Director) refreshLinks() {
 // refreshLocal reads this machine's addresses, of which probes and adverts come, and reports VIPs that are gone: the event
 // that said so may be lost.
 func (d *Director) refreshLocal() {
+	looked := time.Now()
 	local, err := d.addr.List("")
 	if err != nil {
 		d.log.Warn("cannot list the addresses; keeping what is known of them", "error", err)
@@ -141,8 +145,8 @@ func (d *Director) refreshLocal() {
 	}
 	before := d.local
 	d.local = local
-	for _, gone := range missing(d.vips(d.cfg), before, local) {
-		d.addresses.Gone(gone.iface, gone.prefix)
+	for _, at := range missing(d.vips(d.cfg), local) {
+		d.addresses.Missed(at.iface, at.prefix, looked)
 	}
 	vip := isVIP(d.cfg)
 	if !slices.Equal(places(before, vip), places(local, vip)) {

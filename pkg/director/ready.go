@@ -72,6 +72,27 @@ func (d *Director) awaitServer(ctx context.Context, t *table, limit <-chan time.
 	}
 }
 
+// awaitServerAgain is awaitReady for an interface that comes back: while it was away the checks found nobody, and this
+// director would take the VIP from one that serves and have nobody to send the clients to.
+func (d *Director) awaitServerAgain() {
+	t := d.table
+	if t == nil {
+		return
+	}
+	wanted := t.cfg.Load().VirtualServers
+	if have, err := ipvs.Snapshot(); err != nil || len(wanted) == 0 || serves(wanted, have) {
+		return
+	}
+	d.ready = false
+	d.notReady("the interface is back, and no real server has answered since")
+	d.run(func(ctx context.Context) {
+		limit := time.NewTimer(readyWithin)
+		defer limit.Stop()
+		d.awaitServer(ctx, t, limit.C)
+		d.tell(ctx, d.becomeReady)
+	})
+}
+
 // serves says whether any of the virtual servers has a real server in the table. One is enough: a service that is down
 // everywhere must not keep the others from moving.
 func serves(servers []config.VirtualServer, table []lvs.Service) bool {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
 )
 
 // inOwnNetwork runs the calling test in a process with a network namespace of its own and reports true there; in the
@@ -272,6 +273,47 @@ func TestVIPMovesBetweenInstancesInOneReload(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+	if err := d.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestReloadThatFailsHalfWay: what was opened for it is closed again, and what ran goes on.
+func TestReloadThatFailsHalfWay(t *testing.T) {
+	if !inOwnNetwork(t) {
+		return
+	}
+	network(t)
+	d := direct(t, electing+router("a", "eth0", 51, "10.77.0.100"))
+	eventually(t, "MASTER with its VIP", func() bool { return d.isMaster("a") && has(t, "eth0", "10.77.0.100") })
+	before, records := d.Status(), d.ledger.Addresses()
+
+	file := electing + router("b", "eth1", 53, "10.78.0.100") + `virtual_servers:
+  - {name: mysql, address: 10.78.0.100, port: 3306, scheduler: rr, forward: dr, checks: [{type: tcp}],
+     real_servers: [{name: mysql1, address: 10.78.0.11}]}
+`
+	d.file.Store(&file)
+	cfg, err := d.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.do(func() {
+		d.sysctls = sysctl.At(t.TempDir()) // a kernel that lacks what balancing needs
+		err = d.apply(cfg)
+	})
+	if err == nil {
+		t.Fatal("it did not fail")
+	}
+	after := d.Status()
+	if !d.isMaster("a") || after.ConfigDigest != before.ConfigDigest || len(after.Interfaces) != 1 || len(after.VirtualServers) != 0 {
+		t.Errorf("before %+v\nafter %+v", before, after)
+	}
+	if got := d.ledger.Addresses(); !slices.Equal(got, records) {
+		t.Errorf("ledger: %v, want %v", got, records)
+	}
+	if strings.Contains(d.log.String(), "no longer") {
+		t.Errorf("the VIP went:\n%s", d.log.String())
 	}
 	if err := d.stop(); err != nil {
 		t.Error(err)

@@ -71,11 +71,10 @@ func (d *Director) removeVIPs(cfg *config.Config) error {
 // for a disk.
 func (d *Director) recordVIPs(cfg *config.Config) { d.saved(d.ledger.SetAddresses(d.records(cfg))) }
 
-// missing lists the VIPs that neither of two looks at this machine's addresses found. One look alone may be older than
-// the address.
-func missing(vips []reconcile.VIPs, before, now []addr.Address) []place {
+// missing lists the VIPs that are not among this machine's addresses.
+func missing(vips []reconcile.VIPs, local []addr.Address) []place {
 	there := map[place]bool{}
-	for _, a := range slices.Concat(before, now) {
+	for _, a := range local {
 		there[place{a.Interface, a.Prefix}] = true
 	}
 	var all []place

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -206,9 +207,17 @@ func (s *fakeSocket) Receive() (vrrp.Datagram, error) {
 
 func TestLinkReopensItsSocketAndRoutesByVRID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
 		var sockets []*fakeSocket
 		missing := true
+		opened := func() []*fakeSocket {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(sockets)
+		}
 		link := NewLink("eth0", func(string) (Socket, error) {
+			mu.Lock()
+			defer mu.Unlock()
 			if missing {
 				return nil, fmt.Errorf("no such interface")
 			}
@@ -223,7 +232,9 @@ func TestLinkReopensItsSocketAndRoutesByVRID(t *testing.T) {
 		if link.Broken() == "" || link.Send(nil, netip.Addr{}) == nil {
 			t.Error("a link without an interface says that all is well")
 		}
+		mu.Lock()
 		missing = false
+		mu.Unlock()
 		link.Reopen()
 		synctest.Wait()
 		if link.Broken() != "" {
@@ -232,19 +243,19 @@ func TestLinkReopensItsSocketAndRoutesByVRID(t *testing.T) {
 		l := newLAN()
 		a := l.join(t, "a", "10.77.0.2", 150)
 		link.Attach(51, a.Actor)
-		sockets[0].in <- vrrp.Datagram{Payload: []byte{0x31, 51}, TTL: 255}
-		sockets[0].in <- vrrp.Datagram{Payload: []byte{0x31, 52}, TTL: 255}
-		sockets[0].in <- vrrp.Datagram{Payload: []byte{0x31}, TTL: 255}
+		opened()[0].in <- vrrp.Datagram{Payload: []byte{0x31, 51}, TTL: 255}
+		opened()[0].in <- vrrp.Datagram{Payload: []byte{0x31, 52}, TTL: 255}
+		opened()[0].in <- vrrp.Datagram{Payload: []byte{0x31}, TTL: 255}
 		synctest.Wait()
 		received, dropped := link.Counters()
 		if received != 3 || dropped["vrid"] != 1 || dropped["length"] != 1 || a.Snapshot().Dropped["length"] != 1 {
 			t.Errorf("received %d, dropped by the link %v, by the instance %v", received, dropped, a.Snapshot().Dropped)
 		}
 		time.Sleep(time.Second)
-		_ = sockets[0].Close()
+		_ = opened()[0].Close()
 		synctest.Wait()
-		if len(sockets) != 2 || link.Broken() != "" {
-			t.Errorf("%d sockets, %q: a broken socket must be opened again at once", len(sockets), link.Broken())
+		if n := len(opened()); n != 2 || link.Broken() != "" {
+			t.Errorf("%d sockets, %q: a broken socket must be opened again at once", n, link.Broken())
 		}
 		a.stop()
 		cancel()

@@ -56,8 +56,9 @@ type wish struct {
 	want     bool
 	tenure   uint64 // counts acquisitions: a new one starts a new tenure
 	silent   bool
-	announce bool // an extra announcement is asked for
-	gone     bool // one of our addresses was reported deleted
+	announce bool          // an extra announcement is asked for
+	gone     bool          // one of our addresses was reported deleted
+	missed   time.Duration // the newest look that did not find one of our addresses
 }
 
 const (
@@ -110,11 +111,22 @@ func (a *Addresses) Announce(instance string) {
 
 // Gone reports that an address disappeared from an interface; ours is put back if its lease had not lapsed.
 func (a *Addresses) Gone(iface string, p netip.Prefix) {
+	a.lack(iface, p, func(w *wish) { w.gone = true })
+}
+
+// Missed reports that a look at an interface, begun at looked, did not find an address: the event that told of its
+// disappearance may be lost. It is put back if it was there before that look.
+func (a *Addresses) Missed(iface string, p netip.Prefix, looked time.Time) {
+	a.lack(iface, p, func(w *wish) { w.missed = max(w.missed, looked.Sub(a.epoch)) })
+}
+
+func (a *Addresses) lack(iface string, p netip.Prefix, note func(*wish)) {
 	a.mu.Lock()
 	ours := false
 	for _, w := range a.wish {
 		if w.want && w.vips.Interface == iface && slices.Contains(w.vips.Addresses, p) {
-			w.gone, ours = true, true
+			note(w)
+			ours = true
 		}
 	}
 	a.mu.Unlock()
@@ -206,7 +218,8 @@ func (a *Addresses) keep(name string, w wish) time.Duration {
 		h = begin(h, w, a.now())
 		a.held[name] = h
 	}
-	if w.gone {
+	// A look before the last write, or before one that is due anyway, says nothing of somebody else.
+	if w.gone || h.tenure.added && !h.again && w.missed > h.wrote {
 		h.again, h.foreign = true, true
 	}
 	if h.due(a.now()) {
@@ -266,7 +279,7 @@ func (a *Addresses) put(name string, h *held) {
 		a.log.Warn("VIPs were deleted or changed by somebody else and are put back", "instance", name)
 		h.tenure.announce(begun)
 	}
-	h.written(begun)
+	h.written(begun, a.now())
 }
 
 func (a *Addresses) announce(h *held) {

@@ -1,7 +1,6 @@
 package reconcile
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -244,99 +242,6 @@ func TestLapsedLeaseIsNotRenewed(t *testing.T) {
 	})
 }
 
-func TestReloadChangesOnlyWhatChanged(t *testing.T) {
-	second := netip.MustParsePrefix("10.77.0.101/32")
-	synctest.Test(t, func(t *testing.T) {
-		w := start(t)
-		w.Addresses.Acquire("mysql", false)
-		time.Sleep(time.Second)
-		w.Set([]VIPs{mysql(5*time.Second, vip, second)})
-		time.Sleep(100 * time.Millisecond)
-		if !w.kernel.has("eth0", vip) || !w.kernel.has("eth0", second) {
-			t.Errorf("after adding a VIP: %v", w.kernel.done())
-		}
-		w.Set([]VIPs{mysql(5*time.Second, second)})
-		time.Sleep(100 * time.Millisecond)
-		if w.kernel.has("eth0", vip) || !w.kernel.has("eth0", second) {
-			t.Errorf("after removing a VIP: %v", w.kernel.done())
-		}
-		if slices.Contains(w.kernel.done(), "ip addr del 10.77.0.101/32 dev eth0") {
-			t.Error("the VIP that stayed was deleted meanwhile")
-		}
-		w.Set(nil)
-		synctest.Wait()
-		if w.kernel.has("eth0", second) {
-			t.Error("the VIP of an instance that is gone stayed")
-		}
-		w.stop()
-	})
-}
-
-// A VIP that moves between instances in one reload is there all the time, whichever of them the loop looks at first.
-func TestVIPThatMovesToAnotherInstanceStays(t *testing.T) {
-	second := netip.MustParsePrefix("10.77.0.101/32")
-	other := func(all ...netip.Prefix) VIPs {
-		return VIPs{Instance: "other", Interface: "eth0", Addresses: all, Lease: 5 * time.Second}
-	}
-	for _, c := range []struct {
-		name string
-		move func(w *world)
-	}{
-		{"both stay", func(w *world) { w.Set([]VIPs{mysql(5*time.Second, vip), other(second)}) }},
-		{"the old one is gone", func(w *world) {
-			w.Addresses.Release("mysql")
-			w.Set([]VIPs{other(vip, second)})
-		}},
-		{"the old one loses the election", func(w *world) {
-			w.Addresses.Release("mysql")
-			w.Set([]VIPs{mysql(5*time.Second, vip), other(second)})
-		}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			for range 20 { // the order of a map
-				synctest.Test(t, func(t *testing.T) {
-					w := start(t)
-					w.Set([]VIPs{mysql(5*time.Second, vip, second), other()})
-					w.Addresses.Acquire("mysql", false)
-					w.Addresses.Acquire("other", false)
-					time.Sleep(time.Second)
-					c.move(w)
-					synctest.Wait()
-					time.Sleep(100 * time.Millisecond)
-					if !w.kernel.has("eth0", second) || slices.Contains(w.kernel.done(), "ip addr del 10.77.0.101/32 dev eth0") {
-						t.Errorf("the VIP that moved was removed: %v", w.kernel.done())
-					}
-					w.stop()
-					if w.kernel.has("eth0", vip) || w.kernel.has("eth0", second) {
-						t.Error("a VIP is still there after the end")
-					}
-				})
-			}
-		})
-	}
-}
-
-// A shorter lease counts from when the kernel has it: the old one was granted for longer.
-func TestReloadWithAShorterLeaseLosesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := start(t)
-		w.Set([]VIPs{mysql(60*time.Second, vip)})
-		w.Addresses.Acquire("mysql", false)
-		time.Sleep(19 * time.Second) // just before it is renewed
-		w.Set([]VIPs{mysql(3*time.Second, vip)})
-		for range 100 {
-			time.Sleep(100 * time.Millisecond)
-			if !w.kernel.has("eth0", vip) {
-				t.Fatal("the VIP went")
-			}
-		}
-		if lost := w.losses(); len(lost) != 0 {
-			t.Errorf("the election was told: %v", lost)
-		}
-		w.stop()
-	})
-}
-
 // A kernel that keeps the loop waiting for one VIP must not make it write another one after that one's lease.
 func TestSlowKernelRenewsNothingTooLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -362,31 +267,30 @@ func TestSlowKernelRenewsNothingTooLate(t *testing.T) {
 	})
 }
 
-func TestReloadIsNotTakenForAForeignHand(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
-		w := startLogging(t, &log)
-		w.Addresses.Acquire("mysql", false)
-		time.Sleep(time.Second)
-		w.Set([]VIPs{mysql(5*time.Second, vip, netip.MustParsePrefix("10.77.0.101/32"))})
-		time.Sleep(time.Second)
-		w.stop()
-		if strings.Contains(log.String(), "somebody else") {
-			t.Errorf("logged:\n%s", log.String())
-		}
-	})
-}
-
-func TestInstancesThatAreGoneAreForgotten(t *testing.T) {
+// A look that is older than the VIP says nothing; one that is younger stands for an event that was lost.
+func TestLookThatMissesAVIP(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t)
 		w.Addresses.Acquire("mysql", false)
-		synctest.Wait()
-		w.Set(nil)
-		synctest.Wait()
-		w.stop()
-		if len(w.wish) != 0 || len(w.held) != 0 || w.kernel.has("eth0", vip) {
-			t.Errorf("left: %v, %v", w.wish, w.held)
+		before := time.Now()
+		time.Sleep(10 * time.Millisecond)
+		writes := len(w.kernel.done())
+		w.Missed("eth0", vip, before.Add(-time.Millisecond))
+		w.Missed("eth1", vip, time.Now())
+		time.Sleep(100 * time.Millisecond)
+		if n := len(w.kernel.done()); n != writes {
+			t.Errorf("%d writes for nothing", n-writes)
 		}
+		w.kernel.take("eth0", vip)
+		w.Missed("eth0", vip, time.Now())
+		time.Sleep(50 * time.Millisecond)
+		if !w.kernel.has("eth0", vip) {
+			t.Error("the VIP was not put back")
+		}
+		time.Sleep(100 * time.Millisecond)
+		if n := len(w.kernel.done()); n != writes+1 {
+			t.Errorf("%d writes, want 1", n-writes)
+		}
+		w.stop()
 	})
 }

@@ -10,6 +10,7 @@ type held struct {
 	retry   time.Duration // not before; after a failure
 	fails   int
 	logged  string        // the failure that was logged last
+	wrote   time.Duration // when the kernel had taken the last of them
 	repair  time.Duration // when addresses were put back out of turn the last time
 	again   bool          // addresses are to be put back out of turn
 	foreign bool          // because somebody else deleted one
@@ -45,8 +46,9 @@ func (h *held) next(now time.Duration) time.Duration {
 	return max(next, 0)
 }
 
-// written takes note of addresses that the kernel took; begun is when the first was handed to it.
-func (h *held) written(begun time.Duration) {
+// written takes note of addresses that the kernel had taken by now; begun is when the first was handed to it.
+func (h *held) written(begun, now time.Duration) {
+	h.wrote = now
 	if h.again {
 		h.repair = begun
 	}

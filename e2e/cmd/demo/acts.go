@@ -26,7 +26,7 @@ func (s *show) begin() []expectation {
 	}
 	s.pulse = lab.Measure(s.client, pulsePort, lab.MeasureOptions{Every: pulseEvery})
 	s.mysql = lab.Measure(s.client, mysqlPort, lab.MeasureOptions{
-		Every: mysqlEvery, MySQL: &lab.MySQLLogin{User: lab.AppUser, Password: lab.AppPassword},
+		Every: mysqlEvery, Patience: 2 * time.Second, MySQL: &lab.MySQLLogin{User: lab.AppUser, Password: lab.AppPassword},
 	})
 	s.mysql.WaitAnswered("", patience)
 	s.story.now("lvs-master", "status: %s", s.master.reason())

@@ -148,14 +148,20 @@ func (s *Socket) send(payload []byte, source netip.Addr) error {
 	}
 	oob := unix.PktInfo4(&unix.Inet4Pktinfo{Ifindex: int32(s.index), Spec_dst: source.As4()})
 	to := &unix.SockaddrInet4{Addr: group}
-	if err := s.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return translate(err)
-	}
 	var failed error
-	err := s.raw.Write(func(fd uintptr) bool {
+	try := func(fd uintptr) bool {
 		_, failed = unix.SendmsgN(int(fd), payload, oob, to, unix.MSG_DONTWAIT)
 		return failed != unix.EAGAIN && failed != unix.EINTR
-	})
+	}
+	// The first try has no deadline: one that passed while this process itself was stalled would hold back the very
+	// advert that is overdue.
+	sent := false
+	err := s.raw.Control(func(fd uintptr) { sent = try(fd) })
+	if err == nil && !sent {
+		if err = s.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err == nil {
+			err = s.raw.Write(try)
+		}
+	}
 	switch {
 	case err != nil:
 		return translate(err)

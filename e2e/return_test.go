@@ -1,0 +1,39 @@
+package e2e
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+)
+
+// A cable that was out for long: meanwhile the director's own checks have taken every real server out of its table. When
+// the cable is back it must not take the VIP from the one that serves before it has somebody to send the clients to.
+func TestReturnsWithServers(t *testing.T) {
+	c := newCluster(t, shape{advert: "100ms", check: "{type: tcp, interval: 1s, timeout: 500ms, fall: 2, rise: 2}"})
+	c.answering()
+	c.startAll()
+	c.master.Link("eth0").CarrierDown()
+	c.awaitHolder(c.backup, soon)
+	lab.Eventually(t, soon, func() error {
+		if len(c.master.IPVS().Service(vipPort).Servers) > 0 {
+			return errors.New("the cut director still has real servers in its table")
+		}
+		return nil
+	})
+	client := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+	client.WaitAnswered("", soon)
+	back := c.master.Link("eth0")
+	back.CarrierUp()
+	c.awaitHolder(c.master, soon)
+	client.WaitAnswered("", soon)
+	result := client.Stop()
+	t.Log(result)
+	if n := result.Failures()["refused"]; n > 0 {
+		t.Errorf("%d connections were refused: the director took the VIP with an empty table", n)
+	}
+	if gap := result.LongestGap(); gap.Duration > 300*time.Millisecond && gap.Skipped < 5 {
+		t.Errorf("longest gap %s while the VIP moved back, want at most 300 ms", gap)
+	}
+}
