@@ -63,7 +63,7 @@ fuzz: ## every fuzz target for FUZZTIME
 
 demo: build lab ## the main job, shown in a kernel of its own
 	CGO_ENABLED=0 $(GO) build -o $(BIN)/demo ./e2e/cmd/demo
-	@$(LAB) -- $(CURDIR)/$(BIN)/demo
+	@LVS_COLOR=$$([ -t 1 ] && echo always) $(LAB) -- $(CURDIR)/$(BIN)/demo
 
 demo-shell: build lab ## the same cluster, and a shell in it
 	CGO_ENABLED=0 $(GO) build -o $(BIN)/demo ./e2e/cmd/demo

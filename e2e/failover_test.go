@@ -244,39 +244,55 @@ func (c *cluster) wayBack(r rhythm, f fault) {
 // that went to the loser find the winner at once, although it never stopped being MASTER.
 func TestSplit(t *testing.T) {
 	for _, one := range []struct {
-		name string
-		way  lab.Direction
-	}{{"both ways", lab.BothWays}, {"adverts of the MASTER lost", lab.FromHost}} {
+		name   string
+		way    lab.Direction
+		trials int
+	}{
+		{"both ways", lab.BothWays, 3},
+		{"adverts of the MASTER lost", lab.FromHost, 1},
+	} {
 		t.Run(one.name, func(t *testing.T) {
 			t.Parallel()
-			r := rhythm{3, 700 * time.Millisecond}
-			c := serving(t, ours, r)
-			time.Sleep(6500 * time.Millisecond) // until the winner no longer announces its own take-over
-			m := lab.Measure(c.client, vipPort, lab.MeasureOptions{Every: 20 * time.Millisecond})
-			m.WaitAnswered("", soon)
-			c.master.Link("eth0").Drop(one.way, lab.VRRP)
-			lab.Eventually(t, soon, func() error {
-				if holders := lab.Holders(vip, c.master.Host, c.backup.Host); len(holders) != 2 {
-					return fmt.Errorf("the VIP is on %v, want a split", holders)
-				}
-				return nil
-			})
-			// The hard order: the loser has just spoken, so the winner's advert comes first and silences it.
-			adverts := c.backup.Capture("eth0", lab.VRRP)
-			adverts.Wait(`10\.77\.0\.3 > 224`, soon)
-			healed := time.Now()
-			c.master.Link("eth0").DropNothing()
-			c.awaitHolder(c.master, soon)
-			c.awaitServed(c.master)
-			m.WaitAnswered("", soon)
-			gap := m.Stop().Since(healed).LongestGap()
-			t.Logf("gap after the heal %s", gap)
-			adverts.Stop()
-			if gap.Duration > r.advert+300*time.Millisecond && gap.Skipped == 0 {
-				t.Errorf("after the heal the client was without an answer for %s", gap)
+			c := serving(t, ours, rhythm{3, time.Second})
+			time.Sleep(6 * time.Second) // until the winner no longer announces its own take-over
+			for trial := 1; trial <= one.trials && !c.splitAndHeal(one.way); trial++ {
+				t.Log("the loser spoke first after the heal, and so the winner had heard of it anyway")
 			}
 		})
 	}
+}
+
+// splitAndHeal judges one split. It says whether the winner's advert silenced the loser, which is the hard order: only a
+// farewell of the loser then tells the winner that there was another one.
+func (c *cluster) splitAndHeal(way lab.Direction) (hard bool) {
+	c.t.Helper()
+	m := lab.Measure(c.client, vipPort, lab.MeasureOptions{Every: 20 * time.Millisecond})
+	m.WaitAnswered("", soon)
+	c.master.Link("eth0").Drop(way, lab.VRRP)
+	lab.Eventually(c.t, soon, func() error {
+		if holders := lab.Holders(vip, c.master.Host, c.backup.Host); len(holders) != 2 {
+			return fmt.Errorf("the VIP is on %v, want a split", holders)
+		}
+		return nil
+	})
+	adverts := c.backup.Capture("eth0", lab.VRRP)
+	adverts.Wait(`10\.77\.0\.3 > 224`, soon) // the winner's is due before its next one
+	healed := time.Now()
+	c.master.Link("eth0").DropNothing()
+	c.awaitHolder(c.master, soon)
+	c.awaitServed(c.master)
+	m.WaitAnswered("", soon)
+	gap := m.Stop().Since(healed).LongestGap()
+	c.t.Logf("gap after the heal %s", gap)
+	if gap.Duration > 1300*time.Millisecond && gap.Skipped == 0 {
+		c.t.Errorf("after the heal the client was without an answer for %s", gap)
+	}
+	for _, p := range adverts.Stop() {
+		if p.Time.After(healed) {
+			return strings.Contains(p.Text, "10.77.0.2 > 224")
+		}
+	}
+	return false
 }
 
 // The same faults with keepalived in the same boot, side by side: figures of a virtual machine mean little by themselves.

@@ -131,11 +131,14 @@ func (s *seed001) serverStopped(t *testing.T) {
 	s.awaitTable(s.backup, rs1)
 
 	kept, lost := s.holder("mysql1"), s.holder("mysql2")
+	rst := s.users.Capture("eth0", "tcp[tcpflags] & tcp-rst != 0 and src host "+vip)
 	waited, err := lost.sendsIntoReset(2 * time.Second)
 	if err != nil {
 		t.Errorf("the application of the stopped server: %v", err)
 	}
 	t.Logf("the application of the stopped server learned it after %s", waited)
+	rst.Wait(s.master.mac()+" > ", 2*time.Second) // expire_nodest_conn: from the director, whatever became of the server
+	rst.Stop()
 	if err := kept.untouched(); err != nil {
 		t.Error(err)
 	}

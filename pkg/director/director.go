@@ -56,9 +56,11 @@ type Director struct {
 	links     map[string]*link
 	local     []addr.Address // of this machine, as last seen
 	ready     bool
-	addresses *reconcile.Addresses
-	checker   *checker.Checker
-	table     *table // nil without virtual servers
+	// stopAwaiting ends the wait for a real server after an interface came back; nil before the first.
+	stopAwaiting context.CancelFunc
+	addresses    *reconcile.Addresses
+	checker      *checker.Checker
+	table        *table // nil without virtual servers
 
 	sysctlProblem string // logged last
 

@@ -85,11 +85,21 @@ func (d *Director) awaitServerAgain() {
 	}
 	d.ready = false
 	d.notReady("the interface is back, and no real server has answered since")
-	d.run(func(ctx context.Context) {
+	if d.stopAwaiting != nil { // for an earlier return of a flapping interface, whose limit is none of this one
+		d.stopAwaiting()
+	}
+	ctx, stop := context.WithCancel(d.ctx)
+	d.stopAwaiting = stop
+	d.loops.Go(func() {
+		defer stop()
 		limit := time.NewTimer(readyWithin)
 		defer limit.Stop()
 		d.awaitServer(ctx, t, limit.C)
-		d.tell(ctx, d.becomeReady)
+		d.tell(ctx, func() {
+			if ctx.Err() == nil {
+				d.becomeReady()
+			}
+		})
 	})
 }
 
