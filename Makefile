@@ -13,7 +13,7 @@ LDFLAGS  := -s -w $(if $(VERSION),-X github.com/lvs-director/lvs-director/pkg/ve
 # Tests in the lab are told to fail where they would skip for want of a kernel.
 IN_LAB := CGO_ENABLED=0 LVS_REQUIRE=netns,ipvs $(GO) test -count=1 -exec '$(LAB)'
 
-.PHONY: all help build lab lint unit runner kernel e2e test soak fuzz demo demo-shell bench bench-failover clean
+.PHONY: all help build lab lint unit runner kernel e2e test soak fuzz demo demo-shell bench-failover clean
 
 all: build
 
@@ -43,15 +43,28 @@ runner: lab ## the tests of the lab's runner, which boots guests from outside
 kernel: build lab ## the packages that touch the kernel, in a kernel with IPVS
 	$(IN_LAB) ./pkg/kernel/... ./pkg/probe/ ./realserver/... ./e2e/lab/
 
+# Two guests at a time, for a guest has one CPU. What measures elections and failovers shares its guest with nothing else.
+TIMED     := TestElection|TestGratuitousARP|TestFailover|TestSplit|TestInterop|TestForgedPackets|TestNoPreempt|TestPreempt|TestKilledMaster|TestOwner|TestEqualPriority|TestVIP|TestReturnsWithServers|TestBench|TestTakeOver|TestServerLost
+SCENARIOS := $(IN_LAB) -timeout 20m ./e2e/
+
 e2e: build lab ## the scenarios; RUN=TestSeed001 for some
-	$(IN_LAB) -timeout 15m ./e2e/ -run '$(RUN)'
+ifeq ($(RUN),.)
+	.ci/parallel elections "$(SCENARIOS) -run '$(TIMED)'" services "$(SCENARIOS) -skip '$(TIMED)'"
+else
+	$(SCENARIOS) -v -run '$(RUN)'
+endif
+
+bench-failover: build lab ## outages of lvs-director and keepalived, side by side in one boot
+	LVS_BENCH=1 $(SCENARIOS) -v -run TestBenchFailover
 
 test: build lab ## everything of the day, within 8 minutes on 2 cores
-	.ci/parallel outside "$(MAKE) --no-print-directory lint unit runner" inside "$(MAKE) --no-print-directory kernel e2e"
+	.ci/parallel lint "$(MAKE) --no-print-directory lint" unit "$(MAKE) --no-print-directory unit"
+	.ci/parallel runner "$(MAKE) --no-print-directory runner" kernel "$(MAKE) --no-print-directory kernel"
+	$(MAKE) --no-print-directory e2e
 
-soak: build lab ## long forms; prints its seeds
+soak: build lab ## long forms and longer fuzzing, within 40 minutes
 	LVS_SOAK=1 $(MAKE) --no-print-directory e2e
-	$(MAKE) --no-print-directory fuzz FUZZTIME=60s
+	$(MAKE) --no-print-directory fuzz FUZZTIME=30s
 
 FUZZTIME ?= 10s
 fuzz: ## every fuzz target for FUZZTIME

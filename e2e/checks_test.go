@@ -59,7 +59,7 @@ func remembered(m *lab.MariaDB) string {
 // not answered in time is an aborted connection, and has to be. Afterwards the directors check as often as the scenarios
 // that follow want it.
 func (d *databases) leaveNoTrace(t *testing.T) {
-	wanted := 1500
+	wanted := 1000
 	if os.Getenv("LVS_SOAK") != "" {
 		wanted = 10_000
 	}

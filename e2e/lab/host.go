@@ -185,6 +185,10 @@ func (h *Host) ReadFile(path string) string {
 	h.n.t.Helper()
 	var content []byte
 	err := h.ns.do(func() (err error) {
+		// /proc/net is /proc/self/net, and that the main thread's.
+		if rest, ok := strings.CutPrefix(path, "/proc/net/"); ok {
+			path = "/proc/thread-self/net/" + rest
+		}
 		content, err = os.ReadFile(path)
 		return err
 	})

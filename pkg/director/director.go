@@ -56,11 +56,10 @@ type Director struct {
 	links     map[string]*link
 	local     []addr.Address // of this machine, as last seen
 	ready     bool
-	// stopAwaiting ends the wait for a real server after an interface came back; nil before the first.
-	stopAwaiting context.CancelFunc
-	addresses    *reconcile.Addresses
-	checker      *checker.Checker
-	table        *table // nil without virtual servers
+	returns   int // of an interface that found no real server in the table
+	addresses *reconcile.Addresses
+	checker   *checker.Checker
+	table     *table // nil without virtual servers
 
 	sysctlProblem string // logged last
 

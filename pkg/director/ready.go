@@ -85,18 +85,14 @@ func (d *Director) awaitServerAgain() {
 	}
 	d.ready = false
 	d.notReady("the interface is back, and no real server has answered since")
-	if d.stopAwaiting != nil { // for an earlier return of a flapping interface, whose limit is none of this one
-		d.stopAwaiting()
-	}
-	ctx, stop := context.WithCancel(d.ctx)
-	d.stopAwaiting = stop
-	d.loops.Go(func() {
-		defer stop()
+	d.returns++
+	this := d.returns
+	d.run(func(ctx context.Context) {
 		limit := time.NewTimer(readyWithin)
 		defer limit.Stop()
 		d.awaitServer(ctx, t, limit.C)
 		d.tell(ctx, func() {
-			if ctx.Err() == nil {
+			if this == d.returns { // the limit of an earlier return of a flapping interface is none of the latest
 				d.becomeReady()
 			}
 		})
