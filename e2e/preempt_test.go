@@ -18,7 +18,14 @@ func replaced(t *testing.T, s shape) (*cluster, *lab.Measurement) {
 	t.Helper()
 	c := newCluster(t, s)
 	c.answering()
-	c.startAll()
+	c.mysql1.start()
+	c.mysql2.start()
+	c.master.start()
+	c.awaitHolder(c.master, soon) // before the other one: without preemption the first stays
+	c.backup.start()
+	for _, n := range []*node{c.master, c.backup} {
+		c.awaitTable(n, "10.77.0.11:3306", "10.77.0.12:3306")
+	}
 	c.master.daemon.Kill()
 	c.master.Run("ip", "addr", "del", heldBy, "dev", "eth0") // else its lease does
 	c.awaitHolder(c.backup, soon)
