@@ -114,7 +114,9 @@ func TestStatusYAMLKeepsTheOrder(t *testing.T) {
 }
 
 func TestStatusCheckHasPluginExitCodes(t *testing.T) {
-	degraded, down, fault := healthy(), healthy(), healthy()
+	degraded, down, fault, blind := healthy(), healthy(), healthy(), healthy()
+	blind.VirtualServers[0].RealServers[0].Code = "auth"
+	blind.VirtualServers[0].RealServers[0].Reason = "up: kept: mysql: access denied"
 	degraded.VirtualServers[0].State = "degraded"
 	down.VirtualServers[0].State = "down"
 	fault.Instances[0].State, fault.Instances[0].Reason = "FAULT", "FAULT: eth0 has no carrier"
@@ -126,6 +128,7 @@ func TestStatusCheckHasPluginExitCodes(t *testing.T) {
 	}{
 		{"ok", healthy(), 0, "OK: lvs-master: mysql MASTER; 1 virtual servers up"},
 		{"degraded", degraded, 1, "WARNING: mysql:"},
+		{"a check that says nothing", blind, 1, "WARNING: mysql/mysql1: up: kept: mysql: access denied"},
 		{"down", down, 2, "CRITICAL: mysql:"},
 		{"fault", fault, 2, "CRITICAL: mysql: FAULT: eth0 has no carrier"},
 		{"agent", status.Agent{Head: status.Head{Role: "realserver", Node: "mysql1"}}, 0, "OK: mysql1: ready for 0 virtual servers"},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -159,6 +160,10 @@ func pluginVerdict(w io.Writer, document []byte, err error) error {
 	return &PluginError{code}
 }
 
+// alarming are the codes of a real server that somebody has to see to although it stays in its pool: its check says nothing
+// about it, or it is full.
+var alarming = []string{"auth", "blocked", "secret", "local", "full"}
+
 // judge weighs a status document: nothing serves is critical, something is not as it should be a warning.
 func judge(document []byte) (code int, line string) {
 	who, err := role(document)
@@ -205,6 +210,11 @@ func judge(document []byte) (code int, line string) {
 			worse(2, "%s: %s", v.Name, v.Reason)
 		case "degraded":
 			worse(1, "%s: %s", v.Name, v.Reason)
+		}
+		for _, r := range v.RealServers {
+			if slices.Contains(alarming, r.Code) {
+				worse(1, "%s/%s: %s", v.Name, r.Name, r.Reason)
+			}
 		}
 	}
 	for _, p := range s.Problems {

@@ -158,12 +158,13 @@ func (t *Table) audit() {
 func (t *Table) pass(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callFor)
 	defer cancel()
+	firstLook := false
 	if t.have == nil {
 		have, err := t.Kernel.Read(ctx)
 		if err != nil {
 			return err
 		}
-		if !t.looked {
+		if firstLook = !t.looked; firstLook {
 			t.looked, t.found = true, have
 		}
 		t.have = slices.Clip(have)
@@ -172,6 +173,11 @@ func (t *Table) pass(ctx context.Context) error {
 		}
 	}
 	want := t.Desired(t.found)
+	if firstLook {
+		for _, key := range lvs.Foreign(want, t.have, t.Ours) {
+			t.Log.Info("a virtual server that is not ours is left alone", "virtual_server", key.String())
+		}
+	}
 	t.found = still(t.found, want)
 	ops := lvs.Diff(want, t.have, t.Ours)
 	if len(ops) == 0 {
