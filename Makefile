@@ -45,11 +45,11 @@ kernel: build lab ## the packages that touch the kernel, in a kernel with IPVS
 
 # Two guests at a time, for a guest has one CPU. What measures elections and failovers shares its guest with nothing else.
 TIMED     := TestElection|TestGratuitousARP|TestFailover|TestSplit|TestInterop|TestForgedPackets|TestNoPreempt|TestPreempt|TestKilledMaster|TestOwner|TestEqualPriority|TestVIP|TestReturnsWithServers|TestBench|TestTakeOver|TestServerLost
-SCENARIOS := $(IN_LAB) -timeout 20m -parallel 4 ./e2e/
+SCENARIOS := $(IN_LAB) -timeout 20m ./e2e/
 
 e2e: build lab ## the scenarios; RUN=TestSeed001 for some
 ifeq ($(RUN),.)
-	.ci/parallel elections "$(SCENARIOS) -run '$(TIMED)'" services "$(SCENARIOS) -skip '$(TIMED)'"
+	.ci/parallel elections "$(SCENARIOS) -parallel 2 -run '$(TIMED)'" services "$(SCENARIOS) -skip '$(TIMED)'"
 else
 	$(SCENARIOS) -v -run '$(RUN)'
 endif
@@ -57,17 +57,15 @@ endif
 bench-failover: build lab ## outages of lvs-director and keepalived, side by side in one boot
 	LVS_BENCH=1 $(SCENARIOS) -v -run TestBenchFailover
 
-# Three lanes on two cores. The scenarios wait most of their time, and what they measure goes first: the other lane, which
-# compiles and computes, is as nice as can be.
+# One thing after another where it computes; the scenarios come last and have the machine for themselves.
 test: build lab ## everything of the day, within 8 minutes on 2 cores
-	.ci/parallel \
-		elections "$(SCENARIOS) -run '$(TIMED)'" \
-		services  "$(SCENARIOS) -skip '$(TIMED)'" \
-		packages  "nice -n 19 $(MAKE) --no-print-directory lint unit kernel runner"
+	.ci/parallel lint "$(MAKE) --no-print-directory lint" unit "$(MAKE) --no-print-directory unit"
+	.ci/parallel kernel "$(MAKE) --no-print-directory kernel" runner "$(MAKE) --no-print-directory runner"
+	$(MAKE) --no-print-directory e2e
 
-soak: build lab ## long forms and longer fuzzing, within 40 minutes
-	LVS_SOAK=1 $(MAKE) --no-print-directory e2e
-	$(MAKE) --no-print-directory fuzz FUZZTIME=30s
+soak: build lab ## the long forms of scenarios, keepalived beside us, and fuzzing; within 40 minutes
+	LVS_SOAK=1 $(SCENARIOS) -v -run 'TestMySQLChecks|TestServerLost|TestBenchFailover'
+	$(MAKE) --no-print-directory fuzz FUZZTIME=20s
 
 FUZZTIME ?= 10s
 fuzz: ## every fuzz target for FUZZTIME

@@ -6,6 +6,7 @@ import "time"
 // (net.ipv4.neigh.default.locktime, net/ipv4/arp.c), for 5 s because a switch may still be learning.
 const (
 	announceEvery = 1100 * time.Millisecond
+	locktime      = time.Second
 	announceFor   = 5 * time.Second
 	// A peer that fell silent may still answer for the VIP until its lease has lapsed; 2 s more cover the kernel's
 	// coarse address timer.
@@ -56,9 +57,10 @@ func (t *tenure) renewAt() time.Duration {
 	return t.renewed + t.lease/3
 }
 
-// announced takes note of an announcement made at now.
+// announced takes note of an announcement made at now. The next is due a step after this one was due, so that lateness
+// does not add up and cost one in the end, but never within a neighbour's locktime.
 func (t *tenure) announced(now time.Duration) {
-	t.announceAt = now + announceEvery
+	t.announceAt = max(t.announceAt+announceEvery, now+locktime)
 }
 
 // nextAnnouncement returns when gratuitous ARP is due; ok is false when the peers have been told for long enough.

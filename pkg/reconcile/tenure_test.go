@@ -25,6 +25,22 @@ func TestTenureAnnouncesUntilTheLeaseOfASilentPeerHasLapsed(t *testing.T) {
 	}
 }
 
+func TestLateAnnouncementsCostNone(t *testing.T) {
+	held := newTenure(0, 5*time.Second, false)
+	n := 0
+	for at, ok := held.nextAnnouncement(); ok; at, ok = held.nextAnnouncement() {
+		n++
+		held.announced(at + 90*time.Millisecond)
+	}
+	if n != 5 {
+		t.Errorf("%d announcements in 5 s when each is 90 ms late, want 5", n)
+	}
+	held.announced(held.announceAt + 10*time.Second)
+	if next, _ := held.nextAnnouncement(); next < held.since+15*time.Second {
+		t.Errorf("after a stall the next announcement is at %s: within the locktime of the late one", next)
+	}
+}
+
 func TestTenureLapses(t *testing.T) {
 	for _, c := range []struct {
 		name string
