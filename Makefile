@@ -63,8 +63,13 @@ test: build lab ## everything of the day, within 8 minutes on 2 cores
 	.ci/parallel kernel "$(MAKE) --no-print-directory kernel" runner "$(MAKE) --no-print-directory runner"
 	$(MAKE) --no-print-directory e2e
 
+SEED       ?= $(shell date +%s)
+PROPERTIES := vrrp lvs health reconcile
+
 soak: build lab ## the long forms of scenarios, keepalived beside us, and fuzzing; within 40 minutes
 	LVS_SOAK=1 $(SCENARIOS) -v -run 'TestMySQLChecks|TestServerLost|TestBenchFailover'
+	@echo "properties with seed $(SEED); again with: make soak SEED=$(SEED)"
+	$(GO) test -count=1 $(addprefix ./pkg/,$(PROPERTIES)) -rapid.checks=1000 -rapid.seed=$(SEED)
 	$(MAKE) --no-print-directory fuzz FUZZTIME=20s
 
 FUZZTIME ?= 10s
