@@ -16,11 +16,17 @@ const vip = "10.77.0.100"
 func needIPVS(t *testing.T) {
 	t.Helper()
 	if _, err := os.Stat("/proc/net/ip_vs"); err != nil {
-		if os.Getenv("LVS_LAB_INSIDE") == "guest" {
-			t.Fatalf("the guest has no IPVS: %v", err)
-		}
-		t.Skipf("this kernel has no IPVS: %v", err)
+		missing(t, "IPVS", err)
 	}
+}
+
+// missing skips a test for want of something that the guest has; in the guest it is a failure.
+func missing(t *testing.T, what string, err error) {
+	t.Helper()
+	if os.Getenv("LVS_LAB_INSIDE") == "guest" {
+		t.Fatalf("the guest has no %s: %v", what, err)
+	}
+	t.Skipf("no %s here: %v", what, err)
 }
 
 // balanced is a director with stock ipvsadm, two real servers in DR with

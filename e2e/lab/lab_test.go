@@ -125,7 +125,7 @@ func TestDropLeavesTheRestAlone(t *testing.T) {
 func TestNetemDelays(t *testing.T) {
 	_, alpha, beta := pair(t)
 	if _, err := alpha.Try("tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"); err != nil {
-		t.Skipf("this kernel has no netem: %v", err)
+		missing(t, "netem", err)
 	}
 	lab.Answering(beta, ":80", "beta")
 	lab.Eventually(t, 5*time.Second, reachable(alpha, beta))

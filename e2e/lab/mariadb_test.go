@@ -12,7 +12,7 @@ import (
 
 func TestMariaDBPair(t *testing.T) {
 	if _, err := exec.LookPath("mariadbd"); err != nil {
-		t.Skipf("no MariaDB here: %v", err)
+		missing(t, "MariaDB", err)
 	}
 	n := lab.New(t)
 	lan := n.Bridge("lan")
@@ -62,7 +62,7 @@ func TestMariaDBPair(t *testing.T) {
 // resolves names and shows its host cache.
 func TestMariaDBHostCache(t *testing.T) {
 	if _, err := exec.LookPath("mariadbd"); err != nil {
-		t.Skipf("no MariaDB here: %v", err)
+		missing(t, "MariaDB", err)
 	}
 	n := lab.New(t)
 	lan := n.Bridge("lan")
