@@ -105,7 +105,7 @@ func TestUnitsSayWhatTheDaemonsNeed(t *testing.T) {
 		u := read(t, path)
 		for key, want := range map[string]string{
 			"Type":                     "notify",
-			"Restart":                  "on-failure",
+			"Restart":                  "always",
 			"RestartPreventExitStatus": "2", // daemon.ExitUsage
 			"StateDirectory":           filepath.Base(daemon.DefaultStateDir),
 			"RuntimeDirectory":         "lvs-director",

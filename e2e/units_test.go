@@ -126,6 +126,7 @@ func TestUnitsDirector(t *testing.T) {
 	t.Run("reload", u.reload)
 	t.Run("kill -9", u.killed)
 	t.Run("crash", u.crashed)
+	t.Run("ended by hand", u.ended)
 	t.Run("watchdog", u.watchdog)
 	t.Run("stop", func(t *testing.T) {
 		s.Systemctl("stop", directorUnit)
@@ -331,6 +332,17 @@ func (u *unit) crashed(t *testing.T) {
 	u.s.Kill(pid, syscall.SIGABRT)
 	lab.Eventually(t, soon, func() error { return u.restarted(pid) })
 	mark.WaitLog(`lvs-director.*goroutine \d+`, soon) // somebody will want to know where it stood
+	u.serves()
+}
+
+// ended: whoever ends the process without systemd's knowledge gets a graceful stop, and the daemon is back.
+func (u *unit) ended(t *testing.T) {
+	pid, mark := u.s.MainPID(u.name), u.s.JournalMark()
+	u.s.Kill(pid, syscall.SIGTERM)
+	lab.Eventually(t, soon, func() error { return u.restarted(pid) })
+	if log := mark.Log(); !strings.Contains(log, "msg=stopping") {
+		t.Errorf("it was no graceful stop:\n%s", log)
+	}
 	u.serves()
 }
 
