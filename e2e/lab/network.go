@@ -146,7 +146,7 @@ func (n *Network) batch(ns *namespace, lines ...string) {
 	}
 }
 
-// Eventually calls check every 20 ms until it returns nil. It fails the test
+// Eventually calls check every 20 ms, or twice as long as a check takes, until it returns nil. It fails the test
 // with the last error when that takes longer than timeout. Prefer a wait for
 // an event (Daemon.WaitLog, Capture.Wait) where there is one.
 func Eventually(t T, timeout time.Duration, check func() error) {
@@ -156,33 +156,40 @@ func Eventually(t T, timeout time.Duration, check func() error) {
 	}
 }
 
-// Steadily calls check every 20 ms and fails the test if it returns an error
+// Steadily calls check as often as Eventually does and fails the test if it returns an error
 // within the time: for what must stay true.
 func Steadily(t T, during time.Duration, check func() error) {
 	t.Helper()
 	start := time.Now()
 	for {
+		pause := rest()
 		if err := check(); err != nil {
 			t.Fatalf("after %s of %s: %v", time.Since(start).Round(time.Millisecond), during, err)
 		}
 		if time.Since(start) > during {
 			return
 		}
-		time.Sleep(pollStep)
+		pause()
 	}
 }
 
-const pollStep = 20 * time.Millisecond
+// rest returns the pause to make after what begins now. To start a program costs the guest's only CPU some 10 ms: whoever
+// looks all the time keeps those waiting whom it is looking at.
+func rest() (pause func()) {
+	const least = 20 * time.Millisecond
+	begun := time.Now()
+	return func() { time.Sleep(max(least, 2*time.Since(begun))) }
+}
 
 func poll(timeout time.Duration, check func() error) error {
 	deadline := time.Now().Add(timeout)
 	for {
-		late := time.Now().After(deadline)
+		late, pause := time.Now().After(deadline), rest()
 		err := check()
 		if err == nil || late {
 			return err
 		}
-		time.Sleep(pollStep)
+		pause()
 	}
 }
 
