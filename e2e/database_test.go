@@ -213,23 +213,37 @@ const tolerable = 50 * time.Millisecond
 // pulse measures from now on how late this process comes to a tick of 10 ms, and stops when it is asked for the worst.
 // In a guest with one CPU everybody else is as late: what was measured meanwhile says more about the machine.
 func pulse() (worst func() time.Duration) {
+	return ticks(func(most *time.Duration, late time.Duration) { *most = max(*most, late) })
+}
+
+// withoutCPU is pulse for what takes many steps, each of which may have come late: it gives the sum of all that is more
+// than the kernel's own tick.
+func withoutCPU() (sum func() time.Duration) {
+	return ticks(func(sum *time.Duration, late time.Duration) {
+		if late > tolerable {
+			*sum += late
+		}
+	})
+}
+
+func ticks(note func(to *time.Duration, late time.Duration)) (stop func() time.Duration) {
 	const tick = 10 * time.Millisecond
-	stop, late := make(chan struct{}), make(chan time.Duration)
+	enough, result := make(chan struct{}), make(chan time.Duration)
 	go func() {
-		var most time.Duration
+		var noted time.Duration
 		for {
 			begun := time.Now()
 			select {
 			case <-time.After(tick):
-				most = max(most, time.Since(begun)-tick)
-			case <-stop:
-				late <- most
+				note(&noted, time.Since(begun)-tick)
+			case <-enough:
+				result <- noted
 				return
 			}
 		}
 	}()
 	return func() time.Duration {
-		close(stop)
-		return <-late
+		close(enough)
+		return <-result
 	}
 }
