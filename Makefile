@@ -13,7 +13,7 @@ LDFLAGS  := -s -w $(if $(VERSION),-X github.com/lvs-director/lvs-director/pkg/ve
 # Tests in the lab are told to fail where they would skip for want of a kernel.
 IN_LAB := CGO_ENABLED=0 LVS_REQUIRE=netns,ipvs $(GO) test -count=1 -exec '$(LAB)'
 
-.PHONY: all help build lab lint unit runner kernel e2e test soak fuzz demo demo-shell bench-failover clean
+.PHONY: all help build lab lint unit runner kernel e2e test soak fuzz demo demo-shell bench-failover bench-memory hardening clean
 
 all: build
 
@@ -46,16 +46,25 @@ kernel: build lab ## the packages that touch the kernel, in a kernel with IPVS
 # Two guests at a time, for a guest has one CPU. What measures elections and failovers shares its guest with nothing else.
 TIMED     := TestElection|TestGratuitousARP|TestFailover|TestSplit|TestInterop|TestForgedPackets|TestNoPreempt|TestPreempt|TestKilledMaster|TestOwner|TestEqualPriority|TestVIP|TestReturnsWithServers|TestBench|TestTakeOver|TestServerLost
 SCENARIOS := $(IN_LAB) -timeout 20m ./e2e/
+# Scenarios of hardening that are not part of `make test` and `make soak` yet: each was seen green, but not yet three times
+# in a row on a quiet machine, and some measure more than they should. `make hardening` runs their short forms.
+HARDENING := TestAdoptionOfAChangedFile|TestAdvertsWhileMuchIsChecked|TestAtRest|TestBrokenReloads|TestBusyMachine|TestDeaths|TestFastAdverts|TestForeign(Agent|Interface|Table|VIP)|TestHostileNeighbour|TestLastGood|TestLateInterface|TestLeaseEnds|TestManyLeases|TestMemory|TestReloadIsOnePlan|TestStall|TestStateDirectory|TestTableBeforeANewVIP
 
 e2e: build lab ## the scenarios; RUN=TestSeed001 for some
 ifeq ($(RUN),.)
-	.ci/parallel elections "$(SCENARIOS) -parallel 2 -run '$(TIMED)'" services "$(SCENARIOS) -skip '$(TIMED)'"
+	.ci/parallel elections "$(SCENARIOS) -parallel 2 -run '$(TIMED)'" services "$(SCENARIOS) -parallel 3 -skip '$(TIMED)|$(HARDENING)'"
 else
 	$(SCENARIOS) -v -run '$(RUN)'
 endif
 
+hardening: build lab ## the short forms of the hardening scenarios that CI does not run yet
+	$(SCENARIOS) -parallel 3 -v -run '$(HARDENING)'
+
 bench-failover: build lab ## outages of lvs-director and keepalived, side by side in one boot
 	LVS_BENCH=1 $(SCENARIOS) -v -run TestBenchFailover
+
+bench-memory: build lab ## resident memory of a director with 1 000 real servers; fails above 40 MB
+	LVS_SOAK=1 $(SCENARIOS) -v -run 'TestMemory$$'
 
 # One thing after another where it computes; the scenarios come last and have the machine for themselves.
 test: build lab ## everything of the day, within 8 minutes on 2 cores

@@ -14,11 +14,11 @@ import (
 )
 
 func TestExampleValidates(t *testing.T) {
-	_, problems, err := clusterfile.Read("cluster.yaml")
+	file, err := clusterfile.Read("cluster.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range problems { // a warning in the file that everybody copies is an error
+	for _, p := range file.Problems { // a warning in the file that everybody copies is an error
 		t.Error(p)
 	}
 }
@@ -107,6 +107,7 @@ func TestUnitsSayWhatTheDaemonsNeed(t *testing.T) {
 			"Type":                     "notify",
 			"Restart":                  "always",
 			"RestartPreventExitStatus": "2", // daemon.ExitUsage
+			"WatchdogSec":              "30s",
 			"StateDirectory":           filepath.Base(daemon.DefaultStateDir),
 			"RuntimeDirectory":         "lvs-director",
 			"RuntimeDirectoryPreserve": "yes", // the other daemon's socket is there
@@ -170,7 +171,7 @@ func TestModulesAreThoseOfTheSchedulers(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, _, err := clusterfile.Read(path)
+		_, err := clusterfile.Read(path)
 		if listed := slices.Contains(lines, "ip_vs_"+scheduler); listed != (err == nil) {
 			t.Errorf("scheduler %s: in the modules %t, in a cluster file: %v", scheduler, listed, err)
 		}

@@ -111,6 +111,7 @@ func TestUnitsDirector(t *testing.T) {
 	u := &unit{t: t, c: c, s: s, name: directorUnit}
 	before := traces(c.master.Host)
 
+	u.shortWatchdog()
 	begun := time.Now()
 	s.Systemctl("start", directorUnit) // comes back when the daemon is ready
 	t.Logf("start: %s", time.Since(begun))
@@ -125,6 +126,8 @@ func TestUnitsDirector(t *testing.T) {
 	})
 	t.Run("reload", u.reload)
 	t.Run("kill -9", u.killed)
+	t.Run("kill -9, another file", u.killedBeforeAnotherFile)
+	t.Run("kill -9, broken file", u.killedBeforeABrokenFile)
 	t.Run("crash", u.crashed)
 	t.Run("ended by hand", u.ended)
 	t.Run("watchdog", u.watchdog)
@@ -325,6 +328,63 @@ func (n *node) monitor() *lab.Daemon {
 	return monitor
 }
 
+// killedBeforeAnotherFile: the daemon that systemd starts finds a table that another file made, and makes it that of its
+// own; connections to a server that stays live on.
+func (u *unit) killedBeforeAnotherFile(t *testing.T) {
+	const path = "/etc/lvs-director/cluster.yaml"
+	const mysql2 = "      - {name: mysql2, address: 10.77.0.12, weight: 1}\n"
+	good, held := u.s.ReadFile(path), lab.Hold(u.c.client, vipPort, 10)
+	mine := held.Servers()["mysql1"]
+	changed := strings.NewReplacer(mysql2, "", "scheduler: lc", "scheduler: wrr", "10.77.0.11, weight: 1", "10.77.0.11, weight: 4").Replace(good)
+	u.s.WriteFile(clusterFile(changed))
+	pid, journal := u.s.MainPID(u.name), u.s.JournalMark()
+	u.s.Kill(pid, syscall.SIGKILL)
+	journal.WaitLog(`lvs-director.*msg=directing`, soon)
+	lab.Eventually(t, soon, func() error {
+		service := u.c.master.IPVS().Service(vipPort)
+		if service.Scheduler != "wrr" || len(service.Servers) != 1 || service.Server("10.77.0.11:3306").Weight != 4 {
+			return fmt.Errorf("the table is not that of the file: %+v", service)
+		}
+		return nil
+	})
+	u.c.awaitHolder(u.c.master, soon)
+	if alive := held.Alive(); mine == 0 || alive["mysql1"] != mine || alive["mysql2"] != 0 {
+		t.Errorf("alive %v, want the %d of mysql1 and none of mysql2, which was removed: %v", alive, mine, held.Errors())
+	}
+	u.s.WriteFile(clusterFile(good))
+	u.s.Systemctl("reload", u.name)
+	u.serves()
+}
+
+// killedBeforeABrokenFile: the daemon that systemd starts cannot use its file, runs the last good one, and alarms.
+func (u *unit) killedBeforeABrokenFile(t *testing.T) {
+	const path = "/etc/lvs-director/cluster.yaml"
+	good, table := u.s.ReadFile(path), u.c.master.IPVS().Rule()
+	lab.Eventually(t, soon, func() error { // it is made after the reload, which waits for no disk
+		if got := u.s.ReadFile("/var/lib/lvs-director/cluster.last-good.yaml"); got != good {
+			return fmt.Errorf("the copy in the state directory is\n%s", got)
+		}
+		return nil
+	})
+	u.s.WriteFile(clusterFile(strings.Replace(good, "forward: dr", "forward: drr", 1)))
+	pid, journal := u.s.MainPID(u.name), u.s.JournalMark()
+	u.s.Kill(pid, syscall.SIGKILL)
+	journal.WaitLog(`lvs-director.*the last good copy runs`, soon)
+	u.serves()
+	if got := u.c.master.IPVS().Rule(); got != table {
+		t.Errorf("table:\n%swant\n%s", got, table)
+	}
+	out, err := u.s.Try("lvsctl", "status", "--check")
+	if lab.ExitCode(err) == 0 || !strings.Contains(fmt.Sprint(out, err), "the last good copy") {
+		t.Errorf("status --check: %v %q, want a warning", err, out)
+	}
+	u.s.WriteFile(clusterFile(good))
+	u.s.Systemctl("reload", u.name)
+	if out, err := u.s.Try("lvsctl", "status", "--check"); strings.Contains(fmt.Sprint(out, err), "the last good copy") {
+		t.Errorf("status --check after the file is mended: %v %q", err, out)
+	}
+}
+
 // crashed: a crash of the Go runtime is no exit code 2, which would mean that starting again does not help. SIGABRT is
 // what systemd's watchdog sends, and ends a Go program as a panic does.
 func (u *unit) crashed(t *testing.T) {
@@ -346,6 +406,13 @@ func (u *unit) ended(t *testing.T) {
 	u.serves()
 }
 
+// shortWatchdog makes the unit's watchdog bite soon, for the unit as it is shipped would take half a minute.
+func (u *unit) shortWatchdog() {
+	u.t.Helper()
+	u.s.WriteFile(lab.SystemdFile{Path: "/etc/systemd/system/" + u.name + ".d/watchdog.conf", Content: "[Service]\nWatchdogSec=4s\n"})
+	u.s.Systemctl("daemon-reload")
+}
+
 // watchdog: a daemon that stands still is killed and started again.
 func (u *unit) watchdog(t *testing.T) {
 	limit, err := time.ParseDuration(strings.ReplaceAll(u.s.Property(u.name, "WatchdogUSec"), " ", ""))
@@ -361,7 +428,7 @@ func (u *unit) watchdog(t *testing.T) {
 	})
 	begun := time.Now()
 	u.s.Kill(pid, syscall.SIGSTOP)
-	lab.Eventually(t, limit+time.Second, func() error {
+	lab.Eventually(t, limit+4*seconds, func() error { // TimeoutAbortSec is 3 s, and a stopped process does not heed SIGABRT
 		if now := u.s.MainPID(u.name); now == pid {
 			return fmt.Errorf("process %d lives %s after it was stopped", pid, time.Since(begun))
 		}

@@ -22,10 +22,10 @@ var layers = []struct {
 }{
 	{"pure", true, []string{"pkg/config", "pkg/vrrp", "pkg/lvs", "pkg/health", "pkg/status", "pkg/version"}},
 	{"effects", false, []string{
-		"pkg/kernel/addr", "pkg/kernel/ipvs", "pkg/kernel/neigh", "pkg/kernel/route", "pkg/kernel/sysctl", "pkg/kernel/vrrpsock",
+		"pkg/kernel/addr", "pkg/kernel/clock", "pkg/kernel/ipvs", "pkg/kernel/neigh", "pkg/kernel/route", "pkg/kernel/sysctl", "pkg/kernel/vrrpsock",
 		"pkg/probe", "pkg/ledger", "pkg/clusterfile",
 	}},
-	{"loops", true, []string{"pkg/election", "pkg/checker", "pkg/reconcile", "pkg/director", "realserver"}},
+	{"loops", true, []string{"pkg/pulse", "pkg/election", "pkg/checker", "pkg/reconcile", "pkg/director", "realserver"}},
 	{"faces", true, []string{"pkg/api", "pkg/daemon", "pkg/ctl"}},
 	{"programs", false, []string{"cmd/lvs-director", "cmd/lvs-realserver", "cmd/lvsctl"}},
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/ledger"
+	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
@@ -77,6 +78,7 @@ type Agent struct {
 	reloads   chan reload
 	reloading chan struct{} // held by the one who reads the file
 	stopped   chan struct{}
+	pulses    pulse.Set
 	view      atomic.Pointer[status.Agent]
 
 	// Owned by the goroutine of Run.
@@ -86,7 +88,6 @@ type Agent struct {
 	gateways  map[netip.Addr]netip.Addr // by source; absent: no route
 	kept      map[string]*kept
 	told      map[string]*told // problems that were logged
-	refused   string           // why the last reload was refused; "" if it was not
 	saving    error            // of the ledger
 	looked    time.Time
 	stale     bool // links and addresses could not be read
@@ -149,7 +150,10 @@ func (a *Agent) loop(ctx context.Context) {
 	settled := time.NewTimer(0)
 	settled.Stop()
 	defer settled.Stop()
+	beat := a.pulses.Start("the agent's loop")
+	defer beat.Stop()
 	for ctx.Err() == nil {
+		beat.Beat()
 		select {
 		case <-ctx.Done():
 		case <-a.kick:
@@ -184,6 +188,9 @@ func (a *Agent) watch(ctx context.Context) {
 		}
 	}
 }
+
+// Pulses are the loops of this daemon, for the watchdog.
+func (a *Agent) Pulses() *pulse.Set { return &a.pulses }
 
 // Snapshot is what the agent says of itself as of its last pass.
 func (a *Agent) Snapshot() status.Agent { return *a.view.Load() }

@@ -63,9 +63,6 @@ func (a *Agent) work(look bool) round {
 			r.problems = append(r.problems, err.Error())
 		}
 	}
-	if a.refused != "" {
-		r.problems = append(r.problems, a.refused)
-	}
 	if a.saving != nil {
 		r.problems = append(r.problems, a.saving.Error())
 	}
@@ -197,7 +194,8 @@ func (a *Agent) record(want State, have Found) {
 	}
 	// A ledger that cannot be saved remembers all the same, and a VIP that is missing is worse than a value that a crash
 	// would leave behind: go on, and say so.
-	a.saving = errors.Join(a.e.Ledger.RecordSysctl(changes...), a.e.Ledger.RecordAddress(addresses...))
+	_, _ = a.e.Ledger.RecordSysctl(changes...), a.e.Ledger.RecordAddress(addresses...)
+	a.saving = a.e.Ledger.Keep()
 }
 
 func (a *Agent) change(c Change, have *Found, failed *failures) {
@@ -274,7 +272,11 @@ func (a *Agent) takeBack(plan Plan, have *Found, failed *failures) {
 	}
 }
 
-func (a *Agent) save(err error) { a.saving = errors.Join(a.saving, err) }
+func (a *Agent) save(err error) {
+	if err != nil {
+		a.saving = err
+	}
+}
 
 // lookGateways asks where answers go, for the memberships with forward: nat.
 func (a *Agent) lookGateways() map[netip.Addr]netip.Addr {

@@ -3,8 +3,6 @@ package realserver
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 )
@@ -13,9 +11,8 @@ import (
 var ErrStopped = errors.New("the agent is stopping")
 
 type reload struct {
-	cfg    *config.Config
-	reason string // why there is no cfg
-	done   chan struct{}
+	cfg  *config.Config
+	done chan struct{}
 }
 
 // Reload reads the cluster file again and carries out the difference. A file that does not validate changes nothing; the
@@ -28,10 +25,10 @@ func (a *Agent) Reload(ctx context.Context) error {
 		return ctx.Err()
 	}
 	cfg, err := a.o.Load()
-	r := reload{cfg: cfg, done: make(chan struct{})}
 	if err != nil {
-		r.cfg, r.reason = nil, err.Error()
+		return err
 	}
+	r := reload{cfg: cfg, done: make(chan struct{})}
 	select {
 	case a.reloads <- r:
 	case <-ctx.Done():
@@ -41,24 +38,16 @@ func (a *Agent) Reload(ctx context.Context) error {
 	}
 	select {
 	case <-r.done:
-		return err
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// take makes a new cluster file the one to follow, or remembers why there is none.
+// take makes a new cluster file the one to follow.
 func (a *Agent) take(r reload) {
 	defer close(r.done)
-	if r.cfg == nil {
-		first, rest, more := strings.Cut(r.reason, "\n")
-		if more {
-			first = fmt.Sprintf("%s (and %d more)", first, strings.Count(rest, "\n")+1)
-		}
-		a.refused = "the last reload was refused, the former cluster file stays in force: " + first
-	} else {
-		a.cfg, a.refused = r.cfg, ""
-		a.o.Log.Info("reloaded", "config", a.cfg.Summary())
-	}
+	a.cfg = r.cfg
+	a.o.Log.Info("reloaded", "config", a.cfg.Summary())
 	_ = a.pass(true)
 }

@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"os"
+	"slices"
 
 	"github.com/spf13/pflag"
 
@@ -28,10 +29,17 @@ func program() daemon.Program {
 }
 
 // service gives the director the shape that every daemon has.
-type service struct{ *director.Director }
+type service struct {
+	*director.Director
+	problems func() []string // with the cluster file
+}
 
 // Status implements daemon.Service.
-func (s service) Status() any { return s.Director.Status() }
+func (s service) Status() any {
+	doc := s.Director.Status()
+	doc.Problems = slices.Concat(s.problems(), doc.Problems)
+	return doc
+}
 
 func newDirector(e daemon.Environment) (daemon.Service, error) {
 	node, err := e.Config.DirectorNamed(e.Node...)
@@ -41,7 +49,7 @@ func newDirector(e daemon.Environment) (daemon.Service, error) {
 	return service{director.New(director.Options{
 		Config: e.Config, Load: e.Load, Node: node, StateDir: e.StateDir, Version: e.Version, Log: e.Log,
 		Started: e.Started,
-	})}, nil
+	}), e.Problems}, nil
 }
 
 // cleanup is for ExecStopPost= and for people. A cluster file that cannot be used, or that names this machine no more, is no

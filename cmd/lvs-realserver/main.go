@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
+	"slices"
 
 	"github.com/lvs-director/lvs-director/pkg/daemon"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
@@ -24,6 +24,7 @@ func program() daemon.Program {
 		Name:   "lvs-realserver",
 		Short:  "the agent on a real server: keeps the VIP and its ARP settings as the forwarding method needs them",
 		Socket: "/run/lvs-director/realserver.sock",
+		State:  "realserver",
 		New:    newAgent,
 	}
 }
@@ -32,6 +33,7 @@ func program() daemon.Program {
 type service struct {
 	*realserver.Agent
 	stateDir string
+	problems func() []string // with the cluster file
 }
 
 // Run implements daemon.Service.
@@ -40,18 +42,20 @@ func (s service) Run(ctx context.Context) error {
 }
 
 // Status implements daemon.Service.
-func (s service) Status() any { return s.Snapshot() }
+func (s service) Status() any {
+	doc := s.Snapshot()
+	doc.Problems = slices.Concat(s.problems(), doc.Problems)
+	return doc
+}
 
 func newAgent(e daemon.Environment) (daemon.Service, error) {
-	// A directory of its own: on a machine that is a director too both daemons have the same --state-dir.
-	stateDir := filepath.Join(e.StateDir, "realserver")
 	if _, err := e.Config.RealServersNamed(e.Node...); err != nil {
-		return nil, errors.Join(err, takeBack(stateDir, e.Log))
+		return nil, errors.Join(err, takeBack(e.StateDir, e.Log))
 	}
 	agent := realserver.New(realserver.Options{
 		Config: e.Config, Load: e.Load, Names: e.Node, Version: e.Version, Started: e.Started, Log: e.Log,
 	})
-	return service{agent, stateDir}, nil
+	return service{agent, e.StateDir, e.Problems}, nil
 }
 
 // takeBack is for a node that is no real server any more: a VIP that an earlier run left here would go on answering.

@@ -17,13 +17,7 @@ func SendRaw(h *Host, device string, source, destination netip.Addr, ttl, protoc
 	if !source.Is4() || !destination.Is4() {
 		h.n.t.Fatalf("lab: raw packets are IPv4: %s to %s", source, destination)
 	}
-	header := make([]byte, 20, 20+len(payload))
-	header[0], header[1] = 0x45, 0xc0 // no options; DSCP CS6
-	binary.BigEndian.PutUint16(header[2:], uint16(20+len(payload)))
-	header[8], header[9] = ttl, protocol
-	src, dst := source.As4(), destination.As4()
-	copy(header[12:], src[:])
-	copy(header[16:], dst[:])
+	packet, dst := ipv4(source, destination, ttl, protocol, payload), destination.As4()
 	err := h.ns.inNet(func() error {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
 		if err != nil {
@@ -33,7 +27,7 @@ func SendRaw(h *Host, device string, source, destination netip.Addr, ttl, protoc
 		if err := unix.BindToDevice(fd, device); err != nil {
 			return err
 		}
-		return unix.Sendto(fd, append(header, payload...), 0, &unix.SockaddrInet4{Addr: dst})
+		return unix.Sendto(fd, packet, 0, &unix.SockaddrInet4{Addr: dst})
 	})
 	if err != nil {
 		h.n.t.Fatalf("lab: send a raw packet from %s: %v", h.Name, err)

@@ -38,6 +38,8 @@ func Role() (code int, ok bool) {
 	}
 	role, known := map[string]func([]byte) error{
 		"answering":     runAnswering,
+		"farm":          runFarm,
+		"flood":         runFlood,
 		"measure":       runMeasure,
 		"measure-mysql": runMeasureMySQL,
 		"systemd":       runSystemd,

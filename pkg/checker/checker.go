@@ -11,6 +11,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/probe"
+	"github.com/lvs-director/lvs-director/pkg/pulse"
 )
 
 // ProbeFunc makes one check; see package probe. It must return soon after ctx ends.
@@ -45,11 +46,14 @@ type Checker struct {
 	onChange func(name string, v health.Verdict)
 
 	board   atomic.Pointer[board]
-	wanted  atomic.Pointer[[]Spec]
+	wanted  atomic.Pointer[order]
 	wake    chan struct{} // capacity 1: wanted has changed
 	ready   chan struct{}
 	results chan finished // from the goroutines of probes
 	over    chan struct{} // closed when nobody receives results any more
+
+	// Pulse is beaten once a turn of Run; nil: nobody watches. To be set before.
+	Pulse *pulse.Pulse
 
 	// What follows belongs to Run's goroutine.
 	subjects map[string]*subject
@@ -82,15 +86,40 @@ func New(
 	}
 }
 
+// order is what one Set wants.
+type order struct {
+	specs   []Spec
+	carried chan struct{} // closed when it is carried out
+	before  *order        // the one that it overtook
+}
+
 // Set says what is to be checked from now on, all of it; the last Spec of a name counts. It returns at once, and Run
-// carries it out. A check with the same ID as before keeps its state and its rhythm. A check that was edited starts
-// from what was known of its server, so that a reload takes nothing out.
-func (c *Checker) Set(specs []Spec) {
-	copied := slices.Clone(specs)
-	c.wanted.Store(&copied)
+// carries it out; the channel is closed then. A check with the same ID as before keeps its state and its rhythm. A check
+// that was edited starts from what was known of its server, so that a reload takes nothing out.
+func (c *Checker) Set(specs []Spec) <-chan struct{} {
+	next := &order{specs: slices.Clone(specs), carried: make(chan struct{})}
+	for {
+		next.before = c.wanted.Load()
+		if c.wanted.CompareAndSwap(next.before, next) {
+			break
+		}
+	}
 	select {
 	case c.wake <- struct{}{}:
 	default: // Run has not looked yet, and will see the latest
+	}
+	return next.carried
+}
+
+// carryOut takes the latest order.
+func (c *Checker) carryOut(now time.Time) {
+	o := c.wanted.Swap(nil)
+	if o == nil {
+		return
+	}
+	c.apply(o.specs, now)
+	for ; o != nil; o = o.before {
+		close(o.carried)
 	}
 }
 
@@ -104,18 +133,20 @@ func (c *Checker) Run(ctx context.Context) error {
 	defer stop()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	defer c.Pulse.Stop()
 	for {
+		c.Pulse.Beat()
+		wait := pulse.Every
 		if len(c.agenda) > 0 {
-			timer.Reset(time.Until(c.agenda[0].at))
-		} else {
-			timer.Reset(time.Hour)
+			wait = min(wait, time.Until(c.agenda[0].at))
 		}
+		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
 			c.part(stop)
 			return nil
 		case <-c.wake:
-			c.apply(*c.wanted.Load(), time.Now())
+			c.carryOut(time.Now())
 		case r := <-c.results:
 			c.noticeStall(time.Now())
 			c.finish(r, time.Now())

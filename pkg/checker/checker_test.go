@@ -637,3 +637,24 @@ func TestRunLetsProbesFinish(t *testing.T) {
 		})
 	}
 }
+
+// TestSetIsCarriedOut: who waits for a Set finds its names, also when another Set overtook it, and a name that changed
+// knows at once what its server's check knew.
+func TestSetIsCarriedOut(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, _ *diary) {
+		f.set(two, always(refused))
+		<-c.Set([]Spec{spec("mysql/mysql1", one), spec("mysql/mysql2", two)})
+		pass(0)
+		probes := len(f.times(one)) + len(f.times(two))
+		overtaken := c.Set([]Spec{spec("mysql/mysql2", two), spec("mysql/mysql1", one)})
+		last := c.Set([]Spec{spec("db/mysql1", one), spec("db/mysql2", two)})
+		<-last
+		<-overtaken
+		if up, down := c.Verdict("db/mysql1"), c.Verdict("db/mysql2"); !up.Known || !up.Up || !down.Known || down.Up {
+			t.Errorf("after the change of names: %+v, %+v", up, down)
+		}
+		if now := len(f.times(one)) + len(f.times(two)); now != probes {
+			t.Errorf("%d probes after the change of names, %d before", now, probes)
+		}
+	})
+}

@@ -5,14 +5,20 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 )
 
-// Most bounds what is read of a cluster file, in bytes. Package config has the limit that users meet.
-const Most = 16 << 20
+const (
+	// Most bounds what is read of a cluster file, in bytes. Package config has a lower limit.
+	Most = 4 << 20
+	// piece is what is read at once: in a long system call on the only CPU, an advert would wait for it.
+	piece = 64 << 10
+)
 
 // InvalidError is a cluster file that could be read and does not validate.
 type InvalidError struct{ Problems config.Problems }
@@ -36,18 +42,56 @@ func (e *UnreadableError) Error() string { return "cluster file: " + e.Err.Error
 // Unwrap returns what the operating system said.
 func (e *UnreadableError) Unwrap() error { return e.Err }
 
-// Read reads and validates a cluster file. The error is an *UnreadableError or an *InvalidError; problems are returned in
-// every case, warnings included.
-func Read(path string) (*config.Config, config.Problems, error) {
-	data, err := slurp(path)
+// File is a cluster file that was read.
+type File struct {
+	// Config is what it says; nil when it cannot be used.
+	Config *config.Config
+	// Problems are all that were found, warnings included.
+	Problems config.Problems
+	// Data are its bytes.
+	Data []byte
+}
+
+// Read reads and validates a cluster file. The error is an *UnreadableError or an *InvalidError; the File has its problems
+// in every case.
+func Read(path string) (File, error) {
+	data, err := slurpWithin(path)
 	if err != nil {
-		return nil, nil, &UnreadableError{err}
+		return File{}, &UnreadableError{err}
 	}
 	cfg, problems := config.Parse(path, data)
+	f := File{Config: cfg, Problems: problems, Data: data}
 	if cfg == nil {
-		return nil, problems, &InvalidError{problems}
+		return f, &InvalidError{problems}
 	}
-	return cfg, problems, nil
+	return f, nil
+}
+
+// readWithin bounds the reading of one file: a network file system whose server is gone keeps a read waiting for ever.
+const readWithin = 10 * time.Second
+
+func slurpWithin(path string) ([]byte, error) {
+	return within(readWithin, path, func() ([]byte, error) { return slurp(path) })
+}
+
+func within(limit time.Duration, path string, read func() ([]byte, error)) ([]byte, error) {
+	type result struct {
+		data []byte
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		data, err := read()
+		done <- result{data, err}
+	}()
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	select {
+	case r := <-done:
+		return r.data, r.err
+	case <-late.C: // the reader is left behind; nothing can end it
+		return nil, fmt.Errorf("%s: not read within %s: does its file system answer?", path, limit)
+	}
 }
 
 func slurp(path string) ([]byte, error) {
@@ -58,20 +102,26 @@ func slurp(path string) ([]byte, error) {
 	}
 	defer f.Close()
 	info, err := f.Stat()
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if !info.Mode().IsRegular() {
+	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s: not a regular file", path)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, Most+1))
-	if err != nil {
-		return nil, err
+	data := make([]byte, 0, min(info.Size(), Most)+1)
+	for info.Size() <= Most && len(data) <= Most { // the size may lie
+		if len(data) == cap(data) {
+			data = slices.Grow(data, piece)
+		}
+		n, err := f.Read(data[len(data):min(cap(data), len(data)+piece)])
+		data = data[:len(data)+n]
+		if errors.Is(err, io.EOF) {
+			return data, nil
+		} else if err != nil {
+			return nil, err
+		}
 	}
-	if len(data) > Most {
-		return nil, fmt.Errorf("%s: larger than %d MiB", path, Most>>20)
-	}
-	return data, nil
+	return nil, fmt.Errorf("%s: larger than %d MiB", path, Most>>20)
 }
 
 // Refused says whether err is a cluster file that cannot be used, for which a program exits with 2.

@@ -23,21 +23,21 @@ func write(t *testing.T, text string) string {
 
 func TestRead(t *testing.T) {
 	file := write(t, good)
-	cfg, _, err := Read(file)
+	f, err := Read(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.File != file || len(cfg.Instances) != 1 {
-		t.Errorf("file %q, %d instances", cfg.File, len(cfg.Instances))
+	if f.Config.File != file || len(f.Config.Instances) != 1 || string(f.Data) != good {
+		t.Errorf("%+v", f)
 	}
 }
 
 func TestReadListsEveryErrorWithItsPosition(t *testing.T) {
 	file := write(t, strings.NewReplacer("51", "0", "10.77.0.100", "10.77.0.2").Replace(good))
-	cfg, problems, err := Read(file)
+	f, err := Read(file)
 	var invalid *InvalidError
-	if cfg != nil || !errors.As(err, &invalid) || !Refused(err) || len(problems) < 2 {
-		t.Fatalf("%v, %v, %v", cfg, problems, err)
+	if f.Config != nil || !errors.As(err, &invalid) || !Refused(err) || len(f.Problems) < 2 {
+		t.Fatalf("%+v, %v", f, err)
 	}
 	for _, line := range strings.Split(err.Error(), "\n") {
 		if !strings.HasPrefix(line, file+":3:") {
@@ -57,12 +57,26 @@ func TestReadRefusesWhatIsNoFile(t *testing.T) {
 		{dir, "not a regular file"},
 		{pipe, "not a regular file"},
 		{"/dev/zero", "not a regular file"},
-		{write(t, strings.Repeat("#", Most+1)), "larger than 16 MiB"},
+		{write(t, strings.Repeat("#", Most+1)), "larger than 4 MiB"},
 	} {
-		_, _, err := Read(tt.path)
+		_, err := Read(tt.path)
 		var unreadable *UnreadableError
 		if !errors.As(err, &unreadable) || !Refused(err) || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", tt.path, err, tt.want)
 		}
+	}
+}
+
+// What a file says of its size is not believed: one of 0 bytes may have some, and another may be longer than a piece.
+func TestSlurpReadsToTheEnd(t *testing.T) {
+	long := strings.Repeat("# a comment\n", 3*piece/12)
+	if got, err := slurp(write(t, long)); err != nil || string(got) != long {
+		t.Errorf("%d bytes of %d, %v", len(got), len(long), err)
+	}
+	if got, err := slurp("/proc/self/maps"); err != nil || len(got) == 0 {
+		t.Errorf("%q, %v", got, err)
+	}
+	if got, err := slurp(write(t, "")); err != nil || len(got) != 0 {
+		t.Errorf("%q, %v", got, err)
 	}
 }

@@ -28,8 +28,9 @@ type Director struct {
 type Instance struct {
 	Name             string
 	Interface        string
-	VRID             uint8 // 1-255
-	ProtocolVersion  uint8 // 2 or 3
+	InterfaceAt      Position `json:"-"`
+	VRID             uint8    // 1-255
+	ProtocolVersion  uint8    // 2 or 3
 	AdvertInterval   time.Duration
 	Priority         uint8 // 1-255; 255 is the address owner
 	Preempt          bool
@@ -43,10 +44,17 @@ type Instance struct {
 // InstanceOverride holds what one director sets differently; nil and the zero value mean "as the instance says".
 type InstanceOverride struct {
 	Interface    string
+	InterfaceAt  Position `json:"-"`
 	Priority     uint8
 	Preempt      *bool
 	PreemptDelay *time.Duration
 	Tracks       []string
+}
+
+// Position is where the value of a key stands in the file, for what only a running machine can judge (see Config.Problem).
+type Position struct {
+	Line, Column int // from 1
+	Path         string
 }
 
 // Forward is the way a virtual server's packets reach its real servers.

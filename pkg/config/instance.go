@@ -40,6 +40,7 @@ func readInstance(o object, directors []placed[Director]) placed[Instance] {
 	in.AdvertInterval = optional(o, "advert_interval", time.Second, func(v value) time.Duration {
 		return v.advertInterval(in.ProtocolVersion)
 	})
+	in.InterfaceAt = o.locate("interface").position()
 	in.Lease = in.leaseOr(o, directors)
 	in.checkPreemption(o, directors)
 	return placed[Instance]{v: in, at: o}
@@ -80,6 +81,9 @@ func (v value) networkInterface() string {
 	return ""
 }
 
+// steadyInterval is the shortest advert interval that any machine of today keeps, virtual ones included.
+const steadyInterval = 100 * time.Millisecond
+
 // advertInterval reads what the advert of a version can carry: seconds in 8 bits (RFC 3768, section 5.3.7), or hundredths
 // of a second in 12 bits (RFC 9568, section 5.2.7).
 func (v value) advertInterval(version uint8) time.Duration {
@@ -97,6 +101,10 @@ func (v value) advertInterval(version uint8) time.Duration {
 		if ok && d%step != 0 {
 			v.fail("", "%s is not a multiple of 10ms, the unit of VRRP version 3", v.node.Value)
 			return 0
+		}
+		if ok && d < steadyInterval {
+			v.warn("use 100ms, or run on every director: chrt -r 1 lvsctl check --host FILE",
+				"%s: a director that gets no CPU for %s loses its VIPs, and not every machine can do better", v.node.Value, span(3*d))
 		}
 		return d
 	default: // reported already
@@ -145,6 +153,7 @@ func readOverrides(v value, directors []placed[Director]) map[string]InstanceOve
 			Priority:  optional(o, "priority", 0, value.octet),
 			Tracks:    optional(o, "tracks", nil, value.trackNames),
 		}
+		override.InterfaceAt = o.locate("interface").position()
 		if f, ok := o.fields["preempt"]; ok {
 			preempt := f.preempt()
 			override.Preempt = &preempt

@@ -68,6 +68,10 @@ func (v value) fail(hint, format string, args ...any) {
 	v.report(false, hint, fmt.Sprintf(format, args...))
 }
 
+func (v value) position() Position {
+	return Position{Line: v.place.Line, Column: v.place.Column, Path: v.path}
+}
+
 // warn reports a warning at v.
 func (v value) warn(hint, format string, args ...any) {
 	v.report(true, hint, fmt.Sprintf(format, args...))

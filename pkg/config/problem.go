@@ -44,6 +44,11 @@ func (p Problem) String() string {
 // Problems are all problems of one file, in the order of their positions.
 type Problems []Problem
 
+// Problem is a mistake in a file that validated, which shows only on the machine that is to run it.
+func (c *Config) Problem(at Position, message, hint string) Problem {
+	return Problem{File: c.File, Line: at.Line, Column: at.Column, Path: at.Path, Message: message, Hint: hint}
+}
+
 // Failed says whether one of them is an error rather than a warning.
 func (ps Problems) Failed() bool {
 	return slices.ContainsFunc(ps, func(p Problem) bool { return !p.Warning })

@@ -11,7 +11,7 @@ func (i Instance) For(director string) Instance {
 	own := i.PerNode[director]
 	i.PerNode = nil
 	if own.Interface != "" {
-		i.Interface = own.Interface
+		i.Interface, i.InterfaceAt = own.Interface, own.InterfaceAt
 	}
 	if own.Priority != 0 {
 		i.Priority = own.Priority

@@ -18,6 +18,20 @@ func parseGood(t *testing.T, name string) *config.Config {
 	return c
 }
 
+// What a machine finds wrong with an interface is reported where that machine's interface stands.
+func TestProblemOfAnInterface(t *testing.T) {
+	c := parseGood(t, "full")
+	for director, want := range map[string]string{
+		"lvs-master": ":13:16: vrrp_instances[0].interface: is not there (try ip link)",
+		"lvs-backup": ":24:31: vrrp_instances[0].per_node.lvs-backup.interface: is not there (try ip link)",
+	} {
+		in := c.Instances[0].For(director)
+		if got := c.Problem(in.InterfaceAt, "is not there", "try ip link").String(); got != c.File+want {
+			t.Errorf("%s: %q, want %q", director, got, c.File+want)
+		}
+	}
+}
+
 func TestInstanceFor(t *testing.T) {
 	outer := parseGood(t, "full").Instances[0]
 	type view struct {

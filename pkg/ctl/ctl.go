@@ -88,13 +88,13 @@ func exactly(n int, what string) cobra.PositionalArgs {
 }
 
 func check() *cobra.Command {
-	var strict bool
+	var strict, host bool
 	cmd := &cobra.Command{
 		Use: "check FILE", Short: "validate a cluster file, offline", Args: exactly(1, "one argument: the cluster file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, problems, err := clusterfile.Read(args[0])
+			file, err := clusterfile.Read(args[0])
 			warned := false
-			for _, p := range problems {
+			for _, p := range file.Problems {
 				if p.Warning {
 					warned = true
 					fmt.Fprintln(cmd.ErrOrStderr(), p.String())
@@ -103,14 +103,23 @@ func check() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if host {
+				fit, line := judgeHost(file.Config, measureHost)
+				if warned = warned || !fit; !fit {
+					fmt.Fprintf(cmd.ErrOrStderr(), "%s: warning: %s\n", args[0], line)
+				} else {
+					fmt.Fprintln(cmd.OutOrStdout(), line)
+				}
+			}
 			if warned && strict {
 				return &daemon.UsageError{Err: fmt.Errorf("%s has warnings, which --strict forbids", args[0])}
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), cfg.Summary())
+			fmt.Fprintln(cmd.OutOrStdout(), file.Config.Summary())
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&strict, "strict", false, "warnings are errors")
+	cmd.Flags().BoolVar(&host, "host", false, "measure for 2 s whether this machine can keep the file's advert intervals (with the unit's priority: chrt -r 1 lvsctl check --host FILE)")
 	return cmd
 }
 

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
@@ -19,6 +22,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/api"
 	"github.com/lvs-director/lvs-director/pkg/clusterfile"
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/version"
 )
 
@@ -42,6 +46,8 @@ type Service interface {
 	Reload(ctx context.Context) error
 	// Status returns a document of package status.
 	Status() any
+	// Pulses are the loops that have to make progress.
+	Pulses() *pulse.Set
 }
 
 // Environment is what a Service is made of.
@@ -56,6 +62,8 @@ type Environment struct {
 	Log      *slog.Logger
 	// Started is to be called when the loops run; systemd is told then.
 	Started func()
+	// Problems are what is wrong with the cluster file, for Status: none, or sentences.
+	Problems func() []string
 }
 
 // Program is what differs between the daemons.
@@ -63,6 +71,8 @@ type Program struct {
 	Name   string // of the binary
 	Short  string // what it is, in a line
 	Socket string // default of --socket
+	// State is this daemon's directory within --state-dir, which all daemons of a machine may share; "" is --state-dir itself.
+	State string
 	// New checks the environment against the cluster file; an error of it is wrong usage.
 	New func(Environment) (Service, error)
 }
@@ -112,7 +122,7 @@ func Verb(use, short string, prepare func(*pflag.FlagSet) func(Environment) erro
 		if err != nil {
 			return err
 		}
-		e := f.environment(log)
+		e := f.environment(log, newSource(f.config, f.stateDir, log))
 		if e.Config, err = e.Load(); err != nil {
 			log.Warn("the cluster file cannot be used; working from the state directory alone", "error", err)
 		}
@@ -131,20 +141,14 @@ func (f *flags) add(set *pflag.FlagSet) {
 }
 
 // environment is what the flags say; its Config is not read yet.
-func (f *flags) environment(log *slog.Logger) Environment {
-	file := f.config
+func (f *flags) environment(log *slog.Logger, from *source) Environment {
 	return Environment{
 		Node: names(f.node), StateDir: f.stateDir, Version: version.String(), Log: log,
-		Load: func() (*config.Config, error) {
-			cfg, problems, err := clusterfile.Read(file)
-			for _, problem := range problems {
-				if problem.Warning {
-					log.Warn("cluster file", "problem", problem.String())
-				}
-			}
-			return cfg, err
+		Load: from.load, Problems: from.problems,
+		Started: func() {
+			_, _ = sd.SdNotify(false, sd.SdNotifyReady) // without systemd there is nobody to tell
+			from.applied()
 		},
-		Started: func() { _, _ = sd.SdNotify(false, sd.SdNotifyReady) }, // without systemd there is nobody to tell
 	}
 }
 
@@ -187,19 +191,35 @@ func (p Program) run(ctx context.Context, f flags, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	e := f.environment(log)
-	if e.Config, err = e.Load(); err != nil {
+	out := newLogWriter(stderr, log) // the daemon never waits for whoever reads its log
+	defer out.close()
+	if log, err = newLog(f, out); err != nil {
+		return err
+	}
+	f.stateDir = filepath.Join(f.stateDir, p.State)
+	from := newSource(f.config, f.stateDir, log)
+	e := f.environment(log, from)
+	if e.Config, err = from.begin(func() bool { return answers(f.socket) }); err != nil {
 		return err
 	}
 	service, err := p.New(e)
 	if err != nil {
 		return &UsageError{err}
 	}
-	return serve(ctx, service, f.socket, log)
+	return serve(ctx, service, from, f.socket, log)
+}
+
+// answers says whether a daemon runs behind a socket.
+func answers(socket string) bool {
+	conn, err := net.DialTimeout("unix", socket, time.Second)
+	if err == nil {
+		_ = conn.Close()
+	}
+	return err == nil || errors.Is(err, syscall.EAGAIN) // its backlog is full
 }
 
 // serve runs the service and its socket until a signal, an error, or the end of ctx.
-func serve(ctx context.Context, service Service, socket string, log *slog.Logger) error {
+func serve(ctx context.Context, service Service, from *source, socket string, log *slog.Logger) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	hangup := make(chan os.Signal, 1)
@@ -219,7 +239,16 @@ func serve(ctx context.Context, service Service, socket string, log *slog.Logger
 		return service.Run(groupCtx)
 	})
 	group.Go(func() error {
-		return api.Serve(answering, listener, api.Handlers{Status: service.Status, Reload: service.Reload}, log)
+		reload := func(ctx context.Context) error { return from.reload(ctx, service) }
+		return api.Serve(answering, listener, api.Handlers{Status: service.Status, Reload: reload}, log)
+	})
+	group.Go(func() error {
+		from.keep(answering)
+		return nil
+	})
+	group.Go(func() error {
+		watchdog(answering, service.Pulses(), log)
+		return nil
 	})
 	group.Go(func() error {
 		for {
@@ -227,9 +256,7 @@ func serve(ctx context.Context, service Service, socket string, log *slog.Logger
 			case <-answering.Done():
 				return nil
 			case <-hangup:
-				if err := service.Reload(groupCtx); err != nil {
-					log.Error("reload refused; the running configuration stays", "error", err)
-				}
+				_ = from.reload(groupCtx, service) // which logs what went wrong
 			}
 		}
 	})

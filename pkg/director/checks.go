@@ -67,6 +67,7 @@ func (d *Director) tracked(cfg *config.Config, name string) bool {
 func (d *Director) startChecks() {
 	probers := map[config.CheckType]checker.ProbeFunc{config.TCP: probe.TCP, config.MySQL: probe.MySQL}
 	d.checker = checker.New(probers, new(checker.SecretFiles).Read, d.log, d.verdictChanged)
+	d.checker.Pulse = d.pulses.Start("the checker")
 	d.checker.Set(d.checks(d.cfg))
 	d.run(func(ctx context.Context) {
 		if err := d.checker.Run(ctx); err != nil && ctx.Err() == nil {

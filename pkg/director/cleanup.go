@@ -16,6 +16,9 @@ func Cleanup(o Options, addressesOnly bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.addr.Close(), d.ledger.Close()) }()
+	if err := d.ledger.Held(); err != nil { // a daemon may be running
+		return err
+	}
 	if addressesOnly {
 		return d.ledger.SetAddresses(nil)
 	}

@@ -7,12 +7,14 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/checker"
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
 	"github.com/lvs-director/lvs-director/pkg/ledger"
+	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
 )
 
@@ -55,6 +57,7 @@ type Director struct {
 	instances map[string]*instance
 	links     map[string]*link
 	local     []addr.Address // of this machine, as last seen
+	devices   []addr.Link    // likewise
 	ready     bool
 	returns   int // of an interface that found no real server in the table
 	addresses *reconcile.Addresses
@@ -63,7 +66,10 @@ type Director struct {
 
 	sysctlProblem string // logged last
 
-	unsaved atomic.Bool // the ledger could not be saved; see saved
+	pulses     pulse.Set
+	standstill atomic.Pointer[string] // what is wrong with the loops; nil or "": nothing
+
+	unsaved atomic.Pointer[string] // why the ledger could not be saved; see saved
 	view    view
 }
 
@@ -101,10 +107,17 @@ func (d *Director) Run(ctx context.Context) (err error) {
 	if err := d.start(ctx); err != nil {
 		return err
 	}
+	own := d.pulses.Start("the director's own loop")
+	defer own.Stop()
+	d.run(d.watchLoops)
 	d.started()
+	beat := time.NewTicker(pulse.Every)
+	defer beat.Stop()
 	d.log.Info("directing", "node", d.name, "config", d.cfg.Summary())
 	for {
+		own.Beat()
 		select {
+		case <-beat.C:
 		case <-ctx.Done():
 			d.log.Info("stopping")
 			return nil
@@ -125,6 +138,7 @@ func (d *Director) open() (err error) {
 	if warning := d.ledger.Warning(); warning != "" {
 		d.log.Warn("state", "problem", warning)
 	}
+	d.saved(d.ledger.Keep())
 	if d.addr, err = addr.Open(); err != nil {
 		return errors.Join(err, d.ledger.Close())
 	}
@@ -136,6 +150,7 @@ func (d *Director) open() (err error) {
 
 // start builds the loops. What fails here fails the daemon: a missing privilege or kernel feature is told at once.
 func (d *Director) start(ctx context.Context) error {
+	limitMemory(d.cfg)
 	d.recordVIPs(d.cfg)
 	if err := d.adoptTable(); err != nil {
 		return err
@@ -146,6 +161,7 @@ func (d *Director) start(ctx context.Context) error {
 	}
 	voice := newAnnouncer()
 	d.addresses = reconcile.NewAddresses(handle, voice, d.leaseLost, d.log)
+	d.addresses.Pulse = d.pulses.Start("the address loop")
 	d.addresses.Set(d.vips(d.cfg))
 	d.run(func(ctx context.Context) {
 		defer handle.Close()
@@ -213,7 +229,7 @@ func (d *Director) fail(err error) {
 func (d *Director) withdraw() error {
 	addresses := d.removeVIPs(d.cfg)
 	if addresses == nil {
-		addresses = d.ledger.SetAddresses(nil)
+		d.saved(d.ledger.SetAddresses(nil))
 	}
 	return errors.Join(addresses, d.withdrawTable(), d.restoreSysctls(nil))
 }

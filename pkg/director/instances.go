@@ -9,6 +9,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/election"
+	"github.com/lvs-director/lvs-director/pkg/kernel/clock"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -51,7 +52,8 @@ func (d *Director) startInstance(cfg config.Instance) {
 	source, fault := link.source, link.fault()
 	i := &instance{cfg: cfg, params: params(cfg, source), done: make(chan struct{}), faults: map[string]string{}}
 	i.actor = election.New(election.Options{
-		Name: cfg.Name, Params: i.params, Addresses: advertised(cfg), Sender: link.link, Holder: d.addresses, Log: d.log,
+		Name: cfg.Name, Params: i.params, Addresses: advertised(cfg), Wire: link.link, Holder: d.addresses, Log: d.log,
+		Suspended: clock.Suspended, Pulse: d.pulses.Start(electionOf(cfg.Name)),
 	})
 	link.link.Attach(cfg.VRID, i.actor)
 	if fault != "" {

@@ -26,10 +26,30 @@ func openSocket(iface string) (election.Socket, error) {
 	return socket{s}, nil
 }
 
-// Receive implements election.Socket.
-func (s socket) Receive() (vrrp.Datagram, error) {
-	d, err := s.Read()
-	return vrrp.Datagram{Payload: d.Payload, Source: d.Source, Destination: d.Destination, TTL: d.TTL}, err
+// Wait implements election.Socket.
+func (s socket) Wait() error {
+	_, err := s.Socket.Wait()
+	return err
+}
+
+// Pending implements election.Socket.
+func (s socket) Pending() ([]vrrp.Datagram, error) {
+	pending, err := s.ReadPending()
+	return datagrams(pending), err
+}
+
+// Others implements the election's filter.
+func (s socket) Others() ([]vrrp.Datagram, uint64) {
+	seen, unseen := s.Socket.Others()
+	return datagrams(seen), unseen
+}
+
+func datagrams(from []vrrpsock.Datagram) []vrrp.Datagram {
+	all := make([]vrrp.Datagram, len(from))
+	for i, d := range from {
+		all[i] = vrrp.Datagram{Payload: d.Payload, Source: d.Source, Destination: d.Destination, TTL: d.TTL}
+	}
+	return all
 }
 
 // voice is a socket that sends gratuitous ARP on one interface.

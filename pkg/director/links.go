@@ -21,6 +21,7 @@ type link struct {
 	done   chan struct{}
 	source netip.Addr // where adverts come from; invalid when there is none
 	state  string     // what is wrong with the interface; "" when nothing is
+	device addr.Link  // as last seen; the zero value when it was not there
 }
 
 // fault is the sentence about what keeps this interface from serving.
@@ -43,6 +44,7 @@ func (d *Director) startLinks(cfg *config.Config) error {
 		} else if err != nil {
 			d.log.Warn("cannot open the VRRP socket yet", "interface", name, "error", err)
 		}
+		l.link.Pulse = d.pulses.Start("the VRRP socket of " + name)
 		ctx, stop := context.WithCancel(d.ctx)
 		l.stop = stop
 		d.links[name] = l
@@ -86,9 +88,13 @@ func (d *Director) watch(ctx context.Context) {
 			}
 		}
 	})
+	d.run(d.keepLedger)
 	err := addr.Watch(ctx, func(e addr.Event) {
 		if e.Kind == addr.AddressRemoved {
 			d.addresses.Gone(e.Interface, e.Prefix)
+		}
+		if d.renewal(e) {
+			return
 		}
 		select {
 		case dirty <- struct{}{}:
@@ -102,6 +108,20 @@ func (d *Director) watch(ctx context.Context) {
 
 const lookEvery = time.Second
 
+// renewal says whether an event is only of our own doing: a lease that goes on. Twenty instances of fifty VIPs make
+// hundreds of them a second, and each would be a reason to read all addresses.
+func (d *Director) renewal(e addr.Event) bool {
+	if e.Kind != addr.AddressAdded || e.Valid == 0 {
+		return false
+	}
+	for _, i := range d.view.load().instances {
+		if i.cfg.Interface == e.Interface && slices.Contains(i.cfg.VirtualAddresses, e.Prefix) {
+			return true
+		}
+	}
+	return false
+}
+
 // refreshLinks reads the links anew and tells the instances what changed.
 func (d *Director) refreshLinks() {
 	known, err := d.addr.Links()
@@ -110,16 +130,19 @@ func (d *Director) refreshLinks() {
 		return
 	}
 	d.refreshLocal()
+	d.followRenames(known)
 	source := d.sources()
 	for _, l := range d.links {
 		before := *l
+		l.device = deviceNamed(l.name, known)
 		l.state, l.source = examine(l.name, known, source(l.name))
 		if !l.source.IsValid() {
 			l.source = before.source
 		}
-		if l.state != before.state || l.source != before.source {
+		if l.state != before.state || l.source != before.source || l.device.Index != before.device.Index {
 			l.link.Reopen()
 		}
+		d.announceFrom(l, before.device)
 	}
 	for _, i := range d.instances {
 		l := d.links[i.cfg.Interface]
@@ -149,6 +172,9 @@ func (d *Director) refreshLocal() {
 		d.addresses.Missed(at.iface, at.prefix, looked)
 	}
 	vip := isVIP(d.cfg)
+	for _, at := range misplaced(local, vip) {
+		d.addresses.Misplaced(at.iface, at.prefix, looked)
+	}
 	if !slices.Equal(places(before, vip), places(local, vip)) {
 		d.checker.Set(d.checks(d.cfg))
 	}
@@ -163,6 +189,28 @@ func places(local []addr.Address, vip func(netip.Addr) bool) []place {
 		}
 	}
 	return all
+}
+
+func deviceNamed(name string, known []addr.Link) addr.Link {
+	if at := slices.IndexFunc(known, func(k addr.Link) bool { return k.Name == name }); at >= 0 {
+		return known[at]
+	}
+	return addr.Link{}
+}
+
+// announceFrom tells the neighbours where the VIPs are now when the hardware address behind them is another one. The
+// kernel itself does so only where arp_notify is set (Documentation/networking/ip-sysctl.rst).
+func (d *Director) announceFrom(l *link, before addr.Link) {
+	if before.Index != l.device.Index || before.HardwareAddr.String() == l.device.HardwareAddr.String() {
+		return // a new interface gets its VIPs anew
+	}
+	d.log.Info("the interface has another hardware address; its VIPs are announced again", "interface", l.name,
+		"from", before.HardwareAddr.String(), "to", l.device.HardwareAddr.String())
+	for _, i := range d.instances {
+		if i.cfg.Interface == l.name {
+			d.addresses.Announce(i.cfg.Name)
+		}
+	}
 }
 
 // examine says what is wrong with an interface, "" when nothing is, and where its adverts come from; source is its own

@@ -47,6 +47,37 @@ func TestAdvertsComeFromAnAddressThatIsNoVIP(t *testing.T) {
 	}
 }
 
+// The kernel lists an interface's first address first.
+func TestMisplacedVIPs(t *testing.T) {
+	vip := isVIP(vipFile())
+	behind := slices.Clone(local)
+	slices.SortStableFunc(behind, func(a, b addr.Address) int {
+		switch x, y := vip(a.Prefix.Addr()), vip(b.Prefix.Addr()); {
+		case x == y:
+			return 0
+		case x:
+			return 1
+		default:
+			return -1
+		}
+	})
+	alone := []addr.Address{{Interface: "eth0", Prefix: netip.MustParsePrefix("10.77.0.100/32"), Global: true}, {Interface: "eth1", Prefix: netip.MustParsePrefix("10.88.0.2/24"), Global: true}}
+	outer, inner := place{"eth0", netip.MustParsePrefix("10.77.0.100/32")}, place{"eth1", netip.MustParsePrefix("10.88.0.100/32")}
+	for _, tt := range []struct {
+		name  string
+		local []addr.Address
+		want  []place
+	}{
+		{"first on both, link-local ones left out", local, []place{outer, inner}},
+		{"last", behind, nil},
+		{"without an own address there is no order", alone, nil},
+	} {
+		if got := misplaced(tt.local, vip); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestMissingVIPs(t *testing.T) {
 	d := New(Options{Config: vipFile(), Node: config.Director{Name: "lvs-master"}})
 	outer := place{"eth0", netip.MustParsePrefix("10.77.0.100/32")}

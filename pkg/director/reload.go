@@ -3,14 +3,29 @@ package director
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/clusterfile"
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+	"github.com/lvs-director/lvs-director/pkg/kernel/ipvs"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
 )
 
 // ErrStopped is returned to a reload that comes after the end.
 var ErrStopped = errors.New("the director is stopping")
+
+const (
+	// switchWithin bounds how long a reload waits for the checks to take their new names, during which the table stands
+	// still.
+	switchWithin = time.Second
+	// tableFirst bounds how long VIPs that a reload adds wait for their virtual servers, and tableLook is how often it looks.
+	tableFirst = time.Second
+	tableLook  = 5 * time.Millisecond
+)
 
 // Reload reads the cluster file again and brings the loops to it. A file that does not validate changes nothing; its
 // problems are the error's text.
@@ -27,20 +42,34 @@ func (d *Director) Reload(context.Context) error {
 			return err
 		}
 	}
-	if !d.do(func() { err = d.apply(cfg) }) {
+	var added []lvs.Key
+	if !d.do(func() {
+		before := d.cfg
+		if err = d.apply(cfg); err == nil {
+			added = onNewVIPs(before, cfg)
+		}
+	}) {
 		return ErrStopped
 	}
-	if err == nil {
-		d.log.Info("reloaded", "config", cfg.Summary(), "digest", cfg.Digest)
+	if err != nil {
+		return err
 	}
-	return err
+	d.awaitServices(added)
+	if !d.do(func() { d.move(cfg) }) {
+		return ErrStopped
+	}
+	d.log.Info("reloaded", "config", cfg.Summary(), "digest", cfg.Digest)
+	return nil
 }
 
-// apply changes the running configuration. What can fail comes first and is taken back when it does, so that a failure
-// leaves everything as it was.
+// apply changes what runs behind the VIPs: sockets, sysctls, checks, the table. What can fail comes first and is taken
+// back when it does, so that a failure leaves everything as it was. move is the rest.
 func (d *Director) apply(cfg *config.Config) error {
 	node, err := cfg.DirectorNamed(d.name)
 	if err != nil {
+		return err
+	}
+	if err := d.findInterfaces(cfg); err != nil {
 		return err
 	}
 	if err := d.prepare(cfg); err != nil {
@@ -48,17 +77,99 @@ func (d *Director) apply(cfg *config.Config) error {
 		return err
 	}
 	d.node, d.cfg = node, cfg
-	d.checker.Set(d.checks(cfg))
-	if d.table != nil {
-		d.table.cfg.Store(cfg)
-		d.table.loop.Poke()
+	limitMemory(cfg)
+	d.switchTo(cfg)
+	return nil
+}
+
+// switchTo gives checks and table a new configuration at one moment, as the table loop sees it.
+func (d *Director) switchTo(cfg *config.Config) {
+	if d.table == nil {
+		d.checker.Set(d.checks(cfg))
+		return
 	}
+	d.table.switching.Lock()
+	defer d.table.switching.Unlock()
+	late := time.NewTimer(switchWithin)
+	defer late.Stop()
+	select {
+	case <-d.checker.Set(d.checks(cfg)):
+	case <-late.C:
+	}
+	d.table.cfg.Store(cfg)
+	d.table.loop.Poke()
+}
+
+// move brings the instances and their VIPs to a configuration that is applied.
+func (d *Director) move(cfg *config.Config) {
 	d.moveVIPs(cfg)
 	d.refreshLinks()
 	d.adjustInstances(cfg)
 	d.startInstances(cfg)
 	d.settle()
-	return nil
+}
+
+// findInterfaces refuses a file that brings in an interface which is not there, for that is a typing error: an instance
+// would give up its VIPs for it. One that the running configuration names is waited for.
+func (d *Director) findInterfaces(cfg *config.Config) error {
+	known, err := d.addr.Links()
+	if err != nil { // not the file's fault; the instances find out
+		return nil
+	}
+	var problems config.Problems
+	for _, base := range cfg.Instances {
+		i := base.For(d.name)
+		there := slices.ContainsFunc(known, func(k addr.Link) bool { return k.Name == i.Interface })
+		if !there && d.links[i.Interface] == nil {
+			problems = append(problems, cfg.Problem(i.InterfaceAt,
+				fmt.Sprintf("%s has no interface %s", d.name, i.Interface), "see ip link; one that is to come must be there before the reload"))
+		}
+	}
+	if problems == nil {
+		return nil
+	}
+	return &clusterfile.InvalidError{Problems: problems}
+}
+
+// onNewVIPs lists the virtual servers on addresses that become VIPs.
+func onNewVIPs(before, after *config.Config) []lvs.Key {
+	old, next := isVIP(before), isVIP(after)
+	var added []lvs.Key
+	for _, v := range after.VirtualServers {
+		if next(v.Address) && !old(v.Address) {
+			added = append(added, lvs.KeyOf(v))
+		}
+	}
+	return added
+}
+
+// awaitServices waits until virtual servers stand and have a real server: on a VIP that comes before them clients would
+// be refused. A pool that is down does not keep a VIP
+// away for long.
+func (d *Director) awaitServices(wanted []lvs.Key) {
+	if len(wanted) == 0 {
+		return
+	}
+	late := time.NewTimer(tableFirst)
+	defer late.Stop()
+	for {
+		have, err := ipvs.Snapshot()
+		if err != nil || !slices.ContainsFunc(wanted, func(key lvs.Key) bool { return !stands(key, have) }) {
+			return
+		}
+		select {
+		case <-time.After(tableLook):
+		case <-late.C:
+			d.log.Warn("no real server for a new VIP yet; it is put all the same", "after", tableFirst.String())
+			return
+		case <-d.stopped:
+			return
+		}
+	}
+}
+
+func stands(key lvs.Key, table []lvs.Service) bool {
+	return slices.ContainsFunc(table, func(s lvs.Service) bool { return s.Key == key && len(s.Servers) > 0 })
 }
 
 // prepare gets hold of what cfg needs beside what the running configuration needs.

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/clusterfile"
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
@@ -320,6 +321,41 @@ func TestReloadThatFailsHalfWay(t *testing.T) {
 	}
 }
 
+// TestReloadKnowsTheInterfaces: one that is not there is refused, with its position, when a file brings it in; one that has
+// gone since is waited for.
+func TestReloadKnowsTheInterfaces(t *testing.T) {
+	if !inOwnNetwork(t) {
+		return
+	}
+	network(t)
+	one := router("a", "eth0", 51, "10.77.0.100")
+	d := direct(t, electing+one+router("b", "eth1", 52, "10.78.0.100"))
+	eventually(t, "MASTER with its VIPs", func() bool { return d.isMaster("a", "b") && has(t, "eth0", "10.77.0.100") })
+	for _, file := range []string{
+		electing + router("a", "ethO", 51, "10.77.0.100") + router("b", "eth1", 52, "10.78.0.100"),
+		electing + router("c", "ethO", 53, "10.77.0.101") + one,
+	} {
+		d.file.Store(&file)
+		err := d.Reload(t.Context())
+		if err == nil || !clusterfile.Refused(err) || !strings.HasPrefix(err.Error(), "cluster.yaml:4:26: vrrp_instances[0].interface: lvs-master has no interface ethO") {
+			t.Errorf("%v, want the position of the interface and a reason", err)
+		}
+	}
+	if s := d.Status(); len(s.Instances) != 2 || len(s.Interfaces) != 2 || !d.isMaster("a", "b") || strings.Contains(d.log.String(), "VIPs are removed") {
+		t.Errorf("after the refusals: %+v\n%s", s, d.log.String())
+	}
+
+	ip(t, "link set eth1 down")
+	ip(t, "link set eth1 name gone") // the pair would go as a whole
+	d.reload(t, electing+router("a", "eth0", 51, "10.77.0.100", "10.77.0.101")+router("b", "eth1", 52, "10.78.0.100"))
+	if all := d.Status().Instances; len(all) != 2 || len(all[0].VirtualAddresses) != 2 {
+		t.Errorf("a file with an interface that has gone was not taken: %+v", all)
+	}
+	if err := d.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestManyReloadsLeakNothing: interfaces, virtual routers and VIPs come and go, and some files are refused.
 func TestManyReloadsLeakNothing(t *testing.T) {
 	if !inOwnNetwork(t) {
@@ -331,16 +367,21 @@ func TestManyReloadsLeakNothing(t *testing.T) {
 		electing + router("a", "eth1", 51, "10.77.0.100"),
 		electing + router("a", "eth0", 52, "10.77.0.100") + router("b", "eth1", 51, "10.77.0.101"),
 		electing + router("a", "eth0", 51, "10.77.0.101") + router("b", "eth0", 52, "10.77.0.100"),
-		electing + router("c", "nothere", 51, "10.77.0.103"),
+		electing + router("c", "eth1", 51, "10.77.0.103"),
 	}
-	refused := strings.Replace(files[0], "lvs-master", "somebody", 1)
+	refused := []string{
+		strings.Replace(files[0], "lvs-master", "somebody", 1),
+		electing + router("a", "nothere", 51, "10.77.0.100"),
+	}
 	d := direct(t, files[0])
 	round := func() {
 		for _, file := range files {
 			d.reload(t, file)
-			d.file.Store(&refused)
-			if err := d.Reload(t.Context()); err == nil {
-				t.Fatal("a file that does not name this machine was taken")
+			for _, file := range refused {
+				d.file.Store(&file)
+				if err := d.Reload(t.Context()); err == nil {
+					t.Fatal("a file that does not name this machine, or names an interface that is not there, was taken")
+				}
 			}
 		}
 	}

@@ -45,12 +45,16 @@ func (d *Director) publish() {
 func (d *Director) Status() status.Director {
 	p := d.view.load()
 	s := status.Director{
-		Head:           status.Head{Node: d.name, Role: "director", Version: d.version, ConfigDigest: p.cfg.Digest},
+		Head:           status.Head{Node: d.name, Role: "director", Version: d.version, ConfigDigest: p.cfg.Digest, Process: process()},
 		Instances:      []status.Instance{},
 		VirtualServers: []status.VirtualServer{},
 	}
 	for _, i := range p.instances {
 		s.Instances = append(s.Instances, instanceStatus(i))
+		if late := tooLate(i.actor.Snapshot()); late != "" {
+			s.Problems = append(s.Problems, i.cfg.Name+": "+late)
+		}
+		s.Problems = append(s.Problems, neighbourProblems(p.cfg, d.name, i.cfg, i.actor.Snapshot())...)
 	}
 	for _, l := range p.links {
 		received, dropped := l.link.Counters()
@@ -58,6 +62,15 @@ func (d *Director) Status() status.Director {
 		if broken := l.link.Broken(); broken != "" {
 			s.Problems = append(s.Problems, fmt.Sprintf("no VRRP socket on %s: %s", l.name, broken))
 		}
+		if flood := l.link.Flood(); flood != "" {
+			s.Problems = append(s.Problems, l.name+": "+flood)
+		}
+	}
+	if standing := d.standstill.Load(); standing != nil && *standing != "" {
+		s.Problems = append(s.Problems, *standing)
+	}
+	if unsaved := d.unsaved.Load(); unsaved != nil {
+		s.Problems = append(s.Problems, *unsaved)
 	}
 	if p.checker == nil {
 		s.Problems = append(s.Problems, "the director has not started yet")
@@ -93,6 +106,10 @@ func instanceStatus(i *instance) status.Instance {
 		Priority: int(i.cfg.Priority), EffectivePriority: int(a.Priority), VirtualRouterID: int(i.cfg.VRID),
 		Interface: i.cfg.Interface, VirtualAddresses: []string{},
 		AdvertsSent: a.AdvertsSent, AdvertsReceived: a.AdvertsReceived, Dropped: a.Dropped,
+		AdvertLateness: lateness(a.Lateness),
+	}
+	if a.Master.IsValid() && a.MasterPriority != 0 {
+		s.Master, s.MasterPriority = a.Master.String(), int(a.MasterPriority)
 	}
 	for _, p := range i.cfg.VirtualAddresses {
 		s.VirtualAddresses = append(s.VirtualAddresses, p.String())

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
 	"github.com/lvs-director/lvs-director/pkg/ledger"
 )
@@ -62,6 +63,24 @@ func (d *Director) setSysctls(cfg *config.Config) error {
 	return nil
 }
 
+// followRenames moves the recorded sysctls of an interface to its new name, where the kernel shows our values now.
+func (d *Director) followRenames(known []addr.Link) {
+	for _, now := range known {
+		at := slices.IndexFunc(d.devices, func(b addr.Link) bool { return b.Index == now.Index })
+		if at < 0 || d.devices[at].Name == now.Name {
+			continue
+		}
+		old := ofInterface + d.devices[at].Name + "/"
+		for _, s := range d.ledger.Sysctls() {
+			if name, of := strings.CutPrefix(s.Key, old); of {
+				d.saved(d.ledger.RecordSysctl(ledger.Sysctl{Key: ofInterface + now.Name + "/" + name, Found: s.Found, Wrote: s.Wrote}))
+				d.saved(d.ledger.ForgetSysctl(s.Key))
+			}
+		}
+	}
+	d.devices = known
+}
+
 // keepSysctls puts right what somebody else set meanwhile, and what belongs to an interface that came.
 func (d *Director) keepSysctls() {
 	text := ""
@@ -89,7 +108,7 @@ func (d *Director) restoreSysctls(keep map[string]string) error {
 			}
 			d.log.Info("sysctl", "key", changed.Key, "from", now, "to", changed.Found)
 		}
-		failed = append(failed, d.ledger.ForgetSysctl(changed.Key))
+		d.saved(d.ledger.ForgetSysctl(changed.Key))
 	}
 	return errors.Join(failed...)
 }

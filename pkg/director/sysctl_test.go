@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
 	"github.com/lvs-director/lvs-director/pkg/ledger"
 )
@@ -117,6 +118,31 @@ func TestSysctlsThroughALife(t *testing.T) {
 	}
 	if k.get(nodest) != "0" || len(d.ledger.Sysctls()) != 0 {
 		t.Errorf("at the end: expire_nodest_conn %s, ledger %v", k.get(nodest), d.ledger.Sysctls())
+	}
+}
+
+// An interface that is renamed keeps our values; what it had before goes with it, and is given back at the end.
+func TestSysctlsFollowARenamedInterface(t *testing.T) {
+	d, k := withTree(t, natFile())
+	k.put(redirects, "1")
+	d.followRenames([]addr.Link{{Index: 2, Name: "eth0"}, {Index: 3, Name: "eth1"}})
+	if err := d.setSysctls(d.cfg); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(k.root, "net/ipv4/conf/eth1"), filepath.Join(k.root, "net/ipv4/conf/lan.5")); err != nil {
+		t.Fatal(err)
+	}
+	const renamed = "net/ipv4/conf/lan.5/send_redirects"
+	d.followRenames([]addr.Link{{Index: 2, Name: "eth0"}, {Index: 3, Name: "lan.5"}})
+	d.keepSysctls()
+	if k.get(renamed) != "0" {
+		t.Errorf("send_redirects %s while it balances", k.get(renamed))
+	}
+	if err := d.restoreSysctls(nil); err != nil {
+		t.Fatal(err)
+	}
+	if k.get(renamed) != "1" || len(d.ledger.Sysctls()) != 0 {
+		t.Errorf("at the end: send_redirects %s, ledger %v", k.get(renamed), d.ledger.Sysctls())
 	}
 }
 

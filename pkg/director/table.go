@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,10 @@ type table struct {
 	kernel *ipvs.Table
 	loop   *reconcile.Table
 	cfg    atomic.Pointer[config.Config] // what the loop works towards
+
+	// switching is held while the configuration and the names of the checks change: between the two the loop would find
+	// servers that nothing is known of.
+	switching sync.Mutex
 }
 
 // needsTable says whether a cluster file balances at all; a director may only elect.
@@ -90,6 +95,8 @@ func (d *Director) newTable(kernel *ipvs.Table, cfg *config.Config) *table {
 		Kernel: kernel,
 		Audit:  ipvs.Snapshot,
 		Desired: func(found []lvs.Service) []lvs.Service {
+			t.switching.Lock()
+			defer t.switching.Unlock()
 			return lvs.Desired(t.cfg.Load().VirtualServers, d.condition, found)
 		},
 		Ours:   d.owns(t),
@@ -103,6 +110,7 @@ func (d *Director) newTable(kernel *ipvs.Table, cfg *config.Config) *table {
 
 func (d *Director) startTable() {
 	t := d.table
+	t.loop.Pulse = d.pulses.Start("the table loop")
 	d.run(func(ctx context.Context) {
 		if err := t.loop.Run(ctx); err != nil {
 			d.fail(err)
@@ -171,5 +179,6 @@ func (d *Director) withdrawTable() error {
 	if err := d.table.loop.Withdraw(ctx); err != nil {
 		return fmt.Errorf("withdraw the virtual servers: %w", errors.Join(err, d.table.kernel.Close()))
 	}
-	return errors.Join(d.table.kernel.Close(), d.ledger.SetServices(nil))
+	d.saved(d.ledger.SetServices(nil))
+	return d.table.kernel.Close()
 }

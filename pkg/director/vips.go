@@ -1,9 +1,11 @@
 package director
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
@@ -88,6 +90,21 @@ func missing(vips []reconcile.VIPs, local []addr.Address) []place {
 	return all
 }
 
+// misplaced lists the VIPs that stand before this machine's own address on their interface, in the kernel's order: of a
+// packet without a source the first one becomes it (inet_select_addr in net/ipv4/devinet.c).
+func misplaced(local []addr.Address, vip func(netip.Addr) bool) []place {
+	var all []place
+	for n, a := range local {
+		behind := func(b addr.Address) bool {
+			return b.Interface == a.Interface && b.Global && b.Prefix.Addr().Is4() && !vip(b.Prefix.Addr())
+		}
+		if a.Prefix.Addr().Is4() && vip(a.Prefix.Addr()) && !slices.ContainsFunc(local[:n], behind) && slices.ContainsFunc(local[n+1:], behind) {
+			all = append(all, place{a.Interface, a.Prefix})
+		}
+	}
+	return all
+}
+
 // place is an address on an interface.
 type place struct {
 	iface  string
@@ -97,10 +114,29 @@ type place struct {
 // saved takes note of whether the ledger reached the disk. Where it did not, the ledger remembers in memory, and a full
 // disk is no reason to let the service down: it is said once, and the work goes on.
 func (d *Director) saved(err error) {
-	switch before := d.unsaved.Swap(err != nil); {
-	case err != nil && !before:
+	var text *string
+	if err != nil {
+		text = new(err.Error())
+	}
+	switch before := d.unsaved.Swap(text); {
+	case err != nil && before == nil:
 		d.log.Warn("cannot save what is ours in the kernel; a crash now would forget some of it", "error", err)
-	case err == nil && before:
+	case err == nil && before != nil:
 		d.log.Info("what is ours in the kernel is saved again")
+	}
+}
+
+// keepLedger saves what could not be saved and restores what somebody removed, apart from the director's own goroutine:
+// a disk that hangs must not keep a lost carrier waiting.
+func (d *Director) keepLedger(ctx context.Context) {
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+			d.saved(d.ledger.Keep())
+		}
 	}
 }

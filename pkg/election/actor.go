@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -17,6 +18,14 @@ var Group = netip.AddrFrom4([4]byte{224, 0, 0, 18})
 // Sender puts a VRRP message on the wire of one interface. It must not block.
 type Sender interface {
 	Send(payload []byte, source netip.Addr) error
+}
+
+// Wire is the segment of an actor.
+type Wire interface {
+	Sender
+	// Drain delivers to the actors everything that has reached this machine and that they have not been handed yet. It
+	// does not block.
+	Drain()
 }
 
 // Holder is told what the election decided about the VIPs of an instance. Its methods only take note; they do not wait
@@ -30,14 +39,18 @@ type Holder interface {
 	Announce(instance string)
 }
 
-// Options are what an Actor needs; all fields are required.
+// Options are what an Actor needs; all fields are required but those that say otherwise.
 type Options struct {
 	Name      string
 	Params    vrrp.Params
 	Addresses []netip.Addr // the VIPs that adverts list
-	Sender    Sender
+	Wire      Wire
 	Holder    Holder
 	Log       *slog.Logger
+	// Suspended is for how long the machine has been suspended in all, which the monotonic clock does not count. Optional.
+	Suspended func() time.Duration
+	// Pulse is beaten once a turn. Optional.
+	Pulse *pulse.Pulse
 }
 
 // Actor is one VRRP instance at work.
@@ -45,11 +58,14 @@ type Actor struct {
 	name      string
 	params    vrrp.Params
 	addresses []netip.Addr
-	sender    Sender
+	wire      Wire
 	holder    Holder
 	log       *slog.Logger
+	suspended func() time.Duration
+	pulse     *pulse.Pulse
 
 	epoch     time.Time
+	slept     time.Duration // what suspended said at epoch
 	machine   *vrrp.Machine
 	datagrams chan vrrp.Datagram
 	commands  chan func(*Actor)
@@ -57,9 +73,19 @@ type Actor struct {
 	snapshot  atomic.Pointer[Snapshot]
 
 	sent, received uint64
+	lateness       Lateness
 	dropped        map[string]uint64
 	overflowed     atomic.Uint64
-	sendError      string // the last error logged, so that a dead link is one line and not one a second
+	fair           fairness
+	guard          vrrp.Guard
+	crowd          crowd
+	peers          []netip.Addr  // that the log has named
+	echo           bool          // a packet came from our own address,
+	echoed         time.Duration // the last one then, after epoch
+	published      time.Duration // after epoch
+	spilt          uint64        // of overflowed, what the crowd knows of
+	stallTold      time.Duration // when a stall was logged last
+	sendError      string        // the last error logged, so that a dead link is one line and not one a second
 }
 
 // Snapshot is what an instance says of itself at one moment.
@@ -71,16 +97,29 @@ type Snapshot struct {
 	AdvertsSent     uint64
 	AdvertsReceived uint64
 	Dropped         map[string]uint64 // by vrrp.DropReason
+	Source          netip.Addr        // of our adverts
+	// Master is who holds the VIPs instead of us, by the advert heard last; invalid when nobody is known to.
+	Master         netip.Addr
+	MasterPriority uint8
+	Flood          string // a sentence about ignored packets that pour in; "" when they do not
+	SendError      string // why adverts cannot be sent; "" when they can
+	Echo           bool   // packets came from our own address within the last minute
+	AdvertInterval time.Duration
+	Lateness       Lateness // of the adverts that were due
 }
+
+// stallLogEvery keeps a machine that is always late from filling its log; the histogram has them all.
+const stallLogEvery = 10 * time.Second
 
 // queued bounds the datagrams that wait for an actor. A peer sends one every advert interval; more than this many at
 // once is a flood, of which the newest are dropped and counted as "overflow".
-const queued = 64
+const queued = (fairSources + 1) * fairAtOnce
 
 // New makes an actor in INIT. Run starts it.
 func New(o Options) *Actor {
 	a := &Actor{
-		name: o.Name, params: o.Params, addresses: o.Addresses, sender: o.Sender, holder: o.Holder,
+		name: o.Name, params: o.Params, addresses: o.Addresses, wire: o.Wire, holder: o.Holder,
+		suspended: o.Suspended, pulse: o.Pulse,
 		log:       o.Log.With("instance", o.Name, "vrid", o.Params.VRID),
 		epoch:     time.Now(),
 		machine:   vrrp.NewMachine(o.Params),
@@ -89,6 +128,11 @@ func New(o Options) *Actor {
 		done:      make(chan struct{}),
 		dropped:   map[string]uint64{},
 	}
+	if a.suspended == nil {
+		a.suspended = func() time.Duration { return 0 }
+	}
+	a.slept = a.suspended()
+	a.stallTold = -stallLogEvery
 	a.publish()
 	return a
 }
@@ -101,13 +145,15 @@ func (a *Actor) Run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		wait := time.Hour
+		a.pulse.Beat()
+		wait := pulse.Every
 		if at, ok := a.machine.Deadline(); ok {
-			wait = at - a.now()
+			wait = min(wait, at-a.now())
 		}
 		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
+			a.pulse.Stop()
 			a.step(vrrp.Shutdown{})
 			return
 		case d := <-a.datagrams:
@@ -124,6 +170,10 @@ func (a *Actor) Run(ctx context.Context) {
 
 // Deliver hands a received datagram to the instance. It never blocks.
 func (a *Actor) Deliver(d vrrp.Datagram) {
+	if !a.fair.admit(time.Since(a.epoch), d.Source) {
+		a.overflowed.Add(1)
+		return
+	}
 	select {
 	case a.datagrams <- d:
 	default:
@@ -134,6 +184,16 @@ func (a *Actor) Deliver(d vrrp.Datagram) {
 // Tell feeds one event to the machine: readiness, faults, a lost lease.
 func (a *Actor) Tell(event vrrp.Event) {
 	a.command(func(a *Actor) { a.step(event) })
+}
+
+// Offer is Tell for who must not wait: false when the actor is too far behind to take it.
+func (a *Actor) Offer(event vrrp.Event) bool {
+	select {
+	case a.commands <- func(a *Actor) { a.step(event) }:
+		return true
+	default:
+		return false
+	}
 }
 
 // Reconfigure changes the parameters and the VIPs listed in adverts without leaving the state.
@@ -166,8 +226,12 @@ func (a *Actor) obey() {
 	}
 }
 
-// hear takes in every datagram that is queued: after a stall what was heard meanwhile decides, not the clock.
+// hear takes in every datagram that is queued: after a stall what was heard meanwhile decides, not the clock. The link's
+// own goroutine may not have woken yet, so that where it matters the socket is read from here.
 func (a *Actor) hear() {
+	if a.machine.HearFirst(a.now()) {
+		a.wire.Drain()
+	}
 	for range queued {
 		select {
 		case d := <-a.datagrams:
@@ -178,38 +242,49 @@ func (a *Actor) hear() {
 	}
 }
 
-func (a *Actor) now() time.Duration { return time.Since(a.epoch) }
+// now is the machine's clock. It counts the time in which this computer slept: the peers were awake.
+func (a *Actor) now() time.Duration { return time.Since(a.epoch) + a.suspended() - a.slept }
 
 func (a *Actor) receive(d vrrp.Datagram) {
 	p, drop := vrrp.Accept(d, a.params)
+	advert := vrrp.Advert{Source: d.Source, Priority: p.Priority, Interval: p.Interval}
+	if drop == vrrp.DropNone {
+		drop = a.guard.Admit(a.now(), a.machine.State(), a.params, advert)
+	}
 	if drop != vrrp.DropNone {
-		reason := drop.String()
-		a.dropped[reason]++
-		if a.dropped[reason] == 1 {
-			a.log.Warn("ignored a VRRP packet; more of this kind are only counted",
-				"reason", reason, "source", d.Source.String(), "ttl", d.TTL)
-		}
-		a.publish()
+		a.ignore(d, drop)
 		return
 	}
 	a.received++
-	a.step(vrrp.Advert{Source: d.Source, Priority: p.Priority, Interval: p.Interval})
+	a.meet(d.Source, p.Priority)
+	a.step(advert)
 }
 
 func (a *Actor) step(event vrrp.Event) {
-	for _, action := range a.machine.Step(a.now(), event) {
-		a.perform(action)
+	due, _ := a.machine.Deadline()
+	now, master := a.now(), a.machine.State() == vrrp.Master
+	sent := a.sent
+	for _, action := range a.machine.Step(now, event) {
+		a.perform(action, now-due)
+	}
+	if master && now >= due && a.sent > sent {
+		a.lateness.Add(a.now() - due)
 	}
 	a.publish()
 }
 
-func (a *Actor) perform(action vrrp.Action) {
+// perform carries out an action of a Step that came late after what was due.
+func (a *Actor) perform(action vrrp.Action, late time.Duration) {
 	switch action := action.(type) {
 	case vrrp.SendAdvert:
 		a.advertise(action.Priority)
 	case vrrp.Acquire:
 		// Whoever neither resigned nor lives may still answer until its lease has lapsed.
-		a.holder.Acquire(a.name, action.Cause == vrrp.CauseSilentPeer || action.Cause == vrrp.CauseAlone)
+		a.holder.Acquire(a.name, action.Cause != vrrp.CauseResigned && action.Cause != vrrp.CausePreempted)
+		if now := a.now(); action.Cause == vrrp.CauseStalled && late > 0 && now-a.stallTold >= stallLogEvery {
+			a.stallTold = now
+			a.log.Warn("stood still as MASTER, and nobody took over; announcing the VIPs anew", "late", late.Round(time.Millisecond).String())
+		}
 	case vrrp.Release:
 		a.holder.Release(a.name)
 	case vrrp.Announce:
@@ -226,7 +301,7 @@ func (a *Actor) advertise(priority uint8) {
 	}
 	payload, err := packet.Append(nil, a.params.Source, Group, vrrp.PseudoHeaderChecksum)
 	if err == nil {
-		err = a.sender.Send(payload, a.params.Source)
+		err = a.wire.Send(payload, a.params.Source)
 	}
 	if err != nil {
 		if text := err.Error(); text != a.sendError {
@@ -247,8 +322,11 @@ func (a *Actor) publish() {
 	if n := a.overflowed.Load(); n > 0 {
 		dropped["overflow"] = n
 	}
-	a.snapshot.Store(&Snapshot{
+	s := &Snapshot{
 		State: a.machine.State(), Reason: a.machine.Reason(), Since: a.epoch.Add(a.machine.Since()),
 		Priority: a.params.Priority, AdvertsSent: a.sent, AdvertsReceived: a.received, Dropped: dropped,
-	})
+		AdvertInterval: a.params.AdvertInterval, Lateness: a.lateness,
+	}
+	a.neighbourhood(s)
+	a.snapshot.Store(s)
 }

@@ -25,12 +25,17 @@ type lan struct {
 	mu     sync.Mutex
 	actors map[netip.Addr]*Actor
 	cut    map[netip.Addr]bool
+	socket map[netip.Addr][]vrrp.Datagram // queued there while nobody reads
+	frozen map[netip.Addr]bool            // nobody reads
 	log    []string
 	epoch  time.Time
 }
 
 func newLAN() *lan {
-	return &lan{actors: map[netip.Addr]*Actor{}, cut: map[netip.Addr]bool{}, epoch: time.Now()}
+	return &lan{
+		actors: map[netip.Addr]*Actor{}, cut: map[netip.Addr]bool{}, epoch: time.Now(),
+		socket: map[netip.Addr][]vrrp.Datagram{}, frozen: map[netip.Addr]bool{},
+	}
 }
 
 func (l *lan) Send(payload []byte, source netip.Addr) error {
@@ -40,11 +45,42 @@ func (l *lan) Send(payload []byte, source netip.Addr) error {
 		return nil
 	}
 	for address, a := range l.actors {
-		if address != source && !l.cut[address] {
-			a.Deliver(vrrp.Datagram{Payload: payload, Source: source, Destination: Group, TTL: 255})
+		if address == source || l.cut[address] {
+			continue
 		}
+		d := vrrp.Datagram{Payload: payload, Source: source, Destination: Group, TTL: 255}
+		if l.frozen[address] {
+			l.socket[address] = append(l.socket[address], d)
+			continue
+		}
+		a.Deliver(d)
 	}
 	return nil
+}
+
+// tap is the segment as one of the machines has it.
+type tap struct {
+	*lan
+	address netip.Addr
+}
+
+// Drain delivers what is queued on the machine's socket; it thaws with it.
+func (p tap) Drain() {
+	p.mu.Lock()
+	queued, a := p.socket[p.address], p.actors[p.address]
+	p.socket[p.address], p.frozen[p.address] = nil, false
+	p.mu.Unlock()
+	for _, d := range queued {
+		a.Deliver(d)
+	}
+}
+
+// freeze stops a machine as SIGSTOP does: its actor does nothing for d, and nobody reads its socket until it asks itself.
+func (l *lan) freeze(m *machine, d time.Duration) {
+	l.mu.Lock()
+	l.log, l.frozen[m.address] = nil, true
+	l.mu.Unlock()
+	m.command(func(*Actor) { time.Sleep(d) })
 }
 
 // port is the holder of one actor; it writes down what the election wants.
@@ -71,8 +107,11 @@ type machine struct {
 	*Actor
 	*port
 	address netip.Addr
+	slept   atomic.Int64
 	stop    func()
 }
+
+func (m *machine) suspended() time.Duration { return time.Duration(m.slept.Load()) }
 
 func (l *lan) join(t *testing.T, who string, address string, priority uint8) *machine {
 	m := &machine{port: &port{lan: l, who: who}, address: netip.MustParseAddr(address)}
@@ -82,7 +121,7 @@ func (l *lan) join(t *testing.T, who string, address string, priority uint8) *ma
 			VRID: 51, Version: 3, Priority: priority, AdvertInterval: time.Second, Preempt: true, Source: m.address,
 		},
 		Addresses: []netip.Addr{netip.MustParseAddr("10.77.0.100")},
-		Sender:    l, Holder: m.port, Log: slog.New(slog.DiscardHandler),
+		Wire:      tap{l, m.address}, Holder: m.port, Suspended: m.suspended, Log: slog.New(slog.DiscardHandler),
 	})
 	l.mu.Lock()
 	l.actors[m.address] = m.Actor
@@ -191,18 +230,31 @@ type fakeSocket struct {
 	in     chan vrrp.Datagram
 	closed chan struct{}
 	once   sync.Once
+	mu     sync.Mutex
+	queue  []vrrp.Datagram
 }
 
 func (s *fakeSocket) Send([]byte, netip.Addr) error { return nil }
 func (s *fakeSocket) Close() error                  { s.once.Do(func() { close(s.closed) }); return nil }
 
-func (s *fakeSocket) Receive() (vrrp.Datagram, error) {
+func (s *fakeSocket) Wait() error {
 	select {
 	case d := <-s.in:
-		return d, nil
+		s.mu.Lock()
+		s.queue = append(s.queue, d)
+		s.mu.Unlock()
+		return nil
 	case <-s.closed:
-		return vrrp.Datagram{}, context.Canceled
+		return context.Canceled
 	}
+}
+
+func (s *fakeSocket) Pending() ([]vrrp.Datagram, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.queue
+	s.queue = nil
+	return all, nil
 }
 
 func TestLinkReopensItsSocketAndRoutesByVRID(t *testing.T) {
@@ -295,7 +347,7 @@ func TestFaultBeforeTheStartKeepsTheOwnerFromServing(t *testing.T) {
 		a := New(Options{
 			Name:   "owner",
 			Params: vrrp.Params{VRID: 51, Version: 3, Priority: 255, AdvertInterval: time.Second, Preempt: true, Source: netip.MustParseAddr("10.77.0.2")},
-			Sender: l, Holder: owner, Log: slog.New(slog.DiscardHandler),
+			Wire:   tap{lan: l}, Holder: owner, Log: slog.New(slog.DiscardHandler),
 		})
 		a.Tell(vrrp.Faulted{Reason: "no carrier"})
 		ctx, cancel := context.WithCancel(t.Context())

@@ -9,14 +9,17 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
 // Socket is an open VRRP socket on one interface.
 type Socket interface {
 	Sender
-	// Receive blocks until a datagram comes or the socket is closed or broken.
-	Receive() (vrrp.Datagram, error)
+	// Wait blocks until a datagram is there, the socket is closed or broken, or for pulse.Every. It takes nothing.
+	Wait() error
+	// Pending takes what is there, oldest first, and does not block.
+	Pending() ([]vrrp.Datagram, error)
 	Close() error
 }
 
@@ -31,12 +34,22 @@ type Link struct {
 	log  *slog.Logger
 	poke chan struct{}
 
+	// Pulse is beaten once a turn of Run; nil: nobody watches. To be set before.
+	Pulse *pulse.Pulse
+
+	reading sync.Mutex // held from the taking of datagrams to their delivery
+
 	mu       sync.Mutex // guards all below
 	socket   Socket
 	actors   map[uint8]*Actor
 	received uint64
 	dropped  map[string]uint64
 	broken   string // why there is no socket; "" when there is one
+	wide     bool   // the socket could not be told which virtual routers are ours
+	crowd    crowd
+
+	epoch   time.Time
+	sampled time.Duration // since epoch; Run's own
 }
 
 const (
@@ -51,7 +64,7 @@ const (
 func NewLink(iface string, open func(iface string) (Socket, error), log *slog.Logger) *Link {
 	return &Link{
 		name: iface, open: open, log: log.With("interface", iface), poke: make(chan struct{}, 1),
-		actors: map[uint8]*Actor{}, dropped: map[string]uint64{}, broken: "not opened yet",
+		actors: map[uint8]*Actor{}, dropped: map[string]uint64{}, broken: "not opened yet", epoch: time.Now(),
 	}
 }
 
@@ -65,6 +78,7 @@ func (l *Link) Open() error {
 		return err
 	}
 	l.socket, l.broken = socket, ""
+	l.narrow()
 	return nil
 }
 
@@ -74,9 +88,10 @@ func (l *Link) Attach(vrid uint8, a *Actor) {
 	defer l.mu.Unlock()
 	if a == nil {
 		delete(l.actors, vrid)
-		return
+	} else {
+		l.actors[vrid] = a
 	}
-	l.actors[vrid] = a
+	l.narrow()
 }
 
 // Reopen tells the link that the interface changed, so that a broken socket is tried again at once.
@@ -117,6 +132,7 @@ func (l *Link) Run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, l.shut)
 	defer stop()
 	defer l.shut()
+	defer l.Pulse.Stop()
 	opened := time.Now()
 	for ctx.Err() == nil {
 		l.mu.Lock()
@@ -127,7 +143,12 @@ func (l *Link) Run(ctx context.Context) {
 			opened = time.Now()
 			continue
 		}
-		datagram, err := socket.Receive()
+		l.Pulse.Beat()
+		err := socket.Wait()
+		if err == nil {
+			err = l.take(socket)
+			l.sample(socket)
+		}
 		if err != nil {
 			if ctx.Err() == nil {
 				l.log.Warn("the VRRP socket broke; opening it again", "error", err)
@@ -136,9 +157,28 @@ func (l *Link) Run(ctx context.Context) {
 			if time.Since(opened) < breaksWithin {
 				l.pause(ctx)
 			}
-			continue
 		}
-		l.route(datagram)
+	}
+}
+
+// take delivers what is queued on the socket.
+func (l *Link) take(socket Socket) error {
+	l.reading.Lock()
+	defer l.reading.Unlock()
+	pending, err := socket.Pending()
+	for _, d := range pending {
+		l.route(d)
+	}
+	return err
+}
+
+// Drain implements Wire: when it returns, everything that had reached this machine by the time of the call is delivered.
+func (l *Link) Drain() {
+	l.mu.Lock()
+	socket := l.socket
+	l.mu.Unlock()
+	if socket != nil {
+		_ = l.take(socket) // Run sees to a broken socket
 	}
 }
 
@@ -157,6 +197,7 @@ func (l *Link) pause(ctx context.Context) {
 	case <-l.poke:
 	case <-time.After(reopenEvery):
 	}
+	l.Pulse.Beat()
 }
 
 // shut closes the socket; a second call does nothing.
@@ -192,6 +233,11 @@ func (l *Link) route(d vrrp.Datagram) {
 func (l *Link) drop(reason vrrp.DropReason, d vrrp.Datagram) {
 	name := reason.String()
 	l.dropped[name]++
+	who := suspect{source: d.Source, reason: name}
+	if len(d.Payload) > 1 {
+		who.vrid = d.Payload[1]
+	}
+	l.crowd.add(time.Since(l.epoch), 1, who)
 	if l.dropped[name] == 1 {
 		l.log.Info("ignored a VRRP packet for no instance of ours; more are only counted",
 			"reason", name, "source", d.Source.String())

@@ -15,7 +15,9 @@ import (
 
 const (
 	fileName = "state.json"
-	version  = 1
+	// asideName is where a file is put that cannot be read: people may make something of it.
+	asideName = fileName + ".unreadable"
+	version   = 1
 	// mostBytes bounds what is read: ten thousand services are about 1 MB.
 	mostBytes = 16 << 20
 )
@@ -45,17 +47,26 @@ type Sysctl struct {
 type book struct {
 	Version   int       `json:"version"`
 	BootID    string    `json:"boot_id"`
+	Net       string    `json:"net,omitempty"` // the network namespace; "" is any
 	Addresses []Address `json:"addresses,omitempty"`
 	Services  []Service `json:"services,omitempty"`
 	Sysctls   []Sysctl  `json:"sysctls,omitempty"`
 }
 
-// load reads a state file. Whatever cannot be used gives an empty book; the sentence says what was lost, and is empty
-// when nothing was: no file yet, or one of an earlier boot, whose kernel is gone with all that was put into it.
-func load(path, boot string) (book, string) {
-	empty := book{Version: version, BootID: boot}
+// kernel is what a book is about: one network namespace in one boot.
+type kernel struct{ boot, net string }
+
+// load reads a state file. Whatever cannot be used gives an empty book, and is put aside; the sentence says what was lost,
+// and is empty when nothing was: no file yet, or one of another boot or network namespace, which is gone with all that
+// was put into it, or not ours to touch.
+func load(path string, here kernel) (book, string) {
+	empty := book{Version: version, BootID: here.boot, Net: here.net}
 	lost := func(err error) (book, string) {
-		return empty, fmt.Sprintf("state file %s: %v: what an earlier run put into the kernel or found there is not known", path, err)
+		text := fmt.Sprintf("state file %s: %v: what an earlier run put into the kernel or found there is not known", path, err)
+		if aside := filepath.Join(filepath.Dir(path), asideName); os.Rename(path, aside) == nil {
+			text += "; the file is kept as " + aside
+		}
+		return empty, text
 	}
 	info, err := os.Stat(path)
 	switch {
@@ -76,9 +87,10 @@ func load(path, boot string) (book, string) {
 	switch {
 	case err != nil:
 		return lost(err)
-	case b.BootID != boot:
+	case b.BootID != here.boot, b.Net != "" && here.net != "" && b.Net != here.net:
 		return empty, ""
 	default:
+		b.Net = here.net
 		return b, ""
 	}
 }

@@ -3,5 +3,7 @@
 // to give back. It is also the lock that keeps a second daemon away from the same state directory.
 //
 // It holds strings and judges nothing: it never looks at the kernel, and what it says is worth something only in the boot
-// in which it was written. Entries are saved before the kernel is changed.
+// and the network namespace in which it was written. Entries are saved before the kernel is changed. A disk that is full,
+// read-only or gone is no reason for a daemon not to serve: then the ledger is kept in memory, says so, and is saved as
+// soon as that is possible.
 package ledger

@@ -12,69 +12,72 @@ import (
 )
 
 // Ledger is the open state file; it holds the lock of its directory until Close. Its methods may be called from any
-// goroutine.
+// goroutine, and those that only ask never wait for the disk.
 //
 // The methods that change it save before they return. When saving fails (a full disk) the change is remembered all the
-// same, the error says so, and the next change saves everything: a daemon that must keep a service up goes on, and only
-// a crash in the meantime would lose the entry.
+// same, the error says so, and the next change or Keep saves everything: a daemon that must keep a service up goes on,
+// and only a crash in the meantime would lose the entry.
 type Ledger struct {
-	dir     *os.File
 	path    string
 	warning string
 
-	mu    sync.Mutex // guards what follows
-	book  book
-	saved bool // the file holds what the book holds
+	mu      sync.Mutex // guards what follows; never held while the disk is waited for
+	book    book
+	changes uint64
+	closed  bool
+
+	disk    sync.Mutex  // guards what follows
+	dir     *os.File    // holds the lock; nil while there is none
+	file    os.FileInfo // as it was written last; nil while what the book holds is not in it
+	written uint64      // the changes that it holds
 }
 
 // ErrClosed is returned by changes after Close.
 var ErrClosed = errors.New("the state directory was given up")
 
 // Open takes the lock of a state directory, which is made if it is absent, and reads its state file. A file from another
-// boot, a damaged file or none at all give an empty ledger; Warning says if something was lost. The errors are
-// ErrLocked, and those of a directory that cannot be written; one without room left is taken, with a Warning.
+// boot, a damaged file or none at all give an empty ledger; Warning says if something was lost. A directory that cannot be
+// used gives a ledger in memory; Keep says why, and tries again. The only error is ErrLocked.
 func Open(dir string) (*Ledger, error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return nil, unusable(dir, err)
-	}
-	handle, err := lock(dir)
-	if err != nil {
+	l := &Ledger{path: filepath.Join(dir, fileName)}
+	if err := l.hold(); errors.Is(err, ErrLocked) {
 		return nil, err
 	}
-	l := &Ledger{dir: handle, path: filepath.Join(dir, fileName)}
-	if err := l.begin(); err != nil {
-		return nil, errors.Join(err, handle.Close())
+	here, err := thisKernel()
+	if err != nil {
+		l.warning = err.Error()
+		l.book = book{Version: version}
+		return l, nil
 	}
+	if l.dir != nil {
+		sweep(dir)
+	}
+	l.book, l.warning = load(l.path, here)
+	_ = l.save(false) // proves at once that it can be written; Keep says if not
 	return l, nil
 }
 
-// begin loads the file and proves at once that it can be written: finding out at the first take-over would be too late.
-func (l *Ledger) begin() error {
-	boot, err := bootID()
-	if err != nil {
-		return err
-	}
-	dir := filepath.Dir(l.path)
-	sweep(dir)
-	l.book, l.warning = load(l.path, boot)
-	switch err := l.book.save(l.path); {
-	case err == nil:
-		l.saved = true
-	case isFull(err):
-		l.warning = strings.TrimPrefix(l.warning+"; "+fmt.Sprintf("state file %s: %v: kept in memory only until there is room", l.path, err), "; ")
-	default:
-		return unusable(dir, err)
-	}
-	return nil
-}
-
-// Warning is a sentence about a state file that could not be used or saved, or "".
+// Warning is a sentence about a state file that could not be used, or "".
 func (l *Ledger) Warning() string { return l.warning }
+
+// Keep saves what could not be saved before, and restores a file or directory that somebody removed or changed. The error
+// says why that is not possible, with the remedy. It is cheap when all is well, and meant to be called now and then.
+func (l *Ledger) Keep() error { return l.save(true) }
+
+// Held says why this process does not hold the lock of the directory, nil if it does.
+func (l *Ledger) Held() error {
+	l.disk.Lock()
+	defer l.disk.Unlock()
+	return l.hold()
+}
 
 // Close gives the directory up. The file stays. Closing twice is no error.
 func (l *Ledger) Close() error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.closed = true
+	l.mu.Unlock()
+	l.disk.Lock()
+	defer l.disk.Unlock()
 	if l.dir == nil {
 		return nil
 	}
@@ -151,28 +154,88 @@ func (l *Ledger) ForgetSysctl(keys ...string) error {
 // change applies one change and saves if there is anything to save.
 func (l *Ledger) change(apply func(*book) bool) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.dir == nil {
+	if apply(&l.book) {
+		l.changes++
+	}
+	l.mu.Unlock()
+	return l.save(false)
+}
+
+// save brings the file to what the book holds. look: also when nothing was changed here, but perhaps by somebody else.
+func (l *Ledger) save(look bool) error {
+	l.disk.Lock()
+	defer l.disk.Unlock()
+	l.mu.Lock()
+	b, changes, closed := l.book, l.changes, l.closed // its lists are replaced, never written to
+	l.mu.Unlock()
+	if closed {
 		return fmt.Errorf("state file %s: %w", l.path, ErrClosed)
 	}
-	if !apply(&l.book) && l.saved {
+	if l.file != nil && changes == l.written && !(look && l.disturbed()) {
 		return nil
 	}
-	l.saved = false
-	if err := l.book.save(l.path); err != nil {
+	l.file = nil
+	err := l.hold()
+	if err != nil {
+		return fmt.Errorf("what is ours is kept in memory only: %w", err)
+	}
+	if err = b.save(l.path); err == nil {
+		l.file, err = os.Stat(l.path)
+	}
+	if err != nil {
 		return fmt.Errorf("state file %s: %w: kept in memory only, make room or make it writable", l.path, err)
 	}
-	l.saved = true
+	l.written = changes
 	return nil
 }
 
-func bootID() (string, error) {
+// disturbed says whether the file is not the one that was written, or the directory not the one that is locked.
+func (l *Ledger) disturbed() bool {
+	now, err := os.Stat(l.path)
+	return err != nil || !os.SameFile(now, l.file) || now.Size() != l.file.Size() || !now.ModTime().Equal(l.file.ModTime()) || !l.inPlace()
+}
+
+// inPlace says whether the directory that is locked is the one that has the name.
+func (l *Ledger) inPlace() bool {
+	if l.dir == nil {
+		return false
+	}
+	held, err := l.dir.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Stat(filepath.Dir(l.path))
+	return err == nil && os.SameFile(held, named)
+}
+
+// hold takes the lock, unless it is held. A directory that was removed is made and locked anew.
+func (l *Ledger) hold() error {
+	if l.inPlace() {
+		return nil
+	}
+	dir := filepath.Dir(l.path)
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return unusable(dir, err)
+	}
+	handle, err := lock(dir)
+	if err != nil {
+		return err
+	}
+	if l.dir != nil {
+		_ = l.dir.Close() // of a directory that is gone
+	}
+	l.dir = handle
+	return nil
+}
+
+func thisKernel() (kernel, error) {
 	const path = "/proc/sys/kernel/random/boot_id"
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("boot id: %w: is /proc mounted?", err)
+		return kernel{}, fmt.Errorf("boot id: %w: is /proc mounted? What an earlier run put into the kernel is not known", err)
 	}
-	return strings.TrimSpace(string(text)), nil
+	net, _ := os.Readlink("/proc/thread-self/ns/net") // "": a kernel without namespaces
+	return kernel{boot: strings.TrimSpace(string(text)), net: net}, nil
 }
 
 func unusable(dir string, err error) error {

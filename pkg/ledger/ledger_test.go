@@ -97,8 +97,9 @@ func TestTheFirstFoundValueOfASysctlStays(t *testing.T) {
 }
 
 func TestFilesThatCannotBeUsed(t *testing.T) {
-	boot, err := bootID()
+	here, err := thisKernel()
 	must(t, err)
+	boot := here.boot
 	good := `{"version": 1, "boot_id": "` + boot + `", "sysctls": [{"key": "k", "found": "0", "wrote": "1"}]}`
 	tests := []struct {
 		name    string
@@ -108,6 +109,8 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 	}{
 		{"good", good, "", 1},
 		{"of another boot", strings.Replace(good, boot, "57910aff-0000-43cf-ba64-0d33e7c26278", 1), "", 0},
+		{"of this network namespace", strings.Replace(good, `"sysctls"`, `"net": "`+here.net+`", "sysctls"`, 1), "", 1},
+		{"of another network namespace", strings.Replace(good, `"sysctls"`, `"net": "net:[1]", "sysctls"`, 1), "", 0},
 		{"empty", "", "unexpected end of JSON input", 0},
 		{"truncated", good[:len(good)-10], "unexpected end of JSON input", 0},
 		{"garbage", "\x00\xff\x00garbage", "invalid character", 0},
@@ -123,6 +126,10 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 			l := open(t, dir)
 			if !strings.Contains(l.Warning(), tt.warning) || (tt.warning == "") != (l.Warning() == "") {
 				t.Errorf("warning %q, want one with %q", l.Warning(), tt.warning)
+			}
+			aside, err := os.ReadFile(filepath.Join(dir, asideName))
+			if tt.warning != "" && (err != nil || string(aside) != tt.content) || tt.warning == "" && err == nil {
+				t.Errorf("put aside: %v, %.20q; want what cannot be read there, and nothing else", err, aside)
 			}
 			if len(l.Sysctls()) != tt.sysctls {
 				t.Errorf("sysctls %v, want %d", l.Sysctls(), tt.sysctls)
@@ -195,28 +202,79 @@ func TestOneHolderAndAKillAtAnyMoment(t *testing.T) {
 	}
 }
 
-func TestADirectoryThatCannotBeWritten(t *testing.T) {
+// A directory that cannot be used keeps no daemon down: the ledger is kept in memory, and says why.
+func TestADirectoryThatCannotBeUsed(t *testing.T) {
 	parent := t.TempDir()
 	must(t, os.Chmod(parent, 0o755))
-	dir := filepath.Join(parent, "state")
-	must(t, os.Mkdir(dir, 0o555))
-	err := asNobody(t, func() error {
-		l, err := Open(dir)
-		if err == nil {
-			_ = l.Close()
-		}
-		return err
-	})
-	if !errors.Is(err, os.ErrPermission) || !strings.HasSuffix(err.Error(), "make it writable for this daemon or use another --state-dir") {
-		t.Errorf("Open of a read-only directory: %v", err)
-	}
-	if _, err := Open(filepath.Join(dir, "state\x00")); err == nil {
-		t.Error("Open of an impossible name is no error")
-	}
-	file := filepath.Join(parent, "file")
+	closed, file := filepath.Join(parent, "closed"), filepath.Join(parent, "file")
+	must(t, os.Mkdir(closed, 0o555))
 	must(t, os.WriteFile(file, nil, 0o600))
-	if _, err := Open(file); !errors.Is(err, syscall.ENOTDIR) {
-		t.Errorf("Open of a file: %v", err)
+	for _, tt := range []struct{ dir, reason string }{
+		{closed, "permission denied"},
+		{filepath.Join(closed, "state"), "permission denied: make it writable for this daemon or use another --state-dir"},
+		{filepath.Join(parent, "state\x00"), "invalid argument: use another --state-dir"},
+		{file, "not a directory: use another --state-dir"},
+	} {
+		as := func(_ *testing.T, f func() error) error { return f() }
+		if strings.Contains(tt.reason, "permission") {
+			as = asNobody
+		}
+		must(t, as(t, func() error {
+			l, err := Open(tt.dir)
+			if err != nil {
+				return err
+			}
+			if err := l.RecordAddress(full.Addresses...); err == nil || !strings.Contains(err.Error(), tt.reason) {
+				t.Errorf("%s: record: %v; want %q", tt.dir, err, tt.reason)
+			}
+			if err := l.Keep(); err == nil || !strings.Contains(err.Error(), "kept in memory only") {
+				t.Errorf("%s: keep: %v; want that it is kept in memory only", tt.dir, err)
+			}
+			if diff := cmp.Diff(full.Addresses, l.Addresses()); diff != "" {
+				t.Errorf("%s: in memory (-want +got):\n%s", tt.dir, diff)
+			}
+			return l.Close()
+		}))
+	}
+	l := open(t, filepath.Join(file, "state"))
+	if err := l.Held(); err == nil {
+		t.Error("the lock of a directory that cannot be is held")
+	}
+	_ = l.RecordAddress(full.Addresses...)
+}
+
+// What somebody removes or spoils under a running daemon is there again with the next Keep, and so is the lock.
+func TestKeep(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	for _, tt := range []struct {
+		name string
+		hand func() error
+	}{
+		{"nothing", func() error { return nil }},
+		{"file removed", func() error { return os.Remove(filepath.Join(dir, fileName)) }},
+		{"file overwritten", func() error { return os.WriteFile(filepath.Join(dir, fileName), []byte("{}"), 0o600) }},
+		{"directory removed", func() error { return os.RemoveAll(dir) }},
+		{"directory renamed", func() error { return os.Rename(dir, dir+".old") }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := open(t, dir)
+			fill(t, l)
+			before, err := os.Stat(l.path)
+			must(t, err)
+			must(t, tt.hand())
+			must(t, l.Keep())
+			after, err := os.Stat(l.path)
+			must(t, err)
+			if same := os.SameFile(before, after); same != (tt.name == "nothing") {
+				t.Errorf("the file is the same: %t", same)
+			}
+			if _, err := Open(dir); !errors.Is(err, ErrLocked) {
+				t.Errorf("Open beside it: %v; want that it is locked", err)
+			}
+			if diff := cmp.Diff(full, contents(reopen(t, l))); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 
@@ -321,7 +379,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		path := filepath.Join(t.TempDir(), fileName)
 		must(t, b.save(path))
-		again, warning := load(path, b.BootID)
+		again, warning := load(path, kernel{b.BootID, b.Net})
 		if diff := cmp.Diff(b, again, cmpopts.EquateEmpty()); diff != "" || warning != "" {
 			t.Errorf("saved and loaded (-want +got), warning %q:\n%s", warning, diff)
 		}

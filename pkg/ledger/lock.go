@@ -29,9 +29,7 @@ func lock(dir string) (*os.File, error) {
 		}
 		return nil, unusable(dir, err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, pidName), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o640); err != nil && !isFull(err) {
-		return nil, errors.Join(unusable(dir, err), handle.Close())
-	}
+	_ = os.WriteFile(filepath.Join(dir, pidName), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o640) // only told to people
 	return handle, nil
 }
 
@@ -58,9 +56,4 @@ func holder(dir string) string {
 		return ""
 	}
 	return fmt.Sprintf(" (pid %d)", pid)
-}
-
-// isFull says whether an error is of a file system without room. That passes, and is no reason to keep a daemon down.
-func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

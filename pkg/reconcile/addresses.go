@@ -2,13 +2,14 @@ package reconcile
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"maps"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/pulse"
 )
 
 // AddressKernel changes addresses of interfaces. Its calls have deadlines of their own.
@@ -42,8 +43,14 @@ type Addresses struct {
 	epoch     time.Time
 	dirty     chan struct{}
 
-	mu   sync.Mutex // guards wish and everything in it
+	// Pulse is beaten once a turn of Run; nil: nobody watches. To be set before.
+	Pulse *pulse.Pulse
+
+	mu   sync.Mutex // guards wish and everything in it, and leases
 	wish map[string]*wish
+	// leases are those that the kernel counts for what is held, by instance; moved tells the sentinel of a new one.
+	leases map[string]expiry
+	moved  chan struct{}
 
 	// Owned by Run:
 	held     map[string]*held
@@ -59,6 +66,7 @@ type wish struct {
 	announce bool          // an extra announcement is asked for
 	gone     bool          // one of our addresses was reported deleted
 	missed   time.Duration // the newest look that did not find one of our addresses
+	first    time.Duration // the newest look that found one of them before this machine's own address
 }
 
 const (
@@ -66,6 +74,8 @@ const (
 	retryMost  = time.Second
 	// repairEvery limits how often an address that somebody keeps deleting is put back.
 	repairEvery = 20 * time.Millisecond
+	// repeatLog is how long the same repair is only counted.
+	repeatLog = time.Minute
 )
 
 // NewAddresses makes the loop. lost is called, from the loop, when the VIPs of an instance must be taken for gone because
@@ -74,6 +84,7 @@ func NewAddresses(kernel AddressKernel, announcer Announcer, lost func(instance,
 	return &Addresses{
 		kernel: kernel, announcer: announcer, lost: lost, log: log, epoch: time.Now(),
 		dirty: make(chan struct{}, 1), wish: map[string]*wish{}, held: map[string]*held{},
+		leases: map[string]expiry{}, moved: make(chan struct{}, 1),
 	}
 }
 
@@ -120,6 +131,13 @@ func (a *Addresses) Missed(iface string, p netip.Prefix, looked time.Time) {
 	a.lack(iface, p, func(w *wish) { w.missed = max(w.missed, looked.Sub(a.epoch)) })
 }
 
+// Misplaced reports that a look at an interface, begun at looked, found an address before this machine's own one there:
+// the own one was deleted and came back. The kernel takes the first address for the source of what names none, so the
+// VIP is put behind it.
+func (a *Addresses) Misplaced(iface string, p netip.Prefix, looked time.Time) {
+	a.lack(iface, p, func(w *wish) { w.first = max(w.first, looked.Sub(a.epoch)) })
+}
+
 func (a *Addresses) lack(iface string, p netip.Prefix, note func(*wish)) {
 	a.mu.Lock()
 	ours := false
@@ -155,6 +173,10 @@ func (a *Addresses) poke() {
 func (a *Addresses) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var sentinel sync.WaitGroup
+	sentinel.Go(func() { a.watchLeases(ctx) })
+	defer sentinel.Wait()
+	defer a.Pulse.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -166,7 +188,8 @@ func (a *Addresses) Run(ctx context.Context) {
 		case <-a.dirty:
 		case <-timer.C:
 		}
-		timer.Reset(a.pass())
+		a.Pulse.Beat()
+		timer.Reset(min(a.pass(), pulse.Every))
 	}
 }
 
@@ -218,13 +241,11 @@ func (a *Addresses) keep(name string, w wish) time.Duration {
 		h = begin(h, w, a.now())
 		a.held[name] = h
 	}
-	// A look before the last write, or before one that is due anyway, says nothing of somebody else.
-	if w.gone || h.tenure.added && !h.again && w.missed > h.wrote {
-		h.again, h.foreign = true, true
-	}
+	h.note(w, a.now())
 	if h.due(a.now()) {
 		a.put(name, h)
 	}
+	a.setLease(name, h)
 	if h.tenure.lapsed(a.now()) {
 		a.lapse(name, h)
 		return time.Hour
@@ -232,7 +253,7 @@ func (a *Addresses) keep(name string, w wish) time.Duration {
 	if w.announce {
 		h.tenure.announce(a.now())
 	}
-	if at, ok := h.tenure.nextAnnouncement(); ok && h.tenure.added && a.now() >= at {
+	if at, ok := h.tenure.nextAnnouncement(); ok && h.tenure.added && a.now() >= at && !h.tenure.stalled(a.now()) {
 		a.announce(h)
 		h.tenure.announced(a.now())
 	}
@@ -262,6 +283,10 @@ func (a *Addresses) put(name string, h *held) {
 		if h.tenure.lapsed(now) {
 			return
 		}
+		if h.behind && !a.remove(h.vips, p) {
+			h.failed(now)
+			return
+		}
 		if err := a.kernel.Put(h.vips.Interface, p, h.vips.Lease); err != nil {
 			h.failed(now)
 			if text := err.Error(); text != h.logged {
@@ -271,13 +296,17 @@ func (a *Addresses) put(name string, h *held) {
 			return
 		}
 	}
+	// The kernel may have kept the last write waiting until the lease was over, and then created the address anew.
+	if h.tenure.lapsed(a.now()) {
+		return
+	}
 	switch {
 	case !h.tenure.added:
 		a.log.Info("VIPs are up", "instance", name, "interface", h.vips.Interface, "lease", h.vips.Lease.String(),
 			"took", (a.now() - h.tenure.since).String())
 	case h.foreign:
-		a.log.Warn("VIPs were deleted or changed by somebody else and are put back", "instance", name)
-		h.tenure.announce(begun)
+		a.repaired(name, h)
+		h.tenure.announceAgain(begun)
 	}
 	h.written(begun, a.now())
 }
@@ -291,23 +320,20 @@ func (a *Addresses) announce(h *held) {
 	}
 }
 
-// lapse gives up VIPs whose lease ran out: the election hears of it and decides anew. If it has decided anew already,
-// the next pass begins a new tenure.
-func (a *Addresses) lapse(name string, h *held) {
-	age := (a.now() - h.tenure.renewed).Round(10 * time.Millisecond)
-	a.drop(name, "their lease lapsed")
-	a.mu.Lock()
-	w := a.wish[name]
-	current := w != nil && w.want && w.tenure == h.number
-	if current {
-		w.want = false
+// repaired tells of a repair. Two hands that fight over an address would fill a disk: of those that follow at once there
+// is one line a minute.
+func (a *Addresses) repaired(name string, h *held) {
+	h.repairs++
+	now := a.now()
+	if h.repairs > 1 && now-h.told < repeatLog {
+		return
 	}
-	a.mu.Unlock()
-	if current {
-		a.lost(name, fmt.Sprintf("the lease of the VIPs lapsed: not renewed for %s, lease %s", age, h.tenure.lease))
-	} else {
-		a.poke()
+	h.told = now
+	text := "VIPs were deleted or changed by somebody else and are put back"
+	if h.behind {
+		text = "VIPs stood before the interface's own address and are put behind it"
 	}
+	a.log.Warn(text, "instance", name, "repairs", h.repairs)
 }
 
 func (a *Addresses) drop(name, why string) {
@@ -315,6 +341,10 @@ func (a *Addresses) drop(name, why string) {
 	if h == nil {
 		return
 	}
+	if h.tenure.lapsed(a.now()) {
+		why = "their lease lapsed"
+	}
+	a.setLease(name, nil)
 	failed := false
 	for _, p := range h.vips.Addresses {
 		failed = !a.remove(h.vips, p) || failed

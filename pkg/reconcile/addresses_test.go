@@ -27,6 +27,7 @@ type fakeKernel struct {
 	expires map[string]time.Time
 	refuse  error
 	slow    time.Duration // what each Put takes
+	refused int
 }
 
 func (k *fakeKernel) Put(iface string, p netip.Prefix, lease time.Duration) error {
@@ -37,6 +38,7 @@ func (k *fakeKernel) Put(iface string, p netip.Prefix, lease time.Duration) erro
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.refuse != nil {
+		k.refused++
 		return k.refuse
 	}
 	if k.expires == nil {
@@ -72,6 +74,12 @@ func (k *fakeKernel) fail(err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.refuse = err
+}
+
+func (k *fakeKernel) refusals() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.refused
 }
 
 func (k *fakeKernel) dawdle(d time.Duration) {

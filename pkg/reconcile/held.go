@@ -14,6 +14,29 @@ type held struct {
 	repair  time.Duration // when addresses were put back out of turn the last time
 	again   bool          // addresses are to be put back out of turn
 	foreign bool          // because somebody else deleted one
+	behind  bool          // because they stand before the machine's own address
+	placed  time.Duration // when they were put behind it the last time, or put at all
+	repairs int           // since the tenure began
+	told    time.Duration // when a repair was logged the last time
+}
+
+// echoes is how long after the addresses were placed a word of their deletion may be of an older one: our own, on the way
+// behind, or that of a lease that ended while this process stood still. A look tells if they are really gone.
+const echoes = 250 * time.Millisecond
+
+// note takes in what was seen of the addresses. A look before the last write, or before one that is due anyway, says
+// nothing of somebody else.
+func (h *held) note(w wish, now time.Duration) {
+	if !h.tenure.added || h.again {
+		h.again = h.again || w.gone
+		return
+	}
+	if w.gone && now-h.placed >= echoes || w.missed > h.wrote {
+		h.again, h.foreign = true, true
+	}
+	if w.first > h.wrote {
+		h.again, h.foreign, h.behind = true, true, true
+	}
 }
 
 // begin starts to hold what is wished for. old is what is held for an earlier acquisition: a release and a new acquisition
@@ -52,8 +75,12 @@ func (h *held) written(begun, now time.Duration) {
 	if h.again {
 		h.repair = begun
 	}
+	if h.behind || !h.tenure.added {
+		h.placed = now
+	}
 	h.tenure.renew(begun, h.vips.Lease)
-	h.again, h.foreign, h.retry, h.fails, h.logged = false, false, 0, 0, ""
+	h.again, h.foreign, h.behind = false, false, false
+	h.retry, h.fails, h.logged = 0, 0, ""
 }
 
 func (h *held) failed(now time.Duration) {

@@ -10,12 +10,14 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/lvs"
+	"github.com/lvs-director/lvs-director/pkg/pulse"
 )
 
 // TableKernel is the IPVS table. The deadline comes by ctx.
 type TableKernel interface {
 	Read(ctx context.Context) ([]lvs.Service, error)
-	// Apply carries out ops in order and returns how many were done before an error.
+	// Apply carries out ops in order and returns how many were done before an error. One that has a method Refused() []lvs.Op
+	// names the steps that were refused while all others were carried out.
 	Apply(ctx context.Context, ops []lvs.Op) (done int, err error)
 }
 
@@ -44,12 +46,16 @@ type Table struct {
 	synced  chan struct{}
 	problem atomic.Pointer[string]
 
+	// Pulse is beaten once a turn of Run; nil: nobody watches. To be set before.
+	Pulse *pulse.Pulse
+
 	// Owned by Run:
-	looked  bool          // the table was read once
-	found   []lvs.Service // what stood there at the start and still does
-	have    []lvs.Service // what we believe is there; nil: read it
-	audited time.Time     // when it was last looked at for foreign hands
-	logged  string
+	looked  bool            // the table was read once
+	found   []lvs.Service   // what stood there at the start and still does
+	have    []lvs.Service   // what we believe is there; nil: read it
+	audited time.Time       // when it was last looked at for foreign hands
+	read    time.Time       // when it was last read whole
+	logged  map[string]bool // errors since the table was as it should be
 	fails   int
 }
 
@@ -57,7 +63,17 @@ const (
 	// settle gathers verdicts that come together into one pass.
 	settle = 5 * time.Millisecond
 	// auditEvery is how long a change by a foreign hand may stand.
-	auditEvery = time.Second
+	auditEvery = 500 * time.Millisecond
+	// readLeast is the distance of the whole readings of an audit, which alone see flags and thresholds; readPer more for
+	// each entry, which costs some 10 us, and readMost for the largest table.
+	readLeast = time.Second
+	readPer   = 2 * time.Millisecond
+	readMost  = 30 * time.Second
+	// settleFailing is settle while the kernel refuses something: what it does not refuse is not held up for long, and
+	// verdicts that come all the time do not become a loop that asks in vain.
+	settleFailing = 250 * time.Millisecond
+	// reported is how many changes of one pass are written out in the log, and how many different errors.
+	reported = 64
 	// callFor bounds one conversation with the kernel.
 	callFor        = 10 * time.Second
 	tableRetryMost = 5 * time.Second
@@ -92,16 +108,18 @@ func (t *Table) Problem() string {
 func (t *Table) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	defer t.Pulse.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-t.dirty:
-			if !sleep(ctx, settle) {
+			if !sleep(ctx, t.settling()) {
 				return nil
 			}
 		case <-timer.C:
 		}
+		t.Pulse.Beat()
 		// Not only when the timer ends: verdicts that come all the time must not keep the audit away.
 		if time.Since(t.audited) >= auditEvery {
 			t.audit()
@@ -118,6 +136,7 @@ func (t *Table) Run(ctx context.Context) error {
 		default:
 			wait = t.failed(err)
 		}
+		t.Pulse.Beat()
 		timer.Reset(wait)
 	}
 }
@@ -143,10 +162,15 @@ func (t *Table) first() bool {
 	}
 }
 
-// audit forgets what we believe when a cheap look disagrees with it, so that the next pass reads the table.
+// audit forgets what we believe when a cheap look disagrees with it, or when it is time for a look at everything, so that
+// the next pass reads the table.
 func (t *Table) audit() {
 	t.audited = time.Now()
 	if t.have == nil {
+		return
+	}
+	if time.Since(t.read) >= readDistance(t.have) {
+		t.have = nil
 		return
 	}
 	seen, err := t.Audit()
@@ -155,11 +179,21 @@ func (t *Table) audit() {
 	}
 }
 
+// readDistance is the time between two whole readings of a table.
+func readDistance(table []lvs.Service) time.Duration {
+	entries := len(table)
+	for _, service := range table {
+		entries += len(service.Servers)
+	}
+	return min(max(readLeast, time.Duration(entries)*readPer), readMost)
+}
+
 func (t *Table) pass(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callFor)
 	defer cancel()
 	firstLook := false
 	if t.have == nil {
+		t.read = time.Now()
 		have, err := t.Kernel.Read(ctx)
 		if err != nil {
 			return err
@@ -185,9 +219,7 @@ func (t *Table) pass(ctx context.Context) error {
 	}
 	t.Record(want)
 	done, err := t.Kernel.Apply(ctx, ops)
-	for _, op := range ops[:done] {
-		t.Log.Info("table", "change", op.String())
-	}
+	t.report(carriedOut(ops, done, err))
 	if err != nil {
 		t.have = nil
 		return err
@@ -231,6 +263,40 @@ func still(found, want []lvs.Service) []lvs.Service {
 	return kept
 }
 
+// settling is how long verdicts are gathered.
+func (t *Table) settling() time.Duration {
+	if t.fails > 0 {
+		return settleFailing
+	}
+	return settle
+}
+
+// report writes changes to the log; a table that is made anew is not worth a line for each of a thousand.
+func (t *Table) report(ops []lvs.Op) {
+	for _, op := range ops[:min(len(ops), reported)] {
+		t.Log.Info("table", "change", op.String())
+	}
+	if more := len(ops) - reported; more > 0 {
+		t.Log.Info("table: more changes of the same pass", "count", more)
+	}
+}
+
+// carriedOut are the steps that reached the kernel's table.
+func carriedOut(ops []lvs.Op, done int, err error) []lvs.Op {
+	var refusals interface{ Refused() []lvs.Op }
+	if !errors.As(err, &refusals) {
+		return ops[:done]
+	}
+	refused, absent := map[string]bool{}, map[lvs.Key]bool{}
+	for _, op := range refusals.Refused() {
+		refused[op.String()] = true
+		if op.Kind == lvs.AddService {
+			absent[op.Service.Key] = true // and with it the steps on its pool
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(ops), func(op lvs.Op) bool { return refused[op.String()] || absent[op.Service.Key] })
+}
+
 func deleted(ops []lvs.Op) []lvs.Key {
 	var gone []lvs.Key
 	for _, op := range ops {
@@ -248,14 +314,18 @@ func (t *Table) succeeded() {
 	if t.fails > 0 {
 		t.Log.Info("the table is as it should be again")
 	}
-	t.fails, t.logged = 0, ""
+	t.fails, t.logged = 0, nil
 	t.problem.Store(nil)
 }
 
 func (t *Table) failed(err error) time.Duration {
-	if text := err.Error(); text != t.logged {
-		t.logged = text
-		t.problem.Store(&text)
+	text := err.Error()
+	t.problem.Store(&text)
+	if !t.logged[text] && len(t.logged) < reported {
+		if t.logged == nil {
+			t.logged = map[string]bool{}
+		}
+		t.logged[text] = true
 		t.Log.Error("cannot bring the IPVS table to the desired state; trying again", "error", err)
 	}
 	wait := min(100*time.Millisecond<<min(t.fails, 10), tableRetryMost)

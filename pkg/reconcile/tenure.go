@@ -11,6 +11,10 @@ const (
 	// A peer that fell silent may still answer for the VIP until its lease has lapsed; 2 s more cover the kernel's
 	// coarse address timer.
 	announceAfterLease = 2 * time.Second
+	// A repetition that finds itself this late woke from a stall. The election wakes with it and may have lost the VIPs
+	// meanwhile; it gets this long to say so, once, before the neighbours are told anything.
+	wokeAfter   = 20 * time.Millisecond
+	afterWaking = 100 * time.Millisecond
 )
 
 // tenure is the time during which an instance holds its VIPs: pure arithmetic over a monotonic clock.
@@ -24,6 +28,8 @@ type tenure struct {
 	added         bool // at least one renewal succeeded
 	announceAt    time.Duration
 	announceUntil time.Duration
+	repeats       bool // announced before
+	heldBack      bool // the announcement that is due was put off already
 }
 
 // newTenure starts a tenure at now. silent says that the last holder did not resign.
@@ -40,6 +46,24 @@ func newTenure(now, lease time.Duration, silent bool) tenure {
 func (t *tenure) announce(now time.Duration) {
 	t.announceAt = now
 	t.announceUntil = max(t.announceUntil, now+announceFor)
+}
+
+// announceAgain is announce for VIPs that were announced already, and keeps the distance to the last time.
+func (t *tenure) announceAgain(now time.Duration) {
+	last := t.announceAt
+	t.announce(now)
+	t.announceAt = max(now, last)
+}
+
+// stalled says that a repetition that is due must wait for what the election says of a stall, and puts it off.
+func (t *tenure) stalled(now time.Duration) bool {
+	if !t.repeats || t.heldBack || now-t.announceAt < wokeAfter {
+		return false
+	}
+	t.heldBack = true
+	t.announceAt = now + afterWaking
+	t.announceUntil = max(t.announceUntil, t.announceAt)
+	return true
 }
 
 // lapsed says that the kernel may have dropped the VIPs by itself: renewing would silently create them again, perhaps
@@ -60,6 +84,7 @@ func (t *tenure) renewAt() time.Duration {
 // announced takes note of an announcement made at now. The next is due a step after this one was due, so that lateness
 // does not add up and cost one in the end, but never within a neighbour's locktime.
 func (t *tenure) announced(now time.Duration) {
+	t.repeats, t.heldBack = true, false
 	t.announceAt = max(t.announceAt+announceEvery, now+locktime)
 }
 

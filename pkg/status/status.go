@@ -10,6 +10,7 @@ type Head struct {
 	ConfigDigest string `json:"config_digest"`
 	// Problems are sentences about what is not right with this node as a whole; empty when all is well.
 	Problems []string `json:"problems,omitempty"`
+	Process  *Process `json:"process,omitempty"`
 }
 
 // Director is what a director says of itself.
@@ -24,18 +25,38 @@ type Director struct {
 
 // Instance is one VRRP instance.
 type Instance struct {
-	Name              string            `json:"name"`
-	State             string            `json:"state"` // INIT, BACKUP, MASTER, FAULT
-	Reason            string            `json:"reason"`
-	Since             time.Time         `json:"since"`
-	Priority          int               `json:"priority"`
-	EffectivePriority int               `json:"effective_priority"`
-	VirtualRouterID   int               `json:"virtual_router_id"`
-	Interface         string            `json:"interface"`
-	VirtualAddresses  []string          `json:"virtual_addresses"`
-	AdvertsSent       uint64            `json:"adverts_sent"`
-	AdvertsReceived   uint64            `json:"adverts_received"`
-	Dropped           map[string]uint64 `json:"dropped,omitempty"` // packets of this VRID ignored, by reason
+	Name              string    `json:"name"`
+	State             string    `json:"state"` // INIT, BACKUP, MASTER, FAULT
+	Reason            string    `json:"reason"`
+	Since             time.Time `json:"since"`
+	Priority          int       `json:"priority"`
+	EffectivePriority int       `json:"effective_priority"`
+	VirtualRouterID   int       `json:"virtual_router_id"`
+	Interface         string    `json:"interface"`
+	VirtualAddresses  []string  `json:"virtual_addresses"`
+	// Master is the address of the director that holds the VIPs instead, and its priority; absent when we do, or nobody.
+	Master          string            `json:"master,omitempty"`
+	MasterPriority  int               `json:"master_priority,omitempty"`
+	AdvertsSent     uint64            `json:"adverts_sent"`
+	AdvertsReceived uint64            `json:"adverts_received"`
+	Dropped         map[string]uint64 `json:"dropped,omitempty"` // packets of this VRID ignored, by reason
+	// AdvertLateness says how late adverts left, since the start; absent when none was due yet.
+	AdvertLateness *Lateness `json:"advert_lateness,omitempty"`
+}
+
+// Lateness is a histogram of how long after the planned moment adverts left. Times are in milliseconds.
+type Lateness struct {
+	Count uint64  `json:"count"`
+	P99   float64 `json:"p99_ms"` // the bound of a bucket
+	Max   float64 `json:"max_ms"`
+	// Buckets are disjoint, the earliest first; the last one has the bound 0, which means none.
+	Buckets []LatenessBucket `json:"buckets"`
+}
+
+// LatenessBucket counts the adverts that were not later than its bound, and later than that of the bucket before.
+type LatenessBucket struct {
+	Bound float64 `json:"le_ms"`
+	Count uint64  `json:"count"`
 }
 
 // Interface is a network interface that carries VRRP.

@@ -15,7 +15,7 @@ type (
 	// SendAdvert sends one advert with this priority now; 0 resigns. Everything else in it is the instance's own.
 	SendAdvert struct{ Priority uint8 }
 
-	// Acquire takes the VIPs and announces them.
+	// Acquire takes the VIPs and announces them. With CauseStalled they are already ours, and are taken anew.
 	Acquire struct{ Cause Cause }
 
 	// Release gives the VIPs up. It also stops whatever still announces them, and is right when they are already gone.
@@ -59,9 +59,12 @@ const (
 	CausePreempted
 	// CauseOwner: we own the addresses and take them at start.
 	CauseOwner
+	// CauseStalled: we stood still as MASTER, nobody took over meanwhile, and our own lease may have lapsed. It comes
+	// without a Release before it.
+	CauseStalled
 )
 
-// String returns "alone", "silent_peer", "resigned", "preempted" or "owner".
+// String returns "alone", "silent_peer", "resigned", "preempted", "owner" or "stalled".
 func (c Cause) String() string {
 	switch c {
 	case CauseAlone:
@@ -74,6 +77,8 @@ func (c Cause) String() string {
 		return "preempted"
 	case CauseOwner:
 		return "owner"
+	case CauseStalled:
+		return "stalled"
 	}
 	return "Cause(" + strconv.Itoa(int(c)) + ")"
 }
@@ -84,17 +89,12 @@ type Why uint8
 const (
 	// WhyLowerMaster: a MASTER that loses against us was heard; until now it answered for the VIPs as well.
 	WhyLowerMaster Why = iota
-	// WhyStall: we stood still for so long that another may have answered for the VIPs meanwhile.
-	WhyStall
 )
 
-// String returns "lower_master" or "stall".
+// String returns "lower_master".
 func (w Why) String() string {
-	switch w {
-	case WhyLowerMaster:
+	if w == WhyLowerMaster {
 		return "lower_master"
-	case WhyStall:
-		return "stall"
 	}
 	return "Why(" + strconv.Itoa(int(w)) + ")"
 }

@@ -16,6 +16,8 @@ const (
 	DropAddressCount            // names no VIP
 	DropAuth                    // version 2 with an authentication type that is not ours
 	DropInterval                // version 2 with another advertisement interval than ours, or an interval of 0
+	DropFlood                   // within the rules, and too many of its kind; see Guard
+	DropResignation             // a resignation of one who is not MASTER, or one too many; see Guard
 	DropUnknown                 // for the shell: it could not tell what the packet is, for instance its TTL
 	dropReasons
 )
@@ -23,7 +25,7 @@ const (
 var dropNames = [dropReasons]string{
 	DropNone: "none", DropOwnPacket: "own_packet", DropTTL: "ttl", DropVersion: "version", DropLength: "length",
 	DropChecksum: "checksum", DropType: "type", DropVRID: "vrid", DropAddressCount: "address_count", DropAuth: "auth",
-	DropInterval: "interval", DropUnknown: "unknown",
+	DropInterval: "interval", DropFlood: "flood", DropResignation: "resignation", DropUnknown: "unknown",
 }
 
 // String returns the short snake_case name that counters carry.

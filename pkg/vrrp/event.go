@@ -18,8 +18,8 @@ type (
 	// Startup leaves INIT: for FAULT if a fault is known, for MASTER if the address owner is ready, otherwise for BACKUP.
 	Startup struct{}
 
-	// Tick says only that time has passed. Hand over every advert that is queued on the socket before the Tick: after
-	// a stall, what was heard in the meantime decides, not the clock.
+	// Tick says only that time has passed. Hand over every advert that is queued on the socket before the Tick, where
+	// HearFirst asks for it: after a stall, what was heard in the meantime decides, not the clock.
 	Tick struct{}
 
 	// Advert is an advert of the same virtual router that Accept let through.
@@ -43,11 +43,17 @@ type (
 	// Startup it is remembered. A second one replaces the reason.
 	Faulted struct{ Reason string }
 
+	// Hindered says that a part of this director stands still although the election does not: another one serves better,
+	// but a bad one is better than none. The machine goes to FAULT, a MASTER resigns first. It does not preempt there,
+	// and takes VIPs that nobody holds after a master-down interval. An empty Reason ends it.
+	Hindered struct{ Reason string }
+
 	// Recover ends a fault.
 	Recover struct{}
 
-	// Lost says that the VIPs are gone because their lease lapsed or this director stood still: a MASTER steps back,
-	// says nothing, and listens for a full master-down interval.
+	// Lost says that the VIPs are gone because their lease lapsed: a MASTER steps back, says nothing, and listens for a
+	// full master-down interval. But when this director stood still just now, that is why they lapsed, and the adverts
+	// that were heard have decided already: a MASTER takes them again at once.
 	Lost struct{ Reason string }
 
 	// Reconfigure brings other Params without leaving the state. VRID and Version cannot change, for that would be
@@ -62,6 +68,7 @@ func (Shutdown) event()    {}
 func (Ready) event()       {}
 func (NotReady) event()    {}
 func (Faulted) event()     {}
+func (Hindered) event()    {}
 func (Recover) event()     {}
 func (Lost) event()        {}
 func (Reconfigure) event() {}
@@ -73,6 +80,7 @@ func (Ready) String() string      { return "ready" }
 func (e NotReady) String() string { return "not_ready " + strconv.Quote(e.Reason) }
 func (e Faulted) String() string  { return "fault " + strconv.Quote(e.Reason) }
 func (Recover) String() string    { return "recover" }
+func (e Hindered) String() string { return "hindered " + strconv.Quote(e.Reason) }
 func (e Lost) String() string     { return "lost " + strconv.Quote(e.Reason) }
 
 func (e Advert) String() string {

@@ -18,6 +18,12 @@ func (m *Machine) hear(a Advert) []Action {
 		m.hearAsBackup(a)
 	case Master:
 		return m.hearAsMaster(a)
+	case Fault:
+		if !s.Faulted { // hindered: a BACKUP that does not preempt
+			why := s.Ground
+			m.hearAsBackup(a)
+			s.Ground = why
+		}
 	}
 	return nil
 }
@@ -25,6 +31,7 @@ func (m *Machine) hear(a Advert) []Action {
 // hearAsBackup follows RFC 9568 6.4.2.
 func (m *Machine) hearAsBackup(a Advert) {
 	s := &m.mem
+	s.Reprieved = false
 	if a.Priority == PriorityResign {
 		// A MASTER may resign twice in a row (keepalived does, on its way to FAULT): the first one counts.
 		if skew := SkewTime(m.p.Version, m.p.Priority, s.MasterInterval); s.Now+skew < m.downAt() {
@@ -62,7 +69,7 @@ func (m *Machine) standing(priority uint8) groundKind {
 		return equalPeer
 	case !m.p.mayPreempt():
 		return preemptOff
-	case s.NotReady:
+	case s.NotReady || s.Hindered != "":
 		return notReady
 	case m.p.PreemptDelay > 0 && s.Now-s.LowerSince < m.p.PreemptDelay:
 		return preemptDelay
@@ -82,9 +89,20 @@ func (m *Machine) reconsider() {
 func (m *Machine) hearAsMaster(a Advert) []Action {
 	s := &m.mem
 	switch {
+	case m.outlasted():
+		// It was sent while we stood still, by one who took over: he serves, and our word would only confuse.
+		stood := s.Now - s.AdvertDue + m.p.AdvertInterval
+		acts := m.stepBack(ground{Kind: stalled, Peer: a.Source, Priority: a.Priority, For: stood}, CauseSilentPeer, a.Interval)
+		if a.Priority == PriorityResign {
+			m.hearAsBackup(a)
+		}
+		return acts
 	case a.Priority == PriorityResign:
 		s.AdvertDue = s.Now + m.p.AdvertInterval
 		return []Action{m.advertise()}
+	case s.Hindered != "":
+		acts := m.giveWay(s.Hindered)
+		return append(acts, m.hear(a)...)
 	case !m.p.outrankedBy(a.Priority, a.Source):
 		s.AdvertDue = s.Now + m.p.AdvertInterval
 		return []Action{m.advertise(), Announce{Why: WhyLowerMaster}}
@@ -93,17 +111,16 @@ func (m *Machine) hearAsMaster(a Advert) []Action {
 	if a.Priority == m.p.Priority {
 		kind = higherAddr
 	}
-	return append(m.farewell(), m.stepBack(ground{Kind: kind, Peer: a.Source, Priority: a.Priority}, CauseSilentPeer, a.Interval)...)
+	// A farewell: one more advert. A winner that has been MASTER all the while learns from nothing else that there were
+	// two, and that clients may look for the VIPs here: it announces them again. (keepalived has this as
+	// vrrp_higher_prio_send_advert.)
+	acts := []Action{m.advertise()}
+	return append(acts, m.stepBack(ground{Kind: kind, Peer: a.Source, Priority: a.Priority}, CauseSilentPeer, a.Interval)...)
 }
 
-// farewell is one more advert of a MASTER that yields to another one. A winner that has been MASTER all the while learns
-// from nothing else that there were two, and that clients may look for the VIPs here: it announces them again. (keepalived
-// has this as vrrp_higher_prio_send_advert.) After a stall, silence is better: the peers may have long settled it.
-func (m *Machine) farewell() []Action {
-	if m.mem.Now-m.mem.AdvertDue >= (downAdverts-1)*m.p.AdvertInterval {
-		return nil
-	}
-	return []Action{m.advertise()}
+// outlasted says that as MASTER we have been silent for longer than the peers' patience: three adverts are missing.
+func (m *Machine) outlasted() bool {
+	return m.mem.State == Master && m.mem.Now-m.mem.AdvertDue >= (downAdverts-1)*m.p.AdvertInterval
 }
 
 // takeOverCause says what the end of the master-down timer means.

@@ -32,7 +32,7 @@ func genLAN(t *rapid.T, preempt *rapid.Generator[bool]) *lan {
 }
 
 var chaos = []Event{
-	Startup{}, Tick{}, Shutdown{}, Ready{}, NotReady{Reason: "checks"}, Faulted{Reason: "link"}, Recover{}, Lost{Reason: "lease"},
+	Startup{}, Tick{}, Shutdown{}, Ready{}, NotReady{Reason: "checks"}, Faulted{Reason: "link"}, Recover{}, Lost{Reason: "lease"}, Hindered{Reason: "table"}, Hindered{},
 }
 
 // harass lets the segment live for a while with loss, partitions and whatever can happen to a director.
@@ -65,6 +65,7 @@ func healed(l *lan) time.Duration {
 	for _, n := range l.nodes {
 		l.send(n, Startup{})
 		l.send(n, Recover{})
+		l.send(n, Hindered{})
 		l.send(n, Ready{})
 		p := n.m.Params()
 		worst = max(worst, MasterDownInterval(p.Version, p.Priority, p.AdvertInterval)+p.AdvertInterval)

@@ -95,8 +95,8 @@ func (l *lan) do(n *node, a Action) {
 			n.wrong = fmt.Sprintf("%s sends an advert of priority %d", n.m.State(), a.Priority)
 		}
 	case Acquire:
-		if n.holds {
-			n.wrong = "Acquire twice"
+		if n.holds != (a.Cause == CauseStalled) {
+			n.wrong = "Acquire twice, or without the VIPs after a stall"
 		}
 		n.holds = true
 	case Release:
@@ -120,7 +120,7 @@ func (n *node) check() {
 	if ok && at <= n.m.mem.Now {
 		n.wrong = fmt.Sprintf("deadline %s is not after %s", at, n.m.mem.Now)
 	}
-	if ok != (n.m.State() == Backup || n.m.State() == Master) {
+	if ok != (n.m.State() == Backup || n.m.State() == Master || n.m.State() == Fault && !n.m.mem.Faulted) {
 		n.wrong = fmt.Sprintf("%s, deadline: %t", n.m.State(), ok)
 	}
 	if !strings.HasPrefix(n.m.Reason(), n.m.State().String()+": ") {

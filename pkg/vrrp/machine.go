@@ -23,6 +23,7 @@ type memory struct {
 	NotReadyReason string `json:"not_ready_reason"`
 	Faulted        bool   `json:"faulted"`
 	FaultReason    string `json:"fault_reason"`
+	Hindered       string `json:"hindered"` // why; "": not at all
 
 	// MasterInterval is Active_Adver_Interval of RFC 9568: learned as BACKUP in version 3, our own otherwise.
 	MasterInterval time.Duration `json:"master_interval"`
@@ -32,6 +33,8 @@ type memory struct {
 	DownFrom time.Duration `json:"down_from"`
 	Resigned bool          `json:"resigned"`
 	Cause    Cause         `json:"cause"` // of the take-over, should the timer end now
+	// Reprieved: the timer was found to have ended while we stood still, and has been given a little more once.
+	Reprieved bool `json:"reprieved"`
 
 	// LowerSince is when the first advert of a lower priority was heard, for the preempt delay; Lower says whether.
 	Lower      bool          `json:"lower"`
@@ -39,6 +42,9 @@ type memory struct {
 
 	// MASTER: when the next advert is due.
 	AdvertDue time.Duration `json:"advert_due"`
+	// StoodUntil is when a MASTER last found that it had missed an advert of its own; Stood says whether it ever did.
+	Stood      bool          `json:"stood"`
+	StoodUntil time.Duration `json:"stood_until"`
 
 	// The advert heard last.
 	Heard         netip.Addr    `json:"heard"`
@@ -59,6 +65,9 @@ func NewMachine(p Params) *Machine {
 // stalled and then hears a higher one steps back without an advert of its own.
 func (m *Machine) Step(now time.Duration, ev Event) []Action {
 	m.mem.Now = max(now, m.mem.Now)
+	if m.mem.State == Master && m.mem.Now-m.mem.AdvertDue >= m.p.AdvertInterval {
+		m.mem.Stood, m.mem.StoodUntil = true, m.mem.Now
+	}
 	return m.expire(m.handle(ev))
 }
 
@@ -77,12 +86,12 @@ func (m *Machine) handle(ev Event) []Action {
 		m.reconsider()
 	case Faulted:
 		return m.fault(e.Reason)
+	case Hindered:
+		return m.hinder(e.Reason)
 	case Recover:
 		return m.heal()
 	case Lost:
-		if m.mem.State == Master {
-			return m.stepBack(ground{Kind: lost, Text: e.Reason}, CauseAlone, m.p.AdvertInterval)
-		}
+		return m.lose(e.Reason)
 	case Reconfigure:
 		m.reconfigure(e.Params)
 	}
@@ -96,18 +105,52 @@ func (m *Machine) expire(acts []Action) []Action {
 	if !ok || s.Now < due {
 		return acts
 	}
-	if s.State == Backup {
+	if s.State != Master {
+		if m.reprieve(s.Now - due) {
+			return acts
+		}
 		cause, why := m.takeOverCause()
 		return m.takeOver(acts, cause, why)
+	}
+	if m.outlasted() { // and no peer was heard, or we were not MASTER any more
+		return append(acts, m.reclaim()...)
 	}
 	late := s.Now - s.AdvertDue
 	// Fixed steps from the due time, so that adverts do not drift; those missed in a stall are not made up for.
 	s.AdvertDue += (1 + late/m.p.AdvertInterval) * m.p.AdvertInterval
-	acts = append(acts, m.advertise())
-	if late >= (downAdverts-1)*m.p.AdvertInterval { // peers have heard nothing for three intervals
-		acts = append(acts, Announce{Why: WhyStall})
+	return append(acts, m.advertise())
+}
+
+// reclaim takes the VIPs anew after a stall in which nobody else took them; the kernel may have dropped them meanwhile.
+func (m *Machine) reclaim() []Action {
+	m.mem.AdvertDue = m.mem.Now + m.p.AdvertInterval
+	return []Action{m.advertise(), Acquire{Cause: CauseStalled}}
+}
+
+// reprieve gives a BACKUP that finds its timer run out long ago time for one advert. A process that is stopped finds
+// what it missed on its socket; a machine that was stopped has missed it for good, and what it hears next decides.
+func (m *Machine) reprieve(late time.Duration) bool {
+	s := &m.mem
+	if s.Reprieved || late < (downAdverts-1)*s.MasterInterval {
+		return false
 	}
-	return acts
+	s.Reprieved = true
+	s.DownFrom += late + s.MasterInterval + SkewTime(m.p.Version, m.p.Priority, s.MasterInterval)
+	return true
+}
+
+// lostByStall is how soon after a stall a lapsed lease is put down to it. No lease is as short as that.
+const lostByStall = time.Second
+
+func (m *Machine) lose(reason string) []Action {
+	s := &m.mem
+	switch {
+	case s.State != Master:
+		return nil
+	case s.Stood && s.Now-s.StoodUntil < lostByStall:
+		return m.reclaim()
+	}
+	return m.stepBack(ground{Kind: lost, Text: reason}, CauseAlone, m.p.AdvertInterval)
 }
 
 // startup follows RFC 9568 6.4.1.
@@ -118,6 +161,9 @@ func (m *Machine) startup() []Action {
 		return nil
 	case s.Faulted:
 		return []Action{m.enter(Fault, ground{Kind: faulted, Text: s.FaultReason})}
+	case s.Hindered != "":
+		m.listen(m.p.AdvertInterval, CauseAlone)
+		return []Action{m.enter(Fault, ground{Kind: faulted, Text: s.Hindered})}
 	case m.p.Priority == PriorityOwner && !s.NotReady:
 		return m.takeOver(nil, CauseOwner, ground{Kind: owner})
 	}
@@ -154,12 +200,50 @@ func (m *Machine) fault(reason string) []Action {
 func (m *Machine) heal() []Action {
 	s := &m.mem
 	reason := s.FaultReason
+	was := s.Faulted
 	s.Faulted, s.FaultReason = false, ""
-	if s.State != Fault {
+	if s.State != Fault || !was {
 		return nil
 	}
 	m.listen(m.p.AdvertInterval, CauseAlone)
+	if s.Hindered != "" {
+		s.Ground.Text = s.Hindered
+		return nil
+	}
 	return []Action{m.enter(Backup, ground{Kind: recovered, Text: reason})}
+}
+
+func (m *Machine) hinder(reason string) []Action {
+	s := &m.mem
+	before := s.Hindered
+	s.Hindered = reason
+	switch {
+	case s.State == Init || s.Faulted:
+		return nil
+	case reason == "" && s.State == Fault:
+		m.listen(m.p.AdvertInterval, CauseAlone)
+		return []Action{m.enter(Backup, ground{Kind: recovered, Text: before})}
+	case reason == "":
+		return nil
+	case s.State == Fault:
+		s.Ground.Text = reason
+		return nil
+	case s.State == Master && before != "": // the VIPs were offered, and nobody took them
+		return nil
+	}
+	return m.giveWay(reason)
+}
+
+// giveWay leaves the VIPs to whoever lives; a BACKUP keeps the time that it gives to a MASTER.
+func (m *Machine) giveWay(reason string) []Action {
+	s := &m.mem
+	acts := m.resign()
+	if s.State == Master {
+		s.Heard, s.HeardPriority = netip.Addr{}, 0
+		m.listen(m.p.AdvertInterval, CauseAlone)
+	}
+	m.reconsider()
+	return append(acts, m.enter(Fault, ground{Kind: faulted, Text: reason}))
 }
 
 // reconfigure keeps state and reason. A BACKUP's timer moves with the priority; a MASTER's next advert never comes
@@ -205,6 +289,7 @@ func (m *Machine) stepBack(why ground, cause Cause, masterInterval time.Duration
 func (m *Machine) listen(masterInterval time.Duration, cause Cause) {
 	s := &m.mem
 	s.MasterInterval, s.DownFrom, s.Resigned, s.Cause, s.Lower = masterInterval, s.Now, false, cause, false
+	s.Reprieved = false
 }
 
 func (m *Machine) advertise() Action { return SendAdvert{Priority: m.p.Priority} }

@@ -1,6 +1,7 @@
 package vrrp
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -254,7 +255,7 @@ func TestRFC9568Section6_4_3Active(t *testing.T) {
 		}},
 		{"after a stall beyond the peers' patience the VIPs are announced again", []step{
 			{2999 * ms, Tick{}, "send_advert priority=100", 3 * sec},
-			{6 * sec, Tick{}, "send_advert priority=100; announce why=stall", 7 * sec},
+			{6 * sec, Tick{}, "send_advert priority=100; acquire cause=stalled", 7 * sec},
 		}},
 		{"shutdown resigns, then releases", []step{
 			{500 * ms, Shutdown{}, "send_advert priority=0; release; MASTER->INIT", 0},
@@ -267,6 +268,18 @@ func TestRFC9568Section6_4_3Active(t *testing.T) {
 		}},
 		{"higher priority, queued during a stall: no advert", []step{
 			{9 * sec, hears(101, master), "release; MASTER->BACKUP", 9*sec + down100},
+		}},
+		{"any priority, queued during a stall: no advert, and a full master-down interval for it", []step{
+			{9 * sec, hears(50, master), "release; MASTER->BACKUP", 9*sec + down100},
+			{10 * sec, hears(50, master), "", 9*sec + down100},
+			{9*sec + down100, Tick{}, takes("preempted"), 10*sec + down100},
+		}},
+		{"a peer that took over during a stall and resigned", []step{
+			{9 * sec, hears(0, master), "release; MASTER->BACKUP", 9*sec + skew100},
+			{9*sec + skew100, Tick{}, takes("resigned"), 10*sec + skew100},
+		}},
+		{"a stall within the peers' patience decides nothing", []step{
+			{2999 * ms, hears(50, master), answer, 3999 * ms},
 		}},
 		{"higher priority, and its interval", []step{
 			{0, Advert{Source: master, Priority: 150, Interval: 2 * sec}, farewell + "; release; MASTER->BACKUP", 2 * down100},
@@ -350,10 +363,130 @@ func TestFault(t *testing.T) {
 }
 
 func TestLost(t *testing.T) {
-	play(t, in(t, Master, us()), []step{
-		{9 * sec, Lost{Reason: "lease"}, "release; MASTER->BACKUP", 9*sec + down100},
-		{9*sec + down100, Tick{}, takes("alone"), 10*sec + down100},
+	t.Run("the kernel did not renew it", func(t *testing.T) {
+		play(t, in(t, Master, us()), []step{
+			{900 * ms, Lost{Reason: "lease"}, "release; MASTER->BACKUP", 900*ms + down100},
+			{900*ms + down100, Tick{}, takes("alone"), 1900*ms + down100},
+		})
 	})
+	const again = "send_advert priority=100; acquire cause=stalled"
+	t.Run("we stood still, nobody took over", func(t *testing.T) {
+		play(t, in(t, Master, us()), []step{
+			{9 * sec, Lost{Reason: "lease"}, again, 10 * sec},
+			{10*sec - ms, Lost{Reason: "lease"}, again, 11*sec - ms}, // told by a loop that woke later
+			{10 * sec, Lost{Reason: "lease"}, "release; MASTER->BACKUP", 10*sec + down100},
+		})
+	})
+	t.Run("we stood still, the timer woke first", func(t *testing.T) {
+		play(t, in(t, Master, us()), []step{
+			{2500 * ms, Tick{}, "send_advert priority=100", 3 * sec},
+			{2501 * ms, Lost{Reason: "lease"}, again, 3501 * ms},
+		})
+	})
+	t.Run("we stood still, a peer took over", func(t *testing.T) {
+		play(t, in(t, Master, us()), []step{
+			{9 * sec, hears(50, master), "release; MASTER->BACKUP", 9*sec + down100},
+			{9 * sec, Lost{Reason: "lease"}, "", 9*sec + down100},
+		})
+	})
+}
+
+// TestHindered: FAULT while a peer is alive, and no longer.
+func TestHindered(t *testing.T) {
+	stands := Hindered{Reason: "the table loop stands still"}
+	const resigns = "send_advert priority=0; release; MASTER->FAULT"
+	const takes = "send_advert priority=100; acquire cause=%s; FAULT->MASTER"
+	t.Run("nobody takes over", func(t *testing.T) {
+		m := in(t, Master, us())
+		play(t, m, []step{
+			{500 * ms, stands, resigns, 500*ms + down100},
+			{500*ms + down100, Tick{}, fmt.Sprintf(takes, "alone"), 1500*ms + down100},
+			{600*ms + down100, stands, "", 1500*ms + down100}, // it has been tried
+		})
+		if got, want := m.Reason(), "MASTER: no other director heard for 3.61s; hindered, and nobody else serves: the table loop stands still"; got != want {
+			t.Errorf("reason %q, want %q", got, want)
+		}
+		play(t, m, []step{
+			{700*ms + down100, hears(50, master), resigns, 700*ms + 2*down100}, // one lives after all
+			{800*ms + down100, Hindered{}, "FAULT->BACKUP", 800*ms + 2*down100},
+			{900*ms + down100, hears(50, master), "", 800*ms + 2*down100}, // and is preempted
+		})
+	})
+	t.Run("a peer takes over", func(t *testing.T) {
+		m := in(t, Master, us())
+		play(t, m, []step{
+			{500 * ms, stands, resigns, 500*ms + down100},
+			{sec, hears(50, master), "", sec + down100},
+			{2 * sec, hears(50, master), "", 2*sec + down100}, // lower, and not preempted
+		})
+		if got, want := m.Reason(), "FAULT: the table loop stands still; 10.77.0.2 serves with priority 50"; got != want {
+			t.Errorf("reason %q, want %q", got, want)
+		}
+		play(t, m, []step{{2*sec + down100, Tick{}, fmt.Sprintf(takes, "silent_peer"), 3*sec + down100}})
+	})
+	t.Run("a BACKUP that was about to preempt", func(t *testing.T) {
+		play(t, in(t, Backup, us()), []step{
+			{sec, hears(50, master), "", down100},
+			{sec, stands, "BACKUP->FAULT", sec + down100},
+			{2 * sec, hears(0, master), "", 2*sec + skew100},
+			{2*sec + skew100, Tick{}, fmt.Sprintf(takes, "resigned"), 3*sec + skew100},
+		})
+	})
+	t.Run("a fault weighs more", func(t *testing.T) {
+		play(t, in(t, Master, us()), []step{
+			{500 * ms, stands, resigns, 500*ms + down100},
+			{600 * ms, Faulted{Reason: "link down"}, "", 0},
+			{700 * ms, Hindered{}, "", 0},
+			{800 * ms, stands, "", 0},
+			{900 * ms, Recover{}, "", 900*ms + down100},
+			{sec, Hindered{}, "FAULT->BACKUP", sec + down100},
+		})
+	})
+	t.Run("before the start", func(t *testing.T) {
+		play(t, in(t, Init, us()), []step{
+			{0, stands, "", 0},
+			{0, Startup{}, "INIT->FAULT", down100},
+		})
+	})
+}
+
+// TestReprieve: a BACKUP that was deaf for long listens for one more advert before it takes over, once.
+func TestReprieve(t *testing.T) {
+	const more = sec + skew100
+	play(t, in(t, Backup, us()), []step{
+		{0, hears(150, master), "", down100},
+		{down100 + 2*sec, Tick{}, "", down100 + 2*sec + more},
+		{down100 + 9*sec, Tick{}, takes("silent_peer"), down100 + 10*sec},
+	})
+	play(t, in(t, Backup, us()), []step{
+		{0, hears(150, master), "", down100},
+		{down100 + 9*sec, Tick{}, "", down100 + 9*sec + more},
+		{down100 + 9500*ms, hears(150, master), "", 2*down100 + 9500*ms}, // it lives
+		{2*down100 + 15*sec, Tick{}, "", 2*down100 + 15*sec + more},
+	})
+	play(t, in(t, Backup, us()), []step{
+		{down100 + 2*sec - ms, Tick{}, takes("alone"), down100 + 3*sec - ms},
+	})
+}
+
+func TestHearFirst(t *testing.T) {
+	for _, tt := range []struct {
+		state State
+		first time.Duration // from then on
+	}{
+		{Backup, down100},
+		{Master, 1500 * ms},
+	} {
+		m := in(t, tt.state, us())
+		if m.HearFirst(tt.first-1) || !m.HearFirst(tt.first) {
+			t.Errorf("%s: not from %s on", tt.state, tt.first)
+		}
+	}
+	for _, state := range []State{Init, Fault} {
+		if in(t, state, us()).HearFirst(9 * sec) {
+			t.Errorf("%s: nothing is due", state)
+		}
+	}
 }
 
 func TestReconfigure(t *testing.T) {
@@ -428,12 +561,13 @@ func TestEveryEventInEveryState(t *testing.T) {
 		Recover{},
 		Lost{},
 		Reconfigure{Params: higher},
+		Hindered{Reason: "x"},
 	}
 	want := map[State][]State{
-		Init:   {Backup, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init},
-		Backup: {Backup, Backup, Backup, Backup, Backup, Init, Backup, Backup, Fault, Backup, Backup, Backup},
-		Master: {Master, Master, Backup, Master, Master, Init, Master, Master, Fault, Master, Backup, Master},
-		Fault:  {Fault, Fault, Fault, Fault, Fault, Init, Fault, Fault, Fault, Backup, Fault, Fault},
+		Init:   {Backup, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init},
+		Backup: {Backup, Backup, Backup, Backup, Backup, Init, Backup, Backup, Fault, Backup, Backup, Backup, Fault},
+		Master: {Master, Master, Backup, Master, Master, Init, Master, Master, Fault, Master, Backup, Master, Fault},
+		Fault:  {Fault, Fault, Fault, Fault, Fault, Init, Fault, Fault, Fault, Backup, Fault, Fault, Fault},
 	}
 	for from, row := range want {
 		for i, ev := range events {

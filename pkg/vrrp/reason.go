@@ -38,6 +38,7 @@ const (
 	preempted
 	owner
 	faulted // because of Text
+	stalled // for For, and Peer serves with Priority meanwhile, or served and resigned
 )
 
 func (g ground) sentence() string {
@@ -78,6 +79,11 @@ func (g ground) sentence() string {
 		return "address owner (priority 255)"
 	case faulted:
 		return g.Text
+	case stalled:
+		if g.Priority == PriorityResign {
+			return fmt.Sprintf("stood still for %s, and %s served and resigned meanwhile", brief(g.For), g.Peer)
+		}
+		return fmt.Sprintf("stood still for %s, and %s serves with priority %d meanwhile", brief(g.For), g.Peer, g.Priority)
 	}
 	return "unknown"
 }
@@ -92,6 +98,8 @@ func (m *Machine) Reason() string {
 	switch {
 	case s.State == Init && s.Faulted:
 		out += "; fault: " + s.FaultReason
+	case s.State == Master && s.Hindered != "":
+		out += "; hindered, and nobody else serves: " + s.Hindered
 	case s.State == Fault && s.Heard.IsValid() && s.HeardPriority != PriorityResign:
 		out += fmt.Sprintf("; %s serves with priority %d", s.Heard, s.HeardPriority)
 	}

@@ -6,15 +6,29 @@ import (
 )
 
 // Deadline returns when Step wants a Tick next; after a Step it is always later than that Step's time. ok is false in
-// INIT and FAULT, where nothing is due.
+// INIT and in FAULT by Faulted, where nothing is due.
 func (m *Machine) Deadline() (at time.Duration, ok bool) {
 	switch m.mem.State {
 	case Backup:
 		return m.downAt(), true
 	case Master:
 		return m.mem.AdvertDue, true
+	case Fault:
+		if !m.mem.Faulted {
+			return m.downAt(), true
+		}
 	}
 	return 0, false
+}
+
+// HearFirst says whether a Step at now could find that this director stood still, or that a MASTER fell silent. Then every
+// advert that is queued on the socket has to be heard before it: it may say that the one who was deaf was us.
+func (m *Machine) HearFirst(now time.Duration) bool {
+	due, ok := m.Deadline()
+	if m.mem.State == Master {
+		due += m.p.AdvertInterval / 2
+	}
+	return ok && now >= due
 }
 
 // State returns the state.

@@ -19,6 +19,7 @@ func TestEventText(t *testing.T) {
 		NotReady{Reason: "first checks have not finished"},
 		Faulted{Reason: "eth0: \"down\"\nand more"},
 		Lost{Reason: ""},
+		Hindered{Reason: "the table loop stands still"},
 		Advert{Source: master, Priority: 150, Interval: sec},
 		Advert{},
 		Advert{Source: netip.MustParseAddr("fe80::1%eth0"), Interval: 10 * ms},

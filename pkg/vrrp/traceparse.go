@@ -96,7 +96,7 @@ func ParseEvent(s string) (Event, error) {
 	case "reconfigure":
 		p, err := parseParams(rest)
 		return Reconfigure{Params: p}, err
-	case "not_ready", "fault", "lost":
+	case "not_ready", "fault", "hindered", "lost":
 		text, err := strconv.Unquote(rest)
 		if err != nil {
 			return nil, fmt.Errorf("event %s: reason %s is not a quoted string", word, rest)
@@ -104,6 +104,8 @@ func ParseEvent(s string) (Event, error) {
 		switch word {
 		case "fault":
 			return Faulted{Reason: text}, nil
+		case "hindered":
+			return Hindered{Reason: text}, nil
 		case "lost":
 			return Lost{Reason: text}, nil
 		}

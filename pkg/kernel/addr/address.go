@@ -47,25 +47,56 @@ func (h *Handle) Put(iface string, p netip.Prefix, lease time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("put address %s on %s: %w", p, iface, translate(err))
 	}
+	h.mu.Lock()
+	before, put := h.where[place{iface, p}]
+	h.where[place{iface, p}] = link.Attrs().Index
+	h.mu.Unlock()
+	if put && before != link.Attrs().Index { // the name went to another interface
+		if err := h.remove(before, p); err != nil {
+			return fmt.Errorf("remove address %s from the former %s: %w", p, iface, err)
+		}
+	}
 	return nil
 }
 
 // Remove removes an address, exactly this prefix. An address or interface that
-// is not there is success.
+// is not there is success. Where this handle put the address onto an interface
+// that has another name by now, it is removed from there.
 //
 // Errors: ErrNotPermitted, ErrTimeout.
 func (h *Handle) Remove(iface string, p netip.Prefix) error {
+	var failed error
 	link, err := h.find(iface)
 	if err == nil {
-		err = h.rt.AddrDel(link, &netlink.Addr{IPNet: ipNet(p)})
+		failed = h.remove(link.Attrs().Index, p)
+	} else if err = translate(err); !errors.Is(err, ErrNoInterface) {
+		failed = err
 	}
+	h.mu.Lock()
+	index, put := h.where[place{iface, p}]
+	h.mu.Unlock()
+	if put && (err != nil || link.Attrs().Index != index) {
+		failed = errors.Join(failed, h.remove(index, p))
+	}
+	if failed != nil {
+		return fmt.Errorf("remove address %s from %s: %w", p, iface, failed)
+	}
+	h.mu.Lock()
+	delete(h.where, place{iface, p})
+	h.mu.Unlock()
+	return nil
+}
+
+// remove removes an address from the interface of an index, if either is there.
+func (h *Handle) remove(index int, p netip.Prefix) error {
+	err := h.rt.AddrDel(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: index}}, &netlink.Addr{IPNet: ipNet(p)})
 	if err == nil || errors.Is(err, unix.EADDRNOTAVAIL) {
 		return nil
 	}
 	if err = translate(err); errors.Is(err, ErrNoInterface) {
 		return nil
 	}
-	return fmt.Errorf("remove address %s from %s: %w", p, iface, err)
+	return err
 }
 
 // List lists the addresses of one interface, or of all when iface is "", IPv4

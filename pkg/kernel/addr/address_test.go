@@ -88,6 +88,30 @@ func TestPutIsIdempotent(t *testing.T) {
 	}
 }
 
+// A VIP is not left behind on an interface that was renamed under it, nor when another one has its name.
+func TestRenamedUnderTheVIP(t *testing.T) {
+	h, a := director(t)
+	put := func() { must(t, a.Put("eth0", vip1, time.Minute)) }
+	put()
+	h.Rename(t, "eth0", "wan0")
+	must(t, a.Remove("eth0", vip1))
+	if got := shown(t, h); got != "" {
+		t.Errorf("removed after the renaming, and ip addr: %q", got)
+	}
+	h.Rename(t, "wan0", "eth0")
+	put()
+	h.Rename(t, "eth0", "wan0")
+	h.IP(t, "link add eth0 type bridge")
+	put()
+	if got := shown(t, h); strings.Contains(got, "wan0") || !strings.Contains(got, "eth0") {
+		t.Errorf("ip addr: %q; want it on the one that is eth0 now, alone", got)
+	}
+	must(t, a.Remove("eth0", vip1))
+	if got := shown(t, h); got != "" {
+		t.Errorf("removed, and ip addr: %q", got)
+	}
+}
+
 func TestLease(t *testing.T) {
 	h, a := director(t)
 	gone := watchIn(t, h)

@@ -19,6 +19,6 @@
 // The package refuses prefixes wider than one address for VIPs: removing the
 // first address of a subnet removes the others of that subnet too, unless
 // promote_secondaries is set (Linux net/ipv4/devinet.c, __inet_del_ifa). It
-// holds no opinion about whose an address is, keeps no state, and starts no
-// goroutine of its own.
+// holds no opinion about whose an address is, remembers only which interface it
+// put an address on, for one that is renamed, and starts no goroutine of its own.
 package addr

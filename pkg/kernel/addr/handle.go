@@ -3,6 +3,8 @@ package addr
 import (
 	"errors"
 	"fmt"
+	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -35,6 +37,15 @@ const (
 // thread that opened it and may be used by several goroutines.
 type Handle struct {
 	rt *netlink.Handle
+
+	mu    sync.Mutex
+	where map[place]int // the index of the interface that an address was put on
+}
+
+// place is an address on an interface, by the name that it was put there with.
+type place struct {
+	iface  string
+	prefix netip.Prefix
 }
 
 // Open opens a handle. The caller closes it.
@@ -47,7 +58,7 @@ func Open() (*Handle, error) {
 		rt.Close()
 		return nil, fmt.Errorf("open route netlink: %w", translate(err))
 	}
-	return &Handle{rt: rt}, nil
+	return &Handle{rt: rt, where: map[place]int{}}, nil
 }
 
 // Close releases the socket. The handle is of no use afterwards.

@@ -32,12 +32,13 @@ var (
 const writeTimeout = 100 * time.Millisecond
 
 // Announcer sends gratuitous ARP on one interface. It follows the interface
-// through a change of its name and of its hardware address. It may be used by
-// several goroutines.
+// through a change of its hardware address, not of its name: the VIP belongs to
+// whichever interface has the name. It may be used by several goroutines.
 type Announcer struct {
 	conn  *packet.Conn
 	raw   syscall.RawConn
 	iface string
+	index int
 	// closed is kept here because the error of a closed packet.Conn cannot be told
 	// from others: it is none of os.ErrClosed and net.ErrClosed.
 	closed atomic.Bool
@@ -64,7 +65,7 @@ func open(iface string) (*Announcer, error) {
 	if err != nil {
 		return nil, translate(err)
 	}
-	a := &Announcer{conn: conn, iface: iface}
+	a := &Announcer{conn: conn, iface: iface, index: ifi.Index}
 	if a.raw, err = conn.SyscallConn(); err == nil {
 		_, err = a.hardwareAddr()
 	}
@@ -109,19 +110,42 @@ func (a *Announcer) announce(vip netip.Addr) error {
 		return ErrNotIPv4
 	}
 	own, err := a.hardwareAddr()
+	if err == nil {
+		err = a.sameName()
+	}
 	if err != nil {
 		return err
 	}
 	for _, op := range []operation{request, reply} {
 		frame := gratuitous(op, own, vip)
-		if err := a.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-			return translate(err)
-		}
-		if _, err := a.conn.WriteTo(frame[:], &packet.Addr{HardwareAddr: broadcast[:]}); err != nil {
+		if err := a.send(frame[:]); err != nil {
 			return translate(err)
 		}
 	}
 	return nil
+}
+
+// send broadcasts one frame. The first try has no deadline: one that passed while this process itself was stalled would
+// hold back the very announcement that is overdue.
+func (a *Announcer) send(frame []byte) error {
+	to := &unix.SockaddrLinklayer{Ifindex: a.index, Halen: macSize}
+	copy(to.Addr[:], broadcast[:])
+	var failed error
+	try := func(fd uintptr) bool {
+		failed = unix.Sendto(int(fd), frame, unix.MSG_DONTWAIT, to)
+		return failed != unix.EAGAIN && failed != unix.EINTR
+	}
+	sent := false
+	err := a.raw.Control(func(fd uintptr) { sent = try(fd) })
+	if err == nil && !sent {
+		if err = a.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err == nil {
+			err = a.raw.Write(try)
+		}
+	}
+	if err == nil && failed != nil {
+		err = os.NewSyscallError("sendto", failed)
+	}
+	return err
 }
 
 // hardwareAddr asks the kernel each time, because the address may change under
@@ -146,6 +170,25 @@ func (a *Announcer) hardwareAddr() (mac, error) {
 		return mac{}, ErrNotEthernet
 	}
 	return mac(link.Addr[:macSize]), nil
+}
+
+// sameName says whether the interface still has the name that it was opened by.
+func (a *Announcer) sameName() error {
+	ifr, err := unix.NewIfreq(a.iface)
+	if err != nil {
+		return ErrNoInterface
+	}
+	var failed error
+	if err := a.raw.Control(func(fd uintptr) { failed = unix.IoctlIfreq(int(fd), unix.SIOCGIFINDEX, ifr) }); err != nil {
+		return translate(err)
+	}
+	switch {
+	case failed != nil:
+		return translate(failed)
+	case ifr.Uint32() != uint32(a.index):
+		return ErrNoInterface
+	}
+	return nil
 }
 
 // translate turns what the kernel answers into the errors that callers branch on.

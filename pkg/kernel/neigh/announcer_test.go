@@ -99,15 +99,29 @@ func TestAnnounceIsCaptured(t *testing.T) {
 		t.Errorf("on the peer (-want +got):\n%s", diff)
 	}
 
-	// A hardware address that changes is followed; so is the name.
+	// A hardware address that changes is followed.
 	const second = "02:00:00:00:00:02"
 	own.IP(t, "link set eth0 address %s", second)
-	own.Rename(t, "eth0", "wan0")
 	if err := a.Announce(netip.AddrFrom16(vip.As16())); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(both(second), frames(t, c, 2)); diff != "" {
 		t.Errorf("after the change of address (-want +got):\n%s", diff)
+	}
+}
+
+// A deadline that passed while the process was stalled holds nothing back.
+func TestAnnounceAfterAStall(t *testing.T) {
+	own, peer := neighbours(t)
+	a, c := openIn(t, own, "eth0"), capture(t, peer)
+	if err := a.conn.SetWriteDeadline(time.Now().Add(-time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Announce(vip); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(both(ownMAC), frames(t, c, 2)); diff != "" {
+		t.Errorf("on the peer (-want +got):\n%s", diff)
 	}
 }
 
@@ -170,6 +184,19 @@ func TestInterfaceStates(t *testing.T) {
 	own.IP(t, "link set eth0 up")
 	if err := a.Announce(vip); err != nil {
 		t.Errorf("up again: %v", err)
+	}
+	own.Rename(t, "eth0", "wan0")
+	if err := a.Announce(vip); !errors.Is(err, ErrNoInterface) {
+		t.Errorf("renamed: %v; want ErrNoInterface", err)
+	}
+	own.IP(t, "link add eth0 type bridge")
+	if err := a.Announce(vip); !errors.Is(err, ErrNoInterface) {
+		t.Errorf("another one has the name: %v; want ErrNoInterface", err)
+	}
+	own.IP(t, "link del eth0")
+	own.Rename(t, "wan0", "eth0")
+	if err := a.Announce(vip); err != nil {
+		t.Errorf("named as before: %v", err)
 	}
 	own.IP(t, "link del eth0")
 	if err := a.Announce(vip); !errors.Is(err, ErrNoInterface) {

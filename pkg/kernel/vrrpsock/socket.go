@@ -31,8 +31,11 @@ const (
 	// under its name: the kernel does not tell a raw socket.
 	checkInterval = 500 * time.Millisecond
 
-	// pendingLimit bounds ReadPending. The kernel queues some 250 adverts.
+	// pendingLimit bounds ReadPending.
 	pendingLimit = 1024
+
+	// receiveBuffer is room for about as many in the kernel, which doubles it; a small packet takes 832 bytes.
+	receiveBuffer = pendingLimit * 832 / 2
 )
 
 // group is where adverts go (RFC 9568 section 5.1.1.2).
@@ -50,6 +53,7 @@ type Socket struct {
 	mu       sync.Mutex // guards what follows, and the order of the conn's deadlines
 	deadline time.Time  // the caller's; zero for none
 	checked  time.Time  // when Read last looked at the interface
+	others   others
 }
 
 // Open opens a socket on the interface and joins the group there. The interface
@@ -113,6 +117,10 @@ func configure(fd int, ifi *net.Interface) error {
 			return os.NewSyscallError("setsockopt "+o.name, err)
 		}
 	}
+	// Past the system's limit, which holds some 250 adverts, where that is permitted.
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
+	}
 	membership := &unix.IPMreqn{Multiaddr: group, Ifindex: int32(ifi.Index)}
 	return os.NewSyscallError("setsockopt IP_ADD_MEMBERSHIP",
 		unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, membership))
@@ -121,6 +129,9 @@ func configure(fd int, ifi *net.Interface) error {
 // Close releases the socket and leaves the group. A Read that waits returns
 // net.ErrClosed. Close may be called more than once.
 func (s *Socket) Close() error {
+	s.mu.Lock()
+	s.others.close()
+	s.mu.Unlock()
 	if err := s.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("close VRRP socket on %s: %w", s.iface, err)
 	}

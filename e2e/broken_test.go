@@ -1,0 +1,194 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+)
+
+// TestBrokenReloads: no cluster file, however broken, takes anything down. Every one is refused with the place of the
+// mistake, by SIGHUP as by lvsctl, while clients are served, adverts leave in time, and VIPs and table stay as they are.
+// keepalived dies of several of these and leaves its VIP behind.
+func TestBrokenReloads(t *testing.T) {
+	const advert = 100 * time.Millisecond
+	c := newCluster(t, shape{advert: advert.String()})
+	c.answering()
+	c.mysql1.start()
+	c.mysql2.start()
+	c.master.startRealtime()
+	c.backup.startRealtime()
+	c.awaitHolder(c.master, soon)
+	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
+	good, err := os.ReadFile(c.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := mistakes()
+	if len(all) < 50 {
+		t.Fatalf("only %d mistakes", len(all))
+	}
+	before, quiet, backup := c.master.kept(), c.master.daemon.Mark(), c.backup.daemon.Mark()
+	measured := lab.Measure(c.client, vipPort, lab.MeasureOptions{Every: 20 * time.Millisecond, Patience: time.Second})
+	measured.WaitAnswered("", soon)
+	begun := time.Now()
+	adverts, starved := c.client.Capture("eth0", lab.VRRP+" and src 10.77.0.2"), starvation()
+	refused := 0
+	try := func(m mistake) {
+		says := m.breakFile(t, c.file, string(good))
+		if refusal := c.master.refusedReload(refused%2 == 0); !regexp.MustCompile(says).MatchString(refusal) {
+			t.Errorf("%s: the refusal says %q, want %q", m.name, refusal, says)
+		}
+		if now := c.master.kept(); now != before {
+			t.Fatalf("%s: there was\n%sthere is\n%s", m.name, before, now)
+		}
+		refused++
+	}
+	for _, m := range all {
+		try(m)
+	}
+	if soaking() {
+		for random := seeded(t); time.Since(begun) < 45*time.Second; {
+			try(damage(random, string(good)))
+		}
+	}
+	packets, stalls := adverts.Stop(), starved()
+	t.Logf("%d refusals, %s", refused, time.Since(begun).Round(time.Millisecond))
+	inTime(t, packets, stalls, advert)
+	if !c.master.daemon.Running() {
+		t.Error("the director has ended")
+	}
+	if log := quiet.Log(); strings.Contains(log, "change=") {
+		t.Errorf("lvs-master has changed its table:\n%s", log)
+	}
+	result, moved := measured.Stop(), strings.Contains(quiet.Log()+backup.Log(), "msg=state")
+	switch worst := longest(stalls); {
+	case result.Failed() == 0 && !moved:
+	case worst > 2*advert: // a machine that stands still that long may lose an election
+		t.Logf("void: the machine stood still for %s; a VIP that moved: %t; clients: %s", worst, moved, result)
+	default:
+		t.Errorf("the VIP moved: %t; clients: %s", moved, result)
+	}
+
+	// The alarm, and its end.
+	c.master.alarms(t, "the last reload was refused", true)
+	if err := os.RemoveAll(c.file); err != nil {
+		t.Fatal(err)
+	}
+	c.net.File("cluster.yaml", string(good))
+	c.reload("scheduler: rr", "scheduler: wrr")
+	lab.Eventually(t, soon, func() error {
+		if got := c.master.IPVS().Service(vipPort).Scheduler; got != "wrr" {
+			return fmt.Errorf("after all refusals a good file is not taken: scheduler %s", got)
+		}
+		return nil
+	})
+	c.master.alarms(t, "the last reload was refused", false)
+}
+
+// startRealtime starts the node's daemon with the scheduling that its unit gives it.
+func (n *node) startRealtime() {
+	n.t.Helper()
+	n.daemon = n.Host.Start(filepath.Base(n.binary), append([]string{"chrt", "--rr", "1"}, n.run()...)...)
+}
+
+// kept is what clients depend on: the addresses, without the lifetimes that a lease has, and the table.
+func (n *node) kept() string {
+	n.t.Helper()
+	var b strings.Builder
+	for line := range strings.Lines(n.Run("ip", "-o", "-4", "addr")) {
+		line, _, _ = strings.Cut(line, `\`)
+		b.WriteString(line + "\n")
+	}
+	return b.String() + n.Run("ipvsadm", "-Sn")
+}
+
+// alarms says whether `lvsctl status --check` warns of something; it may warn of more.
+func (n *node) alarms(t *testing.T, of string, want bool) {
+	t.Helper()
+	out, err := n.ctl("status", "--check")
+	said := fmt.Sprint(out, err)
+	if got := strings.Contains(said, of); got != want || want && lab.ExitCode(err) == 0 {
+		t.Errorf("%s: status --check: %s; a warning of %q: %t, want %t", n.Name, said, of, got, want)
+	}
+}
+
+// refusedReload reloads, and returns what the operator gets to read.
+func (n *node) refusedReload(signal bool) string {
+	n.t.Helper()
+	if signal {
+		mark := n.daemon.Mark()
+		n.daemon.Signal(syscall.SIGHUP)
+		return mark.WaitLog(`level=ERROR msg="reload refused`, soon).Text
+	}
+	out, err := n.ctl("reload")
+	if code := lab.ExitCode(err); code != 2 {
+		n.t.Errorf("lvsctl reload: exit code %d, want 2: %v %s", code, err, out)
+	}
+	return fmt.Sprint(err)
+}
+
+// A stall is a time in which this process, and in a guest with one CPU everybody, did not get to work.
+type stall struct{ from, to time.Time }
+
+// starvation records the stalls from now on, and stops when it is asked for them.
+func starvation() (stalls func() []stall) {
+	const tick = 10 * time.Millisecond
+	stop, all := make(chan struct{}), make(chan []stall)
+	go func() {
+		var found []stall
+		for {
+			begun := time.Now()
+			select {
+			case <-time.After(tick):
+				if now := time.Now(); now.Sub(begun) > tick+tolerable/2 {
+					found = append(found, stall{begun, now})
+				}
+			case <-stop:
+				all <- found
+				return
+			}
+		}
+	}()
+	return func() []stall {
+		close(stop)
+		return <-all
+	}
+}
+
+func longest(stalls []stall) (most time.Duration) {
+	for _, s := range stalls {
+		most = max(most, s.to.Sub(s.from))
+	}
+	return most
+}
+
+// inTime fails the test for adverts that left late: later than half an interval after their time, without a stall of the
+// machine about then.
+func inTime(t *testing.T, packets []lab.Packet, stalls []stall, interval time.Duration) {
+	t.Helper()
+	limit, most, void := interval+interval/2, time.Duration(0), 0
+	for i := 1; i < len(packets); i++ {
+		from, to := packets[i-1].Time, packets[i].Time
+		starved := slices.ContainsFunc(stalls, func(s stall) bool { return s.from.Before(to) && s.to.After(from) })
+		switch gap := to.Sub(from); {
+		case gap > limit && starved:
+			void++
+		case gap > limit:
+			t.Errorf("%s between two adverts at %s, want %s at most", gap, to.Format("15:04:05.000"), limit)
+		default:
+			most = max(most, gap)
+		}
+	}
+	t.Logf("%d adverts, at most %s apart; %d gaps are void: nobody had the CPU then", len(packets), most, void)
+	if len(packets) < 10 {
+		t.Errorf("only %d adverts", len(packets))
+	}
+}

@@ -1,0 +1,201 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+)
+
+// A mistake turns a cluster file that is in use into one that cannot be used, by one change.
+type mistake struct {
+	name string
+	// old is replaced by new, at its first place in the file of TestBrokenReloads.
+	old, new string
+	// text, if set, does something else to the file; put, if set, something else to its name.
+	text func(good string) string
+	put  func(t *testing.T, path string)
+	// says is what the refusal must say, a regular expression; "" is a position in the line of the change.
+	says string
+}
+
+// Where the change shows only further on, or all over the file.
+const (
+	somewhere = `cluster\.yaml:\d+:\d+: .`
+	atTheTop  = `cluster\.yaml:1:1: .`
+)
+
+func mistakes() []mistake {
+	return append(mistakesOfText(), mistakesOfFiles()...)
+}
+
+func mistakesOfText() []mistake {
+	return []mistake{
+		// Slips of the hand.
+		{name: "key misspelt", old: "scheduler: rr", new: "schedular: rr"},
+		{name: "key misspelt at the top", old: "virtual_servers:", new: "virtualservers:"},
+		{name: "value misspelt", old: "scheduler: rr", new: "scheduler: rrr"},
+		{name: "method misspelt", old: "forward: dr", new: "forward: drr"},
+		{name: "check misspelt", old: "type: tcp", new: "type: tpc"},
+		{name: "value missing", old: "interface: eth0", new: "interface:"},
+		{name: "number missing", old: "virtual_router_id: 51", new: "virtual_router_id:"},
+		{name: "key without value in a flow", old: "{name: mysql1, address: 10.77.0.11, ", new: "{name: mysql1, address, "},
+		{name: "key missing", old: "    scheduler: rr\n", new: "", says: `cluster\.yaml:17:5: virtual_servers\[0\]\.scheduler: is required`},
+		{name: "section missing", old: "directors:\n  - {name: lvs-master, address: 10.77.0.2}\n  - {name: lvs-backup, address: 10.77.0.3}\n", new: "", says: somewhere},
+		{name: "colon missing", old: "port: 3306", new: "port 3306", says: somewhere},
+		{name: "blank after the colon missing", old: "port: 3306", new: "port:3306", says: somewhere},
+		{name: "brace missing", old: "weight: 1}", new: "weight: 1", says: somewhere},
+		{name: "bracket missing", old: "/32]", new: "/32", says: somewhere},
+		{name: "quote missing", old: "name: mysql", new: `name: "mysql`, says: somewhere},
+		{name: "comma missing", old: "mysql1, address", new: "mysql1 address", says: somewhere},
+		{name: "indented too far", old: "    scheduler: rr", new: "      scheduler: rr", says: somewhere},
+		{name: "indented too little", old: "    scheduler: rr", new: "   scheduler: rr", says: somewhere},
+		{name: "indented by a tab", old: "    scheduler: rr", new: "\tscheduler: rr"},
+		{name: "no-break space", old: "    scheduler: rr", new: "  \u00a0 scheduler: rr"},
+		{name: "full-width colon", old: "port: 3306", new: "port：3306"},
+		{name: "left from a merge", old: "    port: 3306\n", new: "<<<<<<< HEAD\n    port: 3306\n", says: somewhere},
+		// Values that are none.
+		{name: "VRID 0", old: "virtual_router_id: 51", new: "virtual_router_id: 0"},
+		{name: "VRID 256", old: "virtual_router_id: 51", new: "virtual_router_id: 256"},
+		{name: "priority 300", old: "priority: 100", new: "priority: 300"},
+		{name: "port 70000", old: "port: 3306", new: "port: 70000"},
+		{name: "weight below 0", old: "weight: 1", new: "weight: -1"},
+		{name: "weight in words", old: "weight: 1", new: "weight: one"},
+		{name: "address of three numbers", old: "10.77.0.11", new: "10.77.11"},
+		{name: "address out of range", old: "10.77.0.11", new: "10.77.0.311"},
+		{name: "address without its sign", old: "10.77.0.100/32", new: "10.77.0.100-32"},
+		{name: "duration without a unit", old: "advert_interval: 100ms", new: "advert_interval: 100"},
+		{name: "advert interval between two steps", old: "advert_interval: 100ms", new: "advert_interval: 105ms"},
+		{name: "advert interval for another version", old: "protocol_version: 3", new: "protocol_version: 2", says: `cluster\.yaml:10:\d+: vrrp_instances\[0\]\.advert_interval`},
+		{name: "lease too short", old: "    preempt: true\n", new: "    preempt: true\n    lease: 1s\n"},
+		{name: "lease not longer than the master-down interval", old: "    advert_interval: 100ms\n", new: "    advert_interval: 1s\n    lease: 3s\n", says: `cluster\.yaml:11:\d+: vrrp_instances\[0\]\.lease`},
+		{name: "timeout longer than the interval", old: "timeout: 150ms", new: "timeout: 250ms"},
+		{name: "number for a name", old: "preempt: true", new: "preempt: 7"},
+		{name: "list for a text", old: "scheduler: rr", new: "scheduler: [rr]"},
+		{name: "text for a list", old: "virtual_addresses: [10.77.0.100/32]", new: "virtual_addresses: 10.77.0.100/32"},
+		{name: "another version of the file", old: "version: 1", new: "version: 2"},
+		// What does not go together.
+		{name: "key twice", old: "    port: 3306\n", new: "    port: 3306\n    port: 3307\n"},
+		{name: "name twice", old: "{name: mysql2,", new: "{name: mysql1,"},
+		{name: "address twice", old: "10.77.0.12, weight", new: "10.77.0.11, weight"},
+		{name: "port that DR cannot change", old: "address: 10.77.0.11, weight", new: "address: 10.77.0.11, port: 3307, weight"},
+		{name: "the VIP is a director's own address", old: "[10.77.0.100/32]", new: "[10.77.0.3/32]", says: somewhere},
+		{name: "an override for nobody", old: "lvs-master: {priority", new: "lvs-mater: {priority"},
+		{name: "password in the file", old: "type: tcp, interval", new: "type: mysql, user: check, password: secret, interval"},
+		{name: "keepalived's word", old: "scheduler: rr", new: "lb_algo: rr"},
+		{name: "unknown interface", old: "interface: eth0", new: "interface: ethO"},
+		{name: "unknown interface of this director", old: "{priority: 150}", new: "{priority: 150, interface: eth7}"},
+	}
+}
+
+// mistakesOfFiles are accidents of an editor, a disk, a script that distributes the file.
+func mistakesOfFiles() []mistake {
+	text := func(name, says string, change func(good string) string) mistake {
+		return mistake{name: name, says: says, text: change}
+	}
+	instead := func(name, says string, put func(path string) error) mistake {
+		return mistake{name: name, says: says, put: func(t *testing.T, path string) {
+			t.Helper()
+			if err := put(path); err != nil {
+				t.Fatal(err)
+			}
+		}}
+	}
+	return []mistake{
+		text("truncated in the middle", somewhere, func(good string) string { return good[:len(good)/2] }),
+		text("truncated in the last line", somewhere, func(good string) string { return good[:len(good)-10] }),
+		text("empty", atTheTop, func(string) string { return "" }),
+		text("blanks only", somewhere, func(string) string { return "\n  \n" }),
+		text("comments only", somewhere, func(string) string { return "# nothing\n" }),
+		text("zeros after a power loss", somewhere, func(good string) string { return strings.Repeat("\x00", len(good)) }),
+		text("a zero in the middle", somewhere, func(good string) string { return good[:200] + "\x00" + good[200:] }),
+		text("Latin-1", somewhere, func(good string) string { return "# M\xfcnchen\n" + good }),
+		text("UTF-16", somewhere, func(good string) string {
+			return "\xff\xfe" + strings.Join(append(strings.Split(good, ""), ""), "\x00")
+		}),
+		text("an error page", somewhere, func(string) string { return "<html><body>404 Not Found</body></html>\n" }),
+		text("a keepalived.conf", somewhere, func(string) string { return "vrrp_instance VI_1 {\n    state MASTER\n}\n" }),
+		text("two files in one", somewhere, func(good string) string { return good + "---\n" + good }),
+		text("random bytes", somewhere, func(good string) string { return "\x7fELF\x02\x01\x01" + good }),
+		text("3 MB", somewhere, func(good string) string { return good + strings.Repeat("# padding\n", 300_000) }),
+		instead("missing", "no such file", func(string) error { return nil }),
+		instead("a directory", "not a regular file", func(path string) error { return os.Mkdir(path, 0o700) }),
+		instead("a dangling link", "no such file", func(path string) error { return os.Symlink(path+".absent", path) }),
+		instead("a link to itself", "too many levels of symbolic links", func(path string) error { return os.Symlink(filepath.Base(path), path) }),
+		instead("a named pipe", "not a regular file", func(path string) error { return syscall.Mkfifo(path, 0o600) }),
+		instead("an endless device", "not a regular file", func(path string) error { return os.Symlink("/dev/zero", path) }),
+		instead("100 MB", "larger than 4 MiB", func(path string) error {
+			return errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, 100<<20))
+		}),
+	}
+}
+
+// damage is a mistake that nobody thought of: some bytes of the file are other ones, gone, or there twice, until it does
+// not validate any more.
+func damage(random *rand.Rand, good string) mistake {
+	text := []byte(good)
+	for {
+		at := random.IntN(len(text))
+		to := min(at+1+random.IntN(40), len(text))
+		switch random.IntN(4) {
+		case 0:
+			text[at] = byte(random.IntN(256))
+		case 1:
+			text = slices.Delete(text, at, to)
+		case 2:
+			text = slices.Insert(text, to, text[at:to]...)
+		case 3:
+			text = text[:at+1]
+		}
+		if cfg, _ := config.Parse("cluster.yaml", text); cfg == nil {
+			return mistake{name: fmt.Sprintf("%q", text), says: somewhere, text: func(string) string { return string(text) }}
+		}
+	}
+}
+
+// breakFile makes the file what the mistake says, and returns what a refusal of it must say.
+func (m mistake) breakFile(t *testing.T, path, good string) (says string) {
+	t.Helper()
+	if err := os.RemoveAll(path); err != nil {
+		t.Fatal(err)
+	}
+	text, says := "", m.says
+	switch {
+	case m.put != nil:
+		m.put(t, path)
+		return says
+	case m.text != nil:
+		text = m.text(good)
+	default:
+		before, after, found := strings.Cut(good, m.old)
+		if !found {
+			t.Fatalf("%s: the cluster file has no %q:\n%s", m.name, m.old, good)
+		}
+		text = before + m.new + after
+	}
+	if says == "" {
+		says = `cluster\.yaml:` + changedLine(good, text) + `:\d+: .`
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return says
+}
+
+// changedLine is the number of the first line that differs.
+func changedLine(before, after string) string {
+	b, a := strings.Split(before, "\n"), strings.Split(after, "\n")
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return strconv.Itoa(n + 1)
+}

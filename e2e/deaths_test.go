@@ -1,0 +1,172 @@
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+)
+
+// A deathbed is a cluster whose daemons are killed again and again in the middle of something.
+type deathbed struct {
+	*cluster
+	random *rand.Rand
+	weight int // of mysql1, by the file
+}
+
+// within is a random moment of a phase.
+func (d *deathbed) within(limit time.Duration) time.Duration {
+	return time.Duration(d.random.Int64N(int64(limit)))
+}
+
+// killIn ends a node's daemon by kill -9 after a random part of a phase; one that stops by itself before is no matter.
+func (d *deathbed) killIn(n *node, limit time.Duration) {
+	time.Sleep(d.within(limit))
+	n.daemon.Kill()
+}
+
+// deaths are the ways to die, by what the daemon is just doing.
+var deaths = []struct {
+	doing string
+	die   func(d *deathbed, n *node)
+}{
+	{"start", func(d *deathbed, n *node) {
+		n.daemon.Kill()
+		n.start()
+		d.killIn(n, 300*time.Millisecond)
+	}},
+	{"take-over", func(d *deathbed, n *node) {
+		peer := d.master
+		if n == d.master {
+			peer = d.backup
+		}
+		peer.daemon.Kill()
+		time.Sleep(300 * time.Millisecond) // the patience of the other, or nearly
+		d.killIn(n, 150*time.Millisecond)
+		peer.start()
+	}},
+	{"reload", func(d *deathbed, n *node) {
+		next := 1 + d.random.IntN(100)
+		d.edit(fmt.Sprintf("10.77.0.11, weight: %d}", d.weight), fmt.Sprintf("10.77.0.11, weight: %d}", next))
+		d.weight = next
+		n.daemon.Signal(syscall.SIGHUP)
+		d.killIn(n, 50*time.Millisecond)
+	}},
+	{"stop", func(d *deathbed, n *node) {
+		n.daemon.Signal(syscall.SIGTERM)
+		d.killIn(n, 50*time.Millisecond)
+	}},
+}
+
+// stateFile is nil when a node's state file is whole, or not there yet.
+func (n *node) stateFile() error {
+	path := n.Path("state", "state.json")
+	if strings.HasSuffix(n.binary, "lvs-realserver") {
+		path = n.Path("state", "realserver", "state.json")
+	}
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var book struct {
+		Version int    `json:"version"`
+		BootID  string `json:"boot_id"`
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &book)
+	}
+	if err == nil && (book.Version != 1 || book.BootID == "") {
+		err = fmt.Errorf("%s", data)
+	}
+	if err != nil {
+		return fmt.Errorf("state file of %s: %w", n.Name, err)
+	}
+	return nil
+}
+
+// TestDeaths: daemons die at random moments of a start, a take-over, a reload, a stop. Afterwards the VIP has one holder,
+// the tables are what the file says, nothing foreign is touched; and the last graceful stop still gives back what the
+// machines had before the very first start.
+func TestDeaths(t *testing.T) {
+	t.Parallel()
+	random, times := seeded(t), 25
+	if soaking() {
+		times = 200
+	}
+	c := newCluster(t, shape{advert: "100ms", instance: "lease: 3s", scheduler: "wrr", server: "persistence: {timeout: 50s}"})
+	c.answering()
+	for key, odd := range map[string]string{"all.arp_ignore": "3", "all.arp_announce": "1", "eth0.arp_ignore": "2"} {
+		c.mysql1.Sysctl("net.ipv4.conf."+key, odd)
+	}
+	untouched := foreign(c.master)
+	nodes := []*node{c.master, c.backup, c.mysql1, c.mysql2}
+	before := make([]string, len(nodes))
+	for i, n := range nodes {
+		before[i] = traces(n.Host)
+	}
+	c.startAll()
+	d := &deathbed{cluster: c, random: random, weight: 1}
+	begun := time.Now()
+	for i := range times {
+		death, victim := deaths[random.IntN(len(deaths))], nodes[random.IntN(3)]
+		if death.doing == "take-over" && victim == c.mysql1 {
+			victim = c.backup
+		}
+		death.die(d, victim)
+		if err := victim.stateFile(); err != nil {
+			t.Errorf("%d: %s during %s: %v", i, victim.Name, death.doing, err)
+		}
+		victim.start()
+		time.Sleep(d.within(200 * time.Millisecond))
+	}
+	t.Logf("%d deaths in %s", times, time.Since(begun))
+
+	t.Run("in the end", func(t *testing.T) { d.stands(t) })
+	t.Run("left by the dead", func(t *testing.T) {
+		c.master.daemon.Kill()
+		lab.Eventually(t, 3*time.Second+late, func() error { return c.heldOnlyBy(c.backup) })
+		c.master.start()
+		d.stands(t)
+	})
+	if problem := untouched(); problem != nil {
+		t.Error(problem)
+	}
+	for i, n := range nodes {
+		if code := n.daemon.Stop(); code != 0 {
+			t.Errorf("%s: exit code %d", n.Name, code)
+		}
+		leftNothing(t, n.Host, before[i])
+	}
+}
+
+// stands waits until everything is as the cluster file says.
+func (d *deathbed) stands(t *testing.T) {
+	t.Helper()
+	for _, n := range []*node{d.master, d.backup} {
+		lab.Eventually(t, soon, func() error { // it may have been started a moment ago
+			_, err := n.ctl("reload")
+			return err
+		})
+	}
+	d.awaitHolder(d.master, soon)
+	for _, n := range []*node{d.master, d.backup} {
+		lab.Eventually(t, soon, func() error {
+			service := n.IPVS().Service(vipPort)
+			one, two := service.Server("10.77.0.11:3306"), service.Server("10.77.0.12:3306")
+			if service.Scheduler != "wrr" || service.Persistent != 50 || len(service.Servers) != 2 || one.Weight != d.weight || two.Weight != 1 {
+				return fmt.Errorf("%s: want weights %d and 1 in\n%s", n.Name, d.weight, n.IPVS().Text)
+			}
+			return nil
+		})
+	}
+	lab.Eventually(t, soon, d.mysql1.keepsVIP)
+	lab.Eventually(t, soon, d.mysql2.keepsVIP)
+}

@@ -1,0 +1,271 @@
+package e2e
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+)
+
+// stranger is a machine on the segment that means harm, or is broken.
+var stranger = netip.MustParseAddr("10.77.0.66")
+
+// hostileAdvert bears the pauses that a guest with one CPU makes under a flood that it sends itself.
+const hostileAdvert = 500 * time.Millisecond
+
+// advertOf is a sound advert of the cluster's virtual router, or another one.
+func advertOf(vrid, priority uint8) []byte {
+	return forged(func(b []byte) []byte {
+		b[1], b[2], b[5] = vrid, priority, byte(hostileAdvert/(10*time.Millisecond))
+		return b
+	}, nil)
+}
+
+// TestHostileNeighbour: what a machine on the segment sends cannot end a director, cannot take its CPU away, and cannot
+// make it change its state, with one exception: an advert of a higher priority is obeyed, for VRRP has no authentication.
+// Status says of each what it is and who sends it.
+func TestHostileNeighbour(t *testing.T) {
+	m := newMany(t, 2, hostileAdvert.String(), "interval: 1s")
+	m.start(t, m.master, 2)
+	m.start(t, m.backup, 2)
+	lab.Eventually(t, soon, func() error { return holdsVIP(m.master) })
+	lab.Eventually(t, soon, func() error { return m.calm() })
+	for _, step := range []struct {
+		name string
+		run  func(*testing.T)
+	}{
+		{"fuzzed adverts", m.fuzzed},
+		{"foreign adverts", m.foreignFlood},
+		{"adverts that are answered", m.answered},
+		{"our own address", m.ownAddress},
+		{"the highest priority", m.highestPriority},
+	} {
+		began := time.Now()
+		step.run(t)
+		t.Logf("%s: %s", step.name, time.Since(began).Round(time.Millisecond))
+	}
+}
+
+// calm says whether neither director has anything to say about its neighbours.
+func (m *many) calm() error {
+	for _, n := range []*node{m.master, m.backup} {
+		// How late adverts left is counted since the start, and our own address is remembered for a minute.
+		late := func(problem string) bool {
+			return strings.Contains(problem, "late") || strings.Contains(problem, "own address")
+		}
+		if problems := slices.DeleteFunc(n.status().Problems, late); len(problems) > 0 {
+			return fmt.Errorf("%s: %q", n.Name, problems)
+		}
+	}
+	return nil
+}
+
+// says waits for a sentence among a node's problems.
+func (m *many) says(t *testing.T, n *node, pattern string) {
+	t.Helper()
+	lab.Eventually(t, soon, func() error {
+		problems := n.status().Problems
+		if !slices.ContainsFunc(problems, regexp.MustCompile(pattern).MatchString) {
+			return fmt.Errorf("%s has the problems %q, want %q; ignored: %v", n.Name, problems, pattern, n.dropped())
+		}
+		return nil
+	})
+}
+
+// unmoved runs f and judges that neither director changed its state, or said nothing for longer than its peers bear. A
+// run in which this test itself got no CPU says nothing of a director and is repeated.
+func (m *many) unmoved(t *testing.T, f func()) {
+	t.Helper()
+	const trials = 3
+	for trial := 1; ; trial++ {
+		faults, stalls := m.moves(t, f)
+		switch {
+		case len(faults) == 0:
+			return
+		case len(stalls) == 0 || trial == trials:
+			t.Fatalf("the CPU was away %d times: %s", len(stalls), strings.Join(faults, "\n"))
+		}
+		t.Logf("void, for the CPU was away %d times: %s", len(stalls), strings.Join(faults, "\n"))
+		lab.Eventually(t, soon, func() error { return m.calm() }) // what this trial left must not be taken for the next one's
+		lab.Eventually(t, soon, func() error { return holdsVIP(m.master) })
+		lab.Eventually(t, soon, func() error {
+			if s := m.backup.status().Instances[0]; s.State != "BACKUP" {
+				return fmt.Errorf("%s: %s", m.backup.Name, s.Reason)
+			}
+			return nil
+		})
+	}
+}
+
+// moves runs f and returns what unmoved objects to.
+func (m *many) moves(t *testing.T, f func()) (faults []string, stalls []stall) {
+	t.Helper()
+	marks := []lab.LogMark{m.master.daemon.Mark(), m.backup.daemon.Mark()}
+	adverts := m.client.Capture("eth0", lab.VRRP+" and src host 10.77.0.2 and ip[21] == 51")
+	adverts.Wait("prio 150", soon)
+	away := starvation()
+	f()
+	packets := adverts.Stop()
+	stalls = away()
+	for _, mark := range marks {
+		if log := mark.Log(); strings.Contains(log, "msg=state") {
+			faults = append(faults, "an election:\n"+log)
+		}
+	}
+	longest := time.Duration(0)
+	for i := range packets[1:] {
+		longest = max(longest, packets[i+1].Time.Sub(packets[i].Time))
+	}
+	span := packets[len(packets)-1].Time.Sub(packets[0].Time)
+	t.Logf("%d adverts of the MASTER in %s, the longest pause %s", len(packets), span.Round(time.Millisecond), longest)
+	if longest > 2*hostileAdvert {
+		faults = append(faults, fmt.Sprintf("a pause of %s between adverts, of which one is due every %s", longest, hostileAdvert))
+	}
+	if most := 2*span/hostileAdvert + 10; len(packets) > int(most) {
+		faults = append(faults, fmt.Sprintf("%d adverts in %s, want at most %d: one each interval, and as many answers", len(packets), span, most))
+	}
+	return faults, stalls
+}
+
+func floodFor() time.Duration {
+	if soaking() {
+		return 15 * time.Second
+	}
+	return 3 * time.Second
+}
+
+// fuzzed are adverts that are changed at random, and some noise. Of one of priority 3 nothing comes that outranks a
+// director, nor a resignation.
+func (m *many) fuzzed(t *testing.T) {
+	count, seed := 2000, uint64(9568)
+	if soaking() {
+		count, seed = 30_000, uint64(time.Now().UnixNano())
+		if given, err := strconv.ParseUint(os.Getenv("LVS_SEED"), 10, 64); err == nil {
+			seed = given
+		}
+	}
+	t.Logf("LVS_SEED=%d", seed)
+	m.unmoved(t, func() {
+		lab.StartFlood(m.client, lab.FloodOptions{
+			Sources: []netip.Addr{stranger}, Payloads: [][]byte{advertOf(51, 3)}, Mutate: true, Seed: seed, Rate: 1000, Count: count,
+		}).Stop()
+	})
+	for _, n := range []*node{m.master, m.backup} {
+		lab.Eventually(t, soon, func() error {
+			if counted := n.dropped(); counted["checksum"] == 0 || counted["length"] == 0 || counted["version"] == 0 || counted["vrid"] == 0 {
+				return fmt.Errorf("%s counted %v", n.Name, counted)
+			}
+			return nil
+		})
+	}
+	lab.Eventually(t, soon, func() error { return m.calm() })
+}
+
+// foreignFlood is 10 000 adverts a second of a virtual router that is none of ours; a guest reaches that only nearly.
+func (m *many) foreignFlood(t *testing.T) {
+	m.unmoved(t, func() {
+		before := []lab.Usage{m.master.daemon.Usage(), m.backup.daemon.Usage()}
+		flood := lab.StartFlood(m.client, lab.FloodOptions{
+			Sources: []netip.Addr{stranger}, Rate: 10_000, Payloads: [][]byte{advertOf(77, 255)},
+		})
+		time.Sleep(floodFor())
+		for i, n := range []*node{m.master, m.backup} {
+			after := n.daemon.Usage()
+			share := float64(after.CPU-before[i].CPU) / float64(after.At.Sub(before[i].At))
+			t.Logf("%s: %.1f %% of a CPU", n.Name, 100*share)
+			if share > 0.25 { // on a machine of today it is 0.5 %
+				t.Errorf("%s: the flood takes %.1f %% of a CPU", n.Name, 100*share)
+			}
+			m.says(t, n, `^eth0: \d{4,} VRRP packets a second are ignored \((flood|vrid)\), most of them of virtual router 77 from 10\.77\.0\.66: `)
+		}
+		sent, rate := flood.Stop()
+		t.Logf("%d packets, %.0f a second", sent, rate)
+		for _, n := range []*node{m.master, m.backup} {
+			lab.Eventually(t, soon, func() error {
+				counted := n.dropped()
+				if all := int(counted["vrid"] + counted["flood"]); all < sent*9/10 || counted["vrid"] == 0 {
+					return fmt.Errorf("%s counted %v, want some %d", n.Name, counted, sent)
+				}
+				return nil
+			})
+		}
+	})
+	lab.Eventually(t, soon, func() error { return m.calm() })
+	m.master.daemon.WaitLog(`level=WARN msg="a flood of VRRP packets for no instance of ours"`, soon)
+	m.master.daemon.WaitLog(`msg="the flood of VRRP packets is over"`, soon)
+}
+
+// answered are adverts that a MASTER answers, and a BACKUP might act on: of a stranger who resigns and never served, and of
+// one of a lower priority. The MASTER answers no more often than it speaks anyway.
+func (m *many) answered(t *testing.T) {
+	arp := m.client.Capture("eth0", "arp and src host "+vip)
+	m.unmoved(t, func() {
+		flood := lab.StartFlood(m.client, lab.FloodOptions{
+			Sources: []netip.Addr{stranger, stranger.Next()}, Rate: 3000, Payloads: [][]byte{advertOf(51, 0), advertOf(51, 1)},
+		})
+		for _, n := range []*node{m.master, m.backup} {
+			m.says(t, n, `VRRP instance mysql: \d{4} VRRP packets a second are ignored \(\w+\), most of them of virtual router 51 from 10\.77\.0\.6[67]`)
+		}
+		flood.Stop()
+	})
+	if announced := len(arp.Stop()); announced > 200 {
+		t.Errorf("the VIP was announced %d times", announced)
+	}
+	if counted := m.backup.dropped(); counted["resignation"] == 0 {
+		t.Errorf("%s counted no resignation of a stranger: %v", m.backup.Name, counted)
+	}
+	if counted := m.master.dropped(); counted["flood"] == 0 {
+		t.Errorf("%s answered every advert: %v", m.master.Name, counted)
+	}
+	lab.Eventually(t, soon, func() error { return m.calm() })
+}
+
+// ownAddress is a machine with the MASTER's address, or a loop.
+func (m *many) ownAddress(t *testing.T) {
+	m.master.Sysctl("net.ipv4.conf.eth0.accept_local", "1") // else the kernel throws them away, and says so in its log
+	m.unmoved(t, func() {
+		for range 3 {
+			lab.SendRaw(m.client, "eth0", netip.MustParseAddr("10.77.0.2"), netip.MustParseAddr("224.0.0.18"), 255, 112, advertOf(51, 150))
+		}
+		m.says(t, m.master, `packets come from this director's own address 10\.77\.0\.2: a loop in the network, or another machine`)
+	})
+	lab.Eventually(t, soon, func() error {
+		if counted := m.master.dropped()["own_packet"]; counted == 0 || counted%3 != 0 { // three in each trial
+			return fmt.Errorf("%d packets with our own address counted", counted)
+		}
+		return nil
+	})
+}
+
+// highestPriority is obeyed, by all. It is told who has it, and over when it stops.
+func (m *many) highestPriority(t *testing.T) {
+	mark := m.master.daemon.Mark()
+	other := netip.MustParseAddr("10.77.0.68")
+	flood := lab.StartFlood(m.client, lab.FloodOptions{
+		Sources: []netip.Addr{other}, Rate: 100, Payloads: [][]byte{advertOf(51, 255)},
+	})
+	mark.WaitLog(`level=INFO msg="heard another director".* source=10\.77\.0\.68 priority=255`, soon)
+	mark.WaitLog(`msg=state .*from=MASTER to=BACKUP reason="BACKUP: higher priority 255 from 10\.77\.0\.68"`, soon)
+	for _, n := range []*node{m.master, m.backup} {
+		m.says(t, n, `VRRP instance mysql: 10\.77\.0\.68 is MASTER with priority 255 and is no director of the cluster file`)
+		if s := n.status().Instances[0]; s.State != "BACKUP" || s.Master != other.String() || s.MasterPriority != 255 {
+			t.Errorf("%s: %+v", n.Name, s)
+		}
+	}
+	flood.Stop()
+	end := time.Now()
+	lab.Eventually(t, soon, func() error { return holdsVIP(m.master) })
+	t.Logf("the VIP is back %s after the last forged advert", time.Since(end).Round(time.Millisecond))
+	for _, n := range []*node{m.master, m.backup} {
+		if states := strings.Count(n.daemon.Log(), "msg=state"); states > 12 {
+			t.Errorf("%s changed its state %d times:\n%s", n.Name, states, n.daemon.Log())
+		}
+	}
+}

@@ -1,0 +1,205 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+)
+
+// firstAddress is the first IPv4 address of an interface, by ip(8), which keeps the kernel's order: what names no source
+// gets this one.
+func (n *node) firstAddress(device string) string {
+	n.t.Helper()
+	_, rest, _ := strings.Cut(n.Run("ip", "-o", "-4", "addr", "show", "dev", device), " inet ")
+	first, _, _ := strings.Cut(rest, " ")
+	return first
+}
+
+// masterWithOwn is nil when the node holds the VIP alone, behind its own address.
+func (c *cluster) masterWithOwn(n *node) error {
+	if err := c.heldOnlyBy(n); err != nil {
+		return err
+	}
+	if first := n.firstAddress("eth0"); !strings.HasSuffix(first, "/24") {
+		return fmt.Errorf("the first address of %s is %s:\n%s", n.Name, first, n.Run("ip", "-o", "-4", "addr"))
+	}
+	return nil
+}
+
+// TestForeignInterface: whatever happens to the interface and the address under a MASTER, there is one holder of the VIP
+// in the end, never one that nobody commands, and no advert has the VIP for its source.
+func TestForeignInterface(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, shape{advert: "100ms"})
+	c.answering()
+	c.startAll()
+	adverts := []*lab.Capture{c.client.Capture("eth0", lab.VRRP), c.mysql1.Capture("eth0", lab.VRRP)}
+	m := c.master
+	returns := func(t *testing.T) {
+		t.Helper()
+		lab.Eventually(t, soon, func() error { return c.masterWithOwn(m) })
+	}
+	takesOver := func(t *testing.T) {
+		t.Helper()
+		lab.Eventually(t, soon, func() error { return c.heldOnlyBy(c.backup) })
+	}
+	batch := func(lines ...string) { m.Run("ip", "-batch", c.net.File("batch", strings.Join(lines, "\n")+"\n")) }
+
+	t.Run("own address deleted", func(t *testing.T) {
+		mark := m.daemon.Mark()
+		m.Run("ip", "addr", "del", "10.77.0.2/24", "dev", "eth0")
+		takesOver(t)
+		mark.WaitLog("FAULT: the interface eth0 has no IPv4 address of its own", soon)
+		m.Run("ip", "addr", "add", "10.77.0.2/24", "dev", "eth0")
+		returns(t)
+	})
+	t.Run("own address deleted and back at once", func(t *testing.T) {
+		batch("addr del 10.77.0.2/24 dev eth0", "addr add 10.77.0.2/24 dev eth0")
+		returns(t)
+	})
+	t.Run("own address replaced by the next one", func(t *testing.T) {
+		m.Sysctl("net.ipv4.conf.all.promote_secondaries", "1")
+		other := c.client.Capture("eth0", lab.VRRP)
+		batch("addr add 10.77.0.5/24 dev eth0", "addr del 10.77.0.2/24 dev eth0")
+		other.Wait(`10\.77\.0\.5 > 224`, soon)
+		other.Stop()
+		returns(t)
+		batch("addr add 10.77.0.2/24 dev eth0", "addr del 10.77.0.5/24 dev eth0")
+		returns(t)
+	})
+	t.Run("addresses flushed", func(t *testing.T) {
+		m.Run("ip", "-4", "addr", "flush", "dev", "eth0")
+		takesOver(t)
+		m.Run("ip", "addr", "add", "10.77.0.2/24", "dev", "eth0")
+		returns(t)
+	})
+	t.Run("down and up", func(t *testing.T) {
+		m.Run("ip", "link", "set", "eth0", "down")
+		takesOver(t)
+		m.Run("ip", "link", "set", "eth0", "up")
+		returns(t)
+		batch("link set eth0 down", "link set eth0 up")
+		returns(t)
+	})
+	t.Run("lo down and up", func(t *testing.T) {
+		m.Run("ip", "link", "set", "lo", "down")
+		client := lab.Measure(c.client, vipPort, lab.MeasureOptions{Every: 20 * time.Millisecond})
+		client.WaitAnswered("", soon)
+		m.Run("ip", "link", "set", "lo", "up")
+		client.WaitAnswered("", soon)
+		client.Stop()
+		returns(t)
+	})
+	t.Run("renamed", func(t *testing.T) {
+		c.renamed(t, takesOver, returns)
+	})
+	for _, capture := range adverts {
+		neverFromVIP(t, capture.Stop())
+	}
+}
+
+// renamed gives the interface of the MASTER another name and back. The VIP must not stay on it until its lease ends.
+func (c *cluster) renamed(t *testing.T, takesOver, returns func(*testing.T)) {
+	t.Helper()
+	m := c.master
+	if _, err := m.Try("ip", "link", "set", "eth0", "name", "wan0"); err != nil { // older kernels only do it while it is down
+		m.Run("ip", "-batch", c.net.File("batch", "link set eth0 down\nlink set eth0 name wan0\nlink set wan0 up\n"))
+	}
+	lab.Eventually(t, time.Second, func() error {
+		if m.HasAddress(vip) {
+			return errors.New("the VIP is still on the interface that was renamed")
+		}
+		return nil
+	})
+	takesOver(t)
+	if reason := m.status().Instances[0].Reason; !strings.Contains(reason, "the interface eth0 does not exist") {
+		t.Errorf("the reason is %q", reason)
+	}
+	m.Run("ip", "-batch", c.net.File("batch", "link set wan0 down\nlink set wan0 name eth0\nlink set eth0 up\n"))
+	returns(t)
+	// As BACKUP it is of no consequence.
+	b := c.backup
+	b.Run("ip", "-batch", c.net.File("batch", "link set eth0 down\nlink set eth0 name wan0\nlink set wan0 up\n"))
+	lab.Eventually(t, soon, func() error { return b.stateIs("FAULT") })
+	b.Run("ip", "-batch", c.net.File("batch", "link set wan0 down\nlink set wan0 name eth0\nlink set eth0 up\n"))
+	lab.Eventually(t, soon, func() error { return b.stateIs("BACKUP") })
+	returns(t)
+}
+
+// TestLateInterface: an interface may come after the daemon, go, and come again under the same name: multicast membership,
+// sockets and gratuitous ARP follow.
+func TestLateInterface(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, shape{advert: "100ms"})
+	c.edit("interface: eth0", "interface: vr0")
+	c.answering()
+	for _, n := range []*node{c.mysql1, c.mysql2, c.master, c.backup} {
+		n.start()
+	}
+	c.master.daemon.WaitLog("FAULT: the interface vr0 does not exist", soon)
+	// The interface carries an address of the same network; eth0 keeps its own for the checks.
+	vr0 := func(n *node, address string) string {
+		return n.net("batch", "link add link eth0 name vr0 type macvlan mode bridge\naddr add "+address+"/24 dev vr0\nlink set vr0 up\n")
+	}
+	master, backup := vr0(c.master, "10.77.0.102"), vr0(c.backup, "10.77.0.103")
+	c.master.Run("ip", "-batch", master)
+	adverts := c.client.Capture("eth0", lab.VRRP)
+	lab.Eventually(t, soon, func() error { return c.heldOn("vr0", c.master) })
+	c.backup.Run("ip", "-batch", backup)
+	lab.Eventually(t, soon, func() error { return c.backup.stateIs("BACKUP") })
+
+	t.Run("deleted", func(t *testing.T) {
+		c.master.Run("ip", "link", "del", "vr0")
+		lab.Eventually(t, soon, func() error { return c.heldOn("vr0", c.backup) })
+		told := c.client.Capture("eth0", "arp and arp[14:4] = 0x0a4d0064")
+		c.master.Run("ip", "-batch", master)
+		lab.Eventually(t, soon, func() error { return c.heldOn("vr0", c.master) })
+		told.Wait("Reply "+vip+" is-at "+c.master.hardware("vr0"), soon)
+		told.Stop()
+	})
+	t.Run("replaced at once", func(t *testing.T) {
+		again := c.master.net("again", "link del vr0\n"+c.master.ReadFile(master))
+		c.master.Run("ip", "-batch", again)
+		told := c.client.Capture("eth0", lab.VRRP+" and ether src "+c.master.hardware("vr0"))
+		told.Wait("10.77.0.102 > 224", soon)
+		told.Stop()
+		lab.Eventually(t, soon, func() error { return c.heldOn("vr0", c.master) })
+		lab.Eventually(t, soon, func() error { return c.backup.stateIs("BACKUP") })
+	})
+	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
+	client := lab.Measure(c.client, vipPort, lab.MeasureOptions{Every: 20 * time.Millisecond})
+	client.WaitAnswered("", soon)
+	client.Stop()
+	// Their own addresses here are 10.77.0.102 and .103; the VIP is 10.77.0.100.
+	for _, p := range lab.Matching(adverts.Stop(), `10\.77\.0\.100 > 224`) {
+		t.Errorf("the VIP is the source: %s", p.Text)
+	}
+}
+
+// net writes a file of the node's own and returns its path.
+func (n *node) net(name, content string) string {
+	n.t.Helper()
+	path := n.Path(name)
+	n.Run("sh", "-c", "cat >"+path+" <<'EOF'\n"+content+"EOF")
+	return path
+}
+
+func (n *node) hardware(device string) string {
+	n.t.Helper()
+	return strings.TrimSpace(n.ReadFile("/sys/class/net/" + device + "/address"))
+}
+
+// heldOn is nil when the node, and no other director, has the VIP, on this device and behind its own address.
+func (c *cluster) heldOn(device string, n *node) error {
+	if err := c.heldOnlyBy(n); err != nil {
+		return err
+	}
+	if first := n.firstAddress(device); !strings.HasSuffix(first, "/24") {
+		return fmt.Errorf("the first address of %s on %s is %q", device, n.Name, first)
+	}
+	return nil
+}

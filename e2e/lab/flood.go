@@ -1,0 +1,187 @@
+package lab
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"regexp"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// FloodOptions say what a Flood is made of. Each packet is one of Payloads, in
+// turn, from one of Sources, in turn.
+type FloodOptions struct {
+	Device      string // "" is eth0
+	Sources     []netip.Addr
+	Destination netip.Addr // zero: 224.0.0.18
+	TTL         uint8      // 0 is 255
+	Protocol    uint8      // 0 is 112, VRRP
+	Payloads    [][]byte
+	// Mutate spoils each payload in a random way, by Seed: bytes changed, cut
+	// off, added; every eighth is random altogether.
+	Mutate bool
+	Seed   uint64
+	// Rate is in packets a second, sent in bursts of 10 ms; Count, if it is not
+	// 0, ends the flood by itself.
+	Rate, Count int
+}
+
+// A Flood is a process that sends packets until it is stopped.
+type Flood struct {
+	d       *Daemon
+	started time.Time
+}
+
+// StartFlood starts one on the host.
+func StartFlood(h *Host, o FloodOptions) *Flood {
+	h.n.t.Helper()
+	if o.Rate <= 0 || len(o.Sources) == 0 || len(o.Payloads) == 0 {
+		h.n.t.Fatalf("lab: a flood from %s needs a rate, sources and payloads", h.Name)
+	}
+	f := &Flood{d: h.startRole("flood", "flood", o)}
+	f.started = f.d.WaitLog("^"+readyLine+"$", 15*time.Second).At
+	return f
+}
+
+// Stop ends the flood, or waits until one of a Count has ended, and tells how
+// many packets were sent and at which rate.
+func (f *Flood) Stop() (sent int, perSecond float64) {
+	f.d.host.n.t.Helper()
+	if f.d.stdin != nil {
+		_ = f.d.stdin.Close()
+		f.d.stdin = nil
+	}
+	if code := f.d.Wait(60 * time.Second); code != 0 {
+		f.d.host.n.t.Fatalf("the flood has failed: %s", f.d.tail(5))
+	}
+	<-f.d.log.done
+	told := regexp.MustCompile(`sent (\d+) in (\d+) µs`).FindStringSubmatch(f.d.Log())
+	if told == nil {
+		f.d.host.n.t.Fatalf("the flood said nothing: %s", f.d.tail(5))
+	}
+	sent, _ = strconv.Atoi(told[1])
+	micros, _ := strconv.Atoi(told[2])
+	return sent, float64(sent) / (float64(max(micros, 1)) / 1e6)
+}
+
+const floodBurst = 10 * time.Millisecond
+
+func runFlood(encoded []byte) error {
+	var o FloodOptions
+	if err := json.Unmarshal(encoded, &o); err != nil {
+		return err
+	}
+	o = o.withDefaults()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.BindToDevice(fd, o.Device); err != nil {
+		return err
+	}
+	poll, err := newPoll(int(os.Stdin.Fd()))
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stdout.WriteString(readyLine + "\n"); err != nil {
+		return err
+	}
+	sent, took, err := o.run(fd, poll)
+	fmt.Printf("sent %d in %d µs\n", sent, took.Microseconds())
+	return err
+}
+
+func (o FloodOptions) withDefaults() FloodOptions {
+	if o.Device == "" {
+		o.Device = "eth0"
+	}
+	if !o.Destination.IsValid() {
+		o.Destination = netip.AddrFrom4([4]byte{224, 0, 0, 18})
+	}
+	if o.TTL == 0 {
+		o.TTL = 255
+	}
+	if o.Protocol == 0 {
+		o.Protocol = 112
+	}
+	return o
+}
+
+// run sends bursts until standard input ends or Count is reached. What a burst
+// comes too late for is not made up: a busy machine has a slower flood.
+func (o FloodOptions) run(fd, poll int) (sent int, took time.Duration, err error) {
+	random := rand.New(rand.NewPCG(o.Seed, 112))
+	to := &unix.SockaddrInet4{Addr: o.Destination.As4()}
+	events := make([]unix.EpollEvent, 1)
+	start := time.Now()
+	due, owed := start, 0.0
+	for o.Count == 0 || sent < o.Count {
+		for owed += float64(o.Rate) * floodBurst.Seconds(); owed >= 1 && (o.Count == 0 || sent < o.Count); owed-- {
+			payload := o.Payloads[sent%len(o.Payloads)]
+			if o.Mutate {
+				payload = mutated(random, payload)
+			}
+			packet := ipv4(o.Sources[sent%len(o.Sources)], o.Destination, o.TTL, o.Protocol, payload)
+			if err := unix.Sendto(fd, packet, 0, to); err != nil && err != unix.ENOBUFS && err != unix.EINTR {
+				return sent, time.Since(start), err
+			}
+			sent++
+		}
+		due = due.Add(floodBurst)
+		rest := time.Until(due)
+		if rest < 0 {
+			due, rest = time.Now(), 0
+		}
+		if o.Count != 0 {
+			time.Sleep(rest)
+			continue
+		}
+		count, err := wait(poll, events, int((rest+time.Millisecond-1)/time.Millisecond))
+		if count > 0 || err != nil {
+			return sent, time.Since(start), err
+		}
+	}
+	return sent, time.Since(start), nil
+}
+
+func mutated(random *rand.Rand, payload []byte) []byte {
+	if random.IntN(8) == 0 {
+		noise := make([]byte, random.IntN(120))
+		for i := range noise {
+			noise[i] = byte(random.Uint32())
+		}
+		return noise
+	}
+	b := append([]byte(nil), payload...)
+	for range 1 + random.IntN(3) {
+		switch at := random.IntN(len(b) + 1); {
+		case at == len(b):
+			b = append(b, byte(random.Uint32()))
+		case random.IntN(4) == 0:
+			b = b[:at]
+		default:
+			b[at] ^= 1 << random.IntN(8)
+		}
+	}
+	return b
+}
+
+// ipv4 puts a header without options before a payload. The kernel fills in
+// length, identification and checksum.
+func ipv4(source, destination netip.Addr, ttl, protocol uint8, payload []byte) []byte {
+	packet := make([]byte, 20, 20+len(payload))
+	packet[0], packet[1] = 0x45, 0xc0 // no options; DSCP CS6
+	binary.BigEndian.PutUint16(packet[2:], uint16(20+len(payload)))
+	packet[8], packet[9] = ttl, protocol
+	src, dst := source.As4(), destination.As4()
+	copy(packet[12:], src[:])
+	copy(packet[16:], dst[:])
+	return append(packet, payload...)
+}

@@ -1,0 +1,120 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+)
+
+// lastGood is the copy of the cluster file in the state directory of a daemon that ran as n.start says.
+func (n *node) lastGood() (text string, mode os.FileMode) {
+	n.t.Helper()
+	path := n.Path("state", "cluster.last-good.yaml")
+	if strings.HasSuffix(n.binary, "lvs-realserver") {
+		path = n.Path("state", "realserver", "cluster.last-good.yaml")
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", 0
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return string(data), info.Mode()
+}
+
+// TestLastGood: a director or an agent that starts with a cluster file that cannot be used runs the last one that could,
+// and says so until the file is mended. Without a copy it does not start.
+func TestLastGood(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, shape{advert: "100ms"})
+	c.answering()
+	c.startMaster()
+	copied := func(n *node) {
+		t.Helper()
+		lab.Eventually(t, soon, func() error {
+			if got, mode := n.lastGood(); got != c.text() || mode != 0o600 {
+				return fmt.Errorf("%s: the copy is %s\n%s", n.Name, mode, got)
+			}
+			return nil
+		})
+	}
+	copied(c.master)
+	c.reload("scheduler: rr", "scheduler: wlc")
+	copied(c.master)
+	if out, err := c.mysql2.ctl("reload"); err != nil {
+		t.Fatalf("lvsctl reload of the agent: %v %q", err, out)
+	}
+	copied(c.mysql2)
+	good, table := c.text(), c.master.kept()
+	broken := map[string]mistake{}
+	for _, m := range mistakes() {
+		broken[m.name] = m
+	}
+
+	for i, name := range []string{"value misspelt", "empty", "missing", "a named pipe"} {
+		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
+			if i == 0 {
+				c.master.daemon.Kill()
+			} else if code := c.master.daemon.Stop(); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
+			m := broken[name]
+			m.old, m.new = strings.ReplaceAll(m.old, ": rr", ": wlc"), strings.ReplaceAll(m.new, ": rr", ": wlc")
+			m.breakFile(t, c.file, good)
+			c.master.start().WaitLog(`level=ERROR msg="the cluster file cannot be used; the last good copy runs`, soon)
+			lab.Eventually(t, soon, func() error {
+				if now := c.master.kept(); now != table {
+					return fmt.Errorf("there was\n%sthere is\n%s", table, now)
+				}
+				return nil
+			})
+			for range 2 { // a reload of the same file changes nothing, and is no end of the alarm
+				c.master.alarms(t, "the last good copy", true)
+				c.master.refusedReload(false)
+			}
+		})
+	}
+	t.Run("mended", func(t *testing.T) {
+		if err := os.RemoveAll(c.file); err != nil {
+			t.Fatal(err)
+		}
+		c.net.File("cluster.yaml", good)
+		c.reload("scheduler: wlc", "scheduler: rr")
+		c.master.alarms(t, "the last good copy", false)
+		copied(c.master)
+	})
+	t.Run("agent", func(t *testing.T) {
+		c.mysql2.daemon.Kill()
+		c.edit("version: 1", "version: one")
+		mark := c.mysql2.start().Mark()
+		mark.WaitLog("keeping this real server", soon)
+		if err := c.mysql2.keepsVIP(); err != nil {
+			t.Error(err)
+		}
+		c.mysql2.alarms(t, "the last good copy", true)
+		mark = c.mysql2.daemon.Mark()
+		c.mysql2.daemon.Signal(syscall.SIGHUP)
+		mark.WaitLog("reload refused", soon)
+		if _, err := c.mysql2.ctl("status"); err != nil { // behind the next pass, whose word may come late
+			t.Error(err)
+		}
+		if log := mark.Log(); strings.Count(log, "version: ") != 1 {
+			t.Errorf("a refused reload is told more than once:\n%s", log)
+		}
+	})
+	t.Run("no copy", func(t *testing.T) {
+		c.master.daemon.Stop()
+		c.net.File("lvs-master/state/cluster.last-good.yaml", "version: 1\n") // damaged
+		c.master.refuses("a copy that cannot be used either", 2, `cluster\.yaml:1:10: version`, c.master.run()...)
+		if err := os.Remove(c.master.Path("state", "cluster.last-good.yaml")); err != nil {
+			t.Fatal(err)
+		}
+		c.master.refuses("no copy", 2, `cluster\.yaml:1:10: version`, c.master.run()...)
+	})
+}

@@ -1,0 +1,122 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+)
+
+// late is what the kernel's lazy look at lifetimes may add to a lease.
+const late = 1500 * time.Millisecond
+
+// TestLeaseEnds: the VIP of a director that is frozen or killed goes by itself when its lease is over, whatever its length.
+// Nobody is there to remove it: no peer, no systemd.
+func TestLeaseEnds(t *testing.T) {
+	t.Parallel()
+	leases := []time.Duration{3 * time.Second}
+	if soaking() {
+		leases = append(leases, 5*time.Second, 10*time.Second)
+	}
+	for _, lease := range leases {
+		for _, end := range []struct {
+			name string
+			end  func(d *lab.Daemon)
+		}{
+			{"frozen", func(d *lab.Daemon) { d.Pause() }},
+			{"killed", func(d *lab.Daemon) { d.Kill() }},
+		} {
+			t.Run(fmt.Sprintf("%s/%s", lease, end.name), func(t *testing.T) {
+				t.Parallel()
+				c := newCluster(t, shape{advert: "100ms", instance: fmt.Sprintf("lease: %s", lease)})
+				c.master.start()
+				c.awaitHolder(c.master, soon)
+				lab.Steadily(t, lease/2, func() error { return c.heldOnlyBy(c.master) }) // in the middle of its rhythm
+				begun := time.Now()
+				end.end(c.master.daemon)
+				lab.Eventually(t, lease+soon, func() error {
+					if c.master.holds() {
+						return fmt.Errorf("it is still there:\n%s", c.master.Run("ip", "addr", "show", "dev", "eth0"))
+					}
+					return nil
+				})
+				took := time.Since(begun)
+				t.Logf("gone after %s", took)
+				if took > lease+late {
+					t.Errorf("gone after %s, want at most %s", took, lease+late)
+				}
+				if c.master.daemon.Running() {
+					mark := c.master.daemon.Mark()
+					c.master.daemon.Resume()
+					c.awaitHolder(c.master, soon) // there is nobody else
+					lab.Steadily(t, lease+late, func() error { return c.heldOnlyBy(c.master) })
+					if log := mark.Log(); strings.Contains(log, "somebody else") {
+						t.Errorf("a lease that ended is taken for a foreign hand:\n%s", log)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestManyLeases: fifty VIPs of one instance and twenty instances stay up over many renewals, and those are few writes.
+func TestManyLeases(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, shape{})
+	together, instances, lease := 50, 20, 3*time.Second
+	if soaking() {
+		together, instances = 200, 100
+	}
+	file := &strings.Builder{}
+	file.WriteString("version: 1\ndirectors: [{name: lvs-master, address: 10.77.0.2}]\nvrrp_instances:\n")
+	list := func(vrid int, vips ...string) {
+		fmt.Fprintf(file, "  - {name: i%d, interface: eth0, virtual_router_id: %d, priority: 150, advert_interval: 500ms, lease: %s, virtual_addresses: [%s]}\n",
+			vrid, vrid, lease, strings.Join(vips, ", "))
+	}
+	var all []string
+	for i := range together {
+		all = append(all, fmt.Sprintf("10.78.0.%d", i+1))
+	}
+	list(1, all...)
+	for i := range instances {
+		vip := fmt.Sprintf("10.79.0.%d", i+1)
+		all = append(all, vip)
+		list(i+2, vip)
+	}
+	c.net.File("cluster.yaml", file.String())
+	c.master.start()
+	up := func() error {
+		have := c.master.Run("ip", "-o", "-4", "addr", "show", "dev", "eth0")
+		for _, vip := range all {
+			if !strings.Contains(have, " "+vip+"/32 ") {
+				return fmt.Errorf("%s is not up, nor perhaps others:\n%s", vip, have)
+			}
+		}
+		return nil
+	}
+	lab.Eventually(t, soon, up)
+	watch := c.master.Host.Start("ip-monitor", "ip", "-oneline", "monitor", "address", "dev", "eth0")
+	before := c.master.daemon.Usage()
+	lab.Steadily(t, 3*lease, up)
+	after := c.master.daemon.Usage()
+	writes, expected := strings.Count(watch.Log(), " inet 10.7"), 9*len(all)
+	t.Logf("%d VIPs: %d renewals in %s, %s of CPU", len(all), writes, 3*lease, after.CPU-before.CPU)
+	if writes < expected/2 || writes > expected*3/2 {
+		t.Errorf("%d writes for %d VIPs in three leases, want about %d", writes, len(all), expected)
+	}
+	if strings.Contains(watch.Log(), "Deleted") {
+		t.Errorf("a VIP was deleted:\n%s", watch.Log())
+	}
+	begun := time.Now()
+	c.master.daemon.Signal(syscall.SIGTERM)
+	if code := c.master.daemon.Wait(soon); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	t.Logf("stopped within %s", time.Since(begun))
+	if have := c.master.Run("ip", "-o", "-4", "addr", "show", "dev", "eth0"); strings.Contains(have, "/32 ") {
+		t.Errorf("after the stop:\n%s", have)
+	}
+}

@@ -1,0 +1,199 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/pkg/status"
+)
+
+// many is a cluster of two directors with any number of real servers, which are the addresses of one host. Where the
+// kernel has no IPVS they are tracks instead: elections and checks are the same, and only the table is missing.
+type many struct {
+	net            *lab.Network
+	master, backup *node
+	client         *lab.Host
+	servers        *lab.Host
+	farm           *lab.Daemon
+	file           string
+	tracks         bool
+}
+
+const farmNetwork = "10.78.0.0/16"
+
+// newMany makes the hosts and starts the servers, and no director. Half of the checks are mysql and half tcp; check has
+// their common keys, such as "interval: 1s".
+func newMany(t *testing.T, servers int, advert, check string) *many {
+	t.Helper()
+	m := &many{net: lab.New(t)}
+	lan := m.net.Bridge("lan")
+	if _, err := os.Stat("/proc/net/ip_vs"); err != nil && os.Getenv("LVS_LAB_INSIDE") == "" {
+		m.tracks = true
+	}
+	m.net.File("farm.password", lab.FarmPassword)
+	m.file = m.net.File("cluster.yaml", "")
+	m.write(t, m.text(servers, advert, check))
+	m.servers = m.net.Host("servers", lan.At("10.77.0.11/24"))
+	m.farm = lab.Farm(m.servers, farmNetwork)
+	for name, at := range map[string]string{"lvs-master": "10.77.0.2/24", "lvs-backup": "10.77.0.3/24"} {
+		host := m.net.Host(name, lan.At(at))
+		host.Run("ip", "route", "add", farmNetwork, "via", "10.77.0.11")
+		n := newNode(t, host, "lvs-director", m.file)
+		if name == "lvs-master" {
+			m.master = n
+		} else {
+			m.backup = n
+		}
+	}
+	m.client = m.net.Host("client", lan.At("10.77.0.50/24"))
+	return m
+}
+
+func (m *many) write(t *testing.T, text string) {
+	t.Helper()
+	if err := os.WriteFile(m.file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// text is a cluster file with as many real servers, a hundred in each virtual server.
+func (m *many) text(servers int, advert, check string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `version: 1
+directors:
+  - {name: lvs-master, address: 10.77.0.2}
+  - {name: lvs-backup, address: 10.77.0.3}
+vrrp_instances:
+  - name: mysql
+    interface: eth0
+    virtual_router_id: 51
+    advert_interval: %s
+    priority: 100
+    virtual_addresses: [%s/32]
+    per_node:
+      lvs-master: {priority: 150}
+`, advert, vip)
+	checks := [2]string{
+		fmt.Sprintf("{type: mysql, port: %d, user: lvs_check, password_file: %s, %s}",
+			lab.FarmMySQL, filepath.Join(filepath.Dir(m.file), "farm.password"), check),
+		fmt.Sprintf("{type: tcp, port: %d, %s}", lab.FarmTCP, check),
+	}
+	address := func(i int) string { return fmt.Sprintf("10.78.%d.%d", i/200, 1+i%200) }
+	if m.tracks {
+		fmt.Fprintf(&b, "    tracks: [%s]\ntracks:\n", strings.Join(slices.Collect(func(yield func(string) bool) {
+			for i := range servers {
+				if !yield(fmt.Sprintf("s%d", i)) {
+					return
+				}
+			}
+		}), ", "))
+		for i := range servers {
+			fmt.Fprintf(&b, "  - {name: s%d, address: %s, %s\n", i, address(i), strings.TrimPrefix(checks[i%2], "{"))
+		}
+		return b.String()
+	}
+	b.WriteString("virtual_servers:\n")
+	const pool = 100
+	for v := 0; v*pool < servers; v++ {
+		for half := range 2 {
+			fmt.Fprintf(&b, "  - name: v%d\n    address: %s\n    port: %d\n    scheduler: rr\n    forward: dr\n    checks:\n      - %s\n    real_servers:\n",
+				2*v+half, vip, 3306+2*v+half, checks[half])
+			for i := v*pool + half; i < min(servers, (v+1)*pool); i += 2 {
+				fmt.Fprintf(&b, "      - {name: s%d, address: %s}\n", i, address(i))
+			}
+		}
+	}
+	return b.String()
+}
+
+// up counts the servers whose checks pass.
+func (n *node) up() int {
+	n.t.Helper()
+	s, up := n.status(), 0
+	for _, v := range s.VirtualServers {
+		for _, r := range v.RealServers {
+			if r.State == "up" {
+				up++
+			}
+		}
+	}
+	return up + len(slices.DeleteFunc(s.Tracks, func(t status.Track) bool { return t.State != "up" }))
+}
+
+// start starts the director of a node and waits until it has found every server up.
+func (m *many) start(t *testing.T, n *node, servers int) {
+	t.Helper()
+	n.start().WaitLog("msg=directing", 60*time.Second)
+	m.awaitUp(t, n, servers)
+}
+
+// awaitUp waits until as many servers are up. It looks seldom, for the status of a thousand is a long document.
+func (m *many) awaitUp(t *testing.T, n *node, want int) {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(100*time.Millisecond + time.Duration(want)*2*time.Millisecond) {
+		up := n.up()
+		switch {
+		case up == want:
+			return
+		case time.Now().After(deadline):
+			t.Fatalf("%s: %d servers are up, want %d", n.Name, up, want)
+		}
+	}
+}
+
+// soaking says whether the long form of a scenario is wanted.
+func soaking() bool { return os.Getenv("LVS_SOAK") != "" }
+
+func holdsVIP(n *node) error {
+	if !n.holds() {
+		return fmt.Errorf("%s does not hold the VIP", n.Name)
+	}
+	return nil
+}
+
+// TestMemory: a director that checks a thousand real servers, and has them in its table, is resident with less than
+// 40 MB: while all answer, while all are frozen at once, so that a thousand checks wait, and when all are back.
+// `make bench-memory` prints the figures.
+func TestMemory(t *testing.T) {
+	servers, most, check := 100, 30e6, "interval: 4s, timeout: 2s, fall: 1, rise: 1"
+	if soaking() {
+		servers, most, check = 1000, 40e6, "interval: 20s, timeout: 10s, fall: 1, rise: 1" // a guest does some 100 a second
+	}
+	m := newMany(t, servers, "1s", check)
+	m.start(t, m.master, servers)
+	measure := func(when string) {
+		t.Helper()
+		u, s := m.master.daemon.Usage(), m.master.status().Process
+		t.Logf("%d real servers, %s: VmRSS %.1f MB, VmHWM %.1f MB; %d threads, %d descriptors, %d goroutines, heap %.1f MB, %d collections",
+			servers, when, float64(u.Resident)/1e6, float64(u.Peak)/1e6, u.Threads, u.Files, s.Goroutines, float64(s.HeapBytes)/1e6, s.Collected)
+		if float64(u.Peak) > most {
+			t.Errorf("%s: %.1f MB at the worst, want at most %.0f MB", when, float64(u.Peak)/1e6, most/1e6)
+		}
+	}
+	measure("all up")
+	if !m.tracks {
+		have := 0
+		for _, service := range m.master.IPVS().Services {
+			have += len(service.Servers)
+		}
+		if have != servers {
+			t.Errorf("%d real servers in the table, want %d", have, servers)
+		}
+	}
+	m.farm.Pause()
+	m.awaitUp(t, m.master, servers/2) // a frozen process's kernel still accepts, which is enough for a tcp check
+	measure("the MySQL servers frozen")
+	m.servers.Link("eth0").Unplug()
+	m.awaitUp(t, m.master, 0)
+	measure("all gone")
+	m.farm.Resume()
+	m.servers.Link("eth0").Plug()
+	m.awaitUp(t, m.master, servers)
+	measure("all back")
+}

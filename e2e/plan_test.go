@@ -1,0 +1,226 @@
+package e2e
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+)
+
+// planned is a cluster of which TestReloadIsOnePlan changes one thing after another.
+type planned struct {
+	*cluster
+	addresses *lab.Daemon // ip monitor on lvs-master
+}
+
+// rules is the table, one line for each thing in it.
+func (n *node) rules() []string {
+	return strings.Split(strings.TrimSpace(n.Run("ipvsadm", "-Sn")), "\n")
+}
+
+// step reloads an edited file, and holds what happens to what shall happen: the lines of `ipvsadm -Sn` that go and come,
+// the writes to the table, the addresses that go and come, the states of the election. Nothing else may.
+func (p *planned) step(t *testing.T, name string, change func(), want step) {
+	t.Helper()
+	log, moved, before, had := p.master.daemon.Mark(), p.addresses.Mark(), p.master.rules(), p.master.Addresses("eth0")
+	change()
+	lab.Eventually(t, soon, func() error { return diff("the table", want.gone, want.come, before, p.master.rules()) })
+	for _, address := range slices.Concat(want.put, want.removed) {
+		moved.WaitLog(regexp.QuoteMeta(" "+address+"/32 "), soon)
+	}
+	lab.Steadily(t, 250*time.Millisecond, func() error {
+		return diff("the table", want.gone, want.come, before, p.master.rules())
+	})
+	var writes []string
+	for _, m := range regexp.MustCompile(`msg=table change="(.*)"`).FindAllStringSubmatch(log.Log(), -1) {
+		writes = append(writes, m[1])
+	}
+	if !slices.Equal(writes, want.writes) {
+		t.Errorf("%s: writes to the table %q, want %q", name, writes, want.writes)
+	}
+	var put, removed []string
+	for _, m := range regexp.MustCompile(`(?m)(Deleted )?\d+: eth0 +inet (\S+)/32 `).FindAllStringSubmatch(moved.Log(), -1) {
+		if m[1] != "" {
+			removed = append(removed, m[2])
+		} else if !slices.Contains(had, netip.MustParsePrefix(m[2]+"/32")) { // of those that were there a lease was renewed
+			put = append(put, m[2])
+		}
+	}
+	if !slices.Equal(slices.Compact(put), want.put) || !slices.Equal(removed, want.removed) {
+		t.Errorf("%s: addresses put %q, removed %q; want %q, %q:\n%s", name, put, removed, want.put, want.removed, moved.Log())
+	}
+	for _, word := range []string{"msg=state", "msg=verdict"} {
+		if got := strings.Count(log.Log(), word); word == "msg=state" && got != 0 || word == "msg=verdict" && got != want.verdicts {
+			t.Errorf("%s: %d times %s in\n%s", name, got, word, log.Log())
+		}
+	}
+}
+
+// step is what a reload shall do.
+type step struct {
+	gone, come, writes, put, removed []string
+	verdicts                         int
+}
+
+// diff compares two lists of lines with what shall have gone and come.
+func diff(what string, gone, come, before, after []string) error {
+	var went, came []string
+	for _, line := range before {
+		if !slices.Contains(after, line) {
+			went = append(went, line)
+		}
+	}
+	for _, line := range after {
+		if !slices.Contains(before, line) {
+			came = append(came, line)
+		}
+	}
+	slices.Sort(went) // ipvsadm has an order of its own
+	slices.Sort(gone)
+	if slices.Equal(went, gone) && slices.Equal(came, come) {
+		return nil
+	}
+	return fmt.Errorf("%s: gone %q, come %q; want %q and %q", what, went, came, gone, come)
+}
+
+// TestReloadIsOnePlan: a reload writes what its change names, once, and nothing else: not the table behind it, not the
+// election, not the checks, whose state goes on.
+func TestReloadIsOnePlan(t *testing.T) {
+	t.Parallel()
+	// Long enough for a machine that stands still: what a reload does is judged here, not what a stall does.
+	c := newCluster(t, shape{
+		advert: "500ms", instance: "lease: 30s", scheduler: "wrr", weights: [2]int{3, 1},
+		check: "{type: tcp, interval: 500ms, timeout: 450ms, fall: 4, rise: 1}",
+	})
+	mysql3 := c.node("mysql3", "10.77.0.13/24", "lvs-realserver")
+	mysql4 := c.node("mysql4", "10.77.0.14/24", "lvs-realserver") // down, and stays it
+	c.edit("weight: 1}\n", "weight: 1}\n      - {name: mysql4, address: 10.77.0.14, weight: 1}\n")
+	mysql3.file = c.net.File("later.yaml", strings.Replace(c.text(), "weight: 1}\n", "weight: 1}\n      - {name: mysql3, address: 10.77.0.13}\n", 1))
+	c.answering()
+	c.startMaster()
+	mysql3.start()
+	mysql4.start()
+	lab.Answering(mysql3.Host, ":3306", "mysql3")
+	p := &planned{cluster: c, addresses: c.master.monitor()}
+	held := lab.Hold(c.client, vipPort, 8)
+	measured := lab.Measure(c.client, vipPort, lab.MeasureOptions{Every: 20 * time.Millisecond, Patience: time.Second})
+	measured.WaitAnswered("", soon)
+	c.master.daemon.WaitLog("server=mysql/mysql4 up=false", soon)
+	since := c.downSince("mysql4")
+	reloads := func(oldNew ...string) func() { return func() { c.reload(oldNew...) } }
+	server := func(n, weight int) string {
+		return fmt.Sprintf("-a -t %s -r 10.77.0.%d:3306 -g -w %d", vipPort, 10+n, weight)
+	}
+
+	p.step(t, "an added real server", reloads("weight: 3}\n", "weight: 3}\n      - {name: mysql3, address: 10.77.0.13, weight: 2}\n"), step{
+		come: []string{server(3, 2)}, writes: []string{"ipvsadm " + server(3, 2)}, verdicts: 1,
+	})
+	p.step(t, "a weight", reloads("10.77.0.13, weight: 2", "10.77.0.13, weight: 5"), step{
+		gone: []string{server(3, 2)}, come: []string{server(3, 5)}, writes: []string{"ipvsadm -e" + server(3, 5)[2:]},
+	})
+	p.step(t, "a scheduler", reloads("scheduler: wrr", "scheduler: wlc"), step{
+		gone: []string{"-A -t " + vipPort + " -s wrr"}, come: []string{"-A -t " + vipPort + " -s wlc"},
+		writes: []string{"ipvsadm -E -t " + vipPort + " -s wlc"},
+	})
+	p.step(t, "the checks", reloads("interval: 500ms", "interval: 600ms", "fall: 4", "fall: 5"), step{})
+	adverts := c.client.Capture("eth0", lab.VRRP)
+	p.step(t, "the priority", reloads("priority: 150", "priority: 140"), step{})
+	adverts.Wait(`10\.77\.0\.2 >.* prio 140`, soon)
+	adverts.Stop()
+	p.step(t, "names", reloads("name: mysql3,", "name: third,", "  - name: mysql\n    address", "  - name: database\n    address"), step{verdicts: 4})
+	p.step(t, "names back", reloads("name: third,", "name: mysql3,", "name: database", "name: mysql"), step{verdicts: 4})
+	p.step(t, "a VIP", reloads("[10.77.0.100/32]", "[10.77.0.100/32, 10.77.0.101/32]"), step{put: []string{"10.77.0.101"}})
+	p.step(t, "a VIP less", reloads("[10.77.0.100/32, 10.77.0.101/32]", "[10.77.0.100/32]"), step{removed: []string{"10.77.0.101"}})
+	t.Run("nothing", func(t *testing.T) { p.nothing(t) })
+	p.step(t, "several at once", reloads(
+		"      - {name: mysql3, address: 10.77.0.13, weight: 5}\n", "", "10.77.0.12, weight: 1", "10.77.0.12, weight: 2", "priority: 140", "priority: 145",
+	), step{
+		gone: []string{server(3, 5), server(2, 1)}, come: []string{server(2, 2)},
+		writes: []string{"ipvsadm -e" + server(2, 2)[2:], "ipvsadm -d -t " + vipPort + " -r 10.77.0.13:3306"},
+	})
+
+	if now := c.downSince("mysql4"); now != since {
+		t.Errorf("mysql4 was %s, and is %s", since, now)
+	}
+	if alive := held.Alive(); alive["mysql1"] != 6 || alive["mysql2"] != 2 {
+		t.Errorf("alive %v of 6 and 2: %v", alive, held.Errors())
+	}
+	if result := measured.Stop(); result.Failed() > 0 {
+		t.Errorf("clients noticed: %s", result)
+	}
+}
+
+// nothing: ten reloads of a file that says what it said before are no change, and no probe more than there are anyway.
+func (p *planned) nothing(t *testing.T) {
+	const probes = "tcp[tcpflags] == tcp-syn and src 10.77.0.2 and dst 10.77.0.11"
+	capture, begun := p.mysql1.Capture("eth0", probes), time.Now()
+	p.step(t, "nothing", func() {
+		for range 10 {
+			p.reload()
+		}
+	}, step{})
+	lasted := time.Since(begun)
+	if n := len(capture.Stop()); n > int(lasted/(600*time.Millisecond))+2 {
+		t.Errorf("%d probes of mysql1 in %s, one is due every 600 ms", n, lasted)
+	}
+}
+
+// downSince is since when, by its own word, and why the director holds a real server for down.
+func (c *cluster) downSince(name string) string {
+	c.t.Helper()
+	for _, v := range c.master.status().VirtualServers {
+		for _, r := range v.RealServers {
+			if r.Name == name {
+				return fmt.Sprintf("%s since %s", r.State, r.Since.Format(time.RFC3339Nano))
+			}
+		}
+	}
+	c.t.Fatalf("no %s in the status", name)
+	return ""
+}
+
+// TestTableBeforeANewVIP: a VIP that comes by a reload together with its virtual server refuses nobody.
+func TestTableBeforeANewVIP(t *testing.T) {
+	t.Parallel()
+	const other = "10.77.0.101"
+	c := newCluster(t, shape{advert: "100ms"})
+	c.answering()
+	c.startMaster()
+	measured := lab.Measure(c.client, other+":3306", lab.MeasureOptions{Every: 5 * time.Millisecond, Patience: time.Second})
+	lab.Eventually(t, soon, func() error { // the client asks who has it
+		if len(measured.Attempts().Attempts) == 0 {
+			return fmt.Errorf("no attempt yet")
+		}
+		return nil
+	})
+	_, service, _ := strings.Cut(c.text(), "virtual_servers:\n")
+	service = strings.Replace(strings.Replace(service, "name: mysql\n", "name: other\n", 1), "address: "+vip, "address: "+other, 1)
+	c.edit("[10.77.0.100/32]", "[10.77.0.100/32, "+other+"/32]")
+	c.net.File("cluster.yaml", c.text()+service)
+	for _, n := range []*node{c.mysql1, c.mysql2, c.master} {
+		if out, err := n.ctl("reload"); err != nil {
+			t.Fatalf("%s: lvsctl reload: %v %q", n.Name, err, out)
+		}
+	}
+	measured.WaitAnswered("mysql1", soon)
+	measured.WaitAnswered("mysql2", soon)
+	if result := measured.Stop(); result.Failures()["refused"] > 0 {
+		t.Errorf("the director refused clients of the new VIP: %s", result)
+	}
+}
+
+// text is the cluster file as it is.
+func (c *cluster) text() string {
+	c.t.Helper()
+	data, err := os.ReadFile(c.file)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return string(data)
+}

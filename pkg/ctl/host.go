@@ -1,0 +1,54 @@
+package ctl
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/election"
+)
+
+// hostFor is how long a host is measured.
+const hostFor = 2 * time.Second
+
+// measureHost waits for deadlines as an election does, one every interval, and says how late it woke.
+func measureHost(interval time.Duration) election.Lateness {
+	var l election.Lateness
+	due := time.Now()
+	timer := time.NewTimer(interval)
+	defer timer.Stop()
+	for end := due.Add(hostFor); due.Before(end); {
+		due = due.Add(interval)
+		timer.Reset(time.Until(due))
+		<-timer.C
+		late := time.Since(due)
+		l.Add(late)
+		due = due.Add(late.Truncate(interval)) // what a stall swallowed is not made up for
+	}
+	return l
+}
+
+// judgeHost says whether this machine is fit for the shortest advert interval of the file. It is when one advert of a
+// hundred is at most a fifth of the interval late, and none so late that a peer misses it.
+func judgeHost(cfg *config.Config, measure func(interval time.Duration) election.Lateness) (fit bool, line string) {
+	shortest := time.Duration(0)
+	for _, i := range cfg.Instances {
+		if shortest == 0 || i.AdvertInterval < shortest {
+			shortest = i.AdvertInterval
+		}
+	}
+	if shortest == 0 {
+		return true, "this host: no VRRP instance, nothing to measure"
+	}
+	// Ever shorter waits tell more of a machine in two seconds; what wakes in time for 100ms does for 1s.
+	l := measure(min(shortest, 100*time.Millisecond))
+	p99 := l.Quantile(.99)
+	figures := fmt.Sprintf("of %d timers 99 %% ended at most %s late, the worst %s", l.Count, p99.Round(10*time.Microsecond), l.Max.Round(10*time.Microsecond))
+	switch {
+	case l.Max >= 2*shortest:
+		return false, fmt.Sprintf("this host is not fit for advert_interval %s: it stood still for longer than its peers wait (%s); use a longer interval", shortest, figures)
+	case p99 > shortest/5:
+		return false, fmt.Sprintf("this host is not fit for advert_interval %s: %s; give the daemon real-time priority as its unit does, or use a longer interval", shortest, figures)
+	}
+	return true, fmt.Sprintf("this host is fit for advert_interval %s: %s", shortest, figures)
+}

@@ -1,0 +1,112 @@
+package daemon
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// stuck is a log that nobody reads until it is freed.
+type stuck struct {
+	free chan struct{}
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *stuck) Write(p []byte) (int, error) {
+	<-s.free
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func writerTo(out io.Writer) *logWriter {
+	return newLogWriter(out, slog.New(slog.NewTextHandler(out, nil)))
+}
+
+func TestLogThatNobodyReadsStopsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &stuck{free: make(chan struct{})}
+		w := writerTo(out)
+		log := slog.New(slog.NewTextHandler(w, nil))
+		begun := time.Now()
+		const all = 10_000
+		for i := range all {
+			log.Info("line", "number", i)
+		}
+		if took := time.Since(begun); took != 0 {
+			t.Errorf("logging waited for %s", took)
+		}
+		close(out.free)
+		w.close()
+		kept, lost := strings.Count(out.text.String(), "msg=line"), 0
+		for line := range strings.Lines(out.text.String()) {
+			if _, number, found := strings.Cut(line, "lines are lost\" count="); found {
+				var n int
+				if _, err := fmt.Sscan(number, &n); err != nil {
+					t.Fatal(err)
+				}
+				lost += n
+			}
+		}
+		if kept < logQueue || kept+lost != all {
+			t.Errorf("%d lines kept and %d told lost, want %d in all and at least %d kept", kept, lost, all, logQueue)
+		}
+		if !strings.Contains(out.text.String(), "number=0\n") {
+			t.Error("the first line is not kept; it is the one that tells what began")
+		}
+	})
+}
+
+func TestEndDoesNotWaitForAReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &stuck{free: make(chan struct{})}
+		w := writerTo(out)
+		_, _ = io.WriteString(w, "last words\n")
+		begun := time.Now()
+		w.close()
+		if took := time.Since(begun); took != logParting {
+			t.Errorf("the end waited for %s, want %s", took, logParting)
+		}
+		close(out.free)
+	})
+}
+
+func TestEndWritesEverything(t *testing.T) {
+	var out bytes.Buffer
+	w := writerTo(&out)
+	for i := range 100 {
+		_, _ = fmt.Fprintf(w, "%d\n", i)
+	}
+	w.close()
+	if n := strings.Count(out.String(), "\n"); n != 100 {
+		t.Errorf("%d lines of 100", n)
+	}
+}
+
+// A huge line is no way around the bound.
+func TestLogIsBoundedInBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &stuck{free: make(chan struct{})}
+		w := writerTo(out)
+		line := bytes.Repeat([]byte("x"), 100_000)
+		for range 100 {
+			_, _ = w.Write(line)
+		}
+		synctest.Wait()
+		w.mu.Lock()
+		size := w.size
+		w.mu.Unlock()
+		if size > logBytes {
+			t.Errorf("%d bytes wait, want at most %d", size, logBytes)
+		}
+		close(out.free)
+		w.close()
+	})
+}

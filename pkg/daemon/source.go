@@ -1,0 +1,183 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/clusterfile"
+	"github.com/lvs-director/lvs-director/pkg/config"
+)
+
+// reloadWithin bounds a reload, also one whose client went away.
+const reloadWithin = time.Minute
+
+// source is where a daemon's cluster file comes from: the file itself, or at a start at which that cannot be used, the copy
+// of the last one that ran. It says what is wrong with them.
+type source struct {
+	path      string
+	copy      clusterfile.LastGood
+	log       *slog.Logger
+	reloading chan struct{} // held by the one who reloads
+	pending   chan []byte   // to be copied; the newest only
+	unsaved   bool          // owned by keep
+
+	mu   sync.Mutex
+	read []byte // the bytes that validated last, until they are applied
+	// stale says that the copy runs; refused why the file that is there does not, "" if it does.
+	stale, refused string
+}
+
+func newSource(path, stateDir string, log *slog.Logger) *source {
+	return &source{
+		path: path, copy: clusterfile.LastGoodIn(stateDir), log: log,
+		reloading: make(chan struct{}, 1), pending: make(chan []byte, 1),
+	}
+}
+
+// load reads the cluster file, and logs what is doubtful in it.
+func (s *source) load() (*config.Config, error) {
+	f, err := clusterfile.Read(s.path)
+	s.warn(f.Problems)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.read = f.Data
+	return f.Config, nil
+}
+
+func (s *source) warn(problems config.Problems) {
+	for _, problem := range problems {
+		if problem.Warning {
+			s.log.Warn("cluster file", "problem", problem.String())
+		}
+	}
+}
+
+// begin reads the file to start with: the cluster file, else the last good copy. Without either the error is that of the
+// cluster file; and beside a daemon that runs already nobody depends on the copy.
+func (s *source) begin(beside func() bool) (*config.Config, error) {
+	cfg, err := s.load()
+	if err == nil || beside() {
+		return cfg, err
+	}
+	f, saved, copyErr := s.copy.Read()
+	switch {
+	case clusterfile.Absent(copyErr):
+		return nil, err
+	case copyErr != nil:
+		s.log.Error("the last good copy of the cluster file cannot be used either", "copy", s.copy.Path(), "error", copyErr)
+		return nil, err
+	}
+	for line := range strings.Lines(err.Error()) {
+		s.log.Error("cluster file", "problem", strings.TrimSpace(line))
+	}
+	s.log.Error("the cluster file cannot be used; the last good copy runs: mend the file and reload",
+		"copy", s.copy.Path(), "saved", saved.Format(time.RFC3339))
+	s.warn(f.Problems)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stale = fmt.Sprintf("the cluster file cannot be used, and the last good copy %s, saved %s, runs: mend the file, then lvsctl reload",
+		s.copy.Path(), saved.Format("2006-01-02 15:04"))
+	s.refused = summary(err)
+	return f.Config, nil
+}
+
+// reload makes the service follow the file that is there now. One reload waits for another, so that what is copied is what
+// was applied. It does not end with its client: a file that is applied half way is applied.
+func (s *source) reload(ctx context.Context, service Service) error {
+	select {
+	case s.reloading <- struct{}{}:
+		defer func() { <-s.reloading }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reloadWithin)
+	defer cancel()
+	err := service.Reload(ctx)
+	if err != nil {
+		s.log.Error("reload refused; the running configuration stays", "error", err)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.read, s.refused = nil, summary(err)
+		return err
+	}
+	s.applied()
+	return nil
+}
+
+// applied takes note that the file read last is the one that runs, and has it copied.
+func (s *source) applied() {
+	s.mu.Lock()
+	data := s.read
+	if data != nil {
+		s.read, s.stale, s.refused = nil, "", ""
+	}
+	s.mu.Unlock()
+	if data == nil { // the copy runs
+		return
+	}
+	select {
+	case <-s.pending: // an older one
+	default:
+	}
+	select {
+	case s.pending <- data:
+	default:
+	}
+}
+
+// keep makes the copies until ctx ends, apart from everything else: a disk may take its time.
+func (s *source) keep(ctx context.Context) {
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case data := <-s.pending:
+			s.save(data)
+		}
+	}
+	select {
+	case data := <-s.pending:
+		s.save(data)
+	default:
+	}
+}
+
+func (s *source) save(data []byte) {
+	switch err := s.copy.Save(data); {
+	case err == nil && s.unsaved:
+		s.log.Info("a copy of the cluster file is kept again", "copy", s.copy.Path())
+		s.unsaved = false
+	case err != nil && !s.unsaved:
+		s.log.Warn("cannot keep a copy of the cluster file; a start with a broken one would not have it", "error", err)
+		s.unsaved = true
+	}
+}
+
+// problems are sentences for the status.
+func (s *source) problems() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.stale != "":
+		return []string{s.stale + ": " + s.refused}
+	case s.refused != "":
+		return []string{"the last reload was refused, the former cluster file stays in force: " + s.refused}
+	default:
+		return nil
+	}
+}
+
+// summary is the first line of an error, and how many there are more.
+func summary(err error) string {
+	first, rest, more := strings.Cut(err.Error(), "\n")
+	if !more {
+		return first
+	}
+	return fmt.Sprintf("%s (and %d more)", first, strings.Count(rest, "\n")+1)
+}

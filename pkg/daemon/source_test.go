@@ -1,0 +1,295 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/api"
+	"github.com/lvs-director/lvs-director/pkg/clusterfile"
+	"github.com/lvs-director/lvs-director/pkg/config"
+)
+
+const otherFile = clusterFile + "# another\n"
+
+// following is a service that reads its file as a real one does.
+type following struct {
+	Environment
+	running string // digest
+	refuse  error  // what is wrong with a valid file here
+}
+
+func (f *following) Run(ctx context.Context) error {
+	f.running = f.Config.Digest
+	f.Started()
+	<-ctx.Done()
+	return nil
+}
+
+func (f *following) Reload(context.Context) error {
+	cfg, err := f.Load()
+	if err == nil {
+		err = f.refuse
+	}
+	if err == nil {
+		f.running = cfg.Digest
+	}
+	return err
+}
+
+func (f *following) Status() any { return map[string]any{"problems": f.Problems()} }
+
+// life is one run of a daemon on a file and a state directory, without sockets and signals.
+type life struct {
+	t *testing.T
+	*source
+	service *following
+	stderr  *output
+	stop    func()
+}
+
+// live starts a daemon; the error is why it does not start.
+func live(t *testing.T, file, stateDir string) (*life, error) {
+	t.Helper()
+	l := &life{t: t, stderr: &output{}}
+	log, err := newLog(flags{logFormat: "text"}, l.stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.source = newSource(file, stateDir, log)
+	f := flags{config: file, stateDir: stateDir}
+	l.service = &following{Environment: f.environment(log, l.source)}
+	if l.service.Config, err = l.begin(func() bool { return false }); err != nil {
+		return l, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { l.keep(ctx); close(done) }()
+	running := make(chan struct{})
+	go func() { _ = l.service.Run(ctx); close(running) }()
+	l.stop = func() { cancel(); <-running; <-done }
+	synctest.Wait()
+	return l, nil
+}
+
+func (l *life) copied() string {
+	l.t.Helper()
+	synctest.Wait()
+	data, err := os.ReadFile(l.copy.Path())
+	if err != nil && !os.IsNotExist(err) {
+		l.t.Fatal(err)
+	}
+	return string(data)
+}
+
+func digest(t *testing.T, text string) string {
+	t.Helper()
+	cfg, problems := config.Parse("x", []byte(text))
+	if cfg == nil {
+		t.Fatal(problems)
+	}
+	return cfg.Digest
+}
+
+func put(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLastGoodCopy: what ran is copied, a start with a file that cannot be used runs the copy and says so, and a reload of a
+// mended file ends that.
+func TestLastGoodCopy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		state, file := t.TempDir(), write(t, clusterFile)
+		l, err := live(t, file, state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := l.copied(); got != clusterFile || len(l.problems()) != 0 {
+			t.Errorf("copy %q, problems %q", got, l.problems())
+		}
+		put(t, file, otherFile)
+		if err := l.reload(t.Context(), l.service); err != nil || l.copied() != otherFile {
+			t.Errorf("reload: %v; copy %q", err, l.copied())
+		}
+		put(t, file, clusterFile)
+		l.service.refuse = errors.New("this machine has no IPVS")
+		if err := l.reload(t.Context(), l.service); !errors.Is(err, l.service.refuse) || l.copied() != otherFile {
+			t.Errorf("a valid file that was not applied: %v; copy %q", err, l.copied())
+		}
+		if got := strings.Join(l.problems(), ""); got != "the last reload was refused, the former cluster file stays in force: this machine has no IPVS" {
+			t.Errorf("problems %q", got)
+		}
+		l.stop()
+
+		for _, tt := range []struct{ name, text, says string }{
+			{"two mistakes", "version: 1\nfoo: 1\nbar: 2\n", "there is nothing to do (add at least one of them) (and 3 more)"},
+			{"empty", "", file + ":1:1: "},
+			{"missing", "-", "cluster file: open " + file + ": no such file or directory"},
+		} {
+			put(t, file, tt.text)
+			if tt.text == "-" {
+				if err := os.Remove(file); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if l, err = live(t, file, state); err != nil {
+				t.Fatalf("%s: %v", tt.name, err)
+			}
+			problems := strings.Join(l.problems(), "\n")
+			if l.service.running != digest(t, otherFile) || !strings.Contains(problems, l.copy.Path()) || !strings.Contains(problems, tt.says) {
+				t.Errorf("%s: %s runs; problems %q, want %q in them", tt.name, l.service.running, problems, tt.says)
+			}
+			if log := l.stderr.String(); strings.Count(log, "level=ERROR") < 2 || !strings.Contains(log, "the last good copy runs") {
+				t.Errorf("%s: no alarm in\n%s", tt.name, log)
+			}
+			if err := l.reload(t.Context(), l.service); err == nil || len(l.problems()) != 1 || !strings.Contains(l.problems()[0], "the last good copy") {
+				t.Errorf("%s: reload: %v, problems %q", tt.name, err, l.problems())
+			}
+			if l.copied() != otherFile {
+				t.Errorf("%s: copy %q", tt.name, l.copied())
+			}
+			l.stop()
+		}
+
+		if l, err = live(t, file, state); err != nil {
+			t.Fatal(err)
+		}
+		put(t, file, clusterFile)
+		if err := l.reload(t.Context(), l.service); err != nil || len(l.problems()) != 0 || l.copied() != clusterFile {
+			t.Errorf("a mended file: %v, problems %q, copy %q", err, l.problems(), l.copied())
+		}
+		l.stop()
+	})
+}
+
+// Beside a daemon that runs, a wrong file is what it is everywhere else: wrong.
+func TestCopyIsNotForASecondDaemon(t *testing.T) {
+	state, file := t.TempDir(), write(t, "version: 2\n")
+	put(t, clusterfile.LastGoodIn(state).Path(), clusterFile)
+	socket := filepath.Join(t.TempDir(), "s")
+	listener, err := api.Listen(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		running bool
+		code    int
+	}{{true, ExitUsage}, {false, 0}} {
+		if !tt.running {
+			if err := listener.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		s, stderr, code := newService(nil), &output{}, make(chan int, 1)
+		go func() {
+			code <- execute(ctx, stderr, program(s, nil), "run", "--config", file, "--socket", socket, "--state-dir", state)
+		}()
+		if !tt.running {
+			<-s.started
+			cancel()
+		}
+		if got := <-code; got != tt.code || strings.Contains(stderr.String(), "the last good copy runs") == tt.running {
+			t.Errorf("beside another: %t: exit %d, %s", tt.running, got, stderr.String())
+		}
+		cancel()
+	}
+}
+
+func TestNoUsableCopy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file := write(t, "version: 2\n")
+		for name, copied := range map[string]string{"none": "", "damaged": clusterFile[:20]} {
+			state := t.TempDir()
+			if copied != "" {
+				put(t, clusterfile.LastGoodIn(state).Path(), copied)
+			}
+			l, err := live(t, file, state)
+			if ExitCode(err) != ExitUsage || !strings.Contains(err.Error(), file+":1:10: version") {
+				t.Errorf("%s: %v, want the problem of the file", name, err)
+			}
+			if told := strings.Contains(l.stderr.String(), "cannot be used either"); told != (copied != "") {
+				t.Errorf("%s: %q", name, l.stderr.String())
+			}
+		}
+	})
+}
+
+// A disk that takes no copy is said once, and nothing fails.
+func TestCopyThatCannotBeMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		state, file := filepath.Join(t.TempDir(), "absent"), write(t, clusterFile)
+		l, err := live(t, file, state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if err := l.reload(t.Context(), l.service); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		if log := l.stderr.String(); strings.Count(log, "cannot keep a copy") != 1 {
+			t.Errorf("want it said once:\n%s", log)
+		}
+		if err := os.Mkdir(state, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.reload(t.Context(), l.service); err != nil || l.copied() != clusterFile || !strings.Contains(l.stderr.String(), "kept again") {
+			t.Errorf("%v, copy %q\n%s", err, l.copied(), l.stderr.String())
+		}
+		l.stop()
+	})
+}
+
+// A client that goes away in the middle of a reload does not make it half a one; one that waits its turn gives up.
+func TestReloadOutlivesItsClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, err := live(t, write(t, clusterFile), t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.stop()
+		gone, cancel := context.WithCancel(t.Context())
+		slow := &slowService{following: l.service, begun: make(chan struct{}), goOn: make(chan struct{})}
+		first := make(chan error)
+		go func() { first <- l.reload(gone, slow) }()
+		<-slow.begun
+		second := make(chan error)
+		go func() { second <- l.reload(gone, slow) }()
+		synctest.Wait()
+		cancel()
+		if err := <-second; !errors.Is(err, context.Canceled) {
+			t.Errorf("the second: %v", err)
+		}
+		close(slow.goOn)
+		if err := <-first; err != nil {
+			t.Errorf("the first: %v", err)
+		}
+	})
+}
+
+type slowService struct {
+	*following
+	begun, goOn chan struct{}
+}
+
+func (s *slowService) Reload(ctx context.Context) error {
+	close(s.begun)
+	select {
+	case <-s.goOn:
+		return s.following.Reload(ctx)
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(reloadWithin / 2):
+		return errors.New("nobody let it go on")
+	}
+}

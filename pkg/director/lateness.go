@@ -1,0 +1,35 @@
+package director
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/election"
+	"github.com/lvs-director/lvs-director/pkg/status"
+)
+
+// enoughAdverts are those without which a 99th percentile says nothing.
+const enoughAdverts = 100
+
+func lateness(l election.Lateness) *status.Lateness {
+	if l.Count == 0 {
+		return nil
+	}
+	s := &status.Lateness{Count: l.Count, P99: milliseconds(l.Quantile(.99)), Max: milliseconds(l.Max)}
+	for _, b := range l.Buckets() {
+		s.Buckets = append(s.Buckets, status.LatenessBucket{Bound: milliseconds(b.Bound), Count: b.Count})
+	}
+	return s
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// tooLate is a sentence about adverts that leave so late that a busier moment costs a failover, "" when they do not.
+func tooLate(s election.Snapshot) string {
+	p99 := s.Lateness.Quantile(.99)
+	if s.Lateness.Count < enoughAdverts || p99 <= s.AdvertInterval/5 {
+		return ""
+	}
+	return fmt.Sprintf("one advert of a hundred leaves %s late or later, every %s one is due: this machine is too busy or too slow for "+
+		"that (give the daemon real-time priority as its unit does, or raise advert_interval)", p99.Round(time.Millisecond), s.AdvertInterval)
+}

@@ -1,0 +1,56 @@
+package director
+
+import (
+	"os"
+	"runtime/debug"
+	"runtime/metrics"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/status"
+)
+
+// process says what this process uses. It does not stop the world.
+func process() *status.Process {
+	read := []metrics.Sample{
+		{Name: "/sched/goroutines:goroutines"},
+		{Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/total:bytes"},
+		{Name: "/gc/cycles/total:gc-cycles"},
+	}
+	metrics.Read(read)
+	number := func(i int) uint64 {
+		if read[i].Value.Kind() != metrics.KindUint64 { // a name that another version of the runtime does not have
+			return 0
+		}
+		return read[i].Value.Uint64()
+	}
+	return &status.Process{
+		PID: os.Getpid(), Goroutines: int(number(0)), HeapBytes: number(1), TotalBytes: number(2), Collected: number(3),
+	}
+}
+
+const (
+	// memoryBase and memoryPerCheck are what the runtime may have of the system before it collects garbage more often
+	// than it would by itself: without that a thousand checks that time out together leave it with 10 MB of garbage. What
+	// lives is less than half of that, so that collecting never becomes all it does.
+	memoryBase     = 20 << 20
+	memoryPerCheck = 6 << 10
+)
+
+// memoryLimit is the soft limit for a cluster file.
+func memoryLimit(cfg *config.Config) int64 {
+	checks := len(cfg.Tracks)
+	for _, v := range cfg.VirtualServers {
+		for _, r := range v.RealServers {
+			checks += max(1, len(r.Checks))
+		}
+	}
+	return memoryBase + int64(checks)*memoryPerCheck
+}
+
+// limitMemory sets the limit, unless the operator has set one.
+func limitMemory(cfg *config.Config) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit(cfg))
+	}
+}

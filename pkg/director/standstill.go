@@ -1,0 +1,103 @@
+package director
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/pulse"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
+)
+
+const (
+	// standsAfter is how long a loop may go without a turn. Every conversation of a loop has a deadline that is far
+	// shorter, so that it is longer only when something hangs that must not.
+	standsAfter = 30 * time.Second
+	// lookAtLoops is how often the loops are looked at.
+	lookAtLoops = time.Second
+)
+
+// electionOf is the name under which an instance's election is watched.
+func electionOf(instance string) string { return "the election of " + instance }
+
+// Pulses are the loops of this daemon, for the watchdog.
+func (d *Director) Pulses() *pulse.Set { return &d.pulses }
+
+// watchLoops looks for loops that stand still until ctx ends. It talks to the elections directly: the director's own
+// goroutine may be the one that hangs.
+func (d *Director) watchLoops(ctx context.Context) {
+	monitor, look := pulse.NewMonitor(&d.pulses), time.NewTicker(lookAtLoops)
+	defer look.Stop()
+	v := vigil{log: d.log, told: map[string]string{}}
+	for last := time.Now(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		}
+		lived := min(time.Since(last), 2*lookAtLoops)
+		last = time.Now()
+		elections := map[string]candidate{}
+		for _, i := range d.view.load().instances {
+			elections[i.cfg.Name] = candidate{lease: i.cfg.Lease, offer: i.actor.Offer, release: func() { d.addresses.Release(i.cfg.Name) }}
+		}
+		problem := v.judge(monitor.Look(lived), elections)
+		d.standstill.Store(&problem)
+	}
+}
+
+// candidate is what a vigil needs of an instance.
+type candidate struct {
+	lease   time.Duration
+	offer   func(vrrp.Event) bool
+	release func()
+}
+
+// vigil is what follows from loops that stand still.
+type vigil struct {
+	log  *slog.Logger
+	last string            // the problem found last
+	told map[string]string // what each election was told
+}
+
+// judge acts on what a look found and returns what is wrong, as a sentence, "" for nothing.
+func (v *vigil) judge(loops []pulse.Idle, elections map[string]candidate) string {
+	var standing []string
+	silent := map[string]bool{}
+	for _, loop := range loops {
+		if name, ok := strings.CutPrefix(loop.Name, electionOf("")); ok {
+			// It sends no adverts, and another one has the VIPs by now.
+			if e, known := elections[name]; known && loop.For >= max(e.lease, 2*lookAtLoops) {
+				silent[name] = true
+				e.release()
+			}
+		}
+		if loop.For >= standsAfter {
+			standing = append(standing, loop.Name)
+		}
+	}
+	problem := ""
+	if len(standing) > 0 {
+		problem = fmt.Sprintf("%s made no progress for %s (a bug, or a kernel that does not answer; a restart helps)", strings.Join(standing, " and "), standsAfter)
+	}
+	switch {
+	case problem != "" && problem != v.last:
+		v.log.Error("a loop stands still; a director that is alive shall take over", "problem", problem)
+	case problem == "" && v.last != "":
+		v.log.Info("the loops move again")
+	}
+	v.last = problem
+	for name, e := range elections {
+		if before := v.told[name]; before != problem && !silent[name] && e.offer(vrrp.Hindered{Reason: problem}) {
+			v.told[name] = problem
+		}
+	}
+	for name := range v.told {
+		if _, there := elections[name]; !there {
+			delete(v.told, name)
+		}
+	}
+	return problem
+}

@@ -1,0 +1,61 @@
+package director
+
+import (
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/election"
+	"github.com/lvs-director/lvs-director/pkg/pulse"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
+)
+
+func TestJudge(t *testing.T) {
+	var said []string
+	full := false
+	elections := map[string]candidate{"mysql": {
+		lease:   5 * time.Second,
+		offer:   func(e vrrp.Event) bool { said = append(said, e.String()); return !full },
+		release: func() { said = append(said, "release") },
+	}}
+	v := vigil{log: slog.New(slog.DiscardHandler), told: map[string]string{}}
+	look := func(want string, idle ...pulse.Idle) {
+		t.Helper()
+		said = nil
+		problem := v.judge(idle, elections)
+		if got := strings.Join(said, "; "); got != want {
+			t.Errorf("%v: %q, want %q", idle, got, want)
+		}
+		if (problem != "") != slices.ContainsFunc(idle, func(i pulse.Idle) bool { return i.For >= standsAfter }) {
+			t.Errorf("%v: problem %q", idle, problem)
+		}
+	}
+	table := func(d time.Duration) pulse.Idle { return pulse.Idle{Name: "the table loop", For: d} }
+	actor := func(d time.Duration) pulse.Idle { return pulse.Idle{Name: electionOf("mysql"), For: d} }
+	const hindered = `hindered "the table loop made no progress for 30s (a bug, or a kernel that does not answer; a restart helps)"`
+	look("", table(29*time.Second), actor(0))
+	full = true
+	look(hindered, table(30*time.Second), actor(0))
+	full = false
+	look(hindered, table(31*time.Second), actor(0)) // it was not taken
+	look("", table(32*time.Second), actor(0))
+	look(`hindered ""`, table(0), actor(4*time.Second))
+	// An election that stands still cannot be told anything; the addresses it held are the others' by now.
+	look("release", actor(5*time.Second))
+	look("release", actor(30*time.Second))
+	look("", actor(0))
+	delete(elections, "mysql")
+	look("", actor(time.Minute))
+}
+
+func TestTooLate(t *testing.T) {
+	s := election.Snapshot{AdvertInterval: 100 * time.Millisecond}
+	if got := tooLate(s); got != "" {
+		t.Errorf("without adverts: %s", got)
+	}
+	if lateness(s.Lateness) != nil {
+		t.Error("a histogram of nothing")
+	}
+}

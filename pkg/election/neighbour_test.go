@@ -1,0 +1,158 @@
+package election
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
+)
+
+// buffer is a log that several goroutines may write.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) count(text string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.Count(b.b.String(), text)
+}
+
+// sieve is a socket without traffic of ours that keeps things back.
+type sieve struct {
+	mu    sync.Mutex
+	vrids []uint8
+	kept  []vrrp.Datagram
+	more  uint64
+	err   error
+}
+
+func (s *sieve) Send([]byte, netip.Addr) error { return nil }
+func (s *sieve) Close() error                  { return nil }
+func (s *sieve) Wait() error {
+	time.Sleep(time.Second)
+	return nil
+}
+func (s *sieve) Pending() ([]vrrp.Datagram, error) { return nil, nil }
+
+func (s *sieve) Filter(vrids []uint8) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.vrids = vrids
+	return s.err
+}
+
+func (s *sieve) Others() ([]vrrp.Datagram, uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kept, s.more
+}
+
+func (s *sieve) keep(more uint64, kept ...vrrp.Datagram) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kept, s.more = kept, more
+}
+
+func TestLinkTellsItsSocketWhatIsOurs(t *testing.T) {
+	s := &sieve{}
+	l := NewLink("eth0", func(string) (Socket, error) { return s, nil }, slog.New(slog.DiscardHandler))
+	l.Attach(52, &Actor{})
+	if err := l.Open(); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		vrid  uint8
+		actor *Actor
+		want  []uint8
+	}{{51, &Actor{}, []uint8{51, 52}}, {52, nil, []uint8{51}}} {
+		l.Attach(step.vrid, step.actor)
+		if !slices.Equal(s.vrids, step.want) {
+			t.Errorf("the socket was told %v, want %v", s.vrids, step.want)
+		}
+	}
+}
+
+func TestFloodForNobodyIsToldOnceAndEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out, s := &buffer{}, &sieve{}
+		l := NewLink("eth0", func(string) (Socket, error) { return s, nil }, slog.New(slog.NewTextHandler(out, nil)))
+		l.Attach(51, &Actor{})
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); l.Run(ctx) }()
+		s.keep(9999, vrrp.Datagram{Payload: []byte{0x31, 77}, Source: netip.MustParseAddr("10.77.0.66"), TTL: 255})
+		time.Sleep(time.Minute)
+		if text := l.Flood(); !strings.Contains(text, "virtual router 77 from 10.77.0.66") {
+			t.Errorf("flood: %q", text)
+		}
+		_, dropped := l.Counters()
+		if dropped["flood"] < 9999*50 || dropped["vrid"] < 50 {
+			t.Errorf("dropped: %v", dropped)
+		}
+		s.keep(0)
+		time.Sleep(10 * time.Second)
+		if text := l.Flood(); text != "" {
+			t.Errorf("it is over: %q", text)
+		}
+		if began, ended := out.count("a flood of VRRP packets"), out.count("the flood of VRRP packets is over"); began != 1 || ended != 1 {
+			t.Errorf("told %d times, and its end %d times", began, ended)
+		}
+		stop()
+		<-done
+	})
+}
+
+func TestNeighboursOfAnInstance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN()
+		a := l.join(t, "a", "10.77.0.2", 150)
+		send := func(source string, priority uint8) {
+			from := netip.MustParseAddr(source)
+			payload, err := vrrp.Packet{
+				Version: 3, VRID: 51, Priority: priority, Interval: time.Second, Addresses: []netip.Addr{netip.MustParseAddr("10.77.0.100")},
+			}.Append(nil, from, Group, vrrp.PseudoHeaderChecksum)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.Deliver(vrrp.Datagram{Payload: payload, Source: from, Destination: Group, TTL: 255})
+			synctest.Wait()
+		}
+		time.Sleep(10 * time.Second)
+		send("10.77.0.2", 150)
+		if s := a.Snapshot(); !s.Echo || s.Dropped["own_packet"] != 1 || s.Master.IsValid() {
+			t.Errorf("%+v", s)
+		}
+		for range 20_000 { // in 10 s
+			send("10.77.0.66", 1)
+			time.Sleep(500 * time.Microsecond)
+		}
+		if s := a.Snapshot(); s.State != vrrp.Master || s.AdvertsSent > 40 || !strings.Contains(s.Flood, "from 10.77.0.66") {
+			t.Errorf("after a flood of adverts of lower priority: %+v", s)
+		}
+		send("10.77.0.66", 255)
+		if s := a.Snapshot(); s.State != vrrp.Backup || s.Master.String() != "10.77.0.66" || s.MasterPriority != 255 {
+			t.Errorf("%+v", s)
+		}
+		time.Sleep(2 * time.Minute)
+		if s := a.Snapshot(); s.Echo || s.Flood != "" || s.State != vrrp.Master {
+			t.Errorf("long afterwards: %+v", s)
+		}
+		a.stop()
+	})
+}

@@ -1,0 +1,73 @@
+package pulse
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestLook(t *testing.T) {
+	var s Set
+	a, b := s.Start("a"), s.Start("b")
+	m := NewMonitor(&s)
+	expect := func(want ...Idle) {
+		t.Helper()
+		if diff := cmp.Diff(want, m.Look(time.Second)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+	expect(Idle{"a", 0}, Idle{"b", 0}) // the first look knows of nothing before it
+	a.Beat()
+	expect(Idle{"a", 0}, Idle{"b", time.Second})
+	expect(Idle{"a", time.Second}, Idle{"b", 2 * time.Second})
+	b.Beat()
+	c := s.Start("c")
+	expect(Idle{"a", 2 * time.Second}, Idle{"b", 0}, Idle{"c", 0})
+	a.Stop()
+	a.Stop()
+	c.Beat()
+	expect(Idle{"b", time.Second}, Idle{"c", 0})
+	if n := len(m.seen); n != 2 {
+		t.Errorf("remembers %d loops of 2", n)
+	}
+}
+
+func TestNobodyWatches(t *testing.T) {
+	var s *Set
+	p := s.Start("a")
+	p.Beat()
+	p.Stop()
+	if got := NewMonitor(s).Look(time.Second); len(got) != 0 {
+		t.Errorf("found %v", got)
+	}
+}
+
+// A loop that beats once a turn is never found idle; one that hangs in a turn is, and only it.
+func TestALoopThatHangsIsFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s Set
+		loop := func(p *Pulse, turns int) {
+			for range turns {
+				p.Beat()
+				time.Sleep(Every)
+			}
+		}
+		go loop(s.Start("lives"), 60)
+		go loop(s.Start("hangs"), 10)
+		m := NewMonitor(&s)
+		for range 40 {
+			time.Sleep(time.Second)
+			synctest.Wait()
+			idle := m.Look(time.Second)
+			if idle[0].For > Every {
+				t.Errorf("%+v", idle[0])
+			}
+		}
+		if idle := m.Look(0); idle[1].For < 29*time.Second || idle[1].For > 31*time.Second {
+			t.Errorf("%+v, want about 30 s", idle[1])
+		}
+		time.Sleep(30 * time.Second)
+	})
+}

@@ -1,0 +1,212 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/lvs"
+)
+
+// troubles are what netlink calls can answer.
+var troubles = []error{
+	syscall.EPERM, syscall.EACCES, syscall.ENOBUFS, syscall.ENOMEM, syscall.EINTR, syscall.EAGAIN, syscall.EBUSY, syscall.EEXIST,
+	syscall.ENOENT, syscall.ESRCH, syscall.ENODEV, syscall.ENETDOWN, syscall.EADDRNOTAVAIL, syscall.EOPNOTSUPP, syscall.EINVAL,
+	syscall.ETIMEDOUT, syscall.EMFILE, context.DeadlineExceeded, io.ErrUnexpectedEOF, net.ErrClosed,
+}
+
+// brokenTable fails as long as err is set, and counts what it is asked.
+type brokenTable struct {
+	fakeTable
+	state       sync.Mutex
+	readErr     error
+	applyErr    error
+	tries       int
+	alternating bool
+}
+
+func (b *brokenTable) breaks(read, apply error) {
+	b.state.Lock()
+	defer b.state.Unlock()
+	b.readErr, b.applyErr = read, apply
+}
+
+func (b *brokenTable) asked(err error) error {
+	b.state.Lock()
+	defer b.state.Unlock()
+	b.tries++
+	if err != nil && b.alternating {
+		return fmt.Errorf("%w (%d)", err, b.tries%3)
+	}
+	return err
+}
+
+func (b *brokenTable) Read(ctx context.Context) ([]lvs.Service, error) {
+	b.state.Lock()
+	err := b.readErr
+	b.state.Unlock()
+	if err = b.asked(err); err != nil {
+		return nil, err
+	}
+	return b.fakeTable.Read(ctx)
+}
+
+func (b *brokenTable) Apply(ctx context.Context, ops []lvs.Op) (int, error) {
+	b.state.Lock()
+	err := b.applyErr
+	b.state.Unlock()
+	if err = b.asked(err); err != nil {
+		return 0, err
+	}
+	return b.fakeTable.Apply(ctx, ops)
+}
+
+func (b *brokenTable) count() int {
+	b.state.Lock()
+	defer b.state.Unlock()
+	return b.tries
+}
+
+// lines is a log whose lines are counted by what they contain.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) count(what string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), what)
+}
+
+func startBroken(t *testing.T, kernel *brokenTable, want ...lvs.Service) (w *tableWorld, log *lines) {
+	log = &lines{}
+	return newTableWorld(t, kernel, &kernel.fakeTable, slog.New(slog.NewTextHandler(log, nil)), want...), log
+}
+
+// Whatever the kernel answers: tries are few, the log has it once, the loop goes on, and all is well when the trouble ends.
+func TestTableOutlivesEveryError(t *testing.T) {
+	for _, trouble := range troubles {
+		for _, where := range []string{"read", "apply"} {
+			t.Run(fmt.Sprintf("%s %v", where, trouble), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					kernel := &brokenTable{}
+					w, log := startBroken(t, kernel, service("10.77.0.100"))
+					time.Sleep(time.Second)
+					if where == "read" {
+						kernel.breaks(trouble, nil)
+					} else {
+						kernel.breaks(nil, trouble)
+					}
+					want := service("10.77.0.100", "10.77.0.11")
+					kernel.put() // a foreign hand, so that there is something to read and to write
+					w.wants(want)
+					before := kernel.count()
+					time.Sleep(time.Minute)
+					if tries := kernel.count() - before; tries < 10 || tries > 60 {
+						t.Errorf("%d conversations in a minute of failure, want 10 to 60", tries)
+					}
+					if told := log.count("level=ERROR"); told != 1 {
+						t.Errorf("%d lines of error in a minute, want one", told)
+					}
+					if problem := w.Problem(); !strings.Contains(problem, trouble.Error()) {
+						t.Errorf("problem %q, want it to tell of %q", problem, trouble)
+					}
+					kernel.breaks(nil, nil)
+					time.Sleep(tableRetryMost + time.Second)
+					same(t, "table after the trouble", kernel.table(), []lvs.Service{want})
+					if w.Problem() != "" || log.count("the table is as it should be again") != 1 {
+						t.Errorf("problem %q after the end; the log tells of it %d times", w.Problem(), log.count("as it should be again"))
+					}
+					w.stop()
+				})
+			})
+		}
+	}
+}
+
+// Verdicts that come all the time do not undo the backoff, and errors that take turns do not fill the log.
+func TestTroubleIsBoundedWhileVerdictsKeepComing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kernel := &brokenTable{alternating: true}
+		w, log := startBroken(t, kernel, service("10.77.0.100"))
+		time.Sleep(time.Second)
+		kernel.breaks(nil, errors.New("no buffer space"))
+		before := kernel.count()
+		w.wants(service("10.77.0.100", "10.77.0.11"))
+		for range 12_000 {
+			time.Sleep(5 * time.Millisecond)
+			w.Poke()
+		}
+		if tries := kernel.count() - before; tries > 600 {
+			t.Errorf("%d conversations in a minute, want at most 600: two every %s, and the audit", tries, settleFailing)
+		}
+		if told := log.count("level=ERROR"); told > 3 {
+			t.Errorf("%d lines of 3 errors", told)
+		}
+		w.stop()
+	})
+}
+
+// refusal names the steps that were refused.
+type refusal []lvs.Op
+
+func (r refusal) Error() string     { return "refused" }
+func (r refusal) Refused() []lvs.Op { return r }
+
+func TestStepsAfterARefusalAreReported(t *testing.T) {
+	ops := lvs.Diff([]lvs.Service{service("10.77.0.100", "10.77.0.11", "10.77.0.12"), service("10.77.0.101", "10.77.0.11")}, nil, nil)
+	if len(ops) != 5 {
+		t.Fatalf("%d steps: %v", len(ops), ops)
+	}
+	var absent lvs.Op
+	for _, op := range ops {
+		if op.Kind == lvs.AddService && op.Service.Address.String() == "10.77.0.101" {
+			absent = op
+		}
+	}
+	for _, op := range carriedOut(ops, 0, fmt.Errorf("apply: %w", refusal{absent})) {
+		if op.Service.Key == absent.Service.Key {
+			t.Errorf("%s is reported, and its virtual server is not there", op)
+		}
+	}
+	if n := len(carriedOut(ops, 0, refusal{absent})); n != 3 {
+		t.Errorf("%d steps reported, want the 3 of the other virtual server", n)
+	}
+	if n := len(carriedOut(ops, 2, syscall.ENOBUFS)); n != 2 {
+		t.Errorf("%d steps reported, want the 2 that were done", n)
+	}
+}
+
+func TestLogOfALargePassIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var servers []string
+		for i := range 1500 {
+			servers = append(servers, fmt.Sprintf("10.78.%d.%d", i/200, i%200+1))
+		}
+		w, log := startBroken(t, &brokenTable{}, service("10.77.0.100", servers...))
+		time.Sleep(time.Second)
+		if n := log.count("msg=table change="); n != reported {
+			t.Errorf("%d lines, want %d", n, reported)
+		}
+		if log.count(fmt.Sprintf("count=%d", 1501-reported)) != 1 {
+			t.Errorf("the rest is not counted")
+		}
+		w.stop()
+	})
+}
