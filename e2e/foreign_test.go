@@ -50,11 +50,11 @@ func heals(t *testing.T, limit time.Duration, hand func(), right func() error) {
 	t.Helper()
 	const tries = 3
 	for range tries {
-		starved := watchCPU()
+		starved := starvation()
 		begun := time.Now()
 		hand()
 		lab.Eventually(t, soon, right)
-		took, worst := time.Since(begun), starved()
+		took, worst := time.Since(begun), longest(starved())
 		if took <= limit {
 			return
 		}
@@ -65,29 +65,6 @@ func heals(t *testing.T, limit time.Duration, hand func(), right func() error) {
 		t.Logf("void: it took %s on a machine that stood still for %s", took, worst)
 	}
 	t.Errorf("%d times void", tries)
-}
-
-// watchCPU begins to watch how late this process gets its CPU. The function returned ends that and returns the worst.
-func watchCPU() (worst func() time.Duration) {
-	const every = 20 * time.Millisecond
-	stop, result := make(chan struct{}), make(chan time.Duration)
-	go func() {
-		var late time.Duration
-		for last := time.Now(); ; {
-			select {
-			case <-stop:
-				result <- late
-				return
-			case <-time.After(every):
-				late = max(late, time.Since(last)-every)
-				last = time.Now()
-			}
-		}
-	}()
-	return func() time.Duration {
-		close(stop)
-		return <-result
-	}
 }
 
 // TestForeignTable: whatever somebody does by hand to our virtual server, it stands again within 2 s; what is his stays.

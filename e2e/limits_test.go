@@ -197,3 +197,72 @@ func TestMemory(t *testing.T) {
 	m.awaitUp(t, m.master, servers)
 	measure("all back")
 }
+
+// TestNothingGrows: reloads, of files that are good and of files that are not, and elections leave no goroutine, no
+// descriptor and no memory behind.
+func TestNothingGrows(t *testing.T) {
+	reloads, elections := 60, 6
+	if soaking() {
+		reloads, elections = 2000, 200
+	}
+	m := newMany(t, 4, "100ms", "interval: 1s")
+	texts := []string{m.text(4, "100ms", "interval: 1s"), m.text(6, "110ms", "interval: 900ms"), "version: 1\ndirectors: {", ""}
+	m.start(t, m.master, 4)
+	m.start(t, m.backup, 4)
+	lab.Eventually(t, soon, func() error { return holdsVIP(m.master) })
+	reload := func(i int) {
+		text := texts[i%len(texts)]
+		m.write(t, text)
+		_, err := m.master.ctl("reload")
+		if bad := i%len(texts) > 1; bad != (err != nil) {
+			t.Fatalf("reload %d: %v", i, err)
+		}
+	}
+	elect := func() {
+		m.master.Link("eth0").CarrierDown()
+		lab.Eventually(t, soon, func() error { return holdsVIP(m.backup) })
+		m.master.Link("eth0").CarrierUp()
+		lab.Eventually(t, soon, func() error { return holdsVIP(m.master) })
+	}
+	held := func(n *node) (lab.Usage, *status.Process) {
+		m.awaitUp(t, n, 4)
+		var p *status.Process
+		lab.Eventually(t, soon, func() error { // a probe may be under way
+			now := n.status().Process
+			if p == nil || now.Goroutines < p.Goroutines {
+				p = now
+				return fmt.Errorf("%d goroutines", now.Goroutines)
+			}
+			return nil
+		})
+		return n.daemon.Usage(), p
+	}
+	for i := range 4 * len(texts) { // so that what is allocated once is there
+		reload(i)
+	}
+	elect()
+	reload(0)
+	nodes := []*node{m.master, m.backup}
+	before, inside := map[*node]lab.Usage{}, map[*node]*status.Process{}
+	for _, n := range nodes {
+		before[n], inside[n] = held(n)
+	}
+	begun := time.Now()
+	for i := range reloads {
+		reload(i)
+	}
+	reload(0)
+	took := time.Since(begun)
+	for range elections {
+		elect()
+	}
+	for _, n := range nodes {
+		u, p := held(n)
+		t.Logf("%s after %d reloads (%s) and %d elections: %d -> %d goroutines, %d -> %d descriptors, %d -> %d threads, %.1f -> %.1f MB",
+			n.Name, reloads, took.Round(time.Millisecond), elections, inside[n].Goroutines, p.Goroutines, before[n].Files, u.Files,
+			before[n].Threads, u.Threads, float64(before[n].Resident)/1e6, float64(u.Resident)/1e6)
+		if p.Goroutines > inside[n].Goroutines+3 || u.Files > before[n].Files+3 || u.Resident > before[n].Resident+6e6 {
+			t.Errorf("%s has grown", n.Name)
+		}
+	}
+}

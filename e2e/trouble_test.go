@@ -2,8 +2,11 @@ package e2e
 
 import (
 	"os"
+	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
 )
@@ -32,6 +35,94 @@ func TestAtRest(t *testing.T) {
 			float64(after.Resident)/1e6, after.Threads, after.Files)
 		if share > most {
 			t.Errorf("%s uses %.2f %% of a CPU at rest, want at most %.1f %%", n.Name, 100*share, 100*most)
+		}
+	}
+}
+
+// TestNoDescriptors: a director that cannot open anything any more goes on with its elections and its table, and says of
+// its servers that it cannot check them. When descriptors are there again all is as before.
+func TestNoDescriptors(t *testing.T) {
+	t.Parallel()
+	m := newMany(t, 4, "500ms", "interval: 300ms")
+	m.start(t, m.master, 4)
+	lab.Eventually(t, soon, func() error { return holdsVIP(m.master) })
+	rule, mark := m.master.IPVS().Rule(), m.master.daemon.Mark()
+	var had unix.Rlimit
+	limit := func(to *unix.Rlimit) {
+		t.Helper()
+		if err := unix.Prlimit(m.master.daemon.PID(), unix.RLIMIT_NOFILE, to, &had); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(&unix.Rlimit{Cur: 3, Max: 1 << 16})
+	normal := had
+	mark.WaitLog(`level=WARN msg="check says nothing about the server; its last state is kept".* code=local .*too many open files \(raise LimitNOFILE\)`, soon)
+	adverts := m.client.Capture("eth0", lab.VRRP+" and src host 10.77.0.2")
+	for range 6 { // three seconds, ten checks of each server
+		adverts.Wait("prio 150", soon)
+		time.Sleep(500 * time.Millisecond)
+	}
+	adverts.Stop()
+	if !m.tracks {
+		if now := m.master.IPVS().Rule(); now != rule {
+			t.Errorf("the table has changed:\n%s\nbefore:\n%s", now, rule)
+		}
+	}
+	limit(&normal)
+	mark.WaitLog(`msg="check works again"`, soon)
+	m.awaitUp(t, m.master, 4) // over the socket, which answers again
+	if log := mark.Log(); strings.Contains(log, "msg=state") || strings.Contains(log, "msg=verdict") || strings.Count(log, "\n") > 100 {
+		t.Errorf("the log of it:\n%s", log)
+	}
+}
+
+// TestLogNobodyReads: a pipe that is full, or a journald that stands still, does not stop the director.
+func TestLogNobodyReads(t *testing.T) {
+	t.Parallel()
+	m := newMany(t, 4, "500ms", "interval: 200ms")
+	pipe := m.master.Path("stderr")
+	m.master.Run("mkfifo", pipe)
+	// sleep holds the pipe open and reads nothing; the first 64 kB fill it.
+	script := `sleep 3600 <>"$0" & dd if=/dev/zero of="$0" bs=65536 count=1 && exec "$@" 2>"$0"`
+	m.master.daemon = m.master.Host.Start("director", "sh", "-c", script, pipe, m.master.binary, "run", "--debug",
+		"--config", m.file, "--socket", m.master.socket, "--state-dir", m.master.Path("state"))
+	lab.Eventually(t, soon, func() error { return holdsVIP(m.master) })
+	m.awaitUp(t, m.master, 4)
+	adverts := m.client.Capture("eth0", lab.VRRP+" and src host 10.77.0.2")
+	for m.master.status().Instances[0].AdvertsSent < 8 {
+		adverts.Wait("prio 150", soon)
+		time.Sleep(500 * time.Millisecond)
+	}
+	packets := adverts.Stop()
+	for i := range packets[1:] {
+		if pause := packets[i+1].Time.Sub(packets[i].Time); pause > 1500*time.Millisecond {
+			t.Errorf("%s between two adverts", pause)
+		}
+	}
+	m.awaitUp(t, m.master, 4)
+	if code := m.master.daemon.Stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if m.master.holds() {
+		t.Error("the VIP is left")
+	}
+}
+
+// TestWithoutCapabilities: a director that lacks a privilege says which, and how to give it.
+func TestWithoutCapabilities(t *testing.T) {
+	t.Parallel()
+	m := newMany(t, 2, "1s", "interval: 1s")
+	for lacks, sentence := range map[string]string{
+		"net_raw":   "CAP_NET_RAW",
+		"net_admin": "CAP_NET_ADMIN",
+	} {
+		d := m.master.Host.Start("director-without-"+lacks, "setpriv", "--bounding-set", "-"+lacks, m.master.binary, "run",
+			"--config", m.file, "--socket", m.master.socket, "--state-dir", m.master.Path("state-"+lacks))
+		if code := d.Wait(soon); code != 1 {
+			t.Errorf("without %s: exit code %d, want 1", lacks, code)
+		}
+		if log := d.Log(); !strings.Contains(log, sentence) || !strings.Contains(log, "run as root or") {
+			t.Errorf("without %s it says:\n%s", lacks, log)
 		}
 	}
 }

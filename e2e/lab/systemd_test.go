@@ -41,14 +41,15 @@ func TestSystemd(t *testing.T) {
 	}
 
 	begun = time.Now()
+	mark := s.JournalMark() // before: what it says may be in the journal before the start is reported
 	s.Systemctl("start", "sleeping")
 	t.Logf("start %s", time.Since(begun))
 	first := s.MainPID("sleeping")
 	if got := s.Run("cat", "/proc/"+strconv.Itoa(first)+"/cgroup"); !strings.HasSuffix(got, "0::/system.slice/sleeping.service\n") {
 		t.Errorf("cgroup %q", got)
 	}
-	s.JournalMark().WaitLog("awake", 5*time.Second)
-	mark := s.JournalMark()
+	mark.WaitLog("awake", 5*time.Second)
+	mark = s.JournalMark()
 	s.Kill(first, syscall.SIGKILL)
 	mark.WaitLog("over: signal", 5*time.Second)
 	mark.WaitLog("awake", 5*time.Second)
