@@ -259,7 +259,10 @@ func TestKeep(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			l := open(t, dir)
 			fill(t, l)
-			before, err := os.Stat(l.path)
+			held, err := os.Open(l.path) // as long as it is open no other file gets its inode number
+			must(t, err)
+			defer held.Close()
+			before, err := held.Stat()
 			must(t, err)
 			must(t, tt.hand())
 			must(t, l.Keep())

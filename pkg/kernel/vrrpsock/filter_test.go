@@ -2,6 +2,7 @@ package vrrpsock
 
 import (
 	"encoding/binary"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -9,9 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// raw sends packets from b with any TTL and IP options.
+// raw sends packets from b with any TTL and IP options. They arrive in the order they were sent in: a veth queues them
+// at the CPU that sent them, so they all leave from one.
 func raw(t *testing.T, h host) func(timeToLive uint8, options, payload []byte) {
 	t.Helper()
+	onOneCPU(t)
 	var fd int
 	h.Do(t, func() (err error) {
 		if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW); err != nil {
@@ -32,6 +35,24 @@ func raw(t *testing.T, h host) func(timeToLive uint8, options, payload []byte) {
 		binary.BigEndian.PutUint16(packet[2:], uint16(len(packet)))
 		must(t, unix.Sendto(fd, packet, 0, &unix.SockaddrInet4{Addr: group}))
 	}
+}
+
+// onOneCPU keeps the test on the CPU that it may use first.
+func onOneCPU(t *testing.T) {
+	t.Helper()
+	runtime.LockOSThread()
+	var before, one unix.CPUSet
+	must(t, unix.SchedGetaffinity(0, &before))
+	for cpu := 0; one.Count() == 0; cpu++ {
+		if before.IsSet(cpu) {
+			one.Set(cpu)
+		}
+	}
+	must(t, unix.SchedSetaffinity(0, &one))
+	t.Cleanup(func() {
+		must(t, unix.SchedSetaffinity(0, &before))
+		runtime.UnlockOSThread()
+	})
 }
 
 func ofRouter(vrid uint8) []byte {
@@ -81,15 +102,14 @@ func TestFilterKeepsTheOthersOut(t *testing.T) {
 		t.Errorf("read %v, want the adverts of routers 1, 51 and 51 with IP options", got)
 	}
 	seen, unseen := s.Others()
-	if len(seen) != sampleSize || int(unseen)+len(seen) < 200 { // on a busy machine the kernel does not keep all of a burst
-		t.Errorf("%d others seen and %d not, want %d of the 257", len(seen), unseen, sampleSize)
+	more, _ := s.Others() // the queue's room is in bytes, and the kernel's own part of a packet varies
+	const others, ours = 257, 4
+	if total := len(seen) + len(more) + int(unseen); len(seen) != sampleSize || total < others || total > others+ours {
+		t.Errorf("%d others seen, then %d, and %d not, want %d of %d, and at most our %d more", len(seen), len(more), unseen, sampleSize, others, ours)
 	}
 
 	// Numbers that come and go.
 	filterTo(t, a, s, 52)
-	for range 2 {
-		s.Others()
-	}
 	for _, vrid := range []uint8{51, 52, 53} {
 		send(255, nil, ofRouter(vrid))
 	}
@@ -134,8 +154,8 @@ func TestFloodDoesNotReachTheQueue(t *testing.T) {
 	}
 	seen, unseen := s.Others()
 	more, _ := s.Others()
-	if total := len(seen) + len(more) + int(unseen); total < flood {
-		t.Errorf("%d seen, %d more, %d counted, want all %d", len(seen), len(more), unseen, flood)
+	if total := len(seen) + len(more) + int(unseen); total < flood || total > flood+1 {
+		t.Errorf("%d seen, %d more, %d counted, want all %d, and at most our one more", len(seen), len(more), unseen, flood)
 	}
 }
 

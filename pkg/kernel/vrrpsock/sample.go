@@ -90,8 +90,10 @@ func dropped(fd int) (uint32, error) {
 	return binary.NativeEndian.Uint32(info[drops*4:]), nil
 }
 
-// Others returns, without waiting, packets that Filter kept from the reader, at most 64 since the last call, and how many
-// more there were since then that did not fit. What the sender wrote is passed on unjudged. There are none before Filter.
+// Others returns, without waiting, at most 64 of the packets that Filter kept from the reader, and how many more there
+// were since the last call that did not fit into the kernel's queue. That number may include packets of the reader's own
+// that came while there was no room (seen with Linux 6.18, whose net/ipv4/raw.c looks for room first). What the sender
+// wrote is passed on unjudged. There are none before Filter.
 func (s *Socket) Others() (seen []Datagram, unseen uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
