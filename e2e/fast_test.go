@@ -20,20 +20,25 @@ func TestFastAdverts(t *testing.T) {
 	r := rhythm{3, 10 * time.Millisecond}
 	limit := r.masterDown() + 30*time.Millisecond
 	trials, tries := 3, 9
+	if os.Getenv("LVS_SOAK") != "" {
+		trials, tries = 20, 60
+	}
 	var gaps []time.Duration
 	c := serving(t, unitary, r)
 	for len(gaps) < trials && tries > 0 {
 		tries--
 		m := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+		starved := pulse()
 		begun := c.takeAway(framesDropped, m)
-		gap := m.Stop().Since(begun).LongestGap()
-		t.Logf("gap %s, limit %s", gap, limit)
-		if gap.Duration <= limit || gap.Skipped == 0 {
+		gap, late := m.Stop().Since(begun).LongestGap(), starved()
+		t.Logf("gap %s, limit %s; the machine was without CPU for %s at most", gap, limit, late)
+		// What the machine itself missed says nothing of the directors.
+		switch {
+		case gap.Duration <= limit:
 			gaps = append(gaps, gap.Duration.Round(time.Millisecond))
-		}
-		// What the client itself missed for want of CPU says nothing; more than that is the directors'.
-		if gap.Duration-time.Duration(gap.Skipped)*10*time.Millisecond > limit {
+		case late < limit/4 && gap.Duration-time.Duration(gap.Skipped)*10*time.Millisecond > limit:
 			t.Errorf("the client was without an answer for %s, want at most %s", gap, limit)
+			gaps = append(gaps, gap.Duration.Round(time.Millisecond))
 		}
 		framesDropped.end(c.master)
 		c.awaitHolder(c.master, soon)
@@ -41,7 +46,7 @@ func TestFastAdverts(t *testing.T) {
 	}
 	t.Logf("gaps %v", gaps)
 	if len(gaps) < trials {
-		t.Skipf("void: the client itself was starved in all but %d of the trials", len(gaps))
+		t.Skipf("void: the machine had no CPU for anybody in all but %d of the trials", len(gaps))
 	}
 }
 

@@ -81,15 +81,15 @@ func (c *cluster) during(t *testing.T, limit time.Duration, happen func()) {
 	for trial := 1; ; trial++ {
 		m := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
 		m.WaitAnswered("", soon)
-		begun := time.Now()
+		begun, starved := time.Now(), pulse()
 		happen()
 		m.WaitAnswered("", soon)
-		gap := m.Stop().Since(begun).LongestGap()
-		t.Logf("the client's longest gap %s, limit %s", gap, limit)
+		gap, late := m.Stop().Since(begun).LongestGap(), starved()
+		t.Logf("the client's longest gap %s, limit %s; the machine was without CPU for %s at most", gap, limit, late)
 		switch {
 		case gap.Duration <= limit:
 			return
-		case gap.Skipped == 0 || trial == 3:
+		case gap.Skipped == 0 && late < tolerable || trial == 3:
 			t.Errorf("the client was without an answer for %s, want at most %s", gap, limit)
 			return
 		}
@@ -186,7 +186,10 @@ func (c *cluster) stallAlone(t *testing.T, length time.Duration) {
 	time.Sleep(length)
 	awake := time.Now()
 	c.master.daemon.Resume()
-	log.WaitLog("stood still as MASTER, and nobody took over", soon)
+	log.WaitLog(`msg="VIPs are up"`, soon)
+	if !strings.Contains(c.master.daemon.Log(), "stood still as MASTER, and nobody took over") { // at most every ten seconds
+		t.Error("the log never says that lvs-master stood still")
+	}
 	c.awaitHolder(c.master, soon)
 	m.WaitAnswered("", soon)
 	packets, seen := segment.Stop(), m.Stop().Since(awake)
