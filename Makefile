@@ -13,7 +13,7 @@ LDFLAGS  := -s -w $(if $(VERSION),-X github.com/lvs-director/lvs-director/pkg/ve
 # Tests in the lab are told to fail where they would skip for want of a kernel.
 IN_LAB := CGO_ENABLED=0 LVS_REQUIRE=netns,ipvs $(GO) test -count=1 -exec '$(LAB)'
 
-.PHONY: all help build lab lint unit runner kernel e2e test soak fuzz demo demo-shell bench-failover bench-memory hardening clean
+.PHONY: all help build lab scenarios lint unit runner kernel kernel-all e2e test soak fuzz demo demo-shell bench-failover bench-memory bench-rest clean
 
 all: build
 
@@ -34,49 +34,66 @@ lint: ## gofumpt, vet, staticcheck
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
+# Whether network namespaces can be made here: then what needs them must not be skipped.
+NETNS := $(shell unshare --net true 2>/dev/null && echo netns)
+
 unit: ## unit tests with the race detector; as root also those in network namespaces
-	CGO_ENABLED=1 $(GO) test -race $$($(GO) list ./... | grep -v -e '/e2e$$' -e '/e2e/')
+	CGO_ENABLED=1 LVS_REQUIRE=$(NETNS) $(GO) test -race $$($(GO) list ./... | grep -v -e '/e2e$$' -e '/e2e/')
 
 runner: lab ## the tests of the lab's runner, which boots guests from outside
 	LVS_REQUIRE=guest $(GO) test ./e2e/lab/guest ./e2e/cmd/labrun
 
+# In a kernel with IPVS: what needs IPVS or the lab's programs, and where the unit tests cannot make network namespaces
+# everything that touches the kernel.
+NEED_LAB := ./pkg/kernel/ipvs/ ./pkg/probe/ ./realserver/... ./e2e/lab/
 kernel: build lab ## the packages that touch the kernel, in a kernel with IPVS
-	$(IN_LAB) ./pkg/kernel/... ./pkg/probe/ ./realserver/... ./e2e/lab/
+	$(IN_LAB) $(if $(NETNS),$(NEED_LAB),./pkg/kernel/... $(NEED_LAB))
 
-# Two guests at a time, for a guest has one CPU. What measures elections and failovers shares its guest with nothing else.
-TIMED     := TestElection|TestGratuitousARP|TestFailover|TestSplit|TestInterop|TestForgedPackets|TestNoPreempt|TestPreempt|TestKilledMaster|TestOwner|TestEqualPriority|TestVIP|TestReturnsWithServers|TestBench|TestTakeOver|TestServerLost
-SCENARIOS := $(IN_LAB) -timeout 20m ./e2e/
-# Scenarios of hardening that are not part of `make test` and `make soak` yet: each was seen green, but not yet three times
-# in a row on a quiet machine, and some measure more than they should. `make hardening` runs their short forms.
-HARDENING := TestAdoptionOfAChangedFile|TestAdvertsWhileMuchIsChecked|TestAtRest|TestBrokenReloads|TestBusyMachine|TestDeaths|TestFastAdverts|TestForeign(Agent|Interface|Table|VIP)|TestHostileNeighbour|TestLastGood|TestLateInterface|TestLeaseEnds|TestManyLeases|TestMemory|TestReloadIsOnePlan|TestStall|TestStateDirectory|TestTableBeforeANewVIP
+kernel-all: build lab ## all of them, also those that the unit tests could run on this machine's kernel
+	$(IN_LAB) ./pkg/kernel/... $(NEED_LAB)
 
-e2e: build lab ## the scenarios; RUN=TestSeed001 for some
+# Two guests at a time, for a guest has one CPU. What measures elections and failovers shares its guest with little else.
+TIMED     := TestElection|TestGratuitousARP|TestFailover|TestSplit|TestInterop|TestForgedPackets|TestNoPreempt|TestPreempt|TestKilledMaster|TestOwner|TestEqualPriority|TestVIP|TestReturnsWithServers|TestBench|TestTakeOver|TestServerLost|TestForeignVIP|TestStall|TestFastAdverts|TestBusyMachine|TestAdvertsWhile|TestHostileNeighbour|TestAtRest|TestLeaseEnds
+SCENARIOS := cd e2e && LVS_REQUIRE=netns,ipvs $(LAB) $(CURDIR)/$(BIN)/e2e.test -test.timeout=30m
+ELECTIONS := $(SCENARIOS) -test.parallel 2 -test.run '$(TIMED)'
+SERVICES  := $(SCENARIOS) -test.parallel 3 -test.skip '$(TIMED)'
+
+scenarios: build lab
+	CGO_ENABLED=0 $(GO) test -c -o $(BIN)/e2e.test ./e2e/
+
+e2e: scenarios ## the scenarios; RUN=TestSeed001 for some
 ifeq ($(RUN),.)
-	.ci/parallel elections "$(SCENARIOS) -parallel 2 -run '$(TIMED)'" services "$(SCENARIOS) -parallel 3 -skip '$(TIMED)|$(HARDENING)'"
+	.ci/parallel elections "$(ELECTIONS)" services "$(SERVICES)"
 else
-	$(SCENARIOS) -v -run '$(RUN)'
+	$(SCENARIOS) -test.v -test.run '$(RUN)'
 endif
 
-hardening: build lab ## the short forms of the hardening scenarios that CI does not run yet
-	$(SCENARIOS) -parallel 3 -v -run '$(HARDENING)'
+bench-failover: scenarios ## outages of lvs-director and keepalived, side by side in one boot
+	export LVS_BENCH=1; $(SCENARIOS) -test.v -test.run TestBenchFailover
 
-bench-failover: build lab ## outages of lvs-director and keepalived, side by side in one boot
-	LVS_BENCH=1 $(SCENARIOS) -v -run TestBenchFailover
+bench-memory: scenarios ## resident memory of a director with 1 000 real servers; fails above 40 MB
+	export LVS_SOAK=1; $(SCENARIOS) -test.v -test.run 'TestMemory$$'
 
-bench-memory: build lab ## resident memory of a director with 1 000 real servers; fails above 40 MB
-	LVS_SOAK=1 $(SCENARIOS) -v -run 'TestMemory$$'
+bench-rest: scenarios ## CPU of a director at rest, on this machine's own kernel; fails above 0.5 %
+	cd e2e && $(if $(NETNS),LVS_REQUIRE=netns) $(CURDIR)/$(BIN)/e2e.test -test.v -test.run 'TestAtRest$$'
 
-# One thing after another where it computes; the scenarios come last and have the machine for themselves.
-test: build lab ## everything of the day, within 8 minutes on 2 cores
+# The compilers first, for they take both CPUs; then two lanes, one guest at a time in each.
+test: scenarios ## everything of the day, within 8 minutes on 2 cores
 	.ci/parallel lint "$(MAKE) --no-print-directory lint" unit "$(MAKE) --no-print-directory unit"
-	.ci/parallel kernel "$(MAKE) --no-print-directory kernel" runner "$(MAKE) --no-print-directory runner"
-	$(MAKE) --no-print-directory e2e
+	.ci/parallel elections "$(MAKE) --no-print-directory kernel && ($(ELECTIONS))" services "$(MAKE) --no-print-directory runner && ($(SERVICES))"
 
 SEED       ?= $(shell date +%s)
 PROPERTIES := vrrp lvs health reconcile
 
-soak: build lab ## the long forms of scenarios, keepalived beside us, and fuzzing; within 40 minutes
-	LVS_SOAK=1 $(SCENARIOS) -v -run 'TestMySQLChecks|TestServerLost|TestBenchFailover'
+# The long forms: those that seeds and faults ask for, and the hardening ones; one after the other in each guest.
+LONG_TIMED := TestServerLost|TestBenchFailover|TestInterop|TestFailover|TestForeignVIP|TestStall|TestFastAdverts|TestBusyMachine|TestAdvertsWhile|TestHostileNeighbour|TestLeaseEnds|TestManyLeases|TestForgedPackets
+LONG_OTHER := TestMySQLChecks|TestAdoptionOfAChangedFile|TestBrokenReloads|TestDeaths|TestForeign(Agent|Interface|Table)|TestLastGood|TestLateInterface|TestMemory|TestNothingGrows|TestReloadIsOnePlan|TestStateDirectory|TestTableBeforeANewVIP|TestNoDescriptors|TestLogNobodyReads
+LONG       := $(SCENARIOS) -test.parallel 1 -test.v -test.run
+
+soak: scenarios ## the long forms of scenarios, keepalived beside us, and fuzzing; within 40 minutes
+	export LVS_SOAK=1; .ci/parallel timed "$(LONG) '$(LONG_TIMED)'" other "$(LONG) '$(LONG_OTHER)'"
+	$(if $(NETNS),$(MAKE) --no-print-directory bench-rest)
+	$(if $(NETNS),$(MAKE) --no-print-directory kernel-all)
 	@echo "properties with seed $(SEED); again with: make soak SEED=$(SEED)"
 	$(GO) test -count=1 $(addprefix ./pkg/,$(PROPERTIES)) -rapid.checks=1000 -rapid.seed=$(SEED)
 	$(MAKE) --no-print-directory fuzz FUZZTIME=20s

@@ -51,8 +51,10 @@ func TestBrokenReloads(t *testing.T) {
 		}
 		refused++
 	}
-	for _, m := range all {
-		try(m)
+	for i, m := range all {
+		if soaking() || i%3 == 0 {
+			try(m)
+		}
 	}
 	if soaking() {
 		for random := seeded(t); time.Since(begun) < 45*time.Second; {

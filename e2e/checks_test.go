@@ -59,8 +59,8 @@ func remembered(m *lab.MariaDB) string {
 // not answered in time is an aborted connection, and has to be. Afterwards the directors check as often as the scenarios
 // that follow want it.
 func (d *databases) leaveNoTrace(t *testing.T) {
-	wanted := 1000
-	if os.Getenv("LVS_SOAK") != "" {
+	wanted := 300
+	if soaking() {
 		wanted = 10_000
 	}
 	servers := []*lab.MariaDB{d.one, d.two}

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -19,8 +18,8 @@ var unitary = product{"lvs-director", func(n *node, _ rhythm) *lab.Daemon { retu
 func TestFastAdverts(t *testing.T) {
 	r := rhythm{3, 10 * time.Millisecond}
 	limit := r.masterDown() + 30*time.Millisecond
-	trials, tries := 3, 9
-	if os.Getenv("LVS_SOAK") != "" {
+	trials, tries := 2, 6
+	if soaking() {
 		trials, tries = 20, 60
 	}
 	var gaps []time.Duration
@@ -80,7 +79,7 @@ virtual_servers:
 // figures are those of the long form.
 func TestAdvertsWhileMuchIsChecked(t *testing.T) {
 	w, length := crowd{checked: 100, services: 4, interval: time.Second}, 3*time.Second
-	if os.Getenv("LVS_SOAK") != "" {
+	if soaking() {
 		w, length = crowd{checked: 1000, services: 4, interval: 5 * time.Second}, 20*time.Second
 	}
 	net := lab.New(t)

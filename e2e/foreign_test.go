@@ -48,6 +48,7 @@ func (n *node) ourTable() string {
 // itself, and so the daemon on the same CPU, got none for a quarter of that.
 func heals(t *testing.T, limit time.Duration, hand func(), right func() error) {
 	t.Helper()
+	limit = within(limit)
 	const tries = 3
 	for range tries {
 		starved := starvation()

@@ -121,9 +121,6 @@ func TestReloadIsOnePlan(t *testing.T) {
 	p.step(t, "an added real server", reloads("weight: 3}\n", "weight: 3}\n      - {name: mysql3, address: 10.77.0.13, weight: 2}\n"), step{
 		come: []string{server(3, 2)}, writes: []string{"ipvsadm " + server(3, 2)}, verdicts: 1,
 	})
-	p.step(t, "a weight", reloads("10.77.0.13, weight: 2", "10.77.0.13, weight: 5"), step{
-		gone: []string{server(3, 2)}, come: []string{server(3, 5)}, writes: []string{"ipvsadm -e" + server(3, 5)[2:]},
-	})
 	p.step(t, "a scheduler", reloads("scheduler: wrr", "scheduler: wlc"), step{
 		gone: []string{"-A -t " + vipPort + " -s wrr"}, come: []string{"-A -t " + vipPort + " -s wlc"},
 		writes: []string{"ipvsadm -E -t " + vipPort + " -s wlc"},
@@ -133,15 +130,17 @@ func TestReloadIsOnePlan(t *testing.T) {
 	p.step(t, "the priority", reloads("priority: 150", "priority: 140"), step{})
 	adverts.Wait(`10\.77\.0\.2 >.* prio 140`, soon)
 	adverts.Stop()
-	p.step(t, "names", reloads("name: mysql3,", "name: third,", "  - name: mysql\n    address", "  - name: database\n    address"), step{verdicts: 4})
-	p.step(t, "names back", reloads("name: third,", "name: mysql3,", "name: database", "name: mysql"), step{verdicts: 4})
+	if soaking() {
+		p.step(t, "names", reloads("name: mysql3,", "name: third,", "  - name: mysql\n    address", "  - name: database\n    address"), step{verdicts: 4})
+		p.step(t, "names back", reloads("name: third,", "name: mysql3,", "name: database", "name: mysql"), step{verdicts: 4})
+	}
 	p.step(t, "a VIP", reloads("[10.77.0.100/32]", "[10.77.0.100/32, 10.77.0.101/32]"), step{put: []string{"10.77.0.101"}})
 	p.step(t, "a VIP less", reloads("[10.77.0.100/32, 10.77.0.101/32]", "[10.77.0.100/32]"), step{removed: []string{"10.77.0.101"}})
 	t.Run("nothing", func(t *testing.T) { p.nothing(t) })
 	p.step(t, "several at once", reloads(
-		"      - {name: mysql3, address: 10.77.0.13, weight: 5}\n", "", "10.77.0.12, weight: 1", "10.77.0.12, weight: 2", "priority: 140", "priority: 145",
+		"      - {name: mysql3, address: 10.77.0.13, weight: 2}\n", "", "10.77.0.12, weight: 1", "10.77.0.12, weight: 2", "priority: 140", "priority: 145",
 	), step{
-		gone: []string{server(3, 5), server(2, 1)}, come: []string{server(2, 2)},
+		gone: []string{server(3, 2), server(2, 1)}, come: []string{server(2, 2)},
 		writes: []string{"ipvsadm -e" + server(2, 2)[2:], "ipvsadm -d -t " + vipPort + " -r 10.77.0.13:3306"},
 	})
 
@@ -160,12 +159,16 @@ func TestReloadIsOnePlan(t *testing.T) {
 	}
 }
 
-// nothing: ten reloads of a file that says what it said before are no change, and no probe more than there are anyway.
+// nothing: reloads of a file that says what it said before are no change, and no probe more than there are anyway.
 func (p *planned) nothing(t *testing.T) {
 	const probes = "tcp[tcpflags] == tcp-syn and src 10.77.0.2 and dst 10.77.0.11"
+	times := 3
+	if soaking() {
+		times = 10
+	}
 	capture, begun := p.mysql1.Capture("eth0", probes), time.Now()
 	p.step(t, "nothing", func() {
-		for range 10 {
+		for range times {
 			p.reload()
 		}
 	}, step{})

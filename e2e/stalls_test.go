@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +48,7 @@ func TestStall(t *testing.T) {
 	c := stallCluster(t)
 	lengths := []time.Duration{time.Second, 3 * time.Second}
 	machine := 1500 * time.Millisecond
-	if os.Getenv("LVS_SOAK") != "" {
+	if soaking() {
 		lengths, machine = append(lengths, 10*time.Second, 60*time.Second), 10*time.Second
 	}
 	for _, length := range lengths {
@@ -220,11 +219,11 @@ func (c *cluster) stallAlone(t *testing.T, length time.Duration) {
 func TestBusyMachine(t *testing.T) {
 	c := stallCluster(t)
 	length := 3 * time.Second
-	if os.Getenv("LVS_SOAK") != "" {
+	if soaking() {
 		length = 15 * time.Second
 	}
 	c.burn(t, length, true)
-	if os.Getenv("LVS_SOAK") == "" {
+	if !soaking() {
 		return
 	}
 	// Without real-time priority a director shares with the others, and its adverts come late: what is then is told, and

@@ -67,12 +67,12 @@ var hardships = []hardship{
 	{name: "huge file", make: command("truncate -s 2G state.json"), logged: "2147483648 bytes are too many"},
 	{name: "a directory", make: command("mkdir -p state.json/full"), logged: "not a regular file"},
 	{name: "of another boot", make: claims("", "57910aff-0000-43cf-ba64-0d33e7c26278", "")},
-	{name: "of another machine in the same boot", make: claims("", "", "net:[1]"), short: true},
+	{name: "of another machine in the same boot", make: claims("", "", "net:[1]")},
 	{name: "of a version to come", make: claims("2", "", ""), logged: "version 2 is not 1"},
-	{name: "disk full", make: command("mount -t tmpfs -o size=4k,nr_inodes=4 none . && cd $PWD && cat /dev/zero >fill 2>/dev/null || true"), logged: "no space left", lasts: true, short: true},
+	{name: "disk full", make: command("mount -t tmpfs -o size=4k,nr_inodes=4 none . && cd $PWD && cat /dev/zero >fill 2>/dev/null || true"), logged: "no space left", lasts: true},
 	{name: "read-only", make: command("mount -t tmpfs none . && mount -o remount,ro ."), logged: "read-only file system", lasts: true, short: true},
 	{name: "read-only while it runs", make: command("mount -t tmpfs none ."), later: command("mount -o remount,ro .")},
-	{name: "deleted while it runs", later: func(h *lab.Host, dir string) { h.Run("rm", "-r", dir) }, short: true},
+	{name: "deleted while it runs", later: func(h *lab.Host, dir string) { h.Run("rm", "-r", dir) }},
 	{name: "a file in its place", make: func(h *lab.Host, dir string) { h.Run("sh", "-c", "rm -rf "+dir+"; echo >"+dir) }, logged: "not a directory", lasts: true},
 }
 
