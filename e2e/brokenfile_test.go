@@ -77,7 +77,7 @@ func mistakesOfText() []mistake {
 		{name: "advert interval for another version", old: "protocol_version: 3", new: "protocol_version: 2", says: `cluster\.yaml:10:\d+: vrrp_instances\[0\]\.advert_interval`},
 		{name: "lease too short", old: "    preempt: true\n", new: "    preempt: true\n    lease: 1s\n"},
 		{name: "lease not longer than the master-down interval", old: "    advert_interval: 100ms\n", new: "    advert_interval: 1s\n    lease: 3s\n", says: `cluster\.yaml:11:\d+: vrrp_instances\[0\]\.lease`},
-		{name: "timeout longer than the interval", old: "timeout: 150ms", new: "timeout: 250ms"},
+		{name: "timeout longer than the interval", old: "timeout: 350ms", new: "timeout: 450ms"},
 		{name: "number for a name", old: "preempt: true", new: "preempt: 7"},
 		{name: "list for a text", old: "scheduler: rr", new: "scheduler: [rr]"},
 		{name: "text for a list", old: "virtual_addresses: [10.77.0.100/32]", new: "virtual_addresses: 10.77.0.100/32"},

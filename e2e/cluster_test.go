@@ -51,7 +51,7 @@ type shape struct {
 	scheduler string // "rr"
 	forward   string // "dr"
 	server    string // more keys of the virtual server, such as `persistence: {timeout: 50s}`
-	check     string // "{type: tcp, interval: 200ms, timeout: 150ms, fall: 2, rise: 2}"
+	check     string // "{type: tcp, interval: 400ms, timeout: 350ms, fall: 3, rise: 1}"
 	weights   [2]int // 1, 1
 }
 
@@ -64,7 +64,7 @@ func (s shape) withDefaults() shape {
 	set(&s.advert, "1s")
 	set(&s.scheduler, "rr")
 	set(&s.forward, "dr")
-	set(&s.check, "{type: tcp, interval: 200ms, timeout: 150ms, fall: 2, rise: 2}")
+	set(&s.check, "{type: tcp, interval: 400ms, timeout: 350ms, fall: 3, rise: 1}")
 	if s.version == 0 {
 		s.version = 3
 	}

@@ -195,7 +195,7 @@ func (s *seed001) handsOver(t *testing.T, limit time.Duration, fault, undo func(
 		gap, told := s.takeOver(t, fault)
 		starved := late()
 		t.Logf("longest gap %s, first gratuitous ARP after %s, limit %s, starved %s", gap, told.Round(time.Millisecond), limit, starved)
-		worst := limit + 100*time.Millisecond
+		worst := limit + within(100*time.Millisecond)
 		// A login that was on its way fails too, and the next one that can succeed starts only at its time.
 		if told <= worst && gap.Duration <= worst+2*seedEvery {
 			return

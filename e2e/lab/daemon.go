@@ -167,10 +167,19 @@ func (d *Daemon) Wait(timeout time.Duration) int {
 	defer timer.Stop()
 	select {
 	case <-d.exited:
+		d.lastWords()
 		return exitCode(d.cmd.ProcessState)
 	case <-timer.C:
 		d.host.n.t.Fatalf("lab: %s still runs after %s\n%s", d, timeout, d.tail(20))
 		return -1
+	}
+}
+
+// lastWords waits until the log has what the process wrote before it ended. A child that lives on may keep it open.
+func (d *Daemon) lastWords() {
+	select {
+	case <-d.log.done:
+	case <-time.After(time.Second):
 	}
 }
 
@@ -238,9 +247,6 @@ func (d *Daemon) end() {
 	if d.stdin != nil {
 		_ = d.stdin.Close()
 	}
-	select {
-	case <-d.log.done:
-	case <-time.After(time.Second):
-		d.log.abandon()
-	}
+	d.lastWords()
+	d.log.abandon()
 }
