@@ -97,7 +97,7 @@ func (n *node) stateFile() error {
 // machines had before the very first start.
 func TestDeaths(t *testing.T) {
 	t.Parallel()
-	random, times := seeded(t), 12
+	random, times := seeded(t), 8
 	if soaking() {
 		times = 200
 	}

@@ -93,7 +93,10 @@ func TestUnitsAreSound(t *testing.T) {
 			t.Errorf("modules-load.d: %s: %v\n%s", module, err, said)
 		}
 	}
-	t.Run("bad file", func(t *testing.T) { refusesBadFile(t, s) })
+	t.Run("bad file", func(t *testing.T) {
+		longOnly(t)
+		refusesBadFile(t, s)
+	})
 }
 
 // TestUnitsDirector is the life of a director under its unit.
@@ -180,6 +183,7 @@ func TestUnitsAgent(t *testing.T) {
 	t.Run("privileges", func(t *testing.T) { u.privileges(t, "0000000000001000") }) // CAP_NET_ADMIN
 	t.Run("files", func(t *testing.T) { u.files(t, "realserver.sock") })
 	t.Run("kill -9", func(t *testing.T) {
+		longOnly(t)
 		pid := s.MainPID(agentUnit)
 		s.Kill(pid, syscall.SIGKILL)
 		lab.Eventually(t, soon, func() error {
