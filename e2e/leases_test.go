@@ -19,7 +19,7 @@ func TestLeaseEnds(t *testing.T) {
 	t.Parallel()
 	leases := []time.Duration{3 * time.Second}
 	if soaking() {
-		leases = append(leases, 5*time.Second, 10*time.Second)
+		leases = append(leases, 5*time.Second, 10*time.Second, time.Minute)
 	}
 	for _, lease := range leases {
 		for _, end := range []struct {

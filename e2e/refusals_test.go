@@ -140,23 +140,7 @@ func TestKernelParts(t *testing.T) {
 	}
 	c := newCluster(t, shape{scheduler: "wlc"})
 	n := c.master
-	const loader = "/proc/sys/kernel/modprobe" // whom the kernel asks to load a module by itself
-	was, err := os.ReadFile(loader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.WriteFile(loader, was, 0o644); err != nil {
-			t.Error(err)
-		}
-		if out, err := exec.Command("modprobe", "ip_vs").CombinedOutput(); err != nil {
-			t.Errorf("modprobe ip_vs: %v: %s", err, out)
-		}
-	})
-	if err := os.WriteFile(loader, []byte("/bin/false"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-
+	kernelLoadsNothing(t)
 	unload(t, `^ip_vs_wlc$`)
 	n.refuses("no scheduler", 1, `lvs-director: .*wlc.*load the module ip_vs_wlc \(modprobe ip_vs_wlc; .*modules-load\.d`, n.run()...)
 	if table := n.Run("ipvsadm", "-Ln"); strings.Contains(table, vip) {

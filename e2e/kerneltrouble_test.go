@@ -1,0 +1,134 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+)
+
+// kernelLoadsNothing keeps the kernel from loading modules by itself until the test ends.
+func kernelLoadsNothing(t *testing.T) {
+	t.Helper()
+	const loader = "/proc/sys/kernel/modprobe" // whom it asks
+	was, err := os.ReadFile(loader)
+	if err == nil {
+		err = os.WriteFile(loader, []byte("/bin/false"), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.WriteFile(loader, was, 0o644); err != nil {
+			t.Error(err)
+		}
+		modprobe(t, "ip_vs")
+	})
+}
+
+func modprobe(t *testing.T, module string) {
+	t.Helper()
+	if out, err := exec.Command("modprobe", module).CombinedOutput(); err != nil {
+		t.Errorf("modprobe %s: %v: %s", module, err, out)
+	}
+}
+
+// TestModuleUnloaded: somebody takes IPVS out of the kernel under a director that runs. It keeps the VIP, says what is
+// wrong and what to do, asks again without haste, and makes the table anew when the module is back.
+func TestModuleUnloaded(t *testing.T) {
+	if os.Getenv("LVS_LAB_INSIDE") != "guest" {
+		t.Skip("takes modules out of the kernel: only in a guest")
+	}
+	c := newCluster(t, shape{advert: "100ms", instance: "lease: 30s"})
+	c.answering()
+	c.startMaster()
+	kernelLoadsNothing(t)
+	mark := c.master.daemon.Mark()
+	c.master.daemon.Pause() // or it would put its table back before the module is gone
+	c.master.Run("ipvsadm", "-C")
+	unload(t, `^ip_vs_`)
+	unload(t, `^ip_vs$`)
+	c.master.daemon.Resume()
+	mark.WaitLog(`level=ERROR msg="cannot bring the IPVS table to the desired state; trying again" error=".*this kernel has no IPVS: load the module ip_vs`, soon)
+	c.master.alarms(t, "this kernel has no IPVS: load the module ip_vs", true)
+	before, adverts := c.master.daemon.Usage(), c.client.Capture("eth0", lab.VRRP+" and src host 10.77.0.2")
+	lab.Steadily(t, 2*time.Second, func() error { return c.heldOnlyBy(c.master) })
+	after, packets := c.master.daemon.Usage(), adverts.Stop()
+	if share := float64(after.CPU-before.CPU) / float64(after.At.Sub(before.At)); share > 0.5 {
+		t.Errorf("it takes %.0f %% of a CPU to wait for the module", 100*share)
+	}
+	if len(packets) < 10 {
+		t.Errorf("%d adverts in 2 s, one is due every 100 ms", len(packets))
+	}
+	if told := strings.Count(mark.Log(), "level=ERROR"); told > 3 {
+		t.Errorf("%d lines for one trouble:\n%s", told, mark.Log())
+	}
+	modprobe(t, "ip_vs")
+	mark.WaitLog(`this kernel has no IPVS scheduler .*load the module ip_vs_rr`, soon)
+	modprobe(t, "ip_vs_rr")
+	mark.WaitLog(`msg="the table is as it should be again"`, soon)
+	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
+	c.master.alarms(t, "this kernel has no IPVS", false)
+	client := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+	client.WaitAnswered("", soon)
+	client.Stop()
+	if log := mark.Log(); strings.Contains(log, "to=BACKUP") || strings.Contains(log, "to=FAULT") {
+		t.Errorf("it left MASTER:\n%s", log)
+	}
+}
+
+// TestEventsLost: more happens to the addresses of a machine than the kernel's queue of events holds. What was lost in it,
+// the deletion of a VIP, is found all the same.
+func TestEventsLost(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, shape{advert: "100ms", instance: "lease: 30s"})
+	c.answering()
+	c.startMaster()
+	const noise = 2000
+	c.master.Run("ip", "link", "add", "dummy7", "type", "dummy")
+	file := c.net.File("noise", strings.Repeat("addr add 10.90.0.1/32 dev dummy7\naddr del 10.90.0.1/32 dev dummy7\n", noise))
+	mark := c.master.daemon.Mark()
+	c.master.daemon.Pause()
+	c.master.Run("ip", "-batch", file)
+	c.master.Run("ip", "addr", "del", heldBy, "dev", "eth0")
+	c.master.daemon.Resume()
+	lab.Eventually(t, within(2*time.Second), func() error {
+		if !c.master.holds() {
+			return fmt.Errorf("the VIP is not put back:\n%s", mark.Log())
+		}
+		return nil
+	})
+	client := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+	client.WaitAnswered("", soon)
+	client.Stop()
+}
+
+// TestMemoryShort: something on the machine takes all memory there is, until the kernel ends it. The directors, whom their
+// unit commends to the kernel, live, and there is one holder.
+func TestMemoryShort(t *testing.T) {
+	longOnly(t)
+	c := stallCluster(t)
+	for _, n := range []*node{c.master, c.backup} { // as OOMScoreAdjust= of the unit does
+		n.Run("sh", "-c", fmt.Sprintf("echo -900 >/proc/%d/oom_score_adj", n.daemon.PID()))
+	}
+	adverts, starved := c.client.Capture("eth0", lab.VRRP+" and src host 10.77.0.2"), pulse()
+	for range 3 {
+		hog := c.client.Start("hog", "sh", "-c", "echo 1000 >/proc/self/oom_score_adj; exec tail /dev/zero")
+		if code := hog.Wait(time.Minute); code != 137 {
+			t.Fatalf("the hog was not killed: exit code %d\n%s", code, hog.Log())
+		}
+	}
+	packets, late := adverts.Stop(), starved()
+	t.Logf("%d adverts, at most %s apart, while three processes took all memory; the machine was without CPU for %s at most", len(packets), advertGap(packets), late)
+	for _, n := range []*node{c.master, c.backup} {
+		if !n.daemon.Running() {
+			t.Fatalf("%s is gone:\n%s", n.Name, n.daemon.Log())
+		}
+	}
+	c.awaitHolder(c.master, soon)
+	lab.Eventually(t, soon, func() error { return c.heldOnlyBy(c.master) })
+}
