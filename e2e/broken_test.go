@@ -172,11 +172,11 @@ func longest(stalls []stall) (most time.Duration) {
 	return most
 }
 
-// inTime fails the test for adverts that left late: later than half an interval after their time, without a stall of the
+// inTime fails the test for adverts that left late: later than half an interval after their time in the long form, without a stall of the
 // machine about then.
 func inTime(t *testing.T, packets []lab.Packet, stalls []stall, interval time.Duration) {
 	t.Helper()
-	limit, most, void := interval+interval/2, time.Duration(0), 0
+	limit, most, void := interval+within(interval/2), time.Duration(0), 0
 	for i := 1; i < len(packets); i++ {
 		from, to := packets[i-1].Time, packets[i].Time
 		starved := slices.ContainsFunc(stalls, func(s stall) bool { return s.from.Before(to) && s.to.After(from) })

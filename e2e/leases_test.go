@@ -68,7 +68,7 @@ func TestManyLeases(t *testing.T) {
 	c := newCluster(t, shape{})
 	together, instances, lease := 20, 5, 3*time.Second
 	if soaking() {
-		together, instances = 200, 100
+		together, instances = 60, 20
 	}
 	file := &strings.Builder{}
 	file.WriteString("version: 1\ndirectors: [{name: lvs-master, address: 10.77.0.2}]\nvrrp_instances:\n")

@@ -208,6 +208,9 @@ func TestTableBeforeANewVIP(t *testing.T) {
 	})
 	_, service, _ := strings.Cut(c.text(), "virtual_servers:\n")
 	service = strings.Replace(strings.Replace(service, "name: mysql\n", "name: other\n", 1), "address: "+vip, "address: "+other, 1)
+	for _, n := range []*node{c.mysql1, c.mysql2} { // so that the first checks of the new ones last longer than a VIP takes
+		n.Link("eth0").Netem("delay 40ms")
+	}
 	c.edit("[10.77.0.100/32]", "[10.77.0.100/32, "+other+"/32]")
 	c.net.File("cluster.yaml", c.text()+service)
 	for _, n := range []*node{c.mysql1, c.mysql2, c.master} {

@@ -17,7 +17,8 @@ func (c *Checker) apply(specs []Spec, now time.Time) {
 	for _, k := range c.checks {
 		k.users = nil
 	}
-	specs, fresh := last(specs), 0
+	specs = last(specs)
+	var fresh []*check
 	for _, spec := range specs {
 		s := &subject{spec: spec, cell: &cell{}}
 		if old, ok := before[spec.Name]; ok {
@@ -27,15 +28,16 @@ func (c *Checker) apply(specs []Spec, now time.Time) {
 			k, isNew := c.ensure(spec, wanted)
 			if isNew {
 				k.state = known.resume(spec, wanted)
-				k.due = now.Add(stagger(fresh, k.config.Interval))
+				k.due = now.Add(stagger(len(fresh), k.config.Interval))
 				c.agenda.add(event{at: k.due, what: due, check: k})
-				fresh++
+				fresh = append(fresh, k)
 			}
 			k.users = append(k.users, s)
 			s.checks = append(s.checks, k)
 		}
 		c.subjects[spec.Name] = s
 	}
+	scatter(fresh)
 	for id, k := range c.checks {
 		if k.retired = len(k.users) == 0; k.retired && k.attempt == nil {
 			delete(c.checks, id)
@@ -103,6 +105,17 @@ func stagger(n int, interval time.Duration) time.Duration {
 type memory struct {
 	checks   map[target]health.State
 	subjects map[string]*subject
+}
+
+// scatter gives many new checks, which begin close together to know the servers soon, a rhythm of their own each: from the
+// second time on they are spread over half of the interval, and do not take the CPU from the election in a burst.
+func scatter(fresh []*check) {
+	if len(fresh) <= atOnce {
+		return
+	}
+	for n, k := range fresh {
+		k.sooner = time.Duration(n) * k.config.Interval / time.Duration(2*len(fresh))
+	}
 }
 
 type target struct {

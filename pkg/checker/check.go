@@ -22,10 +22,11 @@ type check struct {
 
 	retired  bool // nobody wants it; it stays while its probe runs, so that no second one starts
 	queued   bool
-	due      time.Time // of the next probe
-	owed     bool      // it was due while its probe ran: the next one starts when that one ends
-	attempt  *attempt  // the probe that is running; nil: none. There is never a second one
-	answered bool      // there was a result since this check was set
+	due      time.Time     // of the next probe
+	sooner   time.Duration // by which the second one comes before its time, once; less than half an interval
+	owed     bool          // it was due while its probe ran: the next one starts when that one ends
+	attempt  *attempt      // the probe that is running; nil: none. There is never a second one
+	answered bool          // there was a result since this check was set
 	warned   health.Result
 }
 
@@ -53,7 +54,8 @@ func (c *check) names() string {
 // and after a stall nothing is made up for.
 func (c *check) next(now time.Time) {
 	late := now.Sub(c.due)
-	c.due = c.due.Add((late/c.config.Interval + 1) * c.config.Interval)
+	c.due = c.due.Add((late/c.config.Interval+1)*c.config.Interval - c.sooner)
+	c.sooner = 0
 }
 
 // event is something that is to happen at a time.

@@ -477,6 +477,7 @@ func TestStartIsSpread(t *testing.T) {
 		pass(0)
 		at := map[time.Duration]int{}
 		pass(999 * time.Millisecond)
+		f.mu.Lock()
 		for _, times := range f.asked {
 			at[times[0].Sub(d.began)]++
 		}
@@ -487,6 +488,25 @@ func TestStartIsSpread(t *testing.T) {
 		}
 		if len(f.asked) != 1000 || !ready(c) {
 			t.Errorf("%d servers probed in the first second, ready %v", len(f.asked), ready(c))
+		}
+		f.mu.Unlock()
+		pass(3 * time.Second)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		second := map[time.Duration]int{} // in each tenth of a second
+		for server, times := range f.asked {
+			second[times[1].Sub(d.began)/(100*time.Millisecond)]++
+			if gap := times[1].Sub(times[0]); gap < 500*time.Millisecond || gap > time.Second {
+				t.Errorf("%s: %s between the first two probes", server, gap)
+			}
+			if gap := times[2].Sub(times[1]); gap != time.Second {
+				t.Errorf("%s: %s between the next two, want the interval", server, gap)
+			}
+		}
+		for tenth, n := range second {
+			if n > 250 {
+				t.Errorf("%d second probes in tenth %d", n, tenth)
+			}
 		}
 	})
 }

@@ -8,15 +8,18 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // Ledger is the open state file; it holds the lock of its directory until Close. Its methods may be called from any
-// goroutine, and those that only ask never wait for the disk.
+// goroutine. Those that only ask never wait for the disk, the others for 2 s at most.
 //
 // The methods that change it save before they return. When saving fails (a full disk) the change is remembered all the
 // same, the error says so, and the next change or Keep saves everything: a daemon that must keep a service up goes on,
-// and only a crash in the meantime would lose the entry.
+// and only a crash in the meantime would lose the entry. So it is with a disk that does not answer; what hangs there goes
+// on behind the caller's back, and until it returns nobody else waits for it.
 type Ledger struct {
 	path    string
 	warning string
@@ -24,13 +27,18 @@ type Ledger struct {
 	mu      sync.Mutex // guards what follows; never held while the disk is waited for
 	book    book
 	changes uint64
+	written uint64 // the changes that the file holds
+	whole   bool   // there is a file
 	closed  bool
 
-	disk    sync.Mutex  // guards what follows
-	dir     *os.File    // holds the lock; nil while there is none
-	file    os.FileInfo // as it was written last; nil while what the book holds is not in it
-	written uint64      // the changes that it holds
+	disk  chan struct{} // holding its one place guards what follows
+	dir   *os.File      // holds the lock; nil while there is none
+	file  os.FileInfo   // as it was written last; nil while what the book holds is not in it
+	hangs atomic.Bool   // who holds the disk has done so for longer than anybody waits
 }
+
+// diskWithin is how long anybody waits for the disk.
+const diskWithin = time.Second
 
 // ErrClosed is returned by changes after Close.
 var ErrClosed = errors.New("the state directory was given up")
@@ -39,7 +47,7 @@ var ErrClosed = errors.New("the state directory was given up")
 // boot, a damaged file or none at all give an empty ledger; Warning says if something was lost. A directory that cannot be
 // used gives a ledger in memory; Keep says why, and tries again. The only error is ErrLocked.
 func Open(dir string) (*Ledger, error) {
-	l := &Ledger{path: filepath.Join(dir, fileName)}
+	l := &Ledger{path: filepath.Join(dir, fileName), disk: make(chan struct{}, 1)}
 	if err := l.hold(); errors.Is(err, ErrLocked) {
 		return nil, err
 	}
@@ -66,9 +74,7 @@ func (l *Ledger) Keep() error { return l.save(true) }
 
 // Held says why this process does not hold the lock of the directory, nil if it does.
 func (l *Ledger) Held() error {
-	l.disk.Lock()
-	defer l.disk.Unlock()
-	return l.hold()
+	return l.withDisk(l.hold)
 }
 
 // Close gives the directory up. The file stays. Closing twice is no error.
@@ -76,14 +82,14 @@ func (l *Ledger) Close() error {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
-	l.disk.Lock()
-	defer l.disk.Unlock()
-	if l.dir == nil {
-		return nil
-	}
-	err := l.dir.Close() // the lock goes with its last descriptor
-	l.dir = nil
-	return err
+	return l.withDisk(func() error {
+		if l.dir == nil {
+			return nil
+		}
+		err := l.dir.Close() // the lock goes with its last descriptor
+		l.dir = nil
+		return err
+	})
 }
 
 // Addresses are those that were put on interfaces, in order.
@@ -157,24 +163,69 @@ func (l *Ledger) change(apply func(*book) bool) error {
 	if apply(&l.book) {
 		l.changes++
 	}
+	saved := l.whole && l.written == l.changes && !l.closed
 	l.mu.Unlock()
+	if saved {
+		return nil
+	}
 	return l.save(false)
 }
 
 // save brings the file to what the book holds. look: also when nothing was changed here, but perhaps by somebody else.
 func (l *Ledger) save(look bool) error {
-	l.disk.Lock()
-	defer l.disk.Unlock()
+	return l.withDisk(func() error { return l.write(look) })
+}
+
+// withDisk runs f when nobody else uses the disk, and waits at most diskWithin for that, and as long for f; where the disk is
+// known to hang, not at all.
+func (l *Ledger) withDisk(f func() error) error {
+	select {
+	case l.disk <- struct{}{}:
+	default:
+		if l.hangs.Load() {
+			return l.hanging()
+		}
+		select {
+		case l.disk <- struct{}{}:
+		case <-time.After(diskWithin):
+			return l.hanging()
+		}
+	}
+	l.hangs.Store(false)
+	done := make(chan error, 1)
+	spawn(func() {
+		defer func() { <-l.disk }()
+		done <- f()
+	})
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(diskWithin):
+		l.hangs.Store(true)
+		return l.hanging()
+	}
+}
+
+// spawn is where a test has it done by its own thread.
+var spawn = func(f func()) { go f() }
+
+func (l *Ledger) hanging() error {
+	return fmt.Errorf("state file %s: the disk does not answer: kept in memory only, mend it or use another --state-dir", l.path)
+}
+
+// write is save for who has the disk.
+func (l *Ledger) write(look bool) error {
 	l.mu.Lock()
-	b, changes, closed := l.book, l.changes, l.closed // its lists are replaced, never written to
+	b, changes, written, closed := l.book, l.changes, l.written, l.closed // its lists are replaced, never written to
 	l.mu.Unlock()
 	if closed {
 		return fmt.Errorf("state file %s: %w", l.path, ErrClosed)
 	}
-	if l.file != nil && changes == l.written && !(look && l.disturbed()) {
+	if l.file != nil && changes == written && !(look && l.disturbed()) {
 		return nil
 	}
 	l.file = nil
+	l.saw(false, 0)
 	err := l.hold()
 	if err != nil {
 		return fmt.Errorf("what is ours is kept in memory only: %w", err)
@@ -185,8 +236,15 @@ func (l *Ledger) save(look bool) error {
 	if err != nil {
 		return fmt.Errorf("state file %s: %w: kept in memory only, make room or make it writable", l.path, err)
 	}
-	l.written = changes
+	l.saw(true, changes)
 	return nil
+}
+
+// saw takes note of what the file holds.
+func (l *Ledger) saw(whole bool, changes uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.whole, l.written = whole, changes
 }
 
 // disturbed says whether the file is not the one that was written, or the directory not the one that is locked.

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -288,6 +290,8 @@ func asNobody(t *testing.T, f func() error) error {
 		return f()
 	}
 	failed := make(chan error)
+	defer func(before func(func())) { spawn = before }(spawn)
+	spawn = func(f func()) { f() }
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 		if _, _, errno := syscall.RawSyscall(syscall.SYS_SETFSUID, 65534, 0, 0); errno != 0 {
@@ -385,6 +389,44 @@ func FuzzDecode(f *testing.F) {
 		again, warning := load(path, kernel{b.BootID, b.Net})
 		if diff := cmp.Diff(b, again, cmpopts.EquateEmpty()); diff != "" || warning != "" {
 			t.Errorf("saved and loaded (-want +got), warning %q:\n%s", warning, diff)
+		}
+	})
+}
+
+// A disk that does not answer keeps nobody waiting for long, and what was not saved is saved when it answers again.
+func TestADiskThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := open(t, t.TempDir())
+		thaw := make(chan struct{})
+		frozen := true
+		defer func(before func(func())) { spawn = before }(spawn)
+		spawn = func(f func()) {
+			go func() {
+				if frozen {
+					<-thaw
+				}
+				f()
+			}()
+		}
+		for i, most := range []time.Duration{diskWithin, 0, 0} { // who comes next does not wait
+			begun := time.Now()
+			err := l.RecordAddress(Address{Interface: "eth0", Prefix: fmt.Sprintf("10.77.0.%d/32", i)})
+			if err == nil || !strings.Contains(err.Error(), "the disk does not answer") {
+				t.Errorf("%d: %v", i, err)
+			}
+			if took := time.Since(begun); took != most {
+				t.Errorf("%d: it took %s, want %s", i, took, most)
+			}
+		}
+		if n := len(l.Addresses()); n != 3 {
+			t.Errorf("%d addresses are remembered, want 3", n)
+		}
+		close(thaw)
+		synctest.Wait()
+		frozen = false
+		must(t, l.Keep())
+		if n := len(contents(reopen(t, l)).Addresses); n != 3 {
+			t.Errorf("%d addresses are in the file, want 3", n)
 		}
 	})
 }

@@ -62,8 +62,11 @@ type Table struct {
 const (
 	// settle gathers verdicts that come together into one pass.
 	settle = 5 * time.Millisecond
-	// auditEvery is how long a change by a foreign hand may stand.
+	// auditEvery is how long a change by a foreign hand may stand, auditPer what each entry adds to it, and auditMost the
+	// most, so that a large table does not take the CPU from the election.
 	auditEvery = 500 * time.Millisecond
+	auditPer   = 250 * time.Microsecond
+	auditMost  = 1500 * time.Millisecond
 	// readLeast is the distance of the whole readings of an audit, which alone see flags and thresholds; readPer more for
 	// each entry, which costs some 10 us, and readMost for the largest table.
 	readLeast = time.Second
@@ -110,10 +113,12 @@ func (t *Table) Run(ctx context.Context) error {
 	defer timer.Stop()
 	defer t.Pulse.Stop()
 	for {
+		poked := false
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-t.dirty:
+			poked = true
 			if !sleep(ctx, t.settling()) {
 				return nil
 			}
@@ -121,11 +126,14 @@ func (t *Table) Run(ctx context.Context) error {
 		}
 		t.Pulse.Beat()
 		// Not only when the timer ends: verdicts that come all the time must not keep the audit away.
-		if time.Since(t.audited) >= auditEvery {
+		if time.Since(t.audited) >= auditDistance(t.have) {
 			t.audit()
 		}
-		err := t.pass(ctx)
-		wait := time.Until(t.audited.Add(auditEvery))
+		var err error
+		if poked || t.have == nil {
+			err = t.pass(ctx)
+		}
+		wait := min(time.Until(t.audited.Add(auditDistance(t.have))), pulse.Every)
 		switch {
 		case err == nil:
 			t.succeeded()
@@ -179,13 +187,21 @@ func (t *Table) audit() {
 	}
 }
 
-// readDistance is the time between two whole readings of a table.
+// auditDistance is the time between two looks at a table, readDistance between two whole readings.
+func auditDistance(table []lvs.Service) time.Duration {
+	return min(auditEvery+time.Duration(entries(table))*auditPer, auditMost)
+}
+
 func readDistance(table []lvs.Service) time.Duration {
-	entries := len(table)
+	return min(max(readLeast, time.Duration(entries(table))*readPer), readMost)
+}
+
+func entries(table []lvs.Service) int {
+	n := len(table)
 	for _, service := range table {
-		entries += len(service.Servers)
+		n += len(service.Servers)
 	}
-	return min(max(readLeast, time.Duration(entries)*readPer), readMost)
+	return n
 }
 
 func (t *Table) pass(ctx context.Context) error {
