@@ -156,3 +156,56 @@ func TestMemoryShort(t *testing.T) {
 	c.awaitHolder(c.master, soon)
 	lab.Eventually(t, soon, func() error { return c.heldOnlyBy(c.master) })
 }
+
+// TestFrozenDisk: the disk of the state directory does not answer any more: what is written there waits for ever. The
+// director goes on with everything, reloads included, and saves what it could not as soon as the disk answers again.
+func TestFrozenDisk(t *testing.T) {
+	if os.Getenv("LVS_LAB_INSIDE") != "guest" {
+		t.Skip("needs a block device of its own: only in a guest")
+	}
+	t.Parallel()
+	const added = "10.77.0.101"
+	c := newCluster(t, shape{advert: "100ms"})
+	c.answering()
+	state, image := c.master.Path("state"), c.master.Path("disk")
+	c.master.Run("sh", "-c", fmt.Sprintf("modprobe loop && mkdir -p %s && truncate -s 16M %s && mkfs.ext4 -q -F %[2]s && mount -o loop %[2]s %[1]s", state, image))
+	thaw := func() { _, _ = c.master.Try("fsfreeze", "-u", state) }
+	t.Cleanup(func() {
+		thaw()
+		c.master.daemon.Kill()
+		c.master.Run("umount", state)
+	})
+	c.startMaster()
+	mark := c.master.daemon.Mark()
+	c.master.Run("fsfreeze", "-f", state)
+	adverts, starved, begun := c.client.Capture("eth0", lab.VRRP+" and src host 10.77.0.2"), starvation(), time.Now()
+	adverts.Wait("prio 150", soon)
+	c.net.File("cluster.yaml", c.text()+fmt.Sprintf(
+		"  - {name: other, address: %s, port: 3306, scheduler: rr, forward: dr, checks: [], real_servers: [{name: mysql1, address: 10.77.0.11}]}\n", added))
+	c.reload("[10.77.0.100/32]", "[10.77.0.100/32, "+added+"/32]")
+	t.Logf("the reload took %s", time.Since(begun))
+	lab.Eventually(t, soon, func() error {
+		if !c.master.HasAddress(added) || !c.master.IPVS().Service(added+":3306").Server("10.77.0.11:3306").Exists() {
+			return fmt.Errorf("after the reload:\n%s", c.master.kept())
+		}
+		return nil
+	})
+	mark.WaitLog(`level=WARN msg="cannot save what is ours in the kernel; a crash now would forget some of it" error=".*the disk does not answer: kept in memory only`, soon)
+	c.master.alarms(t, "the disk does not answer", true)
+	time.Sleep(time.Second)
+	inTime(t, adverts.Stop(), starved(), 100*time.Millisecond)
+	thaw()
+	mark.WaitLog(`msg="what is ours in the kernel is saved again"`, soon)
+	lab.Eventually(t, soon, func() error {
+		if text := c.master.ReadFile(state + "/state.json"); !strings.Contains(text, added) {
+			return fmt.Errorf("the state file does not have %s:\n%s", added, text)
+		}
+		return nil
+	})
+	if log := mark.Log(); strings.Contains(log, "msg=state") {
+		t.Errorf("an election:\n%s", log)
+	}
+	if code := c.master.daemon.Stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
