@@ -92,11 +92,12 @@ PROPERTIES := vrrp lvs health reconcile
 
 # The long forms: those that seeds and faults ask for, and the hardening ones; one after the other in each guest.
 LONG_TIMED := TestNoPreempt|TestServerLost|TestBenchFailover|TestInterop|TestFailover|TestForeignVIP|TestStall|TestFastAdverts|TestBusyMachine|TestAdvertsWhile|TestHostileNeighbour|TestLeaseEnds|TestManyLeases|TestForgedPackets
-LONG_OTHER := TestUnits|TestNothingIsLeftBehind|TestMySQLChecks|TestSchedulers|TestForwardNAT|TestForwardTUN|TestInterfaceComesLater|TestAdoptionOfAChangedFile|TestBrokenReloads|TestDeaths|TestForeign(Agent|Interface|Table)|TestLastGood|TestLateInterface|TestMemory|TestNothingGrows|TestReloadIsOnePlan|TestStateDirectory|TestTableBeforeANewVIP|TestNoDescriptors|TestLogNobodyReads|TestModuleUnloaded|TestEventsLost|TestMemoryShort|TestFrozenDisk
+LONG_OTHER := TestUnits|TestNothingIsLeftBehind|TestMySQLChecks|TestSchedulers|TestForwardNAT|TestForwardTUN|TestInterfaceComesLater|TestAdoptionOfAChangedFile|TestBrokenReloads|TestDeaths|TestForeign(Agent|Interface|Table)|TestLastGood|TestLateInterface|TestMemory|TestNothingGrows|TestReloadIsOnePlan|TestStateDirectory|TestTableBeforeANewVIP|TestNoDescriptors|TestLogNobodyReads|TestModuleUnloaded|TestEventsLost|TestFrozenDisk
 LONG       := $(SCENARIOS) -test.parallel 1 -test.v -test.run
 
 soak: scenarios ## the long forms of scenarios, keepalived beside us, and fuzzing; within 40 minutes
 	export LVS_SOAK=1; .ci/parallel timed "$(LONG) '$(LONG_TIMED)'" other "$(LONG) '$(LONG_OTHER)'"
+	export LVS_SOAK=1; $(LONG) TestMemoryShort # alone, for it is felt on the whole machine
 	$(if $(NETNS),$(MAKE) --no-print-directory bench-rest)
 	$(if $(NETNS),$(MAKE) --no-print-directory kernel-all)
 	@echo "properties with seed $(SEED); again with: make soak SEED=$(SEED)"

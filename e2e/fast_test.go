@@ -21,7 +21,7 @@ func TestFastAdverts(t *testing.T) {
 	limit := r.masterDown() + 30*time.Millisecond
 	trials, tries := 2, 6
 	if soaking() {
-		trials, tries = 20, 60
+		trials, tries = 10, 30
 	}
 	var gaps []time.Duration
 	c := serving(t, unitary, r)
