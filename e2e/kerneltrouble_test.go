@@ -94,7 +94,7 @@ func TestEventsLost(t *testing.T) {
 	c.master.start()
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
 	c.awaitHolder(c.master, 3*soon)
-	const noise = 8000
+	const noise = 2000
 	c.master.Run("ip", "link", "add", "dummy7", "type", "dummy")
 	file := c.net.File("noise", strings.Repeat("addr add 10.90.0.1/32 dev dummy7\naddr del 10.90.0.1/32 dev dummy7\n", noise))
 	mark := c.master.daemon.Mark()
