@@ -183,7 +183,7 @@ func TestMariaDB(t *testing.T) {
 		s.sql(t, "FLUSH HOSTS")
 		// A slow server still has some of the connections that were closed.
 		for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-			if got = s.probe(t, patience); got.Code != health.Full {
+			if got = s.probe(t, patience); got.Class != health.Full {
 				break
 			}
 		}
