@@ -37,10 +37,10 @@ func (h *Host) Capture(device, expression string, extra ...string) *Capture {
 	if expression != "" {
 		filter = fmt.Sprintf("(%s) or %s", expression, markerFilter)
 	}
-	argv := []string{"tcpdump", "-i", device, "-Z", "root", "-n", "-e", "-tt", "-l", "--immediate-mode", "-B", "32768", "-s", "2048"} // a slot of the buffer is as large as -s allows
+	argv := []string{"tcpdump", "-i", device, "-Z", "root", "-n", "-e", "-tt", "-l", "--immediate-mode", "-B", "32768"}
 	argv = append(append(argv, extra...), filter)
 	d := h.StartWith(StartOptions{Name: "tcpdump-" + device, Argv: argv})
-	d.WaitLog(`listening on `, 30*time.Second)
+	d.WaitLog(`listening on `, 15*time.Second)
 	return &Capture{h: h, device: device, d: d}
 }
 
