@@ -49,7 +49,7 @@ func TestFastAdverts(t *testing.T) {
 		t.Errorf("not once was the client without an answer for %s at most", limit)
 	}
 	if len(gaps) < trials {
-		t.Skipf("void: the machine had no CPU for anybody in all but %d of the trials", len(gaps))
+		t.Logf("void: the machine had no CPU for anybody in all but %d of the trials", len(gaps))
 	}
 }
 
@@ -130,7 +130,11 @@ func TestAdvertsWhileMuchIsChecked(t *testing.T) {
 			t.Errorf("adverts left %v ms late, want at most %v", p99, most)
 			return
 		case trial == 3:
-			t.Skip("void: the machine had no CPU for anybody")
+			// Never in time, and each time the machine stood still: then adverts were no later than everybody was.
+			if worst := waits.quantile(.99); worst > late {
+				t.Errorf("adverts left %s late, and the machine stood still for %s at most", worst, late)
+			}
+			return
 		}
 		t.Log("void: the machine had no CPU for anybody; again")
 	}

@@ -12,6 +12,15 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
+// guestOnly is for what must not happen to the kernel of a machine that has other things to do. Where labrun runs the
+// scenarios on the machine's own kernel they are skipped; in CI, which boots a guest, never.
+func guestOnly(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("LVS_LAB_INSIDE") != "guest" {
+		t.Skip(why + ": only in a guest")
+	}
+}
+
 // kernelLoadsNothing keeps the kernel from loading modules by itself until the test ends.
 func kernelLoadsNothing(t *testing.T) {
 	t.Helper()
@@ -41,9 +50,7 @@ func modprobe(t *testing.T, module string) {
 // TestModuleUnloaded: somebody takes IPVS out of the kernel under a director that runs. It keeps the VIP, says what is
 // wrong and what to do, asks again without haste, and makes the table anew when the module is back.
 func TestModuleUnloaded(t *testing.T) {
-	if os.Getenv("LVS_LAB_INSIDE") != "guest" {
-		t.Skip("takes modules out of the kernel: only in a guest")
-	}
+	guestOnly(t, "takes modules out of the kernel")
 	c := newCluster(t, shape{advert: "100ms", instance: "lease: 30s"})
 	c.answering()
 	c.startMaster()
@@ -160,9 +167,7 @@ func TestMemoryShort(t *testing.T) {
 // TestFrozenDisk: the disk of the state directory does not answer any more: what is written there waits for ever. The
 // director goes on with everything, reloads included, and saves what it could not as soon as the disk answers again.
 func TestFrozenDisk(t *testing.T) {
-	if os.Getenv("LVS_LAB_INSIDE") != "guest" {
-		t.Skip("needs a block device of its own: only in a guest")
-	}
+	guestOnly(t, "takes a block device and freezes what is on it")
 	t.Parallel()
 	const added = "10.77.0.101"
 	c := newCluster(t, shape{advert: "100ms"})

@@ -150,7 +150,8 @@ func (m *many) awaitUp(t *testing.T, n *node, want int) {
 // soaking says whether the long form of a scenario is wanted.
 func soaking() bool { return os.Getenv("LVS_SOAK") != "" }
 
-// longOnly ends a part of a scenario that belongs to the long form alone.
+// longOnly ends a part of a scenario that belongs to the long form alone. `make soak`, which CI runs after `make test`,
+// runs every scenario that has such a part: LONG_TIMED and LONG_OTHER in the Makefile name them.
 func longOnly(t *testing.T) {
 	t.Helper()
 	if !soaking() {

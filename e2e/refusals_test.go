@@ -135,9 +135,7 @@ func TestInterfaceComesLater(t *testing.T) {
 // Without IPVS, or without the scheduler the file asks for, the director says so and which module to load. It loads none:
 // that is the system's affair.
 func TestKernelParts(t *testing.T) {
-	if os.Getenv("LVS_LAB_INSIDE") != "guest" {
-		t.Skip("takes modules out of the kernel: only in a guest")
-	}
+	guestOnly(t, "takes modules out of the kernel")
 	c := newCluster(t, shape{scheduler: "wlc"})
 	n := c.master
 	kernelLoadsNothing(t)

@@ -421,7 +421,7 @@ func (u *unit) shortWatchdog() {
 func (u *unit) watchdog(t *testing.T) {
 	limit, err := time.ParseDuration(strings.ReplaceAll(u.s.Property(u.name, "WatchdogUSec"), " ", ""))
 	if err != nil || limit == 0 {
-		t.Skipf("the unit has no WatchdogSec= (%v)", err)
+		t.Fatalf("the unit has no WatchdogSec= (%v)", err)
 	}
 	pid := u.s.MainPID(u.name)
 	lab.Steadily(t, limit+time.Second, func() error { // it is fed
