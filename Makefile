@@ -58,8 +58,8 @@ TIMED     := TestElection|TestGratuitousARP|TestFailover|TestSplit|TestInterop|T
 LONGER    := TestMySQLChecks|TestSchedulers|TestForwardNAT|TestForwardTUN|TestInterfaceComesLater|TestInterop|TestBench|TestNoPreempt|TestNothingIsLeftBehind|TestUnitsAgent|TestRefusals|TestServerDead|TestHangup|TestOwner|TestEqualPriority|TestSeed000|TestStatus|TestCleanup|TestPreemptDelay|TestKilledMaster|TestVIP|TestReturnsWithServers|TestAgent$$|TestMySQLServerFails|TestReload$$
 SCENARIOS := cd e2e && LVS_REQUIRE=netns,ipvs $(LAB) $(CURDIR)/$(BIN)/e2e.test -test.timeout=30m
 ELECTIONS := $(SCENARIOS) -test.parallel 2 -test.run '$(TIMED)' -test.skip '$(LONGER)'
-SERVICES1 := $(SCENARIOS) -test.parallel 3 -test.run '^Test[A-M]' -test.skip '$(TIMED)|$(LONGER)'
-SERVICES2 := $(SCENARIOS) -test.parallel 3 -test.run '^Test[N-Z]' -test.skip '$(TIMED)|$(LONGER)'
+SERVICES1 := $(SCENARIOS) -test.parallel 2 -test.run '^Test[A-M]' -test.skip '$(TIMED)|$(LONGER)'
+SERVICES2 := $(SCENARIOS) -test.parallel 2 -test.run '^Test[N-Z]' -test.skip '$(TIMED)|$(LONGER)'
 
 scenarios: build lab
 	CGO_ENABLED=0 $(GO) test -c -o $(BIN)/e2e.test ./e2e/

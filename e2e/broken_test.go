@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,8 +22,8 @@ func TestBrokenReloads(t *testing.T) {
 	c.answering()
 	c.mysql1.start()
 	c.mysql2.start()
-	c.master.startRealtime()
-	c.backup.startRealtime()
+	c.master.startAsUnit()
+	c.backup.startAsUnit()
 	c.awaitHolder(c.master, soon)
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
 	good, err := os.ReadFile(c.file)
@@ -93,12 +92,6 @@ func TestBrokenReloads(t *testing.T) {
 		return nil
 	})
 	c.master.alarms(t, "the last reload was refused", false)
-}
-
-// startRealtime starts the node's daemon with the scheduling that its unit gives it.
-func (n *node) startRealtime() {
-	n.t.Helper()
-	n.daemon = n.Host.Start(filepath.Base(n.binary), append([]string{"chrt", "--rr", "1"}, n.run()...)...)
 }
 
 // kept is what clients depend on: the addresses, without the lifetimes that a lease has, and the table.

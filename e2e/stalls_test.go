@@ -18,7 +18,7 @@ const stallLease = 3 * time.Second
 // startAsUnit starts the node's director with the scheduling policy of the shipped unit.
 func (n *node) startAsUnit() *lab.Daemon {
 	n.t.Helper()
-	n.daemon = n.Host.Start("lvs-director", "chrt", "-r", "1", n.binary, "run",
+	n.daemon = n.Host.Start("lvs-director", "nice", "-n", "-20", n.binary, "run",
 		"--config", n.file, "--socket", n.socket, "--state-dir", n.Path("state"))
 	return n.daemon
 }
@@ -226,7 +226,7 @@ func TestBusyMachine(t *testing.T) {
 	if !soaking() {
 		return
 	}
-	// Without real-time priority a director shares with the others, and its adverts come late: what is then is told, and
+	// Without its unit's priority a director shares with the others, and its adverts come late: what is then is told, and
 	// only that there is one holder in the end is promised.
 	for _, n := range []*node{c.master, c.backup} {
 		n.daemon.Stop()

@@ -19,7 +19,8 @@ const (
 	agentUnit    = "lvs-realserver.service"
 
 	// exposure is what systemd-analyze(1) may find at most, in tenths. What is left is wanted: root, the network of the
-	// machine, its sysctls, two capabilities, packet sockets, real-time scheduling.
+	// machine, its sysctls, two capabilities, packet sockets, real-time
+	// scheduling by a drop-in.
 	exposure = 27
 )
 
@@ -125,6 +126,13 @@ func TestUnitsDirector(t *testing.T) {
 	t.Run("sysctls", func(t *testing.T) {
 		if got := c.master.SysctlValue("net.ipv4.vs.expire_nodest_conn"); got != "1" {
 			t.Errorf("expire_nodest_conn is %s", got)
+		}
+	})
+	t.Run("priority", func(t *testing.T) {
+		stat := strings.Fields(s.ReadFile(fmt.Sprintf("/proc/%d/stat", s.MainPID(directorUnit)))) // its name has no blank
+		weight := strings.TrimSpace(s.ReadFile("/sys/fs/cgroup" + s.Property(directorUnit, "ControlGroup") + "/cpu.weight"))
+		if nice := stat[18]; nice != "-20" || weight != "10000" {
+			t.Errorf("nice %s, cpu.weight %s, want -20 and 10000", nice, weight)
 		}
 	})
 	t.Run("reload", u.reload)

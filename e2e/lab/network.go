@@ -147,8 +147,9 @@ func (n *Network) batch(ns *namespace, lines ...string) {
 }
 
 // Eventually calls check every 20 ms, or twice as long as a check takes, until it returns nil. It fails the test
-// with the last error when that takes longer than timeout. Prefer a wait for
-// an event (Daemon.WaitLog, Capture.Wait) where there is one.
+// with the last error when that takes longer than timeout, by the clock of a machine that does not stand still: a look
+// and the pause after it count as 150 ms at most. Prefer a wait for an event (Daemon.WaitLog, Capture.Wait) where there
+// is one.
 func Eventually(t T, timeout time.Duration, check func() error) {
 	t.Helper()
 	if err := poll(timeout, check); err != nil {
@@ -176,20 +177,23 @@ func Steadily(t T, during time.Duration, check func() error) {
 // rest returns the pause to make after what begins now. To start a program costs the guest's only CPU some 10 ms: whoever
 // looks all the time keeps those waiting whom it is looking at.
 func rest() (pause func()) {
-	const least = 20 * time.Millisecond
+	const least, most = 20 * time.Millisecond, 200 * time.Millisecond
 	begun := time.Now()
-	return func() { time.Sleep(max(least, 2*time.Since(begun))) }
+	return func() { time.Sleep(min(most, max(least, 2*time.Since(begun)))) }
 }
 
+// poll is Eventually without a test.
 func poll(timeout time.Duration, check func() error) error {
-	deadline := time.Now().Add(timeout)
+	const turn, patience = 150 * time.Millisecond, 10
+	begun, spent := time.Now(), time.Duration(0)
 	for {
-		late, pause := time.Now().After(deadline), rest()
+		late, turned, pause := spent > timeout || time.Since(begun) > patience*timeout, time.Now(), rest()
 		err := check()
 		if err == nil || late {
 			return err
 		}
 		pause()
+		spent += min(turn, time.Since(turned))
 	}
 }
 

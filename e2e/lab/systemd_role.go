@@ -162,9 +162,8 @@ func newCgroup(name string) (*cgroup, error) {
 		return nil, fmt.Errorf("mount %s: %w", cgroupMount, err)
 	}
 	if os.Getenv("LVS_LAB_INSIDE") == "guest" {
-		// What a machine's systemd would have, without the cpu controller: with CONFIG_RT_GROUP_SCHED, which this kernel
-		// has and Debian's do not, it forbids real-time scheduling (kernel/sched/core.c).
-		if err := os.WriteFile(filepath.Join(cgroupMount, "cgroup.subtree_control"), []byte("+memory +pids"), 0); err != nil {
+		// What a machine's systemd would have.
+		if err := os.WriteFile(filepath.Join(cgroupMount, "cgroup.subtree_control"), []byte("+cpu +memory +pids"), 0); err != nil {
 			return nil, err
 		}
 	}

@@ -61,7 +61,7 @@ func (c *Checker) finish(f finished, now time.Time) {
 		return // it has been counted as a time-out already
 	}
 	r := f.result
-	if r.Code == health.Timeout && a.stalled > 0 {
+	if r.Code == health.Timeout && a.starved() {
 		r = a.stallResult(r.Took)
 	}
 	c.take(k, r, now)
@@ -83,7 +83,7 @@ func (c *Checker) abandon(a *attempt, now time.Time) {
 	if a.check.attempt != a || a.abandoned {
 		return
 	}
-	if a.stalled > 0 && !a.reprieved { // it had no chance to end in time
+	if a.starved() && !a.reprieved { // it had no chance to end in time
 		a.reprieved = true
 		c.agenda.add(event{at: now.Add(patience), what: overdue, attempt: a})
 		return
@@ -98,7 +98,7 @@ func (c *Checker) abandon(a *attempt, now time.Time) {
 // overdueResult is what a check is told in place of a probe that does not return.
 func (a *attempt) overdueResult(now time.Time) health.Result {
 	k, took := a.check, now.Sub(a.started).Round(10*time.Millisecond)
-	if a.stalled > 0 {
+	if a.starved() {
 		return a.stallResult(took)
 	}
 	if !a.asking.Load() {
@@ -108,6 +108,9 @@ func (a *attempt) overdueResult(now time.Time) health.Result {
 	return health.Result{Code: health.Timeout, Class: health.Bad, Took: took, Cause: fmt.Sprintf(
 		"%s: %s: no answer within %v, and the check hangs since %v", k.config.Type, k.target, k.config.Timeout, took)}
 }
+
+// starved says that the director stood still for so much of the attempt that a time-out is its own and not the server's.
+func (a *attempt) starved() bool { return a.stalled >= min(drowsy, a.check.config.Timeout/2) }
 
 // stallResult is what a time-out is worth when the director was stopped or starved meanwhile: nothing.
 func (a *attempt) stallResult(took time.Duration) health.Result {

@@ -33,9 +33,11 @@ const (
 	// The first atOnce checks of a Set start at once, the others one after another, spread apart, within the interval.
 	atOnce = 32
 	spread = time.Millisecond
-	// drowsy is a lateness of the loop from which on the whole process is taken to have been stopped. A time-out of a
-	// probe from that time is the director's and not the server's.
+	// drowsy is a lateness of the loop from which on the whole process is taken to have been stopped, as is half the
+	// time-out of a probe. A time-out from that time is the director's and not the server's.
 	drowsy = 250 * time.Millisecond
+	// notable is the least lateness that is written down: no probe has a time-out so short that less would matter.
+	notable = 25 * time.Millisecond
 )
 
 // Checker makes checks. Make one with New.
@@ -222,7 +224,7 @@ func (c *Checker) noticeStall(now time.Time) {
 		return
 	}
 	late := now.Sub(c.agenda[0].at)
-	if late < drowsy {
+	if late < notable {
 		return
 	}
 	for _, check := range c.checks {

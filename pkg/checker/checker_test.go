@@ -540,42 +540,60 @@ func TestReadyWithNothingToCheck(t *testing.T) {
 	})
 }
 
-// TestStallIsNoTimeout: when the director itself stood still, time-outs of that moment say nothing about servers.
+// TestStallIsNoTimeout: when the director itself stood still, time-outs of that moment say nothing about servers. A short
+// time-out is spent by a short stall.
 func TestStallIsNoTimeout(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, d := newFarm(), &diary{began: time.Now()}
-		stall := make(chan time.Duration, 1)
-		onChange := func(name string, v health.Verdict) {
-			select {
-			case s := <-stall:
-				time.Sleep(s) // the loop stands still
-			default:
-			}
-			d.note(name, v)
+	for _, test := range []struct {
+		timeout, stall time.Duration
+		reason         string // empty: too short to count
+	}{
+		{800 * time.Millisecond, 10 * time.Second, "this director itself stood still for 9."},
+		{800 * time.Millisecond, 350 * time.Millisecond, "this director itself stood still for 260ms"},
+		{300 * time.Millisecond, 260 * time.Millisecond, "this director itself stood still for 170ms"},
+		{300 * time.Millisecond, 220 * time.Millisecond, ""},
+	} {
+		t.Run(fmt.Sprintf("%s of %s", test.stall, test.timeout), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fragile := mysqlCheck()
+				fragile.Timeout, fragile.Fall = test.timeout, 1
+				stallOnce(t, fragile, test.stall, test.reason)
+			})
+		})
+	}
+}
+
+// stallOnce lets the loop stand still while the probe of a server runs into its time-out.
+func stallOnce(t *testing.T, fragile config.Check, length time.Duration, reason string) {
+	f, d := newFarm(), &diary{began: time.Now()}
+	stall := make(chan time.Duration, 1)
+	onChange := func(name string, v health.Verdict) {
+		select {
+		case s := <-stall:
+			time.Sleep(s) // the loop stands still
+		default:
 		}
-		c := New(map[config.CheckType]ProbeFunc{config.MySQL: f.probe}, nil, slog.New(slog.NewTextHandler(d, nil)), onChange)
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() { done <- c.Run(ctx) }()
-		fragile := mysqlCheck()
-		fragile.Fall = 1
-		c.Set([]Spec{spec("a", one, fragile), spec("b", two, fragile)})
-		pass(500 * time.Millisecond)
-		// At 1 s the probe of b makes the loop stand still for 10 s, while that of a is under way and runs out of time.
-		f.set(one, dead)
-		f.set(two, func(context.Context) health.Result { time.Sleep(10 * time.Millisecond); return refused })
-		stall <- 10 * time.Second
-		pass(10600 * time.Millisecond)
-		if v := c.Verdict("a"); !v.Up || v.Code != health.Local || !strings.Contains(v.Reason, "this director itself stood still for 9.") {
-			t.Errorf("%+v", v)
-		}
-		pass(2 * time.Second) // a is dead in earnest
-		if v := c.Verdict("a"); v.Up {
-			t.Errorf("%+v", v)
-		}
-		cancel()
-		<-done
-	})
+		d.note(name, v)
+	}
+	c := New(map[config.CheckType]ProbeFunc{config.MySQL: f.probe}, nil, slog.New(slog.NewTextHandler(d, nil)), onChange)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- c.Run(ctx) }()
+	c.Set([]Spec{spec("a", one, fragile), spec("b", two, fragile)})
+	pass(500 * time.Millisecond)
+	// At 1 s the probe of b makes the loop stand still, while that of a is under way and runs out of time.
+	f.set(one, dead)
+	f.set(two, func(context.Context) health.Result { time.Sleep(10 * time.Millisecond); return refused })
+	stall <- length
+	pass(max(length, fragile.Timeout) + 600*time.Millisecond)
+	if v := c.Verdict("a"); v.Up != (reason != "") || v.Up && (v.Code != health.Local || !strings.Contains(v.Reason, reason)) {
+		t.Errorf("%+v", v)
+	}
+	pass(2 * time.Second) // a is dead in earnest
+	if v := c.Verdict("a"); v.Up {
+		t.Errorf("%+v", v)
+	}
+	cancel()
+	<-done
 }
 
 func TestSecretsReachTheProbeAndFail(t *testing.T) {

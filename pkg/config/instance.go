@@ -103,7 +103,7 @@ func (v value) advertInterval(version uint8) time.Duration {
 			return 0
 		}
 		if ok && d < steadyInterval {
-			v.warn("use 100ms, or run on every director: chrt -r 1 lvsctl check --host FILE",
+			v.warn("use 100ms, or run on every director: nice -n -20 lvsctl check --host FILE",
 				"%s: a director that gets no CPU for %s loses its VIPs, and not every machine can do better", v.node.Value, span(3*d))
 		}
 		return d

@@ -119,7 +119,7 @@ func check() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&strict, "strict", false, "warnings are errors")
-	cmd.Flags().BoolVar(&host, "host", false, "measure for 2 s whether this machine can keep the file's advert intervals (with the unit's priority: chrt -r 1 lvsctl check --host FILE)")
+	cmd.Flags().BoolVar(&host, "host", false, "measure for 2 s whether this machine can keep the file's advert intervals (with the unit's priority: nice -n -20 lvsctl check --host FILE)")
 	return cmd
 }
 

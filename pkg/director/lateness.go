@@ -31,5 +31,5 @@ func tooLate(s election.Snapshot) string {
 		return ""
 	}
 	return fmt.Sprintf("one advert of a hundred leaves %s late or later, every %s one is due: this machine is too busy or too slow for "+
-		"that (give the daemon real-time priority as its unit does, or raise advert_interval)", p99.Round(time.Millisecond), s.AdvertInterval)
+		"that (give the daemon the priority that its unit has, or raise advert_interval)", p99.Round(time.Millisecond), s.AdvertInterval)
 }
