@@ -120,7 +120,10 @@ func TestAdvertsWhileMuchIsChecked(t *testing.T) {
 			waits = append(waits, packets[n+1].Time.Sub(packets[n].Time)-stallRhythm.advert)
 		}
 		t.Logf("on the wire: the worst advert came %s late, p99 %s; the machine was without CPU for %s at most", waits.quantile(1), waits.quantile(.99), late)
-		const most = 20 // ms: a fifth of the interval
+		most := 20.0 // ms: a fifth of the interval
+		if !soaking() {
+			most = 50 // some 30 adverts have no 99th percentile but the worst, and other scenarios share the guest
+		}
 		switch {
 		case p99 <= most:
 			return
