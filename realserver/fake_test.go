@@ -1,7 +1,6 @@
 package realserver
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
 	"github.com/lvs-director/lvs-director/pkg/ledger"
+	"github.com/lvs-director/lvs-director/pkg/logtest"
 )
 
 // fakeKernel is a machine: links, addresses, sysctls, and the list of what was done to it in the words of stock tools.
@@ -209,7 +209,7 @@ type machine struct {
 	t     *testing.T
 	agent *Agent
 	dir   string
-	log   logBuffer
+	log   logtest.Buffer
 	next  *config.Config // what the next reload finds
 	err   error          // or this
 	stop  func() error
@@ -274,24 +274,6 @@ func (m *machine) failing(start string, err error) {
 	if m.fail[start] = err; err == nil {
 		delete(m.fail, start)
 	}
-}
-
-// logBuffer may be read while it is written.
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 // crash ends the agent as kill -9 does: nothing is taken back.

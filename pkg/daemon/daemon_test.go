@@ -1,14 +1,12 @@
 package daemon
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -18,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/lvs-director/lvs-director/pkg/api"
+	"github.com/lvs-director/lvs-director/pkg/logtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -44,24 +43,6 @@ func (s *fakeService) Run(ctx context.Context) error {
 func (s *fakeService) Reload(context.Context) error { s.reloads.Add(1); return errors.New("not today") }
 func (s *fakeService) Status() any                  { return map[string]string{"node": "n"} }
 
-// output is read while the program writes.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
 // program is one whose service is s; New sees the environment.
 func program(s *fakeService, refuse error) Program {
 	return Program{
@@ -79,7 +60,7 @@ func newService(fail error) *fakeService {
 	return &fakeService{fail: fail, started: make(chan struct{})}
 }
 
-func execute(ctx context.Context, stderr *output, p Program, arguments ...string) int {
+func execute(ctx context.Context, stderr *logtest.Buffer, p Program, arguments ...string) int {
 	root := Command(p)
 	root.SetArgs(arguments)
 	root.SetOut(stderr)
@@ -126,7 +107,7 @@ func TestExitCodes(t *testing.T) {
 		{"the service fails", newService(errors.New("no ip_vs")), nil, []string{"run", "--config", file, "--socket", socket}, ExitFailed, "lvs-test: no ip_vs"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var stderr output
+			var stderr logtest.Buffer
 			code := execute(t.Context(), &stderr, program(tt.service, tt.refuse), tt.arguments...)
 			if code != tt.code || !strings.Contains(stderr.String(), tt.says) {
 				t.Errorf("exit %d, %q; want %d, %q", code, stderr.String(), tt.code, tt.says)
@@ -138,7 +119,7 @@ func TestExitCodes(t *testing.T) {
 // The problems of a file begin with their position, without the program's name: editors jump to them.
 func TestProblemsOfAFileStandAlone(t *testing.T) {
 	broken := write(t, "version: 2\n")
-	var stderr output
+	var stderr logtest.Buffer
 	execute(t.Context(), &stderr, program(newService(nil), nil), "run", "--config", broken)
 	for _, line := range strings.Split(strings.TrimSpace(stderr.String()), "\n") {
 		if !strings.HasPrefix(line, broken+":") {
@@ -149,7 +130,7 @@ func TestProblemsOfAFileStandAlone(t *testing.T) {
 
 func TestSignals(t *testing.T) {
 	s, socket := newService(nil), filepath.Join(t.TempDir(), "s")
-	var stderr output
+	var stderr logtest.Buffer
 	code := make(chan int, 1)
 	go func() {
 		code <- execute(context.Background(), &stderr, program(s, nil), "run", "--config", write(t, clusterFile), "--socket", socket)
@@ -183,7 +164,7 @@ func TestVerbWithoutAUsableFile(t *testing.T) {
 	root.AddCommand(Verb("tidy", "tidies", func(*pflag.FlagSet) func(Environment) error {
 		return func(e Environment) error { seen = e; return nil }
 	}))
-	var stderr output
+	var stderr logtest.Buffer
 	root.SetErr(&stderr)
 	root.SetArgs([]string{"tidy", "--config", filepath.Join(t.TempDir(), "absent"), "--node", "lvs-master", "--state-dir", "/state"})
 	if code := Execute(t.Context(), root); code != 0 {
@@ -205,7 +186,7 @@ func TestLogHasNoTimeUnderTheJournal(t *testing.T) {
 		}
 		t.Setenv("JOURNAL_STREAM", stream)
 		for format, time := range map[string]string{"text": "time=", "json": `"time":`} {
-			var stderr output
+			var stderr logtest.Buffer
 			log, err := newLog(flags{logFormat: format}, &stderr)
 			if err != nil {
 				t.Fatal(err)

@@ -6,24 +6,22 @@ import (
 	"io"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/logtest"
 )
 
 // stuck is a log that nobody reads until it is freed.
 type stuck struct {
+	logtest.Buffer
 	free chan struct{}
-	mu   sync.Mutex
-	text bytes.Buffer
 }
 
 func (s *stuck) Write(p []byte) (int, error) {
 	<-s.free
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(p)
+	return s.Buffer.Write(p)
 }
 
 func writerTo(out io.Writer) *logWriter {
@@ -45,8 +43,8 @@ func TestLogThatNobodyReadsStopsNobody(t *testing.T) {
 		}
 		close(out.free)
 		w.close()
-		kept, lost := strings.Count(out.text.String(), "msg=line"), 0
-		for line := range strings.Lines(out.text.String()) {
+		kept, lost := strings.Count(out.String(), "msg=line"), 0
+		for line := range strings.Lines(out.String()) {
 			if _, number, found := strings.Cut(line, "lines are lost\" count="); found {
 				var n int
 				if _, err := fmt.Sscan(number, &n); err != nil {
@@ -58,7 +56,7 @@ func TestLogThatNobodyReadsStopsNobody(t *testing.T) {
 		if kept < logQueue || kept+lost != all {
 			t.Errorf("%d lines kept and %d told lost, want %d in all and at least %d kept", kept, lost, all, logQueue)
 		}
-		if !strings.Contains(out.text.String(), "number=0\n") {
+		if !strings.Contains(out.String(), "number=0\n") {
 			t.Error("the first line is not kept; it is the one that tells what began")
 		}
 	})

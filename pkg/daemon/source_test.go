@@ -13,6 +13,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/api"
 	"github.com/lvs-director/lvs-director/pkg/clusterfile"
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/logtest"
 )
 
 const otherFile = clusterFile + "# another\n"
@@ -49,14 +50,14 @@ type life struct {
 	t *testing.T
 	*source
 	service *following
-	stderr  *output
+	stderr  *logtest.Buffer
 	stop    func()
 }
 
 // live starts a daemon; the error is why it does not start.
 func live(t *testing.T, file, stateDir string) (*life, error) {
 	t.Helper()
-	l := &life{t: t, stderr: &output{}}
+	l := &life{t: t, stderr: &logtest.Buffer{}}
 	log, err := newLog(flags{logFormat: "text"}, l.stderr)
 	if err != nil {
 		t.Fatal(err)
@@ -189,7 +190,7 @@ func TestCopyIsNotForASecondDaemon(t *testing.T) {
 			}
 		}
 		ctx, cancel := context.WithCancel(context.Background())
-		s, stderr, code := newService(nil), &output{}, make(chan int, 1)
+		s, stderr, code := newService(nil), &logtest.Buffer{}, make(chan int, 1)
 		go func() {
 			code <- execute(ctx, stderr, program(s, nil), "run", "--config", file, "--socket", socket, "--state-dir", state)
 		}()

@@ -1,7 +1,6 @@
 package director
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -22,6 +21,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
+	"github.com/lvs-director/lvs-director/pkg/logtest"
 )
 
 // inOwnNetwork runs the calling test in a process with a network namespace of its own and reports true there; in the
@@ -71,25 +71,8 @@ type directing struct {
 	*Director
 	file     atomic.Pointer[string]
 	stateDir string
-	log      locked
+	log      logtest.Buffer
 	stop     func() error
-}
-
-type locked struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *locked) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *locked) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 func (d *directing) load() (*config.Config, error) {
@@ -299,7 +282,7 @@ func TestReloadThatFailsHalfWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.do(func() {
+	_ = d.do(t.Context(), func() {
 		d.sysctls = sysctl.At(t.TempDir()) // a kernel that lacks what balancing needs
 		err = d.apply(cfg)
 	})

@@ -1,7 +1,6 @@
 package election
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"net/netip"
@@ -12,26 +11,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/logtest"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
-
-// buffer is a log that several goroutines may write.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) count(text string) int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return strings.Count(b.b.String(), text)
-}
 
 // sieve is a socket without traffic of ours that keeps things back.
 type sieve struct {
@@ -90,7 +72,7 @@ func TestLinkTellsItsSocketWhatIsOurs(t *testing.T) {
 
 func TestFloodForNobodyIsToldOnceAndEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		out, s := &buffer{}, &sieve{}
+		out, s := &logtest.Buffer{}, &sieve{}
 		l := NewLink("eth0", func(string) (Socket, error) { return s, nil }, slog.New(slog.NewTextHandler(out, nil)))
 		l.Attach(51, &Actor{})
 		ctx, stop := context.WithCancel(t.Context())
@@ -110,7 +92,7 @@ func TestFloodForNobodyIsToldOnceAndEnds(t *testing.T) {
 		if text := l.Flood(); text != "" {
 			t.Errorf("it is over: %q", text)
 		}
-		if began, ended := out.count("a flood of VRRP packets"), out.count("the flood of VRRP packets is over"); began != 1 || ended != 1 {
+		if began, ended := out.Count("a flood of VRRP packets"), out.Count("the flood of VRRP packets is over"); began != 1 || ended != 1 {
 			t.Errorf("told %d times, and its end %d times", began, ended)
 		}
 		stop()
