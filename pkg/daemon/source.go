@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -15,12 +16,20 @@ import (
 // reloadWithin bounds a reload, also one whose client went away.
 const reloadWithin = time.Minute
 
+const (
+	// readWithin bounds the reading of the cluster file and of its copy, which may lie on a disk that is slow, or gone.
+	readWithin = 10 * time.Second
+	// partWithin is how long the end waits for a copy that is being made.
+	partWithin = time.Second
+)
+
 // source is where a daemon's cluster file comes from: the file itself, or at a start at which that cannot be used, the copy
 // of the last one that ran. It says what is wrong with them.
 type source struct {
 	path      string
 	copy      clusterfile.LastGood
 	log       *slog.Logger
+	file      *disk         // of the cluster file
 	reloading chan struct{} // held by the one who reloads
 	pending   chan []byte   // to be copied; the newest only
 	unsaved   bool          // owned by keep
@@ -33,14 +42,17 @@ type source struct {
 
 func newSource(path, stateDir string, log *slog.Logger) *source {
 	return &source{
-		path: path, copy: clusterfile.LastGoodIn(stateDir), log: log,
+		path: path, copy: clusterfile.LastGoodIn(stateDir), log: log, file: newDisk(),
 		reloading: make(chan struct{}, 1), pending: make(chan []byte, 1),
 	}
 }
 
 // load reads the cluster file, and logs what is doubtful in it.
 func (s *source) load() (*config.Config, error) {
-	f, err := clusterfile.Read(s.path)
+	f, err := ask(s.file, readWithin, func() (clusterfile.File, error) { return clusterfile.Read(s.path) })
+	if errors.Is(err, errNoAnswer) {
+		return nil, fmt.Errorf("cluster file %s: %w within %s: mend it", s.path, err, readWithin)
+	}
 	s.warn(f.Problems)
 	if err != nil {
 		return nil, err
@@ -66,7 +78,11 @@ func (s *source) begin(beside func() bool) (*config.Config, error) {
 	if err == nil || beside() {
 		return cfg, err
 	}
-	f, saved, copyErr := s.copy.Read()
+	var saved time.Time
+	f, copyErr := ask(newDisk(), readWithin, func() (f clusterfile.File, err error) {
+		f, saved, err = s.copy.Read()
+		return f, err
+	})
 	switch {
 	case clusterfile.Absent(copyErr):
 		return nil, err
@@ -134,22 +150,36 @@ func (s *source) applied() {
 
 // keep makes the copies until ctx ends, apart from everything else: a disk may take its time.
 func (s *source) keep(ctx context.Context) {
-	for ctx.Err() == nil {
+	for {
 		select {
 		case <-ctx.Done():
+			select {
+			case data := <-s.pending:
+				s.save(ctx, data)
+			default:
+			}
+			return
 		case data := <-s.pending:
-			s.save(data)
+			s.save(ctx, data)
 		}
-	}
-	select {
-	case data := <-s.pending:
-		s.save(data)
-	default:
 	}
 }
 
-func (s *source) save(data []byte) {
-	switch err := s.copy.Save(data); {
+// save makes a copy, and waits for it until a moment after the end of ctx.
+func (s *source) save(ctx context.Context, data []byte) {
+	saved := make(chan error, 1)
+	go func() { saved <- s.copy.Save(data) }()
+	var err error
+	select {
+	case err = <-saved:
+	case <-ctx.Done():
+		select {
+		case err = <-saved:
+		case <-time.After(partWithin):
+			err = fmt.Errorf("%s: %w", s.copy.Path(), errNoAnswer)
+		}
+	}
+	switch {
 	case err == nil && s.unsaved:
 		s.log.Info("a copy of the cluster file is kept again", "copy", s.copy.Path())
 		s.unsaved = false

@@ -111,6 +111,14 @@ func decode(data []byte) (book, error) {
 	return b, nil
 }
 
+// add enters what another book holds, and says whether that was new.
+func (b *book) add(other book) bool {
+	addresses := replace(&b.Addresses, slices.Concat(b.Addresses, other.Addresses))
+	services := replace(&b.Services, slices.Concat(b.Services, other.Services))
+	sysctls := replace(&b.Sysctls, merged(b.Sysctls, other.Sysctls))
+	return addresses || services || sysctls
+}
+
 // save writes the file so that a reader, also one after a power loss, sees the old content or the new one.
 func (b *book) save(path string) error {
 	data, err := json.MarshalIndent(b, "", " ")

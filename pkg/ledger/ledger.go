@@ -21,10 +21,10 @@ import (
 // and only a crash in the meantime would lose the entry. So it is with a disk that does not answer; what hangs there goes
 // on behind the caller's back, and until it returns nobody else waits for it.
 type Ledger struct {
-	path    string
-	warning string
+	path string
 
 	mu      sync.Mutex // guards what follows; never held while the disk is waited for
+	warning string
 	book    book
 	changes uint64
 	written uint64 // the changes that the file holds
@@ -45,28 +45,46 @@ var ErrClosed = errors.New("the state directory was given up")
 
 // Open takes the lock of a state directory, which is made if it is absent, and reads its state file. A file from another
 // boot, a damaged file or none at all give an empty ledger; Warning says if something was lost. A directory that cannot be
-// used gives a ledger in memory; Keep says why, and tries again. The only error is ErrLocked.
+// used gives a ledger in memory; Keep says why, and tries again. So does a disk that does not answer within a second; when
+// it does in the end, what its file holds is added to what happened meanwhile. The only error is ErrLocked.
 func Open(dir string) (*Ledger, error) {
-	l := &Ledger{path: filepath.Join(dir, fileName), disk: make(chan struct{}, 1)}
-	if err := l.hold(); errors.Is(err, ErrLocked) {
-		return nil, err
-	}
+	l := &Ledger{path: filepath.Join(dir, fileName), disk: make(chan struct{}, 1), book: book{Version: version}}
 	here, err := thisKernel()
 	if err != nil {
 		l.warning = err.Error()
-		l.book = book{Version: version}
-		return l, nil
+	} else {
+		l.book.BootID, l.book.Net = here.boot, here.net
 	}
-	if l.dir != nil {
-		sweep(dir)
+	if err := l.withDisk(func() error { return l.read(here) }); errors.Is(err, ErrLocked) {
+		return nil, err
 	}
-	l.book, l.warning = load(l.path, here)
-	_ = l.save(false) // proves at once that it can be written; Keep says if not
 	return l, nil
 }
 
+// read takes the lock, and the state file into the book. It proves at once that the file can be written; Keep says if not.
+func (l *Ledger) read(here kernel) error {
+	if err := l.hold(); errors.Is(err, ErrLocked) || here == (kernel{}) {
+		return err
+	}
+	if l.dir != nil {
+		sweep(filepath.Dir(l.path))
+	}
+	found, warning := load(l.path, here)
+	l.mu.Lock()
+	if found.add(l.book) {
+		l.changes++
+	}
+	l.book, l.warning = found, warning
+	l.mu.Unlock()
+	return l.write(false)
+}
+
 // Warning is a sentence about a state file that could not be used, or "".
-func (l *Ledger) Warning() string { return l.warning }
+func (l *Ledger) Warning() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.warning
+}
 
 // Keep saves what could not be saved before, and restores a file or directory that somebody removed or changed. The error
 // says why that is not possible, with the remedy. It is cheap when all is well, and meant to be called now and then.
