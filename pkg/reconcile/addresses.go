@@ -54,6 +54,7 @@ type Addresses struct {
 
 	// Owned by Run:
 	held     map[string]*held
+	left     map[spot]*leftover
 	stopping bool
 }
 
@@ -84,7 +85,7 @@ func NewAddresses(kernel AddressKernel, announcer Announcer, lost func(instance,
 	return &Addresses{
 		kernel: kernel, announcer: announcer, lost: lost, log: log, epoch: time.Now(),
 		dirty: make(chan struct{}, 1), wish: map[string]*wish{}, held: map[string]*held{},
-		leases: map[string]expiry{}, moved: make(chan struct{}, 1),
+		leases: map[string]expiry{}, moved: make(chan struct{}, 1), left: map[spot]*leftover{},
 	}
 }
 
@@ -107,7 +108,11 @@ func (a *Addresses) Set(all []VIPs) {
 
 // Acquire wants the VIPs of an instance on this machine.
 func (a *Addresses) Acquire(instance string, silent bool) {
-	a.change(instance, func(w *wish) { w.want, w.silent, w.tenure = true, silent, w.tenure+1 })
+	a.change(instance, func(w *wish) {
+		w.want, w.silent, w.tenure = true, silent, w.tenure+1
+		a.leases[instance] = expiry{w.tenure, a.now(), firstLease(w.vips)} // counted also while the loop hangs
+	})
+	a.expiryMoved()
 }
 
 // Release wants them gone.
@@ -184,6 +189,7 @@ func (a *Addresses) Run(ctx context.Context) {
 			for _, name := range slices.Sorted(maps.Keys(a.held)) {
 				a.drop(name, "the daemon stops")
 			}
+			a.clear() // once more; whoever ends the daemon looks again for what is left
 			return
 		case <-a.dirty:
 		case <-timer.C:
@@ -212,7 +218,7 @@ func (a *Addresses) pass() time.Duration {
 			a.follow(h, w.vips)
 		}
 	}
-	next := time.Hour
+	next := a.clear()
 	for _, name := range names {
 		if w := wishes[name]; w.want {
 			next = min(next, a.keep(name, w))
@@ -355,25 +361,25 @@ func (a *Addresses) drop(name, why string) {
 	}
 }
 
-// remove deletes one address of an instance, unless another one wants it by now. A failure is not retried: the lease
-// takes the address away.
+// remove deletes one address of an instance, unless another one wants it by now. After a failure clear tries again.
 func (a *Addresses) remove(vips VIPs, p netip.Prefix) bool {
-	if !a.stopping && a.wantedElsewhere(vips, p) {
+	if !a.stopping && a.wantedBy(vips.Interface, p, func(name string) bool { return name != vips.Instance }) {
 		return true
 	}
 	if err := a.kernel.Remove(vips.Interface, p); err != nil {
-		a.log.Error("cannot remove a VIP; its lease will", "interface", vips.Interface, "vip", p.String(), "error", err)
+		a.log.Error("cannot remove a VIP; trying again, and its lease ends", "interface", vips.Interface, "vip", p.String(), "error", err)
+		a.leave(spot{vips.Interface, p})
 		return false
 	}
 	return true
 }
 
-// wantedElsewhere says whether an instance other than that of vips wants the address on the same interface now.
-func (a *Addresses) wantedElsewhere(vips VIPs, p netip.Prefix) bool {
+// wantedBy says whether one of some instances wants an address on an interface now.
+func (a *Addresses) wantedBy(iface string, p netip.Prefix, some func(name string) bool) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for name, w := range a.wish {
-		if name != vips.Instance && w.want && w.vips.Interface == vips.Interface && slices.Contains(w.vips.Addresses, p) {
+		if some(name) && w.want && w.vips.Interface == iface && slices.Contains(w.vips.Addresses, p) {
 			return true
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,6 +28,7 @@ type fakeKernel struct {
 	expires map[string]time.Time
 	refuse  error
 	slow    time.Duration // what each Put takes
+	stuck   bool          // no address can be removed
 	refused int
 }
 
@@ -53,6 +55,9 @@ func (k *fakeKernel) Remove(iface string, p netip.Prefix) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.log = append(k.log, fmt.Sprintf("ip addr del %s dev %s", p, iface))
+	if k.stuck {
+		return syscall.ENOBUFS
+	}
 	delete(k.expires, iface+" "+p.String())
 	return nil
 }

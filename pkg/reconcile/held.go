@@ -20,6 +20,12 @@ type held struct {
 	told    time.Duration // when a repair was logged the last time
 }
 
+// firstWithin is how long a tenure may go without its addresses, also when the lease is longer.
+const firstWithin = 5 * time.Second
+
+// firstLease is the lease of a tenure before the kernel has taken any address.
+func firstLease(vips VIPs) time.Duration { return min(vips.Lease, firstWithin) }
+
 // echoes is how long after the addresses were placed a word of their deletion may be of an older one: our own, on the way
 // behind, or that of a lease that ended while this process stood still. A look tells if they are really gone.
 const echoes = 250 * time.Millisecond
@@ -43,6 +49,7 @@ func (h *held) note(w wish, now time.Duration) {
 // came between two passes. nil: nothing.
 func begin(old *held, w wish, now time.Duration) *held {
 	h := &held{vips: w.vips, number: w.tenure, tenure: newTenure(now, w.vips.Lease, w.silent)}
+	h.tenure.lease = firstLease(w.vips)
 	if old != nil {
 		h.vips = old.vips
 	}
@@ -84,6 +91,6 @@ func (h *held) written(begun, now time.Duration) {
 }
 
 func (h *held) failed(now time.Duration) {
-	h.retry = now + min(retryLeast<<min(h.fails, 10), retryMost)
+	h.retry = now + backoff(h.fails)
 	h.fails++
 }

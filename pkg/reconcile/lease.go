@@ -17,6 +17,14 @@ type expiry struct {
 func (a *Addresses) setLease(name string, h *held) {
 	a.mu.Lock()
 	before, known := a.leases[name]
+	unseen := h != nil && known && before.number > h.number
+	if w := a.wish[name]; h == nil && known && w != nil && w.want && w.tenure == before.number {
+		unseen = true
+	}
+	if unseen { // it is of an acquisition that the loop has not come to yet
+		a.mu.Unlock()
+		return
+	}
 	delete(a.leases, name)
 	if h != nil {
 		a.leases[name] = expiry{h.number, h.tenure.renewed, h.tenure.lease}
@@ -24,10 +32,15 @@ func (a *Addresses) setLease(name string, h *held) {
 	changed := h != nil && (!known || a.leases[name] != before)
 	a.mu.Unlock()
 	if changed {
-		select {
-		case a.moved <- struct{}{}:
-		default:
-		}
+		a.expiryMoved()
+	}
+}
+
+// expiryMoved tells the sentinel that there is another lease to watch.
+func (a *Addresses) expiryMoved() {
+	select {
+	case a.moved <- struct{}{}:
+	default:
 	}
 }
 

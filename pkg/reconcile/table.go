@@ -230,20 +230,23 @@ func (t *Table) pass(ctx context.Context) error {
 	}
 	t.found = still(t.found, want)
 	ops := lvs.Diff(want, t.have, t.Ours)
+	if firstLook || len(ops) > 0 { // what is adopted as it stands is ours, too
+		t.Record(want)
+	}
 	if len(ops) == 0 {
 		return nil
 	}
-	t.Record(want)
 	done, err := t.Kernel.Apply(ctx, ops)
-	t.report(carriedOut(ops, done, err))
+	finished := carriedOut(ops, done, err)
+	t.report(finished)
+	if gone := deleted(finished); len(gone) > 0 {
+		t.Forget(gone) // also where another step was refused: the next pass does not see them any more
+	}
 	if err != nil {
 		t.have = nil
 		return err
 	}
 	t.have = lvs.Apply(t.have, ops)
-	if gone := deleted(ops); len(gone) > 0 {
-		t.Forget(gone)
-	}
 	return nil
 }
 

@@ -110,6 +110,7 @@ type tableWorld struct {
 	want      []lvs.Service
 	found     []lvs.Service // what Desired was told last
 	forgotten []lvs.Key
+	recorded  int // how often Record was called
 }
 
 func startTable(t *testing.T, kernel *fakeTable, want ...lvs.Service) *tableWorld {
@@ -128,8 +129,12 @@ func newTableWorld(t *testing.T, asked TableKernel, kernel *fakeTable, log *slog
 			w.found = found
 			return w.want
 		},
-		Ours:   func(k lvs.Key) bool { return k.Address.String() != "192.0.2.1" },
-		Record: func([]lvs.Service) {},
+		Ours: func(k lvs.Key) bool { return k.Address.String() != "192.0.2.1" },
+		Record: func([]lvs.Service) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.recorded++
+		},
 		Forget: func(gone []lvs.Key) {
 			w.mu.Lock()
 			defer w.mu.Unlock()

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/logtest"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
@@ -76,26 +77,8 @@ func (b *brokenTable) count() int {
 	return b.tries
 }
 
-// lines is a log whose lines are counted by what they contain.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) count(what string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), what)
-}
-
-func startBroken(t *testing.T, kernel *brokenTable, want ...lvs.Service) (w *tableWorld, log *lines) {
-	log = &lines{}
+func startBroken(t *testing.T, kernel *brokenTable, want ...lvs.Service) (w *tableWorld, log *logtest.Buffer) {
+	log = &logtest.Buffer{}
 	return newTableWorld(t, kernel, &kernel.fakeTable, slog.New(slog.NewTextHandler(log, nil)), want...), log
 }
 
@@ -121,7 +104,7 @@ func TestTableOutlivesEveryError(t *testing.T) {
 					if tries := kernel.count() - before; tries < 10 || tries > 60 {
 						t.Errorf("%d conversations in a minute of failure, want 10 to 60", tries)
 					}
-					if told := log.count("level=ERROR"); told != 1 {
+					if told := log.Count("level=ERROR"); told != 1 {
 						t.Errorf("%d lines of error in a minute, want one", told)
 					}
 					if problem := w.Problem(); !strings.Contains(problem, trouble.Error()) {
@@ -130,8 +113,8 @@ func TestTableOutlivesEveryError(t *testing.T) {
 					kernel.breaks(nil, nil)
 					time.Sleep(tableRetryMost + time.Second)
 					same(t, "table after the trouble", kernel.table(), []lvs.Service{want})
-					if w.Problem() != "" || log.count("the table is as it should be again") != 1 {
-						t.Errorf("problem %q after the end; the log tells of it %d times", w.Problem(), log.count("as it should be again"))
+					if w.Problem() != "" || log.Count("the table is as it should be again") != 1 {
+						t.Errorf("problem %q after the end; the log tells of it %d times", w.Problem(), log.Count("as it should be again"))
 					}
 					w.stop()
 				})
@@ -156,7 +139,7 @@ func TestTroubleIsBoundedWhileVerdictsKeepComing(t *testing.T) {
 		if tries := kernel.count() - before; tries > 600 {
 			t.Errorf("%d conversations in a minute, want at most 600: two every %s, and the audit", tries, settleFailing)
 		}
-		if told := log.count("level=ERROR"); told > 3 {
+		if told := log.Count("level=ERROR"); told > 3 {
 			t.Errorf("%d lines of 3 errors", told)
 		}
 		w.stop()
@@ -193,6 +176,28 @@ func TestStepsAfterARefusalAreReported(t *testing.T) {
 	}
 }
 
+// What was deleted is not ours any more, although the kernel refused another step of the same pass.
+func TestDeletedBesideARefusalIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kernel := &brokenTable{}
+		kernel.put(service("10.77.0.100"), service("10.77.0.101"))
+		w, _ := startBroken(t, kernel, service("10.77.0.100"), service("10.77.0.101"))
+		time.Sleep(time.Second)
+		if w.mu.Lock(); w.recorded == 0 {
+			t.Error("what was adopted as it stood is not recorded")
+		}
+		w.mu.Unlock()
+		added := service("10.77.0.102")
+		kernel.breaks(nil, refusal{{Kind: lvs.AddService, Service: added}})
+		w.wants(service("10.77.0.100"), added)
+		time.Sleep(10 * time.Millisecond)
+		if _, forgotten := w.told(); len(forgotten) != 1 || forgotten[0] != service("10.77.0.101").Key {
+			t.Errorf("forgotten: %v", forgotten)
+		}
+		w.stop()
+	})
+}
+
 func TestLogOfALargePassIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var servers []string
@@ -201,10 +206,10 @@ func TestLogOfALargePassIsBounded(t *testing.T) {
 		}
 		w, log := startBroken(t, &brokenTable{}, service("10.77.0.100", servers...))
 		time.Sleep(time.Second)
-		if n := log.count("msg=table change="); n != reported {
+		if n := log.Count("msg=table change="); n != reported {
 			t.Errorf("%d lines, want %d", n, reported)
 		}
-		if log.count(fmt.Sprintf("count=%d", 1501-reported)) != 1 {
+		if log.Count(fmt.Sprintf("count=%d", 1501-reported)) != 1 {
 			t.Errorf("the rest is not counted")
 		}
 		w.stop()

@@ -55,6 +55,8 @@ func (m *Machine) hearAsBackup(a Advert) {
 		s.Ground.For = m.p.PreemptDelay
 	case notReady:
 		s.Ground.Text = s.NotReadyReason
+	case barred:
+		s.Ground.For = s.BarredUntil - s.LostAt
 	}
 	s.MasterInterval, s.DownFrom, s.Resigned, s.Cause = a.Interval, s.Now, false, CauseSilentPeer
 }
@@ -71,6 +73,8 @@ func (m *Machine) standing(priority uint8) groundKind {
 		return preemptOff
 	case s.NotReady || s.Hindered != "":
 		return notReady
+	case s.Now < s.BarredUntil:
+		return barred
 	case m.p.PreemptDelay > 0 && s.Now-s.LowerSince < m.p.PreemptDelay:
 		return preemptDelay
 	}

@@ -42,9 +42,17 @@ type memory struct {
 
 	// MASTER: when the next advert is due.
 	AdvertDue time.Duration `json:"advert_due"`
-	// StoodUntil is when a MASTER last found that it had missed an advert of its own; Stood says whether it ever did.
+	// StoodUntil is when a MASTER last found that it had missed an advert of its own, and StoodFor how late it was; Stood
+	// says whether it ever did.
 	Stood      bool          `json:"stood"`
 	StoodUntil time.Duration `json:"stood_until"`
+	StoodFor   time.Duration `json:"stood_for"`
+
+	// Losses counts how often this director lost its VIPs in a row, the last time at LostAt; it preempts nobody before
+	// BarredUntil.
+	Losses      int           `json:"losses"`
+	LostAt      time.Duration `json:"lost_at"`
+	BarredUntil time.Duration `json:"barred_until"`
 
 	// The advert heard last.
 	Heard         netip.Addr    `json:"heard"`
@@ -66,7 +74,7 @@ func NewMachine(p Params) *Machine {
 func (m *Machine) Step(now time.Duration, ev Event) []Action {
 	m.mem.Now = max(now, m.mem.Now)
 	if m.mem.State == Master && m.mem.Now-m.mem.AdvertDue >= m.p.AdvertInterval {
-		m.mem.Stood, m.mem.StoodUntil = true, m.mem.Now
+		m.mem.Stood, m.mem.StoodUntil, m.mem.StoodFor = true, m.mem.Now, m.mem.Now-m.mem.AdvertDue
 	}
 	return m.expire(m.handle(ev))
 }
@@ -139,18 +147,37 @@ func (m *Machine) reprieve(late time.Duration) bool {
 	return true
 }
 
-// lostByStall is how soon after a stall a lapsed lease is put down to it. No lease is as short as that.
-const lostByStall = time.Second
+const (
+	// lostByStall is how soon after a stall a lapsed lease is put down to it, and how long that must have been. No lease is
+	// as short as that.
+	lostByStall = time.Second
+	// A director that cannot hold its VIPs would take them from one that can, again and again. After the first loss it
+	// preempts nobody for barredLeast, after each further one for twice as long; losses further apart than forgotten are
+	// each the first. A VIP that nobody holds it takes all the same.
+	barredLeast = 10 * time.Second
+	barredMost  = 5 * time.Minute
+	forgotten   = 3 * barredMost
+)
 
 func (m *Machine) lose(reason string) []Action {
 	s := &m.mem
 	switch {
 	case s.State != Master:
 		return nil
-	case s.Stood && s.Now-s.StoodUntil < lostByStall:
+	case s.Stood && s.StoodFor >= lostByStall && s.Now-s.StoodUntil < lostByStall:
 		return m.reclaim()
 	}
+	if s.Losses > 0 && s.Now-s.LostAt >= forgotten {
+		s.Losses = 0
+	}
+	s.LostAt, s.BarredUntil = s.Now, s.Now+m.barredFor()
+	s.Losses++
 	return m.stepBack(ground{Kind: lost, Text: reason}, CauseAlone, m.p.AdvertInterval)
+}
+
+// barredFor is how long a loss of the VIPs keeps this director from preempting.
+func (m *Machine) barredFor() time.Duration {
+	return min(barredLeast<<min(m.mem.Losses, 10), barredMost)
 }
 
 // startup follows RFC 9568 6.4.1.

@@ -31,6 +31,7 @@ const (
 	preemptOff
 	preemptDelay // For is the delay
 	notReady     // because of Text
+	barred       // for For
 	preempting
 	peerResigned
 	alone      // nobody heard for For
@@ -65,6 +66,9 @@ func (g ground) sentence() string {
 		return fmt.Sprintf("lower priority %d from %s, and preempt_delay %s has not passed", g.Priority, g.Peer, brief(g.For))
 	case notReady:
 		return fmt.Sprintf("lower priority %d from %s, and not ready to take over: %s", g.Priority, g.Peer, g.Text)
+	case barred:
+		return fmt.Sprintf("lower priority %d from %s, left alone for %s, for this director could not hold the virtual addresses",
+			g.Priority, g.Peer, brief(g.For))
 	case preempting:
 		return fmt.Sprintf("lower priority %d from %s, taking over when the master-down timer ends", g.Priority, g.Peer)
 	case peerResigned:
