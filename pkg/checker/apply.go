@@ -27,7 +27,7 @@ func (c *Checker) apply(specs []Spec, now time.Time) {
 		for _, wanted := range spec.Checks {
 			k, isNew := c.ensure(spec, wanted)
 			if isNew {
-				k.state = known.resume(spec, wanted)
+				k.state = known.resume(spec, wanted, now)
 				k.due = now.Add(stagger(len(fresh), k.config.Interval))
 				c.agenda.add(event{at: k.due, what: due, check: k})
 				fresh = append(fresh, k)
@@ -135,15 +135,18 @@ func (c *Checker) remembered() memory {
 
 // resume is the state in which a new check starts. If it takes the place of others (another interval, another type of
 // check for the same server), what they knew stays until the new one contradicts it.
-func (m memory) resume(spec Spec, wanted config.Check) health.State {
+func (m memory) resume(spec Spec, wanted config.Check, now time.Time) health.State {
 	if s, ok := m.checks[target{wanted.Type, spec.target(wanted)}]; ok {
 		return health.Resume(wanted.Rise, wanted.Fall, s)
 	}
 	old, ok := m.subjects[spec.Name]
-	if ok && len(old.checks) > 0 && old.spec.Address == spec.Address && old.spec.Port == spec.Port {
-		return health.Resume(wanted.Rise, wanted.Fall, worst(old.checks))
+	switch {
+	case !ok || old.spec.Address != spec.Address || old.spec.Port != spec.Port:
+		return health.New(wanted.Rise, wanted.Fall)
+	case len(old.checks) == 0: // a server that nobody checked counted as up
+		return health.Unchecked(wanted.Rise, wanted.Fall, now)
 	}
-	return health.New(wanted.Rise, wanted.Fall)
+	return health.Resume(wanted.Rise, wanted.Fall, worst(old.checks))
 }
 
 // worst is the state of the check that holds its server back most.

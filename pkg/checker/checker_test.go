@@ -16,6 +16,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/logtest"
 	"github.com/lvs-director/lvs-director/pkg/probe"
 )
 
@@ -89,28 +90,16 @@ func dead(ctx context.Context) health.Result { <-ctx.Done(); return late }
 
 // diary records what onChange and the log heard.
 type diary struct {
+	logtest.Buffer
 	began   time.Time
 	mu      sync.Mutex
 	entries []string
-	log     strings.Builder
 }
 
 func (d *diary) note(name string, v health.Verdict) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.entries = append(d.entries, fmt.Sprintf("%v %s: %s", time.Since(d.began), name, v.Reason))
-}
-
-func (d *diary) Write(p []byte) (int, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.log.Write(p)
-}
-
-func (d *diary) logged(what string) int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return strings.Count(d.log.String(), what)
 }
 
 func (d *diary) heard() []string {
@@ -366,6 +355,31 @@ func TestEditedCheckTakesNothingOut(t *testing.T) {
 	}
 }
 
+// TestFirstCheckTakesNothingOut: a server that nobody checked was up, and stays so until its first check contradicts it as
+// often as any other must.
+func TestFirstCheckTakesNothingOut(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+		c.Set([]Spec{spec("a", one, []config.Check{}...), spec("b", two, []config.Check{}...)})
+		pass(100 * time.Millisecond)
+		f.set(one, always(good))
+		f.set(two, always(refused))
+		c.Set([]Spec{spec("a", one, mysqlCheck()), spec("b", two, mysqlCheck())})
+		pass(500 * time.Millisecond)
+		for _, name := range []string{"a", "b"} {
+			if v := c.Verdict(name); !v.Known || !v.Up {
+				t.Errorf("%s after one result: %+v", name, v)
+			}
+		}
+		pass(time.Second)
+		if v := c.Verdict("b"); v.Up {
+			t.Errorf("b after the second failure: %+v", v)
+		}
+		if v := c.Verdict("a"); !v.Up {
+			t.Errorf("a: %+v", v)
+		}
+	})
+}
+
 func TestUnknownKeepsStateAndWarnsOnce(t *testing.T) {
 	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
 		c.Set([]Spec{spec("a", one)})
@@ -379,8 +393,8 @@ func TestUnknownKeepsStateAndWarnsOnce(t *testing.T) {
 		pass(time.Second)
 		f.set(one, always(denied))
 		pass(5 * time.Second)
-		if warned, well := d.logged("level=WARN"), d.logged("check works again"); warned != 2 || well != 1 {
-			t.Errorf("%d warnings and %d all-clears, want 2 and 1:\n%s", warned, well, d.log.String())
+		if warned, well := d.Count("level=WARN"), d.Count("check works again"); warned != 2 || well != 1 {
+			t.Errorf("%d warnings and %d all-clears, want 2 and 1:\n%s", warned, well, d.String())
 		}
 	})
 }

@@ -37,6 +37,15 @@ func Resume(rise, fall int, from State) State {
 	return s
 }
 
+// Unchecked returns the state of the first check of a server that was up because nobody checked it, since at: it stays up
+// until results contradict that.
+func Unchecked(rise, fall int, since time.Time) State {
+	s := New(rise, fall)
+	s.known, s.up, s.since = true, true, since
+	s.last, s.lastAt = Result{Class: Good, Code: OK, Cause: "not checked yet, and up without a check before"}, since
+	return s
+}
+
 // Known reports whether a result has decided anything yet.
 func (s State) Known() bool { return s.known }
 
