@@ -48,7 +48,7 @@ func judgeHost(cfg *config.Config, measure func(interval time.Duration) election
 	case l.Max >= 2*shortest:
 		return false, fmt.Sprintf("this host is not fit for advert_interval %s: it stood still for longer than its peers wait (%s); use a longer interval", shortest, figures)
 	case p99 > shortest/5:
-		return false, fmt.Sprintf("this host is not fit for advert_interval %s: %s; give the daemon real-time priority (docs/operations.md), or use a longer interval", shortest, figures)
+		return false, fmt.Sprintf("this host is not fit for advert_interval %s: %s; measure with the priority of the unit (nice -n -20), give the daemon real-time priority (docs/operations.md), or use a longer interval", shortest, figures)
 	}
 	return true, fmt.Sprintf("this host is fit for advert_interval %s: %s", shortest, figures)
 }

@@ -160,8 +160,8 @@ func pluginVerdict(w io.Writer, document []byte, err error) error {
 	return &PluginError{code}
 }
 
-// alarming are the codes of a real server that somebody has to see to although it stays in its pool: its check says nothing
-// about it, or it is full.
+// alarming are the codes of a real server or track that somebody has to see to although it counts as before: its check
+// says nothing about it, or it is full.
 var alarming = []string{"auth", "blocked", "secret", "local", "full"}
 
 // judge weighs a status document: nothing serves is critical, something is not as it should be a warning.
@@ -215,6 +215,11 @@ func judge(document []byte) (code int, line string) {
 			if slices.Contains(alarming, r.Code) {
 				worse(1, "%s/%s: %s", v.Name, r.Name, r.Reason)
 			}
+		}
+	}
+	for _, t := range s.Tracks {
+		if slices.Contains(alarming, t.Code) {
+			worse(1, "track %s: %s", t.Name, t.Reason)
 		}
 	}
 	for _, p := range s.Problems {

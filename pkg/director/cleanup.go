@@ -19,6 +19,9 @@ func Cleanup(o Options, addressesOnly bool) (err error) {
 	if err := d.ledger.Held(); err != nil { // a daemon may be running
 		return err
 	}
+	if err := d.removeVIPs(d.cfg); err != nil {
+		return err
+	}
 	if addressesOnly {
 		return d.ledger.SetAddresses(nil)
 	}

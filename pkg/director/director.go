@@ -64,7 +64,7 @@ type Director struct {
 	checker   *checker.Checker
 	table     *table // nil without virtual servers
 
-	sysctlProblem string // logged last
+	sysctlProblem atomic.Pointer[string] // why the sysctls are not as they should be; nil if they are
 
 	pulses     pulse.Set
 	standstill atomic.Pointer[string] // what is wrong with the loops; nil or "": nothing
@@ -92,6 +92,10 @@ func (d *Director) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.addr.Close(), d.ledger.Close()) }()
+	if err := d.removeVIPs(d.cfg); err != nil { // that an earlier run left
+		return err
+	}
+	inherited := len(d.ledger.Services()) > 0
 
 	loops, stopLoops := context.WithCancel(context.Background())
 	defer stopLoops()
@@ -101,6 +105,11 @@ func (d *Director) Run(ctx context.Context) (err error) {
 		d.stopInstances()
 		stopLoops()
 		d.loops.Wait()
+		if err != nil && inherited {
+			// A start that fails is tried again: what an earlier run served lives on until one succeeds.
+			err = errors.Join(err, d.withdrawVIPs())
+			return
+		}
 		err = errors.Join(err, d.withdraw())
 	}()
 
@@ -130,7 +139,7 @@ func (d *Director) Run(ctx context.Context) (err error) {
 	}
 }
 
-// open takes hold of the state directory and of the kernel's addresses, and removes VIPs that an earlier run left.
+// open takes hold of the state directory, if it can be used, and of the kernel's addresses.
 func (d *Director) open() (err error) {
 	if d.ledger, err = ledger.Open(d.stateDir); err != nil {
 		return err
@@ -141,9 +150,6 @@ func (d *Director) open() (err error) {
 	d.saved(d.ledger.Keep())
 	if d.addr, err = addr.Open(); err != nil {
 		return errors.Join(err, d.ledger.Close())
-	}
-	if err = d.removeVIPs(d.cfg); err != nil {
-		return errors.Join(err, d.addr.Close(), d.ledger.Close())
 	}
 	return nil
 }
@@ -197,15 +203,26 @@ func (d *Director) run(loop func(ctx context.Context)) {
 	d.loops.Go(func() { loop(d.ctx) })
 }
 
-// do runs f in the goroutine that owns the director and waits for it; false when Run has ended.
-func (d *Director) do(f func()) bool {
+// do runs f in the goroutine that owns the director and waits for it until ctx ends. After an error f may run all the same,
+// or still be running. The error is ErrStopped when Run has ended.
+func (d *Director) do(ctx context.Context, f func()) error {
 	done := make(chan struct{})
 	select {
-	case d.commands <- func() { defer close(done); f() }:
-		<-done
-		return true
+	case d.commands <- func() {
+		defer close(done)
+		f()
+		d.publish() // or who asked for it would still see what was before
+	}:
 	case <-d.stopped:
-		return false
+		return ErrStopped
+	case <-ctx.Done():
+		return fmt.Errorf("the director does not answer: %w", ctx.Err())
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("the director has not finished with it: %w", ctx.Err())
 	}
 }
 
@@ -227,9 +244,13 @@ func (d *Director) fail(err error) {
 // withdraw leaves nothing of ours in the kernel. The address loop has removed the VIPs; only what failed then is left of
 // them. One thing that cannot be removed keeps nothing else from being removed.
 func (d *Director) withdraw() error {
-	addresses := d.removeVIPs(d.cfg)
-	if addresses == nil {
-		d.saved(d.ledger.SetAddresses(nil))
+	return errors.Join(d.withdrawVIPs(), d.withdrawTable(), d.restoreSysctls(nil))
+}
+
+func (d *Director) withdrawVIPs() error {
+	if err := d.removeVIPs(d.cfg); err != nil {
+		return err
 	}
-	return errors.Join(addresses, d.withdrawTable(), d.restoreSysctls(nil))
+	d.saved(d.ledger.SetAddresses(nil))
+	return nil
 }

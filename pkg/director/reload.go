@@ -28,8 +28,8 @@ const (
 )
 
 // Reload reads the cluster file again and brings the loops to it. A file that does not validate changes nothing; its
-// problems are the error's text.
-func (d *Director) Reload(context.Context) error {
+// problems are the error's text. An end of ctx is an error, and leaves open how far it came.
+func (d *Director) Reload(ctx context.Context) error {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	cfg, err := d.load()
@@ -43,20 +43,21 @@ func (d *Director) Reload(context.Context) error {
 		}
 	}
 	var added []lvs.Key
-	if !d.do(func() {
+	var refused error
+	if err := d.do(ctx, func() {
 		before := d.cfg
-		if err = d.apply(cfg); err == nil {
+		if refused = d.apply(cfg); refused == nil {
 			added = onNewVIPs(before, cfg)
 		}
-	}) {
-		return ErrStopped
-	}
-	if err != nil {
+	}); err != nil {
 		return err
 	}
+	if refused != nil {
+		return refused
+	}
 	d.awaitServices(added)
-	if !d.do(func() { d.move(cfg) }) {
-		return ErrStopped
+	if err := d.do(ctx, func() { d.move(cfg) }); err != nil {
+		return err
 	}
 	d.log.Info("reloaded", "config", cfg.Summary(), "digest", cfg.Digest)
 	return nil

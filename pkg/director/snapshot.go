@@ -72,6 +72,9 @@ func (d *Director) Status() status.Director {
 	if unsaved := d.unsaved.Load(); unsaved != nil {
 		s.Problems = append(s.Problems, *unsaved)
 	}
+	if problem := d.sysctlProblem.Load(); problem != nil {
+		s.Problems = append(s.Problems, "the sysctls are not as they should be: "+*problem)
+	}
 	if p.checker == nil {
 		s.Problems = append(s.Problems, "the director has not started yet")
 		return s

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/election"
 	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
@@ -30,7 +31,7 @@ func (d *Director) Pulses() *pulse.Set { return &d.pulses }
 func (d *Director) watchLoops(ctx context.Context) {
 	monitor, look := pulse.NewMonitor(&d.pulses), time.NewTicker(lookAtLoops)
 	defer look.Stop()
-	v := vigil{log: d.log, told: map[string]string{}}
+	v := vigil{log: d.log, told: map[voter]string{}}
 	for last := time.Now(); ; {
 		select {
 		case <-ctx.Done():
@@ -41,7 +42,7 @@ func (d *Director) watchLoops(ctx context.Context) {
 		last = time.Now()
 		elections := map[string]candidate{}
 		for _, i := range d.view.load().instances {
-			elections[i.cfg.Name] = candidate{lease: i.cfg.Lease, offer: i.actor.Offer, release: func() { d.addresses.Release(i.cfg.Name) }}
+			elections[i.cfg.Name] = candidate{actor: i.actor, lease: i.cfg.Lease, offer: i.actor.Offer, release: func() { d.addresses.Release(i.cfg.Name) }}
 		}
 		problem := v.judge(monitor.Look(lived), elections)
 		d.standstill.Store(&problem)
@@ -50,6 +51,7 @@ func (d *Director) watchLoops(ctx context.Context) {
 
 // candidate is what a vigil needs of an instance.
 type candidate struct {
+	actor   *election.Actor // a reload may put another one in its place
 	lease   time.Duration
 	offer   func(vrrp.Event) bool
 	release func()
@@ -58,8 +60,14 @@ type candidate struct {
 // vigil is what follows from loops that stand still.
 type vigil struct {
 	log  *slog.Logger
-	last string            // the problem found last
-	told map[string]string // what each election was told
+	last string           // the problem found last
+	told map[voter]string // what each election was told
+}
+
+// voter is one election under its name.
+type voter struct {
+	name  string
+	actor *election.Actor
 }
 
 // judge acts on what a look found and returns what is wrong, as a sentence, "" for nothing.
@@ -90,13 +98,14 @@ func (v *vigil) judge(loops []pulse.Idle, elections map[string]candidate) string
 	}
 	v.last = problem
 	for name, e := range elections {
-		if before := v.told[name]; before != problem && !silent[name] && e.offer(vrrp.Hindered{Reason: problem}) {
-			v.told[name] = problem
+		who := voter{name, e.actor}
+		if before := v.told[who]; before != problem && !silent[name] && e.offer(vrrp.Hindered{Reason: problem}) {
+			v.told[who] = problem
 		}
 	}
-	for name := range v.told {
-		if _, there := elections[name]; !there {
-			delete(v.told, name)
+	for who := range v.told {
+		if elections[who.name].actor != who.actor {
+			delete(v.told, who)
 		}
 	}
 	return problem

@@ -20,7 +20,7 @@ func TestJudge(t *testing.T) {
 		offer:   func(e vrrp.Event) bool { said = append(said, e.String()); return !full },
 		release: func() { said = append(said, "release") },
 	}}
-	v := vigil{log: slog.New(slog.DiscardHandler), told: map[string]string{}}
+	v := vigil{log: slog.New(slog.DiscardHandler), told: map[voter]string{}}
 	look := func(want string, idle ...pulse.Idle) {
 		t.Helper()
 		said = nil
@@ -46,6 +46,13 @@ func TestJudge(t *testing.T) {
 	look("release", actor(5*time.Second))
 	look("release", actor(30*time.Second))
 	look("", actor(0))
+	// Another election takes the name, by a reload, while a loop stands still.
+	look(hindered, table(30*time.Second))
+	other := elections["mysql"]
+	other.actor = &election.Actor{}
+	elections["mysql"] = other
+	look(hindered, table(31*time.Second))
+	look(`hindered ""`, table(0))
 	delete(elections, "mysql")
 	look("", actor(time.Minute))
 }

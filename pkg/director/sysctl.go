@@ -83,14 +83,15 @@ func (d *Director) followRenames(known []addr.Link) {
 
 // keepSysctls puts right what somebody else set meanwhile, and what belongs to an interface that came.
 func (d *Director) keepSysctls() {
-	text := ""
-	if err := d.setSysctls(d.cfg); err != nil {
-		text = err.Error()
+	err := d.setSysctls(d.cfg)
+	if err == nil {
+		d.sysctlProblem.Store(nil)
+		return
 	}
-	if text != "" && text != d.sysctlProblem {
+	text := err.Error()
+	if before := d.sysctlProblem.Swap(&text); before == nil || *before != text {
 		d.log.Error("cannot keep the sysctls right; trying again", "error", text)
 	}
-	d.sysctlProblem = text
 }
 
 // restoreSysctls gives back the values found, except those of keep and where somebody else set another one meanwhile.
@@ -101,7 +102,13 @@ func (d *Director) restoreSysctls(keep map[string]string) error {
 		if _, wanted := keep[changed.Key]; wanted {
 			continue
 		}
-		if now, err := d.sysctls.Get(changed.Key); err == nil && now == changed.Wrote {
+		now, err := d.sysctls.Get(changed.Key)
+		switch {
+		case errors.Is(err, sysctl.ErrMissing): // it went with its interface or module
+		case err != nil:
+			failed = append(failed, fmt.Errorf("restore a sysctl: %w", err))
+			continue
+		case now == changed.Wrote:
 			if _, err := d.sysctls.Set(changed.Key, changed.Found); err != nil {
 				failed = append(failed, fmt.Errorf("restore a sysctl: %w", err))
 				continue

@@ -1,6 +1,7 @@
 package director
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -143,6 +144,35 @@ func TestSysctlsFollowARenamedInterface(t *testing.T) {
 	}
 	if k.get(renamed) != "1" || len(d.ledger.Sysctls()) != 0 {
 		t.Errorf("at the end: send_redirects %s, ledger %v", k.get(renamed), d.ledger.Sysctls())
+	}
+}
+
+// What cannot be read just now is not forgotten; what went with its interface is.
+func TestUnreadableSysctlsAreKeptInMind(t *testing.T) {
+	d, k := withTree(t, natFile())
+	k.put(redirects, "1")
+	if err := d.setSysctls(d.cfg); err != nil {
+		t.Fatal(err)
+	}
+	hidden := filepath.Join(k.root, forwards)
+	for _, err := range []error{
+		os.Rename(hidden, hidden+".away"), os.Symlink(hidden, hidden), os.RemoveAll(filepath.Join(k.root, "net/ipv4/conf/eth1")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.restoreSysctls(nil); err == nil {
+		t.Error("no error")
+	}
+	if left := d.ledger.Sysctls(); len(left) != 1 || !strings.HasSuffix(left[0].Key, "ip_forward") {
+		t.Errorf("the ledger has %v", left)
+	}
+	if err := errors.Join(os.Remove(hidden), os.Rename(hidden+".away", hidden), d.restoreSysctls(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if k.get(forwards) != "0" || len(d.ledger.Sysctls()) != 0 {
+		t.Errorf("ip_forward %s, ledger %v", k.get(forwards), d.ledger.Sysctls())
 	}
 }
 

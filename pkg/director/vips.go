@@ -2,6 +2,7 @@ package director
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -57,16 +58,18 @@ func (d *Director) removeVIPs(cfg *config.Config) error {
 		return fmt.Errorf("addresses: %w", err)
 	}
 	ours := append(d.records(cfg), d.ledger.Addresses()...)
+	var failed []error
 	for _, a := range found {
 		if !slices.Contains(ours, ledger.Address{Interface: a.Interface, Prefix: a.Prefix.String()}) {
 			continue
 		}
 		if err := d.addr.Remove(a.Interface, a.Prefix); err != nil {
-			return fmt.Errorf("remove the VIP %s that is left on %s: %w", a.Prefix, a.Interface, err)
+			failed = append(failed, fmt.Errorf("remove the VIP %s that is left on %s: %w", a.Prefix, a.Interface, err))
+			continue
 		}
 		d.log.Info("removed a VIP that was left", "interface", a.Interface, "vip", a.Prefix.String())
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // recordVIPs writes down the addresses that this daemon may add, before it adds any: the take-over itself must not wait

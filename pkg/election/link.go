@@ -37,7 +37,8 @@ type Link struct {
 	// Pulse is beaten once a turn of Run; nil: nobody watches. To be set before.
 	Pulse *pulse.Pulse
 
-	reading sync.Mutex // held from the taking of datagrams to their delivery
+	reading   sync.Mutex // held from the taking of datagrams to their delivery
+	narrowing sync.Mutex // held while the socket is told what to keep out
 
 	mu       sync.Mutex // guards all below
 	socket   Socket
@@ -72,12 +73,13 @@ func NewLink(iface string, open func(iface string) (Socket, error), log *slog.Lo
 func (l *Link) Open() error {
 	socket, err := l.open(l.name)
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if err != nil {
 		l.broken = err.Error()
+		l.mu.Unlock()
 		return err
 	}
 	l.socket, l.broken = socket, ""
+	l.mu.Unlock()
 	l.narrow()
 	return nil
 }
@@ -85,12 +87,12 @@ func (l *Link) Open() error {
 // Attach makes the actor the receiver of the VRID's datagrams; nil detaches.
 func (l *Link) Attach(vrid uint8, a *Actor) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if a == nil {
 		delete(l.actors, vrid)
 	} else {
 		l.actors[vrid] = a
 	}
+	l.mu.Unlock()
 	l.narrow()
 }
 

@@ -26,13 +26,25 @@ const (
 	remembered = time.Minute
 )
 
-// narrow tells the socket which virtual routers are ours. l.mu is held.
+// narrow tells the socket which virtual routers are ours. The kernel may take its time (a membership waits for rtnl), which
+// nobody who sends must wait for.
 func (l *Link) narrow() {
-	f, ok := l.socket.(filter)
-	if !ok || len(l.actors) == 0 {
+	l.narrowing.Lock()
+	defer l.narrowing.Unlock()
+	l.mu.Lock()
+	socket := l.socket
+	f, ok := socket.(filter)
+	vrids := slices.Sorted(maps.Keys(l.actors))
+	l.mu.Unlock()
+	if !ok || len(vrids) == 0 {
 		return
 	}
-	err := f.Filter(slices.Sorted(maps.Keys(l.actors)))
+	err := f.Filter(vrids)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.socket != socket {
+		return // it was closed meanwhile; who opens the next one narrows that
+	}
 	if err != nil && !l.wide {
 		l.log.Warn("cannot keep VRRP packets of other virtual routers out; looking at all of them", "error", err)
 	}

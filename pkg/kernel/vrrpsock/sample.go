@@ -73,7 +73,7 @@ func (o *others) take(iface string) (seen []Datagram, unseen uint64) {
 func (o *others) close() {
 	if o.fd != 0 {
 		_ = unix.Close(o.fd) // nothing was written to it
-		o.fd = 0
+		o.fd, o.last = 0, 0
 	}
 }
 
