@@ -38,6 +38,9 @@ func TestAdoptionOfAChangedFile(t *testing.T) {
 			return nil
 		})
 		c.master.daemon.Kill()
+		if trial == 1 {
+			c.failsToStart(t)
+		}
 		c.net.File("cluster.yaml", strings.ReplaceAll(c.text(), more("other", 3307), "")+more("third", 3308))
 		c.edit("scheduler: wrr", "scheduler: wlc", "10.77.0.11, weight: 3", "10.77.0.11, weight: 2",
 			"      - {name: mysql2, address: 10.77.0.12, weight: 1}\n", "      - {name: mysql3, address: 10.77.0.13, weight: 1}\n")
@@ -95,4 +98,20 @@ func (c *cluster) connections(server string) (n int) {
 		}
 	}
 	return n
+}
+
+// failsToStart starts a director that may not have what it needs: what the one before it served stays.
+func (c *cluster) failsToStart(t *testing.T) {
+	t.Helper()
+	before := c.master.IPVS().Rule()
+	d := c.master.Host.Start("failing", append([]string{"setpriv", "--bounding-set", "-net_raw"}, c.master.run()...)...)
+	if code := d.Wait(soon); code != 1 {
+		t.Errorf("without CAP_NET_RAW: exit code %d, want 1:\n%s", code, d.Log())
+	}
+	if now := c.master.IPVS().Rule(); now != before {
+		t.Errorf("the table after a start that failed:\n%s\nbefore:\n%s", now, before)
+	}
+	if got := c.master.SysctlValue("net.ipv4.vs.expire_nodest_conn"); got != "1" {
+		t.Errorf("expire_nodest_conn is %s", got)
+	}
 }

@@ -213,4 +213,27 @@ func TestFrozenDisk(t *testing.T) {
 	if code := c.master.daemon.Stop(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
+
+	// A start on such a disk: it serves, and what it could not write is there in the end.
+	c.master.Run("fsfreeze", "-f", state)
+	c.master.start()
+	lab.Eventually(t, soon, func() error {
+		if !c.master.HasAddress(added) || !c.master.IPVS().Service(added+":3306").Server("10.77.0.11:3306").Exists() {
+			return fmt.Errorf("after the start:\n%s", c.master.kept())
+		}
+		return nil
+	})
+	c.master.alarms(t, "the disk does not answer", true)
+	thaw()
+	c.master.daemon.WaitLog(`msg="what is ours in the kernel is saved again"`, soon)
+	c.master.alarms(t, "the disk does not answer", false)
+	lab.Eventually(t, soon, func() error {
+		if text := c.master.ReadFile(state + "/state.json"); !strings.Contains(text, added) || !strings.Contains(text, "expire_nodest_conn") {
+			return fmt.Errorf("the state file lacks something:\n%s", text)
+		}
+		return nil
+	})
+	if code := c.master.daemon.Stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
 }

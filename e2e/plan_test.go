@@ -157,6 +157,12 @@ func TestReloadIsOnePlan(t *testing.T) {
 	default:
 		t.Errorf("clients noticed: %s", result)
 	}
+	p.step(t, "no checks", reloads("    checks:\n      - {type: tcp, interval: 600ms, timeout: 450ms, fall: 5, rise: 1}", "    checks: []"), step{
+		come: []string{server(4, 1)}, writes: []string{"ipvsadm " + server(4, 1)}, verdicts: 1, // nothing speaks against mysql4 any more, and its clients are refused
+	})
+	p.step(t, "checks again", reloads("    checks: []", "    checks:\n      - {type: tcp, interval: 600ms, timeout: 450ms, fall: 5, rise: 1}"), step{
+		gone: []string{server(4, 1)}, writes: []string{"ipvsadm -d -t " + vipPort + " -r 10.77.0.14:3306"}, verdicts: 1,
+	})
 }
 
 // nothing: reloads of a file that says what it said before are no change, and no probe more than there are anyway.
