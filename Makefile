@@ -11,7 +11,7 @@ VERSION  ?=
 LDFLAGS  := -s -w $(if $(VERSION),-X github.com/lvs-director/lvs-director/pkg/version.number=$(VERSION))
 
 # Tests in the lab are told to fail where they would skip for want of a kernel.
-IN_LAB := CGO_ENABLED=0 LVS_REQUIRE=netns,ipvs $(GO) test -count=1 -exec '$(LAB)'
+IN_LAB := CGO_ENABLED=0 LVS_REQUIRE=netns,ipvs $(GO) test -count=1 -exec '$(LAB) -again'
 
 .PHONY: all help build lab scenarios lint unit runner kernel kernel-all e2e test soak fuzz demo demo-shell bench-failover bench-memory bench-rest clean
 
@@ -56,7 +56,7 @@ kernel-all: build lab ## all of them, also those that the unit tests could run o
 # goes before the others. LONGER is not for every day: make soak.
 TIMED     := TestElection|TestGratuitousARP|TestFailover|TestSplit|TestInterop|TestForgedPackets|TestNoPreempt|TestPreempt|TestKilledMaster|TestOwner|TestEqualPriority|TestVIP|TestReturnsWithServers|TestBench|TestTakeOver|TestServerLost|TestForeignVIP|TestStall|TestFastAdverts|TestBusyMachine|TestAdvertsWhile|TestHostileNeighbour|TestAtRest|TestLeaseEnds
 LONGER    := TestMySQLChecks|TestSchedulers|TestForwardNAT|TestForwardTUN|TestInterfaceComesLater|TestInterop|TestBench|TestNoPreempt|TestNothingIsLeftBehind|TestUnitsAgent|TestRefusals|TestServerDead|TestHangup|TestOwner|TestEqualPriority|TestSeed000|TestStatus|TestCleanup|TestPreemptDelay|TestKilledMaster|TestVIP|TestReturnsWithServers|TestAgent$$|TestMySQLServerFails|TestReload$$
-SCENARIOS := cd e2e && LVS_REQUIRE=netns,ipvs $(LAB) $(CURDIR)/$(BIN)/e2e.test -test.timeout=30m
+SCENARIOS := cd e2e && LVS_REQUIRE=netns,ipvs $(LAB) -again $(CURDIR)/$(BIN)/e2e.test -test.timeout=30m
 ELECTIONS := $(SCENARIOS) -test.parallel 2 -test.run '$(TIMED)' -test.skip '$(LONGER)'
 SERVICES1 := $(SCENARIOS) -test.parallel 2 -test.run '^Test[A-M]' -test.skip '$(TIMED)|$(LONGER)'
 SERVICES2 := $(SCENARIOS) -test.parallel 2 -test.run '^Test[N-Z]' -test.skip '$(TIMED)|$(LONGER)'

@@ -1,7 +1,7 @@
 // Command labrun runs a command on a kernel that has IPVS: in a guest, or, where
 // the machine's own kernel has IPVS and the caller is root, in namespaces of it.
 //
-//	labrun [-t 8m] [-mem MiB] [-out DIR] [--] command [argument …]
+//	labrun [-t 8m] [-mem MiB] [-out DIR] [-again] [--] command [argument …]
 //	labrun -shell
 //	labrun -it [--] command [argument …]
 //	labrun -fetch
@@ -44,6 +44,7 @@ func main() {
 type flags struct {
 	fetch    bool
 	terminal bool // the command gets the caller's terminal
+	again    bool
 	memory   int
 	timeout  time.Duration
 	out      string
@@ -57,6 +58,7 @@ func parse(args []string, usage io.Writer) (flags, error) {
 	set.BoolVar(&f.fetch, "fetch", false, "only fill the cache")
 	shell := set.Bool("shell", false, "a shell in a guest, on this terminal")
 	set.BoolVar(&f.terminal, "it", false, "run the command in a guest, on this terminal")
+	set.BoolVar(&f.again, "again", false, "the command is a test binary: run the tests that failed once more, one at a time, if this machine stood still meanwhile")
 	set.IntVar(&f.memory, "mem", guest.DefaultMemory, "guest memory in `MiB`")
 	set.DurationVar(&f.timeout, "t", 8*time.Minute, "time `limit`; 0 = none. Where a test binary comes with -test.timeout, the default is a little more than that")
 	set.StringVar(&f.out, "out", os.Getenv("LVS_LAB_OUT"), "`directory` that the command may write to, as $LVS_LAB_OUT")
@@ -138,8 +140,12 @@ func run(ctx context.Context, args []string) (int, error) {
 	switch {
 	case f.terminal:
 		return onTerminal(ctx, o)
+	case onHost && f.again:
+		return repeat(ctx, o, guest.RunHost, standstills)
 	case onHost:
 		return guest.RunHost(ctx, o)
+	case f.again:
+		return repeat(ctx, o, guest.Boot, standstills)
 	}
 	return guest.Boot(ctx, o)
 }
