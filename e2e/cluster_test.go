@@ -78,26 +78,8 @@ func (s shape) withDefaults() shape {
 func (s shape) file() string {
 	s = s.withDefaults()
 	var b strings.Builder
-	fmt.Fprintf(&b, `version: 1
-directors:
-  - {name: lvs-master, address: 10.77.0.2}
-  - {name: lvs-backup, address: 10.77.0.3}
-vrrp_instances:
-  - name: mysql
-    interface: eth0
-    virtual_router_id: 51
-    protocol_version: %d
-    advert_interval: %s
-    priority: 100
-    preempt: %t
-    virtual_addresses: [%s/32]
-`, s.version, s.advert, !s.noPreempt, vip)
-	if s.instance != "" {
-		fmt.Fprintf(&b, "    %s\n", s.instance)
-	}
-	fmt.Fprintf(&b, `    per_node:
-      lvs-master: {priority: 150}
-virtual_servers:
+	b.WriteString(beginning(s.version, s.advert, !s.noPreempt, s.instance))
+	fmt.Fprintf(&b, `virtual_servers:
   - name: mysql
     address: %s
     port: 3306
@@ -113,6 +95,30 @@ virtual_servers:
       - {name: mysql1, address: 10.77.0.11, weight: %d}
       - {name: mysql2, address: 10.77.0.12, weight: %d}
 `, s.check, s.weights[0], s.weights[1])
+	return b.String()
+}
+
+// beginning is that of a cluster file: the two directors, and the instance of the VIP, with another line of it, if any.
+func beginning(version int, advert string, preempt bool, more string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `version: 1
+directors:
+  - {name: lvs-master, address: 10.77.0.2}
+  - {name: lvs-backup, address: 10.77.0.3}
+vrrp_instances:
+  - name: mysql
+    interface: eth0
+    virtual_router_id: 51
+    protocol_version: %d
+    advert_interval: %s
+    priority: 100
+    preempt: %t
+    virtual_addresses: [%s/32]
+`, version, advert, preempt, vip)
+	if more != "" {
+		b.WriteString("    " + more + "\n")
+	}
+	b.WriteString("    per_node:\n      lvs-master: {priority: 150}\n")
 	return b.String()
 }
 

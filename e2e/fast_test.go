@@ -106,12 +106,14 @@ func TestAdvertsWhileMuchIsChecked(t *testing.T) {
 		return nil
 	})
 	for trial := 1; ; trial++ {
+		before := director.status().Instances[0].AdvertLateness
+		time.Sleep(300 * time.Millisecond) // a status of 4 000 entries is no small work either, and not what is measured
 		starved, used := unitPulse(), director.daemon.Usage()
-		segment, before := pool.Capture("eth0", lab.VRRP), director.status().Instances[0].AdvertLateness
+		segment := pool.Capture("eth0", lab.VRRP)
 		time.Sleep(length)
-		packets, after := segment.Stop(), director.status().Instances[0].AdvertLateness
-		late, use := starved(), director.daemon.Usage()
+		packets, use, late := segment.Stop(), director.daemon.Usage(), starved()
 		t.Logf("the director used %.1f %% of a CPU; %.1f MB resident, %d collections", 100*float64(use.CPU-used.CPU)/float64(use.At.Sub(used.At)), float64(use.Resident)/1e6, director.status().Process.Collected)
+		after := director.status().Instances[0].AdvertLateness
 		p99, count := p99Between(before, after)
 		t.Logf("%d servers checked every %s, %d programmed: of %d adverts 99 %% left at most %v ms late (since the start: %v of %d, the worst %v ms)",
 			w.checked, w.interval, want, count, p99, after.P99, after.Count, after.Max)
@@ -119,21 +121,24 @@ func TestAdvertsWhileMuchIsChecked(t *testing.T) {
 		for n := range packets[min(1, len(packets)):] {
 			waits = append(waits, packets[n+1].Time.Sub(packets[n].Time)-stallRhythm.advert)
 		}
-		t.Logf("on the wire: the worst advert came %s late, p99 %s; the machine was without CPU for %s at most", waits.quantile(1), waits.quantile(.99), late)
-		most := 20.0 // ms: a fifth of the interval
+		seen := waits.quantile(.99)
+		t.Logf("on the wire: the worst advert came %s late, p99 %s; the machine was without CPU for %s at most", waits.quantile(1), seen, late)
+		most := stallRhythm.advert / 5
 		if !soaking() {
-			most = 50 // some 30 adverts have no 99th percentile but the worst, and other scenarios share the guest
+			most = stallRhythm.advert / 2 // some 30 adverts have no 99th percentile but the worst, and other scenarios share the guest
 		}
 		switch {
-		case p99 <= most:
+		case len(waits) < int(length/stallRhythm.advert)/2:
+			t.Fatalf("%d adverts in %s", len(packets), length)
+		case seen <= most:
 			return
 		case late < tolerable:
-			t.Errorf("adverts left %v ms late, want at most %v", p99, most)
+			t.Errorf("1 %% of the adverts left %s late or later, want at most %s", seen, most)
 			return
 		case trial == 3:
 			// Never in time, and each time the machine stood still: then adverts were no later than everybody was.
-			if worst := waits.quantile(.99); worst > late {
-				t.Errorf("adverts left %s late, and the machine stood still for %s at most", worst, late)
+			if seen > late {
+				t.Errorf("adverts left %s late, and the machine stood still for %s at most", seen, late)
 			}
 			return
 		}

@@ -65,20 +65,7 @@ func (m *many) write(t *testing.T, text string) {
 // text is a cluster file with as many real servers, a hundred in each virtual server.
 func (m *many) text(servers int, advert, check string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, `version: 1
-directors:
-  - {name: lvs-master, address: 10.77.0.2}
-  - {name: lvs-backup, address: 10.77.0.3}
-vrrp_instances:
-  - name: mysql
-    interface: eth0
-    virtual_router_id: 51
-    advert_interval: %s
-    priority: 100
-    virtual_addresses: [%s/32]
-    per_node:
-      lvs-master: {priority: 150}
-`, advert, vip)
+	b.WriteString(beginning(3, advert, true, ""))
 	checks := [2]string{
 		fmt.Sprintf("{type: mysql, port: %d, user: lvs_check, password_file: %s, %s}",
 			lab.FarmMySQL, filepath.Join(filepath.Dir(m.file), "farm.password"), check),

@@ -12,14 +12,20 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
+// pair is a MASTER and its BACKUP, five seconds after the start.
+func pair(t *testing.T) (l *lan, master, backup *machine) {
+	l = newLAN()
+	master = l.join(t, "a", "10.77.0.2", 150)
+	backup = l.join(t, "b", "10.77.0.3", 100)
+	time.Sleep(5 * time.Second)
+	return l, master, backup
+}
+
 // A MASTER that stood still finds on its socket that another one serves: it sends nothing and steps back, although its
 // timer wakes before the goroutine that reads the socket.
 func TestStalledMasterReadsItsSocketFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLAN()
-		a := l.join(t, "a", "10.77.0.2", 150)
-		b := l.join(t, "b", "10.77.0.3", 100)
-		time.Sleep(5 * time.Second)
+		l, a, b := pair(t)
 		sent := a.Snapshot().AdvertsSent
 		l.freeze(a, 20*time.Second)
 		time.Sleep(20*time.Second + time.Millisecond)
@@ -69,10 +75,7 @@ func TestStalledMasterAloneTakesItsVIPsAnew(t *testing.T) {
 // A BACKUP that stood still has the MASTER's adverts on its socket, and does not take over.
 func TestStalledBackupReadsItsSocketFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLAN()
-		a := l.join(t, "a", "10.77.0.2", 150)
-		b := l.join(t, "b", "10.77.0.3", 100)
-		time.Sleep(5 * time.Second)
+		l, a, b := pair(t)
 		l.freeze(b, 20*time.Second)
 		time.Sleep(25 * time.Second)
 		l.expect(t)
@@ -84,10 +87,8 @@ func TestStalledBackupReadsItsSocketFirst(t *testing.T) {
 // A suspended machine hears nothing, and its monotonic clock stands still.
 func TestSuspend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLAN()
-		a := l.join(t, "a", "10.77.0.2", 150)
-		b := l.join(t, "b", "10.77.0.3", 100)
-		time.Sleep(5*time.Second + time.Millisecond)
+		l, a, b := pair(t)
+		time.Sleep(time.Millisecond)
 		l.mu.Lock()
 		l.log, l.frozen[a.address] = nil, true
 		l.mu.Unlock()

@@ -19,7 +19,7 @@ import (
 const (
 	// stillFor is a time without CPU that no guest of ours causes: this process looks from outside, with the highest
 	// priority that it may have. Scenarios work with adverts every 100 ms and time-outs of some hundred.
-	stillFor = 150 * time.Millisecond
+	stillFor = 100 * time.Millisecond
 	// tries is how often what failed is run in all.
 	tries = 3
 )
