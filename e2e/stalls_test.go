@@ -222,7 +222,21 @@ func TestBusyMachine(t *testing.T) {
 	if soaking() {
 		length = 15 * time.Second
 	}
-	c.burn(t, length, true)
+	for trial := 1; ; trial++ {
+		worst, changes, late := c.burn(t, length)
+		if worst <= 2*stallRhythm.advert && changes == 0 {
+			break
+		}
+		if late < tolerable || worst > 2*stallRhythm.advert+late {
+			t.Errorf("an advert was %s late, and %d times a director changed its state, because others took the CPU", worst-stallRhythm.advert, changes)
+			break
+		}
+		t.Log("void: the machine itself had no CPU")
+		if trial == 3 { // adverts were no later than the machine
+			break
+		}
+		lab.Eventually(t, soon, func() error { return c.heldOnlyBy(c.master) })
+	}
 	if !soaking() {
 		return
 	}
@@ -233,43 +247,41 @@ func TestBusyMachine(t *testing.T) {
 		n.start()
 	}
 	c.awaitHolder(c.master, soon)
-	c.burn(t, length, false)
+	c.burn(t, length)
 	lab.Eventually(t, soon, func() error { return c.heldOnlyBy(c.master) })
 }
 
-func (c *cluster) burn(t *testing.T, length time.Duration, judged bool) {
+// burn takes the CPU away for a time. It gives the longest wait for an advert, how often a director changed its state, and
+// for how long the machine had no CPU even for somebody with their priority.
+func (c *cluster) burn(t *testing.T, length time.Duration) (worst time.Duration, changes int, late time.Duration) {
+	t.Helper()
 	logs := map[*node]lab.LogMark{c.master: c.master.daemon.Mark(), c.backup: c.backup.daemon.Mark()}
 	segment := c.client.Capture("eth0", lab.VRRP)
 	var fires []*lab.Daemon
 	for i := range 4 {
 		fires = append(fires, c.client.Start(fmt.Sprintf("burn%d", i), "sh", "-c", "while :; do :; done"))
 	}
-	begun := time.Now()
+	begun, starved := time.Now(), unitPulse()
 	time.Sleep(length)
 	ended := time.Now()
+	late = starved()
 	for _, f := range fires {
 		f.Kill()
 	}
 	packets := words(segment.Stop(), c.master, begun, ended)
-	var worst time.Duration
-	for i := range packets[min(1, len(packets)):] {
+	if len(packets) < 3 {
+		t.Fatalf("%d adverts in %s", len(packets), length)
+	}
+	for i := range packets[1:] {
 		worst = max(worst, packets[i+1].Time.Sub(packets[i].Time))
 	}
-	changes := 0
 	for n, log := range logs {
 		if count := strings.Count(log.Log(), "msg=state"); count > 0 {
 			changes += count
 			t.Logf("%s:\n%s", n.Name, log.Log())
 		}
 	}
-	t.Logf("%d adverts in %s, the longest wait for one %s, %d changes of state", len(packets), ended.Sub(begun), worst, changes)
-	if !judged {
-		return
-	}
-	if changes > 0 {
-		t.Error("a director changed its state because others took the CPU")
-	}
-	if worst > 2*stallRhythm.advert || len(packets) < int(length/stallRhythm.advert)-2 {
-		t.Errorf("an advert was %s late", worst-stallRhythm.advert)
-	}
+	t.Logf("%d adverts in %s, the longest wait for one %s, %d changes of state; the machine was without CPU for %s at most",
+		len(packets), ended.Sub(begun), worst, changes, late)
+	return worst, changes, late
 }
