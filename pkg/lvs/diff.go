@@ -1,6 +1,9 @@
 package lvs
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Diff returns the steps that lead from have to want.
 //
@@ -36,6 +39,9 @@ func Diff(want, have []Service, ours func(Key) bool) []Op {
 }
 
 func diffServers(service Service, have []Server) []Op {
+	if slices.EqualFunc(service.Servers, have, func(a, b Server) bool { return a.AddrPort() == b.AddrPort() && a.same(b) }) {
+		return nil // as at nearly every look; a large pool is not worth three maps then
+	}
 	var give, take []Op
 	before, wanted := byAddress(have), byAddress(service.Servers)
 	op := func(kind OpKind, server Server) Op { return Op{Kind: kind, Service: bare(service), Server: server} }

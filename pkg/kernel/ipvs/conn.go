@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -172,8 +173,9 @@ func (c *conn) send(bytes []byte) error {
 	return ofSocket("send to the kernel", cmp.Or(err, failed))
 }
 
-// receive hands the messages of one datagram to each.
+// receive hands the messages of one datagram to each. Between two of a long dump others may have the CPU.
 func (c *conn) receive(each func(message) (done bool, err error)) (bool, error) {
+	runtime.Gosched()
 	var n int
 	var from unix.Sockaddr
 	var failed error

@@ -1,14 +1,13 @@
 package ipvs
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,12 +58,19 @@ func tick() (time.Duration, error) {
 	return time.Duration(t.Nano()), nil
 }
 
+// giveWayEvery is how many lines are read before others may have the CPU: the runtime takes it away after 10 ms only.
+const giveWayEvery = 64
+
 // parseSnapshot reads what ip_vs_info_seq_show prints.
 func parseSnapshot(text []byte, tick time.Duration) ([]lvs.Service, error) {
 	var services []lvs.Service
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	for number := 1; lines.Scan(); number++ {
-		fields := strings.Fields(lines.Text())
+	var fields []string // of a line; memory that is thrown away for each of thousands costs the election its CPU
+	number := 0
+	for line := range strings.Lines(string(text)) {
+		if number++; number%giveWayEvery == 0 {
+			runtime.Gosched()
+		}
+		fields = slices.AppendSeq(fields[:0], strings.FieldsSeq(line))
 		if number <= 3 || len(fields) == 0 { // the heading
 			continue
 		}
@@ -89,7 +95,7 @@ func parseSnapshot(text []byte, tick time.Duration) ([]lvs.Service, error) {
 			return nil, fmt.Errorf("line %d: %w", number, err)
 		}
 	}
-	return services, lines.Err()
+	return services, nil
 }
 
 // snapshotService reads "TCP  0A4D0064:0CEA wrr persistent 5000 FFFFFFFF".
@@ -143,13 +149,6 @@ func snapshotServer(fields []string) (lvs.Server, error) {
 	if err != nil {
 		return lvs.Server{}, err
 	}
-	// ip_vs_fwd_name
-	forward, ok := map[string]config.Forward{
-		"Route": config.DR, "Masq": config.NAT, "Tunnel": config.TUN, "Local": "local", "Bypass": "bypass",
-	}[fields[1]]
-	if !ok {
-		forward = config.Forward(strings.ToLower(fields[1]))
-	}
 	var numbers [3]int
 	for i, field := range fields[2:5] {
 		if numbers[i], err = strconv.Atoi(field); err != nil {
@@ -157,9 +156,23 @@ func snapshotServer(fields []string) (lvs.Server, error) {
 		}
 	}
 	return lvs.Server{
-		Address: address.Addr(), Port: address.Port(), Forward: forward,
+		Address: address.Addr(), Port: address.Port(), Forward: snapshotForward(fields[1]),
 		Weight: numbers[0], ActiveConnections: numbers[1], InactiveConnections: numbers[2],
 	}, nil
+}
+
+// snapshotForward reads what ip_vs_fwd_name gives.
+func snapshotForward(name string) config.Forward {
+	switch name {
+	case "Route":
+		return config.DR
+	case "Masq":
+		return config.NAT
+	case "Tunnel":
+		return config.TUN
+	default: // "Local", "Bypass"
+		return config.Forward(strings.ToLower(name))
+	}
 }
 
 // snapshotAddress reads "0A4D0064:0CEA" or "[fd00:0000:0000:0000:0000:0000:0000:0100]:0CEA"; the port is hexadecimal.
