@@ -112,31 +112,46 @@ func TestRenamedUnderTheVIP(t *testing.T) {
 	}
 }
 
+// TestLease: an address goes when its lease is over, and not before its renewal's is; of IPv6, too, although no VIP of the
+// cluster file may be one yet.
 func TestLease(t *testing.T) {
+	for _, p := range []netip.Prefix{vip1, vip6} {
+		t.Run(p.Addr().String(), func(t *testing.T) { leaseEnds(t, p) })
+	}
+}
+
+func leaseEnds(t *testing.T, p netip.Prefix) {
 	h, a := director(t)
+	is := func() string {
+		family := "-4"
+		if p.Addr().Is6() {
+			family = "-6"
+		}
+		return strings.TrimSpace(h.IP(t, "-o %s addr show to %s", family, p))
+	}
 	gone := watchIn(t, h)
-	must(t, a.Put("eth0", vip1, time.Second))
+	must(t, a.Put("eth0", p, time.Second))
 	start := time.Now()
 	// A renewal before the end moves the end.
 	renewed := start
 	for time.Since(start) < 1500*time.Millisecond {
-		must(t, a.Put("eth0", vip1, time.Second))
+		must(t, a.Put("eth0", p, time.Second))
 		renewed = time.Now()
-		if shown(t, h) == "" {
+		if is() == "" {
 			t.Fatal("the VIP went although its lease was renewed")
 		}
 	}
-	gone.await(t, Event{Kind: AddressRemoved, Interface: "eth0", Prefix: vip1})
+	gone.await(t, Event{Kind: AddressRemoved, Interface: "eth0", Prefix: p})
 	if took := time.Since(renewed); took < 900*time.Millisecond || took > 2500*time.Millisecond {
 		t.Errorf("a lease of 1s ended after %v; want it within lease + 1.5s", took)
 	}
-	if got := shown(t, h); got != "" {
+	if got := is(); got != "" {
 		t.Errorf("ip addr: %q after the lease", got)
 	}
 
 	// Documented: a renewal that comes too late puts the address back.
-	must(t, a.Put("eth0", vip1, time.Second))
-	if shown(t, h) == "" {
+	must(t, a.Put("eth0", p, time.Second))
+	if is() == "" {
 		t.Error("a late Put did not re-create the address")
 	}
 }
