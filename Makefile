@@ -91,13 +91,13 @@ SEED       ?= $(shell date +%s)
 PROPERTIES := vrrp lvs health reconcile
 
 # The long forms: those that seeds and faults ask for, and the hardening ones; one after the other in each guest.
-LONG_TIMED := TestPreemptDelay|TestKilledMaster|TestVIP|TestReturnsWithServers|TestOwner|TestEqualPriority|TestNoPreempt|TestServerLost|TestBenchFailover|TestInterop|TestFailover|TestForeignVIP|TestStall|TestFastAdverts|TestBusyMachine|TestAdvertsWhile|TestHostileNeighbour|TestLeaseEnds|TestManyLeases|TestForgedPackets
+LONG_TIMED := TestPreemptDelay|TestKilledMaster|TestVIP|TestReturnsWithServers|TestOwner|TestEqualPriority|TestNoPreempt|TestServerLost|TestBenchFailover|TestInterop|TestFailover|TestForeignVIP|TestStall|TestFastAdverts|TestBusyMachine|TestHostileNeighbour|TestLeaseEnds|TestManyLeases|TestForgedPackets
 LONG_OTHER := TestSeed001|TestSeed000|TestStatus|TestCleanup|TestAgent$$|TestMySQLServerFails|TestReload$$|TestRefusals|TestServerDead|TestHangup|TestUnits|TestNothingIsLeftBehind|TestMySQLChecks|TestSchedulers|TestForwardNAT|TestForwardTUN|TestInterfaceComesLater|TestAdoptionOfAChangedFile|TestBrokenReloads|TestDeaths|TestForeign(Agent|Interface|Table)|TestLastGood|TestLateInterface|TestMemory|TestNothingGrows|TestReloadIsOnePlan|TestStateDirectory|TestTableBeforeANewVIP|TestNoDescriptors|TestLogNobodyReads|TestModuleUnloaded|TestEventsLost|TestFrozenDisk
 LONG       := $(SCENARIOS) -test.parallel 1 -test.v -test.run
 
 soak: scenarios ## the long forms of scenarios, keepalived beside us, and fuzzing; within 40 minutes
 	export LVS_SOAK=1; .ci/parallel timed "$(LONG) '$(LONG_TIMED)'" other "$(LONG) '$(LONG_OTHER)'"
-	export LVS_SOAK=1; $(LONG) TestMemoryShort # alone, for it is felt on the whole machine
+	export LVS_SOAK=1; $(LONG) 'TestMemoryShort|TestAdvertsWhile' # alone: the one is felt on the whole machine, the other feels it
 	$(if $(NETNS),$(MAKE) --no-print-directory bench-rest)
 	$(if $(NETNS),$(MAKE) --no-print-directory kernel-all)
 	@echo "properties with seed $(SEED); again with: make soak SEED=$(SEED)"

@@ -132,17 +132,14 @@ func TestAdvertsWhileMuchIsChecked(t *testing.T) {
 			t.Fatalf("%d adverts in %s", len(packets), length)
 		case seen <= most:
 			return
-		case late < tolerable:
-			t.Errorf("1 %% of the adverts left %s late or later, want at most %s", seen, most)
-			return
 		case trial == 3:
-			// Never in time, and each time the machine stood still: then adverts were no later than everybody was.
+			// Not in one of three; if the machine stood still for as long, adverts were no later than everybody was.
 			if seen > late {
-				t.Errorf("adverts left %s late, and the machine stood still for %s at most", seen, late)
+				t.Errorf("1 %% of the adverts left %s late or later, want at most %s; the machine stood still for %s at most", seen, most, late)
 			}
 			return
 		}
-		t.Log("void: the machine had no CPU for anybody; again")
+		t.Log("once more: it is a matter of milliseconds, and the machine is not ours alone")
 	}
 }
 

@@ -29,7 +29,7 @@ func TestGates(t *testing.T) {
 	longer := list("LONGER")
 	soak := []*regexp.Regexp{
 		list("LONG_TIMED"), list("LONG_OTHER"),
-		regexp.MustCompile("^TestMemoryShort$"), regexp.MustCompile("^TestAtRest$"), // of their own; bench-rest
+		regexp.MustCompile("^TestMemoryShort$|^TestAdvertsWhile"), regexp.MustCompile("^TestAtRest$"), // of their own; bench-rest
 	}
 	for name, long := range scenarios(t) {
 		soaked := false
