@@ -161,7 +161,7 @@ type span struct {
 }
 
 // over says that it certainly happened later than the limit, also for one who had the CPU when he wanted it.
-func (s span) over(limit time.Duration) bool { return s.notBefore > limit+s.starved+slack }
+func (s span) over(limit time.Duration) bool { return s.notBefore > within(limit)+s.starved+slack }
 
 func (s span) String() string {
 	return fmt.Sprintf("%d-%d ms (starved %d ms)", s.notBefore.Milliseconds(), s.notAfter.Milliseconds(), s.starved.Milliseconds())

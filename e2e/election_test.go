@@ -158,7 +158,7 @@ func elect(t *testing.T, r rhythm) {
 	if r.version == 2 {
 		skew = 106 * time.Second / 256
 	}
-	limit := 3*r.advert + skew + time.Second
+	limit := within(3*r.advert + skew + time.Second)
 	for trial := 1; ; trial++ {
 		worst := pulse()
 		begun, stale := startStale(directors, watches)
@@ -336,7 +336,7 @@ func TestGratuitousARP(t *testing.T) {
 					t.Errorf("%d gratuitous ARP %s, want %d: %v", len(at), form, want, at)
 				}
 				for i, d := range at {
-					if late := d - time.Duration(i)*1100*time.Millisecond; late < -50*time.Millisecond || late > 400*time.Millisecond {
+					if late := d - time.Duration(i)*1100*time.Millisecond; late < -50*time.Millisecond || late > within(400*time.Millisecond) {
 						t.Errorf("gratuitous ARP %s number %d came %s after the take-over, want one every 1.1 s", form, i+1, d)
 					}
 				}

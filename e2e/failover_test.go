@@ -57,12 +57,12 @@ func (r rhythm) masterDown() time.Duration { return 3*r.advert + r.skew() }
 
 func (r rhythm) String() string { return fmt.Sprintf("v%d %s", r.version, r.advert) }
 
-// limit is the longest gap that a client may see (issue: 3 x advert + skew + 100 ms; skew + 50 ms).
+// limit is the longest gap that a client may see.
 func (r rhythm) limit(f fault) time.Duration {
 	if f.graceful {
-		return r.skew() + 50*time.Millisecond
+		return within(r.skew() + 50*time.Millisecond)
 	}
-	return r.masterDown() + 100*time.Millisecond
+	return within(r.masterDown() + 100*time.Millisecond)
 }
 
 // product starts a director on a node: ours, or keepalived.
@@ -237,7 +237,7 @@ func (c *cluster) wayBack(r rhythm, f fault) {
 	gap := m.Stop().Since(back).LongestGap()
 	c.t.Logf("%s, %s: gap when the cable is back %s", r, f.name, gap)
 	// Frames dropped: the director that was cut off has had no real server meanwhile and finds them with its next checks.
-	if limit := r.advert + time.Second; gap.Duration > limit && gap.Skipped == 0 {
+	if limit := within(r.advert + time.Second); gap.Duration > limit && gap.Skipped == 0 {
 		c.t.Errorf("after the cable was back the client was without an answer for %s, want at most %s", gap, limit)
 	}
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
@@ -287,7 +287,7 @@ func (c *cluster) splitAndHeal(way lab.Direction) (hard bool) {
 	m.WaitAnswered("", soon)
 	gap := m.Stop().Since(healed).LongestGap()
 	c.t.Logf("gap after the heal %s", gap)
-	if gap.Duration > 1300*time.Millisecond && gap.Skipped == 0 {
+	if gap.Duration > within(1300*time.Millisecond) && gap.Skipped == 0 {
 		c.t.Errorf("after the heal the client was without an answer for %s", gap)
 	}
 	for _, p := range adverts.Stop() {

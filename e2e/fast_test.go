@@ -21,7 +21,7 @@ var unitary = product{"lvs-director", func(n *node, _ rhythm) *lab.Daemon { retu
 // TestFastAdverts: with an advert every 10 ms a client misses hardly more than the protocol's timers ask for.
 func TestFastAdverts(t *testing.T) {
 	r := rhythm{3, 10 * time.Millisecond}
-	limit := r.masterDown() + 30*time.Millisecond
+	limit := within(r.masterDown() + 30*time.Millisecond)
 	trials, tries := 2, 6
 	if soaking() {
 		trials, tries = 10, 30
@@ -124,8 +124,8 @@ func TestAdvertsWhileMuchIsChecked(t *testing.T) {
 		seen := waits.quantile(.99)
 		t.Logf("on the wire: the worst advert came %s late, p99 %s; the machine was without CPU for %s at most", waits.quantile(1), seen, late)
 		most := stallRhythm.advert / 5
-		if !soaking() {
-			most = stallRhythm.advert / 2 // some 30 adverts have no 99th percentile but the worst, and other scenarios share the guest
+		if !soaking() || !exact() {
+			most = stallRhythm.advert / 2 // some 30 adverts have no 99th percentile but the worst, and others share the guest or the machine
 		}
 		switch {
 		case len(waits) < int(length/stallRhythm.advert)/2:

@@ -39,7 +39,7 @@ func interoperate(t *testing.T, r rhythm, master, backup product) {
 	undisputed := func(when string) {
 		t.Helper()
 		// A loser gives up on the winner's first advert; what more there is, is the machine.
-		if both := overlap(watches[0], watches[1]); both > 300*time.Millisecond {
+		if both := overlap(watches[0], watches[1]); both > within(300*time.Millisecond) {
 			t.Errorf("%s: both held the VIP for %s: %v and %v", when, both, watches[0].tenures(), watches[1].tenures())
 		}
 	}
@@ -54,7 +54,7 @@ func interoperate(t *testing.T, r rhythm, master, backup product) {
 	c.master.daemon.Stop()
 	adverts.Wait(`10\.77\.0\.2 > 224\.0\.0\.18: .*prio 0,`, soon)
 	taken := watches[1].since(goodbye)
-	if took := taken.from.Sub(goodbye) - starved(); took > r.skew()+500*time.Millisecond {
+	if took := taken.from.Sub(goodbye) - starved(); took > within(r.skew()+500*time.Millisecond) {
 		t.Errorf("%s took over %s after %s said good-bye, want the skew %s", backup.name, took, master.name, r.skew())
 	}
 	c.steady(c.backup, r)
@@ -71,7 +71,7 @@ func interoperate(t *testing.T, r rhythm, master, backup product) {
 	c.master.daemon.Kill()
 	c.master.Run("ip", "addr", "flush", "to", heldBy) // of keepalived it would stay for ever
 	taken = watches[1].since(silent)
-	if took := taken.from.Sub(silent); took < 2*r.advert || took-starved() > r.masterDown()+500*time.Millisecond {
+	if took := taken.from.Sub(silent); took < 2*r.advert || took-starved() > within(r.masterDown()+500*time.Millisecond) {
 		t.Errorf("%s took over %s after %s fell silent, want the master-down interval %s", backup.name, took, master.name, r.masterDown())
 	}
 	c.master.Link("eth0").Plug()

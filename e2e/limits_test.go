@@ -146,12 +146,17 @@ func longOnly(t *testing.T) {
 	}
 }
 
-// within is a limit for the machine that a scenario has: in the long form for itself, in the short one with others beside.
+// exact says whether scenarios judge by the very limits that are promised: LVS_EXACT=1, on a machine that does nothing
+// else (make exact). On one that is shared, CI's above all, the CPU is away for tenths of a second; there a limit only
+// tells a director that does its work from one that does not.
+func exact() bool { return os.Getenv("LVS_EXACT") != "" }
+
+// within is a limit for the machine that a scenario has.
 func within(limit time.Duration) time.Duration {
-	if soaking() {
+	if exact() {
 		return limit
 	}
-	return 3 * limit
+	return 2*limit + 500*time.Millisecond
 }
 
 func holdsVIP(n *node) error {

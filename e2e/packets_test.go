@@ -131,10 +131,10 @@ func onTime(t *testing.T, packets []lab.Packet, every time.Duration) {
 	}
 	mean := packets[len(packets)-1].Time.Sub(packets[0].Time) / time.Duration(len(packets)-1)
 	t.Logf("%d adverts, one every %s, the longest pause %s", len(packets), mean, worst)
-	if mean < every*98/100 || mean > every*105/100 {
+	if mean < every*98/100 || mean > every+within(every/20) {
 		t.Errorf("an advert every %s, want every %s", mean, every)
 	}
-	if worst > 5*every/2 {
+	if worst > within(5*every/2) {
 		t.Errorf("a pause of %s between adverts", worst)
 	}
 }

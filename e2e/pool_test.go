@@ -105,6 +105,7 @@ const lossStep = 10 * time.Millisecond // between two attempts
 
 // problem judges a loss; "" is as it shall be.
 func (l loss) problem(bound time.Duration) string {
+	bound = within(bound)
 	most := int((bound+l.stoodBeforeLast)/lossStep)/2 + 1
 	switch {
 	case l.Failed() == 0 || l.Failed() > most:

@@ -49,7 +49,7 @@ func TestNoPreempt(t *testing.T) {
 	if err := c.master.stateIs("BACKUP"); err != nil {
 		t.Error(err)
 	}
-	if gap := m.Stop().Since(back).LongestGap(); gap.Duration > 300*time.Millisecond && gap.Skipped == 0 {
+	if gap := m.Stop().Since(back).LongestGap(); gap.Duration > within(300*time.Millisecond) && gap.Skipped == 0 {
 		t.Errorf("the return of a BACKUP cost the client %s", gap)
 	}
 }
@@ -83,7 +83,7 @@ func TestPreemptWaitsForChecks(t *testing.T) {
 	m.WaitAnswered("mysql2", soon)
 	gap := m.Stop().Since(back).LongestGap()
 	t.Logf("gap when the director came back: %s", gap)
-	if gap.Duration > 300*time.Millisecond && gap.Skipped == 0 {
+	if gap.Duration > within(300*time.Millisecond) && gap.Skipped == 0 {
 		t.Errorf("the return of the MASTER cost the client %s", gap)
 	}
 }
@@ -99,11 +99,11 @@ func TestPreemptDelay(t *testing.T) {
 	c.awaitHolder(c.master, soon)
 	taken := watch.awaitTenures(1)[0].from
 	t.Logf("lvs-master took over %s after its start", taken.Sub(directing))
-	if most := delay + (rhythm{3, calm}).masterDown() + 2*time.Second; taken.Sub(back) < delay || taken.Sub(directing) > most {
+	if most := delay + within((rhythm{3, calm}).masterDown()+2*time.Second); taken.Sub(back) < delay || taken.Sub(directing) > most {
 		t.Errorf("lvs-master took over %s after its start, want %s to %s", taken.Sub(directing), delay, most)
 	}
 	m.WaitAnswered("", soon)
-	if gap := m.Stop().Since(back).LongestGap(); gap.Duration > 300*time.Millisecond && gap.Skipped == 0 {
+	if gap := m.Stop().Since(back).LongestGap(); gap.Duration > within(300*time.Millisecond) && gap.Skipped == 0 {
 		t.Errorf("the change cost the client %s", gap)
 	}
 }
@@ -124,7 +124,7 @@ func TestKilledMaster(t *testing.T) {
 		t.Fatalf("the daemon ended with %d", code)
 	}
 	taken := other.awaitTenures(1)[0].from
-	if took := taken.Sub(killed); took > r.masterDown()+500*time.Millisecond {
+	if took := taken.Sub(killed); took > within(r.masterDown()+500*time.Millisecond) {
 		t.Errorf("lvs-backup took the VIP %s after the kill", took)
 	}
 	c.awaitServed(c.backup)
@@ -138,7 +138,7 @@ func TestKilledMaster(t *testing.T) {
 		return nil
 	})
 	t.Logf("lvs-backup holds the VIP %s after the kill, lvs-master no longer after %s", taken.Sub(killed), gone.Sub(killed))
-	if kept := gone.Sub(killed); kept > lease+1500*time.Millisecond {
+	if kept := gone.Sub(killed); kept > lease+within(1500*time.Millisecond) {
 		t.Errorf("the VIP stayed %s on the machine of the killed daemon, want at most lease + 1.5 s", kept)
 	}
 	m.WaitAnswered("", soon)

@@ -33,7 +33,7 @@ func TestReturnsWithServers(t *testing.T) {
 	if n := result.Failures()["refused"]; n > 0 {
 		t.Errorf("%d connections were refused: the director took the VIP with an empty table", n)
 	}
-	if gap := result.LongestGap(); gap.Duration > 300*time.Millisecond && gap.Skipped < 5 {
+	if gap := result.LongestGap(); gap.Duration > within(300*time.Millisecond) && gap.Skipped < 5 {
 		t.Errorf("longest gap %s while the VIP moved back, want at most 300 ms", gap)
 	}
 }

@@ -126,7 +126,7 @@ func (s *seed000) movesTo(t *testing.T, n *node, event time.Time) {
 		return s.heldBy(n)
 	})
 	t.Logf("the VIP moved to %s between %s and %s after the event", n.Name, late.Round(time.Millisecond), time.Since(event).Round(time.Millisecond))
-	if late > failsOverWithin {
+	if late > within(failsOverWithin) {
 		t.Errorf("the VIP moved to %s later than %s after the event, want at most %s", n.Name, late, failsOverWithin)
 	}
 }

@@ -195,7 +195,7 @@ func (s *seed001) handsOver(t *testing.T, limit time.Duration, fault, undo func(
 		gap, told := s.takeOver(t, fault)
 		starved := late()
 		t.Logf("longest gap %s, first gratuitous ARP after %s, limit %s, starved %s", gap, told.Round(time.Millisecond), limit, starved)
-		worst := limit + within(100*time.Millisecond)
+		worst := within(limit + 100*time.Millisecond)
 		// A login that was on its way fails too, and the next one that can succeed starts only at its time.
 		if told <= worst && gap.Duration <= worst+2*seedEvery {
 			return
@@ -268,7 +268,7 @@ func (s *seed001) directorKilled(t *testing.T) {
 		begun = time.Now()
 		s.master.daemon.Kill()
 	}, func() { s.master.start() })
-	lab.Eventually(t, seedLease+1500*time.Millisecond-time.Since(begun), func() error {
+	lab.Eventually(t, seedLease+within(1500*time.Millisecond)-time.Since(begun), func() error {
 		if s.master.holds() {
 			return fmt.Errorf("%s still has the VIP %s after it was killed", s.master.Name, time.Since(begun))
 		}
@@ -281,7 +281,7 @@ func (s *seed001) directorKilled(t *testing.T) {
 func (s *seed001) directorCut(t *testing.T) {
 	nic := s.master.Link("eth0")
 	s.handsOver(t, seedMasterDown, nic.CarrierDown, nic.CarrierUp)
-	lab.Eventually(t, seedLease+1500*time.Millisecond, func() error {
+	lab.Eventually(t, seedLease+within(1500*time.Millisecond), func() error {
 		if s.master.holds() {
 			return fmt.Errorf("%s keeps the VIP on a NIC that is down", s.master.Name)
 		}
@@ -315,7 +315,7 @@ func (s *seed001) directorReturns(t *testing.T) {
 	r := m.Stop()
 	t.Log(r)
 	// A login on its way at the moment of the change is lost: the other director does not know its connection.
-	if gap := r.LongestGap(); r.Failed() > 2 || gap.Duration > time.Second {
+	if gap := r.LongestGap(); r.Failed() > 2 || gap.Duration > within(time.Second) {
 		t.Errorf("the return was noticed: %s", r)
 	}
 }
@@ -350,7 +350,7 @@ func (s *seed001) directorReturnsWithoutPreempt(t *testing.T) {
 		}
 	}
 	s.master.daemon.Stop()
-	s.awaitHolder(s.backup, seedSkew+time.Second)
+	s.awaitHolder(s.backup, within(seedSkew+time.Second))
 	m := s.served()
 	s.master.start()
 	s.awaitTable(s.master, rs1, rs2)

@@ -98,7 +98,7 @@ func (c *cluster) during(t *testing.T, limit time.Duration, happen func()) {
 
 // stallMaster freezes the daemon of lvs-master, whose kernel lives on.
 func (c *cluster) stallMaster(t *testing.T, length time.Duration) {
-	c.during(t, stallRhythm.masterDown()+100*time.Millisecond, func() {
+	c.during(t, within(stallRhythm.masterDown()+100*time.Millisecond), func() {
 		addresses, log := c.master.monitor(), c.master.daemon.Mark()
 		segment := c.client.Capture("eth0", "vrrp or arp")
 		frozen := time.Now()
@@ -118,7 +118,7 @@ func (c *cluster) stallMaster(t *testing.T, length time.Duration) {
 		// The take-over: the peer's first word after the freeze.
 		if first := words(packets, c.backup, frozen, awake); len(first) == 0 {
 			t.Errorf("lvs-backup did not take over in %s", length)
-		} else if took := first[0].Time.Sub(frozen); took > stallRhythm.masterDown()+100*time.Millisecond {
+		} else if took := first[0].Time.Sub(frozen); took > within(stallRhythm.masterDown()+100*time.Millisecond) {
 			t.Errorf("lvs-backup took over %s after the freeze", took)
 		}
 		// A MASTER that wakes says nothing before its preemption is due.
@@ -127,7 +127,7 @@ func (c *cluster) stallMaster(t *testing.T, length time.Duration) {
 			t.Errorf("lvs-master said on waking, %s after it: %s", early[0].Time.Sub(awake), early[0].Text)
 		}
 		t.Logf("the VIP went %s after the freeze, %s after waking", gone.Sub(frozen), gone.Sub(awake))
-		if limit := stallLease + 1500*time.Millisecond; gone.Sub(frozen) > max(limit, length+200*time.Millisecond) || gone.Sub(frozen) > limit && length > limit {
+		if limit := stallLease + within(1500*time.Millisecond); gone.Sub(frozen) > max(limit, length+within(200*time.Millisecond)) || gone.Sub(frozen) > limit && length > limit {
 			t.Errorf("lvs-master held the VIP for %s after it was frozen", gone.Sub(frozen))
 		}
 	})
@@ -135,7 +135,7 @@ func (c *cluster) stallMaster(t *testing.T, length time.Duration) {
 
 // pauseMaster pauses a whole machine: nothing of it moves, and nothing reaches it.
 func (c *cluster) pauseMaster(t *testing.T, length time.Duration) {
-	c.during(t, stallRhythm.masterDown()+100*time.Millisecond, func() {
+	c.during(t, within(stallRhythm.masterDown()+100*time.Millisecond), func() {
 		link := c.master.Link("eth0")
 		link.Unplug()
 		c.master.daemon.Pause()
@@ -207,10 +207,10 @@ func (c *cluster) stallAlone(t *testing.T, length time.Duration) {
 		}
 	}
 	t.Logf("after waking: announced in %s, the client answered in %s (%d starts skipped)", said[0].Time.Sub(awake), answered, seen.Skipped())
-	if late := said[0].Time.Sub(awake); late > 100*time.Millisecond && seen.Skipped() == 0 {
+	if late := said[0].Time.Sub(awake); late > within(100*time.Millisecond) && seen.Skipped() == 0 {
 		t.Errorf("the VIP was announced only %s after waking", late)
 	}
-	if answered > 200*time.Millisecond && seen.Skipped() == 0 {
+	if answered > within(200*time.Millisecond) && seen.Skipped() == 0 {
 		t.Errorf("the client was answered only %s after waking", answered)
 	}
 }
@@ -224,10 +224,10 @@ func TestBusyMachine(t *testing.T) {
 	}
 	for trial := 1; ; trial++ {
 		worst, changes, late := c.burn(t, length)
-		if worst <= 2*stallRhythm.advert && changes == 0 {
+		if worst <= within(2*stallRhythm.advert) && changes == 0 {
 			break
 		}
-		if late < tolerable || worst > 2*stallRhythm.advert+late {
+		if late < tolerable || worst > within(2*stallRhythm.advert)+late {
 			t.Errorf("an advert was %s late, and %d times a director changed its state, because others took the CPU", worst-stallRhythm.advert, changes)
 			break
 		}

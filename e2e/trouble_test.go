@@ -21,6 +21,9 @@ func TestAtRest(t *testing.T) {
 	}
 	if os.Getenv("LVS_LAB_INSIDE") == "" {
 		span, most = 30*time.Second, 0.005
+		if !exact() {
+			most = 0.01 // of a CPU that others share
+		}
 	}
 	m := newMany(t, 10, "1s", "interval: 1s")
 	m.start(t, m.master, 10)
@@ -101,7 +104,7 @@ func TestLogNobodyReads(t *testing.T) {
 	}
 	packets := adverts.Stop()
 	for i := range packets[1:] {
-		if pause := packets[i+1].Time.Sub(packets[i].Time); pause > 1500*time.Millisecond {
+		if pause := packets[i+1].Time.Sub(packets[i].Time); pause > within(1500*time.Millisecond) {
 			t.Errorf("%s between two adverts", pause)
 		}
 	}

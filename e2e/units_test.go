@@ -297,7 +297,7 @@ func (u *unit) killed(t *testing.T) {
 		if got := u.c.master.IPVS().Rule(); got != table {
 			t.Errorf("table:\n%swant\n%s", got, table)
 		}
-		if gone <= time.Second {
+		if gone <= within(time.Second) {
 			return
 		}
 		if late < tolerable || trial == 3 {

@@ -46,20 +46,14 @@ func (b *Bridge) record() {
 
 const printedTail = 40 // lines of each log
 
-// keepEvidence prints what a person needs first and keeps everything.
+// keepEvidence keeps everything in OutDir, with a summary of what a person needs first; without such a directory the
+// summary is printed. In CI the output of a test that failed is to tell what it failed of, and no more.
 func (n *Network) keepEvidence() {
 	n.t.Helper()
-	tables := n.tables()
-	n.t.Logf("tables at the time of the failure:\n%s", tables)
-	for _, d := range n.daemons {
-		if d.quiet || strings.HasPrefix(d.Name, "tcpdump") {
-			continue
-		}
-		n.t.Logf("log of %s (%s), the last %d lines:\n%s", d, d.state(), printedTail, d.tail(printedTail))
-	}
+	summary := n.summary()
 	out := OutDir()
 	if out == "" {
-		n.t.Logf("lab: set LVS_LAB_OUT to a directory to keep whole logs and captures")
+		n.t.Logf("%slab: set LVS_LAB_OUT to a directory to keep whole logs and captures", summary)
 		return
 	}
 	for _, b := range n.bridges {
@@ -72,11 +66,24 @@ func (n *Network) keepEvidence() {
 		}
 	}
 	dir := filepath.Join(out, strings.ReplaceAll(n.t.Name(), "/", "."))
-	if err := keep(n.dir, dir, tables); err != nil {
-		n.t.Logf("lab: keep the evidence: %v", err)
+	if err := keep(n.dir, dir, summary); err != nil {
+		n.t.Logf("%slab: keep the evidence: %v", summary, err)
 		return
 	}
 	n.t.Logf("lab: logs, tables and captures are kept in %s", dir)
+}
+
+// summary is the state of every host at the time of the failure and the end of every daemon's log.
+func (n *Network) summary() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "tables at the time of the failure:\n%s", n.tables())
+	for _, d := range n.daemons {
+		if d.quiet || strings.HasPrefix(d.Name, "tcpdump") {
+			continue
+		}
+		fmt.Fprintf(&b, "log of %s (%s), the last %d lines:\n%s\n", d, d.state(), printedTail, d.tail(printedTail))
+	}
+	return b.String()
 }
 
 // tables are the addresses, routes, neighbours, IPVS tables and connections
@@ -99,11 +106,11 @@ func (n *Network) tables() string {
 
 // keep copies the files of the network's directory, sockets and database
 // files left out.
-func keep(from, to, tables string) error {
+func keep(from, to, summary string) error {
 	if err := os.MkdirAll(to, 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(to, "tables.txt"), []byte(tables), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(to, "summary.txt"), []byte(summary), 0o644); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(from)

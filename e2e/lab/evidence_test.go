@@ -53,16 +53,22 @@ func TestFailedScenarioKeepsItsEvidence(t *testing.T) {
 		pid = d.PID()
 		d.WaitLog("what was never said", 50*time.Millisecond)
 	})
-	for _, want := range []string{
-		"log of talker on alpha: no line matches \"what was never said\" after 50ms",
-		"inet 10.77.0.1/24", "log of talker on alpha (running)", "what was said",
+	dir := filepath.Join(os.Getenv("LVS_LAB_OUT"), "TestSomething.that_fails")
+	summary, err := os.ReadFile(filepath.Join(dir, "summary.txt"))
+	if err != nil {
+		t.Error(err)
+	}
+	for text, wants := range map[string][]string{
+		f.log.String():  {"log of talker on alpha: no line matches \"what was never said\" after 50ms", "are kept in " + dir},
+		string(summary): {"inet 10.77.0.1/24", "log of talker on alpha (running)", "what was said"},
 	} {
-		if !strings.Contains(f.log.String(), want) {
-			t.Errorf("%q is not in the output:\n%s", want, f.log.String())
+		for _, want := range wants {
+			if !strings.Contains(text, want) {
+				t.Errorf("%q is not in:\n%s", want, text)
+			}
 		}
 	}
-	dir := filepath.Join(os.Getenv("LVS_LAB_OUT"), "TestSomething.that_fails")
-	for _, pattern := range []string{"tables.txt", "*-alpha-talker.log", "switch-lan.pcap"} {
+	for _, pattern := range []string{"*-alpha-talker.log", "switch-lan.pcap"} {
 		if found, err := filepath.Glob(filepath.Join(dir, pattern)); err != nil || len(found) != 1 {
 			t.Errorf("%s in %s: %v, %v", pattern, dir, found, err)
 		}

@@ -5,40 +5,32 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"runtime"
 	"slices"
 	"strings"
-	"sync/atomic"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/e2e/lab/guest"
 )
 
-const (
-	// stillFor is a time without CPU that no guest of ours causes: this process looks from outside, with the highest
-	// priority that it may have. Scenarios work with adverts every 100 ms and time-outs of some hundred.
-	stillFor = 100 * time.Millisecond
-	// tries is how often what failed is run in all.
-	tries = 3
-)
+// tries is how often what failed is run in all.
+const tries = 3
 
-// repeat is boot, again and again while tests fail on a machine that stood still meanwhile: what they measured was the
+// repeat is boot, again and again while tests fail on a machine that was taken away meanwhile: what they measured was the
 // machine. Only those that failed are run again, one at a time. A failure on a machine that ran is one.
 func repeat(ctx context.Context, o guest.Options, boot runner, watch watcher) (int, error) {
 	output := o.Stdout
 	for try := 1; ; try++ {
 		failed := &failures{to: output}
 		o.Stdout = failed
-		still := watch()
+		seen := watch()
 		code, err := boot(ctx, o)
-		count, longest := still()
-		if err != nil || code != 1 || len(failed.tests) == 0 || count == 0 || try == tries || ctx.Err() != nil {
+		away := seen()
+		if code != 0 {
+			fmt.Fprintf(output, "labrun: run %d of %d at most; this machine %s meanwhile\n", try, tries, away)
+		}
+		if err != nil || code != 1 || len(failed.tests) == 0 || !away.felt() || try == tries || ctx.Err() != nil {
 			return code, err
 		}
-		fmt.Fprintf(output, "labrun: this machine stood still meanwhile, %d times, for %s at most; once more: %s\n",
-			count, longest.Round(time.Millisecond), strings.Join(failed.tests, " "))
+		fmt.Fprintf(output, "labrun: once more, for that was the machine: %s\n", strings.Join(failed.tests, " "))
 		o.Command = only(o.Command, failed.tests)
 	}
 }
@@ -46,8 +38,8 @@ func repeat(ctx context.Context, o guest.Options, boot runner, watch watcher) (i
 // runner runs a command in the lab.
 type runner func(context.Context, guest.Options) (code int, err error)
 
-// watcher watches the machine until it is asked how often it stood still, and for how long.
-type watcher func() (result func() (count int, longest time.Duration))
+// watcher watches the machine until it is asked how long that was away.
+type watcher func() (result func() absence)
 
 // only is the command line of a test binary for some of its tests, one at a time.
 func only(command, tests []string) []string {
@@ -88,29 +80,4 @@ func (f *failures) Write(p []byte) (int, error) {
 		f.line, rest = f.line[:0], after
 	}
 	return f.to.Write(p)
-}
-
-// standstills counts from now on how often this process got no CPU for stillFor, until it is asked.
-func standstills() (result func() (count int, longest time.Duration)) {
-	const tick = 10 * time.Millisecond
-	var enough atomic.Bool
-	done := make(chan struct{})
-	count, longest := 0, time.Duration(0)
-	go func() {
-		defer close(done)
-		runtime.LockOSThread()                            // never unlocked: the thread, with its priority, ends with the goroutine
-		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, -20)   // as root
-		length := unix.NsecToTimespec(tick.Nanoseconds()) // a timer of the runtime's would wait for its other threads
-		for begun := time.Now(); !enough.Load(); begun = time.Now() {
-			_ = unix.Nanosleep(&length, nil)
-			if late := time.Since(begun) - tick; late >= stillFor {
-				count, longest = count+1, max(longest, late)
-			}
-		}
-	}()
-	return func() (int, time.Duration) {
-		enough.Store(true)
-		<-done
-		return count, longest
-	}
 }

@@ -32,19 +32,21 @@ func TestOnly(t *testing.T) {
 	}
 }
 
-// TestRepeat: what failed is run again only if the machine stood still, and not for ever.
+// TestRepeat: what failed is run again only if the machine was away, and not for ever.
 func TestRepeat(t *testing.T) {
+	still := absence{stills: 3, longest: stillFor}
 	for _, test := range []struct {
 		name  string
 		codes []int // of one run after the other
-		still bool
+		away  absence
 		runs  int
 	}{
-		{"passes", []int{0}, true, 1},
-		{"fails on a machine that runs", []int{1}, false, 1},
-		{"fails once on a machine that stands still", []int{1, 0}, true, 2},
-		{"fails always", []int{1, 1, 1}, true, 3},
-		{"panics", []int{2}, true, 1},
+		{"passes", []int{0}, still, 1},
+		{"fails on a machine that runs", []int{1}, absence{stolen: stolenOften / 2}, 1},
+		{"fails once on a machine that stands still", []int{1, 0}, still, 2},
+		{"fails once on a machine that others use", []int{1, 0}, absence{stolen: stolenOften}, 2},
+		{"fails always", []int{1, 1, 1}, still, 3},
+		{"panics", []int{2}, still, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var out bytes.Buffer
@@ -59,17 +61,32 @@ func TestRepeat(t *testing.T) {
 						_, _ = o.Stdout.Write([]byte("--- FAIL: TestA (0.1s)\n"))
 					}
 					return code, nil
-				}, func() func() (int, time.Duration) {
-					return func() (int, time.Duration) {
-						if test.still {
-							return 3, stillFor
-						}
-						return 0, 0
-					}
-				})
+				}, func() func() absence { return func() absence { return test.away } })
 			if err != nil || code != test.codes[len(test.codes)-1] || runs != test.runs {
 				t.Errorf("code %d, %v, %d runs, want %d\n%s", code, err, runs, test.runs, out.String())
 			}
 		})
+	}
+}
+
+func TestStealOf(t *testing.T) {
+	for line, want := range map[string]time.Duration{
+		"cpu  1528188 144278 2487653 4475462 8373 0 14304 99495 0 0": 994950 * time.Millisecond,
+		"cpu  1 2 3 4":         0,
+		"cpu  1 2 3 4 5 6 7 x": 0,
+		"":                     0,
+	} {
+		if got := stealOf(line); got != want {
+			t.Errorf("%q: %s, want %s", line, got, want)
+		}
+	}
+}
+
+// The watch ends when it is asked, and this test itself is not taken for an absence of hours.
+func TestAbsences(t *testing.T) {
+	seen := absences()
+	time.Sleep(50 * time.Millisecond)
+	if a := seen(); a.longest > time.Minute || a.stolen > time.Minute {
+		t.Error(a)
 	}
 }

@@ -58,7 +58,7 @@ func parse(args []string, usage io.Writer) (flags, error) {
 	set.BoolVar(&f.fetch, "fetch", false, "only fill the cache")
 	shell := set.Bool("shell", false, "a shell in a guest, on this terminal")
 	set.BoolVar(&f.terminal, "it", false, "run the command in a guest, on this terminal")
-	set.BoolVar(&f.again, "again", false, "the command is a test binary: run the tests that failed once more, one at a time, if this machine stood still meanwhile")
+	set.BoolVar(&f.again, "again", false, "the command is a test binary: run the tests that failed once more, one at a time, if this machine was away meanwhile")
 	set.IntVar(&f.memory, "mem", guest.DefaultMemory, "guest memory in `MiB`")
 	set.DurationVar(&f.timeout, "t", 8*time.Minute, "time `limit`; 0 = none. Where a test binary comes with -test.timeout, the default is a little more than that")
 	set.StringVar(&f.out, "out", os.Getenv("LVS_LAB_OUT"), "`directory` that the command may write to, as $LVS_LAB_OUT")
@@ -141,11 +141,11 @@ func run(ctx context.Context, args []string) (int, error) {
 	case f.terminal:
 		return onTerminal(ctx, o)
 	case onHost && f.again:
-		return repeat(ctx, o, guest.RunHost, standstills)
+		return repeat(ctx, o, guest.RunHost, absences)
 	case onHost:
 		return guest.RunHost(ctx, o)
 	case f.again:
-		return repeat(ctx, o, guest.Boot, standstills)
+		return repeat(ctx, o, guest.Boot, absences)
 	}
 	return guest.Boot(ctx, o)
 }
