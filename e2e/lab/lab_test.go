@@ -136,7 +136,7 @@ func TestNetemDelays(t *testing.T) {
 	}
 	beta.Link("eth0").NetemOff()
 	start = time.Now()
-	if err := reach(alpha, beta); err != nil || time.Since(start) > 60*time.Millisecond {
+	if err := reach(alpha, beta); err != nil || time.Since(start) > 110*time.Millisecond {
 		t.Errorf("round trip %s, %v after the end of the delay", time.Since(start), err)
 	}
 }

@@ -142,8 +142,8 @@ func leaseEnds(t *testing.T, p netip.Prefix) {
 		}
 	}
 	gone.await(t, Event{Kind: AddressRemoved, Interface: "eth0", Prefix: p})
-	if took := time.Since(renewed); took < 900*time.Millisecond || took > 2500*time.Millisecond {
-		t.Errorf("a lease of 1s ended after %v; want it within lease + 1.5s", took)
+	if took := time.Since(renewed); took < 900*time.Millisecond || took > 4*time.Second { // the kernel's own time, and a busy machine
+		t.Errorf("a lease of 1s ended after %v", took)
 	}
 	if got := is(); got != "" {
 		t.Errorf("ip addr: %q after the lease", got)

@@ -162,7 +162,7 @@ func TestInterfaceDownAndUp(t *testing.T) {
 	if err := s.Send(advert, own); !errors.Is(err, ErrNoSource) {
 		t.Errorf("Send while down: %v; want ErrNoSource", err)
 	}
-	if took := time.Since(start); took > writeTimeout*2 {
+	if took := time.Since(start); took > time.Second { // it does not wait for the interface; a busy machine may
 		t.Errorf("Send while down took %v", took)
 	}
 	ended := reading(s)
