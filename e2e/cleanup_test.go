@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -110,12 +111,12 @@ virtual_servers:
     port: 3306
     scheduler: rr
     forward: dr
-    checks: [{type: tcp, interval: 200ms, timeout: 150ms}]
+    checks: [{type: tcp, interval: 200ms, timeout: 150ms, fall: 10}]
     real_servers: [{name: mysql1, address: 10.77.0.11}, {name: mysql2, address: 10.77.0.12}]
 `
 
 // TestAdoption: a director that only balances (the VIP is the administrator's) is killed and starts again. It takes over
-// the table that it finds: no connection breaks and no client waits.
+// the table that it finds: no connection breaks and no client waits, also when its first checks of a real server are lost.
 func TestAdoption(t *testing.T) {
 	c := newCluster(t, shape{})
 	c.net.File("cluster.yaml", balanceFile)
@@ -131,7 +132,16 @@ func TestAdoption(t *testing.T) {
 	measured.WaitAnswered("", soon)
 
 	c.master.daemon.Kill()
+	c.mysql1.Link("eth0").Drop(lab.ToHost, "tcp and src host 10.77.0.2")
 	again := c.master.start()
+	lab.Eventually(t, soon, func() error {
+		out, err := c.master.ctl("status")
+		if err == nil && !strings.Contains(out, "of 10 failures; it was in the table when this director started") {
+			err = errors.New(out)
+		}
+		return err
+	})
+	c.mysql1.Link("eth0").DropNothing()
 	lab.Steadily(t, 500*time.Millisecond, func() error { // an entry that is taken out and put back is missing in one of the looks
 		table := c.master.ReadFile("/proc/thread-self/net/ip_vs")
 		for _, entry := range []string{"TCP  0A4D0064:0CEA rr", "0A4D000B:0CEA      Route   1", "0A4D000C:0CEA      Route   1"} {

@@ -111,7 +111,9 @@ func TestEventsLost(t *testing.T) {
 	file := c.net.File("noise", strings.Repeat("addr add 10.90.0.1/32 dev dummy7\naddr del 10.90.0.1/32 dev dummy7\n", noise))
 	mark := c.master.daemon.Mark()
 	c.master.daemon.Pause()
-	c.master.Run("ip", "-batch", file)
+	if code := c.master.Host.Start("noise", "ip", "-batch", file).Wait(time.Minute); code != 0 {
+		t.Fatalf("ip -batch: exit code %d", code)
+	}
 	c.master.Run("ip", "addr", "del", heldBy, "dev", "eth0")
 	if lost := c.master.eventsLost(); lost == 0 {
 		t.Errorf("the kernel kept all %d events", 2*noise)

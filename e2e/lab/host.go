@@ -149,7 +149,7 @@ func execute(ns *namespace, stdin string, argv ...string) (string, error) {
 		cmd.Stdin = strings.NewReader(stdin)
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = 5 * time.Second // for its last words, and a child that keeps its output open
 	err := ns.do(cmd.Start)
 	if err == nil {
 		err = cmd.Wait()

@@ -32,6 +32,9 @@ func (c *Checker) apply(specs []Spec, now time.Time) {
 				c.agenda.add(event{at: k.due, what: due, check: k})
 				fresh = append(fresh, k)
 			}
+			if spec.Served {
+				k.state = k.state.Served() // also one that others share, of whom the table knew nothing
+			}
 			k.users = append(k.users, s)
 			s.checks = append(s.checks, k)
 		}

@@ -125,7 +125,7 @@ func (c *Checker) take(k *check, r health.Result, now time.Time) {
 	}
 	c.warn(k, r)
 	k.state, _ = k.state.Step(now, r)
-	k.answered = true
+	k.answered = k.answered || !k.state.Undecided()
 	for _, user := range k.users {
 		c.publish(user)
 	}

@@ -26,7 +26,7 @@ type check struct {
 	sooner   time.Duration // by which the second one comes before its time, once; less than half an interval
 	owed     bool          // it was due while its probe ran: the next one starts when that one ends
 	attempt  *attempt      // the probe that is running; nil: none. There is never a second one
-	answered bool          // there was a result since this check was set
+	answered bool          // there was a result since this check was set, or as many as it takes to decide
 	warned   health.Result
 }
 

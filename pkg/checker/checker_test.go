@@ -544,6 +544,27 @@ func TestReadyWaitsForTheFirstTimeout(t *testing.T) {
 	})
 }
 
+// TestServedServerGoesAfterFall: of what stands in the table at the start the first failure decides nothing, also where
+// another virtual server shares the check; until it is decided the checker is not ready.
+func TestServedServerGoesAfterFall(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+		f.set(two, dead)
+		served := spec("b", two)
+		served.Served = true
+		c.Set([]Spec{spec("a", one), spec("other", two), served})
+		pass(900 * time.Millisecond)
+		for _, name := range []string{"b", "other"} {
+			if v := c.Verdict(name); v.Known || ready(c) {
+				t.Errorf("%s after one failure: %+v; ready %t", name, v, ready(c))
+			}
+		}
+		pass(time.Second)
+		if v := c.Verdict("b"); !v.Known || v.Up || !ready(c) {
+			t.Errorf("after the second failure: %+v; ready %t", v, ready(c))
+		}
+	})
+}
+
 func TestReadyWithNothingToCheck(t *testing.T) {
 	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
 		c.Set(nil)

@@ -15,6 +15,7 @@ type Spec struct {
 	Address netip.Addr
 	Port    uint16     // for checks without a port of their own
 	Source  netip.Addr // the address to probe from; zero: the kernel's choice (see probe.Target)
+	Served  bool       // by the table that the director found at its start: see health.State.Served
 }
 
 // ID is the identity of a check: type, target, source and options. What has the same ID is probed once, and every

@@ -68,12 +68,33 @@ func (d *Director) startChecks() {
 	probers := map[config.CheckType]checker.ProbeFunc{config.TCP: probe.TCP, config.MySQL: probe.MySQL}
 	d.checker = checker.New(probers, new(checker.SecretFiles).Read, d.log, d.verdictChanged)
 	d.checker.Pulse = d.pulses.Start("the checker")
-	d.checker.Set(d.checks(d.cfg))
+	d.checker.Set(served(d.checks(d.cfg), d.cfg, d.found))
 	d.run(func(ctx context.Context) {
 		if err := d.checker.Run(ctx); err != nil && ctx.Err() == nil {
 			d.fail(err)
 		}
 	})
+}
+
+// served marks the real servers that stand in a table.
+func served(specs []checker.Spec, cfg *config.Config, table []lvs.Service) []checker.Spec {
+	stands := map[string]bool{}
+	for _, v := range cfg.VirtualServers {
+		for _, s := range table {
+			if s.Key != lvs.KeyOf(v) {
+				continue
+			}
+			for _, r := range v.RealServers {
+				stands[serverCheck(v.Name, r.Name)] = slices.ContainsFunc(s.Servers, func(have lvs.Server) bool {
+					return have.Address == r.Address && have.Port == r.Port
+				})
+			}
+		}
+	}
+	for i, spec := range specs {
+		specs[i].Served = stands[spec.Name]
+	}
+	return specs
 }
 
 // verdictChanged is called by the checker's loop; it must not wait.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
 // local is a director with two networks, which holds a VIP on each.
@@ -39,6 +40,24 @@ func vipFile() *config.Config {
 				{Name: "mysql2", Address: netip.MustParseAddr("192.0.2.12"), Port: 3306},
 			},
 		}},
+	}
+}
+
+// TestServed: whoever stands in the table for a virtual server was served, and for that one only.
+func TestServed(t *testing.T) {
+	d := New(Options{Config: vipFile(), Node: config.Director{Name: "lvs-master", Address: netip.MustParseAddr("10.77.0.2")}})
+	mysql := lvs.KeyOf(d.cfg.VirtualServers[0])
+	other := mysql
+	other.Port++
+	entry := func(address string) lvs.Server { return lvs.Server{Address: netip.MustParseAddr(address), Port: 3306} }
+	found := []lvs.Service{{Key: other, Servers: []lvs.Server{entry("192.0.2.12")}}, {Key: mysql, Servers: []lvs.Server{entry("10.88.0.11"), entry("10.88.0.99")}}}
+	got := map[string]bool{}
+	for _, s := range served(d.checks(d.cfg), d.cfg, found) {
+		got[s.Name] = s.Served
+	}
+	want := map[string]bool{"mysql/mysql1": true, "mysql/mysql2": false, "track gateway": false}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("served (-want +got):\n%s", diff)
 	}
 }
 

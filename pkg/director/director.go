@@ -14,6 +14,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
 	"github.com/lvs-director/lvs-director/pkg/ledger"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
 	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
 )
@@ -62,7 +63,8 @@ type Director struct {
 	returns   int // of an interface that found no real server in the table
 	addresses *reconcile.Addresses
 	checker   *checker.Checker
-	table     *table // nil without virtual servers
+	table     *table        // nil without virtual servers
+	found     []lvs.Service // the kernel's table at the start
 
 	sysctlProblem atomic.Pointer[string] // why the sysctls are not as they should be; nil if they are
 

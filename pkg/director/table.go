@@ -45,6 +45,10 @@ func (d *Director) adoptTable() error {
 	case err != nil:
 		return err
 	}
+	var err error
+	if d.found, err = ipvs.Snapshot(); err != nil {
+		d.log.Warn("what an earlier run served is not known; the first check of each real server decides", "error", err)
+	}
 	return d.openTable(d.cfg)
 }
 

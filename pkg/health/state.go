@@ -15,6 +15,7 @@ type State struct {
 
 	passes, fails int  // in a row, counted only while they could change the state; Unknown touches neither
 	first         bool // down by the very first result
+	served        bool // by the run of the director before this one; see Served
 	lastGood      time.Time
 	last          Result // the latest result, which came at lastAt
 	lastAt        time.Time
@@ -46,6 +47,16 @@ func Unchecked(rise, fall int, since time.Time) State {
 	return s
 }
 
+// Served returns the state of a check whose server stands in the table that this director found at its start: nothing is
+// known of it, but it takes fall bad results, and not the first alone, to contradict whoever put it there.
+func (s State) Served() State {
+	s.served = true
+	return s
+}
+
+// Undecided reports whether bad results have come that are too few to decide; see Served.
+func (s State) Undecided() bool { return !s.known && s.fails > 0 }
+
 // Known reports whether a result has decided anything yet.
 func (s State) Known() bool { return s.known }
 
@@ -55,8 +66,8 @@ func (s State) Last() Result { return s.last }
 // Step takes in the result r that came at the time at, and reports whether what is known, up or full changed.
 //
 // The first result that says something decides at once: a server that is dead when the director starts gets no
-// connection, and one that lives need not wait. From then on fall bad results in a row take it out and rise good ones
-// bring it back.
+// connection, and one that lives need not wait. From then on, and from the start for one that was Served, fall bad results
+// in a row take it out and rise good ones bring it back.
 //
 // An Unknown result keeps everything and touches no counter: it is no evidence, so it must not add up to an outage,
 // and it must not hide one either, as a reset of the count of failures would.
@@ -110,8 +121,8 @@ func (s State) fail(r Result) State {
 	s.passes = 0
 	s.cause = r
 	s.fails = min(s.fails+1, s.fall)
-	s.first = !s.known
-	if !s.known || s.fails >= s.fall || r.Code == Shutdown {
+	s.first = !s.known && !s.served
+	if s.first || s.fails >= s.fall || r.Code == Shutdown {
 		s.known, s.up, s.full = true, false, false
 	}
 	return s
@@ -131,6 +142,8 @@ func (s State) reason() string {
 	switch {
 	case !s.known && s.last == Result{}:
 		return "unknown: not checked yet"
+	case s.Undecided() && s.last.Class == Bad:
+		return fmt.Sprintf("unknown: %s (%d of %d failures; it was in the table when this director started)", cause, s.fails, s.fall)
 	case !s.known:
 		return "unknown: " + cause
 	case s.last.Class == Unknown:

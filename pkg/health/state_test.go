@@ -1,6 +1,7 @@
 package health_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -130,6 +131,41 @@ func TestReasons(t *testing.T) {
 	}
 }
 
+// TestServed: what the director found in the table at its start goes by fall bad results, and not by the first.
+func TestServed(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fall      int
+		results   []health.Result
+		want      []string
+		undecided bool
+	}{
+		"dead": {3, []health.Result{refused, frozen, refused}, []string{
+			"unknown: mysql: dial 10.77.0.12:3306: connection refused (1 of 3 failures; it was in the table when this director started)",
+			"unknown: mysql: greeting from 10.77.0.12:3306: none within 800ms (2 of 3 failures; it was in the table when this director started)",
+			"down: mysql: dial 10.77.0.12:3306: connection refused (3 of 3)",
+		}, false},
+		"one packet lost": {2, []health.Result{frozen, good, refused}, []string{
+			"unknown: mysql: greeting from 10.77.0.12:3306: none within 800ms (1 of 2 failures; it was in the table when this director started)",
+			"up: mysql: answered in 3ms",
+			"up: mysql: dial 10.77.0.12:3306: connection refused (1 of 2 failures)",
+		}, false},
+		"nothing to be said of it": {2, []health.Result{denied, refused, denied}, []string{
+			"unknown: mysql: access denied (check the password_file)",
+			"unknown: mysql: dial 10.77.0.12:3306: connection refused (1 of 2 failures; it was in the table when this director started)",
+			"unknown: mysql: access denied (check the password_file)",
+		}, true},
+		"shutting down": {3, []health.Result{leaving}, []string{"down: mysql: Error 1053: Server shutdown in progress"}, false},
+		"fall 1":        {1, []health.Result{refused}, []string{"down: mysql: dial 10.77.0.12:3306: connection refused (1 of 1)"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, got := play(health.New(2, tt.fall).Served(), tt.results...)
+			if diff := cmp.Diff(tt.want, got); diff != "" || s.Undecided() != tt.undecided {
+				t.Errorf("undecided %t; reasons (-want +got):\n%s", s.Undecided(), diff)
+			}
+		})
+	}
+}
+
 func TestResumeKeepsWhatIsKnown(t *testing.T) {
 	old, _ := play(health.New(2, 2), good, refused)
 	s := health.Resume(1, 3, old)
@@ -203,7 +239,10 @@ func drawResult(t *rapid.T) health.Result {
 func TestStepProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rise, fall := rapid.IntRange(1, 4).Draw(t, "rise"), rapid.IntRange(1, 4).Draw(t, "fall")
-		s := health.New(rise, fall)
+		s, served := health.New(rise, fall), rapid.Bool().Draw(t, "served")
+		if served {
+			s = s.Served()
+		}
 		var evidence []health.Result // everything but Unknown
 		for i := range rapid.IntRange(1, 60).Draw(t, "steps") {
 			r := drawResult(t)
@@ -220,8 +259,8 @@ func TestStepProperties(t *testing.T) {
 			if r.Class == health.Unknown && changed {
 				t.Fatalf("an unknown result changed %+v to %+v", before, v)
 			}
-			if v.Known != (len(evidence) > 0) {
-				t.Fatalf("known=%v after %d results that say something", v.Known, len(evidence))
+			if known := decided(served, fall, evidence); v.Known != known || next.Undecided() == known && len(evidence) > 0 {
+				t.Fatalf("known=%v, undecided=%v after %d results that say something", v.Known, next.Undecided(), len(evidence))
 			}
 			if v.Up && !v.Known || v.Full && !v.Up || v.Known && !v.Up && v.Code == health.OK {
 				t.Fatalf("contradiction: %+v", v)
@@ -233,6 +272,13 @@ func TestStepProperties(t *testing.T) {
 			}
 			s = next
 		}
+	})
+}
+
+// decided says whether evidence is enough to know: anything, or for a server that was served as much as takes one out.
+func decided(served bool, fall int, evidence []health.Result) bool {
+	return len(evidence) >= fall || slices.ContainsFunc(evidence, func(r health.Result) bool {
+		return !served || r.Class != health.Bad || r.Code == health.Shutdown
 	})
 }
 
