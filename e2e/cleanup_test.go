@@ -111,7 +111,7 @@ virtual_servers:
     port: 3306
     scheduler: rr
     forward: dr
-    checks: [{type: tcp, interval: 200ms, timeout: 150ms, fall: 10}]
+    checks: [{type: tcp, interval: 200ms, timeout: 150ms, fall: 50}]
     real_servers: [{name: mysql1, address: 10.77.0.11}, {name: mysql2, address: 10.77.0.12}]
 `
 
@@ -136,7 +136,7 @@ func TestAdoption(t *testing.T) {
 	again := c.master.start()
 	lab.Eventually(t, soon, func() error {
 		out, err := c.master.ctl("status")
-		if err == nil && !strings.Contains(out, "of 10 failures; it was in the table when this director started") {
+		if err == nil && !strings.Contains(out, "of 50 failures; it was in the table when this director started") {
 			err = errors.New(out)
 		}
 		return err
