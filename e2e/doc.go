@@ -6,7 +6,8 @@
 //	make e2e RUN=TestSeed001         some
 //	make exact                       all, held to the limits that are promised
 //
-// CI and every shared machine are away for tenths of a second at times, so that limits are loose (within) unless
+// CI and every shared machine are away for tenths of a second at times, so that limits are loose (within, and nearly for
+// the best of several tries) unless
 // LVS_EXACT=1 asks for the very ones, and what failed while the hypervisor had taken the machine away is run again
 // (labrun -again). A scenario that fails on a machine that ran is wrong, or the product is.
 //

