@@ -37,7 +37,8 @@ func (h *Host) Capture(device, expression string, extra ...string) *Capture {
 	if expression != "" {
 		filter = fmt.Sprintf("(%s) or %s", expression, markerFilter)
 	}
-	argv := []string{"tcpdump", "-i", device, "-Z", "root", "-n", "-e", "-tt", "-l", "--immediate-mode", "-B", "32768"}
+	// The ring has a slot of the full snapshot length for each packet: of tcpdump's own, 256 kB, only a hundred fit in.
+	argv := []string{"tcpdump", "-i", device, "-Z", "root", "-n", "-e", "-tt", "-l", "--immediate-mode", "-B", "32768", "-s", "512"}
 	argv = append(append(argv, extra...), filter)
 	d := h.StartWith(StartOptions{Name: "tcpdump-" + device, Argv: argv})
 	d.WaitLog(`listening on `, 15*time.Second)
