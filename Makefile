@@ -4,6 +4,8 @@ SHELL := /bin/bash
 GO    ?= go
 BIN   := bin
 LAB   := $(CURDIR)/$(BIN)/labrun
+# In a kernel of its own, also where the machine's has IPVS: scenarios take modules out of it and freeze disks.
+export LVS_LAB ?= guest
 RUN   ?= .
 
 PROGRAMS := lvs-director lvs-realserver lvsctl
