@@ -90,7 +90,7 @@ func (d *Director) watch(ctx context.Context) {
 	})
 	d.run(d.keepLedger)
 	err := addr.Watch(ctx, func(e addr.Event) {
-		if e.Kind == addr.AddressRemoved {
+		if e.Kind == addr.AddressRemoved && e.Asked { // a lease that ended is the election's affair, and may be old news
 			d.addresses.Gone(e.Interface, e.Prefix)
 		}
 		if d.renewal(e) {

@@ -46,8 +46,10 @@ type Addresses struct {
 	// Pulse is beaten once a turn of Run; nil: nobody watches. To be set before.
 	Pulse *pulse.Pulse
 
-	mu   sync.Mutex // guards wish and everything in it, and leases
+	mu   sync.Mutex // guards wish and everything in it, removed, and leases
 	wish map[string]*wish
+	// removed is when this loop itself removed an address the last time, as long as the word of that may come.
+	removed map[spot]time.Duration
 	// leases are those that the kernel counts for what is held, by instance; moved tells the sentinel of a new one.
 	leases map[string]expiry
 	moved  chan struct{}
@@ -65,7 +67,7 @@ type wish struct {
 	tenure   uint64 // counts acquisitions: a new one starts a new tenure
 	silent   bool
 	announce bool          // an extra announcement is asked for
-	gone     bool          // one of our addresses was reported deleted
+	gone     bool          // one of our addresses was reported deleted by another process
 	missed   time.Duration // the newest look that did not find one of our addresses
 	first    time.Duration // the newest look that found one of them before this machine's own address
 }
@@ -75,6 +77,9 @@ const (
 	retryMost  = time.Second
 	// repairEvery limits how often an address that somebody keeps deleting is put back.
 	repairEvery = 20 * time.Millisecond
+	// echoes is how long the word of our own removal of an address may be on its way, on a machine that has no CPU for us.
+	// Somebody else's meanwhile is found by a look.
+	echoes = 5 * time.Second
 	// repeatLog is how long the same repair is only counted.
 	repeatLog = time.Minute
 )
@@ -85,7 +90,7 @@ func NewAddresses(kernel AddressKernel, announcer Announcer, lost func(instance,
 	return &Addresses{
 		kernel: kernel, announcer: announcer, lost: lost, log: log, epoch: time.Now(),
 		dirty: make(chan struct{}, 1), wish: map[string]*wish{}, held: map[string]*held{},
-		leases: map[string]expiry{}, moved: make(chan struct{}, 1), left: map[spot]*leftover{},
+		leases: map[string]expiry{}, moved: make(chan struct{}, 1), left: map[spot]*leftover{}, removed: map[spot]time.Duration{},
 	}
 }
 
@@ -125,9 +130,15 @@ func (a *Addresses) Announce(instance string) {
 	a.change(instance, func(w *wish) { w.announce = true })
 }
 
-// Gone reports that an address disappeared from an interface; ours is put back if its lease had not lapsed.
+// Gone reports that a process removed an address from an interface; ours is put back, if its lease had not lapsed and it
+// was not this loop that removed it lately.
 func (a *Addresses) Gone(iface string, p netip.Prefix) {
-	a.lack(iface, p, func(w *wish) { w.gone = true })
+	a.mu.Lock()
+	at, ours := a.removed[spot{iface, p}]
+	a.mu.Unlock()
+	if !ours || a.now()-at >= echoes {
+		a.lack(iface, p, func(w *wish) { w.gone = true })
+	}
 }
 
 // Missed reports that a look at an interface, begun at looked, did not find an address: the event that told of its
@@ -247,7 +258,7 @@ func (a *Addresses) keep(name string, w wish) time.Duration {
 		h = begin(h, w, a.now())
 		a.held[name] = h
 	}
-	h.note(w, a.now())
+	h.note(w)
 	if h.due(a.now()) {
 		a.put(name, h)
 	}
@@ -366,12 +377,22 @@ func (a *Addresses) remove(vips VIPs, p netip.Prefix) bool {
 	if !a.stopping && a.wantedBy(vips.Interface, p, func(name string) bool { return name != vips.Instance }) {
 		return true
 	}
-	if err := a.kernel.Remove(vips.Interface, p); err != nil {
+	if err := a.take(vips.Interface, p); err != nil {
 		a.log.Error("cannot remove a VIP; trying again, and its lease ends", "interface", vips.Interface, "vip", p.String(), "error", err)
 		a.leave(spot{vips.Interface, p})
 		return false
 	}
 	return true
+}
+
+// take removes an address from the kernel, and remembers it for the word of it that comes later.
+func (a *Addresses) take(iface string, p netip.Prefix) error {
+	now := a.now()
+	a.mu.Lock()
+	maps.DeleteFunc(a.removed, func(_ spot, at time.Duration) bool { return now-at >= echoes })
+	a.removed[spot{iface, p}] = now
+	a.mu.Unlock()
+	return a.kernel.Remove(iface, p)
 }
 
 // wantedBy says whether one of some instances wants an address on an interface now.

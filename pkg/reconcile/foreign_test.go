@@ -119,7 +119,8 @@ func TestVIPGoesBehindTheOwnAddress(t *testing.T) {
 		}
 		w.Misplaced("eth0", vip, time.Now())
 		synctest.Wait()
-		w.Gone("eth0", vip) // the kernel's word of our own deletion
+		time.Sleep(500 * time.Millisecond)
+		w.Gone("eth0", vip) // the kernel's word of our own deletion, on a machine that has no CPU
 		time.Sleep(500 * time.Millisecond)
 		want := []string{"ip addr del 10.77.0.100/32 dev eth0", "ip addr replace 10.77.0.100/32 dev eth0 valid_lft 5"}
 		if got := w.kernel.done()[writes:]; !slices.Equal(got, want) {
@@ -127,6 +128,40 @@ func TestVIPGoesBehindTheOwnAddress(t *testing.T) {
 		}
 		if !strings.Contains(log.String(), "are put behind it") || strings.Contains(log.String(), "somebody else") {
 			t.Error(log.String())
+		}
+		w.stop()
+	})
+}
+
+// The word of our own removal may come when the VIPs are ours again, and late: it is nobody else's. What somebody else does
+// meanwhile is found by a look, and later at once again.
+func TestWordOfOurOwnRemovalComesLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		w := startLogging(t, &log)
+		w.Addresses.Acquire("mysql", false)
+		time.Sleep(time.Second)
+		w.Addresses.Release("mysql")
+		synctest.Wait()
+		w.Addresses.Acquire("mysql", false)
+		time.Sleep(echoes / 2)
+		writes := len(w.kernel.done())
+		w.Gone("eth0", vip)
+		synctest.Wait()
+		if did := w.kernel.done()[writes:]; len(did) != 0 || strings.Contains(log.String(), "somebody else") {
+			t.Errorf("did %v for our own removal; logged:\n%s", did, log.String())
+		}
+		for n, seen := range []func(){
+			func() { w.Missed("eth0", vip, time.Now()) },
+			func() { time.Sleep(echoes); w.kernel.take("eth0", vip); w.Gone("eth0", vip) },
+		} {
+			w.kernel.take("eth0", vip)
+			seen()
+			time.Sleep(repairEvery)
+			synctest.Wait()
+			if !w.kernel.has("eth0", vip) {
+				t.Errorf("%d: the VIP is not put back", n)
+			}
 		}
 		w.stop()
 	})

@@ -15,7 +15,6 @@ type held struct {
 	again   bool          // addresses are to be put back out of turn
 	foreign bool          // because somebody else deleted one
 	behind  bool          // because they stand before the machine's own address
-	placed  time.Duration // when they were put behind it the last time, or put at all
 	repairs int           // since the tenure began
 	told    time.Duration // when a repair was logged the last time
 }
@@ -26,18 +25,14 @@ const firstWithin = 5 * time.Second
 // firstLease is the lease of a tenure before the kernel has taken any address.
 func firstLease(vips VIPs) time.Duration { return min(vips.Lease, firstWithin) }
 
-// echoes is how long after the addresses were placed a word of their deletion may be of an older one: our own, on the way
-// behind, or that of a lease that ended while this process stood still. A look tells if they are really gone.
-const echoes = 250 * time.Millisecond
-
 // note takes in what was seen of the addresses. A look before the last write, or before one that is due anyway, says
 // nothing of somebody else.
-func (h *held) note(w wish, now time.Duration) {
+func (h *held) note(w wish) {
 	if !h.tenure.added || h.again {
 		h.again = h.again || w.gone
 		return
 	}
-	if w.gone && now-h.placed >= echoes || w.missed > h.wrote {
+	if w.gone || w.missed > h.wrote {
 		h.again, h.foreign = true, true
 	}
 	if w.first > h.wrote {
@@ -81,9 +76,6 @@ func (h *held) written(begun, now time.Duration) {
 	h.wrote = now
 	if h.again {
 		h.repair = begun
-	}
-	if h.behind || !h.tenure.added {
-		h.placed = now
 	}
 	h.tenure.renew(begun, h.vips.Lease)
 	h.again, h.foreign, h.behind = false, false, false

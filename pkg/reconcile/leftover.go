@@ -38,7 +38,7 @@ func (a *Addresses) clear() (next time.Duration) {
 			continue
 		}
 		if a.now() >= l.retry || a.stopping {
-			if err := a.kernel.Remove(at.iface, at.prefix); err == nil {
+			if err := a.take(at.iface, at.prefix); err == nil {
 				a.log.Info("a VIP that could not be removed is gone", "interface", at.iface, "vip", at.prefix.String())
 				delete(a.left, at)
 				continue

@@ -16,7 +16,7 @@ type Kind int
 const (
 	// AddressAdded: an address was added, or its lease renewed.
 	AddressAdded Kind = iota + 1
-	// AddressRemoved: an address was removed, by someone or by its lease.
+	// AddressRemoved: an address was removed, by a process (Asked) or by its lease.
 	AddressRemoved
 	// LinkChanged: an interface came, or something about it changed; also things
 	// that Event does not carry.
@@ -52,6 +52,11 @@ type Event struct {
 	// Prefix and Valid (as in Address) are set for address events only.
 	Prefix netip.Prefix
 	Valid  time.Duration
+	// Asked says that a process asked for this change of an IPv4 address, perhaps
+	// this one. It is false where the kernel acted by itself, as when a lease is
+	// over, and always for IPv6, where the kernel does not tell (rtmsg_ifa in
+	// net/ipv4/devinet.c, inet6_ifa_notify in net/ipv6/addrconf.c).
+	Asked bool
 	// Up and Carrier (as in Link) are set for LinkChanged only.
 	Up, Carrier bool
 }
@@ -61,10 +66,11 @@ type names map[int32]string
 
 // events turns one netlink message into events and keeps the names. A message
 // that cannot be understood becomes a Resync rather than being ignored.
-func (n names) events(kind uint16, body []byte) []Event {
+// port is the netlink port of the process that asked for the change, 0 for none.
+func (n names) events(kind uint16, port uint32, body []byte) []Event {
 	switch kind {
 	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
-		return n.addressEvents(kind, body)
+		return n.addressEvents(kind, port, body)
 	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
 		return n.linkEvents(kind, body)
 	}
@@ -72,7 +78,7 @@ func (n names) events(kind uint16, body []byte) []Event {
 }
 
 // addressEvents reads a struct ifaddrmsg (rtnetlink(7)) and its attributes.
-func (n names) addressEvents(kind uint16, body []byte) []Event {
+func (n names) addressEvents(kind uint16, port uint32, body []byte) []Event {
 	resync := []Event{{Kind: Resync}}
 	if len(body) < unix.SizeofIfAddrmsg {
 		return resync
@@ -90,7 +96,7 @@ func (n names) addressEvents(kind uint16, body []byte) []Event {
 		ip, ok, bits = local, true, local.BitLen()
 	}
 	if p := netip.PrefixFrom(ip, bits); ok && p.IsValid() {
-		e := Event{Kind: AddressAdded, Interface: name, Prefix: p}
+		e := Event{Kind: AddressAdded, Interface: name, Prefix: p, Asked: port != 0}
 		if kind == unix.RTM_DELADDR {
 			e.Kind = AddressRemoved
 		} else if c := attrs[unix.IFA_CACHEINFO]; len(c) >= 8 {

@@ -78,7 +78,7 @@ func receive(ctx context.Context, s *nl.NetlinkSocket, deliver func(Event)) {
 			continue
 		}
 		for _, m := range messages {
-			for _, e := range known.events(m.Header.Type, m.Data) {
+			for _, e := range known.events(m.Header.Type, m.Header.Pid, m.Data) {
 				if ctx.Err() != nil {
 					return
 				}

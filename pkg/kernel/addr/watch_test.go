@@ -73,13 +73,15 @@ func TestWatchAddresses(t *testing.T) {
 	h, a := director(t)
 	w := watchIn(t, h)
 	must(t, a.Put("eth0", vip1, 60*time.Second))
-	w.await(t, Event{Kind: AddressAdded, Interface: "eth0", Prefix: vip1, Valid: time.Minute})
+	w.await(t, Event{Kind: AddressAdded, Interface: "eth0", Prefix: vip1, Valid: time.Minute, Asked: true})
 	must(t, a.Put("eth0", vip1, 60*time.Second))
-	w.await(t, Event{Kind: AddressAdded, Interface: "eth0", Prefix: vip1, Valid: time.Minute})
+	w.await(t, Event{Kind: AddressAdded, Interface: "eth0", Prefix: vip1, Valid: time.Minute, Asked: true})
 	h.IP(t, "addr del %s dev eth0", vip1)
-	w.await(t, Event{Kind: AddressRemoved, Interface: "eth0", Prefix: vip1})
+	w.await(t, Event{Kind: AddressRemoved, Interface: "eth0", Prefix: vip1, Asked: true})
+	must(t, a.Put("eth0", vip1, time.Second))
+	w.await(t, Event{Kind: AddressRemoved, Interface: "eth0", Prefix: vip1}) // nobody asked: its lease is over
 	h.IP(t, "addr add 10.9.0.1 peer 10.9.0.2/24 dev eth0")
-	w.await(t, Event{Kind: AddressAdded, Interface: "eth0", Prefix: netip.MustParsePrefix("10.9.0.1/32")})
+	w.await(t, Event{Kind: AddressAdded, Interface: "eth0", Prefix: netip.MustParsePrefix("10.9.0.1/32"), Asked: true})
 	must(t, a.Put("lo", vip6, 0))
 	w.await(t, Event{Kind: AddressAdded, Interface: "lo", Prefix: vip6})
 }
@@ -93,7 +95,7 @@ func TestWatchLinks(t *testing.T) {
 	w.await(t, Event{Kind: LinkChanged, Interface: "wan0"})
 	w.await(t, Event{Kind: LinkChanged, Interface: "wan0", Up: true, Carrier: true})
 	must(t, a.Put("wan0", vip1, 0))
-	w.await(t, Event{Kind: AddressAdded, Interface: "wan0", Prefix: vip1})
+	w.await(t, Event{Kind: AddressAdded, Interface: "wan0", Prefix: vip1, Asked: true})
 
 	// A port that leaves a bridge is not a link that is gone.
 	h.IP(t, "link add br0 type bridge")
@@ -117,7 +119,7 @@ func TestWatchLinks(t *testing.T) {
 	h.IP(t, "link add eth9 type veth peer name eth8")
 	w.await(t, Event{Kind: LinkChanged, Interface: "eth9"})
 	must(t, a.Put("eth9", vip1, 0)) // its index came after the start of the watch
-	w.await(t, Event{Kind: AddressAdded, Interface: "eth9", Prefix: vip1})
+	w.await(t, Event{Kind: AddressAdded, Interface: "eth9", Prefix: vip1, Asked: true})
 }
 
 // A peer whose cable is out is seen as carrier lost, not as a link gone.
@@ -154,7 +156,7 @@ func TestWatchOverflow(t *testing.T) {
 	w.await(t, Event{Kind: Resync})
 	w.await(t, Event{Kind: Resync})
 	must(t, a.Remove("eth0", vip1))
-	w.await(t, Event{Kind: AddressRemoved, Interface: "eth0", Prefix: vip1})
+	w.await(t, Event{Kind: AddressRemoved, Interface: "eth0", Prefix: vip1, Asked: true})
 }
 
 func TestKindString(t *testing.T) {
@@ -187,7 +189,7 @@ func FuzzEvents(f *testing.F) {
 	}
 	f.Add(uint16(unix.NLMSG_DONE), []byte{})
 	f.Fuzz(func(t *testing.T, kind uint16, body []byte) {
-		for _, e := range (names{2: "eth0"}).events(kind, body) {
+		for _, e := range (names{2: "eth0"}).events(kind, 0, body) {
 			switch e.Kind {
 			case Resync:
 			case AddressAdded, AddressRemoved:
