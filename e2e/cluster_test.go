@@ -20,7 +20,7 @@ const (
 	vipPort   = vip + ":3306"
 	heldBy    = "10.77.0.100/32"
 	seconds   = time.Second
-	soon      = 10 * time.Second // for what should come at once, on a machine that may be slow
+	soon      = 30 * time.Second // for what should come at once, on a machine that may be slow
 	agentName = "agent"
 )
 

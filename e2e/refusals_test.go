@@ -25,7 +25,7 @@ func (n *node) run(flags ...string) []string {
 // refuses runs a command that must end by itself with this exit code and one sentence that matches, besides its log.
 func (n *node) refuses(what string, code int, sentence string, argv ...string) {
 	n.t.Helper()
-	_, err := n.Try(append([]string{"timeout", "15"}, argv...)...)
+	_, err := n.Try(append([]string{"timeout", "60"}, argv...)...)
 	if err == nil {
 		n.t.Errorf("%s: accepted", what)
 		return

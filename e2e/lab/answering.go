@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,7 +25,7 @@ func Answering(h *Host, address, name string) *Daemon {
 		h.n.t.Fatalf("lab: answering server on %s: %q is not an IPv4 address and port", h.Name, address)
 	}
 	d := h.startRole("answering", "answering-"+name, answeringArguments{Listen: listen, Name: name})
-	d.WaitLog("^"+readyLine+"$", 15*time.Second)
+	d.WaitLog("^"+readyLine+"$", slowest)
 	return d
 }
 

@@ -41,7 +41,7 @@ func (h *Host) Capture(device, expression string, extra ...string) *Capture {
 	argv := []string{"tcpdump", "-i", device, "-Z", "root", "-n", "-e", "-tt", "-l", "--immediate-mode", "-B", "32768", "-s", "512"}
 	argv = append(append(argv, extra...), filter)
 	d := h.StartWith(StartOptions{Name: "tcpdump-" + device, Argv: argv})
-	d.WaitLog(`listening on `, 15*time.Second)
+	d.WaitLog(`listening on `, slowest)
 	return &Capture{h: h, device: device, d: d}
 }
 
@@ -90,7 +90,7 @@ func (c *Capture) sync() {
 		time.Sleep(300 * time.Millisecond)
 		return
 	}
-	if _, err := c.d.log.wait(mark.index, regexp.MustCompile(address.String()), 10*time.Second); err != nil {
+	if _, err := c.d.log.wait(mark.index, regexp.MustCompile(address.String()), slowest); err != nil {
 		c.h.n.t.Fatalf("lab: capture on %s of %s: %v", c.device, c.h.Name, err)
 	}
 }

@@ -116,13 +116,13 @@ func (d *Daemon) Signal(signal syscall.Signal) {
 	}
 }
 
-// Stop asks for a graceful end by SIGTERM, waits for it at most 15 s, and
+// Stop asks for a graceful end by SIGTERM, waits for it at most a minute, and
 // returns the exit code.
 func (d *Daemon) Stop() int {
 	d.host.n.t.Helper()
 	d.Resume()
 	d.Signal(syscall.SIGTERM)
-	return d.Wait(15 * time.Second)
+	return d.Wait(slowest)
 }
 
 // Kill ends the daemon and its children at once, as `kill -9` does.
@@ -133,6 +133,10 @@ func (d *Daemon) Kill() {
 	case <-time.After(killDeadline):
 	}
 }
+
+// slowest is what a program may take to say that it is ready, or to end, on a
+// machine that has no CPU for it.
+const slowest = time.Minute
 
 // killDeadline is for a process that the kernel does not let go.
 const killDeadline = 15 * time.Second

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/probe/mysqltest"
 )
@@ -29,7 +28,7 @@ func Farm(h *Host, network string) *Daemon {
 	// Every address of a local route is this host's own.
 	h.Run("ip", "route", "add", "local", network, "dev", "lo")
 	d := h.startRole("farm", "farm", farmArguments{MySQL: FarmMySQL, TCP: FarmTCP})
-	d.WaitLog("^"+readyLine+"$", 15*time.Second)
+	d.WaitLog("^"+readyLine+"$", slowest)
 	return d
 }
 

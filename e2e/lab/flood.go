@@ -45,7 +45,7 @@ func StartFlood(h *Host, o FloodOptions) *Flood {
 		h.n.t.Fatalf("lab: a flood from %s needs a rate, sources and payloads", h.Name)
 	}
 	f := &Flood{d: h.startRole("flood", "flood", o)}
-	f.started = f.d.WaitLog("^"+readyLine+"$", 15*time.Second).At
+	f.started = f.d.WaitLog("^"+readyLine+"$", slowest).At
 	return f
 }
 

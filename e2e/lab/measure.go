@@ -108,7 +108,7 @@ func (m *Measurement) Stop() Result {
 		_ = m.d.stdin.Close()
 		m.d.stdin = nil
 	}
-	if code := m.d.Wait(m.patience + 15*time.Second); code != 0 {
+	if code := m.d.Wait(m.patience + slowest); code != 0 {
 		m.d.host.n.t.Fatalf("the measuring client has failed: %s", m.d.tail(5))
 	}
 	<-m.d.log.done

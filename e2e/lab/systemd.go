@@ -38,7 +38,7 @@ type SystemdFile struct {
 	Mode    fs.FileMode // 0 = 0644
 }
 
-const systemdDeadline = 30 * time.Second // of a boot that takes one or two seconds on a quiet machine
+const systemdDeadline = time.Minute // of a boot that takes one or two seconds on a quiet machine
 
 // StartSystemd boots a systemd on the host and waits until its target is reached. Units are started by Systemctl. When
 // the test ends it is killed with everything that it started.
