@@ -186,8 +186,11 @@ func startDaemon(t *testing.T, dir string, cfg *config.Config) daemon {
 }
 
 // within waits until a condition holds and says how long that took; it fails the test after the limit.
+// within waits for what is promised within a limit. It may take twice that and half a second, for a shared machine may be
+// away meanwhile; `make exact` holds the agent's scenarios to the promise.
 func within(t *testing.T, limit time.Duration, what string, holds func() bool) {
 	t.Helper()
+	limit = 2*limit + 500*time.Millisecond
 	begin := time.Now()
 	for !holds() {
 		if time.Since(begin) > limit {
@@ -226,7 +229,11 @@ func setConf(t *testing.T, file, value string) {
 	}
 }
 
-const patience = 200 * time.Millisecond
+// An answer is waited for as long as a machine without CPU may need; whoever says nothing while it is quiet says nothing.
+const (
+	patience = 10 * time.Second
+	quiet    = 200 * time.Millisecond
+)
 
 // newRealServer makes this namespace a real server with one neighbour; lo is left down, as it is in a new namespace.
 func newRealServer(t *testing.T) *neighbour {
@@ -255,7 +262,7 @@ func TestKernelDR(t *testing.T) {
 	ip(t, "link set lo down")
 
 	d := startDaemon(t, t.TempDir(), cluster(config.DR))
-	if !hasAddress(t, "lo", vip+"/32") || n.whoHas(t, vip, patience) || !n.whoHas(t, rip, patience) {
+	if !hasAddress(t, "lo", vip+"/32") || n.whoHas(t, vip, quiet) || !n.whoHas(t, rip, patience) {
 		t.Error("after the start the VIP must be on lo and silent, the own address not")
 	}
 	if p := d.Snapshot().Problems; len(p) > 0 {
@@ -279,7 +286,7 @@ func TestKernelDR(t *testing.T) {
 	})
 	ip(t, "link set eth1.7 name eth2")
 	within(t, time.Second, "renamed interface", func() bool { return conf(t, "eth2/arp_ignore") == "1" })
-	if n.whoHas(t, vip, patience) {
+	if n.whoHas(t, vip, quiet) {
 		t.Error("the VIP is answered after the repairs")
 	}
 

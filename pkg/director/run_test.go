@@ -59,9 +59,9 @@ func ip(t *testing.T, line string) string {
 
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 10 s: %s\n%s", what, ip(t, "-o addr"))
+			t.Fatalf("not within 30 s: %s\n%s", what, ip(t, "-o addr"))
 		}
 	}
 }

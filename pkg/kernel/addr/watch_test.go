@@ -12,7 +12,7 @@ import (
 )
 
 // eventWait is how long a test waits for an event that must come.
-const eventWait = 5 * time.Second
+const eventWait = 20 * time.Second
 
 // watched is what a watch in a host delivers.
 type watched struct {
