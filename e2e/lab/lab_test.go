@@ -85,14 +85,14 @@ func TestFaultsOfALink(t *testing.T) {
 		t.Run(fault.name, func(t *testing.T) {
 			_, alpha, beta := pair(t)
 			lab.Answering(beta, ":80", "beta")
-			lab.Eventually(t, 5*time.Second, reachable(alpha, beta))
+			lab.Eventually(t, time.Minute, reachable(alpha, beta))
 			fault.make(beta.Link("eth0"))
-			lab.Eventually(t, 5*time.Second, unreachable(alpha, beta))
+			lab.Eventually(t, time.Minute, unreachable(alpha, beta))
 			if got := strings.TrimSpace(beta.ReadFile("/sys/class/net/eth0/carrier")); got != fault.carrier {
 				t.Errorf("carrier %s, want %s", got, fault.carrier)
 			}
 			fault.end(beta.Link("eth0"))
-			lab.Eventually(t, 5*time.Second, reachable(alpha, beta))
+			lab.Eventually(t, time.Minute, reachable(alpha, beta))
 		})
 	}
 }
@@ -101,7 +101,7 @@ func TestDropLeavesTheRestAlone(t *testing.T) {
 	_, alpha, beta := pair(t)
 	lab.Answering(beta, ":80", "beta")
 	beta.Link("eth0").Drop(lab.FromHost, lab.VRRP)
-	lab.Eventually(t, 5*time.Second, reachable(alpha, beta))
+	lab.Eventually(t, time.Minute, reachable(alpha, beta))
 
 	seen := alpha.Capture("eth0", lab.VRRP)
 	advert := []byte{0x31, 51, 150, 1, 0, 100, 0, 0, 10, 77, 0, 100}
@@ -112,7 +112,7 @@ func TestDropLeavesTheRestAlone(t *testing.T) {
 	}
 	beta.Link("eth0").DropNothing()
 	lab.SendRaw(beta, "eth0", netip.MustParseAddr("10.77.0.200"), group, 254, 112, advert)
-	seen.Wait("vrid 51, prio 150", 5*time.Second)
+	seen.Wait("vrid 51, prio 150", time.Minute)
 	packets := seen.Stop()
 	if len(packets) != 1 || !strings.Contains(packets[0].Text, "10.77.0.200 > 224.0.0.18") || !strings.Contains(packets[0].Text, "ttl 254") {
 		t.Errorf("captured %v", packets)
@@ -128,7 +128,7 @@ func TestNetemDelays(t *testing.T) {
 		missing(t, "netem", err)
 	}
 	lab.Answering(beta, ":80", "beta")
-	lab.Eventually(t, 5*time.Second, reachable(alpha, beta))
+	lab.Eventually(t, time.Minute, reachable(alpha, beta))
 	beta.Link("eth0").Netem("delay 60ms")
 	start := time.Now()
 	if err := reach(alpha, beta); err != nil || time.Since(start) < 110*time.Millisecond {
@@ -144,12 +144,12 @@ func TestNetemDelays(t *testing.T) {
 func TestDaemonLifeAndLog(t *testing.T) {
 	_, alpha, _ := pair(t)
 	d := alpha.Start("talker", "sh", "-c", `trap 'echo bye; exit 7' TERM; echo hello; while read line </proc/self/fd/0; do :; done; while :; do sleep 0.05; done`)
-	d.WaitLog("^hello$", 5*time.Second)
+	d.WaitLog("^hello$", time.Minute)
 	mark := d.Mark()
 	if code := d.Stop(); code != 7 {
 		t.Errorf("exit code %d, want 7", code)
 	}
-	mark.WaitLog("^bye$", 5*time.Second)
+	mark.WaitLog("^bye$", time.Minute)
 	if got := mark.Log(); got != "bye\n" {
 		t.Errorf("log after the mark: %q", got)
 	}
@@ -168,12 +168,12 @@ func TestMeasureSeesAnOutage(t *testing.T) {
 	_, alpha, beta := pair(t)
 	server := lab.Answering(beta, ":3306", "beta")
 	client := lab.Measure(alpha, "10.77.0.2:3306", lab.MeasureOptions{})
-	client.WaitAnswered("beta", 10*time.Second)
+	client.WaitAnswered("beta", time.Minute)
 	cut := time.Now()
 	server.Pause()
 	time.Sleep(400 * time.Millisecond)
 	server.Resume()
-	client.WaitAnswered("beta", 10*time.Second)
+	client.WaitAnswered("beta", time.Minute)
 	paused := time.Since(cut)
 	result := client.Stop()
 	t.Log(result)
@@ -190,7 +190,7 @@ func TestMeasureSeesAnOutage(t *testing.T) {
 func TestMeasureKnowsRefusals(t *testing.T) {
 	_, alpha, _ := pair(t)
 	client := lab.Measure(alpha, "10.77.0.2:3306", lab.MeasureOptions{})
-	lab.Eventually(t, 5*time.Second, func() error {
+	lab.Eventually(t, time.Minute, func() error {
 		if client.Attempts().Failures()["refused"] < 5 {
 			return fmt.Errorf("%s", client.Attempts())
 		}

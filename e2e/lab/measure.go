@@ -61,7 +61,7 @@ func Measure(h *Host, address string, o MeasureOptions) *Measurement {
 	arguments := measureArguments{Target: target, Every: every, Patience: patience, Graceful: o.Graceful, MySQL: o.MySQL}
 	m := &Measurement{every: every, patience: patience, clock: newClock()}
 	m.d = h.startRole(role, "measure-"+address, arguments)
-	m.d.WaitLog("^"+readyLine+"$", 15*time.Second)
+	m.d.WaitLog("^"+readyLine+"$", slowest)
 	return m
 }
 

@@ -53,12 +53,28 @@ type File struct {
 }
 
 // Read reads and validates a cluster file. The error is an *UnreadableError or an *InvalidError; the File has its problems
-// in every case.
+// in every case. A file system that does not answer within 10 s makes the file unreadable.
 func Read(path string) (File, error) {
 	data, err := slurpWithin(path)
 	if err != nil {
 		return File{}, &UnreadableError{err}
 	}
+	return Judge(path, data)
+}
+
+// Bytes reads a cluster file without a look at what it says, however long the disk may take: the caller has a deadline
+// for that. The error is an *UnreadableError.
+func Bytes(path string) ([]byte, error) {
+	data, err := slurp(path)
+	if err != nil {
+		return nil, &UnreadableError{err}
+	}
+	return data, nil
+}
+
+// Judge validates what was read of a cluster file. It is Read without the disk: what it takes, a large file on a slow
+// machine some seconds, says nothing of that.
+func Judge(path string, data []byte) (File, error) {
 	cfg, problems := config.Parse(path, data)
 	f := File{Config: cfg, Problems: problems, Data: data}
 	if cfg == nil {

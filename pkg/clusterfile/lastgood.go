@@ -25,14 +25,14 @@ func LastGoodIn(stateDir string) LastGood { return LastGood{filepath.Join(stateD
 // Path is the copy's file.
 func (l LastGood) Path() string { return l.path }
 
-// Read reads and validates the copy, as Read does; when says since when it is the last good one. A copy that an older
-// version made, or that was damaged, may not validate any more; an absent one is an fs.ErrNotExist.
-func (l LastGood) Read() (f File, when time.Time, err error) {
+// Read reads the copy, as Bytes does; when says since when it is the last good one. A copy that an older version made, or
+// that was damaged, may not validate any more: see Judge. An absent one is an fs.ErrNotExist.
+func (l LastGood) Read() (data []byte, when time.Time, err error) {
 	if info, err := os.Stat(l.path); err == nil {
 		when = info.ModTime()
 	}
-	f, err = Read(l.path)
-	return f, when, err
+	data, err = Bytes(l.path)
+	return data, when, err
 }
 
 // Save makes data the copy, unless it is already. A reader, also one after a power loss, sees the old copy or the new one.

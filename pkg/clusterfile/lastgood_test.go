@@ -23,9 +23,12 @@ func TestLastGood(t *testing.T) {
 	if err := l.Save([]byte(good)); err != nil {
 		t.Fatal(err)
 	}
-	f, when, err := l.Read()
-	if err != nil || string(f.Data) != good || f.Config.File != l.Path() || time.Since(when) > time.Minute {
-		t.Errorf("%+v, %s, %v", f, when, err)
+	data, when, err := l.Read()
+	if err != nil || string(data) != good || time.Since(when) > time.Minute {
+		t.Errorf("%s, %s, %v", data, when, err)
+	}
+	if f, err := Judge(l.Path(), data); err != nil || f.Config.File != l.Path() || string(f.Data) != good {
+		t.Errorf("%+v, %v", f, err)
 	}
 	info, err := os.Stat(l.Path())
 	if err != nil || info.Mode() != 0o600 {
@@ -69,7 +72,11 @@ func TestLastGoodThatCannotBeUsed(t *testing.T) {
 		if err := l.Save([]byte(text)); err != nil {
 			t.Fatal(err)
 		}
-		f, _, err := l.Read()
+		data, _, err := l.Read()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		f, err := Judge(l.Path(), data)
 		if f.Config != nil || err == nil || Absent(err) || !strings.Contains(err.Error(), l.Path()) {
 			t.Errorf("%s: %+v, %v", name, f, err)
 		}

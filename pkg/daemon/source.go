@@ -49,10 +49,14 @@ func newSource(path, stateDir string, log *slog.Logger) *source {
 
 // load reads the cluster file, and logs what is doubtful in it.
 func (s *source) load() (*config.Config, error) {
-	f, err := ask(s.file, readWithin, func() (clusterfile.File, error) { return clusterfile.Read(s.path) })
-	if errors.Is(err, errNoAnswer) {
+	data, err := ask(s.file, readWithin, func() ([]byte, error) { return clusterfile.Bytes(s.path) })
+	switch {
+	case errors.Is(err, errNoAnswer):
 		return nil, fmt.Errorf("cluster file %s: %w within %s: mend it", s.path, err, readWithin)
+	case err != nil:
+		return nil, err
 	}
+	f, err := clusterfile.Judge(s.path, data)
 	s.warn(f.Problems)
 	if err != nil {
 		return nil, err
@@ -79,10 +83,14 @@ func (s *source) begin(beside func() bool) (*config.Config, error) {
 		return cfg, err
 	}
 	var saved time.Time
-	f, copyErr := ask(newDisk(), readWithin, func() (f clusterfile.File, err error) {
-		f, saved, err = s.copy.Read()
-		return f, err
+	data, copyErr := ask(newDisk(), readWithin, func() (data []byte, err error) {
+		data, saved, err = s.copy.Read()
+		return data, err
 	})
+	var f clusterfile.File
+	if copyErr == nil {
+		f, copyErr = clusterfile.Judge(s.copy.Path(), data)
+	}
 	switch {
 	case clusterfile.Absent(copyErr):
 		return nil, err

@@ -62,7 +62,7 @@ func mariadb(t *testing.T) *realServer {
 			t.Logf("mariadbd:\n%s", log.String())
 		}
 	})
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		if _, err := os.Stat(s.socket); err == nil {
 			break
 		}

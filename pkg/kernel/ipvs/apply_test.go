@@ -110,7 +110,7 @@ func TestThousand(t *testing.T) {
 		start := time.Now()
 		ops := lvs.Diff(want, nil, nil)
 		diffed := time.Now()
-		if done, err := table.Apply(within(t, 20*time.Second), ops); err != nil || done != len(ops) {
+		if done, err := table.Apply(within(t, 2*time.Minute), ops); err != nil || done != len(ops) {
 			t.Fatalf("Apply = %d of %d, %v", done, len(ops), err)
 		}
 		applied := time.Now()

@@ -72,7 +72,7 @@ func all(lvs.Key) bool { return true }
 
 func read(t *testing.T, table *Table) []lvs.Service {
 	t.Helper()
-	services, err := table.Read(within(t, 20*time.Second))
+	services, err := table.Read(within(t, 2*time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func read(t *testing.T, table *Table) []lvs.Service {
 func become(t *testing.T, table *Table, want []lvs.Service) {
 	t.Helper()
 	ops := lvs.Diff(want, read(t, table), all)
-	done, err := table.Apply(within(t, 20*time.Second), ops)
+	done, err := table.Apply(within(t, 2*time.Minute), ops)
 	if err != nil || done != len(ops) {
 		t.Fatalf("Apply = %d of %d, %v", done, len(ops), err)
 	}
@@ -102,7 +102,7 @@ func become(t *testing.T, table *Table, want []lvs.Service) {
 // ipvsadm runs the stock tool in the test's namespace and returns its lines.
 func ipvsadm(t *testing.T, arguments ...string) string {
 	t.Helper()
-	out, err := exec.CommandContext(within(t, 20*time.Second), "ipvsadm", arguments...).CombinedOutput()
+	out, err := exec.CommandContext(within(t, 2*time.Minute), "ipvsadm", arguments...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("ipvsadm %v: %v\n%s", arguments, err, out)
 	}
