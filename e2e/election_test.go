@@ -312,37 +312,54 @@ func TestGratuitousARP(t *testing.T) {
 	} {
 		t.Run(one.name, func(t *testing.T) {
 			t.Parallel()
-			c := newCluster(t, shape{advert: calm.String(), instance: "lease: 6s"})
-			watch := c.backup.watchVIP()
-			c.master.start()
-			c.awaitHolder(c.master, soon)
-			c.backup.start()
-			lab.Eventually(t, soon, func() error { return c.backup.stateIs("BACKUP") })
-			told := c.client.Capture("eth0", "arp and arp[14:4] = 0x0a4d0064 and ether src "+c.backup.mac())
-			one.end(c.master.daemon)
-			told.Wait("10.77.0.100", soon)
-			taken := watch.awaitTenures(1)[0].from
-			time.Sleep(time.Until(taken.Add(one.last + 1200*time.Millisecond))) // to see that it ends
-			packets := told.Stop()
-			requests := lab.Matching(packets, `> ff:ff:ff:ff:ff:ff, .*Request who-has 10\.77\.0\.100 .*tell 10\.77\.0\.100`)
-			replies := lab.Matching(packets, `> ff:ff:ff:ff:ff:ff, .*Reply 10\.77\.0\.100 is-at `+c.backup.mac())
-			for form, packets := range map[string][]lab.Packet{"requests": requests, "replies": replies} {
-				var at []time.Duration
-				for _, p := range packets {
-					at = append(at, p.Time.Sub(taken).Round(time.Millisecond))
+			for try := 1; ; try++ {
+				problems := takeOverIsTold(t, one.end, one.last)
+				if len(problems) == 0 {
+					return
 				}
-				t.Logf("gratuitous ARP %s: %v", form, at)
-				if want := int(one.last/(1100*time.Millisecond)) + 1; len(at) != want {
-					t.Errorf("%d gratuitous ARP %s, want %d: %v", len(at), form, want, at)
+				if try == 3 || exact() {
+					t.Fatalf("%d tries: %s", try, strings.Join(problems, "; "))
 				}
-				for i, d := range at {
-					if late := d - time.Duration(i)*1100*time.Millisecond; late < -50*time.Millisecond || late > within(400*time.Millisecond) {
-						t.Errorf("gratuitous ARP %s number %d came %s after the take-over, want one every 1.1 s", form, i+1, d)
-					}
-				}
+				t.Logf("once more, for a machine that is away for a second has one less: %s", strings.Join(problems, "; "))
 			}
 		})
 	}
+}
+
+// takeOverIsTold ends a MASTER and says what is wrong with the gratuitous ARP of the one that takes over, until last.
+func takeOverIsTold(t *testing.T, end func(*lab.Daemon), last time.Duration) (problems []string) {
+	t.Helper()
+	c := newCluster(t, shape{advert: calm.String(), instance: "lease: 6s"})
+	watch := c.backup.watchVIP()
+	c.master.start()
+	c.awaitHolder(c.master, soon)
+	c.backup.start()
+	lab.Eventually(t, soon, func() error { return c.backup.stateIs("BACKUP") })
+	told := c.client.Capture("eth0", "arp and arp[14:4] = 0x0a4d0064 and ether src "+c.backup.mac())
+	end(c.master.daemon)
+	told.Wait("10.77.0.100", soon)
+	taken := watch.awaitTenures(1)[0].from
+	time.Sleep(time.Until(taken.Add(last + 1200*time.Millisecond))) // to see that it ends
+	packets := told.Stop()
+	for form, pattern := range map[string]string{
+		"requests": `> ff:ff:ff:ff:ff:ff, .*Request who-has 10\.77\.0\.100 .*tell 10\.77\.0\.100`,
+		"replies":  `> ff:ff:ff:ff:ff:ff, .*Reply 10\.77\.0\.100 is-at ` + c.backup.mac(),
+	} {
+		var at []time.Duration
+		for _, p := range lab.Matching(packets, pattern) {
+			at = append(at, p.Time.Sub(taken).Round(time.Millisecond))
+		}
+		t.Logf("gratuitous ARP %s: %v", form, at)
+		if want := int(last/(1100*time.Millisecond)) + 1; len(at) != want {
+			problems = append(problems, fmt.Sprintf("%d gratuitous ARP %s, want %d: %v", len(at), form, want, at))
+		}
+		for i, d := range at {
+			if late := d - time.Duration(i)*1100*time.Millisecond; late < -50*time.Millisecond || late > within(400*time.Millisecond) {
+				problems = append(problems, fmt.Sprintf("gratuitous ARP %s number %d came %s after the take-over, want one every 1.1 s", form, i+1, d))
+			}
+		}
+	}
+	return problems
 }
 
 // stateIs looks at the state of the first instance in the director's own view: that a director is BACKUP, no stock tool
