@@ -52,7 +52,7 @@ func TestAtRest(t *testing.T) {
 // its servers that it cannot check them. When descriptors are there again all is as before.
 func TestNoDescriptors(t *testing.T) {
 	t.Parallel()
-	m := newMany(t, 4, "500ms", "interval: 300ms")
+	m := newMany(t, 4, "500ms", "interval: 1s, fall: 2")
 	m.start(t, m.master, 4)
 	lab.Eventually(t, soon, func() error { return holdsVIP(m.master) })
 	rule, mark := m.master.IPVS().Rule(), m.master.daemon.Mark()
@@ -67,7 +67,7 @@ func TestNoDescriptors(t *testing.T) {
 	normal := had
 	mark.WaitLog(`level=WARN msg="check says nothing about the server; its last state is kept".* code=local .*too many open files \(raise LimitNOFILE\)`, soon)
 	adverts := m.client.Capture("eth0", lab.VRRP+" and src host 10.77.0.2")
-	for range 6 { // three seconds, ten checks of each server
+	for range 10 { // five seconds, five checks of each server, of which two would do for a verdict
 		adverts.Wait("prio 150", soon)
 		time.Sleep(500 * time.Millisecond)
 	}
