@@ -7,15 +7,23 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab/guest"
 )
 
-// tries is how often what failed is run in all.
-const tries = 3
+const (
+	// tries is how often what failed is run in all.
+	tries = 4
+	// quiet is how long a machine must have run without being away before what failed is run again.
+	quiet = 5 * time.Second
+	// patience is how long that is waited for at most: the worst machine makes a run longer by (tries - 1) * patience.
+	patience = 2 * time.Minute
+)
 
 // repeat is boot, again and again while tests fail on a machine that was taken away meanwhile: what they measured was the
-// machine. Only those that failed are run again, one at a time. A failure on a machine that ran is one.
+// machine. Only those that failed are run again, one at a time, and when the machine is back. A failure on a machine that
+// ran is one.
 func repeat(ctx context.Context, o guest.Options, boot runner, watch watcher) (int, error) {
 	output := o.Stdout
 	for try := 1; ; try++ {
@@ -30,9 +38,26 @@ func repeat(ctx context.Context, o guest.Options, boot runner, watch watcher) (i
 		if err != nil || code != 1 || len(failed.tests) == 0 || !away.felt() || try == tries || ctx.Err() != nil {
 			return code, err
 		}
-		fmt.Fprintf(output, "labrun: once more, for that was the machine: %s\n", strings.Join(failed.tests, " "))
+		waited := settle(ctx, watch)
+		fmt.Fprintf(output, "labrun: once more, for that was the machine; %s later: %s\n", waited, strings.Join(failed.tests, " "))
 		o.Command = only(o.Command, failed.tests)
 	}
+}
+
+// settle waits until the machine has been quiet, or patience is at an end, and says for how long.
+func settle(ctx context.Context, watch watcher) time.Duration {
+	begun := time.Now()
+	for time.Since(begun) < patience && ctx.Err() == nil {
+		seen := watch()
+		select {
+		case <-time.After(quiet):
+		case <-ctx.Done():
+		}
+		if !seen().felt() {
+			break
+		}
+	}
+	return time.Since(begun).Round(time.Second)
 }
 
 // runner runs a command in the lab.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab/guest"
@@ -32,25 +33,29 @@ func TestOnly(t *testing.T) {
 	}
 }
 
-// TestRepeat: what failed is run again only if the machine was away, and not for ever.
+// TestRepeat: what failed is run again only if the machine was away, when it is back, and not for ever.
 func TestRepeat(t *testing.T) {
 	still := absence{stills: 3, longest: stillFor}
+	runs := absence{stolen: stolenOften / 2}
 	for _, test := range []struct {
-		name  string
-		codes []int // of one run after the other
-		away  absence
-		runs  int
+		name   string
+		codes  []int     // of one run after the other
+		away   []absence // of one look after the other; the last one stays
+		runs   int
+		waited time.Duration // in all
 	}{
-		{"passes", []int{0}, still, 1},
-		{"fails on a machine that runs", []int{1}, absence{stolen: stolenOften / 2}, 1},
-		{"fails once on a machine that stands still", []int{1, 0}, still, 2},
-		{"fails once on a machine that others use", []int{1, 0}, absence{stolen: stolenOften}, 2},
-		{"fails always", []int{1, 1, 1}, still, 3},
-		{"panics", []int{2}, still, 1},
+		{"passes", []int{0}, []absence{still}, 1, 0},
+		{"fails on a machine that runs", []int{1}, []absence{runs}, 1, 0},
+		{"fails once on a machine that stood still", []int{1, 0}, []absence{still, runs}, 2, quiet},
+		{"fails once on a machine that others used", []int{1, 0}, []absence{{stolen: stolenOften}, still, still, runs}, 2, 3 * quiet},
+		{"fails on a machine that stood still, and on one that runs", []int{1, 1}, []absence{still, runs}, 2, quiet},
+		{"fails once on a machine that is never back", []int{1, 0}, []absence{still}, 2, patience},
+		{"fails always", []int{1, 1, 1, 1}, []absence{still}, 4, 3 * patience},
+		{"panics", []int{2}, []absence{still}, 1, 0},
 	} {
-		t.Run(test.name, func(t *testing.T) {
+		repeats := func(t *testing.T) {
 			var out bytes.Buffer
-			runs := 0
+			runs, looks, begun := 0, 0, time.Now()
 			code, err := repeat(t.Context(), guest.Options{Command: []string{"x.test", "-test.run=A"}, Stdout: &out},
 				func(_ context.Context, o guest.Options) (int, error) {
 					if runs++; runs > 1 && !slices.Contains(o.Command, "-test.run=^(TestA)$") {
@@ -61,11 +66,20 @@ func TestRepeat(t *testing.T) {
 						_, _ = o.Stdout.Write([]byte("--- FAIL: TestA (0.1s)\n"))
 					}
 					return code, nil
-				}, func() func() absence { return func() absence { return test.away } })
+				}, func() func() absence {
+					return func() absence {
+						looks++
+						return test.away[min(looks, len(test.away))-1]
+					}
+				})
 			if err != nil || code != test.codes[len(test.codes)-1] || runs != test.runs {
 				t.Errorf("code %d, %v, %d runs, want %d\n%s", code, err, runs, test.runs, out.String())
 			}
-		})
+			if waited := time.Since(begun); waited != test.waited {
+				t.Errorf("waited for %s, want %s", waited, test.waited)
+			}
+		}
+		t.Run(test.name, func(t *testing.T) { synctest.Test(t, repeats) })
 	}
 }
 
