@@ -58,7 +58,8 @@ kernel-all: build lab ## all of them, also those that the unit tests could run o
 # goes before the others. LONGER is not for every day: make soak.
 TIMED     := TestElection|TestGratuitousARP|TestFailover|TestSplit|TestInterop|TestForgedPackets|TestNoPreempt|TestPreempt|TestKilledMaster|TestOwner|TestEqualPriority|TestVIP|TestReturnsWithServers|TestBench|TestTakeOver|TestServerLost|TestForeignVIP|TestStall|TestFastAdverts|TestBusyMachine|TestAdvertsWhile|TestHostileNeighbour|TestAtRest|TestLeaseEnds
 LONGER    := TestMySQLChecks|TestSchedulers|TestForwardNAT|TestForwardTUN|TestInterfaceComesLater|TestInterop|TestBench|TestNoPreempt|TestNothingIsLeftBehind|TestUnitsAgent|TestRefusals|TestServerDead|TestHangup|TestOwner|TestEqualPriority|TestSeed000|TestStatus|TestCleanup|TestPreemptDelay|TestKilledMaster|TestVIP|TestReturnsWithServers|TestAgent$$|TestMySQLServerFails|TestReload$$
-SCENARIOS := cd e2e && LVS_REQUIRE=netns,ipvs $(LAB) -again $(CURDIR)/$(BIN)/e2e.test -test.timeout=30m
+IN_GUEST  := cd e2e && LVS_REQUIRE=netns,ipvs $(LAB) -again $(CURDIR)/$(BIN)/e2e.test
+SCENARIOS := $(IN_GUEST) -test.timeout=30m
 ELECTIONS := $(SCENARIOS) -test.parallel 2 -test.run '$(TIMED)' -test.skip '$(LONGER)'
 SERVICES1 := $(SCENARIOS) -test.parallel 2 -test.run '^Test[A-M]' -test.skip '$(TIMED)|$(LONGER)'
 SERVICES2 := $(SCENARIOS) -test.parallel 2 -test.run '^Test[N-Z]' -test.skip '$(TIMED)|$(LONGER)'
@@ -99,7 +100,8 @@ PROPERTIES := vrrp lvs health reconcile
 # The long forms: those that seeds and faults ask for, and the hardening ones; one after the other in each guest.
 LONG_TIMED := TestPreemptDelay|TestKilledMaster|TestVIP|TestReturnsWithServers|TestOwner|TestEqualPriority|TestNoPreempt|TestServerLost|TestBenchFailover|TestInterop|TestFailover|TestForeignVIP|TestStall|TestFastAdverts|TestBusyMachine|TestHostileNeighbour|TestLeaseEnds|TestManyLeases|TestForgedPackets
 LONG_OTHER := TestSeed001|TestSeed000|TestStatus|TestCleanup|TestAgent$$|TestMySQLServerFails|TestReload$$|TestRefusals|TestServerDead|TestHangup|TestUnits|TestNothingIsLeftBehind|TestMySQLChecks|TestSchedulers|TestForwardNAT|TestForwardTUN|TestInterfaceComesLater|TestAdoptionOfAChangedFile|TestBrokenReloads|TestDeaths|TestForeign(Agent|Interface|Table)|TestLastGood|TestLateInterface|TestMemory|TestNothingGrows|TestReloadIsOnePlan|TestStateDirectory|TestTableBeforeANewVIP|TestNoDescriptors|TestLogNobodyReads|TestModuleUnloaded|TestEventsLost|TestFrozenDisk
-LONG       := $(SCENARIOS) -test.parallel 1 -test.v -test.run
+# A limit for what hangs, and on a machine that others use too: the lanes take 22 minutes on a quiet one.
+LONG       := $(IN_GUEST) -test.timeout=60m -test.parallel 1 -test.v -test.run
 
 soak: scenarios ## the long forms of scenarios, keepalived beside us, and fuzzing; within 40 minutes
 	export LVS_SOAK=1; .ci/parallel timed "$(LONG) '$(LONG_TIMED)'" other "$(LONG) '$(LONG_OTHER)'"
