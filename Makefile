@@ -100,7 +100,7 @@ PROPERTIES := vrrp lvs health reconcile
 # The long forms: those that seeds and faults ask for, and the hardening ones; one after the other in each guest.
 LONG_TIMED := TestPreemptDelay|TestKilledMaster|TestVIP|TestReturnsWithServers|TestOwner|TestEqualPriority|TestNoPreempt|TestServerLost|TestBenchFailover|TestInterop|TestFailover|TestForeignVIP|TestStall|TestFastAdverts|TestBusyMachine|TestHostileNeighbour|TestLeaseEnds|TestManyLeases|TestForgedPackets
 LONG_OTHER := TestSeed001|TestSeed000|TestStatus|TestCleanup|TestAgent$$|TestMySQLServerFails|TestReload$$|TestRefusals|TestServerDead|TestHangup|TestUnits|TestNothingIsLeftBehind|TestMySQLChecks|TestSchedulers|TestForwardNAT|TestForwardTUN|TestInterfaceComesLater|TestAdoptionOfAChangedFile|TestBrokenReloads|TestDeaths|TestForeign(Agent|Interface|Table)|TestLastGood|TestLateInterface|TestMemory|TestNothingGrows|TestReloadIsOnePlan|TestStateDirectory|TestTableBeforeANewVIP|TestNoDescriptors|TestLogNobodyReads|TestModuleUnloaded|TestEventsLost|TestFrozenDisk
-# A limit for what hangs, and on a machine that others use too: the lanes take 22 minutes on a quiet one.
+# The lanes take 22 minutes on a quiet machine; what has not ended within an hour hangs.
 LONG       := $(IN_GUEST) -test.timeout=60m -test.parallel 1 -test.v -test.run
 
 soak: scenarios ## the long forms of scenarios, keepalived beside us, and fuzzing; within 40 minutes

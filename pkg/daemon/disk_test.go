@@ -1,17 +1,19 @@
 package daemon
 
 import (
-	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
+	"runtime"
+	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestADiskThatDoesNotAnswer(t *testing.T) {
@@ -46,46 +48,36 @@ func TestAStandstillIsNotTheDisks(t *testing.T) {
 	const within, asks = time.Second, "LVS_TEST_ASKS"
 	if os.Getenv(asks) != "" {
 		fmt.Println(ask(newDisk(), within, func() (int, error) {
-			fmt.Println("asked")
-			_, err := io.ReadAll(os.Stdin)
-			return 42, err
+			runtime.LockOSThread() // who stops itself has stopped before it sleeps
+			if err := unix.Tgkill(unix.Getpid(), unix.Gettid(), unix.SIGSTOP); err != nil {
+				return 0, err
+			}
+			time.Sleep(within / 5)
+			return 42, nil
 		}))
 		return
 	}
 	child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
 	child.Env = append(os.Environ(), asks+"=1")
-	answer, err := child.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	var out bytes.Buffer
+	child.Stdout = &out
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	signal := func(s syscall.Signal) {
-		if err := child.Process.Signal(s); err != nil {
-			t.Error(err)
-		}
-	}
 	overdue := time.AfterFunc(time.Minute, func() { _ = child.Process.Kill() })
 	defer overdue.Stop()
-	lines := bufio.NewScanner(out)
-	for lines.Scan() && lines.Text() != "asked" {
+	var state unix.WaitStatus
+	if _, err := unix.Wait4(child.Process.Pid, &state, unix.WUNTRACED, nil); err != nil || !state.Stopped() {
+		t.Fatalf("the child has not stopped: %v, %v", state, err)
 	}
-	signal(syscall.SIGSTOP)
 	time.Sleep(2 * within)
-	signal(syscall.SIGCONT)
-	_ = answer.Close()
-	lines.Scan()
-	if got := lines.Text(); got != "42 <nil>" {
-		t.Errorf("after a standstill: %s", got)
-	}
-	for lines.Scan() {
+	if err := child.Process.Signal(unix.SIGCONT); err != nil {
+		t.Error(err)
 	}
 	if err := child.Wait(); err != nil {
 		t.Error(err)
+	}
+	if !strings.HasPrefix(out.String(), "42 <nil>\n") {
+		t.Errorf("after a standstill: %s", out.String())
 	}
 }
