@@ -7,6 +7,7 @@ LAB   := $(CURDIR)/$(BIN)/labrun
 # In a kernel of its own, also where the machine's has IPVS: scenarios take modules out of it and freeze disks.
 export LVS_LAB ?= guest
 RUN   ?= .
+SPEED ?= 4
 
 PROGRAMS := lvs-director lvs-realserver lvsctl
 VERSION  ?=
@@ -58,7 +59,7 @@ kernel-all: build lab ## all of them, also those that the unit tests could run o
 # goes before the others. LONGER is not for every day: make soak.
 TIMED     := TestElection|TestGratuitousARP|TestFailover|TestSplit|TestInterop|TestForgedPackets|TestNoPreempt|TestPreempt|TestKilledMaster|TestOwner|TestEqualPriority|TestVIP|TestReturnsWithServers|TestBench|TestTakeOver|TestServerLost|TestForeignVIP|TestStall|TestFastAdverts|TestBusyMachine|TestAdvertsWhile|TestHostileNeighbour|TestAtRest|TestLeaseEnds
 LONGER    := TestMySQLChecks|TestSchedulers|TestForwardNAT|TestForwardTUN|TestInterfaceComesLater|TestInterop|TestBench|TestNoPreempt|TestNothingIsLeftBehind|TestUnitsAgent|TestRefusals|TestServerDead|TestHangup|TestOwner|TestEqualPriority|TestSeed000|TestStatus|TestCleanup|TestPreemptDelay|TestKilledMaster|TestVIP|TestReturnsWithServers|TestAgent$$|TestMySQLServerFails|TestReload$$
-IN_GUEST  := cd e2e && LVS_REQUIRE=netns,ipvs $(LAB) -again $(CURDIR)/$(BIN)/e2e.test
+IN_GUEST  := cd e2e && LVS_REQUIRE=netns,ipvs $(LAB) -again -speed $(SPEED) $(CURDIR)/$(BIN)/e2e.test
 SCENARIOS := $(IN_GUEST) -test.timeout=30m
 ELECTIONS := $(SCENARIOS) -test.parallel 2 -test.run '$(TIMED)' -test.skip '$(LONGER)'
 SERVICES1 := $(SCENARIOS) -test.parallel 2 -test.run '^Test[A-M]' -test.skip '$(TIMED)|$(LONGER)'

@@ -29,11 +29,13 @@ func repeat(ctx context.Context, o guest.Options, boot runner, watch watcher) (i
 	for try := 1; ; try++ {
 		failed := &failures{to: output}
 		o.Stdout = failed
+		var left guest.LeftOut
+		o.LeftOut = &left
 		seen := watch()
 		code, err := boot(ctx, o)
 		away := seen()
 		if code != 0 {
-			fmt.Fprintf(output, "labrun: run %d of %d at most; this machine %s meanwhile\n", try, tries, away)
+			fmt.Fprintf(output, "labrun: run %d of %d at most; this machine %s meanwhile; the guest's clock left out %s\n", try, tries, away, left)
 		}
 		if err != nil || code != 1 || len(failed.tests) == 0 || !away.felt() || try == tries || ctx.Err() != nil {
 			return code, err

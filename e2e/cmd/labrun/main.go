@@ -46,6 +46,7 @@ type flags struct {
 	terminal bool // the command gets the caller's terminal
 	again    bool
 	memory   int
+	speed    int
 	timeout  time.Duration
 	out      string
 	command  []string
@@ -60,6 +61,7 @@ func parse(args []string, usage io.Writer) (flags, error) {
 	set.BoolVar(&f.terminal, "it", false, "run the command in a guest, on this terminal")
 	set.BoolVar(&f.again, "again", false, "the command is a test binary: run the tests that failed once more, one at a time, if this machine was away meanwhile")
 	set.IntVar(&f.memory, "mem", guest.DefaultMemory, "guest memory in `MiB`")
+	set.IntVar(&f.speed, "speed", 1, "how many `times` as fast as this machine's the guest's CPU seems to be to the guest")
 	set.DurationVar(&f.timeout, "t", 8*time.Minute, "time `limit`; 0 = none. Where a test binary comes with -test.timeout, the default is a little more than that")
 	set.StringVar(&f.out, "out", os.Getenv("LVS_LAB_OUT"), "`directory` that the command may write to, as $LVS_LAB_OUT")
 	if err := set.Parse(args); err != nil {
@@ -129,7 +131,7 @@ func run(ctx context.Context, args []string) (int, error) {
 	o := guest.Options{
 		Tree: tree, Command: f.command, Env: passed(os.Environ()),
 		Out: f.out, Writable: resultDirs(f.command[1:]),
-		Memory: f.memory, Timeout: f.timeout,
+		Memory: f.memory, Speed: f.speed, Timeout: f.timeout,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 	}
 	if f.out != "" {
@@ -147,7 +149,13 @@ func run(ctx context.Context, args []string) (int, error) {
 	case f.again:
 		return repeat(ctx, o, guest.Boot, absences)
 	}
-	return guest.Boot(ctx, o)
+	var left guest.LeftOut
+	o.LeftOut = &left
+	code, err := guest.Boot(ctx, o)
+	if code != 0 {
+		fmt.Fprintln(os.Stderr, "labrun: kept from the guest, and left out by its clock:", left)
+	}
+	return code, err
 }
 
 // chooseHost decides whose kernel runs the command; on a terminal it is always a

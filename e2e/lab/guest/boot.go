@@ -48,6 +48,11 @@ type Options struct {
 
 	Memory  int           // MiB, 128 or more; 0 = DefaultMemory
 	Timeout time.Duration // from start to power-off; 0 = none but the context's
+	// Speed is how many times as fast as this machine's the guest's CPU seems to be to the guest: its time goes by so much
+	// more slowly while it works. 0 = 1. It is for machines that give a guest only a part of a CPU.
+	Speed int
+	// LeftOut is set when the guest has ended; nil = not wanted.
+	LeftOut *LeftOut
 
 	Stdin          io.Reader // nil = empty
 	Stdout, Stderr io.Writer // nil = thrown away
@@ -88,8 +93,12 @@ func Boot(ctx context.Context, o Options) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("guest: start %s: %w", o.Tree.Kernel(), err)
 	}
+	defer m.account.file.Close()
 	defer m.kill()
 	code, err := m.converse(ctx, o, s)
+	if o.LeftOut != nil {
+		*o.LeftOut = m.account.leftOut()
+	}
 	if err != nil {
 		return 0, fmt.Errorf("guest: %w", err)
 	}

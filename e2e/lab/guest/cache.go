@@ -43,6 +43,15 @@ func (c Cache) Fill(ctx context.Context, progress io.Writer) (Tree, error) {
 	if err != nil {
 		return Tree{}, fmt.Errorf("guest: %w", err)
 	}
+	t, err := c.fillTree(ctx, home, progress)
+	if err != nil {
+		return Tree{}, err
+	}
+	t.Clock = c.clock(ctx, progress)
+	return t, nil
+}
+
+func (c Cache) fillTree(ctx context.Context, home string, progress io.Writer) (Tree, error) {
 	t := treeIn(home)
 	if t.complete() {
 		return t, nil

@@ -19,7 +19,8 @@ const (
 	// Descriptors that the guard inherits, beside its standard files.
 	fdFromHost = 3 // frames to the guest
 	fdToHost   = 4 // frames from the guest
-	fdLeash    = 5 // its writing end is the runner's; end of file = the runner is done, or dead
+	fdAccount  = 5 // what the guest's clock leaves out
+	fdLeash    = 6 // its writing end is the runner's; end of file = the runner is done, or dead
 )
 
 // Play plays this process's part where it was started as a piece of a guest: its
@@ -61,10 +62,13 @@ func runGuard(kernel []string) error {
 	}
 	cmd := exec.Command(kernel[0], kernel[1:]...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.ExtraFiles = []*os.File{os.NewFile(fdFromHost, "from host"), os.NewFile(fdToHost, "to host")}
+	cmd.ExtraFiles = []*os.File{os.NewFile(fdFromHost, "from host"), os.NewFile(fdToHost, "to host"), os.NewFile(fdAccount, "left out")}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	// The parent death signal is sent when the parent thread ends (prctl(2)).
 	runtime.LockOSThread()
+	if cpu := keepToOneCPU(); cpu != nil {
+		defer cpu.Close()
+	}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("guard: %w", err)
 	}

@@ -30,6 +30,7 @@ type machine struct {
 	toGuest *os.File
 	events  *os.File
 	console *tail
+	account account
 	exited  chan struct{} // closed when every process of the guest is gone
 }
 
@@ -44,27 +45,33 @@ func startMachine(ctx context.Context, o Options) (*machine, error) {
 	fromHost, toGuest, err1 := os.Pipe()
 	events, toHost, err2 := os.Pipe()
 	leashEnd, leash, err3 := os.Pipe()
-	if err := errors.Join(err1, err2, err3); err != nil {
+	account, err4 := newAccount()
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return nil, err
 	}
 	m := &machine{
-		leash: leash, toGuest: toGuest, events: events,
+		leash: leash, toGuest: toGuest, events: events, account: account,
 		console: &tail{limit: 16 << 10}, exited: make(chan struct{}),
 	}
 	m.guard = exec.Command(o.Program, append([]string{o.Tree.Kernel()}, kernelArgs(o)...)...)
 	m.guard.Env = []string{guardMarker + "=1", "TMPDIR=" + memoryDir, "HOME=" + memoryDir, "PATH=" + guestPath}
+	if o.Tree.Clock != "" {
+		m.guard.Env = append(m.guard.Env, "LD_PRELOAD="+o.Tree.Clock,
+			fmt.Sprintf("LVS_LAB_LEFT_OUT=%d", fdAccount), fmt.Sprintf("LVS_LAB_SPEED=%d", o.Speed))
+	}
 	m.guard.Stdout, m.guard.Stderr = m.console, m.console
-	m.guard.ExtraFiles = []*os.File{fromHost, toHost, leashEnd} // fdFromHost, fdToHost, fdLeash
+	m.guard.ExtraFiles = []*os.File{fromHost, toHost, account.file, leashEnd} // fdFromHost, fdToHost, fdAccount, fdLeash
 	// A group of its own: what a terminal sends to the runner is not for the guard.
 	m.guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	m.guard.WaitDelay = time.Second
 	err = m.guard.Start()
-	for _, f := range m.guard.ExtraFiles {
+	for _, f := range []*os.File{fromHost, toHost, leashEnd} {
 		f.Close()
 	}
 	if err != nil {
 		close(m.exited)
 		m.kill()
+		account.file.Close()
 		return nil, err
 	}
 	go func() {

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Tree is a directory of unpacked packages.
-type Tree struct{ Dir string }
+// Tree is a directory of unpacked packages, and the guest's clock (LeftOut) beside it: a library, "" where there is none.
+type Tree struct{ Dir, Clock string }
 
 // Kernel is the path of the guest kernel, a program of this machine.
 func (t Tree) Kernel() string { return filepath.Join(t.Dir, "usr/bin/linux.uml") }

@@ -1,0 +1,139 @@
+package guest
+
+import (
+	"bufio"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The guest looks at its clock every 10 ms, and says the longest pause in µs.
+const looks = `
+echo looking
+last=$EPOCHREALTIME longest=0
+until read -t 0.01; [ $? -le 128 ]; do
+	now=$EPOCHREALTIME
+	pause=$((${now/./} - ${last/./}))
+	((pause > longest)) && longest=$pause
+	last=$now
+done
+echo $longest`
+
+// TestStandstill: to a guest, a machine that stands still for 300 ms does not. That it would without its clock shows that
+// this test sees it.
+func TestStandstill(t *testing.T) {
+	const still, times = 300 * time.Millisecond, 5
+	o := bootOptions(t, "bash", "-c", looks)
+	if o.Tree.Clock == "" {
+		t.Fatal("the guest has no clock of its own: install gcc and libc6-dev")
+	}
+	with := o.Tree.Clock
+	for _, o.Tree.Clock = range []string{with, ""} {
+		var left LeftOut
+		o.LeftOut = &left
+		longest := lookWhileFrozen(t, o, still, times)
+		switch {
+		case o.Tree.Clock == "" && (longest < still || left != LeftOut{}):
+			t.Errorf("without a clock of its own: %s, left out %s: this test sees nothing", longest, left)
+		case o.Tree.Clock != "" && longest > still/2:
+			t.Errorf("the guest felt %s, want much less than %s; left out: %s", longest, still, left)
+		case o.Tree.Clock != "" && (left.Stills < times || left.Longest < still/2 || left.Total < times*still/2):
+			t.Errorf("left out: %s; want %d times %s", left, times, still)
+		}
+	}
+}
+
+// lookWhileFrozen is the longest pause that a guest sees while its kernel is stopped some times.
+func lookWhileFrozen(t *testing.T, o Options, still time.Duration, times int) time.Duration {
+	t.Helper()
+	stdin, enough := io.Pipe()
+	stdout, toHere := io.Pipe()
+	o.Stdin, o.Stdout = stdin, toHere
+	ended := make(chan error, 1)
+	defer func() {
+		stdout.Close()
+		enough.Close()
+		if err := <-ended; err != nil {
+			t.Errorf("Boot: %v", err)
+		}
+	}()
+	go func() {
+		_, err := Boot(t.Context(), o)
+		toHere.Close()
+		ended <- err
+	}()
+	said := bufio.NewReader(stdout)
+	if line, err := said.ReadString('\n'); line != "looking\n" {
+		t.Fatalf("the guest says %q, %v", line, err)
+	}
+	kernel := kernelOf(t, o)
+	for range times {
+		time.Sleep(50 * time.Millisecond) // it runs
+		freeze(t, kernel, still)
+	}
+	go func() {
+		// Again, for bash loses a line that comes as its time is up.
+		for err := error(nil); err == nil; time.Sleep(50 * time.Millisecond) {
+			_, err = enough.Write([]byte("\n"))
+		}
+	}()
+	line, err := said.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	longest, err := strconv.Atoi(strings.TrimSpace(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(longest) * time.Microsecond
+}
+
+func freeze(t *testing.T, pid int, d time.Duration) {
+	t.Helper()
+	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(d)
+	if err := unix.Kill(pid, unix.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// kernelOf is the kernel's own process. The guest's processes, which are its children, look like it.
+func kernelOf(t *testing.T, o Options) int {
+	t.Helper()
+	isKernel := func(pid int) bool {
+		exe, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/exe")
+		return err == nil && exe == o.Tree.Kernel()
+	}
+	for _, pid := range kernelsOf(t, o.Program) {
+		if isKernel(pid) && !isKernel(parentOf(t, pid)) {
+			return pid
+		}
+	}
+	t.Fatal("no guest kernel runs")
+	return 0
+}
+
+func parentOf(t *testing.T, pid int) int {
+	t.Helper()
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return 0 // ended meanwhile
+	}
+	for line := range strings.Lines(string(status)) {
+		if value, ok := strings.CutPrefix(line, "PPid:"); ok {
+			parent, err := strconv.Atoi(strings.TrimSpace(value))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return parent
+		}
+	}
+	return 0
+}

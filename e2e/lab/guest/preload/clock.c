@@ -1,0 +1,163 @@
+/*
+ * The clock of a guest on a machine that has others to serve: laid before the guest kernel's C library (LD_PRELOAD,
+ * ld.so(8)).
+ *
+ * user-mode-linux reads the time with clock_gettime(CLOCK_MONOTONIC), arms one timer for the next moment at which it has
+ * something to do, and sleeps in sigsuspend (arch/um/os-Linux/time.c). That moment is a tick, 10 ms, ahead at most while a
+ * process runs.
+ *
+ * 1. A guest that got its CPU would be there at that moment. So no reading goes further beyond it than LATE: the rest is
+ *    time that this machine gave to others, and is left out. To the guest, its machine never stands still.
+ * 2. While the guest works, and does not sleep, its time goes by LVS_LAB_SPEED times as slowly as the machine's. To the
+ *    guest, its CPU is so much faster: a machine that gives it only a part of a CPU is no slow one.
+ *
+ * The wall clock is read once, at boot, and goes on with this one.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#define SECOND 1000000000LL
+#define LATE   250000LL   /* ns; timers of a machine that runs are 60 us late */
+#define STILL  10000000LL /* ns; what is left out at once and is counted as a standstill */
+
+/* What was left out, for the runner (clock.go). */
+struct left_out {
+	int64_t total, longest; /* ns of the guest's time */
+	int64_t stills;
+};
+
+static int (*host_gettime)(clockid_t, struct timespec *);
+static int (*host_settime)(timer_t, int, const struct itimerspec *, struct itimerspec *);
+static int (*host_sigsuspend)(const sigset_t *);
+static int64_t speed = 1;
+
+/* Changed with all signals blocked, by the only thread of the kernel that reads a clock. All in ns. */
+static int64_t host; /* the machine's time of the latest reading */
+static int64_t last; /* the guest's */
+static int64_t due;  /* the guest's time at which the timer fires; 0 = not armed */
+static timer_t timer;
+static bool asleep;
+static struct left_out own, *left_out = &own;
+
+__attribute__((constructor)) static void begin(void)
+{
+	host_gettime = dlsym(RTLD_NEXT, "clock_gettime");
+	host_settime = dlsym(RTLD_NEXT, "timer_settime");
+	host_sigsuspend = dlsym(RTLD_NEXT, "sigsuspend");
+	if (!host_gettime || !host_settime || !host_sigsuspend)
+		abort();
+	const char *times = getenv("LVS_LAB_SPEED");
+	if (times && atoi(times) > 1)
+		speed = atoi(times);
+	/* Left open: the kernel starts itself once more to be rid of a random layout of its memory. */
+	const char *fd = getenv("LVS_LAB_LEFT_OUT");
+	if (!fd)
+		return;
+	void *shared = mmap(NULL, sizeof own, PROT_READ | PROT_WRITE, MAP_SHARED, atoi(fd), 0);
+	if (shared != MAP_FAILED)
+		left_out = shared;
+}
+
+static int64_t nanoseconds(const struct timespec *t)
+{
+	return t->tv_sec * SECOND + t->tv_nsec;
+}
+
+static struct timespec timespec(int64_t ns)
+{
+	return (struct timespec){.tv_sec = ns / SECOND, .tv_nsec = ns % SECOND};
+}
+
+/* Arms the machine's timer for the moment that is due, if the guest goes on as it does now. */
+static void arm(void)
+{
+	int64_t ahead = due > last ? due - last : 1;
+	struct itimerspec in = {.it_value = timespec(asleep ? ahead : ahead * speed)};
+	host_settime(timer, 0, &in, NULL);
+}
+
+static int64_t now(void)
+{
+	struct timespec t;
+	host_gettime(CLOCK_MONOTONIC, &t);
+	int64_t before = host ? host : nanoseconds(&t);
+	host = nanoseconds(&t);
+	int64_t time = last + (asleep ? host - before : (host - before) / speed);
+	if (!last)
+		time = host;
+	int64_t latest = (last > due ? last : due) + LATE;
+	if (due && time > latest) {
+		int64_t beyond = time - latest;
+		left_out->total += beyond;
+		if (beyond >= STILL)
+			left_out->stills++;
+		if (beyond > left_out->longest)
+			left_out->longest = beyond;
+		time = latest;
+	}
+	last = time;
+	if (asleep) {
+		asleep = false; /* only what woke it reads a clock */
+		if (due > last)
+			arm();
+	}
+	return last;
+}
+
+/* The kernel's signal handlers read the clock, too. */
+static void block(sigset_t *before)
+{
+	sigset_t all;
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, before);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *t)
+{
+	if (clock != CLOCK_MONOTONIC)
+		return host_gettime(clock, t);
+	sigset_t before;
+	block(&before);
+	*t = timespec(now());
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return 0;
+}
+
+int timer_settime(timer_t which, int flags, const struct itimerspec *in, struct itimerspec *old)
+{
+	sigset_t before;
+	block(&before);
+	int64_t ahead = nanoseconds(&in->it_value);
+	int code = 0;
+	timer = which;
+	due = 0;
+	if (ahead && !nanoseconds(&in->it_interval)) {
+		due = now() + ahead;
+		arm();
+	} else {
+		code = host_settime(which, flags, in, old); /* off, or periodic, as in the first moments of a boot */
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return code;
+}
+
+int sigsuspend(const sigset_t *mask)
+{
+	sigset_t before;
+	block(&before);
+	now();
+	asleep = true;
+	if (due)
+		arm();
+	int code = host_sigsuspend(mask);
+	if (asleep)
+		now();
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return code;
+}
