@@ -6,9 +6,9 @@
 //	make e2e RUN=TestSeed001         some
 //	make exact                       all, held to the limits that are promised
 //
-// CI and every shared machine are away for tenths of a second at times, so that limits are loose (within, and nearly for
-// the best of several tries) unless LVS_EXACT=1 asks for the very ones, and what failed while the hypervisor had taken the
-// machine away is run again (labrun -again). A scenario that fails on a machine that ran is wrong, or the product is.
+// The guest has a clock of its own (lab/guest, LeftOut), which stands still while the machine does. Limits are loose all the
+// same (within, and nearly for the best of several tries) unless LVS_EXACT=1 asks for the very ones: a guest that gets a
+// part of a CPU is slow, and one on the machine's own kernel (LVS_LAB=host) has no such clock.
 //
 // The hosts, links and faults are in package lab; cluster_test.go builds the usual cluster.
 package e2e

@@ -47,6 +47,7 @@ type flags struct {
 	again    bool
 	memory   int
 	speed    int
+	hurry    int
 	timeout  time.Duration
 	out      string
 	command  []string
@@ -62,6 +63,7 @@ func parse(args []string, usage io.Writer) (flags, error) {
 	set.BoolVar(&f.again, "again", false, "the command is a test binary: run the tests that failed once more, one at a time, if this machine was away meanwhile")
 	set.IntVar(&f.memory, "mem", guest.DefaultMemory, "guest memory in `MiB`")
 	set.IntVar(&f.speed, "speed", 1, "how many `times` as fast as this machine's the guest's CPU seems to be to the guest")
+	set.IntVar(&f.hurry, "hurry", 1, "how many `times` as fast the guest's time goes by while it sleeps")
 	set.DurationVar(&f.timeout, "t", 8*time.Minute, "time `limit`; 0 = none. Where a test binary comes with -test.timeout, the default is a little more than that")
 	set.StringVar(&f.out, "out", os.Getenv("LVS_LAB_OUT"), "`directory` that the command may write to, as $LVS_LAB_OUT")
 	if err := set.Parse(args); err != nil {
@@ -131,7 +133,7 @@ func run(ctx context.Context, args []string) (int, error) {
 	o := guest.Options{
 		Tree: tree, Command: f.command, Env: passed(os.Environ()),
 		Out: f.out, Writable: resultDirs(f.command[1:]),
-		Memory: f.memory, Speed: f.speed, Timeout: f.timeout,
+		Memory: f.memory, Speed: f.speed, Hurry: f.hurry, Timeout: f.timeout,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 	}
 	if f.out != "" {

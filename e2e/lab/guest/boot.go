@@ -51,6 +51,9 @@ type Options struct {
 	// Speed is how many times as fast as this machine's the guest's CPU seems to be to the guest: its time goes by so much
 	// more slowly while it works. 0 = 1. It is for machines that give a guest only a part of a CPU.
 	Speed int
+	// Hurry is how many times as fast the guest's time goes by while it sleeps: for what waits for nobody outside, such as
+	// tests. 0 = 1.
+	Hurry int
 	// LeftOut is set when the guest has ended; nil = not wanted.
 	LeftOut *LeftOut
 

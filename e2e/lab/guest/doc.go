@@ -7,6 +7,9 @@
 // (ipvsadm, keepalived, MariaDB, …) laid over it, and is root there. Cache
 // fetches those packages once, without installing anything.
 //
+// A guest's clock is its own (preload/clock.c, LeftOut): it stands still while the
+// machine gives the guest no CPU, so that a test in it measures what it tests.
+//
 // The package refuses to write to the machine: nothing outside the cache
 // directory, and nothing from inside the guest except below the directories
 // named by Options.Out and Options.Writable. The read-only root guards against

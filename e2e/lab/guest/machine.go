@@ -57,7 +57,7 @@ func startMachine(ctx context.Context, o Options) (*machine, error) {
 	m.guard.Env = []string{guardMarker + "=1", "TMPDIR=" + memoryDir, "HOME=" + memoryDir, "PATH=" + guestPath}
 	if o.Tree.Clock != "" {
 		m.guard.Env = append(m.guard.Env, "LD_PRELOAD="+o.Tree.Clock,
-			fmt.Sprintf("LVS_LAB_LEFT_OUT=%d", fdAccount), fmt.Sprintf("LVS_LAB_SPEED=%d", o.Speed))
+			fmt.Sprintf("LVS_LAB_LEFT_OUT=%d", fdAccount), fmt.Sprintf("LVS_LAB_SPEED=%d", o.Speed), fmt.Sprintf("LVS_LAB_HURRY=%d", o.Hurry))
 	}
 	m.guard.Stdout, m.guard.Stderr = m.console, m.console
 	m.guard.ExtraFiles = []*os.File{fromHost, toHost, account.file, leashEnd} // fdFromHost, fdToHost, fdAccount, fdLeash

@@ -10,6 +10,7 @@
  *    time that this machine gave to others, and is left out. To the guest, its machine never stands still.
  * 2. While the guest works, and does not sleep, its time goes by LVS_LAB_SPEED times as slowly as the machine's. To the
  *    guest, its CPU is so much faster: a machine that gives it only a part of a CPU is no slow one.
+ * 3. While it sleeps, its time goes by LVS_LAB_HURRY times as fast: nobody waits for it to wake but itself.
  *
  * The wall clock is read once, at boot, and goes on with this one.
  */
@@ -28,14 +29,14 @@
 
 /* What was left out, for the runner (clock.go). */
 struct left_out {
-	int64_t total, longest; /* ns of the guest's time */
+	int64_t total, longest; /* ns of the machine's time */
 	int64_t stills;
 };
 
 static int (*host_gettime)(clockid_t, struct timespec *);
 static int (*host_settime)(timer_t, int, const struct itimerspec *, struct itimerspec *);
 static int (*host_sigsuspend)(const sigset_t *);
-static int64_t speed = 1;
+static int64_t speed = 1, hurry = 1;
 
 /* Changed with all signals blocked, by the only thread of the kernel that reads a clock. All in ns. */
 static int64_t host; /* the machine's time of the latest reading */
@@ -45,6 +46,12 @@ static timer_t timer;
 static bool asleep;
 static struct left_out own, *left_out = &own;
 
+static int64_t times(const char *name)
+{
+	const char *value = getenv(name);
+	return value && atoi(value) > 1 ? atoi(value) : 1;
+}
+
 __attribute__((constructor)) static void begin(void)
 {
 	host_gettime = dlsym(RTLD_NEXT, "clock_gettime");
@@ -52,9 +59,8 @@ __attribute__((constructor)) static void begin(void)
 	host_sigsuspend = dlsym(RTLD_NEXT, "sigsuspend");
 	if (!host_gettime || !host_settime || !host_sigsuspend)
 		abort();
-	const char *times = getenv("LVS_LAB_SPEED");
-	if (times && atoi(times) > 1)
-		speed = atoi(times);
+	speed = times("LVS_LAB_SPEED");
+	hurry = times("LVS_LAB_HURRY");
 	/* Left open: the kernel starts itself once more to be rid of a random layout of its memory. */
 	const char *fd = getenv("LVS_LAB_LEFT_OUT");
 	if (!fd)
@@ -78,7 +84,8 @@ static struct timespec timespec(int64_t ns)
 static void arm(void)
 {
 	int64_t ahead = due > last ? due - last : 1;
-	struct itimerspec in = {.it_value = timespec(asleep ? ahead : ahead * speed)};
+	int64_t wait = asleep ? ahead / hurry : ahead * speed;
+	struct itimerspec in = {.it_value = timespec(wait ? wait : 1)};
 	host_settime(timer, 0, &in, NULL);
 }
 
@@ -88,12 +95,11 @@ static int64_t now(void)
 	host_gettime(CLOCK_MONOTONIC, &t);
 	int64_t before = host ? host : nanoseconds(&t);
 	host = nanoseconds(&t);
-	int64_t time = last + (asleep ? host - before : (host - before) / speed);
-	if (!last)
-		time = host;
+	int64_t passed = host - before;
+	int64_t time = last ? last + (asleep ? passed * hurry : passed / speed) : host;
 	int64_t latest = (last > due ? last : due) + LATE;
 	if (due && time > latest) {
-		int64_t beyond = time - latest;
+		int64_t beyond = asleep ? (time - latest) / hurry : (time - latest) * speed;
 		left_out->total += beyond;
 		if (beyond >= STILL)
 			left_out->stills++;
