@@ -151,13 +151,7 @@ func run(ctx context.Context, args []string) (int, error) {
 	case f.again:
 		return repeat(ctx, o, guest.Boot, absences)
 	}
-	var left guest.LeftOut
-	o.LeftOut = &left
-	code, err := guest.Boot(ctx, o)
-	if code != 0 {
-		fmt.Fprintln(os.Stderr, "labrun: kept from the guest, and left out by its clock:", left)
-	}
-	return code, err
+	return guest.Boot(ctx, o)
 }
 
 // chooseHost decides whose kernel runs the command; on a terminal it is always a

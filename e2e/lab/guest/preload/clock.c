@@ -84,8 +84,8 @@ static struct timespec timespec(int64_t ns)
 static void arm(void)
 {
 	int64_t ahead = due > last ? due - last : 1;
-	int64_t wait = asleep ? ahead / hurry : ahead * speed;
-	struct itimerspec in = {.it_value = timespec(wait ? wait : 1)};
+	int64_t wait = asleep ? (ahead + hurry - 1) / hurry : ahead * speed;
+	struct itimerspec in = {.it_value = timespec(wait)};
 	host_settime(timer, 0, &in, NULL);
 }
 
