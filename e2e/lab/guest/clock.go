@@ -59,6 +59,9 @@ func compile(ctx context.Context, source []byte, path string) error {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("cc: %w: %s", err, strings.TrimSpace(string(out)))
 	}
+	if err := os.Chmod(work.Name(), 0o755); err != nil {
+		return err
+	}
 	return os.Rename(work.Name(), path)
 }
 

@@ -48,6 +48,34 @@ func TestStandstill(t *testing.T) {
 	}
 }
 
+// TestSpeedAndHurry: a guest's work takes it less of its time than of the machine's, and its sleep takes the machine less.
+func TestSpeedAndHurry(t *testing.T) {
+	o := bootOptions(t)
+	guestTime := func(script string) time.Duration {
+		t.Helper()
+		o.Command = []string{"bash", "-c", "begun=$EPOCHREALTIME; " + script + "; now=$EPOCHREALTIME; echo $((${now/./} - ${begun/./}))"}
+		got := boot(t, o)
+		took, err := strconv.Atoi(strings.TrimSpace(got.Stdout))
+		if err != nil {
+			t.Fatalf("the guest says %q, %q", got.Stdout, got.Stderr)
+		}
+		return time.Duration(took) * time.Microsecond
+	}
+	const work = "for ((i = 0; i < 100000; i++)); do :; done"
+	slow := guestTime(work)
+	o.Speed = 50
+	if fast := guestTime(work); fast > slow/5 {
+		t.Errorf("work takes %s, and %s with 50 times the speed", slow, fast)
+	}
+	const nap = 5 * time.Minute
+	o.Hurry = 100
+	begun := time.Now()
+	slept := guestTime("sleep 300")
+	if took := time.Since(begun); slept < nap || slept > nap+10*time.Second || took > nap/2 {
+		t.Errorf("the guest slept for %s of its time, and %s of the machine's", slept, took)
+	}
+}
+
 // lookWhileFrozen is the longest pause that a guest sees while its kernel is stopped some times.
 func lookWhileFrozen(t *testing.T, o Options, still time.Duration, times int) time.Duration {
 	t.Helper()
