@@ -9,7 +9,7 @@ export LVS_LAB ?= guest
 RUN   ?= .
 # How many times as fast as this machine the guest's CPU seems to the guest. One CPU of user-mode-linux is slow (a system call
 # takes it 50-500 us), and this machine itself may get only a part of its own.
-SPEED ?= 3
+SPEED ?= 2
 # How many times as fast its time goes by while it sleeps.
 HURRY ?= 10
 # More to read: what tests log that pass, too.
