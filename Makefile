@@ -74,7 +74,7 @@ scenarios: build lab
 
 e2e: scenarios ## the scenarios; RUN=TestSeed001 for some
 ifeq ($(RUN),.)
-	.ci/parallel elections "$(ELECTIONS)" services "$(SERVICES)"
+	@.ci/parallel elections "$(ELECTIONS)" services "$(SERVICES)"
 else
 	$(SCENARIOS) -test.v -test.run '$(RUN)'
 endif
@@ -97,8 +97,8 @@ bench-rest: scenarios ## CPU of a director at rest, on this machine's own kernel
 
 # The compilers first, for they take both CPUs; then two lanes, one guest at a time in each, with a CPU of its own.
 test: scenarios ## everything of the day, within 8 minutes on 2 cores
-	.ci/parallel lint "$(MAKE) --no-print-directory lint" unit "$(MAKE) --no-print-directory unit"
-	.ci/parallel elections "($(ELECTIONS)) && $(MAKE) --no-print-directory runner" \
+	@.ci/parallel lint "$(MAKE) --no-print-directory lint" unit "$(MAKE) --no-print-directory unit"
+	@.ci/parallel elections "($(ELECTIONS)) && $(MAKE) --no-print-directory runner" \
 		services "$(MAKE) --no-print-directory kernel && $(SERVICES)"
 
 SEED       ?= $(shell date +%s)
@@ -111,8 +111,8 @@ LONG_OTHER := TestSeed001|TestSeed000|TestStatus|TestCleanup|TestAgent$$|TestMyS
 LONG      = $(IN_GUEST) -test.timeout=60m -test.parallel 1 $(if $(V),-test.v) -test.run
 
 soak: scenarios ## the long forms of scenarios, keepalived beside us, and fuzzing; within 40 minutes
-	export LVS_SOAK=1; .ci/parallel timed "$(LONG) '$(LONG_TIMED)'" other "$(LONG) '$(LONG_OTHER)'"
-	export LVS_SOAK=1; $(LONG) 'TestMemoryShort|TestAdvertsWhile' # alone: the one is felt on the whole machine, the other feels it
+	@export LVS_SOAK=1; .ci/parallel timed "$(LONG) '$(LONG_TIMED)'" other "$(LONG) '$(LONG_OTHER)'"
+	@export LVS_SOAK=1; $(LONG) 'TestMemoryShort|TestAdvertsWhile' # alone: the one is felt on the whole machine, the other feels it
 	$(if $(NETNS),$(MAKE) --no-print-directory bench-rest)
 	$(if $(NETNS),$(MAKE) --no-print-directory kernel-all)
 	@echo "properties with seed $(SEED); again with: make soak SEED=$(SEED)"
