@@ -98,8 +98,7 @@ bench-rest: scenarios ## CPU of a director at rest, on this machine's own kernel
 # The compilers first, for they take both CPUs; then two lanes, one guest at a time in each, with a CPU of its own.
 test: scenarios ## everything of the day, within 8 minutes on 2 cores
 	@.ci/parallel lint "$(MAKE) --no-print-directory lint" unit "$(MAKE) --no-print-directory unit"
-	@.ci/parallel elections "($(ELECTIONS)) && $(MAKE) --no-print-directory runner" \
-		services "$(MAKE) --no-print-directory kernel && $(SERVICES)"
+	@.ci/parallel elections "($(ELECTIONS)) && $(MAKE) --no-print-directory runner kernel" services "$(SERVICES)"
 
 SEED       ?= $(shell date +%s)
 PROPERTIES := vrrp lvs health reconcile
