@@ -142,11 +142,12 @@ int timer_settime(timer_t which, int flags, const struct itimerspec *in, struct 
 	int64_t ahead = nanoseconds(&in->it_value);
 	int code = 0;
 	timer = which;
-	due = 0;
+	now(); /* by what was due: a standstill may end here */
 	if (ahead && !nanoseconds(&in->it_interval)) {
-		due = now() + ahead;
+		due = last + ahead;
 		arm();
 	} else {
+		due = 0;
 		code = host_settime(which, flags, in, old); /* off, or periodic, as in the first moments of a boot */
 	}
 	sigprocmask(SIG_SETMASK, &before, NULL);
