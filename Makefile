@@ -54,7 +54,7 @@ runner: lab ## the tests of the lab's runner, which boots guests from outside
 
 # In a kernel with IPVS: what needs IPVS or the lab's programs, and where the unit tests cannot make network namespaces
 # everything that touches the kernel.
-NEED_LAB := ./pkg/kernel/ipvs/ ./pkg/probe/ ./realserver/... ./e2e/lab/
+NEED_LAB := ./pkg/kernel/ipvs/ ./pkg/probe/ ./realserver/... ./e2e/lab/ $(addprefix ./e2e/lab/,capture ipvsadm mariadb measure systemd)
 kernel: build lab ## the packages that touch the kernel, in a kernel with IPVS
 	$(IN_LAB) $(if $(NETNS),$(NEED_LAB),./pkg/kernel/... $(NEED_LAB))
 

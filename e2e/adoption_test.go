@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
+	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 )
 
 // TestAdoptionOfAChangedFile: a director that was killed and comes back to another cluster file makes the table that of
@@ -24,8 +26,8 @@ func TestAdoptionOfAChangedFile(t *testing.T) {
 	c.answering()
 	untouched := foreign(c.master)
 	c.startMaster()
-	held := lab.Hold(c.client, vipPort, 8)
-	if !c.master.IPVS().Service(other).Exists() {
+	held := measure.Hold(c.client, vipPort, 8)
+	if !c.master.table().Service(other).Exists() {
 		t.Fatal("the virtual server that is to be removed is not there")
 	}
 
@@ -47,7 +49,7 @@ func TestAdoptionOfAChangedFile(t *testing.T) {
 		starved, begun := starvation(), time.Now()
 		c.master.start()
 		lab.Eventually(t, soon, func() error {
-			table := c.master.IPVS()
+			table := c.master.table()
 			main := table.Service(vipPort)
 			switch {
 			case table.Service(other).Exists():
@@ -81,7 +83,7 @@ func TestAdoptionOfAChangedFile(t *testing.T) {
 	if alive := held.Alive(); alive["mysql1"] != 6 || alive["mysql2"] != 0 {
 		t.Errorf("alive %v, want the 6 of mysql1 and none of mysql2, which was removed: %v", alive, held.Errors())
 	}
-	lab.Answering(mysql3.Host, ":3306", "mysql3")
+	standin.Start(mysql3.Host, ":3306", "mysql3")
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.13:3306") // after its first good check
 	c.reload(more("third", 3308), "")                            // the one that is ours beside the foreign ones
 	lab.Eventually(t, soon, untouched)
@@ -103,12 +105,12 @@ func (c *cluster) connections(server string) (n int) {
 // failsToStart starts a director that may not have what it needs: what the one before it served stays.
 func (c *cluster) failsToStart(t *testing.T) {
 	t.Helper()
-	before := c.master.IPVS().Rule()
+	before := c.master.table().Rule()
 	d := c.master.Host.Start("failing", append([]string{"setpriv", "--bounding-set", "-net_raw"}, c.master.run()...)...)
 	if code := d.Wait(soon); code != 1 {
 		t.Errorf("without CAP_NET_RAW: exit code %d, want 1:\n%s", code, d.Log())
 	}
-	if now := c.master.IPVS().Rule(); now != before {
+	if now := c.master.table().Rule(); now != before {
 		t.Errorf("the table after a start that failed:\n%s\nbefore:\n%s", now, before)
 	}
 	if got := c.master.SysctlValue("net.ipv4.vs.expire_nodest_conn"); got != "1" {

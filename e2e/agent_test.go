@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
 // arpKeys are what keeps a real server silent about a VIP on its lo (DR).
@@ -46,7 +48,7 @@ func TestAgent(t *testing.T) {
 	asking.neverFrom(t, c.mysql1, c.mysql2)
 
 	t.Run("traffic", func(t *testing.T) { // the repaired VIP takes connections
-		m := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+		m := measure.Start(c.client, vipPort, measure.Options{})
 		m.WaitAnswered("mysql1", soon)
 		m.WaitAnswered("mysql2", soon)
 		m.Stop()
@@ -134,13 +136,13 @@ func (c *cluster) awaitAgent(n *node) {
 // An asking is a client that asks for the VIP by ARP again and again, while it listens to who answers.
 type asking struct {
 	c       *cluster
-	capture *lab.Capture
+	capture *capture.Capture
 	loop    *lab.Daemon
 }
 
 func (c *cluster) askForVIP() *asking {
 	c.t.Helper()
-	a := &asking{c: c, capture: c.client.Capture("eth0", "arp and arp host "+vip)}
+	a := &asking{c: c, capture: capture.Start(c.client, "eth0", "arp and arp host "+vip)}
 	a.loop = c.client.Start("ask", "sh", "-c",
 		"while :; do ip neigh del "+vip+" dev eth0; ping -n -c1 -W1 "+vip+" >/dev/null; done")
 	a.capture.Wait("Request who-has "+vip, soon)
@@ -151,7 +153,7 @@ func (c *cluster) askForVIP() *asking {
 func (a *asking) neverFrom(t *testing.T, servers ...*node) {
 	t.Helper()
 	const answer = "Reply " + vip + " is-at "
-	director := func() int { return len(lab.Matching(a.capture.Packets(), answer+a.c.master.mac())) }
+	director := func() int { return len(capture.Matching(a.capture.Packets(), answer+a.c.master.mac())) }
 	before := director()
 	lab.Eventually(t, soon, func() error {
 		if got := director(); got < before+5 {
@@ -161,9 +163,9 @@ func (a *asking) neverFrom(t *testing.T, servers ...*node) {
 	})
 	a.loop.Kill()
 	packets := a.capture.Stop()
-	t.Logf("%d answers", len(lab.Matching(packets, answer)))
+	t.Logf("%d answers", len(capture.Matching(packets, answer)))
 	for _, n := range servers {
-		for _, p := range lab.Matching(packets, answer+n.mac()) {
+		for _, p := range capture.Matching(packets, answer+n.mac()) {
 			t.Errorf("%s answers for the VIP: %s", n.Name, p.Text)
 		}
 	}

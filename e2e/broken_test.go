@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
 // TestBrokenReloads: no cluster file, however broken, takes anything down. Every one is refused with the place of the
@@ -35,10 +37,10 @@ func TestBrokenReloads(t *testing.T) {
 		t.Fatalf("only %d mistakes", len(all))
 	}
 	before, quiet, backup := c.master.kept(), c.master.daemon.Mark(), c.backup.daemon.Mark()
-	measured := lab.Measure(c.client, vipPort, lab.MeasureOptions{Every: 20 * time.Millisecond, Patience: time.Second})
+	measured := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond, Patience: time.Second})
 	measured.WaitAnswered("", soon)
 	begun := time.Now()
-	adverts, starved := c.client.Capture("eth0", lab.VRRP+" and src 10.77.0.2"), starvation()
+	adverts, starved := capture.Start(c.client, "eth0", lab.VRRP+" and src 10.77.0.2"), starvation()
 	refused := 0
 	try := func(m mistake) {
 		says := m.breakFile(t, c.file, string(good))
@@ -87,7 +89,7 @@ func TestBrokenReloads(t *testing.T) {
 	c.net.File("cluster.yaml", string(good))
 	c.reload("scheduler: rr", "scheduler: wrr")
 	lab.Eventually(t, soon, func() error {
-		if got := c.master.IPVS().Service(vipPort).Scheduler; got != "wrr" {
+		if got := c.master.table().Service(vipPort).Scheduler; got != "wrr" {
 			return fmt.Errorf("after all refusals a good file is not taken: scheduler %s", got)
 		}
 		return nil
@@ -168,7 +170,7 @@ func longest(stalls []stall) (most time.Duration) {
 
 // inTime fails the test for adverts that left late: one of a hundred later than half an interval after its time in the long
 // form, or any later than an interval, without a stall of the machine about then.
-func inTime(t *testing.T, packets []lab.Packet, stalls []stall, interval time.Duration) {
+func inTime(t *testing.T, packets []capture.Packet, stalls []stall, interval time.Duration) {
 	t.Helper()
 	limit, most, void, late := interval+within(interval/2), time.Duration(0), 0, 0
 	for i := 1; i < len(packets); i++ {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/mariadb"
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/probe"
 )
@@ -20,7 +21,7 @@ import (
 func TestMySQLChecks(t *testing.T) {
 	// One that no slow machine lets time out, for then it would leave a trace, and rightly.
 	const patient = "{type: mysql, interval: 5s, timeout: 5s, user: lvs_check, password_file: PASSWORD_FILE}"
-	d := newDatabases(t, shape{advert: "100ms", check: patient}, lab.MariaDBOptions{
+	d := newDatabases(t, shape{advert: "100ms", check: patient}, mariadb.Options{
 		NameResolve: true, PerformanceSchema: true, Extra: []string{"--max-connections=14"},
 	})
 	d.startAll()
@@ -41,7 +42,7 @@ func TestMySQLChecks(t *testing.T) {
 
 // remembered is everything that a server remembers of connections that went wrong: the counters, and what it knows of each
 // host that connects.
-func remembered(m *lab.MariaDB) string {
+func remembered(m *mariadb.Server) string {
 	var b strings.Builder
 	for _, counter := range []string{"Aborted_connects", "Aborted_clients", "Aborted_connects_preauth", "Access_denied_errors"} {
 		fmt.Fprintf(&b, "%s %d\n", counter, m.Status(counter))
@@ -63,7 +64,7 @@ func (d *databases) leaveNoTrace(t *testing.T) {
 	if soaking() {
 		wanted = 10_000
 	}
-	servers := []*lab.MariaDB{d.one, d.two}
+	servers := []*mariadb.Server{d.one, d.two}
 	before, connections := make([]string, 2), make([]int, 2)
 	for i, m := range servers {
 		before[i], connections[i] = remembered(m), m.Status("Connections")
@@ -119,7 +120,7 @@ func TestProbes(t *testing.T) {
 	for i := range count {
 		server := netip.MustParseAddrPort([]string{rs1, rs2}[i%2])
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		r := probe.MySQL(ctx, probe.Target{Address: server, User: lab.CheckUser, Password: lab.CheckPassword})
+		r := probe.MySQL(ctx, probe.Target{Address: server, User: mariadb.CheckUser, Password: mariadb.CheckPassword})
 		cancel()
 		if r.Class != health.Good {
 			t.Fatalf("check %d: %s", i, r.Cause)
@@ -141,10 +142,10 @@ func (d *databases) awaitCode(t *testing.T, n *node, code string) {
 
 // weights is nil while the node's table has both servers with these weights.
 func (n *node) weights(one, two int) error {
-	service := n.IPVS().Service(vipPort)
+	service := n.table().Service(vipPort)
 	a, b := service.Server(rs1), service.Server(rs2)
 	if !a.Exists() || !b.Exists() || a.Weight != one || b.Weight != two {
-		return fmt.Errorf("%s: want the weights %d and %d:\n%s", n.Name, one, two, n.IPVS().Text)
+		return fmt.Errorf("%s: want the weights %d and %d:\n%s", n.Name, one, two, n.table().Text)
 	}
 	return nil
 }
@@ -160,7 +161,7 @@ func (d *databases) wrongPassword(t *testing.T) {
 	if s := d.mustLogin("10.77.0.61", vipPort); s.server == "" {
 		t.Error("no answer")
 	}
-	d.net.File("check.password", lab.CheckPassword)
+	d.net.File("check.password", mariadb.CheckPassword)
 	mark.WaitLog(`check works again`, soon)
 	d.awaitCode(t, d.master, "ok")
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
 // traces is everything on a host that the daemons may change: addresses without their lifetimes, the IPVS table, sysctls.
@@ -81,12 +82,12 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	if now := c.master.SysctlValue("net.ipv4.vs.expire_nodest_conn"); now != "1" {
 		t.Errorf("expire_nodest_conn is %s while the director runs, want 1", now)
 	}
-	if held := lab.Hold(c.client, vipPort, 2).Alive(); held["mysql1"]+held["mysql2"] != 2 {
+	if held := measure.Hold(c.client, vipPort, 2).Alive(); held["mysql1"]+held["mysql2"] != 2 {
 		t.Errorf("alive %v", held)
 	}
 	c.reload("weight: 1", "weight: 4")
 	lab.Eventually(t, soon, func() error {
-		if got := c.master.IPVS().Service(vipPort).Server("10.77.0.11:3306").Weight; got != 4 {
+		if got := c.master.table().Service(vipPort).Server("10.77.0.11:3306").Weight; got != 4 {
 			return fmt.Errorf("weight %d after the reload, want 4", got)
 		}
 		return nil
@@ -123,12 +124,12 @@ func TestAdoption(t *testing.T) {
 	c.answering()
 	c.master.Run("ip", "addr", "add", heldBy, "dev", "eth0")
 	c.startMaster()
-	held := lab.Hold(c.client, vipPort, 10)
-	open := c.master.IPVS().Service(vipPort).Server("10.77.0.11:3306").Active
+	held := measure.Hold(c.client, vipPort, 10)
+	open := c.master.table().Service(vipPort).Server("10.77.0.11:3306").Active
 	if open != 5 {
 		t.Errorf("%d connections to mysql1 are counted as open, want 5", open)
 	}
-	measured := lab.Measure(c.client, vipPort, lab.MeasureOptions{Patience: time.Second})
+	measured := measure.Start(c.client, vipPort, measure.Options{Patience: time.Second})
 	measured.WaitAnswered("", soon)
 
 	c.master.daemon.Kill()
@@ -168,14 +169,14 @@ func TestAdoption(t *testing.T) {
 	if alive := held.Alive(); alive["mysql1"] != 5 || alive["mysql2"] != 5 {
 		t.Errorf("alive %v of 5 and 5: %v", alive, held.Errors())
 	}
-	if now := c.master.IPVS().Service(vipPort).Server("10.77.0.11:3306").Active; now < open {
+	if now := c.master.table().Service(vipPort).Server("10.77.0.11:3306").Active; now < open {
 		t.Errorf("%d connections to mysql1 are counted as open, %d before", now, open)
 	}
 	if strings.Contains(again.Log(), "change=") {
 		t.Errorf("the table was changed:\n%s", again.Log())
 	}
 	again.Stop()
-	if table := c.master.IPVS(); len(table.Services) != 0 || !c.master.holds() {
+	if table := c.master.table(); len(table.Services) != 0 || !c.master.holds() {
 		t.Errorf("a stop must leave no virtual server, and the VIP to whoever put it there:\n%s", table.Text)
 	}
 }
@@ -203,7 +204,7 @@ func TestCleanup(t *testing.T) {
 	}
 
 	c.master.daemon.Kill()
-	held := lab.Hold(c.client, vipPort, 4) // the kernel goes on without the daemon
+	held := measure.Hold(c.client, vipPort, 4) // the kernel goes on without the daemon
 	if _, err := cleanup("--addresses"); err != nil || c.master.holds() {
 		t.Errorf("cleanup --addresses: %v; the VIP is there: %t", err, c.master.holds())
 	}

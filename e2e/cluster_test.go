@@ -10,10 +10,18 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
+	"github.com/lvs-director/lvs-director/e2e/lab/ipvsadm"
+	"github.com/lvs-director/lvs-director/e2e/lab/mariadb"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
+	"github.com/lvs-director/lvs-director/e2e/lab/standin"
+	"github.com/lvs-director/lvs-director/e2e/lab/systemd"
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+func TestMain(m *testing.M) {
+	os.Exit(lab.Main(m, capture.Roles(), measure.Roles(), standin.Roles(), systemd.Roles()))
+}
 
 const (
 	vip       = "10.77.0.100"
@@ -132,6 +140,12 @@ type node struct {
 	socket string
 }
 
+// table is the node's IPVS table.
+func (n *node) table() ipvsadm.Table {
+	n.t.Helper()
+	return ipvsadm.Read(n.Host)
+}
+
 // cluster is the usual world of a scenario.
 type cluster struct {
 	t              *testing.T
@@ -149,7 +163,7 @@ func newCluster(t *testing.T, s shape) *cluster {
 	c := &cluster{t: t, net: lab.New(t)}
 	c.lan = c.net.Bridge("lan")
 	c.file = c.net.File("cluster.yaml", s.file())
-	c.net.File("check.password", lab.CheckPassword)
+	c.net.File("check.password", mariadb.CheckPassword)
 	c.master = c.node("lvs-master", "10.77.0.2/24", "lvs-director")
 	c.backup = c.node("lvs-backup", "10.77.0.3/24", "lvs-director")
 	c.mysql1 = c.node("mysql1", "10.77.0.11/24", "lvs-realserver")
@@ -210,7 +224,7 @@ func (c *cluster) startAll() {
 
 // answering starts the light stand-ins for MySQL on both real servers.
 func (c *cluster) answering() (one, two *lab.Daemon) {
-	return lab.Answering(c.mysql1.Host, ":3306", "mysql1"), lab.Answering(c.mysql2.Host, ":3306", "mysql2")
+	return standin.Start(c.mysql1.Host, ":3306", "mysql1"), standin.Start(c.mysql2.Host, ":3306", "mysql2")
 }
 
 // awaitHolder waits until the node, and no other director, holds the VIP.
@@ -231,7 +245,7 @@ func (c *cluster) awaitTable(n *node, servers ...string) {
 }
 
 func tableHas(n *node, servers ...string) error {
-	table := n.IPVS()
+	table := n.table()
 	service := table.Service(vipPort)
 	if !service.Exists() {
 		return fmt.Errorf("%s has no virtual server %s:\n%s", n.Name, vipPort, table.Text)

@@ -14,6 +14,8 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
+	"github.com/lvs-director/lvs-director/e2e/lab/mariadb"
 )
 
 // The check of the scenarios with real servers, and what follows from it for the time until a server is out or back.
@@ -32,11 +34,11 @@ const (
 // not yet.
 type databases struct {
 	*cluster
-	one, two *lab.MariaDB // on mysql1 and mysql2
-	users    *lab.Host    // applications, each with an address of its own: 10.77.0.61 and so on
+	one, two *mariadb.Server // on mysql1 and mysql2
+	users    *lab.Host       // applications, each with an address of its own: 10.77.0.61 and so on
 }
 
-func newDatabases(t *testing.T, s shape, o lab.MariaDBOptions) *databases {
+func newDatabases(t *testing.T, s shape, o mariadb.Options) *databases {
 	t.Helper()
 	if s.check == "" {
 		s.check = mysqlCheck
@@ -50,14 +52,14 @@ func newDatabases(t *testing.T, s shape, o lab.MariaDBOptions) *databases {
 	for user := 61; user < 70; user++ {
 		d.users.Run("ip", "addr", "add", fmt.Sprintf("10.77.0.%d/24", user), "dev", "eth0")
 	}
-	d.one, d.two = lab.StartMariaDBPair(d.mysql1.Host, d.mysql2.Host, o)
+	d.one, d.two = mariadb.StartPair(d.mysql1.Host, d.mysql2.Host, o)
 	return d
 }
 
 // configure makes the cluster file what the shape says, with the check's password file.
 func (d *databases) configure(s shape) {
 	d.t.Helper()
-	file := d.net.File("check.password", lab.CheckPassword)
+	file := d.net.File("check.password", mariadb.CheckPassword)
 	d.net.File("cluster.yaml", strings.ReplaceAll(s.file(), "PASSWORD_FILE", file))
 }
 
@@ -77,7 +79,7 @@ func (d *databases) login(user, address string) (*session, error) {
 	d.users.Run("ip", "route", "replace", target.String(), "dev", "eth0", "src", user)
 	s := &session{user: user}
 	config := mysql.NewConfig()
-	config.User, config.Passwd, config.DBName = lab.AppUser, lab.AppPassword, "app"
+	config.User, config.Passwd, config.DBName = mariadb.AppUser, mariadb.AppPassword, "app"
 	config.Net, config.Addr, config.Logger = "tcp", address, &mysql.NopLogger{}
 	config.DialFunc = func(ctx context.Context, network, address string) (_ net.Conn, err error) {
 		s.wire, err = d.users.Dial(ctx, network, address)
@@ -192,7 +194,7 @@ func (n *node) awaitInTable(server string, in bool, event time.Time) (when span)
 		when.notBefore = begun
 		return fmt.Errorf("%s in the table of %s: want %t:\n%s", server, n.Name, in, table)
 	})
-	if table := n.IPVS(); table.Service(vipPort).Server(server).Exists() != in {
+	if table := n.table(); table.Service(vipPort).Server(server).Exists() != in {
 		n.t.Fatalf("%s in the table of %s: want %t:\n%s", server, n.Name, in, table.Text)
 	}
 	return when
@@ -202,7 +204,7 @@ func (n *node) awaitInTable(server string, in bool, event time.Time) (when span)
 // server now is noticed as late as it can be.
 func (n *node) afterCheck(server *node) {
 	n.t.Helper()
-	c := server.Capture("eth0", fmt.Sprintf("tcp[tcpflags] & tcp-fin != 0 and src host %s and dst port 3306", n.Address()))
+	c := capture.Start(server.Host, "eth0", fmt.Sprintf("tcp[tcpflags] & tcp-fin != 0 and src host %s and dst port 3306", n.Address()))
 	c.Wait("", soon)
 	c.Stop()
 }

@@ -159,10 +159,10 @@ func (d *deathbed) stands(t *testing.T) {
 	d.awaitHolder(d.master, soon)
 	for _, n := range []*node{d.master, d.backup} {
 		lab.Eventually(t, soon, func() error {
-			service := n.IPVS().Service(vipPort)
+			service := n.table().Service(vipPort)
 			one, two := service.Server("10.77.0.11:3306"), service.Server("10.77.0.12:3306")
 			if service.Scheduler != "wrr" || service.Persistent != 50 || len(service.Servers) != 2 || one.Weight != d.weight || two.Weight != 1 {
-				return fmt.Errorf("%s: want weights %d and 1 in\n%s", n.Name, d.weight, n.IPVS().Text)
+				return fmt.Errorf("%s: want weights %d and 1 in\n%s", n.Name, d.weight, n.table().Text)
 			}
 			return nil
 		})

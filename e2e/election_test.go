@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
+	"github.com/lvs-director/lvs-director/e2e/lab/ipvsadm"
 )
 
 // rewrite changes the cluster's file, which every node reads.
@@ -103,10 +105,10 @@ func (w *vipWatch) awaitTenures(count int) (all []tenure) {
 }
 
 // awaitPacket waits for a packet of a capture with -v, which goes on, and returns all up to then.
-func awaitPacket(t *testing.T, c *lab.Capture, pattern string) (packets []lab.Packet) {
+func awaitPacket(t *testing.T, c *capture.Capture, pattern string) (packets []capture.Packet) {
 	t.Helper()
 	lab.Eventually(t, soon, func() error {
-		if packets = c.Packets(); len(lab.Matching(packets, "(?s)"+pattern)) == 0 {
+		if packets = c.Packets(); len(capture.Matching(packets, "(?s)"+pattern)) == 0 {
 			return fmt.Errorf("no packet like %s in %v", pattern, packets)
 		}
 		return nil
@@ -151,7 +153,7 @@ func elect(t *testing.T, r rhythm) {
 	c.answering()
 	c.mysql1.start()
 	c.mysql2.start()
-	adverts := c.client.Capture("eth0", lab.VRRP, "-v")
+	adverts := capture.Start(c.client, "eth0", lab.VRRP, "-v")
 	directors := []*node{c.master, c.backup}
 	watches := []*vipWatch{c.master.watchVIP(), c.backup.watchVIP()}
 	skew := time.Duration(256-150) * r.advert / 256
@@ -182,13 +184,13 @@ func elect(t *testing.T, r rhythm) {
 	c.awaitTable(c.backup, "10.77.0.11:3306", "10.77.0.12:3306")
 	const want = "TCP 10.77.0.100:3306 wrr persistent 0 \n  10.77.0.11:3306 Route 3\n  10.77.0.12:3306 Route 1\n"
 	for _, n := range directors {
-		if got := sortedRule(n.IPVS()); got != want {
+		if got := sortedRule(n.table()); got != want {
 			t.Errorf("ipvsadm -Ln on %s:\n%swant\n%s", n.Name, got, want)
 		}
 	}
 	interval := map[int]string{3: fmt.Sprintf("intvl %dcs", r.advert/(10*time.Millisecond)), 2: "intvl 1s"}[r.version]
 	packets := awaitPacket(t, adverts, fmt.Sprintf(`10\.77\.0\.2 > 224\.0\.0\.18: .*VRRPv%d, Advertisement, vrid 51, prio 150,.* %s,`, r.version, interval))
-	for _, p := range lab.Matching(packets, `bad|wrong`) {
+	for _, p := range capture.Matching(packets, `bad|wrong`) {
 		t.Errorf("tcpdump complains: %s", p.Text)
 	}
 }
@@ -229,11 +231,11 @@ func settled(c *cluster, watches []*vipWatch, stale []int) (since time.Time) {
 }
 
 // judgeStale wants every director's first advert after its stale VIP was removed.
-func judgeStale(t *testing.T, watches []*vipWatch, stale []int, packets []lab.Packet, begun time.Time) {
+func judgeStale(t *testing.T, watches []*vipWatch, stale []int, packets []capture.Packet, begun time.Time) {
 	t.Helper()
 	for i, w := range watches {
 		held := w.tenures()[stale[i]]
-		for _, p := range lab.Matching(packets, regexp.QuoteMeta(w.n.Address().String())+` > 224`) {
+		for _, p := range capture.Matching(packets, regexp.QuoteMeta(w.n.Address().String())+` > 224`) {
 			if p.Time.After(begun) && (held.to.IsZero() || held.to.After(p.Time)) {
 				t.Errorf("%s sent an advert at %s, before its stale VIP was gone: %s", w.n.Name, p.Time, held)
 			}
@@ -243,7 +245,7 @@ func judgeStale(t *testing.T, watches []*vipWatch, stale []int, packets []lab.Pa
 
 // sortedRule is the rule of a table of one service, its servers in the order of their addresses: they are in the table
 // in the order in which their checks passed.
-func sortedRule(table lab.Table) string {
+func sortedRule(table ipvsadm.Table) string {
 	lines := strings.SplitAfter(table.Rule(), "\n")
 	if len(lines) > 2 {
 		slices.Sort(lines[1 : len(lines)-1])
@@ -259,8 +261,8 @@ func TestVIP(t *testing.T) {
 	c.answering()
 	c.mysql1.start()
 	c.mysql2.start()
-	adverts := c.client.Capture("eth0", lab.VRRP, "-v")
-	probes := c.mysql1.Capture("eth0", "src host "+vip+" and tcp dst port 3306")
+	adverts := capture.Start(c.client, "eth0", lab.VRRP, "-v")
+	probes := capture.Start(c.mysql1.Host, "eth0", "src host "+vip+" and tcp dst port 3306")
 	c.master.start()
 	c.awaitHolder(c.master, soon)
 	leased := func() error {
@@ -279,7 +281,7 @@ func TestVIP(t *testing.T) {
 	again := time.Now()
 	c.awaitHolder(c.master, soon)
 	lab.Eventually(t, soon, func() error {
-		for _, p := range lab.Matching(adverts.Packets(), `(?s)10\.77\.0\.2 > 224\.0\.0\.18: .*prio 150`) {
+		for _, p := range capture.Matching(adverts.Packets(), `(?s)10\.77\.0\.2 > 224\.0\.0\.18: .*prio 150`) {
 			if p.Time.After(again.Add(time.Second)) {
 				return nil
 			}
@@ -335,7 +337,7 @@ func takeOverIsTold(t *testing.T, end func(*lab.Daemon), last time.Duration) (pr
 	c.awaitHolder(c.master, soon)
 	c.backup.start()
 	lab.Eventually(t, soon, func() error { return c.backup.stateIs("BACKUP") })
-	told := c.client.Capture("eth0", "arp and arp[14:4] = 0x0a4d0064 and ether src "+c.backup.mac())
+	told := capture.Start(c.client, "eth0", "arp and arp[14:4] = 0x0a4d0064 and ether src "+c.backup.mac())
 	end(c.master.daemon)
 	told.Wait("10.77.0.100", soon)
 	taken := watch.awaitTenures(1)[0].from
@@ -346,7 +348,7 @@ func takeOverIsTold(t *testing.T, end func(*lab.Daemon), last time.Duration) (pr
 		"replies":  `> ff:ff:ff:ff:ff:ff, .*Reply 10\.77\.0\.100 is-at ` + c.backup.mac(),
 	} {
 		var at []time.Duration
-		for _, p := range lab.Matching(packets, pattern) {
+		for _, p := range capture.Matching(packets, pattern) {
 			at = append(at, p.Time.Sub(taken).Round(time.Millisecond))
 		}
 		t.Logf("gratuitous ARP %s: %v", form, at)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
 // A fault is a way in which a MASTER stops serving. It returns when the fault has begun.
@@ -132,10 +134,10 @@ func serving(t *testing.T, p product, r rhythm) *cluster {
 
 // takeAway lets the fault begin right after an advert of lvs-master, the worst moment, and waits until the client is
 // answered through lvs-backup.
-func (c *cluster) takeAway(f fault, m *lab.Measurement) (begun time.Time) {
+func (c *cluster) takeAway(f fault, m *measure.Client) (begun time.Time) {
 	c.t.Helper()
 	m.WaitAnswered("", soon)
-	adverts := c.client.Capture("eth0", lab.VRRP)
+	adverts := capture.Start(c.client, "eth0", lab.VRRP)
 	adverts.Wait("10.77.0.2 > 224.0.0.18", soon)
 	begun = time.Now()
 	f.begin(c.master)
@@ -171,10 +173,10 @@ func (n *node) mac() string {
 }
 
 // outage is one trial in a world of its own.
-func outage(t *testing.T, p product, r rhythm, f fault) lab.Gap {
+func outage(t *testing.T, p product, r rhythm, f fault) measure.Gap {
 	t.Helper()
 	c := serving(t, p, r)
-	m := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+	m := measure.Start(c.client, vipPort, measure.Options{})
 	begun := c.takeAway(f, m)
 	return m.Stop().Since(begun).LongestGap()
 }
@@ -200,7 +202,7 @@ func TestFailover(t *testing.T) {
 func (c *cluster) failover(r rhythm, f fault) {
 	c.t.Helper()
 	for trial := 1; ; trial++ {
-		m := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+		m := measure.Start(c.client, vipPort, measure.Options{})
 		begun := c.takeAway(f, m)
 		gap := m.Stop().Since(begun).LongestGap()
 		c.t.Logf("%s, %s: gap %s, limit %s", r, f.name, gap, r.limit(f))
@@ -226,7 +228,7 @@ func (c *cluster) failover(r rhythm, f fault) {
 
 func (c *cluster) wayBack(r rhythm, f fault) {
 	c.t.Helper()
-	m := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+	m := measure.Start(c.client, vipPort, measure.Options{})
 	m.WaitAnswered("", soon)
 	back := time.Now()
 	f.end(c.master)
@@ -269,7 +271,7 @@ func TestSplit(t *testing.T) {
 // farewell of the loser then tells the winner that there was another one.
 func (c *cluster) splitAndHeal(way lab.Direction) (hard bool) {
 	c.t.Helper()
-	m := lab.Measure(c.client, vipPort, lab.MeasureOptions{Every: 20 * time.Millisecond})
+	m := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond})
 	m.WaitAnswered("", soon)
 	c.master.Link("eth0").Drop(way, lab.VRRP)
 	lab.Eventually(c.t, soon, func() error {
@@ -278,7 +280,7 @@ func (c *cluster) splitAndHeal(way lab.Direction) (hard bool) {
 		}
 		return nil
 	})
-	adverts := c.backup.Capture("eth0", lab.VRRP)
+	adverts := capture.Start(c.backup.Host, "eth0", lab.VRRP)
 	adverts.Wait(`10\.77\.0\.3 > 224`, soon) // the winner's is due before its next one
 	healed := time.Now()
 	c.master.Link("eth0").DropNothing()

@@ -12,6 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
+	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
@@ -30,7 +33,7 @@ func TestFastAdverts(t *testing.T) {
 	c := serving(t, unitary, r)
 	for len(gaps) < trials && tries > 0 {
 		tries--
-		m := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+		m := measure.Start(c.client, vipPort, measure.Options{})
 		starved := pulse()
 		begun := c.takeAway(framesDropped, m)
 		gap, late := m.Stop().Since(begun).LongestGap(), starved()
@@ -96,11 +99,11 @@ func TestAdvertsWhileMuchIsChecked(t *testing.T) {
 	pool := net.Host("pool", lan.At("10.77.0.11/24"))
 	pool.Run("ip", "route", "add", "local", "10.80.0.0/16", "dev", "lo")
 	director.Run("ip", "route", "add", "10.80.0.0/16", "via", "10.77.0.11")
-	lab.Answering(pool, ":3306", "pool")
+	standin.Start(pool, ":3306", "pool")
 	director.startAsUnit()
 	want := w.checked * w.services
 	lab.Eventually(t, 60*time.Second, func() error {
-		if have := strings.Count(director.IPVS().Text, "\n  -> 10.80."); have != want {
+		if have := strings.Count(director.table().Text, "\n  -> 10.80."); have != want {
 			return fmt.Errorf("%d real servers in the table, want %d", have, want)
 		}
 		return nil
@@ -109,7 +112,7 @@ func TestAdvertsWhileMuchIsChecked(t *testing.T) {
 		before := director.status().Instances[0].AdvertLateness
 		time.Sleep(300 * time.Millisecond) // a status of 4 000 entries is no small work either, and not what is measured
 		starved, used := unitPulse(), director.daemon.Usage()
-		segment := pool.Capture("eth0", lab.VRRP)
+		segment := capture.Start(pool, "eth0", lab.VRRP)
 		time.Sleep(length)
 		packets, use, late := segment.Stop(), director.daemon.Usage(), starved()
 		t.Logf("the director used %.1f %% of a CPU; %.1f MB resident, %d collections", 100*float64(use.CPU-used.CPU)/float64(use.At.Sub(used.At)), float64(use.Resident)/1e6, director.status().Process.Collected)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
 // seeded is the random source of a scenario; LVS_SEED repeats a run.
@@ -125,24 +127,24 @@ func TestForeignTable(t *testing.T) {
 }
 
 // advertGap is the longest time between two adverts of a capture.
-func advertGap(packets []lab.Packet) (longest time.Duration) {
+func advertGap(packets []capture.Packet) (longest time.Duration) {
 	for i := 1; i < len(packets); i++ {
 		longest = max(longest, packets[i].Time.Sub(packets[i-1].Time))
 	}
 	return longest
 }
 
-func since(packets []lab.Packet, begun time.Time) []lab.Packet {
-	return slices.DeleteFunc(packets, func(p lab.Packet) bool { return p.Time.Before(begun) })
+func since(packets []capture.Packet, begun time.Time) []capture.Packet {
+	return slices.DeleteFunc(packets, func(p capture.Packet) bool { return p.Time.Before(begun) })
 }
 
 // neverFromVIP fails if an advert had the VIP for its source.
-func neverFromVIP(t *testing.T, adverts []lab.Packet) {
+func neverFromVIP(t *testing.T, adverts []capture.Packet) {
 	t.Helper()
 	if len(adverts) == 0 {
 		t.Error("no advert was captured")
 	}
-	for _, p := range lab.Matching(adverts, `10\.77\.0\.10[0-9] > 224`) {
+	for _, p := range capture.Matching(adverts, `10\.77\.0\.10[0-9] > 224`) {
 		t.Errorf("the VIP is the source: %s", p.Text)
 	}
 }
@@ -170,7 +172,7 @@ func foreignVIP(t *testing.T) (valid bool) {
 	c.master.Run("ip", "rule", "add", "from", "192.0.2.7", "lookup", "main")
 	routes := func() string { return c.master.Run("ip", "route") + c.master.Run("ip", "rule") }
 	theirs := routes()
-	mark, adverts := c.master.daemon.Mark(), c.client.Capture("eth0", lab.VRRP)
+	mark, adverts := c.master.daemon.Mark(), capture.Start(c.client, "eth0", lab.VRRP)
 	valid = true
 	judge := func(t *testing.T, ok bool, format string, values ...any) {
 		t.Helper()
@@ -210,20 +212,20 @@ func foreignVIP(t *testing.T) (valid bool) {
 	})
 	t.Run("hardware address", func(t *testing.T) {
 		const mac = "02:4c:0a:4d:00:42"
-		told := c.client.Capture("eth0", "arp and ether src "+mac)
+		told := capture.Start(c.client, "eth0", "arp and ether src "+mac)
 		c.master.Run("ip", "link", "set", "eth0", "address", mac)
 		told.Wait("Reply "+vip+" is-at "+mac, soon)
 		told.Stop()
 		mark.WaitLog("msg=\"the interface has another hardware address", soon)
 		c.master.Run("ip", "link", "set", "eth0", "mtu", "1400")
-		m := lab.Measure(c.client, vipPort, lab.MeasureOptions{Every: 20 * time.Millisecond})
+		m := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond})
 		m.WaitAnswered("", soon)
 		m.Stop()
 	})
 
 	packets := adverts.Stop()
 	neverFromVIP(t, packets)
-	resigned := len(lab.Matching(packets, "prio 0"))
+	resigned := len(capture.Matching(packets, "prio 0"))
 	judge(t, resigned == 0 && !strings.Contains(mark.Log(), "msg=state"), "%d resignations; the election heard of it:\n%s", resigned, mark.Log())
 	if now := routes(); now != theirs {
 		t.Errorf("routes and rules are\n%swere\n%s", now, theirs)

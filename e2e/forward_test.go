@@ -9,18 +9,21 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
+	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 )
 
 // wire judges what passed an interface. A MAC of the lab is 02:4c and the IPv4 address of its interface.
 type wire struct {
 	t       *testing.T
 	where   string
-	capture *lab.Capture
-	packets []lab.Packet
+	capture *capture.Capture
+	packets []capture.Packet
 }
 
 func tap(t *testing.T, h *lab.Host, device, filter string) *wire {
-	return &wire{t: t, where: device + " of " + h.Name, capture: h.Capture(device, filter)}
+	return &wire{t: t, where: device + " of " + h.Name, capture: capture.Start(h, device, filter)}
 }
 
 // stop ends the capture, after which has and hasNot judge it.
@@ -28,19 +31,19 @@ func (w *wire) stop() { w.packets = w.capture.Stop() }
 
 func (w *wire) has(what, pattern string) {
 	w.t.Helper()
-	if len(lab.Matching(w.packets, pattern)) == 0 {
+	if len(capture.Matching(w.packets, pattern)) == 0 {
 		w.t.Errorf("%s: no packet %q: %s. There were:\n%s", w.where, pattern, what, texts(w.packets, 10))
 	}
 }
 
 func (w *wire) hasNot(what, pattern string) {
 	w.t.Helper()
-	if found := lab.Matching(w.packets, pattern); len(found) > 0 {
+	if found := capture.Matching(w.packets, pattern); len(found) > 0 {
 		w.t.Errorf("%s: packets %q: %s:\n%s", w.where, pattern, what, texts(found, 5))
 	}
 }
 
-func texts(packets []lab.Packet, most int) string {
+func texts(packets []capture.Packet, most int) string {
 	var b strings.Builder
 	for i, p := range packets {
 		if i == most {
@@ -61,7 +64,7 @@ func TestForwardDR(t *testing.T) {
 	c.startAll()
 	const filter = "tcp and host 10.77.0.100"
 	client, director, server := tap(t, c.client, "eth0", filter), tap(t, c.master.Host, "eth0", filter), tap(t, c.mysql1.Host, "eth0", filter)
-	held := lab.Hold(c.client, vipPort, 2)
+	held := measure.Hold(c.client, vipPort, 2)
 	if alive := held.Alive(); alive["mysql1"] != 1 || alive["mysql2"] != 1 {
 		t.Errorf("alive %v, want one connection on each real server", alive)
 	}
@@ -113,17 +116,17 @@ func TestForwardTUN(t *testing.T) {
 		server.Sysctl("net.ipv4.conf."+conf+".rp_filter", "1")
 	}
 	server.Run("modprobe", "ipip") // the one thing that the agent leaves to the administrator, and says so
-	lab.Answering(server.Host, ":3306", "far1")
+	standin.Start(server.Host, ":3306", "far1")
 	server.start()
 	master.start()
 	lab.Eventually(t, soon, func() error {
-		if got := master.IPVS().Service(vipPort).Server("10.78.0.11:3306"); got.Forward != "Tunnel" || !master.holds() {
+		if got := master.table().Service(vipPort).Server("10.78.0.11:3306"); got.Forward != "Tunnel" || !master.holds() {
 			return fmt.Errorf("not served yet: %+v", got)
 		}
 		return nil
 	})
 	outside, inside := tap(t, client, "eth0", "tcp port 3306 or icmp"), tap(t, server.Host, "eth0", "host 10.77.0.2 and ip proto 4 or tcp port 3306")
-	held := lab.Hold(client, vipPort, 2)
+	held := measure.Hold(client, vipPort, 2)
 	if alive := held.Alive(); alive["far1"] != 2 {
 		t.Errorf("alive %v, want both", alive)
 	}
@@ -136,7 +139,7 @@ func TestForwardTUN(t *testing.T) {
 	outside.has("the answer comes by the router", `02:4c:0a:4d:00:01 > 02:4c:0a:4d:00:32, .* 10.77.0.100.3306 > 10.77.0.50.\d+: Flags \[S\.\]`)
 	outside.hasNot("answers do not pass the director", `^02:4c:0a:4d:00:02 > .* 10.77.0.100.3306 > `)
 	outside.has("the director says what fits into the tunnel", ` 10.77.0.100 > 10.77.0.50: ICMP .* need to frag \(mtu 1480\)`)
-	if table := master.IPVS().Service(vipPort).Server("10.78.0.11:3306"); table.Forward != "Tunnel" {
+	if table := master.table().Service(vipPort).Server("10.78.0.11:3306"); table.Forward != "Tunnel" {
 		t.Errorf("the table says %q, want Tunnel", table.Forward)
 	}
 
@@ -235,7 +238,7 @@ func newNATCluster(t *testing.T) *natCluster {
 		name := fmt.Sprintf("mysql%d", i+1)
 		c.servers[i] = newNode(t, n.Host(name, inner.At(fmt.Sprintf("10.79.0.%d/24", 11+i))), "lvs-realserver", file)
 		c.servers[i].Gateway("10.79.0.1")
-		lab.Answering(c.servers[i].Host, ":3307", name)
+		standin.Start(c.servers[i].Host, ":3307", name)
 	}
 	return c
 }
@@ -266,7 +269,7 @@ func TestForwardNAT(t *testing.T) {
 	c.awaitBoth(c.master)
 	for _, n := range []*node{c.master, c.backup} {
 		lab.Eventually(t, soon, func() error { return tableHas(n, "10.79.0.11:3307", "10.79.0.12:3307") })
-		if forward := n.IPVS().Service(vipPort).Server("10.79.0.11:3307").Forward; forward != "Masq" {
+		if forward := n.table().Service(vipPort).Server("10.79.0.11:3307").Forward; forward != "Masq" {
 			t.Errorf("%s: the table says %q, want Masq", n.Name, forward)
 		}
 	}
@@ -277,7 +280,7 @@ func TestForwardNAT(t *testing.T) {
 	}
 
 	t.Run("kill", func(t *testing.T) {
-		measured := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+		measured := measure.Start(c.client, vipPort, measure.Options{})
 		measured.WaitAnswered("", soon)
 		c.master.daemon.Kill()
 		c.awaitBoth(c.backup)
@@ -288,7 +291,7 @@ func TestForwardNAT(t *testing.T) {
 	c.master.start()
 	c.awaitBoth(c.master)
 	t.Run("cables", func(t *testing.T) {
-		measured := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+		measured := measure.Start(c.client, vipPort, measure.Options{})
 		measured.WaitAnswered("", soon)
 		c.master.Link("eth0").Unplug()
 		c.master.Link("eth1").Unplug()
@@ -334,7 +337,7 @@ func (c *natCluster) rewritten() {
 	c.t.Helper()
 	const filter = "tcp port 3306 or tcp port 3307 and host 10.77.0.50"
 	outside, inside := tap(c.t, c.client, "eth0", filter), tap(c.t, c.servers[0].Host, "eth0", filter)
-	held := lab.Hold(c.client, vipPort, 2)
+	held := measure.Hold(c.client, vipPort, 2)
 	if alive := held.Alive(); alive["mysql1"] != 1 || alive["mysql2"] != 1 {
 		c.t.Errorf("alive %v, want one connection on each real server", alive)
 	}

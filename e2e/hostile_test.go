@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
 )
 
 // stranger is a machine on the segment that means harm, or is broken.
@@ -132,7 +133,7 @@ func (m *many) unmoved(t *testing.T, f func()) {
 func (m *many) moves(t *testing.T, f func()) (faults []string, stalls []stall) {
 	t.Helper()
 	marks := []lab.LogMark{m.master.daemon.Mark(), m.backup.daemon.Mark()}
-	adverts := m.client.Capture("eth0", lab.VRRP+" and src host 10.77.0.2 and ip[21] == 51")
+	adverts := capture.Start(m.client, "eth0", lab.VRRP+" and src host 10.77.0.2 and ip[21] == 51")
 	adverts.Wait("prio 150", soon)
 	away := starvation()
 	f()
@@ -177,7 +178,7 @@ func (m *many) fuzzed(t *testing.T) {
 	}
 	t.Logf("LVS_SEED=%d", seed)
 	m.unmoved(t, func() {
-		lab.StartFlood(m.client, lab.FloodOptions{
+		capture.StartFlood(m.client, capture.FloodOptions{
 			Sources: []netip.Addr{stranger}, Payloads: [][]byte{advertOf(51, 3)}, Mutate: true, Seed: seed, Rate: 1000, Count: count,
 		}).Stop()
 	})
@@ -196,7 +197,7 @@ func (m *many) fuzzed(t *testing.T) {
 func (m *many) foreignFlood(t *testing.T) {
 	m.unmoved(t, func() {
 		before := []lab.Usage{m.master.daemon.Usage(), m.backup.daemon.Usage()}
-		flood := lab.StartFlood(m.client, lab.FloodOptions{
+		flood := capture.StartFlood(m.client, capture.FloodOptions{
 			Sources: []netip.Addr{stranger}, Rate: 10_000, Payloads: [][]byte{advertOf(77, 255)},
 		})
 		time.Sleep(floodFor())
@@ -232,9 +233,9 @@ func (m *many) answered(t *testing.T) {
 	if !soaking() {
 		return // half a guest beside others does not send as many
 	}
-	arp := m.client.Capture("eth0", "arp and src host "+vip)
+	arp := capture.Start(m.client, "eth0", "arp and src host "+vip)
 	m.unmoved(t, func() {
-		flood := lab.StartFlood(m.client, lab.FloodOptions{
+		flood := capture.StartFlood(m.client, capture.FloodOptions{
 			Sources: []netip.Addr{stranger, stranger.Next()}, Rate: 3000, Payloads: [][]byte{advertOf(51, 0), advertOf(51, 1)},
 		})
 		for _, n := range []*node{m.master, m.backup} {
@@ -259,7 +260,7 @@ func (m *many) ownAddress(t *testing.T) {
 	m.master.Sysctl("net.ipv4.conf.eth0.accept_local", "1") // else the kernel throws them away, and says so in its log
 	m.unmoved(t, func() {
 		for range 3 {
-			lab.SendRaw(m.client, "eth0", netip.MustParseAddr("10.77.0.2"), netip.MustParseAddr("224.0.0.18"), 255, 112, advertOf(51, 150))
+			capture.Send(m.client, "eth0", netip.MustParseAddr("10.77.0.2"), netip.MustParseAddr("224.0.0.18"), 255, 112, advertOf(51, 150))
 		}
 		m.says(t, m.master, `packets come from this director's own address 10\.77\.0\.2: a loop in the network, or another machine`)
 	})
@@ -275,7 +276,7 @@ func (m *many) ownAddress(t *testing.T) {
 func (m *many) highestPriority(t *testing.T) {
 	mark, backup := m.master.daemon.Mark(), m.backup.daemon.Mark()
 	other := netip.MustParseAddr("10.77.0.68")
-	flood := lab.StartFlood(m.client, lab.FloodOptions{
+	flood := capture.StartFlood(m.client, capture.FloodOptions{
 		Sources: []netip.Addr{other}, Rate: 100, Payloads: [][]byte{advertOf(51, 255)},
 	})
 	mark.WaitLog(`level=INFO msg="heard another director".* source=10\.77\.0\.68 priority=255`, soon)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
 // firstAddress is the first IPv4 address of an interface, by ip(8), which keeps the kernel's order: what names no source
@@ -37,7 +39,7 @@ func TestForeignInterface(t *testing.T) {
 	c := newCluster(t, shape{advert: "100ms"})
 	c.answering()
 	c.startAll()
-	adverts := []*lab.Capture{c.client.Capture("eth0", lab.VRRP), c.mysql1.Capture("eth0", lab.VRRP)}
+	adverts := []*capture.Capture{capture.Start(c.client, "eth0", lab.VRRP), capture.Start(c.mysql1.Host, "eth0", lab.VRRP)}
 	m := c.master
 	returns := func(t *testing.T) {
 		t.Helper()
@@ -64,7 +66,7 @@ func TestForeignInterface(t *testing.T) {
 	t.Run("own address replaced by the next one", func(t *testing.T) {
 		longOnly(t)
 		m.Sysctl("net.ipv4.conf.all.promote_secondaries", "1")
-		other := c.client.Capture("eth0", lab.VRRP)
+		other := capture.Start(c.client, "eth0", lab.VRRP)
 		batch("addr add 10.77.0.5/24 dev eth0", "addr del 10.77.0.2/24 dev eth0")
 		other.Wait(`10\.77\.0\.5 > 224`, soon)
 		other.Stop()
@@ -89,7 +91,7 @@ func TestForeignInterface(t *testing.T) {
 	t.Run("lo down and up", func(t *testing.T) {
 		longOnly(t)
 		m.Run("ip", "link", "set", "lo", "down")
-		client := lab.Measure(c.client, vipPort, lab.MeasureOptions{Every: 20 * time.Millisecond})
+		client := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond})
 		client.WaitAnswered("", soon)
 		m.Run("ip", "link", "set", "lo", "up")
 		client.WaitAnswered("", soon)
@@ -99,8 +101,8 @@ func TestForeignInterface(t *testing.T) {
 	t.Run("renamed", func(t *testing.T) {
 		c.renamed(t, takesOver, returns)
 	})
-	for _, capture := range adverts {
-		neverFromVIP(t, capture.Stop())
+	for _, seen := range adverts {
+		neverFromVIP(t, seen.Stop())
 	}
 }
 
@@ -152,7 +154,7 @@ func TestLateInterface(t *testing.T) {
 	}
 	master, backup := vr0(c.master, "10.77.0.102"), vr0(c.backup, "10.77.0.103")
 	c.master.Run("ip", "-batch", master)
-	adverts := c.client.Capture("eth0", lab.VRRP)
+	adverts := capture.Start(c.client, "eth0", lab.VRRP)
 	lab.Eventually(t, soon, func() error { return c.heldOn("vr0", c.master) })
 	c.backup.Run("ip", "-batch", backup)
 	lab.Eventually(t, soon, func() error { return c.backup.stateIs("BACKUP") })
@@ -160,7 +162,7 @@ func TestLateInterface(t *testing.T) {
 	t.Run("deleted", func(t *testing.T) {
 		c.master.Run("ip", "link", "del", "vr0")
 		lab.Eventually(t, soon, func() error { return c.heldOn("vr0", c.backup) })
-		told := c.client.Capture("eth0", "arp and arp[14:4] = 0x0a4d0064")
+		told := capture.Start(c.client, "eth0", "arp and arp[14:4] = 0x0a4d0064")
 		c.master.Run("ip", "-batch", master)
 		lab.Eventually(t, soon, func() error { return c.heldOn("vr0", c.master) })
 		told.Wait("Reply "+vip+" is-at "+c.master.hardware("vr0"), soon)
@@ -169,18 +171,18 @@ func TestLateInterface(t *testing.T) {
 	t.Run("replaced at once", func(t *testing.T) {
 		again := c.master.net("again", "link del vr0\n"+c.master.ReadFile(master))
 		c.master.Run("ip", "-batch", again)
-		told := c.client.Capture("eth0", lab.VRRP+" and ether src "+c.master.hardware("vr0"))
+		told := capture.Start(c.client, "eth0", lab.VRRP+" and ether src "+c.master.hardware("vr0"))
 		told.Wait("10.77.0.102 > 224", soon)
 		told.Stop()
 		lab.Eventually(t, soon, func() error { return c.heldOn("vr0", c.master) })
 		lab.Eventually(t, soon, func() error { return c.backup.stateIs("BACKUP") })
 	})
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
-	client := lab.Measure(c.client, vipPort, lab.MeasureOptions{Every: 20 * time.Millisecond})
+	client := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond})
 	client.WaitAnswered("", soon)
 	client.Stop()
 	// Their own addresses here are 10.77.0.102 and .103; the VIP is 10.77.0.100.
-	for _, p := range lab.Matching(adverts.Stop(), `10\.77\.0\.100 > 224`) {
+	for _, p := range capture.Matching(adverts.Stop(), `10\.77\.0\.100 > 224`) {
 		t.Errorf("the VIP is the source: %s", p.Text)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
 )
 
 // A pair of one lvs-director and one keepalived 2.2.7, as during a migration: either hands over to the other, by a
@@ -43,7 +44,7 @@ func interoperate(t *testing.T, r rhythm, master, backup product) {
 			t.Errorf("%s: both held the VIP for %s: %v and %v", when, both, watches[0].tenures(), watches[1].tenures())
 		}
 	}
-	adverts := c.client.Capture("eth0", lab.VRRP)
+	adverts := capture.Start(c.client, "eth0", lab.VRRP)
 	master.start(c.master, r)
 	backup.start(c.backup, r)
 	c.awaitHolder(c.master, soon)
@@ -84,7 +85,7 @@ func interoperate(t *testing.T, r rhythm, master, backup product) {
 	c.steady(c.master, r)
 	undisputed("in the end")
 	for _, p := range adverts.Stop() {
-		if len(lab.Matching([]lab.Packet{p}, `prio (150|100|0), `)) == 0 {
+		if len(capture.Matching([]capture.Packet{p}, `prio (150|100|0), `)) == 0 {
 			t.Errorf("a strange advert: %s", p.Text)
 		}
 	}

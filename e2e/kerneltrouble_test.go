@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
 // guestOnly is for what must not happen to the kernel of a machine that has other things to do. The Makefile has every
@@ -63,7 +65,7 @@ func TestModuleUnloaded(t *testing.T) {
 	c.master.daemon.Resume()
 	mark.WaitLog(`level=ERROR msg="cannot bring the IPVS table to the desired state; trying again" error=".*this kernel has no IPVS: load the module ip_vs`, soon)
 	c.master.alarms(t, "this kernel has no IPVS: load the module ip_vs", true)
-	before, adverts := c.master.daemon.Usage(), c.client.Capture("eth0", lab.VRRP+" and src host 10.77.0.2")
+	before, adverts := c.master.daemon.Usage(), capture.Start(c.client, "eth0", lab.VRRP+" and src host 10.77.0.2")
 	lab.Steadily(t, 2*time.Second, func() error { return c.heldOnlyBy(c.master) })
 	after, packets := c.master.daemon.Usage(), adverts.Stop()
 	if share := float64(after.CPU-before.CPU) / float64(after.At.Sub(before.At)); share > 0.5 {
@@ -81,7 +83,7 @@ func TestModuleUnloaded(t *testing.T) {
 	mark.WaitLog(`msg="the table is as it should be again"`, soon)
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
 	c.master.alarms(t, "this kernel has no IPVS", false)
-	client := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+	client := measure.Start(c.client, vipPort, measure.Options{})
 	client.WaitAnswered("", soon)
 	client.Stop()
 	if log := mark.Log(); strings.Contains(log, "to=BACKUP") || strings.Contains(log, "to=FAULT") {
@@ -120,7 +122,7 @@ func TestEventsLost(t *testing.T) {
 		}
 		return nil
 	})
-	client := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+	client := measure.Start(c.client, vipPort, measure.Options{})
 	client.WaitAnswered("", soon)
 	client.Stop()
 }
@@ -148,7 +150,7 @@ func TestMemoryShort(t *testing.T) {
 	for _, n := range []*node{c.master, c.backup} { // as OOMScoreAdjust= of the unit does
 		n.Run("sh", "-c", fmt.Sprintf("echo -900 >/proc/%d/oom_score_adj", n.daemon.PID()))
 	}
-	adverts, starved := c.client.Capture("eth0", lab.VRRP+" and src host 10.77.0.2"), pulse()
+	adverts, starved := capture.Start(c.client, "eth0", lab.VRRP+" and src host 10.77.0.2"), pulse()
 	for range 3 {
 		hog := c.client.Start("hog", "sh", "-c", "echo 1000 >/proc/self/oom_score_adj; exec tail /dev/zero")
 		if code := hog.Wait(time.Minute); code != 137 {
@@ -185,14 +187,14 @@ func TestFrozenDisk(t *testing.T) {
 	c.startMaster()
 	mark := c.master.daemon.Mark()
 	c.master.Run("fsfreeze", "-f", state)
-	adverts, starved, begun := c.client.Capture("eth0", lab.VRRP+" and src host 10.77.0.2"), starvation(), time.Now()
+	adverts, starved, begun := capture.Start(c.client, "eth0", lab.VRRP+" and src host 10.77.0.2"), starvation(), time.Now()
 	adverts.Wait("prio 150", soon)
 	c.net.File("cluster.yaml", c.text()+fmt.Sprintf(
 		"  - {name: other, address: %s, port: 3306, scheduler: rr, forward: dr, checks: [], real_servers: [{name: mysql1, address: 10.77.0.11}]}\n", added))
 	c.reload("[10.77.0.100/32]", "[10.77.0.100/32, "+added+"/32]")
 	t.Logf("the reload took %s", time.Since(begun))
 	lab.Eventually(t, soon, func() error {
-		if !c.master.HasAddress(added) || !c.master.IPVS().Service(added+":3306").Server("10.77.0.11:3306").Exists() {
+		if !c.master.HasAddress(added) || !c.master.table().Service(added+":3306").Server("10.77.0.11:3306").Exists() {
 			return fmt.Errorf("after the reload:\n%s", c.master.kept())
 		}
 		return nil
@@ -220,7 +222,7 @@ func TestFrozenDisk(t *testing.T) {
 	c.master.Run("fsfreeze", "-f", state)
 	c.master.start()
 	lab.Eventually(t, soon, func() error {
-		if !c.master.HasAddress(added) || !c.master.IPVS().Service(added+":3306").Server("10.77.0.11:3306").Exists() {
+		if !c.master.HasAddress(added) || !c.master.table().Service(added+":3306").Server("10.77.0.11:3306").Exists() {
 			return fmt.Errorf("after the start:\n%s", c.master.kept())
 		}
 		return nil

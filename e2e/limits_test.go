@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
@@ -36,11 +37,11 @@ func newMany(t *testing.T, servers int, advert, check string) *many {
 	if _, err := os.Stat("/proc/net/ip_vs"); err != nil && os.Getenv("LVS_LAB_INSIDE") == "" {
 		m.tracks = true
 	}
-	m.net.File("farm.password", lab.FarmPassword)
+	m.net.File("farm.password", standin.FarmPassword)
 	m.file = m.net.File("cluster.yaml", "")
 	m.write(t, m.text(servers, advert, check))
 	m.servers = m.net.Host("servers", lan.At("10.77.0.11/24"))
-	m.farm = lab.Farm(m.servers, farmNetwork)
+	m.farm = standin.StartFarm(m.servers, farmNetwork)
 	for name, at := range map[string]string{"lvs-master": "10.77.0.2/24", "lvs-backup": "10.77.0.3/24"} {
 		host := m.net.Host(name, lan.At(at))
 		host.Run("ip", "route", "add", farmNetwork, "via", "10.77.0.11")
@@ -68,8 +69,8 @@ func (m *many) text(servers int, advert, check string) string {
 	b.WriteString(beginning(3, advert, true, ""))
 	checks := [2]string{
 		fmt.Sprintf("{type: mysql, port: %d, user: lvs_check, password_file: %s, %s}",
-			lab.FarmMySQL, filepath.Join(filepath.Dir(m.file), "farm.password"), check),
-		fmt.Sprintf("{type: tcp, port: %d, %s}", lab.FarmTCP, check),
+			standin.FarmMySQL, filepath.Join(filepath.Dir(m.file), "farm.password"), check),
+		fmt.Sprintf("{type: tcp, port: %d, %s}", standin.FarmTCP, check),
 	}
 	address := func(i int) string { return fmt.Sprintf("10.78.%d.%d", i/200, 1+i%200) }
 	if m.tracks {
@@ -184,7 +185,7 @@ func TestMemory(t *testing.T) {
 	}
 	m := newMany(t, servers, "1s", check)
 	m.start(t, m.master, servers)
-	measure := func(when string) {
+	usage := func(when string) {
 		t.Helper()
 		u, s := m.master.daemon.Usage(), m.master.status().Process
 		t.Logf("%d real servers, %s: VmRSS %.1f MB, VmHWM %.1f MB; %d threads, %d descriptors, %d goroutines, heap %.1f MB, %d collections",
@@ -193,10 +194,10 @@ func TestMemory(t *testing.T) {
 			t.Errorf("%s: %.1f MB at the worst, want at most %.0f MB", when, float64(u.Peak)/1e6, most/1e6)
 		}
 	}
-	measure("all up")
+	usage("all up")
 	if !m.tracks {
 		have := 0
-		for _, service := range m.master.IPVS().Services {
+		for _, service := range m.master.table().Services {
 			have += len(service.Servers)
 		}
 		if have != servers {
@@ -205,17 +206,17 @@ func TestMemory(t *testing.T) {
 	}
 	m.farm.Pause()
 	m.awaitUp(t, m.master, servers/2) // a frozen process's kernel still accepts, which is enough for a tcp check
-	measure("the MySQL servers frozen")
+	usage("the MySQL servers frozen")
 	if !soaking() {
 		return
 	}
 	m.servers.Link("eth0").Unplug()
 	m.awaitUp(t, m.master, 0)
-	measure("all gone")
+	usage("all gone")
 	m.farm.Resume()
 	m.servers.Link("eth0").Plug()
 	m.awaitUp(t, m.master, servers)
-	measure("all back")
+	usage("all back")
 }
 
 // TestNothingGrows: reloads, of files that are good and of files that are not, and elections leave no goroutine, no

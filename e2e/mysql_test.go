@@ -6,12 +6,15 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
+	"github.com/lvs-director/lvs-director/e2e/lab/mariadb"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
 // TestMySQLServerFails: however a server stops to serve (here killed and frozen; stopped is 001-2), it gets no more connections within
 // fall × interval + timeout, is back after rise good checks, and nobody on the other server notices.
 func TestMySQLServerFails(t *testing.T) {
-	d := newDatabases(t, shape{advert: "100ms"}, lab.MariaDBOptions{})
+	d := newDatabases(t, shape{advert: "100ms"}, mariadb.Options{})
 	d.startAll()
 	ways := []failure{
 		// It says how long it waited for the greeting: of the timeout what the dial left.
@@ -38,7 +41,7 @@ func (d *databases) fails(t *testing.T, way failure) {
 	for last := 3; ; last-- {
 		kept, lost := d.oneEach(t)
 		marks := map[*node]lab.LogMark{d.master: d.master.daemon.Mark(), d.backup: d.backup.daemon.Mark()}
-		rst := d.users.Capture("eth0", "tcp[tcpflags] & tcp-rst != 0 and src host "+vip)
+		rst := capture.Start(d.users, "eth0", "tcp[tcpflags] & tcp-rst != 0 and src host "+vip)
 		d.master.afterCheck(d.mysql2)
 		late := pulse()
 		begun := time.Now()
@@ -55,7 +58,7 @@ func (d *databases) fails(t *testing.T, way failure) {
 			t.Errorf("an application of the %s server: %v", way.name, err)
 		}
 		t.Logf("its application learned it after %s", waited)
-		if packets := rst.Stop(); way.name == "frozen" && len(lab.Matching(packets, "^"+d.master.mac())) == 0 {
+		if packets := rst.Stop(); way.name == "frozen" && len(capture.Matching(packets, "^"+d.master.mac())) == 0 {
 			t.Errorf("no reset from %s, and nobody else is there to send one: %v", d.master.Name, packets)
 		}
 		for range 4 {
@@ -113,8 +116,8 @@ func (d *databases) deadAtStart(t *testing.T) {
 	for _, n := range []*node{d.backup, d.master} {
 		n.daemon.Stop()
 	}
-	toDead := d.mysql2.Capture("eth0", "tcp port 3306 and dst host "+vip)
-	m := lab.Measure(d.client, vipPort, lab.MeasureOptions{MySQL: &lab.MySQLLogin{User: lab.AppUser, Password: lab.AppPassword}})
+	toDead := capture.Start(d.mysql2.Host, "eth0", "tcp port 3306 and dst host "+vip)
+	m := measure.Start(d.client, vipPort, measure.Options{MySQL: &measure.Login{User: mariadb.AppUser, Password: mariadb.AppPassword}})
 	d.master.start()
 	m.WaitAnswered("mysql1", soon)
 	served := time.Now()
@@ -122,8 +125,8 @@ func (d *databases) deadAtStart(t *testing.T) {
 	d.backup.start()
 	d.awaitTable(d.backup, rs1)
 	lab.Steadily(t, 1500*time.Millisecond, func() error {
-		if d.master.IPVS().Service(vipPort).Server(rs2).Exists() {
-			return fmt.Errorf("the dead server is in the table:\n%s", d.master.IPVS().Text)
+		if d.master.table().Service(vipPort).Server(rs2).Exists() {
+			return fmt.Errorf("the dead server is in the table:\n%s", d.master.table().Text)
 		}
 		return nil
 	})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
 )
 
 // forged is an advert of priority 200 for the cluster's VRID, built by hand after RFC 9568 5.2: whoever took it for good
@@ -63,14 +64,14 @@ func TestForgedPackets(t *testing.T) {
 	watches := []*vipWatch{c.master.watchVIP(), c.backup.watchVIP()}
 	marks := []*lab.Daemon{c.master.daemon, c.backup.daemon}
 	before := map[*node]map[string]uint64{c.master: c.master.dropped(), c.backup: c.backup.dropped()}
-	adverts := c.client.Capture("eth0", lab.VRRP+" and src host 10.77.0.2")
+	adverts := capture.Start(c.client, "eth0", lab.VRRP+" and src host 10.77.0.2")
 	adverts.Wait("prio 150", soon)
 	quiet := []lab.LogMark{marks[0].Mark(), marks[1].Mark()}
 
 	from, group := netip.MustParseAddr("10.77.0.50"), netip.MustParseAddr("224.0.0.18")
 	for _, f := range forgeries { // one kind after the other: more of one source than 8 at once are not looked at
 		for range times {
-			lab.SendRaw(c.client, "eth0", from, group, f.ttl, 112, f.payload)
+			capture.Send(c.client, "eth0", from, group, f.ttl, 112, f.payload)
 		}
 		for _, n := range []*node{c.master, c.backup} {
 			lab.Eventually(t, soon, func() error {
@@ -83,7 +84,7 @@ func TestForgedPackets(t *testing.T) {
 	}
 
 	const fuzzed = 1000 // wrong packets, not a flood; of a wrong checksum, or some would come out right
-	flood := lab.StartFlood(c.client, lab.FloodOptions{
+	flood := capture.StartFlood(c.client, capture.FloodOptions{
 		Sources: []netip.Addr{from}, Payloads: [][]byte{forged(nil, set(6, 0))}, Mutate: true, Seed: 112, Rate: 250, Count: fuzzed,
 	})
 	flood.Stop()
@@ -120,7 +121,7 @@ func TestForgedPackets(t *testing.T) {
 }
 
 // onTime judges adverts: one every interval, none so late that a peer might lose patience.
-func onTime(t *testing.T, packets []lab.Packet, every time.Duration) {
+func onTime(t *testing.T, packets []capture.Packet, every time.Duration) {
 	t.Helper()
 	if len(packets) < 10 {
 		t.Fatalf("%d adverts are too few to judge", len(packets))

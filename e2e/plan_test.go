@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
+	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 )
 
 // planned is a cluster of which TestReloadIsOnePlan changes one thing after another.
@@ -106,10 +109,10 @@ func TestReloadIsOnePlan(t *testing.T) {
 	c.startMaster()
 	mysql3.start()
 	mysql4.start()
-	lab.Answering(mysql3.Host, ":3306", "mysql3")
+	standin.Start(mysql3.Host, ":3306", "mysql3")
 	p := &planned{cluster: c, addresses: c.master.monitor()}
-	held := lab.Hold(c.client, vipPort, 8)
-	measured := lab.Measure(c.client, vipPort, lab.MeasureOptions{Every: 20 * time.Millisecond, Patience: time.Second})
+	held := measure.Hold(c.client, vipPort, 8)
+	measured := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond, Patience: time.Second})
 	measured.WaitAnswered("", soon)
 	c.master.daemon.WaitLog("server=mysql/mysql4 up=false", soon)
 	since := c.downSince("mysql4")
@@ -126,7 +129,7 @@ func TestReloadIsOnePlan(t *testing.T) {
 		writes: []string{"ipvsadm -E -t " + vipPort + " -s wlc"},
 	})
 	p.step(t, "the checks", reloads("interval: 500ms", "interval: 600ms", "fall: 4", "fall: 5"), step{})
-	adverts := c.client.Capture("eth0", lab.VRRP)
+	adverts := capture.Start(c.client, "eth0", lab.VRRP)
 	p.step(t, "the priority", reloads("priority: 150", "priority: 140"), step{})
 	adverts.Wait(`10\.77\.0\.2 >.* prio 140`, soon)
 	adverts.Stop()
@@ -172,14 +175,14 @@ func (p *planned) nothing(t *testing.T) {
 	if soaking() {
 		times = 10
 	}
-	capture, begun := p.mysql1.Capture("eth0", probes), time.Now()
+	seen, begun := capture.Start(p.mysql1.Host, "eth0", probes), time.Now()
 	p.step(t, "nothing", func() {
 		for range times {
 			p.reload()
 		}
 	}, step{})
 	lasted := time.Since(begun)
-	if n := len(since(capture.Stop(), begun)); n > int(lasted/(600*time.Millisecond))+2 {
+	if n := len(since(seen.Stop(), begun)); n > int(lasted/(600*time.Millisecond))+2 {
 		t.Errorf("%d probes of mysql1 in %s, one is due every 600 ms", n, lasted)
 	}
 }
@@ -205,7 +208,7 @@ func TestTableBeforeANewVIP(t *testing.T) {
 	c := newCluster(t, shape{advert: "100ms"})
 	c.answering()
 	c.startMaster()
-	measured := lab.Measure(c.client, other+":3306", lab.MeasureOptions{Every: 5 * time.Millisecond, Patience: time.Second})
+	measured := measure.Start(c.client, other+":3306", measure.Options{Every: 5 * time.Millisecond, Patience: time.Second})
 	lab.Eventually(t, soon, func() error { // the client asks who has it
 		if len(measured.Attempts().Attempts) == 0 {
 			return fmt.Errorf("no attempt yet")

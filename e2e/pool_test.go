@@ -10,12 +10,14 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
+	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 )
 
 // inTable says that the real server is in the node's pool or, if not wanted, that it is not.
 func inTable(n *node, server string, wanted bool) func() error {
 	return func() error {
-		table := n.IPVS()
+		table := n.table()
 		if table.Service(vipPort).Server(server).Exists() != wanted {
 			return fmt.Errorf("%s in the table: %t, want %t:\n%s", server, !wanted, wanted, table.Text)
 		}
@@ -28,7 +30,7 @@ func inTable(n *node, server string, wanted bool) func() error {
 func TestServerDeadAtTheStart(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, shape{advert: "100ms", check: "{type: tcp, interval: 1s, timeout: 1s, fall: 1, rise: 1}"})
-	lab.Answering(c.mysql1.Host, ":3306", "mysql1")
+	standin.Start(c.mysql1.Host, ":3306", "mysql1")
 	c.mysql1.start()
 	c.mysql2.start()
 	c.mysql2.Link("eth0").Unplug()
@@ -45,7 +47,7 @@ func TestServerDeadAtTheStart(t *testing.T) {
 	})
 	c.awaitHolder(c.master, soon)
 	for range 2 { // before its first verdict, and after it
-		if got := lab.Hold(c.client, vipPort, 20).Servers(); got["mysql1"] != 20 {
+		if got := measure.Hold(c.client, vipPort, 20).Servers(); got["mysql1"] != 20 {
 			t.Errorf("connections went %v, want all 20 to mysql1", got)
 		}
 		if problem := tableHas(c.master, "10.77.0.11:3306"); problem != nil {
@@ -54,10 +56,10 @@ func TestServerDeadAtTheStart(t *testing.T) {
 		c.master.daemon.WaitLog(`verdict.*mysql/mysql2 up=false`, soon)
 	}
 
-	lab.Answering(c.mysql2.Host, ":3306", "mysql2")
+	standin.Start(c.mysql2.Host, ":3306", "mysql2")
 	c.mysql2.Link("eth0").Plug()
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
-	if got := lab.Hold(c.client, vipPort, 10).Servers(); got["mysql2"] != 5 {
+	if got := measure.Hold(c.client, vipPort, 10).Servers(); got["mysql2"] != 5 {
 		t.Errorf("connections went %v, want half to mysql2", got)
 	}
 }
@@ -80,7 +82,7 @@ func serverLost(t *testing.T, every, timeout time.Duration) {
 	t.Run("killed, every "+every.String(), func(t *testing.T) {
 		lossTrials(t, bound, func() loss {
 			return c.lose(one.Kill, `down: tcp: .*10\.77\.0\.11:3306.*refused.*\(2 of 2\)`, func() {
-				one = lab.Answering(c.mysql1.Host, ":3306", "mysql1")
+				one = standin.Start(c.mysql1.Host, ":3306", "mysql1")
 			})
 		})
 	})
@@ -94,7 +96,7 @@ func serverLost(t *testing.T, every, timeout time.Duration) {
 
 // loss is what clients saw of a real server that was lost and came back.
 type loss struct {
-	lab.Result
+	measure.Result
 	last time.Duration // from the loss to the start of the last attempt that failed
 	back time.Duration // from the return to the start of the first attempt that it answered
 	// How long the machine stood still meanwhile, by the starts that the client missed.
@@ -119,7 +121,7 @@ func (l loss) problem(bound time.Duration) string {
 }
 
 // stood is how long the machine stood still between two moments, as far as the measuring client was stopped by it.
-func stood(r lab.Result, from, to time.Time) time.Duration {
+func stood(r measure.Result, from, to time.Time) time.Duration {
 	missed := 0
 	for _, stall := range r.Stalls {
 		if stall.End.After(from) && stall.End.Before(to) {
@@ -151,9 +153,9 @@ func lossTrials(t *testing.T, bound time.Duration, trial func() loss) {
 // lose loses mysql1 and gets it back, with 10 connections held and a client that measures.
 func (c *cluster) lose(lose func(), reason string, restore func()) loss {
 	c.t.Helper()
-	held := lab.Hold(c.client, vipPort, 10)
+	held := measure.Hold(c.client, vipPort, 10)
 	defer held.Close()
-	measured := lab.Measure(c.client, vipPort, lab.MeasureOptions{Every: lossStep})
+	measured := measure.Start(c.client, vipPort, measure.Options{Every: lossStep})
 	measured.WaitAnswered("mysql1", soon)
 	log := c.master.daemon.Mark()
 	lose()
@@ -217,7 +219,7 @@ virtual_servers:
 	for _, n := range []*node{c.mysql1, c.mysql2} {
 		n.start().WaitLog("VIP put", soon)
 	}
-	measured := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+	measured := measure.Start(c.client, vipPort, measure.Options{})
 	c.master.start()
 	measured.WaitAnswered("", soon)
 	measured.WaitAnswered("", soon)
@@ -226,7 +228,7 @@ virtual_servers:
 	if refused := result.Failures()["refused"]; refused > 0 {
 		t.Errorf("the director refused %d attempts: the VIP answered before the table stood", refused)
 	}
-	if table := c.master.IPVS(); len(table.Services) != ports {
+	if table := c.master.table(); len(table.Services) != ports {
 		t.Errorf("%d virtual servers in the table, want %d", len(table.Services), ports)
 	}
 }
@@ -238,7 +240,7 @@ func TestTakeOverRefusesNobody(t *testing.T) {
 	c := newCluster(t, shape{advert: "100ms"})
 	c.answering()
 	c.startAll()
-	measured := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+	measured := measure.Start(c.client, vipPort, measure.Options{})
 	for _, move := range []struct {
 		how string
 		do  func()

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
 // calm is the advert interval of scenarios that run side by side: on a processor that many share, adverts of 100 ms come
@@ -14,7 +16,7 @@ import (
 const calm = 400 * time.Millisecond
 
 // replaced is a cluster in which lvs-backup has taken over from lvs-master, whose daemon was killed; the client measures.
-func replaced(t *testing.T, s shape) (*cluster, *lab.Measurement) {
+func replaced(t *testing.T, s shape) (*cluster, *measure.Client) {
 	t.Helper()
 	c := newCluster(t, s)
 	c.answering()
@@ -29,7 +31,7 @@ func replaced(t *testing.T, s shape) (*cluster, *lab.Measurement) {
 	c.master.daemon.Kill()
 	c.master.Run("ip", "addr", "del", heldBy, "dev", "eth0") // else its lease does
 	c.awaitHolder(c.backup, soon)
-	m := lab.Measure(c.client, vipPort, lab.MeasureOptions{Every: 20 * time.Millisecond})
+	m := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond})
 	m.WaitAnswered("", soon)
 	return c, m
 }
@@ -72,7 +74,7 @@ func TestPreemptWaitsForChecks(t *testing.T) {
 		}
 		return nil
 	})
-	if table := c.master.IPVS(); len(table.Service(vipPort).Servers) == 0 {
+	if table := c.master.table(); len(table.Service(vipPort).Servers) == 0 {
 		t.Errorf("lvs-master holds the VIP in front of an empty table:\n%s", table.Text)
 	}
 	if took := watch.awaitTenures(1)[0].from.Sub(back); took < timeout {
@@ -116,7 +118,7 @@ func TestKilledMaster(t *testing.T) {
 	const lease = 3 * time.Second // the least
 	c := serving(t, ours, r)
 	old, other := c.master.watchVIP(), c.backup.watchVIP()
-	m := lab.Measure(c.client, vipPort, lab.MeasureOptions{Every: 20 * time.Millisecond})
+	m := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond})
 	m.WaitAnswered("", soon)
 	killed := time.Now()
 	c.master.daemon.Kill()
@@ -155,7 +157,7 @@ func TestOwner(t *testing.T) {
 	c := newCluster(t, shape{advert: calm.String()})
 	c.rewrite("lvs-master: {priority: 150}", "lvs-master: {priority: 255}")
 	c.answering()
-	adverts := c.client.Capture("eth0", lab.VRRP)
+	adverts := capture.Start(c.client, "eth0", lab.VRRP)
 	c.backup.start()
 	c.awaitHolder(c.backup, soon)
 	c.master.start()

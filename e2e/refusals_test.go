@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
 )
 
 // run is the argv of a director on the node, with flags that come after the usual ones and so win.
@@ -122,7 +123,7 @@ func TestInterfaceComesLater(t *testing.T) {
 		}
 		return nil
 	})
-	adverts := n.Capture("far7", lab.VRRP)
+	adverts := capture.Start(n.Host, "far7", lab.VRRP)
 	adverts.Wait(`10\.78\.0\.2 > 224\.0\.0\.18: .*prio 150`, soon)
 	adverts.Stop()
 	n.Run("ip", "link", "del", "lan7")
@@ -186,19 +187,19 @@ func TestHangup(t *testing.T) {
 	c.rewrite("{name: mysql1, address: 10.77.0.11, weight: 1}", "{name: mysql1, address: 10.77.0.11, weight: 7}")
 	c.master.daemon.Signal(syscall.SIGHUP)
 	weighs := func(want int) error {
-		if got := c.master.IPVS().Service(vipPort).Server("10.77.0.11:3306").Weight; got != want {
+		if got := c.master.table().Service(vipPort).Server("10.77.0.11:3306").Weight; got != want {
 			return fmt.Errorf("mysql1 has weight %d, want %d", got, want)
 		}
 		return nil
 	}
 	lab.Eventually(t, soon, func() error { return weighs(7) })
 
-	before := c.master.IPVS().Rule()
+	before := c.master.table().Rule()
 	c.rewrite("weight: 7}", "weight: 9}", "scheduler: wrr", "scheduler: best")
 	mark := c.master.daemon.Mark()
 	c.master.daemon.Signal(syscall.SIGHUP)
 	mark.WaitLog(`level=ERROR msg="reload refused.*cluster\.yaml:\d+:\d+: virtual_servers\[0\]\.scheduler: `, soon)
-	if after := c.master.IPVS().Rule(); after != before {
+	if after := c.master.table().Rule(); after != before {
 		t.Errorf("a refused file changed the table:\n%swas\n%s", after, before)
 	}
 	if !c.master.holds() || !c.master.daemon.Running() {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
+	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 )
 
 // edit changes the cluster file; every old text must be in it.
@@ -46,14 +48,14 @@ func TestReload(t *testing.T) {
 	mysql3 := c.node("mysql3", "10.77.0.13/24", "lvs-realserver")
 	c.answering()
 	c.startMaster()
-	held := lab.Hold(c.client, vipPort, 8)
+	held := measure.Hold(c.client, vipPort, 8)
 	log := c.master.daemon.Mark()
-	measured := lab.Measure(c.client, vipPort, lab.MeasureOptions{Every: 20 * time.Millisecond, Patience: time.Second})
+	measured := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond, Patience: time.Second})
 	measured.WaitAnswered("", soon)
 	awaitPool := func(scheduler string, weights map[string]int) {
 		t.Helper()
 		lab.Eventually(t, soon, func() error {
-			service, want := c.master.IPVS().Service(vipPort), weights
+			service, want := c.master.table().Service(vipPort), weights
 			got := map[string]int{}
 			for _, server := range service.Servers {
 				got[server.Address] = server.Weight
@@ -73,7 +75,7 @@ func TestReload(t *testing.T) {
 		awaitPool("wrr", map[string]int{"10.77.0.11:3306": 3, "10.77.0.12:3306": 2})
 		c.reload("scheduler: wrr", "scheduler: wlc")
 		awaitPool("wlc", map[string]int{"10.77.0.11:3306": 3, "10.77.0.12:3306": 2})
-		service := c.master.IPVS().Service(vipPort)
+		service := c.master.table().Service(vipPort)
 		if one, two := service.Server("10.77.0.11:3306"), service.Server("10.77.0.12:3306"); one.Active < 6 || two.Active < 2 {
 			t.Errorf("%d and %d connections are counted as open, want at least 6 and 2", one.Active, two.Active)
 		}
@@ -83,14 +85,14 @@ func TestReload(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rule := c.master.IPVS().Rule()
+		rule := c.master.table().Rule()
 		c.edit("scheduler: wlc", "scheduler: best", "weight: 3", "weight: 7")
 		_, err = c.master.ctl("reload")
 		if lab.ExitCode(err) == 0 || !strings.Contains(err.Error(), "cluster.yaml:20:16: virtual_servers[0].scheduler: ") {
 			t.Errorf("reload of an invalid file: %v, want its position and a reason", err)
 		}
 		lab.Steadily(t, time.Second, func() error {
-			if now := c.master.IPVS().Rule(); now != rule {
+			if now := c.master.table().Rule(); now != rule {
 				return fmt.Errorf("an invalid file has changed the table from\n%sto\n%s", rule, now)
 			}
 			return nil
@@ -104,14 +106,14 @@ func TestReload(t *testing.T) {
   - {name: other, address: 10.77.0.100, port: 3307, scheduler: rr, forward: dr, checks: [], real_servers: [{name: mysql1, address: 10.77.0.11}]}
 `)
 		lab.Eventually(t, soon, func() error {
-			if !c.master.IPVS().Service(other).Exists() {
+			if !c.master.table().Service(other).Exists() {
 				return fmt.Errorf("no virtual server %s", other)
 			}
 			return nil
 		})
 		mysql3.start().WaitLog("VIP put", soon)
 		lab.Steadily(t, 500*time.Millisecond, inTable(c.master, "10.77.0.13:3306", false)) // nobody answers there
-		lab.Answering(mysql3.Host, ":3306", "mysql3")
+		standin.Start(mysql3.Host, ":3306", "mysql3")
 		awaitPool("wlc", map[string]int{"10.77.0.11:3306": 3, "10.77.0.12:3306": 2, "10.77.0.13:3306": 1})
 		measured.WaitAnswered("mysql3", soon)
 	})
@@ -124,7 +126,7 @@ func TestReload(t *testing.T) {
 	t.Run("removed", func(t *testing.T) {
 		c.reload("      - {name: mysql2, address: 10.77.0.12, weight: 2}\n", "", "  - {name: other, ", "#")
 		lab.Eventually(t, soon, func() error {
-			if c.master.IPVS().Service(other).Exists() {
+			if c.master.table().Service(other).Exists() {
 				return fmt.Errorf("the virtual server %s is still there", other)
 			}
 			return tableHas(c.master, "10.77.0.11:3306", "10.77.0.13:3306")

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
 // A cable that was out for long: meanwhile the director's own checks have taken every real server out of its table. When
@@ -17,12 +18,12 @@ func TestReturnsWithServers(t *testing.T) {
 	c.master.Link("eth0").CarrierDown()
 	c.awaitHolder(c.backup, soon)
 	lab.Eventually(t, soon, func() error {
-		if len(c.master.IPVS().Service(vipPort).Servers) > 0 {
+		if len(c.master.table().Service(vipPort).Servers) > 0 {
 			return errors.New("the cut director still has real servers in its table")
 		}
 		return nil
 	})
-	client := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+	client := measure.Start(c.client, vipPort, measure.Options{})
 	client.WaitAnswered("", soon)
 	back := c.master.Link("eth0")
 	back.CarrierUp()

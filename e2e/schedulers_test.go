@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/ipvsadm"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
 // schedulersFile has a virtual server of each scheduler, all before the same two real servers.
@@ -38,7 +40,7 @@ func TestSchedulers(t *testing.T) {
 	c.master.start()
 	for _, vip := range []string{"100", "101", "102", "103"} {
 		lab.Eventually(t, soon, func() error {
-			service := c.master.IPVS().Service("10.77.0." + vip + ":3306")
+			service := c.master.table().Service("10.77.0." + vip + ":3306")
 			if len(service.Servers) != 2 || len(lab.Holders("10.77.0."+vip, c.master.Host)) != 1 {
 				return fmt.Errorf("10.77.0.%s is not served yet: %+v", vip, service)
 			}
@@ -47,13 +49,13 @@ func TestSchedulers(t *testing.T) {
 	}
 	t.Run("wrr", func(t *testing.T) {
 		s := spread{c, t}
-		s.want(lab.Hold(c.client, "10.77.0.100:3306", 400), 300, 100)
-		s.tableHas("10.77.0.100:3306", "wrr", lab.RealServer{Weight: 3, Active: 300}, lab.RealServer{Weight: 1, Active: 100})
+		s.want(measure.Hold(c.client, "10.77.0.100:3306", 400), 300, 100)
+		s.tableHas("10.77.0.100:3306", "wrr", ipvsadm.Server{Weight: 3, Active: 300}, ipvsadm.Server{Weight: 1, Active: 100})
 	})
 	t.Run("rr", func(t *testing.T) {
 		s := spread{c, t}
-		s.want(lab.Hold(c.client, "10.77.0.101:3306", 400), 200, 200)
-		s.tableHas("10.77.0.101:3306", "rr", lab.RealServer{Weight: 1, Active: 200}, lab.RealServer{Weight: 1, Active: 200})
+		s.want(measure.Hold(c.client, "10.77.0.101:3306", 400), 200, 200)
+		s.tableHas("10.77.0.101:3306", "rr", ipvsadm.Server{Weight: 1, Active: 200}, ipvsadm.Server{Weight: 1, Active: 200})
 	})
 	t.Run("lc", func(t *testing.T) { spread{c, t}.leastConnections("10.77.0.102:3306", 10, 10) })
 	t.Run("wlc", func(t *testing.T) { spread{c, t}.leastConnections("10.77.0.103:3306", 15, 5) })
@@ -69,16 +71,16 @@ type spread struct {
 // all of them belong to mysql1, which has none, before mysql2 gets the next.
 func (s spread) leastConnections(address string, one, two int) {
 	s.t.Helper()
-	held := lab.Hold(s.client, address, one+two)
+	held := measure.Hold(s.client, address, one+two)
 	s.want(held, one, two)
 	held.CloseOf("mysql1")
 	lab.Eventually(s.t, soon, func() error { // the director learns of it from the packets
-		if server := s.master.IPVS().Service(address).Server("10.77.0.11:3306"); server.Active != 0 {
+		if server := s.master.table().Service(address).Server("10.77.0.11:3306"); server.Active != 0 {
 			return fmt.Errorf("%d connections of mysql1 still count as open", server.Active)
 		}
 		return nil
 	})
-	again := lab.Hold(s.client, address, one-1)
+	again := measure.Hold(s.client, address, one-1)
 	s.want(again, one-1, 0)
 	if alive := held.Alive(); alive["mysql2"] != two {
 		s.t.Errorf("%d of the %d connections held on mysql2 are alive", alive["mysql2"], two)
@@ -87,7 +89,7 @@ func (s spread) leastConnections(address string, one, two int) {
 
 // want compares what each server got, of connections that were opened one after the other. One more or less is the
 // scheduler's right: it does not begin a round at the first connection.
-func (s spread) want(held *lab.Held, one, two int) {
+func (s spread) want(held *measure.Held, one, two int) {
 	s.t.Helper()
 	got := held.Servers()
 	if d := got["mysql1"] - one; d < -1 || d > 1 || got["mysql1"]+got["mysql2"] != one+two {
@@ -99,13 +101,13 @@ func (s spread) want(held *lab.Held, one, two int) {
 }
 
 // tableHas compares the director's table; the counts of open connections may be off by one as in want.
-func (s spread) tableHas(address, scheduler string, one, two lab.RealServer) {
+func (s spread) tableHas(address, scheduler string, one, two ipvsadm.Server) {
 	s.t.Helper()
-	service := s.master.IPVS().Service(address)
+	service := s.master.table().Service(address)
 	if service.Scheduler != scheduler {
 		s.t.Errorf("the scheduler of %s is %q, want %q", address, service.Scheduler, scheduler)
 	}
-	for name, want := range map[string]lab.RealServer{"10.77.0.11:3306": one, "10.77.0.12:3306": two} {
+	for name, want := range map[string]ipvsadm.Server{"10.77.0.11:3306": one, "10.77.0.12:3306": two} {
 		got := service.Server(name)
 		if got.Forward != "Route" || got.Weight != want.Weight || got.Active < want.Active-1 || got.Active > want.Active+1 {
 			s.t.Errorf("%s: %+v, want Route with weight %d and %d active", name, got, want.Weight, want.Active)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/mariadb"
 )
 
 // Seed 000: keepalived's VRRP on the two MySQL nodes themselves, no LVS; both BACKUP, nopreempt, priorities 101 and 99.
@@ -35,8 +36,8 @@ type seed000 struct {
 	t      *testing.T
 	net    *lab.Network
 	a, b   *node
-	one    *lab.MariaDB // on a
-	two    *lab.MariaDB // on b
+	one    *mariadb.Server // on a
+	two    *mariadb.Server // on b
 	client *lab.Host
 }
 
@@ -45,11 +46,11 @@ type seed000 struct {
 func TestSeed000(t *testing.T) {
 	n := lab.New(t)
 	lan := n.Bridge("lan")
-	file := n.File("cluster.yaml", fmt.Sprintf(seed000File, n.File("check.password", lab.CheckPassword)))
+	file := n.File("cluster.yaml", fmt.Sprintf(seed000File, n.File("check.password", mariadb.CheckPassword)))
 	s := &seed000{t: t, net: n, client: n.Host("client", lan.At("10.77.0.50/24"))}
 	s.a = newNode(t, n.Host("mysql1", lan.At("10.77.0.11/24")), "lvs-director", file)
 	s.b = newNode(t, n.Host("mysql2", lan.At("10.77.0.12/24")), "lvs-director", file)
-	s.one, s.two = lab.StartMariaDBPair(s.a.Host, s.b.Host, lab.MariaDBOptions{})
+	s.one, s.two = mariadb.StartPair(s.a.Host, s.b.Host, mariadb.Options{})
 	for _, step := range []struct {
 		name string
 		do   func(t *testing.T)
@@ -170,7 +171,7 @@ func hostname(t *testing.T, from *lab.Host) (server string, err error) {
 	t.Helper()
 	ctx, cancel := withDeadline()
 	defer cancel()
-	db := from.DB(vipPort, lab.AppUser, lab.AppPassword, "app")
+	db := mariadb.Open(from, vipPort, mariadb.AppUser, mariadb.AppPassword, "app")
 	defer db.Close()
 	err = db.QueryRowContext(ctx, "SELECT @@hostname").Scan(&server)
 	return server, err

@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
+	"github.com/lvs-director/lvs-director/e2e/lab/mariadb"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
 // Seed 001 has advert_int 1; three times as fast shows the same, for all that follows from it is in proportion.
@@ -32,7 +35,7 @@ type seed001 struct {
 
 // TestSeed001 does what the authors of seed 001 do by hand to convince themselves, in their order.
 func TestSeed001(t *testing.T) {
-	s := &seed001{databases: newDatabases(t, seed001Shape(), lab.MariaDBOptions{})}
+	s := &seed001{databases: newDatabases(t, seed001Shape(), mariadb.Options{})}
 	for _, step := range []struct {
 		name string
 		do   func(t *testing.T)
@@ -59,7 +62,7 @@ func (s *seed001) started(t *testing.T) {
 	for _, n := range []*node{s.mysql1, s.mysql2} {
 		s.awaitAgent(n)
 	}
-	table := s.master.IPVS()
+	table := s.master.table()
 	service := table.Service(vipPort)
 	if service.Protocol != "TCP" || service.Scheduler != "wrr" || service.Persistent != 50 {
 		t.Errorf("want TCP, wrr, persistent 50:\n%s", table.Text)
@@ -69,7 +72,7 @@ func (s *seed001) started(t *testing.T) {
 			t.Errorf("want Route, weight 3 for %s:\n%s", address, table.Text)
 		}
 	}
-	if got, want := s.backup.IPVS().Rule(), table.Rule(); got != want {
+	if got, want := s.backup.table().Rule(), table.Rule(); got != want {
 		t.Errorf("the table of %s is not ready:\n%s\nwant\n%s", s.backup.Name, got, want)
 	}
 	for _, user := range []string{"10.77.0.61", "10.77.0.62"} {
@@ -87,7 +90,7 @@ func (s *seed001) started(t *testing.T) {
 	}
 	s.one.WaitReplicated(s.two, soon)
 	s.two.WaitReplicated(s.one, soon)
-	for _, server := range []*lab.MariaDB{s.one, s.two} {
+	for _, server := range []*mariadb.Server{s.one, s.two} {
 		if got := server.Query("SELECT COUNT(*) FROM app.notes"); got != "2" {
 			t.Errorf("%s has %s of 2 rows: %v", server, got, server.Rows("SELECT * FROM app.notes"))
 		}
@@ -131,7 +134,7 @@ func (s *seed001) serverStopped(t *testing.T) {
 	s.awaitTable(s.backup, rs1)
 
 	kept, lost := s.holder("mysql1"), s.holder("mysql2")
-	rst := s.users.Capture("eth0", "tcp[tcpflags] & tcp-rst != 0 and src host "+vip)
+	rst := capture.Start(s.users, "eth0", "tcp[tcpflags] & tcp-rst != 0 and src host "+vip)
 	waited, err := lost.sendsIntoReset(2 * time.Second)
 	if err != nil {
 		t.Errorf("the application of the stopped server: %v", err)
@@ -176,10 +179,10 @@ func (s *seed001) serverStarted(t *testing.T) {
 }
 
 // served is a client that logs in and asks through the VIP all the time.
-func (s *seed001) served() *lab.Measurement {
+func (s *seed001) served() *measure.Client {
 	s.t.Helper()
-	m := lab.Measure(s.client, vipPort, lab.MeasureOptions{
-		Every: seedEvery, Patience: time.Second, MySQL: &lab.MySQLLogin{User: lab.AppUser, Password: lab.AppPassword},
+	m := measure.Start(s.client, vipPort, measure.Options{
+		Every: seedEvery, Patience: time.Second, MySQL: &measure.Login{User: mariadb.AppUser, Password: mariadb.AppPassword},
 	})
 	m.WaitAnswered("", soon)
 	return m
@@ -212,11 +215,11 @@ func (s *seed001) handsOver(t *testing.T, limit time.Duration, fault, undo func(
 }
 
 // takeOver is one trial: the client's longest gap since the fault, and when it was first told where the VIP is now.
-func (s *seed001) takeOver(t *testing.T, fault func()) (gap lab.Gap, told time.Duration) {
+func (s *seed001) takeOver(t *testing.T, fault func()) (gap measure.Gap, told time.Duration) {
 	t.Helper()
-	arp := s.client.Capture("eth0", "arp")
+	arp := capture.Start(s.client, "eth0", "arp")
 	m := s.served()
-	adverts := s.client.Capture("eth0", lab.VRRP) // right after an advert is the worst moment
+	adverts := capture.Start(s.client, "eth0", lab.VRRP) // right after an advert is the worst moment
 	adverts.Wait(`10\.77\.0\.2 > 224\.0\.0\.18`, soon)
 	begun := time.Now()
 	fault()
@@ -229,13 +232,13 @@ func (s *seed001) takeOver(t *testing.T, fault func()) (gap lab.Gap, told time.D
 	m.WaitAnswered("", soon)
 	gap = m.Stop().Since(begun).LongestGap()
 	adverts.Stop()
-	gratuitous := lab.Matching(arp.Stop(), "^"+s.backup.mac()+" > ff:ff:ff:ff:ff:ff.*"+vip)
+	gratuitous := capture.Matching(arp.Stop(), "^"+s.backup.mac()+" > ff:ff:ff:ff:ff:ff.*"+vip)
 	for _, form := range []string{"Request who-has " + vip + " ", "Reply " + vip + " is-at " + s.backup.mac()} {
-		if len(lab.Matching(gratuitous, form)) == 0 {
+		if len(capture.Matching(gratuitous, form)) == 0 {
 			t.Fatalf("no gratuitous ARP of the form %q from %s: %v", form, s.backup.Name, gratuitous)
 		}
 	}
-	if table := s.backup.IPVS(); len(table.Service(vipPort).Servers) != 2 {
+	if table := s.backup.table(); len(table.Service(vipPort).Servers) != 2 {
 		t.Errorf("want both real servers:\n%s", table.Text)
 	}
 	return gap, gratuitous[0].Time.Sub(begun)
@@ -243,7 +246,7 @@ func (s *seed001) takeOver(t *testing.T, fault func()) (gap lab.Gap, told time.D
 
 // directorStopped is V5: priority 0 on the way out, so that the other waits for its skew only.
 func (s *seed001) directorStopped(t *testing.T) {
-	vrrp := s.client.Capture("eth0", lab.VRRP)
+	vrrp := capture.Start(s.client, "eth0", lab.VRRP)
 	stops := 0
 	const leaves = 100 * time.Millisecond // a process that gets SIGTERM, on a machine under load
 	s.handsOver(t, leaves+seedSkew, func() {
@@ -252,11 +255,11 @@ func (s *seed001) directorStopped(t *testing.T) {
 			t.Errorf("director exits with %d", code)
 		}
 	}, func() { s.master.start() })
-	if farewell := lab.Matching(vrrp.Stop(), `10\.77\.0\.2 > 224\.0\.0\.18.* prio 0,`); len(farewell) != stops {
+	if farewell := capture.Matching(vrrp.Stop(), `10\.77\.0\.2 > 224\.0\.0\.18.* prio 0,`); len(farewell) != stops {
 		t.Errorf("%d adverts with priority 0, want %d: %v", len(farewell), stops, farewell)
 	}
-	if s.master.holds() || s.master.IPVS().Service(vipPort).Exists() {
-		t.Errorf("something is left on %s:\n%s\n%s", s.master.Name, s.master.Run("ip", "-o", "addr"), s.master.IPVS().Text)
+	if s.master.holds() || s.master.table().Service(vipPort).Exists() {
+		t.Errorf("something is left on %s:\n%s\n%s", s.master.Name, s.master.Run("ip", "-o", "addr"), s.master.table().Text)
 	}
 	s.master.start() // V6, the VIP returns; 001-6 looks at it closely
 	s.awaitHolder(s.master, soon)
@@ -304,7 +307,7 @@ func (s *seed001) directorReturns(t *testing.T) {
 	s.emptyWithVIP(t, time.Now().Add(seedMasterDown+500*time.Millisecond))
 	if !s.backup.holds() || s.master.holds() {
 		t.Fatalf("lvs-master took the VIP %s after its start, although no check of it has been answered:\n%s",
-			time.Since(begun), s.master.IPVS().Text)
+			time.Since(begun), s.master.table().Text)
 	}
 	nic.DropNothing()
 	begun = time.Now()

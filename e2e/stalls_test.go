@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
 // stallRhythm is that of all stalls: a second is far beyond the peers' patience.
@@ -63,7 +65,7 @@ func TestStall(t *testing.T) {
 }
 
 // words are the packets with which a node speaks of the VIP: adverts and gratuitous ARP.
-func words(packets []lab.Packet, n *node, from, to time.Time) (all []lab.Packet) {
+func words(packets []capture.Packet, n *node, from, to time.Time) (all []capture.Packet) {
 	for _, p := range packets {
 		ours := strings.HasPrefix(p.Text, n.mac()+" > ") && (strings.Contains(p.Text, "224.0.0.18") || strings.Contains(p.Text, vip))
 		if ours && p.Time.After(from) && p.Time.Before(to) {
@@ -78,7 +80,7 @@ func words(packets []lab.Packet, n *node, from, to time.Time) (all []lab.Packet)
 func (c *cluster) during(t *testing.T, limit time.Duration, happen func()) {
 	t.Helper()
 	for trial := 1; ; trial++ {
-		m := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+		m := measure.Start(c.client, vipPort, measure.Options{})
 		m.WaitAnswered("", soon)
 		begun, starved := time.Now(), pulse()
 		happen()
@@ -100,7 +102,7 @@ func (c *cluster) during(t *testing.T, limit time.Duration, happen func()) {
 func (c *cluster) stallMaster(t *testing.T, length time.Duration) {
 	c.during(t, nearly(stallRhythm.masterDown()+100*time.Millisecond), func() {
 		addresses, log := c.master.monitor(), c.master.daemon.Mark()
-		segment := c.client.Capture("eth0", "vrrp or arp")
+		segment := capture.Start(c.client, "eth0", "vrrp or arp")
 		frozen := time.Now()
 		c.master.daemon.Pause()
 		time.Sleep(length)
@@ -155,7 +157,7 @@ func (c *cluster) pauseMaster(t *testing.T, length time.Duration) {
 // stallBackup: a BACKUP that wakes believes in what it has not heard only after it had a chance to hear.
 func (c *cluster) stallBackup(t *testing.T, length time.Duration, paused bool) {
 	log := c.backup.daemon.Mark()
-	segment := c.client.Capture("eth0", "vrrp or arp")
+	segment := capture.Start(c.client, "eth0", "vrrp or arp")
 	begun := time.Now()
 	if paused {
 		c.backup.Link("eth0").Unplug()
@@ -177,9 +179,9 @@ func (c *cluster) stallBackup(t *testing.T, length time.Duration, paused bool) {
 
 // stallAlone: with nobody else, the VIP is back as soon as its holder is.
 func (c *cluster) stallAlone(t *testing.T, length time.Duration) {
-	segment := c.client.Capture("eth0", "vrrp or arp")
+	segment := capture.Start(c.client, "eth0", "vrrp or arp")
 	log := c.master.daemon.Mark()
-	m := lab.Measure(c.client, vipPort, lab.MeasureOptions{})
+	m := measure.Start(c.client, vipPort, measure.Options{})
 	m.WaitAnswered("", soon)
 	c.master.daemon.Pause()
 	time.Sleep(length)
@@ -195,7 +197,7 @@ func (c *cluster) stallAlone(t *testing.T, length time.Duration) {
 	if strings.Contains(log.Log(), "msg=state") {
 		t.Errorf("lvs-master changed its state:\n%s", log.Log())
 	}
-	said := lab.Matching(words(packets, c.master, awake, time.Now()), "ARP")
+	said := capture.Matching(words(packets, c.master, awake, time.Now()), "ARP")
 	if len(said) == 0 {
 		t.Fatal("the VIP was not announced anew")
 	}
@@ -256,7 +258,7 @@ func TestBusyMachine(t *testing.T) {
 func (c *cluster) burn(t *testing.T, length time.Duration) (worst time.Duration, changes int, late time.Duration) {
 	t.Helper()
 	logs := map[*node]lab.LogMark{c.master: c.master.daemon.Mark(), c.backup: c.backup.daemon.Mark()}
-	segment := c.client.Capture("eth0", lab.VRRP)
+	segment := capture.Start(c.client, "eth0", lab.VRRP)
 	var fires []*lab.Daemon
 	for i := range 4 {
 		fires = append(fires, c.client.Start(fmt.Sprintf("burn%d", i), "sh", "-c", "while :; do :; done"))

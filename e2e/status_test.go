@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
 // TestStatus: what lvsctl says agrees with ipvsadm(8) and ip(8), by the names of fields that scripts rely on; and its exit
@@ -18,8 +19,8 @@ func TestStatus(t *testing.T) {
 	c := newCluster(t, shape{advert: "100ms", scheduler: "wrr", weights: [2]int{3, 1}})
 	one, two := c.answering()
 	c.startMaster()
-	lab.Hold(c.client, vipPort, 4)
-	service := c.master.IPVS().Service(vipPort)
+	measure.Hold(c.client, vipPort, 4)
+	service := c.master.table().Service(vipPort)
 	wantJSON(t, c.master, map[string]any{
 		"node": "lvs-master", "role": "director",
 		"vrrp_instances.0.name": "mysql", "vrrp_instances.0.state": "MASTER", "vrrp_instances.0.priority": 150.0,

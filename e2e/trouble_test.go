@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
 )
 
 // TestAtRest: with ten real servers, checked at the default interval, a director uses next to nothing of a CPU, be it
@@ -55,7 +56,7 @@ func TestNoDescriptors(t *testing.T) {
 	m := newMany(t, 4, "500ms", "interval: 1s, fall: 2")
 	m.start(t, m.master, 4)
 	lab.Eventually(t, soon, func() error { return holdsVIP(m.master) })
-	rule, mark := m.master.IPVS().Rule(), m.master.daemon.Mark()
+	rule, mark := m.master.table().Rule(), m.master.daemon.Mark()
 	var had unix.Rlimit
 	limit := func(to *unix.Rlimit) {
 		t.Helper()
@@ -66,14 +67,14 @@ func TestNoDescriptors(t *testing.T) {
 	limit(&unix.Rlimit{Cur: 3, Max: 1 << 16})
 	normal := had
 	mark.WaitLog(`level=WARN msg="check says nothing about the server; its last state is kept".* code=local .*too many open files \(raise LimitNOFILE\)`, soon)
-	adverts := m.client.Capture("eth0", lab.VRRP+" and src host 10.77.0.2")
+	adverts := capture.Start(m.client, "eth0", lab.VRRP+" and src host 10.77.0.2")
 	for range 10 { // five seconds, five checks of each server, of which two would do for a verdict
 		adverts.Wait("prio 150", soon)
 		time.Sleep(500 * time.Millisecond)
 	}
 	adverts.Stop()
 	if !m.tracks {
-		if now := m.master.IPVS().Rule(); now != rule {
+		if now := m.master.table().Rule(); now != rule {
 			t.Errorf("the table has changed:\n%s\nbefore:\n%s", now, rule)
 		}
 	}
@@ -97,7 +98,7 @@ func TestLogNobodyReads(t *testing.T) {
 		"--config", m.file, "--socket", m.master.socket, "--state-dir", m.master.Path("state"))
 	lab.Eventually(t, soon, func() error { return holdsVIP(m.master) })
 	m.awaitUp(t, m.master, 4)
-	adverts := m.client.Capture("eth0", lab.VRRP+" and src host 10.77.0.2")
+	adverts := capture.Start(m.client, "eth0", lab.VRRP+" and src host 10.77.0.2")
 	for m.master.status().Instances[0].AdvertsSent < 8 {
 		adverts.Wait("prio 150", soon)
 		time.Sleep(500 * time.Millisecond)

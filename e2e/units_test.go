@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
+	"github.com/lvs-director/lvs-director/e2e/lab/systemd"
 )
 
 const (
@@ -39,32 +41,32 @@ func shipped(t *testing.T, path string) string {
 }
 
 // underSystemd boots a systemd on the node with the product installed as the documentation says, nothing started.
-func (n *node) underSystemd() *lab.Systemd {
+func (n *node) underSystemd() *systemd.Instance {
 	n.t.Helper()
-	o := lab.SystemdOptions{Programs: map[string]string{}, Files: []lab.SystemdFile{
+	o := systemd.Options{Programs: map[string]string{}, Files: []systemd.File{
 		{Path: "/etc/sysusers.d/lvs-director.conf", Content: shipped(n.t, "sysusers.d/lvs-director.conf")},
 	}}
 	for _, p := range []string{"lvs-director", "lvs-realserver", "lvsctl"} {
 		o.Programs["/usr/local/bin/"+p] = program(n.t, p)
 	}
 	for _, u := range []string{directorUnit, agentUnit} {
-		o.Files = append(o.Files, lab.SystemdFile{Path: "/etc/systemd/system/" + u, Content: shipped(n.t, "systemd/"+u)})
+		o.Files = append(o.Files, systemd.File{Path: "/etc/systemd/system/" + u, Content: shipped(n.t, "systemd/"+u)})
 	}
 	for _, m := range []string{"lvs-director.conf", "lvs-realserver.conf"} {
-		o.Files = append(o.Files, lab.SystemdFile{Path: "/etc/modules-load.d/" + m, Content: shipped(n.t, "modules-load.d/"+m)})
+		o.Files = append(o.Files, systemd.File{Path: "/etc/modules-load.d/" + m, Content: shipped(n.t, "modules-load.d/"+m)})
 	}
 	content, err := os.ReadFile(n.file)
 	if err != nil {
 		n.t.Fatal(err)
 	}
 	o.Files = append(o.Files, clusterFile(string(content)))
-	s := lab.StartSystemd(n.Host, o)
+	s := systemd.Start(n.Host, o)
 	s.Run("systemd-sysusers", "/etc/sysusers.d/lvs-director.conf")
 	return s
 }
 
-func clusterFile(content string) lab.SystemdFile {
-	return lab.SystemdFile{Path: "/etc/lvs-director/cluster.yaml", Content: content, Mode: 0o640}
+func clusterFile(content string) systemd.File {
+	return systemd.File{Path: "/etc/lvs-director/cluster.yaml", Content: content, Mode: 0o640}
 }
 
 // TestUnitsAreSound: systemd has nothing to say against the shipped units.
@@ -154,7 +156,7 @@ func TestUnitsDirector(t *testing.T) {
 }
 
 // refusesBadFile: a daemon that cannot start for its cluster file is not started again and again.
-func refusesBadFile(t *testing.T, s *lab.Systemd) {
+func refusesBadFile(t *testing.T, s *systemd.Instance) {
 	s.WriteFile(clusterFile("version: 1\nno_such_key: 1\n"))
 	for _, unit := range []string{directorUnit, agentUnit} {
 		if _, err := s.Try("systemctl", "start", unit); err == nil {
@@ -210,7 +212,7 @@ func TestUnitsAgent(t *testing.T) {
 type unit struct {
 	t    *testing.T
 	c    *cluster
-	s    *lab.Systemd
+	s    *systemd.Instance
 	name string
 }
 
@@ -264,7 +266,7 @@ func (u *unit) reload(t *testing.T) {
 	u.s.WriteFile(clusterFile(strings.Replace(good, "scheduler: rr", "scheduler: lc", 1)))
 	u.s.Systemctl("reload", u.name)
 	lab.Eventually(t, soon, func() error {
-		if got := u.c.master.IPVS().Service(vipPort).Scheduler; got != "lc" {
+		if got := u.c.master.table().Service(vipPort).Scheduler; got != "lc" {
 			return fmt.Errorf("scheduler %s", got)
 		}
 		return nil
@@ -278,22 +280,22 @@ func (u *unit) reload(t *testing.T) {
 // and the daemon comes back to it.
 func (u *unit) killed(t *testing.T) {
 	u.serves()
-	held := lab.Hold(u.c.client, vipPort, 10)
-	table := u.c.master.IPVS().Rule()
+	held := measure.Hold(u.c.client, vipPort, 10)
+	table := u.c.master.table().Rule()
 	monitor := u.c.master.monitor()
 	for trial := 1; ; trial++ {
 		starved := pulse()
 		gone := u.kill(t, monitor)
 		late := starved()
 		t.Logf("the VIP went %s after the kill (starved %s)", gone, late)
-		if got := u.c.master.IPVS().Rule(); got != table {
+		if got := u.c.master.table().Rule(); got != table {
 			t.Errorf("the table went with it:\n%swant\n%s", got, table)
 		}
 		u.serves()
 		if alive := held.Alive(); alive["mysql1"]+alive["mysql2"] != 10 {
 			t.Errorf("alive %v of 10 connections: %v", alive, held.Errors())
 		}
-		if got := u.c.master.IPVS().Rule(); got != table {
+		if got := u.c.master.table().Rule(); got != table {
 			t.Errorf("table:\n%swant\n%s", got, table)
 		}
 		if gone <= within(time.Second) {
@@ -344,7 +346,7 @@ func (n *node) monitor() *lab.Daemon {
 func (u *unit) killedBeforeAnotherFile(t *testing.T) {
 	const path = "/etc/lvs-director/cluster.yaml"
 	const mysql2 = "      - {name: mysql2, address: 10.77.0.12, weight: 1}\n"
-	good, held := u.s.ReadFile(path), lab.Hold(u.c.client, vipPort, 10)
+	good, held := u.s.ReadFile(path), measure.Hold(u.c.client, vipPort, 10)
 	mine := held.Servers()["mysql1"]
 	changed := strings.NewReplacer(mysql2, "", "scheduler: lc", "scheduler: wrr", "10.77.0.11, weight: 1", "10.77.0.11, weight: 4").Replace(good)
 	u.s.WriteFile(clusterFile(changed))
@@ -352,7 +354,7 @@ func (u *unit) killedBeforeAnotherFile(t *testing.T) {
 	u.s.Kill(pid, syscall.SIGKILL)
 	journal.WaitLog(`lvs-director.*msg=directing`, soon)
 	lab.Eventually(t, soon, func() error {
-		service := u.c.master.IPVS().Service(vipPort)
+		service := u.c.master.table().Service(vipPort)
 		if service.Scheduler != "wrr" || len(service.Servers) != 1 || service.Server("10.77.0.11:3306").Weight != 4 {
 			return fmt.Errorf("the table is not that of the file: %+v", service)
 		}
@@ -370,7 +372,7 @@ func (u *unit) killedBeforeAnotherFile(t *testing.T) {
 // killedBeforeABrokenFile: the daemon that systemd starts cannot use its file, runs the last good one, and alarms.
 func (u *unit) killedBeforeABrokenFile(t *testing.T) {
 	const path = "/etc/lvs-director/cluster.yaml"
-	good, table := u.s.ReadFile(path), u.c.master.IPVS().Rule()
+	good, table := u.s.ReadFile(path), u.c.master.table().Rule()
 	lab.Eventually(t, soon, func() error { // it is made after the reload, which waits for no disk
 		if got := u.s.ReadFile("/var/lib/lvs-director/cluster.last-good.yaml"); got != good {
 			return fmt.Errorf("the copy in the state directory is\n%s", got)
@@ -382,7 +384,7 @@ func (u *unit) killedBeforeABrokenFile(t *testing.T) {
 	u.s.Kill(pid, syscall.SIGKILL)
 	journal.WaitLog(`lvs-director.*the last good copy runs`, soon)
 	u.serves()
-	if got := u.c.master.IPVS().Rule(); got != table {
+	if got := u.c.master.table().Rule(); got != table {
 		t.Errorf("table:\n%swant\n%s", got, table)
 	}
 	out, err := u.s.Try("lvsctl", "status", "--check")
@@ -424,7 +426,7 @@ func (u *unit) watchdog(t *testing.T) {
 		t.Fatalf("the unit has no WatchdogSec= (%v)", err)
 	}
 	const limit = 4 * time.Second
-	u.s.WriteFile(lab.SystemdFile{
+	u.s.WriteFile(systemd.File{
 		Path:    "/etc/systemd/system/" + u.name + ".d/watchdog.conf",
 		Content: fmt.Sprintf("[Service]\nWatchdogSec=%d\n", int(limit.Seconds())),
 	})

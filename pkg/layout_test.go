@@ -102,6 +102,48 @@ func TestOnlyEffectsImportNetlinkAndRawSockets(t *testing.T) {
 	}
 }
 
+// labImports are what each package of the scenarios' lab may import of this module. The lab does not import the product,
+// which would then be its own judge; the farm alone borrows a MySQL server that the tests of the check have.
+var labImports = map[string][]string{
+	"e2e/lab":                nil,
+	"e2e/lab/internal/epoll": nil,
+	"e2e/lab/capture":        {"e2e/lab", "e2e/lab/internal/epoll"},
+	"e2e/lab/ipvsadm":        {"e2e/lab"},
+	"e2e/lab/mariadb":        {"e2e/lab"},
+	"e2e/lab/measure":        {"e2e/lab", "e2e/lab/internal/epoll"},
+	"e2e/lab/standin":        {"e2e/lab", "e2e/lab/internal/epoll", "pkg/probe/mysqltest"},
+	"e2e/lab/systemd":        {"e2e/lab"},
+}
+
+// What boots the guests (lab/guest) knows nothing of what runs in them.
+func TestLabImportsGoOneWay(t *testing.T) {
+	const guest = "e2e/lab/guest"
+	seen := 0
+	for _, p := range list(t) {
+		name, ours := strings.CutPrefix(p.ImportPath, module)
+		if !ours || !strings.HasPrefix(name+"/", "e2e/lab/") {
+			continue
+		}
+		inGuest := strings.HasPrefix(name+"/", guest+"/")
+		allowed, known := labImports[name]
+		if !known && !inGuest {
+			t.Errorf("%s is in no line of labImports: say there what it may import", name)
+			continue
+		}
+		seen++
+		for _, imported := range p.Imports {
+			other, ours := strings.CutPrefix(imported, module)
+			if !ours || slices.Contains(allowed, other) || inGuest && strings.HasPrefix(other+"/", guest+"/") {
+				continue
+			}
+			t.Errorf("%s imports %s, which labImports does not allow", name, other)
+		}
+	}
+	if seen < len(labImports) {
+		t.Errorf("only %d packages of the lab found, want %d and more", seen, len(labImports))
+	}
+}
+
 func list(t *testing.T) []goPackage {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")

@@ -31,8 +31,8 @@ type StartOptions struct {
 	Argv  []string // required
 	Env   []string // added to the test's own environment
 	Dir   string   // working directory; "" is the test's
-	stdin bool     // keep a pipe to its standard input
-	quiet bool     // of no interest in a failed test
+	Stdin bool     // keep a pipe to its standard input, until CloseStdin
+	Quiet bool     // of no interest in a failed test
 }
 
 // Start runs a command on the host until it ends or the network does.
@@ -71,8 +71,8 @@ func (n *Network) launch(place string, ns *namespace, h *Host, o StartOptions) (
 	// A group of its own: signals reach the daemon's children too, and a
 	// Ctrl-C at the terminal reaches only the test.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	d := &Daemon{Name: o.Name, host: h, cmd: cmd, log: log, quiet: o.quiet, exited: make(chan struct{})}
-	if o.stdin {
+	d := &Daemon{Name: o.Name, host: h, cmd: cmd, log: log, quiet: o.Quiet, exited: make(chan struct{})}
+	if o.Stdin {
 		read, write, err := os.Pipe()
 		if err != nil {
 			return nil, err
@@ -95,6 +95,22 @@ func (n *Network) launch(place string, ns *namespace, h *Host, o StartOptions) (
 	n.mu.Unlock()
 	return d, nil
 }
+
+// CloseStdin ends the standard input of a daemon that has a pipe to it
+// (StartOptions.Stdin). For another one, and a second time, it does nothing.
+func (d *Daemon) CloseStdin() {
+	if d.stdin != nil {
+		_ = d.stdin.Close()
+		d.stdin = nil
+	}
+}
+
+// Exited is closed when the process has ended.
+func (d *Daemon) Exited() <-chan struct{} { return d.exited }
+
+// LogEnded is closed when nobody can write to the log any more: the process
+// has ended and so have those that it started.
+func (d *Daemon) LogEnded() <-chan struct{} { return d.log.done }
 
 // PID is the process id, also after its end.
 func (d *Daemon) PID() int { return d.cmd.Process.Pid }
@@ -122,7 +138,7 @@ func (d *Daemon) Stop() int {
 	d.host.n.t.Helper()
 	d.Resume()
 	d.Signal(syscall.SIGTERM)
-	return d.Wait(slowest)
+	return d.Wait(Slowest)
 }
 
 // Kill ends the daemon and its children at once, as `kill -9` does.
@@ -134,9 +150,9 @@ func (d *Daemon) Kill() {
 	}
 }
 
-// slowest is what a program may take to say that it is ready, or to end, on a
+// Slowest is what a program may take to say that it is ready, or to end, on a
 // machine that has no CPU for it.
-const slowest = time.Minute
+const Slowest = time.Minute
 
 // killDeadline is for a process that the kernel does not let go.
 const killDeadline = 15 * time.Second
@@ -174,7 +190,7 @@ func (d *Daemon) Wait(timeout time.Duration) int {
 		d.lastWords()
 		return exitCode(d.cmd.ProcessState)
 	case <-timer.C:
-		d.host.n.t.Fatalf("lab: %s still runs after %s\n%s", d, timeout, d.tail(20))
+		d.host.n.t.Fatalf("lab: %s still runs after %s\n%s", d, timeout, d.Tail(20))
 		return -1
 	}
 }
@@ -220,11 +236,18 @@ func (d *Daemon) Mark() LogMark { return LogMark{d: d, index: d.log.length()} }
 // WaitLog is Daemon.WaitLog for the lines after the mark.
 func (m LogMark) WaitLog(pattern string, timeout time.Duration) LogLine {
 	m.d.host.n.t.Helper()
-	line, err := m.d.log.wait(m.index, regexp.MustCompile(pattern), timeout)
+	expression := regexp.MustCompile(pattern)
+	line, err := m.Find(timeout, func(line LogLine) bool { return expression.MatchString(line.Text) })
 	if err != nil {
-		m.d.host.n.t.Fatalf("log of %s: %v\n%s", m.d, err, m.d.tail(30))
+		m.d.host.n.t.Fatalf("log of %s: no line matches %q %v\n%s", m.d, pattern, err, m.d.Tail(30))
 	}
 	return line
+}
+
+// Find waits for a line after the mark that is accepted, and returns it. Its
+// errors say when it gave up: "after 5s", or "and the process has ended".
+func (m LogMark) Find(timeout time.Duration, accept func(LogLine) bool) (LogLine, error) {
+	return m.d.log.wait(m.index, accept, timeout)
 }
 
 // Log is what was written after the mark.
@@ -240,7 +263,8 @@ func (d *Daemon) String() string {
 	return fmt.Sprintf("%s on %s", d.Name, d.host.Name)
 }
 
-func (d *Daemon) tail(count int) string {
+// Tail is the end of the log, that many lines.
+func (d *Daemon) Tail(count int) string {
 	lines, _, _ := d.log.after(0)
 	return joined(lines[max(0, len(lines)-count):])
 }
@@ -248,9 +272,7 @@ func (d *Daemon) tail(count int) string {
 // end kills the daemon for good and closes its record.
 func (d *Daemon) end() {
 	d.Kill()
-	if d.stdin != nil {
-		_ = d.stdin.Close()
-	}
+	d.CloseStdin()
 	d.lastWords()
 	d.log.abandon()
 }

@@ -8,6 +8,10 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
+	"github.com/lvs-director/lvs-director/e2e/lab/ipvsadm"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
+	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 )
 
 const vip = "10.77.0.100"
@@ -47,7 +51,7 @@ func balanced(t *testing.T) (director, client *lab.Host, servers [2]*lab.Daemon)
 		server.Sysctl("net.ipv4.conf.all.arp_ignore", "1")
 		server.Sysctl("net.ipv4.conf.all.arp_announce", "2")
 		server.Run("ip", "addr", "add", vip+"/32", "dev", "lo")
-		servers[i] = lab.Answering(server, ":3306", server.Name)
+		servers[i] = standin.Start(server, ":3306", server.Name)
 		director.Run("ipvsadm", "-a", "-t", vip+":3306", "-r", address, "-g", "-w", fmt.Sprint(3-2*i))
 	}
 	return director, client, servers
@@ -55,21 +59,21 @@ func balanced(t *testing.T) (director, client *lab.Host, servers [2]*lab.Daemon)
 
 func TestIPVSTable(t *testing.T) {
 	director, client, _ := balanced(t)
-	service := director.IPVS().Service(vip + ":3306")
+	service := ipvsadm.Read(director).Service(vip + ":3306")
 	if service.Protocol != "TCP" || service.Scheduler != "wrr" || service.Persistent != 0 || len(service.Servers) != 2 {
 		t.Errorf("service %+v", service)
 	}
-	held := lab.Hold(client, vip+":3306", 8)
+	held := measure.Hold(client, vip+":3306", 8)
 	if servers := held.Servers(); servers["mysql1"] != 6 || servers["mysql2"] != 2 {
 		t.Errorf("held %v", servers)
 	}
-	server := director.IPVS().Service(vip + ":3306").Server("10.77.0.11:3306")
-	if want := (lab.RealServer{Address: "10.77.0.11:3306", Forward: "Route", Weight: 3, Active: 6}); server != want {
+	server := ipvsadm.Read(director).Service(vip + ":3306").Server("10.77.0.11:3306")
+	if want := (ipvsadm.Server{Address: "10.77.0.11:3306", Forward: "Route", Weight: 3, Active: 6}); server != want {
 		t.Errorf("server %+v, want %+v", server, want)
 	}
 	held.CloseOf("mysql1")
 	lab.Eventually(t, 5*time.Second, func() error {
-		if server := director.IPVS().Service(vip + ":3306").Server("10.77.0.11:3306"); server.Inactive != 6 {
+		if server := ipvsadm.Read(director).Service(vip + ":3306").Server("10.77.0.11:3306"); server.Inactive != 6 {
 			return fmt.Errorf("%+v", server)
 		}
 		return nil
@@ -86,7 +90,7 @@ func TestMeasureThroughADirector(t *testing.T) {
 	for _, every := range []time.Duration{10 * time.Millisecond, 5 * time.Millisecond} {
 		t.Run(every.String(), func(t *testing.T) {
 			// Patient, for the machine around the guest may be busy.
-			measured := lab.Measure(client, vip+":3306", lab.MeasureOptions{Every: every, Patience: 3 * time.Second})
+			measured := measure.Start(client, vip+":3306", measure.Options{Every: every, Patience: 3 * time.Second})
 			measured.WaitAnswered("", time.Minute)
 			time.Sleep(2 * time.Second)
 			result := measured.Stop()
@@ -100,7 +104,7 @@ func TestMeasureThroughADirector(t *testing.T) {
 			}
 		})
 	}
-	measured := lab.Measure(client, vip+":3306", lab.MeasureOptions{})
+	measured := measure.Start(client, vip+":3306", measure.Options{})
 	measured.WaitAnswered("mysql2", time.Minute)
 	servers[0].Kill()
 	measured.WaitAnswered("mysql2", time.Minute)
@@ -127,9 +131,9 @@ func TestKeepalivedFailsOver(t *testing.T) {
 	lan := n.Bridge("lan")
 	master, backup := n.Host("lvs-master", lan.At("10.77.0.2/24")), n.Host("lvs-backup", lan.At("10.77.0.3/24"))
 	client := n.Host("client", lan.At("10.77.0.50/24"))
-	lab.Answering(master, ":3306", "lvs-master")
-	lab.Answering(backup, ":3306", "lvs-backup")
-	adverts := client.Capture("eth0", lab.VRRP)
+	standin.Start(master, ":3306", "lvs-master")
+	standin.Start(backup, ":3306", "lvs-backup")
+	adverts := capture.Start(client, "eth0", lab.VRRP)
 	first := lab.StartKeepalived(master, fmt.Sprintf(keepalivedConf, 150))
 	first.WaitLog("Entering MASTER STATE", time.Minute)
 	second := lab.StartKeepalived(backup, fmt.Sprintf(keepalivedConf, 100))
@@ -138,7 +142,7 @@ func TestKeepalivedFailsOver(t *testing.T) {
 		t.Errorf("holders %q", got)
 	}
 	adverts.Wait("10.77.0.2 > 224.0.0.18: VRRPv3.* vrid 51, prio 150", time.Minute)
-	measured := lab.Measure(client, vip+":3306", lab.MeasureOptions{})
+	measured := measure.Start(client, vip+":3306", measure.Options{})
 	measured.WaitAnswered("lvs-master", time.Minute)
 	cut := time.Now()
 	master.Link("eth0").Unplug()
@@ -150,7 +154,7 @@ func TestKeepalivedFailsOver(t *testing.T) {
 		t.Errorf("gap %s, want about 300 ms", gap)
 	}
 	packets := adverts.Stop()
-	if len(lab.Matching(packets, "prio 100")) == 0 {
+	if len(capture.Matching(packets, "prio 100")) == 0 {
 		t.Errorf("no adverts of the backup in %d packets", len(packets))
 	}
 }

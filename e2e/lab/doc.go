@@ -1,17 +1,17 @@
 // Package lab builds small networks out of Linux namespaces for scenarios:
-// switches, hosts, links with faults, MariaDB and keepalived, light stand-in
-// servers, and clients that measure outages. Scenarios are ordinary Go tests.
+// switches, hosts, links with faults, and processes on hosts with their logs.
+// Scenarios are ordinary Go tests.
 //
-//	func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+//	func TestMain(m *testing.M) { os.Exit(lab.Main(m, standin.Roles(), measure.Roles())) }
 //
 //	func TestFailover(t *testing.T) {
 //		n := lab.New(t)
 //		lan := n.Bridge("lan")
 //		master := n.Host("lvs-master", lan.At("10.77.0.2/24"))
 //		client := n.Host("client", lan.At("10.77.0.50/24"))
-//		lab.Answering(n.Host("web1", lan.At("10.77.0.11/24")), ":80", "web1")
+//		standin.Start(n.Host("web1", lan.At("10.77.0.11/24")), ":80", "web1")
 //
-//		measured := lab.Measure(client, "10.77.0.100:80", lab.MeasureOptions{})
+//		measured := measure.Start(client, "10.77.0.100:80", measure.Options{})
 //		measured.WaitAnswered("", 5*time.Second)
 //		cut := time.Now()
 //		master.Link("eth0").Unplug()
@@ -20,6 +20,17 @@
 //			t.Errorf("outage %s", gap)
 //		}
 //	}
+//
+// What runs on the hosts, and what looks at them, is in packages beside it:
+//
+//   - capture: tcpdump, raw packets and floods
+//   - ipvsadm: the IPVS table of a host
+//   - mariadb: MariaDB servers that replicate
+//   - measure: clients that measure outages or hold connections
+//   - standin: light servers in place of real ones
+//   - systemd: a systemd on a host
+//
+// This package imports none of them.
 //
 // A host is a network, UTS and mount namespace without a name, held by one
 // thread of the test process: when that process ends in whatever way, the

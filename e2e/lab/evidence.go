@@ -36,7 +36,7 @@ func (b *Bridge) record() {
 	d, err := b.n.launch("switch", b.n.wires, nil, StartOptions{
 		Name:  "tcpdump-" + b.Name,
 		Argv:  []string{"tcpdump", "-p", "-i", b.device, "-Z", "root", "-n", "-w", file, "arp or " + VRRP},
-		quiet: true,
+		Quiet: true,
 	})
 	if err != nil {
 		b.n.t.Fatalf("lab: capture of %s: %v", b.Name, err)
@@ -81,7 +81,7 @@ func (n *Network) summary() string {
 		if d.quiet || strings.HasPrefix(d.Name, "tcpdump") {
 			continue
 		}
-		fmt.Fprintf(&b, "log of %s (%s), the last %d lines:\n%s\n", d, d.state(), printedTail, d.tail(printedTail))
+		fmt.Fprintf(&b, "log of %s (%s), the last %d lines:\n%s\n", d, d.state(), printedTail, d.Tail(printedTail))
 	}
 	return b.String()
 }

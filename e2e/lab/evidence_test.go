@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
 // failing is a test that fails without failing the real one.
@@ -107,7 +108,7 @@ func TestMisuseIsToldInASentence(t *testing.T) {
 			lan.At("10.77.0.2")
 		},
 		`lab: measure: "[::1]:80" is not an IPv4 address and port`: func(t lab.T, _ *lab.Bridge) {
-			lab.Measure(lab.New(t).Host("client"), "[::1]:80", lab.MeasureOptions{})
+			measure.Start(lab.New(t).Host("client"), "[::1]:80", measure.Options{})
 		},
 		`lab: client has no interface eth0`: func(t lab.T, _ *lab.Bridge) {
 			lab.New(t).Host("client").Link("eth0")

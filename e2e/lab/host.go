@@ -60,6 +60,20 @@ func (n *Network) newPort(host string) string {
 	return fmt.Sprintf("p%d-%.11s", n.ports, host)
 }
 
+// T is the test that the host's network is for.
+func (h *Host) T() T { return h.n.t }
+
+// Network is the one that the host is in.
+func (h *Host) Network() *Network { return h.n }
+
+// InNetwork runs a function of this process in the host's network namespace.
+// It may wait, and open sockets there; what it starts stays in the namespace
+// of the test.
+func (h *Host) InNetwork(job func() error) error { return h.ns.inNet(job) }
+
+// Processes are the ids of those in the host's network namespace.
+func (h *Host) Processes() []int { return h.ns.processes() }
+
 // Link is the interface of that name.
 func (h *Host) Link(device string) *Link {
 	h.n.t.Helper()

@@ -2,9 +2,9 @@ package lab
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -82,26 +82,26 @@ func (r *record) after(index int) (lines []LogLine, ended bool, change <-chan st
 	return r.lines[min(index, len(r.lines)):], r.ended, r.change
 }
 
-// wait returns the first line from index on that matches, or an error after
-// the timeout or at the end of the record.
-func (r *record) wait(index int, pattern *regexp.Regexp, timeout time.Duration) (LogLine, error) {
+// wait returns the first line from index on that is accepted, or an error
+// after the timeout or at the end of the record.
+func (r *record) wait(index int, accept func(LogLine) bool, timeout time.Duration) (LogLine, error) {
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	for {
 		lines, ended, change := r.after(index)
 		for _, line := range lines {
-			if pattern.MatchString(line.Text) {
+			if accept(line) {
 				return line, nil
 			}
 		}
 		index += len(lines)
 		if ended {
-			return LogLine{}, fmt.Errorf("no line matches %q and the process has ended", pattern)
+			return LogLine{}, errors.New("and the process has ended")
 		}
 		select {
 		case <-change:
 		case <-timer.C:
-			return LogLine{}, fmt.Errorf("no line matches %q after %s", pattern, timeout)
+			return LogLine{}, fmt.Errorf("after %s", timeout)
 		}
 	}
 }

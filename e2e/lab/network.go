@@ -37,7 +37,6 @@ type Network struct {
 	bridges []*Bridge
 	daemons []*Daemon
 	ports   int
-	markers int
 }
 
 // New makes an empty network. When the test ends, every process in it is
@@ -125,7 +124,7 @@ func (n *Network) close() {
 // killStrays ends the processes that left their daemon's group or survived
 // its leader. Everything in the host's network namespace is the lab's own.
 func (h *Host) killStrays() {
-	_ = poll(5*time.Second, func() error {
+	_ = Poll(5*time.Second, func() error {
 		strays := h.ns.processes()
 		for _, pid := range strays {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
@@ -152,7 +151,7 @@ func (n *Network) batch(ns *namespace, lines ...string) {
 // is one.
 func Eventually(t T, timeout time.Duration, check func() error) {
 	t.Helper()
-	if err := poll(timeout, check); err != nil {
+	if err := Poll(timeout, check); err != nil {
 		t.Fatalf("after %s: %v", timeout, err)
 	}
 }
@@ -182,8 +181,8 @@ func rest() (pause func()) {
 	return func() { time.Sleep(min(most, max(least, 2*time.Since(begun)))) }
 }
 
-// poll is Eventually without a test.
-func poll(timeout time.Duration, check func() error) error {
+// Poll is Eventually without a test: it returns the last error.
+func Poll(timeout time.Duration, check func() error) error {
 	const turn, patience = 150 * time.Millisecond, 10
 	begun, spent := time.Now(), time.Duration(0)
 	for {

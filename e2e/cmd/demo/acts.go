@@ -7,7 +7,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/mariadb"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
 // begin builds everything and shows that it stands.
@@ -24,17 +25,17 @@ func (s *show) begin() []expectation {
 			s.eventually(patience, server.Name+" is in the table of "+director.Name, func() bool { return director.balances(server) })
 		}
 	}
-	s.pulse = lab.Measure(s.client, pulsePort, lab.MeasureOptions{Every: pulseEvery})
-	s.mysql = lab.Measure(s.client, mysqlPort, lab.MeasureOptions{
-		Every: mysqlEvery, Patience: 2 * time.Second, MySQL: &lab.MySQLLogin{User: lab.AppUser, Password: lab.AppPassword},
+	s.pulse = measure.Start(s.client, pulsePort, measure.Options{Every: pulseEvery})
+	s.mysql = measure.Start(s.client, mysqlPort, measure.Options{
+		Every: mysqlEvery, Patience: 2 * time.Second, MySQL: &measure.Login{User: mariadb.AppUser, Password: mariadb.AppPassword},
 	})
 	s.mysql.WaitAnswered("", patience)
 	s.story.now("lvs-master", "status: %s", s.master.reason())
 	s.story.now("lvs-backup", "status: %s", s.backup.reason())
 	s.story.now("lvs-master", "ipvsadm -Ln")
-	table := s.master.IPVS()
+	table := s.master.table()
 	s.story.block(table.Text)
-	same := table.Rule() == s.backup.IPVS().Rule()
+	same := table.Rule() == s.backup.table().Rule()
 	return []expectation{
 		s.meter.within("the VIP was up after the director was, by", started, held, 3*advert+skewMaster+time.Second, "= 3 adverts + skew + 1 s"),
 		s.holder(s.master),
@@ -156,7 +157,7 @@ func (s *show) stopDirector() []expectation {
 	code := s.master.daemon.Stop()
 	s.awaitTakeOver()
 	pulse := s.tell(from)
-	left := s.master.IPVS()
+	left := s.master.table()
 	clean := code == 0 && len(left.Services) == 0 && !s.master.hasVIP()
 	return []expectation{
 		s.meter.outage(pulse, skewBackup+slack, "= skew + 0.15 s"),
@@ -200,7 +201,7 @@ func (s *show) awaitTakeOver() {
 }
 
 // tell prints who is MASTER and why, and what the MySQL client saw; it returns what the denser one did.
-func (s *show) tell(from time.Time) lab.Result {
+func (s *show) tell(from time.Time) measure.Result {
 	pulse, mysql := s.since(s.pulse, from), s.since(s.mysql, from)
 	s.narrator.tell()
 	for _, n := range []*node{s.master, s.backup} {
@@ -240,7 +241,7 @@ func (s *show) service() string {
 }
 
 // queries tells in a line what the MySQL client saw.
-func queries(r lab.Result) string {
+func queries(r measure.Result) string {
 	by, failures := r.AnsweredBy(), r.Failures()
 	var parts []string
 	for _, server := range []string{"mysql1", "mysql2"} {

@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/ipvsadm"
+	"github.com/lvs-director/lvs-director/e2e/lab/mariadb"
+	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 	"github.com/lvs-director/lvs-director/pkg/api"
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
@@ -56,7 +59,7 @@ type cluster struct {
 	master, backup *node
 	rs1, rs2       *node
 	client         *lab.Host
-	mysql1, mysql2 *lab.MariaDB
+	mysql1, mysql2 *mariadb.Server
 	narrator       *narrator
 }
 
@@ -64,7 +67,7 @@ type cluster struct {
 func newCluster(t *stage, story *story, p programs) *cluster {
 	n := lab.New(t)
 	lan := n.Bridge("lan")
-	password := n.File("check.password", lab.CheckPassword)
+	password := n.File("check.password", mariadb.CheckPassword)
 	file := strings.ReplaceAll(clusterFile, "check.password", password)
 	shared := &files{programs: p, cluster: n.File("cluster.yaml", file)}
 	c := &cluster{t: t, net: n, narrator: newNarrator(story)}
@@ -87,11 +90,14 @@ func (n *node) start() {
 	n.narrator.follow(n.Name, n.daemon)
 }
 
+// table is the node's IPVS table.
+func (n *node) table() ipvsadm.Table { return ipvsadm.Read(n.Host) }
+
 // servers starts MariaDB and the light answering service on both real servers.
 func (c *cluster) servers() {
-	c.mysql1, c.mysql2 = lab.StartMariaDBPair(c.rs1.Host, c.rs2.Host, lab.MariaDBOptions{})
-	lab.Answering(c.rs1.Host, ":7", "mysql1")
-	lab.Answering(c.rs2.Host, ":7", "mysql2")
+	c.mysql1, c.mysql2 = mariadb.StartPair(c.rs1.Host, c.rs2.Host, mariadb.Options{})
+	standin.Start(c.rs1.Host, ":7", "mysql1")
+	standin.Start(c.rs2.Host, ":7", "mysql2")
 }
 
 // daemons starts the agents and the directors.

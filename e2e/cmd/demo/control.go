@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/mariadb"
 )
 
 // The shell's commands are processes of their own, but cables and daemons belong to the demo: they ask it over a unix
@@ -139,7 +140,7 @@ func (c *control) node(name string) *node {
 }
 
 func (c *control) database(verb string, n *node) error {
-	servers := map[string]*lab.MariaDB{"mysql1": c.mysql1, "mysql2": c.mysql2}
+	servers := map[string]*mariadb.Server{"mysql1": c.mysql1, "mysql2": c.mysql2}
 	m := servers[n.Name]
 	if m == nil {
 		return fmt.Errorf("%s has no MariaDB", n.Name)
@@ -183,7 +184,7 @@ func (c *control) ask(args []string) (string, error) {
 		}
 		count = given
 	}
-	db := c.client.DB(mysqlPort, lab.AppUser, lab.AppPassword, "app")
+	db := mariadb.Open(c.client, mysqlPort, mariadb.AppUser, mariadb.AppPassword, "app")
 	defer db.Close()
 	db.SetMaxIdleConns(-1) // a new login each time
 	answers := map[string]int{}

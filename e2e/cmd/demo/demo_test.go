@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 	"github.com/lvs-director/lvs-director/pkg/config"
 )
 
@@ -61,17 +61,17 @@ func TestSentence(t *testing.T) {
 }
 
 // attempts builds what a client saw: one letter a tick of 20 ms, x is a failure, _ a tick for which it had no CPU.
-func attempts(start time.Time, ticks string) lab.Result {
-	r := lab.Result{Every: 20 * time.Millisecond}
+func attempts(start time.Time, ticks string) measure.Result {
+	r := measure.Result{Every: 20 * time.Millisecond}
 	for i, tick := range ticks {
 		at := start.Add(time.Duration(i) * r.Every)
 		switch tick {
 		case '_':
-			r.Stalls = append(r.Stalls, lab.Stall{End: at, Skipped: 1})
+			r.Stalls = append(r.Stalls, measure.Stall{End: at, Skipped: 1})
 		case 'x':
-			r.Attempts = append(r.Attempts, lab.Attempt{Start: at, Failure: "timeout"})
+			r.Attempts = append(r.Attempts, measure.Attempt{Start: at, Failure: "timeout"})
 		default:
-			r.Attempts = append(r.Attempts, lab.Attempt{Start: at, Server: "mysql1"})
+			r.Attempts = append(r.Attempts, measure.Attempt{Start: at, Server: "mysql1"})
 		}
 	}
 	return r

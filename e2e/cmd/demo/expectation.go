@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
 // An expectation is one promise and what came of it.
@@ -47,7 +47,7 @@ func is(what string, held bool, saw string) expectation {
 
 // outage expects that a client was without an answer for at most limit. The starts that fell out because the client
 // itself had no CPU are not the cluster's fault either.
-func (m *meter) outage(r lab.Result, limit time.Duration, because string) expectation {
+func (m *meter) outage(r measure.Result, limit time.Duration, because string) expectation {
 	gap := r.LongestGap()
 	starved := max(time.Duration(gap.Skipped)*r.Every, m.lost(gap.From, gap.To))
 	e := within("the client's longest time without an answer", gap.Duration, limit, because, starved)
@@ -57,7 +57,7 @@ func (m *meter) outage(r lab.Result, limit time.Duration, because string) expect
 
 // none expects that no attempt that began after the event failed. (Result.Since keeps the last good one before it and
 // what failed between, which belongs to an outage but not here.)
-func none(what string, r lab.Result, event time.Time) expectation {
+func none(what string, r measure.Result, event time.Time) expectation {
 	begun, failed := 0, 0
 	for _, attempt := range r.Attempts {
 		if attempt.Start.After(event) {

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
+	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 )
 
 // Exit codes of the demo.
@@ -21,7 +23,7 @@ const (
 )
 
 func main() {
-	if code, ok := lab.Role(); ok { // a server or client of the lab: this binary, started again
+	if code, ok := lab.Role(measure.Roles(), standin.Roles()); ok { // a server or client of the lab: this binary, started again
 		os.Exit(code)
 	}
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))

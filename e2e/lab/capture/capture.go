@@ -1,4 +1,4 @@
-package lab
+package capture
 
 import (
 	"fmt"
@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
 // A Packet is one line of tcpdump(8) with link-level addresses.
@@ -17,9 +19,10 @@ type Packet struct {
 
 // A Capture is a tcpdump that runs on an interface of a host.
 type Capture struct {
-	h      *Host
+	h      *lab.Host
 	device string
-	d      *Daemon
+	d      *lab.Daemon
+	frames int // markers sent
 }
 
 // A frame of this type (IEEE 802 local experimental EtherType 1), sent by the
@@ -29,10 +32,10 @@ const (
 	markerFilter = "ether proto 0x88b5"
 )
 
-// Capture records the packets of an interface that match an expression, and
+// Start records the packets of an interface that match an expression, and
 // returns when it does so. extra are further options of tcpdump ("-v").
-func (h *Host) Capture(device, expression string, extra ...string) *Capture {
-	h.n.t.Helper()
+func Start(h *lab.Host, device, expression string, extra ...string) *Capture {
+	h.T().Helper()
 	filter := markerFilter
 	if expression != "" {
 		filter = fmt.Sprintf("(%s) or %s", expression, markerFilter)
@@ -40,14 +43,14 @@ func (h *Host) Capture(device, expression string, extra ...string) *Capture {
 	// The ring has a slot of the full snapshot length for each packet: of tcpdump's own, 256 kB, only a hundred fit in.
 	argv := []string{"tcpdump", "-i", device, "-Z", "root", "-n", "-e", "-tt", "-l", "--immediate-mode", "-B", "32768", "-s", "512"}
 	argv = append(append(argv, extra...), filter)
-	d := h.StartWith(StartOptions{Name: "tcpdump-" + device, Argv: argv})
-	d.WaitLog(`listening on `, slowest)
+	d := h.StartWith(lab.StartOptions{Name: "tcpdump-" + device, Argv: argv})
+	d.WaitLog(`listening on `, lab.Slowest)
 	return &Capture{h: h, device: device, d: d}
 }
 
 // Packets are all packets up to this moment; the capture goes on.
 func (c *Capture) Packets() []Packet {
-	c.h.n.t.Helper()
+	c.h.T().Helper()
 	c.sync()
 	return parsePackets(c.d.LogLines())
 }
@@ -55,21 +58,21 @@ func (c *Capture) Packets() []Packet {
 // Stop ends the capture and returns its packets. It fails the test if the
 // kernel dropped some of them.
 func (c *Capture) Stop() []Packet {
-	c.h.n.t.Helper()
+	c.h.T().Helper()
 	c.sync()
 	if c.d.Stop() != 0 {
-		c.h.n.t.Fatalf("lab: capture on %s of %s: %s", c.device, c.h.Name, c.d.tail(5))
+		c.h.T().Fatalf("lab: capture on %s of %s: %s", c.device, c.h.Name, c.d.Tail(5))
 	}
-	<-c.d.log.done
+	<-c.d.LogEnded()
 	if dropped := regexp.MustCompile(`(?m)^([1-9]\d*) packets? dropped by kernel`).FindString(c.d.Log()); dropped != "" {
-		c.h.n.t.Fatalf("lab: capture on %s of %s is incomplete: %s (narrow the expression)", c.device, c.h.Name, dropped)
+		c.h.T().Fatalf("lab: capture on %s of %s is incomplete: %s (narrow the expression)", c.device, c.h.Name, dropped)
 	}
 	return parsePackets(c.d.LogLines())
 }
 
 // Wait waits for a packet whose text matches, from the capture's start on.
 func (c *Capture) Wait(pattern string, timeout time.Duration) Packet {
-	c.h.n.t.Helper()
+	c.h.T().Helper()
 	line := c.d.WaitLog(`^\d+\.\d+ .*`+pattern, timeout)
 	packet, _ := parsePacket(line)
 	return packet
@@ -78,33 +81,30 @@ func (c *Capture) Wait(pattern string, timeout time.Duration) Packet {
 // sync sends a marker frame through the interface and waits until tcpdump has
 // printed it: then everything that passed before is in the log.
 func (c *Capture) sync() {
-	c.h.n.t.Helper()
+	c.h.T().Helper()
 	if !c.d.Running() {
 		return
 	}
 	mark := c.d.Mark()
-	address := c.h.n.newMarker()
-	if err := c.h.sendMarker(c.device, address); err != nil {
+	address := c.newMarker()
+	if err := sendMarker(c.h, c.device, address); err != nil {
 		// An interface that is down or has no link-layer address takes no
 		// frame: what is on its way gets the time that a slow guest needs.
 		time.Sleep(300 * time.Millisecond)
 		return
 	}
-	if _, err := c.d.log.wait(mark.index, regexp.MustCompile(address.String()), slowest); err != nil {
-		c.h.n.t.Fatalf("lab: capture on %s of %s: %v", c.device, c.h.Name, err)
-	}
+	mark.WaitLog(address.String(), lab.Slowest)
 }
 
-// newMarker is an address that no marker of this network had before, so that
-// captures side by side do not take each other's.
-func (n *Network) newMarker() net.HardwareAddr {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.markers++
-	return net.HardwareAddr{0x02, 0x4c, 0xff, byte(n.markers >> 16), byte(n.markers >> 8), byte(n.markers)}
+// newMarker is an address that no marker had before: those of a capture are
+// counted, and captures side by side differ in the process.
+func (c *Capture) newMarker() net.HardwareAddr {
+	c.frames++
+	pid := c.d.PID()
+	return net.HardwareAddr{0x06, byte(pid >> 16), byte(pid >> 8), byte(pid), byte(c.frames >> 8), byte(c.frames)}
 }
 
-func parsePackets(lines []LogLine) []Packet {
+func parsePackets(lines []lab.LogLine) []Packet {
 	var packets []Packet
 	open := false
 	for _, line := range lines {
@@ -125,7 +125,7 @@ func parsePackets(lines []LogLine) []Packet {
 
 var stamped = regexp.MustCompile(`^(\d+)\.(\d{6}) (.*)$`)
 
-func parsePacket(line LogLine) (Packet, bool) {
+func parsePacket(line lab.LogLine) (Packet, bool) {
 	words := stamped.FindStringSubmatch(line.Text)
 	if words == nil {
 		return Packet{}, false

@@ -1,4 +1,4 @@
-package lab
+package measure
 
 import (
 	"encoding/json"
@@ -9,43 +9,46 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-// MeasureOptions are the wishes about a measuring client. The zero value is
+// Options are the wishes about a measuring client. The zero value is
 // the client of the outage figures: a connection every 10 ms, patience 150 ms.
-type MeasureOptions struct {
+type Options struct {
 	Every    time.Duration // between two starts; 10 ms (50 ms with MySQL)
 	Patience time.Duration // after which an attempt has failed; 150 ms (1 s with MySQL)
 	Graceful bool          // close with FIN; default is RST, which uses up no ports
 
 	// MySQL logs in, asks one question and says good-bye, instead of reading
 	// the first line that the server says.
-	MySQL *MySQLLogin
+	MySQL *Login
 }
 
-// MySQLLogin is whom the measuring client logs in as, and what it asks.
-type MySQLLogin struct {
+// Login is whom the measuring client logs in as, and what it asks.
+type Login struct {
 	User     string
 	Password string
 	Query    string // its first column names the server; "" is SELECT @@hostname
 }
 
-// A Measurement is a running measuring client. It is open-loop: an attempt
+// A Client is a running measuring client. It is open-loop: an attempt
 // starts at every tick, whether or not earlier ones came back.
-type Measurement struct {
-	d        *Daemon
+type Client struct {
+	h        *lab.Host
+	d        *lab.Daemon
 	every    time.Duration
 	patience time.Duration
 	clock    clock
 }
 
-// Measure starts a measuring client on the host; it returns when the first
+// Start starts a measuring client on the host; it returns when the first
 // attempt is about to start. The address is an IP literal and a port.
-func Measure(h *Host, address string, o MeasureOptions) *Measurement {
-	h.n.t.Helper()
+func Start(h *lab.Host, address string, o Options) *Client {
+	h.T().Helper()
 	target, err := netip.ParseAddrPort(address)
 	if err != nil || !target.Addr().Is4() {
-		h.n.t.Fatalf("lab: measure: %q is not an IPv4 address and port", address)
+		h.T().Fatalf("lab: measure: %q is not an IPv4 address and port", address)
 	}
 	role := "measure"
 	every, patience := 10*time.Millisecond, 150*time.Millisecond
@@ -58,67 +61,56 @@ func Measure(h *Host, address string, o MeasureOptions) *Measurement {
 	if o.Patience > 0 {
 		patience = o.Patience
 	}
-	arguments := measureArguments{Target: target, Every: every, Patience: patience, Graceful: o.Graceful, MySQL: o.MySQL}
-	m := &Measurement{every: every, patience: patience, clock: newClock()}
-	m.d = h.startRole(role, "measure-"+address, arguments)
-	m.d.WaitLog("^"+readyLine+"$", slowest)
+	a := arguments{Target: target, Every: every, Patience: patience, Graceful: o.Graceful, MySQL: o.MySQL}
+	m := &Client{h: h, every: every, patience: patience, clock: newClock()}
+	m.d = h.StartRole(role, "measure-"+address, a)
 	return m
 }
 
 // Attempts are those that have come to an end so far; the newest of the last
 // 100 ms may be missing.
-func (m *Measurement) Attempts() Result {
-	m.d.host.n.t.Helper()
-	lines, _, _ := m.d.log.after(0)
-	return m.result(lines)
+func (m *Client) Attempts() Result {
+	m.h.T().Helper()
+	return m.result(m.d.LogLines())
 }
 
 // WaitAnswered waits until an attempt that starts after this call is answered
 // by the named server ("" is any), and returns that attempt.
-func (m *Measurement) WaitAnswered(server string, timeout time.Duration) Attempt {
-	m.d.host.n.t.Helper()
+func (m *Client) WaitAnswered(server string, timeout time.Duration) Attempt {
+	m.h.T().Helper()
 	from := time.Now()
-	seen := m.d.log.length()
-	timer := time.NewTimer(timeout)
-	defer timer.Stop()
-	for {
-		lines, ended, change := m.d.log.after(seen)
-		seen += len(lines)
-		for _, attempt := range m.result(lines).Attempts {
+	var answered Attempt
+	_, err := m.d.Mark().Find(timeout, func(line lab.LogLine) bool {
+		for _, attempt := range m.result([]lab.LogLine{line}).Attempts {
 			if attempt.Answered() && attempt.Start.After(from) && (server == "" || attempt.Server == server) {
-				return attempt
+				answered = attempt
+				return true
 			}
 		}
-		if ended {
-			m.d.host.n.t.Fatalf("the measuring client has ended: %s", m.d.tail(5))
-		}
-		select {
-		case <-change:
-		case <-timer.C:
-			m.d.host.n.t.Fatalf("no answer of %q after %s: %s", server, timeout, m.Attempts().Since(from))
-		}
+		return false
+	})
+	if err != nil {
+		m.h.T().Fatalf("no answer of %q %v: %s\n%s", server, err, m.Attempts().Since(from), m.d.Tail(5))
 	}
+	return answered
 }
 
 // Stop starts no more attempts, waits for those on their way, and returns
 // all.
-func (m *Measurement) Stop() Result {
-	m.d.host.n.t.Helper()
-	if m.d.stdin != nil {
-		_ = m.d.stdin.Close()
-		m.d.stdin = nil
+func (m *Client) Stop() Result {
+	m.h.T().Helper()
+	m.d.CloseStdin()
+	if code := m.d.Wait(m.patience + lab.Slowest); code != 0 {
+		m.h.T().Fatalf("the measuring client has failed: %s", m.d.Tail(5))
 	}
-	if code := m.d.Wait(m.patience + slowest); code != 0 {
-		m.d.host.n.t.Fatalf("the measuring client has failed: %s", m.d.tail(5))
-	}
-	<-m.d.log.done
+	<-m.d.LogEnded()
 	return m.Attempts()
 }
 
 // result reads the client's lines: "a START TOOK FAILURE SERVER" with µs of
 // CLOCK_MONOTONIC and "-" for none, and "s AT COUNT" for skipped ticks.
-func (m *Measurement) result(lines []LogLine) Result {
-	m.d.host.n.t.Helper()
+func (m *Client) result(lines []lab.LogLine) Result {
+	m.h.T().Helper()
 	r := Result{Every: m.every}
 	for _, line := range lines {
 		words := strings.SplitN(line.Text, " ", 5)
@@ -126,13 +118,13 @@ func (m *Measurement) result(lines []LogLine) Result {
 		case len(words) == 5 && words[0] == "a":
 			attempt, err := m.attempt(words)
 			if err != nil {
-				m.d.host.n.t.Fatalf("lab: measuring client said %q: %v", line.Text, err)
+				m.h.T().Fatalf("lab: measuring client said %q: %v", line.Text, err)
 			}
 			r.Attempts = append(r.Attempts, attempt)
 		case len(words) == 3 && words[0] == "s":
 			stall, err := m.stall(words)
 			if err != nil {
-				m.d.host.n.t.Fatalf("lab: measuring client said %q: %v", line.Text, err)
+				m.h.T().Fatalf("lab: measuring client said %q: %v", line.Text, err)
 			}
 			r.Stalls = append(r.Stalls, stall)
 		}
@@ -141,7 +133,7 @@ func (m *Measurement) result(lines []LogLine) Result {
 	return r
 }
 
-func (m *Measurement) attempt(words []string) (Attempt, error) {
+func (m *Client) attempt(words []string) (Attempt, error) {
 	start, err := strconv.ParseInt(words[1], 10, 64)
 	if err != nil {
 		return Attempt{}, err
@@ -160,7 +152,7 @@ func (m *Measurement) attempt(words []string) (Attempt, error) {
 	return a, nil
 }
 
-func (m *Measurement) stall(words []string) (Stall, error) {
+func (m *Client) stall(words []string) (Stall, error) {
 	at, err := strconv.ParseInt(words[1], 10, 64)
 	if err != nil {
 		return Stall{}, err
@@ -169,17 +161,17 @@ func (m *Measurement) stall(words []string) (Stall, error) {
 	return Stall{End: m.clock.time(at), Skipped: skipped}, err
 }
 
-// measureArguments go to the client's process.
-type measureArguments struct {
+// arguments go to the client's process.
+type arguments struct {
 	Target   netip.AddrPort
 	Every    time.Duration
 	Patience time.Duration
 	Graceful bool
-	MySQL    *MySQLLogin
+	MySQL    *Login
 }
 
-func decodeMeasure(encoded []byte) (measureArguments, error) {
-	var a measureArguments
+func decode(encoded []byte) (arguments, error) {
+	var a arguments
 	if err := json.Unmarshal(encoded, &a); err != nil {
 		return a, err
 	}

@@ -1,4 +1,4 @@
-package lab
+package mariadb
 
 import (
 	"context"
@@ -6,25 +6,27 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
 const queryDeadline = 30 * time.Second
 
 // Exec runs a statement as administrator, through the server's own socket and
 // not over the network.
-func (m *MariaDB) Exec(statement string, args ...any) {
-	m.h.n.t.Helper()
+func (m *Server) Exec(statement string, args ...any) {
+	m.h.T().Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), queryDeadline)
 	defer cancel()
 	if _, err := m.db.ExecContext(ctx, statement, args...); err != nil {
-		m.h.n.t.Fatalf("%s: %s: %v", m.h.Name, statement, err)
+		m.h.T().Fatalf("%s: %s: %v", m.h.Name, statement, err)
 	}
 }
 
 // Query is the first column of the first row of a query as administrator;
 // "" is NULL or no row.
-func (m *MariaDB) Query(query string, args ...any) string {
-	m.h.n.t.Helper()
+func (m *Server) Query(query string, args ...any) string {
+	m.h.T().Helper()
 	rows := m.Rows(query, args...)
 	if len(rows) == 0 || len(rows[0]) == 0 {
 		return ""
@@ -36,16 +38,16 @@ func (m *MariaDB) Query(query string, args ...any) string {
 type Field struct{ Name, Value string }
 
 // Rows are the rows of a query as administrator.
-func (m *MariaDB) Rows(query string, args ...any) [][]Field {
-	m.h.n.t.Helper()
+func (m *Server) Rows(query string, args ...any) [][]Field {
+	m.h.T().Helper()
 	rows, err := m.rows(query, args...)
 	if err != nil {
-		m.h.n.t.Fatalf("%s: %s: %v", m.h.Name, query, err)
+		m.h.T().Fatalf("%s: %s: %v", m.h.Name, query, err)
 	}
 	return rows
 }
 
-func (m *MariaDB) rows(query string, args ...any) ([][]Field, error) {
+func (m *Server) rows(query string, args ...any) ([][]Field, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), queryDeadline)
 	defer cancel()
 	cursor, err := m.db.QueryContext(ctx, query, args...)
@@ -77,29 +79,29 @@ func (m *MariaDB) rows(query string, args ...any) ([][]Field, error) {
 }
 
 // Status is a numeric status variable of the server: "Aborted_connects".
-func (m *MariaDB) Status(name string) int {
-	m.h.n.t.Helper()
+func (m *Server) Status(name string) int {
+	m.h.T().Helper()
 	text := m.Query("SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = ?", name)
 	value, err := strconv.Atoi(text)
 	if err != nil {
-		m.h.n.t.Fatalf("%s: status %s is %q", m.h.Name, name, text)
+		m.h.T().Fatalf("%s: status %s is %q", m.h.Name, name, text)
 	}
 	return value
 }
 
 // Replicate makes each of two servers the other's replica, with GTID, and
 // waits until both directions run.
-func Replicate(a, b *MariaDB) {
-	a.h.n.t.Helper()
+func Replicate(a, b *Server) {
+	a.h.T().Helper()
 	a.follow(b)
 	b.follow(a)
-	for _, m := range []*MariaDB{a, b} {
-		Eventually(m.h.n.t, 30*time.Second, m.Replicating)
+	for _, m := range []*Server{a, b} {
+		lab.Eventually(m.h.T(), 30*time.Second, m.Replicating)
 	}
 }
 
-func (m *MariaDB) follow(source *MariaDB) {
-	m.h.n.t.Helper()
+func (m *Server) follow(source *Server) {
+	m.h.T().Helper()
 	m.Exec(fmt.Sprintf("CHANGE MASTER TO MASTER_HOST='%s', MASTER_PORT=%d, MASTER_USER='%s', MASTER_PASSWORD='%s', "+
 		"MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=1, MASTER_HEARTBEAT_PERIOD=1",
 		source.h.Address(), source.options.Port, ReplicaUser, ReplicaPassword))
@@ -108,7 +110,7 @@ func (m *MariaDB) follow(source *MariaDB) {
 
 // Replicating is nil while both threads of the server's replication run, or
 // else what the server says about it.
-func (m *MariaDB) Replicating() error {
+func (m *Server) Replicating() error {
 	rows, err := m.rows("SHOW SLAVE STATUS")
 	if err != nil {
 		return err
@@ -129,10 +131,10 @@ func (m *MariaDB) Replicating() error {
 
 // WaitReplicated waits until the replica has everything that the server has
 // written up to now.
-func (m *MariaDB) WaitReplicated(replica *MariaDB, timeout time.Duration) {
-	m.h.n.t.Helper()
+func (m *Server) WaitReplicated(replica *Server, timeout time.Duration) {
+	m.h.T().Helper()
 	position := m.Query("SELECT @@gtid_binlog_pos")
 	if got := replica.Query("SELECT MASTER_GTID_WAIT(?, ?)", position, timeout.Seconds()); got != "0" {
-		m.h.n.t.Fatalf("%s has not reached %s of %s after %s: %v", replica.h.Name, position, m.h.Name, timeout, replica.Replicating())
+		m.h.T().Fatalf("%s has not reached %s of %s after %s: %v", replica.h.Name, position, m.h.Name, timeout, replica.Replicating())
 	}
 }

@@ -1,4 +1,4 @@
-package lab_test
+package measure_test
 
 import (
 	"testing"
@@ -6,15 +6,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
 // attempts reads a picture: a letter is an answer of that server, a dot a
 // failure, one every 10 ms.
-func attempts(picture string) lab.Result {
-	r := lab.Result{Every: 10 * time.Millisecond}
+func attempts(picture string) measure.Result {
+	r := measure.Result{Every: 10 * time.Millisecond}
 	for i, c := range picture {
-		a := lab.Attempt{Start: tick(i), Server: string(c)}
+		a := measure.Attempt{Start: tick(i), Server: string(c)}
 		if c == '.' {
 			a.Server, a.Failure = "", "timeout"
 		}

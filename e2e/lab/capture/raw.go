@@ -1,4 +1,4 @@
-package lab
+package capture
 
 import (
 	"encoding/binary"
@@ -7,18 +7,20 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-// SendRaw sends one IPv4 packet of any kind out of an interface: any source,
+// Send sends one IPv4 packet of any kind out of an interface: any source,
 // any TTL. payload is what follows the IPv4 header; its checksums are the
 // caller's affair, those of the IPv4 header are right.
-func SendRaw(h *Host, device string, source, destination netip.Addr, ttl, protocol uint8, payload []byte) {
-	h.n.t.Helper()
+func Send(h *lab.Host, device string, source, destination netip.Addr, ttl, protocol uint8, payload []byte) {
+	h.T().Helper()
 	if !source.Is4() || !destination.Is4() {
-		h.n.t.Fatalf("lab: raw packets are IPv4: %s to %s", source, destination)
+		h.T().Fatalf("lab: raw packets are IPv4: %s to %s", source, destination)
 	}
 	packet, dst := ipv4(source, destination, ttl, protocol, payload), destination.As4()
-	err := h.ns.inNet(func() error {
+	err := h.InNetwork(func() error {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
 		if err != nil {
 			return err
@@ -30,14 +32,14 @@ func SendRaw(h *Host, device string, source, destination netip.Addr, ttl, protoc
 		return unix.Sendto(fd, packet, 0, &unix.SockaddrInet4{Addr: dst})
 	})
 	if err != nil {
-		h.n.t.Fatalf("lab: send a raw packet from %s: %v", h.Name, err)
+		h.T().Fatalf("lab: send a raw packet from %s: %v", h.Name, err)
 	}
 }
 
-// sendMarker sends the frame that Capture waits for, to an address of
+// sendMarker sends the frame that a capture waits for, to an address of
 // nobody's.
-func (h *Host) sendMarker(device string, to net.HardwareAddr) error {
-	return h.ns.inNet(func() error {
+func sendMarker(h *lab.Host, device string, to net.HardwareAddr) error {
+	return h.InNetwork(func() error {
 		iface, err := net.InterfaceByName(device)
 		if err != nil {
 			return err

@@ -1,4 +1,4 @@
-package lab
+package measure
 
 import (
 	"bufio"
@@ -7,11 +7,13 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-// Held are connections to Answering servers that stay open.
+// Held are connections to servers of package standin that stay open.
 type Held struct {
-	h           *Host
+	h           *lab.Host
 	connections []*heldConnection
 }
 
@@ -26,21 +28,21 @@ const holdDeadline = 5 * time.Second
 
 // Hold opens count connections from the host, one after the other, and keeps
 // them. Each must be answered within 5 s.
-func Hold(h *Host, address string, count int) *Held {
-	h.n.t.Helper()
+func Hold(h *lab.Host, address string, count int) *Held {
+	h.T().Helper()
 	held := &Held{h: h}
-	h.n.t.Cleanup(held.Close)
+	h.T().Cleanup(held.Close)
 	for i := range count {
 		c, err := holdOne(h, address)
 		if err != nil {
-			h.n.t.Fatalf("hold connection %d of %d to %s: %v", i+1, count, address, err)
+			h.T().Fatalf("hold connection %d of %d to %s: %v", i+1, count, address, err)
 		}
 		held.connections = append(held.connections, c)
 	}
 	return held
 }
 
-func holdOne(h *Host, address string) (*heldConnection, error) {
+func holdOne(h *lab.Host, address string) (*heldConnection, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), holdDeadline)
 	defer cancel()
 	conn, err := h.Dial(ctx, "tcp4", address)

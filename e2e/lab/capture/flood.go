@@ -1,4 +1,4 @@
-package lab
+package capture
 
 import (
 	"encoding/binary"
@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/internal/epoll"
 )
 
 // FloodOptions say what a Flood is made of. Each packet is one of Payloads, in
@@ -34,36 +37,31 @@ type FloodOptions struct {
 
 // A Flood is a process that sends packets until it is stopped.
 type Flood struct {
-	d       *Daemon
-	started time.Time
+	h *lab.Host
+	d *lab.Daemon
 }
 
 // StartFlood starts one on the host.
-func StartFlood(h *Host, o FloodOptions) *Flood {
-	h.n.t.Helper()
+func StartFlood(h *lab.Host, o FloodOptions) *Flood {
+	h.T().Helper()
 	if o.Rate <= 0 || len(o.Sources) == 0 || len(o.Payloads) == 0 {
-		h.n.t.Fatalf("lab: a flood from %s needs a rate, sources and payloads", h.Name)
+		h.T().Fatalf("lab: a flood from %s needs a rate, sources and payloads", h.Name)
 	}
-	f := &Flood{d: h.startRole("flood", "flood", o)}
-	f.started = f.d.WaitLog("^"+readyLine+"$", slowest).At
-	return f
+	return &Flood{h: h, d: h.StartRole("flood", "flood", o)}
 }
 
 // Stop ends the flood, or waits until one of a Count has ended, and tells how
 // many packets were sent and at which rate.
 func (f *Flood) Stop() (sent int, perSecond float64) {
-	f.d.host.n.t.Helper()
-	if f.d.stdin != nil {
-		_ = f.d.stdin.Close()
-		f.d.stdin = nil
-	}
+	f.h.T().Helper()
+	f.d.CloseStdin()
 	if code := f.d.Wait(60 * time.Second); code != 0 {
-		f.d.host.n.t.Fatalf("the flood has failed: %s", f.d.tail(5))
+		f.h.T().Fatalf("the flood has failed: %s", f.d.Tail(5))
 	}
-	<-f.d.log.done
+	<-f.d.LogEnded()
 	told := regexp.MustCompile(`sent (\d+) in (\d+) µs`).FindStringSubmatch(f.d.Log())
 	if told == nil {
-		f.d.host.n.t.Fatalf("the flood said nothing: %s", f.d.tail(5))
+		f.h.T().Fatalf("the flood said nothing: %s", f.d.Tail(5))
 	}
 	sent, _ = strconv.Atoi(told[1])
 	micros, _ := strconv.Atoi(told[2])
@@ -86,11 +84,11 @@ func runFlood(encoded []byte) error {
 	if err := unix.BindToDevice(fd, o.Device); err != nil {
 		return err
 	}
-	poll, err := newPoll(int(os.Stdin.Fd()))
+	poll, err := epoll.New(int(os.Stdin.Fd()))
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stdout.WriteString(readyLine + "\n"); err != nil {
+	if err := lab.Ready(); err != nil {
 		return err
 	}
 	sent, took, err := o.run(fd, poll)
@@ -143,7 +141,7 @@ func (o FloodOptions) run(fd, poll int) (sent int, took time.Duration, err error
 			time.Sleep(rest)
 			continue
 		}
-		count, err := wait(poll, events, int((rest+time.Millisecond-1)/time.Millisecond))
+		count, err := epoll.Wait(poll, events, int((rest+time.Millisecond-1)/time.Millisecond))
 		if count > 0 || err != nil {
 			return sent, time.Since(start), err
 		}

@@ -1,32 +1,32 @@
-package lab
+package standin
 
 import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/internal/epoll"
 )
 
-// Answering starts a TCP server on the host that stands in for a real one: it
+// Start starts a TCP server on the host that stands in for a real one: it
 // says its name in a line as soon as a connection is made, and again for every
 // line it gets. The address is "IP:port", or ":3306" for all addresses. It
 // returns when the server listens; Kill, Pause and Resume are those of a
 // process of its own.
-func Answering(h *Host, address, name string) *Daemon {
-	h.n.t.Helper()
+func Start(h *lab.Host, address, name string) *lab.Daemon {
+	h.T().Helper()
 	if strings.HasPrefix(address, ":") {
 		address = "0.0.0.0" + address
 	}
 	listen, err := netip.ParseAddrPort(address)
 	if err != nil || !listen.Addr().Is4() {
-		h.n.t.Fatalf("lab: answering server on %s: %q is not an IPv4 address and port", h.Name, address)
+		h.T().Fatalf("lab: answering server on %s: %q is not an IPv4 address and port", h.Name, address)
 	}
-	d := h.startRole("answering", "answering-"+name, answeringArguments{Listen: listen, Name: name})
-	d.WaitLog("^"+readyLine+"$", slowest)
-	return d
+	return h.StartRole("answering", "answering-"+name, answeringArguments{Listen: listen, Name: name})
 }
 
 type answeringArguments struct {
@@ -45,18 +45,18 @@ func runAnswering(encoded []byte) error {
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", arguments.Listen, err)
 	}
-	poll, err := newPoll(listener)
+	poll, err := epoll.New(listener)
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stdout.WriteString(readyLine + "\n"); err != nil {
+	if err := lab.Ready(); err != nil {
 		return err
 	}
 	answer := []byte(arguments.Name + "\n")
 	events := make([]unix.EpollEvent, 64)
 	buffer := make([]byte, 512)
 	for {
-		count, err := wait(poll, events, -1)
+		count, err := epoll.Wait(poll, events, -1)
 		if err != nil {
 			return err
 		}
@@ -81,7 +81,7 @@ func greet(poll, listener int, answer []byte) {
 		return // the client has gone meanwhile
 	}
 	_, _ = unix.Write(fd, answer)
-	if watch(poll, fd) != nil {
+	if epoll.Add(poll, fd) != nil {
 		_ = unix.Close(fd)
 	}
 }
@@ -98,30 +98,4 @@ func listenOn(address netip.AddrPort) (int, error) {
 		return -1, err
 	}
 	return fd, unix.Listen(fd, 1024)
-}
-
-func newPoll(fds ...int) (int, error) {
-	poll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return -1, err
-	}
-	for _, fd := range fds {
-		if err := watch(poll, fd); err != nil {
-			return -1, err
-		}
-	}
-	return poll, nil
-}
-
-func watch(poll, fd int) error {
-	return unix.EpollCtl(poll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
-}
-
-// wait is epoll_wait that a signal of the Go runtime does not end.
-func wait(poll int, events []unix.EpollEvent, milliseconds int) (int, error) {
-	count, err := unix.EpollWait(poll, events, milliseconds)
-	if err == unix.EINTR {
-		return 0, nil
-	}
-	return count, err
 }

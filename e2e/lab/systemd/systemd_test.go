@@ -1,4 +1,4 @@
-package lab_test
+package systemd_test
 
 import (
 	"strconv"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/systemd"
 )
 
 const sleepingUnit = `[Service]
@@ -21,9 +22,9 @@ func TestSystemd(t *testing.T) {
 	n := lab.New(t)
 	h := n.Host("machine", n.Bridge("lan").At("10.77.0.2/24"))
 	begun := time.Now()
-	s := lab.StartSystemd(h, lab.SystemdOptions{
+	s := systemd.Start(h, systemd.Options{
 		Programs: map[string]string{"/usr/local/bin/really": "/bin/true"},
-		Files:    []lab.SystemdFile{{Path: "/etc/systemd/system/sleeping.service", Content: sleepingUnit}},
+		Files:    []systemd.File{{Path: "/etc/systemd/system/sleeping.service", Content: sleepingUnit}},
 	})
 	took := time.Since(begun)
 	t.Logf("boot %s", took)

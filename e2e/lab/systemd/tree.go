@@ -1,4 +1,4 @@
-package lab
+package systemd
 
 import (
 	"encoding/json"
@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// systemdTarget is what the systemd of the lab boots into: the journal, and nothing else that runs.
-const systemdTarget = `[Unit]
+// target is what the systemd of the lab boots into: the journal, and nothing else that runs.
+const target = `[Unit]
 Description=Everything that runs before the units under test
 Requires=systemd-journald.service sysinit.target
 After=systemd-journald.service sysinit.target
@@ -22,13 +22,13 @@ AllowIsolate=yes
 
 const unitDir = "/usr/lib/systemd/system"
 
-// runSystemdTree is the first process of the new namespaces: it builds the file tree and becomes systemd.
-func runSystemdTree(encoded []byte) error {
-	var a systemdArguments
+// runTree is the first process of the new namespaces: it builds the file tree and becomes systemd.
+func runTree(encoded []byte) error {
+	var a arguments
 	if err := json.Unmarshal(encoded, &a); err != nil {
 		return err
 	}
-	if err := buildSystemdTree(a); err != nil {
+	if err := buildTree(a); err != nil {
 		return fmt.Errorf("build the file tree: %w", err)
 	}
 	const systemd = "/lib/systemd/systemd"
@@ -39,8 +39,8 @@ func runSystemdTree(encoded []byte) error {
 	return fmt.Errorf("start %s: %w (package systemd)", systemd, err)
 }
 
-// buildSystemdTree covers what is the machine's own business. What is to be seen through the covers is opened before.
-func buildSystemdTree(a systemdArguments) error {
+// buildTree covers what is the machine's own business. What is to be seen through the covers is opened before.
+func buildTree(a arguments) error {
 	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func buildSystemdTree(a systemdArguments) error {
 	for target, source := range a.Programs {
 		shown[target] = source
 	}
-	files, err := systemdFiles(a)
+	files, err := allFiles(a)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func buildSystemdTree(a systemdArguments) error {
 			return fmt.Errorf("%s: %w", source, err)
 		}
 	}
-	if err := coverSystemdTree(); err != nil {
+	if err := coverTree(); err != nil {
 		return err
 	}
 	for target, fd := range open {
@@ -81,10 +81,10 @@ func buildSystemdTree(a systemdArguments) error {
 			return err
 		}
 	}
-	return linkSystemdTree()
+	return linkTree()
 }
 
-func coverSystemdTree() error {
+func coverTree() error {
 	// The one that newCgroup mounted shows the cgroups of everybody, and the kernel refuses the same file system twice in
 	// a place (fs/namespace.c).
 	if err := unix.Unmount(cgroupMount, unix.MNT_DETACH); err != nil {
@@ -115,7 +115,7 @@ func coverSystemdTree() error {
 
 // bindFile shows an open file at the target, read-only unless it is a device.
 func bindFile(fd int, target string) error {
-	if err := (SystemdFile{Path: target}).write(); err != nil {
+	if err := (File{Path: target}).write(); err != nil {
 		return err
 	}
 	if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", fd), target, "", unix.MS_BIND, ""); err != nil {
@@ -127,14 +127,14 @@ func bindFile(fd int, target string) error {
 	return unix.Mount("", target, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, "")
 }
 
-// systemdFiles reads what the machine has of the units, and adds the little that an /etc needs.
-func systemdFiles(a systemdArguments) ([]SystemdFile, error) {
-	files := []SystemdFile{
+// allFiles reads what the machine has of the units, and adds the little that an /etc needs.
+func allFiles(a arguments) ([]File, error) {
+	files := []File{
 		{Path: "/etc/hostname", Content: a.Hostname + "\n"},
 		{Path: "/etc/machine-id", Content: strings.Repeat("1", 32) + "\n"},
 		{Path: "/etc/passwd", Content: "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n"},
 		{Path: "/etc/group", Content: "root:x:0:\nadm:x:4:\ntty:x:5:\nsystemd-journal:x:101:\nnogroup:x:65534:\n"},
-		{Path: "/etc/systemd/system/lab.target", Content: systemdTarget},
+		{Path: "/etc/systemd/system/lab.target", Content: target},
 		{Path: "/var/tmp/.keep"},
 	}
 	patterns := []string{
@@ -155,13 +155,13 @@ func systemdFiles(a systemdArguments) ([]SystemdFile, error) {
 			if err != nil {
 				return nil, err
 			}
-			files = append(files, SystemdFile{Path: path, Content: string(content)})
+			files = append(files, File{Path: path, Content: string(content)})
 		}
 	}
 	return append(files, a.Files...), nil
 }
 
-func linkSystemdTree() error {
+func linkTree() error {
 	wants := filepath.Join(unitDir, "sysinit.target.wants")
 	for _, dir := range []string{wants, "/var/lib", "/var/log", "/var/cache"} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {

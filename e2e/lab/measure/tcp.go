@@ -1,4 +1,4 @@
-package lab
+package measure
 
 import (
 	"bytes"
@@ -7,12 +7,15 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/internal/epoll"
 )
 
 // A tcpClient is the measuring client's process: one thread around epoll(7),
 // seven system calls an attempt.
 type tcpClient struct {
-	arguments measureArguments
+	arguments arguments
 	poll      int
 	target    *unix.SockaddrInet4
 	open      map[int]int64 // socket -> start in µs
@@ -29,27 +32,27 @@ type started struct {
 
 const flushEvery = 100_000 // µs
 
-// runMeasure measures until its standard input ends, then awaits what is
+// runTCP measures until its standard input ends, then awaits what is
 // under way.
-func runMeasure(encoded []byte) error {
-	arguments, err := decodeMeasure(encoded)
+func runTCP(encoded []byte) error {
+	a, err := decode(encoded)
 	if err != nil {
 		return err
 	}
 	// The figures are wrong where the client starts late; it uses little.
 	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, -10)
-	poll, err := newPoll(int(os.Stdin.Fd()))
+	poll, err := epoll.New(int(os.Stdin.Fd()))
 	if err != nil {
 		return err
 	}
 	c := &tcpClient{
-		arguments: arguments,
+		arguments: a,
 		poll:      poll,
-		target:    &unix.SockaddrInet4{Addr: arguments.Target.Addr().As4(), Port: int(arguments.Target.Port())},
+		target:    &unix.SockaddrInet4{Addr: a.Target.Addr().As4(), Port: int(a.Target.Port())},
 		open:      map[int]int64{},
 		buffer:    make([]byte, 512),
 	}
-	if _, err := os.Stdout.WriteString(readyLine + "\n"); err != nil {
+	if err := lab.Ready(); err != nil {
 		return err
 	}
 	return c.run()
@@ -76,7 +79,7 @@ func (c *tcpClient) run() error {
 				return err
 			}
 		}
-		count, err := wait(c.poll, events, c.patience(now, next, stopping))
+		count, err := epoll.Wait(c.poll, events, c.patience(now, next, stopping))
 		if err != nil {
 			return err
 		}
@@ -120,7 +123,7 @@ func (c *tcpClient) start(now int64) {
 	}
 	// The server speaks first, so that one wake-up tells both of the
 	// connection and of the answer.
-	if err := watch(c.poll, fd); err != nil {
+	if err := epoll.Add(c.poll, fd); err != nil {
 		_ = unix.Close(fd)
 		c.end(now, err.Error(), "")
 		return

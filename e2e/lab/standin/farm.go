@@ -1,35 +1,34 @@
-package lab
+package standin
 
 import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
 
+	"github.com/lvs-director/lvs-director/e2e/lab"
 	"github.com/lvs-director/lvs-director/pkg/probe/mysqltest"
 )
 
-// The ports of a Farm's servers.
+// The ports of a farm's servers.
 const (
 	FarmMySQL = 3306 // logs anybody in who gives FarmPassword
 	FarmTCP   = 3307 // says hello
 )
 
-// FarmPassword is what the servers of a Farm want to hear.
+// FarmPassword is what the servers of a farm want to hear.
 const FarmPassword = "farm"
 
-// Farm makes every address of a network a server, of one process on the host:
+// StartFarm makes every address of a network a server, of one process on the host:
 // a MySQL server that is only a protocol, and a TCP server. A director on the
 // same LAN reaches the network by a route to the host.
-func Farm(h *Host, network string) *Daemon {
-	h.n.t.Helper()
+func StartFarm(h *lab.Host, network string) *lab.Daemon {
+	h.T().Helper()
 	if _, err := netip.ParsePrefix(network); err != nil {
-		h.n.t.Fatalf("lab: farm on %s: %v", h.Name, err)
+		h.T().Fatalf("lab: farm on %s: %v", h.Name, err)
 	}
 	// Every address of a local route is this host's own.
 	h.Run("ip", "route", "add", "local", network, "dev", "lo")
-	d := h.startRole("farm", "farm", farmArguments{MySQL: FarmMySQL, TCP: FarmTCP})
-	d.WaitLog("^"+readyLine+"$", slowest)
-	return d
+	return h.StartRole("farm", "farm", farmArguments{MySQL: FarmMySQL, TCP: FarmTCP})
 }
 
 type farmArguments struct{ MySQL, TCP uint16 }
