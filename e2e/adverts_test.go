@@ -22,6 +22,9 @@ import (
 var unitary = product{"lvs-director", func(n *node, _ rhythm) *lab.Daemon { return n.startAsUnit() }}
 
 // TestFastAdverts: with an advert every 10 ms a client misses hardly more than the protocol's timers ask for.
+//
+// Proves docs/operations.md: "`advert_interval: 10ms` brings a failover to about 50 ms, and makes 30 ms without CPU a
+// failover."
 func TestFastAdverts(t *testing.T) {
 	r := rhythm{3, 10 * time.Millisecond}
 	limit := within(r.masterDown() + 30*time.Millisecond)
@@ -85,8 +88,11 @@ virtual_servers:
 	return b.String()
 }
 
-// TestAdvertsWhileMuchIsChecked: adverts leave in time while many real servers are checked and programmed. The issue's
-// figures are those of the long form.
+// TestAdvertsWhileMuchIsChecked: adverts leave in time while many real servers are checked and programmed. The figures
+// of the document are those of the long form.
+//
+// Proves docs/limits.md: "with 1 000 servers checked every 20 s and 4 000 entries in the table 99 of 100 adverts every
+// 100 ms left at most 5 to 18 ms late, the worst 40 ms"
 func TestAdvertsWhileMuchIsChecked(t *testing.T) {
 	w, length := crowd{checked: 100, services: 4, interval: time.Second}, 3*time.Second
 	if soaking() {

@@ -18,8 +18,14 @@ var arpKeys = []string{
 	"net.ipv4.conf.eth0.arp_ignore", "net.ipv4.conf.eth0.arp_announce",
 }
 
-// TestAgent: whatever somebody does to a real server by hand, it accepts packets for the VIP and stays silent about it,
-// and a stopped agent leaves the machine as it was found.
+// TestAgent: whatever somebody changes by hand on a real server, it accepts packets for the VIP and stays silent about
+// it, and a stopped agent leaves the machine as it was found.
+//
+// Proves docs/agent.md: "What somebody changed is set back, within a second, and the first repair in a minute is
+// logged:"
+// Proves docs/agent.md: "On a graceful stop the VIP goes, then every sysctl gets the value that it had before the agent
+// first changed it, unless somebody else set another one meanwhile:"
+// Proves docs/agent.md: "After a crash or `kill -9` everything stays, and clients are served on."
 func TestAgent(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, shape{advert: "300ms"})
@@ -88,7 +94,10 @@ func TestAgent(t *testing.T) {
 	})
 }
 
-// TestAgentWithoutTask: on a machine that the cluster file does not name the agent changes nothing and says so.
+// TestAgentWithoutTask: on a machine that the cluster file does not name the agent changes nothing, and says so.
+//
+// Proves docs/agent.md: "On a machine that the cluster file does not name as a real server, the agent takes back what
+// an earlier run left there, says so and ends with exit code 2."
 func TestAgentWithoutTask(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, shape{})

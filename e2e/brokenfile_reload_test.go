@@ -15,9 +15,16 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// TestBrokenReloads: no cluster file, however broken, takes anything down. Every one is refused with the place of the
-// mistake, by SIGHUP as by lvsctl, while clients are served, adverts leave in time, and VIPs and table stay as they are.
-// keepalived dies of several of these and leaves its VIP behind.
+// TestBrokenReloads: no cluster file, however broken, takes anything down. Each is refused with the place of the
+// mistake, by SIGHUP as by lvsctl, while clients are served, adverts leave in time, and VIPs and table stay as they
+// are. keepalived dies of several of these and leaves its VIP behind.
+//
+// Proves README.md: "A broken cluster file takes nothing down: a reload refuses it, with the place of the mistake, and
+// a start runs the last good one, with an alarm."
+// Proves docs/operations.md: "The running configuration stays, all of it, and `lvsctl status` has a `PROBLEM` until a
+// reload succeeds."
+// Proves docs/operations.md: "An interface that the file brings in must be there: one that is not is a typing error,
+// and the instance would give up its VIPs for it."
 func TestBrokenReloads(t *testing.T) {
 	const advert = 100 * time.Millisecond
 	c := newCluster(t, shape{advert: advert.String()})

@@ -28,8 +28,16 @@ func (n *node) lastGood() (text string, mode os.FileMode) {
 	return string(data), info.Mode()
 }
 
-// TestLastGood: a director or an agent that starts with a cluster file that cannot be used runs the last one that could,
-// and says so until the file is mended. Without a copy it does not start.
+// TestLastGood: a director or an agent that starts with a cluster file that cannot be used runs the last one that
+// could, and says so until the file is mended. Without a copy it does not start.
+//
+// Proves docs/operations.md: "A daemon that starts and cannot use the cluster file (it does not validate, it is
+// missing, it is no regular file) runs that copy:"
+// Proves docs/operations.md: "`lvsctl status` has the same as a `PROBLEM`, and `status --check` warns, until a reload
+// takes a mended file."
+// Proves docs/operations.md: "Without a copy, with one that does not validate (`the last good copy of the cluster file
+// cannot be used either`), and beside a daemon that already answers on the socket: exit code 2, and the problems of the
+// cluster file."
 func TestLastGood(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, shape{advert: "100ms"})

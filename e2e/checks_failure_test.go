@@ -11,8 +11,14 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// TestMySQLServerFails: however a server stops to serve (here killed and frozen; stopped is 001-2), it gets no more connections within
-// fall × interval + timeout, is back after rise good checks, and nobody on the other server notices.
+// TestMySQLServerFails: however a server stops serving (here killed and frozen; stopped is 001-2), it gets no more
+// connections within fall × interval + timeout, is back after rise good checks, and nobody on the other server notices.
+// One that is dead when the director starts gets none at all.
+//
+// Proves docs/checks.md: "A server that stops answering is out after at most fall × interval + timeout."
+// Proves docs/checks.md: "Then `fall` failures in a row take it out, and `rise` successes in a row bring it back."
+// Proves docs/checks.md: "A server that is dead when the director starts gets no connection; one that lives need not
+// wait for `rise`."
 func TestMySQLServerFails(t *testing.T) {
 	d := newDatabases(t, shape{advert: "100ms"}, mariadb.Options{})
 	d.startAll()

@@ -16,8 +16,12 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/probe"
 )
 
-// TestMySQLChecks: what the checks do to the servers (nothing), and what a server that answers the check with an error
-// makes of the table.
+// TestMySQLChecks: the checks leave nothing behind on the servers, and a server that answers a check with an error is
+// handled by what the error means.
+//
+// Proves README.md: "login, query, goodbye: no trace on the server"
+// Proves README.md: "What a check cannot know (a wrong password, a blocked checker) never empties a pool; a server that
+// is full gets no new connections while another one is up."
 func TestMySQLChecks(t *testing.T) {
 	// One that no slow machine lets time out, for then it would leave a trace, and rightly.
 	const patient = "{type: mysql, interval: 5s, timeout: 5s, user: lvs_check, password_file: PASSWORD_FILE}"

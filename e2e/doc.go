@@ -10,5 +10,7 @@
 // same (within, and nearly for the best of several tries) unless LVS_EXACT=1 asks for the very ones: a guest that gets a
 // part of a CPU is slow, and one on the machine's own kernel (LVS_LAB=host) has no such clock.
 //
-// The hosts, links and faults are in package lab; cluster_test.go builds the usual cluster.
+// A file is named after the promise that its scenarios prove, and each scenario names the sentences of the documents that
+// make it. The hosts, links and faults are in package lab; cluster_test.go builds the usual cluster, and database_test.go
+// one with MariaDB.
 package e2e

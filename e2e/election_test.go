@@ -140,8 +140,14 @@ func overlap(a, b *vipWatch) (longest time.Duration) {
 	return longest
 }
 
-// Of two directors that start together one holds the VIP in time, and what an earlier run left is gone from both before
-// either speaks. Both tables are the same: the other one is ready.
+// TestElection: of two directors that start together one holds the VIP in time, and what an earlier run left is gone
+// from both before either sends an advert. Both tables are the same: the other one is ready.
+//
+// Proves docs/packet-flow.md: "A director that starts and hears nobody takes the VIP after 3 × advert_interval and its
+// own skew."
+// Proves docs/operations.md: "The next start removes a VIP that was left behind before it sends its first advert, and
+// makes everything as the cluster file says."
+// Proves docs/index.md: "The other one has the same table, ready, and takes over."
 func TestElection(t *testing.T) {
 	for _, r := range []rhythm{{3, time.Second}, {3, 100 * time.Millisecond}, {2, time.Second}} {
 		t.Run(r.String(), func(t *testing.T) { elect(t, r) })
@@ -253,8 +259,13 @@ func sortedRule(table ipvsadm.Table) string {
 	return strings.Join(lines, "")
 }
 
-// A VIP is a leased /32 that never becomes the source of anything, also when the real address is taken away and given
-// back; adverts look as RFC 9568 5.1 wants them.
+// TestVIP: a VIP is a leased /32 that never becomes the source of anything, also when the interface's own address is
+// taken away and given back; adverts look as RFC 9568 5.1 wants them.
+//
+// Proves docs/cluster-file.md: "No other prefix length: a virtual address is never a source address."
+// Proves docs/packet-flow.md: "It comes from the director's `address` if the interface has it, else from the
+// interface's first address that is no VIP, never from a VIP."
+// Proves docs/quickstart.md: "The VIP has a lifetime of a few seconds, which the director renews."
 func TestVIP(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, shape{advert: calm.String()})
@@ -301,8 +312,14 @@ func TestVIP(t *testing.T) {
 	}
 }
 
-// Who takes the VIP over tells it at once and then every 1.1 s, as request and as reply: 5 s after a peer that said
-// good-bye, and until its lease + 2 s after one that fell silent, for that one may still answer.
+// TestGratuitousARP: a director that takes the VIP over announces it at once and then every 1.1 s, as request and as
+// reply: for 5 s after a peer that resigned, and until its lease + 2 s after one that fell silent, for that one may
+// still answer.
+//
+// Proves docs/packet-flow.md: "The MASTER says so by gratuitous ARP, once as request and once as reply, because some
+// devices listen to one of them only:"
+// Proves docs/packet-flow.md: "At once when it takes the VIP, then every 1.1 s for 5 s. If the last holder fell silent
+// instead of resigning, until its lease is over and 2 s more, because up to then it may still answer."
 func TestGratuitousARP(t *testing.T) {
 	for _, one := range []struct {
 		name string

@@ -32,8 +32,15 @@ func (c *cluster) masterWithOwn(n *node) error {
 	return nil
 }
 
-// TestForeignInterface: whatever happens to the interface and the address under a MASTER, there is one holder of the VIP
-// in the end, never one that nobody commands, and no advert has the VIP for its source.
+// TestForeignInterface: whatever happens to the interface and the address under a MASTER, there is one holder of the
+// VIP in the end, never one that no director controls, and no advert has the VIP for its source.
+//
+// Proves docs/operations.md: "the director's own address deleted | FAULT, the peer takes over; back when it is back.
+// Another address of the interface serves as well"
+// Proves docs/operations.md: "own address deleted and added at once | the VIP would stand before it and become a
+// source: it is put behind it"
+// Proves docs/operations.md: "`ip addr flush`, `ip link set down`, the interface deleted or renamed | FAULT with the
+// reason; the VIP does not stay on an interface of another name"
 func TestForeignInterface(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, shape{advert: "100ms"})
@@ -137,8 +144,10 @@ func (c *cluster) renamed(t *testing.T, takesOver, returns func(*testing.T)) {
 	returns(t)
 }
 
-// TestLateInterface: an interface may come after the daemon, go, and come again under the same name: multicast membership,
-// sockets and gratuitous ARP follow.
+// TestLateInterface: an interface may come after the daemon, go, and come again under the same name: multicast
+// membership, sockets and gratuitous ARP follow.
+//
+// Proves docs/operations.md: "an interface that comes later, or again | used at once"
 func TestLateInterface(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, shape{advert: "100ms"})

@@ -74,7 +74,12 @@ func heals(t *testing.T, limit time.Duration, hand func(), right func() error) {
 	t.Errorf("%d times void", tries)
 }
 
-// TestForeignTable: whatever somebody does by hand to our virtual server, it stands again within 2 s; what is his stays.
+// TestForeignTable: whatever somebody does by hand to our virtual server, it is as the file says again within 2 s; what
+// is somebody else's stays.
+//
+// Proves docs/operations.md: "put back within 2 s (large tables are looked at every 1.5 s, small ones every 0.5 s),
+// flags and thresholds too"
+// Proves docs/operations.md: "a virtual server, route or rule that the file does not name | left alone"
 func TestForeignTable(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, shape{advert: "300ms", scheduler: "wrr", weights: [2]int{3, 1}, server: "persistence: {timeout: 50s}"})
@@ -149,8 +154,15 @@ func neverFromVIP(t *testing.T, adverts []capture.Packet) {
 	}
 }
 
-// TestForeignVIP: a VIP that is deleted on the MASTER is back within 50 ms, and nobody else notices: no change of state,
-// no advert late. Whoever deletes it in a loop costs little and fills no log.
+// TestForeignVIP: a VIP that is deleted on the MASTER is back within 50 ms, and nobody else notices: no change of
+// state, no late advert. Whoever deletes it in a loop costs little and fills no log.
+//
+// Proves docs/operations.md: "`ip addr del` of the VIP on the MASTER | put back within 50 ms; the election does not
+// notice"
+// Proves docs/operations.md: "A VIP that somebody deletes again and again is put back every 20 ms and logged once a
+// minute; `repairs` counts."
+// Proves docs/operations.md: "another hardware address | the VIPs are announced again"
+// Proves docs/operations.md: "a virtual server, route or rule that the file does not name | left alone"
 func TestForeignVIP(t *testing.T) {
 	const trials = 3
 	for trial := 1; trial <= trials; trial++ {
@@ -253,7 +265,9 @@ func (c *cluster) deleteVIP(t *testing.T, times int, pause time.Duration) (longe
 	return longest
 }
 
-// TestForeignAgent: on a real server the VIP and its sysctls stand again within a second, also on a new interface.
+// TestForeignAgent: on a real server the VIP and its sysctls are right again within a second, also on a new interface.
+//
+// Proves docs/operations.md: "VIP or sysctls on a real server | put back within a second"
 func TestForeignAgent(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, shape{})

@@ -57,6 +57,11 @@ func texts(packets []capture.Packet, most int) string {
 
 // TestForwardDR: requests pass the director, which changes nothing but the frame's address; answers go from the real
 // server to the client directly.
+//
+// Proves docs/packet-flow.md: "IPVS on the MASTER chooses a real server and sends the packet on. Source, destination
+// and ports stay; only the frame around it is new."
+// Proves docs/packet-flow.md: "The real server has the VIP on `lo`, so it takes the packet, and answers the client
+// itself, past the director."
 func TestForwardDR(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, shape{advert: "100ms"})
@@ -96,8 +101,15 @@ virtual_servers:
     real_servers: [{name: far1, address: 10.78.0.11}]
 `
 
-// TestForwardTUN: a real server in another subnet gets requests in IP in IP (protocol 4) and answers the client directly.
-// The agent does everything on it; strict reverse path filtering, which distributions switch on, would drop them.
+// TestForwardTUN: a real server in another subnet gets requests in IP in IP (protocol 4) and answers the client
+// directly. The agent does everything on it; strict reverse path filtering, which distributions switch on, would drop
+// them.
+//
+// Proves docs/packet-flow.md: "As DR, but the packet is put into another one, addressed to the real server. So real
+// servers may be in another network."
+// Proves docs/packet-flow.md: "A client's packet larger than 1480 bytes is answered with "fragmentation needed", by the
+// director."
+// Proves docs/agent.md: "`tun` | VIP/32 on `tunl0`, and `tunl0` up | the same, and `net.ipv4.conf.tunl0.rp_filter=2`"
 func TestForwardTUN(t *testing.T) {
 	t.Parallel()
 	n := lab.New(t)
@@ -181,6 +193,10 @@ func readLine(t *testing.T, conn net.Conn) string {
 }
 
 // TestCheckRefusesAPortThatCannotBeChanged: only NAT rewrites ports; the file says so before anything runs.
+//
+// Proves docs/packet-flow.md: "A real server gets the packet as the client sent it. The cluster file refuses another
+// port for a real server."
+// Proves docs/cluster-file.md: "only `forward: nat` can change it"
 func TestCheckRefusesAPortThatCannotBeChanged(t *testing.T) {
 	t.Parallel()
 	n := lab.New(t)
@@ -257,7 +273,15 @@ func (c *natCluster) awaitBoth(n *node) {
 }
 
 // TestForwardNAT: addresses and port are rewritten both ways by the director that holds the VIPs of both networks. When
-// it dies both move to the other one.
+// it dies both move to the other one. An agent whose answers would not pass a director says so.
+//
+// Proves docs/packet-flow.md: "The director rewrites the destination, and on the way back the source. So the way back
+// has to lead through the director that did it: the real server's route to the clients points to a VIP on the inner
+// side, which moves with the outer one."
+// Proves docs/packet-flow.md: "The director routes, so it sets `net.ipv4.ip_forward=1`, and `send_redirects=0` on `all`
+// and on the instances' interfaces; it gives the former values back when it stops."
+// Proves docs/agent.md: "It asks the kernel where answers to clients would go and says when that is not an address that
+// the directors hold:"
 func TestForwardNAT(t *testing.T) {
 	t.Parallel()
 	c := newNATCluster(t)

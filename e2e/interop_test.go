@@ -9,8 +9,11 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/capture"
 )
 
-// A pair of one lvs-director and one keepalived 2.2.7, as during a migration: either hands over to the other, by a
-// graceful stop and by falling silent, and both never hold the VIP for longer than an advert is on its way.
+// TestInterop: a pair of one lvs-director and one keepalived 2.2.7, as during a migration: either hands over to the
+// other, by a graceful stop and by falling silent, and both never hold the VIP for longer than an advert is on its way.
+//
+// Proves README.md: "VRRP version 3 (RFC 9568) and 2 (RFC 3768) on IPv4, preempting or not, together with keepalived as
+// a peer."
 func TestInterop(t *testing.T) {
 	for _, r := range []rhythm{{3, calm}, {2, time.Second}} {
 		for _, one := range []struct {

@@ -13,8 +13,11 @@ import (
 // late is what the kernel's lazy look at lifetimes may add to a lease.
 const late = 1500 * time.Millisecond
 
-// TestLeaseEnds: the VIP of a director that is frozen or killed goes by itself when its lease is over, whatever its length.
-// Nobody is there to remove it: no peer, no systemd.
+// TestLeaseEnds: the VIP of a director that is frozen or killed goes by itself when its lease is over, whatever its
+// length. Nobody is there to remove it: no peer, no systemd.
+//
+// Proves README.md: "VIPs with a kernel lease: a director that dies or hangs loses its VIP, with no daemon left to
+// remove it."
 func TestLeaseEnds(t *testing.T) {
 	t.Parallel()
 	leases := []time.Duration{3 * time.Second}
@@ -63,6 +66,8 @@ func TestLeaseEnds(t *testing.T) {
 }
 
 // TestManyLeases: many VIPs of one instance and many instances stay up over many renewals, and those are few writes.
+//
+// Proves docs/cluster-file.md: "A director renews each of its virtual addresses three times in a **lease**."
 func TestManyLeases(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, shape{})

@@ -35,8 +35,11 @@ func forged(before, after func([]byte) []byte) []byte {
 	return after(b)
 }
 
-// Packets that are not what they should be are ignored, each is counted with its reason, and nothing else comes of them:
-// no transition, no late advert.
+// TestForgedPackets: packets that are not what they should be are ignored, each is counted with its reason, and nothing
+// else comes of them: no transition, no late advert.
+//
+// Proves docs/operations.md: "A packet that is not what it should be is ignored and counted by its reason. Elections
+// and adverts go on."
 func TestForgedPackets(t *testing.T) {
 	const times = 3
 	set := func(at int, to byte) func([]byte) []byte {

@@ -30,8 +30,15 @@ func advertOf(vrid, priority uint8) []byte {
 }
 
 // TestHostileNeighbour: what a machine on the segment sends cannot end a director, cannot take its CPU away, and cannot
-// make it change its state, with one exception: an advert of a higher priority is obeyed, for VRRP has no authentication.
-// Status says of each what it is and who sends it.
+// make it change its state, with one exception: an advert of a higher priority is obeyed, for VRRP has no
+// authentication. Status says of each what it is and who sends it.
+//
+// Proves docs/operations.md: "From 1 000 ignored packets a second `lvsctl status` shows the same sentence as a problem,
+// and `status --check` warns. Elections and service go on."
+// Proves docs/operations.md: "Against one packet there is no help: an advert of a higher priority is obeyed, whoever
+// sends it, for VRRP has no authentication."
+// Proves docs/operations.md: "`lvsctl status` names a MASTER that is no director of the cluster file, on the network of
+// the directors' addresses."
 func TestHostileNeighbour(t *testing.T) {
 	m := newMany(t, 2, hostileAdvert.String(), "interval: 1s")
 	m.start(t, m.master, 2)

@@ -9,8 +9,12 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// A cable that was out for long: meanwhile the director's own checks have taken every real server out of its table. When
-// the cable is back it must not take the VIP from the one that serves before it has somebody to send the clients to.
+// TestReturnsWithServers: a cable was out for long, and meanwhile the director's own checks have taken every real
+// server out of its table. When the cable is back it does not take the VIP from the one that serves before it has a
+// real server again.
+//
+// Proves docs/limits.md: "A director that lost its carrier is in FAULT instead, and takes the VIP back only when it has
+// a real server again, or after 30 s."
 func TestReturnsWithServers(t *testing.T) {
 	c := newCluster(t, shape{advert: "100ms", check: "{type: tcp, interval: 1s, timeout: 500ms, fall: 2, rise: 2}"})
 	c.answering()

@@ -36,7 +36,10 @@ func replaced(t *testing.T, s shape) (*cluster, *measure.Client) {
 	return c, m
 }
 
-// With no-preempt a director that comes back stays BACKUP, whatever its priority.
+// TestNoPreempt: without preemption a director that comes back stays BACKUP, whatever its priority.
+//
+// Proves docs/cluster-file.md: "whether a director takes over from a living MASTER of lower priority (`false` is
+// keepalived's nopreempt; an error with priority 255)"
 func TestNoPreempt(t *testing.T) {
 	t.Parallel()
 	c, m := replaced(t, shape{advert: calm.String(), noPreempt: true})
@@ -56,8 +59,11 @@ func TestNoPreempt(t *testing.T) {
 	}
 }
 
-// With preempt a director that comes back takes over when its checks have run once, and not before: a client never meets
-// a VIP in front of an empty table.
+// TestPreemptWaitsForChecks: with preemption a director that comes back takes over when its checks have run once, and
+// not before: a client never meets a VIP in front of an empty table.
+//
+// Proves docs/operations.md: "A director that has just started leaves a MASTER of lower priority alone until every
+// check has run once and one has found a real server, for at most 30 s; the reason in `lvsctl status` says so."
 func TestPreemptWaitsForChecks(t *testing.T) {
 	t.Parallel()
 	const timeout = 2 * time.Second
@@ -90,7 +96,9 @@ func TestPreemptWaitsForChecks(t *testing.T) {
 	}
 }
 
-// preempt_delay leaves a MASTER of lower priority alone for that long.
+// TestPreemptDelay: preempt_delay leaves a MASTER of lower priority alone for that long.
+//
+// Proves docs/cluster-file.md: "how long a lower MASTER is left alone before that, up to `1h`"
 func TestPreemptDelay(t *testing.T) {
 	t.Parallel()
 	const delay = 3 * time.Second
@@ -110,8 +118,11 @@ func TestPreemptDelay(t *testing.T) {
 	}
 }
 
-// The daemon of the MASTER dies by kill -9: nobody is left on that machine to remove the VIP, so its lease does. The
-// client is answered meanwhile: by the other director, which keeps announcing itself.
+// TestKilledMaster: the daemon of the MASTER dies by kill -9: nobody is left on that machine to remove the VIP, so its
+// lease does. The client is answered meanwhile: by the other director, which keeps announcing itself.
+//
+// Proves README.md: "VIP on a director that was killed (`kill -9`) | gone when its lease ends (5 s by default)"
+// Proves docs/cluster-file.md: "One that dies without a word loses them when the lease runs out."
 func TestKilledMaster(t *testing.T) {
 	t.Parallel()
 	r := rhythm{3, calm}
@@ -151,7 +162,10 @@ func TestKilledMaster(t *testing.T) {
 	t.Log(result.Since(killed))
 }
 
-// A director of priority 255 is the owner of the VIP: it takes it from whoever serves.
+// TestOwner: a director of priority 255 is the owner of the VIP: it takes it from whoever serves.
+//
+// Proves docs/cluster-file.md: "255 is the address owner, which takes the addresses from any MASTER as soon as its
+// first checks are done; a warning if two directors have it"
 func TestOwner(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, shape{advert: calm.String()})
@@ -168,8 +182,11 @@ func TestOwner(t *testing.T) {
 	c.awaitHolder(c.backup, soon)
 }
 
-// Of two equal directors that are MASTER at once the one of the higher address serves (RFC 9568 6.4.3); afterwards neither
-// takes the VIP from the other.
+// TestEqualPriority: of two equal directors that are MASTER at once the one of the higher address serves (RFC 9568
+// 6.4.3); afterwards neither takes the VIP from the other.
+//
+// Proves docs/cluster-file.md: "Of equal ones the one that is MASTER stays, and of two MASTERs the higher director
+// address wins."
 func TestEqualPriority(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, shape{advert: calm.String()})

@@ -94,6 +94,11 @@ func diff(what string, gone, come, before, after []string) error {
 
 // TestReloadIsOnePlan: a reload writes what its change names, once, and nothing else: not the table behind it, not the
 // election, not the checks, whose state goes on.
+//
+// Proves docs/operations.md: "It writes what differs and nothing else: a changed weight is one `ipvsadm -e`, a removed
+// server one `-d`, an added one an `-a` after its first good check."
+// Proves docs/operations.md: "Connections, elections, and the state of checks that stay go on; a server that was down
+// stays down until it passes."
 func TestReloadIsOnePlan(t *testing.T) {
 	t.Parallel()
 	// Long enough for a machine that stands still: what a reload does is judged here, not what a stall does.
@@ -202,6 +207,9 @@ func (c *cluster) downSince(name string) string {
 }
 
 // TestTableBeforeANewVIP: a VIP that comes by a reload together with its virtual server refuses nobody.
+//
+// Proves docs/operations.md: "A VIP that comes together with its virtual server waits up to a second until that has a
+// real server, so that no client is refused:"
 func TestTableBeforeANewVIP(t *testing.T) {
 	t.Parallel()
 	const other = "10.77.0.101"

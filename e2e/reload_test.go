@@ -42,6 +42,10 @@ func (c *cluster) reload(oldNew ...string) {
 }
 
 // TestReload: a change of the file changes what it names and nothing else; connections stay.
+//
+// Proves docs/operations.md: "Connections, elections, and the state of checks that stay go on; a server that was down
+// stays down until it passes."
+// Proves docs/quickstart.md: "A file that does not validate changes nothing, and the reload says why."
 func TestReload(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, shape{advert: "100ms", scheduler: "wrr", weights: [2]int{3, 1}})

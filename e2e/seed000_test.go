@@ -41,8 +41,11 @@ type seed000 struct {
 	client *lab.Host
 }
 
-// TestSeed000: the VIP follows a MySQL server that answers and never moves without need; what the seed promises and its
-// own set-up (keepalived killed by the check script) does not keep is that it moves back with no human action.
+// TestSeed000: the VIP follows a MySQL server that answers and never moves without need; and it moves back with no
+// human action, which the seed promises and its own set-up (keepalived killed by the check script) does not keep.
+//
+// Proves README.md: "VRRP without balancing, directly on two database servers: the VIP follows a server whose MySQL
+// answers."
 func TestSeed000(t *testing.T) {
 	n := lab.New(t)
 	lan := n.Bridge("lan")

@@ -33,7 +33,13 @@ type seed001 struct {
 	held []*session // of two applications, one on each server; since 001-1
 }
 
-// TestSeed001 does what the authors of seed 001 do by hand to convince themselves, in their order.
+// TestSeed001: one cluster does the whole job, as the authors of seed 001 convince themselves by hand, in their order.
+//
+// Proves README.md: "Two directors elect by VRRP who holds the address, balance connections to the real servers with
+// the kernel's IPVS, and log in to every server each second to know whether it works."
+// Proves docs/quickstart.md: "out of `ipvsadm -Ln` within fall × interval + timeout, 3 s | those of `mysql1` notice
+// nothing"
+// Proves docs/quickstart.md: "`lvs-master` takes the VIP back; `preempt: false` would leave it"
 func TestSeed001(t *testing.T) {
 	s := &seed001{databases: newDatabases(t, seed001Shape(), mariadb.Options{})}
 	for _, step := range []struct {

@@ -51,6 +51,9 @@ func modprobe(t *testing.T, module string) {
 
 // TestModuleUnloaded: somebody takes IPVS out of the kernel under a director that runs. It keeps the VIP, says what is
 // wrong and what to do, asks again without haste, and makes the table anew when the module is back.
+//
+// Proves docs/operations.md: "elections go on; the table is asked for again after 0.1 s to 5 s, and made anew when the
+// modules are back. The log names the module that is missing"
 func TestModuleUnloaded(t *testing.T) {
 	guestOnly(t, "takes modules out of the kernel")
 	c := newCluster(t, shape{advert: "100ms", instance: "lease: 30s"})
@@ -91,8 +94,11 @@ func TestModuleUnloaded(t *testing.T) {
 	}
 }
 
-// TestEventsLost: more happens to the addresses of a machine than the kernel's queue of events holds. What was lost in it,
-// the deletion of a VIP, is found all the same.
+// TestEventsLost: more happens to the addresses of a machine than the kernel's queue of events holds. What was lost in
+// it, the deletion of a VIP, is found all the same.
+//
+// Proves docs/operations.md: "more happens to addresses and interfaces than the kernel's queue of events holds |
+// everything is read anew; that is done every second anyway"
 func TestEventsLost(t *testing.T) {
 	t.Parallel()
 	// Adverts so seldom that the pause is no stall, after which a MASTER puts its VIPs anew in any case.
@@ -142,8 +148,10 @@ func (n *node) eventsLost() (lost int) {
 	return lost
 }
 
-// TestMemoryShort: something on the machine takes all memory there is, until the kernel ends it. The directors, whom their
-// unit commends to the kernel, live, and there is one holder.
+// TestMemoryShort: something on the machine takes all memory there is, until the kernel ends it. The directors, which
+// their unit protects from that, live on, and there is one holder.
+//
+// Proves docs/operations.md: "all memory is taken | the unit's `OOMScoreAdjust=-900` has the kernel end something else"
 func TestMemoryShort(t *testing.T) {
 	longOnly(t)
 	c := stallCluster(t)
@@ -170,6 +178,9 @@ func TestMemoryShort(t *testing.T) {
 
 // TestFrozenDisk: the disk of the state directory does not answer any more: what is written there waits for ever. The
 // director goes on with everything, reloads included, and saves what it could not as soon as the disk answers again.
+//
+// Proves docs/operations.md: "the disk of the state directory does not answer | nothing waits for it for more than a
+// second or two, reloads included"
 func TestFrozenDisk(t *testing.T) {
 	guestOnly(t, "takes a block device and freezes what is on it")
 	t.Parallel()

@@ -13,8 +13,10 @@ import (
 )
 
 // TestAtRest: with ten real servers, checked at the default interval, a director uses next to nothing of a CPU, be it
-// MASTER or BACKUP. The promise of 0.5 % is about a machine; in a guest a system call costs some twenty times as much, and
-// the CPU is counted in ticks of 10 ms, so that there only a loop that never rests is found.
+// MASTER or BACKUP. The promise of 0.5 % is about a machine; in a guest a system call costs some twenty times as much,
+// and the CPU is counted in ticks of 10 ms, so that there only a loop that never rests is found.
+//
+// Proves docs/operations.md: "A director with ten real servers uses less than 0.5 % of a CPU."
 func TestAtRest(t *testing.T) {
 	span, most := 5*time.Second, 0.15
 	if soaking() {
@@ -49,8 +51,11 @@ func TestAtRest(t *testing.T) {
 	}
 }
 
-// TestNoDescriptors: a director that cannot open anything any more goes on with its elections and its table, and says of
-// its servers that it cannot check them. When descriptors are there again all is as before.
+// TestNoDescriptors: a director that cannot open anything any more goes on with its elections and its table, and says
+// of its servers that it cannot check them. When descriptors are there again all is as before.
+//
+// Proves docs/operations.md: "elections and table go on; checks are unknown (`code=local`, `raise LimitNOFILE`), and
+// nothing is taken out; `lvsctl` gets an answer when there are descriptors again"
 func TestNoDescriptors(t *testing.T) {
 	t.Parallel()
 	m := newMany(t, 4, "500ms", "interval: 1s, fall: 2")
@@ -87,6 +92,8 @@ func TestNoDescriptors(t *testing.T) {
 }
 
 // TestLogNobodyReads: a pipe that is full, or a journald that stands still, does not stop the director.
+//
+// Proves docs/operations.md: "nobody reads the log | the daemon does not wait."
 func TestLogNobodyReads(t *testing.T) {
 	t.Parallel()
 	m := newMany(t, 4, "500ms", "interval: 200ms")
@@ -119,6 +126,8 @@ func TestLogNobodyReads(t *testing.T) {
 }
 
 // TestWithoutCapabilities: a director that lacks a privilege says which, and how to give it.
+//
+// Proves docs/operations.md: "`CAP_NET_RAW` or `CAP_NET_ADMIN` is missing | does not start, and names it"
 func TestWithoutCapabilities(t *testing.T) {
 	t.Parallel()
 	m := newMany(t, 2, "1s", "interval: 1s")

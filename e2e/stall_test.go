@@ -44,8 +44,13 @@ func stallCluster(t *testing.T) *cluster {
 	return c
 }
 
-// TestStall: a director that stands still, of which only the others' clocks tell. At every moment somebody answers for the
-// VIP, but for the time that an election takes; on waking, nobody disturbs the one who serves.
+// TestStall: a director that stands still, of which only the others' clocks tell. At every moment somebody answers for
+// the VIP, but for the time that an election takes; on waking, it does not disturb the one who serves.
+//
+// Proves docs/operations.md: "On waking, a MASTER reads first what its peers said meanwhile."
+// Proves docs/operations.md: "Nobody did: the VIPs are announced anew at once, and put back where the lease took them."
+// Proves docs/operations.md: "A BACKUP that wakes does not believe in a silence that it could not hear: it listens for
+// one more advert."
 func TestStall(t *testing.T) {
 	c := stallCluster(t)
 	lengths := []time.Duration{time.Second, 3 * time.Second}
@@ -217,7 +222,11 @@ func (c *cluster) stallAlone(t *testing.T, length time.Duration) {
 	}
 }
 
-// TestBusyMachine: other processes take all the CPU there is. A director that runs as its unit says does not notice.
+// TestBusyMachine: other processes take all the CPU there is. A director with the priority that its unit gives does not
+// notice.
+//
+// Proves docs/operations.md: "The shipped unit gives the director all the weight that an ordinary process can have
+// (`Nice=-20`, `CPUWeight=10000`); then other processes that take all CPU cost nothing."
 func TestBusyMachine(t *testing.T) {
 	c := stallCluster(t)
 	length := 3 * time.Second

@@ -48,8 +48,10 @@ func (n *node) refuses(what string, code int, sentence string, argv ...string) {
 	n.t.Logf("%s: exit %d: %s", what, code, sentences[0])
 }
 
-// What a director cannot work with it refuses at once, in one sentence that says what to do, with 2 for what the user
-// wrote and 1 for what the machine lacks; a director that already runs does not notice.
+// TestRefusals: what a director cannot work with it refuses at once, in one sentence that says what to do, with 2 for
+// what the user wrote and 1 for what the machine lacks; a director that already runs does not notice.
+//
+// Proves docs/operations.md: "One sentence on stderr, which ends with what to do:"
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, shape{advert: calm.String()})
@@ -98,7 +100,11 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// An interface that is not there is no reason to give up: the instance is in FAULT and says why, and works when it comes.
+// TestInterfaceComesLater: an interface that is not there is no reason to give up: the instance is in FAULT and says
+// why, and works when it comes.
+//
+// Proves docs/operations.md: "An interface that is not there is no reason not to start: the instance is in FAULT until
+// it comes."
 func TestInterfaceComesLater(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, shape{advert: calm.String()})
@@ -133,8 +139,11 @@ func TestInterfaceComesLater(t *testing.T) {
 	}
 }
 
-// Without IPVS, or without the scheduler the file asks for, the director says so and which module to load. It loads none:
-// that is the system's affair.
+// TestKernelParts: without IPVS, or without the scheduler that the file asks for, the director says so and which module
+// to load. It loads none: that is the system's affair.
+//
+// Proves docs/operations.md: "`this kernel has no IPVS: load the module ip_vs (modprobe ip_vs; …)` | 1 |"
+// Proves docs/quickstart.md: "The daemon loads no kernel module; the file in `modules-load.d` does."
 func TestKernelParts(t *testing.T) {
 	guestOnly(t, "takes modules out of the kernel")
 	c := newCluster(t, shape{scheduler: "wlc"})
@@ -175,7 +184,11 @@ func unload(t *testing.T, pattern string) {
 	})
 }
 
-// SIGHUP reads the file again: what is valid is taken over, what is not changes nothing and is answered with its place.
+// TestHangup: SIGHUP reads the file again: what is valid is taken over, what is not changes nothing and is answered
+// with its place.
+//
+// Proves docs/operations.md: "`systemctl reload`, `lvsctl reload` and SIGHUP read the cluster file again. SIGHUP has
+// its answer in the log."
 func TestHangup(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, shape{advert: calm.String(), scheduler: "wrr"})

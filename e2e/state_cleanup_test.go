@@ -72,6 +72,10 @@ func foreign(n *node) func() error {
 
 // TestNothingIsLeftBehind: the director and the agent touch only what is theirs, and a graceful stop gives everything
 // back: VIP, virtual servers, sysctls. Foreign services stay through start, run, reload and stop.
+//
+// Proves docs/quickstart.md: "VIPs, virtual servers and sysctls of ours are gone with the daemon; sysctls have the
+// values that they had before."
+// Proves docs/limits.md: "**Foreign virtual servers** in the IPVS table are left alone."
 func TestNothingIsLeftBehind(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, shape{advert: "100ms", server: "persistence: {timeout: 50s}"})
@@ -116,8 +120,17 @@ virtual_servers:
     real_servers: [{name: mysql1, address: 10.77.0.11}, {name: mysql2, address: 10.77.0.12}]
 `
 
-// TestAdoption: a director that only balances (the VIP is the administrator's) is killed and starts again. It takes over
-// the table that it finds: no connection breaks and no client waits, also when its first checks of a real server are lost.
+// TestAdoption: a director that only balances (the VIP is the administrator's) is killed and starts again. It takes
+// over the table that it finds: no connection breaks and no client waits, also when its first checks of a real server
+// are lost.
+//
+// Proves README.md: "A daemon that crashed adopts it at its next start and writes only the difference: connections live
+// on."
+// Proves docs/checks.md: "One that the director finds in the kernel's table, as after a crash, has connections that one
+// lost packet must not cost: it goes after `fall` failures, and until then, for 30 s at most, the director takes the
+// VIP from no other."
+// Proves docs/cluster-file.md: "Directors that only balance, without an election, leave `vrrp_instances` out; the
+// virtual server's address is then one that something else puts on the machine."
 func TestAdoption(t *testing.T) {
 	c := newCluster(t, shape{})
 	c.net.File("cluster.yaml", balanceFile)
@@ -181,8 +194,13 @@ func TestAdoption(t *testing.T) {
 	}
 }
 
-// TestCleanup: what a killed director left is removed on demand, the VIP alone or everything; never what is foreign, and
-// never beside a running director.
+// TestCleanup: what a killed director left is removed on demand, the VIP alone or everything; never what is foreign,
+// and never beside a running director.
+//
+// Proves docs/quickstart.md: "If a director was killed and is not to be started again, `lvs-director cleanup` does the
+// same for what it left."
+// Proves docs/operations.md: "Only a directory that another daemon holds is a reason not to start; and `cleanup` needs
+// the lock, for it must know that no daemon runs."
 func TestCleanup(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, shape{advert: "100ms", instance: "lease: 1h"}) // the lease does not do it

@@ -92,9 +92,14 @@ func (n *node) stateFile() error {
 	return nil
 }
 
-// TestDeaths: daemons die at random moments of a start, a take-over, a reload, a stop. Afterwards the VIP has one holder,
-// the tables are what the file says, nothing foreign is touched; and the last graceful stop still gives back what the
-// machines had before the very first start.
+// TestDeaths: daemons die at random moments of a start, a take-over, a reload, a stop. Afterwards the VIP has one
+// holder, the tables are what the file says, nothing foreign is touched; and the last graceful stop still gives back
+// what the machines had before the very first start.
+//
+// Proves docs/operations.md: "A daemon may be killed at any moment, also during a start, a take-over, a reload or a
+// stop."
+// Proves docs/operations.md: "A graceful stop after that still gives back what the machine had before the very first
+// start."
 func TestDeaths(t *testing.T) {
 	t.Parallel()
 	random, times := seeded(t), 8

@@ -76,8 +76,14 @@ var hardships = []hardship{
 	{name: "a file in its place", make: func(h *lab.Host, dir string) { h.Run("sh", "-c", "rm -rf "+dir+"; echo >"+dir) }, logged: "not a directory", lasts: true},
 }
 
-// TestStateDirectory: whatever stands in the state directory or happens to it, the daemons serve, say so, and take nothing
+// TestStateDirectory: whatever is in the state directory or happens to it, the daemons serve, say so, and take nothing
 // for theirs that is not.
+//
+// Proves docs/operations.md: "A disk that is full, read-only, or does not answer within a second, a directory that was
+// deleted, a file in its place: the daemon starts and serves all the same, and remembers in memory what it put into the
+// kernel."
+// Proves docs/operations.md: "One of another boot or of another network namespace says nothing about this kernel, and
+// is replaced."
 func TestStateDirectory(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, shape{advert: "100ms", instance: "lease: 3s"})

@@ -12,8 +12,11 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// TestStatus: what lvsctl says agrees with ipvsadm(8) and ip(8), by the names of fields that scripts rely on; and its exit
-// codes are those that scripts and monitoring go by.
+// TestStatus: what lvsctl says agrees with ipvsadm(8) and ip(8), by the names of fields that scripts rely on; and its
+// exit codes are those that scripts and monitoring go by.
+//
+// Proves docs/operations.md: "`lvsctl status --check` prints one line and exits as monitoring plugins do:"
+// Proves docs/operations.md: "`lvsctl status -o json` is stable: fields may be added, none is renamed."
 func TestStatus(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, shape{advert: "100ms", scheduler: "wrr", weights: [2]int{3, 1}})

@@ -11,9 +11,15 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 )
 
-// TestAdoptionOfAChangedFile: a director that was killed and comes back to another cluster file makes the table that of
-// the file within a second. Connections to servers that stay go on, as do their counters. keepalived keeps the removed
-// server and the old scheduler for ever.
+// TestAdoptionOfAChangedFile: a director that crashed starts again with another cluster file and makes the table that
+// of the file within a second. Connections to servers that stay go on, as do their counters. keepalived keeps the
+// removed server and the old scheduler for ever.
+//
+// Proves docs/operations.md: "The IPVS table stays, and the next start takes it over: what the cluster file still names
+// is not touched, and connections to it live on; what the file names no more is removed, and what differs is changed,
+// within a second; what is new waits for its first good check."
+// Proves docs/operations.md: "A start that fails (a missing module, a privilege) leaves the virtual servers and sysctls
+// of an earlier run as they are: the next start adopts them."
 func TestAdoptionOfAChangedFile(t *testing.T) {
 	t.Parallel()
 	const other, third = vip + ":3307", vip + ":3308"

@@ -28,8 +28,11 @@ virtual_servers:
   - {name: wlc, address: 10.77.0.103, port: 3306, scheduler: wlc, forward: dr, checks: *checks, real_servers: *three-to-one}
 `
 
-// TestSchedulers: how connections spread is what the cluster file says, and the least-connection schedulers follow the
+// TestSchedulers: connections are spread as the cluster file says, and the least-connection schedulers follow the
 // connections that are open.
+//
+// Proves docs/cluster-file.md: "`rr` round robin, `wrr` by weight, `lc` least connections, `wlc` least connections by
+// weight."
 func TestSchedulers(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, shape{})

@@ -25,8 +25,11 @@ func inTable(n *node, server string, wanted bool) func() error {
 	}
 }
 
-// TestServerDeadAtTheStart: a real server that is dead when the director starts gets no connection at all, not even while
-// its first check still waits for an answer, and gets its share soon after it came up.
+// TestServerDeadAtTheStart: a real server that is dead when the director starts gets no connection at all, not even
+// while its first check still waits for an answer, and gets its share soon after it came up.
+//
+// Proves docs/checks.md: "A server that is dead when the director starts gets no connection; one that lives need not
+// wait for `rise`."
 func TestServerDeadAtTheStart(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, shape{advert: "100ms", check: "{type: tcp, interval: 1s, timeout: 1s, fall: 1, rise: 1}"})
@@ -64,9 +67,13 @@ func TestServerDeadAtTheStart(t *testing.T) {
 	}
 }
 
-// TestServerLost: clients notice the death of one of two real servers, or of its cable, until the checks have counted to
-// fall, and no longer. The other server's connections notice nothing; the lost one's are told by a RST at their next
-// packet and do not hang (net.ipv4.vs.expire_nodest_conn); the log says why; the server is back after rise.
+// TestServerLost: clients notice the death of one of two real servers, or of its cable, until the checks have counted
+// to fall, and no longer. Connections to the other server notice nothing. Those to the lost one are reset at their next
+// packet and do not hang. The log says why; the server is back after rise.
+//
+// Proves docs/checks.md: "A server that stops answering is out after at most fall × interval + timeout."
+// Proves docs/checks.md: "The director sets `net.ipv4.vs.expire_nodest_conn=1`, so connections to it are reset by their
+// next packet instead of hanging."
 func TestServerLost(t *testing.T) {
 	serverLost(t, 200*time.Millisecond, 150*time.Millisecond)
 	if soaking() { // keepalived's nearest, delay_loop 1 and one retry after 1 s: 104-107 failed
@@ -200,6 +207,8 @@ func (c *cluster) startMaster() {
 
 // TestTableStandsBeforeTheVIPAnswers: on a director that starts, the address comes after the table, however large that
 // is and however fast the election. Otherwise the director itself would refuse clients.
+//
+// Proves README.md: "Both directors keep the table all the time, and it stands before the VIP answers."
 func TestTableStandsBeforeTheVIPAnswers(t *testing.T) {
 	c := newCluster(t, shape{})
 	const ports = 500
@@ -233,8 +242,11 @@ virtual_servers:
 	}
 }
 
-// TestTakeOverRefusesNobody: whichever way the VIP moves, there is a table where it arrives, and none is taken away before
-// it has left: clients may wait, but no director refuses them.
+// TestTakeOverRefusesNobody: whichever way the VIP moves, there is a table where it arrives, and none is taken away
+// before it has left: clients may wait, but no director refuses them.
+//
+// Proves docs/packet-flow.md: "Where the VIP arrives the table stands already, and where it leaves the table goes after
+// it."
 func TestTakeOverRefusesNobody(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, shape{advert: "100ms"})

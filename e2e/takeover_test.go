@@ -181,8 +181,13 @@ func outage(t *testing.T, p product, r rhythm, f fault) measure.Gap {
 	return m.Stop().Since(begun).LongestGap()
 }
 
-// The outage that a client sees when the MASTER is cut off or stopped is the one that the protocol's timers ask for, and
-// hardly more. After the cable is back there is one holder, and the client finds it.
+// TestFailover: the outage that a client sees when the MASTER is cut off or stopped is the one that the protocol's
+// timers ask for, and hardly more. After the cable is back there is one holder, and the client finds it.
+//
+// Proves docs/operations.md: "Clients were without an answer for 3 × advert_interval + skew."
+// Proves docs/operations.md: "`systemctl stop` is different: the other director is told, and takes over after the
+// skew."
+// Proves docs/operations.md: "When they hear each other again, the lower priority steps back."
 func TestFailover(t *testing.T) {
 	for _, r := range []rhythm{{3, 100 * time.Millisecond}, {3, time.Second}} {
 		t.Run(r.String(), func(t *testing.T) {
@@ -245,8 +250,11 @@ func (c *cluster) wayBack(r rhythm, f fault) {
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
 }
 
-// A segment that loses VRRP, and nothing else, has two holders while it lasts and one as soon as it heals; the clients
-// that went to the loser find the winner at once, although it never stopped being MASTER.
+// TestSplit: a segment that loses VRRP, and nothing else, has two holders while it lasts and one as soon as it heals;
+// the clients that went to the loser find the winner at once, although it never stopped being MASTER.
+//
+// Proves docs/limits.md: "If the directors do not hear each other, both hold the VIP"
+// Proves docs/operations.md: "It is over as soon as one advert passes; the lower priority steps back."
 func TestSplit(t *testing.T) {
 	for _, one := range []struct {
 		name   string
@@ -300,7 +308,10 @@ func (c *cluster) splitAndHeal(way lab.Direction) (hard bool) {
 	return false
 }
 
-// The same faults with keepalived in the same boot, side by side: figures of a virtual machine mean little by themselves.
+// TestBenchFailover: the outages of the same faults with keepalived in the same boot, side by side: figures of a
+// virtual machine mean little by themselves.
+//
+// Proves README.md: "Failover takes the time that the protocol takes: nobody is faster there."
 func TestBenchFailover(t *testing.T) {
 	if os.Getenv("LVS_BENCH") == "" && os.Getenv("LVS_SOAK") == "" {
 		t.Skip("a measurement, not a test: make bench-failover")
