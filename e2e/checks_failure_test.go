@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/capture"
 	"github.com/lvs-director/lvs-director/e2e/lab/mariadb"
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
+	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 )
 
 // TestMySQLServerFails: however a server stops serving (here killed and frozen; stopped is 001-2), it gets no more
@@ -145,4 +147,46 @@ func (d *databases) deadAtStart(t *testing.T) {
 		t.Errorf("%d packets went to the dead server, the first: %s", len(packets), packets[0].Text)
 	}
 	d.master.daemon.WaitLog(`mysql/mysql2 up=false .*down: mysql: (.* )?10\.77\.0\.12:3306: no answer within (4[5-9]\d|500)ms.*\(first check\)`, soon)
+}
+
+// TestServerDeadAtTheStart: a real server that is dead when the director starts gets no connection at all, not even
+// while its first check still waits for an answer, and gets its share soon after it came up.
+//
+// Proves docs/checks.md: "A server that is dead when the director starts gets no connection; one that lives need not
+// wait for `rise`."
+func TestServerDeadAtTheStart(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, shape{advert: "100ms", check: "{type: tcp, interval: 1s, timeout: 1s, fall: 1, rise: 1}"})
+	standin.Start(c.mysql1.Host, ":3306", "mysql1")
+	c.mysql1.start()
+	c.mysql2.start()
+	c.mysql2.Link("eth0").Unplug()
+	c.master.start()
+	lab.Eventually(t, soon, func() error { // by the kernel's own list, for a look must not take long
+		table := c.master.ReadFile("/proc/thread-self/net/ip_vs")
+		if strings.Contains(table, "0A4D000C:0CEA") {
+			t.Errorf("the dead 10.77.0.12:3306 is in the table:\n%s", table)
+		}
+		if !strings.Contains(table, "0A4D000B:0CEA") {
+			return fmt.Errorf("10.77.0.11:3306 is not in the table:\n%s", table)
+		}
+		return nil
+	})
+	c.awaitHolder(c.master, soon)
+	for range 2 { // before its first verdict, and after it
+		if got := measure.Hold(c.client, vipPort, 20).Servers(); got["mysql1"] != 20 {
+			t.Errorf("connections went %v, want all 20 to mysql1", got)
+		}
+		if problem := tableHas(c.master, "10.77.0.11:3306"); problem != nil {
+			t.Error(problem)
+		}
+		c.master.daemon.WaitLog(`verdict.*mysql/mysql2 up=false`, soon)
+	}
+
+	standin.Start(c.mysql2.Host, ":3306", "mysql2")
+	c.mysql2.Link("eth0").Plug()
+	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
+	if got := measure.Hold(c.client, vipPort, 10).Servers(); got["mysql2"] != 5 {
+		t.Errorf("connections went %v, want half to mysql2", got)
+	}
 }

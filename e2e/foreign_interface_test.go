@@ -219,3 +219,42 @@ func (c *cluster) heldOn(device string, n *node) error {
 	}
 	return nil
 }
+
+// TestInterfaceComesLater: an interface that is not there is no reason to give up: the instance is in FAULT and says
+// why, and works when it comes.
+//
+// Proves docs/operations.md: "An interface that is not there is no reason not to start: the instance is in FAULT until
+// it comes."
+func TestInterfaceComesLater(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, shape{advert: calm.String()})
+	c.rewrite("interface: eth0", "interface: lan7")
+	n := c.master
+	n.start()
+	n.daemon.WaitLog("msg=directing", soon)
+	lab.Eventually(t, soon, func() error { return n.stateIs("FAULT") })
+	if reason := n.status().Instances[0].Reason; !strings.Contains(reason, "interface lan7 does not exist") {
+		t.Errorf("FAULT says %q", reason)
+	}
+	if n.holds() {
+		t.Error("the VIP is somewhere")
+	}
+	n.Run("ip", "link", "add", "lan7", "type", "veth", "peer", "name", "far7")
+	n.Run("ip", "addr", "add", "10.78.0.2/24", "dev", "lan7")
+	n.Run("ip", "link", "set", "far7", "up")
+	n.Run("ip", "link", "set", "lan7", "up")
+	lab.Eventually(t, soon, func() error {
+		if out := n.Run("ip", "-oneline", "addr", "show", "dev", "lan7", "to", heldBy); !strings.Contains(out, heldBy) {
+			return errors.New("the VIP is not on lan7")
+		}
+		return nil
+	})
+	adverts := capture.Start(n.Host, "far7", lab.VRRP)
+	adverts.Wait(`10\.78\.0\.2 > 224\.0\.0\.18: .*prio 150`, soon)
+	adverts.Stop()
+	n.Run("ip", "link", "del", "lan7")
+	lab.Eventually(t, soon, func() error { return n.stateIs("FAULT") })
+	if !n.daemon.Running() {
+		t.Error("the director gave up")
+	}
+}

@@ -145,3 +145,39 @@ func TestReload(t *testing.T) {
 		}
 	})
 }
+
+// TestHangup: SIGHUP reads the file again: what is valid is taken over, what is not changes nothing and is answered
+// with its place.
+//
+// Proves docs/operations.md: "`systemctl reload`, `lvsctl reload` and SIGHUP read the cluster file again. SIGHUP has
+// its answer in the log."
+func TestHangup(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, shape{advert: calm.String(), scheduler: "wrr"})
+	c.answering()
+	c.master.start()
+	c.awaitHolder(c.master, soon)
+	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
+
+	c.rewrite("{name: mysql1, address: 10.77.0.11, weight: 1}", "{name: mysql1, address: 10.77.0.11, weight: 7}")
+	c.master.daemon.Signal(syscall.SIGHUP)
+	weighs := func(want int) error {
+		if got := c.master.table().Service(vipPort).Server("10.77.0.11:3306").Weight; got != want {
+			return fmt.Errorf("mysql1 has weight %d, want %d", got, want)
+		}
+		return nil
+	}
+	lab.Eventually(t, soon, func() error { return weighs(7) })
+
+	before := c.master.table().Rule()
+	c.rewrite("weight: 7}", "weight: 9}", "scheduler: wrr", "scheduler: best")
+	mark := c.master.daemon.Mark()
+	c.master.daemon.Signal(syscall.SIGHUP)
+	mark.WaitLog(`level=ERROR msg="reload refused.*cluster\.yaml:\d+:\d+: virtual_servers\[0\]\.scheduler: `, soon)
+	if after := c.master.table().Rule(); after != before {
+		t.Errorf("a refused file changed the table:\n%swas\n%s", after, before)
+	}
+	if !c.master.holds() || !c.master.daemon.Running() {
+		t.Error("a refused file cost the VIP")
+	}
+}

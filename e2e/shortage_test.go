@@ -124,24 +124,3 @@ func TestLogNobodyReads(t *testing.T) {
 		t.Error("the VIP is left")
 	}
 }
-
-// TestWithoutCapabilities: a director that lacks a privilege says which, and how to give it.
-//
-// Proves docs/operations.md: "`CAP_NET_RAW` or `CAP_NET_ADMIN` is missing | does not start, and names it"
-func TestWithoutCapabilities(t *testing.T) {
-	t.Parallel()
-	m := newMany(t, 2, "1s", "interval: 1s")
-	for lacks, sentence := range map[string]string{
-		"net_raw":   "CAP_NET_RAW",
-		"net_admin": "CAP_NET_ADMIN",
-	} {
-		d := m.master.Host.Start("director-without-"+lacks, "setpriv", "--bounding-set", "-"+lacks, m.master.binary, "run",
-			"--config", m.file, "--socket", m.master.socket, "--state-dir", m.master.Path("state-"+lacks))
-		if code := d.Wait(soon); code != 1 {
-			t.Errorf("without %s: exit code %d, want 1", lacks, code)
-		}
-		if log := d.Log(); !strings.Contains(log, sentence) || !strings.Contains(log, "run as root or") {
-			t.Errorf("without %s it says:\n%s", lacks, log)
-		}
-	}
-}

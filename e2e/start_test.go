@@ -1,19 +1,16 @@
 package e2e
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
-	"github.com/lvs-director/lvs-director/e2e/lab/capture"
 )
 
 // run is the argv of a director on the node, with flags that come after the usual ones and so win.
@@ -100,45 +97,6 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestInterfaceComesLater: an interface that is not there is no reason to give up: the instance is in FAULT and says
-// why, and works when it comes.
-//
-// Proves docs/operations.md: "An interface that is not there is no reason not to start: the instance is in FAULT until
-// it comes."
-func TestInterfaceComesLater(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t, shape{advert: calm.String()})
-	c.rewrite("interface: eth0", "interface: lan7")
-	n := c.master
-	n.start()
-	n.daemon.WaitLog("msg=directing", soon)
-	lab.Eventually(t, soon, func() error { return n.stateIs("FAULT") })
-	if reason := n.status().Instances[0].Reason; !strings.Contains(reason, "interface lan7 does not exist") {
-		t.Errorf("FAULT says %q", reason)
-	}
-	if n.holds() {
-		t.Error("the VIP is somewhere")
-	}
-	n.Run("ip", "link", "add", "lan7", "type", "veth", "peer", "name", "far7")
-	n.Run("ip", "addr", "add", "10.78.0.2/24", "dev", "lan7")
-	n.Run("ip", "link", "set", "far7", "up")
-	n.Run("ip", "link", "set", "lan7", "up")
-	lab.Eventually(t, soon, func() error {
-		if out := n.Run("ip", "-oneline", "addr", "show", "dev", "lan7", "to", heldBy); !strings.Contains(out, heldBy) {
-			return errors.New("the VIP is not on lan7")
-		}
-		return nil
-	})
-	adverts := capture.Start(n.Host, "far7", lab.VRRP)
-	adverts.Wait(`10\.78\.0\.2 > 224\.0\.0\.18: .*prio 150`, soon)
-	adverts.Stop()
-	n.Run("ip", "link", "del", "lan7")
-	lab.Eventually(t, soon, func() error { return n.stateIs("FAULT") })
-	if !n.daemon.Running() {
-		t.Error("the director gave up")
-	}
-}
-
 // TestKernelParts: without IPVS, or without the scheduler that the file asks for, the director says so and which module
 // to load. It loads none: that is the system's affair.
 //
@@ -184,38 +142,23 @@ func unload(t *testing.T, pattern string) {
 	})
 }
 
-// TestHangup: SIGHUP reads the file again: what is valid is taken over, what is not changes nothing and is answered
-// with its place.
+// TestWithoutCapabilities: a director that lacks a privilege says which, and how to give it.
 //
-// Proves docs/operations.md: "`systemctl reload`, `lvsctl reload` and SIGHUP read the cluster file again. SIGHUP has
-// its answer in the log."
-func TestHangup(t *testing.T) {
+// Proves docs/operations.md: "`CAP_NET_RAW` or `CAP_NET_ADMIN` is missing | does not start, and names it"
+func TestWithoutCapabilities(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, shape{advert: calm.String(), scheduler: "wrr"})
-	c.answering()
-	c.master.start()
-	c.awaitHolder(c.master, soon)
-	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
-
-	c.rewrite("{name: mysql1, address: 10.77.0.11, weight: 1}", "{name: mysql1, address: 10.77.0.11, weight: 7}")
-	c.master.daemon.Signal(syscall.SIGHUP)
-	weighs := func(want int) error {
-		if got := c.master.table().Service(vipPort).Server("10.77.0.11:3306").Weight; got != want {
-			return fmt.Errorf("mysql1 has weight %d, want %d", got, want)
+	m := newMany(t, 2, "1s", "interval: 1s")
+	for lacks, sentence := range map[string]string{
+		"net_raw":   "CAP_NET_RAW",
+		"net_admin": "CAP_NET_ADMIN",
+	} {
+		d := m.master.Host.Start("director-without-"+lacks, "setpriv", "--bounding-set", "-"+lacks, m.master.binary, "run",
+			"--config", m.file, "--socket", m.master.socket, "--state-dir", m.master.Path("state-"+lacks))
+		if code := d.Wait(soon); code != 1 {
+			t.Errorf("without %s: exit code %d, want 1", lacks, code)
 		}
-		return nil
-	}
-	lab.Eventually(t, soon, func() error { return weighs(7) })
-
-	before := c.master.table().Rule()
-	c.rewrite("weight: 7}", "weight: 9}", "scheduler: wrr", "scheduler: best")
-	mark := c.master.daemon.Mark()
-	c.master.daemon.Signal(syscall.SIGHUP)
-	mark.WaitLog(`level=ERROR msg="reload refused.*cluster\.yaml:\d+:\d+: virtual_servers\[0\]\.scheduler: `, soon)
-	if after := c.master.table().Rule(); after != before {
-		t.Errorf("a refused file changed the table:\n%swas\n%s", after, before)
-	}
-	if !c.master.holds() || !c.master.daemon.Running() {
-		t.Error("a refused file cost the VIP")
+		if log := d.Log(); !strings.Contains(log, sentence) || !strings.Contains(log, "run as root or") {
+			t.Errorf("without %s it says:\n%s", lacks, log)
+		}
 	}
 }

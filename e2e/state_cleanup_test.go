@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -105,92 +104,6 @@ func TestNothingIsLeftBehind(t *testing.T) {
 			t.Errorf("%s: exit code %d after SIGTERM, want 0", stopped.daemon, code)
 		}
 		leftNothing(t, stopped.Host, stopped.before)
-	}
-}
-
-const balanceFile = `version: 1
-directors: [{name: lvs-master, address: 10.77.0.2}]
-virtual_servers:
-  - name: mysql
-    address: 10.77.0.100
-    port: 3306
-    scheduler: rr
-    forward: dr
-    checks: [{type: tcp, interval: 200ms, timeout: 150ms, fall: 50}]
-    real_servers: [{name: mysql1, address: 10.77.0.11}, {name: mysql2, address: 10.77.0.12}]
-`
-
-// TestAdoption: a director that only balances (the VIP is the administrator's) is killed and starts again. It takes
-// over the table that it finds: no connection breaks and no client waits, also when its first checks of a real server
-// are lost.
-//
-// Proves README.md: "A daemon that crashed adopts it at its next start and writes only the difference: connections live
-// on."
-// Proves docs/checks.md: "One that the director finds in the kernel's table, as after a crash, has connections that one
-// lost packet must not cost: it goes after `fall` failures, and until then, for 30 s at most, the director takes the
-// VIP from no other."
-// Proves docs/cluster-file.md: "Directors that only balance, without an election, leave `vrrp_instances` out; the
-// virtual server's address is then one that something else puts on the machine."
-func TestAdoption(t *testing.T) {
-	c := newCluster(t, shape{})
-	c.net.File("cluster.yaml", balanceFile)
-	c.answering()
-	c.master.Run("ip", "addr", "add", heldBy, "dev", "eth0")
-	c.startMaster()
-	held := measure.Hold(c.client, vipPort, 10)
-	open := c.master.table().Service(vipPort).Server("10.77.0.11:3306").Active
-	if open != 5 {
-		t.Errorf("%d connections to mysql1 are counted as open, want 5", open)
-	}
-	measured := measure.Start(c.client, vipPort, measure.Options{Patience: time.Second})
-	measured.WaitAnswered("", soon)
-
-	c.master.daemon.Kill()
-	c.mysql1.Link("eth0").Drop(lab.ToHost, "tcp and src host 10.77.0.2")
-	again := c.master.start()
-	lab.Eventually(t, soon, func() error {
-		out, err := c.master.ctl("status")
-		if err == nil && !strings.Contains(out, "of 50 failures; it was in the table when this director started") {
-			err = errors.New(out)
-		}
-		return err
-	})
-	c.mysql1.Link("eth0").DropNothing()
-	lab.Steadily(t, 500*time.Millisecond, func() error { // an entry that is taken out and put back is missing in one of the looks
-		table := c.master.ReadFile("/proc/thread-self/net/ip_vs")
-		for _, entry := range []string{"TCP  0A4D0064:0CEA rr", "0A4D000B:0CEA      Route   1", "0A4D000C:0CEA      Route   1"} {
-			if !strings.Contains(table, entry) {
-				return fmt.Errorf("no %q in\n%s", entry, table)
-			}
-		}
-		return nil
-	})
-	again.WaitLog("directing", soon)
-	lab.Eventually(t, soon, func() error { // its first checks have come and the table is theirs
-		if state := c.master.status().VirtualServers; len(state) != 1 || state[0].State != "up" {
-			return fmt.Errorf("not up: %+v", state)
-		}
-		return nil
-	})
-	measured.WaitAnswered("mysql1", soon)
-	measured.WaitAnswered("mysql2", soon)
-	result := measured.Stop()
-	t.Log(result)
-	if result.Failed() > 0 {
-		t.Errorf("clients noticed: %v", result.Failures())
-	}
-	if alive := held.Alive(); alive["mysql1"] != 5 || alive["mysql2"] != 5 {
-		t.Errorf("alive %v of 5 and 5: %v", alive, held.Errors())
-	}
-	if now := c.master.table().Service(vipPort).Server("10.77.0.11:3306").Active; now < open {
-		t.Errorf("%d connections to mysql1 are counted as open, %d before", now, open)
-	}
-	if strings.Contains(again.Log(), "change=") {
-		t.Errorf("the table was changed:\n%s", again.Log())
-	}
-	again.Stop()
-	if table := c.master.table(); len(table.Services) != 0 || !c.master.holds() {
-		t.Errorf("a stop must leave no virtual server, and the VIP to whoever put it there:\n%s", table.Text)
 	}
 }
 
