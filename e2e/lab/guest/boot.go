@@ -54,6 +54,9 @@ type Options struct {
 	// Hurry is how many times as fast the guest's time goes by while it sleeps: for what waits for nobody outside, such as
 	// tests. 0 = 1.
 	Hurry int
+	// machinesClock lets the guest see the machine's time: Speed, Hurry and LeftOut do not matter then. A test shows by it
+	// what the guest's own clock is good for.
+	machinesClock bool
 	// LeftOut is set when the guest has ended; nil = not wanted.
 	LeftOut *LeftOut
 
@@ -142,6 +145,11 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if strings.ContainsAny(o.Program, " \"\n") {
 		return o, fmt.Errorf("%q cannot be on a kernel command line: move it to a path without spaces", o.Program)
+	}
+	for _, library := range o.Tree.Preload {
+		if strings.ContainsAny(library, ": \n") { // they separate libraries; ld.so would go on without
+			return o, fmt.Errorf("%q cannot be laid before a C library: set LVS_LAB_CACHE to a path without spaces and colons", library)
+		}
 	}
 	return o, nil
 }

@@ -47,7 +47,11 @@ func (c Cache) Fill(ctx context.Context, progress io.Writer) (Tree, error) {
 	if err != nil {
 		return Tree{}, err
 	}
-	t.Clock = c.clock(ctx, progress)
+	library, err := t.library(ctx)
+	if err != nil {
+		return Tree{}, fmt.Errorf("guest: compile what is laid before the guest's C library: %w: is the cache whole, and may %s be written? Else set LVS_LAB_CACHE to a directory that may", err, home)
+	}
+	t.Preload = []string{library}
 	return t, nil
 }
 

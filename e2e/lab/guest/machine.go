@@ -55,9 +55,10 @@ func startMachine(ctx context.Context, o Options) (*machine, error) {
 	}
 	m.guard = exec.Command(o.Program, append([]string{o.Tree.Kernel()}, kernelArgs(o)...)...)
 	m.guard.Env = []string{guardMarker + "=1", "TMPDIR=" + memoryDir, "HOME=" + memoryDir, "PATH=" + guestPath}
-	if o.Tree.Clock != "" {
-		m.guard.Env = append(m.guard.Env, "LD_PRELOAD="+o.Tree.Clock,
-			fmt.Sprintf("LVS_LAB_LEFT_OUT=%d", fdAccount), fmt.Sprintf("LVS_LAB_SPEED=%d", o.Speed), fmt.Sprintf("LVS_LAB_HURRY=%d", o.Hurry))
+	m.guard.Env = append(m.guard.Env, "LD_PRELOAD="+strings.Join(o.Tree.Preload, ":"),
+		fmt.Sprintf("LVS_LAB_LEFT_OUT=%d", fdAccount), fmt.Sprintf("LVS_LAB_SPEED=%d", o.Speed), fmt.Sprintf("LVS_LAB_HURRY=%d", o.Hurry))
+	if o.machinesClock {
+		m.guard.Env = append(m.guard.Env, "LVS_LAB_CLOCK=machine")
 	}
 	m.guard.Stdout, m.guard.Stderr = m.console, m.console
 	m.guard.ExtraFiles = []*os.File{fromHost, toHost, account.file, leashEnd} // fdFromHost, fdToHost, fdAccount, fdLeash

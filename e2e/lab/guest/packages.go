@@ -16,6 +16,7 @@ func Packages() []string {
 		"tcpdump",
 		"procps",
 		"systemd",
+		"tcc", // compiles preload
 	}
 }
 

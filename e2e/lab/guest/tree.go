@@ -14,8 +14,13 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Tree is a directory of unpacked packages, and the guest's clock (LeftOut) beside it: a library, "" where there is none.
-type Tree struct{ Dir, Clock string }
+// Tree is a directory of unpacked packages.
+type Tree struct {
+	Dir string
+	// Preload are the libraries that are laid before the guest kernel's C library, the first one foremost. One is made of
+	// the sources in preload: the guest's clock (LeftOut).
+	Preload []string
+}
 
 // Kernel is the path of the guest kernel, a program of this machine.
 func (t Tree) Kernel() string { return filepath.Join(t.Dir, "usr/bin/linux.uml") }
@@ -32,7 +37,7 @@ func (t Tree) unpack(ctx context.Context, debs []string) error {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.NumCPU())
+	g.SetLimit(min(runtime.NumCPU(), 8)) // each takes up to 70 MB: a machine of 64 CPUs may have 4 GB
 	for _, deb := range debs {
 		g.Go(func() error { return t.extract(ctx, deb) })
 	}

@@ -12,16 +12,9 @@
  *    guest, its CPU is so much faster: a machine that gives it only a part of a CPU is no slow one.
  * 3. While it sleeps, its time goes by LVS_LAB_HURRY times as fast: nobody waits for it to wake but itself.
  *
- * The wall clock is read once, at boot, and goes on with this one.
+ * The wall clock is read once, at boot, and goes on with this one. With LVS_LAB_CLOCK=machine all time is the machine's.
  */
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <time.h>
+#include "libc.h"
 
 #define SECOND 1000000000LL
 #define LATE   250000LL   /* ns; timers of a machine that runs are 60 us late */
@@ -36,6 +29,7 @@ struct left_out {
 static int (*host_gettime)(clockid_t, struct timespec *);
 static int (*host_settime)(timer_t, int, const struct itimerspec *, struct itimerspec *);
 static int (*host_sigsuspend)(const sigset_t *);
+static bool machines; /* the guest's time is the machine's */
 static int64_t speed = 1, hurry = 1;
 
 /* Changed with all signals blocked, by the only thread of the kernel that reads a clock. All in ns. */
@@ -52,13 +46,15 @@ static int64_t times(const char *name)
 	return value && atoi(value) > 1 ? atoi(value) : 1;
 }
 
-__attribute__((constructor)) static void begin(void)
+static void begin(void)
 {
 	host_gettime = dlsym(RTLD_NEXT, "clock_gettime");
 	host_settime = dlsym(RTLD_NEXT, "timer_settime");
 	host_sigsuspend = dlsym(RTLD_NEXT, "sigsuspend");
 	if (!host_gettime || !host_settime || !host_sigsuspend)
 		abort();
+	const char *whose = getenv("LVS_LAB_CLOCK");
+	machines = whose && !strcmp(whose, "machine");
 	speed = times("LVS_LAB_SPEED");
 	hurry = times("LVS_LAB_HURRY");
 	/* Left open: the kernel starts itself once more to be rid of a random layout of its memory. */
@@ -126,7 +122,9 @@ static void block(sigset_t *before)
 
 int clock_gettime(clockid_t clock, struct timespec *t)
 {
-	if (clock != CLOCK_MONOTONIC)
+	if (!host_gettime)
+		begin();
+	if (clock != CLOCK_MONOTONIC || machines)
 		return host_gettime(clock, t);
 	sigset_t before;
 	block(&before);
@@ -137,6 +135,10 @@ int clock_gettime(clockid_t clock, struct timespec *t)
 
 int timer_settime(timer_t which, int flags, const struct itimerspec *in, struct itimerspec *old)
 {
+	if (!host_gettime)
+		begin();
+	if (machines)
+		return host_settime(which, flags, in, old);
 	sigset_t before;
 	block(&before);
 	int64_t ahead = nanoseconds(&in->it_value);
@@ -156,6 +158,10 @@ int timer_settime(timer_t which, int flags, const struct itimerspec *in, struct 
 
 int sigsuspend(const sigset_t *mask)
 {
+	if (!host_gettime)
+		begin();
+	if (machines)
+		return host_sigsuspend(mask);
 	sigset_t before;
 	block(&before);
 	now();

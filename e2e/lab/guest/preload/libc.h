@@ -1,0 +1,45 @@
+/*
+ * What this library uses of the C library, as it is on Linux for amd64 (there is no user-mode-linux for other machines of 64
+ * bits): it is compiled where nobody has installed headers. tcc knows no constructors, so each file looks up what it wraps
+ * when it is first called.
+ */
+typedef long time_t, int64_t;
+typedef unsigned long size_t;
+typedef int clockid_t, pid_t;
+typedef void *timer_t;
+typedef _Bool bool;
+#define true 1
+#define false 0
+#define NULL ((void *)0)
+
+struct timespec {
+	time_t tv_sec;
+	long tv_nsec;
+};
+struct itimerspec {
+	struct timespec it_interval, it_value;
+};
+#define CLOCK_MONOTONIC 1
+
+typedef struct {
+	unsigned long signals[16];
+} sigset_t;
+#define SIG_BLOCK   0
+#define SIG_SETMASK 2
+int sigfillset(sigset_t *);
+int sigprocmask(int, const sigset_t *, sigset_t *);
+
+#define PROT_READ  1
+#define PROT_WRITE 2
+#define MAP_SHARED 1
+#define MAP_FAILED ((void *)-1)
+void *mmap(void *, size_t, int, int, int, long);
+
+#define RTLD_NEXT ((void *)-1)
+void *dlsym(void *, const char *);
+char *getenv(const char *);
+int atoi(const char *);
+int strcmp(const char *, const char *);
+void *memcpy(void *, const void *, size_t);
+void *memset(void *, int, size_t);
+void abort(void);
