@@ -57,6 +57,7 @@ type Options struct {
 	// machinesClock lets the guest see the machine's time: Speed, Hurry and LeftOut do not matter then. A test shows by it
 	// what the guest's own clock is good for.
 	machinesClock bool
+	bootLimit     time.Duration // to the guest's first word; 0 = defaultBootLimit
 	// LeftOut is set when the guest has ended; nil = not wanted.
 	LeftOut *LeftOut
 
@@ -124,6 +125,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Memory < minMemory {
 		return o, fmt.Errorf("memory of %d MiB is too small: %d or more is needed", o.Memory, minMemory)
+	}
+	if o.bootLimit == 0 {
+		o.bootLimit = defaultBootLimit
 	}
 	if o.Stdin == nil {
 		o.Stdin = strings.NewReader("")

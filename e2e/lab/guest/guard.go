@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -76,12 +77,16 @@ func runGuard(kernel []string) error {
 		f.Close()
 	}
 	group := -cmd.Process.Pid
+	var ours atomic.Bool
 	go func() {
 		leash := os.NewFile(fdLeash, "leash")
 		_, _ = leash.Read(make([]byte, 1)) // nothing is ever written
+		ours.Store(true)
 		_ = unix.Kill(group, unix.SIGKILL)
 	}()
-	reapUntil(cmd.Process.Pid)
+	if code := reapUntil(cmd.Process.Pid); code > 128 && !ours.Load() {
+		fmt.Fprintln(os.Stderr, killedBySignal, code-128) // the runner collects it as the kernel's last words
+	}
 	_ = unix.Kill(group, unix.SIGKILL) // ESRCH: nothing is left
 	reapAll()
 	return nil

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// bootLimit is how long a guest may take to its first word; it takes about 1 s.
-	bootLimit = time.Minute
+	// defaultBootLimit is how long a guest may take to its first word; it takes 1 s where it gets a CPU.
+	defaultBootLimit = time.Minute
 	// powerOffLimit is how long a guest may take from exit code to power-off.
 	powerOffLimit = 5 * time.Second
 )
@@ -31,6 +31,7 @@ type machine struct {
 	events  *os.File
 	console *tail
 	account account
+	memory  string        // directory of the guest's memory
 	exited  chan struct{} // closed when every process of the guest is gone
 }
 
@@ -50,7 +51,7 @@ func startMachine(ctx context.Context, o Options) (*machine, error) {
 		return nil, err
 	}
 	m := &machine{
-		leash: leash, toGuest: toGuest, events: events, account: account,
+		leash: leash, toGuest: toGuest, events: events, account: account, memory: memoryDir,
 		console: &tail{limit: 16 << 10}, exited: make(chan struct{}),
 	}
 	m.guard = exec.Command(o.Program, append([]string{o.Tree.Kernel()}, kernelArgs(o)...)...)
@@ -117,21 +118,25 @@ func (m *machine) converse(ctx context.Context, o Options, s spec) (int, error) 
 	if err != nil {
 		return 0, err
 	}
-	slow := time.AfterFunc(bootLimit, m.kill)
-	defer slow.Stop()
+	mute := time.AfterFunc(o.bootLimit, m.kill)
+	defer mute.Stop()
 	in := make(chan struct{}, 1)
 	done := make(chan struct{})
 	defer close(done)
 	r := bufio.NewReader(m.events)
-	for {
+	for spoke := false; ; spoke = true {
 		k, payload, err := readFrame(r)
 		if err != nil {
 			if cause := context.Cause(ctx); cause != nil {
 				return 0, cause
 			}
+			if !spoke && !mute.Stop() {
+				err = errMute
+			}
+			m.awaitPowerOff(ctx) // the guard has something to say, too
 			return 0, m.diagnose(err)
 		}
-		slow.Stop()
+		mute.Stop()
 		switch k {
 		case kindWant:
 			if !feed.specSent() {
@@ -179,11 +184,7 @@ func (m *machine) awaitPowerOff(ctx context.Context) {
 // diagnose says why the guest fell silent, with the kernel's last words.
 func (m *machine) diagnose(err error) error {
 	m.kill()
-	words := strings.TrimSpace(m.console.String())
-	if words == "" {
-		words = "(nothing)"
-	}
-	return fmt.Errorf("the guest kernel ended without an exit code (%w): see whether this machine lets programs use ptrace(2); the kernel's last words:\n%s", err, words)
+	return ended(err, m.console.String(), m.memory)
 }
 
 // tail keeps the last limit bytes written to it.

@@ -1,0 +1,141 @@
+package guest
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestCause(t *testing.T) {
+	for words, want := range map[string]string{
+		"ptrace: Operation not permitted\ncheck_ptrace : expected SIGSTOP, got status = 9\n":                            "forbids ptrace(2)",
+		"check_ptrace : expected SIGSTOP, got status = 159\n":                                                           "forbids ptrace(2)", // killed by SIGSYS
+		"userspace - ptrace set fp regs failed, errno = 14\nKernel panic - not syncing: Attempted to kill init!\n":      "FPU state",
+		"userspace - ptrace set fp regs failed, errno = 22\n":                                                           "FPU state",
+		"userspace - ptrace set fp regs failed, errno = 3\n":                                                            "",
+		"Bus error - the host /dev/shm or /tmp mount likely just ran out of space\nKernel panic - not syncing: Kernel ": "no room left in /dev/shm:",
+		"setup_physmem - mapping 2130309120 bytes of memory at 0x(____ptrval____) failed - errno = -12\n":               "ulimit -v",
+		killedBySignal + " 9\n":                      "memory runs out",
+		killedBySignal + " 25\n":                     "",
+		"Kernel panic - not syncing: No init found.": "",
+		"": "",
+	} {
+		if got := cause(words, "/dev/shm"); !strings.Contains(got, want) || (got == "") != (want == "") || strings.Contains(got, "\n") {
+			t.Errorf("%q: %q, want %q in it", words, got, want)
+		}
+	}
+}
+
+// refused boots a guest that ends with an error, and wants it to name the cause.
+func refused(t *testing.T, o Options, want string) {
+	t.Helper()
+	got, err := tryBoot(t.Context(), o)
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%+v, %v, want an error with %q", got, err, want)
+	}
+}
+
+func TestPtraceForbidden(t *testing.T) {
+	o := bootOptions(t, "true")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := forbid(unix.SYS_PTRACE); err != nil {
+			t.Error(err)
+			return
+		}
+		refused(t, o, "forbids ptrace(2)")
+	}()
+	<-done
+}
+
+// forbid makes the machine refuse a system call to this goroutine's thread, which ends with it, and to what it starts.
+func forbid(call uint32) error {
+	runtime.LockOSThread() // never unlocked
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}, // the call's number (struct seccomp_data)
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: call, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	return errors.Join(
+		unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
+		unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0),
+	)
+}
+
+// TestMemoryRunsOut: the guest booted, and what it needs then is not there any more.
+func TestMemoryRunsOut(t *testing.T) {
+	o := bootOptions(t)
+	unshare := []string{"--user", "--map-root-user", "--mount"}
+	if out, err := exec.Command("unshare", append(unshare, "true")...).CombinedOutput(); err != nil {
+		t.Skipf("this machine gives nobody a mount namespace, for a small /dev/shm: %v: %s", err, out)
+	}
+	const script = `
+mount -t tmpfs -o size=260M lab /dev/shm && mkfifo "$2/filled" || exit
+"$1" -mem 256 -- sh -c 'echo booted; read filled; head -c 100M /dev/zero >/tmp/file; echo written' <"$2/filled" |
+{ read booted; head -c 300M /dev/zero >/dev/shm/file; echo filled; cat >&2; } >"$2/filled"`
+	cmd := exec.CommandContext(t.Context(), "unshare", append(unshare, "sh", "-c", script, "sh", o.Program, t.TempDir())...)
+	cmd.Env = append(cmd.Environ(), "LVS_LAB=guest")
+	if out, _ := cmd.CombinedOutput(); !strings.Contains(string(out), "no room left in /dev/shm:") {
+		t.Errorf("labrun says: %s", out)
+	}
+}
+
+func TestAddressSpaceIsLimited(t *testing.T) {
+	o := bootOptions(t)
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", `ulimit -v 1500000 && exec "$0" -- true`, o.Program)
+	cmd.Env = append(cmd.Environ(), "LVS_LAB=guest")
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "ulimit -v") {
+		t.Errorf("labrun says: %v, %s", err, out)
+	}
+}
+
+func TestKernelIsKilled(t *testing.T) {
+	o := bootOptions(t, "sh", "-c", "echo running; sleep 1000")
+	stdout, toHere := io.Pipe()
+	o.Stdout = toHere
+	ended := make(chan error, 1)
+	go func() {
+		_, err := Boot(t.Context(), o)
+		toHere.Close()
+		ended <- err
+	}()
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
+		t.Fatalf("the guest says %q, %v; %v", line, err, <-ended)
+	}
+	if err := unix.Kill(kernelOf(t, o), unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "memory runs out") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestMuteGuest(t *testing.T) {
+	o := bootOptions(t, "true")
+	o.Tree.Preload = []string{filepath.Join(t.TempDir(), "hang.so")}
+	if err := o.Tree.compile(t.Context(), o.Tree.Preload[0], "testdata/hang.c"); err != nil {
+		t.Fatal(err)
+	}
+	o.bootLimit = time.Second
+	refused(t, o, "said nothing yet")
+}
+
+func TestUnknownCause(t *testing.T) {
+	err := ended(io.EOF, " \n", "/dev/shm")
+	if !errors.Is(err, io.EOF) || !strings.Contains(fmt.Sprint(err), "(nothing)") {
+		t.Errorf("error = %v", err)
+	}
+}
