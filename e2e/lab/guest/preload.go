@@ -12,7 +12,8 @@ import (
 	"strings"
 )
 
-// The sources of the library that is laid before the guest kernel's C library (LD_PRELOAD, ld.so(8)): the guest's clock.
+// The sources of the library that is laid before the guest kernel's C library (LD_PRELOAD, ld.so(8)): the guest's clock, and
+// the FPU state of CPUs that are newer than the kernel.
 //
 //go:embed preload
 var preload embed.FS

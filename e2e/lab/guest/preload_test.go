@@ -2,10 +2,56 @@ package guest
 
 import (
 	"bytes"
+	"encoding/binary"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
+
+// TestFPUState: on a machine that takes no part of the FPU state, a guest boots and its processes compute what they should.
+// Without the preloaded library it does not, and says why.
+func TestFPUState(t *testing.T) {
+	// Two at a time, so that each is given the other's state where its own is not restored.
+	const sums = `compute() { awk 'BEGIN { for (i = 0; i < 30000; i++) s += sqrt(i); printf "%.6f\n", s }'; }; compute & compute; wait`
+	o := bootOptions(t, "sh", "-c", sums)
+	library := o.Tree.Preload
+	partial := filepath.Join(t.TempDir(), "partial.so")
+	file := filepath.Join(t.TempDir(), "counts")
+	if err := o.Tree.compile(t.Context(), partial, "testdata/partial.c", fmt.Sprintf("-DCOUNTS=%q", file)); err != nil {
+		t.Fatal(err)
+	}
+	counts := func() (refused, taken uint64) {
+		t.Helper()
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return binary.NativeEndian.Uint64(raw), binary.NativeEndian.Uint64(raw[8:])
+	}
+	for _, with := range []bool{true, false} {
+		if err := os.WriteFile(file, make([]byte, 16), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		o.Tree.Preload = []string{partial}
+		if with {
+			o.Tree.Preload = append(library[:len(library):len(library)], partial)
+		}
+		got, err := tryBoot(t.Context(), o)
+		refused, taken := counts()
+		switch {
+		case with && (err != nil || got != result{Stdout: strings.Repeat("3464014.804952\n", 2)}):
+			t.Errorf("with the library: %+v, %v", got, err)
+		case with && (refused != 1 || taken < 10):
+			t.Errorf("with the library %d states were refused and %d taken, want 1, as it learns by it, and many", refused, taken)
+		case !with && (err == nil || !strings.Contains(err.Error(), "ptrace set fp regs failed, errno = 14")):
+			t.Errorf("without the library: %+v, %v: this test sees nothing", got, err)
+		case !with && !strings.Contains(err.Error(), "FPU"):
+			t.Errorf("the cause is not named: %v", err)
+		}
+	}
+}
 
 // The library is made with nothing of the machine: no compiler, no headers, no linker.
 func TestLibraryWithoutACompiler(t *testing.T) {

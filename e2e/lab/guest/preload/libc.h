@@ -29,11 +29,23 @@ typedef struct {
 int sigfillset(sigset_t *);
 int sigprocmask(int, const sigset_t *, sigset_t *);
 
+struct iovec {
+	void *iov_base;
+	size_t iov_len;
+};
+#define PTRACE_GETREGSET 0x4204
+#define PTRACE_SETREGSET 0x4205
+#define NT_X86_XSTATE    ((void *)0x202)
+
 #define PROT_READ  1
 #define PROT_WRITE 2
 #define MAP_SHARED 1
 #define MAP_FAILED ((void *)-1)
 void *mmap(void *, size_t, int, int, int, long);
+
+int *__errno_location(void);
+#define errno  (*__errno_location())
+#define EFAULT 14
 
 #define RTLD_NEXT ((void *)-1)
 void *dlsym(void *, const char *);
