@@ -212,7 +212,12 @@ func TestFrozenDisk(t *testing.T) {
 	})
 	mark.WaitLog(`level=WARN msg="cannot save what is ours in the kernel; a crash now would forget some of it" error=".*the disk does not answer: kept in memory only`, soon)
 	c.master.alarms(t, "the disk does not answer", true)
-	time.Sleep(time.Second)
+	lab.Eventually(t, soon, func() error {
+		if sent := len(adverts.Packets()); sent < enough {
+			return fmt.Errorf("only %d adverts", sent)
+		}
+		return nil
+	})
 	inTime(t, adverts.Stop(), starved(), 200*time.Millisecond)
 	thaw()
 	mark.WaitLog(`msg="what is ours in the kernel is saved again"`, soon)

@@ -83,8 +83,10 @@ for t in iptables ip6tables; do
 	try $t -A INPUT -m conntrack --ctstate INVALID -j DROP
 done
 try ping -c 1 -W 2 127.0.0.1
+mkfifo /tmp/tcpdump
 timeout 10 tcpdump -Z root -i lo -c 1 -w /tmp/cap icmp 2>/tmp/tcpdump & p=$!
-until grep -q listening /tmp/tcpdump; do :; done
+exec 3</tmp/tcpdump
+while read -r said <&3 && [ "${said#*listening}" = "$said" ]; do :; done # or until it ends
 try ping -c 3 -i 0.2 127.0.0.1
 wait $p || fail tcpdump
 keepalived -v 2>&1 | grep -q '^Keepalived v' || fail keepalived
