@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -28,26 +29,48 @@ func fields(line string) map[string]string {
 	return found
 }
 
-// sentence is what the timeline tells of a daemon's log line; "" is nothing. A director's elections, verdicts and
-// addresses are told, and every warning.
+// A telling is what the timeline says of a log line, with the values of some of its keys.
+type telling struct {
+	format string
+	keys   []string
+}
+
+// tellings are of a director's elections, verdicts and addresses, by message.
+func tellings() map[string]telling {
+	return map[string]telling{
+		"state":                       {"%s → %s", []string{"from", "reason"}},
+		"verdict":                     {"%s is %s", []string{"server", "reason"}},
+		"VIPs are up":                 {"has the VIP on %s, leased for %s from the kernel", []string{"interface", "lease"}},
+		"VIPs are removed":            {"gives the VIP up", nil},
+		"removed a VIP that was left": {"removes the VIP that an earlier run left", nil},
+	}
+}
+
+// of fills in the values of a line, if it has all of them.
+func (t telling) of(f map[string]string) (string, bool) {
+	var values []any
+	for _, key := range t.keys {
+		if f[key] == "" {
+			return "", false
+		}
+		values = append(values, f[key])
+	}
+	return fmt.Sprintf(t.format, values...), true
+}
+
+// sentence is what the timeline tells of a daemon's log line; "" is nothing. Beside the tellings, every warning is told.
 func sentence(line string) string {
 	f := fields(line)
-	message := f["msg"]
-	switch {
-	case message == "state" && f["to"] != "":
-		return f["from"] + " → " + f["reason"]
-	case strings.HasPrefix(f["server"], "pulse/"):
+	if strings.HasPrefix(f["server"], "pulse/") {
 		return "" // the demo's own instrument
-	case message == "verdict":
-		return f["server"] + " is " + f["reason"]
-	case message == "VIPs are up":
-		return "has the VIP on " + f["interface"] + ", leased for " + f["lease"] + " from the kernel"
-	case message == "VIPs are removed":
-		return "gives the VIP up"
-	case message == "removed a VIP that an earlier run left":
-		return "removes the VIP that an earlier run left"
-	case f["level"] == "WARN" || f["level"] == "ERROR":
-		return strings.ToLower(f["level"]) + ": " + message + details(f)
+	}
+	if telling, known := tellings()[f["msg"]]; known {
+		if text, whole := telling.of(f); whole {
+			return text
+		}
+	}
+	if f["level"] == "WARN" || f["level"] == "ERROR" {
+		return strings.ToLower(f["level"]) + ": " + f["msg"] + details(f)
 	}
 	return ""
 }
