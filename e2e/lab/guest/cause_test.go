@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,24 +79,45 @@ func forbid(call uint32) error {
 // TestMemoryRunsOut: the guest booted, and what it needs then is not there any more.
 func TestMemoryRunsOut(t *testing.T) {
 	o := bootOptions(t)
-	unshare := []string{"--user", "--map-root-user", "--mount"}
-	if out, err := exec.Command("unshare", append(unshare, "true")...).CombinedOutput(); err != nil {
-		t.Skipf("this machine gives nobody a mount namespace, for a small /dev/shm: %v: %s", err, out)
-	}
 	const script = `
 mount -t tmpfs -o size=260M lab /dev/shm && mkfifo "$2/filled" || exit
 "$1" -mem 256 -- sh -c 'echo booted; read filled; head -c 100M /dev/zero >/tmp/file; echo written' <"$2/filled" |
 { read booted; head -c 300M /dev/zero >/dev/shm/file; echo filled; cat >&2; } >"$2/filled"`
-	cmd := exec.CommandContext(t.Context(), "unshare", append(unshare, "sh", "-c", script, "sh", o.Program, t.TempDir())...)
-	cmd.Env = append(cmd.Environ(), "LVS_LAB=guest")
-	if out, _ := cmd.CombinedOutput(); !strings.Contains(string(out), "no room left in /dev/shm:") {
+	if out, _ := withMounts(t, script, o.Program, t.TempDir()); !strings.Contains(out, "no room left in /dev/shm:") {
 		t.Errorf("labrun says: %s", out)
 	}
 }
 
+// TestMachineOf4GB: two guests of the default size find room at a time where all there is are two tmpfs, each of half of the
+// memory, as on Debian 13.
+func TestMachineOf4GB(t *testing.T) {
+	o := bootOptions(t)
+	const script = `
+mount -t tmpfs -o size=1950M lab /dev/shm && mount -t tmpfs -o size=1950M lab "$2" || exit
+export TMPDIR="$2"
+"$1" -- echo booted & "$1" -- echo booted; code=$?
+wait $! && exit $code`
+	if out, err := withMounts(t, script, o.Program, t.TempDir()); err != nil || out != "booted\nbooted\n" {
+		t.Errorf("%s, %v", out, err)
+	}
+}
+
+// withMounts runs a script that makes mounts of its own, with the arguments $1, $2, …
+func withMounts(t *testing.T, script string, args ...string) (string, error) {
+	t.Helper()
+	unshare := []string{"--user", "--map-root-user", "--mount"}
+	if out, err := exec.CommandContext(t.Context(), "unshare", append(unshare, "true")...).CombinedOutput(); err != nil {
+		t.Skipf("this machine gives nobody a mount namespace, for a small /dev/shm: %v: %s", err, out)
+	}
+	cmd := exec.CommandContext(t.Context(), "unshare", slices.Concat(unshare, []string{"sh", "-c", script, "sh"}, args)...)
+	cmd.Env = append(cmd.Environ(), "LVS_LAB=guest")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
 func TestAddressSpaceIsLimited(t *testing.T) {
 	o := bootOptions(t)
-	cmd := exec.CommandContext(t.Context(), "sh", "-c", `ulimit -v 1500000 && exec "$0" -- true`, o.Program)
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", `ulimit -v 1500000 && exec "$0" -mem 2048 -- true`, o.Program)
 	cmd.Env = append(cmd.Environ(), "LVS_LAB=guest")
 	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "ulimit -v") {
 		t.Errorf("labrun says: %v, %s", err, out)
