@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// LeftOut is the time that a machine kept from a guest by giving its CPUs to others. The guest's clock stood still then
-// (preload/clock.c), so that what is measured in a guest is the guest.
+// LeftOut is the time that a guest wanted to work and the machine's CPUs were with others, or a disk was slow. The guest's
+// clock stood still then (preload/clock.c), so that what is measured in a guest is the guest.
 type LeftOut struct {
 	Total, Longest time.Duration
 	Stills         int // how often it was 10 ms or more at once

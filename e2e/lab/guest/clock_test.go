@@ -4,8 +4,11 @@ import (
 	"bufio"
 	"io"
 	"os"
+	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -47,28 +50,65 @@ func TestStandstill(t *testing.T) {
 // TestSpeedAndHurry: a guest's work takes it less of its time than of the machine's, and its sleep takes the machine less.
 func TestSpeedAndHurry(t *testing.T) {
 	o := bootOptions(t)
-	guestTime := func(script string) time.Duration {
-		t.Helper()
-		o.Command = []string{"bash", "-c", "begun=$EPOCHREALTIME; " + script + "; now=$EPOCHREALTIME; echo $((${now/./} - ${begun/./}))"}
-		got := boot(t, o)
-		took, err := strconv.Atoi(strings.TrimSpace(got.Stdout))
-		if err != nil {
-			t.Fatalf("the guest says %q, %q", got.Stdout, got.Stderr)
-		}
-		return time.Duration(took) * time.Microsecond
-	}
-	const work = "for ((i = 0; i < 100000; i++)); do :; done"
-	slow := guestTime(work)
+	slow := guestTime(t, o, work)
 	o.Speed = 50
-	if fast := guestTime(work); fast > slow/5 {
+	if fast := guestTime(t, o, work); fast > slow/5 {
 		t.Errorf("work takes %s, and %s with 50 times the speed", slow, fast)
 	}
 	const nap = 5 * time.Minute
 	o.Hurry = 100
 	begun := time.Now()
-	slept := guestTime("sleep 300")
+	slept := guestTime(t, o, "sleep 300")
 	if took := time.Since(begun); slept < nap || slept > nap+10*time.Second || took > nap/2 {
 		t.Errorf("the guest slept for %s of its time, and %s of the machine's", slept, took)
+	}
+}
+
+// TestOthersTakeTheCPU: a guest's work takes it as long as its CPU time, however much of the CPU goes to others. That it
+// would take it longer without its clock shows that this test sees it.
+func TestOthersTakeTheCPU(t *testing.T) {
+	o := bootOptions(t)
+	const processes = "for i in {1..50}; do /bin/true; done; " + work // both kinds: of the kernel, and of its processes
+	alone := guestTime(t, o, processes)
+	burn(t, 4*runtime.NumCPU())
+	beside := guestTime(t, o, processes)
+	if beside > 2*alone {
+		t.Errorf("work takes the guest %s, and %s beside others, want the same", alone, beside)
+	}
+	o.machinesClock = true
+	if machines := guestTime(t, o, processes); machines < 2*beside {
+		t.Errorf("by the machine's clock it takes %s beside others, by the guest's %s: this test sees nothing", machines, beside)
+	}
+}
+
+// work takes a shell a second or so.
+const work = "for ((i = 0; i < 100000; i++)); do :; done"
+
+// guestTime is how long a script of bash takes by the guest's clock.
+func guestTime(t *testing.T, o Options, script string) time.Duration {
+	t.Helper()
+	o.Command = []string{"bash", "-c", "begun=$EPOCHREALTIME; " + script + "; now=$EPOCHREALTIME; echo $((${now/./} - ${begun/./}))"}
+	got := boot(t, o)
+	took, err := strconv.Atoi(strings.TrimSpace(got.Stdout))
+	if err != nil {
+		t.Fatalf("the guest says %q, %q", got.Stdout, got.Stderr)
+	}
+	return time.Duration(took) * time.Microsecond
+}
+
+// burn keeps the machine's CPUs busy with so many processes until the test ends.
+func burn(t *testing.T, processes int) {
+	t.Helper()
+	for range processes {
+		c := exec.Command("sh", "-c", "while :; do :; done")
+		c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = c.Process.Kill()
+			_ = c.Wait()
+		})
 	}
 }
 

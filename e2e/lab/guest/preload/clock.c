@@ -6,11 +6,12 @@
  * something to do, and sleeps in sigsuspend (arch/um/os-Linux/time.c). That moment is a tick, 10 ms, ahead at most while a
  * process runs.
  *
- * 1. A guest that got its CPU would be there at that moment. So no reading goes further beyond it than LATE: the rest is
- *    time that this machine gave to others, and is left out. To the guest, its machine never stands still.
- * 2. While the guest works, and does not sleep, its time goes by LVS_LAB_SPEED times as slowly as the machine's. To the
- *    guest, its CPU is so much faster: a machine that gives it only a part of a CPU is no slow one.
- * 3. While it sleeps, its time goes by LVS_LAB_HURRY times as fast: nobody waits for it to wake but itself.
+ * 1. While the guest works, its time goes by with the CPU time that it uses: its kernel's, and that of the process of its that
+ *    runs. What this machine gives to others meanwhile, and what a disk takes, is left out. The guest's time goes by
+ *    LVS_LAB_SPEED times as slowly as its CPU time: to the guest, its CPU is so much faster.
+ * 2. While it sleeps, its time goes by LVS_LAB_HURRY times as fast as the machine's: nobody waits for it to wake but itself.
+ * 3. No reading goes further beyond the moment that the timer is armed for than LATE: a guest that got its CPU would be there
+ *    by then. The rest is left out, too.
  *
  * The wall clock is read once, at boot, and goes on with this one. With LVS_LAB_CLOCK=machine all time is the machine's.
  */
@@ -34,10 +35,14 @@ static int64_t speed = 1, hurry = 1;
 
 /* Changed with all signals blocked, by the only thread of the kernel that reads a clock. All in ns. */
 static int64_t host; /* the machine's time of the latest reading */
+static int64_t cpu;  /* the CPU time of the guest at the latest reading */
 static int64_t last; /* the guest's */
 static int64_t due;  /* the guest's time at which the timer fires; 0 = not armed */
 static timer_t timer;
 static bool asleep;
+static pid_t running;     /* the process of the guest that ran last; 0 = none yet */
+static int64_t seen;      /* its CPU time at the latest reading */
+static int64_t processes; /* the CPU time of all processes of the guest */
 static struct left_out own, *left_out = &own;
 
 static int64_t times(const char *name)
@@ -85,24 +90,48 @@ static void arm(void)
 	host_settime(timer, 0, &in, NULL);
 }
 
-static int64_t now(void)
+/* The reading of a machine's clock; 0 where it cannot be read, as that of a process that has ended. */
+static int64_t reading(clockid_t clock)
 {
 	struct timespec t;
-	host_gettime(CLOCK_MONOTONIC, &t);
-	int64_t before = host ? host : nanoseconds(&t);
-	host = nanoseconds(&t);
-	int64_t passed = host - before;
-	int64_t time = last ? last + (asleep ? passed * hurry : passed / speed) : host;
+	return host_gettime(clock, &t) ? 0 : nanoseconds(&t);
+}
+
+/* The CPU time that the guest has used: its kernel, and its processes, of which one at a time runs. */
+static int64_t used(void)
+{
+	int64_t process = running ? reading(CPU_CLOCK_OF(running)) : 0;
+	if (process > seen) {
+		processes += process - seen;
+		seen = process;
+	}
+	return processes + reading(CLOCK_THREAD_CPUTIME_ID);
+}
+
+static void note(int64_t missed)
+{
+	left_out->total += missed;
+	if (missed >= STILL)
+		left_out->stills++;
+	if (missed > left_out->longest)
+		left_out->longest = missed;
+}
+
+static int64_t now(void)
+{
+	int64_t before = host, cpu_before = cpu;
+	host = reading(CLOCK_MONOTONIC);
+	cpu = used();
+	int64_t passed = before ? host - before : 0;
+	int64_t worked = cpu - cpu_before < passed ? cpu - cpu_before : passed;
+	int64_t time = last ? last + (asleep ? passed * hurry : worked / speed) : host;
+	int64_t missed = asleep ? 0 : passed - worked;
 	int64_t latest = (last > due ? last : due) + LATE;
 	if (due && time > latest) {
-		int64_t beyond = asleep ? (time - latest) / hurry : (time - latest) * speed;
-		left_out->total += beyond;
-		if (beyond >= STILL)
-			left_out->stills++;
-		if (beyond > left_out->longest)
-			left_out->longest = beyond;
+		missed += asleep ? (time - latest) / hurry : (time - latest) * speed;
 		time = latest;
 	}
+	note(missed);
 	last = time;
 	if (asleep) {
 		asleep = false; /* only what woke it reads a clock */
@@ -118,6 +147,19 @@ static void block(sigset_t *before)
 	sigset_t all;
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, before);
+}
+
+/* Takes note of which process of the guest runs from now on. */
+void runs(pid_t pid)
+{
+	if (pid == running || !host_gettime || machines)
+		return;
+	sigset_t before;
+	block(&before);
+	used();
+	running = pid;
+	seen = reading(CPU_CLOCK_OF(pid));
+	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 int clock_gettime(clockid_t clock, struct timespec *t)

@@ -35,6 +35,14 @@ long ptrace(int request, pid_t pid, void *kind, void *data)
 {
 	if (!host_ptrace && !(host_ptrace = dlsym(RTLD_NEXT, "ptrace")))
 		abort();
+	switch (request) {
+	case PTRACE_CONT:
+	case PTRACE_SYSCALL:
+	case PTRACE_SINGLESTEP:
+	case PTRACE_SYSEMU:
+	case PTRACE_SYSEMU_SINGLESTEP:
+		runs(pid);
+	}
 	if (request != PTRACE_SETREGSET || kind != NT_X86_XSTATE)
 		return host_ptrace(request, pid, kind, data);
 	struct iovec *part = data;

@@ -19,7 +19,9 @@ struct timespec {
 struct itimerspec {
 	struct timespec it_interval, it_value;
 };
-#define CLOCK_MONOTONIC 1
+#define CLOCK_MONOTONIC         1
+#define CLOCK_THREAD_CPUTIME_ID 3
+#define CPU_CLOCK_OF(pid)       ((~(pid) << 3) | 2) /* clock_getcpuclockid(3) */
 
 typedef struct {
 	unsigned long signals[16];
@@ -33,6 +35,11 @@ struct iovec {
 	void *iov_base;
 	size_t iov_len;
 };
+#define PTRACE_CONT              7
+#define PTRACE_SINGLESTEP        9
+#define PTRACE_SYSCALL           24
+#define PTRACE_SYSEMU            31
+#define PTRACE_SYSEMU_SINGLESTEP 32
 #define PTRACE_GETREGSET 0x4204
 #define PTRACE_SETREGSET 0x4205
 #define NT_X86_XSTATE    ((void *)0x202)
@@ -55,3 +62,6 @@ int strcmp(const char *, const char *);
 void *memcpy(void *, const void *, size_t);
 void *memset(void *, int, size_t);
 void abort(void);
+
+/* clock.c: the process of the guest that runs from now on. */
+void runs(pid_t pid);
