@@ -39,7 +39,7 @@ lab: ## the runner that boots a kernel with IPVS, and what it needs
 	$(LAB) -fetch
 
 lint: ## gofumpt, vet, staticcheck
-	@unformatted=$$($(GO) tool gofumpt -l cmd pkg realserver deploy docs e2e) && test -z "$$unformatted" || { echo "not formatted (go tool gofumpt -w): $$unformatted"; exit 1; }
+	@unformatted=$$($(GO) tool gofumpt -l cmd internal pkg realserver deploy docs e2e) && test -z "$$unformatted" || { echo "not formatted (go tool gofumpt -w): $$unformatted"; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 

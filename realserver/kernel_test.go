@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lvs-director/lvs-director/internal/require"
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/kernel/route"
@@ -33,12 +34,7 @@ func inNamespace(t *testing.T) bool {
 	if os.Getenv(mark) == t.Name() {
 		return true
 	}
-	if os.Geteuid() != 0 {
-		if strings.Contains(os.Getenv("LVS_REQUIRE"), "netns") {
-			t.Fatal("needs root for a network namespace, and LVS_REQUIRE asks for it")
-		}
-		t.Skip("needs root for a network namespace")
-	}
+	require.Root(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v")
@@ -407,10 +403,7 @@ func TestKernelTUN(t *testing.T) {
 		if err := d.stop(); err != nil {
 			t.Error(err)
 		}
-		if strings.Contains(os.Getenv("LVS_REQUIRE"), "ipvs") {
-			t.Fatal("no tunl0, and LVS_REQUIRE asks for a kernel of the lab")
-		}
-		t.Skip("no tunl0: the module ipip is not loaded")
+		require.Skip(t, require.IPIP, "no tunl0: the module ipip is not loaded")
 	}
 	setConf(t, "all/rp_filter", "1")
 	d := startDaemon(t, t.TempDir(), cluster(config.TUN))

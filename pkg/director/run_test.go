@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lvs-director/lvs-director/internal/require"
 	"github.com/lvs-director/lvs-director/pkg/clusterfile"
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
@@ -33,12 +34,7 @@ func inOwnNetwork(t *testing.T) bool {
 	if os.Getenv(mark) == t.Name() {
 		return true
 	}
-	if os.Getuid() != 0 {
-		if slices.Contains(strings.Split(os.Getenv("LVS_REQUIRE"), ","), "netns") {
-			t.Fatal("LVS_REQUIRE=netns, and the tests do not run as root")
-		}
-		t.Skip("needs root for network namespaces")
-	}
+	require.Root(t)
 	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=60s")
 	cmd.Env = append(os.Environ(), mark+"="+t.Name())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}

@@ -8,13 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/lvs-director/lvs-director/internal/require"
 )
 
 func TestMain(m *testing.M) {
@@ -62,9 +62,9 @@ func bootOptions(t *testing.T, command ...string) Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Contains(strings.Split(os.Getenv("LVS_REQUIRE"), ","), "guest") {
+	if !require.Required(t, require.Guest) {
 		if home, err := c.home(); err != nil || !treeIn(home).complete() {
-			t.Skipf("no packages in %s: run `make lab` first (LVS_REQUIRE=guest fetches them here)", c.Dir)
+			require.Skip(t, require.Guest, "no packages in %s: run `make lab` first (LVS_REQUIRE=guest fetches them here)", c.Dir)
 		}
 	}
 	tree, err := c.Fill(t.Context(), os.Stderr)

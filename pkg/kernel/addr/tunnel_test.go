@@ -1,10 +1,11 @@
 package addr
 
 import (
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/lvs-director/lvs-director/internal/require"
 )
 
 // What the agent of a TUN server does: tunl0 up, with the VIP on it.
@@ -14,10 +15,7 @@ func TestTunnel(t *testing.T) {
 		return exec.Command("ip", "link", "add", "tun9", "type", "ipip", "remote", "10.77.0.3", "local", "10.77.0.2").Run()
 	})
 	if err != nil {
-		if os.Getenv("LVS_LAB_INSIDE") != "" {
-			t.Fatal(err)
-		}
-		t.Skip("needs a kernel with ipip, which the lab has")
+		require.Skip(t, require.IPIP, "%v: the lab has it", err)
 	}
 	must(t, a.SetUp("tunl0"))
 	must(t, a.Put("tunl0", vip1, 0))

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lvs-director/lvs-director/internal/require"
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
@@ -101,9 +102,7 @@ func setModprobe(t *testing.T, path string) (undo func()) {
 // A modprobe of the kernel's that hangs inside a request is survived, and told.
 func TestHangingModprobe(t *testing.T) {
 	table := openTable(t)
-	if os.Getenv("LVS_LAB_INSIDE") != "guest" {
-		t.Skip("changes the machine's modprobe: only in a guest")
-	}
+	require.Spoilable(t, "changes the kernel's modprobe")
 	directory := t.TempDir()
 	hold, script := filepath.Join(directory, "hold"), filepath.Join(directory, "modprobe")
 	text := "#!/bin/sh\nwhile test -e " + hold + "; do sleep 0.05; done\nexit 1\n"
@@ -136,9 +135,7 @@ func TestHangingModprobe(t *testing.T) {
 // A module that goes and comes under an open table is noticed, and not taken for a missing scheduler or real server.
 func TestModuleGoes(t *testing.T) {
 	table := openTable(t)
-	if os.Getenv("LVS_LAB_INSIDE") != "guest" {
-		t.Skip("unloads the machine's ip_vs: only in a guest")
-	}
+	require.Spoilable(t, "unloads ip_vs")
 	unload := func() {
 		t.Helper()
 		for _, module := range []string{"ip_vs_sh", "ip_vs_wlc", "ip_vs_lc", "ip_vs_wrr", "ip_vs_rr", "ip_vs"} {

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
+	"github.com/lvs-director/lvs-director/internal/require"
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
@@ -27,10 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func inNamespace(t *testing.T) {
 	t.Helper()
 	if _, err := os.Stat(tableFile); err != nil || os.Geteuid() != 0 {
-		if strings.Contains(os.Getenv("LVS_REQUIRE"), "ipvs") {
-			t.Fatalf("LVS_REQUIRE wants ipvs: root is needed and %s: %v", tableFile, err)
-		}
-		t.Skip("needs root and a kernel with IPVS: go test -exec labrun")
+		require.Skip(t, require.IPVS, "root is needed, and %s (%v): run it in a guest, with labrun", tableFile, err)
 	}
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {

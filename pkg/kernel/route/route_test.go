@@ -3,22 +3,18 @@ package route
 import (
 	"errors"
 	"net/netip"
-	"os"
 	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/internal/require"
 )
 
 func TestGateway(t *testing.T) {
-	if os.Geteuid() != 0 {
-		if strings.Contains(os.Getenv("LVS_REQUIRE"), "netns") {
-			t.Fatal("needs root for a network namespace, and LVS_REQUIRE asks for it")
-		}
-		t.Skip("needs root for a network namespace")
-	}
+	require.Root(t)
 	runtime.LockOSThread() // never unlocked: the thread, and with it the namespace, ends with the test
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatal(err)

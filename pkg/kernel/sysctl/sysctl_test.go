@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
+
+	"github.com/lvs-director/lvs-director/internal/require"
 )
 
 func TestPath(t *testing.T) {
@@ -132,21 +134,8 @@ func TestEnsureAndRestore(t *testing.T) {
 	get(t, tree, "a.three", "33")
 }
 
-// requireRoot skips a test that needs the kernel's own tree in a namespace,
-// unless it is required to run (LVS_REQUIRE=netns).
-func requireRoot(t *testing.T) {
-	t.Helper()
-	if os.Getuid() == 0 {
-		return
-	}
-	if slices.Contains(strings.Split(os.Getenv("LVS_REQUIRE"), ","), "netns") {
-		t.Fatal("LVS_REQUIRE=netns, and the tests do not run as root")
-	}
-	t.Skip("needs root for network namespaces")
-}
-
 func TestKernel(t *testing.T) {
-	requireRoot(t)
+	require.Root(t)
 	runtime.LockOSThread() // never unlocked: the thread ends with the test
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatal(err)
@@ -179,7 +168,7 @@ func TestKernel(t *testing.T) {
 // In a service with ProtectKernelTunables= the tree is mounted read-only, for
 // root too: what is right already is no error there.
 func TestReadOnly(t *testing.T) {
-	requireRoot(t)
+	require.Root(t)
 	runtime.LockOSThread() // never unlocked: the thread ends with the test
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"github.com/lvs-director/lvs-director/internal/require"
 	"github.com/lvs-director/lvs-director/pkg/kernel/internal/netnstest"
 )
 
@@ -179,10 +180,7 @@ func TestSendFiltered(t *testing.T) {
 	a, _ := directors(t)
 	iptables, err := exec.LookPath("iptables-legacy") // the lab's kernel has no nf_tables
 	if err != nil {
-		if os.Getenv("LVS_LAB_INSIDE") != "" {
-			t.Fatal(err)
-		}
-		t.Skip("needs iptables-legacy, which the lab has")
+		require.Skip(t, require.Iptables, "%v: the lab has it", err)
 	}
 	s := openIn(t, a)
 	a.Do(t, func() error {

@@ -6,12 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netns"
+
+	"github.com/lvs-director/lvs-director/internal/require"
 )
 
 // Host is a network namespace with loopback up. What is opened in it stays in it.
@@ -20,16 +21,10 @@ type Host struct {
 	NS netns.NsHandle
 }
 
-// New makes a host, or skips the test where that is not possible and not
-// required either (LVS_REQUIRE=netns).
+// New makes a host, or skips the test where that is not possible and not required either (package require).
 func New(t *testing.T) Host {
 	t.Helper()
-	if os.Getuid() != 0 {
-		if slices.Contains(strings.Split(os.Getenv("LVS_REQUIRE"), ","), "netns") {
-			t.Fatal("LVS_REQUIRE=netns, and the tests do not run as root")
-		}
-		t.Skip("needs root for network namespaces")
-	}
+	require.Root(t)
 	var h Host
 	err := onThread(func() (err error) {
 		h.NS, err = netns.New()
