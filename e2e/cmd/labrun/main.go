@@ -5,6 +5,7 @@
 //	labrun -shell
 //	labrun -it [--] command [argument …]
 //	labrun -fetch
+//	labrun test [-short] [-run expression] [-guests n] binary[=directory] …
 //	go test -exec "$(pwd)/bin/labrun" ./e2e/...
 //
 // LVS_LAB=guest or LVS_LAB=host chooses; LVS_LAB_CACHE is where packages are kept.
@@ -24,6 +25,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab/guest"
+	"github.com/lvs-director/lvs-director/e2e/suite/worker"
 )
 
 func main() {
@@ -111,6 +113,12 @@ func defaultLimit(f flags) time.Duration {
 }
 
 func run(ctx context.Context, args []string) (int, error) {
+	switch {
+	case len(args) > 0 && args[0] == "test":
+		return runTests(ctx, args[1:])
+	case len(args) == 1 && args[0] == "-worker": // in a guest that runTests booted
+		return 0, worker.Run(os.Stdin, os.Stdout)
+	}
 	f, err := parse(args, os.Stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0, nil

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"os"
+	"strconv"
+	"strings"
+)
+
+// memoryAvailable is the memory, in MiB, that this machine or the container around us has left.
+func memoryAvailable() int {
+	available := meminfo(read("/proc/meminfo"))
+	limit, err := strconv.ParseInt(strings.TrimSpace(read("/sys/fs/cgroup/memory.max")), 10, 64)
+	if err != nil { // "max", or no control group
+		return available
+	}
+	used, err := strconv.ParseInt(strings.TrimSpace(read("/sys/fs/cgroup/memory.current")), 10, 64)
+	if err != nil {
+		used = 0
+	}
+	return min(available, int((limit-used)>>20))
+}
+
+func read(path string) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
+// meminfo is MemAvailable of proc_meminfo(5) in MiB, 0 where it is not there.
+func meminfo(text string) int {
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		if len(fields) == 3 && fields[0] == "MemAvailable:" {
+			if kB, err := strconv.Atoi(fields[1]); err == nil {
+				return kB >> 10
+			}
+		}
+	}
+	return 0
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab/guest"
+	"github.com/lvs-director/lvs-director/e2e/suite"
+)
+
+// testFlags are what the command line of `labrun test` asks for.
+type testFlags struct {
+	form     suite.Form
+	guests   int
+	memory   int
+	speed    int
+	hurry    int
+	limit    time.Duration // of one scenario, by the guest's clock
+	budget   time.Duration
+	begun    int64 // of what the budget is for, in seconds since 1970; 0 = now
+	out      string
+	list     bool
+	verbose  bool
+	programs []suite.Program
+}
+
+const testUsage = `labrun test [flag …] BINARY[=DIR] …
+
+Plans the scenarios of test binaries and runs them in guests, and whole the test binaries that are no scenarios. DIR is
+where go test would run the binary; by default it is this directory.
+
+`
+
+func parseTest(args []string, usage io.Writer) (testFlags, error) {
+	var f testFlags
+	set := flag.NewFlagSet("labrun test", flag.ContinueOnError)
+	set.SetOutput(usage)
+	set.Usage = func() {
+		fmt.Fprint(usage, testUsage)
+		set.PrintDefaults()
+	}
+	set.BoolVar(&f.form.Short, "short", false, "the daily form, as go test -short; else the long one")
+	set.BoolVar(&f.form.LongOnly, "long-only", false, "of the scenarios those only that have a long form")
+	run := set.String("run", "", "only tests that match this regular `expression`, as go test -run")
+	set.IntVar(&f.guests, "guests", 0, "`number` of guests at a time; 0 = what this machine carries")
+	set.IntVar(&f.memory, "mem", guest.DefaultMemory, "memory of a guest in `MiB`")
+	set.IntVar(&f.speed, "speed", 1, "how many `times` as fast as this machine's the guest's CPU seems to be to the guest")
+	set.IntVar(&f.hurry, "hurry", 1, "how many `times` as fast the guest's time goes by while it sleeps")
+	set.DurationVar(&f.limit, "limit", 0, "`time` that a scenario may take by the guest's clock; 0 = 5m in the daily form, 30m in the long one")
+	set.DurationVar(&f.budget, "budget", 0, "`time` that the run should take, for the summary; 0 = none")
+	set.Int64Var(&f.begun, "begun", 0, "when that time began, in `seconds` since 1970; 0 = now")
+	set.StringVar(&f.out, "out", os.Getenv("LVS_LAB_OUT"), "`directory` for what failed scenarios keep")
+	set.BoolVar(&f.list, "list", false, "only say what would be run")
+	set.BoolVar(&f.verbose, "v", false, "print what passed, too")
+	if err := set.Parse(args); err != nil {
+		return f, err
+	}
+	if f.form.Short && f.form.LongOnly {
+		return f, errors.New("-short and -long-only leave nothing: give one of them")
+	}
+	if f.guests < 0 || f.limit < 0 || f.budget < 0 {
+		return f, errors.New("-guests, -limit and -budget are not negative")
+	}
+	if f.limit == 0 {
+		f.limit = map[bool]time.Duration{true: 5 * time.Minute, false: 30 * time.Minute}[f.form.Short]
+	}
+	f.form.Select(*run)
+	for _, expression := range []string{f.form.Top, f.form.Rest} {
+		if _, err := regexp.Compile(expression); err != nil {
+			return f, fmt.Errorf("-run %s: %w", *run, err)
+		}
+	}
+	if set.NArg() == 0 {
+		return f, errors.New("no test binary: name one, made with go test -c")
+	}
+	for _, arg := range set.Args() {
+		p, err := parseProgram(arg)
+		if err != nil {
+			return f, err
+		}
+		f.programs = append(f.programs, p)
+	}
+	return f, nil
+}
+
+func parseProgram(arg string) (suite.Program, error) {
+	binary, dir, _ := strings.Cut(arg, "=")
+	var p suite.Program
+	var err1, err2 error
+	p.Binary, err1 = filepath.Abs(binary)
+	p.Dir, err2 = filepath.Abs(dir)
+	return p, errors.Join(err1, err2)
+}
+
+// runTests is `labrun test`. The exit code is 1 when a test failed.
+func runTests(ctx context.Context, args []string) (int, error) {
+	begun := time.Now()
+	f, err := parseTest(args, os.Stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	if os.Getenv("LVS_LAB") == "host" {
+		return 0, errors.New("LVS_LAB=host: scenarios run in guests: unset it, or run one on this machine with labrun BINARY -test.run NAME")
+	}
+	cache, err := guest.DefaultCache()
+	if err != nil {
+		return 0, err
+	}
+	memory := memoryAvailable()
+	history := history{filepath.Join(cache.Dir, "durations.json")}
+	known := history.load(os.Stderr)
+	jobs, longOnly, err := planAll(ctx, f, known)
+	if err != nil {
+		return 0, err
+	}
+	if f.guests == 0 {
+		f.guests = suite.Carry(runtime.GOMAXPROCS(0), memory, f.memory)
+	}
+	describe(os.Stdout, f, jobs, longOnly)
+	if f.list {
+		list(os.Stdout, jobs)
+		return 0, nil
+	}
+	tree, err := cache.Fill(ctx, os.Stderr)
+	if err != nil {
+		return 0, err
+	}
+	if f.out != "" {
+		if err := os.MkdirAll(f.out, 0o755); err != nil {
+			return 0, err
+		}
+	}
+	report := &suite.Report{To: os.Stdout, Verbose: f.verbose}
+	b := boots{tree: tree, flags: f, env: append(passed(os.Environ()), "LVS_REQUIRE=all")}
+	c := &crew{queue: suite.NewQueue(jobs), report: report, boot: b.boot, limit: f.limit}
+	err = c.run(ctx, min(f.guests, len(jobs)))
+	history.save(os.Stderr, f.form, report.Outcomes)
+	used := time.Since(begun)
+	if f.begun > 0 {
+		used = time.Since(time.Unix(f.begun, 0))
+	}
+	report.Close(suite.Closing{Elapsed: time.Since(begun), Guests: f.guests, Used: used, Budget: f.budget, NotRun: notRun(jobs, report.Outcomes)})
+	if err == nil && report.Tally().Failed > 0 {
+		return 1, nil
+	}
+	return 0, err
+}
+
+func describe(w io.Writer, f testFlags, jobs []suite.Job, longOnly []suite.Scenario) {
+	scenarios := 0
+	for _, j := range jobs {
+		if j.Scenario != nil {
+			scenarios++
+		}
+	}
+	fmt.Fprintf(w, "%d scenarios and %d packages in the %s form, in %d guests at a time\n", scenarios, len(jobs)-scenarios, f.form, f.guests)
+	if len(longOnly) > 0 {
+		fmt.Fprint(w, "in the long form only:")
+		for _, s := range longOnly {
+			fmt.Fprint(w, " ", s.Name)
+		}
+		fmt.Fprintln(w)
+	}
+}
+
+// list prints jobs in the order in which guests would take them.
+func list(w io.Writer, jobs []suite.Job) {
+	q := suite.NewQueue(jobs)
+	for {
+		j, _, ok := q.Next(suite.Guest{})
+		if !ok {
+			return
+		}
+		line := fmt.Sprintf("%-36s %6.1f s  %s", j.Name, j.Expected.Seconds(), j.Kernel)
+		if j.Exclusive {
+			line += " exclusive"
+		}
+		if s := j.Scenario; s != nil {
+			line += map[bool]string{true: " long"}[s.Long] + map[bool]string{true: " longer"}[s.Longer]
+			line += "  " + strings.Join(s.Needs, " ")
+		}
+		fmt.Fprintln(w, strings.TrimRight(line, " "))
+	}
+}
+
+func notRun(jobs []suite.Job, outcomes []suite.Outcome) (left []suite.Job) {
+	ran := make(map[[2]string]bool)
+	for _, o := range outcomes {
+		ran[[2]string{o.Job.Binary, o.Job.Name}] = true
+	}
+	for _, j := range jobs {
+		if !ran[[2]string{j.Binary, j.Name}] {
+			left = append(left, j)
+		}
+	}
+	return left
+}

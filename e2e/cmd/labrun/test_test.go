@@ -1,0 +1,243 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/lvs-director/lvs-director/e2e/lab/guest"
+	"github.com/lvs-director/lvs-director/e2e/suite"
+	"github.com/lvs-director/lvs-director/internal/require"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestParseTest(t *testing.T) {
+	t.Setenv("LVS_LAB_OUT", "")
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defaults := testFlags{memory: guest.DefaultMemory, speed: 1, hurry: 1, limit: 30 * time.Minute, programs: []suite.Program{{Binary: "/x.test", Dir: here}}}
+	for args, change := range map[string]func(*testFlags){
+		"/x.test": func(*testFlags) {},
+		"-short -run A|B/c /x.test": func(f *testFlags) {
+			f.form, f.limit = suite.Form{Short: true, Top: "A|B", Rest: "/c"}, 5*time.Minute
+		},
+		"-long-only -limit 1m -guests 3 /x.test=/src": func(f *testFlags) {
+			f.form.LongOnly, f.limit, f.guests, f.programs[0].Dir = true, time.Minute, 3, "/src"
+		},
+		"-budget 8m -begun 7 -v -list -speed 2 -hurry 10 -mem 512 -out o /x.test y.test=e2e": func(f *testFlags) {
+			f.budget, f.begun, f.verbose, f.list, f.speed, f.hurry, f.memory, f.out = 8*time.Minute, 7, true, true, 2, 10, 512, "o"
+			f.programs = append(f.programs, suite.Program{Binary: filepath.Join(here, "y.test"), Dir: filepath.Join(here, "e2e")})
+		},
+	} {
+		want := defaults
+		want.programs = append([]suite.Program(nil), defaults.programs...)
+		change(&want)
+		got, err := parseTest(strings.Fields(args), io.Discard)
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(testFlags{})); err != nil || diff != "" {
+			t.Errorf("%s: %v, -want +got:\n%s", args, err, diff)
+		}
+	}
+	for _, args := range []string{"", "-short", "-short -long-only x", "-guests -1 x", "-budget -1s x", "-run ( x", "-run a/( x", "-limit soon x"} {
+		if _, err := parseTest(strings.Fields(args), io.Discard); err == nil {
+			t.Errorf("%q was accepted", args)
+		}
+	}
+}
+
+func TestMeminfo(t *testing.T) {
+	if got := meminfo("MemTotal:       8000 kB\nMemAvailable:   2097152 kB\n"); got != 2048 {
+		t.Errorf("%d MiB", got)
+	}
+	if got := meminfo("MemTotal:       8000 kB\n"); got != 0 {
+		t.Errorf("%d MiB", got)
+	}
+	if memoryAvailable() <= 0 {
+		t.Error("this machine has no memory")
+	}
+}
+
+// fake is a place without a guest.
+type fake struct {
+	runs  func(ctx context.Context, j suite.Job) bool // whether another one may follow
+	ended *atomic.Int32
+}
+
+func (f fake) run(ctx context.Context, j suite.Job, _ time.Duration) (suite.Outcome, bool) {
+	again := f.runs(ctx, j)
+	return suite.Outcome{Job: j, Tally: suite.Tally{Passed: 1}}, again
+}
+
+func (f fake) end() { f.ended.Add(1) }
+
+func scenarios(names string) (jobs []suite.Job) {
+	for name := range strings.FieldsSeq(names) {
+		jobs = append(jobs, suite.Job{Name: name, Kernel: suite.UML, Exclusive: name == "exclusive", Scenario: &suite.Scenario{}})
+	}
+	return jobs
+}
+
+func TestCrew(t *testing.T) {
+	jobs := scenarios("a b dies c exclusive d e f")
+	var booted, ended atomic.Int32
+	report := &suite.Report{To: io.Discard}
+	c := &crew{queue: suite.NewQueue(jobs), report: report, boot: func(context.Context, string) (place, error) {
+		booted.Add(1)
+		return fake{func(_ context.Context, j suite.Job) bool { return j.Name != "dies" }, &ended}, nil
+	}}
+	if err := c.run(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	if n := report.Tally().Passed; n != len(jobs) || len(notRun(jobs, report.Outcomes)) != 0 {
+		t.Errorf("%d of %d jobs ran", n, len(jobs))
+	}
+	if booted.Load() != ended.Load() || booted.Load() < 2 {
+		t.Errorf("%d guests booted, %d ended", booted.Load(), ended.Load())
+	}
+}
+
+// A guest that does not boot ends the run: it says nothing about a scenario.
+func TestCrewWithoutGuests(t *testing.T) {
+	var ended atomic.Int32
+	first, cannot := make(chan struct{}), errors.New("cannot boot")
+	var boots atomic.Int32
+	jobs, report := scenarios("a b c"), &suite.Report{To: io.Discard}
+	c := &crew{queue: suite.NewQueue(jobs), report: report, boot: func(context.Context, string) (place, error) {
+		if boots.Add(1) == 2 {
+			<-first
+			return nil, cannot
+		}
+		return fake{func(ctx context.Context, _ suite.Job) bool {
+			close(first)
+			<-ctx.Done()
+			return false
+		}, &ended}, nil
+	}}
+	err := c.run(t.Context(), 2)
+	if !errors.Is(err, cannot) || ended.Load() != 1 || len(report.Outcomes) != 0 || len(notRun(jobs, report.Outcomes)) != 3 {
+		t.Errorf("error %v, %d ended, outcomes %v", err, ended.Load(), report.Outcomes)
+	}
+}
+
+// An interruption ends what runs, and what ran then has not failed.
+func TestCrewInterrupted(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	var ended atomic.Int32
+	jobs, report := scenarios("a b c"), &suite.Report{To: io.Discard}
+	c := &crew{queue: suite.NewQueue(jobs), report: report, boot: func(context.Context, string) (place, error) {
+		return fake{func(ctx context.Context, j suite.Job) bool {
+			if j.Name == "b" {
+				interrupt()
+				<-ctx.Done()
+			}
+			return true
+		}, &ended}, nil
+	}}
+	err := c.run(ctx, 1)
+	if !errors.Is(err, context.Canceled) || ended.Load() != 1 || len(report.Outcomes) != 1 || len(notRun(jobs, report.Outcomes)) != 2 {
+		t.Errorf("error %v, %d ended, outcomes %v", err, ended.Load(), report.Outcomes)
+	}
+}
+
+func TestHistory(t *testing.T) {
+	var complaints bytes.Buffer
+	h := history{filepath.Join(t.TempDir(), "durations.json")}
+	if got := h.load(&complaints); len(got) != 0 || complaints.Len() != 0 {
+		t.Errorf("%v, %s", got, &complaints)
+	}
+	ran := func(name string, failed int) suite.Outcome {
+		return suite.Outcome{Job: suite.Job{Name: name, Binary: "/x", Kernel: suite.UML}, Took: time.Second, Tally: suite.Tally{Failed: failed}}
+	}
+	h.save(&complaints, suite.Form{Short: true}, []suite.Outcome{ran("a", 0), ran("b", 1)})
+	h.save(&complaints, suite.Form{}, []suite.Outcome{ran("c", 0)})
+	h.save(&complaints, suite.Form{Rest: "/part"}, []suite.Outcome{ran("d", 0)})
+	want := suite.Durations{"x a daily uml": time.Second, "x c long uml": time.Second}
+	if diff := cmp.Diff(want, h.load(&complaints)); diff != "" || complaints.Len() != 0 {
+		t.Errorf("%s, -want +got:\n%s", &complaints, diff)
+	}
+	if err := os.WriteFile(h.path, []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.load(&complaints); len(got) != 0 || !strings.Contains(complaints.String(), "remove the file") {
+		t.Errorf("%v, %s", got, &complaints)
+	}
+}
+
+// buildFixture makes labrun and the test binary of testdata/fixture.
+func buildFixture(t *testing.T) (labrun, fixture string) {
+	t.Helper()
+	dir := t.TempDir()
+	labrun, fixture = filepath.Join(dir, "labrun"), filepath.Join(dir, "fixture.test")
+	for _, args := range [][]string{{"build", "-o", labrun, "."}, {"test", "-c", "-o", fixture, "./testdata/fixture"}} {
+		cmd := exec.CommandContext(t.Context(), "go", args...)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("go %v: %v: %s", args, err, out)
+		}
+	}
+	return labrun, fixture
+}
+
+// Scenarios that end in every way there is, in real guests.
+func TestRunTests(t *testing.T) {
+	if os.Getenv("LVS_LAB_INSIDE") != "" {
+		t.Skip("a guest does not boot inside the lab: this test runs on the machine itself")
+	}
+	cache, err := guest.DefaultCache()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if trees, _ := filepath.Glob(filepath.Join(cache.Dir, "*", "tree")); len(trees) == 0 && !require.Required(t, require.Guest) {
+		require.Skip(t, require.Guest, "no packages in %s: run `make lab` first (LVS_REQUIRE=guest fetches them here)", cache.Dir)
+	}
+	labrun, fixture := buildFixture(t)
+	cmd := exec.CommandContext(t.Context(), labrun, "test", "-short", "-guests", "2", "-mem", "256", "-hurry", "20", "-limit", "10s", "-budget", "1h", fixture)
+	var complaints bytes.Buffer
+	cmd.Stderr = &complaints
+	out, err := cmd.Output()
+	if cmd.ProcessState.ExitCode() != 1 {
+		t.Errorf("%v: %s", err, &complaints)
+	}
+	text := string(out)
+	for _, want := range []string{
+		`\A12 scenarios and 0 packages in the daily form, in 2 guests at a time\nin the long form only: TestLong\n`,
+		`\nok   TestPasses +\d+\.\d s\n`,
+		`\nFAIL TestFails +\S+ s\n    fixture_test.go:\d+: what failing ones say\n--- FAIL: TestFails`,
+		`\nFAIL TestPanics +\S+ s\n--- FAIL: TestPanics .*\npanic: what panicking ones say`,
+		`\nFAIL TestHangs +\S+ s  it did not end within 10s of the guest's time\nSIGQUIT: quit\n[^~]*fixture\.hang\(`,
+		`\nskip TestSkips +\S+ s\n    fixture_test.go:\d+: for a reason\n`,
+		`\nFAIL TestMissing +\S+ s\n.*iptables is required \(LVS_REQUIRE=all\)`,
+		`\nok   TestExclusive +\S+ s\n`,
+		`\nFAIL TestLeavesThings +\S+ s  it left in the guest: mount /run/netns; mount /run/netns/left; no module dummy; process \d+ \(sleep 1000\)\n`,
+		`\nFAIL TestEndsTheGuest +\S+ s  its guest ended: [^~]*the last words\n[^~]*sysrq triggered crash`,
+		`\nFAIL TestAsksTooLate +\S+ s  it did not say so when it was planned: lab\.Longer`,
+		`\nok   TestLonger +\S+ s\n`,
+		`\nok   TestParts +\S+ s\n`,
+		`\nthe slowest:\n( +\S+ s \(\S+ s in the guest\)  Test\w+\n){10}failed: `,
+		`\nbudget: \S+ s of 3600\.0 s used\n4 passed, 7 failed, 1 skipped\n\z`,
+	} {
+		if !regexp.MustCompile(want).MatchString(text) {
+			t.Errorf("%q is not in the output", want)
+		}
+	}
+	if strings.Contains(text, "what passing ones say") {
+		t.Error("what passed is printed, though nobody asked")
+	}
+	if t.Failed() {
+		t.Logf("%s%s", text, &complaints)
+	}
+}

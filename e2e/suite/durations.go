@@ -1,0 +1,34 @@
+package suite
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Durations are how long jobs took when they passed last, by the machine's clock and by Job.Key.
+type Durations map[string]time.Duration
+
+// ParseDurations reads what Encode wrote.
+func ParseDurations(data []byte) (Durations, error) {
+	var seconds map[string]float64
+	if err := json.Unmarshal(data, &seconds); err != nil {
+		return nil, fmt.Errorf("durations of scenarios: %w: remove the file, for it is written anew", err)
+	}
+	d := make(Durations, len(seconds))
+	for key, s := range seconds {
+		if s > 0 && s < Unknown.Seconds() {
+			d[key] = time.Duration(s * float64(time.Second))
+		}
+	}
+	return d, nil
+}
+
+// Encode writes durations as JSON, in seconds, in the order of their keys.
+func (d Durations) Encode() ([]byte, error) {
+	seconds := make(map[string]float64, len(d))
+	for key, t := range d {
+		seconds[key] = t.Round(time.Millisecond).Seconds()
+	}
+	return json.MarshalIndent(seconds, "", " ")
+}
