@@ -54,7 +54,7 @@ func plan(ctx context.Context, p suite.Program, f suite.Form, known suite.Durati
 	output, err := planned(ctx, p, "-test.v=true", "-test.run="+top)
 	scenarios, fault := suite.ParsePlan(output)
 	if fault != nil {
-		return nil, nil, fault
+		err = fmt.Errorf("%w\n%s", fault, complaints(output))
 	}
 	if err != nil {
 		return nil, nil, err
@@ -71,6 +71,21 @@ func plan(ctx context.Context, p suite.Program, f suite.Form, known suite.Durati
 		}
 	}
 	return jobs, longOnly, nil
+}
+
+// complaints are what a test binary printed while it was planned, without what is as it should be.
+func complaints(output string) string {
+	var b strings.Builder
+	for line := range strings.Lines(output) {
+		fine := false
+		for _, beginning := range []string{"===", "--- SKIP", "--- PASS", suite.Mark} {
+			fine = fine || strings.HasPrefix(strings.TrimLeft(line, " "), beginning)
+		}
+		if !fine {
+			b.WriteString(line)
+		}
+	}
+	return strings.TrimSpace(b.String())
 }
 
 // planned runs a test binary on this machine in order to plan.
