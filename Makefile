@@ -6,7 +6,9 @@ BIN   := bin
 LAB   := $(CURDIR)/$(BIN)/labrun
 # In a kernel of its own, also where the machine's has IPVS: scenarios take modules out of it and freeze disks.
 export LVS_LAB ?= guest
-RUN   ?= .
+# Which scenarios, and in which form: RUN=TestSeed001, LONG=1.
+RUN   ?=
+LONG  ?=
 # How many times as fast as this machine the guest's CPU seems to the guest. One CPU of user-mode-linux is slow (a system call
 # takes it 50-500 us), and this machine itself may get only a part of its own.
 SPEED ?= 2
@@ -19,15 +21,15 @@ PROGRAMS := lvs-director lvs-realserver lvsctl
 VERSION  ?=
 LDFLAGS  := -s -w $(if $(VERSION),-X github.com/lvs-director/lvs-director/pkg/version.number=$(VERSION))
 
-# Tests in the lab are told to fail where they would skip for want of a kernel.
-IN_LAB = CGO_ENABLED=0 LVS_REQUIRE=netns,ipvs $(GO) test -count=1 -exec '$(LAB) -again -speed $(SPEED) -hurry $(HURRY)'
+# Whether network namespaces can be made here: then what needs them must not be skipped.
+NETNS := $(shell unshare --net true 2>/dev/null && echo netns)
 
-.PHONY: all help build lab scenarios lint unit runner kernel kernel-all e2e test soak exact fuzz demo demo-shell bench-failover bench-memory bench-rest clean
+.PHONY: all help build lab binaries lint unit runner kernel e2e test soak release-check properties fuzz demo demo-shell bench-failover bench-memory bench-rest clean
 
 all: build
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 build: ## the three programs, static, in bin/
 	@mkdir -p $(BIN)
@@ -40,83 +42,72 @@ lab: ## the runner that boots a kernel with IPVS, and what it needs
 
 lint: ## gofumpt, vet, staticcheck
 	@unformatted=$$($(GO) tool gofumpt -l cmd internal pkg realserver deploy docs e2e) && test -z "$$unformatted" || { echo "not formatted (go tool gofumpt -w): $$unformatted"; exit 1; }
-	$(GO) vet ./...
+	$(GO) vet ./... ./e2e/cmd/labrun/testdata/...
 	$(GO) tool staticcheck ./...
 
-# Whether network namespaces can be made here: then what needs them must not be skipped.
-NETNS := $(shell unshare --net true 2>/dev/null && echo netns)
-
+# Scenarios and the lab's own tests are for a guest, and two packages boot guests.
 unit: ## unit tests with the race detector; as root also those in network namespaces
-	CGO_ENABLED=1 LVS_REQUIRE=$(NETNS) $(GO) test -race $$($(GO) list ./... | grep -v -e '/e2e$$' -e '/e2e/')
+	CGO_ENABLED=1 LVS_REQUIRE=$(NETNS) $(GO) test -race $$($(GO) list ./... | grep -v -e '/e2e$$' -e '/e2e/lab' -e '/e2e/cmd/labrun')
 
 runner: lab ## the tests of the lab's runner, which boots guests from outside
 	LVS_REQUIRE=guest $(GO) test ./e2e/lab/guest ./e2e/cmd/labrun
 
-# In a kernel with IPVS: what needs IPVS or the lab's programs, and where the unit tests cannot make network namespaces
-# everything that touches the kernel.
-NEED_LAB := ./pkg/kernel/ipvs/ ./pkg/probe/ ./realserver/... ./e2e/lab/ $(addprefix ./e2e/lab/,capture ipvsadm mariadb measure systemd)
-kernel: build lab ## the packages that touch the kernel, in a kernel with IPVS
-	$(IN_LAB) $(if $(NETNS),$(NEED_LAB),./pkg/kernel/... $(NEED_LAB))
+# The test binaries for guests, which the race detector does not run in.
+TESTS := $(BIN)/tests
+binaries: build lab
+	@rm -rf $(TESTS) && mkdir -p $(TESTS)
+	CGO_ENABLED=0 $(GO) test -c -o $(TESTS)/ ./e2e/ ./pkg/kernel/... ./pkg/probe/ ./realserver/... $$($(GO) list ./e2e/lab/... | grep -v /guest)
 
-kernel-all: build lab ## all of them, also those that the unit tests could run on this machine's kernel
-	$(IN_LAB) ./pkg/kernel/... $(NEED_LAB)
+# Packages as labrun test wants them: BINARY=DIRECTORY.
+in_guest = $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}} {{.Dir}}{{end}}' $(1) | grep -v /e2e/lab/guest | sed -E 's|.*/([^/ ]+) (.*)|$(TESTS)/\1.test=\2|')
+KERNEL     := ./pkg/kernel/... ./pkg/probe/ ./realserver/... ./e2e/lab/...
+# Where the unit tests make network namespaces, they have run the rest of those.
+NEED_GUEST := $(if $(NETNS),./pkg/kernel/ipvs/ $(filter-out ./pkg/kernel/...,$(KERNEL)),$(KERNEL))
+LABTEST     = $(LAB) test -speed $(SPEED) -hurry $(HURRY) $(if $(V),-v)
 
-# Two guests at a time, each with one CPU. LONGER is not for every day: make soak.
-TIMED     := TestElection|TestGratuitousARP|TestFailover|TestSplit|TestInterop|TestForgedPackets|TestNoPreempt|TestPreempt|TestKilledMaster|TestOwner|TestEqualPriority|TestVIP|TestReturnsWithServers|TestBench|TestTakeOver|TestServerLost|TestForeignVIP|TestStall|TestFastAdverts|TestBusyMachine|TestAdvertsWhile|TestHostileNeighbour|TestAtRest|TestLeaseEnds
-LONGER    := TestMySQLChecks|TestSchedulers|TestForwardNAT|TestForwardTUN|TestInterfaceComesLater|TestInterop|TestBench|TestNoPreempt|TestNothingIsLeftBehind|TestUnitsAgent|TestRefusals|TestServerDead|TestHangup|TestOwner|TestEqualPriority|TestSeed000|TestStatus|TestCleanup|TestPreemptDelay|TestKilledMaster|TestVIP|TestReturnsWithServers|TestAgent$$|TestMySQLServerFails|TestReload$$
-IN_GUEST  = cd e2e && LVS_REQUIRE=netns,ipvs $(LAB) -again -speed $(SPEED) -hurry $(HURRY) $(CURDIR)/$(BIN)/e2e.test
-SCENARIOS = $(IN_GUEST) -test.timeout=30m
-ELECTIONS = $(SCENARIOS) -test.parallel 2 -test.run '$(TIMED)' -test.skip '$(LONGER)'
-SERVICES  = $(SCENARIOS) -test.parallel 2 -test.skip '$(TIMED)|$(LONGER)'
+kernel: binaries ## all packages that touch the kernel, in a kernel with IPVS
+	$(LABTEST) $(call in_guest,$(KERNEL))
 
-scenarios: build lab
-	CGO_ENABLED=0 $(GO) test -c -o $(BIN)/e2e.test ./e2e/
-
-e2e: scenarios ## the scenarios; RUN=TestSeed001 for some
-ifeq ($(RUN),.)
-	@.ci/parallel elections "$(ELECTIONS)" services "$(SERVICES)"
-else
-	$(SCENARIOS) -test.v -test.run '$(RUN)'
-endif
+e2e: binaries ## the scenarios; RUN=TestSeed001 for some, LONG=1 for the long form
+	$(LABTEST) $(if $(LONG),,-short) $(if $(RUN),-run '$(RUN)') $(TESTS)/e2e.test=e2e
 
 # Figures are of the CPU that is there.
-exact bench-failover bench-memory: SPEED = 1
+bench-failover bench-memory: SPEED = 1
 
-# The limits of `make test` and `make soak` are loose, for their guests may get a part of a CPU only.
-exact: scenarios ## the scenarios, or RUN=..., held to the very limits that are promised; on a machine that does nothing else
-	export LVS_EXACT=1; $(SCENARIOS) -test.parallel 1 -test.v -test.run '$(RUN)'
+bench-failover: binaries ## outages of lvs-director and keepalived, side by side in one boot
+	$(LABTEST) -v -run '^TestBenchFailover$$' $(TESTS)/e2e.test=e2e
 
-bench-failover: scenarios ## outages of lvs-director and keepalived, side by side in one boot
-	export LVS_BENCH=1; $(SCENARIOS) -test.v -test.run TestBenchFailover
+bench-memory: binaries ## resident memory of a director with 1 000 real servers; fails above 40 MB
+	$(LABTEST) -v -run '^TestMemory$$' $(TESTS)/e2e.test=e2e
 
-bench-memory: scenarios ## resident memory of a director with 1 000 real servers; fails above 40 MB
-	export LVS_SOAK=1; $(SCENARIOS) -test.v -test.run 'TestMemory$$'
+bench-rest: binaries ## CPU of a director at rest, on this machine's own kernel; fails above 0.5 %
+	cd e2e && LVS_REQUIRE=$(NETNS) $(CURDIR)/$(TESTS)/e2e.test -test.v -test.run '^TestAtRest$$'
 
-bench-rest: scenarios ## CPU of a director at rest, on this machine's own kernel; fails above 0.5 %
-	cd e2e && $(if $(NETNS),LVS_REQUIRE=netns) $(CURDIR)/$(BIN)/e2e.test -test.v -test.run 'TestAtRest$$'
-
-# The compilers first, for they take both CPUs; then two lanes, one guest at a time in each, with a CPU of its own.
-test: scenarios ## everything of the day, within 8 minutes on 2 cores
-	@.ci/parallel lint "$(MAKE) --no-print-directory lint" unit "$(MAKE) --no-print-directory unit"
-	@.ci/parallel elections "($(ELECTIONS)) && $(MAKE) --no-print-directory runner kernel" services "$(SERVICES)"
+# The compilers first, for they take every CPU; then the guests, with a CPU for each.
+test: ## everything of the day, within 8 minutes on 2 cores
+	@begun=$$(date +%s); set -e; \
+	$(MAKE) --no-print-directory -k -j2 --output-sync=target lint unit binaries; \
+	$(MAKE) --no-print-directory runner; \
+	$(LABTEST) -short -budget 8m -begun $$begun $(TESTS)/e2e.test=e2e $(call in_guest,$(NEED_GUEST))
 
 SEED       ?= $(shell date +%s)
 PROPERTIES := vrrp lvs health reconcile
 
-# The long forms: those that seeds and faults ask for, and the hardening ones; one after the other in each guest.
-LONG_TIMED := TestPreemptDelay|TestKilledMaster|TestVIP|TestReturnsWithServers|TestOwner|TestEqualPriority|TestNoPreempt|TestServerLost|TestBenchFailover|TestInterop|TestFailover|TestForeignVIP|TestStall|TestFastAdverts|TestBusyMachine|TestHostileNeighbour|TestLeaseEnds|TestManyLeases|TestForgedPackets
-LONG_OTHER := TestSeed001|TestSeed000|TestStatus|TestCleanup|TestAgent$$|TestMySQLServerFails|TestReload$$|TestRefusals|TestServerDead|TestHangup|TestUnits|TestNothingIsLeftBehind|TestMySQLChecks|TestSchedulers|TestForwardNAT|TestForwardTUN|TestInterfaceComesLater|TestAdoptionOfAChangedFile|TestBrokenReloads|TestDeaths|TestForeign(Agent|Interface|Table)|TestLastGood|TestLateInterface|TestMemory|TestNothingGrows|TestReloadIsOnePlan|TestStateDirectory|TestTableBeforeANewVIP|TestNoDescriptors|TestLogNobodyReads|TestModuleUnloaded|TestEventsLost|TestFrozenDisk
-# The lanes take 22 minutes on a quiet machine; what has not ended within an hour hangs.
-LONG      = $(IN_GUEST) -test.timeout=60m -test.parallel 1 $(if $(V),-test.v) -test.run
-
-soak: scenarios ## the long forms of scenarios, keepalived beside us, and fuzzing; within 40 minutes
-	@export LVS_SOAK=1; .ci/parallel timed "$(LONG) '$(LONG_TIMED)'" other "$(LONG) '$(LONG_OTHER)'"
-	@export LVS_SOAK=1; $(LONG) 'TestMemoryShort|TestAdvertsWhile' # alone: the one is felt on the whole machine, the other feels it
-	$(if $(NETNS),$(MAKE) --no-print-directory bench-rest)
-	$(if $(NETNS),$(MAKE) --no-print-directory kernel-all)
-	@echo "properties with seed $(SEED); again with: make soak SEED=$(SEED)"
+properties: ## the property tests, 1 000 cases each; SEED=… for the same again
+	@echo "properties with seed $(SEED); again with: make properties SEED=$(SEED)"
 	$(GO) test -count=1 $(addprefix ./pkg/,$(PROPERTIES)) -rapid.checks=1000 -rapid.seed=$(SEED)
-	$(MAKE) --no-print-directory fuzz
+
+soak: binaries ## the long forms of scenarios, keepalived beside us, and fuzzing; within 40 minutes
+	@begun=$$(date +%s); set -e; \
+	$(MAKE) --no-print-directory properties fuzz $(if $(NETNS),bench-rest); \
+	$(LABTEST) -long-only -budget 40m -begun $$begun $(TESTS)/e2e.test=e2e $(call in_guest,$(KERNEL))
+
+release-check: ## what is too long for CI: every scenario in its long form, the benches, ten times as much fuzzing
+	$(MAKE) --no-print-directory test
+	$(LABTEST) $(TESTS)/e2e.test=e2e $(call in_guest,$(KERNEL))
+	$(MAKE) --no-print-directory bench-failover bench-memory $(if $(NETNS),bench-rest)
+	$(MAKE) --no-print-directory properties
+	$(MAKE) --no-print-directory fuzz FUZZ=1000000
 
 # How many inputs each target gets: a number, never a time, for at the end of a time `go test` may fail with "context
 # deadline exceeded" though nothing was found (golang/go#75804).

@@ -4,7 +4,10 @@
 //
 //	make e2e                         all scenarios, in a kernel that the runner boots
 //	make e2e RUN=TestSeed001         some
-//	make exact                       all, held to the limits that are promised
+//	make e2e RUN=TestStall LONG=1    in the long form
+//
+// A scenario says in its first lines what it needs (lab.Need, lab.Exclusive, lab.Long, lab.Longer), and `labrun test` gives
+// it a guest that has that.
 //
 // The guest has a clock of its own (lab/guest, LeftOut), which stands still while the machine does. Limits are loose all the
 // same (within, and nearly for the best of several tries) unless LVS_EXACT=1 asks for the very ones: a guest that gets a
