@@ -1,7 +1,7 @@
 // Command labrun runs a command on a kernel that has IPVS: in a guest, or, where
 // the machine's own kernel has IPVS and the caller is root, in namespaces of it.
 //
-//	labrun [-t 8m] [-mem MiB] [-out DIR] [-again] [--] command [argument …]
+//	labrun [-t 8m] [-mem MiB] [-out DIR] [--] command [argument …]
 //	labrun -shell
 //	labrun -it [--] command [argument …]
 //	labrun -fetch
@@ -46,7 +46,6 @@ func main() {
 type flags struct {
 	fetch    bool
 	terminal bool // the command gets the caller's terminal
-	again    bool
 	memory   int
 	speed    int
 	hurry    int
@@ -62,7 +61,6 @@ func parse(args []string, usage io.Writer) (flags, error) {
 	set.BoolVar(&f.fetch, "fetch", false, "only fill the cache")
 	shell := set.Bool("shell", false, "a shell in a guest, on this terminal")
 	set.BoolVar(&f.terminal, "it", false, "run the command in a guest, on this terminal")
-	set.BoolVar(&f.again, "again", false, "the command is a test binary: run the tests that failed once more, one at a time, if this machine was away meanwhile")
 	set.IntVar(&f.memory, "mem", guest.DefaultMemory, "guest memory in `MiB`")
 	set.IntVar(&f.speed, "speed", 1, "how many `times` as fast as this machine's the guest's CPU seems to be to the guest")
 	set.IntVar(&f.hurry, "hurry", 1, "how many `times` as fast the guest's time goes by while it sleeps")
@@ -152,12 +150,8 @@ func run(ctx context.Context, args []string) (int, error) {
 	switch {
 	case f.terminal:
 		return onTerminal(ctx, o)
-	case onHost && f.again:
-		return repeat(ctx, o, guest.RunHost, absences)
 	case onHost:
 		return guest.RunHost(ctx, o)
-	case f.again:
-		return repeat(ctx, o, guest.Boot, absences)
 	}
 	return guest.Boot(ctx, o)
 }
