@@ -181,9 +181,8 @@ func startDaemon(t *testing.T, dir string, cfg *config.Config) daemon {
 	}}
 }
 
-// within waits until a condition holds and says how long that took; it fails the test after the limit.
 // within waits for what is promised within a limit. It may take twice that and half a second, for a shared machine may be
-// away meanwhile; `make exact` holds the agent's scenarios to the promise.
+// away meanwhile.
 func within(t *testing.T, limit time.Duration, what string, holds func() bool) {
 	t.Helper()
 	limit = 2*limit + 500*time.Millisecond

@@ -3,15 +3,19 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -75,35 +79,49 @@ func TestMeminfo(t *testing.T) {
 type fake struct {
 	runs  func(ctx context.Context, j suite.Job) bool // whether another one may follow
 	ended *atomic.Int32
+	ran   []string
+	over  bool // nothing may follow
 }
 
-func (f fake) run(ctx context.Context, j suite.Job, _ time.Duration) (suite.Outcome, bool) {
+func (f *fake) run(ctx context.Context, j suite.Job, _ time.Duration) (suite.Outcome, bool) {
 	again := f.runs(ctx, j)
-	return suite.Outcome{Job: j, Tally: suite.Tally{Passed: 1}}, again
+	o := suite.Outcome{Job: j, Tally: suite.Tally{Passed: 1}}
+	if f.over || j.Exclusive && len(f.ran) > 0 {
+		o.Tally, o.Why = suite.Tally{Failed: 1}, fmt.Sprintf("%s ran after %v", j.Name, f.ran)
+	}
+	f.ran, f.over = append(f.ran, j.Name), !again || j.Exclusive
+	return o, again
 }
 
-func (f fake) end() { f.ended.Add(1) }
+func (f *fake) end() { f.ended.Add(1) }
 
 func scenarios(names string) (jobs []suite.Job) {
 	for name := range strings.FieldsSeq(names) {
-		jobs = append(jobs, suite.Job{Name: name, Kernel: suite.UML, Exclusive: name == "exclusive", Scenario: &suite.Scenario{}})
+		j := suite.Job{Name: name, Kernel: suite.UML, Scenario: &suite.Scenario{}}
+		if name == "exclusive" {
+			j.Exclusive, j.Expected = true, 2*suite.Unknown // it comes first
+		}
+		if name == "debian" {
+			j.Kernel, j.Expected = suite.Debian, time.Second // it comes last
+		}
+		jobs = append(jobs, j)
 	}
 	return jobs
 }
 
 func TestCrew(t *testing.T) {
-	jobs := scenarios("a b dies c exclusive d e f")
+	jobs := scenarios("a b dies c exclusive d e f debian")
 	var booted, ended atomic.Int32
 	report := &suite.Report{To: io.Discard}
 	c := &crew{queue: suite.NewQueue(jobs), report: report, boot: func(context.Context, string) (place, error) {
 		booted.Add(1)
-		return fake{func(_ context.Context, j suite.Job) bool { return j.Name != "dies" }, &ended}, nil
+		return &fake{runs: func(_ context.Context, j suite.Job) bool { return j.Name != "dies" }, ended: &ended}, nil
 	}}
 	if err := c.run(t.Context(), 2); err != nil {
 		t.Fatal(err)
 	}
 	if n := report.Tally().Passed; n != len(jobs) || len(notRun(jobs, report.Outcomes)) != 0 {
-		t.Errorf("%d of %d jobs ran", n, len(jobs))
+		t.Errorf("%d of %d jobs ran: %+v", n, len(jobs), report.Outcomes)
 	}
 	if booted.Load() != ended.Load() || booted.Load() < 2 {
 		t.Errorf("%d guests booted, %d ended", booted.Load(), ended.Load())
@@ -121,11 +139,11 @@ func TestCrewWithoutGuests(t *testing.T) {
 			<-first
 			return nil, cannot
 		}
-		return fake{func(ctx context.Context, _ suite.Job) bool {
+		return &fake{runs: func(ctx context.Context, _ suite.Job) bool {
 			close(first)
 			<-ctx.Done()
 			return false
-		}, &ended}, nil
+		}, ended: &ended}, nil
 	}}
 	err := c.run(t.Context(), 2)
 	if !errors.Is(err, cannot) || ended.Load() != 1 || len(report.Outcomes) != 0 || len(notRun(jobs, report.Outcomes)) != 3 {
@@ -139,18 +157,42 @@ func TestCrewInterrupted(t *testing.T) {
 	var ended atomic.Int32
 	jobs, report := scenarios("a b c"), &suite.Report{To: io.Discard}
 	c := &crew{queue: suite.NewQueue(jobs), report: report, boot: func(context.Context, string) (place, error) {
-		return fake{func(ctx context.Context, j suite.Job) bool {
+		return &fake{runs: func(ctx context.Context, j suite.Job) bool {
 			if j.Name == "b" {
 				interrupt()
 				<-ctx.Done()
 			}
 			return true
-		}, &ended}, nil
+		}, ended: &ended}, nil
 	}}
 	err := c.run(ctx, 1)
 	if !errors.Is(err, context.Canceled) || ended.Load() != 1 || len(report.Outcomes) != 1 || len(notRun(jobs, report.Outcomes)) != 2 {
 		t.Errorf("error %v, %d ended, outcomes %v", err, ended.Load(), report.Outcomes)
 	}
+}
+
+// A guest that says nothing any more is killed, long after its job should have ended.
+func TestSilentGuest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		orders, toWorker := io.Pipe()
+		fromWorker, answers := io.Pipe()
+		v := &visit{orders: toWorker, output: fromWorker, answer: json.NewDecoder(fromWorker), ended: make(chan struct{}), speed: 2}
+		v.cancel = sync.OnceFunc(func() {
+			v.how = errors.New("killed")
+			close(v.ended)
+			answers.CloseWithError(io.ErrUnexpectedEOF)
+		})
+		go func() { // takes the order, says a word, and hangs
+			var o suite.Order
+			_ = json.NewDecoder(orders).Decode(&o)
+			_ = json.NewEncoder(answers).Encode(suite.Message{Output: []byte("a word\n")})
+		}()
+		begun := time.Now()
+		o, again := v.run(t.Context(), suite.Job{Name: "x"}, time.Minute)
+		if took := time.Since(begun); again || o.Why != "its guest ended: killed" || o.Output != "a word\n" || took != 2*2*time.Minute+2*time.Minute {
+			t.Errorf("after %s: again %v, %+v", took, again, o)
+		}
+	})
 }
 
 func TestHistory(t *testing.T) {
