@@ -59,8 +59,8 @@ func shell(script string) suite.Order {
 }
 
 func TestOrders(t *testing.T) {
-	all, err := answers(t, quiet(), shell("pwd; echo problem >&2; exit 3"), shell("kill -9 $$"), shell(`test -d "$TMPDIR" && touch $TMPDIR/x`))
-	const want = "ready\n/\nproblem\nended 3 overtime=false [] \nended 137 overtime=false [] \nended 0 overtime=false [] \n"
+	all, err := answers(t, quiet(), shell("pwd; echo problem >&2; exit 3"), shell("kill -9 $$"), shell(`stat -c %a "$TMPDIR" && touch $TMPDIR/x`))
+	const want = "ready\n/\nproblem\nended 3 overtime=false [] \nended 137 overtime=false [] \n1777\nended 0 overtime=false [] \n"
 	if got := told(all); err != nil || got != want {
 		t.Errorf("%v\n%s\nwant\n%s", err, got, want)
 	}
