@@ -42,7 +42,7 @@ lab: ## the runner that boots a kernel with IPVS, and what it needs
 
 lint: ## gofumpt, vet, staticcheck
 	@unformatted=$$($(GO) tool gofumpt -l cmd internal pkg realserver deploy docs e2e) && test -z "$$unformatted" || { echo "not formatted (go tool gofumpt -w): $$unformatted"; exit 1; }
-	$(GO) vet ./... ./e2e/cmd/labrun/testdata/...
+	$(GO) vet ./... ./e2e/cmd/labrun/testdata/fixture
 	$(GO) tool staticcheck ./...
 
 # Scenarios and the lab's own tests are for a guest, and two packages boot guests.

@@ -70,7 +70,9 @@ const slowestListed = 10
 func (r *Report) Close(c Closing) {
 	slowest := slices.Clone(r.Outcomes)
 	slices.SortStableFunc(slowest, func(a, b Outcome) int { return cmp.Compare(b.Took, a.Took) })
-	fmt.Fprintf(r.To, "\nthe slowest:\n")
+	if len(slowest) > 0 {
+		fmt.Fprintf(r.To, "\nthe slowest:\n")
+	}
 	for _, o := range slowest[:min(slowestListed, len(slowest))] {
 		fmt.Fprintf(r.To, "  %7s (%s in the guest)  %s\n", seconds(o.Took), seconds(o.Guest), o.Job.Name)
 	}

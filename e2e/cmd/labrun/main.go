@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab/guest"
+	"github.com/lvs-director/lvs-director/e2e/suite"
 	"github.com/lvs-director/lvs-director/e2e/suite/worker"
 )
 
@@ -179,7 +180,7 @@ func passed(environ []string) []string {
 		switch name {
 		case "CI", "PATH", "TERM", "TZ", "LANG", "NO_COLOR", "GODEBUG", "GOTRACEBACK", "GOMAXPROCS", "GOCOVERDIR":
 			kept = append(kept, e)
-		case "LVS_LAB", "LVS_LAB_OUT", "LVS_LAB_INSIDE":
+		case "LVS_LAB", "LVS_LAB_OUT", "LVS_LAB_INSIDE", suite.PlanVariable:
 		default:
 			if strings.HasPrefix(name, "LVS_") {
 				kept = append(kept, e)

@@ -10,11 +10,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab/guest"
 	"github.com/lvs-director/lvs-director/e2e/suite"
+	"github.com/lvs-director/lvs-director/internal/require"
 )
 
 // testFlags are what the command line of `labrun test` asks for.
@@ -128,6 +130,7 @@ func runTests(ctx context.Context, args []string) (int, error) {
 	if f.guests == 0 {
 		f.guests = suite.Carry(runtime.GOMAXPROCS(0), memory, f.memory)
 	}
+	f.guests = min(f.guests, len(jobs))
 	describe(os.Stdout, f, jobs, longOnly)
 	if f.list {
 		list(os.Stdout, jobs)
@@ -143,9 +146,9 @@ func runTests(ctx context.Context, args []string) (int, error) {
 		}
 	}
 	report := &suite.Report{To: os.Stdout, Verbose: f.verbose}
-	b := boots{tree: tree, flags: f, env: append(passed(os.Environ()), "LVS_REQUIRE=all")}
+	b := boots{tree: tree, flags: f, env: requiring(passed(os.Environ()))}
 	c := &crew{queue: suite.NewQueue(jobs), report: report, boot: b.boot, limit: f.limit}
-	err = c.run(ctx, min(f.guests, len(jobs)))
+	err = c.run(ctx, f.guests)
 	history.save(os.Stderr, f.form, report.Outcomes)
 	used := time.Since(begun)
 	if f.begun > 0 {
@@ -156,6 +159,12 @@ func runTests(ctx context.Context, args []string) (int, error) {
 		return 1, nil
 	}
 	return 0, err
+}
+
+// requiring is an environment in which no part of the lab's kernel may be missing, whatever the caller's says of this machine.
+func requiring(env []string) []string {
+	env = slices.DeleteFunc(env, func(e string) bool { return strings.HasPrefix(e, require.Variable+"=") })
+	return append(env, require.Variable+"="+require.All)
 }
 
 func describe(w io.Writer, f testFlags, jobs []suite.Job, longOnly []suite.Scenario) {

@@ -195,6 +195,13 @@ func TestSilentGuest(t *testing.T) {
 	})
 }
 
+func TestRequiring(t *testing.T) {
+	got := requiring([]string{"PATH=/bin", "LVS_REQUIRE=guest", "CI=true"})
+	if diff := cmp.Diff([]string{"PATH=/bin", "CI=true", "LVS_REQUIRE=all"}, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 func TestHistory(t *testing.T) {
 	var complaints bytes.Buffer
 	h := history{filepath.Join(t.TempDir(), "durations.json")}
@@ -234,28 +241,9 @@ func buildFixture(t *testing.T) (labrun, fixture string) {
 	return labrun, fixture
 }
 
-// Scenarios that end in every way there is, in real guests.
-func TestRunTests(t *testing.T) {
-	if os.Getenv("LVS_LAB_INSIDE") != "" {
-		t.Skip("a guest does not boot inside the lab: this test runs on the machine itself")
-	}
-	cache, err := guest.DefaultCache()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if trees, _ := filepath.Glob(filepath.Join(cache.Dir, "*", "tree")); len(trees) == 0 && !require.Required(t, require.Guest) {
-		require.Skip(t, require.Guest, "no packages in %s: run `make lab` first (LVS_REQUIRE=guest fetches them here)", cache.Dir)
-	}
-	labrun, fixture := buildFixture(t)
-	cmd := exec.CommandContext(t.Context(), labrun, "test", "-short", "-guests", "2", "-mem", "256", "-hurry", "20", "-limit", "10s", "-budget", "1h", fixture)
-	var complaints bytes.Buffer
-	cmd.Stderr = &complaints
-	out, err := cmd.Output()
-	if cmd.ProcessState.ExitCode() != 1 {
-		t.Errorf("%v: %s", err, &complaints)
-	}
-	text := string(out)
-	for _, want := range []string{
+// fixtureOutput is what labrun test says of testdata/fixture.
+func fixtureOutput() []string {
+	return []string{
 		`\A12 scenarios and 0 packages in the daily form, in 2 guests at a time\nin the long form only: TestLong\n`,
 		`\nok   TestPasses +\d+\.\d s\n`,
 		`\nFAIL TestFails +\S+ s\n    fixture_test.go:\d+: what failing ones say\n--- FAIL: TestFails`,
@@ -271,7 +259,32 @@ func TestRunTests(t *testing.T) {
 		`\nok   TestParts +\S+ s\n`,
 		`\nthe slowest:\n( +\S+ s \(\S+ s in the guest\)  Test\w+\n){10}failed: `,
 		`\nbudget: \S+ s of 3600\.0 s used\n4 passed, 7 failed, 1 skipped\n\z`,
-	} {
+	}
+}
+
+// Scenarios that end in every way there is, in real guests.
+func TestRunTests(t *testing.T) {
+	if os.Getenv("LVS_LAB_INSIDE") != "" {
+		t.Skip("a guest does not boot inside the lab: this test runs on the machine itself")
+	}
+	cache, err := guest.DefaultCache()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if trees, _ := filepath.Glob(filepath.Join(cache.Dir, "*", "tree")); len(trees) == 0 && !require.Required(t, require.Guest) {
+		require.Skip(t, require.Guest, "no packages in %s: run `make lab` first (LVS_REQUIRE=guest fetches them here)", cache.Dir)
+	}
+	labrun, fixture := buildFixture(t)
+	cmd := exec.CommandContext(t.Context(), labrun, "test", "-short", "-guests", "2", "-mem", "256", "-hurry", "20", "-limit", "10s", "-budget", "1h", fixture)
+	cmd.Env = append(os.Environ(), "LVS_REQUIRE=guest") // of this machine; in the guest all is required
+	var complaints bytes.Buffer
+	cmd.Stderr = &complaints
+	out, err := cmd.Output()
+	if cmd.ProcessState.ExitCode() != 1 {
+		t.Errorf("%v: %s", err, &complaints)
+	}
+	text := string(out)
+	for _, want := range fixtureOutput() {
 		if !regexp.MustCompile(want).MatchString(text) {
 			t.Errorf("%q is not in the output", want)
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -67,7 +66,7 @@ func (b boots) boot(ctx context.Context, kernel string) (place, error) {
 	var m suite.Message
 	if err := v.answer.Decode(&m); err != nil || !m.Ready {
 		v.end()
-		return nil, fmt.Errorf("boot a guest: %w", errors.Join(v.how, context.Cause(ctx)))
+		return nil, fmt.Errorf("boot a guest: %w", v.how)
 	}
 	return v, nil
 }
