@@ -2,7 +2,6 @@ package lab_test
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -16,28 +15,11 @@ import (
 
 const vip = "10.77.0.100"
 
-// needIPVS skips outside the guest only: in it, a missing ip_vs is a failure.
-func needIPVS(t *testing.T) {
-	t.Helper()
-	if _, err := os.Stat("/proc/net/ip_vs"); err != nil {
-		missing(t, "IPVS", err)
-	}
-}
-
-// missing skips a test for want of something that the guest has; in the guest it is a failure.
-func missing(t *testing.T, what string, err error) {
-	t.Helper()
-	if os.Getenv("LVS_LAB_INSIDE") == "guest" {
-		t.Fatalf("the guest has no %s: %v", what, err)
-	}
-	t.Skipf("no %s here: %v", what, err)
-}
-
 // balanced is a director with stock ipvsadm, two real servers in DR with
 // answering servers, and a client.
 func balanced(t *testing.T) (director, client *lab.Host, servers [2]*lab.Daemon) {
 	t.Helper()
-	needIPVS(t)
+	lab.Need(t, lab.IPVS)
 	n := lab.New(t)
 	lan := n.Bridge("lan")
 	director = n.Host("director", lan.At("10.77.0.2/24"))

@@ -118,10 +118,8 @@ func TestDropLeavesTheRestAlone(t *testing.T) {
 }
 
 func TestNetemDelays(t *testing.T) {
+	lab.Need(t, lab.Netem)
 	_, alpha, beta := pair(t)
-	if _, err := alpha.Try("tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"); err != nil {
-		missing(t, "netem", err)
-	}
 	standin.Start(beta, ":80", "beta")
 	lab.Eventually(t, time.Minute, reachable(alpha, beta))
 	beta.Link("eth0").Netem("delay 60ms")

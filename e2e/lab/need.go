@@ -24,6 +24,9 @@ type Part = require.Part
 const (
 	IPVS       = require.IPVS
 	Keepalived = require.Keepalived
+	MariaDB    = require.MariaDB
+	Systemd    = require.Systemd
+	Netem      = require.Netem
 
 	NFTables    = require.NFTables
 	SockDestroy = require.SockDestroy
@@ -134,6 +137,8 @@ func probe(p Part) error {
 		return program("mariadbd")
 	case require.Systemd:
 		return program("/lib/systemd/systemd")
+	case require.Netem:
+		return netem()
 	case require.NFTables:
 		// Checked by the kernel, and not done.
 		for _, family := range []string{"inet", "ip", "ip6", "arp"} {
@@ -170,6 +175,17 @@ func stockKernel() error {
 	if err == nil && strings.Contains(string(cpus), "User Mode Linux") {
 		err = errors.New("this is user-mode-linux")
 	}
+	return err
+}
+
+// netem delays nothing, in a namespace that goes with it.
+func netem() error {
+	ns, err := newNamespace("netem")
+	if err != nil {
+		return err
+	}
+	defer ns.close()
+	_, err = execute(ns, "", "tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms")
 	return err
 }
 

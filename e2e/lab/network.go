@@ -45,6 +45,7 @@ type Network struct {
 // OutDir).
 func New(t T) *Network {
 	t.Helper()
+	Planned(t)
 	if os.Geteuid() != 0 {
 		t.Fatalf("lab: scenarios need root in a kernel of their own: run them with `make test`")
 	}

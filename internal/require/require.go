@@ -25,6 +25,7 @@ const (
 
 	IPVS        Part = "ipvs"        // the module ip_vs
 	IPIP        Part = "ipip"        // the module ipip, and tunl0 with it
+	Netem       Part = "netem"       // the module sch_netem
 	NFTables    Part = "nftables"    // nft(8), and nftables of the families ip, ip6, inet and arp
 	SockDestroy Part = "sockdestroy" // SOCK_DESTROY of sock_diag(7)
 	StockKernel Part = "stockkernel" // a kernel for machines, not user-mode-linux
@@ -37,7 +38,7 @@ const (
 
 func parts() []Part {
 	return []Part{
-		Netns, OwnKernel, Guest, IPVS, IPIP, NFTables, SockDestroy, StockKernel, Iptables, Keepalived, MariaDB, Systemd,
+		Netns, OwnKernel, Guest, IPVS, IPIP, Netem, NFTables, SockDestroy, StockKernel, Iptables, Keepalived, MariaDB, Systemd,
 	}
 }
 

@@ -2,8 +2,6 @@ package mariadb_test
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -13,16 +11,8 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// needMariaDB skips outside the guest only: in it, a missing server is a failure.
-func needMariaDB(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath("mariadbd"); err != nil && os.Getenv("LVS_LAB_INSIDE") != "guest" {
-		t.Skipf("no MariaDB here: %v", err)
-	}
-}
-
 func TestMariaDBPair(t *testing.T) {
-	needMariaDB(t)
+	lab.Need(t, lab.MariaDB)
 	n := lab.New(t)
 	lan := n.Bridge("lan")
 	hostA, hostB := n.Host("mysql1", lan.At("10.77.0.11/24")), n.Host("mysql2", lan.At("10.77.0.12/24"))
@@ -70,7 +60,7 @@ func TestMariaDBPair(t *testing.T) {
 // The facts about aborted connects and blocked hosts need a server that
 // resolves names and shows its host cache.
 func TestMariaDBHostCache(t *testing.T) {
-	needMariaDB(t)
+	lab.Need(t, lab.MariaDB)
 	n := lab.New(t)
 	lan := n.Bridge("lan")
 	server, client := n.Host("mysql1", lan.At("10.77.0.11/24")), n.Host("client", lan.At("10.77.0.50/24"))
