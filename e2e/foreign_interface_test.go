@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -117,15 +116,14 @@ func TestForeignInterface(t *testing.T) {
 func (c *cluster) renamed(t *testing.T, takesOver, returns func(*testing.T)) {
 	t.Helper()
 	m := c.master
+	addresses := m.monitor()
 	if _, err := m.Try("ip", "link", "set", "eth0", "name", "wan0"); err != nil { // older kernels only do it while it is down
 		m.Run("ip", "-batch", c.net.File("batch", "link set eth0 down\nlink set eth0 name wan0\nlink set wan0 up\n"))
 	}
-	lab.Eventually(t, time.Second, func() error {
-		if m.HasAddress(vip) {
-			return errors.New("the VIP is still on the interface that was renamed")
-		}
-		return nil
-	})
+	done := time.Now()
+	if kept := addresses.WaitLog("^Deleted .* "+heldBy+" ", soon).At.Sub(done); kept > time.Second+allowance {
+		t.Errorf("the VIP was on the interface that was renamed for %s, want 1 s at most", kept)
+	}
 	takesOver(t)
 	if reason := m.status().Instances[0].Reason; !strings.Contains(reason, "the interface eth0 does not exist") {
 		t.Errorf("the reason is %q", reason)
