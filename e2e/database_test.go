@@ -200,6 +200,18 @@ func (n *node) awaitInTable(server string, in bool, event time.Time) (when span)
 	return when
 }
 
+// changes waits until the node's director has put the real server into its table, or taken it out, and returns when it says
+// that this was. ipvsadm has to agree.
+func (n *node) changes(mark lab.LogMark, server string, in bool) time.Time {
+	n.t.Helper()
+	verb := map[bool]string{true: "-a", false: "-d"}[in]
+	at := mark.WaitLog(fmt.Sprintf(`change="ipvsadm %s -t %s -r %s[ "]`, verb, vipPort, server), soon).At
+	if err := inTable(n, server, in)(); err != nil {
+		n.t.Error(err)
+	}
+	return at
+}
+
 // afterCheck returns when a check that the node makes of the server at address has just ended: what happens to the
 // server now is noticed as late as it can be.
 func (n *node) afterCheck(server *node) {
