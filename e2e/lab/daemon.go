@@ -250,6 +250,21 @@ func (m LogMark) Find(timeout time.Duration, accept func(LogLine) bool) (LogLine
 	return m.d.log.wait(m.index, accept, timeout)
 }
 
+// Last is LogMark.Last for the whole log.
+func (d *Daemon) Last(pattern string) LogLine { return LogMark{d: d}.Last(pattern) }
+
+// Last is the last line after the mark that matches a regular expression; a zero one if there is none.
+func (m LogMark) Last(pattern string) (last LogLine) {
+	expression := regexp.MustCompile(pattern)
+	lines, _, _ := m.d.log.after(m.index)
+	for _, line := range lines {
+		if expression.MatchString(line.Text) {
+			last = line
+		}
+	}
+	return last
+}
+
 // Log is what was written after the mark.
 func (m LogMark) Log() string {
 	lines, _, _ := m.d.log.after(m.index)
