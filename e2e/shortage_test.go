@@ -18,35 +18,30 @@ import (
 //
 // Proves docs/operations.md: "A director with ten real servers uses less than 0.5 % of a CPU."
 func TestAtRest(t *testing.T) {
-	span, most := 5*time.Second, 0.15
+	// In a guest two loops that never rest share the CPU, whatever its speed. One that rests too little wakes too often: ten
+	// checks and an advert a second are some hundred waits of a thread.
+	span, most, mostWaits := 5*time.Second, 0.3, 300.0
 	if soaking() {
 		span = 30 * time.Second
 	}
 	if os.Getenv("LVS_LAB_INSIDE") == "" {
 		span, most = 30*time.Second, 0.005
-		if !exact() {
-			most = 0.01 // of a CPU that others share
-		}
 	}
 	m := newMany(t, 10, "1s", "interval: 1s")
 	m.start(t, m.master, 10)
 	m.start(t, m.backup, 10)
-	lab.Eventually(t, soon, func() error { return holdsVIP(m.master) })
-	for last := 2; ; last-- { // what other processes cost this one's caches is not its own
-		before, worst := []lab.Usage{m.master.daemon.Usage(), m.backup.daemon.Usage()}, 0.0
-		time.Sleep(span)
-		for i, n := range []*node{m.master, m.backup} {
-			after := n.daemon.Usage()
-			share := float64(after.CPU-before[i].CPU) / float64(after.At.Sub(before[i].At))
-			t.Logf("%s: %.2f %% of a CPU over %s; %.1f MB, %d threads, %d descriptors", n.Name, 100*share, span,
-				float64(after.Resident)/1e6, after.Threads, after.Files)
-			worst = max(worst, share)
-		}
-		switch {
-		case worst <= most:
-			return
-		case last == 0:
-			t.Fatalf("a director uses %.2f %% of a CPU at rest, want at most %.1f %%", 100*worst, 100*most)
+	m.master.daemon.WaitLog("to=MASTER", soon)
+	before := []lab.Usage{m.master.daemon.Usage(), m.backup.daemon.Usage()}
+	time.Sleep(span)
+	for i, n := range []*node{m.master, m.backup} {
+		after := n.daemon.Usage()
+		elapsed := after.At.Sub(before[i].At)
+		share, waits := float64(after.CPU-before[i].CPU)/float64(elapsed), float64(after.Waits-before[i].Waits)/elapsed.Seconds()
+		t.Logf("%s: %.2f %% of a CPU and %.0f waits a second, over %s; %.1f MB, %d threads, %d descriptors", n.Name, 100*share, waits, span,
+			float64(after.Resident)/1e6, after.Threads, after.Files)
+		if share > most || waits > mostWaits {
+			t.Errorf("%s uses %.2f %% of a CPU at rest, want at most %.1f %%, and waits %.0f times a second, want at most %.0f",
+				n.Name, 100*share, 100*most, waits, mostWaits)
 		}
 	}
 }
@@ -60,6 +55,7 @@ func TestNoDescriptors(t *testing.T) {
 	t.Parallel()
 	m := newMany(t, 4, "500ms", "interval: 1s, fall: 2")
 	m.start(t, m.master, 4)
+	m.master.daemon.WaitLog("to=MASTER", soon)
 	lab.Eventually(t, soon, func() error { return holdsVIP(m.master) })
 	rule, mark := m.master.table().Rule(), m.master.daemon.Mark()
 	var had unix.Rlimit
@@ -73,11 +69,8 @@ func TestNoDescriptors(t *testing.T) {
 	normal := had
 	mark.WaitLog(`level=WARN msg="check says nothing about the server; its last state is kept".* code=local .*too many open files \(raise LimitNOFILE\)`, soon)
 	adverts := capture.Start(m.client, "eth0", lab.VRRP+" and src host 10.77.0.2")
-	for range 10 { // five seconds, five checks of each server, of which two would do for a verdict
-		adverts.Wait("prio 150", soon)
-		time.Sleep(500 * time.Millisecond)
-	}
-	adverts.Stop()
+	time.Sleep(5 * time.Second) // five checks of each server, of which two would do for a verdict
+	onTime(t, time.Now(), adverts.Stop(), 500*time.Millisecond)
 	if !m.tracks {
 		if now := m.master.table().Rule(); now != rule {
 			t.Errorf("the table has changed:\n%s\nbefore:\n%s", now, rule)
@@ -106,16 +99,8 @@ func TestLogNobodyReads(t *testing.T) {
 	lab.Eventually(t, soon, func() error { return holdsVIP(m.master) })
 	m.awaitUp(t, m.master, 4)
 	adverts := capture.Start(m.client, "eth0", lab.VRRP+" and src host 10.77.0.2")
-	for m.master.status().Instances[0].AdvertsSent < 8 {
-		adverts.Wait("prio 150", soon)
-		time.Sleep(500 * time.Millisecond)
-	}
-	packets := adverts.Stop()
-	for i := range packets[1:] {
-		if pause := packets[i+1].Time.Sub(packets[i].Time); pause > within(1500*time.Millisecond) {
-			t.Errorf("%s between two adverts", pause)
-		}
-	}
+	time.Sleep(4 * time.Second)
+	onTime(t, time.Now(), adverts.Stop(), 500*time.Millisecond)
 	m.awaitUp(t, m.master, 4)
 	if code := m.master.daemon.Stop(); code != 0 {
 		t.Errorf("exit code %d", code)

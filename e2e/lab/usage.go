@@ -16,6 +16,7 @@ type Usage struct {
 	Peak     int           // VmHWM, in bytes
 	Files    int           // open descriptors
 	Threads  int
+	Waits    int // how often a thread that lives has gone to sleep of its own will
 }
 
 // Usage reads /proc/PID.
@@ -45,7 +46,22 @@ func usageOf(pid int) (u Usage, err error) {
 	u.At, u.Files = time.Now(), len(files)
 	u.Resident, u.Peak, u.Threads = statusField(text, "VmRSS")<<10, statusField(text, "VmHWM")<<10, statusField(text, "Threads")
 	u.CPU = cpuOf(stat)
-	return u, nil
+	u.Waits, err = waitsOf(dir + "task/")
+	return u, err
+}
+
+// waitsOf adds up voluntary_ctxt_switches, which are counted for each thread (proc(5)).
+func waitsOf(tasks string) (waits int, err error) {
+	threads, err := os.ReadDir(tasks)
+	if err != nil {
+		return 0, err
+	}
+	for _, thread := range threads {
+		if text, err := os.ReadFile(tasks + thread.Name() + "/status"); err == nil { // or it has ended meanwhile
+			waits += statusField(text, "voluntary_ctxt_switches")
+		}
+	}
+	return waits, nil
 }
 
 // userHertz is the unit of /proc/PID/stat on every architecture that we run on
