@@ -264,6 +264,16 @@ func (u *unit) files(t *testing.T, socket string) {
 	}
 }
 
+// restarts waits until systemd has started another process than the old one.
+func (u *unit) restarts(mark lab.LogMark, old int) {
+	u.t.Helper()
+	mark.WaitLog("Scheduled restart job", soon)
+	mark.WaitLog(`\bStarted `+u.name, soon)
+	if err := u.restarted(old); err != nil {
+		u.t.Error(err)
+	}
+}
+
 // restarted is nil when the unit has another main process and is active.
 func (u *unit) restarted(old int) error {
 	state := u.s.Property(u.name, "ActiveState")
@@ -300,29 +310,20 @@ func (u *unit) killed(t *testing.T) {
 	held := measure.Hold(u.c.client, vipPort, 10)
 	table := u.c.master.table().Rule()
 	monitor := u.c.master.monitor()
-	for trial := 1; ; trial++ {
-		starved := pulse()
-		gone := u.kill(t, monitor)
-		late := starved()
-		t.Logf("the VIP went %s after the kill (starved %s)", gone, late)
-		if got := u.c.master.table().Rule(); got != table {
-			t.Errorf("the table went with it:\n%swant\n%s", got, table)
-		}
-		u.serves()
-		if alive := held.Alive(); alive["mysql1"]+alive["mysql2"] != 10 {
-			t.Errorf("alive %v of 10 connections: %v", alive, held.Errors())
-		}
-		if got := u.c.master.table().Rule(); got != table {
-			t.Errorf("table:\n%swant\n%s", got, table)
-		}
-		if gone <= within(time.Second) {
-			return
-		}
-		if late < tolerable || trial == 3 {
-			t.Errorf("the VIP went %s after the kill, want 1 s at most", gone)
-			return
-		}
-		t.Log("void: nobody had the CPU in time; again")
+	gone := u.kill(t, monitor)
+	t.Logf("the VIP went %s after the kill", gone)
+	if got := u.c.master.table().Rule(); got != table {
+		t.Errorf("the table went with it:\n%swant\n%s", got, table)
+	}
+	u.serves()
+	if alive := held.Alive(); alive["mysql1"]+alive["mysql2"] != 10 {
+		t.Errorf("alive %v of 10 connections: %v", alive, held.Errors())
+	}
+	if got := u.c.master.table().Rule(); got != table {
+		t.Errorf("table:\n%swant\n%s", got, table)
+	}
+	if gone > time.Second {
+		t.Errorf("the VIP went %s after the kill, want 1 s at most", gone)
 	}
 }
 
@@ -333,11 +334,10 @@ func (u *unit) kill(t *testing.T, monitor *lab.Daemon) time.Duration {
 	begun := time.Now()
 	u.s.Kill(pid, syscall.SIGKILL)
 	gone := addresses.WaitLog("Deleted.* "+heldBy+" ", soon).At.Sub(begun)
-	journal.WaitLog("Scheduled restart job", soon)
+	u.restarts(journal, pid)
 	if log := journal.Log(); !strings.Contains(log, "removed a VIP") || strings.Index(log, "removed a VIP") > strings.Index(log, "Scheduled restart job") {
 		t.Errorf("the VIP was not removed before the restart:\n%s", log)
 	}
-	lab.Eventually(t, soon, func() error { return u.restarted(pid) })
 	return gone
 }
 
@@ -420,7 +420,7 @@ func (u *unit) killedBeforeABrokenFile(t *testing.T) {
 func (u *unit) crashed(t *testing.T) {
 	pid, mark := u.s.MainPID(u.name), u.s.JournalMark()
 	u.s.Kill(pid, syscall.SIGABRT)
-	lab.Eventually(t, soon, func() error { return u.restarted(pid) })
+	u.restarts(mark, pid)
 	mark.WaitLog(`lvs-director.*goroutine \d+`, soon) // somebody will want to know where it stood
 	u.serves()
 }
@@ -429,7 +429,7 @@ func (u *unit) crashed(t *testing.T) {
 func (u *unit) ended(t *testing.T) {
 	pid, mark := u.s.MainPID(u.name), u.s.JournalMark()
 	u.s.Kill(pid, syscall.SIGTERM)
-	lab.Eventually(t, soon, func() error { return u.restarted(pid) })
+	u.restarts(mark, pid)
 	if log := mark.Log(); !strings.Contains(log, "msg=stopping") {
 		t.Errorf("it was no graceful stop:\n%s", log)
 	}
@@ -450,21 +450,18 @@ func (u *unit) watchdog(t *testing.T) {
 	u.s.Systemctl("daemon-reload")
 	u.s.Systemctl("restart", u.name)
 	pid := u.s.MainPID(u.name)
-	lab.Steadily(t, limit+time.Second, func() error { // it is fed
-		if now := u.s.MainPID(u.name); now != pid {
-			return fmt.Errorf("process %d, was %d", now, pid)
-		}
-		return nil
-	})
-	begun := time.Now()
+	time.Sleep(limit + time.Second)
+	if now := u.s.MainPID(u.name); now != pid {
+		t.Errorf("process %d, was %d: it is not fed", now, pid)
+	}
+	mark, begun := u.s.JournalMark(), time.Now()
 	u.s.Kill(pid, syscall.SIGSTOP)
-	lab.Eventually(t, limit+4*seconds, func() error { // TimeoutAbortSec is 3 s, and a stopped process does not heed SIGABRT
-		if now := u.s.MainPID(u.name); now == pid {
-			return fmt.Errorf("process %d lives %s after it was stopped", pid, time.Since(begun))
-		}
-		return nil
-	})
-	t.Logf("ended %s after it was stopped", time.Since(begun))
-	lab.Eventually(t, soon, func() error { return u.restarted(pid) })
+	const abort = 3 * time.Second // TimeoutAbortSec=; a stopped process does not heed SIGABRT
+	ended := mark.WaitLog("Main process exited, code=killed", soon).At.Sub(begun)
+	t.Logf("ended %s after it was stopped", ended)
+	if ended > limit+abort+allowance {
+		t.Errorf("ended %s after it was stopped, want %s at most", ended, limit+abort)
+	}
+	u.restarts(mark, pid)
 	u.serves()
 }
