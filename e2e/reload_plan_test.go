@@ -37,9 +37,10 @@ func (p *planned) step(t *testing.T, name string, change func(), want step) {
 	for _, address := range slices.Concat(want.put, want.removed) {
 		moved.WaitLog(regexp.QuoteMeta(" "+address+"/32 "), soon)
 	}
-	lab.Steadily(t, 250*time.Millisecond, func() error {
-		return diff("the table", want.gone, want.come, before, p.master.rules())
-	})
+	time.Sleep(250 * time.Millisecond) // what is written later, and perhaps taken back, the log tells
+	if err := diff("the table", want.gone, want.come, before, p.master.rules()); err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
 	var writes []string
 	for _, m := range regexp.MustCompile(`msg=table change="(.*)"`).FindAllStringSubmatch(log.Log(), -1) {
 		writes = append(writes, m[1])
@@ -158,11 +159,7 @@ func TestReloadIsOnePlan(t *testing.T) {
 	if alive := held.Alive(); alive["mysql1"] != 6 || alive["mysql2"] != 2 {
 		t.Errorf("alive %v of 6 and 2: %v", alive, held.Errors())
 	}
-	switch result := measured.Stop(); {
-	case result.Failed() == 0:
-	case result.Failed() == result.Failures()["timeout"] && result.Skipped() > 0: // nobody refused or cut off a client
-		t.Logf("void: the client had no CPU: %s", result)
-	default:
+	if result := measured.Stop(); result.Failed() > 0 {
 		t.Errorf("clients noticed: %s", result)
 	}
 	p.step(t, "no checks", reloads("    checks:\n      - {type: tcp, interval: 600ms, timeout: 450ms, fall: 5, rise: 1}", "    checks: []"), step{
