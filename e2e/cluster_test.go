@@ -217,6 +217,7 @@ func (c *cluster) startAll() {
 	c.mysql2.start()
 	c.master.start()
 	c.backup.start()
+	c.master.daemon.WaitLog("to=MASTER", soon)
 	c.awaitHolder(c.master, soon)
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
 	c.awaitTable(c.backup, "10.77.0.11:3306", "10.77.0.12:3306")

@@ -139,7 +139,10 @@ func TestAdoption(t *testing.T) {
 	c.net.File("cluster.yaml", balanceFile)
 	c.answering()
 	c.master.Run("ip", "addr", "add", heldBy, "dev", "eth0")
-	c.startMaster()
+	for _, n := range []*node{c.mysql1, c.mysql2, c.master} {
+		n.start()
+	}
+	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
 	held := measure.Hold(c.client, vipPort, 10)
 	open := c.master.table().Service(vipPort).Server("10.77.0.11:3306").Active
 	if open != 5 {
