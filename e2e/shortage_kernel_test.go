@@ -116,7 +116,7 @@ func TestEventsLost(t *testing.T) {
 	c.answering()
 	c.mysql1.start()
 	c.mysql2.start()
-	c.startAlone()
+	c.awaitServing(c.master.start())
 	const noise = 2000
 	c.master.Run("ip", "link", "add", "dummy7", "type", "dummy")
 	file := c.net.File("noise", strings.Repeat("addr add 10.90.0.1/32 dev dummy7\naddr del 10.90.0.1/32 dev dummy7\n", noise))

@@ -122,13 +122,13 @@ func (c *cluster) startMaster() {
 	c.t.Helper()
 	c.mysql1.start()
 	c.mysql2.start()
-	c.startAlone()
+	c.awaitServing(c.master.start())
 }
 
-// startAlone starts lvs-master and waits until it serves.
-func (c *cluster) startAlone() {
+// awaitServing waits until lvs-master, which was just started, serves.
+func (c *cluster) awaitServing(started *lab.Daemon) {
 	c.t.Helper()
-	c.master.start().WaitLog("to=MASTER", soon) // to look for the address all the time is what costs
+	started.WaitLog("to=MASTER", soon) // to look for the address all the time is what costs
 	c.awaitHolder(c.master, soon)
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
 }
