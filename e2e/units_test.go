@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -264,11 +265,12 @@ func (u *unit) files(t *testing.T, socket string) {
 	}
 }
 
-// restarts waits until systemd has started another process than the old one.
+// restarts waits until systemd has started another director than the old one, and it is MASTER.
 func (u *unit) restarts(mark lab.LogMark, old int) {
 	u.t.Helper()
 	mark.WaitLog("Scheduled restart job", soon)
 	mark.WaitLog(`\bStarted `+u.name, soon)
+	mark.WaitLog("to=MASTER", soon)
 	if err := u.restarted(old); err != nil {
 		u.t.Error(err)
 	}
@@ -276,9 +278,11 @@ func (u *unit) restarts(mark lab.LogMark, old int) {
 
 // restarted is nil when the unit has another main process and is active.
 func (u *unit) restarted(old int) error {
-	state := u.s.Property(u.name, "ActiveState")
-	if pid := u.s.MainPID(u.name); pid == 0 || pid == old || state != "active" {
-		return fmt.Errorf("%s is %s, process %d, before %d", u.name, state, pid, old)
+	now := strings.Fields(u.s.Systemctl("show", "--property=ActiveState,MainPID", u.name))
+	for _, wrong := range []string{"MainPID=0", fmt.Sprintf("MainPID=%d", old)} {
+		if !slices.Contains(now, "ActiveState=active") || slices.Contains(now, wrong) {
+			return fmt.Errorf("%s: %s, before MainPID=%d", u.name, now, old)
+		}
 	}
 	return nil
 }
@@ -369,7 +373,7 @@ func (u *unit) killedBeforeAnotherFile(t *testing.T) {
 	u.s.WriteFile(clusterFile(changed))
 	pid, journal := u.s.MainPID(u.name), u.s.JournalMark()
 	u.s.Kill(pid, syscall.SIGKILL)
-	journal.WaitLog(`lvs-director.*msg=directing`, soon)
+	u.restarts(journal, pid)
 	lab.Eventually(t, soon, func() error {
 		service := u.c.master.table().Service(vipPort)
 		if service.Scheduler != "wrr" || len(service.Servers) != 1 || service.Server("10.77.0.11:3306").Weight != 4 {
@@ -400,6 +404,7 @@ func (u *unit) killedBeforeABrokenFile(t *testing.T) {
 	pid, journal := u.s.MainPID(u.name), u.s.JournalMark()
 	u.s.Kill(pid, syscall.SIGKILL)
 	journal.WaitLog(`lvs-director.*the last good copy runs`, soon)
+	u.restarts(journal, pid)
 	u.serves()
 	if got := u.c.master.table().Rule(); got != table {
 		t.Errorf("table:\n%swant\n%s", got, table)
