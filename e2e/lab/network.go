@@ -147,9 +147,8 @@ func (n *Network) batch(ns *namespace, lines ...string) {
 }
 
 // Eventually calls check every 20 ms, or twice as long as a check takes, until it returns nil. It fails the test
-// with the last error when that takes longer than timeout, by the clock of a machine that does not stand still: a look
-// and the pause after it count as 150 ms at most. Prefer a wait for an event (Daemon.WaitLog, Capture.Wait) where there
-// is one.
+// with the last error when that takes longer than timeout. Prefer a wait for an event (Daemon.WaitLog, Capture.Wait)
+// where there is one.
 func Eventually(t T, timeout time.Duration, check func() error) {
 	t.Helper()
 	if err := Poll(timeout, check); err != nil {
@@ -184,16 +183,12 @@ func rest() (pause func()) {
 
 // Poll is Eventually without a test: it returns the last error.
 func Poll(timeout time.Duration, check func() error) error {
-	const turn, patience = 150 * time.Millisecond, 10
-	begun, spent := time.Now(), time.Duration(0)
-	for {
-		late, turned, pause := spent > timeout || time.Since(begun) > patience*timeout, time.Now(), rest()
-		err := check()
-		if err == nil || late {
+	for deadline := time.Now().Add(timeout); ; {
+		last, pause := time.Now().After(deadline), rest()
+		if err := check(); err == nil || last {
 			return err
 		}
 		pause()
-		spent += min(turn, time.Since(turned))
 	}
 }
 
