@@ -181,11 +181,20 @@ func newNode(t *testing.T, host *lab.Host, binary, file string) *node {
 	return &node{Host: host, t: t, file: file, binary: program(t, binary), socket: host.Path("sock")}
 }
 
-// start starts the node's daemon and waits for nothing.
+// start starts the node's daemon, a director with the priority of its unit, and waits for nothing.
 func (n *node) start() *lab.Daemon {
 	n.t.Helper()
-	n.daemon = n.Host.Start(filepath.Base(n.binary), n.binary, "run",
-		"--config", n.file, "--socket", n.socket, "--state-dir", n.Path("state"))
+	if filepath.Base(n.binary) == "lvs-director" {
+		return n.startAs("nice", "-n", "-20")
+	}
+	return n.startAs()
+}
+
+// startAs starts the node's daemon by another command, if any.
+func (n *node) startAs(command ...string) *lab.Daemon {
+	n.t.Helper()
+	n.daemon = n.Host.Start(filepath.Base(n.binary), append(command, n.binary, "run",
+		"--config", n.file, "--socket", n.socket, "--state-dir", n.Path("state"))...)
 	return n.daemon
 }
 

@@ -230,16 +230,6 @@ func pulse() (worst func() time.Duration) {
 	return ticks(func(most *time.Duration, late time.Duration) { *most = max(*most, late) })
 }
 
-// withoutCPU is pulse for what takes many steps, each of which may have come late: it gives the sum of all that is more
-// than the kernel's own tick.
-func withoutCPU() (sum func() time.Duration) {
-	return ticks(func(sum *time.Duration, late time.Duration) {
-		if late > tolerable {
-			*sum += late
-		}
-	})
-}
-
 func ticks(note func(to *time.Duration, late time.Duration)) (stop func() time.Duration) {
 	const tick = 10 * time.Millisecond
 	enough, result := make(chan struct{}), make(chan time.Duration)

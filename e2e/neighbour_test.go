@@ -87,8 +87,8 @@ func (m *many) says(t *testing.T, n *node, pattern string) {
 	})
 }
 
-// saysOfAFlood is says while there is a flood: fewer than a thousand packets a second are none, and a guest may not hear
-// more.
+// saysOfAFlood is says while packets pour in: a thousand a second are a flood, and fewer, which is what a slow guest may
+// hear, are none.
 func (m *many) saysOfAFlood(t *testing.T, n *node, pattern string) {
 	t.Helper()
 	ignored := func() (all uint64) {
@@ -101,69 +101,41 @@ func (m *many) saysOfAFlood(t *testing.T, n *node, pattern string) {
 	for !slices.ContainsFunc(n.status().Problems, regexp.MustCompile(pattern).MatchString) {
 		if took := time.Since(begun); took > 10*seconds {
 			rate := float64(ignored()-before) / took.Seconds()
+			t.Logf("%s ignored %.0f packets a second", n.Name, rate)
 			if rate > 1100 {
-				t.Errorf("%s has the problems %q, want %q; it ignored %.0f packets a second", n.Name, n.status().Problems, pattern, rate)
+				t.Errorf("%s has the problems %q, want %q", n.Name, n.status().Problems, pattern)
 			}
-			t.Logf("void: %s heard only %.0f packets a second", n.Name, rate)
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
 }
 
-// unmoved runs f and judges that neither director changed its state, or said nothing for longer than its peers bear. A
-// run in which this test itself got no CPU says nothing of a director and is repeated.
+// unmoved runs f and judges that neither director changed its state, or said nothing for longer than its peers bear.
 func (m *many) unmoved(t *testing.T, f func()) {
-	t.Helper()
-	const trials = 3
-	for trial := 1; ; trial++ {
-		faults, stalls := m.moves(t, f)
-		switch {
-		case len(faults) == 0:
-			return
-		case len(stalls) == 0 || trial == trials:
-			t.Fatalf("the CPU was away %d times: %s", len(stalls), strings.Join(faults, "\n"))
-		}
-		t.Logf("void, for the CPU was away %d times: %s", len(stalls), strings.Join(faults, "\n"))
-		lab.Eventually(t, soon, func() error { return m.calm() }) // what this trial left must not be taken for the next one's
-		lab.Eventually(t, soon, func() error { return holdsVIP(m.master) })
-		lab.Eventually(t, soon, func() error {
-			if s := m.backup.status().Instances[0]; s.State != "BACKUP" {
-				return fmt.Errorf("%s: %s", m.backup.Name, s.Reason)
-			}
-			return nil
-		})
-	}
-}
-
-// moves runs f and returns what unmoved objects to.
-func (m *many) moves(t *testing.T, f func()) (faults []string, stalls []stall) {
 	t.Helper()
 	marks := []lab.LogMark{m.master.daemon.Mark(), m.backup.daemon.Mark()}
 	adverts := capture.Start(m.client, "eth0", lab.VRRP+" and src host 10.77.0.2 and ip[21] == 51")
-	adverts.Wait("prio 150", soon)
-	away := starvation()
+	begun := adverts.Wait("prio 150", soon).Time
 	f()
+	ended := time.Now()
 	packets := adverts.Stop()
-	stalls = away()
 	for _, mark := range marks {
 		if log := mark.Log(); strings.Contains(log, "msg=state") {
-			faults = append(faults, "an election:\n"+log)
+			t.Errorf("an election:\n%s", log)
 		}
 	}
-	longest := time.Duration(0)
-	for i := range packets[1:] {
-		longest = max(longest, packets[i+1].Time.Sub(packets[i].Time))
+	longest, length := longestSilence(packets, begun, ended), packets[len(packets)-1].Time.Sub(begun)
+	t.Logf("%d adverts of the MASTER in %s, the longest pause %s", len(packets), length.Round(time.Millisecond), longest)
+	if longest > 2*hostileAdvert {
+		t.Errorf("a pause of %s between adverts, of which one is due every %s", longest, hostileAdvert)
 	}
-	span := packets[len(packets)-1].Time.Sub(packets[0].Time)
-	t.Logf("%d adverts of the MASTER in %s, the longest pause %s", len(packets), span.Round(time.Millisecond), longest)
-	if longest > within(2*hostileAdvert) {
-		faults = append(faults, fmt.Sprintf("a pause of %s between adverts, of which one is due every %s", longest, hostileAdvert))
+	if most := int(2*length/hostileAdvert) + 10; len(packets) > most {
+		t.Errorf("%d adverts in %s, want at most %d: one each interval, and as many answers", len(packets), length, most)
 	}
-	if most := 2*span/hostileAdvert + 10; len(packets) > int(most) {
-		faults = append(faults, fmt.Sprintf("%d adverts in %s, want at most %d: one each interval, and as many answers", len(packets), span, most))
+	if t.Failed() {
+		t.FailNow()
 	}
-	return faults, stalls
 }
 
 func floodFor() time.Duration {
@@ -212,7 +184,7 @@ func (m *many) foreignFlood(t *testing.T) {
 			after := n.daemon.Usage()
 			share := float64(after.CPU-before[i].CPU) / float64(after.At.Sub(before[i].At))
 			t.Logf("%s: %.1f %% of a CPU", n.Name, 100*share)
-			if share > 0.25 { // on a machine of today it is 0.5 %
+			if share > 0.25 { // 2 to 3 % on the slowest, and 0.5 % on a machine of today: who sends takes the rest
 				t.Errorf("%s: the flood takes %.1f %% of a CPU", n.Name, 100*share)
 			}
 			m.says(t, n, `^eth0: \d{4,} VRRP packets a second are ignored \((flood|vrid)\), most of them of virtual router 77 from 10\.77\.0\.66: `)
@@ -272,7 +244,7 @@ func (m *many) ownAddress(t *testing.T) {
 		m.says(t, m.master, `packets come from this director's own address 10\.77\.0\.2: a loop in the network, or another machine`)
 	})
 	lab.Eventually(t, soon, func() error {
-		if counted := m.master.dropped()["own_packet"]; counted == 0 || counted%3 != 0 { // three in each trial
+		if counted := m.master.dropped()["own_packet"]; counted != 3 {
 			return fmt.Errorf("%d packets with our own address counted", counted)
 		}
 		return nil

@@ -22,14 +22,14 @@ type deathbed struct {
 	weight int // of mysql1, by the file
 }
 
-// within is a random moment of a phase.
-func (d *deathbed) within(limit time.Duration) time.Duration {
+// moment is a random one of a phase.
+func (d *deathbed) moment(limit time.Duration) time.Duration {
 	return time.Duration(d.random.Int64N(int64(limit)))
 }
 
 // killIn ends a node's daemon by kill -9 after a random part of a phase; one that stops by itself before is no matter.
 func (d *deathbed) killIn(n *node, limit time.Duration) {
-	time.Sleep(d.within(limit))
+	time.Sleep(d.moment(limit))
 	n.daemon.Kill()
 }
 
@@ -106,7 +106,8 @@ func TestDeaths(t *testing.T) {
 	if soaking() {
 		times = 200
 	}
-	c := newCluster(t, shape{advert: "100ms", instance: "lease: 3s", scheduler: "wrr", server: "persistence: {timeout: 50s}"})
+	const lease = 3 * time.Second
+	c := newCluster(t, shape{advert: "100ms", instance: "lease: " + lease.String(), scheduler: "wrr", server: "persistence: {timeout: 50s}"})
 	c.answering()
 	for key, odd := range map[string]string{"all.arp_ignore": "3", "all.arp_announce": "1", "eth0.arp_ignore": "2"} {
 		c.mysql1.Sysctl("net.ipv4.conf."+key, odd)
@@ -130,14 +131,19 @@ func TestDeaths(t *testing.T) {
 			t.Errorf("%d: %s during %s: %v", i, victim.Name, death.doing, err)
 		}
 		victim.start()
-		time.Sleep(d.within(200 * time.Millisecond))
+		time.Sleep(d.moment(200 * time.Millisecond))
 	}
 	t.Logf("%d deaths in %s", times, time.Since(begun))
 
 	t.Run("in the end", func(t *testing.T) { d.stands(t) })
 	t.Run("left by the dead", func(t *testing.T) {
+		watch := c.master.watchVIP()
+		killed := time.Now()
 		c.master.daemon.Kill()
-		lab.Eventually(t, 3*time.Second+late, func() error { return c.heldOnlyBy(c.backup) })
+		if kept := watch.awaitEnd(soon).Sub(killed); kept > lease+lapsing {
+			t.Errorf("the VIP stayed %s on the machine of the killed daemon, want at most %s", kept, lease+lapsing)
+		}
+		lab.Eventually(t, soon, func() error { return c.heldOnlyBy(c.backup) })
 		c.master.start()
 		d.stands(t)
 	})
