@@ -62,19 +62,14 @@ func TestSentence(t *testing.T) {
 	}
 }
 
-// attempts builds what a client saw: one letter a tick of 20 ms, x is a failure, _ a tick for which it had no CPU.
-func attempts(start time.Time, ticks string) measure.Result {
-	r := measure.Result{Every: 20 * time.Millisecond}
+// attempts builds what a client saw: one letter a tick of 20 ms, x is a failure.
+func attempts(start time.Time, ticks string) (r measure.Result) {
 	for i, tick := range ticks {
-		at := start.Add(time.Duration(i) * r.Every)
-		switch tick {
-		case '_':
-			r.Stalls = append(r.Stalls, measure.Stall{End: at, Skipped: 1})
-		case 'x':
-			r.Attempts = append(r.Attempts, measure.Attempt{Start: at, Failure: "timeout"})
-		default:
-			r.Attempts = append(r.Attempts, measure.Attempt{Start: at, Server: "mysql1"})
+		a := measure.Attempt{Start: start.Add(time.Duration(i) * 20 * time.Millisecond), Server: "mysql1"}
+		if tick == 'x' {
+			a.Server, a.Failure = "", "timeout"
 		}
+		r.Attempts = append(r.Attempts, a)
 	}
 	return r
 }
@@ -83,20 +78,21 @@ func TestOutage(t *testing.T) {
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, test := range []struct {
 		ticks string
+		lost  time.Duration // from the third tick on
 		held  bool
 		saw   string
 		want  string
 		limit string
 	}{
-		{"aaaaaa", true, "20 ms", "≤ 80 ms (a test)", "≤ 80 ms"},
-		{"aaxxxaa", true, "80 ms", "≤ 80 ms (a test)", "≤ 80 ms"},
-		{"aaxxxxaa", false, "100 ms", "≤ 80 ms (a test)", "≤ 80 ms"},
-		{"aaxx__aa", true, "100 ms", "≤ 80 ms + 40 ms without CPU", "≤ 120 ms *"},
-		{"aaxxxx_aa", false, "120 ms", "≤ 80 ms + 20 ms without CPU", "≤ 100 ms *"},
-		{"aaxxxxx_aa", false, "140 ms", "≤ 80 ms + 20 ms without CPU", "≤ 100 ms *"},
-		{"xxxxxxxx", false, "140 ms", "≤ 80 ms (a test)", "≤ 80 ms"},
+		{"aaaaaa", 0, true, "20 ms", "≤ 80 ms (a test)", "≤ 80 ms"},
+		{"aaxxxaa", 0, true, "80 ms", "≤ 80 ms (a test)", "≤ 80 ms"},
+		{"aaxxxxaa", 0, false, "100 ms", "≤ 80 ms (a test)", "≤ 80 ms"},
+		{"aaxxxxaa", 40 * time.Millisecond, true, "100 ms", "≤ 80 ms + 40 ms without CPU", "≤ 120 ms *"},
+		{"aaxxxxxaa", 20 * time.Millisecond, false, "120 ms", "≤ 80 ms + 20 ms without CPU", "≤ 100 ms *"},
+		{"xxxxxxxx", 0, false, "140 ms", "≤ 80 ms (a test)", "≤ 80 ms"},
 	} {
-		e := new(meter).outage(attempts(start, test.ticks), 80*time.Millisecond, "(a test)")
+		m := &meter{stalls: []stall{{start.Add(40 * time.Millisecond), test.lost}}}
+		e := m.outage(attempts(start, test.ticks), 80*time.Millisecond, "(a test)")
 		if e.held != test.held || e.saw != test.saw || e.want != test.want || e.limit != test.limit || !e.headline {
 			t.Errorf("%s: got %+v, want %+v", test.ticks, e, test)
 		}
@@ -141,7 +137,7 @@ func TestStoryFits(t *testing.T) {
 	s := newStory(&out, false)
 	s.act(3, "the cable of lvs-master, the MASTER, is cut")
 	s.now("lvs-master", "%s", strings.Repeat("the interface eth0 has no carrier: check its cable and switch port ", 4))
-	s.judge(new(meter).outage(attempts(s.start, "aaxx__aa"), masterDown, "= 3 adverts + skew + 0.15 s"))
+	s.judge(new(meter).outage(attempts(s.start, "aaxxxxaa"), masterDown, "= 3 adverts + skew + 0.15 s"))
 	s.judge(within("mysql2 out of the table of lvs-backup after", time.Second, 3900*time.Millisecond, "= fall × interval + timeout", 0))
 	opening(s)
 	for _, line := range strings.Split(out.String(), "\n") {

@@ -45,12 +45,10 @@ func is(what string, held bool, saw string) expectation {
 	return expectation{what: what, saw: saw, held: held}
 }
 
-// outage expects that a client was without an answer for at most limit. The starts that fell out because the client
-// itself had no CPU are not the cluster's fault either.
+// outage expects that a client was without an answer for at most limit.
 func (m *meter) outage(r measure.Result, limit time.Duration, because string) expectation {
 	gap := r.LongestGap()
-	starved := max(time.Duration(gap.Skipped)*r.Every, m.lost(gap.From, gap.To))
-	e := within("the client's longest time without an answer", gap.Duration, limit, because, starved)
+	e := within("the client's longest time without an answer", gap.Duration, limit, because, m.lost(gap.From, gap.To))
 	e.headline = true
 	return e
 }

@@ -33,11 +33,11 @@ type Login struct {
 }
 
 // A Client is a running measuring client. It is open-loop: an attempt
-// starts at every tick, whether or not earlier ones came back.
+// starts at every tick, whether or not earlier ones came back. A start that
+// falls out, for want of CPU, is not made up for: it lengthens the gap.
 type Client struct {
 	h        *lab.Host
 	d        *lab.Daemon
-	every    time.Duration
 	patience time.Duration
 	clock    clock
 }
@@ -62,7 +62,7 @@ func Start(h *lab.Host, address string, o Options) *Client {
 		patience = o.Patience
 	}
 	a := arguments{Target: target, Every: every, Patience: patience, Graceful: o.Graceful, MySQL: o.MySQL}
-	m := &Client{h: h, every: every, patience: patience, clock: newClock()}
+	m := &Client{h: h, patience: patience, clock: newClock()}
 	m.d = h.StartRole(role, "measure-"+address, a)
 	return m
 }
@@ -108,26 +108,20 @@ func (m *Client) Stop() Result {
 }
 
 // result reads the client's lines: "a START TOOK FAILURE SERVER" with µs of
-// CLOCK_MONOTONIC and "-" for none, and "s AT COUNT" for skipped ticks.
+// CLOCK_MONOTONIC and "-" for none.
 func (m *Client) result(lines []lab.LogLine) Result {
 	m.h.T().Helper()
-	r := Result{Every: m.every}
+	var r Result
 	for _, line := range lines {
 		words := strings.SplitN(line.Text, " ", 5)
-		switch {
-		case len(words) == 5 && words[0] == "a":
-			attempt, err := m.attempt(words)
-			if err != nil {
-				m.h.T().Fatalf("lab: measuring client said %q: %v", line.Text, err)
-			}
-			r.Attempts = append(r.Attempts, attempt)
-		case len(words) == 3 && words[0] == "s":
-			stall, err := m.stall(words)
-			if err != nil {
-				m.h.T().Fatalf("lab: measuring client said %q: %v", line.Text, err)
-			}
-			r.Stalls = append(r.Stalls, stall)
+		if len(words) != 5 || words[0] != "a" {
+			continue
 		}
+		attempt, err := m.attempt(words)
+		if err != nil {
+			m.h.T().Fatalf("lab: measuring client said %q: %v", line.Text, err)
+		}
+		r.Attempts = append(r.Attempts, attempt)
 	}
 	sortByStart(r.Attempts)
 	return r
@@ -150,15 +144,6 @@ func (m *Client) attempt(words []string) (Attempt, error) {
 		a.Server = ""
 	}
 	return a, nil
-}
-
-func (m *Client) stall(words []string) (Stall, error) {
-	at, err := strconv.ParseInt(words[1], 10, 64)
-	if err != nil {
-		return Stall{}, err
-	}
-	skipped, err := strconv.Atoi(words[2])
-	return Stall{End: m.clock.time(at), Skipped: skipped}, err
 }
 
 // arguments go to the client's process.

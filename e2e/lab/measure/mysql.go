@@ -44,11 +44,7 @@ func runMySQL(encoded []byte) error {
 	next := time.Now()
 	for {
 		running.Go(func() { askOnce(connector, query, a.Patience) })
-		next = next.Add(a.Every)
-		if missed := time.Since(next) / a.Every; missed > 0 {
-			fmt.Printf("s %d %d\n", monotonic(), missed)
-			next = next.Add(missed * a.Every)
-		}
+		next = next.Add((1 + time.Since(next)/a.Every) * a.Every) // a start that came too late for the next one is that one
 		select {
 		case <-time.After(time.Until(next)):
 		case <-stop:

@@ -21,16 +21,6 @@ func (a Attempt) Answered() bool { return a.Failure == "" }
 // A Result is what the measuring client saw, in the order of the starts.
 type Result struct {
 	Attempts []Attempt
-	Every    time.Duration // between two starts
-	Stalls   []Stall
-}
-
-// A Stall is a time in which the client itself did not get the CPU, so that
-// starts fell out. A gap with many of them says more about the machine than
-// about what was measured.
-type Stall struct {
-	End     time.Time
-	Skipped int // starts
 }
 
 // A Gap is a time without answers: from the start of the last answered
@@ -40,11 +30,10 @@ type Gap struct {
 	From, To time.Time
 	Duration time.Duration
 	Failed   int
-	Skipped  int // starts that fell out in it because the client had no CPU
 }
 
 func (g Gap) String() string {
-	return fmt.Sprintf("%s (%d failed, %d skipped, %s to %s)", g.Duration.Round(time.Millisecond), g.Failed, g.Skipped,
+	return fmt.Sprintf("%s (%d failed, %s to %s)", g.Duration.Round(time.Millisecond), g.Failed,
 		g.From.Format("15:04:05.000"), g.To.Format("15:04:05.000"))
 }
 
@@ -68,28 +57,7 @@ func (r Result) LongestGap() Gap {
 			open = Gap{From: attempt.Start}
 		}
 	}
-	longest.Skipped = r.skippedIn(longest.From, longest.To)
 	return longest
-}
-
-// Skipped counts the starts that fell out because the client itself did not
-// get the CPU in time.
-func (r Result) Skipped() int {
-	skipped := 0
-	for _, stall := range r.Stalls {
-		skipped += stall.Skipped
-	}
-	return skipped
-}
-
-func (r Result) skippedIn(from, to time.Time) int {
-	skipped := 0
-	for _, stall := range r.Stalls {
-		if stall.End.After(from) && !stall.End.After(to) {
-			skipped += stall.Skipped
-		}
-	}
-	return skipped
 }
 
 // Failed counts the attempts that nobody answered.
@@ -153,9 +121,9 @@ func (r Result) Until(event time.Time) Result {
 }
 
 func (r Result) String() string {
-	return fmt.Sprintf("%d attempts, %d failed %v, answers %v, longest gap %s, %d skipped",
+	return fmt.Sprintf("%d attempts, %d failed %v, answers %v, longest gap %s",
 		len(r.Attempts), r.Failed(), strings.TrimPrefix(fmt.Sprint(r.Failures()), "map"),
-		strings.TrimPrefix(fmt.Sprint(r.AnsweredBy()), "map"), r.LongestGap(), r.Skipped())
+		strings.TrimPrefix(fmt.Sprint(r.AnsweredBy()), "map"), r.LongestGap())
 }
 
 func sortByStart(attempts []Attempt) {

@@ -12,7 +12,7 @@ import (
 // attempts reads a picture: a letter is an answer of that server, a dot a
 // failure, one every 10 ms.
 func attempts(picture string) measure.Result {
-	r := measure.Result{Every: 10 * time.Millisecond}
+	var r measure.Result
 	for i, c := range picture {
 		a := measure.Attempt{Start: tick(i), Server: string(c)}
 		if c == '.' {

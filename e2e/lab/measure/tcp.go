@@ -66,11 +66,7 @@ func (c *tcpClient) run() error {
 		now := monotonic()
 		if !stopping && now >= next {
 			c.start(now)
-			missed := (now - next) / every
-			if missed > 0 {
-				fmt.Fprintf(&c.out, "s %d %d\n", now, missed)
-			}
-			next += (missed + 1) * every
+			next += (1 + (now-next)/every) * every // a start that came too late for the next one is that one
 			now = monotonic()
 		}
 		c.expire(now)
