@@ -13,8 +13,6 @@ import (
 // noScenarios are functions of e2e that prove no promise to users, each with what it is instead.
 var noScenarios = map[string]string{
 	"TestMain":   "starts the others",
-	"TestProbes": "is a part of TestMySQLChecks, run in a process of its own",
-	"TestGates":  "is about the Makefile",
 }
 
 // Every scenario names, at the end of the comment above it, the sentences of the pages that it proves:

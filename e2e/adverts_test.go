@@ -18,10 +18,12 @@ import (
 // Proves docs/operations.md: "`advert_interval: 10ms` brings a failover to about 50 ms, and makes 30 ms without CPU a
 // failover."
 func TestFastAdverts(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	lab.Longer(t)
 	r := rhythm{3, 10 * time.Millisecond}
 	limit := r.masterDown() + allowance
 	trials := 2
-	if soaking() {
+	if !testing.Short() {
 		trials = 10
 	}
 	c := serving(t, ours, r)
@@ -72,8 +74,10 @@ virtual_servers:
 // Proves docs/limits.md: "with 1 000 servers checked every 20 s and 4 000 entries in the table 99 of 100 adverts every
 // 100 ms left at most 5 to 18 ms late, the worst 40 ms"
 func TestAdvertsWhileMuchIsChecked(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	lab.Longer(t)
 	w, length := crowd{checked: 100, services: 4, interval: time.Second}, 3*time.Second
-	if soaking() {
+	if !testing.Short() {
 		w, length = crowd{checked: 1000, services: 4, interval: 20 * time.Second}, 20*time.Second // a guest does some 100 checks a second
 	}
 	net := lab.New(t)
@@ -111,7 +115,7 @@ func TestAdvertsWhileMuchIsChecked(t *testing.T) {
 	}
 	waits = append(waits, ended.Sub(packets[len(packets)-1].Time)-stallRhythm.advert)
 	seen, most := waits.quantile(.99), stallRhythm.advert/5
-	if !soaking() {
+	if testing.Short() {
 		most = stallRhythm.advert / 2 // some 30 adverts have no 99th percentile but the worst
 	}
 	t.Logf("on the wire: the worst advert came %s late, p99 %s", waits.quantile(1), seen)
@@ -145,4 +149,33 @@ func (l lateness) quantile(q float64) time.Duration {
 	}
 	sorted := slices.Sorted(slices.Values(l))
 	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
+}
+
+// onTime fails the test for adverts that left late until a moment: one of a hundred more than half an interval after its
+// time, or any more than an interval; and where their mean distance is not their interval.
+func onTime(t *testing.T, until time.Time, packets []capture.Packet, every time.Duration) {
+	t.Helper()
+	if len(packets) < 2 {
+		t.Fatalf("%d adverts are too few to judge", len(packets))
+	}
+	longest, late := time.Duration(0), 0
+	for i, p := range packets {
+		next := until
+		if i+1 < len(packets) {
+			next = packets[i+1].Time
+		}
+		pause := next.Sub(p.Time)
+		longest = max(longest, pause)
+		if pause > every*3/2 {
+			late++
+		}
+	}
+	mean := packets[len(packets)-1].Time.Sub(packets[0].Time) / time.Duration(len(packets)-1)
+	t.Logf("%d adverts, one every %s, the longest pause %s, %d of more than 1.5 intervals", len(packets), mean, longest, late)
+	if longest > 2*every || 100*late > len(packets) {
+		t.Errorf("a pause of %s between adverts that are due every %s, and %d of more than 1.5 intervals", longest, every, late)
+	}
+	if mean < every*98/100 || mean > every*105/100 {
+		t.Errorf("an advert every %s, want every %s", mean, every)
+	}
 }

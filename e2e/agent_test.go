@@ -28,7 +28,8 @@ var arpKeys = []string{
 // first changed it, unless somebody else set another one meanwhile:"
 // Proves docs/agent.md: "After a crash or `kill -9` everything stays, and clients are served on."
 func TestAgent(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Long(t)
 	c := newCluster(t, shape{advert: "300ms"})
 	c.answering()
 	c.mysql1.Sysctl("net.ipv4.conf.all.arp_announce", "1") // what it gives back is what was there, not a default
@@ -98,7 +99,7 @@ func TestAgent(t *testing.T) {
 // Proves docs/agent.md: "On a machine that the cluster file does not name as a real server, the agent takes back what
 // an earlier run left there, says so and ends with exit code 2."
 func TestAgentWithoutTask(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
 	c := newCluster(t, shape{})
 	before := c.mysql1.arpSysctls()
 	stranger := newNode(t, c.net.Host("stranger", c.lan.At("10.77.0.60/24")), "lvs-realserver", c.file)

@@ -39,7 +39,8 @@ func (n *node) lastGood() (text string, mode os.FileMode) {
 // cannot be used either`), and beside a daemon that already answers on the socket: exit code 2, and the problems of the
 // cluster file."
 func TestLastGood(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Longer(t)
 	c := newCluster(t, shape{advert: "100ms"})
 	c.answering()
 	c.startMaster()
@@ -66,7 +67,7 @@ func TestLastGood(t *testing.T) {
 	}
 
 	names := []string{"value misspelt", "missing"}
-	if soaking() {
+	if !testing.Short() {
 		names = append(names, "empty", "a named pipe")
 	}
 	for i, name := range names {

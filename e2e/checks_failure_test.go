@@ -22,6 +22,8 @@ import (
 // Proves docs/checks.md: "A server that is dead when the director starts gets no connection; one that lives need not
 // wait for `rise`."
 func TestMySQLServerFails(t *testing.T) {
+	lab.Need(t, lab.IPVS, lab.MariaDB)
+	lab.Long(t)
 	d := newDatabases(t, shape{advert: "100ms"}, mariadb.Options{})
 	d.startAll()
 	ways := []failure{
@@ -147,7 +149,8 @@ func (d *databases) deadAtStart(t *testing.T) {
 // Proves docs/checks.md: "A server that is dead when the director starts gets no connection; one that lives need not
 // wait for `rise`."
 func TestServerDeadAtTheStart(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS, lab.MariaDB)
+	lab.Long(t)
 	c := newCluster(t, shape{advert: "100ms", check: "{type: tcp, interval: 1s, timeout: 1s, fall: 1, rise: 1}"})
 	standin.Start(c.mysql1.Host, ":3306", "mysql1")
 	c.mysql1.start()

@@ -2,10 +2,9 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/netip"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +22,8 @@ import (
 // Proves README.md: "What a check cannot know (a wrong password, a blocked checker) never empties a pool; a server that
 // is full gets no new connections while another one is up."
 func TestMySQLChecks(t *testing.T) {
+	lab.Need(t, lab.IPVS, lab.MariaDB)
+	lab.Long(t)
 	// One that no slow machine lets time out, for then it would leave a trace, and rightly.
 	const patient = "{type: mysql, interval: 5s, timeout: 5s, user: lvs_check, password_file: PASSWORD_FILE}"
 	d := newDatabases(t, shape{advert: "100ms", check: patient}, mariadb.Options{
@@ -65,7 +66,7 @@ func remembered(m *mariadb.Server) string {
 // that follow want it.
 func (d *databases) leaveNoTrace(t *testing.T) {
 	wanted := 300
-	if soaking() {
+	if !testing.Short() {
 		wanted = 10_000
 	}
 	servers := []*mariadb.Server{d.one, d.two}
@@ -100,36 +101,35 @@ func (d *databases) leaveNoTrace(t *testing.T) {
 	}
 }
 
-// probesVariable makes this binary, started again on a director, the loop of TestProbes.
-const probesVariable = "LVS_E2E_PROBES"
-
+// probes makes so many checks of the two servers in turn, by the product's own code and from this node.
 func (n *node) probes(count int) *lab.Daemon {
 	n.t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	return n.StartWith(lab.StartOptions{
-		Name: "probes", Argv: []string{self, "-test.run=^TestProbes$"},
-		Env: []string{probesVariable + "=" + strconv.Itoa(count)},
-	})
+	return n.StartRole("probes", "probes", count)
 }
 
-// TestProbes is no test of its own: see leaveNoTrace.
-func TestProbes(t *testing.T) {
-	count, err := strconv.Atoi(os.Getenv(probesVariable))
-	if err != nil {
-		t.Skip("part of TestMySQLChecks")
+// probeRoles are checks that this binary makes by itself, one after the other: more than a director makes in the time.
+func probeRoles() lab.Roles {
+	return lab.Roles{"probes": runProbes}
+}
+
+func runProbes(arguments []byte) error {
+	var count int
+	if err := json.Unmarshal(arguments, &count); err != nil {
+		return err
+	}
+	if err := lab.Ready(); err != nil {
+		return err
 	}
 	for i := range count {
 		server := netip.MustParseAddrPort([]string{rs1, rs2}[i%2])
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		r := probe.MySQL(ctx, probe.Target{Address: server, User: mariadb.CheckUser, Password: mariadb.CheckPassword})
 		cancel()
 		if r.Class != health.Good {
-			t.Fatalf("check %d: %s", i, r.Cause)
+			return fmt.Errorf("check %d: %s", i, r.Cause)
 		}
 	}
+	return nil
 }
 
 // codes are the directors' own words for the two servers; the table tells the rest.

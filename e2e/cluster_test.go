@@ -20,7 +20,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(lab.Main(m, capture.Roles(), measure.Roles(), standin.Roles(), systemd.Roles()))
+	lab.Scenarios()
+	os.Exit(lab.Main(m, capture.Roles(), measure.Roles(), standin.Roles(), systemd.Roles(), probeRoles()))
 }
 
 const (

@@ -156,50 +156,6 @@ func (s *session) sendsIntoReset(patience time.Duration) (time.Duration, error) 
 	}
 }
 
-// A span is when something happened after an event, as close as polling can tell.
-type span struct {
-	notBefore, notAfter time.Duration
-	starved             time.Duration // how long the polling itself waited for the CPU in all
-}
-
-// over says that it certainly happened later than the limit, also for one who had the CPU when he wanted it.
-func (s span) over(limit time.Duration) bool { return s.notBefore > within(limit)+s.starved+slack }
-
-func (s span) String() string {
-	return fmt.Sprintf("%d-%d ms (starved %d ms)", s.notBefore.Milliseconds(), s.notAfter.Milliseconds(), s.starved.Milliseconds())
-}
-
-const (
-	slack     = 50 * time.Millisecond // what a change of the table itself may take in a guest with HZ=100
-	pollEvery = 30 * time.Millisecond // Eventually's, with a tick of that
-)
-
-// awaitInTable waits until the real server is in the node's table, or out of it, and tells when that was after the
-// event: later than the last look that showed the old state began, earlier than the first that showed the new one
-// ended. It looks at what ipvsadm reads, for a process takes the guest a tenth of a second, and at ipvsadm in the end.
-func (n *node) awaitInTable(server string, in bool, event time.Time) (when span) {
-	n.t.Helper()
-	when.notBefore = time.Since(event)
-	a := netip.MustParseAddrPort(server)
-	b := a.Addr().As4()
-	entry := fmt.Sprintf("-> %02X%02X%02X%02X:%04X ", b[0], b[1], b[2], b[3], a.Port())
-	lab.Eventually(n.t, soon, func() error {
-		begun := time.Since(event)
-		when.starved += max(0, begun-when.notBefore-pollEvery)
-		table := n.ReadFile("/proc/thread-self/net/ip_vs")
-		if strings.Contains(table, entry) == in {
-			when.notAfter = time.Since(event)
-			return nil
-		}
-		when.notBefore = begun
-		return fmt.Errorf("%s in the table of %s: want %t:\n%s", server, n.Name, in, table)
-	})
-	if table := n.table(); table.Service(vipPort).Server(server).Exists() != in {
-		n.t.Fatalf("%s in the table of %s: want %t:\n%s", server, n.Name, in, table.Text)
-	}
-	return when
-}
-
 // changes waits until the node's director has put the real server into its table, or taken it out, and returns when it says
 // that this was. ipvsadm has to agree.
 func (n *node) changes(mark lab.LogMark, server string, in bool) time.Time {
@@ -219,35 +175,4 @@ func (n *node) afterCheck(server *node) {
 	c := capture.Start(server.Host, "eth0", fmt.Sprintf("tcp[tcpflags] & tcp-fin != 0 and src host %s and dst port 3306", n.Address()))
 	c.Wait("", soon)
 	c.Stop()
-}
-
-// tolerable is the worst of pulse with which a measurement of tenths of a second is still one.
-const tolerable = 50 * time.Millisecond
-
-// pulse measures from now on how late this process comes to a tick of 10 ms, and stops when it is asked for the worst.
-// In a guest with one CPU everybody else is as late: what was measured meanwhile says more about the machine.
-func pulse() (worst func() time.Duration) {
-	return ticks(func(most *time.Duration, late time.Duration) { *most = max(*most, late) })
-}
-
-func ticks(note func(to *time.Duration, late time.Duration)) (stop func() time.Duration) {
-	const tick = 10 * time.Millisecond
-	enough, result := make(chan struct{}), make(chan time.Duration)
-	go func() {
-		var noted time.Duration
-		for {
-			begun := time.Now()
-			select {
-			case <-time.After(tick):
-				note(&noted, time.Since(begun)-tick)
-			case <-enough:
-				result <- noted
-				return
-			}
-		}
-	}()
-	return func() time.Duration {
-		close(enough)
-		return <-result
-	}
 }

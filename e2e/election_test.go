@@ -164,6 +164,7 @@ func overlap(a, b *vipWatch) (longest time.Duration) {
 // makes everything as the cluster file says."
 // Proves docs/index.md: "The other one has the same table, ready, and takes over."
 func TestElection(t *testing.T) {
+	lab.Need(t, lab.IPVS)
 	for _, r := range []rhythm{{3, time.Second}, {3, 100 * time.Millisecond}, {2, time.Second}} {
 		t.Run(r.String(), func(t *testing.T) { elect(t, r) })
 	}
@@ -272,7 +273,8 @@ func sortedRule(table ipvsadm.Table) string {
 // interface's first address that is no VIP, never from a VIP."
 // Proves docs/quickstart.md: "The VIP has a lifetime of a few seconds, which the director renews."
 func TestVIP(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Long(t)
 	c := newCluster(t, shape{advert: calm.String()})
 	c.answering()
 	c.mysql1.start()
@@ -326,6 +328,7 @@ func TestVIP(t *testing.T) {
 // Proves docs/packet-flow.md: "At once when it takes the VIP, then every 1.1 s for 5 s. If the last holder fell silent
 // instead of resigning, until its lease is over and 2 s more, because up to then it may still answer."
 func TestGratuitousARP(t *testing.T) {
+	lab.Need(t, lab.IPVS)
 	for _, one := range []struct {
 		name string
 		end  func(*lab.Daemon)
@@ -335,7 +338,6 @@ func TestGratuitousARP(t *testing.T) {
 		{"silent", (*lab.Daemon).Kill, 8 * time.Second}, // a lease of 6 s + 2 s
 	} {
 		t.Run(one.name, func(t *testing.T) {
-			t.Parallel()
 			takeOverIsTold(t, one.end, one.last)
 		})
 	}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -41,7 +42,8 @@ func (c *cluster) masterWithOwn(n *node) error {
 // Proves docs/operations.md: "`ip addr flush`, `ip link set down`, the interface deleted or renamed | FAULT with the
 // reason; the VIP does not stay on an interface of another name"
 func TestForeignInterface(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Longer(t)
 	c := newCluster(t, shape{advert: "100ms"})
 	c.answering()
 	c.startAll()
@@ -70,7 +72,9 @@ func TestForeignInterface(t *testing.T) {
 		returns(t)
 	})
 	t.Run("own address replaced by the next one", func(t *testing.T) {
-		longOnly(t)
+		if testing.Short() {
+			t.Skip("in the long form only")
+		}
 		m.Sysctl("net.ipv4.conf.all.promote_secondaries", "1")
 		other := capture.Start(c.client, "eth0", lab.VRRP)
 		batch("addr add 10.77.0.5/24 dev eth0", "addr del 10.77.0.2/24 dev eth0")
@@ -95,7 +99,9 @@ func TestForeignInterface(t *testing.T) {
 		returns(t)
 	})
 	t.Run("lo down and up", func(t *testing.T) {
-		longOnly(t)
+		if testing.Short() {
+			t.Skip("in the long form only")
+		}
 		m.Run("ip", "link", "set", "lo", "down")
 		client := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond})
 		client.WaitAnswered("", soon)
@@ -130,7 +136,7 @@ func (c *cluster) renamed(t *testing.T, takesOver, returns func(*testing.T)) {
 	}
 	m.Run("ip", "-batch", c.net.File("batch", "link set wan0 down\nlink set wan0 name eth0\nlink set eth0 up\n"))
 	returns(t)
-	if !soaking() {
+	if testing.Short() {
 		return
 	}
 	// As BACKUP it is of no consequence.
@@ -147,7 +153,7 @@ func (c *cluster) renamed(t *testing.T, takesOver, returns func(*testing.T)) {
 //
 // Proves docs/operations.md: "an interface that comes later, or again | used at once"
 func TestLateInterface(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
 	c := newCluster(t, shape{advert: "100ms"})
 	c.edit("interface: eth0", "interface: vr0")
 	c.answering()
@@ -224,7 +230,8 @@ func (c *cluster) heldOn(device string, n *node) error {
 // Proves docs/operations.md: "An interface that is not there is no reason not to start: the instance is in FAULT until
 // it comes."
 func TestInterfaceComesLater(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Long(t)
 	c := newCluster(t, shape{advert: calm.String()})
 	c.rewrite("interface: eth0", "interface: lan7")
 	n := c.master

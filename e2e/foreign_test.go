@@ -71,7 +71,7 @@ func heals(t *testing.T, limit time.Duration, teller *lab.Daemon, line string, h
 // flags and thresholds too"
 // Proves docs/operations.md: "a virtual server, route or rule that the file does not name | left alone"
 func TestForeignTable(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
 	c := newCluster(t, shape{advert: "300ms", scheduler: "wrr", weights: [2]int{3, 1}, server: "persistence: {timeout: 50s}"})
 	c.answering()
 	c.startMaster()
@@ -155,12 +155,13 @@ func neverFromVIP(t *testing.T, adverts []capture.Packet) {
 // Proves docs/operations.md: "another hardware address | the VIPs are announced again"
 // Proves docs/operations.md: "a virtual server, route or rule that the file does not name | left alone"
 func TestForeignVIP(t *testing.T) {
+	lab.Need(t, lab.IPVS)
 	const advert = 100 * time.Millisecond
 	c := newCluster(t, shape{advert: advert.String()})
 	c.answering()
 	c.mysql1.start()
 	c.mysql2.start()
-	c.awaitServing(c.master.startAsUnit())
+	c.awaitServing(c.master.start())
 	c.master.Run("ip", "route", "add", "192.0.2.0/24", "via", "10.77.0.50")
 	c.master.Run("ip", "rule", "add", "from", "192.0.2.7", "lookup", "main")
 	routes := func() string { return c.master.Run("ip", "route") + c.master.Run("ip", "rule") }
@@ -254,7 +255,7 @@ func (c *cluster) deleteVIP(t *testing.T, times int, pause time.Duration) (longe
 //
 // Proves docs/operations.md: "VIP or sysctls on a real server | put back within a second"
 func TestForeignAgent(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
 	c := newCluster(t, shape{})
 	c.mysql1.start()
 	c.awaitAgent(c.mysql1)

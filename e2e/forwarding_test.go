@@ -63,7 +63,7 @@ func texts(packets []capture.Packet, most int) string {
 // Proves docs/packet-flow.md: "The real server has the VIP on `lo`, so it takes the packet, and answers the client
 // itself, past the director."
 func TestForwardDR(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
 	c := newCluster(t, shape{advert: "100ms"})
 	c.answering()
 	c.startAll()
@@ -111,7 +111,8 @@ virtual_servers:
 // director."
 // Proves docs/agent.md: "`tun` | VIP/32 on `tunl0`, and `tunl0` up | the same, and `net.ipv4.conf.tunl0.rp_filter=2`"
 func TestForwardTUN(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Long(t)
 	n := lab.New(t)
 	lan, far := n.Bridge("lan"), n.Bridge("far")
 	file := n.File("cluster.yaml", tunFile)
@@ -198,7 +199,7 @@ func readLine(t *testing.T, conn net.Conn) string {
 // port for a real server."
 // Proves docs/cluster-file.md: "only `forward: nat` can change it"
 func TestCheckRefusesAPortThatCannotBeChanged(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
 	n := lab.New(t)
 	host := n.Host("anywhere")
 	for _, forward := range []string{"dr", "tun"} {
@@ -283,7 +284,8 @@ func (c *natCluster) awaitBoth(n *node) {
 // Proves docs/agent.md: "It asks the kernel where answers to clients would go and says when that is not an address that
 // the directors hold:"
 func TestForwardNAT(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Long(t)
 	c := newNATCluster(t)
 	agent := c.servers[1].wrongGateway()
 	c.servers[0].start()

@@ -15,6 +15,8 @@ import (
 // Proves README.md: "VRRP version 3 (RFC 9568) and 2 (RFC 3768) on IPv4, preempting or not, together with keepalived as
 // a peer."
 func TestInterop(t *testing.T) {
+	lab.Need(t, lab.IPVS, lab.Keepalived)
+	lab.Long(t)
 	for _, r := range []rhythm{{3, calm}, {2, time.Second}} {
 		for _, one := range []struct {
 			name           string
@@ -24,9 +26,10 @@ func TestInterop(t *testing.T) {
 			{"keepalived is the master", theirs, ours},
 		} {
 			t.Run(r.String()+"/"+one.name, func(t *testing.T) {
-				t.Parallel()
 				if r.version == 2 {
-					longOnly(t) // half a minute each
+					if testing.Short() {
+						t.Skip("in the long form only") // half a minute each
+					}
 				}
 				interoperate(t, r, one.master, one.backup)
 			})

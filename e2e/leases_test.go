@@ -16,9 +16,10 @@ import (
 // Proves README.md: "VIPs with a kernel lease: a director that dies or hangs loses its VIP, with no daemon left to
 // remove it."
 func TestLeaseEnds(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Longer(t)
 	leases := []time.Duration{3 * time.Second}
-	if soaking() {
+	if !testing.Short() {
 		leases = append(leases, 5*time.Second, 10*time.Second, time.Minute)
 	}
 	for _, lease := range leases {
@@ -30,7 +31,6 @@ func TestLeaseEnds(t *testing.T) {
 			{"killed", func(d *lab.Daemon) { d.Kill() }},
 		} {
 			t.Run(fmt.Sprintf("%s/%s", lease, end.name), func(t *testing.T) {
-				t.Parallel()
 				c := newCluster(t, shape{advert: "100ms", instance: fmt.Sprintf("lease: %s", lease)})
 				c.master.start()
 				c.awaitHolder(c.master, soon)
@@ -61,10 +61,11 @@ func TestLeaseEnds(t *testing.T) {
 //
 // Proves docs/cluster-file.md: "A director renews each of its virtual addresses three times in a **lease**."
 func TestManyLeases(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Longer(t)
 	c := newCluster(t, shape{})
 	together, instances, lease := 20, 5, 3*time.Second
-	if soaking() {
+	if !testing.Short() {
 		together, instances = 60, 20
 	}
 	file := &strings.Builder{}

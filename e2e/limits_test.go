@@ -136,42 +136,9 @@ func (m *many) awaitUp(t *testing.T, n *node, want int) {
 	}
 }
 
-// soaking says whether the long form of a scenario is wanted.
-func soaking() bool { return os.Getenv("LVS_SOAK") != "" }
-
-// longOnly ends a part of a scenario that belongs to the long form alone. `make soak`, which CI runs after `make test`,
-// runs every scenario that has such a part: LONG_TIMED and LONG_OTHER in the Makefile name them.
-func longOnly(t *testing.T) {
-	t.Helper()
-	if !soaking() {
-		t.Skip("in the long form: make soak")
-	}
-}
-
 // allowance is what every limit of a few seconds or less leaves to the guest's kernel: a timer that ends within the next tick
 // (HZ=100), one more tick until the only CPU is free for whom it wakes, and a few system calls of 50-500 us.
 const allowance = 25 * time.Millisecond
-
-// exact says whether scenarios judge by the very limits that are promised: LVS_EXACT=1, on a machine that does nothing
-// else (make exact). On one that is shared, CI's above all, the CPU is away for tenths of a second; there a limit only
-// tells a director that does its work from one that does not.
-func exact() bool { return os.Getenv("LVS_EXACT") != "" }
-
-// within is a limit for the machine that a scenario has.
-func within(limit time.Duration) time.Duration {
-	if exact() {
-		return limit
-	}
-	return 2*limit + 500*time.Millisecond
-}
-
-// nearly is a limit for the best of several tries: a machine only makes them worse, so the best one is the product's.
-func nearly(limit time.Duration) time.Duration {
-	if exact() {
-		return limit
-	}
-	return limit + 100*time.Millisecond
-}
 
 func holdsVIP(n *node) error {
 	if !n.holds() {
@@ -187,8 +154,10 @@ func holdsVIP(n *node) error {
 // Proves docs/operations.md: "With 1 000 of them it stays below 40 MB, also while none of them answers; `make
 // bench-memory` measures it."
 func TestMemory(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	lab.Longer(t)
 	servers, most, check := 100, 30e6, "interval: 4s, timeout: 2s, fall: 1, rise: 1"
-	if soaking() {
+	if !testing.Short() {
 		servers, most, check = 1000, 40e6, "interval: 20s, timeout: 10s, fall: 1, rise: 1" // a guest does some 100 a second
 	}
 	m := newMany(t, servers, "1s", check)
@@ -215,7 +184,7 @@ func TestMemory(t *testing.T) {
 	m.farm.Pause()
 	m.awaitUp(t, m.master, servers/2) // a frozen process's kernel still accepts, which is enough for a tcp check
 	usage("the MySQL servers frozen")
-	if !soaking() {
+	if testing.Short() {
 		return
 	}
 	m.servers.Link("eth0").Unplug()
@@ -233,8 +202,10 @@ func TestMemory(t *testing.T) {
 // Proves docs/operations.md: "Memory and descriptors in use do not grow with reloads, of good files or of broken ones,
 // nor with elections."
 func TestNothingGrows(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	lab.Longer(t)
 	reloads, elections := 24, 2
-	if soaking() {
+	if !testing.Short() {
 		reloads, elections = 2000, 200
 	}
 	m := newMany(t, 4, "100ms", "interval: 1s")

@@ -40,6 +40,8 @@ func advertOf(vrid, priority uint8) []byte {
 // Proves docs/operations.md: "`lvsctl status` names a MASTER that is no director of the cluster file, on the network of
 // the directors' addresses."
 func TestHostileNeighbour(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	lab.Longer(t)
 	m := newMany(t, 2, hostileAdvert.String(), "interval: 1s")
 	m.start(t, m.master, 2)
 	m.start(t, m.backup, 2)
@@ -139,7 +141,7 @@ func (m *many) unmoved(t *testing.T, f func()) {
 }
 
 func floodFor() time.Duration {
-	if soaking() {
+	if !testing.Short() {
 		return 15 * time.Second
 	}
 	return 2 * time.Second
@@ -149,7 +151,7 @@ func floodFor() time.Duration {
 // director, nor a resignation.
 func (m *many) fuzzed(t *testing.T) {
 	count, seed := 2000, uint64(9568)
-	if soaking() {
+	if !testing.Short() {
 		count, seed = 30_000, uint64(time.Now().UnixNano())
 		if given, err := strconv.ParseUint(os.Getenv("LVS_SEED"), 10, 64); err == nil {
 			seed = given
@@ -209,7 +211,7 @@ func (m *many) foreignFlood(t *testing.T) {
 // answered are adverts that a MASTER answers, and a BACKUP might act on: of a stranger who resigns and never served, and of
 // one of a lower priority. The MASTER answers no more often than it speaks anyway.
 func (m *many) answered(t *testing.T) {
-	if !soaking() {
+	if testing.Short() {
 		return // half a guest beside others does not send as many
 	}
 	arp := capture.Start(m.client, "eth0", "arp and src host "+vip)

@@ -16,6 +16,8 @@ import (
 // Proves docs/limits.md: "A director that lost its carrier is in FAULT instead, and takes the VIP back only when it has
 // a real server again, or after 30 s."
 func TestReturnsWithServers(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	lab.Long(t)
 	c := newCluster(t, shape{advert: "100ms", check: "{type: tcp, interval: 1s, timeout: 500ms, fall: 2, rise: 2}"})
 	c.answering()
 	c.startAll()

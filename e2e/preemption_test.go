@@ -43,7 +43,8 @@ func replaced(t *testing.T, s shape) (*cluster, *measure.Client) {
 // Proves docs/cluster-file.md: "whether a director takes over from a living MASTER of lower priority (`false` is
 // keepalived's nopreempt; an error with priority 255)"
 func TestNoPreempt(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Long(t)
 	c, m := replaced(t, shape{advert: calm.String(), noPreempt: true})
 	watch, other := c.master.watchVIP(), c.backup.watchVIP()
 	back := time.Now()
@@ -77,7 +78,7 @@ func TestNoPreempt(t *testing.T) {
 // Proves docs/operations.md: "A director that has just started leaves a MASTER of lower priority alone until every
 // check has run once and one has found a real server, for at most 30 s; the reason in `lvsctl status` says so."
 func TestPreemptWaitsForChecks(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
 	const timeout = 2 * time.Second
 	c, m := replaced(t, shape{advert: calm.String(), check: "{type: tcp, interval: 2s, timeout: 2s, fall: 2, rise: 2}"})
 	watch := c.master.watchVIP()
@@ -107,7 +108,8 @@ func TestPreemptWaitsForChecks(t *testing.T) {
 //
 // Proves docs/cluster-file.md: "how long a lower MASTER is left alone before that, up to `1h`"
 func TestPreemptDelay(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Long(t)
 	const delay = 3 * time.Second
 	c, m := replaced(t, shape{advert: calm.String(), instance: "preempt_delay: 3s"})
 	watch := c.master.watchVIP()
@@ -132,7 +134,8 @@ func TestPreemptDelay(t *testing.T) {
 // Proves README.md: "VIP on a director that was killed (`kill -9`) | gone when its lease ends (5 s by default)"
 // Proves docs/cluster-file.md: "One that dies without a word loses them when the lease runs out."
 func TestKilledMaster(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Long(t)
 	r := rhythm{3, calm}
 	const lease = 3 * time.Second // the least
 	c := serving(t, ours, r)
@@ -171,7 +174,8 @@ func TestKilledMaster(t *testing.T) {
 // Proves docs/cluster-file.md: "255 is the address owner, which takes the addresses from any MASTER as soon as its
 // first checks are done; a warning if two directors have it"
 func TestOwner(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Long(t)
 	c := newCluster(t, shape{advert: calm.String()})
 	c.rewrite("lvs-master: {priority: 150}", "lvs-master: {priority: 255}")
 	c.answering()
@@ -192,7 +196,8 @@ func TestOwner(t *testing.T) {
 // Proves docs/cluster-file.md: "Of equal ones the one that is MASTER stays, and of two MASTERs the higher director
 // address wins."
 func TestEqualPriority(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Long(t)
 	c := newCluster(t, shape{advert: calm.String()})
 	c.rewrite("lvs-master: {priority: 150}", "lvs-master: {priority: 100}")
 	c.answering()

@@ -101,7 +101,8 @@ func diff(what string, gone, come, before, after []string) error {
 // Proves docs/operations.md: "Connections, elections, and the state of checks that stay go on; a server that was down
 // stays down until it passes."
 func TestReloadIsOnePlan(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Longer(t)
 	// Long enough for a machine that stands still: what a reload does is judged here, not what a stall does.
 	c := newCluster(t, shape{
 		advert: "500ms", instance: "lease: 30s", scheduler: "wrr", weights: [2]int{3, 1},
@@ -139,7 +140,7 @@ func TestReloadIsOnePlan(t *testing.T) {
 	p.step(t, "the priority", reloads("priority: 150", "priority: 140"), step{})
 	adverts.Wait(`10\.77\.0\.2 >.* prio 140`, soon)
 	adverts.Stop()
-	if soaking() {
+	if !testing.Short() {
 		p.step(t, "names", reloads("name: mysql3,", "name: third,", "  - name: mysql\n    address", "  - name: database\n    address"), step{verdicts: 4})
 		p.step(t, "names back", reloads("name: third,", "name: mysql3,", "name: database", "name: mysql"), step{verdicts: 4})
 	}
@@ -174,7 +175,7 @@ func TestReloadIsOnePlan(t *testing.T) {
 func (p *planned) nothing(t *testing.T) {
 	const probes = "tcp[tcpflags] == tcp-syn and src 10.77.0.2 and dst 10.77.0.11"
 	times := 3
-	if soaking() {
+	if !testing.Short() {
 		times = 10
 	}
 	seen, begun := capture.Start(p.mysql1.Host, "eth0", probes), time.Now()
@@ -208,7 +209,8 @@ func (c *cluster) downSince(name string) string {
 // Proves docs/operations.md: "A VIP that comes together with its virtual server waits up to a second until that has a
 // real server, so that no client is refused:"
 func TestTableBeforeANewVIP(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Longer(t)
 	const other = "10.77.0.101"
 	c := newCluster(t, shape{advert: "100ms"})
 	c.answering()

@@ -47,7 +47,8 @@ func (c *cluster) reload(oldNew ...string) {
 // stays down until it passes."
 // Proves docs/quickstart.md: "A file that does not validate changes nothing, and the reload says why."
 func TestReload(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Long(t)
 	c := newCluster(t, shape{advert: "100ms", scheduler: "wrr", weights: [2]int{3, 1}})
 	mysql3 := c.node("mysql3", "10.77.0.13/24", "lvs-realserver")
 	c.answering()
@@ -152,7 +153,8 @@ func TestReload(t *testing.T) {
 // Proves docs/operations.md: "`systemctl reload`, `lvsctl reload` and SIGHUP read the cluster file again. SIGHUP has
 // its answer in the log."
 func TestHangup(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Long(t)
 	c := newCluster(t, shape{advert: calm.String(), scheduler: "wrr"})
 	c.answering()
 	c.master.start()

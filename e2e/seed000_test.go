@@ -51,6 +51,8 @@ type seed000 struct {
 // Proves README.md: "VRRP without balancing, directly on two database servers: the VIP follows a server whose MySQL
 // answers."
 func TestSeed000(t *testing.T) {
+	lab.Need(t, lab.IPVS, lab.MariaDB)
+	lab.Long(t)
 	n := lab.New(t)
 	lan := n.Bridge("lan")
 	file := n.File("cluster.yaml", fmt.Sprintf(seed000File, n.File("check.password", mariadb.CheckPassword)))

@@ -41,6 +41,7 @@ type seed001 struct {
 // nothing"
 // Proves docs/quickstart.md: "`lvs-master` takes the VIP back; `preempt: false` would leave it"
 func TestSeed001(t *testing.T) {
+	lab.Need(t, lab.IPVS, lab.MariaDB)
 	s := &seed001{databases: newDatabases(t, seed001Shape(), mariadb.Options{})}
 	for _, step := range []struct {
 		name string

@@ -14,15 +14,6 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// guestOnly is for what must not happen to the kernel of a machine that has other things to do. The Makefile has every
-// scenario run in a guest.
-func guestOnly(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("LVS_LAB_INSIDE") != "guest" {
-		t.Fatal(why + ": not on this machine's own kernel; run it in a guest: make e2e, or LVS_LAB=guest")
-	}
-}
-
 // kernelLoadsNothing keeps the kernel from loading modules by itself until the test ends.
 func kernelLoadsNothing(t *testing.T) {
 	t.Helper()
@@ -55,7 +46,8 @@ func modprobe(t *testing.T, module string) {
 // Proves docs/operations.md: "elections go on; the table is asked for again after 0.1 s to 5 s, and made anew when the
 // modules are back. The log names the module that is missing"
 func TestModuleUnloaded(t *testing.T) {
-	guestOnly(t, "takes modules out of the kernel")
+	lab.Need(t, lab.IPVS)
+	lab.Exclusive(t)
 	c := newCluster(t, shape{advert: "100ms", instance: "lease: 30s"})
 	c.answering()
 	c.startMaster()
@@ -110,7 +102,7 @@ func (n *node) waits(during time.Duration) (times int, share float64) {
 // Proves docs/operations.md: "more happens to addresses and interfaces than the kernel's queue of events holds |
 // everything is read anew; that is done every second anyway"
 func TestEventsLost(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
 	// Adverts so seldom that the pause is no stall, after which a MASTER puts its VIPs anew in any case.
 	c := newCluster(t, shape{advert: "4s", instance: "lease: 60s"})
 	c.answering()
@@ -159,7 +151,9 @@ func (n *node) eventsLost() (lost int) {
 //
 // Proves docs/operations.md: "all memory is taken | the unit's `OOMScoreAdjust=-900` has the kernel end something else"
 func TestMemoryShort(t *testing.T) {
-	longOnly(t)
+	lab.Need(t, lab.IPVS)
+	lab.Exclusive(t)
+	lab.Long(t)
 	c := stallCluster(t)
 	for _, n := range []*node{c.master, c.backup} { // as OOMScoreAdjust= of the unit does
 		n.Run("sh", "-c", fmt.Sprintf("echo -900 >/proc/%d/oom_score_adj", n.daemon.PID()))
@@ -188,8 +182,8 @@ func TestMemoryShort(t *testing.T) {
 // Proves docs/operations.md: "the disk of the state directory does not answer | nothing waits for it for more than a
 // second or two, reloads included"
 func TestFrozenDisk(t *testing.T) {
-	guestOnly(t, "takes a block device and freezes what is on it")
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Exclusive(t)
 	const added = "10.77.0.101"
 	c := newCluster(t, shape{advert: "100ms"})
 	c.answering()

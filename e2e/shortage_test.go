@@ -18,10 +18,12 @@ import (
 //
 // Proves docs/operations.md: "A director with ten real servers uses less than 0.5 % of a CPU."
 func TestAtRest(t *testing.T) {
+	lab.Need(t)
+	lab.Longer(t)
 	// In a guest two loops that never rest share the CPU, whatever its speed. One that rests too little wakes too often: ten
 	// checks and an advert a second are some hundred waits of a thread.
 	span, most, mostWaits := 5*time.Second, 0.3, 300.0
-	if soaking() {
+	if !testing.Short() {
 		span = 30 * time.Second
 	}
 	if os.Getenv("LVS_LAB_INSIDE") == "" {
@@ -52,7 +54,7 @@ func TestAtRest(t *testing.T) {
 // Proves docs/operations.md: "elections and table go on; checks are unknown (`code=local`, `raise LimitNOFILE`), and
 // nothing is taken out; `lvsctl` gets an answer when there are descriptors again"
 func TestNoDescriptors(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
 	m := newMany(t, 4, "500ms", "interval: 1s, fall: 2")
 	m.start(t, m.master, 4)
 	m.master.daemon.WaitLog("to=MASTER", soon)
@@ -88,7 +90,7 @@ func TestNoDescriptors(t *testing.T) {
 //
 // Proves docs/operations.md: "nobody reads the log | the daemon does not wait."
 func TestLogNobodyReads(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
 	m := newMany(t, 4, "500ms", "interval: 200ms")
 	pipe := m.master.Path("stderr")
 	m.master.Run("mkfifo", pipe)

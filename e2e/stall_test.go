@@ -44,10 +44,12 @@ func stallCluster(t *testing.T) *cluster {
 // Proves docs/operations.md: "A BACKUP that wakes does not believe in a silence that it could not hear: it listens for
 // one more advert."
 func TestStall(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	lab.Longer(t)
 	c := stallCluster(t)
 	lengths := []time.Duration{time.Second, 3 * time.Second}
 	machine := 1500 * time.Millisecond
-	if soaking() {
+	if !testing.Short() {
 		lengths, machine = append(lengths, 10*time.Second, 60*time.Second), 10*time.Second
 	}
 	for _, length := range lengths {
@@ -199,15 +201,17 @@ func (c *cluster) stallAlone(t *testing.T, length time.Duration) {
 // Proves docs/operations.md: "The shipped unit gives the director all the weight that an ordinary process can have
 // (`Nice=-20`, `CPUWeight=10000`); then other processes that take all CPU cost nothing."
 func TestBusyMachine(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	lab.Longer(t)
 	c := stallCluster(t)
 	length := 3 * time.Second
-	if soaking() {
+	if !testing.Short() {
 		length = 15 * time.Second
 	}
 	if worst, changes := c.burn(t, length); worst > 2*stallRhythm.advert || changes > 0 {
 		t.Errorf("an advert was %s late, and %d times a director changed its state, because others took the CPU", worst-stallRhythm.advert, changes)
 	}
-	if !soaking() {
+	if testing.Short() {
 		return
 	}
 	// Without its unit's priority a director shares with the others, and its adverts come late: what is then is told, and

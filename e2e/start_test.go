@@ -50,7 +50,8 @@ func (n *node) refuses(what string, code int, sentence string, argv ...string) {
 //
 // Proves docs/operations.md: "One sentence on stderr, which ends with what to do:"
 func TestRefusals(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Long(t)
 	c := newCluster(t, shape{advert: calm.String()})
 	n := c.master
 	n.start()
@@ -103,7 +104,8 @@ func TestRefusals(t *testing.T) {
 // Proves docs/operations.md: "`this kernel has no IPVS: load the module ip_vs (modprobe ip_vs; …)` | 1 |"
 // Proves docs/quickstart.md: "The daemon loads no kernel module; the file in `modules-load.d` does."
 func TestKernelParts(t *testing.T) {
-	guestOnly(t, "takes modules out of the kernel")
+	lab.Need(t, lab.IPVS)
+	lab.Exclusive(t)
 	c := newCluster(t, shape{scheduler: "wlc"})
 	n := c.master
 	kernelLoadsNothing(t)
@@ -146,7 +148,7 @@ func unload(t *testing.T, pattern string) {
 //
 // Proves docs/operations.md: "`CAP_NET_RAW` or `CAP_NET_ADMIN` is missing | does not start, and names it"
 func TestWithoutCapabilities(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
 	m := newMany(t, 2, "1s", "interval: 1s")
 	for lacks, sentence := range map[string]string{
 		"net_raw":   "CAP_NET_RAW",

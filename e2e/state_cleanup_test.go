@@ -76,7 +76,8 @@ func foreign(n *node) func() error {
 // values that they had before."
 // Proves docs/limits.md: "**Foreign virtual servers** in the IPVS table are left alone."
 func TestNothingIsLeftBehind(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Long(t)
 	c := newCluster(t, shape{advert: "100ms", server: "persistence: {timeout: 50s}"})
 	c.answering()
 	untouched := foreign(c.master)
@@ -115,7 +116,8 @@ func TestNothingIsLeftBehind(t *testing.T) {
 // Proves docs/operations.md: "Only a directory that another daemon holds is a reason not to start; and `cleanup` needs
 // the lock, for it must know that no daemon runs."
 func TestCleanup(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Long(t)
 	c := newCluster(t, shape{advert: "100ms", instance: "lease: 1h"}) // the lease does not do it
 	c.answering()
 	untouched := foreign(c.master)

@@ -101,9 +101,10 @@ func (n *node) stateFile() error {
 // Proves docs/operations.md: "A graceful stop after that still gives back what the machine had before the very first
 // start."
 func TestDeaths(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Longer(t)
 	random, times := seeded(t), 8
-	if soaking() {
+	if !testing.Short() {
 		times = 200
 	}
 	const lease = 3 * time.Second

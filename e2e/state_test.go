@@ -85,7 +85,8 @@ var hardships = []hardship{
 // Proves docs/operations.md: "One of another boot or of another network namespace says nothing about this kernel, and
 // is replaced."
 func TestStateDirectory(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Longer(t)
 	c := newCluster(t, shape{advert: "100ms", instance: "lease: 3s"})
 	untouched := foreign(c.master)
 	for _, n := range []*node{c.master, c.mysql1} {
@@ -95,9 +96,8 @@ func TestStateDirectory(t *testing.T) {
 	director, agent := traces(c.master.Host), traces(c.mysql1.Host)
 	each := func(endure func(t *testing.T, h hardship)) func(t *testing.T) {
 		return func(t *testing.T) {
-			t.Parallel()
 			for _, h := range hardships {
-				if h.short || soaking() {
+				if h.short || !testing.Short() {
 					t.Run(h.name, func(t *testing.T) { endure(t, h) })
 				}
 			}

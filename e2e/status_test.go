@@ -18,7 +18,8 @@ import (
 // Proves docs/operations.md: "`lvsctl status --check` prints one line and exits as monitoring plugins do:"
 // Proves docs/operations.md: "`lvsctl status -o json` is stable: fields may be added, none is renamed."
 func TestStatus(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Long(t)
 	c := newCluster(t, shape{advert: "100ms", scheduler: "wrr", weights: [2]int{3, 1}})
 	one, two := c.answering()
 	c.startMaster()

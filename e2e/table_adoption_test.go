@@ -22,7 +22,7 @@ import (
 // Proves docs/operations.md: "A start that fails (a missing module, a privilege) leaves the virtual servers and sysctls
 // of an earlier run as they are: the next start adopts them."
 func TestAdoptionOfAChangedFile(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
 	const other, third = vip + ":3307", vip + ":3308"
 	c := newCluster(t, shape{advert: "100ms", scheduler: "wrr", weights: [2]int{3, 1}})
 	more := func(name string, port int) string {
@@ -135,6 +135,7 @@ virtual_servers:
 // Proves docs/cluster-file.md: "Directors that only balance, without an election, leave `vrrp_instances` out; the
 // virtual server's address is then one that something else puts on the machine."
 func TestAdoption(t *testing.T) {
+	lab.Need(t, lab.IPVS)
 	c := newCluster(t, shape{})
 	c.net.File("cluster.yaml", balanceFile)
 	c.answering()

@@ -34,7 +34,8 @@ virtual_servers:
 // Proves docs/cluster-file.md: "`rr` round robin, `wrr` by weight, `lc` least connections, `wlc` least connections by
 // weight."
 func TestSchedulers(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
+	lab.Long(t)
 	c := newCluster(t, shape{})
 	c.net.File("cluster.yaml", schedulersFile)
 	c.answering()

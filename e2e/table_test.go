@@ -33,8 +33,10 @@ func inTable(n *node, server string, wanted bool) func() error {
 // Proves docs/checks.md: "The director sets `net.ipv4.vs.expire_nodest_conn=1`, so connections to it are reset by their
 // next packet instead of hanging."
 func TestServerLost(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	lab.Longer(t)
 	serverLost(t, 200*time.Millisecond, 150*time.Millisecond)
-	if soaking() { // keepalived's nearest, delay_loop 1 and one retry after 1 s: 104-107 failed
+	if !testing.Short() { // keepalived's nearest, delay_loop 1 and one retry after 1 s: 104-107 failed
 		serverLost(t, time.Second, 800*time.Millisecond)
 	}
 }
@@ -138,6 +140,7 @@ func (c *cluster) awaitServing(started *lab.Daemon) {
 //
 // Proves README.md: "Both directors keep the table all the time, and it stands before the VIP answers."
 func TestTableStandsBeforeTheVIPAnswers(t *testing.T) {
+	lab.Need(t, lab.IPVS)
 	c := newCluster(t, shape{})
 	const ports = 500
 	file := &strings.Builder{}
@@ -176,7 +179,7 @@ virtual_servers:
 // Proves docs/packet-flow.md: "Where the VIP arrives the table stands already, and where it leaves the table goes after
 // it."
 func TestTakeOverRefusesNobody(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS)
 	c := newCluster(t, shape{advert: "100ms"})
 	c.answering()
 	c.startAll()

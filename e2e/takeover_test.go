@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -189,10 +188,14 @@ func outage(t *testing.T, p product, r rhythm, f fault) measure.Gap {
 // skew."
 // Proves docs/operations.md: "When they hear each other again, the lower priority steps back."
 func TestFailover(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	lab.Longer(t)
 	for _, r := range []rhythm{{3, 100 * time.Millisecond}, {3, time.Second}} {
 		t.Run(r.String(), func(t *testing.T) {
 			if r.advert == time.Second {
-				longOnly(t)
+				if testing.Short() {
+					t.Skip("in the long form only")
+				}
 			}
 			c := serving(t, ours, r)
 			c.failover(r, carrierLost)
@@ -249,6 +252,7 @@ func (c *cluster) wayBack(r rhythm, f fault) {
 // Proves docs/limits.md: "If the directors do not hear each other, both hold the VIP"
 // Proves docs/operations.md: "It is over as soon as one advert passes; the lower priority steps back."
 func TestSplit(t *testing.T) {
+	lab.Need(t, lab.IPVS)
 	for _, one := range []struct {
 		name   string
 		way    lab.Direction
@@ -258,7 +262,6 @@ func TestSplit(t *testing.T) {
 		{"adverts of the MASTER lost", lab.FromHost, 1},
 	} {
 		t.Run(one.name, func(t *testing.T) {
-			t.Parallel()
 			c := serving(t, ours, rhythm{3, time.Second})
 			time.Sleep(6 * time.Second) // until the winner no longer announces its own take-over
 			for trial := 1; trial <= one.trials && !c.splitAndHeal(one.way); trial++ {
@@ -306,9 +309,8 @@ func (c *cluster) splitAndHeal(way lab.Direction) (hard bool) {
 //
 // Proves README.md: "Failover takes the time that the protocol takes: nobody is faster there."
 func TestBenchFailover(t *testing.T) {
-	if os.Getenv("LVS_BENCH") == "" && os.Getenv("LVS_SOAK") == "" {
-		t.Skip("a measurement, not a test: make bench-failover")
-	}
+	lab.Need(t, lab.IPVS, lab.Keepalived)
+	lab.Long(t)
 	rows := []struct {
 		r rhythm
 		f fault

@@ -76,7 +76,8 @@ func clusterFile(content string) systemd.File {
 // security` rates the exposure of each at 2.7 or less."
 // Proves docs/quickstart.md: "The daemon loads no kernel module; the file in `modules-load.d` does."
 func TestUnitsAreSound(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS, lab.Systemd)
+	lab.Longer(t)
 	c := newCluster(t, shape{})
 	s := c.master.underSystemd()
 	for _, unit := range []string{directorUnit, agentUnit} {
@@ -102,7 +103,9 @@ func TestUnitsAreSound(t *testing.T) {
 		}
 	}
 	t.Run("bad file", func(t *testing.T) {
-		longOnly(t)
+		if testing.Short() {
+			t.Skip("in the long form only")
+		}
 		refusesBadFile(t, s)
 	})
 }
@@ -117,6 +120,8 @@ func TestUnitsAreSound(t *testing.T) {
 // Proves docs/operations.md: "Under systemd the daemon is then restarted: it says that it lives (`WatchdogSec=30s`)
 // only while every loop moves."
 func TestUnitsDirector(t *testing.T) {
+	lab.Need(t, lab.IPVS, lab.Systemd)
+	lab.Longer(t)
 	// The lease is long, so that a VIP that goes soon was taken away.
 	c := newCluster(t, shape{
 		advert: "100ms", instance: "lease: 20s", check: "{type: tcp, interval: 500ms, timeout: 450ms, fall: 4, rise: 1}",
@@ -199,7 +204,8 @@ func refusesBadFile(t *testing.T, s *systemd.Instance) {
 // `CAP_NET_ADMIN`, and neither has another one."
 // Proves docs/agent.md: "After a crash or `kill -9` everything stays, and clients are served on."
 func TestUnitsAgent(t *testing.T) {
-	t.Parallel()
+	lab.Need(t, lab.IPVS, lab.Systemd)
+	lab.Long(t)
 	c := newCluster(t, shape{})
 	s := c.mysql1.underSystemd()
 	u := &unit{t: t, c: c, s: s, name: agentUnit}
@@ -210,7 +216,9 @@ func TestUnitsAgent(t *testing.T) {
 	t.Run("privileges", func(t *testing.T) { u.privileges(t, "0000000000001000") }) // CAP_NET_ADMIN
 	t.Run("files", func(t *testing.T) { u.files(t, "realserver.sock") })
 	t.Run("kill -9", func(t *testing.T) {
-		longOnly(t)
+		if testing.Short() {
+			t.Skip("in the long form only")
+		}
 		pid := s.MainPID(agentUnit)
 		s.Kill(pid, syscall.SIGKILL)
 		lab.Eventually(t, soon, func() error {
