@@ -37,7 +37,7 @@ func (s *show) begin() []expectation {
 	s.story.block(table.Text)
 	same := table.Rule() == s.backup.table().Rule()
 	return []expectation{
-		s.meter.within("the VIP was up after the director was, by", started, held, 3*advert+skewMaster+time.Second, "= 3 adverts + skew + 1 s"),
+		within("the VIP was up after the director was, by", started, held, 3*advert+skewMaster+time.Second, "= 3 adverts + skew + 1 s"),
 		s.holder(s.master),
 		is("the other's table is the same, ready", same, yes(same)),
 		s.answers(),
@@ -95,9 +95,9 @@ func (s *show) stopMySQL() []expectation {
 	const limit, because = fall*checkEvery + checkTimeout, "= fall × interval + timeout"
 	lived := s.app.alive()
 	return []expectation{
-		s.meter.outage(all, 750*time.Millisecond, "(mysql1 goes on)"),
-		s.meter.within("mysql2 out of the table of lvs-master after", from, gone, limit, because),
-		s.meter.within("mysql2 out of the table of lvs-backup after", from, goneBackup, limit, because),
+		outage(all, 750*time.Millisecond, "(mysql1 goes on)"),
+		within("mysql2 out of the table of lvs-master after", from, gone, limit, because),
+		within("mysql2 out of the table of lvs-backup after", from, goneBackup, limit, because),
 		none("logins that failed once it was out", all, gone),
 		is("the session on mysql1 is the same connection", lived, yes(lived)),
 	}
@@ -117,8 +117,8 @@ func (s *show) startMySQL() []expectation {
 	missed := s.mysql2.Query("SELECT COUNT(*) FROM app.notes WHERE note LIKE 'written while%'")
 	s.story.now("client", "%s", queries(all))
 	return []expectation{
-		s.meter.outage(all, 750*time.Millisecond, "(nobody was to notice)"),
-		s.meter.within("mysql2 back in the table after", ready, back, rise*checkEvery+checkTimeout, "= rise × interval + timeout"),
+		outage(all, 750*time.Millisecond, "(nobody was to notice)"),
+		within("mysql2 back in the table after", ready, back, rise*checkEvery+checkTimeout, "= rise × interval + timeout"),
 		none("logins that failed meanwhile", all, ready),
 		is("it has the row written while it was away", missed == "1", missed+" row"),
 	}
@@ -139,7 +139,7 @@ func (s *show) cutCable() []expectation {
 	s.master.Link("eth0").CarrierDown()
 	s.awaitTakeOver()
 	pulse := s.tell(from)
-	return []expectation{s.meter.outage(pulse, silence, silenceBecause), s.holder(s.backup)}
+	return []expectation{outage(pulse, silence, silenceBecause), s.holder(s.backup)}
 }
 
 // plugCable lets lvs-master preempt.
@@ -160,7 +160,7 @@ func (s *show) stopDirector() []expectation {
 	left := s.master.table()
 	clean := code == 0 && len(left.Services) == 0 && !s.master.hasVIP()
 	return []expectation{
-		s.meter.outage(pulse, skewBackup+slack, "= skew + 0.15 s"),
+		outage(pulse, skewBackup+slack, "= skew + 0.15 s"),
 		s.holder(s.backup),
 		is("exit code 0, no VIP and no table left behind", clean, yes(clean)),
 	}
@@ -187,8 +187,8 @@ func (s *show) killDirector() []expectation {
 	s.story.at(gone, s.master.Name, "the kernel takes the VIP away: its lease has run out")
 	pulse := s.tell(from)
 	return []expectation{
-		s.meter.outage(pulse, silence, silenceBecause),
-		s.meter.within("the VIP gone from lvs-master, no daemon there", from, gone, lease+1500*time.Millisecond, "= lease + 1.5 s"),
+		outage(pulse, silence, silenceBecause),
+		within("the VIP gone from lvs-master, no daemon there", from, gone, lease+1500*time.Millisecond, "= lease + 1.5 s"),
 		s.holder(s.backup),
 	}
 }
@@ -220,7 +220,7 @@ func (s *show) comeBack(from time.Time) []expectation {
 	full := s.master.balances(s.rs1) && s.master.balances(s.rs2)
 	pulse := s.tell(from)
 	return []expectation{
-		s.meter.outage(pulse, 200*time.Millisecond, "(a hand-over)"),
+		outage(pulse, 200*time.Millisecond, "(a hand-over)"),
 		is("the table was full when it took the VIP", full, yes(full)),
 		s.holder(s.master),
 	}

@@ -23,19 +23,13 @@ type expectation struct {
 }
 
 // within expects that from one moment to another no more than limit passed; because is where the figure comes from:
-// "= 3 adverts + skew". The time in which this machine had no CPU is added to the limit, and the line says so.
-func (m *meter) within(what string, from, to time.Time, limit time.Duration, because string) expectation {
-	return within(what, to.Sub(from), limit, because, m.lost(from, to))
+// "= 3 adverts + skew".
+func within(what string, from, to time.Time, limit time.Duration, because string) expectation {
+	return atMost(what, to.Sub(from), limit, because)
 }
 
-func within(what string, saw, limit time.Duration, because string, starved time.Duration) expectation {
-	e := expectation{what: what, saw: brief(saw), held: saw <= limit+starved}
-	if starved > 0 {
-		e.limit = "≤ " + brief(limit+starved) + " *"
-		e.want = fmt.Sprintf("≤ %s + %s without CPU", brief(limit), brief(starved))
-		return e
-	}
-	e.limit = "≤ " + brief(limit)
+func atMost(what string, saw, limit time.Duration, because string) expectation {
+	e := expectation{what: what, saw: brief(saw), held: saw <= limit, limit: "≤ " + brief(limit)}
 	e.want = strings.TrimSpace(e.limit + " " + because)
 	return e
 }
@@ -46,9 +40,8 @@ func is(what string, held bool, saw string) expectation {
 }
 
 // outage expects that a client was without an answer for at most limit.
-func (m *meter) outage(r measure.Result, limit time.Duration, because string) expectation {
-	gap := r.LongestGap()
-	e := within("the client's longest time without an answer", gap.Duration, limit, because, m.lost(gap.From, gap.To))
+func outage(r measure.Result, limit time.Duration, because string) expectation {
+	e := atMost("the client's longest time without an answer", r.LongestGap().Duration, limit, because)
 	e.headline = true
 	return e
 }

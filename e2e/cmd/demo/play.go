@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +14,6 @@ import (
 type show struct {
 	*cluster
 	story *story
-	meter *meter
 	mysql *measure.Client // logins and SELECT @@hostname through the VIP
 	pulse *measure.Client // light and dense: the pulse of the VIP
 	app   *session
@@ -40,7 +38,7 @@ const (
 
 func play(t *stage, story *story, p programs) {
 	opening(story)
-	s := &show{cluster: newCluster(t, story, p), story: story, meter: newMeter(), acts: []act{
+	s := &show{cluster: newCluster(t, story, p), story: story, acts: []act{
 		{title: "two directors, two MariaDB servers, one VIP", play: (*show).begin},
 		{title: "mysqld on mysql2 is stopped", play: (*show).stopMySQL},
 		{title: "mysqld on mysql2 is started again", play: (*show).startMySQL},
@@ -51,7 +49,6 @@ func play(t *stage, story *story, p programs) {
 		{title: "the director on lvs-master is killed by kill -9", play: (*show).killDirector},
 		{title: "the director on lvs-master is started once more", play: (*show).startDirector},
 	}}
-	t.Cleanup(s.meter.end)
 	for i := range s.acts {
 		a := &s.acts[i]
 		story.act(i, a.title)
@@ -113,7 +110,7 @@ func (s *show) finale() {
 	s.narrator.tell()
 	p := s.story.paint
 	s.story.print("", p.in(bold, "   "+pad("what was done", 50)+pad("client's outage", 17)+pad("expected", 17)+"held"))
-	total, held, starved := 0, 0, false
+	total, held := 0, 0
 	var broken []expectation
 	for i, a := range s.acts {
 		good, figure := 0, expectation{saw: "-", limit: "-"}
@@ -126,16 +123,12 @@ func (s *show) finale() {
 			}
 			if e.headline {
 				figure = e
-				starved = starved || strings.HasSuffix(e.limit, "*")
 			}
 		}
 		held += good
 		text := fmt.Sprintf("%d  %s%s%s%d of %d %s", i, pad(a.title, 50), pad(figure.saw, 17), pad(figure.limit, 17),
 			good, len(a.outcomes), s.story.mark(good == len(a.outcomes)))
 		s.story.print(text)
-	}
-	if starved {
-		s.story.print("", "*  more by the time in which the client or the whole lab had no CPU: this machine was busy")
 	}
 	s.story.print(append([]string{""}, wrap("The client made "+queries(all)+".", width)...)...)
 	for _, e := range broken {
