@@ -469,7 +469,7 @@ func (u *unit) watchdog(t *testing.T) {
 	}
 	mark, begun := u.s.JournalMark(), time.Now()
 	u.s.Kill(pid, syscall.SIGSTOP)
-	const abort = 3 * time.Second // TimeoutAbortSec=; a stopped process does not heed SIGABRT
+	const abort = 3 * time.Second // TimeoutAbortSec=: systemd lets it go on to heed SIGABRT and tell where it stood
 	ended := mark.WaitLog("Main process exited, code=killed", soon).At.Sub(begun)
 	t.Logf("ended %s after it was stopped", ended)
 	if ended > limit+abort+allowance {
