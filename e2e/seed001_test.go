@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -209,7 +207,8 @@ func (s *seed001) handsOver(t *testing.T, down time.Duration, fault func()) {
 	m.WaitAnswered("", soon)
 	gap := m.Stop().Since(begun).LongestGap()
 	packets := segment.Stop()
-	told, limit := tookOver(t, packets, s.master, s.backup, begun), down+takingOver
+	// Two MariaDB share the guest's only CPU with the directors, and the end of a process takes it in one piece.
+	told, limit := tookOver(t, packets, s.master, s.backup, begun), down+2*takingOver
 	t.Logf("first gratuitous ARP after %s, limit %s; longest gap %s", told, limit, gap)
 	if told > limit {
 		t.Errorf("first gratuitous ARP %s after the last word of lvs-master, want at most %s", told, limit)
@@ -289,20 +288,21 @@ func (s *seed001) lapses(t *testing.T, watch *vipWatch, event time.Time) {
 // checks get no answer at first; meanwhile the other goes on serving, and no client notices the return.
 func (s *seed001) directorReturns(t *testing.T) {
 	m := s.served()
-	nic := s.master.Link("eth0")
+	nic, watch := s.master.Link("eth0"), s.master.watchVIP()
 	nic.Drop(lab.FromHost, "tcp dst port 3306 and not dst host "+vip)
-	begun := time.Now()
-	s.master.start()
-	s.emptyWithVIP(t, time.Now().Add(seedMasterDown+500*time.Millisecond))
-	if !s.backup.holds() || s.master.holds() {
-		t.Fatalf("lvs-master took the VIP %s after its start, although no check of it has been answered:\n%s",
-			time.Since(begun), s.master.table().Text)
+	s.master.start().WaitLog("from=INIT to=BACKUP", soon)
+	time.Sleep(seedMasterDown + 500*time.Millisecond)
+	if held := watch.tenures(); len(held) > 0 || !s.backup.holds() {
+		t.Fatalf("lvs-master took the VIP, although no check of it has been answered: %v\n%s", held, s.master.table().Text)
 	}
+	answered := time.Now()
 	nic.DropNothing()
-	begun = time.Now()
-	s.emptyWithVIP(t, time.Now().Add(seedMasterDown+2*time.Second))
-	s.awaitHolder(s.master, soon)
-	t.Logf("the VIP is back within %s of the first answer", time.Since(begun))
+	filled := loggedAt(t, s.master.daemon.WaitLog(`msg=table change="ipvsadm -a -t \S+ -r `, soon))
+	taken := watch.awaitTenures(1)[0].from
+	t.Logf("the VIP is back %s after the first answer, %s after the first real server", taken.Sub(answered), taken.Sub(filled))
+	if filled.After(taken) {
+		t.Errorf("lvs-master had the VIP and an empty table for %s", filled.Sub(taken))
+	}
 	m.WaitAnswered("", soon)
 	r := m.Stop()
 	t.Log(r)
@@ -310,24 +310,7 @@ func (s *seed001) directorReturns(t *testing.T) {
 	if gap := r.LongestGap(); r.Failed() > 2 || gap.Duration > time.Second {
 		t.Errorf("the return was noticed: %s", r)
 	}
-}
-
-// emptyWithVIP fails the test if there is an instant until then at which lvs-master has the VIP and no real server. It
-// ends early when lvs-master has both.
-func (s *seed001) emptyWithVIP(t *testing.T, until time.Time) {
-	t.Helper()
-	for time.Now().Before(until) {
-		// In this order: a VIP that is there stays, and so does an entry of the table.
-		held := s.master.holds()
-		table := s.master.ReadFile("/proc/thread-self/net/ip_vs")
-		filled := strings.Contains(table, "-> 0A4D00")
-		if held && !filled {
-			t.Fatalf("%s has the VIP and an empty table:\n%s", s.master.Name, table)
-		}
-		if held {
-			return
-		}
-	}
+	s.awaitHolder(s.master, soon)
 }
 
 // directorReturnsWithoutPreempt: with preempt: false the returning director stays BACKUP.
@@ -343,15 +326,13 @@ func (s *seed001) directorReturnsWithoutPreempt(t *testing.T) {
 	}
 	s.master.daemon.Stop()
 	s.awaitHolder(s.backup, soon)
-	m := s.served()
+	m, watch := s.served(), s.master.watchVIP()
 	s.master.start()
 	s.awaitTable(s.master, rs1, rs2)
-	lab.Steadily(t, seedMasterDown+time.Second, func() error {
-		if !s.backup.holds() || s.master.holds() {
-			return fmt.Errorf("the VIP is on %v", lab.Holders(vip, s.master.Host, s.backup.Host))
-		}
-		return nil
-	})
+	time.Sleep(seedMasterDown + time.Second)
+	if held := watch.tenures(); len(held) > 0 || !s.backup.holds() {
+		t.Errorf("lvs-master took the VIP: %v", held)
+	}
 	if r := m.Stop(); r.Failed() > 0 {
 		t.Errorf("the return was noticed: %s", r)
 	}
