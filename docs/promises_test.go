@@ -12,7 +12,7 @@ import (
 
 // noScenarios are functions of e2e that prove no promise to users, each with what it is instead.
 var noScenarios = map[string]string{
-	"TestMain":   "starts the others",
+	"TestMain": "starts the others",
 }
 
 // Every scenario names, at the end of the comment above it, the sentences of the pages that it proves:

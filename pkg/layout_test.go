@@ -105,7 +105,7 @@ func TestOnlyEffectsImportNetlinkAndRawSockets(t *testing.T) {
 // labImports are what each package of the scenarios' lab may import of this module. The lab does not import the product,
 // which would then be its own judge; the farm alone borrows a MySQL server that the tests of the check have.
 var labImports = map[string][]string{
-	"e2e/lab":                nil,
+	"e2e/lab":                {"e2e/suite", "internal/require"},
 	"e2e/lab/internal/epoll": nil,
 	"e2e/lab/capture":        {"e2e/lab", "e2e/lab/internal/epoll"},
 	"e2e/lab/ipvsadm":        {"e2e/lab"},
