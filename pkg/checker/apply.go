@@ -130,7 +130,7 @@ func (c *Checker) remembered() memory {
 	m := memory{checks: make(map[target]health.State, len(c.checks)), subjects: c.subjects}
 	for _, id := range slices.Sorted(maps.Keys(c.checks)) {
 		if k := c.checks[id]; !k.retired {
-			m.checks[target{k.config.Type, k.target}] = k.state
+			m.checks[target{k.config.Kind.Type(), k.target}] = k.state
 		}
 	}
 	return m
@@ -139,7 +139,7 @@ func (c *Checker) remembered() memory {
 // resume is the state in which a new check starts. If it takes the place of others (another interval, another type of
 // check for the same server), what they knew stays until the new one contradicts it.
 func (m memory) resume(spec Spec, wanted config.Check, now time.Time) health.State {
-	if s, ok := m.checks[target{wanted.Type, spec.target(wanted)}]; ok {
+	if s, ok := m.checks[target{wanted.Kind.Type(), spec.target(wanted)}]; ok {
 		return health.Resume(wanted.Rise, wanted.Fall, s)
 	}
 	old, ok := m.subjects[spec.Name]

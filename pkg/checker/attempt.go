@@ -23,23 +23,20 @@ func (c *Checker) launch(ctx context.Context, k *check, now time.Time) {
 	c.busy++
 	c.agenda.add(event{at: now.Add(moment), what: yields, attempt: a})
 	c.agenda.add(event{at: now.Add(k.config.Timeout + patience), what: overdue, attempt: a})
-	prober, target := c.probers[k.config.Type], probe.Target{Address: k.target, Source: k.source, User: k.config.User}
-	checkType, file, limit := k.config.Type, k.config.PasswordFile, k.config.Timeout
+	kind, limit := k.config.Kind, k.config.Timeout
+	target := probe.Target{Address: k.target, Source: k.source, Kind: kind}
 	c.running.Go(func() {
 		r := func() health.Result {
-			if prober == nil {
-				return health.Result{Code: health.Local, Cause: fmt.Sprintf("%s: this version has no such check", checkType)}
-			}
-			if file != "" {
+			if file := kind.SecretFile(); file != "" {
 				var err error
 				if target.Password, err = c.secrets(file); err != nil {
-					return health.Result{Code: health.Secret, Cause: fmt.Sprintf("%s: %v", checkType, err)}
+					return health.Result{Code: health.Secret, Cause: fmt.Sprintf("%s: %v", kind.Type(), err)}
 				}
 			}
 			a.asking.Store(true)
 			ctx, cancel := context.WithTimeout(ctx, limit)
 			defer cancel()
-			return prober(ctx, target)
+			return c.probe(ctx, target)
 		}()
 		select {
 		case c.results <- finished{a, r}:
@@ -103,10 +100,10 @@ func (a *attempt) overdueResult(now time.Time) health.Result {
 	}
 	if !a.asking.Load() {
 		return health.Result{Code: health.Secret, Took: took, Cause: fmt.Sprintf(
-			"%s: reading %s takes longer than %v (put it on a local disk)", k.config.Type, k.config.PasswordFile, took)}
+			"%s: reading %s takes longer than %v (put it on a local disk)", k.config.Kind.Type(), k.config.Kind.SecretFile(), took)}
 	}
 	return health.Result{Code: health.Timeout, Class: health.Bad, Took: took, Cause: fmt.Sprintf(
-		"%s: %s: no answer within %v, and the check hangs since %v", k.config.Type, k.target, k.config.Timeout, took)}
+		"%s: %s: no answer within %v, and the check hangs since %v", k.config.Kind.Type(), k.target, k.config.Timeout, took)}
 }
 
 // starved says that the director stood still for so much of the attempt that a time-out is its own and not the server's.
@@ -115,7 +112,7 @@ func (a *attempt) starved() bool { return a.stalled >= min(drowsy, a.check.confi
 // stallResult is what a time-out is worth when the director was stopped or starved meanwhile: nothing.
 func (a *attempt) stallResult(took time.Duration) health.Result {
 	return health.Result{Code: health.Local, Took: took, Cause: fmt.Sprintf(
-		"%s: no answer, but this director itself stood still for %v", a.check.config.Type, a.stalled.Round(10*time.Millisecond))}
+		"%s: no answer, but this director itself stood still for %v", a.check.config.Kind.Type(), a.stalled.Round(10*time.Millisecond))}
 }
 
 // take enters a result into its check, and the verdicts of all who share it.

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/probe"
 	"github.com/lvs-director/lvs-director/pkg/pulse"
@@ -42,7 +41,7 @@ const (
 
 // Checker makes checks. Make one with New.
 type Checker struct {
-	probers  map[config.CheckType]ProbeFunc
+	probe    ProbeFunc
 	secrets  func(file string) (string, error)
 	log      *slog.Logger
 	onChange func(name string, v health.Verdict)
@@ -67,12 +66,12 @@ type Checker struct {
 	running  sync.WaitGroup
 }
 
-// New returns a Checker that probes with probers and takes passwords from secrets (SecretFiles.Read).
+// New returns a Checker that probes with probe (probe.Make) and takes passwords from secrets (SecretFiles.Read).
 //
 // It calls onChange from Run's goroutine whenever a verdict changes in more than its wording (health.Verdict.Same),
 // after Verdict tells the new one; onChange must return at once. Nil means nobody wants to know.
 func New(
-	probers map[config.CheckType]ProbeFunc,
+	probe ProbeFunc,
 	secrets func(file string) (string, error),
 	log *slog.Logger,
 	onChange func(name string, v health.Verdict),
@@ -81,7 +80,7 @@ func New(
 		onChange = func(string, health.Verdict) {}
 	}
 	return &Checker{
-		probers: probers, secrets: secrets, log: log, onChange: onChange,
+		probe: probe, secrets: secrets, log: log, onChange: onChange,
 		wake: make(chan struct{}, 1), ready: make(chan struct{}),
 		results: make(chan finished), over: make(chan struct{}),
 		subjects: map[string]*subject{}, checks: map[ID]*check{},

@@ -109,7 +109,7 @@ func (d *diary) heard() []string {
 }
 
 func mysqlCheck() config.Check {
-	return config.Check{Type: config.MySQL, Interval: time.Second, Timeout: 800 * time.Millisecond, Rise: 2, Fall: 2, User: "lvs_check"}
+	return config.Check{Kind: config.MySQLCheck{User: "lvs_check"}, Interval: time.Second, Timeout: 800 * time.Millisecond, Rise: 2, Fall: 2}
 }
 
 func spec(name, server string, checks ...config.Check) Spec {
@@ -126,7 +126,7 @@ func world(t *testing.T, test func(t *testing.T, c *Checker, f *farm, d *diary))
 	synctest.Test(t, func(t *testing.T) {
 		f, d := newFarm(), &diary{began: time.Now()}
 		secrets := func(file string) (string, error) { return "secret of " + file, nil }
-		c := New(map[config.CheckType]ProbeFunc{config.MySQL: f.probe, config.TCP: f.probe}, secrets,
+		c := New(f.probe, secrets,
 			slog.New(slog.NewTextHandler(d, nil)), d.note)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
@@ -262,7 +262,7 @@ func TestIntervalsRunFromStartToStart(t *testing.T) {
 func TestIdenticalChecksAreShared(t *testing.T) {
 	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
 		other := mysqlCheck()
-		other.User = "somebody_else"
+		other.Kind = config.MySQLCheck{User: "somebody_else"}
 		withPort := mysqlCheck()
 		withPort.Port = 3306 // what the port is anyway
 		c.Set([]Spec{spec("read/mysql1", one), spec("write/mysql1", one, withPort), spec("third/mysql1", one, other)})
@@ -282,7 +282,7 @@ func TestIdenticalChecksAreShared(t *testing.T) {
 
 func TestAllChecksMustPass(t *testing.T) {
 	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
-		extra := config.Check{Type: config.TCP, Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 1, Port: 9200}
+		extra := config.Check{Kind: config.TCPCheck{}, Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 1, Port: 9200}
 		f.set("10.77.0.11:9200", always(refused))
 		c.Set([]Spec{spec("a", one, mysqlCheck(), extra), {Name: "nothing to check"}})
 		pass(0)
@@ -331,8 +331,8 @@ func TestEditedCheckTakesNothingOut(t *testing.T) {
 	slow := func(ctx context.Context) health.Result { time.Sleep(500 * time.Millisecond); return good }
 	edits := map[string]func(*config.Check){
 		"interval": func(c *config.Check) { c.Interval = 2 * time.Second },
-		"password": func(c *config.Check) { c.PasswordFile = "/etc/other" },
-		"type":     func(c *config.Check) { c.Type = config.TCP },
+		"password": func(c *config.Check) { c.Kind = config.MySQLCheck{User: "lvs_check", PasswordFile: "/etc/other"} },
+		"type":     func(c *config.Check) { c.Kind = config.TCPCheck{} },
 	}
 	for name, edit := range edits {
 		t.Run(name, func(t *testing.T) {
@@ -609,7 +609,7 @@ func stallOnce(t *testing.T, fragile config.Check, length time.Duration, reason 
 		}
 		d.note(name, v)
 	}
-	c := New(map[config.CheckType]ProbeFunc{config.MySQL: f.probe}, nil, slog.New(slog.NewTextHandler(d, nil)), onChange)
+	c := New(f.probe, nil, slog.New(slog.NewTextHandler(d, nil)), onChange)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- c.Run(ctx) }()
@@ -633,13 +633,13 @@ func stallOnce(t *testing.T, fragile config.Check, length time.Duration, reason 
 
 func TestSecretsReachTheProbeAndFail(t *testing.T) {
 	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
-		withFile := mysqlCheck()
-		withFile.PasswordFile = "/etc/lvs-director/check.password"
+		withFile, file := mysqlCheck(), "/etc/lvs-director/check.password"
+		withFile.Kind = config.MySQLCheck{User: "lvs_check", PasswordFile: file}
 		s := spec("a", one, withFile)
 		s.Source = netip.MustParseAddr("10.77.0.2")
 		c.Set([]Spec{s})
 		pass(0)
-		want := probe.Target{Address: netip.MustParseAddrPort(one), Source: s.Source, User: "lvs_check", Password: "secret of " + withFile.PasswordFile}
+		want := probe.Target{Address: netip.MustParseAddrPort(one), Source: s.Source, Kind: withFile.Kind, Password: "secret of " + file}
 		if diff := cmp.Diff([]probe.Target{want}, f.targets, cmp.Comparer(func(a, b probe.Target) bool { return a == b })); diff != "" {
 			t.Errorf("targets (-want +got):\n%s", diff)
 		}
@@ -647,18 +647,15 @@ func TestSecretsReachTheProbeAndFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &diary{}
 		secrets := func(string) (string, error) { return "", fmt.Errorf("secret: chmod it") }
-		c := New(map[config.CheckType]ProbeFunc{config.MySQL: newFarm().probe}, secrets, slog.New(slog.NewTextHandler(d, nil)), nil)
+		c := New(newFarm().probe, secrets, slog.New(slog.NewTextHandler(d, nil)), nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- c.Run(ctx) }()
-		withFile := mysqlCheck()
-		withFile.PasswordFile = "/etc/lvs-director/check.password"
-		c.Set([]Spec{spec("a", one, withFile), spec("b", two, config.Check{Type: "http", Interval: time.Second, Timeout: time.Second})})
+		withFile, file := mysqlCheck(), "/etc/lvs-director/check.password"
+		withFile.Kind = config.MySQLCheck{User: "lvs_check", PasswordFile: file}
+		c.Set([]Spec{spec("a", one, withFile)})
 		pass(0)
 		if v := c.Verdict("a"); v.Known || v.Code != health.Secret || v.Reason != "unknown: mysql: secret: chmod it" {
-			t.Errorf("%+v", v)
-		}
-		if v := c.Verdict("b"); v.Known || v.Reason != "unknown: http: this version has no such check" {
 			t.Errorf("%+v", v)
 		}
 		if !ready(c) {
@@ -691,7 +688,7 @@ func TestRunLetsProbesFinish(t *testing.T) {
 					}
 					return good
 				})
-				c := New(map[config.CheckType]ProbeFunc{config.MySQL: f.probe}, nil, slog.New(slog.DiscardHandler), nil)
+				c := New(f.probe, nil, slog.New(slog.DiscardHandler), nil)
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error)
 				go func() { done <- c.Run(ctx) }()

@@ -7,8 +7,6 @@ import (
 	"runtime"
 	"testing"
 	"time"
-
-	"github.com/lvs-director/lvs-director/pkg/config"
 )
 
 // BenchmarkIdle measures what a thousand checks hold in memory while none of them runs, and what a second of them
@@ -18,7 +16,7 @@ func BenchmarkIdle(b *testing.B) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	c := New(map[config.CheckType]ProbeFunc{config.MySQL: f.probe}, nil, slog.New(slog.DiscardHandler), nil)
+	c := New(f.probe, nil, slog.New(slog.DiscardHandler), nil)
 	ctx, cancel := context.WithCancel(b.Context())
 	done := make(chan error)
 	go func() { done <- c.Run(ctx) }()

@@ -33,7 +33,7 @@ func (s Spec) target(c config.Check) netip.AddrPort {
 func (s Spec) id(c config.Check) ID {
 	target := s.target(c)
 	c.Port = target.Port()
-	return ID(fmt.Sprintf("%s %s from %s: %+v", c.Type, target, s.Source, c))
+	return ID(fmt.Sprintf("%s %s from %s: %+v", c.Kind.Type(), target, s.Source, c))
 }
 
 // subject is a Spec at work.

@@ -8,12 +8,18 @@ import (
 // maxVirtualAddresses is what the count field of an advert holds (RFC 9568, section 5.2.5).
 const maxVirtualAddresses = 255
 
+func virtualAddresses() kind[[]netip.Prefix] {
+	item := scalar("address", Schema{Type: "string", Pattern: `^` + ipv4Pattern + `(/32)?$`}, value.virtualAddress)
+	k := listOf(item, "list of addresses", value.virtualAddresses)
+	one, most := 1, maxVirtualAddresses
+	k.schema.MinItems, k.schema.MaxItems, k.schema.UniqueItems = &one, &most, true
+	return k
+}
+
 // virtualAddresses reads the addresses of an instance; one that is not valid keeps its place as the zero Prefix.
 func (v value) virtualAddresses() []netip.Prefix {
 	items := v.items("addresses")
-	if items != nil && len(items) == 0 {
-		v.fail("", "is empty: want at least one address")
-	}
+	v.notEmpty("at least one address")
 	if len(items) > maxVirtualAddresses {
 		v.fail("make it two instances", "%d addresses: an advert carries at most %d", len(items), maxVirtualAddresses)
 		return nil

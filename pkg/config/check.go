@@ -1,7 +1,6 @@
 package config
 
 import (
-	"math"
 	"strings"
 	"time"
 )
@@ -17,60 +16,101 @@ const (
 	maxCount       = 100
 )
 
-func readChecks(v value) []placed[Check] {
-	list := []placed[Check]{}
-	for _, item := range v.items("checks") {
-		if o, ok := item.object("a check with its type", checkSection); ok {
-			list = append(list, placed[Check]{v: readCheck(o), at: o})
-		}
-	}
-	return list
+// check is a Check while it is read.
+type check struct {
+	Check
+	kind CheckType
 }
 
-// readCheck reads the keys that a check and a track share.
-func readCheck(o object) Check {
-	c := Check{
-		Type: required(o, "type", "tcp or mysql", value.checkType),
-		Interval: optional(o, "interval", defaultInterval, func(v value) time.Duration {
-			d, _ := v.duration(minInterval, maxInterval)
-			return d
-		}),
-		Fall:         optional(o, "fall", defaultCount, value.count),
-		Rise:         optional(o, "rise", defaultCount, value.count),
-		Port:         optional(o, "port", 0, value.port),
-		PasswordFile: optional(o, "password_file", "", value.absolutePath),
+// checkSection is the section of a check of one of these kinds. The keys of all kinds are known in it; those of another
+// kind than a check is of are refused when its type is known.
+func checkSection(kinds []checkKind) *sectionOf[check] {
+	types := vocabulary{what: "a type of check"}
+	var docs []string
+	for _, k := range kinds {
+		types.words = append(types.words, string(k.name))
+		docs = append(docs, "`"+string(k.name)+"`: "+k.doc)
 	}
-	c.Timeout = optional(o, "timeout", min(c.Interval, defaultTimeout), func(v value) time.Duration {
-		d, ok := v.duration(minTimeout, maxInterval)
-		if ok && c.Interval > 0 && d > c.Interval {
-			v.fail("", "%s is longer than the interval %s: the next check would start before this one ends", span(d), span(c.Interval))
-			return 0
-		}
-		return d
-	})
-	switch c.Type {
-	case MySQL:
-		c.User = required(o, "user", "the MySQL account that checks log in with", value.text)
-		if _, given := o.fields["password_file"]; !given && !o.meant["password_file"] {
-			o.locate("password_file").warn("", "is not given: the check logs in with an empty password")
-		}
-	case TCP:
-		for _, key := range []string{"user", "password_file"} {
-			if v, given := o.fields[key]; given {
-				v.fail("use type: mysql, or remove it", "a tcp check does not log in")
-			}
-		}
+	read := readKind(kinds)
+	s := &sectionOf[check]{
+		section: section{name: "checks", what: "a check with its type", notes: tcpNotes, words: checkWords(), schema: kindSchema(kinds)},
+		rules:   func(c *check, o object) { c.Kind = read(c.kind, o) },
 	}
-	return c
+	s.fields = append([]key[check]{
+		field[check, CheckType]{
+			name: "type", kind: oneOf[CheckType](types), in: func(c *check) *CheckType { return &c.kind },
+			required: enumerate(types.words, "or"),
+			doc:      strings.Join(docs, ". "),
+			reload:   Restart,
+			words:    []word{keepalived("misc_path", "script").write("`type: mysql` with `user` and `password_file`")},
+		},
+	}, scheduleFields()...)
+	s.build()
+	s.include(kindKeys(kinds))
+	return s
 }
 
-var checkTypes = vocabulary{what: "a type of check", words: []string{string(TCP), string(MySQL)}}
+// checkWords are those of no key.
+func checkWords() []word {
+	return []word{
+		{names: []string{"weight"}, message: "a check does not change a weight: a server is up or down", hint: "remove it"},
+	}
+}
 
-func (v value) checkType() CheckType { return CheckType(v.oneOf(checkTypes)) }
+// scheduleFields are the keys that every check has.
+func scheduleFields() []key[check] {
+	return []key[check]{
+		field[check, time.Duration]{
+			name: "interval", kind: durationIn(minInterval, maxInterval), in: func(c *check) *time.Duration { return &c.Interval },
+			def: defaultInterval, doc: "from the start of one check to the start of the next",
+			reload: Restart,
+			words:  []word{keepalived("delay_loop", "delay_before_retry")},
+		},
+		field[check, time.Duration]{
+			name: "timeout", in: func(c *check) *time.Duration { return &c.Timeout },
+			kind:   durationOf("duration, from `"+span(minTimeout)+"`", nil),
+			readAs: func(v value, c *check) time.Duration { return v.timeout(c.Interval) },
+			defOf:  func(c *check) time.Duration { return min(c.Interval, defaultTimeout) },
+			unset:  "the interval, at most `" + span(defaultTimeout) + "`",
+			doc:    "how long a server may take to answer, at most the interval",
+			reload: Restart,
+			words:  []word{keepalived("connect_timeout", "misc_timeout")},
+		},
+		field[check, int]{
+			name: "fall", kind: wholeNumber[int](1, maxCount), in: func(c *check) *int { return &c.Fall }, def: defaultCount,
+			doc: "failures in a row until the server is down", reload: Restart,
+			words: []word{keepalived("retry", "nb_get_retry")},
+		},
+		field[check, int]{
+			name: "rise", kind: wholeNumber[int](1, maxCount), in: func(c *check) *int { return &c.Rise }, def: defaultCount,
+			doc: "successes in a row until it is up", reload: Restart,
+		},
+		field[check, uint16]{
+			name: "port", kind: portNumber, in: func(c *check) *uint16 { return &c.Port }, unset: "the real server's",
+			doc: "the port to check", reload: Restart,
+			words: []word{keepalived("connect_port")},
+		},
+	}
+}
 
-func (v value) count() int {
-	n, _ := v.whole(1, maxCount)
-	return n
+// timeout reads how long a check may take that is made once an interval.
+func (v value) timeout(interval time.Duration) time.Duration {
+	d, ok := v.duration(minTimeout, maxInterval)
+	if ok && interval > 0 && d > interval {
+		v.fail("", "%s is longer than the interval %s: the next check would start before this one ends", span(d), span(interval))
+		return 0
+	}
+	return d
+}
+
+// readChecks reads a list of checks; an empty one is not nil.
+func readChecks(v value, s *sectionOf[check]) []placed[Check] {
+	list := s.each(v, "checks", check{})
+	checks := make([]placed[Check], 0, len(list))
+	for _, c := range list {
+		checks = append(checks, placed[Check]{v: c.v.Check, at: c.at})
+	}
+	return checks
 }
 
 // absolutePath reads the name of a file: it means the same wherever a daemon was started.
@@ -81,53 +121,4 @@ func (v value) absolutePath() string {
 		return ""
 	}
 	return s
-}
-
-// unchecks returns the checks without their places; nil only if list is nil.
-func unchecks(list []placed[Check]) []Check {
-	if list == nil {
-		return nil
-	}
-	return append([]Check{}, bare(list)...)
-}
-
-// isMySQLPort says whether MySQL listens on this port by default: 3306, and 33060 for its X protocol.
-func isMySQLPort(port uint16) bool { return port == 3306 || port == 33060 }
-
-// speaksMySQL says whether a virtual server of this name is one of MySQL.
-func speaksMySQL(name string) bool {
-	name = strings.ToLower(name)
-	return strings.Contains(name, "mysql") || strings.Contains(name, "mariadb")
-}
-
-// warnHalfLogin warns about a check that opens connections to MySQL and closes them without a login: MySQL counts each
-// in Aborted_connects and, after max_connect_errors of them, refuses the director's address (error 1129), while the
-// check goes on to succeed.
-func warnHalfLogin(o object) {
-	o.locate("type").warn("use type: mysql with user and password_file",
-		"a tcp check makes MySQL count Aborted_connects and block the director's address after max_connect_errors")
-}
-
-func readTracks(v value) []placed[Track] {
-	var list []placed[Track]
-	for _, item := range v.items("tracks") {
-		o, ok := item.object("a track with name, type, address and port", trackSection)
-		if !ok {
-			continue
-		}
-		t := Track{
-			Name:    required(o, "name", "the name that instances track it by", value.name),
-			Address: required(o, "address", "the address to check, for example 127.0.0.1", value.address),
-			Check:   readCheck(o),
-		}
-		if _, given := o.fields["port"]; !given && !o.meant["port"] {
-			o.locate("port").fail("", "is required: a number from 1 to %d", math.MaxUint16)
-		}
-		if t.Check.Type == TCP && isMySQLPort(t.Check.Port) {
-			warnHalfLogin(o)
-		}
-		list = append(list, placed[Track]{v: t, at: o})
-	}
-	unique(list, "name", func(t Track) string { return t.Name })
-	return list
 }

@@ -38,17 +38,9 @@ type Instance struct {
 	VirtualAddresses []netip.Prefix
 	Lease            time.Duration // kernel lifetime of a VIP, whole seconds
 	Tracks           []string      // names of Config.Tracks
-	PerNode          map[string]InstanceOverride
-}
-
-// InstanceOverride holds what one director sets differently; nil and the zero value mean "as the instance says".
-type InstanceOverride struct {
-	Interface    string
-	InterfaceAt  Position `json:"-"`
-	Priority     uint8
-	Preempt      *bool
-	PreemptDelay *time.Duration
-	Tracks       []string
+	// PerNode has the whole instance as single directors run it, by their names: those that the file's per_node is about.
+	// See Config.ForNode.
+	PerNode map[string]Instance
 }
 
 // Position is where the value of a key stands in the file, for what only a running machine can judge (see Config.Problem).
@@ -96,25 +88,17 @@ type RealServer struct {
 	Checks  []Check // already resolved: its own, else the virtual server's
 }
 
-// CheckType names a prober.
+// CheckType names a kind of check: "tcp", "mysql".
 type CheckType string
 
-// The checks of this version.
-const (
-	TCP   CheckType = "tcp"
-	MySQL CheckType = "mysql"
-)
-
-// Check is one health check. Intervals run from start to start.
+// Check is one health check. Intervals run from start to start. Values are comparable; equal ones are the same check.
 type Check struct {
-	Type         CheckType
-	Interval     time.Duration
-	Timeout      time.Duration // at most Interval
-	Fall         int           // consecutive failures until down
-	Rise         int           // consecutive successes until up
-	Port         uint16        // 0: the real server's port
-	User         string        // mysql
-	PasswordFile string        // mysql; "" is an empty password
+	Kind     CheckKind // what is asked, for example a TCPCheck
+	Interval time.Duration
+	Timeout  time.Duration // at most Interval
+	Fall     int           // consecutive failures until down
+	Rise     int           // consecutive successes until up
+	Port     uint16        // 0: the real server's port
 }
 
 // Track is a named check of something that is not a real server; while it is down every instance that names it is in FAULT.

@@ -3,6 +3,7 @@ package config_test
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,9 +69,27 @@ func TestGoodFiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, strings.TrimSuffix(file, ".yaml")+".want", c.Summary()+"\n"+string(text)+"\n")
+			golden(t, strings.TrimSuffix(file, ".yaml")+".want", c.Summary()+"\n"+string(text)+"\n"+kindsOf(c))
 		})
 	}
+}
+
+// kindsOf lists the kinds of checks, which JSON leaves out.
+func kindsOf(c *config.Config) string {
+	var b strings.Builder
+	for _, s := range c.VirtualServers {
+		for _, rs := range s.RealServers {
+			fmt.Fprintf(&b, "%s/%s:", s.Name, rs.Name)
+			for _, check := range rs.Checks {
+				fmt.Fprintf(&b, " %s", check.Kind.Type())
+			}
+			b.WriteString("\n")
+		}
+	}
+	for _, t := range c.Tracks {
+		fmt.Fprintf(&b, "track %s: %s\n", t.Name, t.Check.Kind.Type())
+	}
+	return b.String()
 }
 
 // The ways to save a file do not change what it says.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -12,55 +13,182 @@ const (
 	maxLease        = time.Hour
 )
 
-func readInstances(v value, directors []placed[Director]) []placed[Instance] {
-	var list []placed[Instance]
-	items := v.items("VRRP instances")
-	for _, item := range items {
-		if o, ok := item.object("a VRRP instance with name, interface, virtual_router_id and virtual_addresses", instanceSection); ok {
-			list = append(list, readInstance(o, directors))
-		}
+// instance is an Instance while it is read.
+type instance struct {
+	Instance
+	directors []placed[Director]
+}
+
+func instanceSection() *sectionOf[instance] {
+	s := &sectionOf[instance]{
+		section: section{
+			name:     "vrrp_instances",
+			what:     "a VRRP instance with name, interface, virtual_router_id and virtual_addresses",
+			notes:    leaseNotes,
+			reserved: instanceReserved(),
+			words:    instanceWords(),
+		},
+		rules: func(i *instance, o object) {
+			i.settleLease(o)
+			i.checkPreemption(o)
+		},
 	}
-	unique(list, "name", func(i Instance) string { return i.Name })
+	s.fields = instanceFields()
+	s.fields = append(s.fields, perNodeField(s))
+	return s.build()
+}
+
+func instanceReserved() []later {
+	return []later{
+		{name: "unicast_peers", doc: "adverts to single addresses, for networks without multicast", perNode: true},
+		{name: "unicast_source", doc: "the address that such adverts come from", perNode: true},
+		{name: "startup_delay", doc: startupDelay, perNode: true},
+		{name: "on_stop", doc: onStop},
+		{name: "notify", doc: notifyChanges, perNode: true},
+	}
+}
+
+// instanceWords are those of no key.
+func instanceWords() []word {
+	return []word{
+		stateIsElected,
+		needless("VRRPv3 has no authentication, and VRRPv2's password travels in clear text: neither is supported",
+			"authentication", "auth_type", "auth_pass"),
+		needless("is keepalived's word: the instance's interface is always watched", "track_interface"),
+		waiting("unicast_peers", "unicast_peer"),
+		waiting("unicast_source", "unicast_src_ip"),
+		needless("is keepalived's word: adverts come from the director's address", "mcast_src_ip"),
+		needless("is keepalived's word: gratuitous ARP is repeated without being told", "garp_master_delay", "garp_master_refresh"),
+		waiting("notify", "notify_master", "notify_backup", "notify_fault"),
+		waiting("mail", "smtp_alert"),
+	}
+}
+
+// instanceFields are in the order of the reference; those that others are read by come first.
+func instanceFields() []key[instance] {
+	return slices.Concat(routerFields(), electionFields(), addressFields())
+}
+
+func routerFields() []key[instance] {
+	return []key[instance]{
+		field[instance, string]{
+			name: "name", kind: nodeName, in: func(i *instance) *string { return &i.Name },
+			required: "a name for status and logs",
+			doc:      "for status and logs; unique",
+			reload:   Another,
+		},
+		field[instance, string]{
+			name: "interface", in: func(i *instance) *string { return &i.Interface },
+			kind: texts("text", Schema{Pattern: `^[^/:\s]{1,15}$`, Not: &Schema{Enum: []any{"lo", ".", ".."}}}, value.networkInterface),
+			readAs: func(v value, i *instance) string {
+				i.InterfaceAt = v.position()
+				return v.networkInterface()
+			},
+			required: "the network interface of the adverts, for example eth0",
+			doc:      "the network interface of the adverts and of the virtual addresses, at most 15 bytes",
+			perNode:  perNode, reload: Another,
+		},
+		field[instance, uint8]{
+			name: "virtual_router_id", kind: wholeNumber[uint8](1, 255), in: func(i *instance) *uint8 { return &i.VRID },
+			required: "a number from 1 to 255 that no other router in the network uses",
+			doc:      "tells the instance from other VRRP routers of the network; unique per interface",
+			perNode:  mustAgree, reload: Another,
+			words: []word{synonyms("vrid")},
+		},
+		field[instance, uint8]{
+			name: "protocol_version", in: func(i *instance) *uint8 { return &i.ProtocolVersion },
+			kind: protocolVersion(), def: 3,
+			doc:     "VRRP version: RFC 3768 or RFC 9568",
+			perNode: mustAgree, reload: Another,
+			words: []word{keepalived("version")},
+		},
+		field[instance, time.Duration]{
+			name: "advert_interval", in: func(i *instance) *time.Duration { return &i.AdvertInterval },
+			kind:   durationOf("duration", nil),
+			readAs: func(v value, i *instance) time.Duration { return v.advertInterval(i.ProtocolVersion) },
+			def:    time.Second,
+			doc: "how often the MASTER is heard. Version 3: `10ms` to `40.95s` in steps of 10ms, below `100ms` with a " +
+				"[warning](operations.md#adverts-every-10-ms); version 2: `1s` to `255s`, whole seconds",
+			perNode: mustAgree, reload: Live,
+			words: []word{keepalived("advert_int")},
+		},
+	}
+}
+
+func electionFields() []key[instance] {
+	return []key[instance]{
+		field[instance, uint8]{
+			name: "priority", kind: wholeNumber[uint8](1, 255), in: func(i *instance) *uint8 { return &i.Priority }, def: 100,
+			doc: "the highest wins. Of equal ones the one that is MASTER stays, and of two MASTERs the higher director address " +
+				"wins. 255 is the address owner, which takes the addresses from any MASTER as soon as its first checks are done; " +
+				"a warning if two directors have it",
+			perNode: perNode, reload: Live,
+		},
+		field[instance, bool]{
+			name: "preempt", kind: flag(true), in: func(i *instance) *bool { return &i.Preempt }, def: true,
+			doc: "whether a director takes over from a living MASTER of lower priority (`false` is keepalived's nopreempt; an " +
+				"error with priority 255)",
+			perNode: perNode, reload: Live,
+			words: []word{keepalived("nopreempt").write("`preempt: false`")},
+		},
+		field[instance, time.Duration]{
+			name: "preempt_delay", kind: durationIn(0, maxPreemptDelay), in: func(i *instance) *time.Duration { return &i.PreemptDelay },
+			doc:     "how long a lower MASTER is left alone before that",
+			perNode: perNode, reload: Live,
+		},
+	}
+}
+
+func addressFields() []key[instance] {
+	return []key[instance]{
+		field[instance, []netip.Prefix]{
+			name: "virtual_addresses", kind: virtualAddresses(), in: func(i *instance) *[]netip.Prefix { return &i.VirtualAddresses },
+			required: "at least one address that moves between the directors",
+			doc: "1 to 255 addresses, `10.77.0.100` or `10.77.0.100/32`. No other prefix length: a virtual address is never a " +
+				"source address. Each belongs to one instance and is the address of no director and no real server",
+			perNode: mustAgree, reload: Live,
+			words: []word{
+				keepalived("virtual_ipaddress"),
+				{
+					names: []string{"virtual_ipaddress_excluded"}, keepalived: true,
+					message: "is keepalived's word: every virtual address is in the adverts",
+				},
+				synonyms("vip", "address", "addresses"),
+			},
+		},
+		field[instance, time.Duration]{
+			name: "lease", kind: secondsIn(minLease, maxLease), in: func(i *instance) *time.Duration { return &i.Lease },
+			unset:  "see below", // settleLease
+			doc:    "kernel lifetime of a virtual address",
+			reload: Live,
+		},
+		field[instance, []string]{
+			name: "tracks", kind: listOf(nodeName, "list of names", value.trackNames), in: func(i *instance) *[]string { return &i.Tracks },
+			unset: "none", doc: "tracks that must be up; while one is down the instance is in FAULT",
+			perNode: perNode, reload: Live,
+			words: []word{keepalived("track_script")},
+		},
+	}
+}
+
+func readInstances(v value, s *sectionOf[instance], directors []placed[Director]) []placed[instance] {
+	list := s.each(v, "VRRP instances", instance{directors: directors})
+	unique(list, "name", func(i instance) string { return i.Name })
 	return list
 }
 
-func readInstance(o object, directors []placed[Director]) placed[Instance] {
-	in := Instance{
-		Name:             required(o, "name", "a name for status and logs", value.name),
-		Interface:        required(o, "interface", "the network interface of the adverts, for example eth0", value.networkInterface),
-		VRID:             required(o, "virtual_router_id", "a number from 1 to 255 that no other router in the network uses", value.octet),
-		ProtocolVersion:  optional(o, "protocol_version", 3, value.protocolVersion),
-		Priority:         optional(o, "priority", 100, value.octet),
-		Preempt:          optional(o, "preempt", true, value.preempt),
-		PreemptDelay:     optional(o, "preempt_delay", 0, value.preemptDelay),
-		VirtualAddresses: required(o, "virtual_addresses", "at least one address that moves between the directors", value.virtualAddresses),
-		Tracks:           optional(o, "tracks", nil, value.trackNames),
-		PerNode:          optional(o, "per_node", nil, func(v value) map[string]InstanceOverride { return readOverrides(v, directors) }),
+func protocolVersion() kind[uint8] {
+	k := wholeNumber[uint8](2, 3)
+	k.text = "`2` or `3`"
+	k.read = func(v value) uint8 {
+		n, ok := v.whole(0, 255)
+		if ok && n != 2 && n != 3 {
+			v.fail("", "%d is not a VRRP version: 2 or 3", n)
+			n = 0
+		}
+		return uint8(n)
 	}
-	in.AdvertInterval = optional(o, "advert_interval", time.Second, func(v value) time.Duration {
-		return v.advertInterval(in.ProtocolVersion)
-	})
-	in.InterfaceAt = o.locate("interface").position()
-	in.Lease = in.leaseOr(o, directors)
-	in.checkPreemption(o, directors)
-	return placed[Instance]{v: in, at: o}
-}
-
-func (v value) preempt() bool { return v.boolean(true) }
-
-// octet reads a number from 1 to 255: a priority or a virtual router id.
-func (v value) octet() uint8 {
-	n, _ := v.whole(1, 255)
-	return uint8(n)
-}
-
-func (v value) protocolVersion() uint8 {
-	n, ok := v.whole(0, 255)
-	if ok && n != 2 && n != 3 {
-		v.fail("", "%d is not a VRRP version: 2 or 3", n)
-		n = 0
-	}
-	return uint8(n)
+	return k
 }
 
 // networkInterface reads a name that the kernel accepts for an interface (net/core/dev.c, dev_valid_name).
@@ -112,11 +240,6 @@ func (v value) advertInterval(version uint8) time.Duration {
 	}
 }
 
-func (v value) preemptDelay() time.Duration {
-	d, _ := v.duration(0, maxPreemptDelay)
-	return d
-}
-
 // trackNames reads a list of names of tracks; an empty one is not nil, so that per_node can take tracks away.
 func (v value) trackNames() []string {
 	names := []string{}
@@ -129,49 +252,6 @@ func (v value) trackNames() []string {
 		default:
 			seen[name] = true
 			names = append(names, name)
-		}
-	}
-	return names
-}
-
-func readOverrides(v value, directors []placed[Director]) map[string]InstanceOverride {
-	overrides := map[string]InstanceOverride{}
-	v.pairs("a mapping from directors to what they set differently", func(key string, at, field value) {
-		if names := nameList(directors); len(names) > 0 && !slices.Contains(names, key) {
-			hint := ""
-			if guess := nearest(key, names); guess != "" {
-				hint = "did you mean " + guess + "?"
-			}
-			at.fail(hint, "no director has this name: want %s", enumerate(names, "or"))
-		}
-		o, ok := field.object("a mapping of "+strings.Join(overrideSection.keys, ", "), overrideSection)
-		if !ok {
-			return
-		}
-		override := InstanceOverride{
-			Interface: optional(o, "interface", "", value.networkInterface),
-			Priority:  optional(o, "priority", 0, value.octet),
-			Tracks:    optional(o, "tracks", nil, value.trackNames),
-		}
-		override.InterfaceAt = o.locate("interface").position()
-		if f, ok := o.fields["preempt"]; ok {
-			preempt := f.preempt()
-			override.Preempt = &preempt
-		}
-		if f, ok := o.fields["preempt_delay"]; ok {
-			delay := f.preemptDelay()
-			override.PreemptDelay = &delay
-		}
-		overrides[key] = override
-	})
-	return overrides
-}
-
-func nameList(directors []placed[Director]) []string {
-	var names []string
-	for _, d := range directors {
-		if d.v.Name != "" {
-			names = append(names, d.v.Name)
 		}
 	}
 	return names

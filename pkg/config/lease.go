@@ -17,12 +17,12 @@ func masterDown(version uint8, interval time.Duration, priority uint8) time.Dura
 }
 
 // slowest is the longest masterDown of the directors of an instance; 0 if a value that it needs was not valid.
-func (i Instance) slowest(directors []placed[Director]) time.Duration {
+func (i *instance) slowest() time.Duration {
 	if i.AdvertInterval == 0 || i.ProtocolVersion == 0 {
 		return 0
 	}
 	longest := time.Duration(0)
-	for _, at := range i.everywhere(directors) {
+	for _, at := range i.everywhere() {
 		if at.Priority == 0 {
 			return 0
 		}
@@ -33,9 +33,9 @@ func (i Instance) slowest(directors []placed[Director]) time.Duration {
 
 // everywhere returns the instance as each director runs it, by the director's name; if no director is known, as it
 // stands, under "".
-func (i Instance) everywhere(directors []placed[Director]) map[string]Instance {
+func (i *instance) everywhere() map[string]Instance {
 	all := map[string]Instance{}
-	for _, d := range directors {
+	for _, d := range i.directors {
 		if d.v.Name != "" {
 			all[d.v.Name] = i.For(d.v.Name)
 		}
@@ -46,31 +46,34 @@ func (i Instance) everywhere(directors []placed[Director]) map[string]Instance {
 	return all
 }
 
-// leaseOr reads the lease or computes its default. A VIP has to survive as long as its MASTER may be silent without
-// being replaced, so a lease is longer than the slowest BACKUP's patience.
-func (i Instance) leaseOr(o object, directors []placed[Director]) time.Duration {
-	patience := i.slowest(directors)
-	v, ok := o.fields["lease"]
-	if !ok {
+const leaseNotes = `A director that dies without a word loses its virtual addresses when their **lease** runs out. A lease is longer than the
+master-down interval, which is how long the others wait for an advert: three advert intervals and the skew, (256 −
+priority)/256 of a second in version 2 and of the advert interval in version 3, of the director with the lowest priority.
+The default is that, rounded up to seconds, and one second more, but at least ` + "`3s`: `5s`" + ` with all defaults.`
+
+// settleLease judges the lease or computes its default. A VIP has to survive as long as its MASTER may be silent without
+// being replaced, so a lease is longer than the slowest BACKUP's patience. It is the same on every director.
+func (i *instance) settleLease(o object) {
+	patience := i.slowest()
+	v, given := o.fields["lease"]
+	switch {
+	case !given:
 		whole := (patience + time.Second - 1).Truncate(time.Second)
-		return max(minLease, whole+time.Second)
-	}
-	lease, ok := v.seconds(minLease, maxLease) // the kernel counts the lifetime of an address in seconds (struct ifa_cacheinfo)
-	if !ok {
-		return 0
-	}
-	if lease <= patience {
+		i.Lease = max(minLease, whole+time.Second)
+	case i.Lease > 0 && i.Lease <= patience:
 		v.fail("write at least "+span(patience.Truncate(time.Second)+time.Second),
-			"%s is not longer than the master-down interval %s", span(lease), span(patience.Round(time.Millisecond)))
-		return 0
+			"%s is not longer than the master-down interval %s", span(i.Lease), span(patience.Round(time.Millisecond)))
 	}
-	return lease
+	for name, own := range i.PerNode {
+		own.Lease = i.Lease
+		i.PerNode[name] = own
+	}
 }
 
 // checkPreemption refuses what an address owner cannot do, and doubts a delay that nothing uses.
-func (i Instance) checkPreemption(o object, directors []placed[Director]) {
+func (i *instance) checkPreemption(o object) {
 	reported := map[*yaml.Node]bool{}
-	for _, d := range directors {
+	for _, d := range i.directors {
 		at := i.For(d.v.Name)
 		preempt, delay := o.setting(d.v.Name, "preempt"), o.setting(d.v.Name, "preempt_delay")
 		switch {

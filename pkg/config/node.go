@@ -1,9 +1,7 @@
 package config
 
 import (
-	"cmp"
 	"fmt"
-	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -15,7 +13,8 @@ import (
 
 // reader collects the problems of one file while its values are read.
 type reader struct {
-	file     string
+	name     string       // of the file, for its problems
+	file     *clusterFile // what may stand in it
 	problems Problems
 	oddLines map[int]bool // lines with a look-alike: what else is wrong in them is only its echo
 	values   int          // looked at so far
@@ -29,7 +28,7 @@ func (r *reader) add(p Problem) {
 	if len(r.problems) > maxProblems {
 		return
 	}
-	p.File = r.file
+	p.File = r.name
 	r.problems = append(r.problems, p)
 }
 
@@ -142,6 +141,13 @@ func (v value) items(what string) []value {
 	return v.entries()
 }
 
+// notEmpty reports a list that is one and has nothing in it.
+func (v value) notEmpty(want string) {
+	if v.node.Kind == yaml.SequenceNode && len(v.node.Content) == 0 {
+		v.fail("", "is empty: want %s", want)
+	}
+}
+
 // text reads a string that is not empty.
 func (v value) text() string {
 	switch {
@@ -158,7 +164,7 @@ func (v value) text() string {
 	return ""
 }
 
-var validName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,63}$`)
+var validName = regexp.MustCompile(namePattern)
 
 // name reads the name of a node, an instance, a virtual server.
 func (v value) name() string {
@@ -182,6 +188,11 @@ type vocabulary struct {
 	synonyms map[string]string // in lower case: words of other tools
 }
 
+// later says which words are reserved, for the reference.
+func (voc vocabulary) later() string {
+	return enumerate(quoted(voc.reserved), "and") + " are reserved"
+}
+
 // oneOf reads a word of a vocabulary.
 func (v value) oneOf(voc vocabulary) string {
 	s := v.text()
@@ -192,8 +203,8 @@ func (v value) oneOf(voc vocabulary) string {
 		v.fail("", "%s is reserved: this version supports %s only", s, enumerate(voc.words, "and"))
 		return ""
 	}
-	hint := ""
-	if w := cmp.Or(voc.synonyms[strings.ToLower(s)], nearest(s, voc.words)); w != "" {
+	hint := didYouMean(s, voc.words)
+	if w := voc.synonyms[strings.ToLower(s)]; w != "" {
 		hint = "did you mean " + w + "?"
 	}
 	v.fail(hint, "%s is not %s: want %s%s", quote(s), voc.what, enumerate(voc.words, "or"), oddity(s))
@@ -248,12 +259,6 @@ func shorten(s string) string {
 		return s[:24] + "…"
 	}
 	return s
-}
-
-// port reads a port number, 1 to 65535.
-func (v value) port() uint16 {
-	n, _ := v.whole(1, math.MaxUint16)
-	return uint16(n)
 }
 
 var spacedUnit = regexp.MustCompile(`^([0-9.]+)\s*(ms|s|m|h)[a-z]*$`)

@@ -13,7 +13,11 @@ import (
 // The problems are all that were found, in the order of their positions. If one of them is an error the Config is nil;
 // with none, or with warnings only, it is complete.
 func Parse(file string, data []byte) (*Config, Problems) {
-	r := &reader{file: file, oddLines: map[int]bool{}}
+	return parse(newClusterFile(checkKinds()), file, data)
+}
+
+func parse(sections *clusterFile, file string, data []byte) (*Config, Problems) {
+	r := &reader{name: file, file: sections, oddLines: map[int]bool{}}
 	c := r.read(data)
 	r.problems.sort()
 	if c == nil || r.problems.Failed() {
@@ -22,14 +26,6 @@ func Parse(file string, data []byte) (*Config, Problems) {
 	digest := sha256.Sum256(data)
 	c.File, c.Digest = file, "sha256:"+hex.EncodeToString(digest[:])
 	return c, r.problems
-}
-
-// contents is what a file says, each part with its place, before the rules that tie the parts together.
-type contents struct {
-	directors []placed[Director]
-	instances []placed[Instance]
-	services  []virtualServer
-	tracks    []placed[Track]
 }
 
 func (r *reader) read(data []byte) *Config {
@@ -41,23 +37,24 @@ func (r *reader) read(data []byte) *Config {
 	if !file.isThisVersion() {
 		return nil
 	}
-	top, ok := file.object("a mapping that begins with version: 1", topSection)
+	top, ok := file.object(&r.file.top.section)
 	if !ok {
 		return nil
 	}
-	c := contents{
-		directors: required(top, "directors", "the machines that may hold the virtual addresses, each with name and address", readDirectors),
-		tracks:    optional(top, "tracks", nil, readTracks),
-	}
-	c.instances = optional(top, "vrrp_instances", nil, func(v value) []placed[Instance] { return readInstances(v, c.directors) })
-	c.services = optional(top, "virtual_servers", nil, readVirtualServers)
+	top.meant["version"] = true // judged by isThisVersion
+	var c contents
+	r.file.top.take(top, &c)
+	return c.config()
+}
+
+// judge applies the rules that tie the parts of a file together.
+func (c *contents) judge(top object) {
 	c.checkPurpose(top)
 	c.checkAddresses()
 	c.checkRouters()
 	c.checkOwners()
 	c.checkTracks()
 	c.checkMachines()
-	return c.config()
 }
 
 // isThisVersion reads the version before anything else: the rules for other keys are those of version 1.
@@ -84,24 +81,31 @@ func (v value) isThisVersion() bool {
 	return true
 }
 
-func (c contents) config() *Config {
-	out := &Config{
-		Directors: bare(c.directors),
-		Instances: bare(c.instances),
-		Tracks:    bare(c.tracks),
+func (c *contents) config() *Config {
+	out := &Config{Directors: bare(c.directors)}
+	for _, i := range c.instances {
+		out.Instances = append(out.Instances, i.v.Instance)
 	}
 	for _, s := range c.services {
-		s.v.RealServers = bare(s.servers)
-		out.VirtualServers = append(out.VirtualServers, s.v)
+		for _, rs := range s.v.servers {
+			s.v.RealServers = append(s.v.RealServers, rs.v.RealServer)
+		}
+		out.VirtualServers = append(out.VirtualServers, s.v.VirtualServer)
+	}
+	for _, t := range c.tracks {
+		out.Tracks = append(out.Tracks, t.v.Track)
 	}
 	return out
 }
 
 // bare strips the places off a list.
 func bare[T any](list []placed[T]) []T {
-	var out []T
-	for _, p := range list {
-		out = append(out, p.v)
+	if len(list) == 0 {
+		return nil
+	}
+	out := make([]T, len(list))
+	for i, p := range list {
+		out[i] = p.v
 	}
 	return out
 }

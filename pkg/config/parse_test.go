@@ -124,7 +124,7 @@ func checkService(t interface{ Errorf(string, ...any) }, s config.VirtualServer)
 }
 
 func checkCheck(t interface{ Errorf(string, ...any) }, c config.Check) {
-	if c.Type != config.TCP && c.Type != config.MySQL || c.Type == config.MySQL && c.User == "" ||
+	if !wellFormed(c.Kind) ||
 		c.Interval < 100*time.Millisecond || c.Timeout <= 0 || c.Timeout > c.Interval ||
 		c.Fall < 1 || c.Fall > 100 || c.Rise < 1 || c.Rise > 100 {
 		t.Errorf("check %+v", c)
@@ -215,4 +215,14 @@ func deepBlock(n int) string {
 		b.WriteString(strings.Repeat(" ", i) + "a:\n")
 	}
 	return b.String()[:min(b.Len(), 2<<20)]
+}
+
+func wellFormed(k config.CheckKind) bool {
+	switch k := k.(type) {
+	case config.TCPCheck:
+		return true
+	case config.MySQLCheck:
+		return k.User != ""
+	}
+	return false
 }

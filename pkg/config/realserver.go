@@ -3,23 +3,81 @@ package config
 import (
 	"math"
 	"net/netip"
-	"slices"
 
 	"gopkg.in/yaml.v3"
 )
 
-func (s virtualServer) readRealServers(v value) []placed[RealServer] {
-	var list []placed[RealServer]
-	items := v.items("real servers")
-	if items != nil && len(items) == 0 {
-		v.fail("", "is empty: want at least one real server, with name and address")
+// realServer is a RealServer while it is read.
+type realServer struct {
+	RealServer
+	of  *virtualServer // with the keys that are read before real_servers
+	own []placed[Check]
+}
+
+func realServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
+	s := &sectionOf[realServer]{
+		section: section{
+			name: "real_servers", part: true,
+			what: "a real server with name and address",
+			reserved: []later{
+				{name: "inhibit_on_failure", doc: inhibit},
+				{name: "notify", doc: notifyChanges},
+			},
+			words: []word{
+				{names: []string{"forward"}, message: "the virtual server's forward holds for all of its real servers", hint: "remove it"},
+				needless("is keepalived's word: the virtual server's forward holds for all of its real servers", "lvs_method"),
+				keepalived("connect_timeout").write("`timeout` in a check"),
+				waiting("notify", "notify_up", "notify_down"),
+			},
+		},
+		rules: (*realServer).judge,
 	}
-	for _, item := range items {
-		if o, ok := item.object("a real server with name and address", realServerSection); ok {
-			list = append(list, s.readRealServer(o))
-		}
+	s.fields = []key[realServer]{
+		field[realServer, string]{
+			name: "name", kind: nodeName, in: func(rs *realServer) *string { return &rs.Name },
+			required: "the node name, usually the host name",
+			doc:      "the node name; unique in the virtual server. One name has one address in the whole file",
+			reload:   Live,
+		},
+		field[realServer, netip.Addr]{
+			name: "address", kind: addressOf(value.address), in: func(rs *realServer) *netip.Addr { return &rs.Address },
+			required: "the real server's own IPv4 address",
+			doc:      "the real server's own address",
+			reload:   Another,
+			words:    []word{synonyms("ip")},
+		},
+		field[realServer, uint16]{
+			name: "port", kind: portNumber, in: func(rs *realServer) *uint16 { return &rs.Port },
+			defOf: func(rs *realServer) uint16 { return rs.of.Port }, unset: "the virtual server's",
+			doc:    "only `forward: nat` can change it",
+			reload: Another,
+		},
+		field[realServer, int]{ // the kernel takes 31 bits, but the table is read back as 16
+			name: "weight", kind: wholeNumber[int](0, math.MaxUint16), in: func(rs *realServer) *int { return &rs.Weight }, def: 1,
+			doc:    "share of new connections; 0 means none",
+			reload: Live,
+		},
+		checksField(checks, "the virtual server's", "replace the virtual server's checks; `[]` is none",
+			func(rs *realServer) *[]placed[Check] { return &rs.own }),
 	}
-	unique(list, "name", func(rs RealServer) string { return rs.Name })
+	return s.build()
+}
+
+func realServersField(s *sectionOf[realServer]) key[virtualServer] {
+	return field[virtualServer, []placed[realServer]]{
+		name: "real_servers", in: func(v *virtualServer) *[]placed[realServer] { return &v.servers },
+		kind:     mappingsOf[placed[realServer]](&s.section, 1, nil),
+		readAs:   func(v value, of *virtualServer) []placed[realServer] { return readRealServers(v, s, of) },
+		required: "a list of real servers, each with name and address",
+		doc:      "at least one",
+		words:    []word{keepalived("real_server"), synonyms("servers")},
+	}
+}
+
+func readRealServers(v value, s *sectionOf[realServer], of *virtualServer) []placed[realServer] {
+	list := s.each(v, "real servers", realServer{of: of})
+	v.notEmpty("at least one real server, with name and address")
+	unique(list, "name", func(rs realServer) string { return rs.Name })
 	first := map[netip.AddrPort]int{}
 	for _, rs := range list {
 		at := netip.AddrPortFrom(rs.v.Address, rs.v.Port)
@@ -36,66 +94,22 @@ func (s virtualServer) readRealServers(v value) []placed[RealServer] {
 	return list
 }
 
-func (s virtualServer) readRealServer(o object) placed[RealServer] {
-	rs := RealServer{
-		Name:    required(o, "name", "the node name, usually the host name", value.name),
-		Address: required(o, "address", "the real server's own IPv4 address", value.address),
-		Port:    optional(o, "port", s.v.Port, value.port),
-		Weight:  optional(o, "weight", 1, value.weight),
-		Checks:  s.v.Checks,
-	}
-	if v, ok := o.fields["checks"]; ok {
-		own := readChecks(v)
-		rs.Checks = unchecks(own)
-		s.doubtTCP(own, []uint16{rs.Port})
-		if len(own) == 0 && v.node.Kind == yaml.SequenceNode {
+// judge gives a real server its checks, and compares it with its virtual server.
+func (rs *realServer) judge(o object) {
+	of := rs.of
+	rs.Checks = bare(of.checks)
+	if v, given := o.fields["checks"]; given {
+		rs.Checks = append([]Check{}, bare(rs.own)...)
+		of.doubtTCP(rs.own, []uint16{rs.Port})
+		if len(rs.own) == 0 && v.node.Kind == yaml.SequenceNode {
 			v.warn("", "no check: %s stays in the table when it is dead", rs.Name)
 		}
 	}
-	if s.v.Forward != NAT && s.v.Forward != "" && s.v.Port != 0 && rs.Port != 0 && rs.Port != s.v.Port {
-		method := map[Forward]string{DR: "DR", TUN: "TUN"}[s.v.Forward]
-		o.locate("port").fail("use forward: nat", "%d differs from the virtual server's %d: %s cannot change the port", rs.Port, s.v.Port, method)
+	if of.Forward != NAT && of.Forward != "" && of.Port != 0 && rs.Port != 0 && rs.Port != of.Port {
+		method := map[Forward]string{DR: "DR", TUN: "TUN"}[of.Forward]
+		o.locate("port").fail("use forward: nat", "%d differs from the virtual server's %d: %s cannot change the port", rs.Port, of.Port, method)
 	}
-	if rs.Address.IsValid() && rs.Address == s.v.Address {
+	if rs.Address.IsValid() && rs.Address == of.Address {
 		o.locate("address").fail("write the real server's own address", "%s is the virtual server's address", rs.Address)
 	}
-	return placed[RealServer]{v: rs, at: o}
-}
-
-// checkChecks judges the virtual server's own checks once it is known which real servers they are for.
-func (s virtualServer) checkChecks() {
-	var ports []uint16
-	inherit := false
-	for _, rs := range s.servers {
-		if _, own := rs.at.fields["checks"]; !own {
-			inherit = true
-			ports = append(ports, rs.v.Port)
-		}
-	}
-	if inherit && len(s.checks) == 0 && !s.at.meant["checks"] {
-		if v, given := s.at.fields["checks"]; !given || v.node.Kind == yaml.SequenceNode && len(v.node.Content) == 0 {
-			s.at.locate("checks").warn("", "no check: a dead real server stays in the table")
-		}
-	}
-	s.doubtTCP(s.checks, ports)
-}
-
-// doubtTCP warns about tcp checks of MySQL servers; ports are those of the real servers that are checked.
-func (s virtualServer) doubtTCP(checks []placed[Check], ports []uint16) {
-	mysql := speaksMySQL(s.v.Name) || slices.ContainsFunc(checks, func(c placed[Check]) bool { return c.v.Type == MySQL })
-	for _, c := range checks {
-		targets := ports
-		if c.v.Port != 0 {
-			targets = []uint16{c.v.Port}
-		}
-		if c.v.Type == TCP && (mysql || slices.ContainsFunc(targets, isMySQLPort)) {
-			warnHalfLogin(c.at)
-		}
-	}
-}
-
-// weight reads a weight: the kernel takes 31 bits, but the table is read back as 16.
-func (v value) weight() int {
-	n, _ := v.whole(0, math.MaxUint16)
-	return n
 }

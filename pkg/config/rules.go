@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
@@ -11,7 +12,7 @@ import (
 // The rules that tie the parts of a file together.
 
 // checkPurpose refuses a file that asks for nothing, and empty lists that look like something.
-func (c contents) checkPurpose(top object) {
+func (c *contents) checkPurpose(top object) {
 	asked := false
 	for _, key := range []string{"vrrp_instances", "virtual_servers"} {
 		v, given := top.fields[key]
@@ -26,10 +27,10 @@ func (c contents) checkPurpose(top object) {
 }
 
 // machines returns who owns each address that is not virtual: "director lvs-master", "real server mysql1".
-func (c contents) machines() map[netip.Addr]string {
+func (c *contents) machines() map[netip.Addr]string {
 	owners := map[netip.Addr]string{}
 	for _, s := range c.services {
-		for _, rs := range s.servers {
+		for _, rs := range s.v.servers {
 			owners[rs.v.Address] = "real server " + rs.v.Name
 		}
 	}
@@ -40,7 +41,7 @@ func (c contents) machines() map[netip.Addr]string {
 }
 
 // checkAddresses makes each virtual address belong to one instance and to no machine.
-func (c contents) checkAddresses() {
+func (c *contents) checkAddresses() {
 	owners := c.machines()
 	first := map[netip.Addr]int{}
 	for _, in := range c.instances {
@@ -67,14 +68,14 @@ func (c contents) checkAddresses() {
 
 // checkRouters makes sure that no director runs two instances with one virtual router id on one interface: adverts of
 // the one would be taken for adverts of the other.
-func (c contents) checkRouters() {
+func (c *contents) checkRouters() {
 	type router struct {
 		director, link string
 		id             uint8
 	}
 	first := map[router]string{}
 	for _, in := range c.instances {
-		all := in.v.everywhere(c.directors)
+		all := in.v.everywhere()
 		for _, director := range slices.Sorted(maps.Keys(all)) {
 			at := router{director, all[director].Interface, in.v.VRID}
 			if at.link == "" || at.id == 0 {
@@ -94,9 +95,9 @@ func (c contents) checkRouters() {
 }
 
 // checkOwners doubts two address owners of one instance: there can be one only (RFC 9568, section 1.7).
-func (c contents) checkOwners() {
+func (c *contents) checkOwners() {
 	for _, in := range c.instances {
-		all := in.v.everywhere(c.directors)
+		all := in.v.everywhere()
 		owner := ""
 		for _, director := range slices.Sorted(maps.Keys(all)) {
 			switch {
@@ -111,7 +112,7 @@ func (c contents) checkOwners() {
 }
 
 // checkTracks makes each name of a track refer to one, and doubts tracks that nothing names.
-func (c contents) checkTracks() {
+func (c *contents) checkTracks() {
 	known := map[string]bool{}
 	for _, t := range c.tracks {
 		known[t.v.Name] = true
@@ -125,11 +126,7 @@ func (c contents) checkTracks() {
 			if known[name] || !validName.MatchString(name) {
 				continue
 			}
-			hint := "add it to tracks at the top level"
-			if guess := nearest(name, names); guess != "" {
-				hint = "did you mean " + guess + "?"
-			}
-			item.fail(hint, "no track is named %s", name)
+			item.fail(cmp.Or(didYouMean(name, names), "add it to tracks at the top level"), "no track is named %s", name)
 		}
 	}
 	for _, in := range c.instances {
@@ -151,7 +148,7 @@ func (c contents) checkTracks() {
 
 // checkMachines ties virtual servers to the rest: their addresses to instances, and the names of real servers to
 // machines.
-func (c contents) checkMachines() {
+func (c *contents) checkMachines() {
 	held := map[netip.Addr]bool{}
 	readable := len(c.instances) > 0 // an address that could not be read may be the one that is missing
 	for _, in := range c.instances {
@@ -170,7 +167,7 @@ func (c contents) checkMachines() {
 		if readable && s.v.Address.IsValid() && !held[s.v.Address] {
 			s.at.locate("address").warn("add it to virtual_addresses", "%s is held by no VRRP instance", s.v.Address)
 		}
-		for _, rs := range s.servers {
+		for _, rs := range s.v.servers {
 			if !rs.v.Address.IsValid() || rs.v.Name == "" {
 				continue
 			}

@@ -1,33 +1,165 @@
 package config
 
 import (
-	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 )
 
-// section describes one kind of mapping of the cluster file.
+// section is one kind of mapping of the cluster file, with everything but the Go types of its values.
 type section struct {
-	// place is where it stands, for "belongs to virtual_servers".
-	place string
-	// keys are the ones that this version reads, in the order of the documentation.
-	keys []string
-	// reserved have a meaning laid down for a later version. They are refused: a file that names a sorry server must not
-	// run without one.
-	reserved []string
-	// words are other keys that people are likely to write here.
-	words map[string]word
+	name  string // the key that holds it; "" for the file itself
+	part  bool   // its chapter is below that of the section that holds it
+	place string // where it stands, for "it belongs to virtual_servers"; "" for the name
+	what  string // for "want a director with name and address, found ..."
+	intro string // of its chapter in the reference, before the table
+	notes string // after it
+
+	keys     []*declaration // in the order of the reference
+	reserved []later
+	words    []word // that hint at no key
+	schema   Schema // what single keys do not say
+
+	known   map[string]*declaration
+	foreign map[string]word // by name
 }
 
-// word is a key that is none, and what to say about it.
-type word struct {
-	message string
-	hint    string
-	// instead is the key that was meant, if there is exactly one; it is then not reported as missing.
-	instead string
+// sectionOf is a section whose mappings are read into an S.
+type sectionOf[S any] struct {
+	section
+	fields []key[S]
+	// rules judge what several keys say together, and fill in what depends on that.
+	rules func(s *S, o object)
+}
+
+// build completes a section whose literal has names, texts and fields.
+func (s *sectionOf[S]) build() *sectionOf[S] {
+	for _, f := range s.fields {
+		s.keys = append(s.keys, f.declare())
+	}
+	s.index()
+	return s
+}
+
+// include adds the keys of another reader of the same mappings.
+func (s *sectionOf[S]) include(keys []*declaration) {
+	s.keys = append(s.keys, keys...)
+	s.index()
+}
+
+func (s *section) index() {
+	s.known, s.foreign = map[string]*declaration{}, map[string]word{}
+	for _, w := range s.words {
+		for _, name := range w.names {
+			s.foreign[name] = w.of("")
+		}
+	}
+	for _, d := range s.keys {
+		s.known[d.name] = d
+		for _, w := range d.words {
+			for _, name := range w.names {
+				s.foreign[name] = w.of(d.name)
+			}
+		}
+	}
+}
+
+// at is where the section stands, for messages.
+func (s *section) at() string {
+	if s.place != "" {
+		return s.place
+	}
+	return s.name
+}
+
+func (s *section) names() []string {
+	var names []string
+	for _, d := range s.keys {
+		names = append(names, d.name)
+	}
+	return names
+}
+
+// walk calls f for the section and all inside it, each once, outer ones first; what stands by node is part of its own.
+func (s *section) walk(f func(*section)) {
+	seen := map[*section]bool{}
+	var visit func(*section)
+	visit = func(s *section) {
+		if seen[s] {
+			return
+		}
+		seen[s] = true
+		f(s)
+		for _, d := range s.keys {
+			if d.form.inside != nil && d.form.many != byNode {
+				visit(d.form.inside)
+			}
+		}
+	}
+	visit(s)
+}
+
+// one reads a mapping into what start holds already; ok is false if v is no mapping at all.
+func (s *sectionOf[S]) one(v value, start S) (p placed[S], ok bool) {
+	o, ok := v.object(&s.section)
+	if !ok {
+		return p, false
+	}
+	p = placed[S]{v: start, at: o}
+	s.take(o, &p.v)
+	return p, true
+}
+
+// take reads the keys of a mapping in the order of their declarations.
+func (s *sectionOf[S]) take(o object, into *S) {
+	for i, f := range s.fields {
+		d := s.keys[i]
+		v, given := o.fields[d.name]
+		switch {
+		case given:
+			f.read(v, into)
+		case d.required == "":
+			f.fill(into)
+		case !o.meant[d.name]:
+			o.locate(d.name).fail("", "is required: %s", d.required)
+		}
+	}
+	if s.rules != nil {
+		s.rules(into, o)
+	}
+}
+
+// given reads the keys that a mapping has and leaves the others as they are.
+func (s *sectionOf[S]) given(o object, into *S) {
+	for i, f := range s.fields {
+		if v, ok := o.fields[s.keys[i].name]; ok {
+			f.read(v, into)
+		}
+	}
+}
+
+// each reads a list of mappings; what describes them.
+func (s *sectionOf[S]) each(v value, what string, start S) []placed[S] {
+	items := v.items(what)
+	list := make([]placed[S], 0, len(items))
+	for _, item := range items {
+		if p, ok := s.one(item, start); ok {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// change returns the gravest of what the keys that differ mean at a reload.
+func (s *sectionOf[S]) change(before, after *S) Reload {
+	gravest := Same
+	for i, f := range s.fields {
+		if !f.same(before, after) {
+			gravest = max(gravest, s.keys[i].reload)
+		}
+	}
+	return gravest
 }
 
 // object is a mapping whose keys were checked against its section.
@@ -37,7 +169,7 @@ type object struct {
 	meant  map[string]bool // keys that are there under a wrong word
 }
 
-var plainKey = regexp.MustCompile(`^[A-Za-z0-9._-]{1,63}$`)
+var plainKey = regexp.MustCompile(namePattern)
 
 func (v value) child(key string) string {
 	if !plainKey.MatchString(key) {
@@ -82,11 +214,11 @@ func (v value) pairs(what string, f func(key string, at, field value)) bool {
 	return true
 }
 
-// object reads a mapping; what names it in messages. ok is false if v is no mapping at all.
-func (v value) object(what string, s *section) (o object, ok bool) {
+// object reads a mapping. ok is false if v is none at all.
+func (v value) object(s *section) (o object, ok bool) {
 	o = object{value: v, fields: map[string]value{}, meant: map[string]bool{}}
-	ok = v.pairs(what, func(key string, at, field value) {
-		if slices.Contains(s.keys, key) {
+	ok = v.pairs(s.what, func(key string, at, field value) {
+		if s.known[key] != nil {
 			o.fields[key] = field
 			return
 		}
@@ -95,32 +227,36 @@ func (v value) object(what string, s *section) (o object, ok bool) {
 	return o, ok
 }
 
+// refuse reports a key that the section does not have.
 func (o object) refuse(key string, at value, s *section) {
-	if slices.Contains(s.reserved, key) {
-		if key == "fwmark" {
-			o.meant["address"], o.meant["port"] = true, true
+	var candidates []string
+	for _, r := range s.reserved {
+		if r.name == key {
+			for _, other := range r.instead {
+				o.meant[other] = true
+			}
+			at.fail("remove it", "%s is reserved: this version does not support it yet", key)
+			return
 		}
-		at.fail("remove it", "%s is reserved: this version does not support it yet", key)
-		return
+		candidates = append(candidates, r.name)
 	}
-	if w, ok := s.words[strings.ToLower(key)]; ok {
+	if w, ok := s.foreign[strings.ToLower(key)]; ok {
 		o.meant[w.instead] = true
 		at.fail(w.hint, "%s", w.message)
 		return
 	}
-	candidates := slices.Concat(s.keys, s.reserved)
-	if guess := nearest(key, candidates); guess != "" {
+	if guess := nearest(key, append(s.names(), candidates...)); guess != "" {
 		o.meant[guess] = true
 		at.fail("did you mean "+guess+"?", "unknown key%s", oddity(key))
 		return
 	}
-	for _, other := range sections() {
-		if other != s && slices.Contains(other.keys, key) {
-			at.fail("it belongs to "+other.place, "unknown key")
+	for _, other := range o.r.file.sections {
+		if other != s && other.known[key] != nil {
+			at.fail("it belongs to "+other.at(), "unknown key")
 			return
 		}
 	}
-	at.fail("known here: "+strings.Join(s.keys, ", "), "unknown key%s", oddity(key))
+	at.fail("known here: "+strings.Join(s.names(), ", "), "unknown key%s", oddity(key))
 }
 
 // locate returns the value of key, or, if there is none, the mapping itself under the path that the key would have.
@@ -131,6 +267,12 @@ func (o object) locate(key string) value {
 	v := o.value
 	v.path = o.child(key)
 	return v
+}
+
+// missing says that key is not there, also under no wrong word.
+func (o object) missing(key string) bool {
+	_, given := o.fields[key]
+	return !given && !o.meant[key]
 }
 
 // peek returns the value at a path of keys below v and reports nothing.
@@ -150,27 +292,6 @@ func (v value) peek(path ...string) (value, bool) {
 		}
 	}
 	return v, true
-}
-
-// required reads a key that has no default; want says what it would hold.
-func required[T any](o object, key, want string, read func(value) T) T {
-	v, ok := o.fields[key]
-	if !ok {
-		if !o.meant[key] {
-			o.locate(key).fail("", "is required: %s", want)
-		}
-		var zero T
-		return zero
-	}
-	return read(v)
-}
-
-// optional reads a key that has a default.
-func optional[T any](o object, key string, def T, read func(value) T) T {
-	if v, ok := o.fields[key]; ok {
-		return read(v)
-	}
-	return def
 }
 
 // placed is a value that was read and where it stands, for the rules across values.
@@ -195,12 +316,4 @@ func unique[T any, K comparable](list []placed[T], key string, of func(T) K) {
 		}
 		first[k] = v.place.Line
 	}
-}
-
-// count prints a number of things: "1 director", "2 directors".
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -17,6 +17,14 @@ func nearest(word string, candidates []string) string {
 	return best
 }
 
+// didYouMean is the hint that names the candidate that word is most likely a misspelling of, or "".
+func didYouMean(word string, candidates []string) string {
+	if guess := nearest(word, candidates); guess != "" {
+		return "did you mean " + guess + "?"
+	}
+	return ""
+}
+
 func fold(s string) string { return strings.ReplaceAll(strings.ToLower(s), "-", "_") }
 
 // distance is the optimal string alignment distance of a and b, in bytes.

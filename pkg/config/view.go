@@ -5,27 +5,30 @@ import (
 	"strings"
 )
 
-// For returns the instance as one director runs it: what per_node says about the director takes the place of the
-// instance's own values, and PerNode is nil. A director without an entry runs the instance as it stands.
+// ForNode returns the configuration as one director runs it: what per_node says about the director has taken the place of
+// the instances' own values, and PerNode is nil. A director that per_node does not name runs the instances as they stand.
+func (c *Config) ForNode(director string) *Config {
+	own := *c
+	own.Instances = make([]Instance, len(c.Instances))
+	for i, in := range c.Instances {
+		own.Instances[i] = in.For(director)
+	}
+	return &own
+}
+
+// For returns the instance as one director runs it; see ForNode.
 func (i Instance) For(director string) Instance {
-	own := i.PerNode[director]
+	if own, ok := i.PerNode[director]; ok {
+		return own
+	}
 	i.PerNode = nil
-	if own.Interface != "" {
-		i.Interface, i.InterfaceAt = own.Interface, own.InterfaceAt
-	}
-	if own.Priority != 0 {
-		i.Priority = own.Priority
-	}
-	if own.Preempt != nil {
-		i.Preempt = *own.Preempt
-	}
-	if own.PreemptDelay != nil {
-		i.PreemptDelay = *own.PreemptDelay
-	}
-	if own.Tracks != nil {
-		i.Tracks = own.Tracks
-	}
 	return i
+}
+
+// Reload says what it means that a running instance is to become next, both for the same director: Another if it is
+// another virtual router then.
+func (i Instance) Reload(next Instance) Reload {
+	return instanceSection().change(&instance{Instance: i}, &instance{Instance: next})
 }
 
 // DirectorNamed returns the director that a node is. names are what the node may be called, the most specific first:
@@ -119,4 +122,12 @@ func (c *Config) Summary() string {
 		}
 	}
 	return c.File + ": ok: " + strings.Join(parts, ", ")
+}
+
+// count prints a number of things: "1 director", "2 directors".
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -1,36 +1,123 @@
 package config
 
 import (
+	"math"
 	"net/netip"
-	"time"
+	"slices"
 
 	"gopkg.in/yaml.v3"
 )
 
-// maxPersistence is 31 days, as in ipvsadm.
-const maxPersistence = 31 * 24 * time.Hour
-
-// virtualServer is a VirtualServer with the places of its parts; v.RealServers stays empty.
+// virtualServer is a VirtualServer while it is read, with the places of its parts.
 type virtualServer struct {
-	placed[VirtualServer]
+	VirtualServer
 	checks  []placed[Check]
-	servers []placed[RealServer]
+	servers []placed[realServer]
 }
 
-func readVirtualServers(v value) []virtualServer {
-	var list []virtualServer
-	for _, item := range v.items("virtual servers") {
-		if o, ok := item.object("a virtual server with name, address, port, scheduler, forward and real_servers", virtualServerSection); ok {
-			list = append(list, readVirtualServer(o))
-		}
+func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
+	s := &sectionOf[virtualServer]{
+		section: section{
+			name: "virtual_servers",
+			what: "a virtual server with name, address, port, scheduler, forward and real_servers",
+			reserved: []later{
+				{name: "fwmark", doc: "packets that the firewall marked, in place of address and port", instead: []string{"address", "port"}},
+				{name: "sorry_server", doc: "who answers when no real server is up"},
+				{name: "on_failure", doc: "what becomes of the connections to a server that is down"},
+				{name: "quorum", doc: "how much weight must be up for the virtual server to be"},
+				{name: "hysteresis", doc: "how far from the quorum it changes"},
+				{name: "inhibit_on_failure", doc: inhibit},
+				{name: "notify", doc: notifyChanges},
+			},
+			words: []word{
+				keepalived("delay_loop").write("`interval` in each check"),
+				keepalived("connect_timeout").write("`timeout` in each check"),
+				needless("is keepalived's word, and means nothing since Linux 2.4", "nat_mask"),
+				needless("is keepalived's word: both directors check all the time", "ha_suspend"),
+				{names: []string{"weight"}, hint: "write it in each of real_servers"},
+			},
+		},
+		rules: (*virtualServer).judgeChecks,
 	}
-	var plain []placed[VirtualServer]
-	for _, s := range list {
-		plain = append(plain, s.placed)
+	s.fields = slices.Concat(serviceFields(), []key[virtualServer]{
+		checksField(checks, "none", "health checks, all of which must pass; a warning if a real server has none",
+			func(s *virtualServer) *[]placed[Check] { return &s.checks }),
+		realServersField(realServerSection(checks)),
+	})
+	return s.build()
+}
+
+// checksField declares the checks of a virtual server or a real server.
+func checksField[S any](checks *sectionOf[check], unset, doc string, in func(*S) *[]placed[Check]) key[S] {
+	return field[S, []placed[Check]]{
+		name: "checks", in: in,
+		kind:  mappingsOf(&checks.section, 0, func(v value) []placed[Check] { return readChecks(v, checks) }),
+		unset: unset, doc: doc,
+		words: []word{
+			synonyms("check").write("`checks`, a list"),
+			keepalived("tcp_check").write("`checks: [{type: tcp}]`"),
+			keepalived("misc_check").write("`checks: [{type: mysql, user: lvs_check, password_file: /etc/lvs-director/check.password}]`"),
+		},
 	}
-	unique(plain, "name", func(s VirtualServer) string { return s.Name })
+}
+
+func serviceFields() []key[virtualServer] {
+	return []key[virtualServer]{
+		field[virtualServer, string]{
+			name: "name", kind: nodeName, in: func(s *virtualServer) *string { return &s.Name },
+			required: "a name for status and commands",
+			doc:      "for status and commands; unique",
+			reload:   Live,
+		},
+		field[virtualServer, netip.Addr]{
+			name: "address", kind: addressOf(value.serviceAddress), in: func(s *virtualServer) *netip.Addr { return &s.Address },
+			required: "the address that clients dial",
+			doc:      "what clients dial; a warning if the file has instances and none of them holds it",
+			reload:   Another,
+			words:    []word{synonyms("ip", "vip")},
+		},
+		field[virtualServer, uint16]{
+			name: "port", kind: portNumber, in: func(s *virtualServer) *uint16 { return &s.Port },
+			required: "the port that clients dial",
+			doc:      "what clients dial; address and port together are unique",
+			reload:   Another,
+		},
+		field[virtualServer, string]{
+			name: "protocol", kind: oneOf[string](protocols), in: func(s *virtualServer) *string { return &s.Protocol }, def: "tcp",
+			doc:    protocols.later(),
+			reload: Another,
+		},
+		field[virtualServer, string]{
+			name: "scheduler", kind: oneOf[string](schedulers), in: func(s *virtualServer) *string { return &s.Scheduler },
+			required: enumerate(schedulers.words, "or"),
+			doc: "`rr` round robin, `wrr` by weight, `lc` least connections, `wlc` least connections by weight; " +
+				schedulers.later(),
+			reload: Live,
+			words:  []word{keepalived("lb_algo", "lvs_sched")},
+		},
+		field[virtualServer, Forward]{
+			name: "forward", kind: oneOf[Forward](forwards), in: func(s *virtualServer) *Forward { return &s.Forward },
+			required: enumerate(forwards.words, "or"),
+			doc:      "`dr` direct routing, `nat` rewriting of addresses, `tun` IP in IP",
+			reload:   Live,
+			words:    []word{keepalived("lb_kind", "lvs_method")},
+		},
+		field[virtualServer, bool]{
+			name: "initial_state", kind: initialState(), in: func(s *virtualServer) *bool { return &s.InitialUp },
+			doc: "`down`: a real server gets connections after its first good checks; `up`: at once, as in keepalived",
+			// Until its first result only.
+			reload: Live,
+			words:  []word{keepalived("alpha").write("`initial_state: down`, which is the default")},
+		},
+		persistenceField(persistenceSection()),
+	}
+}
+
+func readVirtualServers(v value, s *sectionOf[virtualServer]) []placed[virtualServer] {
+	list := s.each(v, "virtual servers", virtualServer{})
+	unique(list, "name", func(s virtualServer) string { return s.Name })
 	first := map[netip.AddrPort]int{}
-	for _, s := range plain {
+	for _, s := range list {
 		if !s.v.Address.IsValid() || s.v.Port == 0 {
 			continue
 		}
@@ -44,24 +131,6 @@ func readVirtualServers(v value) []virtualServer {
 	return list
 }
 
-func readVirtualServer(o object) virtualServer {
-	s := virtualServer{placed: placed[VirtualServer]{at: o, v: VirtualServer{
-		Name:        required(o, "name", "a name for status and commands", value.name),
-		Address:     required(o, "address", "the address that clients dial", value.serviceAddress),
-		Port:        required(o, "port", "the port that clients dial", value.port),
-		Protocol:    optional(o, "protocol", "tcp", value.protocol),
-		Scheduler:   required(o, "scheduler", "rr, wrr, lc or wlc", value.scheduler),
-		Forward:     required(o, "forward", "dr, nat or tun", value.forward),
-		InitialUp:   optional(o, "initial_state", false, value.initiallyUp),
-		Persistence: optional(o, "persistence", nil, readPersistence),
-	}}}
-	s.checks = optional(o, "checks", nil, readChecks)
-	s.v.Checks = bare(s.checks)
-	s.servers = required(o, "real_servers", "a list of real servers, each with name and address", s.readRealServers)
-	s.checkChecks()
-	return s
-}
-
 func (v value) serviceAddress() netip.Addr {
 	addr := v.address()
 	if addr.IsLoopback() {
@@ -70,6 +139,8 @@ func (v value) serviceAddress() netip.Addr {
 	}
 	return addr
 }
+
+var portNumber = wholeNumber[uint16](1, math.MaxUint16)
 
 var protocols = vocabulary{what: "a protocol", words: []string{"tcp"}, reserved: []string{"udp", "sctp"}}
 
@@ -87,32 +158,30 @@ var forwards = vocabulary{
 	},
 }
 
-var initialStates = vocabulary{what: "a state", words: []string{"down", "up"}}
-
-func (v value) protocol() string  { return v.oneOf(protocols) }
-func (v value) scheduler() string { return v.oneOf(schedulers) }
-func (v value) forward() Forward  { return Forward(v.oneOf(forwards)) }
-func (v value) initiallyUp() bool { return v.oneOf(initialStates) == "up" }
-
-func readPersistence(v value) *Persistence {
-	o, ok := v.object("a mapping with timeout", persistenceSection)
-	if !ok {
-		return nil
-	}
-	return &Persistence{
-		Timeout: required(o, "timeout", "how long a client stays on its real server, for example 50s", func(v value) time.Duration {
-			d, _ := v.seconds(time.Second, maxPersistence)
-			return d
-		}),
-		Netmask: optional(o, "netmask", 32, value.netmask),
-	}
+// initialState is a word that says whether real servers count as up before their first result.
+func initialState() kind[bool] {
+	words := oneOf[string](vocabulary{what: "a state", words: []string{"down", "up"}})
+	k := scalar(words.text, words.schema, func(v value) bool { return words.read(v) == "up" })
+	k.show = func(up bool) string { return map[bool]string{false: "down", true: "up"}[up] }
+	k.json = func(up bool) any { return k.show(up) }
+	return k
 }
 
-func (v value) netmask() int {
-	if mask, err := netip.ParseAddr(v.node.Value); err == nil && mask.Is4() && v.node.Kind == yaml.ScalarNode {
-		v.fail("255.255.255.0 is 24", "%s is not a prefix length: want a number from 1 to 32", mask)
-		return 0
+// judgeChecks judges the virtual server's own checks once it is known which real servers they are for.
+func (s *virtualServer) judgeChecks(o object) {
+	s.VirtualServer.Checks = bare(s.checks)
+	var ports []uint16
+	inherit := false
+	for _, rs := range s.servers {
+		if _, own := rs.at.fields["checks"]; !own {
+			inherit = true
+			ports = append(ports, rs.v.Port)
+		}
 	}
-	n, _ := v.whole(1, 32)
-	return n
+	if inherit && len(s.checks) == 0 && !o.meant["checks"] {
+		if v, given := o.fields["checks"]; !given || v.node.Kind == yaml.SequenceNode && len(v.node.Content) == 0 {
+			o.locate("checks").warn("", "no check: a dead real server stays in the table")
+		}
+	}
+	s.doubtTCP(s.checks, ports)
 }

@@ -65,8 +65,7 @@ func (d *Director) tracked(cfg *config.Config, name string) bool {
 }
 
 func (d *Director) startChecks() {
-	probers := map[config.CheckType]checker.ProbeFunc{config.TCP: probe.TCP, config.MySQL: probe.MySQL}
-	d.checker = checker.New(probers, new(checker.SecretFiles).Read, d.log, d.verdictChanged)
+	d.checker = checker.New(probe.Make, new(checker.SecretFiles).Read, d.log, d.verdictChanged)
 	d.checker.Pulse = d.pulses.Start("the checker")
 	d.checker.Set(served(d.checks(d.cfg), d.cfg, d.found))
 	d.run(func(ctx context.Context) {

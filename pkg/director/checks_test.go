@@ -30,8 +30,8 @@ func vipFile() *config.Config {
 			{Name: "inner", Interface: "eth1", VirtualAddresses: []netip.Prefix{netip.MustParsePrefix("10.88.0.100/32")}},
 		},
 		Tracks: []config.Track{
-			{Name: "gateway", Address: netip.MustParseAddr("10.77.0.1"), Check: config.Check{Type: config.TCP, Port: 80}},
-			{Name: "nobody", Address: netip.MustParseAddr("10.77.0.1"), Check: config.Check{Type: config.TCP, Port: 81}},
+			{Name: "gateway", Address: netip.MustParseAddr("10.77.0.1"), Check: config.Check{Kind: config.TCPCheck{}, Port: 80}},
+			{Name: "nobody", Address: netip.MustParseAddr("10.77.0.1"), Check: config.Check{Kind: config.TCPCheck{}, Port: 81}},
 		},
 		VirtualServers: []config.VirtualServer{{
 			Name: "mysql", Protocol: "tcp", Address: netip.MustParseAddr("10.77.0.100"), Port: 3306,

@@ -29,6 +29,12 @@ func TestFaultsAreMerged(t *testing.T) {
 	}
 }
 
+// on is the instance on another interface.
+func on(i config.Instance, name string) config.Instance {
+	i.Interface = name
+	return i
+}
+
 func TestBecomesAnother(t *testing.T) {
 	base := config.Instance{
 		Name: "mysql", Interface: "eth0", VRID: 51, ProtocolVersion: 3, Priority: 100,
@@ -43,10 +49,10 @@ func TestBecomesAnother(t *testing.T) {
 		{"priority, VIPs, lease", func(i *config.Instance) { i.Priority, i.VirtualAddresses, i.Lease = 7, nil, 9 }, false},
 		{"interface", func(i *config.Instance) { i.Interface = "eth1" }, true},
 		{"interface of another node", func(i *config.Instance) {
-			i.PerNode = map[string]config.InstanceOverride{"lvs-backup": {Interface: "eth1"}}
+			i.PerNode = map[string]config.Instance{"lvs-backup": on(*i, "eth1")}
 		}, false},
 		{"interface of this node", func(i *config.Instance) {
-			i.PerNode = map[string]config.InstanceOverride{"lvs-master": {Interface: "eth1"}}
+			i.PerNode = map[string]config.Instance{"lvs-master": on(*i, "eth1")}
 		}, true},
 		{"virtual router id", func(i *config.Instance) { i.VRID = 52 }, true},
 		{"protocol version", func(i *config.Instance) { i.ProtocolVersion = 2 }, true},

@@ -229,8 +229,7 @@ func becomesAnother(now config.Instance, cfg *config.Config, node string) bool {
 	if at < 0 {
 		return true
 	}
-	next := cfg.Instances[at].For(node)
-	return next.Interface != now.Interface || next.VRID != now.VRID || next.ProtocolVersion != now.ProtocolVersion
+	return now.Reload(cfg.Instances[at].For(node)) == config.Another
 }
 
 // adjustInstances gives the running instances their new priority, interval, VIPs and tracks without leaving the state.

@@ -40,8 +40,7 @@ virtual_servers:
 	fine := func(context.Context, probe.Target) health.Result {
 		return health.Result{Code: health.OK, Class: health.Good}
 	}
-	d.checker = checker.New(map[config.CheckType]checker.ProbeFunc{config.TCP: fine},
-		func(string) (string, error) { return "", nil }, d.log, nil)
+	d.checker = checker.New(fine, func(string) (string, error) { return "", nil }, d.log, nil)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- d.checker.Run(ctx) }()

@@ -1,4 +1,4 @@
-// Package probe makes single checks of servers: one file and one function for each protocol.
+// Package probe makes single checks of servers: one file and one function for each kind of check that a cluster file knows.
 //
 // A probe connects, asks, closes and says what it saw in a health.Result. The deadline comes by context only. A probe
 // keeps no connection, no state and no log, never retries, and never judges: whether a server is up is decided in

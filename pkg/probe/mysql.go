@@ -11,12 +11,19 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
+	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/health"
 )
 
 // farewell is how long a probe waits for the server to close its end after COM_QUIT, within the deadline of the probe.
 // A healthy server needs well under a millisecond.
 const farewell = 200 * time.Millisecond
+
+func (p *prober) MySQL(c config.MySQLCheck) {
+	t := p.target
+	t.User = c.User
+	p.result = MySQL(p.ctx, t)
+}
 
 // MySQL logs in, asks SELECT 1, says COM_QUIT and waits until the server has closed the connection.
 //

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/health"
 )
 
@@ -21,11 +22,31 @@ type Result = health.Result
 // Target is what a probe is pointed at.
 type Target struct {
 	Address netip.AddrPort
+	// Kind is what to ask there; Make reads it, single probes have it as their argument.
+	Kind config.CheckKind
 	// Source is the address to connect from; the zero value leaves the choice to the kernel. A director gives its own
 	// address here, for a VIP must never be a source: the answer could go to the other director.
 	Source netip.Addr
-	// User and Password are for probes that log in. An empty password is one.
+	// Password is the secret of a probe that logs in, and User its account. An empty password is one. Make takes the account
+	// from Kind.
 	User, Password string
+}
+
+// Make makes the check that t is for. ctx has its deadline.
+func Make(ctx context.Context, t Target) Result {
+	if t.Kind == nil {
+		return Result{Code: health.Local, Cause: "nothing to ask"}
+	}
+	p := prober{ctx: ctx, target: t}
+	t.Kind.Probe(&p)
+	return p.result
+}
+
+// prober is the config.Prober of Make: it has a method for each kind of check, in the file of the kind.
+type prober struct {
+	ctx    context.Context // of the one call of Make that it lives for
+	target Target
+	result Result
 }
 
 // stopwatch times one probe and builds its results.

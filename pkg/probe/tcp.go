@@ -1,6 +1,12 @@
 package probe
 
-import "context"
+import (
+	"context"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+)
+
+func (p *prober) TCP(config.TCPCheck) { p.result = TCP(p.ctx, p.target) }
 
 // TCP connects and closes: something accepts connections on the port. It does not say that the service behind it
 // works: the kernel of a frozen process still accepts.

@@ -1,0 +1,113 @@
+package config
+
+// clusterFile has the sections of the cluster file as this version reads them.
+type clusterFile struct {
+	top       *sectionOf[contents]
+	instances *sectionOf[instance]
+	sections  []*section // all, outer ones first
+}
+
+// newClusterFile declares the cluster file, with these kinds of checks.
+func newClusterFile(kinds []checkKind) *clusterFile {
+	checks := checkSection(kinds)
+	instances := instanceSection()
+	f := &clusterFile{instances: instances}
+	f.top = topSection(instances, virtualServerSection(checks), trackSection(checks))
+	f.index()
+	return f
+}
+
+// index lists the sections anew.
+func (f *clusterFile) index() {
+	f.sections = nil
+	f.top.walk(func(s *section) { f.sections = append(f.sections, s) })
+}
+
+// contents is what a file says, each part with its place, before the rules that tie the parts together.
+type contents struct {
+	version   int
+	directors []placed[Director]
+	instances []placed[instance]
+	services  []placed[virtualServer]
+	tracks    []placed[track]
+}
+
+func topSection(instances *sectionOf[instance], services *sectionOf[virtualServer], tracks *sectionOf[track]) *sectionOf[contents] {
+	directors := directorSection()
+	s := &sectionOf[contents]{
+		section: section{
+			place:    "the top level",
+			what:     "a mapping that begins with version: 1",
+			reserved: topReserved(),
+			words: []word{
+				waiting("sync_groups", "vrrp_sync_group"),
+				needless("is keepalived's word: there are no global settings", "global_defs"),
+				{names: []string{"real_servers"}, hint: "it belongs to virtual_servers"},
+			},
+		},
+		rules: func(c *contents, o object) { c.judge(o) },
+	}
+	s.fields = []key[contents]{
+		field[contents, int]{
+			name: "version", kind: formatVersion(), in: func(c *contents) *int { return &c.version },
+			required: "1", doc: "of the format",
+		},
+		field[contents, []placed[Director]]{
+			name: "directors", in: func(c *contents) *[]placed[Director] { return &c.directors },
+			kind:     mappingsOf(&directors.section, 1, func(v value) []placed[Director] { return readDirectors(v, directors) }),
+			required: "the machines that may hold the virtual addresses, each with name and address",
+			doc:      "the machines that may hold the virtual addresses, at least one",
+		},
+		field[contents, []placed[instance]]{
+			name: "vrrp_instances", in: func(c *contents) *[]placed[instance] { return &c.instances },
+			kind:   mappingsOf[placed[instance]](&instances.section, 1, nil),
+			readAs: func(v value, c *contents) []placed[instance] { return readInstances(v, instances, c.directors) },
+			unset:  "none", doc: "the sets of virtual addresses that move between directors",
+			words: []word{keepalived("vrrp_instance"), synonyms("instances")},
+		},
+		field[contents, []placed[virtualServer]]{
+			name: "virtual_servers", in: func(c *contents) *[]placed[virtualServer] { return &c.services },
+			kind:  mappingsOf(&services.section, 1, func(v value) []placed[virtualServer] { return readVirtualServers(v, services) }),
+			unset: "none", doc: "the addresses and ports that are balanced",
+			words: []word{keepalived("virtual_server"), synonyms("services")},
+		},
+		field[contents, []placed[track]]{
+			name: "tracks", in: func(c *contents) *[]placed[track] { return &c.tracks },
+			kind:  mappingsOf(&tracks.section, 0, func(v value) []placed[track] { return readTracks(v, tracks) }),
+			unset: "none", doc: "checks that instances depend on",
+			words: []word{keepalived("vrrp_script")},
+		},
+	}
+	s.schema = Schema{AnyOf: []*Schema{{Required: []string{"vrrp_instances"}}, {Required: []string{"virtual_servers"}}}}
+	return s.build()
+}
+
+func topReserved() []later {
+	return []later{
+		{name: "sync_groups", doc: "VRRP instances that move together"},
+		{name: "notify", doc: notifyChanges},
+		{name: "mail", doc: "messages about changes of state"},
+		{name: "connection_sync", doc: "copies of connections on the other director, so that they survive a failover"},
+		{name: "sysctls", doc: "kernel settings to leave alone or to set in another way"},
+		{name: "peer", doc: "the channel between directors beside VRRP"},
+		{name: "servers", doc: "hosts of real servers with options of the agent, by name"},
+		{name: "mysql_groups", doc: "MySQL servers that replicate, and their roles"},
+		{name: "api", doc: "who may talk to the daemons"},
+		{name: "metrics", doc: "where figures are published"},
+		{name: "startup_delay", doc: startupDelay},
+		{name: "on_stop", doc: onStop},
+	}
+}
+
+// formatVersion is 1: isThisVersion has seen to that.
+func formatVersion() kind[int] {
+	return scalar("`1`", Schema{Type: "integer", Enum: []any{1}}, func(value) int { return 1 })
+}
+
+// What reserved keys of several sections are for.
+const (
+	startupDelay  = "a time after the start in which no address is taken"
+	onStop        = "whether a graceful stop takes everything out of the kernel"
+	notifyChanges = "programs to run at changes of state"
+	inhibit       = "keeping what is down in the table, with weight 0"
+)

@@ -1,0 +1,136 @@
+package config
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// kind is a type of values: how one is read, compared and printed, and what the reference and the schema say about it.
+type kind[V any] struct {
+	form
+	// read reports what is wrong and then returns the zero value (see value).
+	read func(value) V
+	same func(a, b V) bool
+	// show prints a default for the reference, json for the schema; nil for a type that has none to print.
+	show func(V) string
+	json func(V) any
+}
+
+// form is what the values of a kind look like.
+type form struct {
+	text   string   // in the column "type" of the reference
+	schema Schema   // without what is inside
+	inside *section // of a mapping, or of each mapping of a list; nil for others
+	many   how      // how inside is repeated
+}
+
+// how says what holds the mappings of a section.
+type how uint8
+
+const (
+	single how = iota // the value itself is the mapping
+	list
+	byNode // a mapping from node names to mappings
+)
+
+// scalar is a kind of plain values.
+func scalar[V comparable](text string, s Schema, read func(value) V) kind[V] {
+	return kind[V]{form: form{text: text, schema: s}, read: read, same: func(a, b V) bool { return a == b }}
+}
+
+// texts are the kinds that are strings in the file.
+func texts[V ~string](text string, s Schema, read func(value) V) kind[V] {
+	s.Type = "string"
+	k := scalar(text, s, read)
+	k.show = func(v V) string { return string(v) }
+	k.json = func(v V) any { return string(v) }
+	return k
+}
+
+const namePattern = `^[A-Za-z0-9._-]{1,63}$`
+
+var nodeName = texts("name", Schema{Pattern: namePattern}, value.name)
+
+// wholeNumber is a number from low to high.
+func wholeNumber[V ~int | ~uint8 | ~uint16](low, high int) kind[V] {
+	k := scalar(strconv.Itoa(low)+" to "+strconv.Itoa(high), Schema{Type: "integer", Minimum: &low, Maximum: &high},
+		func(v value) V {
+			n, _ := v.whole(low, high)
+			return V(n)
+		})
+	k.show = func(v V) string { return strconv.Itoa(int(v)) }
+	k.json = func(v V) any { return int(v) }
+	return k
+}
+
+// flag is true or false; a value that is neither counts as def in the rules across values.
+func flag(def bool) kind[bool] {
+	k := scalar("boolean", Schema{Type: "boolean"}, func(v value) bool { return v.boolean(def) })
+	k.show = strconv.FormatBool
+	k.json = func(v bool) any { return v }
+	return k
+}
+
+// durationPattern matches what time.ParseDuration reads, with the units that the messages name.
+const durationPattern = `^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+
+// durationOf is a duration whose reader knows its range; text describes it in the reference.
+func durationOf(text string, read func(value) time.Duration) kind[time.Duration] {
+	k := scalar(text, Schema{Type: "string", Pattern: durationPattern}, read)
+	k.show = span
+	k.json = func(d time.Duration) any { return span(d) }
+	return k
+}
+
+// durationIn is a duration from low to high.
+func durationIn(low, high time.Duration) kind[time.Duration] {
+	return durationOf("duration, `"+span(low)+"` to `"+span(high)+"`", func(v value) time.Duration {
+		d, _ := v.duration(low, high)
+		return d
+	})
+}
+
+// secondsIn is a duration of whole seconds from low to high.
+func secondsIn(low, high time.Duration) kind[time.Duration] {
+	return durationOf("duration, `"+span(low)+"` to `"+span(high)+"`, whole seconds", func(v value) time.Duration {
+		d, _ := v.seconds(low, high)
+		return d
+	})
+}
+
+// octetPattern is a number from 0 to 255 without leading zeros.
+const (
+	octetPattern = `(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])`
+	ipv4Pattern  = octetPattern + `(\.` + octetPattern + `){3}`
+)
+
+// addressOf is the address of a machine.
+func addressOf(read func(value) netip.Addr) kind[netip.Addr] {
+	return scalar("address", Schema{Type: "string", Pattern: "^" + ipv4Pattern + "$"}, read)
+}
+
+// oneOf is a word of a vocabulary.
+func oneOf[V ~string](voc vocabulary) kind[V] {
+	words := make([]any, len(voc.words))
+	for i, w := range voc.words {
+		words[i] = w
+	}
+	return texts(enumerate(quoted(voc.words), "or"), Schema{Enum: words}, func(v value) V { return V(v.oneOf(voc)) })
+}
+
+// listOf is a list of plain values.
+func listOf[V comparable](item kind[V], text string, read func(value) []V) kind[[]V] {
+	s := Schema{Type: "array", Items: &item.schema}
+	return kind[[]V]{form: form{text: text, schema: s}, read: read, same: slices.Equal[[]V]}
+}
+
+// mappingsOf is a list of mappings of a section, atLeast of them.
+func mappingsOf[V any](inside *section, atLeast int, read func(value) []V) kind[[]V] {
+	s := Schema{Type: "array"}
+	if atLeast > 0 {
+		s.MinItems = &atLeast
+	}
+	return kind[[]V]{form: form{text: "list", schema: s, inside: inside, many: list}, read: read}
+}

@@ -1,0 +1,64 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
+
+// maxPersistence is 31 days, as in ipvsadm.
+const maxPersistence = 31 * 24 * time.Hour
+
+func persistenceSection() *sectionOf[Persistence] {
+	s := &sectionOf[Persistence]{section: section{name: "persistence", part: true, what: "a mapping with timeout"}}
+	s.fields = []key[Persistence]{
+		field[Persistence, time.Duration]{
+			name: "timeout", kind: secondsIn(time.Second, maxPersistence), in: func(p *Persistence) *time.Duration { return &p.Timeout },
+			required: "how long a client stays on its real server, for example 50s",
+			doc:      "how long a client without connections is remembered",
+			reload:   Live,
+		},
+		field[Persistence, int]{
+			name: "netmask", kind: netmask(), in: func(p *Persistence) *int { return &p.Netmask }, def: 32,
+			doc:    "prefix length: clients whose addresses share it count as one",
+			reload: Live,
+			words:  []word{keepalived("granularity")},
+		},
+	}
+	return s.build()
+}
+
+func persistenceField(s *sectionOf[Persistence]) key[virtualServer] {
+	return field[virtualServer, *Persistence]{
+		name: "persistence", in: func(v *virtualServer) **Persistence { return &v.Persistence },
+		kind: kind[*Persistence]{
+			form: form{text: "mapping", schema: Schema{Type: "object"}, inside: &s.section},
+			read: func(v value) *Persistence {
+				p, ok := s.one(v, Persistence{})
+				if !ok {
+					return nil
+				}
+				return &p.v
+			},
+		},
+		unset: "none", doc: "keeps a client on the real server that it got first",
+		words: []word{
+			keepalived("persistence_timeout").write("`persistence: {timeout: 50s}`"),
+			keepalived("persistence_granularity").write("`persistence: {timeout: 50s, netmask: 24}`"),
+		},
+	}
+}
+
+func netmask() kind[int] {
+	k := wholeNumber[int](1, 32)
+	number := k.read
+	k.read = func(v value) int {
+		if mask, err := netip.ParseAddr(v.node.Value); err == nil && mask.Is4() && v.node.Kind == yaml.ScalarNode {
+			v.fail("255.255.255.0 is 24", "%s is not a prefix length: want a number from 1 to 32", mask)
+			return 0
+		}
+		return number(v)
+	}
+	return k
+}

@@ -1,0 +1,196 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// Reference returns the chapters of docs/cluster-file.md that describe the keys, as Markdown.
+func Reference() string { return newClusterFile(checkKinds()).reference() }
+
+// ReservedKeys returns the table of docs/limits.md with the keys that have a meaning laid down for a later version.
+func ReservedKeys() string { return newClusterFile(checkKinds()).reservedKeys() }
+
+func (f *clusterFile) reference() string {
+	var chapters []string
+	for _, s := range f.sections {
+		if s.part {
+			continue // after the one that it is part of
+		}
+		chapters = append(chapters, s.chapter())
+		for _, d := range s.keys {
+			if inside := d.form.inside; inside != nil && inside.part {
+				chapters = append(chapters, inside.chapter())
+			}
+		}
+	}
+	return strings.Join(append(chapters, f.keepalivedWords()), "\n")
+}
+
+// title is the section's name in the reference.
+func (s *section) title() string {
+	if s.name == "" {
+		return "top level"
+	}
+	return "`" + s.name + "`"
+}
+
+func (s *section) heading() string { return strings.Replace(s.title(), "top", "Top", 1) }
+
+func (s *section) chapter() string {
+	var b strings.Builder
+	paragraph := func(text string) {
+		if text != "" {
+			b.WriteString("\n" + text + "\n")
+		}
+	}
+	level := "## "
+	if s.part {
+		level = "### "
+	}
+	b.WriteString(level + s.heading() + "\n")
+	paragraph(s.intro)
+	b.WriteString("\n| key | type | default | reload | meaning |\n|---|---|---|---|---|\n")
+	for _, d := range s.keys {
+		if !d.borrowed {
+			b.WriteString(d.row())
+		}
+	}
+	paragraph(s.reservedLine("Reserved: "))
+	paragraph(s.notes)
+	for _, d := range s.keys {
+		if d.form.many == byNode {
+			paragraph(s.byNode(d))
+		}
+	}
+	return b.String()
+}
+
+func (d *declaration) row() string {
+	def, doc := d.unset, d.doc
+	if d.required != "" {
+		def = "required"
+	}
+	if d.kinds != nil {
+		doc = "with type " + enumerate(quoted(words(d.kinds)), "or") + ": " + doc
+	}
+	if d.since != "" {
+		doc += "; since version " + d.since
+	}
+	cells := []string{"`" + d.name + "`", d.form.text, def, d.reload.String(), doc}
+	return strings.TrimSuffix("| "+strings.Join(cells, " | "), " ") + " |\n"
+}
+
+func (s *section) reservedLine(begin string) string {
+	var names []string
+	for _, r := range s.reserved {
+		names = append(names, r.name)
+	}
+	if names == nil {
+		return ""
+	}
+	return wrap(begin + strings.Join(quoted(names), ", ") + ".")
+}
+
+// byNode describes the key that has a section for single nodes.
+func (s *section) byNode(d *declaration) string {
+	var agree []string
+	for _, k := range s.keys {
+		if k.perNode == mustAgree {
+			agree = append(agree, k.name)
+		}
+	}
+	return wrap("`" + d.name + "` may set " + enumerate(quoted(d.form.inside.names()), "and") + " (`tracks: []` takes the " +
+		"instance's tracks away). It cannot set what all directors must agree on: " + strings.Join(quoted(agree), ", ") +
+		". " + d.form.inside.reservedLine("Reserved in it: "))
+}
+
+// keepalivedWords is the table of what takes the place of keepalived's words.
+func (f *clusterFile) keepalivedWords() string {
+	rows := grouped{}
+	for _, s := range f.sections {
+		for _, d := range s.keys {
+			for _, w := range d.words {
+				rows.add(w.keepalived, s, strings.Join(quoted(w.names), ", "), w.here(d.name))
+			}
+		}
+		for _, w := range s.words {
+			rows.add(w.keepalived, s, strings.Join(quoted(w.names), ", "), w.here(""))
+		}
+	}
+	return "## Words of keepalived\n\n| keepalived | in | here |\n|---|---|---|\n" + rows.text()
+}
+
+func (f *clusterFile) reservedKeys() string {
+	rows := grouped{}
+	for _, s := range f.sections {
+		for _, r := range s.reserved {
+			rows.add(true, s, "`"+r.name+"`", r.doc)
+		}
+	}
+	return "| key | in | what it is for |\n|---|---|---|\n" + rows.text()
+}
+
+// grouped are the rows of a table whose middle column lists the sections that have the same to say.
+type grouped []row
+
+type row struct {
+	first, last string
+	sections    []string
+}
+
+func (g *grouped) add(wanted bool, s *section, first, last string) {
+	if !wanted {
+		return
+	}
+	i := slices.IndexFunc(*g, func(r row) bool { return r.first == first && r.last == last })
+	if i < 0 {
+		i = len(*g)
+		*g = append(*g, row{first: first, last: last})
+	}
+	(*g)[i].sections = append((*g)[i].sections, s.title())
+}
+
+func (g grouped) text() string {
+	var b strings.Builder
+	for _, r := range g {
+		b.WriteString("| " + r.first + " | " + strings.Join(r.sections, ", ") + " | " + r.last + " |\n")
+	}
+	return b.String()
+}
+
+// here is what takes the place of a word that key declares, or its section if key is "".
+func (w word) here(key string) string {
+	switch {
+	case w.example != "":
+		return w.example
+	case key != "":
+		return "`" + key + "`"
+	}
+	reason := w.message
+	for _, begin := range []string{"is keepalived's word: ", "is keepalived's word, and "} {
+		reason = strings.TrimPrefix(reason, begin)
+	}
+	return "none: " + reason
+}
+
+func quoted(words []string) []string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = "`" + w + "`"
+	}
+	return out
+}
+
+// wrap breaks text into lines of at most 120 characters.
+func wrap(text string) string {
+	var lines []string
+	line := ""
+	for _, w := range strings.Fields(text) {
+		if line != "" && len([]rune(line))+1+len([]rune(w)) > 120 {
+			lines, line = append(lines, line), ""
+		}
+		line = strings.TrimPrefix(line+" "+w, " ")
+	}
+	return strings.Join(append(lines, line), "\n")
+}

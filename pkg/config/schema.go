@@ -1,0 +1,106 @@
+package config
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// Schema is the part of JSON Schema (draft 7, which editors know) that a cluster file needs.
+type Schema struct {
+	Schema               string             `json:"$schema,omitempty"`
+	Title                string             `json:"title,omitempty"`
+	Description          string             `json:"description,omitempty"`
+	Type                 string             `json:"type,omitempty"`
+	Enum                 []any              `json:"enum,omitempty"`
+	Default              any                `json:"default,omitempty"`
+	Pattern              string             `json:"pattern,omitempty"`
+	MinLength            int                `json:"minLength,omitempty"`
+	Minimum              *int               `json:"minimum,omitempty"`
+	Maximum              *int               `json:"maximum,omitempty"`
+	Items                *Schema            `json:"items,omitempty"`
+	MinItems             *int               `json:"minItems,omitempty"`
+	MaxItems             *int               `json:"maxItems,omitempty"`
+	UniqueItems          bool               `json:"uniqueItems,omitempty"`
+	Properties           map[string]*Schema `json:"properties,omitempty"`
+	Required             []string           `json:"required,omitempty"`
+	AdditionalProperties any                `json:"additionalProperties,omitempty"` // false or a *Schema
+	AnyOf                []*Schema          `json:"anyOf,omitempty"`
+	AllOf                []*Schema          `json:"allOf,omitempty"`
+	Not                  *Schema            `json:"not,omitempty"`
+	If                   *Schema            `json:"if,omitempty"`
+	Then                 *Schema            `json:"then,omitempty"`
+}
+
+// JSONSchema returns the schema of a cluster file for editors, as JSON text with a newline at its end. A file that it
+// refuses is refused by Parse as well; it cannot say what several keys mean together, which only Parse knows.
+func JSONSchema() []byte { return newClusterFile(checkKinds()).jsonSchema() }
+
+func (f *clusterFile) jsonSchema() []byte {
+	s := f.top.object()
+	s.Schema, s.Title = "http://json-schema.org/draft-07/schema#", "cluster file of lvs-director"
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(s); err != nil {
+		panic(err) // strings, numbers and booleans of our own
+	}
+	return []byte(text.String())
+}
+
+// object is the schema of the section's mappings.
+func (s *section) object() *Schema {
+	o := s.schema
+	o.Type, o.Properties, o.AdditionalProperties = "object", map[string]*Schema{}, false
+	for _, d := range s.keys {
+		o.Properties[d.name] = d.schema()
+		if d.required != "" && d.kinds == nil {
+			o.Required = append(o.Required, d.name)
+		}
+	}
+	return &o
+}
+
+// schema is the schema of the key's value.
+func (d *declaration) schema() *Schema {
+	s := d.form.schema
+	s.Description, s.Default = d.doc, d.def
+	if d.form.inside == nil {
+		return &s
+	}
+	object := d.form.inside.object()
+	switch d.form.many {
+	case list:
+		s.Items = object
+	case byNode:
+		s.Type, s.AdditionalProperties = "object", object
+	case single:
+		object.Description = d.doc
+		return object
+	}
+	return &s
+}
+
+// kindSchema says which keys a check of each kind has.
+func kindSchema(kinds []checkKind) Schema {
+	var s Schema
+	for _, k := range kinds {
+		then := &Schema{Properties: map[string]*Schema{}}
+		for _, d := range kindKeys(kinds) {
+			if !d.of(k.name) {
+				then.Properties[d.name] = &Schema{Not: &Schema{}}
+			}
+		}
+		for _, d := range k.keys {
+			if d.required != "" {
+				then.Required = append(then.Required, d.name)
+			}
+		}
+		if len(then.Properties)+len(then.Required) == 0 {
+			continue
+		}
+		typed := &Schema{Properties: map[string]*Schema{"type": {Enum: []any{string(k.name)}}}, Required: []string{"type"}}
+		s.AllOf = append(s.AllOf, &Schema{If: typed, Then: then})
+	}
+	return s
+}
