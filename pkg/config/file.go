@@ -50,7 +50,7 @@ func topSection(instances *sectionOf[instance], services *sectionOf[virtualServe
 	s.fields = []key[contents]{
 		field[contents, int]{
 			name: "version", kind: formatVersion(), in: func(c *contents) *int { return &c.version },
-			required: "1", doc: "of the format",
+			required: "1", doc: "the version of the format",
 		},
 		field[contents, []placed[Director]]{
 			name: "directors", in: func(c *contents) *[]placed[Director] { return &c.directors },

@@ -94,15 +94,15 @@ func (s *section) reservedLine(begin string) string {
 
 // byNode describes the key that has a section for single nodes.
 func (s *section) byNode(d *declaration) string {
-	var agree []string
+	names := map[scope][]string{}
 	for _, k := range s.keys {
-		if k.perNode == mustAgree {
-			agree = append(agree, k.name)
+		if k != d {
+			names[k.perNode] = append(names[k.perNode], k.name)
 		}
 	}
-	return wrap("`" + d.name + "` may set " + enumerate(quoted(d.form.inside.names()), "and") + " (`tracks: []` takes the " +
-		"instance's tracks away). It cannot set what all directors must agree on: " + strings.Join(quoted(agree), ", ") +
-		". " + d.form.inside.reservedLine("Reserved in it: "))
+	return wrap("`" + d.name + "` may set " + enumerate(quoted(names[perNode]), "and") + " (`tracks: []` takes the instance's " +
+		"tracks away). It cannot set what all directors must agree on: " + strings.Join(quoted(names[mustAgree]), ", ") +
+		"; nor " + enumerate(quoted(names[oneForAll]), "and") + ". " + d.form.inside.reservedLine("Reserved in it: "))
 }
 
 // keepalivedWords is the table of what takes the place of keepalived's words.
