@@ -9,6 +9,7 @@ require (
 	github.com/google/renameio/v2 v2.0.2 // the state file is replaced whole or not at all
 	github.com/mdlayher/packet v1.2.0 // gratuitous ARP
 	github.com/moby/ipvs v1.1.0 // values and constants of IPVS; see pkg/kernel/ipvs for why not its transport
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // in tests: what lvsctl schema prints
 	github.com/spf13/cobra v1.10.2 // command lines
 	github.com/spf13/pflag v1.0.9 // flags of cobra's commands
 	github.com/vishvananda/netlink v1.3.1 // addresses, links, routes, and the transport under pkg/kernel/ipvs
@@ -25,7 +26,6 @@ require (
 	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/mdlayher/socket v0.7.0 // indirect
-	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
 	github.com/sirupsen/logrus v1.9.0 // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
 	golang.org/x/mod v0.41.0 // indirect

@@ -23,6 +23,17 @@ func TestExampleValidates(t *testing.T) {
 	}
 }
 
+// The first line of the example leads an editor to what lvsctl schema prints.
+func TestExampleNamesItsSchema(t *testing.T) {
+	example, err := os.ReadFile("cluster.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line, _, _ := strings.Cut(string(example), "\n"); line != "# yaml-language-server: $schema=cluster.schema.json" {
+		t.Errorf("the first line is %q", line)
+	}
+}
+
 // installed is where the unit files expect the programs.
 const installed = "/usr/local/bin/"
 

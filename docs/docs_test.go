@@ -67,10 +67,14 @@ func TestWholeClusterFilesValidate(t *testing.T) {
 	checked := 0
 	for _, p := range pages(t) {
 		for _, b := range p.blocks {
-			if b.language != "yaml" || !strings.HasPrefix(b.text, "version:") {
+			text, modeline := strings.CutPrefix(b.text, "# yaml-language-server: $schema=cluster.schema.json\n")
+			if b.language != "yaml" || !strings.HasPrefix(text, "version:") {
 				continue
 			}
 			checked++
+			if !modeline {
+				t.Errorf("%s: no line for editors before\n%s", p.path, b.text)
+			}
 			if _, problems := config.Parse(p.path, []byte(b.text)); len(problems) > 0 {
 				t.Errorf("%s: %v\n%s", p.path, problems, b.text)
 			}
@@ -143,6 +147,7 @@ func TestCommandsAndFlagsExist(t *testing.T) {
 		{"lvs-director", "cleanup"},
 		{"lvs-realserver", "run"},
 		{"lvsctl", "check"},
+		{"lvsctl", "schema"},
 		{"lvsctl", "status"},
 		{"lvsctl", "reload"},
 		{"lvsctl", "version"},

@@ -9,7 +9,7 @@ import (
 const maxVirtualAddresses = 255
 
 func virtualAddresses() kind[[]netip.Prefix] {
-	item := scalar("address", Schema{Type: "string", Pattern: `^` + ipv4Pattern + `(/32)?$`}, value.virtualAddress)
+	item := scalar("address", Schema{Type: "string", Pattern: `^` + ipv4Pattern + `(/32)?$`, Not: &Schema{Pattern: noMachine + loopback}}, value.virtualAddress)
 	k := listOf(item, "list of addresses", value.virtualAddresses)
 	one, most := 1, maxVirtualAddresses
 	k.schema.MinItems, k.schema.MaxItems, k.schema.UniqueItems = &one, &most, true

@@ -25,7 +25,7 @@ func directorSection() *sectionOf[Director] {
 			words:    []word{keepalived("router_id")},
 		},
 		field[Director, netip.Addr]{
-			name: "address", kind: addressOf(value.directorAddress), in: func(d *Director) *netip.Addr { return &d.Address },
+			name: "address", kind: addressOf(noMachine+loopback, value.directorAddress), in: func(d *Director) *netip.Addr { return &d.Address },
 			required: "the director's own IPv4 address",
 			doc: "the director's own address, the source of its adverts on the network that it is of (on others it is that " +
 				"interface's first address); no two directors share one",

@@ -2,25 +2,20 @@ package config
 
 // clusterFile has the sections of the cluster file as this version reads them.
 type clusterFile struct {
-	top       *sectionOf[contents]
-	instances *sectionOf[instance]
-	sections  []*section // all, outer ones first
+	top      *sectionOf[contents]
+	sections []*section // all, outer ones first
 }
 
-// newClusterFile declares the cluster file, with these kinds of checks.
-func newClusterFile(kinds []checkKind) *clusterFile {
+// newClusterFile declares the cluster file.
+func newClusterFile() *clusterFile { return declareFile(checkKinds(), instanceFields()) }
+
+// declareFile declares a cluster file with these kinds of checks and these keys of an instance. A test may give more of
+// them than there are.
+func declareFile(kinds []checkKind, ofInstance []key[instance]) *clusterFile {
 	checks := checkSection(kinds)
-	instances := instanceSection()
-	f := &clusterFile{instances: instances}
-	f.top = topSection(instances, virtualServerSection(checks), trackSection(checks))
-	f.index()
-	return f
-}
-
-// index lists the sections anew.
-func (f *clusterFile) index() {
-	f.sections = nil
+	f := &clusterFile{top: topSection(instanceSection(ofInstance), virtualServerSection(checks), trackSection(checks))}
 	f.top.walk(func(s *section) { f.sections = append(f.sections, s) })
+	return f
 }
 
 // contents is what a file says, each part with its place, before the rules that tie the parts together.

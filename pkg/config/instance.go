@@ -19,7 +19,7 @@ type instance struct {
 	directors []placed[Director]
 }
 
-func instanceSection() *sectionOf[instance] {
+func instanceSection(fields []key[instance]) *sectionOf[instance] {
 	s := &sectionOf[instance]{
 		section: section{
 			name:     "vrrp_instances",
@@ -33,7 +33,7 @@ func instanceSection() *sectionOf[instance] {
 			i.checkPreemption(o)
 		},
 	}
-	s.fields = instanceFields()
+	s.fields = fields
 	s.fields = append(s.fields, perNodeField(s))
 	return s.build()
 }
@@ -79,7 +79,7 @@ func routerFields() []key[instance] {
 		},
 		field[instance, string]{
 			name: "interface", in: func(i *instance) *string { return &i.Interface },
-			kind: texts("text", Schema{Pattern: `^[^/:\s]{1,15}$`, Not: &Schema{Enum: []any{"lo", ".", ".."}}}, value.networkInterface),
+			kind: texts("text", Schema{Pattern: `^[!-.0-9;-~]{1,15}$`, Not: &Schema{Enum: []any{"lo", ".", ".."}}}, value.networkInterface),
 			readAs: func(v value, i *instance) string {
 				i.InterfaceAt = v.position()
 				return v.networkInterface()

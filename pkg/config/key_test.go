@@ -8,7 +8,7 @@ import (
 
 // A word that hints at a key is no key itself, and no other hint says something else about it.
 func TestWords(t *testing.T) {
-	newClusterFile(checkKinds()).eachSection(func(s *section) {
+	newClusterFile().eachSection(func(s *section) {
 		seen := map[string]bool{}
 		judge := func(w word, key string) {
 			w = w.of(key)
@@ -40,7 +40,7 @@ func TestWords(t *testing.T) {
 // A declaration is complete, and one section has a key once.
 func TestDeclarations(t *testing.T) {
 	count := 0
-	newClusterFile(checkKinds()).eachSection(func(s *section) {
+	newClusterFile().eachSection(func(s *section) {
 		if s.what == "" || s.at() == "" {
 			t.Errorf("%s: %q", s.at(), s.what)
 		}
@@ -83,6 +83,77 @@ func (f *clusterFile) eachSection(do func(*section)) {
 			if d.form.many == byNode {
 				do(d.form.inside)
 			}
+		}
+	}
+}
+
+const small = `version: 1
+directors: [{name: a, address: 10.0.0.1}]
+vrrp_instances:
+- {name: i, interface: eth0, virtual_router_id: 1, virtual_addresses: [10.0.0.9], KEY, per_node: {a: {KEY}}}
+`
+
+// A key that is declared is known to the reader, per_node, the hints, the reload, the reference and the schema.
+func TestAddAKey(t *testing.T) {
+	limits := map[*instance]*uint8{}
+	f := declareFile(checkKinds(), append(instanceFields(), field[instance, uint8]{
+		name: "hop_limit", kind: wholeNumber[uint8](1, 64), def: 32, doc: "how far adverts go",
+		in: func(i *instance) *uint8 {
+			if limits[i] == nil {
+				limits[i] = new(uint8)
+			}
+			return limits[i]
+		},
+		perNode: perNode, reload: Restart, since: "1.2",
+		words: []word{keepalived("ttl")},
+	}))
+	for key, want := range map[string]string{
+		"hop_limit: 7":  "",
+		"hop_limit: 65": "4:94 hop_limit: 65 is out of range: 1 to 64, 4:124 per_node.a.hop_limit: 65 is out of range: 1 to 64",
+		"hop_limt: 7":   "4:83 hop_limt: unknown key (did you mean hop_limit?), 4:111 per_node.a.hop_limt: unknown key (did you mean hop_limit?)",
+		"ttl: 7":        "4:83 ttl: is keepalived's word (write hop_limit), 4:106 per_node.a.ttl: is keepalived's word (write hop_limit)",
+	} {
+		clear(limits)
+		_, problems := parse(f, "f", []byte(strings.ReplaceAll(small, "KEY", key)))
+		got := strings.NewReplacer("f:", "", ": vrrp_instances[0].", " ", "\n", ", ").Replace(strings.TrimSpace(problems.String()))
+		if got != want {
+			t.Errorf("%s:\n%q, want\n%q", key, got, want)
+		}
+		for _, limit := range limits {
+			if want == "" && *limit != 7 {
+				t.Errorf("%s: read %d", key, *limit)
+			}
+		}
+	}
+	if len(limits) < 1 {
+		t.Error("nothing was read")
+	}
+	for _, want := range []string{
+		"| `hop_limit` | 1 to 64 | `32` | restart | how far adverts go; since version 1.2 |\n",
+		"| `ttl` | `vrrp_instances` | `hop_limit` |\n",
+		"`hop_limit` (`tracks: []`",
+	} {
+		if !strings.Contains(strings.ReplaceAll(f.reference(), "\n`", " `"), want) {
+			t.Errorf("the reference does not have %q", want)
+		}
+	}
+	instances := f.top.object().Properties["vrrp_instances"].Items
+	own := instances.Properties["per_node"].AdditionalProperties.(*Schema).Properties["hop_limit"]
+	if s := instances.Properties["hop_limit"]; s == nil || *s.Maximum != 64 || s.Default != 32 || own == nil || *own.Minimum != 1 {
+		t.Errorf("the schema has %+v, and of single nodes %+v", s, own)
+	}
+}
+
+// What a change of a key means at a reload is what its declaration says.
+func TestChange(t *testing.T) {
+	type pair struct{ port, weight int }
+	s := (&sectionOf[pair]{fields: []key[pair]{
+		field[pair, int]{name: "port", kind: wholeNumber[int](1, 9), in: func(p *pair) *int { return &p.port }, reload: Another},
+		field[pair, int]{name: "weight", kind: wholeNumber[int](1, 9), in: func(p *pair) *int { return &p.weight }, reload: Live},
+	}}).build()
+	for next, want := range map[pair]Reload{{1, 1}: Same, {1, 2}: Live, {2, 1}: Another, {2, 2}: Another} {
+		if got := s.change(&pair{1, 1}, &next); got != want {
+			t.Errorf("%v: %q, want %q", next, got, want)
 		}
 	}
 }

@@ -73,8 +73,11 @@ func flag(def bool) kind[bool] {
 	return k
 }
 
-// durationPattern matches what time.ParseDuration reads, with the units that the messages name.
-const durationPattern = `^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+// durationPattern matches what time.ParseDuration reads, but less than nothing. How long it is no pattern can say.
+const (
+	unitPattern     = `(ns|us|µs|μs|ms|s|m|h)`
+	durationPattern = `^(\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)` + unitPattern + `)+|-0+` + unitPattern + `)$`
+)
 
 // durationOf is a duration whose reader knows its range; text describes it in the reference.
 func durationOf(text string, read func(value) time.Duration) kind[time.Duration] {
@@ -106,9 +109,15 @@ const (
 	ipv4Pattern  = octetPattern + `(\.` + octetPattern + `){3}`
 )
 
-// addressOf is the address of a machine.
-func addressOf(read func(value) netip.Addr) kind[netip.Addr] {
-	return scalar("address", Schema{Type: "string", Pattern: "^" + ipv4Pattern + "$"}, read)
+// noMachine and loopback match addresses that read may refuse.
+const (
+	noMachine = `^(0\.0\.0\.0|255\.255\.255\.255|(22[4-9]|23[0-9])\..*)`
+	loopback  = `|^127\.`
+)
+
+// addressOf is the address of a machine; never matches those that are none.
+func addressOf(never string, read func(value) netip.Addr) kind[netip.Addr] {
+	return scalar("address", Schema{Type: "string", Pattern: "^" + ipv4Pattern + "$", Not: &Schema{Pattern: never}}, read)
 }
 
 // oneOf is a word of a vocabulary.

@@ -13,7 +13,7 @@ import (
 // The problems are all that were found, in the order of their positions. If one of them is an error the Config is nil;
 // with none, or with warnings only, it is complete.
 func Parse(file string, data []byte) (*Config, Problems) {
-	return parse(newClusterFile(checkKinds()), file, data)
+	return parse(newClusterFile(), file, data)
 }
 
 func parse(sections *clusterFile, file string, data []byte) (*Config, Problems) {

@@ -6,10 +6,10 @@ import (
 )
 
 // Reference returns the chapters of docs/cluster-file.md that describe the keys, as Markdown.
-func Reference() string { return newClusterFile(checkKinds()).reference() }
+func Reference() string { return newClusterFile().reference() }
 
 // ReservedKeys returns the table of docs/limits.md with the keys that have a meaning laid down for a later version.
-func ReservedKeys() string { return newClusterFile(checkKinds()).reservedKeys() }
+func ReservedKeys() string { return newClusterFile().reservedKeys() }
 
 func (f *clusterFile) reference() string {
 	var chapters []string

@@ -33,7 +33,7 @@ type Schema struct {
 
 // JSONSchema returns the schema of a cluster file for editors, as JSON text with a newline at its end. A file that it
 // refuses is refused by Parse as well; it cannot say what several keys mean together, which only Parse knows.
-func JSONSchema() []byte { return newClusterFile(checkKinds()).jsonSchema() }
+func JSONSchema() []byte { return newClusterFile().jsonSchema() }
 
 func (f *clusterFile) jsonSchema() []byte {
 	s := f.top.object()
@@ -72,8 +72,12 @@ func (d *declaration) schema() *Schema {
 	switch d.form.many {
 	case list:
 		s.Items = object
-	case byNode:
-		s.Type, s.AdditionalProperties = "object", object
+	case byNode: // what is not there is as the section itself says
+		object.Required = nil
+		for _, p := range object.Properties {
+			p.Default = nil
+		}
+		s.AdditionalProperties = object
 	case single:
 		object.Description = d.doc
 		return object

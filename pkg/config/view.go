@@ -28,7 +28,7 @@ func (i Instance) For(director string) Instance {
 // Reload says what it means that a running instance is to become next, both for the same director: Another if it is
 // another virtual router then.
 func (i Instance) Reload(next Instance) Reload {
-	return instanceSection().change(&instance{Instance: i}, &instance{Instance: next})
+	return instanceSection(instanceFields()).change(&instance{Instance: i}, &instance{Instance: next})
 }
 
 // DirectorNamed returns the director that a node is. names are what the node may be called, the most specific first:

@@ -70,7 +70,7 @@ func serviceFields() []key[virtualServer] {
 			reload:   Live,
 		},
 		field[virtualServer, netip.Addr]{
-			name: "address", kind: addressOf(value.serviceAddress), in: func(s *virtualServer) *netip.Addr { return &s.Address },
+			name: "address", kind: addressOf(noMachine+loopback, value.serviceAddress), in: func(s *virtualServer) *netip.Addr { return &s.Address },
 			required: "the address that clients dial",
 			doc:      "what clients dial; a warning if the file has instances and none of them holds it",
 			reload:   Another,

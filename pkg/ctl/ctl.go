@@ -16,6 +16,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/api"
 	"github.com/lvs-director/lvs-director/pkg/clusterfile"
+	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/daemon"
 	"github.com/lvs-director/lvs-director/pkg/version"
 )
@@ -39,7 +40,7 @@ func Command() *cobra.Command {
 	root.PersistentFlags().StringVar(&f.socket, "socket", "", "the daemon's socket (default: the director's, else the agent's, of this machine)")
 	root.PersistentFlags().StringVarP(&f.output, "output", "o", "table", "table, json or yaml")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &daemon.UsageError{Err: err} })
-	root.AddCommand(check(), showStatus(&f), reload(&f), showVersion())
+	root.AddCommand(check(), showSchema(), showStatus(&f), reload(&f), showVersion())
 	return root
 }
 
@@ -121,6 +122,16 @@ func check() *cobra.Command {
 	cmd.Flags().BoolVar(&strict, "strict", false, "warnings are errors")
 	cmd.Flags().BoolVar(&host, "host", false, "measure for 2 s whether this machine can keep the file's advert intervals (with the unit's priority: nice -n -20 lvsctl check --host FILE)")
 	return cmd
+}
+
+func showSchema() *cobra.Command {
+	return &cobra.Command{
+		Use: "schema", Short: "print the JSON Schema of a cluster file, for editors", Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := cmd.OutOrStdout().Write(config.JSONSchema())
+			return err
+		},
+	}
 }
 
 func reload(f *flags) *cobra.Command {

@@ -236,3 +236,13 @@ func TestWrongUsageIsExit2(t *testing.T) {
 		t.Errorf("version: exit %d, %q", code, out)
 	}
 }
+
+func TestSchema(t *testing.T) {
+	code, out, err := lvsctl(t, "schema")
+	if code != 0 || err != "" || !json.Valid([]byte(out)) || !strings.Contains(out, `"virtual_router_id"`) {
+		t.Errorf("exit %d, %q, %.200s", code, err, out)
+	}
+	if code, _, err := lvsctl(t, "schema", "cluster.yaml"); code != 2 || !strings.Contains(err, "no arguments") {
+		t.Errorf("exit %d, %q", code, err)
+	}
+}

@@ -1,0 +1,146 @@
+package config_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"gopkg.in/yaml.v3"
+	"pgregory.net/rapid"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+)
+
+func compileSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(config.JSONSchema()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("cluster.schema.json", document); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := compiler.Compile("cluster.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schema
+}
+
+// validate judges a file as an editor does; unreadable says that its text is no YAML, or no JSON could say it.
+func validate(t *testing.T, schema *jsonschema.Schema, data []byte) (err error, unreadable bool) {
+	t.Helper()
+	var contents any
+	if yaml.Unmarshal(data, &contents) != nil {
+		return nil, true
+	}
+	text, err := json.Marshal(contents)
+	if err != nil {
+		return nil, true
+	}
+	instance, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schema.Validate(instance), false
+}
+
+func TestSchemaAcceptsWhatIsValid(t *testing.T) {
+	schema := compileSchema(t)
+	for _, file := range slices.Concat(yamlFiles(t, "good"), yamlFiles(t, "warn")) {
+		if err, unreadable := validate(t, schema, read(t, file)); err != nil || unreadable {
+			t.Errorf("%s: unreadable %t: %v", file, unreadable, err)
+		}
+	}
+}
+
+// What the schema cannot say, with the bad files that it therefore accepts.
+var beyondSchemas = map[string][]string{
+	"how long a duration is": {
+		"check-interval-50ms", "instance-advert-interval-15ms", "instance-advert-interval-41s", "instance-advert-interval-5ms",
+		"instance-advert-interval-v2-100ms", "instance-advert-interval-v2-fraction", "instance-lease-2s", "instance-lease-fraction",
+		"instance-preempt-delay-2h", "persistence-timeout-1500ms", "persistence-timeout-fraction",
+	},
+	"how values compare": {
+		"check-timeout-over-interval", "instance-lease-too-short", "instance-lease-too-short-for-backup", "real-server-port-dr",
+		"real-server-port-tun", "real-server-address-of-virtual-server", "real-server-address-of-virtual-server-and-instance",
+		"instance-virtual-address-of-director", "instance-virtual-address-of-real-server", "real-server-two-addresses",
+	},
+	"what per_node makes of other keys": {
+		"instance-no-preempt-255", "instance-no-preempt-255-per-node", "instance-virtual-router-id-twice-by-per-node",
+	},
+	"that a name or address is there once": {
+		"director-address-twice", "director-address-twice-by-alias", "director-name-twice", "instance-name-twice",
+		"instance-virtual-address-in-two", "instance-virtual-address-twice", "instance-virtual-router-id-twice",
+		"real-server-address-twice", "real-server-name-twice", "service-address-port-twice", "service-name-twice", "track-name-twice",
+	},
+	"that a name is there at all": {
+		"instance-per-node-unknown-director", "instance-track-misspelt", "instance-track-unknown", "instance-track-unknown-per-node",
+	},
+	"how the text was written": {
+		"instance-priority-fraction", "instance-virtual-router-id-octal", "service-port-hex", "text-two-documents", "text-utf16",
+		"yaml-merge-key",
+	},
+}
+
+func TestSchemaRefusesWhatItCan(t *testing.T) {
+	schema := compileSchema(t)
+	beyond := map[string]string{}
+	for reason, files := range beyondSchemas {
+		for _, file := range files {
+			beyond[file] = reason
+		}
+	}
+	refused := 0
+	for _, file := range yamlFiles(t, "bad") {
+		name := baseName(file)
+		err, unreadable := validate(t, schema, read(t, file))
+		reason, listed := beyond[name]
+		delete(beyond, name)
+		switch {
+		case unreadable && listed:
+			t.Errorf("%s is no YAML, and is listed for %q", name, reason)
+		case unreadable:
+		case err == nil && !listed:
+			t.Errorf("%s is accepted", name)
+		case err != nil && listed:
+			t.Errorf("%s is refused, and is listed for %q: %v", name, reason, err)
+		case err != nil:
+			refused++
+		}
+	}
+	if len(beyond) > 0 || refused < 120 {
+		t.Errorf("%d files refused; listed and not there: %v", refused, beyond)
+	}
+}
+
+// What the schema refuses Parse refuses as well: an editor's red line is never wrong.
+func TestSchemaRefusesNothingValid(t *testing.T) {
+	schema := compileSchema(t)
+	var words []string
+	text := string(readFile(t, "testdata/good/full.yaml"))
+	for _, file := range slices.Concat(yamlFiles(t, "good"), yamlFiles(t, "warn"), yamlFiles(t, "bad")) {
+		words = append(words, strings.FieldsFunc(string(read(t, file)), separates)...)
+	}
+	words = append(words, "-0", "1us", "+1s", ".5s", "1.s", "-0s", "True", "''", "~", "0", "255.255.255.255", "127.0.0.1", "a b", "[]", "{}", "!x")
+	mine := strings.FieldsFunc(text, separates)
+	valid := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		was, becomes := rapid.SampledFrom(mine).Draw(rt, "was"), rapid.SampledFrom(words).Draw(rt, "becomes")
+		data := []byte(strings.Replace(text, was, becomes, rapid.SampledFrom([]int{1, 2, -1}).Draw(rt, "times")))
+		if c, _ := config.Parse("f", data); c == nil {
+			return
+		}
+		valid++
+		if err, unreadable := validate(t, schema, data); err != nil || unreadable {
+			rt.Errorf("%s for %s: unreadable %t: %v", becomes, was, unreadable, err)
+		}
+	})
+	t.Logf("%d valid files", valid)
+}
+
+func separates(r rune) bool { return strings.ContainsRune(" ,{}[]\n", r) }
