@@ -1,11 +1,12 @@
 package config
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
-// A kind of check is a file here, with its keys, and a file in package probe, which makes it. What follows is the only
-// list of them.
-
-// checkKinds are the kinds of checks, in the order of the reference.
+// checkKinds are the kinds of checks, in the order of the reference. Each is a file of this package, which declares it,
+// and one of package probe, which makes it. This and Prober are the only lists of them.
 func checkKinds() []checkKind {
 	return []checkKind{
 		tcpKind(),
@@ -19,8 +20,8 @@ type Prober interface {
 	MySQL(MySQLCheck)
 }
 
-// CheckKind is what a check asks of a server: one of the types of this package that are named after their kind, such as
-// TCPCheck. Values are comparable; equal ones ask the same.
+// CheckKind is what a check asks of a server: a value of one of the types that Prober names. Values are comparable; equal
+// ones ask the same.
 type CheckKind interface {
 	// Type is the word of the cluster file.
 	Type() CheckType
@@ -36,11 +37,17 @@ type noSecret struct{}
 
 func (noSecret) SecretFile() string { return "" }
 
+// checkValue is a CheckKind whose values can be compared.
+type checkValue interface {
+	comparable
+	CheckKind
+}
+
 // kindOf declares the kind whose checks are read into a K.
-type kindOf[K CheckKind] struct {
+type kindOf[K checkValue] struct {
 	name CheckType
 	doc  string // when a server passes, without a full stop
-	// stray ends the message about a key of the kind in a check of another: "does not log in".
+	// stray ends the message about a key of the kind in a check of another: "does not log in"; "" for "has no" and the key.
 	stray  string
 	fields []key[K]
 	rules  func(k *K, o object)
@@ -104,7 +111,7 @@ func readKind(kinds []checkKind) func(name CheckType, o object) CheckKind {
 		}
 		for _, d := range all {
 			if v, given := o.fields[d.name]; given && !d.of(name) {
-				v.fail("use type: "+enumerate(words(d.kinds), "or")+", or remove it", "a %s check %s", name, d.stray)
+				v.fail("use type: "+enumerate(words(d.kinds), "or")+", or remove it", "a %s check %s", name, cmp.Or(d.stray, "has no "+d.name))
 			}
 		}
 		return kinds[i].read(o)

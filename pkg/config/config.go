@@ -93,7 +93,7 @@ type CheckType string
 
 // Check is one health check. Intervals run from start to start. Values are comparable; equal ones are the same check.
 type Check struct {
-	Kind     CheckKind // what is asked, for example a TCPCheck
+	Kind     CheckKind // what is asked of the server
 	Interval time.Duration
 	Timeout  time.Duration // at most Interval
 	Fall     int           // consecutive failures until down

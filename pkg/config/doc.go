@@ -8,6 +8,9 @@
 // look-alike character are errors and never ignored: a load balancer that silently drops a line of its configuration
 // does something else than its operator believes.
 //
+// A key is declared once, as a field in the file of its section. The reader, per_node, what a change means at a reload, the
+// reference for users and the JSON Schema come from there.
+//
 // It is pure: it opens no file (not even the secrets that the cluster file names), resolves no host name and reads no
 // clock. Whether an interface exists, or a real server is in reach, only the node can know.
 package config
