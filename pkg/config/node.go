@@ -164,12 +164,22 @@ func (v value) text() string {
 	return ""
 }
 
-var validName = regexp.MustCompile(namePattern)
+// isName says whether s has the form of namePattern.
+func isName(s string) bool {
+	for _, c := range []byte(s) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '_', c == '-':
+		default:
+			return false
+		}
+	}
+	return s != "" && len(s) <= 63
+}
 
 // name reads the name of a node, an instance, a virtual server.
 func (v value) name() string {
 	s := v.text()
-	if s == "" || validName.MatchString(s) {
+	if s == "" || isName(s) {
 		return s
 	}
 	if len(s) > 63 {

@@ -35,11 +35,13 @@ func persistenceField(s *sectionOf[Persistence]) key[virtualServer] {
 		kind: kind[*Persistence]{
 			form: form{text: "mapping", schema: Schema{Type: "object"}, inside: &s.section},
 			read: func(v value) *Persistence {
-				p, ok := s.one(v, Persistence{})
+				o, ok := v.object(&s.section)
 				if !ok {
 					return nil
 				}
-				return &p.v
+				p := new(Persistence)
+				s.take(o, p)
+				return p
 			},
 		},
 		unset: "none", doc: "keeps a client on the real server that it got first",

@@ -123,7 +123,7 @@ func (c *contents) checkTracks() {
 		for _, item := range list.entries() {
 			name := item.node.Value
 			used[name] = true
-			if known[name] || !validName.MatchString(name) {
+			if known[name] || !isName(name) {
 				continue
 			}
 			item.fail(cmp.Or(didYouMean(name, names), "add it to tracks at the top level"), "no track is named %s", name)

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"regexp"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -100,17 +99,6 @@ func (s *section) walk(f func(*section)) {
 	visit(s)
 }
 
-// one reads a mapping into what start holds already; ok is false if v is no mapping at all.
-func (s *sectionOf[S]) one(v value, start S) (p placed[S], ok bool) {
-	o, ok := v.object(&s.section)
-	if !ok {
-		return p, false
-	}
-	p = placed[S]{v: start, at: o}
-	s.take(o, &p.v)
-	return p, true
-}
-
 // take reads the keys of a mapping in the order of their declarations.
 func (s *sectionOf[S]) take(o object, into *S) {
 	for i, f := range s.fields {
@@ -142,10 +130,11 @@ func (s *sectionOf[S]) given(o object, into *S) {
 // each reads a list of mappings; what describes them.
 func (s *sectionOf[S]) each(v value, what string, start S) []placed[S] {
 	items := v.items(what)
-	list := make([]placed[S], 0, len(items))
+	list := make([]placed[S], 0, len(items)) // what is read may point into it
 	for _, item := range items {
-		if p, ok := s.one(item, start); ok {
-			list = append(list, p)
+		if o, ok := item.object(&s.section); ok {
+			list = append(list, placed[S]{v: start, at: o})
+			s.take(o, &list[len(list)-1].v)
 		}
 	}
 	return list
@@ -169,10 +158,8 @@ type object struct {
 	meant  map[string]bool // keys that are there under a wrong word
 }
 
-var plainKey = regexp.MustCompile(namePattern)
-
 func (v value) child(key string) string {
-	if !plainKey.MatchString(key) {
+	if !isName(key) {
 		key = quote(key)
 	}
 	if v.path == "" {
