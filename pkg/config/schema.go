@@ -28,7 +28,13 @@ type Schema struct {
 	AllOf                []*Schema          `json:"allOf,omitempty"`
 	Not                  *Schema            `json:"not,omitempty"`
 	If                   *Schema            `json:"if,omitempty"`
-	Then                 *Schema            `json:"then,omitempty"`
+	Then                 *kindRule          `json:"then,omitempty"`
+}
+
+// kindRule says which keys a check of a kind has: false for those that are other kinds'.
+type kindRule struct {
+	Properties map[string]bool `json:"properties,omitempty"`
+	Required   []string        `json:"required,omitempty"`
 }
 
 // JSONSchema returns the schema of a cluster file for editors, as JSON text with a newline at its end. A file that it
@@ -89,10 +95,10 @@ func (d *declaration) schema() *Schema {
 func kindSchema(kinds []checkKind) Schema {
 	var s Schema
 	for _, k := range kinds {
-		then := &Schema{Properties: map[string]*Schema{}}
+		then := &kindRule{Properties: map[string]bool{}}
 		for _, d := range kindKeys(kinds) {
 			if !d.of(k.name) {
-				then.Properties[d.name] = &Schema{Not: &Schema{}}
+				then.Properties[d.name] = false
 			}
 		}
 		for _, d := range k.keys {

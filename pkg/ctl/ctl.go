@@ -40,7 +40,7 @@ func Command() *cobra.Command {
 	root.PersistentFlags().StringVar(&f.socket, "socket", "", "the daemon's socket (default: the director's, else the agent's, of this machine)")
 	root.PersistentFlags().StringVarP(&f.output, "output", "o", "table", "table, json or yaml")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &daemon.UsageError{Err: err} })
-	root.AddCommand(check(), showSchema(), showStatus(&f), reload(&f), showVersion())
+	root.AddCommand(check(), showSchema(&f), showStatus(&f), reload(&f), showVersion())
 	return root
 }
 
@@ -124,12 +124,15 @@ func check() *cobra.Command {
 	return cmd
 }
 
-func showSchema() *cobra.Command {
+func showSchema(f *flags) *cobra.Command {
 	return &cobra.Command{
 		Use: "schema", Short: "print the JSON Schema of a cluster file, for editors", Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := cmd.OutOrStdout().Write(config.JSONSchema())
-			return err
+			format := "json"
+			if f.output == "yaml" {
+				format = "yaml"
+			}
+			return write(cmd.OutOrStdout(), format, config.JSONSchema())
 		},
 	}
 }

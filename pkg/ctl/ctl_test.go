@@ -242,6 +242,9 @@ func TestSchema(t *testing.T) {
 	if code != 0 || err != "" || !json.Valid([]byte(out)) || !strings.Contains(out, `"virtual_router_id"`) {
 		t.Errorf("exit %d, %q, %.200s", code, err, out)
 	}
+	if _, out, _ := lvsctl(t, "-o", "yaml", "schema"); !strings.Contains(out, "\ntitle: cluster file of lvs-director\n") {
+		t.Errorf("as YAML: %.200s", out)
+	}
 	if code, _, err := lvsctl(t, "schema", "cluster.yaml"); code != 2 || !strings.Contains(err, "no arguments") {
 		t.Errorf("exit %d, %q", code, err)
 	}
