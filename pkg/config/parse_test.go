@@ -55,8 +55,10 @@ func checkConfig(t interface{ Errorf(string, ...any) }, c *config.Config) {
 				t.Errorf("instance %s: per_node of %s, no director", in.Name, name)
 			}
 		}
-		for name := range directors {
-			checkInstance(t, in.For(name), tracks)
+	}
+	for name := range directors {
+		for _, in := range c.ForNode(name).Instances {
+			checkInstance(t, in, tracks)
 		}
 	}
 	for _, s := range c.VirtualServers {

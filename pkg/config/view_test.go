@@ -25,15 +25,15 @@ func TestProblemOfAnInterface(t *testing.T) {
 		"lvs-master": ":13:16: vrrp_instances[0].interface: is not there (try ip link)",
 		"lvs-backup": ":24:31: vrrp_instances[0].per_node.lvs-backup.interface: is not there (try ip link)",
 	} {
-		in := c.Instances[0].For(director)
+		in := c.ForNode(director).Instances[0]
 		if got := c.Problem(in.InterfaceAt, "is not there", "try ip link").String(); got != c.File+want {
 			t.Errorf("%s: %q, want %q", director, got, c.File+want)
 		}
 	}
 }
 
-func TestInstanceFor(t *testing.T) {
-	outer := parseGood(t, "full").Instances[0]
+func TestForNode(t *testing.T) {
+	c := parseGood(t, "full")
 	type view struct {
 		Interface    string
 		Priority     uint8
@@ -46,7 +46,8 @@ func TestInstanceFor(t *testing.T) {
 		"lvs-backup": {"eth9", 100, false, 0, []string{"gateway", "local-mysql"}},
 		"another":    {"eth0", 100, true, 30 * time.Second, []string{"gateway"}},
 	} {
-		in := outer.For(director)
+		own := c.ForNode(director)
+		in := own.Instances[0]
 		got := view{in.Interface, in.Priority, in.Preempt, in.PreemptDelay, in.Tracks}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", director, diff)
@@ -54,9 +55,57 @@ func TestInstanceFor(t *testing.T) {
 		if in.PerNode != nil {
 			t.Errorf("%s: PerNode is %v", director, in.PerNode)
 		}
+		// What per_node cannot set is the same everywhere, also what the file leaves to us.
+		if in.Lease != c.Instances[0].Lease || in.VRID != 51 || own.Digest != c.Digest || len(own.VirtualServers) != 2 {
+			t.Errorf("%s: %+v", director, own)
+		}
 	}
-	if len(outer.PerNode) != 2 || outer.Interface != "eth0" {
-		t.Errorf("For changed the instance: %+v", outer)
+	if outer := c.Instances[0]; len(outer.PerNode) != 2 || outer.Interface != "eth0" {
+		t.Errorf("ForNode changed the instance: %+v", outer)
+	}
+	file, problems := config.Parse("f", []byte(`version: 1
+directors: [{name: lvs-master, address: 10.0.0.1}, {name: lvs-backup, address: 10.0.0.2}]
+vrrp_instances:
+- {name: i, interface: eth0, virtual_router_id: 1, virtual_addresses: [10.0.0.9], per_node: {lvs-master: {priority: 150}}}
+`))
+	if file == nil {
+		t.Fatal(problems)
+	}
+	for director, want := range map[string]uint8{"lvs-master": 150, "lvs-backup": 100} {
+		if in := file.ForNode(director).Instances[0]; in.Priority != want || in.Lease != 5*time.Second {
+			t.Errorf("%s: %+v", director, in)
+		}
+	}
+}
+
+// A changed key means what its declaration says, and the gravest one counts.
+func TestReload(t *testing.T) {
+	now := parseGood(t, "full").ForNode("lvs-master").Instances[0]
+	for name, tt := range map[string]struct {
+		edit func(*config.Instance)
+		want config.Reload
+	}{
+		"nothing":            {func(*config.Instance) {}, config.Same},
+		"place in the file":  {func(i *config.Instance) { i.InterfaceAt.Line++ }, config.Same},
+		"name":               {func(i *config.Instance) { i.Name = "other" }, config.Another},
+		"interface":          {func(i *config.Instance) { i.Interface = "eth8" }, config.Another},
+		"virtual router id":  {func(i *config.Instance) { i.VRID++ }, config.Another},
+		"protocol version":   {func(i *config.Instance) { i.ProtocolVersion = 3 }, config.Another},
+		"advert interval":    {func(i *config.Instance) { i.AdvertInterval *= 2 }, config.Live},
+		"priority":           {func(i *config.Instance) { i.Priority++ }, config.Live},
+		"preempt":            {func(i *config.Instance) { i.Preempt = false }, config.Live},
+		"preempt delay":      {func(i *config.Instance) { i.PreemptDelay++ }, config.Live},
+		"lease":              {func(i *config.Instance) { i.Lease++ }, config.Live},
+		"a VIP less":         {func(i *config.Instance) { i.VirtualAddresses = i.VirtualAddresses[:1] }, config.Live},
+		"tracks":             {func(i *config.Instance) { i.Tracks = []string{"gateway"} }, config.Live},
+		"priority and VRID":  {func(i *config.Instance) { i.Priority, i.VRID = 7, 7 }, config.Another},
+		"another director's": {func(i *config.Instance) { i.PerNode = map[string]config.Instance{"x": {}} }, config.Same},
+	} {
+		next := now
+		tt.edit(&next)
+		if got := now.Reload(next); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
 	}
 }
 
