@@ -7,7 +7,6 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/election"
 	"github.com/lvs-director/lvs-director/pkg/kernel/neigh"
 	"github.com/lvs-director/lvs-director/pkg/kernel/vrrpsock"
-	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
 // kernelWithin bounds one conversation with the kernel outside the loops.
@@ -15,41 +14,12 @@ const kernelWithin = 15 * time.Second
 
 var errSocketNotPermitted = vrrpsock.ErrNotPermitted
 
-// socket makes a vrrpsock.Socket an election.Socket.
-type socket struct{ *vrrpsock.Socket }
-
 func openSocket(iface string) (election.Socket, error) {
 	s, err := vrrpsock.Open(iface)
-	if err != nil {
+	if err != nil { // and not a nil *Socket in an interface
 		return nil, err
 	}
-	return socket{s}, nil
-}
-
-// Wait implements election.Socket.
-func (s socket) Wait() error {
-	_, err := s.Socket.Wait()
-	return err
-}
-
-// Pending implements election.Socket.
-func (s socket) Pending() ([]vrrp.Datagram, error) {
-	pending, err := s.ReadPending()
-	return datagrams(pending), err
-}
-
-// Others implements the election's filter.
-func (s socket) Others() ([]vrrp.Datagram, uint64) {
-	seen, unseen := s.Socket.Others()
-	return datagrams(seen), unseen
-}
-
-func datagrams(from []vrrpsock.Datagram) []vrrp.Datagram {
-	all := make([]vrrp.Datagram, len(from))
-	for i, d := range from {
-		all[i] = vrrp.Datagram{Payload: d.Payload, Source: d.Source, Destination: d.Destination, TTL: d.TTL}
-	}
-	return all
+	return s, nil
 }
 
 // voice is a socket that sends gratuitous ARP on one interface.

@@ -237,15 +237,18 @@ type fakeSocket struct {
 func (s *fakeSocket) Send([]byte, netip.Addr) error { return nil }
 func (s *fakeSocket) Close() error                  { s.once.Do(func() { close(s.closed) }); return nil }
 
-func (s *fakeSocket) Wait() error {
+func (s *fakeSocket) Filter([]uint8) error              { return nil }
+func (s *fakeSocket) Others() ([]vrrp.Datagram, uint64) { return nil, 0 }
+
+func (s *fakeSocket) Wait() (bool, error) {
 	select {
 	case d := <-s.in:
 		s.mu.Lock()
 		s.queue = append(s.queue, d)
 		s.mu.Unlock()
-		return nil
+		return true, nil
 	case <-s.closed:
-		return context.Canceled
+		return false, context.Canceled
 	}
 }
 

@@ -16,10 +16,15 @@ import (
 // Socket is an open VRRP socket on one interface.
 type Socket interface {
 	Sender
-	// Wait blocks until a datagram is there, the socket is closed or broken, or for pulse.Every. It takes nothing.
-	Wait() error
+	// Wait blocks until a datagram is there, the socket is closed or broken, or for pulse.Every. It takes nothing; ready
+	// says whether there is a datagram.
+	Wait() (ready bool, err error)
 	// Pending takes what is there, oldest first, and does not block.
 	Pending() ([]vrrp.Datagram, error)
+	// Filter keeps packets of other virtual routers than these from Pending.
+	Filter(vrids []uint8) error
+	// Others gives without waiting a sample of what Filter kept back, and how many more packets there were.
+	Others() (seen []vrrp.Datagram, unseen uint64)
 	Close() error
 }
 
@@ -146,9 +151,11 @@ func (l *Link) Run(ctx context.Context) {
 			continue
 		}
 		l.Pulse.Beat()
-		err := socket.Wait()
-		if err == nil {
+		ready, err := socket.Wait()
+		if ready && err == nil {
 			err = l.take(socket)
+		}
+		if err == nil {
 			l.sample(socket)
 		}
 		if err != nil {

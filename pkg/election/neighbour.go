@@ -9,13 +9,6 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// filter is a Socket that keeps packets of other virtual routers from Pending, and gives a sample of them.
-type filter interface {
-	Filter(vrids []uint8) error
-	// Others gives without waiting what was kept back, and how many more there were.
-	Others() (seen []vrrp.Datagram, unseen uint64)
-}
-
 const (
 	// sampleEvery is how often a Link looks at packets for no instance.
 	sampleEvery = time.Second
@@ -33,13 +26,12 @@ func (l *Link) narrow() {
 	defer l.narrowing.Unlock()
 	l.mu.Lock()
 	socket := l.socket
-	f, ok := socket.(filter)
 	vrids := slices.Sorted(maps.Keys(l.actors))
 	l.mu.Unlock()
-	if !ok || len(vrids) == 0 {
+	if socket == nil || len(vrids) == 0 {
 		return
 	}
-	err := f.Filter(vrids)
+	err := socket.Filter(vrids)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.socket != socket {
@@ -53,12 +45,11 @@ func (l *Link) narrow() {
 
 // sample looks at what the socket kept back, once in sampleEvery.
 func (l *Link) sample(socket Socket) {
-	f, ok := socket.(filter)
-	if now := time.Since(l.epoch); !ok || now-l.sampled < sampleEvery {
+	if now := time.Since(l.epoch); now-l.sampled < sampleEvery {
 		return
 	}
 	l.sampled = time.Since(l.epoch)
-	seen, unseen := f.Others()
+	seen, unseen := socket.Others()
 	for _, d := range seen {
 		l.route(d)
 	}

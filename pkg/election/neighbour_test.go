@@ -26,9 +26,9 @@ type sieve struct {
 
 func (s *sieve) Send([]byte, netip.Addr) error { return nil }
 func (s *sieve) Close() error                  { return nil }
-func (s *sieve) Wait() error {
+func (s *sieve) Wait() (bool, error) {
 	time.Sleep(time.Second)
-	return nil
+	return false, nil
 }
 func (s *sieve) Pending() ([]vrrp.Datagram, error) { return nil, nil }
 

@@ -1,26 +1,19 @@
 package vrrpsock
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
+)
 
 // headerSize is an IPv4 header without options (RFC 791 section 3.1).
 const headerSize = 20
 
-// Datagram is one received IP datagram of protocol 112. What the sender wrote is
-// passed on unjudged.
-type Datagram struct {
-	// Payload is what follows the IP header. A payload longer than 2028 bytes,
-	// twice the longest possible advert, is cut off there.
-	Payload             []byte
-	Source, Destination netip.Addr
-	TTL                 int    // 0-255
-	Interface           string // the socket's interface
-}
-
 // parse splits a datagram as raw sockets deliver it, with its IPv4 header in
 // front (raw(7)). The kernel has checked that header; should it be malformed
 // nevertheless, the datagram has no payload, which no reader takes for an advert.
-func parse(b []byte, iface string) Datagram {
-	d := Datagram{Interface: iface}
+func parse(b []byte) vrrp.Datagram {
+	var d vrrp.Datagram
 	if len(b) < headerSize || b[0]>>4 != 4 {
 		return d
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
 // header is an IPv4 header of 20 bytes: 10.77.0.2 to 224.0.0.18, TTL 255.
@@ -19,24 +21,24 @@ func TestParse(t *testing.T) {
 	v6[0], short[0] = 0x65, 0x44
 
 	from, to := netip.MustParseAddr("10.77.0.2"), netip.MustParseAddr("224.0.0.18")
-	want := Datagram{Payload: []byte{0x31, 51}, Source: from, Destination: to, TTL: 255, Interface: "eth0"}
+	want := vrrp.Datagram{Payload: []byte{0x31, 51}, Source: from, Destination: to, TTL: 255}
 	empty := want
 	empty.Payload = []byte{}
 	for _, c := range []struct {
 		name string
 		b    []byte
-		want Datagram
+		want vrrp.Datagram
 	}{
 		{"plain", append(bytes.Clone(header), 0x31, 51), want},
 		{"with options", append(options, 0x31, 51), want},
 		{"no payload", header, empty},
-		{"nothing", nil, Datagram{Interface: "eth0"}},
-		{"half a header", header[:19], Datagram{Interface: "eth0"}},
-		{"another version", v6, Datagram{Interface: "eth0"}},
-		{"header length of 16", short, Datagram{Interface: "eth0"}},
-		{"header longer than the datagram", options[:22], Datagram{Interface: "eth0"}},
+		{"nothing", nil, vrrp.Datagram{}},
+		{"half a header", header[:19], vrrp.Datagram{}},
+		{"another version", v6, vrrp.Datagram{}},
+		{"header length of 16", short, vrrp.Datagram{}},
+		{"header longer than the datagram", options[:22], vrrp.Datagram{}},
 	} {
-		if diff := cmp.Diff(c.want, parse(c.b, "eth0"), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+		if diff := cmp.Diff(c.want, parse(c.b), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)
 		}
 	}
@@ -47,7 +49,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(append(bytes.Clone(header), 0x31, 51))
 	f.Add([]byte{0x4f})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		d := parse(b, "eth0")
+		d := parse(b)
 		if d.Payload != nil && (!d.Source.Is4() || !d.Destination.Is4()) {
 			t.Errorf("%+v", d)
 		}

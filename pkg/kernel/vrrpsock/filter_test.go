@@ -65,7 +65,7 @@ func ofRouter(vrid uint8) []byte {
 func arrived(t *testing.T, s *Socket, last uint8) (vrids []int) {
 	t.Helper()
 	for deadline := time.Now().Add(wait); ; time.Sleep(time.Millisecond) {
-		pending, err := s.ReadPending()
+		pending, err := s.Pending()
 		must(t, err)
 		for _, d := range pending {
 			if d.Payload[1] == last {

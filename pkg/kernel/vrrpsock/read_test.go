@@ -7,32 +7,46 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// reading starts a Read and gives its error when it ends.
+// read waits for datagrams as its users do, and returns those that came, or the error that ended it.
+func read(s *Socket) ([]vrrp.Datagram, error) {
+	for {
+		if _, err := s.Wait(); err != nil {
+			return nil, err
+		}
+		if pending, err := s.Pending(); err != nil || len(pending) > 0 {
+			return pending, err
+		}
+	}
+}
+
+// reading starts a read and gives its error when it ends.
 func reading(s *Socket) <-chan error {
 	ended := make(chan error, 1)
 	go func() {
-		_, err := s.Read()
+		_, err := read(s)
 		ended <- err
 	}()
 	return ended
 }
 
-// ends waits for a Read that must end with an error.
+// ends waits for a read that must end with an error.
 func ends(t *testing.T, ended <-chan error, want error) {
 	t.Helper()
 	select {
 	case err := <-ended:
 		if !errors.Is(err, want) {
-			t.Errorf("Read: %v; want %v", err, want)
+			t.Errorf("reading: %v; want %v", err, want)
 		}
 	case <-time.After(wait):
-		t.Fatalf("Read hangs; want %v", want)
+		t.Fatalf("reading hangs; want %v", want)
 	}
 }
 
-func TestCloseEndsRead(t *testing.T) {
+func TestCloseEndsReading(t *testing.T) {
 	a, _ := directors(t)
 	s := openIn(t, a)
 	ended := reading(s)
@@ -43,56 +57,27 @@ func TestCloseEndsRead(t *testing.T) {
 	if err := s.Send(advert, own); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Send: %v; want net.ErrClosed", err)
 	}
-	if _, err := s.ReadPending(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("ReadPending: %v; want net.ErrClosed", err)
+	if _, err := s.Pending(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Pending: %v; want net.ErrClosed", err)
 	}
-}
-
-func TestReadDeadline(t *testing.T) {
-	a, b := directors(t)
-	s := openIn(t, a)
-
-	// One that is set while Read waits.
-	ended := reading(s)
-	must(t, s.SetReadDeadline(time.Now()))
-	ends(t, ended, os.ErrDeadlineExceeded)
-
-	// One that is later than the look at the interface.
-	start := time.Now()
-	must(t, s.SetReadDeadline(start.Add(checkInterval*3/2)))
-	ends(t, reading(s), os.ErrDeadlineExceeded)
-	if took := time.Since(start); took < checkInterval*3/2 {
-		t.Errorf("Read ended after %v; want not before %v", took, checkInterval*3/2)
-	}
-
-	// None again: Read outlives the look at the interface.
-	must(t, s.SetReadDeadline(time.Time{}))
-	ended = reading(s)
-	select {
-	case err := <-ended:
-		t.Errorf("Read without a deadline ended: %v", err)
-	case <-time.After(checkInterval * 3 / 2):
-	}
-	must(t, openIn(t, b).Send(advert, far))
-	ends(t, ended, nil)
 }
 
 // After a stall: everything queued, oldest first, at once, though the deadline
-// of the reader is long over.
-func TestReadPending(t *testing.T) {
+// of the last Wait is long over.
+func TestPending(t *testing.T) {
 	a, b := directors(t)
 	s, from := openIn(t, a), openIn(t, b)
-	must(t, s.SetReadDeadline(time.Unix(1, 0)))
-	if pending, err := s.ReadPending(); err != nil || len(pending) != 0 {
-		t.Errorf("ReadPending = %v, %v; want nothing", pending, err)
+	must(t, s.conn.SetReadDeadline(time.Unix(1, 0)))
+	if pending, err := s.Pending(); err != nil || len(pending) != 0 {
+		t.Errorf("Pending = %v, %v; want nothing", pending, err)
 	}
 	for i := range 5 {
 		must(t, from.Send([]byte{byte(i)}, far))
 	}
 	// A veth delivers before Send returns, unless the machine is busy: then ksoftirqd does, in its turn.
-	var pending []Datagram
+	var pending []vrrp.Datagram
 	for stop := time.Now().Add(wait); len(pending) < 5 && time.Now().Before(stop); runtime.Gosched() {
-		more, err := s.ReadPending()
+		more, err := s.Pending()
 		must(t, err)
 		pending = append(pending, more...)
 	}
@@ -131,18 +116,18 @@ func TestInterfaceRenamed(t *testing.T) {
 	a, b := directors(t)
 	s, from := openIn(t, a), openIn(t, b)
 	a.Rename(t, "eth0", "wan0")
-	// Noticed under traffic too, when Read never waits long.
+	// Noticed under traffic too, when Wait never waits long.
 	stop := time.Now().Add(wait)
 	for time.Now().Before(stop) {
 		must(t, from.Send(advert, far))
-		if _, err := s.Read(); err != nil {
+		if _, err := read(s); err != nil {
 			if !errors.Is(err, ErrNoInterface) {
-				t.Errorf("Read: %v; want ErrNoInterface", err)
+				t.Errorf("reading: %v; want ErrNoInterface", err)
 			}
 			return
 		}
 	}
-	t.Error("Read does not notice that the interface has another name")
+	t.Error("Wait does not notice that the interface has another name")
 }
 
 // Another interface that takes the name is not this socket's either.
@@ -168,7 +153,7 @@ func TestInterfaceDownAndUp(t *testing.T) {
 	ended := reading(s)
 	select {
 	case err := <-ended:
-		t.Errorf("Read while down ended: %v", err)
+		t.Errorf("reading while down ended: %v", err)
 	case <-time.After(checkInterval * 3 / 2):
 	}
 	a.IP(t, "link set eth0 up")

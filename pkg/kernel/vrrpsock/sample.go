@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
 const (
@@ -51,7 +53,7 @@ func (o *others) follow(iface string, vrids []uint8) error {
 }
 
 // take returns what has been queued, at most sampleSize packets, and how many did not fit.
-func (o *others) take(iface string) (seen []Datagram, unseen uint64) {
+func (o *others) take() (seen []vrrp.Datagram, unseen uint64) {
 	if o.fd == 0 {
 		return nil, 0
 	}
@@ -61,7 +63,7 @@ func (o *others) take(iface string) (seen []Datagram, unseen uint64) {
 		if err != nil {
 			break // empty, or broken like the first socket, which tells
 		}
-		seen = append(seen, parse(b[:n:n], iface))
+		seen = append(seen, parse(b[:n:n]))
 	}
 	if now, err := dropped(o.fd); err == nil {
 		unseen = uint64(now - o.last)
@@ -94,8 +96,8 @@ func dropped(fd int) (uint32, error) {
 // were since the last call that did not fit into the kernel's queue. That number may include packets of the reader's own
 // that came while there was no room (seen with Linux 6.18, whose net/ipv4/raw.c looks for room first). What the sender
 // wrote is passed on unjudged. There are none before Filter.
-func (s *Socket) Others() (seen []Datagram, unseen uint64) {
+func (s *Socket) Others() (seen []vrrp.Datagram, unseen uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.others.take(s.iface)
+	return s.others.take()
 }

@@ -27,11 +27,11 @@ const (
 	// writeTimeout bounds Send. An advert that cannot leave by then is late anyway.
 	writeTimeout = 100 * time.Millisecond
 
-	// checkInterval is how often Read looks whether the interface is still there
+	// checkInterval is how often Wait looks whether the interface is still there
 	// under its name: the kernel does not tell a raw socket.
 	checkInterval = 500 * time.Millisecond
 
-	// pendingLimit bounds ReadPending.
+	// pendingLimit bounds Pending.
 	pendingLimit = 1024
 
 	// receiveBuffer is room for about as many in the kernel, which doubles it; a small packet takes 832 bytes.
@@ -41,19 +41,17 @@ const (
 // group is where adverts go (RFC 9568 section 5.1.1.2).
 var group = [4]byte{224, 0, 0, 18}
 
-// Socket sends and receives adverts on one interface. One goroutine may read
-// while others send; ReadPending, SetReadDeadline and Close may be called at
-// any time.
+// Socket sends and receives adverts on one interface. One goroutine may Wait
+// while others send; Pending and Close may be called at any time.
 type Socket struct {
 	conn  *net.IPConn
 	raw   syscall.RawConn
 	iface string
 	index int
 
-	mu       sync.Mutex // guards what follows, and the order of the conn's deadlines
-	deadline time.Time  // the caller's; zero for none
-	checked  time.Time  // when Read last looked at the interface
-	others   others
+	mu      sync.Mutex // guards what follows
+	checked time.Time  // when Wait last looked at the interface
+	others  others
 }
 
 // Open opens a socket on the interface and joins the group there. The interface
@@ -126,7 +124,7 @@ func configure(fd int, ifi *net.Interface) error {
 		unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, membership))
 }
 
-// Close releases the socket and leaves the group. A Read that waits returns
+// Close releases the socket and leaves the group. A Wait that waits returns
 // net.ErrClosed. Close may be called more than once.
 func (s *Socket) Close() error {
 	s.mu.Lock()

@@ -16,6 +16,8 @@ import (
 
 	"github.com/lvs-director/lvs-director/internal/require"
 	"github.com/lvs-director/lvs-director/pkg/kernel/internal/netnstest"
+
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
 // wait is how long a test waits for what must come; never what is measured.
@@ -56,22 +58,30 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// next reads one datagram that must come.
-func next(t *testing.T, s *Socket) Datagram {
+// next reads the datagram that must come, and be the only one.
+func next(t *testing.T, s *Socket) vrrp.Datagram {
 	t.Helper()
-	must(t, s.SetReadDeadline(time.Now().Add(wait)))
-	d, err := s.Read()
-	must(t, err)
-	return d
+	for deadline := time.Now().Add(wait); ; {
+		_, err := s.Wait()
+		must(t, err)
+		switch pending, err := s.Pending(); {
+		case err != nil:
+			t.Fatal(err)
+		case len(pending) == 1:
+			return pending[0]
+		case len(pending) > 1:
+			t.Fatalf("%d datagrams at once: %v", len(pending), pending)
+		case time.Now().After(deadline):
+			t.Fatal("no datagram comes")
+		}
+	}
 }
 
 func TestAdvertArrives(t *testing.T) {
 	a, b := directors(t)
 	from, to := openIn(t, a), openIn(t, b)
 	must(t, from.Send(advert, own))
-	want := Datagram{
-		Payload: advert, Source: own, Destination: netip.MustParseAddr("224.0.0.18"), TTL: 255, Interface: "eth0",
-	}
+	want := vrrp.Datagram{Payload: advert, Source: own, Destination: netip.MustParseAddr("224.0.0.18"), TTL: 255}
 	if diff := cmp.Diff(want, next(t, to), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Errorf("received (-want +got):\n%s", diff)
 	}

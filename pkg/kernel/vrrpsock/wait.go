@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Wait waits until ReadPending has something to return, and takes nothing. It returns after half a second at the latest,
+// Wait waits until Pending has something to return, and takes nothing. It returns after half a second at the latest,
 // so that its caller can show that it lives; ready says whether there is a datagram.
 //
 // Errors: net.ErrClosed, ErrNoInterface, and what else receiving answers.
@@ -20,7 +20,7 @@ func (s *Socket) Wait() (ready bool, err error) {
 			return false, fmt.Errorf("wait for the VRRP socket on %s: %w", s.iface, translate(err))
 		}
 	}
-	err = s.limitWait(now.Add(checkInterval))
+	err = s.conn.SetReadDeadline(now.Add(checkInterval))
 	var failed error
 	if err == nil {
 		err = s.raw.Read(func(fd uintptr) bool {

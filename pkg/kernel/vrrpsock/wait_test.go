@@ -27,7 +27,7 @@ func TestWait(t *testing.T) {
 	}
 	// Both may take a moment to come over.
 	for got, end := 0, time.Now().Add(wait); got < 2; {
-		pending, err := s.ReadPending()
+		pending, err := s.Pending()
 		must(t, err)
 		if got += len(pending); time.Now().After(end) {
 			t.Fatalf("%d datagrams, want 2", got)
