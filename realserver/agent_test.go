@@ -14,8 +14,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
-	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -310,7 +310,7 @@ func TestTheSysctlsStayWhileAVIPCannotBeRemoved(t *testing.T) {
 }
 
 func TestWithoutPrivilegeItEndsWithOneSentence(t *testing.T) {
-	for start, reason := range map[string]error{"sysctl": sysctl.ErrNotPermitted, "ip addr replace": addr.ErrNotPermitted} {
+	for start, reason := range map[string]error{"sysctl": kernel.ErrNotPermitted, "ip addr replace": kernel.ErrNotPermitted} {
 		synctest.Test(t, func(t *testing.T) {
 			m := newMachine(t, lo, eth0)
 			m.failing(start, reason)

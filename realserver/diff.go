@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/ledger"
 )
@@ -14,7 +15,7 @@ type Found struct {
 	Addresses []addr.Address
 	Sysctls   map[string]string // a key that the kernel does not have is absent
 
-	OwnAddresses []Address
+	OwnAddresses []kernel.IfAddr
 	OwnSysctls   []ledger.Sysctl
 }
 
@@ -27,11 +28,11 @@ type Change struct {
 // Plan is what has to be done, in this order. The order is the point: an address comes only after the sysctls that keep
 // it out of ARP, and those are given back only after it is gone.
 type Plan struct {
-	Set     []Change  // sysctls that are to be different
-	Up      []string  // interfaces to set up
-	Put     []Address // addresses that are missing, or that have a lease
-	Remove  []Address // ours, and no longer wanted
-	Restore []Change  // sysctls to give back; not when a Remove failed
+	Set     []Change        // sysctls that are to be different
+	Up      []string        // interfaces to set up
+	Put     []kernel.IfAddr // addresses that are missing, or that have a lease
+	Remove  []kernel.IfAddr // ours, and no longer wanted
+	Restore []Change        // sysctls to give back; not when a Remove failed
 	// Forget are recorded sysctls with nothing to give back: the interface is gone, the value never differed, or somebody
 	// else has changed it since. The latter are in Foreign too.
 	Forget  []string
@@ -84,7 +85,7 @@ func (p *Plan) giveBack(s ledger.Sysctl, have map[string]string) {
 }
 
 // holds says whether an address is there for good. One with a lease will go by itself, and so counts as missing.
-func (f Found) holds(a Address) bool {
+func (f Found) holds(a kernel.IfAddr) bool {
 	return slices.ContainsFunc(f.Addresses, func(b addr.Address) bool {
 		return b.Interface == a.Interface && b.Prefix == a.Prefix && b.Valid == 0
 	})

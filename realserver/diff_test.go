@@ -11,25 +11,26 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/ledger"
 )
 
-func there(a Address, valid time.Duration) addr.Address {
+func there(a kernel.IfAddr, valid time.Duration) addr.Address {
 	return addr.Address{Interface: a.Interface, Prefix: a.Prefix, Valid: valid, Global: true}
 }
 
 func TestDiff(t *testing.T) {
 	const ignore, announce = "net.ipv4.conf.all.arp_ignore", "net.ipv4.conf.all.arp_announce"
-	want := State{Up: []string{"lo"}, Addresses: []Address{onLo}, Sysctls: map[string]string{ignore: "1", announce: "2"}}
+	want := State{Up: []string{"lo"}, Addresses: []kernel.IfAddr{onLo}, Sysctls: map[string]string{ignore: "1", announce: "2"}}
 	right := func() Found {
 		return Found{
 			Links: []addr.Link{lo, eth0}, Addresses: []addr.Address{there(onLo, 0)},
 			Sysctls:      map[string]string{ignore: "1", announce: "2"},
-			OwnAddresses: []Address{onLo}, OwnSysctls: []ledger.Sysctl{{Key: announce, Found: "0", Wrote: "2"}, {Key: ignore, Found: "0", Wrote: "1"}},
+			OwnAddresses: []kernel.IfAddr{onLo}, OwnSysctls: []ledger.Sysctl{{Key: announce, Found: "0", Wrote: "2"}, {Key: ignore, Found: "0", Wrote: "1"}},
 		}
 	}
-	other := Address{"lo", netip.MustParsePrefix("10.77.0.200/32")}
+	other := kernel.IfAddr{Interface: "lo", Prefix: netip.MustParsePrefix("10.77.0.200/32")}
 	tests := []struct {
 		name string
 		want State
@@ -39,10 +40,10 @@ func TestDiff(t *testing.T) {
 		{"nothing to do", want, func(*Found) {}, Plan{}},
 		{"everything", want, func(h *Found) {
 			*h = Found{Links: []addr.Link{{Name: "lo"}}, Sysctls: map[string]string{ignore: "0", announce: "1"}}
-		}, Plan{Set: []Change{{announce, "1", "2"}, {ignore, "0", "1"}}, Up: []string{"lo"}, Put: []Address{onLo}}},
+		}, Plan{Set: []Change{{announce, "1", "2"}, {ignore, "0", "1"}}, Up: []string{"lo"}, Put: []kernel.IfAddr{onLo}}},
 		{"stricter values are not ours", want, func(h *Found) { h.Sysctls[ignore] = "8" }, Plan{Set: []Change{{ignore, "8", "1"}}}},
 		{"sysctl that the kernel lacks", want, func(h *Found) { delete(h.Sysctls, ignore) }, Plan{}},
-		{"a VIP with a lease will go", want, func(h *Found) { h.Addresses[0].Valid = time.Second }, Plan{Put: []Address{onLo}}},
+		{"a VIP with a lease will go", want, func(h *Found) { h.Addresses[0].Valid = time.Second }, Plan{Put: []kernel.IfAddr{onLo}}},
 		{
 			"another prefix or interface is not it", want, func(h *Found) {
 				h.Addresses = []addr.Address{
@@ -50,29 +51,29 @@ func TestDiff(t *testing.T) {
 					{Interface: "eth0", Prefix: netip.MustParsePrefix(vip + "/32")},
 				}
 			},
-			Plan{Put: []Address{onLo}},
+			Plan{Put: []kernel.IfAddr{onLo}},
 		},
 		{"no interface, no address", want, func(h *Found) { h.Links, h.Addresses = nil, nil }, Plan{}},
 		{"recorded and no longer wanted", want, func(h *Found) {
 			h.OwnAddresses = append(h.OwnAddresses, other)
 			h.OwnSysctls = append(h.OwnSysctls, ledger.Sysctl{Key: "k", Found: "0", Wrote: "1"})
 			h.Sysctls["k"] = "1"
-		}, Plan{Remove: []Address{other}, Restore: []Change{{"k", "1", "0"}}}},
+		}, Plan{Remove: []kernel.IfAddr{other}, Restore: []Change{{"k", "1", "0"}}}},
 		{"not recorded", want, func(h *Found) { h.Addresses = append(h.Addresses, there(other, 0)) }, Plan{}},
 		{
 			"the way out",
 			State{},
 			func(*Found) {},
-			Plan{Remove: []Address{onLo}, Restore: []Change{{announce, "2", "0"}, {ignore, "1", "0"}}},
+			Plan{Remove: []kernel.IfAddr{onLo}, Restore: []Change{{announce, "2", "0"}, {ignore, "1", "0"}}},
 		},
 		{"the way out: somebody else changed it, the interface is gone", State{}, func(h *Found) {
 			h.Sysctls[ignore] = "2"
 			delete(h.Sysctls, announce)
-		}, Plan{Remove: []Address{onLo}, Forget: []string{announce, ignore}, Foreign: []Change{{ignore, "1", "2"}}}},
+		}, Plan{Remove: []kernel.IfAddr{onLo}, Forget: []string{announce, ignore}, Foreign: []Change{{ignore, "1", "2"}}}},
 		{"the way out: it was right before us, or is again as before", State{}, func(h *Found) {
 			h.OwnSysctls[0].Found = "2"
 			h.Sysctls[ignore] = "0"
-		}, Plan{Remove: []Address{onLo}, Forget: []string{announce, ignore}}},
+		}, Plan{Remove: []kernel.IfAddr{onLo}, Forget: []string{announce, ignore}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -93,9 +94,9 @@ func TestDiffConverges(t *testing.T) {
 		links := []addr.Link{lo, eth0, eth05, tunl0}
 		forwards := rapid.SliceOfN(rapid.SampledFrom([]config.Forward{config.DR, config.TUN, config.NAT}), 0, 3).Draw(r, "forwards")
 		want := Desired(cluster(forwards...), links, node)
-		foreign := Address{"eth0", netip.MustParsePrefix("10.77.0.11/24")}
+		foreign := kernel.IfAddr{Interface: "eth0", Prefix: netip.MustParsePrefix("10.77.0.11/24")}
 		have := Found{Links: links, Sysctls: map[string]string{}, Addresses: []addr.Address{there(foreign, 0)}}
-		for _, a := range []Address{onLo, onTun} {
+		for _, a := range []kernel.IfAddr{onLo, onTun} {
 			if rapid.Bool().Draw(r, "there") {
 				have.Addresses = append(have.Addresses, there(a, 0))
 			}
@@ -152,7 +153,7 @@ func carryOut(f *Found, want State, p Plan) {
 	}
 	for _, a := range p.Remove {
 		f.Addresses = slices.DeleteFunc(f.Addresses, func(b addr.Address) bool { return b.Interface == a.Interface && b.Prefix == a.Prefix })
-		f.OwnAddresses = slices.DeleteFunc(f.OwnAddresses, func(b Address) bool { return a == b })
+		f.OwnAddresses = slices.DeleteFunc(f.OwnAddresses, func(b kernel.IfAddr) bool { return a == b })
 	}
 	f.Links = slices.Clone(f.Links)
 	for i := range f.Links {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
 	"github.com/lvs-director/lvs-director/pkg/ledger"
@@ -174,7 +175,7 @@ func (k *fakeKernel) Set(key, value string) (string, error) {
 }
 
 // foreignDel is somebody else's `ip addr del`.
-func (k *fakeKernel) foreignDel(a Address) {
+func (k *fakeKernel) foreignDel(a kernel.IfAddr) {
 	k.mu.Lock()
 	k.drop(a.Interface, a.Prefix)
 	k.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
 	"github.com/lvs-director/lvs-director/pkg/ledger"
@@ -24,7 +25,7 @@ type round struct {
 // forbidden is the error of the round that says that the daemon lacks a privilege, or nil.
 func (r round) forbidden() error {
 	for _, err := range r.failed {
-		if errors.Is(err, addr.ErrNotPermitted) || errors.Is(err, sysctl.ErrNotPermitted) {
+		if errors.Is(err, kernel.ErrNotPermitted) {
 			return err
 		}
 	}
@@ -126,7 +127,7 @@ func (a *Agent) followRenames(before, now []addr.Link) {
 func (a *Agent) found(want State, failed *failures) Found {
 	have := Found{
 		Links: a.links, Addresses: slices.Clone(a.addresses), Sysctls: map[string]string{},
-		OwnAddresses: ownAddresses(a.e.Ledger), OwnSysctls: a.e.Ledger.Sysctls(),
+		OwnAddresses: a.e.Ledger.Addresses(), OwnSysctls: a.e.Ledger.Sysctls(),
 	}
 	keys := slices.Collect(maps.Keys(want.Sysctls))
 	for _, s := range have.OwnSysctls {
@@ -143,16 +144,6 @@ func (a *Agent) found(want State, failed *failures) Found {
 		}
 	}
 	return have
-}
-
-func ownAddresses(l *ledger.Ledger) []Address {
-	var all []Address
-	for _, r := range l.Addresses() {
-		if p, err := netip.ParsePrefix(r.Prefix); err == nil {
-			all = append(all, Address{r.Interface, p})
-		}
-	}
-	return all
 }
 
 // apply records what is about to be changed, changes it in the plan's order, and brings have up to date.
@@ -180,10 +171,10 @@ func (a *Agent) apply(want State, have *Found, failed *failures) {
 // record saves what this pass may change before it is changed. Values that are right already are recorded too: they are
 // what the machine had, should somebody change them later.
 func (a *Agent) record(want State, have Found) {
-	var addresses []ledger.Address
+	var addresses []kernel.IfAddr
 	for _, w := range want.Addresses {
 		if have.hasLink(w.Interface) {
-			addresses = append(addresses, ledger.Address{Interface: w.Interface, Prefix: w.Prefix.String()})
+			addresses = append(addresses, w)
 		}
 	}
 	var changes []ledger.Sysctl
@@ -224,7 +215,7 @@ func (a *Agent) setUp(name string, have *Found, failed *failures) {
 	a.done(name, "interface set up", "interface had been set down: set up again", "interface", name)
 }
 
-func (a *Agent) put(address Address, have *Found, failed *failures) {
+func (a *Agent) put(address kernel.IfAddr, have *Found, failed *failures) {
 	if err := a.e.Addresses.Put(address.Interface, address.Prefix, 0); err != nil {
 		failed.add(err)
 		return
@@ -250,7 +241,7 @@ func (a *Agent) takeBack(plan Plan, have *Found, failed *failures) {
 			return b.Interface == address.Interface && b.Prefix == address.Prefix
 		})
 		a.o.Log.Info("VIP removed", "interface", address.Interface, "vip", address.Prefix.String())
-		a.save(a.e.Ledger.ForgetAddress(ledger.Address{Interface: address.Interface, Prefix: address.Prefix.String()}))
+		a.save(a.e.Ledger.ForgetAddress(address))
 	}
 	if !removed {
 		return

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 )
 
@@ -70,8 +71,8 @@ func problems(want State, have Found) []string {
 
 // foreign judges an address that is not of our making.
 func foreign(want State, have Found, a addr.Address) string {
-	this := Address{a.Interface, a.Prefix}
-	vip := func(w Address) bool { return w.Prefix.Addr() == a.Prefix.Addr() }
+	this := kernel.IfAddr{Interface: a.Interface, Prefix: a.Prefix}
+	vip := func(w kernel.IfAddr) bool { return w.Prefix.Addr() == a.Prefix.Addr() }
 	if !slices.ContainsFunc(want.Addresses, vip) || slices.Contains(want.Addresses, this) || slices.Contains(have.OwnAddresses, this) {
 		return ""
 	}

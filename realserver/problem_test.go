@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 )
 
@@ -91,8 +92,8 @@ func TestProblems(t *testing.T) {
 
 func TestWhatIsOursAndOnItsWayOutIsNoProblem(t *testing.T) {
 	links := []addr.Link{lo, eth0}
-	wide := Address{"lo", netip.MustParsePrefix(vip + "/24")}
-	have := Found{Links: links, Addresses: []addr.Address{there(wide, 0)}, OwnAddresses: []Address{wide}}
+	wide := kernel.IfAddr{Interface: "lo", Prefix: netip.MustParsePrefix(vip + "/24")}
+	have := Found{Links: links, Addresses: []addr.Address{there(wide, 0)}, OwnAddresses: []kernel.IfAddr{wide}}
 	want := Desired(cluster(config.DR), links, node)
 	want.Memberships = nil
 	if got := problems(want, have); len(got) != 0 {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
@@ -31,7 +32,7 @@ func (a *Agent) publish(want State, have Found, problems []string) {
 	a.view.Store(doc)
 }
 
-func (a *Agent) keptAddress(w Address, have Found) status.Kept {
+func (a *Agent) keptAddress(w kernel.IfAddr, have Found) status.Kept {
 	k := status.Kept{Name: w.String(), Want: "present", Have: "present", Repairs: a.repairs(w.String())}
 	if !have.holds(w) {
 		k.Have = "absent"
@@ -54,7 +55,7 @@ func (a *Agent) keptSysctl(key, value string, have Found) status.Kept {
 }
 
 // lacks says what an address needs to be in use, or "".
-func (f Found) lacks(a Address) string {
+func (f Found) lacks(a kernel.IfAddr) string {
 	switch {
 	case !f.hasLink(a.Interface):
 		return missingDevice(a.Interface)
@@ -88,7 +89,7 @@ func (a *Agent) membership(m Membership, want State, have Found) status.Membersh
 }
 
 // unfit says why clients of a VIP would not be served here, or "".
-func unfit(place Address, want State, have Found) string {
+func unfit(place kernel.IfAddr, want State, have Found) string {
 	if reason := have.lacks(place); reason != "" {
 		return reason
 	}

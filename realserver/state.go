@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 )
 
@@ -26,14 +27,6 @@ const (
 	looseRPFilter = "2"
 )
 
-// Address is an address on an interface.
-type Address struct {
-	Interface string
-	Prefix    netip.Prefix
-}
-
-func (a Address) String() string { return a.Interface + " " + a.Prefix.String() }
-
 // Membership is one virtual server of which this node is a real server.
 type Membership struct {
 	Name    string // of the virtual server
@@ -47,7 +40,7 @@ type Membership struct {
 type State struct {
 	Memberships []Membership
 	Up          []string          // interfaces that are to be up
-	Addresses   []Address         // without duplicates, sorted
+	Addresses   []kernel.IfAddr   // without duplicates, sorted
 	Sysctls     map[string]string // the key as package sysctl writes it -> value
 	NICs        []string          // the interfaces that could answer ARP
 	Director    bool              // this node is a director too: a VIP on its network card may be in order
@@ -68,7 +61,7 @@ func Desired(cfg *config.Config, links []addr.Link, names ...string) State {
 	}
 	slices.Sort(s.Up)
 	s.Up = slices.Compact(s.Up)
-	slices.SortFunc(s.Addresses, func(a, b Address) int {
+	slices.SortFunc(s.Addresses, func(a, b kernel.IfAddr) int {
 		return cmp.Or(cmp.Compare(a.Interface, b.Interface), a.Prefix.Addr().Compare(b.Prefix.Addr()))
 	})
 	s.Addresses = slices.Compact(s.Addresses)
@@ -97,7 +90,7 @@ func memberships(cfg *config.Config, names []string) []Membership {
 
 // place is where the VIP belongs on this node; needed is false for forward: nat, whose packets come with this node's own
 // address.
-func (m Membership) place() (a Address, needed bool) {
+func (m Membership) place() (a kernel.IfAddr, needed bool) {
 	a.Prefix = netip.PrefixFrom(m.VIP.Addr(), m.VIP.Addr().BitLen())
 	switch m.Forward {
 	case config.DR:
@@ -105,7 +98,7 @@ func (m Membership) place() (a Address, needed bool) {
 	case config.TUN:
 		a.Interface = tunnel
 	default:
-		return Address{}, false
+		return kernel.IfAddr{}, false
 	}
 	return a, true
 }

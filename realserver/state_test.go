@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 )
 
@@ -52,8 +53,8 @@ var (
 	eth0  = addr.Link{Index: 2, Name: "eth0", Up: true, Kind: "device"}
 	eth05 = addr.Link{Index: 3, Name: "eth0.5", Kind: "vlan"}
 	tunl0 = addr.Link{Index: 4, Name: "tunl0", Kind: "ipip"}
-	onLo  = Address{"lo", netip.MustParsePrefix(vip + "/32")}
-	onTun = Address{"tunl0", netip.MustParsePrefix(vip + "/32")}
+	onLo  = kernel.IfAddr{Interface: "lo", Prefix: netip.MustParsePrefix(vip + "/32")}
+	onTun = kernel.IfAddr{Interface: "tunl0", Prefix: netip.MustParsePrefix(vip + "/32")}
 )
 
 func TestDesired(t *testing.T) {
@@ -83,7 +84,7 @@ func TestDesired(t *testing.T) {
 		{"not in the file", cluster(config.DR), []addr.Link{lo, eth0}, []string{"mysql9"}, State{}},
 		{"dr", cluster(config.DR), []addr.Link{lo, eth0}, []string{"mysql1.example.net", node}, State{
 			Memberships: []Membership{member(config.DR, "3306")},
-			Up:          []string{"lo"}, Addresses: []Address{onLo}, Sysctls: arp(), NICs: []string{"eth0"},
+			Up:          []string{"lo"}, Addresses: []kernel.IfAddr{onLo}, Sysctls: arp(), NICs: []string{"eth0"},
 		}},
 		{
 			"dr: interfaces up and down, with a dot; not tunnels", cluster(config.DR),
@@ -91,13 +92,13 @@ func TestDesired(t *testing.T) {
 			[]string{node},
 			State{
 				Memberships: []Membership{member(config.DR, "3306")},
-				Up:          []string{"lo"}, Addresses: []Address{onLo}, NICs: []string{"eth0", "eth0.5"},
+				Up:          []string{"lo"}, Addresses: []kernel.IfAddr{onLo}, NICs: []string{"eth0", "eth0.5"},
 				Sysctls: arp("net/ipv4/conf/eth0.5/arp_ignore", "1", "net/ipv4/conf/eth0.5/arp_announce", "2"),
 			},
 		},
 		{"tun, also before its module is loaded", cluster(config.TUN), []addr.Link{lo, eth0}, []string{node}, State{
 			Memberships: []Membership{member(config.TUN, "3306")},
-			Up:          []string{"tunl0"}, Addresses: []Address{onTun}, NICs: []string{"eth0"},
+			Up:          []string{"tunl0"}, Addresses: []kernel.IfAddr{onTun}, NICs: []string{"eth0"},
 			Sysctls: arp("net.ipv4.conf.tunl0.rp_filter", "2"),
 		}},
 		{"nat changes nothing", cluster(config.NAT), []addr.Link{lo, eth0}, []string{node}, State{
@@ -105,11 +106,11 @@ func TestDesired(t *testing.T) {
 		}},
 		{"one VIP, two ports", cluster(config.DR, config.DR), []addr.Link{lo, eth0}, []string{node}, State{
 			Memberships: []Membership{member(config.DR, "3306"), member(config.DR, "3307")},
-			Up:          []string{"lo"}, Addresses: []Address{onLo}, Sysctls: arp(), NICs: []string{"eth0"},
+			Up:          []string{"lo"}, Addresses: []kernel.IfAddr{onLo}, Sysctls: arp(), NICs: []string{"eth0"},
 		}},
 		{"all methods", cluster(config.TUN, config.DR, config.NAT), []addr.Link{lo, eth0, tunl0}, []string{node}, State{
 			Memberships: []Membership{member(config.TUN, "3306"), member(config.DR, "3307"), member(config.NAT, "3308")},
-			Up:          []string{"lo", "tunl0"}, Addresses: []Address{onLo, onTun}, NICs: []string{"eth0"},
+			Up:          []string{"lo", "tunl0"}, Addresses: []kernel.IfAddr{onLo, onTun}, NICs: []string{"eth0"},
 			Sysctls: arp("net.ipv4.conf.tunl0.rp_filter", "2"),
 		}},
 	}

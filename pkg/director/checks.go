@@ -46,8 +46,8 @@ func (d *Director) probeSources(cfg *config.Config) func(target netip.Addr) neti
 	own := places(d.local, isVIP(cfg))
 	return func(target netip.Addr) (found netip.Addr) {
 		for _, at := range own {
-			switch ip := at.prefix.Addr(); {
-			case at.prefix.Contains(target):
+			switch ip := at.Prefix.Addr(); {
+			case at.Prefix.Contains(target):
 				return ip
 			case ip == d.node.Address:
 				found = ip

@@ -12,8 +12,6 @@ import (
 // kernelWithin bounds one conversation with the kernel outside the loops.
 const kernelWithin = 15 * time.Second
 
-var errSocketNotPermitted = vrrpsock.ErrNotPermitted
-
 func openSocket(iface string) (election.Socket, error) {
 	s, err := vrrpsock.Open(iface)
 	if err != nil { // and not a nil *Socket in an interface

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/election"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 )
 
@@ -39,7 +40,7 @@ func (d *Director) startLinks(cfg *config.Config) error {
 			name: name, link: election.NewLink(name, openSocket, d.log), done: make(chan struct{}),
 			state: fmt.Sprintf("the interface %s has not been looked at yet", name),
 		}
-		if err := l.link.Open(); errors.Is(err, errSocketNotPermitted) {
+		if err := l.link.Open(); errors.Is(err, kernel.ErrNotPermitted) {
 			return err
 		} else if err != nil {
 			d.log.Warn("cannot open the VRRP socket yet", "interface", name, "error", err)
@@ -169,11 +170,11 @@ func (d *Director) refreshLocal() {
 	before := d.local
 	d.local = local
 	for _, at := range missing(d.vips(d.cfg), local) {
-		d.addresses.Missed(at.iface, at.prefix, looked)
+		d.addresses.Missed(at.Interface, at.Prefix, looked)
 	}
 	vip := isVIP(d.cfg)
 	for _, at := range misplaced(local, vip) {
-		d.addresses.Misplaced(at.iface, at.prefix, looked)
+		d.addresses.Misplaced(at.Interface, at.Prefix, looked)
 	}
 	if !slices.Equal(places(before, vip), places(local, vip)) {
 		d.checker.Set(d.checks(d.cfg))
@@ -181,11 +182,11 @@ func (d *Director) refreshLocal() {
 }
 
 // places are the addresses that are no VIP.
-func places(local []addr.Address, vip func(netip.Addr) bool) []place {
-	var all []place
+func places(local []addr.Address, vip func(netip.Addr) bool) []kernel.IfAddr {
+	var all []kernel.IfAddr
 	for _, a := range local {
 		if !vip(a.Prefix.Addr()) {
-			all = append(all, place{a.Interface, a.Prefix})
+			all = append(all, a.IfAddr())
 		}
 	}
 	return all
@@ -201,11 +202,11 @@ func deviceNamed(name string, known []addr.Link) addr.Link {
 // announceFrom tells the neighbours where the VIPs are now when the hardware address behind them is another one. The
 // kernel itself does so only where arp_notify is set (Documentation/networking/ip-sysctl.rst).
 func (d *Director) announceFrom(l *link, before addr.Link) {
-	if before.Index != l.device.Index || before.HardwareAddr.String() == l.device.HardwareAddr.String() {
+	if before.Index != l.device.Index || before.HardwareAddr == l.device.HardwareAddr {
 		return // a new interface gets its VIPs anew
 	}
 	d.log.Info("the interface has another hardware address; its VIPs are announced again", "interface", l.name,
-		"from", before.HardwareAddr.String(), "to", l.device.HardwareAddr.String())
+		"from", before.HardwareAddr, "to", l.device.HardwareAddr)
 	for _, i := range d.instances {
 		if i.cfg.Interface == l.name {
 			d.addresses.Announce(i.cfg.Name)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 )
 
@@ -62,13 +63,13 @@ func TestMisplacedVIPs(t *testing.T) {
 		}
 	})
 	alone := []addr.Address{{Interface: "eth0", Prefix: netip.MustParsePrefix("10.77.0.100/32"), Global: true}, {Interface: "eth1", Prefix: netip.MustParsePrefix("10.88.0.2/24"), Global: true}}
-	outer, inner := place{"eth0", netip.MustParsePrefix("10.77.0.100/32")}, place{"eth1", netip.MustParsePrefix("10.88.0.100/32")}
+	outer, inner := kernel.IfAddr{Interface: "eth0", Prefix: netip.MustParsePrefix("10.77.0.100/32")}, kernel.IfAddr{Interface: "eth1", Prefix: netip.MustParsePrefix("10.88.0.100/32")}
 	for _, tt := range []struct {
 		name  string
 		local []addr.Address
-		want  []place
+		want  []kernel.IfAddr
 	}{
-		{"first on both, link-local ones left out", local, []place{outer, inner}},
+		{"first on both, link-local ones left out", local, []kernel.IfAddr{outer, inner}},
 		{"last", behind, nil},
 		{"without an own address there is no order", alone, nil},
 	} {
@@ -80,12 +81,12 @@ func TestMisplacedVIPs(t *testing.T) {
 
 func TestMissingVIPs(t *testing.T) {
 	d := New(Options{Config: vipFile(), Node: config.Director{Name: "lvs-master"}})
-	outer := place{"eth0", netip.MustParsePrefix("10.77.0.100/32")}
-	without := slices.DeleteFunc(slices.Clone(local), func(a addr.Address) bool { return a.Prefix == outer.prefix })
+	outer := kernel.IfAddr{Interface: "eth0", Prefix: netip.MustParsePrefix("10.77.0.100/32")}
+	without := slices.DeleteFunc(slices.Clone(local), func(a addr.Address) bool { return a.Prefix == outer.Prefix })
 	if got := missing(d.vips(d.cfg), local); got != nil {
 		t.Errorf("all are there: %v", got)
 	}
-	if got := missing(d.vips(d.cfg), without); !slices.Equal(got, []place{outer}) {
+	if got := missing(d.vips(d.cfg), without); !slices.Equal(got, []kernel.IfAddr{outer}) {
 		t.Errorf("%v, want %v", got, outer)
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
-	"github.com/lvs-director/lvs-director/pkg/ledger"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
 )
 
@@ -40,11 +40,11 @@ func isVIP(cfg *config.Config) func(netip.Addr) bool {
 }
 
 // records lists the VIPs of a cluster file as the ledger names them.
-func (d *Director) records(cfg *config.Config) []ledger.Address {
-	var all []ledger.Address
+func (d *Director) records(cfg *config.Config) []kernel.IfAddr {
+	var all []kernel.IfAddr
 	for _, v := range d.vips(cfg) {
 		for _, p := range v.Addresses {
-			all = append(all, ledger.Address{Interface: v.Interface, Prefix: p.String()})
+			all = append(all, kernel.IfAddr{Interface: v.Interface, Prefix: p})
 		}
 	}
 	return all
@@ -60,7 +60,7 @@ func (d *Director) removeVIPs(cfg *config.Config) error {
 	ours := append(d.records(cfg), d.ledger.Addresses()...)
 	var failed []error
 	for _, a := range found {
-		if !slices.Contains(ours, ledger.Address{Interface: a.Interface, Prefix: a.Prefix.String()}) {
+		if !slices.Contains(ours, a.IfAddr()) {
 			continue
 		}
 		if err := d.addr.Remove(a.Interface, a.Prefix); err != nil {
@@ -77,15 +77,15 @@ func (d *Director) removeVIPs(cfg *config.Config) error {
 func (d *Director) recordVIPs(cfg *config.Config) { d.saved(d.ledger.SetAddresses(d.records(cfg))) }
 
 // missing lists the VIPs that are not among this machine's addresses.
-func missing(vips []reconcile.VIPs, local []addr.Address) []place {
-	there := map[place]bool{}
+func missing(vips []reconcile.VIPs, local []addr.Address) []kernel.IfAddr {
+	there := map[kernel.IfAddr]bool{}
 	for _, a := range local {
-		there[place{a.Interface, a.Prefix}] = true
+		there[a.IfAddr()] = true
 	}
-	var all []place
+	var all []kernel.IfAddr
 	for _, v := range vips {
 		for _, p := range v.Addresses {
-			if at := (place{v.Interface, p}); !there[at] {
+			if at := (kernel.IfAddr{Interface: v.Interface, Prefix: p}); !there[at] {
 				all = append(all, at)
 			}
 		}
@@ -95,23 +95,17 @@ func missing(vips []reconcile.VIPs, local []addr.Address) []place {
 
 // misplaced lists the VIPs that stand before this machine's own address on their interface, in the kernel's order: of a
 // packet without a source the first one becomes it (inet_select_addr in net/ipv4/devinet.c).
-func misplaced(local []addr.Address, vip func(netip.Addr) bool) []place {
-	var all []place
+func misplaced(local []addr.Address, vip func(netip.Addr) bool) []kernel.IfAddr {
+	var all []kernel.IfAddr
 	for n, a := range local {
 		behind := func(b addr.Address) bool {
 			return b.Interface == a.Interface && b.Global && b.Prefix.Addr().Is4() && !vip(b.Prefix.Addr())
 		}
 		if a.Prefix.Addr().Is4() && vip(a.Prefix.Addr()) && !slices.ContainsFunc(local[:n], behind) && slices.ContainsFunc(local[n+1:], behind) {
-			all = append(all, place{a.Interface, a.Prefix})
+			all = append(all, a.IfAddr())
 		}
 	}
 	return all
-}
-
-// place is an address on an interface.
-type place struct {
-	iface  string
-	prefix netip.Prefix
 }
 
 // saved takes note of whether the ledger reached the disk. Where it did not, the ledger remembers in memory, and a full

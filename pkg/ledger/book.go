@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/google/renameio/v2"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 const (
@@ -21,12 +24,6 @@ const (
 	// mostBytes bounds what is read: ten thousand services are about 1 MB.
 	mostBytes = 16 << 20
 )
-
-// Address is an address on an interface, as "lo" and "10.77.0.100/32".
-type Address struct {
-	Interface string `json:"interface"`
-	Prefix    string `json:"prefix"`
-}
 
 // Service is an IPVS service, as "tcp", "10.77.0.100" and "3306".
 type Service struct {
@@ -48,18 +45,51 @@ type book struct {
 	Version   int       `json:"version"`
 	BootID    string    `json:"boot_id"`
 	Net       string    `json:"net,omitempty"` // the network namespace; "" is any
-	Addresses []Address `json:"addresses,omitempty"`
+	Addresses addresses `json:"addresses,omitempty"`
 	Services  []Service `json:"services,omitempty"`
 	Sysctls   []Sysctl  `json:"sysctls,omitempty"`
 }
 
-// kernel is what a book is about: one network namespace in one boot.
-type kernel struct{ boot, net string }
+// addresses are written as {"interface": "lo", "prefix": "10.77.0.100/32"}.
+type addresses []kernel.IfAddr
+
+type address struct {
+	Interface string `json:"interface"`
+	Prefix    string `json:"prefix"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (all addresses) MarshalJSON() ([]byte, error) {
+	written := make([]address, len(all))
+	for i, a := range all {
+		written[i] = address{a.Interface, a.Prefix.String()}
+	}
+	return json.Marshal(written)
+}
+
+// UnmarshalJSON implements json.Unmarshaler. What is no prefix was never put on an interface: it is left out, and takes
+// nothing else with it.
+func (all *addresses) UnmarshalJSON(data []byte) error {
+	var written []address
+	if err := json.Unmarshal(data, &written); err != nil {
+		return err
+	}
+	*all = nil
+	for _, a := range written {
+		if p, err := netip.ParsePrefix(a.Prefix); err == nil {
+			*all = append(*all, kernel.IfAddr{Interface: a.Interface, Prefix: p})
+		}
+	}
+	return nil
+}
+
+// home is what a book is about: one network namespace in one boot.
+type home struct{ boot, net string }
 
 // load reads a state file. Whatever cannot be used gives an empty book, and is put aside; the sentence says what was lost,
 // and is empty when nothing was: no file yet, or one of another boot or network namespace, which is gone with all that
 // was put into it, or not ours to touch.
-func load(path string, here kernel) (book, string) {
+func load(path string, here home) (book, string) {
 	empty := book{Version: version, BootID: here.boot, Net: here.net}
 	lost := func(err error) (book, string) {
 		text := fmt.Sprintf("state file %s: %v: what an earlier run put into the kernel or found there is not known", path, err)
@@ -105,18 +135,18 @@ func decode(data []byte) (book, error) {
 		return book{}, fmt.Errorf("version %d is not %d", b.Version, version)
 	}
 	// A file that was edited by hand may hold anything in any order.
-	replace(&b.Addresses, b.Addresses)
-	replace(&b.Services, b.Services)
-	replace(&b.Sysctls, merged(nil, b.Sysctls))
+	replace(&b.Addresses, b.Addresses, compareAddresses)
+	replace(&b.Services, b.Services, compareServices)
+	replace(&b.Sysctls, merged(nil, b.Sysctls), compareSysctls)
 	return b, nil
 }
 
 // add enters what another book holds, and says whether that was new.
 func (b *book) add(other book) bool {
-	addresses := replace(&b.Addresses, slices.Concat(b.Addresses, other.Addresses))
-	services := replace(&b.Services, slices.Concat(b.Services, other.Services))
-	sysctls := replace(&b.Sysctls, merged(b.Sysctls, other.Sysctls))
-	return addresses || services || sysctls
+	addressesNew := replace(&b.Addresses, slices.Concat(b.Addresses, other.Addresses), compareAddresses)
+	services := replace(&b.Services, slices.Concat(b.Services, other.Services), compareServices)
+	sysctls := replace(&b.Sysctls, merged(b.Sysctls, other.Sysctls), compareSysctls)
+	return addressesNew || services || sysctls
 }
 
 // save writes the file so that a reader, also one after a power loss, sees the old content or the new one.
@@ -140,27 +170,21 @@ func sweep(dir string) {
 	}
 }
 
-func (a Address) compare(b Address) int {
-	return cmp.Or(cmp.Compare(a.Interface, b.Interface), cmp.Compare(a.Prefix, b.Prefix))
+func compareAddresses(a, b kernel.IfAddr) int {
+	return cmp.Or(cmp.Compare(a.Interface, b.Interface), a.Prefix.Compare(b.Prefix))
 }
 
-func (s Service) compare(b Service) int {
+func compareServices(s, b Service) int {
 	return cmp.Or(cmp.Compare(s.Protocol, b.Protocol), cmp.Compare(s.Address, b.Address), cmp.Compare(s.Port, b.Port))
 }
 
-func (s Sysctl) compare(b Sysctl) int { return cmp.Compare(s.Key, b.Key) }
+func compareSysctls(s, b Sysctl) int { return cmp.Compare(s.Key, b.Key) }
 
-// entry is what a book has lists of. They are kept sorted and without duplicates, so that the same facts give the same
-// file.
-type entry[T any] interface {
-	comparable
-	compare(b T) int
-}
-
-// replace puts a new list in the place of an old one and says whether that changed anything.
-func replace[T entry[T]](list *[]T, all []T) bool {
+// replace puts a new list in the place of an old one and says whether that changed anything. Lists are kept sorted and
+// without duplicates, so that the same facts give the same file.
+func replace[L ~[]T, T comparable](list *L, all []T, compare func(a, b T) int) bool {
 	all = slices.Clone(all)
-	slices.SortFunc(all, T.compare)
+	slices.SortFunc(all, compare)
 	all = slices.Compact(all)
 	if slices.Equal(*list, all) {
 		return false

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 // Ledger is the open state file; it holds the lock of its directory until Close. Its methods may be called from any
@@ -62,8 +64,8 @@ func Open(dir string) (*Ledger, error) {
 }
 
 // read takes the lock, and the state file into the book. It proves at once that the file can be written; Keep says if not.
-func (l *Ledger) read(here kernel) error {
-	if err := l.hold(); errors.Is(err, ErrLocked) || here == (kernel{}) {
+func (l *Ledger) read(here home) error {
+	if err := l.hold(); errors.Is(err, ErrLocked) || here == (home{}) {
 		return err
 	}
 	if l.dir != nil {
@@ -111,7 +113,7 @@ func (l *Ledger) Close() error {
 }
 
 // Addresses are those that were put on interfaces, in order.
-func (l *Ledger) Addresses() []Address {
+func (l *Ledger) Addresses() []kernel.IfAddr {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.book.Addresses)
@@ -132,46 +134,50 @@ func (l *Ledger) Sysctls() []Sysctl {
 }
 
 // SetAddresses replaces all addresses; SetAddresses(nil) forgets them.
-func (l *Ledger) SetAddresses(all []Address) error {
-	return l.change(func(b *book) bool { return replace(&b.Addresses, all) })
+func (l *Ledger) SetAddresses(all []kernel.IfAddr) error {
+	return l.change(func(b *book) bool { return replace(&b.Addresses, all, compareAddresses) })
 }
 
 // RecordAddress adds addresses; those it has are no error.
-func (l *Ledger) RecordAddress(more ...Address) error {
-	return l.change(func(b *book) bool { return replace(&b.Addresses, append(slices.Clone(b.Addresses), more...)) })
+func (l *Ledger) RecordAddress(more ...kernel.IfAddr) error {
+	return l.change(func(b *book) bool {
+		return replace(&b.Addresses, append(slices.Clone(b.Addresses), more...), compareAddresses)
+	})
 }
 
 // ForgetAddress drops addresses; unknown ones are no error.
-func (l *Ledger) ForgetAddress(gone ...Address) error {
-	return l.change(func(b *book) bool { return replace(&b.Addresses, without(b.Addresses, gone)) })
+func (l *Ledger) ForgetAddress(gone ...kernel.IfAddr) error {
+	return l.change(func(b *book) bool { return replace(&b.Addresses, without(b.Addresses, gone), compareAddresses) })
 }
 
 // SetServices replaces all services; SetServices(nil) forgets them.
 func (l *Ledger) SetServices(all []Service) error {
-	return l.change(func(b *book) bool { return replace(&b.Services, all) })
+	return l.change(func(b *book) bool { return replace(&b.Services, all, compareServices) })
 }
 
 // RecordService adds services; those it has are no error.
 func (l *Ledger) RecordService(more ...Service) error {
-	return l.change(func(b *book) bool { return replace(&b.Services, append(slices.Clone(b.Services), more...)) })
+	return l.change(func(b *book) bool {
+		return replace(&b.Services, append(slices.Clone(b.Services), more...), compareServices)
+	})
 }
 
 // ForgetService drops services; unknown ones are no error.
 func (l *Ledger) ForgetService(gone ...Service) error {
-	return l.change(func(b *book) bool { return replace(&b.Services, without(b.Services, gone)) })
+	return l.change(func(b *book) bool { return replace(&b.Services, without(b.Services, gone), compareServices) })
 }
 
 // RecordSysctl adds sysctls. Of a key that it has, the value found first stays and only the one written is renewed: what
 // a restarted daemon finds is its own work, not what the machine had.
 func (l *Ledger) RecordSysctl(more ...Sysctl) error {
-	return l.change(func(b *book) bool { return replace(&b.Sysctls, merged(b.Sysctls, more)) })
+	return l.change(func(b *book) bool { return replace(&b.Sysctls, merged(b.Sysctls, more), compareSysctls) })
 }
 
 // ForgetSysctl drops keys; unknown ones are no error.
 func (l *Ledger) ForgetSysctl(keys ...string) error {
 	return l.change(func(b *book) bool {
 		kept := slices.DeleteFunc(slices.Clone(b.Sysctls), func(s Sysctl) bool { return slices.Contains(keys, s.Key) })
-		return replace(&b.Sysctls, kept)
+		return replace(&b.Sysctls, kept, compareSysctls)
 	})
 }
 
@@ -304,14 +310,14 @@ func (l *Ledger) hold() error {
 	return nil
 }
 
-func thisKernel() (kernel, error) {
+func thisKernel() (home, error) {
 	const path = "/proc/sys/kernel/random/boot_id"
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return kernel{}, fmt.Errorf("boot id: %w: is /proc mounted? What an earlier run put into the kernel is not known", err)
+		return home{}, fmt.Errorf("boot id: %w: is /proc mounted? What an earlier run put into the kernel is not known", err)
 	}
 	net, _ := os.Readlink("/proc/thread-self/ns/net") // "": a kernel without namespaces
-	return kernel{boot: strings.TrimSpace(string(text)), net: net}, nil
+	return home{boot: strings.TrimSpace(string(text)), net: net}, nil
 }
 
 func unusable(dir string, err error) error {

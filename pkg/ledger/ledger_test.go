@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 func open(t *testing.T, dir string) *Ledger {
@@ -37,6 +40,9 @@ func reopen(t *testing.T, l *Ledger) *Ledger {
 	return open(t, filepath.Dir(l.path))
 }
 
+// samePrefix compares prefixes, whose fields go-cmp cannot see.
+var samePrefix = cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
+
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -49,7 +55,7 @@ func contents(l *Ledger) book {
 }
 
 var full = book{
-	Addresses: []Address{{"eth0", "10.77.0.100/32"}, {"lo", "10.77.0.100/32"}},
+	Addresses: []kernel.IfAddr{{Interface: "eth0", Prefix: netip.MustParsePrefix("10.77.0.100/32")}, {Interface: "lo", Prefix: netip.MustParsePrefix("10.77.0.100/32")}},
 	Services:  []Service{{"tcp", "10.77.0.100", "3306"}},
 	Sysctls:   []Sysctl{{"net.ipv4.conf.all.arp_ignore", "0", "1"}},
 }
@@ -65,13 +71,13 @@ func TestWhatIsRecordedIsThereAfterARestart(t *testing.T) {
 	l := open(t, filepath.Join(t.TempDir(), "made", "by", "open"))
 	fill(t, l)
 	l = reopen(t, l)
-	if diff := cmp.Diff(full, contents(l)); diff != "" || l.Warning() != "" {
+	if diff := cmp.Diff(full, contents(l), samePrefix); diff != "" || l.Warning() != "" {
 		t.Errorf("after a restart (-want +got), warning %q:\n%s", l.Warning(), diff)
 	}
 	must(t, l.ForgetAddress(full.Addresses...))
 	must(t, l.ForgetService(full.Services...))
 	must(t, l.ForgetSysctl("net.ipv4.conf.all.arp_ignore", "unknown"))
-	if diff := cmp.Diff(book{}, contents(reopen(t, l))); diff != "" {
+	if diff := cmp.Diff(book{}, contents(reopen(t, l)), samePrefix); diff != "" {
 		t.Errorf("after forgetting (-want +got):\n%s", diff)
 	}
 }
@@ -79,10 +85,10 @@ func TestWhatIsRecordedIsThereAfterARestart(t *testing.T) {
 func TestSetReplaces(t *testing.T) {
 	l := open(t, t.TempDir())
 	fill(t, l)
-	must(t, l.SetAddresses([]Address{{"eth1", "10.0.0.1/32"}, {"eth1", "10.0.0.1/32"}}))
+	must(t, l.SetAddresses([]kernel.IfAddr{{Interface: "eth1", Prefix: netip.MustParsePrefix("10.0.0.1/32")}, {Interface: "eth1", Prefix: netip.MustParsePrefix("10.0.0.1/32")}}))
 	must(t, l.SetServices(nil))
-	want := book{Addresses: []Address{{"eth1", "10.0.0.1/32"}}, Sysctls: full.Sysctls}
-	if diff := cmp.Diff(want, contents(reopen(t, l))); diff != "" {
+	want := book{Addresses: []kernel.IfAddr{{Interface: "eth1", Prefix: netip.MustParsePrefix("10.0.0.1/32")}}, Sysctls: full.Sysctls}
+	if diff := cmp.Diff(want, contents(reopen(t, l)), samePrefix); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -93,7 +99,7 @@ func TestTheFirstFoundValueOfASysctlStays(t *testing.T) {
 	l = reopen(t, l)
 	must(t, l.RecordSysctl(Sysctl{"k", "1", "2"}, Sysctl{"j", "7", "8"}))
 	want := []Sysctl{{"j", "7", "8"}, {"k", "0", "2"}}
-	if diff := cmp.Diff(want, reopen(t, l).Sysctls()); diff != "" {
+	if diff := cmp.Diff(want, reopen(t, l).Sysctls(), samePrefix); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -136,7 +142,7 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 			if len(l.Sysctls()) != tt.sysctls {
 				t.Errorf("sysctls %v, want %d", l.Sysctls(), tt.sysctls)
 			}
-			must(t, l.RecordAddress(Address{"lo", "10.77.0.100/32"}))
+			must(t, l.RecordAddress(kernel.IfAddr{Interface: "lo", Prefix: netip.MustParsePrefix("10.77.0.100/32")}))
 			if again := reopen(t, l); again.Warning() != "" || len(again.Addresses()) != 1 {
 				t.Errorf("after saving: warning %q, addresses %v", again.Warning(), again.Addresses())
 			}
@@ -150,7 +156,7 @@ func TestAnUnfinishedFileOfAKilledDaemonIsSweptAndChangesNothing(t *testing.T) {
 	must(t, l.Close())
 	unfinished := filepath.Join(filepath.Dir(l.path), "."+fileName+"123456")
 	must(t, os.WriteFile(unfinished, []byte(`{"version": 1, "boot`), 0o600))
-	if diff := cmp.Diff(full, contents(open(t, filepath.Dir(l.path)))); diff != "" {
+	if diff := cmp.Diff(full, contents(open(t, filepath.Dir(l.path))), samePrefix); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if _, err := os.Stat(unfinished); !errors.Is(err, os.ErrNotExist) {
@@ -232,7 +238,7 @@ func TestADirectoryThatCannotBeUsed(t *testing.T) {
 			if err := l.Keep(); err == nil || !strings.Contains(err.Error(), "kept in memory only") {
 				t.Errorf("%s: keep: %v; want that it is kept in memory only", tt.dir, err)
 			}
-			if diff := cmp.Diff(full.Addresses, l.Addresses()); diff != "" {
+			if diff := cmp.Diff([]kernel.IfAddr(full.Addresses), l.Addresses(), samePrefix); diff != "" {
 				t.Errorf("%s: in memory (-want +got):\n%s", tt.dir, diff)
 			}
 			return l.Close()
@@ -276,7 +282,7 @@ func TestKeep(t *testing.T) {
 			if _, err := Open(dir); !errors.Is(err, ErrLocked) {
 				t.Errorf("Open beside it: %v; want that it is locked", err)
 			}
-			if diff := cmp.Diff(full, contents(reopen(t, l))); diff != "" {
+			if diff := cmp.Diff(full, contents(reopen(t, l)), samePrefix); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -311,12 +317,12 @@ func TestWhatCannotBeSavedIsRememberedAndSavedLater(t *testing.T) {
 	if err := l.RecordAddress(full.Addresses...); err == nil || !strings.Contains(err.Error(), "kept in memory only") {
 		t.Errorf("saving over a directory: %v", err)
 	}
-	if diff := cmp.Diff(full.Addresses, l.Addresses()); diff != "" {
+	if diff := cmp.Diff([]kernel.IfAddr(full.Addresses), l.Addresses(), samePrefix); diff != "" {
 		t.Errorf("in memory (-want +got):\n%s", diff)
 	}
 	must(t, os.RemoveAll(l.path))
 	must(t, l.RecordAddress(full.Addresses...)) // nothing new, but unsaved
-	if diff := cmp.Diff(full.Addresses, reopen(t, l).Addresses()); diff != "" {
+	if diff := cmp.Diff([]kernel.IfAddr(full.Addresses), reopen(t, l).Addresses(), samePrefix); diff != "" {
 		t.Errorf("saved later (-want +got):\n%s", diff)
 	}
 }
@@ -336,27 +342,30 @@ func TestBookModel(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		var b book
 		found, wrote := map[string]string{}, map[string]string{}
-		addresses := map[Address]bool{}
-		address := rapid.Custom(func(r *rapid.T) Address {
-			return Address{rapid.SampledFrom([]string{"lo", "eth0"}).Draw(r, "interface"), rapid.SampledFrom([]string{"a", "b"}).Draw(r, "prefix")}
+		addresses := map[kernel.IfAddr]bool{}
+		address := rapid.Custom(func(r *rapid.T) kernel.IfAddr {
+			return kernel.IfAddr{
+				Interface: rapid.SampledFrom([]string{"lo", "eth0"}).Draw(r, "interface"),
+				Prefix:    netip.MustParsePrefix(rapid.SampledFrom([]string{"10.0.0.1/32", "10.0.0.2/32"}).Draw(r, "prefix")),
+			}
 		})
 		key := rapid.SampledFrom([]string{"i", "j", "k"})
 		r.Repeat(map[string]func(*rapid.T){
 			"address": func(r *rapid.T) {
 				a := address.Draw(r, "address")
-				if changed := replace(&b.Addresses, append(b.Addresses, a)); changed == addresses[a] {
+				if changed := replace(&b.Addresses, append(b.Addresses, a), compareAddresses); changed == addresses[a] {
 					r.Fatalf("adding %v: changed %v", a, changed)
 				}
 				addresses[a] = true
 			},
 			"forget address": func(r *rapid.T) {
 				a := address.Draw(r, "address")
-				replace(&b.Addresses, without(b.Addresses, []Address{a}))
+				replace(&b.Addresses, without(b.Addresses, []kernel.IfAddr{a}), compareAddresses)
 				delete(addresses, a)
 			},
 			"sysctl": func(r *rapid.T) {
 				s := Sysctl{key.Draw(r, "key"), rapid.StringN(1, 2, 2).Draw(r, "found"), rapid.StringN(1, 2, 2).Draw(r, "wrote")}
-				replace(&b.Sysctls, merged(b.Sysctls, []Sysctl{s}))
+				replace(&b.Sysctls, merged(b.Sysctls, []Sysctl{s}), compareSysctls)
 				if _, known := found[s.Key]; !known {
 					found[s.Key] = s.Found
 				}
@@ -377,7 +386,7 @@ func TestBookModel(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add([]byte(`{"version": 1, "boot_id": "b", "addresses": [{"interface": "lo", "prefix": "p"}], "sysctls": [{"key": "k"}, {"key": "k"}]}`))
+	f.Add([]byte(`{"version": 1, "boot_id": "b", "addresses": [{"interface": "lo", "prefix": "p"}, {"interface": "lo", "prefix": "10.0.0.1/32"}], "sysctls": [{"key": "k"}, {"key": "k"}]}`))
 	f.Add([]byte(`{"version": 1, "services": null}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		b, err := decode(data)
@@ -386,8 +395,8 @@ func FuzzDecode(f *testing.F) {
 		}
 		path := filepath.Join(t.TempDir(), fileName)
 		must(t, b.save(path))
-		again, warning := load(path, kernel{b.BootID, b.Net})
-		if diff := cmp.Diff(b, again, cmpopts.EquateEmpty()); diff != "" || warning != "" {
+		again, warning := load(path, home{b.BootID, b.Net})
+		if diff := cmp.Diff(b, again, cmpopts.EquateEmpty(), samePrefix); diff != "" || warning != "" {
 			t.Errorf("saved and loaded (-want +got), warning %q:\n%s", warning, diff)
 		}
 	})
@@ -410,7 +419,7 @@ func TestADiskThatHangs(t *testing.T) {
 		}
 		for i, most := range []time.Duration{diskWithin, 0, 0} { // who comes next does not wait
 			begun := time.Now()
-			err := l.RecordAddress(Address{Interface: "eth0", Prefix: fmt.Sprintf("10.77.0.%d/32", i)})
+			err := l.RecordAddress(kernel.IfAddr{Interface: "eth0", Prefix: netip.MustParsePrefix(fmt.Sprintf("10.77.0.%d/32", i))})
 			if err == nil || !strings.Contains(err.Error(), "the disk does not answer") {
 				t.Errorf("%d: %v", i, err)
 			}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/pulse"
 )
 
@@ -49,14 +50,14 @@ type Addresses struct {
 	mu   sync.Mutex // guards wish and everything in it, removed, and leases
 	wish map[string]*wish
 	// removed is when this loop itself removed an address the last time, as long as the word of that may come.
-	removed map[spot]time.Duration
+	removed map[kernel.IfAddr]time.Duration
 	// leases are those that the kernel counts for what is held, by instance; moved tells the sentinel of a new one.
 	leases map[string]expiry
 	moved  chan struct{}
 
 	// Owned by Run:
 	held     map[string]*held
-	left     map[spot]*leftover
+	left     map[kernel.IfAddr]*leftover
 	stopping bool
 }
 
@@ -86,11 +87,11 @@ const (
 
 // NewAddresses makes the loop. lost is called, from the loop, when the VIPs of an instance must be taken for gone because
 // their lease could not be renewed in time; it must not block for long.
-func NewAddresses(kernel AddressKernel, announcer Announcer, lost func(instance, reason string), log *slog.Logger) *Addresses {
+func NewAddresses(addresses AddressKernel, announcer Announcer, lost func(instance, reason string), log *slog.Logger) *Addresses {
 	return &Addresses{
-		kernel: kernel, announcer: announcer, lost: lost, log: log, epoch: time.Now(),
+		kernel: addresses, announcer: announcer, lost: lost, log: log, epoch: time.Now(),
 		dirty: make(chan struct{}, 1), wish: map[string]*wish{}, held: map[string]*held{},
-		leases: map[string]expiry{}, moved: make(chan struct{}, 1), left: map[spot]*leftover{}, removed: map[spot]time.Duration{},
+		leases: map[string]expiry{}, moved: make(chan struct{}, 1), left: map[kernel.IfAddr]*leftover{}, removed: map[kernel.IfAddr]time.Duration{},
 	}
 }
 
@@ -134,7 +135,7 @@ func (a *Addresses) Announce(instance string) {
 // was not this loop that removed it lately.
 func (a *Addresses) Gone(iface string, p netip.Prefix) {
 	a.mu.Lock()
-	at, ours := a.removed[spot{iface, p}]
+	at, ours := a.removed[kernel.IfAddr{Interface: iface, Prefix: p}]
 	a.mu.Unlock()
 	if !ours || a.now()-at >= echoes {
 		a.lack(iface, p, func(w *wish) { w.gone = true })
@@ -379,7 +380,7 @@ func (a *Addresses) remove(vips VIPs, p netip.Prefix) bool {
 	}
 	if err := a.take(vips.Interface, p); err != nil {
 		a.log.Error("cannot remove a VIP; trying again, and its lease ends", "interface", vips.Interface, "vip", p.String(), "error", err)
-		a.leave(spot{vips.Interface, p})
+		a.leave(kernel.IfAddr{Interface: vips.Interface, Prefix: p})
 		return false
 	}
 	return true
@@ -389,8 +390,8 @@ func (a *Addresses) remove(vips VIPs, p netip.Prefix) bool {
 func (a *Addresses) take(iface string, p netip.Prefix) error {
 	now := a.now()
 	a.mu.Lock()
-	maps.DeleteFunc(a.removed, func(_ spot, at time.Duration) bool { return now-at >= echoes })
-	a.removed[spot{iface, p}] = now
+	maps.DeleteFunc(a.removed, func(_ kernel.IfAddr, at time.Duration) bool { return now-at >= echoes })
+	a.removed[kernel.IfAddr{Interface: iface, Prefix: p}] = now
 	a.mu.Unlock()
 	return a.kernel.Remove(iface, p)
 }

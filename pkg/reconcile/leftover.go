@@ -1,15 +1,10 @@
 package reconcile
 
 import (
-	"net/netip"
 	"time"
-)
 
-// spot is an address on an interface.
-type spot struct {
-	iface  string
-	prefix netip.Prefix
-}
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+)
 
 // leftover is an address that could not be removed. Its lease ends, but until then this machine would answer for it beside
 // the new MASTER.
@@ -19,7 +14,7 @@ type leftover struct {
 }
 
 // leave takes note of an address that could not be removed just now.
-func (a *Addresses) leave(at spot) {
+func (a *Addresses) leave(at kernel.IfAddr) {
 	l := a.left[at]
 	if l == nil {
 		l = &leftover{}
@@ -33,13 +28,13 @@ func (a *Addresses) leave(at spot) {
 func (a *Addresses) clear() (next time.Duration) {
 	next = time.Hour
 	for at, l := range a.left {
-		if !a.stopping && a.wantedBy(at.iface, at.prefix, func(string) bool { return true }) {
+		if !a.stopping && a.wantedBy(at.Interface, at.Prefix, func(string) bool { return true }) {
 			delete(a.left, at)
 			continue
 		}
 		if a.now() >= l.retry || a.stopping {
-			if err := a.take(at.iface, at.prefix); err == nil {
-				a.log.Info("a VIP that could not be removed is gone", "interface", at.iface, "vip", at.prefix.String())
+			if err := a.take(at.Interface, at.Prefix); err == nil {
+				a.log.Info("a VIP that could not be removed is gone", "interface", at.Interface, "vip", at.Prefix.String())
 				delete(a.left, at)
 				continue
 			}

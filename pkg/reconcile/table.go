@@ -256,21 +256,21 @@ func still(found, want []lvs.Service) []lvs.Service {
 	if len(found) == 0 {
 		return nil
 	}
-	type place struct {
+	type entry struct {
 		key    lvs.Key
 		server netip.AddrPort
 	}
-	wanted := map[place]bool{}
+	wanted := map[entry]bool{}
 	for _, service := range want {
 		for _, server := range service.Servers {
-			wanted[place{service.Key, server.AddrPort()}] = true
+			wanted[entry{service.Key, server.AddrPort()}] = true
 		}
 	}
 	var kept []lvs.Service
 	for _, service := range found {
 		var servers []lvs.Server
 		for _, server := range service.Servers {
-			if wanted[place{service.Key, server.AddrPort()}] {
+			if wanted[entry{service.Key, server.AddrPort()}] {
 				servers = append(servers, server)
 			}
 		}

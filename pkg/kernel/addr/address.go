@@ -10,6 +10,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 // forever is the kernel's lifetime of a permanent address (INFINITY_LIFE_TIME,
@@ -17,24 +19,14 @@ import (
 const forever = math.MaxUint32
 
 // Address is one address of one interface at one moment.
-type Address struct {
-	Interface string
-	Prefix    netip.Prefix
-	// Valid is what remains of the lease, in whole seconds and at least one; 0
-	// for an address without a lease.
-	Valid time.Duration
-	// Label is the IPv4 label, usually the interface's name or "IFACE:SOMETHING".
-	Label string
-	// Global says that the address has global scope (not link, not host).
-	Global bool
-}
+type Address = kernel.Address
 
 // Put adds an address of global scope, without a broadcast address, or renews
 // its lease where it is there already; it re-creates one that has gone. The
 // lease is in whole seconds, at least one; 0 makes the address permanent, also
 // one that had a lease. The prefix must be a single address (/32 or /128).
 //
-// Errors: ErrNoInterface, ErrNotPermitted, ErrTimeout.
+// Errors: kernel.ErrNoInterface, kernel.ErrNotPermitted, ErrTimeout.
 func (h *Handle) Put(iface string, p netip.Prefix, lease time.Duration) error {
 	a, err := vip(p, lease)
 	if err != nil {
@@ -48,8 +40,8 @@ func (h *Handle) Put(iface string, p netip.Prefix, lease time.Duration) error {
 		return fmt.Errorf("put address %s on %s: %w", p, iface, translate(err))
 	}
 	h.mu.Lock()
-	before, put := h.where[place{iface, p}]
-	h.where[place{iface, p}] = link.Attrs().Index
+	before, put := h.where[kernel.IfAddr{Interface: iface, Prefix: p}]
+	h.where[kernel.IfAddr{Interface: iface, Prefix: p}] = link.Attrs().Index
 	h.mu.Unlock()
 	if put && before != link.Attrs().Index { // the name went to another interface
 		if err := h.remove(before, p); err != nil {
@@ -63,17 +55,17 @@ func (h *Handle) Put(iface string, p netip.Prefix, lease time.Duration) error {
 // is not there is success. Where this handle put the address onto an interface
 // that has another name by now, it is removed from there.
 //
-// Errors: ErrNotPermitted, ErrTimeout.
+// Errors: kernel.ErrNotPermitted, ErrTimeout.
 func (h *Handle) Remove(iface string, p netip.Prefix) error {
 	var failed error
 	link, err := h.find(iface)
 	if err == nil {
 		failed = h.remove(link.Attrs().Index, p)
-	} else if err = translate(err); !errors.Is(err, ErrNoInterface) {
+	} else if err = translate(err); !errors.Is(err, kernel.ErrNoInterface) {
 		failed = err
 	}
 	h.mu.Lock()
-	index, put := h.where[place{iface, p}]
+	index, put := h.where[kernel.IfAddr{Interface: iface, Prefix: p}]
 	h.mu.Unlock()
 	if put && (err != nil || link.Attrs().Index != index) {
 		failed = errors.Join(failed, h.remove(index, p))
@@ -82,7 +74,7 @@ func (h *Handle) Remove(iface string, p netip.Prefix) error {
 		return fmt.Errorf("remove address %s from %s: %w", p, iface, failed)
 	}
 	h.mu.Lock()
-	delete(h.where, place{iface, p})
+	delete(h.where, kernel.IfAddr{Interface: iface, Prefix: p})
 	h.mu.Unlock()
 	return nil
 }
@@ -93,7 +85,7 @@ func (h *Handle) remove(index int, p netip.Prefix) error {
 	if err == nil || errors.Is(err, unix.EADDRNOTAVAIL) {
 		return nil
 	}
-	if err = translate(err); errors.Is(err, ErrNoInterface) {
+	if err = translate(err); errors.Is(err, kernel.ErrNoInterface) {
 		return nil
 	}
 	return err
@@ -103,32 +95,13 @@ func (h *Handle) remove(index int, p netip.Prefix) error {
 // and IPv6, in the kernel's order: per interface, the first address of a subnet
 // before its secondary ones.
 //
-// Errors: ErrNoInterface, ErrTimeout.
+// Errors: kernel.ErrNoInterface, ErrTimeout.
 func (h *Handle) List(iface string) ([]Address, error) {
 	list, err := h.list(iface, netlink.FAMILY_ALL)
 	if err != nil {
 		return nil, fmt.Errorf("list addresses%s: %w", on(iface), err)
 	}
 	return list, nil
-}
-
-// Primary returns the address that this node has on the interface for itself:
-// the first IPv4 address of global scope for which not is false. not tells
-// which addresses are VIPs, which are never a source; nil means none.
-//
-// Errors: ErrNoAddress, ErrNoInterface, ErrTimeout.
-func (h *Handle) Primary(iface string, not func(netip.Addr) bool) (netip.Addr, error) {
-	list, err := h.list(iface, netlink.FAMILY_V4)
-	if err == nil {
-		for _, a := range list {
-			ip := a.Prefix.Addr()
-			if a.Global && (not == nil || !not(ip)) {
-				return ip, nil
-			}
-		}
-		err = ErrNoAddress
-	}
-	return netip.Addr{}, fmt.Errorf("primary address of %s: %w", iface, err)
 }
 
 func (h *Handle) list(iface string, family int) ([]Address, error) {

@@ -3,21 +3,18 @@ package addr
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 var (
-	// ErrNoInterface says that the named interface does not exist.
-	ErrNoInterface = errors.New("no such network interface (see: ip link)")
-	// ErrNoAddress says that the interface has no address that could be used.
-	ErrNoAddress = errors.New("no IPv4 address of its own on the interface (see: ip -4 addr)")
-	// ErrNotPermitted says that the process may not change interfaces.
-	ErrNotPermitted = errors.New("not permitted: needs CAP_NET_ADMIN, run as root or grant it in the service unit")
+	// errNotPermitted says that the process may not change interfaces.
+	errNotPermitted = fmt.Errorf("%w: needs CAP_NET_ADMIN, run as root or grant it in the service unit", kernel.ErrNotPermitted)
 	// ErrTimeout says that the kernel did not answer in time.
 	ErrTimeout = errors.New("the kernel did not answer within " + requestTimeout.String())
 )
@@ -39,13 +36,7 @@ type Handle struct {
 	rt *netlink.Handle
 
 	mu    sync.Mutex
-	where map[place]int // the index of the interface that an address was put on
-}
-
-// place is an address on an interface, by the name that it was put there with.
-type place struct {
-	iface  string
-	prefix netip.Prefix
+	where map[kernel.IfAddr]int // the index of the interface that an address was put on, by the name that it had then
 }
 
 // Open opens a handle. The caller closes it.
@@ -58,7 +49,7 @@ func Open() (*Handle, error) {
 		rt.Close()
 		return nil, fmt.Errorf("open route netlink: %w", translate(err))
 	}
-	return &Handle{rt: rt, where: map[place]int{}}, nil
+	return &Handle{rt: rt, where: map[kernel.IfAddr]int{}}, nil
 }
 
 // Close releases the socket. The handle is of no use afterwards.
@@ -72,9 +63,9 @@ func translate(err error) error {
 	var notFound netlink.LinkNotFoundError
 	switch {
 	case errors.As(err, &notFound), errors.Is(err, unix.ENODEV):
-		return ErrNoInterface
+		return kernel.ErrNoInterface
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		return ErrNotPermitted
+		return errNotPermitted
 	case errors.Is(err, unix.EAGAIN):
 		return ErrTimeout
 	}

@@ -2,28 +2,15 @@ package addr
 
 import (
 	"fmt"
-	"net"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 // Link is a network interface as the kernel describes it at one moment.
-type Link struct {
-	Index int
-	Name  string
-	// Up is what `ip link set up` makes it: the administrator wants it up.
-	Up bool
-	// Carrier says that frames can pass (IFF_RUNNING): up, and the operational
-	// state is up or, for devices without one such as dummy, unknown.
-	Carrier  bool
-	Loopback bool
-	// Kind is the driver kind of a virtual interface ("veth", "bridge", "bond",
-	// "vlan", "ipip", …); "device" for hardware and for lo.
-	Kind         string
-	MTU          int
-	HardwareAddr net.HardwareAddr
-}
+type Link = kernel.Link
 
 // Links lists all interfaces in the order of their indexes.
 func (h *Handle) Links() ([]Link, error) {
@@ -56,14 +43,14 @@ func (h *Handle) SetUp(iface string) error {
 // the first one.
 func (h *Handle) find(iface string) (netlink.Link, error) {
 	if iface == "" || len(iface) >= unix.IFNAMSIZ {
-		return nil, ErrNoInterface
+		return nil, kernel.ErrNoInterface
 	}
 	link, err := h.rt.LinkByName(iface)
 	if err != nil {
 		return nil, err
 	}
 	if link.Attrs().Name != iface {
-		return nil, ErrNoInterface
+		return nil, kernel.ErrNoInterface
 	}
 	return link, nil
 }
@@ -78,7 +65,7 @@ func linkOf(l netlink.Link) Link {
 		Loopback:     a.RawFlags&unix.IFF_LOOPBACK != 0,
 		Kind:         l.Type(),
 		MTU:          a.MTU,
-		HardwareAddr: a.HardwareAddr,
+		HardwareAddr: a.HardwareAddr.String(),
 	}
 }
 

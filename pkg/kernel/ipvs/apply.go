@@ -8,6 +8,7 @@ import (
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
@@ -22,7 +23,7 @@ const batch = 100
 // done is how many steps were carried out before the first that was not; with Refusals, later ones were as well. Steps on
 // the pool of a virtual server that could not be added are not named among the Refusals.
 //
-// Where the kernel refuses everything the error is ErrNotPermitted or ErrNoIPVS; where the deadline passed, that of ctx.
+// Where the kernel refuses everything the error is kernel.ErrNotPermitted or ErrNoIPVS; where the deadline passed, that of ctx.
 func (t *Table) Apply(ctx context.Context, ops []lvs.Op) (done int, err error) {
 	if len(ops) == 0 {
 		return 0, nil
@@ -50,8 +51,8 @@ func (t *Table) Apply(ctx context.Context, ops []lvs.Op) (done int, err error) {
 				continue
 			}
 			refusal := &OpError{Op: op, Err: meaning(op, errno)}
-			if errors.Is(refusal, ErrNotPermitted) {
-				return done, fmt.Errorf("ipvs: change the table: %w", ErrNotPermitted)
+			if errors.Is(refusal, kernel.ErrNotPermitted) {
+				return done, fmt.Errorf("ipvs: change the table: %w", errNotPermitted)
 			}
 			absent[op.Service.Key] = absent[op.Service.Key] || op.Kind == lvs.AddService
 			refused = append(refused, refusal)

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
@@ -14,7 +15,7 @@ import (
 var (
 	ErrNoIPVS = errors.New("this kernel has no IPVS: load the module ip_vs (modprobe ip_vs; " +
 		"a line ip_vs in /etc/modules-load.d/lvs-director.conf loads it at every boot)")
-	ErrNotPermitted = errors.New("not permitted to use IPVS: run as root or with CAP_NET_ADMIN")
+	errNotPermitted = fmt.Errorf("%w to use IPVS: run as root or with CAP_NET_ADMIN", kernel.ErrNotPermitted)
 	// ErrNoScheduler is wrapped with the scheduler's name and the module that has it.
 	ErrNoScheduler = errors.New("this kernel has no IPVS scheduler")
 
@@ -104,7 +105,7 @@ func meaning(op lvs.Op, errno unix.Errno) error {
 	onServer := op.Kind == lvs.AddServer || op.Kind == lvs.UpdateServer || op.Kind == lvs.DeleteServer
 	switch {
 	case errno == unix.EPERM:
-		return ErrNotPermitted
+		return errNotPermitted
 	case errno == unix.EEXIST:
 		return ErrExists
 	case errno == unix.ESRCH:

@@ -15,13 +15,14 @@ import (
 
 	"github.com/lvs-director/lvs-director/internal/require"
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
 func TestNotPermitted(t *testing.T) {
 	inNamespace(t)
 	dropCapabilities(t)
-	if _, err := Probe(within(t, 5*time.Second)); !errors.Is(err, ErrNotPermitted) {
+	if _, err := Probe(within(t, 5*time.Second)); !errors.Is(err, kernel.ErrNotPermitted) {
 		t.Errorf("Probe: %v", err)
 	}
 	table, err := Open()
@@ -29,13 +30,13 @@ func TestNotPermitted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer table.Close()
-	if _, err := table.Read(within(t, 5*time.Second)); !errors.Is(err, ErrNotPermitted) {
+	if _, err := table.Read(within(t, 5*time.Second)); !errors.Is(err, kernel.ErrNotPermitted) {
 		t.Errorf("Read: %v", err)
 	}
-	if err := table.Scheduler(within(t, 5*time.Second), "rr"); !errors.Is(err, ErrNotPermitted) {
+	if err := table.Scheduler(within(t, 5*time.Second), "rr"); !errors.Is(err, kernel.ErrNotPermitted) {
 		t.Errorf("Scheduler: %v", err)
 	}
-	if done, err := table.Apply(within(t, 5*time.Second), lvs.Diff([]lvs.Service{service(1, "rr")}, nil, nil)); done != 0 || !errors.Is(err, ErrNotPermitted) {
+	if done, err := table.Apply(within(t, 5*time.Second), lvs.Diff([]lvs.Service{service(1, "rr")}, nil, nil)); done != 0 || !errors.Is(err, kernel.ErrNotPermitted) {
 		t.Errorf("Apply: %d, %v", done, err)
 	}
 }

@@ -14,7 +14,7 @@ type Info struct {
 	ConnTableSize int    // buckets of the connection hash table
 }
 
-// Probe tells whether the kernel has IPVS and lets the caller use it: ErrNoIPVS, ErrNotPermitted, or nil. It executes
+// Probe tells whether the kernel has IPVS and lets the caller use it: ErrNoIPVS, kernel.ErrNotPermitted, or nil. It executes
 // nothing; a kernel that can loads the module by itself when it is asked for the family.
 func Probe(ctx context.Context) (Info, error) {
 	c, err := dial()
@@ -37,7 +37,7 @@ func Probe(ctx context.Context) (Info, error) {
 		return err
 	})
 	if err == unix.EPERM {
-		err = ErrNotPermitted
+		err = errNotPermitted
 	}
 	if err != nil {
 		return Info{}, fmt.Errorf("ipvs: probe: %w", err)

@@ -100,7 +100,7 @@ func (t *Table) Read(ctx context.Context) ([]lvs.Service, error) {
 		err = t.keep(err)
 	}
 	if err == unix.EPERM {
-		err = ErrNotPermitted
+		err = errNotPermitted
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ipvs: read the table: %w", err)
@@ -165,7 +165,7 @@ func (t *Table) Scheduler(ctx context.Context, name string) error {
 			err = noScheduler(name)
 		}
 	case err == unix.EPERM:
-		err = ErrNotPermitted
+		err = errNotPermitted
 	case err == nil:
 		err = errors.New("the kernel took a service that it should refuse")
 	}

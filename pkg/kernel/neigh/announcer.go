@@ -12,15 +12,15 @@ import (
 
 	"github.com/mdlayher/packet"
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 var (
-	// ErrNoInterface says that the interface does not exist, or no longer does.
-	ErrNoInterface = errors.New("no such network interface (see: ip link)")
 	// ErrNotEthernet says that the interface has no Ethernet addresses to announce.
 	ErrNotEthernet = errors.New("not an Ethernet interface: ARP means nothing there, name the NIC that faces the clients")
-	// ErrNotPermitted says that the process may not send frames.
-	ErrNotPermitted = errors.New("not permitted: needs CAP_NET_RAW, run as root or grant it in the service unit")
+	// errNotPermitted says that the process may not send frames.
+	errNotPermitted = fmt.Errorf("%w: needs CAP_NET_RAW, run as root or grant it in the service unit", kernel.ErrNotPermitted)
 	// ErrDown says that the interface is down.
 	ErrDown = errors.New("the interface is down")
 	// ErrNotIPv4 says that the address has no ARP.
@@ -46,7 +46,7 @@ type Announcer struct {
 
 // Open opens an announcer on the interface. The caller closes it.
 //
-// Errors: ErrNoInterface, ErrNotEthernet, ErrNotPermitted.
+// Errors: kernel.ErrNoInterface, ErrNotEthernet, kernel.ErrNotPermitted.
 func Open(iface string) (*Announcer, error) {
 	a, err := open(iface)
 	if err != nil {
@@ -92,7 +92,7 @@ func (a *Announcer) Close() error {
 // for each; success means that the device took the frames, not that anyone
 // heard them.
 //
-// Errors: ErrNotIPv4, ErrDown, ErrNoInterface, net.ErrClosed,
+// Errors: ErrNotIPv4, ErrDown, kernel.ErrNoInterface, net.ErrClosed,
 // os.ErrDeadlineExceeded, and what else sending answers (ENOBUFS).
 func (a *Announcer) Announce(vip netip.Addr) error {
 	err := a.announce(vip.Unmap())
@@ -165,7 +165,7 @@ func (a *Announcer) hardwareAddr() (mac, error) {
 	case !ok:
 		return mac{}, ErrNotEthernet
 	case link.Halen == 0 && link.Hatype == 0:
-		return mac{}, ErrNoInterface
+		return mac{}, kernel.ErrNoInterface
 	case link.Hatype != unix.ARPHRD_ETHER || link.Halen != macSize:
 		return mac{}, ErrNotEthernet
 	}
@@ -176,7 +176,7 @@ func (a *Announcer) hardwareAddr() (mac, error) {
 func (a *Announcer) sameName() error {
 	ifr, err := unix.NewIfreq(a.iface)
 	if err != nil {
-		return ErrNoInterface
+		return kernel.ErrNoInterface
 	}
 	var failed error
 	if err := a.raw.Control(func(fd uintptr) { failed = unix.IoctlIfreq(int(fd), unix.SIOCGIFINDEX, ifr) }); err != nil {
@@ -186,7 +186,7 @@ func (a *Announcer) sameName() error {
 	case failed != nil:
 		return translate(failed)
 	case ifr.Uint32() != uint32(a.index):
-		return ErrNoInterface
+		return kernel.ErrNoInterface
 	}
 	return nil
 }
@@ -196,14 +196,14 @@ func translate(err error) error {
 	var op *net.OpError
 	switch {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		return ErrNotPermitted
+		return errNotPermitted
 	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
-		return ErrNoInterface
+		return kernel.ErrNoInterface
 	case errors.Is(err, unix.ENETDOWN):
 		return ErrDown
 	case errors.As(err, &op) && op.Op == "route":
 		// How net.InterfaceByName says that there is none; it has no sentinel for it.
-		return ErrNoInterface
+		return kernel.ErrNoInterface
 	}
 	return err
 }

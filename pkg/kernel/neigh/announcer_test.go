@@ -14,6 +14,7 @@ import (
 	"github.com/mdlayher/packet"
 	"golang.org/x/sys/unix"
 
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/internal/netnstest"
 )
 
@@ -186,11 +187,11 @@ func TestInterfaceStates(t *testing.T) {
 		t.Errorf("up again: %v", err)
 	}
 	own.Rename(t, "eth0", "wan0")
-	if err := a.Announce(vip); !errors.Is(err, ErrNoInterface) {
+	if err := a.Announce(vip); !errors.Is(err, kernel.ErrNoInterface) {
 		t.Errorf("renamed: %v; want ErrNoInterface", err)
 	}
 	own.IP(t, "link add eth0 type bridge")
-	if err := a.Announce(vip); !errors.Is(err, ErrNoInterface) {
+	if err := a.Announce(vip); !errors.Is(err, kernel.ErrNoInterface) {
 		t.Errorf("another one has the name: %v; want ErrNoInterface", err)
 	}
 	own.IP(t, "link del eth0")
@@ -199,7 +200,7 @@ func TestInterfaceStates(t *testing.T) {
 		t.Errorf("named as before: %v", err)
 	}
 	own.IP(t, "link del eth0")
-	if err := a.Announce(vip); !errors.Is(err, ErrNoInterface) {
+	if err := a.Announce(vip); !errors.Is(err, kernel.ErrNoInterface) {
 		t.Errorf("removed: %v; want ErrNoInterface", err)
 	}
 	for range 2 {
@@ -227,7 +228,7 @@ func TestRefusals(t *testing.T) {
 		want  error
 		text  string
 	}{
-		{"eth7", ErrNoInterface, "open ARP socket on eth7: no such network interface (see: ip link)"},
+		{"eth7", kernel.ErrNoInterface, "open ARP socket on eth7: no such network interface (see: ip link)"},
 		{"lo", ErrNotEthernet, "open ARP socket on lo: not an Ethernet interface: ARP means nothing there, name the NIC that faces the clients"},
 	} {
 		own.Do(t, func() error {
@@ -244,7 +245,7 @@ func TestRefusals(t *testing.T) {
 			return err
 		}
 		want := "open ARP socket on eth0: not permitted: needs CAP_NET_RAW, run as root or grant it in the service unit"
-		if _, err := Open("eth0"); !errors.Is(err, ErrNotPermitted) || err.Error() != want {
+		if _, err := Open("eth0"); !errors.Is(err, kernel.ErrNotPermitted) || err.Error() != want {
 			t.Errorf("Open without capabilities: %v; want %s", err, want)
 		}
 		return nil

@@ -5,15 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
 	"github.com/lvs-director/lvs-director/internal/require"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 func TestPath(t *testing.T) {
@@ -102,38 +101,6 @@ func TestSet(t *testing.T) {
 	}
 }
 
-func TestEnsureAndRestore(t *testing.T) {
-	tree := made(t, map[string]string{"a/one": "0", "a/two": "2", "a/three": "0", "a/four": "0"})
-	changed, err := tree.Ensure(map[string]string{
-		"a.two": "2", "a.three": "3", "a.one": "1", "a.four": "4", "a.gone": "1", "b.gone": "1",
-	})
-	want := []Change{{"a.four", "0", "4"}, {"a.one", "0", "1"}, {"a.three", "0", "3"}}
-	if diff := cmp.Diff(want, changed); diff != "" {
-		t.Errorf("changed (-want +got):\n%s", diff)
-	}
-	if !errors.Is(err, ErrMissing) || !strings.Contains(err.Error(), "a.gone") || !strings.Contains(err.Error(), "b.gone") {
-		t.Errorf("Ensure: %v; want both missing keys named", err)
-	}
-
-	if again, _ := tree.Ensure(map[string]string{"a.one": "1", "a.two": "2"}); len(again) != 0 {
-		t.Errorf("Ensure changed %v a second time", again)
-	}
-
-	// Someone else changed one since, another went with its interface.
-	if _, err := tree.Set("a.three", "33"); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Remove(filepath.Join(tree.root, "a/four")); err != nil {
-		t.Fatal(err)
-	}
-	if err := tree.Restore(changed); err != nil {
-		t.Errorf("Restore: %v", err)
-	}
-	get(t, tree, "a.one", "0")
-	get(t, tree, "a.two", "2")
-	get(t, tree, "a.three", "33")
-}
-
 func TestKernel(t *testing.T) {
 	require.Root(t)
 	runtime.LockOSThread() // never unlocked: the thread ends with the test
@@ -145,21 +112,17 @@ func TestKernel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	changed, err := tree.Ensure(map[string]string{"net.ipv4.conf.lo.arp_ignore": "3", "net.ipv4.ip_forward": "1"})
-	if err != nil {
-		t.Fatal(err)
+	if previous, err := tree.Set("net.ipv4.conf.lo.arp_ignore", "3"); err != nil || previous != found {
+		t.Errorf("Set: %s, %v; want %s", previous, err, found)
 	}
 	get(t, tree, "net/ipv4/conf/lo/arp_ignore", "3")
-	if !slices.Contains(changed, Change{"net.ipv4.conf.lo.arp_ignore", found, "3"}) {
-		t.Errorf("changed = %v; want arp_ignore from %s to 3 in it", changed, found)
-	}
 	if _, err := tree.Set("net.ipv4.conf.lo.arp_ignore", "many"); !errors.Is(err, ErrRefused) {
 		t.Errorf("Set to a word: %v; want ErrRefused", err)
 	}
 	if _, err := tree.Set("net.ipv4.conf.eth7.arp_ignore", "1"); !errors.Is(err, ErrMissing) {
 		t.Errorf("Set of a missing interface: %v; want ErrMissing", err)
 	}
-	if err := tree.Restore(changed); err != nil {
+	if _, err := tree.Set("net.ipv4.conf.lo.arp_ignore", found); err != nil {
 		t.Error(err)
 	}
 	get(t, tree, "net.ipv4.conf.lo.arp_ignore", found)
@@ -200,7 +163,7 @@ func TestReadOnly(t *testing.T) {
 		t.Errorf("Set to the value that stands: %v", err)
 	}
 	_, err = tree.Set("net.ipv4.ip_default_ttl", now+"0")
-	if !errors.Is(err, ErrNotPermitted) {
+	if !errors.Is(err, kernel.ErrNotPermitted) {
 		t.Errorf("Set: %v; want ErrNotPermitted", err)
 	}
 }

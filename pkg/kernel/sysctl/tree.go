@@ -4,20 +4,21 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 var (
 	// ErrMissing says that the kernel has no such parameter: the interface of its
 	// name is not there, or the module that brings it is not loaded.
 	ErrMissing = errors.New("no such kernel parameter (is the interface there, is the module loaded?)")
-	// ErrNotPermitted says that the parameter may not be written, or read.
-	ErrNotPermitted = errors.New("not permitted: run as root with CAP_NET_ADMIN, without ProtectKernelTunables= in the service unit; or set it in /etc/sysctl.d")
+	// errNotPermitted says that the parameter may not be written, or read.
+	errNotPermitted = fmt.Errorf("%w: run as root with CAP_NET_ADMIN, without ProtectKernelTunables= in the service unit; or set it in /etc/sysctl.d",
+		kernel.ErrNotPermitted)
 	// ErrRefused says that the kernel does not take the value.
 	ErrRefused = errors.New("the kernel refuses this value")
 )
@@ -26,12 +27,6 @@ var (
 // Proc and At.
 type Tree struct {
 	root string
-}
-
-// Change is one value that was changed.
-type Change struct {
-	Key      string
-	From, To string
 }
 
 // Proc is the kernel's own tree. What is under net there belongs to the network
@@ -44,7 +39,7 @@ func At(root string) Tree { return Tree{root: root} }
 
 // Get reads a value, without the white space around it.
 //
-// Errors: ErrMissing, ErrNotPermitted.
+// Errors: ErrMissing, kernel.ErrNotPermitted.
 func (t Tree) Get(key string) (string, error) {
 	value, err := t.read(key)
 	if err != nil {
@@ -57,7 +52,7 @@ func (t Tree) Get(key string) (string, error) {
 // A value that stands already is not written, so that a read-only tree which
 // is right is no error.
 //
-// Errors: ErrMissing, ErrNotPermitted, ErrRefused. previous is "" only where
+// Errors: ErrMissing, kernel.ErrNotPermitted, ErrRefused. previous is "" only where
 // reading failed.
 func (t Tree) Set(key, value string) (previous string, err error) {
 	previous, err = t.read(key)
@@ -68,39 +63,6 @@ func (t Tree) Set(key, value string) (previous string, err error) {
 		return previous, fmt.Errorf("set sysctl %s = %s: %w", key, value, err)
 	}
 	return previous, nil
-}
-
-// Ensure sets all the values, in the order of the keys, and returns those that
-// it changed. It goes on after an error; all errors are returned, joined.
-func (t Tree) Ensure(want map[string]string) (changed []Change, err error) {
-	var failed []error
-	for _, key := range slices.Sorted(maps.Keys(want)) {
-		previous, err := t.Set(key, want[key])
-		switch {
-		case err != nil:
-			failed = append(failed, err)
-		case !same(previous, want[key]):
-			changed = append(changed, Change{Key: key, From: previous, To: want[key]})
-		}
-	}
-	return changed, errors.Join(failed...)
-}
-
-// Restore undoes changes, the last one first. A value that someone else has
-// changed since is left alone; so is a parameter that has gone, with its
-// interface for example. It goes on after an error; all are returned, joined.
-func (t Tree) Restore(changed []Change) error {
-	var failed []error
-	for _, c := range slices.Backward(changed) {
-		now, err := t.Get(c.Key)
-		if err == nil && same(now, c.To) {
-			_, err = t.Set(c.Key, c.From)
-		}
-		if err != nil && !errors.Is(err, ErrMissing) {
-			failed = append(failed, err)
-		}
-	}
-	return errors.Join(failed...)
 }
 
 func (t Tree) read(key string) (string, error) {
@@ -139,7 +101,7 @@ func translate(err error) error {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ENODEV):
 		return ErrMissing
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return ErrNotPermitted
+		return errNotPermitted
 	case errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ERANGE):
 		return ErrRefused
 	}

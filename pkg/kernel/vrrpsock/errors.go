@@ -2,21 +2,20 @@ package vrrpsock
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 var (
-	// ErrNoInterface says that the interface does not exist, or no longer under
-	// this name. The socket is of no use then; open another one when it is back.
-	ErrNoInterface = errors.New("no such network interface (see: ip link)")
 	// ErrNoMulticast says that the interface does not carry multicast.
 	ErrNoMulticast = errors.New("the interface has no multicast: name the NIC that faces the other director")
-	// ErrNotPermitted says that the process may not open a raw socket or set its
-	// priority.
-	ErrNotPermitted = errors.New("not permitted: needs CAP_NET_RAW and CAP_NET_ADMIN, run as root or grant them in the service unit")
+	// errNotPermitted says that the process may not open a raw socket or set its priority.
+	errNotPermitted = fmt.Errorf("%w: needs CAP_NET_RAW and CAP_NET_ADMIN, run as root or grant them in the service unit", kernel.ErrNotPermitted)
 	// ErrFiltered says that a packet filter of this host dropped an advert.
 	ErrFiltered = errors.New("a packet filter of this host forbids it (allow IP protocol 112 to 224.0.0.18 in nftables or iptables)")
 	// ErrNoSource says that an advert could not be sent from this source: it is
@@ -29,9 +28,9 @@ func translate(err error) error {
 	var op *net.OpError
 	switch {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		return ErrNotPermitted
+		return errNotPermitted
 	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
-		return ErrNoInterface
+		return kernel.ErrNoInterface
 	case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EADDRNOTAVAIL):
 		return ErrNoSource
 	case errors.Is(err, net.ErrClosed):
@@ -40,7 +39,7 @@ func translate(err error) error {
 		return os.ErrDeadlineExceeded
 	case errors.As(err, &op) && op.Op == "route":
 		// How net.InterfaceByName says that there is none; it has no sentinel for it.
-		return ErrNoInterface
+		return kernel.ErrNoInterface
 	}
 	return err
 }

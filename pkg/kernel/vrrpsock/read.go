@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -64,7 +65,7 @@ func (s *Socket) checkDue(now time.Time) bool {
 func (s *Socket) checkInterface() error {
 	ifr, err := unix.NewIfreq(s.iface)
 	if err != nil {
-		return ErrNoInterface
+		return kernel.ErrNoInterface
 	}
 	var failed error
 	if err := s.raw.Control(func(fd uintptr) { failed = unix.IoctlIfreq(int(fd), unix.SIOCGIFINDEX, ifr) }); err != nil {
@@ -74,7 +75,7 @@ func (s *Socket) checkInterface() error {
 		return translate(failed)
 	}
 	if ifr.Uint32() != uint32(s.index) {
-		return ErrNoInterface
+		return kernel.ErrNoInterface
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -106,7 +107,7 @@ func TestInterfaceRemoved(t *testing.T) {
 	s := openIn(t, a)
 	ended := reading(s)
 	a.IP(t, "link del eth0")
-	ends(t, ended, ErrNoInterface)
+	ends(t, ended, kernel.ErrNoInterface)
 	if err := s.Send(advert, own); err == nil {
 		t.Error("Send over a removed interface succeeds")
 	}
@@ -121,7 +122,7 @@ func TestInterfaceRenamed(t *testing.T) {
 	for time.Now().Before(stop) {
 		must(t, from.Send(advert, far))
 		if _, err := read(s); err != nil {
-			if !errors.Is(err, ErrNoInterface) {
+			if !errors.Is(err, kernel.ErrNoInterface) {
 				t.Errorf("reading: %v; want ErrNoInterface", err)
 			}
 			return
@@ -136,7 +137,7 @@ func TestInterfaceReplaced(t *testing.T) {
 	s := openIn(t, a)
 	a.IP(t, "link del eth0")
 	a.IP(t, "link add eth0 type bridge")
-	ends(t, reading(s), ErrNoInterface)
+	ends(t, reading(s), kernel.ErrNoInterface)
 }
 
 func TestInterfaceDownAndUp(t *testing.T) {

@@ -57,7 +57,7 @@ type Socket struct {
 // Open opens a socket on the interface and joins the group there. The interface
 // may be down and without an address. The caller closes it.
 //
-// Errors: ErrNoInterface, ErrNoMulticast, ErrNotPermitted.
+// Errors: kernel.ErrNoInterface, ErrNoMulticast, kernel.ErrNotPermitted.
 func Open(iface string) (*Socket, error) {
 	s, err := open(iface)
 	if err != nil {
@@ -141,7 +141,7 @@ func (s *Socket) Close() error {
 // buffer. Success means that the kernel took the advert: one that the device
 // queue drops (no carrier) is lost without an error.
 //
-// Errors: ErrNoSource, ErrNoInterface, ErrFiltered, net.ErrClosed,
+// Errors: ErrNoSource, kernel.ErrNoInterface, ErrFiltered, net.ErrClosed,
 // os.ErrDeadlineExceeded, and what else sending answers (ENOBUFS).
 func (s *Socket) Send(payload []byte, source netip.Addr) error {
 	if err := s.send(payload, source.Unmap()); err != nil {

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/internal/require"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/internal/netnstest"
-
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -271,7 +271,7 @@ func TestOpenRefuses(t *testing.T) {
 			return nil
 		})
 	}
-	refuses("eth7", ErrNoInterface, "open VRRP socket on eth7: no such network interface (see: ip link)")
+	refuses("eth7", kernel.ErrNoInterface, "open VRRP socket on eth7: no such network interface (see: ip link)")
 	refuses("lo", ErrNoMulticast, "open VRRP socket on lo: the interface has no multicast: name the NIC that faces the other director")
 	refuses("br0", ErrNoMulticast, "open VRRP socket on br0: the interface has no multicast: name the NIC that faces the other director")
 
@@ -286,7 +286,7 @@ func TestOpenRefuses(t *testing.T) {
 				return err
 			}
 			want := "open VRRP socket on eth0: not permitted: needs CAP_NET_RAW and CAP_NET_ADMIN, run as root or grant them in the service unit"
-			if _, err := Open("eth0"); !errors.Is(err, ErrNotPermitted) || err.Error() != want {
+			if _, err := Open("eth0"); !errors.Is(err, kernel.ErrNotPermitted) || err.Error() != want {
 				return fmt.Errorf("Open without CAP_NET_RAW: %v; want %s", err, want)
 			}
 			return nil

@@ -12,7 +12,7 @@ import (
 // Wait waits until Pending has something to return, and takes nothing. It returns after half a second at the latest,
 // so that its caller can show that it lives; ready says whether there is a datagram.
 //
-// Errors: net.ErrClosed, ErrNoInterface, and what else receiving answers.
+// Errors: net.ErrClosed, kernel.ErrNoInterface, and what else receiving answers.
 func (s *Socket) Wait() (ready bool, err error) {
 	now := time.Now()
 	if s.checkDue(now) {
