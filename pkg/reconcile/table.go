@@ -16,9 +16,9 @@ import (
 // TableKernel is the IPVS table. The deadline comes by ctx.
 type TableKernel interface {
 	Read(ctx context.Context) ([]lvs.Service, error)
-	// Apply carries out ops in order and returns how many were done before an error. One that has a method Refused() []lvs.Op
-	// names the steps that were refused while all others were carried out.
-	Apply(ctx context.Context, ops []lvs.Op) (done int, err error)
+	// Apply carries out ops in order and returns those that were done, also beside an error: a step that is refused keeps
+	// no other back.
+	Apply(ctx context.Context, ops []lvs.Op) (done []lvs.Op, err error)
 }
 
 // TableOptions are what a Table needs; all are required.
@@ -237,9 +237,8 @@ func (t *Table) pass(ctx context.Context) error {
 		return nil
 	}
 	done, err := t.Kernel.Apply(ctx, ops)
-	finished := carriedOut(ops, done, err)
-	t.report(finished)
-	if gone := deleted(finished); len(gone) > 0 {
+	t.report(done)
+	if gone := deleted(done); len(gone) > 0 {
 		t.Forget(gone) // also where another step was refused: the next pass does not see them any more
 	}
 	if err != nil {
@@ -298,22 +297,6 @@ func (t *Table) report(ops []lvs.Op) {
 	if more := len(ops) - reported; more > 0 {
 		t.Log.Info("table: more changes of the same pass", "count", more)
 	}
-}
-
-// carriedOut are the steps that reached the kernel's table.
-func carriedOut(ops []lvs.Op, done int, err error) []lvs.Op {
-	var refusals interface{ Refused() []lvs.Op }
-	if !errors.As(err, &refusals) {
-		return ops[:done]
-	}
-	refused, absent := map[string]bool{}, map[lvs.Key]bool{}
-	for _, op := range refusals.Refused() {
-		refused[op.String()] = true
-		if op.Kind == lvs.AddService {
-			absent[op.Service.Key] = true // and with it the steps on its pool
-		}
-	}
-	return slices.DeleteFunc(slices.Clone(ops), func(op lvs.Op) bool { return refused[op.String()] || absent[op.Service.Key] })
 }
 
 func deleted(ops []lvs.Op) []lvs.Key {

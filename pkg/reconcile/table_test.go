@@ -34,7 +34,7 @@ func (f *fakeTable) Read(context.Context) ([]lvs.Service, error) {
 	return f.services, nil
 }
 
-func (f *fakeTable) Apply(_ context.Context, ops []lvs.Op) (int, error) {
+func (f *fakeTable) Apply(_ context.Context, ops []lvs.Op) ([]lvs.Op, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.failNext != nil {
@@ -42,11 +42,11 @@ func (f *fakeTable) Apply(_ context.Context, ops []lvs.Op) (int, error) {
 		if !f.failEverSince {
 			f.failNext = nil
 		}
-		return 0, err
+		return nil, err
 	}
 	f.ops += len(ops)
 	f.services = lvs.Apply(f.services, ops)
-	return len(ops), nil
+	return ops, nil
 }
 
 func (f *fakeTable) table() []lvs.Service {

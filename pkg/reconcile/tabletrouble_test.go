@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -61,12 +62,25 @@ func (b *brokenTable) Read(ctx context.Context) ([]lvs.Service, error) {
 	return b.fakeTable.Read(ctx)
 }
 
-func (b *brokenTable) Apply(ctx context.Context, ops []lvs.Op) (int, error) {
+// refusal is the error of steps that are refused while the others are carried out.
+type refusal []lvs.Op
+
+func (r refusal) Error() string { return "refused" }
+
+func (b *brokenTable) Apply(ctx context.Context, ops []lvs.Op) ([]lvs.Op, error) {
 	b.state.Lock()
 	err := b.applyErr
 	b.state.Unlock()
-	if err = b.asked(err); err != nil {
-		return 0, err
+	err = b.asked(err)
+	var refused refusal
+	if errors.As(err, &refused) {
+		done, _ := b.fakeTable.Apply(ctx, slices.DeleteFunc(slices.Clone(ops), func(op lvs.Op) bool {
+			return slices.ContainsFunc(refused, func(r lvs.Op) bool { return r.String() == op.String() })
+		}))
+		return done, err
+	}
+	if err != nil {
+		return nil, err
 	}
 	return b.fakeTable.Apply(ctx, ops)
 }
@@ -144,36 +158,6 @@ func TestTroubleIsBoundedWhileVerdictsKeepComing(t *testing.T) {
 		}
 		w.stop()
 	})
-}
-
-// refusal names the steps that were refused.
-type refusal []lvs.Op
-
-func (r refusal) Error() string     { return "refused" }
-func (r refusal) Refused() []lvs.Op { return r }
-
-func TestStepsAfterARefusalAreReported(t *testing.T) {
-	ops := lvs.Diff([]lvs.Service{service("10.77.0.100", "10.77.0.11", "10.77.0.12"), service("10.77.0.101", "10.77.0.11")}, nil, nil)
-	if len(ops) != 5 {
-		t.Fatalf("%d steps: %v", len(ops), ops)
-	}
-	var absent lvs.Op
-	for _, op := range ops {
-		if op.Kind == lvs.AddService && op.Service.Address.String() == "10.77.0.101" {
-			absent = op
-		}
-	}
-	for _, op := range carriedOut(ops, 0, fmt.Errorf("apply: %w", refusal{absent})) {
-		if op.Service.Key == absent.Service.Key {
-			t.Errorf("%s is reported, and its virtual server is not there", op)
-		}
-	}
-	if n := len(carriedOut(ops, 0, refusal{absent})); n != 3 {
-		t.Errorf("%d steps reported, want the 3 of the other virtual server", n)
-	}
-	if n := len(carriedOut(ops, 2, syscall.ENOBUFS)); n != 2 {
-		t.Errorf("%d steps reported, want the 2 that were done", n)
-	}
 }
 
 // What was deleted is not ours any more, although the kernel refused another step of the same pass.

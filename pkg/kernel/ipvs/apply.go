@@ -20,48 +20,61 @@ const batch = 100
 // other virtual servers or take a dead real server out: they are carried out too, and all that were refused come back
 // as Refusals. After those, and after any other error, the table is to be read again.
 //
-// done is how many steps were carried out before the first that was not; with Refusals, later ones were as well. Steps on
-// the pool of a virtual server that could not be added are not named among the Refusals.
+// done are the steps that were carried out, in order; those on the pool of a virtual server that could not be added are
+// neither in it nor among the Refusals.
 //
-// Where the kernel refuses everything the error is kernel.ErrNotPermitted or ErrNoIPVS; where the deadline passed, that of ctx.
-func (t *Table) Apply(ctx context.Context, ops []lvs.Op) (done int, err error) {
+// Where the kernel refuses everything the error is kernel.ErrNotPermitted or ErrNoIPVS; where the deadline passed, that of
+// ctx.
+func (t *Table) Apply(ctx context.Context, ops []lvs.Op) (done []lvs.Op, err error) {
 	if len(ops) == 0 {
-		return 0, nil
+		return nil, nil
 	}
 	if err := t.open(ctx); err != nil {
-		return 0, fmt.Errorf("ipvs: change the table: %w", err)
+		return nil, fmt.Errorf("ipvs: change the table: %w", err)
 	}
-	var refused Refusals
-	absent := map[lvs.Key]bool{}
+	o := outcome{absent: map[lvs.Key]bool{}}
 	for start := 0; start < len(ops); start += batch {
 		part := ops[start:min(start+batch, len(ops))]
 		answers, err := t.send(ctx, part)
+		if err == nil {
+			err = o.add(part, answers)
+		}
 		if err != nil {
-			return done, fmt.Errorf("ipvs: change the table: %w", err)
-		}
-		for i, errno := range answers {
-			op := part[i]
-			switch {
-			case errno == 0:
-				if len(refused) == 0 {
-					done++
-				}
-				continue
-			case errno == unix.ESRCH && absent[op.Service.Key]:
-				continue
-			}
-			refusal := &OpError{Op: op, Err: meaning(op, errno)}
-			if errors.Is(refusal, kernel.ErrNotPermitted) {
-				return done, fmt.Errorf("ipvs: change the table: %w", errNotPermitted)
-			}
-			absent[op.Service.Key] = absent[op.Service.Key] || op.Kind == lvs.AddService
-			refused = append(refused, refusal)
+			return o.done, fmt.Errorf("ipvs: change the table: %w", err)
 		}
 	}
-	if len(refused) > 0 {
-		return done, refused
+	if len(o.refused) > 0 {
+		return o.done, o.refused
 	}
-	return done, nil
+	return o.done, nil
+}
+
+// outcome is what became of the steps of one Apply.
+type outcome struct {
+	done    []lvs.Op
+	refused Refusals
+	absent  map[lvs.Key]bool // virtual servers that could not be added
+}
+
+// add takes in the kernel's answers, 0 for yes. It returns an error where the kernel would refuse everything.
+func (o *outcome) add(ops []lvs.Op, answers []unix.Errno) error {
+	for i, errno := range answers {
+		op := ops[i]
+		switch {
+		case errno == 0:
+			o.done = append(o.done, op)
+			continue
+		case errno == unix.ESRCH && o.absent[op.Service.Key]:
+			continue
+		}
+		refusal := &OpError{Op: op, Err: meaning(op, errno)}
+		if errors.Is(refusal, kernel.ErrNotPermitted) {
+			return errNotPermitted
+		}
+		o.absent[op.Service.Key] = o.absent[op.Service.Key] || op.Kind == lvs.AddService
+		o.refused = append(o.refused, refusal)
+	}
+	return nil
 }
 
 // send carries out one batch. An ENOENT of generic netlink, because the module went away, is an error of the whole.

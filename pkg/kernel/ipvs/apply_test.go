@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
@@ -43,8 +44,8 @@ func TestRefusals(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			done, err := table.Apply(within(t, 10*time.Second), []lvs.Op{tt.op})
 			var refused *OpError
-			if done != 0 || !errors.Is(err, tt.want) || !errors.As(err, &refused) || !strings.Contains(err.Error(), tt.text) {
-				t.Errorf("Apply = %d, %v; want %v", done, err, tt.want)
+			if len(done) != 0 || !errors.Is(err, tt.want) || !errors.As(err, &refused) || !strings.Contains(err.Error(), tt.text) {
+				t.Errorf("Apply = %v, %v; want %v", done, err, tt.want)
 			}
 		})
 	}
@@ -69,11 +70,42 @@ func TestRefusalAmongOthers(t *testing.T) {
 	want := []lvs.Service{service(1, "rr", r), service(2, "nosuch", r, server("10.77.0.12", config.DR, 1)), service(3, "lc", r)}
 	done, err := table.Apply(within(t, 10*time.Second), lvs.Diff(want, nil, nil))
 	var refusals Refusals
-	if done != 2 || !errors.As(err, &refusals) || len(refusals) != 1 || !errors.Is(err, ErrNoScheduler) {
-		t.Errorf("Apply = %d, %v", done, err)
+	if len(done) != 4 || !errors.As(err, &refusals) || len(refusals) != 1 || !errors.Is(err, ErrNoScheduler) {
+		t.Errorf("Apply = %v, %v", done, err)
 	}
 	if diff := diffTables([]lvs.Service{want[0], want[2]}, read(t, table)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What is reported as done is what reached the table: not the refused step, nor those on a pool that is not there.
+func TestStepsAfterARefusalAreReported(t *testing.T) {
+	r := server("10.77.0.11", config.DR, 1)
+	ops := lvs.Diff([]lvs.Service{service(1, "rr", r, server("10.77.0.12", config.DR, 1)), service(2, "nosuch", r)}, nil, nil)
+	if len(ops) != 5 {
+		t.Fatalf("%d steps: %v", len(ops), ops)
+	}
+	answers := make([]unix.Errno, len(ops))
+	var want []lvs.Op
+	for i, op := range ops {
+		switch {
+		case op.Service.Port == 1:
+			want = append(want, op)
+		case op.Kind == lvs.AddService:
+			answers[i] = unix.ENOENT
+		default:
+			answers[i] = unix.ESRCH
+		}
+	}
+	o := outcome{absent: map[lvs.Key]bool{}}
+	if err := o.add(ops, answers); err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(o.done) != fmt.Sprint(want) || len(o.refused) != 1 || !errors.Is(o.refused, ErrNoScheduler) {
+		t.Errorf("done %v, want %v; refused: %v", o.done, want, o.refused)
+	}
+	if err := o.add(ops[:2], []unix.Errno{0, unix.EPERM}); !errors.Is(err, kernel.ErrNotPermitted) || len(o.done) != 4 {
+		t.Errorf("%v, done %v", err, o.done)
 	}
 }
 
@@ -110,8 +142,8 @@ func TestThousand(t *testing.T) {
 		start := time.Now()
 		ops := lvs.Diff(want, nil, nil)
 		diffed := time.Now()
-		if done, err := table.Apply(within(t, 2*time.Minute), ops); err != nil || done != len(ops) {
-			t.Fatalf("Apply = %d of %d, %v", done, len(ops), err)
+		if done, err := table.Apply(within(t, 2*time.Minute), ops); err != nil || len(done) != len(ops) {
+			t.Fatalf("Apply = %d of %d, %v", len(done), len(ops), err)
 		}
 		applied := time.Now()
 		have := read(t, table)

@@ -82,15 +82,6 @@ func (r Refusals) Error() string {
 	return strings.Join(texts, "; ")
 }
 
-// Refused are the steps.
-func (r Refusals) Refused() []lvs.Op {
-	ops := make([]lvs.Op, len(r))
-	for i, e := range r {
-		ops[i] = e.Op
-	}
-	return ops
-}
-
 func (r Refusals) Unwrap() []error {
 	errs := make([]error, len(r))
 	for i, e := range r {

@@ -36,8 +36,8 @@ func TestNotPermitted(t *testing.T) {
 	if err := table.Scheduler(within(t, 5*time.Second), "rr"); !errors.Is(err, kernel.ErrNotPermitted) {
 		t.Errorf("Scheduler: %v", err)
 	}
-	if done, err := table.Apply(within(t, 5*time.Second), lvs.Diff([]lvs.Service{service(1, "rr")}, nil, nil)); done != 0 || !errors.Is(err, kernel.ErrNotPermitted) {
-		t.Errorf("Apply: %d, %v", done, err)
+	if done, err := table.Apply(within(t, 5*time.Second), lvs.Diff([]lvs.Service{service(1, "rr")}, nil, nil)); len(done) != 0 || !errors.Is(err, kernel.ErrNotPermitted) {
+		t.Errorf("Apply: %v, %v", done, err)
 	}
 }
 

@@ -82,8 +82,8 @@ func become(t *testing.T, table *Table, want []lvs.Service) {
 	t.Helper()
 	ops := lvs.Diff(want, read(t, table), all)
 	done, err := table.Apply(within(t, 2*time.Minute), ops)
-	if err != nil || done != len(ops) {
-		t.Fatalf("Apply = %d of %d, %v", done, len(ops), err)
+	if err != nil || len(done) != len(ops) {
+		t.Fatalf("Apply = %d of %d, %v", len(done), len(ops), err)
 	}
 	if left := lvs.Diff(want, read(t, table), all); len(left) != 0 {
 		t.Fatalf("after Apply there is still to do: %v", left)

@@ -70,8 +70,8 @@ func TestEveryStep(t *testing.T) {
 		{lvs.Op{Kind: lvs.DeleteServer, Service: db, Server: server("10.77.0.11", config.DR, 0)}, "-A -t 10.77.0.100:3306 -s lc"},
 		{lvs.Op{Kind: lvs.DeleteService, Service: db}, ""},
 	} {
-		if done, err := table.Apply(within(t, 5*time.Second), []lvs.Op{tt.op}); done != 1 || err != nil {
-			t.Fatalf("%s: %d, %v", tt.op, done, err)
+		if done, err := table.Apply(within(t, 5*time.Second), []lvs.Op{tt.op}); len(done) != 1 || err != nil {
+			t.Fatalf("%s: %v, %v", tt.op, done, err)
 		}
 		if diff := cmp.Diff(sortedLines(tt.want), stock(t)); diff != "" {
 			t.Fatalf("after %s: %s", tt.op, diff)
@@ -236,8 +236,8 @@ func TestKernelIsAsTheModel(t *testing.T) {
 		}
 		want := drawTable.Draw(r, "want")
 		ops := lvs.Diff(want, have, all)
-		if done, err := table.Apply(context.Background(), ops); err != nil || done != len(ops) {
-			r.Fatalf("Apply = %d of %d, %v", done, len(ops), err)
+		if done, err := table.Apply(context.Background(), ops); err != nil || len(done) != len(ops) {
+			r.Fatalf("Apply = %d of %d, %v", len(done), len(ops), err)
 		}
 		got, err := table.Read(context.Background())
 		if err != nil {
