@@ -12,6 +12,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/ledger"
 	"github.com/lvs-director/lvs-director/pkg/pulse"
+	"github.com/lvs-director/lvs-director/pkg/reconcile"
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
@@ -24,12 +25,6 @@ type AddressKernel interface {
 	// Remove deletes an address; one that is absent is no error.
 	Remove(iface string, p netip.Prefix) error
 	SetUp(iface string) error
-}
-
-// SysctlKernel is what the agent needs of package sysctl.
-type SysctlKernel interface {
-	Get(key string) (string, error)
-	Set(key, value string) (previous string, err error)
 }
 
 // Options are what an agent knows.
@@ -47,7 +42,7 @@ type Options struct {
 // Effects are what an agent acts with.
 type Effects struct {
 	Addresses AddressKernel
-	Sysctls   SysctlKernel
+	Sysctls   reconcile.SysctlKernel
 	// Watch delivers address and link events until ctx ends; what they say does not matter here.
 	Watch func(ctx context.Context, deliver func(addr.Event)) error
 	// Gateway is the next hop from one of this node's addresses to clients; invalid when there is none.
@@ -73,7 +68,8 @@ const (
 // Agent is the daemon. New makes it, Run is its life; the other methods may be called from any goroutine.
 type Agent struct {
 	o         Options
-	e         Effects       // set by Run
+	e         Effects // set by Run
+	sysctls   *reconcile.Sysctls
 	kick      chan struct{} // something changed: look again
 	reloads   chan reload
 	reloading chan struct{} // held by the one who reads the file
@@ -107,7 +103,7 @@ func New(o Options) *Agent {
 // Withdraw takes back what an earlier run left on a node that the cluster file does not name any more.
 func Withdraw(e Effects, log *slog.Logger) error {
 	a := New(Options{Log: log})
-	a.e = e
+	a.actWith(e)
 	return a.withdraw()
 }
 
@@ -115,7 +111,7 @@ func Withdraw(e Effects, log *slog.Logger) error {
 // error says what was not permitted at the start, or what could not be given back.
 func (a *Agent) Run(ctx context.Context, e Effects) error {
 	defer close(a.stopped)
-	a.e = e
+	a.actWith(e)
 	if warning := e.Ledger.Warning(); warning != "" {
 		a.o.Log.Warn(warning)
 	}
@@ -141,6 +137,20 @@ func (a *Agent) Run(ctx context.Context, e Effects) error {
 	a.o.Log.Info("stopping")
 	stopWatching()
 	return a.withdraw()
+}
+
+func (a *Agent) actWith(e Effects) {
+	a.e = e
+	a.sysctls = reconcile.NewSysctls(reconcile.SysctlOptions{
+		Kernel: e.Sysctls, Ledger: e.Ledger, ConfKey: confKey, RecordRight: true, Saved: a.save, Log: a.o.Log,
+		WasSet: func(c Change) {
+			a.done(c.Key, "sysctl set", "sysctl had been changed: set again", "key", c.Key, "from", c.From, "to", c.To)
+		},
+		GivenBack: func(c Change) { a.o.Log.Info("sysctl given back", "key", c.Key, "from", c.From, "to", c.To) },
+		LeftAlone: func(c Change) {
+			a.o.Log.Info("sysctl left as somebody else has set it", "key", c.Key, "ours", c.From, "value", c.To)
+		},
+	})
 }
 
 // loop makes passes until ctx ends.

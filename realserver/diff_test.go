@@ -14,6 +14,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/ledger"
+	"github.com/lvs-director/lvs-director/pkg/reconcile"
 )
 
 func there(a kernel.IfAddr, valid time.Duration) addr.Address {
@@ -40,8 +41,8 @@ func TestDiff(t *testing.T) {
 		{"nothing to do", want, func(*Found) {}, Plan{}},
 		{"everything", want, func(h *Found) {
 			*h = Found{Links: []addr.Link{{Name: "lo"}}, Sysctls: map[string]string{ignore: "0", announce: "1"}}
-		}, Plan{Set: []Change{{announce, "1", "2"}, {ignore, "0", "1"}}, Up: []string{"lo"}, Put: []kernel.IfAddr{onLo}}},
-		{"stricter values are not ours", want, func(h *Found) { h.Sysctls[ignore] = "8" }, Plan{Set: []Change{{ignore, "8", "1"}}}},
+		}, Plan{Sysctls: reconcile.SysctlPlan{Set: []Change{{Key: announce, From: "1", To: "2"}, {Key: ignore, From: "0", To: "1"}}}, Up: []string{"lo"}, Put: []kernel.IfAddr{onLo}}},
+		{"stricter values are not ours", want, func(h *Found) { h.Sysctls[ignore] = "8" }, Plan{Sysctls: reconcile.SysctlPlan{Set: []Change{{Key: ignore, From: "8", To: "1"}}}}},
 		{"sysctl that the kernel lacks", want, func(h *Found) { delete(h.Sysctls, ignore) }, Plan{}},
 		{"a VIP with a lease will go", want, func(h *Found) { h.Addresses[0].Valid = time.Second }, Plan{Put: []kernel.IfAddr{onLo}}},
 		{
@@ -58,22 +59,22 @@ func TestDiff(t *testing.T) {
 			h.OwnAddresses = append(h.OwnAddresses, other)
 			h.OwnSysctls = append(h.OwnSysctls, ledger.Sysctl{Key: "k", Found: "0", Wrote: "1"})
 			h.Sysctls["k"] = "1"
-		}, Plan{Remove: []kernel.IfAddr{other}, Restore: []Change{{"k", "1", "0"}}}},
+		}, Plan{Remove: []kernel.IfAddr{other}, Sysctls: reconcile.SysctlPlan{Restore: []Change{{Key: "k", From: "1", To: "0"}}}}},
 		{"not recorded", want, func(h *Found) { h.Addresses = append(h.Addresses, there(other, 0)) }, Plan{}},
 		{
 			"the way out",
 			State{},
 			func(*Found) {},
-			Plan{Remove: []kernel.IfAddr{onLo}, Restore: []Change{{announce, "2", "0"}, {ignore, "1", "0"}}},
+			Plan{Remove: []kernel.IfAddr{onLo}, Sysctls: reconcile.SysctlPlan{Restore: []Change{{Key: announce, From: "2", To: "0"}, {Key: ignore, From: "1", To: "0"}}}},
 		},
 		{"the way out: somebody else changed it, the interface is gone", State{}, func(h *Found) {
 			h.Sysctls[ignore] = "2"
 			delete(h.Sysctls, announce)
-		}, Plan{Remove: []kernel.IfAddr{onLo}, Forget: []string{announce, ignore}, Foreign: []Change{{ignore, "1", "2"}}}},
+		}, Plan{Remove: []kernel.IfAddr{onLo}, Sysctls: reconcile.SysctlPlan{Forget: []string{announce, ignore}, Foreign: []Change{{Key: ignore, From: "1", To: "2"}}}}},
 		{"the way out: it was right before us, or is again as before", State{}, func(h *Found) {
 			h.OwnSysctls[0].Found = "2"
 			h.Sysctls[ignore] = "0"
-		}, Plan{Remove: []kernel.IfAddr{onLo}, Forget: []string{announce, ignore}}},
+		}, Plan{Remove: []kernel.IfAddr{onLo}, Sysctls: reconcile.SysctlPlan{Forget: []string{announce, ignore}}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -139,11 +140,11 @@ func carryOut(f *Found, want State, p Plan) {
 			f.OwnSysctls = append(f.OwnSysctls, ledger.Sysctl{Key: key, Found: value, Wrote: want.Sysctls[key]})
 		}
 	}
-	forget := p.Forget
-	for _, c := range p.Set {
+	forget := p.Sysctls.Forget
+	for _, c := range p.Sysctls.Set {
 		f.Sysctls[c.Key] = c.To
 	}
-	for _, c := range p.Restore {
+	for _, c := range p.Sysctls.Restore {
 		f.Sysctls[c.Key] = c.To
 		forget = append(forget, c.Key)
 	}

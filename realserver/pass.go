@@ -3,15 +3,12 @@ package realserver
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
-	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
-	"github.com/lvs-director/lvs-director/pkg/ledger"
 )
 
 // round is what one pass wanted, found and could not do.
@@ -94,64 +91,30 @@ func (a *Agent) look() error {
 	if err != nil {
 		return err
 	}
-	a.followRenames(a.links, links)
+	a.sysctls.Follow(links)
 	a.links, a.addresses, a.stale = links, addresses, false
 	a.gateways = a.lookGateways()
 	return nil
 }
 
-// followRenames moves the recorded sysctls of an interface to its new name: what the kernel shows there are our values.
-func (a *Agent) followRenames(before, now []addr.Link) {
-	old := make(map[int]string, len(before))
-	for _, l := range before {
-		old[l.Index] = l.Name
-	}
-	var moved []ledger.Sysctl
-	for _, l := range now {
-		name, known := old[l.Index]
-		if !known || name == l.Name {
-			continue
-		}
-		for _, s := range a.e.Ledger.Sysctls() {
-			for _, key := range []string{"arp_ignore", "arp_announce"} {
-				if s.Key == confKey(name, key) {
-					moved = append(moved, ledger.Sysctl{Key: confKey(l.Name, key), Found: s.Found, Wrote: s.Wrote})
-				}
-			}
-		}
-	}
-	a.save(a.e.Ledger.RecordSysctl(moved...))
-}
-
 // found adds the sysctls and the ledger to the last look.
 func (a *Agent) found(want State, failed *failures) Found {
-	have := Found{
-		Links: a.links, Addresses: slices.Clone(a.addresses), Sysctls: map[string]string{},
-		OwnAddresses: a.e.Ledger.Addresses(), OwnSysctls: a.e.Ledger.Sysctls(),
+	values, errs := a.sysctls.Look(want.Sysctls)
+	for _, err := range errs {
+		failed.add(err)
 	}
-	keys := slices.Collect(maps.Keys(want.Sysctls))
-	for _, s := range have.OwnSysctls {
-		keys = append(keys, s.Key)
+	return Found{
+		Links: a.links, Addresses: slices.Clone(a.addresses), Sysctls: values,
+		OwnAddresses: a.e.Ledger.Addresses(), OwnSysctls: a.sysctls.Readable(values),
 	}
-	slices.Sort(keys)
-	for _, key := range slices.Compact(keys) {
-		value, err := a.e.Sysctls.Get(key)
-		switch {
-		case err == nil:
-			have.Sysctls[key] = value
-		case !errors.Is(err, sysctl.ErrMissing):
-			failed.add(err)
-		}
-	}
-	return have
 }
 
 // apply records what is about to be changed, changes it in the plan's order, and brings have up to date.
 func (a *Agent) apply(want State, have *Found, failed *failures) {
 	plan := Diff(want, *have)
 	a.record(want, *have)
-	for _, c := range plan.Set {
-		a.change(c, have, failed)
+	for _, err := range a.sysctls.Write(plan.Sysctls.Set, have.Sysctls) {
+		failed.add(err)
 	}
 	for _, name := range plan.Up {
 		a.setUp(name, have, failed)
@@ -177,27 +140,11 @@ func (a *Agent) record(want State, have Found) {
 			addresses = append(addresses, w)
 		}
 	}
-	var changes []ledger.Sysctl
-	for key, value := range want.Sysctls {
-		if found, exists := have.Sysctls[key]; exists {
-			changes = append(changes, ledger.Sysctl{Key: key, Found: found, Wrote: value})
-		}
-	}
 	// A ledger that cannot be saved remembers all the same, and a VIP that is missing is worse than a value that a crash
 	// would leave behind: go on, and say so.
-	_, _ = a.e.Ledger.RecordSysctl(changes...), a.e.Ledger.RecordAddress(addresses...)
+	a.sysctls.Record(want.Sysctls, have.Sysctls)
+	_ = a.e.Ledger.RecordAddress(addresses...)
 	a.saving = a.e.Ledger.Keep()
-}
-
-func (a *Agent) change(c Change, have *Found, failed *failures) {
-	if _, err := a.e.Sysctls.Set(c.Key, c.To); err != nil {
-		if !errors.Is(err, sysctl.ErrMissing) { // the interface has just gone
-			failed.add(err)
-		}
-		return
-	}
-	have.Sysctls[c.Key] = c.To
-	a.done(c.Key, "sysctl set", "sysctl had been changed: set again", "key", c.Key, "from", c.From, "to", c.To)
 }
 
 func (a *Agent) setUp(name string, have *Found, failed *failures) {
@@ -246,20 +193,8 @@ func (a *Agent) takeBack(plan Plan, have *Found, failed *failures) {
 	if !removed {
 		return
 	}
-	forget := plan.Forget
-	for _, c := range plan.Restore {
-		if _, err := a.e.Sysctls.Set(c.Key, c.To); err != nil && !errors.Is(err, sysctl.ErrMissing) {
-			failed.add(err)
-			continue
-		}
-		a.o.Log.Info("sysctl given back", "key", c.Key, "from", c.From, "to", c.To)
-		forget = append(forget, c.Key)
-	}
-	for _, c := range plan.Foreign {
-		a.o.Log.Info("sysctl left as somebody else has set it", "key", c.Key, "ours", c.From, "value", c.To)
-	}
-	if len(forget) > 0 {
-		a.save(a.e.Ledger.ForgetSysctl(forget...))
+	for _, err := range a.sysctls.TakeBack(plan.Sysctls, have.Sysctls) {
+		failed.add(err)
 	}
 }
 

@@ -54,19 +54,16 @@ type Director struct {
 	fatal     chan error
 	ledger    *ledger.Ledger
 	addr      *addr.Handle
-	sysctls   sysctl.Tree
+	sysctls   *reconcile.Sysctls
 	instances map[string]*instance
 	links     map[string]*link
 	local     []addr.Address // of this machine, as last seen
-	devices   []addr.Link    // likewise
 	ready     bool
 	returns   int // of an interface that found no real server in the table
 	addresses *reconcile.Addresses
 	checker   *checker.Checker
 	table     *table        // nil without virtual servers
 	found     []lvs.Service // the kernel's table at the start
-
-	sysctlProblem atomic.Pointer[string] // why the sysctls are not as they should be; nil if they are
 
 	pulses     pulse.Set
 	standstill atomic.Pointer[string] // what is wrong with the loops; nil or "": nothing
@@ -80,7 +77,7 @@ func New(o Options) *Director {
 	d := &Director{
 		name: o.Node.Name, node: o.Node, load: o.Load, version: o.Version, started: o.Started, log: o.Log, stateDir: o.StateDir, cfg: o.Config,
 		commands: make(chan func()), stopped: make(chan struct{}), fatal: make(chan error, 1),
-		sysctls: sysctl.Proc(), instances: map[string]*instance{}, links: map[string]*link{},
+		instances: map[string]*instance{}, links: map[string]*link{},
 	}
 	d.publish()
 	return d
@@ -150,6 +147,7 @@ func (d *Director) open() (err error) {
 		d.log.Warn("state", "problem", warning)
 	}
 	d.saved(d.ledger.Keep())
+	d.sysctls = d.newSysctls(sysctl.Proc())
 	if d.addr, err = addr.Open(); err != nil {
 		return errors.Join(err, d.ledger.Close())
 	}
@@ -246,7 +244,7 @@ func (d *Director) fail(err error) {
 // withdraw leaves nothing of ours in the kernel. The address loop has removed the VIPs; only what failed then is left of
 // them. One thing that cannot be removed keeps nothing else from being removed.
 func (d *Director) withdraw() error {
-	return errors.Join(d.withdrawVIPs(), d.withdrawTable(), d.restoreSysctls(nil))
+	return errors.Join(d.withdrawVIPs(), d.withdrawTable(), d.sysctls.GiveBack(nil))
 }
 
 func (d *Director) withdrawVIPs() error {

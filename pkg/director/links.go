@@ -82,14 +82,13 @@ func (d *Director) watch(ctx context.Context) {
 			case <-dirty:
 				d.tell(ctx, d.refreshLinks)
 			case <-look.C:
-				d.tell(ctx, func() {
-					d.refreshLinks()
-					d.keepSysctls()
-				})
+				d.tell(ctx, d.refreshLinks)
 			}
 		}
 	})
 	d.run(d.keepLedger)
+	d.sysctls.Pulse = d.pulses.Start("the sysctl keeper")
+	d.run(func(ctx context.Context) { _ = d.sysctls.Run(ctx) })
 	err := addr.Watch(ctx, func(e addr.Event) {
 		if e.Kind == addr.AddressRemoved && e.Asked { // a lease that ended is the election's affair, and may be old news
 			d.addresses.Gone(e.Interface, e.Prefix)
@@ -131,7 +130,7 @@ func (d *Director) refreshLinks() {
 		return
 	}
 	d.refreshLocal()
-	d.followRenames(known)
+	d.sysctls.Follow(known)
 	source := d.sources()
 	for _, l := range d.links {
 		before := *l

@@ -183,7 +183,7 @@ func (d *Director) prepare(cfg *config.Config) error {
 	case !d.needsTable(cfg):
 		return nil
 	case d.table != nil:
-		return d.setSysctls(cfg)
+		return d.sysctls.Set(d.wantedSysctls(cfg))
 	}
 	if err := d.openTable(cfg); err != nil {
 		return err
@@ -196,7 +196,7 @@ func (d *Director) prepare(cfg *config.Config) error {
 func (d *Director) settle() {
 	d.stopLinks(d.cfg)
 	d.recordVIPs(d.cfg)
-	if err := d.restoreSysctls(d.wantedSysctls(d.cfg)); err != nil {
+	if err := d.sysctls.GiveBack(d.wantedSysctls(d.cfg)); err != nil {
 		d.log.Warn("sysctls that are not needed any more keep our values", "error", err)
 	}
 }

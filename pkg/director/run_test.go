@@ -279,7 +279,7 @@ func TestReloadThatFailsHalfWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = d.do(t.Context(), func() {
-		d.sysctls = sysctl.At(t.TempDir()) // a kernel that lacks what balancing needs
+		d.sysctls = d.newSysctls(sysctl.At(t.TempDir())) // a kernel that lacks what balancing needs
 		err = d.apply(cfg)
 	})
 	if err == nil {

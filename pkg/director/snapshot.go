@@ -11,6 +11,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/kernel/ipvs"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
+	"github.com/lvs-director/lvs-director/pkg/reconcile"
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
@@ -23,13 +24,14 @@ type parts struct {
 	links     []*link     // only name and link may be used
 	checker   *checker.Checker
 	table     *table
+	sysctls   *reconcile.Sysctls
 }
 
 func (v *view) load() *parts { return v.p.Load() }
 
 // publish replaces the view; called by the goroutine that owns the director after every command.
 func (d *Director) publish() {
-	p := &parts{cfg: d.cfg, checker: d.checker, table: d.table}
+	p := &parts{cfg: d.cfg, checker: d.checker, table: d.table, sysctls: d.sysctls}
 	for _, base := range d.cfg.Instances { // the order of the file
 		if i := d.instances[base.Name]; i != nil {
 			p.instances = append(p.instances, i)
@@ -72,8 +74,8 @@ func (d *Director) Status() status.Director {
 	if unsaved := d.unsaved.Load(); unsaved != nil {
 		s.Problems = append(s.Problems, *unsaved)
 	}
-	if problem := d.sysctlProblem.Load(); problem != nil {
-		s.Problems = append(s.Problems, "the sysctls are not as they should be: "+*problem)
+	if p.sysctls != nil && p.sysctls.Problem() != "" {
+		s.Problems = append(s.Problems, "the sysctls are not as they should be: "+p.sysctls.Problem())
 	}
 	if p.checker == nil {
 		s.Problems = append(s.Problems, "the director has not started yet")

@@ -54,7 +54,7 @@ func (d *Director) adoptTable() error {
 
 // openTable sets the sysctls that balancing needs and opens the table. lookForIPVS comes first.
 func (d *Director) openTable(cfg *config.Config) error {
-	if err := d.setSysctls(cfg); err != nil {
+	if err := d.sysctls.Set(d.wantedSysctls(cfg)); err != nil {
 		return err
 	}
 	kernel, err := ipvs.Open()

@@ -1,6 +1,8 @@
 package reconcile
 
-import "time"
+import (
+	"time"
+)
 
 // held is what the address loop has put into the kernel for one instance.
 type held struct {

@@ -1,6 +1,8 @@
 package reconcile
 
-import "time"
+import (
+	"time"
+)
 
 // Gratuitous ARP is repeated every 1.1 s because Linux neighbours ignore a change within locktime, 1 s, of the last one
 // (net.ipv4.neigh.default.locktime, net/ipv4/arp.c), for 5 s because a switch may still be learning.
