@@ -48,6 +48,11 @@ func (s service) Status() any {
 	return doc
 }
 
+// Record implements daemon.Service.
+func (s service) Record(string) (string, error) {
+	return "", errors.New("a real server takes no part in VRRP: ask a director (of this machine: --socket /run/lvs-director/director.sock)")
+}
+
 func newAgent(e daemon.Environment) (daemon.Service, error) {
 	if _, err := e.Config.RealServersNamed(e.Node...); err != nil {
 		return nil, errors.Join(err, takeBack(e.StateDir, e.Log))

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"syscall"
 	"time"
@@ -42,6 +43,11 @@ const mostAnswer = 64 << 20
 // Status returns the daemon's status document as JSON.
 func (c *Client) Status(ctx context.Context) ([]byte, error) {
 	return c.do(ctx, http.MethodGet, "/v1/status")
+}
+
+// Record returns what a VRRP instance did last, or all of them when the name is "", in the text form of vrrp.Trace.
+func (c *Client) Record(ctx context.Context, instance string) ([]byte, error) {
+	return c.do(ctx, http.MethodGet, "/v1/vrrp/record?instance="+url.QueryEscape(instance))
 }
 
 // Reload makes the daemon read its cluster file again.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -27,6 +28,8 @@ type Handlers struct {
 	Status func() any
 	// Reload reads the cluster file again; its error text goes to the operator as it is.
 	Reload func(ctx context.Context) error
+	// Record is what a VRRP instance did last, in the text form of vrrp.Trace; of all instances when the name is "".
+	Record func(instance string) (string, error)
 }
 
 // ErrInUse is returned by Listen when another process answers on the socket.
@@ -124,6 +127,15 @@ func mux(h Handlers) http.Handler {
 		encoder := json.NewEncoder(w)
 		encoder.SetIndent("", "  ")
 		_ = encoder.Encode(h.Status()) // the client that went away is the only one who could be told
+	})
+	m.HandleFunc("GET /v1/vrrp/record", func(w http.ResponseWriter, r *http.Request) {
+		text, err := h.Record(r.URL.Query().Get("instance"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusNotFound)
+			return
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = io.WriteString(w, text) // as above
 	})
 	m.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, r *http.Request) {
 		if err := h.Reload(r.Context()); err != nil {

@@ -156,6 +156,23 @@ func TestStatusAndReload(t *testing.T) {
 	}
 }
 
+func TestRecord(t *testing.T) {
+	asked := "nothing"
+	var refuse error
+	client, stop := serve(t, Handlers{Record: func(instance string) (string, error) {
+		asked = instance
+		return "params vrid=51\n", refuse
+	}})
+	if text, err := client.Record(t.Context(), "a&b c"); err != nil || string(text) != "params vrid=51\n" || asked != "a&b c" {
+		t.Errorf("%q, %v; asked for %q", text, err, asked)
+	}
+	refuse = errors.New("no such instance")
+	if _, err := client.Record(t.Context(), ""); err == nil || err.Error() != "no such instance" || asked != "" {
+		t.Errorf("%v; asked for %q", err, asked)
+	}
+	stop()
+}
+
 // A client that says nothing must not keep a daemon from ending.
 func TestServeEndsWithAClientThatHangs(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")

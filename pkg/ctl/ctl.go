@@ -40,7 +40,7 @@ func Command() *cobra.Command {
 	root.PersistentFlags().StringVar(&f.socket, "socket", "", "the daemon's socket (default: the director's, else the agent's, of this machine)")
 	root.PersistentFlags().StringVarP(&f.output, "output", "o", "table", "table, json or yaml")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &daemon.UsageError{Err: err} })
-	root.AddCommand(check(), showSchema(&f), showStatus(&f), reload(&f), showVersion())
+	root.AddCommand(check(), showSchema(&f), showStatus(&f), reload(&f), virtualRouters(&f), showVersion())
 	return root
 }
 

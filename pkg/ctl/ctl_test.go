@@ -67,6 +67,33 @@ func healthy() status.Director {
 	}
 }
 
+func TestRecord(t *testing.T) {
+	socket := serve(t, api.Handlers{Record: func(instance string) (string, error) {
+		if instance == "nosuch" {
+			return "", errors.New("no VRRP instance nosuch here: there is mysql")
+		}
+		return "# instance mysql" + instance + "\nparams vrid=51\n", nil
+	}})
+	for _, tt := range []struct {
+		args        []string
+		code        int
+		out, errors string
+	}{
+		{nil, 0, "# instance mysql\nparams vrid=51\n", ""},
+		{[]string{"2"}, 0, "# instance mysql2\nparams vrid=51\n", ""},
+		{[]string{"nosuch"}, 1, "", "lvsctl: vrrp record: no VRRP instance nosuch here: there is mysql\n"},
+		{[]string{"a", "b"}, 2, "", "lvsctl: want one argument at most: the name of an instance\n"},
+	} {
+		code, out, errors := lvsctl(t, append([]string{"--socket", socket, "vrrp", "record"}, tt.args...)...)
+		if code != tt.code || out != tt.out || errors != tt.errors {
+			t.Errorf("%v: exit %d, %q, %q; want %+v", tt.args, code, out, errors, tt)
+		}
+	}
+	if code, _, errors := lvsctl(t, "vrrp"); code != 2 || !strings.Contains(errors, "lvsctl vrrp record") {
+		t.Errorf("without a verb: exit %d, %q", code, errors)
+	}
+}
+
 func TestStatusTable(t *testing.T) {
 	socket := serve(t, api.Handlers{Status: func() any { return healthy() }})
 	code, out, err := lvsctl(t, "--socket", socket, "status")

@@ -46,6 +46,8 @@ type Service interface {
 	Reload(ctx context.Context) error
 	// Status returns a document of package status.
 	Status() any
+	// Record is what a VRRP instance did last; see api.Handlers.
+	Record(instance string) (string, error)
 	// Pulses are the loops that have to make progress.
 	Pulses() *pulse.Set
 }
@@ -240,7 +242,7 @@ func serve(ctx context.Context, service Service, from *source, socket string, lo
 	})
 	group.Go(func() error {
 		reload := func(ctx context.Context) error { return from.reload(ctx, service) }
-		return api.Serve(answering, listener, api.Handlers{Status: service.Status, Reload: reload}, log)
+		return api.Serve(answering, listener, api.Handlers{Status: service.Status, Reload: reload, Record: service.Record}, log)
 	})
 	group.Go(func() error {
 		from.keep(answering)

@@ -21,6 +21,10 @@ import (
 func (s *fakeService) Pulses() *pulse.Set { return nil }
 func (*following) Pulses() *pulse.Set     { return nil }
 
+// Record implements Service: a daemon without VRRP instances.
+func (s *fakeService) Record(string) (string, error) { return "", nil }
+func (*following) Record(string) (string, error)     { return "", nil }
+
 const dogLimit = 8 * time.Second
 
 // kennel feeds a watchdog and counts.

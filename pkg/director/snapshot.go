@@ -1,9 +1,11 @@
 package director
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/lvs-director/lvs-director/pkg/checker"
@@ -102,6 +104,27 @@ func (d *Director) Status() status.Director {
 		s.VirtualServers = append(s.VirtualServers, d.virtualServerStatus(p, v, kernel))
 	}
 	return s
+}
+
+// Record is what an instance did last, or what all of them did when the name is "", each under a line of comment with its
+// name. Any goroutine may ask.
+func (d *Director) Record(instance string) (string, error) {
+	var text strings.Builder
+	var names []string
+	for _, i := range d.view.load().instances {
+		names = append(names, i.cfg.Name)
+		if instance == "" || instance == i.cfg.Name {
+			fmt.Fprintf(&text, "# instance %s\n%s", i.cfg.Name, i.actor.Record())
+		}
+	}
+	switch {
+	case text.Len() > 0:
+		return text.String(), nil
+	case len(names) == 0:
+		return "", errors.New("this director has no VRRP instances")
+	default:
+		return "", fmt.Errorf("no VRRP instance %s here: there is %s", instance, strings.Join(names, ", "))
+	}
 }
 
 func instanceStatus(i *instance) status.Instance {

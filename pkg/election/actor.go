@@ -67,6 +67,7 @@ type Actor struct {
 	epoch     time.Time
 	slept     time.Duration // what suspended said at epoch
 	machine   *vrrp.Machine
+	recorder  recorder
 	datagrams chan vrrp.Datagram
 	commands  chan func(*Actor)
 	done      chan struct{}
@@ -122,12 +123,13 @@ func New(o Options) *Actor {
 		suspended: o.Suspended, pulse: o.Pulse,
 		log:       o.Log.With("instance", o.Name, "vrid", o.Params.VRID),
 		epoch:     time.Now(),
-		machine:   vrrp.NewMachine(o.Params),
 		datagrams: make(chan vrrp.Datagram, queued),
 		commands:  make(chan func(*Actor), 16),
 		done:      make(chan struct{}),
 		dropped:   map[string]uint64{},
 	}
+	a.machine = vrrp.NewMachine(o.Params)
+	a.recorder.trace = vrrp.NewTrace(a.machine, recorded)
 	if a.suspended == nil {
 		a.suspended = func() time.Duration { return 0 }
 	}
@@ -264,7 +266,7 @@ func (a *Actor) step(event vrrp.Event) {
 	due, _ := a.machine.Deadline()
 	now, master := a.now(), a.machine.State() == vrrp.Master
 	sent := a.sent
-	for _, action := range a.machine.Step(now, event) {
+	for _, action := range a.recorder.step(a.machine, now, event) {
 		a.perform(action, now-due)
 	}
 	if master && now >= due && a.sent > sent {

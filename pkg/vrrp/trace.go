@@ -50,6 +50,7 @@ func (t *Trace) Step(m *Machine, now time.Duration, ev Event) []Action {
 		// The oldest entry is forgotten, and the base moves on by it.
 		t.base.Step(t.entries[0].At, t.entries[0].Event)
 		copy(t.entries, t.entries[1:])
+		t.entries[t.limit-1] = TraceEntry{} // lets go of its actions
 		t.entries = t.entries[:t.limit-1]
 	}
 	t.entries = append(t.entries, TraceEntry{At: now, Event: ev, Actions: acts, State: m.State()})
@@ -58,6 +59,11 @@ func (t *Trace) Step(m *Machine, now time.Duration, ev Event) []Action {
 
 // Entries returns what was recorded, the oldest first.
 func (t *Trace) Entries() []TraceEntry { return append([]TraceEntry(nil), t.entries...) }
+
+// Clone returns a copy that later Steps do not change.
+func (t *Trace) Clone() *Trace {
+	return &Trace{base: t.base, entries: t.Entries(), limit: t.limit}
+}
 
 // Replay runs the recorded events again on a fresh copy of the machine and returns the trace of that.
 func (t *Trace) Replay() *Trace {

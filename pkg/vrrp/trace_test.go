@@ -2,6 +2,8 @@ package vrrp
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +61,43 @@ func TestTraceForgets(t *testing.T) {
 	}
 	if got := len(tr.Entries()); got != 2 {
 		t.Errorf("%d entries, want 2", got)
+	}
+}
+
+// TestRecords replays what daemons recorded (lvsctl vrrp record >pkg/vrrp/testdata/records/NAME.txt): each event has the
+// actions, and leads to the state, that it had in the daemon.
+func TestRecords(t *testing.T) {
+	files, err := filepath.Glob("testdata/records/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no records in testdata/records (%v)", err)
+	}
+	for _, file := range files {
+		recorded, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		traces, err := ParseTraces(string(recorded))
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+		var replayed, want strings.Builder
+		for _, tr := range traces {
+			replayed.WriteString(tr.String())
+		}
+		for line := range strings.Lines(string(recorded)) {
+			if !strings.HasPrefix(line, "#") {
+				want.WriteString(line)
+			}
+		}
+		if diff := cmp.Diff(want.String(), replayed.String()); diff != "" {
+			t.Errorf("%s (-recorded +replayed):\n%s", file, diff)
+		}
+	}
+	if _, err := ParseTraces("# nothing\n"); err == nil || !strings.Contains(err.Error(), "is this a trace?") {
+		t.Errorf("no trace at all: %v", err)
+	}
+	if _, err := ParseTraces("params vrid=51\n0s startup\nparams vrid=900\n"); err == nil || !strings.Contains(err.Error(), "trace 2: ") {
+		t.Errorf("a second trace that is none: %v", err)
 	}
 }
 

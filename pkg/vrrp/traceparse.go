@@ -43,6 +43,30 @@ func ParseTrace(text string) (*Trace, error) {
 	return t, nil
 }
 
+// ParseTraces reads several traces that follow each other, as a daemon with several instances prints them: each begins
+// with its line "params …" or "machine {…}".
+func ParseTraces(text string) ([]*Trace, error) {
+	var parts []string
+	for line := range strings.Lines(text) {
+		if word, _, _ := strings.Cut(line, " "); word == "params" || word == "machine" {
+			parts = append(parts, line)
+		} else if len(parts) > 0 {
+			parts[len(parts)-1] += line
+		}
+	}
+	if len(parts) == 0 {
+		parts = []string{text} // which says what is missing
+	}
+	all := make([]*Trace, len(parts))
+	for i, part := range parts {
+		var err error
+		if all[i], err = ParseTrace(part); err != nil {
+			return nil, fmt.Errorf("trace %d: %w", i+1, err)
+		}
+	}
+	return all, nil
+}
+
 func parseMachine(line string) (*Machine, error) {
 	word, rest, _ := strings.Cut(line, " ")
 	switch word {
