@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
@@ -13,7 +14,7 @@ import (
 // apply brings the checks to what Set wants.
 func (c *Checker) apply(specs []Spec, now time.Time) {
 	before, known := c.subjects, c.remembered()
-	c.subjects = make(map[string]*subject, len(specs))
+	c.subjects = make(map[config.Subject]*subject, len(specs))
 	for _, k := range c.checks {
 		k.users = nil
 	}
@@ -21,7 +22,7 @@ func (c *Checker) apply(specs []Spec, now time.Time) {
 	var fresh []*check
 	for _, spec := range specs {
 		s := &subject{spec: spec, cell: &cell{}}
-		if old, ok := before[spec.Name]; ok {
+		if old, ok := before[spec.Subject]; ok {
 			s.told = old.told
 		}
 		for _, wanted := range spec.Checks {
@@ -38,7 +39,7 @@ func (c *Checker) apply(specs []Spec, now time.Time) {
 			k.users = append(k.users, s)
 			s.checks = append(s.checks, k)
 		}
-		c.subjects[spec.Name] = s
+		c.subjects[spec.Subject] = s
 	}
 	scatter(fresh)
 	for id, k := range c.checks {
@@ -47,14 +48,14 @@ func (c *Checker) apply(specs []Spec, now time.Time) {
 		}
 	}
 	next := make(board, len(c.subjects))
-	for name, s := range c.subjects {
+	for id, s := range c.subjects {
 		v := s.verdict()
 		s.cell.Store(&v)
-		next[name] = s.cell
+		next[id] = s.cell
 	}
 	c.board.Store(&next)
 	for _, spec := range specs {
-		c.publish(c.subjects[spec.Name])
+		c.publish(c.subjects[spec.Subject])
 	}
 	c.lookReady()
 }
@@ -67,10 +68,11 @@ func (c *Checker) ensure(spec Spec, wanted config.Check) (k *check, isNew bool) 
 	if wanted.Timeout <= 0 || wanted.Timeout > wanted.Interval {
 		wanted.Timeout = wanted.Interval
 	}
-	id := spec.id(wanted)
+	id := spec.CheckID(wanted)
 	k, ok := c.checks[id]
 	if !ok {
-		k = &check{id: id, config: wanted, target: spec.target(wanted), source: spec.Source}
+		k = &check{id: id, config: wanted, target: spec.Target(wanted), source: spec.Source, number: c.made}
+		c.made++
 		c.checks[id] = k
 	}
 	// One that was removed while its probe ran comes back as new, but must wait for that probe.
@@ -81,16 +83,16 @@ func (c *Checker) ensure(spec Spec, wanted config.Check) (k *check, isNew bool) 
 	return k, isNew
 }
 
-// last keeps the last Spec of each name, in their order.
+// last keeps the last Spec of each subject, in their order.
 func last(specs []Spec) []Spec {
-	at := make(map[string]int, len(specs))
+	at := make(map[config.Subject]int, len(specs))
 	var kept []Spec
 	for _, s := range specs {
-		if i, ok := at[s.Name]; ok {
+		if i, ok := at[s.Subject]; ok {
 			kept[i] = s
 			continue
 		}
-		at[s.Name] = len(kept)
+		at[s.Subject] = len(kept)
 		kept = append(kept, s)
 	}
 	return kept
@@ -107,7 +109,7 @@ func stagger(n int, interval time.Duration) time.Duration {
 // memory is what was known before a Set.
 type memory struct {
 	checks   map[target]health.State
-	subjects map[string]*subject
+	subjects map[config.Subject]*subject
 }
 
 // scatter gives many new checks, which begin close together to know the servers soon, a rhythm of their own each: from the
@@ -128,8 +130,9 @@ type target struct {
 
 func (c *Checker) remembered() memory {
 	m := memory{checks: make(map[target]health.State, len(c.checks)), subjects: c.subjects}
-	for _, id := range slices.Sorted(maps.Keys(c.checks)) {
-		if k := c.checks[id]; !k.retired {
+	oldestFirst := func(a, b *check) int { return cmp.Compare(a.number, b.number) }
+	for _, k := range slices.SortedFunc(maps.Values(c.checks), oldestFirst) { // of two checks the newer counts
+		if !k.retired {
 			m.checks[target{k.config.Kind.Type(), k.target}] = k.state
 		}
 	}
@@ -139,10 +142,10 @@ func (c *Checker) remembered() memory {
 // resume is the state in which a new check starts. If it takes the place of others (another interval, another type of
 // check for the same server), what they knew stays until the new one contradicts it.
 func (m memory) resume(spec Spec, wanted config.Check, now time.Time) health.State {
-	if s, ok := m.checks[target{wanted.Kind.Type(), spec.target(wanted)}]; ok {
+	if s, ok := m.checks[target{wanted.Kind.Type(), spec.Target(wanted)}]; ok {
 		return health.Resume(wanted.Rise, wanted.Fall, s)
 	}
-	old, ok := m.subjects[spec.Name]
+	old, ok := m.subjects[spec.Subject]
 	switch {
 	case !ok || old.spec.Address != spec.Address || old.spec.Port != spec.Port:
 		return health.New(wanted.Rise, wanted.Fall)

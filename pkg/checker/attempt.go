@@ -151,9 +151,9 @@ func (c *Checker) publish(s *subject) {
 	}
 	s.told = v
 	if v.Known != before.Known || v.Up != before.Up || v.Full != before.Full {
-		c.log.Info("verdict", "server", s.spec.Name, "up", v.Up, "full", v.Full, "code", string(v.Code), "reason", v.Reason)
+		c.log.Info("verdict", "server", s.spec.Subject.String(), "up", v.Up, "full", v.Full, "code", string(v.Code), "reason", v.Reason)
 	}
-	c.onChange(s.spec.Name, v)
+	c.onChange(s.spec.Subject, v)
 }
 
 // lookReady closes Ready when every check has had a result.

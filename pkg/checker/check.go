@@ -9,11 +9,13 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/plan"
 )
 
 // check is one identity at work. Only Run's goroutine touches it.
 type check struct {
-	id     ID
+	id     plan.CheckID
+	number uint64 // in the order in which checks were made
 	config config.Check
 	target netip.AddrPort
 	source netip.Addr
@@ -45,7 +47,7 @@ type attempt struct {
 func (c *check) names() string {
 	names := make([]string, len(c.users))
 	for i, u := range c.users {
-		names[i] = u.spec.Name
+		names[i] = u.spec.Subject.String()
 	}
 	return strings.Join(names, ",")
 }

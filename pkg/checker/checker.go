@@ -8,7 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/probe"
 	"github.com/lvs-director/lvs-director/pkg/pulse"
 )
@@ -44,7 +46,7 @@ type Checker struct {
 	probe    ProbeFunc
 	secrets  func(file string) (string, error)
 	log      *slog.Logger
-	onChange func(name string, v health.Verdict)
+	onChange func(subject config.Subject, v health.Verdict)
 
 	board   atomic.Pointer[board]
 	wanted  atomic.Pointer[order]
@@ -57,8 +59,9 @@ type Checker struct {
 	Pulse *pulse.Pulse
 
 	// What follows belongs to Run's goroutine.
-	subjects map[string]*subject
-	checks   map[ID]*check
+	subjects map[config.Subject]*subject
+	checks   map[plan.CheckID]*check
+	made     uint64 // checks so far
 	agenda   agenda
 	queue    []*check // due, and waiting for a slot, first come first served
 	busy     int      // slots in use
@@ -74,16 +77,16 @@ func New(
 	probe ProbeFunc,
 	secrets func(file string) (string, error),
 	log *slog.Logger,
-	onChange func(name string, v health.Verdict),
+	onChange func(subject config.Subject, v health.Verdict),
 ) *Checker {
 	if onChange == nil {
-		onChange = func(string, health.Verdict) {}
+		onChange = func(config.Subject, health.Verdict) {}
 	}
 	return &Checker{
 		probe: probe, secrets: secrets, log: log, onChange: onChange,
 		wake: make(chan struct{}, 1), ready: make(chan struct{}),
 		results: make(chan finished), over: make(chan struct{}),
-		subjects: map[string]*subject{}, checks: map[ID]*check{},
+		subjects: map[config.Subject]*subject{}, checks: map[plan.CheckID]*check{},
 	}
 }
 
@@ -94,7 +97,7 @@ type order struct {
 	before  *order        // the one that it overtook
 }
 
-// Set says what is to be checked from now on, all of it; the last Spec of a name counts. It returns at once, and Run
+// Set says what is to be checked from now on, all of it; the last Spec of a subject counts. It returns at once, and Run
 // carries it out; the channel is closed then. A check with the same ID as before keeps its state and its rhythm. A check
 // that was edited starts from what was known of its server, so that a reload takes nothing out.
 func (c *Checker) Set(specs []Spec) <-chan struct{} {

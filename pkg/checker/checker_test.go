@@ -96,10 +96,10 @@ type diary struct {
 	entries []string
 }
 
-func (d *diary) note(name string, v health.Verdict) {
+func (d *diary) note(subject config.Subject, v health.Verdict) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.entries = append(d.entries, fmt.Sprintf("%v %s: %s", time.Since(d.began), name, v.Reason))
+	d.entries = append(d.entries, fmt.Sprintf("%v %s: %s", time.Since(d.began), subject, v.Reason))
 }
 
 func (d *diary) heard() []string {
@@ -112,12 +112,20 @@ func mysqlCheck() config.Check {
 	return config.Check{Kind: config.MySQLCheck{User: "lvs_check"}, Interval: time.Second, Timeout: 800 * time.Millisecond, Rise: 2, Fall: 2}
 }
 
+// named is the subject with a name like those of logs: a real server, "mysql/mysql1", or else a track.
+func named(name string) config.Subject {
+	if service, server, ok := strings.Cut(name, "/"); ok {
+		return config.Subject{Server: config.ServerID{Service: service, Server: server}}
+	}
+	return config.Subject{Track: config.TrackID(name)}
+}
+
 func spec(name, server string, checks ...config.Check) Spec {
 	at := netip.MustParseAddrPort(server)
 	if checks == nil {
 		checks = []config.Check{mysqlCheck()}
 	}
-	return Spec{Name: name, Address: at.Addr(), Port: at.Port(), Checks: checks}
+	return Spec{Subject: named(name), Address: at.Addr(), Port: at.Port(), Checks: checks}
 }
 
 // world runs a test in a bubble of virtual time, with a running Checker.
@@ -163,7 +171,7 @@ const (
 
 func TestFallAndRise(t *testing.T) {
 	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
-		if got := c.Verdict("mysql/mysql2"); got.Known || got.Reason != "unknown: not checked yet" {
+		if got := c.Verdict(named("mysql/mysql2")); got.Known || got.Reason != "unknown: not checked yet" {
 			t.Errorf("before anything: %+v", got)
 		}
 		f.set(two, always(refused))
@@ -193,7 +201,7 @@ func TestFallAndRise(t *testing.T) {
 		if diff := cmp.Diff(want, d.heard(), sorted); diff != "" {
 			t.Errorf("changes (-want +got):\n%s", diff)
 		}
-		if got := c.Verdicts()["mysql/mysql1"]; got.Up || !got.Known {
+		if got := c.Verdicts()[named("mysql/mysql1")]; got.Up || !got.Known {
 			t.Errorf("snapshot: %+v", got)
 		}
 	})
@@ -206,11 +214,11 @@ func TestFrozenServerTime(t *testing.T) {
 		pass(100 * time.Millisecond)
 		f.set(one, dead)
 		pass(2*time.Second + 800*time.Millisecond - 101*time.Millisecond)
-		if !c.Verdict("mysql/mysql1").Up {
+		if !c.Verdict(named("mysql/mysql1")).Up {
 			t.Error("down before the second time-out")
 		}
 		pass(time.Millisecond)
-		if v := c.Verdict("mysql/mysql1"); v.Up || v.Reason != "down: mysql: no answer within 800ms (2 of 2)" {
+		if v := c.Verdict(named("mysql/mysql1")); v.Up || v.Reason != "down: mysql: no answer within 800ms (2 of 2)" {
 			t.Errorf("after fall × interval + timeout: %+v", v)
 		}
 	})
@@ -229,7 +237,7 @@ func TestTimeoutAsLongAsTheInterval(t *testing.T) {
 			return late
 		})
 		pass(2*time.Second + k.Timeout - 95*time.Millisecond)
-		if v := c.Verdict("mysql/mysql1"); v.Up {
+		if v := c.Verdict(named("mysql/mysql1")); v.Up {
 			t.Errorf("after fall × interval + timeout: %+v", v)
 		}
 		if f.twice != 0 {
@@ -284,12 +292,12 @@ func TestAllChecksMustPass(t *testing.T) {
 	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
 		extra := config.Check{Kind: config.TCPCheck{}, Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 1, Port: 9200}
 		f.set("10.77.0.11:9200", always(refused))
-		c.Set([]Spec{spec("a", one, mysqlCheck(), extra), {Name: "nothing to check"}})
+		c.Set([]Spec{spec("a", one, mysqlCheck(), extra), {Subject: named("nothing to check")}})
 		pass(0)
-		if v := c.Verdict("a"); !v.Known || v.Up {
+		if v := c.Verdict(named("a")); !v.Known || v.Up {
 			t.Errorf("with one of two checks failed: %+v", v)
 		}
-		if v := c.Verdict("nothing to check"); !v.Known || !v.Up {
+		if v := c.Verdict(named("nothing to check")); !v.Known || !v.Up {
 			t.Errorf("without a check: %+v", v)
 		}
 	})
@@ -304,17 +312,17 @@ func TestReloadKeepsStateAndRhythm(t *testing.T) {
 		pass(1200 * time.Millisecond) // one failure
 		c.Set([]Spec{spec("new", "10.77.0.13:3306"), spec("a", one)})
 		pass(0)
-		if v := c.Verdict("a"); !v.Up || !strings.Contains(v.Reason, "1 of 2 failures") {
+		if v := c.Verdict(named("a")); !v.Up || !strings.Contains(v.Reason, "1 of 2 failures") {
 			t.Errorf("after Set: %+v", v)
 		}
-		if v := c.Verdict("new"); !v.Up {
+		if v := c.Verdict(named("new")); !v.Up {
 			t.Errorf("a new server is checked at once: %+v", v)
 		}
-		if v := c.Verdict("b"); v.Known {
+		if v := c.Verdict(named("b")); v.Known {
 			t.Errorf("removed: %+v", v)
 		}
 		pass(time.Second)
-		if v := c.Verdict("a"); v.Up {
+		if v := c.Verdict(named("a")); v.Up {
 			t.Errorf("after the second failure: %+v", v)
 		}
 		if got := len(f.times(one)); got != 3 {
@@ -344,7 +352,7 @@ func TestEditedCheckTakesNothingOut(t *testing.T) {
 				edit(&edited)
 				c.Set([]Spec{spec("a", one, edited)})
 				pass(100 * time.Millisecond)
-				if v := c.Verdict("a"); !v.Known || !v.Up {
+				if v := c.Verdict(named("a")); !v.Known || !v.Up {
 					t.Errorf("before the edited check's first result: %+v", v)
 				}
 				if got := d.heard(); len(got) != 1 {
@@ -366,15 +374,15 @@ func TestFirstCheckTakesNothingOut(t *testing.T) {
 		c.Set([]Spec{spec("a", one, mysqlCheck()), spec("b", two, mysqlCheck())})
 		pass(500 * time.Millisecond)
 		for _, name := range []string{"a", "b"} {
-			if v := c.Verdict(name); !v.Known || !v.Up {
+			if v := c.Verdict(named(name)); !v.Known || !v.Up {
 				t.Errorf("%s after one result: %+v", name, v)
 			}
 		}
 		pass(time.Second)
-		if v := c.Verdict("b"); v.Up {
+		if v := c.Verdict(named("b")); v.Up {
 			t.Errorf("b after the second failure: %+v", v)
 		}
-		if v := c.Verdict("a"); !v.Up {
+		if v := c.Verdict(named("a")); !v.Up {
 			t.Errorf("a: %+v", v)
 		}
 	})
@@ -386,7 +394,7 @@ func TestUnknownKeepsStateAndWarnsOnce(t *testing.T) {
 		pass(100 * time.Millisecond)
 		f.set(one, always(denied))
 		pass(10 * time.Second)
-		if v := c.Verdict("a"); !v.Up || v.Code != health.Auth || v.Reason != "up: kept: mysql: access denied (last good 10s ago)" {
+		if v := c.Verdict(named("a")); !v.Up || v.Code != health.Auth || v.Reason != "up: kept: mysql: access denied (last good 10s ago)" {
 			t.Errorf("%+v", v)
 		}
 		f.set(one, nil)
@@ -407,7 +415,7 @@ func TestHangingProbe(t *testing.T) {
 		release := make(chan struct{})
 		f.set(one, func(context.Context) health.Result { <-release; return good })
 		pass(10 * time.Second)
-		v := c.Verdict("a")
+		v := c.Verdict(named("a"))
 		if v.Up || v.Code != health.Timeout || !strings.Contains(v.Reason, "the check hangs since") {
 			t.Errorf("%+v", v)
 		}
@@ -420,7 +428,7 @@ func TestHangingProbe(t *testing.T) {
 		f.set(one, nil)
 		close(release)
 		pass(3 * time.Second)
-		if v := c.Verdict("a"); !v.Up {
+		if v := c.Verdict(named("a")); !v.Up {
 			t.Errorf("after the probe came back: %+v", v)
 		}
 	})
@@ -442,7 +450,7 @@ func TestHangingProbeAcrossReload(t *testing.T) {
 		}
 		close(release)
 		pass(3 * time.Second)
-		if v := c.Verdict("a"); !v.Up {
+		if v := c.Verdict(named("a")); !v.Up {
 			t.Errorf("%+v", v)
 		}
 	})
@@ -474,7 +482,7 @@ func TestDeadServersDelayNobody(t *testing.T) {
 		if !ready(c) {
 			t.Error("not ready")
 		}
-		if v := c.Verdict("alive"); !v.Up {
+		if v := c.Verdict(named("alive")); !v.Up {
 			t.Errorf("%+v", v)
 		}
 	})
@@ -554,12 +562,12 @@ func TestServedServerGoesAfterFall(t *testing.T) {
 		c.Set([]Spec{spec("a", one), spec("other", two), served})
 		pass(900 * time.Millisecond)
 		for _, name := range []string{"b", "other"} {
-			if v := c.Verdict(name); v.Known || ready(c) {
+			if v := c.Verdict(named(name)); v.Known || ready(c) {
 				t.Errorf("%s after one failure: %+v; ready %t", name, v, ready(c))
 			}
 		}
 		pass(time.Second)
-		if v := c.Verdict("b"); !v.Known || v.Up || !ready(c) {
+		if v := c.Verdict(named("b")); !v.Known || v.Up || !ready(c) {
 			t.Errorf("after the second failure: %+v; ready %t", v, ready(c))
 		}
 	})
@@ -601,13 +609,13 @@ func TestStallIsNoTimeout(t *testing.T) {
 func stallOnce(t *testing.T, fragile config.Check, length time.Duration, reason string) {
 	f, d := newFarm(), &diary{began: time.Now()}
 	stall := make(chan time.Duration, 1)
-	onChange := func(name string, v health.Verdict) {
+	onChange := func(subject config.Subject, v health.Verdict) {
 		select {
 		case s := <-stall:
 			time.Sleep(s) // the loop stands still
 		default:
 		}
-		d.note(name, v)
+		d.note(subject, v)
 	}
 	c := New(f.probe, nil, slog.New(slog.NewTextHandler(d, nil)), onChange)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -620,11 +628,11 @@ func stallOnce(t *testing.T, fragile config.Check, length time.Duration, reason 
 	f.set(two, func(context.Context) health.Result { time.Sleep(10 * time.Millisecond); return refused })
 	stall <- length
 	pass(max(length, fragile.Timeout) + 600*time.Millisecond)
-	if v := c.Verdict("a"); v.Up != (reason != "") || v.Up && (v.Code != health.Local || !strings.Contains(v.Reason, reason)) {
+	if v := c.Verdict(named("a")); v.Up != (reason != "") || v.Up && (v.Code != health.Local || !strings.Contains(v.Reason, reason)) {
 		t.Errorf("%+v", v)
 	}
 	pass(2 * time.Second) // a is dead in earnest
-	if v := c.Verdict("a"); v.Up {
+	if v := c.Verdict(named("a")); v.Up {
 		t.Errorf("%+v", v)
 	}
 	cancel()
@@ -655,7 +663,7 @@ func TestSecretsReachTheProbeAndFail(t *testing.T) {
 		withFile.Kind = config.MySQLCheck{User: "lvs_check", PasswordFile: file}
 		c.Set([]Spec{spec("a", one, withFile)})
 		pass(0)
-		if v := c.Verdict("a"); v.Known || v.Code != health.Secret || v.Reason != "unknown: mysql: secret: chmod it" {
+		if v := c.Verdict(named("a")); v.Known || v.Code != health.Secret || v.Reason != "unknown: mysql: secret: chmod it" {
 			t.Errorf("%+v", v)
 		}
 		if !ready(c) {
@@ -720,7 +728,7 @@ func TestSetIsCarriedOut(t *testing.T) {
 		last := c.Set([]Spec{spec("db/mysql1", one), spec("db/mysql2", two)})
 		<-last
 		<-overtaken
-		if up, down := c.Verdict("db/mysql1"), c.Verdict("db/mysql2"); !up.Known || !up.Up || !down.Known || down.Up {
+		if up, down := c.Verdict(named("db/mysql1")), c.Verdict(named("db/mysql2")); !up.Known || !up.Up || !down.Known || down.Up {
 			t.Errorf("after the change of names: %+v, %+v", up, down)
 		}
 		if now := len(f.times(one)) + len(f.times(two)); now != probes {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/lvs-director/lvs-director/pkg/checker"
 	"github.com/lvs-director/lvs-director/pkg/config"
@@ -13,10 +12,11 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/probe"
 )
 
-// serverCheck and trackCheck name what is checked; names in a cluster file hold neither a slash nor a space.
-func serverCheck(virtualServer, realServer string) string { return virtualServer + "/" + realServer }
+func serverCheck(virtualServer, realServer string) config.Subject {
+	return config.Subject{Server: config.ServerID{Service: virtualServer, Server: realServer}}
+}
 
-func trackCheck(track string) string { return faultTrack + track }
+func trackCheck(track string) config.Subject { return config.Subject{Track: config.TrackID(track)} }
 
 // checks lists everything that cfg wants to have checked on this node.
 func (d *Director) checks(cfg *config.Config) []checker.Spec {
@@ -25,14 +25,14 @@ func (d *Director) checks(cfg *config.Config) []checker.Spec {
 	for _, v := range cfg.VirtualServers {
 		for _, r := range v.RealServers {
 			all = append(all, checker.Spec{
-				Name: serverCheck(v.Name, r.Name), Checks: r.Checks, Address: r.Address, Port: r.Port, Source: source(r.Address),
+				Subject: serverCheck(v.Name, r.Name), Checks: r.Checks, Address: r.Address, Port: r.Port, Source: source(r.Address),
 			})
 		}
 	}
 	for _, t := range cfg.Tracks {
 		if d.tracked(cfg, t.Name) {
 			all = append(all, checker.Spec{
-				Name: trackCheck(t.Name), Checks: []config.Check{t.Check}, Address: t.Address, Port: t.Check.Port, Source: source(t.Address),
+				Subject: trackCheck(t.Name), Checks: []config.Check{t.Check}, Address: t.Address, Port: t.Check.Port, Source: source(t.Address),
 			})
 		}
 	}
@@ -77,7 +77,7 @@ func (d *Director) startChecks() {
 
 // served marks the real servers that stand in a table.
 func served(specs []checker.Spec, cfg *config.Config, table []lvs.Service) []checker.Spec {
-	stands := map[string]bool{}
+	stands := map[config.Subject]bool{}
 	for _, v := range cfg.VirtualServers {
 		for _, s := range table {
 			if s.Key != lvs.KeyOf(v) {
@@ -91,15 +91,14 @@ func served(specs []checker.Spec, cfg *config.Config, table []lvs.Service) []che
 		}
 	}
 	for i, spec := range specs {
-		specs[i].Served = stands[spec.Name]
+		specs[i].Served = stands[spec.Subject]
 	}
 	return specs
 }
 
 // verdictChanged is called by the checker's loop; it must not wait.
-func (d *Director) verdictChanged(name string, _ health.Verdict) {
-	track, ok := strings.CutPrefix(name, faultTrack)
-	if !ok {
+func (d *Director) verdictChanged(subject config.Subject, _ health.Verdict) {
+	if subject.Track == "" {
 		if t := d.view.load().table; t != nil {
 			t.loop.Poke()
 		}
@@ -108,8 +107,8 @@ func (d *Director) verdictChanged(name string, _ health.Verdict) {
 	d.loops.Go(func() {
 		d.tell(d.ctx, func() {
 			for _, i := range d.instances {
-				if slices.Contains(i.cfg.Tracks, track) {
-					i.setFault(faultTrack+track, d.trackFault(track))
+				if slices.Contains(i.cfg.Tracks, string(subject.Track)) {
+					i.setFault(fault{subject.Track}, d.trackFault(string(subject.Track)))
 				}
 			}
 		})
@@ -126,7 +125,7 @@ func (d *Director) trackFault(name string) string {
 }
 
 // condition is what lvs.Desired asks of the checks.
-func (d *Director) condition(virtualServer, realServer string) lvs.Condition {
-	v := d.checker.Verdict(serverCheck(virtualServer, realServer))
+func (d *Director) condition(server config.ServerID) lvs.Condition {
+	v := d.checker.Verdict(config.Subject{Server: server})
 	return lvs.Condition{Known: v.Known, Up: v.Up, Full: v.Full}
 }

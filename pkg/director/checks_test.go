@@ -53,7 +53,7 @@ func TestServed(t *testing.T) {
 	found := []lvs.Service{{Key: other, Servers: []lvs.Server{entry("192.0.2.12")}}, {Key: mysql, Servers: []lvs.Server{entry("10.88.0.11"), entry("10.88.0.99")}}}
 	got := map[string]bool{}
 	for _, s := range served(d.checks(d.cfg), d.cfg, found) {
-		got[s.Name] = s.Served
+		got[s.Subject.String()] = s.Served
 	}
 	want := map[string]bool{"mysql/mysql1": true, "mysql/mysql2": false, "track gateway": false}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -66,7 +66,7 @@ func TestChecksHaveASourceThatIsNoVIP(t *testing.T) {
 	d.local = local
 	got := map[string]string{}
 	for _, s := range d.checks(d.cfg) {
-		got[s.Name] = s.Source.String()
+		got[s.Subject.String()] = s.Source.String()
 	}
 	want := map[string]string{
 		"mysql/mysql1":  "10.88.0.2", // on its network

@@ -1,6 +1,7 @@
 package director
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/election"
 	"github.com/lvs-director/lvs-director/pkg/kernel/clock"
+	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -18,9 +20,10 @@ type instance struct {
 	cfg    config.Instance // resolved for this node
 	params vrrp.Params
 	actor  *election.Actor
+	pulse  *pulse.Pulse
 	stop   context.CancelFunc
 	done   chan struct{}
-	faults map[string]string // why it cannot serve, by who says so
+	faults map[fault]string // why it cannot serve
 }
 
 func params(i config.Instance, source netip.Addr) vrrp.Params {
@@ -49,19 +52,20 @@ func (d *Director) startInstances(cfg *config.Config) {
 
 func (d *Director) startInstance(cfg config.Instance) {
 	link := d.links[cfg.Interface]
-	source, fault := link.source, link.fault()
-	i := &instance{cfg: cfg, params: params(cfg, source), done: make(chan struct{}), faults: map[string]string{}}
+	source, reason := link.source, link.fault()
+	i := &instance{cfg: cfg, params: params(cfg, source), done: make(chan struct{}), faults: map[fault]string{}}
+	i.pulse = d.pulses.Start(electionOf(cfg.Name))
 	i.actor = election.New(election.Options{
-		Name: cfg.Name, Params: i.params, Addresses: advertised(cfg), Wire: link.link, Holder: d.addresses, Log: d.log,
-		Suspended: clock.Suspended, Pulse: d.pulses.Start(electionOf(cfg.Name)),
+		Name: config.InstanceID(cfg.Name), Params: i.params, Addresses: advertised(cfg), Wire: link.link, Holder: d.addresses, Log: d.log,
+		Suspended: clock.Suspended, Pulse: i.pulse,
 	})
 	link.link.Attach(cfg.VRID, i.actor)
-	if fault != "" {
-		i.faults[faultLink] = fault
+	if reason != "" {
+		i.faults[fault{}] = reason
 	}
 	for _, name := range cfg.Tracks {
 		if reason := d.trackFault(name); reason != "" {
-			i.faults[faultTrack+name] = reason
+			i.faults[fault{config.TrackID(name)}] = reason
 		}
 	}
 	if reason := i.fault(); reason != "" {
@@ -99,23 +103,21 @@ func (d *Director) stopInstances() {
 	}
 }
 
-// Who may say that an instance cannot serve.
-const (
-	faultLink  = "link"
-	faultTrack = "track "
-)
+// fault is something that keeps an instance from serving: a track that is down, or, without one, its interface.
+type fault struct{ track config.TrackID }
 
 // fault is the sentence about everything that is wrong, "" when nothing is.
 func (i *instance) fault() string {
 	reasons := make([]string, 0, len(i.faults))
-	for _, who := range slices.Sorted(maps.Keys(i.faults)) {
+	byTrack := func(a, b fault) int { return cmp.Compare(a.track, b.track) } // the interface first
+	for _, who := range slices.SortedFunc(maps.Keys(i.faults), byTrack) {
 		reasons = append(reasons, i.faults[who])
 	}
 	return strings.Join(reasons, "; ")
 }
 
 // setFault takes note of what who says, "" for all is well, and tells the election if that changes anything.
-func (i *instance) setFault(who, reason string) {
+func (i *instance) setFault(who fault, reason string) {
 	before := i.fault()
 	if reason == "" {
 		delete(i.faults, who)
@@ -132,9 +134,9 @@ func (i *instance) setFault(who, reason string) {
 }
 
 // leaseLost is called by the address loop. It goes straight to the election, past the director's own goroutine.
-func (d *Director) leaseLost(name, reason string) {
+func (d *Director) leaseLost(name config.InstanceID, reason string) {
 	for _, i := range d.view.load().instances {
-		if i.cfg.Name == name {
+		if i.cfg.Name == string(name) {
 			i.actor.Tell(vrrp.Lost{Reason: reason})
 		}
 	}

@@ -12,15 +12,18 @@ import (
 
 func TestFaultsAreMerged(t *testing.T) {
 	i := &instance{
-		faults: map[string]string{},
+		faults: map[fault]string{},
 		actor:  election.New(election.Options{Name: "mysql", Params: vrrp.Params{VRID: 51, Version: 3}, Log: slog.New(slog.DiscardHandler)}),
 	}
-	for _, step := range []struct{ who, reason, want string }{
-		{faultTrack + "gateway", "gateway: no answer", "gateway: no answer"},
-		{faultLink, "no carrier", "no carrier; gateway: no answer"},
-		{faultTrack + "gateway", "", "no carrier"},
-		{faultLink, "down", "down"},
-		{faultLink, "", ""},
+	for _, step := range []struct {
+		who          fault
+		reason, want string
+	}{
+		{fault{"gateway"}, "gateway: no answer", "gateway: no answer"},
+		{fault{}, "no carrier", "no carrier; gateway: no answer"},
+		{fault{"gateway"}, "", "no carrier"},
+		{fault{}, "down", "down"},
+		{fault{}, "", ""},
 	} {
 		i.setFault(step.who, step.reason)
 		if got := i.fault(); got != step.want {

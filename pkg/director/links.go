@@ -150,10 +150,10 @@ func (d *Director) refreshLinks() {
 			i.params.Source = l.source
 			i.actor.Reconfigure(i.params, advertised(i.cfg))
 		}
-		if i.faults[faultLink] != "" && l.fault() == "" {
+		if i.faults[fault{}] != "" && l.fault() == "" {
 			d.awaitServerAgain()
 		}
-		i.setFault(faultLink, l.fault())
+		i.setFault(fault{}, l.fault())
 	}
 }
 
@@ -208,7 +208,7 @@ func (d *Director) announceFrom(l *link, before addr.Link) {
 		"from", before.HardwareAddr, "to", l.device.HardwareAddr)
 	for _, i := range d.instances {
 		if i.cfg.Interface == l.name {
-			d.addresses.Announce(i.cfg.Name)
+			d.addresses.Announce(config.InstanceID(i.cfg.Name))
 		}
 	}
 }

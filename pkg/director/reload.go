@@ -204,19 +204,19 @@ func (d *Director) settle() {
 // moveVIPs stops the instances that are gone from the file, and those that became another virtual router, and tells the
 // address loop of all VIPs. Those that others take over are made known first, so that they are not removed on the way.
 func (d *Director) moveVIPs(cfg *config.Config) {
-	next, obsolete := d.vips(cfg), map[string]bool{}
+	next, obsolete := d.vips(cfg), map[config.InstanceID]bool{}
 	for name, i := range d.instances {
-		obsolete[name] = becomesAnother(i.cfg, cfg, d.name)
+		obsolete[config.InstanceID(name)] = becomesAnother(i.cfg, cfg, d.name)
 	}
 	during := slices.DeleteFunc(slices.Clone(next), func(v reconcile.VIPs) bool { return obsolete[v.Instance] })
 	for name, i := range d.instances {
-		if obsolete[name] {
+		if obsolete[config.InstanceID(name)] {
 			during = append(during, vipsOf(i.cfg))
 		}
 	}
 	d.addresses.Set(during)
 	for name, i := range d.instances {
-		if obsolete[name] {
+		if obsolete[config.InstanceID(name)] {
 			d.stopInstance(i)
 		}
 	}
@@ -245,12 +245,12 @@ func (d *Director) adjustInstances(cfg *config.Config) {
 		d.instances[base.Name] = &i
 		i.actor.Reconfigure(i.params, advertised(next))
 		for who := range i.faults {
-			if who != faultLink && !slices.Contains(next.Tracks, who[len(faultTrack):]) {
+			if who != (fault{}) && !slices.Contains(next.Tracks, string(who.track)) {
 				i.setFault(who, "")
 			}
 		}
 		for _, name := range next.Tracks {
-			i.setFault(faultTrack+name, d.trackFault(name))
+			i.setFault(fault{config.TrackID(name)}, d.trackFault(name))
 		}
 	}
 }

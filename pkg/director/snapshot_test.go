@@ -56,7 +56,7 @@ func TestInstanceStatus(t *testing.T) {
 		VirtualAddresses: []netip.Prefix{netip.MustParsePrefix("10.77.0.100/32")},
 	}
 	i := &instance{cfg: cfg, actor: election.New(election.Options{
-		Name: cfg.Name, Params: params(cfg, netip.Addr{}), Log: slog.New(slog.DiscardHandler),
+		Name: config.InstanceID(cfg.Name), Params: params(cfg, netip.Addr{}), Log: slog.New(slog.DiscardHandler),
 	})}
 	got := instanceStatus(i)
 	if got.Reason == "" || got.Since.IsZero() {

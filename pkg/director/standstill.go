@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/election"
 	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
@@ -40,9 +41,12 @@ func (d *Director) watchLoops(ctx context.Context) {
 		}
 		lived := min(time.Since(last), 2*lookAtLoops)
 		last = time.Now()
-		elections := map[string]candidate{}
+		elections := map[config.InstanceID]candidate{}
 		for _, i := range d.view.load().instances {
-			elections[i.cfg.Name] = candidate{actor: i.actor, lease: i.cfg.Lease, offer: i.actor.Offer, release: func() { d.addresses.Release(i.cfg.Name) }}
+			name := config.InstanceID(i.cfg.Name)
+			elections[name] = candidate{
+				actor: i.actor, pulse: i.pulse, lease: i.cfg.Lease, offer: i.actor.Offer, release: func() { d.addresses.Release(name) },
+			}
 		}
 		problem := v.judge(monitor.Look(lived), elections)
 		d.standstill.Store(&problem)
@@ -52,6 +56,7 @@ func (d *Director) watchLoops(ctx context.Context) {
 // candidate is what a vigil needs of an instance.
 type candidate struct {
 	actor   *election.Actor // a reload may put another one in its place
+	pulse   *pulse.Pulse
 	lease   time.Duration
 	offer   func(vrrp.Event) bool
 	release func()
@@ -66,18 +71,18 @@ type vigil struct {
 
 // voter is one election under its name.
 type voter struct {
-	name  string
+	name  config.InstanceID
 	actor *election.Actor
 }
 
 // judge acts on what a look found and returns what is wrong, as a sentence, "" for nothing.
-func (v *vigil) judge(loops []pulse.Idle, elections map[string]candidate) string {
+func (v *vigil) judge(loops []pulse.Idle, elections map[config.InstanceID]candidate) string {
 	var standing []string
-	silent := map[string]bool{}
+	silent := map[config.InstanceID]bool{}
 	for _, loop := range loops {
-		if name, ok := strings.CutPrefix(loop.Name, electionOf("")); ok {
+		for name, e := range elections {
 			// It sends no adverts, and another one has the VIPs by now.
-			if e, known := elections[name]; known && loop.For >= max(e.lease, 2*lookAtLoops) {
+			if loop.Pulse == e.pulse && loop.For >= max(e.lease, 2*lookAtLoops) {
 				silent[name] = true
 				e.release()
 			}

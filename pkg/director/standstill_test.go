@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/election"
 	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
@@ -15,7 +16,10 @@ import (
 func TestJudge(t *testing.T) {
 	var said []string
 	full := false
-	elections := map[string]candidate{"mysql": {
+	var loops pulse.Set
+	beat := loops.Start(electionOf("mysql"))
+	elections := map[config.InstanceID]candidate{"mysql": {
+		pulse:   beat,
 		lease:   5 * time.Second,
 		offer:   func(e vrrp.Event) bool { said = append(said, e.String()); return !full },
 		release: func() { said = append(said, "release") },
@@ -33,7 +37,7 @@ func TestJudge(t *testing.T) {
 		}
 	}
 	table := func(d time.Duration) pulse.Idle { return pulse.Idle{Name: "the table loop", For: d} }
-	actor := func(d time.Duration) pulse.Idle { return pulse.Idle{Name: electionOf("mysql"), For: d} }
+	actor := func(d time.Duration) pulse.Idle { return pulse.Idle{Name: electionOf("mysql"), Pulse: beat, For: d} }
 	const hindered = `hindered "the table loop made no progress for 30s (a bug, or a kernel that does not answer; a restart helps)"`
 	look("", table(29*time.Second), actor(0))
 	full = true

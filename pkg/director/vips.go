@@ -25,7 +25,7 @@ func (d *Director) vips(cfg *config.Config) []reconcile.VIPs {
 
 // vipsOf are those of an instance that is resolved for this node.
 func vipsOf(i config.Instance) reconcile.VIPs {
-	return reconcile.VIPs{Instance: i.Name, Interface: i.Interface, Addresses: i.VirtualAddresses, Lease: i.Lease}
+	return reconcile.VIPs{Instance: config.InstanceID(i.Name), Interface: i.Interface, Addresses: i.VirtualAddresses, Lease: i.Lease}
 }
 
 // isVIP says whether an address is a VIP of the file, which must never be the source of anything.

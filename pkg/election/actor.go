@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
@@ -33,15 +34,15 @@ type Wire interface {
 type Holder interface {
 	// Acquire asks for the VIPs. silent says that the last holder fell silent without resigning, so that it may
 	// still answer for them until its lease has lapsed.
-	Acquire(instance string, silent bool)
-	Release(instance string)
+	Acquire(instance config.InstanceID, silent bool)
+	Release(instance config.InstanceID)
 	// Announce asks for gratuitous ARP for VIPs that are already held.
-	Announce(instance string)
+	Announce(instance config.InstanceID)
 }
 
 // Options are what an Actor needs; all fields are required but those that say otherwise.
 type Options struct {
-	Name      string
+	Name      config.InstanceID
 	Params    vrrp.Params
 	Addresses []netip.Addr // the VIPs that adverts list
 	Wire      Wire
@@ -55,7 +56,7 @@ type Options struct {
 
 // Actor is one VRRP instance at work.
 type Actor struct {
-	name      string
+	name      config.InstanceID
 	params    vrrp.Params
 	addresses []netip.Addr
 	wire      Wire
@@ -121,7 +122,7 @@ func New(o Options) *Actor {
 	a := &Actor{
 		name: o.Name, params: o.Params, addresses: o.Addresses, wire: o.Wire, holder: o.Holder,
 		suspended: o.Suspended, pulse: o.Pulse,
-		log:       o.Log.With("instance", o.Name, "vrid", o.Params.VRID),
+		log:       o.Log.With("instance", string(o.Name), "vrid", o.Params.VRID),
 		epoch:     time.Now(),
 		datagrams: make(chan vrrp.Datagram, queued),
 		commands:  make(chan func(*Actor), 16),

@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -96,12 +97,12 @@ func (p *port) note(what string) {
 	p.lan.log = append(p.lan.log, fmt.Sprintf("%6dms %s %s", time.Since(p.lan.epoch).Milliseconds(), p.who, what))
 }
 
-func (p *port) Acquire(_ string, silent bool) {
+func (p *port) Acquire(_ config.InstanceID, silent bool) {
 	p.held = true
 	p.note(fmt.Sprintf("acquire silent=%t", silent))
 }
-func (p *port) Release(string)  { p.held = false; p.note("release") }
-func (p *port) Announce(string) { p.note("announce") }
+func (p *port) Release(config.InstanceID)  { p.held = false; p.note("release") }
+func (p *port) Announce(config.InstanceID) { p.note("announce") }
 
 type machine struct {
 	*Actor
@@ -116,7 +117,7 @@ func (m *machine) suspended() time.Duration { return time.Duration(m.slept.Load(
 func (l *lan) join(t *testing.T, who string, address string, priority uint8) *machine {
 	m := &machine{port: &port{lan: l, who: who}, address: netip.MustParseAddr(address)}
 	m.Actor = New(Options{
-		Name: who,
+		Name: config.InstanceID(who),
 		Params: vrrp.Params{
 			VRID: 51, Version: 3, Priority: priority, AdvertInterval: time.Second, Preempt: true, Source: m.address,
 		},

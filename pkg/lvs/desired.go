@@ -1,13 +1,15 @@
 package lvs
 
-import "github.com/lvs-director/lvs-director/pkg/config"
+import (
+	"github.com/lvs-director/lvs-director/pkg/config"
+)
 
 // Desired is the table that shall be: every virtual server, also one whose pool is empty (its VIP then refuses at once,
 // where without a service the director's own port would answer), with the real servers that Places puts in.
 //
-// condition is asked by the names of the cluster file; nil: nothing is known of anyone. found is the table that stood in
+// condition tells what is known of a real server; nil: nothing is known of anyone. found is the table that stood in
 // the kernel when the director started: the state of servers of which nothing is known yet; nil: none.
-func Desired(servers []config.VirtualServer, condition func(virtualServer, realServer string) Condition, found []Service) []Service {
+func Desired(servers []config.VirtualServer, condition func(config.ServerID) Condition, found []Service) []Service {
 	before := byKey(found)
 	desired := make([]Service, 0, len(servers))
 	for _, v := range servers {
@@ -33,14 +35,14 @@ func KeyOf(v config.VirtualServer) Key {
 	return Key{Protocol: v.Protocol, Address: v.Address, Port: v.Port}
 }
 
-func members(v config.VirtualServer, condition func(virtualServer, realServer string) Condition, found Service) []Member {
+func members(v config.VirtualServer, condition func(config.ServerID) Condition, found Service) []Member {
 	before := byAddress(found.Servers)
 	pool := make([]Member, len(v.RealServers))
 	for i, r := range v.RealServers {
 		entry, ok := before[Server{Address: r.Address, Port: r.Port}.AddrPort()]
 		pool[i] = Member{Weight: r.Weight, InitialUp: v.InitialUp, Found: ok, FoundWeight: entry.Weight}
 		if condition != nil {
-			pool[i].Condition = condition(v.Name, r.Name)
+			pool[i].Condition = condition(config.ServerID{Service: v.Name, Server: r.Name})
 		}
 	}
 	return pool

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/lvs-director/lvs-director/pkg/config"
 )
 
@@ -51,7 +52,7 @@ func TestDesired(t *testing.T) {
 		{"a verdict beats what was found", false, map[string]Condition{"db/mysql2": down}, found, db + read},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			condition := func(v, r string) Condition { return tt.condition[v+"/"+r] }
+			condition := func(id config.ServerID) Condition { return tt.condition[id.String()] }
 			if diff := cmp.Diff(tt.want, Rules(Desired(pair(tt.initialUp), condition, tt.found))); diff != "" {
 				t.Error(diff)
 			}

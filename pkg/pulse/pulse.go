@@ -70,8 +70,9 @@ func (s *Set) all() []*Pulse {
 
 // Idle is a loop and how long it has not beaten.
 type Idle struct {
-	Name string
-	For  time.Duration
+	Name  string
+	Pulse *Pulse // whose
+	For   time.Duration
 }
 
 // Monitor measures for how long loops have not beaten. It belongs to one goroutine.
@@ -106,7 +107,7 @@ func (m *Monitor) Look(lived time.Duration) []Idle {
 			l.idle += lived
 		}
 		seen[p] = l
-		all = append(all, Idle{Name: p.name, For: l.idle})
+		all = append(all, Idle{Name: p.name, Pulse: p, For: l.idle})
 	}
 	m.seen = seen
 	return all

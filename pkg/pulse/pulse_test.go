@@ -14,21 +14,21 @@ func TestLook(t *testing.T) {
 	m := NewMonitor(&s)
 	expect := func(want ...Idle) {
 		t.Helper()
-		if diff := cmp.Diff(want, m.Look(time.Second)); diff != "" {
+		if diff := cmp.Diff(want, m.Look(time.Second), cmp.Comparer(func(a, b *Pulse) bool { return a == b })); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
-	expect(Idle{"a", 0}, Idle{"b", 0}) // the first look knows of nothing before it
+	expect(Idle{"a", a, 0}, Idle{"b", b, 0}) // the first look knows of nothing before it
 	a.Beat()
-	expect(Idle{"a", 0}, Idle{"b", time.Second})
-	expect(Idle{"a", time.Second}, Idle{"b", 2 * time.Second})
+	expect(Idle{"a", a, 0}, Idle{"b", b, time.Second})
+	expect(Idle{"a", a, time.Second}, Idle{"b", b, 2 * time.Second})
 	b.Beat()
 	c := s.Start("c")
-	expect(Idle{"a", 2 * time.Second}, Idle{"b", 0}, Idle{"c", 0})
+	expect(Idle{"a", a, 2 * time.Second}, Idle{"b", b, 0}, Idle{"c", c, 0})
 	a.Stop()
 	a.Stop()
 	c.Beat()
-	expect(Idle{"b", time.Second}, Idle{"c", 0})
+	expect(Idle{"b", b, time.Second}, Idle{"c", c, 0})
 	if n := len(m.seen); n != 2 {
 		t.Errorf("remembers %d loops of 2", n)
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/pulse"
 )
@@ -28,7 +29,7 @@ type Announcer interface {
 
 // VIPs are the virtual addresses of one instance, which live and move together.
 type VIPs struct {
-	Instance  string
+	Instance  config.InstanceID
 	Interface string
 	Addresses []netip.Prefix
 	Lease     time.Duration // kernel lifetime, whole seconds
@@ -39,7 +40,7 @@ type VIPs struct {
 type Addresses struct {
 	kernel    AddressKernel
 	announcer Announcer
-	lost      func(instance, reason string)
+	lost      func(instance config.InstanceID, reason string)
 	log       *slog.Logger
 	epoch     time.Time
 	dirty     chan struct{}
@@ -48,15 +49,15 @@ type Addresses struct {
 	Pulse *pulse.Pulse
 
 	mu   sync.Mutex // guards wish and everything in it, removed, and leases
-	wish map[string]*wish
+	wish map[config.InstanceID]*wish
 	// removed is when this loop itself removed an address the last time, as long as the word of that may come.
 	removed map[kernel.IfAddr]time.Duration
 	// leases are those that the kernel counts for what is held, by instance; moved tells the sentinel of a new one.
-	leases map[string]expiry
+	leases map[config.InstanceID]expiry
 	moved  chan struct{}
 
 	// Owned by Run:
-	held     map[string]*held
+	held     map[config.InstanceID]*held
 	left     map[kernel.IfAddr]*leftover
 	stopping bool
 }
@@ -87,18 +88,18 @@ const (
 
 // NewAddresses makes the loop. lost is called, from the loop, when the VIPs of an instance must be taken for gone because
 // their lease could not be renewed in time; it must not block for long.
-func NewAddresses(addresses AddressKernel, announcer Announcer, lost func(instance, reason string), log *slog.Logger) *Addresses {
+func NewAddresses(addresses AddressKernel, announcer Announcer, lost func(instance config.InstanceID, reason string), log *slog.Logger) *Addresses {
 	return &Addresses{
 		kernel: addresses, announcer: announcer, lost: lost, log: log, epoch: time.Now(),
-		dirty: make(chan struct{}, 1), wish: map[string]*wish{}, held: map[string]*held{},
-		leases: map[string]expiry{}, moved: make(chan struct{}, 1), left: map[kernel.IfAddr]*leftover{}, removed: map[kernel.IfAddr]time.Duration{},
+		dirty: make(chan struct{}, 1), wish: map[config.InstanceID]*wish{}, held: map[config.InstanceID]*held{},
+		leases: map[config.InstanceID]expiry{}, moved: make(chan struct{}, 1), left: map[kernel.IfAddr]*leftover{}, removed: map[kernel.IfAddr]time.Duration{},
 	}
 }
 
 // Set says which instances there are and what their VIPs are. An instance that is no longer named is released.
 func (a *Addresses) Set(all []VIPs) {
 	a.mu.Lock()
-	next := make(map[string]*wish, len(all))
+	next := make(map[config.InstanceID]*wish, len(all))
 	for _, v := range all {
 		w := a.wish[v.Instance]
 		if w == nil {
@@ -113,7 +114,7 @@ func (a *Addresses) Set(all []VIPs) {
 }
 
 // Acquire wants the VIPs of an instance on this machine.
-func (a *Addresses) Acquire(instance string, silent bool) {
+func (a *Addresses) Acquire(instance config.InstanceID, silent bool) {
 	a.change(instance, func(w *wish) {
 		w.want, w.silent, w.tenure = true, silent, w.tenure+1
 		a.leases[instance] = expiry{w.tenure, a.now(), firstLease(w.vips)} // counted also while the loop hangs
@@ -122,12 +123,12 @@ func (a *Addresses) Acquire(instance string, silent bool) {
 }
 
 // Release wants them gone.
-func (a *Addresses) Release(instance string) {
+func (a *Addresses) Release(instance config.InstanceID) {
 	a.change(instance, func(w *wish) { w.want = false })
 }
 
 // Announce wants gratuitous ARP for VIPs that are held.
-func (a *Addresses) Announce(instance string) {
+func (a *Addresses) Announce(instance config.InstanceID) {
 	a.change(instance, func(w *wish) { w.announce = true })
 }
 
@@ -170,7 +171,7 @@ func (a *Addresses) lack(iface string, p netip.Prefix, note func(*wish)) {
 	}
 }
 
-func (a *Addresses) change(instance string, f func(*wish)) {
+func (a *Addresses) change(instance config.InstanceID, f func(*wish)) {
 	a.mu.Lock()
 	if w := a.wish[instance]; w != nil {
 		f(w)
@@ -240,10 +241,10 @@ func (a *Addresses) pass() time.Duration {
 }
 
 // wishes takes a copy and clears what is asked for once.
-func (a *Addresses) wishes() map[string]wish {
+func (a *Addresses) wishes() map[config.InstanceID]wish {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	all := make(map[string]wish, len(a.wish))
+	all := make(map[config.InstanceID]wish, len(a.wish))
 	for name, w := range a.wish {
 		all[name] = *w
 		w.announce, w.gone = false, false
@@ -253,7 +254,7 @@ func (a *Addresses) wishes() map[string]wish {
 
 // keep holds the VIPs of one instance and returns how long nothing of it is due. The clock is read anew for each instance
 // and before each write, for the kernel may have kept the loop waiting.
-func (a *Addresses) keep(name string, w wish) time.Duration {
+func (a *Addresses) keep(name config.InstanceID, w wish) time.Duration {
 	h := a.held[name]
 	if h == nil || h.number != w.tenure {
 		h = begin(h, w, a.now())
@@ -294,7 +295,7 @@ func (a *Addresses) follow(h *held, vips VIPs) {
 }
 
 // put writes the VIPs, unless it is too late for that.
-func (a *Addresses) put(name string, h *held) {
+func (a *Addresses) put(name config.InstanceID, h *held) {
 	begun := a.now()
 	for _, p := range h.vips.Addresses {
 		now := a.now()
@@ -309,7 +310,7 @@ func (a *Addresses) put(name string, h *held) {
 			h.failed(now)
 			if text := err.Error(); text != h.logged {
 				h.logged = text
-				a.log.Error("cannot keep a VIP; trying again", "instance", name, "vip", p.String(), "error", err)
+				a.log.Error("cannot keep a VIP; trying again", "instance", string(name), "vip", p.String(), "error", err)
 			}
 			return
 		}
@@ -320,7 +321,7 @@ func (a *Addresses) put(name string, h *held) {
 	}
 	switch {
 	case !h.tenure.added:
-		a.log.Info("VIPs are up", "instance", name, "interface", h.vips.Interface, "lease", h.vips.Lease.String(),
+		a.log.Info("VIPs are up", "instance", string(name), "interface", h.vips.Interface, "lease", h.vips.Lease.String(),
 			"took", (a.now() - h.tenure.since).String())
 	case h.foreign:
 		a.repaired(name, h)
@@ -340,7 +341,7 @@ func (a *Addresses) announce(h *held) {
 
 // repaired tells of a repair. Two hands that fight over an address would fill a disk: of those that follow at once there
 // is one line a minute.
-func (a *Addresses) repaired(name string, h *held) {
+func (a *Addresses) repaired(name config.InstanceID, h *held) {
 	h.repairs++
 	now := a.now()
 	if h.repairs > 1 && now-h.told < repeatLog {
@@ -351,10 +352,10 @@ func (a *Addresses) repaired(name string, h *held) {
 	if h.behind {
 		text = "VIPs stood before the interface's own address and are put behind it"
 	}
-	a.log.Warn(text, "instance", name, "repairs", h.repairs)
+	a.log.Warn(text, "instance", string(name), "repairs", h.repairs)
 }
 
-func (a *Addresses) drop(name, why string) {
+func (a *Addresses) drop(name config.InstanceID, why string) {
 	h := a.held[name]
 	if h == nil {
 		return
@@ -369,13 +370,13 @@ func (a *Addresses) drop(name, why string) {
 	}
 	delete(a.held, name)
 	if !failed {
-		a.log.Info("VIPs are removed", "instance", name, "interface", h.vips.Interface, "reason", why)
+		a.log.Info("VIPs are removed", "instance", string(name), "interface", h.vips.Interface, "reason", why)
 	}
 }
 
 // remove deletes one address of an instance, unless another one wants it by now. After a failure clear tries again.
 func (a *Addresses) remove(vips VIPs, p netip.Prefix) bool {
-	if !a.stopping && a.wantedBy(vips.Interface, p, func(name string) bool { return name != vips.Instance }) {
+	if !a.stopping && a.wantedBy(vips.Interface, p, func(name config.InstanceID) bool { return name != vips.Instance }) {
 		return true
 	}
 	if err := a.take(vips.Interface, p); err != nil {
@@ -397,7 +398,7 @@ func (a *Addresses) take(iface string, p netip.Prefix) error {
 }
 
 // wantedBy says whether one of some instances wants an address on an interface now.
-func (a *Addresses) wantedBy(iface string, p netip.Prefix, some func(name string) bool) bool {
+func (a *Addresses) wantedBy(iface string, p netip.Prefix, some func(config.InstanceID) bool) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for name, w := range a.wish {

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -134,7 +136,7 @@ func start(t *testing.T) *world { return startLogging(t, io.Discard) }
 
 func startLogging(t *testing.T, log io.Writer) *world {
 	w := &world{epoch: time.Now()}
-	lost := func(_, reason string) {
+	lost := func(_ config.InstanceID, reason string) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.lost = append(w.lost, reason)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
 )
 
 // expiry is when the kernel drops what is held for an acquisition, unless it is renewed.
@@ -14,7 +16,7 @@ type expiry struct {
 }
 
 // setLease makes known until when an instance holds its VIPs; nil: it holds none.
-func (a *Addresses) setLease(name string, h *held) {
+func (a *Addresses) setLease(name config.InstanceID, h *held) {
 	a.mu.Lock()
 	before, known := a.leases[name]
 	unseen := h != nil && known && before.number > h.number
@@ -70,10 +72,10 @@ func (a *Addresses) watchLeases(ctx context.Context) {
 }
 
 // expiries are the leases of what is wanted.
-func (a *Addresses) expiries() map[string]expiry {
+func (a *Addresses) expiries() map[config.InstanceID]expiry {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	all := map[string]expiry{}
+	all := map[config.InstanceID]expiry{}
 	for name, e := range a.leases {
 		if w := a.wish[name]; w != nil && w.want && w.tenure == e.number {
 			all[name] = e
@@ -83,7 +85,7 @@ func (a *Addresses) expiries() map[string]expiry {
 }
 
 // lapse gives up VIPs whose lease ran out. If the election has decided anew already, the next pass begins a new tenure.
-func (a *Addresses) lapse(name string, h *held) {
+func (a *Addresses) lapse(name config.InstanceID, h *held) {
 	if !a.giveUp(name, expiry{h.number, h.tenure.renewed, h.tenure.lease}) {
 		a.poke()
 	}
@@ -92,7 +94,7 @@ func (a *Addresses) lapse(name string, h *held) {
 
 // giveUp says to the election that the VIPs of an acquisition are lost, once; false when it has heard it, or has decided
 // anew. What the kernel still has of them is removed by the loop.
-func (a *Addresses) giveUp(name string, e expiry) bool {
+func (a *Addresses) giveUp(name config.InstanceID, e expiry) bool {
 	a.mu.Lock()
 	w := a.wish[name]
 	current := w != nil && w.want && w.tenure == e.number

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
@@ -28,7 +29,7 @@ func (a *Addresses) leave(at kernel.IfAddr) {
 func (a *Addresses) clear() (next time.Duration) {
 	next = time.Hour
 	for at, l := range a.left {
-		if !a.stopping && a.wantedBy(at.Interface, at.Prefix, func(string) bool { return true }) {
+		if !a.stopping && a.wantedBy(at.Interface, at.Prefix, func(config.InstanceID) bool { return true }) {
 			delete(a.left, at)
 			continue
 		}
