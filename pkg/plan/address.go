@@ -1,0 +1,66 @@
+package plan
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+)
+
+// isVIP says whether an address is a VIP of one of the files, which must never be the source of anything.
+func isVIP(files ...*config.Config) func(netip.Addr) bool {
+	all := map[netip.Addr]bool{}
+	for _, cfg := range files {
+		for _, i := range cfg.Instances {
+			for _, p := range i.VirtualAddresses {
+				all[p.Addr()] = true
+			}
+		}
+	}
+	return func(a netip.Addr) bool { return all[a] }
+}
+
+// records lists the VIPs of a file.
+func records(cfg *config.Config, node string) []kernel.IfAddr {
+	var all []kernel.IfAddr
+	for _, base := range cfg.Instances {
+		i := base.For(node)
+		for _, p := range i.VirtualAddresses {
+			all = append(all, kernel.IfAddr{Interface: i.Interface, Prefix: p})
+		}
+	}
+	return all
+}
+
+// missing lists the VIPs that are not among this machine's addresses.
+func missing(vips []VIPs, local []kernel.Address) []kernel.IfAddr {
+	there := map[kernel.IfAddr]bool{}
+	for _, a := range local {
+		there[a.IfAddr()] = true
+	}
+	var all []kernel.IfAddr
+	for _, v := range vips {
+		for _, p := range v.Addresses {
+			if at := (kernel.IfAddr{Interface: v.Interface, Prefix: p}); !there[at] {
+				all = append(all, at)
+			}
+		}
+	}
+	return all
+}
+
+// misplaced lists the VIPs that stand before this machine's own address on their interface, in the kernel's order: of a
+// packet without a source the first one becomes it (inet_select_addr in net/ipv4/devinet.c).
+func misplaced(local []kernel.Address, vip func(netip.Addr) bool) []kernel.IfAddr {
+	var all []kernel.IfAddr
+	for n, a := range local {
+		behind := func(b kernel.Address) bool {
+			return b.Interface == a.Interface && b.Global && b.Prefix.Addr().Is4() && !vip(b.Prefix.Addr())
+		}
+		if a.Prefix.Addr().Is4() && vip(a.Prefix.Addr()) && !slices.ContainsFunc(local[:n], behind) && slices.ContainsFunc(local[n+1:], behind) {
+			all = append(all, a.IfAddr())
+		}
+	}
+	return all
+}

@@ -1,0 +1,87 @@
+package plan
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
+)
+
+// checks lists everything that is to be checked on this node. During a reload the tracks that the elections still depend
+// on are among it.
+func (in Inputs) checks(node config.Director, vip func(netip.Addr) bool) []Spec {
+	next := in.next()
+	source, served := in.probeSource(node, vip), served(next, in.Adopted)
+	var all []Spec
+	for _, v := range next.VirtualServers {
+		for _, r := range v.RealServers {
+			id := config.ServerID{Service: v.Name, Server: r.Name}
+			all = append(all, Spec{
+				Subject: config.Subject{Server: id}, Checks: r.Checks, Address: r.Address, Port: r.Port, Source: source(r.Address), Served: served[id],
+			})
+		}
+	}
+	for _, cfg := range slices.Backward(in.files()) {
+		for _, t := range cfg.Tracks {
+			subject := config.Subject{Track: config.TrackID(t.Name)}
+			if Tracked(cfg, in.Node, t.Name) && !slices.ContainsFunc(all, func(s Spec) bool { return s.Subject == subject }) {
+				all = append(all, Spec{Subject: subject, Checks: []config.Check{t.Check}, Address: t.Address, Port: t.Check.Port, Source: source(t.Address)})
+			}
+		}
+	}
+	return all
+}
+
+// probeSource chooses where probes of a target come from: our own address on the target's network, else the director's own
+// address; invalid, the kernel's choice, when this machine has neither. It is never a VIP, from which a probe would get its
+// answer only on the MASTER.
+func (in Inputs) probeSource(node config.Director, vip func(netip.Addr) bool) func(target netip.Addr) netip.Addr {
+	var own []netip.Prefix
+	for _, a := range in.Addresses {
+		if !vip(a.Prefix.Addr()) {
+			own = append(own, a.Prefix)
+		}
+	}
+	return func(target netip.Addr) (found netip.Addr) {
+		for _, p := range own {
+			switch ip := p.Addr(); {
+			case p.Contains(target):
+				return ip
+			case ip == node.Address:
+				found = ip
+			}
+		}
+		return found
+	}
+}
+
+// Tracked says whether an instance of this node depends on the track; others are not worth a probe.
+func Tracked(cfg *config.Config, node, track string) bool {
+	return slices.ContainsFunc(cfg.Instances, func(i config.Instance) bool { return slices.Contains(i.For(node).Tracks, track) })
+}
+
+// served are the real servers of a file that stand in a table.
+func served(cfg *config.Config, table []lvs.Service) map[config.ServerID]bool {
+	stands := map[config.ServerID]bool{}
+	for _, s := range table {
+		for _, v := range cfg.VirtualServers {
+			if s.Key != lvs.KeyOf(v) {
+				continue
+			}
+			for _, r := range v.RealServers {
+				stands[config.ServerID{Service: v.Name, Server: r.Name}] = slices.ContainsFunc(s.Servers, func(have lvs.Server) bool {
+					return have.Address == r.Address && have.Port == r.Port
+				})
+			}
+		}
+	}
+	return stands
+}
+
+// sameChecks says whether two lists are the same but for what was served at the start, which counts once.
+func sameChecks(a, b []Spec) bool {
+	return slices.EqualFunc(a, b, func(a, b Spec) bool {
+		return a.Subject == b.Subject && a.Address == b.Address && a.Port == b.Port && a.Source == b.Source && slices.Equal(a.Checks, b.Checks)
+	})
+}

@@ -1,0 +1,180 @@
+package plan
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
+)
+
+// Inputs are all that a plan depends on.
+type Inputs struct {
+	// Config is the cluster file that elections follow. Next, during a reload, is the one that checks and table follow
+	// already: a VIP that it adds comes when its virtual servers stand. Nil: Config.
+	Config, Next *config.Config
+	Node         string // this machine's name in the cluster file
+	// Links and Addresses are this machine's as last seen, in the kernel's order; Looked says whether they were seen at all.
+	Links     []kernel.Link
+	Addresses []kernel.Address
+	Looked    bool
+	// Before are the links of the last plan: an interface that has lost its address keeps the source that it had.
+	Before   []Link
+	Verdicts map[config.Subject]health.Verdict
+	Adopted  []lvs.Service // what stood in the table at the start
+	NotReady string        // why this director is not to preempt; "" when it may
+}
+
+// Plan is the desired state of every loop.
+type Plan struct {
+	Config    *config.Config // the newest file that is followed
+	Node      config.Director
+	Links     []Link     // the interfaces that carry VRRP, by name
+	Instances []Instance // in the order of the file
+	Checks    []Spec
+	Table     Table
+	Sysctls   map[string]string
+	Records   []kernel.IfAddr // the addresses that this daemon may add, for the state file
+	// Missing are VIPs that are not among the addresses; Misplaced those that stand before the interface's own address.
+	Missing, Misplaced []kernel.IfAddr
+}
+
+// VIPs are the virtual addresses of one instance, which live and move together.
+type VIPs struct {
+	Instance  config.InstanceID
+	Interface string
+	Addresses []netip.Prefix
+	Lease     time.Duration // kernel lifetime, whole seconds
+}
+
+// Instance is what is wanted of a VRRP instance.
+type Instance struct {
+	ID         config.InstanceID
+	Config     config.Instance // resolved for this node
+	Params     vrrp.Params
+	Advertised []netip.Addr
+	Faults     []Fault // what keeps it from serving: its interface first, then tracks by name
+	NotReady   string
+}
+
+// Fault is one thing that keeps an instance from serving.
+type Fault struct {
+	Track  config.TrackID // "": the interface
+	Reason string
+}
+
+// Fault is the sentence about everything that is wrong, "" when nothing is.
+func (i Instance) Fault() string {
+	reasons := make([]string, len(i.Faults))
+	for n, f := range i.Faults {
+		reasons[n] = f.Reason
+	}
+	return strings.Join(reasons, "; ")
+}
+
+// LinkFault says whether the interface is one of the faults.
+func (i Instance) LinkFault() bool {
+	return slices.ContainsFunc(i.Faults, func(f Fault) bool { return f.Track == "" })
+}
+
+// VIPs are what the address loop keeps while the instance is MASTER.
+func (i Instance) VIPs() VIPs {
+	return VIPs{Instance: i.ID, Interface: i.Config.Interface, Addresses: i.Config.VirtualAddresses, Lease: i.Config.Lease}
+}
+
+// another says whether it is another virtual router than an instance of the same name.
+func (i Instance) another(b Instance) bool {
+	return i.Config.Interface != b.Config.Interface || i.Config.VRID != b.Config.VRID || i.Config.ProtocolVersion != b.Config.ProtocolVersion
+}
+
+// Of makes the plan.
+func Of(in Inputs) Plan {
+	next := in.next()
+	p := Plan{Config: next, Table: tableOf(next, in.Verdicts), Sysctls: map[string]string{}}
+	p.Node, _ = next.DirectorNamed(in.Node) // a file that does not name this machine is refused before
+	vip := isVIP(in.Config, next)
+	p.Links = in.links(p.Node, vip)
+	p.Checks = in.checks(p.Node, vip)
+	for _, base := range in.Config.Instances {
+		p.Instances = append(p.Instances, in.instance(base.For(in.Node), p.Link(base.For(in.Node).Interface)))
+	}
+	for _, cfg := range in.files() {
+		maps.Copy(p.Sysctls, sysctls(cfg, in.Node))
+		p.Records = append(p.Records, records(cfg, in.Node)...)
+	}
+	if in.Looked {
+		p.Missing, p.Misplaced = missing(p.VIPs(), in.Addresses), misplaced(in.Addresses, vip)
+	}
+	return p
+}
+
+func (in Inputs) next() *config.Config {
+	if in.Next != nil {
+		return in.Next
+	}
+	return in.Config
+}
+
+// files are those that are followed by anything; the newest last.
+func (in Inputs) files() []*config.Config {
+	if in.Next == nil || in.Next == in.Config {
+		return []*config.Config{in.Config}
+	}
+	return []*config.Config{in.Config, in.Next}
+}
+
+// Link is the interface of a name; the zero value, which has a fault, when it carries no VRRP.
+func (p Plan) Link(name string) Link {
+	if at, found := slices.BinarySearchFunc(p.Links, name, func(l Link, name string) int { return cmp.Compare(l.Name, name) }); found {
+		return p.Links[at]
+	}
+	return unseen(name)
+}
+
+// Instance is the one of a name.
+func (p Plan) Instance(id config.InstanceID) (Instance, bool) {
+	at := slices.IndexFunc(p.Instances, func(i Instance) bool { return i.ID == id })
+	if at < 0 {
+		return Instance{}, false
+	}
+	return p.Instances[at], true
+}
+
+// VIPs are those of all instances.
+func (p Plan) VIPs() []VIPs {
+	all := make([]VIPs, len(p.Instances))
+	for n, i := range p.Instances {
+		all[n] = i.VIPs()
+	}
+	return all
+}
+
+func (in Inputs) instance(cfg config.Instance, link Link) Instance {
+	i := Instance{
+		ID: config.InstanceID(cfg.Name), Config: cfg, NotReady: in.NotReady, Advertised: make([]netip.Addr, len(cfg.VirtualAddresses)),
+		Params: vrrp.Params{
+			VRID: cfg.VRID, Version: cfg.ProtocolVersion, Priority: cfg.Priority, AdvertInterval: cfg.AdvertInterval,
+			Preempt: cfg.Preempt, PreemptDelay: cfg.PreemptDelay, Source: link.Source,
+		},
+	}
+	for n, p := range cfg.VirtualAddresses {
+		i.Advertised[n] = p.Addr()
+	}
+	if link.Fault != "" {
+		i.Faults = append(i.Faults, Fault{Reason: link.Fault})
+	}
+	for _, name := range slices.Sorted(slices.Values(cfg.Tracks)) {
+		// Unknown is not down.
+		if v := in.Verdicts[config.Subject{Track: config.TrackID(name)}]; v.Known && !v.Up {
+			i.Faults = append(i.Faults, Fault{Track: config.TrackID(name), Reason: name + ": " + v.Reason})
+		}
+	}
+	return i
+}

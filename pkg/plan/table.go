@@ -1,0 +1,74 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
+)
+
+// Table is what the IPVS table should be: the virtual servers of a file, and what the checks say of their real servers.
+type Table struct {
+	Servers  []config.VirtualServer
+	Verdicts map[config.Subject]health.Verdict
+	file     *config.Config
+	keys     map[lvs.Key]bool
+}
+
+func tableOf(cfg *config.Config, verdicts map[config.Subject]health.Verdict) Table {
+	t := Table{Servers: cfg.VirtualServers, Verdicts: verdicts, file: cfg, keys: make(map[lvs.Key]bool, len(cfg.VirtualServers))}
+	for _, v := range cfg.VirtualServers {
+		t.keys[lvs.KeyOf(v)] = true
+	}
+	return t
+}
+
+// Needed says whether the file balances at all; a director may only elect.
+func (t Table) Needed() bool { return len(t.Servers) > 0 }
+
+// Desired implements reconcile.Target.
+func (t Table) Desired(found []lvs.Service) []lvs.Service {
+	return lvs.Desired(t.Servers, t.condition, found)
+}
+
+// Names implements reconcile.Target.
+func (t Table) Names(key lvs.Key) bool { return t.keys[key] }
+
+func (t Table) condition(server config.ServerID) lvs.Condition {
+	v := t.Verdicts[config.Subject{Server: server}]
+	return lvs.Condition{Known: v.Known, Up: v.Up, Full: v.Full}
+}
+
+func (t Table) equal(b Table) bool {
+	if t.file != b.file {
+		return false
+	}
+	for _, v := range t.Servers {
+		for _, r := range v.RealServers {
+			if id := (config.ServerID{Service: v.Name, Server: r.Name}); t.condition(id) != b.condition(id) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Serves says whether any of the virtual servers is among those that have a real server. One is enough: a service that is
+// down everywhere must not keep the others from moving.
+func (t Table) Serves(serving map[lvs.Key]bool) bool {
+	return slices.ContainsFunc(t.Servers, func(v config.VirtualServer) bool { return serving[lvs.KeyOf(v)] })
+}
+
+// OnNewVIPs lists the virtual servers on addresses that become VIPs when the elections follow the next file, too: a VIP that
+// comes before them refuses its clients.
+func (in Inputs) OnNewVIPs() []lvs.Key {
+	old, next := isVIP(in.Config), isVIP(in.next())
+	var added []lvs.Key
+	for _, v := range in.next().VirtualServers {
+		if next(v.Address) && !old(v.Address) {
+			added = append(added, lvs.KeyOf(v))
+		}
+	}
+	return added
+}

@@ -1,0 +1,273 @@
+package plan
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+)
+
+// file is a cluster file: "a@eth0/51=10.77.0.100,10.77.0.101" is an instance, "mysql@10.77.0.100:db1,db2" a virtual server.
+func file(parts ...string) *config.Config {
+	cfg := &config.Config{Directors: []config.Director{{Name: node, Address: netip.MustParseAddr("10.77.0.2")}}}
+	for _, part := range parts {
+		name, rest, _ := strings.Cut(part, "@")
+		if head, vips, ok := strings.Cut(rest, "="); ok {
+			iface, vrid, _ := strings.Cut(head, "/")
+			i := config.Instance{Name: name, Interface: iface, VRID: vrid[1] - '0', ProtocolVersion: 3, Priority: 100}
+			for _, vip := range strings.Split(vips, ",") {
+				i.VirtualAddresses = append(i.VirtualAddresses, netip.MustParsePrefix(vip+"/32"))
+			}
+			cfg.Instances = append(cfg.Instances, i)
+			continue
+		}
+		address, pool, _ := strings.Cut(rest, ":")
+		v := config.VirtualServer{Name: name, Protocol: "tcp", Address: netip.MustParseAddr(address), Port: 3306}
+		for n, server := range strings.Split(pool, ",") {
+			v.RealServers = append(v.RealServers, config.RealServer{Name: server, Address: netip.AddrFrom4([4]byte{10, 77, 1, byte(n)}), Port: 3306})
+		}
+		cfg.VirtualServers = append(cfg.VirtualServers, v)
+	}
+	return cfg
+}
+
+// reload are the steps of a reload: those to the plan in which checks and table follow the next file, what is waited for,
+// and those to the plan in which everything does.
+func reload(before, after *config.Config) string {
+	in := inputs(before)
+	first := Of(in)
+	in.Next, in.Before = after, first.Links
+	between := Of(in)
+	steps := Transition(first, between)
+	var text []string
+	for _, s := range steps {
+		text = append(text, s.String())
+	}
+	for _, key := range in.OnNewVIPs() {
+		text = append(text, "await "+key.Address.String())
+	}
+	in.Config, in.Next = after, nil
+	for _, s := range Transition(between, Of(in)) {
+		text = append(text, s.String())
+	}
+	return strings.Join(text, "; ")
+}
+
+func TestOrderOfAReload(t *testing.T) {
+	for _, tt := range []struct {
+		name          string
+		before, after *config.Config
+		want          string
+	}{
+		{
+			"nothing but the file", file("a@eth0/51=10.77.0.100"), file("a@eth0/51=10.77.0.100"),
+			"set the table", // which is none
+		},
+		{
+			"a VIP and its virtual server: the record before the address, the table before the VIP",
+			file("a@eth0/51=10.77.0.100", "one@10.77.0.100:x"),
+			file("a@eth0/51=10.77.0.100,10.77.0.101", "one@10.77.0.100:x", "two@10.77.0.101:x"),
+			"record the VIPs; set the checks; set the table; await 10.77.0.101; set the VIPs of a; set a",
+		},
+		{
+			"the first virtual server: settings before the table",
+			file("a@eth0/51=10.77.0.100"), file("a@eth0/51=10.77.0.100", "one@10.77.0.100:x"),
+			"set the sysctls; open the table; set the checks; set the table",
+		},
+		{
+			"the last one goes: the settings are given back last",
+			file("a@eth0/51=10.77.0.100", "one@10.77.0.100:x"), file("a@eth0/51=10.77.0.100"),
+			"set the checks; set the table; give the sysctls back",
+		},
+		{
+			"another name for a virtual server: the checks know it before the table does",
+			file("a@eth0/51=10.77.0.100", "one@10.77.0.100:x"), file("a@eth0/51=10.77.0.100", "uno@10.77.0.100:x"),
+			"set the checks; set the table",
+		},
+		{
+			"a real server moves to another virtual server",
+			file("a@eth0/51=10.77.0.100", "one@10.77.0.100:x,y", "two@10.77.0.100:z"),
+			file("a@eth0/51=10.77.0.100", "one@10.77.0.100:x", "two@10.77.0.100:z,y"),
+			"set the checks; set the table",
+		},
+		{
+			"a VIP moves from an instance to another that stays", file("a@eth0/51=10.77.0.100,10.77.0.101", "b@eth0/52=10.77.0.102"),
+			file("a@eth0/51=10.77.0.100", "b@eth0/52=10.77.0.102,10.77.0.101"),
+			"set the table; set the VIPs of a, b; set a; set b",
+		},
+		{
+			"a VIP of an instance that goes: the heir's VIPs are known before it stops",
+			file("a@eth0/51=10.77.0.100", "b@eth0/52=10.77.0.102"), file("b@eth0/52=10.77.0.102,10.77.0.100"),
+			"set the table; set the VIPs of b, a; stop a; set the VIPs of b; set b",
+		},
+		{
+			"another interface: its socket comes first, the old one goes last",
+			file("a@eth0/51=10.77.0.100"), file("a@eth1/51=10.77.0.100"),
+			"record the VIPs; open the socket of eth1; set the table; set the VIPs of a; stop a; set the VIPs of a; start a; " +
+				"close the socket of eth0; forget the VIPs that went",
+		},
+		{
+			"another virtual router id", file("a@eth0/51=10.77.0.100"), file("a@eth0/52=10.77.0.100"),
+			"set the table; set the VIPs of a; stop a; set the VIPs of a; start a",
+		},
+		{
+			"another name is another instance", file("a@eth0/51=10.77.0.100"), file("b@eth0/51=10.77.0.100"),
+			"set the table; set the VIPs of b, a; stop a; set the VIPs of b; start b",
+		},
+		{
+			"an instance comes, with its interface", file("a@eth0/51=10.77.0.100"), file("a@eth0/51=10.77.0.100", "b@eth1/52=10.88.0.100"),
+			"record the VIPs; open the socket of eth1; set the table; set the VIPs of a, b; start b",
+		},
+		{
+			"everything goes", file("a@eth0/51=10.77.0.100", "one@10.77.0.100:x"), file(),
+			"set the checks; set the table; set the VIPs of a; stop a; set the VIPs of; close the socket of eth0; " +
+				"forget the VIPs that went; give the sysctls back",
+		},
+	} {
+		if diff := cmp.Diff(strings.Split(tt.want, "; "), strings.Split(reload(tt.before, tt.after), "; ")); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+// TestStart: a start is a reload from nothing.
+func TestStart(t *testing.T) {
+	cfg := file("a@eth0/51=10.77.0.100", "one@10.77.0.100:x")
+	in := inputs(&config.Config{})
+	in.Next = cfg
+	between := Of(in)
+	in.Config, in.Next = cfg, nil
+	var got []string
+	for _, steps := range [][]Step{Transition(Plan{}, between), Transition(between, Of(in))} {
+		for _, s := range steps {
+			got = append(got, s.String())
+		}
+	}
+	want := []string{
+		"record the VIPs", "open the socket of eth0", "set the sysctls", "open the table", "set the checks", "set the table",
+		"set the VIPs of a", "start a",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestAFailedStepIsTakenBack: what was acquired for a file that is refused is given up, and nothing else.
+func TestAFailedStepIsTakenBack(t *testing.T) {
+	in := inputs(file("a@eth0/51=10.77.0.100"))
+	now := Of(in)
+	in.Next = file("b@eth1/52=10.88.0.100", "one@10.88.0.100:x")
+	var got []string
+	for _, s := range Release(Of(in), now) {
+		got = append(got, s.String())
+	}
+	if want := "close the socket of eth1; forget the VIPs that went; give the sysctls back"; strings.Join(got, "; ") != want {
+		t.Errorf("%s, want %s", strings.Join(got, "; "), want)
+	}
+}
+
+// TestBecomesAnother: what is another virtual router is stopped and started; the rest changes while it runs.
+func TestBecomesAnother(t *testing.T) {
+	base := config.Instance{
+		Name: "mysql", Interface: "eth0", VRID: 51, ProtocolVersion: 3, Priority: 100,
+		VirtualAddresses: []netip.Prefix{netip.MustParsePrefix("10.77.0.100/32")},
+	}
+	for _, tt := range []struct {
+		name string
+		edit func(*config.Instance)
+		want bool
+	}{
+		{"nothing", func(*config.Instance) {}, false},
+		{"priority, VIPs, lease", func(i *config.Instance) { i.Priority, i.VirtualAddresses, i.Lease = 7, nil, 9 }, false},
+		{"interface", func(i *config.Instance) { i.Interface = "eth1" }, true},
+		{"interface of another node", func(i *config.Instance) {
+			i.PerNode = map[string]config.Instance{"lvs-backup": on(*i, "eth1")}
+		}, false},
+		{"interface of this node", func(i *config.Instance) {
+			i.PerNode = map[string]config.Instance{"lvs-master": on(*i, "eth1")}
+		}, true},
+		{"virtual router id", func(i *config.Instance) { i.VRID = 52 }, true},
+		{"protocol version", func(i *config.Instance) { i.ProtocolVersion = 2 }, true},
+		{"name", func(i *config.Instance) { i.Name = "other" }, true},
+	} {
+		next := base
+		tt.edit(&next)
+		got := reload(&config.Config{Instances: []config.Instance{base}}, &config.Config{Instances: []config.Instance{next}})
+		if stops := strings.Contains(got, "stop mysql"); stops != tt.want {
+			t.Errorf("%s: %s; stopped %t, want %t", tt.name, got, stops, tt.want)
+		}
+	}
+}
+
+func on(i config.Instance, link string) config.Instance {
+	i.Interface = link
+	return i
+}
+
+func TestOnNewVIPs(t *testing.T) {
+	services := []string{"one@10.77.0.100:x", "two@10.77.0.101:x", "three@10.77.0.101:y", "none@10.77.0.9:x"}
+	services = append(services[:2:2], services[3])
+	for _, tt := range []struct{ before, after, want string }{
+		{"10.77.0.100", "10.77.0.100", ""},
+		{"10.77.0.100", "10.77.0.100,10.77.0.101", "10.77.0.101"},
+		{"10.77.0.101", "10.77.0.100", "10.77.0.100"},
+		{"10.77.0.100", "10.77.0.102", ""},
+	} {
+		in := Inputs{Config: file("a@eth0/51=" + tt.before), Next: file(append(services, "a@eth0/51="+tt.after)...)}
+		var got []string
+		for _, key := range in.OnNewVIPs() {
+			got = append(got, key.Address.String())
+		}
+		if strings.Join(got, ", ") != tt.want {
+			t.Errorf("from %s to %s: %q, want %q", tt.before, tt.after, got, tt.want)
+		}
+	}
+}
+
+// TestWhatHappensWhileItRuns: what is no reload changes only what depends on it.
+func TestWhatHappensWhileItRuns(t *testing.T) {
+	base := inputs(vipFile())
+	server := config.Subject{Server: config.ServerID{Service: "mysql", Server: "mysql1"}}
+	for _, tt := range []struct {
+		name string
+		edit func(*Inputs)
+		want string
+	}{
+		{"nothing", func(*Inputs) {}, ""},
+		{"a real server comes up", func(in *Inputs) { in.Verdicts = map[config.Subject]health.Verdict{server: {Known: true, Up: true}} }, "set the table"},
+		{"other words for the same verdict", func(in *Inputs) { in.Verdicts = map[config.Subject]health.Verdict{server: {Reason: "unknown: …"}} }, ""},
+		{"a track is down", func(in *Inputs) {
+			in.Verdicts = map[config.Subject]health.Verdict{{Track: "gateway"}: {Known: true}}
+		}, "set outer"},
+		{"no carrier", func(in *Inputs) {
+			in.Links = []kernel.Link{{Index: 2, Name: "eth0", Up: true, HardwareAddr: "02:00:00:00:00:02"}, links[1]}
+		}, "look at the socket of eth0; set outer"},
+		{"another interface of the same name", func(in *Inputs) {
+			in.Links = []kernel.Link{{Index: 9, Name: "eth0", Up: true, Carrier: true, HardwareAddr: "02:00:00:00:00:09"}, links[1]}
+		}, "look at the socket of eth0"},
+		{"another hardware address", func(in *Inputs) {
+			in.Links = []kernel.Link{{Index: 2, Name: "eth0", Up: true, Carrier: true, HardwareAddr: "02:00:00:00:00:99"}, links[1]}
+		}, "announce outer"},
+		{"another own address", func(in *Inputs) {
+			in.Addresses = append([]kernel.Address{}, local...)
+			in.Addresses[7].Prefix = netip.MustParsePrefix("10.88.0.7/24")
+		}, "set the checks; look at the socket of eth1; set inner"},
+		{"a VIP comes and goes", func(in *Inputs) { in.Addresses = append(local[:1:1], local[2:]...) }, ""},
+		{"not ready", func(in *Inputs) { in.NotReady = "no server" }, "set outer; set inner"},
+	} {
+		in := base
+		tt.edit(&in)
+		var got []string
+		for _, s := range Transition(Of(base), Of(in)) {
+			got = append(got, s.String())
+		}
+		if strings.Join(got, "; ") != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, strings.Join(got, "; "), tt.want)
+		}
+	}
+}
