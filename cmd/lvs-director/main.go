@@ -11,6 +11,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/daemon"
 	"github.com/lvs-director/lvs-director/pkg/director"
+	"github.com/lvs-director/lvs-director/pkg/host"
 )
 
 func main() {
@@ -48,7 +49,7 @@ func newDirector(e daemon.Environment) (daemon.Service, error) {
 	}
 	return service{director.New(director.Options{
 		Config: e.Config, Load: e.Load, Node: node, StateDir: e.StateDir, Version: e.Version, Log: e.Log,
-		Started: e.Started,
+		Kernel: host.Host{}, Started: e.Started,
 	}), e.Problems}, nil
 }
 
@@ -65,6 +66,6 @@ func cleanup(flags *pflag.FlagSet) func(daemon.Environment) error {
 			e.Log.Warn("this machine is no director of the cluster file; working from the state directory alone", "error", err)
 			e.Config = &config.Config{}
 		}
-		return director.Cleanup(director.Options{Config: e.Config, Node: node, StateDir: e.StateDir, Log: e.Log}, *addresses)
+		return director.Cleanup(director.Options{Config: e.Config, Node: node, StateDir: e.StateDir, Kernel: host.Host{}, Log: e.Log}, *addresses)
 	}
 }

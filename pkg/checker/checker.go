@@ -55,9 +55,6 @@ type Checker struct {
 	results chan finished // from the goroutines of probes
 	over    chan struct{} // closed when nobody receives results any more
 
-	// Pulse is beaten once a turn of Run; nil: nobody watches. To be set before.
-	Pulse *pulse.Pulse
-
 	// What follows belongs to Run's goroutine.
 	subjects map[config.Subject]*subject
 	checks   map[plan.CheckID]*check
@@ -127,6 +124,9 @@ func (c *Checker) carryOut(now time.Time) {
 	}
 }
 
+// Name implements task.Task.
+func (c *Checker) Name() string { return "the checker" }
+
 // Ready is closed when every check of the first Set has had a result, be it a time-out.
 func (c *Checker) Ready() <-chan struct{} { return c.ready }
 
@@ -137,9 +137,10 @@ func (c *Checker) Run(ctx context.Context) error {
 	defer stop()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	defer c.Pulse.Stop()
+	heart := pulse.From(ctx)
+	defer heart.Stop()
 	for {
-		c.Pulse.Beat()
+		heart.Beat()
 		wait := pulse.Every
 		if len(c.agenda) > 0 {
 			wait = min(wait, time.Until(c.agenda[0].at))

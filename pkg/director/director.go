@@ -6,17 +6,17 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/checker"
 	"github.com/lvs-director/lvs-director/pkg/config"
-	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
-	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
-	"github.com/lvs-director/lvs-director/pkg/ledger"
-	"github.com/lvs-director/lvs-director/pkg/lvs"
+	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
+	"github.com/lvs-director/lvs-director/pkg/task"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
 // Options are what a director needs; all are required.
@@ -27,6 +27,7 @@ type Options struct {
 	Node     config.Director // this machine
 	StateDir string
 	Version  string
+	Kernel   Kernel
 	Log      *slog.Logger
 	// Started is called when the loops run.
 	Started func()
@@ -34,173 +35,219 @@ type Options struct {
 
 // Director is the daemon. New makes it, Run is its life.
 type Director struct {
-	name     string // this machine's in the cluster file
-	load     func() (*config.Config, error)
-	version  string
-	started  func()
+	o        Options
 	log      *slog.Logger
-	stateDir string
-
+	pulses   pulse.Set
 	commands chan func()
 	stopped  chan struct{}
 
 	reloading sync.Mutex // held by Reload, so that the file read last is the one applied last
+	loops     task.Published[*loops]
+	plan      task.Published[plan.Plan]
 
-	// Owned by the goroutine of Run, through commands; view is for everybody else.
-	cfg       *config.Config
-	node      config.Director
-	ctx       context.Context // of the loops that live until the end of Run
-	loops     sync.WaitGroup
-	fatal     chan error
-	ledger    *ledger.Ledger
-	addr      *addr.Handle
-	sysctls   *reconcile.Sysctls
-	instances map[string]*instance
-	links     map[string]*link
-	local     []addr.Address // of this machine, as last seen
-	ready     bool
-	returns   int // of an interface that found no real server in the table
+	// Owned by the goroutine of Run, through commands.
+	in            plan.Inputs
+	ready         readiness
+	looked        time.Time       // when the look that in is made of was begun
+	seen, reached <-chan struct{} // closed when the watcher or the table loop has published more than in is made of
+}
+
+// loops are what a director runs. They are made once, and never changed; what they hold may be asked from any goroutine.
+type loops struct {
+	group     *task.Group // of all but the elections, which end before
+	state     *stateFile
+	kernel    Addresses // the director's own way to it
 	addresses *reconcile.Addresses
+	watcher   *watcher
+	sysctls   *reconcile.Sysctls
 	checker   *checker.Checker
-	table     *table        // nil without virtual servers
-	found     []lvs.Service // the kernel's table at the start
-
-	pulses     pulse.Set
-	standstill atomic.Pointer[string] // what is wrong with the loops; nil or "": nothing
-
-	unsaved atomic.Pointer[string] // why the ledger could not be saved; see saved
-	view    view
+	verdicts  chan struct{} // a verdict has changed
+	sockets   *sockets
+	instances *instances
+	stalls    *stallMonitor
+	table     *table
 }
 
 // New makes a director; nothing is touched before Run.
 func New(o Options) *Director {
-	d := &Director{
-		name: o.Node.Name, node: o.Node, load: o.Load, version: o.Version, started: o.Started, log: o.Log, stateDir: o.StateDir, cfg: o.Config,
-		commands: make(chan func()), stopped: make(chan struct{}), fatal: make(chan error, 1),
-		instances: map[string]*instance{}, links: map[string]*link{},
-	}
-	d.publish()
+	d := &Director{o: o, log: o.Log, commands: make(chan func()), stopped: make(chan struct{})}
+	d.plan.Set(plan.Plan{Config: o.Config, Node: o.Node})
 	return d
 }
+
+// Pulses are the loops of this daemon, for the watchdog.
+func (d *Director) Pulses() *pulse.Set { return &d.pulses }
 
 // Run directs until ctx ends, then withdraws: priority 0 is sent, VIPs and virtual servers are removed, sysctls get
 // their former values. The error says what could not be started, with the remedy.
 func (d *Director) Run(ctx context.Context) (err error) {
 	defer close(d.stopped)
-	if err := d.open(); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.addr.Close(), d.ledger.Close()) }()
-	if err := d.removeVIPs(d.cfg); err != nil { // that an earlier run left
-		return err
-	}
-	inherited := len(d.ledger.Services()) > 0
-
-	loops, stopLoops := context.WithCancel(context.Background())
-	defer stopLoops()
-	d.ctx = loops
-	defer func() {
-		// The order of leaving: first the peers learn of it, then the VIPs go, then what served them.
-		d.stopInstances()
-		stopLoops()
-		d.loops.Wait()
-		if err != nil && inherited {
-			// A start that fails is tried again: what an earlier run served lives on until one succeeds.
-			err = errors.Join(err, d.withdrawVIPs())
-			return
-		}
-		err = errors.Join(err, d.withdraw())
-	}()
-
-	if err := d.start(ctx); err != nil {
-		return err
-	}
-	own := d.pulses.Start("the director's own loop")
-	defer own.Stop()
-	d.run(d.watchLoops)
-	d.started()
-	beat := time.NewTicker(pulse.Every)
-	defer beat.Stop()
-	d.log.Info("directing", "node", d.name, "config", d.cfg.Summary())
-	for {
-		own.Beat()
-		select {
-		case <-beat.C:
-		case <-ctx.Done():
-			d.log.Info("stopping")
-			return nil
-		case err := <-d.fatal:
-			return err
-		case command := <-d.commands:
-			command()
-			d.publish()
-		}
-	}
-}
-
-// open takes hold of the state directory, if it can be used, and of the kernel's addresses.
-func (d *Director) open() (err error) {
-	if d.ledger, err = ledger.Open(d.stateDir); err != nil {
-		return err
-	}
-	if warning := d.ledger.Warning(); warning != "" {
-		d.log.Warn("state", "problem", warning)
-	}
-	d.saved(d.ledger.Keep())
-	d.sysctls = d.newSysctls(sysctl.Proc())
-	if d.addr, err = addr.Open(); err != nil {
-		return errors.Join(err, d.ledger.Close())
-	}
-	return nil
-}
-
-// start builds the loops. What fails here fails the daemon: a missing privilege or kernel feature is told at once.
-func (d *Director) start(ctx context.Context) error {
-	limitMemory(d.cfg)
-	d.recordVIPs(d.cfg)
-	if err := d.adoptTable(); err != nil {
-		return err
-	}
-	handle, err := addr.Open() // of its own: the VIP path waits for nobody
+	l, err := d.open()
 	if err != nil {
 		return err
 	}
-	voice := newAnnouncer()
-	d.addresses = reconcile.NewAddresses(handle, voice, d.leaseLost, d.log)
-	d.addresses.Pulse = d.pulses.Start("the address loop")
-	d.addresses.Set(d.vips(d.cfg))
-	d.run(func(ctx context.Context) {
-		defer handle.Close()
-		defer voice.close()
-		d.addresses.Run(ctx)
-	})
-	if d.local, err = d.addr.List(""); err != nil {
-		return fmt.Errorf("addresses: %w", err)
-	}
-	d.startChecks()
-	if d.table != nil {
-		d.startTable()
-	}
-	if err := d.startLinks(d.cfg); err != nil {
+	defer func() { err = errors.Join(err, l.kernel.Close(), l.state.Close()) }()
+	if err := removeVIPs(l, d.followed(), d.log); err != nil { // that an earlier run left
 		return err
 	}
-	d.run(d.watch)
-	d.refreshLinks()
-	if d.table != nil {
-		if err := awaitTable(ctx, d.table.loop.Synced(), d.fatal, d.log); err != nil {
-			return err
+	inherited := len(l.state.Services()) > 0
+	defer func() {
+		// The order of leaving: first the peers learn of it, then the VIPs go, then what served them.
+		l.instances.stopAll()
+		l.group.Stop()
+		if err != nil && inherited {
+			// A start that fails is tried again: what an earlier run served lives on until one succeeds.
+			err = errors.Join(err, withdrawVIPs(l, d.followed(), d.log), l.table.close())
+			return
 		}
+		err = errors.Join(err, withdraw(l, d.followed(), d.log))
+	}()
+	if err := d.start(ctx, l); err != nil {
+		return err
 	}
-	d.startInstances(d.cfg)
-	d.publish()
-	ready, table := d.checker.Ready(), d.table
-	d.run(func(ctx context.Context) { d.awaitReady(ctx, ready, table) })
+	heart := d.pulses.Start("the director's own loop")
+	defer heart.Stop()
+	d.loops.Set(l)
+	l.group.Start(l.stalls)
+	d.o.Started()
+	d.log.Info("directing", "node", d.o.Node.Name, "config", d.in.Config.Summary())
+	return d.serve(ctx, l, heart)
+}
+
+// followed is the plan of the file that is followed, whatever is known of the machine.
+func (d *Director) followed() plan.Plan {
+	cfg := d.plan.Load().Config
+	if cfg == nil { // a start that failed before its first plan
+		cfg = d.o.Config
+	}
+	return plan.Of(plan.Inputs{Config: cfg, Node: d.o.Node.Name})
+}
+
+// open takes hold of the state directory, if it can be used, and of the kernel's addresses, and makes the loops.
+func (d *Director) open() (*loops, error) {
+	state, err := openStateFile(d.o.StateDir, d.log)
+	if err != nil {
+		return nil, err
+	}
+	own, err := d.o.Kernel.Addresses()
+	if err != nil {
+		return nil, errors.Join(err, state.Close())
+	}
+	l := &loops{group: task.NewGroup(&d.pulses), state: state, kernel: own, verdicts: make(chan struct{}, 1)}
+	l.sysctls = newSysctls(d.o.Kernel.Sysctls(), state, d.log)
+	l.table = &table{kernel: d.o.Kernel, state: state, log: d.log, group: l.group}
+	l.sockets = &sockets{group: l.group, open: d.o.Kernel.Socket, log: d.log, all: map[string]socket{}}
+	l.instances = &instances{
+		group: task.NewGroup(&d.pulses), sockets: l.sockets, suspended: d.o.Kernel.Suspended, log: d.log, all: map[config.InstanceID]*instance{},
+	}
+	l.stalls = newStallMonitor(&d.pulses, l.instances.candidates, d.log)
+	return l, nil
+}
+
+// start builds the loops and brings them to the first file. What fails here fails the daemon: a missing privilege or kernel
+// feature is told at once.
+func (d *Director) start(ctx context.Context, l *loops) error {
+	cfg := d.o.Config
+	limitMemory(cfg)
+	d.in = plan.Inputs{Config: &config.Config{}, Next: cfg, Node: d.o.Node.Name}
+	d.plan.Set(plan.Plan{})
+	l.state.saved(l.state.SetAddresses(plan.Of(d.in).Records))
+	var err error
+	if d.in.Adopted, err = l.table.adopt(cfg); err != nil {
+		return err
+	}
+	if err := d.startAddresses(l); err != nil {
+		return err
+	}
+	watched, err := d.o.Kernel.Addresses()
+	if err != nil {
+		return err
+	}
+	l.watcher = newWatcher(watched, d.o.Kernel.Watch, func(a kernel.IfAddr) { l.addresses.Gone(a.Interface, a.Prefix) }, d.log)
+	l.checker = checker.New(d.o.Kernel.Probe, new(checker.SecretFiles).Read, d.log, func(config.Subject, health.Verdict) { wake(l.verdicts) })
+	l.watcher.look()
+	d.ready = starting(time.Now())
+	for _, t := range []task.Task{closing{l.watcher, func() { _ = watched.Close() }}, l.checker, l.sysctls, l.state} {
+		l.group.Start(t)
+	}
+	if err := d.turn(l); err != nil {
+		return err
+	}
+	if err := l.table.awaitFirst(ctx); err != nil {
+		return err
+	}
+	d.in.Config, d.in.Next, d.in.Adopted = cfg, nil, nil
+	return d.turn(l)
+}
+
+// startAddresses starts the address loop, which has a way to the kernel of its own: the VIP path waits for nobody.
+func (d *Director) startAddresses(l *loops) error {
+	own, err := d.o.Kernel.Addresses()
+	if err != nil {
+		return err
+	}
+	announcer := d.o.Kernel.Announcer()
+	// A lost lease goes straight to the election, past the director's own goroutine.
+	lost := func(id config.InstanceID, reason string) { l.instances.tell(id, vrrp.Lost{Reason: reason}) }
+	l.addresses = reconcile.NewAddresses(own, announcer, lost, d.log)
+	l.instances.holder = l.addresses
+	l.group.Start(closing{l.addresses, func() { _, _ = own.Close(), announcer.Close() }})
 	return nil
 }
 
-// run starts a loop that ends with Run.
-func (d *Director) run(loop func(ctx context.Context)) {
-	d.loops.Go(func() { loop(d.ctx) })
+// closing is a task that closes what it used at its end.
+type closing struct {
+	task.Task
+	close func()
+}
+
+func (c closing) Run(ctx context.Context) error {
+	defer c.close()
+	return c.Task.Run(ctx)
+}
+
+func wake(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// gather is the least pause between two turns that verdicts cause: a thousand of them together are not worth a plan each.
+const gather = 5 * time.Millisecond
+
+// serve takes turns until ctx ends.
+func (d *Director) serve(ctx context.Context, l *loops, heart *pulse.Pulse) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	checked := l.checker.Ready()
+	var last time.Time
+	for {
+		timer.Reset(min(pulse.Every, d.ready.wait(time.Now())))
+		heart.Beat()
+		select {
+		case <-ctx.Done():
+			d.log.Info("stopping")
+			return nil
+		case err := <-l.group.Failed():
+			return err
+		case command := <-d.commands:
+			command()
+			continue
+		case <-d.seen:
+		case <-l.verdicts:
+			time.Sleep(gather - min(time.Since(last), gather))
+			last = time.Now()
+			d.in.Verdicts = l.checker.Verdicts()
+		case <-d.reached:
+		case <-checked:
+			checked = nil
+		case <-timer.C:
+		}
+		if err := d.turn(l); err != nil {
+			d.log.Error("cannot bring the loops to the plan; trying again", "error", err)
+		}
+	}
 }
 
 // do runs f in the goroutine that owns the director and waits for it until ctx ends. After an error f may run all the same,
@@ -208,11 +255,7 @@ func (d *Director) run(loop func(ctx context.Context)) {
 func (d *Director) do(ctx context.Context, f func()) error {
 	done := make(chan struct{})
 	select {
-	case d.commands <- func() {
-		defer close(done)
-		f()
-		d.publish() // or who asked for it would still see what was before
-	}:
+	case d.commands <- func() { defer close(done); f() }:
 	case <-d.stopped:
 		return ErrStopped
 	case <-ctx.Done():
@@ -224,33 +267,4 @@ func (d *Director) do(ctx context.Context, f func()) error {
 	case <-ctx.Done():
 		return fmt.Errorf("the director has not finished with it: %w", ctx.Err())
 	}
-}
-
-// tell is do for the loops: it also gives up when they are told to stop, so that stopping never waits in a circle.
-func (d *Director) tell(ctx context.Context, f func()) {
-	select {
-	case d.commands <- f:
-	case <-ctx.Done():
-	}
-}
-
-func (d *Director) fail(err error) {
-	select {
-	case d.fatal <- err:
-	default:
-	}
-}
-
-// withdraw leaves nothing of ours in the kernel. The address loop has removed the VIPs; only what failed then is left of
-// them. One thing that cannot be removed keeps nothing else from being removed.
-func (d *Director) withdraw() error {
-	return errors.Join(d.withdrawVIPs(), d.withdrawTable(), d.sysctls.GiveBack(nil))
-}
-
-func (d *Director) withdrawVIPs() error {
-	if err := d.removeVIPs(d.cfg); err != nil {
-		return err
-	}
-	d.saved(d.ledger.SetAddresses(nil))
-	return nil
 }

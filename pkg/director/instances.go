@@ -1,143 +1,154 @@
 package director
 
 import (
-	"cmp"
-	"context"
+	"fmt"
+	"log/slog"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/election"
-	"github.com/lvs-director/lvs-director/pkg/kernel/clock"
-	"github.com/lvs-director/lvs-director/pkg/pulse"
+	"github.com/lvs-director/lvs-director/pkg/plan"
+	"github.com/lvs-director/lvs-director/pkg/task"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// instance is a VRRP instance at work.
-type instance struct {
-	cfg    config.Instance // resolved for this node
-	params vrrp.Params
-	actor  *election.Actor
-	pulse  *pulse.Pulse
-	stop   context.CancelFunc
-	done   chan struct{}
-	faults map[fault]string // why it cannot serve
+// instances are the elections of a director. start, set and stop belong to the director's own goroutine; the others may be
+// called from any, and wait for none.
+type instances struct {
+	group     *task.Group
+	sockets   *sockets
+	holder    election.Holder
+	suspended func() time.Duration
+	log       *slog.Logger
+
+	mu  sync.Mutex // guards all; never held while an election is waited for
+	all map[config.InstanceID]*instance
 }
 
-func params(i config.Instance, source netip.Addr) vrrp.Params {
-	return vrrp.Params{
-		VRID: i.VRID, Version: i.ProtocolVersion, Priority: i.Priority, AdvertInterval: i.AdvertInterval,
-		Preempt: i.Preempt, PreemptDelay: i.PreemptDelay, Source: source,
+type instance struct {
+	wanted  plan.Instance
+	actor   *election.Actor
+	running *task.Running
+}
+
+// start lets an instance take part.
+func (s *instances) start(i plan.Instance) {
+	a := election.New(election.Options{
+		Name: i.ID, Params: i.Params, Addresses: i.Advertised, Wire: s.sockets.link(i.Config.Interface), Holder: s.holder,
+		Log: s.log, Suspended: s.suspended,
+	})
+	s.sockets.attach(i.Config.Interface, i.Params.VRID, a)
+	a.Set(desired(i))
+	started := &instance{wanted: i, actor: a, running: s.group.Start(a)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all[i.ID] = started
+}
+
+func desired(i plan.Instance) election.Desired {
+	return election.Desired{Params: i.Params, Addresses: i.Advertised, Fault: i.Fault(), NotReady: i.NotReady}
+}
+
+// set tells a running instance what is wanted of it.
+func (s *instances) set(i plan.Instance) {
+	s.mu.Lock()
+	running := s.all[i.ID]
+	if running != nil {
+		running.wanted = i
+	}
+	s.mu.Unlock()
+	if running != nil {
+		running.actor.Set(desired(i))
 	}
 }
 
-func advertised(i config.Instance) []netip.Addr {
-	all := make([]netip.Addr, len(i.VirtualAddresses))
-	for n, p := range i.VirtualAddresses {
-		all[n] = p.Addr()
+// stop resigns and waits until the election has said its last word.
+func (s *instances) stop(id config.InstanceID) {
+	s.mu.Lock()
+	i := s.all[id]
+	s.mu.Unlock()
+	if i == nil {
+		return
+	}
+	i.running.Stop()
+	s.sockets.attach(i.wanted.Config.Interface, i.wanted.Params.VRID, nil)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.all, id)
+}
+
+// stopAll stops all at once, so that none waits for another's farewell.
+func (s *instances) stopAll() {
+	s.group.Stop()
+	s.mu.Lock()
+	ids := slices.Collect(maps.Keys(s.all))
+	s.mu.Unlock()
+	for _, id := range ids {
+		s.stop(id)
+	}
+}
+
+// tell feeds one event to an election, past the director's own goroutine.
+func (s *instances) tell(id config.InstanceID, event vrrp.Event) {
+	s.mu.Lock()
+	i := s.all[id]
+	s.mu.Unlock()
+	if i != nil {
+		i.actor.Tell(event)
+	}
+}
+
+// snapshots are what all instances say of themselves.
+func (s *instances) snapshots() map[config.InstanceID]election.Snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[config.InstanceID]election.Snapshot, len(s.all))
+	for id, i := range s.all {
+		all[id] = i.actor.Snapshot()
 	}
 	return all
 }
 
-// startInstances starts every instance of cfg that does not run yet.
-func (d *Director) startInstances(cfg *config.Config) {
-	for _, base := range cfg.Instances {
-		if d.instances[base.Name] == nil {
-			d.startInstance(base.For(d.name))
+// candidates are the elections for the stall monitor.
+func (s *instances) candidates() map[config.InstanceID]candidate {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[config.InstanceID]candidate, len(s.all))
+	for id, i := range s.all {
+		all[id] = candidate{
+			heart: i.running.Pulse, lease: i.wanted.Config.Lease, offer: i.actor.Offer, release: func() { s.holder.Release(id) },
 		}
 	}
+	return all
 }
 
-func (d *Director) startInstance(cfg config.Instance) {
-	link := d.links[cfg.Interface]
-	source, reason := link.source, link.fault()
-	i := &instance{cfg: cfg, params: params(cfg, source), done: make(chan struct{}), faults: map[fault]string{}}
-	i.pulse = d.pulses.Start(electionOf(cfg.Name))
-	i.actor = election.New(election.Options{
-		Name: config.InstanceID(cfg.Name), Params: i.params, Addresses: advertised(cfg), Wire: link.link, Holder: d.addresses, Log: d.log,
-		Suspended: clock.Suspended, Pulse: i.pulse,
-	})
-	link.link.Attach(cfg.VRID, i.actor)
-	if reason != "" {
-		i.faults[fault{}] = reason
+// record is what an instance did last, or what all of them did when the name is "", each under a line of comment with its
+// name.
+func (s *instances) record(instance string) (string, error) {
+	s.mu.Lock()
+	actors := make(map[config.InstanceID]*election.Actor, len(s.all))
+	for id, i := range s.all {
+		actors[id] = i.actor
 	}
-	for _, name := range cfg.Tracks {
-		if reason := d.trackFault(name); reason != "" {
-			i.faults[fault{config.TrackID(name)}] = reason
+	s.mu.Unlock()
+	var text strings.Builder
+	var names []string
+	for _, id := range slices.Sorted(maps.Keys(actors)) {
+		names = append(names, string(id))
+		if instance == "" || config.InstanceID(instance) == id {
+			fmt.Fprintf(&text, "# instance %s\n%s", id, actors[id].Record())
 		}
 	}
-	if reason := i.fault(); reason != "" {
-		i.actor.Tell(vrrp.Faulted{Reason: reason})
-	}
-	if !d.ready {
-		i.actor.Tell(vrrp.NotReady{Reason: "the first health checks are not done"})
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	i.stop = stop
-	d.instances[cfg.Name] = i
-	go func() {
-		defer close(i.done)
-		i.actor.Run(ctx)
-	}()
-}
-
-// stopInstance resigns and waits until the election has said its last word.
-func (d *Director) stopInstance(i *instance) {
-	i.stop()
-	<-i.done
-	if link := d.links[i.cfg.Interface]; link != nil {
-		link.link.Attach(i.cfg.VRID, nil)
-	}
-	delete(d.instances, i.cfg.Name)
-}
-
-// stopInstances stops all at once, so that none waits for another's farewell.
-func (d *Director) stopInstances() {
-	for _, i := range d.instances {
-		i.stop()
-	}
-	for _, i := range slices.Collect(maps.Values(d.instances)) {
-		d.stopInstance(i)
-	}
-}
-
-// fault is something that keeps an instance from serving: a track that is down, or, without one, its interface.
-type fault struct{ track config.TrackID }
-
-// fault is the sentence about everything that is wrong, "" when nothing is.
-func (i *instance) fault() string {
-	reasons := make([]string, 0, len(i.faults))
-	byTrack := func(a, b fault) int { return cmp.Compare(a.track, b.track) } // the interface first
-	for _, who := range slices.SortedFunc(maps.Keys(i.faults), byTrack) {
-		reasons = append(reasons, i.faults[who])
-	}
-	return strings.Join(reasons, "; ")
-}
-
-// setFault takes note of what who says, "" for all is well, and tells the election if that changes anything.
-func (i *instance) setFault(who fault, reason string) {
-	before := i.fault()
-	if reason == "" {
-		delete(i.faults, who)
-	} else {
-		i.faults[who] = reason
-	}
-	switch after := i.fault(); {
-	case after == before:
-	case after == "":
-		i.actor.Tell(vrrp.Recover{})
+	switch {
+	case text.Len() > 0:
+		return text.String(), nil
+	case len(names) == 0:
+		return "", fmt.Errorf("this director has no VRRP instances")
 	default:
-		i.actor.Tell(vrrp.Faulted{Reason: after})
-	}
-}
-
-// leaseLost is called by the address loop. It goes straight to the election, past the director's own goroutine.
-func (d *Director) leaseLost(name config.InstanceID, reason string) {
-	for _, i := range d.view.load().instances {
-		if i.cfg.Name == string(name) {
-			i.actor.Tell(vrrp.Lost{Reason: reason})
-		}
+		return "", fmt.Errorf("no VRRP instance %s here: there is %s", instance, strings.Join(names, ", "))
 	}
 }

@@ -1,31 +1,51 @@
 package director
 
 import (
-	"net/netip"
+	"log/slog"
 	"testing"
+	"time"
 
-	"github.com/lvs-director/lvs-director/pkg/config"
-	"github.com/lvs-director/lvs-director/pkg/lvs"
+	"github.com/lvs-director/lvs-director/pkg/logtest"
 )
 
-func TestServes(t *testing.T) {
-	vip := netip.MustParseAddr("10.77.0.100")
-	reads := config.VirtualServer{Name: "reads", Protocol: "tcp", Address: vip, Port: 3307}
-	writes := config.VirtualServer{Name: "writes", Protocol: "tcp", Address: vip, Port: 3306}
-	one := []lvs.Server{{Address: netip.MustParseAddr("10.77.0.11"), Port: 3306, Weight: 0}}
-	tests := []struct {
-		name  string
-		table []lvs.Service
-		want  bool
-	}{
-		{"no table", nil, false},
-		{"empty pools", []lvs.Service{{Key: lvs.KeyOf(reads)}, {Key: lvs.KeyOf(writes)}}, false},
-		{"one of two has a server", []lvs.Service{{Key: lvs.KeyOf(reads)}, {Key: lvs.KeyOf(writes), Servers: one}}, true},
-		{"somebody else's service", []lvs.Service{{Key: lvs.Key{Protocol: "tcp", Address: vip, Port: 80}, Servers: one}}, false},
+func TestReadiness(t *testing.T) {
+	none, checked, all := facts{}, facts{checked: true, synced: true}, facts{checked: true, synced: true, serves: true}
+	type step struct {
+		after time.Duration // the start
+		back  bool
+		f     facts
+		want  string
 	}
-	for _, tt := range tests {
-		if got := serves([]config.VirtualServer{reads, writes}, tt.table); got != tt.want {
-			t.Errorf("%s: serves %t, want %t", tt.name, got, tt.want)
+	for _, tt := range []struct {
+		name  string
+		steps []step
+		said  string
+	}{
+		{"all is well", []step{{0, false, none, notChecked}, {time.Second, false, all, ""}, {time.Hour, false, none, ""}}, ""},
+		{"a table that serves does not make checks", []step{{0, false, facts{serves: true, synced: true}, notChecked}, {2, false, all, ""}}, ""},
+		{"nobody is up", []step{{0, false, none, notChecked}, {time.Second, false, checked, noServer}, {29 * time.Second, false, checked, noServer}, {30 * time.Second, false, checked, ""}}, "no real server is up"},
+		{"somebody is up at last", []step{{0, false, checked, noServer}, {20 * time.Second, false, all, ""}}, ""},
+		{"checks that do not end", []step{{0, false, none, notChecked}, {30 * time.Second, false, none, ""}}, "first checks or table not done in time"},
+		{"back without a server", []step{{0, false, all, ""}, {time.Minute, true, checked, returned}, {89 * time.Second, false, checked, returned}, {90 * time.Second, false, checked, ""}}, "no real server is up"},
+		{"back with one", []step{{0, false, all, ""}, {time.Minute, true, all, ""}}, ""},
+		{"back again and again", []step{{0, false, all, ""}, {10 * time.Second, true, checked, returned}, {30 * time.Second, true, checked, returned}, {59 * time.Second, false, checked, returned}, {time.Minute, false, checked, ""}}, "no real server is up"},
+	} {
+		var log logtest.Buffer
+		begin := time.Now()
+		r := starting(begin)
+		for _, s := range tt.steps {
+			now := begin.Add(s.after)
+			got := r.look(now, s.f, slog.New(slog.NewTextHandler(&log, nil)))
+			if s.back {
+				r.back(now, s.f)
+				got = r.reason
+			}
+			if got != s.want {
+				t.Errorf("%s: after %s %q, want %q", tt.name, s.after, got, s.want)
+			}
+		}
+		if n := log.Count("level=WARN"); tt.said == "" && n > 0 || tt.said != "" && log.Count(tt.said) != 1 {
+			t.Errorf("%s: logged %s", tt.name, log.String())
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/pulse"
+	"github.com/lvs-director/lvs-director/pkg/task"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -50,8 +51,6 @@ type Options struct {
 	Log       *slog.Logger
 	// Suspended is for how long the machine has been suspended in all, which the monotonic clock does not count. Optional.
 	Suspended func() time.Duration
-	// Pulse is beaten once a turn. Optional.
-	Pulse *pulse.Pulse
 }
 
 // Actor is one VRRP instance at work.
@@ -63,15 +62,16 @@ type Actor struct {
 	holder    Holder
 	log       *slog.Logger
 	suspended func() time.Duration
-	pulse     *pulse.Pulse
 
 	epoch     time.Time
 	slept     time.Duration // what suspended said at epoch
 	machine   *vrrp.Machine
 	recorder  recorder
+	desired   desired
 	datagrams chan vrrp.Datagram
 	commands  chan func(*Actor)
 	done      chan struct{}
+	ready     task.Latch
 	snapshot  atomic.Pointer[Snapshot]
 
 	sent, received uint64
@@ -121,7 +121,7 @@ const queued = (fairSources + 1) * fairAtOnce
 func New(o Options) *Actor {
 	a := &Actor{
 		name: o.Name, params: o.Params, addresses: o.Addresses, wire: o.Wire, holder: o.Holder,
-		suspended: o.Suspended, pulse: o.Pulse,
+		suspended: o.Suspended,
 		log:       o.Log.With("instance", string(o.Name), "vrid", o.Params.VRID),
 		epoch:     time.Now(),
 		datagrams: make(chan vrrp.Datagram, queued),
@@ -130,6 +130,7 @@ func New(o Options) *Actor {
 		dropped:   map[string]uint64{},
 	}
 	a.machine = vrrp.NewMachine(o.Params)
+	a.desired.last = Desired{Params: o.Params, Addresses: o.Addresses}
 	a.recorder.trace = vrrp.NewTrace(a.machine, recorded)
 	if a.suspended == nil {
 		a.suspended = func() time.Duration { return 0 }
@@ -141,14 +142,16 @@ func New(o Options) *Actor {
 }
 
 // Run takes part in the election until ctx ends, then resigns: a MASTER sends priority 0 and releases its VIPs.
-func (a *Actor) Run(ctx context.Context) {
+func (a *Actor) Run(ctx context.Context) error {
 	defer close(a.done)
+	heart := pulse.From(ctx)
 	a.obey() // a fault that is known already: not even an address owner serves before it
 	a.step(vrrp.Startup{})
+	a.ready.Close()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		a.pulse.Beat()
+		heart.Beat()
 		wait := pulse.Every
 		if at, ok := a.machine.Deadline(); ok {
 			wait = min(wait, at-a.now())
@@ -156,9 +159,9 @@ func (a *Actor) Run(ctx context.Context) {
 		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
-			a.pulse.Stop()
+			heart.Stop()
 			a.step(vrrp.Shutdown{})
-			return
+			return nil
 		case d := <-a.datagrams:
 			a.receive(d)
 		case command := <-a.commands:
@@ -170,6 +173,12 @@ func (a *Actor) Run(ctx context.Context) {
 		}
 	}
 }
+
+// Name implements task.Task.
+func (a *Actor) Name() string { return "the election of " + string(a.name) }
+
+// Ready is closed when the instance takes part.
+func (a *Actor) Ready() <-chan struct{} { return a.ready.Ready() }
 
 // Deliver hands a received datagram to the instance. It never blocks.
 func (a *Actor) Deliver(d vrrp.Datagram) {

@@ -285,7 +285,7 @@ func TestLinkReopensItsSocketAndRoutesByVRID(t *testing.T) {
 		done := make(chan struct{})
 		go func() { defer close(done); link.Run(ctx) }()
 		time.Sleep(3 * time.Second)
-		if link.Broken() == "" || link.Send(nil, netip.Addr{}) == nil {
+		if link.Snapshot().Broken == "" || link.Send(nil, netip.Addr{}) == nil {
 			t.Error("a link without an interface says that all is well")
 		}
 		mu.Lock()
@@ -293,8 +293,8 @@ func TestLinkReopensItsSocketAndRoutesByVRID(t *testing.T) {
 		mu.Unlock()
 		link.Reopen()
 		synctest.Wait()
-		if link.Broken() != "" {
-			t.Fatalf("still broken after the interface came: %s", link.Broken())
+		if link.Snapshot().Broken != "" {
+			t.Fatalf("still broken after the interface came: %s", link.Snapshot().Broken)
 		}
 		l := newLAN()
 		a := l.join(t, "a", "10.77.0.2", 150)
@@ -303,20 +303,20 @@ func TestLinkReopensItsSocketAndRoutesByVRID(t *testing.T) {
 		opened()[0].in <- vrrp.Datagram{Payload: []byte{0x31, 52}, TTL: 255}
 		opened()[0].in <- vrrp.Datagram{Payload: []byte{0x31}, TTL: 255}
 		synctest.Wait()
-		received, dropped := link.Counters()
+		received, dropped := link.Snapshot().Received, link.Snapshot().Dropped
 		if received != 3 || dropped["vrid"] != 1 || dropped["length"] != 1 || a.Snapshot().Dropped["length"] != 1 {
 			t.Errorf("received %d, dropped by the link %v, by the instance %v", received, dropped, a.Snapshot().Dropped)
 		}
 		time.Sleep(time.Second)
 		_ = opened()[0].Close()
 		synctest.Wait()
-		if n := len(opened()); n != 2 || link.Broken() != "" {
-			t.Errorf("%d sockets, %q: a broken socket must be opened again at once", n, link.Broken())
+		if n := len(opened()); n != 2 || link.Snapshot().Broken != "" {
+			t.Errorf("%d sockets, %q: a broken socket must be opened again at once", n, link.Snapshot().Broken)
 		}
 		a.stop()
 		cancel()
 		<-done
-		if link.Broken() == "" {
+		if link.Snapshot().Broken == "" {
 			t.Error("open after the end")
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/pulse"
+	"github.com/lvs-director/lvs-director/pkg/task"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -34,13 +35,11 @@ var ErrNoSocket = errors.New("the VRRP socket is not open")
 // Link is the VRRP traffic of one interface. It opens the socket, opens it again when it breaks (the interface went away
 // and came back), and hands each datagram to the instance of its VRID.
 type Link struct {
-	name string
-	open func(iface string) (Socket, error)
-	log  *slog.Logger
-	poke chan struct{}
-
-	// Pulse is beaten once a turn of Run; nil: nobody watches. To be set before.
-	Pulse *pulse.Pulse
+	name  string
+	open  func(iface string) (Socket, error)
+	log   *slog.Logger
+	poke  chan struct{}
+	ready task.Latch
 
 	reading   sync.Mutex // held from the taking of datagrams to their delivery
 	narrowing sync.Mutex // held while the socket is told what to keep out
@@ -85,6 +84,7 @@ func (l *Link) Open() error {
 	}
 	l.socket, l.broken = socket, ""
 	l.mu.Unlock()
+	l.ready.Close()
 	l.narrow()
 	return nil
 }
@@ -120,26 +120,28 @@ func (l *Link) Send(payload []byte, source netip.Addr) error {
 	return socket.Send(payload, source)
 }
 
-// Broken says why there is no socket; "" when there is one.
-func (l *Link) Broken() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.broken
+// LinkSnapshot is what a link says of itself at one moment.
+type LinkSnapshot struct {
+	Received uint64            // datagrams
+	Dropped  map[string]uint64 // those that were for no instance, by reason
+	Broken   string            // why there is no socket; "" when there is one
+	Flood    string            // a sentence about packets for no instance that pour in; "" when they do not
 }
 
-// Counters returns how many datagrams came and how many were for no instance, by reason.
-func (l *Link) Counters() (received uint64, dropped map[string]uint64) {
+// Snapshot returns how the link stands; any goroutine may ask.
+func (l *Link) Snapshot() LinkSnapshot {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.received, maps.Clone(l.dropped)
+	return LinkSnapshot{Received: l.received, Dropped: maps.Clone(l.dropped), Broken: l.broken, Flood: l.crowd.sentence()}
 }
 
 // Run receives until ctx ends.
-func (l *Link) Run(ctx context.Context) {
+func (l *Link) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, l.shut)
 	defer stop()
 	defer l.shut()
-	defer l.Pulse.Stop()
+	heart := pulse.From(ctx)
+	defer heart.Stop()
 	opened := time.Now()
 	for ctx.Err() == nil {
 		l.mu.Lock()
@@ -150,7 +152,7 @@ func (l *Link) Run(ctx context.Context) {
 			opened = time.Now()
 			continue
 		}
-		l.Pulse.Beat()
+		heart.Beat()
 		ready, err := socket.Wait()
 		if ready && err == nil {
 			err = l.take(socket)
@@ -168,7 +170,14 @@ func (l *Link) Run(ctx context.Context) {
 			}
 		}
 	}
+	return nil
 }
+
+// Name implements task.Task.
+func (l *Link) Name() string { return "the VRRP socket of " + l.name }
+
+// Ready is closed when the socket was open for the first time.
+func (l *Link) Ready() <-chan struct{} { return l.ready.Ready() }
 
 // take delivers what is queued on the socket.
 func (l *Link) take(socket Socket) error {
@@ -206,7 +215,7 @@ func (l *Link) pause(ctx context.Context) {
 	case <-l.poke:
 	case <-time.After(reopenEvery):
 	}
-	l.Pulse.Beat()
+	pulse.From(ctx).Beat()
 }
 
 // shut closes the socket; a second call does nothing.

@@ -69,13 +69,6 @@ func (l *Link) sample(socket Socket) {
 	}
 }
 
-// Flood is a sentence about packets for no instance that pour in; "" when they do not.
-func (l *Link) Flood() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.crowd.sentence()
-}
-
 // ignore counts a datagram that the election does not hear of. A flood of them is not worth a new snapshot each.
 func (a *Actor) ignore(d vrrp.Datagram, why vrrp.DropReason) {
 	reason, now := why.String(), time.Since(a.epoch)

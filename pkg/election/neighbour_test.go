@@ -80,16 +80,16 @@ func TestFloodForNobodyIsToldOnceAndEnds(t *testing.T) {
 		go func() { defer close(done); l.Run(ctx) }()
 		s.keep(9999, vrrp.Datagram{Payload: []byte{0x31, 77}, Source: netip.MustParseAddr("10.77.0.66"), TTL: 255})
 		time.Sleep(time.Minute)
-		if text := l.Flood(); !strings.Contains(text, "virtual router 77 from 10.77.0.66") {
+		if text := l.Snapshot().Flood; !strings.Contains(text, "virtual router 77 from 10.77.0.66") {
 			t.Errorf("flood: %q", text)
 		}
-		_, dropped := l.Counters()
+		_, dropped := l.Snapshot().Received, l.Snapshot().Dropped
 		if dropped["flood"] < 9999*50 || dropped["vrid"] < 50 {
 			t.Errorf("dropped: %v", dropped)
 		}
 		s.keep(0)
 		time.Sleep(10 * time.Second)
-		if text := l.Flood(); text != "" {
+		if text := l.Snapshot().Flood; text != "" {
 			t.Errorf("it is over: %q", text)
 		}
 		if began, ended := out.Count("a flood of VRRP packets"), out.Count("the flood of VRRP packets is over"); began != 1 || ended != 1 {

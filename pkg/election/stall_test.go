@@ -169,16 +169,15 @@ func TestIdleLoopsBeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var set pulse.Set
 		link := NewLink("eth0", func(string) (Socket, error) { return nil, context.Canceled }, slog.New(slog.DiscardHandler))
-		link.Pulse = set.Start("link")
 		l := newLAN()
 		a := New(Options{
 			Name: "a", Params: vrrp.Params{VRID: 51, Version: 3, AdvertInterval: 40 * time.Second}, Wire: tap{lan: l},
-			Holder: &port{lan: l}, Log: slog.New(slog.DiscardHandler), Pulse: set.Start("actor"),
+			Holder: &port{lan: l}, Log: slog.New(slog.DiscardHandler),
 		})
 		a.Tell(vrrp.Faulted{Reason: "no carrier"})
 		ctx, cancel := context.WithCancel(t.Context())
-		go link.Run(ctx)
-		go a.Run(ctx)
+		go link.Run(pulse.With(ctx, set.Start("link")))
+		go a.Run(pulse.With(ctx, set.Start("actor")))
 		m := pulse.NewMonitor(&set)
 		for range 20 {
 			time.Sleep(pulse.Every + time.Millisecond)

@@ -1,6 +1,7 @@
 package pulse
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,17 @@ func (p *Pulse) Stop() {
 	if p != nil {
 		p.set.remove(p)
 	}
+}
+
+type key struct{}
+
+// With gives a loop its pulse.
+func With(ctx context.Context, p *Pulse) context.Context { return context.WithValue(ctx, key{}, p) }
+
+// From is the pulse that the loop of this context is to beat; nil, of which nobody takes notice, when it was given none.
+func From(ctx context.Context) *Pulse {
+	p, _ := ctx.Value(key{}).(*Pulse)
+	return p
 }
 
 // Set is the loops of one process. The zero value is empty and ready for use; so is nil, whose loops nobody watches.

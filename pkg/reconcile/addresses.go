@@ -11,7 +11,9 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/pulse"
+	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
 // AddressKernel changes addresses of interfaces. Its calls have deadlines of their own.
@@ -28,12 +30,7 @@ type Announcer interface {
 }
 
 // VIPs are the virtual addresses of one instance, which live and move together.
-type VIPs struct {
-	Instance  config.InstanceID
-	Interface string
-	Addresses []netip.Prefix
-	Lease     time.Duration // kernel lifetime, whole seconds
-}
+type VIPs = plan.VIPs
 
 // Addresses is the address loop. Acquire, Release, Announce, Set and Gone only take note and may be called from any
 // goroutine; Run does the work.
@@ -44,9 +41,7 @@ type Addresses struct {
 	log       *slog.Logger
 	epoch     time.Time
 	dirty     chan struct{}
-
-	// Pulse is beaten once a turn of Run; nil: nobody watches. To be set before.
-	Pulse *pulse.Pulse
+	ready     task.Latch
 
 	mu   sync.Mutex // guards wish and everything in it, removed, and leases
 	wish map[config.InstanceID]*wish
@@ -188,13 +183,14 @@ func (a *Addresses) poke() {
 }
 
 // Run keeps the VIPs until ctx ends, then removes those that it holds.
-func (a *Addresses) Run(ctx context.Context) {
+func (a *Addresses) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var sentinel sync.WaitGroup
 	sentinel.Go(func() { a.watchLeases(ctx) })
 	defer sentinel.Wait()
-	defer a.Pulse.Stop()
+	heart := pulse.From(ctx)
+	defer heart.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -203,14 +199,22 @@ func (a *Addresses) Run(ctx context.Context) {
 				a.drop(name, "the daemon stops")
 			}
 			a.clear() // once more; whoever ends the daemon looks again for what is left
-			return
+			return nil
 		case <-a.dirty:
 		case <-timer.C:
 		}
-		a.Pulse.Beat()
-		timer.Reset(min(a.pass(), pulse.Every))
+		heart.Beat()
+		wait := a.pass()
+		a.ready.Close()
+		timer.Reset(min(wait, pulse.Every))
 	}
 }
+
+// Name implements task.Task.
+func (a *Addresses) Name() string { return "the address loop" }
+
+// Ready is closed after the first pass.
+func (a *Addresses) Ready() <-chan struct{} { return a.ready.Ready() }
 
 func (a *Addresses) now() time.Duration { return time.Since(a.epoch) }
 

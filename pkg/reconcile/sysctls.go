@@ -16,6 +16,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
 	"github.com/lvs-director/lvs-director/pkg/ledger"
 	"github.com/lvs-director/lvs-director/pkg/pulse"
+	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
 // SysctlKernel reads and sets kernel parameters; see package sysctl.
@@ -55,13 +56,11 @@ type SysctlOptions struct {
 type Sysctls struct {
 	o       SysctlOptions
 	problem atomic.Pointer[string]
+	ready   task.Latch
 
 	mu    sync.Mutex // guards want and names, and keeps two passes apart
 	want  map[string]string
 	names map[int]string // of the interfaces, by index, as they were seen last
-
-	// Pulse is beaten once a turn of Run; nil: nobody watches. To be set before.
-	Pulse *pulse.Pulse
 }
 
 // sysctlsEvery is how often parameters are read; they have no events.
@@ -84,20 +83,31 @@ func (s *Sysctls) Set(want map[string]string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.want = want
-	return s.pass()
+	err := s.pass()
+	if err == nil {
+		s.ready.Close()
+	}
+	return err
 }
+
+// Name implements task.Task.
+func (s *Sysctls) Name() string { return "the sysctl keeper" }
+
+// Ready is closed when a Set has succeeded.
+func (s *Sysctls) Ready() <-chan struct{} { return s.ready.Ready() }
 
 // Run puts right what somebody else sets, and what comes with an interface, until ctx ends. It returns nil.
 func (s *Sysctls) Run(ctx context.Context) error {
 	tick := time.NewTicker(sysctlsEvery)
 	defer tick.Stop()
-	defer s.Pulse.Stop()
+	heart := pulse.From(ctx)
+	defer heart.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			s.Pulse.Beat()
+			heart.Beat()
 			s.keep()
 		}
 	}

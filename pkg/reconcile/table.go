@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 	"github.com/lvs-director/lvs-director/pkg/pulse"
+	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
 // TableKernel is the IPVS table. The deadline comes by ctx.
@@ -26,9 +28,7 @@ type TableOptions struct {
 	Kernel TableKernel
 	// Audit is a cheap look at the table, to notice foreign hands between changes of our own.
 	Audit func() ([]lvs.Service, error)
-	// Desired computes what the table should be, given what stood in it when the daemon started.
-	Desired func(found []lvs.Service) []lvs.Service
-	// Ours says which virtual servers may be deleted: the file's and those an earlier run recorded.
+	// Ours says which virtual servers an earlier run recorded, or this one: they may be deleted.
 	Ours func(lvs.Key) bool
 	// Record writes down, before the kernel is changed, which virtual servers will be ours; Forget, afterwards, which
 	// are not any more: one that somebody makes there later is his.
@@ -39,15 +39,31 @@ type TableOptions struct {
 	Log   *slog.Logger
 }
 
+// Target is what a table should be.
+type Target interface {
+	// Desired are the virtual servers, given what stood in the table when the daemon started.
+	Desired(found []lvs.Service) []lvs.Service
+	// Names says whether a virtual server is one of them: it may be changed, and deleted.
+	Names(key lvs.Key) bool
+}
+
+// TableSnapshot is what the table loop has reached.
+type TableSnapshot struct {
+	// Known says that the table could be read when the loop did so last.
+	Known bool
+	// Serving are the virtual servers that stand and have a real server.
+	Serving map[lvs.Key]bool
+	// Problem says why the table is not as it should be; "" when it is.
+	Problem string
+}
+
 // Table is the table loop.
 type Table struct {
 	TableOptions
+	target  atomic.Pointer[Target]
 	dirty   chan struct{}
-	synced  chan struct{}
-	problem atomic.Pointer[string]
-
-	// Pulse is beaten once a turn of Run; nil: nobody watches. To be set before.
-	Pulse *pulse.Pulse
+	synced  task.Latch
+	reached task.Published[TableSnapshot]
 
 	// Owned by Run:
 	looked  bool            // the table was read once
@@ -84,26 +100,61 @@ const (
 
 // NewTable makes the loop.
 func NewTable(o TableOptions) *Table {
-	return &Table{TableOptions: o, dirty: make(chan struct{}, 1), synced: make(chan struct{})}
+	t := &Table{TableOptions: o, dirty: make(chan struct{}, 1)}
+	t.target.Store(new(Target(nothing{})))
+	return t
 }
 
-// Poke says that what Desired returns may have changed. It never blocks.
-func (t *Table) Poke() {
+// nothing is the Target before the first Set: no virtual server is wanted, and none is ours.
+type nothing struct{}
+
+func (nothing) Desired([]lvs.Service) []lvs.Service { return nil }
+func (nothing) Names(lvs.Key) bool                  { return false }
+
+// Set says what the table should be from now on; the first call comes before Run. It never blocks, and may be called from
+// any goroutine.
+func (t *Table) Set(target Target) {
+	t.target.Store(&target)
+	t.poke()
+}
+
+func (t *Table) poke() {
 	select {
 	case t.dirty <- struct{}{}:
 	default:
 	}
 }
 
-// Synced is closed when the table has equalled the desired one for the first time.
-func (t *Table) Synced() <-chan struct{} { return t.synced }
+func (t *Table) ours(key lvs.Key) bool { return (*t.target.Load()).Names(key) || t.Ours(key) }
 
-// Problem says why the table is not as it should be; "" when it is. Any goroutine may ask.
-func (t *Table) Problem() string {
-	if p := t.problem.Load(); p != nil {
-		return *p
+// Name implements task.Task.
+func (t *Table) Name() string { return "the table loop" }
+
+// Ready is closed when the table has equalled the desired one for the first time.
+func (t *Table) Ready() <-chan struct{} { return t.synced.Ready() }
+
+// Snapshot is what the loop has reached, and a channel that is closed when that is something else.
+func (t *Table) Snapshot() (TableSnapshot, <-chan struct{}) { return t.reached.Get() }
+
+// publish changes what is known of the loop, and wakes whoever waits for it if that makes a difference.
+func (t *Table) publish(change func(*TableSnapshot)) {
+	before := t.reached.Load()
+	now := before
+	change(&now)
+	if now.Known != before.Known || now.Problem != before.Problem || !maps.Equal(now.Serving, before.Serving) {
+		t.reached.Set(now)
 	}
-	return ""
+}
+
+// saw publishes a table that was read, or is what we have made of it.
+func (t *Table) saw(table []lvs.Service) {
+	serving := map[lvs.Key]bool{}
+	for _, s := range table {
+		if len(s.Servers) > 0 {
+			serving[s.Key] = true
+		}
+	}
+	t.publish(func(s *TableSnapshot) { s.Known, s.Serving = true, serving })
 }
 
 // Run keeps the table until ctx ends; it leaves the table as it is then. It returns an error only for what Fatal picks
@@ -111,7 +162,12 @@ func (t *Table) Problem() string {
 func (t *Table) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	defer t.Pulse.Stop()
+	heart := pulse.From(ctx)
+	defer heart.Stop()
+	select {
+	case <-t.dirty: // the Set before: the first pass gathers nothing
+	default:
+	}
 	for {
 		poked := false
 		select {
@@ -124,7 +180,7 @@ func (t *Table) Run(ctx context.Context) error {
 			}
 		case <-timer.C:
 		}
-		t.Pulse.Beat()
+		heart.Beat()
 		// Not only when the timer ends: verdicts that come all the time must not keep the audit away.
 		if time.Since(t.audited) >= auditDistance(t.have) {
 			t.audit()
@@ -144,7 +200,7 @@ func (t *Table) Run(ctx context.Context) error {
 		default:
 			wait = t.failed(err)
 		}
-		t.Pulse.Beat()
+		heart.Beat()
 		timer.Reset(wait)
 	}
 }
@@ -157,18 +213,11 @@ func (t *Table) Withdraw(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.Kernel.Apply(ctx, lvs.Diff(nil, have, t.Ours))
+	_, err = t.Kernel.Apply(ctx, lvs.Diff(nil, have, t.ours))
 	return err
 }
 
-func (t *Table) first() bool {
-	select {
-	case <-t.synced:
-		return false
-	default:
-		return true
-	}
-}
+func (t *Table) first() bool { return !t.synced.Closed() }
 
 // audit forgets what we believe when a cheap look disagrees with it, or when it is time for a look at everything, so that
 // the next pass reads the table.
@@ -212,8 +261,10 @@ func (t *Table) pass(ctx context.Context) error {
 		t.read = time.Now()
 		have, err := t.Kernel.Read(ctx)
 		if err != nil {
+			t.publish(func(s *TableSnapshot) { s.Known, s.Serving = false, nil })
 			return err
 		}
+		t.saw(have)
 		if firstLook = !t.looked; firstLook {
 			t.looked, t.found = true, have
 		}
@@ -222,14 +273,14 @@ func (t *Table) pass(ctx context.Context) error {
 			t.have = []lvs.Service{}
 		}
 	}
-	want := t.Desired(t.found)
+	want := (*t.target.Load()).Desired(t.found)
 	if firstLook {
-		for _, key := range lvs.Foreign(want, t.have, t.Ours) {
+		for _, key := range lvs.Foreign(want, t.have, t.ours) {
 			t.Log.Info("a virtual server that is not ours is left alone", "virtual_server", key.String())
 		}
 	}
 	t.found = still(t.found, want)
-	ops := lvs.Diff(want, t.have, t.Ours)
+	ops := lvs.Diff(want, t.have, t.ours)
 	if firstLook || len(ops) > 0 { // what is adopted as it stands is ours, too
 		t.Record(want)
 	}
@@ -241,12 +292,12 @@ func (t *Table) pass(ctx context.Context) error {
 	if gone := deleted(done); len(gone) > 0 {
 		t.Forget(gone) // also where another step was refused: the next pass does not see them any more
 	}
+	t.have = lvs.Apply(t.have, done)
+	t.saw(t.have)
 	if err != nil {
 		t.have = nil
-		return err
 	}
-	t.have = lvs.Apply(t.have, ops)
-	return nil
+	return err
 }
 
 // still returns what of found is wanted: a real server that was taken out since the start, by its checks or with the
@@ -310,19 +361,17 @@ func deleted(ops []lvs.Op) []lvs.Key {
 }
 
 func (t *Table) succeeded() {
-	if t.first() {
-		close(t.synced)
-	}
+	t.synced.Close()
 	if t.fails > 0 {
 		t.Log.Info("the table is as it should be again")
 	}
 	t.fails, t.logged = 0, nil
-	t.problem.Store(nil)
+	t.publish(func(s *TableSnapshot) { s.Problem = "" })
 }
 
 func (t *Table) failed(err error) time.Duration {
 	text := err.Error()
-	t.problem.Store(&text)
+	t.publish(func(s *TableSnapshot) { s.Problem = text })
 	if !t.logged[text] && len(t.logged) < reported {
 		if t.logged == nil {
 			t.logged = map[string]bool{}

@@ -113,6 +113,22 @@ type tableWorld struct {
 	recorded  int // how often Record was called
 }
 
+// Desired and Names make the test the loop's Target.
+func (w *tableWorld) Desired(found []lvs.Service) []lvs.Service {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.found = found
+	return w.want
+}
+
+func (w *tableWorld) Names(lvs.Key) bool { return false }
+
+// Problem is the one that the loop has published.
+func (w *tableWorld) Problem() string {
+	s, _ := w.Snapshot()
+	return s.Problem
+}
+
 func startTable(t *testing.T, kernel *fakeTable, want ...lvs.Service) *tableWorld {
 	return newTableWorld(t, kernel, kernel, slog.New(slog.DiscardHandler), want...)
 }
@@ -123,13 +139,7 @@ func newTableWorld(t *testing.T, asked TableKernel, kernel *fakeTable, log *slog
 	w.Table = NewTable(TableOptions{
 		Kernel: asked,
 		Audit:  func() ([]lvs.Service, error) { return kernel.look(), nil },
-		Desired: func(found []lvs.Service) []lvs.Service {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.found = found
-			return w.want
-		},
-		Ours: func(k lvs.Key) bool { return k.Address.String() != "192.0.2.1" },
+		Ours:   func(k lvs.Key) bool { return k.Address.String() != "192.0.2.1" },
 		Record: func([]lvs.Service) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -143,6 +153,7 @@ func newTableWorld(t *testing.T, asked TableKernel, kernel *fakeTable, log *slog
 		Fatal: func(err error) bool { return errors.Is(err, errFatal) },
 		Log:   log,
 	})
+	w.Set(w)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { defer close(w.done); w.err = w.Run(ctx) }()
 	w.stop = func() { cancel(); <-w.done }
@@ -154,7 +165,7 @@ func (w *tableWorld) wants(services ...lvs.Service) {
 	w.mu.Lock()
 	w.want = services
 	w.mu.Unlock()
-	w.Poke()
+	w.poke()
 }
 
 func (w *tableWorld) told() (found []lvs.Service, forgotten []lvs.Key) {
@@ -184,7 +195,7 @@ func TestTableIsAdoptedAndOnlyTheDifferenceIsWritten(t *testing.T) {
 			t.Errorf("Desired was told of %d services found, want 2", len(found))
 		}
 		select {
-		case <-w.Synced():
+		case <-w.Ready():
 		default:
 			t.Error("not synced")
 		}
@@ -303,7 +314,7 @@ func TestTableIsAuditedWhileVerdictsKeepComing(t *testing.T) {
 		kernel.put() // ipvsadm -C
 		for range 5 {
 			time.Sleep(auditEvery / 3)
-			w.Poke() // another real server flaps
+			w.poke() // another real server flaps
 		}
 		time.Sleep(settle)
 		same(t, "table", kernel.table(), []lvs.Service{service("10.77.0.100", "10.77.0.11")})

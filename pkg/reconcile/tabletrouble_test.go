@@ -148,7 +148,7 @@ func TestTroubleIsBoundedWhileVerdictsKeepComing(t *testing.T) {
 		w.wants(service("10.77.0.100", "10.77.0.11"))
 		for range 12_000 {
 			time.Sleep(5 * time.Millisecond)
-			w.Poke()
+			w.poke()
 		}
 		if tries := kernel.count() - before; tries > 600 {
 			t.Errorf("%d conversations in a minute, want at most 600: two every %s, and the audit", tries, settleFailing)

@@ -55,10 +55,10 @@ func TestInstanceStatus(t *testing.T) {
 		Name: "mysql", Interface: "eth0", VRID: 51, ProtocolVersion: 3, Priority: 150,
 		VirtualAddresses: []netip.Prefix{netip.MustParsePrefix("10.77.0.100/32")},
 	}
-	i := &instance{cfg: cfg, actor: election.New(election.Options{
-		Name: config.InstanceID(cfg.Name), Params: params(cfg, netip.Addr{}), Log: slog.New(slog.DiscardHandler),
-	})}
-	got := instanceStatus(i)
+	actor := election.New(election.Options{
+		Name: config.InstanceID(cfg.Name), Params: vrrp.Params{VRID: 51, Version: 3, Priority: 150}, Log: slog.New(slog.DiscardHandler),
+	})
+	got := instanceStatus(cfg, actor.Snapshot())
 	if got.Reason == "" || got.Since.IsZero() {
 		t.Errorf("no reason or time: %+v", got)
 	}

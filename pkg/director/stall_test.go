@@ -17,14 +17,14 @@ func TestJudge(t *testing.T) {
 	var said []string
 	full := false
 	var loops pulse.Set
-	beat := loops.Start(electionOf("mysql"))
+	beat := loops.Start("the election of mysql")
 	elections := map[config.InstanceID]candidate{"mysql": {
-		pulse:   beat,
+		heart:   beat,
 		lease:   5 * time.Second,
 		offer:   func(e vrrp.Event) bool { said = append(said, e.String()); return !full },
 		release: func() { said = append(said, "release") },
 	}}
-	v := vigil{log: slog.New(slog.DiscardHandler), told: map[voter]string{}}
+	v := newStallMonitor(nil, nil, slog.New(slog.DiscardHandler))
 	look := func(want string, idle ...pulse.Idle) {
 		t.Helper()
 		said = nil
@@ -37,7 +37,9 @@ func TestJudge(t *testing.T) {
 		}
 	}
 	table := func(d time.Duration) pulse.Idle { return pulse.Idle{Name: "the table loop", For: d} }
-	actor := func(d time.Duration) pulse.Idle { return pulse.Idle{Name: electionOf("mysql"), Pulse: beat, For: d} }
+	actor := func(d time.Duration) pulse.Idle {
+		return pulse.Idle{Name: "the election of mysql", Pulse: beat, For: d}
+	}
 	const hindered = `hindered "the table loop made no progress for 30s (a bug, or a kernel that does not answer; a restart helps)"`
 	look("", table(29*time.Second), actor(0))
 	full = true
@@ -53,7 +55,7 @@ func TestJudge(t *testing.T) {
 	// Another election takes the name, by a reload, while a loop stands still.
 	look(hindered, table(30*time.Second))
 	other := elections["mysql"]
-	other.actor = &election.Actor{}
+	other.heart = loops.Start("the election of mysql")
 	elections["mysql"] = other
 	look(hindered, table(31*time.Second))
 	look(`hindered ""`, table(0))

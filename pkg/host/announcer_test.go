@@ -1,4 +1,4 @@
-package director
+package host
 
 import (
 	"errors"
@@ -50,7 +50,7 @@ func TestAnnouncementLeavesAReplacedInterfaceAtOnce(t *testing.T) {
 	if err := a.Announce("eth0", vip); err == nil || opened != 3 || closed != 2 {
 		t.Errorf("%v, opened %d, closed %d: want an error after one more try", err, opened, closed)
 	}
-	a.close()
+	_ = a.Close()
 	if closed != 2 {
 		t.Errorf("closed %d times, want 2: the broken socket is not kept", closed)
 	}

@@ -1,0 +1,489 @@
+package director
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/election"
+	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
+	"github.com/lvs-director/lvs-director/pkg/logtest"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
+	"github.com/lvs-director/lvs-director/pkg/probe"
+	"github.com/lvs-director/lvs-director/pkg/reconcile"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
+)
+
+// fakeKernel is a machine, and the list of what was done to it in the words of stock tools.
+type fakeKernel struct {
+	mu        sync.Mutex
+	links     []kernel.Link
+	addresses []kernel.Address
+	sysctls   map[string]string
+	services  []lvs.Service
+	answers   map[netip.Addr]health.Result // of probes; the others are up
+	sockets   map[string]*fakeSocket       // by interface, the newest
+	opened    int                          // handles, sockets and tables that are open
+	done      []string
+	events    func(addr.Event)
+	fail      map[string]error // by the beginning of what would be done
+	stuck     chan struct{}    // not nil: writes of the table wait until it is closed
+}
+
+func newFakeKernel() *fakeKernel {
+	k := &fakeKernel{
+		sysctls: map[string]string{
+			"net/ipv4/vs/expire_nodest_conn": "0", "net/ipv4/ip_forward": "0", "net/ipv4/conf/all/send_redirects": "1",
+			"net/ipv4/conf/eth0/send_redirects": "1", "net/ipv4/conf/eth1/send_redirects": "1",
+		},
+		answers: map[netip.Addr]health.Result{}, sockets: map[string]*fakeSocket{}, fail: map[string]error{},
+	}
+	for n, name := range []string{"eth0", "eth1"} {
+		k.links = append(k.links, kernel.Link{Index: n + 2, Name: name, Up: true, Carrier: true, HardwareAddr: "02:00:00:00:00:0" + fmt.Sprint(n)})
+		k.addresses = append(k.addresses, kernel.Address{Interface: name, Prefix: netip.MustParsePrefix(fmt.Sprintf("10.%d.0.2/24", 77+n)), Global: true})
+	}
+	return k
+}
+
+// do notes what is done, or fails. mu is held.
+func (k *fakeKernel) do(format string, args ...any) error {
+	what := fmt.Sprintf(format, args...)
+	for start, err := range k.fail {
+		if strings.HasPrefix(what, start) {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+	}
+	k.done = append(k.done, what)
+	return nil
+}
+
+// refuse makes the kernel fail what begins so; nil ends that.
+func (k *fakeKernel) refuse(start string, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.fail[start] = err; err == nil {
+		delete(k.fail, start)
+	}
+}
+
+// history is what was done since it was last asked.
+func (k *fakeKernel) history() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	done := k.done
+	k.done = nil
+	return done
+}
+
+// change is somebody else's hand, of which the kernel tells.
+func (k *fakeKernel) change(e addr.Event, f func()) {
+	k.mu.Lock()
+	f()
+	events := k.events
+	k.mu.Unlock()
+	if events != nil {
+		events(e)
+	}
+}
+
+func (k *fakeKernel) has(iface, vip string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.ContainsFunc(k.addresses, func(a kernel.Address) bool { return a.Interface == iface && a.Prefix.String() == vip+"/32" })
+}
+
+func (k *fakeKernel) table() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return lvs.Rules(k.services)
+}
+
+func (k *fakeKernel) open() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.opened++
+}
+
+func (k *fakeKernel) closed() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.opened--
+	return nil
+}
+
+func (k *fakeKernel) Addresses() (Addresses, error) {
+	k.mu.Lock()
+	err := k.fail["open netlink"]
+	k.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	k.open()
+	return handle{k}, nil
+}
+
+func (k *fakeKernel) Announcer() Announcer { k.open(); return handle{k} }
+
+// handle is one of the ways to the kernel.
+type handle struct{ *fakeKernel }
+
+func (h handle) Close() error { return h.closed() }
+
+func (k *fakeKernel) Links() ([]kernel.Link, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.links), k.fail["links"]
+}
+
+func (k *fakeKernel) List(string) ([]kernel.Address, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.addresses), k.fail["list"]
+}
+
+func (k *fakeKernel) Put(iface string, p netip.Prefix, lease time.Duration) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	at := slices.IndexFunc(k.addresses, func(a kernel.Address) bool { return a.Interface == iface && a.Prefix == p })
+	if at >= 0 {
+		return nil // a renewal
+	}
+	if err := k.do("ip addr add %s dev %s", p.Addr(), iface); err != nil {
+		return err
+	}
+	k.addresses = append(k.addresses, kernel.Address{Interface: iface, Prefix: p, Valid: lease, Global: true})
+	return nil
+}
+
+func (k *fakeKernel) Remove(iface string, p netip.Prefix) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.do("ip addr del %s dev %s", p.Addr(), iface); err != nil {
+		return err
+	}
+	k.drop(iface, p)
+	return nil
+}
+
+func (k *fakeKernel) drop(iface string, p netip.Prefix) {
+	k.addresses = slices.DeleteFunc(k.addresses, func(a kernel.Address) bool { return a.Interface == iface && a.Prefix == p })
+}
+
+func (k *fakeKernel) Announce(iface string, vip netip.Addr) error { return nil }
+
+func (k *fakeKernel) Watch(ctx context.Context, deliver func(addr.Event)) error {
+	k.mu.Lock()
+	k.events = deliver
+	err := k.fail["watch"]
+	k.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	deliver(addr.Event{Kind: addr.Resync})
+	<-ctx.Done()
+	return nil
+}
+
+func (k *fakeKernel) Sysctls() reconcile.SysctlKernel { return sysctls{k} }
+
+type sysctls struct{ *fakeKernel }
+
+func (s sysctls) Get(key string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	value, exists := s.sysctls[strings.ReplaceAll(key, ".", "/")]
+	if !exists {
+		return "", fmt.Errorf("read sysctl %s: %w", key, sysctl.ErrMissing)
+	}
+	return value, nil
+}
+
+func (s sysctls) Set(key, value string) (string, error) {
+	before, err := s.Get(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		err = s.do("sysctl %s=%s", key, value)
+	}
+	if err == nil {
+		s.sysctls[strings.ReplaceAll(key, ".", "/")] = value
+	}
+	return before, err
+}
+
+func (k *fakeKernel) FindIPVS(context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.fail["find ipvs"]
+}
+
+func (k *fakeKernel) Balancer() (Balancer, error) { k.open(); return handle{k}, nil }
+
+func (k *fakeKernel) Scheduler(_ context.Context, name string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.fail["scheduler "+name]
+}
+
+func (k *fakeKernel) Services() ([]lvs.Service, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.services), k.fail["services"]
+}
+
+func (k *fakeKernel) Read(context.Context) ([]lvs.Service, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.services), k.fail["read"]
+}
+
+func (k *fakeKernel) Apply(ctx context.Context, ops []lvs.Op) ([]lvs.Op, error) {
+	k.mu.Lock()
+	stuck := k.stuck
+	k.mu.Unlock()
+	if stuck != nil {
+		<-stuck
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for n, op := range ops {
+		if err := k.do("%s", op); err != nil {
+			return ops[:n], err
+		}
+		k.services = lvs.Apply(k.services, []lvs.Op{op})
+	}
+	return ops, nil
+}
+
+func (k *fakeKernel) Suspended() time.Duration { return 0 }
+
+func (k *fakeKernel) Probe(_ context.Context, t probe.Target) probe.Result {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if r, told := k.answers[t.Address.Addr()]; told {
+		return r
+	}
+	return health.Result{Code: health.OK, Class: health.Good, Cause: "tcp: connected"}
+}
+
+// refuses makes a server refuse connections, or take them again.
+func (k *fakeKernel) refuses(server string, yes bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if yes {
+		k.answers[netip.MustParseAddr(server)] = health.Result{Code: health.Refused, Class: health.Bad, Cause: "tcp: refused"}
+		return
+	}
+	delete(k.answers, netip.MustParseAddr(server))
+}
+
+func (k *fakeKernel) Socket(iface string) (election.Socket, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.do("open %s", iface); err != nil {
+		return nil, err
+	}
+	k.opened++
+	s := &fakeSocket{k: k, in: make(chan vrrp.Datagram, 64), end: make(chan struct{})}
+	k.sockets[iface] = s
+	return s, nil
+}
+
+// fakeSocket hears what the test says.
+type fakeSocket struct {
+	k    *fakeKernel
+	in   chan vrrp.Datagram
+	once sync.Once
+	end  chan struct{}
+}
+
+func (s *fakeSocket) Send([]byte, netip.Addr) error            { return nil }
+func (s *fakeSocket) Filter([]uint8) error                     { return nil }
+func (s *fakeSocket) Others() (seen []vrrp.Datagram, n uint64) { return nil, 0 }
+
+func (s *fakeSocket) Wait() (bool, error) {
+	for range 50 {
+		if len(s.in) > 0 {
+			return true, nil
+		}
+		select {
+		case <-s.end:
+			return false, errors.New("closed")
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return false, nil
+}
+
+func (s *fakeSocket) Pending() (all []vrrp.Datagram, err error) {
+	for len(s.in) > 0 {
+		all = append(all, <-s.in)
+	}
+	return all, nil
+}
+
+func (s *fakeSocket) Close() error {
+	s.once.Do(func() { close(s.end); _ = s.k.closed() })
+	return nil
+}
+
+// hear is an advert of a peer.
+func (k *fakeKernel) hear(iface, from string, vrid, priority uint8) {
+	source := netip.MustParseAddr(from)
+	packet := vrrp.Packet{Version: 3, VRID: vrid, Priority: priority, Interval: 100 * time.Millisecond, Addresses: []netip.Addr{netip.MustParseAddr("10.77.0.100")}}
+	payload, err := packet.Append(nil, source, election.Group, vrrp.PseudoHeaderChecksum)
+	if err != nil {
+		panic(err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.sockets[iface].in <- vrrp.Datagram{Payload: payload, Source: source, Destination: election.Group, TTL: 255}
+}
+
+// machine is a fake kernel with a director on it, in the fake time of a synctest bubble.
+type machine struct {
+	*fakeKernel
+	*Director
+	t    *testing.T
+	dir  string
+	log  logtest.Buffer
+	file string // what the next reload finds
+	stop func() error
+}
+
+// world runs a test on a machine.
+func world(t *testing.T, run func(t *testing.T, m *machine)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		m := &machine{t: t, fakeKernel: newFakeKernel(), dir: t.TempDir(), stop: func() error { return nil }}
+		defer func() { _ = m.stop() }()
+		run(t, m)
+	})
+}
+
+func parse(t *testing.T, text string) *config.Config {
+	t.Helper()
+	cfg, problems := config.Parse("cluster.yaml", []byte(text))
+	if cfg == nil {
+		t.Fatal(problems)
+	}
+	return cfg
+}
+
+func (m *machine) options(file string) Options {
+	m.file = file
+	cfg := parse(m.t, file)
+	return Options{
+		Config: cfg, Node: cfg.Directors[0], StateDir: m.dir, Version: "test", Kernel: m.fakeKernel,
+		Load: func() (*config.Config, error) {
+			cfg, problems := config.Parse("cluster.yaml", []byte(m.file))
+			if cfg == nil {
+				return nil, fmt.Errorf("%v", problems)
+			}
+			return cfg, nil
+		},
+		Log: slog.New(slog.NewTextHandler(&m.log, nil)), Started: func() {},
+	}
+}
+
+// begin runs a director; stop ends it, once.
+func (m *machine) begin(file string) {
+	m.Director = New(m.options(file))
+	d := m.Director
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	m.stop = sync.OnceValue(func() error {
+		cancel()
+		err := <-ended
+		return err
+	})
+}
+
+// start is begin, and waits until the director is MASTER of everything.
+func (m *machine) start(file string) {
+	m.t.Helper()
+	m.begin(file)
+	m.pass(5 * time.Second)
+	for _, i := range m.Status().Instances {
+		if i.State != "MASTER" {
+			m.t.Fatalf("%s is %s (%s) after the start\n%s", i.Name, i.State, i.Reason, m.log.String())
+		}
+	}
+	m.history()
+}
+
+// pass lets time pass.
+func (m *machine) pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func (m *machine) reload(file string) {
+	m.t.Helper()
+	m.file = file
+	if err := m.Reload(m.t.Context()); err != nil {
+		m.t.Fatal(err)
+	}
+	m.pass(time.Second)
+}
+
+// expect compares what was done with what was to be done.
+func (m *machine) expect(when string, want ...string) {
+	m.t.Helper()
+	if got := m.history(); !slices.Equal(got, want) {
+		m.t.Errorf("%s:\n\t%s\nwant\n\t%s", when, strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+	}
+}
+
+func (m *machine) state(instance string) string {
+	for _, i := range m.Status().Instances {
+		if i.Name == instance {
+			return i.State
+		}
+	}
+	return "none"
+}
+
+func (m *machine) reason(instance string) string {
+	for _, i := range m.Status().Instances {
+		if i.Name == instance {
+			return i.Reason
+		}
+	}
+	return ""
+}
+
+const electing = `version: 1
+directors: [{name: lvs-master, address: 10.77.0.2}, {name: lvs-backup, address: 10.77.0.3}]
+vrrp_instances:
+`
+
+// router is an instance of the file.
+func router(name, iface string, vrid int, vips ...string) string {
+	return fmt.Sprintf("  - {name: %s, interface: %s, virtual_router_id: %d, advert_interval: 100ms, virtual_addresses: [%s]}\n",
+		name, iface, vrid, strings.Join(vips, ", "))
+}
+
+// balancing is a virtual server of the file, after its instances.
+func balancing(name, vip, forward string, servers ...string) string {
+	text := fmt.Sprintf("  - {name: %s, address: %s, port: 3306, scheduler: rr, forward: %s, checks: [{type: tcp, interval: 1s}], real_servers: [", name, vip, forward)
+	for n, server := range servers {
+		text += fmt.Sprintf("{name: %s%d, address: %s}, ", name, n+1, server)
+	}
+	return text + "]}\n"
+}
+
+const virtualServers = "virtual_servers:\n"

@@ -1,0 +1,565 @@
+package director
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/clusterfile"
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+	"github.com/lvs-director/lvs-director/pkg/kernel/ipvs"
+	"github.com/lvs-director/lvs-director/pkg/ledger"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
+)
+
+const (
+	vip  = "10.77.0.100"
+	one  = "10.77.0.11"
+	two  = "10.77.0.12"
+	also = "10.77.0.101"
+)
+
+// TestLife: what an earlier run left goes first; the table stands before the VIP; at the end the VIP goes before what
+// served it, and nothing is left.
+func TestLife(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.addresses = append(m.addresses, kernel.Address{Interface: "eth0", Prefix: netip.MustParsePrefix(vip + "/32"), Global: true})
+		file := electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "nat", one)
+		m.begin(file)
+		m.pass(5 * time.Second)
+		m.expect(
+			"the start", "ip addr del 10.77.0.100 dev eth0", "open eth0",
+			"sysctl net.ipv4.conf.all.send_redirects=0", "sysctl net.ipv4.ip_forward=1", "sysctl net.ipv4.vs.expire_nodest_conn=1",
+			"sysctl net/ipv4/conf/eth0/send_redirects=0",
+			"ipvsadm -A -t 10.77.0.100:3306 -s rr", "ipvsadm -a -t 10.77.0.100:3306 -r 10.77.0.11:3306 -m -w 1",
+			"ip addr add 10.77.0.100 dev eth0",
+		)
+		s := m.Status()
+		if len(s.Problems) != 0 || len(s.Interfaces) != 1 || s.Instances[0].State != "MASTER" || s.VirtualServers[0].State != "up" || s.VirtualServers[0].RealServers[0].Weight != 1 {
+			t.Errorf("status: %+v", s)
+		}
+		if record, err := m.Record("a"); err != nil || !strings.HasPrefix(record, "# instance a\nparams vrid=51") {
+			t.Errorf("record: %q, %v", record, err)
+		}
+		if _, err := m.Record("b"); err == nil || err.Error() != "no VRRP instance b here: there is a" {
+			t.Errorf("record of nobody: %v", err)
+		}
+		if err := m.stop(); err != nil {
+			t.Error(err)
+		}
+		m.expect(
+			"the end", "ip addr del 10.77.0.100 dev eth0",
+			"ipvsadm -D -t 10.77.0.100:3306",
+			"sysctl net.ipv4.conf.all.send_redirects=1", "sysctl net.ipv4.ip_forward=0", "sysctl net.ipv4.vs.expire_nodest_conn=0",
+			"sysctl net/ipv4/conf/eth0/send_redirects=1",
+		)
+		if m.opened != 0 {
+			t.Errorf("%d handles are still open", m.opened)
+		}
+		l, err := ledger.Open(m.dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(l.Addresses())+len(l.Services())+len(l.Sysctls()) != 0 {
+			t.Errorf("recorded after the end: %v %v %v", l.Addresses(), l.Services(), l.Sysctls())
+		}
+		_ = l.Close()
+		if err := m.Reload(t.Context()); !errors.Is(err, ErrStopped) {
+			t.Errorf("a reload after the end: %v", err)
+		}
+	})
+}
+
+// TestTableBeforeAVIPThatAReloadAdds: the VIP waits until its virtual server has a real server, and not for ever.
+func TestTableBeforeAVIPThatAReloadAdds(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		base := electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", one)
+		m.start(base)
+		added := electing + router("a", "eth0", 51, vip, also) + virtualServers + balancing("mysql", vip, "dr", one) + balancing("web", also, "dr", two)
+		m.reload(added)
+		m.expect(
+			"a VIP comes", "ipvsadm -A -t 10.77.0.101:3306 -s rr", "ipvsadm -a -t 10.77.0.101:3306 -r 10.77.0.12:3306 -g -w 1",
+			"ip addr add 10.77.0.101 dev eth0",
+		)
+		m.reload(base)
+		m.history()
+		m.refuses(two, true)
+		begun := time.Now()
+		m.reload(added)
+		if took := time.Since(begun); took != 2*time.Second || !m.has("eth0", also) { // the test waits for one of them
+			t.Errorf("a pool that is down kept its VIP away for %s", took-time.Second)
+		}
+		if m.log.Count("no real server for a new VIP yet") != 1 {
+			t.Error("nothing is said of it")
+		}
+	})
+}
+
+// TestReloads: one plan from any file to any other; nothing that stays is touched.
+func TestReloads(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.start(electing + router("a", "eth0", 51, vip, also) + router("b", "eth0", 52, "10.77.0.102"))
+		for _, step := range []struct {
+			name, file string
+			want       []string
+		}{
+			{"the same", electing + router("a", "eth0", 51, vip, also) + router("b", "eth0", 52, "10.77.0.102"), nil},
+			{"a VIP moves to another instance", electing + router("a", "eth0", 51, vip) + router("b", "eth0", 52, "10.77.0.102", also), nil},
+			{"its instance goes", electing + router("b", "eth0", 52, "10.77.0.102", also, vip), nil},
+			{"another interface", electing + router("b", "eth1", 52, "10.77.0.102"), []string{
+				"open eth1", "ip addr del 10.77.0.102 dev eth0", "ip addr del 10.77.0.101 dev eth0", "ip addr del 10.77.0.100 dev eth0", "ip addr add 10.77.0.102 dev eth1",
+			}},
+			{"another virtual router", electing + router("b", "eth1", 53, "10.77.0.102"), []string{"ip addr del 10.77.0.102 dev eth1", "ip addr add 10.77.0.102 dev eth1"}},
+			{"the first virtual server", electing + router("b", "eth1", 53, "10.77.0.102") + virtualServers + balancing("mysql", "10.77.0.102", "dr", one), []string{
+				"sysctl net.ipv4.vs.expire_nodest_conn=1", "ipvsadm -A -t 10.77.0.102:3306 -s rr", "ipvsadm -a -t 10.77.0.102:3306 -r 10.77.0.11:3306 -g -w 1",
+			}},
+			{"everything has another name", electing + router("b", "eth1", 53, "10.77.0.102") + virtualServers + balancing("db", "10.77.0.102", "dr", one), nil},
+			{"the last virtual server", electing + router("b", "eth1", 53, "10.77.0.102"), []string{"sysctl net.ipv4.vs.expire_nodest_conn=0", "ipvsadm -D -t 10.77.0.102:3306"}},
+		} {
+			m.reload(step.file)
+			m.expect(step.name, step.want...)
+			m.pass(5 * time.Second)
+			m.history()
+		}
+		if n := m.log.Count("msg=reloaded"); n != 8 {
+			t.Errorf("%d reloads are logged", n)
+		}
+		if strings.Contains(m.log.String(), "somebody else") {
+			t.Errorf("a reload is taken for a foreign hand:\n%s", m.log.String())
+		}
+	})
+}
+
+// TestReloadThatIsRefused: what was opened for it is closed again, and what ran goes on.
+func TestReloadThatIsRefused(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		first := electing + router("a", "eth0", 51, vip)
+		m.start(first)
+		second := electing + router("b", "eth1", 53, "10.78.0.100") + virtualServers + balancing("mysql", "10.78.0.100", "dr", "10.78.0.11")
+		before := m.Status()
+		for _, tt := range []struct{ what, fails, file, want string }{
+			{"a setting", "sysctl", second, "net.ipv4.vs.expire_nodest_conn=1: not today"},
+			{"the scheduler", "scheduler rr", second, "virtual server mysql: not today"},
+			{"IPVS", "find ipvs", second, "not today"},
+			{"an interface that is not there", "", electing + router("a", "ethO", 51, vip), "cluster.yaml:4:26: vrrp_instances[0].interface: lvs-master has no interface ethO"},
+			{"a file that is none", "", "version: 7\n", "version"},
+			{"a file that does not name this machine", "", strings.ReplaceAll(first, "lvs-master", "somebody"), "lvs-master"},
+		} {
+			m.refuse(tt.fails, errors.New("not today"))
+			m.file = tt.file
+			err := m.Reload(t.Context())
+			m.refuse(tt.fails, nil)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%s: %v, want %s", tt.what, err, tt.want)
+			}
+			if strings.Contains(tt.want, "ethO") && !clusterfile.Refused(err) {
+				t.Errorf("%s is not the file's fault: %v", tt.what, err)
+			}
+			m.pass(time.Second)
+			after := m.Status()
+			if m.state("a") != "MASTER" || after.ConfigDigest != before.ConfigDigest || len(after.Interfaces) != 1 || len(after.VirtualServers) != 0 || m.table() != "" {
+				t.Errorf("%s: before %+v\nafter %+v", tt.what, before, after)
+			}
+			if got := m.loops.Load().state.Addresses(); len(got) != 1 || got[0].String() != "eth0 10.77.0.100/32" {
+				t.Errorf("%s: recorded %v", tt.what, got)
+			}
+		}
+		if strings.Contains(m.log.String(), "no longer") {
+			t.Errorf("the VIP went:\n%s", m.log.String())
+		}
+		m.refuse("open eth1", kernel.ErrNotPermitted)
+		m.file = second
+		if err := m.Reload(t.Context()); !errors.Is(err, kernel.ErrNotPermitted) {
+			t.Errorf("a socket that is not permitted: %v", err)
+		}
+		m.refuse("open eth1", nil)
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := m.Director.do(ended, func() {}); err == nil || !strings.Contains(err.Error(), "the director") {
+			t.Errorf("a client that has gone: %v", err)
+		}
+	})
+}
+
+// TestNamesChangeAtOneMoment: a reload that gives everything another name writes nothing: the checks know the new names
+// before the table is told of them. A moment at which nothing is known of a server would take it out.
+func TestNamesChangeAtOneMoment(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		file := func(name string) string {
+			return electing + router("a", "eth0", 51, vip) + virtualServers + balancing(name, vip, "dr", one, two)
+		}
+		m.start(file("mysql"))
+		for range 50 {
+			m.reload(file("db"))
+			m.reload(file("mysql"))
+		}
+		m.expect("100 reloads")
+	})
+}
+
+// TestVerdicts: a real server that fails goes out of the table, by way of the director, and comes back.
+func TestVerdicts(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.start(electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", one, two))
+		m.refuses(two, true)
+		m.pass(3 * time.Second)
+		m.expect("down", "ipvsadm -d -t 10.77.0.100:3306 -r 10.77.0.12:3306")
+		if v := m.Status().VirtualServers[0]; v.State != "degraded" || v.RealServers[1].State != "down" || v.RealServers[1].Code != string(health.Refused) {
+			t.Errorf("%+v", v)
+		}
+		m.refuses(two, false)
+		m.pass(3 * time.Second)
+		m.expect("up", "ipvsadm -a -t 10.77.0.100:3306 -r 10.77.0.12:3306 -g -w 1")
+	})
+}
+
+// TestTracks: a track that is down is a fault of the instances that name it, and of no other.
+func TestTracks(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		tracked := strings.Replace(router("a", "eth0", 51, vip), "advert_interval", "tracks: [gateway], advert_interval", 1)
+		m.start(electing + tracked + router("b", "eth0", 52, also) + "tracks:\n  - {name: gateway, address: 10.77.0.1, type: tcp, port: 80, interval: 1s}\n")
+		m.refuses("10.77.0.1", true)
+		m.pass(3 * time.Second)
+		if m.state("a") != "FAULT" || !strings.Contains(m.reason("a"), "gateway: down: tcp: refused") || m.state("b") != "MASTER" {
+			t.Errorf("a is %s (%s), b %s", m.state("a"), m.reason("a"), m.state("b"))
+		}
+		if s := m.Status().Tracks; len(s) != 1 || s[0].State != "down" {
+			t.Errorf("tracks: %+v", s)
+		}
+		m.reload(electing + router("a", "eth0", 51, vip) + router("b", "eth0", 52, also))
+		if m.state("a") != "MASTER" {
+			t.Errorf("a depends on it no more, and is %s (%s)", m.state("a"), m.reason("a"))
+		}
+	})
+}
+
+// TestLinks: a carrier that goes is told at once, an address that somebody deletes comes back at once, and what no event
+// tells of within a second.
+func TestLinks(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.start(electing + router("a", "eth0", 51, vip) + router("b", "eth1", 52, "10.78.0.100"))
+		prefix := netip.MustParsePrefix(vip + "/32")
+		m.change(addr.Event{Kind: addr.AddressRemoved, Interface: "eth0", Prefix: prefix, Asked: true}, func() { m.drop("eth0", prefix) })
+		m.pass(50 * time.Millisecond)
+		m.expect("a foreign hand", "ip addr add 10.77.0.100 dev eth0")
+		m.change(addr.Event{Kind: addr.AddressAdded, Interface: "eth0", Prefix: prefix, Valid: time.Second}, func() {}) // a renewal
+		m.pass(2 * time.Second)
+		m.change(addr.Event{}, func() { m.events = nil; m.drop("eth0", prefix) }) // an event that is lost
+		m.pass(2 * time.Second)
+		m.expect("a look", "ip addr add 10.77.0.100 dev eth0")
+
+		m.mu.Lock()
+		l := m.links[0]
+		m.links[0].Carrier = false
+		m.mu.Unlock()
+		m.pass(1100 * time.Millisecond)
+		if m.state("a") != "FAULT" || m.state("b") != "MASTER" || m.has("eth0", vip) {
+			t.Errorf("without a carrier: a %s, b %s", m.state("a"), m.state("b"))
+		}
+		m.mu.Lock()
+		l.HardwareAddr = "02:00:00:00:00:99"
+		m.links[0] = l
+		m.mu.Unlock()
+		m.pass(3 * time.Second)
+		if m.state("a") != "MASTER" || m.log.Count("the interface has another hardware address") != 1 {
+			t.Errorf("with a carrier: a %s (%s)\n%s", m.state("a"), m.reason("a"), m.log.String())
+		}
+		m.refuse("links", errors.New("not now"))
+		m.pass(2 * time.Second)
+		m.refuse("links", nil)
+		m.refuse("list", errors.New("not now"))
+		m.pass(2 * time.Second)
+		if m.log.Count("cannot list the network interfaces") == 0 || m.log.Count("cannot list the addresses") == 0 || m.state("a") != "MASTER" {
+			t.Errorf("a kernel that does not answer: a %s\n%s", m.state("a"), m.log.String())
+		}
+		m.refuse("list", nil)
+	})
+}
+
+// TestMisplacedVIP: the own address was deleted and came back behind the VIP, which is put behind it again.
+func TestMisplacedVIP(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.start(electing + router("a", "eth0", 51, vip))
+		m.mu.Lock()
+		m.addresses = append(m.addresses[1:], m.addresses[0])
+		m.mu.Unlock()
+		m.pass(2 * time.Second)
+		m.expect("the order", "ip addr del 10.77.0.100 dev eth0", "ip addr add 10.77.0.100 dev eth0")
+	})
+}
+
+// TestPeers: a peer of higher priority takes over, and a foreign one is told of.
+func TestPeers(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.start(electing + router("a", "eth0", 51, vip))
+		m.hear("eth0", "10.77.0.66", 51, 200)
+		m.hear("eth0", "10.77.0.66", 77, 200)
+		m.pass(20 * time.Millisecond)
+		s := m.Status()
+		if m.state("a") != "BACKUP" || s.Instances[0].Master != "10.77.0.66" || len(s.Problems) != 1 || !strings.Contains(s.Problems[0], "is no director of the cluster file") {
+			t.Errorf("%+v", s)
+		}
+		if s.Interfaces[0].Received != 2 || s.Interfaces[0].Dropped["vrid"] != 1 {
+			t.Errorf("%+v", s.Interfaces)
+		}
+	})
+}
+
+// TestReadinessOfAStart: a director whose checks find nobody leaves a MASTER of lower priority alone, for 30 s.
+func TestReadinessOfAStart(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.refuses(one, true)
+		m.begin(electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", one))
+		listen := func(d time.Duration) {
+			for end := time.Now().Add(d); time.Now().Before(end); m.pass(50 * time.Millisecond) {
+				m.hear("eth0", "10.77.0.3", 51, 50)
+			}
+		}
+		m.pass(100 * time.Millisecond)
+		listen(20 * time.Second)
+		if m.state("a") != "BACKUP" || !strings.Contains(m.reason("a"), noServer) {
+			t.Errorf("%s: %s\n%s", m.state("a"), m.reason("a"), m.log.String())
+		}
+		listen(12 * time.Second)
+		if m.state("a") != "MASTER" || m.log.Count("no real server is up; taking part in elections all the same") != 1 {
+			t.Errorf("%s: %s", m.state("a"), m.reason("a"))
+		}
+		m.refuses(one, false)
+		m.pass(5 * time.Second)
+
+		// The interface goes, and with it the only server; it comes back, and the server only later.
+		m.refuses(one, true)
+		m.pass(5 * time.Second)
+		m.change(addr.Event{Kind: addr.LinkChanged}, func() { m.links[0].Carrier = false })
+		m.pass(time.Second)
+		m.change(addr.Event{Kind: addr.LinkChanged}, func() { m.links[0].Carrier = true })
+		listen(5 * time.Second)
+		if m.state("a") != "BACKUP" || !strings.Contains(m.reason("a"), returned) {
+			t.Errorf("%s: %s", m.state("a"), m.reason("a"))
+		}
+		m.refuses(one, false)
+		listen(5 * time.Second)
+		if m.state("a") != "MASTER" {
+			t.Errorf("%s: %s", m.state("a"), m.reason("a"))
+		}
+	})
+}
+
+// TestAdoption: what an earlier run served stays in, though its first check fails, until fall in a row do.
+func TestAdoption(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		file := electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", one)
+		m.services = parseTable(t, file)
+		m.refuses(one, true)
+		m.begin(file)
+		m.pass(500 * time.Millisecond)
+		m.expect("after one failure", "open eth0", "sysctl net.ipv4.vs.expire_nodest_conn=1", "ip addr add 10.77.0.100 dev eth0")
+		m.pass(3 * time.Second)
+		if !strings.Contains(strings.Join(m.history(), "\n"), "ipvsadm -d") {
+			t.Error("it stays after two")
+		}
+	})
+}
+
+// parseTable is the table that a file wants when all servers are up.
+func parseTable(t *testing.T, file string) []lvs.Service {
+	return lvs.Desired(parse(t, file).VirtualServers, func(config.ServerID) lvs.Condition { return lvs.Condition{Known: true, Up: true} }, nil)
+}
+
+// TestStartsThatFail: the first thing that is missing is the error, and nothing is left open; what an earlier run served
+// lives on.
+func TestStartsThatFail(t *testing.T) {
+	file := electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", one)
+	for _, tt := range []struct{ fails, want string }{
+		{"open netlink", "not today"},
+		{"list", "addresses: not today"},
+		{"ip addr del", "remove the VIP 10.77.0.100/32 that is left on eth0"},
+		{"find ipvs", "not today"},
+		{"scheduler rr", "virtual server mysql: not today"},
+		{"sysctl net.ipv4.vs", "not today"},
+		{"read", "not today"},
+	} {
+		t.Run(tt.fails, func(t *testing.T) {
+			world(t, func(t *testing.T, m *machine) {
+				l, err := ledger.Open(m.dir)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = l.SetServices([]ledger.Service{{Protocol: "tcp", Address: vip, Port: "3306"}})
+				_ = l.Close()
+				m.services = parseTable(t, file)
+				m.addresses = append(m.addresses, kernel.Address{Interface: "eth0", Prefix: netip.MustParsePrefix(vip + "/32"), Global: true})
+				failure := errors.New("not today")
+				if tt.fails == "read" {
+					failure = errors.Join(failure, ipvs.ErrNoIPVS)
+				}
+				m.refuse(tt.fails, failure)
+				m.begin(file)
+				m.pass(10 * time.Second)
+				if err := m.stop(); err == nil || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("%v, want %s", err, tt.want)
+				}
+				if m.opened != 0 && tt.fails != "open netlink" {
+					t.Errorf("%d handles are still open", m.opened)
+				}
+				if !strings.Contains(m.table(), one) {
+					t.Errorf("what an earlier run served is gone:\n%s", m.table())
+				}
+			})
+		})
+	}
+}
+
+// TestElectionsWaitForTheTable: for 5 s.
+func TestElectionsWaitForTheTable(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.stuck = make(chan struct{})
+		m.begin(electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", one))
+		m.pass(4900 * time.Millisecond)
+		if s := m.Status(); len(s.Instances) != 0 || len(s.Problems) != 1 || s.Problems[0] != "the director has not started yet" {
+			t.Errorf("before the table stands: %+v", s)
+		}
+		if _, err := m.Record(""); err == nil {
+			t.Error("a record before the start")
+		}
+		m.pass(time.Second)
+		if m.state("a") != "MASTER" || m.log.Count("the IPVS table does not stand yet") != 1 {
+			t.Errorf("%s\n%s", m.state("a"), m.log.String())
+		}
+		// The table loop hangs: after 30 s that is a problem, and this director no MASTER beside a living one.
+		m.pass(35 * time.Second)
+		m.hear("eth0", "10.77.0.3", 51, 50)
+		m.pass(50 * time.Millisecond)
+		if p := strings.Join(m.Status().Problems, "\n"); !strings.Contains(p, "the table loop made no progress for 30s") || m.state("a") != "FAULT" {
+			t.Errorf("%s: %s", m.state("a"), p)
+		}
+		close(m.stuck)
+		m.pass(5 * time.Second)
+		if p := m.Status().Problems; len(p) != 0 || m.state("a") != "MASTER" {
+			t.Errorf("%s: %v", m.state("a"), p)
+		}
+	})
+}
+
+// TestTroubles: what is wrong is in the status, and the work goes on.
+func TestTroubles(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.refuse("watch", errors.New("no events here"))
+		m.start(electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", one))
+		if m.log.Count("cannot follow address and link events") != 1 {
+			t.Error("nothing is said of missing events")
+		}
+		m.refuse("sysctl", errors.New("read-only"))
+		m.refuse("services", errors.New("no /proc"))
+		m.refuse("ipvsadm", errors.New("no buffers"))
+		m.mu.Lock()
+		m.sysctls["net/ipv4/vs/expire_nodest_conn"] = "0"
+		m.services = nil
+		m.mu.Unlock()
+		_ = m.loops.Load().state.Close() // now every change of the state file fails
+		_ = m.sockets["eth0"].Close()
+		m.refuse("open eth0", errors.New("no buffers"))
+		m.pass(3 * time.Second)
+		problems := strings.Join(m.Status().Problems, "\n")
+		for _, want := range []string{"the sysctls are not as they should be: ", "no /proc", "the IPVS table is not as it should be: ", "was given up", "no VRRP socket on eth0: "} {
+			if !strings.Contains(problems, want) {
+				t.Errorf("%q is missing in\n%s", want, problems)
+			}
+		}
+		if m.state("a") != "MASTER" || m.log.Count("cannot save what is ours") != 1 {
+			t.Errorf("%s\n%s", m.state("a"), m.log.String())
+		}
+		for _, what := range []string{"sysctl", "services", "ipvsadm", "open eth0"} {
+			m.refuse(what, nil)
+		}
+		m.pass(5 * time.Second)
+		if strings.Count(m.table(), "-a -t") != 1 {
+			t.Errorf("the table afterwards:\n%s", m.table())
+		}
+	})
+}
+
+// TestLostLease goes straight to the election.
+func TestLostLease(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.start(electing + router("a", "eth0", 51, vip))
+		m.refuse("ip addr add", errors.New("no buffers"))
+		m.change(addr.Event{Kind: addr.Resync}, func() { m.drop("eth0", netip.MustParsePrefix(vip+"/32")) })
+		m.pass(7 * time.Second)
+		if m.log.Count("the lease of the VIPs lapsed") == 0 {
+			t.Errorf("%s\n%s", m.state("a"), m.log.String())
+		}
+	})
+}
+
+// TestCleanup: what a dead daemon left goes, by the file and by the state file; nothing is touched while one runs.
+func TestCleanup(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		file := electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", one)
+		m.start(file)
+		if err := Cleanup(m.options(file), false); !errors.Is(err, ledger.ErrLocked) {
+			t.Errorf("beside a daemon: %v", err)
+		}
+		for _, tt := range []struct {
+			addressesOnly, noIPVS bool
+			file                  string
+			want                  []string
+		}{
+			{true, false, file, []string{"ip addr del 10.77.0.100 dev eth0"}},
+			{false, false, file, []string{"ip addr del 10.77.0.100 dev eth0", "ipvsadm -D -t 10.77.0.100:3306"}},
+			{false, true, electing + router("z", "eth1", 9, "10.78.0.9"), nil},
+		} {
+			if err := m.stop(); err != nil {
+				t.Error(err)
+			}
+			m.history()
+			m.services = parseTable(t, file)
+			m.addresses = append(m.addresses, kernel.Address{Interface: "eth0", Prefix: netip.MustParsePrefix(vip + "/32"), Global: true})
+			if tt.noIPVS {
+				m.refuse("find ipvs", ipvs.ErrNoIPVS)
+			}
+			if err := Cleanup(m.options(tt.file), tt.addressesOnly); err != nil {
+				t.Error(err)
+			}
+			m.expect("cleanup", tt.want...)
+		}
+	})
+}
+
+// TestElectsOnly: a file without virtual servers needs no IPVS, also where an earlier run had some.
+func TestElectsOnly(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		l, err := ledger.Open(m.dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = l.SetServices([]ledger.Service{{Protocol: "tcp", Address: vip, Port: "3306"}})
+		_ = l.Close()
+		file := electing + router("a", "eth0", 51, vip)
+		m.services = parseTable(t, file+virtualServers+balancing("mysql", vip, "dr", one))
+		m.start(file)
+		if m.table() != "" {
+			t.Errorf("what an earlier run left is in the table:\n%s", m.table())
+		}
+		if err := m.stop(); err != nil {
+			t.Error(err)
+		}
+		l, err = ledger.Open(m.dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = l.SetServices([]ledger.Service{{Protocol: "tcp", Address: vip, Port: "3306"}})
+		_ = l.Close()
+		m.refuse("find ipvs", ipvs.ErrNoIPVS)
+		m.start(file)
+		if n := len(m.loops.Load().state.Services()); n != 0 {
+			t.Errorf("%d services are still recorded, and the module has gone", n)
+		}
+	})
+}

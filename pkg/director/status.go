@@ -1,0 +1,213 @@
+package director
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/election"
+	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
+	"github.com/lvs-director/lvs-director/pkg/plan"
+	"github.com/lvs-director/lvs-director/pkg/status"
+)
+
+// snapshots are what all loops say of themselves, as values.
+type snapshots struct {
+	plan      plan.Plan
+	started   bool
+	instances map[config.InstanceID]election.Snapshot
+	sockets   map[string]election.LinkSnapshot
+	verdicts  map[config.Subject]health.Verdict
+	balances  bool // there is a table
+	table     string
+	services  []lvs.Service // with their counters
+	unread    error         // why those are not known
+	stall     string
+	unsaved   string
+	sysctls   string
+}
+
+// Status says how everything stands. It may be called from any goroutine at any time and waits for none of the loops.
+func (d *Director) Status() status.Director {
+	s := snapshots{plan: d.plan.Load()}
+	if s.plan.Config == nil { // the start has not come so far
+		s.plan = plan.Plan{Config: d.o.Config, Node: d.o.Node}
+	}
+	if l := d.loops.Load(); l != nil {
+		s.started = true
+		s.instances, s.sockets, s.verdicts = l.instances.snapshots(), l.sockets.snapshots(), l.checker.Verdicts()
+		s.stall, s.unsaved, s.sysctls = l.stalls.Snapshot(), l.state.Problem(), l.sysctls.Problem()
+		if s.balances = l.table.runs(); s.balances {
+			reached, _ := l.table.snapshot()
+			s.table = reached.Problem
+			s.services, s.unread = d.o.Kernel.Services()
+		}
+	}
+	doc := report(s)
+	doc.Head = status.Head{
+		Node: d.o.Node.Name, Role: "director", Version: d.o.Version, ConfigDigest: s.plan.Config.Digest, Process: process(), Problems: doc.Problems,
+	}
+	return doc
+}
+
+// Record is what an instance did last, or all of them when the name is ""; see election.Actor.Record.
+func (d *Director) Record(instance string) (string, error) {
+	l := d.loops.Load()
+	if l == nil {
+		return "", fmt.Errorf("the director has not started yet")
+	}
+	return l.instances.record(instance)
+}
+
+// report puts the document together, all but its head.
+func report(s snapshots) status.Director {
+	doc := status.Director{Instances: []status.Instance{}, VirtualServers: []status.VirtualServer{}}
+	for _, i := range s.plan.Instances {
+		a, runs := s.instances[i.ID]
+		if !runs {
+			continue
+		}
+		doc.Instances = append(doc.Instances, instanceStatus(i.Config, a))
+		if late := tooLate(a); late != "" {
+			doc.Problems = append(doc.Problems, i.Config.Name+": "+late)
+		}
+		doc.Problems = append(doc.Problems, neighbourProblems(s.plan.Config, s.plan.Node.Name, i.Config, a)...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.sockets)) {
+		l := s.sockets[name]
+		doc.Interfaces = append(doc.Interfaces, status.Interface{Name: name, Received: l.Received, Dropped: l.Dropped})
+		if l.Broken != "" {
+			doc.Problems = append(doc.Problems, fmt.Sprintf("no VRRP socket on %s: %s", name, l.Broken))
+		}
+		if l.Flood != "" {
+			doc.Problems = append(doc.Problems, name+": "+l.Flood)
+		}
+	}
+	if s.stall != "" {
+		doc.Problems = append(doc.Problems, s.stall)
+	}
+	if s.unsaved != "" {
+		doc.Problems = append(doc.Problems, s.unsaved)
+	}
+	if s.sysctls != "" {
+		doc.Problems = append(doc.Problems, "the sysctls are not as they should be: "+s.sysctls)
+	}
+	if !s.started {
+		doc.Problems = append(doc.Problems, "the director has not started yet")
+		return doc
+	}
+	for _, t := range s.plan.Config.Tracks {
+		if plan.Tracked(s.plan.Config, s.plan.Node.Name, t.Name) {
+			v := verdictOf(s.verdicts, config.Subject{Track: config.TrackID(t.Name)})
+			doc.Tracks = append(doc.Tracks, status.Track{Name: t.Name, State: word(v), Code: string(v.Code), Reason: v.Reason, Since: v.Since})
+		}
+	}
+	if s.balances {
+		reportTable(s, &doc)
+	}
+	return doc
+}
+
+func reportTable(s snapshots, doc *status.Director) {
+	if s.table != "" {
+		doc.Problems = append(doc.Problems, "the IPVS table is not as it should be: "+s.table)
+	}
+	if s.unread != nil {
+		doc.Problems = append(doc.Problems, s.unread.Error())
+	}
+	have := make(map[lvs.Key]lvs.Service, len(s.services))
+	for _, service := range s.services {
+		have[service.Key] = service
+	}
+	for _, v := range s.plan.Config.VirtualServers {
+		doc.VirtualServers = append(doc.VirtualServers, virtualServerStatus(v, s.verdicts, have[lvs.KeyOf(v)]))
+	}
+}
+
+// verdictOf is the verdict of a subject; that of what nobody has looked at when the checks do not know it yet.
+func verdictOf(verdicts map[config.Subject]health.Verdict, subject config.Subject) health.Verdict {
+	if v, known := verdicts[subject]; known {
+		return v
+	}
+	return health.All([]health.State{health.New(1, 1)})
+}
+
+func instanceStatus(cfg config.Instance, a election.Snapshot) status.Instance {
+	s := status.Instance{
+		Name: cfg.Name, State: a.State.String(), Reason: a.Reason, Since: a.Since,
+		Priority: int(cfg.Priority), EffectivePriority: int(a.Priority), VirtualRouterID: int(cfg.VRID),
+		Interface: cfg.Interface, VirtualAddresses: []string{},
+		AdvertsSent: a.AdvertsSent, AdvertsReceived: a.AdvertsReceived, Dropped: a.Dropped,
+		AdvertLateness: lateness(a.Lateness),
+	}
+	if a.Master.IsValid() && a.MasterPriority != 0 {
+		s.Master, s.MasterPriority = a.Master.String(), int(a.MasterPriority)
+	}
+	for _, p := range cfg.VirtualAddresses {
+		s.VirtualAddresses = append(s.VirtualAddresses, p.String())
+	}
+	return s
+}
+
+func virtualServerStatus(v config.VirtualServer, verdicts map[config.Subject]health.Verdict, have lvs.Service) status.VirtualServer {
+	s := status.VirtualServer{
+		Name: v.Name, Address: v.Address.String(), Port: int(v.Port), Protocol: v.Protocol, Scheduler: v.Scheduler,
+		Forward: string(v.Forward), RealServers: []status.RealServer{},
+	}
+	for _, r := range v.RealServers {
+		verdict := verdictOf(verdicts, config.Subject{Server: config.ServerID{Service: v.Name, Server: r.Name}})
+		s.RealServers = append(s.RealServers, realServerStatus(r, verdict, have))
+	}
+	s.State, s.Reason = poolState(s.RealServers)
+	return s
+}
+
+// poolState sums up a pool. Unknown is not down: a real server that the checks say nothing of and that stands in the table
+// takes connections.
+func poolState(pool []status.RealServer) (state, reason string) {
+	up, kept := 0, 0
+	for _, r := range pool {
+		switch {
+		case r.State == "up":
+			up++
+		case r.State == "unknown" && r.Weight > 0:
+			kept++
+		}
+	}
+	switch {
+	case up == len(pool):
+		return "up", fmt.Sprintf("all %d real servers are up", up)
+	case kept > 0:
+		return "degraded", fmt.Sprintf("%d of %d real servers are up; %d more serve and cannot be checked", up, len(pool), kept)
+	case up > 0:
+		return "degraded", fmt.Sprintf("%d of %d real servers are up", up, len(pool))
+	default:
+		return "down", "no real server is up"
+	}
+}
+
+func realServerStatus(r config.RealServer, verdict health.Verdict, have lvs.Service) status.RealServer {
+	s := status.RealServer{
+		Name: r.Name, Address: r.Address.String(), Port: int(r.Port), ConfiguredWeight: r.Weight,
+		State: word(verdict), Code: string(verdict.Code), Reason: verdict.Reason, Since: verdict.Since,
+	}
+	for _, k := range have.Servers {
+		if k.Address == r.Address && k.Port == r.Port {
+			s.Weight, s.ActiveConnections, s.InactiveConnections = k.Weight, k.ActiveConnections, k.InactiveConnections
+		}
+	}
+	return s
+}
+
+func word(v health.Verdict) string {
+	switch {
+	case !v.Known:
+		return "unknown"
+	case v.Up:
+		return "up"
+	default:
+		return "down"
+	}
+}

@@ -1,0 +1,18 @@
+package director
+
+import (
+	"log/slog"
+	"strings"
+
+	"github.com/lvs-director/lvs-director/pkg/plan"
+	"github.com/lvs-director/lvs-director/pkg/reconcile"
+)
+
+// newSysctls makes the keeper of the settings. Those of an interface that is not there are left for when it comes.
+func newSysctls(k reconcile.SysctlKernel, state *stateFile, log *slog.Logger) *reconcile.Sysctls {
+	tell := func(c reconcile.SysctlChange) { log.Info("sysctl", "key", c.Key, "from", c.From, "to", c.To) }
+	return reconcile.NewSysctls(reconcile.SysctlOptions{
+		Kernel: k, Ledger: state, ConfKey: plan.ConfKey, Saved: state.saved, WasSet: tell, GivenBack: tell, Log: log,
+		Optional: func(key string) bool { return strings.HasPrefix(key, plan.OfInterface) },
+	})
+}

@@ -1,0 +1,177 @@
+package director
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/plan"
+)
+
+// switchWithin bounds how long a reload waits for the checks to take their new names, during which the table stands still.
+const switchWithin = time.Second
+
+// turn takes in what the loops have published, makes the plan for it, and goes there. After an error everything is as it was
+// before, but for what the next turn does again.
+func (d *Director) turn(l *loops) error {
+	fresh := d.takeIn(l)
+	from := d.plan.Load()
+	now, f := time.Now(), d.facts(l, from)
+	d.in.Before, d.in.NotReady = from.Links, d.ready.look(now, f, d.log)
+	to := plan.Of(d.in)
+	if cameBack(from, to) {
+		if d.ready.back(now, f); d.ready.reason != d.in.NotReady {
+			d.in.NotReady = d.ready.reason
+			to = plan.Of(d.in)
+		}
+	}
+	if err := d.goTo(l, from, &to); err != nil {
+		return err
+	}
+	d.plan.Set(to)
+	if fresh {
+		d.tellOfVIPs(l, to)
+	}
+	return nil
+}
+
+// takeIn reads what the watcher has published, and says whether it has looked since the last turn.
+func (d *Director) takeIn(l *loops) (fresh bool) {
+	var s sight
+	s, d.seen = l.watcher.Snapshot()
+	fresh = s.begun.After(d.looked)
+	d.looked = s.begun
+	d.in.Links, d.in.Addresses, d.in.Looked = s.links, s.addresses, len(s.links) > 0
+	l.sysctls.Follow(s.links)
+	return fresh
+}
+
+// facts are those that readiness depends on.
+func (d *Director) facts(l *loops, p plan.Plan) facts {
+	var reached tableState
+	reached, d.reached = l.table.snapshot()
+	f := facts{checked: true, synced: reached.synced}
+	select {
+	case <-l.checker.Ready():
+	default:
+		f.checked = false
+	}
+	// A table that cannot be read is no reason to wait: the table loop says what is wrong with it. And where none is wanted,
+	// what is in it is what an earlier run left.
+	f.serves = !reached.Known || !p.Table.Needed() || p.Table.Serves(reached.Serving)
+	return f
+}
+
+// cameBack says whether the interface of an instance serves again.
+func cameBack(from, to plan.Plan) bool {
+	return slices.ContainsFunc(to.Instances, func(i plan.Instance) bool {
+		before, runs := from.Instance(i.ID)
+		return runs && before.LinkFault() && !i.LinkFault()
+	})
+}
+
+// goTo executes the steps to a plan. to is made anew when the checks have been set: only they know their verdicts.
+func (d *Director) goTo(l *loops, from plan.Plan, to *plan.Plan) error {
+	for _, step := range plan.Transition(from, *to) {
+		if err := d.execute(l, step, to); err != nil {
+			if from.Config != nil { // not at a start: what an earlier run left stays for the next one
+				for _, back := range plan.Release(*to, from) {
+					_ = d.execute(l, back, &from) // releasing does not fail
+				}
+			}
+			return err
+		}
+		if step.Do != plan.SetChecks {
+			continue
+		}
+		if d.in.Verdicts = l.checker.Verdicts(); l.table.runs() || to.Table.Needed() {
+			*to = plan.Of(d.in)
+		}
+	}
+	return nil
+}
+
+// execute tells one loop what the plan wants of it. Only what acquires something can fail.
+func (d *Director) execute(l *loops, step plan.Step, p *plan.Plan) error {
+	switch step.Do {
+	case plan.Record:
+		l.state.saved(l.state.RecordAddress(p.Records...))
+	case plan.OpenSocket:
+		return l.sockets.add(step.Link)
+	case plan.SetSysctls:
+		return l.sysctls.Set(p.Sysctls)
+	case plan.OpenTable:
+		return l.table.open()
+	case plan.SetChecks:
+		d.setChecks(l, p)
+	case plan.SetTable:
+		l.table.set(p.Table)
+	case plan.ReopenSocket:
+		l.sockets.reopen(step.Link)
+	case plan.SetVIPs:
+		l.addresses.Set(step.VIPs)
+		l.watcher.Set(step.VIPs)
+	case plan.Announce:
+		d.announce(l, step, p)
+	case plan.StopInstance:
+		l.instances.stop(step.Instance)
+	case plan.SetInstance, plan.StartInstance:
+		if i, found := p.Instance(step.Instance); found && step.Do == plan.SetInstance {
+			l.instances.set(i)
+		} else if found {
+			l.instances.start(i)
+		}
+	case plan.CloseSocket:
+		l.sockets.remove(step.Link)
+	case plan.Forget:
+		l.state.saved(l.state.SetAddresses(p.Records))
+	case plan.GiveBack:
+		d.giveBack(l, p)
+	}
+	return nil
+}
+
+// setChecks waits, where a table depends on them, until the checks have their new names.
+func (d *Director) setChecks(l *loops, p *plan.Plan) {
+	taken := l.checker.Set(p.Checks)
+	if !l.table.runs() && !p.Table.Needed() {
+		return
+	}
+	late := time.NewTimer(switchWithin)
+	defer late.Stop()
+	select {
+	case <-taken:
+	case <-late.C:
+	}
+}
+
+func (d *Director) announce(l *loops, step plan.Step, p *plan.Plan) {
+	i, _ := p.Instance(step.Instance)
+	before, now := d.plan.Load().Link(i.Config.Interface), p.Link(i.Config.Interface)
+	d.log.Info("the interface has another hardware address; its VIPs are announced again", "interface", now.Name,
+		"from", before.HardwareAddr, "to", now.HardwareAddr)
+	l.addresses.Announce(i.ID)
+}
+
+func (d *Director) giveBack(l *loops, p *plan.Plan) {
+	err := l.sysctls.Set(p.Sysctls)
+	if err == nil {
+		err = l.sysctls.GiveBack(p.Sysctls)
+	}
+	if err != nil {
+		d.log.Warn("sysctls that are not needed any more keep our values", "error", err)
+	}
+}
+
+// tellOfVIPs tells the address loop of what a look has found of its VIPs: the event that said so may be lost.
+func (d *Director) tellOfVIPs(l *loops, p plan.Plan) {
+	for _, tell := range []struct {
+		of   []kernel.IfAddr
+		note func(iface string, p netip.Prefix, looked time.Time)
+	}{{p.Missing, l.addresses.Missed}, {p.Misplaced, l.addresses.Misplaced}} {
+		for _, at := range tell.of {
+			tell.note(at.Interface, at.Prefix, d.looked)
+		}
+	}
+}

@@ -1,0 +1,48 @@
+package election
+
+import (
+	"net/netip"
+	"slices"
+	"sync"
+
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
+)
+
+// Desired is what a director wants of an instance.
+type Desired struct {
+	Params    vrrp.Params
+	Addresses []netip.Addr // the VIPs that adverts list
+	// Fault says why this director could not serve, NotReady why it is not to preempt; "" when nothing is against it.
+	Fault, NotReady string
+}
+
+// desired is what an actor was told last.
+type desired struct {
+	mu   sync.Mutex // held also while the actor is told, so that two Sets keep their order
+	last Desired
+}
+
+// Set tells the instance what has changed since the last Set, or since New; it may be called before Run. What forbids
+// comes before what allows: an interface that is back, and no real server, must not preempt in between.
+func (a *Actor) Set(d Desired) {
+	a.desired.mu.Lock()
+	defer a.desired.mu.Unlock()
+	before := a.desired.last
+	a.desired.last = d
+	if d.Params != before.Params || !slices.Equal(d.Addresses, before.Addresses) {
+		a.Reconfigure(d.Params, d.Addresses)
+	}
+	if d.NotReady != before.NotReady && d.NotReady != "" {
+		a.Tell(vrrp.NotReady{Reason: d.NotReady})
+	}
+	switch {
+	case d.Fault == before.Fault:
+	case d.Fault == "":
+		a.Tell(vrrp.Recover{})
+	default:
+		a.Tell(vrrp.Faulted{Reason: d.Fault})
+	}
+	if d.NotReady != before.NotReady && d.NotReady == "" {
+		a.Tell(vrrp.Ready{})
+	}
+}

@@ -1,0 +1,73 @@
+package host
+
+import (
+	"context"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/director"
+	"github.com/lvs-director/lvs-director/pkg/election"
+	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+	"github.com/lvs-director/lvs-director/pkg/kernel/clock"
+	"github.com/lvs-director/lvs-director/pkg/kernel/ipvs"
+	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
+	"github.com/lvs-director/lvs-director/pkg/kernel/vrrpsock"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
+	"github.com/lvs-director/lvs-director/pkg/probe"
+	"github.com/lvs-director/lvs-director/pkg/reconcile"
+)
+
+// Host is the machine that this process runs on.
+type Host struct{}
+
+// Addresses implements director.Kernel.
+func (Host) Addresses() (director.Addresses, error) {
+	h, err := addr.Open()
+	if err != nil { // and not a nil *Handle in an interface; so below
+		return nil, err
+	}
+	return h, nil
+}
+
+// Announcer implements director.Kernel.
+func (Host) Announcer() director.Announcer { return newAnnouncer() }
+
+// Socket implements director.Kernel.
+func (Host) Socket(iface string) (election.Socket, error) {
+	s, err := vrrpsock.Open(iface)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Watch implements director.Kernel.
+func (Host) Watch(ctx context.Context, deliver func(addr.Event)) error {
+	return addr.Watch(ctx, deliver)
+}
+
+// Sysctls implements director.Kernel.
+func (Host) Sysctls() reconcile.SysctlKernel { return sysctl.Proc() }
+
+// FindIPVS implements director.Kernel.
+func (Host) FindIPVS(ctx context.Context) error {
+	_, err := ipvs.Probe(ctx)
+	return err
+}
+
+// Balancer implements director.Kernel.
+func (Host) Balancer() (director.Balancer, error) {
+	t, err := ipvs.Open()
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// Services implements director.Kernel.
+func (Host) Services() ([]lvs.Service, error) { return ipvs.Snapshot() }
+
+// Suspended implements director.Kernel.
+func (Host) Suspended() time.Duration { return clock.Suspended() }
+
+// Probe implements director.Kernel.
+func (Host) Probe(ctx context.Context, t probe.Target) probe.Result { return probe.Make(ctx, t) }

@@ -1,0 +1,126 @@
+package task
+
+import (
+	"context"
+	"sync"
+
+	"github.com/lvs-director/lvs-director/pkg/pulse"
+)
+
+// Task is one loop of a daemon.
+type Task interface {
+	// Name is a noun phrase for a sentence: "the table loop".
+	Name() string
+	// Run works until ctx ends. An error ends the daemon. Once a turn it beats pulse.From(ctx), every pulse.Every at least.
+	Run(ctx context.Context) error
+	// Ready is closed when it has reached its first desired state.
+	Ready() <-chan struct{}
+}
+
+// Group is the loops that live and end together.
+type Group struct {
+	pulses *pulse.Set
+	failed chan error
+
+	mu      sync.Mutex // guards running
+	running map[*Running]bool
+}
+
+// Running is a Task at work.
+type Running struct {
+	Pulse  *pulse.Pulse // by which it is known to a pulse.Monitor
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// NewGroup makes a Group without loops, whose heartbeats are in pulses.
+func NewGroup(pulses *pulse.Set) *Group {
+	return &Group{pulses: pulses, failed: make(chan error, 1), running: map[*Running]bool{}}
+}
+
+// Start runs a task until Stop. Its context is of its own: the end of the daemon is told in an order.
+func (g *Group) Start(t Task) *Running {
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &Running{Pulse: g.pulses.Start(t.Name()), cancel: cancel, done: make(chan struct{})}
+	g.mu.Lock()
+	g.running[r] = true
+	g.mu.Unlock()
+	go func() {
+		defer close(r.done)
+		defer cancel()
+		err := t.Run(pulse.With(ctx, r.Pulse))
+		r.Pulse.Stop()
+		g.mu.Lock()
+		delete(g.running, r)
+		g.mu.Unlock()
+		if err != nil && ctx.Err() == nil {
+			select {
+			case g.failed <- err:
+			default: // one is enough
+			}
+		}
+	}()
+	return r
+}
+
+// Failed gives the first error of a task that was not stopped.
+func (g *Group) Failed() <-chan error { return g.failed }
+
+// Stop tells all tasks to end at once, so that none waits for another's last word, and waits for them.
+func (g *Group) Stop() {
+	g.mu.Lock()
+	var all []*Running
+	for r := range g.running {
+		all = append(all, r)
+	}
+	g.mu.Unlock()
+	for _, r := range all {
+		r.cancel()
+	}
+	for _, r := range all {
+		<-r.done
+	}
+}
+
+// Stop ends the task and waits for its end.
+func (r *Running) Stop() {
+	r.cancel()
+	<-r.done
+}
+
+// Latch is closed once. The zero value is open and ready for use.
+type Latch struct {
+	mu     sync.Mutex
+	done   chan struct{}
+	closed bool
+}
+
+// Ready is closed by Close.
+func (l *Latch) Ready() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.done == nil {
+		l.done = make(chan struct{})
+	}
+	return l.done
+}
+
+// Close closes the latch; a second call does nothing.
+func (l *Latch) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.done == nil {
+		l.done = make(chan struct{})
+	}
+	if !l.closed {
+		l.closed = true
+		close(l.done)
+	}
+}
+
+// Closed says whether it is closed.
+func (l *Latch) Closed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
+}
