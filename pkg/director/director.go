@@ -48,6 +48,8 @@ type Director struct {
 	// Owned by the goroutine of Run, through commands.
 	in            plan.Inputs
 	ready         readiness
+	changed       bool            // in is not what the plan was made of;
+	judged        bool            // only verdicts and readiness are not
 	looked        time.Time       // when the look that in is made of was begun
 	seen, reached <-chan struct{} // closed when the watcher or the table loop has published more than in is made of
 }
@@ -149,6 +151,7 @@ func (d *Director) open() (*loops, error) {
 func (d *Director) start(ctx context.Context, l *loops) error {
 	cfg := d.o.Config
 	limitMemory(cfg)
+	d.changed = true
 	d.in = plan.Inputs{Config: &config.Config{}, Next: cfg, Node: d.o.Node.Name}
 	d.plan.Set(plan.Plan{})
 	l.state.saved(l.state.SetAddresses(plan.Of(d.in).Records))
@@ -176,7 +179,7 @@ func (d *Director) start(ctx context.Context, l *loops) error {
 	if err := l.table.awaitFirst(ctx); err != nil {
 		return err
 	}
-	d.in.Config, d.in.Next, d.in.Adopted = cfg, nil, nil
+	d.in.Config, d.in.Next, d.in.Adopted, d.changed = cfg, nil, nil, true
 	return d.turn(l)
 }
 
@@ -213,8 +216,8 @@ func wake(c chan<- struct{}) {
 	}
 }
 
-// gather is the least pause between two turns that verdicts cause: a thousand of them together are not worth a plan each.
-const gather = 5 * time.Millisecond
+// gather is the least pause between two turns that verdicts cause: a thousand of them together are not worth a turn each.
+const gather = 20 * time.Millisecond
 
 // serve takes turns until ctx ends.
 func (d *Director) serve(ctx context.Context, l *loops, heart *pulse.Pulse) error {
@@ -223,7 +226,11 @@ func (d *Director) serve(ctx context.Context, l *loops, heart *pulse.Pulse) erro
 	checked := l.checker.Ready()
 	var last time.Time
 	for {
-		timer.Reset(min(pulse.Every, d.ready.wait(time.Now())))
+		wait, verdicts := min(pulse.Every, d.ready.wait(time.Now())), l.verdicts
+		if left := gather - time.Since(last); left > 0 {
+			wait, verdicts = min(wait, left), nil
+		}
+		timer.Reset(wait)
 		heart.Beat()
 		select {
 		case <-ctx.Done():
@@ -235,10 +242,9 @@ func (d *Director) serve(ctx context.Context, l *loops, heart *pulse.Pulse) erro
 			command()
 			continue
 		case <-d.seen:
-		case <-l.verdicts:
-			time.Sleep(gather - min(time.Since(last), gather))
+		case <-verdicts:
 			last = time.Now()
-			d.in.Verdicts = l.checker.Verdicts()
+			d.in.Verdicts, d.judged = l.checker.Verdicts(), true
 		case <-d.reached:
 		case <-checked:
 			checked = nil

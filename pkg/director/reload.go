@@ -70,7 +70,7 @@ func (d *Director) prepare(l *loops, cfg *config.Config) ([]lvs.Key, error) {
 		}
 	}
 	before := d.in.Next
-	d.in.Next = cfg
+	d.in.Next, d.changed = cfg, true
 	if err := d.turn(l); err != nil {
 		d.in.Next = before
 		return nil, err
@@ -81,6 +81,6 @@ func (d *Director) prepare(l *loops, cfg *config.Config) ([]lvs.Key, error) {
 
 // move brings the instances and their VIPs to a file that checks and table follow already.
 func (d *Director) move(l *loops, cfg *config.Config) error {
-	d.in.Config, d.in.Next = cfg, nil
+	d.in.Config, d.in.Next, d.changed = cfg, nil, true
 	return d.turn(l)
 }

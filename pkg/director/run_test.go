@@ -324,7 +324,14 @@ func TestManyReloadsLeakNothing(t *testing.T) {
 			}
 		}
 	}
+	// A socket for announcements stays open on each interface that ever held a VIP.
 	round()
+	for file, instance := range map[string]string{files[0]: "a", files[1]: "a"} {
+		d.reload(t, file)
+		eventually(t, "MASTER on each of the interfaces", func() bool { return d.isMaster(instance) })
+	}
+	d.reload(t, files[4])
+	eventually(t, "MASTER on the interface of the last file", func() bool { return d.isMaster("c") && has(t, "eth1", "10.77.0.103") })
 	goroutines, open := runtime.NumGoroutine(), descriptors(t)
 	for range 10 {
 		round()

@@ -12,14 +12,28 @@ import (
 // switchWithin bounds how long a reload waits for the checks to take their new names, during which the table stands still.
 const switchWithin = time.Second
 
-// turn takes in what the loops have published, makes the plan for it, and goes there. After an error everything is as it was
-// before, but for what the next turn does again.
+// turn takes in what the loops have published, makes the plan for it if that is anything new, and goes there. After an error
+// everything is as it was before, but for what the next turn does again.
 func (d *Director) turn(l *loops) error {
 	fresh := d.takeIn(l)
 	from := d.plan.Load()
 	now, f := time.Now(), d.facts(l, from)
-	d.in.Before, d.in.NotReady = from.Links, d.ready.look(now, f, d.log)
-	to := plan.Of(d.in)
+	if reason := d.ready.look(now, f, d.log); reason != d.in.NotReady {
+		d.in.NotReady, d.judged = reason, true
+	}
+	if !d.changed && !d.judged {
+		if fresh {
+			d.tellOfVIPs(l, from)
+		}
+		return nil
+	}
+	d.in.Before = from.Links
+	var to plan.Plan
+	if d.changed {
+		to = plan.Of(d.in)
+	} else {
+		to = from.Judged(d.in.Verdicts, d.in.NotReady)
+	}
 	if cameBack(from, to) {
 		if d.ready.back(now, f); d.ready.reason != d.in.NotReady {
 			d.in.NotReady = d.ready.reason
@@ -30,6 +44,7 @@ func (d *Director) turn(l *loops) error {
 		return err
 	}
 	d.plan.Set(to)
+	d.changed, d.judged = false, false
 	if fresh {
 		d.tellOfVIPs(l, to)
 	}
@@ -42,10 +57,17 @@ func (d *Director) takeIn(l *loops) (fresh bool) {
 	s, d.seen = l.watcher.Snapshot()
 	fresh = s.begun.After(d.looked)
 	d.looked = s.begun
+	if d.in.Looked && slices.Equal(s.links, d.in.Links) && slices.EqualFunc(s.addresses, d.in.Addresses, sameAddress) {
+		return fresh
+	}
 	d.in.Links, d.in.Addresses, d.in.Looked = s.links, s.addresses, len(s.links) > 0
+	d.changed = true
 	l.sysctls.Follow(s.links)
 	return fresh
 }
+
+// sameAddress does not look at how long a lease still lasts.
+func sameAddress(a, b kernel.Address) bool { return a.IfAddr() == b.IfAddr() && a.Global == b.Global }
 
 // facts are those that readiness depends on.
 func (d *Director) facts(l *loops, p plan.Plan) facts {

@@ -63,17 +63,19 @@ func Tracked(cfg *config.Config, node, track string) bool {
 
 // served are the real servers of a file that stand in a table.
 func served(cfg *config.Config, table []lvs.Service) map[config.ServerID]bool {
+	if len(table) == 0 {
+		return nil
+	}
 	stands := map[config.ServerID]bool{}
+	found := make(map[lvs.Key][]lvs.Server, len(table))
 	for _, s := range table {
-		for _, v := range cfg.VirtualServers {
-			if s.Key != lvs.KeyOf(v) {
-				continue
-			}
-			for _, r := range v.RealServers {
-				stands[config.ServerID{Service: v.Name, Server: r.Name}] = slices.ContainsFunc(s.Servers, func(have lvs.Server) bool {
-					return have.Address == r.Address && have.Port == r.Port
-				})
-			}
+		found[s.Key] = s.Servers
+	}
+	for _, v := range cfg.VirtualServers {
+		for _, r := range v.RealServers {
+			stands[config.ServerID{Service: v.Name, Server: r.Name}] = slices.ContainsFunc(found[lvs.KeyOf(v)], func(have lvs.Server) bool {
+				return have.Address == r.Address && have.Port == r.Port
+			})
 		}
 	}
 	return stands
@@ -81,6 +83,9 @@ func served(cfg *config.Config, table []lvs.Service) map[config.ServerID]bool {
 
 // sameChecks says whether two lists are the same but for what was served at the start, which counts once.
 func sameChecks(a, b []Spec) bool {
+	if len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) {
+		return true
+	}
 	return slices.EqualFunc(a, b, func(a, b Spec) bool {
 		return a.Subject == b.Subject && a.Address == b.Address && a.Port == b.Port && a.Source == b.Source && slices.Equal(a.Checks, b.Checks)
 	})

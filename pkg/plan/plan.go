@@ -115,6 +115,17 @@ func Of(in Inputs) Plan {
 	return p
 }
 
+// Judged is the plan that Of would make if nothing but the verdicts and the readiness had changed, at a fraction of the cost.
+func (p Plan) Judged(verdicts map[config.Subject]health.Verdict, notReady string) Plan {
+	p.Table.Verdicts = verdicts
+	p.Instances = slices.Clone(p.Instances)
+	for n := range p.Instances {
+		i := &p.Instances[n]
+		i.NotReady, i.Faults = notReady, faults(i.Config, p.Link(i.Config.Interface), verdicts)
+	}
+	return p
+}
+
 func (in Inputs) next() *config.Config {
 	if in.Next != nil {
 		return in.Next
@@ -167,14 +178,20 @@ func (in Inputs) instance(cfg config.Instance, link Link) Instance {
 	for n, p := range cfg.VirtualAddresses {
 		i.Advertised[n] = p.Addr()
 	}
+	i.Faults = faults(cfg, link, in.Verdicts)
+	return i
+}
+
+func faults(cfg config.Instance, link Link, verdicts map[config.Subject]health.Verdict) []Fault {
+	var all []Fault
 	if link.Fault != "" {
-		i.Faults = append(i.Faults, Fault{Reason: link.Fault})
+		all = append(all, Fault{Reason: link.Fault})
 	}
 	for _, name := range slices.Sorted(slices.Values(cfg.Tracks)) {
 		// Unknown is not down.
-		if v := in.Verdicts[config.Subject{Track: config.TrackID(name)}]; v.Known && !v.Up {
-			i.Faults = append(i.Faults, Fault{Track: config.TrackID(name), Reason: name + ": " + v.Reason})
+		if v := verdicts[config.Subject{Track: config.TrackID(name)}]; v.Known && !v.Up {
+			all = append(all, Fault{Track: config.TrackID(name), Reason: name + ": " + v.Reason})
 		}
 	}
-	return i
+	return all
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -268,6 +269,12 @@ func TestWhatHappensWhileItRuns(t *testing.T) {
 		}
 		if strings.Join(got, "; ") != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, strings.Join(got, "; "), tt.want)
+		}
+		// The short way, where it may be gone, leads to the same.
+		in.Links, in.Addresses = base.Links, base.Addresses
+		everything := cmp.Exporter(func(reflect.Type) bool { return true })
+		if diff := cmp.Diff(Of(in), Of(base).Judged(in.Verdicts, in.NotReady), everything); diff != "" {
+			t.Errorf("%s (-Of +Judged):\n%s", tt.name, diff)
 		}
 	}
 }
