@@ -296,20 +296,20 @@ func (k *fakeKernel) Socket(iface string) (election.Socket, error) {
 		return nil, err
 	}
 	k.opened++
-	s := &fakeSocket{k: k, in: make(chan vrrp.Datagram, 64), end: make(chan struct{})}
+	s := &fakeSocket{k: k, iface: iface, in: make(chan vrrp.Datagram, 64), end: make(chan struct{})}
 	k.sockets[iface] = s
 	return s, nil
 }
 
 // fakeSocket hears what the test says.
 type fakeSocket struct {
-	k    *fakeKernel
-	in   chan vrrp.Datagram
-	once sync.Once
-	end  chan struct{}
+	k     *fakeKernel
+	iface string
+	in    chan vrrp.Datagram
+	once  sync.Once
+	end   chan struct{}
 }
 
-func (s *fakeSocket) Send([]byte, netip.Addr) error            { return nil }
 func (s *fakeSocket) Filter([]uint8) error                     { return nil }
 func (s *fakeSocket) Others() (seen []vrrp.Datagram, n uint64) { return nil, 0 }
 
@@ -336,6 +336,16 @@ func (s *fakeSocket) Pending() (all []vrrp.Datagram, err error) {
 
 func (s *fakeSocket) Close() error {
 	s.once.Do(func() { close(s.end); _ = s.k.closed() })
+	return nil
+}
+
+// Send notes resignations only.
+func (s *fakeSocket) Send(payload []byte, _ netip.Addr) error {
+	s.k.mu.Lock()
+	defer s.k.mu.Unlock()
+	if payload[2] == vrrp.PriorityResign {
+		return s.k.do("resign on %s", s.iface)
+	}
 	return nil
 }
 

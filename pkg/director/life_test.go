@@ -54,7 +54,7 @@ func TestLife(t *testing.T) {
 			t.Error(err)
 		}
 		m.expect(
-			"the end", "ip addr del 10.77.0.100 dev eth0",
+			"the end", "resign on eth0", "ip addr del 10.77.0.100 dev eth0",
 			"ipvsadm -D -t 10.77.0.100:3306",
 			"sysctl net.ipv4.conf.all.send_redirects=1", "sysctl net.ipv4.ip_forward=0", "sysctl net.ipv4.vs.expire_nodest_conn=0",
 			"sysctl net/ipv4/conf/eth0/send_redirects=1",
@@ -111,11 +111,11 @@ func TestReloads(t *testing.T) {
 		}{
 			{"the same", electing + router("a", "eth0", 51, vip, also) + router("b", "eth0", 52, "10.77.0.102"), nil},
 			{"a VIP moves to another instance", electing + router("a", "eth0", 51, vip) + router("b", "eth0", 52, "10.77.0.102", also), nil},
-			{"its instance goes", electing + router("b", "eth0", 52, "10.77.0.102", also, vip), nil},
+			{"its instance goes", electing + router("b", "eth0", 52, "10.77.0.102", also, vip), []string{"resign on eth0"}},
 			{"another interface", electing + router("b", "eth1", 52, "10.77.0.102"), []string{
-				"open eth1", "ip addr del 10.77.0.102 dev eth0", "ip addr del 10.77.0.101 dev eth0", "ip addr del 10.77.0.100 dev eth0", "ip addr add 10.77.0.102 dev eth1",
+				"open eth1", "resign on eth0", "ip addr del 10.77.0.102 dev eth0", "ip addr del 10.77.0.101 dev eth0", "ip addr del 10.77.0.100 dev eth0", "ip addr add 10.77.0.102 dev eth1",
 			}},
-			{"another virtual router", electing + router("b", "eth1", 53, "10.77.0.102"), []string{"ip addr del 10.77.0.102 dev eth1", "ip addr add 10.77.0.102 dev eth1"}},
+			{"another virtual router", electing + router("b", "eth1", 53, "10.77.0.102"), []string{"resign on eth1", "ip addr del 10.77.0.102 dev eth1", "ip addr add 10.77.0.102 dev eth1"}},
 			{"the first virtual server", electing + router("b", "eth1", 53, "10.77.0.102") + virtualServers + balancing("mysql", "10.77.0.102", "dr", one), []string{
 				"sysctl net.ipv4.vs.expire_nodest_conn=1", "ipvsadm -A -t 10.77.0.102:3306 -s rr", "ipvsadm -a -t 10.77.0.102:3306 -r 10.77.0.11:3306 -g -w 1",
 			}},
@@ -200,6 +200,19 @@ func TestNamesChangeAtOneMoment(t *testing.T) {
 			m.reload(file("mysql"))
 		}
 		m.expect("100 reloads")
+		// Nor while checks and table follow the new file, and the elections the old one; also when the director itself has
+		// no time to hear of the verdicts.
+		db, l := parse(t, file("db")), m.loops.Load()
+		if err := m.Director.do(t.Context(), func() { _, _ = m.prepare(l, db); time.Sleep(time.Second) }); err != nil {
+			t.Fatal(err)
+		}
+		m.pass(5 * time.Second)
+		m.expect("half a reload")
+		if err := m.Director.do(t.Context(), func() { _ = m.move(l, db) }); err != nil {
+			t.Fatal(err)
+		}
+		m.pass(5 * time.Second)
+		m.expect("all of it")
 	})
 }
 
@@ -384,6 +397,7 @@ func TestStartsThatFail(t *testing.T) {
 		{"scheduler rr", "virtual server mysql: not today"},
 		{"sysctl net.ipv4.vs", "not today"},
 		{"read", "not today"},
+		{"ipvsadm -A", "not today"},
 	} {
 		t.Run(tt.fails, func(t *testing.T) {
 			world(t, func(t *testing.T, m *machine) {
@@ -396,11 +410,16 @@ func TestStartsThatFail(t *testing.T) {
 				m.services = parseTable(t, file)
 				m.addresses = append(m.addresses, kernel.Address{Interface: "eth0", Prefix: netip.MustParsePrefix(vip + "/32"), Global: true})
 				failure := errors.New("not today")
-				if tt.fails == "read" {
+				starts := file
+				switch tt.fails {
+				case "read":
 					failure = errors.Join(failure, ipvs.ErrNoIPVS)
+				case "ipvsadm -A":
+					failure = errors.Join(failure, ipvs.ErrNoScheduler)
+					starts += balancing("web", also, "dr", two)
 				}
 				m.refuse(tt.fails, failure)
-				m.begin(file)
+				m.begin(starts)
 				m.pass(10 * time.Second)
 				if err := m.stop(); err == nil || !strings.Contains(err.Error(), tt.want) {
 					t.Errorf("%v, want %s", err, tt.want)
