@@ -106,7 +106,7 @@ func TestPreemptWaitsForChecks(t *testing.T) {
 
 // TestPreemptDelay: preempt_delay leaves a MASTER of lower priority alone for that long.
 //
-// Proves docs/cluster-file.md: "how long a lower MASTER is left alone before that, up to `1h`"
+// Proves docs/cluster-file.md: "how long a lower MASTER is left alone before that"
 func TestPreemptDelay(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)

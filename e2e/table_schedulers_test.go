@@ -32,7 +32,7 @@ virtual_servers:
 // connections that are open.
 //
 // Proves docs/cluster-file.md: "`rr` round robin, `wrr` by weight, `lc` least connections, `wlc` least connections by
-// weight."
+// weight"
 func TestSchedulers(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)

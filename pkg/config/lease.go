@@ -46,9 +46,10 @@ func (i *instance) everywhere() map[string]Instance {
 	return all
 }
 
-const leaseNotes = `A director that dies without a word loses its virtual addresses when their **lease** runs out. A lease is longer than the
-master-down interval, which is how long the others wait for an advert: three advert intervals and the skew, (256 −
-priority)/256 of a second in version 2 and of the advert interval in version 3, of the director with the lowest priority.
+const leaseNotes = `A director renews each of its virtual addresses three times in a **lease**. One that dies without a word loses them when
+the lease runs out. A lease is longer than the master-down interval, which is how long the others wait for an advert: three
+advert intervals and the skew, (256 − priority)/256 of a second in version 2 and of the advert interval in version 3, of the
+director with the lowest priority.
 The default is that, rounded up to seconds, and one second more, but at least ` + "`3s`: `5s`" + ` with all defaults.`
 
 // settleLease judges the lease or computes its default. A VIP has to survive as long as its MASTER may be silent without
