@@ -147,12 +147,12 @@ func TestAddAKey(t *testing.T) {
 // What a change of a key means at a reload is what its declaration says.
 func TestChange(t *testing.T) {
 	type pair struct{ port, weight int }
-	s := (&sectionOf[pair]{fields: []key[pair]{
+	fields := []key[pair]{
 		field[pair, int]{name: "port", kind: wholeNumber[int](1, 9), in: func(p *pair) *int { return &p.port }, reload: Another},
 		field[pair, int]{name: "weight", kind: wholeNumber[int](1, 9), in: func(p *pair) *int { return &p.weight }, reload: Live},
-	}}).build()
+	}
 	for next, want := range map[pair]Reload{{1, 1}: Same, {1, 2}: Live, {2, 1}: Another, {2, 2}: Another} {
-		if got := s.change(&pair{1, 1}, &next); got != want {
+		if got := change(fields, &pair{1, 1}, &next); got != want {
 			t.Errorf("%v: %q, want %q", next, got, want)
 		}
 	}

@@ -37,11 +37,11 @@ func (i *instance) everywhere() map[string]Instance {
 	all := map[string]Instance{}
 	for _, d := range i.directors {
 		if d.v.Name != "" {
-			all[d.v.Name] = i.For(d.v.Name)
+			all[d.v.Name] = i.forNode(d.v.Name)
 		}
 	}
 	if len(all) == 0 {
-		all[""] = i.For("")
+		all[""] = i.forNode("")
 	}
 	return all
 }
@@ -75,7 +75,7 @@ func (i *instance) settleLease(o object) {
 func (i *instance) checkPreemption(o object) {
 	reported := map[*yaml.Node]bool{}
 	for _, d := range i.directors {
-		at := i.For(d.v.Name)
+		at := i.forNode(d.v.Name)
 		preempt, delay := o.setting(d.v.Name, "preempt"), o.setting(d.v.Name, "preempt_delay")
 		switch {
 		case at.Preempt:

@@ -141,11 +141,11 @@ func (s *sectionOf[S]) each(v value, what string, start S) []placed[S] {
 }
 
 // change returns the gravest of what the keys that differ mean at a reload.
-func (s *sectionOf[S]) change(before, after *S) Reload {
+func change[S any](fields []key[S], before, after *S) Reload {
 	gravest := Same
-	for i, f := range s.fields {
+	for _, f := range fields {
 		if !f.same(before, after) {
-			gravest = max(gravest, s.keys[i].reload)
+			gravest = max(gravest, f.declare().reload)
 		}
 	}
 	return gravest

@@ -11,13 +11,12 @@ func (c *Config) ForNode(director string) *Config {
 	own := *c
 	own.Instances = make([]Instance, len(c.Instances))
 	for i, in := range c.Instances {
-		own.Instances[i] = in.For(director)
+		own.Instances[i] = in.forNode(director)
 	}
 	return &own
 }
 
-// For returns the instance as one director runs it; see ForNode.
-func (i Instance) For(director string) Instance {
+func (i Instance) forNode(director string) Instance {
 	if own, ok := i.PerNode[director]; ok {
 		return own
 	}
@@ -28,7 +27,7 @@ func (i Instance) For(director string) Instance {
 // Reload says what it means that a running instance is to become next, both for the same director: Another if it is
 // another virtual router then.
 func (i Instance) Reload(next Instance) Reload {
-	return instanceSection(instanceFields()).change(&instance{Instance: i}, &instance{Instance: next})
+	return change(instanceFields(), &instance{Instance: i}, &instance{Instance: next})
 }
 
 // DirectorNamed returns the director that a node is. names are what the node may be called, the most specific first:

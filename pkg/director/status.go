@@ -98,11 +98,9 @@ func report(s snapshots) status.Director {
 		doc.Problems = append(doc.Problems, "the director has not started yet")
 		return doc
 	}
-	for _, t := range s.plan.Config.Tracks {
-		if plan.Tracked(s.plan.Config, s.plan.Node.Name, t.Name) {
-			v := verdictOf(s.verdicts, config.Subject{Track: config.TrackID(t.Name)})
-			doc.Tracks = append(doc.Tracks, status.Track{Name: t.Name, State: word(v), Code: string(v.Code), Reason: v.Reason, Since: v.Since})
-		}
+	for _, t := range s.plan.Tracks() {
+		v := verdictOf(s.verdicts, config.Subject{Track: config.TrackID(t.Name)})
+		doc.Tracks = append(doc.Tracks, status.Track{Name: t.Name, State: word(v), Code: string(v.Code), Reason: v.Reason, Since: v.Since})
 	}
 	if s.balances {
 		reportTable(s, &doc)

@@ -22,10 +22,9 @@ func isVIP(files ...*config.Config) func(netip.Addr) bool {
 }
 
 // records lists the VIPs of a file.
-func records(cfg *config.Config, node string) []kernel.IfAddr {
+func records(cfg *config.Config) []kernel.IfAddr {
 	var all []kernel.IfAddr
-	for _, base := range cfg.Instances {
-		i := base.For(node)
+	for _, i := range cfg.Instances {
 		for _, p := range i.VirtualAddresses {
 			all = append(all, kernel.IfAddr{Interface: i.Interface, Prefix: p})
 		}

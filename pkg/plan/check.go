@@ -25,7 +25,7 @@ func (in Inputs) checks(node config.Director, vip func(netip.Addr) bool) []Spec 
 	for _, cfg := range slices.Backward(in.files()) {
 		for _, t := range cfg.Tracks {
 			subject := config.Subject{Track: config.TrackID(t.Name)}
-			if Tracked(cfg, in.Node, t.Name) && !slices.ContainsFunc(all, func(s Spec) bool { return s.Subject == subject }) {
+			if tracked(cfg, t.Name) && !slices.ContainsFunc(all, func(s Spec) bool { return s.Subject == subject }) {
 				all = append(all, Spec{Subject: subject, Checks: []config.Check{t.Check}, Address: t.Address, Port: t.Check.Port, Source: source(t.Address)})
 			}
 		}
@@ -56,9 +56,14 @@ func (in Inputs) probeSource(node config.Director, vip func(netip.Addr) bool) fu
 	}
 }
 
-// Tracked says whether an instance of this node depends on the track; others are not worth a probe.
-func Tracked(cfg *config.Config, node, track string) bool {
-	return slices.ContainsFunc(cfg.Instances, func(i config.Instance) bool { return slices.Contains(i.For(node).Tracks, track) })
+// Tracks are those that an instance of this node depends on.
+func (p Plan) Tracks() []config.Track {
+	return slices.DeleteFunc(slices.Clone(p.Config.Tracks), func(t config.Track) bool { return !tracked(p.Config, t.Name) })
+}
+
+// tracked says whether an instance depends on the track; others are not worth a probe.
+func tracked(cfg *config.Config, track string) bool {
+	return slices.ContainsFunc(cfg.Instances, func(i config.Instance) bool { return slices.Contains(i.Tracks, track) })
 }
 
 // served are the real servers of a file that stand in a table.

@@ -27,8 +27,8 @@ func unseen(name string) Link {
 func (in Inputs) links(node config.Director, vip func(netip.Addr) bool) []Link {
 	var names []string
 	for _, cfg := range in.files() {
-		for _, base := range cfg.Instances {
-			names = append(names, base.For(in.Node).Interface)
+		for _, i := range cfg.Instances {
+			names = append(names, i.Interface)
 		}
 	}
 	slices.Sort(names)
@@ -89,8 +89,7 @@ func source(iface string, addresses []kernel.Address, node config.Director, vip 
 // an instance would give up its VIPs for it. One that the plan has already is waited for.
 func (p Plan) UnknownInterfaces(cfg *config.Config, node string, known []kernel.Link) config.Problems {
 	var problems config.Problems
-	for _, base := range cfg.Instances {
-		i := base.For(node)
+	for _, i := range cfg.ForNode(node).Instances {
 		_, waited := slices.BinarySearchFunc(p.Links, i.Interface, func(l Link, name string) int { return cmp.Compare(l.Name, name) })
 		if !waited && !slices.ContainsFunc(known, func(k kernel.Link) bool { return k.Name == i.Interface }) {
 			problems = append(problems, cfg.Problem(i.InterfaceAt,

@@ -20,7 +20,8 @@ type Inputs struct {
 	// Config is the cluster file that elections follow. Next, during a reload, is the one that checks and table follow
 	// already: a VIP that it adds comes when its virtual servers stand. Nil: Config.
 	Config, Next *config.Config
-	Node         string // this machine's name in the cluster file
+	// Node is this machine's name in the cluster file. What per_node says about it counts.
+	Node string
 	// Links and Addresses are this machine's as last seen, in the kernel's order; Looked says whether they were seen at all.
 	Links     []kernel.Link
 	Addresses []kernel.Address
@@ -34,7 +35,7 @@ type Inputs struct {
 
 // Plan is the desired state of every loop.
 type Plan struct {
-	Config    *config.Config // the newest file that is followed
+	Config    *config.Config // the newest file that is followed, as this node runs it
 	Node      config.Director
 	Links     []Link     // the interfaces that carry VRRP, by name
 	Instances []Instance // in the order of the file
@@ -62,6 +63,7 @@ type Instance struct {
 	Advertised []netip.Addr
 	Faults     []Fault // what keeps it from serving: its interface first, then tracks by name
 	NotReady   string
+	file       *config.Config // that it is of
 }
 
 // Fault is one thing that keeps an instance from serving.
@@ -89,25 +91,29 @@ func (i Instance) VIPs() VIPs {
 	return VIPs{Instance: i.ID, Interface: i.Config.Interface, Addresses: i.Config.VirtualAddresses, Lease: i.Config.Lease}
 }
 
-// another says whether it is another virtual router than an instance of the same name.
-func (i Instance) another(b Instance) bool {
-	return i.Config.Interface != b.Config.Interface || i.Config.VRID != b.Config.VRID || i.Config.ProtocolVersion != b.Config.ProtocolVersion
+// another says whether an instance of the same name was one that cannot become this one while it runs.
+func (i Instance) another(before Instance) bool {
+	return i.file != before.file && before.Config.Reload(i.Config) >= config.Restart
 }
 
 // Of makes the plan.
 func Of(in Inputs) Plan {
+	table, file := tableOf(in.next(), in.Verdicts), in.Config
+	in = in.forNode()
 	next := in.next()
-	p := Plan{Config: next, Table: tableOf(next, in.Verdicts), Sysctls: map[string]string{}}
+	p := Plan{Config: next, Table: table, Sysctls: map[string]string{}}
 	p.Node, _ = next.DirectorNamed(in.Node) // a file that does not name this machine is refused before
 	vip := isVIP(in.Config, next)
 	p.Links = in.links(p.Node, vip)
 	p.Checks = in.checks(p.Node, vip)
-	for _, base := range in.Config.Instances {
-		p.Instances = append(p.Instances, in.instance(base.For(in.Node), p.Link(base.For(in.Node).Interface)))
+	for _, cfg := range in.Config.Instances {
+		i := in.instance(cfg, p.Link(cfg.Interface))
+		i.file = file
+		p.Instances = append(p.Instances, i)
 	}
 	for _, cfg := range in.files() {
-		maps.Copy(p.Sysctls, sysctls(cfg, in.Node))
-		p.Records = append(p.Records, records(cfg, in.Node)...)
+		maps.Copy(p.Sysctls, sysctls(cfg))
+		p.Records = append(p.Records, records(cfg)...)
 	}
 	if in.Looked {
 		p.Missing, p.Misplaced = missing(p.VIPs(), in.Addresses), misplaced(in.Addresses, vip)
@@ -126,6 +132,18 @@ func (p Plan) Judged(verdicts map[config.Subject]health.Verdict, notReady string
 	return p
 }
 
+// forNode are the inputs with the files as this node runs them.
+func (in Inputs) forNode() Inputs {
+	if in.Next == in.Config {
+		in.Next = nil
+	}
+	in.Config = in.Config.ForNode(in.Node)
+	if in.Next != nil {
+		in.Next = in.Next.ForNode(in.Node)
+	}
+	return in
+}
+
 func (in Inputs) next() *config.Config {
 	if in.Next != nil {
 		return in.Next
@@ -135,7 +153,7 @@ func (in Inputs) next() *config.Config {
 
 // files are those that are followed by anything; the newest last.
 func (in Inputs) files() []*config.Config {
-	if in.Next == nil || in.Next == in.Config {
+	if in.Next == nil {
 		return []*config.Config{in.Config}
 	}
 	return []*config.Config{in.Config, in.Next}

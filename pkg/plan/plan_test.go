@@ -116,6 +116,67 @@ func TestTracksOfAReload(t *testing.T) {
 	}
 }
 
+// TestPerNode: every part of a plan is of this node, also of the file that is to come.
+func TestPerNode(t *testing.T) {
+	moved := func(cfg *config.Config, nodes ...string) *config.Config {
+		own := cfg.Instances[0]
+		own.Interface, own.Priority, own.Tracks = "eth7", 7, []string{"nobody"}
+		cfg.Instances[0].PerNode = map[string]config.Instance{}
+		for _, n := range nodes {
+			cfg.Instances[0].PerNode[n] = own
+		}
+		cfg.VirtualServers[0].Forward = config.NAT
+		return cfg
+	}
+	for _, tt := range []struct {
+		name                 string
+		in                   Inputs
+		links, tracks, rules string
+		priority             uint8
+	}{
+		{"of another node", inputs(moved(vipFile(), "another")), "eth0 eth1", "gateway", "eth0 eth1", 0},
+		{"of this node", inputs(moved(vipFile(), node)), "eth1 eth7", "nobody", "eth1 eth7", 7},
+		{
+			"of this node in the next file",
+			Inputs{Config: vipFile(), Next: moved(vipFile(), node), Node: node},
+			"eth0 eth1 eth7", "nobody gateway", "eth1 eth7", 0,
+		},
+	} {
+		p := Of(tt.in)
+		var links, tracks, rules, records []string
+		for _, l := range p.Links {
+			links = append(links, l.Name)
+		}
+		for _, s := range p.Checks {
+			if s.Subject.Track != "" {
+				tracks = append(tracks, string(s.Subject.Track))
+			}
+		}
+		for _, l := range p.Links {
+			if p.Sysctls[ConfKey(l.Name, "send_redirects")] != "" {
+				rules = append(rules, l.Name)
+			}
+			if slices.ContainsFunc(p.Records, func(a kernel.IfAddr) bool { return a.Interface == l.Name }) {
+				records = append(records, l.Name)
+			}
+		}
+		for what, c := range map[string][2]string{
+			"links":   {strings.Join(links, " "), tt.links},
+			"records": {strings.Join(records, " "), tt.links},
+			"checks":  {strings.Join(tracks, " "), tt.tracks},
+			"sysctls": {strings.Join(rules, " "), tt.rules},
+			"status":  {p.Tracks()[0].Name, strings.Fields(tt.tracks)[0]},
+		} {
+			if c[0] != c[1] {
+				t.Errorf("%s: %s %q, want %q", tt.name, what, c[0], c[1])
+			}
+		}
+		if got := p.Instances[0].Params.Priority; got != tt.priority || len(p.Tracks()) != 1 {
+			t.Errorf("%s: priority %d, want %d; tracks %v", tt.name, got, tt.priority, p.Tracks())
+		}
+	}
+}
+
 func TestFaultsAreMerged(t *testing.T) {
 	cfg := vipFile()
 	cfg.Instances[0].Tracks = []string{"gateway", "alpha", "unknown"}

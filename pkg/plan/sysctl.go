@@ -12,7 +12,7 @@ func ConfKey(iface, name string) string { return OfInterface + iface + "/" + nam
 //
 // expire_nodest_conn=1: a connection to a real server that left the table is reset by its next packet instead of being
 // dropped in silence for up to 15 minutes (Documentation/networking/ipvs-sysctl.rst).
-func sysctls(cfg *config.Config, node string) map[string]string {
+func sysctls(cfg *config.Config) map[string]string {
 	want := map[string]string{}
 	for _, v := range cfg.VirtualServers {
 		want["net.ipv4.vs.expire_nodest_conn"] = "1"
@@ -25,8 +25,8 @@ func sysctls(cfg *config.Config, node string) map[string]string {
 		want["net.ipv4.ip_forward"] = "1" // the replies of the real servers are routed
 		// A one-armed director must not tell real servers a shorter way, past itself. Either of the two would send.
 		want["net.ipv4.conf.all.send_redirects"] = "0"
-		for _, base := range cfg.Instances {
-			want[ConfKey(base.For(node).Interface, "send_redirects")] = "0"
+		for _, i := range cfg.Instances {
+			want[ConfKey(i.Interface, "send_redirects")] = "0"
 		}
 	}
 	return want

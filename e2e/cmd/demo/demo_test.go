@@ -29,7 +29,7 @@ func TestPromisesAreThoseOfTheClusterFile(t *testing.T) {
 	check := server.Checks[0]
 	got := promise{
 		instance.AdvertInterval, instance.Lease, check.Interval, check.Timeout,
-		instance.For("lvs-master").Priority, instance.For("lvs-backup").Priority,
+		cfg.ForNode("lvs-master").Instances[0].Priority, cfg.ForNode("lvs-backup").Instances[0].Priority,
 		check.Fall, check.Rise, server.RealServers[0].Weight, server.RealServers[1].Weight,
 		instance.VirtualAddresses[0].Addr().String(),
 	}
