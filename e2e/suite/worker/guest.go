@@ -93,16 +93,17 @@ func processes() (map[int]string, error) {
 	return found, nil
 }
 
-// program reads proc_pid_stat(5): whether the process runs a program and has not ended.
+// program reads proc_pid_stat(5): whether the process runs a program and has not ended. A program that the kernel itself
+// keeps (bpfilter_umh, kernel/usermode_driver.c) is none that a job has left.
 func program(stat string) bool {
-	const kernelThread = 0x00200000 // PF_KTHREAD, include/linux/sched.h
+	const kernelThread, kthreadd = 0x00200000, "2" // PF_KTHREAD, include/linux/sched.h
 	_, rest, ok := strings.Cut(stat[strings.LastIndex(stat, ")")+1:], " ")
 	fields := strings.Fields(rest)
 	if !ok || len(fields) < 7 {
 		return false
 	}
 	flags, err := strconv.ParseUint(fields[6], 10, 64)
-	return err == nil && flags&kernelThread == 0 && !strings.Contains("ZXx", fields[0])
+	return err == nil && flags&kernelThread == 0 && fields[1] != kthreadd && !strings.Contains("ZXx", fields[0])
 }
 
 // parseMounts counts the mounts of proc_pid_mountinfo(5) by their place.

@@ -119,6 +119,7 @@ func TestProgram(t *testing.T) {
 		"700 (a) b) R 1 700 700 0 -1 4194304 93 0 0":  true,
 		"700 (sleep) Z 1 700 700 0 -1 4194304 93 0 0": false,
 		"2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0":     false,
+		"81 (bpfilter_umh) S 2 0 0 0 -1 4194560 0 0":  false,
 		"": false, "700": false, "700 (x) S 1": false,
 	} {
 		if got := program(stat); got != want {
