@@ -84,6 +84,7 @@ func (c *cluster) stallMaster(t *testing.T, length time.Duration) {
 	c.during(t, limit, func() {
 		watch, log := c.master.watchVIP(), c.master.daemon.Mark()
 		segment := c.segment()
+		segment.Wait("10.77.0.2 > 224", soon)
 		frozen := time.Now()
 		c.master.daemon.Pause()
 		time.Sleep(length)
