@@ -18,6 +18,9 @@ import (
 type apt struct {
 	dir      string
 	progress io.Writer
+
+	updated   bool  // apt-get update has run,
+	updateErr error // with this result
 }
 
 // aptConfig keeps hooks of the machine's own configuration from running: they
@@ -45,17 +48,10 @@ Acquire::https::Timeout "30";
 
 // newApt prepares dir, which must exist.
 func newApt(dir string, progress io.Writer) (*apt, error) {
-	for _, d := range []string{"state/lists/partial", "cache/archives/partial", "debs"} {
+	for _, d := range []string{"state/lists/partial", "cache/archives/partial"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			return nil, err
 		}
-	}
-	status, err := os.ReadFile("/var/lib/dpkg/status")
-	if err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "status"), []byte(baseStatus(string(status))), 0o644); err != nil {
-		return nil, err
 	}
 	config := fmt.Sprintf(aptConfig, dir)
 	if err := os.WriteFile(filepath.Join(dir, "apt.conf"), []byte(config), 0o644); err != nil {
@@ -64,29 +60,43 @@ func newApt(dir string, progress io.Writer) (*apt, error) {
 	return &apt{dir: dir, progress: progress}, nil
 }
 
-// fetch downloads the named packages and what they depend on beyond the base,
-// and returns the paths of the .deb files.
-func (a *apt) fetch(ctx context.Context, names []string) ([]string, error) {
-	fmt.Fprintln(a.progress, "lab: reading the package lists (apt-get update, private)")
-	// One broken third-party source makes update fail and hinders nobody: its
-	// complaint matters only if the packages cannot be found afterwards.
-	_, updateErr := a.run(ctx, "update")
-	plan, err := a.run(ctx, append([]string{"install", "--simulate"}, names...)...)
-	if err != nil && updateErr != nil {
-		return nil, updateErr // the cause
+// fetch downloads the named packages and what they depend on beyond those that
+// are installed by a dpkg status file, and returns the paths of the .deb files.
+func (a *apt) fetch(ctx context.Context, names []string, installed string) ([]string, error) {
+	if err := os.WriteFile(filepath.Join(a.dir, "status"), []byte(installed), 0o644); err != nil {
+		return nil, err
+	}
+	if !a.updated {
+		fmt.Fprintln(a.progress, "lab: reading the package lists (apt-get update, private)")
+		// One broken third-party source makes update fail and hinders nobody: its
+		// complaint matters only if the packages cannot be found afterwards.
+		_, a.updateErr = a.run(ctx, a.dir, "update")
+		a.updated = true
+	}
+	plan, err := a.run(ctx, a.dir, append([]string{"install", "--simulate"}, names...)...)
+	if err != nil && a.updateErr != nil {
+		return nil, a.updateErr // the cause
 	}
 	if err != nil {
 		return nil, err
 	}
-	wanted := planned(plan)
+	skip := needless
+	if installed != "" {
+		skip = func(name string) bool { return needless(name) || machines(name) }
+	}
+	wanted := planned(plan, skip)
 	if len(wanted) == 0 {
 		return nil, errors.New("apt-get plans to install nothing: is the distribution's package source in /etc/apt?")
 	}
 	fmt.Fprintf(a.progress, "lab: downloading %d packages\n", len(wanted))
-	if _, err := a.run(ctx, append([]string{"download"}, wanted...)...); err != nil {
+	debDir, err := os.MkdirTemp(a.dir, "debs-")
+	if err != nil {
 		return nil, err
 	}
-	debs, err := filepath.Glob(filepath.Join(a.dir, "debs", "*.deb"))
+	if _, err := a.run(ctx, debDir, append([]string{"download"}, wanted...)...); err != nil {
+		return nil, err
+	}
+	debs, err := filepath.Glob(filepath.Join(debDir, "*.deb"))
 	if err != nil {
 		return nil, err
 	}
@@ -96,10 +106,10 @@ func (a *apt) fetch(ctx context.Context, names []string) ([]string, error) {
 	return debs, nil
 }
 
-// run executes apt-get in the download directory and returns its output.
-func (a *apt) run(ctx context.Context, args ...string) (string, error) {
+// run executes apt-get in the directory and returns its output.
+func (a *apt) run(ctx context.Context, dir string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "apt-get", append([]string{"-c", filepath.Join(a.dir, "apt.conf"), "-q"}, args...)...)
-	cmd.Dir = filepath.Join(a.dir, "debs")
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive")
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints
@@ -119,8 +129,8 @@ func firstLines(text string, n int) string {
 //
 //	Inst iproute2 [6.1.0-2] (6.1.0-3 Debian:12.15/oldstable [amd64])
 //
-// into name=version, without what skipped names.
-func planned(simulation string) []string {
+// into name=version, without what skip names.
+func planned(simulation string, skip func(name string) bool) []string {
 	var names []string
 	for line := range strings.Lines(simulation) {
 		rest, ok := strings.CutPrefix(line, "Inst ")
@@ -130,20 +140,23 @@ func planned(simulation string) []string {
 		name, rest, _ := strings.Cut(rest, " ")
 		_, rest, ok = strings.Cut(rest, "(")
 		version, _, _ := strings.Cut(rest, " ")
-		if ok && !skipped(name) {
+		if ok && !skip(name) {
 			names = append(names, name+"="+version)
 		}
 	}
 	return names
 }
 
-// skipped names packages that are depended on and not needed. The C library
-// stays the machine's, because programs of the cache also run on the host under
-// its dynamic loader; Perl serves scripts that the lab does not run.
-func skipped(name string) bool {
+// needless names packages that are depended on and not needed. Perl serves scripts that the lab does not run; its
+// library, keepalived is linked with.
+func needless(name string) bool {
 	switch name {
-	case "libc6", "libc-bin", "usrmerge", "adduser":
+	case "usrmerge", "adduser":
 		return true
 	}
-	return strings.HasPrefix(name, "perl") || strings.HasPrefix(name, "libperl") || strings.HasSuffix(name, "-perl")
+	return strings.HasPrefix(name, "perl") || strings.HasSuffix(name, "-perl")
 }
+
+// machines reports whether a package stays the machine's where its base is taken for granted: the C library, because
+// programs of the cache also run on the host under its dynamic loader.
+func machines(name string) bool { return name == "libc6" || name == "libc-bin" }

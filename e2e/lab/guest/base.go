@@ -1,6 +1,15 @@
 package guest
 
-import "strings"
+import (
+	"os"
+	"strings"
+)
+
+// machineBase is the baseStatus of this machine.
+func machineBase() (string, error) {
+	status, err := os.ReadFile("/var/lib/dpkg/status")
+	return baseStatus(string(status)), err
+}
 
 // baseStatus reduces a dpkg status file to the packages that every Debian-like
 // machine has: those of priority "required" and what these depend on. Only they

@@ -56,45 +56,55 @@ func (c Cache) Fill(ctx context.Context, progress io.Writer) (Tree, error) {
 }
 
 func (c Cache) fillTree(ctx context.Context, home string, progress io.Writer) (Tree, error) {
-	t := treeIn(home)
-	if t.complete() {
-		return t, nil
+	return treeIn(home), c.once(ctx, home, treeIn(home).complete, fillUML, progress)
+}
+
+// once makes home with fill where it is not complete yet. fill gets an empty directory for apt, and another one that
+// becomes home if it returns no error.
+func (c Cache) once(ctx context.Context, home string, complete func() bool, fill func(ctx context.Context, aptDir, home string, progress io.Writer) error, progress io.Writer) error {
+	if complete() {
+		return nil
 	}
 	for _, program := range []string{"apt-get", "dpkg-deb", "tar"} {
 		if _, err := exec.LookPath(program); err != nil {
-			return Tree{}, fmt.Errorf("guest: packages: %w: run in a Debian or Ubuntu container", err)
+			return fmt.Errorf("guest: packages: %w: run in a Debian or Ubuntu container", err)
 		}
 	}
 	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
-		return Tree{}, fmt.Errorf("guest: cache: %w: set LVS_LAB_CACHE to a directory that may be written", err)
+		return fmt.Errorf("guest: cache: %w: set LVS_LAB_CACHE to a directory that may be written", err)
 	}
 	unlock, err := lockDir(ctx, c.Dir, progress)
 	if err != nil {
-		return Tree{}, fmt.Errorf("guest: cache: %w", err)
+		return fmt.Errorf("guest: cache: %w", err)
 	}
 	defer unlock()
-	if t.complete() {
-		return t, nil // another process was faster
+	if complete() {
+		return nil // another process was faster
 	}
 	start := time.Now()
-	if err := fill(ctx, home, progress); err != nil {
-		return Tree{}, fmt.Errorf("guest: fetch packages into %s: %w: check the network and /etc/apt/sources.list*, then try again", c.Dir, err)
+	err = inPlace(home, func(aptDir, work string) error { return fill(ctx, aptDir, work, progress) })
+	if err != nil {
+		return fmt.Errorf("guest: fetch packages into %s: %w: check the network and /etc/apt/sources.list*, then try again", c.Dir, err)
 	}
-	fmt.Fprintf(progress, "lab: packages are in %s (%.0f s)\n", t.Dir, time.Since(start).Seconds())
-	return t, nil
+	fmt.Fprintf(progress, "lab: packages are in %s (%.0f s)\n", home, time.Since(start).Seconds())
+	return nil
 }
 
 // home is where this machine's packages are, or will be.
 func (c Cache) home() (string, error) {
-	raw, err := os.ReadFile("/etc/os-release")
-	if err != nil {
-		return "", fmt.Errorf("which distribution is this: %w: run in a Debian or Ubuntu container", err)
-	}
-	r, err := parseRelease(string(raw))
+	r, err := machineRelease()
 	if err != nil {
 		return "", err
 	}
 	return filepath.Join(c.Dir, key(r)), nil
+}
+
+func machineRelease() (release, error) {
+	raw, err := os.ReadFile("/etc/os-release")
+	if err != nil {
+		return release{}, fmt.Errorf("which distribution is this: %w: run in a Debian or Ubuntu container", err)
+	}
+	return parseRelease(string(raw))
 }
 
 func treeIn(home string) Tree { return Tree{Dir: filepath.Join(home, "tree")} }
@@ -111,9 +121,9 @@ func key(r release) string {
 	return fmt.Sprintf("%s-%s-%s-%x", r.ID, r.Version, runtime.GOARCH, sum[:4])
 }
 
-// fill makes home with everything in it, or leaves nothing. The caller holds the
+// inPlace makes home with everything in it, or leaves nothing. The caller holds the
 // lock.
-func fill(ctx context.Context, home string, progress io.Writer) (err error) {
+func inPlace(home string, fill func(aptDir, home string) error) (err error) {
 	if err := removeLeftovers(filepath.Dir(home)); err != nil {
 		return err
 	}
@@ -124,29 +134,43 @@ func fill(ctx context.Context, home string, progress io.Writer) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
 	aptDir := filepath.Join(work, "apt")
 	done := filepath.Join(work, "done")
-	t := treeIn(done)
-	for _, d := range []string{aptDir, t.Dir} {
-		if err := os.MkdirAll(d, 0o755); err != nil {
+	for _, d := range []string{aptDir, done} {
+		if err := os.Mkdir(d, 0o755); err != nil {
 			return err
 		}
 	}
+	if err := fill(aptDir, done); err != nil {
+		return err
+	}
+	return os.Rename(done, home)
+}
+
+func fillUML(ctx context.Context, aptDir, home string, progress io.Writer) error {
 	a, err := newApt(aptDir, progress)
 	if err != nil {
 		return err
 	}
-	debs, err := a.fetch(ctx, Packages())
+	installed, err := machineBase()
+	if err != nil {
+		return err
+	}
+	debs, err := a.fetch(ctx, Packages(), installed)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(progress, "lab: unpacking")
+	t := treeIn(home)
 	if err := t.unpack(ctx, debs); err != nil {
 		return err
 	}
-	fmt.Fprintln(progress, "lab: making an empty MariaDB")
-	if err := t.installMariaDB(ctx); err != nil {
+	if err := t.linkModules(); err != nil {
 		return err
 	}
-	return os.Rename(done, home)
+	if err := t.linkIptables(); err != nil {
+		return err
+	}
+	fmt.Fprintln(progress, "lab: making an empty MariaDB")
+	return t.installMariaDB(ctx)
 }
 
 const fillPrefix = "filling-"

@@ -22,4 +22,4 @@ func Packages() []string {
 
 // layout is the version of how a tree is made from the packages; changing it
 // makes every cache fetch anew.
-const layout = "3"
+const layout = "4"

@@ -30,9 +30,11 @@ func (t Tree) Kernel() string { return filepath.Join(t.Dir, "usr/bin/linux.uml")
 // it, before starting a server on the copy.
 const DataDir = "/usr/share/lvs-lab/mariadb"
 
-// unpack extracts the packages into the tree without running their scripts, and
-// makes the few links that the scripts would have made.
+// unpack extracts the packages into the tree without running their scripts.
 func (t Tree) unpack(ctx context.Context, debs []string) error {
+	if err := os.MkdirAll(t.Dir, 0o755); err != nil {
+		return err
+	}
 	if err := t.mirrorMergedUsr(); err != nil {
 		return err
 	}
@@ -41,13 +43,7 @@ func (t Tree) unpack(ctx context.Context, debs []string) error {
 	for _, deb := range debs {
 		g.Go(func() error { return t.extract(ctx, deb) })
 	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	if err := t.linkModules(); err != nil {
-		return err
-	}
-	return t.linkIptables()
+	return g.Wait()
 }
 
 // mirrorMergedUsr makes /bin, /lib, … links where the machine has them: a
@@ -70,11 +66,11 @@ func (t Tree) mirrorMergedUsr() error {
 
 func (t Tree) extract(ctx context.Context, deb string) error {
 	read := exec.CommandContext(ctx, "dpkg-deb", "--fsys-tarfile", deb)
-	write := exec.CommandContext(
-		ctx, "tar", "--extract", "--keep-directory-symlink", "--no-same-owner", "--no-same-permissions",
-		"--exclude=./usr/share/doc", "--exclude=./usr/share/man", "--exclude=./usr/share/locale",
-		"--directory", t.Dir,
-	)
+	args := []string{"--extract", "--keep-directory-symlink", "--no-same-owner", "--no-same-permissions", "--directory", t.Dir}
+	for _, path := range leftOut() {
+		args = append(args, "--exclude=./"+path)
+	}
+	write := exec.CommandContext(ctx, "tar", args...)
 	pipe, err := read.StdoutPipe()
 	if err != nil {
 		return err
@@ -157,4 +153,16 @@ func (t Tree) installMariaDB(ctx context.Context) error {
 		return fmt.Errorf("mariadb-install-db: %w: %s", err, strings.TrimSpace(string(out)))
 	}
 	return nil
+}
+
+// leftOut are the parts of packages that nothing in the lab reads. Drivers are of hardware that no guest has.
+func leftOut() []string {
+	paths := []string{"usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/i18n", "usr/lib/*/gconv", "lib/modules/*/kernel/sound"}
+	for _, d := range []string{
+		"gpu", "media", "staging", "infiniband", "iio", "usb", "hid", "hwmon", "scsi", "mtd", "mmc", "input", "isdn", "video", "edac",
+		"net/wireless", "net/ethernet", "net/usb", "net/can", "thunderbolt", "ata", "bluetooth", "target", "md", "block",
+	} {
+		paths = append(paths, "lib/modules/*/kernel/drivers/"+d)
+	}
+	return paths
 }
