@@ -20,6 +20,8 @@ const (
 	// took 430 at most, two of them at a time. Two guests find room on a machine of 4 GB, whose /dev/shm has half of that.
 	DefaultMemory = 1024
 	minMemory     = 128
+
+	minStockMemory = 256 // a stock kernel does not start with 200
 )
 
 // ErrTimeout is in the chain of Boot's error when Options.Timeout ran out.
@@ -28,6 +30,16 @@ var ErrTimeout = errors.New("time limit reached")
 // Options says what to run in a guest, and with what.
 type Options struct {
 	Tree Tree // the unpacked packages, from Cache.Fill
+	// Stock is the second kernel, from Cache.FillStock; zero = user-mode-linux.
+	Stock Stock
+	// CPUs is for Stock alone: how many CPUs the guest has, in real time, emulated where KVM does not run guests. 0 = one
+	// CPU whose time is counted in its own instructions and which sleeps in no time (qemu's -icount), so that a command
+	// takes the same time on every machine, however busy.
+	CPUs int
+	// Resident are programs and other files of this machine that a Stock guest has in its memory from the start, beside
+	// Command's own. To read any other file of this machine it waits for it, and where its time is counted in instructions
+	// takes the time to its next timer, of whatever length, for how long that was.
+	Resident []string
 
 	// Program is a program on this machine whose main calls Play first: it becomes
 	// the guest's first process, and its guard on the host. It must not be built with
@@ -46,7 +58,7 @@ type Options struct {
 	// Writable are host directories that the guest may write to at their own paths.
 	Writable []string
 
-	Memory  int           // MiB, 128 or more; 0 = DefaultMemory
+	Memory  int           // MiB, 128 or more, with Stock 256; 0 = DefaultMemory
 	Timeout time.Duration // from start to power-off; 0 = none but the context's
 	// Speed is how many times as fast as this machine's the guest's CPU seems to be to the guest: its time goes by so much
 	// more slowly while it works. 0 = 1. It is for machines that give a guest only a part of a CPU.
@@ -96,9 +108,9 @@ func Boot(ctx context.Context, o Options) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("guest: %w", err)
 	}
-	m, err := startMachine(ctx, o)
+	m, err := o.startMachine(ctx, s)
 	if err != nil {
-		return 0, fmt.Errorf("guest: start %s: %w", o.Tree.Kernel(), err)
+		return 0, fmt.Errorf("guest: start %s: %w", o.kernel(), err)
 	}
 	defer m.account.file.Close()
 	defer m.kill()
@@ -112,6 +124,23 @@ func Boot(ctx context.Context, o Options) (int, error) {
 	return code, nil
 }
 
+// stock reports whether the guest runs the second kernel.
+func (o Options) stock() bool { return o.Stock.Dir != "" }
+
+func (o Options) kernel() string {
+	if o.stock() {
+		return o.Stock.kernel()
+	}
+	return o.Tree.Kernel()
+}
+
+func (o Options) startMachine(ctx context.Context, s spec) (*machine, error) {
+	if o.stock() {
+		return startQemu(ctx, o, s)
+	}
+	return startUML(ctx, o)
+}
+
 func timeoutCause(limit time.Duration) error {
 	return fmt.Errorf("%w after %v: raise it (labrun -t), or look at the output for what hangs", ErrTimeout, limit)
 }
@@ -123,11 +152,21 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Memory == 0 {
 		o.Memory = DefaultMemory
 	}
-	if o.Memory < minMemory {
-		return o, fmt.Errorf("memory of %d MiB is too small: %d or more is needed", o.Memory, minMemory)
+	if o.CPUs < 0 || o.CPUs > 0 && !o.stock() {
+		return o, fmt.Errorf("%d CPUs cannot be had: user-mode-linux has one; the stock kernel has as many as are asked for (labrun -kernel debian -cpus 2)", o.CPUs)
+	}
+	least := minMemory
+	if o.stock() {
+		least = minStockMemory
+	}
+	if o.Memory < least {
+		return o, fmt.Errorf("memory of %d MiB is too small: %d or more is needed", o.Memory, least)
 	}
 	if o.bootLimit == 0 {
 		o.bootLimit = defaultBootLimit
+		if o.stock() {
+			o.bootLimit = stockBootLimit
+		}
 	}
 	if o.Stdin == nil {
 		o.Stdin = strings.NewReader("")
@@ -161,7 +200,7 @@ func (o Options) withDefaults() (Options, error) {
 // spec makes every path absolute and existing, because the guest can only say
 // less about it.
 func (o Options) spec() (spec, error) {
-	s := spec{Command: o.Command, Tree: o.Tree.Dir, Terminal: o.Interactive}
+	s := spec{Command: o.Command, Tree: o.Tree.Dir, Stock: o.stock(), Terminal: o.Interactive}
 	var err error
 	if s.Dir, err = directory(o.Dir); err != nil {
 		return s, err
@@ -177,6 +216,9 @@ func (o Options) spec() (spec, error) {
 			return s, err
 		}
 		s.Writable = append(s.Writable, abs)
+	}
+	if s.Stock {
+		s.Resident = residentFiles(o)
 	}
 	s.Env = guestEnv(o.Env, s.Out != "")
 	return s, nil

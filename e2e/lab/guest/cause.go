@@ -25,6 +25,12 @@ func cause(words, memoryDir string) string {
 		return fmt.Sprintf("the guest's memory has no room left in %s: free some there, run fewer guests or smaller ones (labrun -mem), or point TMPDIR at a directory with more", memoryDir)
 	case strings.Contains(words, "setup_physmem - mapping"):
 		return "this machine does not let the guest map its memory: raise the limit of address space (ulimit -v), or make the guest smaller (labrun -mem)"
+	case strings.Contains(words, "System is deadlocked on memory"), strings.Contains(words, "Initramfs unpacking failed"):
+		return "the guest has too little memory to start: make it larger (labrun -mem)"
+	case strings.Contains(words, "cannot set up guest memory"):
+		return "this machine does not let the guest map its memory: free some, raise the limit of address space (ulimit -v), or make the guest smaller (labrun -mem)"
+	case strings.Contains(words, "error while loading shared libraries"):
+		return "the emulator lacks a library that this machine had when the cache was filled: remove the cache's directory *-stock-*, and it is filled anew"
 	case strings.Contains(words, killedBySignal+" 9\n"):
 		return "this machine killed the guest's kernel, as it does when memory runs out: free some, or run fewer guests or smaller ones (labrun -mem)"
 	}

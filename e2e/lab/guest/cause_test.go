@@ -19,13 +19,16 @@ import (
 
 func TestCause(t *testing.T) {
 	for words, want := range map[string]string{
-		"ptrace: Operation not permitted\ncheck_ptrace : expected SIGSTOP, got status = 9\n":                            "forbids ptrace(2)",
-		"check_ptrace : expected SIGSTOP, got status = 159\n":                                                           "forbids ptrace(2)", // killed by SIGSYS
-		"userspace - ptrace set fp regs failed, errno = 14\nKernel panic - not syncing: Attempted to kill init!\n":      "FPU state",
-		"userspace - ptrace set fp regs failed, errno = 22\n":                                                           "FPU state",
-		"userspace - ptrace set fp regs failed, errno = 3\n":                                                            "",
-		"Bus error - the host /dev/shm or /tmp mount likely just ran out of space\nKernel panic - not syncing: Kernel ": "no room left in /dev/shm:",
-		"setup_physmem - mapping 2130309120 bytes of memory at 0x(____ptrval____) failed - errno = -12\n":               "ulimit -v",
+		"ptrace: Operation not permitted\ncheck_ptrace : expected SIGSTOP, got status = 9\n":                                                     "forbids ptrace(2)",
+		"check_ptrace : expected SIGSTOP, got status = 159\n":                                                                                    "forbids ptrace(2)", // killed by SIGSYS
+		"userspace - ptrace set fp regs failed, errno = 14\nKernel panic - not syncing: Attempted to kill init!\n":                               "FPU state",
+		"userspace - ptrace set fp regs failed, errno = 22\n":                                                                                    "FPU state",
+		"userspace - ptrace set fp regs failed, errno = 3\n":                                                                                     "",
+		"Bus error - the host /dev/shm or /tmp mount likely just ran out of space\nKernel panic - not syncing: Kernel ":                          "no room left in /dev/shm:",
+		"setup_physmem - mapping 2130309120 bytes of memory at 0x(____ptrval____) failed - errno = -12\n":                                        "ulimit -v",
+		"[    0.741308] Kernel panic - not syncing: System is deadlocked on memory\n":                                                            "too little memory",
+		"qemu-system-x86_64: cannot set up guest memory 'pc.ram': Cannot allocate memory\n":                                                      "does not let the guest map",
+		"…/qemu-system-x86_64: error while loading shared libraries: libslirp.so.0: cannot open shared object file: No such file or directory\n": "filled anew",
 		killedBySignal + " 9\n":                      "memory runs out",
 		killedBySignal + " 25\n":                     "",
 		"Kernel panic - not syncing: No init found.": "",

@@ -10,6 +10,9 @@
 // A guest's clock is its own (preload/clock.c, LeftOut): it stands still while the
 // machine gives the guest no CPU, so that a test in it measures what it tests.
 //
+// The second kernel (Stock) is Debian's own for PCs, under qemu. Its guests have the packages, and the programs to run, in
+// their memory, and see the directories of the machine that packages have no part in (/home, /work, …) beside them.
+//
 // The package refuses to write to the machine: nothing outside the cache
 // directory, and nothing from inside the guest except below the directories
 // named by Options.Out and Options.Writable. The read-only root guards against

@@ -16,12 +16,16 @@ const (
 	// guardMarker is set by startMachine, so that a program knows that it was
 	// started to guard a guest.
 	guardMarker = "LVS_LAB_GUARD"
+	// guardOneCPU is its value where the guest stays on one CPU of the host; it has any other where it may use all.
+	guardOneCPU = "one CPU"
+	guardAnyCPU = "any CPU"
 
 	// Descriptors that the guard inherits, beside its standard files.
-	fdFromHost = 3 // frames to the guest
-	fdToHost   = 4 // frames from the guest
-	fdAccount  = 5 // what the guest's clock leaves out
-	fdLeash    = 6 // its writing end is the runner's; end of file = the runner is done, or dead
+	fdFromHost  = 3 // frames to the guest
+	fdToHost    = 4 // frames from the guest
+	fdAccount   = 5 // what the guest's clock leaves out
+	fdInitramfs = 5 // what a Stock kernel starts from
+	fdLeash     = 6 // its writing end is the runner's; end of file = the runner is done, or dead
 )
 
 // Play plays this process's part where it was started as a piece of a guest: its
@@ -58,6 +62,7 @@ func runGuard(kernel []string) error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("guard: become subreaper: %w", err)
 	}
+	oneCPU := os.Getenv(guardMarker) == guardOneCPU
 	if err := os.Unsetenv(guardMarker); err != nil {
 		return err
 	}
@@ -67,8 +72,10 @@ func runGuard(kernel []string) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	// The parent death signal is sent when the parent thread ends (prctl(2)).
 	runtime.LockOSThread()
-	if cpu := keepToOneCPU(); cpu != nil {
-		defer cpu.Close()
+	if oneCPU {
+		if cpu := keepToOneCPU(); cpu != nil {
+			defer cpu.Close()
+		}
 	}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("guard: %w", err)

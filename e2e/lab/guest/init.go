@@ -2,17 +2,13 @@ package guest
 
 import (
 	"bufio"
-	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,9 +28,12 @@ func runInit() error {
 	return nil
 }
 
-// serve talks to the host over the first serial line.
+// serve talks to the host over the device that the kernel command line names.
 func serve() error {
-	host, err := openLine("/dev/ttyS0")
+	if err := loadBootModules(); err != nil {
+		return err
+	}
+	host, err := openLine(os.Getenv(lineMarker))
 	if err != nil {
 		return err
 	}
@@ -68,27 +67,6 @@ func runSpec(l *line, s spec) (int, error) {
 	return code, nil
 }
 
-// line is the guest's end of the serial line. Sends may be concurrent.
-type line struct {
-	mu sync.Mutex
-	w  io.Writer
-	r  *bufio.Reader
-}
-
-func (l *line) send(k kind, payload []byte) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return writeFrame(l.w, k, payload)
-}
-
-// ask tells the host that the guest is ready for a frame and waits for it.
-func (l *line) ask() (kind, []byte, error) {
-	if err := l.send(kindWant, nil); err != nil {
-		return 0, nil, err
-	}
-	return readFrame(l.r)
-}
-
 func (l *line) readSpec() (spec, error) {
 	var raw []byte
 	for {
@@ -114,72 +92,6 @@ func (l *line) readSpec() (spec, error) {
 	return s, nil
 }
 
-// copyOut sends what r delivers until its end.
-func (l *line) copyOut(k kind, r io.Reader) {
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := r.Read(buf)
-		if n > 0 {
-			if l.send(k, buf[:n]) != nil {
-				return
-			}
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// copyIn hands the host's input to w until its end, or until nobody reads it.
-// Whatever the host has, it waits on the host's side until this asks for it.
-func (l *line) copyIn(w io.WriteCloser, resize func(rows, columns uint16)) {
-	defer w.Close()
-	for {
-		k, data, err := l.ask()
-		switch {
-		case err != nil:
-			return
-		case k == kindResize && len(data) == 4:
-			resize(binary.BigEndian.Uint16(data), binary.BigEndian.Uint16(data[2:]))
-			continue
-		case k != kindStdin || len(data) == 0:
-			return
-		}
-		if _, err := w.Write(data); err != nil {
-			return
-		}
-	}
-}
-
-// openLine opens a serial line for bytes: no echo, no translation, no signals.
-func openLine(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		return nil, err
-	}
-	if err := makeRaw(int(f.Fd())); err != nil {
-		return nil, errors.Join(fmt.Errorf("make %s raw: %w", path, err), f.Close())
-	}
-	return f, nil
-}
-
-func makeRaw(fd int) error {
-	t, err := unix.IoctlGetTermios(fd, unix.TCGETS)
-	if err != nil {
-		return err
-	}
-	t.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.ICRNL | unix.IXON
-	t.Oflag &^= unix.OPOST
-	t.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON | unix.ISIG | unix.IEXTEN
-	t.Cc[unix.VMIN], t.Cc[unix.VTIME] = 1, 0
-	return unix.IoctlSetTermios(fd, unix.TCSETS, t)
-}
-
-// drain waits until the host has taken everything: power-off drops the rest.
-func drain(f *os.File) error {
-	return unix.IoctlSetInt(int(f.Fd()), unix.TCSBRK, 1)
-}
-
 // prepareKernel gives the kernel its name, its loopback and its modules.
 func prepareKernel() error {
 	if err := unix.Sethostname([]byte("lab")); err != nil {
@@ -190,9 +102,8 @@ func prepareKernel() error {
 	}
 	// ip_vs at once, because programs look for /proc/net/ip_vs; the kernel loads
 	// schedulers, link types and rules by itself when they are asked for.
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, "/sbin/modprobe", "-a", "ip_vs", "veth", "bridge", "dummy").CombinedOutput()
+	// The deadline is the host's (bootLimit): a guest's clock may jump while it waits for the host.
+	out, err := exec.Command("/sbin/modprobe", "-a", "ip_vs", "veth", "bridge", "dummy").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("modprobe: %w: %s", err, out)
 	}

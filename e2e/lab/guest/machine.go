@@ -19,6 +19,8 @@ import (
 const (
 	// defaultBootLimit is how long a guest may take to its first word; it takes 1 s where it gets a CPU.
 	defaultBootLimit = time.Minute
+	// stockBootLimit is that for a Stock kernel, which takes 5 s of CPU under emulation.
+	stockBootLimit = 5 * time.Minute
 	// powerOffLimit is how long a guest may take from exit code to power-off.
 	powerOffLimit = 5 * time.Second
 )
@@ -35,7 +37,7 @@ type machine struct {
 	exited  chan struct{} // closed when every process of the guest is gone
 }
 
-func startMachine(ctx context.Context, o Options) (*machine, error) {
+func startUML(ctx context.Context, o Options) (*machine, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -55,32 +57,39 @@ func startMachine(ctx context.Context, o Options) (*machine, error) {
 		console: &tail{limit: 16 << 10}, exited: make(chan struct{}),
 	}
 	m.guard = exec.Command(o.Program, append([]string{o.Tree.Kernel()}, kernelArgs(o)...)...)
-	m.guard.Env = []string{guardMarker + "=1", "TMPDIR=" + memoryDir, "HOME=" + memoryDir, "PATH=" + guestPath}
+	m.guard.Env = []string{guardMarker + "=" + guardOneCPU, "TMPDIR=" + memoryDir, "HOME=" + memoryDir, "PATH=" + guestPath}
 	m.guard.Env = append(m.guard.Env, "LD_PRELOAD="+strings.Join(o.Tree.Preload, ":"),
 		fmt.Sprintf("LVS_LAB_LEFT_OUT=%d", fdAccount), fmt.Sprintf("LVS_LAB_SPEED=%d", o.Speed), fmt.Sprintf("LVS_LAB_HURRY=%d", o.Hurry))
 	if o.machinesClock {
 		m.guard.Env = append(m.guard.Env, "LVS_LAB_CLOCK=machine")
 	}
+	if err := m.start(fromHost, toHost, account.file, leashEnd); err != nil {
+		return nil, errors.Join(err, account.file.Close())
+	}
+	return m, nil
+}
+
+// start starts the guard with fdFromHost, fdToHost, fdAccount or fdInitramfs, and fdLeash, and closes all but the third.
+func (m *machine) start(fromHost, toHost, third, leashEnd *os.File) error {
 	m.guard.Stdout, m.guard.Stderr = m.console, m.console
-	m.guard.ExtraFiles = []*os.File{fromHost, toHost, account.file, leashEnd} // fdFromHost, fdToHost, fdAccount, fdLeash
+	m.guard.ExtraFiles = []*os.File{fromHost, toHost, third, leashEnd}
 	// A group of its own: what a terminal sends to the runner is not for the guard.
 	m.guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	m.guard.WaitDelay = time.Second
-	err = m.guard.Start()
+	err := m.guard.Start()
 	for _, f := range []*os.File{fromHost, toHost, leashEnd} {
 		f.Close()
 	}
 	if err != nil {
 		close(m.exited)
 		m.kill()
-		account.file.Close()
-		return nil, err
+		return err
 	}
 	go func() {
 		defer close(m.exited)
 		_ = m.guard.Wait() // the guest tells its exit code over the line
 	}()
-	return m, nil
+	return nil
 }
 
 func kernelArgs(o Options) []string {
@@ -90,7 +99,7 @@ func kernelArgs(o Options) []string {
 		"con=null", "con0=null,fd:1",
 		"ssl=null", fmt.Sprintf("ssl0=fd:%d,fd:%d", fdFromHost, fdToHost),
 		"quiet", "panic=-1", "uml_dir=/dev/null/",
-		"init=" + o.Program, initMarker + "=1",
+		"init=" + o.Program, initMarker + "=1", lineMarker + "=/dev/ttyS0",
 	}
 }
 

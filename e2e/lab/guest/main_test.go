@@ -52,12 +52,18 @@ var buildProgram = sync.OnceValues(func() (string, error) {
 // hangs is after what time a guest is one that hangs: the slowest took 2 minutes on a machine of two CPUs with a load of 20.
 const hangs = 5 * time.Minute
 
-// bootOptions skips where no guest can be booted, unless LVS_REQUIRE has "guest".
-func bootOptions(t *testing.T, command ...string) Options {
+// insideSkips skips a test that boots a guest in a guest.
+func insideSkips(t *testing.T) {
 	t.Helper()
 	if os.Getenv("LVS_LAB_INSIDE") != "" {
 		t.Skip("a guest does not boot inside the lab: this test runs on the machine itself")
 	}
+}
+
+// bootOptions skips where no guest can be booted, unless LVS_REQUIRE has "guest".
+func bootOptions(t *testing.T, command ...string) Options {
+	t.Helper()
+	insideSkips(t)
 	c, err := DefaultCache()
 	if err != nil {
 		t.Fatal(err)

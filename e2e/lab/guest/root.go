@@ -28,28 +28,19 @@ func (m mount) do() error {
 	return nil
 }
 
-// buildRoot turns the machine's read-only tree into a root that may be written
-// in memory: an overlay of tmpfs over the packages over the machine.
+// buildRoot makes a root that may be written in memory, and enters it.
 func buildRoot(s spec) error {
-	if err := loadOverlay(s.Tree); err != nil {
+	makeRoot, enter := makeUMLRoot, pivotTo
+	if s.Stock {
+		makeRoot, enter = makeStockRoot, moveTo
+	} else if err := loadOverlay(s.Tree); err != nil { // now, for the tree may be below scratch
 		return err
 	}
 	if err := (mount{"lab", scratch, "tmpfs", 0, "mode=755"}).do(); err != nil {
 		return err
 	}
 	root := filepath.Join(scratch, "root")
-	for _, d := range []string{"root", "tree", "up", "work"} {
-		if err := os.Mkdir(filepath.Join(scratch, d), 0o755); err != nil {
-			return err
-		}
-	}
-	// The tree lies inside the machine's tree. A mount of its own makes it another
-	// layer: overlapping ones are refused with ELOOP (fs/overlayfs/super.c).
-	if err := (mount{"none", filepath.Join(scratch, "tree"), "hostfs", unix.MS_RDONLY, s.Tree}).do(); err != nil {
-		return err
-	}
-	layers := fmt.Sprintf("lowerdir=%[1]s/tree:/,upperdir=%[1]s/up,workdir=%[1]s/work", scratch)
-	if err := (mount{"lab", root, "overlay", 0, layers}).do(); err != nil {
+	if err := makeRoot(root, s); err != nil {
 		return err
 	}
 	if err := mountSystem(root); err != nil {
@@ -62,6 +53,32 @@ func buildRoot(s spec) error {
 		return err
 	}
 	return writeHosts()
+}
+
+// overlay lays what is written, in memory, over read-only directories, the uppermost first. The name is one for each.
+func overlay(name, target string, lower ...string) error {
+	up, work := filepath.Join(scratch, "up", name), filepath.Join(scratch, "work", name)
+	for _, d := range []string{target, up, work} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return err
+		}
+	}
+	data := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", strings.Join(lower, ":"), up, work)
+	return mount{"lab", target, "overlay", 0, data}.do()
+}
+
+// makeUMLRoot lays a tmpfs over the packages over the machine.
+func makeUMLRoot(root string, s spec) error {
+	// The tree lies inside the machine's tree. A mount of its own makes it another
+	// layer: overlapping ones are refused with ELOOP (fs/overlayfs/super.c).
+	tree := filepath.Join(scratch, "tree")
+	if err := os.Mkdir(tree, 0o755); err != nil {
+		return err
+	}
+	if err := (mount{"none", tree, "hostfs", unix.MS_RDONLY, s.Tree}).do(); err != nil {
+		return err
+	}
+	return overlay("root", root, tree, "/")
 }
 
 // loadOverlay loads the one module without which there is no tree to load
@@ -118,12 +135,16 @@ func mountSystem(root string) error {
 
 // mountWritable gives the guest the host directories it may write to.
 func mountWritable(root string, s spec) error {
-	for _, w := range writable(s) {
-		target := filepath.Join(root, w.target)
-		if err := os.MkdirAll(target, 0o755); err != nil {
+	for i, w := range writable(s) {
+		w.fstype, w.data, w.source = "hostfs", w.source, "none"
+		if s.Stock {
+			w.fstype, w.data, w.source = "9p", shareOptions+",cache=mmap", writableTag(i)
+		}
+		w.target = filepath.Join(root, w.target)
+		if err := os.MkdirAll(w.target, 0o755); err != nil {
 			return err
 		}
-		if err := (mount{"none", target, "hostfs", 0, w.source}).do(); err != nil {
+		if err := w.do(); err != nil {
 			return err
 		}
 	}
@@ -155,9 +176,9 @@ func releaseWritable(s spec) error {
 	return nil
 }
 
-// enter makes root the root of every process, kernel threads included: they
+// pivotTo makes root the root of every process, kernel threads included: they
 // start modprobe.
-func enter(root string) error {
+func pivotTo(root string) error {
 	if err := unix.Chdir(root); err != nil {
 		return err
 	}

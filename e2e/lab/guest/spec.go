@@ -8,6 +8,8 @@ type spec struct {
 	Tree     string   // the unpacked packages, absolute host path
 	Out      string   // host directory at OutDir, "" = none
 	Writable []string // host directories mounted writable at their own paths
+	Stock    bool     // the kernel is Options.Stock
+	Resident []string // files that a Stock guest has in memory
 	Terminal bool     // give the command a terminal
 	Rows     uint16   // of the terminal
 	Columns  uint16   // of the terminal
@@ -19,3 +21,6 @@ const OutDir = "/mnt/out"
 // initMarker is set by the kernel command line, so that a program knows that it
 // was started as the first process of a guest.
 const initMarker = "LVS_LAB_INIT"
+
+// lineMarker is set there, too: the device over which the guest talks to the host.
+const lineMarker = "LVS_LAB_LINE"

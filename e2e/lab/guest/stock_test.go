@@ -1,0 +1,405 @@
+package guest
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lvs-director/lvs-director/internal/require"
+)
+
+// stockOptions are bootOptions for the second kernel.
+func stockOptions(t *testing.T, command ...string) Options {
+	t.Helper()
+	insideSkips(t)
+	c, err := DefaultCache()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !require.Required(t, require.Guest) {
+		if home, err := c.stockHome(); err != nil || !(Stock{home}).complete() {
+			require.Skip(t, require.Guest, "no second kernel in %s: run `bin/labrun -kernel debian -fetch` first (LVS_REQUIRE=guest fetches it here)", c.Dir)
+		}
+	}
+	stock, err := c.FillStock(t.Context(), os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := buildProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Options{Stock: stock, Program: program, Command: command, Memory: 512, Timeout: hangs}
+}
+
+func TestStockPassesStreamsAndCodes(t *testing.T) {
+	input := bytes.Repeat([]byte{0, 3, 4, 10, 13, 17, 19, 26, 127, 255}, 10_000)
+	o := stockOptions(t, "sh", "-c", "cat; echo err >&2; sleep 1000 & kill -TERM $$")
+	o.Stdin = bytes.NewReader(input)
+	if diff := cmp.Diff(result{128 + 15, string(input), "err\n"}, boot(t, o)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// What the second kernel has, one line each, above all what user-mode-linux has not.
+func TestStockHasWhatScenariosNeed(t *testing.T) {
+	const script = `
+fail() { echo "failed: $1" >&2; bad=1; }
+try() { "$@" >/tmp/said 2>&1 || { fail "$*"; cat /tmp/said >&2; }; }
+test "$(id -u)" = 0 || fail root
+test "$(hostname)" = lab || fail hostname
+test "$LVS_LAB_INSIDE" = guest || fail LVS_LAB_INSIDE
+test -e /proc/net/ip_vs || fail ip_vs
+for s in rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh; do
+	try ipvsadm -A -f 1 -s $s
+	try ipvsadm -D -f 1
+done
+try ip netns add a
+try ip netns exec a ip link set lo up
+try ip netns exec a ipvsadm -A -t 192.0.2.1:3306 -s wlc
+try ip netns exec a ipvsadm -a -t 192.0.2.1:3306 -r 192.0.2.2 -g -w 5
+for f in inet ip ip6 arp bridge; do try nft add table $f lab; done
+try nft add chain inet lab c '{ type filter hook input priority 0; }'
+try nft add rule inet lab c tcp dport 9 ct state invalid counter drop
+try nft add rule inet lab c meta mark set 7
+try ip link add v0 type veth peer name v1 netns a
+try ip link add vrf0 type vrf table 10
+try ip link add bond0 type bond
+try ip link add m0 link v0 type macvlan mode bridge
+try ip link add t0 type ipip local 127.0.0.1 remote 127.0.0.2
+try ip link add vlan5 link v0 type vlan id 5
+try tc qdisc add dev v0 root netem loss 10% delay 10ms
+for t in iptables-legacy ip6tables-legacy iptables-nft ip6tables-nft; do
+	try $t -t mangle -A PREROUTING -p tcp --dport 80 -j MARK --set-mark 7
+	try $t -A INPUT -m conntrack --ctstate INVALID -j DROP
+done
+bash -c 'exec 3<>/dev/tcp/127.0.0.1/1' 2>&1 | grep -q refused || fail "a port that nobody listens at"
+try keepalived -v
+try tcpdump --version
+try mariadbd --no-defaults --version
+test -f /usr/share/lvs-lab/mariadb/mysql/global_priv.frm || fail "MariaDB data"
+for d in /tmp /run /dev/shm "$TMPDIR" "$HOME" /etc /usr; do try touch $d/.written; done
+exit ${bad:-0}`
+	got := boot(t, stockOptions(t, "sh", "-c", script))
+	if got.Code != 0 || got.Stderr != "" {
+		t.Errorf("code %d, stderr:\n%s", got.Code, got.Stderr)
+	}
+}
+
+// SOCK_DESTROY ends a connection that nobody closes.
+func TestStockDestroysSockets(t *testing.T) {
+	o := stockOptions(t, "bash", "-c", `
+ipvsadm -v >/dev/null
+mariadbd --no-defaults --user=root --datadir=/usr/share/lvs-lab/mariadb --socket=/run/m --port=3306 --innodb-buffer-pool-size=16M --innodb-use-native-aio=0 >/run/log 2>&1 &
+until mariadb-admin --no-defaults --socket=/run/m ping >/dev/null 2>&1; do sleep 0.1; done
+exec 3<>/dev/tcp/127.0.0.1/3306
+head -c 1 <&3 >/dev/null
+ss -Htn state established dport = 3306 | wc -l
+ss -K dport = 3306 >/dev/null
+ss -Htn state established dport = 3306 | wc -l
+timeout 1000 head -c 1000 <&3 2>&1 >/dev/null`)
+	o.Memory = 1024
+	got := boot(t, o)
+	if !strings.HasPrefix(got.Stdout, "1\n0\n") || !strings.Contains(got.Stdout, "abort") {
+		t.Errorf("%+v, want one connection, then none, and its reader told", got)
+	}
+}
+
+func TestStockWritesOnlyWhereItMay(t *testing.T) {
+	o := stockOptions(t, "sh", "-c", `
+echo out >"$LVS_LAB_OUT/sub" && echo same >"$WRITABLE/file" && echo inner >"$WRITABLE/inner/file" &&
+echo lost >"$PWD/lost" && cat "$PWD/lost" "$PWD/seen"`)
+	o.Out, o.Dir = t.TempDir(), t.TempDir()
+	both := t.TempDir()
+	inner := filepath.Join(both, "inner")
+	if err := os.Mkdir(inner, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	o.Writable = []string{inner, both, both}
+	o.Env = []string{"WRITABLE=" + both}
+	if err := os.WriteFile(filepath.Join(o.Dir, "seen"), []byte("seen\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(result{Stdout: "lost\nseen\n"}, boot(t, o)); diff != "" {
+		t.Fatalf("-want +got:\n%s", diff)
+	}
+	for path, want := range map[string]string{
+		filepath.Join(o.Out, "sub"):    "out\n",
+		filepath.Join(both, "file"):    "same\n",
+		filepath.Join(inner, "file"):   "inner\n",
+		filepath.Join(o.Dir, "seen"):   "seen\n",
+		filepath.Join(o.Dir, "lost"):   "",
+		filepath.Join("/", ".written"): "",
+	} {
+		got, err := os.ReadFile(path)
+		if err != nil && !os.IsNotExist(err) {
+			t.Error(err)
+		}
+		if string(got) != want {
+			t.Errorf("%s holds %q, want %q", path, got, want)
+		}
+	}
+}
+
+// A resident file is in the guest's memory: it is there when this machine's is not any more.
+func TestStockHasResidentFiles(t *testing.T) {
+	o := stockOptions(t, "sh", "-c", `echo booted; read go; cat resident; cat other`)
+	o.Dir = t.TempDir()
+	resident, other := filepath.Join(o.Dir, "resident"), filepath.Join(o.Dir, "other")
+	for _, path := range []string{resident, other} {
+		if err := os.WriteFile(path, []byte("here\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o.Resident = []string{resident, filepath.Join(o.Dir, "nonexistent")}
+	stdin, goOn := io.Pipe()
+	var stdout bytes.Buffer
+	o.Stdin, o.Stdout = stdin, writerFunc(func(p []byte) {
+		if stdout.Write(p); stdout.String() == "booted\n" {
+			if err := errors.Join(os.Remove(resident), os.Remove(other)); err != nil {
+				t.Error(err)
+			}
+			go func() { _, err := io.WriteString(goOn, "go\n"); goOn.CloseWithError(err) }()
+		}
+	})
+	code, err := Boot(t.Context(), o)
+	if err != nil || code != 1 || stdout.String() != "booted\nhere\n" {
+		t.Errorf("%d, %v, output %q, want the resident file and not the other one", code, err, stdout.String())
+	}
+}
+
+// What a guest counts of its time is the same each time, and sleep costs it nothing: an hour of it fits into Timeout, which is less.
+func TestStockCountsItsTime(t *testing.T) {
+	const script = `a=$(date +%s%N); i=0; while [ $i -lt 100 ]; do /bin/true; sleep 0.25; i=$((i+1)); done; b=$(date +%s%N); echo $((b - a)); sleep 3600`
+	var took []int64
+	for range 2 {
+		got := boot(t, stockOptions(t, "sh", "-c", script))
+		ns, err := strconv.ParseInt(strings.TrimSpace(got.Stdout), 10, 64)
+		if err != nil {
+			t.Fatalf("%+v: %v", got, err)
+		}
+		took = append(took, ns)
+	}
+	// Addresses and hashes are random, and so is what a process costs, a little.
+	least, most := slices.Min(took), slices.Max(took)
+	if least < 25e9 || most-least > 5e6 {
+		t.Errorf("100 sleeps of 250 ms and 200 processes took %d ns, want the same within 5 ms, and at least 25 s", took)
+	}
+}
+
+func TestStockCPUs(t *testing.T) {
+	o := stockOptions(t, "nproc")
+	o.CPUs = 2
+	if diff := cmp.Diff(result{Stdout: "2\n"}, boot(t, o)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// emulatorsOf lists the guards and emulators whose guests' first process is program.
+func emulatorsOf(t *testing.T, program string) []int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pids []int
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		// A process may end between the two reads; one that ended has no command line.
+		line, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
+		if err == nil && strings.Contains(string(line), "\x00-name\x00"+program+"\x00") {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+func TestNoEmulatorOutlivesTheRunner(t *testing.T) {
+	o := stockOptions(t)
+	cmd := exec.Command(o.Program, "-kernel", "debian", "-mem", "256", "--", "sh", "-c", "echo running; while :; do :; done")
+	cmd.Env = append(os.Environ(), "LVS_LAB=guest")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "running\n" {
+		t.Errorf("first line %q, %v", line, err)
+	}
+	if n := len(emulatorsOf(t, o.Program)); n != 2 {
+		t.Errorf("%d processes of a running guest found, want its guard and its emulator: this test would not see any left", n)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	// A killed runner is gone at once, and its guard works on: no event says when.
+	deadline := time.Now().Add(time.Minute)
+	for len(emulatorsOf(t, o.Program)) > 0 {
+		if time.Now().After(deadline) {
+			t.Fatalf("processes left: %v", emulatorsOf(t, o.Program))
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// An ordinary user with an own cache gets the same kernel.
+func TestStockForAnOrdinaryUser(t *testing.T) {
+	o := stockOptions(t)
+	if os.Geteuid() != 0 {
+		t.Skip("the other tests run as an ordinary user already")
+	}
+	const nobody = 65534
+	dir, err := os.MkdirTemp("", "nobody-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if out, err := exec.Command("cp", "-r", o.Stock.Dir, o.Program, dir).CombinedOutput(); err != nil {
+		t.Fatalf("copy the cache: %v: %s", err, out)
+	}
+	if err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, nobody, nobody)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(filepath.Join(dir, "labrun"), "-kernel", "debian", "-mem", "512", "-out", filepath.Join(dir, "out"), "--", "sh", "-c",
+		`id -u && ip netns add a && ip netns exec a ipvsadm -A -f 1 && ip netns exec a ipvsadm -Sn && echo kept >"$LVS_LAB_OUT/file" && exit 3`)
+	cmd.Dir = dir
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LVS_LAB_CACHE=" + dir}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, _ := cmd.Output()
+	if code := cmd.ProcessState.ExitCode(); code != 3 || string(out) != "0\n-A -f 1 -s wlc\n" || stderr.String() != "" {
+		t.Errorf("code %d, stdout %q, stderr %q", code, out, stderr.String())
+	}
+	if kept, err := os.ReadFile(filepath.Join(dir, "out/file")); string(kept) != "kept\n" {
+		t.Errorf("kept file holds %q, %v", kept, err)
+	}
+}
+
+func TestStockOptionsAreRefused(t *testing.T) {
+	stock := Stock{t.TempDir()}
+	for _, tt := range []struct {
+		name string
+		o    Options
+		want string
+	}{
+		{"CPUs of user-mode-linux", Options{Command: []string{"true"}, CPUs: 2}, "cannot be had"},
+		{"fewer than no CPU", Options{Command: []string{"true"}, Stock: stock, CPUs: -1}, "cannot be had"},
+		{"little memory", Options{Command: []string{"true"}, Stock: stock, Memory: 128}, "256 or more"},
+		{"an empty cache", Options{Command: []string{"true"}, Stock: stock}, "root.ext4"},
+	} {
+		if _, err := Boot(t.Context(), tt.o); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: error = %v, want %q in it", tt.name, err, tt.want)
+		}
+	}
+}
+
+func TestLoadOrder(t *testing.T) {
+	const dep = `kernel/a/top.ko: kernel/a/mid-dle.ko kernel/a/low.ko
+kernel/a/mid-dle.ko: kernel/a/low.ko
+kernel/a/low.ko:
+kernel/a/other.ko.xz:
+`
+	got, err := loadOrder(dep, []string{"top", "mid_dle", "other"})
+	if diff := cmp.Diff([]string{"kernel/a/low.ko", "kernel/a/mid-dle.ko", "kernel/a/top.ko", "kernel/a/other.ko.xz"}, got); err != nil || diff != "" {
+		t.Errorf("%v, -want +got:\n%s", err, diff)
+	}
+	if _, err := loadOrder(dep, []string{"absent"}); err == nil || !strings.Contains(err.Error(), "absent") {
+		t.Errorf("error = %v, want one that names the module", err)
+	}
+}
+
+func TestUnsigned(t *testing.T) {
+	signature := func(size uint32) string {
+		return string(binary.BigEndian.AppendUint32(make([]byte, 8), size)) + "~Module signature appended~\n"
+	}
+	for module, want := range map[string]string{
+		"":                               "",
+		"code":                           "code",
+		"code" + "sign" + signature(4):   "code",
+		"code" + signature(5):            "code" + signature(5), // longer than what is there
+		"~Module signature appended~\n":  "~Module signature appended~\n",
+		"code" + "sign" + signature(1e9): "code" + "sign" + signature(1e9),
+	} {
+		if got := string(unsigned([]byte(module))); got != want {
+			t.Errorf("%q: %q, want %q", module, got, want)
+		}
+	}
+}
+
+func TestKernelPayload(t *testing.T) {
+	image := func(protocol uint16, offset, length uint32) []byte {
+		b := make([]byte, 2048)
+		b[0x1f1] = 1 // two sectors of setup
+		copy(b[0x202:], "HdrS")
+		binary.LittleEndian.PutUint16(b[0x206:], protocol)
+		binary.LittleEndian.PutUint32(b[0x248:], offset)
+		binary.LittleEndian.PutUint32(b[0x24c:], length)
+		copy(b[1024+16:], "payloadSIZE")
+		return b
+	}
+	got, err := kernelPayload(image(0x20f, 16, 11))
+	if err != nil || string(got) != "payload" {
+		t.Errorf("%q, %v", got, err)
+	}
+	for name, b := range map[string][]byte{
+		"empty": nil, "short": make([]byte, 100), "nothing": make([]byte, 2048), "old": image(0x207, 16, 11),
+		"beyond the end": image(0x20f, 16, 1<<32-1), "no size": image(0x20f, 16, 3),
+	} {
+		if got, err := kernelPayload(b); err == nil {
+			t.Errorf("%s: %q, want an error", name, got)
+		}
+	}
+}
+
+func TestArchive(t *testing.T) {
+	dir := t.TempDir()
+	source := filepath.Join(dir, "source")
+	if err := os.WriteFile(source, []byte("hello"), 0o751); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	a := &archive{w: &out, has: make(map[string]bool)}
+	for _, err := range []error{a.directory("/d", 0o755), a.directory("/d", 0o700), a.file("/d/f", source), a.end()} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	entry := func(ino, mode, size int, name, content string) string {
+		s := fmt.Sprintf("070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%s\x00", ino, mode, 0, 0, 1, 0, size, 0, 0, 0, 0, len(name)+1, 0, name)
+		return s + strings.Repeat("\x00", -len(s)&3) + content + strings.Repeat("\x00", -len(content)&3)
+	}
+	want := entry(1, 0o40755, 0, "d", "") + entry(2, 0o100751, 5, "d/f", "hello") + entry(3, 0, 0, "TRAILER!!!", "")
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if err := a.file("/x", dir); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("error = %v, want one about a directory", err)
+	}
+}
