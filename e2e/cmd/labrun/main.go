@@ -2,6 +2,7 @@
 // the machine's own kernel has IPVS and the caller is root, in namespaces of it.
 //
 //	labrun [-t 8m] [-mem MiB] [-out DIR] [--] command [argument …]
+//	labrun -kernel debian [-cpus N] [-t 8m] [-mem MiB] [-out DIR] [--] command [argument …]
 //	labrun -shell
 //	labrun -it [--] command [argument …]
 //	labrun -fetch
@@ -46,6 +47,8 @@ func main() {
 // flags are what the command line asks for.
 type flags struct {
 	fetch    bool
+	kernel   string
+	cpus     int
 	terminal bool // the command gets the caller's terminal
 	memory   int
 	speed    int
@@ -62,6 +65,8 @@ func parse(args []string, usage io.Writer) (flags, error) {
 	set.BoolVar(&f.fetch, "fetch", false, "only fill the cache")
 	shell := set.Bool("shell", false, "a shell in a guest, on this terminal")
 	set.BoolVar(&f.terminal, "it", false, "run the command in a guest, on this terminal")
+	set.StringVar(&f.kernel, "kernel", "uml", "the guest's `kernel`: uml, or debian for a stock one under qemu")
+	set.IntVar(&f.cpus, "cpus", 0, "`number` of CPUs of the stock kernel, in real time; 0 = one whose time is counted in its instructions")
 	set.IntVar(&f.memory, "mem", guest.DefaultMemory, "guest memory in `MiB`")
 	set.IntVar(&f.speed, "speed", 1, "how many `times` as fast as this machine's the guest's CPU seems to be to the guest")
 	set.IntVar(&f.hurry, "hurry", 1, "how many `times` as fast the guest's time goes by while it sleeps")
@@ -69,6 +74,9 @@ func parse(args []string, usage io.Writer) (flags, error) {
 	set.StringVar(&f.out, "out", os.Getenv("LVS_LAB_OUT"), "`directory` that the command may write to, as $LVS_LAB_OUT")
 	if err := set.Parse(args); err != nil {
 		return f, err
+	}
+	if f.kernel != "uml" && f.kernel != "debian" {
+		return f, fmt.Errorf("-kernel %s is unknown: say uml or debian", f.kernel)
 	}
 	f.command = set.Args()
 	given := make(map[string]bool)
@@ -125,7 +133,7 @@ func run(ctx context.Context, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	onHost, err := chooseHost(os.Getenv("LVS_LAB"), f.terminal)
+	onHost, err := chooseHost(os.Getenv("LVS_LAB"), f.terminal || f.kernel != "uml")
 	if err != nil {
 		return 0, err
 	}
@@ -133,12 +141,18 @@ func run(ctx context.Context, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	tree, err := cache.Fill(ctx, os.Stderr)
+	var tree guest.Tree
+	var stock guest.Stock
+	if f.kernel == "debian" {
+		stock, err = cache.FillStock(ctx, os.Stderr)
+	} else {
+		tree, err = cache.Fill(ctx, os.Stderr)
+	}
 	if err != nil || f.fetch {
 		return 0, err
 	}
 	o := guest.Options{
-		Tree: tree, Command: f.command, Env: passed(os.Environ()),
+		Tree: tree, Stock: stock, CPUs: f.cpus, Resident: programs(), Command: f.command, Env: passed(os.Environ()),
 		Out: f.out, Writable: resultDirs(f.command[1:]),
 		Memory: f.memory, Speed: f.speed, Hurry: f.hurry, Timeout: f.timeout,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
@@ -169,6 +183,19 @@ func chooseHost(choice string, terminal bool) (bool, error) {
 		return false, nil
 	}
 	return false, fmt.Errorf("LVS_LAB=%q: say guest or host, or leave it unset", choice)
+}
+
+// programs are those beside labrun, where make builds them.
+func programs() []string {
+	self, err := os.Executable()
+	if err != nil {
+		return nil
+	}
+	var paths []string
+	for _, name := range []string{"lvs-director", "lvs-realserver", "lvsctl"} {
+		paths = append(paths, filepath.Join(filepath.Dir(self), name))
+	}
+	return paths
 }
 
 // passed keeps of the caller's environment what concerns the command. The rest is

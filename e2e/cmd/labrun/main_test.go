@@ -18,14 +18,16 @@ func TestParse(t *testing.T) {
 		args string
 		want flags
 	}{
-		{"-- true", flags{speed: 1, hurry: 1, memory: memory, timeout: limit, command: []string{"true"}}},
-		{"-t 5s -mem 256 -out d sh -c -t", flags{speed: 1, hurry: 1, memory: 256, timeout: 5 * time.Second, out: "d", command: []string{"sh", "-c", "-t"}}},
-		{"-fetch", flags{fetch: true, speed: 1, hurry: 1, memory: memory, timeout: limit, command: []string{}}},
-		{"-shell", flags{terminal: true, speed: 1, hurry: 1, memory: memory, command: []string{"/bin/bash", "--norc"}}},
-		{"-it demo -shell", flags{terminal: true, speed: 1, hurry: 1, memory: memory, command: []string{"demo", "-shell"}}},
-		{"x.test -test.timeout=15m0s", flags{speed: 1, hurry: 1, memory: memory, timeout: 15*time.Minute + 30*time.Second, command: []string{"x.test", "-test.timeout=15m0s"}}},
-		{"x.test -test.timeout=0s", flags{speed: 1, hurry: 1, memory: memory, command: []string{"x.test", "-test.timeout=0s"}}},
-		{"-t 1m x.test -test.timeout=15m0s", flags{speed: 1, hurry: 1, memory: memory, timeout: time.Minute, command: []string{"x.test", "-test.timeout=15m0s"}}},
+		{"-- true", flags{kernel: "uml", speed: 1, hurry: 1, memory: memory, timeout: limit, command: []string{"true"}}},
+		{"-t 5s -mem 256 -out d sh -c -t", flags{kernel: "uml", speed: 1, hurry: 1, memory: 256, timeout: 5 * time.Second, out: "d", command: []string{"sh", "-c", "-t"}}},
+		{"-kernel debian -cpus 2 true", flags{kernel: "debian", cpus: 2, speed: 1, hurry: 1, memory: memory, timeout: limit, command: []string{"true"}}},
+		{"-kernel debian -fetch", flags{fetch: true, kernel: "debian", speed: 1, hurry: 1, memory: memory, timeout: limit, command: []string{}}},
+		{"-fetch", flags{fetch: true, kernel: "uml", speed: 1, hurry: 1, memory: memory, timeout: limit, command: []string{}}},
+		{"-shell", flags{terminal: true, kernel: "uml", speed: 1, hurry: 1, memory: memory, command: []string{"/bin/bash", "--norc"}}},
+		{"-it demo -shell", flags{terminal: true, kernel: "uml", speed: 1, hurry: 1, memory: memory, command: []string{"demo", "-shell"}}},
+		{"x.test -test.timeout=15m0s", flags{kernel: "uml", speed: 1, hurry: 1, memory: memory, timeout: 15*time.Minute + 30*time.Second, command: []string{"x.test", "-test.timeout=15m0s"}}},
+		{"x.test -test.timeout=0s", flags{kernel: "uml", speed: 1, hurry: 1, memory: memory, command: []string{"x.test", "-test.timeout=0s"}}},
+		{"-t 1m x.test -test.timeout=15m0s", flags{kernel: "uml", speed: 1, hurry: 1, memory: memory, timeout: time.Minute, command: []string{"x.test", "-test.timeout=15m0s"}}},
 	} {
 		got, err := parse(strings.Fields(tt.args), io.Discard)
 		if err != nil {
@@ -35,7 +37,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s: -want +got:\n%s", tt.args, diff)
 		}
 	}
-	for _, args := range []string{"", "-t 5s", "-nonsense x", "-t soon x"} {
+	for _, args := range []string{"", "-t 5s", "-nonsense x", "-t soon x", "-kernel linux x", "-kernel linux -fetch", "-cpus many x"} {
 		if _, err := parse(strings.Fields(args), io.Discard); err == nil {
 			t.Errorf("%q was accepted", args)
 		}

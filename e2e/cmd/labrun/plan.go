@@ -20,7 +20,7 @@ const planLimit = time.Minute
 func planAll(ctx context.Context, f testFlags, known suite.Durations) (jobs []suite.Job, longOnly []suite.Scenario, err error) {
 	var faults []error
 	for _, p := range f.programs {
-		these, left, err := plan(ctx, p, f.form, known)
+		these, left, err := plan(ctx, p, f.form, f.kernel, known)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("plan %s: %w", p.Binary, err))
 		}
@@ -35,7 +35,7 @@ func planAll(ctx context.Context, f testFlags, known suite.Durations) (jobs []su
 	return jobs, longOnly, nil
 }
 
-func plan(ctx context.Context, p suite.Program, f suite.Form, known suite.Durations) (jobs []suite.Job, longOnly []suite.Scenario, err error) {
+func plan(ctx context.Context, p suite.Program, f suite.Form, kernel string, known suite.Durations) (jobs []suite.Job, longOnly []suite.Scenario, err error) {
 	top := f.Top
 	if top == "" {
 		top = "."
@@ -60,8 +60,8 @@ func plan(ctx context.Context, p suite.Program, f suite.Form, known suite.Durati
 		return nil, nil, err
 	}
 	for _, s := range scenarios {
-		if s.Kernel != suite.UML {
-			return nil, nil, fmt.Errorf("%s needs the kernel %q, and labrun has only %s", s.Name, s.Kernel, suite.UML)
+		if kernel != "" {
+			s.Kernel = kernel
 		}
 		switch {
 		case f.Runs(s):

@@ -22,6 +22,7 @@ import (
 // testFlags are what the command line of `labrun test` asks for.
 type testFlags struct {
 	form     suite.Form
+	kernel   string // "" = the one that a scenario needs
 	guests   int
 	memory   int
 	speed    int
@@ -52,6 +53,7 @@ func parseTest(args []string, usage io.Writer) (testFlags, error) {
 	}
 	set.BoolVar(&f.form.Short, "short", false, "the daily form, as go test -short; else the long one")
 	set.BoolVar(&f.form.LongOnly, "long-only", false, "of the scenarios those only that have a long form")
+	set.StringVar(&f.kernel, "kernel", "", "the `kernel` that all scenarios run on, uml or debian; by default it is uml, or what they need")
 	run := set.String("run", "", "only tests that match this regular `expression`, as go test -run")
 	set.IntVar(&f.guests, "guests", 0, "`number` of guests at a time; 0 = what this machine carries")
 	set.IntVar(&f.memory, "mem", guest.DefaultMemory, "memory of a guest in `MiB`")
@@ -68,6 +70,9 @@ func parseTest(args []string, usage io.Writer) (testFlags, error) {
 	}
 	if f.form.Short && f.form.LongOnly {
 		return f, errors.New("-short and -long-only leave nothing: give one of them")
+	}
+	if f.kernel != "" && f.kernel != suite.UML && f.kernel != suite.Debian {
+		return f, fmt.Errorf("-kernel %s is unknown: say %s or %s", f.kernel, suite.UML, suite.Debian)
 	}
 	if f.guests < 0 || f.limit < 0 || f.budget < 0 {
 		return f, errors.New("-guests, -limit and -budget are not negative")
@@ -92,6 +97,15 @@ func parseTest(args []string, usage io.Writer) (testFlags, error) {
 		f.programs = append(f.programs, p)
 	}
 	return f, nil
+}
+
+// binaries are the programs' files.
+func (f testFlags) binaries() []string {
+	var paths []string
+	for _, p := range f.programs {
+		paths = append(paths, p.Binary)
+	}
+	return paths
 }
 
 func parseProgram(arg string) (suite.Program, error) {
@@ -136,9 +150,16 @@ func runTests(ctx context.Context, args []string) (int, error) {
 		list(os.Stdout, jobs)
 		return 0, nil
 	}
-	tree, err := cache.Fill(ctx, os.Stderr)
-	if err != nil {
-		return 0, err
+	b := boots{flags: f, env: requiring(passed(os.Environ()))}
+	if needs(jobs, suite.UML) {
+		if b.tree, err = cache.Fill(ctx, os.Stderr); err != nil {
+			return 0, err
+		}
+	}
+	if needs(jobs, suite.Debian) {
+		if b.stock, err = cache.FillStock(ctx, os.Stderr); err != nil {
+			return 0, err
+		}
 	}
 	if f.out != "" {
 		if err := os.MkdirAll(f.out, 0o755); err != nil {
@@ -146,7 +167,6 @@ func runTests(ctx context.Context, args []string) (int, error) {
 		}
 	}
 	report := &suite.Report{To: os.Stdout, Verbose: f.verbose}
-	b := boots{tree: tree, flags: f, env: requiring(passed(os.Environ()))}
 	c := &crew{queue: suite.NewQueue(jobs), report: report, boot: b.boot, limit: f.limit}
 	err = c.run(ctx, f.guests)
 	history.save(os.Stderr, f.form, report.Outcomes)
@@ -159,6 +179,11 @@ func runTests(ctx context.Context, args []string) (int, error) {
 		return 1, nil
 	}
 	return 0, err
+}
+
+// needs reports whether a job runs on the kernel.
+func needs(jobs []suite.Job, kernel string) bool {
+	return slices.ContainsFunc(jobs, func(j suite.Job) bool { return j.Kernel == kernel })
 }
 
 // requiring is an environment in which no part of the lab's kernel may be missing, whatever the caller's says of this machine.

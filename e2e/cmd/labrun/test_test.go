@@ -43,6 +43,7 @@ func TestParseTest(t *testing.T) {
 		"-long-only -limit 1m -guests 3 /x.test=/src": func(f *testFlags) {
 			f.form.LongOnly, f.limit, f.guests, f.programs[0].Dir = true, time.Minute, 3, "/src"
 		},
+		"-kernel debian /x.test": func(f *testFlags) { f.kernel = suite.Debian },
 		"-budget 8m -begun 7 -v -list -speed 2 -hurry 10 -mem 512 -out o /x.test y.test=e2e": func(f *testFlags) {
 			f.budget, f.begun, f.verbose, f.list, f.speed, f.hurry, f.memory, f.out = 8*time.Minute, 7, true, true, 2, 10, 512, "o"
 			f.programs = append(f.programs, suite.Program{Binary: filepath.Join(here, "y.test"), Dir: filepath.Join(here, "e2e")})
@@ -56,7 +57,7 @@ func TestParseTest(t *testing.T) {
 			t.Errorf("%s: %v, -want +got:\n%s", args, err, diff)
 		}
 	}
-	for _, args := range []string{"", "-short", "-short -long-only x", "-guests -1 x", "-budget -1s x", "-run ( x", "-run a/( x", "-limit soon x"} {
+	for _, args := range []string{"", "-short", "-short -long-only x", "-guests -1 x", "-budget -1s x", "-run ( x", "-run a/( x", "-limit soon x", "-kernel linux x"} {
 		if _, err := parseTest(strings.Fields(args), io.Discard); err == nil {
 			t.Errorf("%q was accepted", args)
 		}
@@ -244,8 +245,9 @@ func buildFixture(t *testing.T) (labrun, fixture string) {
 // fixtureOutput is what labrun test says of testdata/fixture.
 func fixtureOutput() []string {
 	return []string{
-		`\A12 scenarios and 0 packages in the daily form, in 2 guests at a time\nin the long form only: TestLong\n`,
+		`\A13 scenarios and 0 packages in the daily form, in 2 guests at a time\nin the long form only: TestLong\n`,
 		`\nok   TestPasses +\d+\.\d s\n`,
+		`\nok   TestSecondKernel +\S+ s\n`,
 		`\nFAIL TestFails +\S+ s\n    fixture_test.go:\d+: what failing ones say\n--- FAIL: TestFails`,
 		`\nFAIL TestPanics +\S+ s\n--- FAIL: TestPanics .*\npanic: what panicking ones say`,
 		`\nFAIL TestHangs +\S+ s  it did not end within 10s of the guest's time\nSIGQUIT: quit\n[^~]*fixture\.hang\(`,
@@ -258,7 +260,7 @@ func fixtureOutput() []string {
 		`\nok   TestLonger +\S+ s\n`,
 		`\nok   TestParts +\S+ s\n`,
 		`\nthe slowest:\n( +\S+ s \(\S+ s in the guest\)  Test\w+\n){10}failed: `,
-		`\nbudget: \S+ s of 3600\.0 s used\n4 passed, 7 failed, 1 skipped\n\z`,
+		`\nbudget: \S+ s of 3600\.0 s used\n5 passed, 7 failed, 1 skipped\n\z`,
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 // boots are what all guests of a run have in common.
 type boots struct {
 	tree  guest.Tree
+	stock guest.Stock
 	flags testFlags
 	env   []string
 }
@@ -34,9 +35,6 @@ type visit struct {
 
 // boot starts a guest and waits for its worker.
 func (b boots) boot(ctx context.Context, kernel string) (place, error) {
-	if kernel != suite.UML {
-		return nil, fmt.Errorf("there is no kernel %q", kernel)
-	}
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -52,6 +50,9 @@ func (b boots) boot(ctx context.Context, kernel string) (place, error) {
 		Tree: b.tree, Command: []string{self, "-worker"}, Env: b.env, Out: b.flags.out,
 		Memory: b.flags.memory, Speed: b.flags.speed, Hurry: b.flags.hurry,
 		Stdin: in, Stdout: out, Stderr: v.words,
+	}
+	if kernel == suite.Debian {
+		o.Stock, o.Resident = b.stock, append(programs(), b.flags.binaries()...)
 	}
 	go func() {
 		defer close(v.ended)
