@@ -24,7 +24,7 @@ LDFLAGS  := -s -w $(if $(VERSION),-X github.com/lvs-director/lvs-director/pkg/ve
 # Whether network namespaces can be made here: then what needs them must not be skipped.
 NETNS := $(shell unshare --net true 2>/dev/null && echo netns)
 
-.PHONY: all help build lab binaries lint unit runner daily kernel e2e test soak release-check properties fuzz demo demo-shell bench-failover bench-memory bench-rest clean
+.PHONY: all help build lab stock binaries lint unit runner daily kernel e2e test soak release-check properties fuzz demo demo-shell bench-failover bench-memory bench-rest clean
 
 all: build
 
@@ -49,12 +49,15 @@ lint: ## gofumpt, vet, staticcheck
 unit: ## unit tests with the race detector; as root also those in network namespaces
 	CGO_ENABLED=1 LVS_REQUIRE=$(NETNS) $(GO) test -race $$($(GO) list ./... | grep -v -e '/e2e$$' -e '/e2e/lab' -e '/e2e/cmd/labrun')
 
-runner: lab ## the tests of the lab's runner, which boots guests from outside
-	LVS_REQUIRE=guest $(GO) test ./e2e/lab/guest ./e2e/cmd/labrun
+runner: lab stock ## the tests of the lab's runner; LONG=1 for all of them
+	LVS_REQUIRE=guest $(GO) test $(if $(LONG),,-short) ./e2e/lab/guest ./e2e/cmd/labrun
+
+stock: lab
+	@$(LAB) -kernel debian -fetch
 
 # The test binaries for guests, which the race detector does not run in.
 TESTS := $(BIN)/tests
-binaries: build lab
+binaries: build lab stock
 	@rm -rf $(TESTS) && mkdir -p $(TESTS)
 	CGO_ENABLED=0 $(GO) test -c -o $(TESTS)/ ./e2e/ ./pkg/kernel/... ./pkg/probe/ ./realserver/... $$($(GO) list ./e2e/lab/... | grep -v /guest)
 
@@ -100,14 +103,18 @@ properties: ## the property tests, 1 000 cases each; SEED=… for the same again
 	@echo "properties with seed $(SEED); again with: make properties SEED=$(SEED)"
 	$(GO) test -count=1 $(addprefix ./pkg/,$(PROPERTIES)) -rapid.checks=1000 -rapid.seed=$(SEED)
 
-soak: binaries ## the long forms of scenarios, keepalived beside us, and fuzzing; within 40 minutes
+soak: binaries ## the long forms of scenarios, the second kernel, keepalived beside us, and fuzzing; within 40 minutes
 	@begun=$$(date +%s); set -e; \
 	$(MAKE) --no-print-directory properties fuzz; \
+	$(LABTEST) -second -short $(TESTS)/e2e.test=e2e; \
+	$(MAKE) --no-print-directory runner LONG=1; \
 	$(LABTEST) -long-only -budget 40m -begun $$begun $(TESTS)/e2e.test=e2e $(call in_guest,$(KERNEL))
 
 release-check: ## what is too long for CI: every scenario in its long form, the benches, ten times as much fuzzing
 	$(MAKE) --no-print-directory test
 	$(LABTEST) $(TESTS)/e2e.test=e2e $(call in_guest,$(KERNEL))
+	$(LABTEST) -second -short $(TESTS)/e2e.test=e2e
+	$(MAKE) --no-print-directory runner LONG=1
 	$(MAKE) --no-print-directory bench-failover bench-memory $(if $(NETNS),bench-rest)
 	$(MAKE) --no-print-directory properties
 	$(MAKE) --no-print-directory fuzz FUZZ=1000000

@@ -20,6 +20,7 @@ import (
 func TestFastAdverts(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)
+	lab.AnyKernel(t)
 	r := rhythm{3, 10 * time.Millisecond}
 	limit := r.masterDown() + allowance
 	trials := 2

@@ -164,7 +164,7 @@ func overlap(a, b *vipWatch) (longest time.Duration) {
 // makes everything as the cluster file says."
 // Proves docs/index.md: "The other one has the same table, ready, and takes over."
 func TestElection(t *testing.T) {
-	lab.Need(t, lab.IPVS)
+	lab.Need(t, lab.IPVS, lab.StockKernel)
 	for _, r := range []rhythm{{3, time.Second}, {3, 100 * time.Millisecond}, {2, time.Second}} {
 		t.Run(r.String(), func(t *testing.T) { elect(t, r) })
 	}
@@ -328,7 +328,7 @@ func TestVIP(t *testing.T) {
 // Proves docs/packet-flow.md: "At once when it takes the VIP, then every 1.1 s for 5 s. If the last holder fell silent
 // instead of resigning, until its lease is over and 2 s more, because up to then it may still answer."
 func TestGratuitousARP(t *testing.T) {
-	lab.Need(t, lab.IPVS)
+	lab.Need(t, lab.IPVS, lab.StockKernel)
 	for _, one := range []struct {
 		name string
 		end  func(*lab.Daemon)

@@ -72,9 +72,7 @@ func TestForeignInterface(t *testing.T) {
 		returns(t)
 	})
 	t.Run("own address replaced by the next one", func(t *testing.T) {
-		if testing.Short() {
-			t.Skip("in the long form only")
-		}
+		lab.LongPart(t)
 		m.Sysctl("net.ipv4.conf.all.promote_secondaries", "1")
 		other := capture.Start(c.client, "eth0", lab.VRRP)
 		batch("addr add 10.77.0.5/24 dev eth0", "addr del 10.77.0.2/24 dev eth0")
@@ -99,9 +97,7 @@ func TestForeignInterface(t *testing.T) {
 		returns(t)
 	})
 	t.Run("lo down and up", func(t *testing.T) {
-		if testing.Short() {
-			t.Skip("in the long form only")
-		}
+		lab.LongPart(t)
 		m.Run("ip", "link", "set", "lo", "down")
 		client := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond})
 		client.WaitAnswered("", soon)

@@ -156,6 +156,7 @@ func neverFromVIP(t *testing.T, adverts []capture.Packet) {
 // Proves docs/operations.md: "a virtual server, route or rule that the file does not name | left alone"
 func TestForeignVIP(t *testing.T) {
 	lab.Need(t, lab.IPVS)
+	lab.AnyKernel(t)
 	const advert = 100 * time.Millisecond
 	c := newCluster(t, shape{advert: advert.String()})
 	c.answering()

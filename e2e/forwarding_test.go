@@ -63,7 +63,7 @@ func texts(packets []capture.Packet, most int) string {
 // Proves docs/packet-flow.md: "The real server has the VIP on `lo`, so it takes the packet, and answers the client
 // itself, past the director."
 func TestForwardDR(t *testing.T) {
-	lab.Need(t, lab.IPVS)
+	lab.Need(t, lab.IPVS, lab.StockKernel)
 	c := newCluster(t, shape{advert: "100ms"})
 	c.answering()
 	c.startAll()

@@ -27,9 +27,7 @@ func TestInterop(t *testing.T) {
 		} {
 			t.Run(r.String()+"/"+one.name, func(t *testing.T) {
 				if r.version == 2 {
-					if testing.Short() {
-						t.Skip("in the long form only") // half a minute each
-					}
+					lab.LongPart(t) // half a minute each
 				}
 				interoperate(t, r, one.master, one.backup)
 			})

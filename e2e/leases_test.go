@@ -18,6 +18,7 @@ import (
 func TestLeaseEnds(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)
+	lab.AnyKernel(t)
 	leases := []time.Duration{3 * time.Second}
 	if !testing.Short() {
 		leases = append(leases, 5*time.Second, 10*time.Second, time.Minute)
@@ -63,6 +64,7 @@ func TestLeaseEnds(t *testing.T) {
 func TestManyLeases(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)
+	lab.AnyKernel(t)
 	c := newCluster(t, shape{})
 	together, instances, lease := 20, 5, 3*time.Second
 	if !testing.Short() {

@@ -79,6 +79,7 @@ func TestNoPreempt(t *testing.T) {
 // check has run once and one has found a real server, for at most 30 s; the reason in `lvsctl status` says so."
 func TestPreemptWaitsForChecks(t *testing.T) {
 	lab.Need(t, lab.IPVS)
+	lab.AnyKernel(t)
 	const timeout = 2 * time.Second
 	c, m := replaced(t, shape{advert: calm.String(), check: "{type: tcp, interval: 2s, timeout: 2s, fall: 2, rise: 2}"})
 	watch := c.master.watchVIP()

@@ -103,6 +103,7 @@ func (n *node) stateFile() error {
 func TestDeaths(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)
+	lab.AnyKernel(t)
 	random, times := seeded(t), 8
 	if !testing.Short() {
 		times = 200

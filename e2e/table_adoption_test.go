@@ -136,6 +136,7 @@ virtual_servers:
 // virtual server's address is then one that something else puts on the machine."
 func TestAdoption(t *testing.T) {
 	lab.Need(t, lab.IPVS)
+	lab.AnyKernel(t)
 	c := newCluster(t, shape{})
 	c.net.File("cluster.yaml", balanceFile)
 	c.answering()

@@ -141,6 +141,7 @@ func (c *cluster) awaitServing(started *lab.Daemon) {
 // Proves README.md: "Both directors keep the table all the time, and it stands before the VIP answers."
 func TestTableStandsBeforeTheVIPAnswers(t *testing.T) {
 	lab.Need(t, lab.IPVS)
+	lab.AnyKernel(t)
 	c := newCluster(t, shape{})
 	const ports = 500
 	file := &strings.Builder{}
@@ -180,6 +181,7 @@ virtual_servers:
 // it."
 func TestTakeOverRefusesNobody(t *testing.T) {
 	lab.Need(t, lab.IPVS)
+	lab.AnyKernel(t)
 	c := newCluster(t, shape{advert: "100ms"})
 	c.answering()
 	c.startAll()

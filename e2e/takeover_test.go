@@ -190,12 +190,11 @@ func outage(t *testing.T, p product, r rhythm, f fault) measure.Gap {
 func TestFailover(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)
+	lab.AnyKernel(t)
 	for _, r := range []rhythm{{3, 100 * time.Millisecond}, {3, time.Second}} {
 		t.Run(r.String(), func(t *testing.T) {
 			if r.advert == time.Second {
-				if testing.Short() {
-					t.Skip("in the long form only")
-				}
+				lab.LongPart(t)
 			}
 			c := serving(t, ours, r)
 			c.failover(r, carrierLost)
@@ -253,6 +252,7 @@ func (c *cluster) wayBack(r rhythm, f fault) {
 // Proves docs/operations.md: "It is over as soon as one advert passes; the lower priority steps back."
 func TestSplit(t *testing.T) {
 	lab.Need(t, lab.IPVS)
+	lab.AnyKernel(t)
 	for _, one := range []struct {
 		name   string
 		way    lab.Direction

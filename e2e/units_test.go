@@ -103,9 +103,7 @@ func TestUnitsAreSound(t *testing.T) {
 		}
 	}
 	t.Run("bad file", func(t *testing.T) {
-		if testing.Short() {
-			t.Skip("in the long form only")
-		}
+		lab.LongPart(t)
 		refusesBadFile(t, s)
 	})
 }
@@ -216,9 +214,7 @@ func TestUnitsAgent(t *testing.T) {
 	t.Run("privileges", func(t *testing.T) { u.privileges(t, "0000000000001000") }) // CAP_NET_ADMIN
 	t.Run("files", func(t *testing.T) { u.files(t, "realserver.sock") })
 	t.Run("kill -9", func(t *testing.T) {
-		if testing.Short() {
-			t.Skip("in the long form only")
-		}
+		lab.LongPart(t)
 		pid := s.MainPID(agentUnit)
 		s.Kill(pid, syscall.SIGKILL)
 		lab.Eventually(t, soon, func() error {

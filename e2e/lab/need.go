@@ -36,7 +36,7 @@ const (
 // Need says which parts a scenario needs; none is right for one that needs network namespaces only. Where a part is
 // missing the scenario is skipped, or fails if LVS_REQUIRE wants the part (package require); a guest requires all.
 //
-// Need, Exclusive, Long and Longer are the first lines of a scenario, before New and whatever else touches the kernel:
+// Need, Exclusive, Long, Longer and AnyKernel are the first lines of a scenario, before New and whatever else touches the kernel:
 // `labrun test` has them run on the machine, to plan.
 func Need(t testing.TB, parts ...Part) {
 	t.Helper()
@@ -72,8 +72,8 @@ func Exclusive(t testing.TB) {
 func Long(t testing.TB) {
 	t.Helper()
 	t.Attr(suite.AttrLong, "")
-	if !planning() && testing.Short() {
-		t.Skip("in the long form only: run it without -short")
+	if !planning() {
+		LongPart(t)
 	}
 }
 
@@ -82,6 +82,20 @@ func Longer(t testing.TB) bool {
 	t.Helper()
 	t.Attr(suite.AttrLonger, "")
 	return !testing.Short()
+}
+
+// LongPart ends a test or a subtest that belongs to the longer form of its scenario, unless that form is wanted.
+func LongPart(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("in the long form only: run it without -short")
+	}
+}
+
+// AnyKernel says that a scenario is run on the second kernel, too: `make soak` runs its daily form there.
+func AnyKernel(t testing.TB) {
+	t.Helper()
+	t.Attr(suite.AttrAnyKernel, "")
 }
 
 // Planned ends a scenario here that is only planned. New calls it; a scenario that makes no Network calls it itself, before

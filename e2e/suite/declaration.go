@@ -20,6 +20,7 @@ const (
 	AttrExclusive = "lab.exclusive" // a boot of its own
 	AttrLong      = "lab.long"      // has a long form only
 	AttrLonger    = "lab.longer"    // has a longer form, too
+	AttrAnyKernel = "lab.anykernel" // is run on the second kernel, too
 	AttrPlanned   = "lab.planned"   // this is where the plan ends: the rest needs the lab
 )
 
@@ -37,6 +38,7 @@ type Scenario struct {
 	Exclusive bool
 	Long      bool // in the long form only
 	Longer    bool // has a longer form
+	AnyKernel bool // is run on the second kernel, too
 }
 
 // ParsePlan reads what a test binary printed with PlanVariable and -test.v, and returns its scenarios in their order. A
@@ -89,6 +91,8 @@ func (p *plan) take(a attribute) {
 		p.Long = true
 	case AttrLonger:
 		p.Longer = true
+	case AttrAnyKernel:
+		p.AnyKernel = true
 	case AttrPlanned:
 		p.planned = true
 	}
@@ -119,7 +123,10 @@ func (s Scenario) Undeclared(ran Scenario) []string {
 		name    string
 		is, was bool
 	}{
-		{"lab.Exclusive", ran.Exclusive, s.Exclusive}, {"lab.Long", ran.Long, s.Long}, {"lab.Longer", ran.Longer, s.Longer},
+		{"lab.Exclusive", ran.Exclusive, s.Exclusive},
+		{"lab.Long", ran.Long, s.Long},
+		{"lab.Longer", ran.Longer, s.Longer},
+		{"lab.AnyKernel", ran.AnyKernel, s.AnyKernel},
 	} {
 		if d.is && !d.was {
 			late = append(late, d.name)

@@ -24,6 +24,7 @@ const planOutput = Mark + `
 === ATTR  TestOne lab.need 
 === ATTR  TestOne lab.exclusive 
 === ATTR  TestOne lab.long 
+=== ATTR  TestOne lab.anykernel 
 === ATTR  TestOne lab.planned 
 --- SKIP: TestOne (0.00s)
 PASS
@@ -36,7 +37,7 @@ func TestParsePlan(t *testing.T) {
 	}
 	want := []Scenario{
 		{Name: "TestTwo", Needs: []string{"ipvs", "nftables"}, Kernel: Debian, Longer: true},
-		{Name: "TestOne", Kernel: UML, Exclusive: true, Long: true},
+		{Name: "TestOne", Kernel: UML, Exclusive: true, Long: true, AnyKernel: true},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -66,7 +67,7 @@ func TestUndeclared(t *testing.T) {
 	}{
 		{Scenario{Needs: []string{"ipvs"}, Longer: true}, ""},
 		{Scenario{}, ""}, // it ended before it said so again
-		{Scenario{Needs: []string{"ipvs", "mariadb"}, Exclusive: true, Long: true}, "lab.Need mariadb, lab.Exclusive, lab.Long"},
+		{Scenario{Needs: []string{"ipvs", "mariadb"}, Exclusive: true, Long: true, AnyKernel: true}, "lab.Need mariadb, lab.Exclusive, lab.Long, lab.AnyKernel"},
 	} {
 		if got := strings.Join(planned.Undeclared(tt.ran), ", "); got != tt.want {
 			t.Errorf("%+v: %q, want %q", tt.ran, got, tt.want)

@@ -22,12 +22,16 @@ type Job struct {
 type Form struct {
 	Short    bool   // the daily form, as `go test -short`; else the long one
 	LongOnly bool   // of the long form, only what the daily one has not run, or not at that length
+	Second   bool   // only what the second kernel is to run: those that need it, and those that say AnyKernel
 	Top      string // regular expression for the name of a test; "" = all
 	Rest     string // for its subtests, with a slash at the beginning; "" = all
 }
 
 // Runs reports whether a scenario has something to run in this form.
 func (f Form) Runs(s Scenario) bool {
+	if f.Second && s.Kernel != Debian && !s.AnyKernel {
+		return false
+	}
 	if f.Short {
 		return !s.Long
 	}

@@ -114,17 +114,25 @@ func TestEveryJobRunsOnceWhereItMay(t *testing.T) {
 }
 
 func TestForms(t *testing.T) {
-	daily, long, rest := Form{Short: true}, Form{}, Form{LongOnly: true}
+	daily, long, rest, second := Form{Short: true}, Form{}, Form{LongOnly: true}, Form{Short: true, Second: true}
 	for _, tt := range []struct {
-		s                 Scenario
-		daily, long, rest bool
+		s                         Scenario
+		daily, long, rest, second bool
 	}{
-		{Scenario{}, true, true, false},
-		{Scenario{Long: true}, false, true, true},
-		{Scenario{Longer: true}, true, true, true},
+		{Scenario{}, true, true, false, false},
+		{Scenario{Long: true}, false, true, true, false},
+		{Scenario{Longer: true}, true, true, true, false},
+		{Scenario{Kernel: Debian}, true, true, false, true},
+		{Scenario{AnyKernel: true}, true, true, false, true},
+		{Scenario{AnyKernel: true, Long: true}, false, true, true, false},
 	} {
-		if daily.Runs(tt.s) != tt.daily || long.Runs(tt.s) != tt.long || rest.Runs(tt.s) != tt.rest {
-			t.Errorf("%+v: daily %v, long %v, long only %v; want %+v", tt.s, daily.Runs(tt.s), long.Runs(tt.s), rest.Runs(tt.s), tt)
+		for _, one := range []struct {
+			f    Form
+			want bool
+		}{{daily, tt.daily}, {long, tt.long}, {rest, tt.rest}, {second, tt.second}} {
+			if one.f.Runs(tt.s) != one.want {
+				t.Errorf("%+v in %+v: %v, want %v", tt.s, one.f, !one.want, one.want)
+			}
 		}
 	}
 }

@@ -60,13 +60,14 @@ func plan(ctx context.Context, p suite.Program, f suite.Form, kernel string, kno
 		return nil, nil, err
 	}
 	for _, s := range scenarios {
+		runs := f.Runs(s)
 		if kernel != "" {
 			s.Kernel = kernel
 		}
 		switch {
-		case f.Runs(s):
+		case runs:
 			jobs = append(jobs, f.Job(p, s, known))
-		case f.Short:
+		case f.Short && s.Long:
 			longOnly = append(longOnly, s)
 		}
 	}

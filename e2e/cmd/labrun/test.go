@@ -54,6 +54,7 @@ func parseTest(args []string, usage io.Writer) (testFlags, error) {
 	set.BoolVar(&f.form.Short, "short", false, "the daily form, as go test -short; else the long one")
 	set.BoolVar(&f.form.LongOnly, "long-only", false, "of the scenarios those only that have a long form")
 	set.StringVar(&f.kernel, "kernel", "", "the `kernel` that all scenarios run on, uml or debian; by default it is uml, or what they need")
+	set.BoolVar(&f.form.Second, "second", false, "of the scenarios those only that the second kernel is to run, there")
 	run := set.String("run", "", "only tests that match this regular `expression`, as go test -run")
 	set.IntVar(&f.guests, "guests", 0, "`number` of guests at a time; 0 = what this machine carries")
 	set.IntVar(&f.memory, "mem", guest.DefaultMemory, "memory of a guest in `MiB`")
@@ -73,6 +74,12 @@ func parseTest(args []string, usage io.Writer) (testFlags, error) {
 	}
 	if f.kernel != "" && f.kernel != suite.UML && f.kernel != suite.Debian {
 		return f, fmt.Errorf("-kernel %s is unknown: say %s or %s", f.kernel, suite.UML, suite.Debian)
+	}
+	if f.form.Second {
+		if f.kernel == suite.UML {
+			return f, errors.New("-second runs scenarios on the second kernel: leave -kernel uml away")
+		}
+		f.kernel = suite.Debian
 	}
 	if f.guests < 0 || f.limit < 0 || f.budget < 0 {
 		return f, errors.New("-guests, -limit and -budget are not negative")

@@ -66,12 +66,10 @@ type Options struct {
 	// Hurry is how many times as fast the guest's time goes by while it sleeps: for what waits for nobody outside, such as
 	// tests. 0 = 1.
 	Hurry int
-	// machinesClock lets the guest see the machine's time: Speed, Hurry and LeftOut do not matter then. A test shows by it
+	// machinesClock lets the guest see the machine's time: Speed and Hurry do not matter then. A test shows by it
 	// what the guest's own clock is good for.
 	machinesClock bool
 	bootLimit     time.Duration // to the guest's first word; 0 = defaultBootLimit
-	// LeftOut is set when the guest has ended; nil = not wanted.
-	LeftOut *LeftOut
 
 	Stdin          io.Reader // nil = empty
 	Stdout, Stderr io.Writer // nil = thrown away
@@ -112,12 +110,8 @@ func Boot(ctx context.Context, o Options) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("guest: start %s: %w", o.kernel(), err)
 	}
-	defer m.account.file.Close()
 	defer m.kill()
 	code, err := m.converse(ctx, o, s)
-	if o.LeftOut != nil {
-		*o.LeftOut = m.account.leftOut()
-	}
 	if err != nil {
 		return 0, fmt.Errorf("guest: %w", err)
 	}

@@ -33,16 +33,12 @@ func TestStandstill(t *testing.T) {
 	const still, times = 300 * time.Millisecond, 5
 	o := bootOptions(t, "bash", "-c", looks)
 	for _, o.machinesClock = range []bool{false, true} {
-		var left LeftOut
-		o.LeftOut = &left
 		longest := lookWhileFrozen(t, o, still, times)
 		switch {
-		case o.machinesClock && (longest < still || left != LeftOut{}):
-			t.Errorf("without a clock of its own: %s, left out %s: this test sees nothing", longest, left)
+		case o.machinesClock && longest < still:
+			t.Errorf("without a clock of its own: %s: this test sees nothing", longest)
 		case !o.machinesClock && longest > still/2:
-			t.Errorf("the guest felt %s, want much less than %s; left out: %s", longest, still, left)
-		case !o.machinesClock && (left.Stills < times || left.Longest < still/2 || left.Total < times*still/2):
-			t.Errorf("left out: %s; want %d times %s", left, times, still)
+			t.Errorf("the guest felt %s, want much less than %s", longest, still)
 		}
 	}
 }
@@ -68,6 +64,7 @@ func TestSpeedAndHurry(t *testing.T) {
 // TestOthersTakeTheCPU: a guest's work takes it as long as its CPU time, however much of the CPU goes to others. That it
 // would take it longer without its clock shows that this test sees it.
 func TestOthersTakeTheCPU(t *testing.T) {
+	long(t)
 	o := bootOptions(t)
 	// Both kinds of work: of the kernel, and of its processes.
 	const processes = "for i in {1..20}; do /bin/true; done; for ((i = 0; i < 20000; i++)); do :; done"

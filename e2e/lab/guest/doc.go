@@ -7,7 +7,7 @@
 // (ipvsadm, keepalived, MariaDB, …) laid over it, and is root there. Cache
 // fetches those packages once, without installing anything.
 //
-// A guest's clock is its own (preload/clock.c, LeftOut): it stands still while the
+// A guest's clock is its own (preload/clock.c): it stands still while the
 // machine gives the guest no CPU, so that a test in it measures what it tests.
 //
 // The second kernel (Stock) is Debian's own for PCs, under qemu. Its guests have the packages, and the programs to run, in

@@ -16,16 +16,16 @@ const (
 	// guardMarker is set by startMachine, so that a program knows that it was
 	// started to guard a guest.
 	guardMarker = "LVS_LAB_GUARD"
-	// guardOneCPU is its value where the guest stays on one CPU of the host; it has any other where it may use all.
+	// guardOneCPU is its value for user-mode-linux, which stays on one CPU of the host.
 	guardOneCPU = "one CPU"
+	// guardAnyCPU is its value for an emulator, which may use all CPUs and gets fdInitramfs.
 	guardAnyCPU = "any CPU"
 
 	// Descriptors that the guard inherits, beside its standard files.
 	fdFromHost  = 3 // frames to the guest
 	fdToHost    = 4 // frames from the guest
-	fdAccount   = 5 // what the guest's clock leaves out
-	fdInitramfs = 5 // what a Stock kernel starts from
-	fdLeash     = 6 // its writing end is the runner's; end of file = the runner is done, or dead
+	fdLeash     = 5 // its writing end is the runner's; end of file = the runner is done, or dead
+	fdInitramfs = 6 // what a Stock kernel starts from; others have none
 )
 
 // Play plays this process's part where it was started as a piece of a guest: its
@@ -68,7 +68,10 @@ func runGuard(kernel []string) error {
 	}
 	cmd := exec.Command(kernel[0], kernel[1:]...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.ExtraFiles = []*os.File{os.NewFile(fdFromHost, "from host"), os.NewFile(fdToHost, "to host"), os.NewFile(fdAccount, "left out")}
+	cmd.ExtraFiles = []*os.File{os.NewFile(fdFromHost, "from host"), os.NewFile(fdToHost, "to host")}
+	if !oneCPU {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, nil, os.NewFile(fdInitramfs, "initramfs"))
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	// The parent death signal is sent when the parent thread ends (prctl(2)).
 	runtime.LockOSThread()

@@ -32,7 +32,6 @@ type machine struct {
 	toGuest *os.File
 	events  *os.File
 	console *tail
-	account account
 	memory  string        // directory of the guest's memory
 	exited  chan struct{} // closed when every process of the guest is gone
 }
@@ -48,31 +47,27 @@ func startUML(ctx context.Context, o Options) (*machine, error) {
 	fromHost, toGuest, err1 := os.Pipe()
 	events, toHost, err2 := os.Pipe()
 	leashEnd, leash, err3 := os.Pipe()
-	account, err4 := newAccount()
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
 	m := &machine{
-		leash: leash, toGuest: toGuest, events: events, account: account, memory: memoryDir,
+		leash: leash, toGuest: toGuest, events: events, memory: memoryDir,
 		console: &tail{limit: 16 << 10}, exited: make(chan struct{}),
 	}
 	m.guard = exec.Command(o.Program, append([]string{o.Tree.Kernel()}, kernelArgs(o)...)...)
 	m.guard.Env = []string{guardMarker + "=" + guardOneCPU, "TMPDIR=" + memoryDir, "HOME=" + memoryDir, "PATH=" + guestPath}
 	m.guard.Env = append(m.guard.Env, "LD_PRELOAD="+strings.Join(o.Tree.Preload, ":"),
-		fmt.Sprintf("LVS_LAB_LEFT_OUT=%d", fdAccount), fmt.Sprintf("LVS_LAB_SPEED=%d", o.Speed), fmt.Sprintf("LVS_LAB_HURRY=%d", o.Hurry))
+		fmt.Sprintf("LVS_LAB_SPEED=%d", o.Speed), fmt.Sprintf("LVS_LAB_HURRY=%d", o.Hurry))
 	if o.machinesClock {
 		m.guard.Env = append(m.guard.Env, "LVS_LAB_CLOCK=machine")
 	}
-	if err := m.start(fromHost, toHost, account.file, leashEnd); err != nil {
-		return nil, errors.Join(err, account.file.Close())
-	}
-	return m, nil
+	return m, m.start(fromHost, toHost, leashEnd)
 }
 
-// start starts the guard with fdFromHost, fdToHost, fdAccount or fdInitramfs, and fdLeash, and closes all but the third.
-func (m *machine) start(fromHost, toHost, third, leashEnd *os.File) error {
+// start starts the guard with fdFromHost, fdToHost, fdLeash and what else it is to have, and closes the three.
+func (m *machine) start(fromHost, toHost, leashEnd *os.File, more ...*os.File) error {
 	m.guard.Stdout, m.guard.Stderr = m.console, m.console
-	m.guard.ExtraFiles = []*os.File{fromHost, toHost, third, leashEnd}
+	m.guard.ExtraFiles = append([]*os.File{fromHost, toHost, leashEnd}, more...)
 	// A group of its own: what a terminal sends to the runner is not for the guard.
 	m.guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	m.guard.WaitDelay = time.Second

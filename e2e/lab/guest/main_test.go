@@ -53,6 +53,14 @@ var buildProgram = sync.OnceValues(func() (string, error) {
 const hangs = 5 * time.Minute
 
 // insideSkips skips a test that boots a guest in a guest.
+// long skips a test that `make test` has no time for.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("run it without -short: make runner LONG=1")
+	}
+}
+
 func insideSkips(t *testing.T) {
 	t.Helper()
 	if os.Getenv("LVS_LAB_INSIDE") != "" {

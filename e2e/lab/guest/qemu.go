@@ -43,7 +43,7 @@ func startQemu(ctx context.Context, o Options, s spec) (*machine, error) {
 	}
 	m.guard = exec.Command(o.Program, args...)
 	m.guard.Env = append(env, guardMarker+"="+guardAnyCPU)
-	return m, m.start(guest, spare, initramfs, leashEnd)
+	return m, m.start(guest, spare, leashEnd, initramfs)
 }
 
 // qemu is the emulator with the arguments that every machine has.

@@ -48,6 +48,7 @@ func stockOptions(t *testing.T, command ...string) Options {
 }
 
 func TestStockPassesStreamsAndCodes(t *testing.T) {
+	long(t)
 	input := bytes.Repeat([]byte{0, 3, 4, 10, 13, 17, 19, 26, 127, 255}, 10_000)
 	o := stockOptions(t, "sh", "-c", "cat; echo err >&2; sleep 1000 & kill -TERM $$")
 	o.Stdin = bytes.NewReader(input)
@@ -103,6 +104,7 @@ exit ${bad:-0}`
 
 // SOCK_DESTROY ends a connection that nobody closes.
 func TestStockDestroysSockets(t *testing.T) {
+	long(t)
 	o := stockOptions(t, "bash", "-c", `
 ipvsadm -v >/dev/null
 mariadbd --no-defaults --user=root --datadir=/usr/share/lvs-lab/mariadb --socket=/run/m --port=3306 --innodb-buffer-pool-size=16M --innodb-use-native-aio=0 >/run/log 2>&1 &
@@ -121,6 +123,7 @@ timeout 1000 head -c 1000 <&3 2>&1 >/dev/null`)
 }
 
 func TestStockWritesOnlyWhereItMay(t *testing.T) {
+	long(t)
 	o := stockOptions(t, "sh", "-c", `
 echo out >"$LVS_LAB_OUT/sub" && echo same >"$WRITABLE/file" && echo inner >"$WRITABLE/inner/file" &&
 echo lost >"$PWD/lost" && cat "$PWD/lost" "$PWD/seen"`)
@@ -158,6 +161,7 @@ echo lost >"$PWD/lost" && cat "$PWD/lost" "$PWD/seen"`)
 
 // A resident file is in the guest's memory: it is there when this machine's is not any more.
 func TestStockHasResidentFiles(t *testing.T) {
+	long(t)
 	o := stockOptions(t, "sh", "-c", `echo booted; read go; cat resident; cat other`)
 	o.Dir = t.TempDir()
 	resident, other := filepath.Join(o.Dir, "resident"), filepath.Join(o.Dir, "other")
@@ -185,6 +189,7 @@ func TestStockHasResidentFiles(t *testing.T) {
 
 // What a guest counts of its time is the same each time, and sleep costs it nothing: an hour of it fits into Timeout, which is less.
 func TestStockCountsItsTime(t *testing.T) {
+	long(t)
 	const script = `a=$(date +%s%N); i=0; while [ $i -lt 100 ]; do /bin/true; sleep 0.25; i=$((i+1)); done; b=$(date +%s%N); echo $((b - a)); sleep 3600`
 	var took []int64
 	for range 2 {
@@ -203,6 +208,7 @@ func TestStockCountsItsTime(t *testing.T) {
 }
 
 func TestStockCPUs(t *testing.T) {
+	long(t)
 	o := stockOptions(t, "nproc")
 	o.CPUs = 2
 	if diff := cmp.Diff(result{Stdout: "2\n"}, boot(t, o)); diff != "" {
@@ -265,6 +271,7 @@ func TestNoEmulatorOutlivesTheRunner(t *testing.T) {
 
 // An ordinary user with an own cache gets the same kernel.
 func TestStockForAnOrdinaryUser(t *testing.T) {
+	long(t)
 	o := stockOptions(t)
 	if os.Geteuid() != 0 {
 		t.Skip("the other tests run as an ordinary user already")

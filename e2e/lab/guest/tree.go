@@ -18,7 +18,7 @@ import (
 type Tree struct {
 	Dir string
 	// Preload are the libraries that are laid before the guest kernel's C library, the first one foremost. One is made of
-	// the sources in preload: the guest's clock (LeftOut), and the FPU state of CPUs that are newer than the kernel.
+	// the sources in preload: the guest's clock, and the FPU state of CPUs that are newer than the kernel.
 	Preload []string
 }
 

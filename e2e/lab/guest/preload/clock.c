@@ -19,13 +19,6 @@
 
 #define SECOND 1000000000LL
 #define LATE   250000LL   /* ns; timers of a machine that runs are 60 us late */
-#define STILL  10000000LL /* ns; what is left out at once and is counted as a standstill */
-
-/* What was left out, for the runner (clock.go). */
-struct left_out {
-	int64_t total, longest; /* ns of the machine's time */
-	int64_t stills;
-};
 
 static int (*host_gettime)(clockid_t, struct timespec *);
 static int (*host_settime)(timer_t, int, const struct itimerspec *, struct itimerspec *);
@@ -43,7 +36,6 @@ static bool asleep;
 static pid_t running;     /* the process of the guest that ran last; 0 = none yet */
 static int64_t seen;      /* its CPU time at the latest reading */
 static int64_t processes; /* the CPU time of all processes of the guest */
-static struct left_out own, *left_out = &own;
 
 static int64_t times(const char *name)
 {
@@ -62,13 +54,6 @@ static void begin(void)
 	machines = whose && !strcmp(whose, "machine");
 	speed = times("LVS_LAB_SPEED");
 	hurry = times("LVS_LAB_HURRY");
-	/* Left open: the kernel starts itself once more to be rid of a random layout of its memory. */
-	const char *fd = getenv("LVS_LAB_LEFT_OUT");
-	if (!fd)
-		return;
-	void *shared = mmap(NULL, sizeof own, PROT_READ | PROT_WRITE, MAP_SHARED, atoi(fd), 0);
-	if (shared != MAP_FAILED)
-		left_out = shared;
 }
 
 static int64_t nanoseconds(const struct timespec *t)
@@ -108,15 +93,6 @@ static int64_t used(void)
 	return processes + reading(CLOCK_THREAD_CPUTIME_ID);
 }
 
-static void note(int64_t missed)
-{
-	left_out->total += missed;
-	if (missed >= STILL)
-		left_out->stills++;
-	if (missed > left_out->longest)
-		left_out->longest = missed;
-}
-
 static int64_t now(void)
 {
 	int64_t before = host, cpu_before = cpu;
@@ -125,14 +101,8 @@ static int64_t now(void)
 	int64_t passed = before ? host - before : 0;
 	int64_t worked = cpu - cpu_before < passed ? cpu - cpu_before : passed;
 	int64_t time = last ? last + (asleep ? passed * hurry : worked / speed) : host;
-	int64_t missed = asleep ? 0 : passed - worked;
 	int64_t latest = (last > due ? last : due) + LATE;
-	if (due && time > latest) {
-		missed += asleep ? (time - latest) / hurry : (time - latest) * speed;
-		time = latest;
-	}
-	note(missed);
-	last = time;
+	last = due && time > latest ? latest : time;
 	if (asleep) {
 		asleep = false; /* only what woke it reads a clock */
 		if (due > last)

@@ -44,12 +44,6 @@ struct iovec {
 #define PTRACE_SETREGSET 0x4205
 #define NT_X86_XSTATE    ((void *)0x202)
 
-#define PROT_READ  1
-#define PROT_WRITE 2
-#define MAP_SHARED 1
-#define MAP_FAILED ((void *)-1)
-void *mmap(void *, size_t, int, int, int, long);
-
 int *__errno_location(void);
 #define errno  (*__errno_location())
 #define EFAULT 14
