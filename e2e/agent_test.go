@@ -2,9 +2,9 @@ package e2e
 
 import (
 	"fmt"
+	"net/netip"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -126,9 +126,8 @@ func (n *node) arpSysctls() []string {
 // keepsVIP is nil when the real server has what DR needs: the VIP on lo, arp_ignore 1, arp_announce 2.
 func (n *node) keepsVIP() error {
 	n.t.Helper()
-	out := n.Run("ip", "-o", "-4", "addr", "show", "dev", "lo")
-	if !strings.Contains(out, " "+heldBy+" ") {
-		return fmt.Errorf("%s: no %s on lo:\n%s", n.Name, heldBy, out)
+	if have := n.Addresses("lo"); !slices.Contains(have, netip.MustParsePrefix(heldBy)) {
+		return fmt.Errorf("%s: no %s on lo: %v", n.Name, heldBy, have)
 	}
 	if got, want := n.arpSysctls(), []string{"1", "2", "1", "2"}; !slices.Equal(got, want) {
 		return fmt.Errorf("%s: %v are %v, want %v", n.Name, arpKeys, got, want)

@@ -185,3 +185,19 @@ func TestServerDeadAtTheStart(t *testing.T) {
 		t.Errorf("connections went %v, want half to mysql2", got)
 	}
 }
+
+// TestServerLost: clients notice the death of one of two real servers, or of its cable, until the checks have counted
+// to fall, and no longer. Connections to the other server notice nothing. Those to the lost one are reset at their next
+// packet and do not hang. The log says why; the server is back after rise.
+//
+// Proves docs/checks.md: "A server that stops answering is out after at most fall × interval + timeout."
+// Proves docs/checks.md: "The director sets `net.ipv4.vs.expire_nodest_conn=1`, so connections to it are reset by their
+// next packet instead of hanging."
+func TestServerLost(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	lab.Longer(t)
+	serverLost(t, 200*time.Millisecond, 150*time.Millisecond)
+	if !testing.Short() { // keepalived's nearest, delay_loop 1 and one retry after 1 s: 104-107 failed
+		serverLost(t, time.Second, 800*time.Millisecond)
+	}
+}

@@ -2,12 +2,15 @@ package e2e
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
 // TestLeaseEnds: the VIP of a director that is frozen or killed goes by itself when its lease is over, whatever its
@@ -89,10 +92,10 @@ func TestManyLeases(t *testing.T) {
 	c.net.File("cluster.yaml", file.String())
 	c.master.start()
 	up := func() error {
-		have := c.master.Run("ip", "-o", "-4", "addr", "show", "dev", "eth0")
+		have := c.master.Addresses("eth0")
 		for _, vip := range all {
-			if !strings.Contains(have, " "+vip+"/32 ") {
-				return fmt.Errorf("%s is not up, nor perhaps others:\n%s", vip, have)
+			if !slices.Contains(have, netip.MustParsePrefix(vip+"/32")) {
+				return fmt.Errorf("%s is not up, nor perhaps others: %v", vip, have)
 			}
 		}
 		return nil
@@ -120,4 +123,45 @@ func TestManyLeases(t *testing.T) {
 	if have := c.master.Run("ip", "-o", "-4", "addr", "show", "dev", "eth0"); strings.Contains(have, "/32 ") {
 		t.Errorf("after the stop:\n%s", have)
 	}
+}
+
+// TestKilledMaster: the daemon of the MASTER dies by kill -9: nobody is left on that machine to remove the VIP, so its
+// lease does. The client is answered meanwhile: by the other director, which keeps announcing itself.
+//
+// Proves README.md: "VIP on a director that was killed (`kill -9`) | gone when its lease ends (5 s by default)"
+// Proves docs/cluster-file.md: "One that dies without a word loses them when the lease runs out."
+func TestKilledMaster(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	lab.Long(t)
+	r := rhythm{3, calm}
+	const lease = 3 * time.Second // the least
+	c := serving(t, ours, r)
+	old, other := c.master.watchVIP(), c.backup.watchVIP()
+	m := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond})
+	m.WaitAnswered("", soon)
+	segment := c.segment()
+	segment.Wait("10.77.0.2 > 224", soon)
+	killed := time.Now()
+	c.master.daemon.Kill()
+	if code := c.master.daemon.Wait(soon); code != 128+9 {
+		t.Fatalf("the daemon ended with %d", code)
+	}
+	segment.Wait(c.backup.mac()+" > ff:ff:ff:ff:ff:ff.* "+vip, soon)
+	taken := other.awaitTenures(1)[0].from
+	if took, most := tookOver(t, segment.Stop(), c.master, c.backup, killed), r.masterDown()+takingOver; took > most {
+		t.Errorf("lvs-backup announced the VIP %s after the last advert of lvs-master, want at most %s", took, most)
+	}
+	gone := old.awaitEnd(soon)
+	t.Logf("lvs-backup holds the VIP %s after the kill, lvs-master no longer after %s", taken.Sub(killed), gone.Sub(killed))
+	if kept := gone.Sub(killed); kept > lease+lapsing {
+		t.Errorf("the VIP stayed %s on the machine of the killed daemon, want at most %s", kept, lease+lapsing)
+	}
+	m.WaitAnswered("", soon)
+	result := m.Stop()
+	c.awaitServed(c.backup)
+	c.awaitHolder(c.backup, soon)
+	if later := result.Since(taken.Add(time.Second)); later.Failed() > 0 {
+		t.Errorf("after the take-over, while both machines had the VIP: %s", later)
+	}
+	t.Log(result.Since(killed))
 }

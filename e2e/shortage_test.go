@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -11,42 +10,6 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab"
 	"github.com/lvs-director/lvs-director/e2e/lab/capture"
 )
-
-// TestAtRest: with ten real servers, checked at the default interval, a director uses next to nothing of a CPU, be it
-// MASTER or BACKUP. The promise of 0.5 % is about a machine; in a guest a system call costs some twenty times as much,
-// and the CPU is counted in ticks of 10 ms, so that there only a loop that never rests is found.
-//
-// Proves docs/operations.md: "A director with ten real servers uses less than 0.5 % of a CPU."
-func TestAtRest(t *testing.T) {
-	lab.Need(t)
-	lab.Longer(t)
-	// In a guest two loops that never rest share the CPU, whatever its speed. One that rests too little wakes too often: ten
-	// checks and an advert a second are some hundred waits of a thread.
-	span, most, mostWaits := 5*time.Second, 0.3, 300.0
-	if !testing.Short() {
-		span = 30 * time.Second
-	}
-	if os.Getenv("LVS_LAB_INSIDE") == "" {
-		span, most = 30*time.Second, 0.005
-	}
-	m := newMany(t, 10, "1s", "interval: 1s")
-	m.start(t, m.master, 10)
-	m.start(t, m.backup, 10)
-	m.master.daemon.WaitLog("to=MASTER", soon)
-	before := []lab.Usage{m.master.daemon.Usage(), m.backup.daemon.Usage()}
-	time.Sleep(span)
-	for i, n := range []*node{m.master, m.backup} {
-		after := n.daemon.Usage()
-		elapsed := after.At.Sub(before[i].At)
-		share, waits := float64(after.CPU-before[i].CPU)/float64(elapsed), float64(after.Waits-before[i].Waits)/elapsed.Seconds()
-		t.Logf("%s: %.2f %% of a CPU and %.0f waits a second, over %s; %.1f MB, %d threads, %d descriptors", n.Name, 100*share, waits, span,
-			float64(after.Resident)/1e6, after.Threads, after.Files)
-		if share > most || waits > mostWaits {
-			t.Errorf("%s uses %.2f %% of a CPU at rest, want at most %.1f %%, and waits %.0f times a second, want at most %.0f",
-				n.Name, 100*share, 100*most, waits, mostWaits)
-		}
-	}
-}
 
 // TestNoDescriptors: a director that cannot open anything any more goes on with its elections and its table, and says
 // of its servers that it cannot check them. When descriptors are there again all is as before.
