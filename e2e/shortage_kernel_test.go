@@ -68,7 +68,9 @@ func TestModuleUnloaded(t *testing.T) {
 		t.Errorf("the VIP moved: %v", held)
 	}
 	t.Logf("without the module it waits %d times in 2 s, with it %d times", without, with)
-	if without > 2*with || share > 0.5 { // the latter is a loop that does not wait at all
+	// A loop that waits a millisecond, and one that does not wait at all. The runtime's own threads wait 200 to 500 times; how
+	// often the table is tried is for the unit tests.
+	if without > with+1000 || share > 0.5 {
 		t.Errorf("without the module it waits %d times in 2 s, with it %d times, and takes %.0f %% of the CPU", without, with, 100*share)
 	}
 	if told := strings.Count(mark.Log(), "level=ERROR"); told > 3 {

@@ -7,6 +7,11 @@
 
 #define MORE (8 << 10)
 
+#define PROT_READ  1
+#define PROT_WRITE 2
+#define MAP_SHARED 1
+#define MAP_FAILED ((void *)-1)
+void *mmap(void *, size_t, int, int, int, long);
 int open(const char *, int, ...);
 
 static struct {
