@@ -158,9 +158,6 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.bootLimit == 0 {
 		o.bootLimit = defaultBootLimit
-		if o.stock() {
-			o.bootLimit = stockBootLimit
-		}
 	}
 	if o.Stdin == nil {
 		o.Stdin = strings.NewReader("")
