@@ -21,11 +21,17 @@ type Address struct {
 	// Valid is what remains of the lease, in whole seconds and at least one; 0
 	// for an address without a lease.
 	Valid time.Duration
-	// Label is the IPv4 label, usually the interface's name or "IFACE:SOMETHING".
+	// Label is the IPv4 label, usually the interface's name or "IFACE:SOMETHING"; "" for IPv6, which has none.
 	Label string
 	// Global says that the address has global scope (not link, not host).
 	Global bool
+	// Tentative says that an IPv6 address cannot be used yet: the kernel still asks whether another machine has it (RFC
+	// 4862, section 5.4). Duplicate says that one has: the address is never used. Neither is set for IPv4.
+	Tentative, Duplicate bool
 }
+
+// Usable says whether packets can come from the address now.
+func (a Address) Usable() bool { return !a.Tentative && !a.Duplicate }
 
 // IfAddr is the address without what the kernel says about it.
 func (a Address) IfAddr() IfAddr { return IfAddr{a.Interface, a.Prefix} }

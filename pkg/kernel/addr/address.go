@@ -135,6 +135,8 @@ func (h *Handle) list(iface string, family int) ([]Address, error) {
 				Valid:     remaining(uint32(a.ValidLft)),
 				Label:     a.Label,
 				Global:    a.Scope == unix.RT_SCOPE_UNIVERSE,
+				Tentative: tentative(a.Flags),
+				Duplicate: a.Flags&unix.IFA_F_DADFAILED != 0,
 			})
 		}
 	}
@@ -165,6 +167,12 @@ func vip(p netip.Prefix, lease time.Duration) (*netlink.Addr, error) {
 		}
 	}
 	return a, nil
+}
+
+// tentative reads the flags of an address. One that is optimistic (RFC 4429) is used while the kernel still asks, and one
+// that failed keeps the flag of the question (addrconf_dad_stop in net/ipv6/addrconf.c).
+func tentative(flags int) bool {
+	return flags&unix.IFA_F_TENTATIVE != 0 && flags&(unix.IFA_F_OPTIMISTIC|unix.IFA_F_DADFAILED) == 0
 }
 
 // remaining reads a valid lifetime as the kernel reports it.

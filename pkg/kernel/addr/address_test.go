@@ -256,6 +256,51 @@ func TestList(t *testing.T) {
 	}
 }
 
+// An IPv6 address says whether it can be used: not while the kernel still asks for others that have it, and never when one
+// answered.
+func TestListIPv6(t *testing.T) {
+	h, peer := newHost(t), newHost(t)
+	netnstest.Wire(t, h, peer)
+	a := openIn(t, h)
+	first := func(p string) (found Address) {
+		t.Helper()
+		list, err := a.List("eth0")
+		must(t, err)
+		for _, one := range list {
+			if one.Prefix == netip.MustParsePrefix(p) {
+				return one
+			}
+		}
+		t.Fatalf("%s is not among %v", p, list)
+		return found
+	}
+	must(t, a.Put("eth0", vip6, time.Minute))
+	if got := first("fd00::100/128"); !got.Usable() || !got.Global || got.Valid == 0 || got.Label != "" {
+		t.Errorf("a VIP with a lease: %+v", got)
+	}
+	peer.IP(t, "addr add fd00::5/64 dev eth0 nodad")
+	peer.AwaitUp(t, "eth0")
+	h.IP(t, "addr add fd00::5/64 dev eth0")
+	var got Address
+	for deadline := time.Now().Add(20 * time.Second); !got.Duplicate && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if got = first("fd00::5/64"); got.Usable() {
+			t.Fatalf("%+v could be used before the kernel knew whether the peer has it", got)
+		}
+	}
+	if !got.Duplicate || got.Tentative {
+		t.Errorf("an address that the peer has: %+v", got)
+	}
+	peer.IP(t, "link set eth0 down") // nobody can be asked
+	h.IP(t, "addr add fd00::6/64 dev eth0")
+	if got := first("fd00::6/64"); !got.Tentative || got.Duplicate {
+		t.Errorf("without a carrier: %+v", got)
+	}
+	h.IP(t, "addr add fd00::7/64 dev eth0 nodad")
+	if got := first("fd00::7/64"); !got.Usable() || !got.Global {
+		t.Errorf("without the question: %+v", got)
+	}
+}
+
 func TestLinks(t *testing.T) {
 	h, a := director(t)
 	find := func(name string) Link {

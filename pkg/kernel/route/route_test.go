@@ -30,8 +30,11 @@ func TestGateway(t *testing.T) {
 	ip("link set far up")
 	ip("addr add 10.77.0.11/24 dev eth0")
 	ip("addr add 10.78.0.11/24 dev eth0")
+	ip("addr add fd00:77::11/64 dev eth0 nodad")
+	ip("addr add fd00:78::11/64 dev eth0 nodad")
 
 	const own, second = "10.77.0.11", "10.78.0.11"
+	const own6, second6 = "fd00:77::11", "fd00:78::11"
 	steps := []struct {
 		setUp, source, gateway string // gateway "" is none, "-" is ErrNoRoute
 	}{
@@ -43,6 +46,16 @@ func TestGateway(t *testing.T) {
 		{"", second, "10.78.0.1"},
 		{"route replace default dev eth0", own, ""},
 		{"route replace unreachable default", own, "-"},
+
+		{"", own6, "-"},
+		{"-6 route add default via fd00:77::fe", own6, "fd00:77::fe"},
+		{"-6 route add default via fe80::1 dev eth0 table 100", own6, "fd00:77::fe"},
+		{"-6 rule add from fd00:78::11 table 100", own6, "fd00:77::fe"},
+		{"", second6, "fe80::1"},
+		{"-6 route replace default dev eth0", own6, ""},
+		{"", "fd00:99::1", ""}, // not ours, which the kernel does not mind
+		{"-6 route del default dev eth0", own6, "-"},
+		{"-6 route add unreachable default", own6, "-"},
 	}
 	for _, s := range steps {
 		if s.setUp != "" {
