@@ -3,6 +3,8 @@ package config
 import (
 	"net/netip"
 	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 // Config is a cluster file that validated: every default is filled in, every cross-reference holds. It is immutable;
@@ -41,6 +43,17 @@ type Instance struct {
 	// PerNode has the whole instance as single directors run it, by their names: those that the file's per_node is about.
 	// See Config.ForNode.
 	PerNode map[string]Instance
+}
+
+// Family is that of its adverts, which can carry one only: that of its virtual addresses. It is IPv4 as long as none of them
+// is known.
+func (i Instance) Family() kernel.Family {
+	for _, p := range i.VirtualAddresses {
+		if p.IsValid() {
+			return kernel.FamilyOf(p.Addr())
+		}
+	}
+	return kernel.IPv4
 }
 
 // Position is where the value of a key stands in the file, for what only a running machine can judge (see Config.Problem).

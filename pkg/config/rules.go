@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 // The rules that tie the parts of a file together.
@@ -66,18 +68,19 @@ func (c *contents) checkAddresses() {
 	}
 }
 
-// checkRouters makes sure that no director runs two instances with one virtual router id on one interface: adverts of
-// the one would be taken for adverts of the other.
+// checkRouters makes sure that no director runs two instances with one virtual router id on one interface and in one address
+// family: adverts of the one would be taken for adverts of the other.
 func (c *contents) checkRouters() {
 	type router struct {
 		director, link string
+		family         kernel.Family
 		id             uint8
 	}
 	first := map[router]string{}
 	for _, in := range c.instances {
 		all := in.v.everywhere()
 		for _, director := range slices.Sorted(maps.Keys(all)) {
-			at := router{director, all[director].Interface, in.v.VRID}
+			at := router{director, all[director].Interface, in.v.Family(), in.v.VRID}
 			if at.link == "" || at.id == 0 {
 				continue
 			}

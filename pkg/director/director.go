@@ -138,7 +138,7 @@ func (d *Director) open() (*loops, error) {
 	l := &loops{group: task.NewGroup(&d.pulses), state: state, kernel: own, verdicts: make(chan struct{}, 1)}
 	l.sysctls = newSysctls(d.o.Kernel.Sysctls(), state, d.log)
 	l.table = &table{kernel: d.o.Kernel, state: state, log: d.log, group: l.group}
-	l.sockets = &sockets{group: l.group, open: d.o.Kernel.Socket, log: d.log, all: map[string]socket{}}
+	l.sockets = &sockets{group: l.group, open: d.o.Kernel.Socket, log: d.log, all: map[vrrp.Segment]socket{}}
 	l.instances = &instances{
 		group: task.NewGroup(&d.pulses), sockets: l.sockets, suspended: d.o.Kernel.Suspended, log: d.log, all: map[config.InstanceID]*instance{},
 	}

@@ -34,7 +34,7 @@ type fakeKernel struct {
 	sysctls   map[string]string
 	services  []lvs.Service
 	answers   map[netip.Addr]health.Result // of probes; the others are up
-	sockets   map[string]*fakeSocket       // by interface, the newest
+	sockets   map[string]*fakeSocket       // by segment, the newest
 	opened    int                          // handles, sockets and tables that are open
 	done      []string
 	events    func(addr.Event)
@@ -289,7 +289,8 @@ func (k *fakeKernel) refuses(server string, yes bool) {
 	delete(k.answers, netip.MustParseAddr(server))
 }
 
-func (k *fakeKernel) Socket(iface string) (election.Socket, error) {
+func (k *fakeKernel) Socket(on vrrp.Segment) (election.Socket, error) {
+	iface := on.String()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err := k.do("open %s", iface); err != nil {
@@ -340,7 +341,7 @@ func (s *fakeSocket) Close() error {
 }
 
 // Send notes resignations only.
-func (s *fakeSocket) Send(payload []byte, _ netip.Addr) error {
+func (s *fakeSocket) Send(payload []byte, _, _ netip.Addr) error {
 	s.k.mu.Lock()
 	defer s.k.mu.Unlock()
 	if payload[2] == vrrp.PriorityResign {
@@ -353,13 +354,13 @@ func (s *fakeSocket) Send(payload []byte, _ netip.Addr) error {
 func (k *fakeKernel) hear(iface, from string, vrid, priority uint8) {
 	source := netip.MustParseAddr(from)
 	packet := vrrp.Packet{Version: 3, VRID: vrid, Priority: priority, Interval: 100 * time.Millisecond, Addresses: []netip.Addr{netip.MustParseAddr("10.77.0.100")}}
-	payload, err := packet.Append(nil, source, election.Group, vrrp.PseudoHeaderChecksum)
+	payload, err := packet.Append(nil, source, vrrp.Group(kernel.IPv4), vrrp.PseudoHeaderChecksum)
 	if err != nil {
 		panic(err)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.sockets[iface].in <- vrrp.Datagram{Payload: payload, Source: source, Destination: election.Group, TTL: 255}
+	k.sockets[iface].in <- vrrp.Datagram{Payload: payload, Source: source, Destination: vrrp.Group(kernel.IPv4), TTL: 255}
 }
 
 // machine is a fake kernel with a director on it, in the fake time of a synctest bubble.

@@ -38,10 +38,10 @@ type instance struct {
 // start lets an instance take part.
 func (s *instances) start(i plan.Instance) {
 	a := election.New(election.Options{
-		Name: i.ID, Params: i.Params, Addresses: i.Advertised, Wire: s.sockets.link(i.Config.Interface), Holder: s.holder,
+		Name: i.ID, Params: i.Params, Addresses: i.Advertised, Wire: s.sockets.link(i.Segment), Holder: s.holder,
 		Log: s.log, Suspended: s.suspended,
 	})
-	s.sockets.attach(i.Config.Interface, i.Params.VRID, a)
+	s.sockets.attach(i.Segment, i.Params.VRID, a)
 	a.Set(desired(i))
 	started := &instance{wanted: i, actor: a, running: s.group.Start(a)}
 	s.mu.Lock()
@@ -75,7 +75,7 @@ func (s *instances) stop(id config.InstanceID) {
 		return
 	}
 	i.running.Stop()
-	s.sockets.attach(i.wanted.Config.Interface, i.wanted.Params.VRID, nil)
+	s.sockets.attach(i.wanted.Segment, i.wanted.Params.VRID, nil)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.all, id)

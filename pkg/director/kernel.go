@@ -10,6 +10,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 	"github.com/lvs-director/lvs-director/pkg/probe"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
 // Kernel is everything that a director does to its machine and to the network; package host has the real one. Each call
@@ -19,8 +20,8 @@ type Kernel interface {
 	Addresses() (Addresses, error)
 	// Announcer makes a sender of gratuitous ARP.
 	Announcer() Announcer
-	// Socket opens a VRRP socket on an interface.
-	Socket(iface string) (election.Socket, error)
+	// Socket opens a VRRP socket on a segment.
+	Socket(on vrrp.Segment) (election.Socket, error)
 	// Watch delivers address and link events until ctx ends; an error is returned only when it cannot begin.
 	Watch(ctx context.Context, deliver func(addr.Event)) error
 	Sysctls() reconcile.SysctlKernel

@@ -8,16 +8,17 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/election"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/task"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// sockets are the VRRP sockets of a director, one an interface. All but snapshots belong to the director's own goroutine.
+// sockets are the VRRP sockets of a director, one a segment. All but snapshots belong to the director's own goroutine.
 type sockets struct {
 	group *task.Group
-	open  func(iface string) (election.Socket, error)
+	open  func(on vrrp.Segment) (election.Socket, error)
 	log   *slog.Logger
 
 	mu  sync.Mutex // guards all
-	all map[string]socket
+	all map[vrrp.Segment]socket
 }
 
 type socket struct {
@@ -26,24 +27,24 @@ type socket struct {
 }
 
 // add opens a socket. An interface that is not there is no error: it may come. A socket that is not permitted is.
-func (s *sockets) add(iface string) error {
-	l := election.NewLink(iface, s.open, s.log)
+func (s *sockets) add(on vrrp.Segment) error {
+	l := election.NewLink(on, s.open, s.log)
 	if err := l.Open(); errors.Is(err, kernel.ErrNotPermitted) {
 		return err
 	} else if err != nil {
-		s.log.Warn("cannot open the VRRP socket yet", "interface", iface, "error", err)
+		s.log.Warn("cannot open the VRRP socket yet", "interface", on.String(), "error", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.all[iface] = socket{l, s.group.Start(l)}
+	s.all[on] = socket{l, s.group.Start(l)}
 	return nil
 }
 
 // remove closes a socket; one that is not there is none.
-func (s *sockets) remove(iface string) {
+func (s *sockets) remove(on vrrp.Segment) {
 	s.mu.Lock()
-	old, found := s.all[iface]
-	delete(s.all, iface)
+	old, found := s.all[on]
+	delete(s.all, on)
 	s.mu.Unlock()
 	if found {
 		old.running.Stop()
@@ -51,32 +52,32 @@ func (s *sockets) remove(iface string) {
 }
 
 // reopen tells a socket that its interface changed.
-func (s *sockets) reopen(iface string) {
-	if l := s.link(iface); l != nil {
+func (s *sockets) reopen(on vrrp.Segment) {
+	if l := s.link(on); l != nil {
 		l.Reopen()
 	}
 }
 
 // attach makes the actor the receiver of a virtual router's datagrams; nil detaches.
-func (s *sockets) attach(iface string, vrid uint8, a *election.Actor) {
-	if l := s.link(iface); l != nil {
+func (s *sockets) attach(on vrrp.Segment, vrid uint8, a *election.Actor) {
+	if l := s.link(on); l != nil {
 		l.Attach(vrid, a)
 	}
 }
 
-func (s *sockets) link(iface string) *election.Link {
+func (s *sockets) link(on vrrp.Segment) *election.Link {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.all[iface].link
+	return s.all[on].link
 }
 
-// snapshots are what all links say of themselves, by interface.
-func (s *sockets) snapshots() map[string]election.LinkSnapshot {
+// snapshots are what all links say of themselves.
+func (s *sockets) snapshots() map[vrrp.Segment]election.LinkSnapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make(map[string]election.LinkSnapshot, len(s.all))
-	for name, one := range s.all {
-		all[name] = one.link.Snapshot()
+	all := make(map[vrrp.Segment]election.LinkSnapshot, len(s.all))
+	for on, one := range s.all {
+		all[on] = one.link.Snapshot()
 	}
 	return all
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/status"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
 // snapshots are what all loops say of themselves, as values.
@@ -18,7 +19,7 @@ type snapshots struct {
 	plan      plan.Plan
 	started   bool
 	instances map[config.InstanceID]election.Snapshot
-	sockets   map[string]election.LinkSnapshot
+	sockets   map[vrrp.Segment]election.LinkSnapshot
 	verdicts  map[config.Subject]health.Verdict
 	balances  bool // there is a table
 	table     string
@@ -75,14 +76,16 @@ func report(s snapshots) status.Director {
 		}
 		doc.Problems = append(doc.Problems, neighbourProblems(s.plan.Config, s.plan.Node.Name, i.Config, a)...)
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.sockets)) {
-		l := s.sockets[name]
-		doc.Interfaces = append(doc.Interfaces, status.Interface{Name: name, Received: l.Received, Dropped: l.Dropped})
+	for _, on := range slices.SortedFunc(maps.Keys(s.sockets), vrrp.Segment.Compare) {
+		l := s.sockets[on]
+		doc.Interfaces = append(doc.Interfaces, status.Interface{
+			Name: on.Interface, Family: on.Family.String(), Received: l.Received, Dropped: l.Dropped,
+		})
 		if l.Broken != "" {
-			doc.Problems = append(doc.Problems, fmt.Sprintf("no VRRP socket on %s: %s", name, l.Broken))
+			doc.Problems = append(doc.Problems, fmt.Sprintf("no VRRP socket on %s: %s", on, l.Broken))
 		}
 		if l.Flood != "" {
-			doc.Problems = append(doc.Problems, name+": "+l.Flood)
+			doc.Problems = append(doc.Problems, on.String()+": "+l.Flood)
 		}
 	}
 	if s.stall != "" {

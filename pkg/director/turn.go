@@ -67,7 +67,9 @@ func (d *Director) takeIn(l *loops) (fresh bool) {
 }
 
 // sameAddress does not look at how long a lease still lasts.
-func sameAddress(a, b kernel.Address) bool { return a.IfAddr() == b.IfAddr() && a.Global == b.Global }
+func sameAddress(a, b kernel.Address) bool {
+	return a.IfAddr() == b.IfAddr() && a.Global == b.Global && a.Usable() == b.Usable()
+}
 
 // facts are those that readiness depends on.
 func (d *Director) facts(l *loops, p plan.Plan) facts {
@@ -170,8 +172,8 @@ func (d *Director) setChecks(l *loops, p *plan.Plan) {
 
 func (d *Director) announce(l *loops, step plan.Step, p *plan.Plan) {
 	i, _ := p.Instance(step.Instance)
-	before, now := d.plan.Load().Link(i.Config.Interface), p.Link(i.Config.Interface)
-	d.log.Info("the interface has another hardware address; its VIPs are announced again", "interface", now.Name,
+	before, now := d.plan.Load().Link(i.Segment), p.Link(i.Segment)
+	d.log.Info("the interface has another hardware address; its VIPs are announced again", "interface", now.Interface,
 		"from", before.HardwareAddr, "to", now.HardwareAddr)
 	l.addresses.Announce(i.ID)
 }

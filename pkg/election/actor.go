@@ -9,17 +9,15 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/task"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// Group is the multicast group of VRRP over IPv4 (RFC 9568, section 5.1.1.2).
-var Group = netip.AddrFrom4([4]byte{224, 0, 0, 18})
-
-// Sender puts a VRRP message on the wire of one interface. It must not block.
+// Sender puts a VRRP message on the wire of one segment. It must not block.
 type Sender interface {
-	Send(payload []byte, source netip.Addr) error
+	Send(payload []byte, source, destination netip.Addr) error
 }
 
 // Wire is the segment of an actor.
@@ -311,9 +309,10 @@ func (a *Actor) advertise(priority uint8) {
 		Version: a.params.Version, VRID: a.params.VRID, Priority: priority,
 		Interval: a.params.AdvertInterval, Addresses: a.addresses,
 	}
-	payload, err := packet.Append(nil, a.params.Source, Group, vrrp.PseudoHeaderChecksum)
+	destination := vrrp.Group(kernel.FamilyOf(a.params.Source))
+	payload, err := packet.Append(nil, a.params.Source, destination, vrrp.PseudoHeaderChecksum)
 	if err == nil {
-		err = a.wire.Send(payload, a.params.Source)
+		err = a.wire.Send(payload, a.params.Source, destination)
 	}
 	if err != nil {
 		if text := err.Error(); text != a.sendError {

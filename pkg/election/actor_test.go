@@ -16,7 +16,13 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
+)
+
+var (
+	eth0  = vrrp.Segment{Interface: "eth0", Family: kernel.IPv4}
+	group = vrrp.Group(kernel.IPv4)
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -39,9 +45,12 @@ func newLAN() *lan {
 	}
 }
 
-func (l *lan) Send(payload []byte, source netip.Addr) error {
+func (l *lan) Send(payload []byte, source, destination netip.Addr) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if want := vrrp.Group(kernel.FamilyOf(source)); destination != want {
+		return fmt.Errorf("an advert of %s goes to %s, not to %s", source, destination, want)
+	}
 	if l.cut[source] {
 		return nil
 	}
@@ -49,7 +58,7 @@ func (l *lan) Send(payload []byte, source netip.Addr) error {
 		if address == source || l.cut[address] {
 			continue
 		}
-		d := vrrp.Datagram{Payload: payload, Source: source, Destination: Group, TTL: 255}
+		d := vrrp.Datagram{Payload: payload, Source: source, Destination: destination, TTL: 255}
 		if l.frozen[address] {
 			l.socket[address] = append(l.socket[address], d)
 			continue
@@ -116,12 +125,16 @@ func (m *machine) suspended() time.Duration { return time.Duration(m.slept.Load(
 
 func (l *lan) join(t *testing.T, who string, address string, priority uint8) *machine {
 	m := &machine{port: &port{lan: l, who: who}, address: netip.MustParseAddr(address)}
+	vip := netip.MustParseAddr("10.77.0.100")
+	if m.address.Is6() {
+		vip = netip.MustParseAddr("fd00::100")
+	}
 	m.Actor = New(Options{
 		Name: config.InstanceID(who),
 		Params: vrrp.Params{
 			VRID: 51, Version: 3, Priority: priority, AdvertInterval: time.Second, Preempt: true, Source: m.address,
 		},
-		Addresses: []netip.Addr{netip.MustParseAddr("10.77.0.100")},
+		Addresses: []netip.Addr{vip},
 		Wire:      tap{l, m.address}, Holder: m.port, Suspended: m.suspended, Log: slog.New(slog.DiscardHandler),
 	})
 	l.mu.Lock()
@@ -144,11 +157,17 @@ func (l *lan) expect(t *testing.T, want ...string) {
 	l.log = nil
 }
 
+// An election is the same in both families; each has its group.
 func TestOneOfTwoActorsHoldsTheVIPs(t *testing.T) {
+	t.Run("IPv4", func(t *testing.T) { oneHolds(t, "10.77.0.2", "10.77.0.3") })
+	t.Run("IPv6", func(t *testing.T) { oneHolds(t, "fe80::2", "fe80::3") })
+}
+
+func oneHolds(t *testing.T, first, second string) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN()
-		a := l.join(t, "a", "10.77.0.2", 150)
-		b := l.join(t, "b", "10.77.0.3", 100)
+		a := l.join(t, "a", first, 150)
+		b := l.join(t, "b", second, 100)
 		time.Sleep(10 * time.Second)
 		// 3 adverts + (256-150)/256 s
 		l.expect(t, "  3414ms a acquire silent=true")
@@ -198,8 +217,8 @@ func TestIgnoredPacketsAreCounted(t *testing.T) {
 		l := newLAN()
 		a := l.join(t, "a", "10.77.0.2", 150)
 		peer := netip.MustParseAddr("10.77.0.9")
-		a.Deliver(vrrp.Datagram{Payload: []byte{0x31, 51, 255}, Source: peer, Destination: Group, TTL: 255})
-		a.Deliver(vrrp.Datagram{Payload: []byte{0x31, 51, 255, 1, 0, 100, 0, 0}, Source: peer, Destination: Group, TTL: 64})
+		a.Deliver(vrrp.Datagram{Payload: []byte{0x31, 51, 255}, Source: peer, Destination: group, TTL: 255})
+		a.Deliver(vrrp.Datagram{Payload: []byte{0x31, 51, 255, 1, 0, 100, 0, 0}, Source: peer, Destination: group, TTL: 64})
 		synctest.Wait()
 		s := a.Snapshot()
 		if s.Dropped["length"] != 1 || s.Dropped["ttl"] != 1 || s.AdvertsReceived != 0 {
@@ -215,7 +234,7 @@ func TestFloodNeitherBlocksNorDelays(t *testing.T) {
 		a := l.join(t, "a", "10.77.0.2", 150)
 		peer := netip.MustParseAddr("10.77.0.9")
 		for range 10 * queued {
-			a.Deliver(vrrp.Datagram{Payload: []byte{0x31, 51}, Source: peer, Destination: Group, TTL: 255})
+			a.Deliver(vrrp.Datagram{Payload: []byte{0x31, 51}, Source: peer, Destination: group, TTL: 255})
 		}
 		time.Sleep(4 * time.Second)
 		l.expect(t, "  3414ms a acquire silent=true")
@@ -235,8 +254,8 @@ type fakeSocket struct {
 	queue  []vrrp.Datagram
 }
 
-func (s *fakeSocket) Send([]byte, netip.Addr) error { return nil }
-func (s *fakeSocket) Close() error                  { s.once.Do(func() { close(s.closed) }); return nil }
+func (s *fakeSocket) Send([]byte, netip.Addr, netip.Addr) error { return nil }
+func (s *fakeSocket) Close() error                              { s.once.Do(func() { close(s.closed) }); return nil }
 
 func (s *fakeSocket) Filter([]uint8) error              { return nil }
 func (s *fakeSocket) Others() ([]vrrp.Datagram, uint64) { return nil, 0 }
@@ -271,7 +290,7 @@ func TestLinkReopensItsSocketAndRoutesByVRID(t *testing.T) {
 			defer mu.Unlock()
 			return slices.Clone(sockets)
 		}
-		link := NewLink("eth0", func(string) (Socket, error) {
+		link := NewLink(eth0, func(vrrp.Segment) (Socket, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			if missing {
@@ -285,7 +304,7 @@ func TestLinkReopensItsSocketAndRoutesByVRID(t *testing.T) {
 		done := make(chan struct{})
 		go func() { defer close(done); link.Run(ctx) }()
 		time.Sleep(3 * time.Second)
-		if link.Snapshot().Broken == "" || link.Send(nil, netip.Addr{}) == nil {
+		if link.Snapshot().Broken == "" || link.Send(nil, netip.Addr{}, netip.Addr{}) == nil {
 			t.Error("a link without an interface says that all is well")
 		}
 		mu.Lock()
@@ -326,7 +345,7 @@ func TestLinkReopensItsSocketAndRoutesByVRID(t *testing.T) {
 func TestSocketsThatBreakAtOnceAreNotReopenedInALoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var opened atomic.Int64
-		link := NewLink("eth0", func(string) (Socket, error) {
+		link := NewLink(eth0, func(vrrp.Segment) (Socket, error) {
 			opened.Add(1)
 			s := &fakeSocket{closed: make(chan struct{})}
 			return s, s.Close()

@@ -14,7 +14,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// Socket is an open VRRP socket on one interface.
+// Socket is an open VRRP socket on one segment.
 type Socket interface {
 	Sender
 	// Wait blocks until a datagram is there, the socket is closed or broken, or for pulse.Every. It takes nothing; ready
@@ -32,11 +32,11 @@ type Socket interface {
 // ErrNoSocket is what sending on a link without an open socket returns.
 var ErrNoSocket = errors.New("the VRRP socket is not open")
 
-// Link is the VRRP traffic of one interface. It opens the socket, opens it again when it breaks (the interface went away
+// Link is the VRRP traffic of one segment: of one interface in one address family. It opens the socket, opens it again when it breaks (the interface went away
 // and came back), and hands each datagram to the instance of its VRID.
 type Link struct {
-	name  string
-	open  func(iface string) (Socket, error)
+	on    vrrp.Segment
+	open  func(on vrrp.Segment) (Socket, error)
 	log   *slog.Logger
 	poke  chan struct{}
 	ready task.Latch
@@ -66,16 +66,16 @@ const (
 )
 
 // NewLink makes a link without a socket.
-func NewLink(iface string, open func(iface string) (Socket, error), log *slog.Logger) *Link {
+func NewLink(on vrrp.Segment, open func(on vrrp.Segment) (Socket, error), log *slog.Logger) *Link {
 	return &Link{
-		name: iface, open: open, log: log.With("interface", iface), poke: make(chan struct{}, 1),
+		on: on, open: open, log: log.With("interface", on.String()), poke: make(chan struct{}, 1),
 		actors: map[uint8]*Actor{}, dropped: map[string]uint64{}, broken: "not opened yet", epoch: time.Now(),
 	}
 }
 
 // Open opens the socket once, so that a start without the needed privilege fails at once instead of being retried.
 func (l *Link) Open() error {
-	socket, err := l.open(l.name)
+	socket, err := l.open(l.on)
 	l.mu.Lock()
 	if err != nil {
 		l.broken = err.Error()
@@ -110,14 +110,14 @@ func (l *Link) Reopen() {
 }
 
 // Send implements Sender.
-func (l *Link) Send(payload []byte, source netip.Addr) error {
+func (l *Link) Send(payload []byte, source, destination netip.Addr) error {
 	l.mu.Lock()
 	socket := l.socket
 	l.mu.Unlock()
 	if socket == nil {
 		return ErrNoSocket
 	}
-	return socket.Send(payload, source)
+	return socket.Send(payload, source, destination)
 }
 
 // LinkSnapshot is what a link says of itself at one moment.
@@ -174,7 +174,7 @@ func (l *Link) Run(ctx context.Context) error {
 }
 
 // Name implements task.Task.
-func (l *Link) Name() string { return "the VRRP socket of " + l.name }
+func (l *Link) Name() string { return "the VRRP socket of " + l.on.String() }
 
 // Ready is closed when the socket was open for the first time.
 func (l *Link) Ready() <-chan struct{} { return l.ready.Ready() }

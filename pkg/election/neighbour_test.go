@@ -24,8 +24,8 @@ type sieve struct {
 	err   error
 }
 
-func (s *sieve) Send([]byte, netip.Addr) error { return nil }
-func (s *sieve) Close() error                  { return nil }
+func (s *sieve) Send([]byte, netip.Addr, netip.Addr) error { return nil }
+func (s *sieve) Close() error                              { return nil }
 func (s *sieve) Wait() (bool, error) {
 	time.Sleep(time.Second)
 	return false, nil
@@ -53,7 +53,7 @@ func (s *sieve) keep(more uint64, kept ...vrrp.Datagram) {
 
 func TestLinkTellsItsSocketWhatIsOurs(t *testing.T) {
 	s := &sieve{}
-	l := NewLink("eth0", func(string) (Socket, error) { return s, nil }, slog.New(slog.DiscardHandler))
+	l := NewLink(eth0, func(vrrp.Segment) (Socket, error) { return s, nil }, slog.New(slog.DiscardHandler))
 	l.Attach(52, &Actor{})
 	if err := l.Open(); err != nil {
 		t.Fatal(err)
@@ -73,7 +73,7 @@ func TestLinkTellsItsSocketWhatIsOurs(t *testing.T) {
 func TestFloodForNobodyIsToldOnceAndEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out, s := &logtest.Buffer{}, &sieve{}
-		l := NewLink("eth0", func(string) (Socket, error) { return s, nil }, slog.New(slog.NewTextHandler(out, nil)))
+		l := NewLink(eth0, func(vrrp.Segment) (Socket, error) { return s, nil }, slog.New(slog.NewTextHandler(out, nil)))
 		l.Attach(51, &Actor{})
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -108,11 +108,11 @@ func TestNeighboursOfAnInstance(t *testing.T) {
 			from := netip.MustParseAddr(source)
 			payload, err := vrrp.Packet{
 				Version: 3, VRID: 51, Priority: priority, Interval: time.Second, Addresses: []netip.Addr{netip.MustParseAddr("10.77.0.100")},
-			}.Append(nil, from, Group, vrrp.PseudoHeaderChecksum)
+			}.Append(nil, from, group, vrrp.PseudoHeaderChecksum)
 			if err != nil {
 				t.Fatal(err)
 			}
-			a.Deliver(vrrp.Datagram{Payload: payload, Source: from, Destination: Group, TTL: 255})
+			a.Deliver(vrrp.Datagram{Payload: payload, Source: from, Destination: group, TTL: 255})
 			synctest.Wait()
 		}
 		time.Sleep(10 * time.Second)

@@ -92,7 +92,7 @@ func TestSuspend(t *testing.T) {
 		l.mu.Lock()
 		l.log, l.frozen[a.address] = nil, true
 		l.mu.Unlock()
-		_ = l.Send(mustAdvert(t, b), b.address) // while a slept: its socket has it
+		_ = l.Send(mustAdvert(t, b), b.address, group) // while a slept: its socket has it
 		a.slept.Store(int64(time.Hour))
 		time.Sleep(time.Second)
 		l.expect(t, "  5414ms a release")
@@ -112,7 +112,7 @@ func TestSuspend(t *testing.T) {
 func mustAdvert(t *testing.T, m *machine) []byte {
 	t.Helper()
 	p := vrrp.Packet{Version: 3, VRID: 51, Priority: 100, Interval: time.Second, Addresses: m.addresses}
-	payload, err := p.Append(nil, m.address, Group, vrrp.PseudoHeaderChecksum)
+	payload, err := p.Append(nil, m.address, group, vrrp.PseudoHeaderChecksum)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestLatenessOfAdverts(t *testing.T) {
 func TestIdleLoopsBeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var set pulse.Set
-		link := NewLink("eth0", func(string) (Socket, error) { return nil, context.Canceled }, slog.New(slog.DiscardHandler))
+		link := NewLink(eth0, func(vrrp.Segment) (Socket, error) { return nil, context.Canceled }, slog.New(slog.DiscardHandler))
 		l := newLAN()
 		a := New(Options{
 			Name: "a", Params: vrrp.Params{VRID: 51, Version: 3, AdvertInterval: 40 * time.Second}, Wire: tap{lan: l},

@@ -14,6 +14,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 	"github.com/lvs-director/lvs-director/pkg/probe"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
 // Host is the machine that this process runs on.
@@ -32,8 +33,8 @@ func (Host) Addresses() (director.Addresses, error) {
 func (Host) Announcer() director.Announcer { return newAnnouncer() }
 
 // Socket implements director.Kernel.
-func (Host) Socket(iface string) (election.Socket, error) {
-	s, err := vrrpsock.Open(iface)
+func (Host) Socket(on vrrp.Segment) (election.Socket, error) {
+	s, err := vrrpsock.Open(on)
 	if err != nil {
 		return nil, err
 	}

@@ -50,16 +50,20 @@ func missing(vips []VIPs, local []kernel.Address) []kernel.IfAddr {
 }
 
 // misplaced lists the VIPs that stand before this machine's own address on their interface, in the kernel's order: of a
-// packet without a source the first one becomes it (inet_select_addr in net/ipv4/devinet.c).
+// packet without a source the first one becomes it (inet_select_addr in net/ipv4/devinet.c). An IPv6 VIP is at no place a
+// source, for package addr puts it with a preferred lifetime of 0 (RFC 6724, section 5, rule 3).
 func misplaced(local []kernel.Address, vip func(netip.Addr) bool) []kernel.IfAddr {
 	var all []kernel.IfAddr
 	for n, a := range local {
 		behind := func(b kernel.Address) bool {
-			return b.Interface == a.Interface && b.Global && b.Prefix.Addr().Is4() && !vip(b.Prefix.Addr())
+			return b.Interface == a.Interface && b.Global && ordered(b) && !vip(b.Prefix.Addr())
 		}
-		if a.Prefix.Addr().Is4() && vip(a.Prefix.Addr()) && !slices.ContainsFunc(local[:n], behind) && slices.ContainsFunc(local[n+1:], behind) {
+		if ordered(a) && vip(a.Prefix.Addr()) && !slices.ContainsFunc(local[:n], behind) && slices.ContainsFunc(local[n+1:], behind) {
 			all = append(all, a.IfAddr())
 		}
 	}
 	return all
 }
+
+// ordered says whether the order of addresses decides which one is a source.
+func ordered(a kernel.Address) bool { return kernel.FamilyOf(a.Prefix.Addr()) == kernel.IPv4 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
@@ -34,12 +35,12 @@ func (in Inputs) checks(node config.Director, vip func(netip.Addr) bool) []Spec 
 }
 
 // probeSource chooses where probes of a target come from: our own address on the target's network, else the director's own
-// address; invalid, the kernel's choice, when this machine has neither. It is never a VIP, from which a probe would get its
+// address if it is of the target's family; invalid, the kernel's choice, when this machine has neither. It is never a VIP, from which a probe would get its
 // answer only on the MASTER.
 func (in Inputs) probeSource(node config.Director, vip func(netip.Addr) bool) func(target netip.Addr) netip.Addr {
 	var own []netip.Prefix
 	for _, a := range in.Addresses {
-		if !vip(a.Prefix.Addr()) {
+		if a.Usable() && !vip(a.Prefix.Addr()) {
 			own = append(own, a.Prefix)
 		}
 	}
@@ -48,7 +49,7 @@ func (in Inputs) probeSource(node config.Director, vip func(netip.Addr) bool) fu
 			switch ip := p.Addr(); {
 			case p.Contains(target):
 				return ip
-			case ip == node.Address:
+			case ip == node.Address && kernel.FamilyOf(ip) == kernel.FamilyOf(target):
 				found = ip
 			}
 		}

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
@@ -37,7 +36,7 @@ type Inputs struct {
 type Plan struct {
 	Config    *config.Config // the newest file that is followed, as this node runs it
 	Node      config.Director
-	Links     []Link     // the interfaces that carry VRRP, by name
+	Links     []Link     // the segments that carry VRRP, in order
 	Instances []Instance // in the order of the file
 	Checks    []Spec
 	Table     Table
@@ -59,6 +58,7 @@ type VIPs struct {
 type Instance struct {
 	ID         config.InstanceID
 	Config     config.Instance // resolved for this node
+	Segment    vrrp.Segment    // where it takes part
 	Params     vrrp.Params
 	Advertised []netip.Addr
 	Faults     []Fault // what keeps it from serving: its interface first, then tracks by name
@@ -93,7 +93,7 @@ func (i Instance) VIPs() VIPs {
 
 // another says whether an instance of the same name was one that cannot become this one while it runs.
 func (i Instance) another(before Instance) bool {
-	return i.file != before.file && before.Config.Reload(i.Config) >= config.Restart
+	return i.file != before.file && (before.Segment != i.Segment || before.Config.Reload(i.Config) >= config.Restart)
 }
 
 // Of makes the plan.
@@ -107,7 +107,7 @@ func Of(in Inputs) Plan {
 	p.Links = in.links(p.Node, vip)
 	p.Checks = in.checks(p.Node, vip)
 	for _, cfg := range in.Config.Instances {
-		i := in.instance(cfg, p.Link(cfg.Interface))
+		i := in.instance(cfg, p.Link(segmentOf(cfg)))
 		i.file = file
 		p.Instances = append(p.Instances, i)
 	}
@@ -127,7 +127,7 @@ func (p Plan) Judged(verdicts map[config.Subject]health.Verdict, notReady string
 	p.Instances = slices.Clone(p.Instances)
 	for n := range p.Instances {
 		i := &p.Instances[n]
-		i.NotReady, i.Faults = notReady, faults(i.Config, p.Link(i.Config.Interface), verdicts)
+		i.NotReady, i.Faults = notReady, faults(i.Config, p.Link(i.Segment), verdicts)
 	}
 	return p
 }
@@ -159,12 +159,12 @@ func (in Inputs) files() []*config.Config {
 	return []*config.Config{in.Config, in.Next}
 }
 
-// Link is the interface of a name; the zero value, which has a fault, when it carries no VRRP.
-func (p Plan) Link(name string) Link {
-	if at, found := slices.BinarySearchFunc(p.Links, name, func(l Link, name string) int { return cmp.Compare(l.Name, name) }); found {
+// Link is a segment of the plan; one that carries no VRRP has a fault.
+func (p Plan) Link(on vrrp.Segment) Link {
+	if at, found := slices.BinarySearchFunc(p.Links, on, func(l Link, on vrrp.Segment) int { return l.Segment.Compare(on) }); found {
 		return p.Links[at]
 	}
-	return unseen(name)
+	return unseen(on)
 }
 
 // Instance is the one of a name.
@@ -187,7 +187,7 @@ func (p Plan) VIPs() []VIPs {
 
 func (in Inputs) instance(cfg config.Instance, link Link) Instance {
 	i := Instance{
-		ID: config.InstanceID(cfg.Name), Config: cfg, NotReady: in.NotReady, Advertised: make([]netip.Addr, len(cfg.VirtualAddresses)),
+		ID: config.InstanceID(cfg.Name), Config: cfg, Segment: link.Segment, NotReady: in.NotReady, Advertised: make([]netip.Addr, len(cfg.VirtualAddresses)),
 		Params: vrrp.Params{
 			VRID: cfg.VRID, Version: cfg.ProtocolVersion, Priority: cfg.Priority, AdvertInterval: cfg.AdvertInterval,
 			Preempt: cfg.Preempt, PreemptDelay: cfg.PreemptDelay, Source: link.Source,

@@ -12,6 +12,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
 const node = "lvs-master"
@@ -53,6 +54,9 @@ func vipFile() *config.Config {
 		}},
 	}
 }
+
+// segment is an interface in IPv4.
+func segment(iface string) vrrp.Segment { return vrrp.Segment{Interface: iface, Family: kernel.IPv4} }
 
 func inputs(cfg *config.Config) Inputs {
 	return Inputs{Config: cfg, Node: node, Links: links, Addresses: local, Looked: true}
@@ -145,7 +149,7 @@ func TestPerNode(t *testing.T) {
 		p := Of(tt.in)
 		var links, tracks, rules, records []string
 		for _, l := range p.Links {
-			links = append(links, l.Name)
+			links = append(links, l.Interface)
 		}
 		for _, s := range p.Checks {
 			if s.Subject.Track != "" {
@@ -153,11 +157,11 @@ func TestPerNode(t *testing.T) {
 			}
 		}
 		for _, l := range p.Links {
-			if p.Sysctls[ConfKey(l.Name, "send_redirects")] != "" {
-				rules = append(rules, l.Name)
+			if p.Sysctls[ConfKey(l.Interface, "send_redirects")] != "" {
+				rules = append(rules, l.Interface)
 			}
-			if slices.ContainsFunc(p.Records, func(a kernel.IfAddr) bool { return a.Interface == l.Name }) {
-				records = append(records, l.Name)
+			if slices.ContainsFunc(p.Records, func(a kernel.IfAddr) bool { return a.Interface == l.Interface }) {
+				records = append(records, l.Interface)
 			}
 		}
 		for what, c := range map[string][2]string{
@@ -224,7 +228,7 @@ func TestExamine(t *testing.T) {
 		{"no address", []kernel.Link{{Name: "eth0", Up: true, Carrier: true}}, netip.Addr{}, "the interface eth0 has no IPv4 address of its own to send adverts from"},
 	}
 	for _, tt := range tests {
-		l := examine("eth0", tt.known, tt.source)
+		l := examine(segment("eth0"), tt.known, tt.source)
 		if l.Fault != tt.fault || l.Source.IsValid() != (tt.fault == "") {
 			t.Errorf("%s: %q from %s, want %q", tt.name, l.Fault, l.Source, tt.fault)
 		}
@@ -240,7 +244,7 @@ func TestAdvertsComeFromAnAddressThatIsNoVIP(t *testing.T) {
 		{"10.77.0.2", "eth7", "invalid IP"},
 	} {
 		us := config.Director{Name: node, Address: netip.MustParseAddr(tt.node)}
-		if got := source(tt.iface, local, us, isVIP(vipFile())).String(); got != tt.want {
+		if got := source(segment(tt.iface), local, us, isVIP(vipFile())).String(); got != tt.want {
 			t.Errorf("node %s on %s: %s, want %s", tt.node, tt.iface, got, tt.want)
 		}
 	}

@@ -6,12 +6,13 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
 // Step is one thing that is told to one loop. What it is told stands in the plan that is gone to.
 type Step struct {
 	Do       Do
-	Link     string            // OpenSocket, ReopenSocket, CloseSocket
+	Link     vrrp.Segment      // OpenSocket, ReopenSocket, CloseSocket
 	Instance config.InstanceID // StartInstance, SetInstance, StopInstance, Announce
 	VIPs     []VIPs            // SetVIPs
 }
@@ -50,8 +51,8 @@ const (
 func (s Step) String() string {
 	text := string(s.Do)
 	switch {
-	case s.Link != "":
-		text += " " + s.Link
+	case s.Link.Interface != "":
+		text += " " + s.Link.String()
 	case s.Instance != "":
 		text += " " + string(s.Instance)
 	}
@@ -78,8 +79,8 @@ func acquire(from, to Plan) []Step {
 		steps = append(steps, Step{Do: Record})
 	}
 	for _, l := range to.Links {
-		if !from.has(l.Name) {
-			steps = append(steps, Step{Do: OpenSocket, Link: l.Name})
+		if !from.has(l.Segment) {
+			steps = append(steps, Step{Do: OpenSocket, Link: l.Segment})
 		}
 	}
 	if to.Table.Needed() && !maps.Equal(from.Sysctls, to.Sysctls) {
@@ -105,16 +106,16 @@ func serve(from, to Plan) []Step {
 func move(from, to Plan) []Step {
 	var steps []Step
 	for _, l := range to.Links {
-		if before := from.Link(l.Name); from.has(l.Name) && (l.Fault != before.Fault || l.Source != before.Source || l.Index != before.Index) {
-			steps = append(steps, Step{Do: ReopenSocket, Link: l.Name})
+		if before := from.Link(l.Segment); from.has(l.Segment) && (l.Fault != before.Fault || l.Source != before.Source || l.Index != before.Index) {
+			steps = append(steps, Step{Do: ReopenSocket, Link: l.Segment})
 		}
 	}
 	steps = append(steps, moveVIPs(from, to)...)
 	for _, i := range to.Instances {
-		now, before := to.Link(i.Config.Interface), from.Link(i.Config.Interface)
+		now, before := to.Link(i.Segment), from.Link(i.Segment)
 		// The kernel itself tells the neighbours only where arp_notify is set (Documentation/networking/ip-sysctl.rst). A new
 		// interface gets its VIPs anew.
-		if from.has(now.Name) && now.Index == before.Index && now.HardwareAddr != before.HardwareAddr {
+		if from.has(now.Segment) && now.Index == before.Index && now.HardwareAddr != before.HardwareAddr {
 			steps = append(steps, Step{Do: Announce, Instance: i.ID})
 		}
 	}
@@ -164,8 +165,8 @@ func moveVIPs(from, to Plan) []Step {
 func Release(from, to Plan) []Step {
 	var steps []Step
 	for _, l := range from.Links {
-		if !to.has(l.Name) {
-			steps = append(steps, Step{Do: CloseSocket, Link: l.Name})
+		if !to.has(l.Segment) {
+			steps = append(steps, Step{Do: CloseSocket, Link: l.Segment})
 		}
 	}
 	if len(without(from.Records, to.Records)) > 0 {
@@ -177,8 +178,8 @@ func Release(from, to Plan) []Step {
 	return steps
 }
 
-func (p Plan) has(link string) bool {
-	return slices.ContainsFunc(p.Links, func(l Link) bool { return l.Name == link })
+func (p Plan) has(on vrrp.Segment) bool {
+	return slices.ContainsFunc(p.Links, func(l Link) bool { return l.Segment == on })
 }
 
 func (i Instance) equal(b Instance) bool {

@@ -59,9 +59,10 @@ type LatenessBucket struct {
 	Count uint64  `json:"count"`
 }
 
-// Interface is a network interface that carries VRRP.
+// Interface is a network interface that carries VRRP, in one address family.
 type Interface struct {
 	Name     string            `json:"name"`
+	Family   string            `json:"family"` // "IPv4" or "IPv6"
 	Received uint64            `json:"received"`
 	Dropped  map[string]uint64 `json:"dropped,omitempty"`
 }

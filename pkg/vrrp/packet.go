@@ -33,14 +33,6 @@ const (
 	ethernetPayloadIPv4 = 46 - 20
 )
 
-// Group4 returns 224.0.0.18, the IPv4 multicast group that adverts are sent to (RFC 9568 5.1.1.2).
-func Group4() netip.Addr { return netip.AddrFrom4([4]byte{224, 0, 0, 18}) }
-
-// Group6 returns ff02::12, the IPv6 multicast group that adverts are sent to (RFC 9568 5.1.2.2).
-func Group6() netip.Addr {
-	return netip.AddrFrom16([16]byte{0: 0xff, 1: 0x02, 15: 0x12})
-}
-
 // Packet is a VRRP advertisement.
 type Packet struct {
 	// Version is 2 or 3.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 var (
@@ -32,11 +34,14 @@ func mustAppend(t testing.TB, p Packet, form ChecksumForm) []byte {
 
 // TestRFC9568Section5_1_1_2Groups pins the groups.
 func TestRFC9568Section5_1_1_2Groups(t *testing.T) {
-	if got := Group4(); got != group {
-		t.Errorf("Group4() = %s", got)
+	if got := Group(kernel.IPv4); got != group {
+		t.Errorf("IPv4: %s, want %s", got, group)
 	}
-	if got, want := Group6(), netip.MustParseAddr("ff02::12"); got != want {
-		t.Errorf("Group6() = %s, want %s", got, want)
+	if got, want := Group(kernel.IPv6), netip.MustParseAddr("ff02::12"); got != want {
+		t.Errorf("IPv6: %s, want %s", got, want)
+	}
+	if got := Group(0); got.IsValid() {
+		t.Errorf("no family: %s", got)
 	}
 }
 
@@ -61,7 +66,7 @@ func TestRFC9568Section5_2PacketFormat(t *testing.T) {
 		{"v2 has no pseudo-header", v2, PseudoHeaderChecksum, master, group, "21339601" + "00013e19" + "0a4d0064" + "0000000000000000"},
 		// 3101 + 6401 + 0001 + fe80 + 0001 = 19384; + fe80 + 0002 + ff02 + 0012 + 0070 + 0018 = 391a2 -> 91a5; ^ = 6e5a
 		{
-			"v3 on IPv6 has one form", v6, PlainChecksum, netip.MustParseAddr("fe80::2"), Group6(),
+			"v3 on IPv6 has one form", v6, PlainChecksum, netip.MustParseAddr("fe80::2"), Group(kernel.IPv6),
 			"31016401" + "00016e5a" + "fe800000000000000000000000000001",
 		},
 	}
@@ -124,7 +129,7 @@ func TestAppendRefuses(t *testing.T) {
 	}
 	v6 := good
 	v6.Version, v6.Addresses = 2, []netip.Addr{six}
-	if _, err := v6.Append(nil, six, Group6(), PlainChecksum); err == nil || !strings.Contains(err.Error(), "IPv4 only") {
+	if _, err := v6.Append(nil, six, Group(kernel.IPv6), PlainChecksum); err == nil || !strings.Contains(err.Error(), "IPv4 only") {
 		t.Errorf("version 2 on IPv6: error = %v", err)
 	}
 }
@@ -183,7 +188,7 @@ func TestParseDrops(t *testing.T) {
 			}
 		})
 	}
-	if _, reason := Parse(two, netip.MustParseAddr("fe80::1"), Group6()); reason != DropVersion {
+	if _, reason := Parse(two, netip.MustParseAddr("fe80::1"), Group(kernel.IPv6)); reason != DropVersion {
 		t.Errorf("version 2 on IPv6: %s, want version", reason)
 	}
 	two[6], two[7] = 0, 0
@@ -194,11 +199,11 @@ func TestParseDrops(t *testing.T) {
 	}
 	six := netip.MustParseAddr("fe80::1")
 	p.Addresses = []netip.Addr{six}
-	long, err := p.Append(nil, six, Group6(), PseudoHeaderChecksum)
+	long, err := p.Append(nil, six, Group(kernel.IPv6), PseudoHeaderChecksum)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, reason := Parse(append(long, 0), six, Group6()); reason != DropLength {
+	if _, reason := Parse(append(long, 0), six, Group(kernel.IPv6)); reason != DropLength {
 		t.Errorf("IPv6 needs no padding: %s, want length", reason)
 	}
 	if _, reason := Parse(three, netip.Addr{}, netip.Addr{}); reason != DropNone {
@@ -278,7 +283,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte, six, mend bool) {
 		src, dst := master, group
 		if six {
-			src, dst = netip.MustParseAddr("fe80::2"), Group6()
+			src, dst = netip.MustParseAddr("fe80::2"), Group(kernel.IPv6)
 		}
 		if mend && len(b) >= headerLen { // let the fuzzer past the checksum
 			b[6], b[7] = 0, 0

@@ -24,7 +24,7 @@ var (
 	// ErrDown says that the interface is down.
 	ErrDown = errors.New("the interface is down")
 	// ErrNotIPv4 says that the address has no ARP.
-	ErrNotIPv4 = errors.New("not an IPv4 address")
+	ErrNotIPv4 = errors.New("not an IPv4 address: the unsolicited neighbour advertisements of IPv6 are not supported yet")
 )
 
 // writeTimeout bounds the sending of one frame. A frame that does not get into

@@ -6,6 +6,6 @@
 // It sends and never listens: its socket is bound without a protocol, so that
 // the kernel queues nothing for it. It repeats nothing; when and how often to
 // announce is the caller's decision. It refuses interfaces that do not speak
-// Ethernet, and IPv6, whose unsolicited neighbour advertisements are another
-// protocol.
+// Ethernet, and IPv6 (ErrNotIPv4), whose unsolicited neighbour advertisements are
+// another protocol (RFC 4861, section 7.2.6).
 package neigh

@@ -22,8 +22,8 @@ func parse(b []byte) vrrp.Datagram {
 		return d
 	}
 	d.TTL = int(b[8])
-	d.Source = netip.AddrFrom4([4]byte(b[12:16]))
-	d.Destination = netip.AddrFrom4([4]byte(b[16:20]))
+	d.Source, _ = netip.AddrFromSlice(b[12:16])
+	d.Destination, _ = netip.AddrFromSlice(b[16:20])
 	d.Payload = b[size:]
 	return d
 }

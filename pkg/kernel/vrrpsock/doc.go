@@ -8,5 +8,8 @@
 // advert is sent from a source that the caller names: the kernel's own choice
 // could be a VIP, which must never be a source.
 //
-// It refuses interfaces without multicast. IPv4 only.
+// It refuses interfaces without multicast, destinations other than the group, and
+// IPv6 (ErrIPv6): a raw IPv6 socket hands over no header (RFC 3542), so that hop
+// limit and destination, and the filter's view of the packet, have to come by
+// another way.
 package vrrpsock

@@ -14,6 +14,10 @@ import (
 var (
 	// ErrNoMulticast says that the interface does not carry multicast.
 	ErrNoMulticast = errors.New("the interface has no multicast: name the NIC that faces the other director")
+	// ErrIPv6 says that the segment is not one of IPv4.
+	ErrIPv6 = errors.New("VRRP over IPv6 is not supported yet")
+	// ErrNoGroup says that an advert was to go elsewhere than to the group of its family.
+	ErrNoGroup = errors.New("adverts go to the multicast group only: unicast is not supported yet")
 	// errNotPermitted says that the process may not open a raw socket or set its priority.
 	errNotPermitted = fmt.Errorf("%w: needs CAP_NET_RAW and CAP_NET_ADMIN, run as root or grant them in the service unit", kernel.ErrNotPermitted)
 	// ErrFiltered says that a packet filter of this host dropped an advert.

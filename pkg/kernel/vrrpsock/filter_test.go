@@ -30,10 +30,10 @@ func raw(t *testing.T, h host) func(timeToLive uint8, options, payload []byte) {
 		header[8], header[9] = timeToLive, protocol
 		src := far.As4()
 		copy(header[12:], src[:])
-		copy(header[16:], group[:])
+		copy(header[16:], group.AsSlice())
 		packet := slices.Concat(header, options, payload)
 		binary.BigEndian.PutUint16(packet[2:], uint16(len(packet)))
-		must(t, unix.Sendto(fd, packet, 0, &unix.SockaddrInet4{Addr: group}))
+		must(t, unix.Sendto(fd, packet, 0, &unix.SockaddrInet4{Addr: group.As4()}))
 	}
 }
 
@@ -132,7 +132,7 @@ func TestFilterOfEveryRouter(t *testing.T) {
 	}
 	filterTo(t, a, s, all...)
 	for _, vrid := range []uint8{1, 128, 255} {
-		must(t, to.Send(ofRouter(vrid), far))
+		must(t, to.Send(ofRouter(vrid), far, group))
 	}
 	if got := arrived(t, s, 255); !slices.Equal(got, []int{1, 128}) {
 		t.Errorf("read %v, want 1 and 128 before 255", got)

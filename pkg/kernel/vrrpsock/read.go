@@ -1,6 +1,7 @@
 package vrrpsock
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -14,18 +15,17 @@ import (
 
 // Pending returns what is queued on the socket, oldest first, without waiting;
 // nothing queued is no error. What the senders wrote is passed on unjudged; a
-// payload longer than 2028 bytes, twice the longest possible advert, is cut off
-// there. The payloads are the caller's. After a stall of its process the caller
+// payload longer than any advert is cut off somewhere behind that length. The payloads are the caller's. After a stall of its process the caller
 // learns from it what the peers said meanwhile.
 //
 // Errors: net.ErrClosed, and what else receiving answers; what was read before
 // the error is returned with it.
 func (s *Socket) Pending() ([]vrrp.Datagram, error) {
 	var pending []vrrp.Datagram
+	b := make([]byte, bufferSize)
 	for len(pending) < pendingLimit {
 		var n int
 		var failed error
-		b := make([]byte, bufferSize)
 		// Control instead of Read: it neither waits for a Wait of another goroutine
 		// nor gives up when the deadline of that is over.
 		err := s.raw.Control(func(fd uintptr) { n, failed = receive(int(fd), b) })
@@ -35,9 +35,16 @@ func (s *Socket) Pending() ([]vrrp.Datagram, error) {
 		if err = errors.Join(err, failed); err != nil {
 			return pending, fmt.Errorf("read VRRP socket on %s: %w", s.iface, translate(err))
 		}
-		pending = append(pending, parse(b[:n]))
+		pending = append(pending, kept(b[:n]))
 	}
 	return pending, nil
+}
+
+// kept is parse for a buffer that is used again.
+func kept(b []byte) vrrp.Datagram {
+	d := parse(b)
+	d.Payload = bytes.Clone(d.Payload)
+	return d
 }
 
 func receive(fd int, b []byte) (n int, err error) {

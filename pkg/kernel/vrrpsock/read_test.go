@@ -55,7 +55,7 @@ func TestCloseEndsReading(t *testing.T) {
 		must(t, s.Close())
 	}
 	ends(t, ended, net.ErrClosed)
-	if err := s.Send(advert, own); !errors.Is(err, net.ErrClosed) {
+	if err := s.Send(advert, own, group); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Send: %v; want net.ErrClosed", err)
 	}
 	if _, err := s.Pending(); !errors.Is(err, net.ErrClosed) {
@@ -73,7 +73,7 @@ func TestPending(t *testing.T) {
 		t.Errorf("Pending = %v, %v; want nothing", pending, err)
 	}
 	for i := range 5 {
-		must(t, from.Send([]byte{byte(i)}, far))
+		must(t, from.Send([]byte{byte(i)}, far, group))
 	}
 	// A veth delivers before Send returns, unless the machine is busy: then ksoftirqd does, in its turn.
 	var pending []vrrp.Datagram
@@ -96,7 +96,7 @@ func TestPending(t *testing.T) {
 func TestLongPayload(t *testing.T) {
 	a, b := directors(t)
 	s := openIn(t, a)
-	must(t, openIn(t, b).Send(make([]byte, 4000), far)) // leaves in fragments
+	must(t, openIn(t, b).Send(make([]byte, 5000), far, group)) // leaves in fragments
 	if d := next(t, s); len(d.Payload) != bufferSize-headerSize {
 		t.Errorf("%d bytes of payload; want %d", len(d.Payload), bufferSize-headerSize)
 	}
@@ -108,7 +108,7 @@ func TestInterfaceRemoved(t *testing.T) {
 	ended := reading(s)
 	a.IP(t, "link del eth0")
 	ends(t, ended, kernel.ErrNoInterface)
-	if err := s.Send(advert, own); err == nil {
+	if err := s.Send(advert, own, group); err == nil {
 		t.Error("Send over a removed interface succeeds")
 	}
 }
@@ -120,7 +120,7 @@ func TestInterfaceRenamed(t *testing.T) {
 	// Noticed under traffic too, when Wait never waits long.
 	stop := time.Now().Add(wait)
 	for time.Now().Before(stop) {
-		must(t, from.Send(advert, far))
+		must(t, from.Send(advert, far, group))
 		if _, err := read(s); err != nil {
 			if !errors.Is(err, kernel.ErrNoInterface) {
 				t.Errorf("reading: %v; want ErrNoInterface", err)
@@ -145,7 +145,7 @@ func TestInterfaceDownAndUp(t *testing.T) {
 	s, from := openIn(t, a), openIn(t, b)
 	a.IP(t, "link set eth0 down")
 	start := time.Now()
-	if err := s.Send(advert, own); !errors.Is(err, ErrNoSource) {
+	if err := s.Send(advert, own, group); !errors.Is(err, ErrNoSource) {
 		t.Errorf("Send while down: %v; want ErrNoSource", err)
 	}
 	if took := time.Since(start); took > time.Second { // it does not wait for the interface; a busy machine may
@@ -161,9 +161,9 @@ func TestInterfaceDownAndUp(t *testing.T) {
 	a.AwaitUp(t, "eth0")
 	b.AwaitUp(t, "eth0")
 	a.IP(t, "addr replace %s/24 dev eth0", own)
-	must(t, from.Send(advert, far))
+	must(t, from.Send(advert, far, group))
 	ends(t, ended, nil) // still a member of the group
-	must(t, s.Send(advert, own))
+	must(t, s.Send(advert, own, group))
 }
 
 // Opened before the interface is up or has an address, as at boot.
@@ -171,18 +171,18 @@ func TestOpenBeforeTheInterfaceIsReady(t *testing.T) {
 	a, b := newHost(t), newHost(t)
 	a.IP(t, "link add eth0 type veth peer name eth0 netns /proc/%d/fd/%d", os.Getpid(), int(b.NS))
 	s := openIn(t, a)
-	if err := s.Send(advert, own); !errors.Is(err, ErrNoSource) {
+	if err := s.Send(advert, own, group); !errors.Is(err, ErrNoSource) {
 		t.Errorf("Send: %v; want ErrNoSource", err)
 	}
 	a.IP(t, "link set eth0 up")
 	b.IP(t, "link set eth0 up")
 	a.AwaitUp(t, "eth0")
 	b.AwaitUp(t, "eth0")
-	if err := s.Send(advert, own); !errors.Is(err, ErrNoSource) {
+	if err := s.Send(advert, own, group); !errors.Is(err, ErrNoSource) {
 		t.Errorf("Send without an address: %v; want ErrNoSource", err)
 	}
 	b.IP(t, "addr add %s/24 dev eth0", far)
-	must(t, openIn(t, b).Send(advert, far))
+	must(t, openIn(t, b).Send(advert, far, group))
 	if d := next(t, s); d.Source != far {
 		t.Errorf("heard %v; want %v", d.Source, far)
 	}
@@ -195,7 +195,7 @@ func TestSendWithoutCarrier(t *testing.T) {
 	b.IP(t, "link set eth0 down")
 	start := time.Now()
 	for range 100 {
-		_ = s.Send(advert, own) // lost, which only the carrier event tells
+		_ = s.Send(advert, own, group) // lost, which only the carrier event tells
 	}
 	if took := time.Since(start); took > time.Second {
 		t.Errorf("100 adverts took %v", took)

@@ -57,13 +57,13 @@ func (o *others) take() (seen []vrrp.Datagram, unseen uint64) {
 	if o.fd == 0 {
 		return nil, 0
 	}
+	b := make([]byte, bufferSize)
 	for len(seen) < sampleSize {
-		b := make([]byte, bufferSize)
 		n, err := receive(o.fd, b)
 		if err != nil {
 			break // empty, or broken like the first socket, which tells
 		}
-		seen = append(seen, parse(b[:n:n]))
+		seen = append(seen, kept(b[:n]))
 	}
 	if now, err := dropped(o.fd); err == nil {
 		unseen = uint64(now - o.last)

@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
 const (
@@ -20,9 +23,9 @@ const (
 	tos      = 0xC0
 	priority = 7 // network control: past the bulk traffic in the device queue
 
-	// bufferSize holds any advert: 15 words of IP header, 8 bytes, 255 addresses,
-	// 8 bytes of authentication data are 1 096 bytes.
-	bufferSize = 2048
+	// bufferSize holds any advert of either family: at most 15 words of IPv4 header, then 8 bytes and 255 addresses. What is
+	// longer than an advert is so in the buffer, too.
+	bufferSize = 15*4 + 8 + 255*16
 
 	// writeTimeout bounds Send. An advert that cannot leave by then is late anyway.
 	writeTimeout = 100 * time.Millisecond
@@ -38,36 +41,37 @@ const (
 	receiveBuffer = pendingLimit * 832 / 2
 )
 
-// group is where adverts go (RFC 9568 section 5.1.1.2).
-var group = [4]byte{224, 0, 0, 18}
-
-// Socket sends and receives adverts on one interface. One goroutine may Wait
+// Socket sends and receives adverts on one segment. One goroutine may Wait
 // while others send; Pending and Close may be called at any time.
 type Socket struct {
 	conn  *net.IPConn
 	raw   syscall.RawConn
 	iface string
 	index int
+	group netip.Addr // where adverts go
 
 	mu      sync.Mutex // guards what follows
 	checked time.Time  // when Wait last looked at the interface
 	others  others
 }
 
-// Open opens a socket on the interface and joins the group there. The interface
-// may be down and without an address. The caller closes it.
+// Open opens a socket on the segment's interface and joins the family's group
+// there. The interface may be down and without an address. The caller closes it.
 //
-// Errors: kernel.ErrNoInterface, ErrNoMulticast, kernel.ErrNotPermitted.
-func Open(iface string) (*Socket, error) {
-	s, err := open(iface)
+// Errors: ErrIPv6, kernel.ErrNoInterface, ErrNoMulticast, kernel.ErrNotPermitted.
+func Open(on vrrp.Segment) (*Socket, error) {
+	s, err := open(on)
 	if err != nil {
-		return nil, fmt.Errorf("open VRRP socket on %s: %w", iface, translate(err))
+		return nil, fmt.Errorf("open VRRP socket on %s: %w", on, translate(err))
 	}
 	return s, nil
 }
 
-func open(iface string) (*Socket, error) {
-	ifi, err := net.InterfaceByName(iface)
+func open(on vrrp.Segment) (*Socket, error) {
+	if on.Family != kernel.IPv4 {
+		return nil, ErrIPv6
+	}
+	ifi, err := net.InterfaceByName(on.Interface)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +90,7 @@ func open(iface string) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Socket{conn: conn.(*net.IPConn), iface: iface, index: ifi.Index}
+	s := &Socket{conn: conn.(*net.IPConn), iface: on.Interface, index: ifi.Index, group: vrrp.Group(on.Family)}
 	if s.raw, err = s.conn.SyscallConn(); err != nil {
 		_ = conn.Close()
 		return nil, err
@@ -119,7 +123,7 @@ func configure(fd int, ifi *net.Interface) error {
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
 	}
-	membership := &unix.IPMreqn{Multiaddr: group, Ifindex: int32(ifi.Index)}
+	membership := &unix.IPMreqn{Multiaddr: vrrp.Group(kernel.IPv4).As4(), Ifindex: int32(ifi.Index)}
 	return os.NewSyscallError("setsockopt IP_ADD_MEMBERSHIP",
 		unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, membership))
 }
@@ -136,27 +140,31 @@ func (s *Socket) Close() error {
 	return nil
 }
 
-// Send sends one advert to 224.0.0.18. source must be an IPv4 address of this
-// host, and never a VIP. Send waits at most 100 ms for room in the socket's
+// Send sends one advert. source must be an address of this host of the socket's
+// family, and never a VIP; destination is the family's group. Send waits at most 100 ms for room in the socket's
 // buffer. Success means that the kernel took the advert: one that the device
 // queue drops (no carrier) is lost without an error.
 //
-// Errors: ErrNoSource, kernel.ErrNoInterface, ErrFiltered, net.ErrClosed,
+// Errors: ErrNoSource, ErrNoGroup, kernel.ErrNoInterface, ErrFiltered, net.ErrClosed,
 // os.ErrDeadlineExceeded, and what else sending answers (ENOBUFS).
-func (s *Socket) Send(payload []byte, source netip.Addr) error {
-	if err := s.send(payload, source.Unmap()); err != nil {
+func (s *Socket) Send(payload []byte, source, destination netip.Addr) error {
+	if err := s.send(payload, source.Unmap(), destination.Unmap()); err != nil {
 		return fmt.Errorf("send advert from %s on %s: %w", source, s.iface, err)
 	}
 	return nil
 }
 
-func (s *Socket) send(payload []byte, source netip.Addr) error {
+func (s *Socket) send(payload []byte, source, destination netip.Addr) error {
 	// The kernel takes an unspecified source as a wish to choose one.
 	if !source.Is4() || source.IsUnspecified() || source.IsMulticast() {
 		return ErrNoSource
 	}
+	// Another host would need IP_TTL, which is not set: adverts must leave with a TTL of 255.
+	if destination != s.group {
+		return ErrNoGroup
+	}
 	oob := unix.PktInfo4(&unix.Inet4Pktinfo{Ifindex: int32(s.index), Spec_dst: source.As4()})
-	to := &unix.SockaddrInet4{Addr: group}
+	to := &unix.SockaddrInet4{Addr: destination.As4()}
 	var failed error
 	try := func(fd uintptr) bool {
 		_, failed = unix.SendmsgN(int(fd), payload, oob, to, unix.MSG_DONTWAIT)

@@ -27,6 +27,7 @@ var (
 	own    = netip.MustParseAddr("10.77.0.2")
 	far    = netip.MustParseAddr("10.77.0.3")
 	vip    = netip.MustParseAddr("10.77.0.100")
+	group  = netip.MustParseAddr("224.0.0.18")
 	advert = []byte{0x31, 51, 150, 1, 0, 100, 0x12, 0x34, 10, 77, 0, 100}
 )
 
@@ -44,7 +45,7 @@ func openIn(t *testing.T, h host) *Socket {
 	t.Helper()
 	var s *Socket
 	h.Do(t, func() (err error) {
-		s, err = Open("eth0")
+		s, err = Open(vrrp.Segment{Interface: "eth0", Family: kernel.IPv4})
 		return err
 	})
 	t.Cleanup(func() { _ = s.Close() })
@@ -80,14 +81,14 @@ func next(t *testing.T, s *Socket) vrrp.Datagram {
 func TestAdvertArrives(t *testing.T) {
 	a, b := directors(t)
 	from, to := openIn(t, a), openIn(t, b)
-	must(t, from.Send(advert, own))
+	must(t, from.Send(advert, own, group))
 	want := vrrp.Datagram{Payload: advert, Source: own, Destination: netip.MustParseAddr("224.0.0.18"), TTL: 255}
 	if diff := cmp.Diff(want, next(t, to), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Errorf("received (-want +got):\n%s", diff)
 	}
 
 	// The answer is the first thing that the sender hears: not its own advert.
-	must(t, to.Send(advert, far))
+	must(t, to.Send(advert, far, group))
 	if d := next(t, from); d.Source != far {
 		t.Errorf("the sender hears %v first; want %v", d.Source, far)
 	}
@@ -132,7 +133,7 @@ func capture(t *testing.T, h host) (frame func() []byte) {
 func TestAdvertOnTheWire(t *testing.T) {
 	a, b := directors(t)
 	frame := capture(t, b)
-	must(t, openIn(t, a).Send(advert, own))
+	must(t, openIn(t, a).Send(advert, own, group))
 	f := frame()
 	for _, field := range []struct {
 		name     string
@@ -159,7 +160,7 @@ func TestVIPIsNeverTheSource(t *testing.T) {
 	from, to := openIn(t, a), openIn(t, b)
 	send := func(when string) {
 		t.Helper()
-		must(t, from.Send(advert, own))
+		must(t, from.Send(advert, own, group))
 		if d := next(t, to); d.Source != own {
 			t.Errorf("%s: source %v; want %v", when, d.Source, own)
 		}
@@ -167,7 +168,7 @@ func TestVIPIsNeverTheSource(t *testing.T) {
 	a.IP(t, "addr add %s/32 dev eth0 valid_lft 60 preferred_lft 60", vip)
 	send("with the VIP")
 	a.IP(t, "addr del %s/24 dev eth0", own)
-	if err := from.Send(advert, own); !errors.Is(err, ErrNoSource) {
+	if err := from.Send(advert, own, group); !errors.Is(err, ErrNoSource) {
 		t.Errorf("without the own address: %v; want ErrNoSource, and no other source", err)
 	}
 	a.IP(t, "addr add %s/24 dev eth0", own)
@@ -178,11 +179,16 @@ func TestSendRefuses(t *testing.T) {
 	a, _ := directors(t)
 	s := openIn(t, a)
 	for _, source := range []netip.Addr{{}, netip.IPv4Unspecified(), netip.MustParseAddr("fd00::1"), netip.MustParseAddr("224.0.0.18"), far} {
-		if err := s.Send(advert, source); !errors.Is(err, ErrNoSource) {
+		if err := s.Send(advert, source, group); !errors.Is(err, ErrNoSource) {
 			t.Errorf("from %v: %v; want ErrNoSource", source, err)
 		}
 	}
-	must(t, s.Send(advert, netip.AddrFrom16(own.As16())))
+	must(t, s.Send(advert, netip.AddrFrom16(own.As16()), group))
+	for _, destination := range []netip.Addr{{}, far, netip.MustParseAddr("224.0.0.1"), vrrp.Group(kernel.IPv6)} {
+		if err := s.Send(advert, own, destination); !errors.Is(err, ErrNoGroup) {
+			t.Errorf("to %v: %v; want ErrNoGroup", destination, err)
+		}
+	}
 }
 
 // A firewall that forbids adverts is named, rather than "operation not permitted".
@@ -201,7 +207,7 @@ func TestSendFiltered(t *testing.T) {
 		return nil
 	})
 	want := "send advert from 10.77.0.2 on eth0: a packet filter of this host forbids it (allow IP protocol 112 to 224.0.0.18 in nftables or iptables)"
-	if err := s.Send(advert, own); !errors.Is(err, ErrFiltered) || err.Error() != want {
+	if err := s.Send(advert, own, group); !errors.Is(err, ErrFiltered) || err.Error() != want {
 		t.Errorf("Send: %v; want %s", err, want)
 	}
 }
@@ -241,14 +247,14 @@ func TestHearsItsLinkOnly(t *testing.T) {
 	b.AwaitUp(t, "eth1")
 	to := openIn(t, b)
 	b.Do(t, func() error { // the host itself is a member on the other link
-		other, err := Open("eth1")
+		other, err := Open(vrrp.Segment{Interface: "eth1", Family: kernel.IPv4})
 		if err == nil {
 			t.Cleanup(func() { _ = other.Close() })
 		}
 		return err
 	})
-	must(t, openIn(t, c).Send(advert, netip.MustParseAddr("10.88.0.2")))
-	must(t, openIn(t, a).Send(advert, own))
+	must(t, openIn(t, c).Send(advert, netip.MustParseAddr("10.88.0.2"), group))
+	must(t, openIn(t, a).Send(advert, own, group))
 	if d := next(t, to); d.Source != own {
 		t.Errorf("heard %v first; want only its own link", d.Source)
 	}
@@ -261,7 +267,7 @@ func TestOpenRefuses(t *testing.T) {
 	refuses := func(iface string, sentinel error, text string) {
 		t.Helper()
 		a.Do(t, func() error {
-			s, err := Open(iface)
+			s, err := Open(vrrp.Segment{Interface: iface, Family: kernel.IPv4})
 			if err == nil {
 				_ = s.Close()
 			}
@@ -275,6 +281,12 @@ func TestOpenRefuses(t *testing.T) {
 	refuses("lo", ErrNoMulticast, "open VRRP socket on lo: the interface has no multicast: name the NIC that faces the other director")
 	refuses("br0", ErrNoMulticast, "open VRRP socket on br0: the interface has no multicast: name the NIC that faces the other director")
 
+	for _, family := range []kernel.Family{0, kernel.IPv6} {
+		if _, err := Open(vrrp.Segment{Interface: "eth0", Family: family}); !errors.Is(err, ErrIPv6) {
+			t.Errorf("Open for %s: %v; want ErrIPv6", family, err)
+		}
+	}
+
 	for _, kept := range []uint{unix.CAP_NET_RAW, unix.CAP_NET_ADMIN} {
 		a.Do(t, func() error {
 			caps := [2]unix.CapUserData{}
@@ -286,7 +298,7 @@ func TestOpenRefuses(t *testing.T) {
 				return err
 			}
 			want := "open VRRP socket on eth0: not permitted: needs CAP_NET_RAW and CAP_NET_ADMIN, run as root or grant them in the service unit"
-			if _, err := Open("eth0"); !errors.Is(err, kernel.ErrNotPermitted) || err.Error() != want {
+			if _, err := Open(vrrp.Segment{Interface: "eth0", Family: kernel.IPv4}); !errors.Is(err, kernel.ErrNotPermitted) || err.Error() != want {
 				return fmt.Errorf("Open without CAP_NET_RAW: %v; want %s", err, want)
 			}
 			return nil

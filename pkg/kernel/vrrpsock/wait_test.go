@@ -18,8 +18,8 @@ func TestWait(t *testing.T) {
 	if took := time.Since(begun); took < checkInterval/2 || took > wait {
 		t.Errorf("came back after %v, want %v", took, checkInterval)
 	}
-	must(t, peer.Send(advert, far))
-	must(t, peer.Send(advert, far))
+	must(t, peer.Send(advert, far, group))
+	must(t, peer.Send(advert, far, group))
 	for range 2 {
 		if ready, err := s.Wait(); !ready || err != nil {
 			t.Fatalf("a datagram there: %t, %v", ready, err)

@@ -1,0 +1,139 @@
+package plan
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
+)
+
+// both is a file with virtual router 51 on eth0 in both families, which are two (RFC 9568, section 1).
+func both() *config.Config {
+	cfg := vipFile()
+	cfg.Instances = []config.Instance{
+		{Name: "four", Interface: "eth0", VRID: 51, VirtualAddresses: []netip.Prefix{netip.MustParsePrefix("10.77.0.100/32")}},
+		{Name: "six", Interface: "eth0", VRID: 51, VirtualAddresses: []netip.Prefix{netip.MustParsePrefix("fd00:77::100/128")}},
+	}
+	return cfg
+}
+
+var localBoth = []kernel.Address{
+	{Interface: "eth0", Prefix: netip.MustParsePrefix("fd00:77::100/128"), Global: true},
+	{Interface: "eth0", Prefix: netip.MustParsePrefix("fd00:77::2/64"), Global: true},
+	{Interface: "eth0", Prefix: netip.MustParsePrefix("10.77.0.2/24"), Global: true},
+	{Interface: "eth1", Prefix: netip.MustParsePrefix("fe80::9/64")},
+	{Interface: "eth0", Prefix: netip.MustParsePrefix("fe80::1/64"), Duplicate: true},
+	{Interface: "eth0", Prefix: netip.MustParsePrefix("fe80::2/64")},
+	{Interface: "eth0", Prefix: netip.MustParsePrefix("10.77.0.100/32"), Global: true},
+}
+
+// Each family of an interface has its socket, its source and its faults.
+func TestSegments(t *testing.T) {
+	in := inputs(both())
+	in.Addresses = localBoth
+	p := Of(in)
+	if len(p.Links) != 2 || p.Links[0].String() != "eth0" || p.Links[1].String() != "eth0 (IPv6)" {
+		t.Fatalf("segments: %v", p.Links)
+	}
+	for n, want := range []string{"10.77.0.2", "fe80::2"} {
+		if i := p.Instances[n]; i.Params.Source.String() != want || i.Fault() != "" || i.Segment != p.Links[n].Segment {
+			t.Errorf("%s takes part on %s from %s, %q", i.ID, i.Segment, i.Params.Source, i.Fault())
+		}
+	}
+	if len(p.Misplaced) != 0 {
+		t.Errorf("an IPv6 VIP is no source wherever it stands, and still misplaced: %v", p.Misplaced)
+	}
+	steps := stepText(Transition(Plan{}, p))
+	if want := "open the socket of eth0; open the socket of eth0 (IPv6)"; !strings.Contains(steps, want) {
+		t.Errorf("%s; want %s", steps, want)
+	}
+
+	for what, unusable := range map[string]kernel.Address{
+		"still asked about": {Interface: "eth0", Prefix: netip.MustParsePrefix("fe80::2/64"), Tentative: true},
+		"had by another":    {Interface: "eth0", Prefix: netip.MustParsePrefix("fe80::2/64"), Duplicate: true},
+	} {
+		in.Addresses = []kernel.Address{localBoth[1], localBoth[2], unusable}
+		p := Of(in)
+		if f := p.Instances[1].Fault(); f != "the interface eth0 has no IPv6 address of its own to send adverts from" {
+			t.Errorf("its link-local address is %s, and the fault is %q", what, f)
+		}
+		if f := p.Instances[0].Fault(); f != "" {
+			t.Errorf("the other family has a fault of it: %q", f)
+		}
+	}
+}
+
+// An instance whose VIPs become those of the other family is another virtual router.
+func TestAnotherFamilyIsAnotherRouter(t *testing.T) {
+	in := inputs(both())
+	in.Config.Instances = in.Config.Instances[:1]
+	in.Addresses = localBoth
+	from := Of(in)
+	next := both()
+	next.Instances = next.Instances[1:]
+	next.Instances[0].Name = "four"
+	in.Config = next
+	got := stepText(Transition(from, Of(in)))
+	want := "record the VIPs; open the socket of eth0 (IPv6); set the table; set the VIPs of four; stop four; set the VIPs of four; " +
+		"start four; close the socket of eth0; forget the VIPs that went"
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// A probe comes from an address of its target's family, or from where the kernel says.
+func TestProbeSourceIsOfTheTargetsFamily(t *testing.T) {
+	in := inputs(both())
+	in.Addresses = append([]kernel.Address{{Interface: "lo", Prefix: netip.MustParsePrefix("::1/128")}}, localBoth...)
+	own := config.Director{Name: node, Address: netip.MustParseAddr("10.77.0.2")}
+	choose := in.probeSource(own, isVIP(in.Config))
+	for target, want := range map[string]string{
+		"10.77.0.11": "10.77.0.2", "192.0.2.12": "10.77.0.2", "fd00:77::11": "fd00:77::2", "2001:db8::12": "invalid IP", "::1": "::1",
+	} {
+		if got := choose(netip.MustParseAddr(target)).String(); got != want {
+			t.Errorf("to %s from %s, want %s", target, got, want)
+		}
+	}
+	own.Address = netip.MustParseAddr("fd00:77::2")
+	choose = in.probeSource(own, isVIP(in.Config))
+	if got := choose(netip.MustParseAddr("2001:db8::12")); got != own.Address {
+		t.Errorf("to a far target from %s, want the director's own address", got)
+	}
+	if got := choose(netip.MustParseAddr("192.0.2.12")); got.IsValid() {
+		t.Errorf("to a far target of the other family from %s", got)
+	}
+}
+
+// NAT needs forwarding in the family of its clients.
+func TestSysctlsByFamily(t *testing.T) {
+	for _, tt := range []struct{ vip, set, unset string }{
+		{"10.77.0.100", "net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"},
+		{"fd00:77::100", "net.ipv6.conf.all.forwarding", "net.ipv4.ip_forward"},
+	} {
+		cfg := both()
+		cfg.VirtualServers = []config.VirtualServer{{Name: "v", Protocol: "tcp", Forward: config.NAT, Address: netip.MustParseAddr(tt.vip), Port: 80}}
+		got := sysctls(cfg)
+		if got[tt.set] != "1" || got[tt.unset] != "" {
+			t.Errorf("%s: %v", tt.vip, got)
+		}
+	}
+}
+
+func stepText(steps []Step) string {
+	var all []string
+	for _, s := range steps {
+		all = append(all, s.String())
+	}
+	return strings.Join(all, "; ")
+}
+
+func TestSegmentsAreOrdered(t *testing.T) {
+	four, six := vrrp.Segment{Interface: "eth0", Family: kernel.IPv4}, vrrp.Segment{Interface: "eth0", Family: kernel.IPv6}
+	other := vrrp.Segment{Interface: "eth1", Family: kernel.IPv4}
+	if four.Compare(six) >= 0 || six.Compare(other) >= 0 || four.Compare(four) != 0 {
+		t.Errorf("%s, %s, %s are not in order", four, six, other)
+	}
+}

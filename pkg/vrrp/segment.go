@@ -1,0 +1,40 @@
+package vrrp
+
+import (
+	"cmp"
+	"net/netip"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+)
+
+// Segment is where virtual router ids are unique: a network interface and an address family. Virtual routers of the two
+// families do not overlap, also where both have one number (RFC 9568, section 1). It is comparable.
+type Segment struct {
+	Interface string
+	Family    kernel.Family
+}
+
+// String is the interface, for IPv6 with the family: "eth0", "eth0 (IPv6)".
+func (s Segment) String() string {
+	if s.Family == kernel.IPv6 {
+		return s.Interface + " (" + s.Family.String() + ")"
+	}
+	return s.Interface
+}
+
+// Compare orders segments by interface, then by family.
+func (s Segment) Compare(b Segment) int {
+	return cmp.Or(cmp.Compare(s.Interface, b.Interface), cmp.Compare(s.Family, b.Family))
+}
+
+// Group is the multicast group that adverts of a family are sent to; invalid for none.
+func Group(family kernel.Family) netip.Addr {
+	switch family {
+	case kernel.IPv4:
+		return netip.MustParseAddr("224.0.0.18") // RFC 9568, section 5.1.1.2
+	case kernel.IPv6:
+		return netip.MustParseAddr("ff02::12") // RFC 9568, section 5.1.2.2
+	default:
+		return netip.Addr{}
+	}
+}
