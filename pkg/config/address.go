@@ -2,8 +2,12 @@ package config
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 )
+
+// broadcast is every machine of a network.
+var broadcast = netip.MustParseAddr("255.255.255.255")
 
 // maxVirtualAddresses is what the count field of an advert holds (RFC 9568, section 5.2.5).
 const maxVirtualAddresses = 255
@@ -46,7 +50,7 @@ func (v value) address() netip.Addr {
 	return v.parseAddress(s)
 }
 
-// virtualAddress reads an address that moves between directors, with or without the prefix length 32.
+// virtualAddress reads an address that moves between directors, with or without its prefix length: that of one address.
 func (v value) virtualAddress() netip.Prefix {
 	s := v.text()
 	if s == "" {
@@ -54,20 +58,28 @@ func (v value) virtualAddress() netip.Prefix {
 	}
 	host, length, given := strings.Cut(s, "/")
 	addr := v.parseAddress(host)
+	bits := strconv.Itoa(addr.BitLen())
 	switch {
 	case !addr.IsValid():
 		return netip.Prefix{}
-	case given && length != "32":
+	case given && length != bits:
 		// A VIP with a wider prefix is a candidate for a source address and takes the subnet route with it when it goes.
-		v.fail("write "+host+" or "+host+"/32", "/%s: a virtual address is always a /32, so that it is never a source address", shorten(length))
+		v.fail("write "+host+" or "+host+"/"+bits, "/%s: a virtual address is always a /%s, so that it is never a source address", shorten(length), bits)
 		return netip.Prefix{}
 	case addr.IsLoopback():
 		v.fail("", "%s is a loopback address", addr)
 		return netip.Prefix{}
 	}
-	return netip.PrefixFrom(addr, 32)
+	return netip.PrefixFrom(addr, addr.BitLen())
 }
 
+// parseAddress is where IPv6 ends: what a valid file holds is of IPv4, and nothing behind this place relies on it. IPv6 still
+// lacks
+//   - the socket of its adverts (vrrpsock.ErrIPv6), and what announces a VIP (neigh.ErrNotIPv4);
+//   - VIPs on a real server (package realserver, refusal);
+//   - in this package: patterns of the schema (ipv4Pattern, noMachine, loopback), a persistence.netmask of up to 128, words for
+//     addresses with a zone, link-local and IPv4-mapped ones, and that the addresses of an instance are of one family and its
+//     protocol_version is 3 then.
 func (v value) parseAddress(s string) netip.Addr {
 	addr, err := netip.ParseAddr(s)
 	switch {
@@ -75,7 +87,7 @@ func (v value) parseAddress(s string) netip.Addr {
 		v.fail(addressHint(s), "%s is not an IPv4 address%s", quote(s), oddity(s))
 	case addr.Is6():
 		v.fail("", "%s: IPv6 is not supported yet", addr)
-	case addr.IsUnspecified(), addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+	case addr.IsUnspecified(), addr == broadcast:
 		v.fail("", "%s is not the address of a machine", addr)
 	case addr.IsMulticast():
 		v.fail("", "%s is a multicast address", addr)

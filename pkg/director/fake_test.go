@@ -352,15 +352,19 @@ func (s *fakeSocket) Send(payload []byte, _, _ netip.Addr) error {
 
 // hear is an advert of a peer.
 func (k *fakeKernel) hear(iface, from string, vrid, priority uint8) {
-	source := netip.MustParseAddr(from)
-	packet := vrrp.Packet{Version: 3, VRID: vrid, Priority: priority, Interval: 100 * time.Millisecond, Addresses: []netip.Addr{netip.MustParseAddr("10.77.0.100")}}
-	payload, err := packet.Append(nil, source, vrrp.Group(kernel.IPv4), vrrp.PseudoHeaderChecksum)
+	source, vip := netip.MustParseAddr(from), netip.MustParseAddr("10.77.0.100")
+	if source.Is6() {
+		vip = netip.MustParseAddr("fd00::100")
+	}
+	group := vrrp.Group(kernel.FamilyOf(source))
+	packet := vrrp.Packet{Version: 3, VRID: vrid, Priority: priority, Interval: 100 * time.Millisecond, Addresses: []netip.Addr{vip}}
+	payload, err := packet.Append(nil, source, group, vrrp.PseudoHeaderChecksum)
 	if err != nil {
 		panic(err)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.sockets[iface].in <- vrrp.Datagram{Payload: payload, Source: source, Destination: vrrp.Group(kernel.IPv4), TTL: 255}
+	k.sockets[iface].in <- vrrp.Datagram{Payload: payload, Source: source, Destination: group, TTL: 255}
 }
 
 // machine is a fake kernel with a director on it, in the fake time of a synctest bubble.
@@ -410,8 +414,10 @@ func (m *machine) options(file string) Options {
 }
 
 // begin runs a director; stop ends it, once.
-func (m *machine) begin(file string) {
-	m.Director = New(m.options(file))
+func (m *machine) begin(file string) { m.runs(m.options(file)) }
+
+func (m *machine) runs(o Options) {
+	m.Director = New(o)
 	d := m.Director
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
