@@ -83,7 +83,7 @@ func (n *node) stateFile() error {
 	if err == nil {
 		err = json.Unmarshal(data, &book)
 	}
-	if err == nil && (book.Version != 1 || book.BootID == "") {
+	if err == nil && (book.Version != 2 || book.BootID == "") {
 		err = fmt.Errorf("%s", data)
 	}
 	if err != nil {

@@ -23,14 +23,14 @@ type hardship struct {
 // foreignState is a state file that claims things which are not ours.
 const foreignState = `{"version": VERSION, "boot_id": "BOOT", "net": "NET",
  "addresses": [{"interface": "eth0", "prefix": "10.77.0.201/32"}, {"interface": "lo", "prefix": "10.77.0.201/32"}],
- "services": [{"protocol": "tcp", "address": "10.77.0.200", "port": "80"}],
+ "services": [{"protocol": "tcp", "address": "10.77.0.200", "port": 80}],
  "sysctls": [{"key": "net.ipv4.conf.all.log_martians", "found": "1", "wrote": "0"}]}`
 
 // claims writes such a file; what is "" is that of this kernel and version.
 func claims(version, boot, net string) func(h *lab.Host, dir string) {
 	return func(h *lab.Host, dir string) {
 		if version == "" {
-			version = "1"
+			version = "2"
 		}
 		if boot == "" {
 			boot = strings.TrimSpace(h.ReadFile("/proc/sys/kernel/random/boot_id"))
@@ -68,7 +68,7 @@ var hardships = []hardship{
 	{name: "a directory", make: command("mkdir -p state.json/full"), logged: "not a regular file"},
 	{name: "of another boot", make: claims("", "57910aff-0000-43cf-ba64-0d33e7c26278", "")},
 	{name: "of another machine in the same boot", make: claims("", "", "net:[1]")},
-	{name: "of a version to come", make: claims("2", "", ""), logged: "version 2 is not 1"},
+	{name: "of a version to come", make: claims("3", "", ""), logged: "version 3 is not 1 or 2"},
 	{name: "disk full", make: command("mount -t tmpfs -o size=4k,nr_inodes=4 none . && cd $PWD && cat /dev/zero >fill 2>/dev/null || true"), logged: "no space left", lasts: true},
 	{name: "read-only", make: command("mount -t tmpfs none . && mount -o remount,ro ."), logged: "read-only file system", lasts: true, short: true},
 	{name: "read-only while it runs", make: command("mount -t tmpfs none ."), later: command("mount -o remount,ro .")},

@@ -405,7 +405,7 @@ func TestStartsThatFail(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				_ = l.SetServices([]ledger.Service{{Protocol: "tcp", Address: vip, Port: "3306"}})
+				_ = l.SetServices([]lvs.Key{{Protocol: "tcp", Address: netip.MustParseAddr(vip), Port: 3306}})
 				_ = l.Close()
 				m.services = parseTable(t, file)
 				m.addresses = append(m.addresses, kernel.Address{Interface: "eth0", Prefix: netip.MustParsePrefix(vip + "/32"), Global: true})
@@ -558,7 +558,7 @@ func TestElectsOnly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = l.SetServices([]ledger.Service{{Protocol: "tcp", Address: vip, Port: "3306"}})
+		_ = l.SetServices([]lvs.Key{{Protocol: "tcp", Address: netip.MustParseAddr(vip), Port: 3306}})
 		_ = l.Close()
 		file := electing + router("a", "eth0", 51, vip)
 		m.services = parseTable(t, file+virtualServers+balancing("mysql", vip, "dr", one))
@@ -573,7 +573,7 @@ func TestElectsOnly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = l.SetServices([]ledger.Service{{Protocol: "tcp", Address: vip, Port: "3306"}})
+		_ = l.SetServices([]lvs.Key{{Protocol: "tcp", Address: netip.MustParseAddr(vip), Port: 3306}})
 		_ = l.Close()
 		m.refuse("find ipvs", ipvs.ErrNoIPVS)
 		m.start(file)

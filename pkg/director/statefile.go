@@ -3,7 +3,6 @@ package director
 import (
 	"context"
 	"log/slog"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -81,33 +80,13 @@ func (s *stateFile) Problem() string {
 	return ""
 }
 
-// ours says whether a virtual server is recorded.
-func (s *stateFile) ours(key lvs.Key) bool {
-	for _, service := range s.Services() {
-		if service == serviceRecord(key) {
-			return true
-		}
-	}
-	return false
-}
-
 // recordServices writes down what is about to be ours, forgetServices what is not any more.
 func (s *stateFile) recordServices(want []lvs.Service) {
-	all := make([]ledger.Service, len(want))
+	all := make([]lvs.Key, len(want))
 	for i, service := range want {
-		all[i] = serviceRecord(service.Key)
+		all[i] = service.Key
 	}
 	s.saved(s.RecordService(all...))
 }
 
-func (s *stateFile) forgetServices(gone []lvs.Key) {
-	all := make([]ledger.Service, len(gone))
-	for i, key := range gone {
-		all[i] = serviceRecord(key)
-	}
-	s.saved(s.ForgetService(all...))
-}
-
-func serviceRecord(key lvs.Key) ledger.Service {
-	return ledger.Service{Protocol: key.Protocol, Address: key.Address.String(), Port: strconv.Itoa(int(key.Port))}
-}
+func (s *stateFile) forgetServices(gone []lvs.Key) { s.saved(s.ForgetService(gone...)) }

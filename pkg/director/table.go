@@ -132,7 +132,7 @@ func (t *table) newLoop() *reconcile.Table {
 	return reconcile.NewTable(reconcile.TableOptions{
 		Kernel: t.balancer,
 		Audit:  t.kernel.Services,
-		Ours:   t.state.ours,
+		Ours:   t.state.HasService,
 		Record: t.state.recordServices,
 		Forget: t.state.forgetServices,
 		Fatal:  func(err error) bool { return errors.Is(err, ipvs.ErrNoIPVS) || errors.Is(err, ipvs.ErrNoScheduler) },

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,23 +13,16 @@ import (
 	"github.com/google/renameio/v2"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
 const (
 	fileName = "state.json"
 	// asideName is where a file is put that cannot be read: people may make something of it.
 	asideName = fileName + ".unreadable"
-	version   = 1
 	// mostBytes bounds what is read: ten thousand services are about 1 MB.
 	mostBytes = 16 << 20
 )
-
-// Service is an IPVS service, as "tcp", "10.77.0.100" and "3306".
-type Service struct {
-	Protocol string `json:"protocol"`
-	Address  string `json:"address"`
-	Port     string `json:"port"`
-}
 
 // Sysctl is a kernel setting that was changed: the value the machine had before, and ours. On the way out the former is
 // given back if the latter still stands.
@@ -46,41 +38,8 @@ type book struct {
 	BootID    string    `json:"boot_id"`
 	Net       string    `json:"net,omitempty"` // the network namespace; "" is any
 	Addresses addresses `json:"addresses,omitempty"`
-	Services  []Service `json:"services,omitempty"`
+	Services  services  `json:"services,omitempty"`
 	Sysctls   []Sysctl  `json:"sysctls,omitempty"`
-}
-
-// addresses are written as {"interface": "lo", "prefix": "10.77.0.100/32"}.
-type addresses []kernel.IfAddr
-
-type address struct {
-	Interface string `json:"interface"`
-	Prefix    string `json:"prefix"`
-}
-
-// MarshalJSON implements json.Marshaler.
-func (all addresses) MarshalJSON() ([]byte, error) {
-	written := make([]address, len(all))
-	for i, a := range all {
-		written[i] = address{a.Interface, a.Prefix.String()}
-	}
-	return json.Marshal(written)
-}
-
-// UnmarshalJSON implements json.Unmarshaler. What is no prefix was never put on an interface: it is left out, and takes
-// nothing else with it.
-func (all *addresses) UnmarshalJSON(data []byte) error {
-	var written []address
-	if err := json.Unmarshal(data, &written); err != nil {
-		return err
-	}
-	*all = nil
-	for _, a := range written {
-		if p, err := netip.ParsePrefix(a.Prefix); err == nil {
-			*all = append(*all, kernel.IfAddr{Interface: a.Interface, Prefix: p})
-		}
-	}
-	return nil
 }
 
 // home is what a book is about: one network namespace in one boot.
@@ -125,26 +84,10 @@ func load(path string, here home) (book, string) {
 	}
 }
 
-// decode reads a book from any bytes.
-func decode(data []byte) (book, error) {
-	var b book
-	if err := json.Unmarshal(data, &b); err != nil {
-		return book{}, err
-	}
-	if b.Version != version {
-		return book{}, fmt.Errorf("version %d is not %d", b.Version, version)
-	}
-	// A file that was edited by hand may hold anything in any order.
-	replace(&b.Addresses, b.Addresses, compareAddresses)
-	replace(&b.Services, b.Services, compareServices)
-	replace(&b.Sysctls, merged(nil, b.Sysctls), compareSysctls)
-	return b, nil
-}
-
 // add enters what another book holds, and says whether that was new.
 func (b *book) add(other book) bool {
 	addressesNew := replace(&b.Addresses, slices.Concat(b.Addresses, other.Addresses), compareAddresses)
-	services := replace(&b.Services, slices.Concat(b.Services, other.Services), compareServices)
+	services := replace(&b.Services, slices.Concat(b.Services, other.Services), lvs.Key.Compare)
 	sysctls := replace(&b.Sysctls, merged(b.Sysctls, other.Sysctls), compareSysctls)
 	return addressesNew || services || sysctls
 }
@@ -172,10 +115,6 @@ func sweep(dir string) {
 
 func compareAddresses(a, b kernel.IfAddr) int {
 	return cmp.Or(cmp.Compare(a.Interface, b.Interface), a.Prefix.Compare(b.Prefix))
-}
-
-func compareServices(s, b Service) int {
-	return cmp.Or(cmp.Compare(s.Protocol, b.Protocol), cmp.Compare(s.Address, b.Address), cmp.Compare(s.Port, b.Port))
 }
 
 func compareSysctls(s, b Sysctl) int { return cmp.Compare(s.Key, b.Key) }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
 // Ledger is the open state file; it holds the lock of its directory until Close. Its methods may be called from any
@@ -120,10 +121,18 @@ func (l *Ledger) Addresses() []kernel.IfAddr {
 }
 
 // Services are the virtual servers that were put into the IPVS table, in order.
-func (l *Ledger) Services() []Service {
+func (l *Ledger) Services() []lvs.Key {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.book.Services)
+}
+
+// HasService says whether a virtual server is among them.
+func (l *Ledger) HasService(key lvs.Key) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, found := slices.BinarySearchFunc(l.book.Services, key, lvs.Key.Compare)
+	return found
 }
 
 // Sysctls are those that were changed, in the order of their keys.
@@ -151,20 +160,20 @@ func (l *Ledger) ForgetAddress(gone ...kernel.IfAddr) error {
 }
 
 // SetServices replaces all services; SetServices(nil) forgets them.
-func (l *Ledger) SetServices(all []Service) error {
-	return l.change(func(b *book) bool { return replace(&b.Services, all, compareServices) })
+func (l *Ledger) SetServices(all []lvs.Key) error {
+	return l.change(func(b *book) bool { return replace(&b.Services, all, lvs.Key.Compare) })
 }
 
 // RecordService adds services; those it has are no error.
-func (l *Ledger) RecordService(more ...Service) error {
+func (l *Ledger) RecordService(more ...lvs.Key) error {
 	return l.change(func(b *book) bool {
-		return replace(&b.Services, append(slices.Clone(b.Services), more...), compareServices)
+		return replace(&b.Services, append(slices.Clone(b.Services), more...), lvs.Key.Compare)
 	})
 }
 
 // ForgetService drops services; unknown ones are no error.
-func (l *Ledger) ForgetService(gone ...Service) error {
-	return l.change(func(b *book) bool { return replace(&b.Services, without(b.Services, gone), compareServices) })
+func (l *Ledger) ForgetService(gone ...lvs.Key) error {
+	return l.change(func(b *book) bool { return replace(&b.Services, without(b.Services, gone), lvs.Key.Compare) })
 }
 
 // RecordSysctl adds sysctls. Of a key that it has, the value found first stays and only the one written is renewed: what

@@ -56,7 +56,7 @@ func contents(l *Ledger) book {
 
 var full = book{
 	Addresses: []kernel.IfAddr{{Interface: "eth0", Prefix: netip.MustParsePrefix("10.77.0.100/32")}, {Interface: "lo", Prefix: netip.MustParsePrefix("10.77.0.100/32")}},
-	Services:  []Service{{"tcp", "10.77.0.100", "3306"}},
+	Services:  services{key("tcp", "10.77.0.100", 3306)},
 	Sysctls:   []Sysctl{{"net.ipv4.conf.all.arp_ignore", "0", "1"}},
 }
 
@@ -71,13 +71,13 @@ func TestWhatIsRecordedIsThereAfterARestart(t *testing.T) {
 	l := open(t, filepath.Join(t.TempDir(), "made", "by", "open"))
 	fill(t, l)
 	l = reopen(t, l)
-	if diff := cmp.Diff(full, contents(l), samePrefix); diff != "" || l.Warning() != "" {
+	if diff := cmp.Diff(full, contents(l), samePrefix, sameAddr); diff != "" || l.Warning() != "" {
 		t.Errorf("after a restart (-want +got), warning %q:\n%s", l.Warning(), diff)
 	}
 	must(t, l.ForgetAddress(full.Addresses...))
 	must(t, l.ForgetService(full.Services...))
 	must(t, l.ForgetSysctl("net.ipv4.conf.all.arp_ignore", "unknown"))
-	if diff := cmp.Diff(book{}, contents(reopen(t, l)), samePrefix); diff != "" {
+	if diff := cmp.Diff(book{}, contents(reopen(t, l)), samePrefix, sameAddr); diff != "" {
 		t.Errorf("after forgetting (-want +got):\n%s", diff)
 	}
 }
@@ -88,7 +88,7 @@ func TestSetReplaces(t *testing.T) {
 	must(t, l.SetAddresses([]kernel.IfAddr{{Interface: "eth1", Prefix: netip.MustParsePrefix("10.0.0.1/32")}, {Interface: "eth1", Prefix: netip.MustParsePrefix("10.0.0.1/32")}}))
 	must(t, l.SetServices(nil))
 	want := book{Addresses: []kernel.IfAddr{{Interface: "eth1", Prefix: netip.MustParsePrefix("10.0.0.1/32")}}, Sysctls: full.Sysctls}
-	if diff := cmp.Diff(want, contents(reopen(t, l)), samePrefix); diff != "" {
+	if diff := cmp.Diff(want, contents(reopen(t, l)), samePrefix, sameAddr); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -99,7 +99,7 @@ func TestTheFirstFoundValueOfASysctlStays(t *testing.T) {
 	l = reopen(t, l)
 	must(t, l.RecordSysctl(Sysctl{"k", "1", "2"}, Sysctl{"j", "7", "8"}))
 	want := []Sysctl{{"j", "7", "8"}, {"k", "0", "2"}}
-	if diff := cmp.Diff(want, reopen(t, l).Sysctls(), samePrefix); diff != "" {
+	if diff := cmp.Diff(want, reopen(t, l).Sysctls(), samePrefix, sameAddr); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -108,7 +108,7 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 	here, err := thisKernel()
 	must(t, err)
 	boot := here.boot
-	good := `{"version": 1, "boot_id": "` + boot + `", "sysctls": [{"key": "k", "found": "0", "wrote": "1"}]}`
+	good := `{"version": 2, "boot_id": "` + boot + `", "sysctls": [{"key": "k", "found": "0", "wrote": "1"}]}`
 	tests := []struct {
 		name    string
 		content string
@@ -123,8 +123,8 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 		{"truncated", good[:len(good)-10], "unexpected end of JSON input", 0},
 		{"garbage", "\x00\xff\x00garbage", "invalid character", 0},
 		{"another type", `[1, 2]`, "cannot unmarshal", 0},
-		{"a version to come", strings.Replace(good, "1", "2", 1), "version 2 is not 1", 0},
-		{"null", "null", "version 0 is not 1", 0},
+		{"a version to come", strings.Replace(good, "2", "3", 1), "version 3 is not 1 or 2", 0},
+		{"null", "null", "version 0 is not 1 or 2", 0},
 		{"too long", strings.Repeat(" ", mostBytes+1), "too many", 0},
 	}
 	for _, tt := range tests {
@@ -156,7 +156,7 @@ func TestAnUnfinishedFileOfAKilledDaemonIsSweptAndChangesNothing(t *testing.T) {
 	must(t, l.Close())
 	unfinished := filepath.Join(filepath.Dir(l.path), "."+fileName+"123456")
 	must(t, os.WriteFile(unfinished, []byte(`{"version": 1, "boot`), 0o600))
-	if diff := cmp.Diff(full, contents(open(t, filepath.Dir(l.path))), samePrefix); diff != "" {
+	if diff := cmp.Diff(full, contents(open(t, filepath.Dir(l.path))), samePrefix, sameAddr); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if _, err := os.Stat(unfinished); !errors.Is(err, os.ErrNotExist) {
@@ -238,7 +238,7 @@ func TestADirectoryThatCannotBeUsed(t *testing.T) {
 			if err := l.Keep(); err == nil || !strings.Contains(err.Error(), "kept in memory only") {
 				t.Errorf("%s: keep: %v; want that it is kept in memory only", tt.dir, err)
 			}
-			if diff := cmp.Diff([]kernel.IfAddr(full.Addresses), l.Addresses(), samePrefix); diff != "" {
+			if diff := cmp.Diff([]kernel.IfAddr(full.Addresses), l.Addresses(), samePrefix, sameAddr); diff != "" {
 				t.Errorf("%s: in memory (-want +got):\n%s", tt.dir, diff)
 			}
 			return l.Close()
@@ -282,7 +282,7 @@ func TestKeep(t *testing.T) {
 			if _, err := Open(dir); !errors.Is(err, ErrLocked) {
 				t.Errorf("Open beside it: %v; want that it is locked", err)
 			}
-			if diff := cmp.Diff(full, contents(reopen(t, l)), samePrefix); diff != "" {
+			if diff := cmp.Diff(full, contents(reopen(t, l)), samePrefix, sameAddr); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -317,12 +317,12 @@ func TestWhatCannotBeSavedIsRememberedAndSavedLater(t *testing.T) {
 	if err := l.RecordAddress(full.Addresses...); err == nil || !strings.Contains(err.Error(), "kept in memory only") {
 		t.Errorf("saving over a directory: %v", err)
 	}
-	if diff := cmp.Diff([]kernel.IfAddr(full.Addresses), l.Addresses(), samePrefix); diff != "" {
+	if diff := cmp.Diff([]kernel.IfAddr(full.Addresses), l.Addresses(), samePrefix, sameAddr); diff != "" {
 		t.Errorf("in memory (-want +got):\n%s", diff)
 	}
 	must(t, os.RemoveAll(l.path))
 	must(t, l.RecordAddress(full.Addresses...)) // nothing new, but unsaved
-	if diff := cmp.Diff([]kernel.IfAddr(full.Addresses), reopen(t, l).Addresses(), samePrefix); diff != "" {
+	if diff := cmp.Diff([]kernel.IfAddr(full.Addresses), reopen(t, l).Addresses(), samePrefix, sameAddr); diff != "" {
 		t.Errorf("saved later (-want +got):\n%s", diff)
 	}
 }
@@ -346,7 +346,7 @@ func TestBookModel(t *testing.T) {
 		address := rapid.Custom(func(r *rapid.T) kernel.IfAddr {
 			return kernel.IfAddr{
 				Interface: rapid.SampledFrom([]string{"lo", "eth0"}).Draw(r, "interface"),
-				Prefix:    netip.MustParsePrefix(rapid.SampledFrom([]string{"10.0.0.1/32", "10.0.0.2/32"}).Draw(r, "prefix")),
+				Prefix:    netip.MustParsePrefix(rapid.SampledFrom([]string{"10.0.0.1/32", "10.0.0.2/32", "fd00::1/128"}).Draw(r, "prefix")),
 			}
 		})
 		key := rapid.SampledFrom([]string{"i", "j", "k"})
@@ -387,7 +387,9 @@ func TestBookModel(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"version": 1, "boot_id": "b", "addresses": [{"interface": "lo", "prefix": "p"}, {"interface": "lo", "prefix": "10.0.0.1/32"}], "sysctls": [{"key": "k"}, {"key": "k"}]}`))
-	f.Add([]byte(`{"version": 1, "services": null}`))
+	f.Add([]byte(`{"version": 1, "services": [{"protocol": "tcp", "address": "10.0.0.1", "port": "80"}]}`))
+	f.Add([]byte(`{"version": 2, "services": null}`))
+	f.Add([]byte(`{"version": 2, "services": [{"protocol": "fwm", "address": "::", "mark": 5}, {"protocol": "tcp", "address": "fd00::1", "port": 80}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		b, err := decode(data)
 		if err != nil {
@@ -396,7 +398,7 @@ func FuzzDecode(f *testing.F) {
 		path := filepath.Join(t.TempDir(), fileName)
 		must(t, b.save(path))
 		again, warning := load(path, home{b.BootID, b.Net})
-		if diff := cmp.Diff(b, again, cmpopts.EquateEmpty(), samePrefix); diff != "" || warning != "" {
+		if diff := cmp.Diff(b, again, cmpopts.EquateEmpty(), samePrefix, sameAddr); diff != "" || warning != "" {
 			t.Errorf("saved and loaded (-want +got), warning %q:\n%s", warning, diff)
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 // Rules is the table as `ipvsadm -Sn` prints it (and `ipvsadm -R` reads it), in the order given.
@@ -34,7 +35,7 @@ func (k Key) rule() string {
 	case "udp":
 		return "-u " + address
 	case FirewallMark:
-		if k.Address.Is6() {
+		if k.Family() == kernel.IPv6 {
 			return fmt.Sprintf("-f %d -6", k.Mark)
 		}
 		return fmt.Sprintf("-f %d", k.Mark)
@@ -52,7 +53,7 @@ func (s Service) rule() string {
 	switch mask := s.mask(); {
 	case mask == s.Address.BitLen():
 		return rule
-	case s.Address.Is4():
+	case s.Family() == kernel.IPv4:
 		return rule + " -M " + dotted(mask)
 	default:
 		return fmt.Sprintf("%s -M %d", rule, mask)
@@ -66,7 +67,7 @@ func (s Server) rule() string {
 
 // dotted writes an IPv4 prefix length as a mask, the only form ipvsadm takes.
 func dotted(bits int) string {
-	ones, err := netip.AddrFrom4([4]byte{255, 255, 255, 255}).Prefix(bits)
+	ones, err := netip.MustParseAddr("255.255.255.255").Prefix(bits)
 	if err != nil {
 		return fmt.Sprintf("/%d", bits)
 	}

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 // FirewallMark is the Protocol of a service that is chosen by firewall mark in place of an address.
 const FirewallMark = "fwm"
 
-// Key names a virtual server in the IPVS table. It is comparable.
+// Key names a virtual server of either address family in the IPVS table. It is comparable.
 type Key struct {
 	Protocol string     // "tcp", "udp", "sctp" or FirewallMark
 	Address  netip.Addr // with FirewallMark: the unspecified address of the family
@@ -21,15 +22,29 @@ type Key struct {
 	Mark     uint32     // with FirewallMark only
 }
 
-// String is "tcp 10.77.0.100:3306", or "fwm 5".
+// String is "tcp 10.77.0.100:3306", "tcp [fd00::100]:3306", "fwm 5" or, in IPv6, "fwm 5 (IPv6)". Keys that differ have texts
+// that do.
 func (k Key) String() string {
-	if k.Protocol == FirewallMark {
+	switch {
+	case k.Protocol != FirewallMark:
+		return k.Protocol + " " + netip.AddrPortFrom(k.Address, k.Port).String()
+	case k.Family() == kernel.IPv6:
+		return fmt.Sprintf("%s %d (%s)", k.Protocol, k.Mark, kernel.IPv6)
+	default:
 		return fmt.Sprintf("%s %d", k.Protocol, k.Mark)
 	}
-	return k.Protocol + " " + netip.AddrPortFrom(k.Address, k.Port).String()
 }
 
-func (k Key) compare(other Key) int {
+// Family is that of the service's clients. A mark names one service in each.
+func (k Key) Family() kernel.Family { return kernel.FamilyOf(k.Address) }
+
+// Marked is the key of a service by firewall mark.
+func Marked(family kernel.Family, mark uint32) Key {
+	return Key{Protocol: FirewallMark, Address: family.Unspecified(), Mark: mark}
+}
+
+// Compare orders keys by protocol, family, address, port and mark.
+func (k Key) Compare(other Key) int {
 	return cmp.Or(
 		cmp.Compare(k.Protocol, other.Protocol),
 		k.Address.Compare(other.Address),
@@ -105,7 +120,7 @@ func Sorted(services []Service) []Service {
 	for i := range sorted {
 		slices.SortFunc(sorted[i].Servers, func(a, b Server) int { return a.AddrPort().Compare(b.AddrPort()) })
 	}
-	slices.SortFunc(sorted, func(a, b Service) int { return a.Key.compare(b.Key) })
+	slices.SortFunc(sorted, func(a, b Service) int { return a.Key.Compare(b.Key) })
 	return sorted
 }
 

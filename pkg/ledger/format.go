@@ -1,0 +1,136 @@
+package ledger
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strconv"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
+)
+
+// version is that of the files that are written. Version 1, whose services had no mark and their port as a text, is read. A
+// daemon that knew no marks would take every service by mark for its own, and so it must not read version 2.
+const version = 2
+
+// decode reads a book from any bytes.
+func decode(data []byte) (book, error) {
+	var head struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return book{}, err
+	}
+	var b book
+	var err error
+	switch head.Version {
+	case version:
+		err = json.Unmarshal(data, &b)
+	case 1:
+		b, err = decode1(data)
+	default:
+		err = fmt.Errorf("version %d is not 1 or %d", head.Version, version)
+	}
+	if err != nil {
+		return book{}, err
+	}
+	// A file that was edited by hand may hold anything in any order.
+	replace(&b.Addresses, b.Addresses, compareAddresses)
+	replace(&b.Services, b.Services, lvs.Key.Compare)
+	replace(&b.Sysctls, merged(nil, b.Sysctls), compareSysctls)
+	return b, nil
+}
+
+// decode1 reads a file of version 1.
+func decode1(data []byte) (book, error) {
+	var old struct {
+		book
+		Services []struct {
+			Protocol string `json:"protocol"`
+			Address  string `json:"address"`
+			Port     string `json:"port"`
+		} `json:"services"`
+	}
+	if err := json.Unmarshal(data, &old); err != nil {
+		return book{}, err
+	}
+	b := old.book
+	b.Version = version
+	for _, s := range old.Services {
+		address, err := netip.ParseAddr(s.Address)
+		port, portErr := strconv.ParseUint(s.Port, 10, 16)
+		if err == nil && portErr == nil && s.Protocol != lvs.FirewallMark { // which mark, it does not say
+			b.Services = append(b.Services, lvs.Key{Protocol: s.Protocol, Address: address, Port: uint16(port)})
+		}
+	}
+	return b, nil
+}
+
+// addresses are written as {"interface": "lo", "prefix": "10.77.0.100/32"}.
+type addresses []kernel.IfAddr
+
+type address struct {
+	Interface string `json:"interface"`
+	Prefix    string `json:"prefix"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (all addresses) MarshalJSON() ([]byte, error) {
+	written := make([]address, len(all))
+	for i, a := range all {
+		written[i] = address{a.Interface, a.Prefix.String()}
+	}
+	return json.Marshal(written)
+}
+
+// UnmarshalJSON implements json.Unmarshaler. What is no prefix was never put on an interface: it is left out, and takes
+// nothing else with it.
+func (all *addresses) UnmarshalJSON(data []byte) error {
+	var written []address
+	if err := json.Unmarshal(data, &written); err != nil {
+		return err
+	}
+	*all = nil
+	for _, a := range written {
+		if p, err := netip.ParsePrefix(a.Prefix); err == nil {
+			*all = append(*all, kernel.IfAddr{Interface: a.Interface, Prefix: p})
+		}
+	}
+	return nil
+}
+
+// services are written as {"protocol": "tcp", "address": "10.77.0.100", "port": 3306} or, by firewall mark, as
+// {"protocol": "fwm", "address": "::", "mark": 5} with the unspecified address of their family.
+type services []lvs.Key
+
+type service struct {
+	Protocol string `json:"protocol"`
+	Address  string `json:"address"`
+	Port     uint16 `json:"port,omitempty"`
+	Mark     uint32 `json:"mark,omitempty"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (all services) MarshalJSON() ([]byte, error) {
+	written := make([]service, len(all))
+	for i, k := range all {
+		written[i] = service{k.Protocol, k.Address.String(), k.Port, k.Mark}
+	}
+	return json.Marshal(written)
+}
+
+// UnmarshalJSON implements json.Unmarshaler. What has no address was never put into the table: it is left out, as above.
+func (all *services) UnmarshalJSON(data []byte) error {
+	var written []service
+	if err := json.Unmarshal(data, &written); err != nil {
+		return err
+	}
+	*all = nil
+	for _, s := range written {
+		if address, err := netip.ParseAddr(s.Address); err == nil {
+			*all = append(*all, lvs.Key{Protocol: s.Protocol, Address: address, Port: s.Port, Mark: s.Mark})
+		}
+	}
+	return nil
+}
