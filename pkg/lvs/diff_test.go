@@ -120,8 +120,11 @@ func TestForeign(t *testing.T) {
 
 // A drawn table has few keys, so that two of them meet. Ports 1-3 are ours, 4-5 foreign.
 func table(ports ...uint16) *rapid.Generator[[]Service] {
-	server := rapid.Custom(func(t *rapid.T) Server {
+	server := rapid.Custom(func(t *rapid.T) Server { // a tunnel can lead into the other family
 		s := dr(byte(rapid.IntRange(11, 14).Draw(t, "host")), rapid.IntRange(0, 3).Draw(t, "weight"))
+		if rapid.Bool().Draw(t, "IPv6") {
+			s.Address = six(s.Address)
+		}
 		s.Forward = rapid.SampledFrom([]config.Forward{config.DR, config.NAT, config.TUN}).Draw(t, "forward")
 		return s
 	})
@@ -130,10 +133,19 @@ func table(ports ...uint16) *rapid.Generator[[]Service] {
 		s.Scheduler = rapid.SampledFrom([]string{"rr", "wrr"}).Draw(t, "scheduler")
 		s.Persistence = time.Duration(rapid.IntRange(0, 1).Draw(t, "persistence")) * 50 * time.Second
 		s.Netmask = rapid.SampledFrom([]int{0, 24, 32}).Draw(t, "netmask")
+		if rapid.Bool().Draw(t, "IPv6") {
+			s.Address, s.Netmask = six(s.Address), 4*s.Netmask
+		}
 		s.Servers = rapid.SliceOfNDistinct(server, 0, 4, Server.AddrPort).Draw(t, "servers")
 		return s
 	})
 	return rapid.SliceOfNDistinct(service, 0, 4, func(s Service) Key { return s.Key })
+}
+
+// six is an IPv6 address for an IPv4 one: fd00::100 for 10.77.0.100.
+func six(four netip.Addr) netip.Addr {
+	text := four.String()
+	return netip.MustParseAddr("fd00::" + text[strings.LastIndex(text, ".")+1:])
 }
 
 func isOurs(k Key) bool { return k.Port <= 3 }

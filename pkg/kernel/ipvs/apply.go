@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -100,8 +101,8 @@ func (t *Table) send(ctx context.Context, ops []lvs.Op) ([]unix.Errno, error) {
 
 // request writes a step as a message; only a step that no Diff makes has none.
 func (t *Table) request(op lvs.Op) (request, error) {
-	if !op.Service.Address.IsValid() {
-		return request{}, fmt.Errorf("%s: the virtual server has no address", op)
+	if err := expressible(op.Service.Address); err != nil {
+		return request{}, fmt.Errorf("%s: the virtual server has %w", op, err)
 	}
 	r := request{family: t.family, body: []nl.NetlinkRequestData{encodeService(toService(op.Service))}}
 	switch op.Kind {
@@ -123,9 +124,24 @@ func (t *Table) request(op lvs.Op) (request, error) {
 	default:
 		return request{}, errors.New(op.String())
 	}
-	if !op.Server.Address.IsValid() {
-		return request{}, fmt.Errorf("%s: the real server has no address", op)
+	if err := expressible(op.Server.Address); err != nil {
+		return request{}, fmt.Errorf("%s: the real server has %w", op, err)
 	}
 	r.body = append(r.body, encodeDestination(toDestination(op.Server)))
 	return r, nil
+}
+
+// expressible says whether the kernel can be told of an address. An IPv4-mapped one would make a service that no packet
+// reaches, and a zone would be lost.
+func expressible(a netip.Addr) error {
+	switch {
+	case !a.IsValid():
+		return errors.New("no address")
+	case a.Is4In6():
+		return fmt.Errorf("the IPv4-mapped address %s: write %s", a, a.Unmap())
+	case a.Zone() != "":
+		return fmt.Errorf("the address %s, whose zone IPVS does not know", a)
+	default:
+		return nil
+	}
 }

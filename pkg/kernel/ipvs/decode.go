@@ -35,10 +35,10 @@ func decodeService(body []byte) (lvs.Service, error) {
 	v := attr.u16(svcFamily)
 	service := lvs.Service{Scheduler: attr.text(svcScheduler)}
 	if mark := attr.u32(svcMark); mark != 0 {
-		service.Key = lvs.Key{Protocol: lvs.FirewallMark, Mark: mark, Address: netip.IPv4Unspecified()}
-		if v == unix.AF_INET6 {
-			service.Address = netip.IPv6Unspecified()
+		if v != unix.AF_INET && v != unix.AF_INET6 {
+			return lvs.Service{}, fmt.Errorf("%w: mark %d in family %d", errMalformed, mark, v)
 		}
+		service.Key = lvs.Marked(families[v], mark)
 	} else {
 		address, err := addressOf(attr[svcAddress], v)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
@@ -31,7 +32,7 @@ func toService(s lvs.Service) ipvs.Service {
 	service := ipvs.Service{
 		AddressFamily: family(s.Address),
 		SchedName:     s.Scheduler,
-		Netmask:       netmask(s.Address.BitLen(), s.Address.Is4()),
+		Netmask:       netmask(s.Address.BitLen(), s.Family() == kernel.IPv4),
 	}
 	if s.Protocol == lvs.FirewallMark {
 		service.FWMark = s.Mark
@@ -42,7 +43,7 @@ func toService(s lvs.Service) ipvs.Service {
 		service.Flags = flagPersistent
 		service.Timeout = uint32(max(s.Persistence/time.Second, 1))
 		if s.Netmask > 0 {
-			service.Netmask = netmask(s.Netmask, s.Address.Is4())
+			service.Netmask = netmask(s.Netmask, s.Family() == kernel.IPv4)
 		}
 	}
 	return service
@@ -58,8 +59,11 @@ func toDestination(s lvs.Server) ipvs.Destination {
 	}
 }
 
+// families are those that IPVS balances, by the kernel's numbers.
+var families = map[uint16]kernel.Family{unix.AF_INET: kernel.IPv4, unix.AF_INET6: kernel.IPv6}
+
 func family(a netip.Addr) uint16 {
-	if a.Is4() {
+	if kernel.FamilyOf(a) == kernel.IPv4 {
 		return unix.AF_INET
 	}
 	return unix.AF_INET6
@@ -71,9 +75,8 @@ func netmask(prefix int, four bool) uint32 {
 	if !four {
 		return uint32(prefix)
 	}
-	var mask [4]byte
-	binary.BigEndian.PutUint32(mask[:], ^uint32(0)<<(32-min(prefix, 32)))
-	return binary.NativeEndian.Uint32(mask[:])
+	mask := binary.BigEndian.AppendUint32(make([]byte, 0, 4), ^uint32(0)<<(32-min(prefix, 32)))
+	return binary.NativeEndian.Uint32(mask)
 }
 
 // prefix undoes netmask; false for what is no prefix length from 1 up.
@@ -81,9 +84,8 @@ func prefix(mask uint32, four bool) (int, bool) {
 	if !four {
 		return int(mask), mask >= 1 && mask <= 128
 	}
-	var memory [4]byte
-	binary.NativeEndian.PutUint32(memory[:], mask)
-	n := bits.LeadingZeros32(^binary.BigEndian.Uint32(memory[:]))
+	memory := binary.NativeEndian.AppendUint32(make([]byte, 0, 4), mask)
+	n := bits.LeadingZeros32(^binary.BigEndian.Uint32(memory))
 	return n, n > 0 && netmask(n, true) == mask
 }
 

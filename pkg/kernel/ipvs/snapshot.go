@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
@@ -86,8 +87,8 @@ func parseSnapshot(text []byte, tick time.Duration) ([]lvs.Service, error) {
 			var server lvs.Server
 			server, err = snapshotServer(fields[1:])
 			service := &services[len(services)-1]
-			if service.Protocol == lvs.FirewallMark && len(service.Servers) == 0 && server.Address.Is6() {
-				service.Address = netip.IPv6Unspecified()
+			if service.Protocol == lvs.FirewallMark && len(service.Servers) == 0 && kernel.FamilyOf(server.Address) == kernel.IPv6 {
+				service.Key = lvs.Marked(kernel.IPv6, service.Mark)
 			}
 			service.Servers = append(service.Servers, server)
 		}
@@ -109,7 +110,7 @@ func snapshotService(fields []string, tick time.Duration) (lvs.Service, error) {
 		if err != nil {
 			return lvs.Service{}, fmt.Errorf("mark %q", fields[1])
 		}
-		service.Key = lvs.Key{Protocol: lvs.FirewallMark, Mark: uint32(mark), Address: netip.IPv4Unspecified()}
+		service.Key = lvs.Marked(kernel.IPv4, uint32(mark))
 	} else {
 		address, err := snapshotAddress(fields[1])
 		if err != nil {
@@ -131,10 +132,9 @@ func snapshotService(fields []string, tick time.Duration) (lvs.Service, error) {
 	}
 	service.Persistence = (time.Duration(jiffies) * tick).Round(time.Second)
 	// Printed in host order: back into memory as it was. Of IPv6 it is the prefix length that was turned round.
-	var memory [4]byte
-	binary.BigEndian.PutUint32(memory[:], uint32(mask))
+	memory := binary.BigEndian.AppendUint32(make([]byte, 0, 4), uint32(mask))
 	var ok bool
-	if service.Netmask, ok = prefix(binary.NativeEndian.Uint32(memory[:]), service.Address.Is4()); !ok {
+	if service.Netmask, ok = prefix(binary.NativeEndian.Uint32(memory), service.Family() == kernel.IPv4); !ok {
 		service.Netmask = service.Address.BitLen()
 	}
 	return service, nil
@@ -194,9 +194,8 @@ func snapshotAddress(text string) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, wrong
 	}
-	var address [4]byte
-	binary.BigEndian.PutUint32(address[:], uint32(four))
-	return netip.AddrPortFrom(netip.AddrFrom4(address), uint16(port)), nil
+	address, _ := netip.AddrFromSlice(binary.BigEndian.AppendUint32(make([]byte, 0, 4), uint32(four)))
+	return netip.AddrPortFrom(address, uint16(port)), nil
 }
 
 func cutLast(text, separator string) (before, after string, ok bool) {

@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
@@ -121,7 +122,7 @@ func TestAdoption(t *testing.T) {
 		}
 	}
 	want := map[string]string{
-		"tcp 10.77.0.100:3306": "//", "udp 10.77.0.100:53": "flags 0x10/thresholds 10 and 5", "tcp [fd00::100]:80": "/", "fwm 7": "/",
+		"tcp 10.77.0.100:3306": "//", "udp 10.77.0.100:53": "flags 0x10/thresholds 10 and 5", "tcp [fd00::100]:80": "/", "fwm 7": "/", "fwm 7 (IPv6)": "/",
 	}
 	if diff := cmp.Diff(want, strays); diff != "" {
 		t.Error(diff)
@@ -190,6 +191,45 @@ func TestPersistence(t *testing.T) {
 	become(t, table, []lvs.Service{six})
 }
 
+// One port and one mark are two virtual servers, one in each family: what is done to one leaves the other alone.
+func TestBothFamilies(t *testing.T) {
+	table := openTable(t)
+	four, six := service(3306, "wrr", server("10.77.0.11", config.DR, 3)), service(3306, "wrr", server("fd00::11", config.DR, 5))
+	six.Address = netip.MustParseAddr("fd00::100")
+	six.Persistence, six.Netmask = time.Minute, 96
+	mark := func(family kernel.Family, scheduler, real string) lvs.Service {
+		s := service(0, scheduler, server(real, config.NAT, 1))
+		s.Key = lvs.Marked(family, 7)
+		return s
+	}
+	mark4, mark6 := mark(kernel.IPv4, "rr", "10.77.0.11"), mark(kernel.IPv6, "lc", "fd00::11")
+	want := []lvs.Service{four, six, mark4, mark6}
+	become(t, table, want)
+	if diff := diffTables(want, read(t, table)); diff != "" {
+		t.Errorf("read back: %s", diff)
+	}
+	const first, second, third, fourth = `
+		-A -t 10.77.0.100:3306 -s wrr
+		-a -t 10.77.0.100:3306 -r 10.77.0.11:3306 -g -w 3`, `
+		-A -t [fd00::100]:3306 -s wrr -p 60 -M 96
+		-a -t [fd00::100]:3306 -r [fd00::11]:3306 -g -w 5`, `
+		-A -f 7 -s rr
+		-a -f 7 -r 10.77.0.11:3306 -m -w 1`, `
+		-A -f 7 -6 -s lc
+		-a -f 7 -6 -r [fd00::11]:3306 -m -w 1`
+	if diff := cmp.Diff(sortedLines(first+second+third+fourth), stock(t), anyOrder); diff != "" {
+		t.Error(diff)
+	}
+	six.Servers[0].Weight = 0
+	become(t, table, []lvs.Service{four, six, mark4})
+	changed := first + strings.Replace(second, "-w 5", "-w 0", 1) + third
+	if diff := cmp.Diff(sortedLines(changed), stock(t), anyOrder); diff != "" {
+		t.Errorf("after a change in IPv6: %s", diff)
+	}
+	become(t, table, []lvs.Service{six})
+	become(t, table, nil)
+}
+
 // A real server of the other family, which only a tunnel can have, is stored whole (moby/ipvs#22).
 func TestMixedFamilies(t *testing.T) {
 	table := openTable(t)
@@ -216,19 +256,29 @@ func TestScheduler(t *testing.T) {
 func TestKernelIsAsTheModel(t *testing.T) {
 	table := openTable(t)
 	drawServer := rapid.Custom(func(r *rapid.T) lvs.Server {
-		address := fmt.Sprintf("10.77.0.%d", rapid.IntRange(11, 14).Draw(r, "host"))
+		address := rapid.SampledFrom([]string{"10.77.0.", "fd00::"}).Draw(r, "network") + fmt.Sprint(rapid.IntRange(11, 14).Draw(r, "host"))
 		forward := rapid.SampledFrom([]config.Forward{config.DR, config.NAT, config.TUN}).Draw(r, "forward")
 		return server(address, forward, rapid.SampledFrom([]int{0, 1, 65535}).Draw(r, "weight"))
 	})
 	drawTable := rapid.SliceOfNDistinct(rapid.Custom(func(r *rapid.T) lvs.Service {
 		s := service(uint16(rapid.IntRange(1, 4).Draw(r, "port")), rapid.SampledFrom([]string{"rr", "wrr", "lc", "wlc"}).Draw(r, "scheduler"),
 			rapid.SliceOfNDistinct(drawServer, 0, 4, lvs.Server.AddrPort).Draw(r, "servers")...)
+		if family := rapid.SampledFrom([]kernel.Family{kernel.IPv4, kernel.IPv6}).Draw(r, "family"); rapid.Bool().Draw(r, "marked") {
+			s.Key = lvs.Marked(family, uint32(s.Port))
+		} else if family == kernel.IPv6 {
+			s.Address = netip.MustParseAddr("fd00::100")
+		}
+		for i, real := range s.Servers { // only a tunnel leads into the other family (ip_vs_edit_dest, ip_vs_new_dest)
+			if kernel.FamilyOf(real.Address) != s.Family() {
+				s.Servers[i].Forward = config.TUN
+			}
+		}
 		s.Persistence = time.Duration(rapid.IntRange(0, 100).Draw(r, "persistence")) * time.Second
 		if s.Persistence > 0 {
-			s.Netmask = rapid.IntRange(1, 32).Draw(r, "netmask")
+			s.Netmask = rapid.IntRange(1, s.Address.BitLen()).Draw(r, "netmask")
 		}
 		return s
-	}), 0, 4, func(s lvs.Service) lvs.Key { return s.Key })
+	}), 0, 6, func(s lvs.Service) lvs.Key { return s.Key })
 	rapid.Check(t, func(r *rapid.T) {
 		have, err := table.Read(context.Background())
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
@@ -51,6 +53,66 @@ func TestRequestBytes(t *testing.T) {
 		"0600" + "0b00" + "0200" + "0000"
 	if diff := cmp.Diff(want, hex.EncodeToString(r.bytes(7))); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// An IPv6 service and its real server, byte for byte.
+func TestIPv6OnTheWire(t *testing.T) {
+	s := lvs.Service{Key: lvs.Key{Protocol: "tcp", Address: netip.MustParseAddr("fd00::100"), Port: 80}, Scheduler: "wrr"}
+	r := lvs.Server{Address: netip.MustParseAddr("fd00::11"), Port: 80, Forward: config.DR, Weight: 3}
+	for want, got := range map[string][]byte{
+		"5400" + "0100" +
+			"0600" + "0100" + "0a00" + "0000" + // AF_INET6
+			"0600" + "0200" + "0600" + "0000" +
+			"1400" + "0300" + "fd000000000000000000000000000100" +
+			"0600" + "0400" + "0050" + "0000" +
+			"0800" + "0600" + "77727200" +
+			"0c00" + "0700" + "00000000" + "ffffffff" +
+			"0800" + "0800" + "00000000" +
+			"0800" + "0900" + "80000000": encodeService(toService(s)).Serialize(), // a prefix length, where IPv4 has a mask
+		"4800" + "0200" +
+			"1400" + "0100" + "fd000000000000000000000000000011" +
+			"0600" + "0200" + "0050" + "0000" +
+			"0800" + "0300" + "03000000" +
+			"0800" + "0400" + "03000000" +
+			"0800" + "0500" + "00000000" +
+			"0800" + "0600" + "00000000" +
+			"0600" + "0b00" + "0a00" + "0000": encodeDestination(toDestination(r)).Serialize(),
+	} {
+		if diff := cmp.Diff(want, hex.EncodeToString(got)); diff != "" {
+			t.Error(diff)
+		}
+	}
+	marked := encodeService(toService(lvs.Service{Key: lvs.Marked(kernel.IPv6, 7), Scheduler: "rr"})).Serialize()
+	if got, err := decodeService(marked); err != nil || got.Key != lvs.Marked(kernel.IPv6, 7) {
+		t.Errorf("a mark: %+v, %v", got, err)
+	}
+	marked[8] = 0xff // of no family
+	if got, err := decodeService(marked); !errors.Is(err, errMalformed) {
+		t.Errorf("a mark of no family: %+v, %v", got, err)
+	}
+}
+
+// Addresses that the kernel would take for others are not told to it.
+func TestInexpressible(t *testing.T) {
+	table := &Table{family: 0x1c}
+	for address, want := range map[string]string{
+		"":                   "no address",
+		"::ffff:10.77.0.100": "the IPv4-mapped address ::ffff:10.77.0.100: write 10.77.0.100",
+		"fe80::1%eth0":       "the address fe80::1%eth0, whose zone IPVS does not know",
+	} {
+		a, _ := netip.ParseAddr(address)
+		s := service(3306, "rr")
+		bad := s
+		bad.Address = a
+		_, err := table.request(lvs.Op{Kind: lvs.AddService, Service: bad})
+		if err == nil || !strings.HasSuffix(err.Error(), "the virtual server has "+want) {
+			t.Errorf("service %s: %v", address, err)
+		}
+		_, err = table.request(lvs.Op{Kind: lvs.AddServer, Service: s, Server: lvs.Server{Address: a, Port: 1}})
+		if err == nil || !strings.HasSuffix(err.Error(), "the real server has "+want) {
+			t.Errorf("server %s: %v", address, err)
+		}
 	}
 }
 
