@@ -6,6 +6,9 @@
 //   - forward: tun — the same with the VIP on tunl0, which is up and has a loose rp_filter.
 //   - forward: nat — nothing; it says when answers would not leave through a director.
 //
+// A VIP of IPv6 is refused for dr and tun, and reported: its sysctls, its tunnel (ip6tnl0) and what keeps it silent in
+// neighbour discovery are others. Addresses are of either family everywhere else.
+//
 // What is to be is a pure function of the cluster file and the links that exist (Desired); Diff compares it with what is
 // there. One goroutine carries the difference out: at the start, on every address and link event, and every half second
 // for the sysctls, which have no events.

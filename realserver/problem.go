@@ -60,6 +60,9 @@ func problems(want State, have Found) []string {
 		}
 	}
 	for _, m := range want.Memberships {
+		if r := m.refusal(); r != "" {
+			all = append(all, m.Name+": "+r)
+		}
 		own := func(a addr.Address) bool { return a.Prefix.Addr() == m.Address }
 		if !slices.ContainsFunc(have.Addresses, own) {
 			all = append(all, fmt.Sprintf("the cluster file gives %s the address %s, which no interface here has: is this the right node name?", m.Server, m.Address))
@@ -106,6 +109,8 @@ func WayBack(vips []netip.Addr, directors map[netip.Addr]string, m Membership, g
 	name, isDirector := directors[gateway]
 	switch {
 	case slices.Contains(vips, gateway), isDirector && len(directors) == 1:
+		return ""
+	case gateway.Is6() && gateway.IsLinkLocalUnicast(): // of whom, the cluster file does not say
 		return ""
 	case isDirector:
 		return fmt.Sprintf("answers leave through %s, the own address of director %s, and are lost when another director is MASTER: %s", gateway, name, remedy)

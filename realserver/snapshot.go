@@ -74,11 +74,13 @@ func (a *Agent) membership(m Membership, want State, have Found) status.Membersh
 		Name: m.Name, Address: m.VIP.Addr().String(), Port: int(m.VIP.Port()), Forward: string(m.Forward), State: "up",
 	}
 	place, needsVIP := m.place()
-	reason := ""
-	if needsVIP {
+	reason := m.refusal()
+	switch {
+	case reason != "":
+	case needsVIP:
 		reason = unfit(place, want, have)
 		s.Reason = fmt.Sprintf("up: %s is on %s and stays out of ARP", m.VIP.Addr(), place.Interface)
-	} else {
+	default:
 		reason = a.wayBack(m)
 		s.Reason = fmt.Sprintf("up: answers leave through %s, which a director holds", a.gateways[m.Address])
 	}

@@ -2,6 +2,7 @@ package realserver
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -88,9 +89,21 @@ func memberships(cfg *config.Config, names []string) []Membership {
 	return all
 }
 
+// refusal says why this node keeps no VIP for a virtual server, or "": the sysctls and the tunnel of this package are those
+// of IPv4. forward: nat needs no VIP, in either family.
+func (m Membership) refusal() string {
+	if m.Forward == config.NAT || kernel.FamilyOf(m.VIP.Addr()) == kernel.IPv4 {
+		return ""
+	}
+	return fmt.Sprintf("%s: forward: %s with an IPv6 VIP is not supported yet", m.VIP.Addr(), m.Forward)
+}
+
 // place is where the VIP belongs on this node; needed is false for forward: nat, whose packets come with this node's own
-// address.
+// address, and for what is refused.
 func (m Membership) place() (a kernel.IfAddr, needed bool) {
+	if m.refusal() != "" {
+		return kernel.IfAddr{}, false
+	}
 	a.Prefix = netip.PrefixFrom(m.VIP.Addr(), m.VIP.Addr().BitLen())
 	switch m.Forward {
 	case config.DR:

@@ -105,6 +105,17 @@ func TestStatusTable(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", want, out)
 		}
 	}
+	socket = serve(t, api.Handlers{Status: func() any {
+		s := healthy()
+		s.VirtualServers[0].Address, s.VirtualServers[0].RealServers[0].Address = "fd00::100", "fd00::11"
+		return s
+	}})
+	_, out, _ = lvsctl(t, "--socket", socket, "status")
+	for _, want := range []string{" tcp [fd00::100]:3306 ", " [fd00::11]:3306 "} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is missing in\n%s", want, out)
+		}
+	}
 }
 
 // The names of interface.md, section 3, that scripts rely on.

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -74,16 +76,19 @@ func directorTable(w io.Writer, s status.Director, now time.Time) error {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", k.Name, k.State, age(k.Since, now), k.Code, k.Reason)
 	}
 	for _, v := range s.VirtualServers {
-		fmt.Fprintf(t, "\nVIRTUAL SERVER %s  %s %s:%d  %s %s  %s: %s\n", v.Name, v.Protocol, v.Address, v.Port, v.Scheduler,
+		fmt.Fprintf(t, "\nVIRTUAL SERVER %s  %s %s  %s %s  %s: %s\n", v.Name, v.Protocol, endpoint(v.Address, v.Port), v.Scheduler,
 			v.Forward, v.State, v.Reason)
 		fmt.Fprintln(t, "  REAL SERVER\tADDRESS\tSTATE\tFOR\tCODE\tWEIGHT\tACTIVE\tINACTIVE\tREASON")
 		for _, r := range v.RealServers {
-			fmt.Fprintf(t, "  %s\t%s:%d\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", r.Name, r.Address, r.Port, r.State, age(r.Since, now), r.Code,
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", r.Name, endpoint(r.Address, r.Port), r.State, age(r.Since, now), r.Code,
 				weight(r), r.ActiveConnections, r.InactiveConnections, r.Reason)
 		}
 	}
 	return t.Flush()
 }
+
+// endpoint is "10.77.0.100:3306" or "[fd00::100]:3306".
+func endpoint(address string, port int) string { return net.JoinHostPort(address, strconv.Itoa(port)) }
 
 // weight shows the weight in the kernel, and the configured one where it differs.
 func weight(r status.RealServer) string {
@@ -99,7 +104,7 @@ func agentTable(w io.Writer, s status.Agent) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "\nVIRTUAL SERVER\tADDRESS\tFORWARD\tSTATE\tREASON")
 	for _, v := range s.VirtualServers {
-		fmt.Fprintf(t, "%s\t%s:%d\t%s\t%s\t%s\n", v.Name, v.Address, v.Port, v.Forward, v.State, v.Reason)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", v.Name, endpoint(v.Address, v.Port), v.Forward, v.State, v.Reason)
 	}
 	fmt.Fprintln(t, "\nKEPT\tWANTED\tFOUND\tREPAIRS\tPROBLEM")
 	for _, all := range [][]status.Kept{s.Addresses, s.Sysctls} {

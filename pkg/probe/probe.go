@@ -14,6 +14,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 // Result is the outcome of a probe.
@@ -95,12 +96,18 @@ func round(d time.Duration) time.Duration {
 	}
 }
 
+// errOtherFamily is a source that no packet to the target can have.
+var errOtherFamily = errors.New("the source address is not of the target's family")
+
 // errNoAddress keeps a missing address from being looked up as a name.
 var errNoAddress = errors.New("no address to check")
 
 func dial(ctx context.Context, t Target) (net.Conn, error) {
 	if !t.Address.IsValid() {
 		return nil, errNoAddress
+	}
+	if t.Source.IsValid() && kernel.FamilyOf(t.Source) != kernel.FamilyOf(t.Address.Addr()) {
+		return nil, errOtherFamily
 	}
 	d := net.Dialer{KeepAlive: -1} // a probe ends long before a keepalive would be sent
 	if t.Source.IsValid() {

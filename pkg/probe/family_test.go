@@ -1,0 +1,55 @@
+package probe
+
+import (
+	"net"
+	"net/netip"
+	"os/exec"
+	"runtime"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/internal/require"
+	"github.com/lvs-director/lvs-director/pkg/health"
+)
+
+// TestIPv6: a probe has its source in either family, and one of the wrong family says nothing of the server.
+func TestIPv6(t *testing.T) {
+	require.Root(t)
+	runtime.LockOSThread() // never unlocked: the thread, and with it the namespace, ends with the test
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+	for _, arguments := range [][]string{{"link", "set", "lo", "up"}, {"addr", "add", "fd00::5/128", "dev", "lo", "nodad"}} {
+		if out, err := exec.Command("ip", arguments...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %v: %v: %s", arguments, err, out)
+		}
+	}
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	open := l.Addr().(*net.TCPAddr).AddrPort()
+	for _, source := range []string{"::1", "fd00::5"} {
+		own := netip.MustParseAddr(source)
+		check(t, TCP(within(t, 5*time.Second), Target{Address: open, Source: own}), health.OK, health.Good, `tcp: connected in .*`)
+		conn, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr(); got != own {
+			t.Errorf("the probe came from %s, want %s", got, own)
+		}
+		_ = conn.Close()
+	}
+	for _, tt := range []struct{ target, source, cause string }{
+		{open.String(), "127.0.0.1", `the source address is not of the target's family`},
+		{"127.0.0.1:1", "fd00::5", `the source address is not of the target's family`},
+		{open.String(), "fd00::6", `this director cannot use its source address.*`}, // not ours
+	} {
+		target := Target{Address: netip.MustParseAddrPort(tt.target), Source: netip.MustParseAddr(tt.source)}
+		check(t, TCP(within(t, 5*time.Second), target), health.Local, health.Unknown, `tcp: dial .*: `+tt.cause)
+	}
+}
