@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 // maxPersistence is 31 days, as in ipvsadm.
@@ -56,7 +58,7 @@ func netmask() kind[int] {
 	k := wholeNumber[int](1, 32)
 	number := k.read
 	k.read = func(v value) int {
-		if mask, err := netip.ParseAddr(v.node.Value); err == nil && mask.Is4() && v.node.Kind == yaml.ScalarNode {
+		if mask, err := netip.ParseAddr(v.node.Value); err == nil && kernel.FamilyOf(mask) == kernel.IPv4 && v.node.Kind == yaml.ScalarNode {
 			v.fail("255.255.255.0 is 24", "%s is not a prefix length: want a number from 1 to 32", mask)
 			return 0
 		}

@@ -35,10 +35,11 @@ func decodeService(body []byte) (lvs.Service, error) {
 	v := attr.u16(svcFamily)
 	service := lvs.Service{Scheduler: attr.text(svcScheduler)}
 	if mark := attr.u32(svcMark); mark != 0 {
-		if v != unix.AF_INET && v != unix.AF_INET6 {
+		of, known := families[v]
+		if !known {
 			return lvs.Service{}, fmt.Errorf("%w: mark %d in family %d", errMalformed, mark, v)
 		}
-		service.Key = lvs.Marked(families[v], mark)
+		service.Key = lvs.Marked(of, mark)
 	} else {
 		address, err := addressOf(attr[svcAddress], v)
 		if err != nil {
@@ -57,7 +58,7 @@ func decodeService(body []byte) (lvs.Service, error) {
 	if flags&flagPersistent != 0 {
 		service.Persistence = time.Duration(attr.u32(svcTimeout)) * time.Second
 		var ok bool
-		if service.Netmask, ok = prefix(attr.u32(svcNetmask), v == unix.AF_INET); !ok || service.Persistence == 0 {
+		if service.Netmask, ok = prefix(attr.u32(svcNetmask), families[v]); !ok || service.Persistence == 0 {
 			stray = append(stray, fmt.Sprintf("persistence of %v by netmask %#x", service.Persistence, attr.u32(svcNetmask)))
 			service.Netmask = service.Address.BitLen()
 		}

@@ -32,7 +32,7 @@ func toService(s lvs.Service) ipvs.Service {
 	service := ipvs.Service{
 		AddressFamily: family(s.Address),
 		SchedName:     s.Scheduler,
-		Netmask:       netmask(s.Address.BitLen(), s.Family() == kernel.IPv4),
+		Netmask:       netmask(s.Address.BitLen(), s.Family()),
 	}
 	if s.Protocol == lvs.FirewallMark {
 		service.FWMark = s.Mark
@@ -43,7 +43,7 @@ func toService(s lvs.Service) ipvs.Service {
 		service.Flags = flagPersistent
 		service.Timeout = uint32(max(s.Persistence/time.Second, 1))
 		if s.Netmask > 0 {
-			service.Netmask = netmask(s.Netmask, s.Family() == kernel.IPv4)
+			service.Netmask = netmask(s.Netmask, s.Family())
 		}
 	}
 	return service
@@ -63,16 +63,16 @@ func toDestination(s lvs.Server) ipvs.Destination {
 var families = map[uint16]kernel.Family{unix.AF_INET: kernel.IPv4, unix.AF_INET6: kernel.IPv6}
 
 func family(a netip.Addr) uint16 {
-	if kernel.FamilyOf(a) == kernel.IPv4 {
-		return unix.AF_INET
+	if kernel.FamilyOf(a) == kernel.IPv6 {
+		return unix.AF_INET6
 	}
-	return unix.AF_INET6
+	return unix.AF_INET
 }
 
 // netmask is what the kernel keeps as a u32: for IPv4 the bytes of the mask as they stand in memory, for IPv6 the prefix
 // length.
-func netmask(prefix int, four bool) uint32 {
-	if !four {
+func netmask(prefix int, of kernel.Family) uint32 {
+	if of == kernel.IPv6 {
 		return uint32(prefix)
 	}
 	mask := binary.BigEndian.AppendUint32(make([]byte, 0, 4), ^uint32(0)<<(32-min(prefix, 32)))
@@ -80,13 +80,13 @@ func netmask(prefix int, four bool) uint32 {
 }
 
 // prefix undoes netmask; false for what is no prefix length from 1 up.
-func prefix(mask uint32, four bool) (int, bool) {
-	if !four {
+func prefix(mask uint32, of kernel.Family) (int, bool) {
+	if of == kernel.IPv6 {
 		return int(mask), mask >= 1 && mask <= 128
 	}
 	memory := binary.NativeEndian.AppendUint32(make([]byte, 0, 4), mask)
 	n := bits.LeadingZeros32(^binary.BigEndian.Uint32(memory))
-	return n, n > 0 && netmask(n, true) == mask
+	return n, n > 0 && netmask(n, of) == mask
 }
 
 // encodeService is the service attribute that ip_vs_genl_parse_service reads. All flags are written, so that stray ones

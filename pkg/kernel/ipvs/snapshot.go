@@ -134,7 +134,7 @@ func snapshotService(fields []string, tick time.Duration) (lvs.Service, error) {
 	// Printed in host order: back into memory as it was. Of IPv6 it is the prefix length that was turned round.
 	memory := binary.BigEndian.AppendUint32(make([]byte, 0, 4), uint32(mask))
 	var ok bool
-	if service.Netmask, ok = prefix(binary.NativeEndian.Uint32(memory), service.Family() == kernel.IPv4); !ok {
+	if service.Netmask, ok = prefix(binary.NativeEndian.Uint32(memory), service.Family()); !ok {
 		service.Netmask = service.Address.BitLen()
 	}
 	return service, nil

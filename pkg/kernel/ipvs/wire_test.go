@@ -195,16 +195,16 @@ func TestStray(t *testing.T) {
 
 func TestNetmask(t *testing.T) {
 	for n := 1; n <= 32; n++ {
-		if got, ok := prefix(netmask(n, true), true); got != n || !ok {
+		if got, ok := prefix(netmask(n, kernel.IPv4), kernel.IPv4); got != n || !ok {
 			t.Errorf("/%d reads back as /%d, %v", n, got, ok)
 		}
 	}
 	for _, mask := range []uint32{0, 0x00ff00ff} {
-		if n, ok := prefix(mask, true); ok {
+		if n, ok := prefix(mask, kernel.IPv4); ok {
 			t.Errorf("%#x reads as /%d", mask, n)
 		}
 	}
-	if n, ok := prefix(64, false); n != 64 || !ok {
+	if n, ok := prefix(64, kernel.IPv6); n != 64 || !ok {
 		t.Errorf("IPv6: %d, %v", n, ok)
 	}
 }

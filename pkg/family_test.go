@@ -1,0 +1,123 @@
+package pkg_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// ofOneFamily are the words by which code asks for IPv4 or takes it for granted.
+var ofOneFamily = []string{
+	"Is4", "As4", "AddrFrom4", "IPv4Unspecified", "To4", "[4]byte", "IPv4", "AF_INET", "FAMILY_V4", "SockaddrInet4", "Inet4Pktinfo", "PktInfo4",
+}
+
+// allowed are the files of the product that may use them, with the reason. Everywhere else an address is of either family: the
+// cluster file's reader refuses IPv6 (value.parseAddress in pkg/config), and nothing behind it may rely on that.
+var allowed = map[string]struct {
+	words  []string
+	reason string
+}{
+	"pkg/kernel/family.go": {[]string{"Is4", "IPv4Unspecified"}, "tells the families apart for everyone else"},
+
+	"pkg/vrrp/packet.go":   {[]string{"Is4", "As4"}, "the wire form of both families; version 2 has IPv4 only (RFC 3768)"},
+	"pkg/vrrp/checksum.go": {[]string{"Is4", "As4"}, "the pseudo-headers of both families differ"},
+	"pkg/vrrp/segment.go":  {[]string{"IPv4"}, "each family has its multicast group"},
+
+	"pkg/lvs/rules.go":            {[]string{"IPv4"}, "ipvsadm takes a mask for IPv4 and a prefix length for IPv6"},
+	"pkg/kernel/ipvs/encode.go":   {[]string{"IPv4", "AF_INET"}, "the kernel's numbers of both families"},
+	"pkg/kernel/ipvs/decode.go":   {[]string{"AF_INET", "AddrFrom4", "[4]byte"}, "the kernel's union of both families"},
+	"pkg/kernel/ipvs/snapshot.go": {[]string{"IPv4"}, "/proc does not tell the family of a mark; its first real server does"},
+
+	"pkg/config/config.go":      {[]string{"IPv4"}, "the family of an instance none of whose addresses could be read"},
+	"pkg/config/persistence.go": {[]string{"IPv4"}, "knows a dotted netmask, to say what to write instead"},
+	"pkg/plan/address.go":       {[]string{"IPv4"}, "the order of addresses chooses the source in IPv4 only"},
+	"pkg/plan/link.go":          {[]string{"IPv4"}, "adverts come from a link-local address in IPv6 only (RFC 9568)"},
+
+	"pkg/kernel/vrrpsock/socket.go": {
+		[]string{"Is4", "As4", "IPv4", "Inet4Pktinfo", "PktInfo4", "SockaddrInet4"}, "refuses IPv6: ErrIPv6",
+	},
+	"pkg/kernel/vrrpsock/sample.go": {[]string{"AF_INET"}, "belongs to the socket above"},
+	"pkg/kernel/neigh/announcer.go": {[]string{"Is4"}, "refuses IPv6, which has no ARP: ErrNotIPv4"},
+	"pkg/kernel/neigh/arp.go":       {[]string{"As4"}, "ARP is IPv4's"},
+	"realserver/state.go":           {[]string{"IPv4"}, "refuses VIPs of IPv6: Membership.refusal"},
+}
+
+// Who assumes IPv4 says so here, and why; and what is not there any more is not allowed any more.
+func TestOnlyFewFilesAreOfOneFamily(t *testing.T) {
+	seen := map[string]map[string]bool{}
+	for _, root := range []string{"pkg", "realserver", "cmd", "internal"} {
+		err := filepath.WalkDir(filepath.Join("..", root), func(path string, d fs.DirEntry, err error) error {
+			name := d.Name()
+			switch {
+			case err != nil:
+				return err
+			case d.IsDir() && (name == "testdata" || strings.HasSuffix(name, "test")): // helpers of tests
+				return filepath.SkipDir
+			case !d.IsDir() && strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go"):
+				file, err := filepath.Rel("..", path)
+				if err != nil {
+					return err
+				}
+				seen[filepath.ToSlash(file)] = familyWords(t, path)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(seen) < 100 {
+		t.Fatalf("only %d files were looked at", len(seen))
+	}
+	for _, file := range slices.Sorted(maps.Keys(seen)) {
+		for _, word := range slices.Sorted(maps.Keys(seen[file])) {
+			if !slices.Contains(allowed[file].words, word) {
+				t.Errorf("%s uses %s: take addresses of either family, or give the reason in this test", file, word)
+			}
+		}
+	}
+	for _, file := range slices.Sorted(maps.Keys(allowed)) {
+		for _, word := range allowed[file].words {
+			if !seen[file][word] {
+				t.Errorf("%s does not use %s any more: remove it from this test", file, word)
+			}
+		}
+		if allowed[file].reason == "" {
+			t.Errorf("%s has no reason", file)
+		}
+	}
+}
+
+// familyWords are the words of ofOneFamily in a file: names of other packages and methods, and the array type.
+func familyWords(t *testing.T, path string) map[string]bool {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		word := ""
+		switch n := n.(type) {
+		case *ast.SelectorExpr:
+			word = n.Sel.Name
+		case *ast.ArrayType:
+			size, isNumber := n.Len.(*ast.BasicLit)
+			element, isName := n.Elt.(*ast.Ident)
+			if isNumber && isName && size.Value == "4" && (element.Name == "byte" || element.Name == "uint8") {
+				word = "[4]byte"
+			}
+		}
+		if slices.Contains(ofOneFamily, word) {
+			found[word] = true
+		}
+		return true
+	})
+	return found
+}
