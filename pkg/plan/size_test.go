@@ -9,8 +9,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/health"
 )
 
-// BenchmarkJudged is what a verdict costs with 1 000 virtual servers of 4: the plan, and the way to it.
-func BenchmarkJudged(b *testing.B) {
+// thousand is a file with 1 000 virtual servers of 4, all up.
+func thousand() Inputs {
 	cfg := vipFile()
 	cfg.VirtualServers = nil
 	verdicts := map[config.Subject]health.Verdict{}
@@ -25,10 +25,27 @@ func BenchmarkJudged(b *testing.B) {
 	}
 	in := inputs(cfg)
 	in.Verdicts = verdicts
+	return in
+}
+
+// BenchmarkOf is what a start or a reload costs: the plan, and the way to it.
+func BenchmarkOf(b *testing.B) {
+	in := thousand()
+	b.ReportAllocs()
+	for b.Loop() {
+		if steps := Transition(Plan{}, Of(in)); len(steps) == 0 {
+			b.Fatal(steps)
+		}
+	}
+}
+
+// BenchmarkJudged is what a verdict costs: the plan, and the way to it.
+func BenchmarkJudged(b *testing.B) {
+	in := thousand()
 	from := Of(in)
 	b.ReportAllocs()
 	for b.Loop() {
-		to := from.Judged(verdicts, "")
+		to := from.Judged(in.Verdicts, "")
 		if steps := Transition(from, to); len(steps) != 0 {
 			b.Fatal(steps)
 		}
