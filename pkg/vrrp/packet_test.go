@@ -211,6 +211,36 @@ func TestParseDrops(t *testing.T) {
 	}
 }
 
+// TestParseIPv6: the rules that are others over IPv6, by bytes that were summed by hand (see TestRFC9568Section5_2PacketFormat).
+func TestParseIPv6(t *testing.T) {
+	six, other := netip.MustParseAddr("fe80::2"), netip.MustParseAddr("fe80::3")
+	const address = "fe800000000000000000000000000001"
+	for _, tt := range []struct {
+		name, b  string
+		src, dst netip.Addr
+		want     DropReason
+	}{
+		{"sound", "31016401" + "00016e5a" + address, six, Group(kernel.IPv6), DropNone},
+		// 3101 + 6401 + 0001 + fe80 + 0001 = 19384 -> 9385; ^ = 6c7a
+		{"without a pseudo-header", "31016401" + "00016c7a" + address, six, Group(kernel.IPv6), DropChecksum},
+		{"from another source", "31016401" + "00016e5a" + address, other, Group(kernel.IPv6), DropChecksum},
+		{"to another destination", "31016401" + "00016e5a" + address, six, other, DropChecksum},
+		{"an IPv4 address in it", "31016401" + "00016e5a" + "0a4d0064", six, Group(kernel.IPv6), DropLength},
+		{"half an address", "31016401" + "00016e5a" + address[:16], six, Group(kernel.IPv6), DropLength},
+		{"one byte more", "31016401" + "00016e5a" + address + "00", six, Group(kernel.IPv6), DropLength},
+		{"over IPv4", "31016401" + "00016e5a" + address, master, group, DropChecksum},
+		{"version 2", "21016401" + "00016e5a" + address, six, Group(kernel.IPv6), DropVersion},
+	} {
+		b, err := hex.DecodeString(tt.b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, reason := Parse(b, tt.src, tt.dst); reason != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, reason, tt.want)
+		}
+	}
+}
+
 // TestParseAllocatesOnce, namely, for the addresses: the receive path runs for every advert on the segment.
 func TestParseAllocatesOnce(t *testing.T) {
 	b := mustAppend(t, Packet{Version: 3, VRID: 51, Priority: 150, Interval: time.Second, Addresses: []netip.Addr{vip}}, PseudoHeaderChecksum)

@@ -3,10 +3,13 @@ package vrrpsock
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -40,6 +43,25 @@ func TestParse(t *testing.T) {
 	} {
 		if diff := cmp.Diff(c.want, parse(c.b), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+	}
+}
+
+// The longest advert of either family is read whole, and one byte more is seen to be one.
+func TestBufferHoldsTheLongestAdvert(t *testing.T) {
+	for _, tt := range []struct{ source, vip string }{{"10.77.0.2", "10.77.0.100"}, {"fe80::2", "fd00::100"}} {
+		source := netip.MustParseAddr(tt.source)
+		p := vrrp.Packet{Version: 3, VRID: 1, Priority: 1, Interval: time.Second, Addresses: slices.Repeat([]netip.Addr{netip.MustParseAddr(tt.vip)}, 255)}
+		b, err := p.Append(nil, source, vrrp.Group(kernel.FamilyOf(source)), vrrp.PseudoHeaderChecksum)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := 0 // a raw socket of IPv6 hands over no header
+		if source.Is4() {
+			before = 60
+		}
+		if len(b)+before+1 > bufferSize {
+			t.Errorf("from %s an advert of %d bytes does not fit into %d", source, len(b), bufferSize)
 		}
 	}
 }
