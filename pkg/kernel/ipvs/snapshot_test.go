@@ -1,11 +1,18 @@
 package ipvs
 
 import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
@@ -44,6 +51,63 @@ func TestParseSnapshot(t *testing.T) {
 	if s := services[0].Servers[1]; s.ActiveConnections != 7 || s.InactiveConnections != 12 {
 		t.Errorf("counters of %+v", s)
 	}
+}
+
+// A table of both families, as ip_vs_info_seq_show prints it, reads as it is.
+func TestSnapshotRoundTrip(t *testing.T) {
+	const tick = 4 * time.Millisecond
+	rapid.Check(t, func(t *rapid.T) {
+		var text strings.Builder
+		text.WriteString(heading)
+		services := rapid.SliceOfNDistinct(rapid.Custom(drawService), 0, 4, func(s lvs.Service) lvs.Key { return s.Key }).Draw(t, "services")
+		for _, s := range services {
+			fmt.Fprintf(&text, "%-4s %s %s ", strings.ToUpper(s.Protocol), printed(s.Address, s.Port), s.Scheduler)
+			if s.Persistence > 0 { // the kernel prints ntohl of what it keeps
+				memory := binary.NativeEndian.AppendUint32(nil, netmask(s.Netmask, s.Family()))
+				fmt.Fprintf(&text, "persistent %d %08X ", s.Persistence/tick, binary.BigEndian.Uint32(memory))
+			}
+			text.WriteByte('\n')
+			for _, r := range s.Servers {
+				fmt.Fprintf(&text, "  -> %s      %-7s %d      0          0         \n", printed(r.Address, r.Port), "Tunnel", r.Weight)
+			}
+		}
+		got, err := parseSnapshot([]byte(text.String()), tick)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := diffTables(services, got); diff != "" {
+			t.Fatalf("%s\n%s", text.String(), diff)
+		}
+	})
+}
+
+func drawService(t *rapid.T) lvs.Service {
+	s := lvs.Service{
+		Key:         lvs.Key{Protocol: rapid.SampledFrom([]string{"tcp", "udp", "sctp"}).Draw(t, "protocol"), Address: drawAddress(t), Port: rapid.Uint16().Draw(t, "port")},
+		Scheduler:   "rr",
+		Persistence: time.Duration(rapid.IntRange(0, 100).Draw(t, "persistence")) * time.Second,
+	}
+	if s.Persistence > 0 {
+		s.Netmask = rapid.IntRange(1, s.Address.BitLen()).Draw(t, "netmask")
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "servers") {
+		s.Servers = append(s.Servers, lvs.Server{Address: drawAddress(t), Port: rapid.Uint16().Draw(t, "port"), Forward: config.TUN, Weight: rapid.IntRange(0, 65535).Draw(t, "weight")})
+	}
+	return s
+}
+
+func drawAddress(t *rapid.T) netip.Addr {
+	n := rapid.SampledFrom([]int{4, 16}).Draw(t, "bytes")
+	a, _ := netip.AddrFromSlice(rapid.SliceOfN(rapid.Byte(), n, n).Draw(t, "address"))
+	return a
+}
+
+// printed is an address and a port as the kernel prints them: %08X:%04X or [%pI6]:%04X.
+func printed(a netip.Addr, port uint16) string {
+	if kernel.FamilyOf(a) == kernel.IPv4 {
+		return fmt.Sprintf("%08X:%04X", a.AsSlice(), port)
+	}
+	return fmt.Sprintf("[%s]:%04X", a.StringExpanded(), port)
 }
 
 func TestParseSnapshotErrors(t *testing.T) {
