@@ -24,7 +24,7 @@ LDFLAGS  := -s -w $(if $(VERSION),-X github.com/lvs-director/lvs-director/pkg/ve
 # Whether network namespaces can be made here: then what needs them must not be skipped.
 NETNS := $(shell unshare --net true 2>/dev/null && echo netns)
 
-.PHONY: all help build lab stock binaries lint unit runner daily kernel e2e test soak release-check properties fuzz demo demo-shell bench-failover bench-memory bench-rest clean
+.PHONY: all help build lab stock binaries lint unit runner daily kernel e2e test soak release-check properties fuzz demo demo-shell bench-failover bench-memory bench-thousand bench-rest clean
 
 all: build
 
@@ -75,13 +75,17 @@ e2e: binaries ## the scenarios; RUN=TestSeed001 for some, LONG=1 for the long fo
 	$(LABTEST) $(if $(LONG),,-short) $(if $(RUN),-run '$(RUN)') $(TESTS)/e2e.test=e2e
 
 # Figures are of the CPU that is there.
-bench-failover bench-memory: SPEED = 1
+bench-failover bench-memory bench-thousand: SPEED = 1
 
 bench-failover: binaries ## outages of lvs-director and keepalived, side by side in one boot
 	$(LABTEST) -v -run '^TestBenchFailover$$' $(TESTS)/e2e.test=e2e
 
 bench-memory: binaries ## resident memory of a director with 1 000 real servers; fails above 40 MB
 	$(LABTEST) -v -run '^TestMemory$$' $(TESTS)/e2e.test=e2e
+
+# REFERENCE: a directory with another build of lvs-director.
+bench-thousand: binaries ## start, reload, stop and rest of 1 000 virtual servers of 4; REFERENCE=DIR for ratios to another build
+	$(if $(REFERENCE),LVS_REFERENCE=$(abspath $(REFERENCE))) $(LABTEST) -v -run '$(or $(RUN),^TestBenchThousand$$)' $(TESTS)/e2e.test=e2e
 
 bench-rest: binaries ## CPU of a director at rest, on this machine's own kernel; fails above 0.5 %
 	cd e2e && LVS_REQUIRE=$(NETNS) $(CURDIR)/$(TESTS)/e2e.test -test.v -test.run '^TestAtRest$$'
