@@ -14,22 +14,24 @@ import (
 // apply brings the checks to what Set wants.
 func (c *Checker) apply(specs []Spec, now time.Time) {
 	before, known := c.subjects, c.remembered()
-	c.subjects = make(map[config.Subject]*subject, len(specs))
+	c.subjects = last(specs)
 	for _, k := range c.checks {
 		k.users = nil
 	}
-	specs = last(specs)
+	shown := &board{at: c.subjects.at, cells: make([]cell, len(c.subjects.all))}
 	var fresh []*check
-	for _, spec := range specs {
-		s := &subject{spec: spec, cell: &cell{}}
-		if old, ok := before[spec.Subject]; ok {
+	for n := range c.subjects.all {
+		s := &c.subjects.all[n]
+		s.cell = &shown.cells[n]
+		spec := *s.spec
+		if old := before.of(spec.Subject); old != nil {
 			s.told = old.told
 		}
 		for _, wanted := range spec.Checks {
 			k, isNew := c.ensure(spec, wanted)
 			if isNew {
 				k.state = known.resume(spec, wanted, now)
-				k.due = now.Add(stagger(len(fresh), k.config.Interval))
+				k.due = now.Add(stagger(len(fresh), k.id.Check.Interval))
 				c.agenda.add(event{at: k.due, what: due, check: k})
 				fresh = append(fresh, k)
 			}
@@ -39,7 +41,6 @@ func (c *Checker) apply(specs []Spec, now time.Time) {
 			k.users = append(k.users, s)
 			s.checks = append(s.checks, k)
 		}
-		c.subjects[spec.Subject] = s
 	}
 	scatter(fresh)
 	for id, k := range c.checks {
@@ -47,17 +48,25 @@ func (c *Checker) apply(specs []Spec, now time.Time) {
 			delete(c.checks, id)
 		}
 	}
-	next := make(board, len(c.subjects))
-	for id, s := range c.subjects {
-		v := s.verdict()
-		s.cell.Store(&v)
-		next[id] = s.cell
-	}
-	c.board.Store(&next)
-	for _, spec := range specs {
-		c.publish(c.subjects[spec.Subject])
-	}
+	c.show(shown)
 	c.lookReady()
+}
+
+// show fills a board, lets readers see it, and tells what has changed. Thousands of servers begin with the same verdict: it is
+// kept once.
+func (c *Checker) show(b *board) {
+	var same *health.Verdict
+	for n := range c.subjects.all {
+		s := &c.subjects.all[n]
+		if v := s.verdict(); same == nil || *same != v {
+			same = &v
+		}
+		s.cell.Store(same)
+	}
+	c.board.Store(b)
+	for n := range c.subjects.all {
+		c.publish(&c.subjects.all[n])
+	}
 }
 
 // ensure returns the check for a Spec's wanted one, and whether it is to be started.
@@ -71,7 +80,7 @@ func (c *Checker) ensure(spec Spec, wanted config.Check) (k *check, isNew bool) 
 	id := spec.CheckID(wanted)
 	k, ok := c.checks[id]
 	if !ok {
-		k = &check{id: id, config: wanted, target: spec.Target(wanted), source: spec.Source, number: c.made}
+		k = &check{id: id, number: c.made}
 		c.made++
 		c.checks[id] = k
 	}
@@ -83,19 +92,19 @@ func (c *Checker) ensure(spec Spec, wanted config.Check) (k *check, isNew bool) 
 	return k, isNew
 }
 
-// last keeps the last Spec of each subject, in their order.
-func last(specs []Spec) []Spec {
-	at := make(map[config.Subject]int, len(specs))
-	var kept []Spec
-	for _, s := range specs {
-		if i, ok := at[s.Subject]; ok {
-			kept[i] = s
+// last are the subjects of specs, in their order, each with its last Spec.
+func last(specs []Spec) subjects {
+	s := subjects{at: make(map[config.Subject]int, len(specs)), all: make([]subject, 0, len(specs))}
+	for n := range specs {
+		spec := &specs[n]
+		if old := s.of(spec.Subject); old != nil {
+			old.spec = spec
 			continue
 		}
-		at[s.Subject] = len(kept)
-		kept = append(kept, s)
+		s.at[spec.Subject] = len(s.all)
+		s.all = append(s.all, subject{spec: spec})
 	}
-	return kept
+	return s
 }
 
 // stagger is the delay of the n-th new check.
@@ -109,7 +118,7 @@ func stagger(n int, interval time.Duration) time.Duration {
 // memory is what was known before a Set.
 type memory struct {
 	checks   map[target]health.State
-	subjects map[config.Subject]*subject
+	subjects subjects
 }
 
 // scatter gives many new checks, which begin close together to know the servers soon, a rhythm of their own each: from the
@@ -119,7 +128,7 @@ func scatter(fresh []*check) {
 		return
 	}
 	for n, k := range fresh {
-		k.sooner = time.Duration(n) * k.config.Interval / time.Duration(2*len(fresh))
+		k.sooner = time.Duration(n) * k.id.Check.Interval / time.Duration(2*len(fresh))
 	}
 }
 
@@ -133,7 +142,7 @@ func (c *Checker) remembered() memory {
 	oldestFirst := func(a, b *check) int { return cmp.Compare(a.number, b.number) }
 	for _, k := range slices.SortedFunc(maps.Values(c.checks), oldestFirst) { // of two checks the newer counts
 		if !k.retired {
-			m.checks[target{k.config.Kind.Type(), k.target}] = k.state
+			m.checks[target{k.id.Check.Kind.Type(), k.id.Target}] = k.state
 		}
 	}
 	return m
@@ -145,9 +154,9 @@ func (m memory) resume(spec Spec, wanted config.Check, now time.Time) health.Sta
 	if s, ok := m.checks[target{wanted.Kind.Type(), spec.Target(wanted)}]; ok {
 		return health.Resume(wanted.Rise, wanted.Fall, s)
 	}
-	old, ok := m.subjects[spec.Subject]
+	old := m.subjects.of(spec.Subject)
 	switch {
-	case !ok || old.spec.Address != spec.Address || old.spec.Port != spec.Port:
+	case old == nil || old.spec.Address != spec.Address || old.spec.Port != spec.Port:
 		return health.New(wanted.Rise, wanted.Fall)
 	case len(old.checks) == 0: // a server that nobody checked counted as up
 		return health.Unchecked(wanted.Rise, wanted.Fall, now)

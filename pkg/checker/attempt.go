@@ -22,9 +22,9 @@ func (c *Checker) launch(ctx context.Context, k *check, now time.Time) {
 	k.attempt, k.owed = a, false
 	c.busy++
 	c.agenda.add(event{at: now.Add(moment), what: yields, attempt: a})
-	c.agenda.add(event{at: now.Add(k.config.Timeout + patience), what: overdue, attempt: a})
-	kind, limit := k.config.Kind, k.config.Timeout
-	target := probe.Target{Address: k.target, Source: k.source, Kind: kind}
+	c.agenda.add(event{at: now.Add(k.id.Check.Timeout + patience), what: overdue, attempt: a})
+	kind, limit := k.id.Check.Kind, k.id.Check.Timeout
+	target := probe.Target{Address: k.id.Target, Source: k.id.Source, Kind: kind}
 	c.running.Go(func() {
 		r := func() health.Result {
 			if file := kind.SecretFile(); file != "" {
@@ -100,19 +100,19 @@ func (a *attempt) overdueResult(now time.Time) health.Result {
 	}
 	if !a.asking.Load() {
 		return health.Result{Code: health.Secret, Took: took, Cause: fmt.Sprintf(
-			"%s: reading %s takes longer than %v (put it on a local disk)", k.config.Kind.Type(), k.config.Kind.SecretFile(), took)}
+			"%s: reading %s takes longer than %v (put it on a local disk)", k.id.Check.Kind.Type(), k.id.Check.Kind.SecretFile(), took)}
 	}
 	return health.Result{Code: health.Timeout, Class: health.Bad, Took: took, Cause: fmt.Sprintf(
-		"%s: %s: no answer within %v, and the check hangs since %v", k.config.Kind.Type(), k.target, k.config.Timeout, took)}
+		"%s: %s: no answer within %v, and the check hangs since %v", k.id.Check.Kind.Type(), k.id.Target, k.id.Check.Timeout, took)}
 }
 
 // starved says that the director stood still for so much of the attempt that a time-out is its own and not the server's.
-func (a *attempt) starved() bool { return a.stalled >= min(drowsy, a.check.config.Timeout/2) }
+func (a *attempt) starved() bool { return a.stalled >= min(drowsy, a.check.id.Check.Timeout/2) }
 
 // stallResult is what a time-out is worth when the director was stopped or starved meanwhile: nothing.
 func (a *attempt) stallResult(took time.Duration) health.Result {
 	return health.Result{Code: health.Local, Took: took, Cause: fmt.Sprintf(
-		"%s: no answer, but this director itself stood still for %v", a.check.config.Kind.Type(), a.stalled.Round(10*time.Millisecond))}
+		"%s: no answer, but this director itself stood still for %v", a.check.id.Check.Kind.Type(), a.stalled.Round(10*time.Millisecond))}
 }
 
 // take enters a result into its check, and the verdicts of all who share it.
@@ -144,12 +144,18 @@ func (c *Checker) warn(k *check, r health.Result) {
 
 // publish shows the verdict of a subject to readers, and tells of a change.
 func (c *Checker) publish(s *subject) {
-	v, before := s.verdict(), s.told
-	s.cell.Store(&v)
+	v := s.verdict()
+	if *s.cell.Load() != v {
+		s.cell.Store(&v)
+	}
+	var before health.Verdict
+	if s.told != nil {
+		before = *s.told
+	}
+	s.told = s.cell.Load()
 	if v.Same(before) {
 		return
 	}
-	s.told = v
 	if v.Known != before.Known || v.Up != before.Up || v.Full != before.Full {
 		c.log.Info("verdict", "server", s.spec.Subject.String(), "up", v.Up, "full", v.Full, "code", string(v.Code), "reason", v.Reason)
 	}

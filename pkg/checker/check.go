@@ -2,12 +2,10 @@ package checker
 
 import (
 	"container/heap"
-	"net/netip"
 	"strings"
 	"sync/atomic"
 	"time"
 
-	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/plan"
 )
@@ -16,9 +14,6 @@ import (
 type check struct {
 	id     plan.CheckID
 	number uint64 // in the order in which checks were made
-	config config.Check
-	target netip.AddrPort
-	source netip.Addr
 	state  health.State
 	users  []*subject // who shares it
 
@@ -56,7 +51,7 @@ func (c *check) names() string {
 // and after a stall nothing is made up for.
 func (c *check) next(now time.Time) {
 	late := now.Sub(c.due)
-	c.due = c.due.Add((late/c.config.Interval+1)*c.config.Interval - c.sooner)
+	c.due = c.due.Add((late/c.id.Check.Interval+1)*c.id.Check.Interval - c.sooner)
 	c.sooner = 0
 }
 

@@ -3,7 +3,6 @@ package checker
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,7 +55,7 @@ type Checker struct {
 	over    chan struct{} // closed when nobody receives results any more
 
 	// What follows belongs to Run's goroutine.
-	subjects map[config.Subject]*subject
+	subjects subjects
 	checks   map[plan.CheckID]*check
 	made     uint64 // checks so far
 	agenda   agenda
@@ -83,7 +82,7 @@ func New(
 		probe: probe, secrets: secrets, log: log, onChange: onChange,
 		wake: make(chan struct{}, 1), ready: make(chan struct{}),
 		results: make(chan finished), over: make(chan struct{}),
-		subjects: map[config.Subject]*subject{}, checks: map[plan.CheckID]*check{},
+		checks: map[plan.CheckID]*check{},
 	}
 }
 
@@ -95,10 +94,10 @@ type order struct {
 }
 
 // Set says what is to be checked from now on, all of it; the last Spec of a subject counts. It returns at once, and Run
-// carries it out; the channel is closed then. A check with the same ID as before keeps its state and its rhythm. A check
+// carries it out; the channel is closed then. specs must not be changed afterwards. A check with the same ID as before keeps its state and its rhythm. A check
 // that was edited starts from what was known of its server, so that a reload takes nothing out.
 func (c *Checker) Set(specs []Spec) <-chan struct{} {
-	next := &order{specs: slices.Clone(specs), carried: make(chan struct{})}
+	next := &order{specs: specs, carried: make(chan struct{})}
 	for {
 		next.before = c.wanted.Load()
 		if c.wanted.CompareAndSwap(next.before, next) {

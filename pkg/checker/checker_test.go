@@ -201,7 +201,7 @@ func TestFallAndRise(t *testing.T) {
 		if diff := cmp.Diff(want, d.heard(), sorted); diff != "" {
 			t.Errorf("changes (-want +got):\n%s", diff)
 		}
-		if got := c.Verdicts()[named("mysql/mysql1")]; got.Up || !got.Known {
+		if got := c.Verdict(named("mysql/mysql1")); got.Up || !got.Known {
 			t.Errorf("snapshot: %+v", got)
 		}
 	})
@@ -280,7 +280,7 @@ func TestIdenticalChecksAreShared(t *testing.T) {
 		}
 		f.set(one, always(refused))
 		pass(2 * time.Second)
-		for name, v := range c.Verdicts() {
+		for name, v := range c.Verdicts().All() {
 			if v.Up {
 				t.Errorf("%s: %+v", name, v)
 			}

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/plan"
 )
@@ -10,10 +11,24 @@ type Spec = plan.Spec
 
 // subject is a Spec at work.
 type subject struct {
-	spec   Spec
+	spec   *Spec
 	checks []*check
-	told   health.Verdict // what onChange heard last; the zero Verdict is what it knows before
-	cell   *cell
+	told   *health.Verdict // what onChange heard last, or one that is the Same; nil: nothing yet
+	cell   *cell           // of the board
+}
+
+// subjects are those of one Set, each at its place.
+type subjects struct {
+	at  map[config.Subject]int
+	all []subject
+}
+
+// of is the subject of a name, nil when there is none.
+func (s subjects) of(id config.Subject) *subject {
+	if n, found := s.at[id]; found {
+		return &s.all[n]
+	}
+	return nil
 }
 
 func (s *subject) verdict() health.Verdict {

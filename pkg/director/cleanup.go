@@ -24,7 +24,7 @@ func Cleanup(o Options, addressesOnly bool) (err error) {
 	if err := l.state.Held(); err != nil { // a daemon may be running
 		return err
 	}
-	if err := removeVIPs(l, d.followed(), d.log); err != nil {
+	if err := removeVIPs(l, d.claims(), d.log); err != nil {
 		return err
 	}
 	if addressesOnly {
@@ -38,16 +38,16 @@ func Cleanup(o Options, addressesOnly bool) (err error) {
 	case !errors.Is(err, ipvs.ErrNoIPVS): // without IPVS there is nothing of ours in it
 		return err
 	}
-	return withdraw(l, d.followed(), d.log)
+	return withdraw(l, d.claims(), d.log)
 }
 
 // withdraw leaves nothing of ours in the kernel. The address loop has removed the VIPs; only what failed then is left of
 // them. One thing that cannot be removed keeps nothing else from being removed.
-func withdraw(l *loops, ours plan.Plan, log *slog.Logger) error {
+func withdraw(l *loops, ours plan.Claims, log *slog.Logger) error {
 	return errors.Join(withdrawVIPs(l, ours, log), l.table.withdraw(ours.Table), l.sysctls.GiveBack(nil))
 }
 
-func withdrawVIPs(l *loops, ours plan.Plan, log *slog.Logger) error {
+func withdrawVIPs(l *loops, ours plan.Claims, log *slog.Logger) error {
 	if err := removeVIPs(l, ours, log); err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func withdrawVIPs(l *loops, ours plan.Plan, log *slog.Logger) error {
 
 // removeVIPs removes the VIPs that are there, those of the file and those the ledger names. Before the first advert they
 // are what a director that was killed left behind, which must not answer for a VIP that it does not hold.
-func removeVIPs(l *loops, ours plan.Plan, log *slog.Logger) error {
+func removeVIPs(l *loops, ours plan.Claims, log *slog.Logger) error {
 	found, err := l.kernel.List("")
 	if err != nil {
 		return fmt.Errorf("addresses: %w", err)

@@ -89,7 +89,7 @@ func (d *Director) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.kernel.Close(), l.state.Close()) }()
-	if err := removeVIPs(l, d.followed(), d.log); err != nil { // that an earlier run left
+	if err := removeVIPs(l, d.claims(), d.log); err != nil { // that an earlier run left
 		return err
 	}
 	inherited := len(l.state.Services()) > 0
@@ -99,10 +99,10 @@ func (d *Director) Run(ctx context.Context) (err error) {
 		l.group.Stop()
 		if err != nil && inherited {
 			// A start that fails is tried again: what an earlier run served lives on until one succeeds.
-			err = errors.Join(err, withdrawVIPs(l, d.followed(), d.log), l.table.close())
+			err = errors.Join(err, withdrawVIPs(l, d.claims(), d.log), l.table.close())
 			return
 		}
-		err = errors.Join(err, withdraw(l, d.followed(), d.log))
+		err = errors.Join(err, withdraw(l, d.claims(), d.log))
 	}()
 	if err := d.start(ctx, l); err != nil {
 		return err
@@ -116,13 +116,13 @@ func (d *Director) Run(ctx context.Context) (err error) {
 	return d.serve(ctx, l, heart)
 }
 
-// followed is the plan of the file that is followed, whatever is known of the machine.
-func (d *Director) followed() plan.Plan {
+// claims are those of the file that is followed.
+func (d *Director) claims() plan.Claims {
 	cfg := d.plan.Load().Config
 	if cfg == nil { // a start that failed before its first plan
 		cfg = d.o.Config
 	}
-	return plan.Of(plan.Inputs{Config: cfg, Node: d.o.Node.Name})
+	return plan.ClaimsOf(cfg, d.o.Node.Name)
 }
 
 // open takes hold of the state directory, if it can be used, and of the kernel's addresses, and makes the loops.
@@ -154,7 +154,7 @@ func (d *Director) start(ctx context.Context, l *loops) error {
 	d.changed = true
 	d.in = plan.Inputs{Config: &config.Config{}, Next: cfg, Node: d.o.Node.Name}
 	d.plan.Set(plan.Plan{})
-	l.state.saved(l.state.SetAddresses(plan.Of(d.in).Records))
+	l.state.saved(l.state.SetAddresses(d.claims().Records))
 	var err error
 	if d.in.Adopted, err = l.table.adopt(cfg); err != nil {
 		return err

@@ -20,7 +20,7 @@ type snapshots struct {
 	started   bool
 	instances map[config.InstanceID]election.Snapshot
 	sockets   map[vrrp.Segment]election.LinkSnapshot
-	verdicts  map[config.Subject]health.Verdict
+	verdicts  plan.Verdicts
 	balances  bool // there is a table
 	table     string
 	services  []lvs.Service // with their counters
@@ -128,8 +128,8 @@ func reportTable(s snapshots, doc *status.Director) {
 }
 
 // verdictOf is the verdict of a subject; that of what nobody has looked at when the checks do not know it yet.
-func verdictOf(verdicts map[config.Subject]health.Verdict, subject config.Subject) health.Verdict {
-	if v, known := verdicts[subject]; known {
+func verdictOf(verdicts plan.Verdicts, subject config.Subject) health.Verdict {
+	if v, known := verdicts.Of(subject); known {
 		return v
 	}
 	return health.All([]health.State{health.New(1, 1)})
@@ -152,7 +152,7 @@ func instanceStatus(cfg config.Instance, a election.Snapshot) status.Instance {
 	return s
 }
 
-func virtualServerStatus(v config.VirtualServer, verdicts map[config.Subject]health.Verdict, have lvs.Service) status.VirtualServer {
+func virtualServerStatus(v config.VirtualServer, verdicts plan.Verdicts, have lvs.Service) status.VirtualServer {
 	s := status.VirtualServer{
 		Name: v.Name, Address: v.Address.String(), Port: int(v.Port), Protocol: v.Protocol, Scheduler: v.Scheduler,
 		Forward: string(v.Forward), RealServers: []status.RealServer{},

@@ -30,14 +30,14 @@ func (d *Director) turn(l *loops) error {
 	d.in.Before = from.Links
 	var to plan.Plan
 	if d.changed {
-		to = plan.Of(d.in)
+		to = plan.Of(d.in).Sharing(from)
 	} else {
 		to = from.Judged(d.in.Verdicts, d.in.NotReady)
 	}
 	if cameBack(from, to) {
 		if d.ready.back(now, f); d.ready.reason != d.in.NotReady {
 			d.in.NotReady = d.ready.reason
-			to = plan.Of(d.in)
+			to = to.Judged(d.in.Verdicts, d.in.NotReady)
 		}
 	}
 	if err := d.goTo(l, from, &to); err != nil {
@@ -95,7 +95,7 @@ func cameBack(from, to plan.Plan) bool {
 	})
 }
 
-// goTo executes the steps to a plan. to is made anew when the checks have been set: only they know their verdicts.
+// goTo executes the steps to a plan. to takes in the verdicts when the checks have been set: only they know them.
 func (d *Director) goTo(l *loops, from plan.Plan, to *plan.Plan) error {
 	for _, step := range plan.Transition(from, *to) {
 		if err := d.execute(l, step, to); err != nil {
@@ -110,7 +110,7 @@ func (d *Director) goTo(l *loops, from plan.Plan, to *plan.Plan) error {
 			continue
 		}
 		if d.in.Verdicts = l.checker.Verdicts(); l.table.runs() || to.Table.Needed() {
-			*to = plan.Of(d.in)
+			*to = to.Judged(d.in.Verdicts, d.in.NotReady)
 		}
 	}
 	return nil

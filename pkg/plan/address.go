@@ -32,6 +32,17 @@ func records(cfg *config.Config) []kernel.IfAddr {
 	return all
 }
 
+// Claims are what a file makes ours in the kernel, whatever is known of the machine.
+type Claims struct {
+	Records []kernel.IfAddr // VIPs
+	Table   Table
+}
+
+// ClaimsOf are those of a file that a node follows.
+func ClaimsOf(cfg *config.Config, node string) Claims {
+	return Claims{Records: records(cfg.ForNode(node)), Table: TableOf(cfg, Verdicts{})}
+}
+
 // missing lists the VIPs that are not among this machine's addresses.
 func missing(vips []VIPs, local []kernel.Address) []kernel.IfAddr {
 	there := map[kernel.IfAddr]bool{}

@@ -87,6 +87,15 @@ func served(cfg *config.Config, table []lvs.Service) map[config.ServerID]bool {
 	return stands
 }
 
+// Sharing is the plan with the checks of the one before it where they are the same, so that they are kept once: they are the
+// largest part of a plan.
+func (p Plan) Sharing(before Plan) Plan {
+	if sameChecks(before.Checks, p.Checks) {
+		p.Checks = before.Checks
+	}
+	return p
+}
+
 // sameChecks says whether two lists are the same but for what was served at the start, which counts once.
 func sameChecks(a, b []Spec) bool {
 	if len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
-	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
@@ -27,7 +26,7 @@ type Inputs struct {
 	Looked    bool
 	// Before are the links of the last plan: an interface that has lost its address keeps the source that it had.
 	Before   []Link
-	Verdicts map[config.Subject]health.Verdict
+	Verdicts Verdicts
 	Adopted  []lvs.Service // what stood in the table at the start
 	NotReady string        // why this director is not to preempt; "" when it may
 }
@@ -98,7 +97,7 @@ func (i Instance) another(before Instance) bool {
 
 // Of makes the plan.
 func Of(in Inputs) Plan {
-	table, file := tableOf(in.next(), in.Verdicts), in.Config
+	table, file := TableOf(in.next(), in.Verdicts), in.Config
 	in = in.forNode()
 	next := in.next()
 	p := Plan{Config: next, Table: table, Sysctls: map[string]string{}}
@@ -122,7 +121,7 @@ func Of(in Inputs) Plan {
 }
 
 // Judged is the plan that Of would make if nothing but the verdicts and the readiness had changed, at a fraction of the cost.
-func (p Plan) Judged(verdicts map[config.Subject]health.Verdict, notReady string) Plan {
+func (p Plan) Judged(verdicts Verdicts, notReady string) Plan {
 	p.Table.Verdicts = verdicts
 	p.Instances = slices.Clone(p.Instances)
 	for n := range p.Instances {
@@ -200,14 +199,14 @@ func (in Inputs) instance(cfg config.Instance, link Link) Instance {
 	return i
 }
 
-func faults(cfg config.Instance, link Link, verdicts map[config.Subject]health.Verdict) []Fault {
+func faults(cfg config.Instance, link Link, verdicts Verdicts) []Fault {
 	var all []Fault
 	if link.Fault != "" {
 		all = append(all, Fault{Reason: link.Fault})
 	}
 	for _, name := range slices.Sorted(slices.Values(cfg.Tracks)) {
 		// Unknown is not down.
-		if v := verdicts[config.Subject{Track: config.TrackID(name)}]; v.Known && !v.Up {
+		if v, _ := verdicts.Of(config.Subject{Track: config.TrackID(name)}); v.Known && !v.Up {
 			all = append(all, Fault{Track: config.TrackID(name), Reason: name + ": " + v.Reason})
 		}
 	}

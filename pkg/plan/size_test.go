@@ -24,7 +24,7 @@ func thousand() Inputs {
 		cfg.VirtualServers = append(cfg.VirtualServers, v)
 	}
 	in := inputs(cfg)
-	in.Verdicts = verdicts
+	in.Verdicts = VerdictsOf(verdicts)
 	return in
 }
 

@@ -4,24 +4,19 @@ import (
 	"slices"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
-	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
 // Table is what the IPVS table should be: the virtual servers of a file, and what the checks say of their real servers.
 type Table struct {
 	Servers  []config.VirtualServer
-	Verdicts map[config.Subject]health.Verdict
+	Verdicts Verdicts
 	file     *config.Config
-	keys     map[lvs.Key]bool
 }
 
-func tableOf(cfg *config.Config, verdicts map[config.Subject]health.Verdict) Table {
-	t := Table{Servers: cfg.VirtualServers, Verdicts: verdicts, file: cfg, keys: make(map[lvs.Key]bool, len(cfg.VirtualServers))}
-	for _, v := range cfg.VirtualServers {
-		t.keys[lvs.KeyOf(v)] = true
-	}
-	return t
+// TableOf is the table of a file.
+func TableOf(cfg *config.Config, verdicts Verdicts) Table {
+	return Table{Servers: cfg.VirtualServers, Verdicts: verdicts, file: cfg}
 }
 
 // Needed says whether the file balances at all; a director may only elect.
@@ -32,11 +27,8 @@ func (t Table) Desired(found []lvs.Service) []lvs.Service {
 	return lvs.Desired(t.Servers, t.condition, found)
 }
 
-// Names implements reconcile.Target.
-func (t Table) Names(key lvs.Key) bool { return t.keys[key] }
-
 func (t Table) condition(server config.ServerID) lvs.Condition {
-	v := t.Verdicts[config.Subject{Server: server}]
+	v, _ := t.Verdicts.Of(config.Subject{Server: server})
 	return lvs.Condition{Known: v.Known, Up: v.Up, Full: v.Full}
 }
 

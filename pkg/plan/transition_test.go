@@ -240,10 +240,14 @@ func TestWhatHappensWhileItRuns(t *testing.T) {
 		want string
 	}{
 		{"nothing", func(*Inputs) {}, ""},
-		{"a real server comes up", func(in *Inputs) { in.Verdicts = map[config.Subject]health.Verdict{server: {Known: true, Up: true}} }, "set the table"},
-		{"other words for the same verdict", func(in *Inputs) { in.Verdicts = map[config.Subject]health.Verdict{server: {Reason: "unknown: …"}} }, ""},
+		{"a real server comes up", func(in *Inputs) {
+			in.Verdicts = VerdictsOf(map[config.Subject]health.Verdict{server: {Known: true, Up: true}})
+		}, "set the table"},
+		{"other words for the same verdict", func(in *Inputs) {
+			in.Verdicts = VerdictsOf(map[config.Subject]health.Verdict{server: {Reason: "unknown: …"}})
+		}, ""},
 		{"a track is down", func(in *Inputs) {
-			in.Verdicts = map[config.Subject]health.Verdict{{Track: "gateway"}: {Known: true}}
+			in.Verdicts = VerdictsOf(map[config.Subject]health.Verdict{{Track: "gateway"}: {Known: true}})
 		}, "set outer"},
 		{"no carrier", func(in *Inputs) {
 			in.Links = []kernel.Link{{Index: 2, Name: "eth0", Up: true, HardwareAddr: "02:00:00:00:00:02"}, links[1]}

@@ -43,8 +43,6 @@ type TableOptions struct {
 type Target interface {
 	// Desired are the virtual servers, given what stood in the table when the daemon started.
 	Desired(found []lvs.Service) []lvs.Service
-	// Names says whether a virtual server is one of them: it may be changed, and deleted.
-	Names(key lvs.Key) bool
 }
 
 // TableSnapshot is what the table loop has reached.
@@ -105,11 +103,10 @@ func NewTable(o TableOptions) *Table {
 	return t
 }
 
-// nothing is the Target before the first Set: no virtual server is wanted, and none is ours.
+// nothing is the Target before the first Set: no virtual server is wanted.
 type nothing struct{}
 
 func (nothing) Desired([]lvs.Service) []lvs.Service { return nil }
-func (nothing) Names(lvs.Key) bool                  { return false }
 
 // Set says what the table should be from now on; the first call comes before Run. It never blocks, and may be called from
 // any goroutine.
@@ -124,8 +121,6 @@ func (t *Table) poke() {
 	default:
 	}
 }
-
-func (t *Table) ours(key lvs.Key) bool { return (*t.target.Load()).Names(key) || t.Ours(key) }
 
 // Name implements task.Task.
 func (t *Table) Name() string { return "the table loop" }
@@ -213,7 +208,11 @@ func (t *Table) Withdraw(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.Kernel.Apply(ctx, lvs.Diff(nil, have, t.ours))
+	named := map[lvs.Key]bool{} // by the target: ours also where they could not be recorded
+	for _, service := range (*t.target.Load()).Desired(nil) {
+		named[service.Key] = true
+	}
+	_, err = t.Kernel.Apply(ctx, lvs.Diff(nil, have, func(key lvs.Key) bool { return named[key] || t.Ours(key) }))
 	return err
 }
 
@@ -275,12 +274,12 @@ func (t *Table) pass(ctx context.Context) error {
 	}
 	want := (*t.target.Load()).Desired(t.found)
 	if firstLook {
-		for _, key := range lvs.Foreign(want, t.have, t.ours) {
+		for _, key := range lvs.Foreign(want, t.have, t.Ours) {
 			t.Log.Info("a virtual server that is not ours is left alone", "virtual_server", key.String())
 		}
 	}
 	t.found = still(t.found, want)
-	ops := lvs.Diff(want, t.have, t.ours)
+	ops := lvs.Diff(want, t.have, t.Ours)
 	if firstLook || len(ops) > 0 { // what is adopted as it stands is ours, too
 		t.Record(want)
 	}

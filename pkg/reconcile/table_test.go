@@ -121,8 +121,6 @@ func (w *tableWorld) Desired(found []lvs.Service) []lvs.Service {
 	return w.want
 }
 
-func (w *tableWorld) Names(lvs.Key) bool { return false }
-
 // Problem is the one that the loop has published.
 func (w *tableWorld) Problem() string {
 	s, _ := w.Snapshot()
