@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
 	"github.com/lvs-director/lvs-director/pkg/status"
+	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
 // AddressKernel is what the agent needs of package addr. Its calls have deadlines of their own.
@@ -77,7 +77,7 @@ type Agent struct {
 	pulses    pulse.Set
 	view      atomic.Pointer[status.Agent]
 
-	// Owned by the goroutine of Run.
+	// Owned by the loop while it runs, by Run after it.
 	cfg       *config.Config
 	links     []addr.Link
 	addresses []addr.Address
@@ -115,28 +115,25 @@ func (a *Agent) Run(ctx context.Context, e Effects) error {
 	if warning := e.Ledger.Warning(); warning != "" {
 		a.o.Log.Warn(warning)
 	}
-	watching, stopWatching := context.WithCancel(ctx)
-	var loops sync.WaitGroup
-	loops.Go(func() { a.watch(watching) })
-	defer loops.Wait()
-	defer stopWatching()
-
-	first := a.work(true)
-	if err := first.forbidden(); err != nil {
-		// Nothing that waiting would mend; what could be done is undone.
-		a.cfg = nil
-		a.work(true)
-		return err
+	group, l := task.NewGroup(&a.pulses), &loop{Agent: a}
+	group.Start(l)
+	defer group.Stop()
+	ready := l.Ready()
+	for {
+		select {
+		case err := <-group.Failed():
+			return err
+		case <-ready:
+			ready = nil
+			if a.o.Started != nil {
+				a.o.Started()
+			}
+		case <-ctx.Done():
+			a.o.Log.Info("stopping")
+			group.Stop()
+			return a.withdraw()
+		}
 	}
-	a.report(first)
-	if a.o.Started != nil {
-		a.o.Started()
-	}
-	a.o.Log.Info("keeping this real server", "node", a.node(), "config", a.cfg.Summary())
-	a.loop(ctx)
-	a.o.Log.Info("stopping")
-	stopWatching()
-	return a.withdraw()
 }
 
 func (a *Agent) actWith(e Effects) {
@@ -151,52 +148,6 @@ func (a *Agent) actWith(e Effects) {
 			a.o.Log.Info("sysctl left as somebody else has set it", "key", c.Key, "ours", c.From, "value", c.To)
 		},
 	})
-}
-
-// loop makes passes until ctx ends.
-func (a *Agent) loop(ctx context.Context) {
-	tick := time.NewTicker(sysctlInterval)
-	defer tick.Stop()
-	settled := time.NewTimer(0)
-	settled.Stop()
-	defer settled.Stop()
-	beat := a.pulses.Start("the agent's loop")
-	defer beat.Stop()
-	for ctx.Err() == nil {
-		beat.Beat()
-		select {
-		case <-ctx.Done():
-		case <-a.kick:
-			// An event that comes while one waits changes nothing: the pass is still ahead.
-			settled.Reset(max(settle, time.Until(a.looked.Add(passSpacing))))
-		case <-settled.C:
-			_ = a.pass(true)
-		case <-tick.C:
-			_ = a.pass(a.stale || time.Since(a.looked) >= lookInterval)
-		case r := <-a.reloads:
-			a.take(r)
-		}
-	}
-}
-
-// watch turns events into kicks.
-func (a *Agent) watch(ctx context.Context) {
-	for ctx.Err() == nil {
-		err := a.e.Watch(ctx, func(addr.Event) {
-			select {
-			case a.kick <- struct{}{}:
-			default:
-			}
-		})
-		if ctx.Err() != nil {
-			return
-		}
-		a.o.Log.Warn("address and link events are not available; looking only now and then", "every", lookInterval.String(), "error", err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(watchRetry):
-		}
-	}
 }
 
 // Pulses are the loops of this daemon, for the watchdog.
