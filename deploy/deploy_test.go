@@ -2,9 +2,11 @@
 package deploy_test
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +14,40 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/clusterfile"
 	"github.com/lvs-director/lvs-director/pkg/daemon"
 )
+
+// clusterFiles are the cluster files of the tree, which people copy; those in testdata are for tests only.
+func clusterFiles(t *testing.T) []string {
+	t.Helper()
+	var files []string
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == ".git" || d.Name() == "testdata" || d.Name() == "bin" || d.Name() == "out"):
+			return filepath.SkipDir
+		case !d.IsDir() && (filepath.Ext(path) == ".yaml" || filepath.Ext(path) == ".yml"):
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			if clusterFile.Match(data) {
+				files = append(files, path)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, known := range []string{"../deploy/cluster.yaml", "../e2e/cmd/demo/cluster.yaml"} {
+		if !slices.Contains(files, known) {
+			t.Fatalf("%s is not among %v", known, files)
+		}
+	}
+	return files
+}
+
+var clusterFile = regexp.MustCompile(`(?m)^version:`)
 
 func TestExampleValidates(t *testing.T) {
 	file, err := clusterfile.Read("cluster.yaml")
@@ -23,14 +59,16 @@ func TestExampleValidates(t *testing.T) {
 	}
 }
 
-// The first line of the example leads an editor to what lvsctl schema prints.
-func TestExampleNamesItsSchema(t *testing.T) {
-	example, err := os.ReadFile("cluster.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if line, _, _ := strings.Cut(string(example), "\n"); line != "# yaml-language-server: $schema=cluster.schema.json" {
-		t.Errorf("the first line is %q", line)
+// The first line of an example leads an editor to what lvsctl schema prints.
+func TestExamplesNameTheirSchema(t *testing.T) {
+	for _, path := range clusterFiles(t) {
+		example, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line, _, _ := strings.Cut(string(example), "\n"); line != "# yaml-language-server: $schema=cluster.schema.json" {
+			t.Errorf("%s: the first line is %q", path, line)
+		}
 	}
 }
 
