@@ -2,7 +2,6 @@ package checker
 
 import (
 	"cmp"
-	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -15,7 +14,7 @@ import (
 func (c *Checker) apply(specs []Spec, now time.Time) {
 	before, known := c.subjects, c.remembered()
 	c.subjects = last(specs)
-	for _, k := range c.checks {
+	for k := range c.checks.all() {
 		k.users = nil
 	}
 	shown := &board{at: c.subjects.at, cells: make([]cell, len(c.subjects.all))}
@@ -43,9 +42,9 @@ func (c *Checker) apply(specs []Spec, now time.Time) {
 		}
 	}
 	scatter(fresh)
-	for id, k := range c.checks {
+	for k := range c.checks.all() {
 		if k.retired = len(k.users) == 0; k.retired && k.attempt == nil {
-			delete(c.checks, id)
+			c.checks.remove(k)
 		}
 	}
 	c.show(shown)
@@ -78,14 +77,15 @@ func (c *Checker) ensure(spec Spec, wanted config.Check) (k *check, isNew bool) 
 		wanted.Timeout = wanted.Interval
 	}
 	id := spec.CheckID(wanted)
-	k, ok := c.checks[id]
-	if !ok {
+	k = c.checks.find(id)
+	known := k != nil
+	if !known {
 		k = &check{id: id, number: c.made}
 		c.made++
-		c.checks[id] = k
+		c.checks.add(k)
 	}
 	// One that was removed while its probe ran comes back as new, but must wait for that probe.
-	isNew = !ok || k.retired
+	isNew = !known || k.retired
 	if isNew {
 		k.retired, k.answered = false, false
 	}
@@ -140,7 +140,7 @@ type target struct {
 func (c *Checker) remembered() memory {
 	m := memory{checks: make(map[target]health.State, len(c.checks)), subjects: c.subjects}
 	oldestFirst := func(a, b *check) int { return cmp.Compare(a.number, b.number) }
-	for _, k := range slices.SortedFunc(maps.Values(c.checks), oldestFirst) { // of two checks the newer counts
+	for _, k := range slices.SortedFunc(c.checks.all(), oldestFirst) { // of two checks the newer counts
 		if !k.retired {
 			m.checks[target{k.id.Check.Kind.Type(), k.id.Target}] = k.state
 		}

@@ -51,7 +51,7 @@ func (c *Checker) finish(f finished, now time.Time) {
 	c.yield(a)
 	k.attempt = nil
 	if k.retired {
-		delete(c.checks, k.id)
+		c.checks.remove(k)
 		return
 	}
 	if a.abandoned {
@@ -167,7 +167,7 @@ func (c *Checker) lookReady() {
 	if c.isReady {
 		return
 	}
-	for _, k := range c.checks {
+	for k := range c.checks.all() {
 		if len(k.users) > 0 && !k.answered {
 			return
 		}

@@ -13,6 +13,7 @@ import (
 // check is one identity at work. Only Run's goroutine touches it.
 type check struct {
 	id     plan.CheckID
+	beside *check // another one of the same target; see checks
 	number uint64 // in the order in which checks were made
 	state  health.State
 	users  []*subject // who shares it

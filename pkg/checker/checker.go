@@ -9,7 +9,6 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/health"
-	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/probe"
 	"github.com/lvs-director/lvs-director/pkg/pulse"
 )
@@ -56,7 +55,7 @@ type Checker struct {
 
 	// What follows belongs to Run's goroutine.
 	subjects subjects
-	checks   map[plan.CheckID]*check
+	checks   checks
 	made     uint64 // checks so far
 	agenda   agenda
 	queue    []*check // due, and waiting for a slot, first come first served
@@ -82,7 +81,7 @@ func New(
 		probe: probe, secrets: secrets, log: log, onChange: onChange,
 		wake: make(chan struct{}, 1), ready: make(chan struct{}),
 		results: make(chan finished), over: make(chan struct{}),
-		checks: map[plan.CheckID]*check{},
+		checks: checks{},
 	}
 }
 
@@ -229,7 +228,7 @@ func (c *Checker) noticeStall(now time.Time) {
 	if late < notable {
 		return
 	}
-	for _, check := range c.checks {
+	for check := range c.checks.all() {
 		if check.attempt != nil {
 			check.attempt.stalled = max(check.attempt.stalled, late)
 		}

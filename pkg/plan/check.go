@@ -14,7 +14,11 @@ import (
 func (in Inputs) checks(node config.Director, vip func(netip.Addr) bool) []Spec {
 	next := in.next()
 	source, served := in.probeSource(node, vip), served(next, in.Adopted)
-	var all []Spec
+	servers := 0
+	for _, v := range next.VirtualServers {
+		servers += len(v.RealServers)
+	}
+	all := make([]Spec, 0, servers+len(next.Tracks))
 	for _, v := range next.VirtualServers {
 		for _, r := range v.RealServers {
 			id := config.ServerID{Service: v.Name, Server: r.Name}
