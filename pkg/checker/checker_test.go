@@ -17,6 +17,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/logtest"
+	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/probe"
 )
 
@@ -201,8 +202,39 @@ func TestFallAndRise(t *testing.T) {
 		if diff := cmp.Diff(want, d.heard(), sorted); diff != "" {
 			t.Errorf("changes (-want +got):\n%s", diff)
 		}
-		if got := c.Verdict(named("mysql/mysql1")); got.Up || !got.Known {
+		if got, _ := c.Verdicts().Of(named("mysql/mysql1")); got.Up || !got.Known {
 			t.Errorf("snapshot: %+v", got)
+		}
+	})
+}
+
+// TestVerdictsOfAMoment: what was taken stays as it was, and the next costs a few bytes a server: a turn of the director takes
+// them every time that one verdict changes.
+func TestVerdictsOfAMoment(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+		c.Set([]Spec{spec("a", one), spec("b", two)})
+		pass(0)
+		before := c.Verdicts()
+		f.set(one, always(refused))
+		pass(10 * time.Second)
+		after := c.Verdicts()
+		for _, tt := range []struct {
+			name string
+			of   plan.Verdicts
+			up   bool
+		}{{"before", before, true}, {"after", after, false}} {
+			if v, known := tt.of.Of(named("a")); !known || v.Up != tt.up {
+				t.Errorf("%s: %+v", tt.name, v)
+			}
+			if v, known := tt.of.Of(named("b")); !known || !v.Up {
+				t.Errorf("%s: %+v", tt.name, v)
+			}
+		}
+		if _, known := after.Of(named("nobody")); known {
+			t.Error("a verdict of nobody")
+		}
+		if n := testing.AllocsPerRun(10, func() { after = c.Verdicts() }); n > 1 {
+			t.Errorf("%v allocations, want one: the list of pointers", n)
 		}
 	})
 }
