@@ -41,9 +41,11 @@ var thousandFigures = []figure{
 	{"stop", "ms"},
 }
 
-// TestBenchThousand prints what a director with 1 000 virtual servers of 4 real servers needs: for its start, a reload and
-// its end, and at rest. LVS_REFERENCE is the directory of another build of lvs-director, to be measured by turns with ours in
+// TestBenchThousand: what a director with 1 000 virtual servers of 4 real servers needs for its start, a
+// reload and its end, and at rest, is printed. LVS_REFERENCE is the directory of another build of lvs-director, to be measured by turns with ours in
 // the same boot; the ratios are of the medians. `make bench-thousand` runs it.
+//
+// Proves docs/operations.md: "`make bench-thousand` prints what 1 000 virtual servers of 4 real servers take."
 func TestBenchThousand(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)
