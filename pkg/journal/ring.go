@@ -1,0 +1,42 @@
+package journal
+
+import (
+	"time"
+	"unsafe"
+
+	"github.com/lvs-director/lvs-director/pkg/event"
+)
+
+// MemoryBytes bounds the events in memory: some 1,300 of the usual length.
+const MemoryBytes = 512 << 10
+
+// ring is the newest events, oldest first. The zero value is empty.
+type ring struct {
+	events []event.Event
+	size   int
+}
+
+func (r *ring) add(e event.Event) {
+	r.events = append(r.events, e)
+	r.size += weight(e)
+	for r.size > MemoryBytes {
+		r.size -= weight(r.events[0])
+		r.events[0] = event.Event{} // lets go of its texts
+		r.events = r.events[1:]
+	}
+}
+
+// weight is what an event takes in memory. Its place is counted twice: append makes room for as many again.
+func weight(e event.Event) int {
+	return 2*int(unsafe.Sizeof(e)) + len(e.Subject) + len(e.From) + len(e.To) + len(e.Code) + len(e.Reason)
+}
+
+func (r *ring) since(from time.Time) []event.Event {
+	all := make([]event.Event, 0, len(r.events))
+	for _, e := range r.events {
+		if !e.Time.Before(from) {
+			all = append(all, e)
+		}
+	}
+	return all
+}
