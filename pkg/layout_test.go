@@ -20,7 +20,7 @@ var layers = []struct {
 	ordered  bool
 	packages []string
 }{
-	{"pure", true, []string{"pkg/kernel", "pkg/config", "pkg/vrrp", "pkg/lvs", "pkg/health", "pkg/plan", "pkg/event", "pkg/status", "pkg/version"}},
+	{"pure", true, []string{"pkg/kernel", "pkg/config", "pkg/vrrp", "pkg/lvs", "pkg/health", "pkg/plan", "pkg/event", "pkg/problem", "pkg/status", "pkg/version"}},
 	{"effects", false, []string{
 		"pkg/kernel/addr", "pkg/kernel/clock", "pkg/kernel/ipvs", "pkg/kernel/neigh", "pkg/kernel/route", "pkg/kernel/sysctl", "pkg/kernel/vrrpsock",
 		"pkg/probe", "pkg/ledger", "pkg/clusterfile",

@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/event"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/ledger"
+	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
-	"github.com/lvs-director/lvs-director/pkg/status"
 	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
@@ -37,6 +38,10 @@ type Options struct {
 	Version string
 	Started func() // called once, after the first pass; nil: nobody is told
 	Log     *slog.Logger
+	// Record is told of what happens, and must return at once. Problems are those that the daemon around this has found. Both
+	// are optional.
+	Record   func(event.Event)
+	Problems func() []problem.Finding
 }
 
 // Effects are what an agent acts with.
@@ -75,7 +80,8 @@ type Agent struct {
 	reloading chan struct{} // held by the one who reads the file
 	stopped   chan struct{}
 	pulses    pulse.Set
-	view      atomic.Pointer[status.Agent]
+	view      atomic.Pointer[view]
+	news      news
 
 	// Owned by the loop while it runs, by Run after it.
 	cfg       *config.Config
@@ -94,9 +100,9 @@ func New(o Options) *Agent {
 	a := &Agent{
 		o: o, cfg: o.Config,
 		kick: make(chan struct{}, 1), reloads: make(chan reload), reloading: make(chan struct{}, 1), stopped: make(chan struct{}),
-		kept: map[string]*kept{}, told: map[string]*told{},
+		kept: map[string]*kept{}, told: map[string]*told{}, news: news{codes: problem.Declared()},
 	}
-	a.publish(State{}, Found{}, []string{"starting"})
+	a.publish(State{}, Found{}, []problem.Finding{{Code: problem.DaemonStarting, Text: "starting"}})
 	return a
 }
 
@@ -128,8 +134,10 @@ func (a *Agent) Run(ctx context.Context, e Effects) error {
 			if a.o.Started != nil {
 				a.o.Started()
 			}
+			a.news.begin()
 		case <-ctx.Done():
 			a.o.Log.Info("stopping")
+			a.news.end()
 			group.Stop()
 			return a.withdraw()
 		}
@@ -152,9 +160,6 @@ func (a *Agent) actWith(e Effects) {
 
 // Pulses are the loops of this daemon, for the watchdog.
 func (a *Agent) Pulses() *pulse.Set { return &a.pulses }
-
-// Snapshot is what the agent says of itself as of its last pass.
-func (a *Agent) Snapshot() status.Agent { return *a.view.Load() }
 
 // node is the name under which the cluster file knows this node; the first of the names if under none.
 func (a *Agent) node() string {

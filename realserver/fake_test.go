@@ -14,11 +14,13 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/event"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
 	"github.com/lvs-director/lvs-director/pkg/ledger"
 	"github.com/lvs-director/lvs-director/pkg/logtest"
+	"github.com/lvs-director/lvs-director/pkg/problem"
 )
 
 // fakeKernel is a machine: links, addresses, sysctls, and the list of what was done to it in the words of stock tools.
@@ -213,7 +215,10 @@ type machine struct {
 	log   logtest.Buffer
 	next  *config.Config // what the next reload finds
 	err   error          // or this
-	stop  func() error
+	// events are those that were recorded, and others the problems of the daemon around the agent.
+	events []event.Event
+	others []problem.Finding
+	stop   func() error
 }
 
 func newMachine(t *testing.T, links ...addr.Link) *machine {
@@ -230,7 +235,8 @@ func (m *machine) start(cfg *config.Config) {
 	m.agent = New(Options{
 		Config: cfg, Names: []string{node}, Version: "test",
 		Load: func() (*config.Config, error) { return m.next, m.err },
-		Log:  slog.New(slog.NewTextHandler(&m.log, nil)),
+		Log:  slog.New(slog.NewTextHandler(&m.log, nil)), Record: m.record,
+		Problems: func() []problem.Finding { return m.others },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

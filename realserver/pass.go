@@ -9,13 +9,14 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+	"github.com/lvs-director/lvs-director/pkg/problem"
 )
 
 // round is what one pass wanted, found and could not do.
 type round struct {
 	want     State
 	have     Found
-	problems []string // sentences, failed included
+	problems []problem.Finding // failed included
 	failed   failures
 }
 
@@ -37,8 +38,13 @@ func (a *Agent) pass(look bool) error {
 }
 
 func (a *Agent) report(r round) {
-	a.tell(r.problems)
+	texts := make([]string, len(r.problems))
+	for i, p := range r.problems {
+		texts[i] = p.Text
+	}
+	a.tell(texts)
 	a.publish(r.want, r.have, r.problems)
+	a.Snapshot() // which records what is new
 }
 
 // work compares what is with what is to be, and carries out the difference. look reads links, addresses and routes anew;
@@ -55,14 +61,14 @@ func (a *Agent) work(look bool) round {
 	if !a.stale { // acting on half a picture could remove what is in order
 		a.apply(r.want, &r.have, &r.failed)
 	}
-	r.problems = slices.Concat(problems(r.want, r.have), a.waysBack(r.want), r.failed.sentences())
+	r.problems = slices.Concat(problems(r.want, r.have), a.waysBack(r.want), r.failed.found(r.want))
 	if a.cfg != nil {
 		if _, err := a.cfg.RealServersNamed(a.o.Names...); err != nil { // since a reload
-			r.problems = append(r.problems, err.Error())
+			r.problems = append(r.problems, problem.Finding{Code: problem.NodeNotInFile, Text: err.Error()})
 		}
 	}
 	if a.saving != nil {
-		r.problems = append(r.problems, a.saving.Error())
+		r.problems = append(r.problems, problem.Finding{Code: problem.StateNotSaved, Text: a.saving.Error()})
 	}
 	return r
 }
@@ -122,7 +128,7 @@ func (a *Agent) apply(want State, have *Found, failed *failures) {
 	exposed := Exposed(want.NICs, have.Sysctls)
 	for _, address := range plan.Put {
 		if exposed != "" {
-			failed.add(fmt.Errorf("VIP %s is held back, this machine would answer ARP for it: %s", address, exposed))
+			failed.add(heldBack{address, exposed})
 			continue
 		}
 		a.put(address, have, failed)
@@ -218,12 +224,12 @@ func (a *Agent) lookGateways() map[netip.Addr]netip.Addr {
 	return gateways
 }
 
-// waysBack are the sentences about answers that miss the directors.
-func (a *Agent) waysBack(want State) []string {
-	var all []string
+// waysBack are the problems of answers that miss the directors.
+func (a *Agent) waysBack(want State) []problem.Finding {
+	var all []problem.Finding
 	for _, m := range want.Memberships {
 		if p := a.wayBack(m); p != "" {
-			all = append(all, fmt.Sprintf("virtual server %s: %s", m.Name, p))
+			all = append(all, problem.Finding{Code: problem.AnswersMissDirector, Subject: m.Name, Text: fmt.Sprintf("virtual server %s: %s", m.Name, p)})
 		}
 	}
 	return all
@@ -253,12 +259,4 @@ func (f *failures) add(err error) {
 	if err != nil {
 		*f = append(*f, err)
 	}
-}
-
-func (f failures) sentences() []string {
-	all := make([]string, 0, len(f))
-	for _, err := range f {
-		all = append(all, err.Error())
-	}
-	return all
 }

@@ -1,14 +1,19 @@
 package realserver
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/lvs-director/lvs-director/pkg/event"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+	"github.com/lvs-director/lvs-director/pkg/problem"
+	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
 // Exposed says why this machine would speak of a VIP in ARP, although it stands on lo, or "" if it would not. The kernel
@@ -46,48 +51,97 @@ func silentValue(all, own string, silent func(int) bool) bool {
 	return errA == nil && errO == nil && silent(max(a, o))
 }
 
-// problems are sentences about what is wrong with this node and not in the agent's hands, each with what to do.
-func problems(want State, have Found) []string {
-	var all []string
+// problems are what is wrong with this node and not in the agent's hands, each with what to do.
+func problems(want State, have Found) []problem.Finding {
+	var all []problem.Finding
 	for _, a := range have.Addresses {
-		if p := foreign(want, have, a); p != "" {
-			all = append(all, p)
+		if code, text := foreign(want, have, a); text != "" {
+			all = append(all, problem.Finding{Code: code, Subject: kernel.IfAddr{Interface: a.Interface, Prefix: a.Prefix}.String(), Text: text})
 		}
 	}
 	for _, a := range want.Addresses {
 		if !have.hasLink(a.Interface) {
-			all = append(all, missingDevice(a.Interface))
+			all = append(all, problem.Finding{
+				Code: problem.DeviceMissing, Subject: a.Interface, Text: missingDevice(a.Interface), Related: want.servedFrom(a),
+			})
 		}
 	}
 	for _, m := range want.Memberships {
 		if r := m.refusal(); r != "" {
-			all = append(all, m.Name+": "+r)
+			all = append(all, problem.Finding{Code: problem.NotServing, Subject: m.Name, Text: m.Name + ": " + r})
 		}
 		own := func(a addr.Address) bool { return a.Prefix.Addr() == m.Address }
 		if !slices.ContainsFunc(have.Addresses, own) {
-			all = append(all, fmt.Sprintf("the cluster file gives %s the address %s, which no interface here has: is this the right node name?", m.Server, m.Address))
+			all = append(all, problem.Finding{Code: problem.OwnAddressMissing, Subject: m.Server, Text: fmt.Sprintf(
+				"the cluster file gives %s the address %s, which no interface here has: is this the right node name?", m.Server, m.Address)})
 		}
 	}
-	slices.Sort(all)
-	return slices.Compact(all)
+	slices.SortFunc(all, func(a, b problem.Finding) int { return cmp.Compare(a.Text, b.Text) })
+	return slices.CompactFunc(all, func(a, b problem.Finding) bool { return a.Text == b.Text })
 }
 
-// foreign judges an address that is not of our making.
-func foreign(want State, have Found, a addr.Address) string {
+// servedFrom are the names of the virtual servers that need an address on this node.
+func (s State) servedFrom(a kernel.IfAddr) []string {
+	var names []string
+	for _, m := range s.Memberships {
+		if place, needed := m.place(); needed && place == a {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
+// foreign judges an address that is not of our making; "" when there is nothing to say of it.
+func foreign(want State, have Found, a addr.Address) (problem.Code, string) {
 	this := kernel.IfAddr{Interface: a.Interface, Prefix: a.Prefix}
 	vip := func(w kernel.IfAddr) bool { return w.Prefix.Addr() == a.Prefix.Addr() }
 	if !slices.ContainsFunc(want.Addresses, vip) || slices.Contains(want.Addresses, this) || slices.Contains(have.OwnAddresses, this) {
-		return ""
+		return "", ""
 	}
 	remedy := fmt.Sprintf("remove it: ip addr del %s dev %s", a.Prefix, a.Interface)
 	switch {
 	case a.Interface == loopback && !a.Prefix.IsSingleIP():
-		return fmt.Sprintf("lo has the VIP as %s, which makes this machine take all of %s for itself: %s", a.Prefix, a.Prefix.Masked(), remedy)
+		return problem.VIPTooWide, fmt.Sprintf("lo has the VIP as %s, which makes this machine take all of %s for itself: %s", a.Prefix, a.Prefix.Masked(), remedy)
 	case slices.Contains(want.NICs, a.Interface) && !want.Director && !have.silentLink(a.Interface):
-		return fmt.Sprintf("%s has the VIP %s too and answers ARP for it beside the director: %s", a.Interface, a.Prefix, remedy)
+		return problem.VIPAnswersARP, fmt.Sprintf("%s has the VIP %s too and answers ARP for it beside the director: %s", a.Interface, a.Prefix, remedy)
 	default:
-		return ""
+		return "", ""
 	}
+}
+
+// heldBack is the error of a VIP that is not put, for this machine would answer ARP for it.
+type heldBack struct {
+	address kernel.IfAddr
+	reason  string
+}
+
+func (e heldBack) Error() string {
+	return fmt.Sprintf("VIP %s is held back, this machine would answer ARP for it: %s", e.address, e.reason)
+}
+
+// found are the problems of what failed.
+func (f failures) found(want State) []problem.Finding {
+	all := make([]problem.Finding, 0, len(f))
+	for _, err := range f {
+		one := problem.Finding{Code: problem.RepairFailed, Text: err.Error()}
+		var held heldBack
+		if errors.As(err, &held) {
+			one.Code, one.Subject, one.Related = problem.VIPHeldBack, held.address.String(), want.servedFrom(held.address)
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// notServing are the problems of the virtual servers whose clients this node cannot serve.
+func notServing(memberships []status.Membership) []problem.Finding {
+	var all []problem.Finding
+	for _, m := range memberships {
+		if m.State != event.Up {
+			all = append(all, problem.Finding{Code: problem.NotServing, Subject: m.Name, Text: m.Name + ": " + m.Reason})
+		}
+	}
+	return all
 }
 
 // silentLink says that an interface never answers ARP, whatever address it has.

@@ -6,13 +6,20 @@ import (
 	"slices"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
-// publish makes the status document of a pass.
-func (a *Agent) publish(want State, have Found, problems []string) {
-	doc := &status.Agent{
-		Head:           status.Head{Node: a.node(), Role: "realserver", Version: a.o.Version, Problems: problems},
+// view is what a pass has seen: the status document without its problems, and those.
+type view struct {
+	doc   status.Agent
+	found []problem.Finding
+}
+
+// publish makes the view of a pass.
+func (a *Agent) publish(want State, have Found, found []problem.Finding) {
+	doc := status.Agent{
+		Head:           status.Head{Node: a.node(), Role: "realserver", Version: a.o.Version},
 		VirtualServers: []status.Membership{},
 		Addresses:      []status.Kept{},
 		Sysctls:        []status.Kept{},
@@ -29,7 +36,7 @@ func (a *Agent) publish(want State, have Found, problems []string) {
 	for _, m := range want.Memberships {
 		doc.VirtualServers = append(doc.VirtualServers, a.membership(m, want, have))
 	}
-	a.view.Store(doc)
+	a.view.Store(&view{doc, found})
 }
 
 func (a *Agent) keptAddress(w kernel.IfAddr, have Found) status.Kept {

@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"os"
-	"slices"
 
 	"github.com/spf13/pflag"
 
@@ -30,17 +29,10 @@ func program() daemon.Program {
 }
 
 // service gives the director the shape that every daemon has.
-type service struct {
-	*director.Director
-	problems func() []string // with the cluster file
-}
+type service struct{ *director.Director }
 
 // Status implements daemon.Service.
-func (s service) Status() any {
-	doc := s.Director.Status()
-	doc.Problems = slices.Concat(s.problems(), doc.Problems)
-	return doc
-}
+func (s service) Status() any { return s.Director.Status() }
 
 func newDirector(e daemon.Environment) (daemon.Service, error) {
 	node, err := e.Config.DirectorNamed(e.Node...)
@@ -49,8 +41,8 @@ func newDirector(e daemon.Environment) (daemon.Service, error) {
 	}
 	return service{director.New(director.Options{
 		Config: e.Config, Load: e.Load, Node: node, StateDir: e.StateDir, Version: e.Version, Log: e.Log,
-		Kernel: host.Host{}, Started: e.Started,
-	}), e.Problems}, nil
+		Kernel: host.Host{}, Started: e.Started, Record: e.Record, Problems: e.Problems,
+	})}, nil
 }
 
 // cleanup is for ExecStopPost= and for people. A cluster file that cannot be used, or that names this machine no more, is no

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"slices"
 
 	"github.com/lvs-director/lvs-director/pkg/daemon"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
@@ -33,7 +32,6 @@ func program() daemon.Program {
 type service struct {
 	*realserver.Agent
 	stateDir string
-	problems func() []string // with the cluster file
 }
 
 // Run implements daemon.Service.
@@ -42,11 +40,7 @@ func (s service) Run(ctx context.Context) error {
 }
 
 // Status implements daemon.Service.
-func (s service) Status() any {
-	doc := s.Snapshot()
-	doc.Problems = slices.Concat(s.problems(), doc.Problems)
-	return doc
-}
+func (s service) Status() any { return s.Snapshot() }
 
 // Record implements daemon.Service.
 func (s service) Record(string) (string, error) {
@@ -59,8 +53,9 @@ func newAgent(e daemon.Environment) (daemon.Service, error) {
 	}
 	agent := realserver.New(realserver.Options{
 		Config: e.Config, Load: e.Load, Names: e.Node, Version: e.Version, Started: e.Started, Log: e.Log,
+		Record: e.Record, Problems: e.Problems,
 	})
-	return service{agent, e.StateDir, e.Problems}, nil
+	return service{agent, e.StateDir}, nil
 }
 
 // takeBack is for a node that is no real server any more: a VIP that an earlier run left here would go on answering.

@@ -156,10 +156,7 @@ func (c *Checker) publish(s *subject) {
 	if v.Same(before) {
 		return
 	}
-	if v.Known != before.Known || v.Up != before.Up || v.Full != before.Full {
-		c.log.Info("verdict", "server", s.spec.Subject.String(), "up", v.Up, "full", v.Full, "code", string(v.Code), "reason", v.Reason)
-	}
-	c.onChange(s.spec.Subject, v)
+	c.onChange(s.spec.Subject, before, v)
 }
 
 // lookReady closes Ready when every check has had a result.

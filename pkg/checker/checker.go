@@ -44,7 +44,7 @@ type Checker struct {
 	probe    ProbeFunc
 	secrets  func(file string) (string, error)
 	log      *slog.Logger
-	onChange func(subject config.Subject, v health.Verdict)
+	onChange func(subject config.Subject, before, now health.Verdict)
 
 	board   atomic.Pointer[board]
 	wanted  atomic.Pointer[order]
@@ -67,15 +67,16 @@ type Checker struct {
 // New returns a Checker that probes with probe (probe.Make) and takes passwords from secrets (SecretFiles.Read).
 //
 // It calls onChange from Run's goroutine whenever a verdict changes in more than its wording (health.Verdict.Same),
-// after Verdict tells the new one; onChange must return at once. Nil means nobody wants to know.
+// after Verdict tells the new one, with the verdict of the call before, at first the zero Verdict; onChange must return at
+// once. Nil means nobody wants to know.
 func New(
 	probe ProbeFunc,
 	secrets func(file string) (string, error),
 	log *slog.Logger,
-	onChange func(subject config.Subject, v health.Verdict),
+	onChange func(subject config.Subject, before, now health.Verdict),
 ) *Checker {
 	if onChange == nil {
-		onChange = func(config.Subject, health.Verdict) {}
+		onChange = func(_ config.Subject, _, _ health.Verdict) {}
 	}
 	return &Checker{
 		probe: probe, secrets: secrets, log: log, onChange: onChange,

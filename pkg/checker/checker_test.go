@@ -97,7 +97,7 @@ type diary struct {
 	entries []string
 }
 
-func (d *diary) note(subject config.Subject, v health.Verdict) {
+func (d *diary) note(subject config.Subject, _, v health.Verdict) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.entries = append(d.entries, fmt.Sprintf("%v %s: %s", time.Since(d.began), subject, v.Reason))
@@ -641,13 +641,13 @@ func TestStallIsNoTimeout(t *testing.T) {
 func stallOnce(t *testing.T, fragile config.Check, length time.Duration, reason string) {
 	f, d := newFarm(), &diary{began: time.Now()}
 	stall := make(chan time.Duration, 1)
-	onChange := func(subject config.Subject, v health.Verdict) {
+	onChange := func(subject config.Subject, before, v health.Verdict) {
 		select {
 		case s := <-stall:
 			time.Sleep(s) // the loop stands still
 		default:
 		}
-		d.note(subject, v)
+		d.note(subject, before, v)
 	}
 	c := New(f.probe, nil, slog.New(slog.NewTextHandler(d, nil)), onChange)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -15,6 +15,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/api"
 	"github.com/lvs-director/lvs-director/pkg/clusterfile"
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
@@ -51,7 +52,7 @@ func serve(t *testing.T, h api.Handlers) string {
 
 func healthy() status.Director {
 	return status.Director{
-		Head: status.Head{Node: "lvs-master", Role: "director", Version: "1", ConfigDigest: "sha256:0123456789abcdef"},
+		Head: status.Head{Node: "lvs-master", Role: "director", Version: "1", ConfigDigest: "sha256:0123456789abcdef", ProblemDetails: []problem.Problem{}},
 		Instances: []status.Instance{{
 			Name: "mysql", State: "MASTER", Reason: "MASTER: alone", Since: time.Now().Add(-90 * time.Second), Priority: 150,
 			EffectivePriority: 150, VirtualRouterID: 51, Interface: "eth0", VirtualAddresses: []string{"10.77.0.100/32"},
@@ -152,24 +153,33 @@ func TestStatusYAMLKeepsTheOrder(t *testing.T) {
 }
 
 func TestStatusCheckHasPluginExitCodes(t *testing.T) {
-	degraded, down, fault, blind := healthy(), healthy(), healthy(), healthy()
-	blind.VirtualServers[0].RealServers[0].Code = "auth"
-	blind.VirtualServers[0].RealServers[0].Reason = "up: kept: mysql: access denied"
-	degraded.VirtualServers[0].State = "degraded"
-	down.VirtualServers[0].State = "down"
-	fault.Instances[0].State, fault.Instances[0].Reason = "FAULT", "FAULT: eth0 has no carrier"
+	with := func(severities ...problem.Severity) status.Director {
+		s := healthy()
+		for _, severity := range severities {
+			s.ProblemDetails = append(s.ProblemDetails, problem.Problem{Severity: severity, Text: "mysql: " + string(severity)})
+		}
+		return s
+	}
+	// What the document says in prose does not count.
+	prose := healthy()
+	prose.Instances[0].State, prose.Instances[0].Reason, prose.Problems = "FAULT", "FAULT: eth0 has no carrier", []string{"no VRRP socket on eth0"}
+	prose.VirtualServers[0].State, prose.VirtualServers[0].RealServers[0].Code = "down", "auth"
+	older := healthy()
+	older.ProblemDetails = nil
 	for _, c := range []struct {
 		name string
 		s    any
 		code int
 		line string
 	}{
-		{"ok", healthy(), 0, "OK: lvs-master: mysql MASTER; 1 virtual servers up"},
-		{"degraded", degraded, 1, "WARNING: mysql:"},
-		{"a check that says nothing", blind, 1, "WARNING: mysql/mysql1: up: kept: mysql: access denied"},
-		{"down", down, 2, "CRITICAL: mysql:"},
-		{"fault", fault, 2, "CRITICAL: mysql: FAULT: eth0 has no carrier"},
-		{"agent", status.Agent{Head: status.Head{Role: "realserver", Node: "mysql1"}}, 0, "OK: mysql1: ready for 0 virtual servers"},
+		{"ok", healthy(), 0, "OK: lvs-master: mysql MASTER; 1 virtual servers up\n"},
+		{"a warning", with(problem.Warning), 1, "WARNING: mysql: WARNING\n"},
+		{"critical beside a warning", with(problem.Critical, problem.Warning), 2, "CRITICAL: mysql: CRITICAL; mysql: WARNING\n"},
+		{"of a newer version", with("EMERGENCY"), 2, "CRITICAL: mysql: EMERGENCY\n"},
+		{"only prose", prose, 0, "OK: lvs-master: mysql FAULT; 1 virtual servers up\n"},
+		{"of an older version", older, 3, "UNKNOWN: lvs-master: the daemon is of an older version"},
+		{"not understood", []string{}, 3, "UNKNOWN: the daemon's answer is not understood"},
+		{"agent", status.Agent{Head: status.Head{Role: "realserver", Node: "mysql1", ProblemDetails: []problem.Problem{}}}, 0, "OK: mysql1: ready for 0 virtual servers\n"},
 	} {
 		socket := serve(t, api.Handlers{Status: func() any { return c.s }})
 		if code, out, _ := lvsctl(t, "--socket", socket, "status", "--check"); code != c.code || !strings.HasPrefix(out, c.line) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
@@ -165,73 +165,43 @@ func pluginVerdict(w io.Writer, document []byte, err error) error {
 	return &PluginError{code}
 }
 
-// alarming are the codes of a real server or track that somebody has to see to although it counts as before: its check
-// says nothing about it, or it is full.
-var alarming = []string{"auth", "blocked", "secret", "local", "full"}
-
-// judge weighs a status document: nothing serves is critical, something is not as it should be a warning.
+// judge says how bad a status document is, by the severities of its problems and by nothing else.
 func judge(document []byte) (code int, line string) {
-	who, err := role(document)
-	if err != nil {
+	var s struct {
+		status.Head
+		Instances      []status.Instance `json:"vrrp_instances"`
+		VirtualServers []struct{}        `json:"virtual_servers"`
+	}
+	switch err := json.Unmarshal(document, &s); {
+	case err != nil:
 		return 3, "the daemon's answer is not understood: " + err.Error()
+	case s.ProblemDetails == nil:
+		return 3, fmt.Sprintf("%s: the daemon is of an older version than lvsctl, and says nothing of severities: restart it", s.Node)
 	}
 	var found []string
-	worse := func(c int, format string, args ...any) {
-		code = max(code, c)
-		found = append(found, fmt.Sprintf(format, args...))
+	for _, p := range s.ProblemDetails {
+		code = max(code, exitCode(p.Severity))
+		found = append(found, p.Text)
 	}
-	if who == "realserver" {
-		var s status.Agent
-		if err := json.Unmarshal(document, &s); err != nil {
-			return 3, "the daemon's answer is not understood: " + err.Error()
-		}
-		for _, v := range s.VirtualServers {
-			if v.State != "up" {
-				worse(2, "%s: %s", v.Name, v.Reason)
-			}
-		}
-		for _, p := range s.Problems {
-			worse(1, "%s", p)
-		}
-		if code == 0 {
-			return 0, fmt.Sprintf("%s: ready for %d virtual servers", s.Node, len(s.VirtualServers))
-		}
+	switch {
+	case len(found) > 0:
 		return code, strings.Join(found, "; ")
-	}
-	var s status.Director
-	if err := json.Unmarshal(document, &s); err != nil {
-		return 3, "the daemon's answer is not understood: " + err.Error()
-	}
-	states := []string{}
-	for _, i := range s.Instances {
-		states = append(states, i.Name+" "+i.State)
-		if i.State == "FAULT" {
-			worse(2, "%s: %s", i.Name, i.Reason)
+	case s.Role == "realserver":
+		return 0, fmt.Sprintf("%s: ready for %d virtual servers", s.Node, len(s.VirtualServers))
+	default:
+		states := make([]string, len(s.Instances))
+		for n, i := range s.Instances {
+			states[n] = i.Name + " " + i.State
 		}
-	}
-	for _, v := range s.VirtualServers {
-		switch v.State {
-		case "down":
-			worse(2, "%s: %s", v.Name, v.Reason)
-		case "degraded":
-			worse(1, "%s: %s", v.Name, v.Reason)
-		}
-		for _, r := range v.RealServers {
-			if slices.Contains(alarming, r.Code) {
-				worse(1, "%s/%s: %s", v.Name, r.Name, r.Reason)
-			}
-		}
-	}
-	for _, t := range s.Tracks {
-		if slices.Contains(alarming, t.Code) {
-			worse(1, "track %s: %s", t.Name, t.Reason)
-		}
-	}
-	for _, p := range s.Problems {
-		worse(1, "%s", p)
-	}
-	if code == 0 {
 		return 0, fmt.Sprintf("%s: %s; %d virtual servers up", s.Node, strings.Join(states, ", "), len(s.VirtualServers))
 	}
-	return code, strings.Join(found, "; ")
+}
+
+// exitCode is that of a monitoring plugin for a severity. A word that this version does not know is of a newer one, and
+// taken for the worst.
+func exitCode(s problem.Severity) int {
+	if s == problem.Warning {
+		return 1
+	}
+	return 2
 }

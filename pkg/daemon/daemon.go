@@ -22,7 +22,11 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/api"
 	"github.com/lvs-director/lvs-director/pkg/clusterfile"
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/event"
+	"github.com/lvs-director/lvs-director/pkg/journal"
+	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/pulse"
+	"github.com/lvs-director/lvs-director/pkg/task"
 	"github.com/lvs-director/lvs-director/pkg/version"
 )
 
@@ -64,8 +68,10 @@ type Environment struct {
 	Log      *slog.Logger
 	// Started is to be called when the loops run; systemd is told then.
 	Started func()
-	// Problems are what is wrong with the cluster file, for Status: none, or sentences.
-	Problems func() []string
+	// Record is told of what happens, and returns at once.
+	Record func(event.Event)
+	// Problems are those of the cluster file and of the journal, for Status.
+	Problems func() []problem.Finding
 }
 
 // Program is what differs between the daemons.
@@ -146,7 +152,7 @@ func (f *flags) add(set *pflag.FlagSet) {
 func (f *flags) environment(log *slog.Logger, from *source) Environment {
 	return Environment{
 		Node: names(f.node), StateDir: f.stateDir, Version: version.String(), Log: log,
-		Load: from.load, Problems: from.problems,
+		Load: from.load, Problems: from.problems, Record: func(event.Event) {},
 		Started: func() {
 			_, _ = sd.SdNotify(false, sd.SdNotifyReady) // without systemd there is nobody to tell
 			from.applied()
@@ -199,8 +205,14 @@ func (p Program) run(ctx context.Context, f flags, stderr io.Writer) error {
 		return err
 	}
 	f.stateDir = filepath.Join(f.stateDir, p.State)
+	events := journal.New(f.stateDir, journal.Log(log))
 	from := newSource(f.config, f.stateDir, log)
+	from.record = events.Record
 	e := f.environment(log, from)
+	e.Record = events.Record
+	e.Problems = func() []problem.Finding { return append(from.problems(), unsaved(events)...) }
+	life := &lifetime{program: p.Name, version: e.Version, record: events.Record}
+	e.Started = life.began(e.Started, from)
 	if e.Config, err = from.begin(func() bool { return answers(f.socket) }); err != nil {
 		return err
 	}
@@ -208,7 +220,7 @@ func (p Program) run(ctx context.Context, f flags, stderr io.Writer) error {
 	if err != nil {
 		return &UsageError{err}
 	}
-	return serve(ctx, service, from, f.socket, log)
+	return server{service: service, from: from, events: events, life: life, log: log}.serve(ctx, f.socket)
 }
 
 // answers says whether a daemon runs behind a socket.
@@ -220,8 +232,17 @@ func answers(socket string) bool {
 	return err == nil || errors.Is(err, syscall.EAGAIN) // its backlog is full
 }
 
+// server is a daemon that is ready to run.
+type server struct {
+	service Service
+	from    *source
+	events  *journal.Journal
+	life    *lifetime
+	log     *slog.Logger
+}
+
 // serve runs the service and its socket until a signal, an error, or the end of ctx.
-func serve(ctx context.Context, service Service, from *source, socket string, log *slog.Logger) error {
+func (s server) serve(ctx context.Context, socket string) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	hangup := make(chan os.Signal, 1)
@@ -235,21 +256,23 @@ func serve(ctx context.Context, service Service, from *source, socket string, lo
 	// The socket outlives the service, so that status answers to the end.
 	group, groupCtx := errgroup.WithContext(ctx)
 	answering, stopAnswering := context.WithCancel(context.WithoutCancel(ctx))
+	tasks := task.NewGroup(s.service.Pulses())
+	tasks.Start(s.events.Keeper())
 	group.Go(func() error {
 		defer stopAnswering()
+		defer tasks.Stop() // behind the last event
 		defer context.AfterFunc(groupCtx, func() { _, _ = sd.SdNotify(false, sd.SdNotifyStopping) })()
-		return service.Run(groupCtx)
+		err := s.service.Run(groupCtx)
+		s.life.ended(err)
+		return err
 	})
+	group.Go(func() error { return api.Serve(answering, listener, s.handlers(), s.log) })
 	group.Go(func() error {
-		reload := func(ctx context.Context) error { return from.reload(ctx, service) }
-		return api.Serve(answering, listener, api.Handlers{Status: service.Status, Reload: reload, Record: service.Record}, log)
-	})
-	group.Go(func() error {
-		from.keep(answering)
+		s.from.keep(answering)
 		return nil
 	})
 	group.Go(func() error {
-		watchdog(answering, service.Pulses(), log)
+		watchdog(answering, s.service.Pulses(), s.log)
 		return nil
 	})
 	group.Go(func() error {
@@ -258,11 +281,18 @@ func serve(ctx context.Context, service Service, from *source, socket string, lo
 			case <-answering.Done():
 				return nil
 			case <-hangup:
-				_ = from.reload(groupCtx, service) // which logs what went wrong
+				_ = s.from.reload(groupCtx, s.service) // which logs what went wrong
 			}
 		}
 	})
 	return group.Wait()
+}
+
+func (s server) handlers() api.Handlers {
+	return api.Handlers{
+		Status: s.service.Status, Record: s.service.Record,
+		Reload: func(ctx context.Context) error { return s.from.reload(ctx, s.service) },
+	}
 }
 
 // names are what this machine may be called in the cluster file.

@@ -11,6 +11,9 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/clusterfile"
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/event"
+	"github.com/lvs-director/lvs-director/pkg/journal"
+	"github.com/lvs-director/lvs-director/pkg/problem"
 )
 
 // reloadWithin bounds a reload, also one whose client went away.
@@ -29,6 +32,7 @@ type source struct {
 	path      string
 	copy      clusterfile.LastGood
 	log       *slog.Logger
+	record    func(event.Event)
 	file      *disk         // of the cluster file
 	reloading chan struct{} // held by the one who reloads
 	pending   chan []byte   // to be copied; the newest only
@@ -36,13 +40,15 @@ type source struct {
 
 	mu   sync.Mutex
 	read []byte // the bytes that validated last, until they are applied
+	// loaded is what validated last, and running what is followed.
+	loaded, running *config.Config
 	// stale says that the copy runs; refused why the file that is there does not, "" if it does.
 	stale, refused string
 }
 
 func newSource(path, stateDir string, log *slog.Logger) *source {
 	return &source{
-		path: path, copy: clusterfile.LastGoodIn(stateDir), log: log, file: newDisk(),
+		path: path, copy: clusterfile.LastGoodIn(stateDir), log: log, record: journal.Log(log), file: newDisk(),
 		reloading: make(chan struct{}, 1), pending: make(chan []byte, 1),
 	}
 }
@@ -63,7 +69,7 @@ func (s *source) load() (*config.Config, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.read = f.Data
+	s.read, s.loaded = f.Data, f.Config
 	return f.Config, nil
 }
 
@@ -108,7 +114,7 @@ func (s *source) begin(beside func() bool) (*config.Config, error) {
 	defer s.mu.Unlock()
 	s.stale = fmt.Sprintf("the cluster file cannot be used, and the last good copy %s, saved %s, runs: mend the file, then lvsctl reload",
 		s.copy.Path(), saved.Format("2006-01-02 15:04"))
-	s.refused = summary(err)
+	s.refused, s.loaded = summary(err), f.Config
 	return f.Config, nil
 }
 
@@ -125,20 +131,39 @@ func (s *source) reload(ctx context.Context, service Service) error {
 	defer cancel()
 	err := service.Reload(ctx)
 	if err != nil {
-		s.log.Error("reload refused; the running configuration stays", "error", err)
+		s.record(event.Event{Kind: event.ReloadRefused, Subject: s.path, Reason: err.Error()})
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.read, s.refused = nil, summary(err)
 		return err
 	}
+	s.mu.Lock()
+	e := event.Event{Kind: event.ReloadApplied, Subject: s.path, From: digestOf(s.running), To: digestOf(s.loaded), Reason: "reloaded: " + s.loaded.Summary()}
+	s.mu.Unlock()
 	s.applied()
+	s.record(e)
 	return nil
+}
+
+func digestOf(cfg *config.Config) string {
+	if cfg == nil {
+		return ""
+	}
+	return cfg.Digest
+}
+
+// summary says in a line what validated last.
+func (s *source) summary() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.loaded.Summary()
 }
 
 // applied takes note that the file read last is the one that runs, and has it copied.
 func (s *source) applied() {
 	s.mu.Lock()
 	data := s.read
+	s.running = s.loaded
 	if data != nil {
 		s.read, s.stale, s.refused = nil, "", ""
 	}
@@ -197,15 +222,15 @@ func (s *source) save(ctx context.Context, data []byte) {
 	}
 }
 
-// problems are sentences for the status.
-func (s *source) problems() []string {
+// problems are those of the cluster file.
+func (s *source) problems() []problem.Finding {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.stale != "":
-		return []string{s.stale + ": " + s.refused}
+		return []problem.Finding{{Code: problem.ClusterFileUnusable, Text: s.stale + ": " + s.refused}}
 	case s.refused != "":
-		return []string{"the last reload was refused, the former cluster file stays in force: " + s.refused}
+		return []problem.Finding{{Code: problem.ReloadRefused, Text: "the last reload was refused, the former cluster file stays in force: " + s.refused}}
 	default:
 		return nil
 	}

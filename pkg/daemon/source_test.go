@@ -78,6 +78,15 @@ func live(t *testing.T, file, stateDir string) (*life, error) {
 	return l, nil
 }
 
+// said are the sentences about the cluster file.
+func (l *life) said() string {
+	var all []string
+	for _, p := range l.problems() {
+		all = append(all, p.Text)
+	}
+	return strings.Join(all, "\n")
+}
+
 func (l *life) copied() string {
 	l.t.Helper()
 	synctest.Wait()
@@ -114,7 +123,7 @@ func TestLastGoodCopy(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := l.copied(); got != clusterFile || len(l.problems()) != 0 {
-			t.Errorf("copy %q, problems %q", got, l.problems())
+			t.Errorf("copy %q, problems %q", got, l.said())
 		}
 		put(t, file, otherFile)
 		if err := l.reload(t.Context(), l.service); err != nil || l.copied() != otherFile {
@@ -125,7 +134,7 @@ func TestLastGoodCopy(t *testing.T) {
 		if err := l.reload(t.Context(), l.service); !errors.Is(err, l.service.refuse) || l.copied() != otherFile {
 			t.Errorf("a valid file that was not applied: %v; copy %q", err, l.copied())
 		}
-		if got := strings.Join(l.problems(), ""); got != "the last reload was refused, the former cluster file stays in force: this machine has no IPVS" {
+		if got := l.said(); got != "the last reload was refused, the former cluster file stays in force: this machine has no IPVS" {
 			t.Errorf("problems %q", got)
 		}
 		l.stop()
@@ -144,15 +153,15 @@ func TestLastGoodCopy(t *testing.T) {
 			if l, err = live(t, file, state); err != nil {
 				t.Fatalf("%s: %v", tt.name, err)
 			}
-			problems := strings.Join(l.problems(), "\n")
+			problems := l.said()
 			if l.service.running != digest(t, otherFile) || !strings.Contains(problems, l.copy.Path()) || !strings.Contains(problems, tt.says) {
 				t.Errorf("%s: %s runs; problems %q, want %q in them", tt.name, l.service.running, problems, tt.says)
 			}
 			if log := l.stderr.String(); strings.Count(log, "level=ERROR") < 2 || !strings.Contains(log, "the last good copy runs") {
 				t.Errorf("%s: no alarm in\n%s", tt.name, log)
 			}
-			if err := l.reload(t.Context(), l.service); err == nil || len(l.problems()) != 1 || !strings.Contains(l.problems()[0], "the last good copy") {
-				t.Errorf("%s: reload: %v, problems %q", tt.name, err, l.problems())
+			if err := l.reload(t.Context(), l.service); err == nil || len(l.problems()) != 1 || !strings.Contains(l.said(), "the last good copy") {
+				t.Errorf("%s: reload: %v, problems %q", tt.name, err, l.said())
 			}
 			if l.copied() != otherFile {
 				t.Errorf("%s: copy %q", tt.name, l.copied())
@@ -165,7 +174,7 @@ func TestLastGoodCopy(t *testing.T) {
 		}
 		put(t, file, clusterFile)
 		if err := l.reload(t.Context(), l.service); err != nil || len(l.problems()) != 0 || l.copied() != clusterFile {
-			t.Errorf("a mended file: %v, problems %q, copy %q", err, l.problems(), l.copied())
+			t.Errorf("a mended file: %v, problems %q, copy %q", err, l.said(), l.copied())
 		}
 		l.stop()
 	})

@@ -10,16 +10,18 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/checker"
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/event"
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/plan"
+	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
 	"github.com/lvs-director/lvs-director/pkg/task"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// Options are what a director needs; all are required.
+// Options are what a director needs; all are required but those that say otherwise.
 type Options struct {
 	// Config is the validated cluster file; Load reads and validates it again for a reload.
 	Config   *config.Config
@@ -31,6 +33,10 @@ type Options struct {
 	Log      *slog.Logger
 	// Started is called when the loops run.
 	Started func()
+	// Record is told of what happens, and must return at once. Optional.
+	Record func(event.Event)
+	// Problems are those that the daemon around this has found. Optional.
+	Problems func() []problem.Finding
 }
 
 // Director is the daemon. New makes it, Run is its life.
@@ -44,6 +50,7 @@ type Director struct {
 	reloading sync.Mutex // held by Reload, so that the file read last is the one applied last
 	loops     task.Published[*loops]
 	plan      task.Published[plan.Plan]
+	problems  *problemMonitor
 
 	// Owned by the goroutine of Run, through commands.
 	in            plan.Inputs
@@ -72,7 +79,11 @@ type loops struct {
 
 // New makes a director; nothing is touched before Run.
 func New(o Options) *Director {
+	if o.Record == nil {
+		o.Record = func(event.Event) {}
+	}
 	d := &Director{o: o, log: o.Log, commands: make(chan func()), stopped: make(chan struct{})}
+	d.problems = newProblemMonitor(d.snapshots, o.Problems, o.Record)
 	d.plan.Set(plan.Plan{Config: o.Config, Node: o.Node})
 	return d
 }
@@ -95,6 +106,7 @@ func (d *Director) Run(ctx context.Context) (err error) {
 	inherited := len(l.state.Services()) > 0
 	defer func() {
 		// The order of leaving: first the peers learn of it, then the VIPs go, then what served them.
+		d.problems.leave()
 		l.instances.stopAll()
 		l.group.Stop()
 		if err != nil && inherited {
@@ -111,6 +123,7 @@ func (d *Director) Run(ctx context.Context) (err error) {
 	defer heart.Stop()
 	d.loops.Set(l)
 	l.group.Start(l.stalls)
+	l.group.Start(d.problems)
 	d.o.Started()
 	d.log.Info("directing", "node", d.o.Node.Name, "config", d.in.Config.Summary())
 	return d.serve(ctx, l, heart)
@@ -140,7 +153,8 @@ func (d *Director) open() (*loops, error) {
 	l.table = &table{kernel: d.o.Kernel, state: state, log: d.log, group: l.group}
 	l.sockets = &sockets{group: l.group, open: d.o.Kernel.Socket, log: d.log, all: map[vrrp.Segment]socket{}}
 	l.instances = &instances{
-		group: task.NewGroup(&d.pulses), sockets: l.sockets, suspended: d.o.Kernel.Suspended, log: d.log, all: map[config.InstanceID]*instance{},
+		group: task.NewGroup(&d.pulses), sockets: l.sockets, suspended: d.o.Kernel.Suspended, told: d.transition, log: d.log,
+		all: map[config.InstanceID]*instance{},
 	}
 	l.stalls = newStallMonitor(&d.pulses, l.instances.candidates, d.log)
 	return l, nil
@@ -167,7 +181,10 @@ func (d *Director) start(ctx context.Context, l *loops) error {
 		return err
 	}
 	l.watcher = newWatcher(watched, d.o.Kernel.Watch, func(a kernel.IfAddr) { l.addresses.Gone(a.Interface, a.Prefix) }, d.log)
-	l.checker = checker.New(d.o.Kernel.Probe, new(checker.SecretFiles).Read, d.log, func(config.Subject, health.Verdict) { wake(l.verdicts) })
+	l.checker = checker.New(d.o.Kernel.Probe, new(checker.SecretFiles).Read, d.log, func(of config.Subject, before, now health.Verdict) {
+		d.recordVerdict(of, before, now)
+		wake(l.verdicts)
+	})
 	l.watcher.look()
 	d.ready = starting(time.Now())
 	for _, t := range []task.Task{closing{l.watcher, func() { _ = watched.Close() }}, l.checker, l.sysctls, l.state} {
@@ -246,8 +263,10 @@ func (d *Director) serve(ctx context.Context, l *loops, heart *pulse.Pulse) erro
 			last = time.Now()
 			d.in.Verdicts, d.judged = l.checker.Verdicts(), true
 		case <-d.reached:
+			d.problems.poke()
 		case <-checked:
 			checked = nil
+			d.problems.poke()
 		case <-timer.C:
 		}
 		if err := d.turn(l); err != nil {

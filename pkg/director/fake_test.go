@@ -376,6 +376,7 @@ type machine struct {
 	log  logtest.Buffer
 	file string // what the next reload finds
 	stop func() error
+	recorded
 }
 
 // world runs a test on a machine.
@@ -383,6 +384,7 @@ func world(t *testing.T, run func(t *testing.T, m *machine)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		m := &machine{t: t, fakeKernel: newFakeKernel(), dir: t.TempDir(), stop: func() error { return nil }}
+		m.recorded = recording(m.dir, &m.log)
 		defer func() { _ = m.stop() }()
 		run(t, m)
 	})
@@ -409,7 +411,7 @@ func (m *machine) options(file string) Options {
 			}
 			return cfg, nil
 		},
-		Log: slog.New(slog.NewTextHandler(&m.log, nil)), Started: func() {},
+		Log: slog.New(slog.NewTextHandler(&m.log, nil)), Started: func() {}, Record: m.journal.Record,
 	}
 }
 
@@ -472,15 +474,6 @@ func (m *machine) state(instance string) string {
 		}
 	}
 	return "none"
-}
-
-func (m *machine) reason(instance string) string {
-	for _, i := range m.Status().Instances {
-		if i.Name == instance {
-			return i.Reason
-		}
-	}
-	return ""
 }
 
 const electing = `version: 1

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/election"
+	"github.com/lvs-director/lvs-director/pkg/event"
 	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/task"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
@@ -23,6 +24,7 @@ type instances struct {
 	sockets   *sockets
 	holder    election.Holder
 	suspended func() time.Duration
+	told      func(event.Event) // of each change of a state
 	log       *slog.Logger
 
 	mu  sync.Mutex // guards all; never held while an election is waited for
@@ -39,7 +41,7 @@ type instance struct {
 func (s *instances) start(i plan.Instance) {
 	a := election.New(election.Options{
 		Name: i.ID, Params: i.Params, Addresses: i.Advertised, Wire: s.sockets.link(i.Segment), Holder: s.holder,
-		Log: s.log, Suspended: s.suspended,
+		Log: s.log, Suspended: s.suspended, Record: s.told,
 	})
 	s.sockets.attach(i.Segment, i.Params.VRID, a)
 	a.Set(desired(i))

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/election"
+	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
@@ -24,12 +25,13 @@ func lateness(l election.Lateness) *status.Lateness {
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// tooLate is a sentence about adverts that leave so late that a busier moment costs a failover, "" when they do not.
-func tooLate(s election.Snapshot) string {
+// tooLate is the problem of adverts that leave so late that a busier moment costs a failover.
+func tooLate(instance string, s election.Snapshot) []problem.Finding {
 	p99 := s.Lateness.Quantile(.99)
 	if s.Lateness.Count < enoughAdverts || p99 <= s.AdvertInterval/5 {
-		return ""
+		return nil
 	}
-	return fmt.Sprintf("one advert of a hundred leaves %s late or later, every %s one is due: this machine is too busy or too slow for "+
-		"that (give the daemon the priority that its unit has, or raise advert_interval)", p99.Round(time.Millisecond), s.AdvertInterval)
+	return []problem.Finding{{Code: problem.AdvertsLate, Subject: instance, Text: fmt.Sprintf(
+		"%s: one advert of a hundred leaves %s late or later, every %s one is due: this machine is too busy or too slow for "+
+			"that (give the daemon the priority that its unit has, or raise advert_interval)", instance, p99.Round(time.Millisecond), s.AdvertInterval)}}
 }

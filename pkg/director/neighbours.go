@@ -6,30 +6,37 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/election"
+	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// neighbourProblems are sentences about what an instance hears and should not.
-func neighbourProblems(cfg *config.Config, node string, i config.Instance, a election.Snapshot) []string {
-	var problems []string
-	say := func(format string, args ...any) {
-		problems = append(problems, "VRRP instance "+i.Name+": "+fmt.Sprintf(format, args...))
+// neighbourProblems are those of what an instance hears and should not, and of what nobody hears of it.
+func neighbourProblems(cfg *config.Config, node string, i config.Instance, a election.Snapshot) []problem.Finding {
+	var found []problem.Finding
+	intro := "VRRP instance " + i.Name + ": "
+	say := func(code problem.Code, format string, args ...any) {
+		found = append(found, problem.Finding{Code: code, Subject: i.Name, Text: intro + fmt.Sprintf(format, args...), Related: []string{i.Interface}})
 	}
 	if a.Flood != "" {
-		say("%s", a.Flood)
+		found = append(found, flood(i.Name, intro+a.Flood))
 	}
 	if a.Echo {
-		say("packets come from this director's own address %s: a loop in the network, or another machine with this address", a.Source)
+		say(problem.OwnPackets, "packets come from this director's own address %s: a loop in the network, or another machine with this address", a.Source)
 	}
 	if foreign(cfg, node, a) {
-		say("%s is MASTER with priority %d and is no director of the cluster file: another virtual router %d in this network, "+
+		say(problem.UnknownMaster, "%s is MASTER with priority %d and is no director of the cluster file: another virtual router %d in this network, "+
 			"or forged adverts (VRRP has no authentication: find that machine, or choose another virtual_router_id)",
 			a.Master, a.MasterPriority, i.VRID)
 	}
 	if a.SendError != "" {
-		say("cannot send adverts: %s", a.SendError)
+		say(problem.AdvertsNotSent, "cannot send adverts: %s", a.SendError)
 	}
-	return problems
+	return found
+}
+
+// flood is the problem of an instance or an interface on which packets that are ignored pour in.
+func flood(subject, text string) problem.Finding {
+	return problem.Finding{Code: problem.PacketFlood, Subject: subject, Text: text}
 }
 
 // foreign says whether somebody is MASTER whom the cluster file does not know. On networks other than that of the

@@ -65,8 +65,8 @@ func TestJudge(t *testing.T) {
 
 func TestTooLate(t *testing.T) {
 	s := election.Snapshot{AdvertInterval: 100 * time.Millisecond}
-	if got := tooLate(s); got != "" {
-		t.Errorf("without adverts: %s", got)
+	if got := tooLate("mysql", s); got != nil {
+		t.Errorf("without adverts: %v", got)
 	}
 	if lateness(s.Lateness) != nil {
 		t.Error("a histogram of nothing")

@@ -18,13 +18,15 @@ import (
 type snapshots struct {
 	plan      plan.Plan
 	started   bool
+	pools     bool // verdicts, services and unread have been looked for
 	instances map[config.InstanceID]election.Snapshot
 	sockets   map[vrrp.Segment]election.LinkSnapshot
 	verdicts  plan.Verdicts
 	balances  bool // there is a table
 	table     string
 	services  []lvs.Service // with their counters
-	unread    error         // why those are not known
+	unread    string        // why those are not known
+	checked   bool          // every check has had a result
 	stall     string
 	unsaved   string
 	sysctls   string
@@ -32,25 +34,45 @@ type snapshots struct {
 
 // Status says how everything stands. It may be called from any goroutine at any time and waits for none of the loops.
 func (d *Director) Status() status.Director {
+	doc := d.problems.examine(true)
+	doc.Node, doc.Role, doc.Version, doc.Process = d.o.Node.Name, "director", d.o.Version, process()
+	return doc
+}
+
+// snapshots asks the loops; pools: also for what is said of real servers and tracks.
+func (d *Director) snapshots(pools bool) snapshots {
 	s := snapshots{plan: d.plan.Load()}
 	if s.plan.Config == nil { // the start has not come so far
 		s.plan = plan.Plan{Config: d.o.Config, Node: d.o.Node}
 	}
-	if l := d.loops.Load(); l != nil {
-		s.started = true
-		s.instances, s.sockets, s.verdicts = l.instances.snapshots(), l.sockets.snapshots(), l.checker.Verdicts()
-		s.stall, s.unsaved, s.sysctls = l.stalls.Snapshot(), l.state.Problem(), l.sysctls.Problem()
-		if s.balances = l.table.runs(); s.balances {
-			reached, _ := l.table.snapshot()
-			s.table = reached.Problem
-			s.services, s.unread = d.o.Kernel.Services()
+	l := d.loops.Load()
+	if l == nil {
+		return s
+	}
+	s.started = true
+	s.instances, s.sockets = l.instances.snapshots(), l.sockets.snapshots()
+	s.stall, s.unsaved, s.sysctls = l.stalls.Snapshot(), l.state.Problem(), l.sysctls.Problem()
+	select {
+	case <-l.checker.Ready():
+		s.checked = true
+	default:
+	}
+	if s.balances = l.table.runs(); s.balances {
+		reached, _ := l.table.snapshot()
+		s.table = reached.Problem
+	}
+	if !pools {
+		return s
+	}
+	s.verdicts = l.checker.Verdicts()
+	if s.balances {
+		var err error
+		if s.services, err = d.o.Kernel.Services(); err != nil {
+			s.unread = err.Error()
 		}
 	}
-	doc := report(s)
-	doc.Head = status.Head{
-		Node: d.o.Node.Name, Role: "director", Version: d.o.Version, ConfigDigest: s.plan.Config.Digest, Process: process(), Problems: doc.Problems,
-	}
-	return doc
+	s.pools = true
+	return s
 }
 
 // Record is what an instance did last, or all of them when the name is ""; see election.Actor.Record.
@@ -62,61 +84,30 @@ func (d *Director) Record(instance string) (string, error) {
 	return l.instances.record(instance)
 }
 
-// report puts the document together, all but its head.
+// report puts the document together, all but its problems and what it says of the daemon.
 func report(s snapshots) status.Director {
 	doc := status.Director{Instances: []status.Instance{}, VirtualServers: []status.VirtualServer{}}
+	doc.ConfigDigest = s.plan.Config.Digest
 	for _, i := range s.plan.Instances {
-		a, runs := s.instances[i.ID]
-		if !runs {
-			continue
+		if a, runs := s.instances[i.ID]; runs {
+			doc.Instances = append(doc.Instances, instanceStatus(i.Config, a))
 		}
-		doc.Instances = append(doc.Instances, instanceStatus(i.Config, a))
-		if late := tooLate(a); late != "" {
-			doc.Problems = append(doc.Problems, i.Config.Name+": "+late)
-		}
-		doc.Problems = append(doc.Problems, neighbourProblems(s.plan.Config, s.plan.Node.Name, i.Config, a)...)
 	}
 	for _, on := range slices.SortedFunc(maps.Keys(s.sockets), vrrp.Segment.Compare) {
 		l := s.sockets[on]
 		doc.Interfaces = append(doc.Interfaces, status.Interface{
 			Name: on.Interface, Family: on.Family.String(), Received: l.Received, Dropped: l.Dropped,
 		})
-		if l.Broken != "" {
-			doc.Problems = append(doc.Problems, fmt.Sprintf("no VRRP socket on %s: %s", on, l.Broken))
-		}
-		if l.Flood != "" {
-			doc.Problems = append(doc.Problems, on.String()+": "+l.Flood)
-		}
 	}
-	if s.stall != "" {
-		doc.Problems = append(doc.Problems, s.stall)
-	}
-	if s.unsaved != "" {
-		doc.Problems = append(doc.Problems, s.unsaved)
-	}
-	if s.sysctls != "" {
-		doc.Problems = append(doc.Problems, "the sysctls are not as they should be: "+s.sysctls)
-	}
-	if !s.started {
-		doc.Problems = append(doc.Problems, "the director has not started yet")
+	if !s.pools {
 		return doc
 	}
 	for _, t := range s.plan.Tracks() {
 		v := verdictOf(s.verdicts, config.Subject{Track: config.TrackID(t.Name)})
 		doc.Tracks = append(doc.Tracks, status.Track{Name: t.Name, State: word(v), Code: string(v.Code), Reason: v.Reason, Since: v.Since})
 	}
-	if s.balances {
-		reportTable(s, &doc)
-	}
-	return doc
-}
-
-func reportTable(s snapshots, doc *status.Director) {
-	if s.table != "" {
-		doc.Problems = append(doc.Problems, "the IPVS table is not as it should be: "+s.table)
-	}
-	if s.unread != nil {
-		doc.Problems = append(doc.Problems, s.unread.Error())
+	if !s.balances {
+		return doc
 	}
 	have := make(map[lvs.Key]lvs.Service, len(s.services))
 	for _, service := range s.services {
@@ -125,6 +116,7 @@ func reportTable(s snapshots, doc *status.Director) {
 	for _, v := range s.plan.Config.VirtualServers {
 		doc.VirtualServers = append(doc.VirtualServers, virtualServerStatus(v, s.verdicts, have[lvs.KeyOf(v)]))
 	}
+	return doc
 }
 
 // verdictOf is the verdict of a subject; that of what nobody has looked at when the checks do not know it yet.

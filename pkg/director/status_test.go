@@ -4,11 +4,13 @@ import (
 	"log/slog"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/election"
+	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/status"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
@@ -36,7 +38,9 @@ func TestPoolState(t *testing.T) {
 func TestStatusBeforeTheStart(t *testing.T) {
 	d := New(Options{Config: &config.Config{Digest: "sha256:0"}, Node: config.Director{Name: "lvs-master"}, Version: "1"})
 	want := status.Director{
-		Head:           status.Head{Node: "lvs-master", Role: "director", Version: "1", ConfigDigest: "sha256:0", Problems: []string{"the director has not started yet"}},
+		Head: status.Head{Node: "lvs-master", Role: "director", Version: "1", ConfigDigest: "sha256:0", Problems: []string{"the director has not started yet"}, ProblemDetails: []problem.Problem{{
+			Code: problem.DaemonStarting, Severity: problem.Warning, Text: "the director has not started yet", Remedy: "wait; if it lasts, see the log",
+		}}},
 		Instances:      []status.Instance{},
 		VirtualServers: []status.VirtualServer{},
 	}
@@ -45,6 +49,10 @@ func TestStatusBeforeTheStart(t *testing.T) {
 		t.Errorf("process: %+v", got.Process)
 	}
 	got.Process = nil
+	if len(got.ProblemDetails) == 1 && got.ProblemDetails[0].Since.IsZero() {
+		t.Error("since when?")
+	}
+	got.ProblemDetails[0].Since = time.Time{}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

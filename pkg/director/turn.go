@@ -44,6 +44,7 @@ func (d *Director) turn(l *loops) error {
 		return err
 	}
 	d.plan.Set(to)
+	d.problems.poke()
 	d.changed, d.judged = false, false
 	if fresh {
 		d.tellOfVIPs(l, to)

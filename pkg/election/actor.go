@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/event"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/task"
@@ -49,6 +50,8 @@ type Options struct {
 	Log       *slog.Logger
 	// Suspended is for how long the machine has been suspended in all, which the monotonic clock does not count. Optional.
 	Suspended func() time.Duration
+	// Record is told of each change of the state, and must return at once. Optional.
+	Record func(event.Event)
 }
 
 // Actor is one VRRP instance at work.
@@ -60,6 +63,7 @@ type Actor struct {
 	holder    Holder
 	log       *slog.Logger
 	suspended func() time.Duration
+	record    func(event.Event)
 
 	epoch     time.Time
 	slept     time.Duration // what suspended said at epoch
@@ -119,7 +123,7 @@ const queued = (fairSources + 1) * fairAtOnce
 func New(o Options) *Actor {
 	a := &Actor{
 		name: o.Name, params: o.Params, addresses: o.Addresses, wire: o.Wire, holder: o.Holder,
-		suspended: o.Suspended,
+		suspended: o.Suspended, record: o.Record,
 		log:       o.Log.With("instance", string(o.Name), "vrid", o.Params.VRID),
 		epoch:     time.Now(),
 		datagrams: make(chan vrrp.Datagram, queued),
@@ -132,6 +136,9 @@ func New(o Options) *Actor {
 	a.recorder.trace = vrrp.NewTrace(a.machine, recorded)
 	if a.suspended == nil {
 		a.suspended = func() time.Duration { return 0 }
+	}
+	if a.record == nil {
+		a.record = func(event.Event) {}
 	}
 	a.slept = a.suspended()
 	a.stallTold = -stallLogEvery
@@ -300,7 +307,10 @@ func (a *Actor) perform(action vrrp.Action, late time.Duration) {
 	case vrrp.Announce:
 		a.holder.Announce(a.name)
 	case vrrp.Transition:
-		a.log.Info("state", "from", action.From.String(), "to", action.To.String(), "reason", action.Reason)
+		a.record(event.Event{
+			Kind: event.InstanceState, Subject: string(a.name), From: action.From.String(), To: action.To.String(),
+			Reason: action.Reason, VirtualRouterID: a.params.VRID,
+		})
 	}
 }
 

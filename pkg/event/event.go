@@ -35,6 +35,16 @@ func Kinds() []Kind {
 	}
 }
 
+// The words for From and To of real servers, tracks and virtual servers. Full is up without a connection left; Degraded is of
+// virtual servers alone.
+const (
+	Unknown  = "unknown"
+	Up       = "up"
+	Full     = "full"
+	Degraded = "degraded"
+	Down     = "down"
+)
+
 // Event is one change. Time and Kind are set in every event, the others as far as the kind has them.
 type Event struct {
 	Time    time.Time `json:"time"` // of the wall clock

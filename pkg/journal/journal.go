@@ -36,14 +36,14 @@ func (j *Journal) Record(e event.Event) {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
-	e = e.Bounded()
+	bounded := e.Bounded() // not for the log, which has bounds of its own
 	// Within the lock, so that the log and all subscribers have the same order. None of them waits.
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.log(e)
-	j.ring.add(e)
+	j.ring.add(bounded)
 	for s := range j.subscriptions {
-		s.offer(e)
+		s.offer(bounded)
 	}
 }
 

@@ -43,7 +43,9 @@ func run(t *testing.T, j *Journal) (stop func()) {
 	return stop
 }
 
-func numbered(n int) event.Event { return event.Event{Kind: event.InstanceState, Reason: fmt.Sprint(n)} }
+func numbered(n int) event.Event {
+	return event.Event{Kind: event.InstanceState, Reason: fmt.Sprint(n)}
+}
 
 func at(second int64, n int) event.Event {
 	e := numbered(n)

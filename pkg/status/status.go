@@ -1,6 +1,10 @@
 package status
 
-import "time"
+import (
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/problem"
+)
 
 // Head opens every status document.
 type Head struct {
@@ -10,7 +14,10 @@ type Head struct {
 	ConfigDigest string `json:"config_digest"`
 	// Problems are sentences about what is not right with this node as a whole; empty when all is well.
 	Problems []string `json:"problems,omitempty"`
-	Process  *Process `json:"process,omitempty"`
+	// ProblemDetails are all problems, also those of instances, virtual servers and real servers, critical ones first; what
+	// another one explains is left out. Empty when all is well; absent in a document of an older version.
+	ProblemDetails []problem.Problem `json:"problem_details"`
+	Process        *Process          `json:"process,omitempty"`
 }
 
 // Director is what a director says of itself.

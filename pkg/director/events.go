@@ -1,0 +1,40 @@
+package director
+
+import (
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/event"
+	"github.com/lvs-director/lvs-director/pkg/health"
+)
+
+// transition records a change of the state of an instance.
+func (d *Director) transition(e event.Event) {
+	d.o.Record(e)
+	d.problems.poke()
+}
+
+// recordVerdict records a verdict that asks for something else than the one before.
+func (d *Director) recordVerdict(of config.Subject, before, now health.Verdict) {
+	e := event.Event{
+		Kind: event.RealServerState, Subject: of.Server.String(), From: verdictWord(before), To: verdictWord(now),
+		Code: string(now.Code), Reason: now.Reason,
+	}
+	if of.Track != "" {
+		e.Kind, e.Subject = event.TrackState, string(of.Track)
+	}
+	if e.From != e.To {
+		d.o.Record(e)
+	}
+}
+
+func verdictWord(v health.Verdict) string {
+	switch {
+	case !v.Known:
+		return event.Unknown
+	case !v.Up:
+		return event.Down
+	case v.Full:
+		return event.Full
+	default:
+		return event.Up
+	}
+}

@@ -1,0 +1,110 @@
+package director
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/problem"
+	"github.com/lvs-director/lvs-director/pkg/status"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
+)
+
+// faults are the problems of instances that cannot take part.
+func faults(instances []status.Instance) []problem.Finding {
+	var found []problem.Finding
+	for _, i := range instances {
+		if i.State == "FAULT" {
+			found = append(found, problem.Finding{Code: problem.InstanceFault, Subject: i.Name, Text: i.Name + ": " + i.Reason})
+		}
+	}
+	return found
+}
+
+// checked are the problems that the checks have found: of pools, real servers and tracks.
+func checked(servers []status.VirtualServer, tracks []status.Track) []problem.Finding {
+	var found []problem.Finding
+	for _, v := range servers {
+		switch v.State {
+		case "down":
+			found = append(found, problem.Finding{Code: problem.VirtualServerDown, Subject: v.Name, Text: v.Name + ": " + v.Reason})
+		case "degraded":
+			found = append(found, problem.Finding{Code: problem.VirtualServerDegraded, Subject: v.Name, Text: v.Name + ": " + v.Reason})
+		}
+		for _, r := range v.RealServers {
+			name := v.Name + "/" + r.Name
+			found = append(found, alarming(r.Code, name, name+": "+r.Reason)...)
+		}
+	}
+	for _, t := range tracks {
+		found = append(found, alarming(t.Code, t.Name, "track "+t.Name+": "+t.Reason)...)
+	}
+	return found
+}
+
+// alarming is the problem of a real server or track that counts as before although somebody has to see to it: its check
+// says nothing about it, or it is full.
+func alarming(code, subject, text string) []problem.Finding {
+	f := problem.Finding{Subject: subject, Text: text}
+	switch health.Code(code) {
+	case health.Auth:
+		f.Code = problem.CheckLogin
+	case health.Blocked:
+		f.Code = problem.CheckBlocked
+	case health.Secret:
+		f.Code = problem.CheckSecret
+	case health.Local:
+		f.Code = problem.CheckLocal
+	case health.ServerFull:
+		f.Code = problem.ServerFull
+	default:
+		return nil
+	}
+	return []problem.Finding{f}
+}
+
+// ofNode are the problems that are sentences in the status document and nothing else in it.
+func ofNode(s snapshots) []problem.Finding {
+	var found []problem.Finding
+	on := map[vrrp.Segment][]string{} // the instances of each segment
+	for _, i := range s.plan.Instances {
+		a, runs := s.instances[i.ID]
+		if !runs {
+			continue
+		}
+		on[i.Segment] = append(on[i.Segment], i.Config.Name)
+		found = append(found, tooLate(i.Config.Name, a)...)
+		found = append(found, neighbourProblems(s.plan.Config, s.plan.Node.Name, i.Config, a)...)
+	}
+	for _, segment := range slices.SortedFunc(maps.Keys(s.sockets), vrrp.Segment.Compare) {
+		l, name := s.sockets[segment], segment.String()
+		if l.Broken != "" {
+			found = append(found, problem.Finding{
+				Code: problem.SocketUnavailable, Subject: name, Text: fmt.Sprintf("no VRRP socket on %s: %s", name, l.Broken), Related: on[segment],
+			})
+		}
+		if l.Flood != "" {
+			found = append(found, flood(name, name+": "+l.Flood))
+		}
+	}
+	for _, one := range []struct {
+		code  problem.Code
+		intro string
+		text  string
+	}{
+		{problem.LoopStalled, "", s.stall},
+		{problem.StateNotSaved, "", s.unsaved},
+		{problem.SysctlsWrong, "the sysctls are not as they should be: ", s.sysctls},
+		{problem.TableWrong, "the IPVS table is not as it should be: ", s.table},
+		{problem.TableUnreadable, "", s.unread},
+	} {
+		if one.text != "" {
+			found = append(found, problem.Finding{Code: one.code, Text: one.intro + one.text})
+		}
+	}
+	if !s.started {
+		found = append(found, problem.Finding{Code: problem.DaemonStarting, Text: "the director has not started yet"})
+	}
+	return found
+}

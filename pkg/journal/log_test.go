@@ -1,0 +1,40 @@
+package journal
+
+import (
+	"log/slog"
+	"testing"
+
+	"github.com/lvs-director/lvs-director/pkg/event"
+	"github.com/lvs-director/lvs-director/pkg/logtest"
+)
+
+// The lines of the log are those that people and scripts search for.
+func TestLog(t *testing.T) {
+	var out logtest.Buffer
+	j := New(t.TempDir(), Log(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))))
+	for _, e := range []event.Event{
+		{Kind: event.InstanceState, Subject: "mysql", From: "BACKUP", To: "MASTER", Reason: "MASTER: no advert from 10.77.0.2 for 3.61s", VirtualRouterID: 51},
+		{Kind: event.RealServerState, Subject: "mysql/mysql2", From: "up", To: "down", Code: "refused", Reason: "down: mysql: refused (2 of 2)"},
+		{Kind: event.RealServerState, Subject: "mysql/mysql2", From: "down", To: "full", Code: "full", Reason: "full: mysql"},
+		{Kind: event.TrackState, Subject: "gateway", From: "unknown", To: "up", Code: "ok", Reason: "up: tcp"},
+		{Kind: event.ReloadRefused, Subject: "cluster.yaml", Reason: "cluster.yaml:1:1: version: 2 is not 1"},
+		{Kind: event.VirtualServerState, Subject: "mysql", From: "up", To: "down"},
+		{Kind: event.ProblemRaised, Code: "loop_stalled"},
+	} {
+		j.Record(e)
+	}
+	const want = `level=INFO msg=state instance=mysql vrid=51 from=BACKUP to=MASTER reason="MASTER: no advert from 10.77.0.2 for 3.61s"
+level=INFO msg=verdict server=mysql/mysql2 up=false full=false code=refused reason="down: mysql: refused (2 of 2)"
+level=INFO msg=verdict server=mysql/mysql2 up=true full=true code=full reason="full: mysql"
+level=INFO msg=verdict server="track gateway" up=true full=false code=ok reason="up: tcp"
+level=ERROR msg="reload refused; the running configuration stays" error="cluster.yaml:1:1: version: 2 is not 1"
+`
+	if out.String() != want {
+		t.Errorf("%s\nwant\n%s", out.String(), want)
+	}
+}
