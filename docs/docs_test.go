@@ -151,6 +151,7 @@ func TestCommandsAndFlagsExist(t *testing.T) {
 		{"lvsctl", "check"},
 		{"lvsctl", "schema"},
 		{"lvsctl", "status"},
+		{"lvsctl", "events"},
 		{"lvsctl", "reload"},
 		{"lvsctl", "version"},
 	} {

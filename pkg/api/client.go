@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -9,9 +10,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/event"
 )
 
 // InvalidError is the daemon's answer that its cluster file cannot be used. It changed nothing.
@@ -19,6 +23,9 @@ type InvalidError struct{ Problems string }
 
 // Error lists the problems, one a line.
 func (e *InvalidError) Error() string { return e.Problems }
+
+// ErrNoDaemon is what a client says when nobody is behind the socket.
+var ErrNoDaemon = errors.New("no daemon answers: is lvs-director (or lvs-realserver) running? (systemctl status lvs-director; another path: --socket)")
 
 // Client talks to a daemon over its socket.
 type Client struct {
@@ -48,6 +55,65 @@ func (c *Client) Status(ctx context.Context) ([]byte, error) {
 // Record returns what a VRRP instance did last, or all of them when the name is "", in the text form of vrrp.Trace.
 func (c *Client) Record(ctx context.Context, instance string) ([]byte, error) {
 	return c.do(ctx, http.MethodGet, "/v1/vrrp/record?instance="+url.QueryEscape(instance))
+}
+
+// silentWithin is how long a daemon may send nothing to a client that follows, before it is taken for one that hangs.
+const silentWithin = 3 * aliveEvery
+
+// Events calls take with each event since a time, or with all for the zero time, oldest first. With follow it goes on with
+// what comes until ctx ends, which is no error, or the daemon is gone, which is ErrNoDaemon. An error of take ends it.
+func (c *Client) Events(ctx context.Context, since time.Time, follow bool, take func(event.Event) error) error {
+	query := url.Values{"follow": {strconv.FormatBool(follow)}}
+	if !since.IsZero() {
+		query.Set("since", since.Format(time.RFC3339Nano))
+	}
+	talking, hangUp := context.WithCancel(ctx)
+	defer hangUp()
+	silent := time.AfterFunc(silentWithin, hangUp)
+	defer silent.Stop()
+	request, err := http.NewRequestWithContext(talking, http.MethodGet, "http://daemon/v1/events?"+query.Encode(), http.NoBody)
+	if err != nil {
+		return err
+	}
+	response, err := (&http.Client{Transport: c.http.Transport}).Do(request) // whose time-out would be for the whole of it
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case talking.Err() != nil:
+		return c.explain(context.DeadlineExceeded)
+	case err != nil:
+		return c.explain(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode/100 != 2 {
+		text, _ := io.ReadAll(io.LimitReader(response.Body, event.MaxLine))
+		return errors.New(strings.TrimSpace(string(text)))
+	}
+	lines := bufio.NewScanner(response.Body)
+	lines.Buffer(nil, event.MaxLine+1)
+	for lines.Scan() {
+		silent.Reset(silentWithin)
+		if len(lines.Bytes()) == 0 { // a sign of life
+			continue
+		}
+		e, err := event.Parse(lines.Bytes())
+		if err != nil {
+			return fmt.Errorf("socket %s: %w", c.socket, err)
+		}
+		if err := take(e); err != nil {
+			return err
+		}
+	}
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case talking.Err() != nil:
+		return c.explain(context.DeadlineExceeded)
+	case follow || lines.Err() != nil:
+		return fmt.Errorf("socket %s: the daemon has gone: %w", c.socket, ErrNoDaemon)
+	default:
+		return nil
+	}
 }
 
 // Reload makes the daemon read its cluster file again.
@@ -83,7 +149,7 @@ func (c *Client) do(ctx context.Context, method, path string) ([]byte, error) {
 func (c *Client) explain(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("socket %s: no daemon answers: is lvs-director (or lvs-realserver) running? (systemctl status lvs-director; another path: --socket)", c.socket)
+		return fmt.Errorf("socket %s: %w", c.socket, ErrNoDaemon)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("socket %s: permission denied: run it as root or as a member of group %s", c.socket, Group)
 	case errors.Is(err, context.DeadlineExceeded):

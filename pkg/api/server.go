@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/clusterfile"
+	"github.com/lvs-director/lvs-director/pkg/journal"
 )
 
 // Group is the system group whose members may use the socket beside root. It need not exist.
@@ -30,6 +31,8 @@ type Handlers struct {
 	Reload func(ctx context.Context) error
 	// Record is what a VRRP instance did last, in the text form of vrrp.Trace; of all instances when the name is "".
 	Record func(instance string) (string, error)
+	// Events are what happened, and happens.
+	Events *journal.Journal
 }
 
 // ErrInUse is returned by Listen when another process answers on the socket.
@@ -95,7 +98,7 @@ func admit(path string) error {
 // Serve answers on the listener until ctx ends.
 func Serve(ctx context.Context, listener net.Listener, h Handlers, log *slog.Logger) error {
 	server := &http.Server{
-		Handler:           mux(h),
+		Handler:           mux(ctx, h),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
@@ -120,8 +123,9 @@ func Serve(ctx context.Context, listener net.Listener, h Handlers, log *slog.Log
 	return err
 }
 
-func mux(h Handlers) http.Handler {
+func mux(ctx context.Context, h Handlers) http.Handler {
 	m := http.NewServeMux()
+	m.Handle("GET /v1/events", newStream(ctx, h.Events))
 	m.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		encoder := json.NewEncoder(w)

@@ -40,7 +40,7 @@ func Command() *cobra.Command {
 	root.PersistentFlags().StringVar(&f.socket, "socket", "", "the daemon's socket (default: the director's, else the agent's, of this machine)")
 	root.PersistentFlags().StringVarP(&f.output, "output", "o", "table", "table, json or yaml")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &daemon.UsageError{Err: err} })
-	root.AddCommand(check(), showSchema(&f), showStatus(&f), reload(&f), virtualRouters(&f), showVersion())
+	root.AddCommand(check(), showSchema(&f), showStatus(&f), showEvents(&f), reload(&f), virtualRouters(&f), showVersion())
 	return root
 }
 
@@ -66,16 +66,19 @@ func (f *flags) validate() error {
 }
 
 // client chooses the daemon: on a machine that runs both, the director.
-func (f *flags) client() *api.Client {
+func (f *flags) client() *api.Client { return api.NewClient(f.path()) }
+
+// path is the socket of that daemon.
+func (f *flags) path() string {
 	if f.socket != "" {
-		return api.NewClient(f.socket)
+		return f.socket
 	}
 	if _, err := os.Stat(directorSocket); err != nil && os.IsNotExist(err) {
 		if info, err := os.Stat(realserverSocket); err == nil && info.Mode().Type() == fs.ModeSocket {
-			return api.NewClient(realserverSocket)
+			return realserverSocket
 		}
 	}
-	return api.NewClient(directorSocket)
+	return directorSocket
 }
 
 // exactly is cobra.ExactArgs with the exit code of wrong usage.

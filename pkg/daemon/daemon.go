@@ -290,7 +290,7 @@ func (s server) serve(ctx context.Context, socket string) error {
 
 func (s server) handlers() api.Handlers {
 	return api.Handlers{
-		Status: s.service.Status, Record: s.service.Record,
+		Status: s.service.Status, Record: s.service.Record, Events: s.events,
 		Reload: func(ctx context.Context) error { return s.from.reload(ctx, s.service) },
 	}
 }

@@ -1,0 +1,211 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/event"
+	"github.com/lvs-director/lvs-director/pkg/journal"
+)
+
+// keeping is a journal at work.
+func keeping(t *testing.T) *journal.Journal {
+	t.Helper()
+	j := journal.New(t.TempDir(), nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- j.Keeper().Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return j
+}
+
+func at(second int64, reason string) event.Event {
+	return event.Event{Time: time.Unix(second, 0), Kind: event.TrackState, Reason: reason}
+}
+
+// follower collects what a client is told.
+type follower struct {
+	seen chan string
+	end  func() error // of following
+}
+
+func follow(t *testing.T, c *Client, since time.Time) follower {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	f, done := follower{seen: make(chan string, 4096)}, make(chan error, 1)
+	go func() {
+		done <- c.Events(ctx, since, true, func(e event.Event) error {
+			f.seen <- e.Reason
+			return nil
+		})
+	}()
+	f.end = func() error { cancel(); return <-done }
+	return f
+}
+
+func (f follower) expect(t *testing.T, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		select {
+		case got := <-f.seen:
+			if got != w {
+				t.Fatalf("told %q, want %q", got, w)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatalf("nobody told of %q", w)
+		}
+	}
+}
+
+func TestEvents(t *testing.T) {
+	j := keeping(t)
+	client, stop := serve(t, Handlers{Events: j})
+	for second := range int64(4) {
+		j.Record(at(second, fmt.Sprint(second)))
+	}
+	var got []string
+	take := func(e event.Event) error { got = append(got, e.Reason); return nil }
+	if err := client.Events(t.Context(), time.Unix(2, 0), false, take); err != nil || strings.Join(got, " ") != "2 3" {
+		t.Errorf("since 2: %q, %v", got, err)
+	}
+	enough := errors.New("enough")
+	if err := client.Events(t.Context(), time.Time{}, false, func(event.Event) error { return enough }); !errors.Is(err, enough) {
+		t.Errorf("of who takes: %v", err)
+	}
+	all, late := follow(t, client, time.Time{}), follow(t, client, time.Unix(9, 0))
+	all.expect(t, "0", "1", "2", "3")
+	j.Record(at(10, "new"))
+	all.expect(t, "new")
+	if err := all.end(); err != nil {
+		t.Errorf("who has seen enough: %v", err)
+	}
+	late.expect(t, "new")
+	j.Record(at(11, "the last word"))
+	stop()
+	late.expect(t, "the last word")
+	if err := late.end(); err != nil && !errors.Is(err, ErrNoDaemon) {
+		t.Errorf("after the end: %v", err)
+	}
+	if err := client.Events(t.Context(), time.Time{}, true, take); !errors.Is(err, ErrNoDaemon) {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
+// raw asks as no client of ours does: it reads that it is answered, and nothing of the answer.
+func raw(t *testing.T, c *Client, request string) {
+	t.Helper()
+	conn, err := net.Dial("unix", c.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if _, err := io.WriteString(conn, "GET "+request+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	const answered = "HTTP/1.1 200 OK"
+	text := make([]byte, len(answered))
+	if _, err := io.ReadFull(conn, text); err != nil || string(text) != answered {
+		t.Fatalf("%q, %v", text, err)
+	}
+}
+
+// A client that reads nothing keeps neither the journal, nor other clients, nor the end of the daemon waiting, and is given
+// up when its place is wanted no longer than writeWithin after the first write that it does not take.
+func TestSlowClients(t *testing.T) {
+	j := keeping(t)
+	client, stop := serve(t, Handlers{Events: j})
+	defer stop()
+	long := strings.Repeat("x", event.MaxText)
+	for n := range int64(400) {
+		j.Record(at(n, long))
+	}
+	for range followers {
+		raw(t, client, "/v1/events?follow=true")
+	}
+	full := func() bool {
+		err := client.Events(t.Context(), time.Time{}, true, func(event.Event) error { return io.EOF })
+		if !errors.Is(err, io.EOF) && (err == nil || err.Error() != "16 clients follow the events already: end one of them") {
+			t.Fatal(err)
+		}
+		return !errors.Is(err, io.EOF)
+	}
+	begun := time.Now()
+	await := func(want bool) {
+		t.Helper()
+		for full() != want {
+			if time.Since(begun) > time.Minute {
+				t.Fatalf("all places are taken: %t", !want)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	await(true)
+	recording := time.Now()
+	for n := range int64(3000) {
+		j.Record(at(1000+n, long))
+	}
+	if took := time.Since(recording); took > writeWithin/2 {
+		t.Errorf("recording took %s", took)
+	}
+	await(false) // they are given up
+	if err := client.Events(t.Context(), time.Time{}, false, func(event.Event) error { return nil }); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestEventsRefused(t *testing.T) {
+	client, stop := serve(t, Handlers{Events: keeping(t)})
+	defer stop()
+	for query, want := range map[string]string{
+		"since=yesterday": "since=yesterday: want a time of RFC 3339", "follow=perhaps": "follow=perhaps: want true or false",
+	} {
+		response, err := client.http.Get("http://daemon/v1/events?" + query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusBadRequest || !strings.HasPrefix(string(text), want) {
+			t.Errorf("%s: %d, %q", query, response.StatusCode, text)
+		}
+	}
+	none, stopNone := serve(t, Handlers{})
+	defer stopNone()
+	if err := none.Events(t.Context(), time.Time{}, true, nil); err == nil || err.Error() != "this daemon keeps no events" {
+		t.Errorf("without a journal: %v", err)
+	}
+}
+
+// What is no event, and an answer that breaks off, are errors and no panic.
+func TestEventsOfAnotherServer(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := make(chan string, 1)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, <-answers) })}
+	go func() { _ = server.Serve(l) }()
+	defer server.Close()
+	for answer, want := range map[string]string{
+		"garbage\n": "event: invalid character", strings.Repeat("x", 100_000): "the daemon has gone", "{}\n": "no kind",
+	} {
+		answers <- answer
+		if err := NewClient(path).Events(t.Context(), time.Time{}, false, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.20q: %v", answer, err)
+		}
+	}
+}

@@ -1,0 +1,194 @@
+package ctl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lvs-director/lvs-director/pkg/api"
+	"github.com/lvs-director/lvs-director/pkg/daemon"
+	"github.com/lvs-director/lvs-director/pkg/event"
+	"github.com/lvs-director/lvs-director/pkg/journal"
+)
+
+// reconnectEvery is the pause after which a daemon that has gone is looked for again.
+const reconnectEvery = time.Second
+
+func showEvents(f *flags) *cobra.Command {
+	var follow bool
+	var since, stateDir string
+	cmd := &cobra.Command{
+		Use: "events", Short: "what happened: elections, real servers, problems, reloads; also of a daemon that does not run",
+		Args: exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			from, err := parseSince(since, time.Now())
+			if err != nil {
+				return &daemon.UsageError{Err: fmt.Errorf("--since %s: %w", since, err)}
+			}
+			p := &eventPrinter{out: cmd.OutOrStdout(), format: f.output, from: from}
+			if follow {
+				return f.follow(cmd.Context(), p, cmd.ErrOrStderr(), stateDir)
+			}
+			switch err := f.client().Events(cmd.Context(), from, false, p.print); {
+			case errors.Is(err, api.ErrNoDaemon):
+				return f.fromFile(p, cmd.ErrOrStderr(), stateDir, err)
+			case err != nil:
+				return fmt.Errorf("events: %w", err)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what comes, also across restarts of the daemon")
+	cmd.Flags().StringVar(&since, "since", "", `only what happened since then: a duration such as 90m, or a time such as 14:50, "2026-11-21 14:50" or 2026-11-21T14:50:23Z`)
+	cmd.Flags().StringVar(&stateDir, "state-dir", daemon.DefaultStateDir, "where to read the events of a daemon that does not run")
+	_ = cmd.RegisterFlagCompletionFunc("since", cobra.NoFileCompletions) // fails only for a flag that is not there
+	return cmd
+}
+
+// parseSince is the time that --since means; the zero time for "".
+func parseSince(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if d, err := time.ParseDuration(text); err == nil {
+		if d < 0 {
+			return time.Time{}, errors.New("a duration counts back from now, without a sign: want one such as 90m")
+		}
+		return now.Add(-d), nil
+	}
+	if at, err := time.ParseInLocation("15:04", text, now.Location()); err == nil {
+		year, month, day := now.Date()
+		return time.Date(year, month, day, at.Hour(), at.Minute(), 0, 0, now.Location()), nil
+	}
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"} {
+		if at, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
+			return at, nil
+		}
+	}
+	return time.Time{}, errors.New(`want a duration such as 90m, or a time such as 14:50, "2026-11-21 14:50" or 2026-11-21T14:50:23Z`)
+}
+
+// follow prints what is there and what comes, until ctx ends. While no daemon answers it waits for one.
+func (f *flags) follow(ctx context.Context, p *eventPrinter, stderr io.Writer, stateDir string) error {
+	waiting := false
+	for first := true; ; first = false {
+		printed := p.from
+		err := f.client().Events(ctx, p.from, true, func(e event.Event) error {
+			waiting = false
+			return p.print(e)
+		})
+		if !errors.Is(err, api.ErrNoDaemon) {
+			if err != nil {
+				err = fmt.Errorf("events: %w", err)
+			}
+			return err
+		}
+		if first && printed.Equal(p.from) {
+			if err := f.fromFile(p, stderr, stateDir, err); err != nil {
+				fmt.Fprintln(stderr, "lvsctl:", err)
+			}
+		}
+		if !waiting {
+			waiting = true
+			fmt.Fprintf(stderr, "lvsctl: events: no daemon answers on %s; waiting for it\n", f.path())
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(reconnectEvery):
+		}
+	}
+}
+
+// fromFile prints what a daemon that does not answer has left; why is the error of asking it.
+func (f *flags) fromFile(p *eventPrinter, stderr io.Writer, stateDir string, why error) error {
+	dirs := []string{stateDir, filepath.Join(stateDir, "realserver")}
+	if filepath.Base(f.path()) == filepath.Base(realserverSocket) {
+		dirs = dirs[1:]
+	}
+	for _, dir := range dirs {
+		events, err := journal.Read(dir)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil:
+			return fmt.Errorf("events: %w; nor can what it has left be read: %w", why, err)
+		}
+		fmt.Fprintf(stderr, "lvsctl: events: no daemon answers on %s; these are from %s\n", f.path(), journal.Path(dir))
+		for _, e := range events {
+			if e.Time.Before(p.from) {
+				continue
+			}
+			if err := p.print(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return fmt.Errorf("events: %w; and it has left none in %s (another directory: --state-dir)", why, strings.Join(dirs, " or "))
+}
+
+// eventPrinter prints events, each at once.
+type eventPrinter struct {
+	out    io.Writer
+	format string
+	from   time.Time // behind the last one that was printed
+	begun  bool
+}
+
+func (p *eventPrinter) print(e event.Event) error {
+	p.from = e.Time.Add(1)
+	if p.format == "table" {
+		if !p.begun {
+			p.begun = true
+			if err := p.row("TIME", "KIND", "SUBJECT", "CHANGE", "CODE", "REASON"); err != nil {
+				return err
+			}
+		}
+		return p.row(e.Time.Local().Format("2006-01-02 15:04:05.000"), string(e.Kind), e.Subject, change(e), e.Code, e.Reason)
+	}
+	line, err := e.Line()
+	if err != nil {
+		return err
+	}
+	if p.format == "yaml" {
+		fmt.Fprintln(p.out, "---")
+	}
+	return write(p.out, p.format, line)
+}
+
+// row is a line of the table. Its columns are as wide as they mostly need to be: what comes later is not known yet.
+func (p *eventPrinter) row(cells ...string) error {
+	for i, cell := range cells {
+		if cells[i] = printable(cell); cells[i] == "" {
+			cells[i] = "-"
+		}
+	}
+	_, err := fmt.Fprintf(p.out, "%-23s  %-20s  %-16s  %-18s  %-8s  %s\n", cells[0], cells[1], cells[2], cells[3], cells[4], cells[5])
+	return err
+}
+
+func change(e event.Event) string {
+	if e.From == "" && e.To == "" {
+		return ""
+	}
+	return strings.TrimSpace(short(e.From) + " -> " + short(e.To))
+}
+
+// printable takes out what would steer a terminal: a reason may quote what a server answered.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text)
+}
