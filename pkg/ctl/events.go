@@ -172,7 +172,7 @@ func (p *eventPrinter) row(cells ...string) error {
 			cells[i] = "-"
 		}
 	}
-	_, err := fmt.Fprintf(p.out, "%-23s  %-20s  %-16s  %-18s  %-8s  %s\n", cells[0], cells[1], cells[2], cells[3], cells[4], cells[5])
+	_, err := fmt.Fprintf(p.out, "%-23s  %-20s  %-16s  %-18s  %-23s  %s\n", cells[0], cells[1], cells[2], cells[3], cells[4], cells[5])
 	return err
 }
 

@@ -57,10 +57,10 @@ func left(t *testing.T, dir string, events ...event.Event) {
 	}
 }
 
-const tableOfFailover = `TIME                     KIND                  SUBJECT           CHANGE              CODE      REASON
-2026-11-21 14:50:23.000  instance_state        mysql             BACKUP -> MASTER    -         MASTER: no advert from 10.77.0.2 for 3.61s
-2026-11-21 14:51:23.000  real_server_state     mysql/mysql2      up -> down          refused   down:  [31mred line
-2026-11-21 15:50:23.000  reload_applied        cluster.yaml      sha256:0123456789ab -> sha256:fedcba987654  -         -
+const tableOfFailover = `TIME                     KIND                  SUBJECT           CHANGE              CODE                     REASON
+2026-11-21 14:50:23.000  instance_state        mysql             BACKUP -> MASTER    -                        MASTER: no advert from 10.77.0.2 for 3.61s
+2026-11-21 14:51:23.000  real_server_state     mysql/mysql2      up -> down          refused                  down:  [31mred line
+2026-11-21 15:50:23.000  reload_applied        cluster.yaml      sha256:0123456789ab -> sha256:fedcba987654  -                        -
 `
 
 func TestEvents(t *testing.T) {
