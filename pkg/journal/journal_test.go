@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -367,27 +368,21 @@ func TestUnusableFile(t *testing.T) {
 }
 
 // No bytes in the file are a panic, more than the bound of memory, or in the way of what is written after them.
-func FuzzFile(f *testing.F) {
+func FuzzScan(f *testing.F) {
 	line, _ := event.Event{Time: time.Unix(1, 0), Kind: event.TrackState, Reason: "whole"}.Line()
 	f.Add(line)
 	f.Add(append(line, line[:20]...))
 	f.Add([]byte("\n\n\x00\xff{}"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		dir := t.TempDir()
-		if err := os.WriteFile(Path(dir), data, 0o640); err != nil {
+		var before, after ring
+		if err := scan(&before, bytes.NewReader(data)); err != nil {
 			t.Fatal(err)
 		}
-		before, err := Read(dir)
-		if err != nil {
+		if err := scan(&after, bytes.NewReader(slices.Concat(data, []byte{'\n'}, line))); err != nil {
 			t.Fatal(err)
 		}
-		file := fileIn(dir)
-		if n, err := file.append([]event.Event{at(1, 1)}); n != 1 || err != nil {
-			t.Fatalf("%d, %v", n, err)
-		}
-		after, err := Read(dir)
-		if err != nil || len(after) != len(before)+1 || after[len(after)-1].Reason != "1" {
-			t.Fatalf("%d events, then %d, %v", len(before), len(after), err)
+		if after.size > MemoryBytes || len(after.events) != len(before.events)+1 || after.events[len(before.events)].Reason != "whole" {
+			t.Fatalf("%d events, then %d", len(before.events), len(after.events))
 		}
 	})
 }

@@ -1,5 +1,7 @@
 package problem
 
+import "slices"
+
 // The codes of this version.
 const (
 	InstanceFault         Code = "instance_fault"
@@ -60,10 +62,11 @@ type Declaration struct {
 
 // Declared are the codes of this version.
 func Declared() Registry {
-	return Of(append(directorCodes(), append(commonCodes(), agentCodes()...)...)...)
+	return Of(slices.Concat(serviceCodes(), checkCodes(), neighbourCodes(), directorCodes(), commonCodes(), agentCodes())...)
 }
 
-func directorCodes() []Declaration {
+// serviceCodes are those of what clients get.
+func serviceCodes() []Declaration {
 	return []Declaration{
 		{
 			Code: InstanceFault, Severity: Critical, Role: Director, Subject: "instance",
@@ -77,6 +80,12 @@ func directorCodes() []Declaration {
 			Code: VirtualServerDegraded, Severity: Warning, Role: Director, Subject: "virtual server",
 			Means: "some of its real servers are not up", Remedy: "see why each of them is down, and mend it",
 		},
+	}
+}
+
+// checkCodes are those of checks that say nothing, and of what they say beside up and down.
+func checkCodes() []Declaration {
+	return []Declaration{
 		{
 			Code: CheckLogin, Severity: Warning, Role: Director, Subject: "real server or track",
 			Means: "the server does not let the check's user in; its last state is kept", Remedy: "mend the account or the password file of the check",
@@ -97,6 +106,12 @@ func directorCodes() []Declaration {
 			Code: ServerFull, Severity: Warning, Role: Director, Subject: "real server or track",
 			Means: "it has no connection left, and gets no new ones", Remedy: "raise max_connections there, or find out who leaks connections",
 		},
+	}
+}
+
+// neighbourCodes are those of what a director sends to its network and hears there.
+func neighbourCodes() []Declaration {
+	return []Declaration{
 		{
 			Code: AdvertsLate, Severity: Warning, Role: Director, Subject: "instance",
 			Means:  "its adverts leave so late that a busier moment costs a failover",
@@ -125,6 +140,12 @@ func directorCodes() []Declaration {
 			Means: "there is no VRRP socket; it is tried again every second", Remedy: "see the reason: mostly the interface is not there",
 			ExplainedBy: []Code{InstanceFault},
 		},
+	}
+}
+
+// directorCodes are those of the director as a whole.
+func directorCodes() []Declaration {
+	return []Declaration{
 		{
 			Code: LoopStalled, Severity: Warning, Role: Director, Subject: "node",
 			Means: "a loop of the daemon makes no progress: a bug, or a kernel that does not answer", Remedy: "restart the daemon, and report the stack in its log",
@@ -145,6 +166,7 @@ func directorCodes() []Declaration {
 	}
 }
 
+// commonCodes are those of both daemons.
 func commonCodes() []Declaration {
 	return []Declaration{
 		{
@@ -173,6 +195,7 @@ func commonCodes() []Declaration {
 	}
 }
 
+// agentCodes are those of the agent.
 func agentCodes() []Declaration {
 	return []Declaration{
 		{
