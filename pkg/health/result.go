@@ -52,7 +52,7 @@ const (
 	Protocol    Code = "protocol"    // what answers does not speak the protocol of the check
 	Local       Code = "local"       // the director itself could not make the check
 	Secret      Code = "secret"      // the password file cannot be used
-	Error       Code = "error"       // the server answered with an error that has no code of its own
+	Error       Code = "error"       // the server answered with an error that has no code of its own; unknown, but for the few that concern the whole server
 )
 
 // Result is the outcome of one check.

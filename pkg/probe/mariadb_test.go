@@ -146,6 +146,17 @@ func TestMariaDB(t *testing.T) {
 		check(t, MySQL(within(t, patience), target), health.Auth, health.Unknown,
 			`mysql: login to 10\.77\.0\.11:3306 as lvs_check: Error 1045: Access denied for user 'lvs_check'@'mysql1' .*`)
 	})
+	t.Run("account blocked for wrong passwords", func(t *testing.T) {
+		s.sql(t, "SET GLOBAL max_password_errors=3")
+		wrong := account(s.address)
+		wrong.Password = "wrong"
+		for range 4 {
+			MySQL(within(t, patience), wrong)
+		}
+		check(t, s.probe(t, patience), health.Auth, health.Unknown, `mysql: login to .*: Error 4150: .* then run FLUSH PRIVILEGES there\)`)
+		s.sql(t, "FLUSH PRIVILEGES; SET GLOBAL max_password_errors=DEFAULT")
+		check(t, s.probe(t, patience), health.OK, health.Good, `mysql: answered in .*`)
+	})
 	t.Run("full", func(t *testing.T) {
 		s.sql(t, "SET GLOBAL max_connections=10")
 		var held []*exec.Cmd
