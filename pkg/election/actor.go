@@ -65,29 +65,28 @@ type Actor struct {
 	suspended func() time.Duration
 	record    func(event.Event)
 
-	epoch     time.Time
-	slept     time.Duration // what suspended said at epoch
-	machine   *vrrp.Machine
-	recorder  recorder
-	desired   desired
-	datagrams chan vrrp.Datagram
-	commands  chan func(*Actor)
-	done      chan struct{}
-	ready     task.Latch
-	snapshot  atomic.Pointer[Snapshot]
+	epoch    time.Time
+	slept    time.Duration // what suspended said at epoch
+	machine  *vrrp.Machine
+	recorder recorder
+	desired  desired
+	inbox    *inbox
+	more     time.Duration // after epoch: when the next of the inbox may be taken; 0 = nothing is left in it
+	commands chan func(*Actor)
+	done     chan struct{}
+	ready    task.Latch
+	snapshot atomic.Pointer[Snapshot]
 
 	sent, received uint64
 	lateness       Lateness
 	dropped        map[string]uint64
-	overflowed     atomic.Uint64
-	fair           fairness
 	guard          vrrp.Guard
 	crowd          crowd
 	peers          []netip.Addr  // that the log has named
 	echo           bool          // a packet came from our own address,
 	echoed         time.Duration // the last one then, after epoch
 	published      time.Duration // after epoch
-	spilt          uint64        // of overflowed, what the crowd knows of
+	spilt          uint64        // of the inbox's overflow, what the crowd knows of
 	stallTold      time.Duration // when a stall was logged last
 	sendError      string        // the last error logged, so that a dead link is one line and not one a second
 }
@@ -115,10 +114,6 @@ type Snapshot struct {
 // stallLogEvery keeps a machine that is always late from filling its log; the histogram has them all.
 const stallLogEvery = 10 * time.Second
 
-// queued bounds the datagrams that wait for an actor. A peer sends one every advert interval; more than this many at
-// once is a flood, of which the newest are dropped and counted as "overflow".
-const queued = (fairSources + 1) * fairAtOnce
-
 // New makes an actor in INIT. Run starts it.
 func New(o Options) *Actor {
 	a := &Actor{
@@ -126,7 +121,7 @@ func New(o Options) *Actor {
 		suspended: o.Suspended, record: o.Record,
 		log:       o.Log.With("instance", string(o.Name), "vrid", o.Params.VRID),
 		epoch:     time.Now(),
-		datagrams: make(chan vrrp.Datagram, queued),
+		inbox:     newInbox(),
 		commands:  make(chan func(*Actor), 16),
 		done:      make(chan struct{}),
 		dropped:   map[string]uint64{},
@@ -161,14 +156,17 @@ func (a *Actor) Run(ctx context.Context) error {
 		if at, ok := a.machine.Deadline(); ok {
 			wait = min(wait, at-a.now())
 		}
+		if a.more > 0 {
+			wait = min(wait, a.more-time.Since(a.epoch))
+		}
 		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
 			heart.Stop()
 			a.step(vrrp.Shutdown{})
 			return nil
-		case d := <-a.datagrams:
-			a.receive(d)
+		case <-a.inbox.wake:
+			a.receiveAll()
 		case command := <-a.commands:
 			a.hear() // any step may be the one that finds the timer run out
 			command(a)
@@ -187,15 +185,7 @@ func (a *Actor) Ready() <-chan struct{} { return a.ready.Ready() }
 
 // Deliver hands a received datagram to the instance. It never blocks.
 func (a *Actor) Deliver(d vrrp.Datagram) {
-	if !a.fair.admit(time.Since(a.epoch), d.Source) {
-		a.overflowed.Add(1)
-		return
-	}
-	select {
-	case a.datagrams <- d:
-	default:
-		a.overflowed.Add(1)
-	}
+	a.inbox.put(time.Since(a.epoch), d)
 }
 
 // Tell feeds one event to the machine: readiness, faults, a lost lease.
@@ -249,13 +239,15 @@ func (a *Actor) hear() {
 	if a.machine.HearFirst(a.now()) {
 		a.wire.Drain()
 	}
-	for range queued {
-		select {
-		case d := <-a.datagrams:
-			a.receive(d)
-		default:
-			return
-		}
+	a.receiveAll()
+}
+
+// receiveAll takes what waits in the inbox.
+func (a *Actor) receiveAll() {
+	var all []vrrp.Datagram
+	all, a.more = a.inbox.take(time.Since(a.epoch))
+	for _, d := range all {
+		a.receive(d)
 	}
 }
 
@@ -340,7 +332,7 @@ func (a *Actor) advertise(priority uint8) {
 
 func (a *Actor) publish() {
 	dropped := maps.Clone(a.dropped)
-	if n := a.overflowed.Load(); n > 0 {
+	if n := a.inbox.overflow(); n > 0 {
 		dropped["overflow"] = n
 	}
 	s := &Snapshot{

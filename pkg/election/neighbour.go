@@ -105,7 +105,7 @@ func (a *Actor) meet(source netip.Addr, priority uint8) {
 func (a *Actor) neighbourhood(s *Snapshot) {
 	now := time.Since(a.epoch)
 	a.published = now
-	overflowed := a.overflowed.Load()
+	overflowed := a.inbox.overflow()
 	a.crowd.unseen(now, overflowed-a.spilt)
 	a.spilt = overflowed
 	s.Flood, s.SendError, s.Source = a.crowd.sentence(), a.sendError, a.params.Source

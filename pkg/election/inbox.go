@@ -1,0 +1,147 @@
+package election
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
+)
+
+// inbox holds the datagrams that wait for an actor, and bounds what each source may put into it: a flood from one
+// neighbour neither pushes out the adverts of the others nor costs the actor more than one datagram per allowEvery. Of
+// each source the newest are kept, because they say what is true now, and a resignation (priority 0) is pushed out by
+// nothing but later resignations. Sources that do not fit into the table share one backlog, so that made-up addresses
+// cannot push out the sources that were there first.
+type inbox struct {
+	wake chan struct{} // has an element when something was put in
+
+	mu        sync.Mutex
+	sources   map[netip.Addr]*backlog
+	rest      backlog
+	count     uint64 // of datagrams so far
+	discarded uint64
+}
+
+// backlog is what waits from one source. paid is the time up to which the datagrams taken so far are paid for.
+type backlog struct {
+	waiting []arrival // oldest first
+	paid    time.Duration
+}
+
+type arrival struct {
+	number uint64
+	vrrp.Datagram
+}
+
+const (
+	// allowEvery is the pause between two datagrams of a source that is always granted: half of the shortest advert
+	// interval that version 3 can carry.
+	allowEvery = 5 * time.Millisecond
+	// allowAtOnce is how many datagrams of a source are kept, and may be taken together, after a stall.
+	allowAtOnce = 8
+	// allowSources is how many sources have a backlog of their own; there are one or two.
+	allowSources = 16
+	// allowFor is how long a silent source keeps its entry when another one wants it.
+	allowFor = 10 * time.Minute
+)
+
+func newInbox() *inbox {
+	return &inbox{wake: make(chan struct{}, 1), sources: map[netip.Addr]*backlog{}}
+}
+
+// put adds a datagram. It never blocks.
+func (b *inbox) put(now time.Duration, d vrrp.Datagram) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := b.backlogOf(now, d.Source)
+	b.count++
+	l.waiting = append(l.waiting, arrival{b.count, d})
+	if len(l.waiting) > allowAtOnce {
+		l.waiting = slices.Delete(l.waiting, l.least(), l.least()+1)
+		b.discarded++
+	}
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take returns, oldest first, what waits and is within the allowance of its source. When more is left, next is when the
+// first of it may be taken; otherwise it is 0.
+func (b *inbox) take(now time.Duration) (taken []vrrp.Datagram, next time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var arrivals []arrival
+	from := func(l *backlog) {
+		for len(l.waiting) > 0 && l.pay(now) {
+			arrivals = append(arrivals, l.waiting[0])
+			l.waiting = slices.Delete(l.waiting, 0, 1)
+		}
+		if at := l.paid - (allowAtOnce-1)*allowEvery; len(l.waiting) > 0 && (next == 0 || at < next) {
+			next = at
+		}
+	}
+	for _, l := range b.sources {
+		from(l)
+	}
+	from(&b.rest)
+	slices.SortFunc(arrivals, func(x, y arrival) int { return cmp.Compare(x.number, y.number) })
+	for _, a := range arrivals {
+		taken = append(taken, a.Datagram)
+	}
+	return taken, next
+}
+
+// overflow is how many datagrams were discarded since the start.
+func (b *inbox) overflow() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.discarded
+}
+
+func (b *inbox) backlogOf(now time.Duration, source netip.Addr) *backlog {
+	if l := b.sources[source]; l != nil {
+		return l
+	}
+	if !b.room(now) {
+		return &b.rest
+	}
+	l := &backlog{}
+	b.sources[source] = l
+	return l
+}
+
+// room reports whether one more source fits, if need be in place of one that has been silent for long.
+func (b *inbox) room(now time.Duration) bool {
+	if len(b.sources) < allowSources {
+		return true
+	}
+	for source, l := range b.sources {
+		if len(l.waiting) == 0 && now-l.paid > allowFor {
+			delete(b.sources, source)
+			return true
+		}
+	}
+	return false
+}
+
+// least is the index of the datagram that can be spared most: the oldest that is no resignation.
+func (l *backlog) least() int {
+	return max(0, slices.IndexFunc(l.waiting, func(a arrival) bool { return !resigns(a.Payload) }))
+}
+
+// resigns reports whether a VRRP message has priority 0 (the third byte in versions 2 and 3).
+func resigns(payload []byte) bool { return len(payload) > 2 && payload[2] == 0 }
+
+// pay takes the price of one datagram, if the source can pay.
+func (l *backlog) pay(now time.Duration) bool {
+	paid := max(l.paid, now)
+	if paid-now > (allowAtOnce-1)*allowEvery {
+		return false
+	}
+	l.paid = paid + allowEvery
+	return true
+}
