@@ -19,7 +19,8 @@ const (
 // check is a Check while it is read.
 type check struct {
 	Check
-	kind CheckType
+	kind  CheckType
+	paced bool // interval is written
 }
 
 // checkSection is the section of a check of one of these kinds. The keys of all kinds are known in it; those of another
@@ -62,6 +63,11 @@ func scheduleFields() []key[check] {
 	return []key[check]{
 		field[check, time.Duration]{
 			name: "interval", kind: durationIn(minInterval, maxInterval), in: func(c *check) *time.Duration { return &c.Interval },
+			readAs: func(v value, c *check) time.Duration {
+				c.paced = true
+				d, _ := v.duration(minInterval, maxInterval)
+				return d
+			},
 			def: defaultInterval, doc: "from the start of one check to the start of the next",
 			reload: Restart,
 			words:  []word{keepalived("delay_loop", "delay_before_retry")},
@@ -69,7 +75,7 @@ func scheduleFields() []key[check] {
 		field[check, time.Duration]{
 			name: "timeout", in: func(c *check) *time.Duration { return &c.Timeout },
 			kind:   durationOf("duration, from `"+span(minTimeout)+"`", nil),
-			readAs: func(v value, c *check) time.Duration { return v.timeout(c.Interval) },
+			readAs: func(v value, c *check) time.Duration { return v.timeout(c.Interval, c.paced) },
 			defOf:  func(c *check) time.Duration { return min(c.Interval, defaultTimeout) },
 			unset:  "the interval, at most `" + span(defaultTimeout) + "`",
 			doc:    "how long a server may take to answer, at most the interval",
@@ -94,10 +100,14 @@ func scheduleFields() []key[check] {
 }
 
 // timeout reads how long a check may take that is made once an interval.
-func (v value) timeout(interval time.Duration) time.Duration {
+func (v value) timeout(interval time.Duration, written bool) time.Duration {
 	d, ok := v.duration(minTimeout, maxInterval)
 	if ok && interval > 0 && d > interval {
-		v.fail("", "%s is longer than the interval %s: the next check would start before this one ends", span(d), span(interval))
+		hint := ""
+		if !written {
+			hint = "interval: " + span(interval) + " is the default"
+		}
+		v.fail(hint, "%s is longer than the interval %s: the next check would start before this one ends", span(d), span(interval))
 		return 0
 	}
 	return d

@@ -36,7 +36,10 @@ func topSection(instances *sectionOf[instance], services *sectionOf[virtualServe
 			reserved: topReserved(),
 			words: []word{
 				waiting("sync_groups", "vrrp_sync_group"),
-				needless("is keepalived's word: there are no global settings", "global_defs"),
+				needless("is keepalived's word: there are no global settings", "global_defs", "static_ipaddress", "static_routes", "static_rules"),
+				needless("is keepalived's word: an instance watches its interface and the checks under tracks",
+					"vrrp_track_process", "track_process", "vrrp_track_file", "track_file", "bfd_instance"),
+				needless("is keepalived's word: write a virtual server for each of its addresses", "virtual_server_group"),
 				{names: []string{"real_servers"}, hint: "it belongs to virtual_servers"},
 			},
 		},

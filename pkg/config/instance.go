@@ -52,15 +52,32 @@ func instanceReserved() []later {
 func instanceWords() []word {
 	return []word{
 		stateIsElected,
+		needless("is keepalived's word: routes and rules that move with the virtual addresses are not supported yet",
+			"virtual_routes", "virtual_rules"),
+		needless("is keepalived's word: virtual MAC addresses are not supported yet",
+			"use_vmac", "use_vmac_addr", "use_ipvlan", "vmac_xmit_base", "vmac_addr"),
+		needless("is keepalived's word: an instance watches its interface and the checks under tracks",
+			"track_process", "track_file", "track_bfd", "track_interface_group"),
+		needless("is keepalived's word: adverts follow RFC 9568 and RFC 3768, without variants",
+			"lower_prio_no_advert", "higher_prio_send_advert", "down_timer_adverts", "strict_mode", "skip_check_adv_addr",
+			"old_unicast_checksum", "owner_ignore_adverts", "native_ipv6", "mcast_dst_ip", "unicast_ttl", "check_unicast_src",
+			"unicast_fault_no_peer"),
+		needless("is keepalived's word: a virtual address accepts packets like any other", "accept", "no_accept"),
+		needless("is keepalived's word: the kernel's setting is left as it is",
+			"promote_secondaries", "kernel_rx_buf_size", "linkbeat_use_polling", "linkbeat_interfaces", "debug"),
+		needless("is keepalived's word: connections are not copied to the other director yet", "lvs_sync_daemon_interface"),
+		needless("is keepalived's word: an address of the director that goes away is always noticed", "track_src_ip", "dont_track_primary"),
 		needless("VRRPv3 has no authentication, and VRRPv2's password travels in clear text: neither is supported",
 			"authentication", "auth_type", "auth_pass"),
 		needless("is keepalived's word: the instance's interface is always watched", "track_interface"),
 		waiting("unicast_peers", "unicast_peer"),
 		waiting("unicast_source", "unicast_src_ip"),
 		needless("is keepalived's word: adverts come from the director's address", "mcast_src_ip"),
-		needless("is keepalived's word: gratuitous ARP is repeated without being told", "garp_master_delay", "garp_master_refresh"),
-		waiting("notify", "notify_master", "notify_backup", "notify_fault"),
-		waiting("mail", "smtp_alert"),
+		needless("is keepalived's word: gratuitous ARP is repeated without being told", "garp_master_delay", "garp_master_refresh",
+			"garp_master_repeat", "garp_master_refresh_repeat", "garp_lower_prio_delay", "garp_lower_prio_repeat", "garp_interval",
+			"gna_interval"),
+		waiting("notify", "notify_master", "notify_backup", "notify_fault", "notify_stop", "notify_deleted", "notify_master_rx_lower_pri"),
+		waiting("mail", "smtp_alert", "smtp_alert_faults"),
 	}
 }
 
@@ -217,11 +234,11 @@ const steadyInterval = 100 * time.Millisecond
 func (v value) advertInterval(version uint8) time.Duration {
 	switch version {
 	case 2:
-		d, ok := v.duration(time.Second, 255*time.Second)
-		if ok && d%time.Second != 0 {
+		if d, err := time.ParseDuration(v.node.Value); err == nil && d > 0 && d%time.Second != 0 {
 			v.fail("use protocol_version: 3", "%s is not a whole number of seconds, which VRRP version 2 needs", v.node.Value)
 			return 0
 		}
+		d, _ := v.duration(time.Second, 255*time.Second)
 		return d
 	case 3:
 		const step = 10 * time.Millisecond

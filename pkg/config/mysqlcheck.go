@@ -1,5 +1,7 @@
 package config
 
+import "strings"
+
 // MySQL is the type of a MySQLCheck.
 const MySQL CheckType = "mysql"
 
@@ -19,6 +21,17 @@ func (c MySQLCheck) SecretFile() string { return c.PasswordFile }
 func (c MySQLCheck) Probe(p Prober) { p.MySQL(c) }
 
 func (MySQLCheck) sealed() {}
+
+// hiddenFromUnits is the directory of a path that the units of deploy/systemd hide from the daemons (ProtectHome=,
+// PrivateTmp=); "" for a path that they see.
+func hiddenFromUnits(path string) string {
+	for _, dir := range []string{"/root", "/home", "/run/user", "/tmp", "/var/tmp"} {
+		if path == dir || strings.HasPrefix(path, dir+"/") {
+			return dir
+		}
+	}
+	return ""
+}
 
 func (c Check) isMySQL() bool { _, ok := c.Kind.(MySQLCheck); return ok }
 
@@ -47,7 +60,10 @@ func mysqlKind() checkKind {
 				}},
 			},
 		},
-		rules: func(_ *MySQLCheck, o object) {
+		rules: func(c *MySQLCheck, o object) {
+			if dir := hiddenFromUnits(c.PasswordFile); dir != "" {
+				o.locate("password_file").warn("put it into /etc/lvs-director", "the systemd unit hides %s from the daemon", dir)
+			}
 			if o.missing("password_file") {
 				o.locate("password_file").warn("", "is not given: the check logs in with an empty password")
 			}

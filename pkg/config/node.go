@@ -235,8 +235,22 @@ func (v value) boolean(def bool) bool {
 	if v.node.Kind == yaml.ScalarNode && v.node.ShortTag() == "!!bool" {
 		return strings.EqualFold(v.node.Value, "true")
 	}
-	v.fail("", "want true or false, found %s", v.found())
+	v.fail(v.booleanHint(), "want true or false, found %s", v.found())
 	return def
+}
+
+// booleanHint is for the words that other formats, and YAML 1.1, take for booleans.
+func (v value) booleanHint() string {
+	switch word := strings.ToLower(v.node.Value); {
+	case v.node.Kind != yaml.ScalarNode:
+	case word == "true", word == "false":
+		return "remove the quotes"
+	case slices.Contains([]string{"yes", "y", "on", "1"}, word):
+		return "write true"
+	case slices.Contains([]string{"no", "n", "off", "0"}, word):
+		return "write false"
+	}
+	return ""
 }
 
 var plainNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
@@ -253,7 +267,11 @@ func (v value) whole(low, high int) (n int, ok bool) {
 		v.fail(hint, "want a whole number, found %s", v.found())
 		return 0, false
 	case !plainNumber.MatchString(v.node.Value):
-		v.fail("", "%s is not a whole number in plain decimal digits", v.node.Value)
+		hint := ""
+		if plain := strings.TrimLeft(v.node.Value, "0"); plainNumber.MatchString(plain) {
+			hint = "write " + plain
+		}
+		v.fail(hint, "%s is not a whole number in plain decimal digits", v.node.Value)
 		return 0, false
 	}
 	number, err := strconv.ParseInt(v.node.Value, 10, 64)
@@ -284,7 +302,7 @@ func (v value) duration(low, high time.Duration) (d time.Duration, ok bool) {
 	case tag == "!!null":
 		v.fail("", "want a duration such as 5s, found nothing")
 		return 0, false
-	case tag == "!!int", tag == "!!float", plainNumber.MatchString(s):
+	case tag == "!!int", tag == "!!float", plainNumber.MatchString(strings.TrimPrefix(s, "+")):
 		v.fail("", "%s needs a unit, for example %ss", shorten(s), shorten(s))
 		return 0, false
 	}

@@ -28,6 +28,13 @@ func realServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
 				needless("is keepalived's word: the virtual server's forward holds for all of its real servers", "lvs_method"),
 				keepalived("connect_timeout").write("`timeout` in a check"),
 				waiting("notify", "notify_up", "notify_down"),
+				waiting("mail", "smtp_alert"),
+				keepalived("delay_loop").write("`interval` in a check"),
+				keepalived("retry", "delay_before_retry", "warmup").write("`fall` and `rise` in a check"),
+				needless("is keepalived's word: thresholds of connections are not supported yet",
+					"uthreshold", "lthreshold"),
+				needless("is keepalived's word: names are for people, and one is enough", "snmp_name", "virtualhost"),
+				keepalived("alpha").write("`initial_state: down` in the virtual server, which is the default"),
 			},
 		},
 		rules: (*realServer).judge,
@@ -108,6 +115,9 @@ func (rs *realServer) judge(o object) {
 	if of.Forward != NAT && of.Forward != "" && of.Port != 0 && rs.Port != 0 && rs.Port != of.Port {
 		method := map[Forward]string{DR: "DR", TUN: "TUN"}[of.Forward]
 		o.locate("port").fail("use forward: nat", "%d differs from the virtual server's %d: %s cannot change the port", rs.Port, of.Port, method)
+	}
+	if rs.Address.IsLoopback() {
+		o.locate("address").warn("write the address that the directors reach it by", "%s is each machine itself", rs.Address)
 	}
 	if rs.Address.IsValid() && rs.Address == of.Address {
 		o.locate("address").fail("write the real server's own address", "%s is the virtual server's address", rs.Address)

@@ -62,11 +62,11 @@ func TestSchemaAcceptsWhatIsValid(t *testing.T) {
 var beyondSchemas = map[string][]string{
 	"how long a duration is": {
 		"check-interval-50ms", "instance-advert-interval-15ms", "instance-advert-interval-41s", "instance-advert-interval-5ms",
-		"instance-advert-interval-v2-100ms", "instance-advert-interval-v2-fraction", "instance-lease-2s", "instance-lease-fraction",
+		"instance-advert-interval-v2-100ms", "instance-v2-sub-second", "instance-advert-interval-v2-fraction", "instance-lease-2s", "instance-lease-fraction",
 		"instance-preempt-delay-2h", "persistence-timeout-1500ms", "persistence-timeout-fraction",
 	},
 	"how values compare": {
-		"check-timeout-over-interval", "instance-lease-too-short", "instance-lease-too-short-for-backup", "real-server-port-dr",
+		"check-timeout-over-interval", "check-timeout-over-default", "instance-lease-too-short", "instance-lease-too-short-for-backup", "real-server-port-dr",
 		"real-server-port-tun", "real-server-address-of-virtual-server", "real-server-address-of-virtual-server-and-instance",
 		"instance-virtual-address-of-director", "instance-virtual-address-of-real-server", "real-server-two-addresses",
 	},
@@ -82,7 +82,7 @@ var beyondSchemas = map[string][]string{
 		"instance-per-node-unknown-director", "instance-track-misspelt", "instance-track-unknown", "instance-track-unknown-per-node",
 	},
 	"how the text was written": {
-		"instance-priority-fraction", "instance-virtual-router-id-octal", "service-port-hex", "text-two-documents", "text-utf16",
+		"instance-priority-fraction", "instance-virtual-router-id-octal", "service-port-hex", "port-leading-zero", "text-two-documents", "text-utf16",
 		"yaml-merge-key",
 	},
 }

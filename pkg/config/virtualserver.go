@@ -33,11 +33,24 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 				keepalived("delay_loop").write("`interval` in each check"),
 				keepalived("connect_timeout").write("`timeout` in each check"),
 				needless("is keepalived's word, and means nothing since Linux 2.4", "nat_mask"),
+				keepalived("retry", "delay_before_retry", "warmup").write("`fall` and `rise` in each check"),
+				waiting("quorum", "quorum_up", "quorum_down"),
+				waiting("sorry_server", "sorry_server_inhibit", "sorry_server_lvs_method"),
+				waiting("mail", "smtp_alert"),
+				needless("is keepalived's word: flags of schedulers are not supported yet",
+					"hashed", "flag-1", "flag-2", "flag-3", "sh-port", "sh-fallback", "mh-port", "mh-fallback", "ops"),
+				needless("is keepalived's word: a persistence engine is for SIP over UDP", "persistence_engine"),
+				needless("is keepalived's word: the family is that of the address", "ip_family"),
+				needless("is keepalived's word: names are for people, and one is enough", "snmp_name", "virtualhost"),
+				needless("is keepalived's word: what the start finds in the kernel is kept, and a stop takes it out", "omega"),
 				needless("is keepalived's word: both directors check all the time", "ha_suspend"),
 				{names: []string{"weight"}, hint: "write it in each of real_servers"},
 			},
 		},
-		rules: (*virtualServer).judgeChecks,
+		rules: func(s *virtualServer, o object) {
+			s.judgeChecks(o)
+			s.judgeWeights(o)
+		},
 	}
 	s.fields = slices.Concat(serviceFields(), []key[virtualServer]{
 		checksField(checks, "none", "health checks, all of which must pass; a warning if a real server has none",
@@ -56,6 +69,10 @@ func checksField[S any](checks *sectionOf[check], unset, doc string, in func(*S)
 		words: []word{
 			synonyms("check").write("`checks`, a list"),
 			keepalived("tcp_check").write("`checks: [{type: tcp}]`"),
+			word{
+				names:      []string{"http_get", "ssl_get", "smtp_check", "dns_check", "bfd_check", "udp_check", "ping_check", "file_check"},
+				keepalived: true, message: "is keepalived's word: this version checks by mysql and tcp only",
+			}.write("`checks: [{type: tcp}]`"),
 			keepalived("misc_check").write("`checks: [{type: mysql, user: lvs_check, password_file: /etc/lvs-director/check.password}]`"),
 		},
 	}
@@ -184,4 +201,23 @@ func (s *virtualServer) judgeChecks(o object) {
 		}
 	}
 	s.doubtTCP(s.checks, ports)
+}
+
+// judgeWeights warns about weights that nothing looks at, and about a pool that takes no connections.
+func (s *virtualServer) judgeWeights(o object) {
+	if len(s.servers) == 0 {
+		return
+	}
+	weights := map[int]bool{}
+	for _, rs := range s.servers {
+		weights[rs.v.Weight] = true
+	}
+	if len(weights) == 1 && weights[0] {
+		o.locate("real_servers").warn("give one of them a weight of 1 or more", "takes no connections: all weights are 0")
+	}
+	delete(weights, 0) // every scheduler knows it
+	if len(weights) < 2 || s.Scheduler != "rr" && s.Scheduler != "lc" {
+		return
+	}
+	o.locate("scheduler").warn("use w"+s.Scheduler, "%s takes no notice of weights, which differ here", s.Scheduler)
 }

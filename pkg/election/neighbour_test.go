@@ -128,7 +128,7 @@ func TestNeighboursOfAnInstance(t *testing.T) {
 			t.Errorf("after a flood of adverts of lower priority: %+v", s)
 		}
 		send("10.77.0.66", 255)
-		time.Sleep(allowAtOnce * allowEvery) // behind what it sent before
+		time.Sleep(2 * allowAtOnce * allowEvery) // behind what it sent before
 		if s := a.Snapshot(); s.State != vrrp.Backup || s.Master.String() != "10.77.0.66" || s.MasterPriority != 255 {
 			t.Errorf("%+v", s)
 		}
