@@ -14,7 +14,7 @@ import (
 // real server again.
 //
 // Proves docs/limits.md: "A director that lost its carrier is in FAULT instead, and takes the VIP back only when it has
-// a real server again, or after 30 s."
+// a real server again, or when nobody holds it."
 func TestReturnsWithServers(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)

@@ -76,7 +76,8 @@ func TestNoPreempt(t *testing.T) {
 // not before: a client never meets a VIP in front of an empty table.
 //
 // Proves docs/operations.md: "A director that has just started leaves a MASTER of lower priority alone until every
-// check has run once and one has found a real server, for at most 30 s; the reason in `lvsctl status` says so."
+// check has run once, for at most 30 s, and one has found a real server, for as long as it takes; the reason in
+// `lvsctl status` says so."
 func TestPreemptWaitsForChecks(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.AnyKernel(t)
@@ -102,6 +103,34 @@ func TestPreemptWaitsForChecks(t *testing.T) {
 	t.Logf("gap when the director came back: %s", gap)
 	if gap.Duration > unnoticed {
 		t.Errorf("the return of the MASTER cost the client %s", gap)
+	}
+}
+
+// TestPreemptNeedsAServer: a director that reaches no real server leaves the VIP with one that serves for as long as that
+// lasts, and takes it when nobody holds it.
+//
+// Proves docs/operations.md: "A VIP that nobody holds is taken at once all the same."
+func TestPreemptNeedsAServer(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	c, m := replaced(t, shape{advert: calm.String(), check: "{type: tcp, interval: 1s, timeout: 500ms, fall: 2, rise: 2}"})
+	for _, n := range []*node{c.mysql1, c.mysql2} {
+		n.Link("eth0").Drop(lab.ToHost, "src host 10.77.0.2 and tcp")
+	}
+	m.Stop()
+	m = measure.Start(c.client, vipPort, measure.Options{Every: 500 * time.Millisecond})
+	c.master.start().WaitLog("from=INIT to=BACKUP", soon)
+	lab.Steadily(t, 40*time.Second, func() error { return c.heldOnlyBy(c.backup) })
+	if during := m.Stop(); during.Failed() > 0 {
+		t.Errorf("clients failed beside a director without a real server: %s", during)
+	}
+	watch, segment := c.master.watchVIP(), c.segment()
+	segment.Wait("10.77.0.3 > 224", soon)
+	killed := time.Now()
+	c.backup.daemon.Kill()
+	taken := watch.awaitTenures(1)[0].from
+	segment.Stop()
+	if took, most := taken.Sub(killed), 3*calm+106*calm/256+takingOver; took > most {
+		t.Errorf("the VIP that nobody held was taken after %s, want at most %s", took, most)
 	}
 }
 

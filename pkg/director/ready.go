@@ -5,23 +5,22 @@ import (
 	"time"
 )
 
-// readyWithin bounds how long a director leaves a lower-priority MASTER alone because its own first checks are not done, or
-// have found nobody.
+// readyWithin bounds how long a director leaves a lower-priority MASTER alone because its own first checks are not done.
 const readyWithin = 30 * time.Second
 
 // Why a director is not ready.
 const (
 	notChecked = "the first health checks are not done"
 	noServer   = "no check has found a real server that is up"
-	returned   = "the interface is back, and no real server has answered since"
 )
 
-// readiness says whether the instances may preempt: once every check has run, the table stands, and it has a real server.
-// A director that reaches none, perhaps because its own network is not up yet, would take the VIP from one that serves. It
-// is arithmetic over a clock; the zero value is ready.
+// readiness says whether the instances may preempt: once every check has run, the table stands, and while it has a real
+// server. A director that reaches none, perhaps because its own network is not up, would take the VIP from one that serves
+// and have nobody to send the clients to. A VIP that nobody holds is taken whatever this says. It is arithmetic over a clock;
+// the zero value has done its checks.
 type readiness struct {
-	reason string
-	until  time.Time
+	checking bool      // the first checks are not done
+	until    time.Time // then; they are no longer waited for
 }
 
 // facts are what a readiness depends on.
@@ -30,39 +29,26 @@ type facts struct {
 	serves          bool // the table has a real server, or nobody knows, or none is wanted
 }
 
-func starting(now time.Time) readiness { return readiness{notChecked, now.Add(readyWithin)} }
-
-// back takes note of an interface that came back. While it was away the checks found nobody: without a real server this
-// director would take the VIP from one that serves and have nobody to send the clients to.
-func (r *readiness) back(now time.Time, f facts) {
-	if !f.serves {
-		*r = readiness{returned, now.Add(readyWithin)}
-	}
-}
+func starting(now time.Time) readiness { return readiness{true, now.Add(readyWithin)} }
 
 // look takes in how things stand now, and returns why the instances are not to preempt, "" when they may.
 func (r *readiness) look(now time.Time, f facts, log *slog.Logger) string {
-	standing := f.checked && f.synced
-	switch late := !now.Before(r.until); {
-	case r.reason == "":
-	case late && !standing && r.reason == notChecked:
-		log.Warn("first checks or table not done in time; taking part in elections all the same", "after", readyWithin.String())
-		r.reason = ""
-	case late:
-		log.Warn("no real server is up; taking part in elections all the same", "after", readyWithin.String())
-		r.reason = ""
-	case r.reason == notChecked && !standing:
-	case f.serves:
-		r.reason = ""
-	case r.reason == notChecked:
-		r.reason = noServer
+	if r.checking && !(f.checked && f.synced) {
+		if now.Before(r.until) {
+			return notChecked
+		}
+		log.Warn("first checks or table not done in time; not waiting for them any longer", "after", readyWithin.String())
 	}
-	return r.reason
+	r.checking = false
+	if !f.serves {
+		return noServer
+	}
+	return ""
 }
 
 // wait is how long nothing changes by itself.
 func (r *readiness) wait(now time.Time) time.Duration {
-	if r.reason == "" {
+	if !r.checking {
 		return time.Hour
 	}
 	return max(r.until.Sub(now), 0)

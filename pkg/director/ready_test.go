@@ -12,35 +12,27 @@ func TestReadiness(t *testing.T) {
 	none, checked, all := facts{}, facts{checked: true, synced: true}, facts{checked: true, synced: true, serves: true}
 	type step struct {
 		after time.Duration // the start
-		back  bool
 		f     facts
 		want  string
 	}
+	const late = "first checks or table not done in time"
 	for _, tt := range []struct {
 		name  string
 		steps []step
 		said  string
 	}{
-		{"all is well", []step{{0, false, none, notChecked}, {time.Second, false, all, ""}, {time.Hour, false, none, ""}}, ""},
-		{"a table that serves does not make checks", []step{{0, false, facts{serves: true, synced: true}, notChecked}, {2, false, all, ""}}, ""},
-		{"nobody is up", []step{{0, false, none, notChecked}, {time.Second, false, checked, noServer}, {29 * time.Second, false, checked, noServer}, {30 * time.Second, false, checked, ""}}, "no real server is up"},
-		{"somebody is up at last", []step{{0, false, checked, noServer}, {20 * time.Second, false, all, ""}}, ""},
-		{"checks that do not end", []step{{0, false, none, notChecked}, {30 * time.Second, false, none, ""}}, "first checks or table not done in time"},
-		{"back without a server", []step{{0, false, all, ""}, {time.Minute, true, checked, returned}, {89 * time.Second, false, checked, returned}, {90 * time.Second, false, checked, ""}}, "no real server is up"},
-		{"back with one", []step{{0, false, all, ""}, {time.Minute, true, all, ""}}, ""},
-		{"back again and again", []step{{0, false, all, ""}, {10 * time.Second, true, checked, returned}, {30 * time.Second, true, checked, returned}, {59 * time.Second, false, checked, returned}, {time.Minute, false, checked, ""}}, "no real server is up"},
+		{"all is well", []step{{0, none, notChecked}, {time.Second, all, ""}}, ""},
+		{"a table that serves does not make checks", []step{{0, facts{serves: true, synced: true}, notChecked}, {2, all, ""}}, ""},
+		{"nobody is up", []step{{0, none, notChecked}, {time.Second, checked, noServer}, {time.Hour, checked, noServer}, {2 * time.Hour, all, ""}}, ""},
+		{"the last one goes later", []step{{0, all, ""}, {time.Hour, checked, noServer}, {2 * time.Hour, all, ""}}, ""},
+		{"checks that do not end", []step{{0, none, notChecked}, {30 * time.Second, facts{serves: true}, ""}, {time.Hour, facts{serves: true}, ""}}, late},
+		{"checks that do not end, and nobody to serve", []step{{30 * time.Second, none, noServer}, {time.Hour, none, noServer}, {2 * time.Hour, facts{serves: true}, ""}}, late},
 	} {
 		var log logtest.Buffer
 		begin := time.Now()
 		r := starting(begin)
 		for _, s := range tt.steps {
-			now := begin.Add(s.after)
-			got := r.look(now, s.f, slog.New(slog.NewTextHandler(&log, nil)))
-			if s.back {
-				r.back(now, s.f)
-				got = r.reason
-			}
-			if got != s.want {
+			if got := r.look(begin.Add(s.after), s.f, slog.New(slog.NewTextHandler(&log, nil))); got != s.want {
 				t.Errorf("%s: after %s %q, want %q", tt.name, s.after, got, s.want)
 			}
 		}

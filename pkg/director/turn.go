@@ -17,8 +17,7 @@ const switchWithin = time.Second
 func (d *Director) turn(l *loops) error {
 	fresh := d.takeIn(l)
 	from := d.plan.Load()
-	now, f := time.Now(), d.facts(l, from)
-	if reason := d.ready.look(now, f, d.log); reason != d.in.NotReady {
+	if reason := d.ready.look(time.Now(), d.facts(l, from), d.log); reason != d.in.NotReady {
 		d.in.NotReady, d.judged = reason, true
 	}
 	if !d.changed && !d.judged {
@@ -33,12 +32,6 @@ func (d *Director) turn(l *loops) error {
 		to = plan.Of(d.in).Sharing(from)
 	} else {
 		to = from.Judged(d.in.Verdicts, d.in.NotReady)
-	}
-	if cameBack(from, to) {
-		if d.ready.back(now, f); d.ready.reason != d.in.NotReady {
-			d.in.NotReady = d.ready.reason
-			to = to.Judged(d.in.Verdicts, d.in.NotReady)
-		}
 	}
 	if err := d.goTo(l, from, &to); err != nil {
 		return err
@@ -86,14 +79,6 @@ func (d *Director) facts(l *loops, p plan.Plan) facts {
 	// what is in it is what an earlier run left.
 	f.serves = !reached.Known || !p.Table.Needed() || p.Table.Serves(reached.Serving)
 	return f
-}
-
-// cameBack says whether the interface of an instance serves again.
-func cameBack(from, to plan.Plan) bool {
-	return slices.ContainsFunc(to.Instances, func(i plan.Instance) bool {
-		before, runs := from.Instance(i.ID)
-		return runs && before.LinkFault() && !i.LinkFault()
-	})
 }
 
 // goTo executes the steps to a plan. to takes in the verdicts when the checks have been set: only they know them.
