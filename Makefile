@@ -101,7 +101,7 @@ daily:
 	@$(LABTEST) -short -budget 8m $(if $(BEGUN),-begun $(BEGUN)) $(TESTS)/e2e.test=e2e $(call in_guest,$(NEED_GUEST))
 
 SEED       ?= $(shell date +%s)
-PROPERTIES := vrrp lvs health reconcile
+PROPERTIES := vrrp election lvs health checker reconcile
 
 properties: ## the property tests, 1 000 cases each; SEED=… for the same again
 	@echo "properties with seed $(SEED); again with: make properties SEED=$(SEED)"

@@ -1,9 +1,6 @@
 package checker
 
 import (
-	"cmp"
-	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
@@ -115,12 +112,6 @@ func stagger(n int, interval time.Duration) time.Duration {
 	return time.Duration(n-atOnce+1) * spread % interval
 }
 
-// memory is what was known before a Set.
-type memory struct {
-	checks   map[target]health.State
-	subjects subjects
-}
-
 // scatter gives many new checks, which begin close together to know the servers soon, a rhythm of their own each: from the
 // second time on they are spread over half of the interval, and do not take the CPU from the election in a burst.
 func scatter(fresh []*check) {
@@ -130,57 +121,4 @@ func scatter(fresh []*check) {
 	for n, k := range fresh {
 		k.sooner = time.Duration(n) * k.id.Check.Interval / time.Duration(2*len(fresh))
 	}
-}
-
-type target struct {
-	kind    config.CheckType
-	address netip.AddrPort
-}
-
-func (c *Checker) remembered() memory {
-	m := memory{checks: make(map[target]health.State, len(c.checks)), subjects: c.subjects}
-	oldestFirst := func(a, b *check) int { return cmp.Compare(a.number, b.number) }
-	for _, k := range slices.SortedFunc(c.checks.all(), oldestFirst) { // of two checks the newer counts
-		if !k.retired {
-			m.checks[target{k.id.Check.Kind.Type(), k.id.Target}] = k.state
-		}
-	}
-	return m
-}
-
-// resume is the state in which a new check starts. If it takes the place of others (another interval, another type of
-// check for the same server), what they knew stays until the new one contradicts it.
-func (m memory) resume(spec Spec, wanted config.Check, now time.Time) health.State {
-	if s, ok := m.checks[target{wanted.Kind.Type(), spec.Target(wanted)}]; ok {
-		return health.Resume(wanted.Rise, wanted.Fall, s)
-	}
-	old := m.subjects.of(spec.Subject)
-	switch {
-	case old == nil || old.spec.Address != spec.Address || old.spec.Port != spec.Port:
-		return health.New(wanted.Rise, wanted.Fall)
-	case len(old.checks) == 0: // a server that nobody checked counted as up
-		return health.Unchecked(wanted.Rise, wanted.Fall, now)
-	}
-	return health.Resume(wanted.Rise, wanted.Fall, worst(old.checks))
-}
-
-// worst is the state of the check that holds its server back most.
-func worst(checks []*check) health.State {
-	rank := func(s health.State) int {
-		switch v := health.All([]health.State{s}); {
-		case v.Known && !v.Up:
-			return 2
-		case !v.Known:
-			return 1
-		default:
-			return 0
-		}
-	}
-	found := checks[0].state
-	for _, k := range checks[1:] {
-		if rank(k.state) > rank(found) {
-			found = k.state
-		}
-	}
-	return found
 }
