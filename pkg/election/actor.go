@@ -119,12 +119,12 @@ func New(o Options) *Actor {
 	a := &Actor{
 		name: o.Name, params: o.Params, addresses: o.Addresses, wire: o.Wire, holder: o.Holder,
 		suspended: o.Suspended, record: o.Record,
-		log:       o.Log.With("instance", string(o.Name), "vrid", o.Params.VRID),
-		epoch:     time.Now(),
-		inbox:     newInbox(),
-		commands:  make(chan func(*Actor), 16),
-		done:      make(chan struct{}),
-		dropped:   map[string]uint64{},
+		log:      o.Log.With("instance", string(o.Name), "vrid", o.Params.VRID),
+		epoch:    time.Now(),
+		inbox:    newInbox(),
+		commands: make(chan func(*Actor), 16),
+		done:     make(chan struct{}),
+		dropped:  map[string]uint64{},
 	}
 	a.machine = vrrp.NewMachine(o.Params)
 	a.desired.last = Desired{Params: o.Params, Addresses: o.Addresses}
