@@ -21,36 +21,36 @@ func TestFastAdverts(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)
 	lab.AnyKernel(t)
-	r := rhythm{3, 10 * time.Millisecond}
+	r := timing{3, 10 * time.Millisecond}
 	limit := r.masterDown() + allowance
 	trials := 2
 	if !testing.Short() {
 		trials = 10
 	}
-	c := serving(t, ours, r)
+	c := servingCluster(t, lvsDirector, r)
 	for range trials {
-		gap, told := c.takeAway(framesDropped)
-		t.Logf("announced after %s, gap %s, limit %s", told, gap, limit)
-		if told > limit {
-			t.Errorf("lvs-backup announced the VIP %s after the last advert of lvs-master, want at most %s", told, limit)
+		gap, announced := c.failMaster(framesDropped)
+		t.Logf("announced after %s, gap %s, limit %s", announced, gap, limit)
+		if announced > limit {
+			t.Errorf("lvs-backup announced the VIP %s after the last advert of lvs-master, want at most %s", announced, limit)
 		}
 		if gap.Duration > limit {
 			t.Errorf("the client was without an answer for %s, want at most %s", gap, limit)
 		}
 		framesDropped.end(c.master)
 		c.awaitHolder(c.master, soon)
-		c.awaitServed(c.master)
+		c.awaitARPEntry(c.master)
 	}
 }
 
-// A crowd is many real servers that all answer, on one host, each with an address of its own.
-type crowd struct {
-	checked  int           // real servers
+// A checkLoad is many real servers that all answer, on one host, each with an address of its own.
+type checkLoad struct {
+	servers  int           // real servers
 	services int           // virtual servers, each with all of them
 	interval time.Duration // of the checks
 }
 
-func (w crowd) file() string {
+func (w checkLoad) file() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `version: 1
 directors:
@@ -62,7 +62,7 @@ virtual_servers:
 	for s := range w.services {
 		fmt.Fprintf(&b, "  - name: service%d\n    address: %s\n    port: %d\n    scheduler: rr\n    forward: nat\n    checks: [{type: tcp, port: 3306, interval: %s, timeout: %s}]\n    real_servers:\n",
 			s, vip, 3306+s, w.interval, w.interval*9/10)
-		for i := range w.checked {
+		for i := range w.servers {
 			fmt.Fprintf(&b, "      - {name: s%d, address: 10.80.%d.%d, port: 3306}\n", i, i/200, i%200+1)
 		}
 	}
@@ -77,20 +77,20 @@ virtual_servers:
 func TestAdvertsWhileMuchIsChecked(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)
-	w, length := crowd{checked: 100, services: 4, interval: time.Second}, 3*time.Second
+	load, length := checkLoad{servers: 100, services: 4, interval: time.Second}, 3*time.Second
 	if !testing.Short() {
-		w, length = crowd{checked: 1000, services: 4, interval: 20 * time.Second}, 20*time.Second // a guest does some 100 checks a second
+		load, length = checkLoad{servers: 1000, services: 4, interval: 20 * time.Second}, 20*time.Second // a guest does some 100 checks a second
 	}
 	net := lab.New(t)
 	lan := net.Bridge("lan")
-	file := net.File("cluster.yaml", w.file())
+	file := net.File("cluster.yaml", load.file())
 	director := newNode(t, net.Host("lvs-master", lan.At("10.77.0.2/24")), "lvs-director", file)
 	pool := net.Host("pool", lan.At("10.77.0.11/24"))
 	pool.Run("ip", "route", "add", "local", "10.80.0.0/16", "dev", "lo")
 	director.Run("ip", "route", "add", "10.80.0.0/16", "via", "10.77.0.11")
 	standin.Start(pool, ":3306", "pool")
 	director.start()
-	want := w.checked * w.services
+	want := load.servers * load.services
 	lab.Eventually(t, 60*time.Second, func() error {
 		if have := strings.Count(director.table().Text, "\n  -> 10.80."); have != want {
 			return fmt.Errorf("%d real servers in the table, want %d", have, want)
@@ -109,15 +109,15 @@ func TestAdvertsWhileMuchIsChecked(t *testing.T) {
 	after := director.status().Instances[0].AdvertLateness
 	p99, count := p99Between(before, after)
 	t.Logf("%d servers checked every %s, %d programmed: of %d adverts 99 %% left at most %v ms late (since the start: %v of %d, the worst %v ms)",
-		w.checked, w.interval, want, count, p99, after.P99, after.Count, after.Max)
+		load.servers, load.interval, want, count, p99, after.P99, after.Count, after.Max)
 	var waits lateness
 	for n := range packets[1:] {
-		waits = append(waits, packets[n+1].Time.Sub(packets[n].Time)-stallRhythm.advert)
+		waits = append(waits, packets[n+1].Time.Sub(packets[n].Time)-stallTiming.advert)
 	}
-	waits = append(waits, ended.Sub(packets[len(packets)-1].Time)-stallRhythm.advert)
-	seen, most := waits.quantile(.99), stallRhythm.advert/5
+	waits = append(waits, ended.Sub(packets[len(packets)-1].Time)-stallTiming.advert)
+	seen, most := waits.quantile(.99), stallTiming.advert/5
 	if testing.Short() {
-		most = stallRhythm.advert / 2 // some 30 adverts have no 99th percentile but the worst
+		most = stallTiming.advert / 2 // some 30 adverts have no 99th percentile but the worst
 	}
 	t.Logf("on the wire: the worst advert came %s late, p99 %s", waits.quantile(1), seen)
 	if seen > most {

@@ -37,21 +37,21 @@ func TestAgent(t *testing.T) {
 	c.startAll()
 	c.awaitAgent(c.mysql1)
 	c.awaitAgent(c.mysql2)
-	asking := c.askForVIP()
+	asking := c.startARPProbe()
 
 	t.Run("VIP deleted", func(t *testing.T) {
-		heals(t, time.Second, c.mysql1.daemon, "VIP was gone: put back.*"+vip, func() {
-			c.mysql1.Run("ip", "addr", "del", heldBy, "dev", "lo")
-		}, c.mysql1.keepsVIP)
+		repairs(t, time.Second, c.mysql1.daemon, "VIP was gone: put back.*"+vip, func() {
+			c.mysql1.Run("ip", "addr", "del", vipPrefix, "dev", "lo")
+		}, c.mysql1.readyForDR)
 	})
 	t.Run("sysctls reset", func(t *testing.T) {
 		for _, key := range arpKeys {
-			heals(t, time.Second, c.mysql1.daemon, "sysctl had been changed: set again.*"+regexp.QuoteMeta(key), func() {
+			repairs(t, time.Second, c.mysql1.daemon, "sysctl had been changed: set again.*"+regexp.QuoteMeta(key), func() {
 				c.mysql1.Sysctl(key, "0")
-			}, c.mysql1.keepsVIP)
+			}, c.mysql1.readyForDR)
 		}
 	})
-	asking.neverFrom(t, c.mysql1, c.mysql2)
+	asking.noReplyFrom(t, c.mysql1, c.mysql2)
 
 	t.Run("traffic", func(t *testing.T) { // the repaired VIP takes connections
 		m := measure.Start(c.client, vipPort, measure.Options{})
@@ -61,7 +61,7 @@ func TestAgent(t *testing.T) {
 	})
 
 	t.Run("stop", func(t *testing.T) {
-		asking := c.askForVIP()
+		asking := c.startARPProbe()
 		for _, n := range []*node{c.mysql1, c.mysql2} {
 			if code := n.daemon.Stop(); code != 0 {
 				t.Errorf("%s: agent exits with %d", n.Name, code)
@@ -73,14 +73,14 @@ func TestAgent(t *testing.T) {
 				t.Errorf("%s: sysctls %v after the stop, want %v as before the start", n.Name, got, found[n])
 			}
 		}
-		asking.neverFrom(t, c.mysql1, c.mysql2) // the VIP goes before the silence does
+		asking.noReplyFrom(t, c.mysql1, c.mysql2) // the VIP goes before the silence does
 	})
 
 	t.Run("killed and started again", func(t *testing.T) {
 		c.mysql1.start()
 		c.awaitAgent(c.mysql1)
 		c.mysql1.daemon.Kill()
-		if err := c.mysql1.keepsVIP(); err != nil { // connections go on while no agent runs
+		if err := c.mysql1.readyForDR(); err != nil { // connections go on while no agent runs
 			t.Errorf("after kill -9 of the agent: %v", err)
 		}
 		c.mysql1.start()
@@ -123,11 +123,11 @@ func (n *node) arpSysctls() []string {
 	return values
 }
 
-// keepsVIP is nil when the real server has what DR needs: the VIP on lo, arp_ignore 1, arp_announce 2.
-func (n *node) keepsVIP() error {
+// readyForDR is nil when the real server has what DR needs: the VIP on lo, arp_ignore 1, arp_announce 2.
+func (n *node) readyForDR() error {
 	n.t.Helper()
-	if have := n.Addresses("lo"); !slices.Contains(have, netip.MustParsePrefix(heldBy)) {
-		return fmt.Errorf("%s: no %s on lo: %v", n.Name, heldBy, have)
+	if have := n.Addresses("lo"); !slices.Contains(have, netip.MustParsePrefix(vipPrefix)) {
+		return fmt.Errorf("%s: no %s on lo: %v", n.Name, vipPrefix, have)
 	}
 	if got, want := n.arpSysctls(), []string{"1", "2", "1", "2"}; !slices.Equal(got, want) {
 		return fmt.Errorf("%s: %v are %v, want %v", n.Name, arpKeys, got, want)
@@ -138,27 +138,27 @@ func (n *node) keepsVIP() error {
 // awaitAgent waits until the real server has what it needs.
 func (c *cluster) awaitAgent(n *node) {
 	c.t.Helper()
-	lab.Eventually(c.t, soon, n.keepsVIP)
+	lab.Eventually(c.t, soon, n.readyForDR)
 }
 
-// An asking is a client that asks for the VIP by ARP again and again, while it listens to who answers.
-type asking struct {
+// An arpProbe is a client that asks for the VIP by ARP again and again, while it listens to who answers.
+type arpProbe struct {
 	c       *cluster
 	capture *capture.Capture
 	loop    *lab.Daemon
 }
 
-func (c *cluster) askForVIP() *asking {
+func (c *cluster) startARPProbe() *arpProbe {
 	c.t.Helper()
-	a := &asking{c: c, capture: capture.Start(c.client, "eth0", "arp and arp host "+vip)}
+	a := &arpProbe{c: c, capture: capture.Start(c.client, "eth0", "arp and arp host "+vip)}
 	a.loop = c.client.Start("ask", "sh", "-c",
 		"while :; do ip neigh del "+vip+" dev eth0; ping -n -c1 -W1 "+vip+" >/dev/null; done")
 	a.capture.Wait("Request who-has "+vip, soon)
 	return a
 }
 
-// neverFrom ends the asking, five answers of a director from now, and fails if a real server has answered.
-func (a *asking) neverFrom(t *testing.T, servers ...*node) {
+// noReplyFrom ends the asking, five answers of a director from now, and fails if a real server has answered.
+func (a *arpProbe) noReplyFrom(t *testing.T, servers ...*node) {
 	t.Helper()
 	const answer = "Reply " + vip + " is-at "
 	director := func() int { return len(capture.Matching(a.capture.Packets(), answer+a.c.master.mac())) }

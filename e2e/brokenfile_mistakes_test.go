@@ -21,23 +21,23 @@ type mistake struct {
 	// old is replaced by new, at its first place in the file of TestBrokenReloads.
 	old, new string
 	// text, if set, does something else to the file; put, if set, something else to its name.
-	text func(good string) string
-	put  func(t *testing.T, path string)
+	text    func(good string) string
+	replace func(t *testing.T, path string)
 	// says is what the refusal must say, a regular expression; "" is a position in the line of the change.
-	says string
+	wantError string
 }
 
 // Where the change shows only further on, or all over the file.
 const (
-	somewhere = `cluster\.yaml:\d+:\d+: .`
-	atTheTop  = `cluster\.yaml:1:1: .`
+	anyPosition   = `cluster\.yaml:\d+:\d+: .`
+	firstPosition = `cluster\.yaml:1:1: .`
 )
 
 func mistakes() []mistake {
-	return append(mistakesOfText(), mistakesOfFiles()...)
+	return append(textMistakes(), fileMistakes()...)
 }
 
-func mistakesOfText() []mistake {
+func textMistakes() []mistake {
 	return []mistake{
 		// Slips of the hand.
 		{name: "key misspelt", old: "scheduler: rr", new: "schedular: rr"},
@@ -48,20 +48,20 @@ func mistakesOfText() []mistake {
 		{name: "value missing", old: "interface: eth0", new: "interface:"},
 		{name: "number missing", old: "virtual_router_id: 51", new: "virtual_router_id:"},
 		{name: "key without value in a flow", old: "{name: mysql1, address: 10.77.0.11, ", new: "{name: mysql1, address, "},
-		{name: "key missing", old: "    scheduler: rr\n", new: "", says: `cluster\.yaml:17:5: virtual_servers\[0\]\.scheduler: is required`},
-		{name: "section missing", old: "directors:\n  - {name: lvs-master, address: 10.77.0.2}\n  - {name: lvs-backup, address: 10.77.0.3}\n", new: "", says: somewhere},
-		{name: "colon missing", old: "port: 3306", new: "port 3306", says: somewhere},
-		{name: "blank after the colon missing", old: "port: 3306", new: "port:3306", says: somewhere},
-		{name: "brace missing", old: "weight: 1}", new: "weight: 1", says: somewhere},
-		{name: "bracket missing", old: "/32]", new: "/32", says: somewhere},
-		{name: "quote missing", old: "name: mysql", new: `name: "mysql`, says: somewhere},
-		{name: "comma missing", old: "mysql1, address", new: "mysql1 address", says: somewhere},
-		{name: "indented too far", old: "    scheduler: rr", new: "      scheduler: rr", says: somewhere},
-		{name: "indented too little", old: "    scheduler: rr", new: "   scheduler: rr", says: somewhere},
+		{name: "key missing", old: "    scheduler: rr\n", new: "", wantError: `cluster\.yaml:17:5: virtual_servers\[0\]\.scheduler: is required`},
+		{name: "section missing", old: "directors:\n  - {name: lvs-master, address: 10.77.0.2}\n  - {name: lvs-backup, address: 10.77.0.3}\n", new: "", wantError: anyPosition},
+		{name: "colon missing", old: "port: 3306", new: "port 3306", wantError: anyPosition},
+		{name: "blank after the colon missing", old: "port: 3306", new: "port:3306", wantError: anyPosition},
+		{name: "brace missing", old: "weight: 1}", new: "weight: 1", wantError: anyPosition},
+		{name: "bracket missing", old: "/32]", new: "/32", wantError: anyPosition},
+		{name: "quote missing", old: "name: mysql", new: `name: "mysql`, wantError: anyPosition},
+		{name: "comma missing", old: "mysql1, address", new: "mysql1 address", wantError: anyPosition},
+		{name: "indented too far", old: "    scheduler: rr", new: "      scheduler: rr", wantError: anyPosition},
+		{name: "indented too little", old: "    scheduler: rr", new: "   scheduler: rr", wantError: anyPosition},
 		{name: "indented by a tab", old: "    scheduler: rr", new: "\tscheduler: rr"},
 		{name: "no-break space", old: "    scheduler: rr", new: "  \u00a0 scheduler: rr"},
 		{name: "full-width colon", old: "port: 3306", new: "port：3306"},
-		{name: "left from a merge", old: "    port: 3306\n", new: "<<<<<<< HEAD\n    port: 3306\n", says: somewhere},
+		{name: "left from a merge", old: "    port: 3306\n", new: "<<<<<<< HEAD\n    port: 3306\n", wantError: anyPosition},
 		// Values that are none.
 		{name: "VRID 0", old: "virtual_router_id: 51", new: "virtual_router_id: 0"},
 		{name: "VRID 256", old: "virtual_router_id: 51", new: "virtual_router_id: 256"},
@@ -74,9 +74,9 @@ func mistakesOfText() []mistake {
 		{name: "address without its sign", old: "10.77.0.100/32", new: "10.77.0.100-32"},
 		{name: "duration without a unit", old: "advert_interval: 100ms", new: "advert_interval: 100"},
 		{name: "advert interval between two steps", old: "advert_interval: 100ms", new: "advert_interval: 105ms"},
-		{name: "advert interval for another version", old: "protocol_version: 3", new: "protocol_version: 2", says: `cluster\.yaml:10:\d+: vrrp_instances\[0\]\.advert_interval`},
+		{name: "advert interval for another version", old: "protocol_version: 3", new: "protocol_version: 2", wantError: `cluster\.yaml:10:\d+: vrrp_instances\[0\]\.advert_interval`},
 		{name: "lease too short", old: "    preempt: true\n", new: "    preempt: true\n    lease: 1s\n"},
-		{name: "lease not longer than the master-down interval", old: "    advert_interval: 100ms\n", new: "    advert_interval: 1s\n    lease: 3s\n", says: `cluster\.yaml:11:\d+: vrrp_instances\[0\]\.lease`},
+		{name: "lease not longer than the master-down interval", old: "    advert_interval: 100ms\n", new: "    advert_interval: 1s\n    lease: 3s\n", wantError: `cluster\.yaml:11:\d+: vrrp_instances\[0\]\.lease`},
 		{name: "timeout longer than the interval", old: "timeout: 350ms", new: "timeout: 450ms"},
 		{name: "number for a name", old: "preempt: true", new: "preempt: 7"},
 		{name: "list for a text", old: "scheduler: rr", new: "scheduler: [rr]"},
@@ -87,7 +87,7 @@ func mistakesOfText() []mistake {
 		{name: "name twice", old: "{name: mysql2,", new: "{name: mysql1,"},
 		{name: "address twice", old: "10.77.0.12, weight", new: "10.77.0.11, weight"},
 		{name: "port that DR cannot change", old: "address: 10.77.0.11, weight", new: "address: 10.77.0.11, port: 3307, weight"},
-		{name: "the VIP is a director's own address", old: "[10.77.0.100/32]", new: "[10.77.0.3/32]", says: somewhere},
+		{name: "the VIP is a director's own address", old: "[10.77.0.100/32]", new: "[10.77.0.3/32]", wantError: anyPosition},
 		{name: "an override for nobody", old: "lvs-master: {priority", new: "lvs-mater: {priority"},
 		{name: "password in the file", old: "type: tcp, interval", new: "type: mysql, user: check, password: secret, interval"},
 		{name: "keepalived's word", old: "scheduler: rr", new: "lb_algo: rr"},
@@ -96,13 +96,13 @@ func mistakesOfText() []mistake {
 	}
 }
 
-// mistakesOfFiles are accidents of an editor, a disk, a script that distributes the file.
-func mistakesOfFiles() []mistake {
+// fileMistakes are accidents of an editor, a disk, a script that distributes the file.
+func fileMistakes() []mistake {
 	text := func(name, says string, change func(good string) string) mistake {
-		return mistake{name: name, says: says, text: change}
+		return mistake{name: name, wantError: says, text: change}
 	}
 	instead := func(name, says string, put func(path string) error) mistake {
-		return mistake{name: name, says: says, put: func(t *testing.T, path string) {
+		return mistake{name: name, wantError: says, replace: func(t *testing.T, path string) {
 			t.Helper()
 			if err := put(path); err != nil {
 				t.Fatal(err)
@@ -110,22 +110,22 @@ func mistakesOfFiles() []mistake {
 		}}
 	}
 	return []mistake{
-		text("truncated in the middle", somewhere, func(good string) string { return good[:len(good)/2] }),
-		text("truncated in the last line", somewhere, func(good string) string { return good[:len(good)-10] }),
-		text("empty", atTheTop, func(string) string { return "" }),
-		text("blanks only", somewhere, func(string) string { return "\n  \n" }),
-		text("comments only", somewhere, func(string) string { return "# nothing\n" }),
-		text("zeros after a power loss", somewhere, func(good string) string { return strings.Repeat("\x00", len(good)) }),
-		text("a zero in the middle", somewhere, func(good string) string { return good[:200] + "\x00" + good[200:] }),
-		text("Latin-1", somewhere, func(good string) string { return "# M\xfcnchen\n" + good }),
-		text("UTF-16", somewhere, func(good string) string {
+		text("truncated in the middle", anyPosition, func(good string) string { return good[:len(good)/2] }),
+		text("truncated in the last line", anyPosition, func(good string) string { return good[:len(good)-10] }),
+		text("empty", firstPosition, func(string) string { return "" }),
+		text("blanks only", anyPosition, func(string) string { return "\n  \n" }),
+		text("comments only", anyPosition, func(string) string { return "# nothing\n" }),
+		text("zeros after a power loss", anyPosition, func(good string) string { return strings.Repeat("\x00", len(good)) }),
+		text("a zero in the middle", anyPosition, func(good string) string { return good[:200] + "\x00" + good[200:] }),
+		text("Latin-1", anyPosition, func(good string) string { return "# M\xfcnchen\n" + good }),
+		text("UTF-16", anyPosition, func(good string) string {
 			return "\xff\xfe" + strings.Join(append(strings.Split(good, ""), ""), "\x00")
 		}),
-		text("an error page", somewhere, func(string) string { return "<html><body>404 Not Found</body></html>\n" }),
-		text("a keepalived.conf", somewhere, func(string) string { return "vrrp_instance VI_1 {\n    state MASTER\n}\n" }),
-		text("two files in one", somewhere, func(good string) string { return good + "---\n" + good }),
-		text("random bytes", somewhere, func(good string) string { return "\x7fELF\x02\x01\x01" + good }),
-		text("3 MB", somewhere, func(good string) string { return good + strings.Repeat("# padding\n", 300_000) }),
+		text("an error page", anyPosition, func(string) string { return "<html><body>404 Not Found</body></html>\n" }),
+		text("a keepalived.conf", anyPosition, func(string) string { return "vrrp_instance VI_1 {\n    state MASTER\n}\n" }),
+		text("two files in one", anyPosition, func(good string) string { return good + "---\n" + good }),
+		text("random bytes", anyPosition, func(good string) string { return "\x7fELF\x02\x01\x01" + good }),
+		text("3 MB", anyPosition, func(good string) string { return good + strings.Repeat("# padding\n", 300_000) }),
 		instead("missing", "no such file", func(string) error { return nil }),
 		instead("a directory", "not a regular file", func(path string) error { return os.Mkdir(path, 0o700) }),
 		instead("a dangling link", "no such file", func(path string) error { return os.Symlink(path+".absent", path) }),
@@ -138,9 +138,9 @@ func mistakesOfFiles() []mistake {
 	}
 }
 
-// damage is a mistake that nobody thought of: some bytes of the file are other ones, gone, or there twice, until it does
+// randomMistake is a mistake that nobody thought of: some bytes of the file are other ones, gone, or there twice, until it does
 // not validate any more.
-func damage(random *rand.Rand, good string) mistake {
+func randomMistake(random *rand.Rand, good string) mistake {
 	text := []byte(good)
 	for {
 		at := random.IntN(len(text))
@@ -156,21 +156,21 @@ func damage(random *rand.Rand, good string) mistake {
 			text = text[:at+1]
 		}
 		if cfg, _ := config.Parse("cluster.yaml", text); cfg == nil {
-			return mistake{name: fmt.Sprintf("%q", text), says: somewhere, text: func(string) string { return string(text) }}
+			return mistake{name: fmt.Sprintf("%q", text), wantError: anyPosition, text: func(string) string { return string(text) }}
 		}
 	}
 }
 
-// breakFile makes the file what the mistake says, and returns what a refusal of it must say.
-func (m mistake) breakFile(t *testing.T, path, good string) (says string) {
+// apply makes the file what the mistake says, and returns what a refusal of it must say.
+func (m mistake) apply(t *testing.T, path, good string) (says string) {
 	t.Helper()
 	if err := os.RemoveAll(path); err != nil {
 		t.Fatal(err)
 	}
-	text, says := "", m.says
+	text, says := "", m.wantError
 	switch {
-	case m.put != nil:
-		m.put(t, path)
+	case m.replace != nil:
+		m.replace(t, path)
 		return says
 	case m.text != nil:
 		text = m.text(good)

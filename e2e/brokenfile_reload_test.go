@@ -44,18 +44,18 @@ func TestBrokenReloads(t *testing.T) {
 	if len(all) < 50 {
 		t.Fatalf("only %d mistakes", len(all))
 	}
-	before, quiet, backup := c.master.kept(), c.master.daemon.Mark(), c.backup.daemon.Mark()
+	before, quiet, backup := c.master.dataPlane(), c.master.daemon.Mark(), c.backup.daemon.Mark()
 	measured := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond, Patience: time.Second})
 	measured.WaitAnswered("", soon)
 	adverts := capture.Start(c.client, "eth0", lab.VRRP+" and src 10.77.0.2")
 	begun := adverts.Wait("prio 150", soon).Time
 	refused := 0
 	try := func(m mistake) {
-		says := m.breakFile(t, c.file, string(good))
+		says := m.apply(t, c.file, string(good))
 		if refusal := c.master.refusedReload(refused%2 == 0); !regexp.MustCompile(says).MatchString(refusal) {
 			t.Errorf("%s: the refusal says %q, want %q", m.name, refusal, says)
 		}
-		if now := c.master.kept(); now != before {
+		if now := c.master.dataPlane(); now != before {
 			t.Fatalf("%s: there was\n%sthere is\n%s", m.name, before, now)
 		}
 		refused++
@@ -67,10 +67,10 @@ func TestBrokenReloads(t *testing.T) {
 	}
 	if !testing.Short() {
 		for random := seeded(t); time.Since(begun) < 45*time.Second; {
-			try(damage(random, string(good)))
+			try(randomMistake(random, string(good)))
 		}
 	}
-	for i, limit := 0, time.Now().Add(soon); len(adverts.Packets()) < enough && time.Now().Before(limit); i++ {
+	for i, limit := 0, time.Now().Add(soon); len(adverts.Packets()) < minAdverts && time.Now().Before(limit); i++ {
 		try(all[i%len(all)]) // a fast machine refused them all between a few adverts
 	}
 	ended := time.Now()
@@ -89,7 +89,7 @@ func TestBrokenReloads(t *testing.T) {
 	}
 
 	// The alarm, and its end.
-	c.master.alarms(t, "the last reload was refused", true)
+	c.master.checkWarns(t, "the last reload was refused", true)
 	if err := os.RemoveAll(c.file); err != nil {
 		t.Fatal(err)
 	}
@@ -101,11 +101,11 @@ func TestBrokenReloads(t *testing.T) {
 		}
 		return nil
 	})
-	c.master.alarms(t, "the last reload was refused", false)
+	c.master.checkWarns(t, "the last reload was refused", false)
 }
 
-// kept is what clients depend on: the addresses, without the lifetimes that a lease has, and the table.
-func (n *node) kept() string {
+// dataPlane is what clients depend on: the addresses, without the lifetimes that a lease has, and the table.
+func (n *node) dataPlane() string {
 	n.t.Helper()
 	var b strings.Builder
 	for line := range strings.Lines(n.Run("ip", "-o", "-4", "addr")) {
@@ -115,8 +115,8 @@ func (n *node) kept() string {
 	return b.String() + n.Run("ipvsadm", "-Sn")
 }
 
-// alarms says whether `lvsctl status --check` warns of something; it may warn of more.
-func (n *node) alarms(t *testing.T, of string, want bool) {
+// checkWarns says whether `lvsctl status --check` warns of something; it may warn of more.
+func (n *node) checkWarns(t *testing.T, of string, want bool) {
 	t.Helper()
 	out, err := n.ctl("status", "--check")
 	said := fmt.Sprint(out, err)
@@ -140,5 +140,5 @@ func (n *node) refusedReload(signal bool) string {
 	return fmt.Sprint(err)
 }
 
-// enough is how many adverts it takes to judge whether they come in time.
-const enough = 10
+// minAdverts is how many adverts it takes to judge whether they come in time.
+const minAdverts = 10

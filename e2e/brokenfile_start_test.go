@@ -60,7 +60,7 @@ func TestLastGood(t *testing.T) {
 		t.Fatalf("lvsctl reload of the agent: %v %q", err, out)
 	}
 	copied(c.mysql2)
-	good, table := c.text(), c.master.kept()
+	good, table := c.text(), c.master.dataPlane()
 	broken := map[string]mistake{}
 	for _, m := range mistakes() {
 		broken[m.name] = m
@@ -79,16 +79,16 @@ func TestLastGood(t *testing.T) {
 			}
 			m := broken[name]
 			m.old, m.new = strings.ReplaceAll(m.old, ": rr", ": wlc"), strings.ReplaceAll(m.new, ": rr", ": wlc")
-			m.breakFile(t, c.file, good)
+			m.apply(t, c.file, good)
 			c.master.start().WaitLog(`level=ERROR msg="the cluster file cannot be used; the last good copy runs`, soon)
 			lab.Eventually(t, soon, func() error {
-				if now := c.master.kept(); now != table {
+				if now := c.master.dataPlane(); now != table {
 					return fmt.Errorf("there was\n%sthere is\n%s", table, now)
 				}
 				return nil
 			})
 			for range 2 { // a reload of the same file changes nothing, and is no end of the alarm
-				c.master.alarms(t, "the last good copy", true)
+				c.master.checkWarns(t, "the last good copy", true)
 				c.master.refusedReload(false)
 			}
 		})
@@ -99,7 +99,7 @@ func TestLastGood(t *testing.T) {
 		}
 		c.net.File("cluster.yaml", good)
 		c.reload("scheduler: wlc", "scheduler: rr")
-		c.master.alarms(t, "the last good copy", false)
+		c.master.checkWarns(t, "the last good copy", false)
 		copied(c.master)
 	})
 	t.Run("agent", func(t *testing.T) {
@@ -107,10 +107,10 @@ func TestLastGood(t *testing.T) {
 		c.edit("version: 1", "version: one")
 		mark := c.mysql2.start().Mark()
 		mark.WaitLog("keeping this real server", soon)
-		if err := c.mysql2.keepsVIP(); err != nil {
+		if err := c.mysql2.readyForDR(); err != nil {
 			t.Error(err)
 		}
-		c.mysql2.alarms(t, "the last good copy", true)
+		c.mysql2.checkWarns(t, "the last good copy", true)
 		mark = c.mysql2.daemon.Mark()
 		c.mysql2.daemon.Signal(syscall.SIGHUP)
 		mark.WaitLog("reload refused", soon)
@@ -124,10 +124,10 @@ func TestLastGood(t *testing.T) {
 	t.Run("no copy", func(t *testing.T) {
 		c.master.daemon.Stop()
 		c.net.File("lvs-master/state/cluster.last-good.yaml", "version: 1\n") // damaged
-		c.master.refuses("a copy that cannot be used either", 2, `cluster\.yaml:1:10: version`, c.master.run()...)
+		c.master.refuses("a copy that cannot be used either", 2, `cluster\.yaml:1:10: version`, c.master.runArgs()...)
 		if err := os.Remove(c.master.Path("state", "cluster.last-good.yaml")); err != nil {
 			t.Fatal(err)
 		}
-		c.master.refuses("no copy", 2, `cluster\.yaml:1:10: version`, c.master.run()...)
+		c.master.refuses("no copy", 2, `cluster\.yaml:1:10: version`, c.master.runArgs()...)
 	})
 }

@@ -32,7 +32,7 @@ func TestMySQLServerFails(t *testing.T) {
 		{"killed", d.two.Kill, d.two.Start, `connection refused.*\(2 of 2\)`},
 	}
 	for _, way := range ways {
-		if !t.Run(way.name, func(t *testing.T) { d.fails(t, way) }) {
+		if !t.Run(way.name, func(t *testing.T) { d.failServer(t, way) }) {
 			return
 		}
 	}
@@ -43,27 +43,27 @@ func TestMySQLServerFails(t *testing.T) {
 type failure struct {
 	name       string
 	begin, end func()
-	why        string // what the log says
+	reason     string // what the log says
 }
 
-// fails is one failure with all that is seen of it.
-func (d *databases) fails(t *testing.T, way failure) {
-	kept, lost := d.oneEach(t)
+// failServer is one failure with all that is seen of it.
+func (d *databases) failServer(t *testing.T, way failure) {
+	kept, lost := d.sessionOnEach(t)
 	marks := map[*node]lab.LogMark{d.master: d.master.daemon.Mark(), d.backup: d.backup.daemon.Mark()}
 	rst := capture.Start(d.users, "eth0", "tcp[tcpflags] & tcp-rst != 0 and src host "+vip)
 	d.master.afterCheck(d.mysql2)
 	begun := time.Now()
 	way.begin()
-	out := d.master.changes(marks[d.master], rs2, false).Sub(begun)
+	out := d.master.awaitTableChange(marks[d.master], rs2, false).Sub(begun)
 	t.Logf("out of the table after %s", out)
 	if out > outWithin+allowance {
 		t.Errorf("out of the table after %s, want at most %s", out, outWithin)
 	}
 	for n, mark := range marks {
-		line := mark.WaitLog(`verdict server=mysql/mysql2 up=false .*down: mysql: (.* )?10\.77\.0\.12:3306: `+way.why, soon)
+		line := mark.WaitLog(`verdict server=mysql/mysql2 up=false .*down: mysql: (.* )?10\.77\.0\.12:3306: `+way.reason, soon)
 		t.Logf("%s: %s", n.Name, line.Text)
 	}
-	waited, err := lost.sendsIntoReset(2 * time.Second)
+	waited, err := lost.awaitReset(2 * time.Second)
 	if err != nil {
 		t.Errorf("an application of the %s server: %v", way.name, err)
 	}
@@ -76,15 +76,15 @@ func (d *databases) fails(t *testing.T, way failure) {
 			t.Errorf("a new connection went to %s", s.server)
 		}
 	}
-	d.recovers(t, way, kept)
+	d.recoverServer(t, way, kept)
 }
 
-// recovers ends a failure; kept is a session on the other server, which must not notice anything.
-func (d *databases) recovers(t *testing.T, way failure, kept *session) {
+// recoverServer ends a failure; kept is a session on the other server, which must not notice anything.
+func (d *databases) recoverServer(t *testing.T, way failure, kept *session) {
 	mark := d.master.daemon.Mark()
 	way.end()
 	begun := time.Now() // of a server that was started: it is ready
-	back := d.master.changes(mark, rs2, true).Sub(begun)
+	back := d.master.awaitTableChange(mark, rs2, true).Sub(begun)
 	t.Logf("back in the table after %s", back)
 	if back > backWithin+allowance {
 		t.Errorf("back after %s, want at most %s", back, backWithin)
@@ -93,13 +93,13 @@ func (d *databases) recovers(t *testing.T, way failure, kept *session) {
 		t.Errorf("back after %s, before rise good checks can have been made (%s)", back, backNotBefore)
 	}
 	d.awaitTable(d.backup, rs1, rs2)
-	if err := kept.untouched(); err != nil {
+	if err := kept.unchanged(); err != nil {
 		t.Error(err)
 	}
 }
 
-// oneEach is a session on mysql1 and one on mysql2; rr gives them in turn.
-func (d *databases) oneEach(t *testing.T) (first, second *session) {
+// sessionOnEach is a session on mysql1 and one on mysql2; rr gives them in turn.
+func (d *databases) sessionOnEach(t *testing.T) (first, second *session) {
 	t.Helper()
 	first, second = d.mustLogin("10.77.0.61", vipPort), d.mustLogin("10.77.0.61", vipPort)
 	if first.server == second.server {

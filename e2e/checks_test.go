@@ -45,9 +45,9 @@ func TestMySQLChecks(t *testing.T) {
 	}
 }
 
-// remembered is everything that a server remembers of connections that went wrong: the counters, and what it knows of each
+// errorCounters is everything that a server remembers of connections that went wrong: the counters, and what it knows of each
 // host that connects.
-func remembered(m *mariadb.Server) string {
+func errorCounters(m *mariadb.Server) string {
 	var b strings.Builder
 	for _, counter := range []string{"Aborted_connects", "Aborted_clients", "Aborted_connects_preauth", "Access_denied_errors"} {
 		fmt.Fprintf(&b, "%s %d\n", counter, m.Status(counter))
@@ -72,7 +72,7 @@ func (d *databases) leaveNoTrace(t *testing.T) {
 	servers := []*mariadb.Server{d.one, d.two}
 	before, connections := make([]string, 2), make([]int, 2)
 	for i, m := range servers {
-		before[i], connections[i] = remembered(m), m.Status("Connections")
+		before[i], connections[i] = errorCounters(m), m.Status("Connections")
 		for _, known := range []string{"{IP 10.77.0.2} {HOST lvs-master} {HOST_VALIDATED YES} {SUM_CONNECT_ERRORS 0}", "{IP 10.77.0.3} {HOST lvs-backup}"} {
 			if !strings.Contains(before[i], known) {
 				t.Fatalf("%s could not block a director, so it shows nothing: %q is not in\n%s", m, known, before[i])
@@ -89,7 +89,7 @@ func (d *databases) leaveNoTrace(t *testing.T) {
 	made := 0
 	for i, m := range servers {
 		made += m.Status("Connections") - connections[i]
-		if after := remembered(m); after != before[i] {
+		if after := errorCounters(m); after != before[i] {
 			t.Errorf("%s: before\n%safter\n%s", m, before[i], after)
 		}
 	}
@@ -144,8 +144,8 @@ func (d *databases) awaitCode(t *testing.T, n *node, code string) {
 	})
 }
 
-// weights is nil while the node's table has both servers with these weights.
-func (n *node) weights(one, two int) error {
+// hasWeights is nil while the node's table has both servers with these weights.
+func (n *node) hasWeights(one, two int) error {
 	service := n.table().Service(vipPort)
 	a, b := service.Server(rs1), service.Server(rs2)
 	if !a.Exists() || !b.Exists() || a.Weight != one || b.Weight != two {
@@ -161,7 +161,7 @@ func (d *databases) wrongPassword(t *testing.T) {
 	d.net.File("check.password", "not the password")
 	t.Log(mark.WaitLog(`level=WARN .*check says nothing about the server.*code=auth .*Error 1045: Access denied.*check user and password_file`, soon).Text)
 	d.awaitCode(t, d.master, "auth")
-	lab.Steadily(t, outWithin+checkInterval, func() error { return d.master.weights(1, 1) })
+	lab.Steadily(t, outWithin+checkInterval, func() error { return d.master.hasWeights(1, 1) })
 	if s := d.mustLogin("10.77.0.61", vipPort); s.server == "" {
 		t.Error("no answer")
 	}
@@ -191,7 +191,7 @@ func (d *databases) blocked(t *testing.T) {
 	})
 	t.Log(mark.WaitLog(`level=WARN .*check says nothing about the server.*code=blocked .*Error 1129: .*FLUSH HOSTS`, soon).Text)
 	d.awaitCode(t, d.master, "blocked")
-	lab.Steadily(t, outWithin+checkInterval, func() error { return d.master.weights(1, 1) })
+	lab.Steadily(t, outWithin+checkInterval, func() error { return d.master.hasWeights(1, 1) })
 	servers := map[string]bool{}
 	for range 4 {
 		servers[d.mustLogin("10.77.0.61", vipPort).server] = true
@@ -209,53 +209,53 @@ func (d *databases) blocked(t *testing.T) {
 // full: a server at max_connections (1040) takes no more clients, so it gets weight 0 while another one does; who is
 // connected stays, and of two full servers none is taken out.
 func (d *databases) full(t *testing.T) {
-	hold := func(address string) (held []*session) {
+	fill := func(address string) (sessions []*session) {
 		for refused := 0; refused < 3; { // a check in between may have had the last slot
 			s, err := d.login("10.77.0.69", address)
 			switch {
 			case err == nil:
-				held, refused = append(held, s), 0
+				sessions, refused = append(sessions, s), 0
 			case strings.Contains(err.Error(), "1040"):
 				refused++
 			default:
 				t.Fatal(err)
 			}
 		}
-		return held
+		return sessions
 	}
-	release := func(held []*session) {
-		for _, s := range held {
+	release := func(sessions []*session) {
+		for _, s := range sessions {
 			_ = s.conn.Close()
 			_ = s.wire.Close()
 		}
 	}
 	mark := d.master.daemon.Mark()
-	first := hold(rs1)
+	first := fill(rs1)
 	t.Logf("%d sessions fill mysql1", len(first))
 	t.Log(mark.WaitLog(`verdict server=mysql/mysql1 up=true full=true code=full .*Error 1040: .*max_connections`, soon).Text)
 	for _, n := range []*node{d.master, d.backup} {
-		lab.Eventually(t, soon, func() error { return n.weights(0, 1) })
+		lab.Eventually(t, soon, func() error { return n.hasWeights(0, 1) })
 	}
 	for range 4 {
 		if s := d.mustLogin("10.77.0.61", vipPort); s.server != "mysql2" {
 			t.Errorf("a new connection went to %s, which is full", s.server)
 		}
 	}
-	second := hold(rs2)
+	second := fill(rs2)
 	mark.WaitLog(`verdict server=mysql/mysql2 up=true full=true code=full `, soon)
 	for _, n := range []*node{d.master, d.backup} {
-		lab.Eventually(t, soon, func() error { return n.weights(1, 1) })
+		lab.Eventually(t, soon, func() error { return n.hasWeights(1, 1) })
 	}
-	lab.Steadily(t, outWithin, func() error { return d.master.weights(1, 1) })
+	lab.Steadily(t, outWithin, func() error { return d.master.hasWeights(1, 1) })
 	for _, s := range append(first[:1:1], second[0]) {
-		if err := s.untouched(); err != nil {
+		if err := s.unchanged(); err != nil {
 			t.Errorf("of who was connected: %v", err)
 		}
 	}
 	release(second)
-	lab.Eventually(t, soon, func() error { return d.master.weights(0, 1) })
+	lab.Eventually(t, soon, func() error { return d.master.hasWeights(0, 1) })
 	release(first)
 	for _, n := range []*node{d.master, d.backup} {
-		lab.Eventually(t, soon, func() error { return n.weights(1, 1) })
+		lab.Eventually(t, soon, func() error { return n.hasWeights(1, 1) })
 	}
 }

@@ -27,8 +27,7 @@ func TestMain(m *testing.M) {
 const (
 	vip       = "10.77.0.100"
 	vipPort   = vip + ":3306"
-	heldBy    = "10.77.0.100/32"
-	seconds   = time.Second
+	vipPrefix = "10.77.0.100/32"
 	soon      = 30 * time.Second // for what should come at once, on a machine that may be slow
 	agentName = "agent"
 )
@@ -87,7 +86,7 @@ func (s shape) withDefaults() shape {
 func (s shape) file() string {
 	s = s.withDefaults()
 	var b strings.Builder
-	b.WriteString(beginning(s.version, s.advert, !s.noPreempt, s.instance))
+	b.WriteString(fileHeader(s.version, s.advert, !s.noPreempt, s.instance))
 	fmt.Fprintf(&b, `virtual_servers:
   - name: mysql
     address: %s
@@ -107,8 +106,8 @@ func (s shape) file() string {
 	return b.String()
 }
 
-// beginning is that of a cluster file: the two directors, and the instance of the VIP, with another line of it, if any.
-func beginning(version int, advert string, preempt bool, more string) string {
+// fileHeader is that of a cluster file: the two directors, and the instance of the VIP, with another line of it, if any.
+func fileHeader(version int, advert string, preempt bool, more string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `version: 1
 directors:

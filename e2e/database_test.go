@@ -122,8 +122,8 @@ func (s *session) ask() (server, id string, err error) {
 	return server, id, err
 }
 
-// untouched is nil while the session is still the same one.
-func (s *session) untouched() error {
+// unchanged is nil while the session is still the same one.
+func (s *session) unchanged() error {
 	server, id, err := s.ask()
 	if err == nil && (server != s.server || id != s.id) {
 		err = fmt.Errorf("now %s/%s", server, id)
@@ -134,9 +134,9 @@ func (s *session) untouched() error {
 	return nil
 }
 
-// sendsIntoReset writes a packet (COM_PING) and waits for the end of the connection. It returns how long the
+// awaitReset writes a packet (COM_PING) and waits for the end of the connection. It returns how long the
 // application waited for it; an error means that it would have hung.
-func (s *session) sendsIntoReset(patience time.Duration) (time.Duration, error) {
+func (s *session) awaitReset(patience time.Duration) (time.Duration, error) {
 	begun := time.Now()
 	if err := s.wire.SetDeadline(begun.Add(patience)); err != nil {
 		return 0, err
@@ -156,9 +156,9 @@ func (s *session) sendsIntoReset(patience time.Duration) (time.Duration, error) 
 	}
 }
 
-// changes waits until the node's director has put the real server into its table, or taken it out, and returns when it says
+// awaitTableChange waits until the node's director has put the real server into its table, or taken it out, and returns when it says
 // that this was. ipvsadm has to agree.
-func (n *node) changes(mark lab.LogMark, server string, in bool) time.Time {
+func (n *node) awaitTableChange(mark lab.LogMark, server string, in bool) time.Time {
 	n.t.Helper()
 	verb := map[bool]string{true: "-a", false: "-d"}[in]
 	at := mark.WaitLog(fmt.Sprintf(`change="ipvsadm %s -t %s -r %s[ "]`, verb, vipPort, server), soon).At

@@ -32,10 +32,10 @@ func (c *cluster) rewrite(replacements ...string) {
 	}
 }
 
-// A tenure is a time in which a host had the VIP, by `ip monitor`; to is zero while it lasts.
-type tenure struct{ from, to time.Time }
+// A holdPeriod is a time in which a host had the VIP, by `ip monitor`; to is zero while it lasts.
+type holdPeriod struct{ from, to time.Time }
 
-func (t tenure) String() string {
+func (t holdPeriod) String() string {
 	const clock = "15:04:05.000000"
 	if t.to.IsZero() {
 		return t.from.Format(clock) + "-"
@@ -65,10 +65,10 @@ func (n *node) watchVIP() *vipWatch {
 	return w
 }
 
-var addressEvent = regexp.MustCompile(`^\[([^\]]+)\] (Deleted )?.* inet ` + regexp.QuoteMeta(heldBy) + ` `)
+var addressEvent = regexp.MustCompile(`^\[([^\]]+)\] (Deleted )?.* inet ` + regexp.QuoteMeta(vipPrefix) + ` `)
 
-// tenures are all times in which the host had the VIP since the watch began.
-func (w *vipWatch) tenures() (all []tenure) {
+// periods are all times in which the host had the VIP since the watch began.
+func (w *vipWatch) periods() (all []holdPeriod) {
 	w.n.t.Helper()
 	for _, line := range w.d.LogLines() {
 		words := addressEvent.FindStringSubmatch(line.Text)
@@ -82,21 +82,21 @@ func (w *vipWatch) tenures() (all []tenure) {
 		open := len(all) > 0 && all[len(all)-1].to.IsZero()
 		switch {
 		case words[2] == "" && !open: // otherwise a lease renewed
-			all = append(all, tenure{from: at})
+			all = append(all, holdPeriod{from: at})
 		case words[2] != "" && open:
 			all[len(all)-1].to = at
 		case words[2] != "": // held since before the watch began
-			all = append(all, tenure{to: at})
+			all = append(all, holdPeriod{to: at})
 		}
 	}
 	return all
 }
 
-// awaitTenures waits until the host has had the VIP so many times.
-func (w *vipWatch) awaitTenures(count int) (all []tenure) {
+// awaitPeriods waits until the host has had the VIP so many times.
+func (w *vipWatch) awaitPeriods(count int) (all []holdPeriod) {
 	w.n.t.Helper()
 	lab.Eventually(w.n.t, soon, func() error {
-		if all = w.tenures(); len(all) < count {
+		if all = w.periods(); len(all) < count {
 			return fmt.Errorf("%s held the VIP %v, want %d times", w.n.Name, all, count)
 		}
 		return nil
@@ -108,9 +108,9 @@ func (w *vipWatch) awaitTenures(count int) (all []tenure) {
 func (w *vipWatch) awaitEnd(timeout time.Duration) (end time.Time) {
 	w.n.t.Helper()
 	lab.Eventually(w.n.t, timeout, func() error {
-		all := w.tenures()
-		for _, held := range slices.Backward(all) {
-			if end = held.to; !end.IsZero() {
+		all := w.periods()
+		for _, period := range slices.Backward(all) {
+			if end = period.to; !end.IsZero() {
 				return nil
 			}
 		}
@@ -134,14 +134,14 @@ func awaitPacket(t *testing.T, c *capture.Capture, pattern string) (packets []ca
 // overlap is the longest single time in which both hosts had the VIP, until now.
 func overlap(a, b *vipWatch) (longest time.Duration) {
 	now := time.Now()
-	end := func(t tenure) time.Time {
+	end := func(t holdPeriod) time.Time {
 		if t.to.IsZero() {
 			return now
 		}
 		return t.to
 	}
-	for _, x := range a.tenures() {
-		for _, y := range b.tenures() {
+	for _, x := range a.periods() {
+		for _, y := range b.periods() {
 			from, to := x.from, end(x)
 			if y.from.After(from) {
 				from = y.from
@@ -165,12 +165,12 @@ func overlap(a, b *vipWatch) (longest time.Duration) {
 // Proves docs/index.md: "The other one has the same table, ready, and takes over."
 func TestElection(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.StockKernel)
-	for _, r := range []rhythm{{3, time.Second}, {3, 100 * time.Millisecond}, {2, time.Second}} {
+	for _, r := range []timing{{3, time.Second}, {3, 100 * time.Millisecond}, {2, time.Second}} {
 		t.Run(r.String(), func(t *testing.T) { elect(t, r) })
 	}
 }
 
-func elect(t *testing.T, r rhythm) {
+func elect(t *testing.T, r timing) {
 	c := newCluster(t, shape{version: r.version, advert: r.advert.String(), scheduler: "wrr", weights: [2]int{3, 1}})
 	c.answering()
 	c.mysql1.start()
@@ -182,14 +182,14 @@ func elect(t *testing.T, r rhythm) {
 	if r.version == 2 {
 		skew = 106 * time.Second / 256
 	}
-	startStale(directors, watches)
+	startWithStaleVIP(directors, watches)
 	var directing time.Time // both; the start of two processes is none of an election's
 	for _, n := range directors {
 		if at := loggedAt(t, n.daemon.WaitLog("msg=directing", soon)); at.After(directing) {
 			directing = at
 		}
 	}
-	took, limit := settled(c, watches).Sub(directing), 3*r.advert+skew+time.Second // a second for the first checks
+	took, limit := awaitSettled(c, watches).Sub(directing), 3*r.advert+skew+time.Second // a second for the first checks
 	t.Logf("%s: one holder from %s after the start, limit %s", r, took.Round(time.Millisecond), limit)
 	if took > limit {
 		t.Errorf("one holder from %s after the start on, want at most %s", took, limit)
@@ -211,23 +211,23 @@ func elect(t *testing.T, r rhythm) {
 	}
 }
 
-// startStale starts directors together on machines that still have the VIP, as a director left it that was killed: the
+// startWithStaleVIP starts directors together on machines that still have the VIP, as a director left it that was killed: the
 // first tenure of each watch.
-func startStale(directors []*node, watches []*vipWatch) {
+func startWithStaleVIP(directors []*node, watches []*vipWatch) {
 	for i, n := range directors {
-		n.Run("ip", "addr", "add", heldBy, "dev", "eth0")
-		watches[i].awaitTenures(1)
+		n.Run("ip", "addr", "add", vipPrefix, "dev", "eth0")
+		watches[i].awaitPeriods(1)
 	}
 	for _, n := range directors {
 		n.start()
 	}
 }
 
-// settled waits until lvs-master alone holds the VIP, by election, and returns since when.
-func settled(c *cluster, watches []*vipWatch) (since time.Time) {
+// awaitSettled waits until lvs-master alone holds the VIP, by election, and returns since when.
+func awaitSettled(c *cluster, watches []*vipWatch) (since time.Time) {
 	c.t.Helper()
 	lab.Eventually(c.t, soon, func() error {
-		one, other := watches[0].tenures(), watches[1].tenures()
+		one, other := watches[0].periods(), watches[1].periods()
 		last, otherLast := one[len(one)-1], other[len(other)-1]
 		if len(one) == 1 || !last.to.IsZero() || otherLast.to.IsZero() {
 			return fmt.Errorf("lvs-master held the VIP %v, lvs-backup %v", one, other)
@@ -246,10 +246,10 @@ func settled(c *cluster, watches []*vipWatch) (since time.Time) {
 func judgeStale(t *testing.T, watches []*vipWatch, packets []capture.Packet) {
 	t.Helper()
 	for _, w := range watches {
-		held := w.tenures()[0]
+		period := w.periods()[0]
 		for _, p := range capture.Matching(packets, regexp.QuoteMeta(w.n.Address().String())+` > 224`) {
-			if held.to.IsZero() || held.to.After(p.Time) {
-				t.Errorf("%s sent an advert at %s, before its stale VIP was gone: %s", w.n.Name, p.Time, held)
+			if period.to.IsZero() || period.to.After(p.Time) {
+				t.Errorf("%s sent an advert at %s, before its stale VIP was gone: %s", w.n.Name, p.Time, period)
 			}
 		}
 	}
@@ -275,7 +275,7 @@ func sortedRule(table ipvsadm.Table) string {
 func TestVIP(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)
-	c := newCluster(t, shape{advert: calm.String()})
+	c := newCluster(t, shape{advert: relaxedAdvert.String()})
 	c.answering()
 	c.mysql1.start()
 	c.mysql2.start()
@@ -284,7 +284,7 @@ func TestVIP(t *testing.T) {
 	c.master.start()
 	c.awaitHolder(c.master, soon)
 	leased := func() error {
-		out := c.master.Run("ip", "-oneline", "addr", "show", "dev", "eth0", "to", heldBy)
+		out := c.master.Run("ip", "-oneline", "addr", "show", "dev", "eth0", "to", vipPrefix)
 		words := regexp.MustCompile(`inet 10\.77\.0\.100/32 .* valid_lft ([123])sec`).FindStringSubmatch(out)
 		if words == nil {
 			return fmt.Errorf("ip addr says %q, want a /32 with a lease of at most 3 s", out)
@@ -338,26 +338,26 @@ func TestGratuitousARP(t *testing.T) {
 		{"silent", (*lab.Daemon).Kill, 8 * time.Second}, // a lease of 6 s + 2 s
 	} {
 		t.Run(one.name, func(t *testing.T) {
-			takeOverIsTold(t, one.end, one.last)
+			judgeAnnouncements(t, one.end, one.last)
 		})
 	}
 }
 
-// takeOverIsTold ends a MASTER and judges the gratuitous ARP of the one that takes over, until last.
-func takeOverIsTold(t *testing.T, end func(*lab.Daemon), last time.Duration) {
+// judgeAnnouncements ends a MASTER and judges the gratuitous ARP of the one that takes over, until last.
+func judgeAnnouncements(t *testing.T, end func(*lab.Daemon), last time.Duration) {
 	t.Helper()
-	c := newCluster(t, shape{advert: calm.String(), instance: "lease: 6s"})
+	c := newCluster(t, shape{advert: relaxedAdvert.String(), instance: "lease: 6s"})
 	watch := c.backup.watchVIP()
 	c.master.start()
 	c.awaitHolder(c.master, soon)
 	c.backup.start()
 	lab.Eventually(t, soon, func() error { return c.backup.stateIs("BACKUP") })
-	told := capture.Start(c.client, "eth0", "arp and arp[14:4] = 0x0a4d0064 and ether src "+c.backup.mac())
+	arp := capture.Start(c.client, "eth0", "arp and arp[14:4] = 0x0a4d0064 and ether src "+c.backup.mac())
 	end(c.master.daemon)
-	told.Wait("10.77.0.100", soon)
-	taken := watch.awaitTenures(1)[0].from
+	arp.Wait("10.77.0.100", soon)
+	taken := watch.awaitPeriods(1)[0].from
 	time.Sleep(time.Until(taken.Add(last + 1200*time.Millisecond))) // to see that it ends
-	packets := told.Stop()
+	packets := arp.Stop()
 	for form, pattern := range map[string]string{
 		"requests": `> ff:ff:ff:ff:ff:ff, .*Request who-has 10\.77\.0\.100 .*tell 10\.77\.0\.100`,
 		"replies":  `> ff:ff:ff:ff:ff:ff, .*Reply 10\.77\.0\.100 is-at ` + c.backup.mac(),

@@ -21,8 +21,8 @@ func (n *node) firstAddress(device string) string {
 	return first
 }
 
-// masterWithOwn is nil when the node holds the VIP alone, behind its own address.
-func (c *cluster) masterWithOwn(n *node) error {
+// heldBehindOwnAddress is nil when the node holds the VIP alone, behind its own address.
+func (c *cluster) heldBehindOwnAddress(n *node) error {
 	if err := c.heldOnlyBy(n); err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func TestForeignInterface(t *testing.T) {
 	m := c.master
 	returns := func(t *testing.T) {
 		t.Helper()
-		lab.Eventually(t, soon, func() error { return c.masterWithOwn(m) })
+		lab.Eventually(t, soon, func() error { return c.heldBehindOwnAddress(m) })
 	}
 	takesOver := func(t *testing.T) {
 		t.Helper()
@@ -110,7 +110,7 @@ func TestForeignInterface(t *testing.T) {
 		c.renamed(t, takesOver, returns)
 	})
 	for _, seen := range adverts {
-		neverFromVIP(t, seen.Stop())
+		noAdvertFromVIP(t, seen.Stop())
 	}
 }
 
@@ -123,7 +123,7 @@ func (c *cluster) renamed(t *testing.T, takesOver, returns func(*testing.T)) {
 		m.Run("ip", "-batch", c.net.File("batch", "link set eth0 down\nlink set eth0 name wan0\nlink set wan0 up\n"))
 	}
 	done := time.Now()
-	if kept := addresses.WaitLog("^Deleted .* "+heldBy+" ", soon).At.Sub(done); kept > time.Second+allowance {
+	if kept := addresses.WaitLog("^Deleted .* "+vipPrefix+" ", soon).At.Sub(done); kept > time.Second+allowance {
 		t.Errorf("the VIP was on the interface that was renamed for %s, want 1 s at most", kept)
 	}
 	takesOver(t)
@@ -159,7 +159,7 @@ func TestLateInterface(t *testing.T) {
 	c.master.daemon.WaitLog("FAULT: the interface vr0 does not exist", soon)
 	// The interface carries an address of the same network; eth0 keeps its own for the checks.
 	vr0 := func(n *node, address string) string {
-		return n.net("batch", "link add link eth0 name vr0 type macvlan mode bridge\naddr add "+address+"/24 dev vr0\nlink set vr0 up\n")
+		return n.writeFile("batch", "link add link eth0 name vr0 type macvlan mode bridge\naddr add "+address+"/24 dev vr0\nlink set vr0 up\n")
 	}
 	master, backup := vr0(c.master, "10.77.0.102"), vr0(c.backup, "10.77.0.103")
 	c.master.Run("ip", "-batch", master)
@@ -171,18 +171,18 @@ func TestLateInterface(t *testing.T) {
 	t.Run("deleted", func(t *testing.T) {
 		c.master.Run("ip", "link", "del", "vr0")
 		lab.Eventually(t, soon, func() error { return c.heldOn("vr0", c.backup) })
-		told := capture.Start(c.client, "eth0", "arp and arp[14:4] = 0x0a4d0064")
+		arp := capture.Start(c.client, "eth0", "arp and arp[14:4] = 0x0a4d0064")
 		c.master.Run("ip", "-batch", master)
 		lab.Eventually(t, soon, func() error { return c.heldOn("vr0", c.master) })
-		told.Wait("Reply "+vip+" is-at "+c.master.hardware("vr0"), soon)
-		told.Stop()
+		arp.Wait("Reply "+vip+" is-at "+c.master.hardwareAddress("vr0"), soon)
+		arp.Stop()
 	})
 	t.Run("replaced at once", func(t *testing.T) {
-		again := c.master.net("again", "link del vr0\n"+c.master.ReadFile(master))
+		again := c.master.writeFile("again", "link del vr0\n"+c.master.ReadFile(master))
 		c.master.Run("ip", "-batch", again)
-		told := capture.Start(c.client, "eth0", lab.VRRP+" and ether src "+c.master.hardware("vr0"))
-		told.Wait("10.77.0.102 > 224", soon)
-		told.Stop()
+		arp := capture.Start(c.client, "eth0", lab.VRRP+" and ether src "+c.master.hardwareAddress("vr0"))
+		arp.Wait("10.77.0.102 > 224", soon)
+		arp.Stop()
 		lab.Eventually(t, soon, func() error { return c.heldOn("vr0", c.master) })
 		lab.Eventually(t, soon, func() error { return c.backup.stateIs("BACKUP") })
 	})
@@ -196,15 +196,15 @@ func TestLateInterface(t *testing.T) {
 	}
 }
 
-// net writes a file of the node's own and returns its path.
-func (n *node) net(name, content string) string {
+// writeFile writes a file of the node's own and returns its path.
+func (n *node) writeFile(name, content string) string {
 	n.t.Helper()
 	path := n.Path(name)
 	n.Run("sh", "-c", "cat >"+path+" <<'EOF'\n"+content+"EOF")
 	return path
 }
 
-func (n *node) hardware(device string) string {
+func (n *node) hardwareAddress(device string) string {
 	n.t.Helper()
 	return strings.TrimSpace(n.ReadFile("/sys/class/net/" + device + "/address"))
 }
@@ -228,7 +228,7 @@ func (c *cluster) heldOn(device string, n *node) error {
 func TestInterfaceComesLater(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)
-	c := newCluster(t, shape{advert: calm.String()})
+	c := newCluster(t, shape{advert: relaxedAdvert.String()})
 	c.rewrite("interface: eth0", "interface: lan7")
 	n := c.master
 	n.start()
@@ -245,7 +245,7 @@ func TestInterfaceComesLater(t *testing.T) {
 	n.Run("ip", "link", "set", "far7", "up")
 	n.Run("ip", "link", "set", "lan7", "up")
 	lab.Eventually(t, soon, func() error {
-		if out := n.Run("ip", "-oneline", "addr", "show", "dev", "lan7", "to", heldBy); !strings.Contains(out, heldBy) {
+		if out := n.Run("ip", "-oneline", "addr", "show", "dev", "lan7", "to", vipPrefix); !strings.Contains(out, vipPrefix) {
 			return errors.New("the VIP is not on lan7")
 		}
 		return nil

@@ -47,19 +47,19 @@ func (n *node) ourTable() string {
 	return strings.Join(lines, "\n") + "\n" + thresholds
 }
 
-// heals does something by hand, and fails unless all is right again within the limit: when the daemon, or ip monitor, has
+// repairs does something by hand, and fails unless all is right again within the limit: when the daemon, or ip monitor, has
 // written the line that tells of it. The hand has done its work at the latest when it returns.
-func heals(t *testing.T, limit time.Duration, teller *lab.Daemon, line string, hand func(), right func() error) {
+func repairs(t *testing.T, limit time.Duration, logger *lab.Daemon, line string, change func(), check func() error) {
 	t.Helper()
-	mark := teller.Mark()
-	hand()
+	mark := logger.Mark()
+	change()
 	done := time.Now()
 	took := mark.WaitLog(line, soon).At.Sub(done)
 	t.Logf("right again after %s", took)
 	if took > limit+allowance {
 		t.Errorf("it took %s, want at most %s", took, limit)
 	}
-	if err := right(); err != nil {
+	if err := check(); err != nil {
 		t.Error(err)
 	}
 }
@@ -76,13 +76,13 @@ func TestForeignTable(t *testing.T) {
 	c.answering()
 	c.startMaster()
 	want := c.master.ourTable()
-	heal := func(t *testing.T, last string, hand ...string) {
+	heal := func(t *testing.T, last string, args ...string) {
 		t.Helper()
-		heals(t, 2*time.Second, c.master.daemon, `change="ipvsadm `+last, func() {
-			c.master.Run(append([]string{"ipvsadm"}, hand...)...)
+		repairs(t, 2*time.Second, c.master.daemon, `change="ipvsadm `+last, func() {
+			c.master.Run(append([]string{"ipvsadm"}, args...)...)
 		}, func() error {
 			if now := c.master.ourTable(); now != want {
-				return fmt.Errorf("after ipvsadm %s\n%s\nwant\n%s", strings.Join(hand, " "), now, want)
+				return fmt.Errorf("after ipvsadm %s\n%s\nwant\n%s", strings.Join(args, " "), now, want)
 			}
 			return nil
 		})
@@ -94,8 +94,8 @@ func TestForeignTable(t *testing.T) {
 		return append([]string{verb, "-t", vipPort}, more...)
 	}
 	t.Run("flushed", func(t *testing.T) { heal(t, "-a .*10.77.0.12", "-C") })
-	untouched := foreign(c.master)
-	for _, hand := range []struct {
+	untouched := addForeignServices(c.master)
+	for _, args := range []struct {
 		name string
 		argv []string
 		last string // change of the director's
@@ -112,7 +112,7 @@ func TestForeignTable(t *testing.T) {
 		{"flags", service("-E", "-s", "sh", "-b", "sh-port", "-p", "50"), "-E"},
 		{"service deleted", service("-D"), "-a .*10.77.0.12"},
 	} {
-		t.Run(hand.name, func(t *testing.T) { heal(t, hand.last, hand.argv...) })
+		t.Run(args.name, func(t *testing.T) { heal(t, args.last, args.argv...) })
 	}
 	if problem := untouched(); problem != nil {
 		t.Error(problem)
@@ -130,12 +130,12 @@ func advertGap(packets []capture.Packet) (longest time.Duration) {
 	return longest
 }
 
-func since(packets []capture.Packet, begun time.Time) []capture.Packet {
+func packetsSince(packets []capture.Packet, begun time.Time) []capture.Packet {
 	return slices.DeleteFunc(packets, func(p capture.Packet) bool { return p.Time.Before(begun) })
 }
 
-// neverFromVIP fails if an advert had the VIP for its source.
-func neverFromVIP(t *testing.T, adverts []capture.Packet) {
+// noAdvertFromVIP fails if an advert had the VIP for its source.
+func noAdvertFromVIP(t *testing.T, adverts []capture.Packet) {
 	t.Helper()
 	if len(adverts) == 0 {
 		t.Error("no advert was captured")
@@ -166,13 +166,13 @@ func TestForeignVIP(t *testing.T) {
 	c.master.Run("ip", "route", "add", "192.0.2.0/24", "via", "10.77.0.50")
 	c.master.Run("ip", "rule", "add", "from", "192.0.2.7", "lookup", "main")
 	routes := func() string { return c.master.Run("ip", "route") + c.master.Run("ip", "rule") }
-	theirs := routes()
+	routesBefore := routes()
 	mark, adverts := c.master.daemon.Mark(), capture.Start(c.client, "eth0", lab.VRRP)
 
 	t.Run("deleted", func(t *testing.T) {
 		begun := time.Now()
 		away := c.deleteVIP(t, 5, 2*advert)
-		late := advertGap(since(adverts.Packets(), begun))
+		late := advertGap(packetsSince(adverts.Packets(), begun))
 		t.Logf("the VIP was away for at most %s; at most %s between two adverts", away, late)
 		if away > 50*time.Millisecond || late > advert*3/2 {
 			t.Errorf("want at most 50 ms without the VIP, and %s between two adverts", advert*3/2)
@@ -180,19 +180,19 @@ func TestForeignVIP(t *testing.T) {
 		mark.WaitLog("VIPs were deleted or changed by somebody else and are put back.*repairs=1", soon)
 	})
 	t.Run("deleted a thousand times", func(t *testing.T) {
-		loop := c.net.File("fight", strings.Repeat("addr del "+heldBy+" dev eth0\n", 50))
+		loop := c.net.File("fight", strings.Repeat("addr del "+vipPrefix+" dev eth0\n", 50))
 		watch, before := c.master.watchVIP(), c.master.daemon.Usage()
 		fight := c.master.Start("fight", "sh", "-c", "for i in $(seq 20); do ip -force -batch "+loop+" 2>&-; sleep 0.02; done; times")
 		fight.Wait(3 * soon)
 		c.awaitHolder(c.master, soon)
-		after, times := c.master.daemon.Usage(), len(watch.tenures())
-		elapsed, cpu, theirs := after.At.Sub(before.At), after.CPU-before.CPU, spent(t, fight.Tail(1))
-		t.Logf("%d times put back within %s; %s of CPU, and %s of those who delete it", times, elapsed, cpu, theirs)
+		after, times := c.master.daemon.Usage(), len(watch.periods())
+		elapsed, cpu, routesBefore := after.At.Sub(before.At), after.CPU-before.CPU, shellCPU(t, fight.Tail(1))
+		t.Logf("%d times put back within %s; %s of CPU, and %s of those who delete it", times, elapsed, cpu, routesBefore)
 		if times > 3+int(elapsed/(20*time.Millisecond)) {
 			t.Errorf("it was put back %d times in %s, want at most once in 20 ms", times, elapsed)
 		}
-		if cpu > theirs+2*allowance { // both are counted in ticks
-			t.Errorf("to put it back takes %s of CPU, to delete it %s", cpu, theirs)
+		if cpu > routesBefore+2*allowance { // both are counted in ticks
+			t.Errorf("to put it back takes %s of CPU, to delete it %s", cpu, routesBefore)
 		}
 		if lines := strings.Count(mark.Log(), "are put back"); lines > 2 {
 			t.Errorf("%d lines in the log, want at most 2 a minute", lines)
@@ -200,10 +200,10 @@ func TestForeignVIP(t *testing.T) {
 	})
 	t.Run("hardware address", func(t *testing.T) {
 		const mac = "02:4c:0a:4d:00:42"
-		told := capture.Start(c.client, "eth0", "arp and ether src "+mac)
+		arp := capture.Start(c.client, "eth0", "arp and ether src "+mac)
 		c.master.Run("ip", "link", "set", "eth0", "address", mac)
-		told.Wait("Reply "+vip+" is-at "+mac, soon)
-		told.Stop()
+		arp.Wait("Reply "+vip+" is-at "+mac, soon)
+		arp.Stop()
 		mark.WaitLog("msg=\"the interface has another hardware address", soon)
 		c.master.Run("ip", "link", "set", "eth0", "mtu", "1400")
 		m := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond})
@@ -212,17 +212,17 @@ func TestForeignVIP(t *testing.T) {
 	})
 
 	packets := adverts.Stop()
-	neverFromVIP(t, packets)
+	noAdvertFromVIP(t, packets)
 	if resigned := len(capture.Matching(packets, "prio 0")); resigned > 0 || strings.Contains(mark.Log(), "msg=state") {
 		t.Errorf("%d resignations; the election heard of it:\n%s", resigned, mark.Log())
 	}
-	if now := routes(); now != theirs {
-		t.Errorf("routes and rules are\n%swere\n%s", now, theirs)
+	if now := routes(); now != routesBefore {
+		t.Errorf("routes and rules are\n%swere\n%s", now, routesBefore)
 	}
 }
 
-// spent reads what the children of a shell have used, by the second line of its times: "0m0.12s 0m0.98s".
-func spent(t *testing.T, line string) (cpu time.Duration) {
+// shellCPU reads what the children of a shell have used, by the second line of its times: "0m0.12s 0m0.98s".
+func shellCPU(t *testing.T, line string) (cpu time.Duration) {
 	t.Helper()
 	for _, word := range strings.Fields(line) {
 		d, err := time.ParseDuration(word)
@@ -241,11 +241,11 @@ func (c *cluster) deleteVIP(t *testing.T, times int, pause time.Duration) (longe
 	defer watch.d.Kill()
 	for range times {
 		mark := watch.d.Mark()
-		c.master.Run("ip", "addr", "del", heldBy, "dev", "eth0")
-		mark.WaitLog(`\] \d+: eth0 .* `+heldBy+" ", soon)
+		c.master.Run("ip", "addr", "del", vipPrefix, "dev", "eth0")
+		mark.WaitLog(`\] \d+: eth0 .* `+vipPrefix+" ", soon)
 		time.Sleep(pause) // the next one is another foreign deletion, not a fight
 	}
-	all := watch.awaitTenures(times)
+	all := watch.awaitPeriods(times)
 	for i := 1; i < len(all); i++ {
 		longest = max(longest, all[i].from.Sub(all[i-1].to))
 	}
@@ -263,28 +263,28 @@ func TestForeignAgent(t *testing.T) {
 	seen := c.mysql1.monitor()
 	mends := func(name, line string, argv ...string) {
 		t.Run(name, func(t *testing.T) {
-			heals(t, time.Second, seen, line, func() { c.mysql1.Run(argv...) }, c.mysql1.keepsVIP)
+			repairs(t, time.Second, seen, line, func() { c.mysql1.Run(argv...) }, c.mysql1.readyForDR)
 		})
 	}
-	const up, back = `^\d+: lo: <[A-Z,]*\bUP\b`, `^\d+: lo +inet ` + heldBy + " .* valid_lft forever"
-	mends("VIP deleted", back, "ip", "addr", "del", heldBy, "dev", "lo")
-	mends("VIP with a lease", back, "ip", "addr", "replace", heldBy, "dev", "lo", "valid_lft", "1", "preferred_lft", "1")
+	const up, back = `^\d+: lo: <[A-Z,]*\bUP\b`, `^\d+: lo +inet ` + vipPrefix + " .* valid_lft forever"
+	mends("VIP deleted", back, "ip", "addr", "del", vipPrefix, "dev", "lo")
+	mends("VIP with a lease", back, "ip", "addr", "replace", vipPrefix, "dev", "lo", "valid_lft", "1", "preferred_lft", "1")
 	mends("lo flushed", back, "ip", "addr", "flush", "dev", "lo")
 	mends("lo down", up, "ip", "link", "set", "lo", "down")
 	set := func(key string) string { return "key=" + regexp.QuoteMeta(key) + " " }
 	for _, key := range arpKeys {
 		t.Run(key, func(t *testing.T) {
-			heals(t, time.Second, c.mysql1.daemon, set(key), func() { c.mysql1.Sysctl(key, "0") }, c.mysql1.keepsVIP)
+			repairs(t, time.Second, c.mysql1.daemon, set(key), func() { c.mysql1.Sysctl(key, "0") }, c.mysql1.readyForDR)
 		})
 	}
 	t.Run("new interface", func(t *testing.T) {
 		const ignore, announce = "net.ipv4.conf.late0.arp_ignore", "net.ipv4.conf.late0.arp_announce"
 		mark := c.mysql1.daemon.Mark()
-		heals(t, time.Second, c.mysql1.daemon, set(announce), func() { c.mysql1.Run("ip", "link", "add", "late0", "type", "dummy") }, c.mysql1.keepsVIP)
+		repairs(t, time.Second, c.mysql1.daemon, set(announce), func() { c.mysql1.Run("ip", "link", "add", "late0", "type", "dummy") }, c.mysql1.readyForDR)
 		mark.WaitLog(set(ignore), soon)
 		if c.mysql1.SysctlValue(ignore) != "1" || c.mysql1.SysctlValue(announce) != "2" {
 			t.Errorf("arp_ignore %s, arp_announce %s", c.mysql1.SysctlValue(ignore), c.mysql1.SysctlValue(announce))
 		}
-		mends("VIP deleted again", back, "ip", "addr", "del", heldBy, "dev", "lo")
+		mends("VIP deleted again", back, "ip", "addr", "del", vipPrefix, "dev", "lo")
 	})
 }

@@ -69,11 +69,11 @@ func TestForwardDR(t *testing.T) {
 	c.startAll()
 	const filter = "tcp and host 10.77.0.100"
 	client, director, server := tap(t, c.client, "eth0", filter), tap(t, c.master.Host, "eth0", filter), tap(t, c.mysql1.Host, "eth0", filter)
-	held := measure.Hold(c.client, vipPort, 2)
-	if alive := held.Alive(); alive["mysql1"] != 1 || alive["mysql2"] != 1 {
+	conns := measure.Hold(c.client, vipPort, 2)
+	if alive := conns.Alive(); alive["mysql1"] != 1 || alive["mysql2"] != 1 {
 		t.Errorf("alive %v, want one connection on each real server", alive)
 	}
-	held.Close()
+	conns.Close()
 	client.stop()
 	director.stop()
 	server.stop()
@@ -139,12 +139,12 @@ func TestForwardTUN(t *testing.T) {
 		return nil
 	})
 	outside, inside := tap(t, client, "eth0", "tcp port 3306 or icmp"), tap(t, server.Host, "eth0", "host 10.77.0.2 and ip proto 4 or tcp port 3306")
-	held := measure.Hold(client, vipPort, 2)
-	if alive := held.Alive(); alive["far1"] != 2 {
+	conns := measure.Hold(client, vipPort, 2)
+	if alive := conns.Alive(); alive["far1"] != 2 {
 		t.Errorf("alive %v, want both", alive)
 	}
 	bigRequest(t, client)
-	held.Close()
+	conns.Close()
 	outside.stop()
 	inside.stop()
 	inside.has("the request comes in a tunnel from the director", ` 10.77.0.2 > 10.78.0.11: (IP )?10.77.0.50.\d+ > 10.77.0.100.3306: Flags \[S\]`)
@@ -363,11 +363,11 @@ func (c *natCluster) rewritten() {
 	c.t.Helper()
 	const filter = "tcp port 3306 or tcp port 3307 and host 10.77.0.50"
 	outside, inside := tap(c.t, c.client, "eth0", filter), tap(c.t, c.servers[0].Host, "eth0", filter)
-	held := measure.Hold(c.client, vipPort, 2)
-	if alive := held.Alive(); alive["mysql1"] != 1 || alive["mysql2"] != 1 {
+	conns := measure.Hold(c.client, vipPort, 2)
+	if alive := conns.Alive(); alive["mysql1"] != 1 || alive["mysql2"] != 1 {
 		c.t.Errorf("alive %v, want one connection on each real server", alive)
 	}
-	held.Close()
+	conns.Close()
 	outside.stop()
 	inside.stop()
 	outside.has("requests go to the VIP", `02:4c:0a:4d:00:32 > 02:4c:0a:4d:00:02, .* 10.77.0.50.\d+ > 10.77.0.100.3306: Flags \[S\]`)

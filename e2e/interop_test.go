@@ -17,13 +17,13 @@ import (
 func TestInterop(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Keepalived)
 	lab.Long(t)
-	for _, r := range []rhythm{{3, calm}, {2, time.Second}} {
+	for _, r := range []timing{{3, relaxedAdvert}, {2, time.Second}} {
 		for _, one := range []struct {
 			name           string
 			master, backup product
 		}{
-			{"keepalived is the backup", ours, theirs},
-			{"keepalived is the master", theirs, ours},
+			{"keepalived is the backup", lvsDirector, keepalived},
+			{"keepalived is the master", keepalived, lvsDirector},
 		} {
 			t.Run(r.String()+"/"+one.name, func(t *testing.T) {
 				if r.version == 2 {
@@ -35,7 +35,7 @@ func TestInterop(t *testing.T) {
 	}
 }
 
-func interoperate(t *testing.T, r rhythm, master, backup product) {
+func interoperate(t *testing.T, r timing, master, backup product) {
 	c := newCluster(t, shape{version: r.version, advert: r.advert.String()})
 	c.answering()
 	c.mysql1.start()
@@ -45,15 +45,15 @@ func interoperate(t *testing.T, r rhythm, master, backup product) {
 		t.Helper()
 		// A loser gives up on the winner's first advert.
 		if both := overlap(watches[0], watches[1]); both > 300*time.Millisecond {
-			t.Errorf("%s: both held the VIP for %s: %v and %v", when, both, watches[0].tenures(), watches[1].tenures())
+			t.Errorf("%s: both held the VIP for %s: %v and %v", when, both, watches[0].periods(), watches[1].periods())
 		}
 	}
 	segment := c.segment()
 	handsOver := func(begun time.Time, what string, least, most time.Duration) {
 		t.Helper()
-		watches[1].since(begun)
+		watches[1].awaitPeriodSince(begun)
 		segment.Wait(c.backup.mac()+" > ff:ff:ff:ff:ff:ff.* "+vip, soon)
-		took := tookOver(t, segment.Packets(), c.master, c.backup, begun)
+		took := takeoverTime(t, segment.Packets(), c.master, c.backup, begun)
 		t.Logf("%s announced the VIP %s after %s %s, want %s to %s", backup.name, took, master.name, what, least, most)
 		if took < least || took > most {
 			t.Errorf("%s announced the VIP %s after %s %s, want %s to %s", backup.name, took, master.name, what, least, most)
@@ -68,7 +68,7 @@ func interoperate(t *testing.T, r rhythm, master, backup product) {
 	goodbye := time.Now()
 	c.master.daemon.Stop()
 	segment.Wait(`10\.77\.0\.2 > 224\.0\.0\.18: .*prio 0,`, soon)
-	handsOver(goodbye, "said good-bye", 0, r.skew()+takingOver)
+	handsOver(goodbye, "said good-bye", 0, r.skew()+takeoverAllowance)
 	c.steady(c.backup, r)
 	undisputed("after a graceful stop")
 
@@ -80,8 +80,8 @@ func interoperate(t *testing.T, r rhythm, master, backup product) {
 	silent := time.Now()
 	c.master.Link("eth0").Unplug()
 	c.master.daemon.Kill()
-	c.master.Run("ip", "addr", "flush", "to", heldBy) // of keepalived it would stay for ever
-	handsOver(silent, "fell silent", 3*r.advert, r.masterDown()+takingOver)
+	c.master.Run("ip", "addr", "flush", "to", vipPrefix) // of keepalived it would stay for ever
+	handsOver(silent, "fell silent", 3*r.advert, r.masterDown()+takeoverAllowance)
 	c.master.Link("eth0").Plug()
 	c.steady(c.backup, r)
 	undisputed("after a silence")
@@ -99,23 +99,23 @@ func interoperate(t *testing.T, r rhythm, master, backup product) {
 }
 
 // steady sees for three adverts that the node alone holds the VIP.
-func (c *cluster) steady(n *node, r rhythm) {
+func (c *cluster) steady(n *node, r timing) {
 	c.t.Helper()
 	c.awaitHolder(n, soon)
 	lab.Steadily(c.t, 3*r.advert, func() error { return c.heldOnlyBy(n) })
 }
 
-// since waits for a tenure that the host began after an event.
-func (w *vipWatch) since(event time.Time) (found tenure) {
+// awaitPeriodSince waits for a tenure that the host began after an event.
+func (w *vipWatch) awaitPeriodSince(event time.Time) (found holdPeriod) {
 	w.n.t.Helper()
 	lab.Eventually(w.n.t, soon, func() error {
-		for _, held := range w.tenures() {
-			if held.from.After(event) {
-				found = held
+		for _, period := range w.periods() {
+			if period.from.After(event) {
+				found = period
 				return nil
 			}
 		}
-		return fmt.Errorf("%s has not taken the VIP since %s: %v", w.n.Name, event, w.tenures())
+		return fmt.Errorf("%s has not taken the VIP since %s: %v", w.n.Name, event, w.periods())
 	})
 	return found
 }

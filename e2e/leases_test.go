@@ -43,15 +43,15 @@ func TestLeaseEnds(t *testing.T) {
 				begun := time.Now()
 				end.end(c.master.daemon)
 				took := watch.awaitEnd(lease + soon).Sub(begun)
-				t.Logf("gone after %s, want at most %s", took, lease+lapsing)
-				if took > lease+lapsing {
-					t.Errorf("gone after %s, want at most %s", took, lease+lapsing)
+				t.Logf("gone after %s, want at most %s", took, lease+leaseEndAllowance)
+				if took > lease+leaseEndAllowance {
+					t.Errorf("gone after %s, want at most %s", took, lease+leaseEndAllowance)
 				}
 				if c.master.daemon.Running() {
 					mark := c.master.daemon.Mark()
 					c.master.daemon.Resume()
 					c.awaitHolder(c.master, soon) // there is nobody else
-					lab.Steadily(t, lease+lapsing, func() error { return c.heldOnlyBy(c.master) })
+					lab.Steadily(t, lease+leaseEndAllowance, func() error { return c.heldOnlyBy(c.master) })
 					if log := mark.Log(); strings.Contains(log, "somebody else") {
 						t.Errorf("a lease that ended is taken for a foreign hand:\n%s", log)
 					}
@@ -133,9 +133,9 @@ func TestManyLeases(t *testing.T) {
 func TestKilledMaster(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)
-	r := rhythm{3, calm}
+	r := timing{3, relaxedAdvert}
 	const lease = 3 * time.Second // the least
-	c := serving(t, ours, r)
+	c := servingCluster(t, lvsDirector, r)
 	old, other := c.master.watchVIP(), c.backup.watchVIP()
 	m := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond})
 	m.WaitAnswered("", soon)
@@ -147,18 +147,18 @@ func TestKilledMaster(t *testing.T) {
 		t.Fatalf("the daemon ended with %d", code)
 	}
 	segment.Wait(c.backup.mac()+" > ff:ff:ff:ff:ff:ff.* "+vip, soon)
-	taken := other.awaitTenures(1)[0].from
-	if took, most := tookOver(t, segment.Stop(), c.master, c.backup, killed), r.masterDown()+takingOver; took > most {
+	taken := other.awaitPeriods(1)[0].from
+	if took, most := takeoverTime(t, segment.Stop(), c.master, c.backup, killed), r.masterDown()+takeoverAllowance; took > most {
 		t.Errorf("lvs-backup announced the VIP %s after the last advert of lvs-master, want at most %s", took, most)
 	}
 	gone := old.awaitEnd(soon)
 	t.Logf("lvs-backup holds the VIP %s after the kill, lvs-master no longer after %s", taken.Sub(killed), gone.Sub(killed))
-	if kept := gone.Sub(killed); kept > lease+lapsing {
-		t.Errorf("the VIP stayed %s on the machine of the killed daemon, want at most %s", kept, lease+lapsing)
+	if kept := gone.Sub(killed); kept > lease+leaseEndAllowance {
+		t.Errorf("the VIP stayed %s on the machine of the killed daemon, want at most %s", kept, lease+leaseEndAllowance)
 	}
 	m.WaitAnswered("", soon)
 	result := m.Stop()
-	c.awaitServed(c.backup)
+	c.awaitARPEntry(c.backup)
 	c.awaitHolder(c.backup, soon)
 	if later := result.Since(taken.Add(time.Second)); later.Failed() > 0 {
 		t.Errorf("after the take-over, while both machines had the VIP: %s", later)

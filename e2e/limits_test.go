@@ -15,9 +15,9 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
-// many is a cluster of two directors with any number of real servers, which are the addresses of one host. Where the
+// farmCluster is a cluster of two directors with any number of real servers, which are the addresses of one host. Where the
 // kernel has no IPVS they are tracks instead: elections and checks are the same, and only the table is missing.
-type many struct {
+type farmCluster struct {
 	net            *lab.Network
 	master, backup *node
 	client         *lab.Host
@@ -29,11 +29,11 @@ type many struct {
 
 const farmNetwork = "10.78.0.0/16"
 
-// newMany makes the hosts and starts the servers, and no director. Half of the checks are mysql and half tcp; check has
+// newFarmCluster makes the hosts and starts the servers, and no director. Half of the checks are mysql and half tcp; check has
 // their common keys, such as "interval: 1s".
-func newMany(t *testing.T, servers int, advert, check string) *many {
+func newFarmCluster(t *testing.T, servers int, advert, check string) *farmCluster {
 	t.Helper()
-	m := &many{net: lab.New(t)}
+	m := &farmCluster{net: lab.New(t)}
 	lan := m.net.Bridge("lan")
 	if _, err := os.Stat("/proc/net/ip_vs"); err != nil && os.Getenv("LVS_LAB_INSIDE") == "" {
 		m.tracks = true
@@ -57,7 +57,7 @@ func newMany(t *testing.T, servers int, advert, check string) *many {
 	return m
 }
 
-func (m *many) write(t *testing.T, text string) {
+func (m *farmCluster) write(t *testing.T, text string) {
 	t.Helper()
 	if err := os.WriteFile(m.file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -65,9 +65,9 @@ func (m *many) write(t *testing.T, text string) {
 }
 
 // text is a cluster file with as many real servers, a hundred in each virtual server.
-func (m *many) text(servers int, advert, check string) string {
+func (m *farmCluster) text(servers int, advert, check string) string {
 	var b strings.Builder
-	b.WriteString(beginning(3, advert, true, ""))
+	b.WriteString(fileHeader(3, advert, true, ""))
 	checks := [2]string{
 		fmt.Sprintf("{type: mysql, port: %d, user: lvs_check, password_file: %s, %s}",
 			standin.FarmMySQL, filepath.Join(filepath.Dir(m.file), "farm.password"), check),
@@ -101,8 +101,8 @@ func (m *many) text(servers int, advert, check string) string {
 	return b.String()
 }
 
-// up counts the servers whose checks pass.
-func (n *node) up() int {
+// upCount counts the servers whose checks pass.
+func (n *node) upCount() int {
 	n.t.Helper()
 	s, up := n.status(), 0
 	for _, v := range s.VirtualServers {
@@ -116,17 +116,17 @@ func (n *node) up() int {
 }
 
 // start starts the director of a node and waits until it has found every server up.
-func (m *many) start(t *testing.T, n *node, servers int) {
+func (m *farmCluster) start(t *testing.T, n *node, servers int) {
 	t.Helper()
 	n.start().WaitLog("msg=directing", 60*time.Second)
 	m.awaitUp(t, n, servers)
 }
 
 // awaitUp waits until as many servers are up. It looks seldom, for the status of a thousand is a long document.
-func (m *many) awaitUp(t *testing.T, n *node, want int) {
+func (m *farmCluster) awaitUp(t *testing.T, n *node, want int) {
 	t.Helper()
 	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(100*time.Millisecond + time.Duration(want)*2*time.Millisecond) {
-		up := n.up()
+		up := n.upCount()
 		switch {
 		case up == want:
 			return
@@ -160,7 +160,7 @@ func TestMemory(t *testing.T) {
 	if !testing.Short() {
 		servers, most, check = 1000, 40e6, "interval: 20s, timeout: 10s, fall: 1, rise: 1" // a guest does some 100 a second
 	}
-	m := newMany(t, servers, "1s", check)
+	m := newFarmCluster(t, servers, "1s", check)
 	m.start(t, m.master, servers)
 	usage := func(when string) {
 		t.Helper()
@@ -208,7 +208,7 @@ func TestNothingGrows(t *testing.T) {
 	if !testing.Short() {
 		reloads, elections = 2000, 200
 	}
-	m := newMany(t, 4, "100ms", "interval: 1s")
+	m := newFarmCluster(t, 4, "100ms", "interval: 1s")
 	texts := []string{m.text(4, "100ms", "interval: 1s"), m.text(6, "110ms", "interval: 900ms"), "version: 1\ndirectors: {", ""}
 	m.start(t, m.master, 4)
 	m.start(t, m.backup, 4)
@@ -299,7 +299,7 @@ func TestAtRest(t *testing.T) {
 	if os.Getenv("LVS_LAB_INSIDE") == "" {
 		span, most = 30*time.Second, 0.005
 	}
-	m := newMany(t, 10, "1s", "interval: 1s")
+	m := newFarmCluster(t, 10, "1s", "interval: 1s")
 	m.start(t, m.master, 10)
 	m.start(t, m.backup, 10)
 	m.master.daemon.WaitLog("to=MASTER", soon)

@@ -116,11 +116,11 @@ func TestForgedPackets(t *testing.T) {
 			t.Errorf("%s changed its state:\n%s", n.Name, log)
 		}
 	}
-	if held := watches[0].tenures(); slices.ContainsFunc(held, func(t tenure) bool { return !t.to.IsZero() }) {
-		t.Errorf("lvs-master lost the VIP: %v", held)
+	if periods := watches[0].periods(); slices.ContainsFunc(periods, func(t holdPeriod) bool { return !t.to.IsZero() }) {
+		t.Errorf("lvs-master lost the VIP: %v", periods)
 	}
-	if held := watches[1].tenures(); len(held) > 0 {
-		t.Errorf("lvs-backup took the VIP: %v", held)
+	if periods := watches[1].periods(); len(periods) > 0 {
+		t.Errorf("lvs-backup took the VIP: %v", periods)
 	}
 	onTime(t, ended, packets, every)
 }

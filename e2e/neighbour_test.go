@@ -15,16 +15,16 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/capture"
 )
 
-// stranger is a machine on the segment that means harm, or is broken.
-var stranger = netip.MustParseAddr("10.77.0.66")
+// unknownHost is a machine on the segment that means harm, or is broken.
+var unknownHost = netip.MustParseAddr("10.77.0.66")
 
-// hostileAdvert bears the pauses that a guest with one CPU makes under a flood that it sends itself.
-const hostileAdvert = 500 * time.Millisecond
+// hostileAdvertInterval bears the pauses that a guest with one CPU makes under a flood that it sends itself.
+const hostileAdvertInterval = 500 * time.Millisecond
 
 // advertOf is a sound advert of the cluster's virtual router, or another one.
 func advertOf(vrid, priority uint8) []byte {
 	return forged(func(b []byte) []byte {
-		b[1], b[2], b[5] = vrid, priority, byte(hostileAdvert/(10*time.Millisecond))
+		b[1], b[2], b[5] = vrid, priority, byte(hostileAdvertInterval/(10*time.Millisecond))
 		return b
 	}, nil)
 }
@@ -42,11 +42,11 @@ func advertOf(vrid, priority uint8) []byte {
 func TestHostileNeighbour(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)
-	m := newMany(t, 2, hostileAdvert.String(), "interval: 1s")
+	m := newFarmCluster(t, 2, hostileAdvertInterval.String(), "interval: 1s")
 	m.start(t, m.master, 2)
 	m.start(t, m.backup, 2)
 	lab.Eventually(t, soon, func() error { return holdsVIP(m.master) })
-	lab.Eventually(t, soon, func() error { return m.calm() })
+	lab.Eventually(t, soon, func() error { return m.noProblems() })
 	for _, step := range []struct {
 		name string
 		run  func(*testing.T)
@@ -63,8 +63,8 @@ func TestHostileNeighbour(t *testing.T) {
 	}
 }
 
-// calm says whether neither director has anything to say about its neighbours.
-func (m *many) calm() error {
+// noProblems says whether neither director has anything to say about its neighbours.
+func (m *farmCluster) noProblems() error {
 	for _, n := range []*node{m.master, m.backup} {
 		// How late adverts left is counted since the start, and our own address is remembered for a minute.
 		late := func(problem string) bool {
@@ -77,8 +77,8 @@ func (m *many) calm() error {
 	return nil
 }
 
-// says waits for a sentence among a node's problems.
-func (m *many) says(t *testing.T, n *node, pattern string) {
+// awaitProblem waits for a sentence among a node's problems.
+func (m *farmCluster) awaitProblem(t *testing.T, n *node, pattern string) {
 	t.Helper()
 	lab.Eventually(t, soon, func() error {
 		problems := n.status().Problems
@@ -89,9 +89,9 @@ func (m *many) says(t *testing.T, n *node, pattern string) {
 	})
 }
 
-// saysOfAFlood is says while packets pour in: a thousand a second are a flood, and fewer, which is what a slow guest may
+// awaitFloodProblem is says while packets pour in: a thousand a second are a flood, and fewer, which is what a slow guest may
 // hear, are none.
-func (m *many) saysOfAFlood(t *testing.T, n *node, pattern string) {
+func (m *farmCluster) awaitFloodProblem(t *testing.T, n *node, pattern string) {
 	t.Helper()
 	ignored := func() (all uint64) {
 		for _, count := range n.dropped() {
@@ -101,7 +101,7 @@ func (m *many) saysOfAFlood(t *testing.T, n *node, pattern string) {
 	}
 	begun, before := time.Now(), ignored()
 	for !slices.ContainsFunc(n.status().Problems, regexp.MustCompile(pattern).MatchString) {
-		if took := time.Since(begun); took > 10*seconds {
+		if took := time.Since(begun); took > 10*time.Second {
 			rate := float64(ignored()-before) / took.Seconds()
 			t.Logf("%s ignored %.0f packets a second", n.Name, rate)
 			if rate > 1100 {
@@ -113,8 +113,8 @@ func (m *many) saysOfAFlood(t *testing.T, n *node, pattern string) {
 	}
 }
 
-// unmoved runs f and judges that neither director changed its state, or said nothing for longer than its peers bear.
-func (m *many) unmoved(t *testing.T, f func()) {
+// withoutElection runs f and judges that neither director changed its state, or said nothing for longer than its peers bear.
+func (m *farmCluster) withoutElection(t *testing.T, f func()) {
 	t.Helper()
 	marks := []lab.LogMark{m.master.daemon.Mark(), m.backup.daemon.Mark()}
 	adverts := capture.Start(m.client, "eth0", lab.VRRP+" and src host 10.77.0.2 and ip[21] == 51")
@@ -127,12 +127,12 @@ func (m *many) unmoved(t *testing.T, f func()) {
 			t.Errorf("an election:\n%s", log)
 		}
 	}
-	longest, length := longestSilence(packets, begun, ended), packets[len(packets)-1].Time.Sub(begun)
+	longest, length := longestPause(packets, begun, ended), packets[len(packets)-1].Time.Sub(begun)
 	t.Logf("%d adverts of the MASTER in %s, the longest pause %s", len(packets), length.Round(time.Millisecond), longest)
-	if longest > 2*hostileAdvert {
-		t.Errorf("a pause of %s between adverts, of which one is due every %s", longest, hostileAdvert)
+	if longest > 2*hostileAdvertInterval {
+		t.Errorf("a pause of %s between adverts, of which one is due every %s", longest, hostileAdvertInterval)
 	}
-	if most := int(2*length/hostileAdvert) + 10; len(packets) > most {
+	if most := int(2*length/hostileAdvertInterval) + 10; len(packets) > most {
 		t.Errorf("%d adverts in %s, want at most %d: one each interval, and as many answers", len(packets), length, most)
 	}
 	if t.Failed() {
@@ -140,7 +140,7 @@ func (m *many) unmoved(t *testing.T, f func()) {
 	}
 }
 
-func floodFor() time.Duration {
+func floodDuration() time.Duration {
 	if !testing.Short() {
 		return 15 * time.Second
 	}
@@ -149,7 +149,7 @@ func floodFor() time.Duration {
 
 // fuzzed are adverts that are changed at random, and some noise. Of one of priority 3 nothing comes that outranks a
 // director, nor a resignation.
-func (m *many) fuzzed(t *testing.T) {
+func (m *farmCluster) fuzzed(t *testing.T) {
 	count, seed := 2000, uint64(9568)
 	if !testing.Short() {
 		count, seed = 30_000, uint64(time.Now().UnixNano())
@@ -158,9 +158,9 @@ func (m *many) fuzzed(t *testing.T) {
 		}
 	}
 	t.Logf("LVS_SEED=%d", seed)
-	m.unmoved(t, func() {
+	m.withoutElection(t, func() {
 		capture.StartFlood(m.client, capture.FloodOptions{
-			Sources: []netip.Addr{stranger}, Payloads: [][]byte{advertOf(51, 3)}, Mutate: true, Seed: seed, Rate: 1000, Count: count,
+			Sources: []netip.Addr{unknownHost}, Payloads: [][]byte{advertOf(51, 3)}, Mutate: true, Seed: seed, Rate: 1000, Count: count,
 		}).Stop()
 	})
 	for _, n := range []*node{m.master, m.backup} {
@@ -171,17 +171,17 @@ func (m *many) fuzzed(t *testing.T) {
 			return nil
 		})
 	}
-	lab.Eventually(t, soon, func() error { return m.calm() })
+	lab.Eventually(t, soon, func() error { return m.noProblems() })
 }
 
 // foreignFlood is 10 000 adverts a second of a virtual router that is none of ours; a guest reaches that only nearly.
-func (m *many) foreignFlood(t *testing.T) {
-	m.unmoved(t, func() {
+func (m *farmCluster) foreignFlood(t *testing.T) {
+	m.withoutElection(t, func() {
 		before := []lab.Usage{m.master.daemon.Usage(), m.backup.daemon.Usage()}
 		flood := capture.StartFlood(m.client, capture.FloodOptions{
-			Sources: []netip.Addr{stranger}, Rate: 10_000, Payloads: [][]byte{advertOf(77, 255)},
+			Sources: []netip.Addr{unknownHost}, Rate: 10_000, Payloads: [][]byte{advertOf(77, 255)},
 		})
-		time.Sleep(floodFor())
+		time.Sleep(floodDuration())
 		for i, n := range []*node{m.master, m.backup} {
 			after := n.daemon.Usage()
 			share := float64(after.CPU-before[i].CPU) / float64(after.At.Sub(before[i].At))
@@ -189,7 +189,7 @@ func (m *many) foreignFlood(t *testing.T) {
 			if share > 0.25 { // 2 to 3 % on the slowest, and 0.5 % on a machine of today: who sends takes the rest
 				t.Errorf("%s: the flood takes %.1f %% of a CPU", n.Name, 100*share)
 			}
-			m.says(t, n, `^eth0: \d{4,} VRRP packets a second are ignored \((flood|vrid)\), most of them of virtual router 77 from 10\.77\.0\.66: `)
+			m.awaitProblem(t, n, `^eth0: \d{4,} VRRP packets a second are ignored \((flood|vrid)\), most of them of virtual router 77 from 10\.77\.0\.66: `)
 		}
 		sent, rate := flood.Stop()
 		t.Logf("%d packets, %.0f a second", sent, rate)
@@ -203,24 +203,24 @@ func (m *many) foreignFlood(t *testing.T) {
 			})
 		}
 	})
-	lab.Eventually(t, soon, func() error { return m.calm() })
+	lab.Eventually(t, soon, func() error { return m.noProblems() })
 	m.master.daemon.WaitLog(`level=WARN msg="a flood of VRRP packets for no instance of ours"`, soon)
 	m.master.daemon.WaitLog(`msg="the flood of VRRP packets is over"`, soon)
 }
 
 // answered are adverts that a MASTER answers, and a BACKUP might act on: of a stranger who resigns and never served, and of
 // one of a lower priority. The MASTER answers no more often than it speaks anyway.
-func (m *many) answered(t *testing.T) {
+func (m *farmCluster) answered(t *testing.T) {
 	if testing.Short() {
 		return // half a guest beside others does not send as many
 	}
 	arp := capture.Start(m.client, "eth0", "arp and src host "+vip)
-	m.unmoved(t, func() {
+	m.withoutElection(t, func() {
 		flood := capture.StartFlood(m.client, capture.FloodOptions{
-			Sources: []netip.Addr{stranger, stranger.Next()}, Rate: 3000, Payloads: [][]byte{advertOf(51, 0), advertOf(51, 1)},
+			Sources: []netip.Addr{unknownHost, unknownHost.Next()}, Rate: 3000, Payloads: [][]byte{advertOf(51, 0), advertOf(51, 1)},
 		})
 		for _, n := range []*node{m.master, m.backup} {
-			m.saysOfAFlood(t, n, `VRRP instance mysql: \d{4} VRRP packets a second are ignored \(\w+\), most of them of virtual router 51 from 10\.77\.0\.6[67]`)
+			m.awaitFloodProblem(t, n, `VRRP instance mysql: \d{4} VRRP packets a second are ignored \(\w+\), most of them of virtual router 51 from 10\.77\.0\.6[67]`)
 		}
 		flood.Stop()
 	})
@@ -233,17 +233,17 @@ func (m *many) answered(t *testing.T) {
 	if counted := m.master.dropped(); counted["flood"] == 0 {
 		t.Errorf("%s answered every advert: %v", m.master.Name, counted)
 	}
-	lab.Eventually(t, soon, func() error { return m.calm() })
+	lab.Eventually(t, soon, func() error { return m.noProblems() })
 }
 
 // ownAddress is a machine with the MASTER's address, or a loop.
-func (m *many) ownAddress(t *testing.T) {
+func (m *farmCluster) ownAddress(t *testing.T) {
 	m.master.Sysctl("net.ipv4.conf.eth0.accept_local", "1") // else the kernel throws them away, and says so in its log
-	m.unmoved(t, func() {
+	m.withoutElection(t, func() {
 		for range 3 {
 			capture.Send(m.client, "eth0", netip.MustParseAddr("10.77.0.2"), netip.MustParseAddr("224.0.0.18"), 255, 112, advertOf(51, 150))
 		}
-		m.says(t, m.master, `packets come from this director's own address 10\.77\.0\.2: a loop in the network, or another machine`)
+		m.awaitProblem(t, m.master, `packets come from this director's own address 10\.77\.0\.2: a loop in the network, or another machine`)
 	})
 	lab.Eventually(t, soon, func() error {
 		if counted := m.master.dropped()["own_packet"]; counted != 3 {
@@ -254,7 +254,7 @@ func (m *many) ownAddress(t *testing.T) {
 }
 
 // highestPriority is obeyed, by all. It is told who has it, and over when it stops.
-func (m *many) highestPriority(t *testing.T) {
+func (m *farmCluster) highestPriority(t *testing.T) {
 	mark, backup := m.master.daemon.Mark(), m.backup.daemon.Mark()
 	other := netip.MustParseAddr("10.77.0.68")
 	flood := capture.StartFlood(m.client, capture.FloodOptions{
@@ -263,7 +263,7 @@ func (m *many) highestPriority(t *testing.T) {
 	mark.WaitLog(`level=INFO msg="heard another director".* source=10\.77\.0\.68 priority=255`, soon)
 	mark.WaitLog(`msg=state .*from=MASTER to=BACKUP reason="BACKUP: higher priority 255 from 10\.77\.0\.68"`, soon)
 	for _, n := range []*node{m.master, m.backup} {
-		m.says(t, n, `VRRP instance mysql: 10\.77\.0\.68 is MASTER with priority 255 and is no director of the cluster file`)
+		m.awaitProblem(t, n, `VRRP instance mysql: 10\.77\.0\.68 is MASTER with priority 255 and is no director of the cluster file`)
 		if s := n.status().Instances[0]; s.State != "BACKUP" || s.Master != other.String() || s.MasterPriority != 255 {
 			t.Errorf("%s: %+v", n.Name, s)
 		}

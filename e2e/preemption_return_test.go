@@ -33,7 +33,7 @@ func TestReturnsWithServers(t *testing.T) {
 	client.WaitAnswered("", soon)
 	watch, cabled := c.master.watchVIP(), time.Now()
 	c.master.Link("eth0").CarrierUp()
-	watch.since(cabled)
+	watch.awaitPeriodSince(cabled)
 	client.WaitAnswered("", soon)
 	result := client.Stop()
 	c.awaitHolder(c.master, soon)
@@ -41,7 +41,7 @@ func TestReturnsWithServers(t *testing.T) {
 	if n := result.Failures()["refused"]; n > 0 {
 		t.Errorf("%d connections were refused: the director took the VIP with an empty table", n)
 	}
-	if gap := result.LongestGap(); gap.Duration > unnoticed {
-		t.Errorf("longest gap %s while the VIP moved back, want at most %s", gap, unnoticed)
+	if gap := result.LongestGap(); gap.Duration > maxReturnGap {
+		t.Errorf("longest gap %s while the VIP moved back, want at most %s", gap, maxReturnGap)
 	}
 }

@@ -10,15 +10,15 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// calm is the advert interval of scenarios that run side by side: on a processor that many share, adverts of 100 ms come
+// relaxedAdvert is the advert interval of scenarios that run side by side: on a processor that many share, adverts of 100 ms come
 // later than the peers' patience.
-const calm = 400 * time.Millisecond
+const relaxedAdvert = 400 * time.Millisecond
 
-// unnoticed is the longest time without an answer that the return of a director may cost a client.
-const unnoticed = 300 * time.Millisecond
+// maxReturnGap is the longest time without an answer that the return of a director may cost a client.
+const maxReturnGap = 300 * time.Millisecond
 
-// replaced is a cluster in which lvs-backup has taken over from lvs-master, whose daemon was killed; the client measures.
-func replaced(t *testing.T, s shape) (*cluster, *measure.Client) {
+// failedOver is a cluster in which lvs-backup has taken over from lvs-master, whose daemon was killed; the client measures.
+func failedOver(t *testing.T, s shape) (*cluster, *measure.Client) {
 	t.Helper()
 	c := newCluster(t, s)
 	c.answering()
@@ -31,7 +31,7 @@ func replaced(t *testing.T, s shape) (*cluster, *measure.Client) {
 		c.awaitTable(n, "10.77.0.11:3306", "10.77.0.12:3306")
 	}
 	c.master.daemon.Kill()
-	c.master.Run("ip", "addr", "del", heldBy, "dev", "eth0") // else its lease does
+	c.master.Run("ip", "addr", "del", vipPrefix, "dev", "eth0") // else its lease does
 	c.awaitHolder(c.backup, soon)
 	m := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond})
 	m.WaitAnswered("", soon)
@@ -45,7 +45,7 @@ func replaced(t *testing.T, s shape) (*cluster, *measure.Client) {
 func TestNoPreempt(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)
-	c, m := replaced(t, shape{advert: calm.String(), noPreempt: true})
+	c, m := failedOver(t, shape{advert: relaxedAdvert.String(), noPreempt: true})
 	watch, other := c.master.watchVIP(), c.backup.watchVIP()
 	back := time.Now()
 	c.master.start()
@@ -53,12 +53,12 @@ func TestNoPreempt(t *testing.T) {
 		c.master.daemon.WaitLog("msg=verdict server=mysql/"+server+" up=true", soon)
 	}
 	time.Sleep(2500 * time.Millisecond)
-	if held := watch.tenures(); len(held) > 0 {
-		t.Errorf("lvs-master took the VIP: %v", held)
+	if periods := watch.periods(); len(periods) > 0 {
+		t.Errorf("lvs-master took the VIP: %v", periods)
 	}
-	for _, held := range other.tenures() {
-		if !held.to.IsZero() {
-			t.Errorf("lvs-backup lost the VIP: %s", held)
+	for _, period := range other.periods() {
+		if !period.to.IsZero() {
+			t.Errorf("lvs-backup lost the VIP: %s", period)
 		}
 	}
 	if err := c.heldOnlyBy(c.backup); err != nil {
@@ -67,7 +67,7 @@ func TestNoPreempt(t *testing.T) {
 	if err := c.master.stateIs("BACKUP"); err != nil {
 		t.Error(err)
 	}
-	if gap := m.Stop().Since(back).LongestGap(); gap.Duration > unnoticed {
+	if gap := m.Stop().Since(back).LongestGap(); gap.Duration > maxReturnGap {
 		t.Errorf("the return of a BACKUP cost the client %s", gap)
 	}
 }
@@ -82,14 +82,14 @@ func TestPreemptWaitsForChecks(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.AnyKernel(t)
 	const timeout = 2 * time.Second
-	c, m := replaced(t, shape{advert: calm.String(), check: "{type: tcp, interval: 2s, timeout: 2s, fall: 2, rise: 2}"})
+	c, m := failedOver(t, shape{advert: relaxedAdvert.String(), check: "{type: tcp, interval: 2s, timeout: 2s, fall: 2, rise: 2}"})
 	watch := c.master.watchVIP()
 	// mysql1 answers nothing but what comes from the client: the first check of it needs the whole timeout.
 	c.mysql1.Link("eth0").Drop(lab.ToHost, "src host 10.77.0.2 and tcp")
 	back := time.Now()
 	c.master.start()
 	// While the VIP is not there, that no server is in the table yet is right; as soon as it is, one must be.
-	taken := watch.awaitTenures(1)[0].from
+	taken := watch.awaitPeriods(1)[0].from
 	if table := c.master.table(); len(table.Service(vipPort).Servers) == 0 {
 		t.Errorf("lvs-master holds the VIP in front of an empty table:\n%s", table.Text)
 	}
@@ -101,7 +101,7 @@ func TestPreemptWaitsForChecks(t *testing.T) {
 	c.awaitHolder(c.master, soon)
 	c.awaitTable(c.master, "10.77.0.12:3306")
 	t.Logf("gap when the director came back: %s", gap)
-	if gap.Duration > unnoticed {
+	if gap.Duration > maxReturnGap {
 		t.Errorf("the return of the MASTER cost the client %s", gap)
 	}
 }
@@ -141,18 +141,18 @@ func TestPreemptDelay(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)
 	const delay = 3 * time.Second
-	c, m := replaced(t, shape{advert: calm.String(), instance: "preempt_delay: 3s"})
+	c, m := failedOver(t, shape{advert: relaxedAdvert.String(), instance: "preempt_delay: 3s"})
 	watch := c.master.watchVIP()
 	back := time.Now()
 	listening := loggedAt(t, c.master.start().WaitLog("from=INIT to=BACKUP", soon))
 	// The delay counts from the first advert that it hears; of those after it none is listened to.
-	took, most := watch.awaitTenures(1)[0].from.Sub(listening), calm+delay+3*calm+106*calm/256+takingOver
+	took, most := watch.awaitPeriods(1)[0].from.Sub(listening), relaxedAdvert+delay+3*relaxedAdvert+106*relaxedAdvert/256+takeoverAllowance
 	t.Logf("lvs-master took over %s after its start, want %s to %s", took, delay, most)
 	if took < delay || took > most {
 		t.Errorf("lvs-master took over %s after its start, want %s to %s", took, delay, most)
 	}
 	m.WaitAnswered("", soon)
-	if gap := m.Stop().Since(back).LongestGap(); gap.Duration > unnoticed {
+	if gap := m.Stop().Since(back).LongestGap(); gap.Duration > maxReturnGap {
 		t.Errorf("the change cost the client %s", gap)
 	}
 	c.awaitHolder(c.master, soon)
@@ -165,7 +165,7 @@ func TestPreemptDelay(t *testing.T) {
 func TestOwner(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)
-	c := newCluster(t, shape{advert: calm.String()})
+	c := newCluster(t, shape{advert: relaxedAdvert.String()})
 	c.rewrite("lvs-master: {priority: 150}", "lvs-master: {priority: 255}")
 	c.answering()
 	adverts := capture.Start(c.client, "eth0", lab.VRRP)
@@ -174,7 +174,7 @@ func TestOwner(t *testing.T) {
 	c.master.start()
 	c.awaitHolder(c.master, soon)
 	adverts.Wait(`10\.77\.0\.2 > 224\.0\.0\.18: .*prio 255`, soon)
-	c.steady(c.master, rhythm{3, calm})
+	c.steady(c.master, timing{3, relaxedAdvert})
 	c.master.daemon.Stop()
 	c.awaitHolder(c.backup, soon)
 }
@@ -187,10 +187,10 @@ func TestOwner(t *testing.T) {
 func TestEqualPriority(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)
-	c := newCluster(t, shape{advert: calm.String()})
+	c := newCluster(t, shape{advert: relaxedAdvert.String()})
 	c.rewrite("lvs-master: {priority: 150}", "lvs-master: {priority: 100}")
 	c.answering()
-	r := rhythm{3, calm}
+	r := timing{3, relaxedAdvert}
 	// Whether two processes start together is up to the machine. A split makes MASTERs of both, and when it heals both
 	// speak.
 	c.master.start()

@@ -16,8 +16,8 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 )
 
-// planned is a cluster of which TestReloadIsOnePlan changes one thing after another.
-type planned struct {
+// reloadCluster is a cluster of which TestReloadIsOnePlan changes one thing after another.
+type reloadCluster struct {
 	*cluster
 	addresses *lab.Daemon // ip monitor on lvs-master
 }
@@ -29,16 +29,16 @@ func (n *node) rules() []string {
 
 // step reloads an edited file, and holds what happens to what shall happen: the lines of `ipvsadm -Sn` that go and come,
 // the writes to the table, the addresses that go and come, the states of the election. Nothing else may.
-func (p *planned) step(t *testing.T, name string, change func(), want step) {
+func (p *reloadCluster) step(t *testing.T, name string, change func(), want effects) {
 	t.Helper()
 	log, moved, before, had := p.master.daemon.Mark(), p.addresses.Mark(), p.master.rules(), p.master.Addresses("eth0")
 	change()
-	lab.Eventually(t, soon, func() error { return diff("the table", want.gone, want.come, before, p.master.rules()) })
-	for _, address := range slices.Concat(want.put, want.removed) {
+	lab.Eventually(t, soon, func() error { return diff("the table", want.removed, want.added, before, p.master.rules()) })
+	for _, address := range slices.Concat(want.addressesAdded, want.addressesRemoved) {
 		moved.WaitLog(regexp.QuoteMeta(" "+address+"/32 "), soon)
 	}
 	time.Sleep(250 * time.Millisecond) // what is written later, and perhaps taken back, the log tells
-	if err := diff("the table", want.gone, want.come, before, p.master.rules()); err != nil {
+	if err := diff("the table", want.removed, want.added, before, p.master.rules()); err != nil {
 		t.Errorf("%s: %v", name, err)
 	}
 	var writes []string
@@ -56,8 +56,8 @@ func (p *planned) step(t *testing.T, name string, change func(), want step) {
 			put = append(put, m[2])
 		}
 	}
-	if !slices.Equal(slices.Compact(put), want.put) || !slices.Equal(removed, want.removed) {
-		t.Errorf("%s: addresses put %q, removed %q; want %q, %q:\n%s", name, put, removed, want.put, want.removed, moved.Log())
+	if !slices.Equal(slices.Compact(put), want.addressesAdded) || !slices.Equal(removed, want.addressesRemoved) {
+		t.Errorf("%s: addresses put %q, removed %q; want %q, %q:\n%s", name, put, removed, want.addressesAdded, want.addressesRemoved, moved.Log())
 	}
 	for _, word := range []string{"msg=state", "msg=verdict"} {
 		if got := strings.Count(log.Log(), word); word == "msg=state" && got != 0 || word == "msg=verdict" && got != want.verdicts {
@@ -66,10 +66,10 @@ func (p *planned) step(t *testing.T, name string, change func(), want step) {
 	}
 }
 
-// step is what a reload shall do.
-type step struct {
-	gone, come, writes, put, removed []string
-	verdicts                         int
+// effects is what a reload shall do.
+type effects struct {
+	removed, added, writes, addressesAdded, addressesRemoved []string
+	verdicts                                                 int
 }
 
 // diff compares two lists of lines with what shall have gone and come.
@@ -117,8 +117,8 @@ func TestReloadIsOnePlan(t *testing.T) {
 	mysql3.start()
 	mysql4.start()
 	standin.Start(mysql3.Host, ":3306", "mysql3")
-	p := &planned{cluster: c, addresses: c.master.monitor()}
-	held := measure.Hold(c.client, vipPort, 8)
+	p := &reloadCluster{cluster: c, addresses: c.master.monitor()}
+	conns := measure.Hold(c.client, vipPort, 8)
 	measured := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond, Patience: time.Second})
 	measured.WaitAnswered("", soon)
 	c.master.daemon.WaitLog("server=mysql/mysql4 up=false", soon)
@@ -128,51 +128,51 @@ func TestReloadIsOnePlan(t *testing.T) {
 		return fmt.Sprintf("-a -t %s -r 10.77.0.%d:3306 -g -w %d", vipPort, 10+n, weight)
 	}
 
-	p.step(t, "an added real server", reloads("weight: 3}\n", "weight: 3}\n      - {name: mysql3, address: 10.77.0.13, weight: 2}\n"), step{
-		come: []string{server(3, 2)}, writes: []string{"ipvsadm " + server(3, 2)}, verdicts: 1,
+	p.step(t, "an added real server", reloads("weight: 3}\n", "weight: 3}\n      - {name: mysql3, address: 10.77.0.13, weight: 2}\n"), effects{
+		added: []string{server(3, 2)}, writes: []string{"ipvsadm " + server(3, 2)}, verdicts: 1,
 	})
-	p.step(t, "a scheduler", reloads("scheduler: wrr", "scheduler: wlc"), step{
-		gone: []string{"-A -t " + vipPort + " -s wrr"}, come: []string{"-A -t " + vipPort + " -s wlc"},
+	p.step(t, "a scheduler", reloads("scheduler: wrr", "scheduler: wlc"), effects{
+		removed: []string{"-A -t " + vipPort + " -s wrr"}, added: []string{"-A -t " + vipPort + " -s wlc"},
 		writes: []string{"ipvsadm -E -t " + vipPort + " -s wlc"},
 	})
-	p.step(t, "the checks", reloads("interval: 500ms", "interval: 600ms", "fall: 4", "fall: 5"), step{})
+	p.step(t, "the checks", reloads("interval: 500ms", "interval: 600ms", "fall: 4", "fall: 5"), effects{})
 	adverts := capture.Start(c.client, "eth0", lab.VRRP)
-	p.step(t, "the priority", reloads("priority: 150", "priority: 140"), step{})
+	p.step(t, "the priority", reloads("priority: 150", "priority: 140"), effects{})
 	adverts.Wait(`10\.77\.0\.2 >.* prio 140`, soon)
 	adverts.Stop()
 	if !testing.Short() {
-		p.step(t, "names", reloads("name: mysql3,", "name: third,", "  - name: mysql\n    address", "  - name: database\n    address"), step{verdicts: 4})
-		p.step(t, "names back", reloads("name: third,", "name: mysql3,", "name: database", "name: mysql"), step{verdicts: 4})
+		p.step(t, "names", reloads("name: mysql3,", "name: third,", "  - name: mysql\n    address", "  - name: database\n    address"), effects{verdicts: 4})
+		p.step(t, "names back", reloads("name: third,", "name: mysql3,", "name: database", "name: mysql"), effects{verdicts: 4})
 	}
-	p.step(t, "a VIP", reloads("[10.77.0.100/32]", "[10.77.0.100/32, 10.77.0.101/32]"), step{put: []string{"10.77.0.101"}})
-	p.step(t, "a VIP less", reloads("[10.77.0.100/32, 10.77.0.101/32]", "[10.77.0.100/32]"), step{removed: []string{"10.77.0.101"}})
-	t.Run("nothing", func(t *testing.T) { p.nothing(t) })
+	p.step(t, "a VIP", reloads("[10.77.0.100/32]", "[10.77.0.100/32, 10.77.0.101/32]"), effects{addressesAdded: []string{"10.77.0.101"}})
+	p.step(t, "a VIP less", reloads("[10.77.0.100/32, 10.77.0.101/32]", "[10.77.0.100/32]"), effects{addressesRemoved: []string{"10.77.0.101"}})
+	t.Run("nothing", func(t *testing.T) { p.unchangedFile(t) })
 	p.step(t, "several at once", reloads(
 		"      - {name: mysql3, address: 10.77.0.13, weight: 2}\n", "", "10.77.0.12, weight: 1", "10.77.0.12, weight: 2", "priority: 140", "priority: 145",
-	), step{
-		gone: []string{server(3, 2), server(2, 1)}, come: []string{server(2, 2)},
+	), effects{
+		removed: []string{server(3, 2), server(2, 1)}, added: []string{server(2, 2)},
 		writes: []string{"ipvsadm -e" + server(2, 2)[2:], "ipvsadm -d -t " + vipPort + " -r 10.77.0.13:3306"},
 	})
 
 	if now := c.downSince("mysql4"); now != since {
 		t.Errorf("mysql4 was %s, and is %s", since, now)
 	}
-	if alive := held.Alive(); alive["mysql1"] != 6 || alive["mysql2"] != 2 {
-		t.Errorf("alive %v of 6 and 2: %v", alive, held.Errors())
+	if alive := conns.Alive(); alive["mysql1"] != 6 || alive["mysql2"] != 2 {
+		t.Errorf("alive %v of 6 and 2: %v", alive, conns.Errors())
 	}
 	if result := measured.Stop(); result.Failed() > 0 {
 		t.Errorf("clients noticed: %s", result)
 	}
-	p.step(t, "no checks", reloads("    checks:\n      - {type: tcp, interval: 600ms, timeout: 450ms, fall: 5, rise: 1}", "    checks: []"), step{
-		come: []string{server(4, 1)}, writes: []string{"ipvsadm " + server(4, 1)}, verdicts: 1, // nothing speaks against mysql4 any more, and its clients are refused
+	p.step(t, "no checks", reloads("    checks:\n      - {type: tcp, interval: 600ms, timeout: 450ms, fall: 5, rise: 1}", "    checks: []"), effects{
+		added: []string{server(4, 1)}, writes: []string{"ipvsadm " + server(4, 1)}, verdicts: 1, // nothing speaks against mysql4 any more, and its clients are refused
 	})
-	p.step(t, "checks again", reloads("    checks: []", "    checks:\n      - {type: tcp, interval: 600ms, timeout: 450ms, fall: 5, rise: 1}"), step{
-		gone: []string{server(4, 1)}, writes: []string{"ipvsadm -d -t " + vipPort + " -r 10.77.0.14:3306"}, verdicts: 1,
+	p.step(t, "checks again", reloads("    checks: []", "    checks:\n      - {type: tcp, interval: 600ms, timeout: 450ms, fall: 5, rise: 1}"), effects{
+		removed: []string{server(4, 1)}, writes: []string{"ipvsadm -d -t " + vipPort + " -r 10.77.0.14:3306"}, verdicts: 1,
 	})
 }
 
-// nothing: reloads of a file that says what it said before are no change, and no probe more than there are anyway.
-func (p *planned) nothing(t *testing.T) {
+// unchangedFile: reloads of a file that says what it said before are no change, and no probe more than there are anyway.
+func (p *reloadCluster) unchangedFile(t *testing.T) {
 	const probes = "tcp[tcpflags] == tcp-syn and src 10.77.0.2 and dst 10.77.0.11"
 	times := 3
 	if !testing.Short() {
@@ -183,9 +183,9 @@ func (p *planned) nothing(t *testing.T) {
 		for range times {
 			p.reload()
 		}
-	}, step{})
+	}, effects{})
 	lasted := time.Since(begun)
-	if n := len(since(seen.Stop(), begun)); n > int(lasted/(600*time.Millisecond))+2 {
+	if n := len(packetsSince(seen.Stop(), begun)); n > int(lasted/(600*time.Millisecond))+2 {
 		t.Errorf("%d probes of mysql1 in %s, one is due every 600 ms", n, lasted)
 	}
 }

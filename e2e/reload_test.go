@@ -53,7 +53,7 @@ func TestReload(t *testing.T) {
 	mysql3 := c.node("mysql3", "10.77.0.13/24", "lvs-realserver")
 	c.answering()
 	c.startMaster()
-	held := measure.Hold(c.client, vipPort, 8)
+	conns := measure.Hold(c.client, vipPort, 8)
 	log := c.master.daemon.Mark()
 	measured := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond, Patience: time.Second})
 	measured.WaitAnswered("", soon)
@@ -70,8 +70,8 @@ func TestReload(t *testing.T) {
 			}
 			return nil
 		})
-		if alive := held.Alive(); alive["mysql1"] != 6 || alive["mysql2"] != 2 {
-			t.Errorf("alive %v of 6 and 2: %v", alive, held.Errors())
+		if alive := conns.Alive(); alive["mysql1"] != 6 || alive["mysql2"] != 2 {
+			t.Errorf("alive %v of 6 and 2: %v", alive, conns.Errors())
 		}
 	}
 
@@ -136,10 +136,10 @@ func TestReload(t *testing.T) {
 			}
 			return tableHas(c.master, "10.77.0.11:3306", "10.77.0.13:3306")
 		})
-		if alive := held.Alive(); alive["mysql1"] != 6 || alive["mysql2"] != 0 {
+		if alive := conns.Alive(); alive["mysql1"] != 6 || alive["mysql2"] != 0 {
 			t.Errorf("alive %v, want the 6 of mysql1 and none of mysql2, which was removed", alive)
 		}
-		for _, err := range held.Errors()["mysql2"] {
+		for _, err := range conns.Errors()["mysql2"] {
 			if !errors.Is(err, syscall.ECONNRESET) {
 				t.Errorf("a client of the removed server got %v, want a RST", err)
 			}
@@ -155,7 +155,7 @@ func TestReload(t *testing.T) {
 func TestHangup(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)
-	c := newCluster(t, shape{advert: calm.String(), scheduler: "wrr"})
+	c := newCluster(t, shape{advert: relaxedAdvert.String(), scheduler: "wrr"})
 	c.answering()
 	c.master.start()
 	c.awaitHolder(c.master, soon)

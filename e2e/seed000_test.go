@@ -81,8 +81,8 @@ func (s *seed000) healthy(t *testing.T) {
 	s.a.start()
 	listening := loggedAt(t, s.a.daemon.WaitLog("from=INIT to=BACKUP", soon))
 	s.b.start()
-	const most = 3*seed000Advert + seed000Advert*(256-101)/256 + takingOver
-	if took := s.watches[s.a].since(listening).from.Sub(listening); took > most {
+	const most = 3*seed000Advert + seed000Advert*(256-101)/256 + takeoverAllowance
+	if took := s.watches[s.a].awaitPeriodSince(listening).from.Sub(listening); took > most {
 		t.Errorf("mysql1 took the VIP %s after it began to listen, want at most %s", took, most)
 	}
 	s.awaitHolder(t, s.a, soon)
@@ -134,7 +134,7 @@ func (s *seed000) backAndForth(t *testing.T) {
 // movesTo waits until the node holds the VIP and fails the test if that took longer than fall × interval + 1 s.
 func (s *seed000) movesTo(t *testing.T, n *node, event time.Time) {
 	t.Helper()
-	took := s.watches[n].since(event).from.Sub(event)
+	took := s.watches[n].awaitPeriodSince(event).from.Sub(event)
 	t.Logf("the VIP moved to %s %s after the event", n.Name, took.Round(time.Millisecond))
 	if took > failsOverWithin {
 		t.Errorf("the VIP moved to %s %s after the event, want at most %s", n.Name, took, failsOverWithin)

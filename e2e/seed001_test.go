@@ -28,7 +28,7 @@ func seed001Shape() shape {
 // weight 3 each, persistent 50, DR.
 type seed001 struct {
 	*databases
-	held []*session // of two applications, one on each server; since 001-1
+	sessions []*session // of two applications, one on each server; since 001-1
 }
 
 // TestSeed001: one cluster does the whole job, as the authors of seed 001 convince themselves by hand, in their order.
@@ -82,7 +82,7 @@ func (s *seed001) started(t *testing.T) {
 	}
 	for _, user := range []string{"10.77.0.61", "10.77.0.62"} {
 		session := s.mustLogin(user, vipPort)
-		s.held = append(s.held, session)
+		s.sessions = append(s.sessions, session)
 		for range 3 {
 			if again := s.mustLogin(user, vipPort); again.server != session.server {
 				t.Errorf("%s got %s and then %s in spite of the persistence", user, session.server, again.server)
@@ -90,8 +90,8 @@ func (s *seed001) started(t *testing.T) {
 		}
 		s.write(t, session, "001-1")
 	}
-	if s.held[0].server == s.held[1].server {
-		t.Fatalf("wrr 3:3 sent both applications to %s", s.held[0].server)
+	if s.sessions[0].server == s.sessions[1].server {
+		t.Fatalf("wrr 3:3 sent both applications to %s", s.sessions[0].server)
 	}
 	s.one.WaitReplicated(s.two, soon)
 	s.two.WaitReplicated(s.one, soon)
@@ -111,9 +111,9 @@ func (s *seed001) write(t *testing.T, on *session, note string) {
 	}
 }
 
-// holder is the held session on that server.
-func (s *seed001) holder(server string) *session {
-	for _, h := range s.held {
+// sessionOn is the held session on that server.
+func (s *seed001) sessionOn(server string) *session {
+	for _, h := range s.sessions {
 		if h.server == server {
 			return h
 		}
@@ -130,7 +130,7 @@ func (s *seed001) serverStopped(t *testing.T) {
 	if code := s.two.Stop(); code != 0 {
 		t.Errorf("mysqld exits with %d", code)
 	}
-	out := s.master.changes(mark, rs2, false).Sub(stopped)
+	out := s.master.awaitTableChange(mark, rs2, false).Sub(stopped)
 	t.Logf("out of the table after %s", out)
 	if most := outWithin + allowance; out > most {
 		t.Errorf("out of the table after %s, want at most %s", out, most)
@@ -138,16 +138,16 @@ func (s *seed001) serverStopped(t *testing.T) {
 	t.Log(mark.WaitLog(`verdict server=mysql/mysql2 up=false .*down: mysql: .*10\.77\.0\.12:3306: `, soon).Text)
 	s.awaitTable(s.backup, rs1)
 
-	kept, lost := s.holder("mysql1"), s.holder("mysql2")
+	kept, lost := s.sessionOn("mysql1"), s.sessionOn("mysql2")
 	rst := capture.Start(s.users, "eth0", "tcp[tcpflags] & tcp-rst != 0 and src host "+vip)
-	waited, err := lost.sendsIntoReset(2 * time.Second)
+	waited, err := lost.awaitReset(2 * time.Second)
 	if err != nil {
 		t.Errorf("the application of the stopped server: %v", err)
 	}
 	t.Logf("the application of the stopped server learned it after %s", waited)
 	rst.Wait(s.master.mac()+" > ", 2*time.Second) // expire_nodest_conn: from the director, whatever became of the server
 	rst.Stop()
-	if err := kept.untouched(); err != nil {
+	if err := kept.unchanged(); err != nil {
 		t.Error(err)
 	}
 	s.write(t, kept, "001-2")
@@ -163,14 +163,14 @@ func (s *seed001) serverStarted(t *testing.T) {
 	mark := s.master.daemon.Mark()
 	s.two.Start()
 	started := time.Now()
-	back := s.master.changes(mark, rs2, true).Sub(started)
+	back := s.master.awaitTableChange(mark, rs2, true).Sub(started)
 	t.Logf("back in the table after %s", back)
 	if most := backWithin + allowance; back > most {
 		t.Errorf("back after %s, want at most %s", back, most)
 	}
 	t.Log(mark.WaitLog(`verdict server=mysql/mysql2 up=true `, soon).Text)
 	s.awaitTable(s.backup, rs1, rs2)
-	if err := s.holder("mysql1").untouched(); err != nil {
+	if err := s.sessionOn("mysql1").unchanged(); err != nil {
 		t.Error(err)
 	}
 	servers := map[string]bool{}
@@ -184,8 +184,8 @@ func (s *seed001) serverStarted(t *testing.T) {
 	s.one.WaitReplicated(s.two, soon)
 }
 
-// served is a client that logs in and asks through the VIP all the time.
-func (s *seed001) served() *measure.Client {
+// startClient is a client that logs in and asks through the VIP all the time.
+func (s *seed001) startClient() *measure.Client {
 	s.t.Helper()
 	m := measure.Start(s.client, vipPort, measure.Options{
 		Every: seedEvery, Patience: time.Second, MySQL: &measure.Login{User: mariadb.AppUser, Password: mariadb.AppPassword},
@@ -194,11 +194,11 @@ func (s *seed001) served() *measure.Client {
 	return m
 }
 
-// handsOver takes lvs-master away by fault, right after an advert, the worst moment, and checks that lvs-backup holds the
+// failOver takes lvs-master away by fault, right after an advert, the worst moment, and checks that lvs-backup holds the
 // VIP and has told the LAN so within down after the last word of lvs-master, and that the client is served again.
-func (s *seed001) handsOver(t *testing.T, down time.Duration, fault func()) {
+func (s *seed001) failOver(t *testing.T, down time.Duration, fault func()) {
 	t.Helper()
-	m := s.served()
+	m := s.startClient()
 	segment := s.segment()
 	segment.Wait(`10\.77\.0\.2 > 224\.0\.0\.18`, soon)
 	begun := time.Now()
@@ -208,17 +208,17 @@ func (s *seed001) handsOver(t *testing.T, down time.Duration, fault func()) {
 	gap := m.Stop().Since(begun).LongestGap()
 	packets := segment.Stop()
 	// Two MariaDB share the guest's only CPU with the directors, and the end of a process takes it in one piece.
-	told, limit := tookOver(t, packets, s.master, s.backup, begun), down+2*takingOver
-	t.Logf("first gratuitous ARP after %s, limit %s; longest gap %s", told, limit, gap)
-	if told > limit {
-		t.Errorf("first gratuitous ARP %s after the last word of lvs-master, want at most %s", told, limit)
+	announced, limit := takeoverTime(t, packets, s.master, s.backup, begun), down+2*takeoverAllowance
+	t.Logf("first gratuitous ARP after %s, limit %s; longest gap %s", announced, limit, gap)
+	if announced > limit {
+		t.Errorf("first gratuitous ARP %s after the last word of lvs-master, want at most %s", announced, limit)
 	}
 	// A login that was on its way fails too, and the next one that can succeed starts only at its time.
 	if most := limit + 2*seedEvery; gap.Duration > most {
 		t.Errorf("longest gap %s, want at most %s", gap, most)
 	}
 	for _, form := range []string{"Request who-has " + vip + " ", "Reply " + vip + " is-at " + s.backup.mac()} {
-		if len(capture.Matching(words(packets, s.backup, begun, time.Now()), "> ff:ff:ff:ff:ff:ff.*"+form)) == 0 {
+		if len(capture.Matching(announcements(packets, s.backup, begun, time.Now()), "> ff:ff:ff:ff:ff:ff.*"+form)) == 0 {
 			t.Errorf("no gratuitous ARP of the form %q from %s: %v", form, s.backup.Name, packets)
 		}
 	}
@@ -233,7 +233,7 @@ func (s *seed001) handsOver(t *testing.T, down time.Duration, fault func()) {
 // directorStopped is V5: priority 0 on the way out, so that the other waits for its skew only.
 func (s *seed001) directorStopped(t *testing.T) {
 	vrrp := capture.Start(s.client, "eth0", lab.VRRP)
-	s.handsOver(t, seedSkew, func() {
+	s.failOver(t, seedSkew, func() {
 		if code := s.master.daemon.Stop(); code != 0 {
 			t.Errorf("director exits with %d", code)
 		}
@@ -251,11 +251,11 @@ func (s *seed001) directorStopped(t *testing.T) {
 func (s *seed001) directorKilled(t *testing.T) {
 	watch := s.master.watchVIP()
 	var killed time.Time
-	s.handsOver(t, seedMasterDown, func() {
+	s.failOver(t, seedMasterDown, func() {
 		killed = time.Now()
 		s.master.daemon.Kill()
 	})
-	s.lapses(t, watch, killed)
+	s.judgeLeaseEnd(t, watch, killed)
 	s.master.start()
 	s.awaitHolder(s.master, soon)
 }
@@ -263,42 +263,42 @@ func (s *seed001) directorKilled(t *testing.T) {
 func (s *seed001) directorCut(t *testing.T) {
 	nic, watch := s.master.Link("eth0"), s.master.watchVIP()
 	var cut time.Time
-	s.handsOver(t, seedMasterDown, func() {
+	s.failOver(t, seedMasterDown, func() {
 		cut = time.Now()
 		nic.CarrierDown()
 	})
-	s.lapses(t, watch, cut)
+	s.judgeLeaseEnd(t, watch, cut)
 	if code := s.master.daemon.Stop(); code != 0 {
 		t.Errorf("director exits with %d", code)
 	}
 	nic.CarrierUp()
 }
 
-// lapses judges that lvs-master has lost the VIP when its lease is over at the latest.
-func (s *seed001) lapses(t *testing.T, watch *vipWatch, event time.Time) {
+// judgeLeaseEnd judges that lvs-master has lost the VIP when its lease is over at the latest.
+func (s *seed001) judgeLeaseEnd(t *testing.T, watch *vipWatch, event time.Time) {
 	t.Helper()
 	kept := watch.awaitEnd(soon).Sub(event)
 	t.Logf("lvs-master lost the VIP after %s", kept)
-	if kept > seedLease+lapsing {
-		t.Errorf("lvs-master kept the VIP for %s, want at most %s", kept, seedLease+lapsing)
+	if kept > seedLease+leaseEndAllowance {
+		t.Errorf("lvs-master kept the VIP for %s, want at most %s", kept, seedLease+leaseEndAllowance)
 	}
 }
 
 // directorReturns is V6: the director of higher priority takes the VIP back, but only with a table that is worth it. Its
 // checks get no answer at first; meanwhile the other goes on serving, and no client notices the return.
 func (s *seed001) directorReturns(t *testing.T) {
-	m := s.served()
+	m := s.startClient()
 	nic, watch := s.master.Link("eth0"), s.master.watchVIP()
 	nic.Drop(lab.FromHost, "tcp dst port 3306 and not dst host "+vip)
 	s.master.start().WaitLog("from=INIT to=BACKUP", soon)
 	time.Sleep(seedMasterDown + 500*time.Millisecond)
-	if held := watch.tenures(); len(held) > 0 || !s.backup.holds() {
-		t.Fatalf("lvs-master took the VIP, although no check of it has been answered: %v\n%s", held, s.master.table().Text)
+	if periods := watch.periods(); len(periods) > 0 || !s.backup.holds() {
+		t.Fatalf("lvs-master took the VIP, although no check of it has been answered: %v\n%s", periods, s.master.table().Text)
 	}
 	answered := time.Now()
 	nic.DropNothing()
 	filled := loggedAt(t, s.master.daemon.WaitLog(`msg=table change="ipvsadm -a -t \S+ -r `, soon))
-	taken := watch.awaitTenures(1)[0].from
+	taken := watch.awaitPeriods(1)[0].from
 	t.Logf("the VIP is back %s after the first answer, %s after the first real server", taken.Sub(answered), taken.Sub(filled))
 	if filled.After(taken) {
 		t.Errorf("lvs-master had the VIP and an empty table for %s", filled.Sub(taken))
@@ -326,12 +326,12 @@ func (s *seed001) directorReturnsWithoutPreempt(t *testing.T) {
 	}
 	s.master.daemon.Stop()
 	s.awaitHolder(s.backup, soon)
-	m, watch := s.served(), s.master.watchVIP()
+	m, watch := s.startClient(), s.master.watchVIP()
 	s.master.start()
 	s.awaitTable(s.master, rs1, rs2)
 	time.Sleep(seedMasterDown + time.Second)
-	if held := watch.tenures(); len(held) > 0 || !s.backup.holds() {
-		t.Errorf("lvs-master took the VIP: %v", held)
+	if periods := watch.periods(); len(periods) > 0 || !s.backup.holds() {
+		t.Errorf("lvs-master took the VIP: %v", periods)
 	}
 	if r := m.Stop(); r.Failed() > 0 {
 		t.Errorf("the return was noticed: %s", r)

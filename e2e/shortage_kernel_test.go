@@ -14,8 +14,8 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// kernelLoadsNothing keeps the kernel from loading modules by itself until the test ends.
-func kernelLoadsNothing(t *testing.T) {
+// disableModuleLoading keeps the kernel from loading modules by itself until the test ends.
+func disableModuleLoading(t *testing.T) {
 	t.Helper()
 	const loader = "/proc/sys/kernel/modprobe" // whom it asks
 	was, err := os.ReadFile(loader)
@@ -51,7 +51,7 @@ func TestModuleUnloaded(t *testing.T) {
 	c := newCluster(t, shape{advert: "100ms", instance: "lease: 30s"})
 	c.answering()
 	c.startMaster()
-	kernelLoadsNothing(t)
+	disableModuleLoading(t)
 	with, _ := c.master.waits(2 * time.Second)
 	mark := c.master.daemon.Mark()
 	c.master.daemon.Pause() // or it would put its table back before the module is gone
@@ -60,12 +60,12 @@ func TestModuleUnloaded(t *testing.T) {
 	unload(t, `^ip_vs$`)
 	c.master.daemon.Resume()
 	mark.WaitLog(`level=ERROR msg="cannot bring the IPVS table to the desired state; trying again" error=".*this kernel has no IPVS: load the module ip_vs`, soon)
-	c.master.alarms(t, "this kernel has no IPVS: load the module ip_vs", true)
+	c.master.checkWarns(t, "this kernel has no IPVS: load the module ip_vs", true)
 	watch, adverts := c.master.watchVIP(), capture.Start(c.client, "eth0", lab.VRRP+" and src host 10.77.0.2")
 	without, share := c.master.waits(2 * time.Second)
 	onTime(t, time.Now(), adverts.Stop(), 100*time.Millisecond)
-	if held := watch.tenures(); len(held) > 0 || !c.master.holds() {
-		t.Errorf("the VIP moved: %v", held)
+	if periods := watch.periods(); len(periods) > 0 || !c.master.holds() {
+		t.Errorf("the VIP moved: %v", periods)
 	}
 	t.Logf("without the module it waits %d times in 2 s, with it %d times", without, with)
 	// A loop that waits a millisecond, and one that does not wait at all. The runtime's own threads wait 200 to 500 times; how
@@ -81,7 +81,7 @@ func TestModuleUnloaded(t *testing.T) {
 	modprobe(t, "ip_vs_rr")
 	mark.WaitLog(`msg="the table is as it should be again"`, soon)
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
-	c.master.alarms(t, "this kernel has no IPVS", false)
+	c.master.checkWarns(t, "this kernel has no IPVS", false)
 	client := measure.Start(c.client, vipPort, measure.Options{})
 	client.WaitAnswered("", soon)
 	client.Stop()
@@ -119,13 +119,13 @@ func TestEventsLost(t *testing.T) {
 	if code := c.master.Host.Start("noise", "ip", "-batch", file).Wait(time.Minute); code != 0 {
 		t.Fatalf("ip -batch: exit code %d", code)
 	}
-	c.master.Run("ip", "addr", "del", heldBy, "dev", "eth0")
+	c.master.Run("ip", "addr", "del", vipPrefix, "dev", "eth0")
 	if lost := c.master.eventsLost(); lost == 0 {
 		t.Errorf("the kernel kept all %d events", 2*noise)
 	}
 	watch, resumed := c.master.watchVIP(), time.Now()
 	c.master.daemon.Resume()
-	if took := watch.awaitTenures(1)[0].from.Sub(resumed); took > 2*time.Second+allowance {
+	if took := watch.awaitPeriods(1)[0].from.Sub(resumed); took > 2*time.Second+allowance {
 		t.Errorf("the VIP is put back after %s, want 2 s at most:\n%s", took, mark.Log())
 	}
 	client := measure.Start(c.client, vipPort, measure.Options{})
@@ -208,14 +208,14 @@ func TestFrozenDisk(t *testing.T) {
 	t.Logf("the reload took %s", time.Since(begun))
 	lab.Eventually(t, soon, func() error {
 		if !c.master.HasAddress(added) || !c.master.table().Service(added+":3306").Server("10.77.0.11:3306").Exists() {
-			return fmt.Errorf("after the reload:\n%s", c.master.kept())
+			return fmt.Errorf("after the reload:\n%s", c.master.dataPlane())
 		}
 		return nil
 	})
 	mark.WaitLog(`level=WARN msg="cannot save what is ours in the kernel; a crash now would forget some of it" error=".*the disk does not answer: kept in memory only`, soon)
-	c.master.alarms(t, "the disk does not answer", true)
+	c.master.checkWarns(t, "the disk does not answer", true)
 	lab.Eventually(t, soon, func() error {
-		if sent := len(adverts.Packets()); sent < enough {
+		if sent := len(adverts.Packets()); sent < minAdverts {
 			return fmt.Errorf("only %d adverts", sent)
 		}
 		return nil
@@ -241,14 +241,14 @@ func TestFrozenDisk(t *testing.T) {
 	c.master.start()
 	lab.Eventually(t, soon, func() error {
 		if !c.master.HasAddress(added) || !c.master.table().Service(added+":3306").Server("10.77.0.11:3306").Exists() {
-			return fmt.Errorf("after the start:\n%s", c.master.kept())
+			return fmt.Errorf("after the start:\n%s", c.master.dataPlane())
 		}
 		return nil
 	})
-	c.master.alarms(t, "the disk does not answer", true)
+	c.master.checkWarns(t, "the disk does not answer", true)
 	thaw()
 	c.master.daemon.WaitLog(`msg="what is ours in the kernel is saved again"`, soon)
-	c.master.alarms(t, "the disk does not answer", false)
+	c.master.checkWarns(t, "the disk does not answer", false)
 	lab.Eventually(t, soon, func() error {
 		if text := c.master.ReadFile(state + "/state.json"); !strings.Contains(text, added) || !strings.Contains(text, "expire_nodest_conn") {
 			return fmt.Errorf("the state file lacks something:\n%s", text)

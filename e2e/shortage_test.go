@@ -18,7 +18,7 @@ import (
 // nothing is taken out; `lvsctl` gets an answer when there are descriptors again"
 func TestNoDescriptors(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	m := newMany(t, 4, "500ms", "interval: 1s, fall: 2")
+	m := newFarmCluster(t, 4, "500ms", "interval: 1s, fall: 2")
 	m.start(t, m.master, 4)
 	m.master.daemon.WaitLog("to=MASTER", soon)
 	lab.Eventually(t, soon, func() error { return holdsVIP(m.master) })
@@ -54,7 +54,7 @@ func TestNoDescriptors(t *testing.T) {
 // Proves docs/operations.md: "nobody reads the log | the daemon does not wait."
 func TestLogNobodyReads(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	m := newMany(t, 4, "500ms", "interval: 200ms")
+	m := newFarmCluster(t, 4, "500ms", "interval: 200ms")
 	pipe := m.master.Path("stderr")
 	m.master.Run("mkfifo", pipe)
 	// sleep holds the pipe open and reads nothing; the first 64 kB fill it.

@@ -11,8 +11,8 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// stallRhythm is that of all stalls: a second is far beyond the peers' patience.
-var stallRhythm = rhythm{3, 100 * time.Millisecond}
+// stallTiming is that of all stalls: a second is far beyond the peers' patience.
+var stallTiming = timing{3, 100 * time.Millisecond}
 
 // stallLease is that of the VIP in all stalls.
 const stallLease = 3 * time.Second
@@ -21,7 +21,7 @@ const stallLease = 3 * time.Second
 func stallCluster(t *testing.T) *cluster {
 	t.Helper()
 	c := newCluster(t, shape{
-		advert: stallRhythm.advert.String(), instance: "lease: " + stallLease.String(),
+		advert: stallTiming.advert.String(), instance: "lease: " + stallLease.String(),
 		check: "{type: tcp, interval: 1s, timeout: 900ms, fall: 5, rise: 1}",
 	})
 	c.answering()
@@ -63,8 +63,8 @@ func TestStall(t *testing.T) {
 	t.Run("alone, stopped beyond the lease", func(t *testing.T) { c.stallAlone(t, stallLease+time.Second) })
 }
 
-// during lets something happen under traffic and judges the client's longest gap.
-func (c *cluster) during(t *testing.T, limit time.Duration, happen func()) {
+// underTraffic lets something happen under traffic and judges the client's longest gap.
+func (c *cluster) underTraffic(t *testing.T, limit time.Duration, happen func()) {
 	t.Helper()
 	m := measure.Start(c.client, vipPort, measure.Options{})
 	m.WaitAnswered("", soon)
@@ -80,8 +80,8 @@ func (c *cluster) during(t *testing.T, limit time.Duration, happen func()) {
 
 // stallMaster freezes the daemon of lvs-master, whose kernel lives on.
 func (c *cluster) stallMaster(t *testing.T, length time.Duration) {
-	limit := stallRhythm.masterDown() + takingOver
-	c.during(t, limit, func() {
+	limit := stallTiming.masterDown() + takeoverAllowance
+	c.underTraffic(t, limit, func() {
 		watch, log := c.master.watchVIP(), c.master.daemon.Mark()
 		segment := c.segment()
 		segment.Wait("10.77.0.2 > 224", soon)
@@ -94,21 +94,21 @@ func (c *cluster) stallMaster(t *testing.T, length time.Duration) {
 		// Promise 8: what is queued on the socket comes before anything is said. The VIP goes at once.
 		log.WaitLog(`msg=state .*from=MASTER to=BACKUP .*stood still for .* and 10\.77\.0\.3 serves with priority 100`, soon)
 		gone := watch.awaitEnd(soon)
-		watch.since(gone)
+		watch.awaitPeriodSince(gone)
 		c.awaitHolder(c.master, soon) // it preempts in due time
-		c.awaitServed(c.master)
+		c.awaitARPEntry(c.master)
 		packets := segment.Stop()
 
-		if took := tookOver(t, packets, c.master, c.backup, frozen); took > limit {
+		if took := takeoverTime(t, packets, c.master, c.backup, frozen); took > limit {
 			t.Errorf("lvs-backup announced the VIP %s after the last advert of lvs-master, want at most %s", took, limit)
 		}
 		// A MASTER that wakes says nothing before its preemption is due.
-		patience := 3*stallRhythm.advert + 106*stallRhythm.advert/256
-		if early := words(packets, c.master, awake, awake.Add(patience-10*time.Millisecond)); len(early) > 0 {
+		patience := 3*stallTiming.advert + 106*stallTiming.advert/256
+		if early := announcements(packets, c.master, awake, awake.Add(patience-10*time.Millisecond)); len(early) > 0 {
 			t.Errorf("lvs-master said on waking, %s after it: %s", early[0].Time.Sub(awake), early[0].Text)
 		}
 		t.Logf("the VIP went %s after the freeze, %s after waking", gone.Sub(frozen), gone.Sub(awake))
-		if most := min(stallLease+lapsing, awake.Sub(frozen)+waking); gone.Sub(frozen) > most {
+		if most := min(stallLease+leaseEndAllowance, awake.Sub(frozen)+resumeAllowance); gone.Sub(frozen) > most {
 			t.Errorf("lvs-master held the VIP for %s after it was frozen, want at most %s", gone.Sub(frozen), most)
 		}
 	})
@@ -116,7 +116,7 @@ func (c *cluster) stallMaster(t *testing.T, length time.Duration) {
 
 // pauseMaster pauses a whole machine: nothing of it moves, and nothing reaches it.
 func (c *cluster) pauseMaster(t *testing.T, length time.Duration) {
-	c.during(t, stallRhythm.masterDown()+takingOver, func() {
+	c.underTraffic(t, stallTiming.masterDown()+takeoverAllowance, func() {
 		link := c.master.Link("eth0")
 		link.Unplug()
 		c.master.daemon.Pause()
@@ -128,7 +128,7 @@ func (c *cluster) pauseMaster(t *testing.T, length time.Duration) {
 		c.master.daemon.Resume()
 		// Nothing is queued, so that it is still MASTER, until it hears or is heard. Then there is one.
 		c.awaitHolder(c.master, soon)
-		c.awaitServed(c.master)
+		c.awaitARPEntry(c.master)
 		lab.Steadily(t, 500*time.Millisecond, func() error { return c.heldOnlyBy(c.master) })
 	})
 }
@@ -148,7 +148,7 @@ func (c *cluster) stallBackup(t *testing.T, length time.Duration, paused bool) {
 	}
 	c.backup.daemon.Resume()
 	lab.Steadily(t, 700*time.Millisecond, func() error { return c.heldOnlyBy(c.master) })
-	if said := words(segment.Stop(), c.backup, begun, time.Now()); len(said) > 0 {
+	if said := announcements(segment.Stop(), c.backup, begun, time.Now()); len(said) > 0 {
 		t.Errorf("lvs-backup said: %s", said[0].Text)
 	}
 	if strings.Contains(log.Log(), "msg=state") {
@@ -176,7 +176,7 @@ func (c *cluster) stallAlone(t *testing.T, length time.Duration) {
 	if strings.Contains(log.Log(), "msg=state") {
 		t.Errorf("lvs-master changed its state:\n%s", log.Log())
 	}
-	said := capture.Matching(words(packets, c.master, awake, time.Now()), "ARP")
+	said := capture.Matching(announcements(packets, c.master, awake, time.Now()), "ARP")
 	if len(said) == 0 {
 		t.Fatal("the VIP was not announced anew")
 	}
@@ -188,10 +188,10 @@ func (c *cluster) stallAlone(t *testing.T, length time.Duration) {
 		}
 	}
 	t.Logf("after waking: announced in %s, the client answered in %s", said[0].Time.Sub(awake), answered)
-	if late := said[0].Time.Sub(awake); late > waking {
+	if late := said[0].Time.Sub(awake); late > resumeAllowance {
 		t.Errorf("the VIP was announced only %s after waking", late)
 	}
-	if answered > 2*waking {
+	if answered > 2*resumeAllowance {
 		t.Errorf("the client was answered only %s after waking", answered)
 	}
 }
@@ -209,8 +209,8 @@ func TestBusyMachine(t *testing.T) {
 	if !testing.Short() {
 		length = 15 * time.Second
 	}
-	if worst, changes := c.burn(t, length); worst > 2*stallRhythm.advert || changes > 0 {
-		t.Errorf("an advert was %s late, and %d times a director changed its state, because others took the CPU", worst-stallRhythm.advert, changes)
+	if worst, changes := c.loadCPU(t, length); worst > 2*stallTiming.advert || changes > 0 {
+		t.Errorf("an advert was %s late, and %d times a director changed its state, because others took the CPU", worst-stallTiming.advert, changes)
 	}
 	if testing.Short() {
 		return
@@ -222,27 +222,27 @@ func TestBusyMachine(t *testing.T) {
 		n.startAs()
 	}
 	c.awaitHolder(c.master, soon)
-	c.burn(t, length)
+	c.loadCPU(t, length)
 	lab.Eventually(t, soon, func() error { return c.heldOnlyBy(c.master) })
 }
 
-// burn takes the CPU away for a time. It gives the longest wait for an advert, and how often a director changed its state.
-func (c *cluster) burn(t *testing.T, length time.Duration) (worst time.Duration, changes int) {
+// loadCPU takes the CPU away for a time. It gives the longest wait for an advert, and how often a director changed its state.
+func (c *cluster) loadCPU(t *testing.T, length time.Duration) (worst time.Duration, changes int) {
 	t.Helper()
 	logs := map[*node]lab.LogMark{c.master: c.master.daemon.Mark(), c.backup: c.backup.daemon.Mark()}
 	segment := capture.Start(c.client, "eth0", lab.VRRP)
-	var fires []*lab.Daemon
+	var loops []*lab.Daemon
 	for i := range 4 {
-		fires = append(fires, c.client.Start(fmt.Sprintf("burn%d", i), "sh", "-c", "while :; do :; done"))
+		loops = append(loops, c.client.Start(fmt.Sprintf("burn%d", i), "sh", "-c", "while :; do :; done"))
 	}
 	begun := segment.Wait("10.77.0.2 > 224", soon).Time
 	time.Sleep(length)
 	ended := time.Now()
-	for _, f := range fires {
+	for _, f := range loops {
 		f.Kill()
 	}
-	packets := words(segment.Stop(), c.master, begun, ended)
-	worst = longestSilence(packets, begun, ended)
+	packets := announcements(segment.Stop(), c.master, begun, ended)
+	worst = longestPause(packets, begun, ended)
 	for n, log := range logs {
 		if count := strings.Count(log.Log(), "msg=state"); count > 0 {
 			changes += count

@@ -13,8 +13,8 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-// run is the argv of a director on the node, with flags that come after the usual ones and so win.
-func (n *node) run(flags ...string) []string {
+// runArgs is the argv of a director on the node, with flags that come after the usual ones and so win.
+func (n *node) runArgs(flags ...string) []string {
 	return append([]string{
 		n.binary, "run", "--config", n.file, "--socket", n.socket, "--state-dir", n.Path("state"),
 	}, flags...)
@@ -52,18 +52,18 @@ func (n *node) refuses(what string, code int, sentence string, argv ...string) {
 func TestRefusals(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)
-	c := newCluster(t, shape{advert: calm.String()})
+	c := newCluster(t, shape{advert: relaxedAdvert.String()})
 	n := c.master
 	n.start()
 	n.daemon.WaitLog("to=MASTER", soon)
 	quiet := n.daemon.Mark()
 
 	n.refuses("the socket is in use", 1, `socket .*another daemon answers on it: stop that one or use another --socket`,
-		n.run("--state-dir", n.Path("state2"))...)
+		n.runArgs("--state-dir", n.Path("state2"))...)
 	n.refuses("the state directory is in use", 1, `another lvs-director holds .*state \(pid \d+\): stop it or use another --state-dir`,
-		n.run("--socket", n.Path("sock2"))...)
+		n.runArgs("--socket", n.Path("sock2"))...)
 	n.refuses("a file in the place of the socket", 1, `socket .*a file of another kind in its place`,
-		n.run("--state-dir", n.Path("state2"), "--socket", c.file)...)
+		n.runArgs("--state-dir", n.Path("state2"), "--socket", c.file)...)
 
 	// Nobody: everything he needs he may read and write, except the kernel.
 	open := c.net.File("everybodys.yaml", shape{}.file())
@@ -79,14 +79,14 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	asNobody := append([]string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"},
-		n.run("--config", open, "--socket", filepath.Join(home, "sock"), "--state-dir", filepath.Join(home, "state"))...)
+		n.runArgs("--config", open, "--socket", filepath.Join(home, "sock"), "--state-dir", filepath.Join(home, "state"))...)
 	n.refuses("not root", 1, `lvs-director: .*not permitted.*(as root|CAP_NET_ADMIN)`, asNobody...)
 
-	n.refuses("no such file", 2, `lvs-director: cluster file: .*no such file`, n.run("--config", "/nowhere.yaml")...)
+	n.refuses("no such file", 2, `lvs-director: cluster file: .*no such file`, n.runArgs("--config", "/nowhere.yaml")...)
 	bad := c.net.File("bad.yaml", strings.Replace(shape{}.file(), "scheduler: rr", "scheduler: rrr", 1))
-	n.refuses("an invalid file", 2, `bad\.yaml:\d+:\d+: virtual_servers\[0\]\.scheduler: `, n.run("--config", bad)...)
-	n.refuses("an unknown node", 2, `lvs-director: .*elsewhere.*lvs-master`, n.run("--node", "elsewhere")...)
-	n.refuses("an unknown flag", 2, `lvs-director: .*--colour`, n.run("--colour")...)
+	n.refuses("an invalid file", 2, `bad\.yaml:\d+:\d+: virtual_servers\[0\]\.scheduler: `, n.runArgs("--config", bad)...)
+	n.refuses("an unknown node", 2, `lvs-director: .*elsewhere.*lvs-master`, n.runArgs("--node", "elsewhere")...)
+	n.refuses("an unknown flag", 2, `lvs-director: .*--colour`, n.runArgs("--colour")...)
 	n.refuses("an unknown verb", 2, `lvs-director: .*"fly"`, n.binary, "fly")
 	n.refuses("lvsctl without a daemon", 1, `lvsctl: .*sock3`, program(t, "lvsctl"), "--socket", n.Path("sock3"), "status")
 
@@ -108,15 +108,15 @@ func TestKernelParts(t *testing.T) {
 	lab.Exclusive(t)
 	c := newCluster(t, shape{scheduler: "wlc"})
 	n := c.master
-	kernelLoadsNothing(t)
+	disableModuleLoading(t)
 	unload(t, `^ip_vs_wlc$`)
-	n.refuses("no scheduler", 1, `lvs-director: .*wlc.*load the module ip_vs_wlc \(modprobe ip_vs_wlc; .*modules-load\.d`, n.run()...)
+	n.refuses("no scheduler", 1, `lvs-director: .*wlc.*load the module ip_vs_wlc \(modprobe ip_vs_wlc; .*modules-load\.d`, n.runArgs()...)
 	if table := n.Run("ipvsadm", "-Ln"); strings.Contains(table, vip) {
 		t.Errorf("the refusal left something behind:\n%s", table)
 	}
 	unload(t, `^ip_vs_`)
 	unload(t, `^ip_vs$`)
-	n.refuses("no IPVS", 1, `lvs-director: .*this kernel has no IPVS: load the module ip_vs \(modprobe ip_vs; .*modules-load\.d`, n.run()...)
+	n.refuses("no IPVS", 1, `lvs-director: .*this kernel has no IPVS: load the module ip_vs \(modprobe ip_vs; .*modules-load\.d`, n.runArgs()...)
 	if n.holds() {
 		t.Error("the refusal left a VIP behind")
 	}
@@ -149,7 +149,7 @@ func unload(t *testing.T, pattern string) {
 // Proves docs/operations.md: "`CAP_NET_RAW` or `CAP_NET_ADMIN` is missing | does not start, and names it"
 func TestWithoutCapabilities(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	m := newMany(t, 2, "1s", "interval: 1s")
+	m := newFarmCluster(t, 2, "1s", "interval: 1s")
 	for lacks, sentence := range map[string]string{
 		"net_raw":   "CAP_NET_RAW",
 		"net_admin": "CAP_NET_ADMIN",

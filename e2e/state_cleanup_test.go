@@ -10,8 +10,8 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// traces is everything on a host that the daemons may change: addresses without their lifetimes, the IPVS table, sysctls.
-func traces(h *lab.Host) string {
+// hostState is everything on a host that the daemons may change: addresses without their lifetimes, the IPVS table, sysctls.
+func hostState(h *lab.Host) string {
 	var addresses []string
 	for _, line := range strings.Split(h.Run("ip", "-o", "addr"), "\n") {
 		line, _, _ = strings.Cut(line, `\`)
@@ -23,10 +23,10 @@ func traces(h *lab.Host) string {
 		h.Run("sysctl", "-a", "-r", `^net\.ipv4\.(ip_forward$|vs\.|conf\.(all|default|eth0)\.)`)
 }
 
-// leftNothing compares with the traces from before a daemon ran.
-func leftNothing(t *testing.T, h *lab.Host, before string) {
+// assertRestored compares with the traces from before a daemon ran.
+func assertRestored(t *testing.T, h *lab.Host, before string) {
 	t.Helper()
-	after := traces(h)
+	after := hostState(h)
 	had := map[string]bool{}
 	for _, line := range strings.Split(before, "\n") {
 		had[line] = true
@@ -42,9 +42,9 @@ func leftNothing(t *testing.T, h *lab.Host, before string) {
 	}
 }
 
-// foreign puts services into the table that are somebody else's: of another address, of another port of the VIP, and of
+// addForeignServices puts services into the table that are somebody else's: of another address, of another port of the VIP, and of
 // a firewall mark. The function returned says whether they are as they were.
-func foreign(n *node) func() error {
+func addForeignServices(n *node) func() error {
 	n.t.Helper()
 	n.Run("ipvsadm", "-A", "-t", "10.77.0.200:80", "-s", "wlc", "-p", "60")
 	n.Run("ipvsadm", "-a", "-t", "10.77.0.200:80", "-r", "10.77.0.21", "-g", "-w", "5")
@@ -80,8 +80,8 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	lab.Long(t)
 	c := newCluster(t, shape{advert: "100ms", server: "persistence: {timeout: 50s}"})
 	c.answering()
-	untouched := foreign(c.master)
-	director, agent := traces(c.master.Host), traces(c.mysql1.Host)
+	untouched := addForeignServices(c.master)
+	director, agent := hostState(c.master.Host), hostState(c.mysql1.Host)
 	c.startMaster()
 	if now := c.master.SysctlValue("net.ipv4.vs.expire_nodest_conn"); now != "1" {
 		t.Errorf("expire_nodest_conn is %s while the director runs, want 1", now)
@@ -104,7 +104,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		if code := stopped.daemon.Stop(); code != 0 {
 			t.Errorf("%s: exit code %d after SIGTERM, want 0", stopped.daemon, code)
 		}
-		leftNothing(t, stopped.Host, stopped.before)
+		assertRestored(t, stopped.Host, stopped.before)
 	}
 }
 
@@ -120,8 +120,8 @@ func TestCleanup(t *testing.T) {
 	lab.Long(t)
 	c := newCluster(t, shape{advert: "100ms", instance: "lease: 1h"}) // the lease does not do it
 	c.answering()
-	untouched := foreign(c.master)
-	before := traces(c.master.Host)
+	untouched := addForeignServices(c.master)
+	before := hostState(c.master.Host)
 	c.startMaster()
 	cleanup := func(args ...string) (string, error) {
 		args = append([]string{c.master.binary, "cleanup", "--config", c.file, "--state-dir", c.master.Path("state")}, args...)
@@ -137,7 +137,7 @@ func TestCleanup(t *testing.T) {
 	}
 
 	c.master.daemon.Kill()
-	held := measure.Hold(c.client, vipPort, 4) // the kernel goes on without the daemon
+	conns := measure.Hold(c.client, vipPort, 4) // the kernel goes on without the daemon
 	if _, err := cleanup("--addresses"); err != nil || c.master.holds() {
 		t.Errorf("cleanup --addresses: %v; the VIP is there: %t", err, c.master.holds())
 	}
@@ -146,8 +146,8 @@ func TestCleanup(t *testing.T) {
 	}
 	c.master.start()
 	c.awaitHolder(c.master, soon)
-	if alive := held.Alive(); alive["mysql1"] != 2 || alive["mysql2"] != 2 {
-		t.Errorf("alive %v of 2 and 2: %v", alive, held.Errors())
+	if alive := conns.Alive(); alive["mysql1"] != 2 || alive["mysql2"] != 2 {
+		t.Errorf("alive %v of 2 and 2: %v", alive, conns.Errors())
 	}
 
 	c.master.daemon.Kill()
@@ -156,7 +156,7 @@ func TestCleanup(t *testing.T) {
 		if out, err := cleanup(); err != nil {
 			t.Errorf("%s cleanup: %v\n%s", which, err, out)
 		}
-		leftNothing(t, c.master.Host, before)
+		assertRestored(t, c.master.Host, before)
 	}
 	if problem := untouched(); problem != nil {
 		t.Error(problem)

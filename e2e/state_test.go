@@ -10,14 +10,14 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-// A hardship is a state directory that no daemon would wish for.
-type hardship struct {
-	name   string
-	make   func(h *lab.Host, dir string) // before the start; nil: nothing
-	later  func(h *lab.Host, dir string) // while it runs; nil: nothing
-	logged string                        // what the log says of it; "": nothing
-	lasts  bool                          // status names it as a problem
-	short  bool                          // also in the short form; the unit tests of pkg/ledger know the others
+// A directoryFault is a state directory that no daemon would wish for.
+type directoryFault struct {
+	name    string
+	before  func(h *lab.Host, dir string) // before the start; nil: nothing
+	during  func(h *lab.Host, dir string) // while it runs; nil: nothing
+	logged  string                        // what the log says of it; "": nothing
+	problem bool                          // status names it as a problem
+	short   bool                          // also in the short form; the unit tests of pkg/ledger know the others
 }
 
 // foreignState is a state file that claims things which are not ours.
@@ -60,20 +60,20 @@ func command(line string) func(h *lab.Host, dir string) {
 
 const lostState = "what an earlier run put into the kernel or found there is not known"
 
-var hardships = []hardship{
-	{name: "empty file", make: content(""), logged: lostState},
-	{name: "truncated file", make: content(foreignState[:len(foreignState)/2]), logged: lostState},
-	{name: "garbage", make: command("head -c 5000 /dev/urandom >state.json"), logged: lostState, short: true},
-	{name: "huge file", make: command("truncate -s 2G state.json"), logged: "2147483648 bytes are too many"},
-	{name: "a directory", make: command("mkdir -p state.json/full"), logged: "not a regular file"},
-	{name: "of another boot", make: claims("", "57910aff-0000-43cf-ba64-0d33e7c26278", "")},
-	{name: "of another machine in the same boot", make: claims("", "", "net:[1]")},
-	{name: "of a version to come", make: claims("3", "", ""), logged: "version 3 is not 1 or 2"},
-	{name: "disk full", make: command("mount -t tmpfs -o size=4k,nr_inodes=4 none . && cd $PWD && cat /dev/zero >fill 2>/dev/null || true"), logged: "no space left", lasts: true},
-	{name: "read-only", make: command("mount -t tmpfs none . && mount -o remount,ro ."), logged: "read-only file system", lasts: true, short: true},
-	{name: "read-only while it runs", make: command("mount -t tmpfs none ."), later: command("mount -o remount,ro .")},
-	{name: "deleted while it runs", later: func(h *lab.Host, dir string) { h.Run("rm", "-r", dir) }},
-	{name: "a file in its place", make: func(h *lab.Host, dir string) { h.Run("sh", "-c", "rm -rf "+dir+"; echo >"+dir) }, logged: "not a directory", lasts: true},
+var directoryFaults = []directoryFault{
+	{name: "empty file", before: content(""), logged: lostState},
+	{name: "truncated file", before: content(foreignState[:len(foreignState)/2]), logged: lostState},
+	{name: "garbage", before: command("head -c 5000 /dev/urandom >state.json"), logged: lostState, short: true},
+	{name: "huge file", before: command("truncate -s 2G state.json"), logged: "2147483648 bytes are too many"},
+	{name: "a directory", before: command("mkdir -p state.json/full"), logged: "not a regular file"},
+	{name: "of another boot", before: claims("", "57910aff-0000-43cf-ba64-0d33e7c26278", "")},
+	{name: "of another machine in the same boot", before: claims("", "", "net:[1]")},
+	{name: "of a version to come", before: claims("3", "", ""), logged: "version 3 is not 1 or 2"},
+	{name: "disk full", before: command("mount -t tmpfs -o size=4k,nr_inodes=4 none . && cd $PWD && cat /dev/zero >fill 2>/dev/null || true"), logged: "no space left", problem: true},
+	{name: "read-only", before: command("mount -t tmpfs none . && mount -o remount,ro ."), logged: "read-only file system", problem: true, short: true},
+	{name: "read-only while it runs", before: command("mount -t tmpfs none ."), during: command("mount -o remount,ro .")},
+	{name: "deleted while it runs", during: func(h *lab.Host, dir string) { h.Run("rm", "-r", dir) }},
+	{name: "a file in its place", before: func(h *lab.Host, dir string) { h.Run("sh", "-c", "rm -rf "+dir+"; echo >"+dir) }, logged: "not a directory", problem: true},
 }
 
 // TestStateDirectory: whatever is in the state directory or happens to it, the daemons serve, say so, and take nothing
@@ -88,51 +88,51 @@ func TestStateDirectory(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)
 	c := newCluster(t, shape{advert: "100ms", instance: "lease: 3s"})
-	untouched := foreign(c.master)
+	untouched := addForeignServices(c.master)
 	for _, n := range []*node{c.master, c.mysql1} {
 		n.Run("ip", "addr", "add", "10.77.0.201/32", "dev", "eth0")
 		n.Run("ip", "addr", "add", "10.77.0.201/32", "dev", "lo")
 	}
-	director, agent := traces(c.master.Host), traces(c.mysql1.Host)
-	each := func(endure func(t *testing.T, h hardship)) func(t *testing.T) {
+	director, agent := hostState(c.master.Host), hostState(c.mysql1.Host)
+	each := func(endure func(t *testing.T, h directoryFault)) func(t *testing.T) {
 		return func(t *testing.T) {
-			for _, h := range hardships {
+			for _, h := range directoryFaults {
 				if h.short || !testing.Short() {
 					t.Run(h.name, func(t *testing.T) { endure(t, h) })
 				}
 			}
 		}
 	}
-	t.Run("director", each(func(t *testing.T, h hardship) {
-		h.endure(t, c.master, c.master.Path("state"), func() { c.awaitHolder(c.master, soon); c.awaitTable(c.master) })
-		leftNothing(t, c.master.Host, director)
+	t.Run("director", each(func(t *testing.T, h directoryFault) {
+		h.run(t, c.master, c.master.Path("state"), func() { c.awaitHolder(c.master, soon); c.awaitTable(c.master) })
+		assertRestored(t, c.master.Host, director)
 		if problem := untouched(); problem != nil {
 			t.Error(problem)
 		}
 	}))
-	t.Run("agent", each(func(t *testing.T, h hardship) {
-		h.endure(t, c.mysql1, c.mysql1.Path("state", "realserver"), func() { lab.Eventually(t, soon, c.mysql1.keepsVIP) })
-		leftNothing(t, c.mysql1.Host, agent)
+	t.Run("agent", each(func(t *testing.T, h directoryFault) {
+		h.run(t, c.mysql1, c.mysql1.Path("state", "realserver"), func() { lab.Eventually(t, soon, c.mysql1.readyForDR) })
+		assertRestored(t, c.mysql1.Host, agent)
 	}))
 }
 
-// endure runs the node's daemon through a hardship, to a graceful stop.
-func (h hardship) endure(t *testing.T, n *node, dir string, serves func()) {
+// run runs the node's daemon through a hardship, to a graceful stop.
+func (h directoryFault) run(t *testing.T, n *node, dir string, serves func()) {
 	t.Helper()
 	n.Run("sh", "-c", "umount "+dir+" 2>/dev/null; rm -rf "+n.Path("state"))
 	n.Run("mkdir", "-p", filepath.Dir(dir))
-	if h.make != nil {
-		h.make(n.Host, dir)
+	if h.before != nil {
+		h.before(n.Host, dir)
 	}
 	n.start()
 	serves()
 	if h.logged != "" {
 		n.daemon.WaitLog(h.logged, soon)
 	}
-	if h.later != nil {
-		h.later(n.Host, dir)
+	if h.during != nil {
+		h.during(n.Host, dir)
 	}
-	if h.lasts {
+	if h.problem {
 		lab.Eventually(t, soon, func() error {
 			if out, err := n.ctl("status", "-o", "json"); err != nil || !strings.Contains(out, "kept in memory only") {
 				return fmt.Errorf("%v, and no problem in %s", err, out)
@@ -143,7 +143,7 @@ func (h hardship) endure(t *testing.T, n *node, dir string, serves func()) {
 	if h.name == "deleted while it runs" { // it is made anew, with everything in it
 		lab.Eventually(t, soon, func() error {
 			data, err := os.ReadFile(filepath.Join(dir, "state.json"))
-			if err == nil && !strings.Contains(string(data), heldBy) {
+			if err == nil && !strings.Contains(string(data), vipPrefix) {
 				err = os.ErrInvalid
 			}
 			return err

@@ -29,7 +29,7 @@ func TestStatus(t *testing.T) {
 		"node": "lvs-master", "role": "director",
 		"vrrp_instances.0.name": "mysql", "vrrp_instances.0.state": "MASTER", "vrrp_instances.0.priority": 150.0,
 		"vrrp_instances.0.effective_priority": 150.0, "vrrp_instances.0.virtual_router_id": 51.0, "vrrp_instances.0.interface": "eth0",
-		"vrrp_instances.0.virtual_addresses.0": heldBy,
+		"vrrp_instances.0.virtual_addresses.0": vipPrefix,
 		"virtual_servers.0.name":               "mysql", "virtual_servers.0.address": vip, "virtual_servers.0.port": 3306.0,
 		"virtual_servers.0.protocol": "tcp", "virtual_servers.0.scheduler": service.Scheduler, "virtual_servers.0.forward": "dr",
 		"virtual_servers.0.state":               "up",
@@ -44,7 +44,7 @@ func TestStatus(t *testing.T) {
 	if one := service.Server("10.77.0.11:3306"); one.Weight != 3 || one.Active != 3 {
 		t.Errorf("ipvsadm: %+v, want weight 3 and 3 connections", one)
 	}
-	c.says(c.master, 0, "OK: lvs-master: mysql MASTER; 1 virtual servers up", "status", "--check")
+	c.ctlPrints(c.master, 0, "OK: lvs-master: mysql MASTER; 1 virtual servers up", "status", "--check")
 
 	two.Kill()
 	lab.Eventually(t, soon, inTable(c.master, "10.77.0.12:3306", false))
@@ -53,27 +53,27 @@ func TestStatus(t *testing.T) {
 		"virtual_servers.0.real_servers.1.code": "refused", "virtual_servers.0.real_servers.1.weight": 0.0,
 		"virtual_servers.0.real_servers.1.configured_weight": 1.0, "virtual_servers.0.real_servers.1.active_connections": 0.0,
 	})
-	c.says(c.master, 0, "mysql2 +10.77.0.12:3306 +down .* refused +0 of 1 .*connection refused", "status")
-	c.says(c.master, 1, "WARNING: mysql: 1 of 2 real servers are up", "status", "--check")
+	c.ctlPrints(c.master, 0, "mysql2 +10.77.0.12:3306 +down .* refused +0 of 1 .*connection refused", "status")
+	c.ctlPrints(c.master, 1, "WARNING: mysql: 1 of 2 real servers are up", "status", "--check")
 	one.Kill()
 	lab.Eventually(t, soon, inTable(c.master, "10.77.0.11:3306", false))
-	c.says(c.master, 2, "CRITICAL: mysql: no real server is up", "status", "--check")
-	c.says(c.mysql1, 0, "OK: mysql1: ready for 1 virtual servers", "status", "--check")
+	c.ctlPrints(c.master, 2, "CRITICAL: mysql: no real server is up", "status", "--check")
+	c.ctlPrints(c.mysql1, 0, "OK: mysql1: ready for 1 virtual servers", "status", "--check")
 	c.master.daemon.Stop()
-	c.says(c.master, 3, "UNKNOWN: ", "status", "--check")
-	c.says(c.master, 1, "lvsctl: status: ", "status")
+	c.ctlPrints(c.master, 3, "UNKNOWN: ", "status", "--check")
+	c.ctlPrints(c.master, 1, "lvsctl: status: ", "status")
 
-	c.says(c.master, 0, `\S`, "version")
-	c.says(c.master, 0, "1 VRRP instance, 1 virtual server", "check", c.file)
+	c.ctlPrints(c.master, 0, `\S`, "version")
+	c.ctlPrints(c.master, 0, "1 VRRP instance, 1 virtual server", "check", c.file)
 	c.edit("scheduler: wrr", "scheduler: best")
-	c.says(c.master, 2, `cluster.yaml:20:16: virtual_servers\[0\].scheduler: `, "check", c.file)
-	c.says(c.master, 2, "FILE|argument", "check")
-	c.says(c.master, 2, "unknown command", "nonsense")
-	c.says(c.master, 2, "must be table, json or yaml", "-o", "xml", "status")
+	c.ctlPrints(c.master, 2, `cluster.yaml:20:16: virtual_servers\[0\].scheduler: `, "check", c.file)
+	c.ctlPrints(c.master, 2, "FILE|argument", "check")
+	c.ctlPrints(c.master, 2, "unknown command", "nonsense")
+	c.ctlPrints(c.master, 2, "must be table, json or yaml", "-o", "xml", "status")
 }
 
-// says judges what lvsctl prints, on either output, and its exit code.
-func (c *cluster) says(n *node, code int, pattern string, args ...string) {
+// ctlPrints judges what lvsctl prints, on either output, and its exit code.
+func (c *cluster) ctlPrints(n *node, code int, pattern string, args ...string) {
 	c.t.Helper()
 	out, err := n.ctl(args...)
 	if err != nil {

@@ -31,9 +31,9 @@ func TestAdoptionOfAChangedFile(t *testing.T) {
 	c.net.File("cluster.yaml", c.text()+more("other", 3307))
 	mysql3 := c.node("mysql3", "10.77.0.13/24", "lvs-realserver")
 	c.answering()
-	untouched := foreign(c.master)
+	untouched := addForeignServices(c.master)
 	c.startMaster()
-	held := measure.Hold(c.client, vipPort, 8)
+	conns := measure.Hold(c.client, vipPort, 8)
 	if !c.master.table().Service(other).Exists() {
 		t.Fatal("the virtual server that is to be removed is not there")
 	}
@@ -73,8 +73,8 @@ func TestAdoptionOfAChangedFile(t *testing.T) {
 		t.Errorf("%d connections are counted for mysql1, %d before the start", now, before)
 	}
 	c.awaitHolder(c.master, soon)
-	if alive := held.Alive(); alive["mysql1"] != 6 || alive["mysql2"] != 0 {
-		t.Errorf("alive %v, want the 6 of mysql1 and none of mysql2, which was removed: %v", alive, held.Errors())
+	if alive := conns.Alive(); alive["mysql1"] != 6 || alive["mysql2"] != 0 {
+		t.Errorf("alive %v, want the 6 of mysql1 and none of mysql2, which was removed: %v", alive, conns.Errors())
 	}
 	standin.Start(mysql3.Host, ":3306", "mysql3")
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.13:3306") // after its first good check
@@ -99,7 +99,7 @@ func (c *cluster) connections(server string) (n int) {
 func (c *cluster) failsToStart(t *testing.T) {
 	t.Helper()
 	before := c.master.table().Rule()
-	d := c.master.Host.Start("failing", append([]string{"setpriv", "--bounding-set", "-net_raw"}, c.master.run()...)...)
+	d := c.master.Host.Start("failing", append([]string{"setpriv", "--bounding-set", "-net_raw"}, c.master.runArgs()...)...)
 	if code := d.Wait(soon); code != 1 {
 		t.Errorf("without CAP_NET_RAW: exit code %d, want 1:\n%s", code, d.Log())
 	}
@@ -140,12 +140,12 @@ func TestAdoption(t *testing.T) {
 	c := newCluster(t, shape{})
 	c.net.File("cluster.yaml", balanceFile)
 	c.answering()
-	c.master.Run("ip", "addr", "add", heldBy, "dev", "eth0")
+	c.master.Run("ip", "addr", "add", vipPrefix, "dev", "eth0")
 	for _, n := range []*node{c.mysql1, c.mysql2, c.master} {
 		n.start()
 	}
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
-	held := measure.Hold(c.client, vipPort, 10)
+	conns := measure.Hold(c.client, vipPort, 10)
 	open := c.master.table().Service(vipPort).Server("10.77.0.11:3306").Active
 	if open != 5 {
 		t.Errorf("%d connections to mysql1 are counted as open, want 5", open)
@@ -187,8 +187,8 @@ func TestAdoption(t *testing.T) {
 	if result.Failed() > 0 {
 		t.Errorf("clients noticed: %v", result.Failures())
 	}
-	if alive := held.Alive(); alive["mysql1"] != 5 || alive["mysql2"] != 5 {
-		t.Errorf("alive %v of 5 and 5: %v", alive, held.Errors())
+	if alive := conns.Alive(); alive["mysql1"] != 5 || alive["mysql2"] != 5 {
+		t.Errorf("alive %v of 5 and 5: %v", alive, conns.Errors())
 	}
 	if now := c.master.table().Service(vipPort).Server("10.77.0.11:3306").Active; now < open {
 		t.Errorf("%d connections to mysql1 are counted as open, %d before", now, open)

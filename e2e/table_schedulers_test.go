@@ -75,9 +75,9 @@ type spread struct {
 // all of them belong to mysql1, which has none, before mysql2 gets the next.
 func (s spread) leastConnections(address string, one, two int) {
 	s.t.Helper()
-	held := measure.Hold(s.client, address, one+two)
-	s.want(held, one, two)
-	held.CloseOf("mysql1")
+	conns := measure.Hold(s.client, address, one+two)
+	s.want(conns, one, two)
+	conns.CloseOf("mysql1")
 	lab.Eventually(s.t, soon, func() error { // the director learns of it from the packets
 		if server := s.master.table().Service(address).Server("10.77.0.11:3306"); server.Active != 0 {
 			return fmt.Errorf("%d connections of mysql1 still count as open", server.Active)
@@ -86,20 +86,20 @@ func (s spread) leastConnections(address string, one, two int) {
 	})
 	again := measure.Hold(s.client, address, one-1)
 	s.want(again, one-1, 0)
-	if alive := held.Alive(); alive["mysql2"] != two {
+	if alive := conns.Alive(); alive["mysql2"] != two {
 		s.t.Errorf("%d of the %d connections held on mysql2 are alive", alive["mysql2"], two)
 	}
 }
 
 // want compares what each server got, of connections that were opened one after the other. One more or less is the
 // scheduler's right: it does not begin a round at the first connection.
-func (s spread) want(held *measure.Held, one, two int) {
+func (s spread) want(conns *measure.Held, one, two int) {
 	s.t.Helper()
-	got := held.Servers()
+	got := conns.Servers()
 	if d := got["mysql1"] - one; d < -1 || d > 1 || got["mysql1"]+got["mysql2"] != one+two {
 		s.t.Errorf("connections went %v, want mysql1:%d mysql2:%d", got, one, two)
 	}
-	if alive := held.Alive(); !maps.Equal(alive, got) {
+	if alive := conns.Alive(); !maps.Equal(alive, got) {
 		s.t.Errorf("alive %v of %v", alive, got)
 	}
 }

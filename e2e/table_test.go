@@ -69,27 +69,27 @@ func (l loss) judge(t *testing.T, bound time.Duration) {
 // lose loses mysql1 and gets it back, with 10 connections held and a client that measures.
 func (c *cluster) lose(lose func(), reason string, restore func()) loss {
 	c.t.Helper()
-	held := measure.Hold(c.client, vipPort, 10)
-	defer held.Close()
+	conns := measure.Hold(c.client, vipPort, 10)
+	defer conns.Close()
 	measured := measure.Start(c.client, vipPort, measure.Options{Every: lossStep})
 	measured.WaitAnswered("mysql1", soon)
 	log := c.master.daemon.Mark()
 	lose()
 	lost := time.Now()
 	log.WaitLog("verdict.*mysql/mysql1.*"+reason, soon)
-	c.master.changes(log, "10.77.0.11:3306", false)
+	c.master.awaitTableChange(log, "10.77.0.11:3306", false)
 	measured.WaitAnswered("mysql2", soon)
-	if alive := held.Alive(); alive["mysql2"] != 5 || alive["mysql1"] != 0 {
+	if alive := conns.Alive(); alive["mysql2"] != 5 || alive["mysql1"] != 0 {
 		c.t.Errorf("alive %v, want the 5 of mysql2 and none of mysql1, which is lost", alive)
 	}
-	told := held.Errors()["mysql1"]
-	for _, err := range told {
+	errs := conns.Errors()["mysql1"]
+	for _, err := range errs {
 		if !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) { // EOF: the dying server's own good-bye
 			c.t.Errorf("a client of the lost server got %v, want a RST", err)
 		}
 	}
-	if len(told) != 5 {
-		c.t.Errorf("%d clients of the lost server were told, want 5", len(told))
+	if len(errs) != 5 {
+		c.t.Errorf("%d clients of the lost server were told, want 5", len(errs))
 	}
 	restore()
 	returned := time.Now()

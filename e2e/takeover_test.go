@@ -40,26 +40,26 @@ var (
 	}
 )
 
-// rhythm is the timing of an election: RFC 9568 6.1 and RFC 3768 6.1.
-type rhythm struct {
+// timing is the timing of an election: RFC 9568 6.1 and RFC 3768 6.1.
+type timing struct {
 	version int
 	advert  time.Duration
 }
 
 // skew is what a director of priority 100 waits beyond three adverts.
-func (r rhythm) skew() time.Duration {
+func (r timing) skew() time.Duration {
 	if r.version == 2 {
 		return 156 * time.Second / 256
 	}
 	return 156 * r.advert / 256
 }
 
-func (r rhythm) masterDown() time.Duration { return 3*r.advert + r.skew() }
+func (r timing) masterDown() time.Duration { return 3*r.advert + r.skew() }
 
-func (r rhythm) String() string { return fmt.Sprintf("v%d %s", r.version, r.advert) }
+func (r timing) String() string { return fmt.Sprintf("v%d %s", r.version, r.advert) }
 
-// down is how long lvs-backup waits after the last word of lvs-master.
-func (r rhythm) down(f fault) time.Duration {
+// takeoverTimer is how long lvs-backup waits after the last word of lvs-master.
+func (r timing) takeoverTimer(f fault) time.Duration {
 	if f.graceful {
 		return r.skew()
 	}
@@ -69,22 +69,22 @@ func (r rhythm) down(f fault) time.Duration {
 // product starts a director on a node: ours, or keepalived.
 type product struct {
 	name  string
-	start func(n *node, r rhythm) *lab.Daemon
+	start func(n *node, r timing) *lab.Daemon
 }
 
 var (
-	ours     = product{"lvs-director", func(n *node, _ rhythm) *lab.Daemon { return n.start() }}
-	theirs   = product{"keepalived", startKeepalived}
-	products = []product{ours, theirs}
+	lvsDirector = product{"lvs-director", func(n *node, _ timing) *lab.Daemon { return n.start() }}
+	keepalived  = product{"keepalived", startKeepalived}
+	products    = []product{lvsDirector, keepalived}
 )
 
 // startKeepalived gives the node keepalived in the place of our director, with the same VIP, table and checks.
-func startKeepalived(n *node, r rhythm) *lab.Daemon {
+func startKeepalived(n *node, r timing) *lab.Daemon {
 	n.daemon = lab.StartKeepalived(n.Host, keepalivedConf(n.Name, r))
 	return n.daemon
 }
 
-func keepalivedConf(name string, r rhythm) string {
+func keepalivedConf(name string, r timing) string {
 	priority := 100
 	if name == "lvs-master" {
 		priority = 150
@@ -115,8 +115,8 @@ virtual_server %s 3306 {
 	return b.String()
 }
 
-// serving is a cluster with answering real servers behind lvs-master, ready to have it taken away.
-func serving(t *testing.T, p product, r rhythm) *cluster {
+// servingCluster is a cluster with answering real servers behind lvs-master, ready to have it taken away.
+func servingCluster(t *testing.T, p product, r timing) *cluster {
 	t.Helper()
 	c := newCluster(t, shape{version: r.version, advert: r.advert.String()})
 	c.answering()
@@ -131,9 +131,9 @@ func serving(t *testing.T, p product, r rhythm) *cluster {
 	return c
 }
 
-// takeAway lets the fault begin right after an advert of lvs-master, the worst moment, and waits until the client is
+// failMaster lets the fault begin right after an advert of lvs-master, the worst moment, and waits until the client is
 // answered through lvs-backup. told is how long after the last word of lvs-master lvs-backup announced the VIP.
-func (c *cluster) takeAway(f fault) (gap measure.Gap, told time.Duration) {
+func (c *cluster) failMaster(f fault) (gap measure.Gap, announced time.Duration) {
 	c.t.Helper()
 	m := measure.Start(c.client, vipPort, measure.Options{})
 	m.WaitAnswered("", soon)
@@ -144,8 +144,8 @@ func (c *cluster) takeAway(f fault) (gap measure.Gap, told time.Duration) {
 	segment.Wait(c.backup.mac()+" > ff:ff:ff:ff:ff:ff.* "+vip, soon)
 	m.WaitAnswered("", soon)
 	gap = m.Stop().Since(begun).LongestGap()
-	c.awaitServed(c.backup)
-	return gap, tookOver(c.t, segment.Stop(), c.master, c.backup, begun)
+	c.awaitARPEntry(c.backup)
+	return gap, takeoverTime(c.t, segment.Stop(), c.master, c.backup, begun)
 }
 
 // heldOnlyBy says whether the node, and no other director, holds the VIP.
@@ -156,8 +156,8 @@ func (c *cluster) heldOnlyBy(n *node) error {
 	return nil
 }
 
-// awaitServed waits until the client's ARP table says that the VIP is at the node.
-func (c *cluster) awaitServed(n *node) {
+// awaitARPEntry waits until the client's ARP table says that the VIP is at the node.
+func (c *cluster) awaitARPEntry(n *node) {
 	c.t.Helper()
 	lab.Eventually(c.t, soon, func() error {
 		if at := c.client.Run("ip", "neigh", "show", vip); !strings.Contains(at, n.mac()) {
@@ -174,9 +174,9 @@ func (n *node) mac() string {
 }
 
 // outage is one trial in a world of its own.
-func outage(t *testing.T, p product, r rhythm, f fault) measure.Gap {
+func outage(t *testing.T, p product, r timing, f fault) measure.Gap {
 	t.Helper()
-	gap, _ := serving(t, p, r).takeAway(f)
+	gap, _ := servingCluster(t, p, r).failMaster(f)
 	return gap
 }
 
@@ -191,12 +191,12 @@ func TestFailover(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)
 	lab.AnyKernel(t)
-	for _, r := range []rhythm{{3, 100 * time.Millisecond}, {3, time.Second}} {
+	for _, r := range []timing{{3, 100 * time.Millisecond}, {3, time.Second}} {
 		t.Run(r.String(), func(t *testing.T) {
 			if r.advert == time.Second {
 				lab.LongPart(t)
 			}
-			c := serving(t, ours, r)
+			c := servingCluster(t, lvsDirector, r)
 			c.failover(r, carrierLost)
 			c.failover(r, framesDropped)
 			c.failover(r, stopped)
@@ -206,13 +206,13 @@ func TestFailover(t *testing.T) {
 
 // failover lets lvs-backup take over from lvs-master and judges the client's longest gap, then ends the fault and judges
 // the way back.
-func (c *cluster) failover(r rhythm, f fault) {
+func (c *cluster) failover(r timing, f fault) {
 	c.t.Helper()
-	gap, told := c.takeAway(f)
-	limit := r.down(f) + takingOver
-	c.t.Logf("%s, %s: announced after %s, gap %s, limit %s", r, f.name, told, gap, limit)
-	if told > limit {
-		c.t.Errorf("lvs-backup announced the VIP %s after the last word of lvs-master, want at most %s", told, limit)
+	gap, announced := c.failMaster(f)
+	limit := r.takeoverTimer(f) + takeoverAllowance
+	c.t.Logf("%s, %s: announced after %s, gap %s, limit %s", r, f.name, announced, gap, limit)
+	if announced > limit {
+		c.t.Errorf("lvs-backup announced the VIP %s after the last word of lvs-master, want at most %s", announced, limit)
 	}
 	if gap.Duration > limit {
 		c.t.Errorf("the client was without an answer for %s, want at most %s", gap, limit)
@@ -223,17 +223,17 @@ func (c *cluster) failover(r rhythm, f fault) {
 		}
 		return
 	}
-	c.wayBack(r, f)
+	c.judgeReturn(r, f)
 }
 
-func (c *cluster) wayBack(r rhythm, f fault) {
+func (c *cluster) judgeReturn(r timing, f fault) {
 	c.t.Helper()
 	m := measure.Start(c.client, vipPort, measure.Options{})
 	m.WaitAnswered("", soon)
 	back := time.Now()
 	f.end(c.master)
 	c.awaitHolder(c.master, soon)
-	c.awaitServed(c.master)
+	c.awaitARPEntry(c.master)
 	m.WaitAnswered("", soon)
 	lab.Steadily(c.t, 500*time.Millisecond, func() error { return c.heldOnlyBy(c.master) })
 	gap := m.Stop().Since(back).LongestGap()
@@ -262,7 +262,7 @@ func TestSplit(t *testing.T) {
 		{"adverts of the MASTER lost", lab.FromHost, 1},
 	} {
 		t.Run(one.name, func(t *testing.T) {
-			c := serving(t, ours, rhythm{3, time.Second})
+			c := servingCluster(t, lvsDirector, timing{3, time.Second})
 			time.Sleep(6 * time.Second) // until the winner no longer announces its own take-over
 			for trial := 1; trial <= one.trials && !c.splitAndHeal(one.way); trial++ {
 				t.Log("the loser spoke first after the heal, and so the winner had heard of it anyway")
@@ -289,7 +289,7 @@ func (c *cluster) splitAndHeal(way lab.Direction) (hard bool) {
 	healed := time.Now()
 	c.master.Link("eth0").DropNothing()
 	c.awaitHolder(c.master, soon)
-	c.awaitServed(c.master)
+	c.awaitARPEntry(c.master)
 	m.WaitAnswered("", soon)
 	gap := m.Stop().Since(healed).LongestGap()
 	c.t.Logf("gap after the heal %s", gap)
@@ -312,14 +312,14 @@ func TestBenchFailover(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Keepalived)
 	lab.Long(t)
 	rows := []struct {
-		r rhythm
+		r timing
 		f fault
 	}{
-		{rhythm{2, time.Second}, framesDropped},
-		{rhythm{2, time.Second}, stopped},
-		{rhythm{3, 100 * time.Millisecond}, framesDropped},
-		{rhythm{3, 100 * time.Millisecond}, stopped},
-		{rhythm{3, 10 * time.Millisecond}, framesDropped},
+		{timing{2, time.Second}, framesDropped},
+		{timing{2, time.Second}, stopped},
+		{timing{3, 100 * time.Millisecond}, framesDropped},
+		{timing{3, 100 * time.Millisecond}, stopped},
+		{timing{3, 10 * time.Millisecond}, framesDropped},
 	}
 	const trials = 3
 	var table strings.Builder
@@ -342,8 +342,8 @@ func TestBenchFailover(t *testing.T) {
 			}
 		}
 		text := func(p product) string { return fmt.Sprintf("%v %s", gaps[p.name], medians[p.name]) }
-		fmt.Fprintf(&table, "%-32s %-9s | %-28s | %-28s | %.2f\n", row.f.name, row.r, text(ours), text(theirs),
-			float64(medians[ours.name])/float64(medians[theirs.name]))
+		fmt.Fprintf(&table, "%-32s %-9s | %-28s | %-28s | %.2f\n", row.f.name, row.r, text(lvsDirector), text(keepalived),
+			float64(medians[lvsDirector.name])/float64(medians[keepalived.name]))
 	}
 	t.Log(table.String())
 }

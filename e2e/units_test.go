@@ -131,12 +131,12 @@ func TestUnitsDirector(t *testing.T) {
 	c.awaitAgent(c.mysql2)
 	s := c.master.underSystemd()
 	u := &unit{t: t, c: c, s: s, name: directorUnit}
-	before := traces(c.master.Host)
+	before := hostState(c.master.Host)
 
 	begun := time.Now()
 	s.Systemctl("start", directorUnit) // comes back when the daemon is ready
 	t.Logf("start: %s", time.Since(begun))
-	u.serves()
+	u.awaitServing()
 
 	t.Run("privileges", func(t *testing.T) { u.privileges(t, "0000000000003000") }) // CAP_NET_ADMIN 12, CAP_NET_RAW 13
 	t.Run("files", func(t *testing.T) { u.files(t, "director.sock") })
@@ -157,11 +157,11 @@ func TestUnitsDirector(t *testing.T) {
 	t.Run("kill -9, another file", u.killedBeforeAnotherFile)
 	t.Run("kill -9, broken file", u.killedBeforeABrokenFile)
 	t.Run("crash", u.crashed)
-	t.Run("ended by hand", u.ended)
+	t.Run("ended by hand", u.terminated)
 	t.Run("watchdog", u.watchdog)
 	t.Run("stop", func(t *testing.T) {
 		s.Systemctl("stop", directorUnit)
-		leftNothing(t, c.master.Host, before)
+		assertRestored(t, c.master.Host, before)
 		if out := s.Run("find", "/run/lvs-director", "-type", "s"); out != "" {
 			t.Errorf("sockets are left: %s", out)
 		}
@@ -207,7 +207,7 @@ func TestUnitsAgent(t *testing.T) {
 	c := newCluster(t, shape{})
 	s := c.mysql1.underSystemd()
 	u := &unit{t: t, c: c, s: s, name: agentUnit}
-	before := traces(c.mysql1.Host)
+	before := hostState(c.mysql1.Host)
 	s.Systemctl("start", agentUnit)
 	// The sysctls can be written under the hardening.
 	c.awaitAgent(c.mysql1)
@@ -218,7 +218,7 @@ func TestUnitsAgent(t *testing.T) {
 		pid := s.MainPID(agentUnit)
 		s.Kill(pid, syscall.SIGKILL)
 		lab.Eventually(t, soon, func() error {
-			if err := c.mysql1.keepsVIP(); err != nil { // at no time does it fail
+			if err := c.mysql1.readyForDR(); err != nil { // at no time does it fail
 				t.Error(err)
 			}
 			return u.restarted(pid)
@@ -226,7 +226,7 @@ func TestUnitsAgent(t *testing.T) {
 	})
 	t.Run("stop", func(t *testing.T) {
 		s.Systemctl("stop", agentUnit)
-		leftNothing(t, c.mysql1.Host, before)
+		assertRestored(t, c.mysql1.Host, before)
 	})
 }
 
@@ -238,8 +238,8 @@ type unit struct {
 	name string
 }
 
-// serves waits until the director holds the VIP and has both real servers.
-func (u *unit) serves() {
+// awaitServing waits until the director holds the VIP and has both real servers.
+func (u *unit) awaitServing() {
 	u.t.Helper()
 	u.c.awaitHolder(u.c.master, soon)
 	u.c.awaitTable(u.c.master, "10.77.0.11:3306", "10.77.0.12:3306")
@@ -269,8 +269,8 @@ func (u *unit) files(t *testing.T, socket string) {
 	}
 }
 
-// restarts waits until systemd has started another director than the old one, and it is MASTER.
-func (u *unit) restarts(mark lab.LogMark, old int) {
+// awaitRestart waits until systemd has started another director than the old one, and it is MASTER.
+func (u *unit) awaitRestart(mark lab.LogMark, old int) {
 	u.t.Helper()
 	mark.WaitLog("Scheduled restart job", soon)
 	mark.WaitLog(`\bStarted `+u.name, soon)
@@ -314,8 +314,8 @@ func (u *unit) reload(t *testing.T) {
 // killed: the VIP goes before its lease ends and before the daemon is started again, the table stays, connections live,
 // and the daemon comes back to it.
 func (u *unit) killed(t *testing.T) {
-	u.serves()
-	held := measure.Hold(u.c.client, vipPort, 10)
+	u.awaitServing()
+	conns := measure.Hold(u.c.client, vipPort, 10)
 	table := u.c.master.table().Rule()
 	monitor := u.c.master.monitor()
 	gone := u.kill(t, monitor)
@@ -323,9 +323,9 @@ func (u *unit) killed(t *testing.T) {
 	if got := u.c.master.table().Rule(); got != table {
 		t.Errorf("the table went with it:\n%swant\n%s", got, table)
 	}
-	u.serves()
-	if alive := held.Alive(); alive["mysql1"]+alive["mysql2"] != 10 {
-		t.Errorf("alive %v of 10 connections: %v", alive, held.Errors())
+	u.awaitServing()
+	if alive := conns.Alive(); alive["mysql1"]+alive["mysql2"] != 10 {
+		t.Errorf("alive %v of 10 connections: %v", alive, conns.Errors())
 	}
 	if got := u.c.master.table().Rule(); got != table {
 		t.Errorf("table:\n%swant\n%s", got, table)
@@ -341,8 +341,8 @@ func (u *unit) kill(t *testing.T, monitor *lab.Daemon) time.Duration {
 	addresses, journal := monitor.Mark(), u.s.JournalMark()
 	begun := time.Now()
 	u.s.Kill(pid, syscall.SIGKILL)
-	gone := addresses.WaitLog("Deleted.* "+heldBy+" ", soon).At.Sub(begun)
-	u.restarts(journal, pid)
+	gone := addresses.WaitLog("Deleted.* "+vipPrefix+" ", soon).At.Sub(begun)
+	u.awaitRestart(journal, pid)
 	if log := journal.Log(); !strings.Contains(log, "removed a VIP") || strings.Index(log, "removed a VIP") > strings.Index(log, "Scheduled restart job") {
 		t.Errorf("the VIP was not removed before the restart:\n%s", log)
 	}
@@ -371,13 +371,13 @@ func (n *node) monitor() *lab.Daemon {
 func (u *unit) killedBeforeAnotherFile(t *testing.T) {
 	const path = "/etc/lvs-director/cluster.yaml"
 	const mysql2 = "      - {name: mysql2, address: 10.77.0.12, weight: 1}\n"
-	good, held := u.s.ReadFile(path), measure.Hold(u.c.client, vipPort, 10)
-	mine := held.Servers()["mysql1"]
+	good, conns := u.s.ReadFile(path), measure.Hold(u.c.client, vipPort, 10)
+	mine := conns.Servers()["mysql1"]
 	changed := strings.NewReplacer(mysql2, "", "scheduler: lc", "scheduler: wrr", "10.77.0.11, weight: 1", "10.77.0.11, weight: 4").Replace(good)
 	u.s.WriteFile(clusterFile(changed))
 	pid, journal := u.s.MainPID(u.name), u.s.JournalMark()
 	u.s.Kill(pid, syscall.SIGKILL)
-	u.restarts(journal, pid)
+	u.awaitRestart(journal, pid)
 	lab.Eventually(t, soon, func() error {
 		service := u.c.master.table().Service(vipPort)
 		if service.Scheduler != "wrr" || len(service.Servers) != 1 || service.Server("10.77.0.11:3306").Weight != 4 {
@@ -386,12 +386,12 @@ func (u *unit) killedBeforeAnotherFile(t *testing.T) {
 		return nil
 	})
 	u.c.awaitHolder(u.c.master, soon)
-	if alive := held.Alive(); mine == 0 || alive["mysql1"] != mine || alive["mysql2"] != 0 {
-		t.Errorf("alive %v, want the %d of mysql1 and none of mysql2, which was removed: %v", alive, mine, held.Errors())
+	if alive := conns.Alive(); mine == 0 || alive["mysql1"] != mine || alive["mysql2"] != 0 {
+		t.Errorf("alive %v, want the %d of mysql1 and none of mysql2, which was removed: %v", alive, mine, conns.Errors())
 	}
 	u.s.WriteFile(clusterFile(good))
 	u.s.Systemctl("reload", u.name)
-	u.serves()
+	u.awaitServing()
 }
 
 // killedBeforeABrokenFile: the daemon that systemd starts cannot use its file, runs the last good one, and alarms.
@@ -408,8 +408,8 @@ func (u *unit) killedBeforeABrokenFile(t *testing.T) {
 	pid, journal := u.s.MainPID(u.name), u.s.JournalMark()
 	u.s.Kill(pid, syscall.SIGKILL)
 	journal.WaitLog(`lvs-director.*the last good copy runs`, soon)
-	u.restarts(journal, pid)
-	u.serves()
+	u.awaitRestart(journal, pid)
+	u.awaitServing()
 	if got := u.c.master.table().Rule(); got != table {
 		t.Errorf("table:\n%swant\n%s", got, table)
 	}
@@ -429,20 +429,20 @@ func (u *unit) killedBeforeABrokenFile(t *testing.T) {
 func (u *unit) crashed(t *testing.T) {
 	pid, mark := u.s.MainPID(u.name), u.s.JournalMark()
 	u.s.Kill(pid, syscall.SIGABRT)
-	u.restarts(mark, pid)
+	u.awaitRestart(mark, pid)
 	mark.WaitLog(`lvs-director.*goroutine \d+`, soon) // somebody will want to know where it stood
-	u.serves()
+	u.awaitServing()
 }
 
-// ended: whoever ends the process without systemd's knowledge gets a graceful stop, and the daemon is back.
-func (u *unit) ended(t *testing.T) {
+// terminated: whoever ends the process without systemd's knowledge gets a graceful stop, and the daemon is back.
+func (u *unit) terminated(t *testing.T) {
 	pid, mark := u.s.MainPID(u.name), u.s.JournalMark()
 	u.s.Kill(pid, syscall.SIGTERM)
-	u.restarts(mark, pid)
+	u.awaitRestart(mark, pid)
 	if log := mark.Log(); !strings.Contains(log, "msg=stopping") {
 		t.Errorf("it was no graceful stop:\n%s", log)
 	}
-	u.serves()
+	u.awaitServing()
 }
 
 // watchdog: a daemon that stands still is killed and started again. The unit as it is shipped would take half a minute for
@@ -471,6 +471,6 @@ func (u *unit) watchdog(t *testing.T) {
 	if ended > limit+abort+allowance {
 		t.Errorf("ended %s after it was stopped, want %s at most", ended, limit+abort)
 	}
-	u.restarts(mark, pid)
-	u.serves()
+	u.awaitRestart(mark, pid)
+	u.awaitServing()
 }

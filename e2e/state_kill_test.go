@@ -15,59 +15,59 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-// A deathbed is a cluster whose daemons are killed again and again in the middle of something.
-type deathbed struct {
+// A killCluster is a cluster whose daemons are killed again and again in the middle of something.
+type killCluster struct {
 	*cluster
 	random *rand.Rand
 	weight int // of mysql1, by the file
 }
 
-// moment is a random one of a phase.
-func (d *deathbed) moment(limit time.Duration) time.Duration {
+// randomDelay is a random one of a phase.
+func (d *killCluster) randomDelay(limit time.Duration) time.Duration {
 	return time.Duration(d.random.Int64N(int64(limit)))
 }
 
-// killIn ends a node's daemon by kill -9 after a random part of a phase; one that stops by itself before is no matter.
-func (d *deathbed) killIn(n *node, limit time.Duration) {
-	time.Sleep(d.moment(limit))
+// killWithin ends a node's daemon by kill -9 after a random part of a phase; one that stops by itself before is no matter.
+func (d *killCluster) killWithin(n *node, limit time.Duration) {
+	time.Sleep(d.randomDelay(limit))
 	n.daemon.Kill()
 }
 
-// deaths are the ways to die, by what the daemon is just doing.
-var deaths = []struct {
+// killPhases are the ways to die, by what the daemon is just doing.
+var killPhases = []struct {
 	doing string
-	die   func(d *deathbed, n *node)
+	die   func(d *killCluster, n *node)
 }{
-	{"start", func(d *deathbed, n *node) {
+	{"start", func(d *killCluster, n *node) {
 		n.daemon.Kill()
 		n.start()
-		d.killIn(n, 300*time.Millisecond)
+		d.killWithin(n, 300*time.Millisecond)
 	}},
-	{"take-over", func(d *deathbed, n *node) {
+	{"take-over", func(d *killCluster, n *node) {
 		peer := d.master
 		if n == d.master {
 			peer = d.backup
 		}
 		peer.daemon.Kill()
 		time.Sleep(300 * time.Millisecond) // the patience of the other, or nearly
-		d.killIn(n, 150*time.Millisecond)
+		d.killWithin(n, 150*time.Millisecond)
 		peer.start()
 	}},
-	{"reload", func(d *deathbed, n *node) {
+	{"reload", func(d *killCluster, n *node) {
 		next := 1 + d.random.IntN(100)
 		d.edit(fmt.Sprintf("10.77.0.11, weight: %d}", d.weight), fmt.Sprintf("10.77.0.11, weight: %d}", next))
 		d.weight = next
 		n.daemon.Signal(syscall.SIGHUP)
-		d.killIn(n, 50*time.Millisecond)
+		d.killWithin(n, 50*time.Millisecond)
 	}},
-	{"stop", func(d *deathbed, n *node) {
+	{"stop", func(d *killCluster, n *node) {
 		n.daemon.Signal(syscall.SIGTERM)
-		d.killIn(n, 50*time.Millisecond)
+		d.killWithin(n, 50*time.Millisecond)
 	}},
 }
 
-// stateFile is nil when a node's state file is whole, or not there yet.
-func (n *node) stateFile() error {
+// checkStateFile is nil when a node's state file is whole, or not there yet.
+func (n *node) checkStateFile() error {
 	path := n.Path("state", "state.json")
 	if strings.HasSuffix(n.binary, "lvs-realserver") {
 		path = n.Path("state", "realserver", "state.json")
@@ -76,14 +76,14 @@ func (n *node) stateFile() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	var book struct {
+	var state struct {
 		Version int    `json:"version"`
 		BootID  string `json:"boot_id"`
 	}
 	if err == nil {
-		err = json.Unmarshal(data, &book)
+		err = json.Unmarshal(data, &state)
 	}
-	if err == nil && (book.Version != 2 || book.BootID == "") {
+	if err == nil && (state.Version != 2 || state.BootID == "") {
 		err = fmt.Errorf("%s", data)
 	}
 	if err != nil {
@@ -114,40 +114,40 @@ func TestDeaths(t *testing.T) {
 	for key, odd := range map[string]string{"all.arp_ignore": "3", "all.arp_announce": "1", "eth0.arp_ignore": "2"} {
 		c.mysql1.Sysctl("net.ipv4.conf."+key, odd)
 	}
-	untouched := foreign(c.master)
+	untouched := addForeignServices(c.master)
 	nodes := []*node{c.master, c.backup, c.mysql1, c.mysql2}
 	before := make([]string, len(nodes))
 	for i, n := range nodes {
-		before[i] = traces(n.Host)
+		before[i] = hostState(n.Host)
 	}
 	c.startAll()
-	d := &deathbed{cluster: c, random: random, weight: 1}
+	d := &killCluster{cluster: c, random: random, weight: 1}
 	begun := time.Now()
 	for i := range times {
-		death, victim := deaths[random.IntN(len(deaths))], nodes[random.IntN(3)]
-		if death.doing == "take-over" && victim == c.mysql1 {
+		phase, victim := killPhases[random.IntN(len(killPhases))], nodes[random.IntN(3)]
+		if phase.doing == "take-over" && victim == c.mysql1 {
 			victim = c.backup
 		}
-		death.die(d, victim)
-		if err := victim.stateFile(); err != nil {
-			t.Errorf("%d: %s during %s: %v", i, victim.Name, death.doing, err)
+		phase.die(d, victim)
+		if err := victim.checkStateFile(); err != nil {
+			t.Errorf("%d: %s during %s: %v", i, victim.Name, phase.doing, err)
 		}
 		victim.start()
-		time.Sleep(d.moment(200 * time.Millisecond))
+		time.Sleep(d.randomDelay(200 * time.Millisecond))
 	}
 	t.Logf("%d deaths in %s", times, time.Since(begun))
 
-	t.Run("in the end", func(t *testing.T) { d.stands(t) })
+	t.Run("in the end", func(t *testing.T) { d.awaitConfigured(t) })
 	t.Run("left by the dead", func(t *testing.T) {
 		watch := c.master.watchVIP()
 		killed := time.Now()
 		c.master.daemon.Kill()
-		if kept := watch.awaitEnd(soon).Sub(killed); kept > lease+lapsing {
-			t.Errorf("the VIP stayed %s on the machine of the killed daemon, want at most %s", kept, lease+lapsing)
+		if kept := watch.awaitEnd(soon).Sub(killed); kept > lease+leaseEndAllowance {
+			t.Errorf("the VIP stayed %s on the machine of the killed daemon, want at most %s", kept, lease+leaseEndAllowance)
 		}
 		lab.Eventually(t, soon, func() error { return c.heldOnlyBy(c.backup) })
 		c.master.start()
-		d.stands(t)
+		d.awaitConfigured(t)
 	})
 	if problem := untouched(); problem != nil {
 		t.Error(problem)
@@ -156,12 +156,12 @@ func TestDeaths(t *testing.T) {
 		if code := n.daemon.Stop(); code != 0 {
 			t.Errorf("%s: exit code %d", n.Name, code)
 		}
-		leftNothing(t, n.Host, before[i])
+		assertRestored(t, n.Host, before[i])
 	}
 }
 
-// stands waits until everything is as the cluster file says.
-func (d *deathbed) stands(t *testing.T) {
+// awaitConfigured waits until everything is as the cluster file says.
+func (d *killCluster) awaitConfigured(t *testing.T) {
 	t.Helper()
 	for _, n := range []*node{d.master, d.backup} {
 		lab.Eventually(t, soon, func() error { // it may have been started a moment ago
@@ -180,6 +180,6 @@ func (d *deathbed) stands(t *testing.T) {
 			return nil
 		})
 	}
-	lab.Eventually(t, soon, d.mysql1.keepsVIP)
-	lab.Eventually(t, soon, d.mysql2.keepsVIP)
+	lab.Eventually(t, soon, d.mysql1.readyForDR)
+	lab.Eventually(t, soon, d.mysql2.readyForDR)
 }

@@ -10,17 +10,17 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/capture"
 )
 
-// takingOver is what a take-over may take beyond the timer of an election: one loop of the director finds the timer ended
+// takeoverAllowance is what a take-over may take beyond the timer of an election: one loop of the director finds the timer ended
 // and sends the advert, another one puts the VIP and tells the neighbours.
-const takingOver = 2 * allowance
+const takeoverAllowance = 2 * allowance
 
-// waking is what a director that was stopped may take to find out how things are: repetitions of gratuitous ARP that came
+// resumeAllowance is what a director that was stopped may take to find out how things are: repetitions of gratuitous ARP that came
 // due meanwhile wait as long for the election (afterWaking of package reconcile).
-const waking = 100 * time.Millisecond
+const resumeAllowance = 100 * time.Millisecond
 
-// lapsing is what the kernel's lazy look at the lifetimes of addresses may add to a lease (addrconf's check, at least a
+// leaseEndAllowance is what the kernel's lazy look at the lifetimes of addresses may add to a lease (addrconf's check, at least a
 // second apart, net/ipv4/devinet.c).
-const lapsing = 1500 * time.Millisecond
+const leaseEndAllowance = 1500 * time.Millisecond
 
 var logTime = regexp.MustCompile(`^time=(\S+) `)
 
@@ -44,8 +44,8 @@ func (c *cluster) segment() *capture.Capture {
 	return capture.Start(c.client, "eth0", "vrrp or arp")
 }
 
-// words are the packets with which a node speaks of the VIP: adverts and gratuitous ARP.
-func words(packets []capture.Packet, n *node, from, to time.Time) (all []capture.Packet) {
+// announcements are the packets with which a node speaks of the VIP: adverts and gratuitous ARP.
+func announcements(packets []capture.Packet, n *node, from, to time.Time) (all []capture.Packet) {
 	for _, p := range packets {
 		ours := strings.HasPrefix(p.Text, n.mac()+" > ") && (strings.Contains(p.Text, "224.0.0.18") || strings.Contains(p.Text, vip))
 		if ours && p.Time.After(from) && p.Time.Before(to) {
@@ -55,23 +55,23 @@ func words(packets []capture.Packet, n *node, from, to time.Time) (all []capture
 	return all
 }
 
-// tookOver is the time from the last advert of the director that serves to the first gratuitous ARP of its peer after the
+// takeoverTime is the time from the last advert of the director that serves to the first gratuitous ARP of its peer after the
 // event: what the neighbours heard.
-func tookOver(t *testing.T, packets []capture.Packet, from, to *node, event time.Time) time.Duration {
+func takeoverTime(t *testing.T, packets []capture.Packet, from, to *node, event time.Time) time.Duration {
 	t.Helper()
-	told := capture.Matching(words(packets, to, event, time.Now()), "ARP")
-	if len(told) == 0 {
+	announced := capture.Matching(announcements(packets, to, event, time.Now()), "ARP")
+	if len(announced) == 0 {
 		t.Fatalf("%s announced nothing", to.Name)
 	}
-	heard := capture.Matching(words(packets, from, time.Time{}, told[0].Time), "VRRP")
-	if len(heard) == 0 {
+	adverts := capture.Matching(announcements(packets, from, time.Time{}, announced[0].Time), "VRRP")
+	if len(adverts) == 0 {
 		t.Fatalf("%s sent no advert", from.Name)
 	}
-	return told[0].Time.Sub(heard[len(heard)-1].Time)
+	return announced[0].Time.Sub(adverts[len(adverts)-1].Time)
 }
 
-// longestSilence is the longest time without an advert between two moments, at both of which there must be adverts.
-func longestSilence(adverts []capture.Packet, from, to time.Time) (longest time.Duration) {
+// longestPause is the longest time without an advert between two moments, at both of which there must be adverts.
+func longestPause(adverts []capture.Packet, from, to time.Time) (longest time.Duration) {
 	last := from
 	for _, p := range adverts {
 		if p.Time.After(from) && p.Time.Before(to) {
