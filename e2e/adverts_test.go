@@ -13,7 +13,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
-// TestFastAdverts: with an advert every 10 ms a client misses hardly more than the protocol's timers ask for.
+// TestFastAdverts: with an advert interval of 10 ms a client's outage is hardly longer than the protocol's timers
+// require.
 //
 // Proves docs/operations.md: "`advert_interval: 10ms` brings a failover to about 50 ms, and makes 30 ms without CPU a
 // failover."
@@ -35,7 +36,7 @@ func TestFastAdverts(t *testing.T) {
 			t.Errorf("lvs-backup announced the VIP %s after the last advert of lvs-master, want at most %s", announced, limit)
 		}
 		if gap.Duration > limit {
-			t.Errorf("the client was without an answer for %s, want at most %s", gap, limit)
+			t.Errorf("the client got no answer for %s, want at most %s", gap, limit)
 		}
 		framesDropped.end(c.master)
 		c.awaitHolder(c.master, soon)
@@ -43,14 +44,15 @@ func TestFastAdverts(t *testing.T) {
 	}
 }
 
-// A checkLoad is many real servers that all answer, on one host, each with an address of its own.
+// A checkLoad is a director's load from health checks: many real servers on one host, all answering, each with its own
+// address.
 type checkLoad struct {
-	servers  int           // real servers
-	services int           // virtual servers, each with all of them
-	interval time.Duration // of the checks
+	servers  int           // number of real servers
+	services int           // number of virtual servers; each has all the real servers
+	interval time.Duration // check interval
 }
 
-func (w checkLoad) file() string {
+func (l checkLoad) file() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `version: 1
 directors:
@@ -59,18 +61,18 @@ vrrp_instances:
   - {name: mysql, interface: eth0, virtual_router_id: 51, advert_interval: 100ms, lease: 3s, virtual_addresses: [%s/32]}
 virtual_servers:
 `, vip)
-	for s := range w.services {
+	for s := range l.services {
 		fmt.Fprintf(&b, "  - name: service%d\n    address: %s\n    port: %d\n    scheduler: rr\n    forward: nat\n    checks: [{type: tcp, port: 3306, interval: %s, timeout: %s}]\n    real_servers:\n",
-			s, vip, 3306+s, w.interval, w.interval*9/10)
-		for i := range w.servers {
+			s, vip, 3306+s, l.interval, l.interval*9/10)
+		for i := range l.servers {
 			fmt.Fprintf(&b, "      - {name: s%d, address: 10.80.%d.%d, port: 3306}\n", i, i/200, i%200+1)
 		}
 	}
 	return b.String()
 }
 
-// TestAdvertsWhileMuchIsChecked: adverts leave in time while many real servers are checked and programmed. The figures
-// of the document are those of the long form.
+// TestAdvertsWhileMuchIsChecked: adverts are sent on time while many real servers are checked and programmed. The
+// figures in the documentation come from the long form.
 //
 // Proves docs/limits.md: "with 1 000 servers checked every 20 s and 4 000 entries in the table 99 of 100 adverts every
 // 100 ms left at most 5 to 18 ms late, the worst 40 ms"
@@ -79,7 +81,7 @@ func TestAdvertsWhileMuchIsChecked(t *testing.T) {
 	lab.Longer(t)
 	load, length := checkLoad{servers: 100, services: 4, interval: time.Second}, 3*time.Second
 	if !testing.Short() {
-		load, length = checkLoad{servers: 1000, services: 4, interval: 20 * time.Second}, 20*time.Second // a guest does some 100 checks a second
+		load, length = checkLoad{servers: 1000, services: 4, interval: 20 * time.Second}, 20*time.Second // a guest manages about 100 checks a second
 	}
 	net := lab.New(t)
 	lan := net.Bridge("lan")
@@ -98,7 +100,7 @@ func TestAdvertsWhileMuchIsChecked(t *testing.T) {
 		return nil
 	})
 	before := director.status().Instances[0].AdvertLateness
-	time.Sleep(300 * time.Millisecond) // a status of 4 000 entries is no small work either, and not what is measured
+	time.Sleep(300 * time.Millisecond) // producing a status of 4 000 entries takes CPU time that is not to be measured
 	used := director.daemon.Usage()
 	segment := capture.Start(pool, "eth0", lab.VRRP)
 	segment.Wait("10.77.0.2 > 224", soon)
@@ -117,15 +119,16 @@ func TestAdvertsWhileMuchIsChecked(t *testing.T) {
 	waits = append(waits, ended.Sub(packets[len(packets)-1].Time)-stallTiming.advert)
 	seen, most := waits.quantile(.99), stallTiming.advert/5
 	if testing.Short() {
-		most = stallTiming.advert / 2 // some 30 adverts have no 99th percentile but the worst
+		most = stallTiming.advert / 2 // of about 30 adverts the 99th percentile is the worst one
 	}
-	t.Logf("on the wire: the worst advert came %s late, p99 %s", waits.quantile(1), seen)
+	t.Logf("on the wire: the latest advert was %s late, p99 %s", waits.quantile(1), seen)
 	if seen > most {
-		t.Errorf("1 %% of the adverts left %s late or later, want at most %s", seen, most)
+		t.Errorf("1 %% of the adverts were sent %s late or later, want at most %s", seen, most)
 	}
 }
 
-// p99Between is the 99th percentile, the bound of a bucket in milliseconds, of the adverts that came between two looks.
+// p99Between returns the 99th percentile of the lateness (the upper bound of its bucket, in ms) and the number of the
+// adverts sent between two snapshots. before may be nil.
 func p99Between(before, after *status.Lateness) (p99 float64, count uint64) {
 	if before == nil {
 		before = &status.Lateness{Buckets: make([]status.LatenessBucket, len(after.Buckets))}
@@ -141,7 +144,8 @@ func p99Between(before, after *status.Lateness) (p99 float64, count uint64) {
 	return after.Max, count
 }
 
-// lateness are the distances of adverts on the wire beyond their interval.
+// lateness holds, for each pair of consecutive adverts on the wire, by how much their distance exceeds the advert
+// interval.
 type lateness []time.Duration
 
 func (l lateness) quantile(q float64) time.Duration {
@@ -152,12 +156,12 @@ func (l lateness) quantile(q float64) time.Duration {
 	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
 }
 
-// onTime fails the test for adverts that left late until a moment: one of a hundred more than half an interval after its
-// time, or any more than an interval; and where their mean distance is not their interval.
+// onTime fails the test if more than one in a hundred of the gaps between adverts, up to the time until, exceeds 1.5
+// intervals, if any exceeds 2 intervals, or if the mean is not the interval (-2 %, +5 %).
 func onTime(t *testing.T, until time.Time, packets []capture.Packet, every time.Duration) {
 	t.Helper()
 	if len(packets) < 2 {
-		t.Fatalf("%d adverts are too few to judge", len(packets))
+		t.Fatalf("%d adverts are too few for a verdict", len(packets))
 	}
 	longest, late := time.Duration(0), 0
 	for i, p := range packets {
@@ -172,9 +176,9 @@ func onTime(t *testing.T, until time.Time, packets []capture.Packet, every time.
 		}
 	}
 	mean := packets[len(packets)-1].Time.Sub(packets[0].Time) / time.Duration(len(packets)-1)
-	t.Logf("%d adverts, one every %s, the longest pause %s, %d of more than 1.5 intervals", len(packets), mean, longest, late)
+	t.Logf("%d adverts, one every %s, longest gap %s, %d gaps longer than 1.5 intervals", len(packets), mean, longest, late)
 	if longest > 2*every || 100*late > len(packets) {
-		t.Errorf("a pause of %s between adverts that are due every %s, and %d of more than 1.5 intervals", longest, every, late)
+		t.Errorf("a gap of %s between adverts that are due every %s, and %d gaps longer than 1.5 intervals", longest, every, late)
 	}
 	if mean < every*98/100 || mean > every*105/100 {
 		t.Errorf("an advert every %s, want every %s", mean, every)

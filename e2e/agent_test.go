@@ -13,14 +13,14 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// arpKeys are what keeps a real server silent about a VIP on its lo (DR).
+// arpKeys are the sysctls that keep a real server from answering ARP for a VIP on its lo (DR).
 var arpKeys = []string{
 	"net.ipv4.conf.all.arp_ignore", "net.ipv4.conf.all.arp_announce",
 	"net.ipv4.conf.eth0.arp_ignore", "net.ipv4.conf.eth0.arp_announce",
 }
 
-// TestAgent: whatever somebody changes by hand on a real server, it accepts packets for the VIP and stays silent about
-// it, and a stopped agent leaves the machine as it was found.
+// TestAgent: the agent repairs every manual change on a real server, so that it keeps accepting packets for the VIP
+// without answering ARP for it, and a graceful stop restores the machine.
 //
 // Proves docs/agent.md: "What somebody changed is set back, within a second, and the first repair in a minute is
 // logged:"
@@ -32,12 +32,12 @@ func TestAgent(t *testing.T) {
 	lab.Long(t)
 	c := newCluster(t, shape{advert: "300ms"})
 	c.answering()
-	c.mysql1.Sysctl("net.ipv4.conf.all.arp_announce", "1") // what it gives back is what was there, not a default
+	c.mysql1.Sysctl("net.ipv4.conf.all.arp_announce", "1") // a stop must restore the value found, not a default
 	found := map[*node][]string{c.mysql1: c.mysql1.arpSysctls(), c.mysql2: c.mysql2.arpSysctls()}
 	c.startAll()
 	c.awaitAgent(c.mysql1)
 	c.awaitAgent(c.mysql2)
-	asking := c.startARPProbe()
+	probe := c.startARPProbe()
 
 	t.Run("VIP deleted", func(t *testing.T) {
 		repairs(t, time.Second, c.mysql1.daemon, "VIP was gone: put back.*"+vip, func() {
@@ -51,9 +51,9 @@ func TestAgent(t *testing.T) {
 			}, c.mysql1.readyForDR)
 		}
 	})
-	asking.noReplyFrom(t, c.mysql1, c.mysql2)
+	probe.noReplyFrom(t, c.mysql1, c.mysql2)
 
-	t.Run("traffic", func(t *testing.T) { // the repaired VIP takes connections
+	t.Run("traffic", func(t *testing.T) { // the repaired VIP accepts connections
 		m := measure.Start(c.client, vipPort, measure.Options{})
 		m.WaitAnswered("mysql1", soon)
 		m.WaitAnswered("mysql2", soon)
@@ -61,10 +61,10 @@ func TestAgent(t *testing.T) {
 	})
 
 	t.Run("stop", func(t *testing.T) {
-		asking := c.startARPProbe()
+		probe := c.startARPProbe()
 		for _, n := range []*node{c.mysql1, c.mysql2} {
 			if code := n.daemon.Stop(); code != 0 {
-				t.Errorf("%s: agent exits with %d", n.Name, code)
+				t.Errorf("%s: the agent exited with %d", n.Name, code)
 			}
 			if n.HasAddress(vip) {
 				t.Errorf("%s still has the VIP:\n%s", n.Name, n.Run("ip", "-o", "-4", "addr"))
@@ -73,28 +73,28 @@ func TestAgent(t *testing.T) {
 				t.Errorf("%s: sysctls %v after the stop, want %v as before the start", n.Name, got, found[n])
 			}
 		}
-		asking.noReplyFrom(t, c.mysql1, c.mysql2) // the VIP goes before the silence does
+		probe.noReplyFrom(t, c.mysql1, c.mysql2) // the VIP must be removed before the sysctls are restored
 	})
 
 	t.Run("killed and started again", func(t *testing.T) {
 		c.mysql1.start()
 		c.awaitAgent(c.mysql1)
 		c.mysql1.daemon.Kill()
-		if err := c.mysql1.readyForDR(); err != nil { // connections go on while no agent runs
+		if err := c.mysql1.readyForDR(); err != nil { // connections continue while no agent runs
 			t.Errorf("after kill -9 of the agent: %v", err)
 		}
 		c.mysql1.start()
 		c.mysql1.daemon.WaitLog("keeping this real server", soon)
 		if code := c.mysql1.daemon.Stop(); code != 0 {
-			t.Errorf("agent exits with %d", code)
+			t.Errorf("the agent exited with %d", code)
 		}
 		if got := c.mysql1.arpSysctls(); !slices.Equal(got, found[c.mysql1]) || c.mysql1.HasAddress(vip) {
-			t.Errorf("sysctls %v, VIP %t; want %v, as before the agent that was killed", got, c.mysql1.HasAddress(vip), found[c.mysql1])
+			t.Errorf("sysctls %v, VIP %t; want %v, as before the killed agent was started", got, c.mysql1.HasAddress(vip), found[c.mysql1])
 		}
 	})
 }
 
-// TestAgentWithoutTask: on a machine that the cluster file does not name the agent changes nothing, and says so.
+// TestAgentWithoutTask: on a machine that is not in the cluster file the agent changes nothing and reports that.
 //
 // Proves docs/agent.md: "On a machine that the cluster file does not name as a real server, the agent takes back what
 // an earlier run left there, says so and ends with exit code 2."
@@ -102,18 +102,18 @@ func TestAgentWithoutTask(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	c := newCluster(t, shape{})
 	before := c.mysql1.arpSysctls()
-	stranger := newNode(t, c.net.Host("stranger", c.lan.At("10.77.0.60/24")), "lvs-realserver", c.file)
-	stranger.start()
-	if code := stranger.daemon.Wait(soon); code != 2 {
+	unlisted := newNode(t, c.net.Host("unlisted", c.lan.At("10.77.0.60/24")), "lvs-realserver", c.file)
+	unlisted.start()
+	if code := unlisted.daemon.Wait(soon); code != 2 {
 		t.Errorf("exit code %d, want 2 for a machine that is not in the cluster file", code)
 	}
-	stranger.daemon.WaitLog("stranger", soon)
-	if got := stranger.arpSysctls(); !slices.Equal(got, before) {
+	unlisted.daemon.WaitLog("unlisted", soon)
+	if got := unlisted.arpSysctls(); !slices.Equal(got, before) {
 		t.Errorf("sysctls %v, want %v", got, before)
 	}
 }
 
-// arpSysctls are the values of arpKeys, by sysctl's files.
+// arpSysctls returns the values of arpKeys, read from /proc/sys.
 func (n *node) arpSysctls() []string {
 	n.t.Helper()
 	values := make([]string, len(arpKeys))
@@ -123,7 +123,7 @@ func (n *node) arpSysctls() []string {
 	return values
 }
 
-// readyForDR is nil when the real server has what DR needs: the VIP on lo, arp_ignore 1, arp_announce 2.
+// readyForDR returns nil if the real server has what DR needs: the VIP on lo, arp_ignore 1, arp_announce 2.
 func (n *node) readyForDR() error {
 	n.t.Helper()
 	if have := n.Addresses("lo"); !slices.Contains(have, netip.MustParsePrefix(vipPrefix)) {
@@ -135,13 +135,13 @@ func (n *node) readyForDR() error {
 	return nil
 }
 
-// awaitAgent waits until the real server has what it needs.
+// awaitAgent waits until the real server is ready for DR.
 func (c *cluster) awaitAgent(n *node) {
 	c.t.Helper()
 	lab.Eventually(c.t, soon, n.readyForDR)
 }
 
-// An arpProbe is a client that asks for the VIP by ARP again and again, while it listens to who answers.
+// An arpProbe is a client that resolves the VIP by ARP in a loop and captures the replies.
 type arpProbe struct {
 	c       *cluster
 	capture *capture.Capture
@@ -157,7 +157,8 @@ func (c *cluster) startARPProbe() *arpProbe {
 	return a
 }
 
-// noReplyFrom ends the asking, five answers of a director from now, and fails if a real server has answered.
+// noReplyFrom waits for five more replies of lvs-master, ends the probe, and fails the test if one of the servers has
+// replied.
 func (a *arpProbe) noReplyFrom(t *testing.T, servers ...*node) {
 	t.Helper()
 	const answer = "Reply " + vip + " is-at "
@@ -165,16 +166,16 @@ func (a *arpProbe) noReplyFrom(t *testing.T, servers ...*node) {
 	before := director()
 	lab.Eventually(t, soon, func() error {
 		if got := director(); got < before+5 {
-			return fmt.Errorf("%s has answered %d times, and %d times before", a.c.master.Name, got, before)
+			return fmt.Errorf("%s has replied %d times, %d of them before", a.c.master.Name, got, before)
 		}
 		return nil
 	})
 	a.loop.Kill()
 	packets := a.capture.Stop()
-	t.Logf("%d answers", len(capture.Matching(packets, answer)))
+	t.Logf("%d replies", len(capture.Matching(packets, answer)))
 	for _, n := range servers {
 		for _, p := range capture.Matching(packets, answer+n.mac()) {
-			t.Errorf("%s answers for the VIP: %s", n.Name, p.Text)
+			t.Errorf("%s answers ARP for the VIP: %s", n.Name, p.Text)
 		}
 	}
 }

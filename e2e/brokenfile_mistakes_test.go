@@ -15,19 +15,20 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 )
 
-// A mistake turns a cluster file that is in use into one that cannot be used, by one change.
+// A mistake is one change that makes a valid cluster file unusable.
 type mistake struct {
 	name string
-	// old is replaced by new, at its first place in the file of TestBrokenReloads.
+	// The first occurrence of old in the file of TestBrokenReloads is replaced by new.
 	old, new string
-	// text, if set, does something else to the file; put, if set, something else to its name.
+	// text, if set, makes another change of the content; replace, if set, makes something else than a regular file
+	// with that content.
 	text    func(good string) string
 	replace func(t *testing.T, path string)
-	// says is what the refusal must say, a regular expression; "" is a position in the line of the change.
+	// wantError is a regular expression that the refusal must match; "" stands for a position in the changed line.
 	wantError string
 }
 
-// Where the change shows only further on, or all over the file.
+// Values of wantError for a change that the parser notices only in a later line, or that concerns the whole file.
 const (
 	anyPosition   = `cluster\.yaml:\d+:\d+: .`
 	firstPosition = `cluster\.yaml:1:1: .`
@@ -39,7 +40,7 @@ func mistakes() []mistake {
 
 func textMistakes() []mistake {
 	return []mistake{
-		// Slips of the hand.
+		// Typing errors.
 		{name: "key misspelt", old: "scheduler: rr", new: "schedular: rr"},
 		{name: "key misspelt at the top", old: "virtual_servers:", new: "virtualservers:"},
 		{name: "value misspelt", old: "scheduler: rr", new: "scheduler: rrr"},
@@ -62,7 +63,7 @@ func textMistakes() []mistake {
 		{name: "no-break space", old: "    scheduler: rr", new: "  \u00a0 scheduler: rr"},
 		{name: "full-width colon", old: "port: 3306", new: "port：3306"},
 		{name: "left from a merge", old: "    port: 3306\n", new: "<<<<<<< HEAD\n    port: 3306\n", wantError: anyPosition},
-		// Values that are none.
+		// Invalid values.
 		{name: "VRID 0", old: "virtual_router_id: 51", new: "virtual_router_id: 0"},
 		{name: "VRID 256", old: "virtual_router_id: 51", new: "virtual_router_id: 256"},
 		{name: "priority 300", old: "priority: 100", new: "priority: 300"},
@@ -82,21 +83,21 @@ func textMistakes() []mistake {
 		{name: "list for a text", old: "scheduler: rr", new: "scheduler: [rr]"},
 		{name: "text for a list", old: "virtual_addresses: [10.77.0.100/32]", new: "virtual_addresses: 10.77.0.100/32"},
 		{name: "another version of the file", old: "version: 1", new: "version: 2"},
-		// What does not go together.
+		// Values that contradict each other.
 		{name: "key twice", old: "    port: 3306\n", new: "    port: 3306\n    port: 3307\n"},
 		{name: "name twice", old: "{name: mysql2,", new: "{name: mysql1,"},
 		{name: "address twice", old: "10.77.0.12, weight", new: "10.77.0.11, weight"},
 		{name: "port that DR cannot change", old: "address: 10.77.0.11, weight", new: "address: 10.77.0.11, port: 3307, weight"},
 		{name: "the VIP is a director's own address", old: "[10.77.0.100/32]", new: "[10.77.0.3/32]", wantError: anyPosition},
-		{name: "an override for nobody", old: "lvs-master: {priority", new: "lvs-mater: {priority"},
+		{name: "an override for an unknown node", old: "lvs-master: {priority", new: "lvs-mater: {priority"},
 		{name: "password in the file", old: "type: tcp, interval", new: "type: mysql, user: check, password: secret, interval"},
-		{name: "keepalived's word", old: "scheduler: rr", new: "lb_algo: rr"},
+		{name: "keepalived's keyword", old: "scheduler: rr", new: "lb_algo: rr"},
 		{name: "unknown interface", old: "interface: eth0", new: "interface: ethO"},
 		{name: "unknown interface of this director", old: "{priority: 150}", new: "{priority: 150, interface: eth7}"},
 	}
 }
 
-// fileMistakes are accidents of an editor, a disk, a script that distributes the file.
+// fileMistakes are faults of an editor, a disk, or a script that distributes the file.
 func fileMistakes() []mistake {
 	text := func(name, says string, change func(good string) string) mistake {
 		return mistake{name: name, wantError: says, text: change}
@@ -138,8 +139,8 @@ func fileMistakes() []mistake {
 	}
 }
 
-// randomMistake is a mistake that nobody thought of: some bytes of the file are other ones, gone, or there twice, until it does
-// not validate any more.
+// randomMistake overwrites, deletes or duplicates random bytes of the file, or truncates it, until it does not
+// validate.
 func randomMistake(random *rand.Rand, good string) mistake {
 	text := []byte(good)
 	for {
@@ -161,7 +162,8 @@ func randomMistake(random *rand.Rand, good string) mistake {
 	}
 }
 
-// apply makes the file what the mistake says, and returns what a refusal of it must say.
+// apply makes the mistake in the file at path, whose valid content is good, and returns the regular expression that a
+// refusal must match.
 func (m mistake) apply(t *testing.T, path, good string) (says string) {
 	t.Helper()
 	if err := os.RemoveAll(path); err != nil {
@@ -190,7 +192,7 @@ func (m mistake) apply(t *testing.T, path, good string) (says string) {
 	return says
 }
 
-// changedLine is the number of the first line that differs.
+// changedLine returns the number of the first line that differs, counted from 1.
 func changedLine(before, after string) string {
 	b, a := strings.Split(before, "\n"), strings.Split(after, "\n")
 	n := 0

@@ -14,9 +14,9 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// TestBrokenReloads: no cluster file, however broken, takes anything down. Each is refused with the place of the
-// mistake, by SIGHUP as by lvsctl, while clients are served, adverts leave in time, and VIPs and table stay as they
-// are. keepalived dies of several of these and leaves its VIP behind.
+// TestBrokenReloads: no broken cluster file causes an outage. A reload by SIGHUP or by lvsctl refuses each with the
+// position of the mistake, while clients are served, adverts are sent on time, and VIPs and table stay as they are.
+// keepalived exits on several of these files and leaves its VIP behind.
 //
 // Proves README.md: "A broken cluster file takes nothing down: a reload refuses it, with the place of the mistake, and
 // a start runs the last good one, with an alarm."
@@ -53,10 +53,10 @@ func TestBrokenReloads(t *testing.T) {
 	try := func(m mistake) {
 		says := m.apply(t, c.file, string(good))
 		if refusal := c.master.refusedReload(refused%2 == 0); !regexp.MustCompile(says).MatchString(refusal) {
-			t.Errorf("%s: the refusal says %q, want %q", m.name, refusal, says)
+			t.Errorf("%s: the refusal is %q, want a match of %q", m.name, refusal, says)
 		}
 		if now := c.master.dataPlane(); now != before {
-			t.Fatalf("%s: there was\n%sthere is\n%s", m.name, before, now)
+			t.Fatalf("%s: addresses and table were\n%sand are\n%s", m.name, before, now)
 		}
 		refused++
 	}
@@ -71,14 +71,14 @@ func TestBrokenReloads(t *testing.T) {
 		}
 	}
 	for i, limit := 0, time.Now().Add(soon); len(adverts.Packets()) < minAdverts && time.Now().Before(limit); i++ {
-		try(all[i%len(all)]) // a fast machine refused them all between a few adverts
+		try(all[i%len(all)]) // on a fast machine all were refused within a few adverts
 	}
 	ended := time.Now()
 	t.Logf("%d refusals, %s", refused, ended.Sub(begun).Round(time.Millisecond))
 	onTime(t, ended, adverts.Stop(), advert)
 	t.Logf("%+v", c.master.status().Instances[0].AdvertLateness)
 	if !c.master.daemon.Running() {
-		t.Error("the director has ended")
+		t.Error("the director has exited")
 	}
 	if log := quiet.Log(); strings.Contains(log, "change=") {
 		t.Errorf("lvs-master has changed its table:\n%s", log)
@@ -88,7 +88,7 @@ func TestBrokenReloads(t *testing.T) {
 		t.Errorf("the VIP moved: %t; clients: %s", moved, result)
 	}
 
-	// The alarm, and its end.
+	// status --check warns, and stops warning after a good reload.
 	c.master.checkWarns(t, "the last reload was refused", true)
 	if err := os.RemoveAll(c.file); err != nil {
 		t.Fatal(err)
@@ -97,14 +97,14 @@ func TestBrokenReloads(t *testing.T) {
 	c.reload("scheduler: rr", "scheduler: wrr")
 	lab.Eventually(t, soon, func() error {
 		if got := c.master.table().Service(vipPort).Scheduler; got != "wrr" {
-			return fmt.Errorf("after all refusals a good file is not taken: scheduler %s", got)
+			return fmt.Errorf("after all the refusals a good file was not applied: scheduler %s", got)
 		}
 		return nil
 	})
 	c.master.checkWarns(t, "the last reload was refused", false)
 }
 
-// dataPlane is what clients depend on: the addresses, without the lifetimes that a lease has, and the table.
+// dataPlane returns the state that clients depend on: the addresses without their lifetimes, and the table.
 func (n *node) dataPlane() string {
 	n.t.Helper()
 	var b strings.Builder
@@ -115,17 +115,18 @@ func (n *node) dataPlane() string {
 	return b.String() + n.Run("ipvsadm", "-Sn")
 }
 
-// checkWarns says whether `lvsctl status --check` warns of something; it may warn of more.
+// checkWarns checks whether `lvsctl status --check` reports a problem that contains the text of; others are ignored.
 func (n *node) checkWarns(t *testing.T, of string, want bool) {
 	t.Helper()
 	out, err := n.ctl("status", "--check")
-	said := fmt.Sprint(out, err)
-	if got := strings.Contains(said, of); got != want || want && lab.ExitCode(err) == 0 {
-		t.Errorf("%s: status --check: %s; a warning of %q: %t, want %t", n.Name, said, of, got, want)
+	text := fmt.Sprint(out, err)
+	if got := strings.Contains(text, of); got != want || want && lab.ExitCode(err) == 0 {
+		t.Errorf("%s: status --check: %s; a warning of %q: %t, want %t", n.Name, text, of, got, want)
 	}
 }
 
-// refusedReload reloads, and returns what the operator gets to read.
+// refusedReload makes a reload that must be refused, by SIGHUP or by lvsctl, and returns the text that the operator
+// sees.
 func (n *node) refusedReload(signal bool) string {
 	n.t.Helper()
 	if signal {
@@ -140,5 +141,5 @@ func (n *node) refusedReload(signal bool) string {
 	return fmt.Sprint(err)
 }
 
-// minAdverts is how many adverts it takes to judge whether they come in time.
+// minAdverts is the number of adverts needed to judge whether they are on time.
 const minAdverts = 10

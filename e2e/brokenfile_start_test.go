@@ -10,7 +10,8 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-// lastGood is the copy of the cluster file in the state directory of a daemon that ran as n.start says.
+// lastGood returns the copy of the cluster file in the state directory of the node's daemon, and its mode; "" and 0 if
+// there is none.
 func (n *node) lastGood() (text string, mode os.FileMode) {
 	n.t.Helper()
 	path := n.Path("state", "cluster.last-good.yaml")
@@ -28,8 +29,8 @@ func (n *node) lastGood() (text string, mode os.FileMode) {
 	return string(data), info.Mode()
 }
 
-// TestLastGood: a director or an agent that starts with a cluster file that cannot be used runs the last one that
-// could, and says so until the file is mended. Without a copy it does not start.
+// TestLastGood: a director or an agent that starts with an unusable cluster file runs the last good one, and warns
+// until the file is repaired. Without a copy it does not start.
 //
 // Proves docs/operations.md: "A daemon that starts and cannot use the cluster file (it does not validate, it is
 // missing, it is no regular file) runs that copy:"
@@ -75,7 +76,7 @@ func TestLastGood(t *testing.T) {
 			if i == 0 {
 				c.master.daemon.Kill()
 			} else if code := c.master.daemon.Stop(); code != 0 {
-				t.Errorf("exit code %d", code)
+				t.Errorf("exit code %d, want 0", code)
 			}
 			m := broken[name]
 			m.old, m.new = strings.ReplaceAll(m.old, ": rr", ": wlc"), strings.ReplaceAll(m.new, ": rr", ": wlc")
@@ -83,17 +84,17 @@ func TestLastGood(t *testing.T) {
 			c.master.start().WaitLog(`level=ERROR msg="the cluster file cannot be used; the last good copy runs`, soon)
 			lab.Eventually(t, soon, func() error {
 				if now := c.master.dataPlane(); now != table {
-					return fmt.Errorf("there was\n%sthere is\n%s", table, now)
+					return fmt.Errorf("addresses and table were\n%sand are\n%s", table, now)
 				}
 				return nil
 			})
-			for range 2 { // a reload of the same file changes nothing, and is no end of the alarm
+			for range 2 { // a refused reload of the same file must not end the warning
 				c.master.checkWarns(t, "the last good copy", true)
 				c.master.refusedReload(false)
 			}
 		})
 	}
-	t.Run("mended", func(t *testing.T) {
+	t.Run("repaired", func(t *testing.T) {
 		if err := os.RemoveAll(c.file); err != nil {
 			t.Fatal(err)
 		}
@@ -114,11 +115,11 @@ func TestLastGood(t *testing.T) {
 		mark = c.mysql2.daemon.Mark()
 		c.mysql2.daemon.Signal(syscall.SIGHUP)
 		mark.WaitLog("reload refused", soon)
-		if _, err := c.mysql2.ctl("status"); err != nil { // behind the next pass, whose word may come late
+		if _, err := c.mysql2.ctl("status"); err != nil { // answered after the next pass, which might log the problem again
 			t.Error(err)
 		}
 		if log := mark.Log(); strings.Count(log, "version: ") != 1 {
-			t.Errorf("a refused reload is told more than once:\n%s", log)
+			t.Errorf("a refused reload is logged more than once:\n%s", log)
 		}
 	})
 	t.Run("no copy", func(t *testing.T) {

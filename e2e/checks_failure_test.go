@@ -13,9 +13,9 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 )
 
-// TestMySQLServerFails: however a server stops serving (here killed and frozen; stopped is 001-2), it gets no more
-// connections within fall × interval + timeout, is back after rise good checks, and nobody on the other server notices.
-// One that is dead when the director starts gets none at all.
+// TestMySQLServerFails: a server that stops serving (here killed or frozen; a graceful stop is 001-2) gets no more
+// connections after fall × interval + timeout and is back after rise good checks; sessions on the other server are not
+// affected. A server that is dead when the director starts gets no connection at all.
 //
 // Proves docs/checks.md: "A server that stops answering is out after at most fall × interval + timeout."
 // Proves docs/checks.md: "Then `fall` failures in a row take it out, and `rise` successes in a row bring it back."
@@ -27,7 +27,7 @@ func TestMySQLServerFails(t *testing.T) {
 	d := newDatabases(t, shape{advert: "100ms"}, mariadb.Options{})
 	d.startAll()
 	ways := []failure{
-		// It says how long it waited for the greeting: of the timeout what the dial left.
+		// The log has how long the check waited for the greeting: the timeout minus the time for the dial.
 		{"frozen", d.two.Pause, d.two.Resume, `no answer within [1-5]\d\dms.*\(2 of 2\)`},
 		{"killed", d.two.Kill, d.two.Start, `connection refused.*\(2 of 2\)`},
 	}
@@ -39,14 +39,14 @@ func TestMySQLServerFails(t *testing.T) {
 	t.Run("dead at the start", d.deadAtStart)
 }
 
-// A failure is something that happens to mysqld on mysql2.
+// A failure is a way in which mysqld on mysql2 stops serving.
 type failure struct {
 	name       string
 	begin, end func()
-	reason     string // what the log says
+	reason     string // a regular expression for the log
 }
 
-// failServer is one failure with all that is seen of it.
+// failServer applies one failure and judges its effect on the table, the log and the sessions.
 func (d *databases) failServer(t *testing.T, way failure) {
 	kept, lost := d.sessionOnEach(t)
 	marks := map[*node]lab.LogMark{d.master: d.master.daemon.Mark(), d.backup: d.backup.daemon.Mark()}
@@ -67,9 +67,9 @@ func (d *databases) failServer(t *testing.T, way failure) {
 	if err != nil {
 		t.Errorf("an application of the %s server: %v", way.name, err)
 	}
-	t.Logf("its application learned it after %s", waited)
+	t.Logf("its application got the end of the connection after %s", waited)
 	if packets := rst.Stop(); way.name == "frozen" && len(capture.Matching(packets, "^"+d.master.mac())) == 0 {
-		t.Errorf("no reset from %s, and nobody else is there to send one: %v", d.master.Name, packets)
+		t.Errorf("no reset from %s, and a frozen server sends none: %v", d.master.Name, packets)
 	}
 	for range 4 {
 		if s := d.mustLogin("10.77.0.61", vipPort); s.server != "mysql1" {
@@ -79,18 +79,18 @@ func (d *databases) failServer(t *testing.T, way failure) {
 	d.recoverServer(t, way, kept)
 }
 
-// recoverServer ends a failure; kept is a session on the other server, which must not notice anything.
+// recoverServer ends a failure. kept is a session on the other server, which must not be affected.
 func (d *databases) recoverServer(t *testing.T, way failure, kept *session) {
 	mark := d.master.daemon.Mark()
 	way.end()
-	begun := time.Now() // of a server that was started: it is ready
+	begun := time.Now() // a started server is ready when end returns
 	back := d.master.awaitTableChange(mark, rs2, true).Sub(begun)
 	t.Logf("back in the table after %s", back)
 	if back > backWithin+allowance {
 		t.Errorf("back after %s, want at most %s", back, backWithin)
 	}
 	if way.name == "frozen" && back < backNotBefore {
-		t.Errorf("back after %s, before rise good checks can have been made (%s)", back, backNotBefore)
+		t.Errorf("back after %s, but rise good checks take at least %s", back, backNotBefore)
 	}
 	d.awaitTable(d.backup, rs1, rs2)
 	if err := kept.unchanged(); err != nil {
@@ -98,7 +98,7 @@ func (d *databases) recoverServer(t *testing.T, way failure, kept *session) {
 	}
 }
 
-// sessionOnEach is a session on mysql1 and one on mysql2; rr gives them in turn.
+// sessionOnEach opens a session on mysql1 and one on mysql2; rr assigns connections in turn.
 func (d *databases) sessionOnEach(t *testing.T) (first, second *session) {
 	t.Helper()
 	first, second = d.mustLogin("10.77.0.61", vipPort), d.mustLogin("10.77.0.61", vipPort)
@@ -111,8 +111,8 @@ func (d *databases) sessionOnEach(t *testing.T) (first, second *session) {
 	return first, second
 }
 
-// deadAtStart: a director that starts while a server is dead gives it no connection at all, even if it is dead in the way
-// that takes longest to find out, and the VIP is there sooner.
+// deadAtStart: a director that starts while a server is dead sends it no connection at all, even if the server fails in
+// the way that takes longest to detect and the VIP is up before the first check ends.
 func (d *databases) deadAtStart(t *testing.T) {
 	d.two.Pause()
 	for _, n := range []*node{d.backup, d.master} {
@@ -135,16 +135,16 @@ func (d *databases) deadAtStart(t *testing.T) {
 	r := m.Stop()
 	t.Log(r)
 	if failed := r.Since(served).Failed(); failed > 0 {
-		t.Errorf("%d connections failed although a server lives: %s", failed, r)
+		t.Errorf("%d connections failed although one server is up: %s", failed, r)
 	}
 	if packets := toDead.Stop(); len(packets) > 0 {
-		t.Errorf("%d packets went to the dead server, the first: %s", len(packets), packets[0].Text)
+		t.Errorf("%d packets were sent to the dead server, the first: %s", len(packets), packets[0].Text)
 	}
 	d.master.daemon.WaitLog(`mysql/mysql2 up=false .*down: mysql: (.* )?10\.77\.0\.12:3306: no answer within [1-5]\d\dms.*\(first check\)`, soon)
 }
 
-// TestServerDeadAtTheStart: a real server that is dead when the director starts gets no connection at all, not even
-// while its first check still waits for an answer, and gets its share soon after it came up.
+// TestServerDeadAtTheStart: a real server that is dead when the director starts gets no connection, not even while its
+// first check is waiting for an answer, and gets its share soon after it comes up.
 //
 // Proves docs/checks.md: "A server that is dead when the director starts gets no connection; one that lives need not
 // wait for `rise`."
@@ -157,7 +157,7 @@ func TestServerDeadAtTheStart(t *testing.T) {
 	c.mysql2.start()
 	c.mysql2.Link("eth0").Unplug()
 	c.master.start()
-	lab.Eventually(t, soon, func() error { // by the kernel's own list, for a look must not take long
+	lab.Eventually(t, soon, func() error { // read from /proc because starting ipvsadm would take too long
 		table := c.master.ReadFile("/proc/thread-self/net/ip_vs")
 		if strings.Contains(table, "0A4D000C:0CEA") {
 			t.Errorf("the dead 10.77.0.12:3306 is in the table:\n%s", table)
@@ -168,7 +168,7 @@ func TestServerDeadAtTheStart(t *testing.T) {
 		return nil
 	})
 	c.awaitHolder(c.master, soon)
-	for range 2 { // before its first verdict, and after it
+	for range 2 { // before mysql2's first verdict and after it
 		if got := measure.Hold(c.client, vipPort, 20).Servers(); got["mysql1"] != 20 {
 			t.Errorf("connections went %v, want all 20 to mysql1", got)
 		}
@@ -186,9 +186,9 @@ func TestServerDeadAtTheStart(t *testing.T) {
 	}
 }
 
-// TestServerLost: clients notice the death of one of two real servers, or of its cable, until the checks have counted
-// to fall, and no longer. Connections to the other server notice nothing. Those to the lost one are reset at their next
-// packet and do not hang. The log says why; the server is back after rise.
+// TestServerLost: when one of two real servers dies or loses its cable, clients see failures until fall checks have
+// failed, and no longer. Connections to the other server are not affected. Those to the lost one are reset at their
+// next packet instead of hanging. The log has the reason; the server is back after rise good checks.
 //
 // Proves docs/checks.md: "A server that stops answering is out after at most fall × interval + timeout."
 // Proves docs/checks.md: "The director sets `net.ipv4.vs.expire_nodest_conn=1`, so connections to it are reset by their
@@ -197,7 +197,7 @@ func TestServerLost(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)
 	serverLost(t, 200*time.Millisecond, 150*time.Millisecond)
-	if !testing.Short() { // keepalived's nearest, delay_loop 1 and one retry after 1 s: 104-107 failed
+	if !testing.Short() { // keepalived's closest equivalent, delay_loop 1 and one retry after 1 s: 104-107 failed
 		serverLost(t, time.Second, 800*time.Millisecond)
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/probe"
 )
 
-// TestMySQLChecks: the checks leave nothing behind on the servers, and a server that answers a check with an error is
-// handled by what the error means.
+// TestMySQLChecks: the checks leave no trace on the servers, and a server that answers a check with an error is treated
+// according to that error.
 //
 // Proves README.md: "login, query, goodbye: no trace on the server"
 // Proves README.md: "What a check cannot know (a wrong password, a blocked checker) never empties a pool; a server that
@@ -24,7 +24,7 @@ import (
 func TestMySQLChecks(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.MariaDB)
 	lab.Long(t)
-	// One that no slow machine lets time out, for then it would leave a trace, and rightly.
+	// A timeout long enough for a slow machine: a check that times out does leave a trace, as it must.
 	const patient = "{type: mysql, interval: 5s, timeout: 5s, user: lvs_check, password_file: PASSWORD_FILE}"
 	d := newDatabases(t, shape{advert: "100ms", check: patient}, mariadb.Options{
 		NameResolve: true, PerformanceSchema: true, Extra: []string{"--max-connections=14"},
@@ -45,8 +45,8 @@ func TestMySQLChecks(t *testing.T) {
 	}
 }
 
-// errorCounters is everything that a server remembers of connections that went wrong: the counters, and what it knows of each
-// host that connects.
+// errorCounters returns what a server records about failed connections: its counters, and the host cache rows of the
+// directors.
 func errorCounters(m *mariadb.Server) string {
 	var b strings.Builder
 	for _, counter := range []string{"Aborted_connects", "Aborted_clients", "Aborted_connects_preauth", "Access_denied_errors"} {
@@ -60,10 +60,10 @@ func errorCounters(m *mariadb.Server) string {
 	return b.String()
 }
 
-// leaveNoTrace counts the checks by the servers' own counters of connections. The directors make theirs; more come one
-// after another from the same hosts by the same code, for the servers of a slow guest answer all of them: one that is
-// not answered in time is an aborted connection, and has to be. Afterwards the directors check as often as the scenarios
-// that follow want it.
+// leaveNoTrace counts the checks by the servers' connection counters. Besides the directors' own checks, more are made
+// one at a time from the same hosts by the same code, so that the servers of a slow guest answer all of them; a check
+// that is not answered in time becomes an aborted connection, as it must. Afterwards the directors check as often as
+// the following steps need.
 func (d *databases) leaveNoTrace(t *testing.T) {
 	wanted := 300
 	if !testing.Short() {
@@ -75,7 +75,7 @@ func (d *databases) leaveNoTrace(t *testing.T) {
 		before[i], connections[i] = errorCounters(m), m.Status("Connections")
 		for _, known := range []string{"{IP 10.77.0.2} {HOST lvs-master} {HOST_VALIDATED YES} {SUM_CONNECT_ERRORS 0}", "{IP 10.77.0.3} {HOST lvs-backup}"} {
 			if !strings.Contains(before[i], known) {
-				t.Fatalf("%s could not block a director, so it shows nothing: %q is not in\n%s", m, known, before[i])
+				t.Fatalf("%s could not block a director, so this step would prove nothing: %q is not in\n%s", m, known, before[i])
 			}
 		}
 	}
@@ -97,17 +97,18 @@ func (d *databases) leaveNoTrace(t *testing.T) {
 	d.reload()
 	t.Logf("%d checks in %s", made, time.Since(begun).Round(time.Millisecond))
 	if made < wanted {
-		t.Errorf("%d checks were made, want %d", made, wanted)
+		t.Errorf("%d checks were made, want at least %d", made, wanted)
 	}
 }
 
-// probes makes so many checks of the two servers in turn, by the product's own code and from this node.
+// probes starts count checks of the two servers in turn, made by the product's code from this node.
 func (n *node) probes(count int) *lab.Daemon {
 	n.t.Helper()
 	return n.StartRole("probes", "probes", count)
 }
 
-// probeRoles are checks that this binary makes by itself, one after the other: more than a director makes in the time.
+// probeRoles has the role that makes checks one after the other in this binary, more than a director makes in that
+// time.
 func probeRoles() lab.Roles {
 	return lab.Roles{"probes": runProbes}
 }
@@ -132,19 +133,19 @@ func runProbes(arguments []byte) error {
 	return nil
 }
 
-// codes are the directors' own words for the two servers; the table tells the rest.
+// awaitCode waits until the node's status has the code for mysql1. Only status shows codes; the effect is in the table.
 func (d *databases) awaitCode(t *testing.T, n *node, code string) {
 	t.Helper()
 	lab.Eventually(t, soon, func() error {
 		r := n.status().VirtualServers[0].RealServers[0]
 		if r.Code != code {
-			return fmt.Errorf("%s says %s of %s (%s), want %s", n.Name, r.Code, r.Name, r.Reason, code)
+			return fmt.Errorf("%s reports %s for %s (%s), want %s", n.Name, r.Code, r.Name, r.Reason, code)
 		}
 		return nil
 	})
 }
 
-// hasWeights is nil while the node's table has both servers with these weights.
+// hasWeights returns nil if the node's table has both servers with these weights.
 func (n *node) hasWeights(one, two int) error {
 	service := n.table().Service(vipPort)
 	a, b := service.Server(rs1), service.Server(rs2)
@@ -154,8 +155,8 @@ func (n *node) hasWeights(one, two int) error {
 	return nil
 }
 
-// wrongPassword: a password that somebody changed on one side only says nothing about the server. It keeps its place,
-// and the log says what to do.
+// wrongPassword: a password that was changed on one side only does not show whether the server works. The server stays
+// in the table, and the log has the remedy.
 func (d *databases) wrongPassword(t *testing.T) {
 	mark := d.master.daemon.Mark()
 	d.net.File("check.password", "not the password")
@@ -170,8 +171,8 @@ func (d *databases) wrongPassword(t *testing.T) {
 	d.awaitCode(t, d.master, "ok")
 }
 
-// blocked: a server that blocks one director's address (1129), here after somebody's bare TCP checks from there, is not
-// down: the clients come from their own addresses.
+// blocked: a server that blocks one director's address (error 1129), here because of bare TCP connections from it, is
+// not down: clients connect from their own addresses.
 func (d *databases) blocked(t *testing.T) {
 	mark, other := d.master.daemon.Mark(), d.backup.daemon.Mark()
 	d.one.Exec("SET GLOBAL max_connect_errors = 1")
@@ -197,7 +198,7 @@ func (d *databases) blocked(t *testing.T) {
 		servers[d.mustLogin("10.77.0.61", vipPort).server] = true
 	}
 	if !servers["mysql1"] {
-		t.Error("no client gets to the server that blocks the director")
+		t.Error("no client connection went to the server that blocks the director")
 	}
 	d.one.Exec("FLUSH HOSTS")
 	mark.WaitLog(`check works again`, soon)
@@ -206,11 +207,11 @@ func (d *databases) blocked(t *testing.T) {
 	}
 }
 
-// full: a server at max_connections (1040) takes no more clients, so it gets weight 0 while another one does; who is
-// connected stays, and of two full servers none is taken out.
+// full: a server at max_connections (error 1040) accepts no more clients, so it gets weight 0 while another one accepts
+// them. Existing sessions stay, and if both servers are full neither is taken out.
 func (d *databases) full(t *testing.T) {
 	fill := func(address string) (sessions []*session) {
-		for refused := 0; refused < 3; { // a check in between may have had the last slot
+		for refused := 0; refused < 3; { // a check may have had the last slot for a moment
 			s, err := d.login("10.77.0.69", address)
 			switch {
 			case err == nil:
@@ -249,7 +250,7 @@ func (d *databases) full(t *testing.T) {
 	lab.Steadily(t, outWithin, func() error { return d.master.hasWeights(1, 1) })
 	for _, s := range append(first[:1:1], second[0]) {
 		if err := s.unchanged(); err != nil {
-			t.Errorf("of who was connected: %v", err)
+			t.Errorf("an existing session: %v", err)
 		}
 	}
 	release(second)

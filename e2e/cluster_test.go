@@ -28,11 +28,11 @@ const (
 	vip       = "10.77.0.100"
 	vipPort   = vip + ":3306"
 	vipPrefix = "10.77.0.100/32"
-	soon      = 30 * time.Second // for what should come at once, on a machine that may be slow
+	soon      = 30 * time.Second // for events that normally come at once, on a machine that may be slow
 	agentName = "agent"
 )
 
-// program is the path of a binary under test. `make e2e` builds them.
+// program returns the path of a binary under test, in LVS_BIN or ../bin. `make e2e` builds them.
 func program(t testing.TB, name string) string {
 	t.Helper()
 	dir := os.Getenv("LVS_BIN")
@@ -49,8 +49,9 @@ func program(t testing.TB, name string) string {
 	return path
 }
 
-// shape says in what a cluster differs from the usual one: two directors (priorities 150 and 100, VRRPv3), two real
-// servers in DR, one LAN 10.77.0.0/24. Every text is put into the cluster file as it is.
+// shape describes how a cluster differs from the usual one: two directors (priorities 150 and 100, VRRPv3), two real
+// servers in DR, one LAN 10.77.0.0/24. A zero field has the default in its comment. Texts are copied into the cluster
+// file unchanged.
 type shape struct {
 	advert    string // advert_interval; "1s"
 	version   int    // protocol_version; 3
@@ -82,7 +83,7 @@ func (s shape) withDefaults() shape {
 	return s
 }
 
-// file is the cluster file of the shape.
+// file returns the cluster file of the shape.
 func (s shape) file() string {
 	s = s.withDefaults()
 	var b strings.Builder
@@ -106,7 +107,8 @@ func (s shape) file() string {
 	return b.String()
 }
 
-// fileHeader is that of a cluster file: the two directors, and the instance of the VIP, with another line of it, if any.
+// fileHeader returns the first part of a cluster file: the two directors, and the instance of the VIP; more is a
+// further line of the instance, or "".
 func fileHeader(version int, advert string, preempt bool, more string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `version: 1
@@ -130,7 +132,7 @@ vrrp_instances:
 	return b.String()
 }
 
-// node is a host with a daemon of ours on it.
+// node is a host that runs one of the product's daemons.
 type node struct {
 	*lab.Host
 	t      *testing.T
@@ -140,13 +142,13 @@ type node struct {
 	socket string
 }
 
-// table is the node's IPVS table.
+// table reads the node's IPVS table.
 func (n *node) table() ipvsadm.Table {
 	n.t.Helper()
 	return ipvsadm.Read(n.Host)
 }
 
-// cluster is the usual world of a scenario.
+// cluster is the usual setup of a scenario.
 type cluster struct {
 	t              *testing.T
 	net            *lab.Network
@@ -157,7 +159,7 @@ type cluster struct {
 	file           string
 }
 
-// newCluster makes the hosts and starts nothing.
+// newCluster makes the hosts and starts no daemon.
 func newCluster(t *testing.T, s shape) *cluster {
 	t.Helper()
 	c := &cluster{t: t, net: lab.New(t)}
@@ -181,7 +183,7 @@ func newNode(t *testing.T, host *lab.Host, binary, file string) *node {
 	return &node{Host: host, t: t, file: file, binary: program(t, binary), socket: host.Path("sock")}
 }
 
-// start starts the node's daemon, a director with the priority of its unit, and waits for nothing.
+// start starts the node's daemon, a director with the nice value of its unit, and does not wait.
 func (n *node) start() *lab.Daemon {
 	n.t.Helper()
 	if filepath.Base(n.binary) == "lvs-director" {
@@ -190,7 +192,7 @@ func (n *node) start() *lab.Daemon {
 	return n.startAs()
 }
 
-// startAs starts the node's daemon by another command, if any.
+// startAs starts the node's daemon, through another command such as nice if one is given.
 func (n *node) startAs(command ...string) *lab.Daemon {
 	n.t.Helper()
 	n.daemon = n.Host.Start(filepath.Base(n.binary), append(command, n.binary, "run",
@@ -203,7 +205,7 @@ func (n *node) ctl(args ...string) (string, error) {
 	return n.Try(append([]string{program(n.t, "lvsctl"), "--socket", n.socket}, args...)...)
 }
 
-// status is the director's own view, for reasons and counters that no stock tool shows.
+// status returns the director's own status, for reasons and counters that no stock tool shows.
 func (n *node) status() (s status.Director) {
 	n.t.Helper()
 	out, err := n.ctl("status", "-o", "json")
@@ -216,7 +218,7 @@ func (n *node) status() (s status.Director) {
 	return s
 }
 
-// holds says whether the node has the VIP on its NIC, by ip(8).
+// holds reports whether the kernel of the node has the VIP on an interface other than lo.
 func (n *node) holds() bool { return len(lab.Holders(vip, n.Host)) == 1 }
 
 // startAll starts agents and directors and waits until lvs-master holds the VIP and the table has every real server.
@@ -232,12 +234,12 @@ func (c *cluster) startAll() {
 	c.awaitTable(c.backup, "10.77.0.11:3306", "10.77.0.12:3306")
 }
 
-// answering starts the light stand-ins for MySQL on both real servers.
+// answering starts light stand-ins for MySQL on both real servers.
 func (c *cluster) answering() (one, two *lab.Daemon) {
 	return standin.Start(c.mysql1.Host, ":3306", "mysql1"), standin.Start(c.mysql2.Host, ":3306", "mysql2")
 }
 
-// awaitHolder waits until the node, and no other director, holds the VIP.
+// awaitHolder waits until the node, and not the other director, holds the VIP.
 func (c *cluster) awaitHolder(n *node, timeout time.Duration) {
 	c.t.Helper()
 	lab.Eventually(c.t, timeout, func() error {

@@ -18,24 +18,25 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/mariadb"
 )
 
-// The check of the scenarios with real servers, and what follows from it for the time until a server is out or back.
+// The check of the scenarios with MariaDB, and the limits that follow from it for taking a server out and putting it
+// back.
 const (
 	mysqlCheck    = "{type: mysql, interval: 500ms, timeout: 500ms, fall: 2, rise: 3, user: lvs_check, password_file: PASSWORD_FILE}"
 	checkInterval = 500 * time.Millisecond
 	checkTimeout  = 500 * time.Millisecond
 	outWithin     = 2*checkInterval + checkTimeout
 	backWithin    = 3*checkInterval + checkTimeout
-	backNotBefore = 2*checkInterval - checkTimeout // the first good check may have been on its way already
+	backNotBefore = 2*checkInterval - checkTimeout // the first good check may already have been sent
 
 	rs1, rs2 = "10.77.0.11:3306", "10.77.0.12:3306"
 )
 
-// databases is a cluster whose real servers are two MariaDB that replicate from each other. They run; the daemons do
-// not yet.
+// databases is a cluster whose real servers run two MariaDB servers that replicate from each other. MariaDB is started;
+// our daemons are not.
 type databases struct {
 	*cluster
 	one, two *mariadb.Server // on mysql1 and mysql2
-	users    *lab.Host       // applications, each with an address of its own: 10.77.0.61 and so on
+	users    *lab.Host       // the applications' host; each application has its own address from 10.77.0.61 on
 }
 
 func newDatabases(t *testing.T, s shape, o mariadb.Options) *databases {
@@ -45,7 +46,7 @@ func newDatabases(t *testing.T, s shape, o mariadb.Options) *databases {
 	}
 	d := &databases{cluster: newCluster(t, s)}
 	d.configure(s)
-	for _, server := range []*node{d.mysql1, d.mysql2} { // who resolves names finds the directors'
+	for _, server := range []*node{d.mysql1, d.mysql2} { // a server that resolves client names finds the directors
 		server.HostsFile("127.0.0.1 localhost\n10.77.0.2 lvs-master\n10.77.0.3 lvs-backup\n10.77.0.11 mysql1\n10.77.0.12 mysql2\n")
 	}
 	d.users = d.net.Host("users", d.lan.At("10.77.0.60/24"))
@@ -56,7 +57,7 @@ func newDatabases(t *testing.T, s shape, o mariadb.Options) *databases {
 	return d
 }
 
-// configure makes the cluster file what the shape says, with the check's password file.
+// configure writes the cluster file of the shape, and the check's password file.
 func (d *databases) configure(s shape) {
 	d.t.Helper()
 	file := d.net.File("check.password", mariadb.CheckPassword)
@@ -67,12 +68,12 @@ func (d *databases) configure(s shape) {
 type session struct {
 	user   string // its address
 	server string // @@hostname
-	id     string // CONNECTION_ID(): a session that was replaced by another is noticed
+	id     string // CONNECTION_ID(), which shows whether the session was replaced by a new one
 	wire   net.Conn
 	conn   *sql.Conn
 }
 
-// login opens a session from an address of the users' host to "IP:port".
+// login opens a session from the address user of the users' host to address, an "IP:port".
 func (d *databases) login(user, address string) (*session, error) {
 	d.t.Helper()
 	target := netip.MustParseAddrPort(address).Addr()
@@ -100,7 +101,7 @@ func (d *databases) login(user, address string) (*session, error) {
 	return s, err
 }
 
-// mustLogin is login that has to succeed within a few attempts: an application tries again.
+// mustLogin repeats login until it succeeds, as an application does.
 func (d *databases) mustLogin(user, address string) (s *session) {
 	d.t.Helper()
 	lab.Eventually(d.t, soon, func() (err error) {
@@ -110,7 +111,7 @@ func (d *databases) mustLogin(user, address string) (s *session) {
 	return s
 }
 
-// withDeadline is for one conversation with a server.
+// withDeadline returns a context with the deadline for one exchange with a server, 5 s.
 func withDeadline() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), 5*time.Second)
 }
@@ -122,7 +123,7 @@ func (s *session) ask() (server, id string, err error) {
 	return server, id, err
 }
 
-// unchanged is nil while the session is still the same one.
+// unchanged returns nil if the session is still the same one.
 func (s *session) unchanged() error {
 	server, id, err := s.ask()
 	if err == nil && (server != s.server || id != s.id) {
@@ -134,8 +135,8 @@ func (s *session) unchanged() error {
 	return nil
 }
 
-// awaitReset writes a packet (COM_PING) and waits for the end of the connection. It returns how long the
-// application waited for it; an error means that it would have hung.
+// awaitReset writes a packet (COM_PING) and waits for the end of the connection. It returns how long that took; an
+// error means that the application would have hung.
 func (s *session) awaitReset(patience time.Duration) (time.Duration, error) {
 	begun := time.Now()
 	if err := s.wire.SetDeadline(begun.Add(patience)); err != nil {
@@ -144,7 +145,7 @@ func (s *session) awaitReset(patience time.Duration) (time.Duration, error) {
 	if _, err := s.wire.Write([]byte{1, 0, 0, 0, 0x0e}); err != nil {
 		return time.Since(begun), nil
 	}
-	for buffer := make([]byte, 512); ; { // what the server may have said before
+	for buffer := make([]byte, 512); ; { // discards what the server sent before
 		_, err := s.wire.Read(buffer)
 		var timeout net.Error
 		switch {
@@ -156,8 +157,8 @@ func (s *session) awaitReset(patience time.Duration) (time.Duration, error) {
 	}
 }
 
-// awaitTableChange waits until the node's director has put the real server into its table, or taken it out, and returns when it says
-// that this was. ipvsadm has to agree.
+// awaitTableChange waits until the node's director logs that it added the real server to its table, or removed it, and
+// returns when the log line came. ipvsadm must agree.
 func (n *node) awaitTableChange(mark lab.LogMark, server string, in bool) time.Time {
 	n.t.Helper()
 	verb := map[bool]string{true: "-a", false: "-d"}[in]
@@ -168,8 +169,8 @@ func (n *node) awaitTableChange(mark lab.LogMark, server string, in bool) time.T
 	return at
 }
 
-// afterCheck returns when a check that the node makes of the server at address has just ended: what happens to the
-// server now is noticed as late as it can be.
+// afterCheck waits until a check that the node makes of the server has just ended: a failure of the server that begins
+// now takes longest to detect.
 func (n *node) afterCheck(server *node) {
 	n.t.Helper()
 	c := capture.Start(server.Host, "eth0", fmt.Sprintf("tcp[tcpflags] & tcp-fin != 0 and src host %s and dst port 3306", n.Address()))

@@ -14,7 +14,7 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/ipvsadm"
 )
 
-// rewrite changes the cluster's file, which every node reads.
+// rewrite replaces texts in the cluster file, which all nodes share. Each old text must occur in it.
 func (c *cluster) rewrite(replacements ...string) {
 	c.t.Helper()
 	text, err := os.ReadFile(c.file)
@@ -32,7 +32,8 @@ func (c *cluster) rewrite(replacements ...string) {
 	}
 }
 
-// A holdPeriod is a time in which a host had the VIP, by `ip monitor`; to is zero while it lasts.
+// A holdPeriod is a period in which a host had the VIP, as seen by `ip monitor`. from is zero if it began before the
+// watch, to while it lasts.
 type holdPeriod struct{ from, to time.Time }
 
 func (t holdPeriod) String() string {
@@ -43,22 +44,22 @@ func (t holdPeriod) String() string {
 	return t.from.Format(clock) + "-" + t.to.Format(clock)
 }
 
-// A vipWatch records when a host gets and loses the VIP.
+// A vipWatch records when a host gets and loses the VIP, by `ip monitor`.
 type vipWatch struct {
 	n *node
 	d *lab.Daemon
 }
 
-// watchVIP returns when it records.
+// watchVIP starts a vipWatch and returns once it records.
 func (n *node) watchVIP() *vipWatch {
 	n.t.Helper()
 	w := &vipWatch{n, n.Host.Start("ip-monitor", "ip", "-tshort", "-oneline", "monitor", "address", "dev", "eth0")}
 	const marker = "192.0.2.1/32"
-	lab.Eventually(n.t, soon, func() error { // it says nothing of its own when it listens
+	lab.Eventually(n.t, soon, func() error { // ip monitor does not report that it listens
 		n.Run("ip", "addr", "add", marker, "dev", "eth0")
 		n.Run("ip", "addr", "del", marker, "dev", "eth0")
 		if !strings.Contains(w.d.Log(), marker) {
-			return fmt.Errorf("ip monitor on %s is silent: %s", n.Name, w.d.Log())
+			return fmt.Errorf("ip monitor on %s reports nothing: %s", n.Name, w.d.Log())
 		}
 		return nil
 	})
@@ -67,7 +68,7 @@ func (n *node) watchVIP() *vipWatch {
 
 var addressEvent = regexp.MustCompile(`^\[([^\]]+)\] (Deleted )?.* inet ` + regexp.QuoteMeta(vipPrefix) + ` `)
 
-// periods are all times in which the host had the VIP since the watch began.
+// periods returns the periods in which the host had the VIP since the watch began.
 func (w *vipWatch) periods() (all []holdPeriod) {
 	w.n.t.Helper()
 	for _, line := range w.d.LogLines() {
@@ -81,7 +82,7 @@ func (w *vipWatch) periods() (all []holdPeriod) {
 		}
 		open := len(all) > 0 && all[len(all)-1].to.IsZero()
 		switch {
-		case words[2] == "" && !open: // otherwise a lease renewed
+		case words[2] == "" && !open: // if open, a renewed lease
 			all = append(all, holdPeriod{from: at})
 		case words[2] != "" && open:
 			all[len(all)-1].to = at
@@ -92,19 +93,19 @@ func (w *vipWatch) periods() (all []holdPeriod) {
 	return all
 }
 
-// awaitPeriods waits until the host has had the VIP so many times.
+// awaitPeriods waits until there are at least count periods.
 func (w *vipWatch) awaitPeriods(count int) (all []holdPeriod) {
 	w.n.t.Helper()
 	lab.Eventually(w.n.t, soon, func() error {
 		if all = w.periods(); len(all) < count {
-			return fmt.Errorf("%s held the VIP %v, want %d times", w.n.Name, all, count)
+			return fmt.Errorf("%s held the VIP %v, want %d periods", w.n.Name, all, count)
 		}
 		return nil
 	})
 	return all
 }
 
-// awaitEnd waits until the host has lost the VIP that it had last, and returns when that was.
+// awaitEnd waits until a period has ended, and returns when the last one did.
 func (w *vipWatch) awaitEnd(timeout time.Duration) (end time.Time) {
 	w.n.t.Helper()
 	lab.Eventually(w.n.t, timeout, func() error {
@@ -119,7 +120,7 @@ func (w *vipWatch) awaitEnd(timeout time.Duration) (end time.Time) {
 	return end
 }
 
-// awaitPacket waits for a packet of a capture with -v, which goes on, and returns all up to then.
+// awaitPacket waits for a packet in a running capture with -v, and returns all packets up to then.
 func awaitPacket(t *testing.T, c *capture.Capture, pattern string) (packets []capture.Packet) {
 	t.Helper()
 	lab.Eventually(t, soon, func() error {
@@ -131,7 +132,7 @@ func awaitPacket(t *testing.T, c *capture.Capture, pattern string) (packets []ca
 	return packets
 }
 
-// overlap is the longest single time in which both hosts had the VIP, until now.
+// overlap returns the longest single time in which both hosts had the VIP, until now.
 func overlap(a, b *vipWatch) (longest time.Duration) {
 	now := time.Now()
 	end := func(t holdPeriod) time.Time {
@@ -155,8 +156,9 @@ func overlap(a, b *vipWatch) (longest time.Duration) {
 	return longest
 }
 
-// TestElection: of two directors that start together one holds the VIP in time, and what an earlier run left is gone
-// from both before either sends an advert. Both tables are the same: the other one is ready.
+// TestElection: of two directors that start together one holds the VIP within the time of an election, and a VIP left
+// by an earlier run is removed from both before either sends an advert. Both have the same table, so the BACKUP is
+// ready.
 //
 // Proves docs/packet-flow.md: "A director that starts and hears nobody takes the VIP after 3 × advert_interval and its
 // own skew."
@@ -183,16 +185,16 @@ func elect(t *testing.T, r timing) {
 		skew = 106 * time.Second / 256
 	}
 	startWithStaleVIP(directors, watches)
-	var directing time.Time // both; the start of two processes is none of an election's
+	var directing time.Time // when both run: starting the processes is not part of the election
 	for _, n := range directors {
 		if at := loggedAt(t, n.daemon.WaitLog("msg=directing", soon)); at.After(directing) {
 			directing = at
 		}
 	}
 	took, limit := awaitSettled(c, watches).Sub(directing), 3*r.advert+skew+time.Second // a second for the first checks
-	t.Logf("%s: one holder from %s after the start, limit %s", r, took.Round(time.Millisecond), limit)
+	t.Logf("%s: a single holder %s after the start, limit %s", r, took.Round(time.Millisecond), limit)
 	if took > limit {
-		t.Errorf("one holder from %s after the start on, want at most %s", took, limit)
+		t.Errorf("a single holder only %s after the start, want at most %s", took, limit)
 	}
 	judgeStale(t, watches, adverts.Packets())
 
@@ -211,8 +213,8 @@ func elect(t *testing.T, r timing) {
 	}
 }
 
-// startWithStaleVIP starts directors together on machines that still have the VIP, as a director left it that was killed: the
-// first tenure of each watch.
+// startWithStaleVIP starts directors together on machines that still have the VIP, as after a kill -9 of a director.
+// The stale VIP is the first period of each watch.
 func startWithStaleVIP(directors []*node, watches []*vipWatch) {
 	for i, n := range directors {
 		n.Run("ip", "addr", "add", vipPrefix, "dev", "eth0")
@@ -223,7 +225,7 @@ func startWithStaleVIP(directors []*node, watches []*vipWatch) {
 	}
 }
 
-// awaitSettled waits until lvs-master alone holds the VIP, by election, and returns since when.
+// awaitSettled waits until lvs-master alone holds the VIP as the result of an election, and returns since when.
 func awaitSettled(c *cluster, watches []*vipWatch) (since time.Time) {
 	c.t.Helper()
 	lab.Eventually(c.t, soon, func() error {
@@ -242,21 +244,21 @@ func awaitSettled(c *cluster, watches []*vipWatch) (since time.Time) {
 	return since
 }
 
-// judgeStale wants every director's first advert after its stale VIP was removed.
+// judgeStale fails the test if a director sent an advert before its stale VIP was removed.
 func judgeStale(t *testing.T, watches []*vipWatch, packets []capture.Packet) {
 	t.Helper()
 	for _, w := range watches {
 		period := w.periods()[0]
 		for _, p := range capture.Matching(packets, regexp.QuoteMeta(w.n.Address().String())+` > 224`) {
 			if period.to.IsZero() || period.to.After(p.Time) {
-				t.Errorf("%s sent an advert at %s, before its stale VIP was gone: %s", w.n.Name, p.Time, period)
+				t.Errorf("%s sent an advert at %s, before its stale VIP was removed: %s", w.n.Name, p.Time, period)
 			}
 		}
 	}
 }
 
-// sortedRule is the rule of a table of one service, its servers in the order of their addresses: they are in the table
-// in the order in which their checks passed.
+// sortedRule returns the rule of a table of one service with the servers sorted by address: the table has them in the
+// order in which their checks passed.
 func sortedRule(table ipvsadm.Table) string {
 	lines := strings.SplitAfter(table.Rule(), "\n")
 	if len(lines) > 2 {
@@ -265,8 +267,8 @@ func sortedRule(table ipvsadm.Table) string {
 	return strings.Join(lines, "")
 }
 
-// TestVIP: a VIP is a leased /32 that never becomes the source of anything, also when the interface's own address is
-// taken away and given back; adverts look as RFC 9568 5.1 wants them.
+// TestVIP: a VIP is a leased /32 that never becomes a source address, even when the interface's own address is removed
+// and added again; adverts have the IP header of RFC 9568 5.1.
 //
 // Proves docs/cluster-file.md: "No other prefix length: a virtual address is never a source address."
 // Proves docs/packet-flow.md: "It comes from the director's `address` if the interface has it, else from the
@@ -287,7 +289,7 @@ func TestVIP(t *testing.T) {
 		out := c.master.Run("ip", "-oneline", "addr", "show", "dev", "eth0", "to", vipPrefix)
 		words := regexp.MustCompile(`inet 10\.77\.0\.100/32 .* valid_lft ([123])sec`).FindStringSubmatch(out)
 		if words == nil {
-			return fmt.Errorf("ip addr says %q, want a /32 with a lease of at most 3 s", out)
+			return fmt.Errorf("ip addr prints %q, want a /32 with a lease of at most 3 s", out)
 		}
 		return nil
 	}
@@ -304,7 +306,7 @@ func TestVIP(t *testing.T) {
 				return nil
 			}
 		}
-		return fmt.Errorf("no adverts from 10.77.0.2 since the address is back")
+		return fmt.Errorf("no adverts from 10.77.0.2 since the address was added again")
 	})
 	if err := leased(); err != nil {
 		t.Error(err)
@@ -319,9 +321,9 @@ func TestVIP(t *testing.T) {
 	}
 }
 
-// TestGratuitousARP: a director that takes the VIP over announces it at once and then every 1.1 s, as request and as
-// reply: for 5 s after a peer that resigned, and until its lease + 2 s after one that fell silent, for that one may
-// still answer.
+// TestGratuitousARP: a director that takes over the VIP announces it at once and then every 1.1 s, as request and as
+// reply: for 5 s after a peer that resigned, and until 2 s after the end of the peer's lease if the peer stopped
+// sending, because that peer may still answer ARP.
 //
 // Proves docs/packet-flow.md: "The MASTER says so by gratuitous ARP, once as request and once as reply, because some
 // devices listen to one of them only:"
@@ -343,7 +345,7 @@ func TestGratuitousARP(t *testing.T) {
 	}
 }
 
-// judgeAnnouncements ends a MASTER and judges the gratuitous ARP of the one that takes over, until last.
+// judgeAnnouncements ends a MASTER and judges the gratuitous ARP of its peer, from the takeover until last after it.
 func judgeAnnouncements(t *testing.T, end func(*lab.Daemon), last time.Duration) {
 	t.Helper()
 	c := newCluster(t, shape{advert: relaxedAdvert.String(), instance: "lease: 6s"})
@@ -356,7 +358,7 @@ func judgeAnnouncements(t *testing.T, end func(*lab.Daemon), last time.Duration)
 	end(c.master.daemon)
 	arp.Wait("10.77.0.100", soon)
 	taken := watch.awaitPeriods(1)[0].from
-	time.Sleep(time.Until(taken.Add(last + 1200*time.Millisecond))) // to see that it ends
+	time.Sleep(time.Until(taken.Add(last + 1200*time.Millisecond))) // long enough to see that no more are sent
 	packets := arp.Stop()
 	for form, pattern := range map[string]string{
 		"requests": `> ff:ff:ff:ff:ff:ff, .*Request who-has 10\.77\.0\.100 .*tell 10\.77\.0\.100`,
@@ -372,14 +374,14 @@ func judgeAnnouncements(t *testing.T, end func(*lab.Daemon), last time.Duration)
 		}
 		for i, d := range at {
 			if late := d - time.Duration(i)*1100*time.Millisecond; late < -allowance || late > allowance {
-				t.Errorf("gratuitous ARP %s number %d came %s after the take-over, want one every 1.1 s", form, i+1, d)
+				t.Errorf("gratuitous ARP %s number %d came %s after the takeover, want one every 1.1 s", form, i+1, d)
 			}
 		}
 	}
 }
 
-// stateIs looks at the state of the first instance in the director's own view: that a director is BACKUP, no stock tool
-// can tell.
+// stateIs checks the state of the first instance in the director's status: no stock tool shows that a director is
+// BACKUP.
 func (n *node) stateIs(want string) error {
 	out, err := n.ctl("status", "-o", "json")
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// firstAddress is the first IPv4 address of an interface, by ip(8), which keeps the kernel's order: what names no source
-// gets this one.
+// firstAddress returns the first IPv4 address of an interface as listed by ip(8), which keeps the kernel's order: it is
+// the source address of sockets that choose none.
 func (n *node) firstAddress(device string) string {
 	n.t.Helper()
 	_, rest, _ := strings.Cut(n.Run("ip", "-o", "-4", "addr", "show", "dev", device), " inet ")
@@ -21,7 +21,7 @@ func (n *node) firstAddress(device string) string {
 	return first
 }
 
-// heldBehindOwnAddress is nil when the node holds the VIP alone, behind its own address.
+// heldBehindOwnAddress returns nil if only the node holds the VIP, listed after its own address.
 func (c *cluster) heldBehindOwnAddress(n *node) error {
 	if err := c.heldOnlyBy(n); err != nil {
 		return err
@@ -32,8 +32,8 @@ func (c *cluster) heldBehindOwnAddress(n *node) error {
 	return nil
 }
 
-// TestForeignInterface: whatever happens to the interface and the address under a MASTER, there is one holder of the
-// VIP in the end, never one that no director controls, and no advert has the VIP for its source.
+// TestForeignInterface: after any change to the interface and address of a MASTER there is one holder of the VIP again;
+// no VIP stays without a director that controls it, and no advert has the VIP as its source.
 //
 // Proves docs/operations.md: "the director's own address deleted | FAULT, the peer takes over; back when it is back.
 // Another address of the interface serves as well"
@@ -114,17 +114,18 @@ func TestForeignInterface(t *testing.T) {
 	}
 }
 
-// renamed gives the interface of the MASTER another name and back. The VIP must not stay on it until its lease ends.
+// renamed renames the interface of the MASTER and renames it back. The VIP must be removed from it before its lease
+// ends.
 func (c *cluster) renamed(t *testing.T, takesOver, returns func(*testing.T)) {
 	t.Helper()
 	m := c.master
 	addresses := m.monitor()
-	if _, err := m.Try("ip", "link", "set", "eth0", "name", "wan0"); err != nil { // older kernels only do it while it is down
+	if _, err := m.Try("ip", "link", "set", "eth0", "name", "wan0"); err != nil { // older kernels rename an interface only while it is down
 		m.Run("ip", "-batch", c.net.File("batch", "link set eth0 down\nlink set eth0 name wan0\nlink set wan0 up\n"))
 	}
 	done := time.Now()
 	if kept := addresses.WaitLog("^Deleted .* "+vipPrefix+" ", soon).At.Sub(done); kept > time.Second+allowance {
-		t.Errorf("the VIP was on the interface that was renamed for %s, want 1 s at most", kept)
+		t.Errorf("the VIP stayed on the renamed interface for %s, want at most 1 s", kept)
 	}
 	takesOver(t)
 	if reason := m.status().Instances[0].Reason; !strings.Contains(reason, "the interface eth0 does not exist") {
@@ -135,7 +136,7 @@ func (c *cluster) renamed(t *testing.T, takesOver, returns func(*testing.T)) {
 	if testing.Short() {
 		return
 	}
-	// As BACKUP it is of no consequence.
+	// A renamed interface on the BACKUP does not affect the service.
 	b := c.backup
 	b.Run("ip", "-batch", c.net.File("batch", "link set eth0 down\nlink set eth0 name wan0\nlink set wan0 up\n"))
 	lab.Eventually(t, soon, func() error { return b.stateIs("FAULT") })
@@ -144,8 +145,8 @@ func (c *cluster) renamed(t *testing.T, takesOver, returns func(*testing.T)) {
 	returns(t)
 }
 
-// TestLateInterface: an interface may come after the daemon, go, and come again under the same name: multicast
-// membership, sockets and gratuitous ARP follow.
+// TestLateInterface: an interface may be created after the daemon starts, be deleted, and be created again under the
+// same name: multicast membership, sockets and gratuitous ARP follow.
 //
 // Proves docs/operations.md: "an interface that comes later, or again | used at once"
 func TestLateInterface(t *testing.T) {
@@ -157,7 +158,7 @@ func TestLateInterface(t *testing.T) {
 		n.start()
 	}
 	c.master.daemon.WaitLog("FAULT: the interface vr0 does not exist", soon)
-	// The interface carries an address of the same network; eth0 keeps its own for the checks.
+	// vr0 has an address of the same network; eth0 keeps its own for the checks.
 	vr0 := func(n *node, address string) string {
 		return n.writeFile("batch", "link add link eth0 name vr0 type macvlan mode bridge\naddr add "+address+"/24 dev vr0\nlink set vr0 up\n")
 	}
@@ -190,13 +191,13 @@ func TestLateInterface(t *testing.T) {
 	client := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond})
 	client.WaitAnswered("", soon)
 	client.Stop()
-	// Their own addresses here are 10.77.0.102 and .103; the VIP is 10.77.0.100.
+	// The directors' addresses on vr0 are 10.77.0.102 and .103; the VIP is 10.77.0.100.
 	for _, p := range capture.Matching(adverts.Stop(), `10\.77\.0\.100 > 224`) {
-		t.Errorf("the VIP is the source: %s", p.Text)
+		t.Errorf("the VIP is the source address: %s", p.Text)
 	}
 }
 
-// writeFile writes a file of the node's own and returns its path.
+// writeFile writes a file in the node's directory and returns its path.
 func (n *node) writeFile(name, content string) string {
 	n.t.Helper()
 	path := n.Path(name)
@@ -209,7 +210,7 @@ func (n *node) hardwareAddress(device string) string {
 	return strings.TrimSpace(n.ReadFile("/sys/class/net/" + device + "/address"))
 }
 
-// heldOn is nil when the node, and no other director, has the VIP, on this device and behind its own address.
+// heldOn returns nil if only the node holds the VIP, on this device and after its own address.
 func (c *cluster) heldOn(device string, n *node) error {
 	if err := c.heldOnlyBy(n); err != nil {
 		return err
@@ -220,8 +221,8 @@ func (c *cluster) heldOn(device string, n *node) error {
 	return nil
 }
 
-// TestInterfaceComesLater: an interface that is not there is no reason to give up: the instance is in FAULT and says
-// why, and works when it comes.
+// TestInterfaceComesLater: a missing interface does not end the director: the instance is in FAULT with the reason, and
+// works once the interface is created.
 //
 // Proves docs/operations.md: "An interface that is not there is no reason not to start: the instance is in FAULT until
 // it comes."
@@ -235,10 +236,10 @@ func TestInterfaceComesLater(t *testing.T) {
 	n.daemon.WaitLog("msg=directing", soon)
 	lab.Eventually(t, soon, func() error { return n.stateIs("FAULT") })
 	if reason := n.status().Instances[0].Reason; !strings.Contains(reason, "interface lan7 does not exist") {
-		t.Errorf("FAULT says %q", reason)
+		t.Errorf("the reason of FAULT is %q", reason)
 	}
 	if n.holds() {
-		t.Error("the VIP is somewhere")
+		t.Error("an interface has the VIP")
 	}
 	n.Run("ip", "link", "add", "lan7", "type", "veth", "peer", "name", "far7")
 	n.Run("ip", "addr", "add", "10.78.0.2/24", "dev", "lan7")
@@ -256,6 +257,6 @@ func TestInterfaceComesLater(t *testing.T) {
 	n.Run("ip", "link", "del", "lan7")
 	lab.Eventually(t, soon, func() error { return n.stateIs("FAULT") })
 	if !n.daemon.Running() {
-		t.Error("the director gave up")
+		t.Error("the director has exited")
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// seeded is the random source of a scenario; LVS_SEED repeats a run.
+// seeded returns the random source of a scenario, seeded from the time; LVS_SEED repeats a run.
 func seeded(t *testing.T) *rand.Rand {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
@@ -30,7 +30,7 @@ func seeded(t *testing.T) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
-// ourTable is what ipvsadm saves of our virtual server.
+// ourTable returns what ipvsadm prints for our virtual server, sorted; "" if it does not exist.
 func (n *node) ourTable() string {
 	n.t.Helper()
 	var lines []string
@@ -40,32 +40,31 @@ func (n *node) ourTable() string {
 		}
 	}
 	slices.Sort(lines)
-	thresholds, err := n.Try("ipvsadm", "-Ln", "--thresholds", "-t", vipPort) // which -S leaves out
+	thresholds, err := n.Try("ipvsadm", "-Ln", "--thresholds", "-t", vipPort) // -S leaves them out
 	if err != nil {
-		return "" // there is none
+		return "" // no such virtual server
 	}
 	return strings.Join(lines, "\n") + "\n" + thresholds
 }
 
-// repairs does something by hand, and fails unless all is right again within the limit: when the daemon, or ip monitor, has
-// written the line that tells of it. The hand has done its work at the latest when it returns.
+// repairs makes a change and fails the test unless it is repaired within the limit, which is when logger (a daemon, or
+// ip monitor) writes a matching line, and check passes then. The limit counts from the return of change.
 func repairs(t *testing.T, limit time.Duration, logger *lab.Daemon, line string, change func(), check func() error) {
 	t.Helper()
 	mark := logger.Mark()
 	change()
 	done := time.Now()
 	took := mark.WaitLog(line, soon).At.Sub(done)
-	t.Logf("right again after %s", took)
+	t.Logf("repaired after %s", took)
 	if took > limit+allowance {
-		t.Errorf("it took %s, want at most %s", took, limit)
+		t.Errorf("the repair took %s, want at most %s", took, limit)
 	}
 	if err := check(); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestForeignTable: whatever somebody does by hand to our virtual server, it is as the file says again within 2 s; what
-// is somebody else's stays.
+// TestForeignTable: any manual change to our virtual server is reverted within 2 s; services of others are left alone.
 //
 // Proves docs/operations.md: "put back within 2 s (large tables are looked at every 1.5 s, small ones every 0.5 s),
 // flags and thresholds too"
@@ -98,12 +97,12 @@ func TestForeignTable(t *testing.T) {
 	for _, args := range []struct {
 		name string
 		argv []string
-		last string // change of the director's
+		last string // the director's last change, as it is logged
 	}{
 		{"weight", server("-e", "-g", "-w", "7"), "-e"},
 		{"weight 0", server("-e", "-g", "-w", "0"), "-e"},
 		{"forwarding method", server("-e", "-m", "-w", "3"), "-e"},
-		{"thresholds", server("-e", "-g", "-w", "3", "-x", "1"), "-e"}, // only a whole reading shows it
+		{"thresholds", server("-e", "-g", "-w", "3", "-x", "1"), "-e"}, // visible only to a full dump of the table
 		{"real server deleted", server("-d"), "-a"},
 		{"real server added", []string{"-a", "-t", vipPort, "-r", "10.77.0.99:3306", "-g", "-w", "9"}, "-d"},
 		{"scheduler", service("-E", "-s", "wlc", "-p", "50"), "-E"},
@@ -118,11 +117,11 @@ func TestForeignTable(t *testing.T) {
 		t.Error(problem)
 	}
 	if log := c.master.daemon.Log(); !strings.Contains(log, `change="ipvsadm -e -t 10.77.0.100:3306 -r 10.77.0.11:3306 -g -w 3"`) {
-		t.Errorf("the log does not say what was put right:\n%s", log)
+		t.Errorf("the log does not have the repair:\n%s", log)
 	}
 }
 
-// advertGap is the longest time between two adverts of a capture.
+// advertGap returns the longest time between two consecutive adverts of a capture.
 func advertGap(packets []capture.Packet) (longest time.Duration) {
 	for i := 1; i < len(packets); i++ {
 		longest = max(longest, packets[i].Time.Sub(packets[i-1].Time))
@@ -134,19 +133,19 @@ func packetsSince(packets []capture.Packet, begun time.Time) []capture.Packet {
 	return slices.DeleteFunc(packets, func(p capture.Packet) bool { return p.Time.Before(begun) })
 }
 
-// noAdvertFromVIP fails if an advert had the VIP for its source.
+// noAdvertFromVIP fails the test if an advert has the VIP as its source, or if there is no advert.
 func noAdvertFromVIP(t *testing.T, adverts []capture.Packet) {
 	t.Helper()
 	if len(adverts) == 0 {
 		t.Error("no advert was captured")
 	}
 	for _, p := range capture.Matching(adverts, `10\.77\.0\.10[0-9] > 224`) {
-		t.Errorf("the VIP is the source: %s", p.Text)
+		t.Errorf("the VIP is the source address: %s", p.Text)
 	}
 }
 
-// TestForeignVIP: a VIP that is deleted on the MASTER is back within 50 ms, and nobody else notices: no change of
-// state, no late advert. Whoever deletes it in a loop costs little and fills no log.
+// TestForeignVIP: a VIP that is deleted on the MASTER is added again within 50 ms, without a change of state or a late
+// advert. A process that deletes it in a loop causes little CPU use and few log lines.
 //
 // Proves docs/operations.md: "`ip addr del` of the VIP on the MASTER | put back within 50 ms; the election does not
 // notice"
@@ -171,10 +170,10 @@ func TestForeignVIP(t *testing.T) {
 
 	t.Run("deleted", func(t *testing.T) {
 		begun := time.Now()
-		away := c.deleteVIP(t, 5, 2*advert)
+		missing := c.deleteVIP(t, 5, 2*advert)
 		late := advertGap(packetsSince(adverts.Packets(), begun))
-		t.Logf("the VIP was away for at most %s; at most %s between two adverts", away, late)
-		if away > 50*time.Millisecond || late > advert*3/2 {
+		t.Logf("the VIP was missing for at most %s; at most %s between two adverts", missing, late)
+		if missing > 50*time.Millisecond || late > advert*3/2 {
 			t.Errorf("want at most 50 ms without the VIP, and %s between two adverts", advert*3/2)
 		}
 		mark.WaitLog("VIPs were deleted or changed by somebody else and are put back.*repairs=1", soon)
@@ -186,13 +185,13 @@ func TestForeignVIP(t *testing.T) {
 		fight.Wait(3 * soon)
 		c.awaitHolder(c.master, soon)
 		after, times := c.master.daemon.Usage(), len(watch.periods())
-		elapsed, cpu, routesBefore := after.At.Sub(before.At), after.CPU-before.CPU, shellCPU(t, fight.Tail(1))
-		t.Logf("%d times put back within %s; %s of CPU, and %s of those who delete it", times, elapsed, cpu, routesBefore)
+		elapsed, cpu, deleteCPU := after.At.Sub(before.At), after.CPU-before.CPU, shellCPU(t, fight.Tail(1))
+		t.Logf("added again %d times in %s, with %s of CPU; the deleting processes used %s", times, elapsed, cpu, deleteCPU)
 		if times > 3+int(elapsed/(20*time.Millisecond)) {
-			t.Errorf("it was put back %d times in %s, want at most once in 20 ms", times, elapsed)
+			t.Errorf("it was added again %d times in %s, want at most once in 20 ms", times, elapsed)
 		}
-		if cpu > routesBefore+2*allowance { // both are counted in ticks
-			t.Errorf("to put it back takes %s of CPU, to delete it %s", cpu, routesBefore)
+		if cpu > deleteCPU+2*allowance { // both are counted in ticks
+			t.Errorf("adding it again took %s of CPU, deleting it %s", cpu, deleteCPU)
 		}
 		if lines := strings.Count(mark.Log(), "are put back"); lines > 2 {
 			t.Errorf("%d lines in the log, want at most 2 a minute", lines)
@@ -214,14 +213,14 @@ func TestForeignVIP(t *testing.T) {
 	packets := adverts.Stop()
 	noAdvertFromVIP(t, packets)
 	if resigned := len(capture.Matching(packets, "prio 0")); resigned > 0 || strings.Contains(mark.Log(), "msg=state") {
-		t.Errorf("%d resignations; the election heard of it:\n%s", resigned, mark.Log())
+		t.Errorf("%d resignations; the election was affected:\n%s", resigned, mark.Log())
 	}
 	if now := routes(); now != routesBefore {
-		t.Errorf("routes and rules are\n%swere\n%s", now, routesBefore)
+		t.Errorf("routes and rules are\n%sand were\n%s", now, routesBefore)
 	}
 }
 
-// shellCPU reads what the children of a shell have used, by the second line of its times: "0m0.12s 0m0.98s".
+// shellCPU returns the CPU time of a shell's children, from the second line of its `times`: "0m0.12s 0m0.98s".
 func shellCPU(t *testing.T, line string) (cpu time.Duration) {
 	t.Helper()
 	for _, word := range strings.Fields(line) {
@@ -234,7 +233,8 @@ func shellCPU(t *testing.T, line string) (cpu time.Duration) {
 	return cpu
 }
 
-// deleteVIP deletes the VIP of the MASTER so many times, with a pause after each, and returns for how long it was away.
+// deleteVIP deletes the VIP of the MASTER repeatedly, with a pause after each deletion, and returns the longest time
+// for which it was missing.
 func (c *cluster) deleteVIP(t *testing.T, times int, pause time.Duration) (longest time.Duration) {
 	t.Helper()
 	watch := c.master.watchVIP()
@@ -243,7 +243,7 @@ func (c *cluster) deleteVIP(t *testing.T, times int, pause time.Duration) (longe
 		mark := watch.d.Mark()
 		c.master.Run("ip", "addr", "del", vipPrefix, "dev", "eth0")
 		mark.WaitLog(`\] \d+: eth0 .* `+vipPrefix+" ", soon)
-		time.Sleep(pause) // the next one is another foreign deletion, not a fight
+		time.Sleep(pause) // so that the director treats the next deletion as a separate event, not as a fight
 	}
 	all := watch.awaitPeriods(times)
 	for i := 1; i < len(all); i++ {
@@ -252,7 +252,7 @@ func (c *cluster) deleteVIP(t *testing.T, times int, pause time.Duration) (longe
 	return longest
 }
 
-// TestForeignAgent: on a real server the VIP and its sysctls are right again within a second, also on a new interface.
+// TestForeignAgent: on a real server the VIP and its sysctls are restored within a second, also on a new interface.
 //
 // Proves docs/operations.md: "VIP or sysctls on a real server | put back within a second"
 func TestForeignAgent(t *testing.T) {
