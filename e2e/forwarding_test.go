@@ -14,7 +14,8 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 )
 
-// wire judges what passed an interface. A MAC of the lab is 02:4c and the IPv4 address of its interface.
+// wire judges the packets that passed an interface. A MAC address in the lab is 02:4c followed by the IPv4 address of
+// its interface.
 type wire struct {
 	t       *testing.T
 	where   string
@@ -26,20 +27,20 @@ func tap(t *testing.T, h *lab.Host, device, filter string) *wire {
 	return &wire{t: t, where: device + " of " + h.Name, capture: capture.Start(h, device, filter)}
 }
 
-// stop ends the capture, after which has and hasNot judge it.
+// stop ends the capture; has and hasNot judge its packets.
 func (w *wire) stop() { w.packets = w.capture.Stop() }
 
 func (w *wire) has(what, pattern string) {
 	w.t.Helper()
 	if len(capture.Matching(w.packets, pattern)) == 0 {
-		w.t.Errorf("%s: no packet %q: %s. There were:\n%s", w.where, pattern, what, texts(w.packets, 10))
+		w.t.Errorf("%s: no packet matches %q: %s. Captured:\n%s", w.where, pattern, what, texts(w.packets, 10))
 	}
 }
 
 func (w *wire) hasNot(what, pattern string) {
 	w.t.Helper()
 	if found := capture.Matching(w.packets, pattern); len(found) > 0 {
-		w.t.Errorf("%s: packets %q: %s:\n%s", w.where, pattern, what, texts(found, 5))
+		w.t.Errorf("%s: packets match %q: %s:\n%s", w.where, pattern, what, texts(found, 5))
 	}
 }
 
@@ -55,8 +56,8 @@ func texts(packets []capture.Packet, most int) string {
 	return b.String()
 }
 
-// TestForwardDR: requests pass the director, which changes nothing but the frame's address; answers go from the real
-// server to the client directly.
+// TestForwardDR: requests go through the director, which changes only the MAC addresses; answers go directly from the
+// real server to the client.
 //
 // Proves docs/packet-flow.md: "IPVS on the MASTER chooses a real server and sends the packet on. Source, destination
 // and ports stay; only the frame around it is new."
@@ -102,8 +103,8 @@ virtual_servers:
 `
 
 // TestForwardTUN: a real server in another subnet gets requests in IP in IP (protocol 4) and answers the client
-// directly. The agent does everything on it; strict reverse path filtering, which distributions switch on, would drop
-// them.
+// directly. The agent configures everything on it, including rp_filter: strict reverse path filtering, which
+// distributions enable, would drop the requests.
 //
 // Proves docs/packet-flow.md: "As DR, but the packet is put into another one, addressed to the real server. So real
 // servers may be in another network."
@@ -128,7 +129,7 @@ func TestForwardTUN(t *testing.T) {
 	for _, conf := range []string{"all", "default", "eth0"} {
 		server.Sysctl("net.ipv4.conf."+conf+".rp_filter", "1")
 	}
-	server.Run("modprobe", "ipip") // the one thing that the agent leaves to the administrator, and says so
+	server.Run("modprobe", "ipip") // the agent does not load it but reports that it is missing
 	standin.Start(server.Host, ":3306", "far1")
 	server.start()
 	master.start()
@@ -151,18 +152,18 @@ func TestForwardTUN(t *testing.T) {
 	inside.has("the answer leaves outside the tunnel", `02:4c:0a:4e:00:0b > 02:4c:0a:4e:00:01, .*: 10.77.0.100.3306 > 10.77.0.50.\d+: Flags \[S\.\]`)
 	outside.has("the answer comes by the router", `02:4c:0a:4d:00:01 > 02:4c:0a:4d:00:32, .* 10.77.0.100.3306 > 10.77.0.50.\d+: Flags \[S\.\]`)
 	outside.hasNot("answers do not pass the director", `^02:4c:0a:4d:00:02 > .* 10.77.0.100.3306 > `)
-	outside.has("the director says what fits into the tunnel", ` 10.77.0.100 > 10.77.0.50: ICMP .* need to frag \(mtu 1480\)`)
+	outside.has("the director reports the MTU of the tunnel", ` 10.77.0.100 > 10.77.0.50: ICMP .* need to frag \(mtu 1480\)`)
 	if table := master.table().Service(vipPort).Server("10.78.0.11:3306"); table.Forward != "Tunnel" {
-		t.Errorf("the table says %q, want Tunnel", table.Forward)
+		t.Errorf("the table has %q, want Tunnel", table.Forward)
 	}
 
 	server.daemon.Stop()
 	if server.HasAddress(vip) || server.SysctlValue("net.ipv4.conf.tunl0.rp_filter") != "1" || server.SysctlValue("net.ipv4.conf.all.arp_ignore") != "0" {
-		t.Errorf("the stopped agent left something:\n%s", server.Run("ip", "addr"))
+		t.Errorf("the stopped agent did not restore everything:\n%s", server.Run("ip", "addr"))
 	}
 }
 
-// bigRequest sends more than fits into one packet of the tunnel.
+// bigRequest sends a request that is larger than a packet in the tunnel.
 func bigRequest(t *testing.T, client *lab.Host) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
@@ -182,7 +183,7 @@ func bigRequest(t *testing.T, client *lab.Host) {
 	readLine(t, conn)
 }
 
-// readLine reads what an answering server says at once.
+// readLine reads one line of a server's answer, at most 64 bytes.
 func readLine(t *testing.T, conn net.Conn) string {
 	t.Helper()
 	text := make([]byte, 64)
@@ -193,7 +194,8 @@ func readLine(t *testing.T, conn net.Conn) string {
 	return strings.TrimSpace(string(text[:n]))
 }
 
-// TestCheckRefusesAPortThatCannotBeChanged: only NAT rewrites ports; the file says so before anything runs.
+// TestCheckRefusesAPortThatCannotBeChanged: only NAT rewrites ports; `lvsctl check` reports another port with DR or
+// TUN.
 //
 // Proves docs/packet-flow.md: "A real server gets the packet as the client sent it. The cluster file refuses another
 // port for a real server."
@@ -235,7 +237,7 @@ virtual_servers:
       - {name: mysql2, address: 10.79.0.12, port: 3307}
 `
 
-// natCluster has the directors between two networks; the real servers' way back is the inner VIP.
+// natCluster has the directors between two networks; the real servers' default gateway is the inner VIP.
 type natCluster struct {
 	t              *testing.T
 	client         *lab.Host
@@ -260,7 +262,7 @@ func newNATCluster(t *testing.T) *natCluster {
 	return c
 }
 
-// awaitBoth waits until both VIPs are on one director and nowhere else.
+// awaitBoth waits until both VIPs are on this director and not on the other one.
 func (c *natCluster) awaitBoth(n *node) {
 	c.t.Helper()
 	lab.Eventually(c.t, soon, func() error {
@@ -273,8 +275,8 @@ func (c *natCluster) awaitBoth(n *node) {
 	})
 }
 
-// TestForwardNAT: addresses and port are rewritten both ways by the director that holds the VIPs of both networks. When
-// it dies both move to the other one. An agent whose answers would not pass a director says so.
+// TestForwardNAT: the director that holds the VIPs of both networks rewrites addresses and port in both directions.
+// When it fails both VIPs move to the other one. An agent whose answers would bypass the directors reports that.
 //
 // Proves docs/packet-flow.md: "The director rewrites the destination, and on the way back the source. So the way back
 // has to lead through the director that did it: the real server's route to the clients points to a VIP on the inner
@@ -296,7 +298,7 @@ func TestForwardNAT(t *testing.T) {
 	for _, n := range []*node{c.master, c.backup} {
 		lab.Eventually(t, soon, func() error { return tableHas(n, "10.79.0.11:3307", "10.79.0.12:3307") })
 		if forward := n.table().Service(vipPort).Server("10.79.0.11:3307").Forward; forward != "Masq" {
-			t.Errorf("%s: the table says %q, want Masq", n.Name, forward)
+			t.Errorf("%s: the table has %q, want Masq", n.Name, forward)
 		}
 	}
 	c.rewritten()
@@ -331,17 +333,17 @@ func TestForwardNAT(t *testing.T) {
 		})
 		measured.WaitAnswered("mysql1", soon)
 		measured.WaitAnswered("mysql2", soon)
-		t.Logf("both cables of the director cut: %s", measured.Stop())
+		t.Logf("both cables of the director unplugged: %s", measured.Stop())
 	})
 	c.master.daemon.Stop()
 	after := c.master.SysctlValue("net.ipv4.ip_forward") + c.master.SysctlValue("net.ipv4.conf.all.send_redirects")
 	if before != after {
-		t.Errorf("ip_forward and send_redirects were %s before the director ran and are %s after it", before, after)
+		t.Errorf("ip_forward and send_redirects were %s before the start of the director and are %s after its stop", before, after)
 	}
 }
 
-// wrongGateway starts the agent of a real server whose answers would pass by the directors: the agent says so, where and
-// how to mend it. Then the gateway is mended.
+// wrongGateway starts the agent of a real server whose answers would bypass the directors, judges how the agent reports
+// it, and then corrects the gateway.
 func (n *node) wrongGateway() *lab.Daemon {
 	n.t.Helper()
 	n.Gateway("10.79.0.254")
@@ -358,7 +360,7 @@ func (n *node) wrongGateway() *lab.Daemon {
 	return agent
 }
 
-// rewritten judges one connection through the master.
+// rewritten judges the packets of a connection to each server through the master.
 func (c *natCluster) rewritten() {
 	c.t.Helper()
 	const filter = "tcp port 3306 or tcp port 3307 and host 10.77.0.50"
@@ -371,9 +373,9 @@ func (c *natCluster) rewritten() {
 	outside.stop()
 	inside.stop()
 	outside.has("requests go to the VIP", `02:4c:0a:4d:00:32 > 02:4c:0a:4d:00:02, .* 10.77.0.50.\d+ > 10.77.0.100.3306: Flags \[S\]`)
-	outside.has("answers come from the VIP, by the director", `02:4c:0a:4d:00:02 > 02:4c:0a:4d:00:32, .* 10.77.0.100.3306 > 10.77.0.50.\d+: Flags \[S\.\]`)
-	outside.hasNot("the client learns nothing of the inner network", `10\.79\.0\.|\.3307[ :]`)
+	outside.has("answers come from the VIP, through the director", `02:4c:0a:4d:00:02 > 02:4c:0a:4d:00:32, .* 10.77.0.100.3306 > 10.77.0.50.\d+: Flags \[S\.\]`)
+	outside.hasNot("no packet to the client shows the inner network", `10\.79\.0\.|\.3307[ :]`)
 	inside.has("requests have the real server's address and port", `02:4c:0a:4f:00:02 > 02:4c:0a:4f:00:0b, .* 10.77.0.50.\d+ > 10.79.0.11.3307: Flags \[S\]`)
 	inside.has("answers go back to the director", `02:4c:0a:4f:00:0b > 02:4c:0a:4f:00:02, .* 10.79.0.11.3307 > 10.77.0.50.\d+: Flags \[S\.\]`)
-	inside.hasNot("the VIP is not seen inside", `10\.77\.0\.100`)
+	inside.hasNot("no packet inside has the outer VIP", `10\.77\.0\.100`)
 }

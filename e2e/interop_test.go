@@ -9,8 +9,9 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/capture"
 )
 
-// TestInterop: a pair of one lvs-director and one keepalived 2.2.7, as during a migration: either hands over to the
-// other, by a graceful stop and by falling silent, and both never hold the VIP for longer than an advert is on its way.
+// TestInterop: a pair of one lvs-director and one keepalived 2.2.7, as during a migration. Each takes over from the
+// other after a graceful stop and after a silence, and both hold the VIP at the same time only until the loser receives
+// an advert.
 //
 // Proves README.md: "VRRP version 3 (RFC 9568) and 2 (RFC 3768) on IPv4, preempting or not, together with keepalived as
 // a peer."
@@ -43,13 +44,13 @@ func interoperate(t *testing.T, r timing, master, backup product) {
 	watches := []*vipWatch{c.master.watchVIP(), c.backup.watchVIP()}
 	undisputed := func(when string) {
 		t.Helper()
-		// A loser gives up on the winner's first advert.
+		// A loser gives up the VIP when it receives the winner's first advert.
 		if both := overlap(watches[0], watches[1]); both > 300*time.Millisecond {
 			t.Errorf("%s: both held the VIP for %s: %v and %v", when, both, watches[0].periods(), watches[1].periods())
 		}
 	}
 	segment := c.segment()
-	handsOver := func(begun time.Time, what string, least, most time.Duration) {
+	takesOver := func(begun time.Time, what string, least, most time.Duration) {
 		t.Helper()
 		watches[1].awaitPeriodSince(begun)
 		segment.Wait(c.backup.mac()+" > ff:ff:ff:ff:ff:ff.* "+vip, soon)
@@ -65,10 +66,10 @@ func interoperate(t *testing.T, r timing, master, backup product) {
 	c.steady(c.master, r)
 	undisputed("after the start")
 
-	goodbye := time.Now()
+	resigned := time.Now()
 	c.master.daemon.Stop()
 	segment.Wait(`10\.77\.0\.2 > 224\.0\.0\.18: .*prio 0,`, soon)
-	handsOver(goodbye, "said good-bye", 0, r.skew()+takeoverAllowance)
+	takesOver(resigned, "resigned", 0, r.skew()+takeoverAllowance)
 	c.steady(c.backup, r)
 	undisputed("after a graceful stop")
 
@@ -80,8 +81,8 @@ func interoperate(t *testing.T, r timing, master, backup product) {
 	silent := time.Now()
 	c.master.Link("eth0").Unplug()
 	c.master.daemon.Kill()
-	c.master.Run("ip", "addr", "flush", "to", vipPrefix) // of keepalived it would stay for ever
-	handsOver(silent, "fell silent", 3*r.advert, r.masterDown()+takeoverAllowance)
+	c.master.Run("ip", "addr", "flush", "to", vipPrefix) // keepalived's VIP would stay forever
+	takesOver(silent, "stopped sending", 3*r.advert, r.masterDown()+takeoverAllowance)
 	c.master.Link("eth0").Plug()
 	c.steady(c.backup, r)
 	undisputed("after a silence")
@@ -90,22 +91,22 @@ func interoperate(t *testing.T, r timing, master, backup product) {
 
 	c.backup.daemon.Stop()
 	c.steady(c.master, r)
-	undisputed("in the end")
+	undisputed("at the end")
 	for _, p := range capture.Matching(segment.Stop(), "VRRP") {
 		if len(capture.Matching([]capture.Packet{p}, `prio (150|100|0), `)) == 0 {
-			t.Errorf("a strange advert: %s", p.Text)
+			t.Errorf("an unexpected advert: %s", p.Text)
 		}
 	}
 }
 
-// steady sees for three adverts that the node alone holds the VIP.
+// steady checks for three advert intervals that only the node holds the VIP.
 func (c *cluster) steady(n *node, r timing) {
 	c.t.Helper()
 	c.awaitHolder(n, soon)
 	lab.Steadily(c.t, 3*r.advert, func() error { return c.heldOnlyBy(n) })
 }
 
-// awaitPeriodSince waits for a tenure that the host began after an event.
+// awaitPeriodSince waits for a holdPeriod that began after the event.
 func (w *vipWatch) awaitPeriodSince(event time.Time) (found holdPeriod) {
 	w.n.t.Helper()
 	lab.Eventually(w.n.t, soon, func() error {

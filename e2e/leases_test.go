@@ -13,8 +13,8 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// TestLeaseEnds: the VIP of a director that is frozen or killed goes by itself when its lease is over, whatever its
-// length. Nobody is there to remove it: no peer, no systemd.
+// TestLeaseEnds: the VIP of a director that is frozen or killed is removed by the kernel when its lease ends, whatever
+// the length of the lease. No peer and no systemd is there to remove it.
 //
 // Proves README.md: "VIPs with a kernel lease: a director that dies or hangs loses its VIP, with no daemon left to
 // remove it."
@@ -38,22 +38,22 @@ func TestLeaseEnds(t *testing.T) {
 				c := newCluster(t, shape{advert: "100ms", instance: fmt.Sprintf("lease: %s", lease)})
 				c.master.start()
 				c.awaitHolder(c.master, soon)
-				lab.Steadily(t, lease/2, func() error { return c.heldOnlyBy(c.master) }) // in the middle of its rhythm
+				lab.Steadily(t, lease/2, func() error { return c.heldOnlyBy(c.master) }) // until the renewals are under way
 				watch := c.master.watchVIP()
 				begun := time.Now()
 				end.end(c.master.daemon)
 				took := watch.awaitEnd(lease + soon).Sub(begun)
-				t.Logf("gone after %s, want at most %s", took, lease+leaseEndAllowance)
+				t.Logf("removed after %s, limit %s", took, lease+leaseEndAllowance)
 				if took > lease+leaseEndAllowance {
-					t.Errorf("gone after %s, want at most %s", took, lease+leaseEndAllowance)
+					t.Errorf("removed after %s, want at most %s", took, lease+leaseEndAllowance)
 				}
 				if c.master.daemon.Running() {
 					mark := c.master.daemon.Mark()
 					c.master.daemon.Resume()
-					c.awaitHolder(c.master, soon) // there is nobody else
+					c.awaitHolder(c.master, soon) // there is no other director
 					lab.Steadily(t, lease+leaseEndAllowance, func() error { return c.heldOnlyBy(c.master) })
 					if log := mark.Log(); strings.Contains(log, "somebody else") {
-						t.Errorf("a lease that ended is taken for a foreign hand:\n%s", log)
+						t.Errorf("the end of a lease was logged as a change by another process:\n%s", log)
 					}
 				}
 			})
@@ -61,7 +61,8 @@ func TestLeaseEnds(t *testing.T) {
 	}
 }
 
-// TestManyLeases: many VIPs of one instance and many instances stay up over many renewals, and those are few writes.
+// TestManyLeases: many VIPs of one instance and of many instances stay up over many renewals, without more writes than
+// the renewals need.
 //
 // Proves docs/cluster-file.md: "A director renews each of its virtual addresses three times in a **lease**."
 func TestManyLeases(t *testing.T) {
@@ -95,7 +96,7 @@ func TestManyLeases(t *testing.T) {
 		have := c.master.Addresses("eth0")
 		for _, vip := range all {
 			if !slices.Contains(have, netip.MustParsePrefix(vip+"/32")) {
-				return fmt.Errorf("%s is not up, nor perhaps others: %v", vip, have)
+				return fmt.Errorf("%s is not up; the addresses are %v", vip, have)
 			}
 		}
 		return nil
@@ -125,8 +126,8 @@ func TestManyLeases(t *testing.T) {
 	}
 }
 
-// TestKilledMaster: the daemon of the MASTER dies by kill -9: nobody is left on that machine to remove the VIP, so its
-// lease does. The client is answered meanwhile: by the other director, which keeps announcing itself.
+// TestKilledMaster: after a kill -9 of the MASTER's daemon no process on that machine removes the VIP; the end of its
+// lease does. Meanwhile the client is answered by the other director, which repeats its gratuitous ARP.
 //
 // Proves README.md: "VIP on a director that was killed (`kill -9`) | gone when its lease ends (5 s by default)"
 // Proves docs/cluster-file.md: "One that dies without a word loses them when the lease runs out."
@@ -134,7 +135,7 @@ func TestKilledMaster(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)
 	r := timing{3, relaxedAdvert}
-	const lease = 3 * time.Second // the least
+	const lease = 3 * time.Second // the shortest allowed
 	c := servingCluster(t, lvsDirector, r)
 	old, other := c.master.watchVIP(), c.backup.watchVIP()
 	m := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond})
@@ -144,7 +145,7 @@ func TestKilledMaster(t *testing.T) {
 	killed := time.Now()
 	c.master.daemon.Kill()
 	if code := c.master.daemon.Wait(soon); code != 128+9 {
-		t.Fatalf("the daemon ended with %d", code)
+		t.Fatalf("the daemon exited with %d", code)
 	}
 	segment.Wait(c.backup.mac()+" > ff:ff:ff:ff:ff:ff.* "+vip, soon)
 	taken := other.awaitPeriods(1)[0].from
@@ -161,7 +162,7 @@ func TestKilledMaster(t *testing.T) {
 	c.awaitARPEntry(c.backup)
 	c.awaitHolder(c.backup, soon)
 	if later := result.Since(taken.Add(time.Second)); later.Failed() > 0 {
-		t.Errorf("after the take-over, while both machines had the VIP: %s", later)
+		t.Errorf("after the takeover, while both machines had the VIP: %s", later)
 	}
 	t.Log(result.Since(killed))
 }

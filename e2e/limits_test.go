@@ -15,7 +15,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
-// farmCluster is a cluster of two directors with any number of real servers, which are the addresses of one host. Where the
+// farmCluster is a cluster of two directors with any number of real servers, which are addresses of one host. If the
 // kernel has no IPVS they are tracks instead: elections and checks are the same, and only the table is missing.
 type farmCluster struct {
 	net            *lab.Network
@@ -29,8 +29,8 @@ type farmCluster struct {
 
 const farmNetwork = "10.78.0.0/16"
 
-// newFarmCluster makes the hosts and starts the servers, and no director. Half of the checks are mysql and half tcp; check has
-// their common keys, such as "interval: 1s".
+// newFarmCluster makes the hosts and starts the servers, but no director. Half of the checks are mysql and half tcp;
+// check has the keys common to both, such as "interval: 1s".
 func newFarmCluster(t *testing.T, servers int, advert, check string) *farmCluster {
 	t.Helper()
 	m := &farmCluster{net: lab.New(t)}
@@ -64,7 +64,7 @@ func (m *farmCluster) write(t *testing.T, text string) {
 	}
 }
 
-// text is a cluster file with as many real servers, a hundred in each virtual server.
+// text returns a cluster file with this number of real servers, up to fifty in each virtual server.
 func (m *farmCluster) text(servers int, advert, check string) string {
 	var b strings.Builder
 	b.WriteString(fileHeader(3, advert, true, ""))
@@ -101,7 +101,7 @@ func (m *farmCluster) text(servers int, advert, check string) string {
 	return b.String()
 }
 
-// upCount counts the servers whose checks pass.
+// upCount returns the number of servers whose checks pass.
 func (n *node) upCount() int {
 	n.t.Helper()
 	s, up := n.status(), 0
@@ -122,7 +122,8 @@ func (m *farmCluster) start(t *testing.T, n *node, servers int) {
 	m.awaitUp(t, n, servers)
 }
 
-// awaitUp waits until as many servers are up. It looks seldom, for the status of a thousand is a long document.
+// awaitUp waits until exactly want servers are up. It polls less often for many servers, whose status is a long
+// document.
 func (m *farmCluster) awaitUp(t *testing.T, n *node, want int) {
 	t.Helper()
 	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(100*time.Millisecond + time.Duration(want)*2*time.Millisecond) {
@@ -136,8 +137,9 @@ func (m *farmCluster) awaitUp(t *testing.T, n *node, want int) {
 	}
 }
 
-// allowance is what every limit of a few seconds or less leaves to the guest's kernel: a timer that ends within the next tick
-// (HZ=100), one more tick until the only CPU is free for whom it wakes, and a few system calls of 50-500 us.
+// allowance is added to every limit of up to a few seconds for the guest's kernel: a timer expires within the next tick
+// (HZ=100), the only CPU is free for the woken process one tick later at most, and a few system calls take 50-500 us
+// each.
 const allowance = 25 * time.Millisecond
 
 func holdsVIP(n *node) error {
@@ -147,9 +149,9 @@ func holdsVIP(n *node) error {
 	return nil
 }
 
-// TestMemory: a director that checks a thousand real servers, and has them in its table, is resident with less than 40
-// MB: while all answer, while all are frozen at once, so that a thousand checks wait, and when all are back. `make
-// bench-memory` prints the figures.
+// TestMemory: a director that checks a thousand real servers and has them in its table has less than 40 MB resident:
+// while all answer, while all are frozen at once, so that a thousand checks are waiting, and after all have recovered.
+// `make bench-memory` prints the figures.
 //
 // Proves docs/operations.md: "With 1 000 of them it stays below 40 MB, also while none of them answers; `make
 // bench-memory` measures it."
@@ -158,7 +160,7 @@ func TestMemory(t *testing.T) {
 	lab.Longer(t)
 	servers, most, check := 100, 30e6, "interval: 4s, timeout: 2s, fall: 1, rise: 1"
 	if !testing.Short() {
-		servers, most, check = 1000, 40e6, "interval: 20s, timeout: 10s, fall: 1, rise: 1" // a guest does some 100 a second
+		servers, most, check = 1000, 40e6, "interval: 20s, timeout: 10s, fall: 1, rise: 1" // a guest manages about 100 checks a second
 	}
 	m := newFarmCluster(t, servers, "1s", check)
 	m.start(t, m.master, servers)
@@ -168,7 +170,7 @@ func TestMemory(t *testing.T) {
 		t.Logf("%d real servers, %s: VmRSS %.1f MB, VmHWM %.1f MB; %d threads, %d descriptors, %d goroutines, heap %.1f MB, %d collections",
 			servers, when, float64(u.Resident)/1e6, float64(u.Peak)/1e6, u.Threads, u.Files, s.Goroutines, float64(s.HeapBytes)/1e6, s.Collected)
 		if float64(u.Peak) > most {
-			t.Errorf("%s: %.1f MB at the worst, want at most %.0f MB", when, float64(u.Peak)/1e6, most/1e6)
+			t.Errorf("%s: a peak of %.1f MB, want at most %.0f MB", when, float64(u.Peak)/1e6, most/1e6)
 		}
 	}
 	usage("all up")
@@ -182,22 +184,22 @@ func TestMemory(t *testing.T) {
 		}
 	}
 	m.farm.Pause()
-	m.awaitUp(t, m.master, servers/2) // a frozen process's kernel still accepts, which is enough for a tcp check
+	m.awaitUp(t, m.master, servers/2) // the kernel still accepts connections for a frozen process, which is enough for a tcp check
 	usage("the MySQL servers frozen")
 	if testing.Short() {
 		return
 	}
 	m.servers.Link("eth0").Unplug()
 	m.awaitUp(t, m.master, 0)
-	usage("all gone")
+	usage("all unplugged")
 	m.farm.Resume()
 	m.servers.Link("eth0").Plug()
 	m.awaitUp(t, m.master, servers)
 	usage("all back")
 }
 
-// TestNothingGrows: reloads, of files that are good and of files that are not, and elections leave no goroutine, no
-// descriptor and no memory behind.
+// TestNothingGrows: goroutines, descriptors and memory do not grow with reloads of good and of broken files, nor with
+// elections.
 //
 // Proves docs/operations.md: "Memory and descriptors in use do not grow with reloads, of good files or of broken ones,
 // nor with elections."
@@ -216,7 +218,7 @@ func TestNothingGrows(t *testing.T) {
 	reload := func(i int) {
 		text, bad := texts[i%len(texts)], i%len(texts) > 1
 		m.write(t, text)
-		if i/len(texts)%4 > 0 { // mostly by a signal, which costs no process
+		if i/len(texts)%4 > 0 { // mostly by a signal, which starts no process
 			mark := m.master.daemon.Mark()
 			m.master.daemon.Signal(syscall.SIGHUP)
 			mark.WaitLog(map[bool]string{true: `msg="reload refused`, false: "msg=reloaded"}[bad], soon)
@@ -232,10 +234,10 @@ func TestNothingGrows(t *testing.T) {
 		m.master.Link("eth0").CarrierUp()
 		lab.Eventually(t, soon, func() error { return holdsVIP(m.master) })
 	}
-	held := func(n *node) (lab.Usage, *status.Process) {
+	usage := func(n *node) (lab.Usage, *status.Process) {
 		m.awaitUp(t, n, 4)
 		var p *status.Process
-		lab.Eventually(t, soon, func() error { // a probe may be under way
+		lab.Eventually(t, soon, func() error { // a check may be running
 			now := n.status().Process
 			if p == nil || now.Goroutines < p.Goroutines {
 				p = now
@@ -245,7 +247,7 @@ func TestNothingGrows(t *testing.T) {
 		})
 		return n.daemon.Usage(), p
 	}
-	for i := range 4 * len(texts) { // so that what is allocated once is there
+	for i := range 4 * len(texts) { // so that one-time allocations are made before the measurement
 		reload(i)
 	}
 	elect()
@@ -253,7 +255,7 @@ func TestNothingGrows(t *testing.T) {
 	nodes := []*node{m.master, m.backup}
 	before, inside := map[*node]lab.Usage{}, map[*node]*status.Process{}
 	for _, n := range nodes {
-		before[n], inside[n] = held(n)
+		before[n], inside[n] = usage(n)
 	}
 	begun := time.Now()
 	for i := range reloads {
@@ -267,9 +269,10 @@ func TestNothingGrows(t *testing.T) {
 	for _, n := range nodes {
 		var u lab.Usage
 		var p *status.Process
-		// Probes that went out while the cable was unplugged hang for a second yet; what has grown stays.
+		// Checks started while the cable was unplugged run into their timeout for another second; a leak would
+		// stay.
 		lab.Eventually(t, soon, func() error {
-			u, p = held(n)
+			u, p = usage(n)
 			if p.Goroutines > inside[n].Goroutines+3 || u.Files > before[n].Files+3 || u.Resident > before[n].Resident+6e6 {
 				return fmt.Errorf("%s has grown: %d -> %d goroutines, %d -> %d descriptors, %.1f -> %.1f MB", n.Name,
 					inside[n].Goroutines, p.Goroutines, before[n].Files, u.Files, float64(before[n].Resident)/1e6, float64(u.Resident)/1e6)
@@ -282,16 +285,16 @@ func TestNothingGrows(t *testing.T) {
 	}
 }
 
-// TestAtRest: with ten real servers, checked at the default interval, a director uses next to nothing of a CPU, be it
-// MASTER or BACKUP. The promise of 0.5 % is about a machine; in a guest a system call costs some twenty times as much,
-// and the CPU is counted in ticks of 10 ms, so that there only a loop that never rests is found.
+// TestAtRest: with ten real servers, checked at the default interval, a director uses almost no CPU, as MASTER or as
+// BACKUP. The promised 0.5 % is for a real machine; in a guest a system call costs about twenty times as much and CPU
+// time is counted in ticks of 10 ms, so there the test finds only a loop that never waits.
 //
 // Proves docs/operations.md: "A director with ten real servers uses less than 0.5 % of a CPU."
 func TestAtRest(t *testing.T) {
 	lab.Need(t)
 	lab.Longer(t)
-	// In a guest two loops that never rest share the CPU, whatever its speed. One that rests too little wakes too often: ten
-	// checks and an advert a second are some hundred waits of a thread.
+	// In a guest two loops that never wait share the CPU, whatever its speed. A loop that waits too briefly wakes
+	// too often: ten checks and an advert a second are some hundred waits of a thread.
 	span, most, mostWaits := 5*time.Second, 0.3, 300.0
 	if !testing.Short() {
 		span = 30 * time.Second

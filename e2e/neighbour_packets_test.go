@@ -13,8 +13,9 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/capture"
 )
 
-// forged is an advert of priority 200 for the cluster's VRID, built by hand after RFC 9568 5.2: whoever took it for good
-// would leave MASTER to its sender. change spoils it, before or after the checksum is made.
+// forged returns an advert of priority 200 for the cluster's VRID, built by hand after RFC 9568 5.2: a MASTER that
+// accepted it would become BACKUP. before and after change the message before and after the checksum is computed; nil
+// changes nothing.
 func forged(before, after func([]byte) []byte) []byte {
 	keep := func(b []byte) []byte { return b }
 	if before == nil {
@@ -24,7 +25,7 @@ func forged(before, after func([]byte) []byte) []byte {
 		after = keep
 	}
 	b := before([]byte{3<<4 | 1, 51, 200, 1, 0, 10, 0, 0, 10, 77, 0, 100})
-	var sum uint32 // RFC 1071, over the message alone
+	var sum uint32 // RFC 1071, without a pseudo-header
 	for i := 0; i+1 < len(b); i += 2 {
 		sum += uint32(binary.BigEndian.Uint16(b[i:]))
 	}
@@ -35,8 +36,7 @@ func forged(before, after func([]byte) []byte) []byte {
 	return after(b)
 }
 
-// TestForgedPackets: packets that are not what they should be are ignored, each is counted with its reason, and nothing
-// else comes of them: no transition, no late advert.
+// TestForgedPackets: malformed packets are ignored and counted by reason, without a transition or a late advert.
 //
 // Proves docs/operations.md: "A packet that is not what it should be is ignored and counted by its reason. Elections
 // and adverts go on."
@@ -73,7 +73,7 @@ func TestForgedPackets(t *testing.T) {
 	quiet := []lab.LogMark{marks[0].Mark(), marks[1].Mark()}
 
 	from, group := netip.MustParseAddr("10.77.0.50"), netip.MustParseAddr("224.0.0.18")
-	for _, f := range forgeries { // one kind after the other: more of one source than 8 at once are not looked at
+	for _, f := range forgeries { // one kind after the other: of one source at most 8 at once are examined
 		for range times {
 			capture.Send(c.client, "eth0", from, group, f.ttl, 112, f.payload)
 		}
@@ -87,12 +87,12 @@ func TestForgedPackets(t *testing.T) {
 		}
 	}
 
-	const fuzzed = 1000 // wrong packets, not a flood; of a wrong checksum, or some would come out right
+	const fuzzed = 1000 // malformed packets, not a flood; with a wrong checksum, or some mutations would be valid
 	flood := capture.StartFlood(c.client, capture.FloodOptions{
 		Sources: []netip.Addr{from}, Payloads: [][]byte{forged(nil, set(6, 0))}, Mutate: true, Seed: 112, Rate: 250, Count: fuzzed,
 	})
 	flood.Stop()
-	adverts.Packets() // has waited for all of them to pass
+	adverts.Packets() // returns after all of them have passed
 	for _, n := range []*node{c.master, c.backup} {
 		lab.Eventually(t, soon, func() error {
 			all := uint64(0)
@@ -100,7 +100,7 @@ func TestForgedPackets(t *testing.T) {
 				all += count
 			}
 			if all < fuzzed {
-				return fmt.Errorf("%s counted %d ignored packets, want the %d and more that were sent", n.Name, all, fuzzed)
+				return fmt.Errorf("%s counted %d ignored packets, want at least the %d that were sent", n.Name, all, fuzzed)
 			}
 			return nil
 		})
@@ -110,7 +110,7 @@ func TestForgedPackets(t *testing.T) {
 
 	for i, n := range []*node{c.master, c.backup} {
 		if !n.daemon.Running() {
-			t.Fatalf("%s is gone:\n%s", n.Name, n.daemon.Log())
+			t.Fatalf("%s has exited:\n%s", n.Name, n.daemon.Log())
 		}
 		if log := quiet[i].Log(); strings.Contains(log, "msg=state") {
 			t.Errorf("%s changed its state:\n%s", n.Name, log)
@@ -125,7 +125,7 @@ func TestForgedPackets(t *testing.T) {
 	onTime(t, ended, packets, every)
 }
 
-// dropped are the director's counters of ignored packets, by reason, over all instances and interfaces.
+// dropped returns the director's counters of ignored packets by reason, summed over all instances and interfaces.
 func (n *node) dropped() map[string]uint64 {
 	n.t.Helper()
 	all := map[string]uint64{}

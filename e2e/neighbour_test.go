@@ -15,13 +15,13 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/capture"
 )
 
-// unknownHost is a machine on the segment that means harm, or is broken.
+// unknownHost is a host on the segment that is not in the cluster file, hostile or faulty.
 var unknownHost = netip.MustParseAddr("10.77.0.66")
 
-// hostileAdvertInterval bears the pauses that a guest with one CPU makes under a flood that it sends itself.
+// hostileAdvertInterval is long enough for the delays of a guest whose only CPU also sends the flood.
 const hostileAdvertInterval = 500 * time.Millisecond
 
-// advertOf is a sound advert of the cluster's virtual router, or another one.
+// advertOf returns a valid advert of a virtual router.
 func advertOf(vrid, priority uint8) []byte {
 	return forged(func(b []byte) []byte {
 		b[1], b[2], b[5] = vrid, priority, byte(hostileAdvertInterval/(10*time.Millisecond))
@@ -29,9 +29,9 @@ func advertOf(vrid, priority uint8) []byte {
 	}, nil)
 }
 
-// TestHostileNeighbour: what a machine on the segment sends cannot end a director, cannot take its CPU away, and cannot
-// make it change its state, with one exception: an advert of a higher priority is obeyed, for VRRP has no
-// authentication. Status says of each what it is and who sends it.
+// TestHostileNeighbour: packets of another host on the segment cannot end a director, use up its CPU or make it change
+// its state, with one exception: an advert of a higher priority is obeyed, because VRRP has no authentication. Status
+// reports the kind of each flood and its sender.
 //
 // Proves docs/operations.md: "From 1 000 ignored packets a second `lvsctl status` shows the same sentence as a problem,
 // and `status --check` warns. Elections and service go on."
@@ -53,7 +53,7 @@ func TestHostileNeighbour(t *testing.T) {
 	}{
 		{"fuzzed adverts", m.fuzzed},
 		{"foreign adverts", m.foreignFlood},
-		{"adverts that are answered", m.answered}, // in the long form
+		{"adverts that are answered", m.answered}, // only in the long form
 		{"our own address", m.ownAddress},
 		{"the highest priority", m.highestPriority},
 	} {
@@ -63,10 +63,10 @@ func TestHostileNeighbour(t *testing.T) {
 	}
 }
 
-// noProblems says whether neither director has anything to say about its neighbours.
+// noProblems returns nil if neither director reports a problem with its neighbours.
 func (m *farmCluster) noProblems() error {
 	for _, n := range []*node{m.master, m.backup} {
-		// How late adverts left is counted since the start, and our own address is remembered for a minute.
+		// The lateness of adverts counts since the start, and packets from the own address are reported for a minute.
 		late := func(problem string) bool {
 			return strings.Contains(problem, "late") || strings.Contains(problem, "own address")
 		}
@@ -77,7 +77,7 @@ func (m *farmCluster) noProblems() error {
 	return nil
 }
 
-// awaitProblem waits for a sentence among a node's problems.
+// awaitProblem waits until one of a node's problems matches.
 func (m *farmCluster) awaitProblem(t *testing.T, n *node, pattern string) {
 	t.Helper()
 	lab.Eventually(t, soon, func() error {
@@ -89,8 +89,8 @@ func (m *farmCluster) awaitProblem(t *testing.T, n *node, pattern string) {
 	})
 }
 
-// awaitFloodProblem is says while packets pour in: a thousand a second are a flood, and fewer, which is what a slow guest may
-// hear, are none.
+// awaitFloodProblem is awaitProblem during a flood. Status reports a flood from 1 000 ignored packets a second on; a
+// slow guest may receive fewer, so the problem is required only above 1 100.
 func (m *farmCluster) awaitFloodProblem(t *testing.T, n *node, pattern string) {
 	t.Helper()
 	ignored := func() (all uint64) {
@@ -113,7 +113,8 @@ func (m *farmCluster) awaitFloodProblem(t *testing.T, n *node, pattern string) {
 	}
 }
 
-// withoutElection runs f and judges that neither director changed its state, or said nothing for longer than its peers bear.
+// withoutElection runs f and fails the test if a director changed its state meanwhile, or if the MASTER's adverts had a
+// gap of more than two intervals or were too many.
 func (m *farmCluster) withoutElection(t *testing.T, f func()) {
 	t.Helper()
 	marks := []lab.LogMark{m.master.daemon.Mark(), m.backup.daemon.Mark()}
@@ -128,12 +129,12 @@ func (m *farmCluster) withoutElection(t *testing.T, f func()) {
 		}
 	}
 	longest, length := longestPause(packets, begun, ended), packets[len(packets)-1].Time.Sub(begun)
-	t.Logf("%d adverts of the MASTER in %s, the longest pause %s", len(packets), length.Round(time.Millisecond), longest)
+	t.Logf("%d adverts of the MASTER in %s, longest gap %s", len(packets), length.Round(time.Millisecond), longest)
 	if longest > 2*hostileAdvertInterval {
-		t.Errorf("a pause of %s between adverts, of which one is due every %s", longest, hostileAdvertInterval)
+		t.Errorf("a gap of %s between adverts, which are due every %s", longest, hostileAdvertInterval)
 	}
 	if most := int(2*length/hostileAdvertInterval) + 10; len(packets) > most {
-		t.Errorf("%d adverts in %s, want at most %d: one each interval, and as many answers", len(packets), length, most)
+		t.Errorf("%d adverts in %s, want at most %d: one each interval, and the same number of answers", len(packets), length, most)
 	}
 	if t.Failed() {
 		t.FailNow()
@@ -147,8 +148,8 @@ func floodDuration() time.Duration {
 	return 2 * time.Second
 }
 
-// fuzzed are adverts that are changed at random, and some noise. Of one of priority 3 nothing comes that outranks a
-// director, nor a resignation.
+// fuzzed sends randomly changed adverts and random bytes. The original has priority 3: no mutation of it is accepted as
+// an advert of a higher priority or as a resignation.
 func (m *farmCluster) fuzzed(t *testing.T) {
 	count, seed := 2000, uint64(9568)
 	if !testing.Short() {
@@ -174,7 +175,7 @@ func (m *farmCluster) fuzzed(t *testing.T) {
 	lab.Eventually(t, soon, func() error { return m.noProblems() })
 }
 
-// foreignFlood is 10 000 adverts a second of a virtual router that is none of ours; a guest reaches that only nearly.
+// foreignFlood sends 10 000 adverts a second, or as many as the guest can, of a virtual router that is not ours.
 func (m *farmCluster) foreignFlood(t *testing.T) {
 	m.withoutElection(t, func() {
 		before := []lab.Usage{m.master.daemon.Usage(), m.backup.daemon.Usage()}
@@ -186,7 +187,7 @@ func (m *farmCluster) foreignFlood(t *testing.T) {
 			after := n.daemon.Usage()
 			share := float64(after.CPU-before[i].CPU) / float64(after.At.Sub(before[i].At))
 			t.Logf("%s: %.1f %% of a CPU", n.Name, 100*share)
-			if share > 0.25 { // 2 to 3 % on the slowest, and 0.5 % on a machine of today: who sends takes the rest
+			if share > 0.25 { // measured: 2 to 3 % on the slowest machine, 0.5 % on a current one; the sender uses the rest
 				t.Errorf("%s: the flood takes %.1f %% of a CPU", n.Name, 100*share)
 			}
 			m.awaitProblem(t, n, `^eth0: \d{4,} VRRP packets a second are ignored \((flood|vrid)\), most of them of virtual router 77 from 10\.77\.0\.66: `)
@@ -197,7 +198,7 @@ func (m *farmCluster) foreignFlood(t *testing.T) {
 			lab.Eventually(t, soon, func() error {
 				counted := n.dropped()
 				if all := int(counted["vrid"] + counted["flood"]); all < sent*9/10 || counted["vrid"] == 0 {
-					return fmt.Errorf("%s counted %v, want some %d", n.Name, counted, sent)
+					return fmt.Errorf("%s counted %v, want about %d", n.Name, counted, sent)
 				}
 				return nil
 			})
@@ -208,11 +209,12 @@ func (m *farmCluster) foreignFlood(t *testing.T) {
 	m.master.daemon.WaitLog(`msg="the flood of VRRP packets is over"`, soon)
 }
 
-// answered are adverts that a MASTER answers, and a BACKUP might act on: of a stranger who resigns and never served, and of
-// one of a lower priority. The MASTER answers no more often than it speaks anyway.
+// answered sends adverts that a MASTER answers and that a BACKUP might act on: resignations of an unknown host that
+// never was MASTER, and adverts of a lower priority. The MASTER must answer no more often than it sends its own
+// adverts.
 func (m *farmCluster) answered(t *testing.T) {
 	if testing.Short() {
-		return // half a guest beside others does not send as many
+		return // a guest that runs beside others cannot send as many
 	}
 	arp := capture.Start(m.client, "eth0", "arp and src host "+vip)
 	m.withoutElection(t, func() {
@@ -228,7 +230,7 @@ func (m *farmCluster) answered(t *testing.T) {
 		t.Errorf("the VIP was announced %d times", announced)
 	}
 	if counted := m.backup.dropped(); counted["resignation"] == 0 {
-		t.Errorf("%s counted no resignation of a stranger: %v", m.backup.Name, counted)
+		t.Errorf("%s counted no resignation of an unknown host: %v", m.backup.Name, counted)
 	}
 	if counted := m.master.dropped(); counted["flood"] == 0 {
 		t.Errorf("%s answered every advert: %v", m.master.Name, counted)
@@ -236,9 +238,9 @@ func (m *farmCluster) answered(t *testing.T) {
 	lab.Eventually(t, soon, func() error { return m.noProblems() })
 }
 
-// ownAddress is a machine with the MASTER's address, or a loop.
+// ownAddress sends adverts with the MASTER's source address, as a host with a duplicate address or a loop would.
 func (m *farmCluster) ownAddress(t *testing.T) {
-	m.master.Sysctl("net.ipv4.conf.eth0.accept_local", "1") // else the kernel throws them away, and says so in its log
+	m.master.Sysctl("net.ipv4.conf.eth0.accept_local", "1") // otherwise the kernel drops and logs them as martians
 	m.withoutElection(t, func() {
 		for range 3 {
 			capture.Send(m.client, "eth0", netip.MustParseAddr("10.77.0.2"), netip.MustParseAddr("224.0.0.18"), 255, 112, advertOf(51, 150))
@@ -253,7 +255,8 @@ func (m *farmCluster) ownAddress(t *testing.T) {
 	})
 }
 
-// highestPriority is obeyed, by all. It is told who has it, and over when it stops.
+// highestPriority sends adverts of priority 255. Both directors obey them, report the sender, and recover when the
+// adverts stop.
 func (m *farmCluster) highestPriority(t *testing.T) {
 	mark, backup := m.master.daemon.Mark(), m.backup.daemon.Mark()
 	other := netip.MustParseAddr("10.77.0.68")

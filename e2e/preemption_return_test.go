@@ -9,9 +9,9 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// TestReturnsWithServers: a cable was out for long, and meanwhile the director's own checks have taken every real
-// server out of its table. When the cable is back it does not take the VIP from the one that serves before it has a
-// real server again.
+// TestReturnsWithServers: a director's cable was unplugged so long that its own checks took every real server out of
+// its table. After the cable is plugged in again the director does not take the VIP from its peer before it has a real
+// server again.
 //
 // Proves docs/limits.md: "A director that lost its carrier is in FAULT instead, and takes the VIP back only when it has
 // a real server again, or when nobody holds it."
@@ -25,7 +25,7 @@ func TestReturnsWithServers(t *testing.T) {
 	c.awaitHolder(c.backup, soon)
 	lab.Eventually(t, soon, func() error {
 		if len(c.master.table().Service(vipPort).Servers) > 0 {
-			return errors.New("the cut director still has real servers in its table")
+			return errors.New("the unplugged director still has real servers in its table")
 		}
 		return nil
 	})

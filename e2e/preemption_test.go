@@ -10,14 +10,15 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// relaxedAdvert is the advert interval of scenarios that run side by side: on a processor that many share, adverts of 100 ms come
-// later than the peers' patience.
+// relaxedAdvert is the advert interval of scenarios that run beside others: on a shared CPU adverts every 100 ms may be
+// later than the master-down interval.
 const relaxedAdvert = 400 * time.Millisecond
 
-// maxReturnGap is the longest time without an answer that the return of a director may cost a client.
+// maxReturnGap is the longest time for which the return of a director may leave a client without an answer.
 const maxReturnGap = 300 * time.Millisecond
 
-// failedOver is a cluster in which lvs-backup has taken over from lvs-master, whose daemon was killed; the client measures.
+// failedOver returns a cluster in which lvs-backup has taken over from lvs-master, whose daemon was killed, and a
+// running measurement.
 func failedOver(t *testing.T, s shape) (*cluster, *measure.Client) {
 	t.Helper()
 	c := newCluster(t, s)
@@ -25,20 +26,20 @@ func failedOver(t *testing.T, s shape) (*cluster, *measure.Client) {
 	c.mysql1.start()
 	c.mysql2.start()
 	c.master.start()
-	c.awaitHolder(c.master, soon) // before the other one: without preemption the first stays
+	c.awaitHolder(c.master, soon) // before lvs-backup starts: without preemption the first MASTER stays
 	c.backup.start()
 	for _, n := range []*node{c.master, c.backup} {
 		c.awaitTable(n, "10.77.0.11:3306", "10.77.0.12:3306")
 	}
 	c.master.daemon.Kill()
-	c.master.Run("ip", "addr", "del", vipPrefix, "dev", "eth0") // else its lease does
+	c.master.Run("ip", "addr", "del", vipPrefix, "dev", "eth0") // instead of waiting for the end of its lease
 	c.awaitHolder(c.backup, soon)
 	m := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond})
 	m.WaitAnswered("", soon)
 	return c, m
 }
 
-// TestNoPreempt: without preemption a director that comes back stays BACKUP, whatever its priority.
+// TestNoPreempt: without preemption a director that returns stays BACKUP, whatever its priority.
 //
 // Proves docs/cluster-file.md: "whether a director takes over from a living MASTER of lower priority (`false` is
 // keepalived's nopreempt; an error with priority 255)"
@@ -49,7 +50,7 @@ func TestNoPreempt(t *testing.T) {
 	watch, other := c.master.watchVIP(), c.backup.watchVIP()
 	back := time.Now()
 	c.master.start()
-	for _, server := range []string{"mysql1", "mysql2"} { // ready, and still
+	for _, server := range []string{"mysql1", "mysql2"} { // when it is ready to serve
 		c.master.daemon.WaitLog("msg=verdict server=mysql/"+server+" up=true", soon)
 	}
 	time.Sleep(2500 * time.Millisecond)
@@ -68,12 +69,12 @@ func TestNoPreempt(t *testing.T) {
 		t.Error(err)
 	}
 	if gap := m.Stop().Since(back).LongestGap(); gap.Duration > maxReturnGap {
-		t.Errorf("the return of a BACKUP cost the client %s", gap)
+		t.Errorf("the return of a BACKUP left the client without an answer for %s", gap)
 	}
 }
 
-// TestPreemptWaitsForChecks: with preemption a director that comes back takes over when its checks have run once, and
-// not before: a client never meets a VIP in front of an empty table.
+// TestPreemptWaitsForChecks: with preemption a director that returns takes over once each of its checks has run, and
+// not before: it never holds the VIP with an empty table.
 //
 // Proves docs/operations.md: "A director that has just started leaves a MASTER of lower priority alone until every
 // check has run once, for at most 30 s, and one has found a real server, for as long as it takes; the reason in
@@ -84,14 +85,14 @@ func TestPreemptWaitsForChecks(t *testing.T) {
 	const timeout = 2 * time.Second
 	c, m := failedOver(t, shape{advert: relaxedAdvert.String(), check: "{type: tcp, interval: 2s, timeout: 2s, fall: 2, rise: 2}"})
 	watch := c.master.watchVIP()
-	// mysql1 answers nothing but what comes from the client: the first check of it needs the whole timeout.
+	// mysql1 answers the client but not the director, so its first check takes the whole timeout.
 	c.mysql1.Link("eth0").Drop(lab.ToHost, "src host 10.77.0.2 and tcp")
 	back := time.Now()
 	c.master.start()
-	// While the VIP is not there, that no server is in the table yet is right; as soon as it is, one must be.
+	// The table may be empty until the director takes the VIP, not after that.
 	taken := watch.awaitPeriods(1)[0].from
 	if table := c.master.table(); len(table.Service(vipPort).Servers) == 0 {
-		t.Errorf("lvs-master holds the VIP in front of an empty table:\n%s", table.Text)
+		t.Errorf("lvs-master holds the VIP with an empty table:\n%s", table.Text)
 	}
 	if took := taken.Sub(back); took < timeout {
 		t.Errorf("lvs-master took the VIP %s after its start, before its first checks can have run", took)
@@ -100,14 +101,14 @@ func TestPreemptWaitsForChecks(t *testing.T) {
 	gap := m.Stop().Since(back).LongestGap()
 	c.awaitHolder(c.master, soon)
 	c.awaitTable(c.master, "10.77.0.12:3306")
-	t.Logf("gap when the director came back: %s", gap)
+	t.Logf("gap when the director returned: %s", gap)
 	if gap.Duration > maxReturnGap {
-		t.Errorf("the return of the MASTER cost the client %s", gap)
+		t.Errorf("the return of the MASTER left the client without an answer for %s", gap)
 	}
 }
 
-// TestPreemptNeedsAServer: a director that reaches no real server leaves the VIP with one that serves for as long as that
-// lasts, and takes it when nobody holds it.
+// TestPreemptNeedsAServer: a director that reaches no real server leaves the VIP to one that serves for as long as
+// that lasts, and takes it when nobody holds it.
 //
 // Proves docs/operations.md: "A VIP that nobody holds is taken at once all the same."
 func TestPreemptNeedsAServer(t *testing.T) {
@@ -134,7 +135,7 @@ func TestPreemptNeedsAServer(t *testing.T) {
 	}
 }
 
-// TestPreemptDelay: preempt_delay leaves a MASTER of lower priority alone for that long.
+// TestPreemptDelay: a director preempts a MASTER of lower priority only after preempt_delay.
 //
 // Proves docs/cluster-file.md: "how long a lower MASTER is left alone before that"
 func TestPreemptDelay(t *testing.T) {
@@ -145,7 +146,7 @@ func TestPreemptDelay(t *testing.T) {
 	watch := c.master.watchVIP()
 	back := time.Now()
 	listening := loggedAt(t, c.master.start().WaitLog("from=INIT to=BACKUP", soon))
-	// The delay counts from the first advert that it hears; of those after it none is listened to.
+	// The delay starts with the first advert received; adverts after its end no longer reset the timer.
 	took, most := watch.awaitPeriods(1)[0].from.Sub(listening), relaxedAdvert+delay+3*relaxedAdvert+106*relaxedAdvert/256+takeoverAllowance
 	t.Logf("lvs-master took over %s after its start, want %s to %s", took, delay, most)
 	if took < delay || took > most {
@@ -153,12 +154,12 @@ func TestPreemptDelay(t *testing.T) {
 	}
 	m.WaitAnswered("", soon)
 	if gap := m.Stop().Since(back).LongestGap(); gap.Duration > maxReturnGap {
-		t.Errorf("the change cost the client %s", gap)
+		t.Errorf("the change left the client without an answer for %s", gap)
 	}
 	c.awaitHolder(c.master, soon)
 }
 
-// TestOwner: a director of priority 255 is the owner of the VIP: it takes it from whoever serves.
+// TestOwner: a director of priority 255 is the owner of the VIP and takes it from any MASTER.
 //
 // Proves docs/cluster-file.md: "255 is the address owner, which takes the addresses from any MASTER as soon as its
 // first checks are done; a warning if two directors have it"
@@ -179,8 +180,8 @@ func TestOwner(t *testing.T) {
 	c.awaitHolder(c.backup, soon)
 }
 
-// TestEqualPriority: of two equal directors that are MASTER at once the one of the higher address serves (RFC 9568
-// 6.4.3); afterwards neither takes the VIP from the other.
+// TestEqualPriority: of two directors of equal priority that are both MASTER the one with the higher address stays (RFC
+// 9568 6.4.3); afterwards neither takes the VIP from the other.
 //
 // Proves docs/cluster-file.md: "Of equal ones the one that is MASTER stays, and of two MASTERs the higher director
 // address wins."
@@ -191,8 +192,8 @@ func TestEqualPriority(t *testing.T) {
 	c.rewrite("lvs-master: {priority: 150}", "lvs-master: {priority: 100}")
 	c.answering()
 	r := timing{3, relaxedAdvert}
-	// Whether two processes start together is up to the machine. A split makes MASTERs of both, and when it heals both
-	// speak.
+	// Two processes do not reliably start at the same time. A split makes both MASTER, and after it both send
+	// adverts.
 	c.master.start()
 	c.backup.start()
 	c.master.Link("eth0").Drop(lab.BothWays, lab.VRRP)

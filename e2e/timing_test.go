@@ -10,26 +10,26 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/capture"
 )
 
-// takeoverAllowance is what a take-over may take beyond the timer of an election: one loop of the director finds the timer ended
-// and sends the advert, another one puts the VIP and tells the neighbours.
+// takeoverAllowance is the time that a takeover may need beyond the timer of the election: one loop of the director
+// handles the expired timer and sends the advert, another adds the VIP and sends gratuitous ARP.
 const takeoverAllowance = 2 * allowance
 
-// resumeAllowance is what a director that was stopped may take to find out how things are: repetitions of gratuitous ARP that came
-// due meanwhile wait as long for the election (afterWaking of package reconcile).
+// resumeAllowance is the time that a resumed director may need to react: repetitions of gratuitous ARP that came due
+// during the stall wait that long for the election (package reconcile).
 const resumeAllowance = 100 * time.Millisecond
 
-// leaseEndAllowance is what the kernel's lazy look at the lifetimes of addresses may add to a lease (addrconf's check, at least a
-// second apart, net/ipv4/devinet.c).
+// leaseEndAllowance is the time by which the kernel may exceed a lease: it checks the lifetimes of addresses at least a
+// second apart (check_lifetime in net/ipv4/devinet.c).
 const leaseEndAllowance = 1500 * time.Millisecond
 
 var logTime = regexp.MustCompile(`^time=(\S+) `)
 
-// loggedAt is the time that a daemon of ours wrote into a line of its log, in milliseconds.
+// loggedAt returns the time in a log line of one of our daemons, to the millisecond.
 func loggedAt(t *testing.T, line lab.LogLine) time.Time {
 	t.Helper()
 	words := logTime.FindStringSubmatch(line.Text)
 	if words == nil {
-		t.Fatalf("a line without a time: %s", line.Text)
+		t.Fatalf("a log line without a time: %s", line.Text)
 	}
 	at, err := time.Parse(time.RFC3339Nano, words[1])
 	if err != nil {
@@ -38,13 +38,13 @@ func loggedAt(t *testing.T, line lab.LogLine) time.Time {
 	return at
 }
 
-// segment records what the directors say to the LAN.
+// segment captures VRRP and ARP on the LAN.
 func (c *cluster) segment() *capture.Capture {
 	c.t.Helper()
 	return capture.Start(c.client, "eth0", "vrrp or arp")
 }
 
-// announcements are the packets with which a node speaks of the VIP: adverts and gratuitous ARP.
+// announcements returns the adverts and the ARP packets for the VIP that the node sent between from and to.
 func announcements(packets []capture.Packet, n *node, from, to time.Time) (all []capture.Packet) {
 	for _, p := range packets {
 		ours := strings.HasPrefix(p.Text, n.mac()+" > ") && (strings.Contains(p.Text, "224.0.0.18") || strings.Contains(p.Text, vip))
@@ -55,8 +55,8 @@ func announcements(packets []capture.Packet, n *node, from, to time.Time) (all [
 	return all
 }
 
-// takeoverTime is the time from the last advert of the director that serves to the first gratuitous ARP of its peer after the
-// event: what the neighbours heard.
+// takeoverTime returns the time from the last advert of the director from to the first gratuitous ARP of its peer to
+// after the event, as captured on the LAN.
 func takeoverTime(t *testing.T, packets []capture.Packet, from, to *node, event time.Time) time.Duration {
 	t.Helper()
 	announced := capture.Matching(announcements(packets, to, event, time.Now()), "ARP")
@@ -70,7 +70,8 @@ func takeoverTime(t *testing.T, packets []capture.Packet, from, to *node, event 
 	return announced[0].Time.Sub(adverts[len(adverts)-1].Time)
 }
 
-// longestPause is the longest time without an advert between two moments, at both of which there must be adverts.
+// longestPause returns the longest time without an advert between from and to, including the time up to the first
+// advert and after the last.
 func longestPause(adverts []capture.Packet, from, to time.Time) (longest time.Duration) {
 	last := from
 	for _, p := range adverts {
