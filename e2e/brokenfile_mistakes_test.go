@@ -99,13 +99,13 @@ func textMistakes() []mistake {
 
 // fileMistakes are faults of an editor, a disk, or a script that distributes the file.
 func fileMistakes() []mistake {
-	text := func(name, says string, change func(good string) string) mistake {
-		return mistake{name: name, wantError: says, text: change}
+	text := func(name, wantError string, change func(good string) string) mistake {
+		return mistake{name: name, wantError: wantError, text: change}
 	}
-	instead := func(name, says string, put func(path string) error) mistake {
-		return mistake{name: name, wantError: says, replace: func(t *testing.T, path string) {
+	replacedBy := func(name, wantError string, create func(path string) error) mistake {
+		return mistake{name: name, wantError: wantError, replace: func(t *testing.T, path string) {
 			t.Helper()
-			if err := put(path); err != nil {
+			if err := create(path); err != nil {
 				t.Fatal(err)
 			}
 		}}
@@ -127,13 +127,13 @@ func fileMistakes() []mistake {
 		text("two files in one", anyPosition, func(good string) string { return good + "---\n" + good }),
 		text("random bytes", anyPosition, func(good string) string { return "\x7fELF\x02\x01\x01" + good }),
 		text("3 MB", anyPosition, func(good string) string { return good + strings.Repeat("# padding\n", 300_000) }),
-		instead("missing", "no such file", func(string) error { return nil }),
-		instead("a directory", "not a regular file", func(path string) error { return os.Mkdir(path, 0o700) }),
-		instead("a dangling link", "no such file", func(path string) error { return os.Symlink(path+".absent", path) }),
-		instead("a link to itself", "too many levels of symbolic links", func(path string) error { return os.Symlink(filepath.Base(path), path) }),
-		instead("a named pipe", "not a regular file", func(path string) error { return syscall.Mkfifo(path, 0o600) }),
-		instead("an endless device", "not a regular file", func(path string) error { return os.Symlink("/dev/zero", path) }),
-		instead("100 MB", "larger than 4 MiB", func(path string) error {
+		replacedBy("missing", "no such file", func(string) error { return nil }),
+		replacedBy("a directory", "not a regular file", func(path string) error { return os.Mkdir(path, 0o700) }),
+		replacedBy("a dangling link", "no such file", func(path string) error { return os.Symlink(path+".absent", path) }),
+		replacedBy("a link to itself", "too many levels of symbolic links", func(path string) error { return os.Symlink(filepath.Base(path), path) }),
+		replacedBy("a named pipe", "not a regular file", func(path string) error { return syscall.Mkfifo(path, 0o600) }),
+		replacedBy("an endless device", "not a regular file", func(path string) error { return os.Symlink("/dev/zero", path) }),
+		replacedBy("100 MB", "larger than 4 MiB", func(path string) error {
 			return errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, 100<<20))
 		}),
 	}
@@ -164,16 +164,16 @@ func randomMistake(random *rand.Rand, good string) mistake {
 
 // apply makes the mistake in the file at path, whose valid content is good, and returns the regular expression that a
 // refusal must match.
-func (m mistake) apply(t *testing.T, path, good string) (says string) {
+func (m mistake) apply(t *testing.T, path, good string) (wantError string) {
 	t.Helper()
 	if err := os.RemoveAll(path); err != nil {
 		t.Fatal(err)
 	}
-	text, says := "", m.wantError
+	text, wantError := "", m.wantError
 	switch {
 	case m.replace != nil:
 		m.replace(t, path)
-		return says
+		return wantError
 	case m.text != nil:
 		text = m.text(good)
 	default:
@@ -183,13 +183,13 @@ func (m mistake) apply(t *testing.T, path, good string) (says string) {
 		}
 		text = before + m.new + after
 	}
-	if says == "" {
-		says = `cluster\.yaml:` + changedLine(good, text) + `:\d+: .`
+	if wantError == "" {
+		wantError = `cluster\.yaml:` + changedLine(good, text) + `:\d+: .`
 	}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return says
+	return wantError
 }
 
 // changedLine returns the number of the first line that differs, counted from 1.

@@ -51,9 +51,9 @@ func TestBrokenReloads(t *testing.T) {
 	begun := adverts.Wait("prio 150", soon).Time
 	refused := 0
 	try := func(m mistake) {
-		says := m.apply(t, c.file, string(good))
-		if refusal := c.master.refusedReload(refused%2 == 0); !regexp.MustCompile(says).MatchString(refusal) {
-			t.Errorf("%s: the refusal is %q, want a match of %q", m.name, refusal, says)
+		wantError := m.apply(t, c.file, string(good))
+		if refusal := c.master.refusedReload(refused%2 == 0); !regexp.MustCompile(wantError).MatchString(refusal) {
+			t.Errorf("%s: the refusal is %q, want a match of %q", m.name, refusal, wantError)
 		}
 		if now := c.master.dataPlane(); now != before {
 			t.Fatalf("%s: addresses and table were\n%sand are\n%s", m.name, before, now)

@@ -137,9 +137,9 @@ func (s *session) unchanged() error {
 
 // awaitReset writes a packet (COM_PING) and waits for the end of the connection. It returns how long that took; an
 // error means that the application would have hung.
-func (s *session) awaitReset(patience time.Duration) (time.Duration, error) {
+func (s *session) awaitReset(limit time.Duration) (time.Duration, error) {
 	begun := time.Now()
-	if err := s.wire.SetDeadline(begun.Add(patience)); err != nil {
+	if err := s.wire.SetDeadline(begun.Add(limit)); err != nil {
 		return 0, err
 	}
 	if _, err := s.wire.Write([]byte{1, 0, 0, 0, 0x0e}); err != nil {
@@ -150,7 +150,7 @@ func (s *session) awaitReset(patience time.Duration) (time.Duration, error) {
 		var timeout net.Error
 		switch {
 		case errors.As(err, &timeout) && timeout.Timeout():
-			return time.Since(begun), fmt.Errorf("no answer and no reset within %s", patience)
+			return time.Since(begun), fmt.Errorf("no answer and no reset within %s", limit)
 		case err != nil:
 			return time.Since(begun), nil
 		}

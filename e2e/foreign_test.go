@@ -75,7 +75,7 @@ func TestForeignTable(t *testing.T) {
 	c.answering()
 	c.startMaster()
 	want := c.master.ourTable()
-	heal := func(t *testing.T, last string, args ...string) {
+	repaired := func(t *testing.T, last string, args ...string) {
 		t.Helper()
 		repairs(t, 2*time.Second, c.master.daemon, `change="ipvsadm `+last, func() {
 			c.master.Run(append([]string{"ipvsadm"}, args...)...)
@@ -92,7 +92,7 @@ func TestForeignTable(t *testing.T) {
 	service := func(verb string, more ...string) []string {
 		return append([]string{verb, "-t", vipPort}, more...)
 	}
-	t.Run("flushed", func(t *testing.T) { heal(t, "-a .*10.77.0.12", "-C") })
+	t.Run("flushed", func(t *testing.T) { repaired(t, "-a .*10.77.0.12", "-C") })
 	untouched := addForeignServices(c.master)
 	for _, args := range []struct {
 		name string
@@ -111,7 +111,7 @@ func TestForeignTable(t *testing.T) {
 		{"flags", service("-E", "-s", "sh", "-b", "sh-port", "-p", "50"), "-E"},
 		{"service deleted", service("-D"), "-a .*10.77.0.12"},
 	} {
-		t.Run(args.name, func(t *testing.T) { heal(t, args.last, args.argv...) })
+		t.Run(args.name, func(t *testing.T) { repaired(t, args.last, args.argv...) })
 	}
 	if problem := untouched(); problem != nil {
 		t.Error(problem)
@@ -261,16 +261,16 @@ func TestForeignAgent(t *testing.T) {
 	c.mysql1.start()
 	c.awaitAgent(c.mysql1)
 	seen := c.mysql1.monitor()
-	mends := func(name, line string, argv ...string) {
+	repaired := func(name, line string, argv ...string) {
 		t.Run(name, func(t *testing.T) {
 			repairs(t, time.Second, seen, line, func() { c.mysql1.Run(argv...) }, c.mysql1.readyForDR)
 		})
 	}
 	const up, back = `^\d+: lo: <[A-Z,]*\bUP\b`, `^\d+: lo +inet ` + vipPrefix + " .* valid_lft forever"
-	mends("VIP deleted", back, "ip", "addr", "del", vipPrefix, "dev", "lo")
-	mends("VIP with a lease", back, "ip", "addr", "replace", vipPrefix, "dev", "lo", "valid_lft", "1", "preferred_lft", "1")
-	mends("lo flushed", back, "ip", "addr", "flush", "dev", "lo")
-	mends("lo down", up, "ip", "link", "set", "lo", "down")
+	repaired("VIP deleted", back, "ip", "addr", "del", vipPrefix, "dev", "lo")
+	repaired("VIP with a lease", back, "ip", "addr", "replace", vipPrefix, "dev", "lo", "valid_lft", "1", "preferred_lft", "1")
+	repaired("lo flushed", back, "ip", "addr", "flush", "dev", "lo")
+	repaired("lo down", up, "ip", "link", "set", "lo", "down")
 	set := func(key string) string { return "key=" + regexp.QuoteMeta(key) + " " }
 	for _, key := range arpKeys {
 		t.Run(key, func(t *testing.T) {
@@ -285,6 +285,6 @@ func TestForeignAgent(t *testing.T) {
 		if c.mysql1.SysctlValue(ignore) != "1" || c.mysql1.SysctlValue(announce) != "2" {
 			t.Errorf("arp_ignore %s, arp_announce %s", c.mysql1.SysctlValue(ignore), c.mysql1.SysctlValue(announce))
 		}
-		mends("VIP deleted again", back, "ip", "addr", "del", vipPrefix, "dev", "lo")
+		repaired("VIP deleted again", back, "ip", "addr", "del", vipPrefix, "dev", "lo")
 	})
 }

@@ -83,7 +83,7 @@ func TestForwardDR(t *testing.T) {
 	client.has("mysql1 answers directly", `02:4c:0a:4d:00:0b > 02:4c:0a:4d:00:32, .* 10.77.0.100.3306 > 10.77.0.50.\d+: Flags \[S\.\]`)
 	client.has("mysql2 answers directly", `02:4c:0a:4d:00:0c > 02:4c:0a:4d:00:32, .* 10.77.0.100.3306 > 10.77.0.50.\d+: Flags \[S\.\]`)
 	client.hasNot("nothing comes from the director", `^02:4c:0a:4d:00:02 > `)
-	director.has("the request goes on to mysql1 with the VIP in it", `02:4c:0a:4d:00:02 > 02:4c:0a:4d:00:0b, .* 10.77.0.50.\d+ > 10.77.0.100.3306: Flags \[S\]`)
+	director.has("the request is forwarded to mysql1 with the VIP as destination", `02:4c:0a:4d:00:02 > 02:4c:0a:4d:00:0b, .* 10.77.0.50.\d+ > 10.77.0.100.3306: Flags \[S\]`)
 	director.hasNot("answers do not pass the director", ` 10.77.0.100.3306 > `)
 	server.has("the request comes from the director", `02:4c:0a:4d:00:02 > 02:4c:0a:4d:00:0b, .* 10.77.0.50.\d+ > 10.77.0.100.3306: Flags \[S\]`)
 }

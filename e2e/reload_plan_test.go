@@ -16,19 +16,20 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 )
 
-// reloadCluster is a cluster of which TestReloadIsOnePlan changes one thing after another.
+// reloadCluster is the cluster of TestReloadIsOnePlan, which changes one thing after the other.
 type reloadCluster struct {
 	*cluster
 	addresses *lab.Daemon // ip monitor on lvs-master
 }
 
-// rules is the table, one line for each thing in it.
+// rules returns the lines of `ipvsadm -Sn`: one for each virtual server and each real server.
 func (n *node) rules() []string {
 	return strings.Split(strings.TrimSpace(n.Run("ipvsadm", "-Sn")), "\n")
 }
 
-// step reloads an edited file, and holds what happens to what shall happen: the lines of `ipvsadm -Sn` that go and come,
-// the writes to the table, the addresses that go and come, the states of the election. Nothing else may.
+// step calls change, which reloads an edited file, and compares the effects with the expected ones: the lines of
+// `ipvsadm -Sn` that are removed and added, the writes to the table, the addresses that are added and removed, and the
+// number of verdicts. A change of state of the election is an error.
 func (p *reloadCluster) step(t *testing.T, name string, change func(), want effects) {
 	t.Helper()
 	log, moved, before, had := p.master.daemon.Mark(), p.addresses.Mark(), p.master.rules(), p.master.Addresses("eth0")
@@ -37,7 +38,7 @@ func (p *reloadCluster) step(t *testing.T, name string, change func(), want effe
 	for _, address := range slices.Concat(want.addressesAdded, want.addressesRemoved) {
 		moved.WaitLog(regexp.QuoteMeta(" "+address+"/32 "), soon)
 	}
-	time.Sleep(250 * time.Millisecond) // what is written later, and perhaps taken back, the log tells
+	time.Sleep(250 * time.Millisecond) // later writes, even if reverted, are in the log
 	if err := diff("the table", want.removed, want.added, before, p.master.rules()); err != nil {
 		t.Errorf("%s: %v", name, err)
 	}
@@ -48,53 +49,53 @@ func (p *reloadCluster) step(t *testing.T, name string, change func(), want effe
 	if !slices.Equal(writes, want.writes) {
 		t.Errorf("%s: writes to the table %q, want %q", name, writes, want.writes)
 	}
-	var put, removed []string
+	var added, removed []string
 	for _, m := range regexp.MustCompile(`(?m)(Deleted )?\d+: eth0 +inet (\S+)/32 `).FindAllStringSubmatch(moved.Log(), -1) {
 		if m[1] != "" {
 			removed = append(removed, m[2])
-		} else if !slices.Contains(had, netip.MustParsePrefix(m[2]+"/32")) { // of those that were there a lease was renewed
-			put = append(put, m[2])
+		} else if !slices.Contains(had, netip.MustParsePrefix(m[2]+"/32")) { // an address that was there had its lease renewed
+			added = append(added, m[2])
 		}
 	}
-	if !slices.Equal(slices.Compact(put), want.addressesAdded) || !slices.Equal(removed, want.addressesRemoved) {
-		t.Errorf("%s: addresses put %q, removed %q; want %q, %q:\n%s", name, put, removed, want.addressesAdded, want.addressesRemoved, moved.Log())
+	if !slices.Equal(slices.Compact(added), want.addressesAdded) || !slices.Equal(removed, want.addressesRemoved) {
+		t.Errorf("%s: addresses added %q, removed %q; want %q, %q:\n%s", name, added, removed, want.addressesAdded, want.addressesRemoved, moved.Log())
 	}
 	for _, word := range []string{"msg=state", "msg=verdict"} {
 		if got := strings.Count(log.Log(), word); word == "msg=state" && got != 0 || word == "msg=verdict" && got != want.verdicts {
-			t.Errorf("%s: %d times %s in\n%s", name, got, word, log.Log())
+			t.Errorf("%s: %d lines with %s in\n%s", name, got, word, log.Log())
 		}
 	}
 }
 
-// effects is what a reload shall do.
+// effects are the expected effects of a reload.
 type effects struct {
 	removed, added, writes, addressesAdded, addressesRemoved []string
 	verdicts                                                 int
 }
 
-// diff compares two lists of lines with what shall have gone and come.
-func diff(what string, gone, come, before, after []string) error {
-	var went, came []string
+// diff returns an error unless exactly these lines were removed and added between before and after.
+func diff(what string, removed, added, before, after []string) error {
+	var gotRemoved, gotAdded []string
 	for _, line := range before {
 		if !slices.Contains(after, line) {
-			went = append(went, line)
+			gotRemoved = append(gotRemoved, line)
 		}
 	}
 	for _, line := range after {
 		if !slices.Contains(before, line) {
-			came = append(came, line)
+			gotAdded = append(gotAdded, line)
 		}
 	}
-	slices.Sort(went) // ipvsadm has an order of its own
-	slices.Sort(gone)
-	if slices.Equal(went, gone) && slices.Equal(came, come) {
+	slices.Sort(gotRemoved) // ipvsadm sorts differently
+	slices.Sort(removed)
+	if slices.Equal(gotRemoved, removed) && slices.Equal(gotAdded, added) {
 		return nil
 	}
-	return fmt.Errorf("%s: gone %q, come %q; want %q and %q", what, went, came, gone, come)
+	return fmt.Errorf("%s: removed %q, added %q; want %q and %q", what, gotRemoved, gotAdded, removed, added)
 }
 
-// TestReloadIsOnePlan: a reload writes what its change names, once, and nothing else: not the table behind it, not the
-// election, not the checks, whose state goes on.
+// TestReloadIsOnePlan: a reload writes each change of the file once and nothing else: no other entry of the table
+// changes, the election is not affected, and the checks keep their state.
 //
 // Proves docs/operations.md: "It writes what differs and nothing else: a changed weight is one `ipvsadm -e`, a removed
 // server one `-d`, an added one an `-a` after its first good check."
@@ -103,13 +104,13 @@ func diff(what string, gone, come, before, after []string) error {
 func TestReloadIsOnePlan(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)
-	// Long enough for a machine that stands still: what a reload does is judged here, not what a stall does.
+	// Intervals long enough for a machine that stalls: this scenario judges reloads, not stalls.
 	c := newCluster(t, shape{
 		advert: "500ms", instance: "lease: 30s", scheduler: "wrr", weights: [2]int{3, 1},
 		check: "{type: tcp, interval: 500ms, timeout: 450ms, fall: 4, rise: 1}",
 	})
 	mysql3 := c.node("mysql3", "10.77.0.13/24", "lvs-realserver")
-	mysql4 := c.node("mysql4", "10.77.0.14/24", "lvs-realserver") // down, and stays it
+	mysql4 := c.node("mysql4", "10.77.0.14/24", "lvs-realserver") // down all the time
 	c.edit("weight: 1}\n", "weight: 1}\n      - {name: mysql4, address: 10.77.0.14, weight: 1}\n")
 	mysql3.file = c.net.File("later.yaml", strings.Replace(c.text(), "weight: 1}\n", "weight: 1}\n      - {name: mysql3, address: 10.77.0.13}\n", 1))
 	c.answering()
@@ -144,8 +145,8 @@ func TestReloadIsOnePlan(t *testing.T) {
 		p.step(t, "names", reloads("name: mysql3,", "name: third,", "  - name: mysql\n    address", "  - name: database\n    address"), effects{verdicts: 4})
 		p.step(t, "names back", reloads("name: third,", "name: mysql3,", "name: database", "name: mysql"), effects{verdicts: 4})
 	}
-	p.step(t, "a VIP", reloads("[10.77.0.100/32]", "[10.77.0.100/32, 10.77.0.101/32]"), effects{addressesAdded: []string{"10.77.0.101"}})
-	p.step(t, "a VIP less", reloads("[10.77.0.100/32, 10.77.0.101/32]", "[10.77.0.100/32]"), effects{addressesRemoved: []string{"10.77.0.101"}})
+	p.step(t, "an added VIP", reloads("[10.77.0.100/32]", "[10.77.0.100/32, 10.77.0.101/32]"), effects{addressesAdded: []string{"10.77.0.101"}})
+	p.step(t, "a removed VIP", reloads("[10.77.0.100/32, 10.77.0.101/32]", "[10.77.0.100/32]"), effects{addressesRemoved: []string{"10.77.0.101"}})
 	t.Run("nothing", func(t *testing.T) { p.unchangedFile(t) })
 	p.step(t, "several at once", reloads(
 		"      - {name: mysql3, address: 10.77.0.13, weight: 2}\n", "", "10.77.0.12, weight: 1", "10.77.0.12, weight: 2", "priority: 140", "priority: 145",
@@ -164,14 +165,14 @@ func TestReloadIsOnePlan(t *testing.T) {
 		t.Errorf("clients noticed: %s", result)
 	}
 	p.step(t, "no checks", reloads("    checks:\n      - {type: tcp, interval: 600ms, timeout: 450ms, fall: 5, rise: 1}", "    checks: []"), effects{
-		added: []string{server(4, 1)}, writes: []string{"ipvsadm " + server(4, 1)}, verdicts: 1, // nothing speaks against mysql4 any more, and its clients are refused
+		added: []string{server(4, 1)}, writes: []string{"ipvsadm " + server(4, 1)}, verdicts: 1, // without a check mysql4 is used, and its clients get a refusal
 	})
 	p.step(t, "checks again", reloads("    checks: []", "    checks:\n      - {type: tcp, interval: 600ms, timeout: 450ms, fall: 5, rise: 1}"), effects{
 		removed: []string{server(4, 1)}, writes: []string{"ipvsadm -d -t " + vipPort + " -r 10.77.0.14:3306"}, verdicts: 1,
 	})
 }
 
-// unchangedFile: reloads of a file that says what it said before are no change, and no probe more than there are anyway.
+// unchangedFile: reloads of an unchanged file have no effect and cause no extra checks.
 func (p *reloadCluster) unchangedFile(t *testing.T) {
 	const probes = "tcp[tcpflags] == tcp-syn and src 10.77.0.2 and dst 10.77.0.11"
 	times := 3
@@ -186,11 +187,11 @@ func (p *reloadCluster) unchangedFile(t *testing.T) {
 	}, effects{})
 	lasted := time.Since(begun)
 	if n := len(packetsSince(seen.Stop(), begun)); n > int(lasted/(600*time.Millisecond))+2 {
-		t.Errorf("%d probes of mysql1 in %s, one is due every 600 ms", n, lasted)
+		t.Errorf("%d checks of mysql1 in %s, one is due every 600 ms", n, lasted)
 	}
 }
 
-// downSince is since when, by its own word, and why the director holds a real server for down.
+// downSince returns the state of a real server and its start, from the director's status.
 func (c *cluster) downSince(name string) string {
 	c.t.Helper()
 	for _, v := range c.master.status().VirtualServers {
@@ -204,7 +205,7 @@ func (c *cluster) downSince(name string) string {
 	return ""
 }
 
-// TestTableBeforeANewVIP: a VIP that comes by a reload together with its virtual server refuses nobody.
+// TestTableBeforeANewVIP: a VIP that a reload adds together with its virtual server refuses no client.
 //
 // Proves docs/operations.md: "A VIP that comes together with its virtual server waits up to a second until that has a
 // real server, so that no client is refused:"
@@ -216,7 +217,7 @@ func TestTableBeforeANewVIP(t *testing.T) {
 	c.answering()
 	c.startMaster()
 	measured := measure.Start(c.client, other+":3306", measure.Options{Every: 5 * time.Millisecond, Patience: time.Second})
-	lab.Eventually(t, soon, func() error { // the client asks who has it
+	lab.Eventually(t, soon, func() error { // the client sends ARP requests for the VIP
 		if len(measured.Attempts().Attempts) == 0 {
 			return fmt.Errorf("no attempt yet")
 		}
@@ -224,7 +225,7 @@ func TestTableBeforeANewVIP(t *testing.T) {
 	})
 	_, service, _ := strings.Cut(c.text(), "virtual_servers:\n")
 	service = strings.Replace(strings.Replace(service, "name: mysql\n", "name: other\n", 1), "address: "+vip, "address: "+other, 1)
-	for _, n := range []*node{c.mysql1, c.mysql2} { // so that the first checks of the new ones last longer than a VIP takes
+	for _, n := range []*node{c.mysql1, c.mysql2} { // so that the new servers' first checks take longer than adding a VIP
 		n.Link("eth0").Netem("delay 40ms")
 	}
 	c.edit("[10.77.0.100/32]", "[10.77.0.100/32, "+other+"/32]")
@@ -241,7 +242,7 @@ func TestTableBeforeANewVIP(t *testing.T) {
 	}
 }
 
-// text is the cluster file as it is.
+// text returns the current content of the cluster file.
 func (c *cluster) text() string {
 	c.t.Helper()
 	data, err := os.ReadFile(c.file)

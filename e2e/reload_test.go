@@ -15,7 +15,7 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 )
 
-// edit changes the cluster file; every old text must be in it.
+// edit replaces texts in the cluster file, one after the other. Each old text must occur in it.
 func (c *cluster) edit(oldNew ...string) {
 	c.t.Helper()
 	data, err := os.ReadFile(c.file)
@@ -32,7 +32,7 @@ func (c *cluster) edit(oldNew ...string) {
 	c.net.File("cluster.yaml", text)
 }
 
-// reload edits the cluster file and makes lvs-master read it.
+// reload edits the cluster file and reloads lvs-master.
 func (c *cluster) reload(oldNew ...string) {
 	c.t.Helper()
 	c.edit(oldNew...)
@@ -41,7 +41,7 @@ func (c *cluster) reload(oldNew ...string) {
 	}
 }
 
-// TestReload: a change of the file changes what it names and nothing else; connections stay.
+// TestReload: a reload applies what changed in the file and nothing else; connections stay.
 //
 // Proves docs/operations.md: "Connections, elections, and the state of checks that stay go on; a server that was down
 // stays down until it passes."
@@ -98,7 +98,7 @@ func TestReload(t *testing.T) {
 		}
 		lab.Steadily(t, time.Second, func() error {
 			if now := c.master.table().Rule(); now != rule {
-				return fmt.Errorf("an invalid file has changed the table from\n%sto\n%s", rule, now)
+				return fmt.Errorf("an invalid file changed the table from\n%sto\n%s", rule, now)
 			}
 			return nil
 		})
@@ -117,7 +117,7 @@ func TestReload(t *testing.T) {
 			return nil
 		})
 		mysql3.start().WaitLog("VIP put", soon)
-		lab.Steadily(t, 500*time.Millisecond, inTable(c.master, "10.77.0.13:3306", false)) // nobody answers there
+		lab.Steadily(t, 500*time.Millisecond, inTable(c.master, "10.77.0.13:3306", false)) // nothing listens on its port yet
 		standin.Start(mysql3.Host, ":3306", "mysql3")
 		awaitPool("wlc", map[string]int{"10.77.0.11:3306": 3, "10.77.0.12:3306": 2, "10.77.0.13:3306": 1})
 		measured.WaitAnswered("mysql3", soon)
@@ -126,7 +126,7 @@ func TestReload(t *testing.T) {
 		t.Errorf("clients noticed: %s", result)
 	}
 	if log := log.Log(); strings.Contains(log, "ipvsadm -d") || strings.Contains(log, "ipvsadm -D") {
-		t.Errorf("something was deleted meanwhile:\n%s", log)
+		t.Errorf("an entry was deleted meanwhile:\n%s", log)
 	}
 	t.Run("removed", func(t *testing.T) {
 		c.reload("      - {name: mysql2, address: 10.77.0.12, weight: 2}\n", "", "  - {name: other, ", "#")
@@ -147,8 +147,8 @@ func TestReload(t *testing.T) {
 	})
 }
 
-// TestHangup: SIGHUP reads the file again: what is valid is taken over, what is not changes nothing and is answered
-// with its place.
+// TestHangup: SIGHUP reloads the file: a valid one is applied, an invalid one changes nothing and is logged with the
+// position of the error.
 //
 // Proves docs/operations.md: "`systemctl reload`, `lvsctl reload` and SIGHUP read the cluster file again. SIGHUP has
 // its answer in the log."
@@ -177,9 +177,9 @@ func TestHangup(t *testing.T) {
 	c.master.daemon.Signal(syscall.SIGHUP)
 	mark.WaitLog(`level=ERROR msg="reload refused.*cluster\.yaml:\d+:\d+: virtual_servers\[0\]\.scheduler: `, soon)
 	if after := c.master.table().Rule(); after != before {
-		t.Errorf("a refused file changed the table:\n%swas\n%s", after, before)
+		t.Errorf("a refused file changed the table to\n%sfrom\n%s", after, before)
 	}
 	if !c.master.holds() || !c.master.daemon.Running() {
-		t.Error("a refused file cost the VIP")
+		t.Error("after a refused file the director has exited or lost the VIP")
 	}
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/mariadb"
 )
 
-// Seed 000: keepalived's VRRP on the two MySQL nodes themselves, no LVS; both BACKUP, nopreempt, priorities 101 and 99.
+// Seed 000: keepalived's VRRP on the two MySQL nodes themselves, without LVS; both with state BACKUP, nopreempt, and
+// priorities 101 and 99.
 const seed000File = `version: 1
 directors:
   - {name: mysql1, address: 10.77.0.11}
@@ -45,8 +46,8 @@ type seed000 struct {
 	watches map[*node]*vipWatch
 }
 
-// TestSeed000: the VIP follows a MySQL server that answers and never moves without need; and it moves back with no
-// human action, which the seed promises and its own set-up (keepalived killed by the check script) does not keep.
+// TestSeed000: the VIP follows a MySQL server that answers and does not move without need. It moves back without an
+// operator, which the seed promises but its own setup (the check script kills keepalived) does not do.
 //
 // Proves README.md: "VRRP without balancing, directly on two database servers: the VIP follows a server whose MySQL
 // answers."
@@ -67,7 +68,7 @@ func TestSeed000(t *testing.T) {
 	}{
 		{"000-1 both healthy", s.healthy},
 		{"000-2 mysqld of the holder stops", s.holderFails},
-		{"000-3 it comes back, then the other fails", s.backAndForth},
+		{"000-3 it returns, then the other fails", s.backAndForth},
 	} {
 		if !t.Run(step.name, step.do) {
 			return
@@ -75,15 +76,15 @@ func TestSeed000(t *testing.T) {
 	}
 }
 
-// healthy: exactly one holder, mysql1. It is the first to listen: without preemption that decides, for priorities as close
-// as 101 and 99 are less than 1 % of an advert interval apart.
+// healthy: exactly one holder, mysql1, because it is started first: the skews of priorities as close as 101 and 99
+// differ by less than 1 % of an advert interval, so without preemption the first one to start becomes MASTER.
 func (s *seed000) healthy(t *testing.T) {
 	s.a.start()
 	listening := loggedAt(t, s.a.daemon.WaitLog("from=INIT to=BACKUP", soon))
 	s.b.start()
 	const most = 3*seed000Advert + seed000Advert*(256-101)/256 + takeoverAllowance
 	if took := s.watches[s.a].awaitPeriodSince(listening).from.Sub(listening); took > most {
-		t.Errorf("mysql1 took the VIP %s after it began to listen, want at most %s", took, most)
+		t.Errorf("mysql1 took the VIP %s after it became BACKUP, want at most %s", took, most)
 	}
 	s.awaitHolder(t, s.a, soon)
 	lab.Steadily(t, time.Second, func() error { return s.heldBy(s.a) })
@@ -99,19 +100,19 @@ func (s *seed000) holderFails(t *testing.T) {
 	b := s.b.daemon.Mark()
 	stopped := time.Now()
 	if code := s.one.Stop(); code != 0 {
-		t.Errorf("mysqld exits with %d", code)
+		t.Errorf("mysqld exited with %d", code)
 	}
 	s.movesTo(t, s.b, stopped)
 	b.WaitLog("to=MASTER", soon)
 	s.awaitAnswer(t, "mysql2", soon)
 	if !s.a.daemon.Running() {
-		t.Error("the director of mysql1 has ended: nobody would bring it back")
+		t.Error("the director of mysql1 has exited, so the VIP could not return to it")
 	}
 	s.awaitState(t, s.a, "FAULT")
 	t.Log(s.a.daemon.WaitLog(`to=FAULT .*local-mysql: down: mysql: .*127\.0\.0\.1:3306: .*refused`, soon).Text)
 }
 
-// backAndForth is what the seed promises: with A back and B failing the VIP returns to A, without anybody's hand; but not
+// backAndForth is the seed's promise: with A back and B failing, the VIP returns to A without an operator, but not
 // before B fails.
 func (s *seed000) backAndForth(t *testing.T) {
 	a := s.a.daemon.Mark()
@@ -164,7 +165,7 @@ func (s *seed000) awaitState(t *testing.T, n *node, want string) {
 	})
 }
 
-// awaitAnswer is the application on the third host, which connects anew.
+// awaitAnswer waits until a new connection of the application on the third host is answered by this server.
 func (s *seed000) awaitAnswer(t *testing.T, server string, within time.Duration) {
 	t.Helper()
 	lab.Eventually(t, within, func() error {
@@ -176,7 +177,7 @@ func (s *seed000) awaitAnswer(t *testing.T, server string, within time.Duration)
 	})
 }
 
-// hostname asks through the VIP, on a new connection, who answers.
+// hostname returns the @@hostname of the server that answers a new connection through the VIP.
 func hostname(t *testing.T, from *lab.Host) (server string, err error) {
 	t.Helper()
 	ctx, cancel := withDeadline()

@@ -10,28 +10,28 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// Seed 001 has advert_int 1; three times as fast shows the same, for all that follows from it is in proportion.
+// Seed 001 has advert_int 1. An interval of 300 ms shows the same, because all timers are proportional to it.
 const (
 	seedAdvert     = 300 * time.Millisecond
 	seedSkew       = seedAdvert * (256 - 100) / 256 // of priority 100; RFC 9568, section 6.1
 	seedMasterDown = 3*seedAdvert + seedSkew
-	seedLease      = 3 * time.Second // the default for these
+	seedLease      = 3 * time.Second // the default for this interval
 
-	seedEvery = 100 * time.Millisecond // a login of the client
+	seedEvery = 100 * time.Millisecond // between two logins of the client
 )
 
 func seed001Shape() shape {
 	return shape{advert: seedAdvert.String(), scheduler: "wrr", server: "persistence: {timeout: 50s}", weights: [2]int{3, 3}}
 }
 
-// seed001 is the cluster of seed 001: two directors, two MySQL servers with both replicating from each other, wrr with
-// weight 3 each, persistent 50, DR.
+// seed001 is the cluster of seed 001: two directors, two MySQL servers that replicate from each other, wrr with weight
+// 3 each, persistence 50 s, DR.
 type seed001 struct {
 	*databases
-	sessions []*session // of two applications, one on each server; since 001-1
+	sessions []*session // of two applications, one on each server, opened in 001-1
 }
 
-// TestSeed001: one cluster does the whole job, as the authors of seed 001 convince themselves by hand, in their order.
+// TestSeed001: one cluster passes the manual acceptance checks of seed 001 (V1 to V6), in their order.
 //
 // Proves README.md: "Two directors elect by VRRP who holds the address, balance connections to the real servers with
 // the kernel's IPVS, and log in to every server each second to know whether it works."
@@ -60,8 +60,8 @@ func TestSeed001(t *testing.T) {
 	}
 }
 
-// started is V1 and V2: the VIP on the directors' NIC once and on every real server's lo, the table on both directors,
-// and two applications that write through the VIP and stay where they were.
+// started is V1 and V2: the VIP is on the NIC of one director and on the lo of every real server, both directors have
+// the table, and two applications write through the VIP and stay on their servers.
 func (s *seed001) started(t *testing.T) {
 	s.startAll()
 	for _, n := range []*node{s.mysql1, s.mysql2} {
@@ -85,7 +85,7 @@ func (s *seed001) started(t *testing.T) {
 		s.sessions = append(s.sessions, session)
 		for range 3 {
 			if again := s.mustLogin(user, vipPort); again.server != session.server {
-				t.Errorf("%s got %s and then %s in spite of the persistence", user, session.server, again.server)
+				t.Errorf("%s got %s and then %s despite the persistence", user, session.server, again.server)
 			}
 		}
 		s.write(t, session, "001-1")
@@ -111,7 +111,7 @@ func (s *seed001) write(t *testing.T, on *session, note string) {
 	}
 }
 
-// sessionOn is the held session on that server.
+// sessionOn returns the open session on that server.
 func (s *seed001) sessionOn(server string) *session {
 	for _, h := range s.sessions {
 		if h.server == server {
@@ -122,13 +122,13 @@ func (s *seed001) sessionOn(server string) *session {
 	return nil
 }
 
-// serverStopped is V3.
+// serverStopped is V3: a graceful stop of mysqld.
 func (s *seed001) serverStopped(t *testing.T) {
 	mark := s.master.daemon.Mark()
 	s.master.afterCheck(s.mysql2)
 	stopped := time.Now()
 	if code := s.two.Stop(); code != 0 {
-		t.Errorf("mysqld exits with %d", code)
+		t.Errorf("mysqld exited with %d", code)
 	}
 	out := s.master.awaitTableChange(mark, rs2, false).Sub(stopped)
 	t.Logf("out of the table after %s", out)
@@ -144,21 +144,21 @@ func (s *seed001) serverStopped(t *testing.T) {
 	if err != nil {
 		t.Errorf("the application of the stopped server: %v", err)
 	}
-	t.Logf("the application of the stopped server learned it after %s", waited)
-	rst.Wait(s.master.mac()+" > ", 2*time.Second) // expire_nodest_conn: from the director, whatever became of the server
+	t.Logf("the application of the stopped server got the end of its connection after %s", waited)
+	rst.Wait(s.master.mac()+" > ", 2*time.Second) // from the director, because of expire_nodest_conn
 	rst.Stop()
 	if err := kept.unchanged(); err != nil {
 		t.Error(err)
 	}
 	s.write(t, kept, "001-2")
-	for _, user := range []string{lost.user, kept.user, "10.77.0.63", "10.77.0.64"} { // one whom persistence had sent there, two new ones
+	for _, user := range []string{lost.user, kept.user, "10.77.0.63", "10.77.0.64"} { // the first was bound there by persistence, the last two are new
 		if again := s.mustLogin(user, vipPort); again.server != "mysql1" {
 			t.Errorf("%s got a connection to %s", user, again.server)
 		}
 	}
 }
 
-// serverStarted is V4.
+// serverStarted is V4: mysqld is started again.
 func (s *seed001) serverStarted(t *testing.T) {
 	mark := s.master.daemon.Mark()
 	s.two.Start()
@@ -174,7 +174,7 @@ func (s *seed001) serverStarted(t *testing.T) {
 		t.Error(err)
 	}
 	servers := map[string]bool{}
-	for _, user := range []string{"10.77.0.65", "10.77.0.66"} { // applications that nobody has seen yet: 3:3 shares them
+	for _, user := range []string{"10.77.0.65", "10.77.0.66"} { // new applications, which wrr 3:3 distributes
 		servers[s.mustLogin(user, vipPort).server] = true
 	}
 	if !servers["mysql2"] {
@@ -184,7 +184,7 @@ func (s *seed001) serverStarted(t *testing.T) {
 	s.one.WaitReplicated(s.two, soon)
 }
 
-// startClient is a client that logs in and asks through the VIP all the time.
+// startClient starts a client that repeatedly logs in and queries through the VIP.
 func (s *seed001) startClient() *measure.Client {
 	s.t.Helper()
 	m := measure.Start(s.client, vipPort, measure.Options{
@@ -194,8 +194,8 @@ func (s *seed001) startClient() *measure.Client {
 	return m
 }
 
-// failOver takes lvs-master away by fault, right after an advert, the worst moment, and checks that lvs-backup holds the
-// VIP and has told the LAN so within down after the last word of lvs-master, and that the client is served again.
+// failOver applies a fault to lvs-master right after an advert, the worst moment, and checks that lvs-backup holds the
+// VIP and has announced it within down after the last advert of lvs-master, and that the client is served again.
 func (s *seed001) failOver(t *testing.T, down time.Duration, fault func()) {
 	t.Helper()
 	m := s.startClient()
@@ -207,13 +207,14 @@ func (s *seed001) failOver(t *testing.T, down time.Duration, fault func()) {
 	m.WaitAnswered("", soon)
 	gap := m.Stop().Since(begun).LongestGap()
 	packets := segment.Stop()
-	// Two MariaDB share the guest's only CPU with the directors, and the end of a process takes it in one piece.
+	// Two MariaDB servers share the guest's only CPU with the directors, and the exit of a process is not
+	// preempted.
 	announced, limit := takeoverTime(t, packets, s.master, s.backup, begun), down+2*takeoverAllowance
 	t.Logf("first gratuitous ARP after %s, limit %s; longest gap %s", announced, limit, gap)
 	if announced > limit {
-		t.Errorf("first gratuitous ARP %s after the last word of lvs-master, want at most %s", announced, limit)
+		t.Errorf("first gratuitous ARP %s after the last advert of lvs-master, want at most %s", announced, limit)
 	}
-	// A login that was on its way fails too, and the next one that can succeed starts only at its time.
+	// A login in progress fails too, and the next attempt starts only at its scheduled time.
 	if most := limit + 2*seedEvery; gap.Duration > most {
 		t.Errorf("longest gap %s, want at most %s", gap, most)
 	}
@@ -230,21 +231,21 @@ func (s *seed001) failOver(t *testing.T, down time.Duration, fault func()) {
 	}
 }
 
-// directorStopped is V5: priority 0 on the way out, so that the other waits for its skew only.
+// directorStopped is V5: a graceful stop sends priority 0, so the peer waits only for its skew.
 func (s *seed001) directorStopped(t *testing.T) {
 	vrrp := capture.Start(s.client, "eth0", lab.VRRP)
 	s.failOver(t, seedSkew, func() {
 		if code := s.master.daemon.Stop(); code != 0 {
-			t.Errorf("director exits with %d", code)
+			t.Errorf("the director exited with %d", code)
 		}
 	})
-	if farewell := capture.Matching(vrrp.Stop(), `10\.77\.0\.2 > 224\.0\.0\.18.* prio 0,`); len(farewell) != 1 {
-		t.Errorf("%d adverts with priority 0, want 1: %v", len(farewell), farewell)
+	if resignations := capture.Matching(vrrp.Stop(), `10\.77\.0\.2 > 224\.0\.0\.18.* prio 0,`); len(resignations) != 1 {
+		t.Errorf("%d adverts with priority 0, want 1: %v", len(resignations), resignations)
 	}
 	if s.master.holds() || s.master.table().Service(vipPort).Exists() {
-		t.Errorf("something is left on %s:\n%s\n%s", s.master.Name, s.master.Run("ip", "-o", "addr"), s.master.table().Text)
+		t.Errorf("the VIP or the table is left on %s:\n%s\n%s", s.master.Name, s.master.Run("ip", "-o", "addr"), s.master.table().Text)
 	}
-	s.master.start() // V6, the VIP returns; 001-6 looks at it closely
+	s.master.start() // the VIP returns; 001-6 judges that in detail
 	s.awaitHolder(s.master, soon)
 }
 
@@ -269,12 +270,12 @@ func (s *seed001) directorCut(t *testing.T) {
 	})
 	s.judgeLeaseEnd(t, watch, cut)
 	if code := s.master.daemon.Stop(); code != 0 {
-		t.Errorf("director exits with %d", code)
+		t.Errorf("the director exited with %d", code)
 	}
 	nic.CarrierUp()
 }
 
-// judgeLeaseEnd judges that lvs-master has lost the VIP when its lease is over at the latest.
+// judgeLeaseEnd fails the test if lvs-master keeps the VIP longer than its lease after the event.
 func (s *seed001) judgeLeaseEnd(t *testing.T, watch *vipWatch, event time.Time) {
 	t.Helper()
 	kept := watch.awaitEnd(soon).Sub(event)
@@ -284,8 +285,8 @@ func (s *seed001) judgeLeaseEnd(t *testing.T, watch *vipWatch, event time.Time) 
 	}
 }
 
-// directorReturns is V6: the director of higher priority takes the VIP back, but only with a table that is worth it. Its
-// checks get no answer at first; meanwhile the other goes on serving, and no client notices the return.
+// directorReturns is V6: the director of higher priority takes the VIP back, but only with real servers in its table.
+// Its checks get no answer at first; meanwhile the other director keeps serving, and no client notices the return.
 func (s *seed001) directorReturns(t *testing.T) {
 	m := s.startClient()
 	nic, watch := s.master.Link("eth0"), s.master.watchVIP()
@@ -293,20 +294,20 @@ func (s *seed001) directorReturns(t *testing.T) {
 	s.master.start().WaitLog("from=INIT to=BACKUP", soon)
 	time.Sleep(seedMasterDown + 500*time.Millisecond)
 	if periods := watch.periods(); len(periods) > 0 || !s.backup.holds() {
-		t.Fatalf("lvs-master took the VIP, although no check of it has been answered: %v\n%s", periods, s.master.table().Text)
+		t.Fatalf("lvs-master took the VIP although none of its checks has been answered: %v\n%s", periods, s.master.table().Text)
 	}
 	answered := time.Now()
 	nic.DropNothing()
 	filled := loggedAt(t, s.master.daemon.WaitLog(`msg=table change="ipvsadm -a -t \S+ -r `, soon))
 	taken := watch.awaitPeriods(1)[0].from
-	t.Logf("the VIP is back %s after the first answer, %s after the first real server", taken.Sub(answered), taken.Sub(filled))
+	t.Logf("lvs-master has the VIP %s after checks are answered, %s after its first real server", taken.Sub(answered), taken.Sub(filled))
 	if filled.After(taken) {
 		t.Errorf("lvs-master had the VIP and an empty table for %s", filled.Sub(taken))
 	}
 	m.WaitAnswered("", soon)
 	r := m.Stop()
 	t.Log(r)
-	// A login on its way at the moment of the change is lost: the other director does not know its connection.
+	// A login in progress at the moment of the change fails: the other director does not have its connection.
 	if gap := r.LongestGap(); r.Failed() > 2 || gap.Duration > time.Second {
 		t.Errorf("the return was noticed: %s", r)
 	}

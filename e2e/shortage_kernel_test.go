@@ -14,10 +14,10 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// disableModuleLoading keeps the kernel from loading modules by itself until the test ends.
+// disableModuleLoading keeps the kernel from loading modules on demand until the test ends.
 func disableModuleLoading(t *testing.T) {
 	t.Helper()
-	const loader = "/proc/sys/kernel/modprobe" // whom it asks
+	const loader = "/proc/sys/kernel/modprobe" // path of the program that loads modules
 	was, err := os.ReadFile(loader)
 	if err == nil {
 		err = os.WriteFile(loader, []byte("/bin/false"), 0o644)
@@ -40,8 +40,8 @@ func modprobe(t *testing.T, module string) {
 	}
 }
 
-// TestModuleUnloaded: somebody takes IPVS out of the kernel under a director that runs. It keeps the VIP, says what is
-// wrong and what to do, asks again without haste, and makes the table anew when the module is back.
+// TestModuleUnloaded: the IPVS modules are removed while a director runs. It keeps the VIP, reports the cause and the
+// remedy, retries at growing intervals, and rebuilds the table when the modules are loaded again.
 //
 // Proves docs/operations.md: "elections go on; the table is asked for again after 0.1 s to 5 s, and made anew when the
 // modules are back. The log names the module that is missing"
@@ -54,7 +54,7 @@ func TestModuleUnloaded(t *testing.T) {
 	disableModuleLoading(t)
 	with, _ := c.master.waits(2 * time.Second)
 	mark := c.master.daemon.Mark()
-	c.master.daemon.Pause() // or it would put its table back before the module is gone
+	c.master.daemon.Pause() // otherwise it would restore its table before the module is removed
 	c.master.Run("ipvsadm", "-C")
 	unload(t, `^ip_vs_`)
 	unload(t, `^ip_vs$`)
@@ -68,13 +68,13 @@ func TestModuleUnloaded(t *testing.T) {
 		t.Errorf("the VIP moved: %v", periods)
 	}
 	t.Logf("without the module it waits %d times in 2 s, with it %d times", without, with)
-	// A loop that waits a millisecond, and one that does not wait at all. The runtime's own threads wait 200 to 500 times; how
-	// often the table is tried is for the unit tests.
+	// The limits detect a loop that waits only a millisecond and one that does not wait at all. The runtime's own
+	// threads wait 200 to 500 times; unit tests judge how often the table is tried.
 	if without > with+1000 || share > 0.5 {
 		t.Errorf("without the module it waits %d times in 2 s, with it %d times, and takes %.0f %% of the CPU", without, with, 100*share)
 	}
-	if told := strings.Count(mark.Log(), "level=ERROR"); told > 3 {
-		t.Errorf("%d lines for one trouble:\n%s", told, mark.Log())
+	if lines := strings.Count(mark.Log(), "level=ERROR"); lines > 3 {
+		t.Errorf("%d log lines for one problem:\n%s", lines, mark.Log())
 	}
 	modprobe(t, "ip_vs")
 	mark.WaitLog(`this kernel has no IPVS scheduler .*load the module ip_vs_rr`, soon)
@@ -90,7 +90,7 @@ func TestModuleUnloaded(t *testing.T) {
 	}
 }
 
-// waits counts for a time how often the node's daemon waits, and gives its share of the CPU.
+// waits measures for a time how often the node's daemon waits, and its share of the CPU (1 is all of it).
 func (n *node) waits(during time.Duration) (times int, share float64) {
 	before := n.daemon.Usage()
 	time.Sleep(during)
@@ -98,14 +98,14 @@ func (n *node) waits(during time.Duration) (times int, share float64) {
 	return after.Waits - before.Waits, float64(after.CPU-before.CPU) / float64(after.At.Sub(before.At))
 }
 
-// TestEventsLost: more happens to the addresses of a machine than the kernel's queue of events holds. What was lost in
-// it, the deletion of a VIP, is found all the same.
+// TestEventsLost: more address events occur than the kernel's event queue holds. A deletion of the VIP whose event was
+// lost is still detected.
 //
 // Proves docs/operations.md: "more happens to addresses and interfaces than the kernel's queue of events holds |
 // everything is read anew; that is done every second anyway"
 func TestEventsLost(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	// Adverts so seldom that the pause is no stall, after which a MASTER puts its VIPs anew in any case.
+	// With this advert interval the pause is no stall; after a stall a MASTER would add its VIPs again in any case.
 	c := newCluster(t, shape{advert: "4s", instance: "lease: 60s"})
 	c.answering()
 	c.mysql1.start()
@@ -121,19 +121,20 @@ func TestEventsLost(t *testing.T) {
 	}
 	c.master.Run("ip", "addr", "del", vipPrefix, "dev", "eth0")
 	if lost := c.master.eventsLost(); lost == 0 {
-		t.Errorf("the kernel kept all %d events", 2*noise)
+		t.Errorf("the kernel queued all %d events", 2*noise)
 	}
 	watch, resumed := c.master.watchVIP(), time.Now()
 	c.master.daemon.Resume()
 	if took := watch.awaitPeriods(1)[0].from.Sub(resumed); took > 2*time.Second+allowance {
-		t.Errorf("the VIP is put back after %s, want 2 s at most:\n%s", took, mark.Log())
+		t.Errorf("the VIP was added again after %s, want at most 2 s:\n%s", took, mark.Log())
 	}
 	client := measure.Start(c.client, vipPort, measure.Options{})
 	client.WaitAnswered("", soon)
 	client.Stop()
 }
 
-// eventsLost is how many messages did not fit into the queues of the node's netlink sockets, by the kernel's count.
+// eventsLost returns the number of messages that the netlink sockets of the node's daemon dropped, from
+// /proc/PID/net/netlink.
 func (n *node) eventsLost() (lost int) {
 	n.t.Helper()
 	for i, line := range strings.Split(n.ReadFile(fmt.Sprintf("/proc/%d/net/netlink", n.daemon.PID())), "\n") {
@@ -148,8 +149,8 @@ func (n *node) eventsLost() (lost int) {
 	return lost
 }
 
-// TestMemoryShort: something on the machine takes all memory there is, until the kernel ends it. The directors, which
-// their unit protects from that, live on, and there is one holder.
+// TestMemoryShort: processes use up all memory until the kernel kills them. The directors, which their unit protects
+// from the OOM killer, survive, and there is one holder.
 //
 // Proves docs/operations.md: "all memory is taken | the unit's `OOMScoreAdjust=-900` has the kernel end something else"
 func TestMemoryShort(t *testing.T) {
@@ -171,15 +172,15 @@ func TestMemoryShort(t *testing.T) {
 	t.Logf("%d adverts, at most %s apart, while three processes took all memory", len(packets), advertGap(packets))
 	for _, n := range []*node{c.master, c.backup} {
 		if !n.daemon.Running() {
-			t.Fatalf("%s is gone:\n%s", n.Name, n.daemon.Log())
+			t.Fatalf("%s has exited:\n%s", n.Name, n.daemon.Log())
 		}
 	}
 	c.awaitHolder(c.master, soon)
 	lab.Eventually(t, soon, func() error { return c.heldOnlyBy(c.master) })
 }
 
-// TestFrozenDisk: the disk of the state directory does not answer any more: what is written there waits for ever. The
-// director goes on with everything, reloads included, and saves what it could not as soon as the disk answers again.
+// TestFrozenDisk: the file system of the state directory is frozen, so that writes to it block. The director continues
+// everything, including reloads, and saves its state as soon as the file system is thawed.
 //
 // Proves docs/operations.md: "the disk of the state directory does not answer | nothing waits for it for more than a
 // second or two, reloads included"
@@ -236,7 +237,7 @@ func TestFrozenDisk(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 
-	// A start on such a disk: it serves, and what it could not write is there in the end.
+	// A director that starts on a frozen file system serves, and writes its state after the thaw.
 	c.master.Run("fsfreeze", "-f", state)
 	c.master.start()
 	lab.Eventually(t, soon, func() error {
@@ -251,7 +252,7 @@ func TestFrozenDisk(t *testing.T) {
 	c.master.checkWarns(t, "the disk does not answer", false)
 	lab.Eventually(t, soon, func() error {
 		if text := c.master.ReadFile(state + "/state.json"); !strings.Contains(text, added) || !strings.Contains(text, "expire_nodest_conn") {
-			return fmt.Errorf("the state file lacks something:\n%s", text)
+			return fmt.Errorf("the state file is incomplete:\n%s", text)
 		}
 		return nil
 	})

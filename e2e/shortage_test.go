@@ -11,8 +11,8 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/capture"
 )
 
-// TestNoDescriptors: a director that cannot open anything any more goes on with its elections and its table, and says
-// of its servers that it cannot check them. When descriptors are there again all is as before.
+// TestNoDescriptors: a director that cannot open descriptors continues its elections and its table, and reports that it
+// cannot check its servers. When descriptors are available again everything is as before.
 //
 // Proves docs/operations.md: "elections and table go on; checks are unknown (`code=local`, `raise LimitNOFILE`), and
 // nothing is taken out; `lvsctl` gets an answer when there are descriptors again"
@@ -34,7 +34,7 @@ func TestNoDescriptors(t *testing.T) {
 	normal := had
 	mark.WaitLog(`level=WARN msg="check says nothing about the server; its last state is kept".* code=local .*too many open files \(raise LimitNOFILE\)`, soon)
 	adverts := capture.Start(m.client, "eth0", lab.VRRP+" and src host 10.77.0.2")
-	time.Sleep(5 * time.Second) // five checks of each server, of which two would do for a verdict
+	time.Sleep(5 * time.Second) // five checks of each server; two failures would be a verdict
 	onTime(t, time.Now(), adverts.Stop(), 500*time.Millisecond)
 	if !m.tracks {
 		if now := m.master.table().Rule(); now != rule {
@@ -43,13 +43,13 @@ func TestNoDescriptors(t *testing.T) {
 	}
 	limit(&normal)
 	mark.WaitLog(`msg="check works again"`, soon)
-	m.awaitUp(t, m.master, 4) // over the socket, which answers again
+	m.awaitUp(t, m.master, 4) // through the socket, which answers again
 	if log := mark.Log(); strings.Contains(log, "msg=state") || strings.Contains(log, "msg=verdict") || strings.Count(log, "\n") > 100 {
-		t.Errorf("the log of it:\n%s", log)
+		t.Errorf("unexpected log:\n%s", log)
 	}
 }
 
-// TestLogNobodyReads: a pipe that is full, or a journald that stands still, does not stop the director.
+// TestLogNobodyReads: a full log pipe, as with a stalled journald, does not stop the director.
 //
 // Proves docs/operations.md: "nobody reads the log | the daemon does not wait."
 func TestLogNobodyReads(t *testing.T) {
@@ -71,6 +71,6 @@ func TestLogNobodyReads(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	if m.master.holds() {
-		t.Error("the VIP is left")
+		t.Error("the VIP is still there after the stop")
 	}
 }

@@ -11,13 +11,14 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// stallTiming is that of all stalls: a second is far beyond the peers' patience.
+// stallTiming is the timing of all stall scenarios: a stall of a second is far longer than the master-down interval.
 var stallTiming = timing{3, 100 * time.Millisecond}
 
-// stallLease is that of the VIP in all stalls.
+// stallLease is the lease of the VIP in all stall scenarios.
 const stallLease = 3 * time.Second
 
-// stallCluster serves through lvs-master. Its checks are patient: a machine that stands still lets them wait, too.
+// stallCluster returns a cluster that serves through lvs-master. Its checks allow many failures, because a stall of the
+// machine delays them too.
 func stallCluster(t *testing.T) *cluster {
 	t.Helper()
 	c := newCluster(t, shape{
@@ -36,8 +37,8 @@ func stallCluster(t *testing.T) *cluster {
 	return c
 }
 
-// TestStall: a director that stands still, of which only the others' clocks tell. At every moment somebody answers for
-// the VIP, but for the time that an election takes; on waking, it does not disturb the one who serves.
+// TestStall: a director stalls, which it can detect only afterwards. At every moment a director answers for the VIP,
+// except for the time of an election; a director that resumes does not disturb the one that serves.
 //
 // Proves docs/operations.md: "On waking, a MASTER reads first what its peers said meanwhile."
 // Proves docs/operations.md: "Nobody did: the VIPs are announced anew at once, and put back where the lease took them."
@@ -63,7 +64,7 @@ func TestStall(t *testing.T) {
 	t.Run("alone, stopped beyond the lease", func(t *testing.T) { c.stallAlone(t, stallLease+time.Second) })
 }
 
-// underTraffic lets something happen under traffic and judges the client's longest gap.
+// underTraffic calls happen while a client measures, and judges the client's longest gap.
 func (c *cluster) underTraffic(t *testing.T, limit time.Duration, happen func()) {
 	t.Helper()
 	m := measure.Start(c.client, vipPort, measure.Options{})
@@ -74,47 +75,47 @@ func (c *cluster) underTraffic(t *testing.T, limit time.Duration, happen func())
 	gap := m.Stop().Since(begun).LongestGap()
 	t.Logf("the client's longest gap %s, limit %s", gap, limit)
 	if gap.Duration > limit {
-		t.Errorf("the client was without an answer for %s, want at most %s", gap, limit)
+		t.Errorf("the client got no answer for %s, want at most %s", gap, limit)
 	}
 }
 
-// stallMaster freezes the daemon of lvs-master, whose kernel lives on.
+// stallMaster stops the daemon of lvs-master, whose kernel keeps running.
 func (c *cluster) stallMaster(t *testing.T, length time.Duration) {
 	limit := stallTiming.masterDown() + takeoverAllowance
 	c.underTraffic(t, limit, func() {
 		watch, log := c.master.watchVIP(), c.master.daemon.Mark()
 		segment := c.segment()
 		segment.Wait("10.77.0.2 > 224", soon)
-		frozen := time.Now()
+		stopped := time.Now()
 		c.master.daemon.Pause()
 		time.Sleep(length)
-		awake := time.Now()
+		resumed := time.Now()
 		c.master.daemon.Resume()
 
-		// Promise 8: what is queued on the socket comes before anything is said. The VIP goes at once.
+		// The director reads the packets queued on its socket before it sends anything, and removes the VIP at once.
 		log.WaitLog(`msg=state .*from=MASTER to=BACKUP .*stood still for .* and 10\.77\.0\.3 serves with priority 100`, soon)
 		gone := watch.awaitEnd(soon)
 		watch.awaitPeriodSince(gone)
-		c.awaitHolder(c.master, soon) // it preempts in due time
+		c.awaitHolder(c.master, soon) // it preempts after the usual time
 		c.awaitARPEntry(c.master)
 		packets := segment.Stop()
 
-		if took := takeoverTime(t, packets, c.master, c.backup, frozen); took > limit {
+		if took := takeoverTime(t, packets, c.master, c.backup, stopped); took > limit {
 			t.Errorf("lvs-backup announced the VIP %s after the last advert of lvs-master, want at most %s", took, limit)
 		}
-		// A MASTER that wakes says nothing before its preemption is due.
-		patience := 3*stallTiming.advert + 106*stallTiming.advert/256
-		if early := announcements(packets, c.master, awake, awake.Add(patience-10*time.Millisecond)); len(early) > 0 {
-			t.Errorf("lvs-master said on waking, %s after it: %s", early[0].Time.Sub(awake), early[0].Text)
+		// A MASTER that resumes sends nothing before its preemption is due.
+		masterDown := 3*stallTiming.advert + 106*stallTiming.advert/256
+		if early := announcements(packets, c.master, resumed, resumed.Add(masterDown-10*time.Millisecond)); len(early) > 0 {
+			t.Errorf("lvs-master sent %s after it resumed: %s", early[0].Time.Sub(resumed), early[0].Text)
 		}
-		t.Logf("the VIP went %s after the freeze, %s after waking", gone.Sub(frozen), gone.Sub(awake))
-		if most := min(stallLease+leaseEndAllowance, awake.Sub(frozen)+resumeAllowance); gone.Sub(frozen) > most {
-			t.Errorf("lvs-master held the VIP for %s after it was frozen, want at most %s", gone.Sub(frozen), most)
+		t.Logf("lvs-master lost the VIP %s after it was stopped, %s after it resumed", gone.Sub(stopped), gone.Sub(resumed))
+		if most := min(stallLease+leaseEndAllowance, resumed.Sub(stopped)+resumeAllowance); gone.Sub(stopped) > most {
+			t.Errorf("lvs-master held the VIP for %s after it was stopped, want at most %s", gone.Sub(stopped), most)
 		}
 	})
 }
 
-// pauseMaster pauses a whole machine: nothing of it moves, and nothing reaches it.
+// pauseMaster pauses the whole machine of lvs-master: its daemon is stopped, and no packet reaches it or leaves it.
 func (c *cluster) pauseMaster(t *testing.T, length time.Duration) {
 	c.underTraffic(t, stallTiming.masterDown()+takeoverAllowance, func() {
 		link := c.master.Link("eth0")
@@ -126,14 +127,16 @@ func (c *cluster) pauseMaster(t *testing.T, length time.Duration) {
 		}
 		link.Plug()
 		c.master.daemon.Resume()
-		// Nothing is queued, so that it is still MASTER, until it hears or is heard. Then there is one.
+		// No packets are queued, so it is still MASTER until an advert passes in either direction. Then there is one
+		// holder.
 		c.awaitHolder(c.master, soon)
 		c.awaitARPEntry(c.master)
 		lab.Steadily(t, 500*time.Millisecond, func() error { return c.heldOnlyBy(c.master) })
 	})
 }
 
-// stallBackup: a BACKUP that wakes believes in what it has not heard only after it had a chance to hear.
+// stallBackup: a BACKUP that resumes does not take over because of missing adverts that it could not have received; it
+// first waits for one more.
 func (c *cluster) stallBackup(t *testing.T, length time.Duration, paused bool) {
 	log := c.backup.daemon.Mark()
 	segment := c.segment()
@@ -148,15 +151,15 @@ func (c *cluster) stallBackup(t *testing.T, length time.Duration, paused bool) {
 	}
 	c.backup.daemon.Resume()
 	lab.Steadily(t, 700*time.Millisecond, func() error { return c.heldOnlyBy(c.master) })
-	if said := announcements(segment.Stop(), c.backup, begun, time.Now()); len(said) > 0 {
-		t.Errorf("lvs-backup said: %s", said[0].Text)
+	if sent := announcements(segment.Stop(), c.backup, begun, time.Now()); len(sent) > 0 {
+		t.Errorf("lvs-backup sent: %s", sent[0].Text)
 	}
 	if strings.Contains(log.Log(), "msg=state") {
 		t.Errorf("lvs-backup changed its state:\n%s", log.Log())
 	}
 }
 
-// stallAlone: with nobody else, the VIP is back as soon as its holder is.
+// stallAlone: without a peer, the VIP is available again as soon as its holder resumes.
 func (c *cluster) stallAlone(t *testing.T, length time.Duration) {
 	segment := c.segment()
 	log := c.master.daemon.Mark()
@@ -164,40 +167,39 @@ func (c *cluster) stallAlone(t *testing.T, length time.Duration) {
 	m.WaitAnswered("", soon)
 	c.master.daemon.Pause()
 	time.Sleep(length)
-	awake := time.Now()
+	resumed := time.Now()
 	c.master.daemon.Resume()
 	log.WaitLog(`msg="VIPs are up"`, soon)
-	if !strings.Contains(c.master.daemon.Log(), "stood still as MASTER, and nobody took over") { // at most every ten seconds
-		t.Error("the log never says that lvs-master stood still")
+	if !strings.Contains(c.master.daemon.Log(), "stood still as MASTER, and nobody took over") { // logged at most every ten seconds
+		t.Error("the log has no line about the stall of lvs-master")
 	}
 	m.WaitAnswered("", soon)
-	packets, seen := segment.Stop(), m.Stop().Since(awake)
+	packets, seen := segment.Stop(), m.Stop().Since(resumed)
 	c.awaitHolder(c.master, soon)
 	if strings.Contains(log.Log(), "msg=state") {
 		t.Errorf("lvs-master changed its state:\n%s", log.Log())
 	}
-	said := capture.Matching(announcements(packets, c.master, awake, time.Now()), "ARP")
-	if len(said) == 0 {
-		t.Fatal("the VIP was not announced anew")
+	sent := capture.Matching(announcements(packets, c.master, resumed, time.Now()), "ARP")
+	if len(sent) == 0 {
+		t.Fatal("the VIP was not announced again")
 	}
 	var answered time.Duration
 	for _, a := range seen.Attempts {
-		if a.Answered() && a.Start.After(awake) {
-			answered = a.Start.Sub(awake)
+		if a.Answered() && a.Start.After(resumed) {
+			answered = a.Start.Sub(resumed)
 			break
 		}
 	}
-	t.Logf("after waking: announced in %s, the client answered in %s", said[0].Time.Sub(awake), answered)
-	if late := said[0].Time.Sub(awake); late > resumeAllowance {
-		t.Errorf("the VIP was announced only %s after waking", late)
+	t.Logf("after it resumed: VIP announced after %s, client answered after %s", sent[0].Time.Sub(resumed), answered)
+	if late := sent[0].Time.Sub(resumed); late > resumeAllowance {
+		t.Errorf("the VIP was announced only %s after lvs-master resumed", late)
 	}
 	if answered > 2*resumeAllowance {
-		t.Errorf("the client was answered only %s after waking", answered)
+		t.Errorf("the client was answered only %s after lvs-master resumed", answered)
 	}
 }
 
-// TestBusyMachine: other processes take all the CPU there is. A director with the priority that its unit gives does not
-// notice.
+// TestBusyMachine: other processes use all CPU time. A director with the priority of its unit is not affected.
 //
 // Proves docs/operations.md: "The shipped unit gives the director all the weight that an ordinary process can have
 // (`Nice=-20`, `CPUWeight=10000`); then other processes that take all CPU cost nothing."
@@ -210,13 +212,13 @@ func TestBusyMachine(t *testing.T) {
 		length = 15 * time.Second
 	}
 	if worst, changes := c.loadCPU(t, length); worst > 2*stallTiming.advert || changes > 0 {
-		t.Errorf("an advert was %s late, and %d times a director changed its state, because others took the CPU", worst-stallTiming.advert, changes)
+		t.Errorf("an advert was %s late and there were %d changes of state while other processes used the CPU", worst-stallTiming.advert, changes)
 	}
 	if testing.Short() {
 		return
 	}
-	// Without its unit's priority a director shares with the others, and its adverts come late: what is then is told, and
-	// only that there is one holder in the end is promised.
+	// Without the priority of its unit a director shares the CPU with the others and its adverts are late: that is
+	// logged, and only a single holder at the end is promised.
 	for _, n := range []*node{c.master, c.backup} {
 		n.daemon.Stop()
 		n.startAs()
@@ -226,7 +228,8 @@ func TestBusyMachine(t *testing.T) {
 	lab.Eventually(t, soon, func() error { return c.heldOnlyBy(c.master) })
 }
 
-// loadCPU takes the CPU away for a time. It gives the longest wait for an advert, and how often a director changed its state.
+// loadCPU runs processes that use all CPU for a time. It returns the longest gap between adverts and the number of
+// state changes of the directors.
 func (c *cluster) loadCPU(t *testing.T, length time.Duration) (worst time.Duration, changes int) {
 	t.Helper()
 	logs := map[*node]lab.LogMark{c.master: c.master.daemon.Mark(), c.backup: c.backup.daemon.Mark()}
@@ -249,6 +252,6 @@ func (c *cluster) loadCPU(t *testing.T, length time.Duration) (worst time.Durati
 			t.Logf("%s:\n%s", n.Name, log.Log())
 		}
 	}
-	t.Logf("%d adverts in %s, the longest wait for one %s, %d changes of state", len(packets), ended.Sub(begun), worst, changes)
+	t.Logf("%d adverts in %s, longest gap %s, %d changes of state", len(packets), ended.Sub(begun), worst, changes)
 	return worst, changes
 }

@@ -13,14 +13,14 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-// runArgs is the argv of a director on the node, with flags that come after the usual ones and so win.
+// runArgs returns the command line of a director on the node, with flags that override the usual ones.
 func (n *node) runArgs(flags ...string) []string {
 	return append([]string{
 		n.binary, "run", "--config", n.file, "--socket", n.socket, "--state-dir", n.Path("state"),
 	}, flags...)
 }
 
-// refuses runs a command that must end by itself with this exit code and one sentence that matches, besides its log.
+// refuses runs a command that must exit with this code and, besides log lines, one line of output that matches.
 func (n *node) refuses(what string, code int, sentence string, argv ...string) {
 	n.t.Helper()
 	_, err := n.Try(append([]string{"timeout", "60"}, argv...)...)
@@ -31,22 +31,22 @@ func (n *node) refuses(what string, code int, sentence string, argv ...string) {
 	if got := lab.ExitCode(err); got != code {
 		n.t.Errorf("%s: exit code %d, want %d: %v", what, got, code, err)
 	}
-	_, said, _ := strings.Cut(err.Error(), "exit status "+fmt.Sprint(lab.ExitCode(err))+": ")
+	_, output, _ := strings.Cut(err.Error(), "exit status "+fmt.Sprint(lab.ExitCode(err))+": ")
 	var sentences []string
-	for line := range strings.SplitSeq(said, "\n") {
+	for line := range strings.SplitSeq(output, "\n") {
 		if !strings.HasPrefix(line, "time=") {
 			sentences = append(sentences, line)
 		}
 	}
 	if len(sentences) != 1 || !regexp.MustCompile(sentence).MatchString(sentences[0]) {
-		n.t.Errorf("%s: said %q, want one sentence like %q", what, sentences, sentence)
+		n.t.Errorf("%s: printed %q, want one line that matches %q", what, sentences, sentence)
 		return
 	}
 	n.t.Logf("%s: exit %d: %s", what, code, sentences[0])
 }
 
-// TestRefusals: what a director cannot work with it refuses at once, in one sentence that says what to do, with 2 for
-// what the user wrote and 1 for what the machine lacks; a director that already runs does not notice.
+// TestRefusals: a director refuses at once what it cannot work with, in one sentence that ends with the remedy: exit
+// code 2 for mistakes of the user, 1 for what the machine lacks. A running director is not disturbed.
 //
 // Proves docs/operations.md: "One sentence on stderr, which ends with what to do:"
 func TestRefusals(t *testing.T) {
@@ -65,7 +65,7 @@ func TestRefusals(t *testing.T) {
 	n.refuses("a file in the place of the socket", 1, `socket .*a file of another kind in its place`,
 		n.runArgs("--state-dir", n.Path("state2"), "--socket", c.file)...)
 
-	// Nobody: everything he needs he may read and write, except the kernel.
+	// The user nobody may read and write everything that a director needs, but has no privileges.
 	open := c.net.File("everybodys.yaml", shape{}.file())
 	home := filepath.Join(c.net.Dir(), "nobody")
 	for path, mode := range map[string]os.FileMode{c.net.Dir(): 0o755, open: 0o644, home: 0o777} {
@@ -91,15 +91,15 @@ func TestRefusals(t *testing.T) {
 	n.refuses("lvsctl without a daemon", 1, `lvsctl: .*sock3`, program(t, "lvsctl"), "--socket", n.Path("sock3"), "status")
 
 	if log := quiet.Log(); strings.Contains(log, "level=ERROR") || strings.Contains(log, "msg=state") || !n.daemon.Running() {
-		t.Errorf("the director that runs was disturbed:\n%s", log)
+		t.Errorf("the running director was disturbed:\n%s", log)
 	}
 	if !n.holds() {
-		t.Error("the director that runs has lost its VIP")
+		t.Error("the running director has lost its VIP")
 	}
 }
 
-// TestKernelParts: without IPVS, or without the scheduler that the file asks for, the director says so and which module
-// to load. It loads none: that is the system's affair.
+// TestKernelParts: without IPVS, or without the scheduler that the file requires, the director refuses to start and
+// names the module to load. It does not load modules itself; that is left to the system.
 //
 // Proves docs/operations.md: "`this kernel has no IPVS: load the module ip_vs (modprobe ip_vs; …)` | 1 |"
 // Proves docs/quickstart.md: "The daemon loads no kernel module; the file in `modules-load.d` does."
@@ -112,17 +112,18 @@ func TestKernelParts(t *testing.T) {
 	unload(t, `^ip_vs_wlc$`)
 	n.refuses("no scheduler", 1, `lvs-director: .*wlc.*load the module ip_vs_wlc \(modprobe ip_vs_wlc; .*modules-load\.d`, n.runArgs()...)
 	if table := n.Run("ipvsadm", "-Ln"); strings.Contains(table, vip) {
-		t.Errorf("the refusal left something behind:\n%s", table)
+		t.Errorf("the refused start left a virtual server:\n%s", table)
 	}
 	unload(t, `^ip_vs_`)
 	unload(t, `^ip_vs$`)
 	n.refuses("no IPVS", 1, `lvs-director: .*this kernel has no IPVS: load the module ip_vs \(modprobe ip_vs; .*modules-load\.d`, n.runArgs()...)
 	if n.holds() {
-		t.Error("the refusal left a VIP behind")
+		t.Error("the refused start left a VIP")
 	}
 }
 
-// unload removes kernel modules by their names, when the networks of earlier tests have let go of them.
+// unload removes the kernel modules whose names match. It retries until the network namespaces of earlier tests no
+// longer use them.
 func unload(t *testing.T, pattern string) {
 	t.Helper()
 	lab.Eventually(t, 2*soon, func() error {
@@ -144,7 +145,7 @@ func unload(t *testing.T, pattern string) {
 	})
 }
 
-// TestWithoutCapabilities: a director that lacks a privilege says which, and how to give it.
+// TestWithoutCapabilities: a director that lacks a privilege names it and the remedy.
 //
 // Proves docs/operations.md: "`CAP_NET_RAW` or `CAP_NET_ADMIN` is missing | does not start, and names it"
 func TestWithoutCapabilities(t *testing.T) {
@@ -160,7 +161,7 @@ func TestWithoutCapabilities(t *testing.T) {
 			t.Errorf("without %s: exit code %d, want 1", lacks, code)
 		}
 		if log := d.Log(); !strings.Contains(log, sentence) || !strings.Contains(log, "run as root or") {
-			t.Errorf("without %s it says:\n%s", lacks, log)
+			t.Errorf("without %s the log is:\n%s", lacks, log)
 		}
 	}
 }

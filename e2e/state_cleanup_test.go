@@ -10,12 +10,13 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// hostState is everything on a host that the daemons may change: addresses without their lifetimes, the IPVS table, sysctls.
+// hostState returns everything on a host that the daemons may change: addresses without their lifetimes, the IPVS
+// table, sysctls.
 func hostState(h *lab.Host) string {
 	var addresses []string
 	for _, line := range strings.Split(h.Run("ip", "-o", "addr"), "\n") {
 		line, _, _ = strings.Cut(line, `\`)
-		if !strings.Contains(line, "inet6") { // which becomes permanent by and by
+		if !strings.Contains(line, "inet6") { // its flags change when duplicate address detection ends
 			addresses = append(addresses, line)
 		}
 	}
@@ -23,7 +24,7 @@ func hostState(h *lab.Host) string {
 		h.Run("sysctl", "-a", "-r", `^net\.ipv4\.(ip_forward$|vs\.|conf\.(all|default|eth0)\.)`)
 }
 
-// assertRestored compares with the traces from before a daemon ran.
+// assertRestored fails the test if the hostState differs from before, the one before the daemon was started.
 func assertRestored(t *testing.T, h *lab.Host, before string) {
 	t.Helper()
 	after := hostState(h)
@@ -33,17 +34,17 @@ func assertRestored(t *testing.T, h *lab.Host, before string) {
 	}
 	for _, line := range strings.Split(after, "\n") {
 		if !had[line] {
-			t.Errorf("%s has now: %s", h.Name, line)
+			t.Errorf("%s has in addition: %s", h.Name, line)
 		}
 		delete(had, line)
 	}
 	for line := range had {
-		t.Errorf("%s has no more: %s", h.Name, line)
+		t.Errorf("%s no longer has: %s", h.Name, line)
 	}
 }
 
-// addForeignServices puts services into the table that are somebody else's: of another address, of another port of the VIP, and of
-// a firewall mark. The function returned says whether they are as they were.
+// addForeignServices adds services to the table that are not the product's: of another address, of another port of the
+// VIP, and of a firewall mark. The returned function returns an error if they have changed.
 func addForeignServices(n *node) func() error {
 	n.t.Helper()
 	n.Run("ipvsadm", "-A", "-t", "10.77.0.200:80", "-s", "wlc", "-p", "60")
@@ -63,14 +64,14 @@ func addForeignServices(n *node) func() error {
 	before := theirs()
 	return func() error {
 		if now := theirs(); now != before {
-			return fmt.Errorf("foreign services were\n%s\nand are\n%s", before, now)
+			return fmt.Errorf("foreign services changed from\n%s\nto\n%s", before, now)
 		}
 		return nil
 	}
 }
 
-// TestNothingIsLeftBehind: the director and the agent touch only what is theirs, and a graceful stop gives everything
-// back: VIP, virtual servers, sysctls. Foreign services stay through start, run, reload and stop.
+// TestNothingIsLeftBehind: the director and the agent change only what is theirs, and a graceful stop restores the
+// machine: VIP, virtual servers, sysctls. Foreign services stay through start, operation, reload and stop.
 //
 // Proves docs/quickstart.md: "VIPs, virtual servers and sysctls of ours are gone with the daemon; sysctls have the
 // values that they had before."
@@ -96,7 +97,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		}
 		return nil
 	})
-	lab.Steadily(t, 1200*time.Millisecond, untouched) // longer than between two audits of the table
+	lab.Steadily(t, 1200*time.Millisecond, untouched) // longer than the interval between two audits of the table
 	for _, stopped := range []struct {
 		*node
 		before string
@@ -108,8 +109,8 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	}
 }
 
-// TestCleanup: what a killed director left is removed on demand, the VIP alone or everything; never what is foreign,
-// and never beside a running director.
+// TestCleanup: `lvs-director cleanup` removes what a killed director left, the VIP alone or everything; never what is
+// foreign, and never while a director runs.
 //
 // Proves docs/quickstart.md: "If a director was killed and is not to be started again, `lvs-director cleanup` does the
 // same for what it left."
@@ -118,7 +119,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 func TestCleanup(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)
-	c := newCluster(t, shape{advert: "100ms", instance: "lease: 1h"}) // the lease does not do it
+	c := newCluster(t, shape{advert: "100ms", instance: "lease: 1h"}) // long, so that the end of the lease does not remove the VIP
 	c.answering()
 	untouched := addForeignServices(c.master)
 	before := hostState(c.master.Host)
@@ -133,13 +134,13 @@ func TestCleanup(t *testing.T) {
 		t.Errorf("cleanup beside a running director: %v, want exit code 1 and a sentence that names the state directory", err)
 	}
 	if !c.master.holds() || tableHas(c.master, "10.77.0.11:3306", "10.77.0.12:3306") != nil {
-		t.Fatal("cleanup beside a running director has taken something away")
+		t.Fatal("cleanup beside a running director has removed the VIP or table entries")
 	}
 
 	c.master.daemon.Kill()
-	conns := measure.Hold(c.client, vipPort, 4) // the kernel goes on without the daemon
+	conns := measure.Hold(c.client, vipPort, 4) // the kernel keeps forwarding without the daemon
 	if _, err := cleanup("--addresses"); err != nil || c.master.holds() {
-		t.Errorf("cleanup --addresses: %v; the VIP is there: %t", err, c.master.holds())
+		t.Errorf("cleanup --addresses: %v; VIP still there: %t", err, c.master.holds())
 	}
 	if problem := tableHas(c.master, "10.77.0.11:3306", "10.77.0.12:3306"); problem != nil {
 		t.Errorf("cleanup --addresses must leave the table for adoption: %v", problem)
@@ -151,7 +152,7 @@ func TestCleanup(t *testing.T) {
 	}
 
 	c.master.daemon.Kill()
-	c.edit("scheduler: rr", "scheduler: best") // no reason to leave anything behind: the state directory names it
+	c.edit("scheduler: rr", "scheduler: best") // an unusable file does not matter: the state file lists what to remove
 	for _, which := range []string{"first", "second"} {
 		if out, err := cleanup(); err != nil {
 			t.Errorf("%s cleanup: %v\n%s", which, err, out)

@@ -15,41 +15,41 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-// A killCluster is a cluster whose daemons are killed again and again in the middle of something.
+// A killCluster is a cluster whose daemons are killed again and again during an operation.
 type killCluster struct {
 	*cluster
 	random *rand.Rand
-	weight int // of mysql1, by the file
+	weight int // of mysql1 in the cluster file
 }
 
-// randomDelay is a random one of a phase.
+// randomDelay returns a random time from 0 to limit.
 func (d *killCluster) randomDelay(limit time.Duration) time.Duration {
 	return time.Duration(d.random.Int64N(int64(limit)))
 }
 
-// killWithin ends a node's daemon by kill -9 after a random part of a phase; one that stops by itself before is no matter.
+// killWithin kills a node's daemon (kill -9) after a random time of up to limit; the daemon may have exited before.
 func (d *killCluster) killWithin(n *node, limit time.Duration) {
 	time.Sleep(d.randomDelay(limit))
 	n.daemon.Kill()
 }
 
-// killPhases are the ways to die, by what the daemon is just doing.
+// killPhases are the operations during which a daemon is killed.
 var killPhases = []struct {
-	doing string
-	die   func(d *killCluster, n *node)
+	name string
+	kill func(d *killCluster, n *node)
 }{
 	{"start", func(d *killCluster, n *node) {
 		n.daemon.Kill()
 		n.start()
 		d.killWithin(n, 300*time.Millisecond)
 	}},
-	{"take-over", func(d *killCluster, n *node) {
+	{"takeover", func(d *killCluster, n *node) {
 		peer := d.master
 		if n == d.master {
 			peer = d.backup
 		}
 		peer.daemon.Kill()
-		time.Sleep(300 * time.Millisecond) // the patience of the other, or nearly
+		time.Sleep(300 * time.Millisecond) // nearly the master-down interval of the peer
 		d.killWithin(n, 150*time.Millisecond)
 		peer.start()
 	}},
@@ -66,7 +66,7 @@ var killPhases = []struct {
 	}},
 }
 
-// checkStateFile is nil when a node's state file is whole, or not there yet.
+// checkStateFile returns nil if a node's state file is complete, or does not exist yet.
 func (n *node) checkStateFile() error {
 	path := n.Path("state", "state.json")
 	if strings.HasSuffix(n.binary, "lvs-realserver") {
@@ -92,9 +92,9 @@ func (n *node) checkStateFile() error {
 	return nil
 }
 
-// TestDeaths: daemons die at random moments of a start, a take-over, a reload, a stop. Afterwards the VIP has one
-// holder, the tables are what the file says, nothing foreign is touched; and the last graceful stop still gives back
-// what the machines had before the very first start.
+// TestDeaths: daemons are killed at random moments of a start, a takeover, a reload, a stop. Afterwards the VIP has one
+// holder, the tables are as in the file, and nothing foreign has changed; the last graceful stop restores what the
+// machines had before the first start.
 //
 // Proves docs/operations.md: "A daemon may be killed at any moment, also during a start, a take-over, a reload or a
 // stop."
@@ -125,20 +125,20 @@ func TestDeaths(t *testing.T) {
 	begun := time.Now()
 	for i := range times {
 		phase, victim := killPhases[random.IntN(len(killPhases))], nodes[random.IntN(3)]
-		if phase.doing == "take-over" && victim == c.mysql1 {
+		if phase.name == "takeover" && victim == c.mysql1 {
 			victim = c.backup
 		}
-		phase.die(d, victim)
+		phase.kill(d, victim)
 		if err := victim.checkStateFile(); err != nil {
-			t.Errorf("%d: %s during %s: %v", i, victim.Name, phase.doing, err)
+			t.Errorf("%d: %s during %s: %v", i, victim.Name, phase.name, err)
 		}
 		victim.start()
 		time.Sleep(d.randomDelay(200 * time.Millisecond))
 	}
-	t.Logf("%d deaths in %s", times, time.Since(begun))
+	t.Logf("%d kills in %s", times, time.Since(begun))
 
-	t.Run("in the end", func(t *testing.T) { d.awaitConfigured(t) })
-	t.Run("left by the dead", func(t *testing.T) {
+	t.Run("afterwards", func(t *testing.T) { d.awaitConfigured(t) })
+	t.Run("VIP of a killed director", func(t *testing.T) {
 		watch := c.master.watchVIP()
 		killed := time.Now()
 		c.master.daemon.Kill()
@@ -160,11 +160,11 @@ func TestDeaths(t *testing.T) {
 	}
 }
 
-// awaitConfigured waits until everything is as the cluster file says.
+// awaitConfigured waits until VIP, tables and real servers are as in the cluster file.
 func (d *killCluster) awaitConfigured(t *testing.T) {
 	t.Helper()
 	for _, n := range []*node{d.master, d.backup} {
-		lab.Eventually(t, soon, func() error { // it may have been started a moment ago
+		lab.Eventually(t, soon, func() error { // the daemon may have just been started
 			_, err := n.ctl("reload")
 			return err
 		})

@@ -10,23 +10,24 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-// A directoryFault is a state directory that no daemon would wish for.
+// A directoryFault is a fault of the state directory or of the state file in it.
 type directoryFault struct {
 	name    string
-	before  func(h *lab.Host, dir string) // before the start; nil: nothing
-	during  func(h *lab.Host, dir string) // while it runs; nil: nothing
-	logged  string                        // what the log says of it; "": nothing
-	problem bool                          // status names it as a problem
-	short   bool                          // also in the short form; the unit tests of pkg/ledger know the others
+	before  func(h *lab.Host, dir string) // made before the start; nil: none
+	during  func(h *lab.Host, dir string) // made while the daemon runs; nil: none
+	logged  string                        // a regular expression that the log must match; "": none
+	problem bool                          // status must report it
+	short   bool                          // also in the short form; unit tests cover the others
 }
 
-// foreignState is a state file that claims things which are not ours.
+// foreignState is a state file that lists things that are not ours.
 const foreignState = `{"version": VERSION, "boot_id": "BOOT", "net": "NET",
  "addresses": [{"interface": "eth0", "prefix": "10.77.0.201/32"}, {"interface": "lo", "prefix": "10.77.0.201/32"}],
  "services": [{"protocol": "tcp", "address": "10.77.0.200", "port": 80}],
  "sysctls": [{"key": "net.ipv4.conf.all.log_martians", "found": "1", "wrote": "0"}]}`
 
-// claims writes such a file; what is "" is that of this kernel and version.
+// claims returns a function that writes such a file; for an argument that is "" it uses the value of this kernel,
+// namespace or version.
 func claims(version, boot, net string) func(h *lab.Host, dir string) {
 	return func(h *lab.Host, dir string) {
 		if version == "" {
@@ -68,7 +69,7 @@ var directoryFaults = []directoryFault{
 	{name: "a directory", before: command("mkdir -p state.json/full"), logged: "not a regular file"},
 	{name: "of another boot", before: claims("", "57910aff-0000-43cf-ba64-0d33e7c26278", "")},
 	{name: "of another machine in the same boot", before: claims("", "", "net:[1]")},
-	{name: "of a version to come", before: claims("3", "", ""), logged: "version 3 is not 1 or 2"},
+	{name: "of a later version", before: claims("3", "", ""), logged: "version 3 is not 1 or 2"},
 	{name: "disk full", before: command("mount -t tmpfs -o size=4k,nr_inodes=4 none . && cd $PWD && cat /dev/zero >fill 2>/dev/null || true"), logged: "no space left", problem: true},
 	{name: "read-only", before: command("mount -t tmpfs none . && mount -o remount,ro ."), logged: "read-only file system", problem: true, short: true},
 	{name: "read-only while it runs", before: command("mount -t tmpfs none ."), during: command("mount -o remount,ro .")},
@@ -76,8 +77,8 @@ var directoryFaults = []directoryFault{
 	{name: "a file in its place", before: func(h *lab.Host, dir string) { h.Run("sh", "-c", "rm -rf "+dir+"; echo >"+dir) }, logged: "not a directory", problem: true},
 }
 
-// TestStateDirectory: whatever is in the state directory or happens to it, the daemons serve, say so, and take nothing
-// for theirs that is not.
+// TestStateDirectory: with any fault of the state directory the daemons serve, report the fault, and change nothing
+// that is not theirs.
 //
 // Proves docs/operations.md: "A disk that is full, read-only, or does not answer within a second, a directory that was
 // deleted, a file in its place: the daemon starts and serves all the same, and remembers in memory what it put into the
@@ -94,45 +95,45 @@ func TestStateDirectory(t *testing.T) {
 		n.Run("ip", "addr", "add", "10.77.0.201/32", "dev", "lo")
 	}
 	director, agent := hostState(c.master.Host), hostState(c.mysql1.Host)
-	each := func(endure func(t *testing.T, h directoryFault)) func(t *testing.T) {
+	each := func(run func(t *testing.T, f directoryFault)) func(t *testing.T) {
 		return func(t *testing.T) {
-			for _, h := range directoryFaults {
-				if h.short || !testing.Short() {
-					t.Run(h.name, func(t *testing.T) { endure(t, h) })
+			for _, f := range directoryFaults {
+				if f.short || !testing.Short() {
+					t.Run(f.name, func(t *testing.T) { run(t, f) })
 				}
 			}
 		}
 	}
-	t.Run("director", each(func(t *testing.T, h directoryFault) {
-		h.run(t, c.master, c.master.Path("state"), func() { c.awaitHolder(c.master, soon); c.awaitTable(c.master) })
+	t.Run("director", each(func(t *testing.T, f directoryFault) {
+		f.run(t, c.master, c.master.Path("state"), func() { c.awaitHolder(c.master, soon); c.awaitTable(c.master) })
 		assertRestored(t, c.master.Host, director)
 		if problem := untouched(); problem != nil {
 			t.Error(problem)
 		}
 	}))
-	t.Run("agent", each(func(t *testing.T, h directoryFault) {
-		h.run(t, c.mysql1, c.mysql1.Path("state", "realserver"), func() { lab.Eventually(t, soon, c.mysql1.readyForDR) })
+	t.Run("agent", each(func(t *testing.T, f directoryFault) {
+		f.run(t, c.mysql1, c.mysql1.Path("state", "realserver"), func() { lab.Eventually(t, soon, c.mysql1.readyForDR) })
 		assertRestored(t, c.mysql1.Host, agent)
 	}))
 }
 
-// run runs the node's daemon through a hardship, to a graceful stop.
-func (h directoryFault) run(t *testing.T, n *node, dir string, serves func()) {
+// run runs the node's daemon with the fault, up to a graceful stop. serves must return once the daemon serves.
+func (f directoryFault) run(t *testing.T, n *node, dir string, serves func()) {
 	t.Helper()
 	n.Run("sh", "-c", "umount "+dir+" 2>/dev/null; rm -rf "+n.Path("state"))
 	n.Run("mkdir", "-p", filepath.Dir(dir))
-	if h.before != nil {
-		h.before(n.Host, dir)
+	if f.before != nil {
+		f.before(n.Host, dir)
 	}
 	n.start()
 	serves()
-	if h.logged != "" {
-		n.daemon.WaitLog(h.logged, soon)
+	if f.logged != "" {
+		n.daemon.WaitLog(f.logged, soon)
 	}
-	if h.during != nil {
-		h.during(n.Host, dir)
+	if f.during != nil {
+		f.during(n.Host, dir)
 	}
-	if h.problem {
+	if f.problem {
 		lab.Eventually(t, soon, func() error {
 			if out, err := n.ctl("status", "-o", "json"); err != nil || !strings.Contains(out, "kept in memory only") {
 				return fmt.Errorf("%v, and no problem in %s", err, out)
@@ -140,7 +141,7 @@ func (h directoryFault) run(t *testing.T, n *node, dir string, serves func()) {
 			return nil
 		})
 	}
-	if h.name == "deleted while it runs" { // it is made anew, with everything in it
+	if f.name == "deleted while it runs" { // the daemon creates it again, with the complete state
 		lab.Eventually(t, soon, func() error {
 			data, err := os.ReadFile(filepath.Join(dir, "state.json"))
 			if err == nil && !strings.Contains(string(data), vipPrefix) {

@@ -12,8 +12,8 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// TestStatus: what lvsctl says agrees with ipvsadm(8) and ip(8), by the names of fields that scripts rely on; and its
-// exit codes are those that scripts and monitoring go by.
+// TestStatus: the output of lvsctl agrees with ipvsadm(8) and ip(8), in fields with the names that scripts rely on, and
+// its exit codes are those that scripts and monitoring rely on.
 //
 // Proves docs/operations.md: "`lvsctl status --check` prints one line and exits as monitoring plugins do:"
 // Proves docs/operations.md: "`lvsctl status -o json` is stable: fields may be added, none is renamed."
@@ -72,7 +72,7 @@ func TestStatus(t *testing.T) {
 	c.ctlPrints(c.master, 2, "must be table, json or yaml", "-o", "xml", "status")
 }
 
-// ctlPrints judges what lvsctl prints, on either output, and its exit code.
+// ctlPrints judges the output of lvsctl, on stdout or stderr, and its exit code.
 func (c *cluster) ctlPrints(n *node, code int, pattern string, args ...string) {
 	c.t.Helper()
 	out, err := n.ctl(args...)
@@ -84,7 +84,8 @@ func (c *cluster) ctlPrints(n *node, code int, pattern string, args ...string) {
 	}
 }
 
-// wantJSON compares fields of `lvsctl status -o json` by their paths, and wants a reason and a time beside every state.
+// wantJSON compares fields of `lvsctl status -o json` by their paths, and checks that every state has a reason and a
+// time.
 func wantJSON(t *testing.T, n *node, want map[string]any) {
 	t.Helper()
 	out, err := n.ctl("status", "-o", "json")
@@ -116,7 +117,7 @@ func wantJSON(t *testing.T, n *node, want map[string]any) {
 	}
 }
 
-// field follows a path such as "real_servers.0.name"; nil if there is nothing.
+// field returns the value at a path such as "real_servers.0.name"; nil if there is none.
 func field(document any, path string) any {
 	for _, step := range strings.Split(path, ".") {
 		switch at := document.(type) {

@@ -12,9 +12,9 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 )
 
-// TestAdoptionOfAChangedFile: a director that crashed starts again with another cluster file and makes the table that
-// of the file within a second. Connections to servers that stay go on, as do their counters. keepalived keeps the
-// removed server and the old scheduler for ever.
+// TestAdoptionOfAChangedFile: a director that was killed and starts again with another cluster file makes the table
+// that of the file within a second. Connections to servers that stay continue, and so do their counters. keepalived
+// keeps the removed server and the old scheduler forever.
 //
 // Proves docs/operations.md: "The IPVS table stays, and the next start takes it over: what the cluster file still names
 // is not touched, and connections to it live on; what the file names no more is removed, and what differs is changed,
@@ -35,11 +35,11 @@ func TestAdoptionOfAChangedFile(t *testing.T) {
 	c.startMaster()
 	conns := measure.Hold(c.client, vipPort, 8)
 	if !c.master.table().Service(other).Exists() {
-		t.Fatal("the virtual server that is to be removed is not there")
+		t.Fatal("the virtual server that is to be removed does not exist")
 	}
 
 	var before int
-	lab.Eventually(t, soon, func() error { // the kernel sums them up every two seconds
+	lab.Eventually(t, soon, func() error { // the kernel updates the counters every two seconds
 		if before = c.connections("10.77.0.11:3306"); before < 6 {
 			return fmt.Errorf("%d connections are counted for mysql1, of 6", before)
 		}
@@ -67,7 +67,7 @@ func TestAdoptionOfAChangedFile(t *testing.T) {
 	again.WaitLog("msg=directing", soon)
 	first, last := again.LogLines()[0].At, again.Last("msg=table change=").At
 	if took := last.Sub(first); took > time.Second+allowance {
-		t.Errorf("the table is the file's %s after the director's first word, want %s at most", took, time.Second)
+		t.Errorf("the table is that of the file %s after the director's first log line, want at most %s", took, time.Second)
 	}
 	if now := c.connections("10.77.0.11:3306"); now < before {
 		t.Errorf("%d connections are counted for mysql1, %d before the start", now, before)
@@ -78,11 +78,12 @@ func TestAdoptionOfAChangedFile(t *testing.T) {
 	}
 	standin.Start(mysql3.Host, ":3306", "mysql3")
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.13:3306") // after its first good check
-	c.reload(more("third", 3308), "")                            // the one that is ours beside the foreign ones
+	c.reload(more("third", 3308), "")                            // ours, beside the foreign ones
 	lab.Eventually(t, soon, untouched)
 }
 
-// connections is how many the kernel has counted for a real server of the virtual server since it stands in the table.
+// connections returns the number of connections that the kernel has counted for a real server since it was added to the
+// table.
 func (c *cluster) connections(server string) (n int) {
 	c.t.Helper()
 	for line := range strings.Lines(c.master.Run("ipvsadm", "-Ln", "--stats", "--exact", "-t", vipPort)) {
@@ -95,7 +96,8 @@ func (c *cluster) connections(server string) (n int) {
 	return n
 }
 
-// failsToStart starts a director that may not have what it needs: what the one before it served stays.
+// failsToStart starts a director without a privilege that it needs: the table and sysctls of the previous run must
+// stay.
 func (c *cluster) failsToStart(t *testing.T) {
 	t.Helper()
 	before := c.master.table().Rule()
@@ -123,9 +125,8 @@ virtual_servers:
     real_servers: [{name: mysql1, address: 10.77.0.11}, {name: mysql2, address: 10.77.0.12}]
 `
 
-// TestAdoption: a director that only balances (the VIP is the administrator's) is killed and starts again. It takes
-// over the table that it finds: no connection breaks and no client waits, also when its first checks of a real server
-// are lost.
+// TestAdoption: a director that only balances (the VIP is the administrator's) is killed and starts again. It adopts
+// the existing table: no connection breaks and no client waits, even if its first checks of a real server are lost.
 //
 // Proves README.md: "A daemon that crashed adopts it at its next start and writes only the difference: connections live
 // on."
@@ -164,7 +165,7 @@ func TestAdoption(t *testing.T) {
 		return err
 	})
 	c.mysql1.Link("eth0").DropNothing()
-	lab.Steadily(t, 500*time.Millisecond, func() error { // an entry that is taken out and put back is missing in one of the looks
+	lab.Steadily(t, 500*time.Millisecond, func() error { // polled often enough to see an entry that is removed and added again
 		table := c.master.ReadFile("/proc/thread-self/net/ip_vs")
 		for _, entry := range []string{"TCP  0A4D0064:0CEA rr", "0A4D000B:0CEA      Route   1", "0A4D000C:0CEA      Route   1"} {
 			if !strings.Contains(table, entry) {
@@ -174,7 +175,7 @@ func TestAdoption(t *testing.T) {
 		return nil
 	})
 	again.WaitLog("directing", soon)
-	lab.Eventually(t, soon, func() error { // its first checks have come and the table is theirs
+	lab.Eventually(t, soon, func() error { // its first checks have passed and the table is under its control
 		if state := c.master.status().VirtualServers; len(state) != 1 || state[0].State != "up" {
 			return fmt.Errorf("not up: %+v", state)
 		}
@@ -198,6 +199,6 @@ func TestAdoption(t *testing.T) {
 	}
 	again.Stop()
 	if table := c.master.table(); len(table.Services) != 0 || !c.master.holds() {
-		t.Errorf("a stop must leave no virtual server, and the VIP to whoever put it there:\n%s", table.Text)
+		t.Errorf("a stop must remove the virtual server and keep the administrator's VIP:\n%s", table.Text)
 	}
 }

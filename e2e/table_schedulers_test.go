@@ -10,7 +10,7 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// schedulersFile has a virtual server of each scheduler, all before the same two real servers.
+// schedulersFile has a virtual server for each scheduler, all with the same two real servers.
 const schedulersFile = `version: 1
 directors: [{name: lvs-master, address: 10.77.0.2}]
 vrrp_instances:
@@ -28,8 +28,8 @@ virtual_servers:
   - {name: wlc, address: 10.77.0.103, port: 3306, scheduler: wlc, forward: dr, checks: *checks, real_servers: *three-to-one}
 `
 
-// TestSchedulers: connections are spread as the cluster file says, and the least-connection schedulers follow the
-// connections that are open.
+// TestSchedulers: connections are distributed as configured, and the least-connection schedulers follow the number of
+// open connections.
 //
 // Proves docs/cluster-file.md: "`rr` round robin, `wrr` by weight, `lc` least connections, `wlc` least connections by
 // weight"
@@ -65,20 +65,20 @@ func TestSchedulers(t *testing.T) {
 	t.Run("wlc", func(t *testing.T) { spread{c, t}.leastConnections("10.77.0.103:3306", 15, 5) })
 }
 
-// spread judges where connections went.
+// spread judges how connections are distributed.
 type spread struct {
 	*cluster
 	t *testing.T
 }
 
-// leastConnections holds 20 connections, which are one and two by the weights; gives one's back, and opens as many again:
-// all of them belong to mysql1, which has none, before mysql2 gets the next.
+// leastConnections opens connections, of which mysql1 must get the number one and mysql2 the number two. It closes
+// those of mysql1 and opens one-1 others: all of them must go to mysql1, which has none, before mysql2 gets the next.
 func (s spread) leastConnections(address string, one, two int) {
 	s.t.Helper()
 	conns := measure.Hold(s.client, address, one+two)
 	s.want(conns, one, two)
 	conns.CloseOf("mysql1")
-	lab.Eventually(s.t, soon, func() error { // the director learns of it from the packets
+	lab.Eventually(s.t, soon, func() error { // the director sees the end of a connection from its packets
 		if server := s.master.table().Service(address).Server("10.77.0.11:3306"); server.Active != 0 {
 			return fmt.Errorf("%d connections of mysql1 still count as open", server.Active)
 		}
@@ -87,12 +87,12 @@ func (s spread) leastConnections(address string, one, two int) {
 	again := measure.Hold(s.client, address, one-1)
 	s.want(again, one-1, 0)
 	if alive := conns.Alive(); alive["mysql2"] != two {
-		s.t.Errorf("%d of the %d connections held on mysql2 are alive", alive["mysql2"], two)
+		s.t.Errorf("%d of the %d connections to mysql2 are alive", alive["mysql2"], two)
 	}
 }
 
-// want compares what each server got, of connections that were opened one after the other. One more or less is the
-// scheduler's right: it does not begin a round at the first connection.
+// want compares the number of connections of each server, opened one after the other. A deviation of one is allowed: a
+// scheduler need not begin a round at the first connection.
 func (s spread) want(conns *measure.Held, one, two int) {
 	s.t.Helper()
 	got := conns.Servers()
@@ -104,7 +104,7 @@ func (s spread) want(conns *measure.Held, one, two int) {
 	}
 }
 
-// tableHas compares the director's table; the counts of open connections may be off by one as in want.
+// tableHas compares the director's table; the numbers of active connections may deviate by one, as in want.
 func (s spread) tableHas(address, scheduler string, one, two ipvsadm.Server) {
 	s.t.Helper()
 	service := s.master.table().Service(address)

@@ -14,7 +14,7 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 )
 
-// inTable says that the real server is in the node's pool or, if not wanted, that it is not.
+// inTable returns a function that returns nil if the real server is in the node's table or, if not wanted, is not.
 func inTable(n *node, server string, wanted bool) func() error {
 	return func() error {
 		table := n.table()
@@ -41,7 +41,7 @@ func serverLost(t *testing.T, every, timeout time.Duration) {
 	})
 }
 
-// loss is what clients saw of a real server that was lost and came back.
+// loss is what clients observed when a real server was lost and returned.
 type loss struct {
 	measure.Result
 	last time.Duration // from the loss to the start of the last attempt that failed
@@ -50,7 +50,8 @@ type loss struct {
 
 const lossStep = 10 * time.Millisecond // between two attempts
 
-// judge wants the server out after fall × interval + timeout, and back after rise × interval + timeout; bound is either.
+// judge fails the test unless the server is out after fall × interval + timeout and back after rise × interval +
+// timeout; bound is the value of both.
 func (l loss) judge(t *testing.T, bound time.Duration) {
 	t.Helper()
 	t.Logf("%d failed, the last one %s after the loss; back after %s: %s", l.Failed(), l.last.Round(time.Millisecond),
@@ -66,7 +67,7 @@ func (l loss) judge(t *testing.T, bound time.Duration) {
 	}
 }
 
-// lose loses mysql1 and gets it back, with 10 connections held and a client that measures.
+// lose makes mysql1 fail and restores it, with 10 open connections and a client that measures.
 func (c *cluster) lose(lose func(), reason string, restore func()) loss {
 	c.t.Helper()
 	conns := measure.Hold(c.client, vipPort, 10)
@@ -84,12 +85,12 @@ func (c *cluster) lose(lose func(), reason string, restore func()) loss {
 	}
 	errs := conns.Errors()["mysql1"]
 	for _, err := range errs {
-		if !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) { // EOF: the dying server's own good-bye
+		if !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) { // EOF: closed by the killed server's kernel
 			c.t.Errorf("a client of the lost server got %v, want a RST", err)
 		}
 	}
 	if len(errs) != 5 {
-		c.t.Errorf("%d clients of the lost server were told, want 5", len(errs))
+		c.t.Errorf("%d connections to the lost server ended, want 5", len(errs))
 	}
 	restore()
 	returned := time.Now()
@@ -111,16 +112,16 @@ func (c *cluster) startMaster() {
 	c.awaitServing(c.master.start())
 }
 
-// awaitServing waits until lvs-master, which was just started, serves.
+// awaitServing waits until lvs-master, whose daemon was just started, serves.
 func (c *cluster) awaitServing(started *lab.Daemon) {
 	c.t.Helper()
-	started.WaitLog("to=MASTER", soon) // to look for the address all the time is what costs
+	started.WaitLog("to=MASTER", soon) // cheaper than polling for the address
 	c.awaitHolder(c.master, soon)
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
 }
 
-// TestTableStandsBeforeTheVIPAnswers: on a director that starts, the address comes after the table, however large that
-// is and however fast the election. Otherwise the director itself would refuse clients.
+// TestTableStandsBeforeTheVIPAnswers: a director that starts adds the VIP after the table is complete, however large
+// the table and however fast the election. Otherwise the director itself would refuse clients.
 //
 // Proves README.md: "Both directors keep the table all the time, and it stands before the VIP answers."
 func TestTableStandsBeforeTheVIPAnswers(t *testing.T) {
@@ -151,15 +152,15 @@ virtual_servers:
 	result := measured.Stop()
 	t.Log(result)
 	if refused := result.Failures()["refused"]; refused > 0 {
-		t.Errorf("the director refused %d attempts: the VIP answered before the table stood", refused)
+		t.Errorf("the director refused %d attempts: the VIP was added before the table was complete", refused)
 	}
 	if table := c.master.table(); len(table.Services) != ports {
 		t.Errorf("%d virtual servers in the table, want %d", len(table.Services), ports)
 	}
 }
 
-// TestTakeOverRefusesNobody: whichever way the VIP moves, there is a table where it arrives, and none is taken away
-// before it has left: clients may wait, but no director refuses them.
+// TestTakeOverRefusesNobody: whichever way the VIP moves, the new holder has its table before the VIP, and the old one
+// keeps its table until the VIP is removed: clients may have to wait, but no director refuses them.
 //
 // Proves docs/packet-flow.md: "Where the VIP arrives the table stands already, and where it leaves the table goes after
 // it."

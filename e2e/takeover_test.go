@@ -18,7 +18,7 @@ type fault struct {
 	name     string
 	begin    func(n *node)
 	end      func(n *node)
-	graceful bool // the MASTER says good-bye, so that its peer waits only for the skew
+	graceful bool // the MASTER resigns, so its peer waits only for the skew
 }
 
 var (
@@ -40,13 +40,13 @@ var (
 	}
 )
 
-// timing is the timing of an election: RFC 9568 6.1 and RFC 3768 6.1.
+// timing is the timing of an election (RFC 9568 6.1, RFC 3768 6.1).
 type timing struct {
 	version int
 	advert  time.Duration
 }
 
-// skew is what a director of priority 100 waits beyond three adverts.
+// skew is the skew time of priority 100.
 func (r timing) skew() time.Duration {
 	if r.version == 2 {
 		return 156 * time.Second / 256
@@ -58,7 +58,7 @@ func (r timing) masterDown() time.Duration { return 3*r.advert + r.skew() }
 
 func (r timing) String() string { return fmt.Sprintf("v%d %s", r.version, r.advert) }
 
-// takeoverTimer is how long lvs-backup waits after the last word of lvs-master.
+// takeoverTimer returns how long lvs-backup waits after the last advert of lvs-master.
 func (r timing) takeoverTimer(f fault) time.Duration {
 	if f.graceful {
 		return r.skew()
@@ -78,7 +78,8 @@ var (
 	products    = []product{lvsDirector, keepalived}
 )
 
-// startKeepalived gives the node keepalived in the place of our director, with the same VIP, table and checks.
+// startKeepalived starts keepalived on the node instead of our director, with the same VIP and table, and with TCP
+// checks.
 func startKeepalived(n *node, r timing) *lab.Daemon {
 	n.daemon = lab.StartKeepalived(n.Host, keepalivedConf(n.Name, r))
 	return n.daemon
@@ -115,7 +116,7 @@ virtual_server %s 3306 {
 	return b.String()
 }
 
-// servingCluster is a cluster with answering real servers behind lvs-master, ready to have it taken away.
+// servingCluster returns a cluster that serves through lvs-master, with lvs-backup ready.
 func servingCluster(t *testing.T, p product, r timing) *cluster {
 	t.Helper()
 	c := newCluster(t, shape{version: r.version, advert: r.advert.String()})
@@ -131,8 +132,9 @@ func servingCluster(t *testing.T, p product, r timing) *cluster {
 	return c
 }
 
-// failMaster lets the fault begin right after an advert of lvs-master, the worst moment, and waits until the client is
-// answered through lvs-backup. told is how long after the last word of lvs-master lvs-backup announced the VIP.
+// failMaster begins the fault right after an advert of lvs-master, the worst moment, and waits until the client is
+// answered through lvs-backup. announced is the time from the last advert of lvs-master until lvs-backup announced the
+// VIP.
 func (c *cluster) failMaster(f fault) (gap measure.Gap, announced time.Duration) {
 	c.t.Helper()
 	m := measure.Start(c.client, vipPort, measure.Options{})
@@ -148,7 +150,7 @@ func (c *cluster) failMaster(f fault) (gap measure.Gap, announced time.Duration)
 	return gap, takeoverTime(c.t, segment.Stop(), c.master, c.backup, begun)
 }
 
-// heldOnlyBy says whether the node, and no other director, holds the VIP.
+// heldOnlyBy returns nil if the node, and not the other director, holds the VIP.
 func (c *cluster) heldOnlyBy(n *node) error {
 	if holders := lab.Holders(vip, c.master.Host, c.backup.Host); !slices.Equal(holders, []string{n.Name}) {
 		return fmt.Errorf("the VIP is on %v, want it on %s alone", holders, n.Name)
@@ -156,32 +158,32 @@ func (c *cluster) heldOnlyBy(n *node) error {
 	return nil
 }
 
-// awaitARPEntry waits until the client's ARP table says that the VIP is at the node.
+// awaitARPEntry waits until the client's neighbour table maps the VIP to the MAC address of the node.
 func (c *cluster) awaitARPEntry(n *node) {
 	c.t.Helper()
 	lab.Eventually(c.t, soon, func() error {
 		if at := c.client.Run("ip", "neigh", "show", vip); !strings.Contains(at, n.mac()) {
-			return fmt.Errorf("the client's neighbour table says %q, want the MAC of %s, %s", at, n.Name, n.mac())
+			return fmt.Errorf("the client's neighbour table has %q, want the MAC address of %s, %s", at, n.Name, n.mac())
 		}
 		return nil
 	})
 }
 
-// mac is the address of the node's NIC, which the lab derives from its IPv4 address.
+// mac returns the MAC address of the node's NIC, which the lab derives from its IPv4 address.
 func (n *node) mac() string {
 	a := n.Address().As4()
 	return fmt.Sprintf("02:4c:%02x:%02x:%02x:%02x", a[0], a[1], a[2], a[3])
 }
 
-// outage is one trial in a world of its own.
+// outage returns the client's gap in one trial in a new cluster.
 func outage(t *testing.T, p product, r timing, f fault) measure.Gap {
 	t.Helper()
 	gap, _ := servingCluster(t, p, r).failMaster(f)
 	return gap
 }
 
-// TestFailover: the outage that a client sees when the MASTER is cut off or stopped is the one that the protocol's
-// timers ask for, and hardly more. After the cable is back there is one holder, and the client finds it.
+// TestFailover: when the MASTER is cut off or stopped, a client's outage is hardly longer than the protocol's timers
+// require. After the cable is plugged in again there is one holder, and the client reaches it.
 //
 // Proves docs/operations.md: "Clients were without an answer for 3 × advert_interval + skew."
 // Proves docs/operations.md: "`systemctl stop` is different: the other director is told, and takes over after the
@@ -204,28 +206,29 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-// failover lets lvs-backup take over from lvs-master and judges the client's longest gap, then ends the fault and judges
-// the way back.
+// failover makes lvs-backup take over from lvs-master and judges the client's longest gap, then ends the fault and
+// judges the return of lvs-master.
 func (c *cluster) failover(r timing, f fault) {
 	c.t.Helper()
 	gap, announced := c.failMaster(f)
 	limit := r.takeoverTimer(f) + takeoverAllowance
 	c.t.Logf("%s, %s: announced after %s, gap %s, limit %s", r, f.name, announced, gap, limit)
 	if announced > limit {
-		c.t.Errorf("lvs-backup announced the VIP %s after the last word of lvs-master, want at most %s", announced, limit)
+		c.t.Errorf("lvs-backup announced the VIP %s after the last advert of lvs-master, want at most %s", announced, limit)
 	}
 	if gap.Duration > limit {
-		c.t.Errorf("the client was without an answer for %s, want at most %s", gap, limit)
+		c.t.Errorf("the client got no answer for %s, want at most %s", gap, limit)
 	}
 	if f.graceful {
 		if code := c.master.daemon.Wait(soon); code != 0 {
-			c.t.Errorf("a graceful stop ended with exit code %d", code)
+			c.t.Errorf("exit code %d after a graceful stop, want 0", code)
 		}
 		return
 	}
 	c.judgeReturn(r, f)
 }
 
+// judgeReturn ends the fault and judges the client's longest gap while lvs-master takes the VIP back.
 func (c *cluster) judgeReturn(r timing, f fault) {
 	c.t.Helper()
 	m := measure.Start(c.client, vipPort, measure.Options{})
@@ -237,16 +240,16 @@ func (c *cluster) judgeReturn(r timing, f fault) {
 	m.WaitAnswered("", soon)
 	lab.Steadily(c.t, 500*time.Millisecond, func() error { return c.heldOnlyBy(c.master) })
 	gap := m.Stop().Since(back).LongestGap()
-	c.t.Logf("%s, %s: gap when the cable is back %s", r, f.name, gap)
-	// Frames dropped: the director that was cut off has had no real server meanwhile and finds them with its next checks.
+	c.t.Logf("%s, %s: gap after the cable is plugged in %s", r, f.name, gap)
+	// With dropped frames the director had no real server meanwhile, and finds them with its next checks.
 	if limit := r.advert + time.Second; gap.Duration > limit {
-		c.t.Errorf("after the cable was back the client was without an answer for %s, want at most %s", gap, limit)
+		c.t.Errorf("after the cable was plugged in the client got no answer for %s, want at most %s", gap, limit)
 	}
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
 }
 
-// TestSplit: a segment that loses VRRP, and nothing else, has two holders while it lasts and one as soon as it heals;
-// the clients that went to the loser find the winner at once, although it never stopped being MASTER.
+// TestSplit: a segment that loses only VRRP has two holders while the loss lasts, and one as soon as it ends; clients
+// that used the loser reach the winner at once, although the winner was MASTER all the time.
 //
 // Proves docs/limits.md: "If the directors do not hear each other, both hold the VIP"
 // Proves docs/operations.md: "It is over as soon as one advert passes; the lower priority steps back."
@@ -263,16 +266,16 @@ func TestSplit(t *testing.T) {
 	} {
 		t.Run(one.name, func(t *testing.T) {
 			c := servingCluster(t, lvsDirector, timing{3, time.Second})
-			time.Sleep(6 * time.Second) // until the winner no longer announces its own take-over
+			time.Sleep(6 * time.Second) // until the winner no longer announces its own takeover
 			for trial := 1; trial <= one.trials && !c.splitAndHeal(one.way); trial++ {
-				t.Log("the loser spoke first after the heal, and so the winner had heard of it anyway")
+				t.Log("the loser sent the first advert after the split, so the winner knew of it anyway")
 			}
 		})
 	}
 }
 
-// splitAndHeal judges one split. It says whether the winner's advert silenced the loser, which is the hard order: only a
-// farewell of the loser then tells the winner that there was another one.
+// splitAndHeal judges one split. It reports whether the winner's advert ended the loser's mastership, which is the hard
+// case: only the loser's resignation then shows the winner that there was another MASTER.
 func (c *cluster) splitAndHeal(way lab.Direction) (hard bool) {
 	c.t.Helper()
 	m := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond})
@@ -285,16 +288,16 @@ func (c *cluster) splitAndHeal(way lab.Direction) (hard bool) {
 		return nil
 	})
 	adverts := capture.Start(c.backup.Host, "eth0", lab.VRRP)
-	adverts.Wait(`10\.77\.0\.3 > 224`, soon) // the winner's is due before its next one
+	adverts.Wait(`10\.77\.0\.3 > 224`, soon) // the winner's advert is due before the loser's next one
 	healed := time.Now()
 	c.master.Link("eth0").DropNothing()
 	c.awaitHolder(c.master, soon)
 	c.awaitARPEntry(c.master)
 	m.WaitAnswered("", soon)
 	gap := m.Stop().Since(healed).LongestGap()
-	c.t.Logf("gap after the heal %s", gap)
+	c.t.Logf("gap after the split %s", gap)
 	if gap.Duration > 1300*time.Millisecond {
-		c.t.Errorf("after the heal the client was without an answer for %s", gap)
+		c.t.Errorf("after the split the client got no answer for %s", gap)
 	}
 	for _, p := range adverts.Stop() {
 		if p.Time.After(healed) {
@@ -304,8 +307,8 @@ func (c *cluster) splitAndHeal(way lab.Direction) (hard bool) {
 	return false
 }
 
-// TestBenchFailover: the outages of the same faults with keepalived in the same boot, side by side: figures of a
-// virtual machine mean little by themselves.
+// TestBenchFailover: the outages of lvs-director and of keepalived for the same faults in the same boot, side by side,
+// because absolute figures of a virtual machine mean little.
 //
 // Proves README.md: "Failover takes the time that the protocol takes: nobody is faster there."
 func TestBenchFailover(t *testing.T) {
@@ -323,7 +326,7 @@ func TestBenchFailover(t *testing.T) {
 	}
 	const trials = 3
 	var table strings.Builder
-	fmt.Fprintf(&table, "\n%-32s %-9s | %-28s | %-28s | %s\n", "fault", "rhythm", "lvs-director: gaps, median", "keepalived: gaps, median", "ratio")
+	fmt.Fprintf(&table, "\n%-32s %-9s | %-28s | %-28s | %s\n", "fault", "timing", "lvs-director: gaps, median", "keepalived: gaps, median", "ratio")
 	for _, row := range rows {
 		medians := map[string]time.Duration{}
 		gaps := map[string][]time.Duration{}

@@ -21,13 +21,13 @@ const (
 	directorUnit = "lvs-director.service"
 	agentUnit    = "lvs-realserver.service"
 
-	// exposure is what systemd-analyze(1) may find at most, in tenths. What is left is wanted: root, the network of the
-	// machine, its sysctls, two capabilities, packet sockets, real-time
+	// exposure is the highest exposure level that `systemd-analyze security` may report, in tenths. The remaining
+	// exposure is required: root, the host's network, its sysctls, two capabilities, packet sockets, real-time
 	// scheduling by a drop-in.
 	exposure = 27
 )
 
-// shipped is a file of deploy/, or of the directory LVS_DEPLOY.
+// shipped returns a file of deploy/, or of the directory LVS_DEPLOY.
 func shipped(t *testing.T, path string) string {
 	t.Helper()
 	dir := os.Getenv("LVS_DEPLOY")
@@ -41,7 +41,7 @@ func shipped(t *testing.T, path string) string {
 	return string(content)
 }
 
-// underSystemd boots a systemd on the node with the product installed as the documentation says, nothing started.
+// underSystemd boots a systemd on the node with the product installed as documented and no unit started.
 func (n *node) underSystemd() *systemd.Instance {
 	n.t.Helper()
 	o := systemd.Options{Programs: map[string]string{}, Files: []systemd.File{
@@ -70,7 +70,7 @@ func clusterFile(content string) systemd.File {
 	return systemd.File{Path: "/etc/lvs-director/cluster.yaml", Content: content, Mode: 0o640}
 }
 
-// TestUnitsAreSound: systemd has nothing to say against the shipped units, and loads the modules that they need.
+// TestUnitsAreSound: systemd reports nothing about the shipped units, and loads the modules that they need.
 //
 // Proves docs/operations.md: "`systemd-analyze verify` has nothing to say against the units, and `systemd-analyze
 // security` rates the exposure of each at 2.7 or less."
@@ -95,11 +95,11 @@ func TestUnitsAreSound(t *testing.T) {
 	if failed := s.Systemctl("list-units", "--failed", "--plain", "--no-legend"); failed != "" {
 		t.Errorf("failed units, modules-load.d perhaps:\n%s", failed)
 	}
-	// The kernel is shared and may have had them before: what counts is that they are asked for, and there.
-	said := s.Run("sh", "-c", "SYSTEMD_LOG_TARGET=console SYSTEMD_LOG_LEVEL=debug /lib/systemd/systemd-modules-load 2>&1")
+	// The kernel is shared and may already have the modules, so the test checks that each is requested and present.
+	log := s.Run("sh", "-c", "SYSTEMD_LOG_TARGET=console SYSTEMD_LOG_LEVEL=debug /lib/systemd/systemd-modules-load 2>&1")
 	for _, module := range strings.Fields("ip_vs ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ipip") {
-		if _, err := os.Stat("/sys/module/" + module); err != nil || !strings.Contains(said, "'"+module+"'") {
-			t.Errorf("modules-load.d: %s: %v\n%s", module, err, said)
+		if _, err := os.Stat("/sys/module/" + module); err != nil || !strings.Contains(log, "'"+module+"'") {
+			t.Errorf("modules-load.d: %s: %v\n%s", module, err, log)
 		}
 	}
 	t.Run("bad file", func(t *testing.T) {
@@ -108,8 +108,8 @@ func TestUnitsAreSound(t *testing.T) {
 	})
 }
 
-// TestUnitsDirector: under its unit a director has the privileges it needs and no others, takes reloads, is started
-// again however it ends, without its VIP and with its table meanwhile, and leaves nothing behind when it is stopped.
+// TestUnitsDirector: under its unit a director has the privileges it needs and no others, reloads, and restores the
+// machine when it is stopped. However it ends it is started again; until then the VIP is removed and the table stays.
 //
 // Proves docs/operations.md: "The director has the capabilities `CAP_NET_ADMIN` and `CAP_NET_RAW`, the agent
 // `CAP_NET_ADMIN`, and neither has another one."
@@ -120,7 +120,7 @@ func TestUnitsAreSound(t *testing.T) {
 func TestUnitsDirector(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Systemd)
 	lab.Longer(t)
-	// The lease is long, so that a VIP that goes soon was taken away.
+	// A long lease, so that a VIP that is gone soon was removed and did not expire.
 	c := newCluster(t, shape{
 		advert: "100ms", instance: "lease: 20s", check: "{type: tcp, interval: 500ms, timeout: 450ms, fall: 4, rise: 1}",
 	})
@@ -134,7 +134,7 @@ func TestUnitsDirector(t *testing.T) {
 	before := hostState(c.master.Host)
 
 	begun := time.Now()
-	s.Systemctl("start", directorUnit) // comes back when the daemon is ready
+	s.Systemctl("start", directorUnit) // returns when the daemon is ready
 	t.Logf("start: %s", time.Since(begun))
 	u.awaitServing()
 
@@ -146,7 +146,7 @@ func TestUnitsDirector(t *testing.T) {
 		}
 	})
 	t.Run("priority", func(t *testing.T) {
-		stat := strings.Fields(s.ReadFile(fmt.Sprintf("/proc/%d/stat", s.MainPID(directorUnit)))) // its name has no blank
+		stat := strings.Fields(s.ReadFile(fmt.Sprintf("/proc/%d/stat", s.MainPID(directorUnit)))) // no space in the process name
 		weight := strings.TrimSpace(s.ReadFile("/sys/fs/cgroup" + s.Property(directorUnit, "ControlGroup") + "/cpu.weight"))
 		if nice := stat[18]; nice != "-20" || weight != "10000" {
 			t.Errorf("nice %s, cpu.weight %s, want -20 and 10000", nice, weight)
@@ -157,13 +157,13 @@ func TestUnitsDirector(t *testing.T) {
 	t.Run("kill -9, another file", u.killedBeforeAnotherFile)
 	t.Run("kill -9, broken file", u.killedBeforeABrokenFile)
 	t.Run("crash", u.crashed)
-	t.Run("ended by hand", u.terminated)
+	t.Run("SIGTERM", u.terminated)
 	t.Run("watchdog", u.watchdog)
 	t.Run("stop", func(t *testing.T) {
 		s.Systemctl("stop", directorUnit)
 		assertRestored(t, c.master.Host, before)
 		if out := s.Run("find", "/run/lvs-director", "-type", "s"); out != "" {
-			t.Errorf("sockets are left: %s", out)
+			t.Errorf("sockets remain: %s", out)
 		}
 		if got := s.Property(directorUnit, "Result"); got != "success" {
 			t.Errorf("result of the stop: %s\n%s", got, s.Journal(directorUnit))
@@ -171,7 +171,7 @@ func TestUnitsDirector(t *testing.T) {
 	})
 }
 
-// refusesBadFile: a daemon that cannot start for its cluster file is not started again and again.
+// refusesBadFile: a daemon that cannot start because of its cluster file is not restarted.
 func refusesBadFile(t *testing.T, s *systemd.Instance) {
 	s.WriteFile(clusterFile("version: 1\nno_such_key: 1\n"))
 	for _, unit := range []string{directorUnit, agentUnit} {
@@ -190,13 +190,13 @@ func refusesBadFile(t *testing.T, s *systemd.Instance) {
 	})
 	for _, unit := range []string{directorUnit, agentUnit} {
 		if journal := s.Journal(unit); !strings.Contains(journal, "/etc/lvs-director/cluster.yaml:2:1: no_such_key") {
-			t.Errorf("the journal does not say where the mistake is:\n%s", journal)
+			t.Errorf("the journal does not have the position of the mistake:\n%s", journal)
 		}
 	}
 }
 
-// TestUnitsAgent: under its unit an agent can do its work with one capability, keeps the VIP when it is killed, and
-// gives everything back when it is stopped.
+// TestUnitsAgent: under its unit an agent works with one capability, keeps the VIP when it is killed, and restores the
+// machine when it is stopped.
 //
 // Proves docs/operations.md: "The director has the capabilities `CAP_NET_ADMIN` and `CAP_NET_RAW`, the agent
 // `CAP_NET_ADMIN`, and neither has another one."
@@ -209,7 +209,7 @@ func TestUnitsAgent(t *testing.T) {
 	u := &unit{t: t, c: c, s: s, name: agentUnit}
 	before := hostState(c.mysql1.Host)
 	s.Systemctl("start", agentUnit)
-	// The sysctls can be written under the hardening.
+	// The unit's hardening lets it write the sysctls.
 	c.awaitAgent(c.mysql1)
 	t.Run("privileges", func(t *testing.T) { u.privileges(t, "0000000000001000") }) // CAP_NET_ADMIN
 	t.Run("files", func(t *testing.T) { u.files(t, "realserver.sock") })
@@ -218,7 +218,7 @@ func TestUnitsAgent(t *testing.T) {
 		pid := s.MainPID(agentUnit)
 		s.Kill(pid, syscall.SIGKILL)
 		lab.Eventually(t, soon, func() error {
-			if err := c.mysql1.readyForDR(); err != nil { // at no time does it fail
+			if err := c.mysql1.readyForDR(); err != nil { // must hold all the time
 				t.Error(err)
 			}
 			return u.restarted(pid)
@@ -230,7 +230,7 @@ func TestUnitsAgent(t *testing.T) {
 	})
 }
 
-// A unit is one under test, in its systemd.
+// A unit is a unit under test and the systemd that runs it.
 type unit struct {
 	t    *testing.T
 	c    *cluster
@@ -238,14 +238,14 @@ type unit struct {
 	name string
 }
 
-// awaitServing waits until the director holds the VIP and has both real servers.
+// awaitServing waits until the director holds the VIP and has both real servers in its table.
 func (u *unit) awaitServing() {
 	u.t.Helper()
 	u.c.awaitHolder(u.c.master, soon)
 	u.c.awaitTable(u.c.master, "10.77.0.11:3306", "10.77.0.12:3306")
 }
 
-// privileges are what proc(5) says of the main process.
+// privileges compares the privileges of the main process in /proc/PID/status.
 func (u *unit) privileges(t *testing.T, capabilities string) {
 	status := u.s.ReadFile(fmt.Sprintf("/proc/%d/status", u.s.MainPID(u.name)))
 	for _, want := range []string{
@@ -269,7 +269,7 @@ func (u *unit) files(t *testing.T, socket string) {
 	}
 }
 
-// awaitRestart waits until systemd has started another director than the old one, and it is MASTER.
+// awaitRestart waits until systemd has started a new director, and it is MASTER. old is the PID of the previous one.
 func (u *unit) awaitRestart(mark lab.LogMark, old int) {
 	u.t.Helper()
 	mark.WaitLog("Scheduled restart job", soon)
@@ -280,7 +280,7 @@ func (u *unit) awaitRestart(mark lab.LogMark, old int) {
 	}
 }
 
-// restarted is nil when the unit has another main process and is active.
+// restarted returns nil if the unit is active with another main process than old.
 func (u *unit) restarted(old int) error {
 	now := strings.Fields(u.s.Systemctl("show", "--property=ActiveState,MainPID", u.name))
 	for _, wrong := range []string{"MainPID=0", fmt.Sprintf("MainPID=%d", old)} {
@@ -291,12 +291,12 @@ func (u *unit) restarted(old int) error {
 	return nil
 }
 
-// reload: `systemctl reload` fails for a file that does not validate, and the same process runs on.
+// reload: `systemctl reload` fails for a file that does not validate, and the same process keeps running.
 func (u *unit) reload(t *testing.T) {
 	pid, good := u.s.MainPID(u.name), u.s.ReadFile("/etc/lvs-director/cluster.yaml")
 	u.s.WriteFile(clusterFile(strings.Replace(good, "scheduler: rr", "scheduler: fastest", 1)))
 	if _, err := u.s.Try("systemctl", "reload", u.name); err == nil {
-		t.Errorf("a reload of a bad file succeeds")
+		t.Errorf("the reload of a bad file succeeded")
 	}
 	u.s.WriteFile(clusterFile(strings.Replace(good, "scheduler: rr", "scheduler: lc", 1)))
 	u.s.Systemctl("reload", u.name)
@@ -311,17 +311,17 @@ func (u *unit) reload(t *testing.T) {
 	}
 }
 
-// killed: the VIP goes before its lease ends and before the daemon is started again, the table stays, connections live,
-// and the daemon comes back to it.
+// killed: the VIP is removed before its lease ends and before the daemon is started again; the table and connections
+// stay, and the new daemon adopts them.
 func (u *unit) killed(t *testing.T) {
 	u.awaitServing()
 	conns := measure.Hold(u.c.client, vipPort, 10)
 	table := u.c.master.table().Rule()
 	monitor := u.c.master.monitor()
 	gone := u.kill(t, monitor)
-	t.Logf("the VIP went %s after the kill", gone)
+	t.Logf("the VIP was removed %s after the kill", gone)
 	if got := u.c.master.table().Rule(); got != table {
-		t.Errorf("the table went with it:\n%swant\n%s", got, table)
+		t.Errorf("the table was changed, too:\n%swant\n%s", got, table)
 	}
 	u.awaitServing()
 	if alive := conns.Alive(); alive["mysql1"]+alive["mysql2"] != 10 {
@@ -331,11 +331,11 @@ func (u *unit) killed(t *testing.T) {
 		t.Errorf("table:\n%swant\n%s", got, table)
 	}
 	if gone > time.Second {
-		t.Errorf("the VIP went %s after the kill, want 1 s at most", gone)
+		t.Errorf("the VIP was removed %s after the kill, want at most 1 s", gone)
 	}
 }
 
-// kill ends the daemon, waits for the next one, and returns how long the VIP outlived the first.
+// kill kills the daemon, waits for the next one, and returns the time from the kill to the removal of the VIP.
 func (u *unit) kill(t *testing.T, monitor *lab.Daemon) time.Duration {
 	pid := u.s.MainPID(u.name)
 	addresses, journal := monitor.Mark(), u.s.JournalMark()
@@ -349,16 +349,16 @@ func (u *unit) kill(t *testing.T, monitor *lab.Daemon) time.Duration {
 	return gone
 }
 
-// monitor is ip(8) that listens to what happens to addresses.
+// monitor starts `ip monitor` for addresses and links and returns once it listens.
 func (n *node) monitor() *lab.Daemon {
 	n.t.Helper()
 	monitor := n.Start("monitor", "ip", "-o", "monitor", "address", "link")
 	mtu := 65000
-	lab.Eventually(n.t, soon, func() error { // it does not say when it listens
+	lab.Eventually(n.t, soon, func() error { // ip monitor does not report that it listens
 		mtu++
 		n.Run("ip", "link", "set", "lo", "mtu", strconv.Itoa(mtu))
 		if !strings.Contains(monitor.Log(), "lo:") {
-			return errors.New("ip monitor says nothing")
+			return errors.New("ip monitor reports nothing")
 		}
 		return nil
 	})
@@ -366,8 +366,8 @@ func (n *node) monitor() *lab.Daemon {
 	return monitor
 }
 
-// killedBeforeAnotherFile: the daemon that systemd starts finds a table that another file made, and makes it that of its
-// own; connections to a server that stays live on.
+// killedBeforeAnotherFile: the daemon that systemd starts again has another file than the one that made the table, and
+// changes the table to that of its file; connections to a server that stays continue.
 func (u *unit) killedBeforeAnotherFile(t *testing.T) {
 	const path = "/etc/lvs-director/cluster.yaml"
 	const mysql2 = "      - {name: mysql2, address: 10.77.0.12, weight: 1}\n"
@@ -381,7 +381,7 @@ func (u *unit) killedBeforeAnotherFile(t *testing.T) {
 	lab.Eventually(t, soon, func() error {
 		service := u.c.master.table().Service(vipPort)
 		if service.Scheduler != "wrr" || len(service.Servers) != 1 || service.Server("10.77.0.11:3306").Weight != 4 {
-			return fmt.Errorf("the table is not that of the file: %+v", service)
+			return fmt.Errorf("the table does not match the file: %+v", service)
 		}
 		return nil
 	})
@@ -394,11 +394,11 @@ func (u *unit) killedBeforeAnotherFile(t *testing.T) {
 	u.awaitServing()
 }
 
-// killedBeforeABrokenFile: the daemon that systemd starts cannot use its file, runs the last good one, and alarms.
+// killedBeforeABrokenFile: the daemon that systemd starts again cannot use its file, runs the last good one, and warns.
 func (u *unit) killedBeforeABrokenFile(t *testing.T) {
 	const path = "/etc/lvs-director/cluster.yaml"
 	good, table := u.s.ReadFile(path), u.c.master.table().Rule()
-	lab.Eventually(t, soon, func() error { // it is made after the reload, which waits for no disk
+	lab.Eventually(t, soon, func() error { // the copy is written after the reload, which does not wait for the disk
 		if got := u.s.ReadFile("/var/lib/lvs-director/cluster.last-good.yaml"); got != good {
 			return fmt.Errorf("the copy in the state directory is\n%s", got)
 		}
@@ -420,33 +420,34 @@ func (u *unit) killedBeforeABrokenFile(t *testing.T) {
 	u.s.WriteFile(clusterFile(good))
 	u.s.Systemctl("reload", u.name)
 	if out, err := u.s.Try("lvsctl", "status", "--check"); strings.Contains(fmt.Sprint(out, err), "the last good copy") {
-		t.Errorf("status --check after the file is mended: %v %q", err, out)
+		t.Errorf("status --check after the file is repaired: %v %q", err, out)
 	}
 }
 
-// crashed: a crash of the Go runtime is no exit code 2, which would mean that starting again does not help. SIGABRT is
-// what systemd's watchdog sends, and ends a Go program as a panic does.
+// crashed: a crash of the Go runtime does not exit with code 2, which would prevent a restart. SIGABRT is the signal of
+// systemd's watchdog, and ends a Go program as a panic does.
 func (u *unit) crashed(t *testing.T) {
 	pid, mark := u.s.MainPID(u.name), u.s.JournalMark()
 	u.s.Kill(pid, syscall.SIGABRT)
 	u.awaitRestart(mark, pid)
-	mark.WaitLog(`lvs-director.*goroutine \d+`, soon) // somebody will want to know where it stood
+	mark.WaitLog(`lvs-director.*goroutine \d+`, soon) // needed to find the cause
 	u.awaitServing()
 }
 
-// terminated: whoever ends the process without systemd's knowledge gets a graceful stop, and the daemon is back.
+// terminated: SIGTERM from a process other than systemd causes a graceful stop, and systemd restarts the daemon.
 func (u *unit) terminated(t *testing.T) {
 	pid, mark := u.s.MainPID(u.name), u.s.JournalMark()
 	u.s.Kill(pid, syscall.SIGTERM)
 	u.awaitRestart(mark, pid)
 	if log := mark.Log(); !strings.Contains(log, "msg=stopping") {
-		t.Errorf("it was no graceful stop:\n%s", log)
+		t.Errorf("the stop was not graceful:\n%s", log)
 	}
 	u.awaitServing()
 }
 
-// watchdog: a daemon that stands still is killed and started again. The unit as it is shipped would take half a minute for
-// that; before this test it has all of it, for a machine without CPU may keep the daemon from its watchdog for seconds.
+// watchdog: a daemon that stalls is killed and started again. The shipped unit would take half a minute for that, so
+// this step shortens WatchdogSec; the steps before it run with the shipped value, because on a machine without CPU the
+// daemon may not feed its watchdog for seconds.
 func (u *unit) watchdog(t *testing.T) {
 	if shipped, err := time.ParseDuration(strings.ReplaceAll(u.s.Property(u.name, "WatchdogUSec"), " ", "")); err != nil || shipped == 0 {
 		t.Fatalf("the unit has no WatchdogSec= (%v)", err)
@@ -461,15 +462,15 @@ func (u *unit) watchdog(t *testing.T) {
 	pid := u.s.MainPID(u.name)
 	time.Sleep(limit + time.Second)
 	if now := u.s.MainPID(u.name); now != pid {
-		t.Errorf("process %d, was %d: it is not fed", now, pid)
+		t.Errorf("process %d, was %d: the watchdog is not fed", now, pid)
 	}
 	mark, begun := u.s.JournalMark(), time.Now()
 	u.s.Kill(pid, syscall.SIGSTOP)
-	const abort = 3 * time.Second // TimeoutAbortSec=: systemd lets it go on to heed SIGABRT and tell where it stood
+	const abort = 3 * time.Second // TimeoutAbortSec=: the time that systemd gives the daemon to handle SIGABRT and print its stacks
 	ended := mark.WaitLog("Main process exited, code=killed", soon).At.Sub(begun)
-	t.Logf("ended %s after it was stopped", ended)
+	t.Logf("killed %s after it was stopped", ended)
 	if ended > limit+abort+allowance {
-		t.Errorf("ended %s after it was stopped, want %s at most", ended, limit+abort)
+		t.Errorf("killed %s after it was stopped, want at most %s", ended, limit+abort)
 	}
 	u.awaitRestart(mark, pid)
 	u.awaitServing()
