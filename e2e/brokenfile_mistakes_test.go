@@ -20,8 +20,8 @@ type mistake struct {
 	name string
 	// The first occurrence of old in the file of TestBrokenReloads is replaced by new.
 	old, new string
-	// text, if set, makes another change of the content; replace, if set, makes something else than a regular file
-	// with that content.
+	// text, if set, makes another change of the content; replace, if set, makes something else than a regular file with
+	// that content.
 	text    func(good string) string
 	replace func(t *testing.T, path string)
 	// wantError is a regular expression that the refusal must match; "" stands for a position in the changed line.

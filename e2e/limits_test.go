@@ -269,8 +269,7 @@ func TestNothingGrows(t *testing.T) {
 	for _, n := range nodes {
 		var u lab.Usage
 		var p *status.Process
-		// Checks started while the cable was unplugged run into their timeout for another second; a leak would
-		// stay.
+		// Checks started while the cable was unplugged run into their timeout for another second; a leak would stay.
 		lab.Eventually(t, soon, func() error {
 			u, p = usage(n)
 			if p.Goroutines > inside[n].Goroutines+3 || u.Files > before[n].Files+3 || u.Resident > before[n].Resident+6e6 {
@@ -293,8 +292,8 @@ func TestNothingGrows(t *testing.T) {
 func TestAtRest(t *testing.T) {
 	lab.Need(t)
 	lab.Longer(t)
-	// In a guest two loops that never wait share the CPU, whatever its speed. A loop that waits too briefly wakes
-	// too often: ten checks and an advert a second are some hundred waits of a thread.
+	// In a guest two loops that never wait share the CPU, whatever its speed. A loop that waits too briefly wakes too
+	// often: ten checks and an advert a second are some hundred waits of a thread.
 	span, most, mostWaits := 5*time.Second, 0.3, 300.0
 	if !testing.Short() {
 		span = 30 * time.Second

@@ -192,8 +192,7 @@ func TestEqualPriority(t *testing.T) {
 	c.rewrite("lvs-master: {priority: 150}", "lvs-master: {priority: 100}")
 	c.answering()
 	r := timing{3, relaxedAdvert}
-	// Two processes do not reliably start at the same time. A split makes both MASTER, and after it both send
-	// adverts.
+	// Two processes do not reliably start at the same time. A split makes both MASTER, and after it both send adverts.
 	c.master.start()
 	c.backup.start()
 	c.master.Link("eth0").Drop(lab.BothWays, lab.VRRP)

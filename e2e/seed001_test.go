@@ -207,8 +207,7 @@ func (s *seed001) failOver(t *testing.T, down time.Duration, fault func()) {
 	m.WaitAnswered("", soon)
 	gap := m.Stop().Since(begun).LongestGap()
 	packets := segment.Stop()
-	// Two MariaDB servers share the guest's only CPU with the directors, and the exit of a process is not
-	// preempted.
+	// Two MariaDB servers share the guest's only CPU with the directors, and the exit of a process is not preempted.
 	announced, limit := takeoverTime(t, packets, s.master, s.backup, begun), down+2*takeoverAllowance
 	t.Logf("first gratuitous ARP after %s, limit %s; longest gap %s", announced, limit, gap)
 	if announced > limit {
