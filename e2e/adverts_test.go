@@ -81,7 +81,8 @@ func TestAdvertsWhileMuchIsChecked(t *testing.T) {
 	lab.Longer(t)
 	load, length := checkLoad{servers: 100, services: 4, interval: time.Second}, 3*time.Second
 	if !testing.Short() {
-		load, length = checkLoad{servers: 1000, services: 4, interval: 20 * time.Second}, 20*time.Second // a guest manages about 100 checks a second
+		// A guest manages about 100 checks a second.
+		load, length = checkLoad{servers: 1000, services: 4, interval: 20 * time.Second}, 20*time.Second
 	}
 	net := lab.New(t)
 	lan := net.Bridge("lan")

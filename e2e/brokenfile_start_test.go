@@ -115,7 +115,8 @@ func TestLastGood(t *testing.T) {
 		mark = c.mysql2.daemon.Mark()
 		c.mysql2.daemon.Signal(syscall.SIGHUP)
 		mark.WaitLog("reload refused", soon)
-		if _, err := c.mysql2.ctl("status"); err != nil { // answered after the next pass, which might log the problem again
+		// Status is answered after the next pass, which might log the problem again.
+		if _, err := c.mysql2.ctl("status"); err != nil {
 			t.Error(err)
 		}
 		if log := mark.Log(); strings.Count(log, "version: ") != 1 {

@@ -120,7 +120,8 @@ func (c *cluster) renamed(t *testing.T, takesOver, returns func(*testing.T)) {
 	t.Helper()
 	m := c.master
 	addresses := m.monitor()
-	if _, err := m.Try("ip", "link", "set", "eth0", "name", "wan0"); err != nil { // older kernels rename an interface only while it is down
+	// Older kernels rename an interface only while it is down.
+	if _, err := m.Try("ip", "link", "set", "eth0", "name", "wan0"); err != nil {
 		m.Run("ip", "-batch", c.net.File("batch", "link set eth0 down\nlink set eth0 name wan0\nlink set wan0 up\n"))
 	}
 	done := time.Now()

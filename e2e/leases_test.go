@@ -38,7 +38,8 @@ func TestLeaseEnds(t *testing.T) {
 				c := newCluster(t, shape{advert: "100ms", instance: fmt.Sprintf("lease: %s", lease)})
 				c.master.start()
 				c.awaitHolder(c.master, soon)
-				lab.Steadily(t, lease/2, func() error { return c.heldOnlyBy(c.master) }) // until the renewals are under way
+				// Until the renewals are under way.
+				lab.Steadily(t, lease/2, func() error { return c.heldOnlyBy(c.master) })
 				watch := c.master.watchVIP()
 				begun := time.Now()
 				end.end(c.master.daemon)

@@ -160,7 +160,8 @@ func TestMemory(t *testing.T) {
 	lab.Longer(t)
 	servers, most, check := 100, 30e6, "interval: 4s, timeout: 2s, fall: 1, rise: 1"
 	if !testing.Short() {
-		servers, most, check = 1000, 40e6, "interval: 20s, timeout: 10s, fall: 1, rise: 1" // a guest manages about 100 checks a second
+		// A guest manages about 100 checks a second.
+		servers, most, check = 1000, 40e6, "interval: 20s, timeout: 10s, fall: 1, rise: 1"
 	}
 	m := newFarmCluster(t, servers, "1s", check)
 	m.start(t, m.master, servers)
@@ -184,7 +185,8 @@ func TestMemory(t *testing.T) {
 		}
 	}
 	m.farm.Pause()
-	m.awaitUp(t, m.master, servers/2) // the kernel still accepts connections for a frozen process, which is enough for a tcp check
+	// The kernel still accepts connections for a frozen process, which is enough for a tcp check.
+	m.awaitUp(t, m.master, servers/2)
 	usage("the MySQL servers frozen")
 	if testing.Short() {
 		return

@@ -187,7 +187,8 @@ func (m *farmCluster) foreignFlood(t *testing.T) {
 			after := n.daemon.Usage()
 			share := float64(after.CPU-before[i].CPU) / float64(after.At.Sub(before[i].At))
 			t.Logf("%s: %.1f %% of a CPU", n.Name, 100*share)
-			if share > 0.25 { // measured: 2 to 3 % on the slowest machine, 0.5 % on a current one; the sender uses the rest
+			// Measured: 2 to 3 % on the slowest machine, 0.5 % on a current one; the sender uses the rest.
+			if share > 0.25 {
 				t.Errorf("%s: the flood takes %.1f %% of a CPU", n.Name, 100*share)
 			}
 			m.awaitProblem(t, n, `^eth0: \d{4,} VRRP packets a second are ignored \((flood|vrid)\), most of them of virtual router 77 from 10\.77\.0\.66: `)

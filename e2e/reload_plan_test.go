@@ -53,7 +53,7 @@ func (p *reloadCluster) step(t *testing.T, name string, change func(), want effe
 	for _, m := range regexp.MustCompile(`(?m)(Deleted )?\d+: eth0 +inet (\S+)/32 `).FindAllStringSubmatch(moved.Log(), -1) {
 		if m[1] != "" {
 			removed = append(removed, m[2])
-		} else if !slices.Contains(had, netip.MustParsePrefix(m[2]+"/32")) { // an address that was there had its lease renewed
+		} else if !slices.Contains(had, netip.MustParsePrefix(m[2]+"/32")) { // else a renewed lease
 			added = append(added, m[2])
 		}
 	}
@@ -165,7 +165,8 @@ func TestReloadIsOnePlan(t *testing.T) {
 		t.Errorf("clients noticed: %s", result)
 	}
 	p.step(t, "no checks", reloads("    checks:\n      - {type: tcp, interval: 600ms, timeout: 450ms, fall: 5, rise: 1}", "    checks: []"), effects{
-		added: []string{server(4, 1)}, writes: []string{"ipvsadm " + server(4, 1)}, verdicts: 1, // without a check mysql4 is used, and its clients get a refusal
+		// Without a check mysql4 is used, and its clients get a refusal.
+		added: []string{server(4, 1)}, writes: []string{"ipvsadm " + server(4, 1)}, verdicts: 1,
 	})
 	p.step(t, "checks again", reloads("    checks: []", "    checks:\n      - {type: tcp, interval: 600ms, timeout: 450ms, fall: 5, rise: 1}"), effects{
 		removed: []string{server(4, 1)}, writes: []string{"ipvsadm -d -t " + vipPort + " -r 10.77.0.14:3306"}, verdicts: 1,
@@ -225,7 +226,8 @@ func TestTableBeforeANewVIP(t *testing.T) {
 	})
 	_, service, _ := strings.Cut(c.text(), "virtual_servers:\n")
 	service = strings.Replace(strings.Replace(service, "name: mysql\n", "name: other\n", 1), "address: "+vip, "address: "+other, 1)
-	for _, n := range []*node{c.mysql1, c.mysql2} { // so that the new servers' first checks take longer than adding a VIP
+	// The new servers' first checks must take longer than adding a VIP.
+	for _, n := range []*node{c.mysql1, c.mysql2} {
 		n.Link("eth0").Netem("delay 40ms")
 	}
 	c.edit("[10.77.0.100/32]", "[10.77.0.100/32, "+other+"/32]")

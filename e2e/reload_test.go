@@ -117,7 +117,8 @@ func TestReload(t *testing.T) {
 			return nil
 		})
 		mysql3.start().WaitLog("VIP put", soon)
-		lab.Steadily(t, 500*time.Millisecond, inTable(c.master, "10.77.0.13:3306", false)) // nothing listens on its port yet
+		// Nothing listens on its port yet.
+		lab.Steadily(t, 500*time.Millisecond, inTable(c.master, "10.77.0.13:3306", false))
 		standin.Start(mysql3.Host, ":3306", "mysql3")
 		awaitPool("wlc", map[string]int{"10.77.0.11:3306": 3, "10.77.0.12:3306": 2, "10.77.0.13:3306": 1})
 		measured.WaitAnswered("mysql3", soon)

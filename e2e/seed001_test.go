@@ -151,7 +151,8 @@ func (s *seed001) serverStopped(t *testing.T) {
 		t.Error(err)
 	}
 	s.write(t, kept, "001-2")
-	for _, user := range []string{lost.user, kept.user, "10.77.0.63", "10.77.0.64"} { // the first was bound there by persistence, the last two are new
+	// The first was bound to mysql2 by persistence, the last two are new.
+	for _, user := range []string{lost.user, kept.user, "10.77.0.63", "10.77.0.64"} {
 		if again := s.mustLogin(user, vipPort); again.server != "mysql1" {
 			t.Errorf("%s got a connection to %s", user, again.server)
 		}

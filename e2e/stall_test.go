@@ -170,7 +170,8 @@ func (c *cluster) stallAlone(t *testing.T, length time.Duration) {
 	resumed := time.Now()
 	c.master.daemon.Resume()
 	log.WaitLog(`msg="VIPs are up"`, soon)
-	if !strings.Contains(c.master.daemon.Log(), "stood still as MASTER, and nobody took over") { // logged at most every ten seconds
+	// In the whole log, because the line is written at most every ten seconds.
+	if !strings.Contains(c.master.daemon.Log(), "stood still as MASTER, and nobody took over") {
 		t.Error("the log has no line about the stall of lvs-master")
 	}
 	m.WaitAnswered("", soon)

@@ -119,7 +119,8 @@ func TestNothingIsLeftBehind(t *testing.T) {
 func TestCleanup(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)
-	c := newCluster(t, shape{advert: "100ms", instance: "lease: 1h"}) // long, so that the end of the lease does not remove the VIP
+	// A long lease, so that its end does not remove the VIP.
+	c := newCluster(t, shape{advert: "100ms", instance: "lease: 1h"})
 	c.answering()
 	untouched := addForeignServices(c.master)
 	before := hostState(c.master.Host)

@@ -165,7 +165,8 @@ func TestAdoption(t *testing.T) {
 		return err
 	})
 	c.mysql1.Link("eth0").DropNothing()
-	lab.Steadily(t, 500*time.Millisecond, func() error { // polled often enough to see an entry that is removed and added again
+	// Polled often enough to see an entry that is removed and added again.
+	lab.Steadily(t, 500*time.Millisecond, func() error {
 		table := c.master.ReadFile("/proc/thread-self/net/ip_vs")
 		for _, entry := range []string{"TCP  0A4D0064:0CEA rr", "0A4D000B:0CEA      Route   1", "0A4D000C:0CEA      Route   1"} {
 			if !strings.Contains(table, entry) {

@@ -146,7 +146,8 @@ func TestUnitsDirector(t *testing.T) {
 		}
 	})
 	t.Run("priority", func(t *testing.T) {
-		stat := strings.Fields(s.ReadFile(fmt.Sprintf("/proc/%d/stat", s.MainPID(directorUnit)))) // no space in the process name
+		// Split at spaces: the process name has none.
+		stat := strings.Fields(s.ReadFile(fmt.Sprintf("/proc/%d/stat", s.MainPID(directorUnit))))
 		weight := strings.TrimSpace(s.ReadFile("/sys/fs/cgroup" + s.Property(directorUnit, "ControlGroup") + "/cpu.weight"))
 		if nice := stat[18]; nice != "-20" || weight != "10000" {
 			t.Errorf("nice %s, cpu.weight %s, want -20 and 10000", nice, weight)
@@ -466,7 +467,8 @@ func (u *unit) watchdog(t *testing.T) {
 	}
 	mark, begun := u.s.JournalMark(), time.Now()
 	u.s.Kill(pid, syscall.SIGSTOP)
-	const abort = 3 * time.Second // TimeoutAbortSec=: the time that systemd gives the daemon to handle SIGABRT and print its stacks
+	// TimeoutAbortSec= is the time that systemd gives the daemon to handle SIGABRT and print its stacks.
+	const abort = 3 * time.Second
 	ended := mark.WaitLog("Main process exited, code=killed", soon).At.Sub(begun)
 	t.Logf("killed %s after it was stopped", ended)
 	if ended > limit+abort+allowance {
