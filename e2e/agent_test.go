@@ -19,8 +19,8 @@ var arpKeys = []string{
 	"net.ipv4.conf.eth0.arp_ignore", "net.ipv4.conf.eth0.arp_announce",
 }
 
-// TestAgent: the agent repairs every manual change on a real server, so that it keeps accepting packets for the VIP
-// without answering ARP for it, and a graceful stop restores the machine.
+// TestAgent: the agent reverts manual changes of the VIP and of its sysctls on a real server, which therefore keeps
+// accepting packets for the VIP without answering ARP for it, and a graceful stop restores the machine.
 //
 // Proves docs/agent.md: "What somebody changed is set back, within a second, and the first repair in a minute is
 // logged:"

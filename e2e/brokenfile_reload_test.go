@@ -115,7 +115,8 @@ func (n *node) dataPlane() string {
 	return b.String() + n.Run("ipvsadm", "-Sn")
 }
 
-// checkWarns checks whether `lvsctl status --check` reports a problem that contains the text of; others are ignored.
+// checkWarns fails the test unless `lvsctl status --check` reports a problem that contains the text of, if want, or
+// does not report it. Other problems are ignored.
 func (n *node) checkWarns(t *testing.T, of string, want bool) {
 	t.Helper()
 	out, err := n.ctl("status", "--check")

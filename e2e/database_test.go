@@ -64,7 +64,7 @@ func (d *databases) configure(s shape) {
 	d.net.File("cluster.yaml", strings.ReplaceAll(s.file(), "PASSWORD_FILE", file))
 }
 
-// A session is a login through the VIP that an application holds.
+// A session is an open login of an application, through the VIP or directly to a server.
 type session struct {
 	user   string // its address
 	server string // @@hostname

@@ -36,7 +36,7 @@ func forged(before, after func([]byte) []byte) []byte {
 	return after(b)
 }
 
-// TestForgedPackets: malformed packets are ignored and counted by reason, without a transition or a late advert.
+// TestForgedPackets: invalid packets are ignored and counted by reason, without a transition or a late advert.
 //
 // Proves docs/operations.md: "A packet that is not what it should be is ignored and counted by its reason. Elections
 // and adverts go on."
@@ -87,7 +87,7 @@ func TestForgedPackets(t *testing.T) {
 		}
 	}
 
-	const fuzzed = 1000 // malformed packets, not a flood; with a wrong checksum, or some mutations would be valid
+	const fuzzed = 1000 // invalid packets, not a flood; with a wrong checksum, or some mutations would be valid
 	flood := capture.StartFlood(c.client, capture.FloodOptions{
 		Sources: []netip.Addr{from}, Payloads: [][]byte{forged(nil, set(6, 0))}, Mutate: true, Seed: 112, Rate: 250, Count: fuzzed,
 	})

@@ -50,7 +50,7 @@ func TestNoPreempt(t *testing.T) {
 	watch, other := c.master.watchVIP(), c.backup.watchVIP()
 	back := time.Now()
 	c.master.start()
-	for _, server := range []string{"mysql1", "mysql2"} { // when it is ready to serve
+	for _, server := range []string{"mysql1", "mysql2"} { // wait until it is ready to serve
 		c.master.daemon.WaitLog("msg=verdict server=mysql/"+server+" up=true", soon)
 	}
 	time.Sleep(2500 * time.Millisecond)

@@ -165,7 +165,7 @@ func (s *seed000) awaitState(t *testing.T, n *node, want string) {
 	})
 }
 
-// awaitAnswer waits until a new connection of the application on the third host is answered by this server.
+// awaitAnswer waits until this server answers a new connection of the application on the third host.
 func (s *seed000) awaitAnswer(t *testing.T, server string, within time.Duration) {
 	t.Helper()
 	lab.Eventually(t, within, func() error {

@@ -10,7 +10,7 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// Seed 001 has advert_int 1. An interval of 300 ms shows the same, because all timers are proportional to it.
+// Seed 001 has advert_int 1. An interval of 300 ms shows the same, because the election timers are proportional to it.
 const (
 	seedAdvert     = 300 * time.Millisecond
 	seedSkew       = seedAdvert * (256 - 100) / 256 // of priority 100; RFC 9568, section 6.1

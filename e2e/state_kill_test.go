@@ -15,7 +15,7 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-// A killCluster is a cluster whose daemons are killed again and again during an operation.
+// A killCluster is a cluster whose daemons are killed again and again, each time during an operation.
 type killCluster struct {
 	*cluster
 	random *rand.Rand
@@ -49,7 +49,7 @@ var killPhases = []struct {
 			peer = d.backup
 		}
 		peer.daemon.Kill()
-		time.Sleep(300 * time.Millisecond) // nearly the master-down interval of the peer
+		time.Sleep(300 * time.Millisecond) // nearly the master-down interval of n
 		d.killWithin(n, 150*time.Millisecond)
 		peer.start()
 	}},

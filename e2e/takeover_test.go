@@ -13,7 +13,7 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// A fault is a way in which a MASTER stops serving. It returns when the fault has begun.
+// A fault is a way in which a MASTER stops serving. begin starts it and end undoes it.
 type fault struct {
 	name     string
 	begin    func(n *node)
@@ -66,7 +66,7 @@ func (r timing) takeoverTimer(f fault) time.Duration {
 	return r.masterDown()
 }
 
-// product starts a director on a node: ours, or keepalived.
+// product is a director program, lvs-director or keepalived, and how a node starts it.
 type product struct {
 	name  string
 	start func(n *node, r timing) *lab.Daemon
