@@ -162,7 +162,7 @@ func TestReloadIsOnePlan(t *testing.T) {
 		t.Errorf("alive %v of 6 and 2: %v", alive, conns.Errors())
 	}
 	if result := measured.Stop(); result.Failed() > 0 {
-		t.Errorf("clients noticed: %s", result)
+		t.Errorf("client connections failed: %s", result)
 	}
 	p.step(t, "no checks", reloads("    checks:\n      - {type: tcp, interval: 600ms, timeout: 450ms, fall: 5, rise: 1}", "    checks: []"), effects{
 		// Without a check mysql4 is used, and its clients get a refusal.

@@ -124,7 +124,7 @@ func TestReload(t *testing.T) {
 		measured.WaitAnswered("mysql3", soon)
 	})
 	if result := measured.Stop(); result.Failed() > 0 {
-		t.Errorf("clients noticed: %s", result)
+		t.Errorf("client connections failed: %s", result)
 	}
 	if log := log.Log(); strings.Contains(log, "ipvsadm -d") || strings.Contains(log, "ipvsadm -D") {
 		t.Errorf("an entry was deleted meanwhile:\n%s", log)

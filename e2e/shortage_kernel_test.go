@@ -169,7 +169,7 @@ func TestMemoryShort(t *testing.T) {
 		}
 	}
 	packets := adverts.Stop()
-	t.Logf("%d adverts, at most %s apart, while three processes took all memory", len(packets), advertGap(packets))
+	t.Logf("%d adverts, at most %s apart, while three processes used up all memory", len(packets), advertGap(packets))
 	for _, n := range []*node{c.master, c.backup} {
 		if !n.daemon.Running() {
 			t.Fatalf("%s has exited:\n%s", n.Name, n.daemon.Log())

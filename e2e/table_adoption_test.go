@@ -187,7 +187,7 @@ func TestAdoption(t *testing.T) {
 	result := measured.Stop()
 	t.Log(result)
 	if result.Failed() > 0 {
-		t.Errorf("clients noticed: %v", result.Failures())
+		t.Errorf("client connections failed: %v", result.Failures())
 	}
 	if alive := conns.Alive(); alive["mysql1"] != 5 || alive["mysql2"] != 5 {
 		t.Errorf("alive %v of 5 and 5: %v", alive, conns.Errors())
