@@ -34,7 +34,7 @@ func TestEvents(t *testing.T) {
 	c.awaitTable(c.backup, "10.77.0.11:3306")
 	cut := time.Now()
 	c.master.Link("eth0").CarrierDown()
-	taken := onBackup.awaitTenures(1)[0].from
+	taken := onBackup.awaitPeriods(1)[0].from
 	lost := onMaster.awaitEnd(soon)
 	c.master.Link("eth0").CarrierUp()
 	c.awaitHolder(c.master, soon)

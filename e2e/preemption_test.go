@@ -113,7 +113,7 @@ func TestPreemptWaitsForChecks(t *testing.T) {
 // Proves docs/operations.md: "A VIP that nobody holds is taken at once all the same."
 func TestPreemptNeedsAServer(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	c, m := replaced(t, shape{advert: calm.String(), check: "{type: tcp, interval: 1s, timeout: 500ms, fall: 2, rise: 2}"})
+	c, m := failedOver(t, shape{advert: relaxedAdvert.String(), check: "{type: tcp, interval: 1s, timeout: 500ms, fall: 2, rise: 2}"})
 	for _, n := range []*node{c.mysql1, c.mysql2} {
 		n.Link("eth0").Drop(lab.ToHost, "src host 10.77.0.2 and tcp")
 	}
@@ -128,9 +128,9 @@ func TestPreemptNeedsAServer(t *testing.T) {
 	segment.Wait("10.77.0.3 > 224", soon)
 	killed := time.Now()
 	c.backup.daemon.Kill()
-	taken := watch.awaitTenures(1)[0].from
+	taken := watch.awaitPeriods(1)[0].from
 	segment.Stop()
-	if took, most := taken.Sub(killed), 3*calm+106*calm/256+takingOver; took > most {
+	if took, most := taken.Sub(killed), 3*relaxedAdvert+106*relaxedAdvert/256+takeoverAllowance; took > most {
 		t.Errorf("the VIP that nobody held was taken after %s, want at most %s", took, most)
 	}
 }

@@ -154,7 +154,7 @@ func thousandOnce(t *testing.T, binary, checks string) (values []float64) {
 // thousandFile is a cluster file with the table. A VIP of its own for each virtual server would measure the address loop.
 func thousandFile(checks string) string {
 	var b strings.Builder
-	b.WriteString(beginning(3, "1s", true, ""))
+	b.WriteString(fileHeader(3, "1s", true, ""))
 	b.WriteString("virtual_servers:\n")
 	for v := range thousand {
 		fmt.Fprintf(&b, "  - {name: v%d, address: %s, port: %d, scheduler: rr, forward: dr, checks: [%s], real_servers: [", v, vip, 10000+v, checks)
