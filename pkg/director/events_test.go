@@ -124,6 +124,32 @@ func TestProblemsAreTheSameForStatusAndEvents(t *testing.T) {
 	})
 }
 
+// TestBeginningAndEndAreNoNews: before its checks are done a director has no real server, and on its way out it has no
+// instance; whoever asks for the status then makes no events. What is wrong from the start on is told when it is known.
+func TestBeginningAndEndAreNoNews(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.answer(one, health.Result{Class: health.Bad, Code: health.Refused, Cause: "tcp: connection refused", Took: 500 * time.Millisecond})
+		m.links[0].Carrier = false
+		m.begin(electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", one))
+		m.pass(100 * time.Millisecond)
+		begun := m.Status()
+		m.expectEvents("the beginning", "instance_state a: INIT -> FAULT")
+		m.pass(5 * time.Second)
+		m.expectEvents(
+			"the checks are done", "real_server_state mysql/mysql1: unknown -> down refused", "virtual_server_state mysql: unknown -> down",
+			"problem_raised a: -> CRITICAL instance_fault", "problem_raised mysql: -> CRITICAL virtual_server_down",
+		)
+		if now := m.Status().ProblemDetails; len(now) != 2 || len(begun.ProblemDetails) != 2 || !now[0].Since.Equal(begun.ProblemDetails[0].Since) {
+			t.Errorf("%+v at the beginning, %+v now", begun.ProblemDetails, now)
+		}
+		if err := m.stop(); err != nil {
+			t.Error(err)
+		}
+		m.Status()
+		m.expectEvents("the end", "instance_state a: FAULT -> INIT")
+	})
+}
+
 // What makes `status --check` loud, and how loud: every sentence of the status has its code.
 func TestFindings(t *testing.T) {
 	doc := status.Director{
