@@ -7,8 +7,8 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// Addresses are the addresses of one interface, or of all of them for "", IPv6 link-local ones left out. They are read from
-// the kernel as ip(8) reads them, which costs a guest a hundredth of starting it.
+// Addresses returns the addresses of one interface, or of all interfaces for "", without IPv6 link-local ones. They are
+// read over netlink, which costs a guest a hundredth of what starting ip(8) costs.
 func (h *Host) Addresses(device string) []netip.Prefix {
 	h.n.t.Helper()
 	var found []netip.Prefix
@@ -20,7 +20,7 @@ func (h *Host) Addresses(device string) []netip.Prefix {
 	return found
 }
 
-// HasAddress says whether any interface of the host has the address.
+// HasAddress reports whether any interface of the host has the address.
 func (h *Host) HasAddress(address string) bool {
 	h.n.t.Helper()
 	wanted, err := netip.ParseAddr(address)
@@ -35,8 +35,8 @@ func (h *Host) HasAddress(address string) bool {
 	return false
 }
 
-// Holders are the names of the hosts that have the address on an interface
-// other than lo and tunl0 (where real servers keep it), in the order given.
+// Holders returns the names of the hosts that have the address on an interface other than lo and tunl0 (where real
+// servers configure it), in the order given.
 func Holders(address string, hosts ...*Host) []string {
 	wanted := netip.MustParseAddr(address)
 	var names []string
@@ -52,7 +52,7 @@ func Holders(address string, hosts ...*Host) []string {
 	return names
 }
 
-// address is an address of a host.
+// address is an IP address of a host and the interface it is on.
 type address struct {
 	device string
 	prefix netip.Prefix
@@ -66,7 +66,7 @@ func (h *Host) addresses() []address {
 		return err
 	}
 	err := h.ns.do(read)
-	for tries := 1; errors.Is(err, netlink.ErrDumpInterrupted) && tries < 10; tries++ { // something changed meanwhile
+	for tries := 1; errors.Is(err, netlink.ErrDumpInterrupted) && tries < 10; tries++ { // the addresses changed during the dump
 		err = h.ns.do(read)
 	}
 	if err != nil {

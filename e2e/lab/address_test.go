@@ -11,7 +11,7 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-// TestAddresses: what is read from the kernel is what ip(8) shows.
+// TestAddresses: Addresses returns the same as ip(8) shows.
 func TestAddresses(t *testing.T) {
 	lab.Need(t)
 	_, a, b := pair(t)
@@ -35,7 +35,7 @@ func TestAddresses(t *testing.T) {
 		t.Errorf("-ip +read:\n%s", diff)
 	}
 	if text := fmt.Sprint(a.Addresses("lo")); !strings.Contains(text, "10.9.0.1/32") || strings.Contains(text, "10.77") {
-		t.Errorf("lo has %s", text)
+		t.Errorf("addresses of lo: %s", text)
 	}
 	if got := lab.Holders("10.77.0.100", a, b); !slices.Equal(got, []string{"alpha"}) {
 		t.Errorf("holders %v, want alpha: beta has it on lo, as a real server", got)

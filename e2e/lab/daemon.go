@@ -10,9 +10,8 @@ import (
 	"time"
 )
 
-// A Daemon is a process that runs on a host beside the test. Its standard
-// output and error are one log. Whatever the test does, the process is gone
-// when the network is.
+// A Daemon is a background process on a host. Its standard output and standard error go to one log. It never outlives
+// the network.
 type Daemon struct {
 	Name string
 
@@ -25,17 +24,17 @@ type Daemon struct {
 	quiet  bool
 }
 
-// StartOptions are the rarer wishes about a daemon.
+// StartOptions are the options of StartWith.
 type StartOptions struct {
-	Name  string   // of the log; required
+	Name  string   // name of the log; required
 	Argv  []string // required
 	Env   []string // added to the test's own environment
 	Dir   string   // working directory; "" is the test's
 	Stdin bool     // keep a pipe to its standard input, until CloseStdin
-	Quiet bool     // of no interest in a failed test
+	Quiet bool     // leave its log out of the summary of a failed test
 }
 
-// Start runs a command on the host until it ends or the network does.
+// Start runs a command on the host until it exits or the network is closed.
 func (h *Host) Start(name string, argv ...string) *Daemon {
 	h.n.t.Helper()
 	return h.StartWith(StartOptions{Name: name, Argv: argv})
@@ -55,11 +54,11 @@ func (h *Host) launch(o StartOptions) (*Daemon, error) {
 	return h.n.launch(h.Name, h.ns, h, o)
 }
 
-func (n *Network) launch(place string, ns *namespace, h *Host, o StartOptions) (*Daemon, error) {
+func (n *Network) launch(hostName string, ns *namespace, h *Host, o StartOptions) (*Daemon, error) {
 	n.mu.Lock()
 	sequence := len(n.daemons)
 	n.mu.Unlock()
-	path := fmt.Sprintf("%s/%02d-%s-%s.log", n.dir, sequence, place, strings.ReplaceAll(o.Name, "/", "_"))
+	path := fmt.Sprintf("%s/%02d-%s-%s.log", n.dir, sequence, hostName, strings.ReplaceAll(o.Name, "/", "_"))
 	log, pipe, err := newRecord(path)
 	if err != nil {
 		return nil, err
@@ -68,8 +67,8 @@ func (n *Network) launch(place string, ns *namespace, h *Host, o StartOptions) (
 	cmd := exec.Command(o.Argv[0], o.Argv[1:]...)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = pipe, pipe, o.Dir
 	cmd.Env = append(os.Environ(), o.Env...)
-	// A group of its own: signals reach the daemon's children too, and a
-	// Ctrl-C at the terminal reaches only the test.
+	// A separate process group, so that signals also reach the daemon's children and a Ctrl-C at the terminal reaches
+	// only the test.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	d := &Daemon{Name: o.Name, host: h, cmd: cmd, log: log, quiet: o.Quiet, exited: make(chan struct{})}
 	if o.Stdin {
@@ -96,8 +95,8 @@ func (n *Network) launch(place string, ns *namespace, h *Host, o StartOptions) (
 	return d, nil
 }
 
-// CloseStdin ends the standard input of a daemon that has a pipe to it
-// (StartOptions.Stdin). For another one, and a second time, it does nothing.
+// CloseStdin closes the pipe to the daemon's standard input (StartOptions.Stdin). Without such a pipe, or when called
+// again, it does nothing.
 func (d *Daemon) CloseStdin() {
 	if d.stdin != nil {
 		_ = d.stdin.Close()
@@ -105,17 +104,17 @@ func (d *Daemon) CloseStdin() {
 	}
 }
 
-// Exited is closed when the process has ended.
+// Exited returns a channel that is closed when the process has exited.
 func (d *Daemon) Exited() <-chan struct{} { return d.exited }
 
-// LogEnded is closed when nobody can write to the log any more: the process
-// has ended and so have those that it started.
+// LogEnded returns a channel that is closed when the log is complete: the process and all its children that inherited
+// the log have exited.
 func (d *Daemon) LogEnded() <-chan struct{} { return d.log.done }
 
-// PID is the process id, also after its end.
+// PID returns the process id, also after the process has exited.
 func (d *Daemon) PID() int { return d.cmd.Process.Pid }
 
-// Running says whether the process has not ended (a paused one runs).
+// Running reports whether the process has not exited yet; true for a paused one.
 func (d *Daemon) Running() bool {
 	select {
 	case <-d.exited:
@@ -125,15 +124,14 @@ func (d *Daemon) Running() bool {
 	}
 }
 
-// Signal sends a signal to the daemon alone.
+// Signal sends a signal to the daemon, not to its children.
 func (d *Daemon) Signal(signal syscall.Signal) {
 	if d.Running() {
 		_ = d.cmd.Process.Signal(signal)
 	}
 }
 
-// Stop asks for a graceful end by SIGTERM, waits for it at most a minute, and
-// returns the exit code.
+// Stop sends SIGTERM, waits at most a minute for the daemon to exit, and returns the exit code.
 func (d *Daemon) Stop() int {
 	d.host.n.t.Helper()
 	d.Resume()
@@ -141,7 +139,7 @@ func (d *Daemon) Stop() int {
 	return d.Wait(Slowest)
 }
 
-// Kill ends the daemon and its children at once, as `kill -9` does.
+// Kill sends SIGKILL to the daemon and its children.
 func (d *Daemon) Kill() {
 	d.group(syscall.SIGKILL)
 	select {
@@ -150,20 +148,19 @@ func (d *Daemon) Kill() {
 	}
 }
 
-// Slowest is what a program may take to say that it is ready, or to end, on a
-// machine that has no CPU for it.
+// Slowest is how long a program may take to become ready, or to exit, on an overloaded machine.
 const Slowest = time.Minute
 
-// killDeadline is for a process that the kernel does not let go.
+// killDeadline is how long Kill waits for a process that is stuck in the kernel.
 const killDeadline = 15 * time.Second
 
-// Pause freezes the daemon and its children by SIGSTOP, until Resume.
+// Pause stops the daemon and its children with SIGSTOP until Resume.
 func (d *Daemon) Pause() {
 	d.group(syscall.SIGSTOP)
 	d.paused = true
 }
 
-// Resume is the end of Pause.
+// Resume undoes Pause.
 func (d *Daemon) Resume() {
 	if d.paused {
 		d.group(syscall.SIGCONT)
@@ -171,66 +168,65 @@ func (d *Daemon) Resume() {
 	}
 }
 
-// group signals the process group. The group is only ours while its leader
-// has not been reaped, or else the number may belong to somebody else.
+// group signals the process group, but only while its leader has not been reaped: after that the number may belong to
+// an unrelated group.
 func (d *Daemon) group(signal syscall.Signal) {
 	if d.Running() {
 		_ = syscall.Kill(-d.PID(), signal)
 	}
 }
 
-// Wait returns the exit code (128 plus the signal for a killed one) and fails
-// the test if the process still runs after the timeout.
+// Wait waits for the process to exit and returns its exit code (128 plus the signal if a signal killed it). It fails
+// the test after the timeout.
 func (d *Daemon) Wait(timeout time.Duration) int {
 	d.host.n.t.Helper()
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	select {
 	case <-d.exited:
-		d.lastWords()
+		d.drainLog()
 		return exitCode(d.cmd.ProcessState)
 	case <-timer.C:
-		d.host.n.t.Fatalf("lab: %s still runs after %s\n%s", d, timeout, d.Tail(20))
+		d.host.n.t.Fatalf("lab: %s is still running after %s\n%s", d, timeout, d.Tail(20))
 		return -1
 	}
 }
 
-// lastWords waits until the log has what the process wrote before it ended. A child that lives on may keep it open.
-func (d *Daemon) lastWords() {
+// drainLog waits until the log has everything that the process wrote before it exited, for at most 1 s: a child that is
+// still running may keep the log open.
+func (d *Daemon) drainLog() {
 	select {
 	case <-d.log.done:
 	case <-time.After(time.Second):
 	}
 }
 
-// Log is everything that the process has written so far.
+// Log returns everything that the process has written so far.
 func (d *Daemon) Log() string {
 	lines, _, _ := d.log.after(0)
 	return joined(lines)
 }
 
-// LogLines is Log with the times.
+// LogLines is Log with timestamps.
 func (d *Daemon) LogLines() []LogLine {
 	lines, _, _ := d.log.after(0)
 	return append([]LogLine(nil), lines...)
 }
 
-// WaitLog waits for a line that matches a regular expression, from the very
-// first line on, and returns it. It fails the test after the timeout, and at
-// once when the process ends without such a line.
+// WaitLog waits for a log line that matches a regular expression and returns it. Lines that are already in the log
+// count. It fails the test after the timeout, or at once when the process exits without having written such a line.
 func (d *Daemon) WaitLog(pattern string, timeout time.Duration) LogLine {
 	d.host.n.t.Helper()
 	return LogMark{d: d}.WaitLog(pattern, timeout)
 }
 
-// A LogMark is a place in a daemon's log.
+// A LogMark is a position in a daemon's log.
 type LogMark struct {
 	d     *Daemon
 	index int
 }
 
-// Mark is the present end of the log: a WaitLog from here ignores what was
-// written before.
+// Mark returns the current end of the log: WaitLog from this mark ignores what was written before.
 func (d *Daemon) Mark() LogMark { return LogMark{d: d, index: d.log.length()} }
 
 // WaitLog is Daemon.WaitLog for the lines after the mark.
@@ -244,8 +240,8 @@ func (m LogMark) WaitLog(pattern string, timeout time.Duration) LogLine {
 	return line
 }
 
-// Find waits for a line after the mark that is accepted, and returns it. Its
-// errors say when it gave up: "after 5s", or "and the process has ended".
+// Find waits for a line after the mark that accept returns true for. Its error is "after 5s" (the timeout) or "and the
+// process has ended".
 func (m LogMark) Find(timeout time.Duration, accept func(LogLine) bool) (LogLine, error) {
 	return m.d.log.wait(m.index, accept, timeout)
 }
@@ -253,7 +249,7 @@ func (m LogMark) Find(timeout time.Duration, accept func(LogLine) bool) (LogLine
 // Last is LogMark.Last for the whole log.
 func (d *Daemon) Last(pattern string) LogLine { return LogMark{d: d}.Last(pattern) }
 
-// Last is the last line after the mark that matches a regular expression; a zero one if there is none.
+// Last returns the last line after the mark that matches a regular expression, or the zero LogLine.
 func (m LogMark) Last(pattern string) (last LogLine) {
 	expression := regexp.MustCompile(pattern)
 	lines, _, _ := m.d.log.after(m.index)
@@ -265,7 +261,7 @@ func (m LogMark) Last(pattern string) (last LogLine) {
 	return last
 }
 
-// Log is what was written after the mark.
+// Log returns what was written after the mark.
 func (m LogMark) Log() string {
 	lines, _, _ := m.d.log.after(m.index)
 	return joined(lines)
@@ -278,16 +274,16 @@ func (d *Daemon) String() string {
 	return fmt.Sprintf("%s on %s", d.Name, d.host.Name)
 }
 
-// Tail is the end of the log, that many lines.
+// Tail returns the last count lines of the log.
 func (d *Daemon) Tail(count int) string {
 	lines, _, _ := d.log.after(0)
 	return joined(lines[max(0, len(lines)-count):])
 }
 
-// end kills the daemon for good and closes its record.
+// end kills the daemon and closes its log.
 func (d *Daemon) end() {
 	d.Kill()
 	d.CloseStdin()
-	d.lastWords()
+	d.drainLog()
 	d.log.abandon()
 }

@@ -15,8 +15,7 @@ import (
 
 const vip = "10.77.0.100"
 
-// balanced is a director with stock ipvsadm, two real servers in DR with
-// answering servers, and a client.
+// balanced sets up a director configured with ipvsadm, two DR real servers that run standins, and a client.
 func balanced(t *testing.T) (director, client *lab.Host, servers [2]*lab.Daemon) {
 	t.Helper()
 	lab.Need(t, lab.IPVS)
@@ -65,13 +64,13 @@ func TestIPVSTable(t *testing.T) {
 	}
 }
 
-// What rate the client bears with a director in the path: the figures of
-// outages are worth as much as this.
+// TestMeasureThroughADirector: the measuring client loses no connection at its usual rates through a director, so that
+// the outages it reports are real.
 func TestMeasureThroughADirector(t *testing.T) {
 	_, client, servers := balanced(t)
 	for _, every := range []time.Duration{10 * time.Millisecond, 5 * time.Millisecond} {
 		t.Run(every.String(), func(t *testing.T) {
-			// Patient, for the machine around the guest may be busy.
+			// A long timeout, because the machine that runs the guest may be busy.
 			measured := measure.Start(client, vip+":3306", measure.Options{Every: every, Patience: 3 * time.Second})
 			measured.WaitAnswered("", time.Minute)
 			time.Sleep(2 * time.Second)
@@ -91,7 +90,7 @@ func TestMeasureThroughADirector(t *testing.T) {
 	servers[0].Kill()
 	measured.WaitAnswered("mysql2", time.Minute)
 	if result := measured.Stop(); result.Failures()["refused"] == 0 {
-		t.Errorf("a killed server refuses nobody: %s", result)
+		t.Errorf("no connection was refused after a server was killed: %s", result)
 	}
 }
 

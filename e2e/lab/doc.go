@@ -1,6 +1,5 @@
-// Package lab builds small networks out of Linux namespaces for scenarios:
-// switches, hosts, links with faults, and processes on hosts with their logs.
-// Scenarios are ordinary Go tests.
+// Package lab builds small networks out of Linux namespaces for scenarios: switches, hosts, links with faults, and
+// processes on hosts with their logs. Scenarios are ordinary Go tests.
 //
 //	func TestMain(m *testing.M) { os.Exit(lab.Main(m, standin.Roles(), measure.Roles())) }
 //
@@ -21,24 +20,22 @@
 //		}
 //	}
 //
-// What runs on the hosts, and what looks at them, is in packages beside it:
+// Other packages provide what runs on the hosts and what inspects them:
 //
 //   - capture: tcpdump, raw packets and floods
 //   - ipvsadm: the IPVS table of a host
 //   - mariadb: MariaDB servers that replicate
 //   - measure: clients that measure outages or hold connections
-//   - standin: light servers in place of real ones
-//   - systemd: a systemd on a host
+//   - standin: lightweight servers that stand in for real ones
+//   - systemd: a systemd instance on a host
 //
 // This package imports none of them.
 //
-// A host is a network, UTS and mount namespace without a name, held by one
-// thread of the test process: when that process ends in whatever way, the
-// kernel takes the namespaces, links and their processes down with it, and a
-// guard takes what those have forked.
+// A host is an unnamed network, UTS and mount namespace, kept alive by one thread of the test process. However that
+// process ends, the kernel then removes the namespaces and links and kills the processes that the test started; a guard
+// kills the children of those.
 //
-// The package judges by stock tools only (ip, ipvsadm, tcpdump, tc, the MySQL
-// protocol). It refuses to import the product, and it never touches the
-// namespaces it was started in. It needs root: in a throw-away kernel, or on a
-// machine of one's own.
+// The package judges with stock tools only (ip, ipvsadm, tcpdump, tc, the MySQL protocol) and netlink. It does not
+// import the product, and it never touches the namespaces it was started in. It needs root: in a throw-away kernel, or
+// on a machine of your own.
 package lab

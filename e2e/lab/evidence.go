@@ -10,9 +10,8 @@ import (
 	"time"
 )
 
-// OutDir is where the evidence of failed tests is kept, a directory for each:
-// $LVS_LAB_OUT, or /mnt/out, which in the guest is a directory of the machine
-// around it. "" if there is neither: then it is only printed.
+// OutDir is where the evidence of failed tests is kept, in one directory per test: $LVS_LAB_OUT, or /mnt/out, which in
+// a guest is a directory of the host machine. "" if neither exists: then the evidence is only printed.
 func OutDir() string {
 	if dir := os.Getenv("LVS_LAB_OUT"); dir != "" {
 		return dir
@@ -23,9 +22,8 @@ func OutDir() string {
 	return ""
 }
 
-// record keeps what the switch floods (ARP requests, gratuitous ARP, VRRP)
-// until the end of the network. It stays out of promiscuous mode: the traffic
-// of clients would cost too much in a guest with one slow CPU.
+// record captures what the switch floods (ARP requests, gratuitous ARP, VRRP) until the network is closed. It does not
+// use promiscuous mode: capturing the clients' traffic would cost too much in a guest with one slow CPU.
 func (b *Bridge) record() {
 	b.n.t.Helper()
 	if _, err := exec.LookPath("tcpdump"); err != nil {
@@ -33,7 +31,7 @@ func (b *Bridge) record() {
 		return
 	}
 	file := filepath.Join(b.n.dir, "switch-"+b.Name+".pcap")
-	d, err := b.n.launch("switch", b.n.wires, nil, StartOptions{
+	d, err := b.n.launch("switch", b.n.switchNS, nil, StartOptions{
 		Name:  "tcpdump-" + b.Name,
 		Argv:  []string{"tcpdump", "-p", "-i", b.device, "-Z", "root", "-n", "-w", file, "arp or " + VRRP},
 		Quiet: true,
@@ -44,10 +42,10 @@ func (b *Bridge) record() {
 	b.recorder = d
 }
 
-const printedTail = 40 // lines of each log
+const printedTail = 40 // lines of each log in the summary
 
-// keepEvidence keeps everything in OutDir, with a summary of what a person needs first; without such a directory the
-// summary is printed. In CI the output of a test that failed is to tell what it failed of, and no more.
+// keepEvidence copies everything to OutDir, with a summary of what to read first. Without such a directory it prints
+// the summary. With one it does not, so that the output of a failed test in CI shows only why it failed.
 func (n *Network) keepEvidence() {
 	n.t.Helper()
 	summary := n.summary()
@@ -58,7 +56,7 @@ func (n *Network) keepEvidence() {
 	}
 	for _, b := range n.bridges {
 		if b.recorder != nil {
-			b.recorder.Signal(syscall.SIGTERM) // tcpdump writes the rest
+			b.recorder.Signal(syscall.SIGTERM) // makes tcpdump flush its file
 			select {
 			case <-b.recorder.exited:
 			case <-time.After(3 * time.Second):
@@ -66,8 +64,8 @@ func (n *Network) keepEvidence() {
 		}
 	}
 	dir := filepath.Join(out, strings.ReplaceAll(n.t.Name(), "/", "."))
-	if err := keep(n.dir, dir, summary); err != nil {
-		n.t.Logf("%slab: keep the evidence: %v", summary, err)
+	if err := copyEvidence(n.dir, dir, summary); err != nil {
+		n.t.Logf("%slab: copy the evidence: %v", summary, err)
 		return
 	}
 	n.t.Logf("lab: logs, tables and captures are kept in %s", dir)
@@ -86,8 +84,7 @@ func (n *Network) summary() string {
 	return b.String()
 }
 
-// tables are the addresses, routes, neighbours, IPVS tables and connections
-// of every host.
+// tables returns the addresses, routes, neighbours, IPVS tables and connections of every host.
 func (n *Network) tables() string {
 	var b strings.Builder
 	for _, h := range n.hosts {
@@ -104,9 +101,9 @@ func (n *Network) tables() string {
 	return b.String()
 }
 
-// keep copies the files of the network's directory, sockets and database
-// files left out.
-func keep(from, to, summary string) error {
+// copyEvidence copies the regular files at the top of the network's directory, which leaves out sockets and database
+// files.
+func copyEvidence(from, to, summary string) error {
 	if err := os.MkdirAll(to, 0o755); err != nil {
 		return err
 	}

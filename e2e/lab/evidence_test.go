@@ -13,7 +13,7 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// failing is a test that fails without failing the real one.
+// failing is a lab.T that records failures without failing the real test.
 type failing struct {
 	failed   bool
 	log      strings.Builder
@@ -49,10 +49,10 @@ func TestFailedScenarioKeepsItsEvidence(t *testing.T) {
 		n := lab.New(t)
 		lan := n.Bridge("lan")
 		alpha := n.Host("alpha", lan.At("10.77.0.1/24"))
-		d := alpha.Start("talker", "sh", "-c", "echo what was said; setsid sleep 1000 & echo $!; exec sleep 1000")
+		d := alpha.Start("talker", "sh", "-c", "echo a line of the log; setsid sleep 1000 & echo $!; exec sleep 1000")
 		d.WaitLog(`^\d+$`, 5*time.Second)
 		pid = d.PID()
-		d.WaitLog("what was never said", 50*time.Millisecond)
+		d.WaitLog("a line that never comes", 50*time.Millisecond)
 	})
 	dir := filepath.Join(os.Getenv("LVS_LAB_OUT"), "TestSomething.that_fails")
 	summary, err := os.ReadFile(filepath.Join(dir, "summary.txt"))
@@ -60,8 +60,8 @@ func TestFailedScenarioKeepsItsEvidence(t *testing.T) {
 		t.Error(err)
 	}
 	for text, wants := range map[string][]string{
-		f.log.String():  {"log of talker on alpha: no line matches \"what was never said\" after 50ms", "are kept in " + dir},
-		string(summary): {"inet 10.77.0.1/24", "log of talker on alpha (running)", "what was said"},
+		f.log.String():  {"log of talker on alpha: no line matches \"a line that never comes\" after 50ms", "are kept in " + dir},
+		string(summary): {"inet 10.77.0.1/24", "log of talker on alpha (running)", "a line of the log"},
 	} {
 		for _, want := range wants {
 			if !strings.Contains(text, want) {
@@ -75,11 +75,11 @@ func TestFailedScenarioKeepsItsEvidence(t *testing.T) {
 		}
 	}
 	if _, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); err == nil {
-		t.Errorf("process %d is left behind", pid)
+		t.Errorf("process %d is still running", pid)
 	}
 	for _, path := range processNames(t) {
 		if path == "sleep 1000" {
-			t.Error("a stray process is left behind")
+			t.Error("a stray process is still running")
 		}
 	}
 }
@@ -94,7 +94,7 @@ func processNames(t *testing.T) []string {
 	for _, path := range paths {
 		content, err := os.ReadFile(path)
 		if err != nil {
-			continue // it has ended meanwhile
+			continue // the process has exited meanwhile
 		}
 		names = append(names, strings.TrimSpace(strings.ReplaceAll(string(content), "\x00", " ")))
 	}

@@ -8,11 +8,10 @@ import (
 	"time"
 )
 
-// A guard cleans up after a test process that ends without its cleanups
-// (interrupted, killed, timed out): the kernel kills only what the test
-// itself forked, not the children of those. It is a shell that reads the
-// names of the namespaces from a pipe. When the pipe ends without a "done",
-// it kills every process in them and removes the network's directory.
+// A guard cleans up after a test process that ends without running its cleanups (interrupted, killed, timed out). The
+// kernel kills only the processes that the test itself forked, not their children. The guard is a shell that reads the
+// names of the namespaces from a pipe. When the pipe is closed without a "done", it kills every process in them and
+// removes the network's directory.
 type guard struct {
 	cmd  *exec.Cmd
 	pipe *os.File
@@ -36,7 +35,7 @@ done
 rm -rf "$1"
 `
 
-// newGuard returns nil in the guest, whose end is the end of every process.
+// newGuard returns nil in a guest, where every process ends with the guest.
 func newGuard(dir string) (*guard, error) {
 	if os.Getenv("LVS_LAB_INSIDE") == "guest" {
 		return nil, nil
@@ -48,7 +47,7 @@ func newGuard(dir string) (*guard, error) {
 	defer read.Close()
 	cmd := exec.Command("sh", "-c", guardScript, "lab-guard", dir)
 	cmd.Stdin = read
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a Ctrl-C is not meant for it
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a Ctrl-C must not reach it
 	if err := cmd.Start(); err != nil {
 		_ = write.Close()
 		return nil, fmt.Errorf("start the guard: %w", err)
@@ -64,7 +63,7 @@ func (g *guard) watch(ns *namespace) error {
 	return err
 }
 
-// dismiss ends the guard; the network has cleaned up by itself.
+// dismiss stops the guard after the network has cleaned up.
 func (g *guard) dismiss() {
 	if g == nil {
 		return

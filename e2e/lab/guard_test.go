@@ -14,7 +14,7 @@ import (
 
 const victimVariable = "LVS_LAB_TEST_VICTIM"
 
-// TestScenarioThatIsKilled is the victim of the next test, and nothing else.
+// TestScenarioThatIsKilled is the process that TestKilledTestLeavesNothing kills.
 func TestScenarioThatIsKilled(t *testing.T) {
 	if os.Getenv(victimVariable) == "" {
 		t.Skip("runs only inside TestKilledTestLeavesNothing")
@@ -27,7 +27,7 @@ func TestScenarioThatIsKilled(t *testing.T) {
 
 func TestKilledTestLeavesNothing(t *testing.T) {
 	if os.Getenv("LVS_LAB_INSIDE") == "guest" {
-		t.Skip("the end of the guest is the end of its processes")
+		t.Skip("in a guest every process ends with the guest")
 	}
 	victim := exec.Command(os.Args[0], "-test.run=^TestScenarioThatIsKilled$")
 	victim.Env = append(os.Environ(), victimVariable+"=yes")
@@ -49,16 +49,16 @@ func TestKilledTestLeavesNothing(t *testing.T) {
 	_ = victim.Process.Kill()
 	_ = victim.Wait()
 	if len(words) != 3 {
-		t.Fatalf("the victim said %q", words)
+		t.Fatalf("the victim printed %q", words)
 	}
 	lab.Eventually(t, 10*time.Second, func() error {
 		for _, name := range processNames(t) {
 			if name == "sleep 1001" {
-				return fmt.Errorf("process %s is left", words[1])
+				return fmt.Errorf("process %s is still running", words[1])
 			}
 		}
 		if _, err := os.Stat(words[2]); err == nil {
-			return fmt.Errorf("directory %s is left", words[2])
+			return fmt.Errorf("directory %s still exists", words[2])
 		}
 		return nil
 	})

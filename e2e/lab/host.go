@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Host is a machine of the lab: its own network stack, hostname and /sys,
-// on the file tree that all share. `lo` is up.
+// A Host is a machine of the lab. It has its own network stack, hostname and /sys, and shares the file tree with the
+// other hosts. `lo` is up.
 type Host struct {
 	Name  string
 	n     *Network
@@ -26,9 +26,9 @@ type Host struct {
 	links []*Link
 }
 
-// Host makes a machine whose interfaces eth0, eth1, … are plugged in at the
-// given places, in that order. The name becomes its hostname.
-func (n *Network) Host(name string, places ...Attachment) *Host {
+// Host creates a machine whose interfaces eth0, eth1, … are plugged into the given switch ports, in that order. The
+// name becomes its hostname.
+func (n *Network) Host(name string, ports ...Attachment) *Host {
 	n.t.Helper()
 	ns, err := n.namespace(name)
 	if err != nil {
@@ -38,43 +38,42 @@ func (n *Network) Host(name string, places ...Attachment) *Host {
 	n.hosts = append(n.hosts, h)
 	inside := []string{"link set lo up"}
 	var outside []string
-	for i, place := range places {
-		l := &Link{host: h, bridge: place.bridge, Device: fmt.Sprintf("eth%d", i), port: n.newPort(name), addresses: place.addresses}
+	for i, port := range ports {
+		l := &Link{host: h, bridge: port.bridge, Device: fmt.Sprintf("eth%d", i), port: n.newPort(name), addresses: port.addresses}
 		h.links = append(h.links, l)
-		outside = append(outside, l.create(ns.path, place.mac())...)
-		for _, prefix := range place.addresses {
+		outside = append(outside, l.create(ns.path, port.mac())...)
+		for _, prefix := range port.addresses {
 			inside = append(inside, fmt.Sprintf("addr add %s dev %s", prefix, l.Device))
 		}
 		inside = append(inside, "link set "+l.Device+" up")
 	}
 	if len(outside) > 0 {
-		n.batch(n.wires, outside...)
+		n.batch(n.switchNS, outside...)
 	}
 	n.batch(ns, inside...)
 	return h
 }
 
-// newPort names the switch's end of a link; interface names have 15 bytes.
+// newPort returns a name for the switch's end of a link, at most 15 bytes long as interface names must be.
 func (n *Network) newPort(host string) string {
 	n.ports++
 	return fmt.Sprintf("p%d-%.11s", n.ports, host)
 }
 
-// T is the test that the host's network is for.
+// T returns the test that the host's network belongs to.
 func (h *Host) T() T { return h.n.t }
 
-// Network is the one that the host is in.
+// Network returns the network that the host belongs to.
 func (h *Host) Network() *Network { return h.n }
 
-// InNetwork runs a function of this process in the host's network namespace.
-// It may wait, and open sockets there; what it starts stays in the namespace
-// of the test.
+// InNetwork runs a function of this process in the host's network namespace. The function may block and open sockets
+// there; goroutines that it starts run in the test's own namespace.
 func (h *Host) InNetwork(job func() error) error { return h.ns.inNet(job) }
 
-// Processes are the ids of those in the host's network namespace.
+// Processes returns the ids of the processes in the host's network namespace.
 func (h *Host) Processes() []int { return h.ns.processes() }
 
-// Link is the interface of that name.
+// Link returns the link of the named interface.
 func (h *Host) Link(device string) *Link {
 	h.n.t.Helper()
 	for _, l := range h.links {
@@ -86,7 +85,7 @@ func (h *Host) Link(device string) *Link {
 	return nil
 }
 
-// Address is the first IPv4 address the host was made with.
+// Address returns the first IPv4 address that the host was created with.
 func (h *Host) Address() netip.Addr {
 	h.n.t.Helper()
 	for _, l := range h.links {
@@ -100,8 +99,8 @@ func (h *Host) Address() netip.Addr {
 	return netip.Addr{}
 }
 
-// Path is a path inside the host's own directory (its state directory,
-// sockets, files), which exists.
+// Path returns a path below the host's own directory (for its state directory, sockets, files). The parent of the path
+// exists.
 func (h *Host) Path(elements ...string) string {
 	h.n.t.Helper()
 	path := filepath.Join(append([]string{h.n.dir, h.Name}, elements...)...)
@@ -111,8 +110,8 @@ func (h *Host) Path(elements ...string) string {
 	return path
 }
 
-// Run executes a command on the host and returns its standard output. A
-// failure, or more than 30 s, fails the test.
+// Run executes a command on the host and returns its standard output. It fails the test if the command fails or takes
+// more than 30 s.
 func (h *Host) Run(argv ...string) string {
 	h.n.t.Helper()
 	out, err := h.Try(argv...)
@@ -122,8 +121,8 @@ func (h *Host) Run(argv ...string) string {
 	return out
 }
 
-// Try is Run for commands that may fail: it returns the standard output and
-// an error that carries the exit code (ExitCode) and the standard error.
+// Try is Run for commands that may fail: it returns the standard output and an error that has the exit code (see
+// ExitCode) and the standard error.
 func (h *Host) Try(argv ...string) (string, error) {
 	out, err := execute(h.ns, "", argv...)
 	if err != nil {
@@ -132,8 +131,8 @@ func (h *Host) Try(argv ...string) (string, error) {
 	return out, err
 }
 
-// ExitCode is the exit code behind an error of Try: 0 for nil, 128 plus the
-// signal for a killed command, -1 for one that could not be started.
+// ExitCode returns the exit code from an error of Try: 0 for nil, 128 plus the signal for a killed command, -1 for a
+// command that could not be started.
 func ExitCode(err error) int {
 	if err == nil {
 		return 0
@@ -152,7 +151,7 @@ func exitCode(state *os.ProcessState) int {
 	return state.ExitCode()
 }
 
-// execute runs one short command, born on the namespace's thread.
+// execute runs one short command, forked by the namespace's thread.
 func execute(ns *namespace, stdin string, argv ...string) (string, error) {
 	ctx, cancel := withDeadline()
 	defer cancel()
@@ -163,7 +162,7 @@ func execute(ns *namespace, stdin string, argv ...string) (string, error) {
 		cmd.Stdin = strings.NewReader(stdin)
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	cmd.WaitDelay = 5 * time.Second // for its last words, and a child that keeps its output open
+	cmd.WaitDelay = 5 * time.Second // for its remaining output; a child may keep the pipe open
 	err := ns.do(cmd.Start)
 	if err == nil {
 		err = cmd.Wait()
@@ -177,8 +176,8 @@ func execute(ns *namespace, stdin string, argv ...string) (string, error) {
 	return stdout.String(), nil
 }
 
-// Sysctl sets a kernel parameter of the host, by its dotted name or, where an
-// interface name has dots, by its path below /proc/sys.
+// Sysctl sets a kernel parameter of the host by its dotted name, or by its path below /proc/sys (needed if an interface
+// name has dots).
 func (h *Host) Sysctl(name, value string) {
 	h.n.t.Helper()
 	err := h.ns.do(func() error { return os.WriteFile(sysctlPath(name), []byte(value), 0o644) })
@@ -187,19 +186,18 @@ func (h *Host) Sysctl(name, value string) {
 	}
 }
 
-// SysctlValue reads a kernel parameter of the host, without the newline.
+// SysctlValue returns a kernel parameter of the host, without the newline.
 func (h *Host) SysctlValue(name string) string {
 	h.n.t.Helper()
 	return strings.TrimSpace(h.ReadFile(sysctlPath(name)))
 }
 
-// ReadFile reads a file as the host sees it: /proc/net, /proc/sys and /sys
-// are its own.
+// ReadFile reads a file as the host sees it: /proc/net, /proc/sys and /sys are those of the host.
 func (h *Host) ReadFile(path string) string {
 	h.n.t.Helper()
 	var content []byte
 	err := h.ns.do(func() (err error) {
-		// /proc/net is /proc/self/net, and that the main thread's.
+		// /proc/net is /proc/self/net, which is that of the main thread.
 		if rest, ok := strings.CutPrefix(path, "/proc/net/"); ok {
 			path = "/proc/thread-self/net/" + rest
 		}
@@ -225,7 +223,7 @@ func (h *Host) Gateway(addr string) {
 	h.n.batch(h.ns, "route replace default via "+addr)
 }
 
-// Dial opens a connection from the host. The address must be an IP literal.
+// Dial connects from the host. The address must be an IP literal.
 func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	var conn net.Conn
 	err := h.ns.inNet(func() (err error) {
@@ -235,8 +233,7 @@ func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, err
 	return conn, err
 }
 
-// HostsFile gives the host an /etc/hosts of its own, and no name servers:
-// what is not in it does not resolve, at once.
+// HostsFile gives the host its own /etc/hosts and no name servers: any other name fails to resolve immediately.
 func (h *Host) HostsFile(content string) {
 	h.n.t.Helper()
 	files := map[string]string{

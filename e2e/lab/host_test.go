@@ -13,7 +13,7 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 )
 
-// pair is two hosts on one switch.
+// pair creates two hosts on one switch.
 func pair(t *testing.T) (n *lab.Network, a, b *lab.Host) {
 	t.Helper()
 	n = lab.New(t)
@@ -21,7 +21,7 @@ func pair(t *testing.T) (n *lab.Network, a, b *lab.Host) {
 	return n, n.Host("alpha", lan.At("10.77.0.1/24")), n.Host("beta", lan.At("10.77.0.2/24"))
 }
 
-// reach says by one ARP exchange and one connection whether b answers a.
+// reach connects from a to b, which also takes an ARP exchange, and returns an error if b does not answer.
 func reach(a, b *lab.Host) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
@@ -110,7 +110,7 @@ func TestDropLeavesTheRestAlone(t *testing.T) {
 	group := netip.MustParseAddr("224.0.0.18")
 	capture.Send(beta, "eth0", beta.Address(), group, 255, 112, advert)
 	if got := seen.Packets(); len(got) != 0 {
-		t.Errorf("a dropped advert came through: %v", got)
+		t.Errorf("an advert that should be dropped was received: %v", got)
 	}
 	beta.Link("eth0").DropNothing()
 	capture.Send(beta, "eth0", beta.Address(), group, 255, 112, advert)
@@ -150,7 +150,7 @@ func TestDaemonLifeAndLog(t *testing.T) {
 	victim.Pause()
 	victim.Kill()
 	if victim.Running() {
-		t.Error("runs after Kill")
+		t.Error("still running after Kill")
 	}
 	if code := victim.Wait(time.Second); code != 128+9 {
 		t.Errorf("exit code %d, want 137", code)

@@ -1,9 +1,8 @@
 package lab
 
-// StartKeepalived starts keepalived(8) on the host with this keepalived.conf
-// in the foreground, its pid files in the network's directory. Kill takes its
-// children too. It does not wait for anything: its log says "Entering MASTER
-// STATE" or "Entering BACKUP STATE".
+// StartKeepalived starts keepalived(8) in the foreground on the host with this keepalived.conf and with its pid files
+// in the host's directory. Kill also kills its children. It does not wait until keepalived is ready: wait for "Entering
+// MASTER STATE" or "Entering BACKUP STATE" in the log.
 func StartKeepalived(h *Host, conf string) *Daemon {
 	h.n.t.Helper()
 	return h.Start(

@@ -17,17 +17,17 @@ type Link struct {
 	filtered  bool
 }
 
-// A Direction says which way a fault works, seen from the host.
+// A Direction is the direction of a fault, as seen from the host.
 type Direction int
 
-// The ways a frame can go.
+// The directions of frames.
 const (
 	BothWays Direction = iota
 	ToHost
 	FromHost
 )
 
-// VRRP is the filter expression of VRRP adverts, for Drop and Capture.
+// VRRP is the filter expression for VRRP adverts, for Drop and package capture.
 const VRRP = "ip proto 112"
 
 func (l *Link) create(netns, mac string) []string {
@@ -42,30 +42,29 @@ func (l *Link) create(netns, mac string) []string {
 	}
 }
 
-// CarrierDown takes the far end down: the host sees NO-CARRIER, as when a
-// cable is pulled at its own socket.
-func (l *Link) CarrierDown() { l.host.n.t.Helper(); l.wire("link set " + l.port + " down") }
+// CarrierDown takes the switch's end down: the host sees NO-CARRIER, as when its cable is pulled.
+func (l *Link) CarrierDown() { l.host.n.t.Helper(); l.ip("link set " + l.port + " down") }
 
-// CarrierUp is the end of CarrierDown.
-func (l *Link) CarrierUp() { l.host.n.t.Helper(); l.wire("link set " + l.port + " up") }
+// CarrierUp undoes CarrierDown.
+func (l *Link) CarrierUp() { l.host.n.t.Helper(); l.ip("link set " + l.port + " up") }
 
-// Unplug drops every frame both ways while the carrier stays, as when the
-// cable behind a far switch is pulled. The switch keeps what it has learned.
+// Unplug drops every frame in both directions while the carrier stays up, as when a cable behind another switch is
+// pulled. The switch keeps its learned addresses.
 func (l *Link) Unplug() {
 	l.host.n.t.Helper()
 	l.tool("bridge", "link", "set", "dev", l.port, "state", "disabled")
 }
 
-// Plug is the end of Unplug.
+// Plug undoes Unplug.
 func (l *Link) Plug() {
 	l.host.n.t.Helper()
 	l.tool("bridge", "link", "set", "dev", l.port, "state", "forwarding")
 }
 
-// Drop drops the frames that match an expression of tcpdump(8) at the
-// switch: the sender does not notice. Calls add up until DropNothing.
+// Drop drops the frames that match a tcpdump(8) expression, at the switch, so that the sender does not notice. The
+// filters of several calls accumulate until DropNothing.
 //
-//	link.Drop(lab.FromHost, lab.VRRP)   // its adverts reach nobody
+//	link.Drop(lab.FromHost, lab.VRRP)   // drops the host's adverts
 //	link.Drop(lab.BothWays, "tcp port 3306")
 func (l *Link) Drop(way Direction, expression string) {
 	l.host.n.t.Helper()
@@ -79,7 +78,7 @@ func (l *Link) Drop(way Direction, expression string) {
 	}
 }
 
-// DropNothing is the end of every Drop.
+// DropNothing removes the filters of all Drop calls.
 func (l *Link) DropNothing() {
 	l.host.n.t.Helper()
 	if l.filtered {
@@ -88,7 +87,7 @@ func (l *Link) DropNothing() {
 	}
 }
 
-// hooks are seen from the switch: what the host sends comes in there.
+// hooks returns the tc hooks of the switch port: what the host sends is ingress there.
 func (d Direction) hooks() []string {
 	switch d {
 	case ToHost:
@@ -100,10 +99,9 @@ func (d Direction) hooks() []string {
 	}
 }
 
-// compile makes a program for tc's classifier out of tcpdump's. A match
-// returns the snapshot length, so a length of 2 says TC_ACT_SHOT; no match
-// returns 0, which would be TC_ACT_OK and end the search: it becomes
-// TC_ACT_UNSPEC, so that filters add up (include/uapi/linux/pkt_cls.h).
+// compile converts tcpdump's BPF program for a tc classifier. On a match tcpdump's program returns the snapshot length,
+// so a length of 2 gives TC_ACT_SHOT. No match returns 0, which would be TC_ACT_OK and end the search; it is replaced
+// by TC_ACT_UNSPEC so that the next filter is tried (include/uapi/linux/pkt_cls.h).
 func (l *Link) compile(expression string) string {
 	l.host.n.t.Helper()
 	out := l.tool("tcpdump", "-ddd", "-y", "EN10MB", "-s", "2", expression)
@@ -116,30 +114,30 @@ func (l *Link) compile(expression string) string {
 	return strings.Join(lines, ",")
 }
 
-// Netem shapes the link both ways with tc-netem(8): "delay 5ms loss 1%".
-// A delay counts once in each direction. A second call replaces the first.
+// Netem shapes the link in both directions with tc-netem(8): "delay 5ms loss 1%". A delay applies once per direction. A
+// second call replaces the first.
 func (l *Link) Netem(words string) {
 	l.host.n.t.Helper()
 	l.tool(append([]string{"tc", "qdisc", "replace", "dev", l.port, "root", "netem"}, strings.Fields(words)...)...)
 	l.host.Run(append([]string{"tc", "qdisc", "replace", "dev", l.Device, "root", "netem"}, strings.Fields(words)...)...)
 }
 
-// NetemOff is the end of Netem.
+// NetemOff undoes Netem.
 func (l *Link) NetemOff() {
 	l.host.n.t.Helper()
 	l.tool("tc", "qdisc", "del", "dev", l.port, "root")
 	l.host.Run("tc", "qdisc", "del", "dev", l.Device, "root")
 }
 
-func (l *Link) wire(line string) {
+func (l *Link) ip(line string) {
 	l.host.n.t.Helper()
-	l.host.n.batch(l.host.n.wires, line)
+	l.host.n.batch(l.host.n.switchNS, line)
 }
 
-// tool runs a stock tool at the switch.
+// tool runs a stock tool in the switch's namespace.
 func (l *Link) tool(argv ...string) string {
 	l.host.n.t.Helper()
-	out, err := execute(l.host.n.wires, "", argv...)
+	out, err := execute(l.host.n.switchNS, "", argv...)
 	if err != nil {
 		l.host.n.t.Fatalf("lab: link %s of %s: %v", l.Device, l.host.Name, err)
 	}

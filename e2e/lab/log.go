@@ -10,25 +10,25 @@ import (
 	"time"
 )
 
-// A LogLine is one line that a process wrote, and when the lab read it.
+// A LogLine is one line that a process wrote, and the time at which the lab read it.
 type LogLine struct {
 	At   time.Time
 	Text string
 }
 
-// A record collects the lines of one process, wakes those who wait for one,
-// and writes them to a file for the evidence of a failed test.
+// A record collects the log lines of one process, wakes the goroutines that wait for a line, and writes the lines to a
+// file for the evidence of a failed test.
 type record struct {
 	mu     sync.Mutex
 	lines  []LogLine
-	change chan struct{} // closed and renewed by every line and by the end
+	change chan struct{} // closed and replaced on every line; closed at the end
 	ended  bool
 	done   chan struct{}
 	pipe   *os.File
 	file   *os.File
 }
 
-// newRecord returns the record and the end of a pipe for the process.
+// newRecord returns the record and the write end of the pipe for the process.
 func newRecord(path string) (*record, *os.File, error) {
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -43,8 +43,7 @@ func newRecord(path string) (*record, *os.File, error) {
 	return &record{change: make(chan struct{}), done: make(chan struct{}), pipe: read, file: file}, write, nil
 }
 
-// collect runs until every holder of the pipe's other end is gone, or the
-// pipe is closed by abandon.
+// collect runs until every process has closed the write end of the pipe, or until abandon.
 func (r *record) collect() {
 	defer close(r.done)
 	defer r.file.Close()
@@ -74,16 +73,16 @@ func (r *record) add(line LogLine) {
 	r.change = make(chan struct{})
 }
 
-// after returns the lines from index on, whether more may come, and a channel
-// that closes when something changes.
+// after returns the lines from index on, whether the record is complete, and a channel that is closed on the next
+// change.
 func (r *record) after(index int) (lines []LogLine, ended bool, change <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.lines[min(index, len(r.lines)):], r.ended, r.change
 }
 
-// wait returns the first line from index on that is accepted, or an error
-// after the timeout or at the end of the record.
+// wait returns the first line from index on that accept returns true for, or an error after the timeout or when the
+// record is complete.
 func (r *record) wait(index int, accept func(LogLine) bool, timeout time.Duration) (LogLine, error) {
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
@@ -112,7 +111,7 @@ func (r *record) length() int {
 	return len(r.lines)
 }
 
-// abandon gives up on a pipe that a stray grandchild still holds.
+// abandon stops reading a pipe that a stray grandchild still has open.
 func (r *record) abandon() {
 	_ = r.pipe.SetReadDeadline(time.Now())
 	<-r.done

@@ -9,14 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A namespace is a network, UTS and mount namespace that lives as long as the
-// OS thread that made it. Processes are forked by that thread, so they are
-// born inside, and so that PDEATHSIG, which the kernel ties to the parent
-// *thread* (prctl(2)), fires exactly when the namespace is closed or the
-// whole test process dies.
+// A namespace is a network, UTS and mount namespace that exists as long as the OS thread that created it. Processes are
+// forked by that thread, so that they start inside the namespace and so that PDEATHSIG, which the kernel ties to the
+// parent *thread* (prctl(2)), is sent exactly when the namespace is closed or the test process dies.
 type namespace struct {
-	path string // of the network namespace, for `ip link ... netns PATH`
-	id   string // "net:[4026532000]", as /proc/PID/ns/net reads in it
+	path string // path of the network namespace, for `ip link ... netns PATH`
+	id   string // "net:[4026532000]", the target of the link /proc/PID/ns/net
 	net  *os.File
 	jobs chan func()
 	done chan struct{}
@@ -25,22 +23,21 @@ type namespace struct {
 func newNamespace(hostname string) (*namespace, error) {
 	ns := &namespace{jobs: make(chan func()), done: make(chan struct{})}
 	entered := make(chan error)
-	go ns.hold(hostname, entered)
+	go ns.runThread(hostname, entered)
 	if err := <-entered; err != nil {
 		return nil, fmt.Errorf("make the namespaces of %s: %w (the lab needs root and CONFIG_NET_NS)", hostname, err)
 	}
 	return ns, nil
 }
 
-// hold is the life of the thread. It never unlocks it: the Go runtime then
-// ends the thread together with this goroutine, and with it the namespaces.
-func (ns *namespace) hold(hostname string, entered chan<- error) {
+// runThread is the body of the namespace's thread. It never unlocks the thread, so the Go runtime ends the thread, and
+// with it the namespaces, together with this goroutine.
+func (ns *namespace) runThread(hostname string, entered chan<- error) {
 	runtime.LockOSThread()
 	if unix.Gettid() == os.Getpid() {
-		// The runtime cannot end the process's first thread: leave it alone,
-		// and keep it busy until another one has been taken.
+		// The runtime cannot end the main thread. Do not use it, and block it until another thread has been taken.
 		elsewhere := make(chan error)
-		go ns.hold(hostname, elsewhere)
+		go ns.runThread(hostname, elsewhere)
 		err := <-elsewhere
 		runtime.UnlockOSThread()
 		entered <- err
@@ -82,15 +79,15 @@ func (ns *namespace) enter(hostname string) error {
 	return err
 }
 
-// do runs a short job on the thread of the namespace.
+// do runs a short, non-blocking job on the namespace's thread.
 func (ns *namespace) do(job func() error) error {
 	result := make(chan error, 1)
 	ns.jobs <- func() { result <- job() }
 	return <-result
 }
 
-// inNet runs a job that may wait (a dial) in the network namespace, on a
-// thread of its own, so that the holding thread stays free.
+// inNet runs a job that may block (a dial) in the network namespace on a separate thread, so that the namespace's
+// thread stays free.
 func (ns *namespace) inNet(job func() error) error {
 	result := make(chan error, 1)
 	go func() {
@@ -107,14 +104,14 @@ func (ns *namespace) inNet(job func() error) error {
 		}
 		err = job()
 		if unix.Setns(int(home.Fd()), unix.CLONE_NEWNET) == nil {
-			runtime.UnlockOSThread() // else the thread ends here, which is as good
+			runtime.UnlockOSThread() // otherwise the runtime ends the thread with this goroutine
 		}
 		result <- err
 	}()
 	return <-result
 }
 
-// processes are those in the network namespace, the test itself left out.
+// processes returns the processes in the network namespace, without the test itself.
 func (ns *namespace) processes() []int {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -133,8 +130,8 @@ func (ns *namespace) processes() []int {
 	return found
 }
 
-// close ends the thread; the kernel kills what it forked and, with the last
-// process gone, takes the links away. Calling it twice is a fault of the lab.
+// close ends the thread. The kernel then kills what the thread forked and, after the last process, removes the links.
+// Calling it twice panics.
 func (ns *namespace) close() {
 	close(ns.jobs)
 	<-ns.done

@@ -16,11 +16,11 @@ import (
 	"github.com/lvs-director/lvs-director/internal/require"
 )
 
-// A Part is something that a scenario needs beside the network namespaces that all have.
+// A Part is something that a scenario needs in addition to network namespaces.
 type Part = require.Part
 
-// The parts that scenarios need. Those of the second group are in the second kernel only, and a scenario that needs one
-// runs there.
+// The parts that scenarios need. Only the second kernel has those of the second group; a scenario that needs one runs
+// there.
 const (
 	IPVS       = require.IPVS
 	Keepalived = require.Keepalived
@@ -30,14 +30,14 @@ const (
 
 	NFTables    = require.NFTables
 	SockDestroy = require.SockDestroy
-	StockKernel = require.StockKernel // for its own sake: several CPUs, HZ=250, no user-mode-linux
+	StockKernel = require.StockKernel // the kernel itself: several CPUs, HZ=250, no user-mode-linux
 )
 
-// Need says which parts a scenario needs; none is right for one that needs network namespaces only. Where a part is
-// missing the scenario is skipped, or fails if LVS_REQUIRE wants the part (package require); a guest requires all.
+// Need declares which parts a scenario needs; no parts if network namespaces are enough. If a part is missing, the
+// scenario is skipped, or fails if LVS_REQUIRE names the part (see package require); in a guest all parts are required.
 //
-// Need, Exclusive, Long, Longer and AnyKernel are the first lines of a scenario, before New and whatever else touches the kernel:
-// `labrun test` has them run on the machine, to plan.
+// Need, Exclusive, Long, Longer and AnyKernel must be the first calls of a scenario, before New and anything else that
+// touches the kernel: `labrun test` runs them on the host machine to plan the run.
 func Need(t testing.TB, parts ...Part) {
 	t.Helper()
 	words := make([]string, len(parts))
@@ -58,17 +58,18 @@ func Need(t testing.TB, parts ...Part) {
 	}
 }
 
-// Exclusive says that a scenario gets a guest that nothing ran in before, and nothing runs in afterwards: because it takes
-// modules away, freezes disks or exhausts the memory. It never runs on a machine's own kernel.
+// Exclusive declares that a scenario needs a guest to itself: nothing ran in it before and nothing runs in it
+// afterwards, because the scenario removes modules, freezes disks or exhausts the memory. It never runs on the
+// machine's own kernel.
 func Exclusive(t testing.TB) {
 	t.Helper()
 	t.Attr(suite.AttrExclusive, "")
 	if !planning() {
-		require.Spoilable(t, "it gets a kernel of its own")
+		require.Spoilable(t, "it needs a kernel to itself")
 	}
 }
 
-// Long says that a scenario belongs to the long form only (`make soak`): with -short it is skipped.
+// Long declares that a scenario runs only in the long form (`make soak`): it is skipped with -short.
 func Long(t testing.TB) {
 	t.Helper()
 	t.Attr(suite.AttrLong, "")
@@ -77,29 +78,30 @@ func Long(t testing.TB) {
 	}
 }
 
-// Longer says that a scenario has a longer form (`make soak`) and reports whether that is wanted, which is without -short.
+// Longer declares that a scenario has a longer form (`make soak`), and reports whether to run that: true without
+// -short.
 func Longer(t testing.TB) bool {
 	t.Helper()
 	t.Attr(suite.AttrLonger, "")
 	return !testing.Short()
 }
 
-// LongPart ends a test or a subtest that belongs to the longer form of its scenario, unless that form is wanted.
+// LongPart skips a test or a subtest that belongs to the long form, with -short.
 func LongPart(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("in the long form only: run it without -short")
+		t.Skip("only in the long form: run it without -short")
 	}
 }
 
-// AnyKernel says that a scenario is run on the second kernel, too: `make soak` runs its daily form there.
+// AnyKernel declares that a scenario also runs on the second kernel: `make soak` runs its daily form there.
 func AnyKernel(t testing.TB) {
 	t.Helper()
 	t.Attr(suite.AttrAnyKernel, "")
 }
 
-// Planned ends a scenario here that is only planned. New calls it; a scenario that makes no Network calls it itself, before
-// it touches the kernel.
+// Planned ends the scenario if `labrun test` is only planning. New calls it; a scenario that creates no Network must
+// call it itself before it touches the kernel.
 func Planned(t T) {
 	t.Helper()
 	if !planning() {
@@ -116,7 +118,7 @@ func Planned(t T) {
 	p.SkipNow()
 }
 
-// Scenarios says to `labrun test` that every test of the package is a scenario. TestMain calls it first.
+// Scenarios tells `labrun test` that every test of the package is a scenario. TestMain calls it first.
 //
 //	func TestMain(m *testing.M) {
 //		lab.Scenarios()
@@ -130,7 +132,7 @@ func Scenarios() {
 
 func planning() bool { return os.Getenv(suite.PlanVariable) != "" }
 
-// kernelOf is the kernel that has a part.
+// kernelOf returns the kernel that has the part.
 func kernelOf(p Part) string {
 	switch p {
 	case require.NFTables, require.SockDestroy, require.StockKernel:
@@ -139,7 +141,7 @@ func kernelOf(p Part) string {
 	return suite.UML
 }
 
-// probe looks for a part where this process runs, and returns why it is not there.
+// probe returns nil if the part is present on the running kernel and machine, otherwise the reason why not.
 func probe(p Part) error {
 	switch p {
 	case require.IPVS:
@@ -154,7 +156,7 @@ func probe(p Part) error {
 	case require.Netem:
 		return netem()
 	case require.NFTables:
-		// Checked by the kernel, and not done.
+		// --check has the kernel validate the command without applying it.
 		for _, family := range []string{"inet", "ip", "ip6", "arp"} {
 			if err := tool("nft", "--check", "add", "table", family, "lab"); err != nil {
 				return err
@@ -174,7 +176,7 @@ func program(name string) error {
 	return err
 }
 
-// tool runs a stock tool that ends at once.
+// tool runs a stock tool that exits at once.
 func tool(argv ...string) error {
 	ctx, cancel := withDeadline()
 	defer cancel()
@@ -192,7 +194,7 @@ func stockKernel() error {
 	return err
 }
 
-// netem delays nothing, in a namespace that goes with it.
+// netem adds a netem qdisc in a temporary namespace.
 func netem() error {
 	ns, err := newNamespace("netem")
 	if err != nil {
@@ -203,7 +205,7 @@ func netem() error {
 	return err
 }
 
-// destroySocket has the kernel end a connection of its own.
+// destroySocket opens a loopback connection and closes it with SOCK_DESTROY.
 func destroySocket() error {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {

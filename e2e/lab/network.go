@@ -11,8 +11,7 @@ import (
 	"time"
 )
 
-// T is what the lab needs of a test: *testing.T, *testing.B, or a program
-// that shows a demonstration.
+// T is what the lab needs of a test: *testing.T, *testing.B, or the demo.
 type T interface {
 	Helper()
 	Name() string
@@ -23,14 +22,14 @@ type T interface {
 	Cleanup(func())
 }
 
-// A Network is one world of switches and hosts, apart from every other one:
-// scenarios may run in parallel and use the same addresses. Its methods fail
-// the test instead of returning errors, and are for the test's goroutine.
+// A Network is a set of switches and hosts, isolated from every other Network: scenarios may run in parallel and use
+// the same addresses. Its methods fail the test instead of returning errors, and must be called from the test's
+// goroutine.
 type Network struct {
-	t     T
-	dir   string // logs, sockets and data while the scenario runs
-	wires *namespace
-	guard *guard
+	t        T
+	dir      string // logs, sockets and data while the scenario runs
+	switchNS *namespace
+	guard    *guard
 
 	mu      sync.Mutex
 	hosts   []*Host
@@ -39,15 +38,14 @@ type Network struct {
 	ports   int
 }
 
-// New makes an empty network. When the test ends, every process in it is
-// killed and everything vanishes; a failed test first prints and keeps the
-// logs, the tables of every host and a capture of every switch (see
-// OutDir).
+// New creates an empty network. When the test ends, every process in it is killed and everything is removed; before
+// that, a failed test keeps the logs, the tables of every host and a capture of every switch in OutDir, or prints a
+// summary if there is no OutDir.
 func New(t T) *Network {
 	t.Helper()
 	Planned(t)
 	if os.Geteuid() != 0 {
-		t.Fatalf("lab: scenarios need root in a kernel of their own: run them with `make test`")
+		t.Fatalf("lab: scenarios need root in a separate kernel: run them with `make test`")
 	}
 	dir, err := os.MkdirTemp("", "lab-")
 	if err != nil {
@@ -56,7 +54,7 @@ func New(t T) *Network {
 	n := &Network{t: t, dir: dir}
 	n.guard, err = newGuard(dir)
 	if err == nil {
-		n.wires, err = n.namespace("switch")
+		n.switchNS, err = n.namespace("switch")
 	}
 	if err != nil {
 		n.guard.dismiss()
@@ -79,12 +77,11 @@ func (n *Network) namespace(hostname string) (*namespace, error) {
 	return ns, nil
 }
 
-// Dir is a directory for the files of this network (cluster files, sockets,
-// state), short enough for unix sockets; it is removed with the network.
+// Dir returns a directory for the files of this network (cluster files, sockets, state). Its path is short enough for
+// unix sockets. It is removed with the network.
 func (n *Network) Dir() string { return n.dir }
 
-// File writes a file into Dir, mode 0600 so that it may be a secret, and
-// returns its path.
+// File writes a file into Dir and returns its path. The mode is 0600, so that the file may hold a secret.
 func (n *Network) File(name, content string) string {
 	n.t.Helper()
 	path := filepath.Join(n.dir, name)
@@ -97,8 +94,7 @@ func (n *Network) File(name, content string) string {
 	return path
 }
 
-// close is the one way out: evidence first, then the processes, then the
-// namespaces.
+// close keeps the evidence, then ends the processes, then the namespaces.
 func (n *Network) close() {
 	if n.t.Failed() {
 		n.keepEvidence()
@@ -115,15 +111,15 @@ func (n *Network) close() {
 	for _, h := range n.hosts {
 		h.ns.close()
 	}
-	n.wires.close()
+	n.switchNS.close()
 	n.guard.dismiss()
 	if err := os.RemoveAll(n.dir); err != nil {
 		n.t.Logf("lab: %v", err)
 	}
 }
 
-// killStrays ends the processes that left their daemon's group or survived
-// its leader. Everything in the host's network namespace is the lab's own.
+// killStrays kills the processes that left their daemon's process group or outlived its leader. Every process in the
+// host's network namespace belongs to the lab.
 func (h *Host) killStrays() {
 	_ = Poll(5*time.Second, func() error {
 		strays := h.ns.processes()
@@ -131,14 +127,13 @@ func (h *Host) killStrays() {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 		if len(strays) > 0 {
-			return fmt.Errorf("%d processes are left", len(strays))
+			return fmt.Errorf("%d processes are still running", len(strays))
 		}
 		return nil
 	})
 }
 
-// batch runs several lines of ip(8) at once: one process instead of many,
-// which counts in a kernel whose system calls are slow.
+// batch runs several ip(8) commands in one process, which matters in a kernel with slow system calls.
 func (n *Network) batch(ns *namespace, lines ...string) {
 	n.t.Helper()
 	if _, err := execute(ns, strings.Join(lines, "\n")+"\n", "ip", "-batch", "-"); err != nil {
@@ -146,9 +141,9 @@ func (n *Network) batch(ns *namespace, lines ...string) {
 	}
 }
 
-// Eventually calls check every 20 ms, or twice as long as a check takes, until it returns nil. It fails the test
-// with the last error when that takes longer than timeout. Prefer a wait for an event (Daemon.WaitLog, Capture.Wait)
-// where there is one.
+// Eventually calls check until it returns nil, with a pause of twice the check's duration (20 to 200 ms) in between. It
+// fails the test with the last error after the timeout. If there is an event to wait for, prefer that (Daemon.WaitLog,
+// Capture.Wait).
 func Eventually(t T, timeout time.Duration, check func() error) {
 	t.Helper()
 	if err := Poll(timeout, check); err != nil {
@@ -156,13 +151,13 @@ func Eventually(t T, timeout time.Duration, check func() error) {
 	}
 }
 
-// Steadily calls check as often as Eventually does and fails the test if it returns an error
-// within the time: for what must stay true.
+// Steadily calls check as often as Eventually does, for the given time, and fails the test if it ever returns an error:
+// for what must stay true.
 func Steadily(t T, during time.Duration, check func() error) {
 	t.Helper()
 	start := time.Now()
 	for {
-		pause := rest()
+		pause := pauseAfter()
 		if err := check(); err != nil {
 			t.Fatalf("after %s of %s: %v", time.Since(start).Round(time.Millisecond), during, err)
 		}
@@ -173,9 +168,9 @@ func Steadily(t T, during time.Duration, check func() error) {
 	}
 }
 
-// rest returns the pause to make after what begins now. To start a program costs the guest's only CPU some 10 ms: whoever
-// looks all the time keeps those waiting whom it is looking at.
-func rest() (pause func()) {
+// pauseAfter is called before a check and returns the pause to make after it. Starting a program costs the guest's only
+// CPU about 10 ms, so polling without a pause would slow down the programs under test.
+func pauseAfter() (pause func()) {
 	const least, most = 20 * time.Millisecond, 200 * time.Millisecond
 	begun := time.Now()
 	return func() { time.Sleep(min(most, max(least, 2*time.Since(begun)))) }
@@ -184,7 +179,7 @@ func rest() (pause func()) {
 // Poll is Eventually without a test: it returns the last error.
 func Poll(timeout time.Duration, check func() error) error {
 	for deadline := time.Now().Add(timeout); ; {
-		last, pause := time.Now().After(deadline), rest()
+		last, pause := time.Now().After(deadline), pauseAfter()
 		if err := check(); err == nil || last {
 			return err
 		}
@@ -192,13 +187,12 @@ func Poll(timeout time.Duration, check func() error) error {
 	}
 }
 
-// withDeadline is the context of one stock tool's run.
+// withDeadline returns the context for one run of a stock tool.
 func withDeadline() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), toolDeadline)
 }
 
-// toolDeadline bounds one run of ip, ipvsadm, tc and the like. A busy guest
-// needs half a second for one; half a minute means it hangs.
+// toolDeadline limits one run of ip, ipvsadm, tc and the like. A run takes 0.5 s in a busy guest; after 30 s it hangs.
 const toolDeadline = 30 * time.Second
 
 func quoted(argv []string) string { return fmt.Sprintf("`%s`", strings.Join(argv, " ")) }

@@ -6,27 +6,25 @@ import (
 	"os"
 )
 
-// The environment variables by which the lab starts the test's own binary
-// again as one of its small servers and clients.
+// The environment variables with which the lab re-executes the test binary as one of its small servers and clients.
 const (
 	roleVariable      = "LVS_LAB_ROLE"
 	argumentsVariable = "LVS_LAB_ROLE_ARGUMENTS"
 )
 
-// Roles are small servers and clients by name. Each gets its arguments in
-// JSON and runs until it is at its end or killed. A package of the lab that
-// has some gives them to Main by a function Roles.
+// Roles are small servers and clients by name. Each gets its arguments as JSON and runs until it is finished or killed.
+// A package of the lab that has roles exports them with a function Roles, for Main.
 type Roles map[string]func(arguments []byte) error
 
 // A Runner is a *testing.M.
 type Runner interface{ Run() int }
 
-// Main is the TestMain of a package that uses servers and clients of the lab:
-// they are the same binary, started again in a host. It returns the exit code.
+// Main is the TestMain of a package that uses servers and clients of the lab: they are the same binary, re-executed on
+// a host. It returns the exit code.
 //
 //	func TestMain(m *testing.M) { os.Exit(lab.Main(m, standin.Roles(), measure.Roles())) }
 //
-// A program that is not a test calls Role first instead.
+// A program that is not a test calls Role at its start instead.
 func Main(m Runner, roles ...Roles) int {
 	if code, ok := Role(roles...); ok {
 		return code
@@ -34,8 +32,8 @@ func Main(m Runner, roles ...Roles) int {
 	return m.Run()
 }
 
-// Role runs the role that the environment names, if it names one, and returns
-// its exit code: 0, 1 if the role failed, 2 if none of roles has that name.
+// Role runs the role that is named in the environment, and returns its exit code: 0, 1 if the role failed, 2 if roles
+// has no such name. ok is false if the environment names no role.
 func Role(roles ...Roles) (code int, ok bool) {
 	name := os.Getenv(roleVariable)
 	if name == "" {
@@ -56,8 +54,8 @@ func Role(roles ...Roles) (code int, ok bool) {
 	return 2, true
 }
 
-// RoleCommand is the command, and what it needs in its environment, that runs
-// a role: this binary, started again. The arguments become JSON.
+// RoleCommand returns the command that runs a role (this binary), and the environment that it needs. The arguments are
+// passed as JSON.
 func RoleCommand(role string, arguments any) (argv, env []string, err error) {
 	encoded, err := json.Marshal(arguments)
 	if err != nil {
@@ -70,9 +68,8 @@ func RoleCommand(role string, arguments any) (argv, env []string, err error) {
 	return []string{self}, []string{roleVariable + "=" + role, argumentsVariable + "=" + string(encoded)}, nil
 }
 
-// StartRole starts a role on the host, with a pipe to its standard input, and
-// returns when it has called Ready. name is that of its log, of no interest in
-// a failed test.
+// StartRole starts a role on the host, with a pipe to its standard input, and returns when the role has called Ready.
+// name is the name of its log, which the summary of a failed test leaves out.
 func (h *Host) StartRole(role, name string, arguments any) *Daemon {
 	h.n.t.Helper()
 	argv, env, err := RoleCommand(role, arguments)
@@ -84,7 +81,7 @@ func (h *Host) StartRole(role, name string, arguments any) *Daemon {
 	return d
 }
 
-// Ready says, in a role, that it is at work.
+// Ready is called by a role when it is ready.
 func Ready() error {
 	_, err := os.Stdout.WriteString(readyLine + "\n")
 	return err

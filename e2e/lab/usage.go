@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// A Usage is what a process has used and holds, by /proc.
+// A Usage is the resource usage of a process, from /proc.
 type Usage struct {
 	At       time.Time
-	CPU      time.Duration // user and system, in hundredths of a second
+	CPU      time.Duration // user and system time, in steps of 10 ms
 	Resident int           // VmRSS, in bytes
 	Peak     int           // VmHWM, in bytes
 	Files    int           // open descriptors
 	Threads  int
-	Waits    int // how often a thread that lives has gone to sleep of its own will
+	Waits    int // voluntary context switches of the threads that exist now
 }
 
 // Usage reads /proc/PID.
@@ -50,27 +50,26 @@ func usageOf(pid int) (u Usage, err error) {
 	return u, err
 }
 
-// waitsOf adds up voluntary_ctxt_switches, which are counted for each thread (proc(5)).
+// waitsOf sums voluntary_ctxt_switches, which the kernel counts per thread (proc(5)).
 func waitsOf(tasks string) (waits int, err error) {
 	threads, err := os.ReadDir(tasks)
 	if err != nil {
 		return 0, err
 	}
 	for _, thread := range threads {
-		if text, err := os.ReadFile(tasks + thread.Name() + "/status"); err == nil { // or it has ended meanwhile
+		if text, err := os.ReadFile(tasks + thread.Name() + "/status"); err == nil { // otherwise the thread has ended meanwhile
 			waits += statusField(text, "voluntary_ctxt_switches")
 		}
 	}
 	return waits, nil
 }
 
-// userHertz is the unit of /proc/PID/stat on every architecture that we run on
-// (USER_HZ, proc(5)).
+// userHertz is the unit of CPU times in /proc/PID/stat on every architecture that we support (USER_HZ, proc(5)).
 const userHertz = 100
 
 // cpuOf reads utime and stime, fields 14 and 15 of /proc/PID/stat.
 func cpuOf(stat []byte) time.Duration {
-	// The second field, the name in parentheses, may have blanks.
+	// The second field, the name in parentheses, may contain blanks.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	if len(fields) < 13 {
 		return 0
@@ -83,7 +82,7 @@ func cpuOf(stat []byte) time.Duration {
 	return time.Duration(ticks) * time.Second / userHertz
 }
 
-// statusField reads one number of /proc/PID/status.
+// statusField returns one number from /proc/PID/status, 0 if it is missing.
 func statusField(text []byte, name string) int {
 	for line := range bytes.Lines(text) {
 		if value, ok := bytes.CutPrefix(line, []byte(name+":")); ok {
