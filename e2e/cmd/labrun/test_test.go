@@ -255,7 +255,7 @@ func fixtureOutput() []string {
 		`\nFAIL TestMissing +\S+ s\n.*iptables is required \(LVS_REQUIRE=all\)`,
 		`\nok   TestExclusive +\S+ s\n`,
 		`\nFAIL TestLeavesThings +\S+ s  it left in the guest: mount /run/netns; mount /run/netns/left; no module dummy; process \d+ \(sleep 1000\)\n`,
-		`\nFAIL TestEndsTheGuest +\S+ s  its guest ended: [^~]*last words:\n[^~]*sysrq triggered crash`,
+		`\nFAIL TestEndsTheGuest +\S+ s  its guest ended: [^~]*console output:\n[^~]*sysrq triggered crash`,
 		`\nFAIL TestAsksTooLate +\S+ s  it did not say so when it was planned: lab\.Longer`,
 		`\nok   TestLonger +\S+ s\n`,
 		`\nok   TestParts +\S+ s\n`,

@@ -12,19 +12,17 @@ import (
 	"strings"
 )
 
-// apt is a private apt: the machine's sources and keys, but its own lists,
-// cache, and idea of what is installed. It needs no privilege and changes nothing
-// outside dir.
+// apt is a private apt with the machine's sources and keys, but its own lists, cache and dpkg status. It needs no
+// privileges and changes nothing outside dir.
 type apt struct {
 	dir      string
 	progress io.Writer
 
-	updated   bool  // apt-get update has run,
-	updateErr error // with this result
+	updated   bool  // whether apt-get update has run
+	updateErr error // its result
 }
 
-// aptConfig keeps hooks of the machine's own configuration from running: they
-// tidy the machine's cache, not this one.
+// aptConfig clears the hooks of the machine's configuration: they clean up the machine's cache, not this one.
 const aptConfig = `Dir::State "%[1]s/state";
 Dir::State::status "%[1]s/status";
 Dir::State::extended_states "%[1]s/state/extended_states";
@@ -60,33 +58,33 @@ func newApt(dir string, progress io.Writer) (*apt, error) {
 	return &apt{dir: dir, progress: progress}, nil
 }
 
-// fetch downloads the named packages and what they depend on beyond those that
-// are installed by a dpkg status file, and returns the paths of the .deb files.
+// fetch downloads the named packages and their dependencies, except those that the dpkg status installed has, and
+// returns the paths of the .deb files.
 func (a *apt) fetch(ctx context.Context, names []string, installed string) ([]string, error) {
 	if err := os.WriteFile(filepath.Join(a.dir, "status"), []byte(installed), 0o644); err != nil {
 		return nil, err
 	}
 	if !a.updated {
 		fmt.Fprintln(a.progress, "lab: reading the package lists (apt-get update, private)")
-		// One broken third-party source makes update fail and hinders nobody: its
-		// complaint matters only if the packages cannot be found afterwards.
+		// One broken third-party source makes update fail, but that only matters if the packages are not found
+		// afterwards.
 		_, a.updateErr = a.run(ctx, a.dir, "update")
 		a.updated = true
 	}
 	plan, err := a.run(ctx, a.dir, append([]string{"install", "--simulate"}, names...)...)
 	if err != nil && a.updateErr != nil {
-		return nil, a.updateErr // the cause
+		return nil, a.updateErr // the likely cause
 	}
 	if err != nil {
 		return nil, err
 	}
 	skip := needless
 	if installed != "" {
-		skip = func(name string) bool { return needless(name) || machines(name) }
+		skip = func(name string) bool { return needless(name) || fromMachine(name) }
 	}
 	wanted := planned(plan, skip)
 	if len(wanted) == 0 {
-		return nil, errors.New("apt-get plans to install nothing: is the distribution's package source in /etc/apt?")
+		return nil, errors.New("apt-get would install nothing: check that /etc/apt has the distribution's package source")
 	}
 	fmt.Fprintf(a.progress, "lab: downloading %d packages\n", len(wanted))
 	debDir, err := os.MkdirTemp(a.dir, "debs-")
@@ -111,25 +109,25 @@ func (a *apt) run(ctx context.Context, dir string, args ...string) (string, erro
 	cmd := exec.CommandContext(ctx, "apt-get", append([]string{"-c", filepath.Join(a.dir, "apt.conf"), "-q"}, args...)...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive")
-	var out, complaints bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &complaints
+	var out, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &stderr
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("apt-get %s: %w: %s", args[0], err, firstLines(complaints.String(), 3))
+		return "", fmt.Errorf("apt-get %s: %w: %s", args[0], err, firstLines(stderr.String(), 3))
 	}
 	return out.String(), nil
 }
 
-// firstLines keeps a complaint about every single package from hiding the first.
+// firstLines returns the first n lines: the first error is the useful one, and one about each package follows.
 func firstLines(text string, n int) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.Join(lines[:min(n, len(lines))], "; ")
 }
 
-// planned reads the lines of apt-get --simulate,
+// planned converts the lines of apt-get --simulate,
 //
 //	Inst iproute2 [6.1.0-2] (6.1.0-3 Debian:12.15/oldstable [amd64])
 //
-// into name=version, without what skip names.
+// into name=version, without the packages that skip selects.
 func planned(simulation string, skip func(name string) bool) []string {
 	var names []string
 	for line := range strings.Lines(simulation) {
@@ -147,8 +145,8 @@ func planned(simulation string, skip func(name string) bool) []string {
 	return names
 }
 
-// needless names packages that are depended on and not needed. Perl serves scripts that the lab does not run; its
-// library, keepalived is linked with.
+// needless reports whether a package is not needed although others depend on it. Perl is only for scripts that the lab
+// does not run, but libperl is needed: keepalived is linked with it.
 func needless(name string) bool {
 	switch name {
 	case "usrmerge", "adduser":
@@ -157,6 +155,6 @@ func needless(name string) bool {
 	return strings.HasPrefix(name, "perl") || strings.HasSuffix(name, "-perl")
 }
 
-// machines reports whether a package stays the machine's where its base is taken for granted: the C library, because
-// programs of the cache also run on the host under its dynamic loader.
-func machines(name string) bool { return name == "libc6" || name == "libc-bin" }
+// fromMachine reports whether the machine's own version of a package is used if its base packages are assumed to be
+// installed: the C library, because programs of the cache also run on the host under its dynamic loader.
+func fromMachine(name string) bool { return name == "libc6" || name == "libc-bin" }

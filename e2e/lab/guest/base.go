@@ -5,16 +5,15 @@ import (
 	"strings"
 )
 
-// machineBase is the baseStatus of this machine.
+// machineBase returns the baseStatus of this machine.
 func machineBase() (string, error) {
 	status, err := os.ReadFile("/var/lib/dpkg/status")
 	return baseStatus(string(status)), err
 }
 
-// baseStatus reduces a dpkg status file to the packages that every Debian-like
-// machine has: those of priority "required" and what these depend on. Only they
-// may be taken for granted; everything else goes into the cache, so that the
-// cache does not depend on what else is installed here, today or tomorrow.
+// baseStatus reduces a dpkg status file to the packages that every Debian-like machine has: those of priority
+// "required" and their dependencies. Only these are assumed to be installed. Everything else goes into the cache, so
+// that the cache does not depend on what else is installed on this machine now or later.
 func baseStatus(status string) string {
 	stanzas := make(map[string]string) // by package name
 	var order, queue []string
@@ -66,7 +65,7 @@ func dependencies(stanza string) []string {
 	return names
 }
 
-// field returns a one-line field of a stanza, "" where it is missing.
+// field returns a one-line field of a stanza, "" if it is missing.
 func field(stanza, name string) string {
 	for line := range strings.Lines(stanza) {
 		if value, ok := strings.CutPrefix(line, name+":"); ok {

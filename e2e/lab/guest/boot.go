@@ -16,82 +16,82 @@ const (
 	guestTemp = "/run/tmp"
 	guestPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-	// DefaultMemory is what a guest may use, in MiB. It is taken from the machine only as the guest touches it: the scenarios
-	// took 430 at most, two of them at a time. Two guests find room on a machine of 4 GB, whose /dev/shm has half of that.
+	// DefaultMemory is the memory of a guest in MiB. It is allocated on the machine only as the guest touches it: the
+	// scenarios used at most 430 MiB, with two running at a time. Two guests fit on a machine with 4 GB, half of which
+	// is available in /dev/shm.
 	DefaultMemory = 1024
 	minMemory     = 128
 
-	minStockMemory = 256 // a stock kernel does not start with 200
+	minStockMemory = 256 // a stock kernel does not boot with 200
 )
 
-// ErrTimeout is in the chain of Boot's error when Options.Timeout ran out.
+// ErrTimeout is wrapped by the error of Boot when Options.Timeout has expired.
 var ErrTimeout = errors.New("time limit reached")
 
-// Options says what to run in a guest, and with what.
+// Options describes a guest and the command to run in it.
 type Options struct {
 	Tree Tree // the unpacked packages, from Cache.Fill
 	// Stock is the second kernel, from Cache.FillStock; zero = user-mode-linux.
 	Stock Stock
-	// CPUs is for Stock alone: how many CPUs the guest has, in real time, emulated where KVM does not run guests. 0 = one
-	// CPU whose time is counted in its own instructions and which sleeps in no time (qemu's -icount), so that a command
-	// takes the same time on every machine, however busy.
+	// CPUs is the number of CPUs of a Stock guest, which then runs in real time, emulated if KVM does not work here. 0
+	// = one CPU whose clock counts its instructions and skips idle time (qemu's -icount), so that a command takes the
+	// same guest time on every machine under any load. Must be 0 for user-mode-linux.
 	CPUs int
-	// Resident are programs and other files of this machine that a Stock guest has in its memory from the start, beside
-	// Command's own. To read any other file of this machine it waits for it, and where its time is counted in instructions
-	// takes the time to its next timer, of whatever length, for how long that was.
+	// Resident are programs and other files of this machine that a Stock guest has in memory from the start, in
+	// addition to Command's program. To read any other file of this machine, the guest waits for the machine. If its
+	// clock counts instructions, it then jumps to the guest's next timer, however far ahead that is.
 	Resident []string
 
-	// Program is a program on this machine whose main calls Play first: it becomes
-	// the guest's first process, and its guard on the host. It must not be built with
-	// the race detector. "" = the running program.
+	// Program is a program on this machine whose main calls Play first. It is run as the guest's first process and as
+	// its guard on the host. It must not be built with the race detector. "" = the running program.
 	Program string
 
 	Command []string // program and arguments, at least one
 	Dir     string   // working directory; "" = the caller's
-	// Env is KEY=VALUE. PATH, HOME, TMPDIR, and LVS_LAB_INSIDE=guest are set for the
-	// guest; a PATH given here is appended to the guest's.
+	// Env has entries KEY=VALUE. PATH, HOME, TMPDIR, and LVS_LAB_INSIDE=guest are set for the guest; a PATH given here
+	// is appended to the guest's.
 	Env []string
 
-	// Out is a host directory that the guest sees, and may write to, at OutDir; its
-	// place is in LVS_LAB_OUT. "" = none.
+	// Out is a host directory that is mounted writable at OutDir in the guest, which LVS_LAB_OUT there names. "" =
+	// none.
 	Out string
 	// Writable are host directories that the guest may write to at their own paths.
 	Writable []string
 
 	Memory  int           // MiB, 128 or more, with Stock 256; 0 = DefaultMemory
-	Timeout time.Duration // from start to power-off; 0 = none but the context's
-	// Speed is how many times as fast as this machine's the guest's CPU seems to be to the guest: its time goes by so much
-	// more slowly while it works. 0 = 1. It is for machines that give a guest only a part of a CPU.
+	Timeout time.Duration // from start to power-off; 0 = only the context's deadline
+	// Speed is the factor by which the guest's CPU appears faster to the guest than it is: guest time passes that much
+	// more slowly while the guest works. It is for machines that give a guest only part of a CPU. 0 = 1.
+	// User-mode-linux only.
 	Speed int
-	// Hurry is how many times as fast the guest's time goes by while it sleeps: for what waits for nobody outside, such as
-	// tests. 0 = 1.
+	// Hurry is the factor by which guest time passes faster while the guest sleeps. It is for commands that wait for
+	// nothing outside the guest, such as tests. 0 = 1. User-mode-linux only.
 	Hurry int
-	// machinesClock lets the guest see the machine's time: Speed and Hurry do not matter then. A test shows by it
-	// what the guest's own clock is good for.
-	machinesClock bool
-	bootLimit     time.Duration // to the guest's first word; 0 = defaultBootLimit
+	// hostClock gives the guest the machine's clock; Speed and Hurry are then ignored. Tests use it to show the
+	// difference that the guest's own clock makes.
+	hostClock bool
+	bootLimit time.Duration // to the guest's first frame; 0 = defaultBootLimit, or stockBootLimit with Stock
 
 	Stdin          io.Reader // nil = empty
-	Stdout, Stderr io.Writer // nil = thrown away
+	Stdout, Stderr io.Writer // nil = discarded
 
-	// Interactive gives the command a terminal: Stdin and Stdout are its other end,
-	// and Stderr gets nothing.
+	// Interactive runs the command on a terminal, to which Stdin and Stdout are connected. Nothing is written to Stderr
+	// then.
 	Interactive bool
-	// Sizes are the terminal's sizes: the first is waited for before the command
-	// starts, later ones change it. nil = unknown.
+	// Sizes delivers the terminal's size: the first before the command starts, which Boot waits for, then every change.
+	// nil = unknown.
 	Sizes <-chan Size
 }
 
 // Size is the size of a terminal in characters.
 type Size struct{ Rows, Columns uint16 }
 
-// Boot starts a guest, runs the command there, waits for the guest to power off,
-// and returns the command's exit code (128+n when signal n ended it).
+// Boot starts a guest, runs the command there, waits for the guest to power off, and returns the command's exit code
+// (128+n if signal n ended it).
 //
-// An error means that there is no exit code: the guest did not boot, the command
-// could not be started, or the context or the time limit ended it; every process
-// of the guest is gone then, too. A read from Stdin that never comes back outlives
-// Boot.
+// An error means that there is no exit code: the guest did not boot, the command could not be started, or the context
+// or the time limit ended it. In that case, too, every process of the guest is gone. A goroutine that is blocked
+// reading Stdin outlives Boot.
 func Boot(ctx context.Context, o Options) (int, error) {
 	if o.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -111,7 +111,7 @@ func Boot(ctx context.Context, o Options) (int, error) {
 		return 0, fmt.Errorf("guest: start %s: %w", o.kernel(), err)
 	}
 	defer m.kill()
-	code, err := m.converse(ctx, o, s)
+	code, err := m.serve(ctx, o, s)
 	if err != nil {
 		return 0, fmt.Errorf("guest: %w", err)
 	}
@@ -136,7 +136,7 @@ func (o Options) startMachine(ctx context.Context, s spec) (*machine, error) {
 }
 
 func timeoutCause(limit time.Duration) error {
-	return fmt.Errorf("%w after %v: raise it (labrun -t), or look at the output for what hangs", ErrTimeout, limit)
+	return fmt.Errorf("%w after %v: raise it (labrun -t), or check the output for what hangs", ErrTimeout, limit)
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -147,14 +147,14 @@ func (o Options) withDefaults() (Options, error) {
 		o.Memory = DefaultMemory
 	}
 	if o.CPUs < 0 || o.CPUs > 0 && !o.stock() {
-		return o, fmt.Errorf("%d CPUs cannot be had: user-mode-linux has one; the stock kernel has as many as are asked for (labrun -kernel debian -cpus 2)", o.CPUs)
+		return o, fmt.Errorf("%d CPUs are not possible: user-mode-linux has one; the stock kernel can have several (labrun -kernel debian -cpus 2)", o.CPUs)
 	}
 	least := minMemory
 	if o.stock() {
 		least = minStockMemory
 	}
 	if o.Memory < least {
-		return o, fmt.Errorf("memory of %d MiB is too small: %d or more is needed", o.Memory, least)
+		return o, fmt.Errorf("memory of %d MiB is too small: the minimum is %d", o.Memory, least)
 	}
 	if o.bootLimit == 0 {
 		o.bootLimit = defaultBootLimit
@@ -181,15 +181,14 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("%q cannot be on a kernel command line: move it to a path without spaces", o.Program)
 	}
 	for _, library := range o.Tree.Preload {
-		if strings.ContainsAny(library, ": \n") { // they separate libraries; ld.so would go on without
-			return o, fmt.Errorf("%q cannot be laid before a C library: set LVS_LAB_CACHE to a path without spaces and colons", library)
+		if strings.ContainsAny(library, ": \n") { // these separate libraries in LD_PRELOAD; ld.so would only warn
+			return o, fmt.Errorf("%q cannot be preloaded: set LVS_LAB_CACHE to a path without spaces and colons", library)
 		}
 	}
 	return o, nil
 }
 
-// spec makes every path absolute and existing, because the guest can only say
-// less about it.
+// spec makes every path absolute and checks that it exists, because an error of the guest would say less.
 func (o Options) spec() (spec, error) {
 	s := spec{Command: o.Command, Tree: o.Tree.Dir, Stock: o.stock(), Terminal: o.Interactive}
 	var err error
@@ -230,7 +229,7 @@ func directory(path string) (string, error) {
 	return abs, nil
 }
 
-// guestEnv is the command's whole environment.
+// guestEnv returns the command's whole environment.
 func guestEnv(given []string, out bool) []string {
 	path, term := guestPath, "dumb"
 	var env []string

@@ -28,7 +28,7 @@ func TestBootPassesStreamsAndCodes(t *testing.T) {
 		{"code", []string{"sh", "-c", "echo out; echo err >&2; exit 3"}, nil, result{3, "out\n", "err\n"}},
 		{"signal", []string{"sh", "-c", "kill -TERM $$"}, nil, result{Code: 128 + 15}},
 		{"binary input and output", []string{"cat"}, binary, result{Stdout: string(binary)}},
-		{"input nobody reads", []string{"echo", "done"}, binary, result{Stdout: "done\n"}},
+		{"unread input", []string{"echo", "done"}, binary, result{Stdout: "done\n"}},
 		{"left-over daemon", []string{"sh", "-c", "sleep 1000 & echo started"}, nil, result{Stdout: "started\n"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -45,16 +45,16 @@ func TestBootPassesStreamsAndCodes(t *testing.T) {
 func TestBootTellsWhatCannotStart(t *testing.T) {
 	_, err := tryBoot(t.Context(), bootOptions(t, "no-such-program"))
 	if err == nil || !strings.Contains(err.Error(), "start no-such-program") {
-		t.Errorf("error = %v, want one that names the program", err)
+		t.Errorf("error = %v, want one with the program's name", err)
 	}
 }
 
-// What scenarios need from the kernel and the packages, one line each: a line of
-// the script that fails is named on stderr.
+// TestGuestHasWhatScenariosNeed tests what scenarios need from the kernel and the packages, one line each. A line that
+// fails is printed on stderr.
 func TestGuestHasWhatScenariosNeed(t *testing.T) {
 	const script = `
 fail() { echo "failed: $1" >&2; bad=1; }
-try() { "$@" >/tmp/said 2>&1 || { fail "$*"; cat /tmp/said >&2; }; }
+try() { "$@" >/tmp/output 2>&1 || { fail "$*"; cat /tmp/output >&2; }; }
 test "$(id -u)" = 0 || fail root
 test "$(hostname)" = lab || fail hostname
 test -e /proc/net/ip_vs || fail ip_vs
@@ -86,7 +86,7 @@ try ping -c 1 -W 2 127.0.0.1
 mkfifo /tmp/tcpdump
 timeout 10 tcpdump -Z root -i lo -c 1 -w /tmp/cap icmp 2>/tmp/tcpdump & p=$!
 exec 3</tmp/tcpdump
-while read -r said <&3 && [ "${said#*listening}" = "$said" ]; do :; done # or until it ends
+while read -r line <&3 && [ "${line#*listening}" = "$line" ]; do :; done # or until it exits
 try ping -c 3 -i 0.2 127.0.0.1
 wait $p || fail tcpdump
 keepalived -v 2>&1 | grep -q '^Keepalived v' || fail keepalived
@@ -133,7 +133,7 @@ echo lost >"$PWD/lost" && cat "$PWD/lost" "$PWD/seen"`)
 			t.Error(err)
 		}
 		if string(got) != want {
-			t.Errorf("%s holds %q, want %q", path, got, want)
+			t.Errorf("%s has %q, want %q", path, got, want)
 		}
 	}
 }
@@ -146,7 +146,7 @@ func TestBootEndsWithItsTimeout(t *testing.T) {
 		t.Errorf("error = %v, want ErrTimeout", err)
 	}
 	if left := kernelsOf(t, o.Program); len(left) != 0 {
-		t.Errorf("processes left: %v", left)
+		t.Errorf("processes still running: %v", left)
 	}
 }
 
@@ -159,7 +159,7 @@ func TestBootEndsWithItsContext(t *testing.T) {
 		t.Errorf("error = %v, want the context's cause", err)
 	}
 	if left := kernelsOf(t, o.Program); len(left) != 0 {
-		t.Errorf("processes left: %v", left)
+		t.Errorf("processes still running: %v", left)
 	}
 }
 
@@ -190,10 +190,10 @@ func TestBootGivesATerminal(t *testing.T) {
 	o.Interactive, o.Sizes = true, sizes
 	o.Stdin = strings.NewReader("hello\n")
 	got := boot(t, o)
-	// The terminal echoes what is typed, sooner or later than tty writes.
+	// The terminal also echoes the input, at an unknown position.
 	for _, want := range []string{"/dev/pts/0\r\n", "40 100\r\n", "got hello\r\n"} {
 		if !strings.Contains(got.Stdout, want) {
-			t.Errorf("output %q lacks %q", got.Stdout, want)
+			t.Errorf("output %q does not have %q", got.Stdout, want)
 		}
 	}
 }

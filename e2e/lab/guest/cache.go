@@ -19,8 +19,8 @@ import (
 // Cache is a directory that keeps unpacked packages between runs.
 type Cache struct{ Dir string }
 
-// DefaultCache is the directory named by LVS_LAB_CACHE, else lvs-director/lab in
-// the user's cache directory (XDG_CACHE_HOME, ~/.cache).
+// DefaultCache returns the cache in $LVS_LAB_CACHE, or if that is unset, in lvs-director/lab in the user's cache
+// directory (XDG_CACHE_HOME, ~/.cache).
 func DefaultCache() (Cache, error) {
 	if dir := os.Getenv("LVS_LAB_CACHE"); dir != "" {
 		abs, err := filepath.Abs(dir)
@@ -28,16 +28,14 @@ func DefaultCache() (Cache, error) {
 	}
 	dir, err := os.UserCacheDir()
 	if err != nil {
-		return Cache{}, fmt.Errorf("guest: cache directory: %w: set LVS_LAB_CACHE to a directory that may be written", err)
+		return Cache{}, fmt.Errorf("guest: cache directory: %w: set LVS_LAB_CACHE to a writable directory", err)
 	}
 	return Cache{Dir: filepath.Join(dir, "lvs-director", "lab")}, nil
 }
 
-// Fill returns the tree of packages, fetching and unpacking it first where the
-// cache has none for this release: 10-60 s, 65 MB over
-// the network and 300 MB on disk, with lines about it
-// on progress. Otherwise it takes milliseconds. Concurrent calls, of other
-// processes too, wait for each other.
+// Fill returns the tree of packages. If the cache has none for this release, Fill fetches and unpacks it first, which
+// takes 10-60 s, 65 MB over the network and 300 MB on disk, and reports that on progress. Otherwise it takes
+// milliseconds. Concurrent calls, also in other processes, wait for each other.
 func (c Cache) Fill(ctx context.Context, progress io.Writer) (Tree, error) {
 	home, err := c.home()
 	if err != nil {
@@ -49,7 +47,7 @@ func (c Cache) Fill(ctx context.Context, progress io.Writer) (Tree, error) {
 	}
 	library, err := t.library(ctx)
 	if err != nil {
-		return Tree{}, fmt.Errorf("guest: compile what is laid before the guest's C library: %w: is the cache whole, and may %s be written? Else set LVS_LAB_CACHE to a directory that may", err, home)
+		return Tree{}, fmt.Errorf("guest: compile the library to preload: %w: check that the cache is complete and %s writable, or set LVS_LAB_CACHE to a writable directory", err, home)
 	}
 	t.Preload = []string{library}
 	return t, nil
@@ -59,8 +57,8 @@ func (c Cache) fillTree(ctx context.Context, home string, progress io.Writer) (T
 	return treeIn(home), c.once(ctx, home, treeIn(home).complete, fillUML, progress)
 }
 
-// once makes home with fill where it is not complete yet. fill gets an empty directory for apt, and another one that
-// becomes home if it returns no error.
+// once creates home with fill unless it is complete. fill gets an empty directory for apt, and another one that becomes
+// home if fill returns no error.
 func (c Cache) once(ctx context.Context, home string, complete func() bool, fill func(ctx context.Context, aptDir, home string, progress io.Writer) error, progress io.Writer) error {
 	if complete() {
 		return nil
@@ -71,7 +69,7 @@ func (c Cache) once(ctx context.Context, home string, complete func() bool, fill
 		}
 	}
 	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
-		return fmt.Errorf("guest: cache: %w: set LVS_LAB_CACHE to a directory that may be written", err)
+		return fmt.Errorf("guest: cache: %w: set LVS_LAB_CACHE to a writable directory", err)
 	}
 	unlock, err := lockDir(ctx, c.Dir, progress)
 	if err != nil {
@@ -79,7 +77,7 @@ func (c Cache) once(ctx context.Context, home string, complete func() bool, fill
 	}
 	defer unlock()
 	if complete() {
-		return nil // another process was faster
+		return nil // another process has filled it meanwhile
 	}
 	start := time.Now()
 	err = inPlace(home, func(aptDir, work string) error { return fill(ctx, aptDir, work, progress) })
@@ -90,7 +88,7 @@ func (c Cache) once(ctx context.Context, home string, complete func() bool, fill
 	return nil
 }
 
-// home is where this machine's packages are, or will be.
+// home returns the directory for the packages of this machine's release, which may not exist yet.
 func (c Cache) home() (string, error) {
 	r, err := machineRelease()
 	if err != nil {
@@ -102,27 +100,26 @@ func (c Cache) home() (string, error) {
 func machineRelease() (release, error) {
 	raw, err := os.ReadFile("/etc/os-release")
 	if err != nil {
-		return release{}, fmt.Errorf("which distribution is this: %w: run in a Debian or Ubuntu container", err)
+		return release{}, fmt.Errorf("identify the distribution: %w: run in a Debian or Ubuntu container", err)
 	}
 	return parseRelease(string(raw))
 }
 
 func treeIn(home string) Tree { return Tree{Dir: filepath.Join(home, "tree")} }
 
-// complete reports whether the tree is there. It is renamed into place whole.
+// complete reports whether the tree is complete. It is created under another name and renamed.
 func (t Tree) complete() bool {
 	info, err := os.Stat(t.Kernel())
 	return err == nil && info.Mode().IsRegular()
 }
 
-// key names what a tree depends on.
+// key returns a directory name for everything that a tree depends on.
 func key(r release) string {
 	sum := sha256.Sum256([]byte(layout + "\n" + strings.Join(Packages(), "\n")))
 	return fmt.Sprintf("%s-%s-%s-%x", r.ID, r.Version, runtime.GOARCH, sum[:4])
 }
 
-// inPlace makes home with everything in it, or leaves nothing. The caller holds the
-// lock.
+// inPlace creates home atomically: with all its content or not at all. The caller must have the lock.
 func inPlace(home string, fill func(aptDir, home string) error) (err error) {
 	if err := removeLeftovers(filepath.Dir(home)); err != nil {
 		return err
@@ -169,13 +166,13 @@ func fillUML(ctx context.Context, aptDir, home string, progress io.Writer) error
 	if err := t.linkIptables(); err != nil {
 		return err
 	}
-	fmt.Fprintln(progress, "lab: making an empty MariaDB")
+	fmt.Fprintln(progress, "lab: creating an empty MariaDB data directory")
 	return t.installMariaDB(ctx)
 }
 
 const fillPrefix = "filling-"
 
-// removeLeftovers removes what killed runs left.
+// removeLeftovers removes the incomplete directories of killed runs.
 func removeLeftovers(dir string) error {
 	left, err := filepath.Glob(filepath.Join(dir, fillPrefix+"*"))
 	if err != nil {
@@ -189,7 +186,7 @@ func removeLeftovers(dir string) error {
 	return nil
 }
 
-// lockDir takes the cache's file lock, and gives up with the context.
+// lockDir takes the cache's file lock, and gives up when the context is done.
 func lockDir(ctx context.Context, dir string, progress io.Writer) (unlock func(), err error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
@@ -197,7 +194,7 @@ func lockDir(ctx context.Context, dir string, progress io.Writer) (unlock func()
 	}
 	retry := time.NewTicker(200 * time.Millisecond)
 	defer retry.Stop()
-	for told := false; ; told = true {
+	for reported := false; ; reported = true {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
 			return func() { f.Close() }, nil
@@ -205,7 +202,7 @@ func lockDir(ctx context.Context, dir string, progress io.Writer) (unlock func()
 		if !errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, errors.Join(err, f.Close())
 		}
-		if !told {
+		if !reported {
 			fmt.Fprintln(progress, "lab: another process is filling the cache; waiting")
 		}
 		select {

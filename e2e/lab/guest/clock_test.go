@@ -15,9 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The guest looks at its clock every 10 ms, and says the longest pause in µs.
-const looks = `
-echo looking
+// watchClock is a script that reads the guest's clock every 10 ms until it gets input, and prints the longest pause in
+// µs.
+const watchClock = `
+echo watching
 last=$EPOCHREALTIME longest=0
 until read -t 0.01; [ $? -le 128 ]; do
 	now=$EPOCHREALTIME
@@ -27,72 +28,72 @@ until read -t 0.01; [ $? -le 128 ]; do
 done
 echo $longest`
 
-// TestStandstill: to a guest, a machine that stands still for 300 ms does not. That it would without its clock shows that
-// this test sees it.
-func TestStandstill(t *testing.T) {
-	const still, times = 300 * time.Millisecond, 5
-	o := bootOptions(t, "bash", "-c", looks)
-	for _, o.machinesClock = range []bool{false, true} {
-		longest := lookWhileFrozen(t, o, still, times)
+// TestMachineStall: a guest's clock does not show a stall of 300 ms of the machine. Without that clock it does, which
+// shows that the test detects it.
+func TestMachineStall(t *testing.T) {
+	const stall, times = 300 * time.Millisecond, 5
+	o := bootOptions(t, "bash", "-c", watchClock)
+	for _, o.hostClock = range []bool{false, true} {
+		longest := longestPause(t, o, stall, times)
 		switch {
-		case o.machinesClock && longest < still:
-			t.Errorf("without a clock of its own: %s: this test sees nothing", longest)
-		case !o.machinesClock && longest > still/2:
-			t.Errorf("the guest felt %s, want much less than %s", longest, still)
+		case o.hostClock && longest < stall:
+			t.Errorf("with the machine's clock the longest pause was %s: this test cannot detect a stall", longest)
+		case !o.hostClock && longest > stall/2:
+			t.Errorf("the guest's longest pause was %s, want much less than %s", longest, stall)
 		}
 	}
 }
 
-// TestSpeedAndHurry: a guest's work takes it less of its time than of the machine's, and its sleep takes the machine less.
+// TestSpeedAndHurry: with Speed, work takes less guest time; with Hurry, sleep takes less of the machine's time.
 func TestSpeedAndHurry(t *testing.T) {
 	o := bootOptions(t)
 	const work = "for ((i = 0; i < 100000; i++)); do :; done"
 	slow := guestTime(t, o, work)
 	o.Speed = 50
 	if fast := guestTime(t, o, work); fast > slow/5 {
-		t.Errorf("work takes %s, and %s with 50 times the speed", slow, fast)
+		t.Errorf("work takes %s of guest time, and %s with 50 times the speed", slow, fast)
 	}
 	const nap = 5 * time.Minute
 	o.Hurry = 100
 	begun := time.Now()
 	slept := guestTime(t, o, "sleep 300")
 	if took := time.Since(begun); slept < nap || slept > nap+10*time.Second || took > nap/2 {
-		t.Errorf("the guest slept for %s of its time, and %s of the machine's", slept, took)
+		t.Errorf("the guest slept for %s of guest time, which took %s of the machine's", slept, took)
 	}
 }
 
-// TestOthersTakeTheCPU: a guest's work takes it as long as its CPU time, however much of the CPU goes to others. That it
-// would take it longer without its clock shows that this test sees it.
+// TestOthersTakeTheCPU: work takes a guest as much guest time as CPU time, however much of the CPU other processes get.
+// With the machine's clock it takes longer, which shows that the test detects it.
 func TestOthersTakeTheCPU(t *testing.T) {
 	long(t)
 	o := bootOptions(t)
-	// Both kinds of work: of the kernel, and of its processes.
+	// Work of the kernel and of processes.
 	const processes = "for i in {1..20}; do /bin/true; done; for ((i = 0; i < 20000; i++)); do :; done"
 	alone := guestTime(t, o, processes)
 	burn(t, 3*runtime.NumCPU())
 	beside := guestTime(t, o, processes)
 	if beside > 2*alone {
-		t.Errorf("work takes the guest %s, and %s beside others, want the same", alone, beside)
+		t.Errorf("work takes %s of guest time alone, and %s beside busy processes, want the same", alone, beside)
 	}
-	o.machinesClock = true
+	o.hostClock = true
 	if machines := guestTime(t, o, processes); machines < 2*beside {
-		t.Errorf("by the machine's clock it takes %s beside others, by the guest's %s: this test sees nothing", machines, beside)
+		t.Errorf("beside busy processes work takes %s by the machine's clock and %s by the guest's: this test cannot detect the difference", machines, beside)
 	}
 }
 
-// guestTime is how long a script of bash takes by the guest's clock.
+// guestTime returns how long a bash script takes by the guest's clock.
 func guestTime(t *testing.T, o Options, script string) time.Duration {
 	t.Helper()
 	o.Command = []string{"bash", "-c", "begun=$EPOCHREALTIME; " + script + "; now=$EPOCHREALTIME; echo $((${now/./} - ${begun/./}))"}
 	got := boot(t, o)
 	took, err := strconv.Atoi(strings.TrimSpace(got.Stdout))
 	if err != nil {
-		t.Fatalf("the guest says %q, %q", got.Stdout, got.Stderr)
+		t.Fatalf("the guest printed %q, %q", got.Stdout, got.Stderr)
 	}
 	return time.Duration(took) * time.Microsecond
 }
 
-// burn keeps the machine's CPUs busy with so many processes until the test ends.
+// burn keeps the machine's CPUs busy with this many processes until the test ends.
 func burn(t *testing.T, processes int) {
 	t.Helper()
 	for range processes {
@@ -108,8 +109,9 @@ func burn(t *testing.T, processes int) {
 	}
 }
 
-// lookWhileFrozen is the longest pause that a guest sees while its kernel is stopped some times.
-func lookWhileFrozen(t *testing.T, o Options, still time.Duration, times int) time.Duration {
+// longestPause runs watchClock in a guest whose kernel is stopped several times, and returns the longest pause that it
+// reports.
+func longestPause(t *testing.T, o Options, stall time.Duration, times int) time.Duration {
 	t.Helper()
 	stdin, enough := io.Pipe()
 	stdout, toHere := io.Pipe()
@@ -127,22 +129,22 @@ func lookWhileFrozen(t *testing.T, o Options, still time.Duration, times int) ti
 		toHere.Close()
 		ended <- err
 	}()
-	said := bufio.NewReader(stdout)
-	if line, err := said.ReadString('\n'); line != "looking\n" {
-		t.Fatalf("the guest says %q, %v", line, err)
+	output := bufio.NewReader(stdout)
+	if line, err := output.ReadString('\n'); line != "watching\n" {
+		t.Fatalf("the guest printed %q, %v", line, err)
 	}
 	kernel := kernelOf(t, o)
 	for range times {
-		time.Sleep(50 * time.Millisecond) // it runs
-		freeze(t, kernel, still)
+		time.Sleep(50 * time.Millisecond) // let it run
+		freeze(t, kernel, stall)
 	}
 	go func() {
-		// Again, for bash loses a line that comes as its time is up.
+		// Repeatedly, because bash loses a line that arrives when the timeout of its read expires.
 		for err := error(nil); err == nil; time.Sleep(50 * time.Millisecond) {
 			_, err = enough.Write([]byte("\n"))
 		}
 	}()
-	line, err := said.ReadString('\n')
+	line, err := output.ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +166,8 @@ func freeze(t *testing.T, pid int, d time.Duration) {
 	}
 }
 
-// kernelOf is the kernel's own process. The guest's processes, which are its children, look like it.
+// kernelOf returns the process of the kernel itself. The processes that run the guest's processes are its children and
+// look the same.
 func kernelOf(t *testing.T, o Options) int {
 	t.Helper()
 	isKernel := func(pid int) bool {
@@ -176,7 +179,7 @@ func kernelOf(t *testing.T, o Options) int {
 			return pid
 		}
 	}
-	t.Fatal("no guest kernel runs")
+	t.Fatal("no guest kernel is running")
 	return 0
 }
 
@@ -184,7 +187,7 @@ func parentOf(t *testing.T, pid int) int {
 	t.Helper()
 	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	if err != nil {
-		return 0 // ended meanwhile
+		return 0 // has exited meanwhile
 	}
 	for line := range strings.Lines(string(status)) {
 		if value, ok := strings.CutPrefix(line, "PPid:"); ok {

@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// runCommand starts the command, carries its streams, and returns its exit code
-// (128+n when signal n ended it). Whatever the command left behind is killed.
+// runCommand starts the command, copies its streams, and returns its exit code (128+n if signal n ended it). Processes
+// that the command left behind are killed.
 func runCommand(l *line, s spec) (int, error) {
-	// The guest's first process must find programs as the command would.
+	// The program is looked up in the command's PATH, not in that of this process.
 	path, err := lookPath(s.Command[0], s.Dir, s.Env)
 	if err != nil {
 		return 0, err
@@ -44,16 +44,15 @@ func runCommand(l *line, s spec) (int, error) {
 		copies.Go(func() { l.copyOut(k, r) })
 	}
 	code := reapUntil(p.Pid)
-	// Daemons it left behind would hold the streams open for ever.
+	// Daemons that it left behind would keep the streams open for ever.
 	if err := unix.Kill(-1, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
-		return 0, fmt.Errorf("kill what the command left: %w", err)
+		return 0, fmt.Errorf("kill the processes that the command left behind: %w", err)
 	}
 	copies.Wait()
 	return code, nil
 }
 
-// reapUntil is the duty of a first process: it collects every dead child until
-// the process pid is among them, and returns that one's exit code.
+// reapUntil reaps children, as process 1 must, until the process pid has ended, and returns its exit code.
 func reapUntil(pid int) int {
 	for {
 		var status unix.WaitStatus
@@ -71,7 +70,7 @@ func reapUntil(pid int) int {
 	}
 }
 
-// streams are the two ends of a command's standard files.
+// streams are both ends of a command's standard input, output and error.
 type streams struct {
 	child  [3]*os.File
 	in     *os.File
@@ -93,7 +92,7 @@ func (s *streams) openPipes() error {
 	return nil
 }
 
-// openTerminal makes a pseudo-terminal. Its first end carries both directions.
+// openTerminal creates a pseudo-terminal. The master end carries both directions.
 func (s *streams) openTerminal(rows, columns uint16) error {
 	ptm, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -120,7 +119,7 @@ func (s *streams) openTerminal(rows, columns uint16) error {
 	s.in = os.NewFile(uintptr(dup), "/dev/ptmx")
 	s.out = map[kind]*os.File{kindStdout: ptm}
 	s.resize = func(rows, columns uint16) {
-		// A terminal of a wrong size is a nuisance, not an error.
+		// A wrong terminal size is not worth failing for.
 		_ = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: columns})
 	}
 	if rows > 0 && columns > 0 {
@@ -131,11 +130,11 @@ func (s *streams) openTerminal(rows, columns uint16) error {
 
 func (s *streams) closeChild() {
 	for _, f := range s.child {
-		f.Close() // a terminal stands here three times: the later closes say so, harmlessly
+		f.Close() // a terminal is in the list three times; the later closes fail, which is harmless
 	}
 }
 
-// cutEnv returns the value of entry when it sets key.
+// cutEnv returns the value of entry if it sets key.
 func cutEnv(entry, key string) (string, bool) {
 	name, value, ok := strings.Cut(entry, "=")
 	return value, ok && name == key

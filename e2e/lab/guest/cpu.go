@@ -9,17 +9,18 @@ import (
 )
 
 const (
-	// maxCPUs is what kernels are built for at most (CONFIG_NR_CPUS). A smaller set would be refused on a machine that has
-	// more.
+	// maxCPUs is the most CPUs that a kernel is built for (CONFIG_NR_CPUS). A machine with more CPUs than the set holds
+	// would refuse it.
 	maxCPUs = 8192
-	// maxGuests is up to how many guests on one CPU are counted.
+	// maxGuests is the number of guests on one CPU up to which they are counted.
 	maxGuests = 64
 )
 
-// keepToOneCPU keeps this thread, and what it starts, to the CPU with the fewest guests, for as long as the result is
-// open. A guest runs one of its processes at a time; on two CPUs, its kernel would see the time go by while the other
-// one, with a process of the guest on it, stands still. nil: a guest on all CPUs is only less exact.
-func keepToOneCPU() net.Listener {
+// pinToOneCPU pins this thread, and the processes that it starts, to the CPU with the fewest guests, which it claims
+// until the result is closed. A guest runs one of its processes at a time. On two CPUs, its kernel would see time pass
+// while the CPU that runs the guest's process is stalled. A nil result (not pinned) only makes the guest's clock less
+// exact.
+func pinToOneCPU() net.Listener {
 	allowed := unix.NewCPUSet(maxCPUs)
 	if unix.SchedGetaffinityDynamic(0, allowed) != nil {
 		return nil
@@ -34,8 +35,9 @@ func keepToOneCPU() net.Listener {
 	return taken
 }
 
-// candidates are the CPUs that are allowed, from the given one on. Guests in other network namespaces, as those of other
-// containers are, cannot be counted, and would all take the first CPU; where this thread is, the kernel found room.
+// candidates returns the allowed CPUs, starting at the given one. Guests in other network namespaces (those of other
+// containers) are not counted, so all of them would choose the first CPU if the search did not start at the CPU that
+// the scheduler chose for this thread.
 func candidates(allowed func(cpu int) bool, first int) []int {
 	var cpus []int
 	for i := range maxCPUs {
@@ -46,8 +48,8 @@ func candidates(allowed func(cpu int) bool, first int) []int {
 	return cpus
 }
 
-// claim takes the first of the CPUs that have the fewest guests, until the result is closed. An abstract name is a lock
-// that nobody has to clear away (unix(7)).
+// claim claims the first of the CPUs that have the fewest guests, until the result is closed. The lock is an abstract
+// unix socket, which needs no cleanup (unix(7)).
 func claim(prefix string, cpus []int) (cpu int, taken net.Listener) {
 	for guests := range maxGuests {
 		for _, cpu := range cpus {
@@ -59,7 +61,7 @@ func claim(prefix string, cpus []int) (cpu int, taken net.Listener) {
 	return 0, nil
 }
 
-// currentCPU is where this thread runs at the moment.
+// currentCPU returns the CPU that this thread is running on.
 func currentCPU() int {
 	var cpu uint32
 	_, _, _ = unix.RawSyscall(unix.SYS_GETCPU, uintptr(unsafe.Pointer(&cpu)), 0, 0)

@@ -23,7 +23,7 @@ func TestCandidates(t *testing.T) {
 	}{
 		{"one CPU", func(cpu int) bool { return cpu == 0 }, 0, []int{0}},
 		{"one of many", func(cpu int) bool { return cpu == 3 }, 3, []int{3}},
-		{"moved meanwhile", func(cpu int) bool { return cpu < 2 }, 5, []int{0, 1}},
+		{"not on an allowed CPU any more", func(cpu int) bool { return cpu < 2 }, 5, []int{0, 1}},
 		{"two", func(cpu int) bool { return cpu < 2 }, 1, []int{1, 0}},
 		{"beyond what unix.CPUSet holds", func(cpu int) bool { return cpu == 1024 || cpu == 5000 || cpu == 7 }, 1024, []int{1024, 5000, 7}},
 		{"none", func(int) bool { return false }, 0, nil},
@@ -37,19 +37,19 @@ func TestCandidates(t *testing.T) {
 	}
 }
 
-// Guests spread over the CPUs: one, two, and 64.
+// TestClaim: guests are spread evenly over 1, 2 and 64 CPUs.
 func TestClaim(t *testing.T) {
 	for _, cpus := range []int{1, 2, 64} {
 		prefix := fmt.Sprintf("@lvs-lab-test/%d/%d", os.Getpid(), cpus)
 		all := candidates(func(cpu int) bool { return cpu < cpus }, 0)
-		held := make([]int, cpus)
+		guests := make([]int, cpus)
 		take := func() net.Listener {
 			t.Helper()
 			cpu, taken := claim(prefix, all)
 			if taken == nil {
-				t.Fatalf("%d CPUs: none for a guest", cpus)
+				t.Fatalf("%d CPUs: none could be claimed", cpus)
 			}
-			held[cpu]++
+			guests[cpu]++
 			t.Cleanup(func() { taken.Close() })
 			return taken
 		}
@@ -57,14 +57,14 @@ func TestClaim(t *testing.T) {
 		for range 2*cpus - 1 {
 			take()
 		}
-		if slices.Min(held) != 2 || slices.Max(held) != 2 {
-			t.Errorf("%d guests on %d CPUs: %v", 2*cpus, cpus, held)
+		if slices.Min(guests) != 2 || slices.Max(guests) != 2 {
+			t.Errorf("%d guests on %d CPUs: %v", 2*cpus, cpus, guests)
 		}
 		if err := first.Close(); err != nil {
 			t.Fatal(err)
 		}
 		if cpu, taken := claim(prefix, all); taken == nil || cpu != 0 {
-			t.Errorf("%d CPUs: a guest that ended on CPU 0 left room on CPU %d", cpus, cpu)
+			t.Errorf("%d CPUs: after a guest on CPU 0 ended, CPU %d was claimed", cpus, cpu)
 		} else {
 			taken.Close()
 		}
@@ -73,11 +73,12 @@ func TestClaim(t *testing.T) {
 
 func TestNoRoomIsNoError(t *testing.T) {
 	if _, taken := claim("@lvs-lab-test/none", nil); taken != nil {
-		t.Error("a CPU of none")
+		t.Error("claimed a CPU although there is none")
 	}
 }
 
-// TestOneCPU: two guests at once where the caller may use one CPU only, as on a machine that has no more. All stays there.
+// TestOneCPU: two guests run at a time when the caller may use only one CPU, as on a machine that has only one, and all
+// their processes stay on it.
 func TestOneCPU(t *testing.T) {
 	o := bootOptions(t, "sh", "-c", "echo running; read end")
 	allowed := unix.NewCPUSet(maxCPUs)
@@ -102,7 +103,7 @@ func TestOneCPU(t *testing.T) {
 				end.Close()
 			})
 			code, err := Boot(t.Context(), o)
-			if err == nil && code != 1 { // read's, at the end of its input
+			if err == nil && code != 1 { // exit code of read at EOF
 				return fmt.Errorf("exit code %d", code)
 			}
 			return err
@@ -113,16 +114,16 @@ func TestOneCPU(t *testing.T) {
 	}
 }
 
-// stayOn wants processes, or what is left of them, on one CPU.
+// stayOn checks that all processes that still exist are pinned to the CPU.
 func stayOn(t *testing.T, cpu int, pids []int) {
 	t.Helper()
 	for _, pid := range pids {
 		set := unix.NewCPUSet(maxCPUs)
 		if err := unix.SchedGetaffinityDynamic(pid, set); err != nil {
-			continue // ended meanwhile
+			continue // has exited meanwhile
 		}
 		if !set.IsSet(cpu) || set.Count() != 1 {
-			t.Errorf("process %d of a guest may run on CPUs %v, want %d only", pid, candidates(set.IsSet, 0), cpu)
+			t.Errorf("process %d of a guest may run on CPUs %v, want only %d", pid, candidates(set.IsSet, 0), cpu)
 		}
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// feeder sends the guest its spec and its input, each time the guest asks.
+// feeder sends the guest its spec and then its input, one frame per request.
 type feeder struct {
 	w       io.Writer
 	spec    []byte
@@ -35,15 +35,15 @@ func (f *feeder) sendSpec() error {
 	return writeFrame(f.w, kindStart, part)
 }
 
-// begin reports whether the command's input starts now.
+// begin reports whether it was called for the first time: then the command's input starts.
 func (f *feeder) begin() bool {
 	first := !f.running
 	f.running = true
 	return first
 }
 
-// run answers every want with input or with a new size of the terminal. Write
-// errors mean that the guest is gone, which the reader of its frames notices.
+// run answers every request with input or with a new terminal size. It ignores write errors: they mean that the guest
+// is gone, which the reader of its frames reports.
 func (f *feeder) run(stdin io.Reader, sizes <-chan Size, want, done <-chan struct{}) {
 	input := make(chan []byte)
 	go readInput(stdin, input, done)
@@ -69,7 +69,7 @@ func (f *feeder) run(stdin io.Reader, sizes <-chan Size, want, done <-chan struc
 	}
 }
 
-// readInput delivers what stdin has, then an empty slice for its end.
+// readInput sends the data of stdin to input, then an empty slice for EOF.
 func readInput(stdin io.Reader, input chan<- []byte, done <-chan struct{}) {
 	for {
 		buf := make([]byte, maxToGuest)

@@ -13,24 +13,23 @@ import (
 )
 
 const (
-	// guardMarker is set by startMachine, so that a program knows that it was
-	// started to guard a guest.
+	// guardMarker is an environment variable, set by startUML and startQemu, that tells a program that it is the guard
+	// of a guest.
 	guardMarker = "LVS_LAB_GUARD"
-	// guardOneCPU is its value for user-mode-linux, which stays on one CPU of the host.
+	// guardOneCPU is the value for user-mode-linux, which is pinned to one CPU of the host.
 	guardOneCPU = "one CPU"
-	// guardAnyCPU is its value for an emulator, which may use all CPUs and gets fdInitramfs.
+	// guardAnyCPU is the value for an emulator, which may use all CPUs and gets fdInitramfs.
 	guardAnyCPU = "any CPU"
 
-	// Descriptors that the guard inherits, beside its standard files.
+	// File descriptors that the guard inherits in addition to standard input, output and error.
 	fdFromHost  = 3 // frames to the guest
 	fdToHost    = 4 // frames from the guest
-	fdLeash     = 5 // its writing end is the runner's; end of file = the runner is done, or dead
-	fdInitramfs = 6 // what a Stock kernel starts from; others have none
+	fdLifeline  = 5 // pipe whose write end the runner has; EOF = the runner is done, or dead
+	fdInitramfs = 6 // initramfs of a Stock kernel; absent for user-mode-linux
 )
 
-// Play plays this process's part where it was started as a piece of a guest: its
-// first process, or its guard on the host. It reports whether it did; main calls
-// it before anything else and returns if so.
+// Play runs a guest's first process, or its guard on the host, if this process was started as one of them, and reports
+// whether it was. main calls it before anything else, and returns if it reports true.
 func Play() bool {
 	var err error
 	switch {
@@ -42,23 +41,21 @@ func Play() bool {
 		return false
 	}
 	if err != nil {
-		// Both are collected by the runner, as the kernel's last words.
+		// The runner captures this with the kernel's console output.
 		fmt.Fprintln(os.Stderr, "lab guest:", err)
 	}
 	return true
 }
 
-// runGuard starts the guest kernel and ends every process of it as soon as the
-// kernel or the runner is gone. The kernel runs each of its processes in a process
-// of the host, and those outlive a kernel that is killed; no signal handler of the
-// runner could help where the runner itself is killed.
+// runGuard starts the guest kernel, and kills all its processes as soon as the kernel or the runner is gone.
+// user-mode-linux runs each guest process in a process of the host, and those survive a kernel that is killed. The
+// runner cannot do this in a signal handler because it may be killed itself.
 func runGuard(kernel []string) error {
 	if len(kernel) == 0 {
 		return errors.New("guard: no kernel named")
 	}
-	// Inherited descriptors are open for programs started from here; the leash is
-	// not for them.
-	unix.CloseOnExec(fdLeash)
+	// The kernel must not inherit the lifeline.
+	unix.CloseOnExec(fdLifeline)
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("guard: become subreaper: %w", err)
 	}
@@ -73,10 +70,10 @@ func runGuard(kernel []string) error {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, nil, os.NewFile(fdInitramfs, "initramfs"))
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	// The parent death signal is sent when the parent thread ends (prctl(2)).
+	// PDEATHSIG is sent when the parent thread ends (prctl(2)).
 	runtime.LockOSThread()
 	if oneCPU {
-		if cpu := keepToOneCPU(); cpu != nil {
+		if cpu := pinToOneCPU(); cpu != nil {
 			defer cpu.Close()
 		}
 	}
@@ -89,20 +86,20 @@ func runGuard(kernel []string) error {
 	group := -cmd.Process.Pid
 	var ours atomic.Bool
 	go func() {
-		leash := os.NewFile(fdLeash, "leash")
-		_, _ = leash.Read(make([]byte, 1)) // nothing is ever written
+		lifeline := os.NewFile(fdLifeline, "lifeline")
+		_, _ = lifeline.Read(make([]byte, 1)) // returns at EOF: nothing is ever written
 		ours.Store(true)
 		_ = unix.Kill(group, unix.SIGKILL)
 	}()
 	if code := reapUntil(cmd.Process.Pid); code > 128 && !ours.Load() {
-		fmt.Fprintln(os.Stderr, killedBySignal, code-128) // the runner collects it as the kernel's last words
+		fmt.Fprintln(os.Stderr, killedBySignal, code-128) // the runner captures this with the kernel's console output
 	}
-	_ = unix.Kill(group, unix.SIGKILL) // ESRCH: nothing is left
+	_ = unix.Kill(group, unix.SIGKILL) // ESRCH: no process is left
 	reapAll()
 	return nil
 }
 
-// reapAll waits for every child there is.
+// reapAll waits until there are no more children.
 func reapAll() {
 	for {
 		if _, err := unix.Wait4(-1, nil, 0, nil); err != nil && !errors.Is(err, unix.EINTR) {

@@ -11,16 +11,14 @@ import (
 	"time"
 )
 
-// HostHasIPVS reports whether commands can run on this machine's own kernel: it
-// has IPVS loaded, and the caller is root.
+// HostHasIPVS reports whether commands can run on this machine's own kernel: IPVS is loaded and the caller is root.
 func HostHasIPVS() bool {
 	_, err := os.Stat("/proc/net/ip_vs")
 	return err == nil && os.Geteuid() == 0
 }
 
-// hostScript makes the namespaces look like a guest: the packages over /usr, an
-// empty /run (ip netns keeps its names there), lo up. Its shell stays the first
-// process, and when it ends the kernel ends every other one.
+// hostScript makes the namespaces look like a guest: the packages over /usr, an empty /run (where ip netns keeps its
+// names), lo up. Its shell remains process 1, so that the kernel kills every other process when it exits.
 const hostScript = `set -e
 mount --make-rprivate /
 mount -t proc proc /proc
@@ -35,10 +33,9 @@ set +e
 exit $?
 `
 
-// RunHost runs the command as Boot does, but on this machine's own kernel, in new
-// network, mount, and process namespaces. It needs root. The command may write to
-// the machine's files, except below /usr; Out keeps its own path, which is in
-// LVS_LAB_OUT. Program, Memory, Writable, Interactive, and Sizes do not matter.
+// RunHost runs the command as Boot does, but on this machine's own kernel, in new network, mount, process, and UTS
+// namespaces. It needs root. The command may write to the machine's files, except below /usr. LVS_LAB_OUT is the path
+// of Out on the machine. Program, Memory, Writable, Interactive, and Sizes are ignored.
 func RunHost(ctx context.Context, o Options) (int, error) {
 	if o.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -62,7 +59,7 @@ func RunHost(ctx context.Context, o Options) (int, error) {
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS,
 		Pdeathsig:  syscall.SIGKILL,
 	}
-	// The parent death signal is sent when the parent thread ends (prctl(2)).
+	// PDEATHSIG is sent when the parent thread ends (prctl(2)).
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	return hostCode(ctx, cmd.Run())
@@ -83,8 +80,7 @@ func hostCode(ctx context.Context, err error) (int, error) {
 	return 0, fmt.Errorf("host: make namespaces: %w: run as root, or in a guest (LVS_LAB=guest)", err)
 }
 
-// hostEnv is the command's whole environment: the caller's choice, and where the
-// results go.
+// hostEnv returns the command's whole environment: the given one, and where the results go.
 func hostEnv(given []string, out string) []string {
 	env := append([]string{"PATH=" + guestPath}, given...)
 	env = append(env, "LVS_LAB_INSIDE=host")

@@ -13,12 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// runInit is the life of a guest's first process: it builds the file tree, runs
-// the command the host asks for, and powers the guest off. It returns only when
-// powering off fails.
+// runInit is the main function of a guest's first process: it builds the file tree, runs the command that the host
+// sends, and powers the guest off. It returns only if power-off fails.
 func runInit() error {
 	if err := serve(); err != nil {
-		// The kernel's console is all that is left to complain on.
+		// Only the kernel's console is left to report on.
 		fmt.Fprintln(os.Stderr, "lab guest:", err)
 	}
 	unix.Sync()
@@ -28,7 +27,7 @@ func runInit() error {
 	return nil
 }
 
-// serve talks to the host over the device that the kernel command line names.
+// serve connects to the host over the device named on the kernel command line, and runs the host's command.
 func serve() error {
 	if err := loadBootModules(); err != nil {
 		return err
@@ -41,7 +40,7 @@ func serve() error {
 	l := &line{w: host, r: bufio.NewReader(host)}
 	s, err := l.readSpec()
 	if err != nil {
-		return fmt.Errorf("read what to run: %w", err)
+		return fmt.Errorf("read the spec: %w", err)
 	}
 	code, err := runSpec(l, s)
 	if err != nil {
@@ -92,7 +91,7 @@ func (l *line) readSpec() (spec, error) {
 	return s, nil
 }
 
-// prepareKernel gives the kernel its name, its loopback and its modules.
+// prepareKernel sets the host name, brings up the loopback interface and loads modules.
 func prepareKernel() error {
 	if err := unix.Sethostname([]byte("lab")); err != nil {
 		return fmt.Errorf("host name: %w", err)
@@ -100,9 +99,9 @@ func prepareKernel() error {
 	if err := loopbackUp(); err != nil {
 		return fmt.Errorf("lo: %w", err)
 	}
-	// ip_vs at once, because programs look for /proc/net/ip_vs; the kernel loads
-	// schedulers, link types and rules by itself when they are asked for.
-	// The deadline is the host's (bootLimit): a guest's clock may jump while it waits for the host.
+	// Load ip_vs now because programs look for /proc/net/ip_vs; the kernel loads schedulers, link types and rules on
+	// demand. There is no deadline here: the guest's clock may jump while it waits for the host, so the host limits the
+	// time (Options.Timeout).
 	out, err := exec.Command("/sbin/modprobe", "-a", "ip_vs", "veth", "bridge", "dummy").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("modprobe: %w: %s", err, out)
@@ -124,8 +123,7 @@ func loopbackUp() error {
 	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr)
 }
 
-// lookPath finds a program in the PATH of env, as a shell with that environment
-// would.
+// lookPath finds a program as a shell with this environment would.
 func lookPath(name, dir string, env []string) (string, error) {
 	if filepath.Base(name) != name {
 		if !filepath.IsAbs(name) {

@@ -19,8 +19,8 @@ const (
 	initramfsResident = "/resident"
 )
 
-// newInitramfs makes what a Stock kernel starts from, in memory: the program as the first process, the modules to load,
-// and the resident files at their own paths below initramfsResident.
+// newInitramfs creates the initramfs of a Stock kernel in memory: the program as the first process, the modules to
+// load, and the resident files at their own paths below initramfsResident.
 func newInitramfs(program string, stock Stock, resident []string) (_ *os.File, err error) {
 	fd, err := unix.MemfdCreate("initramfs", unix.MFD_CLOEXEC)
 	if err != nil {
@@ -59,15 +59,16 @@ func newInitramfs(program string, stock Stock, resident []string) (_ *os.File, e
 	return f, errors.Join(a.end(), w.Flush())
 }
 
-// archive writes a cpio archive as a kernel takes it (Documentation/driver-api/early-userspace/buffer-format.rst, newc).
+// archive writes a cpio archive in the kernel's newc format
+// (Documentation/driver-api/early-userspace/buffer-format.rst).
 type archive struct {
 	w   io.Writer
 	ino int
-	has map[string]bool // what is in it, by path
+	has map[string]bool // paths that are in the archive
 }
 
-// resident adds a file of the machine with the directories that lead to it, none of which may be a link: a directory of
-// the archive would hide a link of the machine.
+// resident adds a file of the machine and its parent directories, none of which may be a link: a directory of the
+// archive would hide a link of the machine.
 func (a *archive) resident(path string) error {
 	var parents []string
 	for d := filepath.Dir(path); d != "/"; d = filepath.Dir(d) {
@@ -117,7 +118,7 @@ func (a *archive) file(path, source string) error {
 
 func (a *archive) entry(path string, mode uint32, size int64, content io.Reader) error {
 	if size > 1<<32-1 {
-		return fmt.Errorf("%s is too large to be held in the guest's memory: %d MiB", path, size>>20)
+		return fmt.Errorf("%s is too large for the guest's memory: %d MiB", path, size>>20)
 	}
 	a.has[path] = true
 	a.ino++
@@ -132,7 +133,7 @@ func (a *archive) entry(path string, mode uint32, size int64, content io.Reader)
 	return a.padded(content, size)
 }
 
-// padded writes so many bytes, and fills up to a multiple of four.
+// padded writes size bytes from r, and pads with zeros to a multiple of four.
 func (a *archive) padded(r io.Reader, size int64) error {
 	if _, err := io.CopyN(a.w, r, size); err != nil {
 		return err

@@ -14,8 +14,8 @@ import (
 // kvmTrial is how long a kernel may take to boot under KVM; it takes about 1 s.
 const kvmTrial = 10 * time.Second
 
-// kvmRuns reports whether KVM runs guests here: that /dev/kvm opens, and that a machine can be made, does not say so. It is
-// tried once each time that the machine has booted, and kept in the cache.
+// kvmRuns reports whether KVM can run guests on this machine. Opening /dev/kvm and creating a VM do not prove it, so a
+// kernel is booted once per boot of the machine; the result is kept in the cache.
 func (s Stock) kvmRuns(ctx context.Context) bool {
 	kvm, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
 	if err != nil {
@@ -39,12 +39,12 @@ func (s Stock) kvmRuns(ctx context.Context) bool {
 		verdict = yes
 	}
 	if ctx.Err() == nil {
-		_ = os.WriteFile(path, []byte(verdict), 0o644) // in a cache that cannot be written it is tried each time
+		_ = os.WriteFile(path, []byte(verdict), 0o644) // if the cache is not writable, the trial is repeated every time
 	}
 	return runs
 }
 
-// tryKVM boots the kernel without anything to run. A guest that works ends with that complaint.
+// tryKVM boots the kernel without a root file system. If KVM works, the kernel gets as far as the message that says so.
 func (s Stock) tryKVM(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, kvmTrial)
 	defer cancel()
@@ -57,7 +57,7 @@ func (s Stock) tryKVM(ctx context.Context) bool {
 	cmd.Env = env
 	cmd.WaitDelay = time.Second
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	// The parent death signal is sent when the parent thread ends (prctl(2)).
+	// PDEATHSIG is sent when the parent thread ends (prctl(2)).
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	console, err := cmd.CombinedOutput()

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// line is the guest's end of the serial line. Sends may be concurrent.
+// line is the guest's end of the connection to the host. send may be called concurrently.
 type line struct {
 	mu sync.Mutex
 	w  io.Writer
@@ -26,7 +26,7 @@ func (l *line) send(k kind, payload []byte) error {
 	return writeFrame(l.w, k, payload)
 }
 
-// ask tells the host that the guest is ready for a frame and waits for it.
+// ask requests a frame from the host and waits for it.
 func (l *line) ask() (kind, []byte, error) {
 	if err := l.send(kindWant, nil); err != nil {
 		return 0, nil, err
@@ -34,7 +34,7 @@ func (l *line) ask() (kind, []byte, error) {
 	return readFrame(l.r)
 }
 
-// copyOut sends what r delivers until its end.
+// copyOut sends everything from r to the host, until EOF.
 func (l *line) copyOut(k kind, r io.Reader) {
 	buf := make([]byte, 32<<10)
 	for {
@@ -50,8 +50,8 @@ func (l *line) copyOut(k kind, r io.Reader) {
 	}
 }
 
-// copyIn hands the host's input to w until its end, or until nobody reads it.
-// Whatever the host has, it waits on the host's side until this asks for it.
+// copyIn writes the host's input to w until EOF, or until writing fails because the reader is gone. Input stays on the
+// host until copyIn asks for it.
 func (l *line) copyIn(w io.WriteCloser, resize func(rows, columns uint16)) {
 	defer w.Close()
 	for {
@@ -71,8 +71,8 @@ func (l *line) copyIn(w io.WriteCloser, resize func(rows, columns uint16)) {
 	}
 }
 
-// openLine opens the device over which the guest talks to the host: a serial line, or a port of a virtio console, which
-// appears some milliseconds after its driver was loaded.
+// openLine opens the device for the connection to the host: a serial line, or a port of a virtio console, which appears
+// some milliseconds after its driver was loaded.
 func openLine(path string) (*os.File, error) {
 	fd := -1
 	for try := 0; ; try++ {
@@ -92,7 +92,7 @@ func openLine(path string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-// makeRaw makes a terminal carry bytes: no echo, no translation, no signals.
+// makeRaw puts a terminal into raw mode: no echo, no translation, no signals.
 func makeRaw(fd int) error {
 	t, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	if err != nil {
@@ -105,8 +105,8 @@ func makeRaw(fd int) error {
 	return unix.IoctlSetTermios(fd, unix.TCSETS, t)
 }
 
-// drain waits until the host has taken everything: power-off drops the rest. To a port of a virtio console, every write
-// has waited for that.
+// drain waits until the host has read everything, because power-off discards what is still buffered. A virtio console
+// port needs no drain (ENOTTY): each write to it already waits.
 func drain(f *os.File) error {
 	if err := unix.IoctlSetInt(int(f.Fd()), unix.TCSBRK, 1); err != nil && !errors.Is(err, unix.ENOTTY) {
 		return err

@@ -17,22 +17,22 @@ import (
 )
 
 const (
-	// defaultBootLimit is how long a guest may take to its first word. It takes 1 s of CPU, a Stock kernel under emulation 5 s,
-	// and on a machine with a load of 20 a guest was seen to get less than 1 s in a minute.
+	// defaultBootLimit is how long a guest may take to send its first frame. Booting costs 1 s of CPU, a Stock kernel under
+	// emulation 5 s; on a machine with a load of 20 a guest got less than 1 s of CPU in a minute.
 	defaultBootLimit = 5 * time.Minute
 	// powerOffLimit is how long a guest may take from exit code to power-off.
 	powerOffLimit = 5 * time.Second
 )
 
-// machine is one running guest kernel and its guard, seen from the host.
+// machine is a running guest kernel and its guard, as seen from the host.
 type machine struct {
-	guard   *exec.Cmd
-	leash   *os.File // closing it ends the guest
-	toGuest *os.File
-	events  *os.File
-	console *tail
-	memory  string        // directory of the guest's memory
-	exited  chan struct{} // closed when every process of the guest is gone
+	guard    *exec.Cmd
+	lifeline *os.File // closing it ends the guest
+	toGuest  *os.File
+	events   *os.File
+	console  *tail
+	memory   string        // directory of the guest's memory
+	exited   chan struct{} // closed when every process of the guest is gone
 }
 
 func startUML(ctx context.Context, o Options) (*machine, error) {
@@ -45,33 +45,33 @@ func startUML(ctx context.Context, o Options) (*machine, error) {
 	}
 	fromHost, toGuest, err1 := os.Pipe()
 	events, toHost, err2 := os.Pipe()
-	leashEnd, leash, err3 := os.Pipe()
+	lifelineEnd, lifeline, err3 := os.Pipe()
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
 	m := &machine{
-		leash: leash, toGuest: toGuest, events: events, memory: memoryDir,
+		lifeline: lifeline, toGuest: toGuest, events: events, memory: memoryDir,
 		console: &tail{limit: 16 << 10}, exited: make(chan struct{}),
 	}
 	m.guard = exec.Command(o.Program, append([]string{o.Tree.Kernel()}, kernelArgs(o)...)...)
 	m.guard.Env = []string{guardMarker + "=" + guardOneCPU, "TMPDIR=" + memoryDir, "HOME=" + memoryDir, "PATH=" + guestPath}
 	m.guard.Env = append(m.guard.Env, "LD_PRELOAD="+strings.Join(o.Tree.Preload, ":"),
 		fmt.Sprintf("LVS_LAB_SPEED=%d", o.Speed), fmt.Sprintf("LVS_LAB_HURRY=%d", o.Hurry))
-	if o.machinesClock {
+	if o.hostClock {
 		m.guard.Env = append(m.guard.Env, "LVS_LAB_CLOCK=machine")
 	}
-	return m, m.start(fromHost, toHost, leashEnd)
+	return m, m.start(fromHost, toHost, lifelineEnd)
 }
 
-// start starts the guard with fdFromHost, fdToHost, fdLeash and what else it is to have, and closes the three.
-func (m *machine) start(fromHost, toHost, leashEnd *os.File, more ...*os.File) error {
+// start starts the guard with fdFromHost, fdToHost, fdLifeline and further files, and closes these three.
+func (m *machine) start(fromHost, toHost, lifelineEnd *os.File, more ...*os.File) error {
 	m.guard.Stdout, m.guard.Stderr = m.console, m.console
-	m.guard.ExtraFiles = append([]*os.File{fromHost, toHost, leashEnd}, more...)
-	// A group of its own: what a terminal sends to the runner is not for the guard.
+	m.guard.ExtraFiles = append([]*os.File{fromHost, toHost, lifelineEnd}, more...)
+	// A separate process group, so that signals from the terminal reach only the runner.
 	m.guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	m.guard.WaitDelay = time.Second
 	err := m.guard.Start()
-	for _, f := range []*os.File{fromHost, toHost, leashEnd} {
+	for _, f := range []*os.File{fromHost, toHost, lifelineEnd} {
 		f.Close()
 	}
 	if err != nil {
@@ -81,7 +81,7 @@ func (m *machine) start(fromHost, toHost, leashEnd *os.File, more ...*os.File) e
 	}
 	go func() {
 		defer close(m.exited)
-		_ = m.guard.Wait() // the guest tells its exit code over the line
+		_ = m.guard.Wait() // the guest sends its exit code in a frame
 	}()
 	return nil
 }
@@ -97,17 +97,17 @@ func kernelArgs(o Options) []string {
 	}
 }
 
-// kill ends every process of the guest and frees what the host holds for it. It
-// may be called more than once, and concurrently.
+// kill ends every process of the guest and closes the host's files for it. It may be called more than once, and
+// concurrently.
 func (m *machine) kill() {
-	m.leash.Close()
+	m.lifeline.Close()
 	<-m.exited
 	m.toGuest.Close()
 	m.events.Close()
 }
 
-// converse plays the host's part until the guest has powered off.
-func (m *machine) converse(ctx context.Context, o Options, s spec) (int, error) {
+// serve sends the guest its spec and input and handles its frames, until it has powered off.
+func (m *machine) serve(ctx context.Context, o Options, s spec) (int, error) {
 	stop := context.AfterFunc(ctx, m.kill)
 	defer stop()
 	if o.Sizes != nil {
@@ -121,25 +121,25 @@ func (m *machine) converse(ctx context.Context, o Options, s spec) (int, error) 
 	if err != nil {
 		return 0, err
 	}
-	mute := time.AfterFunc(o.bootLimit, m.kill)
-	defer mute.Stop()
+	bootTimer := time.AfterFunc(o.bootLimit, m.kill)
+	defer bootTimer.Stop()
 	in := make(chan struct{}, 1)
 	done := make(chan struct{})
 	defer close(done)
 	r := bufio.NewReader(m.events)
-	for spoke := false; ; spoke = true {
+	for booted := false; ; booted = true {
 		k, payload, err := readFrame(r)
 		if err != nil {
 			if cause := context.Cause(ctx); cause != nil {
 				return 0, cause
 			}
-			if !spoke && !mute.Stop() {
-				err = errMute
+			if !booted && !bootTimer.Stop() {
+				err = errBootLimit
 			}
-			m.awaitPowerOff(ctx) // the guard has something to say, too
+			m.awaitPowerOff(ctx) // for the guard's output
 			return 0, m.diagnose(err)
 		}
-		mute.Stop()
+		bootTimer.Stop()
 		switch k {
 		case kindWant:
 			if !feed.specSent() {
@@ -151,7 +151,7 @@ func (m *machine) converse(ctx context.Context, o Options, s spec) (int, error) 
 			}
 			select {
 			case in <- struct{}{}:
-			default: // asked twice: one answer is on its way
+			default: // a request is pending already
 			}
 		case kindStdout:
 			_, err = o.Stdout.Write(payload)
@@ -184,7 +184,8 @@ func (m *machine) awaitPowerOff(ctx context.Context) {
 	}
 }
 
-// diagnose says why the guest fell silent, with the kernel's last words.
+// diagnose kills the guest and returns an error with the reason why its connection failed and the end of its console
+// output.
 func (m *machine) diagnose(err error) error {
 	m.kill()
 	return ended(err, m.console.String(), m.memory)

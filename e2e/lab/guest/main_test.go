@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	}
 	os.Setenv(programDirVariable, dir)
 	code := m.Run()
-	// A fuzzing run has goroutines of its own.
+	// A fuzzing run leaves goroutines of the testing package.
 	if fuzz := flag.Lookup("test.fuzz").Value.String(); code == 0 && fuzz == "" {
 		if err := goleak.Find(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// programDirVariable names the directory of this run's labrun.
+// programDirVariable names the directory of the labrun that this test run builds.
 const programDirVariable = "LVS_LAB_TEST_PROGRAM_DIR"
 
 var buildProgram = sync.OnceValues(func() (string, error) {
@@ -49,11 +49,11 @@ var buildProgram = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// hangs is after what time a guest is one that hangs: the slowest took 2 minutes on a machine of two CPUs with a load of 20.
+// hangs is the time after which a guest is considered hung: the slowest took 2 minutes on a machine with 2 CPUs and a
+// load of 20.
 const hangs = 5 * time.Minute
 
-// insideSkips skips a test that boots a guest in a guest.
-// long skips a test that `make test` has no time for.
+// long skips a test that is too long for `make test`.
 func long(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -61,17 +61,18 @@ func long(t *testing.T) {
 	}
 }
 
-func insideSkips(t *testing.T) {
+// skipInside skips a test that boots a guest, if it runs in a guest itself.
+func skipInside(t *testing.T) {
 	t.Helper()
 	if os.Getenv("LVS_LAB_INSIDE") != "" {
-		t.Skip("a guest does not boot inside the lab: this test runs on the machine itself")
+		t.Skip("a guest cannot be booted inside the lab: run this test on the machine itself")
 	}
 }
 
-// bootOptions skips where no guest can be booted, unless LVS_REQUIRE has "guest".
+// bootOptions returns options for a guest. It skips the test if the cache is empty, unless LVS_REQUIRE has "guest".
 func bootOptions(t *testing.T, command ...string) Options {
 	t.Helper()
-	insideSkips(t)
+	skipInside(t)
 	c, err := DefaultCache()
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +93,7 @@ func bootOptions(t *testing.T, command ...string) Options {
 	return Options{Tree: tree, Program: program, Command: command, Memory: 512, Timeout: hangs}
 }
 
-// result is what a command left behind.
+// result is the exit code and output of a command.
 type result struct {
 	Code           int
 	Stdout, Stderr string

@@ -1,7 +1,6 @@
 package guest
 
-// Packages returns the names of the packages the lab needs, without what they
-// depend on.
+// Packages returns the names of the packages that the lab needs, without their dependencies.
 func Packages() []string {
 	return []string{
 		"user-mode-linux",
@@ -20,6 +19,5 @@ func Packages() []string {
 	}
 }
 
-// layout is the version of how a tree is made from the packages; changing it
-// makes every cache fetch anew.
+// layout is the version of how a tree is built from the packages; after a change every cache is fetched again.
 const layout = "4"

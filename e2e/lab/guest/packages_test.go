@@ -105,13 +105,13 @@ Inst libcap2 [1:2.66-3] (1:2.66-4 Debian:12.15/oldstable [amd64]) []
 Inst broken
 Conf iproute2 (6.1.0-3 Debian:12.15/oldstable [amd64])
 `
-	got := planned(simulation, func(name string) bool { return needless(name) || machines(name) })
+	got := planned(simulation, func(name string) bool { return needless(name) || fromMachine(name) })
 	if diff := cmp.Diff([]string{"iproute2=6.1.0-3", "libcap2=1:2.66-4"}, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	got = planned(simulation, needless)
 	if diff := cmp.Diff([]string{"libc6=2.36-10", "iproute2=6.1.0-3", "libcap2=1:2.66-4"}, got); diff != "" {
-		t.Errorf("for a file system of its own: -want +got:\n%s", diff)
+		t.Errorf("for a separate file system: -want +got:\n%s", diff)
 	}
 }
 
@@ -143,7 +143,7 @@ func TestOptionsAreRefused(t *testing.T) {
 		{"directory missing", Options{Command: command, Dir: "/nonexistent"}, "/nonexistent"},
 		{"out is a file", Options{Command: command, Out: file}, "is not a directory"},
 		{"writable is missing", Options{Command: command, Writable: []string{"/nonexistent"}}, "/nonexistent"},
-		{"impossible memory", Options{Command: command, Memory: 1 << 40}, "no place for"},
+		{"impossible memory", Options{Command: command, Memory: 1 << 40}, "no room for"},
 	} {
 		if _, err := Boot(t.Context(), tt.o); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: error = %v, want %q in it", tt.name, err, tt.want)
@@ -157,7 +157,7 @@ func TestUnfitForMemory(t *testing.T) {
 	}
 	for _, dir := range []string{"/nonexistent", "/proc"} {
 		if unfitForMemory(dir, 1) == "" {
-			t.Errorf("%s is taken for guest memory", dir)
+			t.Errorf("%s is accepted for guest memory", dir)
 		}
 	}
 }
@@ -171,18 +171,18 @@ func TestLockIsExclusiveAndGivesUp(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		second := make(chan error)
-		var told strings.Builder
+		var progress strings.Builder
 		go func() {
-			_, err := lockDir(ctx, dir, &told)
+			_, err := lockDir(ctx, dir, &progress)
 			second <- err
 		}()
-		synctest.Wait() // it waits for its next try
+		synctest.Wait() // it is waiting for its next try
 		cancel()
 		if err := <-second; !errors.Is(err, context.Canceled) {
 			t.Errorf("error = %v, want context.Canceled", err)
 		}
-		if told.String() == "" {
-			t.Error("a person who waits was not told why")
+		if progress.String() == "" {
+			t.Error("waiting for the lock was not reported")
 		}
 		unlock()
 		unlock, err = lockDir(t.Context(), dir, io.Discard)

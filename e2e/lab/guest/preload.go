@@ -12,13 +12,13 @@ import (
 	"strings"
 )
 
-// The sources of the library that is laid before the guest kernel's C library (LD_PRELOAD, ld.so(8)): the guest's clock, and
-// the FPU state of CPUs that are newer than the kernel.
+// The sources of the library that is preloaded into the guest kernel (LD_PRELOAD, ld.so(8)): the guest's clock, and the
+// FPU state of CPUs that are newer than the kernel.
 //
 //go:embed preload
 var preload embed.FS
 
-// library returns the path of the library, and compiles it first where the cache has none of these sources.
+// library returns the path of the library, which it compiles first if the cache has none for these sources.
 func (t Tree) library(ctx context.Context) (string, error) {
 	names, err := preload.ReadDir("preload")
 	if err != nil {
@@ -47,8 +47,9 @@ func (t Tree) library(ctx context.Context) (string, error) {
 	return path, t.compile(ctx, path, filepath.Join(sources, "preload", "*.c"))
 }
 
-// compile makes a library of the C sources that match the pattern, with the compiler that the tree has for it: it needs no
-// headers and no libraries of this machine. Concurrent calls, of other processes too, each make it whole.
+// compile builds a shared library from the C sources that match the pattern with the tree's own compiler (tcc), without
+// headers or libraries of this machine. It may run concurrently, also in several processes: the result is renamed into
+// place.
 func (t Tree) compile(ctx context.Context, path, pattern string, flags ...string) error {
 	sources, err := filepath.Glob(pattern)
 	if err != nil {
@@ -59,7 +60,7 @@ func (t Tree) compile(ctx context.Context, path, pattern string, flags ...string
 		return err
 	}
 	work.Close()
-	defer os.Remove(work.Name()) // fails where it was renamed
+	defer os.Remove(work.Name()) // fails if it was renamed
 	args := slices.Concat([]string{"-Wall", "-Werror", "-nostdinc", "-nostdlib", "-shared", "-o", work.Name()}, flags, sources)
 	if out, err := exec.CommandContext(ctx, filepath.Join(t.Dir, "usr/bin/tcc"), args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("tcc: %w: %s", err, strings.TrimSpace(string(out)))

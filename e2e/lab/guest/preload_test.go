@@ -10,10 +10,10 @@ import (
 	"testing"
 )
 
-// TestFPUState: on a machine that takes no part of the FPU state, a guest boots and its processes compute what they should.
-// Without the preloaded library it does not, and says why.
+// TestFPUState: on a machine that refuses a partial FPU state, a guest boots and its processes compute correctly.
+// Without the preloaded library it does not boot, and the error names the cause.
 func TestFPUState(t *testing.T) {
-	// Two at a time, so that each is given the other's state where its own is not restored.
+	// Two processes at a time, so that one computes with the other's state if its own is not restored.
 	const sums = `compute() { awk 'BEGIN { for (i = 0; i < 30000; i++) s += sqrt(i); printf "%.6f\n", s }'; }; compute & compute; wait`
 	o := bootOptions(t, "sh", "-c", sums)
 	library := o.Tree.Preload
@@ -22,7 +22,7 @@ func TestFPUState(t *testing.T) {
 	if err := o.Tree.compile(t.Context(), partial, "testdata/partial.c", fmt.Sprintf("-DCOUNTS=%q", file)); err != nil {
 		t.Fatal(err)
 	}
-	counts := func() (refused, taken uint64) {
+	counts := func() (refused, accepted uint64) {
 		t.Helper()
 		raw, err := os.ReadFile(file)
 		if err != nil {
@@ -39,21 +39,21 @@ func TestFPUState(t *testing.T) {
 			o.Tree.Preload = append(library[:len(library):len(library)], partial)
 		}
 		got, err := tryBoot(t.Context(), o)
-		refused, taken := counts()
+		refused, accepted := counts()
 		switch {
 		case with && (err != nil || got != result{Stdout: strings.Repeat("3464014.804952\n", 2)}):
 			t.Errorf("with the library: %+v, %v", got, err)
-		case with && (refused != 1 || taken < 10):
-			t.Errorf("with the library %d states were refused and %d taken, want 1, as it learns by it, and many", refused, taken)
+		case with && (refused != 1 || accepted < 10):
+			t.Errorf("with the library %d states were refused and %d accepted, want 1 refused (after which it sets the whole state) and many accepted", refused, accepted)
 		case !with && (err == nil || !strings.Contains(err.Error(), "ptrace set fp regs failed, errno = 14")):
-			t.Errorf("without the library: %+v, %v: this test sees nothing", got, err)
+			t.Errorf("without the library: %+v, %v: this test cannot detect the fault", got, err)
 		case !with && !strings.Contains(err.Error(), "FPU"):
-			t.Errorf("the cause is not named: %v", err)
+			t.Errorf("the error does not name the cause: %v", err)
 		}
 	}
 }
 
-// The library is made with nothing of the machine: no compiler, no headers, no linker.
+// TestLibraryWithoutACompiler: the library is built without a compiler, headers or linker of the machine.
 func TestLibraryWithoutACompiler(t *testing.T) {
 	o := bootOptions(t)
 	dir := t.TempDir()

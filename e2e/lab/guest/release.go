@@ -5,14 +5,13 @@ import (
 	"strings"
 )
 
-// release names the distribution that the packages come from.
+// release is the distribution that the packages come from.
 type release struct {
 	ID      string // "debian"
 	Version string // "12"
 }
 
-// parseRelease reads os-release(5). A rolling distribution has no version: its
-// code name stands for it.
+// parseRelease parses os-release(5). A rolling distribution has no version; its code name is used instead.
 func parseRelease(osRelease string) (release, error) {
 	fields := make(map[string]string)
 	for line := range strings.Lines(osRelease) {

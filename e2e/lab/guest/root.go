@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// scratch is where the copy-on-write layers live until the new root is in place.
-// It exists on every machine, and nothing of it is needed before.
+// scratch is the mount point for the copy-on-write layers until the new root is in place. It exists on every machine
+// and is not needed before then.
 const scratch = "/tmp"
 
 type mount struct {
@@ -28,12 +28,12 @@ func (m mount) do() error {
 	return nil
 }
 
-// buildRoot makes a root that may be written in memory, and enters it.
+// buildRoot builds a root whose writes go to memory, and makes it the root of the first process.
 func buildRoot(s spec) error {
 	makeRoot, enter := makeUMLRoot, pivotTo
 	if s.Stock {
 		makeRoot, enter = makeStockRoot, moveTo
-	} else if err := loadOverlay(s.Tree); err != nil { // now, for the tree may be below scratch
+	} else if err := loadOverlay(s.Tree); err != nil { // now, because the tree may be below scratch
 		return err
 	}
 	if err := (mount{"lab", scratch, "tmpfs", 0, "mode=755"}).do(); err != nil {
@@ -55,7 +55,7 @@ func buildRoot(s spec) error {
 	return writeHosts()
 }
 
-// overlay lays what is written, in memory, over read-only directories, the uppermost first. The name is one for each.
+// overlay mounts read-only directories, the uppermost first, under a writable layer in memory. The name must be unique.
 func overlay(name, target string, lower ...string) error {
 	up, work := filepath.Join(scratch, "up", name), filepath.Join(scratch, "work", name)
 	for _, d := range []string{target, up, work} {
@@ -67,10 +67,10 @@ func overlay(name, target string, lower ...string) error {
 	return mount{"lab", target, "overlay", 0, data}.do()
 }
 
-// makeUMLRoot lays a tmpfs over the packages over the machine.
+// makeUMLRoot builds the root from a tmpfs over the packages over the machine's root.
 func makeUMLRoot(root string, s spec) error {
-	// The tree lies inside the machine's tree. A mount of its own makes it another
-	// layer: overlapping ones are refused with ELOOP (fs/overlayfs/super.c).
+	// The tree is inside the machine's root. A separate mount makes it a separate layer: overlapping layers are refused
+	// with ELOOP (fs/overlayfs/super.c).
 	tree := filepath.Join(scratch, "tree")
 	if err := os.Mkdir(tree, 0o755); err != nil {
 		return err
@@ -81,8 +81,7 @@ func makeUMLRoot(root string, s spec) error {
 	return overlay("root", root, tree, "/")
 }
 
-// loadOverlay loads the one module without which there is no tree to load
-// modules from.
+// loadOverlay loads the module that is needed to mount the root from which modprobe loads the others.
 func loadOverlay(tree string) error {
 	var uts unix.Utsname
 	if err := unix.Uname(&uts); err != nil {
@@ -133,7 +132,7 @@ func mountSystem(root string) error {
 	return nil
 }
 
-// mountWritable gives the guest the host directories it may write to.
+// mountWritable mounts the host directories that the guest may write to.
 func mountWritable(root string, s spec) error {
 	for i, w := range writable(s) {
 		w.fstype, w.data, w.source = "hostfs", w.source, "none"
@@ -151,8 +150,7 @@ func mountWritable(root string, s spec) error {
 	return nil
 }
 
-// writable lists the mounts of host directories, an outer one before those
-// inside it.
+// writable returns the mounts of writable host directories, outer ones before those inside them.
 func writable(s spec) []mount {
 	var m []mount
 	for _, d := range s.Writable {
@@ -165,7 +163,7 @@ func writable(s spec) []mount {
 	return slices.CompactFunc(m, func(a, b mount) bool { return a.target == b.target })
 }
 
-// releaseWritable brings what the guest wrote to the host before power-off.
+// releaseWritable writes the guest's changes to the host before power-off.
 func releaseWritable(s spec) error {
 	unix.Sync()
 	for _, w := range slices.Backward(writable(s)) {
@@ -176,14 +174,13 @@ func releaseWritable(s spec) error {
 	return nil
 }
 
-// pivotTo makes root the root of every process, kernel threads included: they
-// start modprobe.
+// pivotTo makes root the root of every process, including kernel threads, which start modprobe.
 func pivotTo(root string) error {
 	if err := unix.Chdir(root); err != nil {
 		return err
 	}
-	// pivot_root(2) with both arguments the same stacks the old root on the new
-	// one, where it can be taken away without a directory to hold it.
+	// With both arguments the same, pivot_root(2) stacks the old root on the new one, so that it can be unmounted
+	// without a mount point of its own.
 	if err := unix.PivotRoot(".", "."); err != nil {
 		return fmt.Errorf("pivot_root: %w", err)
 	}
@@ -193,7 +190,7 @@ func pivotTo(root string) error {
 	return unix.Chdir("/")
 }
 
-// writeHosts makes the guest's own name resolvable without a network.
+// writeHosts writes an /etc/hosts with the guest's own name.
 func writeHosts() error {
 	const hosts = "127.0.0.1 localhost lab\n::1 localhost ip6-localhost\n"
 	if err := os.Remove("/etc/hosts"); err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// kernelsOf lists the processes of guests whose first process is program.
+// kernelsOf returns the processes of guests whose first process is program.
 func kernelsOf(t *testing.T, program string) []int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc")
@@ -26,7 +26,7 @@ func kernelsOf(t *testing.T, program string) []int {
 		if err != nil {
 			continue
 		}
-		// A process may end between the two reads; one that ended has no command line.
+		// A process may exit between the two reads; then it has no command line.
 		line, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
 		if err == nil && strings.Contains(string(line), "\x00init="+program+"\x00") {
 			pids = append(pids, pid)
@@ -52,17 +52,17 @@ func TestNothingOutlivesTheRunner(t *testing.T) {
 				t.Errorf("first line %q, %v", line, err)
 			}
 			if n := len(kernelsOf(t, o.Program)); n < 3 {
-				t.Errorf("%d processes of a running guest found: this test would not see any left", n)
+				t.Errorf("%d processes of a running guest found: this test could not detect leftovers", n)
 			}
 			if err := cmd.Process.Signal(signal); err != nil {
 				t.Fatal(err)
 			}
 			_ = cmd.Wait()
-			// A killed runner is gone at once, and its guard works on: no event says when.
+			// A killed runner is gone at once, while its guard is still cleaning up. There is no event to wait for.
 			deadline := time.Now().Add(10 * time.Second)
 			for len(kernelsOf(t, o.Program)) > 0 {
 				if time.Now().After(deadline) {
-					t.Fatalf("processes left: %v", kernelsOf(t, o.Program))
+					t.Fatalf("processes still running: %v", kernelsOf(t, o.Program))
 				}
 				time.Sleep(20 * time.Millisecond)
 			}
@@ -70,7 +70,7 @@ func TestNothingOutlivesTheRunner(t *testing.T) {
 	}
 }
 
-// An ordinary user with an own cache gets the same lab.
+// TestOrdinaryUser: labrun works for an ordinary user with a separate cache.
 func TestOrdinaryUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("the other tests run as an ordinary user already")
@@ -106,7 +106,7 @@ func TestOrdinaryUser(t *testing.T) {
 		t.Errorf("code %d, stdout %q, stderr %q", code, out, stderr.String())
 	}
 	if kept, err := os.ReadFile(filepath.Join(dir, "out/file")); string(kept) != "kept\n" {
-		t.Errorf("kept file holds %q, %v", kept, err)
+		t.Errorf("kept file has %q, %v", kept, err)
 	}
 }
 

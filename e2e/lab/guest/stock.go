@@ -13,21 +13,21 @@ import (
 	"strings"
 )
 
-// Stock is the second kernel: Debian's own for PCs, unpacked, with qemu and a file system for the guest.
+// Stock is the second kernel: Debian's kernel for PCs, unpacked, with qemu and a file system for the guest.
 type Stock struct{ Dir string }
 
 func (s Stock) kernel() string  { return filepath.Join(s.Dir, "vmlinux") }
 func (s Stock) image() string   { return filepath.Join(s.Dir, "root.ext4") }
-func (s Stock) modules() string { return filepath.Join(s.Dir, "modules") } // what the kernel needs to reach its files
+func (s Stock) modules() string { return filepath.Join(s.Dir, "modules") } // directory of the modules that are loaded at boot
 func (s Stock) emulator() Tree  { return Tree{Dir: filepath.Join(s.Dir, "qemu")} }
 
-// complete reports whether everything is there. It is renamed into place whole.
+// complete reports whether the directory is complete. It is created under another name and renamed.
 func (s Stock) complete() bool {
 	info, err := os.Stat(s.image())
 	return err == nil && info.Mode().IsRegular()
 }
 
-// StockPackages returns the names of the packages of the guest's file system, without what they depend on.
+// StockPackages returns the names of the packages of the guest's file system, without their dependencies.
 func StockPackages() []string {
 	names := []string{
 		"linux-image-amd64", // the cloud variant has no 9p
@@ -42,15 +42,17 @@ func StockPackages() []string {
 	return names
 }
 
-// emulatorPackages are those that run on the machine itself: the emulator, and what FillStock works with.
+// emulatorPackages returns the packages whose programs run on the machine itself: the emulator, and the tools of
+// FillStock.
 func emulatorPackages() []string {
 	return []string{"qemu-system-x86", "e2fsprogs", "kmod", "xz-utils", "zstd"}
 }
 
-// stockLayout is the version of how Stock.Dir is made from the packages; changing it makes every cache fetch anew.
+// stockLayout is the version of how Stock.Dir is built from the packages; after a change every cache is fetched again.
 const stockLayout = "5"
 
-// FillStock returns the second kernel as Fill returns the first one's tree, beside which it is kept.
+// FillStock returns the second kernel, fetching it first if necessary, as Fill does for the first kernel's tree. Both
+// are in the same cache.
 func (c Cache) FillStock(ctx context.Context, progress io.Writer) (Stock, error) {
 	if runtime.GOARCH != "amd64" {
 		return Stock{}, fmt.Errorf("guest: the stock kernel is fetched for amd64 only, and this is %s: use user-mode-linux (labrun -kernel uml)", runtime.GOARCH)
@@ -86,7 +88,7 @@ func fillStock(ctx context.Context, aptDir, home string, progress io.Writer) err
 	if err != nil {
 		return err
 	}
-	// Nothing is taken for installed: the guest has its own C library and shell, in its own memory.
+	// Nothing is assumed to be installed: the guest has its own C library and shell, in its own memory.
 	packages, err := a.fetch(ctx, StockPackages(), "")
 	if err != nil {
 		return err
@@ -96,7 +98,7 @@ func fillStock(ctx context.Context, aptDir, home string, progress io.Writer) err
 	if err := errors.Join(s.emulator().unpack(ctx, emulator), root.unpack(ctx, packages)); err != nil {
 		return err
 	}
-	fmt.Fprintln(progress, "lab: making an empty MariaDB, and a file system for the stock kernel")
+	fmt.Fprintln(progress, "lab: creating an empty MariaDB data directory and a file system for the stock kernel")
 	if err := errors.Join(root.linkIptables(), root.addBase(), root.installMariaDB(ctx)); err != nil {
 		return err
 	}
@@ -106,7 +108,8 @@ func fillStock(ctx context.Context, aptDir, home string, progress io.Writer) err
 	return s.makeImage(ctx, root)
 }
 
-// addBase makes what the scripts and the installer of a distribution make: users, names, and the choice of an awk.
+// addBase creates what package scripts and the distribution's installer would create: users, name resolution, and the
+// awk alternative.
 func (t Tree) addBase() error {
 	for name, content := range map[string]string{
 		"etc/passwd":        "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
@@ -123,7 +126,7 @@ func (t Tree) addBase() error {
 	return os.Symlink("gawk", filepath.Join(t.Dir, "usr/bin/awk"))
 }
 
-// takeKernel takes the kernel and the modules that it starts with out of an unpacked package.
+// takeKernel extracts the kernel and its boot modules from an unpacked package.
 func (s Stock) takeKernel(ctx context.Context, root Tree) error {
 	images, err := filepath.Glob(filepath.Join(root.Dir, "boot/vmlinuz-*"))
 	if err != nil {
@@ -136,7 +139,7 @@ func (s Stock) takeKernel(ctx context.Context, root Tree) error {
 		return err
 	}
 	version := strings.TrimPrefix(filepath.Base(images[0]), "vmlinuz-")
-	// The program goes by the name that it is started under, and the links that it would have are absolute.
+	// kmod acts as depmod if its argv[0] is depmod. The package's depmod link is absolute and would not work here.
 	depmod, err := s.emulator().command(ctx, "kmod", "-b", root.Dir, version)
 	if err != nil {
 		return err
@@ -155,7 +158,8 @@ func (s Stock) takeKernel(ctx context.Context, root Tree) error {
 	return s.unpackKernel(ctx, packed)
 }
 
-// makeImage makes a file system of a tree, which must fit into whole 2 MiB to be mapped into the guest's memory.
+// makeImage creates a file system image from a tree. Its size must be a multiple of 2 MiB to be mapped into the guest's
+// memory.
 func (s Stock) makeImage(ctx context.Context, root Tree) error {
 	var size int64
 	err := filepath.WalkDir(root.Dir, func(_ string, d os.DirEntry, err error) error {
@@ -176,7 +180,7 @@ func (s Stock) makeImage(ctx context.Context, root Tree) error {
 		"-d", root.Dir, s.image(), fmt.Sprintf("%dM", mebibytes+16))
 }
 
-// tool runs a program of the emulator's tree, or of the machine, on the machine.
+// tool runs a program on the machine, from the emulator's tree if that has it.
 func (s Stock) tool(ctx context.Context, program string, args ...string) error {
 	cmd, err := s.emulator().command(ctx, program, args...)
 	if err != nil {
@@ -188,7 +192,7 @@ func (s Stock) tool(ctx context.Context, program string, args ...string) error {
 	return nil
 }
 
-// command makes a command of a program of the tree, or where that has none, of the machine.
+// command returns a command for a program of the tree, or of the machine if the tree does not have it.
 func (t Tree) command(ctx context.Context, program string, args ...string) (*exec.Cmd, error) {
 	env, err := t.hostEnv()
 	if err != nil {
@@ -203,7 +207,7 @@ func (t Tree) command(ctx context.Context, program string, args ...string) (*exe
 	return cmd, nil
 }
 
-// hostEnv is an environment in which the tree's programs run on the machine.
+// hostEnv returns the environment in which the tree's programs run on the machine.
 func (t Tree) hostEnv() ([]string, error) {
 	usr := filepath.Join(t.Dir, "usr")
 	libs, err := filepath.Glob(filepath.Join(usr, "lib/*-linux-gnu*"))

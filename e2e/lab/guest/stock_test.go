@@ -23,10 +23,10 @@ import (
 	"github.com/lvs-director/lvs-director/internal/require"
 )
 
-// stockOptions are bootOptions for the second kernel.
+// stockOptions is bootOptions for the second kernel.
 func stockOptions(t *testing.T, command ...string) Options {
 	t.Helper()
-	insideSkips(t)
+	skipInside(t)
 	c, err := DefaultCache()
 	if err != nil {
 		t.Fatal(err)
@@ -57,11 +57,12 @@ func TestStockPassesStreamsAndCodes(t *testing.T) {
 	}
 }
 
-// What the second kernel has, one line each, above all what user-mode-linux has not.
+// TestStockHasWhatScenariosNeed tests what scenarios need from the second kernel, one line each, mainly what
+// user-mode-linux does not have.
 func TestStockHasWhatScenariosNeed(t *testing.T) {
 	const script = `
 fail() { echo "failed: $1" >&2; bad=1; }
-try() { "$@" >/tmp/said 2>&1 || { fail "$*"; cat /tmp/said >&2; }; }
+try() { "$@" >/tmp/output 2>&1 || { fail "$*"; cat /tmp/output >&2; }; }
 test "$(id -u)" = 0 || fail root
 test "$(hostname)" = lab || fail hostname
 test "$LVS_LAB_INSIDE" = guest || fail LVS_LAB_INSIDE
@@ -89,7 +90,7 @@ for t in iptables-legacy ip6tables-legacy iptables-nft ip6tables-nft; do
 	try $t -t mangle -A PREROUTING -p tcp --dport 80 -j MARK --set-mark 7
 	try $t -A INPUT -m conntrack --ctstate INVALID -j DROP
 done
-bash -c 'exec 3<>/dev/tcp/127.0.0.1/1' 2>&1 | grep -q refused || fail "a port that nobody listens at"
+bash -c 'exec 3<>/dev/tcp/127.0.0.1/1' 2>&1 | grep -q refused || fail "connection refused by a closed port"
 try keepalived -v
 try tcpdump --version
 try mariadbd --no-defaults --version
@@ -102,7 +103,7 @@ exit ${bad:-0}`
 	}
 }
 
-// SOCK_DESTROY ends a connection that nobody closes.
+// TestStockDestroysSockets: SOCK_DESTROY ends a connection that neither end closes.
 func TestStockDestroysSockets(t *testing.T) {
 	long(t)
 	o := stockOptions(t, "bash", "-c", `
@@ -118,7 +119,7 @@ timeout 1000 head -c 1000 <&3 2>&1 >/dev/null`)
 	o.Memory = 1024
 	got := boot(t, o)
 	if !strings.HasPrefix(got.Stdout, "1\n0\n") || !strings.Contains(got.Stdout, "abort") {
-		t.Errorf("%+v, want one connection, then none, and its reader told", got)
+		t.Errorf("%+v, want one connection, then none, and an error for its reader", got)
 	}
 }
 
@@ -154,12 +155,13 @@ echo lost >"$PWD/lost" && cat "$PWD/lost" "$PWD/seen"`)
 			t.Error(err)
 		}
 		if string(got) != want {
-			t.Errorf("%s holds %q, want %q", path, got, want)
+			t.Errorf("%s has %q, want %q", path, got, want)
 		}
 	}
 }
 
-// A resident file is in the guest's memory: it is there when this machine's is not any more.
+// TestStockHasResidentFiles: a resident file is in the guest's memory, so it can be read after it was removed from this
+// machine.
 func TestStockHasResidentFiles(t *testing.T) {
 	long(t)
 	o := stockOptions(t, "sh", "-c", `echo booted; read go; cat resident; cat other`)
@@ -183,11 +185,12 @@ func TestStockHasResidentFiles(t *testing.T) {
 	})
 	code, err := Boot(t.Context(), o)
 	if err != nil || code != 1 || stdout.String() != "booted\nhere\n" {
-		t.Errorf("%d, %v, output %q, want the resident file and not the other one", code, err, stdout.String())
+		t.Errorf("%d, %v, output %q, want the resident file only", code, err, stdout.String())
 	}
 }
 
-// What a guest counts of its time is the same each time, and sleep costs it nothing: an hour of it fits into Timeout, which is less.
+// TestStockCountsItsTime: the same commands take the same guest time in each boot, and idle time is skipped: an hour of
+// sleep fits into Timeout, which is 5 minutes.
 func TestStockCountsItsTime(t *testing.T) {
 	long(t)
 	const script = `a=$(date +%s%N); i=0; while [ $i -lt 100 ]; do /bin/true; sleep 0.25; i=$((i+1)); done; b=$(date +%s%N); echo $((b - a)); sleep 3600`
@@ -200,7 +203,7 @@ func TestStockCountsItsTime(t *testing.T) {
 		}
 		took = append(took, ns)
 	}
-	// Addresses and hashes are random, and so is what a process costs, a little.
+	// Not exactly the same, because addresses and hashes are random.
 	least, most := slices.Min(took), slices.Max(took)
 	if least < 25e9 || most-least > 5e6 {
 		t.Errorf("100 sleeps of 250 ms and 200 processes took %d ns, want the same within 5 ms, and at least 25 s", took)
@@ -216,7 +219,7 @@ func TestStockCPUs(t *testing.T) {
 	}
 }
 
-// emulatorsOf lists the guards and emulators whose guests' first process is program.
+// emulatorsOf returns the guards and emulators of guests whose first process is program.
 func emulatorsOf(t *testing.T, program string) []int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc")
@@ -229,7 +232,7 @@ func emulatorsOf(t *testing.T, program string) []int {
 		if err != nil {
 			continue
 		}
-		// A process may end between the two reads; one that ended has no command line.
+		// A process may exit between the two reads; then it has no command line.
 		line, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
 		if err == nil && strings.Contains(string(line), "\x00-name\x00"+program+"\x00") {
 			pids = append(pids, pid)
@@ -253,23 +256,23 @@ func TestNoEmulatorOutlivesTheRunner(t *testing.T) {
 		t.Errorf("first line %q, %v", line, err)
 	}
 	if n := len(emulatorsOf(t, o.Program)); n != 2 {
-		t.Errorf("%d processes of a running guest found, want its guard and its emulator: this test would not see any left", n)
+		t.Errorf("%d processes of a running guest found, want its guard and its emulator: this test could not detect leftovers", n)
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	// A killed runner is gone at once, and its guard works on: no event says when.
+	// A killed runner is gone at once, while its guard is still cleaning up. There is no event to wait for.
 	deadline := time.Now().Add(time.Minute)
 	for len(emulatorsOf(t, o.Program)) > 0 {
 		if time.Now().After(deadline) {
-			t.Fatalf("processes left: %v", emulatorsOf(t, o.Program))
+			t.Fatalf("processes still running: %v", emulatorsOf(t, o.Program))
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 }
 
-// An ordinary user with an own cache gets the same kernel.
+// TestStockForAnOrdinaryUser: the second kernel works for an ordinary user with a separate cache.
 func TestStockForAnOrdinaryUser(t *testing.T) {
 	long(t)
 	o := stockOptions(t)
@@ -305,7 +308,7 @@ func TestStockForAnOrdinaryUser(t *testing.T) {
 		t.Errorf("code %d, stdout %q, stderr %q", code, out, stderr.String())
 	}
 	if kept, err := os.ReadFile(filepath.Join(dir, "out/file")); string(kept) != "kept\n" {
-		t.Errorf("kept file holds %q, %v", kept, err)
+		t.Errorf("kept file has %q, %v", kept, err)
 	}
 }
 
@@ -316,9 +319,9 @@ func TestStockOptionsAreRefused(t *testing.T) {
 		o    Options
 		want string
 	}{
-		{"CPUs of user-mode-linux", Options{Command: []string{"true"}, CPUs: 2}, "cannot be had"},
-		{"fewer than no CPU", Options{Command: []string{"true"}, Stock: stock, CPUs: -1}, "cannot be had"},
-		{"little memory", Options{Command: []string{"true"}, Stock: stock, Memory: 128}, "256 or more"},
+		{"CPUs of user-mode-linux", Options{Command: []string{"true"}, CPUs: 2}, "not possible"},
+		{"negative number of CPUs", Options{Command: []string{"true"}, Stock: stock, CPUs: -1}, "not possible"},
+		{"little memory", Options{Command: []string{"true"}, Stock: stock, Memory: 128}, "the minimum is 256"},
 		{"an empty cache", Options{Command: []string{"true"}, Stock: stock}, "root.ext4"},
 	} {
 		if _, err := Boot(t.Context(), tt.o); err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -338,7 +341,7 @@ kernel/a/other.ko.xz:
 		t.Errorf("%v, -want +got:\n%s", err, diff)
 	}
 	if _, err := loadOrder(dep, []string{"absent"}); err == nil || !strings.Contains(err.Error(), "absent") {
-		t.Errorf("error = %v, want one that names the module", err)
+		t.Errorf("error = %v, want one with the module's name", err)
 	}
 }
 
@@ -350,7 +353,7 @@ func TestUnsigned(t *testing.T) {
 		"":                               "",
 		"code":                           "code",
 		"code" + "sign" + signature(4):   "code",
-		"code" + signature(5):            "code" + signature(5), // longer than what is there
+		"code" + signature(5):            "code" + signature(5), // longer than the file
 		"~Module signature appended~\n":  "~Module signature appended~\n",
 		"code" + "sign" + signature(1e9): "code" + "sign" + signature(1e9),
 	} {
@@ -407,6 +410,6 @@ func TestArchive(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	if err := a.file("/x", dir); err == nil || !strings.Contains(err.Error(), "not a regular file") {
-		t.Errorf("error = %v, want one about a directory", err)
+		t.Errorf("error = %v, want one for a directory", err)
 	}
 }

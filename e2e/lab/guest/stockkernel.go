@@ -11,7 +11,8 @@ import (
 	"strings"
 )
 
-// bootModules are the modules that a Stock kernel needs to reach its files and the host, without what they depend on.
+// bootModules returns the modules that a Stock kernel needs to mount its root and to reach the host, without their
+// dependencies.
 func bootModules() []string {
 	return []string{
 		"virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay",
@@ -19,7 +20,7 @@ func bootModules() []string {
 	}
 }
 
-// takeModules copies the bootModules and what they depend on, named in the order in which they are loaded.
+// takeModules copies the bootModules and their dependencies; the file names sort in the order of loading.
 func (s Stock) takeModules(from string) error {
 	dep, err := os.ReadFile(filepath.Join(from, "modules.dep"))
 	if err != nil {
@@ -44,7 +45,7 @@ func (s Stock) takeModules(from string) error {
 	return nil
 }
 
-// unsignModules takes the signatures off modules: to check one costs 10 ms of emulation.
+// unsignModules removes the signatures of modules, because checking one takes 10 ms under emulation.
 func unsignModules(tree string) error {
 	return filepath.WalkDir(filepath.Join(tree, "usr/lib/modules"), func(path string, d os.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, ".ko") {
@@ -58,7 +59,7 @@ func unsignModules(tree string) error {
 	})
 }
 
-// unsigned is a module without its signature, which a struct module_signature and a magic string end
+// unsigned returns a module without its signature, which is followed by a struct module_signature and a magic string
 // (include/linux/module_signature.h).
 func unsigned(module []byte) []byte {
 	const structSize = 12
@@ -73,7 +74,8 @@ func unsigned(module []byte) []byte {
 	return code[:uint64(len(code))-size]
 }
 
-// loadOrder reads modules.dep(5), and lists the files of the named modules, each after those that it depends on.
+// loadOrder parses modules.dep(5) and returns the files of the named modules and their dependencies, dependencies
+// first.
 func loadOrder(dep string, names []string) ([]string, error) {
 	needs := make(map[string][]string) // by path
 	path := make(map[string]string)    // by name
@@ -109,7 +111,7 @@ func loadOrder(dep string, names []string) ([]string, error) {
 	return order, nil
 }
 
-// unpackKernel takes the kernel out of a packed one. Unpacking itself, it would take 6 s of emulation.
+// unpackKernel decompresses the kernel, because decompressing itself takes it 6 s under emulation.
 func (s Stock) unpackKernel(ctx context.Context, packed []byte) error {
 	payload, err := kernelPayload(packed)
 	if err != nil {
@@ -122,7 +124,7 @@ func (s Stock) unpackKernel(ctx context.Context, packed []byte) error {
 	case bytes.HasPrefix(payload, []byte("\x28\xb5\x2f\xfd")):
 		unpacker = "zstd"
 	default:
-		return fmt.Errorf("the kernel is packed in an unknown way: it begins with %x", payload[:min(6, len(payload))])
+		return fmt.Errorf("the kernel is compressed in an unknown format: it begins with %x", payload[:min(6, len(payload))])
 	}
 	cmd, err := s.emulator().command(ctx, unpacker, "-dc")
 	if err != nil {
@@ -132,25 +134,25 @@ func (s Stock) unpackKernel(ctx context.Context, packed []byte) error {
 	if err != nil {
 		return err
 	}
-	var complaints strings.Builder
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(payload), out, &complaints
+	var stderr strings.Builder
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(payload), out, &stderr
 	if err := errors.Join(cmd.Run(), out.Close()); err != nil {
-		return fmt.Errorf("unpack the kernel: %s: %w: %s", unpacker, err, strings.TrimSpace(complaints.String()))
+		return fmt.Errorf("unpack the kernel: %s: %w: %s", unpacker, err, strings.TrimSpace(stderr.String()))
 	}
 	return nil
 }
 
-// kernelPayload finds the packed kernel in a bzImage (Documentation/x86/boot.rst of the kernel: setup_sects,
+// kernelPayload returns the compressed kernel in a bzImage (Documentation/x86/boot.rst of the kernel: setup_sects,
 // payload_offset, payload_length).
 func kernelPayload(image []byte) ([]byte, error) {
-	errNoKernel := errors.New("this is no kernel for PCs of boot protocol 2.08 or later")
+	errNoKernel := errors.New("not a PC kernel with boot protocol 2.08 or later")
 	if len(image) < 0x250 || string(image[0x202:0x206]) != "HdrS" || binary.LittleEndian.Uint16(image[0x206:]) < 0x208 {
 		return nil, errNoKernel
 	}
 	setup := (uint64(image[0x1f1]) + 1) * 512
 	begin := setup + uint64(binary.LittleEndian.Uint32(image[0x248:]))
 	end := begin + uint64(binary.LittleEndian.Uint32(image[0x24c:]))
-	// The last four bytes are the unpacked size, after the end of what xz(1) or zstd(1) take.
+	// The last four bytes are the decompressed size, which is not part of the xz(1) or zstd(1) data.
 	if end > uint64(len(image)) || end < begin+4 {
 		return nil, errNoKernel
 	}

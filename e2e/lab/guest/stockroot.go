@@ -11,16 +11,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Mount tags of the host's directories, and how they are mounted. 512 000 bytes are the most that virtio takes at once.
+// Mount tag of the host's root directory, and the mount options of all shares. 512 000 bytes is the largest message
+// size that virtio supports.
 const (
 	tagMachine   = "machine"
 	shareOptions = "trans=virtio,version=9p2000.L,msize=512000,access=any"
 )
 
-// writableTag is the tag of the i-th of writable(spec).
+// writableTag is the mount tag of the i-th directory of writable(spec).
 func writableTag(i int) string { return fmt.Sprintf("writable%d", i) }
 
-// loadBootModules loads the modules of the initramfs. A kernel that needs none has none.
+// loadBootModules loads the modules in the initramfs, if any, and mounts /dev.
 func loadBootModules() error {
 	modules, err := filepath.Glob(filepath.Join(initramfsModules, "*.ko*"))
 	if err != nil || len(modules) == 0 {
@@ -50,8 +51,8 @@ func loadModule(path string) error {
 	return nil
 }
 
-// makeStockRoot makes a root of what the guest has in its memory: a tmpfs over the resident files over the packages. The
-// machine's own directories that packages have no part in (/home, /work, …) come from the host.
+// makeStockRoot builds the root from what the guest has in memory: a tmpfs over the resident files over the packages.
+// Directories that do not belong to packages (/home, /work, …) are those of the host.
 func makeStockRoot(root string, s spec) error {
 	image, machine := filepath.Join(scratch, "image"), filepath.Join(scratch, "machine")
 	for _, m := range []mount{
@@ -90,7 +91,7 @@ func makeStockRoot(root string, s spec) error {
 	return lookUp(root, s.Resident)
 }
 
-// packaged reports whether a directory of the root is the packages' or the kernel's.
+// packaged reports whether a top-level directory belongs to the packages or the kernel.
 func packaged(name string) bool {
 	switch name {
 	case "bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc", "var", "boot", "proc", "sys", "dev", "run", "lost+found":
@@ -99,7 +100,7 @@ func packaged(name string) bool {
 	return false
 }
 
-// lookUp has the kernel remember the directories that lead to the files, which costs the host's time.
+// lookUp fills the kernel's dentry cache with the directories of the files, because looking them up waits for the host.
 func lookUp(root string, files []string) error {
 	for _, f := range files {
 		if _, err := os.Stat(filepath.Join(root, f)); err != nil {
@@ -114,7 +115,7 @@ func isDirectory(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// moveTo is pivotTo for a kernel whose root is an initramfs, which cannot be taken away (pivot_root(2)). Kernel threads
+// moveTo is pivotTo for a kernel whose root is an initramfs, which cannot be unmounted (pivot_root(2)). Kernel threads
 // share the working directory and the root of the first process.
 func moveTo(root string) error {
 	if err := unix.Chdir(root); err != nil {

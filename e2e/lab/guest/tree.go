@@ -17,17 +17,16 @@ import (
 // Tree is a directory of unpacked packages.
 type Tree struct {
 	Dir string
-	// Preload are the libraries that are laid before the guest kernel's C library, the first one foremost. One is made of
-	// the sources in preload: the guest's clock, and the FPU state of CPUs that are newer than the kernel.
+	// Preload are the libraries that are preloaded into the guest kernel (LD_PRELOAD), in that order. One is compiled
+	// from the sources in preload: the guest's clock, and the FPU state of CPUs that are newer than the kernel.
 	Preload []string
 }
 
-// Kernel is the path of the guest kernel, a program of this machine.
+// Kernel returns the path of the guest kernel, a program that runs on this machine.
 func (t Tree) Kernel() string { return filepath.Join(t.Dir, "usr/bin/linux.uml") }
 
-// DataDir is where the guest sees a MariaDB data directory with the system
-// tables in it and a root account without password; copy it, with every file in
-// it, before starting a server on the copy.
+// DataDir is a MariaDB data directory in the guest, with the system tables and a root account without a password. Copy
+// the whole directory and start the server on the copy.
 const DataDir = "/usr/share/lvs-lab/mariadb"
 
 // unpack extracts the packages into the tree without running their scripts.
@@ -39,15 +38,15 @@ func (t Tree) unpack(ctx context.Context, debs []string) error {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(min(runtime.NumCPU(), 8)) // each takes up to 70 MB: a machine of 64 CPUs may have 4 GB
+	g.SetLimit(min(runtime.NumCPU(), 8)) // each takes up to 70 MB: too much for 64 CPUs with 4 GB of memory
 	for _, deb := range debs {
 		g.Go(func() error { return t.extract(ctx, deb) })
 	}
 	return g.Wait()
 }
 
-// mirrorMergedUsr makes /bin, /lib, … links where the machine has them: a
-// directory there would hide the machine's link once the tree lies over it.
+// mirrorMergedUsr creates /bin, /lib, … as links if they are links on the machine. A directory would hide the machine's
+// link in the overlay.
 func (t Tree) mirrorMergedUsr() error {
 	for _, name := range []string{"bin", "sbin", "lib", "lib32", "lib64", "libx32"} {
 		target, err := os.Readlink("/" + name)
@@ -76,20 +75,20 @@ func (t Tree) extract(ctx context.Context, deb string) error {
 		return err
 	}
 	write.Stdin = pipe
-	var complaints strings.Builder
-	write.Stderr = &complaints
+	var stderr strings.Builder
+	write.Stderr = &stderr
 	if err := read.Start(); err != nil {
 		return err
 	}
-	// Both are waited for: which of them failed first is not known otherwise.
+	// Wait for both and report both errors, because it is not known which of them failed first.
 	writeErr := write.Run()
 	if err := errors.Join(writeErr, read.Wait()); err != nil {
-		return fmt.Errorf("unpack %s: %w: %s", filepath.Base(deb), err, strings.TrimSpace(complaints.String()))
+		return fmt.Errorf("unpack %s: %w: %s", filepath.Base(deb), err, strings.TrimSpace(stderr.String()))
 	}
 	return nil
 }
 
-// linkModules puts the guest kernel's modules where modprobe looks.
+// linkModules links the guest kernel's modules to where modprobe looks for them.
 func (t Tree) linkModules() error {
 	versions, err := os.ReadDir(filepath.Join(t.Dir, "usr/lib/uml/modules"))
 	if err != nil {
@@ -107,9 +106,8 @@ func (t Tree) linkModules() error {
 	return nil
 }
 
-// linkIptables does what the package's alternatives do, with another choice: the
-// guest kernel has the tables of ip_tables, and none of nf_tables for IPv4 and IPv6
-// (CONFIG_NF_TABLES_IPV4).
+// linkIptables replaces the package's alternatives and chooses the legacy programs: the guest kernel has ip_tables but
+// not nf_tables for IPv4 and IPv6 (CONFIG_NF_TABLES_IPV4).
 func (t Tree) linkIptables() error {
 	sbin := filepath.Join(t.Dir, "usr/sbin")
 	for _, name := range []string{"iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore"} {
@@ -121,8 +119,8 @@ func (t Tree) linkIptables() error {
 	return nil
 }
 
-// installMariaDB makes the data directory, with the tree's own programs running
-// on the host: 1 s here, 10 s in a guest.
+// installMariaDB creates the data directory with the tree's own programs, running on the host: this takes 1 s, and 10 s
+// in a guest.
 func (t Tree) installMariaDB(ctx context.Context) error {
 	data := filepath.Join(t.Dir, DataDir)
 	if err := os.MkdirAll(data, 0o755); err != nil {
@@ -132,8 +130,8 @@ func (t Tree) installMariaDB(ctx context.Context) error {
 	args := []string{
 		filepath.Join(usr, "bin/mariadb-install-db"), "--no-defaults", "--basedir=" + usr, "--datadir=" + data,
 		"--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
-		// 10 MiB of log is enough for a lab and copied once a server; the kernel of a
-		// container may refuse native asynchronous I/O.
+		// 10 MiB of log is enough for a lab, and is copied for each server. A container may not be allowed native
+		// asynchronous I/O.
 		"--innodb-log-file-size=10M", "--innodb-buffer-pool-size=16M", "--innodb-use-native-aio=0",
 	}
 	if os.Geteuid() == 0 {
@@ -155,7 +153,7 @@ func (t Tree) installMariaDB(ctx context.Context) error {
 	return nil
 }
 
-// leftOut are the parts of packages that nothing in the lab reads. Drivers are of hardware that no guest has.
+// leftOut returns the parts of packages that nothing in the lab reads, such as drivers for hardware that no guest has.
 func leftOut() []string {
 	paths := []string{"usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/i18n", "usr/lib/*/gconv", "lib/modules/*/kernel/sound"}
 	for _, d := range []string{

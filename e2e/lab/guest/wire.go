@@ -8,27 +8,27 @@ import (
 	"io"
 )
 
-// kind says what a frame on the serial line between host and guest carries.
+// kind is the type of a frame between host and guest.
 type kind byte
 
 const (
 	// Guest to host.
-	kindWant   kind = 'w' // the guest is ready for one more frame
+	kindWant   kind = 'w' // the guest requests one frame
 	kindStdout kind = 'o' // bytes of the command's standard output
 	kindStderr kind = 'e' // bytes of the command's standard error
 	kindExit   kind = 'x' // exit code of the command, 4 bytes big endian
-	kindFailed kind = 'f' // the guest could not start the command; a sentence
+	kindFailed kind = 'f' // the guest could not start the command; the error text
 
-	// Host to guest, each one the answer to a kindWant.
-	kindSpec   kind = 's' // a part of the spec, more to come
+	// Host to guest, each in reply to a kindWant.
+	kindSpec   kind = 's' // a part of the spec, not the last
 	kindStart  kind = 'z' // the last part of the spec
-	kindStdin  kind = 'i' // bytes for the command's standard input; none = end of file
+	kindStdin  kind = 'i' // bytes for the command's standard input; empty = end of file
 	kindResize kind = 'r' // rows and columns of the terminal, 2 bytes big endian each
 )
 
 const (
 	frameHeader = 5
-	// maxFrame bounds what a reader allocates for one frame, in bytes.
+	// maxFrame is the largest payload in bytes; it limits what a reader allocates for a frame.
 	maxFrame = 64 << 10
 	// maxToGuest keeps every frame to the guest, header included, below the 4095
 	// bytes that the guest's line discipline buffers (drivers/tty/n_tty.c).
@@ -37,7 +37,7 @@ const (
 
 var errFrameTooLong = errors.New("frame is longer than 64 KiB")
 
-// writeFrame writes one frame with one Write. Payloads over maxFrame are refused.
+// writeFrame writes one frame with one Write. Payloads over maxFrame are an error.
 func writeFrame(w io.Writer, k kind, payload []byte) error {
 	if len(payload) > maxFrame {
 		return errFrameTooLong
@@ -49,8 +49,8 @@ func writeFrame(w io.Writer, k kind, payload []byte) error {
 	return err
 }
 
-// readFrame reads one frame. It returns io.EOF at a clean end, and
-// io.ErrUnexpectedEOF where the line ends inside a frame.
+// readFrame reads one frame. It returns io.EOF at the end of input, and io.ErrUnexpectedEOF if the input ends inside a
+// frame.
 func readFrame(r *bufio.Reader) (kind, []byte, error) {
 	var header [frameHeader]byte
 	if _, err := io.ReadFull(r, header[:]); err != nil {

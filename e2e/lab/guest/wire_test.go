@@ -44,7 +44,7 @@ func TestFramesComeBackAsTheyWent(t *testing.T) {
 		}
 		got, err := readAll(buf.Bytes())
 		if err != nil || len(got) != len(want) {
-			t.Fatalf("%d frames of %d, %v", len(got), len(want), err)
+			t.Fatalf("got %d of %d frames, %v", len(got), len(want), err)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatalf("-want +got:\n%s", diff)
@@ -85,13 +85,13 @@ func FuzzReadFrame(f *testing.F) {
 			}
 		}
 		if !bytes.HasPrefix(raw, again.Bytes()) || (err == nil && again.Len() != len(raw)) {
-			t.Fatalf("% x came back as % x (%v)", raw, again.Bytes(), err)
+			t.Fatalf("% x was re-encoded as % x (%v)", raw, again.Bytes(), err)
 		}
 	})
 }
 
-// The feeder never sends more than the guest asked for, and never a frame that
-// the guest's line could drop.
+// TestFeederSendsTheSpecInSmallParts: the feeder sends one frame per request, small enough that the guest's serial line
+// does not drop it.
 func TestFeederSendsTheSpecInSmallParts(t *testing.T) {
 	s := spec{Command: []string{"true"}, Env: []string{"BIG=" + string(bytes.Repeat([]byte("x"), 3*maxToGuest))}}
 	var sent bytes.Buffer
@@ -99,19 +99,19 @@ func TestFeederSendsTheSpecInSmallParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var asked int
+	var requests int
 	for !f.specSent() {
 		before := sent.Len()
 		if err := f.sendSpec(); err != nil {
 			t.Fatal(err)
 		}
 		if n := sent.Len() - before; n == 0 || n > maxToGuest+frameHeader {
-			t.Fatalf("%d bytes for one want", n)
+			t.Fatalf("%d bytes for one request", n)
 		}
-		asked++
+		requests++
 	}
-	if asked != 4 {
-		t.Errorf("%d parts, want 4", asked)
+	if requests != 4 {
+		t.Errorf("%d parts, want 4", requests)
 	}
 	l := &line{w: io.Discard, r: bufio.NewReader(&sent)}
 	got, err := l.readSpec()

@@ -1,26 +1,26 @@
 /*
- * The FPU state of a guest's processes on a CPU that has more of it than user-mode-linux knows.
+ * The FPU state of a guest's processes on a CPU whose FPU state is larger than user-mode-linux supports.
  *
- * user-mode-linux keeps 2 696 bytes for each process, up to AVX-512 and protection keys, and sets them with PTRACE_SETREGSET
- * before it lets the process run (arch/x86/um/os-Linux/registers.c). With AMX there are 11 000, and the machine's kernel
- * refuses a part of them with EFAULT (xstateregs_set, arch/x86/kernel/fpu/regset.c): the guest panics at its first process,
- * "userspace - ptrace set fp regs failed, errno = 14". So the caller's bytes are set as the beginning of the whole, the rest
- * of which is zero.
+ * user-mode-linux keeps 2 696 bytes for each process, which covers AVX-512 and protection keys, and sets them with
+ * PTRACE_SETREGSET before it lets the process run (arch/x86/um/os-Linux/registers.c). With AMX the state has 11 000 bytes, and
+ * the machine's kernel refuses a part of it with EFAULT (xstateregs_set, arch/x86/kernel/fpu/regset.c): the guest panics at its
+ * first process, "userspace - ptrace set fp regs failed, errno = 14". So the caller's bytes are set as the beginning of the
+ * whole state, and the rest is zero.
  *
  * Nothing is lost with the rest. The header in the caller's bytes (XSTATE_BV, Intel SDM 13.4.2) says which components the
- * kernel is to take: one that it does not name gets its initial state, whatever its bytes are. The only one beyond that it
- * could name is TILECFG, whose initial state is zero, too; the tiles need a permission (ARCH_REQ_XCOMP_PERM) that nobody
- * asks this machine's kernel for.
+ * kernel is to load: a component that it does not name gets its initial state, whatever its bytes are. The only component in
+ * the rest that it could name is TILECFG, whose initial state is zero, too; the tile data need a permission
+ * (ARCH_REQ_XCOMP_PERM) that no process of the guest requests from this machine's kernel.
  */
 #include "libc.h"
 
 static long (*host_ptrace)(int, pid_t, void *, void *);
 
-/* The caller's bytes, and zeros. More than 64 KiB are not foreseen; user-mode-linux's stacks have 16. */
+/* The caller's bytes, then zeros. 64 KiB is the limit; static because user-mode-linux's stacks have 16 KiB. */
 static char state[64 << 10];
-static size_t whole; /* bytes that the machine's kernel wants; 0 = it takes a part */
+static size_t whole; /* bytes that the machine's kernel requires; 0 = it accepts a part */
 
-/* Learns what the whole is; false where the caller's part is no less. */
+/* Finds the size of the whole state; false if the caller's part is not smaller. */
 static bool measure(pid_t pid, size_t part)
 {
 	struct iovec all = {state, sizeof state};
@@ -41,7 +41,7 @@ long ptrace(int request, pid_t pid, void *kind, void *data)
 	case PTRACE_SINGLESTEP:
 	case PTRACE_SYSEMU:
 	case PTRACE_SYSEMU_SINGLESTEP:
-		runs(pid);
+		note_running(pid);
 	}
 	if (request != PTRACE_SETREGSET || kind != NT_X86_XSTATE)
 		return host_ptrace(request, pid, kind, data);

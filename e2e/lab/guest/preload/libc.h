@@ -1,7 +1,7 @@
 /*
- * What this library uses of the C library, as it is on Linux for amd64 (there is no user-mode-linux for other machines of 64
- * bits): it is compiled where nobody has installed headers. tcc knows no constructors, so each file looks up what it wraps
- * when it is first called.
+ * The parts of the C library that this library uses, as on Linux for amd64 (the only 64-bit architecture of user-mode-linux):
+ * it is compiled on machines without headers. tcc has no constructors, so each file looks up the functions that it wraps on
+ * its first call.
  */
 typedef long time_t, int64_t;
 typedef unsigned long size_t;
@@ -57,5 +57,5 @@ void *memcpy(void *, const void *, size_t);
 void *memset(void *, int, size_t);
 void abort(void);
 
-/* clock.c: the process of the guest that runs from now on. */
-void runs(pid_t pid);
+/* clock.c: records which guest process runs from now on. */
+void note_running(pid_t pid);

@@ -1,4 +1,4 @@
-/* A machine on which a guest kernel gets nowhere. */
+/* Hangs a guest kernel: its ptrace never returns. */
 int pause(void);
 
 long ptrace(int request, int pid, void *address, void *data)

@@ -1,7 +1,7 @@
 /*
- * A machine whose CPU has 8 KiB of FPU state more than this one, laid between a guest kernel and the C library: it takes the
- * whole state only, as xstateregs_set (arch/x86/kernel/fpu/regset.c) does. What it refused and took is counted in the file
- * COUNTS.
+ * Emulates a machine whose CPU has 8 KiB more FPU state than this one, preloaded between a guest kernel and the C library: it
+ * accepts only the whole state, as xstateregs_set (arch/x86/kernel/fpu/regset.c) does. It counts refused and accepted states in
+ * the file COUNTS.
  */
 #include "../preload/libc.h"
 
@@ -15,7 +15,7 @@ void *mmap(void *, size_t, int, int, int, long);
 int open(const char *, int, ...);
 
 static struct {
-	int64_t refused, taken;
+	int64_t refused, accepted;
 } *counts;
 static long (*host_ptrace)(int, pid_t, void *, void *);
 
@@ -50,7 +50,7 @@ long ptrace(int request, pid_t pid, void *kind, void *data)
 		errno = EFAULT;
 		return -1;
 	}
-	counts->taken++;
+	counts->accepted++;
 	here.iov_base = state->iov_base;
 	return host_ptrace(request, pid, kind, &here);
 }
