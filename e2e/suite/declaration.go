@@ -7,78 +7,79 @@ import (
 	"strings"
 )
 
-// PlanVariable is the environment variable that makes a test binary say what its scenarios need, instead of running them.
+// PlanVariable is the environment variable that makes a test binary print what its scenarios need instead of running
+// them.
 const PlanVariable = "LVS_LAB_PLAN"
 
-// Mark is the line by which a test binary that is planned says that all its tests are scenarios.
+// Mark is the line that a test binary prints when it is planned to declare that all its tests are scenarios.
 const Mark = "lab: every test here is a scenario"
 
-// What a scenario says of itself are attributes of the test (testing.T.Attr) with these keys.
+// A scenario declares its needs as attributes of the test (testing.T.Attr) with these keys.
 const (
-	AttrNeed      = "lab.need"      // the parts, with spaces between them
-	AttrKernel    = "lab.kernel"    // the kernel that has them, where it is not UML
-	AttrExclusive = "lab.exclusive" // a boot of its own
-	AttrLong      = "lab.long"      // has a long form only
-	AttrLonger    = "lab.longer"    // has a longer form, too
-	AttrAnyKernel = "lab.anykernel" // is run on the second kernel, too
-	AttrPlanned   = "lab.planned"   // this is where the plan ends: the rest needs the lab
+	AttrNeed      = "lab.need"      // parts, separated by spaces
+	AttrKernel    = "lab.kernel"    // the kernel that has them, if it is not UML
+	AttrExclusive = "lab.exclusive" // needs a guest to itself
+	AttrLong      = "lab.long"      // only has a long form
+	AttrLonger    = "lab.longer"    // also has a longer form
+	AttrAnyKernel = "lab.anykernel" // also runs on the second kernel
+	AttrPlanned   = "lab.planned"   // planning ended here, because the rest needs the lab
 )
 
-// The kernels that a guest may have.
+// The kernels of guests.
 const (
 	UML    = "uml"    // user-mode-linux
-	Debian = "debian" // Debian's for machines, under qemu
+	Debian = "debian" // Debian's kernel for PCs, under qemu
 )
 
-// A Scenario is a test that has said what it needs.
+// A Scenario is a test with the needs that it declared.
 type Scenario struct {
 	Name      string
 	Needs     []string // parts, each once, sorted
 	Kernel    string   // UML or Debian
 	Exclusive bool
-	Long      bool // in the long form only
-	Longer    bool // has a longer form
-	AnyKernel bool // is run on the second kernel, too
+	Long      bool // only runs in the long form
+	Longer    bool // also has a longer form
+	AnyKernel bool // also runs on the second kernel
 }
 
-// ParsePlan reads what a test binary printed with PlanVariable and -test.v, and returns its scenarios in their order. A
-// test that did not say what it needs, or that ran on although it was only planned, is an error with its name; the others
-// are returned all the same.
+// ParsePlan parses the output of a test binary with PlanVariable and -test.v, and returns its scenarios in order. A
+// test that declared no needs, or that did not stop at the end of planning, is an error that names the test; all
+// scenarios are returned anyway.
 func ParsePlan(output string) ([]Scenario, error) {
-	said := make(map[string]*plan)
+	plans := make(map[string]*plan)
 	at := func(name string) *plan {
-		name, _, _ = strings.Cut(name, "/") // what a subtest says, its scenario says
-		if said[name] == nil {
-			said[name] = &plan{Scenario: Scenario{Name: name, Kernel: UML}}
+		name, _, _ = strings.Cut(name, "/") // a declaration in a subtest counts for its scenario
+		if plans[name] == nil {
+			plans[name] = &plan{Scenario: Scenario{Name: name, Kernel: UML}}
 		}
-		return said[name]
+		return plans[name]
 	}
 	var scenarios []Scenario
-	var faults []error
+	var errs []error
 	for line := range strings.Lines(output) {
 		line = strings.TrimSuffix(line, "\n")
 		if a, ok := parseAttribute(line); ok {
-			at(a.test).take(a)
+			at(a.test).apply(a)
 		} else if name, verdict, ok := parseVerdict(line); ok {
 			p := at(name)
-			if err := p.fault(verdict); err != nil {
-				faults = append(faults, err)
+			if err := p.check(verdict); err != nil {
+				errs = append(errs, err)
 			}
 			slices.Sort(p.Needs)
 			p.Needs = slices.Compact(p.Needs)
 			scenarios = append(scenarios, p.Scenario)
 		}
 	}
-	return scenarios, errors.Join(faults...)
+	return scenarios, errors.Join(errs...)
 }
 
-// plan is a scenario as far as it has been read.
+// plan is a scenario while its output is being parsed.
 type plan struct {
 	Scenario
-	needs, planned bool // it declared, and it ended where the lab begins
+	needs, planned bool // whether it declared its needs; whether it stopped at the end of planning
 }
 
-func (p *plan) take(a attribute) {
+func (p *plan) apply(a attribute) {
 	switch a.key {
 	case AttrNeed:
 		p.needs = true
@@ -98,25 +99,25 @@ func (p *plan) take(a attribute) {
 	}
 }
 
-func (p *plan) fault(verdict string) error {
+func (p *plan) check(verdict string) error {
 	switch {
 	case verdict == "FAIL":
-		return fmt.Errorf("%s failed while it was planned: what stands before its declarations must not need the lab", p.Name)
+		return fmt.Errorf("%s failed while it was planned: the code before its declarations must not need the lab", p.Name)
 	case !p.needs:
-		return fmt.Errorf("%s does not say what it needs: begin it with lab.Need(t), and what else concerns it", p.Name)
+		return fmt.Errorf("%s does not declare what it needs: begin it with lab.Need(t) and the other declarations that apply", p.Name)
 	case !p.planned:
-		return fmt.Errorf("%s says what it needs, but never enters the lab: make its network with lab.New, or call lab.Planned(t)", p.Name)
+		return fmt.Errorf("%s declares what it needs, but does not stop when it is only planned: create its network with lab.New, or call lab.Planned(t)", p.Name)
 	}
 	return nil
 }
 
-// Undeclared lists what a scenario said of itself when it ran and had not said when it was planned: then it was run in a
-// place that it may not be fit for, or is missing from a form that it has.
+// Undeclared returns what a scenario declared when it ran but not when it was planned. Such a scenario may have run in
+// an unsuitable guest, or may be missing from a form.
 func (s Scenario) Undeclared(ran Scenario) []string {
-	var late []string
+	var undeclared []string
 	for _, need := range ran.Needs {
 		if !slices.Contains(s.Needs, need) {
-			late = append(late, "lab.Need "+need)
+			undeclared = append(undeclared, "lab.Need "+need)
 		}
 	}
 	for _, d := range []struct {
@@ -129,13 +130,13 @@ func (s Scenario) Undeclared(ran Scenario) []string {
 		{"lab.AnyKernel", ran.AnyKernel, s.AnyKernel},
 	} {
 		if d.is && !d.was {
-			late = append(late, d.name)
+			undeclared = append(undeclared, d.name)
 		}
 	}
-	return late
+	return undeclared
 }
 
-// attribute is a line of `go test -v` about an attribute of a test.
+// attribute is a test attribute, from a line of `go test -v`.
 type attribute struct{ test, key, value string }
 
 func parseAttribute(line string) (attribute, bool) {
@@ -154,7 +155,8 @@ func parseAttribute(line string) (attribute, bool) {
 	return a, true
 }
 
-// parseVerdict reads the line that ends a test, not one of a subtest, which is indented. The verdict is PASS, FAIL or SKIP.
+// parseVerdict parses the line that ends a test, but not that of a subtest, which is indented. The verdict is PASS,
+// FAIL or SKIP.
 func parseVerdict(line string) (name, verdict string, ok bool) {
 	rest, ok := strings.CutPrefix(line, "--- ")
 	if !ok {

@@ -46,10 +46,10 @@ func TestParsePlan(t *testing.T) {
 
 func TestParsePlanRefuses(t *testing.T) {
 	for _, tt := range []struct{ output, want string }{
-		{"--- PASS: TestX (0.00s)\n", "TestX does not say what it needs"},
-		{"--- SKIP: TestX (0.00s)\n", "TestX does not say what it needs"},
-		{"=== ATTR  TestX lab.planned \n--- SKIP: TestX (0.00s)\n", "TestX does not say what it needs"},
-		{"=== ATTR  TestX lab.need ipvs\n--- PASS: TestX (1.00s)\n", "TestX says what it needs, but never enters the lab"},
+		{"--- PASS: TestX (0.00s)\n", "TestX does not declare what it needs"},
+		{"--- SKIP: TestX (0.00s)\n", "TestX does not declare what it needs"},
+		{"=== ATTR  TestX lab.planned \n--- SKIP: TestX (0.00s)\n", "TestX does not declare what it needs"},
+		{"=== ATTR  TestX lab.need ipvs\n--- PASS: TestX (1.00s)\n", "TestX declares what it needs, but does not stop when it is only planned"},
 		{"=== ATTR  TestX lab.need ipvs\n=== ATTR  TestX lab.planned \n--- FAIL: TestX (1.00s)\n", "TestX failed while it was planned"},
 	} {
 		_, err := ParsePlan("=== ATTR  TestGood lab.need \n=== ATTR  TestGood lab.planned \n--- SKIP: TestGood (0.00s)\n" + tt.output)
@@ -66,7 +66,7 @@ func TestUndeclared(t *testing.T) {
 		want string
 	}{
 		{Scenario{Needs: []string{"ipvs"}, Longer: true}, ""},
-		{Scenario{}, ""}, // it ended before it said so again
+		{Scenario{}, ""}, // it ended before its declarations
 		{Scenario{Needs: []string{"ipvs", "mariadb"}, Exclusive: true, Long: true, AnyKernel: true}, "lab.Need mariadb, lab.Exclusive, lab.Long, lab.AnyKernel"},
 	} {
 		if got := strings.Join(planned.Undeclared(tt.ran), ", "); got != tt.want {

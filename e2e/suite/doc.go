@@ -1,10 +1,10 @@
-// Package suite is what `labrun test` knows of scenarios: what they declare of themselves (package lab's Need, Exclusive,
-// Long, Longer), which of them a guest runs next, and what is printed of how they ended.
+// Package suite is the core of `labrun test`: what scenarios declare (with package lab's Need, Exclusive, Long, Longer,
+// AnyKernel), which scenario a guest runs next, and the report.
 //
-// A test binary is planned on the machine: with PlanVariable set, its scenarios run their declarations only, and ParsePlan
-// reads those from what `-test.v` prints. A Queue hands the scenarios out to guests, the longest first, as Durations
-// remembers them. In each guest a worker (package suite/worker) runs one at a time, told by an Order and answering with
-// Messages. A Report prints a line for each as it ends.
+// A test binary is planned on the host machine: with PlanVariable set, its scenarios run only their declarations, and
+// ParsePlan reads these from the output of `-test.v`. A Queue gives the scenarios to guests, the longest first
+// according to Durations. In each guest a worker (package suite/worker) runs one at a time: it receives Orders and
+// sends Messages. A Report prints a line for each scenario when it ends.
 //
-// The package is pure: it boots nothing, starts nothing and opens no file.
+// The package is pure: it boots no guests, starts no processes and opens no files.
 package suite

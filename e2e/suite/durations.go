@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// Durations are how long jobs took when they passed last, by the machine's clock and by Job.Key.
+// Durations are how long jobs took when they last passed, by the machine's clock. The key is Job.Key.
 type Durations map[string]time.Duration
 
-// ParseDurations reads what Encode wrote.
+// ParseDurations parses the output of Encode. Values that are not positive, or not below Unknown, are dropped.
 func ParseDurations(data []byte) (Durations, error) {
 	var seconds map[string]float64
 	if err := json.Unmarshal(data, &seconds); err != nil {
-		return nil, fmt.Errorf("durations of scenarios: %w: remove the file, for it is written anew", err)
+		return nil, fmt.Errorf("durations of scenarios: %w: remove the file, it is created again", err)
 	}
 	d := make(Durations, len(seconds))
 	for key, s := range seconds {
@@ -24,7 +24,7 @@ func ParseDurations(data []byte) (Durations, error) {
 	return d, nil
 }
 
-// Encode writes durations as JSON, in seconds, in the order of their keys.
+// Encode returns the durations as JSON, in seconds, sorted by key.
 func (d Durations) Encode() ([]byte, error) {
 	seconds := make(map[string]float64, len(d))
 	for key, t := range d {

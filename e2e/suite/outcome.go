@@ -6,47 +6,47 @@ import (
 	"time"
 )
 
-// An Outcome is how a job ended.
+// An Outcome is the result of a job.
 type Outcome struct {
 	Job    Job
 	Tally  Tally
 	Took   time.Duration // by the machine's clock
-	Guest  time.Duration // by the guest's; 0 = it did not tell
-	Why    string        // what is wrong beside what the tests say themselves, one line or more; "" = nothing
+	Guest  time.Duration // by the guest's clock; 0 = unknown
+	Reason string        // why it failed for a reason other than its tests, one line or more; "" = it did not
 	Skips  []string
 	Output string
 }
 
-// Judge makes an outcome of what a job printed and of how it ended; ended is nil where its guest ended first, and then
-// died says how.
+// Judge returns the outcome of a job from its output and from how it ended. If its guest ended first, ended is nil and
+// died says why.
 func Judge(j Job, t *Transcript, ended *Ended, died string, limit, took time.Duration) Outcome {
 	o := Outcome{Job: j, Took: took, Output: t.String(), Tally: t.Tally, Skips: t.Skips}
-	var why []string
+	var reasons []string
 	switch {
 	case ended == nil:
-		why = append(why, "its guest ended: "+died)
-	case ended.Trouble != "":
-		why = append(why, ended.Trouble)
+		reasons = append(reasons, "its guest ended: "+died)
+	case ended.Error != "":
+		reasons = append(reasons, ended.Error)
 	case ended.Overtime:
-		why = append(why, fmt.Sprintf("it did not end within %s of the guest's time", limit))
+		reasons = append(reasons, fmt.Sprintf("it did not end within %s of guest time", limit))
 	case ended.Code != 0 && t.Tally.Failed == 0:
-		why = append(why, fmt.Sprintf("exit code %d", ended.Code))
+		reasons = append(reasons, fmt.Sprintf("exit code %d", ended.Code))
 	case ended.Code == 0 && t.Tally == Tally{}:
-		why = append(why, "it ran no test")
+		reasons = append(reasons, "it ran no test")
 	}
 	if ended != nil {
 		o.Guest = ended.Took
 		if len(ended.Left) > 0 {
-			why = append(why, "it left in the guest: "+strings.Join(ended.Left, "; "))
+			reasons = append(reasons, "left behind in the guest: "+strings.Join(ended.Left, "; "))
 		}
 	}
 	if j.Scenario != nil {
-		if late := j.Scenario.Undeclared(t.Said); len(late) > 0 {
-			why = append(why, "it did not say so when it was planned: "+strings.Join(late, ", ")+": move that to its first lines, before lab.New")
+		if undeclared := j.Scenario.Undeclared(t.Declared); len(undeclared) > 0 {
+			reasons = append(reasons, "not declared when it was planned: "+strings.Join(undeclared, ", ")+": move that to its first lines, before lab.New")
 		}
 	}
-	o.Why = strings.Join(why, "; ")
-	if o.Why != "" {
+	o.Reason = strings.Join(reasons, "; ")
+	if o.Reason != "" {
 		o.Tally.Failed = max(1, o.Tally.Failed)
 	}
 	if j.Scenario != nil {

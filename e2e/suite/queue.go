@@ -5,28 +5,28 @@ import (
 	"time"
 )
 
-// Unknown is how long a job is taken to be that never ran: long, so that it is begun early.
+// Unknown is the expected duration of a job that never ran. It is long, so that such a job is started early.
 const Unknown = time.Hour
 
-// A Queue holds the jobs that nobody has begun yet. Guests take the next one when they are through with one, so that no
-// packing in advance can be wrong.
+// A Queue contains the jobs that have not been started. A guest takes the next job when it has finished one, so jobs
+// need not be assigned to guests in advance.
 type Queue struct{ pending []Job }
 
-// NewQueue makes a queue of jobs. Among those that are expected to take the same time, the first one is run first.
+// NewQueue returns a queue of jobs. Jobs with the same expected duration run in the given order.
 func NewQueue(jobs []Job) *Queue { return &Queue{slices.Clone(jobs)} }
 
-// A Guest is what the queue must know of one: "" as its kernel = there is none.
+// A Guest is what the queue needs to know about a guest. Kernel "" = no guest has been booted.
 type Guest struct {
 	Kernel string
-	Used   bool // something has run in it
+	Used   bool // a job has run in it
 }
 
-// Next takes out the job that a guest is to run: the longest, where a job that needs another boot counts as shorter by
-// what that boot takes. boot says that it does; ok is false when nothing is left.
+// Next removes and returns the job that the guest is to run: the longest, where the duration of a boot is subtracted
+// from a job that needs one. boot reports whether the job needs a boot; ok is false if the queue is empty.
 func (q *Queue) Next(g Guest) (j Job, boot, ok bool) {
 	best := -1
 	for i, candidate := range q.pending {
-		if best < 0 || g.worth(candidate) > g.worth(q.pending[best]) {
+		if best < 0 || g.priority(candidate) > g.priority(q.pending[best]) {
 			best = i
 		}
 	}
@@ -38,12 +38,12 @@ func (q *Queue) Next(g Guest) (j Job, boot, ok bool) {
 	return j, !g.fits(j), true
 }
 
-// Left lists the jobs that nobody has begun.
-func (q *Queue) Left() []Job { return slices.Clone(q.pending) }
+// Pending returns the jobs that have not been started.
+func (q *Queue) Pending() []Job { return slices.Clone(q.pending) }
 
 func (g Guest) fits(j Job) bool { return g.Kernel == j.Kernel && (!j.Exclusive || !g.Used) }
 
-func (g Guest) worth(j Job) time.Duration {
+func (g Guest) priority(j Job) time.Duration {
 	expected := j.Expected
 	if expected == 0 {
 		expected = Unknown
@@ -54,7 +54,7 @@ func (g Guest) worth(j Job) time.Duration {
 	return expected - bootTime(j.Kernel)
 }
 
-// bootTime is about what a boot takes, with the power-off of the guest before.
+// bootTime is roughly how long a boot takes, including the power-off of the previous guest.
 func bootTime(kernel string) time.Duration {
 	if kernel == Debian {
 		return 15 * time.Second

@@ -9,18 +9,18 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestCarry(t *testing.T) {
+func TestCapacity(t *testing.T) {
 	for _, tt := range []struct{ cpus, memory, perGuest, want int }{
 		{1, 8000, 2048, 1},
 		{2, 8000, 2048, 2},
 		{64, 4096, 2048, 2},
 		{64, 3900, 2048, 1},
-		{2, 500, 2048, 1}, // it may still fit, and nothing runs without
+		{2, 500, 2048, 1}, // it may still fit, and without a guest nothing would run
 		{8, 0, 2048, 1},   // unknown
 		{8, 100000, 0, 8},
 	} {
-		if got := Carry(tt.cpus, tt.memory, tt.perGuest); got != tt.want {
-			t.Errorf("Carry(%d, %d, %d) = %d, want %d", tt.cpus, tt.memory, tt.perGuest, got, tt.want)
+		if got := Capacity(tt.cpus, tt.memory, tt.perGuest); got != tt.want {
+			t.Errorf("Capacity(%d, %d, %d) = %d, want %d", tt.cpus, tt.memory, tt.perGuest, got, tt.want)
 		}
 	}
 }
@@ -37,7 +37,7 @@ func job(name string, seconds int, traits ...string) Job {
 	return j
 }
 
-// order is what one guest after the other runs; | is a boot.
+// order returns the names of jobs in the order in which one guest at a time runs them; | is a boot.
 func order(jobs ...Job) string {
 	q, g := NewQueue(jobs), Guest{}
 	var b strings.Builder
@@ -63,11 +63,11 @@ func TestOrder(t *testing.T) {
 		jobs       []Job
 	}{
 		{"the longest first", "|cba", []Job{job("a", 1), job("b", 2), job("c", 3)}},
-		{"who is unknown before", "|bcxa", []Job{job("a", 1), job("b", 0), job("c", 0), job("x", 9)}},
-		{"in their order where equally long", "|abc", []Job{job("a", 1), job("b", 1), job("c", 1)}},
-		{"exclusive ones in boots of their own", "|a|x|y|b", []Job{job("b", 1), job("x", 30, "exclusive"), job("a", 60), job("y", 20, "exclusive")}},
-		{"not a boot for a second", "|cba|x", []Job{job("b", 21), job("x", 22, "exclusive"), job("a", 21), job("c", 40)}},
-		{"kernels one after the other", "|dec|xyz", []Job{job("x", 22), job("d", 40, Debian), job("y", 12), job("e", 30, Debian), job("z", 2), job("c", 21, Debian)}},
+		{"unknown durations first", "|bcxa", []Job{job("a", 1), job("b", 0), job("c", 0), job("x", 9)}},
+		{"the given order for equal durations", "|abc", []Job{job("a", 1), job("b", 1), job("c", 1)}},
+		{"a separate boot for each exclusive one", "|a|x|y|b", []Job{job("b", 1), job("x", 30, "exclusive"), job("a", 60), job("y", 20, "exclusive")}},
+		{"no boot for one second", "|cba|x", []Job{job("b", 21), job("x", 22, "exclusive"), job("a", 21), job("c", 40)}},
+		{"one kernel after the other", "|dec|xyz", []Job{job("x", 22), job("d", 40, Debian), job("y", 12), job("e", 30, Debian), job("z", 2), job("c", 21, Debian)}},
 		{"a long one is worth a boot", "|x|dey", []Job{job("x", 60), job("y", 1, Debian), job("d", 50, Debian), job("e", 40, Debian)}},
 	} {
 		if got := order(tt.jobs...); got != tt.want {
@@ -76,7 +76,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// Whatever guests take jobs in whatever order: each job is run once, and where it may run.
+// TestEveryJobRunsOnceWhereItMay: in whatever order guests take jobs, each job runs once, in a suitable guest.
 func TestEveryJobRunsOnceWhereItMay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var jobs []Job
@@ -107,8 +107,8 @@ func TestEveryJobRunsOnceWhereItMay(t *testing.T) {
 			}
 		}
 		slices.Sort(ran)
-		if len(ran) != len(jobs) || len(slices.Compact(ran)) != len(jobs) || len(q.Left()) != 0 {
-			t.Fatalf("%d jobs, ran %v, left %v", len(jobs), ran, q.Left())
+		if len(ran) != len(jobs) || len(slices.Compact(ran)) != len(jobs) || len(q.Pending()) != 0 {
+			t.Fatalf("%d jobs, ran %v, pending %v", len(jobs), ran, q.Pending())
 		}
 	})
 }
@@ -169,7 +169,7 @@ func TestDurations(t *testing.T) {
 	}
 	for _, bad := range []string{"", "[]", `{"a": "1"}`} {
 		if _, err := ParseDurations([]byte(bad)); err == nil {
-			t.Errorf("%q was read", bad)
+			t.Errorf("%q was accepted", bad)
 		}
 	}
 }

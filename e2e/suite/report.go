@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// A Report prints how jobs end. It is for one goroutine.
+// A Report prints the outcomes of jobs. It is not safe for concurrent use.
 type Report struct {
 	To      io.Writer
-	Verbose bool // what passed is printed, too
+	Verbose bool // print the output of jobs that passed, too
 
 	Outcomes []Outcome
 }
 
-// Add prints a line, and what there is to read of a job that failed or was skipped.
+// Add prints a line for the job, and its output if it failed or was skipped.
 func (r *Report) Add(o Outcome) {
 	r.Outcomes = append(r.Outcomes, o)
 	word := "ok  "
@@ -28,22 +28,22 @@ func (r *Report) Add(o Outcome) {
 		word = "skip"
 	}
 	line := fmt.Sprintf("%s %-36s %7s", word, o.Job.Name, seconds(o.Took))
-	why, more, _ := strings.Cut(o.Why, "\n")
+	reason, details, _ := strings.Cut(o.Reason, "\n")
 	if o.Job.Scenario == nil {
 		line += fmt.Sprintf("  %d tests", o.Tally.Passed+o.Tally.Failed)
 		if len(o.Skips) > 0 {
 			line += ", skipped: " + strings.Join(o.Skips, " ")
 		}
 	}
-	if why != "" {
-		line += "  " + why
+	if reason != "" {
+		line += "  " + reason
 	}
 	fmt.Fprintln(r.To, strings.TrimRight(line, " "))
 	if word != "ok  " || r.Verbose {
 		fmt.Fprint(r.To, o.Output)
 	}
-	if more != "" {
-		fmt.Fprintln(r.To, more)
+	if details != "" {
+		fmt.Fprintln(r.To, details)
 	}
 }
 
@@ -55,23 +55,23 @@ func (r *Report) Tally() (sum Tally) {
 	return sum
 }
 
-// A Closing is what the end of a run says beside what Add was told.
-type Closing struct {
-	Elapsed time.Duration // of the run
+// A Summary is the data for the end of a report beside the outcomes.
+type Summary struct {
+	Elapsed time.Duration // duration of the run
 	Guests  int           // at a time
-	Used    time.Duration // of the budget: since the beginning of what it is for
+	Used    time.Duration // time used of the budget, from the start of what the budget is for
 	Budget  time.Duration // 0 = none
-	NotRun  []Job         // where the run was ended
+	NotRun  []Job         // if the run was interrupted
 }
 
 const slowestListed = 10
 
-// Close prints the summary. Its last line is the count.
-func (r *Report) Close(c Closing) {
+// Close prints the summary. Its last line has the counts.
+func (r *Report) Close(s Summary) {
 	slowest := slices.Clone(r.Outcomes)
 	slices.SortStableFunc(slowest, func(a, b Outcome) int { return cmp.Compare(b.Took, a.Took) })
 	if len(slowest) > 0 {
-		fmt.Fprintf(r.To, "\nthe slowest:\n")
+		fmt.Fprintf(r.To, "\nslowest:\n")
 	}
 	for _, o := range slowest[:min(slowestListed, len(slowest))] {
 		fmt.Fprintf(r.To, "  %7s (%s in the guest)  %s\n", seconds(o.Took), seconds(o.Guest), o.Job.Name)
@@ -79,16 +79,16 @@ func (r *Report) Close(c Closing) {
 	if failed := r.names(Outcome.Failed); len(failed) > 0 {
 		fmt.Fprintf(r.To, "failed: %s\n", strings.Join(failed, " "))
 	}
-	if len(c.NotRun) > 0 {
+	if len(s.NotRun) > 0 {
 		var names []string
-		for _, j := range c.NotRun {
+		for _, j := range s.NotRun {
 			names = append(names, j.Name)
 		}
 		fmt.Fprintf(r.To, "not run: %s\n", strings.Join(names, " "))
 	}
-	fmt.Fprintf(r.To, "%s with %d guests at a time, which were busy for %s\n", seconds(c.Elapsed), c.Guests, seconds(r.busy()))
-	if c.Budget > 0 {
-		fmt.Fprintf(r.To, "budget: %s of %s used%s\n", seconds(c.Used), seconds(c.Budget), map[bool]string{true: ": TOO LONG"}[c.Used > c.Budget])
+	fmt.Fprintf(r.To, "elapsed: %s with %d guests at a time; sum of all jobs: %s\n", seconds(s.Elapsed), s.Guests, seconds(r.busy()))
+	if s.Budget > 0 {
+		fmt.Fprintf(r.To, "budget: %s of %s used%s\n", seconds(s.Used), seconds(s.Budget), map[bool]string{true: ": TOO LONG"}[s.Used > s.Budget])
 	}
 	t := r.Tally()
 	line := fmt.Sprintf("%d passed, %d failed", t.Passed, t.Failed)

@@ -13,7 +13,7 @@ func (t Tally) plus(o Tally) Tally {
 	return Tally{t.Passed + o.Passed, t.Failed + o.Failed, t.Skipped + o.Skipped}
 }
 
-// one is the tally of a single test, whatever it had others print.
+// one returns the tally of a single test, even if the output contained several verdicts.
 func (t Tally) one() Tally {
 	switch {
 	case t.Failed > 0:
@@ -24,26 +24,26 @@ func (t Tally) one() Tally {
 	return Tally{Skipped: t.Skipped}
 }
 
-// Of what a job prints, that much of the beginning and of the end is kept, in bytes.
+// How much of a job's output is kept, in bytes.
 const (
 	keptHead = 256 << 10
 	keptTail = 512 << 10
-	longLine = 16 << 10 // what is longer is kept in pieces
+	longLine = 16 << 10 // longer lines are processed in pieces
 )
 
-// A Transcript is what a job printed with -test.v: text for people, without the lines that only say which test goes on,
-// and what those and the verdicts told. The zero value is empty.
+// A Transcript is the output of a job with -test.v. It keeps the text without the === lines, and what those and the
+// verdicts contain. The zero value is empty.
 type Transcript struct {
-	Tally   Tally
-	Skips   []string // the tests that were skipped
-	Said    Scenario // what the test said of itself while it ran
-	line    []byte   // one that has not ended
-	head    bytes.Buffer
-	tail    bytes.Buffer
-	leftOut int
+	Tally    Tally
+	Skips    []string // names of the tests that were skipped
+	Declared Scenario // what the test declared while it ran
+	line     []byte   // the current, incomplete line
+	head     bytes.Buffer
+	tail     bytes.Buffer
+	leftOut  int
 }
 
-// Write takes a piece of the output. It never fails.
+// Write adds a piece of output. It never fails.
 func (t *Transcript) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
 		piece, after, ended := bytes.Cut(rest, []byte("\n"))
@@ -59,14 +59,14 @@ func (t *Transcript) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// take reads and keeps a line.
+// take parses and keeps the current line.
 func (t *Transcript) take() {
 	line := strings.TrimRight(string(t.line), "\r\n")
 	defer func() { t.line = t.line[:0] }()
 	if a, ok := parseAttribute(line); ok {
-		said := plan{Scenario: t.Said}
-		said.take(a)
-		t.Said = said.Scenario
+		p := plan{Scenario: t.Declared}
+		p.apply(a)
+		t.Declared = p.Scenario
 	}
 	if name, verdict, ok := parseVerdict(line); ok {
 		switch verdict {
@@ -99,14 +99,14 @@ func (t *Transcript) keep(line []byte) {
 	}
 }
 
-// String is the text, with a newline at its end, or empty.
+// String returns the text, which is empty or ends with a newline.
 func (t *Transcript) String() string {
 	if len(t.line) > 0 {
 		t.take()
 	}
 	text := t.head.String()
 	if t.leftOut > 0 {
-		text += fmt.Sprintf("… %d bytes left out …\n", t.leftOut)
+		text += fmt.Sprintf("… %d bytes omitted …\n", t.leftOut)
 	}
 	if text += t.tail.String(); text != "" && !strings.HasSuffix(text, "\n") {
 		text += "\n"

@@ -2,18 +2,19 @@ package suite
 
 import "time"
 
-// An Order tells a worker to run a job. Orders and Messages are JSON, one a line.
+// An Order tells a worker to run a job. Orders and Messages are JSON, one per line.
 type Order struct {
-	Binary string
-	Dir    string
-	Args   []string
-	Spoils bool // it may take modules away, for nothing runs in the guest afterwards
-	// Limit is how long it may take by the guest's clock. Then the process is made to show its goroutines and ended.
+	Binary    string
+	Dir       string
+	Args      []string
+	Exclusive bool // it may remove modules, because nothing runs in the guest afterwards
+	// Limit is how long the job may take by the guest's clock. After that, the worker makes the process print its
+	// goroutines and ends it.
 	Limit time.Duration
 }
 
-// A Message is what a worker says: that it is ready, a piece of what the job prints, or how the job ended. One of the
-// fields is set.
+// A Message is sent by a worker: it is ready, a piece of the job's output, or how the job ended. Exactly one field is
+// set.
 type Message struct {
 	Ready  bool   `json:",omitempty"` // once, before the first order
 	Output []byte `json:",omitempty"`
@@ -22,9 +23,9 @@ type Message struct {
 
 // Ended is how a job ended.
 type Ended struct {
-	Code     int           // exit code; 128+n = ended by signal n; -1 = Trouble has why there is none
+	Code     int           // exit code; 128+n = killed by signal n; -1 = none, see Error
 	Took     time.Duration // by the guest's clock
 	Overtime bool          // it reached its limit
-	Left     []string      // what it left in the guest
-	Trouble  string        // why the worker could not run it, or not see it end
+	Left     []string      // what it left behind in the guest
+	Error    string        // why the worker could not run it, or could not see it end; "" = it could
 }

@@ -1,6 +1,6 @@
-// Package require decides what a test does that finds a part of the kernel or of the machine missing: it is skipped, or
-// it fails where LVS_REQUIRE says that the part must be there. LVS_REQUIRE is a list of parts with commas between them, or
-// "all"; unset, every test may skip.
+// Package require decides what happens to a test if a part of the kernel or of the machine is missing: it is skipped,
+// or it fails if LVS_REQUIRE names the part. LVS_REQUIRE is a comma-separated list of parts, or "all"; if it is unset,
+// every test may be skipped.
 //
-// It is for tests, refuses to find out whether a part is there, and knows nothing of the product.
+// It is for tests. It does not check whether a part is present, and does not depend on the product.
 package require

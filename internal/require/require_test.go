@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// ended is a test that notes how it ends.
+// ended is a testing.TB that records how the test ends.
 type ended struct {
 	testing.TB
 	how string
@@ -25,8 +25,8 @@ func TestSkip(t *testing.T) {
 		{"netns", "skipped: no ipvs here"},
 		{"netns,ipvs", "fails: ipvs is required (LVS_REQUIRE=netns,ipvs): no /proc/net/ip_vs"},
 		{"all", "fails: ipvs is required"},
-		{"ipv", `fails: LVS_REQUIRE=ipv: there is no part "ipv": name some of [netns`},
-		{"ipvs, netns", `there is no part " netns"`},
+		{"ipv", `fails: LVS_REQUIRE=ipv: unknown part "ipv": use some of [netns`},
+		{"ipvs, netns", `unknown part " netns"`},
 	} {
 		t.Setenv(Variable, tt.required)
 		e := &ended{TB: t}
@@ -44,7 +44,7 @@ func TestRequired(t *testing.T) {
 	}
 }
 
-// What takes the kernel apart never runs on that of the machine.
+// TestSpoilable: a test that breaks the kernel never runs on the machine's own kernel.
 func TestSpoilable(t *testing.T) {
 	for inside, want := range map[string]string{"": "skipped", "host": "skipped", "guest": ""} {
 		t.Setenv("LVS_LAB_INSIDE", inside)

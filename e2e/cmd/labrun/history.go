@@ -13,10 +13,11 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/suite"
 )
 
-// A history is the file that keeps how long jobs took. Without it everything works, only in a worse order.
+// A history is the file with the durations of jobs. It only affects the order of jobs, so errors are reported and
+// otherwise ignored.
 type history struct{ path string }
 
-func (h history) load(complaints io.Writer) suite.Durations {
+func (h history) load(stderr io.Writer) suite.Durations {
 	data, err := os.ReadFile(h.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return suite.Durations{}
@@ -26,17 +27,17 @@ func (h history) load(complaints io.Writer) suite.Durations {
 		d, err = suite.ParseDurations(data)
 	}
 	if err != nil {
-		fmt.Fprintln(complaints, "labrun:", err)
+		fmt.Fprintln(stderr, "labrun:", err)
 		return suite.Durations{}
 	}
 	return d
 }
 
-// save adds the jobs that passed. A run that ended meanwhile has added its own.
-func (h history) save(complaints io.Writer, f suite.Form, outcomes []suite.Outcome) {
+// save adds the jobs that passed. It reads the file again, because another run may have added jobs meanwhile.
+func (h history) save(stderr io.Writer, f suite.Form, outcomes []suite.Outcome) {
 	d := maps.Clone(h.load(io.Discard))
 	for _, o := range outcomes {
-		if !o.Failed() && f.Rest == "" {
+		if !o.Failed() && f.Subtests == "" {
 			d[o.Job.Key(f)] = o.Took
 		}
 	}
@@ -45,6 +46,6 @@ func (h history) save(complaints io.Writer, f suite.Form, outcomes []suite.Outco
 		err = renameio.WriteFile(h.path, data, 0o644)
 	}
 	if err != nil {
-		fmt.Fprintln(complaints, "labrun:", err)
+		fmt.Fprintln(stderr, "labrun:", err)
 	}
 }

@@ -1,5 +1,5 @@
-// Command labrun runs a command on a kernel that has IPVS: in a guest, or, where
-// the machine's own kernel has IPVS and the caller is root, in namespaces of it.
+// Command labrun runs a command on a kernel with IPVS: in a guest, or, if the machine's own kernel has IPVS and the
+// caller is root, in new namespaces on the machine.
 //
 //	labrun [-t 8m] [-mem MiB] [-out DIR] [--] command [argument …]
 //	labrun -kernel debian [-cpus N] [-t 8m] [-mem MiB] [-out DIR] [--] command [argument …]
@@ -9,7 +9,7 @@
 //	labrun test [-short] [-run expression] [-guests n] binary[=directory] …
 //	go test -exec "$(pwd)/bin/labrun" ./e2e/...
 //
-// LVS_LAB=guest or LVS_LAB=host chooses; LVS_LAB_CACHE is where packages are kept.
+// LVS_LAB=guest or LVS_LAB=host overrides the choice. LVS_LAB_CACHE is the directory of the package cache.
 package main
 
 import (
@@ -39,17 +39,17 @@ func main() {
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "labrun:", err)
-		code = 125 // as env(1) and timeout(1): the runner failed, not the command
+		code = 125 // like env(1) and timeout(1): labrun itself failed, not the command
 	}
 	os.Exit(code)
 }
 
-// flags are what the command line asks for.
+// flags are the command-line flags.
 type flags struct {
 	fetch    bool
 	kernel   string
 	cpus     int
-	terminal bool // the command gets the caller's terminal
+	terminal bool // run the command on the caller's terminal
 	memory   int
 	speed    int
 	hurry    int
@@ -63,20 +63,20 @@ func parse(args []string, usage io.Writer) (flags, error) {
 	set := flag.NewFlagSet("labrun", flag.ContinueOnError)
 	set.SetOutput(usage)
 	set.BoolVar(&f.fetch, "fetch", false, "only fill the cache")
-	shell := set.Bool("shell", false, "a shell in a guest, on this terminal")
+	shell := set.Bool("shell", false, "run a shell in a guest, on this terminal")
 	set.BoolVar(&f.terminal, "it", false, "run the command in a guest, on this terminal")
-	set.StringVar(&f.kernel, "kernel", "uml", "the guest's `kernel`: uml, or debian for a stock one under qemu")
-	set.IntVar(&f.cpus, "cpus", 0, "`number` of CPUs of the stock kernel, in real time; 0 = one whose time is counted in its instructions")
+	set.StringVar(&f.kernel, "kernel", "uml", "the guest's `kernel`: uml, or debian for the stock kernel under qemu")
+	set.IntVar(&f.cpus, "cpus", 0, "`number` of CPUs of the stock kernel, in real time; 0 = one CPU whose clock counts its instructions")
 	set.IntVar(&f.memory, "mem", guest.DefaultMemory, "guest memory in `MiB`")
-	set.IntVar(&f.speed, "speed", 1, "how many `times` as fast as this machine's the guest's CPU seems to be to the guest")
-	set.IntVar(&f.hurry, "hurry", 1, "how many `times` as fast the guest's time goes by while it sleeps")
-	set.DurationVar(&f.timeout, "t", 8*time.Minute, "time `limit`; 0 = none. Where a test binary comes with -test.timeout, the default is a little more than that")
-	set.StringVar(&f.out, "out", os.Getenv("LVS_LAB_OUT"), "`directory` that the command may write to, as $LVS_LAB_OUT")
+	set.IntVar(&f.speed, "speed", 1, "make the guest's CPU appear `N` times as fast to the guest")
+	set.IntVar(&f.hurry, "hurry", 1, "make guest time pass `N` times as fast while the guest sleeps")
+	set.DurationVar(&f.timeout, "t", 8*time.Minute, "time `limit`; 0 = none. For a test binary with -test.timeout, the default is 30s more than that")
+	set.StringVar(&f.out, "out", os.Getenv("LVS_LAB_OUT"), "`directory` that the command may write to; it finds it as $LVS_LAB_OUT")
 	if err := set.Parse(args); err != nil {
 		return f, err
 	}
 	if f.kernel != "uml" && f.kernel != "debian" {
-		return f, fmt.Errorf("-kernel %s is unknown: say uml or debian", f.kernel)
+		return f, fmt.Errorf("unknown -kernel %s: use uml or debian", f.kernel)
 	}
 	f.command = set.Args()
 	given := make(map[string]bool)
@@ -89,7 +89,7 @@ func parse(args []string, usage io.Writer) (flags, error) {
 	}
 	if len(f.command) == 0 {
 		if !f.fetch {
-			return f, errors.New("no command: name one, or ask for -shell or -fetch")
+			return f, errors.New("no command: name one, or use -shell or -fetch")
 		}
 		return f, nil
 	}
@@ -99,8 +99,8 @@ func parse(args []string, usage io.Writer) (flags, error) {
 	return f, nil
 }
 
-// defaultLimit lets a test binary report its own time-out, with every goroutine,
-// before the guest is ended. A person at a terminal has no limit.
+// defaultLimit returns a limit at which a test binary has already reported its own timeout with all goroutines. On a
+// terminal there is no limit.
 func defaultLimit(f flags) time.Duration {
 	if f.terminal {
 		return 0
@@ -123,7 +123,7 @@ func run(ctx context.Context, args []string) (int, error) {
 	switch {
 	case len(args) > 0 && args[0] == "test":
 		return runTests(ctx, args[1:])
-	case len(args) == 1 && args[0] == "-worker": // in a guest that runTests booted
+	case len(args) == 1 && args[0] == "-worker": // started by runTests in a guest
 		return 0, worker.Run(os.Stdin, os.Stdout)
 	}
 	f, err := parse(args, os.Stderr)
@@ -171,8 +171,8 @@ func run(ctx context.Context, args []string) (int, error) {
 	return guest.Boot(ctx, o)
 }
 
-// chooseHost decides whose kernel runs the command; on a terminal it is always a
-// guest's.
+// chooseHost reports whether the command runs on the machine's own kernel. With terminal set (-it, -shell, or another
+// kernel) it always runs in a guest.
 func chooseHost(choice string, terminal bool) (bool, error) {
 	switch choice {
 	case "":
@@ -182,10 +182,10 @@ func chooseHost(choice string, terminal bool) (bool, error) {
 	case "guest":
 		return false, nil
 	}
-	return false, fmt.Errorf("LVS_LAB=%q: say guest or host, or leave it unset", choice)
+	return false, fmt.Errorf("LVS_LAB=%q: use guest or host, or leave it unset", choice)
 }
 
-// programs are those beside labrun, where make builds them.
+// programs returns the paths of the product's programs, which make builds in labrun's directory.
 func programs() []string {
 	self, err := os.Executable()
 	if err != nil {
@@ -198,8 +198,8 @@ func programs() []string {
 	return paths
 }
 
-// passed keeps of the caller's environment what concerns the command. The rest is
-// about a machine that the command does not run on.
+// passed returns the part of the caller's environment that is meant for the command. The rest describes a machine that
+// the command does not run on.
 func passed(environ []string) []string {
 	var kept []string
 	for _, e := range environ {
@@ -217,7 +217,7 @@ func passed(environ []string) []string {
 	return kept
 }
 
-// resultDirs finds the directories that go test wants profiles written to.
+// resultDirs returns the directories to which go test writes profiles.
 func resultDirs(args []string) []string {
 	var dirs []string
 	for _, arg := range args {

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// memoryAvailable is the memory, in MiB, that this machine or the container around us has left.
+// memoryAvailable returns the available memory of this machine, or of the container, in MiB.
 func memoryAvailable() int {
 	available := meminfo(read("/proc/meminfo"))
 	limit, err := strconv.ParseInt(strings.TrimSpace(read("/sys/fs/cgroup/memory.max")), 10, 64)
-	if err != nil { // "max", or no control group
+	if err != nil { // "max", or no cgroup
 		return available
 	}
 	used, err := strconv.ParseInt(strings.TrimSpace(read("/sys/fs/cgroup/memory.current")), 10, 64)
@@ -28,7 +28,7 @@ func read(path string) string {
 	return string(text)
 }
 
-// meminfo is MemAvailable of proc_meminfo(5) in MiB, 0 where it is not there.
+// meminfo returns MemAvailable from proc_meminfo(5) in MiB, 0 if it is missing.
 func meminfo(text string) int {
 	for line := range strings.Lines(text) {
 		fields := strings.Fields(line)

@@ -13,34 +13,34 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/suite"
 )
 
-// planLimit is how long a test binary may take to say what its scenarios need.
+// planLimit is how long a test binary may take to declare what its scenarios need.
 const planLimit = time.Minute
 
-// planAll plans all test binaries. longOnly are the scenarios that are left out because the form is the daily one.
+// planAll plans all test binaries. longOnly are the scenarios that are not run because they have no daily form.
 func planAll(ctx context.Context, f testFlags, known suite.Durations) (jobs []suite.Job, longOnly []suite.Scenario, err error) {
-	var faults []error
+	var errs []error
 	for _, p := range f.programs {
-		these, left, err := plan(ctx, p, f.form, f.kernel, known)
+		planned, omitted, err := plan(ctx, p, f.form, f.kernel, known)
 		if err != nil {
-			faults = append(faults, fmt.Errorf("plan %s: %w", p.Binary, err))
+			errs = append(errs, fmt.Errorf("plan %s: %w", p.Binary, err))
 		}
-		jobs, longOnly = append(jobs, these...), append(longOnly, left...)
+		jobs, longOnly = append(jobs, planned...), append(longOnly, omitted...)
 	}
-	if len(faults) > 0 {
-		return nil, nil, errors.Join(faults...)
+	if len(errs) > 0 {
+		return nil, nil, errors.Join(errs...)
 	}
 	if len(jobs) == 0 {
-		return nil, nil, fmt.Errorf("nothing to run of %d test binaries (%d scenarios have a long form only): see -run, -short and -long-only", len(f.programs), len(longOnly))
+		return nil, nil, fmt.Errorf("nothing to run in %d test binaries (%d scenarios only have a long form): check -run, -short and -long-only", len(f.programs), len(longOnly))
 	}
 	return jobs, longOnly, nil
 }
 
 func plan(ctx context.Context, p suite.Program, f suite.Form, kernel string, known suite.Durations) (jobs []suite.Job, longOnly []suite.Scenario, err error) {
-	top := f.Top
+	top := f.Tests
 	if top == "" {
 		top = "."
 	}
-	names, err := planned(ctx, p, "-test.list="+top)
+	names, err := runPlanning(ctx, p, "-test.list="+top)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -51,10 +51,10 @@ func plan(ctx context.Context, p suite.Program, f suite.Form, kernel string, kno
 		}
 		return []suite.Job{f.Whole(p, packageName(p), known)}, nil, nil
 	}
-	output, err := planned(ctx, p, "-test.v=true", "-test.run="+top)
-	scenarios, fault := suite.ParsePlan(output)
-	if fault != nil {
-		err = fmt.Errorf("%w\n%s", fault, complaints(output))
+	output, err := runPlanning(ctx, p, "-test.v=true", "-test.run="+top)
+	scenarios, parseErr := suite.ParsePlan(output)
+	if parseErr != nil {
+		err = fmt.Errorf("%w\n%s", parseErr, unexpected(output))
 	}
 	if err != nil {
 		return nil, nil, err
@@ -74,23 +74,23 @@ func plan(ctx context.Context, p suite.Program, f suite.Form, kernel string, kno
 	return jobs, longOnly, nil
 }
 
-// complaints are what a test binary printed while it was planned, without what is as it should be.
-func complaints(output string) string {
+// unexpected returns the output of a test binary while it was planned, without the lines that are expected.
+func unexpected(output string) string {
 	var b strings.Builder
 	for line := range strings.Lines(output) {
-		fine := false
-		for _, beginning := range []string{"===", "--- SKIP", "--- PASS", suite.Mark} {
-			fine = fine || strings.HasPrefix(strings.TrimLeft(line, " "), beginning)
+		expected := false
+		for _, prefix := range []string{"===", "--- SKIP", "--- PASS", suite.Mark} {
+			expected = expected || strings.HasPrefix(strings.TrimLeft(line, " "), prefix)
 		}
-		if !fine {
+		if !expected {
 			b.WriteString(line)
 		}
 	}
 	return strings.TrimSpace(b.String())
 }
 
-// planned runs a test binary on this machine in order to plan.
-func planned(ctx context.Context, p suite.Program, args ...string) (string, error) {
+// runPlanning runs a test binary on this machine with PlanVariable set.
+func runPlanning(ctx context.Context, p suite.Program, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, planLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, p.Binary, args...)
@@ -104,7 +104,7 @@ func planned(ctx context.Context, p suite.Program, args ...string) (string, erro
 	return string(out), nil
 }
 
-// packageName is the directory of a package, from this one.
+// packageName returns the directory of a package, relative to the working directory if it is below that.
 func packageName(p suite.Program) string {
 	here, err := os.Getwd()
 	if err != nil {

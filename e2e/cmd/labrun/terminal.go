@@ -18,7 +18,7 @@ func onTerminal(ctx context.Context, o guest.Options) (int, error) {
 	fd := int(os.Stdin.Fd())
 	before, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	if err != nil {
-		return 0, fmt.Errorf("standard input is no terminal (%w): start this from a terminal, or leave -shell and -it away", err)
+		return 0, fmt.Errorf("standard input is not a terminal (%w): run this on a terminal, or omit -shell and -it", err)
 	}
 	raw := *before
 	// cfmakeraw(3)
@@ -28,7 +28,7 @@ func onTerminal(ctx context.Context, o guest.Options) (int, error) {
 	raw.Cflag = raw.Cflag&^(unix.CSIZE|unix.PARENB) | unix.CS8
 	raw.Cc[unix.VMIN], raw.Cc[unix.VTIME] = 1, 0
 	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &raw); err != nil {
-		return 0, fmt.Errorf("make the terminal raw: %w", err)
+		return 0, fmt.Errorf("put the terminal into raw mode: %w", err)
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -37,7 +37,7 @@ func onTerminal(ctx context.Context, o guest.Options) (int, error) {
 	return code, errors.Join(err, unix.IoctlSetTermios(fd, unix.TCSETS, before))
 }
 
-// sizes delivers the terminal's size now and after every change.
+// sizes returns a channel with the terminal's current size, and then its size after every change.
 func sizes(ctx context.Context, fd int) <-chan guest.Size {
 	changed := make(chan os.Signal, 1)
 	signal.Notify(changed, syscall.SIGWINCH)
@@ -45,7 +45,7 @@ func sizes(ctx context.Context, fd int) <-chan guest.Size {
 	go func() {
 		defer signal.Stop(changed)
 		for {
-			// A terminal that does not know its size has none to deliver: 0 is "unknown".
+			// If the terminal does not know its size, send 0, which means unknown.
 			var size guest.Size
 			if w, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ); err == nil {
 				size = guest.Size{Rows: w.Row, Columns: w.Col}

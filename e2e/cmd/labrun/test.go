@@ -19,17 +19,17 @@ import (
 	"github.com/lvs-director/lvs-director/internal/require"
 )
 
-// testFlags are what the command line of `labrun test` asks for.
+// testFlags are the command-line flags of `labrun test`.
 type testFlags struct {
 	form     suite.Form
-	kernel   string // "" = the one that a scenario needs
+	kernel   string // "" = the one that each scenario needs
 	guests   int
 	memory   int
 	speed    int
 	hurry    int
-	limit    time.Duration // of one scenario, by the guest's clock
+	limit    time.Duration // for one scenario, by the guest's clock
 	budget   time.Duration
-	begun    int64 // of what the budget is for, in seconds since 1970; 0 = now
+	begun    int64 // start of what the budget is for, in Unix seconds; 0 = now
 	out      string
 	list     bool
 	verbose  bool
@@ -38,8 +38,8 @@ type testFlags struct {
 
 const testUsage = `labrun test [flag …] BINARY[=DIR] …
 
-Plans the scenarios of test binaries and runs them in guests, and whole the test binaries that are no scenarios. DIR is
-where go test would run the binary; by default it is this directory.
+Plans the scenarios of test binaries and runs them in guests. Test binaries without scenarios run as a whole. DIR is
+where go test would run the binary; the default is the working directory.
 
 `
 
@@ -51,50 +51,50 @@ func parseTest(args []string, usage io.Writer) (testFlags, error) {
 		fmt.Fprint(usage, testUsage)
 		set.PrintDefaults()
 	}
-	set.BoolVar(&f.form.Short, "short", false, "the daily form, as go test -short; else the long one")
-	set.BoolVar(&f.form.LongOnly, "long-only", false, "of the scenarios those only that have a long form")
-	set.StringVar(&f.kernel, "kernel", "", "the `kernel` that all scenarios run on, uml or debian; by default it is uml, or what they need")
-	set.BoolVar(&f.form.Second, "second", false, "of the scenarios those only that the second kernel is to run, there")
-	run := set.String("run", "", "only tests that match this regular `expression`, as go test -run")
-	set.IntVar(&f.guests, "guests", 0, "`number` of guests at a time; 0 = what this machine carries")
+	set.BoolVar(&f.form.Short, "short", false, "run the daily form, as go test -short; otherwise the long form")
+	set.BoolVar(&f.form.LongOnly, "long-only", false, "run only scenarios whose long form differs from the daily form")
+	set.StringVar(&f.kernel, "kernel", "", "run all scenarios on this `kernel`, uml or debian; by default uml, or the kernel that a scenario needs")
+	set.BoolVar(&f.form.Second, "second", false, "run only the scenarios for the second kernel, on that kernel")
+	run := set.String("run", "", "run only tests that match this regular `expression`, as go test -run")
+	set.IntVar(&f.guests, "guests", 0, "`number` of guests at a time; 0 = as many as this machine can run")
 	set.IntVar(&f.memory, "mem", guest.DefaultMemory, "memory of a guest in `MiB`")
-	set.IntVar(&f.speed, "speed", 1, "how many `times` as fast as this machine's the guest's CPU seems to be to the guest")
-	set.IntVar(&f.hurry, "hurry", 1, "how many `times` as fast the guest's time goes by while it sleeps")
+	set.IntVar(&f.speed, "speed", 1, "make the guest's CPU appear `N` times as fast to the guest")
+	set.IntVar(&f.hurry, "hurry", 1, "make guest time pass `N` times as fast while the guest sleeps")
 	set.DurationVar(&f.limit, "limit", 0, "`time` that a scenario may take by the guest's clock; 0 = 5m in the daily form, 30m in the long one")
-	set.DurationVar(&f.budget, "budget", 0, "`time` that the run should take, for the summary; 0 = none")
-	set.Int64Var(&f.begun, "begun", 0, "when that time began, in `seconds` since 1970; 0 = now")
-	set.StringVar(&f.out, "out", os.Getenv("LVS_LAB_OUT"), "`directory` for what failed scenarios keep")
-	set.BoolVar(&f.list, "list", false, "only say what would be run")
-	set.BoolVar(&f.verbose, "v", false, "print what passed, too")
+	set.DurationVar(&f.budget, "budget", 0, "`time` that the run should take at most, for the summary; 0 = none")
+	set.Int64Var(&f.begun, "begun", 0, "start of the budget in Unix `seconds`; 0 = now")
+	set.StringVar(&f.out, "out", os.Getenv("LVS_LAB_OUT"), "`directory` for the evidence of failed scenarios")
+	set.BoolVar(&f.list, "list", false, "only print what would be run")
+	set.BoolVar(&f.verbose, "v", false, "also print the output of what passed")
 	if err := set.Parse(args); err != nil {
 		return f, err
 	}
 	if f.form.Short && f.form.LongOnly {
-		return f, errors.New("-short and -long-only leave nothing: give one of them")
+		return f, errors.New("-short and -long-only exclude each other: use one of them")
 	}
 	if f.kernel != "" && f.kernel != suite.UML && f.kernel != suite.Debian {
-		return f, fmt.Errorf("-kernel %s is unknown: say %s or %s", f.kernel, suite.UML, suite.Debian)
+		return f, fmt.Errorf("unknown -kernel %s: use %s or %s", f.kernel, suite.UML, suite.Debian)
 	}
 	if f.form.Second {
 		if f.kernel == suite.UML {
-			return f, errors.New("-second runs scenarios on the second kernel: leave -kernel uml away")
+			return f, errors.New("-second runs scenarios on the second kernel: omit -kernel uml")
 		}
 		f.kernel = suite.Debian
 	}
 	if f.guests < 0 || f.limit < 0 || f.budget < 0 {
-		return f, errors.New("-guests, -limit and -budget are not negative")
+		return f, errors.New("-guests, -limit and -budget must not be negative")
 	}
 	if f.limit == 0 {
 		f.limit = map[bool]time.Duration{true: 5 * time.Minute, false: 30 * time.Minute}[f.form.Short]
 	}
 	f.form.Select(*run)
-	for _, expression := range []string{f.form.Top, f.form.Rest} {
+	for _, expression := range []string{f.form.Tests, f.form.Subtests} {
 		if _, err := regexp.Compile(expression); err != nil {
 			return f, fmt.Errorf("-run %s: %w", *run, err)
 		}
 	}
 	if set.NArg() == 0 {
-		return f, errors.New("no test binary: name one, made with go test -c")
+		return f, errors.New("no test binary: name one, built with go test -c")
 	}
 	for _, arg := range set.Args() {
 		p, err := parseProgram(arg)
@@ -106,7 +106,7 @@ func parseTest(args []string, usage io.Writer) (testFlags, error) {
 	return f, nil
 }
 
-// binaries are the programs' files.
+// binaries returns the paths of the test binaries.
 func (f testFlags) binaries() []string {
 	var paths []string
 	for _, p := range f.programs {
@@ -124,7 +124,7 @@ func parseProgram(arg string) (suite.Program, error) {
 	return p, errors.Join(err1, err2)
 }
 
-// runTests is `labrun test`. The exit code is 1 when a test failed.
+// runTests is `labrun test`. The exit code is 1 if a test failed.
 func runTests(ctx context.Context, args []string) (int, error) {
 	begun := time.Now()
 	f, err := parseTest(args, os.Stderr)
@@ -135,7 +135,7 @@ func runTests(ctx context.Context, args []string) (int, error) {
 		return 0, err
 	}
 	if os.Getenv("LVS_LAB") == "host" {
-		return 0, errors.New("LVS_LAB=host: scenarios run in guests: unset it, or run one on this machine with labrun BINARY -test.run NAME")
+		return 0, errors.New("LVS_LAB=host: scenarios only run in guests: unset it, or run one on this machine with labrun BINARY -test.run NAME")
 	}
 	cache, err := guest.DefaultCache()
 	if err != nil {
@@ -149,7 +149,7 @@ func runTests(ctx context.Context, args []string) (int, error) {
 		return 0, err
 	}
 	if f.guests == 0 {
-		f.guests = suite.Carry(runtime.GOMAXPROCS(0), memory, f.memory)
+		f.guests = suite.Capacity(runtime.GOMAXPROCS(0), memory, f.memory)
 	}
 	f.guests = min(f.guests, len(jobs))
 	describe(os.Stdout, f, jobs, longOnly)
@@ -157,7 +157,7 @@ func runTests(ctx context.Context, args []string) (int, error) {
 		list(os.Stdout, jobs)
 		return 0, nil
 	}
-	b := boots{flags: f, env: requiring(passed(os.Environ()))}
+	b := booter{flags: f, env: requireAll(passed(os.Environ()))}
 	if needs(jobs, suite.UML) {
 		if b.tree, err = cache.Fill(ctx, os.Stderr); err != nil {
 			return 0, err
@@ -174,14 +174,14 @@ func runTests(ctx context.Context, args []string) (int, error) {
 		}
 	}
 	report := &suite.Report{To: os.Stdout, Verbose: f.verbose}
-	c := &crew{queue: suite.NewQueue(jobs), report: report, boot: b.boot, limit: f.limit}
-	err = c.run(ctx, f.guests)
+	p := &pool{queue: suite.NewQueue(jobs), report: report, boot: b.boot, limit: f.limit}
+	err = p.run(ctx, f.guests)
 	history.save(os.Stderr, f.form, report.Outcomes)
 	used := time.Since(begun)
 	if f.begun > 0 {
 		used = time.Since(time.Unix(f.begun, 0))
 	}
-	report.Close(suite.Closing{Elapsed: time.Since(begun), Guests: f.guests, Used: used, Budget: f.budget, NotRun: notRun(jobs, report.Outcomes)})
+	report.Close(suite.Summary{Elapsed: time.Since(begun), Guests: f.guests, Used: used, Budget: f.budget, NotRun: notRun(jobs, report.Outcomes)})
 	if err == nil && report.Tally().Failed > 0 {
 		return 1, nil
 	}
@@ -193,8 +193,8 @@ func needs(jobs []suite.Job, kernel string) bool {
 	return slices.ContainsFunc(jobs, func(j suite.Job) bool { return j.Kernel == kernel })
 }
 
-// requiring is an environment in which no part of the lab's kernel may be missing, whatever the caller's says of this machine.
-func requiring(env []string) []string {
+// requireAll sets LVS_REQUIRE=all, because a guest must have all parts, whatever the caller requires of this machine.
+func requireAll(env []string) []string {
 	env = slices.DeleteFunc(env, func(e string) bool { return strings.HasPrefix(e, require.Variable+"=") })
 	return append(env, require.Variable+"="+require.All)
 }
@@ -208,7 +208,7 @@ func describe(w io.Writer, f testFlags, jobs []suite.Job, longOnly []suite.Scena
 	}
 	fmt.Fprintf(w, "%d scenarios and %d packages in the %s form, in %d guests at a time\n", scenarios, len(jobs)-scenarios, f.form, f.guests)
 	if len(longOnly) > 0 {
-		fmt.Fprint(w, "in the long form only:")
+		fmt.Fprint(w, "only in the long form:")
 		for _, s := range longOnly {
 			fmt.Fprint(w, " ", s.Name)
 		}

@@ -38,7 +38,7 @@ func TestParseTest(t *testing.T) {
 	for args, change := range map[string]func(*testFlags){
 		"/x.test": func(*testFlags) {},
 		"-short -run A|B/c /x.test": func(f *testFlags) {
-			f.form, f.limit = suite.Form{Short: true, Top: "A|B", Rest: "/c"}, 5*time.Minute
+			f.form, f.limit = suite.Form{Short: true, Tests: "A|B", Subtests: "/c"}, 5*time.Minute
 		},
 		"-long-only -limit 1m -guests 3 /x.test=/src": func(f *testFlags) {
 			f.form.LongOnly, f.limit, f.guests, f.programs[0].Dir = true, time.Minute, 3, "/src"
@@ -72,26 +72,26 @@ func TestMeminfo(t *testing.T) {
 		t.Errorf("%d MiB", got)
 	}
 	if memoryAvailable() <= 0 {
-		t.Error("this machine has no memory")
+		t.Error("no available memory was found")
 	}
 }
 
-// fake is a place without a guest.
+// fake is a runner without a guest.
 type fake struct {
-	runs  func(ctx context.Context, j suite.Job) bool // whether another one may follow
+	runs  func(ctx context.Context, j suite.Job) bool // reports whether another job may follow
 	ended *atomic.Int32
 	ran   []string
-	over  bool // nothing may follow
+	over  bool // no other job may follow
 }
 
 func (f *fake) run(ctx context.Context, j suite.Job, _ time.Duration) (suite.Outcome, bool) {
-	again := f.runs(ctx, j)
+	reusable := f.runs(ctx, j)
 	o := suite.Outcome{Job: j, Tally: suite.Tally{Passed: 1}}
 	if f.over || j.Exclusive && len(f.ran) > 0 {
-		o.Tally, o.Why = suite.Tally{Failed: 1}, fmt.Sprintf("%s ran after %v", j.Name, f.ran)
+		o.Tally, o.Reason = suite.Tally{Failed: 1}, fmt.Sprintf("%s ran after %v", j.Name, f.ran)
 	}
-	f.ran, f.over = append(f.ran, j.Name), !again || j.Exclusive
-	return o, again
+	f.ran, f.over = append(f.ran, j.Name), !reusable || j.Exclusive
+	return o, reusable
 }
 
 func (f *fake) end() { f.ended.Add(1) }
@@ -100,21 +100,21 @@ func scenarios(names string) (jobs []suite.Job) {
 	for name := range strings.FieldsSeq(names) {
 		j := suite.Job{Name: name, Kernel: suite.UML, Scenario: &suite.Scenario{}}
 		if name == "exclusive" {
-			j.Exclusive, j.Expected = true, 2*suite.Unknown // it comes first
+			j.Exclusive, j.Expected = true, 2*suite.Unknown // so that it is first
 		}
 		if name == "debian" {
-			j.Kernel, j.Expected = suite.Debian, time.Second // it comes last
+			j.Kernel, j.Expected = suite.Debian, time.Second // so that it is last
 		}
 		jobs = append(jobs, j)
 	}
 	return jobs
 }
 
-func TestCrew(t *testing.T) {
+func TestPool(t *testing.T) {
 	jobs := scenarios("a b dies c exclusive d e f debian")
 	var booted, ended atomic.Int32
 	report := &suite.Report{To: io.Discard}
-	c := &crew{queue: suite.NewQueue(jobs), report: report, boot: func(context.Context, string) (place, error) {
+	c := &pool{queue: suite.NewQueue(jobs), report: report, boot: func(context.Context, string) (runner, error) {
 		booted.Add(1)
 		return &fake{runs: func(_ context.Context, j suite.Job) bool { return j.Name != "dies" }, ended: &ended}, nil
 	}}
@@ -129,13 +129,13 @@ func TestCrew(t *testing.T) {
 	}
 }
 
-// A guest that does not boot ends the run: it says nothing about a scenario.
-func TestCrewWithoutGuests(t *testing.T) {
+// TestPoolWithoutGuests: a guest that does not boot ends the run, and no scenario is reported as failed.
+func TestPoolWithoutGuests(t *testing.T) {
 	var ended atomic.Int32
 	first, cannot := make(chan struct{}), errors.New("cannot boot")
 	var boots atomic.Int32
 	jobs, report := scenarios("a b c"), &suite.Report{To: io.Discard}
-	c := &crew{queue: suite.NewQueue(jobs), report: report, boot: func(context.Context, string) (place, error) {
+	c := &pool{queue: suite.NewQueue(jobs), report: report, boot: func(context.Context, string) (runner, error) {
 		if boots.Add(1) == 2 {
 			<-first
 			return nil, cannot
@@ -152,12 +152,12 @@ func TestCrewWithoutGuests(t *testing.T) {
 	}
 }
 
-// An interruption ends what runs, and what ran then has not failed.
-func TestCrewInterrupted(t *testing.T) {
+// TestPoolInterrupted: an interruption ends the running job, which is not reported as failed.
+func TestPoolInterrupted(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	var ended atomic.Int32
 	jobs, report := scenarios("a b c"), &suite.Report{To: io.Discard}
-	c := &crew{queue: suite.NewQueue(jobs), report: report, boot: func(context.Context, string) (place, error) {
+	c := &pool{queue: suite.NewQueue(jobs), report: report, boot: func(context.Context, string) (runner, error) {
 		return &fake{runs: func(ctx context.Context, j suite.Job) bool {
 			if j.Name == "b" {
 				interrupt()
@@ -172,62 +172,62 @@ func TestCrewInterrupted(t *testing.T) {
 	}
 }
 
-// A guest that says nothing any more is killed, long after its job should have ended.
+// TestSilentGuest: a guest that sends nothing any more is killed, long after its job should have ended.
 func TestSilentGuest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		orders, toWorker := io.Pipe()
 		fromWorker, answers := io.Pipe()
-		v := &visit{orders: toWorker, output: fromWorker, answer: json.NewDecoder(fromWorker), ended: make(chan struct{}), speed: 2}
+		v := &session{orders: toWorker, output: fromWorker, answer: json.NewDecoder(fromWorker), ended: make(chan struct{}), speed: 2}
 		v.cancel = sync.OnceFunc(func() {
-			v.how = errors.New("killed")
+			v.err = errors.New("killed")
 			close(v.ended)
 			answers.CloseWithError(io.ErrUnexpectedEOF)
 		})
-		go func() { // takes the order, says a word, and hangs
+		go func() { // reads the order, sends some output, and hangs
 			var o suite.Order
 			_ = json.NewDecoder(orders).Decode(&o)
-			_ = json.NewEncoder(answers).Encode(suite.Message{Output: []byte("a word\n")})
+			_ = json.NewEncoder(answers).Encode(suite.Message{Output: []byte("some output\n")})
 		}()
 		begun := time.Now()
-		o, again := v.run(t.Context(), suite.Job{Name: "x"}, time.Minute)
-		if took := time.Since(begun); again || o.Why != "its guest ended: killed" || o.Output != "a word\n" || took != 2*2*time.Minute+2*time.Minute {
-			t.Errorf("after %s: again %v, %+v", took, again, o)
+		o, reusable := v.run(t.Context(), suite.Job{Name: "x"}, time.Minute)
+		if took := time.Since(begun); reusable || o.Reason != "its guest ended: killed" || o.Output != "some output\n" || took != 2*2*time.Minute+2*time.Minute {
+			t.Errorf("after %s: reusable %v, %+v", took, reusable, o)
 		}
 	})
 }
 
-func TestRequiring(t *testing.T) {
-	got := requiring([]string{"PATH=/bin", "LVS_REQUIRE=guest", "CI=true"})
+func TestRequireAll(t *testing.T) {
+	got := requireAll([]string{"PATH=/bin", "LVS_REQUIRE=guest", "CI=true"})
 	if diff := cmp.Diff([]string{"PATH=/bin", "CI=true", "LVS_REQUIRE=all"}, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 
 func TestHistory(t *testing.T) {
-	var complaints bytes.Buffer
+	var stderr bytes.Buffer
 	h := history{filepath.Join(t.TempDir(), "durations.json")}
-	if got := h.load(&complaints); len(got) != 0 || complaints.Len() != 0 {
-		t.Errorf("%v, %s", got, &complaints)
+	if got := h.load(&stderr); len(got) != 0 || stderr.Len() != 0 {
+		t.Errorf("%v, %s", got, &stderr)
 	}
 	ran := func(name string, failed int) suite.Outcome {
 		return suite.Outcome{Job: suite.Job{Name: name, Binary: "/x", Kernel: suite.UML}, Took: time.Second, Tally: suite.Tally{Failed: failed}}
 	}
-	h.save(&complaints, suite.Form{Short: true}, []suite.Outcome{ran("a", 0), ran("b", 1)})
-	h.save(&complaints, suite.Form{}, []suite.Outcome{ran("c", 0)})
-	h.save(&complaints, suite.Form{Rest: "/part"}, []suite.Outcome{ran("d", 0)})
+	h.save(&stderr, suite.Form{Short: true}, []suite.Outcome{ran("a", 0), ran("b", 1)})
+	h.save(&stderr, suite.Form{}, []suite.Outcome{ran("c", 0)})
+	h.save(&stderr, suite.Form{Subtests: "/part"}, []suite.Outcome{ran("d", 0)})
 	want := suite.Durations{"x a daily uml": time.Second, "x c long uml": time.Second}
-	if diff := cmp.Diff(want, h.load(&complaints)); diff != "" || complaints.Len() != 0 {
-		t.Errorf("%s, -want +got:\n%s", &complaints, diff)
+	if diff := cmp.Diff(want, h.load(&stderr)); diff != "" || stderr.Len() != 0 {
+		t.Errorf("%s, -want +got:\n%s", &stderr, diff)
 	}
 	if err := os.WriteFile(h.path, []byte("{"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if got := h.load(&complaints); len(got) != 0 || !strings.Contains(complaints.String(), "remove the file") {
-		t.Errorf("%v, %s", got, &complaints)
+	if got := h.load(&stderr); len(got) != 0 || !strings.Contains(stderr.String(), "remove the file") {
+		t.Errorf("%v, %s", got, &stderr)
 	}
 }
 
-// buildFixture makes labrun and the test binary of testdata/fixture.
+// buildFixture builds labrun and the test binary of testdata/fixture.
 func buildFixture(t *testing.T) (labrun, fixture string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -242,32 +242,32 @@ func buildFixture(t *testing.T) (labrun, fixture string) {
 	return labrun, fixture
 }
 
-// fixtureOutput is what labrun test says of testdata/fixture.
+// fixtureOutput returns regular expressions for the output of labrun test for testdata/fixture.
 func fixtureOutput() []string {
 	return []string{
-		`\A13 scenarios and 0 packages in the daily form, in 2 guests at a time\nin the long form only: TestLong\n`,
+		`\A13 scenarios and 0 packages in the daily form, in 2 guests at a time\nonly in the long form: TestLong\n`,
 		`\nok   TestPasses +\d+\.\d s\n`,
 		`\nok   TestSecondKernel +\S+ s\n`,
-		`\nFAIL TestFails +\S+ s\n    fixture_test.go:\d+: what failing ones say\n--- FAIL: TestFails`,
-		`\nFAIL TestPanics +\S+ s\n--- FAIL: TestPanics .*\npanic: what panicking ones say`,
-		`\nFAIL TestHangs +\S+ s  it did not end within 10s of the guest's time\nSIGQUIT: quit\n[^~]*fixture\.hang\(`,
+		`\nFAIL TestFails +\S+ s\n    fixture_test.go:\d+: output of a failed test\n--- FAIL: TestFails`,
+		`\nFAIL TestPanics +\S+ s\n--- FAIL: TestPanics .*\npanic: output of a panic`,
+		`\nFAIL TestHangs +\S+ s  it did not end within 10s of guest time\nSIGQUIT: quit\n[^~]*fixture\.hang\(`,
 		`\nskip TestSkips +\S+ s\n    fixture_test.go:\d+: for a reason\n`,
 		`\nFAIL TestMissing +\S+ s\n.*iptables is required \(LVS_REQUIRE=all\)`,
 		`\nok   TestExclusive +\S+ s\n`,
-		`\nFAIL TestLeavesThings +\S+ s  it left in the guest: mount /run/netns; mount /run/netns/left; no module dummy; process \d+ \(sleep 1000\)\n`,
+		`\nFAIL TestLeavesThings +\S+ s  left behind in the guest: mount /run/netns; mount /run/netns/left; process \d+ \(sleep 1000\); removed module dummy\n`,
 		`\nFAIL TestEndsTheGuest +\S+ s  its guest ended: [^~]*console output:\n[^~]*sysrq triggered crash`,
-		`\nFAIL TestAsksTooLate +\S+ s  it did not say so when it was planned: lab\.Longer`,
+		`\nFAIL TestAsksTooLate +\S+ s  not declared when it was planned: lab\.Longer`,
 		`\nok   TestLonger +\S+ s\n`,
 		`\nok   TestParts +\S+ s\n`,
-		`\nthe slowest:\n( +\S+ s \(\S+ s in the guest\)  Test\w+\n){10}failed: `,
+		`\nslowest:\n( +\S+ s \(\S+ s in the guest\)  Test\w+\n){10}failed: `,
 		`\nbudget: \S+ s of 3600\.0 s used\n5 passed, 7 failed, 1 skipped\n\z`,
 	}
 }
 
-// Scenarios that end in every way there is, in real guests.
+// TestRunTests runs scenarios that end in every possible way, in real guests.
 func TestRunTests(t *testing.T) {
 	if os.Getenv("LVS_LAB_INSIDE") != "" {
-		t.Skip("a guest does not boot inside the lab: this test runs on the machine itself")
+		t.Skip("a guest cannot be booted inside the lab: run this test on the machine itself")
 	}
 	cache, err := guest.DefaultCache()
 	if err != nil {
@@ -278,12 +278,12 @@ func TestRunTests(t *testing.T) {
 	}
 	labrun, fixture := buildFixture(t)
 	cmd := exec.CommandContext(t.Context(), labrun, "test", "-short", "-guests", "2", "-mem", "256", "-hurry", "20", "-limit", "10s", "-budget", "1h", fixture)
-	cmd.Env = append(os.Environ(), "LVS_REQUIRE=guest") // of this machine; in the guest all is required
-	var complaints bytes.Buffer
-	cmd.Stderr = &complaints
+	cmd.Env = append(os.Environ(), "LVS_REQUIRE=guest") // for this machine; in a guest all parts are required
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if cmd.ProcessState.ExitCode() != 1 {
-		t.Errorf("%v: %s", err, &complaints)
+		t.Errorf("%v: %s", err, &stderr)
 	}
 	text := string(out)
 	for _, want := range fixtureOutput() {
@@ -291,10 +291,10 @@ func TestRunTests(t *testing.T) {
 			t.Errorf("%q is not in the output", want)
 		}
 	}
-	if strings.Contains(text, "what passing ones say") {
-		t.Error("what passed is printed, though nobody asked")
+	if strings.Contains(text, "output of a passed test") {
+		t.Error("the output of a passed test is printed without -v")
 	}
 	if t.Failed() {
-		t.Logf("%s%s", text, &complaints)
+		t.Logf("%s%s", text, &stderr)
 	}
 }

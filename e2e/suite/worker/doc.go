@@ -1,3 +1,3 @@
-// Package worker runs jobs in a guest, one at a time, as the host orders, and sees what each left behind. It cleans nothing
-// up but the directory of temporary files: a guest in which something is left is replaced by the host.
+// Package worker runs jobs in a guest, one at a time, as ordered by the host, and reports what each left behind. It
+// removes only the directory for temporary files: the host replaces a guest in which something else was left behind.
 package worker

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// state is what a guest has that outlives a job.
+// state is what a job could leave behind in a guest.
 type state struct {
-	processes map[int]string // command by process
-	mounts    map[string]int // how many by place; network namespaces with a name are mounts, too
+	processes map[int]string // command lines by process id
+	mounts    map[string]int // number of mounts by mount point; named network namespaces are mounts, too
 	modules   map[string]bool
 }
 
-func look() (state, error) {
+func inspect() (state, error) {
 	processes, err := processes()
 	if err != nil {
 		return state{}, err
@@ -28,20 +28,20 @@ func look() (state, error) {
 		return state{}, err
 	}
 	modules, err := os.ReadFile("/proc/modules")
-	if err != nil && !os.IsNotExist(err) { // a kernel without modules has none
+	if err != nil && !os.IsNotExist(err) { // a kernel without module support has no such file
 		return state{}, err
 	}
 	return state{processes, parseMounts(string(mounts)), parseModules(string(modules))}, nil
 }
 
-// leftSince waits for processes that are about to end, and describes what there is more than before. A module that is
-// gone counts, too, unless the job may spoil the guest: the next one may need it.
-func (w worker) leftSince(before state, spoils bool) ([]string, error) {
-	if spoils {
+// leftSince describes what is left behind since before, after waiting for processes that are about to exit. A removed
+// module counts, too, unless the job is exclusive, because the next job may need it.
+func (w worker) leftSince(before state, exclusive bool) ([]string, error) {
+	if exclusive {
 		before.modules = nil
 	}
-	for deadline := time.Now().Add(w.patience); ; time.Sleep(20 * time.Millisecond) {
-		now, err := w.look()
+	for deadline := time.Now().Add(w.grace); ; time.Sleep(20 * time.Millisecond) {
+		now, err := w.inspect()
 		if err != nil {
 			return nil, err
 		}
@@ -57,21 +57,21 @@ func difference(before, now state) (left []string) {
 			left = append(left, fmt.Sprintf("process %d (%s)", pid, command))
 		}
 	}
-	for place, n := range now.mounts {
-		if n > before.mounts[place] {
-			left = append(left, "mount "+place)
+	for path, n := range now.mounts {
+		if n > before.mounts[path] {
+			left = append(left, "mount "+path)
 		}
 	}
 	for module := range before.modules {
 		if !now.modules[module] {
-			left = append(left, "no module "+module)
+			left = append(left, "removed module "+module)
 		}
 	}
 	slices.Sort(left)
 	return left
 }
 
-// processes are those of programs, but this one. What has ended and waits to be collected is none.
+// processes returns the processes that run programs, except this one and zombies.
 func processes() (map[int]string, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -85,7 +85,7 @@ func processes() (map[int]string, error) {
 		}
 		stat, err := os.ReadFile(filepath.Join("/proc", entry.Name(), "stat"))
 		if err != nil || !program(string(stat)) {
-			continue // it has ended meanwhile, or is the kernel's
+			continue // it has exited meanwhile, or is a kernel thread
 		}
 		line, _ := os.ReadFile(filepath.Join("/proc", entry.Name(), "cmdline"))
 		found[pid] = string(bytes.TrimSpace(bytes.ReplaceAll(line, []byte{0}, []byte{' '})))
@@ -93,8 +93,8 @@ func processes() (map[int]string, error) {
 	return found, nil
 }
 
-// program reads proc_pid_stat(5): whether the process runs a program and has not ended. A program that the kernel itself
-// keeps (bpfilter_umh, kernel/usermode_driver.c) is none that a job has left.
+// program reports, from proc_pid_stat(5), whether the process runs a program and has not exited. A usermode driver of
+// the kernel (bpfilter_umh, kernel/usermode_driver.c) does not count, because no job started it.
 func program(stat string) bool {
 	const kernelThread, kthreadd = 0x00200000, "2" // PF_KTHREAD, include/linux/sched.h
 	_, rest, ok := strings.Cut(stat[strings.LastIndex(stat, ")")+1:], " ")
@@ -106,7 +106,7 @@ func program(stat string) bool {
 	return err == nil && flags&kernelThread == 0 && fields[1] != kthreadd && !strings.Contains("ZXx", fields[0])
 }
 
-// parseMounts counts the mounts of proc_pid_mountinfo(5) by their place.
+// parseMounts counts the mounts in proc_pid_mountinfo(5) by mount point.
 func parseMounts(mountinfo string) map[string]int {
 	mounts := make(map[string]int)
 	for line := range strings.Lines(mountinfo) {
@@ -117,7 +117,7 @@ func parseMounts(mountinfo string) map[string]int {
 	return mounts
 }
 
-// parseModules lists the modules of proc_modules(5).
+// parseModules returns the modules in proc_modules(5).
 func parseModules(modules string) map[string]bool {
 	found := make(map[string]bool)
 	for line := range strings.Lines(modules) {

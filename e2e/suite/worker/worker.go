@@ -16,25 +16,25 @@ import (
 )
 
 const (
-	// lastWords is how long a process may take to show its goroutines.
-	lastWords = 20 * time.Second
-	// death is how long a killed process may take to be gone.
-	death = 20 * time.Second
+	// quitGrace is how long a process may take to print its goroutines after SIGQUIT.
+	quitGrace = 20 * time.Second
+	// killGrace is how long a killed process may take to exit.
+	killGrace = 20 * time.Second
 )
 
-// Run takes orders from in until its end and answers on out. An error means that the guest is of no use any more.
-func Run(in io.Reader, out io.Writer) error { return worker{look, 5 * time.Second}.run(in, out) }
+// Run reads orders from in until EOF and writes messages to out. After an error, the guest must not be used any more.
+func Run(in io.Reader, out io.Writer) error { return worker{inspect, 5 * time.Second}.run(in, out) }
 
-// worker has its eyes apart, for tests on a machine where other things go on.
+// worker runs jobs. Tests replace inspect, because other processes come and go on their machine.
 type worker struct {
-	look func() (state, error)
-	// patience is how long a process that was killed, or that ends by itself, may take after the job.
-	patience time.Duration
+	inspect func() (state, error)
+	// grace is how long processes that are about to exit may take after the job has ended.
+	grace time.Duration
 }
 
 func (w worker) run(in io.Reader, out io.Writer) error {
-	answers := json.NewEncoder(out)
-	if err := answers.Encode(suite.Message{Ready: true}); err != nil {
+	messages := json.NewEncoder(out)
+	if err := messages.Encode(suite.Message{Ready: true}); err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}
 	orders := json.NewDecoder(in)
@@ -45,43 +45,43 @@ func (w worker) run(in io.Reader, out io.Writer) error {
 		} else if err != nil {
 			return fmt.Errorf("worker: read an order: %w", err)
 		}
-		ended := w.perform(o, output{answers})
-		if err := answers.Encode(suite.Message{Ended: &ended}); err != nil {
+		ended := w.perform(o, output{messages})
+		if err := messages.Encode(suite.Message{Ended: &ended}); err != nil {
 			return fmt.Errorf("worker: %w", err)
 		}
-		if ended.Trouble != "" {
-			return errors.New("worker: " + ended.Trouble)
+		if ended.Error != "" {
+			return errors.New("worker: " + ended.Error)
 		}
 	}
 }
 
-// output sends what a job prints.
+// output sends a job's output as messages.
 type output struct{ to *json.Encoder }
 
 func (o output) Write(p []byte) (int, error) { return len(p), o.to.Encode(suite.Message{Output: p}) }
 
-// perform runs the job of an order and looks for what it left.
+// perform runs the job of an order and finds what it left behind.
 func (w worker) perform(o suite.Order, out io.Writer) suite.Ended {
 	temporary, err := os.MkdirTemp("", "")
 	if err == nil {
-		err = os.Chmod(temporary, 0o777|os.ModeSticky) // as /tmp: jobs start programs as other users
+		err = os.Chmod(temporary, 0o777|os.ModeSticky) // like /tmp, because jobs start programs as other users
 	}
 	if err != nil {
-		return suite.Ended{Code: -1, Trouble: fmt.Sprintf("no directory for temporary files: %v", err)}
+		return suite.Ended{Code: -1, Error: fmt.Sprintf("create a directory for temporary files: %v", err)}
 	}
-	before, err := w.look()
+	before, err := w.inspect()
 	if err != nil {
-		return suite.Ended{Code: -1, Trouble: fmt.Sprintf("look at the guest: %v", err)}
+		return suite.Ended{Code: -1, Error: fmt.Sprintf("inspect the guest: %v", err)}
 	}
 	begun := time.Now()
 	ended := execute(o, temporary, out)
 	ended.Took = time.Since(begun)
-	if ended.Trouble != "" {
+	if ended.Error != "" {
 		return ended
 	}
-	left, err := w.leftSince(before, o.Spoils)
+	left, err := w.leftSince(before, o.Exclusive)
 	if err != nil {
-		ended.Trouble = fmt.Sprintf("look at the guest: %v", err)
+		ended.Error = fmt.Sprintf("inspect the guest: %v", err)
 	}
 	ended.Left = left
 	if err := os.RemoveAll(temporary); err != nil && len(left) == 0 {
@@ -90,7 +90,7 @@ func (w worker) perform(o suite.Order, out io.Writer) suite.Ended {
 	return ended
 }
 
-// execute runs the process until it ends, and at most for the limit and what it takes to end it.
+// execute runs the process until it exits, at most for the limit plus quitGrace and killGrace.
 func execute(o suite.Order, temporary string, out io.Writer) suite.Ended {
 	ctx, cancel := context.WithTimeout(context.Background(), o.Limit)
 	defer cancel()
@@ -100,17 +100,17 @@ func execute(o suite.Order, temporary string, out io.Writer) suite.Ended {
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // the runtime prints every goroutine
-	cmd.WaitDelay = lastWords                                                // then it is killed; also the time for which others may hold its output open
+	cmd.WaitDelay = quitGrace                                                // then it is killed; also how long other processes may keep its output open
 	if err := cmd.Start(); err != nil {
-		return suite.Ended{Code: -1, Trouble: fmt.Sprintf("start %s: %v", o.Binary, err)}
+		return suite.Ended{Code: -1, Error: fmt.Sprintf("start %s: %v", o.Binary, err)}
 	}
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
-	stuck := time.NewTimer(o.Limit + lastWords + death)
+	stuck := time.NewTimer(o.Limit + quitGrace + killGrace)
 	defer stuck.Stop()
 	select {
 	case <-stuck.C:
-		return suite.Ended{Code: -1, Overtime: true, Trouble: fmt.Sprintf("process %d was killed %s after its start and is still there", cmd.Process.Pid, o.Limit)}
+		return suite.Ended{Code: -1, Overtime: true, Error: fmt.Sprintf("process %d was killed %s after its start but has not exited", cmd.Process.Pid, o.Limit)}
 	case err := <-done:
 		return suite.Ended{Code: code(cmd.ProcessState, err), Overtime: ctx.Err() != nil}
 	}

@@ -15,10 +15,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// quiet is a worker on a machine where nothing happens.
-func quiet() worker { return worker{look: func() (state, error) { return state{}, nil }} }
+// quiet returns a worker that sees nothing left behind.
+func quiet() worker { return worker{inspect: func() (state, error) { return state{}, nil }} }
 
-// answers has a worker perform orders.
+// answers has a worker perform orders and returns its messages.
 func answers(t *testing.T, w worker, orders ...suite.Order) (all []suite.Message, err error) {
 	t.Helper()
 	var in, out bytes.Buffer
@@ -38,15 +38,15 @@ func answers(t *testing.T, w worker, orders ...suite.Order) (all []suite.Message
 	return all, err
 }
 
-// told is what the messages say, but for durations.
-func told(all []suite.Message) string {
+// text returns the content of the messages, without durations.
+func text(all []suite.Message) string {
 	var b strings.Builder
 	for _, m := range all {
 		switch {
 		case m.Ready:
 			b.WriteString("ready\n")
 		case m.Ended != nil:
-			fmt.Fprintf(&b, "ended %d overtime=%v %v %s\n", m.Ended.Code, m.Ended.Overtime, m.Ended.Left, m.Ended.Trouble)
+			fmt.Fprintf(&b, "ended %d overtime=%v %v %s\n", m.Ended.Code, m.Ended.Overtime, m.Ended.Left, m.Ended.Error)
 		default:
 			b.Write(m.Output)
 		}
@@ -61,54 +61,54 @@ func shell(script string) suite.Order {
 func TestOrders(t *testing.T) {
 	all, err := answers(t, quiet(), shell("pwd; echo problem >&2; exit 3"), shell("kill -9 $$"), shell(`stat -c %a "$TMPDIR" && touch $TMPDIR/x`))
 	const want = "ready\n/\nproblem\nended 3 overtime=false [] \nended 137 overtime=false [] \n1777\nended 0 overtime=false [] \n"
-	if got := told(all); err != nil || got != want {
+	if got := text(all); err != nil || got != want {
 		t.Errorf("%v\n%s\nwant\n%s", err, got, want)
 	}
 }
 
-// A process that hangs gets the signal that makes Go programs print their goroutines.
+// TestOvertime: a process that hangs gets SIGQUIT, which makes Go programs print their goroutines.
 func TestOvertime(t *testing.T) {
 	o := shell("while :; do sleep 0.05; done")
 	o.Limit = 100 * time.Millisecond
 	all, err := answers(t, quiet(), o)
-	if got := told(all); err != nil || got != "ready\nended 131 overtime=true [] \n" {
+	if got := text(all); err != nil || got != "ready\nended 131 overtime=true [] \n" {
 		t.Errorf("%v\n%s", err, got)
 	}
 }
 
-func TestTrouble(t *testing.T) {
+func TestWorkerError(t *testing.T) {
 	all, err := answers(t, quiet(), suite.Order{Binary: "/no/such", Dir: "/", Limit: time.Minute}, shell("echo never"))
-	if got := told(all); err == nil || !strings.HasPrefix(got, "ready\nended -1 overtime=false [] start /no/such: ") || strings.Contains(got, "never") {
+	if got := text(all); err == nil || !strings.HasPrefix(got, "ready\nended -1 overtime=false [] start /no/such: ") || strings.Contains(got, "never") {
 		t.Errorf("%v\n%s", err, got)
 	}
-	if all, err := answers(t, worker{look: func() (state, error) { return state{}, fmt.Errorf("blind") }}, shell("echo never")); err == nil || !strings.Contains(told(all), "look at the guest: blind") {
-		t.Errorf("%v\n%s", err, told(all))
+	if all, err := answers(t, worker{inspect: func() (state, error) { return state{}, fmt.Errorf("no /proc") }}, shell("echo never")); err == nil || !strings.Contains(text(all), "inspect the guest: no /proc") {
+		t.Errorf("%v\n%s", err, text(all))
 	}
 }
 
-// What ends soon is not left; what stays is.
+// TestLeft: a process that exits soon is not reported; what remains is.
 func TestLeft(t *testing.T) {
-	looks := 0
-	w := worker{patience: time.Minute, look: func() (state, error) {
-		looks++
+	inspections := 0
+	w := worker{grace: time.Minute, inspect: func() (state, error) {
+		inspections++
 		s := state{processes: map[int]string{1: "init"}, modules: map[string]bool{"veth": true}}
-		if looks == 2 || looks == 3 {
-			s.processes[7] = "about to end"
+		if inspections == 2 || inspections == 3 {
+			s.processes[7] = "about to exit"
 		}
 		return s, nil
 	}}
-	if all, err := answers(t, w, shell("true")); err != nil || told(all) != "ready\nended 0 overtime=false [] \n" || looks != 4 {
-		t.Errorf("%v, after %d looks\n%s", err, looks, told(all))
+	if all, err := answers(t, w, shell("true")); err != nil || text(all) != "ready\nended 0 overtime=false [] \n" || inspections != 4 {
+		t.Errorf("%v, after %d inspections\n%s", err, inspections, text(all))
 	}
 	before := state{map[int]string{1: "init"}, map[string]int{"/": 1, "/x": 1}, map[string]bool{"veth": true}}
 	now := state{map[int]string{1: "init", 9: "sleep 1000"}, map[string]int{"/": 1, "/x": 2, "/run/netns/a": 1}, map[string]bool{"dummy": true}}
-	if got := strings.Join(difference(before, now), "; "); got != "mount /run/netns/a; mount /x; no module veth; process 9 (sleep 1000)" {
+	if got := strings.Join(difference(before, now), "; "); got != "mount /run/netns/a; mount /x; process 9 (sleep 1000); removed module veth" {
 		t.Error(got)
 	}
-	for _, spoils := range []bool{false, true} {
-		left, err := quiet().leftSince(state{modules: map[string]bool{"veth": true}}, spoils)
-		if err != nil || (len(left) == 0) != spoils {
-			t.Errorf("spoils %v: %v, %v", spoils, left, err)
+	for _, exclusive := range []bool{false, true} {
+		left, err := quiet().leftSince(state{modules: map[string]bool{"veth": true}}, exclusive)
+		if err != nil || (len(left) == 0) != exclusive {
+			t.Errorf("exclusive %v: %v, %v", exclusive, left, err)
 		}
 	}
 }
@@ -129,7 +129,7 @@ func TestProgram(t *testing.T) {
 }
 
 func TestLook(t *testing.T) {
-	s, err := look()
+	s, err := inspect()
 	if err != nil || len(s.processes) == 0 || s.mounts["/"] == 0 {
 		t.Errorf("%d processes, mounts %v, %v", len(s.processes), s.mounts, err)
 	}
