@@ -11,36 +11,37 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-// A Packet is one line of tcpdump(8) with link-level addresses.
+// A Packet is a packet as printed by tcpdump(8), with link-level addresses.
 type Packet struct {
-	Time time.Time // the kernel's, wall clock
-	Text string
+	Time time.Time // the kernel's timestamp, wall clock
+	Text string    // without the timestamp; further lines of -v follow after newlines
 }
 
-// A Capture is a tcpdump that runs on an interface of a host.
+// A Capture is a tcpdump process on an interface of a host.
 type Capture struct {
 	h      *lab.Host
 	device string
 	d      *lab.Daemon
-	frames int // markers sent
+	frames int // number of markers sent
 }
 
-// A frame of this type (IEEE 802 local experimental EtherType 1), sent by the
-// lab itself, tells that everything before it has been read.
+// The lab sends a marker frame of this type (IEEE 802 local experimental EtherType 1). When tcpdump has printed it,
+// everything before it has been captured.
 const (
 	markerType   = 0x88b5
 	markerFilter = "ether proto 0x88b5"
 )
 
-// Start records the packets of an interface that match an expression, and
-// returns when it does so. extra are further options of tcpdump ("-v").
+// Start captures the packets of an interface that match a tcpdump expression ("" = all), and returns when the capture
+// is running. extra are further options of tcpdump ("-v").
 func Start(h *lab.Host, device, expression string, extra ...string) *Capture {
 	h.T().Helper()
 	filter := markerFilter
 	if expression != "" {
 		filter = fmt.Sprintf("(%s) or %s", expression, markerFilter)
 	}
-	// The ring has a slot of the full snapshot length for each packet: of tcpdump's own, 256 kB, only a hundred fit in.
+	// Each packet takes a slot of the full snapshot length in the ring. With tcpdump's default of 256 kB only about 100
+	// packets would fit.
 	argv := []string{"tcpdump", "-i", device, "-Z", "root", "-n", "-e", "-tt", "-l", "--immediate-mode", "-B", "32768", "-s", "512"}
 	argv = append(append(argv, extra...), filter)
 	d := h.StartWith(lab.StartOptions{Name: "tcpdump-" + device, Argv: argv})
@@ -48,15 +49,14 @@ func Start(h *lab.Host, device, expression string, extra ...string) *Capture {
 	return &Capture{h: h, device: device, d: d}
 }
 
-// Packets are all packets up to this moment; the capture goes on.
+// Packets returns all packets up to now. The capture continues.
 func (c *Capture) Packets() []Packet {
 	c.h.T().Helper()
 	c.sync()
 	return parsePackets(c.d.LogLines())
 }
 
-// Stop ends the capture and returns its packets. It fails the test if the
-// kernel dropped some of them.
+// Stop ends the capture and returns its packets. It fails the test if the kernel dropped any.
 func (c *Capture) Stop() []Packet {
 	c.h.T().Helper()
 	c.sync()
@@ -70,7 +70,8 @@ func (c *Capture) Stop() []Packet {
 	return parsePackets(c.d.LogLines())
 }
 
-// Wait waits for a packet whose text matches, from the capture's start on.
+// Wait waits for a packet whose text matches a regular expression, and returns it. Packets that were captured before
+// the call count.
 func (c *Capture) Wait(pattern string, timeout time.Duration) Packet {
 	c.h.T().Helper()
 	line := c.d.WaitLog(`^\d+\.\d+ .*`+pattern, timeout)
@@ -78,8 +79,8 @@ func (c *Capture) Wait(pattern string, timeout time.Duration) Packet {
 	return packet
 }
 
-// sync sends a marker frame through the interface and waits until tcpdump has
-// printed it: then everything that passed before is in the log.
+// sync sends a marker frame out of the interface and waits until tcpdump has printed it. Then every earlier packet is
+// in the log.
 func (c *Capture) sync() {
 	c.h.T().Helper()
 	if !c.d.Running() {
@@ -88,16 +89,16 @@ func (c *Capture) sync() {
 	mark := c.d.Mark()
 	address := c.newMarker()
 	if err := sendMarker(c.h, c.device, address); err != nil {
-		// An interface that is down or has no link-layer address takes no
-		// frame: what is on its way gets the time that a slow guest needs.
+		// An interface that is down or has no link-layer address cannot send the marker. Allow the time that a slow
+		// guest needs for pending packets.
 		time.Sleep(300 * time.Millisecond)
 		return
 	}
 	mark.WaitLog(address.String(), lab.Slowest)
 }
 
-// newMarker is an address that no marker had before: those of a capture are
-// counted, and captures side by side differ in the process.
+// newMarker returns a unique destination address for a marker: it contains a counter, and the process id to tell
+// concurrent captures apart.
 func (c *Capture) newMarker() net.HardwareAddr {
 	c.frames++
 	pid := c.d.PID()
@@ -117,7 +118,7 @@ func parsePackets(lines []lab.LogLine) []Packet {
 			open = true
 		case open && strings.HasPrefix(line.Text, " ") || open && strings.HasPrefix(line.Text, "\t"):
 			last := &packets[len(packets)-1]
-			last.Text += "\n" + line.Text // -v goes on in indented lines
+			last.Text += "\n" + line.Text // with -v a packet continues on indented lines
 		}
 	}
 	return packets
@@ -141,7 +142,7 @@ func parsePacket(line lab.LogLine) (Packet, bool) {
 	return Packet{Time: time.Unix(seconds, micros*1000), Text: words[3]}, true
 }
 
-// Matching are the packets whose text matches a regular expression.
+// Matching returns the packets whose text matches a regular expression.
 func Matching(packets []Packet, pattern string) []Packet {
 	expression := regexp.MustCompile(pattern)
 	var found []Packet

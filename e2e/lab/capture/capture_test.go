@@ -15,7 +15,7 @@ var (
 	group  = netip.MustParseAddr("224.0.0.18")
 )
 
-// pair is two hosts on one switch.
+// pair creates two hosts on one switch.
 func pair(t *testing.T) (a, b *lab.Host) {
 	t.Helper()
 	n := lab.New(t)
@@ -23,7 +23,7 @@ func pair(t *testing.T) (a, b *lab.Host) {
 	return n.Host("alpha", lan.At("10.77.0.1/24")), n.Host("beta", lan.At("10.77.0.2/24"))
 }
 
-// Captures side by side on one interface each wait for frames of their own.
+// TestCaptureHasWhatWasSent: concurrent captures on one interface do not confuse each other's markers.
 func TestCaptureHasWhatWasSent(t *testing.T) {
 	alpha, beta := pair(t)
 	seen, other := capture.Start(alpha, "eth0", lab.VRRP), capture.Start(alpha, "eth0", "udp")
@@ -44,7 +44,7 @@ func TestCaptureHasWhatWasSent(t *testing.T) {
 		t.Errorf("matching: %v", got)
 	}
 	if age := time.Since(packets[0].Time); age < 0 || age > time.Minute {
-		t.Errorf("packet of %s ago", age)
+		t.Errorf("the packet is %s old", age)
 	}
 	if got := other.Stop(); len(got) != 0 {
 		t.Errorf("packets that do not match: %v", got)
@@ -57,12 +57,12 @@ func TestFloodTellsWhatItSent(t *testing.T) {
 	sources := []netip.Addr{netip.MustParseAddr("10.77.0.201"), netip.MustParseAddr("10.77.0.202")}
 	flood := capture.StartFlood(beta, capture.FloodOptions{Sources: sources, Payloads: [][]byte{advert}, Rate: 1000, Count: 20})
 	if sent, rate := flood.Stop(); sent != 20 || rate <= 0 {
-		t.Errorf("sent %d, %.0f a second", sent, rate)
+		t.Errorf("sent %d, %.0f per second", sent, rate)
 	}
 	packets := seen.Stop()
 	for _, source := range sources {
 		if got := capture.Matching(packets, source.String()+" > 224.0.0.18"); len(got) != 10 {
-			t.Errorf("%d packets of %s, want 10", len(got), source)
+			t.Errorf("%d packets from %s, want 10", len(got), source)
 		}
 	}
 }

@@ -1,9 +1,8 @@
-// Package capture looks at the packets on the lab's links, with tcpdump(8), and
-// puts packets of any kind on them, one or a flood. It refuses to know what is
-// in a packet: a scenario matches tcpdump's words, and brings payloads along.
+// Package capture captures the packets on the lab's links with tcpdump(8), and sends arbitrary packets, one or a flood.
+// It does not interpret packets: a scenario matches tcpdump's text, and provides the payloads.
 package capture
 
 import "github.com/lvs-director/lvs-director/e2e/lab"
 
-// Roles are the clients of this package, for lab.Main.
+// Roles returns the clients of this package, for lab.Main.
 func Roles() lab.Roles { return lab.Roles{"flood": runFlood} }

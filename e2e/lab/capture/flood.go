@@ -17,8 +17,7 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/internal/epoll"
 )
 
-// FloodOptions say what a Flood is made of. Each packet is one of Payloads, in
-// turn, from one of Sources, in turn.
+// FloodOptions are the options of a Flood. Packets cycle through Payloads and through Sources.
 type FloodOptions struct {
 	Device      string // "" is eth0
 	Sources     []netip.Addr
@@ -26,22 +25,22 @@ type FloodOptions struct {
 	TTL         uint8      // 0 is 255
 	Protocol    uint8      // 0 is 112, VRRP
 	Payloads    [][]byte
-	// Mutate spoils each payload in a random way, by Seed: bytes changed, cut
-	// off, added; every eighth is random altogether.
+	// Mutate corrupts each payload at random, from Seed: bits are flipped, bytes cut off or appended; one in eight is
+	// replaced by random bytes.
 	Mutate bool
 	Seed   uint64
-	// Rate is in packets a second, sent in bursts of 10 ms; Count, if it is not
-	// 0, ends the flood by itself.
+	// Rate is in packets per second, sent in a burst every 10 ms. After Count packets the flood ends by itself; 0 = no
+	// limit.
 	Rate, Count int
 }
 
-// A Flood is a process that sends packets until it is stopped.
+// A Flood is a process that sends packets until it is stopped, or until FloodOptions.Count is reached.
 type Flood struct {
 	h *lab.Host
 	d *lab.Daemon
 }
 
-// StartFlood starts one on the host.
+// StartFlood starts a flood on the host.
 func StartFlood(h *lab.Host, o FloodOptions) *Flood {
 	h.T().Helper()
 	if o.Rate <= 0 || len(o.Sources) == 0 || len(o.Payloads) == 0 {
@@ -50,21 +49,20 @@ func StartFlood(h *lab.Host, o FloodOptions) *Flood {
 	return &Flood{h: h, d: h.StartRole("flood", "flood", o)}
 }
 
-// Stop ends the flood, or waits until one of a Count has ended, and tells how
-// many packets were sent and at which rate.
+// Stop ends the flood, or with a Count waits until it has ended, and returns how many packets were sent and the rate.
 func (f *Flood) Stop() (sent int, perSecond float64) {
 	f.h.T().Helper()
 	f.d.CloseStdin()
 	if code := f.d.Wait(60 * time.Second); code != 0 {
-		f.h.T().Fatalf("the flood has failed: %s", f.d.Tail(5))
+		f.h.T().Fatalf("the flood failed: %s", f.d.Tail(5))
 	}
 	<-f.d.LogEnded()
-	told := regexp.MustCompile(`sent (\d+) in (\d+) µs`).FindStringSubmatch(f.d.Log())
-	if told == nil {
-		f.h.T().Fatalf("the flood said nothing: %s", f.d.Tail(5))
+	match := regexp.MustCompile(`sent (\d+) in (\d+) µs`).FindStringSubmatch(f.d.Log())
+	if match == nil {
+		f.h.T().Fatalf("the flood did not report what it sent: %s", f.d.Tail(5))
 	}
-	sent, _ = strconv.Atoi(told[1])
-	micros, _ := strconv.Atoi(told[2])
+	sent, _ = strconv.Atoi(match[1])
+	micros, _ := strconv.Atoi(match[2])
 	return sent, float64(sent) / (float64(max(micros, 1)) / 1e6)
 }
 
@@ -112,8 +110,8 @@ func (o FloodOptions) withDefaults() FloodOptions {
 	return o
 }
 
-// run sends bursts until standard input ends or Count is reached. What a burst
-// comes too late for is not made up: a busy machine has a slower flood.
+// run sends bursts until EOF on standard input or until Count is reached. Late bursts are not made up for: on a busy
+// machine the flood is slower.
 func (o FloodOptions) run(fd, poll int) (sent int, took time.Duration, err error) {
 	random := rand.New(rand.NewPCG(o.Seed, 112))
 	to := &unix.SockaddrInet4{Addr: o.Destination.As4()}
@@ -171,8 +169,7 @@ func mutated(random *rand.Rand, payload []byte) []byte {
 	return b
 }
 
-// ipv4 puts a header without options before a payload. The kernel fills in
-// length, identification and checksum.
+// ipv4 prepends an IPv4 header without options to a payload. The kernel fills in length, identification and checksum.
 func ipv4(source, destination netip.Addr, ttl, protocol uint8, payload []byte) []byte {
 	packet := make([]byte, 20, 20+len(payload))
 	packet[0], packet[1] = 0x45, 0xc0 // no options; DSCP CS6

@@ -11,9 +11,8 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-// Send sends one IPv4 packet of any kind out of an interface: any source,
-// any TTL. payload is what follows the IPv4 header; its checksums are the
-// caller's affair, those of the IPv4 header are right.
+// Send sends one IPv4 packet out of an interface, with any source and TTL. payload follows the IPv4 header. The kernel
+// computes the checksum of the IPv4 header; the caller must compute those in the payload.
 func Send(h *lab.Host, device string, source, destination netip.Addr, ttl, protocol uint8, payload []byte) {
 	h.T().Helper()
 	if !source.Is4() || !destination.Is4() {
@@ -36,8 +35,7 @@ func Send(h *lab.Host, device string, source, destination netip.Addr, ttl, proto
 	}
 }
 
-// sendMarker sends the frame that a capture waits for, to an address of
-// nobody's.
+// sendMarker sends a marker frame to an address that no host has.
 func sendMarker(h *lab.Host, device string, to net.HardwareAddr) error {
 	return h.InNetwork(func() error {
 		iface, err := net.InterfaceByName(device)
@@ -47,7 +45,7 @@ func sendMarker(h *lab.Host, device string, to net.HardwareAddr) error {
 		if len(iface.HardwareAddr) != 6 {
 			return fmt.Errorf("%s has no Ethernet address", device)
 		}
-		// Protocol 0: this socket sends and receives nothing.
+		// Protocol 0: this socket only sends; it receives nothing.
 		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return fmt.Errorf("open a packet socket: %w", err)

@@ -1,3 +1,3 @@
-// Package ipvsadm reads a host's IPVS table as ipvsadm(8) prints it. It refuses
-// to change the table: a scenario that wants to runs ipvsadm itself.
+// Package ipvsadm reads a host's IPVS table with ipvsadm(8). It does not change the table; scenarios run ipvsadm for
+// that.
 package ipvsadm

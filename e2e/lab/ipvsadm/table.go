@@ -19,8 +19,8 @@ type Service struct {
 	Protocol   string // TCP, UDP, SCTP, FWM
 	Address    string // "10.77.0.100:3306", or the number of a firewall mark
 	Scheduler  string // "wrr"
-	Persistent int    // seconds; 0 is none
-	Flags      string // what else the line says
+	Persistent int    // seconds; 0 = not persistent
+	Flags      string // the rest of the line
 	Servers    []Server
 }
 
@@ -29,8 +29,8 @@ type Server struct {
 	Address  string // "10.77.0.11:3306"
 	Forward  string // Route, Masq, Tunnel or Local
 	Weight   int
-	Active   int // connections
-	Inactive int
+	Active   int // active connections
+	Inactive int // inactive connections
 }
 
 // Read reads the host's table with ipvsadm(8).
@@ -43,7 +43,7 @@ func Read(h *lab.Host) Table {
 	return table
 }
 
-// Service is the service of that address; a zero one if there is none.
+// Service returns the service with that address, or the zero Service.
 func (t Table) Service(address string) Service {
 	for _, service := range t.Services {
 		if service.Address == address {
@@ -53,7 +53,7 @@ func (t Table) Service(address string) Service {
 	return Service{}
 }
 
-// Server is the real server of that address; a zero one if there is none.
+// Server returns the real server with that address, or the zero Server.
 func (s Service) Server(address string) Server {
 	for _, server := range s.Servers {
 		if server.Address == address {
@@ -63,14 +63,14 @@ func (s Service) Server(address string) Server {
 	return Server{}
 }
 
-// Exists says whether the service was found.
+// Exists reports whether the service was found.
 func (s Service) Exists() bool { return s.Address != "" }
 
-// Exists says whether the real server was found.
+// Exists reports whether the real server was found.
 func (s Server) Exists() bool { return s.Address != "" }
 
-// Rule is the configured part of a table, without connection counts, one
-// line each in a stable form: for comparing the tables of two directors.
+// Rule returns the configured part of a table without connection counts, one line per service and server, for comparing
+// the tables of two directors.
 func (t Table) Rule() string {
 	var b strings.Builder
 	for _, service := range t.Services {

@@ -1,5 +1,3 @@
-// Package mariadb starts MariaDB servers on the lab's hosts, alone or as a pair
-// that replicates, with accounts that every scenario knows. Its servers hold
-// little and are quick rather than durable. It refuses to hide that it is
-// MariaDB: what a scenario asks of a server, it asks in SQL.
+// Package mariadb starts MariaDB servers on the lab's hosts, alone or as a replicating pair, with fixed accounts. The
+// servers are small, and fast rather than durable. The package does not hide MariaDB: scenarios use SQL.
 package mariadb

@@ -19,18 +19,18 @@ func TestMariaDBPair(t *testing.T) {
 	client := n.Host("client", lan.At("10.77.0.50/24"))
 	start := time.Now()
 	a, b := mariadb.StartPair(hostA, hostB, mariadb.Options{})
-	t.Logf("two servers that replicate after %s", time.Since(start))
+	t.Logf("two servers replicate after %s", time.Since(start))
 	t.Logf("memory: %s", strings.TrimSpace(hostA.Run("grep", "VmRSS", fmt.Sprintf("/proc/%d/status", a.PID()))))
 
 	if got := a.Query("SELECT @@hostname"); got != "mysql1" {
 		t.Errorf("@@hostname %q", got)
 	}
 	db := mariadb.Open(client, b.Address(), mariadb.AppUser, mariadb.AppPassword, "app")
-	if _, err := db.Exec("INSERT INTO notes (note) VALUES ('of b')"); err != nil {
+	if _, err := db.Exec("INSERT INTO notes (note) VALUES ('from b')"); err != nil {
 		t.Fatal(err)
 	}
 	b.WaitReplicated(a, 20*time.Second)
-	if got := a.Query("SELECT CONCAT(id, note) FROM app.notes"); got != "2of b" {
+	if got := a.Query("SELECT CONCAT(id, note) FROM app.notes"); got != "2from b" {
 		t.Errorf("replicated row %q", got)
 	}
 
@@ -50,15 +50,15 @@ func TestMariaDBPair(t *testing.T) {
 	}
 	lab.Eventually(t, 30*time.Second, a.Replicating)
 	if code := b.Stop(); code != 0 {
-		t.Errorf("stopped with %d", code)
+		t.Errorf("exit code %d", code)
 	}
 	if got := a.Status("Aborted_connects"); got != 0 {
 		t.Errorf("Aborted_connects %d", got)
 	}
 }
 
-// The facts about aborted connects and blocked hosts need a server that
-// resolves names and shows its host cache.
+// TestMariaDBHostCache: a server with NameResolve and PerformanceSchema resolves names and exposes its host cache,
+// which scenarios about aborted connects and blocked hosts need.
 func TestMariaDBHostCache(t *testing.T) {
 	lab.Need(t, lab.MariaDB)
 	n := lab.New(t)
@@ -73,9 +73,9 @@ func TestMariaDBHostCache(t *testing.T) {
 	if got := m.Query("SELECT HOST FROM performance_schema.host_cache WHERE IP='10.77.0.50'"); got != "client" {
 		t.Errorf("host cache has %q: %v", got, m.Rows("SELECT * FROM performance_schema.host_cache"))
 	}
-	rude := measure.Start(client, m.Address(), measure.Options{Patience: 2 * time.Second})
-	rude.WaitAnswered("", 10*time.Second)
-	rude.Stop()
+	noLogin := measure.Start(client, m.Address(), measure.Options{Patience: 2 * time.Second})
+	noLogin.WaitAnswered("", 10*time.Second)
+	noLogin.Stop()
 	if m.Status("Aborted_connects") == 0 {
 		t.Error("connections without a login are not counted")
 	}

@@ -12,8 +12,7 @@ import (
 
 const queryDeadline = 30 * time.Second
 
-// Exec runs a statement as administrator, through the server's own socket and
-// not over the network.
+// Exec runs a statement as administrator, over the server's unix socket.
 func (m *Server) Exec(statement string, args ...any) {
 	m.h.T().Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), queryDeadline)
@@ -23,8 +22,7 @@ func (m *Server) Exec(statement string, args ...any) {
 	}
 }
 
-// Query is the first column of the first row of a query as administrator;
-// "" is NULL or no row.
+// Query runs a query as administrator and returns the first column of the first row, "" for NULL or no row.
 func (m *Server) Query(query string, args ...any) string {
 	m.h.T().Helper()
 	rows := m.Rows(query, args...)
@@ -37,7 +35,7 @@ func (m *Server) Query(query string, args ...any) string {
 // A Field is one column of a row, NULL as "".
 type Field struct{ Name, Value string }
 
-// Rows are the rows of a query as administrator.
+// Rows runs a query as administrator and returns its rows.
 func (m *Server) Rows(query string, args ...any) [][]Field {
 	m.h.T().Helper()
 	rows, err := m.rows(query, args...)
@@ -78,7 +76,7 @@ func (m *Server) rows(query string, args ...any) ([][]Field, error) {
 	return rows, cursor.Err()
 }
 
-// Status is a numeric status variable of the server: "Aborted_connects".
+// Status returns a numeric status variable of the server, such as "Aborted_connects".
 func (m *Server) Status(name string) int {
 	m.h.T().Helper()
 	text := m.Query("SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = ?", name)
@@ -89,8 +87,7 @@ func (m *Server) Status(name string) int {
 	return value
 }
 
-// Replicate makes each of two servers the other's replica, with GTID, and
-// waits until both directions run.
+// Replicate makes two servers replicas of each other, with GTID, and waits until both replicate.
 func Replicate(a, b *Server) {
 	a.h.T().Helper()
 	a.follow(b)
@@ -108,8 +105,7 @@ func (m *Server) follow(source *Server) {
 	m.Exec("START SLAVE")
 }
 
-// Replicating is nil while both threads of the server's replication run, or
-// else what the server says about it.
+// Replicating returns nil if both replication threads of the server are running, otherwise an error with their state.
 func (m *Server) Replicating() error {
 	rows, err := m.rows("SHOW SLAVE STATUS")
 	if err != nil {
@@ -129,8 +125,7 @@ func (m *Server) Replicating() error {
 	return nil
 }
 
-// WaitReplicated waits until the replica has everything that the server has
-// written up to now.
+// WaitReplicated waits until the replica has applied everything that the server has written up to now.
 func (m *Server) WaitReplicated(replica *Server, timeout time.Duration) {
 	m.h.T().Helper()
 	position := m.Query("SELECT @@gtid_binlog_pos")

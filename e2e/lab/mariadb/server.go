@@ -19,9 +19,8 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-// The accounts that every MariaDB of the lab has, from anywhere. Check has no
-// privilege at all (USAGE), App all of them on the database `app`, with its
-// table `notes (id INT AUTO_INCREMENT PRIMARY KEY, note VARCHAR(200))`.
+// The accounts of every MariaDB of the lab, valid from any host. Check has no privileges (USAGE). App has all
+// privileges on the database `app`, which has the table `notes (id INT AUTO_INCREMENT PRIMARY KEY, note VARCHAR(200))`.
 const (
 	CheckUser       = "lvs_check"
 	CheckPassword   = "check-secret"
@@ -34,20 +33,19 @@ const (
 	adminPassword = "lab-secret"
 )
 
-// Options are the settings of one server. The zero value is a usable
-// server that stands alone.
+// Options are the settings of one server. The zero value is a usable standalone server.
 type Options struct {
-	ServerID int // 0 is 1
-	Offset   int // auto_increment_offset of a pair with increment 2; 0 is 1
-	Port     int // 0 is 3306
+	ServerID int // 0 = 1
+	Offset   int // auto_increment_offset, with an increment of 2; 0 = 1
+	Port     int // 0 = 3306
 
-	NameResolve       bool     // resolve clients' names: fills the host cache
+	NameResolve       bool     // resolve client names, which fills the host cache
 	PerformanceSchema bool     // for performance_schema.host_cache; costs memory and start-up time
 	Extra             []string // further options of mariadbd, "--max-connections=5"
 }
 
-// A Server is a MariaDB with data of its own. The methods of Daemon stop,
-// kill, freeze it; Start starts it again on the same data.
+// A Server is a MariaDB with its own data. The methods of Daemon stop, kill or pause it; Start starts it again on the
+// same data.
 type Server struct {
 	*lab.Daemon
 	h       *lab.Host
@@ -57,11 +55,11 @@ type Server struct {
 	db      *sql.DB
 }
 
-const startDeadline = 90 * time.Second // bounds a start; a guest under load needs 10 s
+const startDeadline = 90 * time.Second // limits a start; a guest under load needs 10 s
 
-// Start makes a server on the host and waits until it takes
-// connections on all addresses. Its data is a copy of the directory
-// $LVS_LAB_MYSQL_DATA, or else of one that is made first (10 s in a guest).
+// Start creates a server on the host and waits until it accepts connections on all addresses. Its data is a copy of
+// $LVS_LAB_MYSQL_DATA, or of the guest's prepared data directory, or of a directory that is created first (10 s in a
+// guest).
 func Start(h *lab.Host, o Options) *Server {
 	h.T().Helper()
 	m := newServer(h, o)
@@ -69,9 +67,8 @@ func Start(h *lab.Host, o Options) *Server {
 	return m
 }
 
-// StartPair makes two servers that replicate from each other with
-// GTID, auto-increment 2/1 and 2/2, as in the seeds' two-master set-ups. The
-// options are both servers'; identities and offsets are set here.
+// StartPair creates two servers that replicate from each other with GTID, auto-increment 2/1 and 2/2, as in the seeds'
+// two-master set-ups. The options apply to both servers, except ServerID and Offset, which are set here.
 func StartPair(a, b *lab.Host, o Options) (*Server, *Server) {
 	a.T().Helper()
 	o.ServerID, o.Offset = 1, 1
@@ -103,8 +100,7 @@ func newServer(h *lab.Host, o Options) *Server {
 	return m
 }
 
-// Start starts a server that was stopped or killed again, and waits until it
-// takes connections.
+// Start starts a stopped or killed server again, and waits until it accepts connections.
 func (m *Server) Start() {
 	m.h.T().Helper()
 	m.launch()
@@ -114,7 +110,7 @@ func (m *Server) Start() {
 func (m *Server) launch() {
 	m.h.T().Helper()
 	if m.Daemon != nil && m.Running() {
-		m.h.T().Fatalf("lab: %s runs already", m.Daemon)
+		m.h.T().Fatalf("lab: %s is already running", m.Daemon)
 	}
 	accounts := m.h.Path("init.sql")
 	if err := os.WriteFile(accounts, []byte(initSQL), 0o600); err != nil {
@@ -139,7 +135,7 @@ func (m *Server) argv(accounts string) []string {
 		"--server-id=" + strconv.Itoa(o.ServerID), "--log-bin=binlog", "--log-slave-updates",
 		"--relay-log=relay", "--gtid-domain-id=0", "--binlog-format=ROW",
 		"--auto-increment-increment=2", "--auto-increment-offset=" + strconv.Itoa(o.Offset),
-		// Small and quick rather than durable: the data lives a minute, in memory.
+		// Small, and fast rather than durable: the data is only needed for a minute, in memory.
 		"--innodb-use-native-aio=0", "--innodb-buffer-pool-size=16M", "--innodb-buffer-pool-size-max=64M",
 		"--innodb-log-file-size=4M", "--innodb-log-buffer-size=2M", "--innodb-flush-log-at-trx-commit=0",
 		"--innodb-doublewrite=0", "--innodb-buffer-pool-dump-at-shutdown=0", "--innodb-buffer-pool-load-at-startup=0",
@@ -157,7 +153,7 @@ func (m *Server) argv(accounts string) []string {
 	return append(argv, o.Extra...)
 }
 
-// program is the server's binary and the tree that it belongs to.
+// program returns the path of the server's binary and the base directory of its installation.
 func program(h *lab.Host) (path, base string) {
 	h.T().Helper()
 	path, err := exec.LookPath("mariadbd")
@@ -167,10 +163,10 @@ func program(h *lab.Host) (path, base string) {
 	return path, filepath.Dir(filepath.Dir(path))
 }
 
-// preparedData is where the guest keeps a data directory made beforehand.
+// preparedData is the data directory that guests have (guest.DataDir).
 const preparedData = "/usr/share/lvs-lab/mariadb"
 
-// dataTemplate is a directory of fresh data to copy from.
+// dataTemplate returns an initialised data directory to copy.
 func dataTemplate(h *lab.Host) string {
 	h.T().Helper()
 	if prepared := os.Getenv("LVS_LAB_MYSQL_DATA"); prepared != "" {
@@ -191,13 +187,13 @@ func dataTemplate(h *lab.Host) string {
 	}
 	d := h.Start("mariadb-install-db", argv...)
 	if d.Wait(startDeadline) != 0 {
-		h.T().Fatalf("lab: make a data directory: %s", d.Tail(20))
+		h.T().Fatalf("lab: create a data directory: %s", d.Tail(20))
 	}
 	return made
 }
 
-// initSQL is run at each start before connections are taken. It stays out of
-// the binary log: both servers of a pair make the same rows by themselves.
+// initSQL runs at each start, before the server accepts connections. It is not written to the binary log, because both
+// servers of a pair run it themselves.
 const initSQL = `SET sql_log_bin=0;
 DELETE FROM mysql.global_priv WHERE User='';
 FLUSH PRIVILEGES;
@@ -212,8 +208,8 @@ GRANT ALL ON app.* TO '` + AppUser + `'@'%';
 CREATE TABLE IF NOT EXISTS app.notes (id INT AUTO_INCREMENT PRIMARY KEY, note VARCHAR(200));
 `
 
-// Open is a pool of connections that come from the host over the network, as
-// an application's would. address is "IP:port"; database may be "".
+// Open returns a pool of connections from the host over the network, as an application has. address is "IP:port";
+// database may be "".
 func Open(h *lab.Host, address, user, password, database string) *sql.DB {
 	h.T().Helper()
 	config := quietConfig(user, password)
@@ -234,9 +230,9 @@ func quietConfig(user, password string) *mysql.Config {
 	config := mysql.NewConfig()
 	config.User, config.Passwd = user, password
 	config.Timeout, config.ReadTimeout, config.WriteTimeout = 10*time.Second, 30*time.Second, 30*time.Second
-	config.Logger = log.New(io.Discard, "", 0) // failures are returned; the driver writes them to stderr too
+	config.Logger = log.New(io.Discard, "", 0) // errors are returned; the driver would also log them to stderr
 	return config
 }
 
-// Address is the first address of the host with the server's port.
+// Address returns the first IPv4 address of the host with the server's port.
 func (m *Server) Address() string { return fmt.Sprintf("%s:%d", m.h.Address(), m.options.Port) }

@@ -13,28 +13,26 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-// Options are the wishes about a measuring client. The zero value is
-// the client of the outage figures: a connection every 10 ms, patience 150 ms.
+// Options are the options of a measuring client. The zero value is the client that the outage figures are measured
+// with: a connection every 10 ms, timeout 150 ms.
 type Options struct {
-	Every    time.Duration // between two starts; 10 ms (50 ms with MySQL)
-	Patience time.Duration // after which an attempt has failed; 150 ms (1 s with MySQL)
-	Graceful bool          // close with FIN; default is RST, which uses up no ports
+	Every    time.Duration // interval between attempts; 0 = 10 ms (50 ms with MySQL)
+	Patience time.Duration // timeout of an attempt; 0 = 150 ms (1 s with MySQL)
+	Graceful bool          // close with FIN; the default is RST, which leaves no ports in TIME_WAIT
 
-	// MySQL logs in, asks one question and says good-bye, instead of reading
-	// the first line that the server says.
+	// MySQL makes each attempt log in, run one query and quit, instead of reading the first line that the server sends.
 	MySQL *Login
 }
 
-// Login is whom the measuring client logs in as, and what it asks.
+// Login is the account and the query of a measuring client.
 type Login struct {
 	User     string
 	Password string
-	Query    string // its first column names the server; "" is SELECT @@hostname
+	Query    string // its first column names the server; "" = SELECT @@hostname
 }
 
-// A Client is a running measuring client. It is open-loop: an attempt
-// starts at every tick, whether or not earlier ones came back. A start that
-// falls out, for want of CPU, is not made up for: it lengthens the gap.
+// A Client is a running measuring client. It is open-loop: an attempt starts at every tick, whether or not earlier ones
+// have ended. Ticks that are missed for lack of CPU are not made up for; they lengthen the gap.
 type Client struct {
 	h        *lab.Host
 	d        *lab.Daemon
@@ -42,8 +40,8 @@ type Client struct {
 	clock    clock
 }
 
-// Start starts a measuring client on the host; it returns when the first
-// attempt is about to start. The address is an IP literal and a port.
+// Start starts a measuring client on the host, and returns when the first attempt is about to start. The address is
+// "IP:port" with an IPv4 address.
 func Start(h *lab.Host, address string, o Options) *Client {
 	h.T().Helper()
 	target, err := netip.ParseAddrPort(address)
@@ -67,8 +65,7 @@ func Start(h *lab.Host, address string, o Options) *Client {
 	return m
 }
 
-// Attempts are those that have come to an end so far; the newest of the last
-// 100 ms may be missing.
+// Attempts returns the attempts that have ended so far; those of the last 100 ms may be missing.
 func (m *Client) Attempts() Result {
 	m.h.T().Helper()
 	return m.result(m.d.LogLines())
@@ -90,25 +87,24 @@ func (m *Client) WaitAnswered(server string, timeout time.Duration) Attempt {
 		return false
 	})
 	if err != nil {
-		m.h.T().Fatalf("no answer of %q %v: %s\n%s", server, err, m.Attempts().Since(from), m.d.Tail(5))
+		m.h.T().Fatalf("no answer from %q %v: %s\n%s", server, err, m.Attempts().Since(from), m.d.Tail(5))
 	}
 	return answered
 }
 
-// Stop starts no more attempts, waits for those on their way, and returns
-// all.
+// Stop waits until all started attempts have ended, starts no more, and returns all.
 func (m *Client) Stop() Result {
 	m.h.T().Helper()
 	m.d.CloseStdin()
 	if code := m.d.Wait(m.patience + lab.Slowest); code != 0 {
-		m.h.T().Fatalf("the measuring client has failed: %s", m.d.Tail(5))
+		m.h.T().Fatalf("the measuring client failed: %s", m.d.Tail(5))
 	}
 	<-m.d.LogEnded()
 	return m.Attempts()
 }
 
-// result reads the client's lines: "a START TOOK FAILURE SERVER" with µs of
-// CLOCK_MONOTONIC and "-" for none.
+// result parses the client's lines: "a START TOOK FAILURE SERVER", with times in µs of CLOCK_MONOTONIC and "-" for
+// none.
 func (m *Client) result(lines []lab.LogLine) Result {
 	m.h.T().Helper()
 	var r Result
@@ -119,7 +115,7 @@ func (m *Client) result(lines []lab.LogLine) Result {
 		}
 		attempt, err := m.attempt(words)
 		if err != nil {
-			m.h.T().Fatalf("lab: measuring client said %q: %v", line.Text, err)
+			m.h.T().Fatalf("lab: the measuring client printed %q: %v", line.Text, err)
 		}
 		r.Attempts = append(r.Attempts, attempt)
 	}
@@ -146,7 +142,7 @@ func (m *Client) attempt(words []string) (Attempt, error) {
 	return a, nil
 }
 
-// arguments go to the client's process.
+// arguments are the arguments of the client's process.
 type arguments struct {
 	Target   netip.AddrPort
 	Every    time.Duration
@@ -166,8 +162,7 @@ func decode(encoded []byte) (arguments, error) {
 	return a, nil
 }
 
-// A clock joins the time of this process to CLOCK_MONOTONIC, which all
-// processes of a kernel share.
+// A clock converts CLOCK_MONOTONIC, which all processes of a kernel share, to this process's time.
 type clock struct {
 	at        time.Time
 	monotonic int64 // µs
@@ -179,7 +174,7 @@ func (c clock) time(micros int64) time.Time {
 	return c.at.Add(time.Duration(micros-c.monotonic) * time.Microsecond)
 }
 
-// monotonic is CLOCK_MONOTONIC in µs.
+// monotonic returns CLOCK_MONOTONIC in µs.
 func monotonic() int64 {
 	var now unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // cannot fail for this clock

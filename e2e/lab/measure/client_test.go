@@ -10,7 +10,7 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 )
 
-// pair is two hosts on one switch.
+// pair creates two hosts on one switch.
 func pair(t *testing.T) (client, server *lab.Host) {
 	t.Helper()
 	n := lab.New(t)
@@ -32,7 +32,7 @@ func TestClientSeesAnOutage(t *testing.T) {
 	result := client.Stop()
 	t.Log(result)
 	gap := result.Since(cut).LongestGap()
-	// Connections of the last 150 ms of the pause are answered after it.
+	// Connections that started in the last 150 ms of the pause are answered after it.
 	if gap.Duration < 200*time.Millisecond || gap.Duration > paused {
 		t.Errorf("gap %s, want 200 ms to %s", gap, paused)
 	}
@@ -64,7 +64,7 @@ func TestHeldConnections(t *testing.T) {
 	}
 	server.Kill()
 	if alive := held.Alive(); len(alive) != 0 {
-		t.Errorf("alive after the server's death: %v", alive)
+		t.Errorf("alive after the server was killed: %v", alive)
 	}
 	if len(held.Errors()["beta"]) != 5 {
 		t.Errorf("causes %v", held.Errors())

@@ -11,7 +11,7 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-// Held are connections to servers of package standin that stay open.
+// Held is a set of open connections to servers of package standin.
 type Held struct {
 	h           *lab.Host
 	connections []*heldConnection
@@ -26,8 +26,8 @@ type heldConnection struct {
 
 const holdDeadline = 5 * time.Second
 
-// Hold opens count connections from the host, one after the other, and keeps
-// them. Each must be answered within 5 s.
+// Hold opens count connections from the host, one after the other, and keeps them open. Each must be answered within 5
+// s.
 func Hold(h *lab.Host, address string, count int) *Held {
 	h.T().Helper()
 	held := &Held{h: h}
@@ -65,7 +65,7 @@ func (c *heldConnection) line() (string, error) {
 	return strings.TrimSpace(text), err
 }
 
-// Servers counts the held connections of each server, dead ones included.
+// Servers counts the held connections by server, including dead ones.
 func (h *Held) Servers() map[string]int {
 	servers := map[string]int{}
 	for _, c := range h.connections {
@@ -74,8 +74,8 @@ func (h *Held) Servers() map[string]int {
 	return servers
 }
 
-// Alive asks on every connection and counts by server those that answer
-// within 5 s. A connection that failed once stays dead.
+// Alive sends a line on every connection and counts, by server, those that answer within 5 s. A connection that failed
+// once stays dead.
 func (h *Held) Alive() map[string]int {
 	for _, c := range h.connections {
 		if c.err == nil {
@@ -90,7 +90,7 @@ func (h *Held) Alive() map[string]int {
 		var answer string
 		answer, c.err = c.line()
 		if c.err == nil && answer != c.server {
-			c.err = fmt.Errorf("%s answers on the connection of %s", answer, c.server)
+			c.err = fmt.Errorf("%s answers on the connection to %s", answer, c.server)
 		}
 		if c.err == nil {
 			alive[c.server]++
@@ -99,7 +99,7 @@ func (h *Held) Alive() map[string]int {
 	return alive
 }
 
-// Errors are the causes of death, by server.
+// Errors returns why connections are dead, by server.
 func (h *Held) Errors() map[string][]error {
 	causes := map[string][]error{}
 	for _, c := range h.connections {
@@ -110,7 +110,7 @@ func (h *Held) Errors() map[string][]error {
 	return causes
 }
 
-// CloseOf closes (with FIN) the connections to one server and forgets them.
+// CloseOf closes the connections to one server with FIN and removes them.
 func (h *Held) CloseOf(server string) {
 	kept := h.connections[:0]
 	for _, c := range h.connections {

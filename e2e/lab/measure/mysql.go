@@ -18,7 +18,7 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-// runMySQL is runTCP with logins: a goroutine an attempt.
+// runMySQL is runTCP with logins, one goroutine per attempt.
 func runMySQL(encoded []byte) error {
 	a, err := decode(encoded)
 	if err != nil {
@@ -44,7 +44,7 @@ func runMySQL(encoded []byte) error {
 	next := time.Now()
 	for {
 		running.Go(func() { askOnce(connector, query, a.Patience) })
-		next = next.Add((1 + time.Since(next)/a.Every) * a.Every) // a start that came too late for the next one is that one
+		next = next.Add((1 + time.Since(next)/a.Every) * a.Every) // skips missed ticks
 		select {
 		case <-time.After(time.Until(next)):
 		case <-stop:
@@ -61,13 +61,13 @@ func (a arguments) connector() (driver.Connector, error) {
 	config := mysql.NewConfig()
 	config.User, config.Passwd = a.MySQL.User, a.MySQL.Password
 	config.Net, config.Addr = "tcp", a.Target.String()
-	// The driver writes each broken connection to stderr; here they are the result.
+	// The driver would log each broken connection to stderr; here these are the result.
 	config.Logger = log.New(io.Discard, "", 0)
 	return mysql.NewConnector(config)
 }
 
-// askOnce is one attempt: log in, ask, say good-bye. Its line is one write,
-// so that lines of several attempts do not mix.
+// askOnce makes one attempt: log in, query, quit. Its line is written with one write, so that concurrent attempts do
+// not mix lines.
 func askOnce(connector driver.Connector, query string, patience time.Duration) {
 	start := monotonic()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -88,7 +88,7 @@ func ask(ctx context.Context, connector driver.Connector, query string) (string,
 	defer conn.Close()
 	queryer, ok := conn.(driver.QueryerContext)
 	if !ok {
-		return "", fmt.Errorf("the driver has no queries")
+		return "", fmt.Errorf("the driver does not support queries")
 	}
 	rows, err := queryer.QueryContext(ctx, query, nil)
 	if err != nil {
@@ -105,15 +105,14 @@ func ask(ctx context.Context, connector driver.Connector, query string) (string,
 	return fmt.Sprint(row[0]), nil
 }
 
-// mysqlCause is the word for a failed attempt: the server's error number, or
-// what the network said.
+// mysqlCause returns the word for a failed attempt: the server's error number, or that of the network error.
 func mysqlCause(ctx context.Context, err error) string {
-	var refusal *mysql.MySQLError
+	var serverError *mysql.MySQLError
 	var errno syscall.Errno
 	var timeout net.Error
 	switch {
-	case errors.As(err, &refusal):
-		return fmt.Sprintf("mysql-%d", refusal.Number)
+	case errors.As(err, &serverError):
+		return fmt.Sprintf("mysql-%d", serverError.Number)
 	case ctx.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
 		return "timeout"
 	case errors.As(err, &errno):

@@ -7,25 +7,24 @@ import (
 	"time"
 )
 
-// An Attempt is one connection of the measuring client.
+// An Attempt is one connection, or login, of the measuring client.
 type Attempt struct {
 	Start   time.Time
 	Took    time.Duration // until the answer or the failure
-	Server  string        // who answered; "" for a failure
+	Server  string        // the server that answered; "" for a failure
 	Failure string        // "timeout", "refused", "reset", …; "" for an answer
 }
 
-// Answered says whether a server answered.
+// Answered reports whether a server answered.
 func (a Attempt) Answered() bool { return a.Failure == "" }
 
-// A Result is what the measuring client saw, in the order of the starts.
+// A Result is the attempts of a measuring client, in the order of their starts.
 type Result struct {
 	Attempts []Attempt
 }
 
-// A Gap is a time without answers: from the start of the last answered
-// attempt before it to the start of the first answered one after it. Where
-// there is no such attempt, it reaches to the first or the last attempt.
+// A Gap is a time without answers: from the start of the last answered attempt before it to the start of the first
+// answered attempt after it. If there is no such attempt, it begins at the first attempt or ends at the last one.
 type Gap struct {
 	From, To time.Time
 	Duration time.Duration
@@ -37,8 +36,8 @@ func (g Gap) String() string {
 		g.From.Format("15:04:05.000"), g.To.Format("15:04:05.000"))
 }
 
-// LongestGap is the longest time between the starts of two neighbouring
-// answered attempts. With no outage that is about Every.
+// LongestGap returns the longest time between the starts of two consecutive answered attempts. Without an outage that
+// is about Options.Every.
 func (r Result) LongestGap() Gap {
 	var longest, open Gap
 	for i, attempt := range r.Attempts {
@@ -60,7 +59,7 @@ func (r Result) LongestGap() Gap {
 	return longest
 }
 
-// Failed counts the attempts that nobody answered.
+// Failed counts the attempts that were not answered.
 func (r Result) Failed() int {
 	failed := 0
 	for _, attempt := range r.Attempts {
@@ -82,7 +81,7 @@ func (r Result) Failures() map[string]int {
 	return causes
 }
 
-// AnsweredBy counts the answers of each server.
+// AnsweredBy counts the answers by server.
 func (r Result) AnsweredBy() map[string]int {
 	servers := map[string]int{}
 	for _, attempt := range r.Attempts {
@@ -93,8 +92,8 @@ func (r Result) AnsweredBy() map[string]int {
 	return servers
 }
 
-// Since leaves out what was before an event. The last answered attempt before
-// it stays in, for an outage begins at the last good answer.
+// Since returns the attempts from an event on. It includes the last answered attempt before the event and what follows
+// it, because an outage begins at the last answer.
 func (r Result) Since(event time.Time) Result {
 	first := 0
 	for i, attempt := range r.Attempts {
@@ -109,7 +108,7 @@ func (r Result) Since(event time.Time) Result {
 	return r
 }
 
-// Until leaves out the attempts that started after an event.
+// Until returns the attempts up to the first one that started after an event.
 func (r Result) Until(event time.Time) Result {
 	for i, attempt := range r.Attempts {
 		if attempt.Start.After(event) {

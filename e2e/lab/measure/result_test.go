@@ -9,8 +9,7 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// attempts reads a picture: a letter is an answer of that server, a dot a
-// failure, one every 10 ms.
+// attempts converts a string to a result: a letter is an answer from that server, a dot a failure, one every 10 ms.
 func attempts(picture string) measure.Result {
 	var r measure.Result
 	for i, c := range picture {
@@ -39,9 +38,9 @@ func TestLongestGap(t *testing.T) {
 		{"no outage", "aaaa", 0, 10, 0},
 		{"one lost", "a.a", 0, 20, 1},
 		{"the longer of two", "a.a...bb", 0, 40, 3},
-		{"never back", "aa....", 0, 40, 4},
-		{"never there", "....", 0, 30, 4},
-		{"only at first", "...a", 0, 30, 3},
+		{"no answer at the end", "aa....", 0, 40, 4},
+		{"no answer at all", "....", 0, 30, 4},
+		{"no answer at the start", "...a", 0, 30, 3},
 		{"begins at the answer before the event", "aa....b", 3, 50, 4},
 		{"an older outage is left out", "a......aaab", 8, 10, 0},
 	}

@@ -12,14 +12,13 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/internal/epoll"
 )
 
-// A tcpClient is the measuring client's process: one thread around epoll(7),
-// seven system calls an attempt.
+// A tcpClient is the measuring client's process: one thread with an epoll(7) loop, seven system calls per attempt.
 type tcpClient struct {
 	arguments arguments
 	poll      int
 	target    *unix.SockaddrInet4
 	open      map[int]int64 // socket -> start in µs
-	order     []started     // by start, with those that have ended meanwhile
+	order     []started     // in order of start; may contain sockets that are closed already
 	out       bytes.Buffer
 	flushed   int64
 	buffer    []byte
@@ -32,14 +31,13 @@ type started struct {
 
 const flushEvery = 100_000 // µs
 
-// runTCP measures until its standard input ends, then awaits what is
-// under way.
+// runTCP measures until EOF on standard input, then waits for the open attempts.
 func runTCP(encoded []byte) error {
 	a, err := decode(encoded)
 	if err != nil {
 		return err
 	}
-	// The figures are wrong where the client starts late; it uses little.
+	// Late attempts would falsify the figures. The client uses little CPU.
 	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, -10)
 	poll, err := epoll.New(int(os.Stdin.Fd()))
 	if err != nil {
@@ -66,7 +64,7 @@ func (c *tcpClient) run() error {
 		now := monotonic()
 		if !stopping && now >= next {
 			c.start(now)
-			next += (1 + (now-next)/every) * every // a start that came too late for the next one is that one
+			next += (1 + (now-next)/every) * every // skips missed ticks
 			now = monotonic()
 		}
 		c.expire(now)
@@ -75,7 +73,7 @@ func (c *tcpClient) run() error {
 				return err
 			}
 		}
-		count, err := epoll.Wait(c.poll, events, c.patience(now, next, stopping))
+		count, err := epoll.Wait(c.poll, events, c.untilDue(now, next, stopping))
 		if err != nil {
 			return err
 		}
@@ -91,8 +89,8 @@ func (c *tcpClient) run() error {
 	return c.flush(0)
 }
 
-// patience is the time in ms until something is due.
-func (c *tcpClient) patience(now, next int64, stopping bool) int {
+// untilDue returns the time in ms until something is due.
+func (c *tcpClient) untilDue(now, next int64, stopping bool) int {
 	due := now + flushEvery
 	if !stopping {
 		due = min(due, next)
@@ -117,8 +115,7 @@ func (c *tcpClient) start(now int64) {
 		c.end(now, cause(err), "")
 		return
 	}
-	// The server speaks first, so that one wake-up tells both of the
-	// connection and of the answer.
+	// The server sends first, so one wake-up reports both the connection and the answer.
 	if err := epoll.Add(c.poll, fd); err != nil {
 		_ = unix.Close(fd)
 		c.end(now, err.Error(), "")
@@ -128,7 +125,7 @@ func (c *tcpClient) start(now int64) {
 	c.order = append(c.order, started{fd: fd, at: now})
 }
 
-// read takes the answer, or learns why there is none.
+// read reads the answer, or the error.
 func (c *tcpClient) read(fd int) {
 	at, ok := c.open[fd]
 	if !ok {
@@ -150,13 +147,13 @@ func (c *tcpClient) read(fd int) {
 	}
 }
 
-// expire gives up what is older than the patience.
+// expire times out the attempts that are older than Options.Patience.
 func (c *tcpClient) expire(now int64) {
 	patience := c.arguments.Patience.Microseconds()
 	for len(c.order) > 0 {
 		oldest := c.order[0]
 		at, open := c.open[oldest.fd]
-		open = open && at == oldest.at // the number may be another socket's by now
+		open = open && at == oldest.at // the descriptor may have been reused
 		if open && now-oldest.at < patience {
 			return
 		}
@@ -183,7 +180,7 @@ func (c *tcpClient) flush(now int64) error {
 	return err
 }
 
-// cause is the word for a failure of a socket.
+// cause returns the word for a socket error.
 func cause(err error) string {
 	switch err {
 	case unix.ECONNREFUSED:
@@ -199,7 +196,7 @@ func cause(err error) string {
 	}
 }
 
-// word is a text without spaces, "-" for none.
+// word returns text with dashes for spaces, "-" for "".
 func word(text string) string {
 	if text == "" {
 		return "-"
@@ -207,8 +204,8 @@ func word(text string) string {
 	return strings.ReplaceAll(text, " ", "-")
 }
 
-// firstLine is the server's name. A real MySQL server sends a packet instead:
-// its fifth byte is the protocol version 10, and its own version follows.
+// firstLine returns the server's name. A real MySQL server sends a packet instead: its fifth byte is the protocol
+// version 10, followed by the server version.
 func firstLine(answer []byte) string {
 	if len(answer) > 5 && answer[4] == 10 {
 		version, _, _ := bytes.Cut(answer[5:], []byte{0})

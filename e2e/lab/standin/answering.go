@@ -12,11 +12,9 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/internal/epoll"
 )
 
-// Start starts a TCP server on the host that stands in for a real one: it
-// says its name in a line as soon as a connection is made, and again for every
-// line it gets. The address is "IP:port", or ":3306" for all addresses. It
-// returns when the server listens; Kill, Pause and Resume are those of a
-// process of its own.
+// Start starts a TCP server on the host that stands in for a real one. It sends its name in a line when a client
+// connects, and again whenever it receives data. The address is "IP:port", or ":3306" for all addresses. Start returns
+// when the server is listening. The server is a separate process, so that it can be killed and paused.
 func Start(h *lab.Host, address, name string) *lab.Daemon {
 	h.T().Helper()
 	if strings.HasPrefix(address, ":") {
@@ -34,8 +32,8 @@ type answeringArguments struct {
 	Name   string
 }
 
-// runAnswering is one loop around epoll(7), without the Go runtime's poller:
-// in the guest every system call saved is time for the director under test.
+// runAnswering is a single epoll(7) loop that does not use the Go runtime's poller: in a guest every system call saved
+// is time for the director under test.
 func runAnswering(encoded []byte) error {
 	var arguments answeringArguments
 	if err := json.Unmarshal(encoded, &arguments); err != nil {
@@ -74,11 +72,11 @@ func runAnswering(encoded []byte) error {
 	}
 }
 
-// greet takes one connection; epoll is level-triggered and tells of the next.
+// greet accepts one connection. epoll is level-triggered and reports the next one.
 func greet(poll, listener int, answer []byte) {
 	fd, _, err := unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 	if err != nil {
-		return // the client has gone meanwhile
+		return // the client has closed the connection meanwhile
 	}
 	_, _ = unix.Write(fd, answer)
 	if epoll.Add(poll, fd) != nil {

@@ -9,24 +9,23 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/probe/mysqltest"
 )
 
-// The ports of a farm's servers.
+// The ports of the servers of a farm.
 const (
-	FarmMySQL = 3306 // logs anybody in who gives FarmPassword
-	FarmTCP   = 3307 // says hello
+	FarmMySQL = 3306 // accepts any login with FarmPassword
+	FarmTCP   = 3307 // sends its name
 )
 
-// FarmPassword is what the servers of a farm want to hear.
+// FarmPassword is the password of the MySQL servers of a farm.
 const FarmPassword = "farm"
 
-// StartFarm makes every address of a network a server, of one process on the host:
-// a MySQL server that is only a protocol, and a TCP server. A director on the
-// same LAN reaches the network by a route to the host.
+// StartFarm starts one process on the host that serves every address of a network: a MySQL server that only implements
+// the login, and a TCP server. A director on the same LAN needs a route to the network via the host.
 func StartFarm(h *lab.Host, network string) *lab.Daemon {
 	h.T().Helper()
 	if _, err := netip.ParsePrefix(network); err != nil {
 		h.T().Fatalf("lab: farm on %s: %v", h.Name, err)
 	}
-	// Every address of a local route is this host's own.
+	// A local route makes every address of the network local to this host.
 	h.Run("ip", "route", "add", "local", network, "dev", "lo")
 	return h.StartRole("farm", "farm", farmArguments{MySQL: FarmMySQL, TCP: FarmTCP})
 }
@@ -49,5 +48,5 @@ func runFarm(encoded []byte) error {
 	if err != nil {
 		return err
 	}
-	return runAnswering(answering) // says that it is ready
+	return runAnswering(answering) // calls lab.Ready
 }

@@ -13,22 +13,22 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-// An Instance is a real systemd, the one of the distribution, that runs as the first process of a host: it has process,
-// mount, cgroup, IPC and UTS namespaces of its own in the host's network namespace. Its /etc, /var, /run, /tmp, /dev and
-// /usr/local begin empty but for what Options put there; the rest of the tree is that of the machine. Of the
-// distribution's units it has the targets, the journal, and systemd-modules-load.
+// An Instance is the distribution's systemd, running as process 1 of a host: it has separate process, mount, cgroup,
+// IPC and UTS namespaces and shares the host's network namespace. Its /etc, /var, /run, /tmp, /dev and /usr/local are
+// new and contain little but what Options add; the rest of the tree is that of the machine. Of the distribution's units
+// it has the targets, the journal, and systemd-modules-load.
 type Instance struct {
 	h       *lab.Host
 	process *lab.Daemon
 	journal *lab.Daemon
-	pid     int // of the first process, as the lab sees it
+	pid     int // of process 1, in the lab's pid namespace
 }
 
-// Options is what is on the host before its systemd starts.
+// Options are the files that the host has before its systemd starts.
 type Options struct {
-	// Programs are files of this machine by the path at which the host sees them, read-only.
+	// Programs maps paths on the host to files of this machine, which are mounted there read-only.
 	Programs map[string]string
-	// Files are written, with the directories they are in.
+	// Files are created, with their parent directories.
 	Files []File
 }
 
@@ -40,13 +40,13 @@ type File struct {
 }
 
 const (
-	bootDeadline = time.Minute      // of a boot that takes one or two seconds on a quiet machine
-	killDeadline = 15 * time.Second // for a process that the kernel does not let go
-	shownLines   = 40               // of the journal, when systemctl fails
+	bootDeadline = time.Minute      // for a boot, which takes one or two seconds on an idle machine
+	killDeadline = 15 * time.Second // for a process that is stuck in the kernel
+	shownLines   = 40               // journal lines to show when systemctl fails
 )
 
-// Start boots a systemd on the host and waits until its target is reached. Units are started by Systemctl. When
-// the test ends it is killed with everything that it started.
+// Start boots a systemd on the host and waits until it has reached its target. Units are started with Systemctl. When
+// the test ends, systemd and everything that it started is killed.
 func Start(h *lab.Host, o Options) *Instance {
 	h.T().Helper()
 	argv, env, err := lab.RoleCommand(parentRole, arguments{Options: o, Hostname: h.Name})
@@ -65,33 +65,33 @@ func Start(h *lab.Host, o Options) *Instance {
 	return s
 }
 
-// stop is more than the end of the network would do: it lets the first process's parent remove the cgroups.
+// stop does more than closing the network would: it lets the parent of process 1 remove the cgroups.
 func (s *Instance) stop() {
 	s.process.Signal(syscall.SIGTERM)
 	select {
 	case <-s.process.Exited():
 	case <-time.After(killDeadline):
-		s.h.T().Errorf("lab: systemd on %s still runs %s after it was killed", s.h.Name, killDeadline)
+		s.h.T().Errorf("lab: systemd on %s is still running %s after it was killed", s.h.Name, killDeadline)
 	}
 }
 
-// entering is the command line that runs another one among systemd's processes.
+// entering returns the command line that runs argv in systemd's namespaces.
 func (s *Instance) entering(argv ...string) []string {
 	return append([]string{"nsenter", "--target", strconv.Itoa(s.pid), "--mount", "--pid", "--cgroup", "--ipc", "--uts", "--"}, argv...)
 }
 
-// Run executes a command beside the units, as a login of root would, and returns its standard output. A failure, or
-// more than 30 s, fails the test.
+// Run executes a command as root in systemd's namespaces, outside its units, and returns its standard output. It fails
+// the test if the command fails or takes more than 30 s.
 func (s *Instance) Run(argv ...string) string {
 	s.h.T().Helper()
 	return s.h.Run(s.entering(argv...)...)
 }
 
-// Try is Run for commands that may fail, as Host.Try is.
+// Try is Run for commands that may fail; see Host.Try.
 func (s *Instance) Try(argv ...string) (string, error) { return s.h.Try(s.entering(argv...)...) }
 
-// Systemctl runs systemctl(1) and returns its standard output. A failure fails the test and shows the journal of the
-// units that are named.
+// Systemctl runs systemctl(1) and returns its standard output. A failure fails the test and shows the end of the
+// journal.
 func (s *Instance) Systemctl(args ...string) string {
 	s.h.T().Helper()
 	out, err := s.Try(append([]string{"systemctl"}, args...)...)
@@ -101,13 +101,13 @@ func (s *Instance) Systemctl(args ...string) string {
 	return out
 }
 
-// Property is a property of a unit, as `systemctl show` prints it.
+// Property returns a property of a unit, as printed by `systemctl show`.
 func (s *Instance) Property(unit, name string) string {
 	s.h.T().Helper()
 	return strings.TrimSpace(s.Systemctl("show", "--property", name, "--value", unit))
 }
 
-// MainPID is the main process of a service, in the host's own numbers; 0 when it has none.
+// MainPID returns the main process of a service as a pid in systemd's namespace, 0 if there is none.
 func (s *Instance) MainPID(unit string) int {
 	s.h.T().Helper()
 	pid, err := strconv.Atoi(s.Property(unit, "MainPID"))
@@ -117,7 +117,8 @@ func (s *Instance) MainPID(unit string) int {
 	return pid
 }
 
-// Kill sends a signal to a process, given in the host's own numbers, at once: no program is started for it.
+// Kill sends a signal to a process, given by its pid in systemd's namespace. It does so immediately, without starting a
+// program.
 func (s *Instance) Kill(pid int, signal syscall.Signal) {
 	s.h.T().Helper()
 	outer, err := s.outside(pid)
@@ -129,19 +130,20 @@ func (s *Instance) Kill(pid int, signal syscall.Signal) {
 	}
 }
 
-// outside is the lab's number of a process: the one whose number in systemd's process namespace is pid (proc(5), NSpid).
+// outside returns the pid in the lab's namespace of the process with the given pid in systemd's namespace (proc(5),
+// NSpid).
 func (s *Instance) outside(pid int) (int, error) {
-	space, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", s.pid))
+	namespace, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", s.pid))
 	if err != nil {
 		return 0, err
 	}
 	for _, candidate := range s.h.Processes() {
-		if own, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", candidate)); err != nil || own != space {
+		if own, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", candidate)); err != nil || own != namespace {
 			continue
 		}
 		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", candidate))
 		if err != nil {
-			continue // it has just ended
+			continue // it has exited meanwhile
 		}
 		for line := range strings.Lines(string(status)) {
 			if numbers, ok := strings.CutPrefix(line, "NSpid:"); ok && lastField(numbers) == strconv.Itoa(pid) {
@@ -160,24 +162,24 @@ func lastField(line string) string {
 	return fields[len(fields)-1]
 }
 
-// Journal is what the journal has of a unit, systemd's own words about it included.
+// Journal returns the journal of a unit, including systemd's messages about it.
 func (s *Instance) Journal(unit string) string {
 	s.h.T().Helper()
 	s.Run("journalctl", "--sync")
 	return s.Run("journalctl", "--quiet", "--output=cat", "--unit", unit)
 }
 
-// JournalMark is the present end of the whole journal; WaitLog from there sees lines of all units,
+// JournalMark returns the current end of the whole journal. WaitLog from this mark matches lines of all units, like
 //
 //	Nov 21 10:07:01.123456 lvs-director[57]: level=INFO msg=directing
 func (s *Instance) JournalMark() lab.LogMark { return s.journal.Mark() }
 
-// path is a path of the host's tree, seen from the lab.
+// path returns the path in the lab's namespace of a file in systemd's file tree.
 func (s *Instance) path(path string) string {
 	return filepath.Join("/proc", strconv.Itoa(s.pid), "root", path)
 }
 
-// ReadFile reads a file of the host's tree; /proc has the host's own process numbers.
+// ReadFile reads a file in systemd's file tree; its /proc has the pids of systemd's namespace.
 func (s *Instance) ReadFile(path string) string {
 	s.h.T().Helper()
 	content, err := os.ReadFile(s.path(path))
@@ -187,7 +189,7 @@ func (s *Instance) ReadFile(path string) string {
 	return string(content)
 }
 
-// WriteFile replaces a file of the host's tree.
+// WriteFile writes a file in systemd's file tree.
 func (s *Instance) WriteFile(f File) {
 	s.h.T().Helper()
 	f.Path = s.path(f.Path)
@@ -206,5 +208,5 @@ func (f File) write() error {
 	if err := os.WriteFile(f.Path, []byte(f.Content), f.Mode); err != nil {
 		return err
 	}
-	return os.Chmod(f.Path, f.Mode) // whatever the umask, and for a file that was there
+	return os.Chmod(f.Path, f.Mode) // independent of the umask, and also for an existing file
 }

@@ -23,7 +23,7 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-const readyPrefix = "systemd is process" // a line with the number, when the target is reached
+const readyPrefix = "systemd is process" // followed by the pid; printed when the target is reached
 
 type arguments struct {
 	Options
@@ -32,8 +32,8 @@ type arguments struct {
 	Notify   string // $NOTIFY_SOCKET
 }
 
-// runParent is the parent of a systemd: it makes the cgroup, carries the console to its own output, and kills it and
-// removes the cgroup when it gets a SIGTERM. When this process is killed, so is systemd, and the kernel ends the rest.
+// runParent is the parent process of a systemd. It creates the cgroup, copies the console to its output, and on SIGTERM
+// kills systemd and removes the cgroup. If this process is killed, the kernel kills systemd and its processes.
 func runParent(encoded []byte) error {
 	var a arguments
 	if err := json.Unmarshal(encoded, &a); err != nil {
@@ -47,7 +47,7 @@ func runParent(encoded []byte) error {
 	}
 	a.Console = console.path
 	go func() { _, _ = io.Copy(os.Stdout, console.master) }()
-	// Abstract, so that it is seen from another mount namespace.
+	// Abstract, so that it can be reached from another mount namespace.
 	a.Notify = fmt.Sprintf("@lvs-lab-systemd-%d", os.Getpid())
 	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: a.Notify, Net: "unixgram"})
 	if err != nil {
@@ -55,7 +55,7 @@ func runParent(encoded []byte) error {
 	}
 	defer notify.Close()
 
-	// Namespaces and parent death signals belong to the thread (prctl(2)).
+	// Namespaces and PDEATHSIG belong to the thread (prctl(2)).
 	runtime.LockOSThread()
 	group, err := newCgroup(fmt.Sprintf("lvs-lab-%s-%d", a.Hostname, os.Getpid()))
 	if err != nil {
@@ -82,7 +82,7 @@ func runParent(encoded []byte) error {
 	return errors.Join(err, group.remove())
 }
 
-// startFirst starts this program once more as the first process of new namespaces.
+// startFirst re-executes this program as process 1 of new namespaces.
 func startFirst(a arguments) (*exec.Cmd, error) {
 	argv, env, err := lab.RoleCommand(treeRole, a)
 	if err != nil {
@@ -96,12 +96,12 @@ func startFirst(a arguments) (*exec.Cmd, error) {
 		Pdeathsig:  syscall.SIGKILL,
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("make namespaces: %w", err)
+		return nil, fmt.Errorf("create namespaces: %w", err)
 	}
 	return cmd, nil
 }
 
-// awaitReady reads what systemd says about its start; false when the socket is closed before.
+// awaitReady waits for systemd's READY=1 notification. It returns false if the socket is closed first.
 func awaitReady(notify *net.UnixConn) bool {
 	message := make([]byte, 4096)
 	for {
@@ -115,7 +115,7 @@ func awaitReady(notify *net.UnixConn) bool {
 	}
 }
 
-// console is a terminal of which systemd gets the one end.
+// console is a pseudo-terminal whose slave end systemd uses as /dev/console.
 type console struct {
 	master, slave *os.File
 	path          string
@@ -134,21 +134,21 @@ func openConsole() (console, error) {
 		return console{}, err
 	}
 	path := fmt.Sprintf("/dev/pts/%d", n)
-	// Held open: reading the other end fails while nobody has this one.
+	// Keep the slave open: reading from the master fails while no process has the slave open.
 	slave, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY, 0)
 	return console{master, slave, path}, err
 }
 
-// cgroup is the one in which a systemd has its root.
+// cgroup is the root cgroup of a systemd.
 type cgroup struct {
 	path string
-	home *os.File // cgroup.procs of where this process came from
+	home *os.File // cgroup.procs of the cgroup that this process came from
 }
 
 const cgroupMount = "/sys/fs/cgroup"
 
-// newCgroup makes a cgroup, moves this process into it, and makes it the root of a new cgroup namespace of the calling
-// thread, which gets a mount namespace of its own for the purpose.
+// newCgroup creates a cgroup, moves this process into it, and makes it the root of a new cgroup namespace of the
+// calling thread. The thread also gets a new mount namespace, in which the cgroup file system is mounted.
 func newCgroup(name string) (*cgroup, error) {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return nil, err
@@ -160,7 +160,7 @@ func newCgroup(name string) (*cgroup, error) {
 		return nil, fmt.Errorf("mount %s: %w", cgroupMount, err)
 	}
 	if os.Getenv("LVS_LAB_INSIDE") == "guest" {
-		// What a machine's systemd would have.
+		// The controllers that a machine's systemd would have enabled.
 		if err := os.WriteFile(filepath.Join(cgroupMount, "cgroup.subtree_control"), []byte("+cpu +memory +pids"), 0); err != nil {
 			return nil, err
 		}
@@ -191,13 +191,14 @@ func newCgroup(name string) (*cgroup, error) {
 	return g, nil
 }
 
-// leave moves this process back: a cgroup with processes cannot have controllers below it (cgroups(7)).
+// leave moves this process back, because a cgroup with processes cannot enable controllers for its children
+// (cgroups(7)).
 func (g *cgroup) leave() error {
 	_, err := g.home.WriteString("0")
 	return errors.Join(err, g.home.Close())
 }
 
-// remove removes the cgroup and those below it, whose processes are dying.
+// remove removes the cgroup and its descendants, after waiting for their processes to exit.
 func (g *cgroup) remove() error {
 	return lab.Poll(5*time.Second, func() error {
 		var all []string

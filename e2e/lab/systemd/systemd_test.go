@@ -35,14 +35,14 @@ func TestSystemd(t *testing.T) {
 		t.Errorf("state %q, %v\n%s", state, err, s.Systemctl("--failed", "--no-pager"))
 	}
 	if got := s.Run("cat", "/proc/1/comm") + s.Run("hostname") + s.Run("/usr/local/bin/really"); got != "systemd\nmachine\n" {
-		t.Errorf("first process and name: %q", got)
+		t.Errorf("process 1, hostname and output: %q", got)
 	}
 	if out := s.Run("ip", "-o", "-4", "addr"); !strings.Contains(out, "10.77.0.2/24") {
-		t.Errorf("another network than the host's:\n%s", out)
+		t.Errorf("not the host's network namespace:\n%s", out)
 	}
 
 	begun = time.Now()
-	mark := s.JournalMark() // before: what it says may be in the journal before the start is reported
+	mark := s.JournalMark() // before the start, because its output may be in the journal before systemctl returns
 	s.Systemctl("start", "sleeping")
 	t.Logf("start %s", time.Since(begun))
 	first := s.MainPID("sleeping")

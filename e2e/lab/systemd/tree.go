@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// target is what the systemd of the lab boots into: the journal, and nothing else that runs.
+// target is the unit that the lab's systemd boots: only the journal is running.
 const target = `[Unit]
 Description=Everything that runs before the units under test
 Requires=systemd-journald.service sysinit.target
@@ -22,7 +22,7 @@ AllowIsolate=yes
 
 const unitDir = "/usr/lib/systemd/system"
 
-// runTree is the first process of the new namespaces: it builds the file tree and becomes systemd.
+// runTree is process 1 of the new namespaces: it builds the file tree and then executes systemd.
 func runTree(encoded []byte) error {
 	var a arguments
 	if err := json.Unmarshal(encoded, &a); err != nil {
@@ -39,7 +39,8 @@ func runTree(encoded []byte) error {
 	return fmt.Errorf("start %s: %w (package systemd)", systemd, err)
 }
 
-// buildTree covers what is the machine's own business. What is to be seen through the covers is opened before.
+// buildTree mounts new file systems over the machine's directories. Files of the machine that must remain visible are
+// opened first and then bind-mounted.
 func buildTree(a arguments) error {
 	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
 		return err
@@ -47,23 +48,23 @@ func buildTree(a arguments) error {
 	if err := unix.Sethostname([]byte(a.Hostname)); err != nil {
 		return err
 	}
-	shown := map[string]string{"/dev/console": a.Console}
+	visible := map[string]string{"/dev/console": a.Console}
 	for _, node := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
-		shown["/dev/"+node] = "/dev/" + node
+		visible["/dev/"+node] = "/dev/" + node
 	}
 	for target, source := range a.Programs {
-		shown[target] = source
+		visible[target] = source
 	}
 	files, err := allFiles(a)
 	if err != nil {
 		return err
 	}
-	// First of all: /proc/self is wrong in a new process namespace until /proc is its own.
+	// Mounted first, because /proc/self is wrong in a new pid namespace until it has its own /proc.
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return err
 	}
 	open := map[string]int{}
-	for target, source := range shown {
+	for target, source := range visible {
 		if open[target], err = unix.Open(source, unix.O_PATH|unix.O_CLOEXEC, 0); err != nil {
 			return fmt.Errorf("%s: %w", source, err)
 		}
@@ -85,8 +86,8 @@ func buildTree(a arguments) error {
 }
 
 func coverTree() error {
-	// The one that newCgroup mounted shows the cgroups of everybody, and the kernel refuses the same file system twice in
-	// a place (fs/namespace.c).
+	// The one that newCgroup mounted shows all cgroups of the machine, and the kernel refuses to mount the same file
+	// system twice on one mount point (fs/namespace.c).
 	if err := unix.Unmount(cgroupMount, unix.MNT_DETACH); err != nil {
 		return fmt.Errorf("unmount %s: %w", cgroupMount, err)
 	}
@@ -97,7 +98,7 @@ func coverTree() error {
 		{"/var", "tmpfs", "mode=755"},
 		{"/usr/local", "tmpfs", "mode=755"},
 		{unitDir, "tmpfs", "mode=755"},
-		{"/usr/lib/systemd/system-generators", "tmpfs", "mode=755"}, // they read the machine's fstab, and cost a second
+		{"/usr/lib/systemd/system-generators", "tmpfs", "mode=755"}, // they read the machine's fstab, and take a second
 		{"/dev", "tmpfs", "mode=755"},
 		{"/dev/pts", "devpts", "newinstance,mode=620,ptmxmode=666"},
 		{"/dev/shm", "tmpfs", "mode=1777"},
@@ -113,7 +114,7 @@ func coverTree() error {
 	return nil
 }
 
-// bindFile shows an open file at the target, read-only unless it is a device.
+// bindFile bind-mounts an open file on the target, read-only unless it is a device.
 func bindFile(fd int, target string) error {
 	if err := (File{Path: target}).write(); err != nil {
 		return err
@@ -127,7 +128,7 @@ func bindFile(fd int, target string) error {
 	return unix.Mount("", target, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, "")
 }
 
-// allFiles reads what the machine has of the units, and adds the little that an /etc needs.
+// allFiles returns the machine's units, a minimal /etc, and the files of Options.
 func allFiles(a arguments) ([]File, error) {
 	files := []File{
 		{Path: "/etc/hostname", Content: a.Hostname + "\n"},
@@ -150,7 +151,7 @@ func allFiles(a arguments) ([]File, error) {
 		for _, path := range paths {
 			content, err := os.ReadFile(path)
 			if errors.Is(err, fs.ErrNotExist) {
-				continue // a link to nowhere
+				continue // a dangling link
 			}
 			if err != nil {
 				return nil, err

@@ -1,5 +1,4 @@
-// Package epoll is epoll(7) for the small servers and clients of the lab that
-// do without the Go runtime's poller: in the guest every system call saved is
-// time for the director under test. It refuses to wait for anything but
-// something to read.
+// Package epoll wraps epoll(7) for the small servers and clients of the lab, which do not use the Go runtime's poller:
+// in a guest every system call saved is time for the director under test. It only waits for descriptors to become
+// readable.
 package epoll

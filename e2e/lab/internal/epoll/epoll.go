@@ -2,7 +2,7 @@ package epoll
 
 import "golang.org/x/sys/unix"
 
-// New makes an epoll descriptor that tells when one of fds can be read.
+// New returns an epoll descriptor that reports when one of fds is readable.
 func New(fds ...int) (int, error) {
 	poll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
@@ -16,14 +16,13 @@ func New(fds ...int) (int, error) {
 	return poll, nil
 }
 
-// Add makes poll tell when fd can be read, too.
+// Add adds fd to the descriptors that poll reports on.
 func Add(poll, fd int) error {
 	return unix.EpollCtl(poll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
 }
 
-// Wait is epoll_wait(2) that a signal of the Go runtime does not end: it
-// returns how many events there are, 0 after that many milliseconds (-1 is no
-// limit) or a signal.
+// Wait is epoll_wait(2) without EINTR: it returns the number of events, or 0 after the given milliseconds (-1 = no
+// limit) or after a signal, which the Go runtime uses.
 func Wait(poll int, events []unix.EpollEvent, milliseconds int) (int, error) {
 	count, err := unix.EpollWait(poll, events, milliseconds)
 	if err == unix.EINTR {
