@@ -17,31 +17,31 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/mariadb"
 )
 
-// The shell's commands are processes of their own, but cables and daemons belong to the demo: they ask it over a unix
-// socket, one JSON document each way.
+// The shell's commands are separate processes, but the demo process controls links and daemons. So the commands send
+// requests to the demo over a unix socket, one JSON document in each direction.
 
 const socketVariable = "LVS_DEMO_SOCKET"
 
-const controlDeadline = 2 * time.Minute // a MariaDB that starts on a busy machine
+const controlDeadline = 2 * time.Minute // enough to start MariaDB on a busy machine
 
 type reply struct {
 	Text   string
 	Failed bool
 }
 
-// request is the shell's side: it prints the demo's answer and returns the exit code.
+// request is the client: it sends a command to the demo, prints the reply and returns the exit code.
 func request(words []string, stdout, stderr io.Writer) int {
 	answer, err := exchange(os.Getenv(socketVariable), words)
 	if err != nil {
 		fmt.Fprintf(stderr, "demo: %v (this works inside the shell of `make demo-shell`)\n", err)
-		return exitBroken
+		return exitFailed
 	}
 	if answer.Failed {
 		fmt.Fprintln(stderr, answer.Text)
-		return exitBroken
+		return exitFailed
 	}
 	fmt.Fprint(stdout, answer.Text)
-	return exitHeld
+	return exitMet
 }
 
 func exchange(socket string, words []string) (answer reply, err error) {
@@ -59,13 +59,13 @@ func exchange(socket string, words []string) (answer reply, err error) {
 	return answer, json.NewDecoder(conn).Decode(&answer)
 }
 
-// control is the demo's side.
+// control is the server, in the demo process.
 type control struct {
 	*cluster
-	mu sync.Mutex // the lab is for one at a time
+	mu sync.Mutex // the lab must not be used concurrently
 }
 
-// listen answers until the listener is closed.
+// listen serves requests until the listener is closed.
 func (c *control) listen(l net.Listener) {
 	for {
 		conn, err := l.Accept()
@@ -80,7 +80,7 @@ func (c *control) serve(conn net.Conn) {
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(controlDeadline))
 	answer := reply{Text: "the lab failed, see above", Failed: true}
-	// Deferred, for a failure of the lab ends the goroutine.
+	// Deferred, because a failure of the lab ends the goroutine.
 	defer func() { _ = json.NewEncoder(conn).Encode(answer) }()
 	var words []string
 	if err := json.NewDecoder(io.LimitReader(conn, 1<<16)).Decode(&words); err != nil {
@@ -97,7 +97,7 @@ func (c *control) serve(conn net.Conn) {
 	answer = reply{Text: text}
 }
 
-// do carries out one command: a verb, its arguments, and the host last.
+// do executes one command: a verb, its arguments, and the host last.
 func (c *control) do(words []string) (string, error) {
 	if len(words) == 0 {
 		return "", fmt.Errorf("no command")
@@ -111,7 +111,7 @@ func (c *control) do(words []string) (string, error) {
 	}
 	n := c.node(args[len(args)-1])
 	if n == nil {
-		return "", fmt.Errorf("no host %q: say lvs-master, lvs-backup, mysql1 or mysql2", args[len(args)-1])
+		return "", fmt.Errorf("no host %q: use lvs-master, lvs-backup, mysql1 or mysql2", args[len(args)-1])
 	}
 	switch verb {
 	case "unplug":
@@ -123,11 +123,11 @@ func (c *control) do(words []string) (string, error) {
 	case "logs":
 		return n.daemon.Log(), nil
 	case "daemon":
-		return "", steer(args[0], n.daemon, n.start)
+		return "", controlProcess(args[0], n.daemon, n.start)
 	case "db":
 		return "", c.database(args[0], n)
 	}
-	return "", fmt.Errorf("no command %q", verb)
+	return "", fmt.Errorf("unknown command %q", verb)
 }
 
 func (c *control) node(name string) *node {
@@ -145,19 +145,19 @@ func (c *control) database(verb string, n *node) error {
 	if m == nil {
 		return fmt.Errorf("%s has no MariaDB", n.Name)
 	}
-	return steer(verb, m.Daemon, m.Start)
+	return controlProcess(verb, m.Daemon, m.Start)
 }
 
-// steer stops, starts, kills, freezes or thaws a process.
-func steer(verb string, d *lab.Daemon, start func()) error {
+// controlProcess stops, starts, kills, freezes or thaws a process.
+func controlProcess(verb string, d *lab.Daemon, start func()) error {
 	verbs := []string{"stop", "start", "kill", "freeze", "thaw"}
 	switch {
 	case !slices.Contains(verbs, verb):
-		return fmt.Errorf("say %s", strings.Join(verbs, ", "))
+		return fmt.Errorf("use %s", strings.Join(verbs, ", "))
 	case verb == "start" && d.Running():
-		return fmt.Errorf("%s runs already", d)
+		return fmt.Errorf("%s is already running", d)
 	case verb != "start" && !d.Running():
-		return fmt.Errorf("%s does not run", d)
+		return fmt.Errorf("%s is not running", d)
 	}
 	switch verb {
 	case "stop":
@@ -174,13 +174,13 @@ func steer(verb string, d *lab.Daemon, start func()) error {
 	return nil
 }
 
-// ask logs in through the VIP a number of times and counts who answers.
+// ask logs in through the VIP a number of times and counts the answers by server.
 func (c *control) ask(args []string) (string, error) {
 	count := 12
 	if len(args) > 0 {
 		given, err := strconv.Atoi(args[0])
 		if err != nil || given < 1 || given > 1000 {
-			return "", fmt.Errorf("ask %s: say how many times, 1 to 1000", args[0])
+			return "", fmt.Errorf("ask %s: give a number from 1 to 1000", args[0])
 		}
 		count = given
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 )
 
-// The limits that the demo holds the daemons to are those of its cluster file.
+// TestPromisesAreThoseOfTheClusterFile: the constants that the expectations are based on are those of the cluster file.
 func TestPromisesAreThoseOfTheClusterFile(t *testing.T) {
 	cfg, problems := config.Parse("cluster.yaml", []byte(strings.ReplaceAll(clusterFile, "check.password", "/tmp/password")))
 	if cfg == nil {
@@ -42,11 +42,11 @@ func TestPromisesAreThoseOfTheClusterFile(t *testing.T) {
 	}
 }
 
-func TestSentence(t *testing.T) {
+func TestRender(t *testing.T) {
 	for line, want := range map[string]string{
 		`time=2026-11-21T09:53:23.548Z level=INFO msg=state instance=mysql vrid=51 from=BACKUP to=MASTER reason="MASTER: no other director heard for 3.41s"`: "BACKUP → MASTER: no other director heard for 3.41s",
 		`time=T level=INFO msg=verdict server=mysql/mysql2 up=false full=false code=refused reason="down: mysql: connection refused (2 of 2)"`:               "mysql/mysql2 is down: mysql: connection refused (2 of 2)",
-		`time=T level=INFO msg=verdict server=pulse/mysql2 up=true full=false code=ok reason="up: tcp"`:                                                      "",
+		`time=T level=INFO msg=verdict server=probe/mysql2 up=true full=false code=ok reason="up: tcp"`:                                                      "",
 		`time=T level=INFO msg="VIPs are up" instance=mysql interface=eth0 lease=5s took=9.2ms`:                                                              "has the VIP on eth0, leased for 5s from the kernel",
 		`time=T level=INFO msg="removed a VIP that was left" interface=eth0 vip=10.77.0.100/32`:                                                              "removes the VIP that an earlier run left",
 		`time=T level=WARN msg=state problem="the state file is damaged"`:                                                                                    "warn: state",
@@ -56,13 +56,13 @@ func TestSentence(t *testing.T) {
 		`msg="unclosed`:        "",
 		``:                     "",
 	} {
-		if got := sentence(line); got != want {
-			t.Errorf("sentence(%s)\n got %q\nwant %q", line, got, want)
+		if got := render(line); got != want {
+			t.Errorf("render(%s)\n got %q\nwant %q", line, got, want)
 		}
 	}
 }
 
-// attempts builds what a client saw: one letter a tick of 20 ms, x is a failure.
+// attempts builds a client's result: one letter per tick of 20 ms, x is a failure.
 func attempts(start time.Time, ticks string) (r measure.Result) {
 	for i, tick := range ticks {
 		a := measure.Attempt{Start: start.Add(time.Duration(i) * 20 * time.Millisecond), Server: "mysql1"}
@@ -78,8 +78,8 @@ func TestOutage(t *testing.T) {
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, test := range []struct {
 		ticks string
-		held  bool
-		saw   string
+		met   bool
+		got   string
 		want  string
 		limit string
 	}{
@@ -89,7 +89,7 @@ func TestOutage(t *testing.T) {
 		{"xxxxxxxx", false, "140 ms", "≤ 80 ms (a test)", "≤ 80 ms"},
 	} {
 		e := outage(attempts(start, test.ticks), 80*time.Millisecond, "(a test)")
-		if e.held != test.held || e.saw != test.saw || e.want != test.want || e.limit != test.limit || !e.headline {
+		if e.met != test.met || e.got != test.got || e.want != test.want || e.limit != test.limit || !e.headline {
 			t.Errorf("%s: got %+v, want %+v", test.ticks, e, test)
 		}
 	}
@@ -97,11 +97,11 @@ func TestOutage(t *testing.T) {
 
 func TestNone(t *testing.T) {
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	event := start.Add(70 * time.Millisecond) // between the fourth and the fifth
+	event := start.Add(70 * time.Millisecond) // between the fourth and the fifth attempt
 	for ticks, want := range map[string]expectation{
-		"axxxaaa": {what: "w", saw: "0 of 3", held: true}, // what failed before does not count
-		"aaaaxaa": {what: "w", saw: "1 of 3"},
-		"aaaa":    {what: "w", saw: "0 of 0"}, // nothing was seen, so nothing was shown
+		"axxxaaa": {what: "w", got: "0 of 3", met: true}, // failures before the event do not count
+		"aaaaxaa": {what: "w", got: "1 of 3"},
+		"aaaa":    {what: "w", got: "0 of 0"}, // no attempt after the event proves nothing
 	} {
 		if got := none("w", attempts(start, ticks), event); got != want {
 			t.Errorf("%s: got %+v, want %+v", ticks, got, want)
@@ -109,10 +109,10 @@ func TestNone(t *testing.T) {
 	}
 }
 
-func TestStoryFits(t *testing.T) {
+func TestTimelineFits(t *testing.T) {
 	var out bytes.Buffer
-	s := newStory(&out, false)
-	s.act(3, "the cable of lvs-master, the MASTER, is cut")
+	s := newTimeline(&out, false)
+	s.heading(3, "the cable of lvs-master, the MASTER, is cut")
 	s.now("lvs-master", "%s", strings.Repeat("the interface eth0 has no carrier: check its cable and switch port ", 4))
 	s.judge(outage(attempts(s.start, "aaxxxxaa"), masterDown, "= 3 adverts + skew + 0.15 s"))
 	s.judge(atMost("mysql2 out of the table of lvs-backup after", time.Second, 3900*time.Millisecond, "= fall × interval + timeout"))
@@ -122,7 +122,7 @@ func TestStoryFits(t *testing.T) {
 			t.Errorf("%d columns: %s", n, line)
 		}
 		if strings.Contains(line, "\x1b") {
-			t.Errorf("painted without a terminal: %q", line)
+			t.Errorf("coloured without a terminal: %q", line)
 		}
 	}
 	if text := out.String(); !strings.Contains(text, "✓ the client's longest time") {
@@ -156,7 +156,7 @@ func TestQueries(t *testing.T) {
 func TestRequestOutsideTheShell(t *testing.T) {
 	t.Setenv(socketVariable, "")
 	var out, problem bytes.Buffer
-	if code := request([]string{"ask"}, &out, &problem); code != exitBroken || !strings.Contains(problem.String(), "make demo-shell") {
+	if code := request([]string{"ask"}, &out, &problem); code != exitFailed || !strings.Contains(problem.String(), "make demo-shell") {
 		t.Errorf("exit code %d, %q", code, problem.String())
 	}
 }

@@ -1,10 +1,10 @@
-// Command demo shows what lvs-director is for, in about a minute: two directors, two MariaDB servers that replicate from
-// each other, one virtual address. It tells what happens as a timeline, then breaks one thing after the other, as people
-// do by hand before they trust a cluster, and holds what a client measured against what was promised.
+// Command demo shows in about a minute what lvs-director does: two directors, two MariaDB servers that replicate from
+// each other, one virtual address. It breaks one thing after the other, as people do by hand before they trust a
+// cluster, prints a timeline of what happens, and compares what a client measured with what is promised.
 //
-//	make demo          the show; exit code 0 only if every expectation held
+//	make demo          the demo; exit code 0 only if every expectation was met
 //	make demo-shell    the same cluster and a shell in it
 //
-// It runs in the lab of package e2e/lab, inside the kernel that labrun boots, and refuses to run anywhere else. What it
-// judges by are the stock tools and the client; the product's own status only explains.
+// It uses package e2e/lab inside the kernel that labrun boots, and does not run anywhere else. It judges by stock
+// tools, the kernel and the client; the product's status is only shown for its reasons.
 package main

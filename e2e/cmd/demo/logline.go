@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// fields reads a line of slog's text format: key=value, key="a quoted value". What it cannot read it leaves out.
+// fields parses a line of slog's text format: key=value, key="a quoted value". It ignores what it cannot parse.
 func fields(line string) map[string]string {
 	found := map[string]string{}
 	for line = strings.TrimSpace(line); line != ""; line = strings.TrimSpace(line) {
@@ -29,15 +29,15 @@ func fields(line string) map[string]string {
 	return found
 }
 
-// A telling is what the timeline says of a log line, with the values of some of its keys.
-type telling struct {
+// A rendering is the text of the timeline for a log message, with the values of some of its keys.
+type rendering struct {
 	format string
 	keys   []string
 }
 
-// tellings are of a director's elections, verdicts and addresses, by message.
-func tellings() map[string]telling {
-	return map[string]telling{
+// renderings returns the texts for a director's elections, verdicts and addresses, by log message.
+func renderings() map[string]rendering {
+	return map[string]rendering{
 		"state":                       {"%s → %s", []string{"from", "reason"}},
 		"verdict":                     {"%s is %s", []string{"server", "reason"}},
 		"VIPs are up":                 {"has the VIP on %s, leased for %s from the kernel", []string{"interface", "lease"}},
@@ -46,8 +46,8 @@ func tellings() map[string]telling {
 	}
 }
 
-// of fills in the values of a line, if it has all of them.
-func (t telling) of(f map[string]string) (string, bool) {
+// of inserts the values of a line. ok is false if the line does not have all of them.
+func (t rendering) of(f map[string]string) (string, bool) {
 	var values []any
 	for _, key := range t.keys {
 		if f[key] == "" {
@@ -58,14 +58,15 @@ func (t telling) of(f map[string]string) (string, bool) {
 	return fmt.Sprintf(t.format, values...), true
 }
 
-// sentence is what the timeline tells of a daemon's log line; "" is nothing. Beside the tellings, every warning is told.
-func sentence(line string) string {
+// render returns the timeline's text for a daemon's log line, "" for none. In addition to the renderings, every warning
+// and error is shown.
+func render(line string) string {
 	f := fields(line)
-	if strings.HasPrefix(f["server"], "pulse/") {
-		return "" // the demo's own instrument
+	if strings.HasPrefix(f["server"], "probe/") {
+		return "" // only the demo's probe service
 	}
-	if telling, known := tellings()[f["msg"]]; known {
-		if text, whole := telling.of(f); whole {
+	if rendering, known := renderings()[f["msg"]]; known {
+		if text, whole := rendering.of(f); whole {
 			return text
 		}
 	}

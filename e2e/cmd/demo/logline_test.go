@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// Each telling is of a line that the daemons log: some call in their source has its message and its keys.
-func TestTellingsAreOfLinesThatAreLogged(t *testing.T) {
+// TestRenderingsMatchLoggedLines: for each rendering some log call in the daemons' source has its message and its keys.
+func TestRenderingsMatchLoggedLines(t *testing.T) {
 	const root = "../../.."
 	logged := map[string][][]string{} // message → the strings of each call
 	for _, dir := range []string{"pkg", "realserver", "cmd"} {
@@ -27,20 +27,21 @@ func TestTellingsAreOfLinesThatAreLogged(t *testing.T) {
 		}
 	}
 	if len(logged) < 50 {
-		t.Fatalf("only %d messages found: this test would not see one that is missing", len(logged))
+		t.Fatalf("only %d messages found: this test could not detect a missing one", len(logged))
 	}
-	for message, telling := range tellings() {
+	for message, rendering := range renderings() {
 		calls := logged[message]
 		whole := func(call []string) bool {
-			return !slices.ContainsFunc(telling.keys, func(key string) bool { return !slices.Contains(call, key) })
+			return !slices.ContainsFunc(rendering.keys, func(key string) bool { return !slices.Contains(call, key) })
 		}
 		if !slices.ContainsFunc(calls, whole) {
-			t.Errorf("nobody logs %q with the keys %q: %q", message, telling.keys, calls)
+			t.Errorf("no log call has the message %q and the keys %q: %q", message, rendering.keys, calls)
 		}
 	}
 }
 
-// gatherLogged adds what a file logs: the calls of Info, Warn, Error and Debug that begin with a string.
+// gatherLogged adds the log messages of a file: from calls of Info, Warn, Error and Debug whose first argument is a
+// string.
 func gatherLogged(path string, logged map[string][][]string) error {
 	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
 	if err != nil {

@@ -17,13 +17,13 @@ import (
 
 // Exit codes of the demo.
 const (
-	exitHeld   = 0 // every expectation held
-	exitBroken = 1 // one did not, or the lab failed
+	exitMet    = 0 // every expectation was met
+	exitFailed = 1 // an expectation was not met, or the lab failed
 	exitUsage  = 2
 )
 
 func main() {
-	if code, ok := lab.Role(measure.Roles(), standin.Roles()); ok { // a server or client of the lab: this binary, started again
+	if code, ok := lab.Role(measure.Roles(), standin.Roles()); ok { // re-executed as a server or client of the lab
 		os.Exit(code)
 	}
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
@@ -32,11 +32,11 @@ func main() {
 func run(args []string, stdout *os.File, stderr io.Writer) int {
 	set := flag.NewFlagSet("demo", flag.ContinueOnError)
 	set.SetOutput(stderr)
-	shell := set.Bool("shell", false, "build the cluster and leave a shell in it")
-	ask := set.Bool("ask", false, "inside that shell: pass the arguments to the demo")
+	shell := set.Bool("shell", false, "build the cluster and open a shell in it")
+	ask := set.Bool("ask", false, "inside that shell: send the arguments to the demo")
 	if err := set.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
-			return exitHeld
+			return exitMet
 		}
 		return exitUsage
 	}
@@ -44,30 +44,30 @@ func run(args []string, stdout *os.File, stderr io.Writer) int {
 		return request(set.Args(), stdout, stderr)
 	}
 	if os.Getenv("LVS_LAB_INSIDE") == "" {
-		fmt.Fprintln(stderr, "demo: this is the part that runs in a kernel of its own: start it with `make demo`")
+		fmt.Fprintln(stderr, "demo: this program only runs inside the lab's kernel: start it with `make demo`")
 		return exitUsage
 	}
 	programs, err := findPrograms()
 	if err != nil {
 		fmt.Fprintln(stderr, "demo:", err)
-		return exitBroken
+		return exitFailed
 	}
-	story := newStory(stdout, colours(stdout))
-	return perform(story, func(s *stage) {
+	timeline := newTimeline(stdout, colours(stdout))
+	return runLab(timeline, func(s *labT) {
 		if *shell {
-			openShell(s, story, programs)
+			openShell(s, timeline, programs)
 			return
 		}
-		play(s, story, programs)
+		runDemo(s, timeline, programs)
 	})
 }
 
-// perform gives the body a stage, and clears the stage on every way out: the end, a failure of the lab, a signal.
-func perform(story *story, body func(*stage)) int {
-	s := &stage{story: story}
+// runLab runs body with a lab.T, and runs its cleanups at the end, after a failure of the lab, and on a signal.
+func runLab(timeline *timeline, body func(*labT)) int {
+	s := &labT{timeline: timeline}
 	ended := make(chan struct{})
 	go func() {
-		defer close(ended) // also on runtime.Goexit, which is how Fatalf ends the show
+		defer close(ended) // also on runtime.Goexit, with which Fatalf ends the goroutine
 		body(s)
 	}()
 	stop := make(chan os.Signal, 1)
@@ -75,22 +75,22 @@ func perform(story *story, body func(*stage)) int {
 	select {
 	case <-ended:
 	case got := <-stop:
-		s.clear()
+		s.cleanup()
 		return 128 + int(got.(syscall.Signal))
 	}
-	s.clear()
+	s.cleanup()
 	if s.Failed() {
-		return exitBroken
+		return exitFailed
 	}
-	return exitHeld
+	return exitMet
 }
 
-// programs is the directory of the binaries that are shown.
+// programs is the directory of the product's programs.
 type programs string
 
 func (p programs) path(name string) string { return filepath.Join(string(p), name) }
 
-// findPrograms looks where `make build` puts them: beside the demo, or in $LVS_BIN.
+// findPrograms returns $LVS_BIN, or if that is unset the demo's own directory, where `make build` puts the programs.
 func findPrograms() (programs, error) {
 	dir := os.Getenv("LVS_BIN")
 	if dir == "" {

@@ -8,17 +8,17 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/mariadb"
 )
 
-// A session is a connection that stays open through the VIP, as an application's pool holds them.
+// A session is a connection through the VIP that stays open, like those in an application's pool.
 type session struct {
 	conn   *sql.Conn
-	server string // who answers
-	id     int64  // the server's number for the connection
+	server string // the server that answers
+	id     int64  // the server's CONNECTION_ID()
 }
 
-// openSession logs in through the VIP until the named server answers. rr and wrr need a few logins at most.
+// openSession logs in through the VIP until the named server answers. With rr and wrr that takes a few logins at most.
 func (c *cluster) openSession(server string) *session {
 	db := mariadb.Open(c.client, mysqlPort, mariadb.AppUser, mariadb.AppPassword, "app")
-	db.SetMaxIdleConns(-1) // what is closed is not handed out again
+	db.SetMaxIdleConns(-1) // do not reuse closed connections
 	for range 20 {
 		s := &session{}
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -29,7 +29,7 @@ func (c *cluster) openSession(server string) *session {
 		}
 		cancel()
 		if err != nil {
-			c.t.Fatalf("a login through the VIP: %v", err)
+			c.t.Fatalf("log in through the VIP: %v", err)
 		}
 		if s.server == server {
 			return s
@@ -40,7 +40,7 @@ func (c *cluster) openSession(server string) *session {
 	return nil
 }
 
-// alive says whether the very same connection still answers.
+// alive reports whether the same connection still answers.
 func (s *session) alive() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -49,7 +49,7 @@ func (s *session) alive() bool {
 	return err == nil && id == s.id
 }
 
-// write adds a row and returns its id.
+// write inserts a row and returns its id.
 func (c *cluster) write(s *session, note string) int64 {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

@@ -11,20 +11,20 @@ import (
 	"syscall"
 )
 
-// openShell builds the cluster and gives the terminal to a shell in which every host is a command.
-func openShell(t *stage, story *story, p programs) {
-	opening(story)
-	story.print("")
-	c := newCluster(t, story, p)
-	story.now("lab", "one LAN, five hosts; MariaDB starts on two of them")
+// openShell builds the cluster and runs a shell in which every host is a command.
+func openShell(t *labT, timeline *timeline, p programs) {
+	opening(timeline)
+	timeline.print("")
+	c := newCluster(t, timeline, p)
+	timeline.now("lab", "one LAN, five hosts; MariaDB starts on two of them")
 	c.servers()
-	story.now("lab", "the servers run; agents and directors start")
+	timeline.now("lab", "the servers are running; agents and directors start")
 	c.daemons()
 	c.eventually(patience, "lvs-master has the VIP and both servers", func() bool {
 		return c.master.hasVIP() && c.master.balances(c.rs1) && c.master.balances(c.rs2)
 	})
-	c.narrator.tell()
-	c.narrator.hush() // a prompt is no place for other people's sentences
+	c.logs.flush()
+	c.logs.mute() // log lines would disturb the prompt
 
 	socket := filepath.Join(c.net.Dir(), "demo.sock")
 	listener, err := net.Listen("unix", socket)
@@ -37,31 +37,31 @@ func openShell(t *stage, story *story, p programs) {
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	story.print(help)
+	timeline.print(help)
 	if err := interact(commands, socket, c.net.Dir()); err != nil {
 		t.Fatalf("%v", err)
 	}
 }
 
 const help = `
-The cluster runs. Every host is a command; alone it opens a shell there.
+The cluster is running. Every host is a command; without arguments it opens a shell there.
 
   on HOST CMD…           lvs-master, lvs-backup, mysql1, mysql2, client:   on lvs-backup ip -br addr
   lvs-master ipvsadm -Ln                     the table; the same for lvs-backup
-  lvs-master tcpdump -ni eth0 vrrp or arp    who is MASTER, on the wire
-  status [HOST]          lvsctl status: how everything stands, and why (lvs-master)
-  ask [N]                N logins through the VIP: who answers
+  lvs-master tcpdump -ni eth0 vrrp or arp    adverts and ARP: who is MASTER
+  status [HOST]          lvsctl status: the state of everything, and why (default: lvs-master)
+  ask [N]                N logins through the VIP, counted by server (default: 12)
   client mariadb -h 10.77.0.100 -u app -papp-secret app
 
-  unplug HOST, plug HOST                     the host's cable
+  unplug HOST, plug HOST                     pull or plug in the host's cable
   daemon stop|start|kill|freeze|thaw HOST    lvs-director, or the agent lvs-realserver; kill is kill -9
   db     stop|start|kill|freeze|thaw HOST    MariaDB on mysql1 or mysql2
-  logs HOST              what its daemon logged;   tail -f $LAB/*lvs-*.log
+  logs HOST              the log of its daemon;   tail -f $LAB/*lvs-*.log
   $LAB/cluster.yaml      the cluster file; after a change:   lvsctl HOST reload
 
-exit ends the shell, and everything with it.`
+exit ends the shell and the cluster.`
 
-// commands writes the shell's commands into a directory and returns it.
+// commands writes the shell's commands into a directory and returns its path.
 func (c *cluster) commands(p programs) (string, error) {
 	dir := filepath.Join(c.net.Dir(), "commands")
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -71,17 +71,17 @@ func (c *cluster) commands(p programs) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var places strings.Builder // the arms of a case
+	var cases strings.Builder // branches of a case statement
 	scripts := map[string]string{}
 	for _, h := range c.hosts() {
-		// Somebody has to live in the host's namespaces for nsenter(1) to find them.
+		// nsenter(1) needs a process in the host's namespaces.
 		anchor := h.Start("anchor", "sleep", "infinity")
-		fmt.Fprintf(&places, "%s) pid=%d;;\n", h.Name, anchor.PID())
+		fmt.Fprintf(&cases, "%s) pid=%d;;\n", h.Name, anchor.PID())
 		scripts[h.Name] = `exec on ` + h.Name + ` "$@"`
 	}
 	scripts["on"] = `host=$1; shift
 case $host in
-` + places.String() + `*) echo "on HOST CMD…: lvs-master, lvs-backup, mysql1, mysql2 or client" >&2; exit 2;;
+` + cases.String() + `*) echo "on HOST CMD…: lvs-master, lvs-backup, mysql1, mysql2 or client" >&2; exit 2;;
 esac
 [ $# -gt 0 ] || set -- env PS1="$host# " sh
 exec nsenter -t $pid --net --uts --mount --wd="$PWD" "$@"`
@@ -99,7 +99,7 @@ exec ` + p.path("lvsctl") + ` --socket ` + c.net.Dir() + `/$host/sock "$@"`
 	return dir, nil
 }
 
-// interact runs a shell on the demo's own terminal until it ends. Its exit code is the user's affair.
+// interact runs a shell on the demo's terminal until it exits. Its exit code is ignored.
 func interact(commands, socket, dir string) error {
 	argv := []string{"sh", "-i"}
 	if _, err := exec.LookPath("bash"); err == nil {
@@ -108,7 +108,7 @@ func interact(commands, socket, dir string) error {
 	shell := exec.Command(argv[0], argv[1:]...)
 	shell.Stdin, shell.Stdout, shell.Stderr = os.Stdin, os.Stdout, os.Stderr
 	shell.Env = append(os.Environ(), "PATH="+commands+":"+os.Getenv("PATH"), socketVariable+"="+socket, "LAB="+dir, "PS1=lab# ")
-	// Ctrl-C is for what runs in the shell, and taking the terminal back must not stop the demo.
+	// Ctrl-C is meant for programs in the shell, and taking back the terminal must not stop the demo (SIGTTOU).
 	signal.Ignore(syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU)
 	if err := shell.Start(); err != nil {
 		return err

@@ -12,22 +12,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// width is what a line may have: 100 columns.
+// width is the maximum width of a line in columns.
 const width = 100
 
-// A story prints the timeline. Its methods may be called by several goroutines.
-type story struct {
+// A timeline prints the output of the demo. It is safe for concurrent use.
+type timeline struct {
 	mu    sync.Mutex
 	out   io.Writer
 	paint palette
 	start time.Time
 }
 
-func newStory(out io.Writer, paint palette) *story {
-	return &story{out: out, paint: paint, start: time.Now()}
+func newTimeline(out io.Writer, paint palette) *timeline {
+	return &timeline{out: out, paint: paint, start: time.Now()}
 }
 
-// A palette paints text for a terminal; false paints nothing.
+// A palette colours text for a terminal; false leaves text as it is.
 type palette bool
 
 const (
@@ -46,8 +46,8 @@ func (p palette) in(code, text string) string {
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
 
-// colours says whether to paint. In the guest the output is a pipe even when a terminal is at its other end:
-// LVS_COLOR=always says so. NO_COLOR has the last word (no-color.org).
+// colours reports whether to colour the output. In a guest the output is a pipe even if it ends on a terminal;
+// LVS_COLOR=always is set in that case. NO_COLOR takes precedence (no-color.org).
 func colours(out *os.File) palette {
 	if os.Getenv("NO_COLOR") != "" {
 		return false
@@ -59,7 +59,7 @@ func colours(out *os.File) palette {
 	return err == nil && os.Getenv("TERM") != "dumb"
 }
 
-func (s *story) print(lines ...string) {
+func (s *timeline) print(lines ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, line := range lines {
@@ -67,17 +67,17 @@ func (s *story) print(lines ...string) {
 	}
 }
 
-// act opens a chapter.
-func (s *story) act(number int, title string) {
+// heading prints the heading of a step.
+func (s *timeline) heading(number int, title string) {
 	head := fmt.Sprintf("━━ %d  %s ", number, title)
 	s.print("", s.paint.in(bold, head+strings.Repeat("━", max(0, width-utf8.RuneCountInString(head)))))
 }
 
-// margin is the width of the seconds and the name before each sentence.
+// margin is the width of the time and the name before each text.
 const margin = 8 + 2 + 10 + 2
 
-// at is one line of the timeline: when, who, what. Long ones go on below.
-func (s *story) at(when time.Time, who, what string) {
+// at prints a line of the timeline: when, who, what. Long text continues on further lines.
+func (s *timeline) at(when time.Time, who, what string) {
 	stamp := fmt.Sprintf("%7.2fs", max(0, when.Sub(s.start)).Seconds())
 	lines := wrap(what, width-margin)
 	lines[0] = s.paint.in(dim, stamp) + "  " + s.paint.in(colourOf(who), fmt.Sprintf("%-10s", who)) + "  " + lines[0]
@@ -87,8 +87,8 @@ func (s *story) at(when time.Time, who, what string) {
 	s.print(lines...)
 }
 
-// now is at for what happens in this moment.
-func (s *story) now(who, format string, args ...any) {
+// now is at with the current time.
+func (s *timeline) now(who, format string, args ...any) {
 	s.at(time.Now(), who, fmt.Sprintf(format, args...))
 }
 
@@ -103,8 +103,8 @@ func colourOf(who string) string {
 	}
 }
 
-// block prints the output of a tool as it is, set in.
-func (s *story) block(text string) {
+// block prints the output of a tool, indented.
+func (s *timeline) block(text string) {
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	for i, line := range lines {
 		lines[i] = strings.TrimRight(strings.Repeat(" ", margin)+line, " ")
@@ -112,30 +112,30 @@ func (s *story) block(text string) {
 	s.print(lines...)
 }
 
-// trouble says that the show itself failed.
-func (s *story) trouble(text string) {
+// trouble prints an error of the demo itself.
+func (s *timeline) trouble(text string) {
 	s.print(s.paint.in(red, "        ✗ ")+strings.ReplaceAll(text, "\n", "\n          "), "")
 }
 
-// judge prints an expectation beside what came of it.
-func (s *story) judge(e expectation) {
-	text := fmt.Sprintf("    %s %s %s  %s", s.mark(e.held), pad(e.what, 45), pad(e.saw, 10), s.paint.in(dim, e.want))
+// judge prints an expectation and its result.
+func (s *timeline) judge(e expectation) {
+	text := fmt.Sprintf("    %s %s %s  %s", s.mark(e.met), pad(e.what, 45), pad(e.got, 10), s.paint.in(dim, e.want))
 	s.print(strings.TrimRight(text, " "))
 }
 
-func (s *story) mark(held bool) string {
-	if held {
+func (s *timeline) mark(met bool) string {
+	if met {
 		return s.paint.in(green, "✓")
 	}
 	return s.paint.in(red, "✗")
 }
 
-// pad fills up to a width in characters.
+// pad appends spaces up to a width in characters.
 func pad(text string, to int) string {
 	return text + strings.Repeat(" ", max(0, to-utf8.RuneCountInString(text)))
 }
 
-// wrap breaks a text at spaces. It returns at least one line; a word that is too long stays whole.
+// wrap breaks text at spaces. It returns at least one line, and does not break long words.
 func wrap(text string, to int) []string {
 	lines := []string{""}
 	for _, word := range strings.Fields(text) {
