@@ -1,41 +1,41 @@
-# Every target works as an ordinary user: the kernel that the scenarios need comes out of Debian packages in a cache
-# directory (LVS_LAB_CACHE, default ~/.cache/lvs-director/lab), and nothing is installed on the machine.
+# Every target works as an ordinary user. The kernel that the scenarios need comes from Debian packages in a cache directory
+# (LVS_LAB_CACHE, default ~/.cache/lvs-director/lab); nothing is installed on the machine.
 SHELL := /bin/bash
 GO    ?= go
 BIN   := bin
 LAB   := $(CURDIR)/$(BIN)/labrun
-# In a kernel of its own, also where the machine's has IPVS: scenarios take modules out of it and freeze disks.
+# Run in a guest even if the machine's own kernel has IPVS, because scenarios remove kernel modules and freeze disks.
 export LVS_LAB ?= guest
-# Which scenarios, and in which form: RUN=TestSeed001, LONG=1.
+# Which scenarios to run, and in which form: RUN=TestSeed001, LONG=1.
 RUN   ?=
 LONG  ?=
-# How many times as fast as this machine the guest's CPU seems to the guest. One CPU of user-mode-linux is slow (a system call
-# takes it 50-500 us), and this machine itself may get only a part of its own.
+# How many times as fast the guest's CPU appears to the guest. The CPU of user-mode-linux is slow (a system call takes
+# 50-500 us), and this machine may itself get only part of its CPUs.
 SPEED ?= 2
-# How many times as fast its time goes by while it sleeps.
+# How many times as fast guest time passes while the guest sleeps.
 HURRY ?= 50
-# More to read: what tests log that pass, too.
+# V=1 also prints the log of tests that pass.
 V     ?=
 
 PROGRAMS := lvs-director lvs-realserver lvsctl
 VERSION  ?=
 LDFLAGS  := -s -w $(if $(VERSION),-X github.com/lvs-director/lvs-director/pkg/version.number=$(VERSION))
 
-# Whether network namespaces can be made here: then what needs them must not be skipped.
+# If network namespaces can be created here, tests that need them must not be skipped.
 NETNS := $(shell unshare --net true 2>/dev/null && echo netns)
 
 .PHONY: all help build lab stock binaries lint unit runner daily kernel e2e test soak release-check properties fuzz demo demo-shell bench-failover bench-memory bench-thousand bench-rest clean
 
 all: build
 
-help: ## this list
+help: ## print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 build: ## the three programs, static, in bin/
 	@mkdir -p $(BIN)
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ $(addprefix ./cmd/,$(PROGRAMS))
 
-lab: ## the runner that boots a kernel with IPVS, and what it needs
+lab: ## labrun, which boots a kernel with IPVS, and the packages that it needs
 	@mkdir -p $(BIN)
 	CGO_ENABLED=0 $(GO) build -o $(LAB) ./e2e/cmd/labrun
 	$(LAB) -fetch
@@ -45,39 +45,39 @@ lint: ## gofumpt, vet, staticcheck
 	$(GO) vet ./... ./e2e/cmd/labrun/testdata/fixture
 	$(GO) tool staticcheck ./...
 
-# Scenarios and the lab's own tests are for a guest, and two packages boot guests.
-unit: ## unit tests with the race detector; as root also those in network namespaces
+# Without the scenarios and the tests of the lab, which run in a guest or boot guests.
+unit: ## unit tests with the race detector; as root also those that need network namespaces
 	CGO_ENABLED=1 LVS_REQUIRE=$(NETNS) $(GO) test -race $$($(GO) list ./... | grep -v -e '/e2e$$' -e '/e2e/lab' -e '/e2e/cmd/labrun')
 
-runner: lab stock ## the tests of the lab's runner; LONG=1 for all of them
+runner: lab stock ## the tests of labrun and its guests; LONG=1 for all of them
 	LVS_REQUIRE=guest $(GO) test $(if $(LONG),,-short) ./e2e/lab/guest ./e2e/cmd/labrun
 
 stock: lab
 	@$(LAB) -kernel debian -fetch
 
-# The test binaries for guests, which the race detector does not run in.
+# The test binaries for guests, built without the race detector, which does not work there.
 TESTS := $(BIN)/tests
 binaries: build lab stock
 	@rm -rf $(TESTS) && mkdir -p $(TESTS)
 	CGO_ENABLED=0 $(GO) test -c -o $(TESTS)/ ./e2e/ ./pkg/kernel/... ./pkg/probe/ ./realserver/... $$($(GO) list ./e2e/lab/... | grep -v /guest)
 
-# Packages as labrun test wants them: BINARY=DIRECTORY.
+# The arguments of labrun test for packages: BINARY=DIRECTORY.
 in_guest = $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}} {{.Dir}}{{end}}' $(1) | grep -v /e2e/lab/guest | sed -E 's|.*/([^/ ]+) (.*)|$(TESTS)/\1.test=\2|')
 KERNEL     := ./pkg/kernel/... ./pkg/probe/ ./realserver/... ./e2e/lab/...
-# Where the unit tests make network namespaces, they have run the rest of those.
+# If network namespaces can be created here, `make unit` has already run the tests of the other pkg/kernel packages.
 NEED_GUEST := $(if $(NETNS),./pkg/kernel/ipvs/ $(filter-out ./pkg/kernel/...,$(KERNEL)),$(KERNEL))
 LABTEST     = $(LAB) test -speed $(SPEED) -hurry $(HURRY) $(if $(V),-v)
 
-kernel: binaries ## all packages that touch the kernel, in a kernel with IPVS
+kernel: binaries ## tests of all packages that touch the kernel, in a kernel with IPVS
 	$(LABTEST) $(call in_guest,$(KERNEL))
 
 e2e: binaries ## the scenarios; RUN=TestSeed001 for some, LONG=1 for the long form
 	$(LABTEST) $(if $(LONG),,-short) $(if $(RUN),-run '$(RUN)') $(TESTS)/e2e.test=e2e
 
-# Figures are of the CPU that is there.
+# Benchmarks measure the real CPU.
 bench-failover bench-memory bench-thousand: SPEED = 1
 
-bench-failover: binaries ## outages of lvs-director and keepalived, side by side in one boot
+bench-failover: binaries ## compare the outages of lvs-director and keepalived in one boot
 	$(LABTEST) -v -run '^TestBenchFailover$$' $(TESTS)/e2e.test=e2e
 
 bench-memory: binaries ## resident memory of a director with 1 000 real servers; fails above 40 MB
@@ -87,34 +87,34 @@ bench-memory: binaries ## resident memory of a director with 1 000 real servers;
 bench-thousand: binaries ## start, reload, stop and rest of 1 000 virtual servers of 4; REFERENCE=DIR for ratios to another build
 	$(if $(REFERENCE),LVS_REFERENCE=$(abspath $(REFERENCE))) $(LABTEST) -v -run '^TestBenchThousand' $(TESTS)/e2e.test=e2e
 
-bench-rest: binaries ## CPU of a director at rest, on this machine's own kernel; fails above 0.5 %
+bench-rest: binaries ## CPU usage of an idle director, on this machine's own kernel; fails above 0.5 %
 	cd e2e && LVS_REQUIRE=$(NETNS) $(CURDIR)/$(TESTS)/e2e.test -test.v -test.run '^TestAtRest$$'
 
-# The compilers first, for they take every CPU; then the guests, which others beside them do not disturb.
-test: ## everything of the day, within 8 minutes on 2 cores
+# Compile first, which uses all CPUs; then run the guests, whose results do not depend on the load of the machine.
+test: ## the daily tests, within 8 minutes on 2 cores
 	@begun=$$(date +%s); set -e; \
 	$(MAKE) --no-print-directory -k -j2 --output-sync=target lint unit binaries; \
 	$(MAKE) --no-print-directory -k -j2 --output-sync=target runner daily BEGUN=$$begun
 
-# A part of test: what the binaries that test has made have to do in guests.
+# A part of test: run the test binaries in guests.
 daily:
 	@$(LABTEST) -short -budget 8m $(if $(BEGUN),-begun $(BEGUN)) $(TESTS)/e2e.test=e2e $(call in_guest,$(NEED_GUEST))
 
 SEED       ?= $(shell date +%s)
 PROPERTIES := vrrp election lvs health checker reconcile
 
-properties: ## the property tests, 1 000 cases each; SEED=… for the same again
-	@echo "properties with seed $(SEED); again with: make properties SEED=$(SEED)"
+properties: ## the property tests, 1 000 cases each; SEED=… repeats a run
+	@echo "properties with seed $(SEED); to repeat: make properties SEED=$(SEED)"
 	$(GO) test -count=1 $(addprefix ./pkg/,$(PROPERTIES)) -rapid.checks=1000 -rapid.seed=$(SEED)
 
-soak: binaries ## the long forms of scenarios, the second kernel, keepalived beside us, and fuzzing; within 40 minutes
+soak: binaries ## long forms of scenarios, the second kernel, interoperation with keepalived, fuzzing; within 40 minutes
 	@begun=$$(date +%s); set -e; \
 	$(MAKE) --no-print-directory properties fuzz; \
 	$(LABTEST) -second -short $(TESTS)/e2e.test=e2e; \
 	$(MAKE) --no-print-directory runner LONG=1; \
 	$(LABTEST) -long-only -budget 40m -begun $$begun $(TESTS)/e2e.test=e2e $(call in_guest,$(KERNEL))
 
-release-check: ## what is too long for CI: every scenario in its long form, the benches, ten times as much fuzzing
+release-check: ## what takes too long for CI: every scenario in its long form, benchmarks, ten times as much fuzzing
 	$(MAKE) --no-print-directory test
 	$(LABTEST) $(TESTS)/e2e.test=e2e $(call in_guest,$(KERNEL))
 	$(LABTEST) -second -short $(TESTS)/e2e.test=e2e
@@ -123,8 +123,8 @@ release-check: ## what is too long for CI: every scenario in its long form, the 
 	$(MAKE) --no-print-directory properties
 	$(MAKE) --no-print-directory fuzz FUZZ=1000000
 
-# How many inputs each target gets: a number, never a time, for at the end of a time `go test` may fail with "context
-# deadline exceeded" though nothing was found (golang/go#75804).
+# The number of inputs for each fuzz target. Not a time, because at the end of a time `go test` may fail with "context
+# deadline exceeded" although nothing was found (golang/go#75804).
 FUZZ ?= 100000
 fuzz: ## every fuzz target, with FUZZ inputs each
 	@for p in $$($(GO) list ./pkg/... ./realserver/...); do \
@@ -134,11 +134,11 @@ fuzz: ## every fuzz target, with FUZZ inputs each
 		done; \
 	done
 
-demo: build lab ## the main job, shown in a kernel of its own
+demo: build lab ## demonstrate failover and health checks, in a guest kernel
 	CGO_ENABLED=0 $(GO) build -o $(BIN)/demo ./e2e/cmd/demo
 	@LVS_COLOR=$$([ -t 1 ] && echo always) $(LAB) -- $(CURDIR)/$(BIN)/demo
 
-demo-shell: build lab ## the same cluster, and a shell in it
+demo-shell: build lab ## the cluster of the demo, with a shell in it
 	CGO_ENABLED=0 $(GO) build -o $(BIN)/demo ./e2e/cmd/demo
 	@$(LAB) -t 0 -it -- $(CURDIR)/$(BIN)/demo -shell
 

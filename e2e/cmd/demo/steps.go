@@ -70,7 +70,7 @@ func (s *demo) row() expectation {
 	return is("a row written on mysql1 is read on mysql2", found == "hello", fmt.Sprintf("id %d: %s", id, found))
 }
 
-// stopMySQL stops mysqld on a real server.
+// stopMySQL stops mysqld on a real server (V3 of seed 001).
 func (s *demo) stopMySQL() []expectation {
 	from := time.Now()
 	s.timeline.now("mysql2", "systemctl stop mariadb")
@@ -103,7 +103,7 @@ func (s *demo) stopMySQL() []expectation {
 	}
 }
 
-// startMySQL starts mysqld on that real server again.
+// startMySQL starts mysqld on that real server again (V4).
 func (s *demo) startMySQL() []expectation {
 	s.timeline.now("mysql2", "systemctl start mariadb")
 	s.mysql2.Start()
@@ -151,7 +151,7 @@ func (s *demo) plugCable() []expectation {
 	return s.comeBack(from)
 }
 
-// stopDirector stops the director on lvs-master.
+// stopDirector stops the director on lvs-master (V5).
 func (s *demo) stopDirector() []expectation {
 	from := time.Now()
 	s.timeline.now("lvs-master", "systemctl stop lvs-director")
@@ -167,7 +167,7 @@ func (s *demo) stopDirector() []expectation {
 	}
 }
 
-// startDirector starts it again. It has the higher priority and preempts lvs-backup.
+// startDirector starts it again (V6). It has the higher priority and preempts lvs-backup.
 func (s *demo) startDirector() []expectation {
 	from := time.Now()
 	s.timeline.now("lvs-master", "systemctl start lvs-director")
