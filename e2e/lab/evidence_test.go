@@ -101,7 +101,7 @@ func processNames(t *testing.T) []string {
 	return names
 }
 
-func TestMisuseIsToldInASentence(t *testing.T) {
+func TestMisuseIsReported(t *testing.T) {
 	t.Setenv("LVS_LAB_OUT", t.TempDir())
 	misuses := map[string]func(lab.T, *lab.Bridge){
 		`lab: address of an interface: netip.ParsePrefix("10.77.0.2"): no '/' (write it as 10.77.0.2/24)`: func(_ lab.T, lan *lab.Bridge) {

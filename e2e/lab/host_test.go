@@ -43,7 +43,7 @@ func unreachable(a, b *lab.Host) func() error {
 
 func reachable(a, b *lab.Host) func() error { return func() error { return reach(a, b) } }
 
-func TestHostIsAMachineOfItsOwn(t *testing.T) {
+func TestHostIsIsolated(t *testing.T) {
 	n, alpha, beta := pair(t)
 	if got := strings.TrimSpace(alpha.Run("hostname")); got != "alpha" {
 		t.Errorf("hostname %q", got)
@@ -99,7 +99,7 @@ func TestFaultsOfALink(t *testing.T) {
 	}
 }
 
-func TestDropLeavesTheRestAlone(t *testing.T) {
+func TestDropOnlyMatching(t *testing.T) {
 	_, alpha, beta := pair(t)
 	standin.Start(beta, ":80", "beta")
 	beta.Link("eth0").Drop(lab.FromHost, lab.VRRP)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// A Link is the cable between an interface of a host and a switch.
+// A Link is the cable between a host's interface and a switch.
 type Link struct {
 	Device string // the host's interface: "eth0"
 

@@ -25,7 +25,7 @@ func newNamespace(hostname string) (*namespace, error) {
 	entered := make(chan error)
 	go ns.runThread(hostname, entered)
 	if err := <-entered; err != nil {
-		return nil, fmt.Errorf("make the namespaces of %s: %w (the lab needs root and CONFIG_NET_NS)", hostname, err)
+		return nil, fmt.Errorf("create the namespaces of %s: %w (the lab needs root and CONFIG_NET_NS)", hostname, err)
 	}
 	return ns, nil
 }

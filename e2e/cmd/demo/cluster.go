@@ -114,7 +114,7 @@ func (c *cluster) hosts() []*lab.Host {
 // status returns what `lvsctl status -o json` prints for a director. It uses the API, because starting lvsctl in the
 // guest costs as much as ten logins.
 func (n *node) status() (s status.Director, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), maxWait)
 	defer cancel()
 	document, err := api.NewClient(n.Path("sock")).Status(ctx)
 	if err != nil {
@@ -139,7 +139,7 @@ func (n *node) reason() string {
 func (c *cluster) holders() string {
 	names := lab.Holders(vip, c.master.Host, c.backup.Host)
 	if len(names) == 0 {
-		return "nobody"
+		return "no director"
 	}
 	return strings.Join(names, " and ")
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 )
 
-// TestPromisesAreThoseOfTheClusterFile: the constants that the expectations are based on are those of the cluster file.
-func TestPromisesAreThoseOfTheClusterFile(t *testing.T) {
+// TestConstantsMatchClusterFile: the constants that the expectations are based on are those of the cluster file.
+func TestConstantsMatchClusterFile(t *testing.T) {
 	cfg, problems := config.Parse("cluster.yaml", []byte(strings.ReplaceAll(clusterFile, "check.password", "/tmp/password")))
 	if cfg == nil {
 		t.Fatal(problems)
@@ -116,7 +116,7 @@ func TestTimelineFits(t *testing.T) {
 	s.now("lvs-master", "%s", strings.Repeat("the interface eth0 has no carrier: check its cable and switch port ", 4))
 	s.judge(outage(attempts(s.start, "aaxxxxaa"), masterDown, "= 3 adverts + skew + 0.15 s"))
 	s.judge(atMost("mysql2 out of the table of lvs-backup after", time.Second, 3900*time.Millisecond, "= fall × interval + timeout"))
-	opening(s)
+	printIntro(s)
 	for _, line := range strings.Split(out.String(), "\n") {
 		if n := utf8.RuneCountInString(line); n > width {
 			t.Errorf("%d columns: %s", n, line)

@@ -3,7 +3,7 @@
 // cluster, prints a timeline of what happens, and compares what a client measured with what is promised.
 //
 //	make demo          the demo; exit code 0 only if every expectation was met
-//	make demo-shell    the same cluster and a shell in it
+//	make demo-shell    the same cluster, with a shell in it
 //
 // It uses package e2e/lab inside the kernel that labrun boots, and does not run anywhere else. It judges by stock
 // tools, the kernel and the client; the product's status is only shown for its reasons.

@@ -39,7 +39,7 @@ func (s *labT) Logf(format string, args ...any) {
 // Errorf implements lab.T.
 func (s *labT) Errorf(format string, args ...any) {
 	s.fail()
-	s.timeline.trouble(fmt.Sprintf(format, args...))
+	s.timeline.printError(fmt.Sprintf(format, args...))
 }
 
 // Fatalf implements lab.T: it ends the calling goroutine.

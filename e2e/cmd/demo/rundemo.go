@@ -27,8 +27,8 @@ type step struct {
 	outcomes []expectation
 }
 
-// patience limits every wait. It is much longer than any expected time; expectations are judged by the measured times.
-const patience = 30 * time.Second
+// maxWait limits every wait. It is much longer than any expected time; expectations are judged by the measured times.
+const maxWait = 30 * time.Second
 
 // Intervals of the clients. The guest has one slow CPU.
 const (
@@ -37,7 +37,7 @@ const (
 )
 
 func runDemo(t *labT, timeline *timeline, p programs) {
-	opening(timeline)
+	printIntro(timeline)
 	s := &demo{cluster: newCluster(t, timeline, p), timeline: timeline, steps: []step{
 		{title: "two directors, two MariaDB servers, one VIP", run: (*demo).begin},
 		{title: "mysqld on mysql2 is stopped", run: (*demo).stopMySQL},
@@ -61,10 +61,10 @@ func runDemo(t *labT, timeline *timeline, p programs) {
 			}
 		}
 	}
-	s.finale()
+	s.printSummary()
 }
 
-func opening(timeline *timeline) {
+func printIntro(timeline *timeline) {
 	where := "in a guest kernel, Linux " + kernel() + "; the host machine is not touched"
 	if os.Getenv("LVS_LAB_INSIDE") == "host" {
 		where = "in separate network namespaces, on Linux " + kernel()
@@ -95,7 +95,7 @@ func kernel() string {
 
 // since returns a client's result from an event on, including a few answers after everything that has happened.
 func (s *demo) since(m *measure.Client, event time.Time) measure.Result {
-	m.WaitAnswered("", patience)
+	m.WaitAnswered("", maxWait)
 	time.Sleep(settle)
 	// The newest attempts may not have ended.
 	return m.Attempts().Since(event).Until(time.Now().Add(-settle / 2))
@@ -103,8 +103,8 @@ func (s *demo) since(m *measure.Client, event time.Time) measure.Result {
 
 const settle = 300 * time.Millisecond
 
-// finale prints a line for each step, and the expectations that were not met.
-func (s *demo) finale() {
+// printSummary prints a line for each step, and the expectations that were not met.
+func (s *demo) printSummary() {
 	all := s.mysql.Stop()
 	s.probe.Stop()
 	s.logs.flush()

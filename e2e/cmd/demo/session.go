@@ -21,7 +21,7 @@ func (c *cluster) openSession(server string) *session {
 	db.SetMaxIdleConns(-1) // do not reuse closed connections
 	for range 20 {
 		s := &session{}
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), maxWait)
 		conn, err := db.Conn(ctx)
 		if err == nil {
 			s.conn = conn
@@ -51,7 +51,7 @@ func (s *session) alive() bool {
 
 // write inserts a row and returns its id.
 func (c *cluster) write(s *session, note string) int64 {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), maxWait)
 	defer cancel()
 	done, err := s.conn.ExecContext(ctx, "INSERT INTO notes (note) VALUES (?)", note)
 	if err != nil {

@@ -13,14 +13,14 @@ import (
 
 // openShell builds the cluster and runs a shell in which every host is a command.
 func openShell(t *labT, timeline *timeline, p programs) {
-	opening(timeline)
+	printIntro(timeline)
 	timeline.print("")
 	c := newCluster(t, timeline, p)
 	timeline.now("lab", "one LAN, five hosts; MariaDB starts on two of them")
 	c.servers()
 	timeline.now("lab", "the servers are running; agents and directors start")
 	c.daemons()
-	c.eventually(patience, "lvs-master has the VIP and both servers", func() bool {
+	c.eventually(maxWait, "lvs-master has the VIP and both servers", func() bool {
 		return c.master.hasVIP() && c.master.balances(c.rs1) && c.master.balances(c.rs2)
 	})
 	c.logs.flush()

@@ -18,18 +18,18 @@ func (s *demo) begin() []expectation {
 	s.timeline.now("mysql", "two servers, MariaDB %s; each replicates from the other, auto-increment 2/1 and 2/2", s.mysql1.Query("SELECT VERSION()"))
 	s.timeline.now("lab", "starts an agent on each MySQL server, then both directors")
 	s.daemons()
-	started := s.master.daemon.WaitLog("to=BACKUP", patience).At
-	vipUp := s.eventually(patience, "a director has the VIP", func() bool { return s.master.hasVIP() || s.backup.hasVIP() })
+	started := s.master.daemon.WaitLog("to=BACKUP", maxWait).At
+	vipUp := s.eventually(maxWait, "a director has the VIP", func() bool { return s.master.hasVIP() || s.backup.hasVIP() })
 	for _, director := range []*node{s.master, s.backup} {
 		for _, server := range []*node{s.rs1, s.rs2} {
-			s.eventually(patience, server.Name+" is in the table of "+director.Name, func() bool { return director.balances(server) })
+			s.eventually(maxWait, server.Name+" is in the table of "+director.Name, func() bool { return director.balances(server) })
 		}
 	}
 	s.probe = measure.Start(s.client, probePort, measure.Options{Every: probeEvery})
 	s.mysql = measure.Start(s.client, mysqlPort, measure.Options{
 		Every: mysqlEvery, Patience: 2 * time.Second, MySQL: &measure.Login{User: mariadb.AppUser, Password: mariadb.AppPassword},
 	})
-	s.mysql.WaitAnswered("", patience)
+	s.mysql.WaitAnswered("", maxWait)
 	s.timeline.now("lvs-master", "status: %s", s.master.reason())
 	s.timeline.now("lvs-backup", "status: %s", s.backup.reason())
 	s.timeline.now("lvs-master", "ipvsadm -Ln")
@@ -65,7 +65,7 @@ func (s *demo) answers() expectation {
 func (s *demo) row() expectation {
 	s.app = s.openSession("mysql1")
 	id := s.write(s.app, "hello")
-	s.mysql1.WaitReplicated(s.mysql2, patience)
+	s.mysql1.WaitReplicated(s.mysql2, maxWait)
 	found := s.mysql2.Query("SELECT note FROM app.notes WHERE id = ?", id)
 	return is("a row written on mysql1 is read on mysql2", found == "hello", fmt.Sprintf("id %d: %s", id, found))
 }
@@ -76,18 +76,18 @@ func (s *demo) stopMySQL() []expectation {
 	s.timeline.now("mysql2", "systemctl stop mariadb")
 	s.mysql2.Signal(syscall.SIGTERM)
 	goneBackup := time.Time{}
-	gone := s.eventually(patience, "mysql2 has left the table of lvs-master", func() bool {
+	gone := s.eventually(maxWait, "mysql2 has left the table of lvs-master", func() bool {
 		if goneBackup.IsZero() && !s.backup.balances(s.rs2) {
 			goneBackup = time.Now()
 		}
 		return !s.master.balances(s.rs2)
 	})
 	if goneBackup.IsZero() {
-		goneBackup = s.eventually(patience, "mysql2 has left the table of lvs-backup", func() bool { return !s.backup.balances(s.rs2) })
+		goneBackup = s.eventually(maxWait, "mysql2 has left the table of lvs-backup", func() bool { return !s.backup.balances(s.rs2) })
 	}
 	time.Sleep(time.Second) // to see logins that only mysql1 can answer
 	all := s.since(s.mysql, from)
-	s.mysql2.Wait(patience)
+	s.mysql2.Wait(maxWait)
 	s.write(s.app, "written while mysql2 was away")
 	s.timeline.now("client", "%s", queries(all))
 	s.timeline.now("lvs-master", "ipvsadm -Ln -t "+mysqlPort)
@@ -107,13 +107,13 @@ func (s *demo) stopMySQL() []expectation {
 func (s *demo) startMySQL() []expectation {
 	s.timeline.now("mysql2", "systemctl start mariadb")
 	s.mysql2.Start()
-	ready := s.mysql2.WaitLog("ready for connections", patience).At
+	ready := s.mysql2.WaitLog("ready for connections", maxWait).At
 	s.timeline.at(ready, "mysql2", "ready for connections")
-	back := s.eventually(patience, "mysql2 is back in the table", func() bool { return s.master.balances(s.rs2) })
-	s.eventually(patience, "mysql2 is back in the table of lvs-backup", func() bool { return s.backup.balances(s.rs2) })
-	s.mysql.WaitAnswered("mysql2", patience)
+	back := s.eventually(maxWait, "mysql2 is back in the table", func() bool { return s.master.balances(s.rs2) })
+	s.eventually(maxWait, "mysql2 is back in the table of lvs-backup", func() bool { return s.backup.balances(s.rs2) })
+	s.mysql.WaitAnswered("mysql2", maxWait)
 	all := s.since(s.mysql, ready)
-	s.mysql1.WaitReplicated(s.mysql2, patience)
+	s.mysql1.WaitReplicated(s.mysql2, maxWait)
 	missed := s.mysql2.Query("SELECT COUNT(*) FROM app.notes WHERE note LIKE 'written while%'")
 	s.timeline.now("client", "%s", queries(all))
 	return []expectation{
@@ -184,7 +184,7 @@ func (s *demo) killDirector() []expectation {
 		s.timeline.now(s.master.Name, "its kernel still has the VIP and the table, and goes on forwarding")
 	}
 	s.awaitTakeOver()
-	gone := s.eventually(patience, "the VIP has left lvs-master", func() bool { return !s.master.hasVIP() })
+	gone := s.eventually(maxWait, "the VIP has left lvs-master", func() bool { return !s.master.hasVIP() })
 	s.timeline.at(gone, s.master.Name, "the kernel takes the VIP away: its lease has run out")
 	probe := s.report(from)
 	return []expectation{
@@ -196,9 +196,9 @@ func (s *demo) killDirector() []expectation {
 
 // awaitTakeOver waits until lvs-backup has the VIP and clients are answered.
 func (s *demo) awaitTakeOver() {
-	s.eventually(patience, "lvs-backup has the VIP", s.backup.hasVIP)
-	s.probe.WaitAnswered("", patience)
-	s.mysql.WaitAnswered("", patience)
+	s.eventually(maxWait, "lvs-backup has the VIP", s.backup.hasVIP)
+	s.probe.WaitAnswered("", maxWait)
+	s.mysql.WaitAnswered("", maxWait)
 }
 
 // report prints who is MASTER and why, and the result of the MySQL client. It returns the result of the probe client,
@@ -217,8 +217,8 @@ func (s *demo) report(from time.Time) measure.Result {
 
 // comeBack waits until lvs-master has the VIP again, and returns the expectations for the hand-over.
 func (s *demo) comeBack(from time.Time) []expectation {
-	s.eventually(patience, "lvs-master has the VIP again", s.master.hasVIP)
-	s.eventually(patience, "lvs-backup has given the VIP up", func() bool { return !s.backup.hasVIP() })
+	s.eventually(maxWait, "lvs-master has the VIP again", s.master.hasVIP)
+	s.eventually(maxWait, "lvs-backup has given the VIP up", func() bool { return !s.backup.hasVIP() })
 	full := s.master.balances(s.rs1) && s.master.balances(s.rs2)
 	probe := s.report(from)
 	return []expectation{

@@ -112,8 +112,8 @@ func (s *timeline) block(text string) {
 	s.print(lines...)
 }
 
-// trouble prints an error of the demo itself.
-func (s *timeline) trouble(text string) {
+// printError prints an error of the demo itself.
+func (s *timeline) printError(text string) {
 	s.print(s.paint.in(red, "        ✗ ")+strings.ReplaceAll(text, "\n", "\n          "), "")
 }
 

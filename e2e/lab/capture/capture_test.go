@@ -51,7 +51,7 @@ func TestCaptureHasWhatWasSent(t *testing.T) {
 	}
 }
 
-func TestFloodTellsWhatItSent(t *testing.T) {
+func TestFloodReportsWhatItSent(t *testing.T) {
 	alpha, beta := pair(t)
 	seen := capture.Start(alpha, "eth0", lab.VRRP)
 	sources := []netip.Addr{netip.MustParseAddr("10.77.0.201"), netip.MustParseAddr("10.77.0.202")}

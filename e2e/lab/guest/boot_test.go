@@ -42,7 +42,7 @@ func TestBootPassesStreamsAndCodes(t *testing.T) {
 	}
 }
 
-func TestBootTellsWhatCannotStart(t *testing.T) {
+func TestBootReportsWhatCannotStart(t *testing.T) {
 	_, err := tryBoot(t.Context(), bootOptions(t, "no-such-program"))
 	if err == nil || !strings.Contains(err.Error(), "start no-such-program") {
 		t.Errorf("error = %v, want one with the program's name", err)

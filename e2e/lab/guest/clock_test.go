@@ -65,7 +65,7 @@ func TestSpeedAndHurry(t *testing.T) {
 // TestOthersTakeTheCPU: work takes a guest as much guest time as CPU time, however much of the CPU other processes get.
 // With the machine's clock it takes longer, which shows that the test detects it.
 func TestOthersTakeTheCPU(t *testing.T) {
-	long(t)
+	skipShort(t)
 	o := bootOptions(t)
 	// Work of the kernel and of processes.
 	const processes = "for i in {1..20}; do /bin/true; done; for ((i = 0; i < 20000; i++)); do :; done"

@@ -71,7 +71,7 @@ func TestClaim(t *testing.T) {
 	}
 }
 
-func TestNoRoomIsNoError(t *testing.T) {
+func TestClaimWithoutCPUs(t *testing.T) {
 	if _, taken := claim("@lvs-lab-test/none", nil); taken != nil {
 		t.Error("claimed a CPU although there is none")
 	}

@@ -77,7 +77,7 @@ func hostCode(ctx context.Context, err error) (int, error) {
 	case errors.As(err, &exit):
 		return 128 + int(exit.Sys().(syscall.WaitStatus).Signal()), nil
 	}
-	return 0, fmt.Errorf("host: make namespaces: %w: run as root, or in a guest (LVS_LAB=guest)", err)
+	return 0, fmt.Errorf("host: create namespaces: %w: run as root, or in a guest (LVS_LAB=guest)", err)
 }
 
 // hostEnv returns the command's whole environment: the given one, and where the results go.

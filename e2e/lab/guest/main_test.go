@@ -53,8 +53,8 @@ var buildProgram = sync.OnceValues(func() (string, error) {
 // load of 20.
 const hangs = 5 * time.Minute
 
-// long skips a test that is too long for `make test`.
-func long(t *testing.T) {
+// skipShort skips a test that is too long for `make test`.
+func skipShort(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("run it without -short: make runner LONG=1")

@@ -193,7 +193,7 @@ func TestLockIsExclusiveAndGivesUp(t *testing.T) {
 	})
 }
 
-func TestFillSaysWhatToDoWithoutACacheDirectory(t *testing.T) {
+func TestFillWithoutCacheDirectory(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,6 @@
 package guest
 
-// spec is what the host tells the guest's first process.
+// spec describes the command and its environment; the host sends it to the guest's first process.
 type spec struct {
 	Command  []string // program and arguments; the program is looked up in the guest's PATH
 	Dir      string   // working directory, absolute

@@ -48,7 +48,7 @@ func stockOptions(t *testing.T, command ...string) Options {
 }
 
 func TestStockPassesStreamsAndCodes(t *testing.T) {
-	long(t)
+	skipShort(t)
 	input := bytes.Repeat([]byte{0, 3, 4, 10, 13, 17, 19, 26, 127, 255}, 10_000)
 	o := stockOptions(t, "sh", "-c", "cat; echo err >&2; sleep 1000 & kill -TERM $$")
 	o.Stdin = bytes.NewReader(input)
@@ -105,7 +105,7 @@ exit ${bad:-0}`
 
 // TestStockDestroysSockets: SOCK_DESTROY ends a connection that neither end closes.
 func TestStockDestroysSockets(t *testing.T) {
-	long(t)
+	skipShort(t)
 	o := stockOptions(t, "bash", "-c", `
 ipvsadm -v >/dev/null
 mariadbd --no-defaults --user=root --datadir=/usr/share/lvs-lab/mariadb --socket=/run/m --port=3306 --innodb-buffer-pool-size=16M --innodb-use-native-aio=0 >/run/log 2>&1 &
@@ -124,7 +124,7 @@ timeout 1000 head -c 1000 <&3 2>&1 >/dev/null`)
 }
 
 func TestStockWritesOnlyWhereItMay(t *testing.T) {
-	long(t)
+	skipShort(t)
 	o := stockOptions(t, "sh", "-c", `
 echo out >"$LVS_LAB_OUT/sub" && echo same >"$WRITABLE/file" && echo inner >"$WRITABLE/inner/file" &&
 echo lost >"$PWD/lost" && cat "$PWD/lost" "$PWD/seen"`)
@@ -163,7 +163,7 @@ echo lost >"$PWD/lost" && cat "$PWD/lost" "$PWD/seen"`)
 // TestStockHasResidentFiles: a resident file is in the guest's memory, so it can be read after it was removed from this
 // machine.
 func TestStockHasResidentFiles(t *testing.T) {
-	long(t)
+	skipShort(t)
 	o := stockOptions(t, "sh", "-c", `echo booted; read go; cat resident; cat other`)
 	o.Dir = t.TempDir()
 	resident, other := filepath.Join(o.Dir, "resident"), filepath.Join(o.Dir, "other")
@@ -192,7 +192,7 @@ func TestStockHasResidentFiles(t *testing.T) {
 // TestStockCountsItsTime: the same commands take the same guest time in each boot, and idle time is skipped: an hour of
 // sleep fits into Timeout, which is 5 minutes.
 func TestStockCountsItsTime(t *testing.T) {
-	long(t)
+	skipShort(t)
 	const script = `a=$(date +%s%N); i=0; while [ $i -lt 100 ]; do /bin/true; sleep 0.25; i=$((i+1)); done; b=$(date +%s%N); echo $((b - a)); sleep 3600`
 	var took []int64
 	for range 2 {
@@ -211,7 +211,7 @@ func TestStockCountsItsTime(t *testing.T) {
 }
 
 func TestStockCPUs(t *testing.T) {
-	long(t)
+	skipShort(t)
 	o := stockOptions(t, "nproc")
 	o.CPUs = 2
 	if diff := cmp.Diff(result{Stdout: "2\n"}, boot(t, o)); diff != "" {
@@ -274,7 +274,7 @@ func TestNoEmulatorOutlivesTheRunner(t *testing.T) {
 
 // TestStockForAnOrdinaryUser: the second kernel works for an ordinary user with a separate cache.
 func TestStockForAnOrdinaryUser(t *testing.T) {
-	long(t)
+	skipShort(t)
 	o := stockOptions(t)
 	if os.Geteuid() != 0 {
 		t.Skip("the other tests run as an ordinary user already")

@@ -66,7 +66,7 @@ func (t Tree) mirrorMergedUsr() error {
 func (t Tree) extract(ctx context.Context, deb string) error {
 	read := exec.CommandContext(ctx, "dpkg-deb", "--fsys-tarfile", deb)
 	args := []string{"--extract", "--keep-directory-symlink", "--no-same-owner", "--no-same-permissions", "--directory", t.Dir}
-	for _, path := range leftOut() {
+	for _, path := range excluded() {
 		args = append(args, "--exclude=./"+path)
 	}
 	write := exec.CommandContext(ctx, "tar", args...)
@@ -153,8 +153,8 @@ func (t Tree) installMariaDB(ctx context.Context) error {
 	return nil
 }
 
-// leftOut returns the parts of packages that nothing in the lab reads, such as drivers for hardware that no guest has.
-func leftOut() []string {
+// excluded returns the parts of packages that nothing in the lab reads, such as drivers for hardware that no guest has.
+func excluded() []string {
 	paths := []string{"usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/i18n", "usr/lib/*/gconv", "lib/modules/*/kernel/sound"}
 	for _, d := range []string{
 		"gpu", "media", "staging", "infiniband", "iio", "usb", "hid", "hwmon", "scsi", "mtd", "mmc", "input", "isdn", "video", "edac",

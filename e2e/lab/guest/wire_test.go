@@ -31,7 +31,7 @@ func readAll(raw []byte) ([]frame, error) {
 	}
 }
 
-func TestFramesComeBackAsTheyWent(t *testing.T) {
+func TestFramesRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := rapid.SliceOf(rapid.Custom(func(t *rapid.T) frame {
 			return frame{kind(rapid.Byte().Draw(t, "kind")), rapid.SliceOf(rapid.Byte()).Draw(t, "payload")}

@@ -41,7 +41,7 @@ func TestClientSeesAnOutage(t *testing.T) {
 	}
 }
 
-func TestClientKnowsRefusals(t *testing.T) {
+func TestClientReportsRefusals(t *testing.T) {
 	alpha, _ := pair(t)
 	client := measure.Start(alpha, "10.77.0.2:3306", measure.Options{})
 	lab.Eventually(t, time.Minute, func() error {

@@ -128,7 +128,7 @@ func TestProgram(t *testing.T) {
 	}
 }
 
-func TestLook(t *testing.T) {
+func TestInspect(t *testing.T) {
 	s, err := inspect()
 	if err != nil || len(s.processes) == 0 || s.mounts["/"] == 0 {
 		t.Errorf("%d processes, mounts %v, %v", len(s.processes), s.mounts, err)
