@@ -1,20 +1,21 @@
 /*
- * The clock of a guest on a machine that also runs other things. This file is preloaded into the guest kernel (LD_PRELOAD,
- * ld.so(8)).
+ * The clock of a guest on a machine that also runs other things. This file is preloaded into the guest kernel
+ * (LD_PRELOAD, ld.so(8)).
  *
  * user-mode-linux reads the time with clock_gettime(CLOCK_MONOTONIC), arms one timer for the next time at which it has
- * something to do, and sleeps in sigsuspend (arch/um/os-Linux/time.c). While a process runs, the timer is at most one tick
- * (10 ms) ahead.
+ * something to do, and sleeps in sigsuspend (arch/um/os-Linux/time.c). While a process runs, the timer is at most one
+ * tick (10 ms) ahead.
  *
- * 1. While the guest works, its time advances with the CPU time that it uses: that of its kernel and that of its running
- *    process. Time during which this machine runs other processes, or waits for a disk, is left out. Guest time advances
- *    LVS_LAB_SPEED times slower than CPU time, so that the CPU appears that much faster to the guest.
- * 2. While the guest sleeps, its time advances LVS_LAB_HURRY times faster than the machine's, because nothing outside the
- *    guest waits for it to wake up.
+ * 1. While the guest works, its time advances with the CPU time that it uses: that of its kernel and that of its
+ *    running process. Time during which this machine runs other processes, or waits for a disk, is left out. Guest time
+ *    advances LVS_LAB_SPEED times slower than CPU time, so that the CPU appears that much faster to the guest.
+ * 2. While the guest sleeps, its time advances LVS_LAB_HURRY times faster than the machine's, because nothing outside
+ *    the guest waits for it to wake up.
  * 3. No reading is more than LATE beyond the time that the timer is armed for: a guest that got its CPU would have been
  *    woken by then. Time beyond that is left out, too.
  *
- * The wall clock is read once, at boot, and then follows this clock. With LVS_LAB_CLOCK=machine all time is the machine's.
+ * The wall clock is read once, at boot, and then follows this clock. With LVS_LAB_CLOCK=machine all time is the
+ * machine's.
  */
 #include "libc.h"
 

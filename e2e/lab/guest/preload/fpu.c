@@ -2,15 +2,15 @@
  * The FPU state of a guest's processes on a CPU whose FPU state is larger than user-mode-linux supports.
  *
  * user-mode-linux keeps 2 696 bytes for each process, which covers AVX-512 and protection keys, and sets them with
- * PTRACE_SETREGSET before it lets the process run (arch/x86/um/os-Linux/registers.c). With AMX the state has 11 000 bytes, and
- * the machine's kernel refuses a part of it with EFAULT (xstateregs_set, arch/x86/kernel/fpu/regset.c): the guest panics at its
- * first process, "userspace - ptrace set fp regs failed, errno = 14". So the caller's bytes are set as the beginning of the
- * whole state, and the rest is zero.
+ * PTRACE_SETREGSET before it lets the process run (arch/x86/um/os-Linux/registers.c). With AMX the state has 11 000
+ * bytes, and the machine's kernel refuses a part of it with EFAULT (xstateregs_set, arch/x86/kernel/fpu/regset.c): the
+ * guest panics at its first process, "userspace - ptrace set fp regs failed, errno = 14". So the caller's bytes are set
+ * as the beginning of the whole state, and the rest is zero.
  *
- * Nothing is lost with the rest. The header in the caller's bytes (XSTATE_BV, Intel SDM 13.4.2) says which components the
- * kernel is to load: a component that it does not name gets its initial state, whatever its bytes are. The only component in
- * the rest that it could name is TILECFG, whose initial state is zero, too; the tile data need a permission
- * (ARCH_REQ_XCOMP_PERM) that no process of the guest requests from this machine's kernel.
+ * Nothing is lost with the rest. The header in the caller's bytes (XSTATE_BV, Intel SDM 13.4.2) says which components
+ * the kernel is to load: a component that it does not name gets its initial state, whatever its bytes are. The only
+ * component in the rest that it could name is TILECFG, whose initial state is zero, too; the tile data need a
+ * permission (ARCH_REQ_XCOMP_PERM) that no process of the guest requests from this machine's kernel.
  */
 #include "libc.h"
 

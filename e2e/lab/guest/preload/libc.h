@@ -1,7 +1,7 @@
 /*
- * The parts of the C library that this library uses, as on Linux for amd64 (the only 64-bit architecture of user-mode-linux):
- * it is compiled on machines without headers. tcc has no constructors, so each file looks up the functions that it wraps on
- * its first call.
+ * The parts of the C library that this library uses, as on Linux for amd64 (the only 64-bit architecture of
+ * user-mode-linux): it is compiled on machines without headers. tcc has no constructors, so each file looks up the
+ * functions that it wraps on its first call.
  */
 typedef long time_t, int64_t;
 typedef unsigned long size_t;

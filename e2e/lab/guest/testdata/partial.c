@@ -1,7 +1,7 @@
 /*
- * Emulates a machine whose CPU has 8 KiB more FPU state than this one, preloaded between a guest kernel and the C library: it
- * accepts only the whole state, as xstateregs_set (arch/x86/kernel/fpu/regset.c) does. It counts refused and accepted states in
- * the file COUNTS.
+ * Emulates a machine whose CPU has 8 KiB more FPU state than this one, preloaded between a guest kernel and the C
+ * library: it accepts only the whole state, as xstateregs_set (arch/x86/kernel/fpu/regset.c) does. It counts refused
+ * and accepted states in the file COUNTS.
  */
 #include "../preload/libc.h"
 
