@@ -9,10 +9,10 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/event"
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/ledger"
 	"github.com/lvs-director/lvs-director/pkg/problem"
-	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
 	"github.com/lvs-director/lvs-director/pkg/task"
 )
@@ -72,16 +72,16 @@ const (
 
 // Agent is the daemon. New makes it, Run is its life; the other methods may be called from any goroutine.
 type Agent struct {
-	o         Options
-	e         Effects // set by Run
-	sysctls   *reconcile.Sysctls
-	kick      chan struct{} // something changed: look again
-	reloads   chan reload
-	reloading chan struct{} // held by the one who reads the file
-	stopped   chan struct{}
-	pulses    pulse.Set
-	view      atomic.Pointer[view]
-	news      news
+	o          Options
+	e          Effects // set by Run
+	sysctls    *reconcile.Sysctls
+	kick       chan struct{} // something changed: look again
+	reloads    chan reload
+	reloading  chan struct{} // held by the one who reads the file
+	stopped    chan struct{}
+	heartbeats heartbeat.Set
+	view       atomic.Pointer[view]
+	news       news
 
 	// Owned by the loop while it runs, by Run after it.
 	cfg       *config.Config
@@ -121,7 +121,7 @@ func (a *Agent) Run(ctx context.Context, e Effects) error {
 	if warning := e.Ledger.Warning(); warning != "" {
 		a.o.Log.Warn(warning)
 	}
-	group, l := task.NewGroup(&a.pulses), &loop{Agent: a}
+	group, l := task.NewGroup(&a.heartbeats), &loop{Agent: a}
 	group.Start(l)
 	defer group.Stop()
 	ready := l.Ready()
@@ -158,8 +158,8 @@ func (a *Agent) actWith(e Effects) {
 	})
 }
 
-// Pulses are the loops of this daemon, for the watchdog.
-func (a *Agent) Pulses() *pulse.Set { return &a.pulses }
+// Heartbeats are the loops of this daemon, for the watchdog.
+func (a *Agent) Heartbeats() *heartbeat.Set { return &a.heartbeats }
 
 // node is the name under which the cluster file knows this node; the first of the names if under none.
 func (a *Agent) node() string {

@@ -5,8 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
-	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
@@ -47,7 +47,7 @@ func (l *loop) follow(ctx context.Context) {
 	settled := time.NewTimer(0)
 	settled.Stop()
 	defer settled.Stop()
-	heart := pulse.From(ctx)
+	heart := heartbeat.From(ctx)
 	for ctx.Err() == nil {
 		heart.Beat()
 		select {

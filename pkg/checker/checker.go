@@ -9,8 +9,8 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/probe"
-	"github.com/lvs-director/lvs-director/pkg/pulse"
 )
 
 // ProbeFunc makes one check; see package probe. It must return soon after ctx ends.
@@ -136,11 +136,11 @@ func (c *Checker) Run(ctx context.Context) error {
 	defer stop()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	heart := pulse.From(ctx)
+	heart := heartbeat.From(ctx)
 	defer heart.Stop()
 	for {
 		heart.Beat()
-		wait := pulse.Every
+		wait := heartbeat.Every
 		if len(c.agenda) > 0 {
 			wait = min(wait, time.Until(c.agenda[0].at))
 		}

@@ -23,9 +23,9 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/clusterfile"
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/event"
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/journal"
 	"github.com/lvs-director/lvs-director/pkg/problem"
-	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/task"
 	"github.com/lvs-director/lvs-director/pkg/version"
 )
@@ -52,8 +52,8 @@ type Service interface {
 	Status() any
 	// Record is what a VRRP instance did last; see api.Handlers.
 	Record(instance string) (string, error)
-	// Pulses are the loops that have to make progress.
-	Pulses() *pulse.Set
+	// Heartbeats are the loops that have to make progress.
+	Heartbeats() *heartbeat.Set
 }
 
 // Environment is what a Service is made of.
@@ -256,7 +256,7 @@ func (s server) serve(ctx context.Context, socket string) error {
 	// The socket outlives the service, so that status answers to the end.
 	group, groupCtx := errgroup.WithContext(ctx)
 	answering, stopAnswering := context.WithCancel(context.WithoutCancel(ctx))
-	tasks := task.NewGroup(s.service.Pulses())
+	tasks := task.NewGroup(s.service.Heartbeats())
 	tasks.Start(s.events.Keeper())
 	group.Go(func() error {
 		defer stopAnswering()
@@ -272,7 +272,7 @@ func (s server) serve(ctx context.Context, socket string) error {
 		return nil
 	})
 	group.Go(func() error {
-		watchdog(answering, s.service.Pulses(), s.log)
+		watchdog(answering, s.service.Heartbeats(), s.log)
 		return nil
 	})
 	group.Go(func() error {

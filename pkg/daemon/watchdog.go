@@ -7,12 +7,12 @@ import (
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 
-	"github.com/lvs-director/lvs-director/pkg/pulse"
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 )
 
 // watchdog tells systemd that the loops make progress, until ctx ends. Without WATCHDOG_USEC, that is without WatchdogSec=
 // in the unit, it does nothing (sd_watchdog_enabled(3)).
-func watchdog(ctx context.Context, loops *pulse.Set, log *slog.Logger) {
+func watchdog(ctx context.Context, loops *heartbeat.Set, log *slog.Logger) {
 	limit, err := sd.SdWatchdogEnabled(false)
 	if err != nil {
 		log.Warn("systemd's watchdog cannot be fed", "error", err)
@@ -25,9 +25,9 @@ func watchdog(ctx context.Context, loops *pulse.Set, log *slog.Logger) {
 
 // feed calls alive four times in every limit, as long as every loop has made a turn within the limit. A process that was
 // stopped as a whole is no loop that hangs: only the time that it ran counts.
-func feed(ctx context.Context, loops *pulse.Set, limit time.Duration, log *slog.Logger, alive func()) {
+func feed(ctx context.Context, loops *heartbeat.Set, limit time.Duration, log *slog.Logger, alive func()) {
 	every := limit / 4
-	monitor, tick := pulse.NewMonitor(loops), time.NewTicker(every)
+	monitor, tick := heartbeat.NewMonitor(loops), time.NewTicker(every)
 	defer tick.Stop()
 	told := false
 	for last := time.Now(); ; {
@@ -35,7 +35,7 @@ func feed(ctx context.Context, loops *pulse.Set, limit time.Duration, log *slog.
 		last = time.Now()
 		standing := ""
 		for _, loop := range monitor.Look(lived) {
-			if loop.For >= max(limit, 3*pulse.Every) {
+			if loop.For >= max(limit, 3*heartbeat.Every) {
 				standing = loop.Name
 			}
 		}

@@ -14,12 +14,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/lvs-director/lvs-director/pkg/pulse"
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 )
 
-// Pulses implements Service: a daemon without loops.
-func (s *fakeService) Pulses() *pulse.Set { return nil }
-func (*following) Pulses() *pulse.Set     { return nil }
+// Heartbeats implements Service: a daemon without loops.
+func (s *fakeService) Heartbeats() *heartbeat.Set { return nil }
+func (*following) Heartbeats() *heartbeat.Set     { return nil }
 
 // Record implements Service: a daemon without VRRP instances.
 func (s *fakeService) Record(string) (string, error) { return "", nil }
@@ -29,7 +29,7 @@ const dogLimit = 8 * time.Second
 
 // kennel feeds a watchdog and counts.
 type kennel struct {
-	loops pulse.Set
+	loops heartbeat.Set
 	fed   atomic.Int64
 	log   bytes.Buffer
 }
@@ -67,7 +67,7 @@ func TestWatchdogIsFedByTheLoops(t *testing.T) {
 					return
 				case <-hang:
 					time.Sleep(30 * time.Second)
-				case <-time.After(pulse.Every):
+				case <-time.After(heartbeat.Every):
 				}
 			}
 		}()

@@ -12,10 +12,10 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/event"
 	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/problem"
-	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
 	"github.com/lvs-director/lvs-director/pkg/task"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
@@ -41,11 +41,11 @@ type Options struct {
 
 // Director is the daemon. New makes it, Run is its life.
 type Director struct {
-	o        Options
-	log      *slog.Logger
-	pulses   pulse.Set
-	commands chan func()
-	stopped  chan struct{}
+	o          Options
+	log        *slog.Logger
+	heartbeats heartbeat.Set
+	commands   chan func()
+	stopped    chan struct{}
 
 	reloading sync.Mutex // held by Reload, so that the file read last is the one applied last
 	loops     task.Published[*loops]
@@ -88,8 +88,8 @@ func New(o Options) *Director {
 	return d
 }
 
-// Pulses are the loops of this daemon, for the watchdog.
-func (d *Director) Pulses() *pulse.Set { return &d.pulses }
+// Heartbeats are the loops of this daemon, for the watchdog.
+func (d *Director) Heartbeats() *heartbeat.Set { return &d.heartbeats }
 
 // Run directs until ctx ends, then withdraws: priority 0 is sent, VIPs and virtual servers are removed, sysctls get
 // their former values. The error says what could not be started, with the remedy.
@@ -119,7 +119,7 @@ func (d *Director) Run(ctx context.Context) (err error) {
 	if err := d.start(ctx, l); err != nil {
 		return err
 	}
-	heart := d.pulses.Start("the director's own loop")
+	heart := d.heartbeats.Start("the director's own loop")
 	defer heart.Stop()
 	d.loops.Set(l)
 	l.group.Start(l.stalls)
@@ -148,15 +148,15 @@ func (d *Director) open() (*loops, error) {
 	if err != nil {
 		return nil, errors.Join(err, state.Close())
 	}
-	l := &loops{group: task.NewGroup(&d.pulses), state: state, kernel: own, verdicts: make(chan struct{}, 1)}
+	l := &loops{group: task.NewGroup(&d.heartbeats), state: state, kernel: own, verdicts: make(chan struct{}, 1)}
 	l.sysctls = newSysctls(d.o.Kernel.Sysctls(), state, d.log)
 	l.table = &table{kernel: d.o.Kernel, state: state, log: d.log, group: l.group}
 	l.sockets = &sockets{group: l.group, open: d.o.Kernel.Socket, log: d.log, all: map[vrrp.Segment]socket{}}
 	l.instances = &instances{
-		group: task.NewGroup(&d.pulses), sockets: l.sockets, suspended: d.o.Kernel.Suspended, told: d.transition, log: d.log,
+		group: task.NewGroup(&d.heartbeats), sockets: l.sockets, suspended: d.o.Kernel.Suspended, told: d.transition, log: d.log,
 		all: map[config.InstanceID]*instance{},
 	}
-	l.stalls = newStallMonitor(&d.pulses, l.instances.candidates, d.log)
+	l.stalls = newStallMonitor(&d.heartbeats, l.instances.candidates, d.log)
 	return l, nil
 }
 
@@ -237,13 +237,13 @@ func wake(c chan<- struct{}) {
 const gather = 20 * time.Millisecond
 
 // serve takes turns until ctx ends.
-func (d *Director) serve(ctx context.Context, l *loops, heart *pulse.Pulse) error {
+func (d *Director) serve(ctx context.Context, l *loops, heart *heartbeat.Signal) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	checked := l.checker.Ready()
 	var last time.Time
 	for {
-		wait, verdicts := min(pulse.Every, d.ready.wait(time.Now())), l.verdicts
+		wait, verdicts := min(heartbeat.Every, d.ready.wait(time.Now())), l.verdicts
 		if left := gather - time.Since(last); left > 0 {
 			wait, verdicts = min(wait, left), nil
 		}

@@ -122,7 +122,7 @@ func (s *instances) candidates() map[config.InstanceID]candidate {
 	all := make(map[config.InstanceID]candidate, len(s.all))
 	for id, i := range s.all {
 		all[id] = candidate{
-			heart: i.running.Pulse, lease: i.wanted.Config.Lease, offer: i.actor.Offer, release: func() { s.holder.Release(id) },
+			heart: i.running.Heartbeat, lease: i.wanted.Config.Lease, offer: i.actor.Offer, release: func() { s.holder.Release(id) },
 		}
 	}
 	return all

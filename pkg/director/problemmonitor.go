@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/event"
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/problem"
-	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/status"
 	"github.com/lvs-director/lvs-director/pkg/task"
 )
@@ -69,7 +69,7 @@ func (m *problemMonitor) Ready() <-chan struct{} { return m.ready.Ready() }
 
 // Run looks until ctx ends.
 func (m *problemMonitor) Run(ctx context.Context) error {
-	heart := pulse.From(ctx)
+	heart := heartbeat.From(ctx)
 	tick := time.NewTicker(lookForProblems)
 	defer tick.Stop()
 	m.ready.Close()

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
-	"github.com/lvs-director/lvs-director/pkg/pulse"
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/task"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
@@ -24,26 +24,26 @@ const (
 // stallMonitor looks for loops that stand still. It talks to the elections directly: the director's own goroutine may be
 // the one that hangs.
 type stallMonitor struct {
-	pulses    *pulse.Set
-	elections func() map[config.InstanceID]candidate
-	log       *slog.Logger
+	heartbeats *heartbeat.Set
+	elections  func() map[config.InstanceID]candidate
+	log        *slog.Logger
 
 	ready   task.Latch
 	problem task.Published[string]
-	last    string                  // the problem found last
-	told    map[*pulse.Pulse]string // what each election was told; a reload may put another one in the place of a name
+	last    string                       // the problem found last
+	told    map[*heartbeat.Signal]string // what each election was told; a reload may put another one in the place of a name
 }
 
 // candidate is what a stall monitor needs of an instance.
 type candidate struct {
-	heart   *pulse.Pulse
+	heart   *heartbeat.Signal
 	lease   time.Duration
 	offer   func(vrrp.Event) bool
 	release func()
 }
 
-func newStallMonitor(pulses *pulse.Set, elections func() map[config.InstanceID]candidate, log *slog.Logger) *stallMonitor {
-	return &stallMonitor{pulses: pulses, elections: elections, log: log, told: map[*pulse.Pulse]string{}}
+func newStallMonitor(heartbeats *heartbeat.Set, elections func() map[config.InstanceID]candidate, log *slog.Logger) *stallMonitor {
+	return &stallMonitor{heartbeats: heartbeats, elections: elections, log: log, told: map[*heartbeat.Signal]string{}}
 }
 
 // Name implements task.Task.
@@ -57,8 +57,8 @@ func (m *stallMonitor) Snapshot() string { return m.problem.Load() }
 
 // Run looks until ctx ends.
 func (m *stallMonitor) Run(ctx context.Context) error {
-	heart := pulse.From(ctx)
-	monitor, look := pulse.NewMonitor(m.pulses), time.NewTicker(lookAtLoops)
+	heart := heartbeat.From(ctx)
+	monitor, look := heartbeat.NewMonitor(m.heartbeats), time.NewTicker(lookAtLoops)
 	defer look.Stop()
 	m.ready.Close()
 	for last := time.Now(); ; {
@@ -77,11 +77,11 @@ func (m *stallMonitor) Run(ctx context.Context) error {
 }
 
 // judge acts on what a look found and returns what is wrong.
-func (m *stallMonitor) judge(loops []pulse.Idle, elections map[config.InstanceID]candidate) string {
+func (m *stallMonitor) judge(loops []heartbeat.Idle, elections map[config.InstanceID]candidate) string {
 	var standing []string
-	idle := make(map[*pulse.Pulse]time.Duration, len(loops))
+	idle := make(map[*heartbeat.Signal]time.Duration, len(loops))
 	for _, loop := range loops {
-		idle[loop.Pulse] = loop.For
+		idle[loop.Signal] = loop.For
 		if loop.For >= standsAfter {
 			standing = append(standing, loop.Name)
 		}
@@ -97,7 +97,7 @@ func (m *stallMonitor) judge(loops []pulse.Idle, elections map[config.InstanceID
 		m.log.Info("the loops move again")
 	}
 	m.last = problem
-	told := make(map[*pulse.Pulse]string, len(elections))
+	told := make(map[*heartbeat.Signal]string, len(elections))
 	for _, e := range elections {
 		told[e.heart] = m.told[e.heart]
 		switch {

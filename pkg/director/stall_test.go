@@ -9,14 +9,14 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/election"
-	"github.com/lvs-director/lvs-director/pkg/pulse"
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
 func TestJudge(t *testing.T) {
 	var said []string
 	full := false
-	var loops pulse.Set
+	var loops heartbeat.Set
 	beat := loops.Start("the election of mysql")
 	elections := map[config.InstanceID]candidate{"mysql": {
 		heart:   beat,
@@ -25,20 +25,20 @@ func TestJudge(t *testing.T) {
 		release: func() { said = append(said, "release") },
 	}}
 	v := newStallMonitor(nil, nil, slog.New(slog.DiscardHandler))
-	look := func(want string, idle ...pulse.Idle) {
+	look := func(want string, idle ...heartbeat.Idle) {
 		t.Helper()
 		said = nil
 		problem := v.judge(idle, elections)
 		if got := strings.Join(said, "; "); got != want {
 			t.Errorf("%v: %q, want %q", idle, got, want)
 		}
-		if (problem != "") != slices.ContainsFunc(idle, func(i pulse.Idle) bool { return i.For >= standsAfter }) {
+		if (problem != "") != slices.ContainsFunc(idle, func(i heartbeat.Idle) bool { return i.For >= standsAfter }) {
 			t.Errorf("%v: problem %q", idle, problem)
 		}
 	}
-	table := func(d time.Duration) pulse.Idle { return pulse.Idle{Name: "the table loop", For: d} }
-	actor := func(d time.Duration) pulse.Idle {
-		return pulse.Idle{Name: "the election of mysql", Pulse: beat, For: d}
+	table := func(d time.Duration) heartbeat.Idle { return heartbeat.Idle{Name: "the table loop", For: d} }
+	actor := func(d time.Duration) heartbeat.Idle {
+		return heartbeat.Idle{Name: "the election of mysql", Signal: beat, For: d}
 	}
 	const hindered = `hindered "the table loop made no progress for 30s (a bug, or a kernel that does not answer; a restart helps)"`
 	look("", table(29*time.Second), actor(0))

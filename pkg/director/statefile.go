@@ -6,9 +6,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/ledger"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
-	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
@@ -42,7 +42,7 @@ func (s *stateFile) Ready() <-chan struct{} { return s.ready.Ready() }
 
 // Run keeps the file until ctx ends.
 func (s *stateFile) Run(ctx context.Context) error {
-	heart := pulse.From(ctx)
+	heart := heartbeat.From(ctx)
 	s.ready.Close()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()

@@ -8,10 +8,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/plan"
-	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
@@ -57,7 +57,7 @@ func (w *watcher) Ready() <-chan struct{} { return w.ready.Ready() }
 
 // Run looks until ctx ends, whenever an event comes and once a second.
 func (w *watcher) Run(ctx context.Context) error {
-	heart := pulse.From(ctx)
+	heart := heartbeat.From(ctx)
 	dirty := make(chan struct{}, 1)
 	var events sync.WaitGroup
 	defer events.Wait()

@@ -10,8 +10,8 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/event"
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
-	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/task"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
@@ -144,7 +144,7 @@ func New(o Options) *Actor {
 // Run takes part in the election until ctx ends, then resigns: a MASTER sends priority 0 and releases its VIPs.
 func (a *Actor) Run(ctx context.Context) error {
 	defer close(a.done)
-	heart := pulse.From(ctx)
+	heart := heartbeat.From(ctx)
 	a.obey() // a fault that is known already: not even an address owner serves before it
 	a.step(vrrp.Startup{})
 	a.ready.Close()
@@ -152,7 +152,7 @@ func (a *Actor) Run(ctx context.Context) error {
 	defer timer.Stop()
 	for {
 		heart.Beat()
-		wait := pulse.Every
+		wait := heartbeat.Every
 		if at, ok := a.machine.Deadline(); ok {
 			wait = min(wait, at-a.now())
 		}

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/lvs-director/lvs-director/pkg/pulse"
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/task"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
@@ -17,7 +17,7 @@ import (
 // Socket is an open VRRP socket on one segment.
 type Socket interface {
 	Sender
-	// Wait blocks until a datagram is there, the socket is closed or broken, or for pulse.Every. It takes nothing; ready
+	// Wait blocks until a datagram is there, the socket is closed or broken, or for heartbeat.Every. It takes nothing; ready
 	// says whether there is a datagram.
 	Wait() (ready bool, err error)
 	// Pending takes what is there, oldest first, and does not block.
@@ -140,7 +140,7 @@ func (l *Link) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, l.shut)
 	defer stop()
 	defer l.shut()
-	heart := pulse.From(ctx)
+	heart := heartbeat.From(ctx)
 	defer heart.Stop()
 	opened := time.Now()
 	for ctx.Err() == nil {
@@ -215,7 +215,7 @@ func (l *Link) pause(ctx context.Context) {
 	case <-l.poke:
 	case <-time.After(reopenEvery):
 	}
-	pulse.From(ctx).Beat()
+	heartbeat.From(ctx).Beat()
 }
 
 // shut closes the socket; a second call does nothing.

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/lvs-director/lvs-director/pkg/pulse"
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -167,7 +167,7 @@ func TestLatenessOfAdverts(t *testing.T) {
 // Actors and links beat also when nothing happens, and stop when they end.
 func TestIdleLoopsBeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var set pulse.Set
+		var set heartbeat.Set
 		link := NewLink(eth0, func(vrrp.Segment) (Socket, error) { return nil, context.Canceled }, slog.New(slog.DiscardHandler))
 		l := newLAN()
 		a := New(Options{
@@ -176,13 +176,13 @@ func TestIdleLoopsBeat(t *testing.T) {
 		})
 		a.Tell(vrrp.Faulted{Reason: "no carrier"})
 		ctx, cancel := context.WithCancel(t.Context())
-		go link.Run(pulse.With(ctx, set.Start("link")))
-		go a.Run(pulse.With(ctx, set.Start("actor")))
-		m := pulse.NewMonitor(&set)
+		go link.Run(heartbeat.With(ctx, set.Start("link")))
+		go a.Run(heartbeat.With(ctx, set.Start("actor")))
+		m := heartbeat.NewMonitor(&set)
 		for range 20 {
-			time.Sleep(pulse.Every + time.Millisecond)
+			time.Sleep(heartbeat.Every + time.Millisecond)
 			synctest.Wait()
-			for _, idle := range m.Look(pulse.Every) {
+			for _, idle := range m.Look(heartbeat.Every) {
 				if idle.For > 0 {
 					t.Errorf("%+v", idle)
 				}

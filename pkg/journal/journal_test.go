@@ -18,7 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/lvs-director/lvs-director/pkg/event"
-	"github.com/lvs-director/lvs-director/pkg/pulse"
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -274,9 +274,9 @@ func TestHangingDisk(t *testing.T) {
 			<-hang
 			return openForAppending(path)
 		}
-		var pulses pulse.Set
-		heart := pulses.Start("the keeper")
-		ctx, cancel := context.WithCancel(pulse.With(context.Background(), heart))
+		var heartbeats heartbeat.Set
+		heart := heartbeats.Start("the keeper")
+		ctx, cancel := context.WithCancel(heartbeat.With(context.Background(), heart))
 		ended := make(chan error, 1)
 		go func() { ended <- k.Run(ctx) }()
 		<-k.Ready()
@@ -285,7 +285,7 @@ func TestHangingDisk(t *testing.T) {
 		for n := range queued + 7 {
 			j.Record(numbered(n + 1))
 		}
-		monitor := pulse.NewMonitor(&pulses)
+		monitor := heartbeat.NewMonitor(&heartbeats)
 		for range 60 {
 			time.Sleep(time.Second)
 			for _, loop := range monitor.Look(time.Second) {

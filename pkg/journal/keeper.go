@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/event"
-	"github.com/lvs-director/lvs-director/pkg/pulse"
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
@@ -51,7 +51,7 @@ func (k *Keeper) Problem() string { return k.problem.Load() }
 
 // Run keeps the file until ctx ends. It returns nil.
 func (k *Keeper) Run(ctx context.Context) error {
-	heart := pulse.From(ctx)
+	heart := heartbeat.From(ctx)
 	tick := time.NewTicker(retryEvery)
 	defer tick.Stop()
 	defer k.queue.Close()

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/plan"
-	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
@@ -189,7 +189,7 @@ func (a *Addresses) Run(ctx context.Context) error {
 	var sentinel sync.WaitGroup
 	sentinel.Go(func() { a.watchLeases(ctx) })
 	defer sentinel.Wait()
-	heart := pulse.From(ctx)
+	heart := heartbeat.From(ctx)
 	defer heart.Stop()
 	for {
 		select {
@@ -206,7 +206,7 @@ func (a *Addresses) Run(ctx context.Context) error {
 		heart.Beat()
 		wait := a.pass()
 		a.ready.Close()
-		timer.Reset(min(wait, pulse.Every))
+		timer.Reset(min(wait, heartbeat.Every))
 	}
 }
 

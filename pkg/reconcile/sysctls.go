@@ -12,10 +12,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
 	"github.com/lvs-director/lvs-director/pkg/ledger"
-	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
@@ -100,7 +100,7 @@ func (s *Sysctls) Ready() <-chan struct{} { return s.ready.Ready() }
 func (s *Sysctls) Run(ctx context.Context) error {
 	tick := time.NewTicker(sysctlsEvery)
 	defer tick.Stop()
-	heart := pulse.From(ctx)
+	heart := heartbeat.From(ctx)
 	defer heart.Stop()
 	for {
 		select {

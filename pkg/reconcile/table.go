@@ -10,8 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
-	"github.com/lvs-director/lvs-director/pkg/pulse"
 	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
@@ -157,7 +157,7 @@ func (t *Table) saw(table []lvs.Service) {
 func (t *Table) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	heart := pulse.From(ctx)
+	heart := heartbeat.From(ctx)
 	defer heart.Stop()
 	select {
 	case <-t.dirty: // the Set before: the first pass gathers nothing
@@ -184,7 +184,7 @@ func (t *Table) Run(ctx context.Context) error {
 		if poked || t.have == nil {
 			err = t.pass(ctx)
 		}
-		wait := min(time.Until(t.audited.Add(auditDistance(t.have))), pulse.Every)
+		wait := min(time.Until(t.audited.Add(auditDistance(t.have))), heartbeat.Every)
 		switch {
 		case err == nil:
 			t.succeeded()

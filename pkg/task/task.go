@@ -4,14 +4,14 @@ import (
 	"context"
 	"sync"
 
-	"github.com/lvs-director/lvs-director/pkg/pulse"
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 )
 
 // Task is one loop of a daemon.
 type Task interface {
 	// Name is a noun phrase for a sentence: "the table loop".
 	Name() string
-	// Run works until ctx ends. An error ends the daemon. Once a turn it beats pulse.From(ctx), every pulse.Every at least.
+	// Run works until ctx ends. An error ends the daemon. Once a turn it beats heartbeat.From(ctx), every heartbeat.Every at least.
 	Run(ctx context.Context) error
 	// Ready is closed when it has reached its first desired state.
 	Ready() <-chan struct{}
@@ -19,8 +19,8 @@ type Task interface {
 
 // Group is the loops that live and end together.
 type Group struct {
-	pulses *pulse.Set
-	failed chan error
+	heartbeats *heartbeat.Set
+	failed     chan error
 
 	mu      sync.Mutex // guards running
 	running map[*Running]bool
@@ -28,28 +28,28 @@ type Group struct {
 
 // Running is a Task at work.
 type Running struct {
-	Pulse  *pulse.Pulse // by which it is known to a pulse.Monitor
-	cancel context.CancelFunc
-	done   chan struct{}
+	Heartbeat *heartbeat.Signal // by which it is known to a heartbeat.Monitor
+	cancel    context.CancelFunc
+	done      chan struct{}
 }
 
-// NewGroup makes a Group without loops, whose heartbeats are in pulses.
-func NewGroup(pulses *pulse.Set) *Group {
-	return &Group{pulses: pulses, failed: make(chan error, 1), running: map[*Running]bool{}}
+// NewGroup makes a Group without loops, whose heartbeats are in heartbeats.
+func NewGroup(heartbeats *heartbeat.Set) *Group {
+	return &Group{heartbeats: heartbeats, failed: make(chan error, 1), running: map[*Running]bool{}}
 }
 
 // Start runs a task until Stop. Its context is of its own: the end of the daemon is told in an order.
 func (g *Group) Start(t Task) *Running {
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &Running{Pulse: g.pulses.Start(t.Name()), cancel: cancel, done: make(chan struct{})}
+	r := &Running{Heartbeat: g.heartbeats.Start(t.Name()), cancel: cancel, done: make(chan struct{})}
 	g.mu.Lock()
 	g.running[r] = true
 	g.mu.Unlock()
 	go func() {
 		defer close(r.done)
 		defer cancel()
-		err := t.Run(pulse.With(ctx, r.Pulse))
-		r.Pulse.Stop()
+		err := t.Run(heartbeat.With(ctx, r.Heartbeat))
+		r.Heartbeat.Stop()
 		g.mu.Lock()
 		delete(g.running, r)
 		g.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/lvs-director/lvs-director/pkg/pulse"
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -30,7 +30,7 @@ func (l *loop) Run(ctx context.Context) error {
 	defer l.ends(l.name)
 	l.Close()
 	for {
-		pulse.From(ctx).Beat()
+		heartbeat.From(ctx).Beat()
 		select {
 		case <-ctx.Done():
 			time.Sleep(time.Second) // its last word
@@ -46,7 +46,7 @@ func TestGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var ended []string
-		var pulses pulse.Set
+		var heartbeats heartbeat.Set
 		make := func(name string) *loop {
 			return &loop{name: name, fails: make(chan error), ends: func(name string) {
 				mu.Lock()
@@ -54,13 +54,13 @@ func TestGroup(t *testing.T) {
 				ended = append(ended, name)
 			}}
 		}
-		g := NewGroup(&pulses)
+		g := NewGroup(&heartbeats)
 		a, b, c := make("the first"), make("the second"), make("the third")
 		first := g.Start(a)
 		g.Start(b)
 		g.Start(c)
 		<-a.Ready()
-		m := pulse.NewMonitor(&pulses)
+		m := heartbeat.NewMonitor(&heartbeats)
 		for range 3 {
 			time.Sleep(time.Second + time.Millisecond)
 			for _, idle := range m.Look(time.Second) {

@@ -1,4 +1,4 @@
-package pulse
+package heartbeat
 
 import (
 	"testing"
@@ -14,7 +14,7 @@ func TestLook(t *testing.T) {
 	m := NewMonitor(&s)
 	expect := func(want ...Idle) {
 		t.Helper()
-		if diff := cmp.Diff(want, m.Look(time.Second), cmp.Comparer(func(a, b *Pulse) bool { return a == b })); diff != "" {
+		if diff := cmp.Diff(want, m.Look(time.Second), cmp.Comparer(func(a, b *Signal) bool { return a == b })); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
@@ -48,7 +48,7 @@ func TestNobodyWatches(t *testing.T) {
 func TestALoopThatHangsIsFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s Set
-		loop := func(p *Pulse, turns int) {
+		loop := func(p *Signal, turns int) {
 			for range turns {
 				p.Beat()
 				time.Sleep(Every)
