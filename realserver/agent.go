@@ -11,9 +11,9 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/event"
 	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
-	"github.com/lvs-director/lvs-director/pkg/ledger"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
+	"github.com/lvs-director/lvs-director/pkg/statefile"
 	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
@@ -51,8 +51,8 @@ type Effects struct {
 	// Watch delivers address and link events until ctx ends; what they say does not matter here.
 	Watch func(ctx context.Context, deliver func(addr.Event)) error
 	// Gateway is the next hop from one of this node's addresses to clients; invalid when there is none.
-	Gateway func(source netip.Addr) (netip.Addr, error)
-	Ledger  *ledger.Ledger
+	Gateway   func(source netip.Addr) (netip.Addr, error)
+	StateFile *statefile.File
 }
 
 const (
@@ -90,7 +90,7 @@ type Agent struct {
 	gateways  map[netip.Addr]netip.Addr // by source; absent: no route
 	kept      map[string]*kept
 	told      map[string]*told // problems that were logged
-	saving    error            // of the ledger
+	saving    error            // of the stateFile
 	looked    time.Time
 	stale     bool // links and addresses could not be read
 }
@@ -118,7 +118,7 @@ func Withdraw(e Effects, log *slog.Logger) error {
 func (a *Agent) Run(ctx context.Context, e Effects) error {
 	defer close(a.stopped)
 	a.actWith(e)
-	if warning := e.Ledger.Warning(); warning != "" {
+	if warning := e.StateFile.Warning(); warning != "" {
 		a.o.Log.Warn(warning)
 	}
 	group, l := task.NewGroup(&a.heartbeats), &loop{Agent: a}
@@ -147,7 +147,7 @@ func (a *Agent) Run(ctx context.Context, e Effects) error {
 func (a *Agent) actWith(e Effects) {
 	a.e = e
 	a.sysctls = reconcile.NewSysctls(reconcile.SysctlOptions{
-		Kernel: e.Sysctls, Ledger: e.Ledger, ConfKey: confKey, RecordRight: true, Saved: a.save, Log: a.o.Log,
+		Kernel: e.Sysctls, StateFile: e.StateFile, ConfKey: confKey, RecordRight: true, Saved: a.save, Log: a.o.Log,
 		WasSet: func(c Change) {
 			a.done(c.Key, "sysctl set", "sysctl had been changed: set again", "key", c.Key, "from", c.From, "to", c.To)
 		},

@@ -5,18 +5,18 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
-	"github.com/lvs-director/lvs-director/pkg/ledger"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
+	"github.com/lvs-director/lvs-director/pkg/statefile"
 )
 
-// Found is what is on this node, and what of that the ledger says is ours.
+// Found is what is on this node, and what of that the stateFile says is ours.
 type Found struct {
 	Links     []addr.Link
 	Addresses []addr.Address
 	Sysctls   map[string]string // a key that the kernel does not have is absent
 
 	OwnAddresses []kernel.IfAddr
-	OwnSysctls   []ledger.Sysctl
+	OwnSysctls   []statefile.Sysctl
 }
 
 // Change is a sysctl's way from one value to another.

@@ -13,8 +13,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
-	"github.com/lvs-director/lvs-director/pkg/ledger"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
+	"github.com/lvs-director/lvs-director/pkg/statefile"
 )
 
 func there(a kernel.IfAddr, valid time.Duration) addr.Address {
@@ -28,7 +28,7 @@ func TestDiff(t *testing.T) {
 		return Found{
 			Links: []addr.Link{lo, eth0}, Addresses: []addr.Address{there(onLo, 0)},
 			Sysctls:      map[string]string{ignore: "1", announce: "2"},
-			OwnAddresses: []kernel.IfAddr{onLo}, OwnSysctls: []ledger.Sysctl{{Key: announce, Found: "0", Wrote: "2"}, {Key: ignore, Found: "0", Wrote: "1"}},
+			OwnAddresses: []kernel.IfAddr{onLo}, OwnSysctls: []statefile.Sysctl{{Key: announce, Found: "0", Wrote: "2"}, {Key: ignore, Found: "0", Wrote: "1"}},
 		}
 	}
 	other := kernel.IfAddr{Interface: "lo", Prefix: netip.MustParsePrefix("10.77.0.200/32")}
@@ -57,7 +57,7 @@ func TestDiff(t *testing.T) {
 		{"no interface, no address", want, func(h *Found) { h.Links, h.Addresses = nil, nil }, Plan{}},
 		{"recorded and no longer wanted", want, func(h *Found) {
 			h.OwnAddresses = append(h.OwnAddresses, other)
-			h.OwnSysctls = append(h.OwnSysctls, ledger.Sysctl{Key: "k", Found: "0", Wrote: "1"})
+			h.OwnSysctls = append(h.OwnSysctls, statefile.Sysctl{Key: "k", Found: "0", Wrote: "1"})
 			h.Sysctls["k"] = "1"
 		}, Plan{Remove: []kernel.IfAddr{other}, Sysctls: reconcile.SysctlPlan{Restore: []Change{{Key: "k", From: "1", To: "0"}}}}},
 		{"not recorded", want, func(h *Found) { h.Addresses = append(h.Addresses, there(other, 0)) }, Plan{}},
@@ -128,7 +128,7 @@ func TestDiffConverges(t *testing.T) {
 	})
 }
 
-// carryOut is a kernel and a ledger in which everything works.
+// carryOut is a kernel and a stateFile in which everything works.
 func carryOut(f *Found, want State, p Plan) {
 	for _, a := range want.Addresses {
 		if !slices.Contains(f.OwnAddresses, a) {
@@ -137,7 +137,7 @@ func carryOut(f *Found, want State, p Plan) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(want.Sysctls)) {
 		if value, exists := f.Sysctls[key]; exists {
-			f.OwnSysctls = append(f.OwnSysctls, ledger.Sysctl{Key: key, Found: value, Wrote: want.Sysctls[key]})
+			f.OwnSysctls = append(f.OwnSysctls, statefile.Sysctl{Key: key, Found: value, Wrote: want.Sysctls[key]})
 		}
 	}
 	forget := p.Sysctls.Forget
@@ -148,7 +148,7 @@ func carryOut(f *Found, want State, p Plan) {
 		f.Sysctls[c.Key] = c.To
 		forget = append(forget, c.Key)
 	}
-	f.OwnSysctls = slices.DeleteFunc(f.OwnSysctls, func(s ledger.Sysctl) bool { return slices.Contains(forget, s.Key) })
+	f.OwnSysctls = slices.DeleteFunc(f.OwnSysctls, func(s statefile.Sysctl) bool { return slices.Contains(forget, s.Key) })
 	for _, a := range p.Put {
 		f.Addresses = append(f.Addresses, there(a, 0))
 	}

@@ -18,9 +18,9 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
-	"github.com/lvs-director/lvs-director/pkg/ledger"
 	"github.com/lvs-director/lvs-director/pkg/logtest"
 	"github.com/lvs-director/lvs-director/pkg/problem"
+	"github.com/lvs-director/lvs-director/pkg/statefile"
 )
 
 // fakeKernel is a machine: links, addresses, sysctls, and the list of what was done to it in the words of stock tools.
@@ -228,7 +228,7 @@ func newMachine(t *testing.T, links ...addr.Link) *machine {
 // start runs an agent until it has settled. Stopping it twice is no error.
 func (m *machine) start(cfg *config.Config) {
 	m.t.Helper()
-	l, err := ledger.Open(m.dir)
+	l, err := statefile.Open(m.dir)
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -242,7 +242,7 @@ func (m *machine) start(cfg *config.Config) {
 	ended := make(chan error, 1)
 	go func() {
 		ended <- m.agent.Run(ctx, Effects{
-			Addresses: m, Sysctls: m, Watch: m.watch, Ledger: l,
+			Addresses: m, Sysctls: m, Watch: m.watch, StateFile: l,
 			Gateway: func(netip.Addr) (netip.Addr, error) {
 				m.mu.Lock()
 				defer m.mu.Unlock()
@@ -304,12 +304,12 @@ func (m *machine) crash() {
 // withdraw runs Withdraw as for a node that the file no longer names.
 func (m *machine) withdraw(t *testing.T) {
 	t.Helper()
-	l, err := ledger.Open(m.dir)
+	l, err := statefile.Open(m.dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if err := Withdraw(Effects{Addresses: m, Sysctls: m, Ledger: l}, slog.New(slog.DiscardHandler)); err != nil {
+	if err := Withdraw(Effects{Addresses: m, Sysctls: m, StateFile: l}, slog.New(slog.DiscardHandler)); err != nil {
 		t.Error(err)
 	}
 }

@@ -23,7 +23,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/kernel/route"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
-	"github.com/lvs-director/lvs-director/pkg/ledger"
+	"github.com/lvs-director/lvs-director/pkg/statefile"
 )
 
 // inNamespace runs the calling test again in a process with a network namespace of its own, where it returns true: the
@@ -152,7 +152,7 @@ type daemon struct {
 
 func startDaemon(t *testing.T, dir string, cfg *config.Config) daemon {
 	t.Helper()
-	l, err := ledger.Open(dir)
+	l, err := statefile.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func startDaemon(t *testing.T, dir string, cfg *config.Config) daemon {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- a.Run(ctx, Effects{Addresses: handle, Sysctls: sysctl.Proc(), Watch: addr.Watch, Gateway: route.Gateway, Ledger: l})
+		ended <- a.Run(ctx, Effects{Addresses: handle, Sysctls: sysctl.Proc(), Watch: addr.Watch, Gateway: route.Gateway, StateFile: l})
 	}()
 	select {
 	case <-started:

@@ -103,7 +103,7 @@ func (a *Agent) look() error {
 	return nil
 }
 
-// found adds the sysctls and the ledger to the last look.
+// found adds the sysctls and the stateFile to the last look.
 func (a *Agent) found(want State, failed *failures) Found {
 	values, errs := a.sysctls.Look(want.Sysctls)
 	for _, err := range errs {
@@ -111,7 +111,7 @@ func (a *Agent) found(want State, failed *failures) Found {
 	}
 	return Found{
 		Links: a.links, Addresses: slices.Clone(a.addresses), Sysctls: values,
-		OwnAddresses: a.e.Ledger.Addresses(), OwnSysctls: a.sysctls.Readable(values),
+		OwnAddresses: a.e.StateFile.Addresses(), OwnSysctls: a.sysctls.Readable(values),
 	}
 }
 
@@ -146,11 +146,11 @@ func (a *Agent) record(want State, have Found) {
 			addresses = append(addresses, w)
 		}
 	}
-	// A ledger that cannot be saved remembers all the same, and a VIP that is missing is worse than a value that a crash
+	// A stateFile that cannot be saved remembers all the same, and a VIP that is missing is worse than a value that a crash
 	// would leave behind: go on, and say so.
 	a.sysctls.Record(want.Sysctls, have.Sysctls)
-	_ = a.e.Ledger.RecordAddress(addresses...)
-	a.saving = a.e.Ledger.Keep()
+	_ = a.e.StateFile.RecordAddress(addresses...)
+	a.saving = a.e.StateFile.Keep()
 }
 
 func (a *Agent) setUp(name string, have *Found, failed *failures) {
@@ -194,7 +194,7 @@ func (a *Agent) takeBack(plan Plan, have *Found, failed *failures) {
 			return b.Interface == address.Interface && b.Prefix == address.Prefix
 		})
 		a.o.Log.Info("VIP removed", "interface", address.Interface, "vip", address.Prefix.String())
-		a.save(a.e.Ledger.ForgetAddress(address))
+		a.save(a.e.StateFile.ForgetAddress(address))
 	}
 	if !removed {
 		return

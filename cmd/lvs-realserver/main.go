@@ -12,7 +12,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/kernel/route"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
-	"github.com/lvs-director/lvs-director/pkg/ledger"
+	"github.com/lvs-director/lvs-director/pkg/statefile"
 	"github.com/lvs-director/lvs-director/realserver"
 )
 
@@ -64,7 +64,7 @@ func takeBack(stateDir string, log *slog.Logger) error {
 		return nil
 	}
 	err := withEffects(stateDir, func(e realserver.Effects) error { return realserver.Withdraw(e, log) })
-	if errors.Is(err, ledger.ErrLocked) { // an agent runs, and what is there is its business
+	if errors.Is(err, statefile.ErrLocked) { // an agent runs, and what is there is its business
 		return nil
 	}
 	return err
@@ -72,7 +72,7 @@ func takeBack(stateDir string, log *slog.Logger) error {
 
 // withEffects runs f with a hold on the state directory and this machine's kernel.
 func withEffects(stateDir string, f func(realserver.Effects) error) (err error) {
-	l, err := ledger.Open(stateDir)
+	l, err := statefile.Open(stateDir)
 	if err != nil {
 		return err
 	}
@@ -83,6 +83,6 @@ func withEffects(stateDir string, f func(realserver.Effects) error) (err error) 
 	}
 	defer func() { err = errors.Join(err, handle.Close()) }()
 	return f(realserver.Effects{
-		Addresses: handle, Sysctls: sysctl.Proc(), Watch: addr.Watch, Gateway: route.Gateway, Ledger: l,
+		Addresses: handle, Sysctls: sysctl.Proc(), Watch: addr.Watch, Gateway: route.Gateway, StateFile: l,
 	})
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/lvs-director/lvs-director/pkg/daemon"
-	"github.com/lvs-director/lvs-director/pkg/ledger"
+	"github.com/lvs-director/lvs-director/pkg/statefile"
 )
 
 const clusterFile = `version: 1
@@ -38,7 +38,7 @@ func TestWrongUse(t *testing.T) {
 	if err := os.WriteFile(file, []byte(clusterFile), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	held, err := ledger.Open(filepath.Join(dir, "held", "realserver"))
+	held, err := statefile.Open(filepath.Join(dir, "held", "realserver"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 
 // Cleanup removes what a dead daemon left in the kernel: its VIPs, and unless addressesOnly its virtual servers and
 // sysctls as well. It refuses while a daemon holds the state directory. Options.Config may be empty when the cluster
-// file cannot be used: then only what the ledger names is removed.
+// file cannot be used: then only what the stateFile names is removed.
 func Cleanup(o Options, addressesOnly bool) (err error) {
 	d := New(o)
 	l, err := d.open()
@@ -55,7 +55,7 @@ func withdrawVIPs(l *loops, ours plan.Claims, log *slog.Logger) error {
 	return nil
 }
 
-// removeVIPs removes the VIPs that are there, those of the file and those the ledger names. Before the first advert they
+// removeVIPs removes the VIPs that are there, those of the file and those the stateFile names. Before the first advert they
 // are what a director that was killed left behind, which must not answer for a VIP that it does not hold.
 func removeVIPs(l *loops, ours plan.Claims, log *slog.Logger) error {
 	found, err := l.kernel.List("")

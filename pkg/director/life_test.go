@@ -14,8 +14,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/kernel/ipvs"
-	"github.com/lvs-director/lvs-director/pkg/ledger"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
+	"github.com/lvs-director/lvs-director/pkg/statefile"
 )
 
 const (
@@ -62,7 +62,7 @@ func TestLife(t *testing.T) {
 		if m.opened != 0 {
 			t.Errorf("%d handles are still open", m.opened)
 		}
-		l, err := ledger.Open(m.dir)
+		l, err := statefile.Open(m.dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -405,7 +405,7 @@ func TestStartsThatFail(t *testing.T) {
 	} {
 		t.Run(tt.fails, func(t *testing.T) {
 			world(t, func(t *testing.T, m *machine) {
-				l, err := ledger.Open(m.dir)
+				l, err := statefile.Open(m.dir)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -526,7 +526,7 @@ func TestCleanup(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		file := electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", one)
 		m.start(file)
-		if err := Cleanup(m.options(file), false); !errors.Is(err, ledger.ErrLocked) {
+		if err := Cleanup(m.options(file), false); !errors.Is(err, statefile.ErrLocked) {
 			t.Errorf("beside a daemon: %v", err)
 		}
 		for _, tt := range []struct {
@@ -558,7 +558,7 @@ func TestCleanup(t *testing.T) {
 // TestElectsOnly: a file without virtual servers needs no IPVS, also where an earlier run had some.
 func TestElectsOnly(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
-		l, err := ledger.Open(m.dir)
+		l, err := statefile.Open(m.dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -573,7 +573,7 @@ func TestElectsOnly(t *testing.T) {
 		if err := m.stop(); err != nil {
 			t.Error(err)
 		}
-		l, err = ledger.Open(m.dir)
+		l, err = statefile.Open(m.dir)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,26 +7,26 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/heartbeat"
-	"github.com/lvs-director/lvs-director/pkg/ledger"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
+	"github.com/lvs-director/lvs-director/pkg/statefile"
 	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
-// stateFile is the ledger, and its keeper: it saves what could not be saved and restores what somebody removed, apart from
+// stateFile is the state file with its keeper, which saves what could not be saved and restores what somebody removed, apart from
 // the director's own goroutine, for a disk that hangs must not keep a lost carrier waiting.
 type stateFile struct {
-	*ledger.Ledger
+	*statefile.File
 	log     *slog.Logger
 	ready   task.Latch
 	unsaved atomic.Pointer[string] // why it could not be saved; nil: it could
 }
 
 func openStateFile(dir string, log *slog.Logger) (*stateFile, error) {
-	l, err := ledger.Open(dir)
+	l, err := statefile.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	s := &stateFile{Ledger: l, log: log}
+	s := &stateFile{File: l, log: log}
 	if warning := l.Warning(); warning != "" {
 		log.Warn("state", "problem", warning)
 	}
@@ -57,7 +57,7 @@ func (s *stateFile) Run(ctx context.Context) error {
 	}
 }
 
-// saved takes note of whether the ledger reached the disk. Where it did not, the ledger remembers in memory, and a full
+// saved takes note of whether the stateFile reached the disk. Where it did not, the stateFile remembers in memory, and a full
 // disk is no reason to let the service down: it is said once, and the work goes on.
 func (s *stateFile) saved(err error) {
 	var text *string

@@ -186,7 +186,7 @@ func (t *table) await(wanted []lvs.Key, within time.Duration, stopped <-chan str
 	}
 }
 
-// withdraw deletes the virtual servers that are ours, when no loop runs any more. The ledger forgets only what is gone.
+// withdraw deletes the virtual servers that are ours, when no loop runs any more. The stateFile forgets only what is gone.
 func (t *table) withdraw(ours plan.Table) error {
 	if t.balancer == nil {
 		return nil

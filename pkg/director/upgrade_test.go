@@ -6,14 +6,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lvs-director/lvs-director/pkg/ledger"
+	"github.com/lvs-director/lvs-director/pkg/statefile"
 )
 
 // TestUpgrade: what a daemon of version 1 of the state file left in the kernel is known to the one that follows it: a service
 // that the cluster file does not name any more goes, a sysctl gets its value back.
 func TestUpgrade(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
-		l, err := ledger.Open(m.dir) // for the name of this kernel
+		l, err := statefile.Open(m.dir) // for the name of this kernel
 		if err != nil {
 			t.Fatal(err)
 		}

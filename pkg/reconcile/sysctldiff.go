@@ -4,7 +4,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/lvs-director/lvs-director/pkg/ledger"
+	"github.com/lvs-director/lvs-director/pkg/statefile"
 )
 
 // SysctlChange is a parameter's way from one value to another.
@@ -24,7 +24,7 @@ type SysctlPlan struct {
 }
 
 // DiffSysctls compares. A key that is not in have does not exist.
-func DiffSysctls(want, have map[string]string, recorded []ledger.Sysctl) SysctlPlan {
+func DiffSysctls(want, have map[string]string, recorded []statefile.Sysctl) SysctlPlan {
 	var p SysctlPlan
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		if value, exists := have[key]; exists && value != want[key] {
@@ -40,7 +40,7 @@ func DiffSysctls(want, have map[string]string, recorded []ledger.Sysctl) SysctlP
 }
 
 // giveBack plans the way out for a parameter that is no longer wanted: only what still has our value is ours to change.
-func (p *SysctlPlan) giveBack(r ledger.Sysctl, have map[string]string) {
+func (p *SysctlPlan) giveBack(r statefile.Sysctl, have map[string]string) {
 	value, exists := have[r.Key]
 	switch {
 	case exists && value == r.Wrote && value != r.Found:

@@ -15,7 +15,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
-	"github.com/lvs-director/lvs-director/pkg/ledger"
+	"github.com/lvs-director/lvs-director/pkg/statefile"
 	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
@@ -25,17 +25,17 @@ type SysctlKernel interface {
 	Set(key, value string) (previous string, err error)
 }
 
-// SysctlLedger remembers what was found before it was changed. An error says that it remembers in memory only.
-type SysctlLedger interface {
-	Sysctls() []ledger.Sysctl
-	RecordSysctl(more ...ledger.Sysctl) error
+// SysctlRecords remembers what was found before it was changed. An error says that it remembers in memory only.
+type SysctlRecords interface {
+	Sysctls() []statefile.Sysctl
+	RecordSysctl(more ...statefile.Sysctl) error
 	ForgetSysctl(keys ...string) error
 }
 
 // SysctlOptions are what Sysctls needs; all are required but those that say otherwise.
 type SysctlOptions struct {
-	Kernel SysctlKernel
-	Ledger SysctlLedger
+	Kernel    SysctlKernel
+	StateFile SysctlRecords
 	// ConfKey is how the wanted keys spell an interface's parameter under net.ipv4.conf.
 	ConfKey func(iface, name string) string
 	// Optional says which keys a kernel may lack, because they come and go with an interface. Nil: all.
@@ -43,7 +43,7 @@ type SysctlOptions struct {
 	// RecordRight records also values that are right already: they are what the machine had, should somebody change
 	// them later.
 	RecordRight bool
-	// Saved is told how each saving of the ledger went.
+	// Saved is told how each saving of the stateFile went.
 	Saved func(error)
 	// WasSet and GivenBack are told of each change, LeftAlone of a value of ours that somebody else has changed since, which
 	// is not given back. LeftAlone is optional.
@@ -157,7 +157,7 @@ func (s *Sysctls) pass() error {
 // is one that cannot be read, which is an error.
 func (s *Sysctls) Look(want map[string]string) (have map[string]string, failed []error) {
 	keys := slices.Collect(maps.Keys(want))
-	for _, r := range s.o.Ledger.Sysctls() {
+	for _, r := range s.o.StateFile.Sysctls() {
 		keys = append(keys, r.Key)
 	}
 	slices.Sort(keys)
@@ -176,14 +176,14 @@ func (s *Sysctls) Look(want map[string]string) (have map[string]string, failed [
 
 // Record writes down what is found of what is about to be changed.
 func (s *Sysctls) Record(want, have map[string]string) {
-	var changes []ledger.Sysctl
+	var changes []statefile.Sysctl
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		if found, exists := have[key]; exists && (s.o.RecordRight || found != want[key]) {
-			changes = append(changes, ledger.Sysctl{Key: key, Found: found, Wrote: want[key]})
+			changes = append(changes, statefile.Sysctl{Key: key, Found: found, Wrote: want[key]})
 		}
 	}
 	if len(changes) > 0 {
-		s.o.Saved(s.o.Ledger.RecordSysctl(changes...))
+		s.o.Saved(s.o.StateFile.RecordSysctl(changes...))
 	}
 }
 
@@ -216,8 +216,8 @@ func (s *Sysctls) GiveBack(want map[string]string) error {
 
 // Readable are the recorded parameters of which it is known how they stand: those that Look has found, and those that the
 // kernel does not have any more.
-func (s *Sysctls) Readable(have map[string]string) []ledger.Sysctl {
-	return slices.DeleteFunc(s.o.Ledger.Sysctls(), func(r ledger.Sysctl) bool {
+func (s *Sysctls) Readable(have map[string]string) []statefile.Sysctl {
+	return slices.DeleteFunc(s.o.StateFile.Sysctls(), func(r statefile.Sysctl) bool {
 		if _, found := have[r.Key]; found {
 			return false
 		}
@@ -244,7 +244,7 @@ func (s *Sysctls) TakeBack(p SysctlPlan, have map[string]string) (failed []error
 		s.o.LeftAlone(c)
 	}
 	if len(forget) > 0 {
-		s.o.Saved(s.o.Ledger.ForgetSysctl(forget...))
+		s.o.Saved(s.o.StateFile.ForgetSysctl(forget...))
 	}
 	return failed
 }
@@ -255,7 +255,7 @@ func (s *Sysctls) Follow(links []kernel.Link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := make(map[int]string, len(links))
-	var moved []ledger.Sysctl
+	var moved []statefile.Sysctl
 	var gone []string
 	for _, l := range links {
 		now[l.Index] = l.Name
@@ -263,9 +263,9 @@ func (s *Sysctls) Follow(links []kernel.Link) {
 		if !known || old == l.Name {
 			continue
 		}
-		for _, r := range s.o.Ledger.Sysctls() {
+		for _, r := range s.o.StateFile.Sysctls() {
 			if name, of := confParameter(r.Key, old); of {
-				moved = append(moved, ledger.Sysctl{Key: s.o.ConfKey(l.Name, name), Found: r.Found, Wrote: r.Wrote})
+				moved = append(moved, statefile.Sysctl{Key: s.o.ConfKey(l.Name, name), Found: r.Found, Wrote: r.Wrote})
 				gone = append(gone, r.Key)
 			}
 		}
@@ -274,11 +274,11 @@ func (s *Sysctls) Follow(links []kernel.Link) {
 	if len(moved) == 0 {
 		return
 	}
-	s.o.Saved(s.o.Ledger.RecordSysctl(moved...))
+	s.o.Saved(s.o.StateFile.RecordSysctl(moved...))
 	gone = slices.DeleteFunc(gone, func(key string) bool { // another interface has the name now
-		return slices.ContainsFunc(moved, func(m ledger.Sysctl) bool { return m.Key == key })
+		return slices.ContainsFunc(moved, func(m statefile.Sysctl) bool { return m.Key == key })
 	})
-	s.o.Saved(s.o.Ledger.ForgetSysctl(gone...))
+	s.o.Saved(s.o.StateFile.ForgetSysctl(gone...))
 }
 
 // confParameter is the name of an interface's parameter; of is false for what is not of that interface.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
-	"github.com/lvs-director/lvs-director/pkg/ledger"
 	"github.com/lvs-director/lvs-director/pkg/logtest"
+	"github.com/lvs-director/lvs-director/pkg/statefile"
 )
 
 // tree is a made-up /proc/sys.
@@ -57,9 +57,9 @@ var (
 
 type sysctlWorld struct {
 	*Sysctls
-	ledger *ledger.Ledger
-	tree   tree
-	log    *logtest.Buffer
+	stateFile *statefile.File
+	tree      tree
+	log       *logtest.Buffer
 }
 
 func newSysctlWorld(t *testing.T) sysctlWorld {
@@ -71,14 +71,14 @@ func newSysctlWorld(t *testing.T) sysctlWorld {
 	w.tree.put("net/ipv4/conf/all/send_redirects", "1")
 	w.tree.put("net/ipv4/conf/eth0/send_redirects", "1")
 	var err error
-	if w.ledger, err = ledger.Open(t.TempDir()); err != nil {
+	if w.stateFile, err = statefile.Open(t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = w.ledger.Close() })
+	t.Cleanup(func() { _ = w.stateFile.Close() })
 	log := slog.New(slog.NewTextHandler(w.log, nil))
 	tell := func(c SysctlChange) { log.Info("sysctl", "key", c.Key, "from", c.From, "to", c.To) }
 	w.Sysctls = NewSysctls(SysctlOptions{
-		Kernel: sysctl.At(w.tree.root), Ledger: w.ledger, Saved: func(error) {}, WasSet: tell, GivenBack: tell, Log: log,
+		Kernel: sysctl.At(w.tree.root), StateFile: w.stateFile, Saved: func(error) {}, WasSet: tell, GivenBack: tell, Log: log,
 		ConfKey:  func(iface, name string) string { return "net/ipv4/conf/" + iface + "/" + name },
 		Optional: func(key string) bool { return strings.HasPrefix(key, "net/ipv4/conf/") },
 	})
@@ -107,8 +107,8 @@ func TestSysctlsThroughALife(t *testing.T) {
 	if err := w.GiveBack(nil); err != nil {
 		t.Fatal(err)
 	}
-	if k.get(nodest) != "0" || len(w.ledger.Sysctls()) != 0 {
-		t.Errorf("at the end: expire_nodest_conn %s, ledger %v", k.get(nodest), w.ledger.Sysctls())
+	if k.get(nodest) != "0" || len(w.stateFile.Sysctls()) != 0 {
+		t.Errorf("at the end: expire_nodest_conn %s, stateFile %v", k.get(nodest), w.stateFile.Sysctls())
 	}
 }
 
@@ -133,8 +133,8 @@ func TestSysctlsFollowARenamedInterface(t *testing.T) {
 	if err := w.GiveBack(nil); err != nil {
 		t.Fatal(err)
 	}
-	if k.get(renamed) != "1" || len(w.ledger.Sysctls()) != 0 {
-		t.Errorf("at the end: send_redirects %s, ledger %v", k.get(renamed), w.ledger.Sysctls())
+	if k.get(renamed) != "1" || len(w.stateFile.Sysctls()) != 0 {
+		t.Errorf("at the end: send_redirects %s, stateFile %v", k.get(renamed), w.stateFile.Sysctls())
 	}
 }
 
@@ -157,13 +157,13 @@ func TestUnreadableSysctlsAreKeptInMind(t *testing.T) {
 	if err := w.GiveBack(nil); err == nil {
 		t.Error("no error")
 	}
-	if left := w.ledger.Sysctls(); len(left) != 1 || !strings.HasSuffix(left[0].Key, "ip_forward") {
-		t.Errorf("the ledger has %v", left)
+	if left := w.stateFile.Sysctls(); len(left) != 1 || !strings.HasSuffix(left[0].Key, "ip_forward") {
+		t.Errorf("the stateFile has %v", left)
 	}
 	if err := errors.Join(os.Remove(hidden), os.Rename(hidden+".away", hidden), w.GiveBack(nil)); err != nil {
 		t.Fatal(err)
 	}
-	if k.get(forwards) != "0" || len(w.ledger.Sysctls()) != 0 {
-		t.Errorf("ip_forward %s, ledger %v", k.get(forwards), w.ledger.Sysctls())
+	if k.get(forwards) != "0" || len(w.stateFile.Sysctls()) != 0 {
+		t.Errorf("ip_forward %s, stateFile %v", k.get(forwards), w.stateFile.Sysctls())
 	}
 }

@@ -1,4 +1,4 @@
-package ledger
+package statefile
 
 import (
 	"flag"
@@ -36,7 +36,7 @@ func golden(t *testing.T, name string) string {
 }
 
 // ofVersion1 is what testdata/version1.json holds, which the last program of that version wrote.
-var ofVersion1 = book{
+var ofVersion1 = content{
 	Addresses: addresses{
 		{Interface: "eth0", Prefix: netip.MustParsePrefix("10.77.0.100/32")},
 		{Interface: "eth0", Prefix: netip.MustParsePrefix("fd00::100/128")},
@@ -103,7 +103,7 @@ func TestBothFamilies(t *testing.T) {
 			}
 			return key(rapid.SampledFrom([]string{"tcp", "udp", "sctp"}).Draw(r, "protocol"), anyAddress(family).Draw(r, "address"), rapid.Uint16().Draw(r, "port"))
 		}), 0, 8).Draw(r, "services")
-		var b book
+		var b content
 		b.Version, b.BootID = version, "b"
 		replace(&b.Services, keys, lvs.Key.Compare)
 		for _, k := range keys {
@@ -118,7 +118,7 @@ func TestBothFamilies(t *testing.T) {
 		if diff := cmp.Diff(b, again, samePrefix, sameAddr); diff != "" || warning != "" {
 			r.Fatalf("saved and loaded (-want +got), warning %q:\n%s", warning, diff)
 		}
-		l := Ledger{book: again}
+		l := File{content: again}
 		other := key("tcp", "192.0.2.1", 1)
 		for _, k := range keys {
 			if !l.HasService(k) || k != other && l.HasService(other) != slices.Contains(keys, other) {

@@ -1,4 +1,4 @@
-package ledger
+package statefile
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package ledger
+package statefile
 
 import (
 	"errors"
@@ -16,19 +16,19 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
-// Ledger is the open state file; it holds the lock of its directory until Close. Its methods may be called from any
+// File is the open state file; it holds the lock of its directory until Close. Its methods may be called from any
 // goroutine. Those that only ask never wait for the disk, the others for 2 s at most.
 //
 // The methods that change it save before they return. When saving fails (a full disk) the change is remembered all the
 // same, the error says so, and the next change or Keep saves everything: a daemon that must keep a service up goes on,
 // and only a crash in the meantime would lose the entry. So it is with a disk that does not answer; what hangs there goes
 // on behind the caller's back, and until it returns nobody else waits for it.
-type Ledger struct {
+type File struct {
 	path string
 
 	mu      sync.Mutex // guards what follows; never held while the disk is waited for
 	warning string
-	book    book
+	content content
 	changes uint64
 	written uint64 // the changes that the file holds
 	whole   bool   // there is a file
@@ -36,7 +36,7 @@ type Ledger struct {
 
 	disk  chan struct{} // holding its one place guards what follows
 	dir   *os.File      // holds the lock; nil while there is none
-	file  os.FileInfo   // as it was written last; nil while what the book holds is not in it
+	file  os.FileInfo   // as it was written last; nil while what the content holds is not in it
 	hangs atomic.Bool   // who holds the disk has done so for longer than anybody waits
 }
 
@@ -47,16 +47,16 @@ const diskWithin = time.Second
 var ErrClosed = errors.New("the state directory was given up")
 
 // Open takes the lock of a state directory, which is made if it is absent, and reads its state file. A file from another
-// boot, a damaged file or none at all give an empty ledger; Warning says if something was lost. A directory that cannot be
-// used gives a ledger in memory; Keep says why, and tries again. So does a disk that does not answer within a second; when
+// boot, a damaged file or none at all give an empty state file; Warning says if something was lost. A directory that cannot be
+// used gives a state file in memory; Keep says why, and tries again. So does a disk that does not answer within a second; when
 // it does in the end, what its file holds is added to what happened meanwhile. The only error is ErrLocked.
-func Open(dir string) (*Ledger, error) {
-	l := &Ledger{path: filepath.Join(dir, fileName), disk: make(chan struct{}, 1), book: book{Version: version}}
+func Open(dir string) (*File, error) {
+	l := &File{path: filepath.Join(dir, fileName), disk: make(chan struct{}, 1), content: content{Version: version}}
 	here, err := thisKernel()
 	if err != nil {
 		l.warning = err.Error()
 	} else {
-		l.book.BootID, l.book.Net = here.boot, here.net
+		l.content.BootID, l.content.Net = here.boot, here.net
 	}
 	if err := l.withDisk(func() error { return l.read(here) }); errors.Is(err, ErrLocked) {
 		return nil, err
@@ -64,8 +64,8 @@ func Open(dir string) (*Ledger, error) {
 	return l, nil
 }
 
-// read takes the lock, and the state file into the book. It proves at once that the file can be written; Keep says if not.
-func (l *Ledger) read(here home) error {
+// read takes the lock, and the state file into the content. It proves at once that the file can be written; Keep says if not.
+func (l *File) read(here home) error {
 	if err := l.hold(); errors.Is(err, ErrLocked) || here == (home{}) {
 		return err
 	}
@@ -74,16 +74,16 @@ func (l *Ledger) read(here home) error {
 	}
 	found, warning := load(l.path, here)
 	l.mu.Lock()
-	if found.add(l.book) {
+	if found.add(l.content) {
 		l.changes++
 	}
-	l.book, l.warning = found, warning
+	l.content, l.warning = found, warning
 	l.mu.Unlock()
 	return l.write(false)
 }
 
 // Warning is a sentence about a state file that could not be used, or "".
-func (l *Ledger) Warning() string {
+func (l *File) Warning() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.warning
@@ -91,15 +91,15 @@ func (l *Ledger) Warning() string {
 
 // Keep saves what could not be saved before, and restores a file or directory that somebody removed or changed. The error
 // says why that is not possible, with the remedy. It is cheap when all is well, and meant to be called now and then.
-func (l *Ledger) Keep() error { return l.save(true) }
+func (l *File) Keep() error { return l.save(true) }
 
 // Held says why this process does not hold the lock of the directory, nil if it does.
-func (l *Ledger) Held() error {
+func (l *File) Held() error {
 	return l.withDisk(l.hold)
 }
 
 // Close gives the directory up. The file stays. Closing twice is no error.
-func (l *Ledger) Close() error {
+func (l *File) Close() error {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
@@ -114,86 +114,86 @@ func (l *Ledger) Close() error {
 }
 
 // Addresses are those that were put on interfaces, in order.
-func (l *Ledger) Addresses() []kernel.IfAddr {
+func (l *File) Addresses() []kernel.IfAddr {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.book.Addresses)
+	return slices.Clone(l.content.Addresses)
 }
 
 // Services are the virtual servers that were put into the IPVS table, in order.
-func (l *Ledger) Services() []lvs.Key {
+func (l *File) Services() []lvs.Key {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.book.Services)
+	return slices.Clone(l.content.Services)
 }
 
 // HasService says whether a virtual server is among them.
-func (l *Ledger) HasService(key lvs.Key) bool {
+func (l *File) HasService(key lvs.Key) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_, found := slices.BinarySearchFunc(l.book.Services, key, lvs.Key.Compare)
+	_, found := slices.BinarySearchFunc(l.content.Services, key, lvs.Key.Compare)
 	return found
 }
 
 // Sysctls are those that were changed, in the order of their keys.
-func (l *Ledger) Sysctls() []Sysctl {
+func (l *File) Sysctls() []Sysctl {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.book.Sysctls)
+	return slices.Clone(l.content.Sysctls)
 }
 
 // SetAddresses replaces all addresses; SetAddresses(nil) forgets them.
-func (l *Ledger) SetAddresses(all []kernel.IfAddr) error {
-	return l.change(func(b *book) bool { return replace(&b.Addresses, all, compareAddresses) })
+func (l *File) SetAddresses(all []kernel.IfAddr) error {
+	return l.change(func(b *content) bool { return replace(&b.Addresses, all, compareAddresses) })
 }
 
 // RecordAddress adds addresses; those it has are no error.
-func (l *Ledger) RecordAddress(more ...kernel.IfAddr) error {
-	return l.change(func(b *book) bool {
+func (l *File) RecordAddress(more ...kernel.IfAddr) error {
+	return l.change(func(b *content) bool {
 		return replace(&b.Addresses, append(slices.Clone(b.Addresses), more...), compareAddresses)
 	})
 }
 
 // ForgetAddress drops addresses; unknown ones are no error.
-func (l *Ledger) ForgetAddress(gone ...kernel.IfAddr) error {
-	return l.change(func(b *book) bool { return replace(&b.Addresses, without(b.Addresses, gone), compareAddresses) })
+func (l *File) ForgetAddress(gone ...kernel.IfAddr) error {
+	return l.change(func(b *content) bool { return replace(&b.Addresses, without(b.Addresses, gone), compareAddresses) })
 }
 
 // SetServices replaces all services; SetServices(nil) forgets them.
-func (l *Ledger) SetServices(all []lvs.Key) error {
-	return l.change(func(b *book) bool { return replace(&b.Services, all, lvs.Key.Compare) })
+func (l *File) SetServices(all []lvs.Key) error {
+	return l.change(func(b *content) bool { return replace(&b.Services, all, lvs.Key.Compare) })
 }
 
 // RecordService adds services; those it has are no error.
-func (l *Ledger) RecordService(more ...lvs.Key) error {
-	return l.change(func(b *book) bool {
+func (l *File) RecordService(more ...lvs.Key) error {
+	return l.change(func(b *content) bool {
 		return replace(&b.Services, append(slices.Clone(b.Services), more...), lvs.Key.Compare)
 	})
 }
 
 // ForgetService drops services; unknown ones are no error.
-func (l *Ledger) ForgetService(gone ...lvs.Key) error {
-	return l.change(func(b *book) bool { return replace(&b.Services, without(b.Services, gone), lvs.Key.Compare) })
+func (l *File) ForgetService(gone ...lvs.Key) error {
+	return l.change(func(b *content) bool { return replace(&b.Services, without(b.Services, gone), lvs.Key.Compare) })
 }
 
 // RecordSysctl adds sysctls. Of a key that it has, the value found first stays and only the one written is renewed: what
 // a restarted daemon finds is its own work, not what the machine had.
-func (l *Ledger) RecordSysctl(more ...Sysctl) error {
-	return l.change(func(b *book) bool { return replace(&b.Sysctls, merged(b.Sysctls, more), compareSysctls) })
+func (l *File) RecordSysctl(more ...Sysctl) error {
+	return l.change(func(b *content) bool { return replace(&b.Sysctls, merged(b.Sysctls, more), compareSysctls) })
 }
 
 // ForgetSysctl drops keys; unknown ones are no error.
-func (l *Ledger) ForgetSysctl(keys ...string) error {
-	return l.change(func(b *book) bool {
+func (l *File) ForgetSysctl(keys ...string) error {
+	return l.change(func(b *content) bool {
 		kept := slices.DeleteFunc(slices.Clone(b.Sysctls), func(s Sysctl) bool { return slices.Contains(keys, s.Key) })
 		return replace(&b.Sysctls, kept, compareSysctls)
 	})
 }
 
 // change applies one change and saves if there is anything to save.
-func (l *Ledger) change(apply func(*book) bool) error {
+func (l *File) change(apply func(*content) bool) error {
 	l.mu.Lock()
-	if apply(&l.book) {
+	if apply(&l.content) {
 		l.changes++
 	}
 	saved := l.whole && l.written == l.changes && !l.closed
@@ -204,14 +204,14 @@ func (l *Ledger) change(apply func(*book) bool) error {
 	return l.save(false)
 }
 
-// save brings the file to what the book holds. look: also when nothing was changed here, but perhaps by somebody else.
-func (l *Ledger) save(look bool) error {
+// save brings the file to what the content holds. look: also when nothing was changed here, but perhaps by somebody else.
+func (l *File) save(look bool) error {
 	return l.withDisk(func() error { return l.write(look) })
 }
 
 // withDisk runs f when nobody else uses the disk, and waits at most diskWithin for that, and as long for f; where the disk is
 // known to hang, not at all.
-func (l *Ledger) withDisk(f func() error) error {
+func (l *File) withDisk(f func() error) error {
 	select {
 	case l.disk <- struct{}{}:
 	default:
@@ -242,14 +242,14 @@ func (l *Ledger) withDisk(f func() error) error {
 // spawn is where a test has it done by its own thread.
 var spawn = func(f func()) { go f() }
 
-func (l *Ledger) hanging() error {
+func (l *File) hanging() error {
 	return fmt.Errorf("state file %s: the disk does not answer: kept in memory only, mend it or use another --state-dir", l.path)
 }
 
 // write is save for who has the disk.
-func (l *Ledger) write(look bool) error {
+func (l *File) write(look bool) error {
 	l.mu.Lock()
-	b, changes, written, closed := l.book, l.changes, l.written, l.closed // its lists are replaced, never written to
+	b, changes, written, closed := l.content, l.changes, l.written, l.closed // its lists are replaced, never written to
 	l.mu.Unlock()
 	if closed {
 		return fmt.Errorf("state file %s: %w", l.path, ErrClosed)
@@ -274,20 +274,20 @@ func (l *Ledger) write(look bool) error {
 }
 
 // saw takes note of what the file holds.
-func (l *Ledger) saw(whole bool, changes uint64) {
+func (l *File) saw(whole bool, changes uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.whole, l.written = whole, changes
 }
 
 // disturbed says whether the file is not the one that was written, or the directory not the one that is locked.
-func (l *Ledger) disturbed() bool {
+func (l *File) disturbed() bool {
 	now, err := os.Stat(l.path)
 	return err != nil || !os.SameFile(now, l.file) || now.Size() != l.file.Size() || !now.ModTime().Equal(l.file.ModTime()) || !l.inPlace()
 }
 
 // inPlace says whether the directory that is locked is the one that has the name.
-func (l *Ledger) inPlace() bool {
+func (l *File) inPlace() bool {
 	if l.dir == nil {
 		return false
 	}
@@ -300,7 +300,7 @@ func (l *Ledger) inPlace() bool {
 }
 
 // hold takes the lock, unless it is held. A directory that was removed is made and locked anew.
-func (l *Ledger) hold() error {
+func (l *File) hold() error {
 	if l.inPlace() {
 		return nil
 	}

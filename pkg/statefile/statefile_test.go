@@ -1,4 +1,4 @@
-package ledger
+package statefile
 
 import (
 	"bufio"
@@ -22,7 +22,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
-func open(t *testing.T, dir string) *Ledger {
+func open(t *testing.T, dir string) *File {
 	t.Helper()
 	l, err := Open(dir)
 	if err != nil {
@@ -32,7 +32,7 @@ func open(t *testing.T, dir string) *Ledger {
 	return l
 }
 
-func reopen(t *testing.T, l *Ledger) *Ledger {
+func reopen(t *testing.T, l *File) *File {
 	t.Helper()
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
@@ -50,17 +50,17 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func contents(l *Ledger) book {
-	return book{Addresses: l.Addresses(), Services: l.Services(), Sysctls: l.Sysctls()}
+func contents(l *File) content {
+	return content{Addresses: l.Addresses(), Services: l.Services(), Sysctls: l.Sysctls()}
 }
 
-var full = book{
+var full = content{
 	Addresses: []kernel.IfAddr{{Interface: "eth0", Prefix: netip.MustParsePrefix("10.77.0.100/32")}, {Interface: "lo", Prefix: netip.MustParsePrefix("10.77.0.100/32")}},
 	Services:  services{key("tcp", "10.77.0.100", 3306)},
 	Sysctls:   []Sysctl{{"net.ipv4.conf.all.arp_ignore", "0", "1"}},
 }
 
-func fill(t *testing.T, l *Ledger) {
+func fill(t *testing.T, l *File) {
 	t.Helper()
 	must(t, l.RecordAddress(full.Addresses[1], full.Addresses[0]))
 	must(t, l.RecordService(full.Services...))
@@ -77,7 +77,7 @@ func TestWhatIsRecordedIsThereAfterARestart(t *testing.T) {
 	must(t, l.ForgetAddress(full.Addresses...))
 	must(t, l.ForgetService(full.Services...))
 	must(t, l.ForgetSysctl("net.ipv4.conf.all.arp_ignore", "unknown"))
-	if diff := cmp.Diff(book{}, contents(reopen(t, l)), samePrefix, sameAddr); diff != "" {
+	if diff := cmp.Diff(content{}, contents(reopen(t, l)), samePrefix, sameAddr); diff != "" {
 		t.Errorf("after forgetting (-want +got):\n%s", diff)
 	}
 }
@@ -87,7 +87,7 @@ func TestSetReplaces(t *testing.T) {
 	fill(t, l)
 	must(t, l.SetAddresses([]kernel.IfAddr{{Interface: "eth1", Prefix: netip.MustParsePrefix("10.0.0.1/32")}, {Interface: "eth1", Prefix: netip.MustParsePrefix("10.0.0.1/32")}}))
 	must(t, l.SetServices(nil))
-	want := book{Addresses: []kernel.IfAddr{{Interface: "eth1", Prefix: netip.MustParsePrefix("10.0.0.1/32")}}, Sysctls: full.Sysctls}
+	want := content{Addresses: []kernel.IfAddr{{Interface: "eth1", Prefix: netip.MustParsePrefix("10.0.0.1/32")}}, Sysctls: full.Sysctls}
 	if diff := cmp.Diff(want, contents(reopen(t, l)), samePrefix, sameAddr); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -210,7 +210,7 @@ func TestOneHolderAndAKillAtAnyMoment(t *testing.T) {
 	}
 }
 
-// A directory that cannot be used keeps no daemon down: the ledger is kept in memory, and says why.
+// A directory that cannot be used keeps no daemon down: the state file is kept in memory, and says why.
 func TestADirectoryThatCannotBeUsed(t *testing.T) {
 	parent := t.TempDir()
 	must(t, os.Chmod(parent, 0o755))
@@ -336,11 +336,11 @@ func TestAClosedLedgerTakesNothing(t *testing.T) {
 	}
 }
 
-// TestBookModel compares the book with plain maps under any sequence of changes and restarts.
+// TestBookModel compares the content with plain maps under any sequence of changes and restarts.
 func TestBookModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
-		var b book
+		var b content
 		found, wrote := map[string]string{}, map[string]string{}
 		addresses := map[kernel.IfAddr]bool{}
 		address := rapid.Custom(func(r *rapid.T) kernel.IfAddr {

@@ -1,4 +1,4 @@
-package ledger
+package statefile
 
 import (
 	"cmp"
@@ -32,8 +32,8 @@ type Sysctl struct {
 	Wrote string `json:"wrote"`
 }
 
-// book is the content of the state file.
-type book struct {
+// content is the content of the state file.
+type content struct {
 	Version   int       `json:"version"`
 	BootID    string    `json:"boot_id"`
 	Net       string    `json:"net,omitempty"` // the network namespace; "" is any
@@ -42,15 +42,15 @@ type book struct {
 	Sysctls   []Sysctl  `json:"sysctls,omitempty"`
 }
 
-// home is what a book is about: one network namespace in one boot.
+// home is what a content is about: one network namespace in one boot.
 type home struct{ boot, net string }
 
-// load reads a state file. Whatever cannot be used gives an empty book, and is put aside; the sentence says what was lost,
+// load reads a state file. Whatever cannot be used gives an empty content, and is put aside; the sentence says what was lost,
 // and is empty when nothing was: no file yet, or one of another boot or network namespace, which is gone with all that
 // was put into it, or not ours to touch.
-func load(path string, here home) (book, string) {
-	empty := book{Version: version, BootID: here.boot, Net: here.net}
-	lost := func(err error) (book, string) {
+func load(path string, here home) (content, string) {
+	empty := content{Version: version, BootID: here.boot, Net: here.net}
+	lost := func(err error) (content, string) {
 		text := fmt.Sprintf("state file %s: %v: what an earlier run put into the kernel or found there is not known", path, err)
 		if aside := filepath.Join(filepath.Dir(path), asideName); os.Rename(path, aside) == nil {
 			text += "; the file is kept as " + aside
@@ -84,8 +84,8 @@ func load(path string, here home) (book, string) {
 	}
 }
 
-// add enters what another book holds, and says whether that was new.
-func (b *book) add(other book) bool {
+// add enters what another content holds, and says whether that was new.
+func (b *content) add(other content) bool {
 	addressesNew := replace(&b.Addresses, slices.Concat(b.Addresses, other.Addresses), compareAddresses)
 	services := replace(&b.Services, slices.Concat(b.Services, other.Services), lvs.Key.Compare)
 	sysctls := replace(&b.Sysctls, merged(b.Sysctls, other.Sysctls), compareSysctls)
@@ -93,7 +93,7 @@ func (b *book) add(other book) bool {
 }
 
 // save writes the file so that a reader, also one after a power loss, sees the old content or the new one.
-func (b *book) save(path string) error {
+func (b *content) save(path string) error {
 	data, err := json.MarshalIndent(b, "", " ")
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package ledger
+package statefile
 
 import (
 	"encoding/json"
@@ -14,15 +14,15 @@ import (
 // daemon that knew no marks would take every service by mark for its own, and so it must not read version 2.
 const version = 2
 
-// decode reads a book from any bytes.
-func decode(data []byte) (book, error) {
+// decode reads a content from any bytes.
+func decode(data []byte) (content, error) {
 	var head struct {
 		Version int `json:"version"`
 	}
 	if err := json.Unmarshal(data, &head); err != nil {
-		return book{}, err
+		return content{}, err
 	}
-	var b book
+	var b content
 	var err error
 	switch head.Version {
 	case version:
@@ -33,7 +33,7 @@ func decode(data []byte) (book, error) {
 		err = fmt.Errorf("version %d is not 1 or %d", head.Version, version)
 	}
 	if err != nil {
-		return book{}, err
+		return content{}, err
 	}
 	// A file that was edited by hand may hold anything in any order.
 	replace(&b.Addresses, b.Addresses, compareAddresses)
@@ -43,9 +43,9 @@ func decode(data []byte) (book, error) {
 }
 
 // decode1 reads a file of version 1.
-func decode1(data []byte) (book, error) {
+func decode1(data []byte) (content, error) {
 	var old struct {
-		book
+		content
 		Services []struct {
 			Protocol string `json:"protocol"`
 			Address  string `json:"address"`
@@ -53,9 +53,9 @@ func decode1(data []byte) (book, error) {
 		} `json:"services"`
 	}
 	if err := json.Unmarshal(data, &old); err != nil {
-		return book{}, err
+		return content{}, err
 	}
-	b := old.book
+	b := old.content
 	b.Version = version
 	for _, s := range old.Services {
 		address, err := netip.ParseAddr(s.Address)
