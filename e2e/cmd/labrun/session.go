@@ -33,6 +33,19 @@ type session struct {
 	speed  int
 }
 
+// fetch fetches the kernels that the jobs need, unless the cache has them.
+func (b *booter) fetch(ctx context.Context, cache guest.Cache, jobs []suite.Job) (err error) {
+	if needs(jobs, suite.UML) {
+		if b.tree, err = cache.Fill(ctx, os.Stderr); err != nil {
+			return err
+		}
+	}
+	if needs(jobs, suite.Debian) {
+		b.stock, err = cache.FillStock(ctx, os.Stderr)
+	}
+	return err
+}
+
 // boot starts a guest and waits for its worker.
 func (b booter) boot(ctx context.Context, kernel string) (runner, error) {
 	self, err := os.Executable()

@@ -69,20 +69,11 @@ func parseTest(args []string, usage io.Writer) (testFlags, error) {
 	if err := set.Parse(args); err != nil {
 		return f, err
 	}
-	if f.form.Short && f.form.LongOnly {
-		return f, errors.New("-short and -long-only exclude each other: use one of them")
-	}
-	if f.kernel != "" && f.kernel != suite.UML && f.kernel != suite.Debian {
-		return f, fmt.Errorf("unknown -kernel %s: use %s or %s", f.kernel, suite.UML, suite.Debian)
+	if err := f.check(); err != nil {
+		return f, err
 	}
 	if f.form.Second {
-		if f.kernel == suite.UML {
-			return f, errors.New("-second runs scenarios on the second kernel: omit -kernel uml")
-		}
 		f.kernel = suite.Debian
-	}
-	if f.guests < 0 || f.limit < 0 || f.budget < 0 {
-		return f, errors.New("-guests, -limit and -budget must not be negative")
 	}
 	if f.limit == 0 {
 		f.limit = map[bool]time.Duration{true: 5 * time.Minute, false: 30 * time.Minute}[f.form.Short]
@@ -104,6 +95,21 @@ func parseTest(args []string, usage io.Writer) (testFlags, error) {
 		f.programs = append(f.programs, p)
 	}
 	return f, nil
+}
+
+// check returns an error if the flags contradict each other.
+func (f testFlags) check() error {
+	switch {
+	case f.form.Short && f.form.LongOnly:
+		return errors.New("-short and -long-only exclude each other: use one of them")
+	case f.kernel != "" && f.kernel != suite.UML && f.kernel != suite.Debian:
+		return fmt.Errorf("unknown -kernel %s: use %s or %s", f.kernel, suite.UML, suite.Debian)
+	case f.form.Second && f.kernel == suite.UML:
+		return errors.New("-second runs scenarios on the second kernel: omit -kernel uml")
+	case f.guests < 0 || f.limit < 0 || f.budget < 0:
+		return errors.New("-guests, -limit and -budget must not be negative")
+	}
+	return nil
 }
 
 // binaries returns the paths of the test binaries.
@@ -158,15 +164,8 @@ func runTests(ctx context.Context, args []string) (int, error) {
 		return 0, nil
 	}
 	b := booter{flags: f, env: requireAll(passed(os.Environ()))}
-	if needs(jobs, suite.UML) {
-		if b.tree, err = cache.Fill(ctx, os.Stderr); err != nil {
-			return 0, err
-		}
-	}
-	if needs(jobs, suite.Debian) {
-		if b.stock, err = cache.FillStock(ctx, os.Stderr); err != nil {
-			return 0, err
-		}
+	if err := b.fetch(ctx, cache, jobs); err != nil {
+		return 0, err
 	}
 	if f.out != "" {
 		if err := os.MkdirAll(f.out, 0o755); err != nil {

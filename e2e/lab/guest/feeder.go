@@ -22,6 +22,22 @@ func newFeeder(w io.Writer, s spec) (*feeder, error) {
 	return &feeder{w: w, spec: raw}, nil
 }
 
+// answer sends what the guest has asked for: the spec first, input afterwards. It does not wait for input: in receives a
+// request, of which one may be pending, and done ends the goroutine that serves them.
+func (f *feeder) answer(o Options, in chan struct{}, done <-chan struct{}) error {
+	if !f.specSent() {
+		return f.sendSpec()
+	}
+	if f.begin() {
+		go f.run(o.Stdin, o.Sizes, in, done)
+	}
+	select {
+	case in <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
 func (f *feeder) specSent() bool { return f.sent }
 
 func (f *feeder) sendSpec() error {

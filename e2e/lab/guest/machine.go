@@ -142,17 +142,7 @@ func (m *machine) serve(ctx context.Context, o Options, s spec) (int, error) {
 		bootTimer.Stop()
 		switch k {
 		case kindWant:
-			if !feed.specSent() {
-				err = feed.sendSpec()
-				break
-			}
-			if feed.begin() {
-				go feed.run(o.Stdin, o.Sizes, in, done)
-			}
-			select {
-			case in <- struct{}{}:
-			default: // a request is pending already
-			}
+			err = feed.answer(o, in, done)
 		case kindStdout:
 			_, err = o.Stdout.Write(payload)
 		case kindStderr:
