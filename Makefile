@@ -78,14 +78,14 @@ e2e: binaries ## the scenarios; RUN=TestSeed001 for some, LONG=1 for the long fo
 bench-failover bench-memory bench-thousand: SPEED = 1
 
 bench-failover: binaries ## compare the outages of lvs-director and keepalived in one boot
-	$(LABTEST) -v -run '^TestBenchFailover$$' $(TESTS)/e2e.test=e2e
+	$(LABTEST) -bench -v -run '^TestBenchFailover$$' $(TESTS)/e2e.test=e2e
 
 bench-memory: binaries ## resident memory of a director with 1 000 real servers; fails above 40 MB
 	$(LABTEST) -v -run '^TestMemory$$' $(TESTS)/e2e.test=e2e
 
 # REFERENCE: a directory with another build of lvs-director.
 bench-thousand: binaries ## start, reload, stop and rest of 1 000 virtual servers of 4; REFERENCE=DIR for ratios to another build
-	$(if $(REFERENCE),LVS_REFERENCE=$(abspath $(REFERENCE))) $(LABTEST) -v -run '^TestBenchThousand' $(TESTS)/e2e.test=e2e
+	$(if $(REFERENCE),LVS_REFERENCE=$(abspath $(REFERENCE))) $(LABTEST) -bench -v -run '^TestBenchThousand' $(TESTS)/e2e.test=e2e
 
 bench-rest: binaries ## CPU usage of an idle director, on this machine's own kernel; fails above 0.5 %
 	cd e2e && LVS_REQUIRE=$(NETNS) $(CURDIR)/$(TESTS)/e2e.test -test.v -test.run '^TestAtRest$$'
@@ -119,7 +119,7 @@ release-check: ## what takes too long for CI: every scenario in its long form, b
 	$(LABTEST) $(TESTS)/e2e.test=e2e $(call in_guest,$(KERNEL))
 	$(LABTEST) -second -short $(TESTS)/e2e.test=e2e
 	$(MAKE) --no-print-directory runner LONG=1
-	$(MAKE) --no-print-directory bench-failover bench-memory $(if $(NETNS),bench-rest)
+	$(MAKE) --no-print-directory bench-failover bench-memory bench-thousand $(if $(NETNS),bench-rest)
 	$(MAKE) --no-print-directory properties
 	$(MAKE) --no-print-directory fuzz FUZZ=1000000
 

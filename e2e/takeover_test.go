@@ -313,7 +313,7 @@ func (c *cluster) splitAndHeal(way lab.Direction) (hard bool) {
 // Proves README.md: "Failover takes the time that the protocol takes: nobody is faster there."
 func TestBenchFailover(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Keepalived)
-	lab.Long(t)
+	lab.Bench(t)
 	rows := []struct {
 		r timing
 		f fault

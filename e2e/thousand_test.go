@@ -48,7 +48,7 @@ var thousandFigures = []figure{
 // Proves docs/operations.md: "`make bench-thousand` prints what 1 000 virtual servers of 4 real servers take."
 func TestBenchThousand(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.Long(t)
+	lab.Bench(t)
 	thousandBench(t, "without checks", "")
 }
 
@@ -57,7 +57,7 @@ func TestBenchThousand(t *testing.T) {
 // Proves docs/operations.md: "`make bench-thousand` prints what 1 000 virtual servers of 4 real servers take."
 func TestBenchThousandChecked(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.Long(t)
+	lab.Bench(t)
 	thousandBench(t, "with checks", fmt.Sprintf("{type: tcp, port: %d, interval: 60s, timeout: 30s}", standin.FarmTCP))
 }
 

@@ -36,7 +36,7 @@ const (
 // Need declares which parts a scenario needs; no parts if network namespaces are enough. If a part is missing, the
 // scenario is skipped, or fails if LVS_REQUIRE names the part (see package require); in a guest all parts are required.
 //
-// Need, Exclusive, Long, Longer and AnyKernel must be the first calls of a scenario, before New and anything else that
+// Need, Exclusive, Long, Longer, Bench and AnyKernel must be the first calls of a scenario, before New and anything else that
 // touches the kernel: `labrun test` runs them on the host machine to plan the run.
 func Need(t testing.TB, parts ...Part) {
 	t.Helper()
@@ -92,6 +92,13 @@ func LongPart(t testing.TB) {
 	if testing.Short() {
 		t.Skip("only in the long form: run it without -short")
 	}
+}
+
+// Bench declares that a scenario is a benchmark: it prints figures, and runs only if it is asked for (`labrun test -bench`,
+// the bench-… targets of the Makefile).
+func Bench(t testing.TB) {
+	t.Helper()
+	t.Attr(suite.AttrBench, "")
 }
 
 // AnyKernel declares that a scenario also runs on the second kernel: `make soak` runs its daily form there.

@@ -21,6 +21,7 @@ const (
 	AttrExclusive = "lab.exclusive" // needs a guest to itself
 	AttrLong      = "lab.long"      // only has a long form
 	AttrLonger    = "lab.longer"    // also has a longer form
+	AttrBench     = "lab.bench"     // prints figures, and belongs to no form
 	AttrAnyKernel = "lab.anykernel" // also runs on the second kernel
 	AttrPlanned   = "lab.planned"   // planning ended here, because the rest needs the lab
 )
@@ -39,6 +40,7 @@ type Scenario struct {
 	Exclusive bool
 	Long      bool // only runs in the long form
 	Longer    bool // also has a longer form
+	Bench     bool // prints figures, and belongs to no form
 	AnyKernel bool // also runs on the second kernel
 }
 
@@ -92,6 +94,8 @@ func (p *plan) apply(a attribute) {
 		p.Long = true
 	case AttrLonger:
 		p.Longer = true
+	case AttrBench:
+		p.Bench = true
 	case AttrAnyKernel:
 		p.AnyKernel = true
 	case AttrPlanned:
@@ -127,6 +131,7 @@ func (s Scenario) Undeclared(ran Scenario) []string {
 		{"lab.Exclusive", ran.Exclusive, s.Exclusive},
 		{"lab.Long", ran.Long, s.Long},
 		{"lab.Longer", ran.Longer, s.Longer},
+		{"lab.Bench", ran.Bench, s.Bench},
 		{"lab.AnyKernel", ran.AnyKernel, s.AnyKernel},
 	} {
 		if d.is && !d.was {

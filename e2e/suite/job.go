@@ -23,12 +23,16 @@ type Form struct {
 	Short    bool   // the daily form, as `go test -short`; otherwise the long form
 	LongOnly bool   // of the long form, only the scenarios that differ from the daily form
 	Second   bool   // only scenarios for the second kernel: those that need it, and those that declare AnyKernel
+	Bench    bool   // only benchmarks, which are in no other form
 	Tests    string // regular expression for the names of tests; "" = all
 	Subtests string // the same for subtests, with a leading slash; "" = all
 }
 
 // Runs reports whether this form includes the scenario.
 func (f Form) Runs(s Scenario) bool {
+	if s.Bench != f.Bench {
+		return false
+	}
 	if f.Second && s.Kernel != Debian && !s.AnyKernel {
 		return false
 	}

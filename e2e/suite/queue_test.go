@@ -125,6 +125,7 @@ func TestForms(t *testing.T) {
 		{Scenario{Kernel: Debian}, true, true, false, true},
 		{Scenario{AnyKernel: true}, true, true, false, true},
 		{Scenario{AnyKernel: true, Long: true}, false, true, true, false},
+		{Scenario{Bench: true}, false, false, false, false},
 	} {
 		for _, one := range []struct {
 			f    Form

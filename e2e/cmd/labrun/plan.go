@@ -67,7 +67,7 @@ func plan(ctx context.Context, p suite.Program, f suite.Form, kernel string, kno
 		switch {
 		case runs:
 			jobs = append(jobs, f.Job(p, s, known))
-		case f.Short && s.Long:
+		case f.Short && s.Long && !s.Bench:
 			longOnly = append(longOnly, s)
 		}
 	}

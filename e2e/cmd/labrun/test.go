@@ -55,6 +55,7 @@ func parseTest(args []string, usage io.Writer) (testFlags, error) {
 	set.BoolVar(&f.form.LongOnly, "long-only", false, "run only scenarios whose long form differs from the daily form")
 	set.StringVar(&f.kernel, "kernel", "", "run all scenarios on this `kernel`, uml or debian; by default uml, or the kernel that a scenario needs")
 	set.BoolVar(&f.form.Second, "second", false, "run only the scenarios for the second kernel, on that kernel")
+	set.BoolVar(&f.form.Bench, "bench", false, "run only the benchmarks, which no other form includes")
 	run := set.String("run", "", "run only tests that match this regular `expression`, as go test -run")
 	set.IntVar(&f.guests, "guests", 0, "`number` of guests at a time; 0 = as many as this machine can run")
 	set.IntVar(&f.memory, "mem", guest.DefaultMemory, "memory of a guest in `MiB`")
@@ -102,6 +103,8 @@ func (f testFlags) check() error {
 	switch {
 	case f.form.Short && f.form.LongOnly:
 		return errors.New("-short and -long-only exclude each other: use one of them")
+	case f.form.Bench && (f.form.Short || f.form.LongOnly):
+		return errors.New("benchmarks have one form: omit -short and -long-only")
 	case f.kernel != "" && f.kernel != suite.UML && f.kernel != suite.Debian:
 		return fmt.Errorf("unknown -kernel %s: use %s or %s", f.kernel, suite.UML, suite.Debian)
 	case f.form.Second && f.kernel == suite.UML:
