@@ -93,7 +93,7 @@ func (c *cluster) stallMaster(t *testing.T, length time.Duration) {
 		c.master.daemon.Resume()
 
 		// The director reads the packets queued on its socket before it sends anything, and removes the VIP at once.
-		log.WaitLog(`msg=state .*from=MASTER to=BACKUP .*stood still for .* and 10\.77\.0\.3 serves with priority 100`, soon)
+		log.WaitLog(`msg=state .*from=MASTER to=BACKUP .*stalled for .*; 10\.77\.0\.3 took over with priority 100`, soon)
 		gone := watch.awaitEnd(soon)
 		watch.awaitPeriodSince(gone)
 		c.awaitHolder(c.master, soon) // it preempts after the usual time

@@ -104,7 +104,7 @@ func (m *stallMonitor) judge(loops []heartbeat.Idle, elections map[config.Instan
 		case idle[e.heart] >= max(e.lease, 2*lookAtLoops):
 			// It sends no adverts, and another one has the VIPs by now.
 			e.release()
-		case told[e.heart] != problem && e.offer(vrrp.Hindered{Reason: problem}):
+		case told[e.heart] != problem && e.offer(vrrp.Degraded{Reason: problem}):
 			told[e.heart] = problem
 		}
 	}

@@ -40,25 +40,25 @@ func TestJudge(t *testing.T) {
 	actor := func(d time.Duration) heartbeat.Idle {
 		return heartbeat.Idle{Name: "the election of mysql", Signal: beat, For: d}
 	}
-	const hindered = `hindered "the table loop made no progress for 30s (a bug, or a kernel that does not answer; a restart helps)"`
+	const degraded = `degraded "the table loop made no progress for 30s (a bug, or a kernel that does not answer; a restart helps)"`
 	look("", table(29*time.Second), actor(0))
 	full = true
-	look(hindered, table(30*time.Second), actor(0))
+	look(degraded, table(30*time.Second), actor(0))
 	full = false
-	look(hindered, table(31*time.Second), actor(0)) // it was not taken
+	look(degraded, table(31*time.Second), actor(0)) // it was not taken
 	look("", table(32*time.Second), actor(0))
-	look(`hindered ""`, table(0), actor(4*time.Second))
+	look(`degraded ""`, table(0), actor(4*time.Second))
 	// An election that stands still cannot be told anything; the addresses it held are the others' by now.
 	look("release", actor(5*time.Second))
 	look("release", actor(30*time.Second))
 	look("", actor(0))
 	// Another election takes the name, by a reload, while a loop stands still.
-	look(hindered, table(30*time.Second))
+	look(degraded, table(30*time.Second))
 	other := elections["mysql"]
 	other.heart = loops.Start("the election of mysql")
 	elections["mysql"] = other
-	look(hindered, table(31*time.Second))
-	look(`hindered ""`, table(0))
+	look(degraded, table(31*time.Second))
+	look(`degraded ""`, table(0))
 	delete(elections, "mysql")
 	look("", actor(time.Minute))
 }

@@ -236,7 +236,7 @@ func (a *Actor) obey() {
 // hear takes in every datagram that is queued: after a stall what was heard meanwhile decides, not the clock. The link's
 // own goroutine may not have woken yet, so that where it matters the socket is read from here.
 func (a *Actor) hear() {
-	if a.machine.HearFirst(a.now()) {
+	if a.machine.DrainFirst(a.now()) {
 		a.wire.Drain()
 	}
 	a.receiveAll()

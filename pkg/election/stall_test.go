@@ -33,7 +33,7 @@ func TestStalledMasterReadsItsSocketFirst(t *testing.T) {
 		if now := a.Snapshot().AdvertsSent; now != sent {
 			t.Errorf("sent %d adverts on waking", now-sent)
 		}
-		if got, want := a.Snapshot().Reason, "BACKUP: stood still for 20.59s, and 10.77.0.3 serves with priority 100 meanwhile"; got != want {
+		if got, want := a.Snapshot().Reason, "BACKUP: stalled for 20.59s; 10.77.0.3 took over with priority 100"; got != want {
 			// The adverts after the first one say what comes next.
 			if want = "BACKUP: lower priority 100 from 10.77.0.3, taking over when the master-down timer ends"; got != want {
 				t.Errorf("reason %q, want %q", got, want)

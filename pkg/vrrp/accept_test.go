@@ -36,7 +36,7 @@ func TestRFC9568Section7_1Receiving(t *testing.T) {
 		{"checksum", v3, us3, func(d *Datagram) { d.Payload[7]++ }, DropChecksum},
 		{"other VRID", v3, Params{VRID: 52, Source: backup}, nil, DropVRID},
 		{"v2 password", v2, us2, func(d *Datagram) {
-			d.Payload[4] = 1 // adds 0x0100 to the sum, which the next line takes back
+			d.Payload[4] = 1 // adds 0x0100 to the sum; the next line compensates for it
 			d.Payload[6]--
 		}, DropAuth},
 		{"v2 interval", v2, Params{VRID: 51, Version: 2, AdvertInterval: 2 * time.Second, Source: backup}, nil, DropInterval},

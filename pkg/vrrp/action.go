@@ -5,26 +5,28 @@ import (
 	"strconv"
 )
 
-// Action is something the owner of a machine is to do. Actions are carried out in the order in which Step returns them.
+// Action is something the owner of a machine must do. Actions are carried out in the order in which Step returns them.
 type Action interface {
 	fmt.Stringer
 	action()
 }
 
 type (
-	// SendAdvert sends one advert with this priority now; 0 resigns. Everything else in it is the instance's own.
+	// SendAdvert sends one advert with this priority now; 0 resigns. All other fields come from the instance.
 	SendAdvert struct{ Priority uint8 }
 
-	// Acquire takes the VIPs and announces them. With CauseStalled they are already ours, and are taken anew.
+	// Acquire adds the VIPs and announces them. With CauseStalled this director is already MASTER and adds them again.
 	Acquire struct{ Cause Cause }
 
-	// Release gives the VIPs up. It also stops whatever still announces them, and is right when they are already gone.
+	// Release removes the VIPs and stops any announcements of them that are still running. It is safe if they are
+	// already gone.
 	Release struct{}
 
-	// Announce repeats the gratuitous ARP of the VIPs, which we hold: others may have learned another holder.
+	// Announce repeats the gratuitous ARP for the VIPs that this director holds: other hosts may have learned another
+	// holder.
 	Announce struct{ Why Why }
 
-	// Transition reports that the state changed. Reason is the sentence of Machine.Reason.
+	// Transition reports a state change. Reason is the text of Machine.Reason.
 	Transition struct {
 		From, To State
 		Reason   string
@@ -45,22 +47,22 @@ func (a Transition) String() string {
 	return fmt.Sprintf("transition from=%s to=%s reason=%q", a.From, a.To, a.Reason)
 }
 
-// Cause says why a director became MASTER. How long the VIPs have to be announced depends on it.
+// Cause is why a director became MASTER. It determines for how long the VIPs are announced.
 type Cause uint8
 
 const (
-	// CauseAlone: no MASTER was heard since we began to listen.
+	// CauseAlone: no advert from a MASTER was received since this director started listening.
 	CauseAlone Cause = iota
-	// CauseSilentPeer: the MASTER was not heard any more. It may still hold the VIPs until their lease ends.
+	// CauseSilentPeer: the MASTER's adverts stopped. It may still hold the VIPs until their lease expires.
 	CauseSilentPeer
-	// CauseResigned: the MASTER said that it stops.
+	// CauseResigned: the MASTER sent a priority-0 advert.
 	CauseResigned
-	// CausePreempted: the MASTER lives and has a lower priority. It gives up when it hears us.
+	// CausePreempted: the MASTER is alive and has a lower priority. It steps back when it receives our advert.
 	CausePreempted
-	// CauseOwner: we own the addresses and take them at start.
+	// CauseOwner: this director is the address owner and takes the VIPs at start.
 	CauseOwner
-	// CauseStalled: we stood still as MASTER, nobody took over meanwhile, and our own lease may have lapsed. It comes
-	// without a Release before it.
+	// CauseStalled: this director stalled as MASTER and no other director took over in the meantime, but its lease may
+	// have expired. No Release precedes it.
 	CauseStalled
 )
 
@@ -83,11 +85,12 @@ func (c Cause) String() string {
 	return "Cause(" + strconv.Itoa(int(c)) + ")"
 }
 
-// Why says why a MASTER announces its VIPs again.
+// Why is the reason why a MASTER announces its VIPs again.
 type Why uint8
 
 const (
-	// WhyLowerMaster: a MASTER that loses against us was heard; until now it answered for the VIPs as well.
+	// WhyLowerMaster: an advert from a MASTER with a lower rank was received; until now it answered ARP for the VIPs as
+	// well.
 	WhyLowerMaster Why = iota
 )
 

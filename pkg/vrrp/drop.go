@@ -1,24 +1,24 @@
 package vrrp
 
-// DropReason says why a packet was ignored. The zero value is DropNone: it was not.
+// DropReason is why a packet was dropped. The zero value, DropNone, means that it was accepted.
 type DropReason uint8
 
-// The reasons, in the order in which the rules are tried.
+// The reasons, in the order in which the rules are applied.
 const (
 	DropNone         DropReason = iota
-	DropOwnPacket               // came from our own source address: looped back, or a duplicate address
-	DropTTL                     // TTL is not 255: it crossed a router, or was forged
-	DropVersion                 // not the instance's version, or none that exists
-	DropLength                  // truncated, or longer than its address count says
-	DropChecksum                // wrong in every form
+	DropOwnPacket               // sent from our own source address: looped back, or a duplicate address
+	DropTTL                     // TTL is not 255: the packet crossed a router or is forged
+	DropVersion                 // not the instance's version, or not a valid version
+	DropLength                  // truncated, or longer than its address count implies
+	DropChecksum                // invalid in every form
 	DropType                    // not an advertisement
-	DropVRID                    // of a virtual router that is not configured here
-	DropAddressCount            // names no VIP
-	DropAuth                    // version 2 with an authentication type that is not ours
-	DropInterval                // version 2 with another advertisement interval than ours, or an interval of 0
-	DropFlood                   // within the rules, and too many of its kind; see Guard
-	DropResignation             // a resignation of one who is not MASTER, or one too many; see Guard
-	DropUnknown                 // for the shell: it could not tell what the packet is, for instance its TTL
+	DropVRID                    // a virtual router that is not configured here
+	DropAddressCount            // lists no VIP
+	DropAuth                    // version 2 with an authentication type other than 0
+	DropInterval                // version 2 with an advertisement interval other than ours, or an interval of 0
+	DropFlood                   // valid, but over the rate limit; see Guard
+	DropResignation             // a resignation from a router that is not MASTER, or over the rate limit; see Guard
+	DropUnknown                 // for callers: the packet could not be classified, for instance because its TTL is unknown
 	dropReasons
 )
 
@@ -28,7 +28,7 @@ var dropNames = [dropReasons]string{
 	DropInterval: "interval", DropFlood: "flood", DropResignation: "resignation", DropUnknown: "unknown",
 }
 
-// String returns the short snake_case name that counters carry.
+// String returns the short snake_case name used in counters.
 func (r DropReason) String() string {
 	if r >= dropReasons {
 		return "unknown"
@@ -36,7 +36,7 @@ func (r DropReason) String() string {
 	return dropNames[r]
 }
 
-// DropReasons returns every reason for which a packet can be ignored, without DropNone.
+// DropReasons returns every reason except DropNone.
 func DropReasons() []DropReason {
 	all := make([]DropReason, 0, dropReasons-1)
 	for r := DropNone + 1; r < dropReasons; r++ {

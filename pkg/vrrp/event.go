@@ -7,57 +7,59 @@ import (
 	"time"
 )
 
-// Event is something that happened to a virtual router. Every event is defined in every state; where it has no meaning
-// it does nothing. Its String is the word and the fields that ParseEvent reads.
+// Event is something that happened to a virtual router. Every event is defined in every state; one that does not apply
+// to a state does nothing. String returns the text form that ParseEvent reads.
 type Event interface {
 	fmt.Stringer
 	event()
 }
 
 type (
-	// Startup leaves INIT: for FAULT if a fault is known, for MASTER if the address owner is ready, otherwise for BACKUP.
+	// Startup leaves INIT: for FAULT if a fault is known, for MASTER if the address owner is ready, otherwise for
+	// BACKUP.
 	Startup struct{}
 
-	// Tick says only that time has passed. Hand over every advert that is queued on the socket before the Tick, where
-	// HearFirst asks for it: after a stall, what was heard in the meantime decides, not the clock.
+	// Tick says only that time has passed. If DrainFirst returns true, pass in every advert that is queued on the
+	// socket before the Tick: after a stall the adverts received in the meantime decide, not the clock.
 	Tick struct{}
 
-	// Advert is an advert of the same virtual router that Accept let through.
+	// Advert is an advert of the same virtual router that passed Accept.
 	Advert struct {
 		Source   netip.Addr
 		Priority uint8         // 0: the sender stops being MASTER
 		Interval time.Duration // the sender's; 0 or less means ours
 	}
 
-	// Shutdown leaves for INIT; a MASTER resigns first.
+	// Shutdown goes to INIT; a MASTER resigns first.
 	Shutdown struct{}
 
-	// Ready allows preemption (the state a machine begins with).
+	// Ready allows preemption (the initial condition of a machine).
 	Ready struct{}
 
-	// NotReady forbids taking over from a living MASTER of lower priority. A VIP that nobody holds is taken all the
-	// same, and a MASTER stays MASTER. How long a director may be not ready is for the sender to limit.
+	// NotReady forbids preempting a live MASTER of lower priority. If there is no MASTER this director takes over
+	// anyway, and a MASTER stays MASTER. The sender must limit how long a director stays not ready.
 	NotReady struct{ Reason string }
 
-	// Faulted says that this director could not serve: the machine goes to FAULT, a MASTER resigns first. Before
-	// Startup it is remembered. A second one replaces the reason.
+	// Faulted says that this director cannot serve: the machine goes to FAULT; a MASTER resigns first. A Faulted before
+	// Startup is remembered. A second one replaces the reason.
 	Faulted struct{ Reason string }
 
-	// Hindered says that a part of this director stands still although the election does not: another one serves better,
-	// but a bad one is better than none. The machine goes to FAULT, a MASTER resigns first. It does not preempt there,
-	// and takes VIPs that nobody holds after a master-down interval. An empty Reason ends it.
-	Hindered struct{ Reason string }
+	// Degraded says that a part of this director has stalled while the election still runs: another director serves
+	// better, but a degraded one is better than none. The machine goes to FAULT; a MASTER resigns first. In FAULT it
+	// does not preempt, but takes over if there is no MASTER for a master-down interval. An empty Reason ends the
+	// degraded condition.
+	Degraded struct{ Reason string }
 
 	// Recover ends a fault.
 	Recover struct{}
 
-	// Lost says that the VIPs are gone because their lease lapsed: a MASTER steps back, says nothing, and listens for a
-	// full master-down interval. But when this director stood still just now, that is why they lapsed, and the adverts
-	// that were heard have decided already: a MASTER takes them again at once.
+	// Lost says that the VIPs are gone because their lease expired: a MASTER steps back without sending an advert and
+	// listens for a full master-down interval. If this director has just stalled, that is why the lease expired, and
+	// the adverts received have already been taken into account: a MASTER then adds the VIPs again at once.
 	Lost struct{ Reason string }
 
-	// Reconfigure brings other Params without leaving the state. VRID and Version cannot change, for that would be
-	// another virtual router: those two fields are ignored.
+	// Reconfigure changes the Params without leaving the state. VRID and Version cannot change, because that would be a
+	// different virtual router: those two fields are ignored.
 	Reconfigure struct{ Params Params }
 )
 
@@ -68,7 +70,7 @@ func (Shutdown) event()    {}
 func (Ready) event()       {}
 func (NotReady) event()    {}
 func (Faulted) event()     {}
-func (Hindered) event()    {}
+func (Degraded) event()    {}
 func (Recover) event()     {}
 func (Lost) event()        {}
 func (Reconfigure) event() {}
@@ -80,7 +82,7 @@ func (Ready) String() string      { return "ready" }
 func (e NotReady) String() string { return "not_ready " + strconv.Quote(e.Reason) }
 func (e Faulted) String() string  { return "fault " + strconv.Quote(e.Reason) }
 func (Recover) String() string    { return "recover" }
-func (e Hindered) String() string { return "hindered " + strconv.Quote(e.Reason) }
+func (e Degraded) String() string { return "degraded " + strconv.Quote(e.Reason) }
 func (e Lost) String() string     { return "lost " + strconv.Quote(e.Reason) }
 
 func (e Advert) String() string {
@@ -88,7 +90,7 @@ func (e Advert) String() string {
 }
 func (e Reconfigure) String() string { return "reconfigure " + e.Params.String() }
 
-// String returns the parameters as key=value words, in the order of the struct.
+// String returns the parameters as key=value pairs, in the order of the struct.
 func (p Params) String() string {
 	return fmt.Sprintf("vrid=%d version=%d priority=%d interval=%s preempt=%t preempt_delay=%s source=%s",
 		p.VRID, p.Version, p.Priority, p.AdvertInterval, p.Preempt, p.PreemptDelay, formatAddr(p.Source))

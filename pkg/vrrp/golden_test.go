@@ -14,15 +14,15 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files in testdata; read the diff before you keep it")
 
-// TestGolden runs the scripts in testdata: what a line does stands behind it, indented. The commands:
+// TestGolden runs the scripts in testdata. The effects of a line follow it, indented. The commands:
 //
-//	node NAME key=value…     a director, in INIT (Params.String has the keys)
+//	node NAME key=value…     a director, in INIT (for the keys see Params.String)
 //	run DURATION             let time pass
-//	cut NAME… | heal         a director's adverts reach nobody and it hears none | everybody hears everybody
-//	mute NAME                a director's adverts reach nobody, but it hears the others
-//	crash NAME               a director disappears without a word
-//	NAME EVENT               an event (ParseEvent has the words)
-//	state                    print what every director believes
+//	cut NAME… | heal         a director neither sends nor receives adverts | all links work again
+//	mute NAME                a director's adverts are lost, but it receives those of the others
+//	crash NAME               a director disappears without resigning
+//	NAME EVENT               an event (see ParseEvent)
+//	state                    print the state of every director
 func TestGolden(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -48,7 +48,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// playScript returns the script with what it does now in the place of what it did.
+// playScript returns the script with the current effects of each line.
 func playScript(t *testing.T, script string) string {
 	l := newLAN()
 	cut, mute := map[string]bool{}, map[string]bool{}
@@ -120,7 +120,7 @@ func playScript(t *testing.T, script string) string {
 	return out.String()
 }
 
-// replays checks that the trace of a director, written down and read back, gives the same actions.
+// replays checks that the trace of a director, written as text and parsed, gives the same actions.
 func replays(t testing.TB, n *node) {
 	t.Helper()
 	text := n.trace.String()

@@ -5,66 +5,66 @@ import (
 	"time"
 )
 
-// Guard withholds adverts from a Machine that are each within the rules but whose number can only be meant to harm, or
-// comes from a broken neighbour: every one of them would have this director answer, announce the VIPs or begin a
-// take-over. It is no protection against whoever forges one advert of a high priority; VRRP has none (RFC 9568,
-// section 9). The zero value is ready.
+// Guard rate-limits adverts that are each valid but whose number can only come from an attack or a broken neighbour:
+// each of them would make this director answer, announce the VIPs or start a takeover. It does not protect against a
+// single forged advert of high priority; VRRP has no protection against that (RFC 9568, section 9). The zero value is
+// ready for use.
 type Guard struct {
-	spent time.Duration // MASTER: how far the answers given reach into the future, at one in each advert interval
+	answered time.Duration // MASTER: the time up to which answers are used up, at one per advert interval
 
-	serves     netip.Addr // who was heard last that did not resign; invalid: nobody yet
+	master     netip.Addr // the source of the last advert that was no resignation; invalid: none yet
 	resigned   bool
-	resignedAt time.Duration // of the resignation believed last
-	doubt      time.Duration // how long after it no other one is
+	resignedAt time.Duration // of the last admitted resignation
+	hold       time.Duration // for how long after it no other resignation is admitted
 }
 
 const (
-	// answersAtOnce is how many adverts of lower priority a MASTER answers without a pause.
-	answersAtOnce = 4
-	// doubtLeast and doubtMost are the times in which a second resignation is not believed. A director that resigns does
-	// not hold the VIPs again, and resign again, so soon; and then its peers take over after the master-down interval.
-	doubtLeast = time.Second
-	doubtMost  = time.Minute
+	// answerBurst is how many adverts of lower priority a MASTER answers in a burst.
+	answerBurst = 4
+	// resignHoldMin and resignHoldMax bound the time in which a second resignation is dropped. A director that resigns
+	// does not become MASTER and resign again so soon; if it does, its peers take over after the master-down interval.
+	resignHoldMin = time.Second
+	resignHoldMax = time.Minute
 )
 
-// Admit returns DropNone if an advert that Accept let through is for a machine in a state to hear, else the reason to
-// ignore it. now is the machine's time.
+// Admit returns DropNone if an advert that passed Accept should be passed to a machine in the given state, otherwise
+// the reason to drop it. now is the machine's time.
 func (g *Guard) Admit(now time.Duration, state State, p Params, a Advert) DropReason {
 	p = p.withDefaults()
 	source := a.Source.Unmap()
 	resigns := a.Priority == PriorityResign
 	if !resigns {
-		g.serves = source
+		g.master = source
 	}
 	switch {
-	case state == Master && !p.outrankedBy(a.Priority, source) && !g.answer(now, p.AdvertInterval):
+	case state == Master && !p.outrankedBy(a.Priority, source) && !g.admitAnswer(now, p.AdvertInterval):
 		return DropFlood
-	case state != Master && resigns && (g.serves.IsValid() && g.serves != source || !g.believe(now)):
+	case state != Master && resigns && (g.master.IsValid() && g.master != source || !g.admitResignation(now)):
 		return DropResignation
 	}
 	return DropNone
 }
 
-// answer is a bucket of answersAtOnce that one advert interval fills by one.
-func (g *Guard) answer(now, interval time.Duration) bool {
-	g.spent = max(g.spent, now)
-	if g.spent-now > (answersAtOnce-1)*interval {
+// admitAnswer is a token bucket of size answerBurst, refilled by one per advert interval.
+func (g *Guard) admitAnswer(now, interval time.Duration) bool {
+	g.answered = max(g.answered, now)
+	if g.answered-now > (answerBurst-1)*interval {
 		return false
 	}
-	g.spent += interval
+	g.answered += interval
 	return true
 }
 
-// believe doubles the doubt with each resignation that comes soon after the last.
-func (g *Guard) believe(now time.Duration) bool {
+// admitResignation doubles the hold time with each resignation that comes soon after the last.
+func (g *Guard) admitResignation(now time.Duration) bool {
 	since := now - g.resignedAt
 	switch {
-	case !g.resigned || since >= 2*g.doubt:
-		g.doubt = doubtLeast
-	case since < g.doubt:
+	case !g.resigned || since >= 2*g.hold:
+		g.hold = resignHoldMin
+	case since < g.hold:
 		return false
 	default:
-		g.doubt = min(2*g.doubt, doubtMost)
+		g.hold = min(2*g.hold, resignHoldMax)
 	}
 	g.resigned, g.resignedAt = true, now
 	return true

@@ -24,19 +24,19 @@ func genLAN(t *rapid.T, preempt *rapid.Generator[bool]) *lan {
 			Preempt: preempt.Draw(t, "preempt"), Source: sourceOf(i),
 		})
 	}
-	// Frames take up to 5 ms, so that they overtake each other.
+	// Frames take up to 5 ms, so that they can be reordered.
 	l.delay = func(_, _ *node) time.Duration {
 		return time.Duration(rapid.IntRange(10, 5000).Draw(t, "delay")) * time.Microsecond
 	}
 	return l
 }
 
-var chaos = []Event{
-	Startup{}, Tick{}, Shutdown{}, Ready{}, NotReady{Reason: "checks"}, Faulted{Reason: "link"}, Recover{}, Lost{Reason: "lease"}, Hindered{Reason: "table"}, Hindered{},
+var allEvents = []Event{
+	Startup{}, Tick{}, Shutdown{}, Ready{}, NotReady{Reason: "checks"}, Faulted{Reason: "link"}, Recover{}, Lost{Reason: "lease"}, Degraded{Reason: "table"}, Degraded{},
 }
 
-// harass lets the segment live for a while with loss, partitions and whatever can happen to a director.
-func harass(t *rapid.T, l *lan) {
+// disturb runs the segment for a while with packet loss, partitions and any event that a director can have.
+func disturb(t *rapid.T, l *lan) {
 	var cut []bool
 	lossy := rapid.IntRange(0, 60).Draw(t, "loss in percent")
 	l.drops = func(from, to *node) bool {
@@ -49,7 +49,7 @@ func harass(t *rapid.T, l *lan) {
 			cut = append(cut, rapid.Bool().Draw(t, "side"))
 		}
 		n := rapid.SampledFrom(l.nodes).Draw(t, "director")
-		l.send(n, rapid.SampledFrom(chaos).Draw(t, "event"))
+		l.send(n, rapid.SampledFrom(allEvents).Draw(t, "event"))
 		l.run(l.now + time.Duration(rapid.IntRange(1, 5000).Draw(t, "pause"))*ms)
 		if wrong := l.wrong(); wrong != "" {
 			t.Fatalf("at %s: %s\n%s", l.now, wrong, l.log.String())
@@ -57,15 +57,16 @@ func harass(t *rapid.T, l *lan) {
 	}
 }
 
-// healed puts every director into service on a segment that works, and returns how long an election may take then: a
-// master-down interval of the lowest, one more advert for two who took over at the same moment, and the delays.
+// healed puts every director into service on a working segment and returns how long an election may take then: the
+// master-down interval of the lowest priority, one more advert for two directors that took over at the same moment, and
+// the frame delays.
 func healed(l *lan) time.Duration {
 	l.drops = func(_, _ *node) bool { return false }
 	var worst time.Duration
 	for _, n := range l.nodes {
 		l.send(n, Startup{})
 		l.send(n, Recover{})
-		l.send(n, Hindered{})
+		l.send(n, Degraded{})
 		l.send(n, Ready{})
 		p := n.m.Params()
 		worst = max(worst, MasterDownInterval(p.Version, p.Priority, p.AdvertInterval)+p.AdvertInterval)
@@ -73,18 +74,18 @@ func healed(l *lan) time.Duration {
 	return worst + 20*ms
 }
 
-// barsEnd is when the last of those who lost their VIPs may preempt again.
-func barsEnd(l *lan) time.Duration {
+// holdOffEnd is when all directors that lost their VIPs may preempt again.
+func holdOffEnd(l *lan) time.Duration {
 	last := l.now
 	for _, n := range l.nodes {
-		last = max(last, n.m.mem.BarredUntil)
+		last = max(last, n.m.mem.HoldOffUntil)
 	}
 	return last
 }
 
-// TestOneMasterAfterHeal: whatever happened before, a master-down interval and an advert after the segment works again
-// there is exactly one MASTER. With preempt everywhere none that serves as BACKUP has a higher priority, as soon as those
-// who lost their VIPs may preempt again, and the MASTER stays.
+// TestOneMasterAfterHeal: whatever happened before, there is exactly one MASTER a master-down interval and an advert
+// after the segment works again. If all directors preempt, no BACKUP has a higher priority once those that lost their
+// VIPs may preempt again, and the MASTER does not change.
 func TestOneMasterAfterHeal(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		allPreempt := rapid.Bool().Draw(t, "all preempt")
@@ -93,13 +94,13 @@ func TestOneMasterAfterHeal(t *testing.T) {
 			preempt = rapid.Just(true)
 		}
 		l := genLAN(t, preempt)
-		harass(t, l)
+		disturb(t, l)
 		wait := healed(l)
 		l.run(l.now + wait)
 		if soon := l.masters(); len(soon) != 1 {
 			t.Fatalf("at %s: %d MASTERs\n%s", l.now, len(soon), l.log.String())
 		}
-		l.run(barsEnd(l) + wait)
+		l.run(holdOffEnd(l) + wait)
 		first := l.masters()
 		if len(first) != 1 {
 			t.Fatalf("at %s: %d MASTERs\n%s", l.now, len(first), l.log.String())
@@ -119,8 +120,8 @@ func TestOneMasterAfterHeal(t *testing.T) {
 	})
 }
 
-// TestTakeOverIsFast: on a segment that works, the death of the MASTER leaves the VIPs unheld no longer than a
-// master-down interval of the next one, plus the way of a frame.
+// TestTakeOverIsFast: on a working segment, a crash of the MASTER leaves the VIPs without a holder for no longer than
+// the master-down interval of the next director plus the delay of a frame.
 func TestTakeOverIsFast(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := genLAN(t, rapid.Just(true))
@@ -136,7 +137,7 @@ func TestTakeOverIsFast(t *testing.T) {
 		})
 		l.run(l.now + next.m.MasterDownInterval() + 5*ms)
 		if len(l.masters()) == 0 {
-			t.Fatalf("at %s nobody has taken over\n%s", l.now, l.log.String())
+			t.Fatalf("at %s no director has taken over\n%s", l.now, l.log.String())
 		}
 	})
 }
@@ -148,15 +149,15 @@ func priorityUnless(n, dead *node) int {
 	return int(n.m.Params().Priority)
 }
 
-// TestTraceReplays: what any director did, written down and read back, happens again; so does what a trace that has
-// forgotten its beginning still holds.
+// TestTraceReplays: the trace of any director, written as text and parsed, replays with the same result; so does a
+// trace that has dropped its oldest entries.
 func TestTraceReplays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := genLAN(t, rapid.Bool())
 		for _, n := range l.nodes {
 			n.trace = NewTrace(n.m, rapid.IntRange(1, 40).Draw(t, "limit"))
 		}
-		harass(t, l)
+		disturb(t, l)
 		for _, n := range l.nodes {
 			text := n.trace.String()
 			back, err := ParseTrace(text)
@@ -164,16 +165,16 @@ func TestTraceReplays(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := back.String(); got != text {
-				t.Fatalf("was:\n%s\nnow:\n%s", text, got)
+				t.Fatalf("recorded:\n%s\nparsed:\n%s", text, got)
 			}
 			if got := n.trace.Replay().String(); got != text {
-				t.Fatalf("was:\n%s\nreplayed:\n%s", text, got)
+				t.Fatalf("recorded:\n%s\nreplayed:\n%s", text, got)
 			}
 		}
 	})
 }
 
-// TestAnythingGoes: events of any kind at any time break no invariant.
+// TestAnythingGoes: no sequence of events at any time breaks an invariant.
 func TestAnythingGoes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := newLAN()
@@ -184,7 +185,7 @@ func TestAnythingGoes(t *testing.T) {
 		n := l.add("n", p)
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			l.now += time.Duration(rapid.IntRange(-100, 3000).Draw(t, "pause")) * ms
-			ev := rapid.SampledFrom(chaos).Draw(t, "event")
+			ev := rapid.SampledFrom(allEvents).Draw(t, "event")
 			switch rapid.IntRange(0, 3).Draw(t, "kind") {
 			case 0, 1:
 				ev = Advert{

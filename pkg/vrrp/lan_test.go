@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// lan is a simulated Ethernet segment with a machine per director. Time advances from event to event; nothing in it is
-// random, so that a property test can draw every choice and a script repeats to the letter.
+// lan is a simulated Ethernet segment with a machine per director. Time advances from event to event. It has no
+// randomness of its own, so that a property test can draw every choice and a script gives the same result each time.
 type lan struct {
 	now    time.Duration
 	nodes  []*node
@@ -26,7 +26,7 @@ type node struct {
 	name  string
 	m     *Machine
 	trace *Trace
-	holds bool // the VIPs, by Acquire and Release
+	holds bool // the VIPs, according to Acquire and Release
 	dead  bool // crashed: neither steps nor releases
 	wrong string
 }
@@ -60,7 +60,7 @@ func (l *lan) node(name string) *node {
 	return l.nodes[i]
 }
 
-// send lets ev happen to n and carries out what n answers.
+// send passes ev to n and carries out the actions that n returns.
 func (l *lan) send(n *node, ev Event) {
 	if n.dead {
 		return
@@ -90,7 +90,7 @@ func (l *lan) do(n *node, a Action) {
 				Advert{Source: p.Source, Priority: a.Priority, Interval: p.AdvertInterval},
 			})
 		}
-		// One more is allowed while the VIPs are still held: the farewell of a MASTER that yields.
+		// One more is allowed while the VIPs are still held: the last advert of a MASTER that steps back.
 		if a.Priority != PriorityResign && n.m.State() != Master && !n.holds {
 			n.wrong = fmt.Sprintf("%s sends an advert of priority %d", n.m.State(), a.Priority)
 		}
@@ -111,7 +111,7 @@ func (l *lan) do(n *node, a Action) {
 	}
 }
 
-// check looks for broken invariants after a Step.
+// check checks the invariants after a Step.
 func (n *node) check() {
 	if n.holds != (n.m.State() == Master) {
 		n.wrong = fmt.Sprintf("%s, VIPs held: %t", n.m.State(), n.holds)
@@ -128,14 +128,14 @@ func (n *node) check() {
 	}
 }
 
-// run lets the segment live until the given time.
+// run runs the segment until the given time.
 func (l *lan) run(until time.Duration) {
 	for l.next(until) {
 	}
 	l.now = until
 }
 
-// next does what is due first, not after until.
+// next runs the earliest pending event, if it is not later than until.
 func (l *lan) next(until time.Duration) bool {
 	slices.SortFunc(l.flight, func(a, b frame) int {
 		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.serial, b.serial))
@@ -162,7 +162,7 @@ func (l *lan) next(until time.Duration) bool {
 	return true
 }
 
-// masters returns who is MASTER.
+// masters returns the nodes that are MASTER.
 func (l *lan) masters() []*node {
 	var out []*node
 	for _, n := range l.nodes {
@@ -173,7 +173,7 @@ func (l *lan) masters() []*node {
 	return out
 }
 
-// wrong returns the first broken invariant.
+// wrong returns the first violated invariant.
 func (l *lan) wrong() string {
 	for _, n := range l.nodes {
 		if n.wrong != "" {

@@ -6,75 +6,76 @@ import (
 )
 
 // Machine is the election of one virtual router on one director. It is not safe for concurrent use: one goroutine owns
-// it. A copy of a Machine is a snapshot that lives on its own.
+// it. A copy of a Machine is an independent snapshot.
 type Machine struct {
 	p   Params
 	mem memory
 }
 
-// memory is all that a machine remembers besides its parameters. Times are on the caller's clock.
+// memory is the state of a machine apart from its parameters. Times are on the caller's clock.
 type memory struct {
-	Now    time.Duration `json:"now"` // of the last Step
-	State  State         `json:"state"`
-	Since  time.Duration `json:"since"`
-	Ground ground        `json:"ground"`
+	Now         time.Duration `json:"now"` // of the last Step
+	State       State         `json:"state"`
+	Since       time.Duration `json:"since"`
+	StateReason stateReason   `json:"ground"`
 
 	NotReady       bool   `json:"not_ready"`
 	NotReadyReason string `json:"not_ready_reason"`
 	Faulted        bool   `json:"faulted"`
 	FaultReason    string `json:"fault_reason"`
-	Hindered       string `json:"hindered"` // why; "": not at all
+	Degraded       string `json:"degraded"` // the reason; "": not degraded
 
-	// MasterInterval is Active_Adver_Interval of RFC 9568: learned as BACKUP in version 3, our own otherwise.
+	// MasterInterval is Active_Adver_Interval of RFC 9568: learned as BACKUP in version 3, otherwise our own.
 	MasterInterval time.Duration `json:"master_interval"`
 
-	// BACKUP: the master-down timer is kept as its start, so that it follows a change of priority. Resigned: the
-	// MASTER said that it stops, and only the skew is waited for.
+	// BACKUP: the master-down timer is stored as its start, so that it follows a change of priority. Resigned: the
+	// MASTER resigned, and the timer is only the skew.
 	DownFrom time.Duration `json:"down_from"`
 	Resigned bool          `json:"resigned"`
-	Cause    Cause         `json:"cause"` // of the take-over, should the timer end now
-	// Reprieved: the timer was found to have ended while we stood still, and has been given a little more once.
-	Reprieved bool `json:"reprieved"`
+	Cause    Cause         `json:"cause"` // of the takeover if the timer expires now
+	// Extended: the timer expired during a stall of this director and has been extended once.
+	Extended bool `json:"reprieved"`
 
-	// LowerSince is when the first advert of a lower priority was heard, for the preempt delay; Lower says whether.
+	// LowerSince is when the first advert of a lower priority was received, for the preempt delay; Lower says whether
+	// there was one.
 	Lower      bool          `json:"lower"`
 	LowerSince time.Duration `json:"lower_since"`
 
 	// MASTER: when the next advert is due.
 	AdvertDue time.Duration `json:"advert_due"`
-	// StoodUntil is when a MASTER last found that it had missed an advert of its own, and StoodFor how late it was; Stood
-	// says whether it ever did.
-	Stood      bool          `json:"stood"`
-	StoodUntil time.Duration `json:"stood_until"`
-	StoodFor   time.Duration `json:"stood_for"`
+	// StalledUntil is when a MASTER last found that it had missed sending an advert, and StalledFor how late it was;
+	// Stalled says whether that ever happened.
+	Stalled      bool          `json:"stood"`
+	StalledUntil time.Duration `json:"stood_until"`
+	StalledFor   time.Duration `json:"stood_for"`
 
-	// Losses counts how often this director lost its VIPs in a row, the last time at LostAt; it preempts nobody before
-	// BarredUntil.
-	Losses      int           `json:"losses"`
-	LostAt      time.Duration `json:"lost_at"`
-	BarredUntil time.Duration `json:"barred_until"`
+	// Losses counts how often in a row this director lost its VIPs, the last time at LostAt; it does not preempt before
+	// HoldOffUntil.
+	Losses       int           `json:"losses"`
+	LostAt       time.Duration `json:"lost_at"`
+	HoldOffUntil time.Duration `json:"barred_until"`
 
-	// The advert heard last.
+	// The last advert received.
 	Heard         netip.Addr    `json:"heard"`
 	HeardPriority uint8         `json:"heard_priority"`
 	HeardInterval time.Duration `json:"heard_interval"`
 	HeardAt       time.Duration `json:"heard_at"`
 }
 
-// NewMachine returns a machine in INIT, ready and without fault. Zero values in p mean their defaults; for anything
-// else that Params.Validate refuses the behaviour is defined but useless.
+// NewMachine returns a machine in INIT, ready and without fault. Zero values in p mean their defaults; with other
+// values that Params.Validate refuses the behaviour is defined but useless.
 func NewMachine(p Params) *Machine {
 	p = p.withDefaults()
 	return &Machine{p: p, mem: memory{MasterInterval: p.AdvertInterval}}
 }
 
-// Step lets ev happen at now and returns what is to be done, nil for nothing. now is monotonic time since any epoch; a
-// now before that of an earlier Step counts as that one. What was heard comes before what is due: a MASTER that was
-// stalled and then hears a higher one steps back without an advert of its own.
+// Step processes ev at now and returns the actions to carry out, nil for none. now is monotonic time since any epoch; a
+// now earlier than that of a previous Step counts as that one. Adverts are processed before timers: a MASTER that
+// stalled and then receives an advert of higher priority steps back without sending an advert.
 func (m *Machine) Step(now time.Duration, ev Event) []Action {
 	m.mem.Now = max(now, m.mem.Now)
 	if m.mem.State == Master && m.mem.Now-m.mem.AdvertDue >= m.p.AdvertInterval {
-		m.mem.Stood, m.mem.StoodUntil, m.mem.StoodFor = true, m.mem.Now, m.mem.Now-m.mem.AdvertDue
+		m.mem.Stalled, m.mem.StalledUntil, m.mem.StalledFor = true, m.mem.Now, m.mem.Now-m.mem.AdvertDue
 	}
 	return m.expire(m.handle(ev))
 }
@@ -84,7 +85,7 @@ func (m *Machine) handle(ev Event) []Action {
 	case Startup:
 		return m.startup()
 	case Advert:
-		return m.hear(e)
+		return m.receive(e)
 	case Shutdown:
 		return m.shutdown()
 	case Ready:
@@ -94,19 +95,19 @@ func (m *Machine) handle(ev Event) []Action {
 		m.reconsider()
 	case Faulted:
 		return m.fault(e.Reason)
-	case Hindered:
-		return m.hinder(e.Reason)
+	case Degraded:
+		return m.degrade(e.Reason)
 	case Recover:
-		return m.heal()
+		return m.clearFault()
 	case Lost:
-		return m.lose(e.Reason)
+		return m.loseVIPs(e.Reason)
 	case Reconfigure:
 		m.reconfigure(e.Params)
 	}
 	return nil
 }
 
-// expire runs the timer of the state if it is due. Afterwards Deadline is in the future.
+// expire handles the timer of the state if it has expired. Afterwards Deadline is in the future.
 func (m *Machine) expire(acts []Action) []Action {
 	s := &m.mem
 	due, ok := m.Deadline()
@@ -114,70 +115,72 @@ func (m *Machine) expire(acts []Action) []Action {
 		return acts
 	}
 	if s.State != Master {
-		if m.reprieve(s.Now - due) {
+		if m.extendAfterStall(s.Now - due) {
 			return acts
 		}
 		cause, why := m.takeOverCause()
 		return m.takeOver(acts, cause, why)
 	}
-	if m.outlasted() { // and no peer was heard, or we were not MASTER any more
+	if m.silentTooLong() { // no advert was received, or this director would no longer be MASTER
 		return append(acts, m.reclaim()...)
 	}
 	late := s.Now - s.AdvertDue
-	// Fixed steps from the due time, so that adverts do not drift; those missed in a stall are not made up for.
+	// Fixed steps from the due time, so that adverts do not drift; adverts missed in a stall are not sent later.
 	s.AdvertDue += (1 + late/m.p.AdvertInterval) * m.p.AdvertInterval
 	return append(acts, m.advertise())
 }
 
-// reclaim takes the VIPs anew after a stall in which nobody else took them; the kernel may have dropped them meanwhile.
+// reclaim adds the VIPs again after a stall in which no other director took over; the kernel may have removed them in
+// the meantime.
 func (m *Machine) reclaim() []Action {
 	m.mem.AdvertDue = m.mem.Now + m.p.AdvertInterval
 	return []Action{m.advertise(), Acquire{Cause: CauseStalled}}
 }
 
-// reprieve gives a BACKUP that finds its timer run out long ago time for one advert. A process that is stopped finds
-// what it missed on its socket; a machine that was stopped has missed it for good, and what it hears next decides.
-func (m *Machine) reprieve(late time.Duration) bool {
+// extendAfterStall gives a BACKUP whose timer expired long ago the time for one more advert. After a stop of the
+// process the missed adverts are queued on its socket; after a stop of the whole host they are lost, and the next
+// advert decides.
+func (m *Machine) extendAfterStall(late time.Duration) bool {
 	s := &m.mem
-	if s.Reprieved || late < (downAdverts-1)*s.MasterInterval {
+	if s.Extended || late < (downAdverts-1)*s.MasterInterval {
 		return false
 	}
-	s.Reprieved = true
+	s.Extended = true
 	s.DownFrom += late + s.MasterInterval + SkewTime(m.p.Version, m.p.Priority, s.MasterInterval)
 	return true
 }
 
 const (
-	// lostByStall is how soon after a stall a lapsed lease is put down to it, and how long that must have been. No lease is
-	// as short as that.
-	lostByStall = time.Second
-	// A director that cannot hold its VIPs would take them from one that can, again and again. After the first loss it
-	// preempts nobody for barredLeast, after each further one for twice as long; losses further apart than forgotten are
-	// each the first. A VIP that nobody holds it takes all the same.
-	barredLeast = 10 * time.Second
-	barredMost  = 5 * time.Minute
-	forgotten   = 3 * barredMost
+	// stallLossWindow is how soon after a stall an expired lease is attributed to it, and the least length of such a
+	// stall. Every lease is longer.
+	stallLossWindow = time.Second
+	// A director that keeps losing its VIPs would preempt a healthy one again and again. After the first loss it does
+	// not preempt for holdOffMin, after each further loss for twice as long; a loss more than lossWindow after the last
+	// one counts as the first. If there is no MASTER it takes over anyway.
+	holdOffMin = 10 * time.Second
+	holdOffMax = 5 * time.Minute
+	lossWindow = 3 * holdOffMax
 )
 
-func (m *Machine) lose(reason string) []Action {
+func (m *Machine) loseVIPs(reason string) []Action {
 	s := &m.mem
 	switch {
 	case s.State != Master:
 		return nil
-	case s.Stood && s.StoodFor >= lostByStall && s.Now-s.StoodUntil < lostByStall:
+	case s.Stalled && s.StalledFor >= stallLossWindow && s.Now-s.StalledUntil < stallLossWindow:
 		return m.reclaim()
 	}
-	if s.Losses > 0 && s.Now-s.LostAt >= forgotten {
+	if s.Losses > 0 && s.Now-s.LostAt >= lossWindow {
 		s.Losses = 0
 	}
-	s.LostAt, s.BarredUntil = s.Now, s.Now+m.barredFor()
+	s.LostAt, s.HoldOffUntil = s.Now, s.Now+m.holdOffFor()
 	s.Losses++
-	return m.stepBack(ground{Kind: lost, Text: reason}, CauseAlone, m.p.AdvertInterval)
+	return m.stepBack(stateReason{Kind: lost, Text: reason}, CauseAlone, m.p.AdvertInterval)
 }
 
-// barredFor is how long a loss of the VIPs keeps this director from preempting.
-func (m *Machine) barredFor() time.Duration {
-	return min(barredLeast<<min(m.mem.Losses, 10), barredMost)
+// holdOffFor is for how long this director does not preempt after losing its VIPs.
+func (m *Machine) holdOffFor() time.Duration {
+	return min(holdOffMin<<min(m.mem.Losses, 10), holdOffMax)
 }
 
 // startup follows RFC 9568 6.4.1.
@@ -187,15 +190,15 @@ func (m *Machine) startup() []Action {
 	case s.State != Init:
 		return nil
 	case s.Faulted:
-		return []Action{m.enter(Fault, ground{Kind: faulted, Text: s.FaultReason})}
-	case s.Hindered != "":
+		return []Action{m.enter(Fault, stateReason{Kind: faulted, Text: s.FaultReason})}
+	case s.Degraded != "":
 		m.listen(m.p.AdvertInterval, CauseAlone)
-		return []Action{m.enter(Fault, ground{Kind: faulted, Text: s.Hindered})}
+		return []Action{m.enter(Fault, stateReason{Kind: faulted, Text: s.Degraded})}
 	case m.p.Priority == PriorityOwner && !s.NotReady:
-		return m.takeOver(nil, CauseOwner, ground{Kind: owner})
+		return m.takeOver(nil, CauseOwner, stateReason{Kind: owner})
 	}
 	m.listen(m.p.AdvertInterval, CauseAlone)
-	return []Action{m.enter(Backup, ground{Kind: listening, For: m.MasterDownInterval()})}
+	return []Action{m.enter(Backup, stateReason{Kind: listening, For: m.MasterDownInterval()})}
 }
 
 func (m *Machine) shutdown() []Action {
@@ -204,7 +207,7 @@ func (m *Machine) shutdown() []Action {
 	}
 	acts := m.resign()
 	m.mem.Heard, m.mem.HeardPriority = netip.Addr{}, 0
-	return append(acts, m.enter(Init, ground{Kind: stopped}))
+	return append(acts, m.enter(Init, stateReason{Kind: stopped}))
 }
 
 func (m *Machine) fault(reason string) []Action {
@@ -214,17 +217,17 @@ func (m *Machine) fault(reason string) []Action {
 	case Init:
 		return nil
 	case Fault:
-		s.Ground.Text = reason
+		s.StateReason.Text = reason
 		return nil
 	}
 	acts := m.resign()
-	if s.State == Master { // whom we heard before we served does not serve now
+	if s.State == Master { // the peer heard before we became MASTER is not MASTER now
 		s.Heard, s.HeardPriority = netip.Addr{}, 0
 	}
-	return append(acts, m.enter(Fault, ground{Kind: faulted, Text: reason}))
+	return append(acts, m.enter(Fault, stateReason{Kind: faulted, Text: reason}))
 }
 
-func (m *Machine) heal() []Action {
+func (m *Machine) clearFault() []Action {
 	s := &m.mem
 	reason := s.FaultReason
 	was := s.Faulted
@@ -233,36 +236,36 @@ func (m *Machine) heal() []Action {
 		return nil
 	}
 	m.listen(m.p.AdvertInterval, CauseAlone)
-	if s.Hindered != "" {
-		s.Ground.Text = s.Hindered
+	if s.Degraded != "" {
+		s.StateReason.Text = s.Degraded
 		return nil
 	}
-	return []Action{m.enter(Backup, ground{Kind: recovered, Text: reason})}
+	return []Action{m.enter(Backup, stateReason{Kind: recovered, Text: reason})}
 }
 
-func (m *Machine) hinder(reason string) []Action {
+func (m *Machine) degrade(reason string) []Action {
 	s := &m.mem
-	before := s.Hindered
-	s.Hindered = reason
+	before := s.Degraded
+	s.Degraded = reason
 	switch {
 	case s.State == Init || s.Faulted:
 		return nil
 	case reason == "" && s.State == Fault:
 		m.listen(m.p.AdvertInterval, CauseAlone)
-		return []Action{m.enter(Backup, ground{Kind: recovered, Text: before})}
+		return []Action{m.enter(Backup, stateReason{Kind: recovered, Text: before})}
 	case reason == "":
 		return nil
 	case s.State == Fault:
-		s.Ground.Text = reason
+		s.StateReason.Text = reason
 		return nil
-	case s.State == Master && before != "": // the VIPs were offered, and nobody took them
+	case s.State == Master && before != "": // we have already resigned once, and no other director took over
 		return nil
 	}
-	return m.giveWay(reason)
+	return m.yield(reason)
 }
 
-// giveWay leaves the VIPs to whoever lives; a BACKUP keeps the time that it gives to a MASTER.
-func (m *Machine) giveWay(reason string) []Action {
+// yield gives the VIPs up to any live peer; a BACKUP keeps its running master-down timer.
+func (m *Machine) yield(reason string) []Action {
 	s := &m.mem
 	acts := m.resign()
 	if s.State == Master {
@@ -270,11 +273,11 @@ func (m *Machine) giveWay(reason string) []Action {
 		m.listen(m.p.AdvertInterval, CauseAlone)
 	}
 	m.reconsider()
-	return append(acts, m.enter(Fault, ground{Kind: faulted, Text: reason}))
+	return append(acts, m.enter(Fault, stateReason{Kind: faulted, Text: reason}))
 }
 
-// reconfigure keeps state and reason. A BACKUP's timer moves with the priority; a MASTER's next advert never comes
-// later than peers expect by what they know, and tells them what is new.
+// reconfigure keeps state and reason. A BACKUP's timer changes with the priority; a MASTER's next advert is never sent
+// later than peers expect by the old interval, and carries the new one.
 func (m *Machine) reconfigure(p Params) {
 	p.VRID, p.Version = m.p.VRID, m.p.Version
 	old := m.p
@@ -289,7 +292,7 @@ func (m *Machine) reconfigure(p Params) {
 	m.reconsider()
 }
 
-// resign tells a MASTER's peers that it stops, then gives the VIPs up. In other states there is nothing to do.
+// resign sends a MASTER's priority-0 advert, then releases the VIPs. In other states it does nothing.
 func (m *Machine) resign() []Action {
 	if m.mem.State != Master {
 		return nil
@@ -297,34 +300,34 @@ func (m *Machine) resign() []Action {
 	return []Action{SendAdvert{Priority: PriorityResign}, Release{}}
 }
 
-// takeOver makes a MASTER: RFC 9568 6.4.2. The advert goes first, so that a peer that was about to do the
-// same hears it as early as can be.
-func (m *Machine) takeOver(acts []Action, cause Cause, why ground) []Action {
+// takeOver enters MASTER: RFC 9568 6.4.2. The advert is sent first, so that a peer about to take over receives it as
+// early as possible.
+func (m *Machine) takeOver(acts []Action, cause Cause, why stateReason) []Action {
 	s := &m.mem
 	s.MasterInterval = m.p.AdvertInterval
 	s.AdvertDue = s.Now + m.p.AdvertInterval
 	return append(acts, m.advertise(), Acquire{Cause: cause}, m.enter(Master, why))
 }
 
-// stepBack makes a BACKUP of a MASTER without a word.
-func (m *Machine) stepBack(why ground, cause Cause, masterInterval time.Duration) []Action {
+// stepBack goes from MASTER to BACKUP without sending an advert.
+func (m *Machine) stepBack(why stateReason, cause Cause, masterInterval time.Duration) []Action {
 	m.listen(masterInterval, cause)
 	return []Action{Release{}, m.enter(Backup, why)}
 }
 
-// listen starts a full master-down timer.
+// listen starts the master-down timer from its full length.
 func (m *Machine) listen(masterInterval time.Duration, cause Cause) {
 	s := &m.mem
 	s.MasterInterval, s.DownFrom, s.Resigned, s.Cause, s.Lower = masterInterval, s.Now, false, cause, false
-	s.Reprieved = false
+	s.Extended = false
 }
 
 func (m *Machine) advertise() Action { return SendAdvert{Priority: m.p.Priority} }
 
 // enter is the only place where the state changes.
-func (m *Machine) enter(to State, why ground) Action {
+func (m *Machine) enter(to State, why stateReason) Action {
 	s := &m.mem
 	from := s.State
-	s.State, s.Since, s.Ground = to, s.Now, why
+	s.State, s.Since, s.StateReason = to, s.Now, why
 	return Transition{From: from, To: to, Reason: m.Reason()}
 }

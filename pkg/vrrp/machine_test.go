@@ -34,7 +34,7 @@ func in(t testing.TB, state State, p Params) *Machine {
 		m.Step(0, Startup{})
 	case Master:
 		m.Step(0, Startup{})
-		m.takeOver(nil, CauseAlone, ground{Kind: alone, For: m.MasterDownInterval()})
+		m.takeOver(nil, CauseAlone, stateReason{Kind: alone, For: m.MasterDownInterval()})
 	case Fault:
 		m.Step(0, Faulted{Reason: "link down"})
 		m.Step(0, Startup{})
@@ -109,7 +109,7 @@ func TestRFC9568Section6_1Timers(t *testing.T) {
 	}
 }
 
-// TestRFC3768Section6_1Timers: the skew of version 2 does not know the interval.
+// TestRFC3768Section6_1Timers: the skew of version 2 does not depend on the interval.
 func TestRFC3768Section6_1Timers(t *testing.T) {
 	for _, interval := range []time.Duration{sec, 10 * sec} {
 		if got := SkewTime(2, 100, interval); got != skew100 {
@@ -210,7 +210,7 @@ func TestRFC9568Section6_4_2Backup(t *testing.T) {
 		{"priority 0 never makes the timer longer", us(), []step{
 			{down100 - 100*ms, hears(0, master), "", down100},
 		}},
-		{"priority 0 and then somebody else serves", us(), []step{
+		{"priority 0, then another director serves", us(), []step{
 			{sec, hears(0, master), "", sec + skew100},
 			{sec + 100*ms, hears(150, vip), "", sec + 100*ms + down100},
 		}},
@@ -223,7 +223,7 @@ func TestRFC9568Section6_4_2Backup(t *testing.T) {
 		{"version 2 does not learn it", v2, []step{
 			{sec, Advert{Source: master, Priority: 150, Interval: 100 * ms}, "", sec + down100},
 		}},
-		{"an own advert is not heard", us(), []step{{sec, hears(150, backup), "", down100}}},
+		{"an own advert is ignored", us(), []step{{sec, hears(150, backup), "", down100}}},
 		{"an advert that was queued during a stall comes before the timer", us(), []step{
 			{2 * down100, hears(150, master), "", 3 * down100},
 		}},
@@ -289,7 +289,7 @@ func TestRFC9568Section6_4_3Active(t *testing.T) {
 		}},
 		{"equal priority, lower address", []step{{500 * ms, hears(100, master), answer, 1500 * ms}}},
 		{"lower priority", []step{{500 * ms, hears(99, other), answer, 1500 * ms}}},
-		{"an own advert is not heard", []step{{500 * ms, hears(200, backup), "", sec}}},
+		{"an own advert is ignored", []step{{500 * ms, hears(200, backup), "", sec}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { play(t, in(t, Master, us()), tt.steps) })
@@ -304,7 +304,7 @@ func TestKeepalivedPreemptDelay(t *testing.T) {
 	play(t, in(t, Backup, p), []step{
 		{1 * sec, hears(50, master), "", 1*sec + down100},
 		{2 * sec, hears(50, master), "", 2*sec + down100},
-		{2500 * ms, hears(100, master), "", 2500*ms + down100}, // cancels
+		{2500 * ms, hears(100, master), "", 2500*ms + down100}, // cancels the delay
 		{3 * sec, hears(50, master), "", 3*sec + down100},
 		{4999 * ms, hears(50, master), "", 4999*ms + down100},
 		{5 * sec, hears(50, master), "", 4999*ms + down100}, // from now on ignored
@@ -314,7 +314,7 @@ func TestKeepalivedPreemptDelay(t *testing.T) {
 }
 
 func TestReadiness(t *testing.T) {
-	t.Run("no preemption, but a free VIP is taken", func(t *testing.T) {
+	t.Run("no preemption, but a takeover if there is no MASTER", func(t *testing.T) {
 		m := in(t, Backup, us())
 		play(t, m, []step{
 			{0, NotReady{Reason: "checks"}, "", down100},
@@ -323,7 +323,7 @@ func TestReadiness(t *testing.T) {
 			{2 * down100, NotReady{Reason: "checks"}, "send_advert priority=100", 4*sec + down100}, // stays MASTER
 		})
 	})
-	t.Run("not ready gives a peer that was about to be preempted its time back", func(t *testing.T) {
+	t.Run("not ready restarts the timer of a peer that was about to be preempted", func(t *testing.T) {
 		play(t, in(t, Backup, us()), []step{
 			{3 * sec, hears(50, master), "", down100},
 			{3500 * ms, NotReady{Reason: "checks"}, "", 3*sec + down100},
@@ -350,7 +350,7 @@ func TestFault(t *testing.T) {
 		}
 		play(t, m, []step{{3 * sec, Recover{}, "FAULT->BACKUP", 3*sec + down100}})
 	})
-	t.Run("recovery waits by our own interval", func(t *testing.T) {
+	t.Run("recovery waits for our own interval", func(t *testing.T) {
 		play(t, in(t, Backup, us()), []step{
 			{0, Advert{Source: master, Priority: 150, Interval: 100 * ms}, "", down100 / 10},
 			{0, Faulted{Reason: "x"}, "BACKUP->FAULT", 0},
@@ -363,27 +363,27 @@ func TestFault(t *testing.T) {
 }
 
 func TestLost(t *testing.T) {
-	t.Run("the kernel did not renew it", func(t *testing.T) {
+	t.Run("the lease was not renewed", func(t *testing.T) {
 		play(t, in(t, Master, us()), []step{
 			{900 * ms, Lost{Reason: "lease"}, "release; MASTER->BACKUP", 900*ms + down100},
 			{900*ms + down100, Tick{}, takes("alone"), 1900*ms + down100},
 		})
 	})
 	const again = "send_advert priority=100; acquire cause=stalled"
-	t.Run("we stood still, nobody took over", func(t *testing.T) {
+	t.Run("a stall, no takeover", func(t *testing.T) {
 		play(t, in(t, Master, us()), []step{
 			{9 * sec, Lost{Reason: "lease"}, again, 10 * sec},
-			{10*sec - ms, Lost{Reason: "lease"}, again, 11*sec - ms}, // told by a loop that woke later
+			{10*sec - ms, Lost{Reason: "lease"}, again, 11*sec - ms}, // reported by a loop that resumed later
 			{10 * sec, Lost{Reason: "lease"}, "release; MASTER->BACKUP", 10*sec + down100},
 		})
 	})
-	t.Run("we stood still, the timer woke first", func(t *testing.T) {
+	t.Run("a stall, the timer expires first", func(t *testing.T) {
 		play(t, in(t, Master, us()), []step{
 			{2500 * ms, Tick{}, "send_advert priority=100", 3 * sec},
 			{2501 * ms, Lost{Reason: "lease"}, again, 3501 * ms},
 		})
 	})
-	t.Run("we stood still, a peer took over", func(t *testing.T) {
+	t.Run("a stall, a peer took over", func(t *testing.T) {
 		play(t, in(t, Master, us()), []step{
 			{9 * sec, hears(50, master), "release; MASTER->BACKUP", 9*sec + down100},
 			{9 * sec, Lost{Reason: "lease"}, "", 9*sec + down100},
@@ -391,35 +391,35 @@ func TestLost(t *testing.T) {
 	})
 }
 
-// TestHindered: FAULT while a peer is alive, and no longer.
-func TestHindered(t *testing.T) {
-	stands := Hindered{Reason: "the table loop stands still"}
+// TestDegraded: FAULT only while a peer is alive.
+func TestDegraded(t *testing.T) {
+	degraded := Degraded{Reason: "the table loop made no progress"}
 	const resigns = "send_advert priority=0; release; MASTER->FAULT"
 	const takes = "send_advert priority=100; acquire cause=%s; FAULT->MASTER"
-	t.Run("nobody takes over", func(t *testing.T) {
+	t.Run("no peer takes over", func(t *testing.T) {
 		m := in(t, Master, us())
 		play(t, m, []step{
-			{500 * ms, stands, resigns, 500*ms + down100},
+			{500 * ms, degraded, resigns, 500*ms + down100},
 			{500*ms + down100, Tick{}, fmt.Sprintf(takes, "alone"), 1500*ms + down100},
-			{600*ms + down100, stands, "", 1500*ms + down100}, // it has been tried
+			{600*ms + down100, degraded, "", 1500*ms + down100}, // already tried
 		})
-		if got, want := m.Reason(), "MASTER: no other director heard for 3.61s; hindered, and nobody else serves: the table loop stands still"; got != want {
+		if got, want := m.Reason(), "MASTER: no other director heard for 3.61s; degraded, and no other director serves: the table loop made no progress"; got != want {
 			t.Errorf("reason %q, want %q", got, want)
 		}
 		play(t, m, []step{
-			{700*ms + down100, hears(50, master), resigns, 700*ms + 2*down100}, // one lives after all
-			{800*ms + down100, Hindered{}, "FAULT->BACKUP", 800*ms + 2*down100},
-			{900*ms + down100, hears(50, master), "", 800*ms + 2*down100}, // and is preempted
+			{700*ms + down100, hears(50, master), resigns, 700*ms + 2*down100}, // a peer is alive after all
+			{800*ms + down100, Degraded{}, "FAULT->BACKUP", 800*ms + 2*down100},
+			{900*ms + down100, hears(50, master), "", 800*ms + 2*down100}, // preempted
 		})
 	})
 	t.Run("a peer takes over", func(t *testing.T) {
 		m := in(t, Master, us())
 		play(t, m, []step{
-			{500 * ms, stands, resigns, 500*ms + down100},
+			{500 * ms, degraded, resigns, 500*ms + down100},
 			{sec, hears(50, master), "", sec + down100},
-			{2 * sec, hears(50, master), "", 2*sec + down100}, // lower, and not preempted
+			{2 * sec, hears(50, master), "", 2*sec + down100}, // lower priority, not preempted
 		})
-		if got, want := m.Reason(), "FAULT: the table loop stands still; 10.77.0.2 serves with priority 50"; got != want {
+		if got, want := m.Reason(), "FAULT: the table loop made no progress; 10.77.0.2 serves with priority 50"; got != want {
 			t.Errorf("reason %q, want %q", got, want)
 		}
 		play(t, m, []step{{2*sec + down100, Tick{}, fmt.Sprintf(takes, "silent_peer"), 3*sec + down100}})
@@ -427,31 +427,31 @@ func TestHindered(t *testing.T) {
 	t.Run("a BACKUP that was about to preempt", func(t *testing.T) {
 		play(t, in(t, Backup, us()), []step{
 			{sec, hears(50, master), "", down100},
-			{sec, stands, "BACKUP->FAULT", sec + down100},
+			{sec, degraded, "BACKUP->FAULT", sec + down100},
 			{2 * sec, hears(0, master), "", 2*sec + skew100},
 			{2*sec + skew100, Tick{}, fmt.Sprintf(takes, "resigned"), 3*sec + skew100},
 		})
 	})
-	t.Run("a fault weighs more", func(t *testing.T) {
+	t.Run("a fault takes precedence", func(t *testing.T) {
 		play(t, in(t, Master, us()), []step{
-			{500 * ms, stands, resigns, 500*ms + down100},
+			{500 * ms, degraded, resigns, 500*ms + down100},
 			{600 * ms, Faulted{Reason: "link down"}, "", 0},
-			{700 * ms, Hindered{}, "", 0},
-			{800 * ms, stands, "", 0},
+			{700 * ms, Degraded{}, "", 0},
+			{800 * ms, degraded, "", 0},
 			{900 * ms, Recover{}, "", 900*ms + down100},
-			{sec, Hindered{}, "FAULT->BACKUP", sec + down100},
+			{sec, Degraded{}, "FAULT->BACKUP", sec + down100},
 		})
 	})
 	t.Run("before the start", func(t *testing.T) {
 		play(t, in(t, Init, us()), []step{
-			{0, stands, "", 0},
+			{0, degraded, "", 0},
 			{0, Startup{}, "INIT->FAULT", down100},
 		})
 	})
 }
 
-// TestReprieve: a BACKUP that was deaf for long listens for one more advert before it takes over, once.
-func TestReprieve(t *testing.T) {
+// TestExtendAfterStall: a BACKUP that stalled waits once for one more advert before it takes over.
+func TestExtendAfterStall(t *testing.T) {
 	const more = sec + skew100
 	play(t, in(t, Backup, us()), []step{
 		{0, hears(150, master), "", down100},
@@ -461,7 +461,7 @@ func TestReprieve(t *testing.T) {
 	play(t, in(t, Backup, us()), []step{
 		{0, hears(150, master), "", down100},
 		{down100 + 9*sec, Tick{}, "", down100 + 9*sec + more},
-		{down100 + 9500*ms, hears(150, master), "", 2*down100 + 9500*ms}, // it lives
+		{down100 + 9500*ms, hears(150, master), "", 2*down100 + 9500*ms}, // the MASTER is alive
 		{2*down100 + 15*sec, Tick{}, "", 2*down100 + 15*sec + more},
 	})
 	play(t, in(t, Backup, us()), []step{
@@ -469,7 +469,7 @@ func TestReprieve(t *testing.T) {
 	})
 }
 
-func TestHearFirst(t *testing.T) {
+func TestDrainFirst(t *testing.T) {
 	for _, tt := range []struct {
 		state State
 		first time.Duration // from then on
@@ -478,13 +478,13 @@ func TestHearFirst(t *testing.T) {
 		{Master, 1500 * ms},
 	} {
 		m := in(t, tt.state, us())
-		if m.HearFirst(tt.first-1) || !m.HearFirst(tt.first) {
-			t.Errorf("%s: not from %s on", tt.state, tt.first)
+		if m.DrainFirst(tt.first-1) || !m.DrainFirst(tt.first) {
+			t.Errorf("%s: DrainFirst does not become true at %s", tt.state, tt.first)
 		}
 	}
 	for _, state := range []State{Init, Fault} {
-		if in(t, state, us()).HearFirst(9 * sec) {
-			t.Errorf("%s: nothing is due", state)
+		if in(t, state, us()).DrainFirst(9 * sec) {
+			t.Errorf("%s: DrainFirst is true, but no timer runs", state)
 		}
 	}
 }
@@ -495,26 +495,26 @@ func TestReconfigure(t *testing.T) {
 		edit(&p)
 		return Reconfigure{Params: p}
 	}
-	t.Run("the priority moves the master-down timer", func(t *testing.T) {
+	t.Run("a change of priority changes the master-down timer", func(t *testing.T) {
 		m := in(t, Backup, us())
 		before := m.Reason()
 		play(t, m, []step{{sec, with(func(p *Params) { p.Priority = 228 }), "", 3*sec + 28*sec/256}})
 		if m.Reason() != before {
-			t.Errorf("reason became %q, want %q as it was", m.Reason(), before)
+			t.Errorf("reason became %q, want it unchanged: %q", m.Reason(), before)
 		}
 	})
-	t.Run("a timer that is moved into the past ends", func(t *testing.T) {
+	t.Run("a timer that is moved into the past expires", func(t *testing.T) {
 		play(t, in(t, Backup, us()), []step{
 			{3500 * ms, with(func(p *Params) { p.Priority = 228 }), "send_advert priority=228; acquire cause=alone; BACKUP->MASTER", 4500 * ms},
 		})
 	})
-	t.Run("a longer interval does not let the peers wait", func(t *testing.T) {
+	t.Run("a longer interval does not delay the next advert", func(t *testing.T) {
 		play(t, in(t, Master, us()), []step{
 			{500 * ms, with(func(p *Params) { p.AdvertInterval = 10 * sec }), "", sec},
 			{sec, Tick{}, "send_advert priority=100", 11 * sec},
 		})
 	})
-	t.Run("a shorter interval begins at once", func(t *testing.T) {
+	t.Run("a shorter interval takes effect at once", func(t *testing.T) {
 		play(t, in(t, Master, us()), []step{
 			{500 * ms, with(func(p *Params) { p.AdvertInterval = 100 * ms }), "", 600 * ms},
 			{600 * ms, Tick{}, "send_advert priority=100", 700 * ms},
@@ -526,12 +526,12 @@ func TestReconfigure(t *testing.T) {
 			{0, with(func(p *Params) { p.AdvertInterval = 100 * ms }), "", 2 * down100},
 		})
 	})
-	t.Run("a BACKUP that has heard nobody waits by the new one", func(t *testing.T) {
+	t.Run("a BACKUP that has received no advert waits for the new interval", func(t *testing.T) {
 		play(t, in(t, Backup, us()), []step{
 			{0, with(func(p *Params) { p.AdvertInterval = 2 * sec }), "", 2 * down100},
 		})
 	})
-	t.Run("preempt off gives the peer its time back", func(t *testing.T) {
+	t.Run("preempt off restarts the timer of the peer", func(t *testing.T) {
 		play(t, in(t, Backup, us()), []step{
 			{3 * sec, hears(50, master), "", down100},
 			{3500 * ms, with(func(p *Params) { p.Preempt = false }), "", 3*sec + down100},
@@ -546,7 +546,7 @@ func TestReconfigure(t *testing.T) {
 	})
 }
 
-// TestEveryEventInEveryState is the whole table of the machine.
+// TestEveryEventInEveryState is the complete state table of the machine.
 func TestEveryEventInEveryState(t *testing.T) {
 	higher := us()
 	higher.Priority = 200
@@ -561,7 +561,7 @@ func TestEveryEventInEveryState(t *testing.T) {
 		Recover{},
 		Lost{},
 		Reconfigure{Params: higher},
-		Hindered{Reason: "x"},
+		Degraded{Reason: "x"},
 	}
 	want := map[State][]State{
 		Init:   {Backup, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init},
@@ -591,7 +591,7 @@ func TestEveryEventInEveryState(t *testing.T) {
 		}
 	}
 	if acts := NewMachine(us()).Step(0, nil); acts != nil {
-		t.Errorf("no event at all: %v", acts)
+		t.Errorf("nil event: %v", acts)
 	}
 }
 
@@ -618,7 +618,7 @@ func TestReasons(t *testing.T) {
 		{us(), Backup, []Event{hears(0, master)}, "BACKUP: 10.77.0.2 resigned (priority 0)"},
 		{us(), Master, nil, "MASTER: no other director heard for 3.61s"},
 		{us(), Master, []Event{hears(150, master)}, "BACKUP: higher priority 150 from 10.77.0.2"},
-		{us(), Master, []Event{Lost{Reason: "stood still for 9s"}}, "BACKUP: lost the virtual addresses: stood still for 9s"},
+		{us(), Master, []Event{Lost{Reason: "stalled for 9s"}}, "BACKUP: lost the virtual addresses: stalled for 9s"},
 		{us(), Fault, nil, "FAULT: link down"},
 		{us(), Fault, []Event{hears(150, master)}, "FAULT: link down; 10.77.0.2 serves with priority 150"},
 		{us(), Fault, []Event{Recover{}}, "BACKUP: recovered, listening for a MASTER (was: link down)"},
@@ -634,7 +634,7 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// TestMasterDownIntervalInForce: a BACKUP's follows the MASTER's interval, a MASTER's is our own again.
+// TestMasterDownIntervalInForce: as BACKUP it follows the MASTER's interval, as MASTER our own.
 func TestMasterDownIntervalInForce(t *testing.T) {
 	m := in(t, Backup, us())
 	m.Step(0, Advert{Source: master, Priority: 150, Interval: 2 * sec})
@@ -647,7 +647,7 @@ func TestMasterDownIntervalInForce(t *testing.T) {
 	}
 }
 
-// TestRFC9568Section6_1OwnerAlwaysPreempts: whatever Preempt_Mode says.
+// TestRFC9568Section6_1OwnerAlwaysPreempts: regardless of Preempt_Mode.
 func TestRFC9568Section6_1OwnerAlwaysPreempts(t *testing.T) {
 	p := us()
 	p.Priority, p.Preempt = PriorityOwner, false

@@ -10,15 +10,15 @@ import (
 const (
 	// Protocol is the IP protocol number of VRRP.
 	Protocol = 112
-	// TTL is the only time to live (IPv6: hop limit) a VRRP packet may arrive with (RFC 9568 5.1.1.3).
+	// TTL is the only time to live (IPv6: hop limit) that a received VRRP packet may have (RFC 9568 5.1.1.3).
 	TTL = 255
 	// PriorityOwner is the priority of the router that owns the VIPs; it takes them at start (RFC 9568 6.1).
 	PriorityOwner = 255
-	// PriorityResign is the priority by which a MASTER says that it stops (RFC 9568 5.2.4).
+	// PriorityResign is the priority of the advert by which a MASTER resigns (RFC 9568 5.2.4).
 	PriorityResign = 0
-	// MaxIntervalV3 is the longest advertisement interval version 3 can carry: 12 bits of centiseconds.
+	// MaxIntervalV3 is the longest advertisement interval of version 3: 12 bits of centiseconds.
 	MaxIntervalV3 = 4095 * centisecond
-	// MaxIntervalV2 is the longest advertisement interval version 2 can carry: 8 bits of seconds.
+	// MaxIntervalV2 is the longest advertisement interval of version 2: 8 bits of seconds.
 	MaxIntervalV2 = 255 * time.Second
 
 	centisecond = 10 * time.Millisecond
@@ -28,8 +28,8 @@ const (
 	authLenV2         = 8 // RFC 3768 5.3.10: present and zero with auth type 0
 	checksumOffset    = 6
 
-	// ethernetPayloadIPv4 is what the smallest Ethernet frame carries behind an IPv4 header without options:
-	// whatever surplus is within it is padding.
+	// ethernetPayloadIPv4 is the size of the IP payload in the smallest Ethernet frame, after an IPv4 header without
+	// options: surplus bytes within it are padding.
 	ethernetPayloadIPv4 = 46 - 20
 )
 
@@ -39,23 +39,22 @@ type Packet struct {
 	Version uint8
 	// VRID is the virtual router, 1-255.
 	VRID uint8
-	// Priority is 1-255, or 0: the sender stops being MASTER.
+	// Priority is 1-255, or 0: the sender resigns as MASTER.
 	Priority uint8
 	// Interval is the sender's advertisement interval: whole seconds up to MaxIntervalV2 in version 2, steps of 10 ms
 	// up to MaxIntervalV3 in version 3; never 0.
 	Interval time.Duration
-	// Addresses are the VIPs, 1 to 255 of them, all of the family the packet travels in.
+	// Addresses are the VIPs, 1 to 255 of them, all of the address family of the packet.
 	Addresses []netip.Addr
 	// AuthType is the authentication type of version 2; only 0 (none) can be sent. In version 3 it is 0.
 	AuthType uint8
 }
 
-// Append appends the wire form of p to b, with the checksum for a packet from src to dst. In version 2 form is of no
-// account: there the checksum never has a pseudo-header. It returns b as it was and an error if the packet cannot be
-// expressed on the wire.
+// Append appends the wire form of p to b, with the checksum for a packet from src to dst. Version 2 ignores form: its
+// checksum never covers a pseudo-header. If the packet cannot be encoded, Append returns b unchanged and an error.
 func (p Packet) Append(b []byte, src, dst netip.Addr, form ChecksumForm) ([]byte, error) {
 	src, dst = src.Unmap(), dst.Unmap()
-	if err := p.expressible(src, dst); err != nil {
+	if err := p.checkEncodable(src, dst); err != nil {
 		return b, fmt.Errorf("encode VRRP advert of VRID %d: %w", p.VRID, err)
 	}
 	start := len(b)
@@ -87,7 +86,7 @@ func appendAddr(b []byte, a netip.Addr, four bool) []byte {
 	return append(b, sixteen[:]...)
 }
 
-func (p Packet) expressible(src, dst netip.Addr) error {
+func (p Packet) checkEncodable(src, dst netip.Addr) error {
 	switch {
 	case p.Version != 2 && p.Version != 3:
 		return fmt.Errorf("version is %d, must be 2 or 3", p.Version)
@@ -110,7 +109,7 @@ func (p Packet) expressible(src, dst netip.Addr) error {
 	return CheckInterval(p.Version, p.Interval)
 }
 
-// CheckInterval returns an error if version cannot carry interval on the wire.
+// CheckInterval returns an error if interval cannot be encoded in version.
 func CheckInterval(version uint8, interval time.Duration) error {
 	step, limit := centisecond, MaxIntervalV3
 	if version == 2 {
@@ -122,9 +121,9 @@ func CheckInterval(version uint8, interval time.Duration) error {
 	return nil
 }
 
-// Parse reads a VRRP message that came from src to dst, as the payload of its IP packet. It accepts both checksum
-// forms of version 3 on IPv4, and as surplus bytes only what pads a minimum-size Ethernet frame. The reason is DropNone
-// if the packet is sound; otherwise the packet is the zero Packet.
+// Parse decodes the IP payload b of a packet sent from src to dst. It accepts both checksum forms of version 3 on IPv4,
+// and surplus bytes only as the padding of a minimum-size Ethernet frame. The reason is DropNone if the packet is
+// valid; otherwise the zero Packet is returned.
 func Parse(b []byte, src, dst netip.Addr) (Packet, DropReason) {
 	src, dst = src.Unmap(), dst.Unmap()
 	if len(b) == 0 {
@@ -154,7 +153,7 @@ func Parse(b []byte, src, dst netip.Addr) (Packet, DropReason) {
 	return decode(version, msg, addrLen)
 }
 
-// decode reads a message whose length and checksum are right.
+// decode decodes a message whose length and checksum are valid.
 func decode(version uint8, msg []byte, addrLen int) (Packet, DropReason) {
 	p := Packet{Version: version, VRID: msg[1], Priority: msg[2]}
 	if version == 2 {
@@ -170,7 +169,7 @@ func decode(version uint8, msg []byte, addrLen int) (Packet, DropReason) {
 		return Packet{}, DropVRID
 	case msg[3] == 0: // RFC 9568 5.2.5 with erratum 8299
 		return Packet{}, DropAddressCount
-	case p.Interval == 0: // a master-down interval of nothing: two MASTERs taking turns
+	case p.Interval == 0: // the master-down interval would be 0, and two MASTERs would alternate
 		return Packet{}, DropInterval
 	}
 	p.Addresses = make([]netip.Addr, 0, msg[3])

@@ -32,7 +32,7 @@ func mustAppend(t testing.TB, p Packet, form ChecksumForm) []byte {
 	return b
 }
 
-// TestRFC9568Section5_1_1_2Groups pins the groups.
+// TestRFC9568Section5_1_1_2Groups checks the multicast groups.
 func TestRFC9568Section5_1_1_2Groups(t *testing.T) {
 	if got := Group(kernel.IPv4); got != group {
 		t.Errorf("IPv4: %s, want %s", got, group)
@@ -45,7 +45,7 @@ func TestRFC9568Section5_1_1_2Groups(t *testing.T) {
 	}
 }
 
-// TestRFC9568Section5_2PacketFormat checks bytes that were summed by hand, not by this package.
+// TestRFC9568Section5_2PacketFormat checks bytes whose checksums were computed by hand, not by this package.
 func TestRFC9568Section5_2PacketFormat(t *testing.T) {
 	v3 := Packet{Version: 3, VRID: 51, Priority: 150, Interval: time.Second, Addresses: []netip.Addr{vip}}
 	v2 := v3
@@ -123,7 +123,7 @@ func TestAppendRefuses(t *testing.T) {
 				t.Errorf("error = %v, want one with %q", err, tt.want)
 			}
 			if string(b) != "kept" {
-				t.Errorf("buffer = %q, want it as it was", b)
+				t.Errorf("buffer = %q, want it unchanged", b)
 			}
 		})
 	}
@@ -140,7 +140,7 @@ func TestParseDrops(t *testing.T) {
 	v2.Version = 2
 	three := mustAppend(t, p, PlainChecksum)
 	two := mustAppend(t, v2, PlainChecksum)
-	// edited changes bytes and puts the checksum right again, so that only the edit can be the reason.
+	// edited changes bytes and corrects the checksum, so that only the change can be the reason for a drop.
 	edited := func(b []byte, edit func([]byte)) []byte {
 		b = bytes.Clone(b)
 		edit(b)
@@ -211,7 +211,8 @@ func TestParseDrops(t *testing.T) {
 	}
 }
 
-// TestParseIPv6: the rules that are others over IPv6, by bytes that were summed by hand (see TestRFC9568Section5_2PacketFormat).
+// TestParseIPv6: the rules that differ over IPv6, on bytes whose checksums were computed by hand (see
+// TestRFC9568Section5_2PacketFormat).
 func TestParseIPv6(t *testing.T) {
 	six, other := netip.MustParseAddr("fe80::2"), netip.MustParseAddr("fe80::3")
 	const address = "fe800000000000000000000000000001"
@@ -241,7 +242,7 @@ func TestParseIPv6(t *testing.T) {
 	}
 }
 
-// TestParseAllocatesOnce, namely, for the addresses: the receive path runs for every advert on the segment.
+// TestParseAllocatesOnce: Parse allocates only the addresses, because it runs for every advert on the segment.
 func TestParseAllocatesOnce(t *testing.T) {
 	b := mustAppend(t, Packet{Version: 3, VRID: 51, Priority: 150, Interval: time.Second, Addresses: []netip.Addr{vip}}, PseudoHeaderChecksum)
 	if n := testing.AllocsPerRun(100, func() { Parse(b, master, group) }); n > 1 {
@@ -272,12 +273,12 @@ func genAddr(t *rapid.T, four bool, label string) netip.Addr {
 		return netip.AddrFrom4([4]byte(rapid.SliceOfN(rapid.Byte(), 4, 4).Draw(t, label)))
 	}
 	b := [16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, label))
-	b[0] |= 0x20 // no IPv4-mapped address: that is IPv4
+	b[0] |= 0x20 // not an IPv4-mapped address, which would be IPv4
 	return netip.AddrFrom16(b)
 }
 
-// TestRoundTrip: what is appended parses to the same, and any flipped bit is noticed: dropped, or another packet. The
-// exception is the price of accepting two checksum forms: a flip may turn the one form into the other.
+// TestRoundTrip: an encoded packet parses to the same packet, and any flipped bit is detected: the packet is dropped,
+// or differs. The exception comes from accepting two checksum forms: a flip may turn one form into the other.
 func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		four := rapid.Bool().Draw(t, "IPv4")
@@ -315,7 +316,7 @@ func FuzzParse(f *testing.F) {
 		if six {
 			src, dst = netip.MustParseAddr("fe80::2"), Group(kernel.IPv6)
 		}
-		if mend && len(b) >= headerLen { // let the fuzzer past the checksum
+		if mend && len(b) >= headerLen { // lets the fuzzer get past the checksum
 			b[6], b[7] = 0, 0
 			sum := checksum(b, pseudoHeaderFor(b[0]>>4, PlainChecksum, src, dst, len(b)))
 			b[6], b[7] = byte(sum>>8), byte(sum)
@@ -328,7 +329,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		if p.AuthType != 0 {
-			return // read, but never sent
+			return // accepted, but never sent
 		}
 		again, err := p.Append(nil, src, dst, PseudoHeaderChecksum)
 		if err != nil {

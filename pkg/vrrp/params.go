@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Params is what one director knows of its own part in a virtual router.
+// Params is the configuration of a virtual router on one director.
 type Params struct {
 	// VRID is the virtual router, 1-255.
 	VRID uint8
@@ -16,11 +16,11 @@ type Params struct {
 	Priority uint8
 	// AdvertInterval is our own interval, as MASTER; 0 or less means 1 s. See CheckInterval.
 	AdvertInterval time.Duration
-	// Preempt allows taking over from a living MASTER of lower priority. An address owner always may.
+	// Preempt allows taking over from a live MASTER of lower priority. An address owner always may.
 	Preempt bool
-	// PreemptDelay holds a preemption back, counted from the first advert of a lower priority heard; 0: not at all.
+	// PreemptDelay delays preemption, counted from the first advert of a lower priority received; 0: no delay.
 	PreemptDelay time.Duration
-	// Source is the address our adverts come from: it decides between equal priorities.
+	// Source is the source address of our adverts: between equal priorities the higher address wins.
 	Source netip.Addr
 }
 
@@ -38,7 +38,7 @@ func (p Params) withDefaults() Params {
 	return p
 }
 
-// Validate returns an error if no election can be run with p. The zero values that have a meaning are valid.
+// Validate returns an error if no election can be run with p. Zero values that stand for a default are valid.
 func (p Params) Validate() error {
 	p = p.withDefaults()
 	switch {
@@ -57,7 +57,7 @@ func (p Params) Validate() error {
 // mayPreempt reports whether the configuration allows preemption at all.
 func (p Params) mayPreempt() bool { return p.Preempt || p.Priority == PriorityOwner }
 
-// outrankedBy reports whether a router with the given priority and address wins against p: RFC 9568 6.4.3.
+// outrankedBy reports whether a router with the given priority and address wins over p: RFC 9568 6.4.3.
 func (p Params) outrankedBy(priority uint8, source netip.Addr) bool {
 	if priority != p.Priority {
 		return priority > p.Priority

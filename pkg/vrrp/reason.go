@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// ground is what a state rests on; reason turns it into a sentence when somebody asks, so that hearing an advert costs
-// no string.
-type ground struct {
-	Kind     groundKind    `json:"kind"`
+// stateReason is why a machine is in its state. It becomes text only when Reason is called, so that receiving an advert
+// allocates no string.
+type stateReason struct {
+	Kind     reasonKind    `json:"kind"`
 	Peer     netip.Addr    `json:"peer"`
 	Priority uint8         `json:"priority"`
 	Own      uint8         `json:"own"` // our priority then
@@ -17,10 +17,10 @@ type ground struct {
 	Text     string        `json:"text"`
 }
 
-type groundKind uint8
+type reasonKind uint8
 
 const (
-	notStarted groundKind = iota
+	notStarted reasonKind = iota
 	stopped
 	listening  // since Startup, for For
 	recovered  // from Text
@@ -31,18 +31,18 @@ const (
 	preemptOff
 	preemptDelay // For is the delay
 	notReady     // because of Text
-	barred       // for For
+	heldOff      // for For
 	preempting
 	peerResigned
-	alone      // nobody heard for For
-	silentPeer // Peer not heard for For
+	alone      // no advert received for For
+	silentPeer // no advert from Peer for For
 	preempted
 	owner
 	faulted // because of Text
-	stalled // for For, and Peer serves with Priority meanwhile, or served and resigned
+	stalled // for For; Peer took over with Priority in the meantime, and may have resigned again
 )
 
-func (g ground) sentence() string {
+func (g stateReason) sentence() string {
 	switch g.Kind {
 	case notStarted:
 		return "not started"
@@ -66,8 +66,8 @@ func (g ground) sentence() string {
 		return fmt.Sprintf("lower priority %d from %s, and preempt_delay %s has not passed", g.Priority, g.Peer, brief(g.For))
 	case notReady:
 		return fmt.Sprintf("lower priority %d from %s, and not ready to take over: %s", g.Priority, g.Peer, g.Text)
-	case barred:
-		return fmt.Sprintf("lower priority %d from %s, left alone for %s, for this director could not hold the virtual addresses",
+	case heldOff:
+		return fmt.Sprintf("lower priority %d from %s, not preempted for %s because this director lost the virtual addresses",
 			g.Priority, g.Peer, brief(g.For))
 	case preempting:
 		return fmt.Sprintf("lower priority %d from %s, taking over when the master-down timer ends", g.Priority, g.Peer)
@@ -85,25 +85,25 @@ func (g ground) sentence() string {
 		return g.Text
 	case stalled:
 		if g.Priority == PriorityResign {
-			return fmt.Sprintf("stood still for %s, and %s served and resigned meanwhile", brief(g.For), g.Peer)
+			return fmt.Sprintf("stalled for %s; %s took over and resigned in the meantime", brief(g.For), g.Peer)
 		}
-		return fmt.Sprintf("stood still for %s, and %s serves with priority %d meanwhile", brief(g.For), g.Peer, g.Priority)
+		return fmt.Sprintf("stalled for %s; %s took over with priority %d", brief(g.For), g.Peer, g.Priority)
 	}
 	return "unknown"
 }
 
-// brief rounds to hundredths of a second: a person reads 3.61s, not 3.609375s.
+// brief rounds to hundredths of a second for readability: 3.61s, not 3.609375s.
 func brief(d time.Duration) string { return d.Round(10 * time.Millisecond).String() }
 
-// Reason returns why the machine is in its state, as a sentence that a person can act on. It begins with the state.
+// Reason returns why the machine is in its state, as text that an operator can act on. It begins with the state.
 func (m *Machine) Reason() string {
 	s := &m.mem
-	out := s.State.String() + ": " + s.Ground.sentence()
+	out := s.State.String() + ": " + s.StateReason.sentence()
 	switch {
 	case s.State == Init && s.Faulted:
 		out += "; fault: " + s.FaultReason
-	case s.State == Master && s.Hindered != "":
-		out += "; hindered, and nobody else serves: " + s.Hindered
+	case s.State == Master && s.Degraded != "":
+		out += "; degraded, and no other director serves: " + s.Degraded
 	case s.State == Fault && s.Heard.IsValid() && s.HeardPriority != PriorityResign:
 		out += fmt.Sprintf("; %s serves with priority %d", s.Heard, s.HeardPriority)
 	}

@@ -7,14 +7,14 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
-// Segment is where virtual router ids are unique: a network interface and an address family. Virtual routers of the two
-// families do not overlap, also where both have one number (RFC 9568, section 1). It is comparable.
+// Segment is the scope in which virtual router IDs are unique: a network interface and an address family. Virtual
+// routers of the two families are independent even if they have the same ID (RFC 9568, section 1). It is comparable.
 type Segment struct {
 	Interface string
 	Family    kernel.Family
 }
 
-// String is the interface, for IPv6 with the family: "eth0", "eth0 (IPv6)".
+// String returns the interface, with the family if it is IPv6: "eth0", "eth0 (IPv6)".
 func (s Segment) String() string {
 	if s.Family == kernel.IPv6 {
 		return s.Interface + " (" + s.Family.String() + ")"
@@ -27,7 +27,7 @@ func (s Segment) Compare(b Segment) int {
 	return cmp.Or(cmp.Compare(s.Interface, b.Interface), cmp.Compare(s.Family, b.Family))
 }
 
-// Group is the multicast group that adverts of a family are sent to; invalid for none.
+// Group returns the multicast group to which adverts of a family are sent; the zero Addr for any other family.
 func Group(family kernel.Family) netip.Addr {
 	switch family {
 	case kernel.IPv4:

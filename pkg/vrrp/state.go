@@ -5,7 +5,7 @@ import "strconv"
 // State is the state of a virtual router on one director. The zero value is Init.
 type State uint8
 
-// The states: RFC 9568 6.4, and keepalived's FAULT, in which a director knows that it could not serve.
+// The states: RFC 9568 6.4, and keepalived's FAULT, in which a director knows that it cannot serve.
 const (
 	Init State = iota
 	Backup

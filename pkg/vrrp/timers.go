@@ -2,12 +2,12 @@ package vrrp
 
 import "time"
 
-// downAdverts is how many adverts in a row must be missing before a MASTER counts as gone (RFC 9568 6.1).
+// downAdverts is how many adverts in a row must be missing before a MASTER is considered down (RFC 9568 6.1).
 const downAdverts = 3
 
-// SkewTime is what a BACKUP of the given priority waits longer than one of priority 256 would, so that the highest
-// speaks first. Version 3 scales it by the MASTER's interval (RFC 9568 6.1); version 2 does not: it is up to a second
-// whatever the interval (RFC 3768 6.1).
+// SkewTime is how much longer a BACKUP of the given priority waits than one of priority 256 would, so that the one with
+// the highest priority takes over first. Version 3 scales it by the MASTER's interval (RFC 9568 6.1); version 2 does
+// not: it is up to 1 s whatever the interval (RFC 3768 6.1).
 func SkewTime(version, priority uint8, masterInterval time.Duration) time.Duration {
 	unit := masterInterval
 	if version == 2 {
@@ -16,8 +16,8 @@ func SkewTime(version, priority uint8, masterInterval time.Duration) time.Durati
 	return time.Duration(256-int(priority)) * unit / 256
 }
 
-// MasterDownInterval is how long a BACKUP of the given priority hears nothing before it takes over from a MASTER that
-// advertises every masterInterval: three adverts and the skew.
+// MasterDownInterval is how long a BACKUP of the given priority waits without an advert before it takes over from a
+// MASTER that advertises every masterInterval: three intervals plus the skew.
 func MasterDownInterval(version, priority uint8, masterInterval time.Duration) time.Duration {
 	return downAdverts*masterInterval + SkewTime(version, priority, masterInterval)
 }

@@ -16,8 +16,8 @@ type TraceEntry struct {
 	State   State // after the Step
 }
 
-// String returns the entry in the text form of Trace: the time and the event on one line, then, each on a line of its
-// own behind a tab, the actions, and the state if there were any.
+// String returns the entry in the text form of Trace: the time and the event on one line, then each action on its own
+// line after a tab, followed by the state if there were any actions.
 func (e TraceEntry) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s\n", e.At, e.Event)
@@ -30,7 +30,7 @@ func (e TraceEntry) String() string {
 	return b.String()
 }
 
-// Trace remembers the last Steps of a machine together with the machine as it was before them, so that they can be
+// Trace records the last Steps of a machine together with the state of the machine before them, so that they can be
 // replayed. It is not safe for concurrent use.
 type Trace struct {
 	base    Machine
@@ -38,34 +38,34 @@ type Trace struct {
 	limit   int
 }
 
-// NewTrace returns a trace that begins at the present state of m and keeps the last limit Steps, at least one.
+// NewTrace returns a trace that begins at the current state of m and keeps the last limit Steps, at least one.
 func NewTrace(m *Machine, limit int) *Trace {
 	return &Trace{base: *m, limit: max(limit, 1)}
 }
 
-// Step lets m step and records it. Every Step of the machine must go through its trace, or a replay will differ.
+// Step calls m.Step and records it. Every Step of the machine must go through its trace, or a replay will differ.
 func (t *Trace) Step(m *Machine, now time.Duration, ev Event) []Action {
 	acts := m.Step(now, ev)
 	if len(t.entries) == t.limit {
-		// The oldest entry is forgotten, and the base moves on by it.
+		// Drop the oldest entry and apply it to the base.
 		t.base.Step(t.entries[0].At, t.entries[0].Event)
 		copy(t.entries, t.entries[1:])
-		t.entries[t.limit-1] = TraceEntry{} // lets go of its actions
+		t.entries[t.limit-1] = TraceEntry{} // release its actions
 		t.entries = t.entries[:t.limit-1]
 	}
 	t.entries = append(t.entries, TraceEntry{At: now, Event: ev, Actions: acts, State: m.State()})
 	return acts
 }
 
-// Entries returns what was recorded, the oldest first.
+// Entries returns the recorded entries, oldest first.
 func (t *Trace) Entries() []TraceEntry { return append([]TraceEntry(nil), t.entries...) }
 
-// Clone returns a copy that later Steps do not change.
+// Clone returns a copy that is not affected by later Steps.
 func (t *Trace) Clone() *Trace {
 	return &Trace{base: t.base, entries: t.Entries(), limit: t.limit}
 }
 
-// Replay runs the recorded events again on a fresh copy of the machine and returns the trace of that.
+// Replay runs the recorded events again on a fresh copy of the machine and returns the resulting trace.
 func (t *Trace) Replay() *Trace {
 	m := t.base
 	out := NewTrace(&m, max(t.limit, len(t.entries)))
@@ -75,7 +75,7 @@ func (t *Trace) Replay() *Trace {
 	return out
 }
 
-// snapshot is the line that a trace begins with.
+// snapshot is the first line of a trace.
 type snapshot struct {
 	VRID           uint8         `json:"vrid"`
 	Version        uint8         `json:"version"`
@@ -87,15 +87,15 @@ type snapshot struct {
 	Memory         memory        `json:"memory"`
 }
 
-// String returns the trace as text: "params …" for a machine that has seen nothing yet or "machine {…}" for one that
-// has, then the entries. ParseTrace reads it back.
+// String returns the trace as text: "params …" for a machine that has processed no event yet or "machine {…}" for one
+// that has, then the entries. ParseTrace reads it.
 func (t *Trace) String() string {
 	var b strings.Builder
 	if t.base.mem == NewMachine(t.base.p).mem {
 		fmt.Fprintf(&b, "params %s\n", t.base.p)
 	} else {
 		p := t.base.p
-		// A struct of numbers, strings and addresses always marshals.
+		// A struct of numbers, strings and addresses can always be marshalled.
 		line, _ := json.Marshal(snapshot{
 			VRID: p.VRID, Version: p.Version, Priority: p.Priority, AdvertInterval: p.AdvertInterval, Preempt: p.Preempt,
 			PreemptDelay: p.PreemptDelay, Source: p.Source, Memory: t.base.mem,

@@ -21,7 +21,7 @@ func TestEventText(t *testing.T) {
 		NotReady{Reason: "first checks have not finished"},
 		Faulted{Reason: "eth0: \"down\"\nand more"},
 		Lost{Reason: ""},
-		Hindered{Reason: "the table loop stands still"},
+		Degraded{Reason: "the table loop made no progress"},
 		Advert{Source: master, Priority: 150, Interval: sec},
 		Advert{},
 		Advert{Source: netip.MustParseAddr("fe80::1%eth0"), Interval: 10 * ms},
@@ -37,7 +37,7 @@ func TestEventText(t *testing.T) {
 	}
 }
 
-func TestTraceForgets(t *testing.T) {
+func TestTraceDropsOldest(t *testing.T) {
 	m := NewMachine(us())
 	tr := NewTrace(m, 2)
 	tr.Step(m, 0, Startup{})
@@ -64,8 +64,8 @@ func TestTraceForgets(t *testing.T) {
 	}
 }
 
-// TestRecords replays what daemons recorded (lvsctl vrrp record >pkg/vrrp/testdata/records/NAME.txt): each event has the
-// actions, and leads to the state, that it had in the daemon.
+// TestRecords replays records of running daemons (lvsctl vrrp record >pkg/vrrp/testdata/records/NAME.txt): each event
+// must give the same actions and the same state as in the daemon.
 func TestRecords(t *testing.T) {
 	files, err := filepath.Glob("testdata/records/*.txt")
 	if err != nil || len(files) == 0 {
@@ -94,10 +94,10 @@ func TestRecords(t *testing.T) {
 		}
 	}
 	if _, err := ParseTraces("# nothing\n"); err == nil || !strings.Contains(err.Error(), "is this a trace?") {
-		t.Errorf("no trace at all: %v", err)
+		t.Errorf("not a trace: %v", err)
 	}
 	if _, err := ParseTraces("params vrid=51\n0s startup\nparams vrid=900\n"); err == nil || !strings.Contains(err.Error(), "trace 2: ") {
-		t.Errorf("a second trace that is none: %v", err)
+		t.Errorf("an invalid second trace: %v", err)
 	}
 }
 
@@ -125,7 +125,7 @@ func TestParseTraceRefuses(t *testing.T) {
 func FuzzParseTrace(f *testing.F) {
 	m := NewMachine(us())
 	tr := NewTrace(m, 3)
-	for i, ev := range chaos {
+	for i, ev := range allEvents {
 		tr.Step(m, time.Duration(i)*down100, ev)
 	}
 	f.Add(tr.String())

@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// maxTraceTime bounds the times and intervals that a trace may name, so that no sum of them overflows.
+// maxTraceTime limits the times and intervals in a trace, so that no sum of them overflows.
 const maxTraceTime = 1 << 60 * time.Nanosecond
 
-// ParseTrace reads the text form of a trace, or a script written by hand: the actions in it are not read but computed
-// anew, and lines that begin with a tab, a space or "#" are skipped.
+// ParseTrace reads the text form of a trace or a hand-written script: actions are not read but computed again, and
+// lines that begin with a tab, a space or "#" are skipped.
 func ParseTrace(text string) (*Trace, error) {
 	var m *Machine
 	var t *Trace
@@ -43,8 +43,8 @@ func ParseTrace(text string) (*Trace, error) {
 	return t, nil
 }
 
-// ParseTraces reads several traces that follow each other, as a daemon with several instances prints them: each begins
-// with its line "params …" or "machine {…}".
+// ParseTraces reads several consecutive traces, as a daemon with several instances prints them: each begins with its
+// line "params …" or "machine {…}".
 func ParseTraces(text string) ([]*Trace, error) {
 	var parts []string
 	for line := range strings.Lines(text) {
@@ -55,7 +55,7 @@ func ParseTraces(text string) ([]*Trace, error) {
 		}
 	}
 	if len(parts) == 0 {
-		parts = []string{text} // which says what is missing
+		parts = []string{text} // ParseTrace reports what is missing
 	}
 	all := make([]*Trace, len(parts))
 	for i, part := range parts {
@@ -101,7 +101,7 @@ func parseEntry(line string) (time.Duration, Event, error) {
 	return at, ev, err
 }
 
-// ParseEvent reads an event as its String wrote it.
+// ParseEvent reads an event in the form that its String returns.
 func ParseEvent(s string) (Event, error) {
 	word, rest, _ := strings.Cut(s, " ")
 	switch word {
@@ -120,7 +120,7 @@ func ParseEvent(s string) (Event, error) {
 	case "reconfigure":
 		p, err := parseParams(rest)
 		return Reconfigure{Params: p}, err
-	case "not_ready", "fault", "hindered", "lost":
+	case "not_ready", "fault", "degraded", "lost":
 		text, err := strconv.Unquote(rest)
 		if err != nil {
 			return nil, fmt.Errorf("event %s: reason %s is not a quoted string", word, rest)
@@ -128,8 +128,8 @@ func ParseEvent(s string) (Event, error) {
 		switch word {
 		case "fault":
 			return Faulted{Reason: text}, nil
-		case "hindered":
-			return Hindered{Reason: text}, nil
+		case "degraded":
+			return Degraded{Reason: text}, nil
 		case "lost":
 			return Lost{Reason: text}, nil
 		}
@@ -205,7 +205,8 @@ func parseSpan(s string) (time.Duration, error) {
 	return d, err
 }
 
-// formatAddr is netip.Addr.String, but for the zero Addr a word without a space that parseAddr knows.
+// formatAddr is netip.Addr.String, except that the zero Addr becomes "none", a word without a space that parseAddr
+// accepts.
 func formatAddr(a netip.Addr) string {
 	if !a.IsValid() {
 		return "none"

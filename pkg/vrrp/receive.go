@@ -1,0 +1,155 @@
+package vrrp
+
+import "time"
+
+// receive handles an advert of a peer.
+func (m *Machine) receive(a Advert) []Action {
+	s := &m.mem
+	a.Source = a.Source.Unmap()
+	if s.State == Init || a.Source == m.p.Source {
+		return nil
+	}
+	if a.Interval <= 0 || m.p.Version == 2 { // version 2: Accept has checked that both are equal
+		a.Interval = m.p.AdvertInterval
+	}
+	s.Heard, s.HeardPriority, s.HeardInterval, s.HeardAt = a.Source, a.Priority, a.Interval, s.Now
+	switch s.State {
+	case Backup:
+		m.receiveAsBackup(a)
+	case Master:
+		return m.receiveAsMaster(a)
+	case Fault:
+		if !s.Faulted { // degraded: behaves as a BACKUP that does not preempt
+			why := s.StateReason
+			m.receiveAsBackup(a)
+			s.StateReason = why
+		}
+	}
+	return nil
+}
+
+// receiveAsBackup follows RFC 9568 6.4.2.
+func (m *Machine) receiveAsBackup(a Advert) {
+	s := &m.mem
+	s.Extended = false
+	if a.Priority == PriorityResign {
+		// A MASTER may resign twice in a row (keepalived does when it goes to FAULT): the first resignation counts.
+		if skew := SkewTime(m.p.Version, m.p.Priority, s.MasterInterval); s.Now+skew < m.downAt() {
+			s.DownFrom, s.Resigned = s.Now, true
+		}
+		s.Cause, s.StateReason = CauseResigned, stateReason{Kind: peerResigned, Peer: a.Source}
+		return
+	}
+	lower := a.Priority < m.p.Priority
+	if !lower {
+		s.Lower = false
+	} else if !s.Lower {
+		s.Lower, s.LowerSince = true, s.Now
+	}
+	s.StateReason = stateReason{Kind: m.compareMaster(a.Priority), Peer: a.Source, Priority: a.Priority}
+	switch s.StateReason.Kind {
+	case preempting: // ignored, so that the timer expires
+		s.Cause = CausePreempted
+		return
+	case preemptDelay:
+		s.StateReason.For = m.p.PreemptDelay
+	case notReady:
+		s.StateReason.Text = s.NotReadyReason
+	case heldOff:
+		s.StateReason.For = s.HoldOffUntil - s.LostAt
+	}
+	s.MasterInterval, s.DownFrom, s.Resigned, s.Cause = a.Interval, s.Now, false, CauseSilentPeer
+}
+
+// compareMaster says whether a BACKUP would preempt a MASTER of the given priority, which is not 0, or why it would
+// not.
+func (m *Machine) compareMaster(priority uint8) reasonKind {
+	s := &m.mem
+	switch {
+	case priority > m.p.Priority:
+		return higherPeer
+	case priority == m.p.Priority:
+		return equalPeer
+	case !m.p.mayPreempt():
+		return preemptOff
+	case s.NotReady || s.Degraded != "":
+		return notReady
+	case s.Now < s.HoldOffUntil:
+		return heldOff
+	case m.p.PreemptDelay > 0 && s.Now-s.LowerSince < m.p.PreemptDelay:
+		return preemptDelay
+	}
+	return preempting
+}
+
+// reconsider restarts the full master-down timer for a live MASTER of lower priority that was about to be preempted if
+// preemption is no longer allowed.
+func (m *Machine) reconsider() {
+	s := &m.mem
+	if s.State == Backup && s.Cause == CausePreempted && m.compareMaster(s.HeardPriority) != preempting {
+		s.DownFrom, s.Resigned, s.Cause, s.MasterInterval = s.HeardAt, false, CauseSilentPeer, s.HeardInterval
+	}
+}
+
+// receiveAsMaster follows RFC 9568 6.4.3.
+func (m *Machine) receiveAsMaster(a Advert) []Action {
+	s := &m.mem
+	switch {
+	case m.silentTooLong():
+		// A peer that took over sent this advert during our stall: it is MASTER now, and an advert from us would only
+		// disturb its clients.
+		duration := s.Now - s.AdvertDue + m.p.AdvertInterval
+		acts := m.stepBack(stateReason{Kind: stalled, Peer: a.Source, Priority: a.Priority, For: duration}, CauseSilentPeer, a.Interval)
+		if a.Priority == PriorityResign {
+			m.receiveAsBackup(a)
+		}
+		return acts
+	case a.Priority == PriorityResign:
+		s.AdvertDue = s.Now + m.p.AdvertInterval
+		return []Action{m.advertise()}
+	case s.Degraded != "":
+		acts := m.yield(s.Degraded)
+		return append(acts, m.receive(a)...)
+	case !m.p.outrankedBy(a.Priority, a.Source):
+		s.AdvertDue = s.Now + m.p.AdvertInterval
+		return []Action{m.advertise(), Announce{Why: WhyLowerMaster}}
+	}
+	kind := higherPeer
+	if a.Priority == m.p.Priority {
+		kind = higherAddr
+	}
+	// Send one last advert. A winner that has been MASTER all along has no other way to learn that there were two
+	// MASTERs and that clients may have this director's MAC address for the VIPs: it announces them again. (keepalived:
+	// vrrp_higher_prio_send_advert.)
+	acts := []Action{m.advertise()}
+	return append(acts, m.stepBack(stateReason{Kind: kind, Peer: a.Source, Priority: a.Priority}, CauseSilentPeer, a.Interval)...)
+}
+
+// silentTooLong reports whether this MASTER has sent no advert for so long that its peers have taken over: three
+// adverts are missing.
+func (m *Machine) silentTooLong() bool {
+	return m.mem.State == Master && m.mem.Now-m.mem.AdvertDue >= (downAdverts-1)*m.p.AdvertInterval
+}
+
+// takeOverCause returns the cause of a takeover when the master-down timer expires.
+func (m *Machine) takeOverCause() (Cause, stateReason) {
+	s := &m.mem
+	silence := s.Now - s.HeardAt
+	switch {
+	case s.Cause == CauseAlone:
+		return CauseAlone, stateReason{Kind: alone, For: s.Now - s.Since}
+	case s.Cause == CauseResigned:
+		return CauseResigned, stateReason{Kind: peerResigned, Peer: s.Heard}
+	case s.Cause == CausePreempted && silence < downAdverts*s.HeardInterval:
+		return CausePreempted, stateReason{Kind: preempted, Peer: s.Heard, Priority: s.HeardPriority, Own: m.p.Priority}
+	}
+	return CauseSilentPeer, stateReason{Kind: silentPeer, Peer: s.Heard, For: silence}
+}
+
+// downAt is when the master-down timer of a BACKUP expires.
+func (m *Machine) downAt() time.Duration {
+	if m.mem.Resigned {
+		return m.mem.DownFrom + SkewTime(m.p.Version, m.p.Priority, m.mem.MasterInterval)
+	}
+	return m.mem.DownFrom + m.MasterDownInterval()
+}
