@@ -1,7 +1,7 @@
-// Package heartbeat is the proof that loops make progress: each loop beats once a turn, and a Monitor finds those that have
-// not for a while.
+// Package heartbeat monitors that loops make progress: each loop sends a heartbeat once per iteration, and a Monitor
+// measures how long ago the last one was.
 //
-// Time is what the watching process itself lived through. A process that was stopped, or a machine that was suspended,
-// makes no loop look dead. The package reads no clock, starts nothing and judges nothing: how long is too long is its
-// caller's affair.
+// Only time in which the monitoring process itself ran is counted, so that a stopped process or a suspended host makes
+// no loop look stalled. The package reads no clock, starts no goroutine and sets no limit: the caller decides how long
+// is too long.
 package heartbeat

@@ -7,24 +7,25 @@ import (
 	"time"
 )
 
-// Every is how often a loop beats at least, also one that has nothing to do.
+// Every is the maximum interval between two heartbeats of a loop, even one that is idle.
 const Every = time.Second
 
-// Signal is one loop's. Its methods are safe for concurrent use, and do nothing on nil: for a loop that nobody watches.
+// Signal is the heartbeat of one loop. Its methods are safe for concurrent use and do nothing on a nil Signal, which a
+// loop without a monitor has.
 type Signal struct {
 	name  string
 	set   *Set
 	beats atomic.Uint64
 }
 
-// Beat says that the loop has come round.
+// Beat records that the loop has made progress.
 func (p *Signal) Beat() {
 	if p != nil {
 		p.beats.Add(1)
 	}
 }
 
-// Stop takes the loop out of the set: it has ended and will beat no more.
+// Stop removes the loop from the set when it ends.
 func (p *Signal) Stop() {
 	if p != nil {
 		p.set.remove(p)
@@ -33,22 +34,23 @@ func (p *Signal) Stop() {
 
 type key struct{}
 
-// With gives a loop its heartbeat.
+// With returns a context that carries the heartbeat of a loop.
 func With(ctx context.Context, p *Signal) context.Context { return context.WithValue(ctx, key{}, p) }
 
-// From is the heartbeat that the loop of this context is to beat; nil, of which nobody takes notice, when it was given none.
+// From returns the heartbeat of the loop that runs with ctx; nil, whose methods do nothing, if there is none.
 func From(ctx context.Context) *Signal {
 	p, _ := ctx.Value(key{}).(*Signal)
 	return p
 }
 
-// Set is the loops of one process. The zero value is empty and ready for use; so is nil, whose loops nobody watches.
+// Set is the set of monitored loops of one process. The zero value is empty and ready for use. Loops of a nil Set are
+// not monitored.
 type Set struct {
 	mu         sync.Mutex // guards heartbeats
 	heartbeats []*Signal
 }
 
-// Start adds a loop. The name is a noun phrase for a sentence: "the table loop".
+// Start adds a loop. The name is a noun phrase for use in messages: "the table loop".
 func (s *Set) Start(name string) *Signal {
 	if s == nil {
 		return nil
@@ -80,14 +82,14 @@ func (s *Set) all() []*Signal {
 	return append([]*Signal(nil), s.heartbeats...)
 }
 
-// Idle is a loop and how long it has not beaten.
+// Idle is a loop and the time since its last heartbeat.
 type Idle struct {
 	Name   string
-	Signal *Signal // whose
-	For    time.Duration
+	Signal *Signal       // of the loop
+	For    time.Duration // without a heartbeat
 }
 
-// Monitor measures for how long loops have not beaten. It belongs to one goroutine.
+// Monitor measures the time since the last heartbeat of each loop. It is not safe for concurrent use.
 type Monitor struct {
 	set  *Set
 	seen map[*Signal]*last
@@ -98,12 +100,12 @@ type last struct {
 	idle  time.Duration
 }
 
-// NewMonitor watches the loops of set.
+// NewMonitor returns a monitor of the loops of set.
 func NewMonitor(set *Set) *Monitor { return &Monitor{set: set, seen: map[*Signal]*last{}} }
 
-// Look returns every loop, in the order in which they started, with the time for which it has not beaten. lived is how
-// long this process has been running since the last Look: the caller bounds it by the time that it meant to wait, so that
-// a stop of the whole process counts for nothing.
+// Look returns every loop, in the order in which they started, with the time since its last heartbeat. lived is how
+// long this process has run since the last Look: the caller limits it to the time that it intended to wait, so that a
+// stop of the whole process is not counted.
 func (m *Monitor) Look(lived time.Duration) []Idle {
 	heartbeats := m.set.all()
 	seen := make(map[*Signal]*last, len(heartbeats))

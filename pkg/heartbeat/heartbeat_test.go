@@ -18,7 +18,7 @@ func TestLook(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
-	expect(Idle{"a", a, 0}, Idle{"b", b, 0}) // the first look knows of nothing before it
+	expect(Idle{"a", a, 0}, Idle{"b", b, 0}) // the first Look has no earlier one to compare with
 	a.Beat()
 	expect(Idle{"a", a, 0}, Idle{"b", b, time.Second})
 	expect(Idle{"a", a, time.Second}, Idle{"b", b, 2 * time.Second})
@@ -30,11 +30,11 @@ func TestLook(t *testing.T) {
 	c.Beat()
 	expect(Idle{"b", b, time.Second}, Idle{"c", c, 0})
 	if n := len(m.seen); n != 2 {
-		t.Errorf("remembers %d loops of 2", n)
+		t.Errorf("keeps %d loops, want 2", n)
 	}
 }
 
-func TestNobodyWatches(t *testing.T) {
+func TestNilSet(t *testing.T) {
 	var s *Set
 	p := s.Start("a")
 	p.Beat()
@@ -44,7 +44,7 @@ func TestNobodyWatches(t *testing.T) {
 	}
 }
 
-// A loop that beats once a turn is never found idle; one that hangs in a turn is, and only it.
+// A loop that sends a heartbeat in each iteration is never idle for longer than Every; one that hangs is.
 func TestALoopThatHangsIsFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s Set
