@@ -1,5 +1,6 @@
-// Package task runs the loops of a daemon: each has a name, one lifecycle, a heartbeat, and says when it is ready; a
-// Group starts and stops them. What a loop has reached it publishes (Published), so that nobody has to poll it.
+// Package task runs the loops of a daemon: each has a name, a lifecycle and a heartbeat, and reports when it is ready;
+// a Group starts and stops them. A loop publishes its state (Published), so that others need not poll it.
 //
-// It restarts nothing: a loop that fails ends its daemon, and what hangs is for the watchdog. It knows no loop.
+// It restarts nothing: a loop that fails ends its daemon, and a loop that hangs is left to the watchdog. It depends on
+// no particular loop.
 package task

@@ -2,15 +2,15 @@ package task
 
 import "sync"
 
-// Published is a value that one goroutine replaces and others wait for. The value must not be changed once it is published.
-// The zero value holds the zero T.
+// Published is a value that one goroutine replaces and others wait for. A published value must not be modified. The
+// zero value contains the zero T.
 type Published[T any] struct {
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	value   T
 	changed chan struct{}
 }
 
-// Set replaces the value and wakes everybody who waits.
+// Set replaces the value and wakes all waiters.
 func (p *Published[T]) Set(value T) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -21,7 +21,7 @@ func (p *Published[T]) Set(value T) {
 	}
 }
 
-// Get returns the value, and a channel that is closed when there is another one.
+// Get returns the value, and a channel that is closed when the value is replaced.
 func (p *Published[T]) Get() (value T, changed <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -9,15 +9,16 @@ import (
 
 // Task is one loop of a daemon.
 type Task interface {
-	// Name is a noun phrase for a sentence: "the table loop".
+	// Name is a noun phrase for use in messages: "the table loop".
 	Name() string
-	// Run works until ctx ends. An error ends the daemon. Once a turn it beats heartbeat.From(ctx), every heartbeat.Every at least.
+	// Run runs until ctx ends. An error ends the daemon. It calls Beat on heartbeat.From(ctx) once per iteration, at
+	// least every heartbeat.Every.
 	Run(ctx context.Context) error
-	// Ready is closed when it has reached its first desired state.
+	// Ready is closed when the task has reached its first desired state.
 	Ready() <-chan struct{}
 }
 
-// Group is the loops that live and end together.
+// Group is a set of tasks that are stopped together.
 type Group struct {
 	heartbeats *heartbeat.Set
 	failed     chan error
@@ -26,19 +27,20 @@ type Group struct {
 	running map[*Running]bool
 }
 
-// Running is a Task at work.
+// Running is a Task that has been started.
 type Running struct {
-	Heartbeat *heartbeat.Signal // by which it is known to a heartbeat.Monitor
+	Heartbeat *heartbeat.Signal // identifies the task to a heartbeat.Monitor
 	cancel    context.CancelFunc
 	done      chan struct{}
 }
 
-// NewGroup makes a Group without loops, whose heartbeats are in heartbeats.
+// NewGroup returns a Group without tasks that adds the heartbeats of its tasks to heartbeats.
 func NewGroup(heartbeats *heartbeat.Set) *Group {
 	return &Group{heartbeats: heartbeats, failed: make(chan error, 1), running: map[*Running]bool{}}
 }
 
-// Start runs a task until Stop. Its context is of its own: the end of the daemon is told in an order.
+// Start runs a task until Stop. Its context is independent of the daemon's, because tasks are stopped in a defined
+// order.
 func (g *Group) Start(t Task) *Running {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &Running{Heartbeat: g.heartbeats.Start(t.Name()), cancel: cancel, done: make(chan struct{})}
@@ -56,17 +58,17 @@ func (g *Group) Start(t Task) *Running {
 		if err != nil && ctx.Err() == nil {
 			select {
 			case g.failed <- err:
-			default: // one is enough
+			default: // only the first error is kept
 			}
 		}
 	}()
 	return r
 }
 
-// Failed gives the first error of a task that was not stopped.
+// Failed receives the first error of a task that was not stopped.
 func (g *Group) Failed() <-chan error { return g.failed }
 
-// Stop tells all tasks to end at once, so that none waits for another's last word, and waits for them.
+// Stop cancels all tasks at once, so that none waits for the end of another, and waits for them.
 func (g *Group) Stop() {
 	g.mu.Lock()
 	var all []*Running
@@ -82,7 +84,7 @@ func (g *Group) Stop() {
 	}
 }
 
-// Stop ends the task and waits for its end.
+// Stop cancels the task and waits for its end.
 func (r *Running) Stop() {
 	r.cancel()
 	<-r.done
@@ -118,7 +120,7 @@ func (l *Latch) Close() {
 	}
 }
 
-// Closed says whether it is closed.
+// Closed reports whether the latch is closed.
 func (l *Latch) Closed() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// loop is a task that beats once a second, and says when it ends.
+// loop is a task that sends a heartbeat once a second and reports its end.
 type loop struct {
 	Latch
 	name  string
@@ -33,7 +33,7 @@ func (l *loop) Run(ctx context.Context) error {
 		heartbeat.From(ctx).Beat()
 		select {
 		case <-ctx.Done():
-			time.Sleep(time.Second) // its last word
+			time.Sleep(time.Second) // ends slowly
 			return errors.New("interrupted")
 		case err := <-l.fails:
 			return err
@@ -65,13 +65,13 @@ func TestGroup(t *testing.T) {
 			time.Sleep(time.Second + time.Millisecond)
 			for _, idle := range m.Look(time.Second) {
 				if idle.For > 0 {
-					t.Errorf("%s is taken to stand still", idle.Name)
+					t.Errorf("%s is reported as stalled", idle.Name)
 				}
 			}
 		}
 		first.Stop()
 		if !slices.Equal(ended, []string{"the first"}) || len(m.Look(0)) != 2 {
-			t.Errorf("ended: %v, watched: %v", ended, m.Look(0))
+			t.Errorf("ended: %v, monitored: %v", ended, m.Look(0))
 		}
 		broken := errors.New("broken")
 		c.fails <- broken
@@ -79,17 +79,17 @@ func TestGroup(t *testing.T) {
 			t.Errorf("failed: %v", err)
 		}
 		if len(m.Look(0)) != 1 {
-			t.Errorf("b alone is to be watched: %v", m.Look(0))
+			t.Errorf("only b should be monitored: %v", m.Look(0))
 		}
 		g.Stop()
 		g.Stop()
 		select {
 		case err := <-g.Failed():
-			t.Errorf("a task that was stopped has failed: %v", err)
+			t.Errorf("a stopped task was reported as failed: %v", err)
 		default:
 		}
 		if len(ended) != 3 || len(m.Look(0)) != 0 {
-			t.Errorf("ended: %v, watched: %v", ended, m.Look(0))
+			t.Errorf("ended: %v, monitored: %v", ended, m.Look(0))
 		}
 	})
 }
@@ -104,7 +104,7 @@ func TestStopWaitsForAllAtOnce(t *testing.T) {
 		begun := time.Now()
 		g.Stop()
 		if took := time.Since(begun); took != time.Second {
-			t.Errorf("took %s, want the second of the slowest", took)
+			t.Errorf("took %s, want 1 s, the time of the slowest", took)
 		}
 	})
 }
@@ -114,7 +114,7 @@ func TestPublished(t *testing.T) {
 	value, changed := p.Get()
 	select {
 	case <-changed:
-		t.Error("changed before it was")
+		t.Error("changed before Set")
 	default:
 	}
 	p.Set(7)
@@ -130,6 +130,6 @@ func TestLatch(t *testing.T) {
 	l.Close()
 	<-l.Ready()
 	if !l.Closed() || untouched.Closed() {
-		t.Error("closed: one of the two is wrong")
+		t.Error("Closed is wrong for the closed or the untouched latch")
 	}
 }
