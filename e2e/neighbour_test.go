@@ -264,7 +264,7 @@ func (m *farmCluster) highestPriority(t *testing.T) {
 	flood := capture.StartFlood(m.client, capture.FloodOptions{
 		Sources: []netip.Addr{other}, Rate: 100, Payloads: [][]byte{advertOf(51, 255)},
 	})
-	mark.WaitLog(`level=INFO msg="heard another director".* source=10\.77\.0\.68 priority=255`, soon)
+	mark.WaitLog(`level=INFO msg="received the first advert of another director".* source=10\.77\.0\.68 priority=255`, soon)
 	mark.WaitLog(`msg=state .*from=MASTER to=BACKUP reason="BACKUP: higher priority 255 from 10\.77\.0\.68"`, soon)
 	for _, n := range []*node{m.master, m.backup} {
 		m.awaitProblem(t, n, `VRRP instance mysql: 10\.77\.0\.68 is MASTER with priority 255 and is no director of the cluster file`)

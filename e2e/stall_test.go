@@ -171,7 +171,7 @@ func (c *cluster) stallAlone(t *testing.T, length time.Duration) {
 	c.master.daemon.Resume()
 	log.WaitLog(`msg="VIPs are up"`, soon)
 	// In the whole log, because the line is written at most every ten seconds.
-	if !strings.Contains(c.master.daemon.Log(), "stood still as MASTER, and nobody took over") {
+	if !strings.Contains(c.master.daemon.Log(), "stalled as MASTER, and no other director took over") {
 		t.Error("the log has no line about the stall of lvs-master")
 	}
 	m.WaitAnswered("", soon)

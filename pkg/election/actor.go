@@ -16,31 +16,31 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// Sender puts a VRRP message on the wire of one segment. It must not block.
+// Sender sends a VRRP message on one segment. It must not block.
 type Sender interface {
 	Send(payload []byte, source, destination netip.Addr) error
 }
 
-// Wire is the segment of an actor.
+// Wire sends and receives on the segment of an actor.
 type Wire interface {
 	Sender
-	// Drain delivers to the actors everything that has reached this machine and that they have not been handed yet. It
-	// does not block.
+	// Drain delivers to the actors every datagram that has reached this host and has not been delivered yet. It does
+	// not block.
 	Drain()
 }
 
-// Holder is told what the election decided about the VIPs of an instance. Its methods only take note; they do not wait
-// for the kernel.
+// Holder receives the decisions of the election about the VIPs of an instance. Its methods only record them; they do
+// not wait for the kernel.
 type Holder interface {
-	// Acquire asks for the VIPs. silent says that the last holder fell silent without resigning, so that it may
-	// still answer for them until its lease has lapsed.
+	// Acquire requests the VIPs. silent says that the last holder stopped sending adverts without resigning, so that it
+	// may still answer ARP for them until its lease has expired.
 	Acquire(instance config.InstanceID, silent bool)
 	Release(instance config.InstanceID)
-	// Announce asks for gratuitous ARP for VIPs that are already held.
+	// Announce requests gratuitous ARP for VIPs that are already held.
 	Announce(instance config.InstanceID)
 }
 
-// Options are what an Actor needs; all fields are required but those that say otherwise.
+// Options are the settings of an Actor; all fields are required unless marked optional.
 type Options struct {
 	Name      config.InstanceID
 	Params    vrrp.Params
@@ -48,13 +48,14 @@ type Options struct {
 	Wire      Wire
 	Holder    Holder
 	Log       *slog.Logger
-	// Suspended is for how long the machine has been suspended in all, which the monotonic clock does not count. Optional.
+	// Suspended returns the total time for which the host has been suspended, which the monotonic clock does not count.
+	// Optional.
 	Suspended func() time.Duration
-	// Record is told of each change of the state, and must return at once. Optional.
+	// Record is called for each state change and must return at once. Optional.
 	Record func(event.Event)
 }
 
-// Actor is one VRRP instance at work.
+// Actor runs one VRRP instance.
 type Actor struct {
 	name      config.InstanceID
 	params    vrrp.Params
@@ -66,12 +67,12 @@ type Actor struct {
 	record    func(event.Event)
 
 	epoch    time.Time
-	slept    time.Duration // what suspended said at epoch
+	slept    time.Duration // the result of suspended at epoch
 	machine  *vrrp.Machine
 	recorder recorder
 	desired  desired
 	inbox    *inbox
-	more     time.Duration // after epoch: when the next of the inbox may be taken; 0 = nothing is left in it
+	more     time.Duration // since epoch: when the next datagram in the inbox may be taken; 0: the inbox is empty
 	commands chan func(*Actor)
 	done     chan struct{}
 	ready    task.Latch
@@ -81,17 +82,17 @@ type Actor struct {
 	lateness       Lateness
 	dropped        map[string]uint64
 	guard          vrrp.Guard
-	crowd          crowd
-	peers          []netip.Addr  // that the log has named
-	echo           bool          // a packet came from our own address,
-	echoed         time.Duration // the last one then, after epoch
-	published      time.Duration // after epoch
-	spilt          uint64        // of the inbox's overflow, what the crowd knows of
-	stallTold      time.Duration // when a stall was logged last
-	sendError      string        // the last error logged, so that a dead link is one line and not one a second
+	floodMeter     floodMeter
+	peers          []netip.Addr  // already logged
+	echo           bool          // a packet from our own address was received,
+	echoed         time.Duration // the last one at this time since epoch
+	published      time.Duration // since epoch
+	spilt          uint64        // the part of the inbox's overflow that the flood meter has counted
+	stallTold      time.Duration // when a stall was last logged
+	sendError      string        // the last error logged, so that a failed link is logged once and not every second
 }
 
-// Snapshot is what an instance says of itself at one moment.
+// Snapshot is the state of an instance at one moment.
 type Snapshot struct {
 	State           vrrp.State
 	Reason          string
@@ -101,20 +102,21 @@ type Snapshot struct {
 	AdvertsReceived uint64
 	Dropped         map[string]uint64 // by vrrp.DropReason
 	Source          netip.Addr        // of our adverts
-	// Master is who holds the VIPs instead of us, by the advert heard last; invalid when nobody is known to.
+	// Master is the other director that holds the VIPs, according to the last advert received; invalid if none is
+	// known.
 	Master         netip.Addr
 	MasterPriority uint8
-	Flood          string // a sentence about ignored packets that pour in; "" when they do not
-	SendError      string // why adverts cannot be sent; "" when they can
-	Echo           bool   // packets came from our own address within the last minute
+	Flood          string // describes a flood of ignored packets; "" if there is none
+	SendError      string // why adverts cannot be sent; "" if they can
+	Echo           bool   // packets from our own address were received within the last minute
 	AdvertInterval time.Duration
-	Lateness       Lateness // of the adverts that were due
+	Lateness       Lateness // of the periodic adverts
 }
 
-// stallLogEvery keeps a machine that is always late from filling its log; the histogram has them all.
+// stallLogEvery limits how often a stall is logged, for a host that is always late; the histogram counts every stall.
 const stallLogEvery = 10 * time.Second
 
-// New makes an actor in INIT. Run starts it.
+// New returns an actor in INIT. Run starts it.
 func New(o Options) *Actor {
 	a := &Actor{
 		name: o.Name, params: o.Params, addresses: o.Addresses, wire: o.Wire, holder: o.Holder,
@@ -145,7 +147,7 @@ func New(o Options) *Actor {
 func (a *Actor) Run(ctx context.Context) error {
 	defer close(a.done)
 	heart := heartbeat.From(ctx)
-	a.obey() // a fault that is known already: not even an address owner serves before it
+	a.runCommands() // apply a fault that is already known first, so that an address owner does not become MASTER
 	a.step(vrrp.Startup{})
 	a.ready.Close()
 	timer := time.NewTimer(time.Hour)
@@ -168,10 +170,10 @@ func (a *Actor) Run(ctx context.Context) error {
 		case <-a.inbox.wake:
 			a.receiveAll()
 		case command := <-a.commands:
-			a.hear() // any step may be the one that finds the timer run out
+			a.drain() // any step may find that the timer has expired
 			command(a)
 		case <-timer.C:
-			a.hear()
+			a.drain()
 			a.step(vrrp.Tick{})
 		}
 	}
@@ -180,20 +182,20 @@ func (a *Actor) Run(ctx context.Context) error {
 // Name implements task.Task.
 func (a *Actor) Name() string { return "the election of " + string(a.name) }
 
-// Ready is closed when the instance takes part.
+// Ready is closed when the instance takes part in the election.
 func (a *Actor) Ready() <-chan struct{} { return a.ready.Ready() }
 
-// Deliver hands a received datagram to the instance. It never blocks.
+// Deliver passes a received datagram to the instance. It never blocks.
 func (a *Actor) Deliver(d vrrp.Datagram) {
 	a.inbox.put(time.Since(a.epoch), d)
 }
 
-// Tell feeds one event to the machine: readiness, faults, a lost lease.
+// Tell passes one event to the machine: readiness, faults, a lost lease.
 func (a *Actor) Tell(event vrrp.Event) {
 	a.command(func(a *Actor) { a.step(event) })
 }
 
-// Offer is Tell for who must not wait: false when the actor is too far behind to take it.
+// Offer is a Tell that does not block: it returns false if the command queue of the actor is full.
 func (a *Actor) Offer(event vrrp.Event) bool {
 	select {
 	case a.commands <- func(a *Actor) { a.step(event) }:
@@ -203,7 +205,7 @@ func (a *Actor) Offer(event vrrp.Event) bool {
 	}
 }
 
-// Reconfigure changes the parameters and the VIPs listed in adverts without leaving the state.
+// Reconfigure changes the parameters and the VIPs listed in adverts without a change of state.
 func (a *Actor) Reconfigure(p vrrp.Params, addresses []netip.Addr) {
 	a.command(func(a *Actor) {
 		a.params, a.addresses = p, addresses
@@ -221,8 +223,8 @@ func (a *Actor) command(f func(*Actor)) {
 	}
 }
 
-// obey carries out the commands that are queued.
-func (a *Actor) obey() {
+// runCommands runs the queued commands.
+func (a *Actor) runCommands() {
 	for {
 		select {
 		case command := <-a.commands:
@@ -233,16 +235,16 @@ func (a *Actor) obey() {
 	}
 }
 
-// hear takes in every datagram that is queued: after a stall what was heard meanwhile decides, not the clock. The link's
-// own goroutine may not have woken yet, so that where it matters the socket is read from here.
-func (a *Actor) hear() {
+// drain processes every queued datagram: after a stall the adverts received in the meantime decide, not the clock. The
+// link's own goroutine may not have run yet, so the socket is read from here if the result depends on it.
+func (a *Actor) drain() {
 	if a.machine.DrainFirst(a.now()) {
 		a.wire.Drain()
 	}
 	a.receiveAll()
 }
 
-// receiveAll takes what waits in the inbox.
+// receiveAll processes the datagrams in the inbox.
 func (a *Actor) receiveAll() {
 	var all []vrrp.Datagram
 	all, a.more = a.inbox.take(time.Since(a.epoch))
@@ -251,7 +253,7 @@ func (a *Actor) receiveAll() {
 	}
 }
 
-// now is the machine's clock. It counts the time in which this computer slept: the peers were awake.
+// now is the machine's clock. It includes the time for which this host was suspended, because the peers kept running.
 func (a *Actor) now() time.Duration { return time.Since(a.epoch) + a.suspended() - a.slept }
 
 func (a *Actor) receive(d vrrp.Datagram) {
@@ -265,7 +267,7 @@ func (a *Actor) receive(d vrrp.Datagram) {
 		return
 	}
 	a.received++
-	a.meet(d.Source, p.Priority)
+	a.logPeer(d.Source, p.Priority)
 	a.step(advert)
 }
 
@@ -282,17 +284,17 @@ func (a *Actor) step(event vrrp.Event) {
 	a.publish()
 }
 
-// perform carries out an action of a Step that came late after what was due.
+// perform carries out an action of a Step. late is how long after its deadline the Step ran.
 func (a *Actor) perform(action vrrp.Action, late time.Duration) {
 	switch action := action.(type) {
 	case vrrp.SendAdvert:
 		a.advertise(action.Priority)
 	case vrrp.Acquire:
-		// Whoever neither resigned nor lives may still answer until its lease has lapsed.
+		// A peer that has neither resigned nor been preempted may still answer until its lease has expired.
 		a.holder.Acquire(a.name, action.Cause != vrrp.CauseResigned && action.Cause != vrrp.CausePreempted)
 		if now := a.now(); action.Cause == vrrp.CauseStalled && late > 0 && now-a.stallTold >= stallLogEvery {
 			a.stallTold = now
-			a.log.Warn("stood still as MASTER, and nobody took over; announcing the VIPs anew", "late", late.Round(time.Millisecond).String())
+			a.log.Warn("stalled as MASTER, and no other director took over; announcing the VIPs again", "late", late.Round(time.Millisecond).String())
 		}
 	case vrrp.Release:
 		a.holder.Release(a.name)
@@ -324,7 +326,7 @@ func (a *Actor) advertise(priority uint8) {
 		return
 	}
 	if a.sendError != "" {
-		a.log.Info("adverts are sent again")
+		a.log.Info("adverts can be sent again")
 		a.sendError = ""
 	}
 	a.sent++
@@ -340,6 +342,6 @@ func (a *Actor) publish() {
 		Priority: a.params.Priority, AdvertsSent: a.sent, AdvertsReceived: a.received, Dropped: dropped,
 		AdvertInterval: a.params.AdvertInterval, Lateness: a.lateness,
 	}
-	a.neighbourhood(s)
+	a.addNeighbours(s)
 	a.snapshot.Store(s)
 }

@@ -32,8 +32,8 @@ type lan struct {
 	mu     sync.Mutex
 	actors map[netip.Addr]*Actor
 	cut    map[netip.Addr]bool
-	socket map[netip.Addr][]vrrp.Datagram // queued there while nobody reads
-	frozen map[netip.Addr]bool            // nobody reads
+	socket map[netip.Addr][]vrrp.Datagram // queued while the host is frozen
+	frozen map[netip.Addr]bool            // the socket is not read
 	log    []string
 	epoch  time.Time
 }
@@ -68,13 +68,13 @@ func (l *lan) Send(payload []byte, source, destination netip.Addr) error {
 	return nil
 }
 
-// tap is the segment as one of the machines has it.
+// tap is the connection of one machine to the segment.
 type tap struct {
 	*lan
 	address netip.Addr
 }
 
-// Drain delivers what is queued on the machine's socket; it thaws with it.
+// Drain delivers what is queued on the machine's socket and unfreezes it.
 func (p tap) Drain() {
 	p.mu.Lock()
 	queued, a := p.socket[p.address], p.actors[p.address]
@@ -85,7 +85,8 @@ func (p tap) Drain() {
 	}
 }
 
-// freeze stops a machine as SIGSTOP does: its actor does nothing for d, and nobody reads its socket until it asks itself.
+// freeze stops a machine as SIGSTOP does: its actor does nothing for d, and its socket is not read until the actor
+// drains it.
 func (l *lan) freeze(m *machine, d time.Duration) {
 	l.mu.Lock()
 	l.log, l.frozen[m.address] = nil, true
@@ -93,7 +94,7 @@ func (l *lan) freeze(m *machine, d time.Duration) {
 	m.command(func(*Actor) { time.Sleep(d) })
 }
 
-// port is the holder of one actor; it writes down what the election wants.
+// port is the Holder of one actor; it records the requests of the election.
 type port struct {
 	lan  *lan
 	who  string
@@ -152,12 +153,12 @@ func (l *lan) expect(t *testing.T, want ...string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if got := strings.Join(l.log, "\n"); got != strings.Join(want, "\n") {
-		t.Errorf("what was wanted of the VIPs:\n%s\nexpected:\n%s", got, strings.Join(want, "\n"))
+		t.Errorf("requests for the VIPs:\n%s\nwant:\n%s", got, strings.Join(want, "\n"))
 	}
 	l.log = nil
 }
 
-// An election is the same in both families; each has its group.
+// Elections are the same in both families, except for the multicast group.
 func TestOneOfTwoActorsHoldsTheVIPs(t *testing.T) {
 	t.Run("IPv4", func(t *testing.T) { oneHolds(t, "10.77.0.2", "10.77.0.3") })
 	t.Run("IPv6", func(t *testing.T) { oneHolds(t, "fe80::2", "fe80::3") })
@@ -195,7 +196,7 @@ func TestSilentPeerIsReplaced(t *testing.T) {
 		l.cut[a.address] = true
 		l.mu.Unlock()
 		time.Sleep(6 * time.Second)
-		// the last advert was heard at 3414 ms; 3 adverts + 156/256 s later
+		// 3 adverts + 156/256 s after the last advert at 3414 ms
 		l.expect(t, "  7023ms b acquire silent=true")
 		l.mu.Lock()
 		l.cut[a.address] = false
@@ -205,7 +206,7 @@ func TestSilentPeerIsReplaced(t *testing.T) {
 		log := strings.Join(l.log, "\n")
 		l.mu.Unlock()
 		if !a.held || b.held || !strings.Contains(log, "b release") || !strings.Contains(log, "a announce") {
-			t.Errorf("after the heal the higher priority must hold the VIPs and announce them anew:\n%s", log)
+			t.Errorf("after the heal the higher priority must hold the VIPs and announce them again:\n%s", log)
 		}
 		a.stop()
 		b.stop()
@@ -245,7 +246,7 @@ func TestFloodNeitherBlocksNorDelays(t *testing.T) {
 	})
 }
 
-// fakeSocket is broken until it is told otherwise.
+// fakeSocket is a socket whose datagrams come from the test.
 type fakeSocket struct {
 	in     chan vrrp.Datagram
 	closed chan struct{}
@@ -305,7 +306,7 @@ func TestLinkReopensItsSocketAndRoutesByVRID(t *testing.T) {
 		go func() { defer close(done); link.Run(ctx) }()
 		time.Sleep(3 * time.Second)
 		if link.Snapshot().Broken == "" || link.Send(nil, netip.Addr{}, netip.Addr{}) == nil {
-			t.Error("a link without an interface says that all is well")
+			t.Error("a link without an interface reports no problem")
 		}
 		mu.Lock()
 		missing = false
@@ -341,7 +342,7 @@ func TestLinkReopensItsSocketAndRoutesByVRID(t *testing.T) {
 	})
 }
 
-// An interface that lets every socket break must not turn the link into a busy loop.
+// An interface on which every socket breaks must not cause a busy loop in the link.
 func TestSocketsThatBreakAtOnceAreNotReopenedInALoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var opened atomic.Int64
@@ -362,7 +363,8 @@ func TestSocketsThatBreakAtOnceAreNotReopenedInALoop(t *testing.T) {
 	})
 }
 
-// What is known before the start counts from the start: an address owner without a carrier takes nothing.
+// A fault that is known before the start is effective from the start: an address owner without a carrier does not take
+// the VIPs.
 func TestFaultBeforeTheStartKeepsTheOwnerFromServing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN()
@@ -379,16 +381,16 @@ func TestFaultBeforeTheStartKeepsTheOwnerFromServing(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		l.expect(t)
 		if s := a.Snapshot(); s.State != vrrp.Fault || s.AdvertsSent != 0 {
-			t.Errorf("state %s, %d adverts sent, want FAULT in silence", s.State, s.AdvertsSent)
+			t.Errorf("state %s, %d adverts sent, want FAULT and no adverts", s.State, s.AdvertsSent)
 		}
 		cancel()
 		<-done
 	})
 }
 
-// After a stall a command, the adverts that came meanwhile and the timer are there together: the adverts count first.
+// After a stall a command, queued adverts and an expired timer are pending together: the adverts are processed first.
 func TestQueuedAdvertsCountBeforeACommand(t *testing.T) {
-	for range 20 { // the order of a select
+	for range 20 { // select picks a ready case at random
 		synctest.Test(t, func(t *testing.T) {
 			l := newLAN()
 			a := l.join(t, "a", "10.77.0.2", 100)

@@ -8,22 +8,23 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// Desired is what a director wants of an instance.
+// Desired is the desired state of an instance.
 type Desired struct {
 	Params    vrrp.Params
 	Addresses []netip.Addr // the VIPs that adverts list
-	// Fault says why this director could not serve, NotReady why it is not to preempt; "" when nothing is against it.
+	// Fault is why this director cannot serve, NotReady why it must not preempt; "" for no such reason.
 	Fault, NotReady string
 }
 
-// desired is what an actor was told last.
+// desired is the last desired state passed to an actor.
 type desired struct {
-	mu   sync.Mutex // held also while the actor is told, so that two Sets keep their order
+	mu   sync.Mutex // also held while the actor is told, so that two Sets keep their order
 	last Desired
 }
 
-// Set tells the instance what has changed since the last Set, or since New; it may be called before Run. What forbids
-// comes before what allows: an interface that is back, and no real server, must not preempt in between.
+// Set tells the instance what has changed since the last Set, or since New; it may be called before Run. Restrictions
+// are applied before they are lifted: if the interface comes back while no real server is up, the instance must not
+// preempt in between.
 func (a *Actor) Set(d Desired) {
 	a.desired.mu.Lock()
 	defer a.desired.mu.Unlock()

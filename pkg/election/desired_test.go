@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestSet: each Set tells what differs from the last one, what forbids first.
+// TestSet: each Set tells the machine what differs from the last one, restrictions first.
 func TestSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newLAN().join(t, "a", "10.77.0.2", 150)

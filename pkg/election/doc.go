@@ -1,6 +1,7 @@
-// Package election runs the VRRP elections: one actor, one goroutine per VRRP instance, around the pure machine of
-// package vrrp, and one link per segment (a network interface in one address family) that hands the datagrams of its socket to the actors.
+// Package election runs the VRRP elections: one actor (a goroutine) per VRRP instance around the state machine of
+// package vrrp, and one link per segment (a network interface in one address family) that passes the datagrams of its
+// socket to the actors.
 //
-// An actor decides nothing: it feeds the machine with datagrams, time and commands and carries out the actions in their
-// order. It never waits for checks, hooks, tables or address changes: what it wants of the VIPs it only says.
+// An actor decides nothing: it passes datagrams, time and commands to the machine and carries out the actions in order.
+// It never waits for checks, hooks, tables or address changes: it only passes its requests for the VIPs on.
 package election

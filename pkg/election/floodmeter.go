@@ -6,20 +6,21 @@ import (
 	"time"
 )
 
-// crowd measures how many packets are ignored and who sends most of them. It keeps one suspect at a time, by the voting of
-// Boyer and Moore, whatever the senders make up. Times are those of any one clock. The zero value is ready.
-type crowd struct {
-	begun   time.Duration // of the present measurement
+// floodMeter measures the rate of ignored packets and finds the sender of most of them. It keeps one suspect at a time,
+// by Boyer-Moore majority voting, so that forged source addresses cost no memory. Times are of any one clock. The zero
+// value is ready for use.
+type floodMeter struct {
+	begun   time.Duration // of the current measurement
 	count   uint64
 	suspect suspect
 	votes   int
 
-	rate float64 // of the last complete measurement, in packets a second
-	most suspect
-	told bool // what news said last
+	rate  float64 // of the last complete measurement, in packets a second
+	most  suspect
+	flood bool // whether there was a flood at the last call of changed
 }
 
-// suspect is what packets of one sender have in common.
+// suspect identifies the packets of one sender.
 type suspect struct {
 	source netip.Addr
 	vrid   uint8
@@ -27,56 +28,56 @@ type suspect struct {
 }
 
 const (
-	// crowdWindow is the length of a measurement at least.
-	crowdWindow = 2 * time.Second
-	// loud is how many ignored packets a second are worth a sentence. The adverts of 255 virtual routers, one a second
-	// each, are not.
-	loud = 1000
+	// floodWindow is the minimum length of a measurement.
+	floodWindow = 2 * time.Second
+	// floodRate is the number of ignored packets a second from which a flood is reported. The adverts of 255 virtual
+	// routers, one a second each, stay below it.
+	floodRate = 1000
 )
 
-// add counts n packets, of which one was looked at: it is like who; n 0 counts nothing.
-func (c *crowd) add(now time.Duration, n uint64, who suspect) {
-	c.roll(now)
-	c.count += n
+// add counts n packets and one vote for who, the sender of the one that was examined.
+func (m *floodMeter) add(now time.Duration, n uint64, who suspect) {
+	m.roll(now)
+	m.count += n
 	switch {
-	case c.votes == 0:
-		c.suspect, c.votes = who, 1
-	case c.suspect == who:
-		c.votes++
+	case m.votes == 0:
+		m.suspect, m.votes = who, 1
+	case m.suspect == who:
+		m.votes++
 	default:
-		c.votes--
+		m.votes--
 	}
 }
 
-// unseen counts n packets that were not looked at.
-func (c *crowd) unseen(now time.Duration, n uint64) {
-	c.roll(now)
-	c.count += n
+// unseen counts n packets that were not examined.
+func (m *floodMeter) unseen(now time.Duration, n uint64) {
+	m.roll(now)
+	m.count += n
 }
 
-// roll ends a measurement that has lasted long enough.
-func (c *crowd) roll(now time.Duration) {
-	took := now - c.begun
-	if took < crowdWindow {
+// roll completes a measurement that has lasted long enough.
+func (m *floodMeter) roll(now time.Duration) {
+	took := now - m.begun
+	if took < floodWindow {
 		return
 	}
-	c.rate, c.most = float64(c.count)/took.Seconds(), c.suspect
-	c.begun, c.count, c.votes = now, 0, 0
+	m.rate, m.most = float64(m.count)/took.Seconds(), m.suspect
+	m.begun, m.count, m.votes = now, 0, 0
 }
 
-// news says whether a crowd has come or gone since the last call.
-func (c *crowd) news(now time.Duration) bool {
-	c.roll(now)
-	was := c.told
-	c.told = c.rate >= loud
-	return was != c.told
+// changed reports whether a flood has begun or ended since the last call.
+func (m *floodMeter) changed(now time.Duration) bool {
+	m.roll(now)
+	was := m.flood
+	m.flood = m.rate >= floodRate
+	return was != m.flood
 }
 
-// sentence tells of a crowd; "" when there is none.
-func (c *crowd) sentence() string {
-	if c.rate < loud {
+// sentence describes the flood; "" if there is none.
+func (m *floodMeter) sentence() string {
+	if m.rate < floodRate {
 		return ""
 	}
 	return fmt.Sprintf("%.0f VRRP packets a second are ignored (%s), most of them of virtual router %d from %s: find out what sends them",
-		c.rate, c.most.reason, c.most.vrid, c.most.source)
+		m.rate, m.most.reason, m.most.vrid, m.most.source)
 }

@@ -10,22 +10,22 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// inbox holds the datagrams that wait for an actor, and bounds what each source may put into it: a flood from one
-// neighbour neither pushes out the adverts of the others nor costs the actor more than one datagram per allowEvery. Of
-// each source the newest are kept, because they say what is true now, and a resignation (priority 0) is pushed out by
-// nothing but later resignations. Sources that do not fit into the table share one backlog, so that made-up addresses
-// cannot push out the sources that were there first.
+// inbox queues the datagrams for an actor and limits each source: a flood from one neighbour neither displaces the
+// adverts of the others nor costs the actor more than one datagram per allowEvery. The newest datagrams of each source
+// are kept, because they reflect its current state, and a resignation (priority 0) is displaced only by later
+// resignations. Sources that do not fit into the table share one backlog, so that forged addresses cannot displace the
+// sources that were there first.
 type inbox struct {
-	wake chan struct{} // has an element when something was put in
+	wake chan struct{} // has an element after a put
 
 	mu        sync.Mutex
 	sources   map[netip.Addr]*backlog
-	rest      backlog
-	count     uint64 // of datagrams so far
+	rest      backlog // of the sources that do not fit into sources
+	count     uint64  // of datagrams so far
 	discarded uint64
 }
 
-// backlog is what waits from one source. paid is the time up to which the datagrams taken so far are paid for.
+// backlog is the queue of one source. paid is the time up to which the datagrams taken so far use the allowance (GCRA).
 type backlog struct {
 	waiting []arrival // oldest first
 	paid    time.Duration
@@ -37,14 +37,14 @@ type arrival struct {
 }
 
 const (
-	// allowEvery is the pause between two datagrams of a source that is always granted: half of the shortest advert
-	// interval that version 3 can carry.
+	// allowEvery is the interval at which a source may always deliver datagrams: half of the shortest advert interval
+	// of version 3.
 	allowEvery = 5 * time.Millisecond
-	// allowAtOnce is how many datagrams of a source are kept, and may be taken together, after a stall.
+	// allowAtOnce is how many datagrams of a source are kept, and may be taken as a burst after a stall.
 	allowAtOnce = 8
-	// allowSources is how many sources have a backlog of their own; there are one or two.
+	// allowSources is how many sources have their own backlog; normally there are one or two.
 	allowSources = 16
-	// allowFor is how long a silent source keeps its entry when another one wants it.
+	// allowFor is how long a silent source keeps its entry if another source needs it.
 	allowFor = 10 * time.Minute
 )
 
@@ -60,7 +60,7 @@ func (b *inbox) put(now time.Duration, d vrrp.Datagram) {
 	b.count++
 	l.waiting = append(l.waiting, arrival{b.count, d})
 	if len(l.waiting) > allowAtOnce {
-		l.waiting = slices.Delete(l.waiting, l.least(), l.least()+1)
+		l.waiting = slices.Delete(l.waiting, l.victim(), l.victim()+1)
 		b.discarded++
 	}
 	select {
@@ -69,8 +69,8 @@ func (b *inbox) put(now time.Duration, d vrrp.Datagram) {
 	}
 }
 
-// take returns, oldest first, what waits and is within the allowance of its source. When more is left, next is when the
-// first of it may be taken; otherwise it is 0.
+// take returns, oldest first, the datagrams that are within the allowance of their source. If more are left, next is
+// when the first of them may be taken; otherwise it is 0.
 func (b *inbox) take(now time.Duration) (taken []vrrp.Datagram, next time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -95,7 +95,7 @@ func (b *inbox) take(now time.Duration) (taken []vrrp.Datagram, next time.Durati
 	return taken, next
 }
 
-// overflow is how many datagrams were discarded since the start.
+// overflow returns how many datagrams have been discarded since the start.
 func (b *inbox) overflow() uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -114,7 +114,8 @@ func (b *inbox) backlogOf(now time.Duration, source netip.Addr) *backlog {
 	return l
 }
 
-// room reports whether one more source fits, if need be in place of one that has been silent for long.
+// room reports whether one more source fits, if necessary in place of one that has been silent for longer than
+// allowFor.
 func (b *inbox) room(now time.Duration) bool {
 	if len(b.sources) < allowSources {
 		return true
@@ -128,15 +129,15 @@ func (b *inbox) room(now time.Duration) bool {
 	return false
 }
 
-// least is the index of the datagram that can be spared most: the oldest that is no resignation.
-func (l *backlog) least() int {
+// victim returns the index of the datagram to discard: the oldest that is not a resignation.
+func (l *backlog) victim() int {
 	return max(0, slices.IndexFunc(l.waiting, func(a arrival) bool { return !resigns(a.Payload) }))
 }
 
 // resigns reports whether a VRRP message has priority 0 (the third byte in versions 2 and 3).
 func resigns(payload []byte) bool { return len(payload) > 2 && payload[2] == 0 }
 
-// pay takes the price of one datagram, if the source can pay.
+// pay charges one datagram to the allowance of the source; false if the allowance is used up.
 func (l *backlog) pay(now time.Duration) bool {
 	paid := max(l.paid, now)
 	if paid-now > (allowAtOnce-1)*allowEvery {

@@ -14,7 +14,7 @@ import (
 
 var inboxPeer, inboxFlooder = netip.MustParseAddr("10.77.0.2"), netip.MustParseAddr("10.77.0.66")
 
-// datagramOf is a VRRP message of a priority, with a number to know it by.
+// datagramOf returns a VRRP message with a priority and an identifying number.
 func datagramOf(source netip.Addr, priority, number byte) vrrp.Datagram {
 	return vrrp.Datagram{Source: source, Payload: []byte{0x31, 51, priority, number}}
 }
@@ -48,7 +48,7 @@ func TestInboxKeepsResignations(t *testing.T) {
 	}
 }
 
-// What one source sends leaves room for the others, whether they were known before it or not.
+// A flood from one source leaves room for the others, whether they were known before it or not.
 func TestInboxUnderFlood(t *testing.T) {
 	b := newInbox()
 	b.put(0, datagramOf(inboxPeer, 150, 1))
@@ -73,7 +73,7 @@ func TestInboxRates(t *testing.T) {
 		if i%100 == 0 { // adverts every 10 ms
 			b.put(now, datagramOf(inboxPeer, 150, 0))
 		}
-		b.put(now, datagramOf(inboxFlooder, 0, 0)) // resignations are rationed, too
+		b.put(now, datagramOf(inboxFlooder, 0, 0)) // resignations are rate-limited, too
 		b.put(now, datagramOf(netip.AddrFrom4([4]byte{10, 78, byte(i >> 8), byte(i)}), 90, 0))
 		taken, _ := b.take(now)
 		for _, d := range taken {
@@ -91,18 +91,18 @@ func TestInboxRates(t *testing.T) {
 		t.Errorf("%d of the flood were taken, want at most %d", counts[inboxFlooder], most)
 	}
 	if most := 2*(2000+allowAtOnce) + allowSources; counts[netip.Addr{}] > most {
-		t.Errorf("%d of made-up sources were taken, want at most %d", counts[netip.Addr{}], most)
+		t.Errorf("%d of forged sources were taken, want at most %d", counts[netip.Addr{}], most)
 	}
 	if len(b.sources) > allowSources {
 		t.Errorf("%d sources are remembered, want at most %d", len(b.sources), allowSources)
 	}
 	b.take(time.Hour)
 	if !b.room(time.Hour) {
-		t.Error("sources that have been silent for long keep their entries")
+		t.Error("sources that have been silent for longer than allowFor keep their entries")
 	}
 }
 
-// The newest datagram of a source that has a backlog of its own is never lost, datagrams stay in order, and next is when more
+// The newest datagram of a source with its own backlog is never lost, datagrams stay in order, and next is when more
 // can be taken.
 func TestInboxProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -146,7 +146,7 @@ func TestInboxProperties(t *testing.T) {
 	})
 }
 
-// A burst of adverts and a resignation at once: the BACKUP takes over by the skew alone.
+// A resignation directly after a burst of adverts: the BACKUP takes over after the skew.
 func TestResignationAfterABurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN()

@@ -2,23 +2,23 @@ package election
 
 import "time"
 
-// latenessBounds are the upper ends of the buckets of a Lateness.
+// latenessBounds are the upper bounds of the buckets of a Lateness.
 var latenessBounds = [...]time.Duration{
 	time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond,
 	50 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond, time.Second,
 }
 
-// Lateness is a histogram: how long after the moment for which they were planned adverts left. The zero value is empty.
+// Lateness is a histogram of how long after their due time adverts were sent. The zero value is empty.
 type Lateness struct {
 	Count   uint64
 	Max     time.Duration
-	buckets [len(latenessBounds) + 1]uint64 // the last one has no bound
+	buckets [len(latenessBounds) + 1]uint64 // the last one is unbounded
 }
 
-// Bucket is one of a Lateness.
+// Bucket is one bucket of a Lateness.
 type Bucket struct {
-	Bound time.Duration // at most as late as this; 0: no bound
-	Count uint64        // in this bucket alone
+	Bound time.Duration // the upper bound of the lateness; 0: unbounded
+	Count uint64        // in this bucket only
 }
 
 // Add counts one advert.
@@ -33,7 +33,7 @@ func (l *Lateness) Add(late time.Duration) {
 	l.Max = max(l.Max, late)
 }
 
-// Buckets returns all buckets, the earliest first.
+// Buckets returns all buckets in ascending order.
 func (l Lateness) Buckets() []Bucket {
 	all := make([]Bucket, len(l.buckets))
 	for i, n := range l.buckets {
@@ -45,8 +45,8 @@ func (l Lateness) Buckets() []Bucket {
 	return all
 }
 
-// Quantile returns a time that the part q of all adverts, 0 to 1, was not later than: the bound of a bucket, or Max if that
-// is less; 0 when there were none.
+// Quantile returns the q-quantile, q from 0 to 1: the bound of a bucket, or Max if that is less; 0 if there were no
+// adverts.
 func (l Lateness) Quantile(q float64) time.Duration {
 	var sum uint64
 	for i, n := range l.buckets {

@@ -17,23 +17,23 @@ import (
 // Socket is an open VRRP socket on one segment.
 type Socket interface {
 	Sender
-	// Wait blocks until a datagram is there, the socket is closed or broken, or for heartbeat.Every. It takes nothing; ready
-	// says whether there is a datagram.
+	// Wait blocks until a datagram is queued, the socket is closed or broken, or heartbeat.Every has passed. It reads
+	// nothing; ready says whether a datagram is queued.
 	Wait() (ready bool, err error)
-	// Pending takes what is there, oldest first, and does not block.
+	// Pending reads the queued datagrams, oldest first, and does not block.
 	Pending() ([]vrrp.Datagram, error)
-	// Filter keeps packets of other virtual routers than these from Pending.
+	// Filter excludes packets of all virtual routers other than these from Pending.
 	Filter(vrids []uint8) error
-	// Others gives without waiting a sample of what Filter kept back, and how many more packets there were.
+	// Others returns, without blocking, a sample of the packets that Filter excluded, and the number of further ones.
 	Others() (seen []vrrp.Datagram, unseen uint64)
 	Close() error
 }
 
-// ErrNoSocket is what sending on a link without an open socket returns.
+// ErrNoSocket is returned by Send on a link without an open socket.
 var ErrNoSocket = errors.New("the VRRP socket is not open")
 
-// Link is the VRRP traffic of one segment: of one interface in one address family. It opens the socket, opens it again when it breaks (the interface went away
-// and came back), and hands each datagram to the instance of its VRID.
+// Link handles the VRRP traffic of one segment: one interface in one address family. It opens the socket, reopens it
+// when it breaks (the interface was removed and came back), and passes each datagram to the instance of its VRID.
 type Link struct {
 	on    vrrp.Segment
 	open  func(on vrrp.Segment) (Socket, error)
@@ -41,31 +41,31 @@ type Link struct {
 	poke  chan struct{}
 	ready task.Latch
 
-	reading   sync.Mutex // held from the taking of datagrams to their delivery
-	narrowing sync.Mutex // held while the socket is told what to keep out
+	reading   sync.Mutex // held from reading datagrams until they are delivered
+	filtering sync.Mutex // held while the filter of the socket is set
 
-	mu       sync.Mutex // guards all below
-	socket   Socket
-	actors   map[uint8]*Actor
-	received uint64
-	dropped  map[string]uint64
-	broken   string // why there is no socket; "" when there is one
-	wide     bool   // the socket could not be told which virtual routers are ours
-	crowd    crowd
+	mu         sync.Mutex // guards all below
+	socket     Socket
+	actors     map[uint8]*Actor
+	received   uint64
+	dropped    map[string]uint64
+	broken     string // why there is no socket; "" if there is one
+	wide       bool   // the filter could not be set
+	floodMeter floodMeter
 
 	epoch   time.Time
 	sampled time.Duration // since epoch; Run's own
 }
 
 const (
-	// reopenEvery bounds the wait for an interface of which no event tells that it is there again.
+	// reopenEvery limits the wait for an interface that comes back without an event.
 	reopenEvery = time.Second
-	// breaksWithin is the life of a socket after which the next one waits, so that sockets that break at once are no
-	// busy loop.
+	// breaksWithin is the lifetime below which a broken socket is reopened only after a pause, so that sockets that
+	// break at once cause no busy loop.
 	breaksWithin = 100 * time.Millisecond
 )
 
-// NewLink makes a link without a socket.
+// NewLink returns a link without a socket.
 func NewLink(on vrrp.Segment, open func(on vrrp.Segment) (Socket, error), log *slog.Logger) *Link {
 	return &Link{
 		on: on, open: open, log: log.With("interface", on.String()), poke: make(chan struct{}, 1),
@@ -85,7 +85,7 @@ func (l *Link) Open() error {
 	l.socket, l.broken = socket, ""
 	l.mu.Unlock()
 	l.ready.Close()
-	l.narrow()
+	l.setFilter()
 	return nil
 }
 
@@ -98,10 +98,10 @@ func (l *Link) Attach(vrid uint8, a *Actor) {
 		l.actors[vrid] = a
 	}
 	l.mu.Unlock()
-	l.narrow()
+	l.setFilter()
 }
 
-// Reopen tells the link that the interface changed, so that a broken socket is tried again at once.
+// Reopen tells the link that the interface has changed, so that a broken socket is reopened at once.
 func (l *Link) Reopen() {
 	select {
 	case l.poke <- struct{}{}:
@@ -120,19 +120,19 @@ func (l *Link) Send(payload []byte, source, destination netip.Addr) error {
 	return socket.Send(payload, source, destination)
 }
 
-// LinkSnapshot is what a link says of itself at one moment.
+// LinkSnapshot is the state of a link at one moment.
 type LinkSnapshot struct {
 	Received uint64            // datagrams
-	Dropped  map[string]uint64 // those that were for no instance, by reason
-	Broken   string            // why there is no socket; "" when there is one
-	Flood    string            // a sentence about packets for no instance that pour in; "" when they do not
+	Dropped  map[string]uint64 // those for no instance, by reason
+	Broken   string            // why there is no socket; "" if there is one
+	Flood    string            // describes a flood of packets for no instance; "" if there is none
 }
 
-// Snapshot returns how the link stands; any goroutine may ask.
+// Snapshot returns the state of the link; it may be called from any goroutine.
 func (l *Link) Snapshot() LinkSnapshot {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return LinkSnapshot{Received: l.received, Dropped: maps.Clone(l.dropped), Broken: l.broken, Flood: l.crowd.sentence()}
+	return LinkSnapshot{Received: l.received, Dropped: maps.Clone(l.dropped), Broken: l.broken, Flood: l.floodMeter.sentence()}
 }
 
 // Run receives until ctx ends.
@@ -176,10 +176,10 @@ func (l *Link) Run(ctx context.Context) error {
 // Name implements task.Task.
 func (l *Link) Name() string { return "the VRRP socket of " + l.on.String() }
 
-// Ready is closed when the socket was open for the first time.
+// Ready is closed when the socket has been opened for the first time.
 func (l *Link) Ready() <-chan struct{} { return l.ready.Ready() }
 
-// take delivers what is queued on the socket.
+// take delivers the datagrams queued on the socket.
 func (l *Link) take(socket Socket) error {
 	l.reading.Lock()
 	defer l.reading.Unlock()
@@ -190,13 +190,14 @@ func (l *Link) take(socket Socket) error {
 	return err
 }
 
-// Drain implements Wire: when it returns, everything that had reached this machine by the time of the call is delivered.
+// Drain implements Wire: when it returns, every datagram that had reached this host by the time of the call has been
+// delivered.
 func (l *Link) Drain() {
 	l.mu.Lock()
 	socket := l.socket
 	l.mu.Unlock()
 	if socket != nil {
-		_ = l.take(socket) // Run sees to a broken socket
+		_ = l.take(socket) // Run handles a broken socket
 	}
 }
 
@@ -208,7 +209,7 @@ func (l *Link) reopen(ctx context.Context) {
 	l.pause(ctx)
 }
 
-// pause waits for the next try.
+// pause waits before the next attempt.
 func (l *Link) pause(ctx context.Context) {
 	select {
 	case <-ctx.Done():
@@ -228,7 +229,7 @@ func (l *Link) shut() {
 	}
 	l.mu.Unlock()
 	if socket != nil {
-		_ = socket.Close() // nothing is lost with it: adverts are not queued
+		_ = socket.Close() // nothing is lost: adverts are not queued
 	}
 }
 
@@ -255,7 +256,7 @@ func (l *Link) drop(reason vrrp.DropReason, d vrrp.Datagram) {
 	if len(d.Payload) > 1 {
 		who.vrid = d.Payload[1]
 	}
-	l.crowd.add(time.Since(l.epoch), 1, who)
+	l.floodMeter.add(time.Since(l.epoch), 1, who)
 	if l.dropped[name] == 1 {
 		l.log.Info("ignored a VRRP packet for no instance of ours; more are only counted",
 			"reason", name, "source", d.Source.String())

@@ -10,20 +10,20 @@ import (
 )
 
 const (
-	// sampleEvery is how often a Link looks at packets for no instance.
+	// sampleEvery is how often a Link samples packets that are for no instance.
 	sampleEvery = time.Second
-	// peersNamed is how many peers of an instance the log names. There are one or two; whoever makes up more is not
-	// worth a line each.
+	// peersNamed is how many peers of an instance are logged. Normally there are one or two; forged source addresses
+	// must not fill the log.
 	peersNamed = 8
-	// remembered is how long a packet from our own address is worth a sentence.
-	remembered = time.Minute
+	// echoFor is for how long a packet from our own address is reported.
+	echoFor = time.Minute
 )
 
-// narrow tells the socket which virtual routers are ours. The kernel may take its time (a membership waits for rtnl), which
-// nobody who sends must wait for.
-func (l *Link) narrow() {
-	l.narrowing.Lock()
-	defer l.narrowing.Unlock()
+// setFilter tells the socket which virtual routers are ours. The kernel may block (a group membership waits for rtnl),
+// and Send must not wait for that.
+func (l *Link) setFilter() {
+	l.filtering.Lock()
+	defer l.filtering.Unlock()
 	l.mu.Lock()
 	socket := l.socket
 	vrids := slices.Sorted(maps.Keys(l.actors))
@@ -35,15 +35,15 @@ func (l *Link) narrow() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.socket != socket {
-		return // it was closed meanwhile; who opens the next one narrows that
+		return // closed in the meantime; Open sets the filter of the next one
 	}
 	if err != nil && !l.wide {
-		l.log.Warn("cannot keep VRRP packets of other virtual routers out; looking at all of them", "error", err)
+		l.log.Warn("cannot filter out VRRP packets of other virtual routers; processing all of them", "error", err)
 	}
 	l.wide = err != nil
 }
 
-// sample looks at what the socket kept back, once in sampleEvery.
+// sample counts the packets that the socket filtered out, once every sampleEvery.
 func (l *Link) sample(socket Socket) {
 	if now := time.Since(l.epoch); now-l.sampled < sampleEvery {
 		return
@@ -58,10 +58,10 @@ func (l *Link) sample(socket Socket) {
 	if unseen > 0 {
 		l.received += unseen
 		l.dropped[vrrp.DropFlood.String()] += unseen
-		l.crowd.unseen(l.sampled, unseen)
+		l.floodMeter.unseen(l.sampled, unseen)
 	}
-	if l.crowd.news(l.sampled) {
-		if text := l.crowd.sentence(); text != "" {
+	if l.floodMeter.changed(l.sampled) {
+		if text := l.floodMeter.sentence(); text != "" {
 			l.log.Warn("a flood of VRRP packets for no instance of ours", "problem", text)
 		} else {
 			l.log.Info("the flood of VRRP packets is over")
@@ -69,7 +69,8 @@ func (l *Link) sample(socket Socket) {
 	}
 }
 
-// ignore counts a datagram that the election does not hear of. A flood of them is not worth a new snapshot each.
+// ignore counts a datagram that is not passed to the election. In a flood, not every one of them publishes a new
+// snapshot.
 func (a *Actor) ignore(d vrrp.Datagram, why vrrp.DropReason) {
 	reason, now := why.String(), time.Since(a.epoch)
 	a.dropped[reason]++
@@ -80,36 +81,36 @@ func (a *Actor) ignore(d vrrp.Datagram, why vrrp.DropReason) {
 	if why == vrrp.DropOwnPacket {
 		a.echo, a.echoed = true, now
 	}
-	a.crowd.add(now, 1, suspect{d.Source, a.params.VRID, reason})
-	if a.dropped[reason] == 1 || now-a.published >= publishLeast {
+	a.floodMeter.add(now, 1, suspect{d.Source, a.params.VRID, reason})
+	if a.dropped[reason] == 1 || now-a.published >= publishMin {
 		a.publish()
 	}
 }
 
-// publishLeast is the pause between two snapshots that differ only in what was ignored.
-const publishLeast = 50 * time.Millisecond
+// publishMin is the minimum pause between two snapshots that differ only in the count of ignored packets.
+const publishMin = 50 * time.Millisecond
 
-// meet names a peer in the log when it is heard for the first time.
-func (a *Actor) meet(source netip.Addr, priority uint8) {
+// logPeer logs a peer when its first advert is received.
+func (a *Actor) logPeer(source netip.Addr, priority uint8) {
 	if len(a.peers) >= peersNamed || slices.Contains(a.peers, source) {
 		return
 	}
 	a.peers = append(a.peers, source)
-	a.log.Info("heard another director", "source", source.String(), "priority", priority)
+	a.log.Info("received the first advert of another director", "source", source.String(), "priority", priority)
 	if len(a.peers) == peersNamed {
-		a.log.Warn("heard many directors; more of them are not named", "count", peersNamed)
+		a.log.Warn("received adverts of many directors; further ones are not logged", "count", peersNamed)
 	}
 }
 
-// neighbourhood are the parts of a Snapshot that are about others.
-func (a *Actor) neighbourhood(s *Snapshot) {
+// addNeighbours fills in the parts of a Snapshot that concern other hosts.
+func (a *Actor) addNeighbours(s *Snapshot) {
 	now := time.Since(a.epoch)
 	a.published = now
 	overflowed := a.inbox.overflow()
-	a.crowd.unseen(now, overflowed-a.spilt)
+	a.floodMeter.unseen(now, overflowed-a.spilt)
 	a.spilt = overflowed
-	s.Flood, s.SendError, s.Source = a.crowd.sentence(), a.sendError, a.params.Source
-	s.Echo = a.echo && now-a.echoed < remembered
+	s.Flood, s.SendError, s.Source = a.floodMeter.sentence(), a.sendError, a.params.Source
+	s.Echo = a.echo && now-a.echoed < echoFor
 	if s.State != vrrp.Master {
 		s.Master, s.MasterPriority = a.machine.Master()
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// sieve is a socket without traffic of ours that keeps things back.
-type sieve struct {
+// filterSocket is a socket that receives only packets of other virtual routers.
+type filterSocket struct {
 	mu    sync.Mutex
 	vrids []uint8
 	kept  []vrrp.Datagram
@@ -24,35 +24,35 @@ type sieve struct {
 	err   error
 }
 
-func (s *sieve) Send([]byte, netip.Addr, netip.Addr) error { return nil }
-func (s *sieve) Close() error                              { return nil }
-func (s *sieve) Wait() (bool, error) {
+func (s *filterSocket) Send([]byte, netip.Addr, netip.Addr) error { return nil }
+func (s *filterSocket) Close() error                              { return nil }
+func (s *filterSocket) Wait() (bool, error) {
 	time.Sleep(time.Second)
 	return false, nil
 }
-func (s *sieve) Pending() ([]vrrp.Datagram, error) { return nil, nil }
+func (s *filterSocket) Pending() ([]vrrp.Datagram, error) { return nil, nil }
 
-func (s *sieve) Filter(vrids []uint8) error {
+func (s *filterSocket) Filter(vrids []uint8) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.vrids = vrids
 	return s.err
 }
 
-func (s *sieve) Others() ([]vrrp.Datagram, uint64) {
+func (s *filterSocket) Others() ([]vrrp.Datagram, uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.kept, s.more
 }
 
-func (s *sieve) keep(more uint64, kept ...vrrp.Datagram) {
+func (s *filterSocket) keep(more uint64, kept ...vrrp.Datagram) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.kept, s.more = kept, more
 }
 
 func TestLinkTellsItsSocketWhatIsOurs(t *testing.T) {
-	s := &sieve{}
+	s := &filterSocket{}
 	l := NewLink(eth0, func(vrrp.Segment) (Socket, error) { return s, nil }, slog.New(slog.DiscardHandler))
 	l.Attach(52, &Actor{})
 	if err := l.Open(); err != nil {
@@ -70,9 +70,9 @@ func TestLinkTellsItsSocketWhatIsOurs(t *testing.T) {
 	}
 }
 
-func TestFloodForNobodyIsToldOnceAndEnds(t *testing.T) {
+func TestFloodOfOtherRoutersIsLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		out, s := &logtest.Buffer{}, &sieve{}
+		out, s := &logtest.Buffer{}, &filterSocket{}
 		l := NewLink(eth0, func(vrrp.Segment) (Socket, error) { return s, nil }, slog.New(slog.NewTextHandler(out, nil)))
 		l.Attach(51, &Actor{})
 		ctx, stop := context.WithCancel(t.Context())
@@ -90,10 +90,10 @@ func TestFloodForNobodyIsToldOnceAndEnds(t *testing.T) {
 		s.keep(0)
 		time.Sleep(10 * time.Second)
 		if text := l.Snapshot().Flood; text != "" {
-			t.Errorf("it is over: %q", text)
+			t.Errorf("after the end of the flood: %q", text)
 		}
 		if began, ended := out.Count("a flood of VRRP packets"), out.Count("the flood of VRRP packets is over"); began != 1 || ended != 1 {
-			t.Errorf("told %d times, and its end %d times", began, ended)
+			t.Errorf("the flood was logged %d times, its end %d times; want once each", began, ended)
 		}
 		stop()
 		<-done
@@ -128,7 +128,7 @@ func TestNeighboursOfAnInstance(t *testing.T) {
 			t.Errorf("after a flood of adverts of lower priority: %+v", s)
 		}
 		send("10.77.0.66", 255)
-		time.Sleep(2 * allowAtOnce * allowEvery) // behind what it sent before
+		time.Sleep(2 * allowAtOnce * allowEvery) // after the queued adverts have been taken
 		if s := a.Snapshot(); s.State != vrrp.Backup || s.Master.String() != "10.77.0.66" || s.MasterPriority != 255 {
 			t.Errorf("%+v", s)
 		}

@@ -7,10 +7,10 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// recorded is how many events of an instance are remembered, some 60 bytes each. A BACKUP has one an advert interval.
+// recorded is how many events of an instance are kept, about 60 bytes each. A BACKUP has one event per advert interval.
 const recorded = 512
 
-// recorder remembers the last events of a machine and what they led to.
+// recorder keeps the last events of a machine and the resulting actions.
 type recorder struct {
 	mu    sync.Mutex // guards trace
 	trace *vrrp.Trace
@@ -22,8 +22,8 @@ func (r *recorder) step(m *vrrp.Machine, now time.Duration, event vrrp.Event) []
 	return r.trace.Step(m, now, event)
 }
 
-// Record is what the instance did last: up to 512 events with their actions, in the text form of vrrp.Trace, which a test
-// replays. Any goroutine may ask, also while the actor hangs.
+// Record returns the last events of the instance, up to 512, with their actions, in the text form of vrrp.Trace, which
+// a test can replay. It may be called from any goroutine, even while the actor hangs.
 func (a *Actor) Record() string {
 	a.recorder.mu.Lock()
 	trace := a.recorder.trace.Clone()

@@ -11,8 +11,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// TestRecordReplays: what a daemon remembers of an instance, replayed by a machine that has seen nothing else, gives the
-// same actions and states; also when the beginning has been forgotten.
+// TestRecordReplays: the record of an instance, replayed by a new machine, gives the same actions and states, also
+// after the oldest events have been dropped.
 func TestRecordReplays(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -47,7 +47,7 @@ func TestRecordReplays(t *testing.T) {
 						t.Errorf("%s (-recorded +replayed):\n%s", m.who, diff)
 					}
 					if n := len(replay.Entries()); n > recorded {
-						t.Errorf("%d events are remembered, want %d at most", n, recorded)
+						t.Errorf("%d events are recorded, want at most %d", n, recorded)
 					}
 				}
 				b.stop()

@@ -12,7 +12,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// pair is a MASTER and its BACKUP, five seconds after the start.
+// pair returns a MASTER and its BACKUP, 5 s after the start.
 func pair(t *testing.T) (l *lan, master, backup *machine) {
 	l = newLAN()
 	master = l.join(t, "a", "10.77.0.2", 150)
@@ -21,8 +21,8 @@ func pair(t *testing.T) (l *lan, master, backup *machine) {
 	return l, master, backup
 }
 
-// A MASTER that stood still finds on its socket that another one serves: it sends nothing and steps back, although its
-// timer wakes before the goroutine that reads the socket.
+// A MASTER that stalled finds adverts of a new MASTER on its socket: it sends nothing and steps back, although its
+// timer fires before the goroutine that reads the socket runs.
 func TestStalledMasterReadsItsSocketFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, a, b := pair(t)
@@ -31,10 +31,10 @@ func TestStalledMasterReadsItsSocketFirst(t *testing.T) {
 		time.Sleep(20*time.Second + time.Millisecond)
 		l.expect(t, "  8023ms b acquire silent=true", " 25000ms a release")
 		if now := a.Snapshot().AdvertsSent; now != sent {
-			t.Errorf("sent %d adverts on waking", now-sent)
+			t.Errorf("sent %d adverts after the stall", now-sent)
 		}
 		if got, want := a.Snapshot().Reason, "BACKUP: stalled for 20.59s; 10.77.0.3 took over with priority 100"; got != want {
-			// The adverts after the first one say what comes next.
+			// Later adverts replace the reason.
 			if want = "BACKUP: lower priority 100 from 10.77.0.3, taking over when the master-down timer ends"; got != want {
 				t.Errorf("reason %q, want %q", got, want)
 			}
@@ -46,7 +46,7 @@ func TestStalledMasterReadsItsSocketFirst(t *testing.T) {
 	})
 }
 
-// Nobody took over: the VIPs are taken anew at once, be it by the timer or by the loss of the lease that comes first.
+// No peer took over: the VIPs are added again at once, whether the timer or the loss of the lease comes first.
 func TestStalledMasterAloneTakesItsVIPsAnew(t *testing.T) {
 	for name, lost := range map[string]bool{"timer": false, "lease": true} {
 		t.Run(name, func(t *testing.T) {
@@ -60,7 +60,7 @@ func TestStalledMasterAloneTakesItsVIPsAnew(t *testing.T) {
 				}
 				time.Sleep(20*time.Second + time.Millisecond)
 				l.mu.Lock()
-				l.log = slices.Compact(l.log) // by the timer and by the loss: twice does no harm
+				l.log = slices.Compact(l.log) // the timer and the loss may each request them, which is harmless
 				l.mu.Unlock()
 				l.expect(t, " 25000ms a acquire silent=true")
 				if got := a.Snapshot().State; got != vrrp.Master {
@@ -72,7 +72,7 @@ func TestStalledMasterAloneTakesItsVIPsAnew(t *testing.T) {
 	}
 }
 
-// A BACKUP that stood still has the MASTER's adverts on its socket, and does not take over.
+// A BACKUP that stalled finds the MASTER's adverts on its socket and does not take over.
 func TestStalledBackupReadsItsSocketFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, a, b := pair(t)
@@ -84,7 +84,7 @@ func TestStalledBackupReadsItsSocketFirst(t *testing.T) {
 	})
 }
 
-// A suspended machine hears nothing, and its monotonic clock stands still.
+// A suspended host receives nothing, and its monotonic clock stops.
 func TestSuspend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, a, b := pair(t)
@@ -92,16 +92,16 @@ func TestSuspend(t *testing.T) {
 		l.mu.Lock()
 		l.log, l.frozen[a.address] = nil, true
 		l.mu.Unlock()
-		_ = l.Send(mustAdvert(t, b), b.address, group) // while a slept: its socket has it
+		_ = l.Send(mustAdvert(t, b), b.address, group) // while a is suspended: queued on its socket
 		a.slept.Store(int64(time.Hour))
 		time.Sleep(time.Second)
 		l.expect(t, "  5414ms a release")
 
-		time.Sleep(10 * time.Second) // b took over, a preempted
+		time.Sleep(10 * time.Second) // b took over, then a preempted
 		l.mu.Lock()
 		l.log = nil
 		l.mu.Unlock()
-		b.slept.Store(int64(time.Hour)) // a BACKUP listens before it believes in the silence
+		b.slept.Store(int64(time.Hour)) // a BACKUP waits for one more advert before it takes over
 		time.Sleep(10 * time.Second)
 		l.expect(t)
 		a.stop()
@@ -122,7 +122,7 @@ func mustAdvert(t *testing.T, m *machine) []byte {
 func TestLateness(t *testing.T) {
 	var l Lateness
 	if got := l.Quantile(.99); got != 0 {
-		t.Errorf("of nothing: %s", got)
+		t.Errorf("empty histogram: %s", got)
 	}
 	for range 98 {
 		l.Add(300 * time.Microsecond)
@@ -148,13 +148,13 @@ func TestLateness(t *testing.T) {
 	}
 }
 
-// Only adverts that were due count: an answer to a peer, or a resignation, is never late.
+// Only periodic adverts are counted: an answer to a peer or a resignation is never late.
 func TestLatenessOfAdverts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN()
 		a := l.join(t, "a", "10.77.0.2", 150)
 		time.Sleep(10 * time.Second)
-		l.freeze(a, 1600*time.Millisecond) // to 11.6 s; the advert of 10.414 s comes late
+		l.freeze(a, 1600*time.Millisecond) // until 11.6 s; the advert due at 10.414 s is late
 		time.Sleep(2 * time.Second)
 		a.stop()
 		got := a.Snapshot()
@@ -164,7 +164,7 @@ func TestLatenessOfAdverts(t *testing.T) {
 	})
 }
 
-// Actors and links beat also when nothing happens, and stop when they end.
+// Actors and links send heartbeats even if nothing happens, and stop when they end.
 func TestIdleLoopsBeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var set heartbeat.Set
@@ -191,7 +191,7 @@ func TestIdleLoopsBeat(t *testing.T) {
 		cancel()
 		synctest.Wait()
 		if left := m.Look(0); len(left) != 0 {
-			t.Errorf("ended, and still watched: %v", left)
+			t.Errorf("still monitored after their end: %v", left)
 		}
 	})
 }
