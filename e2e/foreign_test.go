@@ -203,7 +203,7 @@ func TestForeignVIP(t *testing.T) {
 		c.master.Run("ip", "link", "set", "eth0", "address", mac)
 		arp.Wait("Reply "+vip+" is-at "+mac, soon)
 		arp.Stop()
-		mark.WaitLog("msg=\"the interface has another hardware address", soon)
+		mark.WaitLog("msg=\"the hardware address of the interface has changed", soon)
 		c.master.Run("ip", "link", "set", "eth0", "mtu", "1400")
 		m := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond})
 		m.WaitAnswered("", soon)

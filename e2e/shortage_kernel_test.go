@@ -213,7 +213,7 @@ func TestFrozenDisk(t *testing.T) {
 		}
 		return nil
 	})
-	mark.WaitLog(`level=WARN msg="cannot save what is ours in the kernel; a crash now would forget some of it" error=".*the disk does not answer: kept in memory only`, soon)
+	mark.WaitLog(`level=WARN msg="cannot write the state file; after a crash some VIPs, virtual servers or sysctls might not be cleaned up" error=".*the disk does not answer: kept in memory only`, soon)
 	c.master.checkWarns(t, "the disk does not answer", true)
 	lab.Eventually(t, soon, func() error {
 		if sent := len(adverts.Packets()); sent < minAdverts {
@@ -223,7 +223,7 @@ func TestFrozenDisk(t *testing.T) {
 	})
 	onTime(t, time.Now(), adverts.Stop(), 100*time.Millisecond)
 	thaw()
-	mark.WaitLog(`msg="what is ours in the kernel is saved again"`, soon)
+	mark.WaitLog(`msg="the state file is written again"`, soon)
 	lab.Eventually(t, soon, func() error {
 		if text := c.master.ReadFile(state + "/state.json"); !strings.Contains(text, added) {
 			return fmt.Errorf("the state file does not have %s:\n%s", added, text)
@@ -248,7 +248,7 @@ func TestFrozenDisk(t *testing.T) {
 	})
 	c.master.checkWarns(t, "the disk does not answer", true)
 	thaw()
-	c.master.daemon.WaitLog(`msg="what is ours in the kernel is saved again"`, soon)
+	c.master.daemon.WaitLog(`msg="the state file is written again"`, soon)
 	c.master.checkWarns(t, "the disk does not answer", false)
 	lab.Eventually(t, soon, func() error {
 		if text := c.master.ReadFile(state + "/state.json"); !strings.Contains(text, added) || !strings.Contains(text, "expire_nodest_conn") {

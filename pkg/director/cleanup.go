@@ -11,9 +11,9 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/plan"
 )
 
-// Cleanup removes what a dead daemon left in the kernel: its VIPs, and unless addressesOnly its virtual servers and
-// sysctls as well. It refuses while a daemon holds the state directory. Options.Config may be empty when the cluster
-// file cannot be used: then only what the stateFile names is removed.
+// Cleanup removes what a daemon that has died left in the kernel: its VIPs and, unless addressesOnly is set, its
+// virtual servers and sysctls. It refuses to run while a daemon has the state directory locked. Options.Config may be
+// empty if the cluster file cannot be used: then only what the state file lists is removed.
 func Cleanup(o Options, addressesOnly bool) (err error) {
 	d := New(o)
 	l, err := d.open()
@@ -21,7 +21,7 @@ func Cleanup(o Options, addressesOnly bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.kernel.Close(), l.state.Close()) }()
-	if err := l.state.Held(); err != nil { // a daemon may be running
+	if err := l.state.Held(); err != nil { // locked: a daemon may be running
 		return err
 	}
 	if err := removeVIPs(l, d.claims(), d.log); err != nil {
@@ -35,14 +35,14 @@ func Cleanup(o Options, addressesOnly bool) (err error) {
 		if err := l.table.open(); err != nil {
 			return err
 		}
-	case !errors.Is(err, ipvs.ErrNoIPVS): // without IPVS there is nothing of ours in it
+	case !errors.Is(err, ipvs.ErrNoIPVS): // without IPVS there is no table to clean up
 		return err
 	}
 	return withdraw(l, d.claims(), d.log)
 }
 
-// withdraw leaves nothing of ours in the kernel. The address loop has removed the VIPs; only what failed then is left of
-// them. One thing that cannot be removed keeps nothing else from being removed.
+// withdraw removes everything of ours from the kernel. The address loop has already removed the VIPs, except those for
+// which that failed. A failure to remove one thing does not prevent the removal of the others.
 func withdraw(l *loops, ours plan.Claims, log *slog.Logger) error {
 	return errors.Join(withdrawVIPs(l, ours, log), l.table.withdraw(ours.Table), l.sysctls.GiveBack(nil))
 }
@@ -55,8 +55,8 @@ func withdrawVIPs(l *loops, ours plan.Claims, log *slog.Logger) error {
 	return nil
 }
 
-// removeVIPs removes the VIPs that are there, those of the file and those the stateFile names. Before the first advert they
-// are what a director that was killed left behind, which must not answer for a VIP that it does not hold.
+// removeVIPs removes the VIPs of the cluster file and of the state file that are present. Before the first advert these
+// are VIPs that a killed director left behind: a host must not answer ARP for a VIP that it does not hold.
 func removeVIPs(l *loops, ours plan.Claims, log *slog.Logger) error {
 	found, err := l.kernel.List("")
 	if err != nil {
@@ -69,10 +69,10 @@ func removeVIPs(l *loops, ours plan.Claims, log *slog.Logger) error {
 			continue
 		}
 		if err := l.kernel.Remove(a.Interface, a.Prefix); err != nil {
-			failed = append(failed, fmt.Errorf("remove the VIP %s that is left on %s: %w", a.Prefix, a.Interface, err))
+			failed = append(failed, fmt.Errorf("remove the leftover VIP %s from %s: %w", a.Prefix, a.Interface, err))
 			continue
 		}
-		log.Info("removed a VIP that was left", "interface", a.Interface, "vip", a.Prefix.String())
+		log.Info("removed a leftover VIP", "interface", a.Interface, "vip", a.Prefix.String())
 	}
 	return errors.Join(failed...)
 }

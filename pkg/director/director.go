@@ -21,25 +21,25 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// Options are what a director needs; all are required but those that say otherwise.
+// Options are the settings of a director; all are required unless marked optional.
 type Options struct {
-	// Config is the validated cluster file; Load reads and validates it again for a reload.
+	// Config is the validated cluster file; Load reads and validates it again, for a reload.
 	Config   *config.Config
 	Load     func() (*config.Config, error)
-	Node     config.Director // this machine
+	Node     config.Director // this host
 	StateDir string
 	Version  string
 	Kernel   Kernel
 	Log      *slog.Logger
-	// Started is called when the loops run.
+	// Started is called when the loops are running.
 	Started func()
-	// Record is told of what happens, and must return at once. Optional.
+	// Record is called for each event and must return at once. Optional.
 	Record func(event.Event)
-	// Problems are those that the daemon around this has found. Optional.
+	// Problems returns the problems found by the rest of the daemon. Optional.
 	Problems func() []problem.Finding
 }
 
-// Director is the daemon. New makes it, Run is its life.
+// Director is the daemon. New creates it, Run runs it.
 type Director struct {
 	o          Options
 	log        *slog.Logger
@@ -47,37 +47,38 @@ type Director struct {
 	commands   chan func()
 	stopped    chan struct{}
 
-	reloading sync.Mutex // held by Reload, so that the file read last is the one applied last
+	reloading sync.Mutex // held by Reload, so that the file read last is applied last
 	loops     task.Published[*loops]
 	plan      task.Published[plan.Plan]
 	problems  *problemMonitor
 
-	// Owned by the goroutine of Run, through commands.
+	// Owned by the goroutine of Run; others use commands.
 	in            plan.Inputs
 	ready         readiness
-	changed       bool            // in is not what the plan was made of;
-	judged        bool            // only verdicts and readiness are not
-	looked        time.Time       // when the look that in is made of was begun
-	seen, reached <-chan struct{} // closed when the watcher or the table loop has published more than in is made of
+	changed       bool            // in has changed since the plan was made, other than in verdicts and readiness
+	judged        bool            // verdicts or readiness have changed since then
+	looked        time.Time       // the begin of the watcher's read that in is based on
+	seen, reached <-chan struct{} // closed when the watcher or the table loop has published a newer state than that in in
 }
 
-// loops are what a director runs. They are made once, and never changed; what they hold may be asked from any goroutine.
+// loops are the loops of a director. The struct is created once and never changed; its members may be queried from any
+// goroutine.
 type loops struct {
-	group     *task.Group // of all but the elections, which end before
+	group     *task.Group // all loops except the elections, which end first
 	state     *stateFile
-	kernel    Addresses // the director's own way to it
+	kernel    Addresses // the director's own handle
 	addresses *reconcile.Addresses
 	watcher   *watcher
 	sysctls   *reconcile.Sysctls
 	checker   *checker.Checker
-	verdicts  chan struct{} // a verdict has changed
+	verdicts  chan struct{} // signals that a verdict has changed
 	sockets   *sockets
 	instances *instances
 	stalls    *stallMonitor
 	table     *table
 }
 
-// New makes a director; nothing is touched before Run.
+// New returns a director; it does not touch the system before Run.
 func New(o Options) *Director {
 	if o.Record == nil {
 		o.Record = func(event.Event) {}
@@ -88,11 +89,11 @@ func New(o Options) *Director {
 	return d
 }
 
-// Heartbeats are the loops of this daemon, for the watchdog.
+// Heartbeats returns the heartbeats of the loops of this daemon, for the watchdog.
 func (d *Director) Heartbeats() *heartbeat.Set { return &d.heartbeats }
 
-// Run directs until ctx ends, then withdraws: priority 0 is sent, VIPs and virtual servers are removed, sysctls get
-// their former values. The error says what could not be started, with the remedy.
+// Run runs the director until ctx ends, then withdraws: it sends priority 0, removes VIPs and virtual servers, and
+// restores the former values of sysctls. The error says what could not be started, with the remedy.
 func (d *Director) Run(ctx context.Context) (err error) {
 	defer close(d.stopped)
 	l, err := d.open()
@@ -100,17 +101,19 @@ func (d *Director) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.kernel.Close(), l.state.Close()) }()
-	if err := removeVIPs(l, d.claims(), d.log); err != nil { // that an earlier run left
+	if err := removeVIPs(l, d.claims(), d.log); err != nil { // left by an earlier run
 		return err
 	}
 	inherited := len(l.state.Services()) > 0
 	defer func() {
-		// The order of leaving: first the peers learn of it, then the VIPs go, then what served them.
+		// The order of shutdown: first the peers are told, then the VIPs are removed, then the virtual servers behind
+		// them.
 		d.problems.leave()
 		l.instances.stopAll()
 		l.group.Stop()
 		if err != nil && inherited {
-			// A start that fails is tried again: what an earlier run served lives on until one succeeds.
+			// A failed start is tried again: the virtual servers of an earlier run stay in place until a start
+			// succeeds.
 			err = errors.Join(err, withdrawVIPs(l, d.claims(), d.log), l.table.close())
 			return
 		}
@@ -129,7 +132,7 @@ func (d *Director) Run(ctx context.Context) (err error) {
 	return d.serve(ctx, l, heart)
 }
 
-// claims are those of the file that is followed.
+// claims returns the claims of the cluster file in use.
 func (d *Director) claims() plan.Claims {
 	cfg := d.plan.Load().Config
 	if cfg == nil { // a start that failed before its first plan
@@ -138,7 +141,7 @@ func (d *Director) claims() plan.Claims {
 	return plan.ClaimsOf(cfg, d.o.Node.Name)
 }
 
-// open takes hold of the state directory, if it can be used, and of the kernel's addresses, and makes the loops.
+// open locks the state directory, if it can be used, opens the kernel's addresses and creates the loops.
 func (d *Director) open() (*loops, error) {
 	state, err := openStateFile(d.o.StateDir, d.log)
 	if err != nil {
@@ -160,8 +163,8 @@ func (d *Director) open() (*loops, error) {
 	return l, nil
 }
 
-// start builds the loops and brings them to the first file. What fails here fails the daemon: a missing privilege or kernel
-// feature is told at once.
+// start starts the loops and applies the first file to them. An error here ends the daemon, so that a missing privilege
+// or kernel feature is reported at once.
 func (d *Director) start(ctx context.Context, l *loops) error {
 	cfg := d.o.Config
 	limitMemory(cfg)
@@ -200,14 +203,15 @@ func (d *Director) start(ctx context.Context, l *loops) error {
 	return d.turn(l)
 }
 
-// startAddresses starts the address loop, which has a way to the kernel of its own: the VIP path waits for nobody.
+// startAddresses starts the address loop, which has its own handle to the kernel, so that changes of VIPs wait for no
+// other loop.
 func (d *Director) startAddresses(l *loops) error {
 	own, err := d.o.Kernel.Addresses()
 	if err != nil {
 		return err
 	}
 	announcer := d.o.Kernel.Announcer()
-	// A lost lease goes straight to the election, past the director's own goroutine.
+	// A lost lease is reported directly to the election, bypassing the director's own goroutine.
 	lost := func(id config.InstanceID, reason string) { l.instances.tell(id, vrrp.Lost{Reason: reason}) }
 	l.addresses = reconcile.NewAddresses(own, announcer, lost, d.log)
 	l.instances.holder = l.addresses
@@ -215,7 +219,7 @@ func (d *Director) startAddresses(l *loops) error {
 	return nil
 }
 
-// closing is a task that closes what it used at its end.
+// closing is a task that closes its resources at its end.
 type closing struct {
 	task.Task
 	close func()
@@ -233,10 +237,11 @@ func wake(c chan<- struct{}) {
 	}
 }
 
-// gather is the least pause between two turns that verdicts cause: a thousand of them together are not worth a turn each.
-const gather = 20 * time.Millisecond
+// verdictPause is the minimum pause between two turns caused by verdicts, so that a thousand verdicts at once do not
+// cause a turn each.
+const verdictPause = 20 * time.Millisecond
 
-// serve takes turns until ctx ends.
+// serve runs turns until ctx ends.
 func (d *Director) serve(ctx context.Context, l *loops, heart *heartbeat.Signal) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -244,7 +249,7 @@ func (d *Director) serve(ctx context.Context, l *loops, heart *heartbeat.Signal)
 	var last time.Time
 	for {
 		wait, verdicts := min(heartbeat.Every, d.ready.wait(time.Now())), l.verdicts
-		if left := gather - time.Since(last); left > 0 {
+		if left := verdictPause - time.Since(last); left > 0 {
 			wait, verdicts = min(wait, left), nil
 		}
 		timer.Reset(wait)
@@ -270,13 +275,13 @@ func (d *Director) serve(ctx context.Context, l *loops, heart *heartbeat.Signal)
 		case <-timer.C:
 		}
 		if err := d.turn(l); err != nil {
-			d.log.Error("cannot bring the loops to the plan; trying again", "error", err)
+			d.log.Error("cannot apply the plan to the loops; trying again", "error", err)
 		}
 	}
 }
 
-// do runs f in the goroutine that owns the director and waits for it until ctx ends. After an error f may run all the same,
-// or still be running. The error is ErrStopped when Run has ended.
+// do runs f in the goroutine of Run and waits for it until ctx ends. After an error f may still be running. The error
+// is ErrStopped if Run has ended.
 func (d *Director) do(ctx context.Context, f func()) error {
 	done := make(chan struct{})
 	select {

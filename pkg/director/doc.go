@@ -1,7 +1,7 @@
-// Package director is the composition of the director daemon: it makes the loops (elections, checks, addresses, table, and
-// those that watch), keeps the inputs of package plan up to date, and tells each loop what the plan wants of it.
+// Package director composes the director daemon: it creates the loops (elections, checks, addresses, table, watchers),
+// keeps the inputs of package plan up to date, and passes each loop its part of the plan.
 //
-// It decides nothing by itself: what is wanted, and in which order, is package plan's decision, who is MASTER package
-// vrrp's, which real server takes connections package lvs's. It touches the machine only through its Kernel. It executes no
-// program and loads no kernel module.
+// It makes no decisions of its own: package plan decides the desired state and the order of changes, package vrrp who
+// is MASTER, package lvs which real server takes connections. It accesses the host only through its Kernel. It executes
+// no program and loads no kernel module.
 package director

@@ -6,13 +6,13 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/health"
 )
 
-// transition records a change of the state of an instance.
+// transition records a state change of an instance.
 func (d *Director) transition(e event.Event) {
 	d.o.Record(e)
 	d.problems.poke()
 }
 
-// recordVerdict records a verdict that asks for something else than the one before.
+// recordVerdict records a verdict whose state differs from the previous one.
 func (d *Director) recordVerdict(of config.Subject, before, now health.Verdict) {
 	e := event.Event{
 		Kind: event.RealServerState, Subject: of.Server.String(), From: verdictWord(before), To: verdictWord(now),

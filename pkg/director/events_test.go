@@ -22,17 +22,17 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
-// recorded is what a machine has recorded; the log is a subscriber.
+// recorded are the events of a machine, in a journal with the log as a subscriber.
 type recorded struct {
 	journal *journal.Journal
-	read    int // of its events
+	read    int // number of events read so far
 }
 
 func recording(dir string, log io.Writer) recorded {
 	return recorded{journal: journal.New(dir, journal.Log(slog.New(slog.NewTextHandler(log, nil))))}
 }
 
-// happened are the events since it was last asked, each as a line.
+// happened returns the events since its last call, each as a line.
 func (m *machine) happened() []string {
 	var all []string
 	for _, e := range m.journal.Since(time.Time{})[m.read:] {
@@ -49,13 +49,14 @@ func (m *machine) expectEvents(when string, want ...string) {
 	}
 }
 
-// TestEvents: every change of an election, a real server, a virtual server and of the problems is recorded, once, in order.
+// TestEvents: every state change of an instance, a real server, a virtual server or a problem is recorded once, in
+// order.
 func TestEvents(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		refused := health.Result{Class: health.Bad, Code: health.Refused, Cause: "tcp: connection refused"}
 		m.start(electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", one, two))
 		start := m.happened()
-		slices.Sort(start) // which of the loops comes first is chance
+		slices.Sort(start) // the order of the loops is random
 		if diff := cmp.Diff([]string{
 			"instance_state a: BACKUP -> MASTER", "instance_state a: INIT -> BACKUP", "real_server_state mysql/mysql1: unknown -> up ok",
 			"real_server_state mysql/mysql2: unknown -> up ok", "virtual_server_state mysql: unknown -> up",
@@ -76,7 +77,7 @@ func TestEvents(t *testing.T) {
 		m.answer(one, refused)
 		m.pass(5 * time.Second)
 		m.expectEvents(
-			"both are dead", "problem_cleared mysql/mysql1: WARNING -> server_full", // with its first failure
+			"both are dead", "problem_cleared mysql/mysql1: WARNING -> server_full", // at its first failure
 			"real_server_state mysql/mysql1: full -> down refused", "virtual_server_state mysql: degraded -> down",
 			"problem_cleared mysql: WARNING -> virtual_server_degraded", "problem_raised mysql: -> CRITICAL virtual_server_down",
 		)
@@ -104,7 +105,8 @@ func TestEvents(t *testing.T) {
 	})
 }
 
-// TestProblemsAreTheSameForStatusAndEvents: whoever looks first records what is new, and nobody a second time.
+// TestProblemsAreTheSameForStatusAndEvents: a new problem is recorded once, whether the monitor or a status request
+// finds it first.
 func TestProblemsAreTheSameForStatusAndEvents(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		m.start(electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", one))
@@ -124,8 +126,9 @@ func TestProblemsAreTheSameForStatusAndEvents(t *testing.T) {
 	})
 }
 
-// TestBeginningAndEndAreNoNews: before its checks are done a director has no real server, and on its way out it has no
-// instance; whoever asks for the status then makes no events. What is wrong from the start on is told when it is known.
+// TestBeginningAndEndAreNoNews: before its checks are done a director has no real server, and during a stop it has no
+// instance; a status request at that time records no events. Problems that exist from the start are recorded once the
+// checks are done.
 func TestBeginningAndEndAreNoNews(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		m.answer(one, health.Result{Class: health.Bad, Code: health.Refused, Cause: "tcp: connection refused", Took: 500 * time.Millisecond})
@@ -150,7 +153,7 @@ func TestBeginningAndEndAreNoNews(t *testing.T) {
 	})
 }
 
-// What makes `status --check` loud, and how loud: every sentence of the status has its code.
+// Every problem text of the status has a code, which determines the severity in `status --check`.
 func TestFindings(t *testing.T) {
 	doc := status.Director{
 		Instances: []status.Instance{{Name: "a", State: "FAULT", Reason: "FAULT: eth0 has no carrier"}, {Name: "b", State: "BACKUP"}},
@@ -189,7 +192,7 @@ func TestFindings(t *testing.T) {
 	}
 }
 
-func TestVerdictsThatAskForNothingElseAreNoEvents(t *testing.T) {
+func TestVerdictsWithoutAStateChangeAreNoEvents(t *testing.T) {
 	var got []event.Event
 	d := New(Options{Config: &config.Config{}, Record: func(e event.Event) { got = append(got, e) }})
 	up, kept := health.Verdict{Known: true, Up: true, Code: health.OK}, health.Verdict{Known: true, Up: true, Code: health.Auth}
@@ -202,7 +205,7 @@ func TestVerdictsThatAskForNothingElseAreNoEvents(t *testing.T) {
 	}
 }
 
-// answer makes the probes of a server end so from now on.
+// answer sets the result of the probes of a server from now on.
 func (m *machine) answer(server string, r health.Result) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -26,20 +26,20 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// fakeKernel is a machine, and the list of what was done to it in the words of stock tools.
+// fakeKernel simulates a host and records the changes made to it, in the syntax of the standard tools.
 type fakeKernel struct {
 	mu        sync.Mutex
 	links     []kernel.Link
 	addresses []kernel.Address
 	sysctls   map[string]string
 	services  []lvs.Service
-	answers   map[netip.Addr]health.Result // of probes; the others are up
+	answers   map[netip.Addr]health.Result // results of probes; other servers are up
 	sockets   map[string]*fakeSocket       // by segment, the newest
 	opened    int                          // handles, sockets and tables that are open
 	done      []string
 	events    func(addr.Event)
-	fail      map[string]error // by the beginning of what would be done
-	stuck     chan struct{}    // not nil: writes of the table wait until it is closed
+	fail      map[string]error // errors by the prefix of the change
+	stuck     chan struct{}    // not nil: writes to the table block until it is closed
 }
 
 func newFakeKernel() *fakeKernel {
@@ -57,7 +57,7 @@ func newFakeKernel() *fakeKernel {
 	return k
 }
 
-// do notes what is done, or fails. mu is held.
+// do records a change, or fails. mu is held.
 func (k *fakeKernel) do(format string, args ...any) error {
 	what := fmt.Sprintf(format, args...)
 	for start, err := range k.fail {
@@ -69,7 +69,7 @@ func (k *fakeKernel) do(format string, args ...any) error {
 	return nil
 }
 
-// refuse makes the kernel fail what begins so; nil ends that.
+// refuse makes changes with this prefix fail; nil ends that.
 func (k *fakeKernel) refuse(start string, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -78,7 +78,7 @@ func (k *fakeKernel) refuse(start string, err error) {
 	}
 }
 
-// history is what was done since it was last asked.
+// history returns the changes since its last call.
 func (k *fakeKernel) history() []string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -87,7 +87,7 @@ func (k *fakeKernel) history() []string {
 	return done
 }
 
-// change is somebody else's hand, of which the kernel tells.
+// change is a change by another process, reported as a kernel event.
 func (k *fakeKernel) change(e addr.Event, f func()) {
 	k.mu.Lock()
 	f()
@@ -136,7 +136,7 @@ func (k *fakeKernel) Addresses() (Addresses, error) {
 
 func (k *fakeKernel) Announcer() Announcer { k.open(); return handle{k} }
 
-// handle is one of the ways to the kernel.
+// handle is an open handle to the kernel.
 type handle struct{ *fakeKernel }
 
 func (h handle) Close() error { return h.closed() }
@@ -280,7 +280,7 @@ func (k *fakeKernel) Probe(_ context.Context, t probe.Target) probe.Result {
 	return health.Result{Code: health.OK, Class: health.Good, Cause: "tcp: connected"}
 }
 
-// refuses makes a server refuse connections, or take them again.
+// refuses makes a server refuse connections, or accept them again.
 func (k *fakeKernel) refuses(server string, yes bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -304,7 +304,7 @@ func (k *fakeKernel) Socket(on vrrp.Segment) (election.Socket, error) {
 	return s, nil
 }
 
-// fakeSocket hears what the test says.
+// fakeSocket receives the adverts that the test injects.
 type fakeSocket struct {
 	k     *fakeKernel
 	iface string
@@ -342,7 +342,7 @@ func (s *fakeSocket) Close() error {
 	return nil
 }
 
-// Send notes resignations only.
+// Send records only resignations.
 func (s *fakeSocket) Send(payload []byte, _, _ netip.Addr) error {
 	s.k.mu.Lock()
 	defer s.k.mu.Unlock()
@@ -352,7 +352,7 @@ func (s *fakeSocket) Send(payload []byte, _, _ netip.Addr) error {
 	return nil
 }
 
-// hear is an advert of a peer.
+// hear injects an advert of a peer.
 func (k *fakeKernel) hear(iface, from string, vrid, priority uint8) {
 	source, vip := netip.MustParseAddr(from), netip.MustParseAddr("10.77.0.100")
 	if source.Is6() {
@@ -369,14 +369,14 @@ func (k *fakeKernel) hear(iface, from string, vrid, priority uint8) {
 	k.sockets[iface].in <- vrrp.Datagram{Payload: payload, Source: source, Destination: group, TTL: 255}
 }
 
-// machine is a fake kernel with a director on it, in the fake time of a synctest bubble.
+// machine is a fake kernel with a director, in the fake time of a synctest bubble.
 type machine struct {
 	*fakeKernel
 	*Director
 	t    *testing.T
 	dir  string
 	log  logtest.Buffer
-	file string // what the next reload finds
+	file string // the content for the next reload
 	stop func() error
 	recorded
 }
@@ -417,7 +417,7 @@ func (m *machine) options(file string) Options {
 	}
 }
 
-// begin runs a director; stop ends it, once.
+// begin starts a director; stop ends it, once.
 func (m *machine) begin(file string) { m.runs(m.options(file)) }
 
 func (m *machine) runs(o Options) {
@@ -433,7 +433,7 @@ func (m *machine) runs(o Options) {
 	})
 }
 
-// start is begin, and waits until the director is MASTER of everything.
+// start calls begin and waits until the director is MASTER of all instances.
 func (m *machine) start(file string) {
 	m.t.Helper()
 	m.begin(file)
@@ -446,7 +446,7 @@ func (m *machine) start(file string) {
 	m.history()
 }
 
-// pass lets time pass.
+// pass advances the time.
 func (m *machine) pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
@@ -461,7 +461,7 @@ func (m *machine) reload(file string) {
 	m.pass(time.Second)
 }
 
-// expect compares what was done with what was to be done.
+// expect compares the changes since the last call with those wanted.
 func (m *machine) expect(when string, want ...string) {
 	m.t.Helper()
 	if got := m.history(); !slices.Equal(got, want) {
@@ -483,13 +483,13 @@ directors: [{name: lvs-master, address: 10.77.0.2}, {name: lvs-backup, address: 
 vrrp_instances:
 `
 
-// router is an instance of the file.
+// router returns an instance for the cluster file.
 func router(name, iface string, vrid int, vips ...string) string {
 	return fmt.Sprintf("  - {name: %s, interface: %s, virtual_router_id: %d, advert_interval: 100ms, virtual_addresses: [%s]}\n",
 		name, iface, vrid, strings.Join(vips, ", "))
 }
 
-// balancing is a virtual server of the file, after its instances.
+// balancing returns a virtual server for the cluster file, after its instances.
 func balancing(name, vip, forward string, servers ...string) string {
 	text := fmt.Sprintf("  - {name: %s, address: %s, port: 3306, scheduler: rr, forward: %s, checks: [{type: tcp, interval: 1s}], real_servers: [", name, vip, forward)
 	for n, server := range servers {

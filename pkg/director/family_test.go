@@ -13,8 +13,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
-// TestBothFamilies: nothing behind the cluster file, which refuses IPv6 so far, takes an address for one of IPv4. The same
-// virtual router id and the same port serve in both families beside each other, and neither hears the other's adverts.
+// TestBothFamilies: no code behind the cluster file, which refuses IPv6 so far, assumes IPv4 addresses. The same
+// virtual router ID and the same port work in both families at once, and neither receives the other's adverts.
 func TestBothFamilies(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		m.addresses = append(m.addresses, kernel.Address{Interface: "eth0", Prefix: netip.MustParsePrefix("fe80::2/64")})
@@ -29,7 +29,7 @@ func TestBothFamilies(t *testing.T) {
 
 		m.runs(o)
 		m.pass(5 * time.Second)
-		done := m.history() // the checks come in any order
+		done := m.history() // checks run in any order
 		slices.Sort(done)
 		if diff := cmp.Diff([]string{
 			"ip addr add 10.77.0.100 dev eth0", "ip addr add fd00::100 dev eth0",

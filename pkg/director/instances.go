@@ -17,17 +17,17 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// instances are the elections of a director. start, set and stop belong to the director's own goroutine; the others may be
-// called from any, and wait for none.
+// instances are the elections of a director. start, set and stop are called only from the director's own goroutine; the
+// other methods may be called from any goroutine and do not block.
 type instances struct {
 	group     *task.Group
 	sockets   *sockets
 	holder    election.Holder
 	suspended func() time.Duration
-	told      func(event.Event) // of each change of a state
+	told      func(event.Event) // called for each state change
 	log       *slog.Logger
 
-	mu  sync.Mutex // guards all; never held while an election is waited for
+	mu  sync.Mutex // guards all; never held while waiting for an election
 	all map[config.InstanceID]*instance
 }
 
@@ -37,7 +37,7 @@ type instance struct {
 	running *task.Running
 }
 
-// start lets an instance take part.
+// start starts an instance.
 func (s *instances) start(i plan.Instance) {
 	a := election.New(election.Options{
 		Name: i.ID, Params: i.Params, Addresses: i.Advertised, Wire: s.sockets.link(i.Segment), Holder: s.holder,
@@ -55,7 +55,7 @@ func desired(i plan.Instance) election.Desired {
 	return election.Desired{Params: i.Params, Addresses: i.Advertised, Fault: i.Fault(), NotReady: i.NotReady}
 }
 
-// set tells a running instance what is wanted of it.
+// set passes the desired state to a running instance.
 func (s *instances) set(i plan.Instance) {
 	s.mu.Lock()
 	running := s.all[i.ID]
@@ -68,7 +68,7 @@ func (s *instances) set(i plan.Instance) {
 	}
 }
 
-// stop resigns and waits until the election has said its last word.
+// stop resigns and waits until the election has ended.
 func (s *instances) stop(id config.InstanceID) {
 	s.mu.Lock()
 	i := s.all[id]
@@ -83,7 +83,7 @@ func (s *instances) stop(id config.InstanceID) {
 	delete(s.all, id)
 }
 
-// stopAll stops all at once, so that none waits for another's farewell.
+// stopAll stops all instances at once, so that none waits for the resignation of another.
 func (s *instances) stopAll() {
 	s.group.Stop()
 	s.mu.Lock()
@@ -94,7 +94,7 @@ func (s *instances) stopAll() {
 	}
 }
 
-// tell feeds one event to an election, past the director's own goroutine.
+// tell passes one event to an election, bypassing the director's own goroutine.
 func (s *instances) tell(id config.InstanceID, event vrrp.Event) {
 	s.mu.Lock()
 	i := s.all[id]
@@ -104,7 +104,7 @@ func (s *instances) tell(id config.InstanceID, event vrrp.Event) {
 	}
 }
 
-// snapshots are what all instances say of themselves.
+// snapshots returns the states of all instances.
 func (s *instances) snapshots() map[config.InstanceID]election.Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,7 +115,7 @@ func (s *instances) snapshots() map[config.InstanceID]election.Snapshot {
 	return all
 }
 
-// candidates are the elections for the stall monitor.
+// candidates returns the elections for the stall monitor.
 func (s *instances) candidates() map[config.InstanceID]candidate {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,7 +128,7 @@ func (s *instances) candidates() map[config.InstanceID]candidate {
 	return all
 }
 
-// record is what an instance did last, or what all of them did when the name is "", each under a line of comment with its
+// record returns the record of an instance, or of all instances if the name is "", each after a comment line with its
 // name.
 func (s *instances) record(instance string) (string, error) {
 	s.mu.Lock()
@@ -151,6 +151,6 @@ func (s *instances) record(instance string) (string, error) {
 	case len(names) == 0:
 		return "", fmt.Errorf("this director has no VRRP instances")
 	default:
-		return "", fmt.Errorf("no VRRP instance %s here: there is %s", instance, strings.Join(names, ", "))
+		return "", fmt.Errorf("no VRRP instance %s here: the instances are %s", instance, strings.Join(names, ", "))
 	}
 }

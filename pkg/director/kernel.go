@@ -13,40 +13,40 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// Kernel is everything that a director does to its machine and to the network; package host has the real one. Each call
-// has a deadline of its own, or takes one.
+// Kernel is the access of a director to its host and the network; package host implements it. Each call has its own
+// deadline or takes one.
 type Kernel interface {
-	// Addresses opens a way to interfaces and addresses that waits for no other one.
+	// Addresses opens a handle to interfaces and addresses that does not block on other handles.
 	Addresses() (Addresses, error)
-	// Announcer makes a sender of gratuitous ARP.
+	// Announcer returns a sender of gratuitous ARP.
 	Announcer() Announcer
 	// Socket opens a VRRP socket on a segment.
 	Socket(on vrrp.Segment) (election.Socket, error)
-	// Watch delivers address and link events until ctx ends; an error is returned only when it cannot begin.
+	// Watch delivers address and link events until ctx ends; an error is returned only if it cannot start.
 	Watch(ctx context.Context, deliver func(addr.Event)) error
 	Sysctls() reconcile.SysctlKernel
-	// FindIPVS asks the kernel for IPVS: nil, or ipvs.ErrNoIPVS.
+	// FindIPVS checks whether the kernel has IPVS: nil, or ipvs.ErrNoIPVS.
 	FindIPVS(ctx context.Context) error
 	// Balancer opens the IPVS table.
 	Balancer() (Balancer, error)
-	// Services reads the IPVS table cheaply, with its counters.
+	// Services reads the IPVS table with its counters, at low cost.
 	Services() ([]lvs.Service, error)
-	// Suspended is for how long the machine has been suspended in all.
+	// Suspended returns the total time for which the host has been suspended.
 	Suspended() time.Duration
-	// Probe makes one check, until ctx ends at the latest.
+	// Probe runs one check; it ends with ctx at the latest.
 	Probe(ctx context.Context, t probe.Target) probe.Result
 }
 
-// Addresses are the interfaces and addresses of this machine.
+// Addresses are the interfaces and addresses of this host.
 type Addresses interface {
 	reconcile.AddressKernel
 	Links() ([]kernel.Link, error)
-	// List lists the addresses of all interfaces when iface is "".
+	// List lists the addresses of an interface, or of all interfaces if iface is "".
 	List(iface string) ([]kernel.Address, error)
 	Close() error
 }
 
-// Announcer sends gratuitous ARP. It belongs to one goroutine.
+// Announcer sends gratuitous ARP. It is not safe for concurrent use.
 type Announcer interface {
 	reconcile.Announcer
 	Close() error
@@ -55,10 +55,10 @@ type Announcer interface {
 // Balancer is the IPVS table.
 type Balancer interface {
 	reconcile.TableKernel
-	// Scheduler says whether the kernel has a scheduler: nil, or ipvs.ErrNoScheduler.
+	// Scheduler checks whether the kernel has a scheduler: nil, or ipvs.ErrNoScheduler.
 	Scheduler(ctx context.Context, name string) error
 	Close() error
 }
 
-// kernelWithin bounds one conversation with the kernel outside the loops.
+// kernelWithin limits one exchange with the kernel outside the loops.
 const kernelWithin = 15 * time.Second

@@ -9,7 +9,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
-// enoughAdverts are those without which a 99th percentile says nothing.
+// enoughAdverts is the minimum number of adverts for a meaningful 99th percentile.
 const enoughAdverts = 100
 
 func lateness(l election.Lateness) *status.Lateness {
@@ -25,7 +25,7 @@ func lateness(l election.Lateness) *status.Lateness {
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// tooLate is the problem of adverts that leave so late that a busier moment costs a failover.
+// tooLate returns the problem of adverts that are sent so late that a little more load would cause a failover.
 func tooLate(instance string, s election.Snapshot) []problem.Finding {
 	p99 := s.Lateness.Quantile(.99)
 	if s.Lateness.Count < enoughAdverts || p99 <= s.AdvertInterval/5 {

@@ -25,8 +25,8 @@ const (
 	also = "10.77.0.101"
 )
 
-// TestLife: what an earlier run left goes first; the table stands before the VIP; at the end the VIP goes before what
-// served it, and nothing is left.
+// TestLife: leftovers of an earlier run are removed first; the table is complete before the VIP is added; at the end
+// the VIP is removed before its virtual servers, and nothing is left.
 func TestLife(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		m.addresses = append(m.addresses, kernel.Address{Interface: "eth0", Prefix: netip.MustParsePrefix(vip + "/32"), Global: true})
@@ -47,8 +47,8 @@ func TestLife(t *testing.T) {
 		if record, err := m.Record("a"); err != nil || !strings.HasPrefix(record, "# instance a\nparams vrid=51") {
 			t.Errorf("record: %q, %v", record, err)
 		}
-		if _, err := m.Record("b"); err == nil || err.Error() != "no VRRP instance b here: there is a" {
-			t.Errorf("record of nobody: %v", err)
+		if _, err := m.Record("b"); err == nil || err.Error() != "no VRRP instance b here: the instances are a" {
+			t.Errorf("record of an unknown instance: %v", err)
 		}
 		if err := m.stop(); err != nil {
 			t.Error(err)
@@ -76,7 +76,7 @@ func TestLife(t *testing.T) {
 	})
 }
 
-// TestTableBeforeAVIPThatAReloadAdds: the VIP waits until its virtual server has a real server, and not for ever.
+// TestTableBeforeAVIPThatAReloadAdds: the VIP waits until its virtual server has a real server, for a limited time.
 func TestTableBeforeAVIPThatAReloadAdds(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		base := electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", one)
@@ -92,16 +92,16 @@ func TestTableBeforeAVIPThatAReloadAdds(t *testing.T) {
 		m.refuses(two, true)
 		begun := time.Now()
 		m.reload(added)
-		if took := time.Since(begun); took != 2*time.Second || !m.has("eth0", also) { // the test waits for one of them
+		if took := time.Since(begun); took != 2*time.Second || !m.has("eth0", also) { // one of the two seconds is the test's own wait
 			t.Errorf("a pool that is down kept its VIP away for %s", took-time.Second)
 		}
 		if m.log.Count("no real server for a new VIP yet") != 1 {
-			t.Error("nothing is said of it")
+			t.Error("the log has no line about it")
 		}
 	})
 }
 
-// TestReloads: one plan from any file to any other; nothing that stays is touched.
+// TestReloads: a reload from one file to another; what stays is not touched.
 func TestReloads(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		m.start(electing + router("a", "eth0", 51, vip, also) + router("b", "eth0", 52, "10.77.0.102"))
@@ -131,12 +131,12 @@ func TestReloads(t *testing.T) {
 			t.Errorf("%d reloads are logged", n)
 		}
 		if strings.Contains(m.log.String(), "somebody else") {
-			t.Errorf("a reload is taken for a foreign hand:\n%s", m.log.String())
+			t.Errorf("a reload is logged as a change by another process:\n%s", m.log.String())
 		}
 	})
 }
 
-// TestReloadThatIsRefused: what was opened for it is closed again, and what ran goes on.
+// TestReloadThatIsRefused: what was opened for it is closed again, and everything else keeps running.
 func TestReloadThatIsRefused(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		first := electing + router("a", "eth0", 51, vip)
@@ -187,8 +187,8 @@ func TestReloadThatIsRefused(t *testing.T) {
 	})
 }
 
-// TestNamesChangeAtOneMoment: a reload that gives everything another name writes nothing: the checks know the new names
-// before the table is told of them. A moment at which nothing is known of a server would take it out.
+// TestNamesChangeAtOneMoment: a reload that only renames everything writes nothing, because the checks know the new
+// names before the table does. A server without a known state would be removed from the table.
 func TestNamesChangeAtOneMoment(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		file := func(name string) string {
@@ -200,8 +200,8 @@ func TestNamesChangeAtOneMoment(t *testing.T) {
 			m.reload(file("mysql"))
 		}
 		m.expect("100 reloads")
-		// Nor while checks and table follow the new file, and the elections the old one; also when the director itself has
-		// no time to hear of the verdicts.
+		// Nor while checks and table follow the new file and the elections the old one, even if the director itself has
+		// no time to process the verdicts.
 		db, l := parse(t, file("db")), m.loops.Load()
 		if err := m.Director.do(t.Context(), func() { _, _ = m.prepare(l, db); time.Sleep(time.Second) }); err != nil {
 			t.Fatal(err)
@@ -216,7 +216,7 @@ func TestNamesChangeAtOneMoment(t *testing.T) {
 	})
 }
 
-// TestVerdicts: a real server that fails goes out of the table, by way of the director, and comes back.
+// TestVerdicts: a real server that fails is removed from the table by the director, and added again when it recovers.
 func TestVerdicts(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		m.start(electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", one, two))
@@ -232,7 +232,7 @@ func TestVerdicts(t *testing.T) {
 	})
 }
 
-// TestTracks: a track that is down is a fault of the instances that name it, and of no other.
+// TestTracks: a track that is down is a fault of the instances that use it, and of no other.
 func TestTracks(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		tracked := strings.Replace(router("a", "eth0", 51, vip), "advert_interval", "tracks: [gateway], advert_interval", 1)
@@ -252,8 +252,8 @@ func TestTracks(t *testing.T) {
 	})
 }
 
-// TestLinks: a carrier that goes is told at once, an address that somebody deletes comes back at once, and what no event
-// tells of within a second.
+// TestLinks: a lost carrier takes effect at once, an address that another process deletes is added again at once, and a
+// change without an event takes effect within a second.
 func TestLinks(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		m.start(electing + router("a", "eth0", 51, vip) + router("b", "eth1", 52, "10.78.0.100"))
@@ -280,7 +280,7 @@ func TestLinks(t *testing.T) {
 		m.links[0] = l
 		m.mu.Unlock()
 		m.pass(3 * time.Second)
-		if m.state("a") != "MASTER" || m.log.Count("the interface has another hardware address") != 1 {
+		if m.state("a") != "MASTER" || m.log.Count("the hardware address of the interface has changed") != 1 {
 			t.Errorf("with a carrier: a %s (%s)\n%s", m.state("a"), m.reason("a"), m.log.String())
 		}
 		m.refuse("links", errors.New("not now"))
@@ -295,7 +295,7 @@ func TestLinks(t *testing.T) {
 	})
 }
 
-// TestMisplacedVIP: the own address was deleted and came back behind the VIP, which is put behind it again.
+// TestMisplacedVIP: the own address was deleted and added again after the VIP, which is then moved behind it.
 func TestMisplacedVIP(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		m.start(electing + router("a", "eth0", 51, vip))
@@ -307,7 +307,7 @@ func TestMisplacedVIP(t *testing.T) {
 	})
 }
 
-// TestPeers: a peer of higher priority takes over, and a foreign one is told of.
+// TestPeers: a peer of higher priority takes over, and an unknown one is reported.
 func TestPeers(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		m.start(electing + router("a", "eth0", 51, vip))
@@ -324,7 +324,8 @@ func TestPeers(t *testing.T) {
 	})
 }
 
-// TestReadinessOfAStart: a director whose checks find nobody leaves a MASTER of lower priority alone, and takes an orphaned VIP.
+// TestReadinessOfAStart: a director whose checks find no real server does not preempt a MASTER of lower priority, but
+// takes over if there is no MASTER.
 func TestReadinessOfAStart(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		m.refuses(one, true)
@@ -343,14 +344,14 @@ func TestReadinessOfAStart(t *testing.T) {
 		if m.state("a") != "BACKUP" {
 			t.Errorf("without a real server it took the VIP from one that serves: %s: %s", m.state("a"), m.reason("a"))
 		}
-		m.pass(5 * time.Second) // nobody holds it
+		m.pass(5 * time.Second) // there is no MASTER
 		if m.state("a") != "MASTER" {
 			t.Errorf("%s: %s", m.state("a"), m.reason("a"))
 		}
 		m.refuses(one, false)
 		m.pass(5 * time.Second)
 
-		// The interface goes, and with it the only server; it comes back, and the server only later.
+		// The interface is lost, and with it the only server; the interface comes back first, the server later.
 		m.refuses(one, true)
 		m.pass(5 * time.Second)
 		m.change(addr.Event{Kind: addr.LinkChanged}, func() { m.links[0].Carrier = false })
@@ -368,7 +369,7 @@ func TestReadinessOfAStart(t *testing.T) {
 	})
 }
 
-// TestAdoption: what an earlier run served stays in, though its first check fails, until fall in a row do.
+// TestAdoption: a real server in the table of an earlier run stays in it until fall checks in a row fail.
 func TestAdoption(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		file := electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", one)
@@ -384,19 +385,19 @@ func TestAdoption(t *testing.T) {
 	})
 }
 
-// parseTable is the table that a file wants when all servers are up.
+// parseTable returns the table for a file when all servers are up.
 func parseTable(t *testing.T, file string) []lvs.Service {
 	return lvs.Desired(parse(t, file).VirtualServers, func(config.ServerID) lvs.Condition { return lvs.Condition{Known: true, Up: true} }, nil)
 }
 
-// TestStartsThatFail: the first thing that is missing is the error, and nothing is left open; what an earlier run served
-// lives on.
+// TestStartsThatFail: the error names the first thing that is missing, and nothing is left open; the virtual servers of
+// an earlier run stay in place.
 func TestStartsThatFail(t *testing.T) {
 	file := electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", one)
 	for _, tt := range []struct{ fails, want string }{
 		{"open netlink", "not today"},
 		{"list", "addresses: not today"},
-		{"ip addr del", "remove the VIP 10.77.0.100/32 that is left on eth0"},
+		{"ip addr del", "remove the leftover VIP 10.77.0.100/32 from eth0"},
 		{"find ipvs", "not today"},
 		{"scheduler rr", "virtual server mysql: not today"},
 		{"sysctl net.ipv4.vs", "not today"},
@@ -432,30 +433,31 @@ func TestStartsThatFail(t *testing.T) {
 					t.Errorf("%d handles are still open", m.opened)
 				}
 				if !strings.Contains(m.table(), one) {
-					t.Errorf("what an earlier run served is gone:\n%s", m.table())
+					t.Errorf("the virtual servers of an earlier run are gone:\n%s", m.table())
 				}
 			})
 		})
 	}
 }
 
-// TestElectionsWaitForTheTable: for 5 s.
+// TestElectionsWaitForTheTable: the elections wait for the table for at most 5 s.
 func TestElectionsWaitForTheTable(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		m.stuck = make(chan struct{})
 		m.begin(electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", one))
 		m.pass(4900 * time.Millisecond)
 		if s := m.Status(); len(s.Instances) != 0 || len(s.Problems) != 1 || s.Problems[0] != "the director has not started yet" {
-			t.Errorf("before the table stands: %+v", s)
+			t.Errorf("before the table is complete: %+v", s)
 		}
 		if _, err := m.Record(""); err == nil {
 			t.Error("a record before the start")
 		}
 		m.pass(time.Second)
-		if m.state("a") != "MASTER" || m.log.Count("the IPVS table does not stand yet") != 1 {
+		if m.state("a") != "MASTER" || m.log.Count("the IPVS table is not complete yet") != 1 {
 			t.Errorf("%s\n%s", m.state("a"), m.log.String())
 		}
-		// The table loop hangs: after 30 s that is a problem, and this director no MASTER beside a living one.
+		// The table loop hangs: after 30 s that is a problem, and this director does not stay MASTER if a peer is
+		// alive.
 		m.pass(35 * time.Second)
 		m.hear("eth0", "10.77.0.3", 51, 50)
 		m.pass(50 * time.Millisecond)
@@ -470,13 +472,13 @@ func TestElectionsWaitForTheTable(t *testing.T) {
 	})
 }
 
-// TestTroubles: what is wrong is in the status, and the work goes on.
+// TestTroubles: problems are in the status, and the director keeps working.
 func TestTroubles(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		m.refuse("watch", errors.New("no events here"))
 		m.start(electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", one))
 		if m.log.Count("cannot follow address and link events") != 1 {
-			t.Error("nothing is said of missing events")
+			t.Error("the log has no line about missing events")
 		}
 		m.refuse("sysctl", errors.New("read-only"))
 		m.refuse("services", errors.New("no /proc"))
@@ -495,7 +497,7 @@ func TestTroubles(t *testing.T) {
 				t.Errorf("%q is missing in\n%s", want, problems)
 			}
 		}
-		if m.state("a") != "MASTER" || m.log.Count("cannot save what is ours") != 1 {
+		if m.state("a") != "MASTER" || m.log.Count("cannot write the state file") != 1 {
 			t.Errorf("%s\n%s", m.state("a"), m.log.String())
 		}
 		for _, what := range []string{"sysctl", "services", "ipvsadm", "open eth0"} {
@@ -508,7 +510,7 @@ func TestTroubles(t *testing.T) {
 	})
 }
 
-// TestLostLease goes straight to the election.
+// TestLostLease: a lost lease is reported directly to the election.
 func TestLostLease(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		m.start(electing + router("a", "eth0", 51, vip))
@@ -521,7 +523,8 @@ func TestLostLease(t *testing.T) {
 	})
 }
 
-// TestCleanup: what a dead daemon left goes, by the file and by the state file; nothing is touched while one runs.
+// TestCleanup: leftovers of a dead daemon are removed according to the cluster file and the state file; nothing is
+// touched while a daemon runs.
 func TestCleanup(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		file := electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", one)
@@ -555,7 +558,7 @@ func TestCleanup(t *testing.T) {
 	})
 }
 
-// TestElectsOnly: a file without virtual servers needs no IPVS, also where an earlier run had some.
+// TestElectsOnly: a file without virtual servers needs no IPVS, even if an earlier run had some.
 func TestElectsOnly(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		l, err := statefile.Open(m.dir)
@@ -568,7 +571,7 @@ func TestElectsOnly(t *testing.T) {
 		m.services = parseTable(t, file+virtualServers+balancing("mysql", vip, "dr", one))
 		m.start(file)
 		if m.table() != "" {
-			t.Errorf("what an earlier run left is in the table:\n%s", m.table())
+			t.Errorf("virtual servers of an earlier run are still in the table:\n%s", m.table())
 		}
 		if err := m.stop(); err != nil {
 			t.Error(err)
@@ -582,7 +585,7 @@ func TestElectsOnly(t *testing.T) {
 		m.refuse("find ipvs", ipvs.ErrNoIPVS)
 		m.start(file)
 		if n := len(m.loops.Load().state.Services()); n != 0 {
-			t.Errorf("%d services are still recorded, and the module has gone", n)
+			t.Errorf("%d services are still recorded after the module was removed", n)
 		}
 	})
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// neighbourProblems are those of what an instance hears and should not, and of what nobody hears of it.
+// neighbourProblems returns the problems of unexpected packets that an instance receives and of adverts that it cannot
+// send.
 func neighbourProblems(cfg *config.Config, node string, i config.Instance, a election.Snapshot) []problem.Finding {
 	var found []problem.Finding
 	intro := "VRRP instance " + i.Name + ": "
@@ -34,13 +35,13 @@ func neighbourProblems(cfg *config.Config, node string, i config.Instance, a ele
 	return found
 }
 
-// flood is the problem of an instance or an interface on which packets that are ignored pour in.
+// flood returns the problem of a flood of ignored packets for an instance or on an interface.
 func flood(subject, text string) problem.Finding {
 	return problem.Finding{Code: problem.PacketFlood, Subject: subject, Text: text}
 }
 
-// foreign says whether somebody is MASTER whom the cluster file does not know. On networks other than that of the
-// directors' own addresses it does not know anybody, and that says nothing.
+// foreign reports whether the MASTER is a host that is not in the cluster file. It is false on networks other than that
+// of the directors' own addresses, where the file does not list the addresses of the directors.
 func foreign(cfg *config.Config, node string, a election.Snapshot) bool {
 	us, err := cfg.DirectorNamed(node)
 	if err != nil || a.Source != us.Address || !a.Master.IsValid() || a.MasterPriority == vrrp.PriorityResign {

@@ -13,32 +13,34 @@ import (
 )
 
 const (
-	// lookForProblems is how often the loops are looked at although nobody has said that anything changed.
+	// lookForProblems is how often the loops are examined without a notification of a change.
 	lookForProblems = time.Second
-	// lookAfter is how long after a change the loops are looked at, which may still be publishing it.
+	// lookAfter is the delay between a notification and the examination, because the loops may still be publishing the
+	// change.
 	lookAfter = 20 * time.Millisecond
-	// lookShare is how many times as long as a look the pause after it is, so that thousands of real servers that change
-	// together do not take the CPU from the elections.
+	// lookShare is the ratio of the pause after an examination to its duration, so that thousands of real servers that
+	// change at once do not take the CPU from the elections.
 	lookShare = 20
 )
 
-// problemMonitor looks at what the loops say of themselves, remembers since when there is which problem, and records what
-// has changed: problems, and the states of virtual servers.
+// problemMonitor examines the published states of the loops, keeps track of when each problem began, and records
+// changes of problems and of the states of virtual servers.
 type problemMonitor struct {
 	registry problem.Registry
-	look     func(pools bool) snapshots // pools: with verdicts and the IPVS table, which costs more
-	others   func() []problem.Finding   // that the daemon has found
+	look     func(pools bool) snapshots // pools: including verdicts and the IPVS table, which costs more
+	others   func() []problem.Finding   // problems found by the rest of the daemon
 	record   func(event.Event)
 	poked    chan struct{} // capacity 1
 	ready    task.Latch
 
-	// mu is held from a look to the end of what is made of it, so that an older one never comes after a newer one.
+	// mu is held from the query of the loops until the result is recorded, so that an older result never follows a
+	// newer one.
 	mu      sync.Mutex
-	leaving bool // what changes now is no news
+	leaving bool // changes are no longer recorded
 	history problem.History
-	pools   []problem.Finding // of the last look with pools,
-	unread  string            // as is this
-	unknown bool              // and this: something may change without a poke
+	pools   []problem.Finding // from the last examination with pools
+	unread  string            // likewise
+	unknown bool              // likewise: something may change without a poke
 	states  map[string]string // of virtual servers, by name
 }
 
@@ -51,10 +53,10 @@ func newProblemMonitor(look func(pools bool) snapshots, others func() []problem.
 	}
 }
 
-// poke says that something may have changed. It waits for nobody.
+// poke notifies the monitor that something may have changed. It does not block.
 func (m *problemMonitor) poke() { wake(m.poked) }
 
-// leave ends the recording, before the loops are stopped.
+// leave stops the recording of changes, before the loops are stopped.
 func (m *problemMonitor) leave() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -64,10 +66,10 @@ func (m *problemMonitor) leave() {
 // Name implements task.Task.
 func (m *problemMonitor) Name() string { return "the problem monitor" }
 
-// Ready is closed when the monitor runs.
+// Ready is closed when the monitor is running.
 func (m *problemMonitor) Ready() <-chan struct{} { return m.ready.Ready() }
 
-// Run looks until ctx ends.
+// Run examines the loops until ctx ends.
 func (m *problemMonitor) Run(ctx context.Context) error {
 	heart := heartbeat.From(ctx)
 	tick := time.NewTicker(lookForProblems)
@@ -101,7 +103,8 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// examine looks, and returns the status document, all but its head; without pools it is without virtual servers and tracks.
+// examine queries the loops and returns the status document without its header fields; without pools it has no virtual
+// servers and tracks.
 func (m *problemMonitor) examine(pools bool) status.Director {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -118,7 +121,7 @@ func (m *problemMonitor) examine(pools bool) status.Director {
 	}
 	found := append(faults(doc.Instances), m.pools...)
 	doc.ProblemDetails = m.registry.Report(append(found, node...))
-	// What a start finds before its checks are done is how it begins, and no news.
+	// The states before the first checks are done are the initial states, not changes.
 	news := s.checked && !m.leaving
 	if pools && news {
 		m.compare(doc.VirtualServers)
@@ -130,7 +133,7 @@ func (m *problemMonitor) examine(pools bool) status.Director {
 	return doc
 }
 
-// compare records the virtual servers whose state is another one.
+// compare records the virtual servers whose state has changed.
 func (m *problemMonitor) compare(servers []status.VirtualServer) {
 	now := make(map[string]string, len(servers))
 	for _, v := range servers {

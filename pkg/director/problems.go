@@ -11,7 +11,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// faults are the problems of instances that cannot take part.
+// faults returns the problems of instances in FAULT.
 func faults(instances []status.Instance) []problem.Finding {
 	var found []problem.Finding
 	for _, i := range instances {
@@ -22,7 +22,7 @@ func faults(instances []status.Instance) []problem.Finding {
 	return found
 }
 
-// checked are the problems that the checks have found: of pools, real servers and tracks.
+// checked returns the problems found by checks: of pools, real servers and tracks.
 func checked(servers []status.VirtualServer, tracks []status.Track) []problem.Finding {
 	var found []problem.Finding
 	for _, v := range servers {
@@ -43,8 +43,8 @@ func checked(servers []status.VirtualServer, tracks []status.Track) []problem.Fi
 	return found
 }
 
-// alarming is the problem of a real server or track that counts as before although somebody has to see to it: its check
-// says nothing about it, or it is full.
+// alarming returns the problem of a real server or track whose state is unchanged although an operator must act: its
+// check gives no result about it, or it is full.
 func alarming(code, subject, text string) []problem.Finding {
 	f := problem.Finding{Subject: subject, Text: text}
 	switch health.Code(code) {
@@ -64,7 +64,7 @@ func alarming(code, subject, text string) []problem.Finding {
 	return []problem.Finding{f}
 }
 
-// ofNode are the problems that are sentences in the status document and nothing else in it.
+// ofNode returns the problems that appear in the status document only as text.
 func ofNode(s snapshots) []problem.Finding {
 	var found []problem.Finding
 	on := map[vrrp.Segment][]string{} // the instances of each segment

@@ -9,7 +9,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
-// process says what this process uses. It does not stop the world.
+// process returns the resource usage of this process. It does not stop the world.
 func process() *status.Process {
 	read := []metrics.Sample{
 		{Name: "/sched/goroutines:goroutines"},
@@ -19,7 +19,7 @@ func process() *status.Process {
 	}
 	metrics.Read(read)
 	number := func(i int) uint64 {
-		if read[i].Value.Kind() != metrics.KindUint64 { // a name that another version of the runtime does not have
+		if read[i].Value.Kind() != metrics.KindUint64 { // a name that this version of the runtime does not have
 			return 0
 		}
 		return read[i].Value.Uint64()
@@ -30,14 +30,14 @@ func process() *status.Process {
 }
 
 const (
-	// memoryBase and memoryPerCheck are what the runtime may have of the system before it collects garbage more often
-	// than it would by itself: without that a thousand checks that time out together leave it with 10 MB of garbage. What
-	// lives is less than half of that, so that collecting never becomes all it does.
+	// memoryBase and memoryPerCheck, in bytes, give the soft memory limit above which the runtime collects garbage more
+	// often: without a limit, a thousand checks that time out together leave 10 MB of garbage. The live heap is less
+	// than half of the limit, so that the process never spends all its time collecting.
 	memoryBase     = 20 << 20
 	memoryPerCheck = 6 << 10
 )
 
-// memoryLimit is the soft limit for a cluster file.
+// memoryLimit returns the soft limit for a cluster file, in bytes.
 func memoryLimit(cfg *config.Config) int64 {
 	checks := len(cfg.Tracks)
 	for _, v := range cfg.VirtualServers {
@@ -48,7 +48,7 @@ func memoryLimit(cfg *config.Config) int64 {
 	return memoryBase + int64(checks)*memoryPerCheck
 }
 
-// limitMemory sets the limit, unless the operator has set one.
+// limitMemory sets the limit unless the operator has set one.
 func limitMemory(cfg *config.Config) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit(cfg))

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// readyWithin bounds how long a director leaves a lower-priority MASTER alone because its own first checks are not done.
+// readyWithin limits how long a director does not preempt because its first checks are not done.
 const readyWithin = 30 * time.Second
 
 // Why a director is not ready.
@@ -14,24 +14,24 @@ const (
 	noServer   = "no check has found a real server that is up"
 )
 
-// readiness says whether the instances may preempt: once every check has run, the table stands, and while it has a real
-// server. A director that reaches none, perhaps because its own network is not up, would take the VIP from one that serves
-// and have nobody to send the clients to. A VIP that nobody holds is taken whatever this says. It is arithmetic over a clock;
-// the zero value has done its checks.
+// readiness decides whether the instances may preempt: once every check has run and the table is complete, and while
+// the table has a real server. A director that reaches no real server, perhaps because its own network is not up, would
+// take the VIP from a working director and have no server for the clients. If there is no MASTER, a director takes over
+// regardless. readiness reads no clock; the zero value is past its first checks.
 type readiness struct {
-	checking bool      // the first checks are not done
-	until    time.Time // then; they are no longer waited for
+	checking bool      // the first checks are not done,
+	until    time.Time // and are waited for until this time
 }
 
-// facts are what a readiness depends on.
+// facts are the inputs of readiness.
 type facts struct {
-	checked, synced bool // every check has run, the table has stood once
-	serves          bool // the table has a real server, or nobody knows, or none is wanted
+	checked, synced bool // every check has run; the table has been complete once
+	serves          bool // the table has a real server, or cannot be read, or is not needed
 }
 
 func starting(now time.Time) readiness { return readiness{true, now.Add(readyWithin)} }
 
-// look takes in how things stand now, and returns why the instances are not to preempt, "" when they may.
+// look updates the readiness and returns why the instances must not preempt, "" if they may.
 func (r *readiness) look(now time.Time, f facts, log *slog.Logger) string {
 	if r.checking && !(f.checked && f.synced) {
 		if now.Before(r.until) {
@@ -46,7 +46,7 @@ func (r *readiness) look(now time.Time, f facts, log *slog.Logger) string {
 	return ""
 }
 
-// wait is how long nothing changes by itself.
+// wait returns the time until the readiness may change without new facts.
 func (r *readiness) wait(now time.Time) time.Duration {
 	if !r.checking {
 		return time.Hour

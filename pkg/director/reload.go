@@ -10,16 +10,16 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
-// ErrStopped is returned to a reload that comes after the end.
+// ErrStopped is returned by a reload after Run has ended.
 var ErrStopped = errors.New("the director is stopping")
 
-// tableFirst bounds how long VIPs that a reload adds wait for their virtual servers.
+// tableFirst limits how long VIPs added by a reload wait for their virtual servers.
 const tableFirst = time.Second
 
-// Reload reads the cluster file again and brings the loops to it. A file that does not validate changes nothing; its
-// problems are the error's text. An end of ctx is an error, and leaves open how far it came.
+// Reload reads the cluster file again and applies it to the loops. An invalid file changes nothing; its problems are
+// the text of the error. If ctx ends, an error is returned and the reload may be partly applied.
 //
-// It is two changes of the plan's inputs: first checks and table follow the new file, then the elections do.
+// It changes the plan's inputs twice: first checks and table follow the new file, then the elections.
 func (d *Director) Reload(ctx context.Context) error {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
@@ -28,13 +28,14 @@ func (d *Director) Reload(ctx context.Context) error {
 		return err
 	}
 	if len(cfg.VirtualServers) > 0 {
-		// Here, for the kernel may take its time to load a module, and a lost carrier must not wait for that.
+		// Done here and not in the director's own goroutine: the kernel may need time to load a module, and the
+		// reaction to a lost carrier must not wait for that.
 		if err := find(d.o.Kernel, cfg); err != nil {
 			return err
 		}
 	}
 	l := d.loops.Load()
-	if l == nil { // the start has not come so far
+	if l == nil { // the start has not finished
 		return d.do(ctx, func() {})
 	}
 	var added []lvs.Key
@@ -58,13 +59,13 @@ func (d *Director) Reload(ctx context.Context) error {
 	return nil
 }
 
-// prepare changes what runs behind the VIPs: sockets, sysctls, checks, the table. It returns the virtual servers that must
-// stand before their VIPs come. A failure leaves everything as it was.
+// prepare applies the file to everything behind the VIPs: sockets, sysctls, checks, the table. It returns the virtual
+// servers that must be in place before their VIPs are added. On an error nothing has changed.
 func (d *Director) prepare(l *loops, cfg *config.Config) ([]lvs.Key, error) {
 	if _, err := cfg.DirectorNamed(d.in.Node); err != nil {
 		return nil, err
 	}
-	if known, err := l.kernel.Links(); err == nil { // else it is not the file's fault; the instances find out
+	if known, err := l.kernel.Links(); err == nil { // otherwise the file is not at fault; the instances detect a missing interface
 		if problems := d.plan.Load().UnknownInterfaces(cfg, d.in.Node, known); problems != nil {
 			return nil, &clusterfile.InvalidError{Problems: problems}
 		}
@@ -79,7 +80,7 @@ func (d *Director) prepare(l *loops, cfg *config.Config) ([]lvs.Key, error) {
 	return d.in.OnNewVIPs(), nil
 }
 
-// move brings the instances and their VIPs to a file that checks and table follow already.
+// move applies the file to the instances and their VIPs, after checks and table.
 func (d *Director) move(l *loops, cfg *config.Config) error {
 	d.in.Config, d.in.Next, d.changed = cfg, nil, true
 	return d.turn(l)

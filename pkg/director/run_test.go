@@ -26,9 +26,9 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/logtest"
 )
 
-// inOwnNetwork runs the calling test in a process with a network namespace of its own and reports true there; in the
-// process that starts it the test is over. Goroutines of a director use all threads, so that the whole process must be in
-// the namespace.
+// inOwnNetwork runs the calling test in a child process with its own network namespace and returns true there; in the
+// parent process it returns false after the child has ended. The goroutines of a director use all threads, so the whole
+// process must be in the namespace.
 func inOwnNetwork(t *testing.T) bool {
 	t.Helper()
 	const mark = "LVS_TEST_OWN_NETWORK"
@@ -63,7 +63,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// directing is a director at work on a cluster file that the test changes.
+// directing is a running director with a cluster file that the test changes.
 type directing struct {
 	*director.Director
 	file     atomic.Pointer[string]
@@ -128,7 +128,7 @@ directors: [{name: lvs-master, address: 10.77.0.2}]
 vrrp_instances:
 `
 
-// router is an instance of the file.
+// router returns an instance for the cluster file.
 func router(name, iface string, vrid int, vips ...string) string {
 	return fmt.Sprintf("  - {name: %s, interface: %s, virtual_router_id: %d, advert_interval: 100ms, virtual_addresses: [%s]}\n",
 		name, iface, vrid, strings.Join(vips, ", "))
@@ -147,7 +147,7 @@ func has(t *testing.T, iface, vip string) bool {
 	return strings.Contains(ip(t, "-o addr show dev "+iface), " "+vip+"/32 ")
 }
 
-// descriptors are counted when they have come to rest.
+// descriptors counts the open descriptors once their number is stable.
 func descriptors(t *testing.T) int {
 	t.Helper()
 	all, err := os.ReadDir("/proc/self/fd")
@@ -171,8 +171,8 @@ func TestLifeOfAnElectingDirector(t *testing.T) {
 	if s := d.Status(); len(s.Problems) != 0 || len(s.Interfaces) != 1 {
 		t.Errorf("status: %+v", s)
 	}
-	if _, after, found := strings.Cut(d.log.String(), "removed a VIP that was left"); !found || !strings.Contains(after, "directing") {
-		t.Errorf("what an earlier run left is not removed before the elections:\n%s", d.log.String())
+	if _, after, found := strings.Cut(d.log.String(), "removed a leftover VIP"); !found || !strings.Contains(after, "directing") {
+		t.Errorf("the leftover VIP is not removed before the elections:\n%s", d.log.String())
 	}
 
 	ip(t, "addr del 10.77.0.100/32 dev eth0")
@@ -201,16 +201,17 @@ func TestLifeOfAnElectingDirector(t *testing.T) {
 	if err := d.Reload(t.Context()); err == nil {
 		t.Error("a director that has ended takes a reload")
 	}
-	eventually(t, "no descriptor is left", func() bool { return descriptors(t) <= before+2 }) // the poller's own stay
+	eventually(t, "no descriptor is left", func() bool { return descriptors(t) <= before+2 }) // those of the runtime's poller stay open
 }
 
-// TestVIPMovesBetweenInstancesInOneReload: nothing is removed on the way, whether the old instance stays or goes.
+// TestVIPMovesBetweenInstancesInOneReload: the VIP is never removed in between, whether the old instance stays or is
+// removed.
 func TestVIPMovesBetweenInstancesInOneReload(t *testing.T) {
 	if !inOwnNetwork(t) {
 		return
 	}
 	network(t)
-	// So many go at once that the address loop looks in the middle of it.
+	// Enough VIPs move at once that the address loop runs in the middle of the change.
 	all, moved := "", []string{}
 	for i := range 8 {
 		vip := fmt.Sprintf("10.77.0.%d", 110+i)
@@ -241,7 +242,7 @@ func TestVIPMovesBetweenInstancesInOneReload(t *testing.T) {
 	moved = append(moved, "10.77.0.101", "10.77.0.100")
 	d.reload(t, electing+router("b", "eth0", 52, append(moved, "10.77.0.102")...))
 	eventually(t, "only b is left, and has all VIPs", func() bool { return len(d.Status().Instances) == 1 && has(t, "eth0", "10.77.0.100") })
-	d.reload(t, electing+router("b", "eth0", 52, moved...)) // an event that must come, after all before it
+	d.reload(t, electing+router("b", "eth0", 52, moved...)) // causes an event that arrives after all earlier ones
 	eventually(t, "b has given up a VIP", func() bool { _, gone := removed.Load(netip.MustParseAddr("10.77.0.102")); return gone })
 	for _, vip := range moved {
 		if _, gone := removed.Load(netip.MustParseAddr(vip)); gone {
@@ -249,7 +250,7 @@ func TestVIPMovesBetweenInstancesInOneReload(t *testing.T) {
 		}
 	}
 	if strings.Contains(d.log.String(), "somebody else") {
-		t.Errorf("a reload is taken for a foreign hand:\n%s", d.log.String())
+		t.Errorf("a reload is logged as a change by another process:\n%s", d.log.String())
 	}
 	cancel()
 	if err := <-done; err != nil {
@@ -260,8 +261,8 @@ func TestVIPMovesBetweenInstancesInOneReload(t *testing.T) {
 	}
 }
 
-// TestReloadKnowsTheInterfaces: one that is not there is refused, with its position, when a file brings it in; one that has
-// gone since is waited for.
+// TestReloadKnowsTheInterfaces: a new interface that does not exist is refused, with its position in the file; an
+// interface that is removed later is waited for.
 func TestReloadKnowsTheInterfaces(t *testing.T) {
 	if !inOwnNetwork(t) {
 		return
@@ -285,7 +286,7 @@ func TestReloadKnowsTheInterfaces(t *testing.T) {
 	}
 
 	ip(t, "link set eth1 down")
-	ip(t, "link set eth1 name gone") // the pair would go as a whole
+	ip(t, "link set eth1 name gone") // deleting it would delete the peer as well
 	d.reload(t, electing+router("a", "eth0", 51, "10.77.0.100", "10.77.0.101")+router("b", "eth1", 52, "10.78.0.100"))
 	if all := d.Status().Instances; len(all) != 2 || len(all[0].VirtualAddresses) != 2 {
 		t.Errorf("a file with an interface that has gone was not taken: %+v", all)
@@ -295,7 +296,7 @@ func TestReloadKnowsTheInterfaces(t *testing.T) {
 	}
 }
 
-// TestManyReloadsLeakNothing: interfaces, virtual routers and VIPs come and go, and some files are refused.
+// TestManyReloadsLeakNothing: interfaces, virtual routers and VIPs are added and removed, and some files are refused.
 func TestManyReloadsLeakNothing(t *testing.T) {
 	if !inOwnNetwork(t) {
 		return
@@ -324,7 +325,7 @@ func TestManyReloadsLeakNothing(t *testing.T) {
 			}
 		}
 	}
-	// A socket for announcements stays open on each interface that ever held a VIP.
+	// The ARP socket stays open on each interface that has ever held a VIP.
 	round()
 	for file, instance := range map[string]string{files[0]: "a", files[1]: "a"} {
 		d.reload(t, file)

@@ -11,7 +11,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// sockets are the VRRP sockets of a director, one a segment. All but snapshots belong to the director's own goroutine.
+// sockets are the VRRP sockets of a director, one per segment. All methods except snapshots are called only from the
+// director's own goroutine.
 type sockets struct {
 	group *task.Group
 	open  func(on vrrp.Segment) (election.Socket, error)
@@ -26,7 +27,8 @@ type socket struct {
 	running *task.Running
 }
 
-// add opens a socket. An interface that is not there is no error: it may come. A socket that is not permitted is.
+// add opens a socket. A missing interface is not an error, because it may appear later. A missing permission is an
+// error.
 func (s *sockets) add(on vrrp.Segment) error {
 	l := election.NewLink(on, s.open, s.log)
 	if err := l.Open(); errors.Is(err, kernel.ErrNotPermitted) {
@@ -40,7 +42,7 @@ func (s *sockets) add(on vrrp.Segment) error {
 	return nil
 }
 
-// remove closes a socket; one that is not there is none.
+// remove closes a socket; without one it does nothing.
 func (s *sockets) remove(on vrrp.Segment) {
 	s.mu.Lock()
 	old, found := s.all[on]
@@ -51,7 +53,7 @@ func (s *sockets) remove(on vrrp.Segment) {
 	}
 }
 
-// reopen tells a socket that its interface changed.
+// reopen tells a socket that its interface has changed.
 func (s *sockets) reopen(on vrrp.Segment) {
 	if l := s.link(on); l != nil {
 		l.Reopen()
@@ -71,7 +73,7 @@ func (s *sockets) link(on vrrp.Segment) *election.Link {
 	return s.all[on].link
 }
 
-// snapshots are what all links say of themselves.
+// snapshots returns the states of all links.
 func (s *sockets) snapshots() map[vrrp.Segment]election.LinkSnapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	// standsAfter is how long a loop may go without a turn. Every conversation of a loop has a deadline that is far
-	// shorter, so that it is longer only when something hangs that must not.
-	standsAfter = 30 * time.Second
-	// lookAtLoops is how often the loops are looked at.
+	// stalledAfter is how long a loop may go without a heartbeat. Every blocking call of a loop has a far shorter
+	// deadline, so that this limit is exceeded only because of a bug or a kernel that hangs.
+	stalledAfter = 30 * time.Second
+	// lookAtLoops is how often the loops are examined.
 	lookAtLoops = time.Second
 )
 
-// stallMonitor looks for loops that stand still. It talks to the elections directly: the director's own goroutine may be
+// stallMonitor detects stalled loops. It notifies the elections directly, because the director's own goroutine may be
 // the one that hangs.
 type stallMonitor struct {
 	heartbeats *heartbeat.Set
@@ -30,11 +30,11 @@ type stallMonitor struct {
 
 	ready   task.Latch
 	problem task.Published[string]
-	last    string                       // the problem found last
-	told    map[*heartbeat.Signal]string // what each election was told; a reload may put another one in the place of a name
+	last    string                       // the last problem found
+	told    map[*heartbeat.Signal]string // the problem that each election was told; keyed by signal, because a reload may start another election with the same name
 }
 
-// candidate is what a stall monitor needs of an instance.
+// candidate is the part of an instance that a stall monitor needs.
 type candidate struct {
 	heart   *heartbeat.Signal
 	lease   time.Duration
@@ -49,13 +49,13 @@ func newStallMonitor(heartbeats *heartbeat.Set, elections func() map[config.Inst
 // Name implements task.Task.
 func (m *stallMonitor) Name() string { return "the stall monitor" }
 
-// Ready is closed when the monitor runs.
+// Ready is closed when the monitor is running.
 func (m *stallMonitor) Ready() <-chan struct{} { return m.ready.Ready() }
 
-// Snapshot is what is wrong with the loops, as a sentence; "" for nothing.
+// Snapshot describes the stalled loops; "" if there are none.
 func (m *stallMonitor) Snapshot() string { return m.problem.Load() }
 
-// Run looks until ctx ends.
+// Run examines the loops until ctx ends.
 func (m *stallMonitor) Run(ctx context.Context) error {
 	heart := heartbeat.From(ctx)
 	monitor, look := heartbeat.NewMonitor(m.heartbeats), time.NewTicker(lookAtLoops)
@@ -76,25 +76,25 @@ func (m *stallMonitor) Run(ctx context.Context) error {
 	}
 }
 
-// judge acts on what a look found and returns what is wrong.
+// judge acts on the state of the loops and returns the problem, "" if there is none.
 func (m *stallMonitor) judge(loops []heartbeat.Idle, elections map[config.InstanceID]candidate) string {
-	var standing []string
+	var stalled []string
 	idle := make(map[*heartbeat.Signal]time.Duration, len(loops))
 	for _, loop := range loops {
 		idle[loop.Signal] = loop.For
-		if loop.For >= standsAfter {
-			standing = append(standing, loop.Name)
+		if loop.For >= stalledAfter {
+			stalled = append(stalled, loop.Name)
 		}
 	}
 	problem := ""
-	if len(standing) > 0 {
-		problem = fmt.Sprintf("%s made no progress for %s (a bug, or a kernel that does not answer; a restart helps)", strings.Join(standing, " and "), standsAfter)
+	if len(stalled) > 0 {
+		problem = fmt.Sprintf("%s made no progress for %s (a bug, or a kernel that does not answer; a restart helps)", strings.Join(stalled, " and "), stalledAfter)
 	}
 	switch {
 	case problem != "" && problem != m.last:
-		m.log.Error("a loop stands still; a director that is alive shall take over", "problem", problem)
+		m.log.Error("a loop has stalled; resigning so that another director takes over", "problem", problem)
 	case problem == "" && m.last != "":
-		m.log.Info("the loops move again")
+		m.log.Info("the loops make progress again")
 	}
 	m.last = problem
 	told := make(map[*heartbeat.Signal]string, len(elections))
@@ -102,7 +102,7 @@ func (m *stallMonitor) judge(loops []heartbeat.Idle, elections map[config.Instan
 		told[e.heart] = m.told[e.heart]
 		switch {
 		case idle[e.heart] >= max(e.lease, 2*lookAtLoops):
-			// It sends no adverts, and another one has the VIPs by now.
+			// It sends no adverts, so another director has taken over the VIPs by now.
 			e.release()
 		case told[e.heart] != problem && e.offer(vrrp.Degraded{Reason: problem}):
 			told[e.heart] = problem

@@ -32,7 +32,7 @@ func TestJudge(t *testing.T) {
 		if got := strings.Join(said, "; "); got != want {
 			t.Errorf("%v: %q, want %q", idle, got, want)
 		}
-		if (problem != "") != slices.ContainsFunc(idle, func(i heartbeat.Idle) bool { return i.For >= standsAfter }) {
+		if (problem != "") != slices.ContainsFunc(idle, func(i heartbeat.Idle) bool { return i.For >= stalledAfter }) {
 			t.Errorf("%v: problem %q", idle, problem)
 		}
 	}
@@ -45,14 +45,14 @@ func TestJudge(t *testing.T) {
 	full = true
 	look(degraded, table(30*time.Second), actor(0))
 	full = false
-	look(degraded, table(31*time.Second), actor(0)) // it was not taken
+	look(degraded, table(31*time.Second), actor(0)) // the offer was not accepted
 	look("", table(32*time.Second), actor(0))
 	look(`degraded ""`, table(0), actor(4*time.Second))
-	// An election that stands still cannot be told anything; the addresses it held are the others' by now.
+	// A stalled election cannot be told anything; another director has taken over its addresses by now.
 	look("release", actor(5*time.Second))
 	look("release", actor(30*time.Second))
 	look("", actor(0))
-	// Another election takes the name, by a reload, while a loop stands still.
+	// A reload starts another election with the same name while a loop is stalled.
 	look(degraded, table(30*time.Second))
 	other := elections["mysql"]
 	other.heart = loops.Start("the election of mysql")
@@ -69,6 +69,6 @@ func TestTooLate(t *testing.T) {
 		t.Errorf("without adverts: %v", got)
 	}
 	if lateness(s.Lateness) != nil {
-		t.Error("a histogram of nothing")
+		t.Error("an empty histogram is reported")
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
-// stateFile is the state file with its keeper, which saves what could not be saved and restores what somebody removed, apart from
-// the director's own goroutine, for a disk that hangs must not keep a lost carrier waiting.
+// stateFile is the state file with a loop that retries failed saves and restores a file that was removed. It has its
+// own goroutine, because the reaction to a lost carrier must not wait for a disk that hangs.
 type stateFile struct {
 	*statefile.File
 	log     *slog.Logger
@@ -37,10 +37,10 @@ func openStateFile(dir string, log *slog.Logger) (*stateFile, error) {
 // Name implements task.Task.
 func (s *stateFile) Name() string { return "the keeper of the state file" }
 
-// Ready is closed when the keeper runs.
+// Ready is closed when the loop is running.
 func (s *stateFile) Ready() <-chan struct{} { return s.ready.Ready() }
 
-// Run keeps the file until ctx ends.
+// Run saves and restores the file until ctx ends.
 func (s *stateFile) Run(ctx context.Context) error {
 	heart := heartbeat.From(ctx)
 	s.ready.Close()
@@ -57,8 +57,8 @@ func (s *stateFile) Run(ctx context.Context) error {
 	}
 }
 
-// saved takes note of whether the stateFile reached the disk. Where it did not, the stateFile remembers in memory, and a full
-// disk is no reason to let the service down: it is said once, and the work goes on.
+// saved records whether the state file was written to disk. If not, the content is kept in memory: a full disk must not
+// stop the service, so the error is logged once and work goes on.
 func (s *stateFile) saved(err error) {
 	var text *string
 	if err != nil {
@@ -66,13 +66,13 @@ func (s *stateFile) saved(err error) {
 	}
 	switch before := s.unsaved.Swap(text); {
 	case err != nil && before == nil:
-		s.log.Warn("cannot save what is ours in the kernel; a crash now would forget some of it", "error", err)
+		s.log.Warn("cannot write the state file; after a crash some VIPs, virtual servers or sysctls might not be cleaned up", "error", err)
 	case err == nil && before != nil:
-		s.log.Info("what is ours in the kernel is saved again")
+		s.log.Info("the state file is written again")
 	}
 }
 
-// Problem says why the file could not be saved; "" when it could.
+// Problem returns why the file could not be saved; "" if it was saved.
 func (s *stateFile) Problem() string {
 	if p := s.unsaved.Load(); p != nil {
 		return *p
@@ -80,7 +80,7 @@ func (s *stateFile) Problem() string {
 	return ""
 }
 
-// recordServices writes down what is about to be ours, forgetServices what is not any more.
+// recordServices records virtual servers before they are created.
 func (s *stateFile) recordServices(want []lvs.Service) {
 	all := make([]lvs.Key, len(want))
 	for i, service := range want {
@@ -89,4 +89,5 @@ func (s *stateFile) recordServices(want []lvs.Service) {
 	s.saved(s.RecordService(all...))
 }
 
+// forgetServices removes the records of virtual servers that have been deleted.
 func (s *stateFile) forgetServices(gone []lvs.Key) { s.saved(s.ForgetService(gone...)) }

@@ -14,35 +14,35 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// snapshots are what all loops say of themselves, as values.
+// snapshots are the states of all loops at one moment.
 type snapshots struct {
 	plan      plan.Plan
 	started   bool
-	pools     bool // verdicts, services and unread have been looked for
+	pools     bool // verdicts, services and unread have been queried
 	instances map[config.InstanceID]election.Snapshot
 	sockets   map[vrrp.Segment]election.LinkSnapshot
 	verdicts  plan.Verdicts
 	balances  bool // there is a table
 	table     string
 	services  []lvs.Service // with their counters
-	unread    string        // why those are not known
+	unread    string        // why services are not known; "" if they are
 	checked   bool          // every check has had a result
 	stall     string
 	unsaved   string
 	sysctls   string
 }
 
-// Status says how everything stands. It may be called from any goroutine at any time and waits for none of the loops.
+// Status returns the status document. It may be called from any goroutine at any time and does not wait for the loops.
 func (d *Director) Status() status.Director {
 	doc := d.problems.examine(true)
 	doc.Node, doc.Role, doc.Version, doc.Process = d.o.Node.Name, "director", d.o.Version, process()
 	return doc
 }
 
-// snapshots asks the loops; pools: also for what is said of real servers and tracks.
+// snapshots queries the loops; pools: including real servers and tracks.
 func (d *Director) snapshots(pools bool) snapshots {
 	s := snapshots{plan: d.plan.Load()}
-	if s.plan.Config == nil { // the start has not come so far
+	if s.plan.Config == nil { // the start has not made a plan yet
 		s.plan = plan.Plan{Config: d.o.Config, Node: d.o.Node}
 	}
 	l := d.loops.Load()
@@ -75,7 +75,7 @@ func (d *Director) snapshots(pools bool) snapshots {
 	return s
 }
 
-// Record is what an instance did last, or all of them when the name is ""; see election.Actor.Record.
+// Record returns the record of an instance, or of all instances if the name is ""; see election.Actor.Record.
 func (d *Director) Record(instance string) (string, error) {
 	l := d.loops.Load()
 	if l == nil {
@@ -84,7 +84,7 @@ func (d *Director) Record(instance string) (string, error) {
 	return l.instances.record(instance)
 }
 
-// report puts the document together, all but its problems and what it says of the daemon.
+// report builds the document without its problems and the fields about the daemon.
 func report(s snapshots) status.Director {
 	doc := status.Director{Instances: []status.Instance{}, VirtualServers: []status.VirtualServer{}}
 	doc.ConfigDigest = s.plan.Config.Digest
@@ -119,7 +119,8 @@ func report(s snapshots) status.Director {
 	return doc
 }
 
-// verdictOf is the verdict of a subject; that of what nobody has looked at when the checks do not know it yet.
+// verdictOf returns the verdict of a subject; if the checks do not know it yet, that of a subject that has not been
+// checked.
 func verdictOf(verdicts plan.Verdicts, subject config.Subject) health.Verdict {
 	if v, known := verdicts.Of(subject); known {
 		return v
@@ -157,8 +158,8 @@ func virtualServerStatus(v config.VirtualServer, verdicts plan.Verdicts, have lv
 	return s
 }
 
-// poolState sums up a pool. Unknown is not down: a real server that the checks say nothing of and that stands in the table
-// takes connections.
+// poolState summarizes a pool. Unknown is not down: a real server without a check result that is in the table with a
+// weight takes connections.
 func poolState(pool []status.RealServer) (state, reason string) {
 	up, kept := 0, 0
 	for _, r := range pool {

@@ -8,7 +8,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
 )
 
-// newSysctls makes the keeper of the settings. Those of an interface that is not there are left for when it comes.
+// newSysctls returns the sysctl loop. Settings of a missing interface are applied when it appears.
 func newSysctls(k reconcile.SysctlKernel, state *stateFile, log *slog.Logger) *reconcile.Sysctls {
 	tell := func(c reconcile.SysctlChange) { log.Info("sysctl", "key", c.Key, "from", c.From, "to", c.To) }
 	return reconcile.NewSysctls(reconcile.SysctlOptions{

@@ -16,12 +16,12 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
-// tableWithin bounds how long a start waits for the first pass over the table; ten thousand real servers need one or two
-// seconds of a slow machine.
+// tableWithin limits how long a start waits for the first pass over the table; ten thousand real servers take one or
+// two seconds on a slow host.
 const tableWithin = 5 * time.Second
 
-// table is the IPVS side of a director, which has none before something is to be balanced. All but snapshot and runs belong
-// to the director's own goroutine.
+// table is the IPVS part of a director; it stays closed until there is something to balance. All methods except
+// snapshot and runs are called only from the director's own goroutine.
 type table struct {
 	kernel Kernel
 	state  *stateFile
@@ -32,7 +32,7 @@ type table struct {
 	balancer Balancer // nil: the table is not open
 }
 
-// tableState is what the table loop has reached; without one there is nothing to reach.
+// tableState is the state that the table loop has reached; without a loop it counts as synced.
 type tableState struct {
 	reconcile.TableSnapshot
 	synced bool
@@ -52,18 +52,18 @@ func (t *table) snapshot() (tableState, <-chan struct{}) {
 	}
 }
 
-// runs says whether there is a table loop.
+// runs reports whether there is a table loop.
 func (t *table) runs() bool { return t.loop.Load() != nil }
 
-// find asks the kernel for IPVS, which nothing here loads, and for every scheduler of the file, before anything depends on
-// them.
+// find checks that the kernel has IPVS and every scheduler of the file, before anything depends on them. It loads no
+// module itself.
 func find(k Kernel, cfg *config.Config) error {
 	ctx, cancel := context.WithTimeout(context.Background(), kernelWithin)
 	defer cancel()
 	if err := k.FindIPVS(ctx); err != nil {
 		return err
 	}
-	balancer, err := k.Balancer() // the table loop's own belongs to the table loop
+	balancer, err := k.Balancer() // not the table loop's own, which only that loop may use
 	if err != nil {
 		return err
 	}
@@ -81,8 +81,8 @@ func find(k Kernel, cfg *config.Config) error {
 	return nil
 }
 
-// adopt opens the table at the start, if the file balances or an earlier run left virtual servers behind, and returns what
-// stands in it.
+// adopt opens the table at the start if the file has virtual servers or an earlier run left some behind, and returns
+// its content.
 func (t *table) adopt(cfg *config.Config) ([]lvs.Service, error) {
 	needed := len(cfg.VirtualServers) > 0
 	if !needed && len(t.state.Services()) == 0 {
@@ -90,14 +90,14 @@ func (t *table) adopt(cfg *config.Config) ([]lvs.Service, error) {
 	}
 	switch err := find(t.kernel, cfg); {
 	case errors.Is(err, ipvs.ErrNoIPVS) && !needed:
-		t.state.saved(t.state.SetServices(nil)) // they went with the module
+		t.state.saved(t.state.SetServices(nil)) // they were removed with the module
 		return nil, nil
 	case err != nil:
 		return nil, err
 	}
 	found, err := t.kernel.Services()
 	if err != nil {
-		t.log.Warn("what an earlier run served is not known; the first check of each real server decides", "error", err)
+		t.log.Warn("cannot read the virtual servers of an earlier run; the first check of each real server decides its state", "error", err)
 	}
 	if needed {
 		return found, nil
@@ -105,7 +105,7 @@ func (t *table) adopt(cfg *config.Config) ([]lvs.Service, error) {
 	return found, t.open()
 }
 
-// open opens the table, unless it is open. find comes first, and set starts the loop.
+// open opens the table unless it is open. It is called after find; set starts the loop.
 func (t *table) open() (err error) {
 	if t.balancer == nil {
 		t.balancer, err = t.kernel.Balancer()
@@ -113,7 +113,7 @@ func (t *table) open() (err error) {
 	return err
 }
 
-// set tells the loop what the table should be, and starts it.
+// set passes the desired table to the loop and starts it if necessary.
 func (t *table) set(want plan.Table) {
 	if loop := t.loop.Load(); loop != nil {
 		loop.Set(want)
@@ -140,8 +140,8 @@ func (t *table) newLoop() *reconcile.Table {
 	})
 }
 
-// awaitFirst holds the elections back until the table stands, or this director could hold a VIP and refuse its clients
-// itself. A table that cannot be made in time is no reason to leave a VIP to nobody.
+// awaitFirst delays the elections until the table is complete, because otherwise this director could hold a VIP and
+// refuse its clients. The wait is limited, because a VIP must not stay without a holder.
 func (t *table) awaitFirst(ctx context.Context) error {
 	loop := t.loop.Load()
 	if loop == nil {
@@ -154,23 +154,23 @@ func (t *table) awaitFirst(ctx context.Context) error {
 	case err := <-t.group.Failed():
 		return err
 	case <-limit.C:
-		t.log.Warn("the IPVS table does not stand yet; taking part in elections all the same", "after", tableWithin.String())
+		t.log.Warn("the IPVS table is not complete yet; taking part in elections anyway", "after", tableWithin.String())
 	case <-ctx.Done():
 	}
 	return nil
 }
 
-// await waits until virtual servers stand and have a real server: on a VIP that comes before them clients would be refused.
-// A pool that is down does not keep a VIP away for long.
+// await waits until virtual servers are in the table and have a real server: clients of a VIP that is added earlier
+// would be refused. The wait is limited, because a pool may be down.
 func (t *table) await(wanted []lvs.Key, within time.Duration, stopped <-chan struct{}) {
 	late := time.NewTimer(within)
 	defer late.Stop()
 	for {
 		reached, changed := t.snapshot()
-		stands := func(key lvs.Key) bool { return !reached.Known || reached.Serving[key] }
+		inPlace := func(key lvs.Key) bool { return !reached.Known || reached.Serving[key] }
 		missing := false
 		for _, key := range wanted {
-			missing = missing || !stands(key)
+			missing = missing || !inPlace(key)
 		}
 		if !missing || !t.runs() {
 			return
@@ -178,7 +178,7 @@ func (t *table) await(wanted []lvs.Key, within time.Duration, stopped <-chan str
 		select {
 		case <-changed:
 		case <-late.C:
-			t.log.Warn("no real server for a new VIP yet; it is put all the same", "after", within.String())
+			t.log.Warn("no real server for a new VIP yet; adding the VIP anyway", "after", within.String())
 			return
 		case <-stopped:
 			return
@@ -186,7 +186,8 @@ func (t *table) await(wanted []lvs.Key, within time.Duration, stopped <-chan str
 	}
 }
 
-// withdraw deletes the virtual servers that are ours, when no loop runs any more. The stateFile forgets only what is gone.
+// withdraw deletes our virtual servers after the loop has ended. Only virtual servers that were deleted are removed
+// from the state file.
 func (t *table) withdraw(ours plan.Table) error {
 	if t.balancer == nil {
 		return nil
@@ -205,7 +206,7 @@ func (t *table) withdraw(ours plan.Table) error {
 	return t.close()
 }
 
-// close lets the table go; it stays as it is.
+// close closes the handle to the table and leaves the table unchanged.
 func (t *table) close() error {
 	if t.balancer == nil {
 		return nil

@@ -9,11 +9,12 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/plan"
 )
 
-// switchWithin bounds how long a reload waits for the checks to take their new names, during which the table stands still.
+// switchWithin limits how long a reload waits for the checks to take their new names. The table is not changed during
+// that time.
 const switchWithin = time.Second
 
-// turn takes in what the loops have published, makes the plan for it if that is anything new, and goes there. After an error
-// everything is as it was before, but for what the next turn does again.
+// turn reads what the loops have published, makes a new plan if anything has changed, and applies it. After an error
+// the old plan stays in effect, and the next turn tries again.
 func (d *Director) turn(l *loops) error {
 	fresh := d.takeIn(l)
 	from := d.plan.Load()
@@ -22,7 +23,7 @@ func (d *Director) turn(l *loops) error {
 	}
 	if !d.changed && !d.judged {
 		if fresh {
-			d.tellOfVIPs(l, from)
+			d.reportVIPs(l, from)
 		}
 		return nil
 	}
@@ -40,12 +41,12 @@ func (d *Director) turn(l *loops) error {
 	d.problems.poke()
 	d.changed, d.judged = false, false
 	if fresh {
-		d.tellOfVIPs(l, to)
+		d.reportVIPs(l, to)
 	}
 	return nil
 }
 
-// takeIn reads what the watcher has published, and says whether it has looked since the last turn.
+// takeIn reads what the watcher has published and reports whether it has read the kernel since the last turn.
 func (d *Director) takeIn(l *loops) (fresh bool) {
 	var s sight
 	s, d.seen = l.watcher.Snapshot()
@@ -60,12 +61,12 @@ func (d *Director) takeIn(l *loops) (fresh bool) {
 	return fresh
 }
 
-// sameAddress does not look at how long a lease still lasts.
+// sameAddress compares two addresses without their remaining lifetimes.
 func sameAddress(a, b kernel.Address) bool {
 	return a.IfAddr() == b.IfAddr() && a.Global == b.Global && a.Usable() == b.Usable()
 }
 
-// facts are those that readiness depends on.
+// facts returns the inputs of readiness.
 func (d *Director) facts(l *loops, p plan.Plan) facts {
 	var reached tableState
 	reached, d.reached = l.table.snapshot()
@@ -75,19 +76,20 @@ func (d *Director) facts(l *loops, p plan.Plan) facts {
 	default:
 		f.checked = false
 	}
-	// A table that cannot be read is no reason to wait: the table loop says what is wrong with it. And where none is wanted,
-	// what is in it is what an earlier run left.
+	// A table that cannot be read is no reason to wait: the table loop reports the error. If no table is needed, its
+	// content is left over from an earlier run.
 	f.serves = !reached.Known || !p.Table.Needed() || p.Table.Serves(reached.Serving)
 	return f
 }
 
-// goTo executes the steps to a plan. to takes in the verdicts when the checks have been set: only they know them.
+// goTo executes the steps to a plan. Once the checks have been set, it updates to with their verdicts, which are not
+// known earlier.
 func (d *Director) goTo(l *loops, from plan.Plan, to *plan.Plan) error {
 	for _, step := range plan.Transition(from, *to) {
 		if err := d.execute(l, step, to); err != nil {
-			if from.Config != nil { // not at a start: what an earlier run left stays for the next one
+			if from.Config != nil { // not at a start: the state of an earlier run is kept for the next attempt
 				for _, back := range plan.Release(*to, from) {
-					_ = d.execute(l, back, &from) // releasing does not fail
+					_ = d.execute(l, back, &from) // releasing steps do not fail
 				}
 			}
 			return err
@@ -102,7 +104,7 @@ func (d *Director) goTo(l *loops, from plan.Plan, to *plan.Plan) error {
 	return nil
 }
 
-// execute tells one loop what the plan wants of it. Only what acquires something can fail.
+// execute passes one loop its part of the plan. Only steps that acquire something can fail.
 func (d *Director) execute(l *loops, step plan.Step, p *plan.Plan) error {
 	switch step.Do {
 	case plan.Record:
@@ -142,7 +144,7 @@ func (d *Director) execute(l *loops, step plan.Step, p *plan.Plan) error {
 	return nil
 }
 
-// setChecks waits, where a table depends on them, until the checks have their new names.
+// setChecks waits until the checks have their new names if a table depends on them.
 func (d *Director) setChecks(l *loops, p *plan.Plan) {
 	taken := l.checker.Set(p.Checks)
 	if !l.table.runs() && !p.Table.Needed() {
@@ -159,7 +161,7 @@ func (d *Director) setChecks(l *loops, p *plan.Plan) {
 func (d *Director) announce(l *loops, step plan.Step, p *plan.Plan) {
 	i, _ := p.Instance(step.Instance)
 	before, now := d.plan.Load().Link(i.Segment), p.Link(i.Segment)
-	d.log.Info("the interface has another hardware address; its VIPs are announced again", "interface", now.Interface,
+	d.log.Info("the hardware address of the interface has changed; announcing its VIPs again", "interface", now.Interface,
 		"from", before.HardwareAddr, "to", now.HardwareAddr)
 	l.addresses.Announce(i.ID)
 }
@@ -170,12 +172,13 @@ func (d *Director) giveBack(l *loops, p *plan.Plan) {
 		err = l.sysctls.GiveBack(p.Sysctls)
 	}
 	if err != nil {
-		d.log.Warn("sysctls that are not needed any more keep our values", "error", err)
+		d.log.Warn("cannot restore sysctls that are no longer needed", "error", err)
 	}
 }
 
-// tellOfVIPs tells the address loop of what a look has found of its VIPs: the event that said so may be lost.
-func (d *Director) tellOfVIPs(l *loops, p plan.Plan) {
+// reportVIPs tells the address loop which of its VIPs are missing or misplaced, because the event about it may have
+// been lost.
+func (d *Director) reportVIPs(l *loops, p plan.Plan) {
 	for _, tell := range []struct {
 		of   []kernel.IfAddr
 		note func(iface string, p netip.Prefix, looked time.Time)

@@ -9,11 +9,11 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/statefile"
 )
 
-// TestUpgrade: what a daemon of version 1 of the state file left in the kernel is known to the one that follows it: a service
-// that the cluster file does not name any more goes, a sysctl gets its value back.
+// TestUpgrade: a daemon reads a state file of version 1 and cleans up what its predecessor left in the kernel: a
+// service that is no longer in the cluster file is removed, a sysctl is restored.
 func TestUpgrade(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
-		l, err := statefile.Open(m.dir) // for the name of this kernel
+		l, err := statefile.Open(m.dir) // for the identity of this kernel
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -25,7 +25,7 @@ func TestUpgrade(t *testing.T) {
 		}
 		head, _, found := strings.Cut(strings.Replace(string(now), `"version": 2`, `"version": 1`, 1), "\n}")
 		if !found || head == string(now) {
-			t.Fatalf("the state file is another:\n%s", now)
+			t.Fatalf("the state file differs:\n%s", now)
 		}
 		old := head + `,
  "services": [{"protocol": "tcp", "address": "10.77.0.101", "port": "3306"}],

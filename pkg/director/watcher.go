@@ -15,21 +15,21 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
-// lookEvery is how often links and addresses are read although no event came: events can be lost, the state cannot.
+// lookEvery is how often links and addresses are read without an event, because events can be lost.
 const lookEvery = time.Second
 
-// sight is what the watcher saw in one look.
+// sight is the result of one read of links and addresses.
 type sight struct {
 	links     []kernel.Link
 	addresses []kernel.Address
-	begun     time.Time // of the look; zero: nothing was seen yet
+	begun     time.Time // of the read; zero: nothing has been read yet
 }
 
-// watcher follows address and link events, and publishes how interfaces and addresses stand.
+// watcher follows address and link events and publishes the state of interfaces and addresses.
 type watcher struct {
 	kernel Addresses
 	watch  func(ctx context.Context, deliver func(addr.Event)) error
-	gone   func(iface kernel.IfAddr) // told at once of an address that a process removed
+	gone   func(iface kernel.IfAddr) // called at once for an address that a process removed
 	log    *slog.Logger
 
 	ours  atomic.Pointer[[]plan.VIPs]
@@ -43,19 +43,19 @@ func newWatcher(k Addresses, watch func(context.Context, func(addr.Event)) error
 	return w
 }
 
-// Set says which VIPs are ours: what the kernel says of their renewal is no news.
+// Set sets which VIPs are ours: kernel events about their renewal are ignored.
 func (w *watcher) Set(vips []plan.VIPs) { w.ours.Store(&vips) }
 
-// Snapshot is the newest look, and a channel that is closed when there is another one.
+// Snapshot returns the newest read and a channel that is closed when there is a newer one.
 func (w *watcher) Snapshot() (sight, <-chan struct{}) { return w.seen.Get() }
 
 // Name implements task.Task.
 func (w *watcher) Name() string { return "the watcher of interfaces" }
 
-// Ready is closed after the first look.
+// Ready is closed after the first read.
 func (w *watcher) Ready() <-chan struct{} { return w.ready.Ready() }
 
-// Run looks until ctx ends, whenever an event comes and once a second.
+// Run reads links and addresses on each event and once a second until ctx ends.
 func (w *watcher) Run(ctx context.Context) error {
 	heart := heartbeat.From(ctx)
 	dirty := make(chan struct{}, 1)
@@ -78,7 +78,7 @@ func (w *watcher) Run(ctx context.Context) error {
 
 func (w *watcher) follow(ctx context.Context, dirty chan<- struct{}) {
 	err := w.watch(ctx, func(e addr.Event) {
-		if e.Kind == addr.AddressRemoved && e.Asked { // a lease that ended is the election's affair, and may be old news
+		if e.Kind == addr.AddressRemoved && e.Asked { // an expired lease is handled by the election, and the event may be outdated
 			w.gone(kernel.IfAddr{Interface: e.Interface, Prefix: e.Prefix})
 		}
 		if w.renewal(e) {
@@ -94,26 +94,26 @@ func (w *watcher) follow(ctx context.Context, dirty chan<- struct{}) {
 	}
 }
 
-// renewal says whether an event is only of our own doing: a lease that goes on. Twenty instances of fifty VIPs make
-// hundreds of them a second, and each would be a reason to read all addresses.
+// renewal reports whether an event is only our own renewal of a lease. Twenty instances of fifty VIPs cause hundreds of
+// them a second, and each would otherwise cause a read of all addresses.
 func (w *watcher) renewal(e addr.Event) bool {
 	return e.Kind == addr.AddressAdded && e.Valid != 0 && slices.ContainsFunc(*w.ours.Load(), func(v plan.VIPs) bool {
 		return v.Interface == e.Interface && slices.Contains(v.Addresses, e.Prefix)
 	})
 }
 
-// look reads links and addresses. What cannot be read stays as it was seen last.
+// look reads links and addresses. If they cannot be read, the last result is kept.
 func (w *watcher) look() {
 	now := w.seen.Load()
 	links, err := w.kernel.Links()
 	if err != nil {
-		w.log.Warn("cannot list the network interfaces; keeping what is known of them", "error", err)
+		w.log.Warn("cannot list the network interfaces; keeping the last known state", "error", err)
 		return
 	}
 	begun := time.Now()
 	addresses, err := w.kernel.List("")
 	if err != nil {
-		w.log.Warn("cannot list the addresses; keeping what is known of them", "error", err)
+		w.log.Warn("cannot list the addresses; keeping the last known state", "error", err)
 		addresses, begun = now.addresses, now.begun
 	}
 	w.seen.Set(sight{links: links, addresses: addresses, begun: begun})

@@ -42,7 +42,7 @@ func renderings() map[string]rendering {
 		"verdict":                     {"%s is %s", []string{"server", "reason"}},
 		"VIPs are up":                 {"has the VIP on %s, leased for %s from the kernel", []string{"interface", "lease"}},
 		"VIPs are removed":            {"gives the VIP up", nil},
-		"removed a VIP that was left": {"removes the VIP that an earlier run left", nil},
+		"removed a leftover VIP": {"removes the VIP that an earlier run left", nil},
 	}
 }
 
