@@ -176,7 +176,7 @@ func TestForeignVIP(t *testing.T) {
 		if missing > 50*time.Millisecond || late > advert*3/2 {
 			t.Errorf("want at most 50 ms without the VIP, and %s between two adverts", advert*3/2)
 		}
-		mark.WaitLog("VIPs were deleted or changed by somebody else and are put back.*repairs=1", soon)
+		mark.WaitLog("VIPs were deleted or changed by another process; restored.*repairs=1", soon)
 	})
 	t.Run("deleted a thousand times", func(t *testing.T) {
 		loop := c.net.File("fight", strings.Repeat("addr del "+vipPrefix+" dev eth0\n", 50))
@@ -193,7 +193,7 @@ func TestForeignVIP(t *testing.T) {
 		if cpu > deleteCPU+2*allowance { // both are counted in ticks
 			t.Errorf("adding it again took %s of CPU, deleting it %s", cpu, deleteCPU)
 		}
-		if lines := strings.Count(mark.Log(), "are put back"); lines > 2 {
+		if lines := strings.Count(mark.Log(), "by another process; restored"); lines > 2 {
 			t.Errorf("%d lines in the log, want at most 2 a minute", lines)
 		}
 	})

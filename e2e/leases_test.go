@@ -53,7 +53,7 @@ func TestLeaseEnds(t *testing.T) {
 					c.master.daemon.Resume()
 					c.awaitHolder(c.master, soon) // there is no other director
 					lab.Steadily(t, lease+leaseEndAllowance, func() error { return c.heldOnlyBy(c.master) })
-					if log := mark.Log(); strings.Contains(log, "somebody else") {
+					if log := mark.Log(); strings.Contains(log, "another process") {
 						t.Errorf("the end of a lease was logged as a change by another process:\n%s", log)
 					}
 				}

@@ -79,7 +79,7 @@ func TestModuleUnloaded(t *testing.T) {
 	modprobe(t, "ip_vs")
 	mark.WaitLog(`this kernel has no IPVS scheduler .*load the module ip_vs_rr`, soon)
 	modprobe(t, "ip_vs_rr")
-	mark.WaitLog(`msg="the table is as it should be again"`, soon)
+	mark.WaitLog(`msg="the IPVS table is in the desired state again"`, soon)
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
 	c.master.checkWarns(t, "this kernel has no IPVS", false)
 	client := measure.Start(c.client, vipPort, measure.Options{})

@@ -148,11 +148,11 @@ func (a *Agent) actWith(e Effects) {
 	a.e = e
 	a.sysctls = reconcile.NewSysctls(reconcile.SysctlOptions{
 		Kernel: e.Sysctls, StateFile: e.StateFile, ConfKey: confKey, RecordRight: true, Saved: a.save, Log: a.o.Log,
-		WasSet: func(c Change) {
+		OnSet: func(c Change) {
 			a.done(c.Key, "sysctl set", "sysctl had been changed: set again", "key", c.Key, "from", c.From, "to", c.To)
 		},
-		GivenBack: func(c Change) { a.o.Log.Info("sysctl given back", "key", c.Key, "from", c.From, "to", c.To) },
-		LeftAlone: func(c Change) {
+		OnRestore: func(c Change) { a.o.Log.Info("sysctl given back", "key", c.Key, "from", c.From, "to", c.To) },
+		OnForeign: func(c Change) {
 			a.o.Log.Info("sysctl left as somebody else has set it", "key", c.Key, "ours", c.From, "value", c.To)
 		},
 	})

@@ -199,7 +199,7 @@ func (a *Agent) takeBack(plan Plan, have *Found, failed *failures) {
 	if !removed {
 		return
 	}
-	for _, err := range a.sysctls.TakeBack(plan.Sysctls, have.Sysctls) {
+	for _, err := range a.sysctls.ApplyRestore(plan.Sysctls, have.Sysctls) {
 		failed.add(err)
 	}
 }

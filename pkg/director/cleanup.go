@@ -44,7 +44,7 @@ func Cleanup(o Options, addressesOnly bool) (err error) {
 // withdraw removes everything of ours from the kernel. The address loop has already removed the VIPs, except those for
 // which that failed. A failure to remove one thing does not prevent the removal of the others.
 func withdraw(l *loops, ours plan.Claims, log *slog.Logger) error {
-	return errors.Join(withdrawVIPs(l, ours, log), l.table.withdraw(ours.Table), l.sysctls.GiveBack(nil))
+	return errors.Join(withdrawVIPs(l, ours, log), l.table.withdraw(ours.Table), l.sysctls.Restore(nil))
 }
 
 func withdrawVIPs(l *loops, ours plan.Claims, log *slog.Logger) error {

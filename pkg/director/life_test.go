@@ -130,7 +130,7 @@ func TestReloads(t *testing.T) {
 		if n := m.log.Count("msg=reloaded"); n != 8 {
 			t.Errorf("%d reloads are logged", n)
 		}
-		if strings.Contains(m.log.String(), "somebody else") {
+		if strings.Contains(m.log.String(), "another process") {
 			t.Errorf("a reload is logged as a change by another process:\n%s", m.log.String())
 		}
 	})

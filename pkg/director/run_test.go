@@ -249,7 +249,7 @@ func TestVIPMovesBetweenInstancesInOneReload(t *testing.T) {
 			t.Errorf("%s was removed on its way to another instance:\n%s", vip, d.log.String())
 		}
 	}
-	if strings.Contains(d.log.String(), "somebody else") {
+	if strings.Contains(d.log.String(), "another process") {
 		t.Errorf("a reload is logged as a change by another process:\n%s", d.log.String())
 	}
 	cancel()

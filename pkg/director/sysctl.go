@@ -12,7 +12,7 @@ import (
 func newSysctls(k reconcile.SysctlKernel, state *stateFile, log *slog.Logger) *reconcile.Sysctls {
 	tell := func(c reconcile.SysctlChange) { log.Info("sysctl", "key", c.Key, "from", c.From, "to", c.To) }
 	return reconcile.NewSysctls(reconcile.SysctlOptions{
-		Kernel: k, StateFile: state, ConfKey: plan.ConfKey, Saved: state.saved, WasSet: tell, GivenBack: tell, Log: log,
+		Kernel: k, StateFile: state, ConfKey: plan.ConfKey, Saved: state.saved, OnSet: tell, OnRestore: tell, Log: log,
 		Optional: func(key string) bool { return strings.HasPrefix(key, plan.OfInterface) },
 	})
 }

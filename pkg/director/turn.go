@@ -169,7 +169,7 @@ func (d *Director) announce(l *loops, step plan.Step, p *plan.Plan) {
 func (d *Director) giveBack(l *loops, p *plan.Plan) {
 	err := l.sysctls.Set(p.Sysctls)
 	if err == nil {
-		err = l.sysctls.GiveBack(p.Sysctls)
+		err = l.sysctls.Restore(p.Sysctls)
 	}
 	if err != nil {
 		d.log.Warn("cannot restore sysctls that are no longer needed", "error", err)

@@ -16,11 +16,11 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
-// AddressKernel changes addresses of interfaces. Its calls have deadlines of their own.
+// AddressKernel changes addresses of interfaces. Every call has its own deadline.
 type AddressKernel interface {
 	// Put adds an address with a kernel lifetime, or renews it.
 	Put(iface string, p netip.Prefix, lease time.Duration) error
-	// Remove deletes an address; one that is absent is no error.
+	// Remove deletes an address. Removing an absent address is not an error.
 	Remove(iface string, p netip.Prefix) error
 }
 
@@ -29,11 +29,11 @@ type Announcer interface {
 	Announce(iface string, vip netip.Addr) error
 }
 
-// VIPs are the virtual addresses of one instance, which live and move together.
+// VIPs are the virtual addresses of one instance. They are added and removed together.
 type VIPs = plan.VIPs
 
-// Addresses is the address loop. Acquire, Release, Announce, Set and Gone only take note and may be called from any
-// goroutine; Run does the work.
+// Addresses is the address loop. Acquire, Release, Announce, Set and Gone only record what is wanted and may be called
+// from any goroutine; Run carries it out.
 type Addresses struct {
 	kernel    AddressKernel
 	announcer Announcer
@@ -43,118 +43,119 @@ type Addresses struct {
 	dirty     chan struct{}
 	ready     task.Latch
 
-	mu   sync.Mutex // guards wish and everything in it, removed, and leases
-	wish map[config.InstanceID]*wish
-	// removed is when this loop itself removed an address the last time, as long as the word of that may come.
+	mu      sync.Mutex // guards desired and everything in it, removed, and leases
+	desired map[config.InstanceID]*desired
+	// removed is when this loop last removed an address, for as long as the kernel's event may still arrive.
 	removed map[kernel.IfAddr]time.Duration
-	// leases are those that the kernel counts for what is held, by instance; moved tells the sentinel of a new one.
-	leases map[config.InstanceID]expiry
-	moved  chan struct{}
+	// leases are the kernel lifetimes of the addresses held, by instance; leaseChanged wakes the lease watcher after a
+	// change.
+	leases       map[config.InstanceID]expiry
+	leaseChanged chan struct{}
 
 	// Owned by Run:
-	held     map[config.InstanceID]*held
-	left     map[kernel.IfAddr]*leftover
-	stopping bool
+	held      map[config.InstanceID]*held
+	leftovers map[kernel.IfAddr]*leftover
+	stopping  bool
 }
 
-// wish is what the election and the cluster file want of one instance.
-type wish struct {
-	vips     VIPs
-	want     bool
-	tenure   uint64 // counts acquisitions: a new one starts a new tenure
-	silent   bool
-	announce bool          // an extra announcement is asked for
-	gone     bool          // one of our addresses was reported deleted by another process
-	missed   time.Duration // the newest look that did not find one of our addresses
-	first    time.Duration // the newest look that found one of them before this machine's own address
+// desired is what the election and the cluster file want for one instance.
+type desired struct {
+	vips        VIPs
+	want        bool
+	acquisition uint64 // counts acquisitions: each starts a new lease timer
+	silent      bool
+	announce    bool          // an extra announcement was requested
+	gone        bool          // one of our addresses was reported deleted by another process
+	missed      time.Duration // when the newest address dump that lacked one of our addresses began
+	first       time.Duration // when the newest dump that listed one of them before the interface's primary address began
 }
 
 const (
-	retryLeast = 50 * time.Millisecond
-	retryMost  = time.Second
-	// repairEvery limits how often an address that somebody keeps deleting is put back.
+	retryMin = 50 * time.Millisecond
+	retryMax = time.Second
+	// repairEvery is the minimum interval between restores of an address that another process keeps deleting.
 	repairEvery = 20 * time.Millisecond
-	// echoes is how long the word of our own removal of an address may be on its way, on a machine that has no CPU for us.
-	// Somebody else's meanwhile is found by a look.
-	echoes = 5 * time.Second
-	// repeatLog is how long the same repair is only counted.
+	// echoWindow is how long the event for our own removal of an address may be delayed on an overloaded machine. A
+	// deletion by another process in this window is found by the next address dump.
+	echoWindow = 5 * time.Second
+	// repeatLog is how long further repairs of the same instance are only counted, not logged.
 	repeatLog = time.Minute
 )
 
-// NewAddresses makes the loop. lost is called, from the loop, when the VIPs of an instance must be taken for gone because
-// their lease could not be renewed in time; it must not block for long.
+// NewAddresses makes the loop. lost is called when the VIPs of an instance must be considered gone because their lease
+// could not be renewed in time. It is called from the loop or from the lease watcher and must not block for long.
 func NewAddresses(addresses AddressKernel, announcer Announcer, lost func(instance config.InstanceID, reason string), log *slog.Logger) *Addresses {
 	return &Addresses{
 		kernel: addresses, announcer: announcer, lost: lost, log: log, epoch: time.Now(),
-		dirty: make(chan struct{}, 1), wish: map[config.InstanceID]*wish{}, held: map[config.InstanceID]*held{},
-		leases: map[config.InstanceID]expiry{}, moved: make(chan struct{}, 1), left: map[kernel.IfAddr]*leftover{}, removed: map[kernel.IfAddr]time.Duration{},
+		dirty: make(chan struct{}, 1), desired: map[config.InstanceID]*desired{}, held: map[config.InstanceID]*held{},
+		leases: map[config.InstanceID]expiry{}, leaseChanged: make(chan struct{}, 1), leftovers: map[kernel.IfAddr]*leftover{}, removed: map[kernel.IfAddr]time.Duration{},
 	}
 }
 
-// Set says which instances there are and what their VIPs are. An instance that is no longer named is released.
+// Set replaces the list of instances and their VIPs. An instance that is no longer listed is released.
 func (a *Addresses) Set(all []VIPs) {
 	a.mu.Lock()
-	next := make(map[config.InstanceID]*wish, len(all))
+	next := make(map[config.InstanceID]*desired, len(all))
 	for _, v := range all {
-		w := a.wish[v.Instance]
+		w := a.desired[v.Instance]
 		if w == nil {
-			w = &wish{}
+			w = &desired{}
 		}
 		w.vips = v
 		next[v.Instance] = w
 	}
-	a.wish = next
+	a.desired = next
 	a.mu.Unlock()
 	a.poke()
 }
 
-// Acquire wants the VIPs of an instance on this machine.
+// Acquire requests that the VIPs of an instance are added on this machine. silent: the previous MASTER did not resign.
 func (a *Addresses) Acquire(instance config.InstanceID, silent bool) {
-	a.change(instance, func(w *wish) {
-		w.want, w.silent, w.tenure = true, silent, w.tenure+1
-		a.leases[instance] = expiry{w.tenure, a.now(), firstLease(w.vips)} // counted also while the loop hangs
+	a.change(instance, func(w *desired) {
+		w.want, w.silent, w.acquisition = true, silent, w.acquisition+1
+		a.leases[instance] = expiry{w.acquisition, a.now(), firstLease(w.vips)} // starts now, even if the loop is blocked in the kernel
 	})
-	a.expiryMoved()
+	a.wakeLeaseWatcher()
 }
 
-// Release wants them gone.
+// Release requests that they are removed.
 func (a *Addresses) Release(instance config.InstanceID) {
-	a.change(instance, func(w *wish) { w.want = false })
+	a.change(instance, func(w *desired) { w.want = false })
 }
 
-// Announce wants gratuitous ARP for VIPs that are held.
+// Announce requests gratuitous ARP for VIPs that are held.
 func (a *Addresses) Announce(instance config.InstanceID) {
-	a.change(instance, func(w *wish) { w.announce = true })
+	a.change(instance, func(w *desired) { w.announce = true })
 }
 
-// Gone reports that a process removed an address from an interface; ours is put back, if its lease had not lapsed and it
-// was not this loop that removed it lately.
+// Gone reports that an address was removed from an interface. One of ours is restored, unless its lease lapsed or this
+// loop removed it within echoWindow.
 func (a *Addresses) Gone(iface string, p netip.Prefix) {
 	a.mu.Lock()
 	at, ours := a.removed[kernel.IfAddr{Interface: iface, Prefix: p}]
 	a.mu.Unlock()
-	if !ours || a.now()-at >= echoes {
-		a.lack(iface, p, func(w *wish) { w.gone = true })
+	if !ours || a.now()-at >= echoWindow {
+		a.noteAddress(iface, p, func(w *desired) { w.gone = true })
 	}
 }
 
-// Missed reports that a look at an interface, begun at looked, did not find an address: the event that told of its
-// disappearance may be lost. It is put back if it was there before that look.
+// Missed reports that a dump of an interface's addresses, begun at looked, lacked an address: the event for its removal
+// may have been lost. The address is restored if the last write was before that dump.
 func (a *Addresses) Missed(iface string, p netip.Prefix, looked time.Time) {
-	a.lack(iface, p, func(w *wish) { w.missed = max(w.missed, looked.Sub(a.epoch)) })
+	a.noteAddress(iface, p, func(w *desired) { w.missed = max(w.missed, looked.Sub(a.epoch)) })
 }
 
-// Misplaced reports that a look at an interface, begun at looked, found an address before this machine's own one there:
-// the own one was deleted and came back. The kernel takes the first address for the source of what names none, so the
-// VIP is put behind it.
+// Misplaced reports that a dump of an interface's addresses, begun at looked, listed a VIP before the machine's own
+// address there: the latter was deleted and added again. The kernel uses the first address as the default source
+// address, so the VIP is moved behind it.
 func (a *Addresses) Misplaced(iface string, p netip.Prefix, looked time.Time) {
-	a.lack(iface, p, func(w *wish) { w.first = max(w.first, looked.Sub(a.epoch)) })
+	a.noteAddress(iface, p, func(w *desired) { w.first = max(w.first, looked.Sub(a.epoch)) })
 }
 
-func (a *Addresses) lack(iface string, p netip.Prefix, note func(*wish)) {
+func (a *Addresses) noteAddress(iface string, p netip.Prefix, note func(*desired)) {
 	a.mu.Lock()
 	ours := false
-	for _, w := range a.wish {
+	for _, w := range a.desired {
 		if w.want && w.vips.Interface == iface && slices.Contains(w.vips.Addresses, p) {
 			note(w)
 			ours = true
@@ -166,9 +167,9 @@ func (a *Addresses) lack(iface string, p netip.Prefix, note func(*wish)) {
 	}
 }
 
-func (a *Addresses) change(instance config.InstanceID, f func(*wish)) {
+func (a *Addresses) change(instance config.InstanceID, f func(*desired)) {
 	a.mu.Lock()
-	if w := a.wish[instance]; w != nil {
+	if w := a.desired[instance]; w != nil {
 		f(w)
 	}
 	a.mu.Unlock()
@@ -182,13 +183,13 @@ func (a *Addresses) poke() {
 	}
 }
 
-// Run keeps the VIPs until ctx ends, then removes those that it holds.
+// Run maintains the VIPs until ctx ends, then removes those that it holds.
 func (a *Addresses) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	var sentinel sync.WaitGroup
-	sentinel.Go(func() { a.watchLeases(ctx) })
-	defer sentinel.Wait()
+	var leaseWatcher sync.WaitGroup
+	leaseWatcher.Go(func() { a.watchLeases(ctx) })
+	defer leaseWatcher.Wait()
 	heart := heartbeat.From(ctx)
 	defer heart.Stop()
 	for {
@@ -198,7 +199,7 @@ func (a *Addresses) Run(ctx context.Context) error {
 			for _, name := range slices.Sorted(maps.Keys(a.held)) {
 				a.drop(name, "the daemon stops")
 			}
-			a.clear() // once more; whoever ends the daemon looks again for what is left
+			a.retryLeftovers() // one more attempt; the director's shutdown checks again for leftovers
 			return nil
 		case <-a.dirty:
 		case <-timer.C:
@@ -218,49 +219,50 @@ func (a *Addresses) Ready() <-chan struct{} { return a.ready.Ready() }
 
 func (a *Addresses) now() time.Duration { return time.Since(a.epoch) }
 
-// pass brings every instance to what is wanted and returns how long nothing is due. What is given up comes first: a VIP
-// that moves from one instance to another in one reload must not be removed after it was taken.
+// pass brings every instance to its desired state and returns the time until the next action is due. Releases come
+// first: a VIP that moves from one instance to another in one reload must not be removed after the new instance added
+// it.
 func (a *Addresses) pass() time.Duration {
-	wishes := a.wishes()
+	all := a.takeDesired()
 	for _, name := range slices.Sorted(maps.Keys(a.held)) {
-		if w, named := wishes[name]; !named {
+		if w, named := all[name]; !named {
 			a.drop(name, "no longer in the cluster file")
 		} else if !w.want {
 			a.drop(name, "no longer MASTER")
 		}
 	}
-	names := slices.Sorted(maps.Keys(wishes))
+	names := slices.Sorted(maps.Keys(all))
 	for _, name := range names {
-		if h, w := a.held[name], wishes[name]; h != nil {
+		if h, w := a.held[name], all[name]; h != nil {
 			a.follow(h, w.vips)
 		}
 	}
-	next := a.clear()
+	next := a.retryLeftovers()
 	for _, name := range names {
-		if w := wishes[name]; w.want {
+		if w := all[name]; w.want {
 			next = min(next, a.keep(name, w))
 		}
 	}
 	return next
 }
 
-// wishes takes a copy and clears what is asked for once.
-func (a *Addresses) wishes() map[config.InstanceID]wish {
+// takeDesired returns a copy and clears the one-time requests.
+func (a *Addresses) takeDesired() map[config.InstanceID]desired {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	all := make(map[config.InstanceID]wish, len(a.wish))
-	for name, w := range a.wish {
+	all := make(map[config.InstanceID]desired, len(a.desired))
+	for name, w := range a.desired {
 		all[name] = *w
 		w.announce, w.gone = false, false
 	}
 	return all
 }
 
-// keep holds the VIPs of one instance and returns how long nothing of it is due. The clock is read anew for each instance
-// and before each write, for the kernel may have kept the loop waiting.
-func (a *Addresses) keep(name config.InstanceID, w wish) time.Duration {
+// keep maintains the VIPs of one instance and returns the time until its next action is due. The clock is read again
+// for each instance and before each write, because a kernel call may have blocked the loop.
+func (a *Addresses) keep(name config.InstanceID, w desired) time.Duration {
 	h := a.held[name]
-	if h == nil || h.number != w.tenure {
+	if h == nil || h.acquisition != w.acquisition {
 		h = begin(h, w, a.now())
 		a.held[name] = h
 	}
@@ -269,22 +271,22 @@ func (a *Addresses) keep(name config.InstanceID, w wish) time.Duration {
 		a.put(name, h)
 	}
 	a.setLease(name, h)
-	if h.tenure.lapsed(a.now()) {
+	if h.timer.lapsed(a.now()) {
 		a.lapse(name, h)
 		return time.Hour
 	}
 	if w.announce {
-		h.tenure.announce(a.now())
+		h.timer.announce(a.now())
 	}
-	if at, ok := h.tenure.nextAnnouncement(); ok && h.tenure.added && a.now() >= at && !h.tenure.stalled(a.now()) {
+	if at, ok := h.timer.nextAnnouncement(); ok && h.timer.added && a.now() >= at && !h.timer.stalled(a.now()) {
 		a.announce(h)
-		h.tenure.announced(a.now())
+		h.timer.announced(a.now())
 	}
 	return h.next(a.now())
 }
 
-// follow removes what a reload took out of the instance; what it added comes with the next put, which is now. The lease
-// of the tenure stays the one that the kernel was given, until the kernel has the new one.
+// follow removes the VIPs that a reload removed from the instance and makes the next put, which adds new ones, due now.
+// The timer keeps the lease that was given to the kernel until the kernel has the new one.
 func (a *Addresses) follow(h *held, vips VIPs) {
 	if h.vips.Interface == vips.Interface && slices.Equal(h.vips.Addresses, vips.Addresses) && h.vips.Lease == vips.Lease {
 		return
@@ -294,42 +296,42 @@ func (a *Addresses) follow(h *held, vips VIPs) {
 			a.remove(h.vips, p)
 		}
 	}
-	h.vips, h.again = vips, true
-	h.tenure.announce(a.now())
+	h.vips, h.rewrite = vips, true
+	h.timer.announce(a.now())
 }
 
-// put writes the VIPs, unless it is too late for that.
+// put writes the VIPs, unless their lease has lapsed.
 func (a *Addresses) put(name config.InstanceID, h *held) {
 	begun := a.now()
 	for _, p := range h.vips.Addresses {
 		now := a.now()
-		if h.tenure.lapsed(now) {
+		if h.timer.lapsed(now) {
 			return
 		}
-		if h.behind && !a.remove(h.vips, p) {
+		if h.misplaced && !a.remove(h.vips, p) {
 			h.failed(now)
 			return
 		}
 		if err := a.kernel.Put(h.vips.Interface, p, h.vips.Lease); err != nil {
 			h.failed(now)
-			if text := err.Error(); text != h.logged {
-				h.logged = text
+			if text := err.Error(); text != h.loggedError {
+				h.loggedError = text
 				a.log.Error("cannot keep a VIP; trying again", "instance", string(name), "vip", p.String(), "error", err)
 			}
 			return
 		}
 	}
-	// The kernel may have kept the last write waiting until the lease was over, and then created the address anew.
-	if h.tenure.lapsed(a.now()) {
+	// The last write may have blocked in the kernel until the lease had expired, and then have created the address again.
+	if h.timer.lapsed(a.now()) {
 		return
 	}
 	switch {
-	case !h.tenure.added:
+	case !h.timer.added:
 		a.log.Info("VIPs are up", "instance", string(name), "interface", h.vips.Interface, "lease", h.vips.Lease.String(),
-			"took", (a.now() - h.tenure.since).String())
+			"took", (a.now() - h.timer.since).String())
 	case h.foreign:
 		a.repaired(name, h)
-		h.tenure.announceAgain(begun)
+		h.timer.announceAgain(begun)
 	}
 	h.written(begun, a.now())
 }
@@ -343,18 +345,17 @@ func (a *Addresses) announce(h *held) {
 	}
 }
 
-// repaired tells of a repair. Two hands that fight over an address would fill a disk: of those that follow at once there
-// is one line a minute.
+// repaired logs a repair. Rate-limited: log at most once a minute while another process keeps deleting the address.
 func (a *Addresses) repaired(name config.InstanceID, h *held) {
 	h.repairs++
 	now := a.now()
-	if h.repairs > 1 && now-h.told < repeatLog {
+	if h.repairs > 1 && now-h.repairLogged < repeatLog {
 		return
 	}
-	h.told = now
-	text := "VIPs were deleted or changed by somebody else and are put back"
-	if h.behind {
-		text = "VIPs stood before the interface's own address and are put behind it"
+	h.repairLogged = now
+	text := "VIPs were deleted or changed by another process; restored"
+	if h.misplaced {
+		text = "VIPs were listed before the interface's own address; moved behind it"
 	}
 	a.log.Warn(text, "instance", string(name), "repairs", h.repairs)
 }
@@ -364,7 +365,7 @@ func (a *Addresses) drop(name config.InstanceID, why string) {
 	if h == nil {
 		return
 	}
-	if h.tenure.lapsed(a.now()) {
+	if h.timer.lapsed(a.now()) {
 		why = "their lease lapsed"
 	}
 	a.setLease(name, nil)
@@ -378,34 +379,35 @@ func (a *Addresses) drop(name config.InstanceID, why string) {
 	}
 }
 
-// remove deletes one address of an instance, unless another one wants it by now. After a failure clear tries again.
+// remove deletes one address of an instance, unless another instance now wants it. After a failure retryLeftovers
+// retries.
 func (a *Addresses) remove(vips VIPs, p netip.Prefix) bool {
 	if !a.stopping && a.wantedBy(vips.Interface, p, func(name config.InstanceID) bool { return name != vips.Instance }) {
 		return true
 	}
-	if err := a.take(vips.Interface, p); err != nil {
-		a.log.Error("cannot remove a VIP; trying again, and its lease ends", "interface", vips.Interface, "vip", p.String(), "error", err)
-		a.leave(kernel.IfAddr{Interface: vips.Interface, Prefix: p})
+	if err := a.removeFromKernel(vips.Interface, p); err != nil {
+		a.log.Error("cannot remove a VIP; trying again until its lease expires", "interface", vips.Interface, "vip", p.String(), "error", err)
+		a.addLeftover(kernel.IfAddr{Interface: vips.Interface, Prefix: p})
 		return false
 	}
 	return true
 }
 
-// take removes an address from the kernel, and remembers it for the word of it that comes later.
-func (a *Addresses) take(iface string, p netip.Prefix) error {
+// removeFromKernel removes an address and records the time, so that Gone ignores the event for it.
+func (a *Addresses) removeFromKernel(iface string, p netip.Prefix) error {
 	now := a.now()
 	a.mu.Lock()
-	maps.DeleteFunc(a.removed, func(_ kernel.IfAddr, at time.Duration) bool { return now-at >= echoes })
+	maps.DeleteFunc(a.removed, func(_ kernel.IfAddr, at time.Duration) bool { return now-at >= echoWindow })
 	a.removed[kernel.IfAddr{Interface: iface, Prefix: p}] = now
 	a.mu.Unlock()
 	return a.kernel.Remove(iface, p)
 }
 
-// wantedBy says whether one of some instances wants an address on an interface now.
+// wantedBy reports whether one of the instances selected by some currently wants an address on an interface.
 func (a *Addresses) wantedBy(iface string, p netip.Prefix, some func(config.InstanceID) bool) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for name, w := range a.wish {
+	for name, w := range a.desired {
 		if some(name) && w.want && w.vips.Interface == iface && slices.Contains(w.vips.Addresses, p) {
 			return true
 		}

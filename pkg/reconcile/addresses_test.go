@@ -23,13 +23,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var vip = netip.MustParsePrefix("10.77.0.100/32")
 
-// fakeKernel keeps addresses with their lifetimes and prints what is done to it as ip(8) would be told it.
+// fakeKernel keeps addresses with their lifetimes and logs changes as ip(8) commands.
 type fakeKernel struct {
 	mu      sync.Mutex
 	log     []string
 	expires map[string]time.Time
 	refuse  error
-	slow    time.Duration // what each Put takes
+	slow    time.Duration // duration of each Put
 	stuck   bool          // no address can be removed
 	refused int
 }
@@ -70,8 +70,8 @@ func (k *fakeKernel) has(iface string, p netip.Prefix) bool {
 	return time.Now().Before(k.expires[iface+" "+p.String()])
 }
 
-// take is a foreign hand.
-func (k *fakeKernel) take(iface string, p netip.Prefix) {
+// foreignRemove removes an address as another process would.
+func (k *fakeKernel) foreignRemove(iface string, p netip.Prefix) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.expires, iface+" "+p.String())
@@ -89,7 +89,7 @@ func (k *fakeKernel) refusals() int {
 	return k.refused
 }
 
-func (k *fakeKernel) dawdle(d time.Duration) {
+func (k *fakeKernel) setDelay(d time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.slow = d
@@ -101,29 +101,29 @@ func (k *fakeKernel) done() []string {
 	return slices.Clone(k.log)
 }
 
-// world is an address loop in a synctest bubble; everything is looked at while the loop sleeps.
+// world is an address loop in a synctest bubble; tests inspect it while the loop sleeps.
 type world struct {
 	*Addresses
 	kernel fakeKernel
 	epoch  time.Time
 	stop   func()
 
-	mu    sync.Mutex
-	spoke []time.Duration // gratuitous ARP
-	lost  []string
+	mu            sync.Mutex
+	announcements []time.Duration // gratuitous ARP
+	lost          []string
 }
 
 func (w *world) Announce(string, netip.Addr) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.spoke = append(w.spoke, time.Since(w.epoch))
+	w.announcements = append(w.announcements, time.Since(w.epoch))
 	return nil
 }
 
 func (w *world) announced() []time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Clone(w.spoke)
+	return slices.Clone(w.announcements)
 }
 
 func (w *world) losses() []string {
@@ -159,18 +159,18 @@ func TestVIPIsUpAtOnceAndRenewed(t *testing.T) {
 		w := start(t)
 		synctest.Wait()
 		if len(w.kernel.done()) != 0 {
-			t.Fatalf("the kernel was touched before anything was acquired: %v", w.kernel.done())
+			t.Fatalf("the kernel was changed before the first acquisition: %v", w.kernel.done())
 		}
-		begun := time.Now()
+		began := time.Now()
 		w.Addresses.Acquire("mysql", false)
 		synctest.Wait()
-		if !w.kernel.has("eth0", vip) || time.Since(begun) != 0 {
-			t.Fatalf("the VIP is not up at once: %v after %s", w.kernel.done(), time.Since(begun))
+		if !w.kernel.has("eth0", vip) || time.Since(began) != 0 {
+			t.Fatalf("the VIP is not up at once: %v after %s", w.kernel.done(), time.Since(began))
 		}
 		for range 600 {
 			time.Sleep(100 * time.Millisecond)
 			if !w.kernel.has("eth0", vip) {
-				t.Fatalf("the VIP lapsed after %s", time.Since(begun))
+				t.Fatalf("the VIP lapsed after %s", time.Since(began))
 			}
 		}
 		if n := len(w.kernel.done()); n < 30 || n > 40 {
@@ -178,7 +178,7 @@ func TestVIPIsUpAtOnceAndRenewed(t *testing.T) {
 		}
 		w.stop()
 		if w.kernel.has("eth0", vip) {
-			t.Error("the VIP is still there after the end")
+			t.Error("the VIP is still there after Run ended")
 		}
 	})
 }
@@ -198,7 +198,7 @@ func TestAnnouncementsFollowTheVIP(t *testing.T) {
 		w.Addresses.Announce("mysql")
 		synctest.Wait()
 		if n := len(w.announced()); n != len(want)+1 {
-			t.Errorf("%d announcements after one more was asked for, want %d", n, len(want)+1)
+			t.Errorf("%d announcements after one more was requested, want %d", n, len(want)+1)
 		}
 		w.Addresses.Release("mysql")
 		synctest.Wait()
@@ -216,18 +216,18 @@ func TestForeignDeletionIsRepairedAtOnce(t *testing.T) {
 		w := start(t)
 		w.Addresses.Acquire("mysql", false)
 		time.Sleep(2 * time.Second)
-		w.kernel.take("eth0", vip)
-		begun := time.Now()
+		w.kernel.foreignRemove("eth0", vip)
+		began := time.Now()
 		w.Addresses.Gone("eth0", vip)
 		synctest.Wait()
 		if !w.kernel.has("eth0", vip) {
-			t.Error("the VIP was not put back")
+			t.Error("the VIP was not restored")
 		}
-		if took := time.Since(begun); took > 50*time.Millisecond {
-			t.Errorf("it took %s", took)
+		if took := time.Since(began); took > 50*time.Millisecond {
+			t.Errorf("restored after %s, want at most 50ms", took)
 		}
 		if len(w.losses()) != 0 {
-			t.Errorf("the election heard of it: %v", w.losses())
+			t.Errorf("reported as lost to the election: %v", w.losses())
 		}
 		w.stop()
 	})
@@ -241,23 +241,23 @@ func TestLapsedLeaseIsNotRenewed(t *testing.T) {
 		w.kernel.fail(errors.New("operation not permitted"))
 		time.Sleep(10 * time.Second)
 		if len(w.losses()) != 1 {
-			t.Fatalf("the election was told %d times that the lease lapsed, want once: %v", len(w.losses()), w.losses())
+			t.Fatalf("%d losses reported to the election, want 1: %v", len(w.losses()), w.losses())
 		}
 		w.kernel.fail(nil)
 		time.Sleep(time.Minute)
 		if w.kernel.has("eth0", vip) {
-			t.Error("a lapsed VIP came back without the election")
+			t.Error("a lapsed VIP was added again without an acquisition")
 		}
 		w.Addresses.Acquire("mysql", false)
 		synctest.Wait()
 		if !w.kernel.has("eth0", vip) {
-			t.Error("the VIP is not up after it was acquired anew")
+			t.Error("the VIP is not up after it was acquired again")
 		}
 		w.stop()
 	})
 }
 
-// A kernel that keeps the loop waiting for one VIP must not make it write another one after that one's lease.
+// When the kernel blocks the write of one VIP, the loop does not write another VIP after its lease has expired.
 func TestSlowKernelRenewsNothingTooLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t)
@@ -265,24 +265,24 @@ func TestSlowKernelRenewsNothingTooLate(t *testing.T) {
 		w.Set([]VIPs{mysql(3*time.Second, vip, second)})
 		w.Addresses.Acquire("mysql", false)
 		synctest.Wait()
-		w.kernel.dawdle(4 * time.Second)
+		w.kernel.setDelay(4 * time.Second)
 		time.Sleep(4 * time.Second)
 		synctest.Wait()
 		puts := len(w.kernel.done())
-		w.kernel.dawdle(0)
+		w.kernel.setDelay(0)
 		time.Sleep(10 * time.Second)
 		log := w.kernel.done()[puts:]
 		if slices.Contains(log, "ip addr replace 10.77.0.101/32 dev eth0 valid_lft 3") || w.kernel.has("eth0", second) {
 			t.Errorf("a VIP was renewed after its lease: %v", log)
 		}
 		if lost := w.losses(); len(lost) != 1 {
-			t.Errorf("the election was told %v, want one loss", lost)
+			t.Errorf("losses reported to the election: %v, want 1", lost)
 		}
 		w.stop()
 	})
 }
 
-// A look that is older than the VIP says nothing; one that is younger stands for an event that was lost.
+// An address dump from before the VIP was written is ignored; a later one that lacks the VIP replaces a lost event.
 func TestLookThatMissesAVIP(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t)
@@ -294,13 +294,13 @@ func TestLookThatMissesAVIP(t *testing.T) {
 		w.Missed("eth1", vip, time.Now())
 		time.Sleep(100 * time.Millisecond)
 		if n := len(w.kernel.done()); n != writes {
-			t.Errorf("%d writes for nothing", n-writes)
+			t.Errorf("%d writes, want 0", n-writes)
 		}
-		w.kernel.take("eth0", vip)
+		w.kernel.foreignRemove("eth0", vip)
 		w.Missed("eth0", vip, time.Now())
 		time.Sleep(50 * time.Millisecond)
 		if !w.kernel.has("eth0", vip) {
-			t.Error("the VIP was not put back")
+			t.Error("the VIP was not restored")
 		}
 		time.Sleep(100 * time.Millisecond)
 		if n := len(w.kernel.done()); n != writes+1 {

@@ -1,7 +1,7 @@
-// Package reconcile holds the two loops that bring the kernel to the desired state and keep it there: the address loop
-// (VIPs, their leases, gratuitous ARP) and the table loop (IPVS). They share nothing, so that a table of ten thousand
-// servers cannot delay a failover.
+// Package reconcile contains the loops that bring the kernel to the desired state and keep it there: the address loop
+// (VIPs, their leases, gratuitous ARP), the table loop (IPVS) and the sysctl loop. They share nothing, so that a table
+// of ten thousand servers cannot delay a failover.
 //
-// Both are level-triggered: they are told what is wanted, look at what is there and carry out the difference. Neither
-// decides who is MASTER or which real server is healthy, and neither ever flushes anything.
+// All are level-triggered: they are given the desired state, read the actual state and apply the difference. None of
+// them decides who is MASTER or which real server is healthy, and none ever flushes anything.
 package reconcile

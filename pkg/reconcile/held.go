@@ -4,84 +4,84 @@ import (
 	"time"
 )
 
-// held is what the address loop has put into the kernel for one instance.
+// held is what the address loop has added to the kernel for one instance.
 type held struct {
-	vips    VIPs
-	number  uint64 // of the acquisition that it answers
-	tenure  tenure
-	retry   time.Duration // not before; after a failure
-	fails   int
-	logged  string        // the failure that was logged last
-	wrote   time.Duration // when the kernel had taken the last of them
-	repair  time.Duration // when addresses were put back out of turn the last time
-	again   bool          // addresses are to be put back out of turn
-	foreign bool          // because somebody else deleted one
-	behind  bool          // because they stand before the machine's own address
-	repairs int           // since the tenure began
-	told    time.Duration // when a repair was logged the last time
+	vips         VIPs
+	acquisition  uint64 // of the acquisition that it belongs to
+	timer        leaseTimer
+	retry        time.Duration // earliest next attempt after a failure; 0: none
+	fails        int
+	loggedError  string        // the last error that was logged
+	lastWrite    time.Duration // when the kernel had accepted the last of them
+	lastRepair   time.Duration // when addresses were last written before a renewal was due
+	rewrite      bool          // write the addresses before the renewal is due
+	foreign      bool          // because another process deleted one
+	misplaced    bool          // because they are listed before the machine's own address
+	repairs      int           // since the acquisition
+	repairLogged time.Duration // when a repair was last logged
 }
 
-// firstWithin is how long a tenure may go without its addresses, also when the lease is longer.
-const firstWithin = 5 * time.Second
+// firstWriteTimeout bounds the time from the acquisition to the first successful write, even if the lease is longer.
+const firstWriteTimeout = 5 * time.Second
 
-// firstLease is the lease of a tenure before the kernel has taken any address.
-func firstLease(vips VIPs) time.Duration { return min(vips.Lease, firstWithin) }
+// firstLease is the lease that applies until the kernel has accepted an address.
+func firstLease(vips VIPs) time.Duration { return min(vips.Lease, firstWriteTimeout) }
 
-// note takes in what was seen of the addresses. A look before the last write, or before one that is due anyway, says
-// nothing of somebody else.
-func (h *held) note(w wish) {
-	if !h.tenure.added || h.again {
-		h.again = h.again || w.gone
+// note processes what was reported about the addresses. A dump from before the last write, or while a write is due
+// anyway, is no evidence of a change by another process.
+func (h *held) note(w desired) {
+	if !h.timer.added || h.rewrite {
+		h.rewrite = h.rewrite || w.gone
 		return
 	}
-	if w.gone || w.missed > h.wrote {
-		h.again, h.foreign = true, true
+	if w.gone || w.missed > h.lastWrite {
+		h.rewrite, h.foreign = true, true
 	}
-	if w.first > h.wrote {
-		h.again, h.foreign, h.behind = true, true, true
+	if w.first > h.lastWrite {
+		h.rewrite, h.foreign, h.misplaced = true, true, true
 	}
 }
 
-// begin starts to hold what is wished for. old is what is held for an earlier acquisition: a release and a new acquisition
-// came between two passes. nil: nothing.
-func begin(old *held, w wish, now time.Duration) *held {
-	h := &held{vips: w.vips, number: w.tenure, tenure: newTenure(now, w.vips.Lease, w.silent)}
-	h.tenure.lease = firstLease(w.vips)
+// begin starts to hold the desired VIPs. old is what is held for an earlier acquisition, if a release and a new
+// acquisition came between two passes; nil: nothing is held.
+func begin(old *held, w desired, now time.Duration) *held {
+	h := &held{vips: w.vips, acquisition: w.acquisition, timer: newLeaseTimer(now, w.vips.Lease, w.silent)}
+	h.timer.lease = firstLease(w.vips)
 	if old != nil {
 		h.vips = old.vips
 	}
 	return h
 }
 
-// due says whether addresses are to be written now.
+// due reports whether addresses are to be written now.
 func (h *held) due(now time.Duration) bool { return now >= h.writeAt() && now >= h.retry }
 
 func (h *held) writeAt() time.Duration {
-	if h.again {
-		return h.repair + repairEvery
+	if h.rewrite {
+		return h.lastRepair + repairEvery
 	}
-	return h.tenure.renewAt()
+	return h.timer.renewAt()
 }
 
-// next returns how long nothing is due.
+// next returns the time until the next action is due.
 func (h *held) next(now time.Duration) time.Duration {
 	next := max(h.writeAt(), h.retry) - now
-	next = min(next, h.tenure.renewed+h.tenure.lease-now)
-	if at, ok := h.tenure.nextAnnouncement(); ok && h.tenure.added {
+	next = min(next, h.timer.renewed+h.timer.lease-now)
+	if at, ok := h.timer.nextAnnouncement(); ok && h.timer.added {
 		next = min(next, at-now)
 	}
 	return max(next, 0)
 }
 
-// written takes note of addresses that the kernel had taken by now; begun is when the first was handed to it.
+// written records that the kernel had accepted all addresses at now; begun is when the first write started.
 func (h *held) written(begun, now time.Duration) {
-	h.wrote = now
-	if h.again {
-		h.repair = begun
+	h.lastWrite = now
+	if h.rewrite {
+		h.lastRepair = begun
 	}
-	h.tenure.renew(begun, h.vips.Lease)
-	h.again, h.foreign, h.behind = false, false, false
-	h.retry, h.fails, h.logged = 0, 0, ""
+	h.timer.renew(begun, h.vips.Lease)
+	h.rewrite, h.foreign, h.misplaced = false, false, false
+	h.retry, h.fails, h.loggedError = 0, 0, ""
 }
 
 func (h *held) failed(now time.Duration) {

@@ -8,46 +8,46 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 )
 
-// expiry is when the kernel drops what is held for an acquisition, unless it is renewed.
+// expiry determines when the kernel removes the addresses of an acquisition: at renewed + lease.
 type expiry struct {
-	number  uint64 // of the acquisition
-	renewed time.Duration
-	lease   time.Duration
+	acquisition uint64 // of the acquisition
+	renewed     time.Duration
+	lease       time.Duration
 }
 
-// setLease makes known until when an instance holds its VIPs; nil: it holds none.
+// setLease publishes the expiry of an instance's VIPs for the lease watcher; nil: it holds none.
 func (a *Addresses) setLease(name config.InstanceID, h *held) {
 	a.mu.Lock()
 	before, known := a.leases[name]
-	unseen := h != nil && known && before.number > h.number
-	if w := a.wish[name]; h == nil && known && w != nil && w.want && w.tenure == before.number {
+	unseen := h != nil && known && before.acquisition > h.acquisition
+	if w := a.desired[name]; h == nil && known && w != nil && w.want && w.acquisition == before.acquisition {
 		unseen = true
 	}
-	if unseen { // it is of an acquisition that the loop has not come to yet
+	if unseen { // the recorded expiry is that of an acquisition that the loop has not processed yet
 		a.mu.Unlock()
 		return
 	}
 	delete(a.leases, name)
 	if h != nil {
-		a.leases[name] = expiry{h.number, h.tenure.renewed, h.tenure.lease}
+		a.leases[name] = expiry{h.acquisition, h.timer.renewed, h.timer.lease}
 	}
 	changed := h != nil && (!known || a.leases[name] != before)
 	a.mu.Unlock()
 	if changed {
-		a.expiryMoved()
+		a.wakeLeaseWatcher()
 	}
 }
 
-// expiryMoved tells the sentinel that there is another lease to watch.
-func (a *Addresses) expiryMoved() {
+// wakeLeaseWatcher wakes the lease watcher after an expiry changed.
+func (a *Addresses) wakeLeaseWatcher() {
 	select {
-	case a.moved <- struct{}{}:
+	case a.leaseChanged <- struct{}{}:
 	default:
 	}
 }
 
-// watchLeases tells the election of every lease that ran out, also while the kernel keeps the loop waiting: then nobody
-// else would say so, and a director without VIPs would go on as MASTER.
+// watchLeases reports every expired lease to the election, even while the loop is blocked in the kernel: otherwise a
+// director without VIPs would remain MASTER.
 func (a *Addresses) watchLeases(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -65,39 +65,40 @@ func (a *Addresses) watchLeases(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-a.moved:
+		case <-a.leaseChanged:
 		case <-timer.C:
 		}
 	}
 }
 
-// expiries are the leases of what is wanted.
+// expiries returns the leases of the instances that are wanted.
 func (a *Addresses) expiries() map[config.InstanceID]expiry {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	all := map[config.InstanceID]expiry{}
 	for name, e := range a.leases {
-		if w := a.wish[name]; w != nil && w.want && w.tenure == e.number {
+		if w := a.desired[name]; w != nil && w.want && w.acquisition == e.acquisition {
 			all[name] = e
 		}
 	}
 	return all
 }
 
-// lapse gives up VIPs whose lease ran out. If the election has decided anew already, the next pass begins a new tenure.
+// lapse gives up VIPs whose lease expired. If the election has acquired them again meanwhile, the next pass starts a
+// new lease timer.
 func (a *Addresses) lapse(name config.InstanceID, h *held) {
-	if !a.giveUp(name, expiry{h.number, h.tenure.renewed, h.tenure.lease}) {
+	if !a.giveUp(name, expiry{h.acquisition, h.timer.renewed, h.timer.lease}) {
 		a.poke()
 	}
 	a.drop(name, "their lease lapsed")
 }
 
-// giveUp says to the election that the VIPs of an acquisition are lost, once; false when it has heard it, or has decided
-// anew. What the kernel still has of them is removed by the loop.
+// giveUp reports the VIPs of an acquisition as lost to the election, once. It returns false if that was reported before
+// or the election has decided again. The loop removes what the kernel still has of them.
 func (a *Addresses) giveUp(name config.InstanceID, e expiry) bool {
 	a.mu.Lock()
-	w := a.wish[name]
-	current := w != nil && w.want && w.tenure == e.number
+	w := a.desired[name]
+	current := w != nil && w.want && w.acquisition == e.acquisition
 	if current {
 		w.want = false
 	}

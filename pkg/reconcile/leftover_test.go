@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-func (k *fakeKernel) stick(on bool) {
+func (k *fakeKernel) setStuck(on bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.stuck = on
 }
 
-// A VIP that cannot be removed is not left to a lease of an hour: another one is MASTER by then.
+// The removal of a VIP is retried, even if its lease is an hour: another director is MASTER by then.
 func TestRemovalIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -23,66 +23,66 @@ func TestRemovalIsTriedAgain(t *testing.T) {
 		w.Set([]VIPs{mysql(time.Hour, vip)})
 		w.Addresses.Acquire("mysql", false)
 		time.Sleep(time.Second)
-		w.kernel.stick(true)
+		w.kernel.setStuck(true)
 		before := len(w.kernel.done())
 		w.Addresses.Release("mysql")
 		time.Sleep(10 * time.Second)
 		if tries := len(w.kernel.done()) - before; tries < 8 || tries > 20 {
-			t.Errorf("%d tries in 10 s, want some with a growing distance", tries)
+			t.Errorf("%d attempts in 10 s, want 8 to 20 with a backoff", tries)
 		}
-		w.kernel.stick(false)
-		time.Sleep(retryMost)
+		w.kernel.setStuck(false)
+		time.Sleep(retryMax)
 		if w.kernel.has("eth0", vip) {
-			t.Error("the VIP stays")
+			t.Error("the VIP was not removed")
 		}
 		done := len(w.kernel.done())
 		time.Sleep(time.Minute)
 		if more := len(w.kernel.done()) - done; more > 0 {
-			t.Errorf("%d tries after the end", more)
+			t.Errorf("%d attempts after the removal", more)
 		}
 		w.stop()
-		if n := strings.Count(log.String(), "cannot remove a VIP"); n != 1 || !strings.Contains(log.String(), "could not be removed is gone") {
+		if n := strings.Count(log.String(), "cannot remove a VIP"); n != 1 || !strings.Contains(log.String(), "removed a VIP that could not be removed before") {
 			t.Errorf("logged:\n%s", log.String())
 		}
 	})
 }
 
-// One that is wanted again is not removed any more.
+// A VIP that is acquired again is no longer removed.
 func TestRemovalIsForgottenByTheNextTenure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t)
 		w.Addresses.Acquire("mysql", false)
 		time.Sleep(time.Second)
-		w.kernel.stick(true)
+		w.kernel.setStuck(true)
 		w.Addresses.Release("mysql")
 		time.Sleep(10 * time.Millisecond)
 		w.Addresses.Acquire("mysql", false)
 		time.Sleep(10 * time.Millisecond)
-		w.kernel.stick(false)
+		w.kernel.setStuck(false)
 		for range 100 {
 			time.Sleep(100 * time.Millisecond)
 			if !w.kernel.has("eth0", vip) {
-				t.Fatal("the VIP went")
+				t.Fatal("the VIP was removed")
 			}
 		}
 		w.stop()
 	})
 }
 
-// A director that cannot put its VIPs at all says so long before a long lease is over.
+// A director that cannot add its VIPs at all reports the loss after firstWriteTimeout, not at the end of a long lease.
 func TestTenureWithoutAddressesIsShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t)
 		w.Set([]VIPs{mysql(time.Hour, vip)})
 		w.kernel.fail(errors.New("not today"))
 		w.Addresses.Acquire("mysql", false)
-		time.Sleep(firstWithin - time.Millisecond)
+		time.Sleep(firstWriteTimeout - time.Millisecond)
 		if lost := w.losses(); len(lost) != 0 {
-			t.Errorf("given up too early: %v", lost)
+			t.Errorf("reported as lost too early: %v", lost)
 		}
 		time.Sleep(2 * time.Millisecond)
 		if lost := w.losses(); len(lost) != 1 {
-			t.Errorf("told %v, want one loss", lost)
+			t.Errorf("losses reported: %v, want 1", lost)
 		}
 		w.stop()
 	})

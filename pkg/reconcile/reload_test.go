@@ -27,18 +27,18 @@ func TestReloadChangesOnlyWhatChanged(t *testing.T) {
 			t.Errorf("after removing a VIP: %v", w.kernel.done())
 		}
 		if slices.Contains(w.kernel.done(), "ip addr del 10.77.0.101/32 dev eth0") {
-			t.Error("the VIP that stayed was deleted meanwhile")
+			t.Error("the VIP that stays was deleted")
 		}
 		w.Set(nil)
 		synctest.Wait()
 		if w.kernel.has("eth0", second) {
-			t.Error("the VIP of an instance that is gone stayed")
+			t.Error("the VIP of a removed instance is still there")
 		}
 		w.stop()
 	})
 }
 
-// A VIP that moves between instances in one reload is there all the time, whichever of them the loop looks at first.
+// A VIP that moves between instances in one reload is never removed, whichever instance the loop processes first.
 func TestVIPThatMovesToAnotherInstanceStays(t *testing.T) {
 	second := netip.MustParsePrefix("10.77.0.101/32")
 	other := func(all ...netip.Prefix) VIPs {
@@ -60,7 +60,7 @@ func TestVIPThatMovesToAnotherInstanceStays(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for range 20 { // the order of a map
+			for range 20 { // the iteration order of a map varies
 				synctest.Test(t, func(t *testing.T) {
 					w := start(t)
 					w.Set([]VIPs{mysql(5*time.Second, vip, second), other()})
@@ -75,7 +75,7 @@ func TestVIPThatMovesToAnotherInstanceStays(t *testing.T) {
 					}
 					w.stop()
 					if w.kernel.has("eth0", vip) || w.kernel.has("eth0", second) {
-						t.Error("a VIP is still there after the end")
+						t.Error("a VIP is still there after Run ended")
 					}
 				})
 			}
@@ -83,7 +83,7 @@ func TestVIPThatMovesToAnotherInstanceStays(t *testing.T) {
 	}
 }
 
-// A shorter lease counts from when the kernel has it: the old one was granted for longer.
+// A shorter lease applies from the next write: until then the kernel uses the old, longer one.
 func TestReloadWithAShorterLeaseLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t)
@@ -94,11 +94,11 @@ func TestReloadWithAShorterLeaseLosesNothing(t *testing.T) {
 		for range 100 {
 			time.Sleep(100 * time.Millisecond)
 			if !w.kernel.has("eth0", vip) {
-				t.Fatal("the VIP went")
+				t.Fatal("the VIP was removed")
 			}
 		}
 		if lost := w.losses(); len(lost) != 0 {
-			t.Errorf("the election was told: %v", lost)
+			t.Errorf("losses reported to the election: %v", lost)
 		}
 		w.stop()
 	})
@@ -115,7 +115,7 @@ func TestReloadIsNotTakenForAForeignHand(t *testing.T) {
 		w.Missed("eth0", second, time.Now())
 		time.Sleep(time.Second)
 		w.stop()
-		if strings.Contains(log.String(), "somebody else") {
+		if strings.Contains(log.String(), "another process") {
 			t.Errorf("logged:\n%s", log.String())
 		}
 	})
@@ -129,8 +129,8 @@ func TestInstancesThatAreGoneAreForgotten(t *testing.T) {
 		w.Set(nil)
 		synctest.Wait()
 		w.stop()
-		if len(w.wish) != 0 || len(w.held) != 0 || w.kernel.has("eth0", vip) {
-			t.Errorf("left: %v, %v", w.wish, w.held)
+		if len(w.desired) != 0 || len(w.held) != 0 || w.kernel.has("eth0", vip) {
+			t.Errorf("left: %v, %v", w.desired, w.held)
 		}
 	})
 }

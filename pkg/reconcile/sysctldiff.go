@@ -7,23 +7,23 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/statefile"
 )
 
-// SysctlChange is a parameter's way from one value to another.
+// SysctlChange is the change of one parameter's value.
 type SysctlChange struct {
 	Key      string
 	From, To string
 }
 
-// SysctlPlan is what has to be done to parameters.
+// SysctlPlan is the difference between the desired and the actual parameters.
 type SysctlPlan struct {
-	Set     []SysctlChange // those that are to be different
-	Restore []SysctlChange // to give back
-	// Forget are recorded ones with nothing to give back: the interface is gone, the value never differed, or somebody
-	// else has changed it since. The latter are in Foreign too.
+	Set     []SysctlChange // parameters to set
+	Restore []SysctlChange // parameters to restore to the recorded value
+	// Forget are recorded parameters with nothing to restore: the interface is gone, the value never differed, or another
+	// process has changed it since. The latter are in Foreign too.
 	Forget  []string
-	Foreign []SysctlChange // From is ours, To is what stands there
+	Foreign []SysctlChange // From is our value, To the current one
 }
 
-// DiffSysctls compares. A key that is not in have does not exist.
+// DiffSysctls compares desired, actual and recorded parameters. A key that is not in have does not exist.
 func DiffSysctls(want, have map[string]string, recorded []statefile.Sysctl) SysctlPlan {
 	var p SysctlPlan
 	for _, key := range slices.Sorted(maps.Keys(want)) {
@@ -33,14 +33,15 @@ func DiffSysctls(want, have map[string]string, recorded []statefile.Sysctl) Sysc
 	}
 	for _, r := range recorded {
 		if _, wanted := want[r.Key]; !wanted {
-			p.giveBack(r, have)
+			p.planRestore(r, have)
 		}
 	}
 	return p
 }
 
-// giveBack plans the way out for a parameter that is no longer wanted: only what still has our value is ours to change.
-func (p *SysctlPlan) giveBack(r statefile.Sysctl, have map[string]string) {
+// planRestore plans the restoration of a parameter that is no longer wanted. It is restored only if it still has our
+// value.
+func (p *SysctlPlan) planRestore(r statefile.Sysctl, have map[string]string) {
 	value, exists := have[r.Key]
 	switch {
 	case exists && value == r.Wrote && value != r.Found:

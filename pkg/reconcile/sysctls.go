@@ -25,60 +25,62 @@ type SysctlKernel interface {
 	Set(key, value string) (previous string, err error)
 }
 
-// SysctlRecords remembers what was found before it was changed. An error says that it remembers in memory only.
+// SysctlRecords stores the values found before they were changed. After an error they are in memory only.
 type SysctlRecords interface {
 	Sysctls() []statefile.Sysctl
 	RecordSysctl(more ...statefile.Sysctl) error
 	ForgetSysctl(keys ...string) error
 }
 
-// SysctlOptions are what Sysctls needs; all are required but those that say otherwise.
+// SysctlOptions are the dependencies of Sysctls. All are required unless documented as optional.
 type SysctlOptions struct {
 	Kernel    SysctlKernel
 	StateFile SysctlRecords
-	// ConfKey is how the wanted keys spell an interface's parameter under net.ipv4.conf.
+	// ConfKey returns the key, as spelled in the desired keys, of an interface's parameter under net.ipv4.conf.
 	ConfKey func(iface, name string) string
-	// Optional says which keys a kernel may lack, because they come and go with an interface. Nil: all.
+	// Optional reports whether the kernel may noteAddress a key because it comes and goes with an interface. Nil: all
+	// keys.
 	Optional func(key string) bool
-	// RecordRight records also values that are right already: they are what the machine had, should somebody change
-	// them later.
+	// RecordRight also records values that are already as desired, so that the machine's original value is known if
+	// another process changes them later.
 	RecordRight bool
-	// Saved is told how each saving of the stateFile went.
+	// Saved is called with the result of each write of the state file.
 	Saved func(error)
-	// WasSet and GivenBack are told of each change, LeftAlone of a value of ours that somebody else has changed since, which
-	// is not given back. LeftAlone is optional.
-	WasSet, GivenBack, LeftAlone func(SysctlChange)
-	Log                          *slog.Logger
+	// OnSet and OnRestore are called after each change, OnForeign for a value of ours that another process has changed
+	// since and that is therefore not restored. OnForeign is optional.
+	OnSet, OnRestore, OnForeign func(SysctlChange)
+	Log                         *slog.Logger
 }
 
-// Sysctls keeps kernel parameters at wanted values. Before it writes one it records what it found; what is not wanted any
-// more it gives back, unless somebody else has changed it meanwhile. Its methods may be called from any goroutine.
+// Sysctls keeps kernel parameters at desired values. It records the value found before it writes a parameter, and
+// restores it when the parameter is no longer wanted, unless another process has changed it meanwhile. Its methods may
+// be called from any goroutine.
 type Sysctls struct {
 	o       SysctlOptions
 	problem atomic.Pointer[string]
 	ready   task.Latch
 
-	mu    sync.Mutex // guards want and names, and keeps two passes apart
+	mu    sync.Mutex // guards want and names, and serializes passes
 	want  map[string]string
-	names map[int]string // of the interfaces, by index, as they were seen last
+	names map[int]string // of the interfaces, by index, as last seen
 }
 
-// sysctlsEvery is how often parameters are read; they have no events.
+// sysctlsEvery is how often parameters are read; the kernel sends no events for them.
 const sysctlsEvery = time.Second
 
-// NewSysctls makes the keeper; nothing is wanted yet.
+// NewSysctls makes the loop; no parameter is wanted yet.
 func NewSysctls(o SysctlOptions) *Sysctls {
 	if o.Optional == nil {
 		o.Optional = func(string) bool { return true }
 	}
-	if o.LeftAlone == nil {
-		o.LeftAlone = func(SysctlChange) {}
+	if o.OnForeign == nil {
+		o.OnForeign = func(SysctlChange) {}
 	}
 	return &Sysctls{o: o}
 }
 
-// Set makes the parameters right now, and has Run keep them so. Those that are no longer wanted stay as they are until
-// GiveBack. The error is the first of what could not be set; the others were.
+// Set sets the parameters now, and Run keeps them so. Parameters that are no longer wanted stay as they are until
+// Restore. A failure does not prevent the other parameters from being set; the first error is returned.
 func (s *Sysctls) Set(want map[string]string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,7 +98,7 @@ func (s *Sysctls) Name() string { return "the sysctl keeper" }
 // Ready is closed when a Set has succeeded.
 func (s *Sysctls) Ready() <-chan struct{} { return s.ready.Ready() }
 
-// Run puts right what somebody else sets, and what comes with an interface, until ctx ends. It returns nil.
+// Run corrects parameters that another process changes, and those of new interfaces, until ctx ends. It returns nil.
 func (s *Sysctls) Run(ctx context.Context) error {
 	tick := time.NewTicker(sysctlsEvery)
 	defer tick.Stop()
@@ -123,11 +125,11 @@ func (s *Sysctls) keep() {
 	}
 	text := err.Error()
 	if before := s.problem.Swap(&text); before == nil || *before != text {
-		s.o.Log.Error("cannot keep the sysctls right; trying again", "error", text)
+		s.o.Log.Error("cannot set the sysctls; trying again", "error", text)
 	}
 }
 
-// Problem says why a parameter is not as it should be; "" when all are.
+// Problem returns why a parameter does not have its desired value; "" if all have.
 func (s *Sysctls) Problem() string {
 	if p := s.problem.Load(); p != nil {
 		return *p
@@ -153,8 +155,8 @@ func (s *Sysctls) pass() error {
 	return nil
 }
 
-// Look reads the values of what is wanted and of what is recorded. A parameter that the kernel does not have is absent; so
-// is one that cannot be read, which is an error.
+// Look reads the wanted and the recorded parameters. A parameter that the kernel does not have is absent from have; so
+// is one that cannot be read, whose error is in failed.
 func (s *Sysctls) Look(want map[string]string) (have map[string]string, failed []error) {
 	keys := slices.Collect(maps.Keys(want))
 	for _, r := range s.o.StateFile.Sysctls() {
@@ -174,7 +176,7 @@ func (s *Sysctls) Look(want map[string]string) (have map[string]string, failed [
 	return have, failed
 }
 
-// Record writes down what is found of what is about to be changed.
+// Record saves the current values of the parameters that are about to be changed.
 func (s *Sysctls) Record(want, have map[string]string) {
 	var changes []statefile.Sysctl
 	for _, key := range slices.Sorted(maps.Keys(want)) {
@@ -187,35 +189,35 @@ func (s *Sysctls) Record(want, have map[string]string) {
 	}
 }
 
-// Write sets parameters and brings have up to date.
+// Write sets parameters and updates have.
 func (s *Sysctls) Write(changes []SysctlChange, have map[string]string) (failed []error) {
 	for _, c := range changes {
 		_, err := s.o.Kernel.Set(c.Key, c.To)
 		switch {
 		case err == nil:
 			have[c.Key] = c.To
-			s.o.WasSet(c)
-		case !errors.Is(err, sysctl.ErrMissing) || !s.o.Optional(c.Key): // else its interface has just gone
+			s.o.OnSet(c)
+		case !errors.Is(err, sysctl.ErrMissing) || !s.o.Optional(c.Key): // otherwise its interface has just disappeared
 			failed = append(failed, err)
 		}
 	}
 	return failed
 }
 
-// GiveBack gives back everything that is recorded and not among want. What cannot be read or written now stays recorded.
-func (s *Sysctls) GiveBack(want map[string]string) error {
+// Restore restores every recorded parameter that is not in want. One that cannot be read or written now stays recorded.
+func (s *Sysctls) Restore(want map[string]string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	have, failed := s.Look(nil)
-	failed = append(failed, s.TakeBack(DiffSysctls(want, have, s.Readable(have)), have)...)
+	failed = append(failed, s.ApplyRestore(DiffSysctls(want, have, s.Readable(have)), have)...)
 	for i, err := range failed {
 		failed[i] = fmt.Errorf("restore a sysctl: %w", err)
 	}
 	return errors.Join(failed...)
 }
 
-// Readable are the recorded parameters of which it is known how they stand: those that Look has found, and those that the
-// kernel does not have any more.
+// Readable returns the recorded parameters whose current state is known: those that Look has found, and those that the
+// kernel no longer has.
 func (s *Sysctls) Readable(have map[string]string) []statefile.Sysctl {
 	return slices.DeleteFunc(s.o.StateFile.Sysctls(), func(r statefile.Sysctl) bool {
 		if _, found := have[r.Key]; found {
@@ -226,22 +228,22 @@ func (s *Sysctls) Readable(have map[string]string) []statefile.Sysctl {
 	})
 }
 
-// TakeBack carries out the plan's way back.
-func (s *Sysctls) TakeBack(p SysctlPlan, have map[string]string) (failed []error) {
+// ApplyRestore applies Restore, Foreign and Forget of the plan, and updates have.
+func (s *Sysctls) ApplyRestore(p SysctlPlan, have map[string]string) (failed []error) {
 	forget := slices.Clone(p.Forget)
 	for _, c := range p.Restore {
 		switch _, err := s.o.Kernel.Set(c.Key, c.To); {
 		case err == nil:
 			have[c.Key] = c.To
-			s.o.GivenBack(c)
-		case !errors.Is(err, sysctl.ErrMissing): // else it went with its interface or module
+			s.o.OnRestore(c)
+		case !errors.Is(err, sysctl.ErrMissing): // otherwise it disappeared with its interface or module
 			failed = append(failed, err)
 			continue
 		}
 		forget = append(forget, c.Key)
 	}
 	for _, c := range p.Foreign {
-		s.o.LeftAlone(c)
+		s.o.OnForeign(c)
 	}
 	if len(forget) > 0 {
 		s.o.Saved(s.o.StateFile.ForgetSysctl(forget...))
@@ -249,8 +251,8 @@ func (s *Sysctls) TakeBack(p SysctlPlan, have map[string]string) (failed []error
 	return failed
 }
 
-// Follow takes in which interfaces there are. The recorded parameters of one that was renamed get its new name, where the
-// kernel shows our values now.
+// Follow updates the list of interfaces. The recorded parameters of a renamed interface move to its new name, under
+// which the kernel now has our values.
 func (s *Sysctls) Follow(links []kernel.Link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -281,7 +283,7 @@ func (s *Sysctls) Follow(links []kernel.Link) {
 	s.o.Saved(s.o.StateFile.ForgetSysctl(gone...))
 }
 
-// confParameter is the name of an interface's parameter; of is false for what is not of that interface.
+// confParameter returns the name of an interface's parameter; of is false if the key does not belong to that interface.
 func confParameter(key, iface string) (name string, of bool) {
 	if name, of = strings.CutPrefix(key, "net/ipv4/conf/"+iface+"/"); of || strings.Contains(iface, ".") {
 		return name, of

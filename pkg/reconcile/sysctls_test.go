@@ -14,7 +14,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/statefile"
 )
 
-// tree is a made-up /proc/sys.
+// tree is a fake /proc/sys.
 type tree struct {
 	t    *testing.T
 	root string
@@ -46,7 +46,7 @@ const (
 	redirects = "net/ipv4/conf/eth1/send_redirects"
 )
 
-// routing is what a director wants that forwards by NAT, balancing what one wants that does not.
+// routing are the sysctls of a director that forwards by NAT, balancing those of one that does not.
 var (
 	balancing = map[string]string{"net.ipv4.vs.expire_nodest_conn": "1"}
 	routing   = map[string]string{
@@ -78,41 +78,41 @@ func newSysctlWorld(t *testing.T) sysctlWorld {
 	log := slog.New(slog.NewTextHandler(w.log, nil))
 	tell := func(c SysctlChange) { log.Info("sysctl", "key", c.Key, "from", c.From, "to", c.To) }
 	w.Sysctls = NewSysctls(SysctlOptions{
-		Kernel: sysctl.At(w.tree.root), StateFile: w.stateFile, Saved: func(error) {}, WasSet: tell, GivenBack: tell, Log: log,
+		Kernel: sysctl.At(w.tree.root), StateFile: w.stateFile, Saved: func(error) {}, OnSet: tell, OnRestore: tell, Log: log,
 		ConfKey:  func(iface, name string) string { return "net/ipv4/conf/" + iface + "/" + name },
 		Optional: func(key string) bool { return strings.HasPrefix(key, "net/ipv4/conf/") },
 	})
 	return w
 }
 
-// An interface that comes later, a foreign hand, a reload that needs less, the end.
+// An interface that appears later, a change by another process, a reload that needs fewer parameters, and the end.
 func TestSysctlsThroughALife(t *testing.T) {
 	w := newSysctlWorld(t)
 	k := w.tree
 	if err := w.Set(routing); err != nil {
-		t.Fatalf("an interface that is not there yet is no error: %v", err)
+		t.Fatalf("%v; an interface that does not exist yet is not an error", err)
 	}
-	k.put(redirects, "1") // eth1 comes
-	k.put(forwards, "0")  // somebody's sysctl --system
+	k.put(redirects, "1") // eth1 appears
+	k.put(forwards, "0")  // sysctl --system by another process
 	w.keep()
 	if k.get(redirects) != "0" || k.get(forwards) != "1" || k.get(nodest) != "1" {
 		t.Errorf("send_redirects %s, ip_forward %s, expire_nodest_conn %s", k.get(redirects), k.get(forwards), k.get(nodest))
 	}
-	if err := errors.Join(w.Set(balancing), w.GiveBack(balancing)); err != nil { // no nat any more
+	if err := errors.Join(w.Set(balancing), w.Restore(balancing)); err != nil { // NAT is no longer used
 		t.Fatal(err)
 	}
 	if k.get(redirects) != "1" || k.get(forwards) != "0" || k.get(nodest) != "1" {
 		t.Errorf("after the reload: send_redirects %s, ip_forward %s, expire_nodest_conn %s", k.get(redirects), k.get(forwards), k.get(nodest))
 	}
-	if err := w.GiveBack(nil); err != nil {
+	if err := w.Restore(nil); err != nil {
 		t.Fatal(err)
 	}
 	if k.get(nodest) != "0" || len(w.stateFile.Sysctls()) != 0 {
-		t.Errorf("at the end: expire_nodest_conn %s, stateFile %v", k.get(nodest), w.stateFile.Sysctls())
+		t.Errorf("at the end: expire_nodest_conn %s, state file %v", k.get(nodest), w.stateFile.Sysctls())
 	}
 }
 
-// An interface that is renamed keeps our values; what it had before goes with it, and is given back at the end.
+// A renamed interface keeps our values; its recorded values move to the new name and are restored at the end.
 func TestSysctlsFollowARenamedInterface(t *testing.T) {
 	w := newSysctlWorld(t)
 	k := w.tree
@@ -130,15 +130,15 @@ func TestSysctlsFollowARenamedInterface(t *testing.T) {
 	if k.get(renamed) != "0" {
 		t.Errorf("send_redirects %s while it balances", k.get(renamed))
 	}
-	if err := w.GiveBack(nil); err != nil {
+	if err := w.Restore(nil); err != nil {
 		t.Fatal(err)
 	}
 	if k.get(renamed) != "1" || len(w.stateFile.Sysctls()) != 0 {
-		t.Errorf("at the end: send_redirects %s, stateFile %v", k.get(renamed), w.stateFile.Sysctls())
+		t.Errorf("at the end: send_redirects %s, state file %v", k.get(renamed), w.stateFile.Sysctls())
 	}
 }
 
-// What cannot be read just now is not forgotten; what went with its interface is.
+// A parameter that cannot be read at the moment stays recorded; one that disappeared with its interface does not.
 func TestUnreadableSysctlsAreKeptInMind(t *testing.T) {
 	w := newSysctlWorld(t)
 	k := w.tree
@@ -154,16 +154,16 @@ func TestUnreadableSysctlsAreKeptInMind(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := w.GiveBack(nil); err == nil {
+	if err := w.Restore(nil); err == nil {
 		t.Error("no error")
 	}
 	if left := w.stateFile.Sysctls(); len(left) != 1 || !strings.HasSuffix(left[0].Key, "ip_forward") {
-		t.Errorf("the stateFile has %v", left)
+		t.Errorf("the state file has %v", left)
 	}
-	if err := errors.Join(os.Remove(hidden), os.Rename(hidden+".away", hidden), w.GiveBack(nil)); err != nil {
+	if err := errors.Join(os.Remove(hidden), os.Rename(hidden+".away", hidden), w.Restore(nil)); err != nil {
 		t.Fatal(err)
 	}
 	if k.get(forwards) != "0" || len(w.stateFile.Sysctls()) != 0 {
-		t.Errorf("ip_forward %s, stateFile %v", k.get(forwards), w.stateFile.Sysctls())
+		t.Errorf("ip_forward %s, state file %v", k.get(forwards), w.stateFile.Sysctls())
 	}
 }

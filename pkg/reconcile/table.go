@@ -15,43 +15,43 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
-// TableKernel is the IPVS table. The deadline comes by ctx.
+// TableKernel is the IPVS table. ctx carries the deadline.
 type TableKernel interface {
 	Read(ctx context.Context) ([]lvs.Service, error)
-	// Apply carries out ops in order and returns those that were done, also beside an error: a step that is refused keeps
-	// no other back.
+	// Apply executes ops in order and returns those that succeeded, even if it also returns an error: a refused op does
+	// not prevent the others.
 	Apply(ctx context.Context, ops []lvs.Op) (done []lvs.Op, err error)
 }
 
-// TableOptions are what a Table needs; all are required.
+// TableOptions are the dependencies of a Table. All are required.
 type TableOptions struct {
 	Kernel TableKernel
-	// Audit is a cheap look at the table, to notice foreign hands between changes of our own.
+	// Audit is a cheap read of the table, which detects changes by other processes between our own.
 	Audit func() ([]lvs.Service, error)
-	// Ours says which virtual servers an earlier run recorded, or this one: they may be deleted.
+	// Ours reports whether this or an earlier run recorded a virtual server: it may be deleted.
 	Ours func(lvs.Key) bool
-	// Record writes down, before the kernel is changed, which virtual servers will be ours; Forget, afterwards, which
-	// are not any more: one that somebody makes there later is his.
+	// Record saves which virtual servers will be ours, before the kernel is changed; Forget removes them after they were
+	// deleted, so that one that another process adds there later is not taken for ours.
 	Record func(want []lvs.Service)
 	Forget func(gone []lvs.Key)
-	// Fatal picks the errors that no retry mends; Run returns them while the first pass has not succeeded.
+	// Fatal reports whether a retry is pointless after an error; Run returns such an error if no pass has succeeded yet.
 	Fatal func(error) bool
 	Log   *slog.Logger
 }
 
-// Target is what a table should be.
+// Target is the desired state of a table.
 type Target interface {
-	// Desired are the virtual servers, given what stood in the table when the daemon started.
+	// Desired returns the virtual servers; found is what was in the table when the daemon started and is still wanted.
 	Desired(found []lvs.Service) []lvs.Service
 }
 
-// TableSnapshot is what the table loop has reached.
+// TableSnapshot is the state that the table loop has reached.
 type TableSnapshot struct {
-	// Known says that the table could be read when the loop did so last.
+	// Known: the last read of the table succeeded.
 	Known bool
-	// Serving are the virtual servers that stand and have a real server.
+	// Serving are the virtual servers in the table that have a real server.
 	Serving map[lvs.Key]bool
-	// Problem says why the table is not as it should be; "" when it is.
+	// Problem is why the table is not in the desired state; "" if it is.
 	Problem string
 }
 
@@ -64,36 +64,36 @@ type Table struct {
 	reached task.Published[TableSnapshot]
 
 	// Owned by Run:
-	looked  bool            // the table was read once
-	found   []lvs.Service   // what stood there at the start and still does
-	have    []lvs.Service   // what we believe is there; nil: read it
-	audited time.Time       // when it was last looked at for foreign hands
-	read    time.Time       // when it was last read whole
-	logged  map[string]bool // errors since the table was as it should be
+	looked  bool            // the table was read at least once
+	found   []lvs.Service   // what was in the table at the start and is still wanted
+	have    []lvs.Service   // the presumed content of the table; nil: read it
+	audited time.Time       // when it was last checked for changes by other processes
+	read    time.Time       // when it was last read completely
+	logged  map[string]bool // errors since the table was last in the desired state
 	fails   int
 }
 
 const (
-	// settle gathers verdicts that come together into one pass.
+	// settle is the wait before a pass, which batches verdicts that arrive together.
 	settle = 5 * time.Millisecond
-	// auditEvery is how long a change by a foreign hand may stand, auditPer what each entry adds to it, and auditMost the
-	// most, so that a large table does not take the CPU from the election.
+	// auditEvery is how long a change by another process may last, auditPer what each entry adds to that, so that a large
+	// table does not take CPU time from the election, and auditMax the maximum.
 	auditEvery = 500 * time.Millisecond
 	auditPer   = 250 * time.Microsecond
-	auditMost  = 1500 * time.Millisecond
-	// readLeast is the distance of the whole readings of an audit, which alone see flags and thresholds; readPer more for
-	// each entry, which costs some 10 us, and readMost for the largest table.
-	readLeast = time.Second
-	readPer   = 2 * time.Millisecond
-	readMost  = 30 * time.Second
-	// settleFailing is settle while the kernel refuses something: what it does not refuse is not held up for long, and
-	// verdicts that come all the time do not become a loop that asks in vain.
+	auditMax   = 1500 * time.Millisecond
+	// readMin is the minimum interval between complete reads of the table, which alone see flags and thresholds. It is
+	// readPer for each entry, as reading one costs about 10 us, if that is longer, and at most readMax.
+	readMin = time.Second
+	readPer = 2 * time.Millisecond
+	readMax = 30 * time.Second
+	// settleFailing is settle while the kernel refuses a change. It delays the other changes only briefly, and limits the
+	// retries when verdicts arrive all the time.
 	settleFailing = 250 * time.Millisecond
-	// reported is how many changes of one pass are written out in the log, and how many different errors.
+	// reported is the maximum number of changes of one pass in the log, and of different errors.
 	reported = 64
-	// callFor bounds one conversation with the kernel.
-	callFor        = 10 * time.Second
-	tableRetryMost = 5 * time.Second
+	// callTimeout is the deadline of one exchange with the kernel.
+	callTimeout   = 10 * time.Second
+	tableRetryMax = 5 * time.Second
 )
 
 // NewTable makes the loop.
@@ -103,13 +103,13 @@ func NewTable(o TableOptions) *Table {
 	return t
 }
 
-// nothing is the Target before the first Set: no virtual server is wanted.
+// nothing is the Target before the first Set.
 type nothing struct{}
 
 func (nothing) Desired([]lvs.Service) []lvs.Service { return nil }
 
-// Set says what the table should be from now on; the first call comes before Run. It never blocks, and may be called from
-// any goroutine.
+// Set changes the desired state. It must first be called before Run. It never blocks and may be called from any
+// goroutine.
 func (t *Table) Set(target Target) {
 	t.target.Store(&target)
 	t.poke()
@@ -125,13 +125,13 @@ func (t *Table) poke() {
 // Name implements task.Task.
 func (t *Table) Name() string { return "the table loop" }
 
-// Ready is closed when the table has equalled the desired one for the first time.
+// Ready is closed when the table is in the desired state for the first time.
 func (t *Table) Ready() <-chan struct{} { return t.synced.Ready() }
 
-// Snapshot is what the loop has reached, and a channel that is closed when that is something else.
+// Snapshot returns the state that the loop has reached, and a channel that is closed when it changes.
 func (t *Table) Snapshot() (TableSnapshot, <-chan struct{}) { return t.reached.Get() }
 
-// publish changes what is known of the loop, and wakes whoever waits for it if that makes a difference.
+// publish changes the snapshot, and wakes its readers if it differs.
 func (t *Table) publish(change func(*TableSnapshot)) {
 	before := t.reached.Load()
 	now := before
@@ -141,7 +141,7 @@ func (t *Table) publish(change func(*TableSnapshot)) {
 	}
 }
 
-// saw publishes a table that was read, or is what we have made of it.
+// saw publishes the content of the table after a read or a change.
 func (t *Table) saw(table []lvs.Service) {
 	serving := map[lvs.Key]bool{}
 	for _, s := range table {
@@ -152,15 +152,15 @@ func (t *Table) saw(table []lvs.Service) {
 	t.publish(func(s *TableSnapshot) { s.Known, s.Serving = true, serving })
 }
 
-// Run keeps the table until ctx ends; it leaves the table as it is then. It returns an error only for what Fatal picks
-// out of the first pass.
+// Run maintains the table until ctx ends and then leaves it as it is. It returns an error only if Fatal accepts it
+// before any pass has succeeded.
 func (t *Table) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	heart := heartbeat.From(ctx)
 	defer heart.Stop()
 	select {
-	case <-t.dirty: // the Set before: the first pass gathers nothing
+	case <-t.dirty: // from the Set before Run: the first pass does not wait for more
 	default:
 	}
 	for {
@@ -176,15 +176,15 @@ func (t *Table) Run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		heart.Beat()
-		// Not only when the timer ends: verdicts that come all the time must not keep the audit away.
-		if time.Since(t.audited) >= auditDistance(t.have) {
+		// Not only when the timer fires: verdicts that arrive all the time must not prevent the audit.
+		if time.Since(t.audited) >= auditInterval(t.have) {
 			t.audit()
 		}
 		var err error
 		if poked || t.have == nil {
 			err = t.pass(ctx)
 		}
-		wait := min(time.Until(t.audited.Add(auditDistance(t.have))), heartbeat.Every)
+		wait := min(time.Until(t.audited.Add(auditInterval(t.have))), heartbeat.Every)
 		switch {
 		case err == nil:
 			t.succeeded()
@@ -202,13 +202,13 @@ func (t *Table) Run(ctx context.Context) error {
 
 // Withdraw deletes every virtual server that is ours. Run must have returned.
 func (t *Table) Withdraw(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, callFor)
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	have, err := t.Kernel.Read(ctx)
 	if err != nil {
 		return err
 	}
-	named := map[lvs.Key]bool{} // by the target: ours also where they could not be recorded
+	named := map[lvs.Key]bool{} // by the target: ours even if they could not be recorded
 	for _, service := range (*t.target.Load()).Desired(nil) {
 		named[service.Key] = true
 	}
@@ -218,14 +218,13 @@ func (t *Table) Withdraw(ctx context.Context) error {
 
 func (t *Table) first() bool { return !t.synced.Closed() }
 
-// audit forgets what we believe when a cheap look disagrees with it, or when it is time for a look at everything, so that
-// the next pass reads the table.
+// audit clears have if a cheap read differs from it or a complete read is due, so that the next pass reads the table.
 func (t *Table) audit() {
 	t.audited = time.Now()
 	if t.have == nil {
 		return
 	}
-	if time.Since(t.read) >= readDistance(t.have) {
+	if time.Since(t.read) >= readInterval(t.have) {
 		t.have = nil
 		return
 	}
@@ -235,13 +234,13 @@ func (t *Table) audit() {
 	}
 }
 
-// auditDistance is the time between two looks at a table, readDistance between two whole readings.
-func auditDistance(table []lvs.Service) time.Duration {
-	return min(auditEvery+time.Duration(entries(table))*auditPer, auditMost)
+// auditInterval is the interval between audits of a table, readInterval that between complete reads.
+func auditInterval(table []lvs.Service) time.Duration {
+	return min(auditEvery+time.Duration(entries(table))*auditPer, auditMax)
 }
 
-func readDistance(table []lvs.Service) time.Duration {
-	return min(max(readLeast, time.Duration(entries(table))*readPer), readMost)
+func readInterval(table []lvs.Service) time.Duration {
+	return min(max(readMin, time.Duration(entries(table))*readPer), readMax)
 }
 
 func entries(table []lvs.Service) int {
@@ -253,7 +252,7 @@ func entries(table []lvs.Service) int {
 }
 
 func (t *Table) pass(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, callFor)
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	firstLook := false
 	if t.have == nil {
@@ -275,12 +274,12 @@ func (t *Table) pass(ctx context.Context) error {
 	want := (*t.target.Load()).Desired(t.found)
 	if firstLook {
 		for _, key := range lvs.Foreign(want, t.have, t.Ours) {
-			t.Log.Info("a virtual server that is not ours is left alone", "virtual_server", key.String())
+			t.Log.Info("a virtual server that is not ours is left unchanged", "virtual_server", key.String())
 		}
 	}
-	t.found = still(t.found, want)
+	t.found = stillWanted(t.found, want)
 	ops := lvs.Diff(want, t.have, t.Ours)
-	if firstLook || len(ops) > 0 { // what is adopted as it stands is ours, too
+	if firstLook || len(ops) > 0 { // adopted virtual servers are ours even if nothing has to change
 		t.Record(want)
 	}
 	if len(ops) == 0 {
@@ -289,7 +288,7 @@ func (t *Table) pass(ctx context.Context) error {
 	done, err := t.Kernel.Apply(ctx, ops)
 	t.report(done)
 	if gone := deleted(done); len(gone) > 0 {
-		t.Forget(gone) // also where another step was refused: the next pass does not see them any more
+		t.Forget(gone) // even if another op was refused: the next pass does not see them any more
 	}
 	t.have = lvs.Apply(t.have, done)
 	t.saw(t.have)
@@ -299,9 +298,9 @@ func (t *Table) pass(ctx context.Context) error {
 	return err
 }
 
-// still returns what of found is wanted: a real server that was taken out since the start, by its checks or with the
-// cluster file, is not what stood there any more if it comes back.
-func still(found, want []lvs.Service) []lvs.Service {
+// stillWanted returns the part of found that is wanted. A real server that was removed since the start, by its checks
+// or by a reload, does not count as found if it returns.
+func stillWanted(found, want []lvs.Service) []lvs.Service {
 	if len(found) == 0 {
 		return nil
 	}
@@ -331,7 +330,7 @@ func still(found, want []lvs.Service) []lvs.Service {
 	return kept
 }
 
-// settling is how long verdicts are gathered.
+// settling is the wait before a pass.
 func (t *Table) settling() time.Duration {
 	if t.fails > 0 {
 		return settleFailing
@@ -339,7 +338,7 @@ func (t *Table) settling() time.Duration {
 	return settle
 }
 
-// report writes changes to the log; a table that is made anew is not worth a line for each of a thousand.
+// report logs changes, at most reported lines for each pass: a new table may have thousands.
 func (t *Table) report(ops []lvs.Op) {
 	for _, op := range ops[:min(len(ops), reported)] {
 		t.Log.Info("table", "change", op.String())
@@ -362,7 +361,7 @@ func deleted(ops []lvs.Op) []lvs.Key {
 func (t *Table) succeeded() {
 	t.synced.Close()
 	if t.fails > 0 {
-		t.Log.Info("the table is as it should be again")
+		t.Log.Info("the IPVS table is in the desired state again")
 	}
 	t.fails, t.logged = 0, nil
 	t.publish(func(s *TableSnapshot) { s.Problem = "" })
@@ -378,10 +377,10 @@ func (t *Table) failed(err error) time.Duration {
 		t.logged[text] = true
 		t.Log.Error("cannot bring the IPVS table to the desired state; trying again", "error", err)
 	}
-	wait := min(100*time.Millisecond<<min(t.fails, 10), tableRetryMost)
+	wait := min(100*time.Millisecond<<min(t.fails, 10), tableRetryMax)
 	t.fails++
 	if errors.Is(err, context.DeadlineExceeded) {
-		return tableRetryMost
+		return tableRetryMax
 	}
 	return wait
 }

@@ -55,7 +55,7 @@ func (f *fakeTable) table() []lvs.Service {
 	return f.services
 }
 
-// look is the cheap one: as in /proc, nothing stray is in it.
+// look is the cheap read: like /proc, it does not show Stray.
 func (f *fakeTable) look() []lvs.Service {
 	seen := lvs.Sorted(f.table())
 	for i := range seen {
@@ -67,7 +67,7 @@ func (f *fakeTable) look() []lvs.Service {
 	return seen
 }
 
-// put is a foreign hand.
+// put replaces the table as another process would.
 func (f *fakeTable) put(services ...lvs.Service) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -104,16 +104,16 @@ type tableWorld struct {
 	kernel *fakeTable
 	done   chan struct{}
 	stop   func()
-	err    error // once done is closed
+	err    error // valid once done is closed
 
 	mu        sync.Mutex
 	want      []lvs.Service
-	found     []lvs.Service // what Desired was told last
+	found     []lvs.Service // the last argument of Desired
 	forgotten []lvs.Key
 	recorded  int // how often Record was called
 }
 
-// Desired and Names make the test the loop's Target.
+// Desired makes the test the loop's Target.
 func (w *tableWorld) Desired(found []lvs.Service) []lvs.Service {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -121,7 +121,7 @@ func (w *tableWorld) Desired(found []lvs.Service) []lvs.Service {
 	return w.want
 }
 
-// Problem is the one that the loop has published.
+// Problem is the problem that the loop has published.
 func (w *tableWorld) Problem() string {
 	s, _ := w.Snapshot()
 	return s.Problem
@@ -131,7 +131,7 @@ func startTable(t *testing.T, kernel *fakeTable, want ...lvs.Service) *tableWorl
 	return newTableWorld(t, kernel, kernel, slog.New(slog.DiscardHandler), want...)
 }
 
-// newTableWorld starts a loop that asks a kernel, whose table is that of a fake.
+// newTableWorld starts a loop on the kernel asked, whose table is that of the fake kernel.
 func newTableWorld(t *testing.T, asked TableKernel, kernel *fakeTable, log *slog.Logger, want ...lvs.Service) *tableWorld {
 	w := &tableWorld{kernel: kernel, want: want, done: make(chan struct{})}
 	w.Table = NewTable(TableOptions{
@@ -158,7 +158,7 @@ func newTableWorld(t *testing.T, asked TableKernel, kernel *fakeTable, log *slog
 	return w
 }
 
-// wants changes what Desired says, and tells the loop.
+// wants changes the result of Desired and wakes the loop.
 func (w *tableWorld) wants(services ...lvs.Service) {
 	w.mu.Lock()
 	w.want = services
@@ -166,7 +166,7 @@ func (w *tableWorld) wants(services ...lvs.Service) {
 	w.poke()
 }
 
-func (w *tableWorld) told() (found []lvs.Service, forgotten []lvs.Key) {
+func (w *tableWorld) results() (found []lvs.Service, forgotten []lvs.Key) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.found, w.forgotten
@@ -189,8 +189,8 @@ func TestTableIsAdoptedAndOnlyTheDifferenceIsWritten(t *testing.T) {
 		if _, ops := kernel.count(); ops != 2 {
 			t.Errorf("%d writes, want 2: one server added, one removed", ops)
 		}
-		if found, _ := w.told(); len(found) != 2 {
-			t.Errorf("Desired was told of %d services found, want 2", len(found))
+		if found, _ := w.results(); len(found) != 2 {
+			t.Errorf("Desired got %d services found, want 2", len(found))
 		}
 		select {
 		case <-w.Ready():
@@ -213,17 +213,18 @@ func TestTableIsHealedAfterForeignHands(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		kernel.put() // ipvsadm -C
 		time.Sleep(1100 * time.Millisecond)
-		same(t, "table after a flush by hand", kernel.table(), []lvs.Service{want})
+		same(t, "table after a flush by another process", kernel.table(), []lvs.Service{want})
 		before, _ := kernel.count()
 		time.Sleep(time.Minute)
 		if reads, _ := kernel.count(); reads == before || reads > before+15 {
-			t.Errorf("%d full reads of 2000 servers in a minute of peace, want some and at most 15: the audit is cheap", reads-before)
+			t.Errorf("%d complete reads of 2000 servers in a minute without changes, want 1 to 15", reads-before)
 		}
 		w.stop()
 	})
 }
 
-// What the cheap look does not see (thresholds, flags) is found by a whole reading, in a small table within a second.
+// Changes that the cheap read does not see (thresholds, flags) are found by a complete read; in a small table within a
+// second.
 func TestTableIsHealedOfWhatTheCheapLookMisses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kernel := &fakeTable{}
@@ -234,7 +235,7 @@ func TestTableIsHealedOfWhatTheCheapLookMisses(t *testing.T) {
 		changed.Servers[0].Stray = "thresholds 1 and 0"
 		kernel.put(changed)
 		time.Sleep(1600 * time.Millisecond)
-		same(t, "table after thresholds by hand", kernel.table(), []lvs.Service{want})
+		same(t, "table after thresholds set by another process", kernel.table(), []lvs.Service{want})
 		w.stop()
 	})
 }
@@ -266,11 +267,11 @@ func TestTableRetriesWithBackoffAndFailsOnlyAtTheStart(t *testing.T) {
 		time.Sleep(time.Minute)
 		select {
 		case <-w.done:
-			t.Errorf("the loop ended with %v; once the table stood, no error ends it", w.err)
+			t.Errorf("the loop ended with %v; after a first success no error may end it", w.err)
 		default:
 		}
 		if reads, _ := kernel.count(); reads > 25 {
-			t.Errorf("%d reads in a minute of failure: no backoff", reads)
+			t.Errorf("%d reads in a minute of failure, want at most 25 with a backoff", reads)
 		}
 		if p := w.Problem(); p != errFatal.Error() {
 			t.Errorf("problem %q, want %q", p, errFatal)
@@ -326,7 +327,7 @@ func TestDeletedServiceIsForgotten(t *testing.T) {
 		synctest.Wait()
 		w.wants(service("10.77.0.101"))
 		time.Sleep(time.Second)
-		if _, forgotten := w.told(); !slices.Equal(forgotten, []lvs.Key{service("10.77.0.100").Key}) {
+		if _, forgotten := w.results(); !slices.Equal(forgotten, []lvs.Key{service("10.77.0.100").Key}) {
 			t.Errorf("forgotten: %v", forgotten)
 		}
 		w.stop()
@@ -342,7 +343,7 @@ func TestAdoptedServerCountsOnlyUntilItIsTakenOut(t *testing.T) {
 		time.Sleep(time.Second)
 		w.wants(full)
 		time.Sleep(time.Second)
-		found, _ := w.told()
+		found, _ := w.results()
 		same(t, "found", found, []lvs.Service{service("10.77.0.100", "10.77.0.11")})
 		w.stop()
 	})

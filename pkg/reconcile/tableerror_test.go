@@ -19,14 +19,14 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
-// troubles are what netlink calls can answer.
-var troubles = []error{
+// netlinkErrors are errors that netlink calls can return.
+var netlinkErrors = []error{
 	syscall.EPERM, syscall.EACCES, syscall.ENOBUFS, syscall.ENOMEM, syscall.EINTR, syscall.EAGAIN, syscall.EBUSY, syscall.EEXIST,
 	syscall.ENOENT, syscall.ESRCH, syscall.ENODEV, syscall.ENETDOWN, syscall.EADDRNOTAVAIL, syscall.EOPNOTSUPP, syscall.EINVAL,
 	syscall.ETIMEDOUT, syscall.EMFILE, context.DeadlineExceeded, io.ErrUnexpectedEOF, net.ErrClosed,
 }
 
-// brokenTable fails as long as err is set, and counts what it is asked.
+// brokenTable fails as long as readErr or applyErr is set, and counts its calls.
 type brokenTable struct {
 	fakeTable
 	state       sync.Mutex
@@ -62,7 +62,7 @@ func (b *brokenTable) Read(ctx context.Context) ([]lvs.Service, error) {
 	return b.fakeTable.Read(ctx)
 }
 
-// refusal is the error of steps that are refused while the others are carried out.
+// refusal is the error of ops that are refused while the others are executed.
 type refusal []lvs.Op
 
 func (r refusal) Error() string { return "refused" }
@@ -96,39 +96,40 @@ func startBroken(t *testing.T, kernel *brokenTable, want ...lvs.Service) (w *tab
 	return newTableWorld(t, kernel, &kernel.fakeTable, slog.New(slog.NewTextHandler(log, nil)), want...), log
 }
 
-// Whatever the kernel answers: tries are few, the log has it once, the loop goes on, and all is well when the trouble ends.
+// For every kernel error: attempts are few, the error is logged once, the loop continues, and it recovers when the
+// error ends.
 func TestTableOutlivesEveryError(t *testing.T) {
-	for _, trouble := range troubles {
+	for _, failure := range netlinkErrors {
 		for _, where := range []string{"read", "apply"} {
-			t.Run(fmt.Sprintf("%s %v", where, trouble), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s %v", where, failure), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					kernel := &brokenTable{}
 					w, log := startBroken(t, kernel, service("10.77.0.100"))
 					time.Sleep(time.Second)
 					if where == "read" {
-						kernel.breaks(trouble, nil)
+						kernel.breaks(failure, nil)
 					} else {
-						kernel.breaks(nil, trouble)
+						kernel.breaks(nil, failure)
 					}
 					want := service("10.77.0.100", "10.77.0.11")
-					kernel.put() // a foreign hand, so that there is something to read and to write
+					kernel.put() // a change by another process, so that there is something to read and to write
 					w.wants(want)
 					before := kernel.count()
 					time.Sleep(time.Minute)
 					if tries := kernel.count() - before; tries < 10 || tries > 60 {
-						t.Errorf("%d conversations in a minute of failure, want 10 to 60", tries)
+						t.Errorf("%d calls in a minute of failure, want 10 to 60", tries)
 					}
 					if told := log.Count("level=ERROR"); told != 1 {
-						t.Errorf("%d lines of error in a minute, want one", told)
+						t.Errorf("%d error lines in a minute, want 1", told)
 					}
-					if problem := w.Problem(); !strings.Contains(problem, trouble.Error()) {
-						t.Errorf("problem %q, want it to tell of %q", problem, trouble)
+					if problem := w.Problem(); !strings.Contains(problem, failure.Error()) {
+						t.Errorf("problem %q, want one that contains %q", problem, failure)
 					}
 					kernel.breaks(nil, nil)
-					time.Sleep(tableRetryMost + time.Second)
-					same(t, "table after the trouble", kernel.table(), []lvs.Service{want})
-					if w.Problem() != "" || log.Count("the table is as it should be again") != 1 {
-						t.Errorf("problem %q after the end; the log tells of it %d times", w.Problem(), log.Count("as it should be again"))
+					time.Sleep(tableRetryMax + time.Second)
+					same(t, "table after the error ended", kernel.table(), []lvs.Service{want})
+					if w.Problem() != "" || log.Count("in the desired state again") != 1 {
+						t.Errorf("problem %q after the error ended; logged %d times", w.Problem(), log.Count("in the desired state again"))
 					}
 					w.stop()
 				})
@@ -137,7 +138,7 @@ func TestTableOutlivesEveryError(t *testing.T) {
 	}
 }
 
-// Verdicts that come all the time do not undo the backoff, and errors that take turns do not fill the log.
+// Verdicts that arrive all the time do not defeat the backoff, and alternating errors do not fill the log.
 func TestTroubleIsBoundedWhileVerdictsKeepComing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kernel := &brokenTable{alternating: true}
@@ -151,16 +152,16 @@ func TestTroubleIsBoundedWhileVerdictsKeepComing(t *testing.T) {
 			w.poke()
 		}
 		if tries := kernel.count() - before; tries > 600 {
-			t.Errorf("%d conversations in a minute, want at most 600: two every %s, and the audit", tries, settleFailing)
+			t.Errorf("%d calls in a minute, want at most 600: two every %s, and the audit", tries, settleFailing)
 		}
 		if told := log.Count("level=ERROR"); told > 3 {
-			t.Errorf("%d lines of 3 errors", told)
+			t.Errorf("%d log lines, want at most 3", told)
 		}
 		w.stop()
 	})
 }
 
-// What was deleted is not ours any more, although the kernel refused another step of the same pass.
+// A deleted virtual server is no longer ours, even if the kernel refused another op of the same pass.
 func TestDeletedBesideARefusalIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kernel := &brokenTable{}
@@ -168,14 +169,14 @@ func TestDeletedBesideARefusalIsForgotten(t *testing.T) {
 		w, _ := startBroken(t, kernel, service("10.77.0.100"), service("10.77.0.101"))
 		time.Sleep(time.Second)
 		if w.mu.Lock(); w.recorded == 0 {
-			t.Error("what was adopted as it stood is not recorded")
+			t.Error("adopted virtual servers are not recorded")
 		}
 		w.mu.Unlock()
 		added := service("10.77.0.102")
 		kernel.breaks(nil, refusal{{Kind: lvs.AddService, Service: added}})
 		w.wants(service("10.77.0.100"), added)
 		time.Sleep(10 * time.Millisecond)
-		if _, forgotten := w.told(); len(forgotten) != 1 || forgotten[0] != service("10.77.0.101").Key {
+		if _, forgotten := w.results(); len(forgotten) != 1 || forgotten[0] != service("10.77.0.101").Key {
 			t.Errorf("forgotten: %v", forgotten)
 		}
 		w.stop()
@@ -194,7 +195,7 @@ func TestLogOfALargePassIsBounded(t *testing.T) {
 			t.Errorf("%d lines, want %d", n, reported)
 		}
 		if log.Count(fmt.Sprintf("count=%d", 1501-reported)) != 1 {
-			t.Errorf("the rest is not counted")
+			t.Errorf("the number of the other changes is not logged")
 		}
 		w.stop()
 	})

@@ -8,25 +8,25 @@ import (
 )
 
 func TestTenureAnnouncesFiveSecondsAfterAResignedPeer(t *testing.T) {
-	got := announcements(newTenure(time.Second, 5*time.Second, false))
+	got := announcements(newLeaseTimer(time.Second, 5*time.Second, false))
 	want := []time.Duration{1000, 2100, 3200, 4300, 5400}
 	check(t, got, want)
 }
 
 func TestTenureAnnouncesUntilTheLeaseOfASilentPeerHasLapsed(t *testing.T) {
-	got := announcements(newTenure(0, 5*time.Second, true))
+	got := announcements(newLeaseTimer(0, 5*time.Second, true))
 	if last := got[len(got)-1]; last < 5900*time.Millisecond || last > 7*time.Second {
 		t.Errorf("the last announcement is at %s, want between the lease + 0.9 s and lease + 2 s", last)
 	}
 	for i := 1; i < len(got); i++ {
 		if got[i]-got[i-1] < time.Second {
-			t.Errorf("announcements %s and %s are closer than a neighbour's locktime of 1 s", got[i-1], got[i])
+			t.Errorf("announcements at %s and %s are closer than a neighbour's locktime of 1 s", got[i-1], got[i])
 		}
 	}
 }
 
 func TestLateAnnouncementsCostNone(t *testing.T) {
-	held := newTenure(0, 5*time.Second, false)
+	held := newLeaseTimer(0, 5*time.Second, false)
 	n := 0
 	for at, ok := held.nextAnnouncement(); ok; at, ok = held.nextAnnouncement() {
 		n++
@@ -37,7 +37,7 @@ func TestLateAnnouncementsCostNone(t *testing.T) {
 	}
 	held.announced(held.announceAt + 10*time.Second)
 	if next, _ := held.nextAnnouncement(); next < held.since+15*time.Second {
-		t.Errorf("after a stall the next announcement is at %s: within the locktime of the late one", next)
+		t.Errorf("after a stall the next announcement is at %s, within the locktime of the late one", next)
 	}
 }
 
@@ -53,19 +53,19 @@ func TestTenureLapses(t *testing.T) {
 		{"at the lease", 13 * time.Second, true},
 		{"long after", time.Hour, true},
 	} {
-		held := tenure{lease: 3 * time.Second, renewed: 10 * time.Second, added: true}
+		held := leaseTimer{lease: 3 * time.Second, renewed: 10 * time.Second, added: true}
 		if got := held.lapsed(c.now); got != c.want {
 			t.Errorf("%s: lapsed(%s) = %t, want %t", c.name, c.now, got, c.want)
 		}
 	}
 }
 
-// A tenure whose renewals come when they are due never lapses, however late each comes by less than two thirds.
+// A lease whose renewals are each late by less than two thirds of the lease never lapses.
 func TestTenureRenewedInTimeNeverLapses(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		lease := time.Duration(rapid.IntRange(3, 60).Draw(t, "lease")) * time.Second
 		now := time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "start"))
-		held := newTenure(now, lease, rapid.Bool().Draw(t, "silent"))
+		held := newLeaseTimer(now, lease, rapid.Bool().Draw(t, "silent"))
 		for range 20 {
 			late := time.Duration(rapid.Int64Range(0, int64(lease)*2/3-1).Draw(t, "late"))
 			now = held.renewAt() + late
@@ -77,7 +77,7 @@ func TestTenureRenewedInTimeNeverLapses(t *testing.T) {
 	})
 }
 
-func announcements(held tenure) []time.Duration {
+func announcements(held leaseTimer) []time.Duration {
 	var all []time.Duration
 	for range 100 {
 		at, ok := held.nextAnnouncement()
