@@ -59,7 +59,7 @@ func command(line string) func(h *lab.Host, dir string) {
 	return func(h *lab.Host, dir string) { h.Run("sh", "-c", "mkdir -p "+dir+" && cd "+dir+" && "+line) }
 }
 
-const lostState = "what an earlier run put into the kernel or found there is not known"
+const lostState = "the changes that an earlier run made to the kernel are not known"
 
 var directoryFaults = []directoryFault{
 	{name: "empty file", before: content(""), logged: lostState},

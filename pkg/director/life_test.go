@@ -492,7 +492,7 @@ func TestTroubles(t *testing.T) {
 		m.refuse("open eth0", errors.New("no buffers"))
 		m.pass(3 * time.Second)
 		problems := strings.Join(m.Status().Problems, "\n")
-		for _, want := range []string{"the sysctls are not as they should be: ", "no /proc", "the IPVS table is not as it should be: ", "was given up", "no VRRP socket on eth0: "} {
+		for _, want := range []string{"the sysctls are not as they should be: ", "no /proc", "the IPVS table is not as it should be: ", "the state directory is closed", "no VRRP socket on eth0: "} {
 			if !strings.Contains(problems, want) {
 				t.Errorf("%q is missing in\n%s", want, problems)
 			}

@@ -18,14 +18,14 @@ import (
 
 const (
 	fileName = "state.json"
-	// asideName is where a file is put that cannot be read: people may make something of it.
-	asideName = fileName + ".unreadable"
-	// mostBytes bounds what is read: ten thousand services are about 1 MB.
-	mostBytes = 16 << 20
+	// unreadableName is the name that an unreadable state file is renamed to, so that an administrator can examine it.
+	unreadableName = fileName + ".unreadable"
+	// maxBytes is the maximum size of a file that is read: ten thousand services take about 1 MB.
+	maxBytes = 16 << 20
 )
 
-// Sysctl is a kernel setting that was changed: the value the machine had before, and ours. On the way out the former is
-// given back if the latter still stands.
+// Sysctl is a kernel parameter that was changed: the value that the machine had before, and ours. At the end the former
+// is restored if the parameter still has the latter.
 type Sysctl struct {
 	Key   string `json:"key"`
 	Found string `json:"found"`
@@ -42,18 +42,18 @@ type content struct {
 	Sysctls   []Sysctl  `json:"sysctls,omitempty"`
 }
 
-// home is what a content is about: one network namespace in one boot.
-type home struct{ boot, net string }
+// origin identifies what a content refers to: one network namespace in one boot.
+type origin struct{ boot, net string }
 
-// load reads a state file. Whatever cannot be used gives an empty content, and is put aside; the sentence says what was lost,
-// and is empty when nothing was: no file yet, or one of another boot or network namespace, which is gone with all that
-// was put into it, or not ours to touch.
-func load(path string, here home) (content, string) {
+// load reads a state file. A file that cannot be used is renamed to unreadableName and gives an empty content and a
+// sentence about what was lost. The sentence is empty if nothing was: there is no file yet, or it is from another boot
+// or network namespace, whose kernel state is gone or not ours.
+func load(path string, here origin) (content, string) {
 	empty := content{Version: version, BootID: here.boot, Net: here.net}
 	lost := func(err error) (content, string) {
-		text := fmt.Sprintf("state file %s: %v: what an earlier run put into the kernel or found there is not known", path, err)
-		if aside := filepath.Join(filepath.Dir(path), asideName); os.Rename(path, aside) == nil {
-			text += "; the file is kept as " + aside
+		text := fmt.Sprintf("state file %s: %v: the changes that an earlier run made to the kernel are not known", path, err)
+		if renamed := filepath.Join(filepath.Dir(path), unreadableName); os.Rename(path, renamed) == nil {
+			text += "; the file was renamed to " + renamed
 		}
 		return empty, text
 	}
@@ -65,7 +65,7 @@ func load(path string, here home) (content, string) {
 		return lost(err)
 	case !info.Mode().IsRegular():
 		return lost(errors.New("not a regular file"))
-	case info.Size() > mostBytes:
+	case info.Size() > maxBytes:
 		return lost(fmt.Errorf("%d bytes are too many", info.Size()))
 	}
 	data, err := os.ReadFile(path)
@@ -84,7 +84,7 @@ func load(path string, here home) (content, string) {
 	}
 }
 
-// add enters what another content holds, and says whether that was new.
+// add merges another content into b and reports whether that added anything.
 func (b *content) add(other content) bool {
 	addressesNew := replace(&b.Addresses, slices.Concat(b.Addresses, other.Addresses), compareAddresses)
 	services := replace(&b.Services, slices.Concat(b.Services, other.Services), lvs.Key.Compare)
@@ -92,24 +92,25 @@ func (b *content) add(other content) bool {
 	return addressesNew || services || sysctls
 }
 
-// save writes the file so that a reader, also one after a power loss, sees the old content or the new one.
+// save replaces the file atomically: a reader sees the old content or the new one, also after a power loss.
 func (b *content) save(path string) error {
 	data, err := json.MarshalIndent(b, "", " ")
 	if err != nil {
 		return err
 	}
-	// Without a directory of its own renameio would try $TMPDIR, which is on another file system.
+	// Without WithTempDir, renameio would try $TMPDIR, which may be on another file system.
 	return renameio.WriteFile(path, append(data, '\n'), 0o640, renameio.WithTempDir(filepath.Dir(path)))
 }
 
-// sweep removes the unfinished files of a daemon that was killed while it saved. The lock is held: nobody else writes.
+// sweep removes the temporary files of a daemon that was killed during save. The caller holds the lock, so no other
+// process is writing.
 func sweep(dir string) {
 	unfinished, err := filepath.Glob(filepath.Join(dir, "."+fileName+"*"))
 	if err != nil {
 		return
 	}
 	for _, path := range unfinished {
-		_ = os.Remove(path) // in nobody's way
+		_ = os.Remove(path) // a leftover does no harm
 	}
 }
 
@@ -119,8 +120,8 @@ func compareAddresses(a, b kernel.IfAddr) int {
 
 func compareSysctls(s, b Sysctl) int { return cmp.Compare(s.Key, b.Key) }
 
-// replace puts a new list in the place of an old one and says whether that changed anything. Lists are kept sorted and
-// without duplicates, so that the same facts give the same file.
+// replace replaces a list and reports whether that changed it. Lists are sorted and have no duplicates, so that the
+// same entries give the same file.
 func replace[L ~[]T, T comparable](list *L, all []T, compare func(a, b T) int) bool {
 	all = slices.Clone(all)
 	slices.SortFunc(all, compare)
@@ -132,7 +133,7 @@ func replace[L ~[]T, T comparable](list *L, all []T, compare func(a, b T) int) b
 	return true
 }
 
-// without returns a list less some of its entries.
+// without returns a list without some of its entries.
 func without[T comparable](list, gone []T) []T {
 	out := make(map[T]bool, len(gone))
 	for _, g := range gone {
@@ -141,7 +142,7 @@ func without[T comparable](list, gone []T) []T {
 	return slices.DeleteFunc(slices.Clone(list), func(t T) bool { return out[t] })
 }
 
-// merged adds sysctls to a list: the first value found of a key stays, the last one written counts.
+// merged adds sysctls to a list. A key keeps its first Found and gets the last Wrote.
 func merged(list, more []Sysctl) []Sysctl {
 	all := slices.Clone(list)
 	at := make(map[string]int, len(all))

@@ -1,9 +1,9 @@
-// Package statefile is a daemon's state file: what it has put into this kernel and what it found there before. A daemon that
-// was killed reads it at its next start and so knows which addresses and services are its own and which sysctl values
-// to give back. It is also the lock that keeps a second daemon away from the same state directory.
+// Package statefile is a daemon's state file: a record of what it has changed in this kernel and of the values that it
+// found before. After a crash the next start learns from it which addresses and services are its own and which sysctl
+// values to restore. Its lock also prevents a second daemon from using the same state directory.
 //
-// It judges nothing: it never looks at the kernel, and what it says is worth something only in the boot
-// and the network namespace in which it was written. Entries are saved before the kernel is changed. A disk that is full,
-// read-only or gone is no reason for a daemon not to serve: then the state file is kept in memory, says so, and is saved as
-// soon as that is possible.
+// It makes no decisions and never reads the kernel, and its entries are valid only in the boot and the network
+// namespace in which they were written. Entries are saved before the kernel is changed. A full, read-only or missing
+// disk does not keep a daemon from serving: the state is then kept in memory, which is reported, and is saved as soon
+// as possible.
 package statefile

@@ -10,11 +10,12 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
-// version is that of the files that are written. Version 1, whose services had no mark and their port as a text, is read. A
-// daemon that knew no marks would take every service by mark for its own, and so it must not read version 2.
+// version is the version of the files that are written. Version 1, whose services have no mark and a string as port,
+// can be read. A daemon that does not know marks would consider every firewall-mark service its own, so it must not
+// accept version 2.
 const version = 2
 
-// decode reads a content from any bytes.
+// decode parses a content from untrusted bytes.
 func decode(data []byte) (content, error) {
 	var head struct {
 		Version int `json:"version"`
@@ -35,7 +36,7 @@ func decode(data []byte) (content, error) {
 	if err != nil {
 		return content{}, err
 	}
-	// A file that was edited by hand may hold anything in any order.
+	// A file that was edited manually may be unsorted and contain duplicates.
 	replace(&b.Addresses, b.Addresses, compareAddresses)
 	replace(&b.Services, b.Services, lvs.Key.Compare)
 	replace(&b.Sysctls, merged(nil, b.Sysctls), compareSysctls)
@@ -60,7 +61,7 @@ func decode1(data []byte) (content, error) {
 	for _, s := range old.Services {
 		address, err := netip.ParseAddr(s.Address)
 		port, portErr := strconv.ParseUint(s.Port, 10, 16)
-		if err == nil && portErr == nil && s.Protocol != lvs.FirewallMark { // which mark, it does not say
+		if err == nil && portErr == nil && s.Protocol != lvs.FirewallMark { // version 1 does not contain the mark
 			b.Services = append(b.Services, lvs.Key{Protocol: s.Protocol, Address: address, Port: uint16(port)})
 		}
 	}
@@ -84,8 +85,8 @@ func (all addresses) MarshalJSON() ([]byte, error) {
 	return json.Marshal(written)
 }
 
-// UnmarshalJSON implements json.Unmarshaler. What is no prefix was never put on an interface: it is left out, and takes
-// nothing else with it.
+// UnmarshalJSON implements json.Unmarshaler. An entry whose prefix is invalid was never put on an interface: it is
+// skipped, and the others are kept.
 func (all *addresses) UnmarshalJSON(data []byte) error {
 	var written []address
 	if err := json.Unmarshal(data, &written); err != nil {
@@ -120,7 +121,8 @@ func (all services) MarshalJSON() ([]byte, error) {
 	return json.Marshal(written)
 }
 
-// UnmarshalJSON implements json.Unmarshaler. What has no address was never put into the table: it is left out, as above.
+// UnmarshalJSON implements json.Unmarshaler. An entry without a valid address was never put into the table and is
+// skipped.
 func (all *services) UnmarshalJSON(data []byte) error {
 	var written []service
 	if err := json.Unmarshal(data, &written); err != nil {

@@ -16,16 +16,16 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden file of this version in testdata; read the diff before you keep it")
+var update = flag.Bool("update", false, "rewrite the golden file of this version in testdata; review the diff before you commit it")
 
-// sameAddr compares addresses, whose fields go-cmp cannot see.
+// sameAddr compares addresses, whose fields are not exported.
 var sameAddr = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
 
 func key(protocol, address string, port uint16) lvs.Key {
 	return lvs.Key{Protocol: protocol, Address: netip.MustParseAddr(address), Port: port}
 }
 
-// golden is a file of testdata as this kernel would have written it.
+// golden returns a file of testdata with this boot and network namespace filled in.
 func golden(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", name))
@@ -35,7 +35,7 @@ func golden(t *testing.T, name string) string {
 	return strings.NewReplacer("BOOT", here.boot, "NET", here.net).Replace(string(text))
 }
 
-// ofVersion1 is what testdata/version1.json holds, which the last program of that version wrote.
+// ofVersion1 is the content of testdata/version1.json, which was written by the last release with that version.
 var ofVersion1 = content{
 	Addresses: addresses{
 		{Interface: "eth0", Prefix: netip.MustParsePrefix("10.77.0.100/32")},
@@ -48,7 +48,7 @@ var ofVersion1 = content{
 	Sysctls: []Sysctl{{"net.ipv4.conf.all.arp_ignore", "0", "1"}, {"net.ipv4.vs.expire_nodest_conn", "0", "1"}},
 }
 
-// An upgrade loses nothing, and leaves a file of this version.
+// An upgrade keeps all entries and writes a file of the current version.
 func TestVersion1IsRead(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, fileName), []byte(golden(t, "version1.json")), 0o600))
@@ -56,8 +56,8 @@ func TestVersion1IsRead(t *testing.T) {
 	if diff := cmp.Diff(ofVersion1, contents(l), samePrefix, sameAddr); diff != "" || l.Warning() != "" {
 		t.Errorf("(-want +got), warning %q:\n%s", l.Warning(), diff)
 	}
-	if _, err := os.Stat(filepath.Join(dir, asideName)); err == nil {
-		t.Error("the file was put aside")
+	if _, err := os.Stat(filepath.Join(dir, unreadableName)); err == nil {
+		t.Error("the file was renamed as unreadable")
 	}
 	must(t, l.RecordService(lvs.Marked(kernel.IPv4, 5), lvs.Marked(kernel.IPv6, 5), lvs.Marked(kernel.IPv6, 6)))
 	written, err := os.ReadFile(l.path)
@@ -69,7 +69,7 @@ func TestVersion1IsRead(t *testing.T) {
 		must(t, os.WriteFile("testdata/version2.json", []byte(text), 0o644))
 	}
 	if diff := cmp.Diff(golden(t, "version2.json"), string(written)); diff != "" {
-		t.Errorf("the file that is written (-want +got):\n%s", diff)
+		t.Errorf("the file written (-want +got):\n%s", diff)
 	}
 	with := ofVersion1
 	with.Services = slices.Concat(services{lvs.Marked(kernel.IPv4, 5), lvs.Marked(kernel.IPv6, 5), lvs.Marked(kernel.IPv6, 6)}, with.Services)
@@ -78,7 +78,7 @@ func TestVersion1IsRead(t *testing.T) {
 	}
 }
 
-// What a file of version 1 cannot say, and what nobody wrote, is left out and takes nothing else with it.
+// Entries that version 1 cannot represent, or that are invalid, are skipped, and the others are kept.
 func TestServicesOfVersion1(t *testing.T) {
 	b, err := decode([]byte(`{"version": 1, "boot_id": "b", "services": [
 		{"protocol": "fwm", "address": "0.0.0.0", "port": "0"}, {"protocol": "tcp", "address": "", "port": "1"},
@@ -88,13 +88,13 @@ func TestServicesOfVersion1(t *testing.T) {
 		t.Errorf("%+v (-want +got):\n%s", b, diff)
 	}
 	if _, err := decode([]byte(`{"version": 1, "services": [{"port": 80}]}`)); err == nil {
-		t.Error("a file that is no file of version 1 is read as one")
+		t.Error("an invalid file of version 1 is accepted")
 	}
 }
 
-// Services and addresses of either family are in the file what they are in memory, and are found.
+// Services and addresses of both families are unchanged after saving and loading, and are found.
 func TestBothFamilies(t *testing.T) {
-	dir := t.TempDir() // the disk is not what is tested
+	dir := t.TempDir() // shared by all runs: the disk is not under test
 	rapid.Check(t, func(r *rapid.T) {
 		keys := rapid.SliceOfN(rapid.Custom(func(r *rapid.T) lvs.Key {
 			family := rapid.SampledFrom([]kernel.Family{kernel.IPv4, kernel.IPv6}).Draw(r, "family")
@@ -114,7 +114,7 @@ func TestBothFamilies(t *testing.T) {
 		replace(&b.Addresses, b.Addresses, compareAddresses)
 		path := filepath.Join(dir, fileName)
 		must(t, b.save(path))
-		again, warning := load(path, home{boot: "b"})
+		again, warning := load(path, origin{boot: "b"})
 		if diff := cmp.Diff(b, again, samePrefix, sameAddr); diff != "" || warning != "" {
 			r.Fatalf("saved and loaded (-want +got), warning %q:\n%s", warning, diff)
 		}

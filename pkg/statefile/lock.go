@@ -10,13 +10,14 @@ import (
 	"syscall"
 )
 
-// pidName is the file with the process id of the holder. The lock is on the directory; the file only tells people.
+// pidName is the file with the process id of the lock's holder. The lock is on the directory; the file is only
+// informative.
 const pidName = "pid"
 
 // ErrLocked is returned by Open when another process holds the state directory.
 var ErrLocked = errors.New("stop it or use another --state-dir")
 
-// lock takes hold of a directory until the descriptor is closed, which the end of the process does too.
+// lock locks a directory until the descriptor is closed, at the latest by the end of the process.
 func lock(dir string) (*os.File, error) {
 	handle, err := os.Open(dir)
 	if err != nil {
@@ -29,7 +30,7 @@ func lock(dir string) (*os.File, error) {
 		}
 		return nil, unusable(dir, err)
 	}
-	_ = os.WriteFile(filepath.Join(dir, pidName), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o640) // only told to people
+	_ = os.WriteFile(filepath.Join(dir, pidName), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o640) // only informative
 	return handle, nil
 }
 
@@ -45,7 +46,7 @@ func flock(f *os.File) error {
 	return failed
 }
 
-// holder is " (pid N)", or nothing where the holder has not said it yet.
+// holder returns " (pid N)", or "" if the holder has not written its pid yet.
 func holder(dir string) string {
 	text, err := os.ReadFile(filepath.Join(dir, pidName))
 	if err != nil {

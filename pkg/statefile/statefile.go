@@ -16,40 +16,41 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
-// File is the open state file; it holds the lock of its directory until Close. Its methods may be called from any
-// goroutine. Those that only ask never wait for the disk, the others for 2 s at most.
+// File is an open state file. It holds the lock of its directory until Close. Its methods may be called from any
+// goroutine. Those that only read never wait for the disk, the others for at most 2 s.
 //
-// The methods that change it save before they return. When saving fails (a full disk) the change is remembered all the
-// same, the error says so, and the next change or Keep saves everything: a daemon that must keep a service up goes on,
-// and only a crash in the meantime would lose the entry. So it is with a disk that does not answer; what hangs there goes
-// on behind the caller's back, and until it returns nobody else waits for it.
+// The methods that change it save before they return. If saving fails (a full disk), the change is kept in memory, the
+// error says so, and the next change or Keep saves everything: the daemon continues to serve, and only a crash before
+// then loses the entry. The same applies if the disk does not respond; the pending operation continues in the
+// background, and until it returns no other call waits for the disk.
 type File struct {
 	path string
 
-	mu      sync.Mutex // guards what follows; never held while the disk is waited for
+	mu      sync.Mutex // guards the following fields; never held during disk operations
 	warning string
 	content content
 	changes uint64
-	written uint64 // the changes that the file holds
-	whole   bool   // there is a file
+	written uint64 // the value of changes that the file contains
+	whole   bool   // the file was written
 	closed  bool
 
-	disk  chan struct{} // holding its one place guards what follows
+	disk  chan struct{} // semaphore of capacity 1 that guards the following fields
 	dir   *os.File      // holds the lock; nil while there is none
-	file  os.FileInfo   // as it was written last; nil while what the content holds is not in it
-	hangs atomic.Bool   // who holds the disk has done so for longer than anybody waits
+	file  os.FileInfo   // as last written; nil while it does not have the current content
+	hangs atomic.Bool   // the current disk operation has exceeded diskTimeout
 }
 
-// diskWithin is how long anybody waits for the disk.
-const diskWithin = time.Second
+// diskTimeout is how long a call waits for the disk.
+const diskTimeout = time.Second
 
 // ErrClosed is returned by changes after Close.
-var ErrClosed = errors.New("the state directory was given up")
+var ErrClosed = errors.New("the state directory is closed")
 
-// Open takes the lock of a state directory, which is made if it is absent, and reads its state file. A file from another
-// boot, a damaged file or none at all give an empty state file; Warning says if something was lost. A directory that cannot be
-// used gives a state file in memory; Keep says why, and tries again. So does a disk that does not answer within a second; when
-// it does in the end, what its file holds is added to what happened meanwhile. The only error is ErrLocked.
+// Open locks a state directory, which is created if it is absent, and reads its state file. If the file is missing,
+// damaged or from another boot, the state is empty; Warning says whether something was lost. If the directory cannot be
+// used or the disk does not respond within a second, the state is kept in memory; Keep returns the reason and tries
+// again. When the disk responds later, the content of its file is merged with the changes made meanwhile. The only
+// error is ErrLocked.
 func Open(dir string) (*File, error) {
 	l := &File{path: filepath.Join(dir, fileName), disk: make(chan struct{}, 1), content: content{Version: version}}
 	here, err := thisKernel()
@@ -64,9 +65,10 @@ func Open(dir string) (*File, error) {
 	return l, nil
 }
 
-// read takes the lock, and the state file into the content. It proves at once that the file can be written; Keep says if not.
-func (l *File) read(here home) error {
-	if err := l.hold(); errors.Is(err, ErrLocked) || here == (home{}) {
+// read takes the lock and loads the state file. It writes the file at once to find out whether that works; if not, Keep
+// returns the reason.
+func (l *File) read(here origin) error {
+	if err := l.hold(); errors.Is(err, ErrLocked) || here == (origin{}) {
 		return err
 	}
 	if l.dir != nil {
@@ -82,23 +84,24 @@ func (l *File) read(here home) error {
 	return l.write(false)
 }
 
-// Warning is a sentence about a state file that could not be used, or "".
+// Warning returns a sentence about a state file that could not be used, or "".
 func (l *File) Warning() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.warning
 }
 
-// Keep saves what could not be saved before, and restores a file or directory that somebody removed or changed. The error
-// says why that is not possible, with the remedy. It is cheap when all is well, and meant to be called now and then.
+// Keep saves what could not be saved before, and restores a file or directory that another process removed or changed.
+// The error says why that is not possible, with the remedy. Keep is cheap if there is nothing to do, and should be
+// called periodically.
 func (l *File) Keep() error { return l.save(true) }
 
-// Held says why this process does not hold the lock of the directory, nil if it does.
+// Held returns why this process does not hold the lock of the directory; nil if it does.
 func (l *File) Held() error {
 	return l.withDisk(l.hold)
 }
 
-// Close gives the directory up. The file stays. Closing twice is no error.
+// Close releases the lock of the directory. The file stays. Closing twice is not an error.
 func (l *File) Close() error {
 	l.mu.Lock()
 	l.closed = true
@@ -107,27 +110,27 @@ func (l *File) Close() error {
 		if l.dir == nil {
 			return nil
 		}
-		err := l.dir.Close() // the lock goes with its last descriptor
+		err := l.dir.Close() // this releases the lock
 		l.dir = nil
 		return err
 	})
 }
 
-// Addresses are those that were put on interfaces, in order.
+// Addresses returns the addresses that were put on interfaces, sorted.
 func (l *File) Addresses() []kernel.IfAddr {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.content.Addresses)
 }
 
-// Services are the virtual servers that were put into the IPVS table, in order.
+// Services returns the virtual servers that were put into the IPVS table, sorted.
 func (l *File) Services() []lvs.Key {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.content.Services)
 }
 
-// HasService says whether a virtual server is among them.
+// HasService reports whether Services contains a virtual server.
 func (l *File) HasService(key lvs.Key) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -135,54 +138,54 @@ func (l *File) HasService(key lvs.Key) bool {
 	return found
 }
 
-// Sysctls are those that were changed, in the order of their keys.
+// Sysctls returns the parameters that were changed, sorted by key.
 func (l *File) Sysctls() []Sysctl {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.content.Sysctls)
 }
 
-// SetAddresses replaces all addresses; SetAddresses(nil) forgets them.
+// SetAddresses replaces all addresses; SetAddresses(nil) removes them.
 func (l *File) SetAddresses(all []kernel.IfAddr) error {
 	return l.change(func(b *content) bool { return replace(&b.Addresses, all, compareAddresses) })
 }
 
-// RecordAddress adds addresses; those it has are no error.
+// RecordAddress adds addresses; those already recorded are ignored.
 func (l *File) RecordAddress(more ...kernel.IfAddr) error {
 	return l.change(func(b *content) bool {
 		return replace(&b.Addresses, append(slices.Clone(b.Addresses), more...), compareAddresses)
 	})
 }
 
-// ForgetAddress drops addresses; unknown ones are no error.
+// ForgetAddress removes addresses; unknown ones are ignored.
 func (l *File) ForgetAddress(gone ...kernel.IfAddr) error {
 	return l.change(func(b *content) bool { return replace(&b.Addresses, without(b.Addresses, gone), compareAddresses) })
 }
 
-// SetServices replaces all services; SetServices(nil) forgets them.
+// SetServices replaces all services; SetServices(nil) removes them.
 func (l *File) SetServices(all []lvs.Key) error {
 	return l.change(func(b *content) bool { return replace(&b.Services, all, lvs.Key.Compare) })
 }
 
-// RecordService adds services; those it has are no error.
+// RecordService adds services; those already recorded are ignored.
 func (l *File) RecordService(more ...lvs.Key) error {
 	return l.change(func(b *content) bool {
 		return replace(&b.Services, append(slices.Clone(b.Services), more...), lvs.Key.Compare)
 	})
 }
 
-// ForgetService drops services; unknown ones are no error.
+// ForgetService removes services; unknown ones are ignored.
 func (l *File) ForgetService(gone ...lvs.Key) error {
 	return l.change(func(b *content) bool { return replace(&b.Services, without(b.Services, gone), lvs.Key.Compare) })
 }
 
-// RecordSysctl adds sysctls. Of a key that it has, the value found first stays and only the one written is renewed: what
-// a restarted daemon finds is its own work, not what the machine had.
+// RecordSysctl adds sysctls. For a key that is already recorded only Wrote is updated: what a restarted daemon finds is
+// its own value, not that of the machine.
 func (l *File) RecordSysctl(more ...Sysctl) error {
 	return l.change(func(b *content) bool { return replace(&b.Sysctls, merged(b.Sysctls, more), compareSysctls) })
 }
 
-// ForgetSysctl drops keys; unknown ones are no error.
+// ForgetSysctl removes keys; unknown ones are ignored.
 func (l *File) ForgetSysctl(keys ...string) error {
 	return l.change(func(b *content) bool {
 		kept := slices.DeleteFunc(slices.Clone(b.Sysctls), func(s Sysctl) bool { return slices.Contains(keys, s.Key) })
@@ -204,24 +207,24 @@ func (l *File) change(apply func(*content) bool) error {
 	return l.save(false)
 }
 
-// save brings the file to what the content holds. look: also when nothing was changed here, but perhaps by somebody else.
+// save writes the content to the file if it was changed. look: also if another process changed the file.
 func (l *File) save(look bool) error {
 	return l.withDisk(func() error { return l.write(look) })
 }
 
-// withDisk runs f when nobody else uses the disk, and waits at most diskWithin for that, and as long for f; where the disk is
-// known to hang, not at all.
+// withDisk runs f while no other operation uses the disk. It waits at most diskTimeout for that and as long again for
+// f; if the disk is known to hang, it does not wait.
 func (l *File) withDisk(f func() error) error {
 	select {
 	case l.disk <- struct{}{}:
 	default:
 		if l.hangs.Load() {
-			return l.hanging()
+			return l.diskError()
 		}
 		select {
 		case l.disk <- struct{}{}:
-		case <-time.After(diskWithin):
-			return l.hanging()
+		case <-time.After(diskTimeout):
+			return l.diskError()
 		}
 	}
 	l.hangs.Store(false)
@@ -233,35 +236,35 @@ func (l *File) withDisk(f func() error) error {
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(diskWithin):
+	case <-time.After(diskTimeout):
 		l.hangs.Store(true)
-		return l.hanging()
+		return l.diskError()
 	}
 }
 
-// spawn is where a test has it done by its own thread.
+// spawn starts a goroutine; a test replaces it to run f in a specific thread.
 var spawn = func(f func()) { go f() }
 
-func (l *File) hanging() error {
-	return fmt.Errorf("state file %s: the disk does not answer: kept in memory only, mend it or use another --state-dir", l.path)
+func (l *File) diskError() error {
+	return fmt.Errorf("state file %s: the disk does not answer: kept in memory only, repair it or use another --state-dir", l.path)
 }
 
-// write is save for who has the disk.
+// write is save for a caller that has acquired the disk.
 func (l *File) write(look bool) error {
 	l.mu.Lock()
-	b, changes, written, closed := l.content, l.changes, l.written, l.closed // its lists are replaced, never written to
+	b, changes, written, closed := l.content, l.changes, l.written, l.closed // safe to share: its lists are replaced, never modified
 	l.mu.Unlock()
 	if closed {
 		return fmt.Errorf("state file %s: %w", l.path, ErrClosed)
 	}
-	if l.file != nil && changes == written && !(look && l.disturbed()) {
+	if l.file != nil && changes == written && !(look && l.changedOutside()) {
 		return nil
 	}
 	l.file = nil
-	l.saw(false, 0)
+	l.setSaved(false, 0)
 	err := l.hold()
 	if err != nil {
-		return fmt.Errorf("what is ours is kept in memory only: %w", err)
+		return fmt.Errorf("the state is kept in memory only: %w", err)
 	}
 	if err = b.save(l.path); err == nil {
 		l.file, err = os.Stat(l.path)
@@ -269,24 +272,24 @@ func (l *File) write(look bool) error {
 	if err != nil {
 		return fmt.Errorf("state file %s: %w: kept in memory only, make room or make it writable", l.path, err)
 	}
-	l.saw(true, changes)
+	l.setSaved(true, changes)
 	return nil
 }
 
-// saw takes note of what the file holds.
-func (l *File) saw(whole bool, changes uint64) {
+// setSaved records which changes the file contains.
+func (l *File) setSaved(whole bool, changes uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.whole, l.written = whole, changes
 }
 
-// disturbed says whether the file is not the one that was written, or the directory not the one that is locked.
-func (l *File) disturbed() bool {
+// changedOutside reports whether the file is not the one last written, or the directory not the locked one.
+func (l *File) changedOutside() bool {
 	now, err := os.Stat(l.path)
 	return err != nil || !os.SameFile(now, l.file) || now.Size() != l.file.Size() || !now.ModTime().Equal(l.file.ModTime()) || !l.inPlace()
 }
 
-// inPlace says whether the directory that is locked is the one that has the name.
+// inPlace reports whether the path still refers to the locked directory.
 func (l *File) inPlace() bool {
 	if l.dir == nil {
 		return false
@@ -299,7 +302,7 @@ func (l *File) inPlace() bool {
 	return err == nil && os.SameFile(held, named)
 }
 
-// hold takes the lock, unless it is held. A directory that was removed is made and locked anew.
+// hold takes the lock unless it is already held. A directory that was removed is created and locked again.
 func (l *File) hold() error {
 	if l.inPlace() {
 		return nil
@@ -313,20 +316,20 @@ func (l *File) hold() error {
 		return err
 	}
 	if l.dir != nil {
-		_ = l.dir.Close() // of a directory that is gone
+		_ = l.dir.Close() // of a removed directory
 	}
 	l.dir = handle
 	return nil
 }
 
-func thisKernel() (home, error) {
+func thisKernel() (origin, error) {
 	const path = "/proc/sys/kernel/random/boot_id"
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return home{}, fmt.Errorf("boot id: %w: is /proc mounted? What an earlier run put into the kernel is not known", err)
+		return origin{}, fmt.Errorf("boot id: %w: is /proc mounted? The changes that an earlier run made to the kernel are not known", err)
 	}
-	net, _ := os.Readlink("/proc/thread-self/ns/net") // "": a kernel without namespaces
-	return home{boot: strings.TrimSpace(string(text)), net: net}, nil
+	net, _ := os.Readlink("/proc/thread-self/ns/net") // "" on a kernel without network namespaces
+	return origin{boot: strings.TrimSpace(string(text)), net: net}, nil
 }
 
 func unusable(dir string, err error) error {

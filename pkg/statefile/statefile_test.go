@@ -40,7 +40,7 @@ func reopen(t *testing.T, l *File) *File {
 	return open(t, filepath.Dir(l.path))
 }
 
-// samePrefix compares prefixes, whose fields go-cmp cannot see.
+// samePrefix compares prefixes, whose fields are not exported.
 var samePrefix = cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
 
 func must(t *testing.T, err error) {
@@ -112,7 +112,7 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 	tests := []struct {
 		name    string
 		content string
-		warning string // a part of it; "" is none
+		warning string // substring; "": no warning
 		sysctls int
 	}{
 		{"good", good, "", 1},
@@ -123,9 +123,9 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 		{"truncated", good[:len(good)-10], "unexpected end of JSON input", 0},
 		{"garbage", "\x00\xff\x00garbage", "invalid character", 0},
 		{"another type", `[1, 2]`, "cannot unmarshal", 0},
-		{"a version to come", strings.Replace(good, "2", "3", 1), "version 3 is not 1 or 2", 0},
+		{"a future version", strings.Replace(good, "2", "3", 1), "version 3 is not 1 or 2", 0},
 		{"null", "null", "version 0 is not 1 or 2", 0},
-		{"too long", strings.Repeat(" ", mostBytes+1), "too many", 0},
+		{"too long", strings.Repeat(" ", maxBytes+1), "too many", 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -135,9 +135,9 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 			if !strings.Contains(l.Warning(), tt.warning) || (tt.warning == "") != (l.Warning() == "") {
 				t.Errorf("warning %q, want one with %q", l.Warning(), tt.warning)
 			}
-			aside, err := os.ReadFile(filepath.Join(dir, asideName))
-			if tt.warning != "" && (err != nil || string(aside) != tt.content) || tt.warning == "" && err == nil {
-				t.Errorf("put aside: %v, %.20q; want what cannot be read there, and nothing else", err, aside)
+			renamed, err := os.ReadFile(filepath.Join(dir, unreadableName))
+			if tt.warning != "" && (err != nil || string(renamed) != tt.content) || tt.warning == "" && err == nil {
+				t.Errorf("renamed file: %v, %.20q; want the unreadable content, and no file otherwise", err, renamed)
 			}
 			if len(l.Sysctls()) != tt.sysctls {
 				t.Errorf("sysctls %v, want %d", l.Sysctls(), tt.sysctls)
@@ -164,12 +164,12 @@ func TestAnUnfinishedFileOfAKilledDaemonIsSweptAndChangesNothing(t *testing.T) {
 	}
 }
 
-// TestHoldAndRecord is the other process of the tests below: it takes the directory of its environment, says so and
-// records until it is killed.
+// TestHoldAndRecord is the other process of the tests below: it opens the directory from its environment, prints
+// "holding" and records until it is killed.
 func TestHoldAndRecord(t *testing.T) {
-	dir := os.Getenv("LEDGER_TEST_HOLD")
+	dir := os.Getenv("STATEFILE_TEST_HOLD")
 	if dir == "" {
-		t.Skip("runs only in a process of its own")
+		t.Skip("runs only as a child process of another test")
 	}
 	l := open(t, dir)
 	fmt.Println("holding")
@@ -182,12 +182,12 @@ func TestOneHolderAndAKillAtAnyMoment(t *testing.T) {
 	dir := t.TempDir()
 	for range 5 {
 		cmd := exec.Command("/proc/self/exe", "-test.run=^TestHoldAndRecord$")
-		cmd.Env = append(os.Environ(), "LEDGER_TEST_HOLD="+dir)
+		cmd.Env = append(os.Environ(), "STATEFILE_TEST_HOLD="+dir)
 		out, err := cmd.StdoutPipe()
 		must(t, err)
 		must(t, cmd.Start())
 		if line, err := bufio.NewReader(out).ReadString('\n'); line != "holding\n" {
-			t.Errorf("the other process says %q (%v)", line, err)
+			t.Errorf("the other process printed %q (%v)", line, err)
 		}
 		_, err = Open(dir)
 		want := fmt.Sprintf("another lvs-director holds %s (pid %d): stop it or use another --state-dir", dir, cmd.Process.Pid)
@@ -210,7 +210,7 @@ func TestOneHolderAndAKillAtAnyMoment(t *testing.T) {
 	}
 }
 
-// A directory that cannot be used keeps no daemon down: the state file is kept in memory, and says why.
+// A daemon starts even if its directory cannot be used: the state is kept in memory, and the error says why.
 func TestADirectoryThatCannotBeUsed(t *testing.T) {
 	parent := t.TempDir()
 	must(t, os.Chmod(parent, 0o755))
@@ -246,12 +246,12 @@ func TestADirectoryThatCannotBeUsed(t *testing.T) {
 	}
 	l := open(t, filepath.Join(file, "state"))
 	if err := l.Held(); err == nil {
-		t.Error("the lock of a directory that cannot be is held")
+		t.Error("Held returned nil for a directory that cannot be created")
 	}
 	_ = l.RecordAddress(full.Addresses...)
 }
 
-// What somebody removes or spoils under a running daemon is there again with the next Keep, and so is the lock.
+// The next Keep restores the file, the directory and the lock after another process removed or damaged them.
 func TestKeep(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	for _, tt := range []struct {
@@ -267,7 +267,7 @@ func TestKeep(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			l := open(t, dir)
 			fill(t, l)
-			held, err := os.Open(l.path) // as long as it is open no other file gets its inode number
+			held, err := os.Open(l.path) // while it is open its inode number is not reused
 			must(t, err)
 			defer held.Close()
 			before, err := held.Stat()
@@ -289,7 +289,7 @@ func TestKeep(t *testing.T) {
 	}
 }
 
-// asNobody runs f with the file permissions of nobody when the test is root, whom no mode bits stop.
+// asNobody runs f with the file permissions of nobody if the test runs as root, which ignores mode bits.
 func asNobody(t *testing.T, f func() error) error {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -311,7 +311,7 @@ func asNobody(t *testing.T, f func() error) error {
 
 func TestWhatCannotBeSavedIsRememberedAndSavedLater(t *testing.T) {
 	l := open(t, t.TempDir())
-	// A directory in the file's place makes the rename fail, for root too.
+	// A directory in place of the file makes the rename fail even for root.
 	must(t, os.Remove(l.path))
 	must(t, os.MkdirAll(filepath.Join(l.path, "in the way"), 0o700))
 	if err := l.RecordAddress(full.Addresses...); err == nil || !strings.Contains(err.Error(), "kept in memory only") {
@@ -321,13 +321,13 @@ func TestWhatCannotBeSavedIsRememberedAndSavedLater(t *testing.T) {
 		t.Errorf("in memory (-want +got):\n%s", diff)
 	}
 	must(t, os.RemoveAll(l.path))
-	must(t, l.RecordAddress(full.Addresses...)) // nothing new, but unsaved
+	must(t, l.RecordAddress(full.Addresses...)) // already recorded, but not saved
 	if diff := cmp.Diff([]kernel.IfAddr(full.Addresses), reopen(t, l).Addresses(), samePrefix, sameAddr); diff != "" {
 		t.Errorf("saved later (-want +got):\n%s", diff)
 	}
 }
 
-func TestAClosedLedgerTakesNothing(t *testing.T) {
+func TestClosedFileRefusesChanges(t *testing.T) {
 	l := open(t, t.TempDir())
 	must(t, l.Close())
 	must(t, l.Close())
@@ -336,8 +336,8 @@ func TestAClosedLedgerTakesNothing(t *testing.T) {
 	}
 }
 
-// TestBookModel compares the content with plain maps under any sequence of changes and restarts.
-func TestBookModel(t *testing.T) {
+// TestContentModel compares the content with plain maps after random sequences of changes.
+func TestContentModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
 		var b content
@@ -397,14 +397,14 @@ func FuzzDecode(f *testing.F) {
 		}
 		path := filepath.Join(t.TempDir(), fileName)
 		must(t, b.save(path))
-		again, warning := load(path, home{b.BootID, b.Net})
+		again, warning := load(path, origin{b.BootID, b.Net})
 		if diff := cmp.Diff(b, again, cmpopts.EquateEmpty(), samePrefix, sameAddr); diff != "" || warning != "" {
 			t.Errorf("saved and loaded (-want +got), warning %q:\n%s", warning, diff)
 		}
 	})
 }
 
-// A disk that does not answer keeps nobody waiting for long, and what was not saved is saved when it answers again.
+// Calls do not wait for long if the disk does not respond, and unsaved changes are saved when it responds again.
 func TestADiskThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := open(t, t.TempDir())
@@ -419,25 +419,25 @@ func TestADiskThatHangs(t *testing.T) {
 				f()
 			}()
 		}
-		for i, most := range []time.Duration{diskWithin, 0, 0} { // who comes next does not wait
+		for i, most := range []time.Duration{diskTimeout, 0, 0} { // later calls do not wait
 			begun := time.Now()
 			err := l.RecordAddress(kernel.IfAddr{Interface: "eth0", Prefix: netip.MustParsePrefix(fmt.Sprintf("10.77.0.%d/32", i))})
 			if err == nil || !strings.Contains(err.Error(), "the disk does not answer") {
 				t.Errorf("%d: %v", i, err)
 			}
 			if took := time.Since(begun); took != most {
-				t.Errorf("%d: it took %s, want %s", i, took, most)
+				t.Errorf("%d: took %s, want %s", i, took, most)
 			}
 		}
 		if n := len(l.Addresses()); n != 3 {
-			t.Errorf("%d addresses are remembered, want 3", n)
+			t.Errorf("%d addresses in memory, want 3", n)
 		}
 		close(thaw)
 		synctest.Wait()
 		frozen = false
 		must(t, l.Keep())
 		if n := len(contents(reopen(t, l)).Addresses); n != 3 {
-			t.Errorf("%d addresses are in the file, want 3", n)
+			t.Errorf("%d addresses in the file, want 3", n)
 		}
 	})
 }
