@@ -160,7 +160,7 @@ func (n *node) hasWeights(one, two int) error {
 func (d *databases) wrongPassword(t *testing.T) {
 	mark := d.master.daemon.Mark()
 	d.net.File("check.password", "not the password")
-	t.Log(mark.WaitLog(`level=WARN .*check says nothing about the server.*code=auth .*Error 1045: Access denied.*check user and password_file`, soon).Text)
+	t.Log(mark.WaitLog(`level=WARN .*check is inconclusive.*code=auth .*Error 1045: Access denied.*check user and password_file`, soon).Text)
 	d.awaitCode(t, d.master, "auth")
 	lab.Steadily(t, outWithin+checkInterval, func() error { return d.master.hasWeights(1, 1) })
 	if s := d.mustLogin("10.77.0.61", vipPort); s.server == "" {
@@ -190,7 +190,7 @@ func (d *databases) blocked(t *testing.T) {
 		}
 		return nil
 	})
-	t.Log(mark.WaitLog(`level=WARN .*check says nothing about the server.*code=blocked .*Error 1129: .*FLUSH HOSTS`, soon).Text)
+	t.Log(mark.WaitLog(`level=WARN .*check is inconclusive.*code=blocked .*Error 1129: .*FLUSH HOSTS`, soon).Text)
 	d.awaitCode(t, d.master, "blocked")
 	lab.Steadily(t, outWithin+checkInterval, func() error { return d.master.hasWeights(1, 1) })
 	servers := map[string]bool{}

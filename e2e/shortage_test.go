@@ -32,7 +32,7 @@ func TestNoDescriptors(t *testing.T) {
 	}
 	limit(&unix.Rlimit{Cur: 3, Max: 1 << 16})
 	normal := had
-	mark.WaitLog(`level=WARN msg="check says nothing about the server; its last state is kept".* code=local .*too many open files \(raise LimitNOFILE\)`, soon)
+	mark.WaitLog(`level=WARN msg="check is inconclusive; the server's last state is kept".* code=local .*too many open files \(raise LimitNOFILE\)`, soon)
 	adverts := capture.Start(m.client, "eth0", lab.VRRP+" and src host 10.77.0.2")
 	time.Sleep(5 * time.Second) // five checks of each server; two failures would be a verdict
 	onTime(t, time.Now(), adverts.Stop(), 500*time.Millisecond)

@@ -7,7 +7,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/health"
 )
 
-// apply brings the checks to what Set wants.
+// apply updates the checks to match specs.
 func (c *Checker) apply(specs []Spec, now time.Time) {
 	before, known := c.subjects, c.remembered()
 	c.subjects = last(specs)
@@ -21,7 +21,7 @@ func (c *Checker) apply(specs []Spec, now time.Time) {
 		s.cell = &shown.cells[n]
 		spec := *s.spec
 		if old := before.of(spec.Subject); old != nil {
-			s.told = old.told
+			s.reported = old.reported
 		}
 		for _, wanted := range spec.Checks {
 			k, isNew := c.ensure(spec, wanted)
@@ -32,7 +32,7 @@ func (c *Checker) apply(specs []Spec, now time.Time) {
 				fresh = append(fresh, k)
 			}
 			if spec.Served {
-				k.state = k.state.Served() // also one that others share, of whom the table knew nothing
+				k.state = k.state.Served() // even if it is shared with servers that were not in the table
 			}
 			k.users = append(k.users, s)
 			s.checks = append(s.checks, k)
@@ -48,8 +48,8 @@ func (c *Checker) apply(specs []Spec, now time.Time) {
 	c.lookReady()
 }
 
-// show fills a board, lets readers see it, and tells what has changed. Thousands of servers begin with the same verdict: it is
-// kept once.
+// show fills a board, publishes it to readers, and reports changed verdicts. Thousands of servers start with the same
+// verdict, which is stored once.
 func (c *Checker) show(b *board) {
 	var same *health.Verdict
 	for n := range c.subjects.all {
@@ -65,9 +65,9 @@ func (c *Checker) show(b *board) {
 	}
 }
 
-// ensure returns the check for a Spec's wanted one, and whether it is to be started.
+// ensure returns the check for one check of a Spec, and whether it has to be started.
 func (c *Checker) ensure(spec Spec, wanted config.Check) (k *check, isNew bool) {
-	if wanted.Interval <= 0 { // a validated configuration has one; without it the loop would never rest
+	if wanted.Interval <= 0 { // a validated configuration has an interval; without one the loop would spin
 		wanted.Interval = time.Second
 	}
 	if wanted.Timeout <= 0 || wanted.Timeout > wanted.Interval {
@@ -81,7 +81,7 @@ func (c *Checker) ensure(spec Spec, wanted config.Check) (k *check, isNew bool) 
 		c.made++
 		c.checks.add(k)
 	}
-	// One that was removed while its probe ran comes back as new, but must wait for that probe.
+	// A check that was removed while its probe ran is new when it returns, but must wait for that probe.
 	isNew = !known || k.retired
 	if isNew {
 		k.retired, k.answered = false, false
@@ -89,7 +89,7 @@ func (c *Checker) ensure(spec Spec, wanted config.Check) (k *check, isNew bool) 
 	return k, isNew
 }
 
-// last are the subjects of specs, in their order, each with its last Spec.
+// last returns the subjects of specs, in their order, each with its last Spec.
 func last(specs []Spec) subjects {
 	s := subjects{at: make(map[config.Subject]int, len(specs)), all: make([]subject, 0, len(specs))}
 	for n := range specs {
@@ -112,13 +112,13 @@ func stagger(n int, interval time.Duration) time.Duration {
 	return time.Duration(n-atOnce+1) * spread % interval
 }
 
-// scatter gives many new checks, which begin close together to know the servers soon, a rhythm of their own each: from the
-// second time on they are spread over half of the interval, and do not take the CPU from the election in a burst.
+// scatter spreads the second probes of many new checks, whose first ones start close together, over half of the
+// interval, so that bursts of probes do not take CPU time from the election.
 func scatter(fresh []*check) {
 	if len(fresh) <= atOnce {
 		return
 	}
 	for n, k := range fresh {
-		k.sooner = time.Duration(n) * k.id.Check.Interval / time.Duration(2*len(fresh))
+		k.advance = time.Duration(n) * k.id.Check.Interval / time.Duration(2*len(fresh))
 	}
 }

@@ -18,11 +18,11 @@ type finished struct {
 
 // launch starts a probe of a check that has none running.
 func (c *Checker) launch(ctx context.Context, k *check, now time.Time) {
-	a := &attempt{check: k, started: now, holds: true}
+	a := &attempt{check: k, started: now, hasSlot: true}
 	k.attempt, k.owed = a, false
 	c.busy++
-	c.agenda.add(event{at: now.Add(moment), what: yields, attempt: a})
-	c.agenda.add(event{at: now.Add(k.id.Check.Timeout + patience), what: overdue, attempt: a})
+	c.agenda.add(event{at: now.Add(slotTime), what: yields, attempt: a})
+	c.agenda.add(event{at: now.Add(k.id.Check.Timeout + grace), what: overdue, attempt: a})
 	kind, limit := k.id.Check.Kind, k.id.Check.Timeout
 	target := probe.Target{Address: k.id.Target, Source: k.id.Source, Kind: kind}
 	c.running.Go(func() {
@@ -40,12 +40,12 @@ func (c *Checker) launch(ctx context.Context, k *check, now time.Time) {
 		}()
 		select {
 		case c.results <- finished{a, r}:
-		case <-c.over:
+		case <-c.drained:
 		}
 	})
 }
 
-// finish takes the result of a probe that has returned.
+// finish processes the result of a probe that has returned.
 func (c *Checker) finish(f finished, now time.Time) {
 	a, k := f.attempt, f.attempt.check
 	c.yield(a)
@@ -55,7 +55,7 @@ func (c *Checker) finish(f finished, now time.Time) {
 		return
 	}
 	if a.abandoned {
-		return // it has been counted as a time-out already
+		return // already counted as a time-out
 	}
 	r := f.result
 	if r.Code == health.Timeout && a.starved() {
@@ -67,22 +67,22 @@ func (c *Checker) finish(f finished, now time.Time) {
 	}
 }
 
-// yield gives back the slot of a probe, if it holds one.
+// yield releases the slot of a probe, if it has one.
 func (c *Checker) yield(a *attempt) {
-	if a.holds {
-		a.holds = false
+	if a.hasSlot {
+		a.hasSlot = false
 		c.busy--
 	}
 }
 
-// abandon gives up on a probe that has not returned, and counts it as a time-out.
+// abandon stops waiting for a probe that has not returned, and counts it as a time-out.
 func (c *Checker) abandon(a *attempt, now time.Time) {
 	if a.check.attempt != a || a.abandoned {
 		return
 	}
-	if a.starved() && !a.reprieved { // it had no chance to end in time
-		a.reprieved = true
-		c.agenda.add(event{at: now.Add(patience), what: overdue, attempt: a})
+	if a.starved() && !a.extended { // the stall kept it from ending in time
+		a.extended = true
+		c.agenda.add(event{at: now.Add(grace), what: overdue, attempt: a})
 		return
 	}
 	a.abandoned = true
@@ -92,7 +92,7 @@ func (c *Checker) abandon(a *attempt, now time.Time) {
 	}
 }
 
-// overdueResult is what a check is told in place of a probe that does not return.
+// overdueResult is the result of a check whose probe does not return.
 func (a *attempt) overdueResult(now time.Time) health.Result {
 	k, took := a.check, now.Sub(a.started).Round(10*time.Millisecond)
 	if a.starved() {
@@ -103,19 +103,20 @@ func (a *attempt) overdueResult(now time.Time) health.Result {
 			"%s: reading %s takes longer than %v (put it on a local disk)", k.id.Check.Kind.Type(), k.id.Check.Kind.SecretFile(), took)}
 	}
 	return health.Result{Code: health.Timeout, Class: health.Bad, Took: took, Cause: fmt.Sprintf(
-		"%s: %s: no answer within %v, and the check hangs since %v", k.id.Check.Kind.Type(), k.id.Target, k.id.Check.Timeout, took)}
+		"%s: %s: no answer within %v, and the check has not returned for %v", k.id.Check.Kind.Type(), k.id.Target, k.id.Check.Timeout, took)}
 }
 
-// starved says that the director stood still for so much of the attempt that a time-out is its own and not the server's.
-func (a *attempt) starved() bool { return a.stalled >= min(drowsy, a.check.id.Check.Timeout/2) }
+// starved reports whether the director was stalled for so much of the attempt that a time-out is not the server's
+// fault.
+func (a *attempt) starved() bool { return a.stalled >= min(stallThreshold, a.check.id.Check.Timeout/2) }
 
-// stallResult is what a time-out is worth when the director was stopped or starved meanwhile: nothing.
+// stallResult is the result of a time-out during a stall of the director: it is no evidence about the server.
 func (a *attempt) stallResult(took time.Duration) health.Result {
 	return health.Result{Code: health.Local, Took: took, Cause: fmt.Sprintf(
-		"%s: no answer, but this director itself stood still for %v", a.check.id.Check.Kind.Type(), a.stalled.Round(10*time.Millisecond))}
+		"%s: no answer, but this director itself was stalled for %v", a.check.id.Check.Kind.Type(), a.stalled.Round(10*time.Millisecond))}
 }
 
-// take enters a result into its check, and the verdicts of all who share it.
+// take applies a result to its check, and publishes the verdicts of all subjects that share it.
 func (c *Checker) take(k *check, r health.Result, now time.Time) {
 	if c.log.Enabled(context.Background(), slog.LevelDebug) {
 		c.log.Debug("checked", "server", k.names(), "class", r.Class.String(), "code", string(r.Code), "cause", r.Cause, "took", r.Took)
@@ -129,30 +130,30 @@ func (c *Checker) take(k *check, r health.Result, now time.Time) {
 	c.lookReady()
 }
 
-// warn reports a check that cannot be made, once for each cause.
+// warn logs a check that cannot be made, once for each cause.
 func (c *Checker) warn(k *check, r health.Result) {
-	same := r.Code == k.warned.Code && r.Cause == k.warned.Cause
+	same := r.Code == k.lastWarning.Code && r.Cause == k.lastWarning.Cause
 	switch {
 	case r.Class == health.Unknown && !same:
-		c.log.Warn("check says nothing about the server; its last state is kept", "server", k.names(), "code", string(r.Code), "cause", r.Cause)
-		k.warned = r
-	case r.Class != health.Unknown && k.warned != health.Result{}:
+		c.log.Warn("check is inconclusive; the server's last state is kept", "server", k.names(), "code", string(r.Code), "cause", r.Cause)
+		k.lastWarning = r
+	case r.Class != health.Unknown && k.lastWarning != health.Result{}:
 		c.log.Info("check works again", "server", k.names(), "cause", r.Cause)
-		k.warned = health.Result{}
+		k.lastWarning = health.Result{}
 	}
 }
 
-// publish shows the verdict of a subject to readers, and tells of a change.
+// publish publishes the verdict of a subject to readers, and reports a change to onChange.
 func (c *Checker) publish(s *subject) {
 	v := s.verdict()
 	if *s.cell.Load() != v {
 		s.cell.Store(&v)
 	}
 	var before health.Verdict
-	if s.told != nil {
-		before = *s.told
+	if s.reported != nil {
+		before = *s.reported
 	}
-	s.told = s.cell.Load()
+	s.reported = s.cell.Load()
 	if v.Same(before) {
 		return
 	}

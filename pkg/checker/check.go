@@ -10,36 +10,36 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/plan"
 )
 
-// check is one identity at work. Only Run's goroutine touches it.
+// check is the running check of one identity. Only Run's goroutine accesses it.
 type check struct {
-	id     plan.CheckID
-	beside *check // another one of the same target; see checks
-	number uint64 // in the order in which checks were made
-	state  health.State
-	users  []*subject // who shares it
+	id      plan.CheckID
+	sibling *check // the next check of the same target; see checks
+	number  uint64 // in the order in which checks were made
+	state   health.State
+	users   []*subject // the subjects that share it
 
-	retired  bool // nobody wants it; it stays while its probe runs, so that no second one starts
-	queued   bool
-	due      time.Time     // of the next probe
-	sooner   time.Duration // by which the second one comes before its time, once; less than half an interval
-	owed     bool          // it was due while its probe ran: the next one starts when that one ends
-	attempt  *attempt      // the probe that is running; nil: none. There is never a second one
-	answered bool          // there was a result since this check was set, or as many as it takes to decide
-	warned   health.Result
+	retired     bool // no subject uses it; it stays while its probe runs, so that no second one starts
+	queued      bool
+	due         time.Time     // of the next probe
+	advance     time.Duration // by how much the second probe is early, once; less than half an interval
+	owed        bool          // it was due while its probe ran: the next probe starts when that one ends
+	attempt     *attempt      // the running probe; nil: none. At most one runs
+	answered    bool          // there was a result since this check was set; for a Served server, enough to decide
+	lastWarning health.Result
 }
 
 // attempt is one run of a probe.
 type attempt struct {
 	check     *check
 	started   time.Time
-	holds     bool          // a slot of the cap
-	abandoned bool          // its time is over, and its check has been given a time-out in its place
-	stalled   time.Duration // the longest time that the whole process stood still during the attempt
-	reprieved bool          // it got more time for that
-	asking    atomic.Bool   // the secret is read, the server is being asked; set by the probe's goroutine
+	hasSlot   bool          // a slot of the cap
+	abandoned bool          // its check was given a time-out in its place
+	stalled   time.Duration // the longest stall of the whole process during the attempt
+	extended  bool          // it got more time because of the stall
+	asking    atomic.Bool   // the secret was read and the server is being probed; set by the probe's goroutine
 }
 
-// names are the subjects that share the check, for logs.
+// names returns the names of the subjects that share the check, for logs.
 func (c *check) names() string {
 	names := make([]string, len(c.users))
 	for i, u := range c.users {
@@ -48,19 +48,19 @@ func (c *check) names() string {
 	return strings.Join(names, ",")
 }
 
-// next moves the due time to the first one after now, in the rhythm that it has: intervals run from start to start,
-// and after a stall nothing is made up for.
+// next moves the due time to the first multiple of the interval after now. Intervals run from start to start, and
+// probes that were missed during a stall are not made up for.
 func (c *check) next(now time.Time) {
 	late := now.Sub(c.due)
-	c.due = c.due.Add((late/c.id.Check.Interval+1)*c.id.Check.Interval - c.sooner)
-	c.sooner = 0
+	c.due = c.due.Add((late/c.id.Check.Interval+1)*c.id.Check.Interval - c.advance)
+	c.advance = 0
 }
 
-// event is something that is to happen at a time.
+// event is an action that is scheduled for a time.
 type event struct {
 	at   time.Time
 	what eventKind
-	// check for a due event, attempt for the others; an event whose subject has moved on is void.
+	// check for a due event, attempt for the others; an event whose check or attempt has changed since is ignored.
 	check   *check
 	attempt *attempt
 }
@@ -69,7 +69,7 @@ type eventKind uint8
 
 const (
 	due     eventKind = iota // the next probe of a check
-	yields                   // a probe that waits for the network gives its slot to others
+	yields                   // a probe that waits for the network releases its slot
 	overdue                  // a probe should have ended by now
 )
 
@@ -84,7 +84,7 @@ func (a *agenda) Push(x any)        { *a = append(*a, x.(event)) }
 func (a *agenda) Pop() any {
 	old := *a
 	last := old[len(old)-1]
-	old[len(old)-1] = event{} // lets go of the check
+	old[len(old)-1] = event{} // lets the check be collected
 	*a = old[:len(old)-1]
 	return last
 }

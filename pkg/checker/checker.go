@@ -17,26 +17,26 @@ import (
 type ProbeFunc func(ctx context.Context, t probe.Target) health.Result
 
 const (
-	// slots is how many probes may be in their first moments at once: dialling, logging in, using the CPU. It keeps
-	// the start of thousands of probes from disturbing the election that runs in the same process.
+	// slots is how many probes may be in their first moment at once, in which they dial, log in and use CPU time. It
+	// keeps the start of thousands of probes from disturbing the election, which runs in the same process.
 	slots = 256
-	// moment is how long a probe holds a slot. One that takes longer waits for the network and costs nothing, so that
-	// a thousand dead servers delay the check of a living one by at most 1000/256 moments, and never by their
-	// time-outs. The number of probes in all is bounded by the number of checks.
-	moment = 100 * time.Millisecond
-	// patience is what a probe may take beyond its time-out before it is abandoned.
-	patience = 100 * time.Millisecond
-	// parting is how long Run lets running probes finish when it ends: a login that is broken off is an aborted
-	// connection in the server's counters.
-	parting = time.Second
-	// The first atOnce checks of a Set start at once, the others one after another, spread apart, within the interval.
+	// slotTime is how long a probe uses a slot. A probe that takes longer waits for the network and uses no CPU time, so
+	// a thousand dead servers delay the check of a live one by at most 1000/256 of that, and never by their time-outs.
+	// The total number of probes is bounded by the number of checks.
+	slotTime = 100 * time.Millisecond
+	// grace is how long a probe may exceed its time-out before it is abandoned.
+	grace = 100 * time.Millisecond
+	// drainTimeout is how long Run waits for running probes when it ends: an interrupted login is counted as an aborted
+	// connection by the server.
+	drainTimeout = time.Second
+	// The first atOnce checks of a Set start at once, the others at intervals of spread, within the check interval.
 	atOnce = 32
 	spread = time.Millisecond
-	// drowsy is a lateness of the loop from which on the whole process is taken to have been stopped, as is half the
-	// time-out of a probe. A time-out from that time is the director's and not the server's.
-	drowsy = 250 * time.Millisecond
-	// notable is the least lateness that is written down: no probe has a time-out so short that less would matter.
-	notable = 25 * time.Millisecond
+	// stallThreshold is the delay of the loop from which on the whole process is considered stalled; half the time-out of
+	// a probe is another such limit. A time-out during a stall is attributed to the director, not to the server.
+	stallThreshold = 250 * time.Millisecond
+	// minStall is the minimum delay that is recorded: no probe has a time-out so short that less would matter.
+	minStall = 25 * time.Millisecond
 )
 
 // Checker makes checks. Make one with New.
@@ -51,24 +51,23 @@ type Checker struct {
 	wake    chan struct{} // capacity 1: wanted has changed
 	ready   chan struct{}
 	results chan finished // from the goroutines of probes
-	over    chan struct{} // closed when nobody receives results any more
+	drained chan struct{} // closed when nobody receives results any more
 
-	// What follows belongs to Run's goroutine.
+	// The following fields are owned by Run's goroutine.
 	subjects subjects
 	checks   checks
 	made     uint64 // checks so far
 	agenda   agenda
-	queue    []*check // due, and waiting for a slot, first come first served
+	queue    []*check // due and waiting for a slot, first in, first out
 	busy     int      // slots in use
 	isReady  bool
 	running  sync.WaitGroup
 }
 
-// New returns a Checker that probes with probe (probe.Make) and takes passwords from secrets (SecretFiles.Read).
-//
-// It calls onChange from Run's goroutine whenever a verdict changes in more than its wording (health.Verdict.Same),
-// after Verdict tells the new one, with the verdict of the call before, at first the zero Verdict; onChange must return at
-// once. Nil means nobody wants to know.
+// New returns a Checker that probes with probe (probe.Make) and takes passwords from secrets (SecretFiles.Read). It
+// calls onChange from Run's goroutine whenever a verdict changes in more than its wording (health.Verdict.Same), after
+// Verdict returns the new one. before is the verdict of the previous call for the subject, at first the zero Verdict.
+// onChange must return at once. It may be nil.
 func New(
 	probe ProbeFunc,
 	secrets func(file string) (string, error),
@@ -81,21 +80,21 @@ func New(
 	return &Checker{
 		probe: probe, secrets: secrets, log: log, onChange: onChange,
 		wake: make(chan struct{}, 1), ready: make(chan struct{}),
-		results: make(chan finished), over: make(chan struct{}),
+		results: make(chan finished), drained: make(chan struct{}),
 		checks: checks{},
 	}
 }
 
-// order is what one Set wants.
+// order is one call of Set.
 type order struct {
 	specs   []Spec
-	carried chan struct{} // closed when it is carried out
-	before  *order        // the one that it overtook
+	carried chan struct{} // closed when it has been applied
+	before  *order        // the order that it replaced before that was applied
 }
 
-// Set says what is to be checked from now on, all of it; the last Spec of a subject counts. It returns at once, and Run
-// carries it out; the channel is closed then. specs must not be changed afterwards. A check with the same ID as before keeps its state and its rhythm. A check
-// that was edited starts from what was known of its server, so that a reload takes nothing out.
+// Set replaces the checks to make; the last Spec of a subject counts. It returns at once. Run applies it and then
+// closes the channel. specs must not be changed afterwards. A check with the same ID as before keeps its state and its
+// schedule. An edited check starts from the known state of its server, so that a reload takes no server out.
 func (c *Checker) Set(specs []Spec) <-chan struct{} {
 	next := &order{specs: specs, carried: make(chan struct{})}
 	for {
@@ -106,12 +105,12 @@ func (c *Checker) Set(specs []Spec) <-chan struct{} {
 	}
 	select {
 	case c.wake <- struct{}{}:
-	default: // Run has not looked yet, and will see the latest
+	default: // Run has not processed the previous wake-up and will see this order
 	}
 	return next.carried
 }
 
-// carryOut takes the latest order.
+// carryOut applies the latest order.
 func (c *Checker) carryOut(now time.Time) {
 	o := c.wanted.Swap(nil)
 	if o == nil {
@@ -126,12 +125,14 @@ func (c *Checker) carryOut(now time.Time) {
 // Name implements task.Task.
 func (c *Checker) Name() string { return "the checker" }
 
-// Ready is closed when every check of the first Set has had a result, be it a time-out.
+// Ready is closed when every check of the first Set has had a result, including time-outs and inconclusive ones; a check
+// of a Served server needs as many as it takes to decide.
 func (c *Checker) Ready() <-chan struct{} { return c.ready }
 
-// Run checks until ctx ends, then gives running probes a second to finish. It may be called once. It returns nil.
+// Run makes checks until ctx ends, then waits for running probes for up to a second before it cancels them. It may be
+// called once. It returns nil.
 func (c *Checker) Run(ctx context.Context) error {
-	// Probes do not end with ctx at once: see parting.
+	// Probes are not cancelled as soon as ctx ends: see drainTimeout.
 	probing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	timer := time.NewTimer(time.Hour)
@@ -147,7 +148,7 @@ func (c *Checker) Run(ctx context.Context) error {
 		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
-			c.part(stop)
+			c.drain(stop)
 			return nil
 		case <-c.wake:
 			c.carryOut(time.Now())
@@ -170,7 +171,7 @@ func (c *Checker) work(ctx context.Context, now time.Time) {
 		}
 		switch e.what {
 		case due:
-			c.reach(e, now)
+			c.handleDue(e, now)
 		case yields:
 			c.yield(e.attempt)
 		case overdue:
@@ -190,11 +191,11 @@ func (c *Checker) work(ctx context.Context, now time.Time) {
 	}
 }
 
-// reach handles the due time of a check.
-func (c *Checker) reach(e event, now time.Time) {
+// handleDue handles the due time of a check.
+func (c *Checker) handleDue(e event, now time.Time) {
 	check := e.check
 	if check.retired || !check.due.Equal(e.at) {
-		return // removed, or set anew, since the event was made
+		return // removed or rescheduled since the event was added
 	}
 	check.next(now)
 	c.agenda.add(event{at: check.due, what: due, check: check})
@@ -202,16 +203,16 @@ func (c *Checker) reach(e event, now time.Time) {
 	case check.attempt == nil:
 		c.enqueue(check)
 	case check.attempt.abandoned:
-		// The last probe hangs where no deadline reaches. A second one would hang too.
+		// The last probe hangs in spite of its deadline. A second one would hang too.
 		c.take(check, check.attempt.overdueResult(now), now)
 	default:
-		// A time-out may be as long as the interval, and then its end is a moment later than this. To wait for the next
-		// due time instead would double the time until a frozen server is out.
+		// A time-out may be as long as the interval and then expires just after this. Waiting for the next due time would
+		// double the time until a frozen server is taken out.
 		check.owed = true
 	}
 }
 
-// enqueue lets a check have the next free slot.
+// enqueue queues a check for a free slot.
 func (c *Checker) enqueue(k *check) {
 	if !k.queued {
 		k.queued = true
@@ -219,14 +220,14 @@ func (c *Checker) enqueue(k *check) {
 	}
 }
 
-// noticeStall looks whether the loop comes late to its agenda; then what runs now was stopped with it. It is called
-// before anything that a late loop could misjudge.
+// noticeStall records a delay of the loop in all running attempts, which were stalled with it. It is called before
+// every decision that a stall could distort.
 func (c *Checker) noticeStall(now time.Time) {
 	if len(c.agenda) == 0 {
 		return
 	}
 	late := now.Sub(c.agenda[0].at)
-	if late < notable {
+	if late < minStall {
 		return
 	}
 	for check := range c.checks.all() {
@@ -236,17 +237,17 @@ func (c *Checker) noticeStall(now time.Time) {
 	}
 }
 
-// part ends Run: it waits for running probes, at first for them to finish and then for them to be broken off.
-func (c *Checker) part(stop context.CancelFunc) {
+// drain ends Run: it waits for running probes to finish, then cancels them and waits again.
+func (c *Checker) drain(stop context.CancelFunc) {
 	done := make(chan struct{})
 	go func() {
 		c.running.Wait()
 		close(done)
 	}()
-	close(c.over)
+	close(c.drained)
 	for _, force := range []func(){func() {}, stop} {
 		force()
-		timer := time.NewTimer(parting)
+		timer := time.NewTimer(drainTimeout)
 		select {
 		case <-done:
 			timer.Stop()
@@ -254,5 +255,5 @@ func (c *Checker) part(stop context.CancelFunc) {
 		case <-timer.C:
 		}
 	}
-	c.log.Warn("probes hang beyond their deadline and are left behind")
+	c.log.Warn("probes did not return after their deadline; abandoned")
 }

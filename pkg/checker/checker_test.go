@@ -30,7 +30,7 @@ var (
 	late    = health.Result{Code: health.Timeout, Class: health.Bad, Cause: "mysql: no answer within 800ms"}
 )
 
-// farm is a set of servers, all good until told otherwise.
+// farm is a set of servers, all of which are good until set.
 type farm struct {
 	mu      sync.Mutex
 	answers map[netip.AddrPort]func(context.Context) health.Result
@@ -86,10 +86,10 @@ func always(r health.Result) func(context.Context) health.Result {
 	return func(context.Context) health.Result { return r }
 }
 
-// dead answers like a host that is gone: when the time is over.
+// dead times out, like a host that is gone.
 func dead(ctx context.Context) health.Result { <-ctx.Done(); return late }
 
-// diary records what onChange and the log heard.
+// diary records the calls of onChange and the log.
 type diary struct {
 	logtest.Buffer
 	began   time.Time
@@ -173,7 +173,7 @@ const (
 func TestFallAndRise(t *testing.T) {
 	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
 		if got := c.Verdict(named("mysql/mysql2")); got.Known || got.Reason != "unknown: not checked yet" {
-			t.Errorf("before anything: %+v", got)
+			t.Errorf("before the first result: %+v", got)
 		}
 		f.set(two, always(refused))
 		c.Set([]Spec{spec("mysql/mysql1", one), spec("mysql/mysql2", two)})
@@ -208,8 +208,8 @@ func TestFallAndRise(t *testing.T) {
 	})
 }
 
-// TestVerdictsOfAMoment: what was taken stays as it was, and the next costs a few bytes a server: a turn of the director takes
-// them every time that one verdict changes.
+// TestVerdictsOfAMoment: a snapshot of the verdicts does not change, and costs a few bytes a server: the director takes
+// one whenever a verdict changes.
 func TestVerdictsOfAMoment(t *testing.T) {
 	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
 		c.Set([]Spec{spec("a", one), spec("b", two)})
@@ -231,7 +231,7 @@ func TestVerdictsOfAMoment(t *testing.T) {
 			}
 		}
 		if _, known := after.Of(named("nobody")); known {
-			t.Error("a verdict of nobody")
+			t.Error("a verdict of an unknown subject")
 		}
 		if n := testing.AllocsPerRun(10, func() { after = c.Verdicts() }); n > 1 {
 			t.Errorf("%v allocations, want one: the list of pointers", n)
@@ -239,7 +239,7 @@ func TestVerdictsOfAMoment(t *testing.T) {
 	})
 }
 
-// TestFrozenServerTime: out within fall × interval + timeout, as the lab demands.
+// TestFrozenServerTime: a frozen server is down within fall × interval + timeout.
 func TestFrozenServerTime(t *testing.T) {
 	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
 		c.Set([]Spec{spec("mysql/mysql1", one)})
@@ -256,7 +256,8 @@ func TestFrozenServerTime(t *testing.T) {
 	})
 }
 
-// TestTimeoutAsLongAsTheInterval, which is the default: a probe then ends a moment after the next one was due.
+// TestTimeoutAsLongAsTheInterval: with a time-out as long as the interval, the default, a probe ends just after the
+// next one was due.
 func TestTimeoutAsLongAsTheInterval(t *testing.T) {
 	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
 		k := mysqlCheck()
@@ -273,10 +274,10 @@ func TestTimeoutAsLongAsTheInterval(t *testing.T) {
 			t.Errorf("after fall × interval + timeout: %+v", v)
 		}
 		if f.twice != 0 {
-			t.Errorf("%d probes of one identity ran beside another", f.twice)
+			t.Errorf("%d probes of one identity ran next another", f.twice)
 		}
 		f.set(one, nil)
-		pass(10 * time.Second) // and nothing is made up for
+		pass(10 * time.Second) // missed probes are not made up for
 		if got := len(f.times(one)); got > 15 {
 			t.Errorf("%d probes in 13 s", got)
 		}
@@ -304,7 +305,7 @@ func TestIdenticalChecksAreShared(t *testing.T) {
 		other := mysqlCheck()
 		other.Kind = config.MySQLCheck{User: "somebody_else"}
 		withPort := mysqlCheck()
-		withPort.Port = 3306 // what the port is anyway
+		withPort.Port = 3306 // the default
 		c.Set([]Spec{spec("read/mysql1", one), spec("write/mysql1", one, withPort), spec("third/mysql1", one, other)})
 		pass(100 * time.Millisecond)
 		if got := len(f.times(one)); got != 2 {
@@ -335,7 +336,7 @@ func TestAllChecksMustPass(t *testing.T) {
 	})
 }
 
-// TestReloadKeepsStateAndRhythm: an unchanged check notices nothing of a Set.
+// TestReloadKeepsStateAndRhythm: a Set does not affect an unchanged check.
 func TestReloadKeepsStateAndRhythm(t *testing.T) {
 	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
 		c.Set([]Spec{spec("a", one), spec("b", two)})
@@ -395,8 +396,8 @@ func TestEditedCheckTakesNothingOut(t *testing.T) {
 	}
 }
 
-// TestFirstCheckTakesNothingOut: a server that nobody checked was up, and stays so until its first check contradicts it as
-// often as any other must.
+// TestFirstCheckTakesNothingOut: a server without checks is up, and stays up until its first check has failed as often
+// as any other check must.
 func TestFirstCheckTakesNothingOut(t *testing.T) {
 	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
 		c.Set([]Spec{spec("a", one, []config.Check{}...), spec("b", two, []config.Check{}...)})
@@ -434,12 +435,12 @@ func TestUnknownKeepsStateAndWarnsOnce(t *testing.T) {
 		f.set(one, always(denied))
 		pass(5 * time.Second)
 		if warned, well := d.Count("level=WARN"), d.Count("check works again"); warned != 2 || well != 1 {
-			t.Errorf("%d warnings and %d all-clears, want 2 and 1:\n%s", warned, well, d.String())
+			t.Errorf("%d warnings and %d recoveries, want 2 and 1:\n%s", warned, well, d.String())
 		}
 	})
 }
 
-// TestHangingProbe: a probe that does not heed its context counts as a time-out, and there is never a second one.
+// TestHangingProbe: a probe that ignores its context counts as a time-out, and no second one is started.
 func TestHangingProbe(t *testing.T) {
 	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
 		c.Set([]Spec{spec("a", one), spec("b", two)})
@@ -448,11 +449,11 @@ func TestHangingProbe(t *testing.T) {
 		f.set(one, func(context.Context) health.Result { <-release; return good })
 		pass(10 * time.Second)
 		v := c.Verdict(named("a"))
-		if v.Up || v.Code != health.Timeout || !strings.Contains(v.Reason, "the check hangs since") {
+		if v.Up || v.Code != health.Timeout || !strings.Contains(v.Reason, "the check has not returned for") {
 			t.Errorf("%+v", v)
 		}
 		if f.twice != 0 {
-			t.Errorf("%d probes of one identity ran beside another", f.twice)
+			t.Errorf("%d probes of one identity ran next another", f.twice)
 		}
 		if got := len(f.times(two)); got != 11 {
 			t.Errorf("the other server was probed %d times in 10.1 s, want 11", got)
@@ -461,12 +462,12 @@ func TestHangingProbe(t *testing.T) {
 		close(release)
 		pass(3 * time.Second)
 		if v := c.Verdict(named("a")); !v.Up {
-			t.Errorf("after the probe came back: %+v", v)
+			t.Errorf("after the probe returned: %+v", v)
 		}
 	})
 }
 
-// TestHangingProbeAcrossReload: also a check that is removed and comes back waits for its old probe.
+// TestHangingProbeAcrossReload: a check that is removed and added again waits for its old probe.
 func TestHangingProbeAcrossReload(t *testing.T) {
 	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
 		release := make(chan struct{})
@@ -488,8 +489,8 @@ func TestHangingProbeAcrossReload(t *testing.T) {
 	})
 }
 
-// TestDeadServersDelayNobody: 1000 servers that time out, and one that lives: its checks keep their rhythm within the
-// bound of the documentation.
+// TestDeadServersDelayNobody: 1000 servers time out, and the checks of a live one are delayed by no more than the
+// documented bound.
 func TestDeadServersDelayNobody(t *testing.T) {
 	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
 		var specs []Spec
@@ -504,12 +505,12 @@ func TestDeadServersDelayNobody(t *testing.T) {
 		times := f.times(one)
 		for i := 1; i < len(times); i++ {
 			gap := times[i].Sub(times[i-1])
-			if bound := time.Second + 1000/slots*moment + moment; gap > bound {
-				t.Errorf("%v between two probes of the living server, want at most %v", gap, bound)
+			if bound := time.Second + 1000/slots*slotTime + slotTime; gap > bound {
+				t.Errorf("%v between two probes of the live server, want at most %v", gap, bound)
 			}
 		}
 		if len(times) < 9 {
-			t.Errorf("%d probes of the living server in 10 s", len(times))
+			t.Errorf("%d probes of the live server in 10 s", len(times))
 		}
 		if !ready(c) {
 			t.Error("not ready")
@@ -584,8 +585,8 @@ func TestReadyWaitsForTheFirstTimeout(t *testing.T) {
 	})
 }
 
-// TestServedServerGoesAfterFall: of what stands in the table at the start the first failure decides nothing, also where
-// another virtual server shares the check; until it is decided the checker is not ready.
+// TestServedServerGoesAfterFall: the first failure of a server that is in the table at the start decides nothing, even
+// if another virtual server shares the check. The checker is not ready before the check has decided.
 func TestServedServerGoesAfterFall(t *testing.T) {
 	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
 		f.set(two, dead)
@@ -615,16 +616,16 @@ func TestReadyWithNothingToCheck(t *testing.T) {
 	})
 }
 
-// TestStallIsNoTimeout: when the director itself stood still, time-outs of that moment say nothing about servers. A short
-// time-out is spent by a short stall.
+// TestStallIsNoTimeout: time-outs during a stall of the director are no evidence about servers. For a short time-out a
+// short stall suffices.
 func TestStallIsNoTimeout(t *testing.T) {
 	for _, test := range []struct {
 		timeout, stall time.Duration
 		reason         string // empty: too short to count
 	}{
-		{800 * time.Millisecond, 10 * time.Second, "this director itself stood still for 9."},
-		{800 * time.Millisecond, 350 * time.Millisecond, "this director itself stood still for 260ms"},
-		{300 * time.Millisecond, 260 * time.Millisecond, "this director itself stood still for 170ms"},
+		{800 * time.Millisecond, 10 * time.Second, "this director itself was stalled for 9."},
+		{800 * time.Millisecond, 350 * time.Millisecond, "this director itself was stalled for 260ms"},
+		{300 * time.Millisecond, 260 * time.Millisecond, "this director itself was stalled for 170ms"},
 		{300 * time.Millisecond, 220 * time.Millisecond, ""},
 	} {
 		t.Run(fmt.Sprintf("%s of %s", test.stall, test.timeout), func(t *testing.T) {
@@ -637,14 +638,14 @@ func TestStallIsNoTimeout(t *testing.T) {
 	}
 }
 
-// stallOnce lets the loop stand still while the probe of a server runs into its time-out.
+// stallOnce stalls the loop while the probe of a server times out.
 func stallOnce(t *testing.T, fragile config.Check, length time.Duration, reason string) {
 	f, d := newFarm(), &diary{began: time.Now()}
 	stall := make(chan time.Duration, 1)
 	onChange := func(subject config.Subject, before, v health.Verdict) {
 		select {
 		case s := <-stall:
-			time.Sleep(s) // the loop stands still
+			time.Sleep(s) // stalls the loop
 		default:
 		}
 		d.note(subject, before, v)
@@ -655,7 +656,7 @@ func stallOnce(t *testing.T, fragile config.Check, length time.Duration, reason 
 	go func() { done <- c.Run(ctx) }()
 	c.Set([]Spec{spec("a", one, fragile), spec("b", two, fragile)})
 	pass(500 * time.Millisecond)
-	// At 1 s the probe of b makes the loop stand still, while that of a is under way and runs out of time.
+	// At 1 s the probe of b stalls the loop, while the probe of a is running and times out.
 	f.set(one, dead)
 	f.set(two, func(context.Context) health.Result { time.Sleep(10 * time.Millisecond); return refused })
 	stall <- length
@@ -663,7 +664,7 @@ func stallOnce(t *testing.T, fragile config.Check, length time.Duration, reason 
 	if v := c.Verdict(named("a")); v.Up != (reason != "") || v.Up && (v.Code != health.Local || !strings.Contains(v.Reason, reason)) {
 		t.Errorf("%+v", v)
 	}
-	pass(2 * time.Second) // a is dead in earnest
+	pass(2 * time.Second) // a is really dead
 	if v := c.Verdict(named("a")); v.Up {
 		t.Errorf("%+v", v)
 	}
@@ -699,26 +700,26 @@ func TestSecretsReachTheProbeAndFail(t *testing.T) {
 			t.Errorf("%+v", v)
 		}
 		if !ready(c) {
-			t.Error("an unknown result is a first result")
+			t.Error("not ready after an unknown result")
 		}
 		cancel()
 		<-done
 	})
 }
 
-// TestRunLetsProbesFinish: a login under way is not broken off at the end, unless it takes too long.
+// TestRunLetsProbesFinish: Run does not interrupt a running login at the end, unless it takes too long.
 func TestRunLetsProbesFinish(t *testing.T) {
 	for name, tt := range map[string]struct{ probe, want time.Duration }{
 		"a moment":  {300 * time.Millisecond, 300 * time.Millisecond},
-		"too long":  {5 * time.Second, parting},
-		"hangs":     {time.Hour, 2 * parting},
+		"too long":  {5 * time.Second, drainTimeout},
+		"hangs":     {time.Hour, 2 * drainTimeout},
 		"none runs": {0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFarm()
 				f.set(one, func(ctx context.Context) health.Result {
-					if tt.probe == time.Hour { // heeds nothing
+					if tt.probe == time.Hour { // ignores its context
 						time.Sleep(tt.probe)
 						return good
 					}
@@ -742,14 +743,14 @@ func TestRunLetsProbesFinish(t *testing.T) {
 				if took := time.Since(began); took != tt.want {
 					t.Errorf("Run ended after %v, want %v", took, tt.want)
 				}
-				time.Sleep(2 * time.Hour) // lets the one that hangs go
+				time.Sleep(2 * time.Hour) // until the hanging probe returns
 			})
 		})
 	}
 }
 
-// TestSetIsCarriedOut: who waits for a Set finds its names, also when another Set overtook it, and a name that changed
-// knows at once what its server's check knew.
+// TestSetIsCarriedOut: after waiting for a Set its subjects are known, even if another Set replaced it, and a renamed
+// subject starts with the verdict of its server's check.
 func TestSetIsCarriedOut(t *testing.T) {
 	world(t, func(t *testing.T, c *Checker, f *farm, _ *diary) {
 		f.set(two, always(refused))

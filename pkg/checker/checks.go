@@ -7,13 +7,13 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/plan"
 )
 
-// checks are all that are made, by their identity. A map with the identities as keys would keep each, 112 bytes, twice and more:
-// the key is the target, and the few checks of one target are a list.
+// checks are all checks, by identity. A map with the identities as keys would store each, 112 bytes, at least twice:
+// therefore the key is the target, and the few checks of one target are a linked list.
 type checks map[netip.AddrPort]*check
 
 // find returns the check of an identity, nil when there is none.
 func (c checks) find(id plan.CheckID) *check {
-	for k := c[id.Target]; k != nil; k = k.beside {
+	for k := c[id.Target]; k != nil; k = k.sibling {
 		if k.id == id {
 			return k
 		}
@@ -23,31 +23,31 @@ func (c checks) find(id plan.CheckID) *check {
 
 // add adds a check whose identity is new.
 func (c checks) add(k *check) {
-	k.beside = c[k.id.Target]
+	k.sibling = c[k.id.Target]
 	c[k.id.Target] = k
 }
 
-// remove removes a check that is there.
+// remove removes a check, which must be present.
 func (c checks) remove(k *check) {
 	first := c[k.id.Target]
 	switch {
 	case first != k:
-		for ; first.beside != k; first = first.beside {
+		for ; first.sibling != k; first = first.sibling {
 		}
-		first.beside = k.beside
-	case k.beside != nil:
-		c[k.id.Target] = k.beside
+		first.sibling = k.sibling
+	case k.sibling != nil:
+		c[k.id.Target] = k.sibling
 	default:
 		delete(c, k.id.Target)
 	}
 }
 
-// all are the checks, in no order. The one that is at hand may be removed.
+// all iterates over the checks, in no particular order. The current one may be removed.
 func (c checks) all() iter.Seq[*check] {
 	return func(yield func(*check) bool) {
 		for _, k := range c {
 			for k != nil {
-				next := k.beside
+				next := k.sibling
 				if !yield(k) {
 					return
 				}

@@ -9,7 +9,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/plan"
 )
 
-// TestChecks: whichever of the checks of one target goes, and in whatever order, the others are found.
+// TestChecks: in whatever order the checks of one target are removed, the others are found.
 func TestChecks(t *testing.T) {
 	target := netip.MustParseAddrPort("10.77.0.11:3306")
 	make := func(target netip.AddrPort, fall int) *check {

@@ -1,9 +1,10 @@
-// Package checker makes the health checks of a director, each at its interval, and tells what they amount to.
+// Package checker makes the health checks of a director, each at its interval, and publishes the verdicts.
 //
-// It is told declaratively what to check (Set), probes what is identical once however many virtual servers ask for it,
-// spreads the start of a thousand checks, caps what runs at the same time, and abandons a probe that does not end. One
-// goroutine (Run) owns all state and a heap of due times; a probe has a goroutine only while it runs.
+// The checks to make are set declaratively (Set). Identical checks are probed once, however many virtual servers use
+// them. The start of a thousand checks is spread, the number of starting probes is limited, and a probe that does not
+// end is abandoned. One goroutine (Run) owns all state and a heap of due times; a probe has a goroutine only while it
+// runs.
 //
-// It does not know what a verdict is good for: tables, weights and elections are other people's. It keeps no
-// connections, and it decides nothing about a single result: that is package health.
+// It does not know what verdicts are used for: tables, weights and elections are the business of other packages. It
+// keeps no connections, and does not judge single results: package health does.
 package checker

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// BenchmarkIdle measures what a thousand checks hold in memory while none of them runs, and what a second of them
-// costs: the reason for a heap of due times rather than a goroutine for each.
+// BenchmarkIdle measures the memory of a thousand checks while none of them runs, and the cost of a second of checks.
+// It justifies a heap of due times instead of a goroutine for each check.
 func BenchmarkIdle(b *testing.B) {
 	f := newFarm()
 	var before, after runtime.MemStats

@@ -10,14 +10,14 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/health"
 )
 
-// memory is what was known before a Set. From it comes the state in which new checks start, so that no verdict changes
-// without a result: a reload that edits checks takes no server out and brings none back.
+// memory is what was known before a Set. New checks start from it, so that no verdict changes without a result: a
+// reload that edits checks takes no server out and brings none back.
 type memory struct {
 	subjects  subjects
 	questions map[question]health.State
 }
 
-// question is what a check asks whom, without how often.
+// question is the target and the kind of a check, without its timing.
 type question struct {
 	target netip.AddrPort
 	kind   config.CheckKind
@@ -28,7 +28,7 @@ func (k *check) question() question { return question{k.id.Target, k.id.Check.Ki
 func (c *Checker) remembered() memory {
 	m := memory{subjects: c.subjects, questions: make(map[question]health.State, len(c.checks))}
 	oldestFirst := func(a, b *check) int { return cmp.Compare(a.number, b.number) }
-	for _, k := range slices.SortedFunc(c.checks.all(), oldestFirst) { // of two checks the newer counts
+	for _, k := range slices.SortedFunc(c.checks.all(), oldestFirst) { // of two checks with the same question the newer counts
 		if !k.retired {
 			m.questions[k.question()] = k.state
 		}
@@ -36,8 +36,8 @@ func (c *Checker) remembered() memory {
 	return m
 }
 
-// resume returns the state in which a new check starts. What its subject's own checks knew comes first, then what a check
-// of another subject knew that asks the same.
+// resume returns the state in which a new check starts. The states of its subject's own checks take precedence over
+// that of another subject's check with the same question.
 func (m memory) resume(spec Spec, wanted config.Check, now time.Time) health.State {
 	asks := question{spec.Target(wanted), wanted.Kind}
 	old := m.subjects.of(spec.Subject)
@@ -50,14 +50,14 @@ func (m memory) resume(spec Spec, wanted config.Check, now time.Time) health.Sta
 	if i := slices.IndexFunc(old.checks, func(k *check) bool { return k.question() == asks }); i >= 0 {
 		return health.Resume(wanted.Rise, wanted.Fall, old.checks[i].state)
 	}
-	if gone := old.gone(spec); len(gone) > 0 { // it takes the place of these
+	if gone := old.gone(spec); len(gone) > 0 { // the new check replaces these
 		return health.Resume(wanted.Rise, wanted.Fall, worst(gone))
 	}
-	// It comes in addition. The others say what is known of the server until it has failed.
+	// It is an additional check. The others determine the state of the server until it has failed.
 	return health.Unchecked(wanted.Rise, wanted.Fall, now)
 }
 
-// gone are the checks of a subject of which its new Spec asks no longer.
+// gone returns the checks of a subject that its new Spec no longer has.
 func (s *subject) gone(next Spec) []*check {
 	return slices.DeleteFunc(slices.Clone(s.checks), func(k *check) bool {
 		return slices.ContainsFunc(next.Checks, func(c config.Check) bool {
@@ -66,7 +66,7 @@ func (s *subject) gone(next Spec) []*check {
 	})
 }
 
-// worst is the state of the check that holds its server back most.
+// worst returns the worst state of checks: down, then not known, then full, then up.
 func worst(checks []*check) health.State {
 	rank := func(s health.State) int {
 		switch v := health.All([]health.State{s}); {

@@ -20,7 +20,8 @@ func as(user string, interval time.Duration) config.Check {
 	return c
 }
 
-// Two checks of one server with different users: an edit of one goes on from its own state, not from the other's.
+// Two checks of one server with different users: after an edit a check continues from its own state, not from the
+// other's.
 func TestEditGoesOnFromItsOwnState(t *testing.T) {
 	c := New(nil, nil, slog.New(slog.DiscardHandler), func(_ config.Subject, _, _ health.Verdict) {})
 	now := time.Now()
@@ -33,11 +34,11 @@ func TestEditGoesOnFromItsOwnState(t *testing.T) {
 	}
 	c.apply([]Spec{spec("mysql/mysql1", one, as("a", 3*time.Second), as("c", time.Second))}, now)
 	if v := c.Verdict(named("mysql/mysql1")); !v.Up {
-		t.Errorf("a check that is added takes the server out: %+v", v)
+		t.Errorf("after a check was added: %+v, want up", v)
 	}
 }
 
-// step enters a result into the checks of a user.
+// step applies a result to the checks of a user.
 func step(c *Checker, user string, r health.Result) {
 	for k := range c.checks.all() {
 		if kind, ok := k.id.Check.Kind.(config.MySQLCheck); ok && kind.User == user {
@@ -49,7 +50,7 @@ func step(c *Checker, user string, r health.Result) {
 	}
 }
 
-// No reload changes a verdict without a result, but that a check that held its server back may be removed.
+// No reload changes a verdict without a result, except by removing the check that kept a server down.
 func TestReloadsChangeNoVerdict(t *testing.T) {
 	names := []string{"mysql/mysql1", "mysql/mysql2", "web/web1"}
 	addresses := map[string]string{names[0]: one, names[1]: two, names[2]: "10.77.0.13:80"}
@@ -99,19 +100,19 @@ func TestReloadsChangeNoVerdict(t *testing.T) {
 					continue
 				}
 				was, is := verdicts[spec.Subject], c.subjects.of(spec.Subject).verdict()
-				lost := len(old.gone(spec)) > 0 && len(fresh(old, spec)) == 0 // a check was removed, and none took its place
+				lost := len(old.gone(spec)) > 0 && len(fresh(old, spec)) == 0 // a check was removed and none replaces it
 				if same := was.Known == is.Known && was.Up == is.Up && was.Full == is.Full; !same && !lost {
 					t.Fatalf("%s: %s, and after the reload %s", spec.Subject, text(was), text(is))
 				}
 				if lost && is.Known && !is.Up && !(was.Known && !was.Up) {
-					t.Fatalf("%s: %s, and with a check less %s", spec.Subject, text(was), text(is))
+					t.Fatalf("%s: %s, and after a check was removed %s", spec.Subject, text(was), text(is))
 				}
 			}
 		}
 	})
 }
 
-// fresh are the checks of a Spec that ask what its subject did not ask before.
+// fresh returns the checks of a Spec with questions that its subject did not have before.
 func fresh(old *subject, next Spec) (all []config.Check) {
 	for _, c := range next.Checks {
 		if !slices.ContainsFunc(old.checks, func(k *check) bool { return k.question() == question{next.Target(c), c.Kind} }) {

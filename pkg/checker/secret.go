@@ -14,7 +14,7 @@ import (
 // maxSecret is the longest secret in bytes; MySQL itself stops at 32 for replication and at 79 for some plugins.
 const maxSecret = 4096
 
-// SecretFiles reads secrets from files and keeps them until the file changes. The zero value is ready; it is safe for
+// SecretFiles reads secrets from files and caches them until the file changes. The zero value is ready; it is safe for
 // use by several goroutines.
 type SecretFiles struct {
 	mu    sync.Mutex // guards known
@@ -26,17 +26,16 @@ type secret struct {
 	stamp stamp
 }
 
-// stamp tells one content of a file from another, also when an editor or a tool replaces the file.
+// stamp identifies a version of a file's content; it also changes if an editor or a tool replaces the file.
 type stamp struct {
 	modified time.Time
 	size     int64
 	inode    uint64
 }
 
-// Read returns the content of file without the line break at its end. The file name "" is the empty secret.
-//
-// The file must be a regular one with mode 0600, 0640 or less: a password that everybody may read is refused, not
-// used. Errors end with what to do.
+// Read returns the content of file without the line break at its end. The file name "" gives the empty secret. The file
+// must be a regular one with mode 0600, 0640 or less: a password that others can read is refused. Errors end with the
+// remedy.
 func (s *SecretFiles) Read(file string) (string, error) {
 	if file == "" {
 		return "", nil

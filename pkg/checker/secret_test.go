@@ -77,7 +77,7 @@ func TestSecretFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := s.Read(file); err == nil {
-			t.Error("the mode is looked at even when the content is known")
+			t.Error("a cached secret was returned although the mode is wrong")
 		}
 	})
 }

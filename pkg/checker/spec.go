@@ -6,24 +6,24 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/plan"
 )
 
-// Spec is one thing with a verdict: a real server of a virtual server, or a track.
+// Spec is one subject of checks: a real server of a virtual server, or a track.
 type Spec = plan.Spec
 
-// subject is a Spec at work.
+// subject is the running state of a Spec.
 type subject struct {
-	spec   *Spec
-	checks []*check
-	told   *health.Verdict // what onChange heard last, or one that is the Same; nil: nothing yet
-	cell   *cell           // of the board
+	spec     *Spec
+	checks   []*check
+	reported *health.Verdict // the verdict last reported to onChange, or one that is the Same; nil: none yet
+	cell     *cell           // of the board
 }
 
-// subjects are those of one Set, each at its place.
+// subjects are the subjects of one Set; at has their indexes in all.
 type subjects struct {
 	at  map[config.Subject]int
 	all []subject
 }
 
-// of is the subject of a name, nil when there is none.
+// of returns the subject with an identity, or nil.
 func (s subjects) of(id config.Subject) *subject {
 	if n, found := s.at[id]; found {
 		return &s.all[n]

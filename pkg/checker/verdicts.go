@@ -11,16 +11,17 @@ import (
 // cell holds the latest verdict of one subject, for readers of any goroutine.
 type cell = atomic.Pointer[health.Verdict]
 
-// board is the cells of all subjects, each at its place. A result replaces what is in one cell, a Set the whole board.
+// board has the cells of all subjects; at has their indexes. A result replaces the content of one cell, a Set the whole
+// board.
 type board struct {
 	at    map[config.Subject]int
 	cells []cell
 }
 
-// unchecked is the verdict of what has not been looked at.
+// unchecked is the verdict of a subject that has not been checked.
 func unchecked() health.Verdict { return health.All([]health.State{health.New(1, 1)}) }
 
-// Verdict is the latest verdict of the Spec of this subject; "not known" for one that Run has not seen yet.
+// Verdict returns the latest verdict of this subject; "not known" for a subject that Run has not processed yet.
 func (c *Checker) Verdict(subject config.Subject) health.Verdict {
 	if b := c.board.Load(); b != nil {
 		if n, ok := b.at[subject]; ok {
@@ -30,7 +31,7 @@ func (c *Checker) Verdict(subject config.Subject) health.Verdict {
 	return unchecked()
 }
 
-// Verdicts are the latest verdicts of all Specs.
+// Verdicts returns the latest verdicts of all subjects.
 func (c *Checker) Verdicts() plan.Verdicts {
 	b := c.board.Load()
 	if b == nil {

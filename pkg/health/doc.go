@@ -1,6 +1,6 @@
-// Package health turns the results of checks into verdicts: rise and fall, what a result that says nothing about the
-// server is worth, and the sentence that tells an operator why.
+// Package health turns the results of checks into verdicts: it implements rise and fall, the handling of inconclusive
+// results, and the sentence that explains a verdict to an operator.
 //
-// It is pure: the caller brings the time, runs the checks and logs. It knows neither protocols nor weights; what a
-// verdict means for the table of virtual servers is decided in package lvs.
+// It is pure: the caller supplies the time, runs the checks and logs. It knows neither protocols nor weights; package
+// lvs decides what a verdict means for the table of virtual servers.
 package health

@@ -2,18 +2,18 @@ package health
 
 import "time"
 
-// Class says what a result is worth as evidence about the server. The zero value is Unknown.
+// Class is the kind of evidence that a result is about the server. The zero value is Unknown.
 type Class uint8
 
 const (
-	// Unknown says nothing about the server: the check itself could not be made (wrong password, the director's
-	// address blocked, no file descriptors left here). It never takes a server out and never brings one back.
+	// Unknown is no evidence about the server: the check itself could not be made (wrong password, the director's address
+	// blocked, no file descriptors left here). It never takes a server out and never brings one back.
 	Unknown Class = iota
-	// Good is an answer as it should be.
+	// Good is the expected answer.
 	Good
 	// Bad is no answer, or a wrong one.
 	Bad
-	// Full is the answer of a server that lives but takes no more connections: those it has go on.
+	// Full is the answer of a server that is alive but accepts no more connections; existing ones continue.
 	Full
 )
 
@@ -41,18 +41,18 @@ const (
 	OK          Code = "ok"
 	Refused     Code = "refused"     // nothing listens on the port
 	Timeout     Code = "timeout"     // no answer in time: dead host, lost cable, frozen process
-	Unreachable Code = "unreachable" // the host does not answer ARP, or a router says so
+	Unreachable Code = "unreachable" // the host does not answer ARP, or a router reports it unreachable
 	Reset       Code = "reset"       // the connection was made, then closed or reset by the server
-	Auth        Code = "auth"        // the server lives and does not let the check's user in
+	Auth        Code = "auth"        // the server is alive and rejects the check's user
 	Blocked     Code = "blocked"     // MySQL 1129: the director's address is blocked, clients are not
 	ServerFull  Code = "full"        // MySQL 1040: no connection left
-	Shutdown    Code = "shutdown"    // MySQL 1053: the server says that it is going down
+	Shutdown    Code = "shutdown"    // MySQL 1053: the server reports that it is shutting down
 	NotReady    Code = "not_ready"   // MySQL 1047: a Galera node outside the primary component
 	Offline     Code = "offline"     // MySQL 3032: offline_mode, clients are turned away
-	Protocol    Code = "protocol"    // what answers does not speak the protocol of the check
+	Protocol    Code = "protocol"    // the answer is not in the protocol of the check
 	Local       Code = "local"       // the director itself could not make the check
 	Secret      Code = "secret"      // the password file cannot be used
-	Error       Code = "error"       // the server answered with an error that has no code of its own; unknown, but for the few that concern the whole server
+	Error       Code = "error"       // the server answered with an error that has no separate code; Unknown, except for the few that concern the whole server
 )
 
 // Result is the outcome of one check.
@@ -60,5 +60,5 @@ type Result struct {
 	Code  Code
 	Class Class
 	Cause string        // a sentence with the check's name first: "mysql: dial 10.77.0.12:3306: connection refused"
-	Took  time.Duration // from the start of the check to its answer; 0 when it was not made
+	Took  time.Duration // from the start of the check to its answer; 0 if it was not made
 }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// State is what one check has learned so far. It is a value: Step returns the next one. The zero value has a rise and
-// fall of 1 and knows nothing.
+// State is the state of one check. It is immutable: Step returns the next one. The zero value has a rise and fall of 1
+// and no result.
 type State struct {
 	rise, fall int
 
@@ -14,23 +14,23 @@ type State struct {
 	since           time.Time // of known, up and full
 
 	passes, fails int  // in a row, counted only while they could change the state; Unknown touches neither
-	first         bool // down by the very first result
-	served        bool // by the run of the director before this one; see Served
+	first         bool // down by the first result
+	served        bool // in the table at the director's start; see Served
 	lastGood      time.Time
 	last          Result // the latest result, which came at lastAt
 	lastAt        time.Time
-	cause         Result // while down: the latest result that says why
+	cause         Result // while down: the latest Bad result
 }
 
-// New returns the state of a check without any result. Rise and fall are the numbers of results in a row that bring a
-// server back and take it out; below 1 means 1.
+// New returns the state of a check without any result. Rise and fall are the numbers of consecutive results that bring
+// a server back and take it out; values below 1 mean 1.
 func New(rise, fall int) State {
 	return State{rise: max(rise, 1), fall: max(fall, 1)}
 }
 
-// Resume returns the state of a check that takes the place of another one of the same server, as when a reload changes
-// its interval or its password: what was known stays until results contradict it, because a check that was merely
-// edited must not take a server out. The counters start anew.
+// Resume returns the state of a check that replaces another one of the same server, for example when a reload changes
+// its interval or its password. What was known is kept until results contradict it, because merely editing a check must
+// not take a server out. The counters start at 0.
 func Resume(rise, fall int, from State) State {
 	s := from
 	s.rise, s.fall = max(rise, 1), max(fall, 1)
@@ -38,8 +38,8 @@ func Resume(rise, fall int, from State) State {
 	return s
 }
 
-// Unchecked returns the state of the first check of a server that was up because nobody checked it, since at: it stays up
-// until results contradict that.
+// Unchecked returns the state of the first check of a server that has been up since since because it had no check: it
+// stays up until results contradict that.
 func Unchecked(rise, fall int, since time.Time) State {
 	s := New(rise, fall)
 	s.known, s.up, s.since = true, true, since
@@ -47,14 +47,14 @@ func Unchecked(rise, fall int, since time.Time) State {
 	return s
 }
 
-// Served returns the state of a check whose server stands in the table that this director found at its start: nothing is
-// known of it, but it takes fall bad results, and not the first alone, to contradict whoever put it there.
+// Served returns the state of a check whose server is in the table that this director found at its start: nothing is
+// known about it, but it takes fall bad results, and not only the first, to take it out.
 func (s State) Served() State {
 	s.served = true
 	return s
 }
 
-// Undecided reports whether bad results have come that are too few to decide; see Served.
+// Undecided reports whether there were bad results, but too few to decide; see Served.
 func (s State) Undecided() bool { return !s.known && s.fails > 0 }
 
 // Known reports whether a result has decided anything yet.
@@ -63,20 +63,21 @@ func (s State) Known() bool { return s.known }
 // Last returns the latest result; the zero Result before the first one.
 func (s State) Last() Result { return s.last }
 
-// Step takes in the result r that came at the time at, and reports whether what is known, up or full changed.
+// Step processes the result r received at the time at, and reports whether known, up or full changed.
 //
-// The first result that says something decides at once: a server that is dead when the director starts gets no
-// connection, and one that lives need not wait. From then on, and from the start for one that was Served, fall bad results
-// in a row take it out and rise good ones bring it back.
+// The first result that is not Unknown decides at once: a server that is dead when the director starts gets no
+// connections, and a live one need not wait. From then on, and from the start for a server that was Served, fall
+// consecutive bad results take it out and rise good ones bring it back.
 //
-// An Unknown result keeps everything and touches no counter: it is no evidence, so it must not add up to an outage,
-// and it must not hide one either, as a reset of the count of failures would.
+// An Unknown result changes neither state nor counters: it is no evidence, so it must not add up to an outage, and it
+// must not hide one either, as a reset of the failure count would.
 //
-// A Full result is a sign of life, so it ends a row of failures and counts towards rise; it marks the server as full
-// at once, since every further connection there would fail. The mark goes after rise good results in a row: at the
-// limit a slot is free for a moment whenever a client leaves, and the check may be the one who takes it.
+// A Full result shows that the server is alive, so it ends a series of failures and counts towards rise. It marks the
+// server as full at once, because every further connection there would fail. The mark is removed after rise consecutive
+// good results: at the limit a slot becomes free for a moment whenever a client disconnects, and the check itself may
+// take it.
 //
-// A server that says it is shutting down is down at once: there is nobody better to ask.
+// A server that reports that it is shutting down is down at once: no other evidence is more reliable.
 func (s State) Step(at time.Time, r Result) (next State, changed bool) {
 	before := s
 	s.last, s.lastAt = r, at
@@ -152,7 +153,7 @@ func (s State) reason() string {
 		return fmt.Sprintf("down: %s (%d of %d successes)", cause, s.passes, s.rise)
 	case !s.up && s.first:
 		return "down: " + cause + " (first check)"
-	case !s.up && s.fails < s.fall: // it said itself that it goes down, or a lone success came between
+	case !s.up && s.fails < s.fall: // it reported its shutdown, or a single success interrupted the failures
 		return "down: " + cause
 	case !s.up:
 		return fmt.Sprintf("down: %s (%d of %d)", cause, s.fails, s.fall)

@@ -24,7 +24,7 @@ var (
 
 func at(second int) time.Time { return epoch.Add(time.Duration(second) * time.Second) }
 
-// play feeds results one second apart, the first one at second 1, and returns the verdict after each.
+// play applies results one second apart, the first one at second 1, and returns the reason after each.
 func play(s health.State, results ...health.Result) (health.State, []string) {
 	var told []string
 	for i, r := range results {
@@ -131,7 +131,8 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// TestServed: what the director found in the table at its start goes by fall bad results, and not by the first.
+// TestServed: a server that the director found in the table at its start is taken out by fall bad results, not by the
+// first.
 func TestServed(t *testing.T) {
 	for name, tt := range map[string]struct {
 		fall      int
@@ -235,7 +236,7 @@ func drawResult(t *rapid.T) health.Result {
 	return rapid.SampledFrom([]health.Result{good, refused, frozen, denied, full, leaving}).Draw(t, "result")
 }
 
-// TestStepProperties compares Step with rise and fall counted the slow way, over the whole history.
+// TestStepProperties compares Step with rise and fall counted over the whole history.
 func TestStepProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rise, fall := rapid.IntRange(1, 4).Draw(t, "rise"), rapid.IntRange(1, 4).Draw(t, "fall")
@@ -260,7 +261,7 @@ func TestStepProperties(t *testing.T) {
 				t.Fatalf("an unknown result changed %+v to %+v", before, v)
 			}
 			if known := decided(served, fall, evidence); v.Known != known || next.Undecided() == known && len(evidence) > 0 {
-				t.Fatalf("known=%v, undecided=%v after %d results that say something", v.Known, next.Undecided(), len(evidence))
+				t.Fatalf("known=%v, undecided=%v after %d results that are evidence", v.Known, next.Undecided(), len(evidence))
 			}
 			if v.Up && !v.Known || v.Full && !v.Up || v.Known && !v.Up && v.Code == health.OK {
 				t.Fatalf("contradiction: %+v", v)
@@ -275,7 +276,8 @@ func TestStepProperties(t *testing.T) {
 	})
 }
 
-// decided says whether evidence is enough to know: anything, or for a server that was served as much as takes one out.
+// decided reports whether the evidence suffices for a decision: any result, or for a served server as many failures as
+// take one out.
 func decided(served bool, fall int, evidence []health.Result) bool {
 	return len(evidence) >= fall || slices.ContainsFunc(evidence, func(r health.Result) bool {
 		return !served || r.Class != health.Bad || r.Code == health.Shutdown
@@ -301,7 +303,7 @@ func checkTransition(t *rapid.T, rise, fall int, evidence []health.Result, befor
 	}
 }
 
-// TestStepIsAValue shows that taking a step leaves the state it started from as it was.
+// TestStepIsAValue: Step does not change the state that it starts from.
 func TestStepIsAValue(t *testing.T) {
 	s, _ := play(health.New(2, 2), good)
 	a, _ := s.Step(at(5), refused)

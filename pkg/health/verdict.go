@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// Verdict is what the checks of one real server (or of one tracked thing) amount to. The zero value is "not known".
+// Verdict is the combined result of the checks of one real server or track. The zero value is "not known".
 type Verdict struct {
-	Known  bool      // false: no check has said anything yet; the configuration's initial state holds
+	Known  bool      // false: no check has decided yet; the configuration's initial state applies
 	Up     bool      // meaningful only when Known
-	Full   bool      // up, but to be given no new connections while another server is up
+	Full   bool      // up, but gets no new connections while another server is up
 	Code   Code      // of the check that decides; "" before the first result
 	Reason string    // a sentence: "down: mysql: dial 10.77.0.12:3306: connection refused (2 of 2)"
-	Since  time.Time // since when Known, Up and Full are what they are; zero before the first decision
+	Since  time.Time // when Known, Up and Full last changed; zero before the first decision
 }
 
-// Same reports whether two verdicts ask for the same action. Reason and Since are for display and change more often.
+// Same reports whether two verdicts require the same action. Reason and Since are for display and change more often.
 func (v Verdict) Same(w Verdict) bool {
 	return v.Known == w.Known && v.Up == w.Up && v.Full == w.Full && v.Code == w.Code
 }
@@ -23,11 +23,9 @@ func (v Verdict) Same(w Verdict) bool {
 // String returns the reason.
 func (v Verdict) String() string { return v.Reason }
 
-// All is the verdict of a real server with several checks: all must pass.
-//
-// One failed check makes it down, whatever the others say; otherwise one check without a result yet leaves it not
-// known; otherwise it is up, and full when one check says so. The reason is that of the first check that decides, in
-// the order of states. Without any check a server is up: nobody asked for proof.
+// All is the verdict of a real server with several checks: all must pass. If a check is down, the server is down.
+// Otherwise, if a check is not known, the server is not known. Otherwise it is up, and full if a check is full. The
+// reason is that of the first deciding check in the order of states. A server without checks is up.
 func All(states []State) Verdict {
 	if len(states) == 0 {
 		return Verdict{Known: true, Up: true, Code: OK, Reason: "up: no check is configured"}
@@ -45,7 +43,7 @@ func All(states []State) Verdict {
 	return decides
 }
 
-// gravity orders verdicts by how much they decide over others.
+// gravity orders verdicts by precedence.
 func gravity(v Verdict) int {
 	switch {
 	case v.Known && !v.Up:
@@ -54,15 +52,15 @@ func gravity(v Verdict) int {
 		return 3
 	case v.Full:
 		return 2
-	case v.Code != OK: // up, with something to tell: a first failure, a check that could not be made
+	case v.Code != OK: // up, but with a first failure or a check that could not be made
 		return 1
 	default:
 		return 0
 	}
 }
 
-// since is the moment from which all of states together gave the verdict v: a server went down with its first failed
-// check, and came up with its last one that passed.
+// since returns when states together first gave the verdict v: a server went down with its first check that failed, and
+// came up with its last check that passed.
 func since(states []State, v Verdict) time.Time {
 	var at time.Time
 	for _, s := range states {
