@@ -52,7 +52,7 @@ var ofVersion1 = content{
 func TestVersion1IsRead(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, fileName), []byte(golden(t, "version1.json")), 0o600))
-	l := open(t, dir)
+	l := openState(t, dir)
 	if diff := cmp.Diff(ofVersion1, contents(l), samePrefix, sameAddr); diff != "" || l.Warning() != "" {
 		t.Errorf("(-want +got), warning %q:\n%s", l.Warning(), diff)
 	}

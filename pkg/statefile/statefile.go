@@ -37,7 +37,11 @@ type File struct {
 	disk  chan struct{} // semaphore of capacity 1 that guards the following fields
 	dir   *os.File      // holds the lock; nil while there is none
 	file  os.FileInfo   // as last written; nil while it does not have the current content
-	hangs atomic.Bool   // the current disk operation has exceeded diskTimeout
+	hangs atomic.Bool   // the current disk operation has exceeded the timeout
+
+	// A test has other ones: a real disk may be busy for longer, and the permissions of a file are those of a thread.
+	timeout time.Duration
+	spawn   func(func())
 }
 
 // diskTimeout is how long a call waits for the disk.
@@ -52,7 +56,14 @@ var ErrClosed = errors.New("the state directory is closed")
 // again. When the disk responds later, the content of its file is merged with the changes made meanwhile. The only
 // error is ErrLocked.
 func Open(dir string) (*File, error) {
-	l := &File{path: filepath.Join(dir, fileName), disk: make(chan struct{}, 1), content: content{Version: version}}
+	return open(dir, diskTimeout, func(f func()) { go f() })
+}
+
+func open(dir string, timeout time.Duration, spawn func(func())) (*File, error) {
+	l := &File{
+		path: filepath.Join(dir, fileName), disk: make(chan struct{}, 1), content: content{Version: version},
+		timeout: timeout, spawn: spawn,
+	}
 	here, err := thisKernel()
 	if err != nil {
 		l.warning = err.Error()
@@ -212,7 +223,7 @@ func (l *File) save(look bool) error {
 	return l.withDisk(func() error { return l.write(look) })
 }
 
-// withDisk runs f while no other operation uses the disk. It waits at most diskTimeout for that and as long again for
+// withDisk runs f while no other operation uses the disk. It waits at most the timeout for that and as long again for
 // f; if the disk is known to hang, it does not wait.
 func (l *File) withDisk(f func() error) error {
 	select {
@@ -223,27 +234,24 @@ func (l *File) withDisk(f func() error) error {
 		}
 		select {
 		case l.disk <- struct{}{}:
-		case <-time.After(diskTimeout):
+		case <-time.After(l.timeout):
 			return l.diskError()
 		}
 	}
 	l.hangs.Store(false)
 	done := make(chan error, 1)
-	spawn(func() {
+	l.spawn(func() {
 		defer func() { <-l.disk }()
 		done <- f()
 	})
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(diskTimeout):
+	case <-time.After(l.timeout):
 		l.hangs.Store(true)
 		return l.diskError()
 	}
 }
-
-// spawn starts a goroutine; a test replaces it to run f in a specific thread.
-var spawn = func(f func()) { go f() }
 
 func (l *File) diskError() error {
 	return fmt.Errorf("state file %s: the disk does not answer: kept in memory only, repair it or use another --state-dir", l.path)

@@ -22,9 +22,14 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
-func open(t *testing.T, dir string) *File {
+// patient is longer than any disk is busy.
+const patient = 10 * time.Minute
+
+func begin(f func()) { go f() }
+
+func openState(t *testing.T, dir string) *File {
 	t.Helper()
-	l, err := Open(dir)
+	l, err := open(dir, patient, begin)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +42,7 @@ func reopen(t *testing.T, l *File) *File {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return open(t, filepath.Dir(l.path))
+	return openState(t, filepath.Dir(l.path))
 }
 
 // samePrefix compares prefixes, whose fields are not exported.
@@ -68,7 +73,7 @@ func fill(t *testing.T, l *File) {
 }
 
 func TestWhatIsRecordedIsThereAfterARestart(t *testing.T) {
-	l := open(t, filepath.Join(t.TempDir(), "made", "by", "open"))
+	l := openState(t, filepath.Join(t.TempDir(), "made", "by", "open"))
 	fill(t, l)
 	l = reopen(t, l)
 	if diff := cmp.Diff(full, contents(l), samePrefix, sameAddr); diff != "" || l.Warning() != "" {
@@ -83,7 +88,7 @@ func TestWhatIsRecordedIsThereAfterARestart(t *testing.T) {
 }
 
 func TestSetReplaces(t *testing.T) {
-	l := open(t, t.TempDir())
+	l := openState(t, t.TempDir())
 	fill(t, l)
 	must(t, l.SetAddresses([]kernel.IfAddr{{Interface: "eth1", Prefix: netip.MustParsePrefix("10.0.0.1/32")}, {Interface: "eth1", Prefix: netip.MustParsePrefix("10.0.0.1/32")}}))
 	must(t, l.SetServices(nil))
@@ -94,7 +99,7 @@ func TestSetReplaces(t *testing.T) {
 }
 
 func TestTheFirstFoundValueOfASysctlStays(t *testing.T) {
-	l := open(t, t.TempDir())
+	l := openState(t, t.TempDir())
 	must(t, l.RecordSysctl(Sysctl{"k", "0", "1"}))
 	l = reopen(t, l)
 	must(t, l.RecordSysctl(Sysctl{"k", "1", "2"}, Sysctl{"j", "7", "8"}))
@@ -131,7 +136,7 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
 			must(t, os.WriteFile(filepath.Join(dir, fileName), []byte(tt.content), 0o600))
-			l := open(t, dir)
+			l := openState(t, dir)
 			if !strings.Contains(l.Warning(), tt.warning) || (tt.warning == "") != (l.Warning() == "") {
 				t.Errorf("warning %q, want one with %q", l.Warning(), tt.warning)
 			}
@@ -151,12 +156,12 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 }
 
 func TestAnUnfinishedFileOfAKilledDaemonIsSweptAndChangesNothing(t *testing.T) {
-	l := open(t, t.TempDir())
+	l := openState(t, t.TempDir())
 	fill(t, l)
 	must(t, l.Close())
 	unfinished := filepath.Join(filepath.Dir(l.path), "."+fileName+"123456")
 	must(t, os.WriteFile(unfinished, []byte(`{"version": 1, "boot`), 0o600))
-	if diff := cmp.Diff(full, contents(open(t, filepath.Dir(l.path))), samePrefix, sameAddr); diff != "" {
+	if diff := cmp.Diff(full, contents(openState(t, filepath.Dir(l.path))), samePrefix, sameAddr); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if _, err := os.Stat(unfinished); !errors.Is(err, os.ErrNotExist) {
@@ -171,7 +176,7 @@ func TestHoldAndRecord(t *testing.T) {
 	if dir == "" {
 		t.Skip("runs only as a child process of another test")
 	}
-	l := open(t, dir)
+	l := openState(t, dir)
 	fmt.Println("holding")
 	for i := 0; ; i++ {
 		must(t, l.RecordSysctl(Sysctl{"k", fmt.Sprint(i), "1"}, Sysctl{fmt.Sprint("k", i%50), fmt.Sprint(i), "1"}))
@@ -189,14 +194,14 @@ func TestOneHolderAndAKillAtAnyMoment(t *testing.T) {
 		if line, err := bufio.NewReader(out).ReadString('\n'); line != "holding\n" {
 			t.Errorf("the other process printed %q (%v)", line, err)
 		}
-		_, err = Open(dir)
+		_, err = open(dir, patient, begin)
 		want := fmt.Sprintf("another lvs-director holds %s (pid %d): stop it or use another --state-dir", dir, cmd.Process.Pid)
 		if !errors.Is(err, ErrLocked) || err.Error() != want {
 			t.Errorf("Open beside a holder: %v\nwant %s", err, want)
 		}
 		must(t, cmd.Process.Kill())
 		_ = cmd.Wait()
-		l := open(t, dir)
+		l := openState(t, dir)
 		first := ""
 		for _, s := range l.Sysctls() {
 			if s.Key == "k" {
@@ -223,12 +228,12 @@ func TestADirectoryThatCannotBeUsed(t *testing.T) {
 		{filepath.Join(parent, "state\x00"), "invalid argument: use another --state-dir"},
 		{file, "not a directory: use another --state-dir"},
 	} {
-		as := func(_ *testing.T, f func() error) error { return f() }
+		as, spawn := func(_ *testing.T, f func() error) error { return f() }, begin
 		if strings.Contains(tt.reason, "permission") {
-			as = asNobody
+			as, spawn = asNobody, func(f func()) { f() } // in the thread that has lost the permissions
 		}
 		must(t, as(t, func() error {
-			l, err := Open(tt.dir)
+			l, err := open(tt.dir, patient, spawn)
 			if err != nil {
 				return err
 			}
@@ -244,7 +249,7 @@ func TestADirectoryThatCannotBeUsed(t *testing.T) {
 			return l.Close()
 		}))
 	}
-	l := open(t, filepath.Join(file, "state"))
+	l := openState(t, filepath.Join(file, "state"))
 	if err := l.Held(); err == nil {
 		t.Error("Held returned nil for a directory that cannot be created")
 	}
@@ -265,7 +270,7 @@ func TestKeep(t *testing.T) {
 		{"directory renamed", func() error { return os.Rename(dir, dir+".old") }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			l := open(t, dir)
+			l := openState(t, dir)
 			fill(t, l)
 			held, err := os.Open(l.path) // while it is open its inode number is not reused
 			must(t, err)
@@ -279,7 +284,7 @@ func TestKeep(t *testing.T) {
 			if same := os.SameFile(before, after); same != (tt.name == "nothing") {
 				t.Errorf("the file is the same: %t", same)
 			}
-			if _, err := Open(dir); !errors.Is(err, ErrLocked) {
+			if _, err := open(dir, patient, begin); !errors.Is(err, ErrLocked) {
 				t.Errorf("Open beside it: %v; want that it is locked", err)
 			}
 			if diff := cmp.Diff(full, contents(reopen(t, l)), samePrefix, sameAddr); diff != "" {
@@ -296,8 +301,6 @@ func asNobody(t *testing.T, f func() error) error {
 		return f()
 	}
 	failed := make(chan error)
-	defer func(before func(func())) { spawn = before }(spawn)
-	spawn = func(f func()) { f() }
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 		if _, _, errno := syscall.RawSyscall(syscall.SYS_SETFSUID, 65534, 0, 0); errno != 0 {
@@ -310,7 +313,7 @@ func asNobody(t *testing.T, f func() error) error {
 }
 
 func TestWhatCannotBeSavedIsRememberedAndSavedLater(t *testing.T) {
-	l := open(t, t.TempDir())
+	l := openState(t, t.TempDir())
 	// A directory in place of the file makes the rename fail even for root.
 	must(t, os.Remove(l.path))
 	must(t, os.MkdirAll(filepath.Join(l.path, "in the way"), 0o700))
@@ -328,7 +331,7 @@ func TestWhatCannotBeSavedIsRememberedAndSavedLater(t *testing.T) {
 }
 
 func TestClosedFileRefusesChanges(t *testing.T) {
-	l := open(t, t.TempDir())
+	l := openState(t, t.TempDir())
 	must(t, l.Close())
 	must(t, l.Close())
 	if err := l.SetServices(full.Services); !errors.Is(err, ErrClosed) {
@@ -407,11 +410,10 @@ func FuzzDecode(f *testing.F) {
 // Calls do not wait for long if the disk does not respond, and unsaved changes are saved when it responds again.
 func TestADiskThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := open(t, t.TempDir())
+		l := openState(t, t.TempDir())
 		thaw := make(chan struct{})
 		frozen := true
-		defer func(before func(func())) { spawn = before }(spawn)
-		spawn = func(f func()) {
+		l.timeout, l.spawn = diskTimeout, func(f func()) {
 			go func() {
 				if frozen {
 					<-thaw
@@ -434,7 +436,7 @@ func TestADiskThatHangs(t *testing.T) {
 		}
 		close(thaw)
 		synctest.Wait()
-		frozen = false
+		frozen, l.timeout = false, patient
 		must(t, l.Keep())
 		if n := len(contents(reopen(t, l)).Addresses); n != 3 {
 			t.Errorf("%d addresses in the file, want 3", n)
