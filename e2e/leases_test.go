@@ -65,7 +65,7 @@ func TestLeaseEnds(t *testing.T) {
 // TestManyLeases: many VIPs of one instance and of many instances stay up over many renewals, without more writes than
 // the renewals need.
 //
-// Proves docs/cluster-file.md: "A director renews each of its virtual addresses three times in a **lease**."
+// Proves docs/cluster-file.md: "A director renews each of its virtual addresses three times per **lease**."
 func TestManyLeases(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)
@@ -131,7 +131,8 @@ func TestManyLeases(t *testing.T) {
 // lease does. Meanwhile the client is answered by the other director, which repeats its gratuitous ARP.
 //
 // Proves README.md: "VIP on a director that was killed (`kill -9`) | gone when its lease ends (5 s by default)"
-// Proves docs/cluster-file.md: "One that dies without a word loses them when the lease runs out."
+// Proves docs/cluster-file.md: "When a director dies, the kernel removes its virtual addresses at the end of the
+// lease."
 func TestKilledMaster(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)

@@ -41,8 +41,8 @@ func failedOver(t *testing.T, s shape) (*cluster, *measure.Client) {
 
 // TestNoPreempt: without preemption a director that returns stays BACKUP, whatever its priority.
 //
-// Proves docs/cluster-file.md: "whether a director takes over from a living MASTER of lower priority (`false` is
-// keepalived's nopreempt; an error with priority 255)"
+// Proves docs/cluster-file.md: "whether a director takes over from a MASTER of lower priority (`false` is keepalived's
+// nopreempt; an error with priority 255)"
 func TestNoPreempt(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)
@@ -137,7 +137,7 @@ func TestPreemptNeedsAServer(t *testing.T) {
 
 // TestPreemptDelay: a director preempts a MASTER of lower priority only after preempt_delay.
 //
-// Proves docs/cluster-file.md: "how long a lower MASTER is left alone before that"
+// Proves docs/cluster-file.md: "how long to wait before preempting a MASTER of lower priority"
 func TestPreemptDelay(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)
@@ -161,8 +161,8 @@ func TestPreemptDelay(t *testing.T) {
 
 // TestOwner: a director of priority 255 is the owner of the VIP and takes it from any MASTER.
 //
-// Proves docs/cluster-file.md: "255 is the address owner, which takes the addresses from any MASTER as soon as its
-// first checks are done; a warning if two directors have it"
+// Proves docs/cluster-file.md: "255 is the address owner, which takes over from any MASTER as soon as its first checks
+// are done; a warning if two directors have it"
 func TestOwner(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)

@@ -133,8 +133,8 @@ virtual_servers:
 // Proves docs/checks.md: "One that the director finds in the kernel's table, as after a crash, has connections that one
 // lost packet must not cost: it goes after `fall` failures, and until then, for 30 s at most, the director takes the
 // VIP from no other."
-// Proves docs/cluster-file.md: "Directors that only balance, without an election, leave `vrrp_instances` out; the
-// virtual server's address is then one that something else puts on the machine."
+// Proves docs/cluster-file.md: "Directors that only balance, without an election, leave out `vrrp_instances`; something
+// else must then put the virtual server's address on the machine."
 func TestAdoption(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.AnyKernel(t)

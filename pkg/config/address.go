@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// broadcast is every machine of a network.
+// broadcast addresses every host of a network.
 var broadcast = netip.MustParseAddr("255.255.255.255")
 
-// maxVirtualAddresses is what the count field of an advert holds (RFC 9568, section 5.2.5).
+// maxVirtualAddresses is the limit of the count field in an advert (RFC 9568, section 5.2.5).
 const maxVirtualAddresses = 255
 
 func virtualAddresses() kind[[]netip.Prefix] {
@@ -20,7 +20,8 @@ func virtualAddresses() kind[[]netip.Prefix] {
 	return k
 }
 
-// virtualAddresses reads the addresses of an instance; one that is not valid keeps its place as the zero Prefix.
+// virtualAddresses reads the addresses of an instance. An invalid one is kept as the zero Prefix, so that indices stay
+// the same.
 func (v value) virtualAddresses() []netip.Prefix {
 	items := v.items("addresses")
 	v.notEmpty("at least one address")
@@ -35,7 +36,7 @@ func (v value) virtualAddresses() []netip.Prefix {
 	return list
 }
 
-// address reads the IPv4 address of a machine.
+// address reads the IPv4 address of a host.
 func (v value) address() netip.Addr {
 	s := v.text()
 	if s == "" {
@@ -50,7 +51,8 @@ func (v value) address() netip.Addr {
 	return v.parseAddress(s)
 }
 
-// virtualAddress reads an address that moves between directors, with or without its prefix length: that of one address.
+// virtualAddress reads an address that moves between directors. The prefix length may be omitted; otherwise it must be
+// that of a single address.
 func (v value) virtualAddress() netip.Prefix {
 	s := v.text()
 	if s == "" {
@@ -63,7 +65,8 @@ func (v value) virtualAddress() netip.Prefix {
 	case !addr.IsValid():
 		return netip.Prefix{}
 	case given && length != bits:
-		// A VIP with a wider prefix is a candidate for a source address and takes the subnet route with it when it goes.
+		// The kernel may choose a VIP with a wider prefix as a source address, and removes the subnet route together
+		// with it.
 		v.fail("write "+host+" or "+host+"/"+bits, "/%s: a virtual address is always a /%s, so that it is never a source address", shorten(length), bits)
 		return netip.Prefix{}
 	case addr.IsLoopback():
@@ -73,8 +76,8 @@ func (v value) virtualAddress() netip.Prefix {
 	return netip.PrefixFrom(addr, addr.BitLen())
 }
 
-// parseAddress is where IPv6 ends: what a valid file holds is of IPv4, and nothing behind this place relies on it. IPv6 still
-// lacks
+// parseAddress is the one function that rejects IPv6. A valid file has IPv4 addresses only, but no later code relies on
+// that. What is still missing for IPv6:
 //   - the socket of its adverts (vrrpsock.ErrIPv6), and what announces a VIP (neigh.ErrNotIPv4);
 //   - VIPs on a real server (package realserver, refusal);
 //   - in this package: patterns of the schema (ipv4Pattern, noMachine, loopback), a persistence.netmask of up to 128, words for
@@ -84,7 +87,7 @@ func (v value) parseAddress(s string) netip.Addr {
 	addr, err := netip.ParseAddr(s)
 	switch {
 	case err != nil:
-		v.fail(addressHint(s), "%s is not an IPv4 address%s", quote(s), oddity(s))
+		v.fail(addressHint(s), "%s is not an IPv4 address%s", quote(s), nonASCII(s))
 	case addr.Is6():
 		v.fail("", "%s: IPv6 is not supported yet", addr)
 	case addr.IsUnspecified(), addr == broadcast:

@@ -9,22 +9,22 @@ const (
 	minInterval     = 100 * time.Millisecond
 	maxInterval     = time.Hour
 	defaultInterval = time.Second
-	// defaultTimeout is the most that a check waits by default; a shorter interval shortens it.
+	// defaultTimeout is the upper limit of the default timeout; a shorter interval lowers it.
 	defaultTimeout = 3 * time.Second
 	minTimeout     = 10 * time.Millisecond
 	defaultCount   = 2 // fall and rise
 	maxCount       = 100
 )
 
-// check is a Check while it is read.
+// check is a Check under construction.
 type check struct {
 	Check
 	kind  CheckType
-	paced bool // interval is written
+	paced bool // the file sets interval
 }
 
-// checkSection is the section of a check of one of these kinds. The keys of all kinds are known in it; those of another
-// kind than a check is of are refused when its type is known.
+// checkSection is the section of a check of any of these kinds. It knows the keys of all kinds; keys that do not belong
+// to the type of a check are rejected once the type is known.
 func checkSection(kinds []checkKind) *sectionOf[check] {
 	types := vocabulary{what: "a type of check"}
 	var docs []string
@@ -51,14 +51,14 @@ func checkSection(kinds []checkKind) *sectionOf[check] {
 	return s
 }
 
-// checkWords are those of no key.
+// checkWords are hints for words that do not correspond to a key.
 func checkWords() []word {
 	return []word{
 		{names: []string{"weight"}, message: "a check does not change a weight: a server is up or down", hint: "remove it"},
 	}
 }
 
-// scheduleFields are the keys that every check has.
+// scheduleFields are the keys common to all checks.
 func scheduleFields() []key[check] {
 	return []key[check]{
 		field[check, time.Duration]{
@@ -99,7 +99,7 @@ func scheduleFields() []key[check] {
 	}
 }
 
-// timeout reads how long a check may take that is made once an interval.
+// timeout reads the timeout of a check that runs once per interval.
 func (v value) timeout(interval time.Duration, written bool) time.Duration {
 	d, ok := v.duration(minTimeout, maxInterval)
 	if ok && interval > 0 && d > interval {
@@ -113,7 +113,7 @@ func (v value) timeout(interval time.Duration, written bool) time.Duration {
 	return d
 }
 
-// readChecks reads a list of checks; an empty one is not nil.
+// readChecks reads a list of checks. The result for an empty list is not nil.
 func readChecks(v value, s *sectionOf[check]) []placed[Check] {
 	list := s.each(v, "checks", check{})
 	checks := make([]placed[Check], 0, len(list))
@@ -123,7 +123,7 @@ func readChecks(v value, s *sectionOf[check]) []placed[Check] {
 	return checks
 }
 
-// absolutePath reads the name of a file: it means the same wherever a daemon was started.
+// absolutePath reads a file name. It must be absolute so that it does not depend on the working directory of a daemon.
 func (v value) absolutePath() string {
 	s := v.text()
 	if s != "" && (!strings.HasPrefix(s, "/") || strings.ContainsRune(s, 0)) {

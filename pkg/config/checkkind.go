@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// checkKinds are the kinds of checks, in the order of the reference. Each is a file of this package, which declares it,
-// and one of package probe, which makes it. This and Prober are the only lists of them.
+// checkKinds are the kinds of checks, in the order of the reference. Each kind has one file in this package that
+// declares it and one in package probe that runs it. This function and Prober are the only lists of kinds.
 func checkKinds() []checkKind {
 	return []checkKind{
 		tcpKind(),
@@ -14,46 +14,47 @@ func checkKinds() []checkKind {
 	}
 }
 
-// Prober makes checks: it has one method for each kind.
+// Prober runs checks: it has one method per kind.
 type Prober interface {
 	TCP(TCPCheck)
 	MySQL(MySQLCheck)
 }
 
-// CheckKind is what a check asks of a server: a value of one of the types that Prober names. Values are comparable; equal
-// ones ask the same.
+// CheckKind describes what a check does: a value of one of the types named in Prober. Values are comparable; equal
+// values describe the same check.
 type CheckKind interface {
-	// Type is the word of the cluster file.
+	// Type is the value of `type` in the cluster file.
 	Type() CheckType
-	// SecretFile is the absolute path of the file with the secret that the prober needs; "" for none.
+	// SecretFile is the absolute path of the file with the secret that the prober needs; "" if it needs none.
 	SecretFile() string
-	// Probe calls the method of the prober that is for the kind.
+	// Probe calls the prober's method for this kind.
 	Probe(Prober)
 	sealed()
 }
 
-// noSecret is embedded by kinds that need none.
+// noSecret is embedded by kinds that need no secret.
 type noSecret struct{}
 
 func (noSecret) SecretFile() string { return "" }
 
-// checkValue is a CheckKind whose values can be compared.
+// checkValue is a comparable CheckKind.
 type checkValue interface {
 	comparable
 	CheckKind
 }
 
-// kindOf declares the kind whose checks are read into a K.
+// kindOf declares a kind of check whose values are of type K.
 type kindOf[K checkValue] struct {
 	name CheckType
-	doc  string // when a server passes, without a full stop
-	// stray ends the message about a key of the kind in a check of another: "does not log in"; "" for "has no" and the key.
+	doc  string // the condition for passing, without a full stop
+	// stray is the end of the error message for a key of this kind in a check of another kind, such as "does not log
+	// in"; "" means "has no" and the key.
 	stray  string
 	fields []key[K]
 	rules  func(k *K, o object)
 }
 
-// declare completes the declaration.
+// declare returns the declaration without its type parameter.
 func (k kindOf[K]) declare() checkKind {
 	s := (&sectionOf[K]{fields: k.fields, rules: k.rules}).build()
 	for _, d := range s.keys {
@@ -66,21 +67,21 @@ func (k kindOf[K]) declare() checkKind {
 			s.take(o, &check)
 			return check
 		},
-		judge: func(o object) { s.given(o, new(K)) },
+		validate: func(o object) { s.given(o, new(K)) },
 	}
 }
 
-// checkKind is a kindOf without its type.
+// checkKind is a kindOf without its type parameter.
 type checkKind struct {
 	name CheckType
 	doc  string
 	keys []*declaration
 	read func(o object) CheckKind
-	// judge reports what is wrong with the keys of a check that might be of the kind.
-	judge func(o object)
+	// validate reports errors in the keys of a check that may be of this kind.
+	validate func(o object)
 }
 
-// kindKeys are the keys of all kinds, one that several have once.
+// kindKeys are the keys of all kinds. A key that several kinds share is listed once.
 func kindKeys(kinds []checkKind) []*declaration {
 	var all []*declaration
 	for _, k := range kinds {
@@ -97,15 +98,15 @@ func kindKeys(kinds []checkKind) []*declaration {
 	return all
 }
 
-// readKind returns the reader of what only one kind of check has. It refuses what only others have. Without a valid type
-// the check is nil, and its keys are judged by the first kind that has one of them.
+// readKind returns a reader of the keys that are specific to one kind of check. It rejects keys of other kinds. Without
+// a valid type it returns nil and validates the keys against the first kind that has one of them.
 func readKind(kinds []checkKind) func(name CheckType, o object) CheckKind {
 	all := kindKeys(kinds)
 	return func(name CheckType, o object) CheckKind {
 		i := slices.IndexFunc(kinds, func(k checkKind) bool { return k.name == name })
 		if i < 0 {
 			if i = slices.IndexFunc(kinds, func(k checkKind) bool { return k.knows(o) }); i >= 0 {
-				kinds[i].judge(o)
+				kinds[i].validate(o)
 			}
 			return nil
 		}
@@ -118,7 +119,7 @@ func readKind(kinds []checkKind) func(name CheckType, o object) CheckKind {
 	}
 }
 
-// knows says whether a check has a key of the kind.
+// knows reports whether a check has a key of this kind.
 func (k checkKind) knows(o object) bool {
 	return slices.ContainsFunc(k.keys, func(d *declaration) bool { _, given := o.fields[d.name]; return given })
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// httpCheck is a kind of check that this version does not have.
+// httpCheck is a kind of check that does not exist in this version.
 type httpCheck struct {
 	noSecret
 	Path, User string
@@ -36,8 +36,8 @@ func httpKind() checkKind {
 	}.declare()
 }
 
-// A kind that is declared is known to the reader, the hints, the reference and the schema; one that has a key of the same
-// name as another shares it.
+// A declared kind appears in the reader, the hints, the reference and the schema. A key of the same name is shared
+// between kinds.
 func TestAddACheckKind(t *testing.T) {
 	f := declareFile(append(checkKinds(), httpKind()), instanceFields())
 	const file = "version: 1\ndirectors: [{name: a, address: 10.0.0.1}]\nvirtual_servers:\n" +
@@ -62,7 +62,7 @@ func TestAddACheckKind(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"| `type` | `tcp`, `mysql` or `http` | required | restart | `tcp`: a connection opens. `mysql`: login, `SELECT 1`, a proper goodbye. `http`: an answer of 200 |\n",
+		"| `type` | `tcp`, `mysql` or `http` | required | restart | `tcp`: a connection opens. `mysql`: login, `SELECT 1`, clean disconnect. `http`: an answer of 200 |\n",
 		"| `path` | absolute path | required | restart | with type `http`: the page |\n",
 		"| `user` | text | required | restart | with type `mysql` or `http`: the account to log in with |\n",
 	} {
@@ -77,8 +77,8 @@ func TestAddACheckKind(t *testing.T) {
 	}
 }
 
-// A kind of check is known to its own file here, to the list of kinds and to its probe, so that one more touches nothing
-// else.
+// A kind of check is mentioned only in its own file here, the list of kinds and its probe, so adding one touches
+// nothing else.
 func TestKindsAreKnownToFewFiles(t *testing.T) {
 	names := regexp.MustCompile(`\b(\w+)Check\b`)
 	files := map[string][]string{}

@@ -7,10 +7,10 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
-// Config is a cluster file that validated: every default is filled in, every cross-reference holds. It is immutable;
-// nothing downstream checks it again.
+// Config is a valid cluster file: all defaults are filled in and all references resolve. It is immutable and is not
+// validated again by its users.
 type Config struct {
-	// File is the name the file was read under; Digest is "sha256:" and the hex digest of its bytes.
+	// File is the name passed to Parse; Digest is "sha256:" and the hex digest of the bytes.
 	File   string
 	Digest string
 
@@ -20,7 +20,7 @@ type Config struct {
 	Tracks         []Track
 }
 
-// Director is a machine that may hold the VIPs.
+// Director is a host that may hold the VIPs.
 type Director struct {
 	Name    string
 	Address netip.Addr
@@ -36,17 +36,17 @@ type Instance struct {
 	AdvertInterval   time.Duration
 	Priority         uint8 // 1-255; 255 is the address owner
 	Preempt          bool
-	PreemptDelay     time.Duration // 0: at once
+	PreemptDelay     time.Duration // 0: preempt at once
 	VirtualAddresses []netip.Prefix
 	Lease            time.Duration // kernel lifetime of a VIP, whole seconds
 	Tracks           []string      // names of Config.Tracks
-	// PerNode has the whole instance as single directors run it, by their names: those that the file's per_node is about.
-	// See Config.ForNode.
+	// PerNode has the complete instance as run by each director named in the file's per_node, by director name. See
+	// Config.ForNode.
 	PerNode map[string]Instance
 }
 
-// Family is that of its adverts, which can carry one only: that of its virtual addresses. It is IPv4 as long as none of them
-// is known.
+// Family is the address family of the instance's adverts, which can carry one family only: that of its virtual
+// addresses. It is IPv4 if none of them is known.
 func (i Instance) Family() kernel.Family {
 	for _, p := range i.VirtualAddresses {
 		if p.IsValid() {
@@ -56,23 +56,24 @@ func (i Instance) Family() kernel.Family {
 	return kernel.IPv4
 }
 
-// Position is where the value of a key stands in the file, for what only a running machine can judge (see Config.Problem).
+// Position is the position of a key's value in the file, for problems that only the running host can detect (see
+// Config.Problem).
 type Position struct {
 	Line, Column int // from 1
 	Path         string
 }
 
-// Forward is the way a virtual server's packets reach its real servers.
+// Forward is the forwarding method of a virtual server.
 type Forward string
 
-// The forwarding methods of IPVS that a cluster file may name.
+// The forwarding methods of IPVS that a cluster file can use.
 const (
 	DR  Forward = "dr"
 	NAT Forward = "nat"
 	TUN Forward = "tun"
 )
 
-// VirtualServer is an address and port that clients dial.
+// VirtualServer is an address and port that clients connect to.
 type VirtualServer struct {
 	Name        string
 	Address     netip.Addr
@@ -86,7 +87,7 @@ type VirtualServer struct {
 	RealServers []RealServer
 }
 
-// Persistence keeps a client on the real server it got first.
+// Persistence keeps a client on the real server that it was first assigned.
 type Persistence struct {
 	Timeout time.Duration // whole seconds
 	Netmask int           // prefix length, 1-32
@@ -98,15 +99,16 @@ type RealServer struct {
 	Address netip.Addr
 	Port    uint16
 	Weight  int     // 0-65535; 0: no new connections
-	Checks  []Check // already resolved: its own, else the virtual server's
+	Checks  []Check // resolved: its own, else the virtual server's
 }
 
 // CheckType names a kind of check: "tcp", "mysql".
 type CheckType string
 
-// Check is one health check. Intervals run from start to start. Values are comparable; equal ones are the same check.
+// Check is one health check. The interval is the time from start to start. Values are comparable; equal values are the
+// same check.
 type Check struct {
-	Kind     CheckKind // what is asked of the server
+	Kind     CheckKind // what the check does
 	Interval time.Duration
 	Timeout  time.Duration // at most Interval
 	Fall     int           // consecutive failures until down
@@ -114,7 +116,8 @@ type Check struct {
 	Port     uint16        // 0: the real server's port
 }
 
-// Track is a named check of something that is not a real server; while it is down every instance that names it is in FAULT.
+// Track is a named check of something other than a real server. While it is down, every instance that names it is in
+// FAULT.
 type Track struct {
 	Name    string
 	Address netip.Addr

@@ -14,7 +14,7 @@ import (
 
 func portText(port uint16) string { return strconv.Itoa(int(port)) }
 
-// The lease without a lease key, by hand: 3 adverts and the skew, rounded up to seconds, and one more.
+// The default lease, calculated by hand: 3 adverts plus the skew, rounded up to seconds, plus one second.
 func TestDefaultLease(t *testing.T) {
 	for _, tt := range []struct {
 		version  int
@@ -47,7 +47,7 @@ vrrp_instances:
 	}
 }
 
-// The slowest director sets the lease of all.
+// The director with the longest master-down interval determines the lease on all.
 func TestDefaultLeaseOfSlowest(t *testing.T) {
 	const file = `version: 1
 directors: [{name: a, address: 10.0.0.1}, {name: b, address: 10.0.0.2}]
@@ -64,7 +64,7 @@ vrrp_instances:
 	}
 }
 
-// Whatever valid values are written come back as they are.
+// Valid values are read as written.
 func TestWrittenIsRead(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		interval := 10 * time.Millisecond * time.Duration(rapid.IntRange(1, 4095).Draw(t, "interval"))

@@ -46,11 +46,11 @@ func readDirectors(v value, s *sectionOf[Director]) []placed[Director] {
 	return list
 }
 
-// directorAddress reads the address that adverts come from: one that the other directors can reach.
+// directorAddress reads the source address of adverts, which the other directors must be able to reach.
 func (v value) directorAddress() netip.Addr {
 	addr := v.address()
 	if addr.IsLoopback() {
-		v.fail("", "%s is a loopback address: the other directors cannot hear adverts from it", addr)
+		v.fail("", "%s is a loopback address: the other directors cannot receive adverts from it", addr)
 		return netip.Addr{}
 	}
 	return addr

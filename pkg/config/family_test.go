@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Two instances with one number on one interface are one virtual router, if not in two families.
+// Two instances with the same id on one interface conflict unless their address families differ.
 func TestRoutersOfBothFamilies(t *testing.T) {
 	const file = `version: 1
 directors: [{name: lvs-master, address: 10.77.0.2}]
@@ -26,7 +26,7 @@ vrrp_instances:
 		{"not known", []netip.Prefix{four}, []netip.Prefix{{}}, true},
 	} {
 		sections := newClusterFile()
-		r := &reader{name: "cluster.yaml", file: sections, oddLines: map[int]bool{}}
+		r := &reader{name: "cluster.yaml", file: sections, confusableLines: map[int]bool{}}
 		root := value{r: r}.at(r.document([]byte(file)), "")
 		top, _ := root.object(&sections.top.section)
 		top.meant["version"] = true
@@ -45,7 +45,7 @@ vrrp_instances:
 	}
 }
 
-// Whatever is IPv6 is refused by one sentence, wherever an address may stand.
+// IPv6 addresses are rejected with the same message wherever an address is allowed.
 func TestIPv6IsRefused(t *testing.T) {
 	const file = `version: 1
 directors: [{name: lvs-master, address: 10.77.0.2}]

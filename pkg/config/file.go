@@ -1,6 +1,6 @@
 package config
 
-// clusterFile has the sections of the cluster file as this version reads them.
+// clusterFile has the sections of the cluster file that this version supports.
 type clusterFile struct {
 	top      *sectionOf[contents]
 	sections []*section // all, outer ones first
@@ -9,8 +9,7 @@ type clusterFile struct {
 // newClusterFile declares the cluster file.
 func newClusterFile() *clusterFile { return declareFile(checkKinds(), instanceFields()) }
 
-// declareFile declares a cluster file with these kinds of checks and these keys of an instance. A test may give more of
-// them than there are.
+// declareFile declares a cluster file with these kinds of checks and these instance keys. Tests pass additional ones.
 func declareFile(kinds []checkKind, ofInstance []key[instance]) *clusterFile {
 	checks := checkSection(kinds)
 	f := &clusterFile{top: topSection(instanceSection(ofInstance), virtualServerSection(checks), trackSection(checks))}
@@ -18,7 +17,7 @@ func declareFile(kinds []checkKind, ofInstance []key[instance]) *clusterFile {
 	return f
 }
 
-// contents is what a file says, each part with its place, before the rules that tie the parts together.
+// contents is the content of a file with the position of each part, before the rules across sections are applied.
 type contents struct {
 	version   int
 	directors []placed[Director]
@@ -43,7 +42,7 @@ func topSection(instances *sectionOf[instance], services *sectionOf[virtualServe
 				{names: []string{"real_servers"}, hint: "it belongs to virtual_servers"},
 			},
 		},
-		rules: func(c *contents, o object) { c.judge(o) },
+		rules: func(c *contents, o object) { c.validate(o) },
 	}
 	s.fields = []key[contents]{
 		field[contents, int]{
@@ -84,28 +83,28 @@ func topReserved() []later {
 	return []later{
 		{name: "sync_groups", doc: "VRRP instances that move together"},
 		{name: "notify", doc: notifyChanges},
-		{name: "mail", doc: "messages about changes of state"},
-		{name: "connection_sync", doc: "copies of connections on the other director, so that they survive a failover"},
-		{name: "sysctls", doc: "kernel settings to leave alone or to set in another way"},
-		{name: "peer", doc: "the channel between directors beside VRRP"},
-		{name: "servers", doc: "hosts of real servers with options of the agent, by name"},
+		{name: "mail", doc: "messages about state changes"},
+		{name: "connection_sync", doc: "synchronization of connections to the other director, so that they survive a failover"},
+		{name: "sysctls", doc: "kernel settings to leave unchanged or to set differently"},
+		{name: "peer", doc: "a channel between directors in addition to VRRP"},
+		{name: "servers", doc: "real server hosts with options for the agent, by name"},
 		{name: "mysql_groups", doc: "MySQL servers that replicate, and their roles"},
-		{name: "api", doc: "who may talk to the daemons"},
-		{name: "metrics", doc: "where figures are published"},
+		{name: "api", doc: "who may use the daemons' sockets"},
+		{name: "metrics", doc: "where metrics are published"},
 		{name: "startup_delay", doc: startupDelay},
 		{name: "on_stop", doc: onStop},
 	}
 }
 
-// formatVersion is 1: isThisVersion has seen to that.
+// formatVersion is always 1: checkVersion has rejected anything else.
 func formatVersion() kind[int] {
 	return scalar("`1`", Schema{Type: "integer", Enum: []any{1}}, func(value) int { return 1 })
 }
 
-// What reserved keys of several sections are for.
+// Descriptions of keys that are reserved in several sections.
 const (
-	startupDelay  = "a time after the start in which no address is taken"
-	onStop        = "whether a graceful stop takes everything out of the kernel"
-	notifyChanges = "programs to run at changes of state"
-	inhibit       = "keeping what is down in the table, with weight 0"
+	startupDelay  = "a time after the start in which no address is taken over"
+	onStop        = "whether a graceful stop removes everything from the kernel"
+	notifyChanges = "programs to run at state changes"
+	inhibit       = "keep servers that are down in the table with weight 0"
 )

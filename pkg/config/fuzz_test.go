@@ -8,8 +8,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 )
 
-// FuzzParse: no bytes make Parse panic or give a problem without a place in the file; it is the same twice; and a file
-// is either refused with a reason or accepted with a Config that keeps its own rules.
+// FuzzParse: no input makes Parse panic or return a problem without a position; the result is reproducible; a file is
+// either rejected with a reason or accepted with a consistent Config.
 func FuzzParse(f *testing.F) {
 	files, _ := filepath.Glob("testdata/*/*.yaml")
 	for _, file := range files {

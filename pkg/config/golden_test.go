@@ -16,9 +16,9 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 )
 
-var update = flag.Bool("update", false, "write what the files under testdata give now as what they should give")
+var update = flag.Bool("update", false, "rewrite the expected results under testdata")
 
-// Each file of testdata/bad holds one mistake (but many.yaml); the .want file beside it has the exact problems.
+// Each file in testdata/bad has one mistake (except many.yaml); its .want file has the exact problems.
 func TestBadFiles(t *testing.T) {
 	files := yamlFiles(t, "bad")
 	if len(files) < 60 {
@@ -40,7 +40,7 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
-// The files of testdata/warn are valid and doubtful.
+// The files in testdata/warn are valid, with warnings.
 func TestWarnings(t *testing.T) {
 	for _, file := range yamlFiles(t, "warn") {
 		t.Run(baseName(file), func(t *testing.T) {
@@ -58,7 +58,7 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-// The files of testdata/good are valid; the .want files have the summary and the Config with every default.
+// The files in testdata/good are valid; the .want files have the summary and the Config with all defaults.
 func TestGoodFiles(t *testing.T) {
 	for _, file := range yamlFiles(t, "good") {
 		t.Run(baseName(file), func(t *testing.T) {
@@ -71,10 +71,10 @@ func TestGoodFiles(t *testing.T) {
 	}
 }
 
-// zero matches a line of JSON for a field that is not set.
+// zero matches a line of JSON for a field with its zero value.
 var zero = regexp.MustCompile(`(?m)^ *"\w+": (null|false|0|""),?\n`)
 
-// values returns what a Config holds, without the fields that are zero.
+// values returns a Config as JSON without zero fields.
 func values(t *testing.T, c *config.Config) string {
 	t.Helper()
 	text, err := json.MarshalIndent(c, "", "  ")
@@ -84,7 +84,7 @@ func values(t *testing.T, c *config.Config) string {
 	return zero.ReplaceAllString(string(text)+"\n", "")
 }
 
-// kindsOf lists the kinds of checks, which JSON leaves out.
+// kindsOf lists the kinds of checks, which the JSON does not contain.
 func kindsOf(c *config.Config) string {
 	var b strings.Builder
 	for _, s := range c.VirtualServers {
@@ -102,7 +102,7 @@ func kindsOf(c *config.Config) string {
 	return b.String()
 }
 
-// The ways to save a file do not change what it says.
+// Encoding details of a file (BOM, line ends, comments) do not change its content.
 func TestSameContents(t *testing.T) {
 	want, _ := config.Parse("x", read(t, "testdata/good/minimal.yaml"))
 	for _, name := range []string{"crlf", "bom", "chinese-comments"} {
@@ -111,7 +111,7 @@ func TestSameContents(t *testing.T) {
 			t.Errorf("%s: has the digest of minimal.yaml: the digest is one of bytes", name)
 		}
 		got.Digest = want.Digest
-		anywhere := cmpopts.IgnoreTypes(config.Position{}) // comments move what follows
+		anywhere := cmpopts.IgnoreTypes(config.Position{}) // comments change positions
 		if diff := cmp.Diff(want, got, cmp.Comparer(sameText[netipAddr]), cmp.Comparer(sameText[netipPrefix]), anywhere); diff != "" {
 			t.Errorf("%s (-minimal +%s):\n%s", name, name, diff)
 		}
@@ -151,8 +151,7 @@ func golden(t *testing.T, file, got string) {
 	}
 }
 
-// checkPositions holds for every file whatever is in it: each problem is in a line and column that exist, and the
-// problems are in their order.
+// checkPositions checks that each problem has a line and column that exist, and that the problems are in order.
 func checkPositions(t interface {
 	Helper()
 	Errorf(format string, args ...any)

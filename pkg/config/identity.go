@@ -6,20 +6,20 @@ type InstanceID string
 // TrackID identifies a track: its name in the cluster file.
 type TrackID string
 
-// ServerID identifies a real server of a virtual server, by the names of the cluster file. The same machine in two virtual
-// servers is two of them.
+// ServerID identifies a real server of a virtual server by the names in the cluster file. The same host in two virtual
+// servers has two ServerIDs.
 type ServerID struct{ Service, Server string }
 
-// String returns the names with a slash between them, for people.
+// String returns the two names separated by a slash, for display.
 func (s ServerID) String() string { return s.Service + "/" + s.Server }
 
-// Subject identifies what has a verdict: a real server or a track. Exactly one of the two is set.
+// Subject identifies what a verdict is about: a real server or a track. Exactly one of the two is set.
 type Subject struct {
 	Server ServerID
 	Track  TrackID
 }
 
-// String names the subject for people: "mysql/mysql1" or "track gateway".
+// String returns the subject's name for display: "mysql/mysql1" or "track gateway".
 func (s Subject) String() string {
 	if s.Track != "" {
 		return "track " + string(s.Track)

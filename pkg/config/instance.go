@@ -13,7 +13,7 @@ const (
 	maxLease        = time.Hour
 )
 
-// instance is an Instance while it is read.
+// instance is an Instance under construction.
 type instance struct {
 	Instance
 	directors []placed[Director]
@@ -29,7 +29,7 @@ func instanceSection(fields []key[instance]) *sectionOf[instance] {
 			words:    instanceWords(),
 		},
 		rules: func(i *instance, o object) {
-			i.settleLease(o)
+			i.resolveLease(o)
 			i.checkPreemption(o)
 		},
 	}
@@ -40,15 +40,15 @@ func instanceSection(fields []key[instance]) *sectionOf[instance] {
 
 func instanceReserved() []later {
 	return []later{
-		{name: "unicast_peers", doc: "adverts to single addresses, for networks without multicast", perNode: true},
-		{name: "unicast_source", doc: "the address that such adverts come from", perNode: true},
+		{name: "unicast_peers", doc: "adverts to unicast addresses, for networks without multicast", perNode: true},
+		{name: "unicast_source", doc: "the source address of unicast adverts", perNode: true},
 		{name: "startup_delay", doc: startupDelay, perNode: true},
 		{name: "on_stop", doc: onStop},
 		{name: "notify", doc: notifyChanges, perNode: true},
 	}
 }
 
-// instanceWords are those of no key.
+// instanceWords are hints for words that do not correspond to a key.
 func instanceWords() []word {
 	return []word{
 		stateIsElected,
@@ -66,14 +66,14 @@ func instanceWords() []word {
 		needless("is keepalived's word: the kernel's setting is left as it is",
 			"promote_secondaries", "kernel_rx_buf_size", "linkbeat_use_polling", "linkbeat_interfaces", "debug"),
 		needless("is keepalived's word: connections are not copied to the other director yet", "lvs_sync_daemon_interface"),
-		needless("is keepalived's word: an address of the director that goes away is always noticed", "track_src_ip", "dont_track_primary"),
+		needless("is keepalived's word: the director's address is always tracked", "track_src_ip", "dont_track_primary"),
 		needless("VRRPv3 has no authentication, and VRRPv2's password travels in clear text: neither is supported",
 			"authentication", "auth_type", "auth_pass"),
 		needless("is keepalived's word: the instance's interface is always watched", "track_interface"),
 		waiting("unicast_peers", "unicast_peer"),
 		waiting("unicast_source", "unicast_src_ip"),
 		needless("is keepalived's word: adverts come from the director's address", "mcast_src_ip"),
-		needless("is keepalived's word: gratuitous ARP is repeated without being told", "garp_master_delay", "garp_master_refresh",
+		needless("is keepalived's word: gratuitous ARP is always repeated", "garp_master_delay", "garp_master_refresh",
 			"garp_master_repeat", "garp_master_refresh_repeat", "garp_lower_prio_delay", "garp_lower_prio_repeat", "garp_interval",
 			"gna_interval"),
 		waiting("notify", "notify_master", "notify_backup", "notify_fault", "notify_stop", "notify_deleted", "notify_master_rx_lower_pri"),
@@ -81,7 +81,7 @@ func instanceWords() []word {
 	}
 }
 
-// instanceFields are in the order of the reference; those that others are read by come first.
+// instanceFields are in the order of the reference. A key that others depend on comes before them.
 func instanceFields() []key[instance] {
 	return slices.Concat(routerFields(), electionFields(), addressFields())
 }
@@ -124,7 +124,7 @@ func routerFields() []key[instance] {
 			kind:   durationOf("duration", nil),
 			readAs: func(v value, i *instance) time.Duration { return v.advertInterval(i.ProtocolVersion) },
 			def:    time.Second,
-			doc: "how often the MASTER is heard. Version 3: `10ms` to `40.95s` in steps of 10ms, below `100ms` with a " +
+			doc: "the interval between the MASTER's adverts. Version 3: `10ms` to `40.95s` in steps of 10ms, below `100ms` with a " +
 				"[warning](operations.md#adverts-every-10-ms); version 2: `1s` to `255s`, whole seconds",
 			perNode: mustAgree, reload: Live,
 			words: []word{keepalived("advert_int")},
@@ -137,20 +137,20 @@ func electionFields() []key[instance] {
 		field[instance, uint8]{
 			name: "priority", kind: wholeNumber[uint8](1, 255), in: func(i *instance) *uint8 { return &i.Priority }, def: 100,
 			doc: "the highest wins. Of equal ones the one that is MASTER stays, and of two MASTERs the higher director address " +
-				"wins. 255 is the address owner, which takes the addresses from any MASTER as soon as its first checks are done; " +
+				"wins. 255 is the address owner, which takes over from any MASTER as soon as its first checks are done; " +
 				"a warning if two directors have it",
 			perNode: perNode, reload: Live,
 		},
 		field[instance, bool]{
 			name: "preempt", kind: flag(true), in: func(i *instance) *bool { return &i.Preempt }, def: true,
-			doc: "whether a director takes over from a living MASTER of lower priority (`false` is keepalived's nopreempt; an " +
+			doc: "whether a director takes over from a MASTER of lower priority (`false` is keepalived's nopreempt; an " +
 				"error with priority 255)",
 			perNode: perNode, reload: Live,
 			words: []word{keepalived("nopreempt").write("`preempt: false`")},
 		},
 		field[instance, time.Duration]{
 			name: "preempt_delay", kind: durationIn(0, maxPreemptDelay), in: func(i *instance) *time.Duration { return &i.PreemptDelay },
-			doc:     "how long a lower MASTER is left alone before that",
+			doc:     "how long to wait before preempting a MASTER of lower priority",
 			perNode: perNode, reload: Live,
 		},
 	}
@@ -175,7 +175,7 @@ func addressFields() []key[instance] {
 		},
 		field[instance, time.Duration]{
 			name: "lease", kind: secondsIn(minLease, maxLease), in: func(i *instance) *time.Duration { return &i.Lease },
-			unset:  "see below", // settleLease
+			unset:  "see below", // resolveLease
 			doc:    "kernel lifetime of a virtual address",
 			reload: Live,
 		},
@@ -208,7 +208,7 @@ func protocolVersion() kind[uint8] {
 	return k
 }
 
-// networkInterface reads a name that the kernel accepts for an interface (net/core/dev.c, dev_valid_name).
+// networkInterface reads a valid interface name (net/core/dev.c, dev_valid_name).
 func (v value) networkInterface() string {
 	s := v.text()
 	switch {
@@ -216,8 +216,8 @@ func (v value) networkInterface() string {
 		return ""
 	case len(s) > 15:
 		v.fail("", "%s has %d bytes: an interface name has at most 15", quote(s), len(s))
-	case s == "." || s == ".." || strings.ContainsAny(s, "/: \t\n\v\f\r") || oddity(s) != "":
-		v.fail("", "%s is not an interface name%s", quote(s), oddity(s))
+	case s == "." || s == ".." || strings.ContainsAny(s, "/: \t\n\v\f\r") || nonASCII(s) != "":
+		v.fail("", "%s is not an interface name%s", quote(s), nonASCII(s))
 	case s == "lo":
 		v.fail("", "adverts on lo reach no other director")
 	default:
@@ -226,11 +226,11 @@ func (v value) networkInterface() string {
 	return ""
 }
 
-// steadyInterval is the shortest advert interval that any machine of today keeps, virtual ones included.
+// steadyInterval is the shortest advert interval that any current host can keep, virtual machines included.
 const steadyInterval = 100 * time.Millisecond
 
-// advertInterval reads what the advert of a version can carry: seconds in 8 bits (RFC 3768, section 5.3.7), or hundredths
-// of a second in 12 bits (RFC 9568, section 5.2.7).
+// advertInterval reads an interval that an advert of this version can carry: seconds in 8 bits (RFC 3768, section
+// 5.3.7) or hundredths of a second in 12 bits (RFC 9568, section 5.2.7).
 func (v value) advertInterval(version uint8) time.Duration {
 	switch version {
 	case 2:
@@ -249,7 +249,7 @@ func (v value) advertInterval(version uint8) time.Duration {
 		}
 		if ok && d < steadyInterval {
 			v.warn("use 100ms, or run on every director: nice -n -20 lvsctl check --host FILE",
-				"%s: a director that gets no CPU for %s loses its VIPs, and not every machine can do better", v.node.Value, span(3*d))
+				"%s: a director that gets no CPU for %s loses its VIPs, and some machines have such pauses", v.node.Value, span(3*d))
 		}
 		return d
 	default: // reported already
@@ -257,7 +257,8 @@ func (v value) advertInterval(version uint8) time.Duration {
 	}
 }
 
-// trackNames reads a list of names of tracks; an empty one is not nil, so that per_node can take tracks away.
+// trackNames reads a list of track names. The result for an empty list is not nil, so that per_node can remove all
+// tracks.
 func (v value) trackNames() []string {
 	names := []string{}
 	seen := map[string]bool{}

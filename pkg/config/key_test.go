@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A word that hints at a key is no key itself, and no other hint says something else about it.
+// A hint word is not a key itself and has only one hint.
 func TestWords(t *testing.T) {
 	newClusterFile().eachSection(func(s *section) {
 		seen := map[string]bool{}
@@ -37,7 +37,7 @@ func TestWords(t *testing.T) {
 	})
 }
 
-// A declaration is complete, and one section has a key once.
+// Declarations are complete, and a section has no duplicate keys.
 func TestDeclarations(t *testing.T) {
 	count := 0
 	newClusterFile().eachSection(func(s *section) {
@@ -48,11 +48,11 @@ func TestDeclarations(t *testing.T) {
 		for _, r := range s.reserved {
 			names = append(names, r.name)
 			if r.doc == "" {
-				t.Errorf("%s.%s: what is it for?", s.at(), r.name)
+				t.Errorf("%s.%s: no description", s.at(), r.name)
 			}
 			for _, other := range r.instead {
 				if s.known[other] == nil {
-					t.Errorf("%s.%s stands for %s, which is no key", s.at(), r.name, other)
+					t.Errorf("%s.%s replaces %s, which is not a key", s.at(), r.name, other)
 				}
 			}
 		}
@@ -75,7 +75,7 @@ func TestDeclarations(t *testing.T) {
 	}
 }
 
-// eachSection calls f for all sections, those of single nodes too.
+// eachSection calls do for all sections, including those for single nodes.
 func (f *clusterFile) eachSection(do func(*section)) {
 	for _, s := range f.sections {
 		do(s)
@@ -93,7 +93,7 @@ vrrp_instances:
 - {name: i, interface: eth0, virtual_router_id: 1, virtual_addresses: [10.0.0.9], KEY, per_node: {a: {KEY}}}
 `
 
-// A key that is declared is known to the reader, per_node, the hints, the reload, the reference and the schema.
+// A declared key appears in the reader, per_node, the hints, the reload, the reference and the schema.
 func TestAddAKey(t *testing.T) {
 	limits := map[*instance]*uint8{}
 	f := declareFile(checkKinds(), append(instanceFields(), field[instance, uint8]{
@@ -144,7 +144,7 @@ func TestAddAKey(t *testing.T) {
 	}
 }
 
-// What a change of a key means at a reload is what its declaration says.
+// The effect of a changed key at a reload is the declared one.
 func TestChange(t *testing.T) {
 	type pair struct{ port, weight int }
 	fields := []key[pair]{

@@ -7,26 +7,26 @@ import (
 	"time"
 )
 
-// kind is a type of values: how one is read, compared and printed, and what the reference and the schema say about it.
+// kind is a type of value: how it is read, compared and printed, and its description in the reference and the schema.
 type kind[V any] struct {
 	form
-	// read reports what is wrong and then returns the zero value (see value).
+	// read returns the zero value after it has reported a problem (see value).
 	read func(value) V
 	same func(a, b V) bool
-	// show prints a default for the reference, json for the schema; nil for a type that has none to print.
+	// show prints a default for the reference, json for the schema; nil for a type without printable defaults.
 	show func(V) string
 	json func(V) any
 }
 
-// form is what the values of a kind look like.
+// form describes the values of a kind.
 type form struct {
 	text   string   // in the column "type" of the reference
-	schema Schema   // without what is inside
-	inside *section // of a mapping, or of each mapping of a list; nil for others
+	schema Schema   // without the keys inside
+	inside *section // of a mapping, or of each mapping in a list; nil otherwise
 	many   how      // how inside is repeated
 }
 
-// how says what holds the mappings of a section.
+// how tells how the mappings of a section are contained.
 type how uint8
 
 const (
@@ -35,12 +35,12 @@ const (
 	byNode // a mapping from node names to mappings
 )
 
-// scalar is a kind of plain values.
+// scalar is a kind of scalar value.
 func scalar[V comparable](text string, s Schema, read func(value) V) kind[V] {
 	return kind[V]{form: form{text: text, schema: s}, read: read, same: func(a, b V) bool { return a == b }}
 }
 
-// texts are the kinds that are strings in the file.
+// texts is a kind of string value.
 func texts[V ~string](text string, s Schema, read func(value) V) kind[V] {
 	s.Type = "string"
 	k := scalar(text, s, read)
@@ -53,7 +53,7 @@ const namePattern = `^[A-Za-z0-9._-]{1,63}$`
 
 var nodeName = texts("name", Schema{Pattern: namePattern}, value.name)
 
-// wholeNumber is a number from low to high.
+// wholeNumber is an integer from low to high.
 func wholeNumber[V ~int | ~uint8 | ~uint16](low, high int) kind[V] {
 	k := scalar(strconv.Itoa(low)+" to "+strconv.Itoa(high), Schema{Type: "integer", Minimum: &low, Maximum: &high},
 		func(v value) V {
@@ -65,7 +65,7 @@ func wholeNumber[V ~int | ~uint8 | ~uint16](low, high int) kind[V] {
 	return k
 }
 
-// flag is true or false; a value that is neither counts as def in the rules across values.
+// flag is true or false. Rules across values use def for an invalid value.
 func flag(def bool) kind[bool] {
 	k := scalar("boolean", Schema{Type: "boolean"}, func(v value) bool { return v.boolean(def) })
 	k.show = strconv.FormatBool
@@ -73,13 +73,14 @@ func flag(def bool) kind[bool] {
 	return k
 }
 
-// durationPattern matches what time.ParseDuration reads, but less than nothing. How long it is no pattern can say.
+// durationPattern matches what time.ParseDuration accepts, except negative durations. A pattern cannot express the
+// range.
 const (
 	unitPattern     = `(ns|us|µs|μs|ms|s|m|h)`
 	durationPattern = `^(\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)` + unitPattern + `)+|-0+` + unitPattern + `)$`
 )
 
-// durationOf is a duration whose reader knows its range; text describes it in the reference.
+// durationOf is a duration whose reader checks the range; text describes it in the reference.
 func durationOf(text string, read func(value) time.Duration) kind[time.Duration] {
 	k := scalar(text, Schema{Type: "string", Pattern: durationPattern}, read)
 	k.show = span
@@ -95,7 +96,7 @@ func durationIn(low, high time.Duration) kind[time.Duration] {
 	})
 }
 
-// secondsIn is a duration of whole seconds from low to high.
+// secondsIn is a duration in whole seconds from low to high.
 func secondsIn(low, high time.Duration) kind[time.Duration] {
 	return durationOf("duration, `"+span(low)+"` to `"+span(high)+"`, whole seconds", func(v value) time.Duration {
 		d, _ := v.seconds(low, high)
@@ -109,18 +110,18 @@ const (
 	ipv4Pattern  = octetPattern + `(\.` + octetPattern + `){3}`
 )
 
-// noMachine and loopback match addresses that read may refuse.
+// noMachine and loopback match addresses that a reader may reject.
 const (
 	noMachine = `^(0\.0\.0\.0|255\.255\.255\.255|(22[4-9]|23[0-9])\..*)`
 	loopback  = `|^127\.`
 )
 
-// addressOf is the address of a machine; never matches those that are none.
+// addressOf is the address of a host; never is a pattern of addresses that are not.
 func addressOf(never string, read func(value) netip.Addr) kind[netip.Addr] {
 	return scalar("address", Schema{Type: "string", Pattern: "^" + ipv4Pattern + "$", Not: &Schema{Pattern: never}}, read)
 }
 
-// oneOf is a word of a vocabulary.
+// oneOf is a word from a vocabulary.
 func oneOf[V ~string](voc vocabulary) kind[V] {
 	words := make([]any, len(voc.words))
 	for i, w := range voc.words {
@@ -129,13 +130,13 @@ func oneOf[V ~string](voc vocabulary) kind[V] {
 	return texts(enumerate(quoted(voc.words), "or"), Schema{Enum: words}, func(v value) V { return V(v.oneOf(voc)) })
 }
 
-// listOf is a list of plain values.
+// listOf is a list of scalars.
 func listOf[V comparable](item kind[V], text string, read func(value) []V) kind[[]V] {
 	s := Schema{Type: "array", Items: &item.schema}
 	return kind[[]V]{form: form{text: text, schema: s}, read: read, same: slices.Equal[[]V]}
 }
 
-// mappingsOf is a list of mappings of a section, atLeast of them.
+// mappingsOf is a list of at least atLeast mappings of a section.
 func mappingsOf[V any](inside *section, atLeast int, read func(value) []V) kind[[]V] {
 	s := Schema{Type: "array"}
 	if atLeast > 0 {

@@ -6,8 +6,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// masterDown is how long a BACKUP waits for an advert before it takes over (RFC 3768, section 6.1; RFC 9568, section
-// 6.1). A version 2 skew is parts of a second, that of version 3 parts of the interval.
+// masterDown is the master-down interval: how long a BACKUP waits for an advert before it takes over (RFC 3768, section
+// 6.1; RFC 9568, section 6.1). The skew is a fraction of a second in version 2 and of the interval in version 3.
 func masterDown(version uint8, interval time.Duration, priority uint8) time.Duration {
 	unit := time.Second
 	if version == 3 {
@@ -16,13 +16,14 @@ func masterDown(version uint8, interval time.Duration, priority uint8) time.Dura
 	return 3*interval + time.Duration(256-int(priority))*unit/256
 }
 
-// slowest is the longest masterDown of the directors of an instance; 0 if a value that it needs was not valid.
-func (i *instance) slowest() time.Duration {
+// longestMasterDown is the longest masterDown among the directors of an instance; 0 if a value that it depends on was
+// invalid.
+func (i *instance) longestMasterDown() time.Duration {
 	if i.AdvertInterval == 0 || i.ProtocolVersion == 0 {
 		return 0
 	}
 	longest := time.Duration(0)
-	for _, at := range i.everywhere() {
+	for _, at := range i.byDirector() {
 		if at.Priority == 0 {
 			return 0
 		}
@@ -31,9 +32,9 @@ func (i *instance) slowest() time.Duration {
 	return longest
 }
 
-// everywhere returns the instance as each director runs it, by the director's name; if no director is known, as it
-// stands, under "".
-func (i *instance) everywhere() map[string]Instance {
+// byDirector returns the instance as run by each director, by director name; if no director is known, the instance
+// itself under "".
+func (i *instance) byDirector() map[string]Instance {
 	all := map[string]Instance{}
 	for _, d := range i.directors {
 		if d.v.Name != "" {
@@ -46,16 +47,17 @@ func (i *instance) everywhere() map[string]Instance {
 	return all
 }
 
-const leaseNotes = `A director renews each of its virtual addresses three times in a **lease**. One that dies without a word loses them when
-the lease runs out. A lease is longer than the master-down interval, which is how long the others wait for an advert: three
-advert intervals and the skew, (256 − priority)/256 of a second in version 2 and of the advert interval in version 3, of the
-director with the lowest priority.
-The default is that, rounded up to seconds, and one second more, but at least ` + "`3s`: `5s`" + ` with all defaults.`
+const leaseNotes = `A director renews each of its virtual addresses three times per **lease**. When a director dies, the kernel removes its
+virtual addresses at the end of the lease. A lease is longer than the master-down interval, which is how long the other
+directors wait for an advert: three advert intervals plus the skew of the director with the lowest priority. The skew is
+(256 − priority)/256 of a second in version 2 and of the advert interval in version 3.
+The default is the master-down interval, rounded up to seconds, plus one second, and at least ` + "`3s`: `5s`" + ` with all defaults.`
 
-// settleLease judges the lease or computes its default. A VIP has to survive as long as its MASTER may be silent without
-// being replaced, so a lease is longer than the slowest BACKUP's patience. It is the same on every director.
-func (i *instance) settleLease(o object) {
-	patience := i.slowest()
+// resolveLease validates the lease or computes its default. A VIP must outlive the longest silence of its MASTER that
+// does not cause a takeover, so the lease is longer than the longest master-down interval. It is the same on every
+// director.
+func (i *instance) resolveLease(o object) {
+	patience := i.longestMasterDown()
 	v, given := o.fields["lease"]
 	switch {
 	case !given:
@@ -71,7 +73,7 @@ func (i *instance) settleLease(o object) {
 	}
 }
 
-// checkPreemption refuses what an address owner cannot do, and doubts a delay that nothing uses.
+// checkPreemption rejects preempt: false on an address owner and warns about an unused delay.
 func (i *instance) checkPreemption(o object) {
 	reported := map[*yaml.Node]bool{}
 	for _, d := range i.directors {
@@ -89,7 +91,7 @@ func (i *instance) checkPreemption(o object) {
 	}
 }
 
-// setting returns the value of key that counts on a director: that of per_node, else the instance's own.
+// setting returns the effective value of key on a director: that of per_node, else the instance's own.
 func (o object) setting(director, key string) value {
 	if v, ok := o.peek("per_node", director, key); ok {
 		return v

@@ -5,7 +5,7 @@ import "strings"
 // MySQL is the type of a MySQLCheck.
 const MySQL CheckType = "mysql"
 
-// MySQLCheck logs in, asks SELECT 1 and says goodbye.
+// MySQLCheck logs in, runs SELECT 1 and quits.
 type MySQLCheck struct {
 	User         string
 	PasswordFile string // "" is an empty password
@@ -22,8 +22,8 @@ func (c MySQLCheck) Probe(p Prober) { p.MySQL(c) }
 
 func (MySQLCheck) sealed() {}
 
-// hiddenFromUnits is the directory of a path that the units of deploy/systemd hide from the daemons (ProtectHome=,
-// PrivateTmp=); "" for a path that they see.
+// hiddenFromUnits returns the directory in path that the units of deploy/systemd hide from the daemons (ProtectHome=,
+// PrivateTmp=); "" for a visible path.
 func hiddenFromUnits(path string) string {
 	for _, dir := range []string{"/root", "/home", "/run/user", "/tmp", "/var/tmp"} {
 		if path == dir || strings.HasPrefix(path, dir+"/") {
@@ -38,7 +38,7 @@ func (c Check) isMySQL() bool { _, ok := c.Kind.(MySQLCheck); return ok }
 func mysqlKind() checkKind {
 	return kindOf[MySQLCheck]{
 		name:  MySQL,
-		doc:   "login, `SELECT 1`, a proper goodbye",
+		doc:   "login, `SELECT 1`, clean disconnect",
 		stray: "does not log in",
 		fields: []key[MySQLCheck]{
 			field[MySQLCheck, string]{
@@ -55,8 +55,8 @@ func mysqlKind() checkKind {
 				reload: Restart,
 				words: []word{{
 					names:   []string{"password", "pass"},
-					message: "a secret never stands in the cluster file",
-					hint:    "write it to a file of mode 0600 and name that: password_file: /etc/lvs-director/check.password",
+					message: "passwords are not allowed in the cluster file",
+					hint:    "write it to a file with mode 0600 and set password_file: /etc/lvs-director/check.password",
 				}},
 			},
 		},

@@ -11,14 +11,14 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// reader collects the problems of one file while its values are read.
+// reader collects the problems of one file during parsing.
 type reader struct {
-	name     string       // of the file, for its problems
-	file     *clusterFile // what may stand in it
-	problems Problems
-	oddLines map[int]bool // lines with a look-alike: what else is wrong in them is only its echo
-	values   int          // looked at so far
-	cut      bool         // more values than are read
+	name            string       // of the file, for its problems
+	file            *clusterFile // the keys it may have
+	problems        Problems
+	confusableLines map[int]bool // lines with a confusable character: further problems there are consequences of it
+	values          int          // read so far
+	cut             bool         // reading stopped before the end
 }
 
 func (r *reader) add(p Problem) {
@@ -32,12 +32,12 @@ func (r *reader) add(p Problem) {
 	r.problems = append(r.problems, p)
 }
 
-// value is a node of the file, where it was found and the path that leads to it. Its typed readers (text, whole, duration, ...) report what
-// is wrong and then return the zero value, which no rule across values looks at.
+// value is a node of the file with its position and path. Its typed readers (text, whole, duration, ...) report a
+// problem and then return the zero value, which rules across values ignore.
 type value struct {
 	r    *reader
 	node *yaml.Node
-	// place is where problems are reported: the node, or the alias that stands for it.
+	// place is the node at whose position problems are reported: the node itself or the alias that refers to it.
 	place *yaml.Node
 	path  string
 }
@@ -52,12 +52,12 @@ func (v value) at(node *yaml.Node, path string) value {
 	return value{r: v.r, node: node, place: place, path: path}
 }
 
-// exhausted says that the rest of the file is not worth reading: aliases of aliases made it larger than its text, or too
-// much is wrong with it already.
+// exhausted reports that the rest of the file is not read: it has too many values because of nested aliases, or too
+// many problems already.
 func (v value) exhausted() bool {
 	if v.r.values > maxValues && !v.r.cut {
 		v.fail("", "the file has more than %d values, counting each as often as an alias repeats it", maxValues)
-		v.r.cut = true // what is missing from now on is missing because it is not read
+		v.r.cut = true // keys missing from here on are missing because they are not read
 	}
 	return v.r.cut || len(v.r.problems) > maxProblems
 }
@@ -77,7 +77,7 @@ func (v value) warn(hint, format string, args ...any) {
 }
 
 func (v value) report(warning bool, hint, message string) {
-	if v.r.cut || v.r.oddLines[v.place.Line] {
+	if v.r.cut || v.r.confusableLines[v.place.Line] {
 		return
 	}
 	v.r.add(Problem{
@@ -85,7 +85,7 @@ func (v value) report(warning bool, hint, message string) {
 	})
 }
 
-// found describes what stands at v, for "want a number, found a list".
+// found describes v, for "want a number, found a list".
 func (v value) found() string {
 	switch v.node.Kind {
 	case yaml.MappingNode:
@@ -107,7 +107,7 @@ func (v value) found() string {
 	}
 }
 
-// quote returns s in quotes, short enough for a line and without control characters.
+// quote returns s in quotes, shortened and without control characters.
 func quote(s string) string {
 	const most = 60
 	if runes := []rune(s); len(runes) > most {
@@ -116,7 +116,7 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
-// entries returns the values of a list that was read before; none if it is no list.
+// entries returns the items of a list that was read before; none if it is not a list.
 func (v value) entries() []value {
 	if v.node.Kind != yaml.SequenceNode {
 		return nil
@@ -132,7 +132,7 @@ func (v value) entries() []value {
 	return list
 }
 
-// items reads a list; what describes one of them.
+// items reads a list; what describes an item.
 func (v value) items(what string) []value {
 	if v.node.Kind != yaml.SequenceNode {
 		v.fail("", "want a list of %s, found %s", what, v.found())
@@ -141,14 +141,14 @@ func (v value) items(what string) []value {
 	return v.entries()
 }
 
-// notEmpty reports a list that is one and has nothing in it.
+// notEmpty reports an empty list.
 func (v value) notEmpty(want string) {
 	if v.node.Kind == yaml.SequenceNode && len(v.node.Content) == 0 {
 		v.fail("", "is empty: want %s", want)
 	}
 }
 
-// text reads a string that is not empty.
+// text reads a non-empty string.
 func (v value) text() string {
 	switch {
 	case v.node.Kind == yaml.ScalarNode && v.node.ShortTag() == "!!str":
@@ -164,7 +164,7 @@ func (v value) text() string {
 	return ""
 }
 
-// isName says whether s has the form of namePattern.
+// isName reports whether s matches namePattern.
 func isName(s string) bool {
 	for _, c := range []byte(s) {
 		switch {
@@ -186,11 +186,11 @@ func (v value) name() string {
 		v.fail("", "%s has %d bytes: a name has at most 63", quote(s), len(s))
 		return ""
 	}
-	v.fail("", "%s is not a name: a name has letters, digits, '.', '_' and '-' only%s", quote(s), oddity(s))
+	v.fail("", "%s is not a name: a name has letters, digits, '.', '_' and '-' only%s", quote(s), nonASCII(s))
 	return ""
 }
 
-// vocabulary is the set of words that a key takes.
+// vocabulary is the set of words that a key accepts.
 type vocabulary struct {
 	what     string // "a scheduler"
 	words    []string
@@ -198,12 +198,12 @@ type vocabulary struct {
 	synonyms map[string]string // in lower case: words of other tools
 }
 
-// later says which words are reserved, for the reference.
+// later lists the reserved words, for the reference.
 func (voc vocabulary) later() string {
 	return enumerate(quoted(voc.reserved), "and") + " are reserved"
 }
 
-// oneOf reads a word of a vocabulary.
+// oneOf reads a word from a vocabulary.
 func (v value) oneOf(voc vocabulary) string {
 	s := v.text()
 	switch {
@@ -217,7 +217,7 @@ func (v value) oneOf(voc vocabulary) string {
 	if w := voc.synonyms[strings.ToLower(s)]; w != "" {
 		hint = "did you mean " + w + "?"
 	}
-	v.fail(hint, "%s is not %s: want %s%s", quote(s), voc.what, enumerate(voc.words, "or"), oddity(s))
+	v.fail(hint, "%s is not %s: want %s%s", quote(s), voc.what, enumerate(voc.words, "or"), nonASCII(s))
 	return ""
 }
 
@@ -230,7 +230,7 @@ func enumerate(words []string, and string) string {
 	return strings.Join(words[:last], ", ") + " " + and + " " + words[last]
 }
 
-// boolean reads true or false; def is returned for anything else.
+// boolean reads true or false; it returns def for anything else.
 func (v value) boolean(def bool) bool {
 	if v.node.Kind == yaml.ScalarNode && v.node.ShortTag() == "!!bool" {
 		return strings.EqualFold(v.node.Value, "true")
@@ -239,7 +239,7 @@ func (v value) boolean(def bool) bool {
 	return def
 }
 
-// booleanHint is for the words that other formats, and YAML 1.1, take for booleans.
+// booleanHint is the hint for words that other formats and YAML 1.1 accept as booleans.
 func (v value) booleanHint() string {
 	switch word := strings.ToLower(v.node.Value); {
 	case v.node.Kind != yaml.ScalarNode:
@@ -255,7 +255,7 @@ func (v value) booleanHint() string {
 
 var plainNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
 
-// whole reads a whole number from low to high.
+// whole reads an integer from low to high.
 func (v value) whole(low, high int) (n int, ok bool) {
 	tag := v.node.ShortTag()
 	switch {
@@ -312,7 +312,7 @@ func (v value) duration(low, high time.Duration) (d time.Duration, ok bool) {
 		if m := spacedUnit.FindStringSubmatch(s); m != nil {
 			hint = "write " + m[1] + m[2]
 		}
-		v.fail(hint, "%s is not a duration: a number and one of the units ms, s, m, h, for example 5s%s", quote(s), oddity(s))
+		v.fail(hint, "%s is not a duration: a number and one of the units ms, s, m, h, for example 5s%s", quote(s), nonASCII(s))
 		return 0, false
 	}
 	if d < low || d > high {
@@ -322,7 +322,7 @@ func (v value) duration(low, high time.Duration) (d time.Duration, ok bool) {
 	return d, true
 }
 
-// seconds reads a duration that must be whole seconds because the field that it ends up in counts seconds.
+// seconds reads a duration in whole seconds.
 func (v value) seconds(low, high time.Duration) (time.Duration, bool) {
 	d, ok := v.duration(low, high)
 	if ok && d%time.Second != 0 {
@@ -332,7 +332,7 @@ func (v value) seconds(low, high time.Duration) (time.Duration, bool) {
 	return d, ok
 }
 
-// span prints a duration as a person writes it: 5s, 1h, 100ms.
+// span formats a duration in its shortest form: 5s, 1h, 100ms.
 func span(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {

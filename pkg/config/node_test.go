@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The reader and the schema mean the same by a name.
+// The reader and the schema accept the same names.
 func TestIsName(t *testing.T) {
 	pattern := regexp.MustCompile(namePattern)
 	words := []string{"", strings.Repeat("a", 63), strings.Repeat("a", 64), "ä", "a\nb"}

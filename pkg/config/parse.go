@@ -8,16 +8,16 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Parse reads the bytes of a cluster file; file is the name that problems are reported under, nothing is opened.
+// Parse parses the bytes of a cluster file. file is the name used in problems; it is not opened.
 //
-// The problems are all that were found, in the order of their positions. If one of them is an error the Config is nil;
-// with none, or with warnings only, it is complete.
+// It returns all problems in the order of their positions. If one of them is an error, the Config is nil; otherwise it
+// is complete.
 func Parse(file string, data []byte) (*Config, Problems) {
 	return parse(newClusterFile(), file, data)
 }
 
 func parse(sections *clusterFile, file string, data []byte) (*Config, Problems) {
-	r := &reader{name: file, file: sections, oddLines: map[int]bool{}}
+	r := &reader{name: file, file: sections, confusableLines: map[int]bool{}}
 	c := r.read(data)
 	r.problems.sort()
 	if c == nil || r.problems.Failed() {
@@ -34,21 +34,21 @@ func (r *reader) read(data []byte) *Config {
 		return nil
 	}
 	file := value{r: r}.at(root, "")
-	if !file.isThisVersion() {
+	if !file.checkVersion() {
 		return nil
 	}
 	top, ok := file.object(&r.file.top.section)
 	if !ok {
 		return nil
 	}
-	top.meant["version"] = true // judged by isThisVersion
+	top.meant["version"] = true // validated by checkVersion
 	var c contents
 	r.file.top.take(top, &c)
 	return c.config()
 }
 
-// judge applies the rules that tie the parts of a file together.
-func (c *contents) judge(top object) {
+// validate applies the rules across sections.
+func (c *contents) validate(top object) {
 	c.checkPurpose(top)
 	c.checkAddresses()
 	c.checkRouters()
@@ -57,8 +57,8 @@ func (c *contents) judge(top object) {
 	c.checkMachines()
 }
 
-// isThisVersion reads the version before anything else: the rules for other keys are those of version 1.
-func (v value) isThisVersion() bool {
+// checkVersion reads the version before anything else, because the rules for other keys are those of version 1.
+func (v value) checkVersion() bool {
 	for i := 0; v.node.Kind == yaml.MappingNode && i+1 < len(v.node.Content); i += 2 {
 		if v.node.Content[i].Value != "version" {
 			continue
@@ -68,7 +68,7 @@ func (v value) isThisVersion() bool {
 		case !ok:
 			return false
 		case n != 1:
-			version.fail("", "%d is not a version that this program reads: it reads version 1", n)
+			version.fail("", "%d is not supported: this program reads version 1", n)
 			return false
 		}
 		return true
@@ -98,7 +98,7 @@ func (c *contents) config() *Config {
 	return out
 }
 
-// bare strips the places off a list.
+// bare returns the values of a list without their positions.
 func bare[T any](list []placed[T]) []T {
 	if len(list) == 0 {
 		return nil

@@ -29,7 +29,7 @@ func readFile(t testing.TB, file string) []byte {
 	return data
 }
 
-// checkConfig asserts what Config promises: everything is filled in, every reference holds.
+// checkConfig asserts the guarantees of Config: all defaults are filled in and all references resolve.
 func checkConfig(t interface{ Errorf(string, ...any) }, c *config.Config) {
 	tracks := map[string]bool{}
 	for _, track := range c.Tracks {
@@ -133,7 +133,7 @@ func checkCheck(t interface{ Errorf(string, ...any) }, c config.Check) {
 	}
 }
 
-// A mistake anywhere in a good file is reported in a line that exists, and never accepted as something else.
+// A mistake anywhere in a good file is reported at an existing line or yields a consistent Config.
 func TestDamagedFiles(t *testing.T) {
 	lines := strings.Split(string(readFile(t, "testdata/good/full.yaml")), "\n")
 	inserts := []string{"\t", "\u00a0", "–", "：", "\"", "{", "]", "&a ", "*a", "- ", ": ", "# ", "!!int ", "<<: ", "? ", "|\n", "---\n", "\x00", "\u2028", "é", "0x1"}
@@ -164,7 +164,7 @@ func TestDamagedFiles(t *testing.T) {
 	})
 }
 
-// What stays unread is refused by size, number and depth, in a short time.
+// Input beyond the limits of size, number and depth is rejected quickly.
 func TestBombs(t *testing.T) {
 	bombs := map[string]string{
 		"too large":      "version: 1\n#" + strings.Repeat("x", 2<<20),

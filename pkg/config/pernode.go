@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// perNodeField declares per_node: what single directors set differently. Its keys are those of s that say so, and what it
-// holds is the whole instance as such a director runs it.
+// perNodeField declares per_node, the settings of single directors. Its keys are those of s that allow it, and its
+// values are complete instances as run by those directors.
 func perNodeField(s *sectionOf[instance]) key[instance] {
 	own := s.perNode("a mapping of ")
 	return field[instance, map[string]Instance]{
@@ -15,13 +15,13 @@ func perNodeField(s *sectionOf[instance]) key[instance] {
 			text: "mapping", schema: Schema{Type: "object"}, inside: &own.section, many: byNode,
 		}},
 		readAs: func(v value, i *instance) map[string]Instance { return readPerNode(v, own, i) },
-		unset:  "none", doc: "what single directors set differently, by the director's name",
+		unset:  "none", doc: "settings that differ on single directors, by director name",
 	}
 }
 
 func readPerNode(v value, s *sectionOf[instance], i *instance) map[string]Instance {
 	all := map[string]Instance{}
-	v.pairs("a mapping from directors to what they set differently", func(name string, at, field value) {
+	v.pairs("a mapping from director names to their settings", func(name string, at, field value) {
 		if names := nameList(i.directors); len(names) > 0 && !slices.Contains(names, name) {
 			at.fail(didYouMean(name, names), "no director has this name: want %s", enumerate(names, "or"))
 		}
@@ -45,7 +45,7 @@ func nameList(directors []placed[Director]) []string {
 	return names
 }
 
-// perNode returns the section of the keys that single nodes may set differently; what begins its description.
+// perNode returns the section of the keys that may differ between nodes; what is the beginning of its description.
 func (s *sectionOf[S]) perNode(what string) *sectionOf[S] {
 	own := &sectionOf[S]{section: section{name: "per_node"}}
 	elsewhere := func(name, message string) {

@@ -46,7 +46,7 @@ func persistenceField(s *sectionOf[Persistence]) key[virtualServer] {
 				return p
 			},
 		},
-		unset: "none", doc: "keeps a client on the real server that it got first",
+		unset: "none", doc: "keeps a client on the real server that it was first assigned",
 		words: []word{
 			keepalived("persistence_timeout").write("`persistence: {timeout: 50s}`"),
 			keepalived("persistence_granularity").write("`persistence: {timeout: 50s, netmask: 24}`"),

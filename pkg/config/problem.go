@@ -8,17 +8,17 @@ import (
 	"strings"
 )
 
-// Problem is one thing that is wrong, or, as a warning, doubtful, in a cluster file.
+// Problem is an error or a warning about a cluster file.
 type Problem struct {
-	// File is the name that Parse was given.
+	// File is the name passed to Parse.
 	File string
 	// Line and Column count from 1; Column counts characters, not bytes.
 	Line, Column int
-	// Path leads to the key, for example virtual_servers[0].port; "" if the problem is one of the file as a whole.
+	// Path is the path of the key, for example virtual_servers[0].port; "" if the problem concerns the whole file.
 	Path string
-	// Message says what is wrong, Hint ("" if there is none) what to write instead.
+	// Message describes the problem, Hint ("" if there is none) what to write instead.
 	Message, Hint string
-	// Warning is set if the file is valid all the same.
+	// Warning is set if the file is valid nevertheless.
 	Warning bool
 }
 
@@ -44,12 +44,12 @@ func (p Problem) String() string {
 // Problems are all problems of one file, in the order of their positions.
 type Problems []Problem
 
-// Problem is a mistake in a file that validated, which shows only on the machine that is to run it.
+// Problem returns an error in a valid file that only the host running it can detect.
 func (c *Config) Problem(at Position, message, hint string) Problem {
 	return Problem{File: c.File, Line: at.Line, Column: at.Column, Path: at.Path, Message: message, Hint: hint}
 }
 
-// Failed says whether one of them is an error rather than a warning.
+// Failed reports whether one of them is an error rather than a warning.
 func (ps Problems) Failed() bool {
 	return slices.ContainsFunc(ps, func(p Problem) bool { return !p.Warning })
 }

@@ -7,10 +7,10 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// realServer is a RealServer while it is read.
+// realServer is a RealServer under construction.
 type realServer struct {
 	RealServer
-	of  *virtualServer // with the keys that are read before real_servers
+	of  *virtualServer // has the keys that are read before real_servers
 	own []placed[Check]
 }
 
@@ -33,11 +33,11 @@ func realServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
 				keepalived("retry", "delay_before_retry", "warmup").write("`fall` and `rise` in a check"),
 				needless("is keepalived's word: thresholds of connections are not supported yet",
 					"uthreshold", "lthreshold"),
-				needless("is keepalived's word: names are for people, and one is enough", "snmp_name", "virtualhost"),
+				needless("is keepalived's word: name serves this purpose", "snmp_name", "virtualhost"),
 				keepalived("alpha").write("`initial_state: down` in the virtual server, which is the default"),
 			},
 		},
-		rules: (*realServer).judge,
+		rules: (*realServer).validate,
 	}
 	s.fields = []key[realServer]{
 		field[realServer, string]{
@@ -59,7 +59,7 @@ func realServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
 			doc:    "only `forward: nat` can change it",
 			reload: Another,
 		},
-		field[realServer, int]{ // the kernel takes 31 bits, but the table is read back as 16
+		field[realServer, int]{ // the kernel accepts 31 bits, but returns 16 when the table is read
 			name: "weight", kind: wholeNumber[int](0, math.MaxUint16), in: func(rs *realServer) *int { return &rs.Weight }, def: 1,
 			doc:    "share of new connections; 0 means none",
 			reload: Live,
@@ -101,15 +101,15 @@ func readRealServers(v value, s *sectionOf[realServer], of *virtualServer) []pla
 	return list
 }
 
-// judge gives a real server its checks, and compares it with its virtual server.
-func (rs *realServer) judge(o object) {
+// validate resolves the checks of a real server and compares it with its virtual server.
+func (rs *realServer) validate(o object) {
 	of := rs.of
 	rs.Checks = bare(of.checks)
 	if v, given := o.fields["checks"]; given {
 		rs.Checks = append([]Check{}, bare(rs.own)...)
-		of.doubtTCP(rs.own, []uint16{rs.Port})
+		of.warnTCP(rs.own, []uint16{rs.Port})
 		if len(rs.own) == 0 && v.node.Kind == yaml.SequenceNode {
-			v.warn("", "no check: %s stays in the table when it is dead", rs.Name)
+			v.warn("", "no check: %s stays in the table when it is down", rs.Name)
 		}
 	}
 	if of.Forward != NAT && of.Forward != "" && of.Port != 0 && rs.Port != 0 && rs.Port != of.Port {
@@ -117,7 +117,7 @@ func (rs *realServer) judge(o object) {
 		o.locate("port").fail("use forward: nat", "%d differs from the virtual server's %d: %s cannot change the port", rs.Port, of.Port, method)
 	}
 	if rs.Address.IsLoopback() {
-		o.locate("address").warn("write the address that the directors reach it by", "%s is each machine itself", rs.Address)
+		o.locate("address").warn("write the address that the directors reach it by", "%s means a different host on each machine", rs.Address)
 	}
 	if rs.Address.IsValid() && rs.Address == of.Address {
 		o.locate("address").fail("write the real server's own address", "%s is the virtual server's address", rs.Address)

@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// Reference returns the chapters of docs/cluster-file.md that describe the keys, as Markdown.
+// Reference returns the sections of docs/cluster-file.md that describe the keys, as Markdown.
 func Reference() string { return newClusterFile().reference() }
 
-// ReservedKeys returns the table of docs/limits.md with the keys that have a meaning laid down for a later version.
+// ReservedKeys returns the table of docs/limits.md with the keys reserved for later versions.
 func ReservedKeys() string { return newClusterFile().reservedKeys() }
 
 func (f *clusterFile) reference() string {
 	var chapters []string
 	for _, s := range f.sections {
 		if s.part {
-			continue // after the one that it is part of
+			continue // printed after the section that it is part of
 		}
 		chapters = append(chapters, s.chapter())
 		for _, d := range s.keys {
@@ -27,7 +27,7 @@ func (f *clusterFile) reference() string {
 	return strings.Join(append(chapters, f.keepalivedWords()), "\n")
 }
 
-// title is the section's name in the reference.
+// title is the section's heading in the reference.
 func (s *section) title() string {
 	if s.name == "" {
 		return "top level"
@@ -92,7 +92,7 @@ func (s *section) reservedLine(begin string) string {
 	return wrap(begin + strings.Join(quoted(names), ", ") + ".")
 }
 
-// byNode describes the key that has a section for single nodes.
+// byNode describes a key with a section for single nodes.
 func (s *section) byNode(d *declaration) string {
 	names := map[scope][]string{}
 	for _, k := range s.keys {
@@ -100,12 +100,12 @@ func (s *section) byNode(d *declaration) string {
 			names[k.perNode] = append(names[k.perNode], k.name)
 		}
 	}
-	return wrap("`" + d.name + "` may set " + enumerate(quoted(names[perNode]), "and") + " (`tracks: []` takes the instance's " +
-		"tracks away). It cannot set what all directors must agree on: " + strings.Join(quoted(names[mustAgree]), ", ") +
+	return wrap("`" + d.name + "` may set " + enumerate(quoted(names[perNode]), "and") + " (`tracks: []` removes the instance's " +
+		"tracks). It cannot set keys that must be the same on all directors: " + strings.Join(quoted(names[mustAgree]), ", ") +
 		"; nor " + enumerate(quoted(names[oneForAll]), "and") + ". " + d.form.inside.reservedLine("Reserved in it: "))
 }
 
-// keepalivedWords is the table of what takes the place of keepalived's words.
+// keepalivedWords is the table of keepalived's keywords and their equivalents.
 func (f *clusterFile) keepalivedWords() string {
 	rows := grouped{}
 	for _, s := range f.sections {
@@ -131,7 +131,7 @@ func (f *clusterFile) reservedKeys() string {
 	return "| key | in | what it is for |\n|---|---|---|\n" + rows.text()
 }
 
-// grouped are the rows of a table whose middle column lists the sections that have the same to say.
+// grouped are the rows of a table whose middle column lists all sections with the same row.
 type grouped []row
 
 type row struct {
@@ -159,7 +159,7 @@ func (g grouped) text() string {
 	return b.String()
 }
 
-// here is what takes the place of a word that key declares, or its section if key is "".
+// here is the equivalent of a word declared by key, or by the section if key is "".
 func (w word) here(key string) string {
 	switch {
 	case w.example != "":

@@ -10,7 +10,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 )
 
-// The pages have what the declarations say. After a change of those: go test ./pkg/config -run TestReference -update.
+// The pages match the declarations. After changing those: go test ./pkg/config -run TestReference -update.
 func TestReference(t *testing.T) {
 	const begin, end = "<!-- Written by: go test ./pkg/config -run TestReference -update -->\n\n", "\n<!-- The end of what is written. -->"
 	for file, want := range map[string]string{

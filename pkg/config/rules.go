@@ -11,9 +11,9 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
-// The rules that tie the parts of a file together.
+// Rules across sections.
 
-// checkPurpose refuses a file that asks for nothing, and empty lists that look like something.
+// checkPurpose rejects a file without instances and virtual servers, and empty lists of them.
 func (c *contents) checkPurpose(top object) {
 	asked := false
 	for _, key := range []string{"vrrp_instances", "virtual_servers"} {
@@ -28,7 +28,7 @@ func (c *contents) checkPurpose(top object) {
 	}
 }
 
-// machines returns who owns each address that is not virtual: "director lvs-master", "real server mysql1".
+// machines returns the owner of each address that is not virtual: "director lvs-master", "real server mysql1".
 func (c *contents) machines() map[netip.Addr]string {
 	owners := map[netip.Addr]string{}
 	for _, s := range c.services {
@@ -42,7 +42,7 @@ func (c *contents) machines() map[netip.Addr]string {
 	return owners
 }
 
-// checkAddresses makes each virtual address belong to one instance and to no machine.
+// checkAddresses requires that each virtual address belongs to one instance and is not the address of a host.
 func (c *contents) checkAddresses() {
 	owners := c.machines()
 	first := map[netip.Addr]int{}
@@ -68,8 +68,8 @@ func (c *contents) checkAddresses() {
 	}
 }
 
-// checkRouters makes sure that no director runs two instances with one virtual router id on one interface and in one address
-// family: adverts of the one would be taken for adverts of the other.
+// checkRouters rejects two instances with the same virtual router id, interface and address family on one director:
+// adverts of one would be taken for adverts of the other.
 func (c *contents) checkRouters() {
 	type router struct {
 		director, link string
@@ -78,7 +78,7 @@ func (c *contents) checkRouters() {
 	}
 	first := map[router]string{}
 	for _, in := range c.instances {
-		all := in.v.everywhere()
+		all := in.v.byDirector()
 		for _, director := range slices.Sorted(maps.Keys(all)) {
 			at := router{director, all[director].Interface, in.v.Family(), in.v.VRID}
 			if at.link == "" || at.id == 0 {
@@ -97,10 +97,10 @@ func (c *contents) checkRouters() {
 	}
 }
 
-// checkOwners doubts two address owners of one instance: there can be one only (RFC 9568, section 1.7).
+// checkOwners warns about two address owners in one instance: there can be only one (RFC 9568, section 1.7).
 func (c *contents) checkOwners() {
 	for _, in := range c.instances {
-		all := in.v.everywhere()
+		all := in.v.byDirector()
 		owner := ""
 		for _, director := range slices.Sorted(maps.Keys(all)) {
 			switch {
@@ -114,7 +114,7 @@ func (c *contents) checkOwners() {
 	}
 }
 
-// checkTracks makes each name of a track refer to one, and doubts tracks that nothing names.
+// checkTracks rejects names of undefined tracks and warns about unused tracks.
 func (c *contents) checkTracks() {
 	known := map[string]bool{}
 	for _, t := range c.tracks {
@@ -149,11 +149,11 @@ func (c *contents) checkTracks() {
 	}
 }
 
-// checkMachines ties virtual servers to the rest: their addresses to instances, and the names of real servers to
-// machines.
+// checkMachines warns about virtual servers whose address no instance holds, and rejects two addresses for one real
+// server name.
 func (c *contents) checkMachines() {
 	held := map[netip.Addr]bool{}
-	readable := len(c.instances) > 0 // an address that could not be read may be the one that is missing
+	readable := len(c.instances) > 0 // the missing address may be one that could not be read
 	for _, in := range c.instances {
 		readable = readable && len(in.v.VirtualAddresses) > 0
 		for _, p := range in.v.VirtualAddresses {
@@ -168,7 +168,7 @@ func (c *contents) checkMachines() {
 	homes := map[string]home{}
 	for _, s := range c.services {
 		if readable && s.v.Address.IsValid() && !held[s.v.Address] {
-			s.at.locate("address").warn("add it to virtual_addresses", "%s is held by no VRRP instance", s.v.Address)
+			s.at.locate("address").warn("add it to virtual_addresses", "no VRRP instance has %s", s.v.Address)
 		}
 		for _, rs := range s.v.servers {
 			if !rs.v.Address.IsValid() || rs.v.Name == "" {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Schema is the part of JSON Schema (draft 7, which editors know) that a cluster file needs.
+// Schema is the subset of JSON Schema (draft 7, which editors support) that a cluster file needs.
 type Schema struct {
 	Schema               string             `json:"$schema,omitempty"`
 	Title                string             `json:"title,omitempty"`
@@ -31,14 +31,14 @@ type Schema struct {
 	Then                 *kindRule          `json:"then,omitempty"`
 }
 
-// kindRule says which keys a check of a kind has: false for those that are other kinds'.
+// kindRule restricts the keys of a check of one kind: keys of other kinds are false.
 type kindRule struct {
 	Properties map[string]bool `json:"properties,omitempty"`
 	Required   []string        `json:"required,omitempty"`
 }
 
-// JSONSchema returns the schema of a cluster file for editors, as JSON text with a newline at its end. A file that it
-// refuses is refused by Parse as well; it cannot say what several keys mean together, which only Parse knows.
+// JSONSchema returns the schema of a cluster file for editors, as JSON with a final newline. Parse rejects every file
+// that the schema rejects, but not vice versa: the schema cannot express rules across keys.
 func JSONSchema() []byte { return newClusterFile().jsonSchema() }
 
 func (f *clusterFile) jsonSchema() []byte {
@@ -49,7 +49,7 @@ func (f *clusterFile) jsonSchema() []byte {
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	if err := encoder.Encode(s); err != nil {
-		panic(err) // strings, numbers and booleans of our own
+		panic(err) // only our own strings, numbers and booleans
 	}
 	return []byte(text.String())
 }
@@ -78,7 +78,7 @@ func (d *declaration) schema() *Schema {
 	switch d.form.many {
 	case list:
 		s.Items = object
-	case byNode: // what is not there is as the section itself says
+	case byNode: // a missing key has the value from the section itself
 		object.Required = nil
 		for _, p := range object.Properties {
 			p.Default = nil
@@ -91,7 +91,7 @@ func (d *declaration) schema() *Schema {
 	return &s
 }
 
-// kindSchema says which keys a check of each kind has.
+// kindSchema defines the keys of each kind of check.
 func kindSchema(kinds []checkKind) Schema {
 	var s Schema
 	for _, k := range kinds {

@@ -31,7 +31,7 @@ func compileSchema(t *testing.T) *jsonschema.Schema {
 	return schema
 }
 
-// validate judges a file as an editor does; unreadable says that its text is no YAML, or no JSON could say it.
+// validate validates a file as an editor does; unreadable means that it is not YAML or cannot be represented as JSON.
 func validate(t *testing.T, schema *jsonschema.Schema, data []byte) (err error, unreadable bool) {
 	t.Helper()
 	var contents any
@@ -58,7 +58,7 @@ func TestSchemaAcceptsWhatIsValid(t *testing.T) {
 	}
 }
 
-// What the schema cannot say, with the bad files that it therefore accepts.
+// beyondSchemas are the bad files that the schema accepts, by what it cannot express.
 var beyondSchemas = map[string][]string{
 	"how long a duration is": {
 		"check-interval-50ms", "instance-advert-interval-15ms", "instance-advert-interval-41s", "instance-advert-interval-5ms",
@@ -118,7 +118,7 @@ func TestSchemaRefusesWhatItCan(t *testing.T) {
 	}
 }
 
-// What the schema refuses Parse refuses as well: an editor's red line is never wrong.
+// Parse rejects everything that the schema rejects: an editor never marks a valid file as wrong.
 func TestSchemaRefusesNothingValid(t *testing.T) {
 	schema := compileSchema(t)
 	var words []string

@@ -6,19 +6,19 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// section is one kind of mapping of the cluster file, with everything but the Go types of its values.
+// section is one kind of mapping in the cluster file, without the Go types of its values.
 type section struct {
 	name  string // the key that holds it; "" for the file itself
-	part  bool   // its chapter is below that of the section that holds it
-	place string // where it stands, for "it belongs to virtual_servers"; "" for the name
+	part  bool   // its heading is below that of the containing section
+	place string // for "it belongs to virtual_servers"; "" means the name
 	what  string // for "want a director with name and address, found ..."
-	intro string // of its chapter in the reference, before the table
-	notes string // after it
+	intro string // text before the table in the reference
+	notes string // text after the table
 
 	keys     []*declaration // in the order of the reference
 	reserved []later
-	words    []word // that hint at no key
-	schema   Schema // what single keys do not say
+	words    []word // without a corresponding key
+	schema   Schema // in addition to the schemas of the keys
 
 	known   map[string]*declaration
 	foreign map[string]word // by name
@@ -28,11 +28,11 @@ type section struct {
 type sectionOf[S any] struct {
 	section
 	fields []key[S]
-	// rules judge what several keys say together, and fill in what depends on that.
+	// rules validates combinations of keys and fills in the values that depend on them.
 	rules func(s *S, o object)
 }
 
-// build completes a section whose literal has names, texts and fields.
+// build completes a section literal that has names, texts and fields.
 func (s *sectionOf[S]) build() *sectionOf[S] {
 	for _, f := range s.fields {
 		s.keys = append(s.keys, f.declare())
@@ -64,7 +64,7 @@ func (s *section) index() {
 	}
 }
 
-// at is where the section stands, for messages.
+// at is the location of the section, for messages.
 func (s *section) at() string {
 	if s.place != "" {
 		return s.place
@@ -80,7 +80,8 @@ func (s *section) names() []string {
 	return names
 }
 
-// walk calls f for the section and all inside it, each once, outer ones first; what stands by node is part of its own.
+// walk calls f once for the section and each section inside it, outer sections first. Sections for single nodes are
+// skipped: they are part of their own section.
 func (s *section) walk(f func(*section)) {
 	seen := map[*section]bool{}
 	var visit func(*section)
@@ -99,7 +100,7 @@ func (s *section) walk(f func(*section)) {
 	visit(s)
 }
 
-// take reads the keys of a mapping in the order of their declarations.
+// take reads the keys of a mapping in the order of their declaration.
 func (s *sectionOf[S]) take(o object, into *S) {
 	for i, f := range s.fields {
 		d := s.keys[i]
@@ -118,7 +119,7 @@ func (s *sectionOf[S]) take(o object, into *S) {
 	}
 }
 
-// given reads the keys that a mapping has and leaves the others as they are.
+// given reads the keys that a mapping has and leaves the others unchanged.
 func (s *sectionOf[S]) given(o object, into *S) {
 	for i, f := range s.fields {
 		if v, ok := o.fields[s.keys[i].name]; ok {
@@ -127,10 +128,10 @@ func (s *sectionOf[S]) given(o object, into *S) {
 	}
 }
 
-// each reads a list of mappings; what describes them.
+// each reads a list of mappings; what describes an item.
 func (s *sectionOf[S]) each(v value, what string, start S) []placed[S] {
 	items := v.items(what)
-	list := make([]placed[S], 0, len(items)) // what is read may point into it
+	list := make([]placed[S], 0, len(items)) // must not be reallocated: values may point into it
 	for _, item := range items {
 		if o, ok := item.object(&s.section); ok {
 			list = append(list, placed[S]{v: start, at: o})
@@ -140,7 +141,7 @@ func (s *sectionOf[S]) each(v value, what string, start S) []placed[S] {
 	return list
 }
 
-// change returns the gravest of what the keys that differ mean at a reload.
+// change returns the most disruptive effect among the keys that differ.
 func change[S any](fields []key[S], before, after *S) Reload {
 	gravest := Same
 	for _, f := range fields {
@@ -151,11 +152,11 @@ func change[S any](fields []key[S], before, after *S) Reload {
 	return gravest
 }
 
-// object is a mapping whose keys were checked against its section.
+// object is a mapping whose keys have been checked against its section.
 type object struct {
 	value
 	fields map[string]value
-	meant  map[string]bool // keys that are there under a wrong word
+	meant  map[string]bool // keys that are present under another word
 }
 
 func (v value) child(key string) string {
@@ -168,7 +169,8 @@ func (v value) child(key string) string {
 	return v.path + "." + key
 }
 
-// pairs calls f for each key of a mapping, at the position of the key, and reports keys that are not text or repeated.
+// pairs calls f for each key of a mapping, at the position of the key, and reports repeated keys and keys that are not
+// text.
 func (v value) pairs(what string, f func(key string, at, field value)) bool {
 	if v.node.Kind != yaml.MappingNode {
 		v.fail("", "want %s, found %s", what, v.found())
@@ -201,7 +203,7 @@ func (v value) pairs(what string, f func(key string, at, field value)) bool {
 	return true
 }
 
-// object reads a mapping. ok is false if v is none at all.
+// object reads a mapping. ok is false if v is not a mapping.
 func (v value) object(s *section) (o object, ok bool) {
 	o = object{value: v, fields: map[string]value{}, meant: map[string]bool{}}
 	ok = v.pairs(s.what, func(key string, at, field value) {
@@ -234,7 +236,7 @@ func (o object) refuse(key string, at value, s *section) {
 	}
 	if guess := nearest(key, append(s.names(), candidates...)); guess != "" {
 		o.meant[guess] = true
-		at.fail("did you mean "+guess+"?", "unknown key%s", oddity(key))
+		at.fail("did you mean "+guess+"?", "unknown key%s", nonASCII(key))
 		return
 	}
 	for _, other := range o.r.file.sections {
@@ -243,10 +245,10 @@ func (o object) refuse(key string, at value, s *section) {
 			return
 		}
 	}
-	at.fail("known here: "+strings.Join(s.names(), ", "), "unknown key%s", oddity(key))
+	at.fail("known here: "+strings.Join(s.names(), ", "), "unknown key%s", nonASCII(key))
 }
 
-// locate returns the value of key, or, if there is none, the mapping itself under the path that the key would have.
+// locate returns the value of key, or, if it is missing, the mapping itself with the path that the key would have.
 func (o object) locate(key string) value {
 	if v, ok := o.fields[key]; ok {
 		return v
@@ -256,7 +258,7 @@ func (o object) locate(key string) value {
 	return v
 }
 
-// missing says that key is not there, also under no wrong word.
+// missing reports that key is absent, also under another word.
 func (o object) missing(key string) bool {
 	_, given := o.fields[key]
 	return !given && !o.meant[key]
@@ -281,13 +283,13 @@ func (v value) peek(path ...string) (value, bool) {
 	return v, true
 }
 
-// placed is a value that was read and where it stands, for the rules across values.
+// placed is a value with its position, for the rules across values.
 type placed[T any] struct {
 	v  T
 	at object
 }
 
-// unique reports every name or address that an earlier entry of the same list has; the zero value is no name.
+// unique reports every name or address that an earlier item of the list has too; zero values are ignored.
 func unique[T any, K comparable](list []placed[T], key string, of func(T) K) {
 	first := map[K]int{}
 	var zero K

@@ -7,7 +7,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 )
 
-// bigFile has a thousand virtual servers of so many real servers each.
+// bigFile has a thousand virtual servers with the given number of real servers each.
 func bigFile(servers int) []byte {
 	var b strings.Builder
 	b.WriteString("version: 1\ndirectors: [{name: a, address: 10.0.0.1}]\nvirtual_servers:\n")
@@ -32,7 +32,7 @@ func TestTenThousandRealServers(t *testing.T) {
 	}
 }
 
-// 1 000 virtual servers of 4.
+// 1 000 virtual servers with 4 real servers each.
 func BenchmarkParse(b *testing.B) {
 	data := bigFile(4)
 	b.SetBytes(int64(len(data)))

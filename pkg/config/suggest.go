@@ -2,8 +2,8 @@ package config
 
 import "strings"
 
-// nearest returns the candidate that word is most likely a misspelling of, or "". A third of its letters may differ, and
-// two at most; neighbours swapped count as one difference, case and '-' for '_' as none.
+// nearest returns the candidate that word is most likely a misspelling of, or "". Up to a third of the letters may
+// differ, at most two. Swapped neighbours count as one difference; case and '-' for '_' are ignored.
 func nearest(word string, candidates []string) string {
 	if len(word) > 64 {
 		return ""
@@ -17,7 +17,7 @@ func nearest(word string, candidates []string) string {
 	return best
 }
 
-// didYouMean is the hint that names the candidate that word is most likely a misspelling of, or "".
+// didYouMean returns a hint with the nearest candidate, or "".
 func didYouMean(word string, candidates []string) string {
 	if guess := nearest(word, candidates); guess != "" {
 		return "did you mean " + guess + "?"
@@ -29,7 +29,7 @@ func fold(s string) string { return strings.ReplaceAll(strings.ToLower(s), "-", 
 
 // distance is the optimal string alignment distance of a and b, in bytes.
 func distance(a, b string) int {
-	var before []int // the row before the last
+	var before []int // the row before prev
 	last := make([]int, len(b)+1)
 	for j := range last {
 		last[j] = j

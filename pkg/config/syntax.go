@@ -11,17 +11,17 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// The bounds of what is read at all. A cluster of ten thousand real servers is under 1 MiB; the YAML reader needs some
-// hundred bytes of memory for each byte of text.
+// Limits of the input. A cluster of ten thousand real servers takes less than 1 MiB; the YAML parser needs about a
+// hundred bytes of memory per byte of text.
 const (
 	maxBytes    = 2 << 20
-	maxValues   = 1 << 20 // values looked at, aliases followed: an alias may stand for a large part of the file
+	maxValues   = 1 << 20 // values read, aliases expanded: an alias may refer to a large part of the file
 	maxProblems = 1000
-	// maxSearched is the size up to which a syntax error gets its exact position, by some twenty attempts to read.
+	// maxSearched is the size up to which a syntax error is located exactly, by about twenty attempts to parse.
 	maxSearched = 512 << 10
 )
 
-// document returns the root value of a cluster file, or nil if its text is not readable as one YAML document.
+// document returns the root of a cluster file, or nil if it is not a single YAML document.
 func (r *reader) document(data []byte) *yaml.Node {
 	if len(data) > maxBytes {
 		r.add(Problem{Line: 1, Column: 1, Message: fmt.Sprintf("the file has %d bytes: more than %d are not read", len(data), maxBytes)})
@@ -48,11 +48,11 @@ func (r *reader) document(data []byte) *yaml.Node {
 		})
 		return nil
 	}
-	text := r.straighten(data)
+	text := r.normalize(data)
 	root, second, err := decode(text)
 	switch {
 	case err != nil:
-		// A look-alike is the cause more often than not, and then the syntax error is only its echo.
+		// A confusable character is the usual cause; the syntax error is then only a consequence.
 		if len(r.problems) == 0 {
 			r.add(syntaxProblem(text, err))
 		}
@@ -73,11 +73,11 @@ func (r *reader) document(data []byte) *yaml.Node {
 // keepalivedBlock matches the first line of a block that every keepalived.conf has.
 var keepalivedBlock = regexp.MustCompile(`(?m)^(global_defs|vrrp_instance|vrrp_script|virtual_server|virtual_server_group)\b[^\n:#]*\{`)
 
-// decode reads text as YAML. root is nil if it holds nothing, second is the start of a second document if there is one.
-// Neither refers to Go types: duplicate keys and aliases are still as written.
+// decode parses text as YAML. root is nil if it is empty, second is the start of a second document or nil. Both are
+// syntax nodes: duplicate keys and aliases are preserved.
 func decode(text []byte) (root, second *yaml.Node, err error) {
-	// The library reports syntax errors by panics of its own and recovers those; others are its bugs, and no file may
-	// stop a daemon that is reloading.
+	// The library reports syntax errors by panics that it recovers itself. Any other panic is a bug in the library, and
+	// must not stop a daemon that is reloading.
 	defer func() {
 		if p := recover(); p != nil {
 			root, second, err = nil, nil, fmt.Errorf("the YAML reader gave up: %v", p)
@@ -103,8 +103,9 @@ func decode(text []byte) (root, second *yaml.Node, err error) {
 
 var yamlPrefix = regexp.MustCompile(`^yaml: (line [0-9]+: )?`)
 
-// syntaxProblem gives a syntax error its position. The library tells at best a line, and often that of the enclosing
-// mapping or the one before; but a prefix of the text fails in the same way as soon as it contains the mistake.
+// syntaxProblem locates a syntax error. The library reports at best a line, often that of the enclosing mapping or the
+// line before. But a prefix of the text fails in the same way as soon as it contains the error, so a binary search
+// finds it.
 func syntaxProblem(text []byte, err error) Problem {
 	message := yamlPrefix.ReplaceAllString(err.Error(), "")
 	p := Problem{Line: 1, Column: 1, Message: "not YAML: " + message, Hint: syntaxHints[message]}
@@ -125,7 +126,7 @@ func syntaxProblem(text []byte, err error) Problem {
 		for middle > good && !utf8.RuneStart(text[middle]) {
 			middle--
 		}
-		if middle == good { // one long character is left
+		if middle == good { // a single multi-byte character is left
 			break
 		}
 		if fails(middle) {
@@ -138,7 +139,7 @@ func syntaxProblem(text []byte, err error) Problem {
 	return p
 }
 
-// syntaxHints say what usually stands behind a message of the YAML library.
+// syntaxHints are the usual causes of the YAML library's messages.
 var syntaxHints = map[string]string{
 	"mapping values are not allowed in this context":         "a second colon in the line, or a line indented too far; text with a colon needs quotes",
 	"could not find expected ':'":                            "a key needs a colon and a space after it",
@@ -149,7 +150,7 @@ var syntaxHints = map[string]string{
 	"did not find expected '-' indicator":                    "check the indentation of this line against the lines above",
 	"found character that cannot start any token":            "text that begins with this character needs quotes",
 	"did not find expected alphabetic or numeric character":  "text that begins with * or & needs quotes",
-	"block sequence entries are not allowed in this context": "begin the list on a line of its own",
+	"block sequence entries are not allowed in this context": "start the list on a new line",
 }
 
 // invalidUTF8 returns the offset of the first byte that is not part of a UTF-8 character, or -1.

@@ -24,12 +24,12 @@ func tcpKind() checkKind {
 }
 
 const tcpNotes = `A ` + "`tcp`" + ` check of a MySQL server gets a warning: each one counts as an aborted connection, and after ` + "`max_connect_errors`" + `
-of them MySQL refuses the director's address while the check goes on to succeed. It is given for port 3306 and 33060, for
-virtual servers with mysql or mariadb in their name, and beside a ` + "`mysql`" + ` check.`
+of them MySQL refuses the director's address while the check still succeeds. The warning is given for ports 3306 and 33060,
+for virtual servers with mysql or mariadb in their name, and if there is also a ` + "`mysql`" + ` check.`
 
-// doubtTCP warns about tcp checks of MySQL servers; ports are those of the real servers that are checked.
-func (s *virtualServer) doubtTCP(checks []placed[Check], ports []uint16) {
-	mysql := speaksMySQL(s.Name) || slices.ContainsFunc(checks, func(c placed[Check]) bool { return c.v.isMySQL() })
+// warnTCP warns about tcp checks of MySQL servers; ports are those of the checked real servers.
+func (s *virtualServer) warnTCP(checks []placed[Check], ports []uint16) {
+	mysql := namedMySQL(s.Name) || slices.ContainsFunc(checks, func(c placed[Check]) bool { return c.v.isMySQL() })
 	for _, c := range checks {
 		targets := ports
 		if c.v.Port != 0 {
@@ -43,19 +43,19 @@ func (s *virtualServer) doubtTCP(checks []placed[Check], ports []uint16) {
 
 func (c Check) isTCP() bool { _, ok := c.Kind.(TCPCheck); return ok }
 
-// warnHalfLogin warns about a check that opens connections to MySQL and closes them without a login: MySQL counts each
-// in Aborted_connects and, after max_connect_errors of them, refuses the director's address (error 1129), while the
-// check goes on to succeed.
+// warnHalfLogin warns about a check that connects to MySQL and disconnects without a login: MySQL counts each in
+// Aborted_connects and, after max_connect_errors of them, refuses the director's address (error 1129), while the check
+// still succeeds.
 func warnHalfLogin(o object) {
 	o.locate("type").warn("use type: mysql with user and password_file",
 		"a tcp check makes MySQL count Aborted_connects and block the director's address after max_connect_errors")
 }
 
-// isMySQLPort says whether MySQL listens on this port by default: 3306, and 33060 for its X protocol.
+// isMySQLPort reports whether MySQL listens on this port by default: 3306, or 33060 for the X protocol.
 func isMySQLPort(port uint16) bool { return port == 3306 || port == 33060 }
 
-// speaksMySQL says whether a virtual server of this name is one of MySQL.
-func speaksMySQL(name string) bool {
+// namedMySQL reports whether the name of a virtual server suggests MySQL.
+func namedMySQL(name string) bool {
 	name = strings.ToLower(name)
 	return strings.Contains(name, "mysql") || strings.Contains(name, "mariadb")
 }

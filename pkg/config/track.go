@@ -5,17 +5,17 @@ import (
 	"net/netip"
 )
 
-// track is a Track while it is read.
+// track is a Track under construction.
 type track struct{ Track }
 
-// trackSection has the keys of a check beside its own.
+// trackSection has the keys of a check in addition to its own.
 func trackSection(checks *sectionOf[check]) *sectionOf[track] {
 	s := &sectionOf[track]{
 		section: section{
 			name: "tracks",
 			what: "a track with name, type, address and port",
-			intro: "A track is a check of something that is not a real server, with the keys of [a check](#checks) beside these.\n" +
-				"`127.0.0.1` is each director itself. A track that no instance names gets a warning.",
+			intro: "A track is a check of something other than a real server, with the keys of [a check](#checks) in addition to these.\n" +
+				"`127.0.0.1` refers to each director itself. An unused track gets a warning.",
 			words:  checks.words,
 			schema: checks.schema,
 		},

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// ForNode returns the configuration as one director runs it: what per_node says about the director has taken the place of
-// the instances' own values, and PerNode is nil. A director that per_node does not name runs the instances as they stand.
+// ForNode returns the configuration as run by one director: its per_node values replace the instances' own, and PerNode
+// is nil. A director without per_node values runs the instances unchanged.
 func (c *Config) ForNode(director string) *Config {
 	own := *c
 	own.Instances = make([]Instance, len(c.Instances))
@@ -24,14 +24,14 @@ func (i Instance) forNode(director string) Instance {
 	return i
 }
 
-// Reload says what it means that a running instance is to become next, both for the same director: Another if it is
-// another virtual router then.
+// Reload returns the effect of changing a running instance to next, both for the same director: Another if next is
+// another virtual router.
 func (i Instance) Reload(next Instance) Reload {
 	return change(instanceFields(), &instance{Instance: i}, &instance{Instance: next})
 }
 
-// DirectorNamed returns the director that a node is. names are what the node may be called, the most specific first:
-// the value of --node, or the full and the short host name. The error lists the names of the file.
+// DirectorNamed returns the director with one of these names. names are the possible names of the node, the most
+// specific first: the value of --node, or the full and the short host name. The error lists the names in the file.
 func (c *Config) DirectorNamed(names ...string) (Director, error) {
 	var known []string
 	for _, name := range names {
@@ -47,14 +47,14 @@ func (c *Config) DirectorNamed(names ...string) (Director, error) {
 	return Director{}, c.unknownNode("director", names, known)
 }
 
-// Membership is a real server's part in one virtual server.
+// Membership is a real server's membership in one virtual server.
 type Membership struct {
 	VirtualServer VirtualServer
 	RealServer    RealServer
 }
 
-// RealServersNamed returns the virtual servers that a node is a real server of, in the order of the file; never an empty
-// list without an error. names are as for DirectorNamed: the first one that the file knows counts, the others do not.
+// RealServersNamed returns the virtual servers in which a node is a real server, in file order; an empty list is always
+// an error. names are as for DirectorNamed: the first one that is in the file is used.
 func (c *Config) RealServersNamed(names ...string) ([]Membership, error) {
 	for _, name := range names {
 		var list []Membership
@@ -72,7 +72,7 @@ func (c *Config) RealServersNamed(names ...string) ([]Membership, error) {
 	return nil, c.unknownNode("real server", names, c.realServerNames())
 }
 
-// realServerNames returns the name of each real server once, in the order of the file.
+// realServerNames returns the names of the real servers without duplicates, in file order.
 func (c *Config) realServerNames() []string {
 	var names []string
 	seen := map[string]bool{}
@@ -99,11 +99,11 @@ func (c *Config) unknownNode(kind string, names, known []string) error {
 		c.File, kind, enumerate(quoted, "or"), strings.Join(known, ", "))
 }
 
-// Summary says in one line, without a newline, what a valid file holds:
+// Summary summarizes a valid file in one line, without a newline:
 //
 //	cluster.yaml: ok: 2 directors, 1 VRRP instance, 1 virtual server, 2 real servers
 //
-// A real server is counted once, however many virtual servers it is in. Kinds that the file does not have are left out.
+// A real server in several virtual servers is counted once. Kinds that are not in the file are left out.
 func (c *Config) Summary() string {
 	var parts []string
 	for _, p := range []struct {
@@ -123,7 +123,7 @@ func (c *Config) Summary() string {
 	return c.File + ": ok: " + strings.Join(parts, ", ")
 }
 
-// count prints a number of things: "1 director", "2 directors".
+// count formats a number of things: "1 director", "2 directors".
 func count(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing

@@ -18,7 +18,7 @@ func parseGood(t *testing.T, name string) *config.Config {
 	return c
 }
 
-// What a machine finds wrong with an interface is reported where that machine's interface stands.
+// A problem with an interface is reported at the position of that director's interface.
 func TestProblemOfAnInterface(t *testing.T) {
 	c := parseGood(t, "full")
 	for director, want := range map[string]string{
@@ -55,7 +55,7 @@ func TestForNode(t *testing.T) {
 		if in.PerNode != nil {
 			t.Errorf("%s: PerNode is %v", director, in.PerNode)
 		}
-		// What per_node cannot set is the same everywhere, also what the file leaves to us.
+		// Values that per_node cannot set are the same byDirector, including defaults.
 		if in.Lease != c.Instances[0].Lease || in.VRID != 51 || own.Digest != c.Digest || len(own.VirtualServers) != 2 {
 			t.Errorf("%s: %+v", director, own)
 		}
@@ -78,7 +78,7 @@ vrrp_instances:
 	}
 }
 
-// A changed key means what its declaration says, and the gravest one counts.
+// The effect of a changed key is the declared one; of several, the most disruptive.
 func TestReload(t *testing.T) {
 	now := parseGood(t, "full").ForNode("lvs-master").Instances[0]
 	for name, tt := range map[string]struct {

@@ -8,7 +8,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// virtualServer is a VirtualServer while it is read, with the places of its parts.
+// virtualServer is a VirtualServer under construction, with the positions of its parts.
 type virtualServer struct {
 	VirtualServer
 	checks  []placed[Check]
@@ -21,11 +21,11 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 			name: "virtual_servers",
 			what: "a virtual server with name, address, port, scheduler, forward and real_servers",
 			reserved: []later{
-				{name: "fwmark", doc: "packets that the firewall marked, in place of address and port", instead: []string{"address", "port"}},
-				{name: "sorry_server", doc: "who answers when no real server is up"},
-				{name: "on_failure", doc: "what becomes of the connections to a server that is down"},
-				{name: "quorum", doc: "how much weight must be up for the virtual server to be"},
-				{name: "hysteresis", doc: "how far from the quorum it changes"},
+				{name: "fwmark", doc: "packets with a firewall mark, instead of address and port", instead: []string{"address", "port"}},
+				{name: "sorry_server", doc: "where connections go when no real server is up"},
+				{name: "on_failure", doc: "what happens to connections to a server that is down"},
+				{name: "quorum", doc: "the total weight that must be up for the virtual server to be up"},
+				{name: "hysteresis", doc: "the distance from the quorum at which the state changes"},
 				{name: "inhibit_on_failure", doc: inhibit},
 				{name: "notify", doc: notifyChanges},
 			},
@@ -41,15 +41,15 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 					"hashed", "flag-1", "flag-2", "flag-3", "sh-port", "sh-fallback", "mh-port", "mh-fallback", "ops"),
 				needless("is keepalived's word: a persistence engine is for SIP over UDP", "persistence_engine"),
 				needless("is keepalived's word: the family is that of the address", "ip_family"),
-				needless("is keepalived's word: names are for people, and one is enough", "snmp_name", "virtualhost"),
-				needless("is keepalived's word: what the start finds in the kernel is kept, and a stop takes it out", "omega"),
+				needless("is keepalived's word: name serves this purpose", "snmp_name", "virtualhost"),
+				needless("is keepalived's word: a start adopts what is in the kernel, and a stop removes it", "omega"),
 				needless("is keepalived's word: both directors check all the time", "ha_suspend"),
 				{names: []string{"weight"}, hint: "write it in each of real_servers"},
 			},
 		},
 		rules: func(s *virtualServer, o object) {
-			s.judgeChecks(o)
-			s.judgeWeights(o)
+			s.validateChecks(o)
+			s.warnWeights(o)
 		},
 	}
 	s.fields = slices.Concat(serviceFields(), []key[virtualServer]{
@@ -60,7 +60,7 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 	return s.build()
 }
 
-// checksField declares the checks of a virtual server or a real server.
+// checksField declares the checks of a virtual server or of a real server.
 func checksField[S any](checks *sectionOf[check], unset, doc string, in func(*S) *[]placed[Check]) key[S] {
 	return field[S, []placed[Check]]{
 		name: "checks", in: in,
@@ -88,15 +88,15 @@ func serviceFields() []key[virtualServer] {
 		},
 		field[virtualServer, netip.Addr]{
 			name: "address", kind: addressOf(noMachine+loopback, value.serviceAddress), in: func(s *virtualServer) *netip.Addr { return &s.Address },
-			required: "the address that clients dial",
-			doc:      "what clients dial; a warning if the file has instances and none of them holds it",
+			required: "the address that clients connect to",
+			doc:      "the address that clients connect to; a warning if the file has instances and none of them has it",
 			reload:   Another,
 			words:    []word{synonyms("ip", "vip")},
 		},
 		field[virtualServer, uint16]{
 			name: "port", kind: portNumber, in: func(s *virtualServer) *uint16 { return &s.Port },
-			required: "the port that clients dial",
-			doc:      "what clients dial; address and port together are unique",
+			required: "the port that clients connect to",
+			doc:      "the port that clients connect to; address and port together are unique",
 			reload:   Another,
 		},
 		field[virtualServer, string]{
@@ -122,7 +122,7 @@ func serviceFields() []key[virtualServer] {
 		field[virtualServer, bool]{
 			name: "initial_state", kind: initialState(), in: func(s *virtualServer) *bool { return &s.InitialUp },
 			doc: "`down`: a real server gets connections after its first good checks; `up`: at once, as in keepalived",
-			// Until its first result only.
+			// It matters only until the first result.
 			reload: Live,
 			words:  []word{keepalived("alpha").write("`initial_state: down`, which is the default")},
 		},
@@ -170,12 +170,12 @@ var schedulers = vocabulary{
 var forwards = vocabulary{
 	what:  "a forwarding method",
 	words: []string{string(DR), string(NAT), string(TUN)},
-	synonyms: map[string]string{ // as ipvsadm says it
+	synonyms: map[string]string{ // as in ipvsadm
 		"route": "dr", "gatewaying": "dr", "direct": "dr", "masq": "nat", "masquerading": "nat", "ipip": "tun", "tunnel": "tun",
 	},
 }
 
-// initialState is a word that says whether real servers count as up before their first result.
+// initialState is the state of real servers before their first result.
 func initialState() kind[bool] {
 	words := oneOf[string](vocabulary{what: "a state", words: []string{"down", "up"}})
 	k := scalar(words.text, words.schema, func(v value) bool { return words.read(v) == "up" })
@@ -184,8 +184,8 @@ func initialState() kind[bool] {
 	return k
 }
 
-// judgeChecks judges the virtual server's own checks once it is known which real servers they are for.
-func (s *virtualServer) judgeChecks(o object) {
+// validateChecks validates the virtual server's own checks once the real servers that use them are known.
+func (s *virtualServer) validateChecks(o object) {
 	s.VirtualServer.Checks = bare(s.checks)
 	var ports []uint16
 	inherit := false
@@ -197,14 +197,14 @@ func (s *virtualServer) judgeChecks(o object) {
 	}
 	if inherit && len(s.checks) == 0 && !o.meant["checks"] {
 		if v, given := o.fields["checks"]; !given || v.node.Kind == yaml.SequenceNode && len(v.node.Content) == 0 {
-			o.locate("checks").warn("", "no check: a dead real server stays in the table")
+			o.locate("checks").warn("", "no check: a real server that is down stays in the table")
 		}
 	}
-	s.doubtTCP(s.checks, ports)
+	s.warnTCP(s.checks, ports)
 }
 
-// judgeWeights warns about weights that nothing looks at, and about a pool that takes no connections.
-func (s *virtualServer) judgeWeights(o object) {
+// warnWeights warns about weights that the scheduler ignores and about a pool without positive weights.
+func (s *virtualServer) warnWeights(o object) {
 	if len(s.servers) == 0 {
 		return
 	}
@@ -215,9 +215,9 @@ func (s *virtualServer) judgeWeights(o object) {
 	if len(weights) == 1 && weights[0] {
 		o.locate("real_servers").warn("give one of them a weight of 1 or more", "takes no connections: all weights are 0")
 	}
-	delete(weights, 0) // every scheduler knows it
+	delete(weights, 0) // every scheduler supports weight 0
 	if len(weights) < 2 || s.Scheduler != "rr" && s.Scheduler != "lc" {
 		return
 	}
-	o.locate("scheduler").warn("use w"+s.Scheduler, "%s takes no notice of weights, which differ here", s.Scheduler)
+	o.locate("scheduler").warn("use w"+s.Scheduler, "%s ignores weights, which differ here", s.Scheduler)
 }

@@ -54,7 +54,7 @@ func TestEventsOfADaemon(t *testing.T) {
 		summary := file + ": ok: 1 director, 1 VRRP instance"
 		want := []string{
 			fmt.Sprintf("reload_applied cluster.yaml: %.13s -> %.13s: reloaded: %s", digest(t, clusterFile), digest(t, otherFile), summary),
-			"reload_refused cluster.yaml:  -> : " + file + ":1:10: version: 3 is not a version that this program reads: it reads version 1",
+			"reload_refused cluster.yaml:  -> : " + file + ":1:10: version: 3 is not supported: this program reads version 1",
 			"daemon_started lvs-director:  -> 1: started with " + summary, "daemon_stopped lvs-director: 1 -> : stopped as it was told to",
 			"daemon_started lvs-director:  -> 1: started with " + summary, "daemon_stopped lvs-director: 1 -> : failed: no IPVS",
 		}

@@ -7,22 +7,22 @@ import (
 	"unicode/utf8"
 )
 
-// Files that were pasted from web pages carry characters that look like the ones meant and are others: no-break spaces
-// as indentation, an en dash for a minus, full-width punctuation of a Chinese input method. YAML takes them for letters
-// and fails at some later place, or not at all. straighten finds them first and names them.
+// Files pasted from web pages contain confusable characters: no-break spaces as indentation, an en dash for a minus
+// sign, full-width punctuation from a Chinese input method. YAML treats them as letters and fails later in the file or
+// not at all. normalize finds and reports them first.
 
-// straighten reports every look-alike of text and returns the text with what was meant in their place, so that the rest
-// of the file can still be judged. Each is replaced by one character: positions stay true.
-func (r *reader) straighten(text []byte) []byte {
+// normalize reports every confusable character in text and returns the text with the intended characters, so that the
+// rest of the file can still be validated. Each is replaced by one character, which keeps positions valid.
+func (r *reader) normalize(text []byte) []byte {
 	var out bytes.Buffer
 	out.Grow(len(text))
 	for number, line := range bytes.SplitAfter(text, []byte("\n")) {
-		r.straightenLine(&out, string(line), number+1)
+		r.normalizeLine(&out, string(line), number+1)
 	}
 	return out.Bytes()
 }
 
-func (r *reader) straightenLine(out *bytes.Buffer, line string, number int) {
+func (r *reader) normalizeLine(out *bytes.Buffer, line string, number int) {
 	type finding struct {
 		odd    rune
 		column int
@@ -30,13 +30,13 @@ func (r *reader) straightenLine(out *bytes.Buffer, line string, number int) {
 	}
 	var found []finding
 	comment, quote, oddQuote := false, rune(0), false
-	before := ' ' // the last character, as meant
+	before := ' ' // the previous character, normalized
 	indent := true
 	column := 0
 	body := strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
 	for _, c := range body {
 		column++
-		meant, odd := straight(c)
+		meant, odd := intended(c)
 		switch {
 		case odd && !breaksYAML(c) && (comment || quote != 0 && !oddQuote):
 			meant, odd = c, false // a comment, or quoted on purpose
@@ -71,13 +71,13 @@ func (r *reader) straightenLine(out *bytes.Buffer, line string, number int) {
 		if f.count > 1 {
 			more = fmt.Sprintf(", %d times", f.count)
 		}
-		r.oddLines[number] = true
+		r.confusableLines[number] = true
 		r.add(Problem{Line: number, Column: f.column, Message: nameOf(f.odd) + more, Hint: remedyFor(f.odd)})
 	}
 }
 
-// straight returns the character that c is mistaken for, and whether c is such a look-alike.
-func straight(c rune) (rune, bool) {
+// intended returns the character that c is confusable with, and whether c is a confusable.
+func intended(c rune) (rune, bool) {
 	switch {
 	case c == '\t' || c == '\n' || c >= ' ' && c <= '~':
 		return c, false
@@ -86,7 +86,7 @@ func straight(c rune) (rune, bool) {
 	case c >= 0xff01 && c <= 0xff5e: // the full-width forms of '!' to '~'
 		return c - 0xff01 + '!', true
 	}
-	switch l, ok := lookalikes[c]; {
+	switch l, ok := confusables[c]; {
 	case !ok:
 		return c, false
 	case l.meant == 0:
@@ -96,8 +96,8 @@ func straight(c rune) (rune, bool) {
 	}
 }
 
-// breaksYAML says whether c ends a line or the whole text for YAML (1.2, section 5.1) but not for an editor; such a
-// character is refused in comments too, or it could hide what follows it.
+// breaksYAML reports whether c ends a line or the text for YAML (1.2, section 5.1) but not in an editor. Such a
+// character is rejected even in comments because it could hide the text after it.
 func breaksYAML(c rune) bool {
 	switch {
 	case c == '\t' || c == '\n':
@@ -110,12 +110,12 @@ func breaksYAML(c rune) bool {
 	return false
 }
 
-type lookalike struct {
-	meant rune // 0: nothing, the character is invisible
+type confusable struct {
+	meant rune // 0: none, the character is invisible
 	name  string
 }
 
-var lookalikes = map[rune]lookalike{
+var confusables = map[rune]confusable{
 	0x00a0: {' ', "no-break space"},
 	0x00ad: {0, "soft hyphen"},
 	0x1680: {' ', "ogham space mark"},
@@ -167,7 +167,7 @@ var lookalikes = map[rune]lookalike{
 	0x3002: {'.', "ideographic full stop"},
 }
 
-// nameOf names a character that must not stand where it was found.
+// nameOf describes a character that is not allowed at its position.
 func nameOf(c rune) string {
 	switch {
 	case c == '\t':
@@ -183,39 +183,39 @@ func nameOf(c rune) string {
 	case breaksYAML(c):
 		return fmt.Sprintf("U+%04X (control character)", c)
 	}
-	meant, _ := straight(c)
+	meant, _ := intended(c)
 	if c >= 0xff01 && c <= 0xff5e {
 		return fmt.Sprintf("U+%04X (full-width %c) is not '%c'", c, meant, meant)
 	}
-	switch lookalikes[c].meant {
+	switch confusables[c].meant {
 	case 0:
-		return fmt.Sprintf("U+%04X (%s) is invisible", c, lookalikes[c].name)
+		return fmt.Sprintf("U+%04X (%s) is invisible", c, confusables[c].name)
 	case ' ':
-		return fmt.Sprintf("U+%04X (%s) is not a space", c, lookalikes[c].name)
+		return fmt.Sprintf("U+%04X (%s) is not a space", c, confusables[c].name)
 	}
-	return fmt.Sprintf("U+%04X (%s) is not '%c'", c, lookalikes[c].name, meant)
+	return fmt.Sprintf("U+%04X (%s) is not '%c'", c, confusables[c].name, meant)
 }
 
 func remedyFor(c rune) string {
-	meant, _ := straight(c)
+	meant, _ := intended(c)
 	switch {
 	case c == '\t':
-		return "replace it by spaces"
-	case breaksYAML(c), meant == ' ' && lookalikes[c].meant == 0:
+		return "replace it with spaces"
+	case breaksYAML(c), meant == ' ' && confusables[c].meant == 0:
 		return "remove it"
 	case meant == ' ':
-		return "replace it by a space"
+		return "replace it with a space"
 	default:
-		return fmt.Sprintf("replace it by %c", meant)
+		return fmt.Sprintf("replace it with %c", meant)
 	}
 }
 
-// oddity names the first character of s that no key, name or address may contain, as " (contains U+0430)"; "" if every
-// character is printable ASCII.
-func oddity(s string) string {
+// nonASCII describes the first character of s that is not printable ASCII, as " (contains U+0430)"; "" if there is
+// none. Keys, names and addresses are printable ASCII.
+func nonASCII(s string) string {
 	for _, c := range s {
 		if c < ' ' || c > '~' {
-			if l, ok := lookalikes[c]; ok {
+			if l, ok := confusables[c]; ok {
 				return fmt.Sprintf(" (contains U+%04X, %s)", c, l.name)
 			}
 			return fmt.Sprintf(" (contains U+%04X)", c)
@@ -224,7 +224,7 @@ func oddity(s string) string {
 	return ""
 }
 
-// position returns the line and column, counted from 1, of the character at a byte offset of text.
+// position returns the line and column, from 1, of the character at a byte offset in text.
 func position(text []byte, offset int) (line, column int) {
 	head := text[:min(offset, len(text))]
 	start := bytes.LastIndexByte(head, '\n') + 1
