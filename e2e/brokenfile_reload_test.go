@@ -18,8 +18,8 @@ import (
 // position of the mistake, while clients are served, adverts are sent on time, and VIPs and table stay as they are.
 // keepalived exits on several of these files and leaves its VIP behind.
 //
-// Proves README.md: "A broken cluster file takes nothing down: a reload refuses it, with the place of the mistake, and
-// a start runs the last good one, with an alarm."
+// Proves README.md: "A broken cluster file does not interrupt the service: a reload rejects it and reports the position
+// of the mistake, and a start uses the last good copy and reports a problem."
 // Proves docs/operations.md: "The running configuration stays, all of it, and `lvsctl status` has a `PROBLEM` until a
 // reload succeeds."
 // Proves docs/operations.md: "An interface that the file brings in must be there: one that is not is a typing error,

@@ -18,9 +18,9 @@ import (
 // TestMySQLChecks: the checks leave no trace on the servers, and a server that answers a check with an error is treated
 // according to that error.
 //
-// Proves README.md: "login, query, goodbye: no trace on the server"
-// Proves README.md: "What a check cannot know (a wrong password, a blocked checker) never empties a pool; a server that
-// is full gets no new connections while another one is up."
+// Proves README.md: "login, query, quit: no trace on the server"
+// Proves README.md: "An inconclusive check (a wrong password, a blocked checker) never empties a pool. A server that is
+// full gets no new connections while another one is up."
 func TestMySQLChecks(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.MariaDB)
 	lab.Long(t)

@@ -164,7 +164,7 @@ func overlap(a, b *vipWatch) (longest time.Duration) {
 // own skew."
 // Proves docs/operations.md: "The next start removes a VIP that was left behind before it sends its first advert, and
 // makes everything as the cluster file says."
-// Proves docs/index.md: "The other one has the same table, ready, and takes over."
+// Proves docs/index.md: "The other director has the same table and takes over."
 func TestElection(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.StockKernel)
 	for _, r := range []timing{{3, time.Second}, {3, 100 * time.Millisecond}, {2, time.Second}} {

@@ -13,8 +13,8 @@ import (
 // other after a graceful stop and after a silence, and both hold the VIP at the same time only until the loser receives
 // an advert.
 //
-// Proves README.md: "VRRP version 3 (RFC 9568) and 2 (RFC 3768) on IPv4, preempting or not, together with keepalived as
-// a peer."
+// Proves README.md: "VRRP version 3 (RFC 9568) and 2 (RFC 3768) on IPv4, with or without preemption, interoperable with
+// keepalived."
 func TestInterop(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Keepalived)
 	lab.Long(t)

@@ -130,7 +130,7 @@ func TestManyLeases(t *testing.T) {
 // TestKilledMaster: after a kill -9 of the MASTER's daemon no process on that machine removes the VIP; the end of its
 // lease does. Meanwhile the client is answered by the other director, which repeats its gratuitous ARP.
 //
-// Proves README.md: "VIP on a director that was killed (`kill -9`) | gone when its lease ends (5 s by default)"
+// Proves README.md: "VIP on a director that was killed (`kill -9`) | removed when its lease ends (5 s by default)"
 // Proves docs/cluster-file.md: "When a director dies, the kernel removes its virtual addresses at the end of the
 // lease."
 func TestKilledMaster(t *testing.T) {

@@ -45,7 +45,7 @@ func (c *cluster) reload(oldNew ...string) {
 //
 // Proves docs/operations.md: "Connections, elections, and the state of checks that stay go on; a server that was down
 // stays down until it passes."
-// Proves docs/quickstart.md: "A file that does not validate changes nothing, and the reload says why."
+// Proves docs/quickstart.md: "An invalid file changes nothing, and the reload reports why."
 func TestReload(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)

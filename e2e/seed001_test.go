@@ -33,11 +33,11 @@ type seed001 struct {
 
 // TestSeed001: one cluster passes the manual acceptance checks of seed 001 (V1 to V6), in their order.
 //
-// Proves README.md: "Two directors elect by VRRP who holds the address, balance connections to the real servers with
-// the kernel's IPVS, and log in to every server each second to know whether it works."
-// Proves docs/quickstart.md: "out of `ipvsadm -Ln` within fall × interval + timeout, 3 s | those of `mysql1` notice
-// nothing"
-// Proves docs/quickstart.md: "`lvs-master` takes the VIP back; `preempt: false` would leave it"
+// Proves README.md: "Two directors elect the holder of the address by VRRP, balance connections to the real servers
+// with the kernel's IPVS, and check every server once a second with a MySQL login."
+// Proves docs/quickstart.md: "out of `ipvsadm -Ln` within fall × interval + timeout, 3 s | those on `mysql1` are not
+// affected"
+// Proves docs/quickstart.md: "`lvs-master` takes the VIP back, unless `preempt: false` is set"
 func TestSeed001(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.MariaDB)
 	s := &seed001{databases: newDatabases(t, seed001Shape(), mariadb.Options{})}

@@ -102,7 +102,7 @@ func TestRefusals(t *testing.T) {
 // names the module to load. It does not load modules itself; that is left to the system.
 //
 // Proves docs/operations.md: "`this kernel has no IPVS: load the module ip_vs (modprobe ip_vs; …)` | 1 |"
-// Proves docs/quickstart.md: "The daemon loads no kernel module; the file in `modules-load.d` does."
+// Proves docs/quickstart.md: "The daemon does not load kernel modules; the file in `modules-load.d` does."
 func TestKernelParts(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Exclusive(t)

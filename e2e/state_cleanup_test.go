@@ -73,8 +73,8 @@ func addForeignServices(n *node) func() error {
 // TestNothingIsLeftBehind: the director and the agent change only what is theirs, and a graceful stop restores the
 // machine: VIP, virtual servers, sysctls. Foreign services stay through start, operation, reload and stop.
 //
-// Proves docs/quickstart.md: "VIPs, virtual servers and sysctls of ours are gone with the daemon; sysctls have the
-// values that they had before."
+// Proves docs/quickstart.md: "The daemon removes its VIPs and virtual servers when it stops, and restores the previous
+// values of the sysctls."
 // Proves docs/limits.md: "**Foreign virtual servers** in the IPVS table are left alone."
 func TestNothingIsLeftBehind(t *testing.T) {
 	lab.Need(t, lab.IPVS)
@@ -112,8 +112,8 @@ func TestNothingIsLeftBehind(t *testing.T) {
 // TestCleanup: `lvs-director cleanup` removes what a killed director left, the VIP alone or everything; never what is
 // foreign, and never while a director runs.
 //
-// Proves docs/quickstart.md: "If a director was killed and is not to be started again, `lvs-director cleanup` does the
-// same for what it left."
+// Proves docs/quickstart.md: "If a director was killed and will not be started again, `lvs-director cleanup` does the
+// same."
 // Proves docs/operations.md: "Only a directory that another daemon holds is a reason not to start; and `cleanup` needs
 // the lock, for it must know that no daemon runs."
 func TestCleanup(t *testing.T) {

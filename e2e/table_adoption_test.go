@@ -128,8 +128,8 @@ virtual_servers:
 // TestAdoption: a director that only balances (the VIP is the administrator's) is killed and starts again. It adopts
 // the existing table: no connection breaks and no client waits, even if its first checks of a real server are lost.
 //
-// Proves README.md: "A daemon that crashed adopts it at its next start and writes only the difference: connections live
-// on."
+// Proves README.md: "After a crash the next start adopts the table and writes only the differences, so connections
+// survive."
 // Proves docs/checks.md: "One that the director finds in the kernel's table, as after a crash, has connections that one
 // lost packet must not cost: it goes after `fall` failures, and until then, for 30 s at most, the director takes the
 // VIP from no other."

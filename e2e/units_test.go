@@ -74,7 +74,7 @@ func clusterFile(content string) systemd.File {
 //
 // Proves docs/operations.md: "`systemd-analyze verify` has nothing to say against the units, and `systemd-analyze
 // security` rates the exposure of each at 2.7 or less."
-// Proves docs/quickstart.md: "The daemon loads no kernel module; the file in `modules-load.d` does."
+// Proves docs/quickstart.md: "The daemon does not load kernel modules; the file in `modules-load.d` does."
 func TestUnitsAreSound(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Systemd)
 	lab.Longer(t)
