@@ -74,8 +74,8 @@ virtual_servers:
 // TestAdvertsWhileMuchIsChecked: adverts are sent on time while many real servers are checked and programmed. The
 // figures in the documentation come from the long form.
 //
-// Proves docs/limits.md: "with 1 000 servers checked every 20 s and 4 000 entries in the table 99 of 100 adverts every
-// 100 ms left at most 5 to 18 ms late, the worst 40 ms"
+// Proves docs/limits.md: "with 1 000 servers checked every 20 s and 4 000 entries in the table, 99 of 100 adverts (one
+// every 100 ms) left at most 5 to 18 ms late, the worst 40 ms;"
 func TestAdvertsWhileMuchIsChecked(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)

@@ -22,11 +22,10 @@ var arpKeys = []string{
 // TestAgent: the agent reverts manual changes of the VIP and of its sysctls on a real server, which therefore keeps
 // accepting packets for the VIP without answering ARP for it, and a graceful stop restores the machine.
 //
-// Proves docs/agent.md: "What somebody changed is set back, within a second, and the first repair in a minute is
-// logged:"
-// Proves docs/agent.md: "On a graceful stop the VIP goes, then every sysctl gets the value that it had before the agent
-// first changed it, unless somebody else set another one meanwhile:"
-// Proves docs/agent.md: "After a crash or `kill -9` everything stays, and clients are served on."
+// Proves docs/agent.md: "It reverts changes by other processes within a second and logs the first repair in a minute:"
+// Proves docs/agent.md: "On a graceful stop the agent removes the VIP and then restores every sysctl to the value that
+// it had before the agent first changed it, unless another process has changed it since:"
+// Proves docs/agent.md: "After a crash or `kill -9` everything stays in place, and clients are still served."
 func TestAgent(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)
@@ -96,8 +95,8 @@ func TestAgent(t *testing.T) {
 
 // TestAgentWithoutTask: on a machine that is not in the cluster file the agent changes nothing and reports that.
 //
-// Proves docs/agent.md: "On a machine that the cluster file does not name as a real server, the agent takes back what
-// an earlier run left there, says so and ends with exit code 2."
+// Proves docs/agent.md: "On a machine that is not a real server in the cluster file, the agent removes what an earlier
+// run left there, logs that and exits with code 2."
 func TestAgentWithoutTask(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	c := newCluster(t, shape{})

@@ -17,10 +17,11 @@ import (
 // connections after fall × interval + timeout and is back after rise good checks; sessions on the other server are not
 // affected. A server that is dead when the director starts gets no connection at all.
 //
-// Proves docs/checks.md: "A server that stops answering is out after at most fall × interval + timeout."
-// Proves docs/checks.md: "Then `fall` failures in a row take it out, and `rise` successes in a row bring it back."
-// Proves docs/checks.md: "A server that is dead when the director starts gets no connection; one that lives need not
-// wait for `rise`."
+// Proves docs/checks.md: "A server that stops answering is removed after at most fall × interval + timeout."
+// Proves docs/checks.md: "After that, `fall` consecutive failures remove a server, and `rise` consecutive successes add
+// it again."
+// Proves docs/checks.md: "A server that is down when the director starts gets no connections; a server that is up does
+// not wait for `rise`."
 func TestMySQLServerFails(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.MariaDB)
 	lab.Long(t)
@@ -146,8 +147,8 @@ func (d *databases) deadAtStart(t *testing.T) {
 // TestServerDeadAtTheStart: a real server that is dead when the director starts gets no connection, not even while its
 // first check is waiting for an answer, and gets its share soon after it comes up.
 //
-// Proves docs/checks.md: "A server that is dead when the director starts gets no connection; one that lives need not
-// wait for `rise`."
+// Proves docs/checks.md: "A server that is down when the director starts gets no connections; a server that is up does
+// not wait for `rise`."
 func TestServerDeadAtTheStart(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.MariaDB)
 	lab.Long(t)
@@ -190,9 +191,9 @@ func TestServerDeadAtTheStart(t *testing.T) {
 // failed, and no longer. Connections to the other server are not affected. Those to the lost one are reset at their
 // next packet instead of hanging. The log has the reason; the server is back after rise good checks.
 //
-// Proves docs/checks.md: "A server that stops answering is out after at most fall × interval + timeout."
-// Proves docs/checks.md: "The director sets `net.ipv4.vs.expire_nodest_conn=1`, so connections to it are reset by their
-// next packet instead of hanging."
+// Proves docs/checks.md: "A server that stops answering is removed after at most fall × interval + timeout."
+// Proves docs/checks.md: "The director sets `net.ipv4.vs.expire_nodest_conn=1`, so the next packet of a connection to
+// it resets the connection instead of letting it hang."
 func TestServerLost(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)

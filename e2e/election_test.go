@@ -160,8 +160,8 @@ func overlap(a, b *vipWatch) (longest time.Duration) {
 // by an earlier run is removed from both before either sends an advert. Both have the same table, so the BACKUP is
 // ready.
 //
-// Proves docs/packet-flow.md: "A director that starts and hears nobody takes the VIP after 3 × advert_interval and its
-// own skew."
+// Proves docs/packet-flow.md: "A director that starts and receives no adverts takes the VIP after 3 × advert_interval
+// plus its own skew."
 // Proves docs/operations.md: "The next start removes a VIP that was left behind before it sends its first advert, and
 // makes everything as the cluster file says."
 // Proves docs/index.md: "The other director has the same table and takes over."
@@ -271,8 +271,8 @@ func sortedRule(table ipvsadm.Table) string {
 // and added again; adverts have the IP header of RFC 9568 5.1.
 //
 // Proves docs/cluster-file.md: "No other prefix length: a virtual address is never a source address."
-// Proves docs/packet-flow.md: "It comes from the director's `address` if the interface has it, else from the
-// interface's first address that is no VIP, never from a VIP."
+// Proves docs/packet-flow.md: "Its source is the director's `address` if the interface has it, else the interface's
+// first address that is not a VIP, never a VIP."
 // Proves docs/quickstart.md: "The VIP has a lifetime of a few seconds, which the director renews."
 func TestVIP(t *testing.T) {
 	lab.Need(t, lab.IPVS)
@@ -325,10 +325,11 @@ func TestVIP(t *testing.T) {
 // reply: for 5 s after a peer that resigned, and until 2 s after the end of the peer's lease if the peer stopped
 // sending, because that peer may still answer ARP.
 //
-// Proves docs/packet-flow.md: "The MASTER says so by gratuitous ARP, once as request and once as reply, because some
-// devices listen to one of them only:"
-// Proves docs/packet-flow.md: "At once when it takes the VIP, then every 1.1 s for 5 s. If the last holder fell silent
-// instead of resigning, until its lease is over and 2 s more, because up to then it may still answer."
+// Proves docs/packet-flow.md: "The MASTER announces the VIP by gratuitous ARP, once as a request and once as a reply,
+// because some devices process only one of them:"
+// Proves docs/packet-flow.md: "It does so at once when it takes the VIP, then every 1.1 s for 5 s. If the previous
+// holder went silent instead of resigning, it continues until that holder's lease has ended plus 2 s, because until
+// then the previous holder may still answer."
 func TestGratuitousARP(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.StockKernel)
 	for _, one := range []struct {

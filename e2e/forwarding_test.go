@@ -59,10 +59,10 @@ func texts(packets []capture.Packet, most int) string {
 // TestForwardDR: requests go through the director, which changes only the MAC addresses; answers go directly from the
 // real server to the client.
 //
-// Proves docs/packet-flow.md: "IPVS on the MASTER chooses a real server and sends the packet on. Source, destination
-// and ports stay; only the frame around it is new."
-// Proves docs/packet-flow.md: "The real server has the VIP on `lo`, so it takes the packet, and answers the client
-// itself, past the director."
+// Proves docs/packet-flow.md: "IPVS on the MASTER chooses a real server and forwards the packet. Source, destination
+// and ports are unchanged; only the Ethernet header is new."
+// Proves docs/packet-flow.md: "The real server has the VIP on `lo`, so it accepts the packet and answers the client
+// directly, bypassing the director."
 func TestForwardDR(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.StockKernel)
 	c := newCluster(t, shape{advert: "100ms"})
@@ -106,10 +106,9 @@ virtual_servers:
 // directly. The agent configures everything on it, including rp_filter: strict reverse path filtering, which
 // distributions enable, would drop the requests.
 //
-// Proves docs/packet-flow.md: "As DR, but the packet is put into another one, addressed to the real server. So real
-// servers may be in another network."
-// Proves docs/packet-flow.md: "A client's packet larger than 1480 bytes is answered with "fragmentation needed", by the
-// director."
+// Proves docs/packet-flow.md: "As with DR, but the packet is encapsulated in another one that is addressed to the real
+// server. So real servers may be in other networks."
+// Proves docs/packet-flow.md: "The director answers client packets larger than 1480 bytes with "fragmentation needed"."
 // Proves docs/agent.md: "`tun` | VIP/32 on `tunl0`, and `tunl0` up | the same, and `net.ipv4.conf.tunl0.rp_filter=2`"
 func TestForwardTUN(t *testing.T) {
 	lab.Need(t, lab.IPVS)
@@ -197,8 +196,8 @@ func readLine(t *testing.T, conn net.Conn) string {
 // TestCheckRefusesAPortThatCannotBeChanged: only NAT rewrites ports; `lvsctl check` reports another port with DR or
 // TUN.
 //
-// Proves docs/packet-flow.md: "A real server gets the packet as the client sent it. The cluster file refuses another
-// port for a real server."
+// Proves docs/packet-flow.md: "A real server receives the packet as the client sent it. The cluster file rejects a
+// different port for a real server."
 // Proves docs/cluster-file.md: "only `forward: nat` can change it"
 func TestCheckRefusesAPortThatCannotBeChanged(t *testing.T) {
 	lab.Need(t, lab.IPVS)
@@ -278,13 +277,13 @@ func (c *natCluster) awaitBoth(n *node) {
 // TestForwardNAT: the director that holds the VIPs of both networks rewrites addresses and port in both directions.
 // When it fails both VIPs move to the other one. An agent whose answers would bypass the directors reports that.
 //
-// Proves docs/packet-flow.md: "The director rewrites the destination, and on the way back the source. So the way back
-// has to lead through the director that did it: the real server's route to the clients points to a VIP on the inner
-// side, which moves with the outer one."
-// Proves docs/packet-flow.md: "The director routes, so it sets `net.ipv4.ip_forward=1`, and `send_redirects=0` on `all`
-// and on the instances' interfaces; it gives the former values back when it stops."
-// Proves docs/agent.md: "It asks the kernel where answers to clients would go and says when that is not an address that
-// the directors hold:"
+// Proves docs/packet-flow.md: "The director rewrites the destination, and the source on the return path. So the return
+// path must lead through the same director: the real server's route to the clients points to a VIP on the inside, which
+// moves together with the outside one."
+// Proves docs/packet-flow.md: "The director routes packets, so it sets `net.ipv4.ip_forward=1`, and `send_redirects=0`
+// on `all` and on the instances' interfaces; it restores the previous values when it stops."
+// Proves docs/agent.md: "It asks the kernel for the next hop of answers to clients and reports a problem if that is not
+// an address that the directors hold:"
 func TestForwardNAT(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)

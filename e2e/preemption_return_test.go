@@ -13,8 +13,8 @@ import (
 // its table. After the cable is plugged in again the director does not take the VIP from its peer before it has a real
 // server again.
 //
-// Proves docs/limits.md: "A director that lost its carrier is in FAULT instead, and takes the VIP back only when it has
-// a real server again, or when nobody holds it."
+// Proves docs/limits.md: "A director that loses its carrier is in FAULT instead, and takes the VIP back only when it
+// has a real server again or when no director holds the VIP."
 func TestReturnsWithServers(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)

@@ -75,7 +75,7 @@ func addForeignServices(n *node) func() error {
 //
 // Proves docs/quickstart.md: "The daemon removes its VIPs and virtual servers when it stops, and restores the previous
 // values of the sysctls."
-// Proves docs/limits.md: "**Foreign virtual servers** in the IPVS table are left alone."
+// Proves docs/limits.md: "**Virtual servers of other programs** in the IPVS table are left unchanged."
 func TestNothingIsLeftBehind(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)

@@ -130,9 +130,9 @@ virtual_servers:
 //
 // Proves README.md: "After a crash the next start adopts the table and writes only the differences, so connections
 // survive."
-// Proves docs/checks.md: "One that the director finds in the kernel's table, as after a crash, has connections that one
-// lost packet must not cost: it goes after `fall` failures, and until then, for 30 s at most, the director takes the
-// VIP from no other."
+// Proves docs/checks.md: "A server that the director finds in the kernel's table, as after a crash, has connections
+// that a single lost packet must not break: it is removed after `fall` failures, and until then, for 30 s at most, the
+// director does not preempt another MASTER."
 // Proves docs/cluster-file.md: "Directors that only balance, without an election, leave out `vrrp_instances`; something
 // else must then put the virtual server's address on the machine."
 func TestAdoption(t *testing.T) {

@@ -162,8 +162,8 @@ virtual_servers:
 // TestTakeOverRefusesNobody: whichever way the VIP moves, the new holder has its table before the VIP, and the old one
 // keeps its table until the VIP is removed: clients may have to wait, but no director refuses them.
 //
-// Proves docs/packet-flow.md: "Where the VIP arrives the table stands already, and where it leaves the table goes after
-// it."
+// Proves docs/packet-flow.md: "A director completes its table before it adds the VIP, and removes the VIP before the
+// table. Clients may wait, but no director refuses them because of a missing table."
 func TestTakeOverRefusesNobody(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.AnyKernel(t)

@@ -251,7 +251,7 @@ func (c *cluster) judgeReturn(r timing, f fault) {
 // TestSplit: a segment that loses only VRRP has two holders while the loss lasts, and one as soon as it ends; clients
 // that used the loser reach the winner at once, although the winner was MASTER all the time.
 //
-// Proves docs/limits.md: "If the directors do not hear each other, both hold the VIP"
+// Proves docs/limits.md: "If the directors do not receive each other's adverts, both hold the VIP"
 // Proves docs/operations.md: "It is over as soon as one advert passes; the lower priority steps back."
 func TestSplit(t *testing.T) {
 	lab.Need(t, lab.IPVS)

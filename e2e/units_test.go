@@ -201,7 +201,7 @@ func refusesBadFile(t *testing.T, s *systemd.Instance) {
 //
 // Proves docs/operations.md: "The director has the capabilities `CAP_NET_ADMIN` and `CAP_NET_RAW`, the agent
 // `CAP_NET_ADMIN`, and neither has another one."
-// Proves docs/agent.md: "After a crash or `kill -9` everything stays, and clients are served on."
+// Proves docs/agent.md: "After a crash or `kill -9` everything stays in place, and clients are still served."
 func TestUnitsAgent(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Systemd)
 	lab.Long(t)
