@@ -16,8 +16,8 @@ import (
 // TestFastAdverts: with an advert interval of 10 ms a client's outage is hardly longer than the protocol's timers
 // require.
 //
-// Proves docs/operations.md: "`advert_interval: 10ms` brings a failover to about 50 ms, and makes 30 ms without CPU a
-// failover."
+// Proves docs/operations.md: "`advert_interval: 10ms` reduces the failover time to about 50 ms, but 30 ms without CPU
+// cause a failover."
 func TestFastAdverts(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)

@@ -20,10 +20,10 @@ import (
 //
 // Proves README.md: "A broken cluster file does not interrupt the service: a reload rejects it and reports the position
 // of the mistake, and a start uses the last good copy and reports a problem."
-// Proves docs/operations.md: "The running configuration stays, all of it, and `lvsctl status` has a `PROBLEM` until a
-// reload succeeds."
-// Proves docs/operations.md: "An interface that the file brings in must be there: one that is not is a typing error,
-// and the instance would give up its VIPs for it."
+// Proves docs/operations.md: "The running configuration stays in force as a whole, and `lvsctl status` shows a
+// `PROBLEM` until a reload succeeds."
+// Proves docs/operations.md: "A new interface in the file must exist: a missing one is most likely a typo, and the
+// instance would release its VIPs because of it."
 func TestBrokenReloads(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)

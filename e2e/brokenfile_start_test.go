@@ -32,13 +32,13 @@ func (n *node) lastGood() (text string, mode os.FileMode) {
 // TestLastGood: a director or an agent that starts with an unusable cluster file runs the last good one, and warns
 // until the file is repaired. Without a copy it does not start.
 //
-// Proves docs/operations.md: "A daemon that starts and cannot use the cluster file (it does not validate, it is
-// missing, it is no regular file) runs that copy:"
-// Proves docs/operations.md: "`lvsctl status` has the same as a `PROBLEM`, and `status --check` warns, until a reload
-// takes a mended file."
-// Proves docs/operations.md: "Without a copy, with one that does not validate (`the last good copy of the cluster file
-// cannot be used either`), and beside a daemon that already answers on the socket: exit code 2, and the problems of the
-// cluster file."
+// Proves docs/operations.md: "If the cluster file cannot be used at the start (invalid, missing, not a regular file),
+// the daemon runs that copy:"
+// Proves docs/operations.md: "`lvsctl status` shows the same as a `PROBLEM`, and `status --check` warns, until a reload
+// of a corrected file."
+// Proves docs/operations.md: "Without a copy, with an invalid copy (`the last good copy of the cluster file cannot be
+// used either`), or if another daemon already answers on the socket: exit code 2, and the problems of the cluster
+// file."
 func TestLastGood(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)

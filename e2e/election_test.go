@@ -162,8 +162,8 @@ func overlap(a, b *vipWatch) (longest time.Duration) {
 //
 // Proves docs/packet-flow.md: "A director that starts and receives no adverts takes the VIP after 3 × advert_interval
 // plus its own skew."
-// Proves docs/operations.md: "The next start removes a VIP that was left behind before it sends its first advert, and
-// makes everything as the cluster file says."
+// Proves docs/operations.md: "The next start removes a leftover VIP before it sends its first advert, and restores the
+// state described by the cluster file."
 // Proves docs/index.md: "The other director has the same table and takes over."
 func TestElection(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.StockKernel)

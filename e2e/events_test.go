@@ -15,10 +15,10 @@ import (
 // TestEvents: both directors tell of a dead real server and of a failover in order, at the times that ip and tcpdump know,
 // also when the daemons were killed meanwhile; who follows sees the same, once.
 //
-// Proves docs/operations.md: "A daemon keeps a journal of what changed: elections, real servers, virtual servers, tracks,
-// problems, reloads, its own starts and stops. The agent has one, too."
-// Proves docs/operations.md: "When no daemon answers, `lvsctl events` reads the file itself, says so on stderr, and shows the
-// same"
+// Proves docs/operations.md: "A daemon keeps a journal of changes: elections, real servers, virtual servers, tracks,
+// problems, reloads, its own starts and stops. The agent keeps one, too."
+// Proves docs/operations.md: "When no daemon answers, `lvsctl events` reads the file itself, reports that on stderr and
+// shows the same events"
 func TestEvents(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	c := newCluster(t, shape{advert: "200ms"})

@@ -35,10 +35,10 @@ func (c *cluster) heldBehindOwnAddress(n *node) error {
 // TestForeignInterface: after any change to the interface and address of a MASTER there is one holder of the VIP again;
 // no VIP stays without a director that controls it, and no advert has the VIP as its source.
 //
-// Proves docs/operations.md: "the director's own address deleted | FAULT, the peer takes over; back when it is back.
-// Another address of the interface serves as well"
-// Proves docs/operations.md: "own address deleted and added at once | the VIP would stand before it and become a
-// source: it is put behind it"
+// Proves docs/operations.md: "the director's own address deleted | FAULT, the peer takes over; recovers when the
+// address is back. Another address of the interface is sufficient"
+// Proves docs/operations.md: "own address deleted and added again at once | the VIP would precede it and become a
+// source address: it is moved behind it"
 // Proves docs/operations.md: "`ip addr flush`, `ip link set down`, the interface deleted or renamed | FAULT with the
 // reason; the VIP does not stay on an interface of another name"
 func TestForeignInterface(t *testing.T) {
@@ -149,7 +149,7 @@ func (c *cluster) renamed(t *testing.T, takesOver, returns func(*testing.T)) {
 // TestLateInterface: an interface may be created after the daemon starts, be deleted, and be created again under the
 // same name: multicast membership, sockets and gratuitous ARP follow.
 //
-// Proves docs/operations.md: "an interface that comes later, or again | used at once"
+// Proves docs/operations.md: "an interface that appears later, or again | used at once"
 func TestLateInterface(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	c := newCluster(t, shape{advert: "100ms"})
@@ -225,8 +225,8 @@ func (c *cluster) heldOn(device string, n *node) error {
 // TestInterfaceComesLater: a missing interface does not end the director: the instance is in FAULT with the reason, and
 // works once the interface is created.
 //
-// Proves docs/operations.md: "An interface that is not there is no reason not to start: the instance is in FAULT until
-// it comes."
+// Proves docs/operations.md: "A missing interface does not prevent a start: the instance is in FAULT until the
+// interface appears."
 func TestInterfaceComesLater(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)

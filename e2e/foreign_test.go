@@ -66,9 +66,9 @@ func repairs(t *testing.T, limit time.Duration, logger *lab.Daemon, line string,
 
 // TestForeignTable: any manual change to our virtual server is reverted within 2 s; services of others are left alone.
 //
-// Proves docs/operations.md: "put back within 2 s (large tables are looked at every 1.5 s, small ones every 0.5 s),
-// flags and thresholds too"
-// Proves docs/operations.md: "a virtual server, route or rule that the file does not name | left alone"
+// Proves docs/operations.md: "restored within 2 s (large tables are read every 1.5 s, small ones every 0.5 s),
+// including flags and thresholds"
+// Proves docs/operations.md: "a virtual server, route or rule that is not in the file | left unchanged"
 func TestForeignTable(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	c := newCluster(t, shape{advert: "300ms", scheduler: "wrr", weights: [2]int{3, 1}, server: "persistence: {timeout: 50s}"})
@@ -147,12 +147,12 @@ func noAdvertFromVIP(t *testing.T, adverts []capture.Packet) {
 // TestForeignVIP: a VIP that is deleted on the MASTER is added again within 50 ms, without a change of state or a late
 // advert. A process that deletes it in a loop causes little CPU use and few log lines.
 //
-// Proves docs/operations.md: "`ip addr del` of the VIP on the MASTER | put back within 50 ms; the election does not
-// notice"
-// Proves docs/operations.md: "A VIP that somebody deletes again and again is put back every 20 ms and logged once a
-// minute; `repairs` counts."
-// Proves docs/operations.md: "another hardware address | the VIPs are announced again"
-// Proves docs/operations.md: "a virtual server, route or rule that the file does not name | left alone"
+// Proves docs/operations.md: "`ip addr del` of the VIP on the MASTER | restored within 50 ms; the election is not
+// affected"
+// Proves docs/operations.md: "A VIP that another process keeps deleting is restored every 20 ms and logged once a
+// minute; `repairs` is the count."
+// Proves docs/operations.md: "a changed hardware address | the VIPs are announced again"
+// Proves docs/operations.md: "a virtual server, route or rule that is not in the file | left unchanged"
 func TestForeignVIP(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.AnyKernel(t)
@@ -254,7 +254,7 @@ func (c *cluster) deleteVIP(t *testing.T, times int, pause time.Duration) (longe
 
 // TestForeignAgent: on a real server the VIP and its sysctls are restored within a second, also on a new interface.
 //
-// Proves docs/operations.md: "VIP or sysctls on a real server | put back within a second"
+// Proves docs/operations.md: "VIP or sysctls on a real server | restored within a second"
 func TestForeignAgent(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	c := newCluster(t, shape{})

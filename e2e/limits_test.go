@@ -153,8 +153,8 @@ func holdsVIP(n *node) error {
 // while all answer, while all are frozen at once, so that a thousand checks are waiting, and after all have recovered.
 // `make bench-memory` prints the figures.
 //
-// Proves docs/operations.md: "With 1 000 of them it stays below 40 MB, also while none of them answers; `make
-// bench-memory` measures it."
+// Proves docs/operations.md: "With 1 000 real servers it stays below 40 MB, even while none of them answers; `make
+// bench-memory` measures this."
 func TestMemory(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)
@@ -203,8 +203,8 @@ func TestMemory(t *testing.T) {
 // TestNothingGrows: goroutines, descriptors and memory do not grow with reloads of good and of broken files, nor with
 // elections.
 //
-// Proves docs/operations.md: "Memory and descriptors in use do not grow with reloads, of good files or of broken ones,
-// nor with elections."
+// Proves docs/operations.md: "Memory and descriptors do not grow with reloads, of valid or broken files, nor with
+// elections."
 func TestNothingGrows(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)

@@ -38,8 +38,8 @@ func forged(before, after func([]byte) []byte) []byte {
 
 // TestForgedPackets: invalid packets are ignored and counted by reason, without a transition or a late advert.
 //
-// Proves docs/operations.md: "A packet that is not what it should be is ignored and counted by its reason. Elections
-// and adverts go on."
+// Proves docs/operations.md: "An invalid packet is ignored and counted by reason. Elections and adverts are not
+// affected."
 func TestForgedPackets(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	const times = 3

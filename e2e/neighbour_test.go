@@ -33,12 +33,12 @@ func advertOf(vrid, priority uint8) []byte {
 // its state, with one exception: an advert of a higher priority is obeyed, because VRRP has no authentication. Status
 // reports the kind of each flood and its sender.
 //
-// Proves docs/operations.md: "From 1 000 ignored packets a second `lvsctl status` shows the same sentence as a problem,
-// and `status --check` warns. Elections and service go on."
-// Proves docs/operations.md: "Against one packet there is no help: an advert of a higher priority is obeyed, whoever
-// sends it, for VRRP has no authentication."
-// Proves docs/operations.md: "`lvsctl status` names a MASTER that is no director of the cluster file, on the network of
-// the directors' addresses."
+// Proves docs/operations.md: "From 1 000 ignored packets a second, `lvsctl status` shows the same text as a problem,
+// and `status --check` warns. Elections and service are not affected."
+// Proves docs/operations.md: "There is no protection against a single forged packet: an advert of a higher priority is
+// accepted from any sender, because VRRP has no authentication."
+// Proves docs/operations.md: "`lvsctl status` reports a MASTER that is not a director of the cluster file, on the
+// network of the directors' addresses."
 func TestHostileNeighbour(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)

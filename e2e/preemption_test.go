@@ -76,8 +76,8 @@ func TestNoPreempt(t *testing.T) {
 // TestPreemptWaitsForChecks: with preemption a director that returns takes over once each of its checks has run, and
 // not before: it never holds the VIP with an empty table.
 //
-// Proves docs/operations.md: "A director that has just started leaves a MASTER of lower priority alone until every
-// check has run once, for at most 30 s, and one has found a real server, for as long as it takes; the reason in
+// Proves docs/operations.md: "After a start, a director does not preempt a MASTER of lower priority until every check
+// has run once, for at most 30 s, and until a check has succeeded for a real server, without a limit; the reason in
 // `lvsctl status` says so."
 func TestPreemptWaitsForChecks(t *testing.T) {
 	lab.Need(t, lab.IPVS)
@@ -110,7 +110,7 @@ func TestPreemptWaitsForChecks(t *testing.T) {
 // TestPreemptNeedsAServer: a director that reaches no real server leaves the VIP to one that serves for as long as
 // that lasts, and takes it when nobody holds it.
 //
-// Proves docs/operations.md: "A VIP that nobody holds is taken at once all the same."
+// Proves docs/operations.md: "A VIP that no director holds is taken at once."
 func TestPreemptNeedsAServer(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	c, m := failedOver(t, shape{advert: relaxedAdvert.String(), check: "{type: tcp, interval: 1s, timeout: 500ms, fall: 2, rise: 2}"})

@@ -97,10 +97,10 @@ func diff(what string, removed, added, before, after []string) error {
 // TestReloadIsOnePlan: a reload writes each change of the file once and nothing else: no other entry of the table
 // changes, the election is not affected, and the checks keep their state.
 //
-// Proves docs/operations.md: "It writes what differs and nothing else: a changed weight is one `ipvsadm -e`, a removed
-// server one `-d`, an added one an `-a` after its first good check."
-// Proves docs/operations.md: "Connections, elections, and the state of checks that stay go on; a server that was down
-// stays down until it passes."
+// Proves docs/operations.md: "It writes only the differences: a changed weight is one `ipvsadm -e`, a removed server
+// one `-d`, an added server one `-a` after its first successful check."
+// Proves docs/operations.md: "Connections, elections and the state of unchanged checks are kept; a server that was down
+// stays down until its checks pass."
 func TestReloadIsOnePlan(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)
@@ -208,8 +208,8 @@ func (c *cluster) downSince(name string) string {
 
 // TestTableBeforeANewVIP: a VIP that a reload adds together with its virtual server refuses no client.
 //
-// Proves docs/operations.md: "A VIP that comes together with its virtual server waits up to a second until that has a
-// real server, so that no client is refused:"
+// Proves docs/operations.md: "A VIP that is added together with its virtual server waits up to a second until that has
+// a real server, so that no client is refused:"
 func TestTableBeforeANewVIP(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)

@@ -43,8 +43,8 @@ func (c *cluster) reload(oldNew ...string) {
 
 // TestReload: a reload applies what changed in the file and nothing else; connections stay.
 //
-// Proves docs/operations.md: "Connections, elections, and the state of checks that stay go on; a server that was down
-// stays down until it passes."
+// Proves docs/operations.md: "Connections, elections and the state of unchanged checks are kept; a server that was down
+// stays down until its checks pass."
 // Proves docs/quickstart.md: "An invalid file changes nothing, and the reload reports why."
 func TestReload(t *testing.T) {
 	lab.Need(t, lab.IPVS)
@@ -151,8 +151,8 @@ func TestReload(t *testing.T) {
 // TestHangup: SIGHUP reloads the file: a valid one is applied, an invalid one changes nothing and is logged with the
 // position of the error.
 //
-// Proves docs/operations.md: "`systemctl reload`, `lvsctl reload` and SIGHUP read the cluster file again. SIGHUP has
-// its answer in the log."
+// Proves docs/operations.md: "`systemctl reload`, `lvsctl reload` and SIGHUP read the cluster file again. The result of
+// a SIGHUP is in the log."
 func TestHangup(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)

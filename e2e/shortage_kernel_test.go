@@ -43,8 +43,8 @@ func modprobe(t *testing.T, module string) {
 // TestModuleUnloaded: the IPVS modules are removed while a director runs. It keeps the VIP, reports the cause and the
 // remedy, retries at growing intervals, and rebuilds the table when the modules are loaded again.
 //
-// Proves docs/operations.md: "elections go on; the table is asked for again after 0.1 s to 5 s, and made anew when the
-// modules are back. The log names the module that is missing"
+// Proves docs/operations.md: "elections continue; the daemon retries after 0.1 s to 5 s, and restores the table when
+// the modules are loaded again. The log names the missing module"
 func TestModuleUnloaded(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Exclusive(t)
@@ -101,8 +101,8 @@ func (n *node) waits(during time.Duration) (times int, share float64) {
 // TestEventsLost: more address events occur than the kernel's event queue holds. A deletion of the VIP whose event was
 // lost is still detected.
 //
-// Proves docs/operations.md: "more happens to addresses and interfaces than the kernel's queue of events holds |
-// everything is read anew; that is done every second anyway"
+// Proves docs/operations.md: "more address and interface events than the kernel's queue holds | everything is read
+// again; that is done every second anyway"
 func TestEventsLost(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	// With this advert interval the pause is no stall; after a stall a MASTER would add its VIPs again in any case.
@@ -152,7 +152,8 @@ func (n *node) eventsLost() (lost int) {
 // TestMemoryShort: processes use up all memory until the kernel kills them. The directors, which their unit protects
 // from the OOM killer, survive, and there is one holder.
 //
-// Proves docs/operations.md: "all memory is taken | the unit's `OOMScoreAdjust=-900` has the kernel end something else"
+// Proves docs/operations.md: "memory is exhausted | the unit's `OOMScoreAdjust=-900` makes the kernel kill another
+// process"
 func TestMemoryShort(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Exclusive(t)
@@ -182,8 +183,8 @@ func TestMemoryShort(t *testing.T) {
 // TestFrozenDisk: the file system of the state directory is frozen, so that writes to it block. The director continues
 // everything, including reloads, and saves its state as soon as the file system is thawed.
 //
-// Proves docs/operations.md: "the disk of the state directory does not answer | nothing waits for it for more than a
-// second or two, reloads included"
+// Proves docs/operations.md: "the disk of the state directory does not answer | no operation waits for it for more than
+// a second or two, including reloads"
 func TestFrozenDisk(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Exclusive(t)

@@ -14,8 +14,8 @@ import (
 // TestNoDescriptors: a director that cannot open descriptors continues its elections and its table, and reports that it
 // cannot check its servers. When descriptors are available again everything is as before.
 //
-// Proves docs/operations.md: "elections and table go on; checks are unknown (`code=local`, `raise LimitNOFILE`), and
-// nothing is taken out; `lvsctl` gets an answer when there are descriptors again"
+// Proves docs/operations.md: "elections and the table are not affected; checks are unknown (`code=local`, `raise
+// LimitNOFILE`), and no server is removed; `lvsctl` gets an answer when descriptors are available again"
 func TestNoDescriptors(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	m := newFarmCluster(t, 4, "500ms", "interval: 1s, fall: 2")
@@ -51,7 +51,7 @@ func TestNoDescriptors(t *testing.T) {
 
 // TestLogNobodyReads: a full log pipe, as with a stalled journald, does not stop the director.
 //
-// Proves docs/operations.md: "nobody reads the log | the daemon does not wait."
+// Proves docs/operations.md: "the log is not read | the daemon does not block."
 func TestLogNobodyReads(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	m := newFarmCluster(t, 4, "500ms", "interval: 200ms")

@@ -40,10 +40,11 @@ func stallCluster(t *testing.T) *cluster {
 // TestStall: a director stalls, which it can detect only afterwards. At every moment a director answers for the VIP,
 // except for the time of an election; a director that resumes does not disturb the one that serves.
 //
-// Proves docs/operations.md: "On waking, a MASTER reads first what its peers said meanwhile."
-// Proves docs/operations.md: "Nobody did: the VIPs are announced anew at once, and put back where the lease took them."
-// Proves docs/operations.md: "A BACKUP that wakes does not believe in a silence that it could not hear: it listens for
-// one more advert."
+// Proves docs/operations.md: "After the stall, a MASTER first reads the adverts that its peers sent in the meantime."
+// Proves docs/operations.md: "If no peer has taken over, it announces the VIPs again at once, and adds those back whose
+// lease has ended."
+// Proves docs/operations.md: "A BACKUP does not take over because of adverts that it could not receive during the
+// stall: it waits for one more advert."
 func TestStall(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)
@@ -202,8 +203,8 @@ func (c *cluster) stallAlone(t *testing.T, length time.Duration) {
 
 // TestBusyMachine: other processes use all CPU time. A director with the priority of its unit is not affected.
 //
-// Proves docs/operations.md: "The shipped unit gives the director all the weight that an ordinary process can have
-// (`Nice=-20`, `CPUWeight=10000`); then other processes that take all CPU cost nothing."
+// Proves docs/operations.md: "The shipped unit gives the director the highest priority of an ordinary process
+// (`Nice=-20`, `CPUWeight=10000`), so other processes that use all CPU have no effect."
 func TestBusyMachine(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)

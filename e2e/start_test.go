@@ -48,7 +48,7 @@ func (n *node) refuses(what string, code int, sentence string, argv ...string) {
 // TestRefusals: a director refuses at once what it cannot work with, in one sentence that ends with the remedy: exit
 // code 2 for mistakes of the user, 1 for what the machine lacks. A running director is not disturbed.
 //
-// Proves docs/operations.md: "One sentence on stderr, which ends with what to do:"
+// Proves docs/operations.md: "It prints one sentence on stderr, which ends with the remedy:"
 func TestRefusals(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)
@@ -62,7 +62,7 @@ func TestRefusals(t *testing.T) {
 		n.runArgs("--state-dir", n.Path("state2"))...)
 	n.refuses("the state directory is in use", 1, `another lvs-director holds .*state \(pid \d+\): stop it or use another --state-dir`,
 		n.runArgs("--socket", n.Path("sock2"))...)
-	n.refuses("a file in the place of the socket", 1, `socket .*a file of another kind in its place`,
+	n.refuses("a file in the place of the socket", 1, `socket .*the path exists and is not a socket`,
 		n.runArgs("--state-dir", n.Path("state2"), "--socket", c.file)...)
 
 	// The user nobody may read and write everything that a director needs, but has no privileges.
@@ -147,7 +147,8 @@ func unload(t *testing.T, pattern string) {
 
 // TestWithoutCapabilities: a director that lacks a privilege names it and the remedy.
 //
-// Proves docs/operations.md: "`CAP_NET_RAW` or `CAP_NET_ADMIN` is missing | does not start, and names it"
+// Proves docs/operations.md: "`CAP_NET_RAW` or `CAP_NET_ADMIN` is missing | the daemon does not start, and names the
+// missing capability"
 func TestWithoutCapabilities(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	m := newFarmCluster(t, 2, "1s", "interval: 1s")

@@ -114,8 +114,8 @@ func TestNothingIsLeftBehind(t *testing.T) {
 //
 // Proves docs/quickstart.md: "If a director was killed and will not be started again, `lvs-director cleanup` does the
 // same."
-// Proves docs/operations.md: "Only a directory that another daemon holds is a reason not to start; and `cleanup` needs
-// the lock, for it must know that no daemon runs."
+// Proves docs/operations.md: "Only a directory locked by another daemon prevents a start; `cleanup` needs the lock as
+// well, to ensure that no daemon is running."
 func TestCleanup(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)

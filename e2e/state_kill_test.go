@@ -96,10 +96,10 @@ func (n *node) checkStateFile() error {
 // holder, the tables are as in the file, and nothing foreign has changed; the last graceful stop restores what the
 // machines had before the first start.
 //
-// Proves docs/operations.md: "A daemon may be killed at any moment, also during a start, a take-over, a reload or a
+// Proves docs/operations.md: "A daemon may be killed at any moment, including during a start, a takeover, a reload or a
 // stop."
-// Proves docs/operations.md: "A graceful stop after that still gives back what the machine had before the very first
-// start."
+// Proves docs/operations.md: "A later graceful stop still restores the settings that the machine had before the very
+// first start."
 func TestDeaths(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)

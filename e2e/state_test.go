@@ -80,11 +80,10 @@ var directoryFaults = []directoryFault{
 // TestStateDirectory: with any fault of the state directory the daemons serve, report the fault, and change nothing
 // that is not theirs.
 //
-// Proves docs/operations.md: "A disk that is full, read-only, or does not answer within a second, a directory that was
-// deleted, a file in its place: the daemon starts and serves all the same, and remembers in memory what it put into the
-// kernel."
-// Proves docs/operations.md: "One of another boot or of another network namespace says nothing about this kernel, and
-// is replaced."
+// Proves docs/operations.md: "If the disk is full, read-only or does not answer within a second, or the directory was
+// deleted or replaced by a file, the daemon still starts and serves, and keeps its state in memory only."
+// Proves docs/operations.md: "A file of another boot or another network namespace does not describe this kernel and is
+// replaced."
 func TestStateDirectory(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)

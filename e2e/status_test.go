@@ -15,8 +15,8 @@ import (
 // TestStatus: the output of lvsctl agrees with ipvsadm(8) and ip(8), in fields with the names that scripts rely on, and
 // its exit codes are those that scripts and monitoring rely on.
 //
-// Proves docs/operations.md: "`lvsctl status --check` prints one line and exits as monitoring plugins do:"
-// Proves docs/operations.md: "`lvsctl status -o json` is stable: fields may be added, none is renamed."
+// Proves docs/operations.md: "`lvsctl status --check` prints one line and exits with the codes of monitoring plugins:"
+// Proves docs/operations.md: "`lvsctl status -o json` is stable: fields may be added but are never renamed."
 func TestStatus(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)

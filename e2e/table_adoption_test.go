@@ -16,11 +16,11 @@ import (
 // that of the file within a second. Connections to servers that stay continue, and so do their counters. keepalived
 // keeps the removed server and the old scheduler forever.
 //
-// Proves docs/operations.md: "The IPVS table stays, and the next start takes it over: what the cluster file still names
-// is not touched, and connections to it live on; what the file names no more is removed, and what differs is changed,
-// within a second; what is new waits for its first good check."
-// Proves docs/operations.md: "A start that fails (a missing module, a privilege) leaves the virtual servers and sysctls
-// of an earlier run as they are: the next start adopts them."
+// Proves docs/operations.md: "The IPVS table stays, and the next start adopts it: entries that are still in the cluster
+// file are unchanged, and their connections survive; entries that are no longer in the file are removed and entries
+// that differ are changed, within a second; new servers are added after their first successful check."
+// Proves docs/operations.md: "A failed start (a missing module or privilege) leaves the virtual servers and sysctls of
+// an earlier run unchanged: the next start adopts them."
 func TestAdoptionOfAChangedFile(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	const other, third = vip + ":3307", vip + ":3308"

@@ -185,10 +185,11 @@ func outage(t *testing.T, p product, r timing, f fault) measure.Gap {
 // TestFailover: when the MASTER is cut off or stopped, a client's outage is hardly longer than the protocol's timers
 // require. After the cable is plugged in again there is one holder, and the client reaches it.
 //
-// Proves docs/operations.md: "Clients were without an answer for 3 × advert_interval + skew."
-// Proves docs/operations.md: "`systemctl stop` is different: the other director is told, and takes over after the
-// skew."
-// Proves docs/operations.md: "When they hear each other again, the lower priority steps back."
+// Proves docs/operations.md: "Clients get no answer for 3 × advert_interval + skew."
+// Proves docs/operations.md: "`systemctl stop` is different: the director resigns, and the other one takes over after
+// the skew."
+// Proves docs/operations.md: "When they receive each other's adverts again, the director with the lower priority
+// becomes BACKUP."
 func TestFailover(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)
@@ -252,7 +253,8 @@ func (c *cluster) judgeReturn(r timing, f fault) {
 // that used the loser reach the winner at once, although the winner was MASTER all the time.
 //
 // Proves docs/limits.md: "If the directors do not receive each other's adverts, both hold the VIP"
-// Proves docs/operations.md: "It is over as soon as one advert passes; the lower priority steps back."
+// Proves docs/operations.md: "The situation ends as soon as one advert arrives; the director with the lower priority
+// becomes BACKUP."
 func TestSplit(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.AnyKernel(t)

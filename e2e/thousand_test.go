@@ -45,7 +45,8 @@ var thousandFigures = []figure{
 // and at rest, is printed. LVS_REFERENCE is the directory of another build of lvs-director, to be measured by turns with ours
 // in the same boot; the ratios are of the medians. Without it there is one round. `make bench-thousand` runs it.
 //
-// Proves docs/operations.md: "`make bench-thousand` prints what 1 000 virtual servers of 4 real servers take."
+// Proves docs/operations.md: "`make bench-thousand` prints the figures for 1 000 virtual servers with 4 real servers
+// each."
 func TestBenchThousand(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Bench(t)
@@ -54,7 +55,8 @@ func TestBenchThousand(t *testing.T) {
 
 // TestBenchThousandChecked: the same is printed of real servers with a check each, once a minute.
 //
-// Proves docs/operations.md: "`make bench-thousand` prints what 1 000 virtual servers of 4 real servers take."
+// Proves docs/operations.md: "`make bench-thousand` prints the figures for 1 000 virtual servers with 4 real servers
+// each."
 func TestBenchThousandChecked(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Bench(t)

@@ -72,8 +72,8 @@ func clusterFile(content string) systemd.File {
 
 // TestUnitsAreSound: systemd reports nothing about the shipped units, and loads the modules that they need.
 //
-// Proves docs/operations.md: "`systemd-analyze verify` has nothing to say against the units, and `systemd-analyze
-// security` rates the exposure of each at 2.7 or less."
+// Proves docs/operations.md: "`systemd-analyze verify` reports no problems in the units, and `systemd-analyze security`
+// rates the exposure of each at 2.7 or less."
 // Proves docs/quickstart.md: "The daemon does not load kernel modules; the file in `modules-load.d` does."
 func TestUnitsAreSound(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Systemd)
@@ -111,12 +111,12 @@ func TestUnitsAreSound(t *testing.T) {
 // TestUnitsDirector: under its unit a director has the privileges it needs and no others, reloads, and restores the
 // machine when it is stopped. However it ends it is started again; until then the VIP is removed and the table stays.
 //
-// Proves docs/operations.md: "The director has the capabilities `CAP_NET_ADMIN` and `CAP_NET_RAW`, the agent
-// `CAP_NET_ADMIN`, and neither has another one."
+// Proves docs/operations.md: "The director has only the capabilities `CAP_NET_ADMIN` and `CAP_NET_RAW`, the agent only
+// `CAP_NET_ADMIN`."
 // Proves docs/operations.md: "After a crash systemd runs `lvs-director cleanup --addresses`, which removes the VIPs,
-// and starts the daemon again after 1 s."
-// Proves docs/operations.md: "Under systemd the daemon is then restarted: it says that it lives (`WatchdogSec=30s`)
-// only while every loop moves."
+// and restarts the daemon after 1 s."
+// Proves docs/operations.md: "systemd then restarts the daemon, which feeds the watchdog (`WatchdogSec=30s`) only while
+// every loop makes progress."
 func TestUnitsDirector(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Systemd)
 	lab.Longer(t)
@@ -199,8 +199,8 @@ func refusesBadFile(t *testing.T, s *systemd.Instance) {
 // TestUnitsAgent: under its unit an agent works with one capability, keeps the VIP when it is killed, and restores the
 // machine when it is stopped.
 //
-// Proves docs/operations.md: "The director has the capabilities `CAP_NET_ADMIN` and `CAP_NET_RAW`, the agent
-// `CAP_NET_ADMIN`, and neither has another one."
+// Proves docs/operations.md: "The director has only the capabilities `CAP_NET_ADMIN` and `CAP_NET_RAW`, the agent only
+// `CAP_NET_ADMIN`."
 // Proves docs/agent.md: "After a crash or `kill -9` everything stays in place, and clients are still served."
 func TestUnitsAgent(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Systemd)

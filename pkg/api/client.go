@@ -18,22 +18,22 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/event"
 )
 
-// InvalidError is the daemon's answer that its cluster file cannot be used. It changed nothing.
+// InvalidError is the daemon's response that its cluster file cannot be used. Nothing has changed.
 type InvalidError struct{ Problems string }
 
-// Error lists the problems, one a line.
+// Error lists the problems, one per line.
 func (e *InvalidError) Error() string { return e.Problems }
 
-// ErrNoDaemon is what a client says when nobody is behind the socket.
+// ErrNoDaemon is returned when no process is listening on the socket.
 var ErrNoDaemon = errors.New("no daemon answers: is lvs-director (or lvs-realserver) running? (systemctl status lvs-director; another path: --socket)")
 
-// Client talks to a daemon over its socket.
+// Client is a client of a daemon's socket.
 type Client struct {
 	socket string
 	http   *http.Client
 }
 
-// NewClient makes a client; nothing is dialled yet.
+// NewClient creates a client without connecting.
 func NewClient(socket string) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
@@ -44,7 +44,7 @@ func NewClient(socket string) *Client {
 	}}
 }
 
-// mostAnswer bounds what a client reads: a status of 10 000 real servers is about 4 MB.
+// mostAnswer limits the size of a response: a status with 10 000 real servers has about 4 MB.
 const mostAnswer = 64 << 20
 
 // Status returns the daemon's status document as JSON.
@@ -52,16 +52,18 @@ func (c *Client) Status(ctx context.Context) ([]byte, error) {
 	return c.do(ctx, http.MethodGet, "/v1/status")
 }
 
-// Record returns what a VRRP instance did last, or all of them when the name is "", in the text form of vrrp.Trace.
+// Record returns the last events of a VRRP instance, or of all instances if the name is "", in the text form of
+// vrrp.Trace.
 func (c *Client) Record(ctx context.Context, instance string) ([]byte, error) {
 	return c.do(ctx, http.MethodGet, "/v1/vrrp/record?instance="+url.QueryEscape(instance))
 }
 
-// silentWithin is how long a daemon may send nothing to a client that follows, before it is taken for one that hangs.
+// silentWithin is how long a following client waits for data before it considers the daemon hung.
 const silentWithin = 3 * aliveEvery
 
-// Events calls take with each event since a time, or with all for the zero time, oldest first. With follow it goes on with
-// what comes until ctx ends, which is no error, or the daemon is gone, which is ErrNoDaemon. An error of take ends it.
+// Events calls take with each event since a time, oldest first; the zero time means all events. With follow it
+// continues with new events until ctx ends, which is not an error, or the daemon stops, which is ErrNoDaemon. An error
+// from take ends it.
 func (c *Client) Events(ctx context.Context, since time.Time, follow bool, take func(event.Event) error) error {
 	query := url.Values{"follow": {strconv.FormatBool(follow)}}
 	if !since.IsZero() {
@@ -75,7 +77,7 @@ func (c *Client) Events(ctx context.Context, since time.Time, follow bool, take 
 	if err != nil {
 		return err
 	}
-	response, err := (&http.Client{Transport: c.http.Transport}).Do(request) // whose time-out would be for the whole of it
+	response, err := (&http.Client{Transport: c.http.Transport}).Do(request) // without the client's timeout, which would limit the whole stream
 	switch {
 	case ctx.Err() != nil:
 		return nil
@@ -93,7 +95,7 @@ func (c *Client) Events(ctx context.Context, since time.Time, follow bool, take 
 	lines.Buffer(nil, event.MaxLine+1)
 	for lines.Scan() {
 		silent.Reset(silentWithin)
-		if len(lines.Bytes()) == 0 { // a sign of life
+		if len(lines.Bytes()) == 0 { // a keepalive
 			continue
 		}
 		e, err := event.Parse(lines.Bytes())
@@ -110,7 +112,7 @@ func (c *Client) Events(ctx context.Context, since time.Time, follow bool, take 
 	case talking.Err() != nil:
 		return c.explain(context.DeadlineExceeded)
 	case follow || lines.Err() != nil:
-		return fmt.Errorf("socket %s: the daemon has gone: %w", c.socket, ErrNoDaemon)
+		return fmt.Errorf("socket %s: the daemon has stopped: %w", c.socket, ErrNoDaemon)
 	default:
 		return nil
 	}
@@ -145,7 +147,7 @@ func (c *Client) do(ctx context.Context, method, path string) ([]byte, error) {
 	return body, nil
 }
 
-// explain turns the ways in which a socket does not answer into what to do about them.
+// explain adds a remedy to the errors of a socket that does not answer.
 func (c *Client) explain(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):

@@ -1,5 +1,5 @@
-// Package api is the daemons' socket: JSON over HTTP over a unix socket, and the client that lvsctl uses. It carries the
-// documents of package status and knows nothing of what they mean.
+// Package api is the daemons' socket: JSON over HTTP over a Unix socket, and the client used by lvsctl. It transports
+// the documents of package status and does not interpret them.
 //
 //	GET  /v1/status   the daemon's status document
 //	GET  /v1/vrrp/record?instance=NAME   what a VRRP instance did last, or all of them without a name, as text

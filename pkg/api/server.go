@@ -21,24 +21,25 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/journal"
 )
 
-// Group is the system group whose members may use the socket beside root. It need not exist.
+// Group is the system group whose members may use the socket, in addition to root. It need not exist.
 const Group = "lvs-director"
 
-// Handlers are what a daemon answers with.
+// Handlers are the functions that answer a daemon's requests.
 type Handlers struct {
 	Status func() any
-	// Reload reads the cluster file again; its error text goes to the operator as it is.
+	// Reload reads the cluster file again; its error text is sent to the operator unchanged.
 	Reload func(ctx context.Context) error
-	// Record is what a VRRP instance did last, in the text form of vrrp.Trace; of all instances when the name is "".
+	// Record returns the last events of a VRRP instance in the text form of vrrp.Trace; of all instances if the name is
+	// "".
 	Record func(instance string) (string, error)
-	// Events are what happened, and happens.
+	// Events is the journal of past and new events.
 	Events *journal.Journal
 }
 
-// ErrInUse is returned by Listen when another process answers on the socket.
+// ErrInUse is returned by Listen if another process answers on the socket.
 var ErrInUse = errors.New("another daemon answers on it: stop that one or use another --socket")
 
-// Listen opens the unix socket with mode 0660 for root and Group. A socket file that nobody listens on is replaced.
+// Listen opens the Unix socket with mode 0660 for root and Group. It replaces a stale socket file.
 func Listen(path string) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("socket %s: %w", path, err)
@@ -57,8 +58,8 @@ func Listen(path string) (net.Listener, error) {
 	return listener, nil
 }
 
-// vacate removes what a dead daemon left at path. Only a socket that refuses connections has nobody behind it: one whose
-// daemon is too busy to accept answers differently.
+// vacate removes a stale socket at path. Only a socket that refuses connections is stale: one with a full backlog
+// returns a different error.
 func vacate(path string) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -67,7 +68,7 @@ func vacate(path string) error {
 	case err != nil:
 		return err
 	case info.Mode()&os.ModeSocket == 0:
-		return errors.New("there is a file of another kind in its place: remove it or use another --socket")
+		return errors.New("the path exists and is not a socket: remove it or use another --socket")
 	}
 	conn, err := net.DialTimeout("unix", path, time.Second)
 	if err == nil {
@@ -76,7 +77,7 @@ func vacate(path string) error {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return os.Remove(path)
-	case errors.Is(err, fs.ErrNotExist): // its daemon has just ended
+	case errors.Is(err, fs.ErrNotExist): // its daemon has just stopped
 		return nil
 	case errors.Is(err, fs.ErrPermission):
 		return err
@@ -88,7 +89,7 @@ func vacate(path string) error {
 func admit(path string) error {
 	if group, err := user.LookupGroup(Group); err == nil {
 		if gid, err := strconv.Atoi(group.Gid); err == nil {
-			// Without CAP_CHOWN the socket stays with our own group, which is the safe side.
+			// Without CAP_CHOWN the socket keeps the daemon's own group, which is safe.
 			_ = os.Chown(path, -1, gid)
 		}
 	}
@@ -130,7 +131,7 @@ func mux(ctx context.Context, h Handlers) http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		encoder := json.NewEncoder(w)
 		encoder.SetIndent("", "  ")
-		_ = encoder.Encode(h.Status()) // the client that went away is the only one who could be told
+		_ = encoder.Encode(h.Status()) // fails only if the client has disconnected
 	})
 	m.HandleFunc("GET /v1/vrrp/record", func(w http.ResponseWriter, r *http.Request) {
 		text, err := h.Record(r.URL.Query().Get("instance"))

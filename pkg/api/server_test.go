@@ -31,7 +31,7 @@ func TestListenOnAFreshPath(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Lstat(path); err == nil {
-		t.Error("the socket file is left after the end")
+		t.Error("the socket file was not removed")
 	}
 }
 
@@ -64,12 +64,12 @@ func TestListenLeavesALivingDaemonAlone(t *testing.T) {
 	}
 	conn, err := net.Dial("unix", path)
 	if err != nil {
-		t.Fatalf("it was taken away: %v", err)
+		t.Fatalf("it was removed: %v", err)
 	}
 	_ = conn.Close()
 }
 
-// A daemon that does not come to accept is alive all the same: its backlog is full.
+// A daemon with a full backlog is alive.
 func TestListenLeavesABusyDaemonAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
@@ -113,7 +113,7 @@ func TestListenLeavesOtherFilesAlone(t *testing.T) {
 	}
 }
 
-// serve answers with h until the test ends.
+// serve serves h until the test ends.
 func serve(t *testing.T, h Handlers) (client *Client, stop func()) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")
@@ -148,7 +148,7 @@ func TestStatusAndReload(t *testing.T) {
 	}
 	refuse = refusal
 	if err := client.Reload(t.Context()); err == nil || err.Error() != refusal.Error() {
-		t.Errorf("%v, want the problems as they are", err)
+		t.Errorf("%v, want the problems unchanged", err)
 	}
 	stop()
 	if _, err := client.Status(t.Context()); err == nil || !strings.Contains(err.Error(), "no daemon answers") {
@@ -173,7 +173,7 @@ func TestRecord(t *testing.T) {
 	stop()
 }
 
-// A client that says nothing must not keep a daemon from ending.
+// A client that sends nothing must not prevent a daemon from stopping.
 func TestServeEndsWithAClientThatHangs(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	l, err := Listen(path)

@@ -12,21 +12,21 @@ import (
 )
 
 const (
-	// followers bounds the clients that follow at the same time.
+	// followers limits the number of simultaneously following clients.
 	followers = 16
-	// writeWithin is how long one client may take for what is written at once.
+	// writeWithin limits a single write to a client.
 	writeWithin = 5 * time.Second
-	// aliveEvery is the pause after which a client that follows gets an empty line.
+	// aliveEvery is the interval of empty lines to a following client.
 	aliveEvery = 5 * time.Second
-	// restoredWithin is how long a request waits for the events of the run before, which a slow disk may keep back.
+	// restoredWithin is how long a request waits for the events of earlier runs, which a slow disk may delay.
 	restoredWithin = time.Second
 )
 
-// stream answers with events. A client that does not read is given up; it keeps nobody else, and no loop, waiting.
+// stream sends events. A client that does not read is disconnected; it does not block other clients or loops.
 type stream struct {
 	events *journal.Journal
 	end    <-chan struct{}
-	places chan struct{} // has an element for each client that follows
+	places chan struct{} // semaphore of following clients
 }
 
 func newStream(ctx context.Context, events *journal.Journal) *stream {
@@ -41,7 +41,7 @@ func (s *stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	case s.events == nil:
-		http.Error(w, "this daemon keeps no events", http.StatusNotFound)
+		http.Error(w, "this daemon has no journal", http.StatusNotFound)
 		return
 	}
 	if follow {
@@ -49,7 +49,7 @@ func (s *stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case s.places <- struct{}{}:
 			defer func() { <-s.places }()
 		default:
-			http.Error(w, fmt.Sprintf("%d clients follow the events already: end one of them", followers), http.StatusServiceUnavailable)
+			http.Error(w, fmt.Sprintf("%d clients are already following the events: stop one of them", followers), http.StatusServiceUnavailable)
 			return
 		}
 	}
@@ -61,7 +61,7 @@ func (s *stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	out := lines{w, http.NewResponseController(w)}
 	if !follow {
-		_ = out.write(s.events.Since(since)) // the client that went away is the only one who could be told
+		_ = out.write(s.events.Since(since)) // fails only if the client has disconnected
 		return
 	}
 	past, news := s.events.Follow(since)
@@ -71,7 +71,7 @@ func (s *stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// asked are the parameters of a request.
+// asked parses the parameters of a request.
 func asked(r *http.Request) (since time.Time, follow bool, err error) {
 	if text := r.URL.Query().Get("since"); text != "" {
 		if since, err = time.Parse(time.RFC3339Nano, text); err != nil {
@@ -86,7 +86,7 @@ func asked(r *http.Request) (since time.Time, follow bool, err error) {
 	return since, follow, nil
 }
 
-// follow writes what comes, until the client or the daemon goes.
+// follow writes new events until the client disconnects or the daemon stops.
 func (s *stream) follow(ctx context.Context, out lines, news *journal.Subscription) {
 	alive := time.NewTicker(aliveEvery)
 	defer alive.Stop()
@@ -96,7 +96,7 @@ func (s *stream) follow(ctx context.Context, out lines, news *journal.Subscripti
 		case <-ctx.Done():
 			return
 		case <-s.end:
-			_ = out.write(take(news)) // the last words
+			_ = out.write(take(news)) // the remaining events
 			return
 		case <-alive.C:
 		case <-news.Wake():
@@ -108,7 +108,7 @@ func (s *stream) follow(ctx context.Context, out lines, news *journal.Subscripti
 	}
 }
 
-// take is what a client has not seen yet; where the queue was full, it is told.
+// take returns the events that a client has not received yet, with an events_lost event if the queue was full.
 func take(news *journal.Subscription) []event.Event {
 	events, lost := news.Take()
 	if lost > 0 {
@@ -123,8 +123,8 @@ type lines struct {
 	control *http.ResponseController
 }
 
-// write writes events, or an empty line, and sends them on their way. The deadline of the server, which is for a whole
-// answer, does not hold for a stream: each write has its own.
+// write writes and flushes events, or an empty line. The server's deadline for a whole response does not apply to a
+// stream: each write has its own.
 func (l lines) write(events []event.Event) error {
 	if err := l.control.SetWriteDeadline(time.Now().Add(writeWithin)); err != nil {
 		return err
@@ -132,7 +132,7 @@ func (l lines) write(events []event.Event) error {
 	text := make([]byte, 0, 256*len(events)+1)
 	for _, e := range events {
 		line, err := e.Line()
-		if err != nil { // nothing that a journal holds
+		if err != nil { // impossible for events of a journal
 			continue
 		}
 		text = append(text, line...)

@@ -16,7 +16,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/journal"
 )
 
-// keeping is a journal at work.
+// keeping is a running journal.
 func keeping(t *testing.T) *journal.Journal {
 	t.Helper()
 	j := journal.New(t.TempDir(), nil)
@@ -36,10 +36,10 @@ func at(second int64, reason string) event.Event {
 	return event.Event{Time: time.Unix(second, 0), Kind: event.TrackState, Reason: reason}
 }
 
-// follower collects what a client is told.
+// follower collects the events that a client receives.
 type follower struct {
 	seen chan string
-	end  func() error // of following
+	end  func() error // stops following
 }
 
 func follow(t *testing.T, c *Client, since time.Time) follower {
@@ -62,10 +62,10 @@ func (f follower) expect(t *testing.T, want ...string) {
 		select {
 		case got := <-f.seen:
 			if got != w {
-				t.Fatalf("told %q, want %q", got, w)
+				t.Fatalf("received %q, want %q", got, w)
 			}
 		case <-time.After(30 * time.Second):
-			t.Fatalf("nobody told of %q", w)
+			t.Fatalf("%q was not received", w)
 		}
 	}
 }
@@ -83,14 +83,14 @@ func TestEvents(t *testing.T) {
 	}
 	enough := errors.New("enough")
 	if err := client.Events(t.Context(), time.Time{}, false, func(event.Event) error { return enough }); !errors.Is(err, enough) {
-		t.Errorf("of who takes: %v", err)
+		t.Errorf("error of take: %v", err)
 	}
 	all, late := follow(t, client, time.Time{}), follow(t, client, time.Unix(9, 0))
 	all.expect(t, "0", "1", "2", "3")
 	j.Record(at(10, "new"))
 	all.expect(t, "new")
 	if err := all.end(); err != nil {
-		t.Errorf("who has seen enough: %v", err)
+		t.Errorf("canceled: %v", err)
 	}
 	late.expect(t, "new")
 	j.Record(at(11, "the last word"))
@@ -104,7 +104,7 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// raw asks as no client of ours does: it reads that it is answered, and nothing of the answer.
+// raw sends a request, reads the status line and then stops reading, unlike our client.
 func raw(t *testing.T, c *Client, request string) {
 	t.Helper()
 	conn, err := net.Dial("unix", c.socket)
@@ -122,8 +122,8 @@ func raw(t *testing.T, c *Client, request string) {
 	}
 }
 
-// A client that reads nothing keeps neither the journal, nor other clients, nor the end of the daemon waiting, and is given
-// up when its place is wanted no longer than writeWithin after the first write that it does not take.
+// A client that does not read does not block the journal, other clients or the shutdown, and is disconnected
+// writeWithin after the first blocked write.
 func TestSlowClients(t *testing.T) {
 	j := keeping(t)
 	client, stop := serve(t, Handlers{Events: j})
@@ -137,7 +137,7 @@ func TestSlowClients(t *testing.T) {
 	}
 	full := func() bool {
 		err := client.Events(t.Context(), time.Time{}, true, func(event.Event) error { return io.EOF })
-		if !errors.Is(err, io.EOF) && (err == nil || err.Error() != "16 clients follow the events already: end one of them") {
+		if !errors.Is(err, io.EOF) && (err == nil || err.Error() != "16 clients are already following the events: stop one of them") {
 			t.Fatal(err)
 		}
 		return !errors.Is(err, io.EOF)
@@ -147,7 +147,7 @@ func TestSlowClients(t *testing.T) {
 		t.Helper()
 		for full() != want {
 			if time.Since(begun) > time.Minute {
-				t.Fatalf("all places are taken: %t", !want)
+				t.Fatalf("all slots are in use: %t", !want)
 			}
 			time.Sleep(50 * time.Millisecond)
 		}
@@ -160,7 +160,7 @@ func TestSlowClients(t *testing.T) {
 	if took := time.Since(recording); took > writeWithin/2 {
 		t.Errorf("recording took %s", took)
 	}
-	await(false) // they are given up
+	await(false) // they are disconnected
 	if err := client.Events(t.Context(), time.Time{}, false, func(event.Event) error { return nil }); err != nil {
 		t.Error(err)
 	}
@@ -184,12 +184,12 @@ func TestEventsRefused(t *testing.T) {
 	}
 	none, stopNone := serve(t, Handlers{})
 	defer stopNone()
-	if err := none.Events(t.Context(), time.Time{}, true, nil); err == nil || err.Error() != "this daemon keeps no events" {
+	if err := none.Events(t.Context(), time.Time{}, true, nil); err == nil || err.Error() != "this daemon has no journal" {
 		t.Errorf("without a journal: %v", err)
 	}
 }
 
-// What is no event, and an answer that breaks off, are errors and no panic.
+// Invalid events and truncated responses are errors, not panics.
 func TestEventsOfAnotherServer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", path)
@@ -201,7 +201,7 @@ func TestEventsOfAnotherServer(t *testing.T) {
 	go func() { _ = server.Serve(l) }()
 	defer server.Close()
 	for answer, want := range map[string]string{
-		"garbage\n": "event: invalid character", strings.Repeat("x", 100_000): "the daemon has gone", "{}\n": "no kind",
+		"garbage\n": "event: invalid character", strings.Repeat("x", 100_000): "the daemon has stopped", "{}\n": "no kind",
 	} {
 		answers <- answer
 		if err := NewClient(path).Events(t.Context(), time.Time{}, false, nil); err == nil || !strings.Contains(err.Error(), want) {

@@ -42,55 +42,56 @@ const (
 	DefaultStateDir = "/var/lib/lvs-director"
 )
 
-// Service is a daemon's inside.
+// Service is the implementation of a daemon.
 type Service interface {
-	// Run works until ctx ends.
+	// Run runs the service until ctx ends.
 	Run(ctx context.Context) error
-	// Reload reads the cluster file again; an error means that nothing changed.
+	// Reload reads the cluster file again. After an error nothing has changed.
 	Reload(ctx context.Context) error
 	// Status returns a document of package status.
 	Status() any
-	// Record is what a VRRP instance did last; see api.Handlers.
+	// Record returns the last events of a VRRP instance; see api.Handlers.
 	Record(instance string) (string, error)
-	// Heartbeats are the loops that have to make progress.
+	// Heartbeats are the loops that must make progress.
 	Heartbeats() *heartbeat.Set
 }
 
-// Environment is what a Service is made of.
+// Environment is the input of Program.New.
 type Environment struct {
 	Config *config.Config
 	// Load reads and validates the cluster file again.
 	Load func() (*config.Config, error)
-	// Node are the names this machine may have in the cluster file, the likeliest first.
+	// Node are the possible names of this machine in the cluster file, the most specific first.
 	Node     []string
 	StateDir string
 	Version  string
 	Log      *slog.Logger
-	// Started is to be called when the loops run; systemd is told then.
+	// Started must be called when the loops are running; it notifies systemd.
 	Started func()
-	// Record is told of what happens, and returns at once.
+	// Record records an event; it does not block.
 	Record func(event.Event)
-	// Problems are those of the cluster file and of the journal, for Status.
+	// Problems are the problems of the cluster file and the journal, for Status.
 	Problems func() []problem.Finding
 }
 
-// Program is what differs between the daemons.
+// Program describes a daemon.
 type Program struct {
 	Name   string // of the binary
-	Short  string // what it is, in a line
+	Short  string // one-line description
 	Socket string // default of --socket
-	// State is this daemon's directory within --state-dir, which all daemons of a machine may share; "" is --state-dir itself.
+	// State is this daemon's subdirectory of --state-dir, which all daemons of a machine may share; "" means
+	// --state-dir itself.
 	State string
-	// New checks the environment against the cluster file; an error of it is wrong usage.
+	// New validates the environment and creates the service. An error counts as wrong usage.
 	New func(Environment) (Service, error)
 }
 
-// UsageError is one for which a program exits with ExitUsage.
+// UsageError is an error for which a program exits with ExitUsage.
 type UsageError struct{ Err error }
 
 func (e *UsageError) Error() string { return e.Err.Error() }
 
-// Unwrap returns the error itself.
+// Unwrap returns the wrapped error.
 func (e *UsageError) Unwrap() error { return e.Err }
 
 type flags struct {
@@ -117,9 +118,8 @@ func Command(p Program) *cobra.Command {
 	return root
 }
 
-// Verb returns one more verb of a daemon, which works on the same cluster file and state directory as run, once and
-// without a socket. prepare adds its flags. A cluster file that cannot be used is logged, and the Environment has no Config
-// then.
+// Verb returns another verb of a daemon, which uses the same cluster file and state directory as run, but runs once and
+// has no socket. prepare adds its flags. An unusable cluster file is logged, and Environment.Config is then nil.
 func Verb(use, short string, prepare func(*pflag.FlagSet) func(Environment) error) *cobra.Command {
 	var f flags
 	cmd := &cobra.Command{Use: use + " --config FILE", Short: short, Args: cobra.NoArgs}
@@ -139,7 +139,7 @@ func Verb(use, short string, prepare func(*pflag.FlagSet) func(Environment) erro
 	return cmd
 }
 
-// add declares the flags that every verb of a daemon has.
+// add declares the flags common to all verbs of a daemon.
 func (f *flags) add(set *pflag.FlagSet) {
 	set.StringVar(&f.config, "config", DefaultConfig, "the cluster file")
 	set.StringVar(&f.node, "node", "", "this machine's name in the cluster file (default: the hostname, full or short)")
@@ -148,19 +148,19 @@ func (f *flags) add(set *pflag.FlagSet) {
 	set.BoolVar(&f.debug, "debug", false, "log every packet and probe")
 }
 
-// environment is what the flags say; its Config is not read yet.
+// environment returns the Environment for the flags, without the Config.
 func (f *flags) environment(log *slog.Logger, from *source) Environment {
 	return Environment{
 		Node: names(f.node), StateDir: f.stateDir, Version: version.String(), Log: log,
 		Load: from.load, Problems: from.problems, Record: func(event.Event) {},
 		Started: func() {
-			_, _ = sd.SdNotify(false, sd.SdNotifyReady) // without systemd there is nobody to tell
+			_, _ = sd.SdNotify(false, sd.SdNotifyReady) // fails without systemd
 			from.applied()
 		},
 	}
 }
 
-// Execute runs a command and returns the exit code; what went wrong is printed to stderr, one line a problem.
+// Execute runs a command and returns the exit code. It prints errors to stderr, one line per problem.
 func Execute(ctx context.Context, root *cobra.Command) int {
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -169,13 +169,13 @@ func Execute(ctx context.Context, root *cobra.Command) int {
 	return Complain(root, err)
 }
 
-// Complain prints what a command failed with and returns its exit code.
+// Complain prints the error of a command and returns its exit code.
 func Complain(root *cobra.Command, err error) int {
 	fmt.Fprintln(root.ErrOrStderr(), prefix(root.Name(), err))
 	return ExitCode(err)
 }
 
-// ExitCode is the code with which a program ends that failed with err.
+// ExitCode returns the exit code for err.
 func ExitCode(err error) int {
 	var usage *UsageError
 	var invalid *api.InvalidError
@@ -185,7 +185,7 @@ func ExitCode(err error) int {
 	return ExitFailed
 }
 
-// prefix names the program, except before problems of a cluster file, which begin with their position.
+// prefix is the program name, or "" for problems of a cluster file, which begin with their position.
 func prefix(name string, err error) string {
 	var invalid *clusterfile.InvalidError
 	if errors.As(err, &invalid) {
@@ -199,7 +199,7 @@ func (p Program) run(ctx context.Context, f flags, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	out := newLogWriter(stderr, log) // the daemon never waits for whoever reads its log
+	out := newLogWriter(stderr, log) // logging never blocks the daemon
 	defer out.close()
 	if log, err = newLog(f, out); err != nil {
 		return err
@@ -223,7 +223,7 @@ func (p Program) run(ctx context.Context, f flags, stderr io.Writer) error {
 	return server{service: service, from: from, events: events, life: life, log: log}.serve(ctx, f.socket)
 }
 
-// answers says whether a daemon runs behind a socket.
+// answers reports whether a daemon is listening on a socket.
 func answers(socket string) bool {
 	conn, err := net.DialTimeout("unix", socket, time.Second)
 	if err == nil {
@@ -232,7 +232,7 @@ func answers(socket string) bool {
 	return err == nil || errors.Is(err, syscall.EAGAIN) // its backlog is full
 }
 
-// server is a daemon that is ready to run.
+// server is a daemon ready to run.
 type server struct {
 	service Service
 	from    *source
@@ -241,7 +241,7 @@ type server struct {
 	log     *slog.Logger
 }
 
-// serve runs the service and its socket until a signal, an error, or the end of ctx.
+// serve runs the service and its socket until a signal, an error or the end of ctx.
 func (s server) serve(ctx context.Context, socket string) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
@@ -253,14 +253,14 @@ func (s server) serve(ctx context.Context, socket string) error {
 	if err != nil {
 		return err
 	}
-	// The socket outlives the service, so that status answers to the end.
+	// The socket is closed after the service, so that status works until the end.
 	group, groupCtx := errgroup.WithContext(ctx)
 	answering, stopAnswering := context.WithCancel(context.WithoutCancel(ctx))
 	tasks := task.NewGroup(s.service.Heartbeats())
 	tasks.Start(s.events.Keeper())
 	group.Go(func() error {
 		defer stopAnswering()
-		defer tasks.Stop() // behind the last event
+		defer tasks.Stop() // after the last event
 		defer context.AfterFunc(groupCtx, func() { _, _ = sd.SdNotify(false, sd.SdNotifyStopping) })()
 		err := s.service.Run(groupCtx)
 		s.life.ended(err)
@@ -281,7 +281,7 @@ func (s server) serve(ctx context.Context, socket string) error {
 			case <-answering.Done():
 				return nil
 			case <-hangup:
-				_ = s.from.reload(groupCtx, s.service) // which logs what went wrong
+				_ = s.from.reload(groupCtx, s.service) // it logs the error
 			}
 		}
 	})
@@ -295,7 +295,7 @@ func (s server) handlers() api.Handlers {
 	}
 }
 
-// names are what this machine may be called in the cluster file.
+// names are the possible names of this machine in the cluster file.
 func names(node string) []string {
 	if node != "" {
 		return []string{node}

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const clusterFile = "version: 1\ndirectors: [{name: lvs-master, address: 10.77.0.2}]\n" +
 	"vrrp_instances: [{name: a, interface: eth0, virtual_router_id: 51, virtual_addresses: [10.77.0.100]}]\n"
 
-// fakeService runs until it is told to stop, or fails.
+// fakeService runs until it is stopped, or fails.
 type fakeService struct {
 	fail    error
 	started chan struct{}
@@ -43,7 +43,7 @@ func (s *fakeService) Run(ctx context.Context) error {
 func (s *fakeService) Reload(context.Context) error { s.reloads.Add(1); return errors.New("not today") }
 func (s *fakeService) Status() any                  { return map[string]string{"node": "n"} }
 
-// program is one whose service is s; New sees the environment.
+// program is a Program with the service s.
 func program(s *fakeService, refuse error) Program {
 	return Program{
 		Name: "lvs-test", Short: "a test", Socket: "/nonexistent/s",
@@ -99,7 +99,7 @@ func TestExitCodes(t *testing.T) {
 		{"no such verb", newService(nil), nil, []string{"rum"}, ExitUsage, "unknown command"},
 		{"no such flag", newService(nil), nil, []string{"run", "--conf", file}, ExitUsage, "unknown flag: --conf"},
 		{"an argument too many", newService(nil), nil, []string{"run", file}, ExitUsage, "unknown command"},
-		{"a log format that is none", newService(nil), nil, []string{"run", "--config", file, "--log-format", "xml"}, ExitUsage, "must be text or json"},
+		{"an invalid log format", newService(nil), nil, []string{"run", "--config", file, "--log-format", "xml"}, ExitUsage, "must be text or json"},
 		{"no file", newService(nil), nil, []string{"run", "--config", file + ".absent"}, ExitUsage, "no such file"},
 		{"an invalid file", newService(nil), nil, []string{"run", "--config", broken}, ExitUsage, broken + ":1:10: version"},
 		{"not this node", newService(nil), errors.New("no director here"), []string{"run", "--config", file}, ExitUsage, "lvs-test: no director here"},
@@ -116,7 +116,7 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-// The problems of a file begin with their position, without the program's name: editors jump to them.
+// The problems of a file begin with their position, without the program's name, so that editors can jump to them.
 func TestProblemsOfAFileStandAlone(t *testing.T) {
 	broken := write(t, "version: 2\n")
 	var stderr logtest.Buffer
@@ -144,7 +144,7 @@ func TestSignals(t *testing.T) {
 	}
 	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(stderr.String(), "not today"); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("no word of a reload that was refused: %d reloads, %q", s.reloads.Load(), stderr.String())
+			t.Fatalf("a refused reload was not logged: %d reloads, %q", s.reloads.Load(), stderr.String())
 		}
 	}
 	if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
@@ -154,7 +154,7 @@ func TestSignals(t *testing.T) {
 		t.Errorf("exit %d after %d reloads, want 0 after 1", got, s.reloads.Load())
 	}
 	if _, err := os.Lstat(socket); err == nil {
-		t.Error("the socket is left")
+		t.Error("the socket was not removed")
 	}
 }
 
@@ -174,7 +174,7 @@ func TestVerbWithoutAUsableFile(t *testing.T) {
 		t.Errorf("%+v", seen)
 	}
 	if !strings.Contains(stderr.String(), "cannot be used") {
-		t.Errorf("not said: %q", stderr.String())
+		t.Errorf("not reported: %q", stderr.String())
 	}
 }
 

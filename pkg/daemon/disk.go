@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// A disk is asked one thing at a time. Whoever asks waits for an answer as long as he says; a question that hangs goes on
-// behind his back, and until it returns nobody else gets an answer.
+// A disk runs one operation at a time. The caller waits for the result up to a limit. An operation that hangs continues
+// in the background, and until it returns all other operations fail.
 type disk struct {
-	free chan struct{} // has an element while nobody asks
+	free chan struct{} // has an element while no operation is running
 }
 
 func newDisk() *disk {
@@ -19,11 +19,11 @@ func newDisk() *disk {
 
 var errNoAnswer = errors.New("the disk does not answer")
 
-// steps are the parts of a wait. A ticker drops the ticks that nobody takes, so that a time in which this process itself
-// stood still counts for one part at most: the disk is not to blame for it.
+// steps is the number of ticks in a wait. A ticker drops ticks that are not received, so a stall of this process counts
+// as one tick at most and is not attributed to the disk.
 const steps = 10
 
-// ask is f's answer, or errNoAnswer.
+// ask returns the result of f, or errNoAnswer.
 func ask[T any](d *disk, within time.Duration, f func() (T, error)) (T, error) {
 	type answer struct {
 		value T
@@ -34,7 +34,7 @@ func ask[T any](d *disk, within time.Duration, f func() (T, error)) (T, error) {
 	for free := d.free; ; {
 		select {
 		case <-free:
-			free = nil // one question is enough
+			free = nil // start f only once
 			go func() {
 				defer func() { d.free <- struct{}{} }()
 				value, err := f()

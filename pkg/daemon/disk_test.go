@@ -24,7 +24,7 @@ func TestADiskThatDoesNotAnswer(t *testing.T) {
 			<-thaw
 			return 42, nil
 		}
-		for range 3 { // the second and third are not even asked
+		for range 3 { // the second and third do not start
 			begun := time.Now()
 			if _, err := ask(d, time.Second, question); !errors.Is(err, errNoAnswer) {
 				t.Error(err)
@@ -34,7 +34,7 @@ func TestADiskThatDoesNotAnswer(t *testing.T) {
 			}
 		}
 		if n := asked.Load(); n != 1 {
-			t.Errorf("%d questions hang, want one", n)
+			t.Errorf("%d operations hang, want one", n)
 		}
 		close(thaw)
 		if got, err := ask(d, time.Second, question); got != 42 || err != nil {
@@ -43,12 +43,12 @@ func TestADiskThatDoesNotAnswer(t *testing.T) {
 	})
 }
 
-// A process that stood still for longer than it would have waited still hears what the disk says when it goes on.
-func TestAStandstillIsNotTheDisks(t *testing.T) {
+// After a stall longer than the limit, a process still gets the result of the disk operation.
+func TestStallIsNotAttributedToTheDisk(t *testing.T) {
 	const within, asks = time.Second, "LVS_TEST_ASKS"
 	if os.Getenv(asks) != "" {
 		fmt.Println(ask(newDisk(), within, func() (int, error) {
-			runtime.LockOSThread() // who stops itself has stopped before it sleeps
+			runtime.LockOSThread() // SIGSTOP to the own thread takes effect before the sleep
 			if err := unix.Tgkill(unix.Getpid(), unix.Gettid(), unix.SIGSTOP); err != nil {
 				return 0, err
 			}
@@ -78,6 +78,6 @@ func TestAStandstillIsNotTheDisks(t *testing.T) {
 		t.Error(err)
 	}
 	if !strings.HasPrefix(out.String(), "42 <nil>\n") {
-		t.Errorf("after a standstill: %s", out.String())
+		t.Errorf("after a stall: %s", out.String())
 	}
 }

@@ -1,3 +1,3 @@
-// Package daemon is what both daemons have around their loops: flags, the log, signals, the socket, word to systemd, exit
-// codes. It knows nothing of VIPs or tables.
+// Package daemon is the common frame of both daemons: flags, log, signals, socket, systemd notification, exit codes. It
+// knows nothing about VIPs or tables.
 package daemon

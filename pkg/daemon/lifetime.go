@@ -8,15 +8,15 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/problem"
 )
 
-// lifetime records the beginning and the end of a daemon. One that did not come so far as to start has none: beside a daemon
-// that runs, it has no business in that one's journal.
+// lifetime records the start and the stop of a daemon. A daemon that fails to start records nothing: if another daemon
+// is running, the journal belongs to that one.
 type lifetime struct {
 	program, version string
 	record           func(event.Event)
 	started          atomic.Bool
 }
 
-// began wraps what is called when the loops run.
+// began wraps the function that is called when the loops are running.
 func (l *lifetime) began(started func(), from *source) func() {
 	return func() {
 		l.started.Store(true)
@@ -25,18 +25,18 @@ func (l *lifetime) began(started func(), from *source) func() {
 	}
 }
 
-// ended takes note of what Run has returned.
+// ended records the result of Run.
 func (l *lifetime) ended(err error) {
 	switch {
 	case !l.started.Load():
 	case err != nil:
 		l.record(event.Event{Kind: event.DaemonStopped, Subject: l.program, From: l.version, Reason: "failed: " + err.Error()})
 	default:
-		l.record(event.Event{Kind: event.DaemonStopped, Subject: l.program, From: l.version, Reason: "stopped as it was told to"})
+		l.record(event.Event{Kind: event.DaemonStopped, Subject: l.program, From: l.version, Reason: "stopped gracefully"})
 	}
 }
 
-// unsaved is the problem of events that are not in the file.
+// unsaved returns the problem of events that could not be written to the file.
 func unsaved(events *journal.Journal) []problem.Finding {
 	if text := events.Keeper().Problem(); text != "" {
 		return []problem.Finding{{Code: problem.EventsNotSaved, Text: text}}

@@ -25,7 +25,7 @@ func lines(events []event.Event) []string {
 	return all
 }
 
-// A reload is an event, with what it led to; a daemon that did not start leaves none.
+// A reload is recorded with its result; a daemon that did not start records nothing.
 func TestEventsOfADaemon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file, events := write(t, clusterFile), []event.Event(nil)
@@ -42,7 +42,7 @@ func TestEventsOfADaemon(t *testing.T) {
 		}
 		put(t, file, "version: 3\n")
 		if err := l.reload(t.Context(), l.service); err == nil {
-			t.Error("a broken file was taken")
+			t.Error("a broken file was accepted")
 		}
 		never := &lifetime{program: "lvs-director", version: "1", record: record}
 		never.ended(errors.New("no IPVS"))
@@ -55,7 +55,7 @@ func TestEventsOfADaemon(t *testing.T) {
 		want := []string{
 			fmt.Sprintf("reload_applied cluster.yaml: %.13s -> %.13s: reloaded: %s", digest(t, clusterFile), digest(t, otherFile), summary),
 			"reload_refused cluster.yaml:  -> : " + file + ":1:10: version: 3 is not supported: this program reads version 1",
-			"daemon_started lvs-director:  -> 1: started with " + summary, "daemon_stopped lvs-director: 1 -> : stopped as it was told to",
+			"daemon_started lvs-director:  -> 1: started with " + summary, "daemon_stopped lvs-director: 1 -> : stopped gracefully",
 			"daemon_started lvs-director:  -> 1: started with " + summary, "daemon_stopped lvs-director: 1 -> : failed: no IPVS",
 		}
 		if diff := cmp.Diff(want, lines(events)); diff != "" {

@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// newLog makes the daemon's log. Under journald lines carry no time of their own, for the journal has one.
+// newLog creates the daemon's log. Under journald, lines have no timestamp because the journal adds one.
 func newLog(f flags, w io.Writer) (*slog.Logger, error) {
 	options := &slog.HandlerOptions{Level: slog.LevelInfo}
 	if f.debug {

@@ -9,36 +9,36 @@ import (
 )
 
 const (
-	// logQueue bounds the lines that wait for a reader of the log, and logBytes their size.
+	// logQueue limits the number of queued lines, and logBytes their total size.
 	logQueue = 4096
 	logBytes = 1 << 20
-	// logParting is how long the end of the daemon waits for a reader.
+	// logParting is how long a stopping daemon waits for the queue to be written.
 	logParting = time.Second
 )
 
-// logWriter keeps a log that nobody reads (a full pipe, a journald that stands still) from stopping the daemon: writing
-// never waits. When more waits than it keeps, lines are lost, and a line that comes after says how many.
+// logWriter prevents a blocked log (a full pipe, a stalled journald) from blocking the daemon: writing never waits.
+// When the queue is full, lines are dropped, and a later line reports how many.
 type logWriter struct {
 	out  io.Writer
-	log  *slog.Logger  // straight to out
+	log  *slog.Logger  // writes directly to out
 	wake chan struct{} // capacity 1
-	over chan struct{} // closed when everything is written after the end
+	over chan struct{} // closed when everything has been written after close
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	lines  [][]byte
 	size   int
 	lost   int
 	ending bool
 }
 
-// newLogWriter starts the writing. close ends it. log writes straight to out.
+// newLogWriter starts the writer goroutine; close stops it. log writes directly to out.
 func newLogWriter(out io.Writer, log *slog.Logger) *logWriter {
 	w := &logWriter{out: out, log: log, wake: make(chan struct{}, 1), over: make(chan struct{})}
 	go w.run()
 	return w
 }
 
-// Write takes one line. It never fails: there is nobody to tell.
+// Write queues one line. It never fails.
 func (w *logWriter) Write(line []byte) (int, error) {
 	w.mu.Lock()
 	if len(w.lines) >= logQueue || w.size+len(line) > logBytes {
@@ -52,7 +52,7 @@ func (w *logWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// close writes what is waiting, and gives up on a reader that is not there.
+// close writes the queued lines, for at most logParting.
 func (w *logWriter) close() {
 	w.mu.Lock()
 	w.ending = true
@@ -78,10 +78,10 @@ func (w *logWriter) run() {
 	for range w.wake {
 		lines, lost, ending := w.take()
 		for _, line := range lines {
-			_, _ = w.out.Write(line) // a log that is gone is no reason to end
+			_, _ = w.out.Write(line) // a failed log must not stop the daemon
 		}
 		if lost > 0 {
-			w.log.Warn("nobody read the log for a while; lines are lost", "count", lost)
+			w.log.Warn("log lines were lost because the log was not read in time", "count", lost)
 		}
 		if ending {
 			return

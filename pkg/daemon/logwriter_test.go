@@ -13,7 +13,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/logtest"
 )
 
-// stuck is a log that nobody reads until it is freed.
+// stuck is a log that blocks until it is released.
 type stuck struct {
 	logtest.Buffer
 	free chan struct{}
@@ -45,7 +45,7 @@ func TestLogThatNobodyReadsStopsNobody(t *testing.T) {
 		w.close()
 		kept, lost := strings.Count(out.String(), "msg=line"), 0
 		for line := range strings.Lines(out.String()) {
-			if _, number, found := strings.Cut(line, "lines are lost\" count="); found {
+			if _, number, found := strings.Cut(line, "lines were lost because the log was not read in time\" count="); found {
 				var n int
 				if _, err := fmt.Sscan(number, &n); err != nil {
 					t.Fatal(err)
@@ -54,10 +54,10 @@ func TestLogThatNobodyReadsStopsNobody(t *testing.T) {
 			}
 		}
 		if kept < logQueue || kept+lost != all {
-			t.Errorf("%d lines kept and %d told lost, want %d in all and at least %d kept", kept, lost, all, logQueue)
+			t.Errorf("%d lines kept and %d reported lost, want %d in total and at least %d kept", kept, lost, all, logQueue)
 		}
 		if !strings.Contains(out.String(), "number=0\n") {
-			t.Error("the first line is not kept; it is the one that tells what began")
+			t.Error("the first line, which shows how it began, was dropped")
 		}
 	})
 }
@@ -70,7 +70,7 @@ func TestEndDoesNotWaitForAReader(t *testing.T) {
 		begun := time.Now()
 		w.close()
 		if took := time.Since(begun); took != logParting {
-			t.Errorf("the end waited for %s, want %s", took, logParting)
+			t.Errorf("close waited for %s, want %s", took, logParting)
 		}
 		close(out.free)
 	})
@@ -88,7 +88,7 @@ func TestEndWritesEverything(t *testing.T) {
 	}
 }
 
-// A huge line is no way around the bound.
+// A huge line does not exceed the limit.
 func TestLogIsBoundedInBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &stuck{free: make(chan struct{})}
@@ -102,7 +102,7 @@ func TestLogIsBoundedInBytes(t *testing.T) {
 		size := w.size
 		w.mu.Unlock()
 		if size > logBytes {
-			t.Errorf("%d bytes wait, want at most %d", size, logBytes)
+			t.Errorf("%d bytes queued, want at most %d", size, logBytes)
 		}
 		close(out.free)
 		w.close()

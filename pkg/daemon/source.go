@@ -16,33 +16,33 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/problem"
 )
 
-// reloadWithin bounds a reload, also one whose client went away.
+// reloadWithin limits a reload, even if its client has disconnected.
 const reloadWithin = time.Minute
 
 const (
-	// readWithin bounds the reading of the cluster file and of its copy, which may lie on a disk that is slow, or gone.
+	// readWithin limits reading the cluster file and its copy, whose disk may be slow or not answer.
 	readWithin = 10 * time.Second
-	// partWithin is how long the end waits for a copy that is being made.
+	// partWithin is how long a stopping daemon waits for a copy in progress.
 	partWithin = time.Second
 )
 
-// source is where a daemon's cluster file comes from: the file itself, or at a start at which that cannot be used, the copy
-// of the last one that ran. It says what is wrong with them.
+// source provides a daemon's cluster file: the file itself or, if it cannot be used at the start, the last good copy.
+// It reports problems with them.
 type source struct {
 	path      string
 	copy      clusterfile.LastGood
 	log       *slog.Logger
 	record    func(event.Event)
 	file      *disk         // of the cluster file
-	reloading chan struct{} // held by the one who reloads
-	pending   chan []byte   // to be copied; the newest only
+	reloading chan struct{} // lock for reloads
+	pending   chan []byte   // the data to copy; only the newest
 	unsaved   bool          // owned by keep
 
 	mu   sync.Mutex
-	read []byte // the bytes that validated last, until they are applied
-	// loaded is what validated last, and running what is followed.
+	read []byte // the bytes validated last, until they are applied
+	// loaded is the configuration validated last, running the one in force.
 	loaded, running *config.Config
-	// stale says that the copy runs; refused why the file that is there does not, "" if it does.
+	// stale is set while the copy runs. refused is the reason why the current file does not run; "" if it does.
 	stale, refused string
 }
 
@@ -53,7 +53,7 @@ func newSource(path, stateDir string, log *slog.Logger) *source {
 	}
 }
 
-// load reads the cluster file, and logs what is doubtful in it.
+// load reads the cluster file and logs its warnings.
 func (s *source) load() (*config.Config, error) {
 	data, err := ask(s.file, readWithin, func() ([]byte, error) { return clusterfile.Bytes(s.path) })
 	switch {
@@ -81,8 +81,8 @@ func (s *source) warn(problems config.Problems) {
 	}
 }
 
-// begin reads the file to start with: the cluster file, else the last good copy. Without either the error is that of the
-// cluster file; and beside a daemon that runs already nobody depends on the copy.
+// begin reads the configuration at the start: the cluster file, else the last good copy. If neither can be used, it
+// returns the error of the cluster file. The copy is not used if another daemon is already running.
 func (s *source) begin(beside func() bool) (*config.Config, error) {
 	cfg, err := s.load()
 	if err == nil || beside() {
@@ -118,8 +118,8 @@ func (s *source) begin(beside func() bool) (*config.Config, error) {
 	return f.Config, nil
 }
 
-// reload makes the service follow the file that is there now. One reload waits for another, so that what is copied is what
-// was applied. It does not end with its client: a file that is applied half way is applied.
+// reload applies the current file. Reloads are serialized, so that the copy is the applied file. A reload is not
+// canceled when its client disconnects, so that no file is applied only partially.
 func (s *source) reload(ctx context.Context, service Service) error {
 	select {
 	case s.reloading <- struct{}{}:
@@ -152,14 +152,14 @@ func digestOf(cfg *config.Config) string {
 	return cfg.Digest
 }
 
-// summary says in a line what validated last.
+// summary describes the last validated file in one line.
 func (s *source) summary() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.loaded.Summary()
 }
 
-// applied takes note that the file read last is the one that runs, and has it copied.
+// applied records that the file read last is running, and queues it for copying.
 func (s *source) applied() {
 	s.mu.Lock()
 	data := s.read
@@ -168,7 +168,7 @@ func (s *source) applied() {
 		s.read, s.stale, s.refused = nil, "", ""
 	}
 	s.mu.Unlock()
-	if data == nil { // the copy runs
+	if data == nil { // the copy is running
 		return
 	}
 	select {
@@ -181,7 +181,7 @@ func (s *source) applied() {
 	}
 }
 
-// keep makes the copies until ctx ends, apart from everything else: a disk may take its time.
+// keep saves the copies until ctx ends. It has its own goroutine because the disk may be slow.
 func (s *source) keep(ctx context.Context) {
 	for {
 		select {
@@ -198,7 +198,7 @@ func (s *source) keep(ctx context.Context) {
 	}
 }
 
-// save makes a copy, and waits for it until a moment after the end of ctx.
+// save writes a copy, and waits for it until partWithin after the end of ctx.
 func (s *source) save(ctx context.Context, data []byte) {
 	saved := make(chan error, 1)
 	go func() { saved <- s.copy.Save(data) }()
@@ -222,7 +222,7 @@ func (s *source) save(ctx context.Context, data []byte) {
 	}
 }
 
-// problems are those of the cluster file.
+// problems are the problems of the cluster file.
 func (s *source) problems() []problem.Finding {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -236,7 +236,7 @@ func (s *source) problems() []problem.Finding {
 	}
 }
 
-// summary is the first line of an error, and how many there are more.
+// summary is the first line of an error and the number of further lines.
 func summary(err error) string {
 	first, rest, more := strings.Cut(err.Error(), "\n")
 	if !more {

@@ -18,11 +18,11 @@ import (
 
 const otherFile = clusterFile + "# another\n"
 
-// following is a service that reads its file as a real one does.
+// following is a service that loads its file as a real one does.
 type following struct {
 	Environment
 	running string // digest
-	refuse  error  // what is wrong with a valid file here
+	refuse  error  // the reason to refuse a valid file
 }
 
 func (f *following) Run(ctx context.Context) error {
@@ -45,7 +45,7 @@ func (f *following) Reload(context.Context) error {
 
 func (f *following) Status() any { return map[string]any{"problems": f.Problems()} }
 
-// life is one run of a daemon on a file and a state directory, without sockets and signals.
+// life is one run of a daemon with a file and a state directory, without sockets and signals.
 type life struct {
 	t *testing.T
 	*source
@@ -54,7 +54,7 @@ type life struct {
 	stop    func()
 }
 
-// live starts a daemon; the error is why it does not start.
+// live starts a daemon; the error is the reason why it does not start.
 func live(t *testing.T, file, stateDir string) (*life, error) {
 	t.Helper()
 	l := &life{t: t, stderr: &logtest.Buffer{}}
@@ -78,7 +78,7 @@ func live(t *testing.T, file, stateDir string) (*life, error) {
 	return l, nil
 }
 
-// said are the sentences about the cluster file.
+// said are the texts of the problems of the cluster file.
 func (l *life) said() string {
 	var all []string
 	for _, p := range l.problems() {
@@ -113,8 +113,8 @@ func put(t *testing.T, file, text string) {
 	}
 }
 
-// TestLastGoodCopy: what ran is copied, a start with a file that cannot be used runs the copy and says so, and a reload of a
-// mended file ends that.
+// TestLastGoodCopy: the running file is copied, a start with an unusable file runs the copy and reports it, and a
+// reload of a corrected file ends that.
 func TestLastGoodCopy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		state, file := t.TempDir(), write(t, clusterFile)
@@ -158,7 +158,7 @@ func TestLastGoodCopy(t *testing.T) {
 				t.Errorf("%s: %s runs; problems %q, want %q in them", tt.name, l.service.running, problems, tt.says)
 			}
 			if log := l.stderr.String(); strings.Count(log, "level=ERROR") < 2 || !strings.Contains(log, "the last good copy runs") {
-				t.Errorf("%s: no alarm in\n%s", tt.name, log)
+				t.Errorf("%s: not reported in\n%s", tt.name, log)
 			}
 			if err := l.reload(t.Context(), l.service); err == nil || len(l.problems()) != 1 || !strings.Contains(l.said(), "the last good copy") {
 				t.Errorf("%s: reload: %v, problems %q", tt.name, err, l.said())
@@ -174,13 +174,13 @@ func TestLastGoodCopy(t *testing.T) {
 		}
 		put(t, file, clusterFile)
 		if err := l.reload(t.Context(), l.service); err != nil || len(l.problems()) != 0 || l.copied() != clusterFile {
-			t.Errorf("a mended file: %v, problems %q, copy %q", err, l.said(), l.copied())
+			t.Errorf("a corrected file: %v, problems %q, copy %q", err, l.said(), l.copied())
 		}
 		l.stop()
 	})
 }
 
-// Beside a daemon that runs, a wrong file is what it is everywhere else: wrong.
+// If another daemon is running, an unusable file is an error.
 func TestCopyIsNotForASecondDaemon(t *testing.T) {
 	state, file := t.TempDir(), write(t, "version: 2\n")
 	put(t, clusterfile.LastGoodIn(state).Path(), clusterFile)
@@ -208,7 +208,7 @@ func TestCopyIsNotForASecondDaemon(t *testing.T) {
 			cancel()
 		}
 		if got := <-code; got != tt.code || strings.Contains(stderr.String(), "the last good copy runs") == tt.running {
-			t.Errorf("beside another: %t: exit %d, %s", tt.running, got, stderr.String())
+			t.Errorf("another running: %t: exit %d, %s", tt.running, got, stderr.String())
 		}
 		cancel()
 	}
@@ -233,7 +233,7 @@ func TestNoUsableCopy(t *testing.T) {
 	})
 }
 
-// A disk that takes no copy is said once, and nothing fails.
+// A copy that cannot be written is logged once and does not affect the service.
 func TestCopyThatCannotBeMade(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		state, file := filepath.Join(t.TempDir(), "absent"), write(t, clusterFile)
@@ -248,7 +248,7 @@ func TestCopyThatCannotBeMade(t *testing.T) {
 			synctest.Wait()
 		}
 		if log := l.stderr.String(); strings.Count(log, "cannot keep a copy") != 1 {
-			t.Errorf("want it said once:\n%s", log)
+			t.Errorf("want it logged once:\n%s", log)
 		}
 		if err := os.Mkdir(state, 0o700); err != nil {
 			t.Fatal(err)
@@ -260,7 +260,7 @@ func TestCopyThatCannotBeMade(t *testing.T) {
 	})
 }
 
-// A client that goes away in the middle of a reload does not make it half a one; one that waits its turn gives up.
+// A reload continues when its client disconnects; a waiting reload is canceled.
 func TestReloadOutlivesItsClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, err := live(t, write(t, clusterFile), t.TempDir())
@@ -300,6 +300,6 @@ func (s *slowService) Reload(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-time.After(reloadWithin / 2):
-		return errors.New("nobody let it go on")
+		return errors.New("the reload was not released")
 	}
 }

@@ -10,43 +10,43 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 )
 
-// watchdog tells systemd that the loops make progress, until ctx ends. Without WATCHDOG_USEC, that is without WatchdogSec=
-// in the unit, it does nothing (sd_watchdog_enabled(3)).
+// watchdog feeds the systemd watchdog while the loops make progress, until ctx ends. Without WATCHDOG_USEC, that is
+// without WatchdogSec= in the unit, it does nothing (sd_watchdog_enabled(3)).
 func watchdog(ctx context.Context, loops *heartbeat.Set, log *slog.Logger) {
 	limit, err := sd.SdWatchdogEnabled(false)
 	if err != nil {
-		log.Warn("systemd's watchdog cannot be fed", "error", err)
+		log.Warn("cannot feed the systemd watchdog", "error", err)
 		return
 	}
 	if limit > 0 {
-		feed(ctx, loops, limit, log, func() { _, _ = sd.SdNotify(false, sd.SdNotifyWatchdog) }) // nobody there: nobody waits
+		feed(ctx, loops, limit, log, func() { _, _ = sd.SdNotify(false, sd.SdNotifyWatchdog) }) // fails without systemd
 	}
 }
 
-// feed calls alive four times in every limit, as long as every loop has made a turn within the limit. A process that was
-// stopped as a whole is no loop that hangs: only the time that it ran counts.
+// feed calls alive four times per limit while every loop makes progress within the limit. Only the time in which the
+// process was running counts, so stopping the whole process is not a stall of a loop.
 func feed(ctx context.Context, loops *heartbeat.Set, limit time.Duration, log *slog.Logger, alive func()) {
 	every := limit / 4
 	monitor, tick := heartbeat.NewMonitor(loops), time.NewTicker(every)
 	defer tick.Stop()
-	told := false
+	logged := false
 	for last := time.Now(); ; {
 		lived := min(time.Since(last), every*3/2)
 		last = time.Now()
-		standing := ""
+		stalled := ""
 		for _, loop := range monitor.Look(lived) {
 			if loop.For >= max(limit, 3*heartbeat.Every) {
-				standing = loop.Name
+				stalled = loop.Name
 			}
 		}
 		switch {
-		case standing == "":
+		case stalled == "":
 			alive()
-			told = false
-		case !told:
-			log.Error("a loop stands still; systemd is not told any more that this daemon lives, and will restart it",
-				"loop", standing, "within", limit.String())
-			told = true
+			logged = false
+		case !logged:
+			log.Error("a loop has stalled; no longer feeding the systemd watchdog, so systemd will restart this daemon",
+				"loop", stalled, "within", limit.String())
+			logged = true
 		}
 		select {
 		case <-ctx.Done():

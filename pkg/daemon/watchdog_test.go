@@ -17,24 +17,24 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 )
 
-// Heartbeats implements Service: a daemon without loops.
+// Heartbeats implements Service for a daemon without loops.
 func (s *fakeService) Heartbeats() *heartbeat.Set { return nil }
 func (*following) Heartbeats() *heartbeat.Set     { return nil }
 
-// Record implements Service: a daemon without VRRP instances.
+// Record implements Service for a daemon without VRRP instances.
 func (s *fakeService) Record(string) (string, error) { return "", nil }
 func (*following) Record(string) (string, error)     { return "", nil }
 
 const dogLimit = 8 * time.Second
 
-// kennel feeds a watchdog and counts.
-type kennel struct {
+// feeder runs feed and counts its calls.
+type feeder struct {
 	loops heartbeat.Set
 	fed   atomic.Int64
 	log   bytes.Buffer
 }
 
-func (k *kennel) run(t *testing.T) {
+func (k *feeder) run(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -44,8 +44,8 @@ func (k *kennel) run(t *testing.T) {
 	t.Cleanup(func() { stop(); <-done })
 }
 
-// in lets time pass and returns how often the watchdog was fed.
-func (k *kennel) in(d time.Duration) int64 {
+// in advances the time and returns how often the watchdog was fed.
+func (k *feeder) in(d time.Duration) int64 {
 	before := k.fed.Load()
 	time.Sleep(d)
 	synctest.Wait()
@@ -54,7 +54,7 @@ func (k *kennel) in(d time.Duration) int64 {
 
 func TestWatchdogIsFedByTheLoops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var k kennel
+		var k feeder
 		hang := make(chan struct{})
 		beating := k.loops.Start("the table loop")
 		stop := make(chan struct{})
@@ -72,21 +72,21 @@ func TestWatchdogIsFedByTheLoops(t *testing.T) {
 			}
 		}()
 		k.run(t)
-		if n := k.in(time.Minute); n < 29 { // four times in every limit
+		if n := k.in(time.Minute); n < 29 { // four times per limit
 			t.Errorf("fed %d times a minute", n)
 		}
 		hang <- struct{}{}
 		if n := k.in(dogLimit + 2*time.Second); n > 5 || n < 3 {
-			t.Errorf("fed %d times while it was not known that a loop hangs", n)
+			t.Errorf("fed %d times before the limit of the stalled loop", n)
 		}
 		if n := k.in(18 * time.Second); n != 0 {
-			t.Errorf("fed %d times for a loop that hangs", n)
+			t.Errorf("fed %d times for a stalled loop", n)
 		}
 		if log := k.log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, `loop="the table loop"`) {
 			t.Errorf("log:\n%s", log)
 		}
 		if n := k.in(20 * time.Second); n < 5 {
-			t.Errorf("fed %d times when the loop moved again", n)
+			t.Errorf("fed %d times after the loop made progress again", n)
 		}
 	})
 }
@@ -115,6 +115,6 @@ func TestWatchdogSpeaksToSystemd(t *testing.T) {
 	stop()
 	<-done
 
-	t.Setenv("WATCHDOG_PID", "1") // meant for another process: nothing to do
+	t.Setenv("WATCHDOG_PID", "1") // for another process: do nothing
 	watchdog(t.Context(), nil, slog.New(slog.DiscardHandler))
 }
