@@ -12,13 +12,13 @@ import (
 	"testing"
 )
 
-// ofOneFamily are the words by which code asks for IPv4 or takes it for granted.
+// ofOneFamily are the identifiers that test for or assume IPv4.
 var ofOneFamily = []string{
 	"Is4", "As4", "AddrFrom4", "IPv4Unspecified", "To4", "[4]byte", "IPv4", "AF_INET", "FAMILY_V4", "SockaddrInet4", "Inet4Pktinfo", "PktInfo4",
 }
 
-// allowed are the files of the product that may use them, with the reason. Everywhere else an address is of either family: the
-// cluster file's reader refuses IPv6 (value.parseAddress in pkg/config), and nothing behind it may rely on that.
+// allowed are the product files that may use them, with the reason. Everywhere else addresses are of either family:
+// only the cluster file's parser rejects IPv6 (value.parseAddress in pkg/config), and no other code may rely on that.
 var allowed = map[string]struct {
 	words  []string
 	reason string
@@ -48,7 +48,7 @@ var allowed = map[string]struct {
 	"realserver/state.go":           {[]string{"IPv4"}, "refuses VIPs of IPv6: Membership.refusal"},
 }
 
-// Who assumes IPv4 says so here, and why; and what is not there any more is not allowed any more.
+// Files that assume IPv4 are listed here with the reason, and the list has no unused entries.
 func TestOnlyFewFilesAreOfOneFamily(t *testing.T) {
 	seen := map[string]map[string]bool{}
 	for _, root := range []string{"pkg", "realserver", "cmd", "internal"} {
@@ -57,7 +57,7 @@ func TestOnlyFewFilesAreOfOneFamily(t *testing.T) {
 			switch {
 			case err != nil:
 				return err
-			case d.IsDir() && (name == "testdata" || strings.HasSuffix(name, "test")): // helpers of tests
+			case d.IsDir() && (name == "testdata" || strings.HasSuffix(name, "test")): // test helpers
 				return filepath.SkipDir
 			case !d.IsDir() && strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go"):
 				file, err := filepath.Rel("..", path)
@@ -73,19 +73,19 @@ func TestOnlyFewFilesAreOfOneFamily(t *testing.T) {
 		}
 	}
 	if len(seen) < 100 {
-		t.Fatalf("only %d files were looked at", len(seen))
+		t.Fatalf("only %d files were examined", len(seen))
 	}
 	for _, file := range slices.Sorted(maps.Keys(seen)) {
 		for _, word := range slices.Sorted(maps.Keys(seen[file])) {
 			if !slices.Contains(allowed[file].words, word) {
-				t.Errorf("%s uses %s: take addresses of either family, or give the reason in this test", file, word)
+				t.Errorf("%s uses %s: support addresses of either family, or add the reason to this test", file, word)
 			}
 		}
 	}
 	for _, file := range slices.Sorted(maps.Keys(allowed)) {
 		for _, word := range allowed[file].words {
 			if !seen[file][word] {
-				t.Errorf("%s does not use %s any more: remove it from this test", file, word)
+				t.Errorf("%s no longer uses %s: remove it from this test", file, word)
 			}
 		}
 		if allowed[file].reason == "" {
@@ -94,7 +94,7 @@ func TestOnlyFewFilesAreOfOneFamily(t *testing.T) {
 	}
 }
 
-// familyWords are the words of ofOneFamily in a file: names of other packages and methods, and the array type.
+// familyWords are the identifiers of ofOneFamily in a file: qualified names, methods and the array type.
 func familyWords(t *testing.T, path string) map[string]bool {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)

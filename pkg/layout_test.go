@@ -1,4 +1,4 @@
-// Package pkg_test holds the tree to its own layout: which package may import which.
+// Package pkg_test enforces the layout of the tree: which package may import which.
 package pkg_test
 
 import (
@@ -13,8 +13,8 @@ import (
 
 const module = "github.com/lvs-director/lvs-director/"
 
-// layers are the rooms of docs/architecture.md. A package may import packages of lines above its own, and those named
-// before it on a line that says ordered.
+// layers are the groups of docs/architecture.md. A package may import packages of groups above its own and, in an
+// ordered group, those before it.
 var layers = []struct {
 	name     string
 	ordered  bool
@@ -26,20 +26,20 @@ var layers = []struct {
 		"pkg/probe", "pkg/statefile", "pkg/clusterfile",
 	}},
 	{"loops", true, []string{"pkg/heartbeat", "pkg/task", "pkg/journal", "pkg/election", "pkg/checker", "pkg/reconcile", "pkg/director", "pkg/host", "realserver"}},
-	{"faces", true, []string{"pkg/api", "pkg/daemon", "pkg/ctl"}},
+	{"interfaces", true, []string{"pkg/api", "pkg/daemon", "pkg/ctl"}},
 	{"programs", false, []string{"cmd/lvs-director", "cmd/lvs-realserver", "cmd/lvsctl"}},
 }
 
 // forbidden are imports that a pure package must not have, with the reason.
 var forbidden = map[string]string{
-	"os":       "a pure package touches no files",
-	"os/exec":  "a pure package starts nothing",
+	"os":       "a pure package does not access files",
+	"os/exec":  "a pure package starts no processes",
 	"net":      "a pure package opens no sockets; addresses are net/netip",
 	"log":      "a pure package does not log",
 	"log/slog": "a pure package does not log",
-	"sync":     "a pure package has no goroutines to guard against",
-	"context":  "a pure package waits for nothing",
-	"syscall":  "a pure package calls no kernel",
+	"sync":     "a pure package has no goroutines to synchronize",
+	"context":  "a pure package does not block",
+	"syscall":  "a pure package makes no system calls",
 }
 
 type goPackage struct {
@@ -62,7 +62,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		}
 		at, known := places[name]
 		if !known {
-			t.Errorf("%s is in no layer: give it a place in this test and in docs/architecture.md", name)
+			t.Errorf("%s is in no layer: add it to this test and to docs/architecture.md", name)
 			continue
 		}
 		for _, imported := range p.Imports {
@@ -85,7 +85,7 @@ func TestImportsGoOneWay(t *testing.T) {
 	}
 }
 
-// The kernel is touched in few places: whoever changes how we talk to it finds all of it there.
+// Only a few packages access the kernel, so that changes to this access are confined to them.
 func TestOnlyEffectsImportNetlinkAndRawSockets(t *testing.T) {
 	touchy := []string{"github.com/vishvananda/netlink", "github.com/moby/ipvs", "github.com/mdlayher/packet", "golang.org/x/sys/unix", "golang.org/x/net/ipv4"}
 	effects := layers[1].packages
@@ -102,8 +102,8 @@ func TestOnlyEffectsImportNetlinkAndRawSockets(t *testing.T) {
 	}
 }
 
-// labImports are what each package of the scenarios' lab may import of this module. The lab does not import the product,
-// which would then be its own judge; the farm alone borrows a MySQL server that the tests of the check have.
+// labImports are the packages of this module that each package of the lab may import. The lab does not import the
+// product, so that its results are independent of it, except for the MySQL stand-in of the check's tests.
 var labImports = map[string][]string{
 	"e2e/lab":                {"e2e/suite", "internal/require"},
 	"e2e/lab/internal/epoll": nil,
@@ -115,7 +115,7 @@ var labImports = map[string][]string{
 	"e2e/lab/systemd":        {"e2e/lab"},
 }
 
-// What boots the guests (lab/guest) knows nothing of what runs in them.
+// The package that boots the guests (lab/guest) does not depend on what runs in them.
 func TestLabImportsGoOneWay(t *testing.T) {
 	const guest = "e2e/lab/guest"
 	seen := 0
@@ -127,7 +127,7 @@ func TestLabImportsGoOneWay(t *testing.T) {
 		inGuest := strings.HasPrefix(name+"/", guest+"/")
 		allowed, known := labImports[name]
 		if !known && !inGuest {
-			t.Errorf("%s is in no line of labImports: say there what it may import", name)
+			t.Errorf("%s is missing in labImports: add what it may import", name)
 			continue
 		}
 		seen++

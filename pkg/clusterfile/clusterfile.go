@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	// Most bounds what is read of a cluster file, in bytes. Package config has a lower limit.
+	// Most is the maximum size of a cluster file, in bytes. Package config has a lower limit.
 	Most = 4 << 20
-	// piece is what is read at once: in a long system call on the only CPU, an advert would wait for it.
+	// piece is the size of a single read: on a machine with one CPU, a long system call would delay adverts.
 	piece = 64 << 10
 )
 
-// InvalidError is a cluster file that could be read and does not validate.
+// InvalidError is the error of an invalid cluster file.
 type InvalidError struct{ Problems config.Problems }
 
-// Error lists the errors, one a line; warnings are left out.
+// Error lists the errors, one per line, without warnings.
 func (e *InvalidError) Error() string {
 	var lines []string
 	for _, p := range e.Problems {
@@ -34,26 +34,26 @@ func (e *InvalidError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// UnreadableError is a cluster file that could not be read at all.
+// UnreadableError is the error of a cluster file that could not be read.
 type UnreadableError struct{ Err error }
 
 func (e *UnreadableError) Error() string { return "cluster file: " + e.Err.Error() }
 
-// Unwrap returns what the operating system said.
+// Unwrap returns the operating system's error.
 func (e *UnreadableError) Unwrap() error { return e.Err }
 
 // File is a cluster file that was read.
 type File struct {
-	// Config is what it says; nil when it cannot be used.
+	// Config is the parsed file; nil if it is invalid.
 	Config *config.Config
-	// Problems are all that were found, warnings included.
+	// Problems are all problems, including warnings.
 	Problems config.Problems
-	// Data are its bytes.
+	// Data is the content of the file.
 	Data []byte
 }
 
-// Read reads and validates a cluster file. The error is an *UnreadableError or an *InvalidError; the File has its problems
-// in every case. A file system that does not answer within 10 s makes the file unreadable.
+// Read reads and validates a cluster file. The error is an *UnreadableError or an *InvalidError; File.Problems is set
+// in either case. A file system that does not answer within 10 s makes the file unreadable.
 func Read(path string) (File, error) {
 	data, err := slurpWithin(path)
 	if err != nil {
@@ -62,8 +62,8 @@ func Read(path string) (File, error) {
 	return Judge(path, data)
 }
 
-// Bytes reads a cluster file without a look at what it says, however long the disk may take: the caller has a deadline
-// for that. The error is an *UnreadableError.
+// Bytes reads a cluster file without parsing it. It has no timeout; callers provide a deadline. The error is an
+// *UnreadableError.
 func Bytes(path string) ([]byte, error) {
 	data, err := slurp(path)
 	if err != nil {
@@ -72,8 +72,8 @@ func Bytes(path string) ([]byte, error) {
 	return data, nil
 }
 
-// Judge validates what was read of a cluster file. It is Read without the disk: what it takes, a large file on a slow
-// machine some seconds, says nothing of that.
+// Judge parses and validates the bytes of a cluster file, without disk access. It may take seconds for a large file on
+// a slow machine, so it must not count against a disk timeout.
 func Judge(path string, data []byte) (File, error) {
 	cfg, problems := config.Parse(path, data)
 	f := File{Config: cfg, Problems: problems, Data: data}
@@ -83,7 +83,7 @@ func Judge(path string, data []byte) (File, error) {
 	return f, nil
 }
 
-// readWithin bounds the reading of one file: a network file system whose server is gone keeps a read waiting for ever.
+// readWithin limits the reading of a file: a network file system whose server is down blocks a read forever.
 const readWithin = 10 * time.Second
 
 func slurpWithin(path string) ([]byte, error) {
@@ -105,13 +105,13 @@ func within(limit time.Duration, path string, read func() ([]byte, error)) ([]by
 	select {
 	case r := <-done:
 		return r.data, r.err
-	case <-late.C: // the reader is left behind; nothing can end it
+	case <-late.C: // the blocked reader cannot be canceled
 		return nil, fmt.Errorf("%s: not read within %s: does its file system answer?", path, limit)
 	}
 }
 
 func slurp(path string) ([]byte, error) {
-	// A named pipe without a writer would keep a plain open waiting for ever.
+	// Without O_NONBLOCK, opening a named pipe without a writer would block forever.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ func slurp(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: not a regular file", path)
 	}
 	data := make([]byte, 0, min(info.Size(), Most)+1)
-	for info.Size() <= Most && len(data) <= Most { // the size may lie
+	for info.Size() <= Most && len(data) <= Most { // the reported size may be wrong
 		if len(data) == cap(data) {
 			data = slices.Grow(data, piece)
 		}
@@ -140,7 +140,7 @@ func slurp(path string) ([]byte, error) {
 	return nil, fmt.Errorf("%s: larger than %d MiB", path, Most>>20)
 }
 
-// Refused says whether err is a cluster file that cannot be used, for which a program exits with 2.
+// Refused reports whether err means that the cluster file cannot be used, for which programs exit with 2.
 func Refused(err error) bool {
 	var invalid *InvalidError
 	var unreadable *UnreadableError

@@ -48,7 +48,7 @@ func TestReadListsEveryErrorWithItsPosition(t *testing.T) {
 
 func TestReadRefusesWhatIsNoFile(t *testing.T) {
 	dir := t.TempDir()
-	pipe := filepath.Join(dir, "pipe") // nobody writes into it: an open would wait for ever
+	pipe := filepath.Join(dir, "pipe") // it has no writer: a blocking open would never return
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,8 @@ func TestReadRefusesWhatIsNoFile(t *testing.T) {
 	}
 }
 
-// What a file says of its size is not believed: one of 0 bytes may have some, and another may be longer than a piece.
+// The reported size of a file is not trusted: it may be 0 for a file with content, and a file may be longer than a
+// piece.
 func TestSlurpReadsToTheEnd(t *testing.T) {
 	long := strings.Repeat("# a comment\n", 3*piece/12)
 	if got, err := slurp(write(t, long)); err != nil || string(got) != long {

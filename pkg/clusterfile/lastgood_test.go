@@ -35,11 +35,11 @@ func TestLastGood(t *testing.T) {
 		t.Errorf("%v, %v, want mode 0600", info, err)
 	}
 	if all, err := os.ReadDir(dir); err != nil || len(all) != 1 {
-		t.Errorf("%v, %v: something else is left in the directory", all, err)
+		t.Errorf("%v, %v: the directory has other files", all, err)
 	}
 }
 
-// What stands there already is not written again: a reload of the same file wears out no disk.
+// An unchanged copy is not written again, to avoid disk writes at each reload.
 func TestLastGoodIsWrittenOnlyWhenItDiffers(t *testing.T) {
 	l := LastGoodIn(t.TempDir())
 	stat := func() *syscall.Stat_t {
@@ -59,10 +59,10 @@ func TestLastGoodIsWrittenOnlyWhenItDiffers(t *testing.T) {
 	}
 	first := save(good)
 	if again := save(good); again != first {
-		t.Error("the same bytes are written again")
+		t.Error("the same bytes were written again")
 	}
 	if other := save(good + "# changed\n"); other == first {
-		t.Error("other bytes are not written")
+		t.Error("different bytes were not written")
 	}
 }
 
@@ -101,7 +101,7 @@ func TestLastGoodWithoutAPlace(t *testing.T) {
 	}
 }
 
-// A read that does not come back, as of a network file system whose server is gone, does not keep the caller waiting.
+// A read that never returns, as of a network file system whose server is down, does not block the caller.
 func TestReadHasADeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun, server := time.Now(), make(chan struct{})

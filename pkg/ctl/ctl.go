@@ -21,7 +21,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/version"
 )
 
-// The sockets that are tried, in this order, when --socket is not given.
+// The sockets that are tried, in this order, without --socket.
 const (
 	directorSocket   = "/run/lvs-director/director.sock"
 	realserverSocket = "/run/lvs-director/realserver.sock"
@@ -33,7 +33,7 @@ type flags struct{ socket, output string }
 func Command() *cobra.Command {
 	var f flags
 	root := &cobra.Command{
-		Use: "lvsctl", Short: "looks at and steers lvs-director and lvs-realserver", Version: version.String(),
+		Use: "lvsctl", Short: "shows and controls lvs-director and lvs-realserver", Version: version.String(),
 		SilenceUsage: true, SilenceErrors: true,
 		PersistentPreRunE: func(*cobra.Command, []string) error { return f.validate() },
 	}
@@ -44,14 +44,15 @@ func Command() *cobra.Command {
 	return root
 }
 
-// Main runs the command and returns the exit code: those of package daemon, and a monitoring plugin's for status --check.
+// Main runs the command and returns the exit code: that of package daemon, or that of a monitoring plugin for status
+// --check.
 func Main(ctx context.Context, root *cobra.Command) int {
 	err := root.ExecuteContext(ctx)
 	var plugin *PluginError
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &plugin): // its line is printed
+	case errors.As(err, &plugin): // its line has been printed
 		return plugin.Code
 	default:
 		return daemon.Complain(root, err)
@@ -65,10 +66,10 @@ func (f *flags) validate() error {
 	return &daemon.UsageError{Err: fmt.Errorf("-o %s: must be table, json or yaml", f.output)}
 }
 
-// client chooses the daemon: on a machine that runs both, the director.
+// client returns a client of the local daemon; on a machine that runs both, of the director.
 func (f *flags) client() *api.Client { return api.NewClient(f.path()) }
 
-// path is the socket of that daemon.
+// path is the socket of the daemon that client selects.
 func (f *flags) path() string {
 	if f.socket != "" {
 		return f.socket
@@ -81,7 +82,7 @@ func (f *flags) path() string {
 	return directorSocket
 }
 
-// exactly is cobra.ExactArgs with the exit code of wrong usage.
+// exactly is cobra.ExactArgs with the exit code for wrong usage.
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) == n {
@@ -160,13 +161,13 @@ func showVersion() *cobra.Command {
 	}
 }
 
-// write prints a JSON document in the format asked for.
+// write prints a JSON document in the requested format.
 func write(w io.Writer, format string, document []byte) error {
 	if format == "json" {
 		_, err := fmt.Fprintln(w, strings.TrimSpace(string(document)))
 		return err
 	}
-	// Through a yaml.Node the order of the keys stays: JSON is YAML.
+	// A yaml.Node preserves the order of the keys, and JSON is valid YAML.
 	var node yaml.Node
 	if err := yaml.Unmarshal(document, &node); err != nil {
 		return err
@@ -178,7 +179,7 @@ func write(w io.Writer, format string, document []byte) error {
 	return encoder.Encode(&node)
 }
 
-// plain takes away JSON's braces and quotes.
+// plain removes the JSON style (braces and quotes).
 func plain(n *yaml.Node) {
 	n.Style = 0
 	for _, child := range n.Content {
@@ -186,7 +187,7 @@ func plain(n *yaml.Node) {
 	}
 }
 
-// role is the part of a status document that says which kind it is.
+// role returns the role in a status document.
 func role(document []byte) (string, error) {
 	var head struct {
 		Role string `json:"role"`

@@ -19,7 +19,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
-// lvsctl runs the command as main would.
+// lvsctl runs the command like main.
 func lvsctl(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, err bytes.Buffer
@@ -30,7 +30,7 @@ func lvsctl(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return Main(t.Context(), cmd), out.String(), err.String()
 }
 
-// serve answers like a daemon and returns the socket.
+// serve serves h like a daemon and returns the socket.
 func serve(t *testing.T, h api.Handlers) string {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "s")
@@ -119,7 +119,7 @@ func TestStatusTable(t *testing.T) {
 	}
 }
 
-// The names of interface.md, section 3, that scripts rely on.
+// The field names that scripts rely on.
 func TestStatusJSONHasTheNamesOfTheContract(t *testing.T) {
 	socket := serve(t, api.Handlers{Status: func() any { return healthy() }})
 	_, out, _ := lvsctl(t, "--socket", socket, "-o", "json", "status")
@@ -160,7 +160,7 @@ func TestStatusCheckHasPluginExitCodes(t *testing.T) {
 		}
 		return s
 	}
-	// What the document says in prose does not count.
+	// The prose in the document is ignored.
 	prose := healthy()
 	prose.Instances[0].State, prose.Instances[0].Reason, prose.Problems = "FAULT", "FAULT: eth0 has no carrier", []string{"no VRRP socket on eth0"}
 	prose.VirtualServers[0].State, prose.VirtualServers[0].RealServers[0].Code = "down", "auth"

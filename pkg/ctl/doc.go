@@ -1,3 +1,3 @@
-// Package ctl is the operator's tool lvsctl: its verbs, as a cobra command that a test can run. It reads files and talks
-// to the daemons' sockets; it touches no kernel.
+// Package ctl implements lvsctl as a cobra command that tests can run. It reads files and connects to the daemons'
+// sockets; it does not access the kernel.
 package ctl

@@ -19,14 +19,14 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/journal"
 )
 
-// reconnectEvery is the pause after which a daemon that has gone is looked for again.
+// reconnectEvery is the interval of connection attempts to a stopped daemon.
 const reconnectEvery = time.Second
 
 func showEvents(f *flags) *cobra.Command {
 	var follow bool
 	var since, stateDir string
 	cmd := &cobra.Command{
-		Use: "events", Short: "what happened: elections, real servers, problems, reloads; also of a daemon that does not run",
+		Use: "events", Short: "show the event history: elections, real servers, problems, reloads; also without a running daemon",
 		Args: exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			from, err := parseSince(since, time.Now())
@@ -46,21 +46,21 @@ func showEvents(f *flags) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what comes, also across restarts of the daemon")
-	cmd.Flags().StringVar(&since, "since", "", `only what happened since then: a duration such as 90m, or a time such as 14:50, "2026-11-21 14:50" or 2026-11-21T14:50:23Z`)
-	cmd.Flags().StringVar(&stateDir, "state-dir", daemon.DefaultStateDir, "where to read the events of a daemon that does not run")
-	_ = cmd.RegisterFlagCompletionFunc("since", cobra.NoFileCompletions) // fails only for a flag that is not there
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "follow new events, also across restarts of the daemon")
+	cmd.Flags().StringVar(&since, "since", "", `only events since then: a duration such as 90m, or a time such as 14:50, "2026-11-21 14:50" or 2026-11-21T14:50:23Z`)
+	cmd.Flags().StringVar(&stateDir, "state-dir", daemon.DefaultStateDir, "where to read the events if no daemon is running")
+	_ = cmd.RegisterFlagCompletionFunc("since", cobra.NoFileCompletions) // fails only for an undefined flag
 	return cmd
 }
 
-// parseSince is the time that --since means; the zero time for "".
+// parseSince parses the value of --since; "" is the zero time.
 func parseSince(text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
 	if d, err := time.ParseDuration(text); err == nil {
 		if d < 0 {
-			return time.Time{}, errors.New("a duration counts back from now, without a sign: want one such as 90m")
+			return time.Time{}, errors.New("a duration counts back from now and must not be negative: want one such as 90m")
 		}
 		return now.Add(-d), nil
 	}
@@ -76,7 +76,7 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, errors.New(`want a duration such as 90m, or a time such as 14:50, "2026-11-21 14:50" or 2026-11-21T14:50:23Z`)
 }
 
-// follow prints what is there and what comes, until ctx ends. While no daemon answers it waits for one.
+// follow prints past and new events until ctx ends. While no daemon answers, it waits for one.
 func (f *flags) follow(ctx context.Context, p *eventPrinter, stderr io.Writer, stateDir string) error {
 	waiting := false
 	for first := true; ; first = false {
@@ -108,7 +108,7 @@ func (f *flags) follow(ctx context.Context, p *eventPrinter, stderr io.Writer, s
 	}
 }
 
-// fromFile prints what a daemon that does not answer has left; why is the error of asking it.
+// fromFile prints the events in the journal of a stopped daemon; why is the error of the connection attempt.
 func (f *flags) fromFile(p *eventPrinter, stderr io.Writer, stateDir string, why error) error {
 	dirs := []string{stateDir, filepath.Join(stateDir, "realserver")}
 	if filepath.Base(f.path()) == filepath.Base(realserverSocket) {
@@ -120,7 +120,7 @@ func (f *flags) fromFile(p *eventPrinter, stderr io.Writer, stateDir string, why
 		case errors.Is(err, fs.ErrNotExist):
 			continue
 		case err != nil:
-			return fmt.Errorf("events: %w; nor can what it has left be read: %w", why, err)
+			return fmt.Errorf("events: %w; its journal cannot be read either: %w", why, err)
 		}
 		fmt.Fprintf(stderr, "lvsctl: events: no daemon answers on %s; these are from %s\n", f.path(), journal.Path(dir))
 		for _, e := range events {
@@ -133,14 +133,14 @@ func (f *flags) fromFile(p *eventPrinter, stderr io.Writer, stateDir string, why
 		}
 		return nil
 	}
-	return fmt.Errorf("events: %w; and it has left none in %s (another directory: --state-dir)", why, strings.Join(dirs, " or "))
+	return fmt.Errorf("events: %w; and there is no journal in %s (another directory: --state-dir)", why, strings.Join(dirs, " or "))
 }
 
-// eventPrinter prints events, each at once.
+// eventPrinter prints events as they arrive.
 type eventPrinter struct {
 	out    io.Writer
 	format string
-	from   time.Time // behind the last one that was printed
+	from   time.Time // just after the last printed event
 	begun  bool
 }
 
@@ -165,7 +165,7 @@ func (p *eventPrinter) print(e event.Event) error {
 	return write(p.out, p.format, line)
 }
 
-// row is a line of the table. Its columns are as wide as they mostly need to be: what comes later is not known yet.
+// row prints a line of the table. The columns have fixed widths because later events are not known yet.
 func (p *eventPrinter) row(cells ...string) error {
 	for i, cell := range cells {
 		if cells[i] = printable(cell); cells[i] == "" {
@@ -183,7 +183,7 @@ func change(e event.Event) string {
 	return strings.TrimSpace(short(e.From) + " -> " + short(e.To))
 }
 
-// printable takes out what would steer a terminal: a reason may quote what a server answered.
+// printable removes terminal control sequences: a reason may quote a server's response.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

@@ -16,7 +16,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/logtest"
 )
 
-// keeping is a journal at work.
+// keeping is a running journal.
 func keeping(t *testing.T, dir string) *journal.Journal {
 	t.Helper()
 	j := journal.New(dir, nil)
@@ -28,7 +28,7 @@ func keeping(t *testing.T, dir string) *journal.Journal {
 	return j
 }
 
-// failover are events of a usual evening.
+// failover are sample events.
 func failover() []event.Event {
 	at := time.Date(2026, 11, 21, 14, 50, 23, 0, time.Local)
 	return []event.Event{
@@ -38,7 +38,7 @@ func failover() []event.Event {
 	}
 }
 
-// left writes events into a state directory as a daemon does, and returns that.
+// left writes events to a state directory like a daemon and returns the directory.
 func left(t *testing.T, dir string, events ...event.Event) {
 	t.Helper()
 	var text []byte
@@ -91,14 +91,14 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// Of a daemon that does not run the file is shown, and it is said.
+// Without a running daemon the events come from the file, and stderr says so.
 func TestEventsOfADaemonThatDoesNotRun(t *testing.T) {
 	state := t.TempDir()
 	nobody := filepath.Join(t.TempDir(), "realserver.sock")
 	run := func(args ...string) (int, string, string) {
 		return lvsctl(t, append([]string{"--socket", nobody, "events", "--state-dir", state}, args...)...)
 	}
-	if code, out, err := run(); code != 1 || out != "" || !strings.Contains(err, "no daemon answers") || !strings.Contains(err, "left none in "+state+"/realserver (another directory: --state-dir)") {
+	if code, out, err := run(); code != 1 || out != "" || !strings.Contains(err, "no daemon answers") || !strings.Contains(err, "no journal in "+state+"/realserver (another directory: --state-dir)") {
 		t.Errorf("without a file: exit %d, %q, %q", code, out, err)
 	}
 	left(t, filepath.Join(state, "realserver"), failover()...)
@@ -116,12 +116,12 @@ func TestEventsOfADaemonThatDoesNotRun(t *testing.T) {
 	if err := os.Mkdir(journal.Path(state), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, err := run(); code != 1 || !strings.Contains(err, "is no regular file") && !strings.Contains(err, "is a directory") {
+	if code, _, err := run(); code != 1 || !strings.Contains(err, "is not a regular file") && !strings.Contains(err, "is a directory") {
 		t.Errorf("unreadable: exit %d, %q", code, err)
 	}
 }
 
-// With -f it goes on across restarts of the daemon, and prints nothing twice.
+// With -f it continues across restarts of the daemon and prints no event twice.
 func TestEventsFollow(t *testing.T) {
 	socket, state := filepath.Join(t.TempDir(), "s"), t.TempDir()
 	var j *journal.Journal
@@ -149,7 +149,7 @@ func TestEventsFollow(t *testing.T) {
 		t.Helper()
 		for begun := time.Now(); buffer.Count(text) != count; time.Sleep(10 * time.Millisecond) {
 			if time.Since(begun) > 30*time.Second {
-				t.Fatalf("%q is not there %d times:\n%s%s", text, count, out.String(), errors.String())
+				t.Fatalf("%q does not appear %d times:\n%s%s", text, count, out.String(), errors.String())
 			}
 		}
 	}

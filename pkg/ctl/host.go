@@ -8,10 +8,10 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/election"
 )
 
-// hostFor is how long a host is measured.
+// hostFor is the duration of the measurement.
 const hostFor = 2 * time.Second
 
-// measureHost waits for deadlines as an election does, one every interval, and says how late it woke.
+// measureHost waits for timers like an election, one per interval, and returns how late they expired.
 func measureHost(interval time.Duration) election.Lateness {
 	var l election.Lateness
 	due := time.Now()
@@ -23,13 +23,13 @@ func measureHost(interval time.Duration) election.Lateness {
 		<-timer.C
 		late := time.Since(due)
 		l.Add(late)
-		due = due.Add(late.Truncate(interval)) // what a stall swallowed is not made up for
+		due = due.Add(late.Truncate(interval)) // timers missed in a stall are skipped
 	}
 	return l
 }
 
-// judgeHost says whether this machine is fit for the shortest advert interval of the file. It is when one advert of a
-// hundred is at most a fifth of the interval late, and none so late that a peer misses it.
+// judgeHost reports whether this machine can keep the shortest advert interval of the file: 99 % of the timers are at
+// most a fifth of the interval late, and none is so late that a peer would miss an advert.
 func judgeHost(cfg *config.Config, measure func(interval time.Duration) election.Lateness) (fit bool, line string) {
 	shortest := time.Duration(0)
 	for _, i := range cfg.Instances {
@@ -40,13 +40,13 @@ func judgeHost(cfg *config.Config, measure func(interval time.Duration) election
 	if shortest == 0 {
 		return true, "this host: no VRRP instance, nothing to measure"
 	}
-	// Ever shorter waits tell more of a machine in two seconds; what wakes in time for 100ms does for 1s.
+	// Short intervals give more samples in two seconds, and a machine that can keep 100ms can keep 1s.
 	l := measure(min(shortest, 100*time.Millisecond))
 	p99 := l.Quantile(.99)
 	figures := fmt.Sprintf("of %d timers 99 %% ended at most %s late, the worst %s", l.Count, p99.Round(10*time.Microsecond), l.Max.Round(10*time.Microsecond))
 	switch {
 	case l.Max >= 2*shortest:
-		return false, fmt.Sprintf("this host is not fit for advert_interval %s: it stood still for longer than its peers wait (%s); use a longer interval", shortest, figures)
+		return false, fmt.Sprintf("this host is not fit for advert_interval %s: it stalled for longer than its peers wait (%s); use a longer interval", shortest, figures)
 	case p99 > shortest/5:
 		return false, fmt.Sprintf("this host is not fit for advert_interval %s: %s; measure with the priority of the unit (nice -n -20), give the daemon real-time priority (docs/operations.md), or use a longer interval", shortest, figures)
 	}

@@ -29,7 +29,7 @@ func TestJudgeHost(t *testing.T) {
 	}{
 		{"fit", file(time.Second, 10*ms), ms, 2 * ms, true, "fit for advert_interval 10ms"},
 		{"late", file(10 * ms), 4 * ms, 5 * ms, false, "real-time priority"},
-		{"one stall", file(10 * ms), ms, 20 * ms, false, "stood still"},
+		{"one stall", file(10 * ms), ms, 20 * ms, false, "stalled"},
 		{"fit for a longer one", file(time.Second), 4 * ms, 20 * ms, true, "fit for advert_interval 1s"},
 		{"nothing to elect", file(), 0, 0, true, "no VRRP instance"},
 	} {

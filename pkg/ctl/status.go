@@ -19,7 +19,7 @@ import (
 func showStatus(f *flags) *cobra.Command {
 	var plugin bool
 	cmd := &cobra.Command{
-		Use: "status", Short: "how everything stands, and why", Args: exactly(0, "no arguments"),
+		Use: "status", Short: "show all states with their reasons", Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			document, err := f.client().Status(cmd.Context())
 			if plugin {
@@ -38,7 +38,7 @@ func showStatus(f *flags) *cobra.Command {
 	return cmd
 }
 
-// table prints a status document for people.
+// table prints a status document as a table.
 func table(w io.Writer, document []byte, now time.Time) error {
 	who, err := role(document)
 	if err != nil {
@@ -90,7 +90,7 @@ func directorTable(w io.Writer, s status.Director, now time.Time) error {
 // endpoint is "10.77.0.100:3306" or "[fd00::100]:3306".
 func endpoint(address string, port int) string { return net.JoinHostPort(address, strconv.Itoa(port)) }
 
-// weight shows the weight in the kernel, and the configured one where it differs.
+// weight returns the weight in the kernel, and the configured weight if it differs.
 func weight(r status.RealServer) string {
 	if r.Weight == r.ConfiguredWeight {
 		return fmt.Sprint(r.Weight)
@@ -128,7 +128,7 @@ func short(digest string) string {
 	return digest
 }
 
-// age says for how long something has been so, "-" when that is not known.
+// age is the time since a state change, "-" if unknown.
 func age(since, now time.Time) string {
 	if since.IsZero() {
 		return "-"
@@ -146,7 +146,7 @@ func age(since, now time.Time) string {
 	}
 }
 
-// PluginError carries the exit code of a monitoring plugin; its line is printed already.
+// PluginError has the exit code of a monitoring plugin; its line has already been printed.
 type PluginError struct{ Code int }
 
 func (e *PluginError) Error() string { return fmt.Sprintf("exit code %d", e.Code) }
@@ -165,7 +165,7 @@ func pluginVerdict(w io.Writer, document []byte, err error) error {
 	return &PluginError{code}
 }
 
-// judge says how bad a status document is, by the severities of its problems and by nothing else.
+// judge returns the exit code and line for a status document, based only on the severities of its problems.
 func judge(document []byte) (code int, line string) {
 	var s struct {
 		status.Head
@@ -176,7 +176,7 @@ func judge(document []byte) (code int, line string) {
 	case err != nil:
 		return 3, "the daemon's answer is not understood: " + err.Error()
 	case s.ProblemDetails == nil:
-		return 3, fmt.Sprintf("%s: the daemon is of an older version than lvsctl, and says nothing of severities: restart it", s.Node)
+		return 3, fmt.Sprintf("%s: the daemon is of an older version than lvsctl and reports no severities: restart it", s.Node)
 	}
 	var found []string
 	for _, p := range s.ProblemDetails {
@@ -197,8 +197,8 @@ func judge(document []byte) (code int, line string) {
 	}
 }
 
-// exitCode is that of a monitoring plugin for a severity. A word that this version does not know is of a newer one, and
-// taken for the worst.
+// exitCode is the exit code of a monitoring plugin for a severity. An unknown severity is from a newer version and
+// counts as critical.
 func exitCode(s problem.Severity) int {
 	if s == problem.Warning {
 		return 1

@@ -8,7 +8,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/daemon"
 )
 
-// virtualRouters are the verbs about VRRP instances.
+// virtualRouters is the command for VRRP instances.
 func virtualRouters(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "vrrp", Short: "the VRRP instances of a director", Args: cobra.NoArgs,
@@ -22,7 +22,7 @@ func virtualRouters(f *flags) *cobra.Command {
 
 func record(f *flags) *cobra.Command {
 	return &cobra.Command{
-		Use: "record [INSTANCE]", Short: "print the last events of an instance, or of all, and what they led to; a test replays it",
+		Use: "record [INSTANCE]", Short: "print the last events of an instance, or of all, with their results, as a trace that a test can replay",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) <= 1 {
 				return nil

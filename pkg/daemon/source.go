@@ -58,7 +58,7 @@ func (s *source) load() (*config.Config, error) {
 	data, err := ask(s.file, readWithin, func() ([]byte, error) { return clusterfile.Bytes(s.path) })
 	switch {
 	case errors.Is(err, errNoAnswer):
-		return nil, fmt.Errorf("cluster file %s: %w within %s: mend it", s.path, err, readWithin)
+		return nil, fmt.Errorf("cluster file %s: %w within %s: repair it", s.path, err, readWithin)
 	case err != nil:
 		return nil, err
 	}
@@ -107,12 +107,12 @@ func (s *source) begin(beside func() bool) (*config.Config, error) {
 	for line := range strings.Lines(err.Error()) {
 		s.log.Error("cluster file", "problem", strings.TrimSpace(line))
 	}
-	s.log.Error("the cluster file cannot be used; the last good copy runs: mend the file and reload",
+	s.log.Error("the cluster file cannot be used; the last good copy runs: correct the file and reload",
 		"copy", s.copy.Path(), "saved", saved.Format(time.RFC3339))
 	s.warn(f.Problems)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stale = fmt.Sprintf("the cluster file cannot be used, and the last good copy %s, saved %s, runs: mend the file, then lvsctl reload",
+	s.stale = fmt.Sprintf("the cluster file cannot be used, and the last good copy %s, saved %s, runs: correct the file, then run lvsctl reload",
 		s.copy.Path(), saved.Format("2006-01-02 15:04"))
 	s.refused, s.loaded = summary(err), f.Config
 	return f.Config, nil
@@ -214,10 +214,10 @@ func (s *source) save(ctx context.Context, data []byte) {
 	}
 	switch {
 	case err == nil && s.unsaved:
-		s.log.Info("a copy of the cluster file is kept again", "copy", s.copy.Path())
+		s.log.Info("the copy of the cluster file is saved again", "copy", s.copy.Path())
 		s.unsaved = false
 	case err != nil && !s.unsaved:
-		s.log.Warn("cannot keep a copy of the cluster file; a start with a broken one would not have it", "error", err)
+		s.log.Warn("cannot save a copy of the cluster file; a start with a broken file could not fall back to it", "error", err)
 		s.unsaved = true
 	}
 }

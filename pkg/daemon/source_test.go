@@ -247,7 +247,7 @@ func TestCopyThatCannotBeMade(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		if log := l.stderr.String(); strings.Count(log, "cannot keep a copy") != 1 {
+		if log := l.stderr.String(); strings.Count(log, "cannot save a copy") != 1 {
 			t.Errorf("want it logged once:\n%s", log)
 		}
 		if err := os.Mkdir(state, 0o700); err != nil {

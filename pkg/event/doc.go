@@ -1,6 +1,5 @@
-// Package event is what happens to a daemon, as values: one Event is one change that somebody may want to be told of. An
-// event is a line of JSON in the journal's file, on the socket and in `lvsctl events -o json`; fields and kinds may be added,
-// none is renamed.
+// Package event defines the events of a daemon: an Event is one reportable change. An event is a line of JSON in the
+// journal's file, on the socket and in `lvsctl events -o json`; fields and kinds may be added but are never renamed.
 //
-// It keeps no events, reads no clock and tells nobody; package journal does.
+// It stores no events, reads no clock and notifies no subscribers; package journal does.
 package event

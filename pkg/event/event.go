@@ -9,10 +9,10 @@ import (
 	"unicode/utf8"
 )
 
-// Kind says what changed. The list is open: a reader meets kinds of newer versions.
+// Kind is the kind of change. The list is open: readers may encounter kinds of newer versions.
 type Kind string
 
-// The kinds of this version. Beside each: the subject, and what From and To are.
+// The kinds of this version, each with its subject and the values of From and To.
 const (
 	InstanceState      Kind = "instance_state"       // VRRP instance: INIT, BACKUP, MASTER, FAULT
 	RealServerState    Kind = "real_server_state"    // "virtual server/real server": unknown, up, full, down
@@ -22,12 +22,12 @@ const (
 	ProblemCleared     Kind = "problem_cleared"      // the same: its severity to ""
 	ReloadApplied      Kind = "reload_applied"       // cluster file: digests of the file before and after
 	ReloadRefused      Kind = "reload_refused"       // cluster file
-	DaemonStarted      Kind = "daemon_started"       // program: "" to its version. What was raised before is not any more
+	DaemonStarted      Kind = "daemon_started"       // program: "" to its version. It clears all problems raised before
 	DaemonStopped      Kind = "daemon_stopped"       // program
-	EventsLost         Kind = "events_lost"          // "": here events are missing in what this reader was given
+	EventsLost         Kind = "events_lost"          // "": this reader has missed events here
 )
 
-// Kinds are those of this version, in the order of the documentation.
+// Kinds returns the kinds of this version, in the order of the documentation.
 func Kinds() []Kind {
 	return []Kind{
 		InstanceState, RealServerState, TrackState, VirtualServerState, ProblemRaised, ProblemCleared, ReloadApplied, ReloadRefused,
@@ -35,8 +35,8 @@ func Kinds() []Kind {
 	}
 }
 
-// The words for From and To of real servers, tracks and virtual servers. Full is up without a connection left; Degraded is of
-// virtual servers alone.
+// The values of From and To for real servers, tracks and virtual servers. Full means up but without free connections;
+// Degraded is for virtual servers only.
 const (
 	Unknown  = "unknown"
 	Up       = "up"
@@ -45,34 +45,34 @@ const (
 	Down     = "down"
 )
 
-// Event is one change. Time and Kind are set in every event, the others as far as the kind has them.
+// Event is one change. Time and Kind are always set, the other fields depending on the kind.
 type Event struct {
-	Time    time.Time `json:"time"` // of the wall clock
+	Time    time.Time `json:"time"` // wall clock
 	Kind    Kind      `json:"kind"`
 	Subject string    `json:"subject,omitempty"` // the name in the cluster file, as Kind says
 	From    string    `json:"from,omitempty"`
 	To      string    `json:"to,omitempty"`
-	// Code is that of the check for a real server or a track, that of the problem for a problem.
+	// Code is the code of the check for a real server or a track, and the problem code for a problem.
 	Code   string `json:"code,omitempty"`
-	Reason string `json:"reason,omitempty"` // a sentence
-	// VirtualRouterID is that of an instance, 1 to 255.
+	Reason string `json:"reason,omitempty"` // plain text
+	// VirtualRouterID is set for instances, 1 to 255.
 	VirtualRouterID uint8 `json:"virtual_router_id,omitempty"`
 }
 
-// Lost says that count events are missing at this place, and why.
+// Lost returns an event that reports count missing events and why.
 func Lost(at time.Time, count int, why string) Event {
 	return Event{Time: at, Kind: EventsLost, Reason: fmt.Sprintf("%d events are missing here: %s", count, why)}
 }
 
 const (
-	// MaxText bounds Reason, and MaxName the other texts, in bytes. A reason may quote what a server answered.
+	// MaxText limits Reason, and MaxName the other texts, in bytes. A reason may quote a server's response.
 	MaxText = 1000
 	MaxName = 200
-	// MaxLine bounds a line. Six bytes of JSON for one of text is the most that escaping makes.
+	// MaxLine limits a line. JSON escaping produces at most six bytes per byte of text.
 	MaxLine = 6*(MaxText+5*MaxName) + 300
 )
 
-// Bounded returns the event with texts that are cut to their bounds, and its time without a monotonic part.
+// Bounded returns the event with truncated texts and without the monotonic part of its time.
 func (e Event) Bounded() Event {
 	e.Time = e.Time.Round(0)
 	e.Kind = Kind(cut(string(e.Kind), MaxName))
@@ -81,7 +81,7 @@ func (e Event) Bounded() Event {
 	return e
 }
 
-// cut shortens a text to most bytes, whole characters only, and lets go of the rest.
+// cut truncates a text to most bytes at a character boundary and does not retain the rest.
 func cut(text string, most int) string {
 	if len(text) <= most {
 		return text
@@ -94,7 +94,7 @@ func cut(text string, most int) string {
 	return strings.Clone(text[:end]) + mark
 }
 
-// Line is the event as one line of JSON, with its end.
+// Line returns the event as one line of JSON with a newline.
 func (e Event) Line() ([]byte, error) {
 	line, err := json.Marshal(e)
 	if err != nil {
@@ -103,10 +103,10 @@ func (e Event) Line() ([]byte, error) {
 	return append(line, '\n'), nil
 }
 
-// Parse reads a line that Line has written, or that a version with more fields has. Anything else is an error.
+// Parse parses a line written by Line, including lines of newer versions with more fields. Anything else is an error.
 func Parse(line []byte) (Event, error) {
 	if len(line) > MaxLine {
-		return Event{}, fmt.Errorf("event: a line of %d bytes, %d are the most", len(line), MaxLine)
+		return Event{}, fmt.Errorf("event: line of %d bytes, the maximum is %d", len(line), MaxLine)
 	}
 	var e Event
 	if err := json.Unmarshal(line, &e); err != nil {

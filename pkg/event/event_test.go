@@ -48,7 +48,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// Whatever an event says, its line fits, and is read back.
+// Any event fits into a line and can be read back.
 func TestBounded(t *testing.T) {
 	for _, text := range []string{strings.Repeat("\x00", 5000), strings.Repeat("\xff", 5000), strings.Repeat("é", 5000), strings.Repeat("\u2028", 5000)} {
 		e := Event{Time: time.Now(), Kind: Kind(text), Subject: text, From: text, To: text, Code: text, Reason: text, VirtualRouterID: 255}.Bounded()
@@ -77,7 +77,7 @@ func FuzzParse(f *testing.F) {
 		}
 		again, err := e.Line()
 		if err != nil {
-			t.Fatalf("read, and cannot be written: %+v: %v", e, err)
+			t.Fatalf("can be read but not written: %+v: %v", e, err)
 		}
 		back, err := Parse(again)
 		if err != nil || !back.Time.Equal(e.Time) || back.Kind != e.Kind {

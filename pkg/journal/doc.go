@@ -1,7 +1,7 @@
-// Package journal keeps the events of a daemon: the newest in memory, and in a file of the state directory, so that they
-// are there after a restart. Whoever wants to know of events subscribes, and has a bounded queue of its own.
+// Package journal keeps the events of a daemon: the newest in memory, and in a file of the state directory so that they
+// survive a restart. Each subscriber has its own bounded queue.
 //
-// Recording an event waits for nobody: neither for a subscriber nor for the disk. A queue that is full loses events, and
-// its reader is told how many. The file is written by a task of its own (Keeper); a disk that is full, or does not answer,
-// costs the file and nothing else. The package does not know what an event means, and makes none but event.Lost.
+// Recording an event never waits for a subscriber or the disk. A full queue drops events, and its reader gets their
+// number. A separate task (Keeper) writes the file; a full or hanging disk affects only the file. The package does not
+// interpret events and creates none except event.Lost.
 package journal

@@ -17,15 +17,15 @@ import (
 const (
 	fileName     = "events.jsonl"
 	previousName = "events.1.jsonl"
-	// FileBytes bounds the file. One that would become longer is renamed, so that there are at most two.
+	// FileBytes limits the size of the file. A file that would exceed it is renamed, so there are at most two.
 	FileBytes = 512 << 10
 )
 
-// Path is the journal's file in a state directory.
+// Path returns the path of the journal's file in a state directory.
 func Path(dir string) string { return filepath.Join(dir, fileName) }
 
-// Read reads what a daemon has left in a state directory, oldest first, and no more than a daemon has in memory. What is no
-// event is skipped. The error says why there is no file, or why it cannot be read.
+// Read reads the events in a state directory, oldest first, at most as many as a daemon keeps in memory. Invalid lines
+// are skipped. It returns an error if the file is missing or cannot be read.
 func Read(dir string) ([]event.Event, error) {
 	f := fileIn(dir)
 	r, err := f.read()
@@ -35,12 +35,12 @@ func Read(dir string) ([]event.Event, error) {
 	return r.events, nil
 }
 
-// file is the journal's file and the one before it. It is opened anew for each batch, so that one that somebody has removed
-// is made again. It belongs to one goroutine at a time.
+// file is the journal's file and its predecessor. It is opened for each batch, so that a removed file is recreated. It
+// must be used by one goroutine at a time.
 type file struct {
 	dir  string
 	open func(path string) (writer, error)
-	torn bool // the end of the file may be half a line, of a crash or of a disk that was full
+	torn bool // the file may end with an incomplete line, after a crash or on a full disk
 }
 
 // writer is an open file.
@@ -52,7 +52,7 @@ type writer interface {
 func fileIn(dir string) file { return file{dir: dir, open: openForAppending, torn: true} }
 
 func openForAppending(path string) (writer, error) {
-	// O_NONBLOCK: a pipe in the file's place makes nobody wait.
+	// O_NONBLOCK: a pipe at this path must not block.
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o640)
 	if err != nil {
 		return nil, err
@@ -60,9 +60,9 @@ func openForAppending(path string) (writer, error) {
 	return f, nil
 }
 
-var errNotRegular = errors.New("is no regular file: remove it")
+var errNotRegular = errors.New("is not a regular file: remove it")
 
-// append writes events and returns how many are in the file, also beside an error.
+// append writes events and returns how many were written, even with an error.
 func (f *file) append(events []event.Event) (done int, err error) {
 	if err := os.MkdirAll(f.dir, 0o750); err != nil {
 		return 0, err
@@ -77,7 +77,7 @@ func (f *file) append(events []event.Event) (done int, err error) {
 	return done, nil
 }
 
-// fill writes as many events as the file has room for, at least one; a file without room is put aside first.
+// fill writes as many events as fit into the file, at least one; a full file is renamed first.
 func (f *file) fill(events []event.Event) (done int, err error) {
 	path := Path(f.dir)
 	w, err := f.open(path)
@@ -100,10 +100,10 @@ func (f *file) fill(events []event.Event) (done int, err error) {
 	if f.torn && info.Size() > 0 {
 		text = append(text, '\n')
 	}
-	var ends []int // of the lines in text
+	var ends []int // end offsets of the lines in text
 	for _, e := range events {
 		line, err := e.Line()
-		if err != nil { // what cannot be written is left out
+		if err != nil { // skip an event that cannot be encoded
 			line = nil
 		}
 		if len(ends) > 0 && info.Size()+int64(len(text)+len(line)) > FileBytes {
@@ -117,10 +117,10 @@ func (f *file) fill(events []event.Event) (done int, err error) {
 			return 0, err
 		}
 		f.torn = false
-		return 0, nil // the next call makes a new one
+		return 0, nil // the next call creates a new file
 	}
 	written, err := w.Write(text)
-	for done < len(ends) && ends[done]-1 <= written { // a line that lacks only its end gets that from the next one
+	for done < len(ends) && ends[done]-1 <= written { // a line that lacks only the newline gets it from the next write
 		done++
 	}
 	f.torn = err != nil
@@ -132,7 +132,7 @@ func (f *file) read() (*ring, error) {
 	r := &ring{}
 	previous := readInto(r, filepath.Join(f.dir, previousName))
 	err := readInto(r, Path(f.dir))
-	if errors.Is(err, fs.ErrNotExist) && previous == nil { // killed between the renaming and the next event
+	if errors.Is(err, fs.ErrNotExist) && previous == nil { // killed between renaming and the next event
 		err = nil
 	}
 	return r, err
@@ -151,7 +151,7 @@ func readInto(r *ring, path string) error {
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s: %w", path, errNotRegular)
 	}
-	if beyond := info.Size() - FileBytes; beyond > 0 { // not written by us
+	if beyond := info.Size() - FileBytes; beyond > 0 { // not written by this package
 		if _, err := in.Seek(beyond, io.SeekStart); err != nil {
 			return err
 		}
@@ -159,7 +159,7 @@ func readInto(r *ring, path string) error {
 	return scan(r, io.LimitReader(in, FileBytes))
 }
 
-// scan adds every line that is an event. A line that is longer than any event is none.
+// scan adds every valid line. A line longer than event.MaxLine is invalid.
 func scan(r *ring, in io.Reader) error {
 	lines := bufio.NewReaderSize(in, event.MaxLine+1)
 	for tooLong := false; ; {

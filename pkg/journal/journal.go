@@ -7,18 +7,18 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/event"
 )
 
-// Journal is the events of one daemon. Its methods may be called from any goroutine, and wait for none.
+// Journal holds the events of one daemon. Its methods are safe for concurrent use and do not block.
 type Journal struct {
 	keeper *Keeper
 	log    func(event.Event)
 
-	mu            sync.Mutex // guards what follows
+	mu            sync.Mutex // guards the fields below
 	ring          ring
 	subscriptions map[*Subscription]bool
 }
 
-// New makes a Journal with a file in dir, which need not exist. The file is read and written by the Keeper, once that
-// runs. log is told of every event in the goroutine of whoever records it, and must return at once; nil: nobody is told.
+// New creates a Journal with a file in dir, which need not exist. The running Keeper reads and writes the file. log is
+// called with every event in the goroutine that records it and must not block; it may be nil.
 func New(dir string, log func(event.Event)) *Journal {
 	if log == nil {
 		log = func(event.Event) {}
@@ -28,16 +28,16 @@ func New(dir string, log func(event.Event)) *Journal {
 	return j
 }
 
-// Keeper is the task that reads and writes the file.
+// Keeper returns the task that reads and writes the file.
 func (j *Journal) Keeper() *Keeper { return j.keeper }
 
-// Record takes an event. One without a time happens now.
+// Record records an event. An event without a time gets the current time.
 func (j *Journal) Record(e event.Event) {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
-	bounded := e.Bounded() // not for the log, which has bounds of its own
-	// Within the lock, so that the log and all subscribers have the same order. None of them waits.
+	bounded := e.Bounded() // not for the log, which has its own limits
+	// With the lock held, so that the log and all subscribers see the same order. None of them blocks.
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.log(e)
@@ -47,21 +47,21 @@ func (j *Journal) Record(e event.Event) {
 	}
 }
 
-// Since are the events in memory that happened at a time or after it, oldest first; all of them for the zero time.
+// Since returns the events in memory at or after a time, oldest first; all of them for the zero time.
 func (j *Journal) Since(from time.Time) []event.Event {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.ring.since(from)
 }
 
-// Follow returns what Since does, and a subscription to everything that comes after.
+// Follow returns the events of Since and a subscription to all later events.
 func (j *Journal) Follow(from time.Time) ([]event.Event, *Subscription) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.ring.since(from), j.subscribe()
 }
 
-// restore puts events of an earlier run before those of this one.
+// restore inserts the events of earlier runs before those of this run.
 func (j *Journal) restore(earlier *ring) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -71,14 +71,14 @@ func (j *Journal) restore(earlier *ring) {
 	j.ring = *earlier
 }
 
-// subscribe adds a subscription. Whoever shares the Journal already holds mu.
+// subscribe adds a subscription. The caller must hold mu once the Journal is shared.
 func (j *Journal) subscribe() *Subscription {
 	s := &Subscription{journal: j, wake: make(chan struct{}, 1)}
 	j.subscriptions[s] = true
 	return s
 }
 
-// queued bounds the events that wait for one subscriber.
+// queued is the capacity of a subscriber's queue.
 const queued = 1024
 
 // Subscription is a queue of events for one reader.
@@ -86,16 +86,16 @@ type Subscription struct {
 	journal *Journal
 	wake    chan struct{}
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	events []event.Event
 	lost   int
 }
 
-// Wake has an element when there is something to take.
+// Wake has an element when Take has events to return.
 func (s *Subscription) Wake() <-chan struct{} { return s.wake }
 
-// Take returns what has come since it was last called, oldest first. lost is how many more came after those, and did not
-// fit into the queue.
+// Take returns the events since the last call, oldest first. lost is the number of later events that did not fit into
+// the queue.
 func (s *Subscription) Take() (events []event.Event, lost int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// run keeps a journal's file until stop is called, which is once at least at the end of the test.
+// run runs a journal's keeper until stop is called, at the latest at the end of the test.
 func run(t *testing.T, j *Journal) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -54,7 +54,7 @@ func at(second int64, n int) event.Event {
 	return e
 }
 
-// reasons are those of events, with a space between.
+// reasons returns the reasons of events, separated by spaces.
 func reasons(events []event.Event) string {
 	all := make([]string, len(events))
 	for i, e := range events {
@@ -72,7 +72,7 @@ func read(t *testing.T, dir string) string {
 	return reasons(events)
 }
 
-// What was recorded is there after a restart, before what comes then, also what was recorded before the file was read.
+// Recorded events are available after a restart, before newer ones, even those recorded before the file was read.
 func TestRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "state")
@@ -106,7 +106,7 @@ func TestRestart(t *testing.T) {
 	})
 }
 
-// Each subscriber has everything from where it began, and one that does not read loses what is its own.
+// Each subscriber gets all events since its subscription; one that does not read loses only its own events.
 func TestSubscribers(t *testing.T) {
 	j := New(t.TempDir(), nil)
 	j.Record(numbered(0))
@@ -121,13 +121,13 @@ func TestSubscribers(t *testing.T) {
 		<-busy.Wake()
 		events, lost := busy.Take()
 		if seen += len(events); lost > 0 {
-			t.Fatalf("who reads has lost %d", lost)
+			t.Fatalf("the reading subscriber has lost %d", lost)
 		}
 	}
 	<-idle.Wake()
 	events, lost := idle.Take()
 	if seen != queued+3 || len(events) != queued || lost != 3 || events[0].Reason != "0" {
-		t.Errorf("who reads has %d, who does not %d from %q on, and lost %d", seen, len(events), events[0].Reason, lost)
+		t.Errorf("the reading subscriber has %d, the other one %d from %q on, and lost %d", seen, len(events), events[0].Reason, lost)
 	}
 	if events, lost := idle.Take(); len(events)+lost > 0 {
 		t.Errorf("twice: %d, %d", len(events), lost)
@@ -136,7 +136,7 @@ func TestSubscribers(t *testing.T) {
 	idle.Close()
 	j.Record(numbered(9))
 	if events, _ := idle.Take(); len(events) > 0 {
-		t.Error("told after its end")
+		t.Error("notified after Close")
 	}
 }
 
@@ -158,7 +158,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// There are never more than two files, and none is longer than the bound.
+// There are never more than two files, and none exceeds the limit.
 func TestFileIsBounded(t *testing.T) {
 	dir := t.TempDir()
 	f := fileIn(dir)
@@ -189,7 +189,7 @@ func TestFileIsBounded(t *testing.T) {
 			t.Fatalf("%d follows %d", events[i+1].Time.Unix(), events[i].Time.Unix())
 		}
 	}
-	if err := os.Remove(Path(dir)); err != nil { // killed just after it was put aside
+	if err := os.Remove(Path(dir)); err != nil { // killed just after the renaming
 		t.Fatal(err)
 	}
 	if events, err := Read(dir); err != nil || len(events) == 0 {
@@ -197,7 +197,7 @@ func TestFileIsBounded(t *testing.T) {
 	}
 }
 
-// Half a line, garbage and whatever else is in the file is skipped; what comes after it is not lost.
+// Incomplete lines and garbage in the file are skipped; later events are not lost.
 func TestTornAndGarbage(t *testing.T) {
 	dir := t.TempDir()
 	line, _ := event.Event{Time: time.Unix(1, 0), Kind: event.TrackState, Reason: "whole"}.Line()
@@ -217,7 +217,7 @@ func TestTornAndGarbage(t *testing.T) {
 	}
 }
 
-// fullDisk takes so many bytes more.
+// fullDisk accepts a given number of bytes.
 type fullDisk struct {
 	writer
 	room *atomic.Int64
@@ -232,9 +232,9 @@ func (d fullDisk) Write(text []byte) (int, error) {
 	return n, nil
 }
 
-// A disk that is full is a problem until it has room; then everything that was not lost is in the file, once.
+// A full disk is a problem until it has space; then the file has every event that was not lost, exactly once.
 func TestFullDisk(t *testing.T) {
-	for _, room := range []int{0, 1, 33, 65, 66, 67, 68, 69, 70, 71, 135, 136, 137} { // it fills up within a line, and around its end
+	for _, room := range []int{0, 1, 33, 65, 66, 67, 68, 69, 70, 71, 135, 136, 137} { // fills up within a line and around its end
 		synctest.Test(t, func(t *testing.T) {
 			j := New(t.TempDir(), nil)
 			k := j.Keeper()
@@ -265,7 +265,7 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// A disk that does not answer is a problem, makes nobody wait and no loop stand still; what did not fit is told in the file.
+// A hanging disk is a problem but blocks no caller and no loop; the file reports the number of lost events.
 func TestHangingDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := New(t.TempDir(), nil)
@@ -281,7 +281,7 @@ func TestHangingDisk(t *testing.T) {
 		go func() { ended <- k.Run(ctx) }()
 		<-k.Ready()
 		j.Record(numbered(0))
-		synctest.Wait() // the first hangs in the disk alone
+		synctest.Wait() // only the first write hangs
 		for n := range queued + 7 {
 			j.Record(numbered(n + 1))
 		}
@@ -290,7 +290,7 @@ func TestHangingDisk(t *testing.T) {
 			time.Sleep(time.Second)
 			for _, loop := range monitor.Look(time.Second) {
 				if loop.For > 2*time.Second {
-					t.Fatalf("%s stands still for %s", loop.Name, loop.For)
+					t.Fatalf("%s has stalled for %s", loop.Name, loop.For)
 				}
 			}
 		}
@@ -313,7 +313,7 @@ func TestHangingDisk(t *testing.T) {
 	})
 }
 
-// The end does not wait for a disk that hangs for longer than a second.
+// Stopping waits for a hanging disk for a second at most.
 func TestEndWithAHangingDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := New(t.TempDir(), nil)
@@ -334,7 +334,7 @@ func TestEndWithAHangingDisk(t *testing.T) {
 	})
 }
 
-// What stands in the file's place is a problem with a reason, and what is recorded comes when it is gone.
+// An unusable file is a problem with a reason, and the recorded events are written when it is removed.
 func TestUnusableFile(t *testing.T) {
 	for name, make := range map[string]func(path string) error{
 		"a directory": func(path string) error { return os.Mkdir(path, 0o700) },
@@ -367,7 +367,7 @@ func TestUnusableFile(t *testing.T) {
 	}
 }
 
-// No bytes in the file are a panic, more than the bound of memory, or in the way of what is written after them.
+// No content of the file causes a panic, exceeds the memory limit or prevents later events from being read.
 func FuzzScan(f *testing.F) {
 	line, _ := event.Event{Time: time.Unix(1, 0), Kind: event.TrackState, Reason: "whole"}.Line()
 	f.Add(line)

@@ -12,18 +12,18 @@ import (
 )
 
 const (
-	// retryEvery is the pause after which a file that could not be written is tried again.
+	// retryEvery is the interval of write attempts after a failure.
 	retryEvery = time.Second
-	// answerWithin is how many of these pauses the disk may take before the status says that it does not answer.
+	// answerWithin is the number of these intervals after which a disk counts as not answering.
 	answerWithin = 2
-	// partWithin is how long the end waits for the disk.
+	// partWithin is how long a stopping daemon waits for the disk.
 	partWithin = time.Second
 )
 
 var errNoAnswer = errors.New("the disk does not answer")
 
-// Keeper reads the file at the start, and writes every event to it. It implements task.Task. What it asks of the disk
-// goes on apart from its loop, one thing at a time, so that a disk that hangs does not make the loop stand still.
+// Keeper reads the file at the start and writes every event to it. It implements task.Task. Disk operations run outside
+// its loop, one at a time, so that a hanging disk does not stall the loop.
 type Keeper struct {
 	journal *Journal
 	queue   *Subscription
@@ -31,11 +31,11 @@ type Keeper struct {
 	problem task.Published[string]
 
 	// Owned by Run.
-	answer  chan error // of what the disk does; nil: nothing
-	waited  int        // pauses for it
+	answer  chan error // result of the running disk operation; nil: none is running
+	waited  int        // intervals waited for it
 	failing bool
 
-	// Owned by what the disk does, else by Run.
+	// Owned by the running disk operation, else by Run.
 	file    file
 	unsaved []event.Event
 }
@@ -43,13 +43,13 @@ type Keeper struct {
 // Name implements task.Task.
 func (k *Keeper) Name() string { return "the keeper of the journal" }
 
-// Ready is closed when the events of the run before are there, or could not be read.
+// Ready is closed when the events of earlier runs have been read or could not be read.
 func (k *Keeper) Ready() <-chan struct{} { return k.ready.Ready() }
 
-// Problem says why events are not in the file, as a sentence; "" when they are.
+// Problem returns why events cannot be written to the file; "" if they can.
 func (k *Keeper) Problem() string { return k.problem.Load() }
 
-// Run keeps the file until ctx ends. It returns nil.
+// Run reads and writes the file until ctx ends. It returns nil.
 func (k *Keeper) Run(ctx context.Context) error {
 	heart := heartbeat.From(ctx)
 	tick := time.NewTicker(retryEvery)
@@ -79,7 +79,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
-// ask has the disk do something.
+// ask starts a disk operation.
 func (k *Keeper) ask(f func() error) {
 	answer := make(chan error, 1)
 	k.answer, k.waited = answer, 0
@@ -114,14 +114,14 @@ func (k *Keeper) say(problem string) {
 	}
 }
 
-// waiting says whether there is something to save.
+// waiting reports whether there are events to save.
 func (k *Keeper) waiting() bool {
 	k.queue.mu.Lock()
 	defer k.queue.mu.Unlock()
 	return len(k.unsaved)+len(k.queue.events)+k.queue.lost > 0
 }
 
-// load takes the events of earlier runs into memory. A file that cannot be read is no problem before it cannot be written.
+// load reads the events of earlier runs into memory. An unreadable file is not a problem until it cannot be written.
 func (k *Keeper) load() error {
 	if earlier, err := k.file.read(); err == nil {
 		k.journal.restore(earlier)
@@ -129,7 +129,7 @@ func (k *Keeper) load() error {
 	return nil
 }
 
-// save writes what is queued, after what could not be written before.
+// save writes the events left over from a failure and then the queued events.
 func (k *Keeper) save() error {
 	if len(k.unsaved) == 0 {
 		events, lost := k.queue.Take()
@@ -146,11 +146,11 @@ func (k *Keeper) save() error {
 	return err
 }
 
-// part writes what is left, for as long as the end of the daemon may wait for it.
+// part writes the remaining events, for at most partWithin.
 func (k *Keeper) part() {
 	late := time.NewTimer(partWithin)
 	defer late.Stop()
-	for range 3 { // what is being done, what it left in the queue, what a failure left of it
+	for range 3 { // the running operation, the remaining queue, the rest after a failure
 		if k.answer == nil {
 			if !k.waiting() {
 				return

@@ -6,9 +6,9 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/event"
 )
 
-// Log makes the subscriber that writes the log: one line for each change of an election, a real server or a track, and for a
-// reload that was refused. Its queue is that of the log's writer, so that it may be told in the goroutine of whoever
-// records. What is logged with more detail where it happens is not logged again here.
+// Log returns the subscriber that writes the log: one line for each change of an election, a real server or a track,
+// and for a refused reload. The log's writer has a queue, so Log can be called in the recording goroutine. Events that
+// are logged in more detail where they occur are not logged here.
 func Log(log *slog.Logger) func(event.Event) {
 	return func(e event.Event) {
 		switch e.Kind {

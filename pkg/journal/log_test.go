@@ -8,7 +8,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/logtest"
 )
 
-// The lines of the log are those that people and scripts search for.
+// These log lines are stable: operators and scripts search for them.
 func TestLog(t *testing.T) {
 	var out logtest.Buffer
 	j := New(t.TempDir(), Log(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {

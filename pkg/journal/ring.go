@@ -7,10 +7,10 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/event"
 )
 
-// MemoryBytes bounds the events in memory: some 1,300 of the usual length.
+// MemoryBytes limits the events in memory: about 1,300 of typical length.
 const MemoryBytes = 512 << 10
 
-// ring is the newest events, oldest first. The zero value is empty.
+// ring holds the newest events, oldest first. The zero value is empty.
 type ring struct {
 	events []event.Event
 	size   int
@@ -21,12 +21,12 @@ func (r *ring) add(e event.Event) {
 	r.size += weight(e)
 	for r.size > MemoryBytes {
 		r.size -= weight(r.events[0])
-		r.events[0] = event.Event{} // lets go of its texts
+		r.events[0] = event.Event{} // releases its texts
 		r.events = r.events[1:]
 	}
 }
 
-// weight is what an event takes in memory. Its place is counted twice: append makes room for as many again.
+// weight is the memory usage of an event. The size of the struct is counted twice because append doubles the capacity.
 func weight(e event.Event) int {
 	return 2*int(unsafe.Sizeof(e)) + len(e.Subject) + len(e.From) + len(e.To) + len(e.Code) + len(e.Reason)
 }

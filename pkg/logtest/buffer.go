@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Buffer holds what was written. The zero value is empty; any goroutine may use it.
+// Buffer is a writer that keeps its content. The zero value is empty. It is safe for concurrent use.
 type Buffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -19,12 +19,12 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	return b.text.Write(p)
 }
 
-// String is all that was written.
+// String returns the content.
 func (b *Buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.String()
 }
 
-// Count is how often text was written.
+// Count returns the number of occurrences of text.
 func (b *Buffer) Count(text string) int { return strings.Count(b.String(), text) }

@@ -1,3 +1,3 @@
-// Package logtest is a log that tests read while several goroutines write it. It knows nothing of what is logged, and no
-// program imports it.
+// Package logtest is a log that tests can read while several goroutines write to it. It does not interpret the log, and
+// no program imports it.
 package logtest

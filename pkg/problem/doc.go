@@ -1,6 +1,6 @@
-// Package problem is everything that a daemon may report to be wrong: stable codes, each declared once with its severity,
-// what it means, what to do, and which other problems explain it. Severity comes from the declaration and from nowhere else.
+// Package problem defines all problems that a daemon may report: stable codes, each declared once with severity,
+// meaning, remedy and the problems that explain it. The severity comes only from the declaration.
 //
-// It finds no problems and tells nobody of them: package director and the agent find them, packages status and event carry
-// them.
+// It neither detects nor reports problems: package director and the agent detect them, packages status and event
+// transport them.
 package problem

@@ -15,39 +15,39 @@ type Code string
 type Severity string
 
 const (
-	// Warning is what will become critical, or what somebody has to look at.
+	// Warning: it may become critical, or the operator must investigate it.
 	Warning Severity = "WARNING"
-	// Critical is that clients are not served, or will not be after the next failover.
+	// Critical: clients are not served, or will not be after the next failover.
 	Critical Severity = "CRITICAL"
 )
 
-// Finding is one problem as it is found.
+// Finding is a problem as detected.
 type Finding struct {
 	Code    Code
 	Subject string // what has it, by the cluster file's name; "" for the node as a whole
-	Text    string // a sentence for people, which names the subject
+	Text    string // plain text that names the subject
 	Remedy  string // what to do; "" for what the declaration of the code says
-	// Related are other subjects whose problems may explain this one: of an interface the instances on it.
+	// Related are other subjects whose problems may explain this one, such as the instances on an interface.
 	Related []string
 }
 
-// Problem is one problem as it is reported: an element of problem_details in a status document.
+// Problem is a problem as reported: an element of problem_details in a status document.
 type Problem struct {
 	Code     Code      `json:"code"`
 	Severity Severity  `json:"severity"`
 	Subject  string    `json:"subject"`
 	Text     string    `json:"text"`
 	Remedy   string    `json:"remedy"`
-	Since    time.Time `json:"since"` // when it was first seen
+	Since    time.Time `json:"since"` // when it was first detected
 }
 
-// Registry is a set of declarations. Make one with Declared or Of.
+// Registry is a set of declarations, created by Declared or Of.
 type Registry struct {
 	all    []Declaration
 	byCode map[Code]Declaration
 }
 
-// Of makes a Registry. Of two declarations of a code the last counts.
+// Of creates a Registry. If a code is declared twice, the last declaration is used.
 func Of(all ...Declaration) Registry {
 	r := Registry{all: all, byCode: make(map[Code]Declaration, len(all))}
 	for _, d := range all {
@@ -56,7 +56,7 @@ func Of(all ...Declaration) Registry {
 	return r
 }
 
-// Severity is that of a code. One that is not declared is critical: nobody has said that it is not.
+// Severity returns the severity of a code. An undeclared code is critical.
 func (r Registry) Severity(code Code) Severity {
 	if d, declared := r.byCode[code]; declared {
 		return d.Severity
@@ -64,8 +64,8 @@ func (r Registry) Severity(code Code) Severity {
 	return Critical
 }
 
-// Report makes of what was found what is to be reported: without those problems that another one explains, critical ones
-// first, else in the order in which they were found. What is found twice is one problem with both texts. Since is zero.
+// Report returns the problems to report: without those that another one explains, critical ones first, otherwise in the
+// order of the findings. Duplicates become one problem with all texts. Since is zero.
 func (r Registry) Report(found []Finding) []Problem {
 	all := make([]Problem, 0, len(found))
 	at, texts := map[identity]int{}, map[identity][]string{}
@@ -97,8 +97,8 @@ func rank(s Severity) int {
 	return 1
 }
 
-// explained says whether another problem explains this one: that of a code that the declaration names, and of the same
-// subject, of a related one, or of the node as a whole.
+// explained reports whether another problem explains this one: it has a code in ExplainedBy, and its subject is the
+// same, a related one or the whole node.
 func (r Registry) explained(f Finding, found []Finding) bool {
 	by := r.byCode[f.Code].ExplainedBy
 	if len(by) == 0 {
@@ -118,7 +118,8 @@ type identity struct {
 func (f Finding) identity() identity { return identity{f.Code, f.Subject} }
 func (p Problem) identity() identity { return identity{p.Code, p.Subject} }
 
-// History remembers since when there is which problem. The zero value is ready. It belongs to one goroutine at a time.
+// History records the start times of problems. The zero value is ready to use. It must be used by one goroutine at a
+// time.
 type History struct {
 	now map[identity]entry
 }
@@ -128,8 +129,8 @@ type entry struct {
 	told bool
 }
 
-// Look enters what a look has found into the history, and fills in Since. With tell it returns what is new, and what was
-// returned as new before and is over; without, what is new is left for a later look.
+// Look updates the history with the current problems and sets their Since. With tell it returns new problems, and those
+// that were returned as new before and have ended; without tell, new problems are left for a later call.
 func (h *History) Look(at time.Time, problems []Problem, tell bool) (raised, cleared []Problem) {
 	now := make(map[identity]entry, len(problems))
 	for i, p := range problems {
@@ -157,7 +158,7 @@ func (h *History) Look(at time.Time, problems []Problem, tell bool) (raised, cle
 	return raised, cleared
 }
 
-// Events are what tells of problems that were raised or cleared; the latter come first.
+// Events returns the events for cleared and raised problems, in this order.
 func Events(raised, cleared []Problem) []event.Event {
 	all := make([]event.Event, 0, len(raised)+len(cleared))
 	for _, p := range cleared {

@@ -19,7 +19,7 @@ import (
 
 var update = flag.Bool("update", false, "write docs/operations.md")
 
-// The page has what the registry says. After a change: go test ./pkg/problem -run TestReference -update.
+// The page matches the registry. After a change: go test ./pkg/problem -run TestReference -update.
 func TestReference(t *testing.T) {
 	const file, begin, end = "../../docs/operations.md", "<!-- Written by: go test ./pkg/problem -run TestReference -update -->\n\n", "\n<!-- The end of what is written. -->"
 	page, err := os.ReadFile(file)
@@ -41,8 +41,8 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// A declaration is complete, there is one for each code, and no explanation is quieter than what it explains, or goes round
-// in a circle.
+// Declarations are complete and exist for each code; an explanation has at least the severity of what it explains, and
+// there are no cycles.
 func TestDeclarations(t *testing.T) {
 	r := Declared()
 	codes := regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`)
@@ -70,7 +70,7 @@ func TestDeclarations(t *testing.T) {
 	}
 }
 
-// causes are the codes that explain a code, directly or not.
+// causes are the codes that explain a code, directly or indirectly.
 func causes(r Registry, code Code) []Code {
 	var all []Code
 	next := []Code{code}
@@ -82,7 +82,7 @@ func causes(r Registry, code Code) []Code {
 	return all
 }
 
-// constants are the codes that registry.go declares, by the names of their constants.
+// constants are the codes declared in registry.go, by the names of their constants.
 func constants(t *testing.T) map[string]Code {
 	t.Helper()
 	parsed, err := parser.ParseFile(token.NewFileSet(), "registry.go", nil, parser.SkipObjectResolution)
@@ -106,7 +106,7 @@ func constants(t *testing.T) map[string]Code {
 	return all
 }
 
-// A code that is declared is known to everything: its severity, its remedy, what explains it, and the page.
+// A declared code appears in all derived artifacts: severity, remedy, explanations and the page.
 func TestAddAProblemCode(t *testing.T) {
 	const clockSkewed, noTime Code = "clock_skewed", "no_time"
 	r := Of(append(Declared().all,
@@ -134,7 +134,7 @@ func TestAddAProblemCode(t *testing.T) {
 	}
 }
 
-// A code is known to its declaration and to one file that finds it, for each daemon, so that one more touches nothing else.
+// A code is mentioned only in its declaration and in one detecting file per daemon, so adding one touches nothing else.
 func TestCodesAreKnownToFewFiles(t *testing.T) {
 	files := map[string][]string{}
 	use := regexp.MustCompile(`\bproblem\.(\w+)\b`)
@@ -153,7 +153,7 @@ func TestCodesAreKnownToFewFiles(t *testing.T) {
 			}
 			for _, code := range names {
 				if at != "pkg/problem/registry.go" && strings.Contains(string(data), `Code("`+string(code)+`")`) {
-					t.Errorf("%s writes the code %s by hand", at, code)
+					t.Errorf("%s uses the code %s without its constant", at, code)
 				}
 			}
 			return err
@@ -169,7 +169,7 @@ func TestCodesAreKnownToFewFiles(t *testing.T) {
 			most = 2
 		}
 		if got := files[name]; len(got) == 0 || len(got) > most {
-			t.Errorf("%s is found in %q, want in %d at most, and in one at least", name, got, most)
+			t.Errorf("%s is used in %q, want one to %d files", name, got, most)
 		}
 	}
 }
@@ -192,7 +192,7 @@ func TestReport(t *testing.T) {
 		"by the node":                     {[]Finding{{Code: "send", Subject: "a"}, {Code: "cable"}}, "CRITICAL cable "},
 		"by one that is itself explained": {[]Finding{{Code: "send", Subject: "a", Related: []string{"eth0"}}, {Code: "socket", Subject: "eth0", Related: []string{"a"}}, {Code: "cable", Subject: "a"}}, "CRITICAL cable a"},
 		"twice":                           {[]Finding{{Code: "send", Text: "1"}, {Code: "send", Text: "2"}, {Code: "send", Text: "2"}}, "WARNING send  1; 2"},
-		"nobody has declared it":          {[]Finding{{Code: "send", Subject: "a"}, {Code: "other"}}, "CRITICAL other , WARNING send a"},
+		"undeclared":                      {[]Finding{{Code: "send", Subject: "a"}, {Code: "other"}}, "CRITICAL other , WARNING send a"},
 		"critical first, else as found":   {[]Finding{{Code: "send", Subject: "b"}, {Code: "send", Subject: "a"}, {Code: "cable", Subject: "z"}, {Code: "cable", Subject: "y"}}, "CRITICAL cable z, CRITICAL cable y, WARNING send b, WARNING send a"},
 	} {
 		var got []string
@@ -226,7 +226,7 @@ func TestHistory(t *testing.T) {
 		since           []int
 	}{
 		{[]Problem{a}, false, "", "", []int{0}},
-		{[]Problem{b}, false, "", "", []int{1}}, // a was never told of
+		{[]Problem{b}, false, "", "", []int{1}}, // a was never returned as raised
 		{[]Problem{b, a}, true, "b@1 a@2", "", []int{1, 2}},
 		{[]Problem{{Code: "a", Text: "2"}, b}, true, "", "", []int{2, 1}},
 		{nil, true, "", "b@1 a@2", nil},

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Reference is the table of all codes, in Markdown.
+// Reference returns the table of all codes, in Markdown.
 func (r Registry) Reference() string {
 	var b strings.Builder
 	b.WriteString("| code | severity | of | means | do | not reported beside |\n|---|---|---|---|---|---|\n")

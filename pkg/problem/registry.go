@@ -38,7 +38,7 @@ const (
 	NodeNotInFile         Code = "node_not_in_file"
 )
 
-// Role is who may have a problem.
+// Role is the daemon that may have a problem.
 type Role string
 
 const (
@@ -47,8 +47,8 @@ const (
 	Both     Role = "both"
 )
 
-// Declaration is all there is to say of a code. Every field but ExplainedBy is required. The texts are fragments without a
-// full stop, for a table.
+// Declaration describes a code. All fields except ExplainedBy are required. The texts are fragments without a full
+// stop, for a table.
 type Declaration struct {
 	Code     Code
 	Severity Severity
@@ -56,146 +56,147 @@ type Declaration struct {
 	Subject  string // what has it: "instance"; "node" for the daemon or machine as a whole
 	Means    string
 	Remedy   string
-	// ExplainedBy are the codes that say all of this one, and at least as loudly: beside one of them it is not reported.
+	// ExplainedBy are the codes that include this problem and have at least its severity: if one of them is present,
+	// this one is not reported.
 	ExplainedBy []Code
 }
 
-// Declared are the codes of this version.
+// Declared returns the codes of this version.
 func Declared() Registry {
 	return Of(slices.Concat(serviceCodes(), checkCodes(), neighbourCodes(), directorCodes(), commonCodes(), agentCodes())...)
 }
 
-// serviceCodes are those of what clients get.
+// serviceCodes are the codes about the service to clients.
 func serviceCodes() []Declaration {
 	return []Declaration{
 		{
 			Code: InstanceFault, Severity: Critical, Role: Director, Subject: "instance",
-			Means: "it cannot take part in the election, and has no VIPs", Remedy: "the reason says what it lacks: a carrier, an address, an interface, a track",
+			Means: "the instance cannot take part in the election and has no VIPs", Remedy: "see the reason: the carrier, an address, the interface or a track is missing",
 		},
 		{
 			Code: VirtualServerDown, Severity: Critical, Role: Director, Subject: "virtual server",
-			Means: "no real server is up: clients are refused", Remedy: "see why each real server is down; if they are not, look at this director's network and password file",
+			Means: "no real server is up: clients are refused", Remedy: "see the reasons of the real servers; if they are actually up, check this director's network and password file",
 		},
 		{
 			Code: VirtualServerDegraded, Severity: Warning, Role: Director, Subject: "virtual server",
-			Means: "some of its real servers are not up", Remedy: "see why each of them is down, and mend it",
+			Means: "some of its real servers are not up", Remedy: "see their reasons, and repair them",
 		},
 	}
 }
 
-// checkCodes are those of checks that say nothing, and of what they say beside up and down.
+// checkCodes are the codes of inconclusive checks and of results other than up and down.
 func checkCodes() []Declaration {
 	return []Declaration{
 		{
 			Code: CheckLogin, Severity: Warning, Role: Director, Subject: "real server or track",
-			Means: "the server does not let the check's user in; its last state is kept", Remedy: "mend the account or the password file of the check",
+			Means: "the server rejects the check's login; its last state is kept", Remedy: "correct the account or the password file of the check",
 		},
 		{
 			Code: CheckBlocked, Severity: Warning, Role: Director, Subject: "real server or track",
-			Means: "the server blocks this director's address; its last state is kept", Remedy: "run FLUSH HOSTS there, and find out what caused the failed connections",
+			Means: "the server blocks this director's address; its last state is kept", Remedy: "run FLUSH HOSTS on the server, and find the cause of the failed connections",
 		},
 		{
 			Code: CheckSecret, Severity: Warning, Role: Director, Subject: "real server or track",
-			Means: "the password file of the check cannot be used; the last state is kept", Remedy: "mend the file: it must exist, be readable for the daemon, and not for all",
+			Means: "the password file of the check cannot be used; the last state is kept", Remedy: "correct the file: it must exist, be readable by the daemon, and not be readable by others",
 		},
 		{
 			Code: CheckLocal, Severity: Warning, Role: Director, Subject: "real server or track",
-			Means: "this director itself could not make the check; the last state is kept", Remedy: "see the reason: descriptors, a route, an address, or CPU are missing here",
+			Means: "this director could not run the check; the last state is kept", Remedy: "see the reason: file descriptors, a route, an address or CPU time are missing here",
 		},
 		{
 			Code: ServerFull, Severity: Warning, Role: Director, Subject: "real server or track",
-			Means: "it has no connection left, and gets no new ones", Remedy: "raise max_connections there, or find out who leaks connections",
+			Means: "the server has no free connections and gets no new ones", Remedy: "raise max_connections on the server, or find the client that leaks connections",
 		},
 	}
 }
 
-// neighbourCodes are those of what a director sends to its network and hears there.
+// neighbourCodes are the codes about the packets that a director sends and receives.
 func neighbourCodes() []Declaration {
 	return []Declaration{
 		{
 			Code: AdvertsLate, Severity: Warning, Role: Director, Subject: "instance",
-			Means:  "its adverts leave so late that a busier moment costs a failover",
-			Remedy: "give the daemon the priority that its unit has, or raise advert_interval",
+			Means:  "adverts leave so late that more load would cause a failover",
+			Remedy: "give the daemon the priority of the shipped unit, or raise advert_interval",
 		},
 		{
 			Code: AdvertsNotSent, Severity: Warning, Role: Director, Subject: "instance",
-			Means: "its adverts cannot be sent: another director will take the VIPs as well", Remedy: "let this host send IP protocol 112",
+			Means: "adverts cannot be sent: another director will take the VIPs as well", Remedy: "allow this host to send IP protocol 112",
 			ExplainedBy: []Code{InstanceFault, SocketUnavailable},
 		},
 		{
 			Code: OwnPackets, Severity: Warning, Role: Director, Subject: "instance",
-			Means: "packets come from this director's own address", Remedy: "look for a loop in the network, or another machine with this address",
+			Means: "packets arrive from this director's own address", Remedy: "look for a loop in the network, or another machine with this address",
 		},
 		{
 			Code: UnknownMaster, Severity: Warning, Role: Director, Subject: "instance",
-			Means:  "a machine that is no director of the cluster file is MASTER",
+			Means:  "a machine that is not a director of the cluster file is MASTER",
 			Remedy: "find that machine, or choose another virtual_router_id",
 		},
 		{
 			Code: PacketFlood, Severity: Warning, Role: Director, Subject: "instance or interface",
-			Means: "VRRP packets that are ignored pour in", Remedy: "find out what sends them",
+			Means: "there is a flood of VRRP packets that are ignored", Remedy: "find the sender",
 		},
 		{
 			Code: SocketUnavailable, Severity: Warning, Role: Director, Subject: "interface",
-			Means: "there is no VRRP socket; it is tried again every second", Remedy: "see the reason: mostly the interface is not there",
+			Means: "the VRRP socket cannot be opened; retried every second", Remedy: "see the reason: usually the interface is missing",
 			ExplainedBy: []Code{InstanceFault},
 		},
 	}
 }
 
-// directorCodes are those of the director as a whole.
+// directorCodes are the codes of the director as a whole.
 func directorCodes() []Declaration {
 	return []Declaration{
 		{
 			Code: LoopStalled, Severity: Warning, Role: Director, Subject: "node",
-			Means: "a loop of the daemon makes no progress: a bug, or a kernel that does not answer", Remedy: "restart the daemon, and report the stack in its log",
+			Means: "a loop of the daemon has stalled: a bug, or a kernel that does not answer", Remedy: "restart the daemon, and report the stacks in its log",
 		},
 		{
 			Code: SysctlsWrong, Severity: Warning, Role: Director, Subject: "node",
-			Means: "sysctls are not as they should be; it is tried again", Remedy: "see the reason: a missing privilege, a read-only /proc/sys",
+			Means: "sysctls do not have the required values; retried", Remedy: "see the reason: a missing privilege or a read-only /proc/sys",
 		},
 		{
 			Code: TableWrong, Severity: Warning, Role: Director, Subject: "node",
-			Means: "the IPVS table is not as it should be; it is tried again", Remedy: "see the reason: a missing module, or what the kernel refuses",
+			Means: "the IPVS table is not in the desired state; retried", Remedy: "see the reason: a missing module, or a change that the kernel rejects",
 		},
 		{
 			Code: TableUnreadable, Severity: Warning, Role: Director, Subject: "node",
-			Means: "weights and connections in the IPVS table are not known", Remedy: "see the reason: a missing module, or /proc is not mounted",
+			Means: "weights and connection counts of the IPVS table cannot be read", Remedy: "see the reason: a missing module, or /proc is not mounted",
 			ExplainedBy: []Code{TableWrong},
 		},
 	}
 }
 
-// commonCodes are those of both daemons.
+// commonCodes are the codes of both daemons.
 func commonCodes() []Declaration {
 	return []Declaration{
 		{
 			Code: ClusterFileUnusable, Severity: Warning, Role: Both, Subject: "node",
-			Means: "the cluster file cannot be used, and the last good copy runs", Remedy: "mend the file, then lvsctl reload",
+			Means: "the cluster file cannot be used; the last good copy is running", Remedy: "correct the file, then run lvsctl reload",
 		},
 		{
 			Code: ReloadRefused, Severity: Warning, Role: Both, Subject: "node",
-			Means: "the last reload was refused, and the former cluster file runs", Remedy: "mend the file, then lvsctl reload",
+			Means: "the last reload was refused; the previous cluster file is still in force", Remedy: "correct the file, then run lvsctl reload",
 			ExplainedBy: []Code{ClusterFileUnusable},
 		},
 		{
 			Code: DaemonStarting, Severity: Warning, Role: Both, Subject: "node",
-			Means: "the daemon has not started yet", Remedy: "wait; if it lasts, see the log",
+			Means: "the daemon has not started yet", Remedy: "wait; if it persists, see the log",
 		},
 		{
 			Code: StateNotSaved, Severity: Warning, Role: Both, Subject: "node",
-			Means:  "what is ours in the kernel is not in the state file; a crash would forget some of it",
-			Remedy: "make room in the state directory, or make it writable",
+			Means:  "the state file does not have all kernel settings of this daemon; a crash would lose the record of them",
+			Remedy: "free space in the state directory, or make it writable",
 		},
 		{
 			Code: EventsNotSaved, Severity: Warning, Role: Both, Subject: "node",
-			Means: "events are not in the journal's file; a restart would forget them", Remedy: "make room in the state directory, or make it writable",
+			Means: "events cannot be written to the journal's file; a restart would lose them", Remedy: "free space in the state directory, or make it writable",
 			ExplainedBy: []Code{StateNotSaved},
 		},
 	}
 }
 
-// agentCodes are those of the agent.
+// agentCodes are the codes of the agent.
 func agentCodes() []Declaration {
 	return []Declaration{
 		{
@@ -204,38 +205,38 @@ func agentCodes() []Declaration {
 		},
 		{
 			Code: VIPAnswersARP, Severity: Warning, Role: Agent, Subject: "address",
-			Means: "a network card has the VIP too, and answers ARP for it beside the director", Remedy: "remove the address from that interface",
+			Means: "a NIC also has the VIP and answers ARP for it, in competition with the director", Remedy: "remove the address from that interface",
 		},
 		{
 			Code: VIPTooWide, Severity: Warning, Role: Agent, Subject: "address",
-			Means: "lo has the VIP with a prefix that takes a whole network for this machine", Remedy: "remove that address; the agent puts its own",
+			Means: "lo has the VIP with a prefix that makes a whole network local to this machine", Remedy: "remove that address; the agent adds its own",
 		},
 		{
 			Code: VIPHeldBack, Severity: Warning, Role: Agent, Subject: "address",
-			Means: "the VIP is not put, for this machine would answer ARP for it", Remedy: "let the agent set the sysctls",
+			Means: "the VIP is not added because this machine would answer ARP for it", Remedy: "allow the agent to set the sysctls",
 			ExplainedBy: []Code{NotServing},
 		},
 		{
 			Code: DeviceMissing, Severity: Warning, Role: Agent, Subject: "interface",
-			Means: "an interface that the VIP belongs on does not exist", Remedy: "load its module: ipip for tunl0",
+			Means: "the interface for the VIP does not exist", Remedy: "load its module: ipip for tunl0",
 			ExplainedBy: []Code{NotServing},
 		},
 		{
 			Code: OwnAddressMissing, Severity: Warning, Role: Agent, Subject: "real server",
-			Means: "no interface has the address that the cluster file gives this node", Remedy: "check the node name, and the address",
+			Means: "no interface has the address that the cluster file gives this node", Remedy: "check the node name and the address",
 		},
 		{
 			Code: AnswersMissDirector, Severity: Warning, Role: Agent, Subject: "virtual server",
-			Means: "answers do not pass a director, which forward: nat needs", Remedy: "point the route to the clients at a VIP that the directors hold",
+			Means: "answers do not pass through a director, as required for forward: nat", Remedy: "point the route to the clients at a VIP that the directors hold",
 			ExplainedBy: []Code{NotServing},
 		},
 		{
 			Code: RepairFailed, Severity: Warning, Role: Agent, Subject: "node",
-			Means: "something could not be read, set, put or removed; it is tried again", Remedy: "see the reason",
+			Means: "a setting could not be read, set, added or removed; retried", Remedy: "see the reason",
 		},
 		{
 			Code: NodeNotInFile, Severity: Warning, Role: Agent, Subject: "node",
-			Means: "since a reload the cluster file does not name this node as a real server", Remedy: "stop the agent here, or name the node in the file",
+			Means: "since a reload this node is not a real server in the cluster file", Remedy: "stop the agent here, or add the node to the file",
 		},
 	}
 }

@@ -1,4 +1,3 @@
-// Package status holds the words in which the daemons describe themselves: the documents behind `lvsctl status -o json`.
-// They are a contract with users' scripts: fields may be added, none is renamed. The package knows no daemon and reads
-// no clock.
+// Package status defines the documents of `lvsctl status -o json`. They are an interface for users' scripts: fields may
+// be added but are never renamed. The package does not depend on a daemon and reads no clock.
 package status

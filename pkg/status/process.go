@@ -1,10 +1,10 @@
 package status
 
-// Process is what a daemon's process uses, for graphs and for finding leaks.
+// Process is the resource usage of a daemon's process, for graphs and for finding leaks.
 type Process struct {
 	PID        int    `json:"pid"`
 	Goroutines int    `json:"goroutines"`
-	HeapBytes  uint64 `json:"heap_bytes"`  // of living objects and of those not collected yet
-	TotalBytes uint64 `json:"total_bytes"` // that the runtime has from the system
-	Collected  uint64 `json:"collections"` // of garbage, since the start
+	HeapBytes  uint64 `json:"heap_bytes"`  // live objects and garbage that is not collected yet
+	TotalBytes uint64 `json:"total_bytes"` // obtained from the system by the runtime
+	Collected  uint64 `json:"collections"` // garbage collections since the start
 }

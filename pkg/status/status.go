@@ -6,26 +6,26 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/problem"
 )
 
-// Head opens every status document.
+// Head is the beginning of every status document.
 type Head struct {
 	Node         string `json:"node"`
 	Role         string `json:"role"` // "director" or "realserver"
 	Version      string `json:"version"`
 	ConfigDigest string `json:"config_digest"`
-	// Problems are sentences about what is not right with this node as a whole; empty when all is well.
+	// Problems are the texts of the problems of this node as a whole; empty if there are none.
 	Problems []string `json:"problems,omitempty"`
-	// ProblemDetails are all problems, also those of instances, virtual servers and real servers, critical ones first; what
-	// another one explains is left out. Empty when all is well; absent in a document of an older version.
+	// ProblemDetails are all problems, including those of instances, virtual servers and real servers, critical ones
+	// first, without those that another one explains. Empty if there are none; absent in documents of older versions.
 	ProblemDetails []problem.Problem `json:"problem_details"`
 	Process        *Process          `json:"process,omitempty"`
 }
 
-// Director is what a director says of itself.
+// Director is the status of a director.
 type Director struct {
 	Head
 	Instances      []Instance      `json:"vrrp_instances"`
 	VirtualServers []VirtualServer `json:"virtual_servers"`
-	// Interfaces counts what each VRRP socket received and ignored, by reason.
+	// Interfaces counts the packets that each VRRP socket received and ignored, by reason.
 	Interfaces []Interface `json:"interfaces,omitempty"`
 	Tracks     []Track     `json:"tracks,omitempty"`
 }
@@ -41,32 +41,34 @@ type Instance struct {
 	VirtualRouterID   int       `json:"virtual_router_id"`
 	Interface         string    `json:"interface"`
 	VirtualAddresses  []string  `json:"virtual_addresses"`
-	// Master is the address of the director that holds the VIPs instead, and its priority; absent when we do, or nobody.
+	// Master is the address of the director that holds the VIPs, and its priority; absent if this director or none
+	// holds them.
 	Master          string            `json:"master,omitempty"`
 	MasterPriority  int               `json:"master_priority,omitempty"`
 	AdvertsSent     uint64            `json:"adverts_sent"`
 	AdvertsReceived uint64            `json:"adverts_received"`
-	Dropped         map[string]uint64 `json:"dropped,omitempty"` // packets of this VRID ignored, by reason
-	// AdvertLateness says how late adverts left, since the start; absent when none was due yet.
+	Dropped         map[string]uint64 `json:"dropped,omitempty"` // ignored packets of this VRID, by reason
+	// AdvertLateness is how late adverts left since the start; absent if none was due yet.
 	AdvertLateness *Lateness `json:"advert_lateness,omitempty"`
 }
 
-// Lateness is a histogram of how long after the planned moment adverts left. Times are in milliseconds.
+// Lateness is a histogram of the delay of adverts after their scheduled times, in milliseconds.
 type Lateness struct {
 	Count uint64  `json:"count"`
-	P99   float64 `json:"p99_ms"` // the bound of a bucket
+	P99   float64 `json:"p99_ms"` // the upper bound of a bucket
 	Max   float64 `json:"max_ms"`
-	// Buckets are disjoint, the earliest first; the last one has the bound 0, which means none.
+	// Buckets are disjoint, in ascending order; the last one has the bound 0, which means unbounded.
 	Buckets []LatenessBucket `json:"buckets"`
 }
 
-// LatenessBucket counts the adverts that were not later than its bound, and later than that of the bucket before.
+// LatenessBucket counts the adverts that were at most as late as its bound and later than the bound of the previous
+// bucket.
 type LatenessBucket struct {
 	Bound float64 `json:"le_ms"`
 	Count uint64  `json:"count"`
 }
 
-// Interface is a network interface that carries VRRP, in one address family.
+// Interface is a network interface with VRRP, in one address family.
 type Interface struct {
 	Name     string            `json:"name"`
 	Family   string            `json:"family"` // "IPv4" or "IPv6"
@@ -87,7 +89,7 @@ type VirtualServer struct {
 	RealServers []RealServer `json:"real_servers"`
 }
 
-// RealServer is one member of a pool as a director sees it.
+// RealServer is one member of a pool.
 type RealServer struct {
 	Name                string    `json:"name"`
 	Address             string    `json:"address"`
@@ -102,7 +104,7 @@ type RealServer struct {
 	InactiveConnections int       `json:"inactive_connections"`
 }
 
-// Track is one named check that instances depend on.
+// Track is a named check that instances depend on.
 type Track struct {
 	Name   string    `json:"name"`
 	State  string    `json:"state"` // up, down, unknown
@@ -111,7 +113,7 @@ type Track struct {
 	Since  time.Time `json:"since"`
 }
 
-// Agent is what the agent on a real server says of itself.
+// Agent is the status of the agent on a real server.
 type Agent struct {
 	Head
 	VirtualServers []Membership `json:"virtual_servers"`
@@ -119,7 +121,7 @@ type Agent struct {
 	Sysctls        []Kept       `json:"sysctls"`
 }
 
-// Membership is one virtual server this node is a real server of.
+// Membership is a virtual server in which this node is a real server.
 type Membership struct {
 	Name    string `json:"name"`
 	Address string `json:"address"`
@@ -129,11 +131,11 @@ type Membership struct {
 	Reason  string `json:"reason"`
 }
 
-// Kept is one thing the agent keeps right.
+// Kept is one setting that the agent maintains.
 type Kept struct {
 	Name    string `json:"name"`    // "lo 10.77.0.100/32" or "net.ipv4.conf.all.arp_ignore"
 	Want    string `json:"want"`    // "present", or the sysctl's value
-	Have    string `json:"have"`    // what the last look found
-	Repairs int    `json:"repairs"` // how often it had to be put right again since the start
+	Have    string `json:"have"`    // the value at the last check
+	Repairs int    `json:"repairs"` // number of repairs since the start
 	Problem string `json:"problem,omitempty"`
 }

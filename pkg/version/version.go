@@ -1,4 +1,4 @@
-// Package version says which build this is. It refuses to do anything else.
+// Package version has the version of the build and does nothing else.
 package version
 
 import "runtime/debug"
@@ -6,7 +6,7 @@ import "runtime/debug"
 // number is set by the linker: -X github.com/lvs-director/lvs-director/pkg/version.number=1.2.3.
 var number = ""
 
-// String returns the version of the build, "devel" and the commit for one that nobody numbered.
+// String returns the version of the build, or "devel" and the commit for a build without a version number.
 func String() string {
 	if number != "" {
 		return number
