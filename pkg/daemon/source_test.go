@@ -253,7 +253,7 @@ func TestCopyThatCannotBeMade(t *testing.T) {
 		if err := os.Mkdir(state, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := l.reload(t.Context(), l.service); err != nil || l.copied() != clusterFile || !strings.Contains(l.stderr.String(), "kept again") {
+		if err := l.reload(t.Context(), l.service); err != nil || l.copied() != clusterFile || !strings.Contains(l.stderr.String(), "saved again") {
 			t.Errorf("%v, copy %q\n%s", err, l.copied(), l.stderr.String())
 		}
 		l.stop()
