@@ -8,7 +8,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
-// isVIP says whether an address is a VIP of one of the files, which must never be the source of anything.
+// isVIP returns a function that reports whether an address is a VIP of one of the files. A VIP must never be a source
+// address.
 func isVIP(files ...*config.Config) func(netip.Addr) bool {
 	all := map[netip.Addr]bool{}
 	for _, cfg := range files {
@@ -21,7 +22,7 @@ func isVIP(files ...*config.Config) func(netip.Addr) bool {
 	return func(a netip.Addr) bool { return all[a] }
 }
 
-// records lists the VIPs of a file.
+// records returns the VIPs of a file.
 func records(cfg *config.Config) []kernel.IfAddr {
 	var all []kernel.IfAddr
 	for _, i := range cfg.Instances {
@@ -32,18 +33,18 @@ func records(cfg *config.Config) []kernel.IfAddr {
 	return all
 }
 
-// Claims are what a file makes ours in the kernel, whatever is known of the machine.
+// Claims are the kernel objects that belong to a director according to its file, independent of the state of the host.
 type Claims struct {
 	Records []kernel.IfAddr // VIPs
 	Table   Table
 }
 
-// ClaimsOf are those of a file that a node follows.
+// ClaimsOf returns the claims of a file for a node.
 func ClaimsOf(cfg *config.Config, node string) Claims {
 	return Claims{Records: records(cfg.ForNode(node)), Table: TableOf(cfg, Verdicts{})}
 }
 
-// missing lists the VIPs that are not among this machine's addresses.
+// missing returns the VIPs that are not among the addresses of this host.
 func missing(vips []VIPs, local []kernel.Address) []kernel.IfAddr {
 	there := map[kernel.IfAddr]bool{}
 	for _, a := range local {
@@ -60,9 +61,9 @@ func missing(vips []VIPs, local []kernel.Address) []kernel.IfAddr {
 	return all
 }
 
-// misplaced lists the VIPs that stand before this machine's own address on their interface, in the kernel's order: of a
-// packet without a source the first one becomes it (inet_select_addr in net/ipv4/devinet.c). An IPv6 VIP is at no place a
-// source, for package addr puts it with a preferred lifetime of 0 (RFC 6724, section 5, rule 3).
+// misplaced returns the VIPs that come before this host's own address on their interface, in the kernel's order: the
+// first address is the default source (inet_select_addr in net/ipv4/devinet.c). An IPv6 VIP is never chosen as a
+// source, because package addr adds it with a preferred lifetime of 0 (RFC 6724, section 5, rule 3).
 func misplaced(local []kernel.Address, vip func(netip.Addr) bool) []kernel.IfAddr {
 	var all []kernel.IfAddr
 	for n, a := range local {
@@ -76,5 +77,5 @@ func misplaced(local []kernel.Address, vip func(netip.Addr) bool) []kernel.IfAdd
 	return all
 }
 
-// ordered says whether the order of addresses decides which one is a source.
+// ordered reports whether the order of addresses determines the source address.
 func ordered(a kernel.Address) bool { return kernel.FamilyOf(a.Prefix.Addr()) == kernel.IPv4 }

@@ -9,8 +9,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
-// checks lists everything that is to be checked on this node. During a reload the tracks that the elections still depend
-// on are among it.
+// checks returns everything that this node must check, during a reload including the tracks that the elections still
+// depend on.
 func (in Inputs) checks(node config.Director, vip func(netip.Addr) bool) []Spec {
 	next := in.next()
 	source, served := in.probeSource(node, vip), served(next, in.Adopted)
@@ -38,9 +38,9 @@ func (in Inputs) checks(node config.Director, vip func(netip.Addr) bool) []Spec 
 	return all
 }
 
-// probeSource chooses where probes of a target come from: our own address on the target's network, else the director's own
-// address if it is of the target's family; invalid, the kernel's choice, when this machine has neither. It is never a VIP, from which a probe would get its
-// answer only on the MASTER.
+// probeSource returns a function that chooses the source address of probes of a target: our own address on the target's
+// network, otherwise the director's own address if it is of the target's family; the zero Addr (the kernel chooses) if
+// this host has neither. It is never a VIP: only the MASTER would receive the answers.
 func (in Inputs) probeSource(node config.Director, vip func(netip.Addr) bool) func(target netip.Addr) netip.Addr {
 	var own []netip.Prefix
 	for _, a := range in.Addresses {
@@ -61,38 +61,38 @@ func (in Inputs) probeSource(node config.Director, vip func(netip.Addr) bool) fu
 	}
 }
 
-// Tracks are those that an instance of this node depends on.
+// Tracks returns the tracks that an instance of this node depends on.
 func (p Plan) Tracks() []config.Track {
 	return slices.DeleteFunc(slices.Clone(p.Config.Tracks), func(t config.Track) bool { return !tracked(p.Config, t.Name) })
 }
 
-// tracked says whether an instance depends on the track; others are not worth a probe.
+// tracked reports whether an instance depends on the track; other tracks are not probed.
 func tracked(cfg *config.Config, track string) bool {
 	return slices.ContainsFunc(cfg.Instances, func(i config.Instance) bool { return slices.Contains(i.Tracks, track) })
 }
 
-// served are the real servers of a file that stand in a table.
+// served returns the real servers of a file that are in a table.
 func served(cfg *config.Config, table []lvs.Service) map[config.ServerID]bool {
 	if len(table) == 0 {
 		return nil
 	}
-	stands := map[config.ServerID]bool{}
+	present := map[config.ServerID]bool{}
 	found := make(map[lvs.Key][]lvs.Server, len(table))
 	for _, s := range table {
 		found[s.Key] = s.Servers
 	}
 	for _, v := range cfg.VirtualServers {
 		for _, r := range v.RealServers {
-			stands[config.ServerID{Service: v.Name, Server: r.Name}] = slices.ContainsFunc(found[lvs.KeyOf(v)], func(have lvs.Server) bool {
+			present[config.ServerID{Service: v.Name, Server: r.Name}] = slices.ContainsFunc(found[lvs.KeyOf(v)], func(have lvs.Server) bool {
 				return have.Address == r.Address && have.Port == r.Port
 			})
 		}
 	}
-	return stands
+	return present
 }
 
-// Sharing is the plan with the checks of the one before it where they are the same, so that they are kept once: they are the
-// largest part of a plan.
+// Sharing returns the plan with the checks of the previous plan if they are equal, so that they are kept in memory
+// once: they are the largest part of a plan.
 func (p Plan) Sharing(before Plan) Plan {
 	if sameChecks(before.Checks, p.Checks) {
 		p.Checks = before.Checks
@@ -100,7 +100,7 @@ func (p Plan) Sharing(before Plan) Plan {
 	return p
 }
 
-// sameChecks says whether two lists are the same but for what was served at the start, which counts once.
+// sameChecks reports whether two lists are equal, ignoring Served, which matters only at the start.
 func sameChecks(a, b []Spec) bool {
 	if len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) {
 		return true

@@ -10,7 +10,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// both is a file with virtual router 51 on eth0 in both families, which are two (RFC 9568, section 1).
+// both returns a file with virtual router 51 on eth0 in both families, which are two virtual routers (RFC 9568, section
+// 1).
 func both() *config.Config {
 	cfg := vipFile()
 	cfg.Instances = []config.Instance{
@@ -44,7 +45,7 @@ func TestSegments(t *testing.T) {
 		}
 	}
 	if len(p.Misplaced) != 0 {
-		t.Errorf("an IPv6 VIP is no source wherever it stands, and still misplaced: %v", p.Misplaced)
+		t.Errorf("an IPv6 VIP is never a source, but is reported as misplaced: %v", p.Misplaced)
 	}
 	steps := stepText(Transition(Plan{}, p))
 	if want := "open the socket of eth0; open the socket of eth0 (IPv6)"; !strings.Contains(steps, want) {
@@ -66,7 +67,7 @@ func TestSegments(t *testing.T) {
 	}
 }
 
-// An instance whose VIPs become those of the other family is another virtual router.
+// An instance whose VIPs change to the other family is another virtual router.
 func TestAnotherFamilyIsAnotherRouter(t *testing.T) {
 	in := inputs(both())
 	in.Config.Instances = in.Config.Instances[:1]
@@ -78,13 +79,13 @@ func TestAnotherFamilyIsAnotherRouter(t *testing.T) {
 	in.Config = next
 	got := stepText(Transition(from, Of(in)))
 	want := "record the VIPs; open the socket of eth0 (IPv6); set the table; set the VIPs of four; stop four; set the VIPs of four; " +
-		"start four; close the socket of eth0; forget the VIPs that went"
+		"start four; close the socket of eth0; remove the records of old VIPs"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 
-// A probe comes from an address of its target's family, or from where the kernel says.
+// The source of a probe is an address of the target's family, or the kernel's choice.
 func TestProbeSourceIsOfTheTargetsFamily(t *testing.T) {
 	in := inputs(both())
 	in.Addresses = append([]kernel.Address{{Interface: "lo", Prefix: netip.MustParsePrefix("::1/128")}}, localBoth...)

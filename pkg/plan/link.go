@@ -13,22 +13,22 @@ import (
 // Link is a segment that carries VRRP: an interface, in one address family.
 type Link struct {
 	vrrp.Segment
-	Index        int        // 0 when it is not there
-	HardwareAddr string     // likewise ""
-	Source       netip.Addr // where adverts come from; invalid when there was none yet
-	Fault        string     // what keeps it from serving; "" when nothing does
+	Index        int        // 0 if the interface does not exist
+	HardwareAddr string     // "" if the interface does not exist
+	Source       netip.Addr // of adverts; invalid if there has been none yet
+	Fault        string     // why it cannot serve; "" if it can
 }
 
 func unseen(on vrrp.Segment) Link {
-	return Link{Segment: on, Fault: fmt.Sprintf("the interface %s has not been looked at yet", on.Interface)}
+	return Link{Segment: on, Fault: fmt.Sprintf("the state of interface %s is not known yet", on.Interface)}
 }
 
-// segmentOf is where an instance takes part.
+// segmentOf returns the segment of an instance.
 func segmentOf(i config.Instance) vrrp.Segment {
 	return vrrp.Segment{Interface: i.Interface, Family: i.Family()}
 }
 
-// links are the segments that any of the files names, in order.
+// links returns the links of the segments used in any of the files, in order.
 func (in Inputs) links(node config.Director, vip func(netip.Addr) bool) []Link {
 	var segments []vrrp.Segment
 	for _, cfg := range in.files() {
@@ -52,7 +52,7 @@ func (in Inputs) links(node config.Director, vip func(netip.Addr) bool) []Link {
 	return all
 }
 
-// examine says what is wrong with an interface, and where its adverts come from; source is its own address, if it has one.
+// examine determines the fault of an interface and the source of its adverts; source is its own address, if it has one.
 func examine(on vrrp.Segment, known []kernel.Link, source netip.Addr) Link {
 	name := on.Interface
 	at := slices.IndexFunc(known, func(k kernel.Link) bool { return k.Name == name })
@@ -75,9 +75,9 @@ func examine(on vrrp.Segment, known []kernel.Link, source netip.Addr) Link {
 	return l
 }
 
-// source says where the adverts of a segment come from. With IPv4 it is the director's own address when the interface has
-// it, else the interface's first address that is not a VIP; with IPv6 its link-local one (RFC 9568, section 5.1.2.1).
-// Invalid when there is none.
+// source returns the source address of the adverts of a segment. With IPv4 it is the director's own address if the
+// interface has it, otherwise the interface's first address that is not a VIP; with IPv6 its link-local address (RFC
+// 9568, section 5.1.2.1). It is invalid if there is none.
 func source(on vrrp.Segment, addresses []kernel.Address, node config.Director, vip func(netip.Addr) bool) (found netip.Addr) {
 	for _, a := range addresses {
 		ip, own := a.Prefix.Addr(), a.Global
@@ -95,15 +95,16 @@ func source(on vrrp.Segment, addresses []kernel.Address, node config.Director, v
 	return found
 }
 
-// UnknownInterfaces are the problems of a file that brings in an interface which is not there, for that is a typing error:
-// an instance would give up its VIPs for it. One that the plan has already is waited for.
+// UnknownInterfaces returns the problems of a file that adds an interface which does not exist. That is most likely a
+// typing error, and an instance would give up its VIPs because of it. An interface that is already in the plan may be
+// missing: the instance waits for it.
 func (p Plan) UnknownInterfaces(cfg *config.Config, node string, known []kernel.Link) config.Problems {
 	var problems config.Problems
 	for _, i := range cfg.ForNode(node).Instances {
 		waited := slices.ContainsFunc(p.Links, func(l Link) bool { return l.Interface == i.Interface })
 		if !waited && !slices.ContainsFunc(known, func(k kernel.Link) bool { return k.Name == i.Interface }) {
 			problems = append(problems, cfg.Problem(i.InterfaceAt,
-				fmt.Sprintf("%s has no interface %s", node, i.Interface), "see ip link; one that is to come must be there before the reload"))
+				fmt.Sprintf("%s has no interface %s", node, i.Interface), "see ip link; a new interface must exist before the reload"))
 		}
 	}
 	return problems

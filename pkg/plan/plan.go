@@ -13,27 +13,28 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// Inputs are all that a plan depends on.
+// Inputs are the inputs of a plan.
 type Inputs struct {
-	// Config is the cluster file that elections follow. Next, during a reload, is the one that checks and table follow
-	// already: a VIP that it adds comes when its virtual servers stand. Nil: Config.
+	// Config is the cluster file that the elections follow. Next, during a reload, is the one that checks and table
+	// already follow: a VIP that it adds is added when its virtual servers are in place. nil means Config.
 	Config, Next *config.Config
-	// Node is this machine's name in the cluster file. What per_node says about it counts.
+	// Node is the name of this host in the cluster file. Its per_node settings apply.
 	Node string
-	// Links and Addresses are this machine's as last seen, in the kernel's order; Looked says whether they were seen at all.
+	// Links and Addresses are those of this host as last read, in the kernel's order; Looked says whether they have
+	// been read.
 	Links     []kernel.Link
 	Addresses []kernel.Address
 	Looked    bool
-	// Before are the links of the last plan: an interface that has lost its address keeps the source that it had.
+	// Before are the links of the previous plan: an interface that has lost its address keeps its previous source.
 	Before   []Link
 	Verdicts Verdicts
-	Adopted  []lvs.Service // what stood in the table at the start
-	NotReady string        // why this director is not to preempt; "" when it may
+	Adopted  []lvs.Service // the content of the table at the start
+	NotReady string        // why this director must not preempt; "" if it may
 }
 
 // Plan is the desired state of every loop.
 type Plan struct {
-	Config    *config.Config // the newest file that is followed, as this node runs it
+	Config    *config.Config // the newest file in use, resolved for this node
 	Node      config.Director
 	Links     []Link     // the segments that carry VRRP, in order
 	Instances []Instance // in the order of the file
@@ -41,11 +42,11 @@ type Plan struct {
 	Table     Table
 	Sysctls   map[string]string
 	Records   []kernel.IfAddr // the addresses that this daemon may add, for the state file
-	// Missing are VIPs that are not among the addresses; Misplaced those that stand before the interface's own address.
+	// Missing are VIPs that are not among the addresses; Misplaced those that come before the interface's own address.
 	Missing, Misplaced []kernel.IfAddr
 }
 
-// VIPs are the virtual addresses of one instance, which live and move together.
+// VIPs are the virtual addresses of one instance, which are added and removed together.
 type VIPs struct {
 	Instance  config.InstanceID
 	Interface string
@@ -53,25 +54,25 @@ type VIPs struct {
 	Lease     time.Duration // kernel lifetime, whole seconds
 }
 
-// Instance is what is wanted of a VRRP instance.
+// Instance is the desired state of a VRRP instance.
 type Instance struct {
 	ID         config.InstanceID
 	Config     config.Instance // resolved for this node
-	Segment    vrrp.Segment    // where it takes part
+	Segment    vrrp.Segment    // on which it sends and receives adverts
 	Params     vrrp.Params
 	Advertised []netip.Addr
-	Faults     []Fault // what keeps it from serving: its interface first, then tracks by name
+	Faults     []Fault // why it cannot serve: its interface first, then tracks by name
 	NotReady   string
-	file       *config.Config // that it is of
+	file       *config.Config // that it comes from
 }
 
-// Fault is one thing that keeps an instance from serving.
+// Fault is one reason why an instance cannot serve.
 type Fault struct {
 	Track  config.TrackID // "": the interface
 	Reason string
 }
 
-// Fault is the sentence about everything that is wrong, "" when nothing is.
+// Fault returns all faults as text, "" if there are none.
 func (i Instance) Fault() string {
 	reasons := make([]string, len(i.Faults))
 	for n, f := range i.Faults {
@@ -80,28 +81,28 @@ func (i Instance) Fault() string {
 	return strings.Join(reasons, "; ")
 }
 
-// LinkFault says whether the interface is one of the faults.
+// LinkFault reports whether the interface is one of the faults.
 func (i Instance) LinkFault() bool {
 	return slices.ContainsFunc(i.Faults, func(f Fault) bool { return f.Track == "" })
 }
 
-// VIPs are what the address loop keeps while the instance is MASTER.
+// VIPs returns the addresses that the address loop keeps while the instance is MASTER.
 func (i Instance) VIPs() VIPs {
 	return VIPs{Instance: i.ID, Interface: i.Config.Interface, Addresses: i.Config.VirtualAddresses, Lease: i.Config.Lease}
 }
 
-// another says whether an instance of the same name was one that cannot become this one while it runs.
+// another reports whether the previous instance of this name must be stopped and started again to become this one.
 func (i Instance) another(before Instance) bool {
 	return i.file != before.file && (before.Segment != i.Segment || before.Config.Reload(i.Config) >= config.Restart)
 }
 
-// Of makes the plan.
+// Of returns the plan for in.
 func Of(in Inputs) Plan {
 	table, file := TableOf(in.next(), in.Verdicts), in.Config
 	in = in.forNode()
 	next := in.next()
 	p := Plan{Config: next, Table: table, Sysctls: map[string]string{}}
-	p.Node, _ = next.DirectorNamed(in.Node) // a file that does not name this machine is refused before
+	p.Node, _ = next.DirectorNamed(in.Node) // a file without this host is refused earlier
 	vip := isVIP(in.Config, next)
 	p.Links = in.links(p.Node, vip)
 	p.Checks = in.checks(p.Node, vip)
@@ -120,7 +121,8 @@ func Of(in Inputs) Plan {
 	return p
 }
 
-// Judged is the plan that Of would make if nothing but the verdicts and the readiness had changed, at a fraction of the cost.
+// Judged returns the plan that Of would return if only the verdicts and the readiness had changed, at a fraction of the
+// cost.
 func (p Plan) Judged(verdicts Verdicts, notReady string) Plan {
 	p.Table.Verdicts = verdicts
 	p.Instances = slices.Clone(p.Instances)
@@ -131,7 +133,7 @@ func (p Plan) Judged(verdicts Verdicts, notReady string) Plan {
 	return p
 }
 
-// forNode are the inputs with the files as this node runs them.
+// forNode returns the inputs with the files resolved for this node.
 func (in Inputs) forNode() Inputs {
 	if in.Next == in.Config {
 		in.Next = nil
@@ -150,7 +152,7 @@ func (in Inputs) next() *config.Config {
 	return in.Config
 }
 
-// files are those that are followed by anything; the newest last.
+// files returns the files in use, the newest last.
 func (in Inputs) files() []*config.Config {
 	if in.Next == nil {
 		return []*config.Config{in.Config}
@@ -158,7 +160,7 @@ func (in Inputs) files() []*config.Config {
 	return []*config.Config{in.Config, in.Next}
 }
 
-// Link is a segment of the plan; one that carries no VRRP has a fault.
+// Link returns the link of a segment; for a segment that is not in the plan, one with a fault.
 func (p Plan) Link(on vrrp.Segment) Link {
 	if at, found := slices.BinarySearchFunc(p.Links, on, func(l Link, on vrrp.Segment) int { return l.Segment.Compare(on) }); found {
 		return p.Links[at]
@@ -166,7 +168,7 @@ func (p Plan) Link(on vrrp.Segment) Link {
 	return unseen(on)
 }
 
-// Instance is the one of a name.
+// Instance returns the instance with this name.
 func (p Plan) Instance(id config.InstanceID) (Instance, bool) {
 	at := slices.IndexFunc(p.Instances, func(i Instance) bool { return i.ID == id })
 	if at < 0 {
@@ -175,7 +177,7 @@ func (p Plan) Instance(id config.InstanceID) (Instance, bool) {
 	return p.Instances[at], true
 }
 
-// VIPs are those of all instances.
+// VIPs returns the VIPs of all instances.
 func (p Plan) VIPs() []VIPs {
 	all := make([]VIPs, len(p.Instances))
 	for n, i := range p.Instances {
@@ -205,7 +207,7 @@ func faults(cfg config.Instance, link Link, verdicts Verdicts) []Fault {
 		all = append(all, Fault{Reason: link.Fault})
 	}
 	for _, name := range slices.Sorted(slices.Values(cfg.Tracks)) {
-		// Unknown is not down.
+		// Unknown does not count as down.
 		if v, _ := verdicts.Of(config.Subject{Track: config.TrackID(name)}); v.Known && !v.Up {
 			all = append(all, Fault{Track: config.TrackID(name), Reason: name + ": " + v.Reason})
 		}

@@ -17,7 +17,7 @@ import (
 
 const node = "lvs-master"
 
-// local is a director with two networks, which holds a VIP on each.
+// local are the addresses of a director with two networks that holds a VIP on each.
 var local = []kernel.Address{
 	{Interface: "lo", Prefix: netip.MustParsePrefix("127.0.0.1/8")},
 	{Interface: "eth0", Prefix: netip.MustParsePrefix("10.77.0.100/32"), Global: true},
@@ -55,14 +55,14 @@ func vipFile() *config.Config {
 	}
 }
 
-// segment is an interface in IPv4.
+// segment returns the IPv4 segment of an interface.
 func segment(iface string) vrrp.Segment { return vrrp.Segment{Interface: iface, Family: kernel.IPv4} }
 
 func inputs(cfg *config.Config) Inputs {
 	return Inputs{Config: cfg, Node: node, Links: links, Addresses: local, Looked: true}
 }
 
-// TestServed: whoever stands in the table for a virtual server was served, and for that one only.
+// TestServed: a real server in the table of a virtual server counts as served for that virtual server only.
 func TestServed(t *testing.T) {
 	in := inputs(vipFile())
 	mysql := lvs.KeyOf(in.Config.VirtualServers[0])
@@ -89,14 +89,15 @@ func TestChecksHaveASourceThatIsNoVIP(t *testing.T) {
 		"mysql/mysql1":  "10.88.0.2", // on its network
 		"mysql/mysql2":  "10.77.0.2", // behind a router: the director's own
 		"track gateway": "10.77.0.9", // the first on its network
-		// nobody is tracked by no instance of this node
+		// the track "nobody" is used by no instance of this node
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("sources (-want +got):\n%s", diff)
 	}
 }
 
-// TestTracksOfAReload: what the elections still depend on is checked until they follow the next file, too.
+// TestTracksOfAReload: tracks that the elections still depend on are checked until the elections follow the next file
+// as well.
 func TestTracksOfAReload(t *testing.T) {
 	in := inputs(vipFile())
 	in.Next = vipFile()
@@ -120,7 +121,7 @@ func TestTracksOfAReload(t *testing.T) {
 	}
 }
 
-// TestPerNode: every part of a plan is of this node, also of the file that is to come.
+// TestPerNode: every part of a plan is resolved for this node, also for the next file.
 func TestPerNode(t *testing.T) {
 	moved := func(cfg *config.Config, nodes ...string) *config.Config {
 		own := cfg.Instances[0]
@@ -205,11 +206,11 @@ func TestFaultsAreMerged(t *testing.T) {
 		t.Errorf("with a carrier: %q", i.Fault())
 	}
 	in.Looked = false
-	if i, _ := Of(in).Instance("outer"); !strings.HasPrefix(i.Fault(), "the interface eth0 has not been looked at yet; ") {
+	if i, _ := Of(in).Instance("outer"); !strings.HasPrefix(i.Fault(), "the state of interface eth0 is not known yet; ") {
 		t.Errorf("before the first look: %q", i.Fault())
 	}
 	if _, found := p.Instance("nosuch"); found {
-		t.Error("there is an instance of no name")
+		t.Error("an instance with an empty name was found")
 	}
 }
 
@@ -250,7 +251,7 @@ func TestAdvertsComeFromAnAddressThatIsNoVIP(t *testing.T) {
 	}
 }
 
-// TestSourceOutlivesItsAddress: an instance that resigns for want of its address still says so from there.
+// TestSourceOutlivesItsAddress: an instance that resigns because its address is gone still sends from that address.
 func TestSourceOutlivesItsAddress(t *testing.T) {
 	in := inputs(vipFile())
 	in.Before = Of(in).Links
@@ -362,7 +363,7 @@ func TestServes(t *testing.T) {
 	}
 }
 
-// TestDesiredTable: verdicts reach the table by the names of the file.
+// TestDesiredTable: verdicts are assigned to the table by the names of the file.
 func TestDesiredTable(t *testing.T) {
 	in := inputs(vipFile())
 	in.Config.VirtualServers[0].Scheduler, in.Config.VirtualServers[0].Forward = "rr", config.DR

@@ -9,7 +9,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/health"
 )
 
-// thousand is a file with 1 000 virtual servers of 4, all up.
+// thousand returns a file with 1 000 virtual servers of 4 real servers each, all up.
 func thousand() Inputs {
 	cfg := vipFile()
 	cfg.VirtualServers = nil
@@ -28,7 +28,7 @@ func thousand() Inputs {
 	return in
 }
 
-// BenchmarkOf is what a start or a reload costs: the plan, and the way to it.
+// BenchmarkOf measures a start or a reload: the plan and the transition to it.
 func BenchmarkOf(b *testing.B) {
 	in := thousand()
 	b.ReportAllocs()
@@ -39,7 +39,7 @@ func BenchmarkOf(b *testing.B) {
 	}
 }
 
-// BenchmarkJudged is what a verdict costs: the plan, and the way to it.
+// BenchmarkJudged measures a new verdict: the plan and the transition to it.
 func BenchmarkJudged(b *testing.B) {
 	in := thousand()
 	from := Of(in)

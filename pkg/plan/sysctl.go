@@ -5,27 +5,28 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
-// OfInterface begins the sysctls that come and go with an interface.
+// OfInterface is the prefix of the sysctls that exist per interface.
 const OfInterface = "net/ipv4/conf/"
 
-// ConfKey is how a plan writes an interface's parameter under net.ipv4.conf.
+// ConfKey returns the key that a plan uses for an interface's parameter under net.ipv4.conf.
 func ConfKey(iface, name string) string { return OfInterface + iface + "/" + name }
 
-// sysctls are the kernel settings that balancing needs, and only while it balances. Those of net.ipv4.vs are of both families.
+// sysctls returns the kernel settings that balancing needs; none if the file has no virtual servers. Those under
+// net.ipv4.vs apply to both families.
 //
 // expire_nodest_conn=1: a connection to a real server that left the table is reset by its next packet instead of being
-// dropped in silence for up to 15 minutes (Documentation/networking/ipvs-sysctl.rst).
+// silently dropped for up to 15 minutes (Documentation/networking/ipvs-sysctl.rst).
 func sysctls(cfg *config.Config) map[string]string {
 	want := map[string]string{}
 	for _, v := range cfg.VirtualServers {
 		want["net.ipv4.vs.expire_nodest_conn"] = "1"
-		if v.Persistence != nil { // or a client keeps coming back to a real server of weight 0
+		if v.Persistence != nil { // otherwise a client keeps being sent to a real server of weight 0
 			want["net.ipv4.vs.expire_quiescent_template"] = "1"
 		}
 		if v.Forward != config.NAT {
 			continue
 		}
-		if kernel.FamilyOf(v.Address) == kernel.IPv6 { // of redirects the kernel has no setting there
+		if kernel.FamilyOf(v.Address) == kernel.IPv6 { // the kernel has no setting for IPv6 redirects
 			want["net.ipv6.conf.all.forwarding"] = "1"
 			continue
 		}
@@ -33,7 +34,8 @@ func sysctls(cfg *config.Config) map[string]string {
 			continue
 		}
 		want["net.ipv4.ip_forward"] = "1" // the replies of the real servers are routed
-		// A one-armed director must not tell real servers a shorter way, past itself. Either of the two would send.
+		// A one-armed director must not send real servers ICMP redirects to a route that bypasses it. The kernel sends
+		// them if either of the two settings is on.
 		want["net.ipv4.conf.all.send_redirects"] = "0"
 		for _, i := range cfg.Instances {
 			want[ConfKey(i.Interface, "send_redirects")] = "0"

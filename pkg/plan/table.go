@@ -7,19 +7,19 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
-// Table is what the IPVS table should be: the virtual servers of a file, and what the checks say of their real servers.
+// Table is the desired IPVS table: the virtual servers of a file and the check results of their real servers.
 type Table struct {
 	Servers  []config.VirtualServer
 	Verdicts Verdicts
 	file     *config.Config
 }
 
-// TableOf is the table of a file.
+// TableOf returns the table of a file.
 func TableOf(cfg *config.Config, verdicts Verdicts) Table {
 	return Table{Servers: cfg.VirtualServers, Verdicts: verdicts, file: cfg}
 }
 
-// Needed says whether the file balances at all; a director may only elect.
+// Needed reports whether the file has virtual servers; a director may run elections only.
 func (t Table) Needed() bool { return len(t.Servers) > 0 }
 
 // Desired implements reconcile.Target.
@@ -46,14 +46,14 @@ func (t Table) equal(b Table) bool {
 	return true
 }
 
-// Serves says whether any of the virtual servers is among those that have a real server. One is enough: a service that is
-// down everywhere must not keep the others from moving.
+// Serves reports whether any of the virtual servers has a real server. One is enough: a service that is down on all
+// directors must not block the takeover of the others.
 func (t Table) Serves(serving map[lvs.Key]bool) bool {
 	return slices.ContainsFunc(t.Servers, func(v config.VirtualServer) bool { return serving[lvs.KeyOf(v)] })
 }
 
-// OnNewVIPs lists the virtual servers on addresses that become VIPs when the elections follow the next file, too: a VIP that
-// comes before them refuses its clients.
+// OnNewVIPs returns the virtual servers on addresses that become VIPs when the elections follow the next file as well:
+// a VIP that is added before them would refuse its clients.
 func (in Inputs) OnNewVIPs() []lvs.Key {
 	old, next := isVIP(in.Config), isVIP(in.next())
 	var added []lvs.Key

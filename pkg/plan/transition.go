@@ -9,7 +9,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// Step is one thing that is told to one loop. What it is told stands in the plan that is gone to.
+// Step is one change for one loop. Its content comes from the target plan.
 type Step struct {
 	Do       Do
 	Link     vrrp.Segment      // OpenSocket, ReopenSocket, CloseSocket
@@ -17,22 +17,22 @@ type Step struct {
 	VIPs     []VIPs            // SetVIPs
 }
 
-// Do is what a Step does. The order of the constants is the order of steps in a Transition.
+// Do is the kind of a Step. The order of the constants is the order of steps in a Transition.
 type Do string
 
-// Acquiring: what can fail, and is taken back then.
+// Acquiring steps: they can fail and are then undone.
 const (
-	Record     Do = "record the VIPs" // before any is added, and beside those recorded
+	Record     Do = "record the VIPs" // before any is added, in addition to those already recorded
 	OpenSocket Do = "open the socket of"
 	SetSysctls Do = "set the sysctls"
 	OpenTable  Do = "open the table"
 )
 
-// Changing.
+// Changing steps.
 const (
 	SetChecks     Do = "set the checks"
 	SetTable      Do = "set the table"
-	ReopenSocket  Do = "look at the socket of" // its interface has changed
+	ReopenSocket  Do = "check the socket of" // reopen it if it is broken: its interface has changed
 	SetVIPs       Do = "set the VIPs of"
 	StopInstance  Do = "stop"
 	Announce      Do = "announce"
@@ -40,14 +40,14 @@ const (
 	StartInstance Do = "start"
 )
 
-// Releasing: what is not needed any more.
+// Releasing steps: for what is no longer needed.
 const (
 	CloseSocket Do = "close the socket of"
-	Forget      Do = "forget the VIPs that went"
-	GiveBack    Do = "give the sysctls back"
+	Forget      Do = "remove the records of old VIPs"
+	GiveBack    Do = "restore the sysctls"
 )
 
-// String says what the step does: "set the VIPs of a, b".
+// String describes the step: "set the VIPs of a, b".
 func (s Step) String() string {
 	text := string(s.Do)
 	switch {
@@ -66,9 +66,9 @@ func (s Step) String() string {
 	return text
 }
 
-// Transition is the steps from one plan to another, in their order: what can fail comes first; checks before the table, for
-// they know the servers' new names; instances that stop before those that start; and what is given up last. The order
-// between a table and the VIPs before it is that of two plans: see Inputs.Next.
+// Transition returns the steps from one plan to another, in order: steps that can fail come first; checks before the
+// table, because the table needs the servers' new names; instances that stop before those that start; releases last.
+// The order between a table and the VIPs in front of it comes from two successive plans: see Inputs.Next.
 func Transition(from, to Plan) []Step {
 	return slices.Concat(acquire(from, to), serve(from, to), move(from, to), Release(from, to))
 }
@@ -113,8 +113,8 @@ func move(from, to Plan) []Step {
 	steps = append(steps, moveVIPs(from, to)...)
 	for _, i := range to.Instances {
 		now, before := to.Link(i.Segment), from.Link(i.Segment)
-		// The kernel itself tells the neighbours only where arp_notify is set (Documentation/networking/ip-sysctl.rst). A new
-		// interface gets its VIPs anew.
+		// The kernel itself notifies the neighbours only if arp_notify is set (Documentation/networking/ip-sysctl.rst).
+		// On a new interface the VIPs are added and announced again anyway.
 		if from.has(now.Segment) && now.Index == before.Index && now.HardwareAddr != before.HardwareAddr {
 			steps = append(steps, Step{Do: Announce, Instance: i.ID})
 		}
@@ -131,8 +131,8 @@ func move(from, to Plan) []Step {
 	return append(steps, starts...)
 }
 
-// moveVIPs stops the instances that are gone, and those that became another virtual router, and tells the address loop of
-// all VIPs. Those that others take over are made known first, so that they are not removed on the way.
+// moveVIPs stops the instances that are removed and those that become another virtual router, and passes all VIPs to
+// the address loop. VIPs that move to another instance are set first, so that they are not removed in between.
 func moveVIPs(from, to Plan) []Step {
 	var stopped []Instance
 	for _, i := range from.Instances {
@@ -160,8 +160,8 @@ func moveVIPs(from, to Plan) []Step {
 	return append(steps, Step{Do: SetVIPs, VIPs: next})
 }
 
-// Release is the end of Transition: it gives up what only the first plan needs. After a failed step it also takes back what
-// the steps before have acquired, as the way from the plan that failed to the one that stays.
+// Release is the last part of Transition: it releases what only the first plan needs. After a failed step it also
+// undoes what earlier steps have acquired, as the transition from the failed plan back to the old one.
 func Release(from, to Plan) []Step {
 	var steps []Step
 	for _, l := range from.Links {

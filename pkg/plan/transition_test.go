@@ -13,7 +13,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
-// file is a cluster file: "a@eth0/51=10.77.0.100,10.77.0.101" is an instance, "mysql@10.77.0.100:db1,db2" a virtual server.
+// file returns a cluster file: "a@eth0/51=10.77.0.100,10.77.0.101" is an instance, "mysql@10.77.0.100:db1,db2" a
+// virtual server.
 func file(parts ...string) *config.Config {
 	cfg := &config.Config{Directors: []config.Director{{Name: node, Address: netip.MustParseAddr("10.77.0.2")}}}
 	for _, part := range parts {
@@ -37,8 +38,8 @@ func file(parts ...string) *config.Config {
 	return cfg
 }
 
-// reload are the steps of a reload: those to the plan in which checks and table follow the next file, what is waited for,
-// and those to the plan in which everything does.
+// reload returns the steps of a reload: those to the plan in which checks and table follow the next file, what is
+// waited for, and those to the plan in which everything follows it.
 func reload(before, after *config.Config) string {
 	in := inputs(before)
 	first := Of(in)
@@ -67,7 +68,7 @@ func TestOrderOfAReload(t *testing.T) {
 	}{
 		{
 			"nothing but the file", file("a@eth0/51=10.77.0.100"), file("a@eth0/51=10.77.0.100"),
-			"set the table", // which is none
+			"set the table", // an empty table
 		},
 		{
 			"a VIP and its virtual server: the record before the address, the table before the VIP",
@@ -83,7 +84,7 @@ func TestOrderOfAReload(t *testing.T) {
 		{
 			"the last one goes: the settings are given back last",
 			file("a@eth0/51=10.77.0.100", "one@10.77.0.100:x"), file("a@eth0/51=10.77.0.100"),
-			"set the checks; set the table; give the sysctls back",
+			"set the checks; set the table; restore the sysctls",
 		},
 		{
 			"another name for a virtual server: the checks know it before the table does",
@@ -110,7 +111,7 @@ func TestOrderOfAReload(t *testing.T) {
 			"another interface: its socket comes first, the old one goes last",
 			file("a@eth0/51=10.77.0.100"), file("a@eth1/51=10.77.0.100"),
 			"record the VIPs; open the socket of eth1; set the table; set the VIPs of a; stop a; set the VIPs of a; start a; " +
-				"close the socket of eth0; forget the VIPs that went",
+				"close the socket of eth0; remove the records of old VIPs",
 		},
 		{
 			"another virtual router id", file("a@eth0/51=10.77.0.100"), file("a@eth0/52=10.77.0.100"),
@@ -127,7 +128,7 @@ func TestOrderOfAReload(t *testing.T) {
 		{
 			"everything goes", file("a@eth0/51=10.77.0.100", "one@10.77.0.100:x"), file(),
 			"set the checks; set the table; set the VIPs of a; stop a; set the VIPs of; close the socket of eth0; " +
-				"forget the VIPs that went; give the sysctls back",
+				"remove the records of old VIPs; restore the sysctls",
 		},
 	} {
 		if diff := cmp.Diff(strings.Split(tt.want, "; "), strings.Split(reload(tt.before, tt.after), "; ")); diff != "" {
@@ -158,7 +159,7 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// TestAFailedStepIsTakenBack: what was acquired for a file that is refused is given up, and nothing else.
+// TestAFailedStepIsTakenBack: everything that was acquired for a refused file is released, and nothing else.
 func TestAFailedStepIsTakenBack(t *testing.T) {
 	in := inputs(file("a@eth0/51=10.77.0.100"))
 	now := Of(in)
@@ -167,12 +168,13 @@ func TestAFailedStepIsTakenBack(t *testing.T) {
 	for _, s := range Release(Of(in), now) {
 		got = append(got, s.String())
 	}
-	if want := "close the socket of eth1; forget the VIPs that went; give the sysctls back"; strings.Join(got, "; ") != want {
+	if want := "close the socket of eth1; remove the records of old VIPs; restore the sysctls"; strings.Join(got, "; ") != want {
 		t.Errorf("%s, want %s", strings.Join(got, "; "), want)
 	}
 }
 
-// TestBecomesAnother: what is another virtual router is stopped and started; the rest changes while it runs.
+// TestBecomesAnother: an instance that becomes another virtual router is stopped and started; other changes are made
+// while it runs.
 func TestBecomesAnother(t *testing.T) {
 	base := config.Instance{
 		Name: "mysql", Interface: "eth0", VRID: 51, ProtocolVersion: 3, Priority: 100,
@@ -230,7 +232,7 @@ func TestOnNewVIPs(t *testing.T) {
 	}
 }
 
-// TestWhatHappensWhileItRuns: what is no reload changes only what depends on it.
+// TestWhatHappensWhileItRuns: changes other than a reload affect only what depends on them.
 func TestWhatHappensWhileItRuns(t *testing.T) {
 	base := inputs(vipFile())
 	server := config.Subject{Server: config.ServerID{Service: "mysql", Server: "mysql1"}}
@@ -251,17 +253,17 @@ func TestWhatHappensWhileItRuns(t *testing.T) {
 		}, "set outer"},
 		{"no carrier", func(in *Inputs) {
 			in.Links = []kernel.Link{{Index: 2, Name: "eth0", Up: true, HardwareAddr: "02:00:00:00:00:02"}, links[1]}
-		}, "look at the socket of eth0; set outer"},
+		}, "check the socket of eth0; set outer"},
 		{"another interface of the same name", func(in *Inputs) {
 			in.Links = []kernel.Link{{Index: 9, Name: "eth0", Up: true, Carrier: true, HardwareAddr: "02:00:00:00:00:09"}, links[1]}
-		}, "look at the socket of eth0"},
+		}, "check the socket of eth0"},
 		{"another hardware address", func(in *Inputs) {
 			in.Links = []kernel.Link{{Index: 2, Name: "eth0", Up: true, Carrier: true, HardwareAddr: "02:00:00:00:00:99"}, links[1]}
 		}, "announce outer"},
 		{"another own address", func(in *Inputs) {
 			in.Addresses = append([]kernel.Address{}, local...)
 			in.Addresses[7].Prefix = netip.MustParsePrefix("10.88.0.7/24")
-		}, "set the checks; look at the socket of eth1; set inner"},
+		}, "set the checks; check the socket of eth1; set inner"},
 		{"a VIP comes and goes", func(in *Inputs) { in.Addresses = append(local[:1:1], local[2:]...) }, ""},
 		{"not ready", func(in *Inputs) { in.NotReady = "no server" }, "set outer; set inner"},
 	} {
@@ -274,7 +276,7 @@ func TestWhatHappensWhileItRuns(t *testing.T) {
 		if strings.Join(got, "; ") != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, strings.Join(got, "; "), tt.want)
 		}
-		// The short way, where it may be gone, leads to the same.
+		// Judged gives the same result as Of where it may be used.
 		in.Links, in.Addresses = base.Links, base.Addresses
 		everything := cmp.Exporter(func(reflect.Type) bool { return true })
 		if diff := cmp.Diff(Of(in), Of(base).Judged(in.Verdicts, in.NotReady), everything); diff != "" {

@@ -7,18 +7,18 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/health"
 )
 
-// Verdicts are what the checks say of everything that has a verdict, at one moment. The zero value says nothing of anything.
-// They never change: those of the next moment share with them the index and each verdict that is still the same, so that
-// one more moment of 4 000 servers costs 32 kB.
+// Verdicts are the verdicts of all checked subjects at one moment. The zero value has none. They are immutable: the
+// next Verdicts share the index and every unchanged verdict with them, so that each further version for 4 000 servers
+// costs 32 kB.
 type Verdicts struct {
-	at  map[config.Subject]int // the place in all
+	at  map[config.Subject]int // the index in all
 	all []*health.Verdict
 }
 
-// NewVerdicts makes Verdicts of an index and the verdicts at its places; neither may be changed afterwards.
+// NewVerdicts returns Verdicts of an index and the verdicts that it refers to; neither may be changed afterwards.
 func NewVerdicts(at map[config.Subject]int, all []*health.Verdict) Verdicts { return Verdicts{at, all} }
 
-// VerdictsOf makes Verdicts of a map.
+// VerdictsOf returns the Verdicts of a map.
 func VerdictsOf(verdicts map[config.Subject]health.Verdict) Verdicts {
 	v := Verdicts{at: make(map[config.Subject]int, len(verdicts))}
 	for subject, verdict := range verdicts {
@@ -28,7 +28,8 @@ func VerdictsOf(verdicts map[config.Subject]health.Verdict) Verdicts {
 	return v
 }
 
-// Of is the verdict of a subject. Of one that nobody has looked at it is the zero value, "not known", and known is false.
+// Of returns the verdict of a subject. For a subject without a verdict it returns the zero value, "not known", and
+// known is false.
 func (v Verdicts) Of(subject config.Subject) (verdict health.Verdict, known bool) {
 	n, known := v.at[subject]
 	if !known {
@@ -37,7 +38,7 @@ func (v Verdicts) Of(subject config.Subject) (verdict health.Verdict, known bool
 	return *v.all[n], true
 }
 
-// All are the verdicts with their subjects, in no order.
+// All returns the verdicts with their subjects, in no particular order.
 func (v Verdicts) All() iter.Seq2[config.Subject, health.Verdict] {
 	return func(yield func(config.Subject, health.Verdict) bool) {
 		for subject, n := range v.at {
