@@ -6,53 +6,53 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel/neigh"
 )
 
-// voice is a socket that sends gratuitous ARP on one interface.
-type voice interface {
+// arpSocket sends gratuitous ARP on one interface.
+type arpSocket interface {
 	Announce(vip netip.Addr) error
 	Close() error
 }
 
-// announcer keeps one voice per interface. It belongs to the address loop.
+// announcer keeps one ARP socket per interface. It is used only by the address loop.
 type announcer struct {
-	open   func(iface string) (voice, error)
-	voices map[string]voice
+	open    func(iface string) (arpSocket, error)
+	sockets map[string]arpSocket
 }
 
 func newAnnouncer() *announcer {
 	return &announcer{
-		open:   func(iface string) (voice, error) { return neigh.Open(iface) },
-		voices: map[string]voice{},
+		open:    func(iface string) (arpSocket, error) { return neigh.Open(iface) },
+		sockets: map[string]arpSocket{},
 	}
 }
 
-// Announce implements reconcile.Announcer. A socket that was opened earlier may belong to an interface that has been
-// replaced by one of the same name: then the announcement goes out of a new one, and not only with the next repetition.
+// Announce implements reconcile.Announcer. An open socket may belong to an interface that has been replaced by one of
+// the same name: then the announcement is sent at once on a new socket instead of waiting for the next repetition.
 func (a *announcer) Announce(iface string, vip netip.Addr) error {
 	for {
-		v, kept := a.voices[iface]
+		v, kept := a.sockets[iface]
 		if !kept {
 			var err error
 			if v, err = a.open(iface); err != nil {
 				return err
 			}
-			a.voices[iface] = v
+			a.sockets[iface] = v
 		}
 		err := v.Announce(vip)
 		if err == nil {
 			return nil
 		}
 		_ = v.Close()
-		delete(a.voices, iface)
+		delete(a.sockets, iface)
 		if !kept {
 			return err
 		}
 	}
 }
 
-// Close lets all sockets go.
+// Close closes all sockets.
 func (a *announcer) Close() error {
-	for _, v := range a.voices {
-		_ = v.Close() // what was sent is sent
+	for _, v := range a.sockets {
+		_ = v.Close() // nothing is lost: frames that were sent are not affected
 	}
 	return nil
 }

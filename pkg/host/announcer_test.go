@@ -6,35 +6,35 @@ import (
 	"testing"
 )
 
-// fakeVoice is the socket of an interface that may have been replaced.
-type fakeVoice struct {
+// fakeSocket is the ARP socket of an interface that may have been replaced.
+type fakeSocket struct {
 	stale  *bool
-	spoken *int
+	sent   *int
 	closed *int
 }
 
-func (v fakeVoice) Close() error { *v.closed++; return nil }
+func (v fakeSocket) Close() error { *v.closed++; return nil }
 
-func (v fakeVoice) Announce(netip.Addr) error {
+func (v fakeSocket) Announce(netip.Addr) error {
 	if *v.stale {
 		return errors.New("no such device")
 	}
-	*v.spoken++
+	*v.sent++
 	return nil
 }
 
 func TestAnnouncementLeavesAReplacedInterfaceAtOnce(t *testing.T) {
-	var opened, closed, spoken int
+	var opened, closed, sent int
 	var last *bool
 	gone := false
 	a := newAnnouncer()
-	a.open = func(string) (voice, error) {
+	a.open = func(string) (arpSocket, error) {
 		opened++
 		if gone {
 			return nil, errors.New("no such interface")
 		}
 		last = new(bool)
-		return fakeVoice{last, &spoken, &closed}, nil
+		return fakeSocket{last, &sent, &closed}, nil
 	}
 	vip := netip.MustParseAddr("10.77.0.100")
 	for range 2 {
@@ -43,8 +43,8 @@ func TestAnnouncementLeavesAReplacedInterfaceAtOnce(t *testing.T) {
 		}
 	}
 	*last = true // replaced by one of the same name
-	if err := a.Announce("eth0", vip); err != nil || spoken != 3 || opened != 2 || closed != 1 {
-		t.Errorf("%v, spoken %d, opened %d, closed %d: want a new socket and the announcement", err, spoken, opened, closed)
+	if err := a.Announce("eth0", vip); err != nil || sent != 3 || opened != 2 || closed != 1 {
+		t.Errorf("%v, sent %d, opened %d, closed %d: want a new socket and the announcement", err, sent, opened, closed)
 	}
 	*last, gone = true, true
 	if err := a.Announce("eth0", vip); err == nil || opened != 3 || closed != 2 {

@@ -1,3 +1,3 @@
-// Package host is the director's Kernel on this machine: it puts the packages under pkg/kernel and pkg/probe together. It
-// decides nothing.
+// Package host implements the director's Kernel on this host with the packages under pkg/kernel and pkg/probe. It makes
+// no decisions.
 package host

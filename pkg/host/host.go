@@ -17,13 +17,13 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// Host is the machine that this process runs on.
+// Host is the host that this process runs on.
 type Host struct{}
 
 // Addresses implements director.Kernel.
 func (Host) Addresses() (director.Addresses, error) {
 	h, err := addr.Open()
-	if err != nil { // and not a nil *Handle in an interface; so below
+	if err != nil { // return a nil interface, not an interface with a nil *Handle; likewise below
 		return nil, err
 	}
 	return h, nil
