@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Suspended is for how long this machine has been suspended since it booted: CLOCK_BOOTTIME counts that, CLOCK_MONOTONIC
-// does not (clock_gettime(2)). It is 0 where the kernel has not both.
+// Suspended returns the total time for which this host has been suspended since boot: CLOCK_BOOTTIME includes it,
+// CLOCK_MONOTONIC does not (clock_gettime(2)). It is 0 if the kernel does not have both clocks.
 func Suspended() time.Duration {
 	for {
 		before, ok := read(unix.CLOCK_MONOTONIC)
@@ -16,13 +16,13 @@ func Suspended() time.Duration {
 		switch {
 		case !ok || !ok2 || !ok3:
 			return 0
-		case after-before < time.Millisecond: // or this thread was stopped in between, and the difference means nothing
+		case after-before < time.Millisecond: // otherwise this thread was preempted in between, and the difference is meaningless
 			return max(all-before, 0).Truncate(resolution)
 		}
 	}
 }
 
-// resolution hides the moments between the two readings: a machine that never slept has slept for 0.
+// resolution hides the time between the two readings: the result is 0 on a host that was never suspended.
 const resolution = 10 * time.Millisecond
 
 func read(id int32) (time.Duration, bool) {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestSuspendedStandsStillWhileTheMachineRuns(t *testing.T) {
+func TestSuspendedIsConstantWhileTheHostRuns(t *testing.T) {
 	first := Suspended()
 	for begun := time.Now(); time.Since(begun) < 50*time.Millisecond; {
 		if now := Suspended(); now < first || now > first+resolution {

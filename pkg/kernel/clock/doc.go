@@ -1,5 +1,5 @@
-// Package clock says for how long the machine was suspended. Go's timers and time.Since stand still meanwhile
-// (CLOCK_MONOTONIC); who must not mistake an hour of sleep for a moment adds it to them.
+// Package clock reports for how long the host was suspended. Go's timers and time.Since do not advance during a suspend
+// (CLOCK_MONOTONIC); callers for which that time matters add it.
 //
-// It decides nothing by the wall clock, which anybody can set.
+// It does not use the wall clock, which can be set at any time.
 package clock
