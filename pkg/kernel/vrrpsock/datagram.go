@@ -6,12 +6,11 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// headerSize is an IPv4 header without options (RFC 791 section 3.1).
+// headerSize is the size of an IPv4 header without options, in bytes (RFC 791 section 3.1).
 const headerSize = 20
 
-// parse splits a datagram as raw sockets deliver it, with its IPv4 header in
-// front (raw(7)). The kernel has checked that header; should it be malformed
-// nevertheless, the datagram has no payload, which no reader takes for an advert.
+// parse splits a packet as raw sockets deliver it, with its IPv4 header (raw(7)). The kernel has checked that header;
+// if it is malformed anyway, the datagram has no payload, and readers drop it as too short.
 func parse(b []byte) vrrp.Datagram {
 	var d vrrp.Datagram
 	if len(b) < headerSize || b[0]>>4 != 4 {

@@ -13,7 +13,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// header is an IPv4 header of 20 bytes: 10.77.0.2 to 224.0.0.18, TTL 255.
+// header is a 20-byte IPv4 header: 10.77.0.2 to 224.0.0.18, TTL 255.
 var header = []byte{0x45, 0xc0, 0, 22, 0, 1, 0, 0, 255, 112, 0, 0, 10, 77, 0, 2, 224, 0, 0, 18}
 
 func TestParse(t *testing.T) {
@@ -47,7 +47,8 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// The longest advert of either family is read whole, and one byte more is seen to be one.
+// The longest advert of either family fits into the buffer, and so does one more byte, so that a longer packet is
+// detected.
 func TestBufferHoldsTheLongestAdvert(t *testing.T) {
 	for _, tt := range []struct{ source, vip string }{{"10.77.0.2", "10.77.0.100"}, {"fe80::2", "fd00::100"}} {
 		source := netip.MustParseAddr(tt.source)
@@ -56,7 +57,7 @@ func TestBufferHoldsTheLongestAdvert(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		before := 0 // a raw socket of IPv6 hands over no header
+		before := 0 // a raw IPv6 socket delivers no IP header
 		if source.Is4() {
 			before = 60
 		}
@@ -66,7 +67,7 @@ func TestBufferHoldsTheLongestAdvert(t *testing.T) {
 	}
 }
 
-// Whatever bytes come, there is no panic, and a payload has both addresses.
+// No input causes a panic, and a datagram with a payload has both addresses.
 func FuzzParse(f *testing.F) {
 	f.Add(append(bytes.Clone(header), 0x31, 51))
 	f.Add([]byte{0x4f})

@@ -1,15 +1,12 @@
-// Package vrrpsock carries VRRP adverts: IP protocol 112, sent to 224.0.0.18
-// with TTL 255 and DSCP CS6 (RFC 9568 section 5.1.1, RFC 3768 section 5.2).
+// Package vrrpsock sends and receives VRRP adverts: IP protocol 112, sent to 224.0.0.18 with TTL 255 and DSCP CS6 (RFC
+// 9568 section 5.1.1, RFC 3768 section 5.2).
 //
-// One socket serves one interface. It is bound to that interface, is a member of
-// the group there and nowhere else, does not hear itself, and hears every
-// virtual router of the link: telling them apart, and judging TTL, destination
-// and content, is the reader's part; this package passes on what arrives. Each
-// advert is sent from a source that the caller names: the kernel's own choice
-// could be a VIP, which must never be a source.
+// A socket is bound to one interface and is a member of the multicast group on that interface only. It does not receive
+// its own adverts, and receives those of every virtual router on the link. It passes packets on unchecked: the reader
+// tells the virtual routers apart and checks TTL, destination and content. The caller specifies the source of each
+// advert, because the kernel could choose a VIP, which must never be a source.
 //
-// It refuses interfaces without multicast, destinations other than the group, and
-// IPv6 (ErrIPv6): a raw IPv6 socket hands over no header (RFC 3542), so that hop
-// limit and destination, and the filter's view of the packet, have to come by
-// another way.
+// It refuses interfaces without multicast, destinations other than the group, and IPv6 (ErrIPv6): a raw IPv6 socket
+// delivers no IP header (RFC 3542), so that hop limit and destination must be obtained in another way, and the filter
+// sees a different packet.
 package vrrpsock

@@ -12,22 +12,22 @@ import (
 )
 
 var (
-	// ErrNoMulticast says that the interface does not carry multicast.
+	// ErrNoMulticast means that the interface does not support multicast.
 	ErrNoMulticast = errors.New("the interface has no multicast: name the NIC that faces the other director")
-	// ErrIPv6 says that the segment is not one of IPv4.
+	// ErrIPv6 means that the address family of the segment is not IPv4.
 	ErrIPv6 = errors.New("VRRP over IPv6 is not supported yet")
-	// ErrNoGroup says that an advert was to go elsewhere than to the group of its family.
+	// ErrNoGroup means that the destination of an advert is not the multicast group of its family.
 	ErrNoGroup = errors.New("adverts go to the multicast group only: unicast is not supported yet")
-	// errNotPermitted says that the process may not open a raw socket or set its priority.
+	// errNotPermitted means that the process may not open a raw socket or set its priority.
 	errNotPermitted = fmt.Errorf("%w: needs CAP_NET_RAW and CAP_NET_ADMIN, run as root or grant them in the service unit", kernel.ErrNotPermitted)
-	// ErrFiltered says that a packet filter of this host dropped an advert.
+	// ErrFiltered means that a packet filter of this host dropped an advert.
 	ErrFiltered = errors.New("a packet filter of this host forbids it (allow IP protocol 112 to 224.0.0.18 in nftables or iptables)")
-	// ErrNoSource says that an advert could not be sent from this source: it is
-	// not an address of this host, or the interface is down.
+	// ErrNoSource means that an advert could not be sent from this source: it is not an address of this host, or the
+	// interface is down.
 	ErrNoSource = errors.New("the source is not an address of this host or the interface is down (see: ip addr)")
 )
 
-// translate turns what the kernel answers into the errors that callers branch on.
+// translate maps the kernel's errors to the errors that callers check for.
 func translate(err error) error {
 	var op *net.OpError
 	switch {
@@ -42,7 +42,7 @@ func translate(err error) error {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return os.ErrDeadlineExceeded
 	case errors.As(err, &op) && op.Op == "route":
-		// How net.InterfaceByName says that there is none; it has no sentinel for it.
+		// The error of net.InterfaceByName for a missing interface, for which it has no sentinel.
 		return kernel.ErrNoInterface
 	}
 	return err

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// raw sends packets from b with any TTL and IP options. They arrive in the order they were sent in: a veth queues them
-// at the CPU that sent them, so they all leave from one.
+// raw returns a function that sends packets from b with any TTL and IP options. They arrive in order: a veth queues
+// packets on the CPU that sends them, so all are sent from one CPU.
 func raw(t *testing.T, h host) func(timeToLive uint8, options, payload []byte) {
 	t.Helper()
 	onOneCPU(t)
@@ -37,7 +37,7 @@ func raw(t *testing.T, h host) func(timeToLive uint8, options, payload []byte) {
 	}
 }
 
-// onOneCPU keeps the test on the CPU that it may use first.
+// onOneCPU pins the test to the first CPU that it may use.
 func onOneCPU(t *testing.T) {
 	t.Helper()
 	runtime.LockOSThread()
@@ -61,7 +61,8 @@ func ofRouter(vrid uint8) []byte {
 	return b
 }
 
-// arrived waits until a last advert of a router that passes is there, and returns the routers of all before it.
+// arrived waits for an advert of router last, which passes the filter, and returns the routers of all adverts before
+// it.
 func arrived(t *testing.T, s *Socket, last uint8) (vrids []int) {
 	t.Helper()
 	for deadline := time.Now().Add(wait); ; time.Sleep(time.Millisecond) {
@@ -74,7 +75,7 @@ func arrived(t *testing.T, s *Socket, last uint8) (vrids []int) {
 			vrids = append(vrids, int(d.Payload[1]))
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the advert of router %d does not come; before it: %v", last, vrids)
+			t.Fatalf("no advert of router %d arrived; before: %v", last, vrids)
 		}
 	}
 }
@@ -102,19 +103,19 @@ func TestFilterKeepsTheOthersOut(t *testing.T) {
 		t.Errorf("read %v, want the adverts of routers 1, 51 and 51 with IP options", got)
 	}
 	seen, unseen := s.Others()
-	more, _ := s.Others() // the queue's room is in bytes, and the kernel's own part of a packet varies
+	more, _ := s.Others() // the queue is limited in bytes, and the kernel's overhead per packet varies
 	const others, ours = 257, 4
 	if total := len(seen) + len(more) + int(unseen); len(seen) != sampleSize || total < others || total > others+ours {
 		t.Errorf("%d others seen, then %d, and %d not, want %d of %d, and at most our %d more", len(seen), len(more), unseen, sampleSize, others, ours)
 	}
 
-	// Numbers that come and go.
+	// VRIDs are added and removed.
 	filterTo(t, a, s, 52)
 	for _, vrid := range []uint8{51, 52, 53} {
 		send(255, nil, ofRouter(vrid))
 	}
 	if got := arrived(t, s, 52); len(got) != 0 {
-		t.Errorf("read %v, which was taken out", got)
+		t.Errorf("read %v, which was removed from the filter", got)
 	}
 	seen, _ = s.Others()
 	if len(seen) != 2 || seen[0].Payload[1] != 51 || seen[1].Payload[1] != 53 || seen[0].Source != far || seen[0].TTL != 255 {
@@ -122,7 +123,7 @@ func TestFilterKeepsTheOthersOut(t *testing.T) {
 	}
 }
 
-// All numbers there are make the longest program.
+// All VRIDs together give the longest program.
 func TestFilterOfEveryRouter(t *testing.T) {
 	a, b := directors(t)
 	s, to := openIn(t, a), openIn(t, b)
@@ -139,7 +140,7 @@ func TestFilterOfEveryRouter(t *testing.T) {
 	}
 }
 
-// A flood of other routers' adverts takes no room from ours.
+// A flood of other routers' adverts takes no queue space from ours.
 func TestFloodDoesNotReachTheQueue(t *testing.T) {
 	a, b := directors(t)
 	s, send := openIn(t, a), raw(t, b)
@@ -168,7 +169,7 @@ func TestOthersAfterClose(t *testing.T) {
 		t.Errorf("%d seen, %d not", len(seen), unseen)
 	}
 	if err := a.Enter(func() error { return s.Filter([]uint8{51}) }); err == nil {
-		t.Error("a closed socket takes a filter")
+		t.Error("a closed socket accepts a filter")
 	}
 	if s.others.fd != 0 {
 		t.Error("a closed socket opens another one")

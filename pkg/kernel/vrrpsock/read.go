@@ -13,21 +13,19 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// Pending returns what is queued on the socket, oldest first, without waiting;
-// nothing queued is no error. What the senders wrote is passed on unjudged; a
-// payload longer than any advert is cut off somewhere behind that length. The payloads are the caller's. After a stall of its process the caller
-// learns from it what the peers said meanwhile.
+// Pending returns the datagrams queued on the socket, oldest first, without blocking; an empty queue is not an error.
+// The content is not checked; a payload longer than any advert is truncated somewhere beyond that length. The caller
+// owns the payloads. After a stall of its process the caller gets the adverts that the peers sent in the meantime.
 //
-// Errors: net.ErrClosed, and what else receiving answers; what was read before
-// the error is returned with it.
+// Errors: net.ErrClosed, and other errors of recvfrom(2); the datagrams read before the error are returned with it.
 func (s *Socket) Pending() ([]vrrp.Datagram, error) {
 	var pending []vrrp.Datagram
 	b := make([]byte, bufferSize)
 	for len(pending) < pendingLimit {
 		var n int
 		var failed error
-		// Control instead of Read: it neither waits for a Wait of another goroutine
-		// nor gives up when the deadline of that is over.
+		// Control instead of Read: it does not block on a Wait in another goroutine, and the read deadline does not
+		// apply.
 		err := s.raw.Control(func(fd uintptr) { n, failed = receive(int(fd), b) })
 		if failed == unix.EAGAIN {
 			return pending, nil
@@ -35,13 +33,13 @@ func (s *Socket) Pending() ([]vrrp.Datagram, error) {
 		if err = errors.Join(err, failed); err != nil {
 			return pending, fmt.Errorf("read VRRP socket on %s: %w", s.iface, translate(err))
 		}
-		pending = append(pending, kept(b[:n]))
+		pending = append(pending, parseCopy(b[:n]))
 	}
 	return pending, nil
 }
 
-// kept is parse for a buffer that is used again.
-func kept(b []byte) vrrp.Datagram {
+// parseCopy is parse for a buffer that is reused.
+func parseCopy(b []byte) vrrp.Datagram {
 	d := parse(b)
 	d.Payload = bytes.Clone(d.Payload)
 	return d
@@ -66,9 +64,8 @@ func (s *Socket) checkDue(now time.Time) bool {
 	return true
 }
 
-// checkInterface asks whether the index that the socket is bound to still has
-// the name that the configuration gives. It asks through the socket, so that
-// the answer is that of the socket's network namespace.
+// checkInterface checks whether the interface index of the socket still has its configured name. It uses the socket for
+// the query, which therefore applies to the socket's network namespace.
 func (s *Socket) checkInterface() error {
 	ifr, err := unix.NewIfreq(s.iface)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// read waits for datagrams as its users do, and returns those that came, or the error that ended it.
+// read waits for datagrams as the users of a Socket do, and returns them or the error.
 func read(s *Socket) ([]vrrp.Datagram, error) {
 	for {
 		if _, err := s.Wait(); err != nil {
@@ -24,7 +24,7 @@ func read(s *Socket) ([]vrrp.Datagram, error) {
 	}
 }
 
-// reading starts a read and gives its error when it ends.
+// reading starts a read; its error is sent to the channel.
 func reading(s *Socket) <-chan error {
 	ended := make(chan error, 1)
 	go func() {
@@ -34,7 +34,7 @@ func reading(s *Socket) <-chan error {
 	return ended
 }
 
-// ends waits for a read that must end with an error.
+// ends waits for the end of a read and checks its error.
 func ends(t *testing.T, ended <-chan error, want error) {
 	t.Helper()
 	select {
@@ -43,7 +43,7 @@ func ends(t *testing.T, ended <-chan error, want error) {
 			t.Errorf("reading: %v; want %v", err, want)
 		}
 	case <-time.After(wait):
-		t.Fatalf("reading hangs; want %v", want)
+		t.Fatalf("read does not return; want %v", want)
 	}
 }
 
@@ -63,8 +63,7 @@ func TestCloseEndsReading(t *testing.T) {
 	}
 }
 
-// After a stall: everything queued, oldest first, at once, though the deadline
-// of the last Wait is long over.
+// After a stall Pending returns everything queued, oldest first, although the deadline of the last Wait has passed.
 func TestPending(t *testing.T) {
 	a, b := directors(t)
 	s, from := openIn(t, a), openIn(t, b)
@@ -75,7 +74,7 @@ func TestPending(t *testing.T) {
 	for i := range 5 {
 		must(t, from.Send([]byte{byte(i)}, far, group))
 	}
-	// A veth delivers before Send returns, unless the machine is busy: then ksoftirqd does, in its turn.
+	// A veth delivers before Send returns, unless the host is busy: then ksoftirqd delivers later.
 	var pending []vrrp.Datagram
 	for stop := time.Now().Add(wait); len(pending) < 5 && time.Now().Before(stop); runtime.Gosched() {
 		more, err := s.Pending()
@@ -92,11 +91,11 @@ func TestPending(t *testing.T) {
 	}
 }
 
-// A payload that is longer than any advert is cut, not a failure.
+// A payload that is longer than any advert is truncated and causes no error.
 func TestLongPayload(t *testing.T) {
 	a, b := directors(t)
 	s := openIn(t, a)
-	must(t, openIn(t, b).Send(make([]byte, 5000), far, group)) // leaves in fragments
+	must(t, openIn(t, b).Send(make([]byte, 5000), far, group)) // sent in fragments
 	if d := next(t, s); len(d.Payload) != bufferSize-headerSize {
 		t.Errorf("%d bytes of payload; want %d", len(d.Payload), bufferSize-headerSize)
 	}
@@ -117,7 +116,7 @@ func TestInterfaceRenamed(t *testing.T) {
 	a, b := directors(t)
 	s, from := openIn(t, a), openIn(t, b)
 	a.Rename(t, "eth0", "wan0")
-	// Noticed under traffic too, when Wait never waits long.
+	// Also detected under traffic, when Wait always returns early.
 	stop := time.Now().Add(wait)
 	for time.Now().Before(stop) {
 		must(t, from.Send(advert, far, group))
@@ -128,10 +127,10 @@ func TestInterfaceRenamed(t *testing.T) {
 			return
 		}
 	}
-	t.Error("Wait does not notice that the interface has another name")
+	t.Error("Wait does not detect that the interface was renamed")
 }
 
-// Another interface that takes the name is not this socket's either.
+// A different interface that gets the same name is not the socket's interface.
 func TestInterfaceReplaced(t *testing.T) {
 	a, _ := directors(t)
 	s := openIn(t, a)
@@ -148,7 +147,7 @@ func TestInterfaceDownAndUp(t *testing.T) {
 	if err := s.Send(advert, own, group); !errors.Is(err, ErrNoSource) {
 		t.Errorf("Send while down: %v; want ErrNoSource", err)
 	}
-	if took := time.Since(start); took > time.Second { // it does not wait for the interface; a busy machine may
+	if took := time.Since(start); took > time.Second { // Send does not wait for the interface; the limit allows for a busy host
 		t.Errorf("Send while down took %v", took)
 	}
 	ended := reading(s)
@@ -162,11 +161,11 @@ func TestInterfaceDownAndUp(t *testing.T) {
 	b.AwaitUp(t, "eth0")
 	a.IP(t, "addr replace %s/24 dev eth0", own)
 	must(t, from.Send(advert, far, group))
-	ends(t, ended, nil) // still a member of the group
+	ends(t, ended, nil) // the group membership is kept
 	must(t, s.Send(advert, own, group))
 }
 
-// Opened before the interface is up or has an address, as at boot.
+// The socket is opened before the interface is up or has an address, as at boot.
 func TestOpenBeforeTheInterfaceIsReady(t *testing.T) {
 	a, b := newHost(t), newHost(t)
 	a.IP(t, "link add eth0 type veth peer name eth0 netns /proc/%d/fd/%d", os.Getpid(), int(b.NS))
@@ -184,18 +183,18 @@ func TestOpenBeforeTheInterfaceIsReady(t *testing.T) {
 	b.IP(t, "addr add %s/24 dev eth0", far)
 	must(t, openIn(t, b).Send(advert, far, group))
 	if d := next(t, s); d.Source != far {
-		t.Errorf("heard %v; want %v", d.Source, far)
+		t.Errorf("received from %v; want %v", d.Source, far)
 	}
 }
 
-// Without a listener, with the cable out, Send returns at once all the same.
+// Send returns at once even without a carrier.
 func TestSendWithoutCarrier(t *testing.T) {
 	a, b := directors(t)
 	s := openIn(t, a)
 	b.IP(t, "link set eth0 down")
 	start := time.Now()
 	for range 100 {
-		_ = s.Send(advert, own, group) // lost, which only the carrier event tells
+		_ = s.Send(advert, own, group) // lost without an error; only the carrier event reports it
 	}
 	if took := time.Since(start); took > time.Second {
 		t.Errorf("100 adverts took %v", took)

@@ -12,21 +12,23 @@ import (
 )
 
 const (
-	// sampleSize is how many packets that no instance wants are looked at in one call.
+	// sampleSize is the maximum number of filtered-out packets that one call returns.
 	sampleSize = 64
-	// sampleBuffer is room for about as many in the kernel, which doubles it; a small packet takes 832 bytes.
+	// sampleBuffer is the receive buffer for about sampleSize packets, in bytes. The kernel doubles it; a small packet
+	// takes 832 bytes.
 	sampleBuffer = sampleSize * 832 / 2
 )
 
-// others is a second socket beside the first, which gets what the first one's filter keeps out. Its queue is small:
-// what a flood makes overflow costs nothing but a count. It is guarded by the Socket's lock.
+// others is a second socket that receives the packets that the filter of the first one excludes. Its queue is small:
+// packets that overflow it in a flood are only counted. It is guarded by the Socket's lock.
 type others struct {
-	fd   int    // 0: not open. Not part of the runtime's poller, for nobody waits for it
-	last uint32 // the kernel's count of dropped packets at the last look; it wraps round
+	fd   int    // 0: not open. Not in the runtime's poller, because it is never waited for
+	last uint32 // the kernel's count of dropped packets at the last call; it wraps around
 }
 
-// follow opens the socket, unless it is open, and makes it take all but the adverts of the virtual routers.
-func (o *others) follow(iface string, vrids []uint8) error {
+// exclude opens the socket, unless it is open, and makes it receive everything except the adverts of the virtual
+// routers.
+func (o *others) exclude(iface string, vrids []uint8) error {
 	inverse := program(vrids, 0, everything)
 	if o.fd != 0 {
 		return attach(o.fd, inverse)
@@ -42,7 +44,7 @@ func (o *others) follow(iface string, vrids []uint8) error {
 	err = attach(fd, inverse)
 	if err == nil {
 		err = configure(fd, ifi)
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, sampleBuffer) // a larger one only costs time
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, sampleBuffer) // on failure a larger buffer only costs time
 	}
 	if err != nil {
 		_ = unix.Close(fd)
@@ -52,7 +54,7 @@ func (o *others) follow(iface string, vrids []uint8) error {
 	return nil
 }
 
-// take returns what has been queued, at most sampleSize packets, and how many did not fit.
+// take returns the queued packets, at most sampleSize, and how many did not fit into the queue.
 func (o *others) take() (seen []vrrp.Datagram, unseen uint64) {
 	if o.fd == 0 {
 		return nil, 0
@@ -61,9 +63,9 @@ func (o *others) take() (seen []vrrp.Datagram, unseen uint64) {
 	for len(seen) < sampleSize {
 		n, err := receive(o.fd, b)
 		if err != nil {
-			break // empty, or broken like the first socket, which tells
+			break // empty, or broken like the first socket, which reports it
 		}
-		seen = append(seen, kept(b[:n]))
+		seen = append(seen, parseCopy(b[:n]))
 	}
 	if now, err := dropped(o.fd); err == nil {
 		unseen = uint64(now - o.last)
@@ -74,12 +76,13 @@ func (o *others) take() (seen []vrrp.Datagram, unseen uint64) {
 
 func (o *others) close() {
 	if o.fd != 0 {
-		_ = unix.Close(o.fd) // nothing was written to it
+		_ = unix.Close(o.fd) // nothing is written to it
 		o.fd, o.last = 0, 0
 	}
 }
 
-// dropped is how many packets a socket has lost because its queue was full, by SO_MEMINFO (linux/sock_diag.h).
+// dropped returns how many packets a socket has dropped because its queue was full, from SO_MEMINFO
+// (linux/sock_diag.h).
 func dropped(fd int) (uint32, error) {
 	const fields, drops = 9, 8 // SK_MEMINFO_VARS, SK_MEMINFO_DROPS
 	var info [fields * 4]byte
@@ -92,10 +95,10 @@ func dropped(fd int) (uint32, error) {
 	return binary.NativeEndian.Uint32(info[drops*4:]), nil
 }
 
-// Others returns, without waiting, at most 64 of the packets that Filter kept from the reader, and how many more there
-// were since the last call that did not fit into the kernel's queue. That number may include packets of the reader's own
-// that came while there was no room (seen with Linux 6.18, whose net/ipv4/raw.c looks for room first). What the sender
-// wrote is passed on unjudged. There are none before Filter.
+// Others returns, without blocking, at most 64 of the packets that Filter excluded, and how many more since the last
+// call did not fit into the kernel's queue. That number may include adverts that pass Filter and arrived while the
+// queue of Others was full (seen with Linux 6.18, whose net/ipv4/raw.c checks for room first). The content is not
+// checked. Before Filter there are none.
 func (s *Socket) Others() (seen []vrrp.Datagram, unseen uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -19,44 +19,45 @@ import (
 
 const (
 	protocol = 112 // RFC 9568 section 5.1.1.4
-	ttl      = 255 // RFC 9568 section 5.1.1.3: proves that the sender is on the link
+	ttl      = 255 // RFC 9568 section 5.1.1.3: shows that the sender is on the link
 	tos      = 0xC0
-	priority = 7 // network control: past the bulk traffic in the device queue
+	priority = 7 // network control: ahead of bulk traffic in the device queue
 
-	// bufferSize holds any advert of either family: at most 15 words of IPv4 header, then 8 bytes and 255 addresses. What is
-	// longer than an advert is so in the buffer, too.
+	// bufferSize, in bytes, is enough for any advert of either family: at most 15 words of IPv4 header, then 8 bytes
+	// and 255 addresses. A packet that is longer than any advert is still too long after truncation to this size.
 	bufferSize = 15*4 + 8 + 255*16
 
-	// writeTimeout bounds Send. An advert that cannot leave by then is late anyway.
+	// writeTimeout limits Send. An advert that cannot be sent by then is late anyway.
 	writeTimeout = 100 * time.Millisecond
 
-	// checkInterval is how often Wait looks whether the interface is still there
-	// under its name: the kernel does not tell a raw socket.
+	// checkInterval is how often Wait checks whether the interface still exists under its name: the kernel does not
+	// notify a raw socket.
 	checkInterval = 500 * time.Millisecond
 
-	// pendingLimit bounds Pending.
+	// pendingLimit is the maximum number of datagrams that Pending returns.
 	pendingLimit = 1024
 
-	// receiveBuffer is room for about as many in the kernel, which doubles it; a small packet takes 832 bytes.
+	// receiveBuffer is the receive buffer for about pendingLimit packets, in bytes. The kernel doubles it; a small
+	// packet takes 832 bytes.
 	receiveBuffer = pendingLimit * 832 / 2
 )
 
-// Socket sends and receives adverts on one segment. One goroutine may Wait
-// while others send; Pending and Close may be called at any time.
+// Socket sends and receives adverts on one segment. One goroutine may call Wait while others send; Pending and Close
+// may be called at any time.
 type Socket struct {
 	conn  *net.IPConn
 	raw   syscall.RawConn
 	iface string
 	index int
-	group netip.Addr // where adverts go
+	group netip.Addr // the destination of adverts
 
-	mu      sync.Mutex // guards what follows
-	checked time.Time  // when Wait last looked at the interface
+	mu      sync.Mutex // guards the fields below
+	checked time.Time  // when Wait last checked the interface
 	others  others
 }
 
-// Open opens a socket on the segment's interface and joins the family's group
-// there. The interface may be down and without an address. The caller closes it.
+// Open opens a socket on the segment's interface and joins the group of the address family. The interface may be down
+// or have no address. The caller must close the socket.
 //
 // Errors: ErrIPv6, kernel.ErrNoInterface, ErrNoMulticast, kernel.ErrNotPermitted.
 func Open(on vrrp.Segment) (*Socket, error) {
@@ -85,7 +86,7 @@ func open(on vrrp.Segment) (*Socket, error) {
 		}
 		return failed
 	}}
-	// Nothing is resolved or waited for here, so there is nothing to cancel.
+	// This neither resolves names nor blocks, so there is nothing to cancel.
 	conn, err := config.ListenPacket(context.Background(), fmt.Sprintf("ip4:%d", protocol), "0.0.0.0")
 	if err != nil {
 		return nil, err
@@ -98,9 +99,8 @@ func open(on vrrp.Segment) (*Socket, error) {
 	return s, nil
 }
 
-// configure prepares the socket before it receives anything. IP_TOS resets the
-// priority (Linux net/ipv4/ip_sockglue.c, __ip_sock_set_tos), so SO_PRIORITY
-// comes after it.
+// configure prepares the socket before it receives anything. IP_TOS resets the priority (Linux net/ipv4/ip_sockglue.c,
+// __ip_sock_set_tos), so SO_PRIORITY comes after it.
 func configure(fd int, ifi *net.Interface) error {
 	if err := unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, ifi.Name); err != nil {
 		return os.NewSyscallError("setsockopt SO_BINDTODEVICE", err)
@@ -119,7 +119,7 @@ func configure(fd int, ifi *net.Interface) error {
 			return os.NewSyscallError("setsockopt "+o.name, err)
 		}
 	}
-	// Past the system's limit, which holds some 250 adverts, where that is permitted.
+	// Exceed the system's limit, which is enough for about 250 adverts, if permitted.
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
 	}
@@ -128,8 +128,8 @@ func configure(fd int, ifi *net.Interface) error {
 		unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, membership))
 }
 
-// Close releases the socket and leaves the group. A Wait that waits returns
-// net.ErrClosed. Close may be called more than once.
+// Close releases the socket and leaves the group. A Wait in progress returns net.ErrClosed. Close may be called more
+// than once.
 func (s *Socket) Close() error {
 	s.mu.Lock()
 	s.others.close()
@@ -140,13 +140,12 @@ func (s *Socket) Close() error {
 	return nil
 }
 
-// Send sends one advert. source must be an address of this host of the socket's
-// family, and never a VIP; destination is the family's group. Send waits at most 100 ms for room in the socket's
-// buffer. Success means that the kernel took the advert: one that the device
-// queue drops (no carrier) is lost without an error.
+// Send sends one advert. source must be an address of this host of the socket's family and must not be a VIP;
+// destination is the family's group. Send waits at most 100 ms for room in the socket's buffer. Success means that the
+// kernel accepted the advert: one that the device queue drops (no carrier) is lost without an error.
 //
-// Errors: ErrNoSource, ErrNoGroup, kernel.ErrNoInterface, ErrFiltered, net.ErrClosed,
-// os.ErrDeadlineExceeded, and what else sending answers (ENOBUFS).
+// Errors: ErrNoSource, ErrNoGroup, kernel.ErrNoInterface, ErrFiltered, net.ErrClosed, os.ErrDeadlineExceeded, and other
+// errors of sendmsg(2) (ENOBUFS).
 func (s *Socket) Send(payload []byte, source, destination netip.Addr) error {
 	if err := s.send(payload, source.Unmap(), destination.Unmap()); err != nil {
 		return fmt.Errorf("send advert from %s on %s: %w", source, s.iface, err)
@@ -155,7 +154,7 @@ func (s *Socket) Send(payload []byte, source, destination netip.Addr) error {
 }
 
 func (s *Socket) send(payload []byte, source, destination netip.Addr) error {
-	// The kernel takes an unspecified source as a wish to choose one.
+	// With an unspecified source the kernel would choose one.
 	if !source.Is4() || source.IsUnspecified() || source.IsMulticast() {
 		return ErrNoSource
 	}
@@ -170,8 +169,8 @@ func (s *Socket) send(payload []byte, source, destination netip.Addr) error {
 		_, failed = unix.SendmsgN(int(fd), payload, oob, to, unix.MSG_DONTWAIT)
 		return failed != unix.EAGAIN && failed != unix.EINTR
 	}
-	// The first try has no deadline: one that passed while this process itself was stalled would hold back the very
-	// advert that is overdue.
+	// The first attempt has no deadline: a deadline that expired during a stall of this process would prevent the
+	// overdue advert from being sent.
 	sent := false
 	err := s.raw.Control(func(fd uintptr) { sent = try(fd) })
 	if err == nil && !sent {

@@ -20,7 +20,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// wait is how long a test waits for what must come; never what is measured.
+// wait limits how long a test waits for an expected event; it is not a measured time.
 const wait = 20 * time.Second
 
 var (
@@ -31,7 +31,7 @@ var (
 	advert = []byte{0x31, 51, 150, 1, 0, 100, 0x12, 0x34, 10, 77, 0, 100}
 )
 
-// directors are two hosts on one cable, 10.77.0.2 and 10.77.0.3.
+// directors returns two hosts on one link, 10.77.0.2 and 10.77.0.3.
 func directors(t *testing.T) (a, b host) {
 	t.Helper()
 	a, b = newHost(t), newHost(t)
@@ -59,7 +59,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// next reads the datagram that must come, and be the only one.
+// next reads one datagram, which must be the only one.
 func next(t *testing.T, s *Socket) vrrp.Datagram {
 	t.Helper()
 	for deadline := time.Now().Add(wait); ; {
@@ -73,7 +73,7 @@ func next(t *testing.T, s *Socket) vrrp.Datagram {
 		case len(pending) > 1:
 			t.Fatalf("%d datagrams at once: %v", len(pending), pending)
 		case time.Now().After(deadline):
-			t.Fatal("no datagram comes")
+			t.Fatal("no datagram arrived")
 		}
 	}
 }
@@ -87,14 +87,14 @@ func TestAdvertArrives(t *testing.T) {
 		t.Errorf("received (-want +got):\n%s", diff)
 	}
 
-	// The answer is the first thing that the sender hears: not its own advert.
+	// The first datagram that the sender receives is the answer, not its own advert.
 	must(t, to.Send(advert, far, group))
 	if d := next(t, from); d.Source != far {
-		t.Errorf("the sender hears %v first; want %v", d.Source, far)
+		t.Errorf("the sender received from %v first; want %v", d.Source, far)
 	}
 }
 
-// capture listens to everything on eth0 of a host, below IP.
+// capture captures all frames on eth0 of a host.
 func capture(t *testing.T, h host) (frame func() []byte) {
 	t.Helper()
 	var fd int
@@ -153,8 +153,8 @@ func TestAdvertOnTheWire(t *testing.T) {
 	}
 }
 
-// Promise 4: also after the node's own address was deleted and added again, so
-// that the VIP comes first on the interface.
+// Promise 4, also after the node's own address was deleted and added again, so that the VIP comes first on the
+// interface.
 func TestVIPIsNeverTheSource(t *testing.T) {
 	a, b := directors(t)
 	from, to := openIn(t, a), openIn(t, b)
@@ -191,7 +191,7 @@ func TestSendRefuses(t *testing.T) {
 	}
 }
 
-// A firewall that forbids adverts is named, rather than "operation not permitted".
+// The error names the firewall that drops adverts, rather than "operation not permitted".
 func TestSendFiltered(t *testing.T) {
 	a, _ := directors(t)
 	iptables, err := exec.LookPath("iptables-legacy") // the lab's kernel has no nf_tables
@@ -234,8 +234,8 @@ func TestSocketOptions(t *testing.T) {
 	}
 }
 
-// Adverts of another link are not heard, nor is another group of this link.
-func TestHearsItsLinkOnly(t *testing.T) {
+// Adverts on another link and packets to another group on this link are not received.
+func TestReceivesFromItsLinkOnly(t *testing.T) {
 	a, b := directors(t)
 	c := newHost(t)
 	c.IP(t, "link add eth0 type veth peer name eth1 netns /proc/%d/fd/%d", os.Getpid(), int(b.NS))
@@ -246,7 +246,7 @@ func TestHearsItsLinkOnly(t *testing.T) {
 	c.AwaitUp(t, "eth0")
 	b.AwaitUp(t, "eth1")
 	to := openIn(t, b)
-	b.Do(t, func() error { // the host itself is a member on the other link
+	b.Do(t, func() error { // the host is a group member on the other link
 		other, err := Open(vrrp.Segment{Interface: "eth1", Family: kernel.IPv4})
 		if err == nil {
 			t.Cleanup(func() { _ = other.Close() })
@@ -256,7 +256,7 @@ func TestHearsItsLinkOnly(t *testing.T) {
 	must(t, openIn(t, c).Send(advert, netip.MustParseAddr("10.88.0.2"), group))
 	must(t, openIn(t, a).Send(advert, own, group))
 	if d := next(t, to); d.Source != own {
-		t.Errorf("heard %v first; want only its own link", d.Source)
+		t.Errorf("received from %v first; want only its own link", d.Source)
 	}
 }
 
@@ -290,7 +290,7 @@ func TestOpenRefuses(t *testing.T) {
 	for _, kept := range []uint{unix.CAP_NET_RAW, unix.CAP_NET_ADMIN} {
 		a.Do(t, func() error {
 			caps := [2]unix.CapUserData{}
-			// With CAP_NET_RAW alone, kernels since 6.0 allow the priority too.
+			// Since Linux 6.0 CAP_NET_RAW alone also allows setting the priority.
 			if kept != unix.CAP_NET_RAW {
 				caps[0].Effective, caps[0].Permitted = 1<<kept, 1<<kept
 			}

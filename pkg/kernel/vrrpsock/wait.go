@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Wait waits until Pending has something to return, and takes nothing. It returns after half a second at the latest,
-// so that its caller can show that it lives; ready says whether there is a datagram.
+// Wait blocks until a datagram is queued and reads nothing. It returns after 500 ms at the latest, so that its caller
+// can send a heartbeat; ready says whether a datagram is queued.
 //
-// Errors: net.ErrClosed, kernel.ErrNoInterface, and what else receiving answers.
+// Errors: net.ErrClosed, kernel.ErrNoInterface, and other errors of recvfrom(2).
 func (s *Socket) Wait() (ready bool, err error) {
 	now := time.Now()
 	if s.checkDue(now) {
@@ -37,8 +37,8 @@ func (s *Socket) Wait() (ready bool, err error) {
 	return true, nil
 }
 
-// peek asks whether there is a datagram. One byte of room is enough; an empty buffer would do, but a nil error for one is
-// not worth relying on.
+// peek returns nil if a datagram is queued. It reads one byte: an empty buffer works as well, but a nil error for a
+// zero-length read is not worth relying on.
 func peek(fd int) (err error) {
 	var b [1]byte
 	for {

@@ -7,25 +7,26 @@ import (
 	"time"
 )
 
-// Wait tells of a datagram and leaves it there; without one it comes back by itself, also when its deadline was long over.
+// Wait reports a datagram and leaves it queued; without one it returns after checkInterval, even if an earlier deadline
+// has passed.
 func TestWait(t *testing.T) {
 	a, b := directors(t)
 	s, peer := openIn(t, a), openIn(t, b)
 	begun := time.Now()
 	if ready, err := s.Wait(); ready || err != nil {
-		t.Errorf("nothing there: %t, %v", ready, err)
+		t.Errorf("empty queue: %t, %v", ready, err)
 	}
 	if took := time.Since(begun); took < checkInterval/2 || took > wait {
-		t.Errorf("came back after %v, want %v", took, checkInterval)
+		t.Errorf("returned after %v, want %v", took, checkInterval)
 	}
 	must(t, peer.Send(advert, far, group))
 	must(t, peer.Send(advert, far, group))
 	for range 2 {
 		if ready, err := s.Wait(); !ready || err != nil {
-			t.Fatalf("a datagram there: %t, %v", ready, err)
+			t.Fatalf("queued datagram: %t, %v", ready, err)
 		}
 	}
-	// Both may take a moment to come over.
+	// Both may take a moment to arrive.
 	for got, end := 0, time.Now().Add(wait); got < 2; {
 		pending, err := s.Pending()
 		must(t, err)
@@ -54,6 +55,6 @@ func TestCloseEndsWait(t *testing.T) {
 			t.Errorf("Wait: %v; want net.ErrClosed", err)
 		}
 	case <-time.After(wait):
-		t.Fatal("Wait hangs")
+		t.Fatal("Wait does not return")
 	}
 }
