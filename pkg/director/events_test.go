@@ -66,18 +66,18 @@ func TestEvents(t *testing.T) {
 		m.answer(two, refused)
 		m.pass(5 * time.Second)
 		m.expectEvents(
-			"a real server is dead", "real_server_state mysql/mysql2: up -> down refused",
+			"a real server is down", "real_server_state mysql/mysql2: up -> down refused",
 			"virtual_server_state mysql: up -> degraded", "problem_raised mysql: -> WARNING virtual_server_degraded",
 		)
 		m.answer(one, health.Result{Class: health.Full, Code: health.ServerFull, Cause: "tcp: full"})
 		m.pass(5 * time.Second)
 		m.expectEvents(
-			"the other one is full", "real_server_state mysql/mysql1: up -> full full", "problem_raised mysql/mysql1: -> WARNING server_full",
+			"the other server is full", "real_server_state mysql/mysql1: up -> full full", "problem_raised mysql/mysql1: -> WARNING server_full",
 		)
 		m.answer(one, refused)
 		m.pass(5 * time.Second)
 		m.expectEvents(
-			"both are dead", "problem_cleared mysql/mysql1: WARNING -> server_full", // at its first failure
+			"both are down", "problem_cleared mysql/mysql1: WARNING -> server_full", // at its first failure
 			"real_server_state mysql/mysql1: full -> down refused", "virtual_server_state mysql: degraded -> down",
 			"problem_cleared mysql: WARNING -> virtual_server_degraded", "problem_raised mysql: -> CRITICAL virtual_server_down",
 		)
@@ -122,7 +122,7 @@ func TestProblemsAreTheSameForStatusAndEvents(t *testing.T) {
 		}
 		m.refuse("services", nil)
 		m.pass(5 * time.Second)
-		m.expectEvents("nobody asks any more", "problem_raised : -> WARNING table_unreadable", "problem_cleared : WARNING -> table_unreadable")
+		m.expectEvents("no further status requests", "problem_raised : -> WARNING table_unreadable", "problem_cleared : WARNING -> table_unreadable")
 	})
 }
 

@@ -352,8 +352,8 @@ func (s *fakeSocket) Send(payload []byte, _, _ netip.Addr) error {
 	return nil
 }
 
-// hear injects an advert of a peer.
-func (k *fakeKernel) hear(iface, from string, vrid, priority uint8) {
+// advertise injects an advert of a peer.
+func (k *fakeKernel) advertise(iface, from string, vrid, priority uint8) {
 	source, vip := netip.MustParseAddr(from), netip.MustParseAddr("10.77.0.100")
 	if source.Is6() {
 		vip = netip.MustParseAddr("fd00::100")

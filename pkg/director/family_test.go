@@ -39,7 +39,7 @@ func TestBothFamilies(t *testing.T) {
 		}, done); diff != "" {
 			t.Fatalf("the start (-want +got):\n%s", diff)
 		}
-		m.hear("eth0 (IPv6)", "fe80::3", 51, 200)
+		m.advertise("eth0 (IPv6)", "fe80::3", 51, 200)
 		m.pass(100 * time.Millisecond)
 		if m.state("four") != "MASTER" || m.state("six") != "BACKUP" {
 			t.Errorf("after an advert in IPv6: four is %s, six is %s (%s)", m.state("four"), m.state("six"), m.reason("six"))

@@ -84,7 +84,7 @@ func TestTableBeforeAVIPThatAReloadAdds(t *testing.T) {
 		added := electing + router("a", "eth0", 51, vip, also) + virtualServers + balancing("mysql", vip, "dr", one) + balancing("web", also, "dr", two)
 		m.reload(added)
 		m.expect(
-			"a VIP comes", "ipvsadm -A -t 10.77.0.101:3306 -s rr", "ipvsadm -a -t 10.77.0.101:3306 -r 10.77.0.12:3306 -g -w 1",
+			"a VIP is added", "ipvsadm -A -t 10.77.0.101:3306 -s rr", "ipvsadm -a -t 10.77.0.101:3306 -r 10.77.0.12:3306 -g -w 1",
 			"ip addr add 10.77.0.101 dev eth0",
 		)
 		m.reload(base)
@@ -111,7 +111,7 @@ func TestReloads(t *testing.T) {
 		}{
 			{"the same", electing + router("a", "eth0", 51, vip, also) + router("b", "eth0", 52, "10.77.0.102"), nil},
 			{"a VIP moves to another instance", electing + router("a", "eth0", 51, vip) + router("b", "eth0", 52, "10.77.0.102", also), nil},
-			{"its instance goes", electing + router("b", "eth0", 52, "10.77.0.102", also, vip), []string{"resign on eth0"}},
+			{"its instance is removed", electing + router("b", "eth0", 52, "10.77.0.102", also, vip), []string{"resign on eth0"}},
 			{"another interface", electing + router("b", "eth1", 52, "10.77.0.102"), []string{
 				"open eth1", "resign on eth0", "ip addr del 10.77.0.102 dev eth0", "ip addr del 10.77.0.101 dev eth0", "ip addr del 10.77.0.100 dev eth0", "ip addr add 10.77.0.102 dev eth1",
 			}},
@@ -119,7 +119,7 @@ func TestReloads(t *testing.T) {
 			{"the first virtual server", electing + router("b", "eth1", 53, "10.77.0.102") + virtualServers + balancing("mysql", "10.77.0.102", "dr", one), []string{
 				"sysctl net.ipv4.vs.expire_nodest_conn=1", "ipvsadm -A -t 10.77.0.102:3306 -s rr", "ipvsadm -a -t 10.77.0.102:3306 -r 10.77.0.11:3306 -g -w 1",
 			}},
-			{"everything has another name", electing + router("b", "eth1", 53, "10.77.0.102") + virtualServers + balancing("db", "10.77.0.102", "dr", one), nil},
+			{"everything is renamed", electing + router("b", "eth1", 53, "10.77.0.102") + virtualServers + balancing("db", "10.77.0.102", "dr", one), nil},
 			{"the last virtual server", electing + router("b", "eth1", 53, "10.77.0.102"), []string{"sysctl net.ipv4.vs.expire_nodest_conn=0", "ipvsadm -D -t 10.77.0.102:3306"}},
 		} {
 			m.reload(step.file)
@@ -148,8 +148,8 @@ func TestReloadThatIsRefused(t *testing.T) {
 			{"the scheduler", "scheduler rr", second, "virtual server mysql: not today"},
 			{"IPVS", "find ipvs", second, "not today"},
 			{"an interface that is not there", "", electing + router("a", "ethO", 51, vip), "cluster.yaml:4:26: vrrp_instances[0].interface: lvs-master has no interface ethO"},
-			{"a file that is none", "", "version: 7\n", "version"},
-			{"a file that does not name this machine", "", strings.ReplaceAll(first, "lvs-master", "somebody"), "lvs-master"},
+			{"an invalid file", "", "version: 7\n", "version"},
+			{"a file without this host", "", strings.ReplaceAll(first, "lvs-master", "somebody"), "lvs-master"},
 		} {
 			m.refuse(tt.fails, errors.New("not today"))
 			m.file = tt.file
@@ -182,7 +182,7 @@ func TestReloadThatIsRefused(t *testing.T) {
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := m.Director.do(ended, func() {}); err == nil || !strings.Contains(err.Error(), "the director") {
-			t.Errorf("a client that has gone: %v", err)
+			t.Errorf("a canceled reload: %v", err)
 		}
 	})
 }
@@ -260,12 +260,12 @@ func TestLinks(t *testing.T) {
 		prefix := netip.MustParsePrefix(vip + "/32")
 		m.change(addr.Event{Kind: addr.AddressRemoved, Interface: "eth0", Prefix: prefix, Asked: true}, func() { m.drop("eth0", prefix) })
 		m.pass(50 * time.Millisecond)
-		m.expect("a foreign hand", "ip addr add 10.77.0.100 dev eth0")
+		m.expect("a change by another process", "ip addr add 10.77.0.100 dev eth0")
 		m.change(addr.Event{Kind: addr.AddressAdded, Interface: "eth0", Prefix: prefix, Valid: time.Second}, func() {}) // a renewal
 		m.pass(2 * time.Second)
 		m.change(addr.Event{}, func() { m.events = nil; m.drop("eth0", prefix) }) // an event that is lost
 		m.pass(2 * time.Second)
-		m.expect("a look", "ip addr add 10.77.0.100 dev eth0")
+		m.expect("the next read", "ip addr add 10.77.0.100 dev eth0")
 
 		m.mu.Lock()
 		l := m.links[0]
@@ -311,8 +311,8 @@ func TestMisplacedVIP(t *testing.T) {
 func TestPeers(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		m.start(electing + router("a", "eth0", 51, vip))
-		m.hear("eth0", "10.77.0.66", 51, 200)
-		m.hear("eth0", "10.77.0.66", 77, 200)
+		m.advertise("eth0", "10.77.0.66", 51, 200)
+		m.advertise("eth0", "10.77.0.66", 77, 200)
 		m.pass(20 * time.Millisecond)
 		s := m.Status()
 		if m.state("a") != "BACKUP" || s.Instances[0].Master != "10.77.0.66" || len(s.Problems) != 1 || !strings.Contains(s.Problems[0], "is no director of the cluster file") {
@@ -332,7 +332,7 @@ func TestReadinessOfAStart(t *testing.T) {
 		m.begin(electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", one))
 		listen := func(d time.Duration) {
 			for end := time.Now().Add(d); time.Now().Before(end); m.pass(50 * time.Millisecond) {
-				m.hear("eth0", "10.77.0.3", 51, 50)
+				m.advertise("eth0", "10.77.0.3", 51, 50)
 			}
 		}
 		m.pass(100 * time.Millisecond)
@@ -459,7 +459,7 @@ func TestElectionsWaitForTheTable(t *testing.T) {
 		// The table loop hangs: after 30 s that is a problem, and this director does not stay MASTER if a peer is
 		// alive.
 		m.pass(35 * time.Second)
-		m.hear("eth0", "10.77.0.3", 51, 50)
+		m.advertise("eth0", "10.77.0.3", 51, 50)
 		m.pass(50 * time.Millisecond)
 		if p := strings.Join(m.Status().Problems, "\n"); !strings.Contains(p, "the table loop made no progress for 30s") || m.state("a") != "FAULT" {
 			t.Errorf("%s: %s", m.state("a"), p)

@@ -23,10 +23,10 @@ func TestReadiness(t *testing.T) {
 	}{
 		{"all is well", []step{{0, none, notChecked}, {time.Second, all, ""}}, ""},
 		{"a table that serves does not make checks", []step{{0, facts{serves: true, synced: true}, notChecked}, {2, all, ""}}, ""},
-		{"nobody is up", []step{{0, none, notChecked}, {time.Second, checked, noServer}, {time.Hour, checked, noServer}, {2 * time.Hour, all, ""}}, ""},
-		{"the last one goes later", []step{{0, all, ""}, {time.Hour, checked, noServer}, {2 * time.Hour, all, ""}}, ""},
+		{"no real server is up", []step{{0, none, notChecked}, {time.Second, checked, noServer}, {time.Hour, checked, noServer}, {2 * time.Hour, all, ""}}, ""},
+		{"the last real server goes down later", []step{{0, all, ""}, {time.Hour, checked, noServer}, {2 * time.Hour, all, ""}}, ""},
 		{"checks that do not end", []step{{0, none, notChecked}, {30 * time.Second, facts{serves: true}, ""}, {time.Hour, facts{serves: true}, ""}}, late},
-		{"checks that do not end, and nobody to serve", []step{{30 * time.Second, none, noServer}, {time.Hour, none, noServer}, {2 * time.Hour, facts{serves: true}, ""}}, late},
+		{"checks that do not end, and no real server", []step{{30 * time.Second, none, noServer}, {time.Hour, none, noServer}, {2 * time.Hour, facts{serves: true}, ""}}, late},
 	} {
 		var log logtest.Buffer
 		begin := time.Now()

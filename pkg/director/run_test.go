@@ -176,7 +176,7 @@ func TestLifeOfAnElectingDirector(t *testing.T) {
 	}
 
 	ip(t, "addr del 10.77.0.100/32 dev eth0")
-	eventually(t, "a VIP that somebody deleted is back", func() bool { return has(t, "eth0", "10.77.0.100") })
+	eventually(t, "a VIP that another process deleted is back", func() bool { return has(t, "eth0", "10.77.0.100") })
 
 	d.reload(t, electing+router("b", "eth0", 52, "10.77.0.102")+router("c", "eth1", 53, "10.78.0.100"))
 	eventually(t, "another instance on another interface", func() bool {
@@ -289,7 +289,7 @@ func TestReloadKnowsTheInterfaces(t *testing.T) {
 	ip(t, "link set eth1 name gone") // deleting it would delete the peer as well
 	d.reload(t, electing+router("a", "eth0", 51, "10.77.0.100", "10.77.0.101")+router("b", "eth1", 52, "10.78.0.100"))
 	if all := d.Status().Instances; len(all) != 2 || len(all[0].VirtualAddresses) != 2 {
-		t.Errorf("a file with an interface that has gone was not taken: %+v", all)
+		t.Errorf("a file with an interface that was removed since was refused: %+v", all)
 	}
 	if err := d.stop(); err != nil {
 		t.Error(err)
@@ -320,7 +320,7 @@ func TestManyReloadsLeakNothing(t *testing.T) {
 			for _, file := range refused {
 				d.file.Store(&file)
 				if err := d.Reload(t.Context()); err == nil {
-					t.Fatal("a file that does not name this machine, or names an interface that is not there, was taken")
+					t.Fatal("a file without this host, or with an unknown interface, was accepted")
 				}
 			}
 		}

@@ -92,7 +92,7 @@ func (m *stallMonitor) judge(loops []heartbeat.Idle, elections map[config.Instan
 	}
 	switch {
 	case problem != "" && problem != m.last:
-		m.log.Error("a loop has stalled; resigning so that another director takes over", "problem", problem)
+		m.log.Error("a loop has stalled; the instances go to FAULT so that another director takes over", "problem", problem)
 	case problem == "" && m.last != "":
 		m.log.Info("the loops make progress again")
 	}

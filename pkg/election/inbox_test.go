@@ -94,7 +94,7 @@ func TestInboxRates(t *testing.T) {
 		t.Errorf("%d of forged sources were taken, want at most %d", counts[netip.Addr{}], most)
 	}
 	if len(b.sources) > allowSources {
-		t.Errorf("%d sources are remembered, want at most %d", len(b.sources), allowSources)
+		t.Errorf("%d sources have an entry, want at most %d", len(b.sources), allowSources)
 	}
 	b.take(time.Hour)
 	if !b.room(time.Hour) {

@@ -54,7 +54,7 @@ func TestALoopThatHangsIsFound(t *testing.T) {
 				time.Sleep(Every)
 			}
 		}
-		go loop(s.Start("lives"), 60)
+		go loop(s.Start("runs"), 60)
 		go loop(s.Start("hangs"), 10)
 		m := NewMonitor(&s)
 		for range 40 {

@@ -287,7 +287,7 @@ func TestMisplacedVIPs(t *testing.T) {
 		local []kernel.Address
 		want  []kernel.IfAddr
 	}{
-		{"first on both, link-local ones left out", local, []kernel.IfAddr{outer, inner}},
+		{"first on both, link-local addresses ignored", local, []kernel.IfAddr{outer, inner}},
 		{"last", behind, nil},
 		{"without an own address there is no order", alone, nil},
 	} {
@@ -331,7 +331,7 @@ func TestWantedSysctls(t *testing.T) {
 		cfg  *config.Config
 		want map[string]string
 	}{
-		{"elects only", &config.Config{Instances: dr.Instances}, map[string]string{}},
+		{"elections only", &config.Config{Instances: dr.Instances}, map[string]string{}},
 		{"dr", dr, map[string]string{"net.ipv4.vs.expire_nodest_conn": "1"}},
 		{"persistence", persistent, map[string]string{"net.ipv4.vs.expire_nodest_conn": "1", "net.ipv4.vs.expire_quiescent_template": "1"}},
 		{"nat", natFile(), nat},
@@ -355,7 +355,7 @@ func TestServes(t *testing.T) {
 	}{
 		{"no table", nil, false},
 		{"one of two has a server", map[lvs.Key]bool{lvs.KeyOf(writes): true}, true},
-		{"somebody else's service", map[lvs.Key]bool{{Protocol: "tcp", Address: vip, Port: 80}: true}, false},
+		{"another director's service", map[lvs.Key]bool{{Protocol: "tcp", Address: vip, Port: 80}: true}, false},
 	} {
 		if got := table.Serves(tt.serving); got != tt.want {
 			t.Errorf("%s: serves %t, want %t", tt.name, got, tt.want)

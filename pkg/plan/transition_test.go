@@ -82,7 +82,7 @@ func TestOrderOfAReload(t *testing.T) {
 			"set the sysctls; open the table; set the checks; set the table",
 		},
 		{
-			"the last one goes: the settings are given back last",
+			"the last one is removed: the settings are restored last",
 			file("a@eth0/51=10.77.0.100", "one@10.77.0.100:x"), file("a@eth0/51=10.77.0.100"),
 			"set the checks; set the table; restore the sysctls",
 		},
@@ -103,12 +103,12 @@ func TestOrderOfAReload(t *testing.T) {
 			"set the table; set the VIPs of a, b; set a; set b",
 		},
 		{
-			"a VIP of an instance that goes: the heir's VIPs are known before it stops",
+			"a VIP of an instance that is removed: the VIPs of its new instance are set before it stops",
 			file("a@eth0/51=10.77.0.100", "b@eth0/52=10.77.0.102"), file("b@eth0/52=10.77.0.102,10.77.0.100"),
 			"set the table; set the VIPs of b, a; stop a; set the VIPs of b; set b",
 		},
 		{
-			"another interface: its socket comes first, the old one goes last",
+			"another interface: its socket is opened first, the old one is closed last",
 			file("a@eth0/51=10.77.0.100"), file("a@eth1/51=10.77.0.100"),
 			"record the VIPs; open the socket of eth1; set the table; set the VIPs of a; stop a; set the VIPs of a; start a; " +
 				"close the socket of eth0; remove the records of old VIPs",
@@ -122,11 +122,11 @@ func TestOrderOfAReload(t *testing.T) {
 			"set the table; set the VIPs of b, a; stop a; set the VIPs of b; start b",
 		},
 		{
-			"an instance comes, with its interface", file("a@eth0/51=10.77.0.100"), file("a@eth0/51=10.77.0.100", "b@eth1/52=10.88.0.100"),
+			"an instance is added, with its interface", file("a@eth0/51=10.77.0.100"), file("a@eth0/51=10.77.0.100", "b@eth1/52=10.88.0.100"),
 			"record the VIPs; open the socket of eth1; set the table; set the VIPs of a, b; start b",
 		},
 		{
-			"everything goes", file("a@eth0/51=10.77.0.100", "one@10.77.0.100:x"), file(),
+			"everything is removed", file("a@eth0/51=10.77.0.100", "one@10.77.0.100:x"), file(),
 			"set the checks; set the table; set the VIPs of a; stop a; set the VIPs of; close the socket of eth0; " +
 				"remove the records of old VIPs; restore the sysctls",
 		},
@@ -245,7 +245,7 @@ func TestWhatHappensWhileItRuns(t *testing.T) {
 		{"a real server comes up", func(in *Inputs) {
 			in.Verdicts = VerdictsOf(map[config.Subject]health.Verdict{server: {Known: true, Up: true}})
 		}, "set the table"},
-		{"other words for the same verdict", func(in *Inputs) {
+		{"another reason for the same verdict", func(in *Inputs) {
 			in.Verdicts = VerdictsOf(map[config.Subject]health.Verdict{server: {Reason: "unknown: …"}})
 		}, ""},
 		{"a track is down", func(in *Inputs) {
@@ -264,7 +264,7 @@ func TestWhatHappensWhileItRuns(t *testing.T) {
 			in.Addresses = append([]kernel.Address{}, local...)
 			in.Addresses[7].Prefix = netip.MustParsePrefix("10.88.0.7/24")
 		}, "set the checks; check the socket of eth1; set inner"},
-		{"a VIP comes and goes", func(in *Inputs) { in.Addresses = append(local[:1:1], local[2:]...) }, ""},
+		{"a VIP is removed", func(in *Inputs) { in.Addresses = append(local[:1:1], local[2:]...) }, ""},
 		{"not ready", func(in *Inputs) { in.NotReady = "no server" }, "set outer; set inner"},
 	} {
 		in := base

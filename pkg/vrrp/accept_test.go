@@ -41,7 +41,7 @@ func TestRFC9568Section7_1Receiving(t *testing.T) {
 		}, DropAuth},
 		{"v2 interval", v2, Params{VRID: 51, Version: 2, AdvertInterval: 2 * time.Second, Source: backup}, nil, DropInterval},
 		{"v3 interval is the MASTER's to choose", v3, Params{VRID: 51, AdvertInterval: 100 * time.Millisecond, Source: backup}, nil, DropNone},
-		{"an owner listens too", v3, Params{VRID: 51, Priority: 255, Source: backup}, nil, DropNone},
+		{"an owner accepts adverts too", v3, Params{VRID: 51, Priority: 255, Source: backup}, nil, DropNone},
 		{"defaults are version 3", v3, Params{VRID: 51}, nil, DropNone},
 	}
 	for _, tt := range tests {

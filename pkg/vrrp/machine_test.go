@@ -186,7 +186,7 @@ func TestRFC9568Section6_4_2Backup(t *testing.T) {
 			{2 * sec, hears(99, master), "", down100},
 			{down100, Tick{}, takes("preempted"), down100 + sec},
 		}},
-		{"lower priority ignored, then silent: that is a silent peer", us(), []step{
+		{"lower priority ignored, then no adverts: a silent peer", us(), []step{
 			{100 * ms, hears(99, master), "", down100},
 			{down100, Tick{}, takes("silent_peer"), down100 + sec},
 		}},
@@ -253,7 +253,7 @@ func TestRFC9568Section6_4_3Active(t *testing.T) {
 		{"a stall makes no burst", []step{
 			{2500 * ms, Tick{}, "send_advert priority=100", 3 * sec},
 		}},
-		{"after a stall beyond the peers' patience the VIPs are announced again", []step{
+		{"after a stall longer than the peers' master-down interval the VIPs are announced again", []step{
 			{2999 * ms, Tick{}, "send_advert priority=100", 3 * sec},
 			{6 * sec, Tick{}, "send_advert priority=100; acquire cause=stalled", 7 * sec},
 		}},
@@ -278,7 +278,7 @@ func TestRFC9568Section6_4_3Active(t *testing.T) {
 			{9 * sec, hears(0, master), "release; MASTER->BACKUP", 9*sec + skew100},
 			{9*sec + skew100, Tick{}, takes("resigned"), 10*sec + skew100},
 		}},
-		{"a stall within the peers' patience decides nothing", []step{
+		{"a stall shorter than the peers' master-down interval changes nothing", []step{
 			{2999 * ms, hears(50, master), answer, 3999 * ms},
 		}},
 		{"higher priority, and its interval", []step{

@@ -226,7 +226,7 @@ func TestParseIPv6(t *testing.T) {
 		{"without a pseudo-header", "31016401" + "00016c7a" + address, six, Group(kernel.IPv6), DropChecksum},
 		{"from another source", "31016401" + "00016e5a" + address, other, Group(kernel.IPv6), DropChecksum},
 		{"to another destination", "31016401" + "00016e5a" + address, six, other, DropChecksum},
-		{"an IPv4 address in it", "31016401" + "00016e5a" + "0a4d0064", six, Group(kernel.IPv6), DropLength},
+		{"contains an IPv4 address", "31016401" + "00016e5a" + "0a4d0064", six, Group(kernel.IPv6), DropLength},
 		{"half an address", "31016401" + "00016e5a" + address[:16], six, Group(kernel.IPv6), DropLength},
 		{"one byte more", "31016401" + "00016e5a" + address + "00", six, Group(kernel.IPv6), DropLength},
 		{"over IPv4", "31016401" + "00016e5a" + address, master, group, DropChecksum},

@@ -125,7 +125,7 @@ func (m *Machine) receiveAsMaster(a Advert) []Action {
 	return append(acts, m.stepBack(stateReason{Kind: kind, Peer: a.Source, Priority: a.Priority}, CauseSilentPeer, a.Interval)...)
 }
 
-// silentTooLong reports whether this MASTER has sent no advert for so long that its peers have taken over: three
+// silentTooLong reports whether this MASTER has sent no advert for so long that a peer would have taken over: three
 // adverts are missing.
 func (m *Machine) silentTooLong() bool {
 	return m.mem.State == Master && m.mem.Now-m.mem.AdvertDue >= (downAdverts-1)*m.p.AdvertInterval
