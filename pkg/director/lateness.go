@@ -32,6 +32,6 @@ func tooLate(instance string, s election.Snapshot) []problem.Finding {
 		return nil
 	}
 	return []problem.Finding{{Code: problem.AdvertsLate, Subject: instance, Text: fmt.Sprintf(
-		"%s: one advert of a hundred leaves %s late or later, every %s one is due: this machine is too busy or too slow for "+
-			"that (give the daemon the priority that its unit has, or raise advert_interval)", instance, p99.Round(time.Millisecond), s.AdvertInterval)}}
+		"%s: 1 %% of the adverts are sent %s late or later, at an interval of %s: this host is too busy or too slow for that "+
+			"(give the daemon the priority of the shipped unit, or raise advert_interval)", instance, p99.Round(time.Millisecond), s.AdvertInterval)}}
 }

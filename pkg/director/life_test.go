@@ -92,7 +92,8 @@ func TestTableBeforeAVIPThatAReloadAdds(t *testing.T) {
 		m.refuses(two, true)
 		begun := time.Now()
 		m.reload(added)
-		if took := time.Since(begun); took != 2*time.Second || !m.has("eth0", also) { // one of the two seconds is the test's own wait
+		// One of the two seconds is the test's own wait.
+		if took := time.Since(begun); took != 2*time.Second || !m.has("eth0", also) {
 			t.Errorf("a pool that is down kept its VIP away for %s", took-time.Second)
 		}
 		if m.log.Count("no real server for a new VIP yet") != 1 {
@@ -261,7 +262,8 @@ func TestLinks(t *testing.T) {
 		m.change(addr.Event{Kind: addr.AddressRemoved, Interface: "eth0", Prefix: prefix, Asked: true}, func() { m.drop("eth0", prefix) })
 		m.pass(50 * time.Millisecond)
 		m.expect("a change by another process", "ip addr add 10.77.0.100 dev eth0")
-		m.change(addr.Event{Kind: addr.AddressAdded, Interface: "eth0", Prefix: prefix, Valid: time.Second}, func() {}) // a renewal
+		// A renewal.
+		m.change(addr.Event{Kind: addr.AddressAdded, Interface: "eth0", Prefix: prefix, Valid: time.Second}, func() {})
 		m.pass(2 * time.Second)
 		m.change(addr.Event{}, func() { m.events = nil; m.drop("eth0", prefix) }) // an event that is lost
 		m.pass(2 * time.Second)

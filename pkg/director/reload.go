@@ -65,7 +65,8 @@ func (d *Director) prepare(l *loops, cfg *config.Config) ([]lvs.Key, error) {
 	if _, err := cfg.DirectorNamed(d.in.Node); err != nil {
 		return nil, err
 	}
-	if known, err := l.kernel.Links(); err == nil { // otherwise the file is not at fault; the instances detect a missing interface
+	// On an error the file is not at fault; the instances detect a missing interface.
+	if known, err := l.kernel.Links(); err == nil {
 		if problems := d.plan.Load().UnknownInterfaces(cfg, d.in.Node, known); problems != nil {
 			return nil, &clusterfile.InvalidError{Problems: problems}
 		}

@@ -201,7 +201,8 @@ func TestLifeOfAnElectingDirector(t *testing.T) {
 	if err := d.Reload(t.Context()); err == nil {
 		t.Error("a director that has ended takes a reload")
 	}
-	eventually(t, "no descriptor is left", func() bool { return descriptors(t) <= before+2 }) // those of the runtime's poller stay open
+	// The descriptors of the runtime's poller stay open.
+	eventually(t, "no descriptor is left", func() bool { return descriptors(t) <= before+2 })
 }
 
 // TestVIPMovesBetweenInstancesInOneReload: the VIP is never removed in between, whether the old instance stays or is

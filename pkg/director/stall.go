@@ -30,8 +30,10 @@ type stallMonitor struct {
 
 	ready   task.Latch
 	problem task.Published[string]
-	last    string                       // the last problem found
-	told    map[*heartbeat.Signal]string // the problem that each election was told; keyed by signal, because a reload may start another election with the same name
+	last    string // the last problem found
+	// told is the problem that each election was told, keyed by signal, because a reload may start another election with
+	// the same name.
+	told map[*heartbeat.Signal]string
 }
 
 // candidate is the part of an instance that a stall monitor needs.

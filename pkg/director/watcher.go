@@ -78,7 +78,8 @@ func (w *watcher) Run(ctx context.Context) error {
 
 func (w *watcher) follow(ctx context.Context, dirty chan<- struct{}) {
 	err := w.watch(ctx, func(e addr.Event) {
-		if e.Kind == addr.AddressRemoved && e.Asked { // an expired lease is handled by the election, and the event may be outdated
+		// An expired lease is handled by the election, and the event may be outdated.
+		if e.Kind == addr.AddressRemoved && e.Asked {
 			w.gone(kernel.IfAddr{Interface: e.Interface, Prefix: e.Prefix})
 		}
 		if w.renewal(e) {

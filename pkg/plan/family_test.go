@@ -54,7 +54,7 @@ func TestSegments(t *testing.T) {
 
 	for what, unusable := range map[string]kernel.Address{
 		"still tentative": {Interface: "eth0", Prefix: netip.MustParsePrefix("fe80::2/64"), Tentative: true},
-		"had by another":    {Interface: "eth0", Prefix: netip.MustParsePrefix("fe80::2/64"), Duplicate: true},
+		"had by another":  {Interface: "eth0", Prefix: netip.MustParsePrefix("fe80::2/64"), Duplicate: true},
 	} {
 		in.Addresses = []kernel.Address{localBoth[1], localBoth[2], unusable}
 		p := Of(in)

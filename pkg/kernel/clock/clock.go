@@ -16,7 +16,7 @@ func Suspended() time.Duration {
 		switch {
 		case !ok || !ok2 || !ok3:
 			return 0
-		case after-before < time.Millisecond: // otherwise this thread was preempted in between, and the difference is meaningless
+		case after-before < time.Millisecond: // otherwise the thread was preempted: no valid difference
 			return max(all-before, 0).Truncate(resolution)
 		}
 	}

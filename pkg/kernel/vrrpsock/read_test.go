@@ -147,7 +147,8 @@ func TestInterfaceDownAndUp(t *testing.T) {
 	if err := s.Send(advert, own, group); !errors.Is(err, ErrNoSource) {
 		t.Errorf("Send while down: %v; want ErrNoSource", err)
 	}
-	if took := time.Since(start); took > time.Second { // Send does not wait for the interface; the limit allows for a busy host
+	// Send does not wait for the interface; the limit allows for a busy host.
+	if took := time.Since(start); took > time.Second {
 		t.Errorf("Send while down took %v", took)
 	}
 	ended := reading(s)

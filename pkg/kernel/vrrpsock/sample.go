@@ -44,7 +44,7 @@ func (o *others) exclude(iface string, vrids []uint8) error {
 	err = attach(fd, inverse)
 	if err == nil {
 		err = configure(fd, ifi)
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, sampleBuffer) // on failure a larger buffer only costs time
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, sampleBuffer) // a larger buffer only costs time
 	}
 	if err != nil {
 		_ = unix.Close(fd)
