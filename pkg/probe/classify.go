@@ -13,10 +13,11 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/health"
 )
 
-// errnos says what a failed connect(2), read(2) or write(2) is evidence of. What is not listed is evidence of nothing.
+// errnos maps the errors of connect(2), read(2) and write(2) to results. An errno that is not listed is no evidence
+// about the server.
 //
-// EHOSTUNREACH is the server's: nobody answers ARP for it, or a router on the way says that it is gone. ENETUNREACH is
-// the director's: it has no route, so it could not even ask.
+// EHOSTUNREACH is attributed to the server: no host answers ARP for it, or a router on the way reports it unreachable.
+// ENETUNREACH is attributed to the director: it has no route to the server.
 var errnos = []struct {
 	errno    syscall.Errno
 	code     health.Code
@@ -44,11 +45,11 @@ var errnos = []struct {
 	{syscall.EAFNOSUPPORT, health.Local, health.Unknown, "this director's kernel has no such address family"},
 }
 
-// classify turns an error of the network into a code, a class and the rest of a sentence. The limit is the time the
-// probe had; 0 when it is not known.
+// classify turns a network error into a code, a class and the rest of a sentence. limit is the time that the probe had;
+// 0 if unknown.
 func classify(err error, limit time.Duration) (health.Code, health.Class, string) {
 	if errors.Is(err, context.Canceled) {
-		return health.Local, health.Unknown, "the check was broken off"
+		return health.Local, health.Unknown, "the check was cancelled"
 	}
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
@@ -73,7 +74,7 @@ func classify(err error, limit time.Duration) (health.Code, health.Class, string
 	}
 }
 
-// nominal is the time-out that somebody configured, from what was left of it when the probe began: 800ms, not 799.6ms.
+// nominal returns the configured time-out, given what was left of it when the probe began: 800ms, not 799.6ms.
 func nominal(d time.Duration) time.Duration {
 	if d < 100*time.Millisecond {
 		return d.Round(time.Millisecond)

@@ -14,7 +14,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/health"
 )
 
-// TestIPv6: a probe has its source in either family, and one of the wrong family says nothing of the server.
+// TestIPv6: a probe uses its source in both families, and a source of the wrong family gives an Unknown result.
 func TestIPv6(t *testing.T) {
 	require.Root(t)
 	runtime.LockOSThread() // never unlocked: the thread, and with it the namespace, ends with the test

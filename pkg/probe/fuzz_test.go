@@ -12,21 +12,21 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/probe/mysqltest"
 )
 
-// recording is a connection whose server says what it has to say whatever the client sends, and closes.
+// recording is a connection whose server sends fixed bytes, whatever the client sends, and closes.
 type recording struct {
-	net.Conn // nil: nothing else may be called
-	says     *bytes.Reader
+	net.Conn // nil: no other method may be called
+	sent     *bytes.Reader
 }
 
-func (r recording) Read(p []byte) (int, error)         { return r.says.Read(p) }
+func (r recording) Read(p []byte) (int, error)         { return r.sent.Read(p) }
 func (r recording) Write(p []byte) (int, error)        { return len(p), nil }
 func (r recording) Close() error                       { return nil }
 func (r recording) SetDeadline(t time.Time) error      { return nil }
 func (r recording) SetReadDeadline(t time.Time) error  { return nil }
 func (r recording) SetWriteDeadline(t time.Time) error { return nil }
 
-// FuzzMySQL feeds the probe with what a hostile or broken server may say. Nothing may break the driver, for a panic
-// inside it, though caught, leaves a goroutine behind.
+// FuzzMySQL feeds the probe with bytes that a hostile or broken server may send. The driver must never panic: a panic,
+// although recovered, leaks a goroutine.
 func FuzzMySQL(f *testing.F) {
 	frame := func(sequence byte, payload string) string {
 		return string([]byte{byte(len(payload)), byte(len(payload) >> 8), 0, sequence}) + payload
@@ -67,11 +67,11 @@ func FuzzMySQL(f *testing.F) {
 	} {
 		f.Add([]byte(conversation))
 	}
-	f.Fuzz(func(t *testing.T, says []byte) {
-		conn := recording{says: bytes.NewReader(says)}
+	f.Fuzz(func(t *testing.T, sent []byte) {
+		conn := recording{sent: bytes.NewReader(sent)}
 		target := Target{User: user, Password: password}
 		got := converse(t.Context(), start(context.Background(), "mysql"), conn, target, func() {})
-		if strings.Contains(got.Cause, "broke the MySQL driver") {
+		if strings.Contains(got.Cause, "the MySQL driver panicked") {
 			t.Fatalf("%s", got.Cause)
 		}
 		if (got.Class == health.Good) != (got.Code == health.OK) || !strings.HasPrefix(got.Cause, "mysql: ") {

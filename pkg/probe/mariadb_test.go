@@ -23,16 +23,16 @@ import (
 // maxConnectErrors is how many broken connections in a row make the server block a host (sql/hostname.cc).
 const maxConnectErrors = 5
 
-// realServer is a MariaDB in the lab's guest.
+// realServer is a MariaDB server in the lab's guest.
 type realServer struct {
 	address netip.AddrPort
 	socket  string
 	process *os.Process
 }
 
-// mariadb starts a MariaDB on an address that is not a loopback one, for the server exempts those from its host cache,
-// and that has a name, for it blocks only hosts whose name it knows. Only in the lab: it changes addresses and
-// /etc/hosts.
+// mariadb starts a MariaDB on a non-loopback address, because loopback addresses are exempt from the server's host
+// cache, and gives that address a name, because the server blocks only hosts whose name it knows. Only in the lab: it
+// changes addresses and /etc/hosts.
 func mariadb(t *testing.T) *realServer {
 	t.Helper()
 	require.Spoilable(t, "changes addresses and /etc/hosts")
@@ -95,7 +95,7 @@ func (s *realServer) sql(t *testing.T, statement string) string {
 	return run(t, statement, "mariadb", "--no-defaults", "--socket="+s.socket, "--user=root", "--skip-column-names")
 }
 
-// traces are what the server remembers of connections that went wrong.
+// traces are the server's counters of failed connections.
 func (s *realServer) traces(t *testing.T) string {
 	t.Helper()
 	return s.sql(t, `SHOW GLOBAL STATUS WHERE Variable_name IN
@@ -104,7 +104,7 @@ func (s *realServer) traces(t *testing.T) string {
 		FROM performance_schema.host_cache`)
 }
 
-// connectErrors is how many connections of a host the server has counted as broken since its last login.
+// connectErrors is the number of failed connections of the host that the server has counted since its last login.
 func (s *realServer) connectErrors(t *testing.T) int {
 	t.Helper()
 	count, err := strconv.Atoi(strings.TrimSpace(s.sql(t, "SELECT COALESCE(MAX(SUM_CONNECT_ERRORS), 0) FROM performance_schema.host_cache")))
@@ -160,7 +160,7 @@ func TestMariaDB(t *testing.T) {
 	t.Run("full", func(t *testing.T) {
 		s.sql(t, "SET GLOBAL max_connections=10")
 		var held []*exec.Cmd
-		for range 11 { // one beyond max_connections is for root
+		for range 11 { // one more than max_connections is reserved for root
 			cmd := exec.Command("mariadb", "--no-defaults", "--socket="+s.socket, "--user=root", "-e", "SELECT SLEEP(600)")
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
@@ -178,7 +178,7 @@ func TestMariaDB(t *testing.T) {
 			_ = cmd.Wait()
 		}
 		check(t, got, health.ServerFull, health.Full, `mysql: (greeting from|login to) 10\.77\.0\.11:3306( as lvs_check)?: Error 1040: Too many connections .*`)
-		// The server takes a while to see them go.
+		// The server takes a while to notice the closed connections.
 		for deadline := time.Now().Add(patience); s.probe(t, patience).Class != health.Good && time.Now().Before(deadline); {
 			time.Sleep(100 * time.Millisecond)
 		}
@@ -196,7 +196,7 @@ func TestMariaDB(t *testing.T) {
 	t.Run("blocked by bare TCP checks", func(t *testing.T) {
 		before := s.traces(t)
 		var got Result
-		// A login that comes before the server has seen the last of them go would start its count anew.
+		// A login before the server has noticed the last closed connection would reset its count.
 		for deadline := time.Now().Add(patience); s.connectErrors(t) < maxConnectErrors && time.Now().Before(deadline); {
 			check(t, TCP(within(t, patience), Target{Address: s.address}), health.OK, health.Good, `tcp: connected in .*`)
 		}
@@ -206,7 +206,7 @@ func TestMariaDB(t *testing.T) {
 			t.Error("bare TCP checks left no trace: the measurement cannot fail")
 		}
 		s.sql(t, "FLUSH HOSTS")
-		// A slow server still has some of the connections that were closed.
+		// A slow server still has some of the closed connections.
 		for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 			if got = s.probe(t, patience); got.Class != health.Full {
 				break

@@ -15,9 +15,9 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/health"
 )
 
-// farewell is how long a probe waits for the server to close its end after COM_QUIT, within the deadline of the probe.
-// A healthy server needs well under a millisecond.
-const farewell = 200 * time.Millisecond
+// quitTimeout is how long a probe waits after COM_QUIT for the server to close the connection, within the deadline of
+// the probe. A healthy server needs well under a millisecond.
+const quitTimeout = 200 * time.Millisecond
 
 func (p *prober) MySQL(c config.MySQLCheck) {
 	t := p.target
@@ -25,20 +25,20 @@ func (p *prober) MySQL(c config.MySQLCheck) {
 	p.result = MySQL(p.ctx, t)
 }
 
-// MySQL logs in, asks SELECT 1, says COM_QUIT and waits until the server has closed the connection.
+// MySQL logs in, sends SELECT 1 and COM_QUIT, and waits until the server has closed the connection.
 //
-// Only the whole conversation leaves no trace on the server: without a login it counts as a failed handshake and the
-// director's address is blocked at max_connect_errors (1129); without COM_QUIT it counts as an aborted client. So
-// COM_QUIT is sent even when ctx ends just after the answer. The account needs no privilege (GRANT
-// USAGE); mysql_native_password, caching_sha2_password, sha256_password and MariaDB's ed25519 work, without TLS.
-// Server-side the probes are found by their connection attribute program_name=lvs-director.
+// Only the complete sequence leaves no trace on the server: without a login it counts a failed handshake and blocks the
+// director's address at max_connect_errors (1129); without COM_QUIT it counts an aborted client. Therefore COM_QUIT is
+// sent even if ctx ends just after the answer. The account needs no privileges (GRANT USAGE). mysql_native_password,
+// caching_sha2_password, sha256_password and MariaDB's ed25519 are supported, without TLS. On the server, the probes
+// can be identified by their connection attribute program_name=lvs-director.
 func MySQL(ctx context.Context, t Target) Result {
 	watch := start(ctx, "mysql")
 	conn, err := dial(ctx, t)
 	if err != nil {
 		return watch.failed("dial", t.Address, err)
 	}
-	// The driver itself is not given ctx: it would close the connection behind our back, and COM_QUIT with it.
+	// The driver does not get ctx: when ctx ends it would close the connection without sending COM_QUIT.
 	ended := make(chan struct{})
 	release := context.AfterFunc(ctx, func() {
 		defer close(ended)
@@ -53,14 +53,14 @@ func MySQL(ctx context.Context, t Target) Result {
 	return converse(ctx, watch, conn, t, stop)
 }
 
-// converse talks to a server over conn and closes it. When the answer is in it calls stop, at most once, which must keep
-// the end of ctx from touching conn any more.
+// converse runs the check over conn and closes it. After the answer it calls stop, at most once, which must prevent the
+// end of ctx from affecting conn.
 func converse(ctx context.Context, watch stopwatch, conn net.Conn, t Target, stop func()) (result Result) {
 	w := newWire(conn)
 	defer func() {
-		if p := recover(); p != nil { // no bytes from the wire may end the daemon, whatever package reads them
+		if p := recover(); p != nil { // untrusted input must not terminate the daemon, whichever package parses it
 			result = watch.result(health.Protocol, health.Bad,
-				fmt.Sprintf("%s %s: its answer broke the MySQL driver: %v", w.stage, t.Address, p))
+				fmt.Sprintf("%s %s: the MySQL driver panicked on its answer: %v", w.stage, t.Address, p))
 		}
 		_ = conn.Close()
 	}()
@@ -72,7 +72,7 @@ func converse(ctx context.Context, watch stopwatch, conn net.Conn, t Target, sto
 	if err != nil {
 		return watch.refused(ctx, w, t, err)
 	}
-	defer func() { _ = session.Close() }() // ends the driver's goroutine; does nothing after quit
+	defer func() { _ = session.Close() }() // ends the driver's goroutine; no-op after quit
 	w.stage = query
 	_, err = session.(driver.ExecerContext).ExecContext(context.Background(), "SELECT 1", nil)
 	if err != nil {
@@ -80,22 +80,22 @@ func converse(ctx context.Context, watch stopwatch, conn net.Conn, t Target, sto
 	} else {
 		result = watch.good("answered")
 	}
-	if w.err == nil { // also after an ERR packet: the session is intact and wants a proper end
+	if w.err == nil { // also after an ERR packet: the session is intact and must be closed properly
 		quit(ctx, w, session, stop)
 	}
 	return result
 }
 
-// quit says COM_QUIT and waits for the server, but no longer than ctx or farewell allow.
+// quit sends COM_QUIT and waits for the server to close, at most until the deadline of ctx or for quitTimeout.
 func quit(ctx context.Context, w *wire, session driver.Conn, stop func()) {
 	stop()
 	now := time.Now()
-	w.linger = now.Add(farewell)
+	w.linger = now.Add(quitTimeout)
 	if deadline, ok := ctx.Deadline(); ok && deadline.Before(w.linger) {
 		w.linger = deadline
 	}
-	// Five bytes into an idle connection's buffer: this deadline is never reached, it only lifts the one of ctx.
-	_ = w.SetDeadline(now.Add(farewell))
+	// Writing five bytes to an idle connection does not block: this deadline only replaces the one set at the end of ctx.
+	_ = w.SetDeadline(now.Add(quitTimeout))
 	_ = session.Close()
 }
 
@@ -105,30 +105,30 @@ func driverConfig(w *wire, t Target) *mysql.Config {
 	cfg.Net, cfg.Addr = "tcp", t.Address.String()
 	cfg.DialFunc = func(context.Context, string, string) (net.Conn, error) { return w, nil }
 	cfg.ConnectionAttributes = "program_name:lvs-director"
-	cfg.Logger = &mysql.NopLogger{} // what it would log is in the result
+	cfg.Logger = &mysql.NopLogger{} // the result contains what it would log
 	cfg.CheckConnLiveness = false
-	cfg.MaxAllowedPacket = maxPacket // any value but 0, which would cost a query
+	cfg.MaxAllowedPacket = maxPacket // any value except 0, which would cost an additional query
 	return cfg
 }
 
-// refused is the result of a conversation that failed with err, as the driver tells it.
+// refused is the result of a check that failed with the driver's error err.
 func (s stopwatch) refused(ctx context.Context, w *wire, t Target, err error) Result {
 	doing := string(w.stage) + " " + t.Address.String()
 	if w.stage != greeting && t.User != "" {
 		doing += " as " + t.User
 	}
-	var told *mysql.MySQLError
+	var sqlErr *mysql.MySQLError
 	switch {
-	case errors.As(err, &told):
-		code, class, remedy := judge(told.Number)
-		sentence := fmt.Sprintf("%s: Error %d: %s", doing, told.Number, printable(told.Message, 200))
+	case errors.As(err, &sqlErr):
+		code, class, remedy := judge(sqlErr.Number)
+		sentence := fmt.Sprintf("%s: Error %d: %s", doing, sqlErr.Number, printable(sqlErr.Message, 200))
 		if remedy != "" {
 			sentence += " (" + remedy + ")"
 		}
 		return s.result(code, class, sentence)
 	case errors.Is(err, mysql.ErrUnknownPlugin), errors.Is(err, mysql.ErrOldPassword),
 		errors.Is(err, mysql.ErrCleartextPassword), errors.Is(err, mysql.ErrNativePassword):
-		return s.result(health.Auth, health.Unknown, doing+": the account wants an authentication plugin that the check does not have "+
+		return s.result(health.Auth, health.Unknown, doing+": the account requires an authentication plugin that the check does not support "+
 			"(give it caching_sha2_password or mysql_native_password)")
 	case w.err != nil && errors.Is(w.err, errNotMySQL):
 		return s.result(health.Protocol, health.Bad, doing+": "+printable(w.err.Error(), 200))
@@ -139,15 +139,15 @@ func (s stopwatch) refused(ctx context.Context, w *wire, t Target, err error) Re
 	}
 }
 
-// broken is the result of an error of the network in the middle of a conversation.
+// broken is the result of a network error during the check.
 func (s stopwatch) broken(ctx context.Context, w *wire, doing string) Result {
 	err := w.err
 	if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil {
-		err = ctx.Err() // tells the end of the time from the end of the daemon
+		err = ctx.Err() // distinguishes a time-out from the end of the daemon
 	}
 	code, class, sentence := classify(err, s.limit)
 	if code == health.Timeout && w.stage == greeting {
-		sentence += " (it accepts connections but does not speak: frozen, or out of threads)"
+		sentence += " (it accepts connections but sends no greeting: frozen, or out of threads)"
 	}
 	return s.result(code, class, doing+": "+sentence)
 }

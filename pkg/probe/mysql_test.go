@@ -32,7 +32,7 @@ func account(address netip.AddrPort) Target {
 	return Target{Address: address, User: user, Password: password}
 }
 
-// TestMySQLLeavesNoTrace runs the whole conversation with every way to log in, and looks at what the server counted.
+// TestMySQLLeavesNoTrace runs the complete check with every authentication plugin and verifies the server's counters.
 func TestMySQLLeavesNoTrace(t *testing.T) {
 	for _, plugin := range []mysqltest.Plugin{mysqltest.Native, mysqltest.SHA2, mysqltest.SHA2Full, mysqltest.NoPlugins} {
 		for _, secret := range []string{password, ""} {
@@ -106,16 +106,16 @@ func TestMySQLFaults(t *testing.T) {
 		"account blocked":    {fail(mysqltest.AtLogin, 4150, "User is blocked"), health.Auth, health.Unknown, `.*correct password_file, then run FLUSH PRIVILEGES there\)`},
 		"wrong password":     {mysqltest.Script{User: user, Password: "other"}, health.Auth, health.Unknown, `mysql: login to ` + address + ` as lvs_check: Error 1045: Access denied for user 'lvs_check'@'127\.0\.0\.1' .*\(check user and password_file.*\)`},
 		"wrong password, 8":  {mysqltest.Script{Password: "other", Plugin: mysqltest.SHA2}, health.Auth, health.Unknown, `.*1045.*`},
-		"unknown plugin":     {mysqltest.Script{Plugin: mysqltest.Foreign}, health.Auth, health.Unknown, `.*authentication plugin that the check does not have.*`},
+		"unknown plugin":     {mysqltest.Script{Plugin: mysqltest.Foreign}, health.Auth, health.Unknown, `.*authentication plugin that the check does not support.*`},
 		"closed at once":     {good.With(mysqltest.AtGreeting, mysqltest.Fault{HangUp: true}), health.Reset, health.Bad, `mysql: greeting from ` + address + `: connection closed by the server`},
 		"reset at once":      {good.With(mysqltest.AtGreeting, mysqltest.Fault{Reset: true}), health.Reset, health.Bad, `mysql: (greeting from|dial) ` + address + `: connection reset by the server`},
 		"closed at login":    {good.With(mysqltest.AtLogin, mysqltest.Fault{HangUp: true}), health.Reset, health.Bad, `mysql: login to ` + address + ` as lvs_check: connection closed by the server`},
 		"reset at the query": {good.With(mysqltest.AtQuery, mysqltest.Fault{Reset: true}), health.Reset, health.Bad, `mysql: SELECT 1 on ` + address + ` as lvs_check: connection reset by the server`},
-		"ssh":                {raw("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"), health.Protocol, health.Bad, `mysql: greeting from ` + address + `: not the MySQL protocol: it says "SSH-2\.0-OpenSSH_9.*`},
+		"ssh":                {raw("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"), health.Protocol, health.Bad, `mysql: greeting from ` + address + `: not the MySQL protocol: received "SSH-2\.0-OpenSSH_9.*`},
 		"a huge packet":      {raw("\xff\xff\xff\x00\x0a"), health.Protocol, health.Bad, `.*not the MySQL protocol.*`},
 		"an empty packet":    {raw("\x00\x00\x00\x00"), health.Protocol, health.Bad, `.*not the MySQL protocol.*`},
 		"a short greeting":   {raw("\x05\x00\x00\x00\x0a8.0\x00"), health.Protocol, health.Bad, `.*not the MySQL protocol: malformed packet.*`},
-		"half a greeting":    {raw("\x4a\x00\x00\x00\x0a8.0"), health.Protocol, health.Bad, `.*not the MySQL protocol: it says.*hangs up`},
+		"half a greeting":    {raw("\x4a\x00\x00\x00\x0a8.0"), health.Protocol, health.Bad, `.*not the MySQL protocol: received.*, then the connection was closed`},
 		"a short error":      {raw("\x02\x00\x00\x00\xff\x10"), health.Protocol, health.Bad, `.*not the MySQL protocol: malformed packet.*`},
 		"protocol 9":         {raw("\x08\x00\x00\x00\x093.23.1\x00"), health.Protocol, health.Bad, `.*not the MySQL protocol: malformed packet.*`},
 		"a slow server":      {good.With(mysqltest.AtGreeting, mysqltest.Fault{Delay: 60 * time.Millisecond}), health.OK, health.Good, `mysql: answered in .*`},
@@ -131,7 +131,7 @@ func TestMySQLFaults(t *testing.T) {
 	}
 }
 
-// TestMySQLErrorAtQueryIsNoAbort: also a server that answers SELECT 1 with an error gets its COM_QUIT.
+// TestMySQLErrorAtQueryIsNoAbort: COM_QUIT is sent even if the server answers SELECT 1 with an error.
 func TestMySQLErrorAtQueryIsNoAbort(t *testing.T) {
 	s := server(t, mysqltest.Script{}.With(mysqltest.AtQuery, mysqltest.Fault{Number: 1047, Message: "WSREP"}))
 	target := account(s.Address())
@@ -145,9 +145,9 @@ func TestMySQLErrorAtQueryIsNoAbort(t *testing.T) {
 	}
 }
 
-// TestMySQLFrozen: a process stopped by SIGSTOP, or one that stops at any stage, costs the deadline and no more.
+// TestMySQLFrozen: the check of a process that is stopped by SIGSTOP, or that stops at any stage, ends at the deadline.
 func TestMySQLFrozen(t *testing.T) {
-	const deadline = 500 * time.Millisecond // on a slow machine the login alone takes a part of it
+	const deadline = 500 * time.Millisecond // on a slow machine the login alone takes part of it
 	for stage, doing := range map[mysqltest.Stage]string{
 		mysqltest.AtGreeting: "greeting from", mysqltest.AtLogin: "login to", mysqltest.AtQuery: "SELECT 1 on",
 	} {
@@ -175,11 +175,11 @@ func TestMySQLCancelled(t *testing.T) {
 	s := server(t, mysqltest.Script{}.With(mysqltest.AtGreeting, mysqltest.Fault{Silent: true}))
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(30*time.Millisecond, cancel)
-	check(t, MySQL(ctx, account(s.Address())), health.Local, health.Unknown, `mysql: greeting from 127\.0\.0\.1:\d+: the check was broken off`)
+	check(t, MySQL(ctx, account(s.Address())), health.Local, health.Unknown, `mysql: greeting from 127\.0\.0\.1:\d+: the check was cancelled`)
 }
 
-// TestMySQLEndsPolitelyWhenCancelled: the end of the context just after the answer does not cost the server an aborted
-// client. The context ends at every moment around the answer; a run that came to the query must have quit.
+// TestMySQLEndsPolitelyWhenCancelled: a context that ends just after the answer does not cause an aborted client on the
+// server. The context ends at various times around the answer; every check that was answered must have sent COM_QUIT.
 func TestMySQLEndsPolitelyWhenCancelled(t *testing.T) {
 	s := server(t, mysqltest.Script{})
 	target := account(s.Address())

@@ -2,11 +2,12 @@ package probe
 
 import "github.com/lvs-director/lvs-director/pkg/health"
 
-// judge returns what an ERR packet of a MySQL or MariaDB server is evidence of, and the remedy if that is not plain from the
+// judge maps an ERR packet of a MySQL or MariaDB server to a result, with a remedy if it is not obvious from the
 // message. The names are those of MySQL's include/mysqld_error.h and MariaDB's sql/share/errmsg-utf8.txt.
 //
-// A server that sends an ERR packet is alive. Most errors concern the check's own account, connection or query, and clients
-// have other accounts, so a number that is not listed is unknown, never down. Only these concern the whole server.
+// A server that sends an ERR packet is alive. Most errors concern the check's own account, connection or query, and
+// clients have other accounts, so a number that is not listed is Unknown, never Bad. Only the numbers in this function
+// concern the whole server.
 func judge(number uint16) (code health.Code, class health.Class, remedy string) {
 	switch number {
 	case 1040: // ER_CON_COUNT_ERROR: max_connections, sent in place of the greeting or after the login
@@ -26,7 +27,7 @@ func judge(number uint16) (code health.Code, class health.Class, remedy string) 
 	return judgeAccount(number)
 }
 
-// judgeAccount is judge for what says nothing about the server.
+// judgeAccount is judge for errors that are no evidence about the server.
 func judgeAccount(number uint16) (code health.Code, class health.Class, remedy string) {
 	code, class = health.Auth, health.Unknown
 	switch number {
@@ -36,7 +37,7 @@ func judgeAccount(number uint16) (code health.Code, class health.Class, remedy s
 		return code, class, "it blocks the check's account for too many wrong passwords: correct password_file, then run FLUSH PRIVILEGES there"
 	case 1203, // ER_TOO_MANY_USER_CONNECTIONS
 		1226: // ER_USER_LIMIT_REACHED
-		return code, class, "a limit of the check's account: lift it for that account"
+		return code, class, "a limit of the check's account: raise it for that account"
 	case 1130: // ER_HOST_NOT_PRIVILEGED
 		return code, class, "create the check's account for the address of every director"
 	case 1045, // ER_ACCESS_DENIED_ERROR

@@ -20,32 +20,32 @@ import (
 // Result is the outcome of a probe.
 type Result = health.Result
 
-// Target is what a probe is pointed at.
+// Target is the target of a probe.
 type Target struct {
 	Address netip.AddrPort
-	// Kind is what to ask there; Make reads it, single probes have it as their argument.
+	// Kind is the kind of check to make. Only Make reads it.
 	Kind config.CheckKind
-	// Source is the address to connect from; the zero value leaves the choice to the kernel. A director gives its own
-	// address here, for a VIP must never be a source: the answer could go to the other director.
+	// Source is the address to connect from; the zero value leaves the choice to the kernel. A director sets its own
+	// address, because a VIP must never be the source: the answer could go to the other director.
 	Source netip.Addr
-	// Password is the secret of a probe that logs in, and User its account. An empty password is one. Make takes the account
-	// from Kind.
+	// User and Password are the credentials of a probe that logs in. An empty password is valid. Make takes User from
+	// Kind.
 	User, Password string
 }
 
-// Make makes the check that t is for. ctx has its deadline.
+// Make makes the check described by t. ctx carries its deadline.
 func Make(ctx context.Context, t Target) Result {
 	if t.Kind == nil {
-		return Result{Code: health.Local, Cause: "nothing to ask"}
+		return Result{Code: health.Local, Cause: "no kind of check"}
 	}
 	p := prober{ctx: ctx, target: t}
 	t.Kind.Probe(&p)
 	return p.result
 }
 
-// prober is the config.Prober of Make: it has a method for each kind of check, in the file of the kind.
+// prober is the config.Prober of Make. It has a method for each kind of check, in the file of that kind.
 type prober struct {
-	ctx    context.Context // of the one call of Make that it lives for
+	ctx    context.Context // of the call of Make that it belongs to
 	target Target
 	result Result
 }
@@ -65,12 +65,12 @@ func start(ctx context.Context, check string) stopwatch {
 	return w
 }
 
-// result is a result whose cause is the check's name and a sentence.
+// result returns a result whose cause is the check's name and a sentence.
 func (w stopwatch) result(code health.Code, class health.Class, sentence string) Result {
 	return Result{Code: code, Class: class, Cause: w.check + ": " + sentence, Took: time.Since(w.started)}
 }
 
-// good is a result whose cause is a verb and how long it took: "mysql: answered in 3ms".
+// good returns a good result whose cause is a verb and the duration: "mysql: answered in 3ms".
 func (w stopwatch) good(verb string) Result {
 	took := time.Since(w.started)
 	r := Result{Code: health.OK, Class: health.Good, Took: took}
@@ -78,13 +78,13 @@ func (w stopwatch) good(verb string) Result {
 	return r
 }
 
-// failed is the result of an error that happened while doing something with a server ("dial", "greeting from").
+// failed returns the result of an error in a step of the check ("dial", "greeting from").
 func (w stopwatch) failed(doing string, target netip.AddrPort, err error) Result {
 	code, class, sentence := classify(err, w.limit)
 	return w.result(code, class, doing+" "+target.String()+": "+sentence)
 }
 
-// round leaves two or three digits: 1.23456ms tells no more than 1.2ms.
+// round leaves two or three significant digits.
 func round(d time.Duration) time.Duration {
 	switch {
 	case d >= 10*time.Millisecond:
@@ -96,10 +96,10 @@ func round(d time.Duration) time.Duration {
 	}
 }
 
-// errOtherFamily is a source that no packet to the target can have.
+// errOtherFamily: no packet to the target can have this source.
 var errOtherFamily = errors.New("the source address is not of the target's family")
 
-// errNoAddress keeps a missing address from being looked up as a name.
+// errNoAddress prevents a name lookup for a missing address.
 var errNoAddress = errors.New("no address to check")
 
 func dial(ctx context.Context, t Target) (net.Conn, error) {
@@ -117,8 +117,9 @@ func dial(ctx context.Context, t Target) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", t.Address.String())
 }
 
-// lateBind makes bind(2) choose the address only and leaves the port to connect(2), where one port serves any number
-// of servers. Without it the probes of all servers share one set of 28 000 ports, each lost for 60 s of TIME_WAIT.
+// lateBind makes bind(2) set only the address and leaves the port to connect(2), which can use the same port for
+// different servers. Without it the probes of all servers share one set of 28 000 ports, each of which is unavailable
+// for 60 s in TIME_WAIT.
 func lateBind(_, _ string, c syscall.RawConn) error {
 	var err error
 	if cerr := c.Control(func(fd uintptr) {
@@ -129,7 +130,7 @@ func lateBind(_, _ string, c syscall.RawConn) error {
 	return err
 }
 
-// printable makes what a server sent fit for a log line: no control characters, a bounded length.
+// printable makes a server's text suitable for a log line: without control characters and of limited length.
 func printable(s string, limit int) string {
 	if len(s) > limit {
 		s = s[:limit] + "…"

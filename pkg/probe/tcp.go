@@ -8,12 +8,12 @@ import (
 
 func (p *prober) TCP(config.TCPCheck) { p.result = TCP(p.ctx, p.target) }
 
-// TCP connects and closes: something accepts connections on the port. It does not say that the service behind it
-// works: the kernel of a frozen process still accepts.
+// TCP connects and closes. It shows that connections are accepted on the port, not that the service works: the kernel
+// accepts connections for a frozen process as well.
 //
-// The connection ends with a FIN, the way every program's connection may end. A reset would spare the director a
-// socket in TIME_WAIT, and shows up as an error in the logs and counters of most servers. No way of closing is harmless
-// for MySQL, which counts both as a failed handshake and blocks the director in the end: it wants the MySQL probe.
+// The connection ends with a FIN, like an ordinary client's. A reset would save the director a socket in TIME_WAIT, but
+// appears as an error in the logs and counters of most servers. MySQL counts both as a failed handshake and eventually
+// blocks the director: use the MySQL probe there.
 func TCP(ctx context.Context, t Target) Result {
 	watch := start(ctx, "tcp")
 	conn, err := dial(ctx, t)
@@ -21,6 +21,6 @@ func TCP(ctx context.Context, t Target) Result {
 		return watch.failed("dial", t.Address, err)
 	}
 	result := watch.good("connected")
-	_ = conn.Close() // the answer is in; nothing that close could report concerns the server
+	_ = conn.Close() // the result is known; no error of close concerns the server
 	return result
 }

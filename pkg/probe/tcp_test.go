@@ -39,7 +39,7 @@ func listen(t *testing.T) net.Listener {
 	return l
 }
 
-// fullBacklog is a listener that accepts nobody and whose queue is full, so that the kernel drops further SYNs.
+// fullBacklog is a listener that does not accept and whose queue is full, so that the kernel drops further SYNs.
 func fullBacklog(t *testing.T) netip.AddrPort {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
@@ -69,7 +69,7 @@ func fullBacklog(t *testing.T) netip.AddrPort {
 	return address
 }
 
-// check compares a result with what is wanted; cause is a regular expression for all of it.
+// check compares a result with the expected one; cause is a regular expression for the whole cause.
 func check(t *testing.T, got Result, code health.Code, class health.Class, cause string) {
 	t.Helper()
 	if got.Code != code || got.Class != class {
@@ -137,7 +137,7 @@ func TestTCP(t *testing.T) {
 	t.Run("cancelled", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		check(t, TCP(ctx, Target{Address: open}), health.Local, health.Unknown, `tcp: dial 127\.0\.0\.1:\d+: the check was broken off`)
+		check(t, TCP(ctx, Target{Address: open}), health.Local, health.Unknown, `tcp: dial 127\.0\.0\.1:\d+: the check was cancelled`)
 	})
 	t.Run("no address", func(t *testing.T) {
 		check(t, TCP(within(t, time.Second), Target{}), health.Local, health.Unknown, `tcp: dial invalid AddrPort: no address to check`)
@@ -182,7 +182,7 @@ func TestClassify(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			if sentence == "" {
-				t.Error("no sentence")
+				t.Error("empty sentence")
 			}
 		})
 	}

@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// errNotMySQL marks bytes that no MySQL server sends.
+// errNotMySQL: the server sent bytes that no MySQL server sends.
 var errNotMySQL = errors.New("not the MySQL protocol")
 
-// stage is how far the conversation with a MySQL server has come.
+// stage is the stage of a connection to a MySQL server.
 type stage string
 
 const (
@@ -32,19 +32,19 @@ const (
 	maxTotal  = 64 << 10
 )
 
-// wire is the connection under the MySQL driver. It hands on whole packets only, after a look at those parts that the
-// driver reads without one: go-sql-driver 1.10.1 indexes into greetings, ERR, OK, EOF and AuthSwitch packets without
-// checking their length, and a panic inside it leaves a goroutine behind for ever. It also keeps the error of the
-// network, for which the driver says "invalid connection".
+// wire is the connection under the MySQL driver. It passes on complete packets only, after validating the parts that
+// the driver reads unchecked: go-sql-driver 1.10.1 indexes into greetings, ERR, OK, EOF and AuthSwitch packets without
+// checking their length, and a panic inside it leaks a goroutine. It also keeps the network error, which the driver
+// replaces with "invalid connection".
 //
 // Used by one goroutine at a time, except for Close.
 type wire struct {
 	net.Conn
 	in     *bufio.Reader
 	stage  stage
-	packet []byte // what is left of the packet that Read hands on
+	packet []byte // the rest of the packet that Read passes on
 	total  int    // bytes received
-	err    error  // the first error of the network or of the protocol
+	err    error  // the first network or protocol error
 	linger time.Time
 }
 
@@ -52,7 +52,7 @@ func newWire(conn net.Conn) *wire {
 	return &wire{Conn: conn, in: bufio.NewReaderSize(conn, 512), stage: greeting}
 }
 
-// Read hands on at most one packet.
+// Read returns data of at most one packet.
 func (w *wire) Read(p []byte) (int, error) {
 	if len(w.packet) == 0 {
 		if err := w.next(); err != nil {
@@ -76,8 +76,8 @@ func (w *wire) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close waits until the server has closed its end, if the linger time is set and not over: then it has read COM_QUIT,
-// and the socket that stays in TIME_WAIT for a minute is not the director's.
+// Close waits until linger, if set, for the server to close its end. The server has then read COM_QUIT, and the socket
+// that stays in TIME_WAIT for a minute is the server's, not the director's.
 func (w *wire) Close() error {
 	if !w.linger.IsZero() && w.Conn.SetReadDeadline(w.linger) == nil {
 		_, _ = io.CopyN(io.Discard, w.in, maxTotal)
@@ -101,12 +101,12 @@ func (w *wire) next() error {
 	size := int(header[0]) | int(header[1])<<8 | int(header[2])<<16
 	if w.total += len(header) + size; size == 0 || size > maxPacket || w.total > maxTotal {
 		more, _ := w.in.Peek(min(w.in.Buffered(), 60))
-		return fmt.Errorf("%w: it says %q", errNotMySQL, append(header, more...))
+		return fmt.Errorf("%w: received %q", errNotMySQL, append(header, more...))
 	}
 	packet := append(header, make([]byte, size)...)
 	if n, err := io.ReadFull(w.in, packet[len(header):]); err != nil {
 		if w.stage == greeting && errors.Is(err, io.ErrUnexpectedEOF) {
-			return fmt.Errorf("%w: it says %q and hangs up", errNotMySQL, packet[:min(len(header)+n, 60)])
+			return fmt.Errorf("%w: received %q, then the connection was closed", errNotMySQL, packet[:min(len(header)+n, 60)])
 		}
 		return err
 	}
@@ -120,7 +120,7 @@ func (w *wire) next() error {
 	return nil
 }
 
-// sound reports whether the driver can take the payload, which is not empty.
+// sound reports whether the driver can parse the payload, which is not empty.
 func (w *wire) sound(payload []byte) bool {
 	switch kind := payload[0]; {
 	case kind == 0xff:
@@ -164,8 +164,8 @@ const (
 	longGreeting = extensions + 4 + 13       // MariaDB's extended capabilities, more challenge
 )
 
-// clearExtensions takes MariaDB's extended capabilities out of a greeting that is sound: with
-// MARIADB_CLIENT_CACHE_METADATA the driver indexes past the end of a short column count, and SELECT 1 needs none.
+// clearExtensions clears MariaDB's extended capabilities in a valid greeting: with MARIADB_CLIENT_CACHE_METADATA the
+// driver indexes past the end of a short column count, and SELECT 1 needs none of them.
 func clearExtensions(p []byte) {
 	after := p[1+bytes.IndexByte(p[1:], 0)+1:]
 	if p[0] == 10 && len(after) >= longGreeting {
@@ -207,8 +207,8 @@ func lenencSize(p []byte) (int, bool) {
 	return size, len(p) >= size
 }
 
-// soundAuthSwitch checks an AuthSwitchRequest: the plugin's name, a zero, the plugin's data. One byte alone asks for
-// the method of MySQL 4.0, which the driver refuses.
+// soundAuthSwitch checks an AuthSwitchRequest: the plugin's name, a zero, the plugin's data. A single byte requests the
+// method of MySQL 4.0, which the driver refuses.
 func soundAuthSwitch(p []byte) bool {
 	name, data, found := bytes.Cut(p[1:], []byte{0})
 	if !found {
@@ -217,7 +217,7 @@ func soundAuthSwitch(p []byte) bool {
 	return string(name) != "mysql_native_password" || len(data) >= 20
 }
 
-// soundAuthData checks what a server sends in the middle of a login; if it is a public key, it has to be an RSA key.
+// soundAuthData checks the data that a server sends during a login; a public key must be an RSA key.
 func soundAuthData(p []byte) bool {
 	block, _ := pem.Decode(p)
 	if block == nil {

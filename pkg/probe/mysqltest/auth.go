@@ -11,7 +11,7 @@ import (
 	"sync"
 )
 
-// serverKey is made once: 2048 bits take a tenth of a second.
+// serverKey is generated once: 2048 bits take a tenth of a second.
 var serverKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 
 // nativeProof is SHA1(password) XOR SHA1(challenge + SHA1(SHA1(password))).
@@ -44,7 +44,7 @@ func xor(a, b []byte) []byte {
 	return out
 }
 
-// proven runs the plugin's part of the login and reports whether the client knows the password.
+// proven runs the plugin's part of the login and reports whether the client has the password.
 func (s *stream) proven(script Script, challenge []byte, c credentials) (bool, error) {
 	switch script.Plugin {
 	case Foreign:

@@ -1,5 +1,6 @@
-// Package mysqltest is a MySQL server for tests that speaks the login and SELECT 1, counts as a real one does, and
-// fails on demand: errors 1040, 1129 or any other at each stage, silence, resets, foreign protocols.
+// Package mysqltest is a MySQL server for tests. It implements the login and SELECT 1, maintains the counters of a real
+// server, and fails on demand: with errors 1040, 1129 or any other at each stage, without an answer, with resets and
+// with other protocols.
 //
-// It stores nothing, parses no SQL, and knows no TLS. It is never part of a daemon.
+// It stores nothing, parses no SQL, and does not support TLS. It is never part of a daemon.
 package mysqltest

@@ -107,7 +107,7 @@ func Greeting(plugin Plugin, challenge []byte) []byte {
 	return append(p, 0)
 }
 
-// answerOne is the result set of SELECT 1.
+// answerOne sends the result set of SELECT 1.
 func (s *stream) answerOne(deprecateEOF bool) error {
 	column := []byte("\x03def\x00\x00\x00\x011\x00\x0c")
 	column = append(column, binaryCollationByte, 0, 1, 0, 0, 0, columnTypeLonglong, 0x81, 0, 0, 0, 0)
@@ -125,7 +125,7 @@ func (s *stream) answerOne(deprecateEOF bool) error {
 	return err
 }
 
-// credentials are what a HandshakeResponse41 says.
+// credentials are the content of a HandshakeResponse41.
 type credentials struct {
 	capabilities uint32
 	user         string
@@ -165,7 +165,7 @@ func parseLogin(p []byte) (credentials, error) {
 	return c, nil
 }
 
-// cutString takes a string with a length before it off p. The lengths of tests fit into 3 bytes.
+// cutString removes a length-prefixed string from p. The lengths in tests fit into 3 bytes.
 func cutString(p []byte) (s, rest []byte, ok bool) {
 	if len(p) == 0 {
 		return nil, nil, false

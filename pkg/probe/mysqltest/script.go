@@ -2,7 +2,7 @@ package mysqltest
 
 import "time"
 
-// Stage is a point of the conversation at which a Script can interfere.
+// Stage is a stage of the connection at which a Script can inject a fault.
 type Stage uint8
 
 // The stages of a connection, in their order.
@@ -20,11 +20,11 @@ const (
 	Native    Plugin = "mysql_native_password"
 	SHA2      Plugin = "caching_sha2_password" // with the password in the server's cache
 	SHA2Full  Plugin = "caching_sha2_full"     // the same without: the password comes encrypted with the server's RSA key
-	Foreign   Plugin = "auth_nobody_has_it"    // a plugin that no client knows
+	Foreign   Plugin = "auth_nobody_has_it"    // a plugin that no client supports
 	NoPlugins Plugin = "none"                  // a server before 5.5.7, without CLIENT_PLUGIN_AUTH
 )
 
-// Fault is what happens instead of the answer of a stage. The zero value is no fault.
+// Fault replaces the answer of a stage. The zero value is no fault.
 type Fault struct {
 	Delay   time.Duration // before whatever follows, which may be the answer itself
 	Number  uint16        // an ERR packet with this number and Message, then the end
@@ -39,7 +39,7 @@ func (f Fault) answers() bool {
 	return f.Number == 0 && f.Raw == nil && !f.Silent && !f.HangUp && !f.Reset
 }
 
-// Script says how a Server behaves. The zero value lets any user in whose password is empty.
+// Script is the behaviour of a Server. The zero value accepts any user with an empty password.
 type Script struct {
 	User     string // "": any
 	Password string
@@ -59,7 +59,7 @@ func (s Script) With(at Stage, f Fault) Script {
 	return s
 }
 
-// Counters are what a MySQL server counts, by their names there.
+// Counters are the counters of a MySQL server, under their names there.
 type Counters struct {
 	Connections     int // accepted
 	Queries         int // answered

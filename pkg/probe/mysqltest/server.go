@@ -17,7 +17,7 @@ type Server struct {
 	done     chan struct{}
 	serving  sync.WaitGroup
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the following fields
 	script   Script
 	counters Counters
 	open     map[net.Conn]struct{}
@@ -40,14 +40,14 @@ func (s *Server) Address() netip.AddrPort {
 	return s.listener.Addr().(*net.TCPAddr).AddrPort()
 }
 
-// Play changes the behaviour for connections that come from now on.
+// Play changes the behaviour for new connections.
 func (s *Server) Play(script Script) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.script = script
 }
 
-// Counters returns the counts of the connections that have ended, and of those accepted.
+// Counters returns the counters. The outcome of open connections is not counted yet.
 func (s *Server) Counters() Counters {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -56,7 +56,7 @@ func (s *Server) Counters() Counters {
 	return c
 }
 
-// Idle waits until no connection is open, so that Counters are complete; it gives up after patience.
+// Idle waits until no connection is open, so that Counters are complete. It returns an error after patience.
 func (s *Server) Idle(patience time.Duration) error {
 	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		s.mu.Lock()
@@ -71,7 +71,7 @@ func (s *Server) Idle(patience time.Duration) error {
 	}
 }
 
-// Close stops listening, cuts what is open and waits for it.
+// Close stops listening, closes open connections and waits for their goroutines.
 func (s *Server) Close() {
 	close(s.done)
 	_ = s.listener.Close()
@@ -114,7 +114,7 @@ func (s *Server) count(f func(*Counters)) {
 	f(&s.counters)
 }
 
-// errEnd ends a conversation that a fault has ended already.
+// errEnd means that a fault has already ended the connection.
 var errEnd = errors.New("mysqltest: the script ends here")
 
 func (s *Server) serve(conn net.Conn, script Script) {
@@ -137,7 +137,7 @@ func (s *Server) serve(conn net.Conn, script Script) {
 		case command[0] != comQuery:
 			err = wire.write(errorPacket(1047, "08S01", "Unknown command"))
 		default:
-			// An error ends the answer here, not the connection: the client still owes its COM_QUIT.
+			// An ERR packet ends the answer, not the connection: the client still has to send COM_QUIT.
 			if err = s.interfere(conn, wire, script.Faults[AtQuery]); err == nil {
 				s.count(func(c *Counters) { c.Queries++ })
 				err = wire.answerOne(client.capabilities&clientDeprecateEOF != 0)
@@ -194,7 +194,7 @@ func (s *Server) login(conn net.Conn, wire *stream, script Script) (credentials,
 	return client, wire.write(okPacket(0))
 }
 
-// interfere plays a fault; an error means that the stage's own answer must not follow.
+// interfere injects a fault; after an error the regular answer of the stage must not be sent.
 func (s *Server) interfere(conn net.Conn, wire *stream, f Fault) error {
 	if f.Delay > 0 {
 		timer := time.NewTimer(f.Delay)
