@@ -39,7 +39,7 @@ func TestAgent(t *testing.T) {
 	probe := c.startARPProbe()
 
 	t.Run("VIP deleted", func(t *testing.T) {
-		repairs(t, time.Second, c.mysql1.daemon, "VIP was gone: put back.*"+vip, func() {
+		repairs(t, time.Second, c.mysql1.daemon, "VIP was gone: added again.*"+vip, func() {
 			c.mysql1.Run("ip", "addr", "del", vipPrefix, "dev", "lo")
 		}, c.mysql1.readyForDR)
 	})

@@ -116,7 +116,7 @@ func TestReload(t *testing.T) {
 			}
 			return nil
 		})
-		mysql3.start().WaitLog("VIP put", soon)
+		mysql3.start().WaitLog("VIP added", soon)
 		// Nothing listens on its port yet.
 		lab.Steadily(t, 500*time.Millisecond, inTable(c.master, "10.77.0.13:3306", false))
 		standin.Start(mysql3.Host, ":3306", "mysql3")

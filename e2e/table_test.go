@@ -143,7 +143,7 @@ virtual_servers:
 	c.net.File("cluster.yaml", file.String())
 	c.answering()
 	for _, n := range []*node{c.mysql1, c.mysql2} {
-		n.start().WaitLog("VIP put", soon)
+		n.start().WaitLog("VIP added", soon)
 	}
 	measured := measure.Start(c.client, vipPort, measure.Options{})
 	c.master.start()

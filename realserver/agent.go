@@ -17,104 +17,104 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
-// AddressKernel is what the agent needs of package addr. Its calls have deadlines of their own.
+// AddressKernel is the part of package addr that the agent uses. Every call has its own deadline.
 type AddressKernel interface {
 	Links() ([]addr.Link, error)
 	List(iface string) ([]addr.Address, error)
 	// Put adds an address; a lease of 0 makes it permanent.
 	Put(iface string, p netip.Prefix, lease time.Duration) error
-	// Remove deletes an address; one that is absent is no error.
+	// Remove deletes an address. Removing an absent address is not an error.
 	Remove(iface string, p netip.Prefix) error
 	SetUp(iface string) error
 }
 
-// Options are what an agent knows.
+// Options are the parameters of an agent.
 type Options struct {
 	// Config is the validated cluster file; Load reads and validates it again for a reload.
 	Config *config.Config
 	Load   func() (*config.Config, error)
-	// Names are those by which the cluster file may know this node, the likeliest first.
+	// Names are the names by which the cluster file may know this node, the most likely first.
 	Names   []string
 	Version string
-	Started func() // called once, after the first pass; nil: nobody is told
+	Started func() // called once, after the first pass; may be nil
 	Log     *slog.Logger
-	// Record is told of what happens, and must return at once. Problems are those that the daemon around this has found. Both
-	// are optional.
+	// Record receives events and must return at once. Problems returns the problems that the surrounding daemon has
+	// found. Both are optional.
 	Record   func(event.Event)
 	Problems func() []problem.Finding
 }
 
-// Effects are what an agent acts with.
+// Effects are the agent's interfaces to the system.
 type Effects struct {
 	Addresses AddressKernel
 	Sysctls   reconcile.SysctlKernel
-	// Watch delivers address and link events until ctx ends; what they say does not matter here.
+	// Watch delivers address and link events until ctx ends. Their content is not used.
 	Watch func(ctx context.Context, deliver func(addr.Event)) error
-	// Gateway is the next hop from one of this node's addresses to clients; invalid when there is none.
+	// Gateway returns the next hop from one of this node's addresses to clients; invalid if there is none.
 	Gateway   func(source netip.Addr) (netip.Addr, error)
 	StateFile *statefile.File
 }
 
 const (
-	// sysctlInterval is how often the sysctls are read, which have no events; what failed is tried again then.
+	// sysctlInterval is how often the sysctls are read, for which there are no events. Failed changes are retried then.
 	sysctlInterval = 500 * time.Millisecond
-	// lookInterval is how often links, addresses and routes are read although no event came.
+	// lookInterval is how often links, addresses and routes are read without an event.
 	lookInterval = 5 * time.Second
-	// settle collects the events of one change, and passSpacing keeps two hands that fight over an address from burning
-	// the CPU.
+	// settle is the wait for more events of the same change. passSpacing is the minimum interval between passes, which
+	// limits the CPU use while another process keeps deleting an address.
 	settle      = 5 * time.Millisecond
 	passSpacing = 100 * time.Millisecond
 	// watchRetry is the wait before a failed subscription to events is tried again.
 	watchRetry = time.Second
-	// repeatLog is how long the same repair or problem is not logged again.
-	repeatLog = time.Minute
+	// logInterval is the minimum interval between log messages about the same repair or problem.
+	logInterval = time.Minute
 )
 
-// Agent is the daemon. New makes it, Run is its life; the other methods may be called from any goroutine.
+// Agent is the daemon. New makes it and Run runs it; the other methods may be called from any goroutine.
 type Agent struct {
 	o          Options
 	e          Effects // set by Run
 	sysctls    *reconcile.Sysctls
-	kick       chan struct{} // something changed: look again
+	kick       chan struct{} // something changed: make a pass
 	reloads    chan reload
-	reloading  chan struct{} // held by the one who reads the file
+	reloading  chan struct{} // semaphore of capacity 1: one Reload at a time
 	stopped    chan struct{}
 	heartbeats heartbeat.Set
 	view       atomic.Pointer[view]
-	news       news
+	changes    changes
 
-	// Owned by the loop while it runs, by Run after it.
-	cfg       *config.Config
-	links     []addr.Link
-	addresses []addr.Address
-	gateways  map[netip.Addr]netip.Addr // by source; absent: no route
-	kept      map[string]*kept
-	told      map[string]*told // problems that were logged
-	saving    error            // of the stateFile
-	looked    time.Time
-	stale     bool // links and addresses could not be read
+	// Owned by the loop while it runs, then by Run.
+	cfg            *config.Config
+	links          []addr.Link
+	addresses      []addr.Address
+	gateways       map[netip.Addr]netip.Addr // by source; absent: no route
+	kept           map[string]*kept
+	loggedProblems map[string]*loggedProblem // problems that were logged
+	saving         error                     // the last error of writing the state file; nil if it is saved
+	looked         time.Time
+	stale          bool // links and addresses could not be read
 }
 
-// New makes an agent; nothing is touched before Run.
+// New makes an agent. It changes nothing on the node before Run.
 func New(o Options) *Agent {
 	a := &Agent{
 		o: o, cfg: o.Config,
 		kick: make(chan struct{}, 1), reloads: make(chan reload), reloading: make(chan struct{}, 1), stopped: make(chan struct{}),
-		kept: map[string]*kept{}, told: map[string]*told{}, news: news{codes: problem.Declared()},
+		kept: map[string]*kept{}, loggedProblems: map[string]*loggedProblem{}, changes: changes{codes: problem.Declared()},
 	}
 	a.publish(State{}, Found{}, []problem.Finding{{Code: problem.DaemonStarting, Text: "starting"}})
 	return a
 }
 
-// Withdraw takes back what an earlier run left on a node that the cluster file does not name any more.
+// Withdraw removes what an earlier run left on a node that the cluster file no longer names.
 func Withdraw(e Effects, log *slog.Logger) error {
 	a := New(Options{Log: log})
 	a.actWith(e)
 	return a.withdraw()
 }
 
-// Run keeps this node as the cluster file says until ctx ends; then it removes the VIPs and gives the sysctls back. The
-// error says what was not permitted at the start, or what could not be given back.
+// Run keeps this node in the state that the cluster file requires until ctx ends; then it removes the VIPs and restores
+// the sysctls. The error says what was not permitted at the start, or what could not be undone at the end.
 func (a *Agent) Run(ctx context.Context, e Effects) error {
 	defer close(a.stopped)
 	a.actWith(e)
@@ -134,10 +134,10 @@ func (a *Agent) Run(ctx context.Context, e Effects) error {
 			if a.o.Started != nil {
 				a.o.Started()
 			}
-			a.news.begin()
+			a.changes.begin()
 		case <-ctx.Done():
 			a.o.Log.Info("stopping")
-			a.news.end()
+			a.changes.end()
 			group.Stop()
 			return a.withdraw()
 		}
@@ -151,9 +151,9 @@ func (a *Agent) actWith(e Effects) {
 		OnSet: func(c Change) {
 			a.done(c.Key, "sysctl set", "sysctl had been changed: set again", "key", c.Key, "from", c.From, "to", c.To)
 		},
-		OnRestore: func(c Change) { a.o.Log.Info("sysctl given back", "key", c.Key, "from", c.From, "to", c.To) },
+		OnRestore: func(c Change) { a.o.Log.Info("sysctl restored", "key", c.Key, "from", c.From, "to", c.To) },
 		OnForeign: func(c Change) {
-			a.o.Log.Info("sysctl left as somebody else has set it", "key", c.Key, "ours", c.From, "value", c.To)
+			a.o.Log.Info("sysctl was changed by another process; not restored", "key", c.Key, "ours", c.From, "value", c.To)
 		},
 	})
 }
@@ -161,7 +161,7 @@ func (a *Agent) actWith(e Effects) {
 // Heartbeats are the loops of this daemon, for the watchdog.
 func (a *Agent) Heartbeats() *heartbeat.Set { return &a.heartbeats }
 
-// node is the name under which the cluster file knows this node; the first of the names if under none.
+// node returns the name by which the cluster file knows this node, or the first of Names if there is none.
 func (a *Agent) node() string {
 	if a.cfg != nil {
 		if all := memberships(a.cfg, a.o.Names); len(all) > 0 {

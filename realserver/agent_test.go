@@ -55,7 +55,7 @@ func (m *machine) expectProblem(part string) {
 	m.t.Helper()
 	problems := m.agent.Snapshot().Problems
 	if part == "" && len(problems) > 0 || !strings.Contains(strings.Join(problems, "\n"), part) {
-		m.t.Errorf("problems %q, want %q in them", problems, part)
+		m.t.Errorf("problems %q, want one that contains %q", problems, part)
 	}
 }
 
@@ -175,7 +175,7 @@ func TestAFightIsLoggedSeldomAndDoesNotBurnTheCPU(t *testing.T) {
 		if n := strings.Count(m.log.String(), "VIP was gone"); n != 1 {
 			t.Errorf("logged %d times:\n%s", n, m.log.String())
 		}
-		m.pass(repeatLog)
+		m.pass(logInterval)
 		m.foreignDel(onLo)
 		m.settle()
 		if n := strings.Count(m.log.String(), "VIP was gone"); n != 2 {
@@ -187,12 +187,12 @@ func TestAFightIsLoggedSeldomAndDoesNotBurnTheCPU(t *testing.T) {
 func TestWhatSomebodyElseHasSetIsLeftAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMachine(t, lo, eth0)
-		m.foreignSet(allAnnounce, "2") // right before we came
+		m.foreignSet(allAnnounce, "2") // already the desired value before the start
 		m.start(cluster(config.DR))
 		m.foreignSet(allAnnounce, "1")
 		m.settle()
 		m.history()
-		// In the last instant, so that it is not repaired first.
+		// Just before the stop, so that it is not repaired first.
 		m.foreignSet(eth0Ignore, "8")
 		m.failing("sysctl net.ipv4.conf.eth0.arp_ignore=1", errors.New("too late"))
 		if err := m.stop(); err != nil {
@@ -278,7 +278,7 @@ func TestAVIPIsHeldBackWhereARPWouldTellOfIt(t *testing.T) {
 		m.failing("sysctl net.ipv4.conf", errors.New("refused"))
 		m.start(cluster(config.DR))
 		m.expect("sysctls refused")
-		m.expectProblem("VIP lo 10.77.0.100/32 is held back, this machine would answer ARP for it: net.ipv4.conf.all.arp_ignore is 0 and net.ipv4.conf.eth0.arp_ignore is 0, not 1")
+		m.expectProblem("VIP lo 10.77.0.100/32 is not added, because this machine would answer ARP for it: net.ipv4.conf.all.arp_ignore is 0 and net.ipv4.conf.eth0.arp_ignore is 0, not 1")
 		if s := m.agent.Snapshot().VirtualServers[0]; s.State != "down" || s.Reason != "down: 10.77.0.100 is not on lo" {
 			t.Errorf("%+v", s)
 		}
@@ -286,7 +286,7 @@ func TestAVIPIsHeldBackWhereARPWouldTellOfIt(t *testing.T) {
 		m.settle()
 		m.expect("sysctls taken", drUp...)
 		m.expectProblem("")
-		if !strings.Contains(m.log.String(), "over: VIP lo 10.77.0.100/32 is held back") {
+		if !strings.Contains(m.log.String(), "over: VIP lo 10.77.0.100/32 is not added") {
 			t.Errorf("log:\n%s", m.log.String())
 		}
 	})
@@ -298,7 +298,7 @@ func TestTheSysctlsStayWhileAVIPCannotBeRemoved(t *testing.T) {
 		m.start(cluster(config.DR))
 		m.history()
 		m.failing("ip addr del", errors.New("busy"))
-		if err := m.stop(); err == nil || !strings.Contains(err.Error(), "not everything could be given back") {
+		if err := m.stop(); err == nil || !strings.Contains(err.Error(), "could not undo all changes") {
 			t.Errorf("stop: %v", err)
 		}
 		m.expect("stop")
@@ -348,7 +348,7 @@ func TestTUNWaitsForItsModule(t *testing.T) {
 			t.Error(err)
 		}
 		if m.value(allIgnore) != "0" {
-			t.Error("arp_ignore was not given back")
+			t.Error("arp_ignore was not restored")
 		}
 	})
 }
@@ -447,7 +447,7 @@ func TestAStateFileThatCannotBeSavedIsAProblemAndNoObstacle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMachine(t, lo, eth0)
 		m.start(cluster())
-		// A directory in the file's place makes the rename fail, for root too.
+		// A directory in place of the file makes the rename fail even for root.
 		file := filepath.Join(m.dir, stateFile)
 		_ = os.Remove(file)
 		if err := os.MkdirAll(filepath.Join(file, "in the way"), 0o700); err != nil {

@@ -10,29 +10,29 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
-// news is what was said last of problems and virtual servers, so that what is new is recorded once. Nothing is recorded
-// before begin or after end: on the way in and out everything changes, and none of it is news.
-type news struct {
-	mu      sync.Mutex // held from a look to the end of what is made of it
-	telling bool
-	history problem.History
-	codes   problem.Registry
-	states  map[string]string // of virtual servers, by name
+// changes is the last reported state of problems and virtual servers, so that each change is recorded once. Nothing is
+// recorded before begin or after end: the changes during start and shutdown are not events.
+type changes struct {
+	mu        sync.Mutex // held from reading the state until its events are recorded
+	recording bool
+	history   problem.History
+	codes     problem.Registry
+	states    map[string]string // of virtual servers, by name
 }
 
-func (n *news) begin() { n.tell(true) }
-func (n *news) end()   { n.tell(false) }
+func (n *changes) begin() { n.setRecording(true) }
+func (n *changes) end()   { n.setRecording(false) }
 
-func (n *news) tell(on bool) {
+func (n *changes) setRecording(on bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.telling = on
+	n.recording = on
 }
 
-// Snapshot is what the agent says of itself as of its last pass, with the problems of the daemon around it as of now.
+// Snapshot returns the agent's status as of its last pass, with the current problems of the surrounding daemon.
 func (a *Agent) Snapshot() status.Agent {
-	a.news.mu.Lock()
-	defer a.news.mu.Unlock()
+	a.changes.mu.Lock()
+	defer a.changes.mu.Unlock()
 	seen := a.view.Load()
 	doc := seen.doc
 	var others []problem.Finding
@@ -43,18 +43,18 @@ func (a *Agent) Snapshot() status.Agent {
 	for _, f := range node {
 		doc.Problems = append(doc.Problems, f.Text)
 	}
-	doc.ProblemDetails = a.news.codes.Report(append(notServing(doc.VirtualServers), node...))
-	a.recordNews(doc)
+	doc.ProblemDetails = a.changes.codes.Report(append(notServing(doc.VirtualServers), node...))
+	a.recordChanges(doc)
 	return doc
 }
 
-// recordNews records what has changed since the last document. news.mu is held.
-func (a *Agent) recordNews(doc status.Agent) {
-	n, record := &a.news, a.o.Record
+// recordChanges records the changes since the last document. The caller holds changes.mu.
+func (a *Agent) recordChanges(doc status.Agent) {
+	n, record := &a.changes, a.o.Record
 	if record == nil {
 		record = func(event.Event) {}
 	}
-	if n.telling {
+	if n.recording {
 		states := make(map[string]string, len(doc.VirtualServers))
 		for _, m := range doc.VirtualServers {
 			before, known := n.states[m.Name]
@@ -68,7 +68,7 @@ func (a *Agent) recordNews(doc status.Agent) {
 		}
 		n.states = states
 	}
-	raised, cleared := n.history.Look(time.Now(), doc.ProblemDetails, n.telling)
+	raised, cleared := n.history.Look(time.Now(), doc.ProblemDetails, n.recording)
 	for _, e := range problem.Events(raised, cleared) {
 		record(e)
 	}

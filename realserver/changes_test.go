@@ -15,7 +15,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/problem"
 )
 
-// expectEvents compares what was recorded since it was last asked.
+// expectEvents compares the events recorded since its last call.
 func (m *machine) expectEvents(when string, want ...string) {
 	m.t.Helper()
 	m.mu.Lock()
@@ -36,7 +36,7 @@ func (m *machine) record(e event.Event) {
 	m.events = append(m.events, e)
 }
 
-// TestEvents: what changes of the virtual servers and of the problems is recorded, once; the way in and out is no news.
+// TestEvents: changes of virtual servers and problems are recorded once; those during start and shutdown are not.
 func TestEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMachine(t, lo, eth0)
@@ -46,7 +46,7 @@ func TestEvents(t *testing.T) {
 		m.foreignDel(onLo)
 		m.settle()
 		m.expectEvents(
-			"the VIP cannot be put back", "virtual_server_state dr: up -> down", "problem_raised dr: -> CRITICAL not_serving", "problem_raised : -> WARNING repair_failed",
+			"the VIP cannot be added again", "virtual_server_state dr: up -> down", "problem_raised dr: -> CRITICAL not_serving", "problem_raised : -> WARNING repair_failed",
 		)
 		s := m.agent.Snapshot()
 		if len(s.ProblemDetails) != 2 || s.ProblemDetails[0].Severity != problem.Critical || s.ProblemDetails[0].Since.IsZero() || len(s.Problems) != 1 {
@@ -64,14 +64,14 @@ func TestEvents(t *testing.T) {
 	})
 }
 
-// TestCodesOfFindings: what the agent says has a code, and what another sentence says already is not reported twice.
+// TestCodesOfFindings: every finding of the agent has a code, and nothing is reported twice.
 func TestCodesOfFindings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, tt := range []struct {
 			name     string
 			forward  config.Forward
 			links    []addr.Link
-			problems []problem.Finding // of the daemon around it
+			problems []problem.Finding // of the surrounding daemon
 			want     string
 		}{
 			{"all is well", config.DR, []addr.Link{lo, eth0}, nil, ""},
@@ -91,7 +91,7 @@ func TestCodesOfFindings(t *testing.T) {
 			}
 			_ = m.stop()
 		}
-		held := failures{errors.New("no buffers"), heldBack{onLo, "arp_ignore is 0"}}.found(Desired(cluster(config.DR), nil, node))
+		held := failures{errors.New("no buffers"), notAdded{onLo, "arp_ignore is 0"}}.found(Desired(cluster(config.DR), nil, node))
 		if held[0].Code != problem.RepairFailed || held[1].Code != problem.VIPHeldBack || held[1].Related[0] != "dr" {
 			t.Errorf("%+v", held)
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/statefile"
 )
 
-// Found is what is on this node, and what of that the stateFile says is ours.
+// Found is the actual state of this node, and what the state file records as ours.
 type Found struct {
 	Links     []addr.Link
 	Addresses []addr.Address
@@ -19,19 +19,19 @@ type Found struct {
 	OwnSysctls   []statefile.Sysctl
 }
 
-// Change is a sysctl's way from one value to another.
+// Change is the change of a sysctl's value.
 type Change = reconcile.SysctlChange
 
-// Plan is what has to be done, in this order. The order is the point: an address comes only after the sysctls that keep
-// it out of ARP, and those are given back only after it is gone.
+// Plan is what has to be done, in this order. The order matters: an address is added only after the sysctls that keep
+// it out of ARP are set, and these are restored only after it was removed.
 type Plan struct {
-	Sysctls reconcile.SysctlPlan // its Set comes first, the rest last, and not when a Remove failed
+	Sysctls reconcile.SysctlPlan // its Set is applied first, the rest last and only if no Remove failed
 	Up      []string             // interfaces to set up
 	Put     []kernel.IfAddr      // addresses that are missing, or that have a lease
 	Remove  []kernel.IfAddr      // ours, and no longer wanted
 }
 
-// Diff compares.
+// Diff compares the desired with the actual state.
 func Diff(want State, have Found) Plan {
 	// A key that the kernel lacks belongs to an interface without IPv4, which answers no ARP.
 	p := Plan{Sysctls: reconcile.DiffSysctls(want.Sysctls, have.Sysctls, have.OwnSysctls)}
@@ -53,7 +53,8 @@ func Diff(want State, have Found) Plan {
 	return p
 }
 
-// holds says whether an address is there for good. One with a lease will go by itself, and so counts as missing.
+// holds reports whether an address is present without a lease. An address with a lease will expire, so it counts as
+// missing.
 func (f Found) holds(a kernel.IfAddr) bool {
 	return slices.ContainsFunc(f.Addresses, func(b addr.Address) bool {
 		return b.Interface == a.Interface && b.Prefix == a.Prefix && b.Valid == 0

@@ -67,7 +67,7 @@ func TestDiff(t *testing.T) {
 			func(*Found) {},
 			Plan{Remove: []kernel.IfAddr{onLo}, Sysctls: reconcile.SysctlPlan{Restore: []Change{{Key: announce, From: "2", To: "0"}, {Key: ignore, From: "1", To: "0"}}}},
 		},
-		{"the way out: somebody else changed it, the interface is gone", State{}, func(h *Found) {
+		{"stop: another process changed it, the interface is gone", State{}, func(h *Found) {
 			h.Sysctls[ignore] = "2"
 			delete(h.Sysctls, announce)
 		}, Plan{Remove: []kernel.IfAddr{onLo}, Sysctls: reconcile.SysctlPlan{Forget: []string{announce, ignore}, Foreign: []Change{{Key: ignore, From: "1", To: "2"}}}}},
@@ -87,8 +87,8 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-// TestDiffConverges: from any state, carrying out the plan leaves nothing to do, touches only what is wanted or recorded,
-// and what is then taken back leaves the machine as it was found.
+// TestDiffConverges: from any state, applying the plan leaves nothing to do and changes only what is wanted or
+// recorded, and undoing it restores the original state.
 func TestDiffConverges(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
@@ -120,15 +120,15 @@ func TestDiffConverges(t *testing.T) {
 		}
 		carryOut(&have, State{}, Diff(State{}, have))
 		if diff := cmp.Diff(before, have.Sysctls); diff != "" {
-			r.Fatalf("sysctls differ from what was found:\n%s", diff)
+			r.Fatalf("sysctls differ from the original ones:\n%s", diff)
 		}
 		if !have.holds(foreign) || slices.ContainsFunc(want.Addresses, have.holds) || len(have.OwnSysctls) != 0 {
-			r.Fatalf("after the way out: %v, recorded %v", have.Addresses, have.OwnSysctls)
+			r.Fatalf("after undoing: %v, recorded %v", have.Addresses, have.OwnSysctls)
 		}
 	})
 }
 
-// carryOut is a kernel and a stateFile in which everything works.
+// carryOut applies a plan to a kernel and a state file that never fail.
 func carryOut(f *Found, want State, p Plan) {
 	for _, a := range want.Addresses {
 		if !slices.Contains(f.OwnAddresses, a) {

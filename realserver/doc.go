@@ -1,20 +1,20 @@
-// Package realserver is the agent on a real server: it keeps in place what the forwarding methods need on that side, and
-// gives everything back when it stops.
+// Package realserver is the agent on a real server: it maintains what the forwarding methods need there, and undoes
+// everything when it stops.
 //
 //   - forward: dr — the VIP as /32 on lo, and on all interfaces arp_ignore=1 and arp_announce=2, so that this machine
-//     takes packets for the VIP but neither answers ARP requests for it nor names it in its own.
+//     accepts packets for the VIP but neither answers ARP requests for it nor uses it in its own.
 //   - forward: tun — the same with the VIP on tunl0, which is up and has a loose rp_filter.
-//   - forward: nat — nothing; it says when answers would not leave through a director.
+//   - forward: nat — nothing; it reports when answers would not leave through a director.
 //
-// A VIP of IPv6 is refused for dr and tun, and reported: its sysctls, its tunnel (ip6tnl0) and what keeps it silent in
-// neighbour discovery are others. Addresses are of either family everywhere else.
+// An IPv6 VIP is refused for dr and tun, and reported: it would need other sysctls, another tunnel (ip6tnl0) and a way
+// to suppress neighbour discovery for it. Everything else supports both families.
 //
-// What is to be is a pure function of the cluster file and the links that exist (Desired); Diff compares it with what is
-// there. One goroutine carries the difference out: at the start, on every address and link event, and every half second
-// for the sysctls, which have no events.
+// The desired state is a pure function of the cluster file and the existing links (Desired); Diff compares it with the
+// actual state. One goroutine applies the difference: at the start, on every address and link event, and every half
+// second for the sysctls, for which there are no events.
 //
-// The agent touches only VIPs that the cluster file gives to this node, those that an earlier run recorded, and the
-// sysctls named above. An address that somebody else put there, like the VIP with a wide prefix or on a network card, is
-// reported and left alone. It never puts a VIP where the machine would answer ARP for it: that would take the VIP from
-// the director.
+// The agent changes only the VIPs that the cluster file assigns to this node, those that an earlier run recorded, and
+// the sysctls named above. An address that another process added, such as the VIP with a wide prefix or on a network
+// card, is reported and not changed. The agent never adds a VIP while the machine would answer ARP for it: that would
+// take the VIP from the director.
 package realserver

@@ -23,7 +23,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/statefile"
 )
 
-// fakeKernel is a machine: links, addresses, sysctls, and the list of what was done to it in the words of stock tools.
+// fakeKernel is a fake machine: links, addresses, sysctls, and a log of changes as commands of the standard tools.
 type fakeKernel struct {
 	mu        sync.Mutex
 	links     []addr.Link
@@ -33,7 +33,7 @@ type fakeKernel struct {
 	done      []string
 	events    func(addr.Event)
 
-	fail map[string]error // by the beginning of what would be done
+	fail map[string]error // by prefix of the logged command
 }
 
 func newKernel(links ...addr.Link) *fakeKernel {
@@ -48,7 +48,7 @@ func newKernel(links ...addr.Link) *fakeKernel {
 	return k
 }
 
-// plug adds an interface with the kernel's defaults and tells of it.
+// plug adds an interface with the kernel's defaults and sends an event.
 func (k *fakeKernel) plug(l addr.Link) {
 	k.mu.Lock()
 	k.links = append(k.links, l)
@@ -59,7 +59,7 @@ func (k *fakeKernel) plug(l addr.Link) {
 	k.tell()
 }
 
-// unplug takes an interface away with all that is on it.
+// unplug removes an interface with its addresses and sysctls.
 func (k *fakeKernel) unplug(name string) {
 	k.mu.Lock()
 	k.links = slices.DeleteFunc(k.links, func(l addr.Link) bool { return l.Name == name })
@@ -89,7 +89,7 @@ func (k *fakeKernel) watch(ctx context.Context, deliver func(addr.Event)) error 
 	return nil
 }
 
-// do notes what is done, or fails.
+// do logs a change, or fails.
 func (k *fakeKernel) do(format string, args ...any) error {
 	what := fmt.Sprintf(format, args...)
 	for start, err := range k.fail {
@@ -176,7 +176,7 @@ func (k *fakeKernel) Set(key, value string) (string, error) {
 	return previous, nil
 }
 
-// foreignDel is somebody else's `ip addr del`.
+// foreignDel is `ip addr del` by another process.
 func (k *fakeKernel) foreignDel(a kernel.IfAddr) {
 	k.mu.Lock()
 	k.drop(a.Interface, a.Prefix)
@@ -184,7 +184,7 @@ func (k *fakeKernel) foreignDel(a kernel.IfAddr) {
 	k.tell()
 }
 
-// foreignSet is somebody else's `sysctl -w`, of which there is no event.
+// foreignSet is `sysctl -w` by another process, for which there is no event.
 func (k *fakeKernel) foreignSet(key, value string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -197,7 +197,7 @@ func (k *fakeKernel) value(key string) string {
 	return k.sysctls[key]
 }
 
-// history returns what was done since it was last asked.
+// history returns the changes since its last call.
 func (k *fakeKernel) history() []string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -206,16 +206,16 @@ func (k *fakeKernel) history() []string {
 	return done
 }
 
-// machine is a fake kernel with an agent on it, in the fake time of a synctest bubble.
+// machine is a fake kernel with an agent, in a synctest bubble.
 type machine struct {
 	*fakeKernel
 	t     *testing.T
 	agent *Agent
 	dir   string
 	log   logtest.Buffer
-	next  *config.Config // what the next reload finds
-	err   error          // or this
-	// events are those that were recorded, and others the problems of the daemon around the agent.
+	next  *config.Config // the result of the next Load
+	err   error          // or its error
+	// events are the recorded events, and others the problems of the surrounding daemon.
 	events []event.Event
 	others []problem.Finding
 	stop   func() error
@@ -225,7 +225,7 @@ func newMachine(t *testing.T, links ...addr.Link) *machine {
 	return &machine{t: t, fakeKernel: newKernel(links...), dir: t.TempDir(), err: errors.New("no reload was expected")}
 }
 
-// start runs an agent until it has settled. Stopping it twice is no error.
+// start runs an agent until it has settled. Stopping it twice is not an error.
 func (m *machine) start(cfg *config.Config) {
 	m.t.Helper()
 	l, err := statefile.Open(m.dir)
@@ -258,10 +258,10 @@ func (m *machine) start(cfg *config.Config) {
 	m.settle()
 }
 
-// settle waits until everything that is due within a second was done.
+// settle waits until everything that is due within a second is done.
 func (m *machine) settle() { m.pass(time.Second) }
 
-// pass lets time pass.
+// pass advances the time.
 func (m *machine) pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
@@ -274,7 +274,7 @@ func (m *machine) leadThrough(gateway string) {
 	m.gateway = netip.MustParseAddr(gateway)
 }
 
-// failing makes the kernel refuse what begins with start; a nil error ends it.
+// failing makes the kernel refuse commands with the prefix start; a nil error ends that.
 func (m *machine) failing(start string, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -283,7 +283,7 @@ func (m *machine) failing(start string, err error) {
 	}
 }
 
-// crash ends the agent as kill -9 does: nothing is taken back.
+// crash ends the agent like kill -9: nothing is undone.
 func (m *machine) crash() {
 	m.t.Helper()
 	m.mu.Lock()

@@ -11,7 +11,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 )
 
-// An IPv6 VIP is refused in so many words, and keeps nothing of IPv4 from being kept.
+// An IPv6 VIP is refused with an explicit message, and does not affect IPv4 VIPs.
 func TestIPv6(t *testing.T) {
 	six := netip.MustParseAddr("fd00::100")
 	own := []addr.Address{
@@ -33,7 +33,7 @@ func TestIPv6(t *testing.T) {
 		want := Desired(cfg, links, node)
 		have := Found{Links: links, Addresses: slices.Concat(own, []addr.Address{there(onLo, 0)}), Sysctls: want.Sysctls}
 		if len(want.Addresses) != 1 || want.Addresses[0] != onLo || len(want.Up) != 1 {
-			t.Errorf("%s: to be kept are %v, up %v", tt.forward, want.Addresses, want.Up)
+			t.Errorf("%s: desired addresses %v, up %v", tt.forward, want.Addresses, want.Up)
 		}
 		var texts []string
 		for _, f := range problems(want, have) {

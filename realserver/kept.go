@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// kept is the history of one thing that the agent keeps right: an address, a sysctl, an interface that is up.
+// kept is the repair history of one item that the agent maintains: an address, a sysctl, or an interface that is up.
 type kept struct {
 	repairs int
-	logged  time.Time // the last repair that was logged
+	logged  time.Time // when a repair was last logged
 }
 
-// done notes that something was put right. The first time is the set-up; from then on it is a repair, logged with the
-// number of repairs and not more often than once in repeatLog.
+// done records that an item was set. The first time is the set-up; every later one is a repair, which is logged with
+// the number of repairs, at most once per logInterval.
 func (a *Agent) done(name, first, again string, attributes ...any) {
 	k, known := a.kept[name]
 	if !known {
@@ -21,14 +21,14 @@ func (a *Agent) done(name, first, again string, attributes ...any) {
 		return
 	}
 	k.repairs++
-	if now := time.Now(); k.logged.IsZero() || now.Sub(k.logged) >= repeatLog {
+	if now := time.Now(); k.logged.IsZero() || now.Sub(k.logged) >= logInterval {
 		k.logged = now
 		a.o.Log.Warn(again, append(attributes, "repairs", k.repairs)...)
 	}
 }
 
-// forgetUnwanted drops the history of what is no longer kept, and begins that of what is found right: from then on, to
-// put it right is a repair. An interface that comes back is a new one.
+// forgetUnwanted removes the history of items that are no longer maintained, and starts that of items that are already
+// in the desired state: any later change to them is a repair. An interface that returns counts as new.
 func (a *Agent) forgetUnwanted(want State, have Found) {
 	right := map[string]bool{}
 	for _, w := range want.Addresses {
@@ -65,28 +65,28 @@ func (a *Agent) repairs(name string) int {
 	return 0
 }
 
-// told is a problem that was logged.
-type told struct {
+// loggedProblem is a logged problem.
+type loggedProblem struct {
 	at   time.Time
 	over bool
 }
 
-// tell logs the problems that are new and those that are over; one that comes and goes at most once in repeatLog.
-func (a *Agent) tell(problems []string) {
+// logProblems logs new problems and those that are over; a flapping problem is logged at most once per logInterval.
+func (a *Agent) logProblems(problems []string) {
 	for _, p := range problems {
-		if t, known := a.told[p]; known {
+		if t, known := a.loggedProblems[p]; known {
 			t.over = false
 			continue
 		}
 		a.o.Log.Warn(p)
-		a.told[p] = &told{at: time.Now()}
+		a.loggedProblems[p] = &loggedProblem{at: time.Now()}
 	}
-	for p, t := range a.told {
+	for p, t := range a.loggedProblems {
 		switch {
 		case slices.Contains(problems, p):
-		case time.Since(t.at) >= repeatLog:
-			delete(a.told, p)
-		case !t.over && a.cfg != nil: // on the way out nothing is over, it is only not looked at any more
+		case time.Since(t.at) >= logInterval:
+			delete(a.loggedProblems, p)
+		case !t.over && a.cfg != nil: // during shutdown a problem that is no longer checked is not over
 			t.over = true
 			a.o.Log.Info("over: " + p)
 		}

@@ -26,8 +26,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/statefile"
 )
 
-// inNamespace runs the calling test again in a process with a network namespace of its own, where it returns true: the
-// agent's goroutines and /proc/sys/net then all see that namespace. In the first process it returns false.
+// inNamespace runs the calling test again in a process with a separate network namespace, so that all goroutines of the
+// agent and /proc/sys/net see that namespace. It returns true there and false in the first process.
 func inNamespace(t *testing.T) bool {
 	t.Helper()
 	const mark = "REALSERVER_TEST_NETNS"
@@ -58,7 +58,7 @@ func ip(t *testing.T, arguments string) {
 	}
 }
 
-// neighbour is a second network namespace at the other end of eth0, 10.77.0.5, on a thread of its own.
+// neighbour is a second network namespace at the other end of eth0, 10.77.0.5, on a separate thread.
 type neighbour struct {
 	work chan func()
 }
@@ -92,7 +92,7 @@ func (n *neighbour) do(f func()) {
 	<-done
 }
 
-// whoHas asks by ARP for an address and says whether anybody answered within patience.
+// whoHas sends an ARP request for an address and reports whether an answer arrived within patience.
 func (n *neighbour) whoHas(t *testing.T, target string, patience time.Duration) (answered bool) {
 	t.Helper()
 	n.do(func() {
@@ -181,8 +181,8 @@ func startDaemon(t *testing.T, dir string, cfg *config.Config) daemon {
 	}}
 }
 
-// within waits for what is promised within a limit. It may take twice that and half a second, for a shared machine may be
-// away meanwhile.
+// within waits for a condition that must hold within limit. It allows twice that and half a second, because a shared
+// machine may be stalled meanwhile.
 func within(t *testing.T, limit time.Duration, what string, holds func() bool) {
 	t.Helper()
 	limit = 2*limit + 500*time.Millisecond
@@ -197,7 +197,7 @@ func within(t *testing.T, limit time.Duration, what string, holds func() bool) {
 	t.Logf("%s: after %s", what, time.Since(begin).Round(time.Millisecond))
 }
 
-// hasAddress asks the stock tool.
+// hasAddress asks ip(8).
 func hasAddress(t *testing.T, device, prefix string) bool {
 	t.Helper()
 	out, err := exec.Command("ip", "-o", "-4", "addr", "show", "dev", device).CombinedOutput()
@@ -207,7 +207,7 @@ func hasAddress(t *testing.T, device, prefix string) bool {
 	return strings.Contains(string(out), " "+prefix+" ")
 }
 
-// conf is the content of a file in /proc/sys/net/ipv4/conf.
+// conf returns the content of a file in /proc/sys/net/ipv4/conf.
 func conf(t *testing.T, file string) string {
 	t.Helper()
 	value, err := os.ReadFile("/proc/sys/net/ipv4/conf/" + file)
@@ -224,13 +224,14 @@ func setConf(t *testing.T, file, value string) {
 	}
 }
 
-// An answer is waited for as long as a machine without CPU may need; whoever says nothing while it is quiet says nothing.
+// patience is how long to wait for an expected answer, also on a busy machine; quiet is how long to wait when none is
+// expected.
 const (
 	patience = 10 * time.Second
 	quiet    = 200 * time.Millisecond
 )
 
-// newRealServer makes this namespace a real server with one neighbour; lo is left down, as it is in a new namespace.
+// newRealServer makes this namespace a real server with one neighbour; lo stays down, as in a new namespace.
 func newRealServer(t *testing.T) *neighbour {
 	t.Helper()
 	n := newNeighbour(t)
@@ -247,7 +248,7 @@ func TestKernelDR(t *testing.T) {
 	n := newRealServer(t)
 	setConf(t, "eth0/arp_announce", "1")
 
-	// What happens without the agent; it also shows that the question can be answered.
+	// Without the agent the VIP is answered, which also shows that whoHas works.
 	ip(t, "link set lo up")
 	ip(t, "addr add 10.77.0.100/32 dev lo")
 	if !n.whoHas(t, vip, patience) {
@@ -258,7 +259,7 @@ func TestKernelDR(t *testing.T) {
 
 	d := startDaemon(t, t.TempDir(), cluster(config.DR))
 	if !hasAddress(t, "lo", vip+"/32") || n.whoHas(t, vip, quiet) || !n.whoHas(t, rip, patience) {
-		t.Error("after the start the VIP must be on lo and silent, the own address not")
+		t.Error("after the start the VIP must be on lo and not answered, and the own address answered")
 	}
 	if p := d.Snapshot().Problems; len(p) > 0 {
 		t.Errorf("problems %q", p)
@@ -286,10 +287,10 @@ func TestKernelDR(t *testing.T) {
 	}
 
 	ip(t, "addr add 10.77.0.100/24 dev lo")
-	within(t, time.Second, "a wide VIP on lo is told", func() bool {
+	within(t, time.Second, "a wide VIP on lo is reported", func() bool {
 		return strings.Contains(strings.Join(d.Snapshot().Problems, "\n"), "ip addr del 10.77.0.100/24 dev lo")
 	})
-	setConf(t, "eth2/arp_announce", "1") // somebody else's, in the last instant
+	setConf(t, "eth2/arp_announce", "1") // by another process, just before the stop
 	if err := d.stop(); err != nil {
 		t.Error(err)
 	}
@@ -311,7 +312,7 @@ func loUp(t *testing.T) bool {
 	return err == nil && link.Flags&net.FlagUp != 0
 }
 
-// serveVIP shows that a packet for the VIP that reaches this machine, as a director sends it, is served.
+// serveVIP shows that this machine serves a packet for the VIP that arrives as a director would send it.
 func serveVIP(t *testing.T, n *neighbour) {
 	t.Helper()
 	listener, err := net.Listen("tcp4", vip+":3306")
@@ -330,7 +331,7 @@ func serveVIP(t *testing.T, n *neighbour) {
 		limit := unix.Timeval{Sec: 2}
 		_ = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit)
 		if err := unix.Connect(fd, &unix.SockaddrInet4{Port: 3306, Addr: netip.MustParseAddr(vip).As4()}); err != nil {
-			t.Errorf("connect to the VIP by way of the real server: %v", err)
+			t.Errorf("connect to the VIP through the real server: %v", err)
 		}
 	})
 }
@@ -347,7 +348,7 @@ func TestKernelKillAndStart(t *testing.T) {
 	if err := d.stop(); err != nil {
 		t.Error(err)
 	}
-	// The machine and the state file as kill -9 would leave them.
+	// The machine and the state file in the state after kill -9.
 	writeAll(t, dir, state)
 	setConf(t, "all/arp_ignore", "1")
 	setConf(t, "eth0/arp_ignore", "1")
@@ -357,7 +358,7 @@ func TestKernelKillAndStart(t *testing.T) {
 	next.VirtualServers[0].Address = netip.MustParseAddr("10.77.0.200")
 	d = startDaemon(t, dir, next)
 	if hasAddress(t, "lo", vip+"/32") || !hasAddress(t, "lo", "10.77.0.200/32") {
-		t.Error("the VIP of the former file must be gone, that of this one there")
+		t.Error("the VIP of the previous file must be gone, and that of the current one present")
 	}
 	if err := d.stop(); err != nil {
 		t.Error(err)
@@ -392,7 +393,7 @@ func TestKernelTUN(t *testing.T) {
 		return
 	}
 	newRealServer(t)
-	// Asking for any tunnel makes a kernel load the module where it can; tunl0 comes with it.
+	// Requesting any tunnel makes the kernel load the module if it can; that creates tunl0.
 	_ = exec.Command("ip", "link", "add", "any", "type", "ipip", "local", rip, "remote", "10.77.0.5").Run()
 	if _, err := net.InterfaceByName("tunl0"); err != nil {
 		d := startDaemon(t, t.TempDir(), cluster(config.TUN))

@@ -19,7 +19,7 @@ type loop struct {
 // Name implements task.Task.
 func (l *loop) Name() string { return "the agent's loop" }
 
-// Run makes passes until ctx ends. The error is that of a first pass that lacked a privilege.
+// Run makes passes until ctx ends. It returns an error only if the first pass lacked a privilege.
 func (l *loop) Run(ctx context.Context) error {
 	var events sync.WaitGroup
 	defer events.Wait()
@@ -28,7 +28,7 @@ func (l *loop) Run(ctx context.Context) error {
 	events.Go(func() { l.watch(watching) })
 	first := l.work(true)
 	if err := first.forbidden(); err != nil {
-		// Nothing that waiting would mend; what could be done is undone.
+		// Waiting would not help. Undo the changes that succeeded.
 		l.cfg = nil
 		l.work(true)
 		return err
@@ -40,7 +40,7 @@ func (l *loop) Run(ctx context.Context) error {
 	return nil
 }
 
-// follow makes a pass for every event, and now and then.
+// follow makes a pass for every event, and periodically.
 func (l *loop) follow(ctx context.Context) {
 	tick := time.NewTicker(sysctlInterval)
 	defer tick.Stop()
@@ -53,7 +53,7 @@ func (l *loop) follow(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-l.kick:
-			// An event that comes while one waits changes nothing: the pass is still ahead.
+			// Events that arrive while a pass is scheduled are covered by that pass.
 			settled.Reset(max(settle, time.Until(l.looked.Add(passSpacing))))
 		case <-settled.C:
 			_ = l.pass(true)
@@ -77,7 +77,7 @@ func (l *loop) watch(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		l.o.Log.Warn("address and link events are not available; looking only now and then", "every", lookInterval.String(), "error", err)
+		l.o.Log.Warn("address and link events are not available; polling", "every", lookInterval.String(), "error", err)
 		select {
 		case <-ctx.Done():
 		case <-time.After(watchRetry):

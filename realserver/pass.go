@@ -12,7 +12,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/problem"
 )
 
-// round is what one pass wanted, found and could not do.
+// round is the desired state, the actual state and the failures of one pass.
 type round struct {
 	want     State
 	have     Found
@@ -20,7 +20,7 @@ type round struct {
 	failed   failures
 }
 
-// forbidden is the error of the round that says that the daemon lacks a privilege, or nil.
+// forbidden returns the error of the round about a missing privilege, or nil.
 func (r round) forbidden() error {
 	for _, err := range r.failed {
 		if errors.Is(err, kernel.ErrNotPermitted) {
@@ -30,7 +30,7 @@ func (r round) forbidden() error {
 	return nil
 }
 
-// pass makes one round and tells of it. What failed is returned; the next pass tries it again.
+// pass makes one round and reports it. It returns the failures; the next pass retries them.
 func (a *Agent) pass(look bool) error {
 	r := a.work(look)
 	a.report(r)
@@ -42,13 +42,13 @@ func (a *Agent) report(r round) {
 	for i, p := range r.problems {
 		texts[i] = p.Text
 	}
-	a.tell(texts)
+	a.logProblems(texts)
 	a.publish(r.want, r.have, r.problems)
-	a.Snapshot() // which records what is new
+	a.Snapshot() // records the changes
 }
 
-// work compares what is with what is to be, and carries out the difference. look reads links, addresses and routes anew;
-// the sysctls are read every time.
+// work compares the actual with the desired state and applies the difference. look: read links, addresses and routes
+// again; the sysctls are read every time.
 func (a *Agent) work(look bool) round {
 	var r round
 	if look {
@@ -58,12 +58,12 @@ func (a *Agent) work(look bool) round {
 	r.want = Desired(a.cfg, a.links, a.o.Names...)
 	r.have = a.found(r.want, &r.failed)
 	a.forgetUnwanted(r.want, r.have)
-	if !a.stale { // acting on half a picture could remove what is in order
+	if !a.stale { // acting on incomplete data could remove addresses that are right
 		a.apply(r.want, &r.have, &r.failed)
 	}
 	r.problems = slices.Concat(problems(r.want, r.have), a.waysBack(r.want), r.failed.found(r.want))
 	if a.cfg != nil {
-		if _, err := a.cfg.RealServersNamed(a.o.Names...); err != nil { // since a reload
+		if _, err := a.cfg.RealServersNamed(a.o.Names...); err != nil { // possible after a reload
 			r.problems = append(r.problems, problem.Finding{Code: problem.NodeNotInFile, Text: err.Error()})
 		}
 	}
@@ -73,20 +73,20 @@ func (a *Agent) work(look bool) round {
 	return r
 }
 
-// withdraw removes the VIPs and then gives the sysctls back.
+// withdraw removes the VIPs and then restores the sysctls.
 func (a *Agent) withdraw() error {
 	a.cfg = nil
 	err := a.pass(true)
-	if err != nil { // once more: an event in between, an interrupted dump
+	if err != nil { // retry once: the dump may have been interrupted by a change
 		err = a.pass(true)
 	}
 	if err != nil {
-		return fmt.Errorf("not everything could be given back (the next start tries again): %w", err)
+		return fmt.Errorf("could not undo all changes (the next start tries again): %w", err)
 	}
 	return nil
 }
 
-// look reads what is there; on failure the last picture stays and is marked as stale.
+// look reads links, addresses and routes; after a failure the previous data are kept and marked as stale.
 func (a *Agent) look() error {
 	a.stale = true
 	links, err := a.e.Addresses.Links()
@@ -99,11 +99,11 @@ func (a *Agent) look() error {
 	}
 	a.sysctls.Follow(links)
 	a.links, a.addresses, a.stale = links, addresses, false
-	a.gateways = a.lookGateways()
+	a.gateways = a.readGateways()
 	return nil
 }
 
-// found adds the sysctls and the stateFile to the last look.
+// found combines the last look with the sysctls and the state file.
 func (a *Agent) found(want State, failed *failures) Found {
 	values, errs := a.sysctls.Look(want.Sysctls)
 	for _, err := range errs {
@@ -115,7 +115,7 @@ func (a *Agent) found(want State, failed *failures) Found {
 	}
 }
 
-// apply records what is about to be changed, changes it in the plan's order, and brings have up to date.
+// apply records what is about to be changed, changes it in the plan's order, and updates have.
 func (a *Agent) apply(want State, have *Found, failed *failures) {
 	plan := Diff(want, *have)
 	a.record(want, *have)
@@ -128,17 +128,17 @@ func (a *Agent) apply(want State, have *Found, failed *failures) {
 	exposed := Exposed(want.NICs, have.Sysctls)
 	for _, address := range plan.Put {
 		if exposed != "" {
-			failed.add(heldBack{address, exposed})
+			failed.add(notAdded{address, exposed})
 			continue
 		}
 		a.put(address, have, failed)
 	}
-	a.takeBack(plan, have, failed)
+	a.undo(plan, have, failed)
 	a.addresses = have.Addresses
 }
 
-// record saves what this pass may change before it is changed. Values that are right already are recorded too: they are
-// what the machine had, should somebody change them later.
+// record saves what this pass may change before it is changed. Values that are already right are recorded too, so that
+// the machine's original value is known if another process changes them later.
 func (a *Agent) record(want State, have Found) {
 	var addresses []kernel.IfAddr
 	for _, w := range want.Addresses {
@@ -146,8 +146,8 @@ func (a *Agent) record(want State, have Found) {
 			addresses = append(addresses, w)
 		}
 	}
-	// A stateFile that cannot be saved remembers all the same, and a VIP that is missing is worse than a value that a crash
-	// would leave behind: go on, and say so.
+	// If saving fails the state is kept in memory. A missing VIP is worse than a value that is left behind after a crash:
+	// continue, and report the failure.
 	a.sysctls.Record(want.Sysctls, have.Sysctls)
 	_ = a.e.StateFile.RecordAddress(addresses...)
 	a.saving = a.e.StateFile.Keep()
@@ -177,12 +177,12 @@ func (a *Agent) put(address kernel.IfAddr, have *Found, failed *failures) {
 		return b.Interface == address.Interface && b.Prefix == address.Prefix
 	})
 	have.Addresses = append(have.Addresses, addr.Address{Interface: address.Interface, Prefix: address.Prefix, Global: true})
-	a.done(address.String(), "VIP put", "VIP was gone: put back", "interface", address.Interface, "vip", address.Prefix.String())
+	a.done(address.String(), "VIP added", "VIP was gone: added again", "interface", address.Interface, "vip", address.Prefix.String())
 }
 
-// takeBack removes what is no longer wanted and gives the sysctls back. As long as one VIP cannot be removed they stay:
-// without them this machine would answer ARP for it.
-func (a *Agent) takeBack(plan Plan, have *Found, failed *failures) {
+// undo removes the VIPs that are no longer wanted and restores the sysctls. As long as one VIP cannot be removed the
+// sysctls stay: without them this machine would answer ARP for it.
+func (a *Agent) undo(plan Plan, have *Found, failed *failures) {
 	removed := true
 	for _, address := range plan.Remove {
 		if err := a.e.Addresses.Remove(address.Interface, address.Prefix); err != nil {
@@ -210,8 +210,8 @@ func (a *Agent) save(err error) {
 	}
 }
 
-// lookGateways asks where answers go, for the memberships with forward: nat.
-func (a *Agent) lookGateways() map[netip.Addr]netip.Addr {
+// readGateways finds out where answers leave, for the memberships with forward: nat.
+func (a *Agent) readGateways() map[netip.Addr]netip.Addr {
 	gateways := map[netip.Addr]netip.Addr{}
 	for _, m := range Desired(a.cfg, nil, a.o.Names...).Memberships {
 		if _, needsVIP := m.place(); needsVIP {
@@ -224,7 +224,7 @@ func (a *Agent) lookGateways() map[netip.Addr]netip.Addr {
 	return gateways
 }
 
-// waysBack are the problems of answers that miss the directors.
+// waysBack returns the problems of answers that do not pass a director.
 func (a *Agent) waysBack(want State) []problem.Finding {
 	var all []problem.Finding
 	for _, m := range want.Memberships {

@@ -16,21 +16,22 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
-// Exposed says why this machine would speak of a VIP in ARP, although it stands on lo, or "" if it would not. The kernel
-// takes the larger of all's value and the interface's (IN_DEV_MAXCONF).
+// Exposed returns why this machine would send the VIP in ARP packets although it is on lo, or "" if it would not. The
+// kernel uses the larger of conf.all's value and the interface's (IN_DEV_MAXCONF).
 func Exposed(nics []string, sysctls map[string]string) string {
 	for _, rule := range []struct {
 		name, want string
 		silent     func(value int) bool
 	}{
-		// 3 goes by scope and answers for a global address; 4-7 are reserved and answer (arp_ignore in net/ipv4/arp.c).
+		// 3 depends on the scope and answers for a global address; 4-7 are reserved and answer (arp_ignore in
+		// net/ipv4/arp.c).
 		{"arp_ignore", arpIgnore, func(v int) bool { return v == 1 || v == 2 || v >= 8 }},
 		{"arp_announce", arpAnnounce, func(v int) bool { return v >= 2 }},
 	} {
 		allKey := confKey("all", rule.name)
 		all, known := sysctls[allKey]
 		if !known {
-			return allKey + " cannot be read: is /proc/sys there?"
+			return allKey + " cannot be read: is /proc/sys mounted?"
 		}
 		if len(nics) == 0 && !silentValue(all, all, rule.silent) {
 			return fmt.Sprintf("%s is %s, not %s", allKey, all, rule.want)
@@ -51,7 +52,7 @@ func silentValue(all, own string, silent func(int) bool) bool {
 	return errA == nil && errO == nil && silent(max(a, o))
 }
 
-// problems are what is wrong with this node and not in the agent's hands, each with what to do.
+// problems returns the problems of this node that the agent cannot repair, each with the remedy.
 func problems(want State, have Found) []problem.Finding {
 	var all []problem.Finding
 	for _, a := range have.Addresses {
@@ -80,7 +81,7 @@ func problems(want State, have Found) []problem.Finding {
 	return slices.CompactFunc(all, func(a, b problem.Finding) bool { return a.Text == b.Text })
 }
 
-// servedFrom are the names of the virtual servers that need an address on this node.
+// servedFrom returns the names of the virtual servers that need an address on this node.
 func (s State) servedFrom(a kernel.IfAddr) []string {
 	var names []string
 	for _, m := range s.Memberships {
@@ -91,7 +92,7 @@ func (s State) servedFrom(a kernel.IfAddr) []string {
 	return names
 }
 
-// foreign judges an address that is not of our making; "" when there is nothing to say of it.
+// foreign checks an address that the agent did not add; "" if it is not a problem.
 func foreign(want State, have Found, a addr.Address) (problem.Code, string) {
 	this := kernel.IfAddr{Interface: a.Interface, Prefix: a.Prefix}
 	vip := func(w kernel.IfAddr) bool { return w.Prefix.Addr() == a.Prefix.Addr() }
@@ -101,7 +102,7 @@ func foreign(want State, have Found, a addr.Address) (problem.Code, string) {
 	remedy := fmt.Sprintf("remove it: ip addr del %s dev %s", a.Prefix, a.Interface)
 	switch {
 	case a.Interface == loopback && !a.Prefix.IsSingleIP():
-		return problem.VIPTooWide, fmt.Sprintf("lo has the VIP as %s, which makes this machine take all of %s for itself: %s", a.Prefix, a.Prefix.Masked(), remedy)
+		return problem.VIPTooWide, fmt.Sprintf("lo has the VIP as %s, which makes all of %s local to this machine: %s", a.Prefix, a.Prefix.Masked(), remedy)
 	case slices.Contains(want.NICs, a.Interface) && !want.Director && !have.silentLink(a.Interface):
 		return problem.VIPAnswersARP, fmt.Sprintf("%s has the VIP %s too and answers ARP for it beside the director: %s", a.Interface, a.Prefix, remedy)
 	default:
@@ -109,31 +110,31 @@ func foreign(want State, have Found, a addr.Address) (problem.Code, string) {
 	}
 }
 
-// heldBack is the error of a VIP that is not put, for this machine would answer ARP for it.
-type heldBack struct {
+// notAdded is the error of a VIP that is not added because this machine would answer ARP for it.
+type notAdded struct {
 	address kernel.IfAddr
 	reason  string
 }
 
-func (e heldBack) Error() string {
-	return fmt.Sprintf("VIP %s is held back, this machine would answer ARP for it: %s", e.address, e.reason)
+func (e notAdded) Error() string {
+	return fmt.Sprintf("VIP %s is not added, because this machine would answer ARP for it: %s", e.address, e.reason)
 }
 
-// found are the problems of what failed.
+// found returns the failures as problems.
 func (f failures) found(want State) []problem.Finding {
 	all := make([]problem.Finding, 0, len(f))
 	for _, err := range f {
 		one := problem.Finding{Code: problem.RepairFailed, Text: err.Error()}
-		var held heldBack
-		if errors.As(err, &held) {
-			one.Code, one.Subject, one.Related = problem.VIPHeldBack, held.address.String(), want.servedFrom(held.address)
+		var refused notAdded
+		if errors.As(err, &refused) {
+			one.Code, one.Subject, one.Related = problem.VIPHeldBack, refused.address.String(), want.servedFrom(refused.address)
 		}
 		all = append(all, one)
 	}
 	return all
 }
 
-// notServing are the problems of the virtual servers whose clients this node cannot serve.
+// notServing returns the problems of the virtual servers whose clients this node cannot serve.
 func notServing(memberships []status.Membership) []problem.Finding {
 	var all []problem.Finding
 	for _, m := range memberships {
@@ -144,7 +145,7 @@ func notServing(memberships []status.Membership) []problem.Finding {
 	return all
 }
 
-// silentLink says that an interface never answers ARP, whatever address it has.
+// silentLink reports whether an interface never answers ARP, whatever addresses it has.
 func (f Found) silentLink(name string) bool {
 	return slices.ContainsFunc(f.Links, func(l addr.Link) bool { return l.Name == name && l.Kind == "dummy" })
 }
@@ -156,15 +157,16 @@ func missingDevice(name string) string {
 	return name + " does not exist"
 }
 
-// WayBack judges where the answers of a NAT real server go: they must pass a director, which puts the VIP back as their
-// source. gateway is the next hop towards clients, invalid when there is none. It returns "" when all is well.
+// WayBack checks where the answers of a NAT real server leave: they must pass a director, which rewrites their source
+// to the VIP. gateway is the next hop towards clients, invalid if there is none. It returns the problem, or "" if there
+// is none.
 func WayBack(vips []netip.Addr, directors map[netip.Addr]string, m Membership, gateway netip.Addr) string {
 	remedy := fmt.Sprintf("point the route to the clients at %s", choice(vips, m.VIP.Addr()))
 	name, isDirector := directors[gateway]
 	switch {
 	case slices.Contains(vips, gateway), isDirector && len(directors) == 1:
 		return ""
-	case gateway.Is6() && gateway.IsLinkLocalUnicast(): // of whom, the cluster file does not say
+	case gateway.Is6() && gateway.IsLinkLocalUnicast(): // the cluster file does not have the link-local addresses
 		return ""
 	case isDirector:
 		return fmt.Sprintf("answers leave through %s, the own address of director %s, and are lost when another director is MASTER: %s", gateway, name, remedy)
@@ -175,7 +177,7 @@ func WayBack(vips []netip.Addr, directors map[netip.Addr]string, m Membership, g
 	}
 }
 
-// choice names the VIPs to use as a gateway: rather the inner ones than the one that clients dial.
+// choice returns the VIPs that can be the gateway: all except the one that clients connect to, if there are others.
 func choice(vips []netip.Addr, dialled netip.Addr) string {
 	var inner []string
 	for _, v := range vips {

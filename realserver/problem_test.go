@@ -13,7 +13,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/problem"
 )
 
-// TestExposed follows what was measured with arping against a VIP on lo.
+// TestExposed has the results measured with arping against a VIP on lo.
 func TestExposed(t *testing.T) {
 	tests := []struct {
 		ignoreAll, ignore, announceAll, announce string
@@ -25,7 +25,7 @@ func TestExposed(t *testing.T) {
 		{"1", "0", "2", "0", false},
 		{"2", "0", "2", "2", false},
 		{"0", "2", "2", "2", false},
-		{"1", "3", "2", "2", true}, // goes by scope
+		{"1", "3", "2", "2", true}, // depends on the scope
 		{"1", "4", "2", "2", true}, // reserved
 		{"8", "1", "2", "2", false},
 		{"1", "1", "0", "0", true},
@@ -43,10 +43,10 @@ func TestExposed(t *testing.T) {
 		}
 	}
 	if Exposed(nil, map[string]string{}) == "" {
-		t.Error("without any sysctl nothing is known to be silent")
+		t.Error("not exposed without any sysctl; want exposed")
 	}
 	if got := Exposed(nil, map[string]string{"net.ipv4.conf.all.arp_ignore": "0", "net.ipv4.conf.all.arp_announce": "2"}); got == "" {
-		t.Error("a machine without a network card yet must be ready for one")
+		t.Error("not exposed with conf.all.arp_ignore=0 on a machine that has no network card yet; want exposed")
 	}
 }
 
@@ -65,7 +65,7 @@ func TestProblems(t *testing.T) {
 		{"none", config.DR, false, []addr.Address{own, at("lo", "127.0.0.1/8"), at("lo", vip+"/32")}, nil},
 		{"nat", config.NAT, false, []addr.Address{own, at("eth0", vip+"/32")}, nil},
 		{"a wide VIP on lo", config.DR, false, []addr.Address{own, at("lo", vip+"/24")}, []string{
-			"lo has the VIP as 10.77.0.100/24, which makes this machine take all of 10.77.0.0/24 for itself: remove it: ip addr del 10.77.0.100/24 dev lo",
+			"lo has the VIP as 10.77.0.100/24, which makes all of 10.77.0.0/24 local to this machine: remove it: ip addr del 10.77.0.100/24 dev lo",
 		}},
 		{"the VIP on a card", config.DR, false, []addr.Address{own, at("eth0", vip+"/24")}, []string{
 			"eth0 has the VIP 10.77.0.100/24 too and answers ARP for it beside the director: remove it: ip addr del 10.77.0.100/24 dev eth0",
@@ -120,7 +120,7 @@ func TestWayBack(t *testing.T) {
 		vips      []netip.Addr
 		directors map[netip.Addr]string
 		gateway   string
-		want      string // a part; "" is no problem
+		want      string // substring; "": no problem
 	}{
 		{"the inner VIP", []netip.Addr{outer, inner}, two, "10.78.0.1", ""},
 		{"the VIP itself, one-armed", []netip.Addr{outer}, two, vip, ""},
@@ -137,7 +137,7 @@ func TestWayBack(t *testing.T) {
 			}
 			got := WayBack(tt.vips, tt.directors, m, gateway)
 			if (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) {
-				t.Errorf("got %q\nwant %q in it", got, tt.want)
+				t.Errorf("got %q\nwant it to contain %q", got, tt.want)
 			}
 		})
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 )
 
-// ErrStopped is returned by Reload when the agent does not run any more.
+// ErrStopped is returned by Reload after Run has ended.
 var ErrStopped = errors.New("the agent is stopping")
 
 type reload struct {
@@ -15,8 +15,7 @@ type reload struct {
 	done chan struct{}
 }
 
-// Reload reads the cluster file again and carries out the difference. A file that does not validate changes nothing; the
-// error is what Load says.
+// Reload reads the cluster file again and applies it. An invalid file changes nothing; the error is that of Load.
 func (a *Agent) Reload(ctx context.Context) error {
 	select {
 	case a.reloading <- struct{}{}:
@@ -44,7 +43,7 @@ func (a *Agent) Reload(ctx context.Context) error {
 	}
 }
 
-// take makes a new cluster file the one to follow.
+// take applies a new cluster file.
 func (a *Agent) take(r reload) {
 	defer close(r.done)
 	a.cfg = r.cfg

@@ -10,13 +10,13 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
-// view is what a pass has seen: the status document without its problems, and those.
+// view is the result of a pass: the status document without its problems, and the problems.
 type view struct {
 	doc   status.Agent
 	found []problem.Finding
 }
 
-// publish makes the view of a pass.
+// publish stores the view of a pass.
 func (a *Agent) publish(want State, have Found, found []problem.Finding) {
 	doc := status.Agent{
 		Head:           status.Head{Node: a.node(), Role: "realserver", Version: a.o.Version},
@@ -54,14 +54,14 @@ func (a *Agent) keptSysctl(key, value string, have Found) status.Kept {
 	k.Have = found
 	switch {
 	case !exists:
-		k.Have = "absent" // an interface without IPv4: in order
+		k.Have = "absent" // an interface without IPv4: no problem
 	case found != value:
 		k.Problem = fmt.Sprintf("%s is %s, not %s", key, found, value)
 	}
 	return k
 }
 
-// lacks says what an address needs to be in use, or "".
+// lacks returns why an address is not usable, or "".
 func (f Found) lacks(a kernel.IfAddr) string {
 	switch {
 	case !f.hasLink(a.Interface):
@@ -75,7 +75,7 @@ func (f Found) lacks(a kernel.IfAddr) string {
 	}
 }
 
-// membership says whether this node is fit to serve a virtual server.
+// membership returns whether this node can serve a virtual server.
 func (a *Agent) membership(m Membership, want State, have Found) status.Membership {
 	s := status.Membership{
 		Name: m.Name, Address: m.VIP.Addr().String(), Port: int(m.VIP.Port()), Forward: string(m.Forward), State: "up",
@@ -97,7 +97,7 @@ func (a *Agent) membership(m Membership, want State, have Found) status.Membersh
 	return s
 }
 
-// unfit says why clients of a VIP would not be served here, or "".
+// unfit returns why clients of a VIP would not be served here, or "".
 func unfit(place kernel.IfAddr, want State, have Found) string {
 	if reason := have.lacks(place); reason != "" {
 		return reason

@@ -14,17 +14,18 @@ import (
 
 const (
 	loopback = "lo"
-	// tunnel is the fallback device of the module ipip: it receives every IPIP packet that no other tunnel wants.
+	// tunnel is the fallback device of the module ipip: it receives every IPIP packet that matches no other tunnel.
 	tunnel = "tunl0"
 )
 
 // The values that keep a VIP on lo out of ARP (Linux Documentation/networking/ip-sysctl.rst). arp_ignore=1: answer only
-// for addresses of the interface that was asked. arp_announce=2: name only an address of the outgoing interface.
+// for addresses of the interface that was asked. arp_announce=2: use only an address of the outgoing interface as the
+// sender.
 const (
 	arpIgnore   = "1"
 	arpAnnounce = "2"
-	// looseRPFilter accepts a packet out of the tunnel although its source, the client, is reached through a network card.
-	// It is the largest value, so it wins over conf.all, whatever that says.
+	// looseRPFilter accepts a packet from the tunnel although its source, the client, is reached through a network card.
+	// It is the largest value, so it overrides any value of conf.all.
 	looseRPFilter = "2"
 )
 
@@ -37,17 +38,17 @@ type Membership struct {
 	Address netip.Addr // this node's own address there
 }
 
-// State is what is to be on this node. The zero value is a node that nothing is asked of.
+// State is the desired state of this node. The zero value requires nothing.
 type State struct {
 	Memberships []Membership
-	Up          []string          // interfaces that are to be up
+	Up          []string          // interfaces that must be up
 	Addresses   []kernel.IfAddr   // without duplicates, sorted
 	Sysctls     map[string]string // the key as package sysctl writes it -> value
 	NICs        []string          // the interfaces that could answer ARP
-	Director    bool              // this node is a director too: a VIP on its network card may be in order
+	Director    bool              // this node is a director too: a VIP on its network card is not a problem
 }
 
-// Desired says what is to be on the node that goes by any of these names. A nil Config asks for nothing.
+// Desired returns the desired state of the node that has one of these names. A nil Config gives the zero State.
 func Desired(cfg *config.Config, links []addr.Link, names ...string) State {
 	if cfg == nil {
 		return State{}
@@ -76,7 +77,7 @@ func Desired(cfg *config.Config, links []addr.Link, names ...string) State {
 // memberships are the virtual servers in which the node is a real server, in the order of the file.
 func memberships(cfg *config.Config, names []string) []Membership {
 	found, err := cfg.RealServersNamed(names...)
-	if err != nil { // it is in none
+	if err != nil { // the node is in no virtual server
 		return nil
 	}
 	all := make([]Membership, 0, len(found))
@@ -89,8 +90,8 @@ func memberships(cfg *config.Config, names []string) []Membership {
 	return all
 }
 
-// refusal says why this node keeps no VIP for a virtual server, or "": the sysctls and the tunnel of this package are those
-// of IPv4. forward: nat needs no VIP, in either family.
+// refusal returns why this node does not support a virtual server, or "": the sysctls and the tunnel of this package
+// are for IPv4 only. forward: nat needs no VIP, in either family.
 func (m Membership) refusal() string {
 	if m.Forward == config.NAT || kernel.FamilyOf(m.VIP.Addr()) == kernel.IPv4 {
 		return ""
@@ -98,8 +99,8 @@ func (m Membership) refusal() string {
 	return fmt.Sprintf("%s: forward: %s with an IPv6 VIP is not supported yet", m.VIP.Addr(), m.Forward)
 }
 
-// place is where the VIP belongs on this node; needed is false for forward: nat, whose packets come with this node's own
-// address, and for what is refused.
+// place returns where the VIP belongs on this node. needed is false for forward: nat, whose packets have this node's
+// own address as destination, and for a refused virtual server.
 func (m Membership) place() (a kernel.IfAddr, needed bool) {
 	if m.refusal() != "" {
 		return kernel.IfAddr{}, false
@@ -116,7 +117,7 @@ func (m Membership) place() (a kernel.IfAddr, needed bool) {
 	return a, true
 }
 
-// nics are the interfaces through which ARP requests for a VIP can come: all, up or down, but lo and the tunnels.
+// nics returns the interfaces on which ARP requests for a VIP can arrive: all, up or down, except lo and the tunnels.
 func nics(links []addr.Link) []string {
 	var names []string
 	for _, l := range links {
@@ -128,8 +129,8 @@ func nics(links []addr.Link) []string {
 	return names
 }
 
-// sysctls are those of the field's recipe. The kernel takes the larger of all's and the interface's value; each interface
-// gets its own so that somebody who resets all's does not expose the VIP.
+// sysctls returns the usual sysctls for DR and TUN real servers. The kernel uses the larger of conf.all's and the
+// interface's value; they are set for each interface too, so that resetting conf.all does not expose the VIP.
 func sysctls(nics []string, tunnelled bool) map[string]string {
 	want := make(map[string]string, 2*len(nics)+3)
 	for _, name := range append([]string{"all"}, nics...) {
@@ -142,7 +143,7 @@ func sysctls(nics []string, tunnelled bool) map[string]string {
 	return want
 }
 
-// confKey is the sysctl of an interface; with slashes where the interface's name has a dot, as sysctl(8) does.
+// confKey returns the sysctl of an interface, written with slashes if the interface's name has a dot, as in sysctl(8).
 func confKey(iface, name string) string {
 	if strings.Contains(iface, ".") {
 		return "net/ipv4/conf/" + iface + "/" + name

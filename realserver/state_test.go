@@ -12,7 +12,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 )
 
-// comparing lets go-cmp look at what it cannot see into.
+// comparing lets go-cmp compare types with unexported fields.
 var comparing = cmp.Options{
 	cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}, netip.Prefix{}),
 }
@@ -127,6 +127,6 @@ func TestADirectorIsKnownAsOne(t *testing.T) {
 	cfg := cluster(config.DR)
 	cfg.Directors[0].Name = node
 	if !Desired(cfg, nil, node).Director || Desired(cfg, nil, "mysql2").Director {
-		t.Error("mysql1 is a director and mysql2 is none")
+		t.Error("mysql1 must be a director and mysql2 must not")
 	}
 }
