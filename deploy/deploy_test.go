@@ -1,4 +1,4 @@
-// Package deploy_test holds the files of this directory to the programs that they start.
+// Package deploy_test checks the files of this directory against the programs that they start.
 package deploy_test
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/daemon"
 )
 
-// clusterFiles are the cluster files of the tree, which people copy; those in testdata are for tests only.
+// clusterFiles are the cluster files of the tree that users may copy, so not those in testdata.
 func clusterFiles(t *testing.T) []string {
 	t.Helper()
 	var files []string
@@ -54,12 +54,12 @@ func TestExampleValidates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range file.Problems { // a warning in the file that everybody copies is an error
+	for _, p := range file.Problems { // the example must not have warnings either
 		t.Error(p)
 	}
 }
 
-// The first line of an example leads an editor to what lvsctl schema prints.
+// The first line of an example refers editors to the output of lvsctl schema.
 func TestExamplesNameTheirSchema(t *testing.T) {
 	for _, path := range clusterFiles(t) {
 		example, err := os.ReadFile(path)
@@ -87,7 +87,7 @@ func programs(t *testing.T) string {
 	return dir
 }
 
-// A unit is a unit file: values by key, in their order.
+// A unit is a unit file: the values of each key in order.
 type unit map[string][]string
 
 func read(t *testing.T, path string) unit {
@@ -115,7 +115,7 @@ func units(t *testing.T) []string {
 	return all
 }
 
-// With --help a program looks at its verb and flags and does nothing.
+// With --help a program parses its verb and flags and does nothing else.
 func TestUnitsCallTheProgramsAsTheyAre(t *testing.T) {
 	dir := programs(t)
 	for _, path := range units(t) {
@@ -139,12 +139,12 @@ func TestUnitsCallTheProgramsAsTheyAre(t *testing.T) {
 			}
 		}
 		if called < 2 {
-			t.Errorf("%s: %d commands of ours, want ExecStart and ExecReload at least", path, called)
+			t.Errorf("%s: %d commands of our programs, want at least ExecStart and ExecReload", path, called)
 		}
 	}
 }
 
-// What the daemons rely on, and what the documentation promises.
+// Settings that the daemons rely on and the documentation guarantees.
 func TestUnitsSayWhatTheDaemonsNeed(t *testing.T) {
 	capabilities := map[string]string{
 		"systemd/lvs-director.service":   "CAP_NET_ADMIN CAP_NET_RAW",
@@ -168,20 +168,20 @@ func TestUnitsSayWhatTheDaemonsNeed(t *testing.T) {
 			}
 		}
 		if got := u["ProtectKernelTunables"]; got != nil {
-			t.Errorf("%s: ProtectKernelTunables=%s: sysctls could not be written", path, got)
+			t.Errorf("%s: ProtectKernelTunables=%s: the daemon could not write sysctls", path, got)
 		}
 		for _, start := range u["ExecStart"] {
 			if !strings.Contains(start, "--config "+daemon.DefaultConfig) {
-				t.Errorf("%s: ExecStart=%s: not the default cluster file", path, start)
+				t.Errorf("%s: ExecStart=%s: does not use the default cluster file", path, start)
 			}
 		}
 	}
 	if daemon.ExitUsage != 2 {
-		t.Errorf("ExitUsage is %d: RestartPreventExitStatus has to follow", daemon.ExitUsage)
+		t.Errorf("ExitUsage is %d: change RestartPreventExitStatus, too", daemon.ExitUsage)
 	}
 }
 
-// systemd itself reads the units, with the programs where this test has built them.
+// systemd-analyze verifies the units, with the paths of the programs built by this test.
 func TestUnitsVerify(t *testing.T) {
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		t.Skip("systemd-analyze is not installed")
@@ -202,7 +202,7 @@ func TestUnitsVerify(t *testing.T) {
 	}
 }
 
-// Every scheduler that a cluster file may name is a module that somebody has to load.
+// Each supported scheduler has its module in modules-load.d.
 func TestModulesAreThoseOfTheSchedulers(t *testing.T) {
 	data, err := os.ReadFile("modules-load.d/lvs-director.conf")
 	if err != nil {
@@ -222,7 +222,7 @@ func TestModulesAreThoseOfTheSchedulers(t *testing.T) {
 		}
 		_, err := clusterfile.Read(path)
 		if listed := slices.Contains(lines, "ip_vs_"+scheduler); listed != (err == nil) {
-			t.Errorf("scheduler %s: in the modules %t, in a cluster file: %v", scheduler, listed, err)
+			t.Errorf("scheduler %s: module listed: %t, cluster file: %v", scheduler, listed, err)
 		}
 	}
 }
