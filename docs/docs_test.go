@@ -1,5 +1,5 @@
-// Package docs_test holds the pages to the tree: examples validate, links lead somewhere, and commands, flags, tests and
-// files that they name exist.
+// Package docs_test checks the pages against the tree: examples validate, links resolve, and the commands, flags,
+// tests, files and log messages that they mention exist.
 package docs_test
 
 import (
@@ -15,12 +15,12 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 )
 
-// A page is a Markdown file, taken apart.
+// A page is a parsed Markdown file.
 type page struct {
-	path   string   // from this directory
+	path   string   // relative to this directory
 	prose  string   // without fenced blocks
-	blocks []block  // fenced
-	spans  []string // code in the prose
+	blocks []block  // fenced blocks
+	spans  []string // inline code in the prose
 }
 
 type block struct{ language, text string }
@@ -75,7 +75,7 @@ func TestWholeClusterFilesValidate(t *testing.T) {
 			}
 			checked++
 			if !modeline {
-				t.Errorf("%s: no line for editors before\n%s", p.path, b.text)
+				t.Errorf("%s: no modeline for editors before\n%s", p.path, b.text)
 			}
 			if _, problems := config.Parse(p.path, []byte(b.text)); len(problems) > 0 {
 				t.Errorf("%s: %v\n%s", p.path, problems, b.text)
@@ -116,7 +116,7 @@ func TestLinksLeadSomewhere(t *testing.T) {
 
 var heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
 
-// anchors are the headings as hosts of Markdown name them.
+// anchors are the anchor names that Markdown hosts generate for the headings.
 func anchors(text string) []string {
 	var all []string
 	for _, m := range heading.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
@@ -139,8 +139,8 @@ func build(t *testing.T) string {
 	return dir
 }
 
-// Every command line of ours is tried with --help, which looks at verb and flags and does nothing. Flags that stand alone
-// belong to one of the programs.
+// Every command line of our programs is run with --help, which parses the verb and the flags and does nothing else. Flags
+// mentioned alone must belong to one of the programs.
 func TestCommandsAndFlagsExist(t *testing.T) {
 	dir := build(t)
 	help := ""
@@ -181,7 +181,7 @@ func TestCommandsAndFlagsExist(t *testing.T) {
 	}
 }
 
-// commandLines finds what a page tells people to type that begins with a program of ours and has arguments.
+// commandLines finds the command lines in a page that begin with one of our programs and have arguments.
 func commandLines(p page) []string {
 	var lines []string
 	candidates := slices.Clone(p.spans)
@@ -254,7 +254,7 @@ func TestNamedTestsTargetsAndFilesExist(t *testing.T) {
 
 var message = regexp.MustCompile(`\bmsg=("[^"]*"|\w+)`)
 
-// A log line that a page shows can be searched for only if the programs still say it.
+// Log messages quoted in a page must exist in the programs.
 func TestQuotedLogMessagesExist(t *testing.T) {
 	var sources strings.Builder
 	for _, dir := range []string{"../pkg", "../realserver"} {
@@ -288,7 +288,7 @@ func TestQuotedLogMessagesExist(t *testing.T) {
 	}
 }
 
-// tree lists the tests of the tree, and its packages under pkg and cmd but those that only tests use.
+// tree lists the tests of the tree and its packages under pkg and cmd, except those that are used only by tests.
 func tree(t *testing.T) (functions, packages []string) {
 	t.Helper()
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {

@@ -10,18 +10,18 @@ import (
 	"testing"
 )
 
-// noScenarios are functions of e2e that prove no promise to users, each with what it is instead.
+// noScenarios are test functions of e2e that are not scenarios, each with its purpose.
 var noScenarios = map[string]string{
 	"TestMain": "starts the others",
 }
 
-// Every scenario names, at the end of the comment above it, the sentences of the pages that it proves:
+// The comment of every scenario ends with the sentences of the pages that it proves:
 //
 //	// Proves docs/agent.md: "It looks again on address and link events, and every 5 s."
 //
-// A sentence that is changed or goes is missed here, and whoever did that looks at the scenario.
+// The test fails if such a sentence is changed or removed, so that the scenario is reviewed.
 func TestScenariosProveWhatThePagesSay(t *testing.T) {
-	text := map[string]string{} // of each page by its path from the root of the tree, white space folded
+	text := map[string]string{} // of each page by its path from the root of the tree, whitespace folded
 	for _, p := range pages(t) {
 		data, err := os.ReadFile(p.path)
 		if err != nil {
@@ -65,7 +65,7 @@ func TestScenariosProveWhatThePagesSay(t *testing.T) {
 
 func folded(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// scenarios are the test functions of e2e with the comments above them.
+// scenarios are the test functions of e2e with their comments.
 func scenarios(t *testing.T) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob("../e2e/*_test.go")
