@@ -54,7 +54,7 @@ func TestScenariosProveWhatThePagesSay(t *testing.T) {
 			case len(strings.Fields(sentence)) < 5:
 				t.Errorf("%s: %q is too short to be a promise", name, sentence)
 			case !strings.Contains(text[page], sentence):
-				t.Errorf("%s: %s does not say %q", name, page, sentence)
+				t.Errorf("%s: %s does not contain %q", name, page, sentence)
 			}
 		}
 	}

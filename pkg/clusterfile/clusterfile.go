@@ -59,7 +59,7 @@ func Read(path string) (File, error) {
 	if err != nil {
 		return File{}, &UnreadableError{err}
 	}
-	return Judge(path, data)
+	return Validate(path, data)
 }
 
 // Bytes reads a cluster file without parsing it. It has no timeout; callers provide a deadline. The error is an
@@ -72,9 +72,9 @@ func Bytes(path string) ([]byte, error) {
 	return data, nil
 }
 
-// Judge parses and validates the bytes of a cluster file, without disk access. It may take seconds for a large file on
-// a slow machine, so it must not count against a disk timeout.
-func Judge(path string, data []byte) (File, error) {
+// Validate parses and validates the bytes of a cluster file, without disk access. It may take seconds for a large file
+// on a slow machine, so it must not count against a disk timeout.
+func Validate(path string, data []byte) (File, error) {
 	cfg, problems := config.Parse(path, data)
 	f := File{Config: cfg, Problems: problems, Data: data}
 	if cfg == nil {

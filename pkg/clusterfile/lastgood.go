@@ -26,7 +26,7 @@ func LastGoodIn(stateDir string) LastGood { return LastGood{filepath.Join(stateD
 func (l LastGood) Path() string { return l.path }
 
 // Read reads the copy like Bytes; when is the time when it was saved. A copy that was written by an older version or
-// was damaged may be invalid: see Judge. The error for a missing copy is fs.ErrNotExist.
+// was damaged may be invalid: see Validate. The error for a missing copy is fs.ErrNotExist.
 func (l LastGood) Read() (data []byte, when time.Time, err error) {
 	if info, err := os.Stat(l.path); err == nil {
 		when = info.ModTime()

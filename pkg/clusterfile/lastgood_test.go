@@ -27,7 +27,7 @@ func TestLastGood(t *testing.T) {
 	if err != nil || string(data) != good || time.Since(when) > time.Minute {
 		t.Errorf("%s, %s, %v", data, when, err)
 	}
-	if f, err := Judge(l.Path(), data); err != nil || f.Config.File != l.Path() || string(f.Data) != good {
+	if f, err := Validate(l.Path(), data); err != nil || f.Config.File != l.Path() || string(f.Data) != good {
 		t.Errorf("%+v, %v", f, err)
 	}
 	info, err := os.Stat(l.Path())
@@ -76,7 +76,7 @@ func TestLastGoodThatCannotBeUsed(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		f, err := Judge(l.Path(), data)
+		f, err := Validate(l.Path(), data)
 		if f.Config != nil || err == nil || Absent(err) || !strings.Contains(err.Error(), l.Path()) {
 			t.Errorf("%s: %+v, %v", name, f, err)
 		}

@@ -104,7 +104,7 @@ func (v value) parseAddress(s string) netip.Addr {
 func addressHint(s string) string {
 	if host, port, ok := strings.Cut(s, ":"); ok {
 		if _, err := netip.ParseAddr(host); err == nil {
-			return "write the port as a key of its own, port: " + shorten(port)
+			return "write the port as a separate key, port: " + shorten(port)
 		}
 	}
 	if strings.ContainsAny(s, "ghijklmnopqrstuvwxyzGHIJKLMNOPQRSTUVWXYZ") {

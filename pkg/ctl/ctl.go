@@ -109,7 +109,7 @@ func check() *cobra.Command {
 				return err
 			}
 			if host {
-				fit, line := judgeHost(file.Config, measureHost)
+				fit, line := evaluateHost(file.Config, measureHost)
 				if warned = warned || !fit; !fit {
 					fmt.Fprintf(cmd.ErrOrStderr(), "%s: warning: %s\n", args[0], line)
 				} else {

@@ -94,19 +94,19 @@ func TestEvents(t *testing.T) {
 // Without a running daemon the events come from the file, and stderr says so.
 func TestEventsOfADaemonThatDoesNotRun(t *testing.T) {
 	state := t.TempDir()
-	nobody := filepath.Join(t.TempDir(), "realserver.sock")
+	socket := filepath.Join(t.TempDir(), "realserver.sock")
 	run := func(args ...string) (int, string, string) {
-		return lvsctl(t, append([]string{"--socket", nobody, "events", "--state-dir", state}, args...)...)
+		return lvsctl(t, append([]string{"--socket", socket, "events", "--state-dir", state}, args...)...)
 	}
 	if code, out, err := run(); code != 1 || out != "" || !strings.Contains(err, "no daemon answers") || !strings.Contains(err, "no journal in "+state+"/realserver (another directory: --state-dir)") {
 		t.Errorf("without a file: exit %d, %q, %q", code, out, err)
 	}
 	left(t, filepath.Join(state, "realserver"), failover()...)
-	if code, out, err := run(); code != 0 || out != tableOfFailover || err != "lvsctl: events: no daemon answers on "+nobody+"; these are from "+state+"/realserver/events.jsonl\n" {
+	if code, out, err := run(); code != 0 || out != tableOfFailover || err != "lvsctl: events: no daemon answers on "+socket+"; these are from "+state+"/realserver/events.jsonl\n" {
 		t.Errorf("of an agent: exit %d, %q, %q", code, out, err)
 	}
 	left(t, state, failover()[1])
-	nobody = filepath.Join(t.TempDir(), "s")
+	socket = filepath.Join(t.TempDir(), "s")
 	if code, out, _ := run("--since", "2026-11-21 14:51", "-o", "json"); code != 0 || strings.Count(out, "\n") != 1 || !strings.Contains(out, "real_server_state") {
 		t.Errorf("of a director: exit %d, %q", code, out)
 	}

@@ -28,9 +28,9 @@ func measureHost(interval time.Duration) election.Lateness {
 	return l
 }
 
-// judgeHost reports whether this machine can keep the shortest advert interval of the file: 99 % of the timers are at
-// most a fifth of the interval late, and none is so late that a peer would miss an advert.
-func judgeHost(cfg *config.Config, measure func(interval time.Duration) election.Lateness) (fit bool, line string) {
+// evaluateHost reports whether this machine can keep the shortest advert interval of the file: 99 % of the timers are
+// at most a fifth of the interval late, and none is so late that a peer would miss an advert.
+func evaluateHost(cfg *config.Config, measure func(interval time.Duration) election.Lateness) (fit bool, line string) {
 	shortest := time.Duration(0)
 	for _, i := range cfg.Instances {
 		if shortest == 0 || i.AdvertInterval < shortest {

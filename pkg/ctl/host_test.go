@@ -33,7 +33,7 @@ func TestJudgeHost(t *testing.T) {
 		{"fit for a longer one", file(time.Second), 4 * ms, 20 * ms, true, "fit for advert_interval 1s"},
 		{"nothing to elect", file(), 0, 0, true, "no VRRP instance"},
 	} {
-		fit, line := judgeHost(tt.cfg, func(time.Duration) (l election.Lateness) {
+		fit, line := evaluateHost(tt.cfg, func(time.Duration) (l election.Lateness) {
 			for range 198 {
 				l.Add(tt.most)
 			}

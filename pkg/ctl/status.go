@@ -157,7 +157,7 @@ func pluginVerdict(w io.Writer, document []byte, err error) error {
 		fmt.Fprintln(w, "UNKNOWN:", err)
 		return &PluginError{3}
 	}
-	code, line := judge(document)
+	code, line := evaluate(document)
 	fmt.Fprintf(w, "%s: %s\n", []string{"OK", "WARNING", "CRITICAL", "UNKNOWN"}[code], line)
 	if code == 0 {
 		return nil
@@ -165,8 +165,8 @@ func pluginVerdict(w io.Writer, document []byte, err error) error {
 	return &PluginError{code}
 }
 
-// judge returns the exit code and line for a status document, based only on the severities of its problems.
-func judge(document []byte) (code int, line string) {
+// evaluate returns the exit code and line for a status document, based only on the severities of its problems.
+func evaluate(document []byte) (code int, line string) {
 	var s struct {
 		status.Head
 		Instances      []status.Instance `json:"vrrp_instances"`

@@ -62,7 +62,7 @@ func (s *source) load() (*config.Config, error) {
 	case err != nil:
 		return nil, err
 	}
-	f, err := clusterfile.Judge(s.path, data)
+	f, err := clusterfile.Validate(s.path, data)
 	s.warn(f.Problems)
 	if err != nil {
 		return nil, err
@@ -95,7 +95,7 @@ func (s *source) begin(beside func() bool) (*config.Config, error) {
 	})
 	var f clusterfile.File
 	if copyErr == nil {
-		f, copyErr = clusterfile.Judge(s.copy.Path(), data)
+		f, copyErr = clusterfile.Validate(s.copy.Path(), data)
 	}
 	switch {
 	case clusterfile.Absent(copyErr):

@@ -49,7 +49,7 @@ const (
 type Event struct {
 	Time    time.Time `json:"time"` // wall clock
 	Kind    Kind      `json:"kind"`
-	Subject string    `json:"subject,omitempty"` // the name in the cluster file, as Kind says
+	Subject string    `json:"subject,omitempty"` // the name in the cluster file; see Kind
 	From    string    `json:"from,omitempty"`
 	To      string    `json:"to,omitempty"`
 	// Code is the code of the check for a real server or a track, and the problem code for a problem.

@@ -93,7 +93,7 @@ func (k *Keeper) take(err error) {
 	if err != nil {
 		text = fmt.Sprintf("events are not saved in %s: %v", Path(k.file.dir), err)
 	}
-	k.say(text)
+	k.setProblem(text)
 }
 
 func (k *Keeper) tick() {
@@ -103,12 +103,12 @@ func (k *Keeper) tick() {
 	case k.answer != nil:
 		if k.waited++; k.waited >= answerWithin {
 			k.ready.Close()
-			k.say(fmt.Sprintf("events are not saved in %s: %v", Path(k.file.dir), errNoAnswer))
+			k.setProblem(fmt.Sprintf("events are not saved in %s: %v", Path(k.file.dir), errNoAnswer))
 		}
 	}
 }
 
-func (k *Keeper) say(problem string) {
+func (k *Keeper) setProblem(problem string) {
 	if problem != k.problem.Load() {
 		k.problem.Set(problem)
 	}

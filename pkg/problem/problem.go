@@ -26,7 +26,7 @@ type Finding struct {
 	Code    Code
 	Subject string // what has it, by the cluster file's name; "" for the node as a whole
 	Text    string // plain text that names the subject
-	Remedy  string // what to do; "" for what the declaration of the code says
+	Remedy  string // what to do; "" means the remedy of the declaration
 	// Related are other subjects whose problems may explain this one, such as the instances on an interface.
 	Related []string
 }
@@ -126,7 +126,7 @@ type History struct {
 
 type entry struct {
 	Problem
-	told bool
+	raised bool
 }
 
 // Look updates the history with the current problems and sets their Since. With tell it returns new problems, and those
@@ -140,14 +140,14 @@ func (h *History) Look(at time.Time, problems []Problem, tell bool) (raised, cle
 		}
 		problems[i].Since = e.Since
 		e.Problem = problems[i]
-		if tell && !e.told {
-			e.told = true
+		if tell && !e.raised {
+			e.raised = true
 			raised = append(raised, e.Problem)
 		}
 		now[p.identity()] = e
 	}
 	for id, e := range h.now {
-		if _, still := now[id]; !still && e.told && tell {
+		if _, still := now[id]; !still && e.raised && tell {
 			cleared = append(cleared, e.Problem)
 		}
 	}
