@@ -15,7 +15,7 @@ import (
 
 func main() {
 	root := daemon.Command(program())
-	root.AddCommand(daemon.Verb("cleanup", "remove what a dead daemon left: VIPs, virtual servers, sysctls", cleanup))
+	root.AddCommand(daemon.Verb("cleanup", "remove what a crashed daemon left behind: VIPs, virtual servers, sysctls", cleanup))
 	os.Exit(daemon.Execute(context.Background(), root))
 }
 
@@ -28,7 +28,7 @@ func program() daemon.Program {
 	}
 }
 
-// service gives the director the shape that every daemon has.
+// service implements daemon.Service for the director.
 type service struct{ *director.Director }
 
 // Status implements daemon.Service.
@@ -45,8 +45,8 @@ func newDirector(e daemon.Environment) (daemon.Service, error) {
 	})}, nil
 }
 
-// cleanup is for ExecStopPost= and for people. A cluster file that cannot be used, or that names this machine no more, is no
-// reason to leave a VIP behind.
+// cleanup is for ExecStopPost= and for administrators. It removes VIPs even if the cluster file cannot be used or no
+// longer names this machine.
 func cleanup(flags *pflag.FlagSet) func(daemon.Environment) error {
 	addresses := flags.Bool("addresses", false, "only the VIPs: the IPVS table stays, for adoption by the next start")
 	return func(e daemon.Environment) error {
@@ -55,7 +55,7 @@ func cleanup(flags *pflag.FlagSet) func(daemon.Environment) error {
 		}
 		node, err := e.Config.DirectorNamed(e.Node...)
 		if err != nil && len(e.Config.Directors) > 0 {
-			e.Log.Warn("this machine is no director of the cluster file; working from the state directory alone", "error", err)
+			e.Log.Warn("this machine is not a director of the cluster file; using only the state directory", "error", err)
 			e.Config = &config.Config{}
 		}
 		return director.Cleanup(director.Options{Config: e.Config, Node: node, StateDir: e.StateDir, Kernel: host.Host{}, Log: e.Log}, *addresses)

@@ -1,4 +1,4 @@
-// Command lvs-realserver is the agent on a real server: it keeps the VIP on lo or tunl0 and the sysctls that belong to it.
+// Command lvs-realserver is the agent on a real server: it maintains the VIP on lo or tunl0 and the sysctls for it.
 package main
 
 import (
@@ -28,7 +28,7 @@ func program() daemon.Program {
 	}
 }
 
-// service gives the agent the shape that every daemon has.
+// service implements daemon.Service for the agent.
 type service struct {
 	*realserver.Agent
 	stateDir string
@@ -44,12 +44,12 @@ func (s service) Status() any { return s.Snapshot() }
 
 // Record implements daemon.Service.
 func (s service) Record(string) (string, error) {
-	return "", errors.New("a real server takes no part in VRRP: ask a director (of this machine: --socket /run/lvs-director/director.sock)")
+	return "", errors.New("a real server does not run VRRP: ask a director (of this machine: --socket /run/lvs-director/director.sock)")
 }
 
 func newAgent(e daemon.Environment) (daemon.Service, error) {
 	if _, err := e.Config.RealServersNamed(e.Node...); err != nil {
-		return nil, errors.Join(err, takeBack(e.StateDir, e.Log))
+		return nil, errors.Join(err, withdraw(e.StateDir, e.Log))
 	}
 	agent := realserver.New(realserver.Options{
 		Config: e.Config, Load: e.Load, Names: e.Node, Version: e.Version, Started: e.Started, Log: e.Log,
@@ -58,19 +58,19 @@ func newAgent(e daemon.Environment) (daemon.Service, error) {
 	return service{agent, e.StateDir}, nil
 }
 
-// takeBack is for a node that is no real server any more: a VIP that an earlier run left here would go on answering.
-func takeBack(stateDir string, log *slog.Logger) error {
+// withdraw is for a node that is no longer a real server: a VIP that an earlier run left here would continue to answer.
+func withdraw(stateDir string, log *slog.Logger) error {
 	if _, err := os.Stat(stateDir); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	err := withEffects(stateDir, func(e realserver.Effects) error { return realserver.Withdraw(e, log) })
-	if errors.Is(err, statefile.ErrLocked) { // an agent runs, and what is there is its business
+	if errors.Is(err, statefile.ErrLocked) { // an agent is running and manages them
 		return nil
 	}
 	return err
 }
 
-// withEffects runs f with a hold on the state directory and this machine's kernel.
+// withEffects runs f with the opened state directory and this machine's kernel.
 func withEffects(stateDir string, f func(realserver.Effects) error) (err error) {
 	l, err := statefile.Open(stateDir)
 	if err != nil {

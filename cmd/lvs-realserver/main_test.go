@@ -21,7 +21,7 @@ virtual_servers:
     real_servers: [{name: mysql1, address: 10.77.0.11}]
 `
 
-// execute runs the program and returns its exit code and what it complained of.
+// execute runs the program and returns its exit code and its error message.
 func execute(t *testing.T, arguments ...string) (int, string) {
 	t.Helper()
 	var stderr bytes.Buffer
@@ -64,13 +64,13 @@ func TestWrongUse(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			code, complaint := execute(t, tt.arguments...)
-			// The log, which is stderr too, may say more; the complaint ends it.
+			// The log is on stderr too; the error message is at its end.
 			if code != tt.code || !bytes.HasSuffix([]byte(complaint), []byte(tt.complaint)) || complaint == "" {
 				t.Errorf("exit %d, %q; want %d, %q", code, complaint, tt.code, tt.complaint)
 			}
 		})
 	}
 	if _, err := os.Stat(filepath.Join(dir, "never run")); err == nil {
-		t.Error("a state directory was made for nothing")
+		t.Error("an unnecessary state directory was created")
 	}
 }

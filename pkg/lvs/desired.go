@@ -4,11 +4,12 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 )
 
-// Desired is the table that shall be: every virtual server, also one whose pool is empty (its VIP then refuses at once,
-// where without a service the director's own port would answer), with the real servers that Places puts in.
+// Desired returns the desired table: every virtual server with the real servers that Places puts into its pool. A
+// virtual server with an empty pool is in the table too: connections to its VIP are then refused at once, whereas
+// without a service the director's own port would answer.
 //
-// condition tells what is known of a real server; nil: nothing is known of anyone. found is the table that stood in
-// the kernel when the director started: the state of servers of which nothing is known yet; nil: none.
+// condition returns what is known about a real server; nil: nothing is known about any. found is the table that was in
+// the kernel when the director started, which is the state of servers about which nothing is known yet; nil: empty.
 func Desired(servers []config.VirtualServer, condition func(config.ServerID) Condition, found []Service) []Service {
 	before := byKey(found)
 	desired := make([]Service, 0, len(servers))
@@ -30,7 +31,7 @@ func Desired(servers []config.VirtualServer, condition func(config.ServerID) Con
 	return desired
 }
 
-// KeyOf is the name that a virtual server of the cluster file has in the table.
+// KeyOf returns the key of a virtual server of the cluster file in the table.
 func KeyOf(v config.VirtualServer) Key {
 	return Key{Protocol: v.Protocol, Address: v.Address, Port: v.Port}
 }

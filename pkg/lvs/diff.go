@@ -5,20 +5,20 @@ import (
 	"slices"
 )
 
-// Diff returns the steps that lead from have to want.
+// Diff returns the operations that change have to want.
 //
-// A service in want is ours, with all its servers: a server that want does not name is deleted. A service that only have
-// names is deleted if ours says so (nil: never), else it is left alone (see Foreign).
-//
-// Within a service servers are added and weights raised before weights are lowered and servers deleted, so that a pool
-// which can take connections before and after can do so after every step between. A new forwarding method is an update:
-// the kernel's ip_vs_edit_dest takes it in place, and connections that exist keep the old one. Services are deleted last.
+// A service in want is ours, with all its servers: a server that is not in want is deleted. A service that is only in
+// have is deleted if ours returns true for it (nil: never), otherwise it is not changed (see Foreign). Within a
+// service, servers are added and weights are raised before weights are lowered and servers are deleted, so that a pool
+// that can accept connections before and after can also do so after every intermediate step. A new forwarding method is
+// an update: the kernel's ip_vs_edit_dest changes it in place, and existing connections keep the old one. Services are
+// deleted last.
 func Diff(want, have []Service, ours func(Key) bool) []Op {
 	var ops []Op
 	before, wanted := byKey(have), make(map[Key]bool, len(want))
 	for _, service := range want {
 		if wanted[service.Key] {
-			continue // named twice: the first counts
+			continue // a duplicate: the first counts
 		}
 		wanted[service.Key] = true
 		old, found := before[service.Key]
@@ -40,7 +40,7 @@ func Diff(want, have []Service, ours func(Key) bool) []Op {
 
 func diffServers(service Service, have []Server) []Op {
 	if slices.EqualFunc(service.Servers, have, func(a, b Server) bool { return a.AddrPort() == b.AddrPort() && a.same(b) }) {
-		return nil // as at nearly every look; a large pool is not worth three maps then
+		return nil // the usual case; avoids three maps for a large pool
 	}
 	var give, take []Op
 	before, wanted := byAddress(have), byAddress(service.Servers)
@@ -71,7 +71,7 @@ func diffServers(service Service, have []Server) []Op {
 	return append(give, take...)
 }
 
-// Foreign lists the services of have that are nobody's business of ours: want does not name them and ours denies them.
+// Foreign returns the services of have that do not belong to us: they are not in want, and ours returns false for them.
 func Foreign(want, have []Service, ours func(Key) bool) []Key {
 	var foreign []Key
 	wanted := byKey(want)
@@ -83,7 +83,7 @@ func Foreign(want, have []Service, ours func(Key) bool) []Key {
 	return foreign
 }
 
-// bare drops the pool, which an Op does not carry.
+// bare removes the pool, which is not part of an Op.
 func bare(service Service) Service {
 	service.Servers = nil
 	return service

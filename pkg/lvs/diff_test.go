@@ -118,7 +118,7 @@ func TestForeign(t *testing.T) {
 	}
 }
 
-// A drawn table has few keys, so that two of them meet. Ports 1-3 are ours, 4-5 foreign.
+// A generated table has few possible keys, so that two tables overlap. Ports 1-3 are ours, 4-5 foreign.
 func table(ports ...uint16) *rapid.Generator[[]Service] {
 	server := rapid.Custom(func(t *rapid.T) Server { // a tunnel can lead into the other family
 		s := dr(byte(rapid.IntRange(11, 14).Draw(t, "host")), rapid.IntRange(0, 3).Draw(t, "weight"))
@@ -142,7 +142,7 @@ func table(ports ...uint16) *rapid.Generator[[]Service] {
 	return rapid.SliceOfNDistinct(service, 0, 4, func(s Service) Key { return s.Key })
 }
 
-// six is an IPv6 address for an IPv4 one: fd00::100 for 10.77.0.100.
+// six returns an IPv6 address for an IPv4 one: fd00::100 for 10.77.0.100.
 func six(four netip.Addr) netip.Addr {
 	text := four.String()
 	return netip.MustParseAddr("fd00::" + text[strings.LastIndex(text, ".")+1:])
@@ -150,7 +150,7 @@ func six(four netip.Addr) netip.Addr {
 
 func isOurs(k Key) bool { return k.Port <= 3 }
 
-// text compares tables: order and a netmask without persistence mean nothing.
+// text returns a table in a comparable form: the order, and a netmask without persistence, do not matter.
 func text(services []Service) string { return Rules(Sorted(services)) }
 
 func split(services []Service, ours func(Key) bool) (own, foreign []Service) {
@@ -174,7 +174,8 @@ func TestDiffOfItself(t *testing.T) {
 	})
 }
 
-// From wherever a pass was cut off, the next one arrives; foreign services never change; a repeated pass does nothing.
+// Wherever a pass is interrupted, the next one completes it; foreign services never change; a repeated pass does
+// nothing.
 func TestDiffArrives(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want, have := table(1, 2, 3).Draw(t, "want"), table(1, 2, 3, 4, 5).Draw(t, "have")
@@ -185,7 +186,7 @@ func TestDiffArrives(t *testing.T) {
 		whole := Apply(half, Diff(want, half, isOurs))
 		own, left := split(whole, isOurs)
 		if diff := cmp.Diff(text(want), text(own)); diff != "" {
-			t.Fatalf("after a pass cut off at %d of %d: %s", cut, len(ops), diff)
+			t.Fatalf("after a pass interrupted at %d of %d: %s", cut, len(ops), diff)
 		}
 		if diff := cmp.Diff(text(foreign), text(left)); diff != "" {
 			t.Fatalf("foreign services: %s", diff)
@@ -199,7 +200,7 @@ func TestDiffArrives(t *testing.T) {
 	})
 }
 
-// A pool that takes connections before and after takes them after every step between.
+// A pool that accepts connections before and after also accepts them after every intermediate operation.
 func TestDiffNeverEmptiesAPool(t *testing.T) {
 	takes := func(table []Service, key Key) bool {
 		for _, s := range table {
@@ -218,14 +219,14 @@ func TestDiffNeverEmptiesAPool(t *testing.T) {
 			}
 			for i := range ops {
 				if !takes(Apply(have, ops[:i+1]), s.Key) {
-					t.Fatalf("%s takes nothing after step %d of %v", s.Key, i+1, ops)
+					t.Fatalf("%s accepts no connections after operation %d of %v", s.Key, i+1, ops)
 				}
 			}
 		}
 	})
 }
 
-// Steps come in an order that the kernel accepts: Apply's model refuses none of them.
+// The kernel accepts the operations in their order: Apply's model refuses none of them.
 func TestDiffIsAccepted(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		have := table(1, 2, 3, 4).Draw(t, "have")

@@ -1,7 +1,7 @@
-// Package lvs holds virtual servers as values: what the IPVS table shall be (Desired), which steps lead there from what
-// it is (Diff), and a model of what the kernel makes of those steps (Apply).
+// Package lvs models virtual servers as values: the desired IPVS table (Desired), the operations that change the actual
+// table to it (Diff), and a model of their effect in the kernel (Apply).
 //
-// The rules that put a real server into a pool, with which weight, stand alone in Places.
+// Places alone has the rules that decide which real servers are in a pool, and with which weights.
 //
-// It refuses to touch a kernel, a clock or a log: package kernel/ipvs carries the steps out.
+// The package accesses no kernel, clock or log: package kernel/ipvs executes the operations.
 package lvs

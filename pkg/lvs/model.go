@@ -2,8 +2,8 @@ package lvs
 
 import "slices"
 
-// Apply is a model of the kernel's table: have after ops. A step that the kernel would refuse (to add what is there, to
-// change what is not) changes nothing. Neither argument is modified.
+// Apply is a model of the kernel's table: it returns have after ops. An operation that the kernel would refuse (adding
+// an existing entry, changing a missing one) changes nothing. Neither argument is modified.
 func Apply(have []Service, ops []Op) []Service {
 	table := clone(have)
 	for _, op := range ops {

@@ -2,10 +2,10 @@ package lvs
 
 import "fmt"
 
-// OpKind is what an Op does.
+// OpKind is the kind of an Op.
 type OpKind int
 
-// The steps that a table takes. The zero OpKind is none of them.
+// The kinds of operations on a table. The zero OpKind is none of them.
 const (
 	AddService OpKind = iota + 1
 	UpdateService
@@ -15,14 +15,14 @@ const (
 	DeleteServer
 )
 
-// Op is one step from a table to another.
+// Op is one operation on a table.
 type Op struct {
 	Kind    OpKind
-	Service Service // its Servers mean nothing here; every step on a server has its own Op
-	Server  Server  // zero for steps on a service
+	Service Service // its Servers are ignored; every operation on a server is a separate Op
+	Server  Server  // zero for operations on a service
 }
 
-// String is the ipvsadm command line that does the same.
+// String returns the equivalent ipvsadm command line.
 func (o Op) String() string {
 	key := o.Service.Key.rule()
 	switch o.Kind {

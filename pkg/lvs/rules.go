@@ -10,7 +10,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
-// Rules is the table as `ipvsadm -Sn` prints it (and `ipvsadm -R` reads it), in the order given.
+// Rules returns the table as `ipvsadm -Sn` prints it (and `ipvsadm -R` reads it), in the given order.
 func Rules(services []Service) string {
 	var b strings.Builder
 	for _, service := range services {
@@ -18,7 +18,7 @@ func Rules(services []Service) string {
 		for _, server := range service.Servers {
 			fmt.Fprintf(&b, "-a %s -r %s%s", service.Key.rule(), server.AddrPort(), server.rule())
 			if server.Forward == config.TUN {
-				b.WriteString(" --tun-type ipip") // as ipvsadm 1.31 says it; without it means the same
+				b.WriteString(" --tun-type ipip") // as printed by ipvsadm 1.31; it is the default
 			}
 			b.WriteByte('\n')
 		}
@@ -26,7 +26,7 @@ func Rules(services []Service) string {
 	return b.String()
 }
 
-// rule names the service to ipvsadm.
+// rule returns the service as ipvsadm arguments.
 func (k Key) rule() string {
 	address := netip.AddrPortFrom(k.Address, k.Port).String()
 	switch k.Protocol {
@@ -65,7 +65,7 @@ func (s Server) rule() string {
 	return fmt.Sprintf("%s -w %d", forward, s.Weight)
 }
 
-// dotted writes an IPv4 prefix length as a mask, the only form ipvsadm takes.
+// dotted returns an IPv4 prefix length as a mask, the only form that ipvsadm accepts.
 func dotted(bits int) string {
 	ones, err := netip.MustParseAddr("255.255.255.255").Prefix(bits)
 	if err != nil {

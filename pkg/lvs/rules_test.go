@@ -50,7 +50,7 @@ func TestKeyString(t *testing.T) {
 	}
 }
 
-// Keys that differ, be it in the family alone, have different texts, different rules and an order.
+// Different keys, even if only the family differs, have different texts and rules, and are ordered.
 func TestKeysAreToldApart(t *testing.T) {
 	key := rapid.Custom(func(t *rapid.T) Key {
 		six := rapid.Bool().Draw(t, "IPv6")
@@ -82,7 +82,7 @@ func TestKeysAreToldApart(t *testing.T) {
 	})
 }
 
-// The key of a virtual server of the cluster file is of its address's family.
+// The key of a virtual server of the cluster file has the family of its address.
 func TestKeyOfBothFamilies(t *testing.T) {
 	for _, address := range []string{"10.77.0.100", "fd00::100"} {
 		a := netip.MustParseAddr(address)

@@ -11,10 +11,10 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
-// FirewallMark is the Protocol of a service that is chosen by firewall mark in place of an address.
+// FirewallMark is the Protocol of a service that is selected by firewall mark instead of by address.
 const FirewallMark = "fwm"
 
-// Key names a virtual server of either address family in the IPVS table. It is comparable.
+// Key identifies a virtual server of either address family in the IPVS table. It is comparable.
 type Key struct {
 	Protocol string     // "tcp", "udp", "sctp" or FirewallMark
 	Address  netip.Addr // with FirewallMark: the unspecified address of the family
@@ -22,8 +22,8 @@ type Key struct {
 	Mark     uint32     // with FirewallMark only
 }
 
-// String is "tcp 10.77.0.100:3306", "tcp [fd00::100]:3306", "fwm 5" or, in IPv6, "fwm 5 (IPv6)". Keys that differ have texts
-// that do.
+// String returns "tcp 10.77.0.100:3306", "tcp [fd00::100]:3306", "fwm 5" or, for IPv6, "fwm 5 (IPv6)". Different keys
+// have different texts.
 func (k Key) String() string {
 	switch {
 	case k.Protocol != FirewallMark:
@@ -35,10 +35,10 @@ func (k Key) String() string {
 	}
 }
 
-// Family is that of the service's clients. A mark names one service in each.
+// Family is the family of the service's clients. A mark identifies one service in each family.
 func (k Key) Family() kernel.Family { return kernel.FamilyOf(k.Address) }
 
-// Marked is the key of a service by firewall mark.
+// Marked returns the key of a service by firewall mark.
 func Marked(family kernel.Family, mark uint32) Key {
 	return Key{Protocol: FirewallMark, Address: family.Unspecified(), Mark: mark}
 }
@@ -58,15 +58,15 @@ type Service struct {
 	Key
 	Scheduler   string
 	Persistence time.Duration // whole seconds; 0: none
-	Netmask     int           // prefix length that groups clients, read only with Persistence; 0: one client each
+	Netmask     int           // prefix length by which clients are grouped, used only with Persistence; 0: each client separately
 	Servers     []Server
 
-	// Stray says what the kernel holds here that this model has no field for (scheduler flags, one-packet); "" is
-	// nothing. Only a reader sets it; Diff writes such a service anew.
+	// Stray describes settings in the kernel for which this model has no field (scheduler flags, one-packet); "": none.
+	// Only a reader sets it; Diff rewrites such a service.
 	Stray string
 }
 
-// Server is a real server in the pool of a service. Address and port name it there.
+// Server is a real server in the pool of a service, where its address and port identify it.
 type Server struct {
 	Address netip.Addr
 	Port    uint16
@@ -76,12 +76,12 @@ type Server struct {
 	// Stray is as in Service: thresholds, tunnel encapsulation.
 	Stray string
 
-	// Counters that a reader fills in; Diff does not look at them.
+	// Counters that a reader fills in; Diff ignores them.
 	ActiveConnections   int
 	InactiveConnections int
 }
 
-// AddrPort names the server within its service.
+// AddrPort identifies the server within its service.
 func (s Server) AddrPort() netip.AddrPort { return netip.AddrPortFrom(s.Address, s.Port) }
 
 // mask is the prefix length that the kernel uses: 0 without persistence, where it has no meaning.
@@ -96,7 +96,7 @@ func (s Service) mask() int {
 	}
 }
 
-// same tells whether a service that is wanted stands as other, apart from the servers.
+// same reports whether a wanted service equals other, apart from its servers.
 func (s Service) same(other Service) bool {
 	return s.Scheduler == other.Scheduler &&
 		s.Persistence == other.Persistence &&
@@ -104,17 +104,17 @@ func (s Service) same(other Service) bool {
 		tidy(s.Stray, other.Stray)
 }
 
-// same tells whether a server that is wanted stands as other, apart from the counters.
+// same reports whether a wanted server equals other, apart from its counters.
 func (s Server) same(other Server) bool {
 	return s.Forward == other.Forward && s.Weight == other.Weight && tidy(s.Stray, other.Stray)
 }
 
-// tidy tells whether nothing stray has to be cleared. A want with something stray is itself what somebody read, to be
-// compared with a later look that may see less.
+// tidy reports whether no stray settings have to be cleared. A want with Stray set was itself read from the kernel, and
+// is compared with a later read that may see less.
 func tidy(want, have string) bool { return have == "" || have == want }
 
-// Sorted returns a deep copy in a fixed order: services by key, servers by address and port. The kernel's own order is
-// that of a hash table.
+// Sorted returns a deep copy in a fixed order: services by key, servers by address and port. The kernel's order is that
+// of a hash table.
 func Sorted(services []Service) []Service {
 	sorted := clone(services)
 	for i := range sorted {

@@ -26,8 +26,8 @@ func thousand() []config.VirtualServer {
 	return all
 }
 
-// BenchmarkStart is what a start makes of an empty table, BenchmarkLook what every look at a table costs that is as it
-// should be.
+// BenchmarkStart is the comparison with an empty table at a start, BenchmarkLook the one with a table that is already
+// right.
 func BenchmarkStart(b *testing.B) {
 	servers := thousand()
 	b.ReportAllocs()

@@ -1,37 +1,37 @@
 package lvs
 
-// Condition is what the checks say of one real server. The zero value: nothing is known yet.
+// Condition is the result of the checks of one real server. The zero value: nothing is known yet.
 type Condition struct {
-	Known bool // a check has decided at least once; without it the other two mean nothing
+	Known bool // a check has decided at least once; otherwise Up and Full are meaningless
 	Up    bool
-	Full  bool // it is up and takes no more connections (MySQL error 1040); means nothing unless Up
+	Full  bool // it is up and accepts no more connections (MySQL error 1040); meaningless unless Up
 }
 
-// Member is one real server of a pool as the weight rules see it.
+// Member is one real server of a pool, as input of the weight rules.
 type Member struct {
 	Weight    int // configured
 	Condition Condition
 	InitialUp bool // initial_state: up
 
-	// Found tells that it stood in the kernel's table when the director started, FoundWeight with which weight.
+	// Found: it was in the kernel's table when the director started, with the weight FoundWeight.
 	Found       bool
 	FoundWeight int
 }
 
-// Place is where a member stands in the table. The zero value: it is not in it.
+// Place is the entry of a member in the table. The zero value: it has none.
 type Place struct {
 	Present bool
 	Weight  int
 }
 
-// Places gives every member of a pool its place:
+// Places returns the entry of every member of a pool:
 //
 //   - up: in the table with its configured weight
 //   - down: not in the table
-//   - nothing known: as it was found in the table (unknown is not down; a weight of 0 found there is kept like "full"),
+//   - nothing known: as it was found in the table (unknown is not down; a weight of 0 that was found is kept like "full"),
 //     and one that was not found is in it if initial_state says so
-//   - full: weight 0 while another member takes connections. Where none does all of them keep their configured
-//     weights, for the last one out would turn a slow service into none
+//   - full: weight 0 while another member accepts connections. If none does, all of them keep their configured
+//     weights, because taking out the last one would turn a slow service into an outage
 func Places(pool []Member) []Place {
 	takers := false
 	for _, m := range pool {

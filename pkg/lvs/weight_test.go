@@ -53,7 +53,7 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// A pool with one server that may take connections has one that does.
+// If a server of a pool may get connections, at least one does.
 func TestPlacesNeverTheLastOut(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		pool := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Member {
