@@ -1,3 +1,3 @@
-// Package kernel has the values that the packages under it, their users and the pure packages share: addresses,
-// their families and interfaces as the kernel describes them, and the errors that callers branch on. It touches no kernel.
+// Package kernel has the types shared by its subpackages, their users and the pure packages: addresses, their families,
+// interfaces, and the errors that callers branch on. It does not access the kernel.
 package kernel

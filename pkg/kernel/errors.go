@@ -2,10 +2,10 @@ package kernel
 
 import "errors"
 
-// What callers branch on, whichever part of the kernel said it. ErrNotPermitted is wrapped with what the process lacks.
+// Errors that callers branch on, from any part of the kernel. ErrNotPermitted is wrapped with the missing privilege.
 var (
-	// ErrNotPermitted says that the process lacks a privilege.
+	// ErrNotPermitted: the process lacks a privilege.
 	ErrNotPermitted = errors.New("not permitted")
-	// ErrNoInterface says that the named interface does not exist, or no longer does.
+	// ErrNoInterface: the named interface does not exist, or no longer exists.
 	ErrNoInterface = errors.New("no such network interface (see: ip link)")
 )

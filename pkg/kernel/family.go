@@ -11,8 +11,8 @@ const (
 	IPv6 Family = 6
 )
 
-// FamilyOf is the family of an address; none for the zero Addr. As for netip an IPv4-mapped IPv6 address is of IPv6: who
-// takes addresses from outside unmaps or refuses them.
+// FamilyOf returns the family of an address; none for the zero Addr. As in netip, an IPv4-mapped IPv6 address belongs
+// to IPv6: code that accepts external addresses must unmap or refuse them.
 func FamilyOf(a netip.Addr) Family {
 	switch {
 	case a.Is4():
@@ -36,7 +36,7 @@ func (f Family) String() string {
 	}
 }
 
-// Unspecified is 0.0.0.0 or ::, which stands for every address of the family; invalid for none.
+// Unspecified returns 0.0.0.0 or ::, which means every address of the family; invalid for none.
 func (f Family) Unspecified() netip.Addr {
 	switch f {
 	case IPv4:

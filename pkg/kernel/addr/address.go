@@ -14,17 +14,15 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
-// forever is the kernel's lifetime of a permanent address (INFINITY_LIFE_TIME,
-// include/net/addrconf.h).
+// forever is the kernel's lifetime of a permanent address (INFINITY_LIFE_TIME, include/net/addrconf.h).
 const forever = math.MaxUint32
 
-// Address is one address of one interface at one moment.
+// Address is a snapshot of one address of one interface.
 type Address = kernel.Address
 
-// Put adds an address of global scope, without a broadcast address, or renews
-// its lease where it is there already; it re-creates one that has gone. The
-// lease is in whole seconds, at least one; 0 makes the address permanent, also
-// one that had a lease. The prefix must be a single address (/32 or /128).
+// Put adds an address of global scope, without a broadcast address, or renews its lease if it exists; it re-creates one
+// that has expired or was removed. The lease is in whole seconds, at least one; 0 makes the address permanent, even one
+// that had a lease. The prefix must be a single address (/32 or /128).
 //
 // Errors: kernel.ErrNoInterface, kernel.ErrNotPermitted, ErrTimeout.
 func (h *Handle) Put(iface string, p netip.Prefix, lease time.Duration) error {
@@ -43,7 +41,7 @@ func (h *Handle) Put(iface string, p netip.Prefix, lease time.Duration) error {
 	before, put := h.where[kernel.IfAddr{Interface: iface, Prefix: p}]
 	h.where[kernel.IfAddr{Interface: iface, Prefix: p}] = link.Attrs().Index
 	h.mu.Unlock()
-	if put && before != link.Attrs().Index { // the name went to another interface
+	if put && before != link.Attrs().Index { // the name now belongs to another interface
 		if err := h.remove(before, p); err != nil {
 			return fmt.Errorf("remove address %s from the former %s: %w", p, iface, err)
 		}
@@ -51,9 +49,8 @@ func (h *Handle) Put(iface string, p netip.Prefix, lease time.Duration) error {
 	return nil
 }
 
-// Remove removes an address, exactly this prefix. An address or interface that
-// is not there is success. Where this handle put the address onto an interface
-// that has another name by now, it is removed from there.
+// Remove removes an address with exactly this prefix. A missing address or interface is not an error. If this handle
+// put the address on an interface that was renamed since, it is removed from there.
 //
 // Errors: kernel.ErrNotPermitted, ErrTimeout.
 func (h *Handle) Remove(iface string, p netip.Prefix) error {
@@ -79,7 +76,7 @@ func (h *Handle) Remove(iface string, p netip.Prefix) error {
 	return nil
 }
 
-// remove removes an address from the interface of an index, if either is there.
+// remove removes an address from the interface with an index, if both exist.
 func (h *Handle) remove(index int, p netip.Prefix) error {
 	err := h.rt.AddrDel(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: index}}, &netlink.Addr{IPNet: ipNet(p)})
 	if err == nil || errors.Is(err, unix.EADDRNOTAVAIL) {
@@ -91,9 +88,8 @@ func (h *Handle) remove(index int, p netip.Prefix) error {
 	return err
 }
 
-// List lists the addresses of one interface, or of all when iface is "", IPv4
-// and IPv6, in the kernel's order: per interface, the first address of a subnet
-// before its secondary ones.
+// List lists the addresses of one interface, or of all when iface is "", IPv4 and IPv6, in the kernel's order: per
+// interface, the first address of a subnet before its secondary ones.
 //
 // Errors: kernel.ErrNoInterface, ErrTimeout.
 func (h *Handle) List(iface string) ([]Address, error) {
@@ -143,7 +139,7 @@ func (h *Handle) list(iface string, family int) ([]Address, error) {
 	return list, nil
 }
 
-// vip describes a VIP to the kernel.
+// vip returns a VIP in the form for netlink.
 func vip(p netip.Prefix, lease time.Duration) (*netlink.Addr, error) {
 	seconds := int64(lease / time.Second)
 	switch {
@@ -157,9 +153,8 @@ func vip(p netip.Prefix, lease time.Duration) (*netlink.Addr, error) {
 		a.ValidLft, a.PreferedLft = int(seconds), int(seconds)
 	}
 	if p.Addr().Is6() {
-		// Duplicate address detection would hold the VIP back for a second while
-		// the old holder may still have it. A preferred lifetime of 0 keeps an IPv6
-		// address from being chosen as a source; for IPv4 the kernel ignores it.
+		// Duplicate address detection would delay the VIP by a second, and fail while the old MASTER still has it. A
+		// preferred lifetime of 0 keeps an IPv6 address from being chosen as a source; for IPv4 the kernel ignores it.
 		a.Flags = unix.IFA_F_NODAD
 		a.PreferedLft = 0
 		if lease == 0 {
@@ -169,18 +164,18 @@ func vip(p netip.Prefix, lease time.Duration) (*netlink.Addr, error) {
 	return a, nil
 }
 
-// tentative reads the flags of an address. One that is optimistic (RFC 4429) is used while the kernel still asks, and one
-// that failed keeps the flag of the question (addrconf_dad_stop in net/ipv6/addrconf.c).
+// tentative interprets the flags of an address. An optimistic address (RFC 4429) can be used during duplicate address
+// detection, and a duplicate one keeps the flag IFA_F_TENTATIVE (addrconf_dad_stop in net/ipv6/addrconf.c).
 func tentative(flags int) bool {
 	return flags&unix.IFA_F_TENTATIVE != 0 && flags&(unix.IFA_F_OPTIMISTIC|unix.IFA_F_DADFAILED) == 0
 }
 
-// remaining reads a valid lifetime as the kernel reports it.
+// remaining converts a valid lifetime as reported by the kernel.
 func remaining(seconds uint32) time.Duration {
 	if seconds == forever {
 		return 0
 	}
-	// 0 is a lease that is about to end, which must not look like none.
+	// 0 is a lease that is about to expire, which must not be confused with no lease.
 	return time.Duration(max(seconds, 1)) * time.Second
 }
 

@@ -50,7 +50,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// shown is what iproute2 says about the VIP.
+// shown returns the output of iproute2 about the VIP.
 func shown(t *testing.T, h host) string {
 	t.Helper()
 	return h.IP(t, "-o addr show to %s", vip1)
@@ -78,7 +78,7 @@ func TestPutIsIdempotent(t *testing.T) {
 	if got := shown(t, h); strings.Count(got, "10.77.0.100/32") != 1 || !strings.Contains(got, "valid_lft forever") {
 		t.Errorf("ip addr: %q; want the VIP once, for ever", got)
 	}
-	// A lease may come to a permanent address and go again.
+	// A permanent address can get a lease and become permanent again.
 	must(t, a.Put("eth0", vip1, 100*time.Second))
 	if got := shown(t, h); strings.Contains(got, "forever") {
 		t.Errorf("ip addr: %q; want a lease", got)
@@ -89,7 +89,7 @@ func TestPutIsIdempotent(t *testing.T) {
 	}
 }
 
-// A VIP is not left behind on an interface that was renamed under it, nor when another one has its name.
+// A VIP is removed from an interface that was renamed, even if another interface now has its name.
 func TestRenamedUnderTheVIP(t *testing.T) {
 	h, a := director(t)
 	put := func() { must(t, a.Put("eth0", vip1, time.Minute)) }
@@ -105,7 +105,7 @@ func TestRenamedUnderTheVIP(t *testing.T) {
 	h.IP(t, "link add eth0 type bridge")
 	put()
 	if got := shown(t, h); strings.Contains(got, "wan0") || !strings.Contains(got, "eth0") {
-		t.Errorf("ip addr: %q; want it on the one that is eth0 now, alone", got)
+		t.Errorf("ip addr: %q; want it only on the interface that is now eth0", got)
 	}
 	must(t, a.Remove("eth0", vip1))
 	if got := shown(t, h); got != "" {
@@ -113,8 +113,8 @@ func TestRenamedUnderTheVIP(t *testing.T) {
 	}
 }
 
-// TestLease: an address goes when its lease is over, and not before its renewal's is; of IPv6, too, although no VIP of the
-// cluster file may be one yet.
+// TestLease: an address is removed when its lease expires, and not before a renewed lease expires. This includes IPv6,
+// although the cluster file does not allow IPv6 VIPs yet.
 func TestLease(t *testing.T) {
 	for _, p := range []netip.Prefix{vip1, vip6} {
 		t.Run(p.Addr().String(), func(t *testing.T) { leaseEnds(t, p) })
@@ -138,8 +138,8 @@ func leaseEnds(t *testing.T, p netip.Prefix) {
 	for time.Since(start) < 1500*time.Millisecond {
 		renewed = time.Now()
 		must(t, a.Put("eth0", p, time.Second))
-		if is() == "" && time.Since(renewed) < time.Second { // a busy machine may take longer to look
-			t.Fatal("the VIP went although its lease was renewed")
+		if is() == "" && time.Since(renewed) < time.Second { // on a busy machine the check may be late
+			t.Fatal("the VIP was removed although its lease was renewed")
 		}
 	}
 	gone.await(t, Event{Kind: AddressRemoved, Interface: "eth0", Prefix: p})
@@ -150,7 +150,7 @@ func leaseEnds(t *testing.T, p netip.Prefix) {
 		t.Errorf("ip addr: %q after the lease", got)
 	}
 
-	// Documented: a renewal that comes too late puts the address back.
+	// Documented: a late renewal re-creates the address.
 	must(t, a.Put("eth0", p, time.Second))
 	if is() == "" {
 		t.Error("a late Put did not re-create the address")
@@ -256,8 +256,8 @@ func TestList(t *testing.T) {
 	}
 }
 
-// An IPv6 address says whether it can be used: not while the kernel still asks for others that have it, and never when one
-// answered.
+// List reports whether an IPv6 address can be used: not during duplicate address detection, and never if it is a
+// duplicate.
 func TestListIPv6(t *testing.T) {
 	h, peer := newHost(t), newHost(t)
 	netnstest.Wire(t, h, peer)
@@ -290,14 +290,14 @@ func TestListIPv6(t *testing.T) {
 	if !got.Duplicate || got.Tentative {
 		t.Errorf("an address that the peer has: %+v", got)
 	}
-	peer.IP(t, "link set eth0 down") // nobody can be asked
+	peer.IP(t, "link set eth0 down") // duplicate address detection cannot run
 	h.IP(t, "addr add fd00::6/64 dev eth0")
 	if got := first("fd00::6/64"); !got.Tentative || got.Duplicate {
 		t.Errorf("without a carrier: %+v", got)
 	}
 	h.IP(t, "addr add fd00::7/64 dev eth0 nodad")
 	if got := first("fd00::7/64"); !got.Usable() || !got.Global {
-		t.Errorf("without the question: %+v", got)
+		t.Errorf("without duplicate address detection: %+v", got)
 	}
 }
 
@@ -341,7 +341,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// Without the capability each change is one clear sentence; reading still works.
+// Without the capability the error of each change names it; reading still works.
 func TestNotPermitted(t *testing.T) {
 	h := newHost(t)
 	h.Do(t, func() error {
@@ -365,8 +365,7 @@ func TestNotPermitted(t *testing.T) {
 	})
 }
 
-// dropCapabilities takes all capabilities from the calling thread alone, which
-// must be one that ends with the test.
+// dropCapabilities drops all capabilities of the calling thread only, which must end with the test.
 func dropCapabilities() error {
 	var none [2]unix.CapUserData
 	return unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0])

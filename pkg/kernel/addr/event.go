@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Kind says what an Event is about.
+// Kind is the kind of an Event.
 type Kind int
 
 // The kinds of events. The zero value is none of them.
@@ -18,13 +18,12 @@ const (
 	AddressAdded Kind = iota + 1
 	// AddressRemoved: an address was removed, by a process (Asked) or by its lease.
 	AddressRemoved
-	// LinkChanged: an interface came, or something about it changed; also things
-	// that Event does not carry.
+	// LinkChanged: an interface appeared or changed; the change may be one that Event does not carry.
 	LinkChanged
 	// LinkRemoved: an interface is gone, or no longer has this name.
 	LinkRemoved
-	// Resync: anything may have happened; read what you need anew. It is the
-	// first event of a watch, and follows whenever events were lost.
+	// Resync: anything may have changed; read everything again. It is the first event of a watch, and is sent whenever
+	// events were lost.
 	Resync
 )
 
@@ -52,21 +51,19 @@ type Event struct {
 	// Prefix and Valid (as in Address) are set for address events only.
 	Prefix netip.Prefix
 	Valid  time.Duration
-	// Asked says that a process asked for this change of an IPv4 address, perhaps
-	// this one. It is false where the kernel acted by itself, as when a lease is
-	// over, and always for IPv6, where the kernel does not tell (rtmsg_ifa in
+	// Asked: a process, possibly this one, requested this change of an IPv4 address. It is false if the kernel acted on
+	// its own, as when a lease expires, and always for IPv6, where the kernel does not report it (rtmsg_ifa in
 	// net/ipv4/devinet.c, inet6_ifa_notify in net/ipv6/addrconf.c).
 	Asked bool
 	// Up and Carrier (as in Link) are set for LinkChanged only.
 	Up, Carrier bool
 }
 
-// names knows the interfaces by index, because address messages carry no name.
+// names maps interface indexes to names, because address messages carry no name.
 type names map[int32]string
 
-// events turns one netlink message into events and keeps the names. A message
-// that cannot be understood becomes a Resync rather than being ignored.
-// port is the netlink port of the process that asked for the change, 0 for none.
+// events turns one netlink message into events and updates the names. A message that cannot be parsed becomes a Resync
+// instead of being ignored. port is the netlink port of the process that requested the change, 0 for none.
 func (n names) events(kind uint16, port uint32, body []byte) []Event {
 	switch kind {
 	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
@@ -89,8 +86,7 @@ func (n names) addressEvents(kind uint16, port uint32, body []byte) []Event {
 	if !ok || !known {
 		return resync
 	}
-	// IPv6 sends IFA_ADDRESS alone; IPv4 sends both, and where they differ
-	// IFA_ADDRESS is the far end of a point-to-point link.
+	// IPv6 sends only IFA_ADDRESS; IPv4 sends both, and if they differ IFA_ADDRESS is the peer of a point-to-point link.
 	ip, ok := netip.AddrFromSlice(attrs[unix.IFA_ADDRESS])
 	if local, has := netip.AddrFromSlice(attrs[unix.IFA_LOCAL]); has && local != ip {
 		ip, ok, bits = local, true, local.BitLen()
@@ -114,8 +110,8 @@ func (n names) linkEvents(kind uint16, body []byte) []Event {
 		return resync
 	}
 	if body[0] != unix.AF_UNSPEC {
-		// A bridge reports its ports in the same messages; RTM_DELLINK then means
-		// that a port left the bridge, not that the interface is gone.
+		// A bridge reports its ports in the same messages; RTM_DELLINK then means that a port left the bridge, not that the
+		// interface is gone.
 		return nil
 	}
 	index := int32(binary.NativeEndian.Uint32(body[4:]))
@@ -138,8 +134,7 @@ func (n names) linkEvents(kind uint16, body []byte) []Event {
 	return []Event{changed}
 }
 
-// attributes splits a list of struct rtattr (rtnetlink(7)); ok is false when a
-// length in it is wrong.
+// attributes splits a list of struct rtattr (rtnetlink(7)); ok is false when a length in it is wrong.
 func attributes(b []byte) (found map[uint16][]byte, ok bool) {
 	found = make(map[uint16][]byte)
 	for len(b) >= unix.SizeofRtAttr {

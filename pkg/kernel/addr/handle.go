@@ -13,25 +13,23 @@ import (
 )
 
 var (
-	// errNotPermitted says that the process may not change interfaces.
+	// errNotPermitted: the process may not change interfaces.
 	errNotPermitted = fmt.Errorf("%w: needs CAP_NET_ADMIN, run as root or grant it in the service unit", kernel.ErrNotPermitted)
-	// ErrTimeout says that the kernel did not answer in time.
+	// ErrTimeout: the kernel did not answer in time.
 	ErrTimeout = errors.New("the kernel did not answer within " + requestTimeout.String())
 )
 
 const (
-	// requestTimeout bounds each exchange with the kernel, which normally takes
-	// microseconds but waits for the lock that all interface changes share.
+	// requestTimeout bounds each exchange with the kernel, which normally takes microseconds but may wait for the rtnl
+	// lock, which all interface changes share.
 	requestTimeout = 2 * time.Second
 
-	// dumpAttempts is how often a dump is started anew when the kernel says that
-	// the table changed while it was read.
+	// dumpAttempts is how often a dump is tried when the kernel reports that the table changed while it was read.
 	dumpAttempts = 5
 )
 
-// Handle is one netlink socket of its own, so that the VIP path never waits
-// behind another user of netlink. It belongs to the network namespace of the
-// thread that opened it and may be used by several goroutines.
+// Handle is a separate netlink socket, so that changes of VIPs never wait for another user of netlink. It belongs to
+// the network namespace of the thread that opened it and may be used by several goroutines.
 type Handle struct {
 	rt *netlink.Handle
 
@@ -52,13 +50,13 @@ func Open() (*Handle, error) {
 	return &Handle{rt: rt, where: map[kernel.IfAddr]int{}}, nil
 }
 
-// Close releases the socket. The handle is of no use afterwards.
+// Close releases the socket. The handle must not be used afterwards.
 func (h *Handle) Close() error {
 	h.rt.Close()
 	return nil
 }
 
-// translate turns what netlink answers into the errors that callers branch on.
+// translate maps netlink errors to the errors that callers branch on.
 func translate(err error) error {
 	var notFound netlink.LinkNotFoundError
 	switch {
@@ -72,9 +70,8 @@ func translate(err error) error {
 	return err
 }
 
-// dump reads a kernel table, anew when it changed while it was read. netlink
-// v1.3.1 then returns data that may lack entries together with
-// ErrDumpInterrupted.
+// dump reads a kernel table, and reads it again if it changed meanwhile. netlink v1.3.1 then returns ErrDumpInterrupted
+// together with data that may lack entries.
 func dump[T any](read func() ([]T, error)) ([]T, error) {
 	var all []T
 	var err error

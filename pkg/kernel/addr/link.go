@@ -9,7 +9,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
-// Link is a network interface as the kernel describes it at one moment.
+// Link is a snapshot of a network interface.
 type Link = kernel.Link
 
 // Links lists all interfaces in the order of their indexes.
@@ -25,8 +25,7 @@ func (h *Handle) Links() ([]Link, error) {
 	return links, nil
 }
 
-// SetUp sets an interface up, as `ip link set IFACE up` does. An interface that
-// is up already is success.
+// SetUp sets an interface up, as `ip link set IFACE up` does. An interface that is already up is not an error.
 func (h *Handle) SetUp(iface string) error {
 	link, err := h.find(iface)
 	if err == nil {
@@ -38,9 +37,8 @@ func (h *Handle) SetUp(iface string) error {
 	return nil
 }
 
-// find asks for one interface by name. The kernel would also answer for an
-// alternative name; those are refused, because sysctls and events know only
-// the first one.
+// find looks up an interface by name. The kernel would also accept an alternative name; those are refused, because
+// sysctls and events use only the primary one.
 func (h *Handle) find(iface string) (netlink.Link, error) {
 	if iface == "" || len(iface) >= unix.IFNAMSIZ {
 		return nil, kernel.ErrNoInterface

@@ -8,10 +8,10 @@ import (
 	"github.com/lvs-director/lvs-director/internal/require"
 )
 
-// What the agent of a TUN server does: tunl0 up, with the VIP on it.
+// The operations of the agent on a TUN server: tunl0 up, with the VIP on it.
 func TestTunnel(t *testing.T) {
 	h, a := director(t)
-	err := h.Enter(func() error { // brings the module, and with it tunl0 in every namespace
+	err := h.Enter(func() error { // loads the module, which creates tunl0 in every namespace
 		return exec.Command("ip", "link", "add", "tun9", "type", "ipip", "remote", "10.77.0.3", "local", "10.77.0.2").Run()
 	})
 	if err != nil {

@@ -10,20 +10,18 @@ import (
 )
 
 const (
-	// watchBuffer is how many bytes of events the kernel keeps while the consumer
-	// is busy; an event takes some 2 kB of it.
+	// watchBuffer is the size in bytes of the kernel's queue of events; an event takes about 2 kB of it.
 	watchBuffer = 1 << 20
 
-	// watchPause is the wait before a subscription is renewed, so that a storm of
-	// changes or a lasting error does not become a loop that burns a CPU.
+	// watchPause is the wait before a subscription is renewed, so that a burst of changes or a persistent error does not
+	// cause a busy loop.
 	watchPause = 50 * time.Millisecond
 )
 
-// Watch delivers address and link changes of the thread's network namespace
-// until ctx ends, and then returns nil. The first event is a Resync: what is
-// read after it cannot miss a change. When the kernel drops events because deliver is slow
-// (ENOBUFS), or the socket fails, Watch subscribes anew and delivers another
-// Resync. deliver is called by the calling goroutine, one event at a time.
+// Watch delivers address and link changes of the thread's network namespace until ctx ends, and then returns nil. The
+// first event is a Resync: no change after a later read is missed. If the kernel drops events because deliver is slow
+// (ENOBUFS), or the socket fails, Watch subscribes again and delivers another Resync. deliver is called by the calling
+// goroutine, one event at a time.
 //
 // An error is returned only when the first subscription is not possible.
 func Watch(ctx context.Context, deliver func(Event)) error {
@@ -54,15 +52,15 @@ func subscribe(buffer int) (*nl.NetlinkSocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Without CAP_NET_ADMIN the forced size is refused and the system's limit
-	// holds; that only means a Resync earlier.
+	// Without CAP_NET_ADMIN the forced size is refused and the system's limit applies; that only makes a Resync more
+	// likely.
 	if s.SetReceiveBufferSize(buffer, true) != nil {
 		_ = s.SetReceiveBufferSize(buffer, false)
 	}
 	return s, nil
 }
 
-// receive delivers what the subscription tells until it fails or ctx ends.
+// receive delivers the events of the subscription until it fails or ctx ends.
 func receive(ctx context.Context, s *nl.NetlinkSocket, deliver func(Event)) {
 	known, err := currentNames()
 	if err != nil {

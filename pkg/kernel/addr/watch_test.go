@@ -11,10 +11,10 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel/internal/netnstest"
 )
 
-// eventWait is how long a test waits for an event that must come.
+// eventWait is how long a test waits for an expected event.
 const eventWait = 20 * time.Second
 
-// watched is what a watch in a host delivers.
+// watched has the events of a watch in a host.
 type watched struct {
 	events chan Event
 }
@@ -48,7 +48,7 @@ func (w *watched) run(t *testing.T, h host, buffer int, deliver func(Event)) {
 	})
 }
 
-// await reads events until one is as wanted; Valid is compared only by being there.
+// await reads events until one matches; of Valid only whether it is set is compared.
 func (w *watched) await(t *testing.T, want Event) {
 	t.Helper()
 	deadline := time.After(eventWait)
@@ -79,7 +79,7 @@ func TestWatchAddresses(t *testing.T) {
 	h.IP(t, "addr del %s dev eth0", vip1)
 	w.await(t, Event{Kind: AddressRemoved, Interface: "eth0", Prefix: vip1, Asked: true})
 	must(t, a.Put("eth0", vip1, time.Second))
-	w.await(t, Event{Kind: AddressRemoved, Interface: "eth0", Prefix: vip1}) // nobody asked: its lease is over
+	w.await(t, Event{Kind: AddressRemoved, Interface: "eth0", Prefix: vip1}) // Asked is false: its lease expired
 	h.IP(t, "addr add 10.9.0.1 peer 10.9.0.2/24 dev eth0")
 	w.await(t, Event{Kind: AddressAdded, Interface: "eth0", Prefix: netip.MustParsePrefix("10.9.0.1/32"), Asked: true})
 	must(t, a.Put("lo", vip6, 0))
@@ -97,11 +97,11 @@ func TestWatchLinks(t *testing.T) {
 	must(t, a.Put("wan0", vip1, 0))
 	w.await(t, Event{Kind: AddressAdded, Interface: "wan0", Prefix: vip1, Asked: true})
 
-	// A port that leaves a bridge is not a link that is gone.
+	// A port that leaves a bridge is not a removed link.
 	h.IP(t, "link add br0 type bridge")
 	h.IP(t, "link set wan0 master br0")
 	h.IP(t, "link set wan0 nomaster")
-	h.IP(t, "link set wan0 mtu 1400") // the end of what belongs to it
+	h.IP(t, "link set wan0 mtu 1400") // marks the end of its events
 	for done := false; !done; {
 		select {
 		case e := <-w.events:
@@ -118,11 +118,11 @@ func TestWatchLinks(t *testing.T) {
 	w.await(t, Event{Kind: LinkRemoved, Interface: "wan0"})
 	h.IP(t, "link add eth9 type veth peer name eth8")
 	w.await(t, Event{Kind: LinkChanged, Interface: "eth9"})
-	must(t, a.Put("eth9", vip1, 0)) // its index came after the start of the watch
+	must(t, a.Put("eth9", vip1, 0)) // created after the start of the watch
 	w.await(t, Event{Kind: AddressAdded, Interface: "eth9", Prefix: vip1, Asked: true})
 }
 
-// A peer whose cable is out is seen as carrier lost, not as a link gone.
+// A disconnected peer is reported as a lost carrier, not as a removed link.
 func TestWatchCarrier(t *testing.T) {
 	h, peer := newHost(t), newHost(t)
 	netnstest.Wire(t, h, peer)
@@ -133,8 +133,7 @@ func TestWatchCarrier(t *testing.T) {
 	w.await(t, Event{Kind: LinkChanged, Interface: "eth0", Up: true, Carrier: true})
 }
 
-// When the consumer is slow and the kernel drops events, a Resync comes after
-// the loss, and events go on.
+// If the consumer is slow and the kernel drops events, a Resync follows the loss, and events continue.
 func TestWatchOverflow(t *testing.T) {
 	h, a := director(t)
 	w := &watched{events: make(chan Event, 10_000)}
@@ -170,7 +169,7 @@ func TestKindString(t *testing.T) {
 	}
 }
 
-// Whatever bytes come, there is no panic, and each event can be acted upon.
+// No input causes a panic, and each event is valid.
 func FuzzEvents(f *testing.F) {
 	address := []byte{
 		unix.AF_INET, 32, 0x80, 0, 2, 0, 0, 0,

@@ -17,30 +17,28 @@ import (
 )
 
 var (
-	// ErrNotEthernet says that the interface has no Ethernet addresses to announce.
-	ErrNotEthernet = errors.New("not an Ethernet interface: ARP means nothing there, name the NIC that faces the clients")
-	// errNotPermitted says that the process may not send frames.
+	// ErrNotEthernet: the interface has no Ethernet address to announce.
+	ErrNotEthernet = errors.New("not an Ethernet interface: it has no ARP, use the NIC that faces the clients")
+	// errNotPermitted: the process may not send frames.
 	errNotPermitted = fmt.Errorf("%w: needs CAP_NET_RAW, run as root or grant it in the service unit", kernel.ErrNotPermitted)
-	// ErrDown says that the interface is down.
+	// ErrDown: the interface is down.
 	ErrDown = errors.New("the interface is down")
-	// ErrNotIPv4 says that the address has no ARP.
+	// ErrNotIPv4: there is no ARP for the address.
 	ErrNotIPv4 = errors.New("not an IPv4 address: the unsolicited neighbour advertisements of IPv6 are not supported yet")
 )
 
-// writeTimeout bounds the sending of one frame. A frame that does not get into
-// the device queue by then is of no use any more.
+// writeTimeout bounds the sending of one frame. A frame that is not in the device queue by then is useless.
 const writeTimeout = 100 * time.Millisecond
 
-// Announcer sends gratuitous ARP on one interface. It follows the interface
-// through a change of its hardware address, not of its name: the VIP belongs to
-// whichever interface has the name. It may be used by several goroutines.
+// Announcer sends gratuitous ARP on one interface. It follows changes of the interface's hardware address but not of
+// its name: the VIP belongs to whichever interface has the name. It may be used by several goroutines.
 type Announcer struct {
 	conn  *packet.Conn
 	raw   syscall.RawConn
 	iface string
 	index int
-	// closed is kept here because the error of a closed packet.Conn cannot be told
-	// from others: it is none of os.ErrClosed and net.ErrClosed.
+	// closed is needed because the error of a closed packet.Conn cannot be identified: it is neither os.ErrClosed nor
+	// net.ErrClosed.
 	closed atomic.Bool
 }
 
@@ -60,7 +58,7 @@ func open(iface string) (*Announcer, error) {
 	if err != nil {
 		return nil, translate(err)
 	}
-	// Protocol 0 on bind: the socket takes part in no reception (packet(7)).
+	// Bound with protocol 0, the socket receives nothing (packet(7)).
 	conn, err := packet.Listen(ifi, packet.Raw, 0, nil)
 	if err != nil {
 		return nil, translate(err)
@@ -87,13 +85,12 @@ func (a *Announcer) Close() error {
 	return nil
 }
 
-// Announce broadcasts one gratuitous ARP request and one reply that say that
-// vip is at this interface's present hardware address. It waits at most 100 ms
-// for each; success means that the device took the frames, not that anyone
-// heard them.
+// Announce broadcasts one gratuitous ARP request and one reply that map vip to this interface's current hardware
+// address. It waits at most 100 ms for each. Success means that the device accepted the frames, not that any host
+// received them.
 //
-// Errors: ErrNotIPv4, ErrDown, kernel.ErrNoInterface, net.ErrClosed,
-// os.ErrDeadlineExceeded, and what else sending answers (ENOBUFS).
+// Errors: ErrNotIPv4, ErrDown, kernel.ErrNoInterface, net.ErrClosed, os.ErrDeadlineExceeded, and other errors of send
+// (ENOBUFS).
 func (a *Announcer) Announce(vip netip.Addr) error {
 	err := a.announce(vip.Unmap())
 	if err != nil && a.closed.Load() {
@@ -125,8 +122,8 @@ func (a *Announcer) announce(vip netip.Addr) error {
 	return nil
 }
 
-// send broadcasts one frame. The first try has no deadline: one that passed while this process itself was stalled would
-// hold back the very announcement that is overdue.
+// send broadcasts one frame. The first attempt has no deadline: a deadline that expired while this process was stalled
+// would prevent the overdue announcement.
 func (a *Announcer) send(frame []byte) error {
 	to := &unix.SockaddrLinklayer{Ifindex: a.index, Halen: macSize}
 	copy(to.Addr[:], broadcast[:])
@@ -148,9 +145,9 @@ func (a *Announcer) send(frame []byte) error {
 	return err
 }
 
-// hardwareAddr asks the kernel each time, because the address may change under
-// the socket: a bond that fails over, an administrator. The socket knows its
-// interface by index, so that this also notices that the interface is gone.
+// hardwareAddr asks the kernel each time, because the address may change while the socket is open: when a bond fails
+// over, or by an administrator. The socket refers to its interface by index, so this also detects that the interface is
+// gone.
 func (a *Announcer) hardwareAddr() (mac, error) {
 	var name unix.Sockaddr
 	var failed error
@@ -172,7 +169,7 @@ func (a *Announcer) hardwareAddr() (mac, error) {
 	return mac(link.Addr[:macSize]), nil
 }
 
-// sameName says whether the interface still has the name that it was opened by.
+// sameName returns an error unless the interface still has the name by which it was opened.
 func (a *Announcer) sameName() error {
 	ifr, err := unix.NewIfreq(a.iface)
 	if err != nil {
@@ -191,7 +188,7 @@ func (a *Announcer) sameName() error {
 	return nil
 }
 
-// translate turns what the kernel answers into the errors that callers branch on.
+// translate maps the kernel's errors to the errors that callers branch on.
 func translate(err error) error {
 	var op *net.OpError
 	switch {
@@ -202,7 +199,7 @@ func translate(err error) error {
 	case errors.Is(err, unix.ENETDOWN):
 		return ErrDown
 	case errors.As(err, &op) && op.Op == "route":
-		// How net.InterfaceByName says that there is none; it has no sentinel for it.
+		// net.InterfaceByName returns this for a missing interface; it has no sentinel error.
 		return kernel.ErrNoInterface
 	}
 	return err

@@ -22,7 +22,7 @@ const ownMAC = "02:00:00:00:00:01"
 
 var vip = netip.MustParseAddr("10.77.0.100")
 
-// neighbours are two hosts on one cable; eth0 of the first has ownMAC.
+// neighbours are two connected hosts; eth0 of the first has ownMAC.
 func neighbours(t *testing.T) (own, peer host) {
 	t.Helper()
 	own, peer = newHost(t), newHost(t)
@@ -60,7 +60,7 @@ func capture(t *testing.T, h host) *packet.Conn {
 	return c
 }
 
-// frames reads n frames, or fewer when none comes for a while.
+// frames reads n frames, or fewer if none arrives for a while.
 func frames(t *testing.T, c *packet.Conn, n int) []string {
 	t.Helper()
 	var all []string
@@ -79,7 +79,7 @@ func frames(t *testing.T, c *packet.Conn, n int) []string {
 	return all
 }
 
-// both are the two frames of one announcement, as a capture has them.
+// both returns the two frames of one announcement as captured.
 func both(hardware string) []string {
 	m := strings.ReplaceAll(hardware, ":", " ")
 	const ip = "0a 4d 00 64"
@@ -100,7 +100,7 @@ func TestAnnounceIsCaptured(t *testing.T) {
 		t.Errorf("on the peer (-want +got):\n%s", diff)
 	}
 
-	// A hardware address that changes is followed.
+	// A changed hardware address is used.
 	const second = "02:00:00:00:00:02"
 	own.IP(t, "link set eth0 address %s", second)
 	if err := a.Announce(netip.AddrFrom16(vip.As16())); err != nil {
@@ -111,7 +111,7 @@ func TestAnnounceIsCaptured(t *testing.T) {
 	}
 }
 
-// A deadline that passed while the process was stalled holds nothing back.
+// A deadline that expired while the process was stalled does not prevent an announcement.
 func TestAnnounceAfterAStall(t *testing.T) {
 	own, peer := neighbours(t)
 	a, c := openIn(t, own, "eth0"), capture(t, peer)
@@ -126,7 +126,7 @@ func TestAnnounceAfterAStall(t *testing.T) {
 	}
 }
 
-// What it is for: a neighbour with an old entry sends to the new place.
+// The purpose: a neighbour with an old entry sends to the new hardware address.
 func TestNeighbourFollows(t *testing.T) {
 	own, peer := neighbours(t)
 	a := openIn(t, own, "eth0")
@@ -143,11 +143,11 @@ func TestNeighbourFollows(t *testing.T) {
 	t.Errorf("ip neigh on the peer: %q; want %s", got, ownMAC)
 }
 
-// The socket takes no part in reception, so nothing can pile up in it.
+// The socket receives nothing, so no packets accumulate in its queue.
 func TestReceivesNothing(t *testing.T) {
 	own, peer := neighbours(t)
 	_ = openIn(t, own, "eth0")
-	heard := capture(t, own) // to know when the frames have arrived
+	heard := capture(t, own) // shows when the frames have arrived
 	from := openIn(t, peer, "eth0")
 	for range 20 {
 		if err := from.Announce(vip); err != nil {
@@ -229,7 +229,7 @@ func TestRefusals(t *testing.T) {
 		text  string
 	}{
 		{"eth7", kernel.ErrNoInterface, "open ARP socket on eth7: no such network interface (see: ip link)"},
-		{"lo", ErrNotEthernet, "open ARP socket on lo: not an Ethernet interface: ARP means nothing there, name the NIC that faces the clients"},
+		{"lo", ErrNotEthernet, "open ARP socket on lo: not an Ethernet interface: it has no ARP, use the NIC that faces the clients"},
 	} {
 		own.Do(t, func() error {
 			_, err := Open(c.iface)

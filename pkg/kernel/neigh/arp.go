@@ -26,14 +26,12 @@ const (
 // mac is an Ethernet address.
 type mac [macSize]byte
 
-// broadcast reaches every station of the link.
+// broadcast is the Ethernet broadcast address.
 var broadcast = mac{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
 
-// gratuitous encodes an Ethernet frame with an ARP packet (RFC 826) in which
-// sender and target are both the VIP. The target hardware address is zero in a
-// request (RFC 5227 section 2.3) and the sender's own in a reply (RFC 5944
-// section 4.6). The frame is not padded to the Ethernet minimum; drivers do that.
-// vip must be an IPv4 address.
+// gratuitous encodes an Ethernet frame with an ARP packet (RFC 826) in which sender and target are both the VIP. The
+// target hardware address is zero in a request (RFC 5227 section 2.3) and the sender's own in a reply (RFC 5944 section
+// 4.6). The frame is not padded to the Ethernet minimum; drivers do that. vip must be an IPv4 address.
 func gratuitous(op operation, sender mac, vip netip.Addr) [frameSize]byte {
 	var f [frameSize]byte
 	copy(f[0:], broadcast[:])

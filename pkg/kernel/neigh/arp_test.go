@@ -27,7 +27,7 @@ func TestGratuitousGolden(t *testing.T) {
 	}
 }
 
-// Sender and target are the VIP at the sender's hardware address, always.
+// Sender and target are always the VIP at the sender's hardware address.
 func TestGratuitousIsGratuitous(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		sender := mac(rapid.SliceOfN(rapid.Byte(), macSize, macSize).Draw(t, "sender"))

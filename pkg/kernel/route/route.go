@@ -1,4 +1,4 @@
-// Package route asks the kernel which way a packet would take. It changes nothing and watches nothing.
+// Package route looks up the kernel's route of a packet. It changes nothing and watches nothing.
 package route
 
 import (
@@ -14,11 +14,11 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
-// ErrNoRoute says that the kernel has no route there, or not from this source.
+// ErrNoRoute: the kernel has no route to the destination, or none from this source.
 var ErrNoRoute = errors.New("no route")
 
-// anywhere stands for a client in a far network, by its family: TEST-NET-1 (RFC 5737) and the documentation prefix (RFC
-// 3849), which nobody routes specially.
+// anywhere returns an address that represents a client in a remote network: of TEST-NET-1 (RFC 5737) or the
+// documentation prefix (RFC 3849), for which no network has special routes.
 func anywhere(family kernel.Family) netip.Addr {
 	if family == kernel.IPv6 {
 		return netip.MustParseAddr("2001:db8::1")
@@ -29,12 +29,12 @@ func anywhere(family kernel.Family) netip.Addr {
 // requestTimeout bounds the exchange with the kernel.
 const requestTimeout = 2 * time.Second
 
-// Gateway returns the next hop of packets from one of this machine's addresses, of either family, to clients in far
-// networks; policy rules for that source are obeyed. It is invalid, without an error, where they go out directly. A next hop
-// that is link-local, as is usual with IPv6, has no zone.
+// Gateway returns the next hop of packets from one of this machine's addresses, of either family, to clients in remote
+// networks, according to the policy rules for that source. It is invalid, without an error, if they are sent directly.
+// A next hop that is link-local, as is usual with IPv6, has no zone.
 //
-// Errors: ErrNoRoute, with IPv4 also when the source is not an address of this machine: with IPv6 the kernel does not ask
-// (inet6_rtm_getroute in net/ipv6/route.c).
+// Errors: ErrNoRoute, with IPv4 also when the source is not an address of this machine: for IPv6 the kernel does not
+// check (inet6_rtm_getroute in net/ipv6/route.c).
 func Gateway(source netip.Addr) (netip.Addr, error) {
 	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {

@@ -40,7 +40,7 @@ func TestPath(t *testing.T) {
 	}
 }
 
-// Whatever the key, no file outside the tree is named.
+// No key gives a path outside the tree.
 func TestPathStaysInside(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		parts := rapid.SliceOfN(rapid.SampledFrom([]string{".", "/", "..", "a", "eth0.5", "\x00", " "}), 0, 8).Draw(t, "parts")
@@ -128,8 +128,8 @@ func TestKernel(t *testing.T) {
 	get(t, tree, "net.ipv4.conf.lo.arp_ignore", found)
 }
 
-// In a service with ProtectKernelTunables= the tree is mounted read-only, for
-// root too: what is right already is no error there.
+// In a service with ProtectKernelTunables= the tree is read-only even for root: a value that is already set is not an
+// error there.
 func TestReadOnly(t *testing.T) {
 	require.Root(t)
 	runtime.LockOSThread() // never unlocked: the thread ends with the test
@@ -160,7 +160,7 @@ func TestReadOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := tree.Set("net.ipv4.ip_default_ttl", now); err != nil {
-		t.Errorf("Set to the value that stands: %v", err)
+		t.Errorf("Set to the current value: %v", err)
 	}
 	_, err = tree.Set("net.ipv4.ip_default_ttl", now+"0")
 	if !errors.Is(err, kernel.ErrNotPermitted) {

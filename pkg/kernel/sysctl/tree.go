@@ -13,28 +13,24 @@ import (
 )
 
 var (
-	// ErrMissing says that the kernel has no such parameter: the interface of its
-	// name is not there, or the module that brings it is not loaded.
+	// ErrMissing: the kernel has no such parameter, because its interface does not exist or its module is not loaded.
 	ErrMissing = errors.New("no such kernel parameter (is the interface there, is the module loaded?)")
-	// errNotPermitted says that the parameter may not be written, or read.
+	// errNotPermitted: the parameter may not be written, or read.
 	errNotPermitted = fmt.Errorf("%w: run as root with CAP_NET_ADMIN, without ProtectKernelTunables= in the service unit; or set it in /etc/sysctl.d",
 		kernel.ErrNotPermitted)
-	// ErrRefused says that the kernel does not take the value.
+	// ErrRefused: the kernel does not accept the value.
 	ErrRefused = errors.New("the kernel refuses this value")
 )
 
-// Tree is a directory of kernel parameters. The zero value is of no use; see
-// Proc and At.
+// Tree is a directory of kernel parameters. The zero value is not usable; see Proc and At.
 type Tree struct {
 	root string
 }
 
-// Proc is the kernel's own tree. What is under net there belongs to the network
-// namespace of the calling thread.
+// Proc returns the kernel's tree. Its part under net belongs to the network namespace of the calling thread.
 func Proc() Tree { return At("/proc/sys") }
 
-// At is the tree in another directory: one of a container, or a made-up one in
-// a test.
+// At returns the tree in another directory: of a container, or a fake one in a test.
 func At(root string) Tree { return Tree{root: root} }
 
 // Get reads a value, without the white space around it.
@@ -48,12 +44,10 @@ func (t Tree) Get(key string) (string, error) {
 	return value, nil
 }
 
-// Set makes sure that the parameter has the value and returns the one it had.
-// A value that stands already is not written, so that a read-only tree which
-// is right is no error.
+// Set ensures that the parameter has the value and returns the previous one. If the value is already set it is not
+// written, so that a read-only tree with the right value is not an error.
 //
-// Errors: ErrMissing, kernel.ErrNotPermitted, ErrRefused. previous is "" only where
-// reading failed.
+// Errors: ErrMissing, kernel.ErrNotPermitted, ErrRefused. previous is "" only if reading failed.
 func (t Tree) Set(key, value string) (previous string, err error) {
 	previous, err = t.read(key)
 	if err == nil && !same(previous, value) {
@@ -82,7 +76,7 @@ func (t Tree) write(key, value string) error {
 	if err != nil {
 		return err
 	}
-	// No O_CREATE: what is not there is missing, also in a made-up tree.
+	// No O_CREATE: a missing parameter is an error in a fake tree too.
 	f, err := os.OpenFile(filepath.Join(t.root, p), os.O_WRONLY|os.O_TRUNC, 0)
 	if err != nil {
 		return translate(err)
@@ -91,9 +85,8 @@ func (t Tree) write(key, value string) error {
 	return translate(errors.Join(err, f.Close()))
 }
 
-// translate turns what the file system answers into the errors that callers
-// branch on. Opening a parameter of an interface that just went gives ENOENT,
-// writing to it ENODEV.
+// translate maps file system errors to the errors that callers branch on. For an interface that was just removed,
+// opening a parameter gives ENOENT and writing to it ENODEV.
 func translate(err error) error {
 	switch {
 	case err == nil:

@@ -1,4 +1,5 @@
-// Package netnstest makes hosts out of network namespaces for the tests of the kernel packages. It is not for the product.
+// Package netnstest provides network namespaces as hosts for the tests of the kernel packages. It is not part of the
+// product.
 package netnstest
 
 import (
@@ -15,13 +16,13 @@ import (
 	"github.com/lvs-director/lvs-director/internal/require"
 )
 
-// Host is a network namespace with loopback up. What is opened in it stays in it.
+// Host is a network namespace with loopback up. Sockets opened in it stay in it.
 type Host struct {
 	// NS stays open until the test ends.
 	NS netns.NsHandle
 }
 
-// New makes a host, or skips the test where that is not possible and not required either (package require).
+// New makes a host. It skips the test if that is neither possible nor required (package require).
 func New(t *testing.T) Host {
 	t.Helper()
 	require.Root(t)
@@ -48,7 +49,7 @@ func (h Host) Enter(f func() error) error {
 	})
 }
 
-// Do is Enter where an error ends the test.
+// Do is Enter, but an error ends the test.
 func (h Host) Do(t *testing.T, f func() error) {
 	t.Helper()
 	if err := h.Enter(f); err != nil {
@@ -70,7 +71,7 @@ func (h Host) IP(t *testing.T, format string, args ...any) string {
 	return string(out)
 }
 
-// Wire joins two hosts: eth0 of each is one end of a cable, up.
+// Wire connects two hosts: eth0 of each is one end of a veth pair, and is up.
 func Wire(t *testing.T, a, b Host) {
 	t.Helper()
 	a.IP(t, "link add eth0 type veth peer name eth0 netns /proc/%d/fd/%d", os.Getpid(), int(b.NS))
@@ -80,8 +81,8 @@ func Wire(t *testing.T, a, b Host) {
 	b.AwaitUp(t, "eth0")
 }
 
-// AwaitUp waits until an interface can send. The kernel drops what is sent
-// between its carrier and this (net/core/link_watch.c).
+// AwaitUp waits until an interface can send. The kernel drops packets that are sent between the carrier and this
+// (net/core/link_watch.c).
 func (h Host) AwaitUp(t *testing.T, iface string) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Second); !strings.Contains(h.IP(t, "link show %s", iface), "state UP"); {
@@ -100,8 +101,7 @@ func (h Host) Rename(t *testing.T, from, to string) {
 	h.AwaitUp(t, to)
 }
 
-// onThread runs f on a thread that ends with it, because the thread may have
-// changed its namespace.
+// onThread runs f on a thread that ends with it, because the thread may have changed its namespace.
 func onThread(f func() error) error {
 	done := make(chan error, 1)
 	go func() {
