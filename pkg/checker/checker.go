@@ -17,12 +17,12 @@ import (
 type ProbeFunc func(ctx context.Context, t probe.Target) health.Result
 
 const (
-	// slots is how many probes may be in their first moment at once, in which they dial, log in and use CPU time. It
-	// keeps the start of thousands of probes from disturbing the election, which runs in the same process.
+	// slots is how many probes may be in their first moment at once, in which they dial, log in and use CPU time. It keeps
+	// the start of thousands of probes from disturbing the election, which runs in the same process.
 	slots = 256
-	// slotTime is how long a probe uses a slot. A probe that takes longer waits for the network and uses no CPU time, so
-	// a thousand dead servers delay the check of a live one by at most 1000/256 of that, and never by their time-outs.
-	// The total number of probes is bounded by the number of checks.
+	// slotTime is how long a probe uses a slot. A probe that takes longer waits for the network and uses no CPU time, so a
+	// thousand dead servers delay the check of a live one by at most 1000/256 of that, and never by their time-outs. The
+	// total number of probes is bounded by the number of checks.
 	slotTime = 100 * time.Millisecond
 	// grace is how long a probe may exceed its time-out before it is abandoned.
 	grace = 100 * time.Millisecond
@@ -64,10 +64,11 @@ type Checker struct {
 	running  sync.WaitGroup
 }
 
-// New returns a Checker that probes with probe (probe.Make) and takes passwords from secrets (SecretFiles.Read). It
-// calls onChange from Run's goroutine whenever a verdict changes in more than its wording (health.Verdict.Same), after
-// Verdict returns the new one. before is the verdict of the previous call for the subject, at first the zero Verdict.
-// onChange must return at once. It may be nil.
+// New returns a Checker that probes with probe (probe.Make) and takes passwords from secrets (SecretFiles.Read).
+//
+// It calls onChange from Run's goroutine whenever a verdict changes in more than its wording (health.Verdict.Same),
+// after Verdict returns the new one. before is the verdict of the previous call for the subject, at first the zero
+// Verdict. onChange must return at once. It may be nil.
 func New(
 	probe ProbeFunc,
 	secrets func(file string) (string, error),
@@ -125,8 +126,8 @@ func (c *Checker) carryOut(now time.Time) {
 // Name implements task.Task.
 func (c *Checker) Name() string { return "the checker" }
 
-// Ready is closed when every check of the first Set has had a result, including time-outs and inconclusive ones; a check
-// of a Served server needs as many as it takes to decide.
+// Ready is closed when every check of the first Set has had a result, including time-outs and inconclusive ones; a
+// check of a Served server needs as many as it takes to decide.
 func (c *Checker) Ready() <-chan struct{} { return c.ready }
 
 // Run makes checks until ctx ends, then waits for running probes for up to a second before it cancels them. It may be

@@ -33,9 +33,10 @@ type stamp struct {
 	inode    uint64
 }
 
-// Read returns the content of file without the line break at its end. The file name "" gives the empty secret. The file
-// must be a regular one with mode 0600, 0640 or less: a password that others can read is refused. Errors end with the
-// remedy.
+// Read returns the content of file without the line break at its end. The file name "" gives the empty secret.
+//
+// The file must be a regular one with mode 0600, 0640 or less: a password that others can read is refused. Errors end
+// with the remedy.
 func (s *SecretFiles) Read(file string) (string, error) {
 	if file == "" {
 		return "", nil

@@ -23,9 +23,11 @@ func (v Verdict) Same(w Verdict) bool {
 // String returns the reason.
 func (v Verdict) String() string { return v.Reason }
 
-// All is the verdict of a real server with several checks: all must pass. If a check is down, the server is down.
-// Otherwise, if a check is not known, the server is not known. Otherwise it is up, and full if a check is full. The
-// reason is that of the first deciding check in the order of states. A server without checks is up.
+// All is the verdict of a real server with several checks: all must pass.
+//
+// If a check is down, the server is down. Otherwise, if a check is not known, the server is not known. Otherwise it is
+// up, and full if a check is full. The reason is that of the first deciding check in the order of states. A server
+// without checks is up.
 func All(states []State) Verdict {
 	if len(states) == 0 {
 		return Verdict{Known: true, Up: true, Code: OK, Reason: "up: no check is configured"}

@@ -8,11 +8,12 @@ import (
 // Diff returns the operations that change have to want.
 //
 // A service in want is ours, with all its servers: a server that is not in want is deleted. A service that is only in
-// have is deleted if ours returns true for it (nil: never), otherwise it is not changed (see Foreign). Within a
-// service, servers are added and weights are raised before weights are lowered and servers are deleted, so that a pool
-// that can accept connections before and after can also do so after every intermediate step. A new forwarding method is
-// an update: the kernel's ip_vs_edit_dest changes it in place, and existing connections keep the old one. Services are
-// deleted last.
+// have is deleted if ours returns true for it (nil: never), otherwise it is not changed (see Foreign).
+//
+// Within a service, servers are added and weights are raised before weights are lowered and servers are deleted, so
+// that a pool that can accept connections before and after can also do so after every intermediate step. A new
+// forwarding method is an update: the kernel's ip_vs_edit_dest changes it in place, and existing connections keep the
+// old one. Services are deleted last.
 func Diff(want, have []Service, ours func(Key) bool) []Op {
 	var ops []Op
 	before, wanted := byKey(have), make(map[Key]bool, len(want))

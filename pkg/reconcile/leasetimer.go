@@ -13,15 +13,17 @@ const (
 	// A peer that stopped sending adverts without resigning may still answer for the VIP until its lease has lapsed; 2 s
 	// more cover the kernel's coarse address timer.
 	announceAfterLease = 2 * time.Second
-	// A repetition that is at least stallThreshold late follows a stall, in which the election may have lost the VIPs.
-	// The announcement is postponed once by stallDelay, so that the election can release them first.
+	// A repetition that is at least stallThreshold late follows a stall, in which the election may have lost the VIPs. The
+	// announcement is postponed once by stallDelay, so that the election can release them first.
 	stallThreshold = 20 * time.Millisecond
 	stallDelay     = 100 * time.Millisecond
 )
 
 // leaseTimer is the lease timer of an instance that holds its VIPs, and the schedule of its announcements: pure
-// arithmetic over a monotonic clock. A VIP is added with the kernel lifetime lease and renewed every lease/3. renewed
-// is when the last successful renewal began: the kernel's timer starts then or later.
+// arithmetic over a monotonic clock.
+//
+// A VIP is added with the kernel lifetime lease and renewed every lease/3. renewed is when the last successful renewal
+// began: the kernel's timer starts then or later.
 type leaseTimer struct {
 	lease         time.Duration
 	since         time.Duration

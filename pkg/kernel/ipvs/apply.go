@@ -13,18 +13,18 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
-// batch is how many steps go to the kernel in one send: the answers must fit into the receive queue of a socket (about
-// 800 bytes each of at least 200 KiB).
+// batch is the number of operations in one send: the answers must fit into the socket's receive queue (about 800 bytes
+// each, in at least 200 KiB).
 const batch = 100
 
-// Apply carries the steps out, in order. A step that the kernel refuses does not keep back the others, which may be about
-// other virtual servers or take a dead real server out: they are carried out too, and all that were refused come back
-// as Refusals. After those, and after any other error, the table is to be read again.
+// Apply executes the operations in order. An operation that the kernel refuses does not prevent the others, which may
+// concern other virtual servers or take out a dead real server. The refused ones are returned as Refusals. After
+// Refusals and after any other error, the caller must read the table again.
 //
-// done are the steps that were carried out, in order; those on the pool of a virtual server that could not be added are
-// neither in it nor among the Refusals.
+// done are the operations that succeeded, in order. Operations on the pool of a virtual server that could not be added
+// are neither in done nor in the Refusals.
 //
-// Where the kernel refuses everything the error is kernel.ErrNotPermitted or ErrNoIPVS; where the deadline passed, that of
+// If the kernel refuses everything, the error is kernel.ErrNotPermitted or ErrNoIPVS; if the deadline passed, that of
 // ctx.
 func (t *Table) Apply(ctx context.Context, ops []lvs.Op) (done []lvs.Op, err error) {
 	if len(ops) == 0 {
@@ -50,14 +50,14 @@ func (t *Table) Apply(ctx context.Context, ops []lvs.Op) (done []lvs.Op, err err
 	return o.done, nil
 }
 
-// outcome is what became of the steps of one Apply.
+// outcome is the result of the operations of one Apply.
 type outcome struct {
 	done    []lvs.Op
 	refused Refusals
 	absent  map[lvs.Key]bool // virtual servers that could not be added
 }
 
-// add takes in the kernel's answers, 0 for yes. It returns an error where the kernel would refuse everything.
+// add processes the kernel's answers, 0 for success. It returns an error if the kernel would refuse everything.
 func (o *outcome) add(ops []lvs.Op, answers []unix.Errno) error {
 	for i, errno := range answers {
 		op := ops[i]
@@ -78,7 +78,8 @@ func (o *outcome) add(ops []lvs.Op, answers []unix.Errno) error {
 	return nil
 }
 
-// send carries out one batch. An ENOENT of generic netlink, because the module went away, is an error of the whole.
+// send executes one batch. An ENOENT from generic netlink, because the module was unloaded, is an error of the whole
+// batch.
 func (t *Table) send(ctx context.Context, ops []lvs.Op) ([]unix.Errno, error) {
 	requests := make([]request, len(ops))
 	for i, op := range ops {
@@ -99,7 +100,7 @@ func (t *Table) send(ctx context.Context, ops []lvs.Op) ([]unix.Errno, error) {
 	return answers, nil
 }
 
-// request writes a step as a message; only a step that no Diff makes has none.
+// request encodes an operation as a message. It returns an error for operations that Diff never returns.
 func (t *Table) request(op lvs.Op) (request, error) {
 	if err := expressible(op.Service.Address); err != nil {
 		return request{}, fmt.Errorf("%s: the virtual server has %w", op, err)
@@ -131,8 +132,8 @@ func (t *Table) request(op lvs.Op) (request, error) {
 	return r, nil
 }
 
-// expressible says whether the kernel can be told of an address. An IPv4-mapped one would make a service that no packet
-// reaches, and a zone would be lost.
+// expressible returns an error if an address cannot be represented in the kernel. An IPv4-mapped one would create a
+// service that no packet reaches, and a zone would be lost.
 func expressible(a netip.Addr) error {
 	switch {
 	case !a.IsValid():

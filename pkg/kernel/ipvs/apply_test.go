@@ -50,7 +50,7 @@ func TestRefusals(t *testing.T) {
 		})
 	}
 	if diff := cmp.Diff(sortedLines("-A -t 10.77.0.100:3306 -s rr\n-a -t 10.77.0.100:3306 -r 10.77.0.11:3306 -g -w 1"), stock(t)); diff != "" {
-		t.Errorf("refused steps changed the table: %s", diff)
+		t.Errorf("refused operations changed the table: %s", diff)
 	}
 	for name, op := range map[string]lvs.Op{
 		"no virtual address": {Kind: lvs.AddService},
@@ -63,7 +63,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// A refused step keeps nothing else back, also within one send, and its followers are not blamed.
+// A refused operation does not prevent the others, even within one send, and dependent operations are not reported as
+// refused.
 func TestRefusalAmongOthers(t *testing.T) {
 	table := openTable(t)
 	r := server("10.77.0.11", config.DR, 1)
@@ -78,7 +79,7 @@ func TestRefusalAmongOthers(t *testing.T) {
 	}
 }
 
-// What is reported as done is what reached the table: not the refused step, nor those on a pool that is not there.
+// Only operations that changed the table are reported as done: neither the refused one nor those on a missing pool.
 func TestStepsAfterARefusalAreReported(t *testing.T) {
 	r := server("10.77.0.11", config.DR, 1)
 	ops := lvs.Diff([]lvs.Service{service(1, "rr", r, server("10.77.0.12", config.DR, 1)), service(2, "nosuch", r)}, nil, nil)
@@ -109,10 +110,10 @@ func TestStepsAfterARefusalAreReported(t *testing.T) {
 	}
 }
 
-// Without lo the kernel takes no real server.
+// The kernel refuses real servers if lo is down.
 func TestLoDown(t *testing.T) {
 	inNamespace(t)
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil { // another one, in which lo is down
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil { // a new namespace, in which lo is down
 		t.Fatal(err)
 	}
 	table, err := Open()
@@ -127,7 +128,7 @@ func TestLoDown(t *testing.T) {
 	ipvsadm(t, "-C")
 }
 
-// A thousand real servers: right, and as fast as to be done in every pass.
+// A thousand real servers are written correctly, and fast enough for every pass.
 func TestThousand(t *testing.T) {
 	table := openTable(t)
 	for _, shape := range []struct{ services, servers int }{{1, 1000}, {100, 10}, {1000, 10}} {

@@ -13,19 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// limit ends a conversation whose context has no earlier deadline.
+// limit is the maximum duration of an exchange, unless its context has an earlier deadline.
 const limit = 30 * time.Second
 
-// errInterrupted is a dump that a change of the table ran into (NLM_F_DUMP_INTR): it may lack entries.
+// errInterrupted: the table changed during a dump (NLM_F_DUMP_INTR), which may lack entries.
 var errInterrupted = errors.New("the table changed while it was read")
 
-// conn is a generic netlink socket. After an error that is not an errno of the kernel's it is out of step: close it.
+// conn is a generic netlink socket. After an error that is not an errno from the kernel its requests and answers no
+// longer match, and it must be closed.
 type conn struct {
 	file     *os.File
 	raw      syscall.RawConn
 	sequence uint32
 	buffer   []byte
-	hangs    bool // a send has not come back
+	hangs    bool // a send has not returned
 }
 
 // dial opens a socket in the network namespace of the calling thread.
@@ -38,7 +39,7 @@ func dial() (*conn, error) {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("bind a netlink socket: %w", err)
 	}
-	// Both only make answers smaller or their queue longer; a full queue is an error that is seen.
+	// Errors are ignored: both options only make answers smaller or their queue longer, and a full queue is detected.
 	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 1<<20)
 	file := os.NewFile(uintptr(fd), "netlink")
@@ -50,8 +51,8 @@ func dial() (*conn, error) {
 	return &conn{file: file, raw: raw, buffer: make([]byte, 1<<16)}, nil
 }
 
-// close waits for nothing. Where a send still hangs in the kernel the socket lives on until that returns; the channel is
-// closed then. It is nil where nothing hangs.
+// close does not wait. If a send hangs in the kernel, the socket stays open until that returns, and then the channel is
+// closed. The channel is nil if no send hangs.
 func (c *conn) close() <-chan struct{} {
 	if !c.hangs {
 		_ = c.file.Close()
@@ -65,8 +66,8 @@ func (c *conn) close() <-chan struct{} {
 	return closed
 }
 
-// ask sends one request and hands the body of every answer to each until the kernel says that there are no more. The
-// body is valid only during the call.
+// ask sends one request and passes the body of every answer to each until the last one. The body is valid only during
+// the call.
 func (c *conn) ask(ctx context.Context, r request, each func(body []byte) error) error {
 	c.sequence++
 	sequence, interrupted := c.sequence, false
@@ -95,8 +96,9 @@ func (c *conn) ask(ctx context.Context, r request, each func(body []byte) error)
 	return err
 }
 
-// tell sends many requests at once and returns the kernel's answer to each, 0 for success. The kernel takes them one
-// after the other (netlink_rcv_skb); a refused one does not stop those behind it. An error leaves open what was done.
+// tell sends many requests at once and returns the kernel's answer to each, 0 for success. The kernel processes them in
+// order (netlink_rcv_skb); a refused one does not prevent the following ones. After an error it is unknown which ones
+// were executed.
 func (c *conn) tell(ctx context.Context, requests []request) ([]unix.Errno, error) {
 	first := c.sequence + 1
 	var bytes []byte
@@ -107,7 +109,7 @@ func (c *conn) tell(ctx context.Context, requests []request) ([]unix.Errno, erro
 	}
 	answers, open := make([]unix.Errno, len(requests)), len(requests)
 	err := c.talk(ctx, bytes, func(m message) (bool, error) {
-		i := m.sequence - first // wraps round for what answers something older
+		i := m.sequence - first // wraps around for answers to older requests
 		if m.kind != unix.NLMSG_ERROR || int64(i) >= int64(len(answers)) {
 			return false, nil
 		}
@@ -119,7 +121,7 @@ func (c *conn) tell(ctx context.Context, requests []request) ([]unix.Errno, erro
 	return answers, err
 }
 
-// talk sends bytes and hands every message that comes to each, until it says done or the context ends.
+// talk sends bytes and passes every received message to each, until each returns done or the context ends.
 func (c *conn) talk(ctx context.Context, bytes []byte, each func(message) (done bool, err error)) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -129,7 +131,7 @@ func (c *conn) talk(ctx context.Context, bytes []byte, each func(message) (done 
 	if err := c.file.SetReadDeadline(time.Time{}); err != nil {
 		return err
 	}
-	// The kernel does the work inside the send, which may wait for modprobe: no deadline of ours reaches it there.
+	// The kernel does the work inside the send, which may wait for modprobe: a socket deadline has no effect there.
 	sent := make(chan error, 1)
 	go func() { sent <- c.send(bytes) }()
 	select {
@@ -148,7 +150,7 @@ func (c *conn) talk(ctx context.Context, bytes []byte, each func(message) (done 
 	})
 	defer func() {
 		if !stop() {
-			<-expired // else it would end a later conversation
+			<-expired // otherwise it could end a later exchange
 		}
 	}()
 	for {
@@ -173,7 +175,7 @@ func (c *conn) send(bytes []byte) error {
 	return ofSocket("send to the kernel", cmp.Or(err, failed))
 }
 
-// receive hands the messages of one datagram to each. Between two of a long dump others may have the CPU.
+// receive passes the messages of one datagram to each. It yields the CPU between the datagrams of a long dump.
 func (c *conn) receive(each func(message) (done bool, err error)) (bool, error) {
 	runtime.Gosched()
 	var n int
@@ -215,7 +217,7 @@ func retried(call func() error) error {
 	}
 }
 
-// ofSocket hides the errno of a broken socket: a bare unix.Errno is the kernel's answer to a request.
+// ofSocket hides the errno of a socket error, because a bare unix.Errno means the kernel's answer to a request.
 func ofSocket(doing string, err error) error {
 	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		return err

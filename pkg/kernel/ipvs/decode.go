@@ -13,7 +13,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
-// nested finds the attributes inside the one attribute of an answer.
+// nested returns the attributes inside an attribute of an answer.
 func nested(body []byte, kind uint16) (attributes, error) {
 	outer, err := parseAttributes(body)
 	if err != nil {
@@ -26,7 +26,7 @@ func nested(body []byte, kind uint16) (attributes, error) {
 	return parseAttributes(inner)
 }
 
-// decodeService reads an answer to GET_SERVICE (ip_vs_genl_fill_service).
+// decodeService decodes an answer to GET_SERVICE (ip_vs_genl_fill_service).
 func decodeService(body []byte) (lvs.Service, error) {
 	attr, err := nested(body, attrService)
 	if err != nil {
@@ -67,14 +67,14 @@ func decodeService(body []byte) (lvs.Service, error) {
 	return service, nil
 }
 
-// decodeServer reads an answer to GET_DEST (ip_vs_genl_fill_dest) about a service of that family.
+// decodeServer decodes an answer to GET_DEST (ip_vs_genl_fill_dest) about a service of that family.
 func decodeServer(body []byte, service netip.Addr) (lvs.Server, error) {
 	attr, err := nested(body, attrDest)
 	if err != nil {
 		return lvs.Server{}, err
 	}
 	v := attr.u16(destFamily)
-	if v == 0 { // before Linux 3.18 always that of the service
+	if v == 0 { // before Linux 3.18: always the family of the service
 		v = family(service)
 	}
 	address, err := addressOf(attr[destAddress], v)
@@ -100,7 +100,7 @@ func decodeServer(body []byte, service netip.Addr) (lvs.Server, error) {
 	return server, nil
 }
 
-// addressOf reads a union nf_inet_addr: 16 bytes, of which IPv4 uses the first four.
+// addressOf decodes a union nf_inet_addr: 16 bytes, of which IPv4 uses the first four.
 func addressOf(b []byte, family uint16) (netip.Addr, error) {
 	switch {
 	case family == unix.AF_INET && len(b) >= 4:

@@ -1,10 +1,9 @@
-// Package ipvs is the kernel's IPVS table, read and written over generic netlink, for the network namespace of the
-// thread that opens it.
+// Package ipvs reads and writes the kernel's IPVS table over generic netlink, in the network namespace of the thread
+// that opens it.
 //
-// It speaks the protocol itself and takes from github.com/moby/ipvs the values and constants: that library's own
-// transport runs modprobe, waits for ever for a lost answer and reports success where IPVS is absent. This one executes
-// nothing, ends every conversation by its context, and tells an absent module, a missing scheduler and a missing
-// permission apart.
+// It implements the protocol and uses only values and constants of github.com/moby/ipvs: that library's transport runs
+// modprobe, waits forever for a lost answer and reports success if IPVS is absent. This package executes nothing, ends
+// every exchange with its context, and distinguishes an absent module, a missing scheduler and a missing permission.
 //
-// It refuses to decide anything: package lvs says what the table shall be and which steps lead there.
+// It makes no decisions: package lvs determines the desired table and the operations that lead to it.
 package ipvs

@@ -15,7 +15,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
-// protocols are those that IPVS balances (ip_vs_proto_init).
+// protocols are the protocols that IPVS balances (ip_vs_proto_init).
 var protocols = map[string]uint16{"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP, "sctp": unix.IPPROTO_SCTP}
 
 // forwards are the values of IP_VS_CONN_F_FWD_MASK; a cluster file can name the first three.
@@ -27,7 +27,7 @@ var forwards = map[config.Forward]uint32{
 	"bypass":   ipvs.ConnFwdBypass,
 }
 
-// toService turns a virtual server into the kernel's terms, as moby/ipvs spells them.
+// toService converts a virtual server to the type of moby/ipvs.
 func toService(s lvs.Service) ipvs.Service {
 	service := ipvs.Service{
 		AddressFamily: family(s.Address),
@@ -59,7 +59,7 @@ func toDestination(s lvs.Server) ipvs.Destination {
 	}
 }
 
-// families are those that IPVS balances, by the kernel's numbers.
+// families are the address families that IPVS balances, by the kernel's numbers.
 var families = map[uint16]kernel.Family{unix.AF_INET: kernel.IPv4, unix.AF_INET6: kernel.IPv6}
 
 func family(a netip.Addr) uint16 {
@@ -69,8 +69,7 @@ func family(a netip.Addr) uint16 {
 	return unix.AF_INET
 }
 
-// netmask is what the kernel keeps as a u32: for IPv4 the bytes of the mask as they stand in memory, for IPv6 the prefix
-// length.
+// netmask returns the kernel's u32: for IPv4 the bytes of the mask in memory order, for IPv6 the prefix length.
 func netmask(prefix int, of kernel.Family) uint32 {
 	if of == kernel.IPv6 {
 		return uint32(prefix)
@@ -79,7 +78,7 @@ func netmask(prefix int, of kernel.Family) uint32 {
 	return binary.NativeEndian.Uint32(mask)
 }
 
-// prefix undoes netmask; false for what is no prefix length from 1 up.
+// prefix is the inverse of netmask; false if the result is not a prefix length of at least 1.
 func prefix(mask uint32, of kernel.Family) (int, bool) {
 	if of == kernel.IPv6 {
 		return int(mask), mask >= 1 && mask <= 128
@@ -89,8 +88,8 @@ func prefix(mask uint32, of kernel.Family) (int, bool) {
 	return n, n > 0 && netmask(n, of) == mask
 }
 
-// encodeService is the service attribute that ip_vs_genl_parse_service reads. All flags are written, so that stray ones
-// go.
+// encodeService encodes the service attribute for ip_vs_genl_parse_service. It writes all flags, so that stray ones are
+// cleared.
 func encodeService(s ipvs.Service) *nl.RtAttr {
 	attr := nl.NewRtAttr(attrService, nil)
 	attr.AddRtAttr(svcFamily, nl.Uint16Attr(s.AddressFamily))
@@ -108,9 +107,9 @@ func encodeService(s ipvs.Service) *nl.RtAttr {
 	return attr
 }
 
-// encodeDestination is the real server attribute that ip_vs_genl_parse_dest reads. It names the address family, which
-// moby/ipvs leaves out: a real server of the other family would be stored as its first four bytes (moby/ipvs#22). A tunnel
-// that is not named is plain IPIP.
+// encodeDestination encodes the real server attribute for ip_vs_genl_parse_dest. It includes the address family, which
+// moby/ipvs omits: a real server of the other family would be stored as its first four bytes (moby/ipvs#22). Without a
+// tunnel type the kernel uses plain IPIP.
 func encodeDestination(d ipvs.Destination) *nl.RtAttr {
 	attr := nl.NewRtAttr(attrDest, nil)
 	attr.AddRtAttr(destAddress, d.Address)

@@ -11,31 +11,31 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
-// What callers branch on. Each ends with the remedy where there is one.
+// Errors that callers branch on. Each ends with the remedy if there is one.
 var (
 	ErrNoIPVS = errors.New("this kernel has no IPVS: load the module ip_vs (modprobe ip_vs; " +
 		"a line ip_vs in /etc/modules-load.d/lvs-director.conf loads it at every boot)")
 	errNotPermitted = fmt.Errorf("%w to use IPVS: run as root or with CAP_NET_ADMIN", kernel.ErrNotPermitted)
-	// ErrNoScheduler is wrapped with the scheduler's name and the module that has it.
+	// ErrNoScheduler is wrapped with the scheduler's name and its module.
 	ErrNoScheduler = errors.New("this kernel has no IPVS scheduler")
 
-	// The table is not as the caller believed: read it again.
+	// The table is not as the caller assumed: read it again.
 	ErrExists    = errors.New("it is in the table already")
 	ErrNoService = errors.New("there is no such virtual server in the table")
 	ErrNoServer  = errors.New("there is no such real server in its pool")
 
-	// ErrBadAddress is how the kernel refuses a real server (ip_vs_new_dest).
+	// ErrBadAddress: the kernel refuses the address of a real server (ip_vs_new_dest).
 	ErrBadAddress = errors.New("the kernel refuses the address of the real server: it must be a unicast address or one of " +
 		"this machine, and the interface lo must be up (ip link set lo up)")
 
-	// ErrBusy tells that an earlier call ran into its deadline and the kernel has not come back from it yet.
-	ErrBusy = errors.New("the kernel still works on an earlier IPVS request: look for a hanging modprobe")
+	// ErrBusy: an earlier call exceeded its deadline, and the kernel has not returned from it yet.
+	ErrBusy = errors.New("the kernel is still processing an earlier IPVS request: look for a hanging modprobe")
 )
 
-// errReloaded tells that the kernel unloaded IPVS, with the table, and loaded it anew.
-var errReloaded = errors.New("the module ip_vs was loaded anew: try again")
+// errReloaded: the kernel unloaded IPVS, with the table, and loaded it again.
+var errReloaded = errors.New("the module ip_vs was reloaded: try again")
 
-// errMalformed is an answer that is not what the kernel's protocol says.
+// errMalformed: an answer violates the kernel's protocol.
 var errMalformed = errors.New("malformed netlink message")
 
 func noScheduler(name string) error {
@@ -43,13 +43,13 @@ func noScheduler(name string) error {
 		"loads it at every boot)", ErrNoScheduler, name, name, name)
 }
 
-// OpError is a step that the kernel refused.
+// OpError is an operation that the kernel refused.
 type OpError struct {
 	Op  lvs.Op
-	Err error // one of the package's sentinels, else a unix.Errno
+	Err error // one of the package's sentinels, or a unix.Errno
 }
 
-// Error names the virtual server, and the real server if the step was about one.
+// Error names the virtual server, and the real server if the operation was about one.
 func (e *OpError) Error() string {
 	virtual, real := e.Op.Service.Key, e.Op.Server.AddrPort()
 	step := map[lvs.OpKind]string{
@@ -65,11 +65,11 @@ func (e *OpError) Error() string {
 
 func (e *OpError) Unwrap() error { return e.Err }
 
-// Refusals are the steps of one Apply that the kernel refused, in order; never empty as an error. errors.Is and
-// errors.As look at each.
+// Refusals are the operations of one Apply that the kernel refused, in order; never empty as an error. errors.Is and
+// errors.As check each.
 type Refusals []*OpError
 
-// Error spells out the first three.
+// Error contains the first three.
 func (r Refusals) Error() string {
 	var texts []string
 	for i, e := range r {
@@ -90,7 +90,7 @@ func (r Refusals) Unwrap() []error {
 	return errs
 }
 
-// meaning translates an errno by the step that it answers, because IPVS uses ENOENT for two things
+// meaning translates an errno depending on the operation, because IPVS uses ENOENT for two conditions
 // (net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_genl_set_cmd and what it calls).
 func meaning(op lvs.Op, errno unix.Errno) error {
 	onServer := op.Kind == lvs.AddServer || op.Kind == lvs.UpdateServer || op.Kind == lvs.DeleteServer

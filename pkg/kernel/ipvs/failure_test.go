@@ -41,8 +41,8 @@ func TestNotPermitted(t *testing.T) {
 	}
 }
 
-// dropCapabilities takes the effective capabilities from every thread, because any may be the one that sends, and gives
-// them back at the end.
+// dropCapabilities drops the effective capabilities of every thread, because any of them may send, and restores them at
+// the end.
 func dropCapabilities(t *testing.T) {
 	t.Helper()
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
@@ -65,7 +65,7 @@ func dropCapabilities(t *testing.T) {
 	t.Cleanup(func() { set(had) })
 }
 
-// Every conversation is in step with its answers after a deadline that passed.
+// After an exceeded deadline, every later exchange gets its own answers.
 func TestDeadline(t *testing.T) {
 	table := openTable(t)
 	become(t, table, []lvs.Service{service(3306, "rr", server("10.77.0.11", config.DR, 1))})
@@ -100,7 +100,7 @@ func setModprobe(t *testing.T, path string) (undo func()) {
 	return undo
 }
 
-// A modprobe of the kernel's that hangs inside a request is survived, and told.
+// A modprobe that hangs inside a request is survived and reported.
 func TestHangingModprobe(t *testing.T) {
 	table := openTable(t)
 	require.Spoilable(t, "changes the kernel's modprobe")
@@ -133,7 +133,8 @@ func TestHangingModprobe(t *testing.T) {
 	become(t, table, []lvs.Service{service(3306, "rr", server("10.77.0.11", config.DR, 1))})
 }
 
-// A module that goes and comes under an open table is noticed, and not taken for a missing scheduler or real server.
+// Unloading and loading the module while a table is open is detected, and not mistaken for a missing scheduler or real
+// server.
 func TestModuleGoes(t *testing.T) {
 	table := openTable(t)
 	require.Spoilable(t, "unloads ip_vs")

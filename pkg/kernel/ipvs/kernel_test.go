@@ -23,8 +23,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// inNamespace gives the test a network namespace of its own with lo up, or skips it where there is no IPVS. The thread
-// stays locked: it ends with the test's goroutine, and with it the namespace.
+// inNamespace gives the test a new network namespace with lo up, or skips the test if there is no IPVS. The thread
+// stays locked: it ends with the test's goroutine, and the namespace with it.
 func inNamespace(t *testing.T) {
 	t.Helper()
 	if _, err := os.Stat(tableFile); err != nil || os.Geteuid() != 0 {
@@ -51,7 +51,7 @@ func openTable(t *testing.T) *Table {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		// The namespace goes some time later, and until then its services disturb other Snapshots.
+		// The namespace is removed some time later, and until then its services disturb other Snapshots.
 		ipvsadm(t, "-C")
 		if err := table.Close(); err != nil {
 			t.Error(err)
@@ -77,7 +77,7 @@ func read(t *testing.T, table *Table) []lvs.Service {
 	return services
 }
 
-// become brings the table to want and fails the test unless it then reads as want, by netlink and by /proc.
+// become changes the table to want and fails the test unless it then reads as want, from netlink and from /proc.
 func become(t *testing.T, table *Table, want []lvs.Service) {
 	t.Helper()
 	ops := lvs.Diff(want, read(t, table), all)
@@ -97,7 +97,7 @@ func become(t *testing.T, table *Table, want []lvs.Service) {
 	}
 }
 
-// ipvsadm runs the stock tool in the test's namespace and returns its lines.
+// ipvsadm runs ipvsadm(8) in the test's namespace and returns its lines.
 func ipvsadm(t *testing.T, arguments ...string) string {
 	t.Helper()
 	out, err := exec.CommandContext(within(t, 2*time.Minute), "ipvsadm", arguments...).CombinedOutput()

@@ -14,7 +14,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
-// What moby/ipvs writes we read, what we write it reads, and both mean the same.
+// We read what moby/ipvs writes, it reads what we write, and both agree on the meaning.
 func TestParityWithMoby(t *testing.T) {
 	table := openTable(t)
 	moby, err := ipvs.New("")

@@ -8,14 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Info is what the kernel says of its IPVS.
+// Info is the kernel's information about its IPVS.
 type Info struct {
 	Version       string // "1.2.1"
 	ConnTableSize int    // buckets of the connection hash table
 }
 
-// Probe tells whether the kernel has IPVS and lets the caller use it: ErrNoIPVS, kernel.ErrNotPermitted, or nil. It executes
-// nothing; a kernel that can loads the module by itself when it is asked for the family.
+// Probe reports whether the kernel has IPVS and the caller may use it: ErrNoIPVS, kernel.ErrNotPermitted, or nil. It
+// executes nothing; the kernel loads the module, if it can, when it is asked for the family.
 func Probe(ctx context.Context) (Info, error) {
 	c, err := dial()
 	if err != nil {
@@ -45,8 +45,7 @@ func Probe(ctx context.Context) (Info, error) {
 	return info, nil
 }
 
-// lookup asks the generic netlink controller for the number of the IPVS family. A new one is given at every load of the
-// module.
+// lookup asks the generic netlink controller for the number of the IPVS family. Each load of the module gets a new one.
 func lookup(ctx context.Context, c *conn) (uint16, error) {
 	var number uint16
 	err := c.ask(ctx, request{

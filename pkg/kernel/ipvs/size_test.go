@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// BenchmarkSnapshot is what a look at 1 000 virtual servers of 4 costs beside the reading of /proc.
+// BenchmarkSnapshot is the cost of a snapshot of 1 000 virtual servers of 4, without reading /proc.
 func BenchmarkSnapshot(b *testing.B) {
 	var text strings.Builder
 	text.WriteString(heading)

@@ -20,16 +20,17 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
-// tableFile is that of the calling thread's network namespace. The file is read as a stream: it has no size.
+// tableFile is the table of the calling thread's network namespace. It is read as a stream because its size is 0.
 const tableFile = "/proc/thread-self/net/ip_vs"
 
-// Snapshot reads the table from /proc: about 1 ms for 1 000 entries, where netlink needs a dump for every virtual server.
-// It needs no open Table and any goroutine may call it.
+// Snapshot reads the table from /proc. That takes about 1 ms for 1 000 entries, whereas netlink needs a dump for every
+// virtual server. It needs no open Table, and any goroutine may call it.
 //
-// It is for noticing drift and for showing: it sees nothing that would be Stray, and takes a service by firewall mark for
-// IPv4 unless its first real server is of IPv6. A change that runs at the same time may show half; and where several
-// network namespaces of a machine have virtual servers, some of a table of more than a page (some 60 lines) may be missing:
-// ip_vs_info_seq_next counts those of all, ip_vs_info_array those of one. So it is a reason to Read, never to delete.
+// It is for detecting drift and for display: it does not contain Stray settings, and assumes IPv4 for a service by
+// firewall mark unless its first real server is IPv6. A concurrent change may be partly visible. If several network
+// namespaces of a machine have virtual servers, entries of a table of more than a page (about 60 lines) may be missing:
+// ip_vs_info_seq_next counts those of all namespaces, ip_vs_info_array those of one. A difference is therefore a reason
+// to Read, never to delete.
 func Snapshot() ([]lvs.Service, error) {
 	text, err := os.ReadFile(tableFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -59,13 +60,13 @@ func tick() (time.Duration, error) {
 	return time.Duration(t.Nano()), nil
 }
 
-// giveWayEvery is how many lines are read before others may have the CPU: the runtime takes it away after 10 ms only.
+// giveWayEvery is the number of lines after which the CPU is yielded: the runtime preempts only after 10 ms.
 const giveWayEvery = 64
 
-// parseSnapshot reads what ip_vs_info_seq_show prints.
+// parseSnapshot parses the output of ip_vs_info_seq_show.
 func parseSnapshot(text []byte, tick time.Duration) ([]lvs.Service, error) {
 	var services []lvs.Service
-	var fields []string // of a line; memory that is thrown away for each of thousands costs the election its CPU
+	var fields []string // of a line; reused, because garbage from thousands of lines takes CPU time from the election
 	number := 0
 	for line := range strings.Lines(string(text)) {
 		if number++; number%giveWayEvery == 0 {
@@ -99,7 +100,7 @@ func parseSnapshot(text []byte, tick time.Duration) ([]lvs.Service, error) {
 	return services, nil
 }
 
-// snapshotService reads "TCP  0A4D0064:0CEA wrr persistent 5000 FFFFFFFF".
+// snapshotService parses "TCP  0A4D0064:0CEA wrr persistent 5000 FFFFFFFF".
 func snapshotService(fields []string, tick time.Duration) (lvs.Service, error) {
 	if len(fields) < 3 {
 		return lvs.Service{}, fmt.Errorf("a virtual server of %d fields", len(fields))
@@ -131,7 +132,7 @@ func snapshotService(fields []string, tick time.Duration) (lvs.Service, error) {
 		return lvs.Service{}, fmt.Errorf("persistence %q %q", fields[at+1], fields[at+2])
 	}
 	service.Persistence = (time.Duration(jiffies) * tick).Round(time.Second)
-	// Printed in host order: back into memory as it was. Of IPv6 it is the prefix length that was turned round.
+	// Printed in host order: convert it back to memory order. For IPv6 the prefix length was byte-swapped.
 	memory := binary.BigEndian.AppendUint32(make([]byte, 0, 4), uint32(mask))
 	var ok bool
 	if service.Netmask, ok = prefix(binary.NativeEndian.Uint32(memory), service.Family()); !ok {
@@ -140,7 +141,7 @@ func snapshotService(fields []string, tick time.Duration) (lvs.Service, error) {
 	return service, nil
 }
 
-// snapshotServer reads "0A4D000B:0CEA      Route   3      0          0".
+// snapshotServer parses "0A4D000B:0CEA      Route   3      0          0".
 func snapshotServer(fields []string) (lvs.Server, error) {
 	if len(fields) < 5 {
 		return lvs.Server{}, fmt.Errorf("a real server of %d fields", len(fields))
@@ -152,7 +153,7 @@ func snapshotServer(fields []string) (lvs.Server, error) {
 	var numbers [3]int
 	for i, field := range fields[2:5] {
 		if numbers[i], err = strconv.Atoi(field); err != nil {
-			return lvs.Server{}, fmt.Errorf("%q is no number", field)
+			return lvs.Server{}, fmt.Errorf("%q is not a number", field)
 		}
 	}
 	return lvs.Server{
@@ -161,7 +162,7 @@ func snapshotServer(fields []string) (lvs.Server, error) {
 	}, nil
 }
 
-// snapshotForward reads what ip_vs_fwd_name gives.
+// snapshotForward parses the names of ip_vs_fwd_name.
 func snapshotForward(name string) config.Forward {
 	switch name {
 	case "Route":
@@ -175,9 +176,9 @@ func snapshotForward(name string) config.Forward {
 	}
 }
 
-// snapshotAddress reads "0A4D0064:0CEA" or "[fd00:0000:0000:0000:0000:0000:0000:0100]:0CEA"; the port is hexadecimal.
+// snapshotAddress parses "0A4D0064:0CEA" or "[fd00:0000:0000:0000:0000:0000:0000:0100]:0CEA"; the port is hexadecimal.
 func snapshotAddress(text string) (netip.AddrPort, error) {
-	wrong := fmt.Errorf("%q is no address with port", text)
+	wrong := fmt.Errorf("%q is not an address with a port", text)
 	host, portText, ok := cutLast(text, ":")
 	port, err := strconv.ParseUint(portText, 16, 16)
 	if !ok || err != nil {

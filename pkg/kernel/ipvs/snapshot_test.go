@@ -53,7 +53,7 @@ func TestParseSnapshot(t *testing.T) {
 	}
 }
 
-// A table of both families, as ip_vs_info_seq_show prints it, reads as it is.
+// A table of both families in the format of ip_vs_info_seq_show is parsed correctly.
 func TestSnapshotRoundTrip(t *testing.T) {
 	const tick = 4 * time.Millisecond
 	rapid.Check(t, func(t *rapid.T) {
@@ -62,7 +62,7 @@ func TestSnapshotRoundTrip(t *testing.T) {
 		services := rapid.SliceOfNDistinct(rapid.Custom(drawService), 0, 4, func(s lvs.Service) lvs.Key { return s.Key }).Draw(t, "services")
 		for _, s := range services {
 			fmt.Fprintf(&text, "%-4s %s %s ", strings.ToUpper(s.Protocol), printed(s.Address, s.Port), s.Scheduler)
-			if s.Persistence > 0 { // the kernel prints ntohl of what it keeps
+			if s.Persistence > 0 { // the kernel prints ntohl of the stored value
 				memory := binary.NativeEndian.AppendUint32(nil, netmask(s.Netmask, s.Family()))
 				fmt.Fprintf(&text, "persistent %d %08X ", s.Persistence/tick, binary.BigEndian.Uint32(memory))
 			}
@@ -102,7 +102,7 @@ func drawAddress(t *rapid.T) netip.Addr {
 	return a
 }
 
-// printed is an address and a port as the kernel prints them: %08X:%04X or [%pI6]:%04X.
+// printed returns an address and a port as the kernel prints them: %08X:%04X or [%pI6]:%04X.
 func printed(a netip.Addr, port uint16) string {
 	if kernel.FamilyOf(a) == kernel.IPv4 {
 		return fmt.Sprintf("%08X:%04X", a.AsSlice(), port)
@@ -114,15 +114,15 @@ func TestParseSnapshotErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		"  -> 0A4D000C:0CEA Masq 0 0 0":               "line 4: a real server before the first virtual server",
 		"TCP 0A4D0064:0CEA":                           "line 4: a virtual server of 2 fields",
-		"TCP 0A4D0064 wrr":                            `line 4: "0A4D0064" is no address with port`,
+		"TCP 0A4D0064 wrr":                            `line 4: "0A4D0064" is not an address with a port`,
 		"TCP [fd00::1:0CEA wrr persistent":            "line 4: persistence without timeout and netmask",
-		"TCP 10.77.0.100:3306 wrr":                    `line 4: "10.77.0.100:3306" is no address with port`,
+		"TCP 10.77.0.100:3306 wrr":                    `line 4: "10.77.0.100:3306" is not an address with a port`,
 		"TCP 0A4D0064:0CEA rr persistent x FF":        `line 4: persistence "x" "FF"`,
 		"FWM x rr":                                    `line 4: mark "x"`,
 		"TCP 0A4D0064:0CEA rr\n -> 0A4D0064:1 Route":  "line 5: a real server of 2 fields",
-		"TCP 0A4D0064:0CEA rr\n -> A:1 Route one 0 0": `line 5: "one" is no number`,
-		"TCP [1.2.3.4]:0CEA rr":                       `line 4: "[1.2.3.4]:0CEA" is no address with port`,
-		"TCP [fe80::1%lo]:0CEA rr":                    `line 4: "[fe80::1%lo]:0CEA" is no address with port`,
+		"TCP 0A4D0064:0CEA rr\n -> A:1 Route one 0 0": `line 5: "one" is not a number`,
+		"TCP [1.2.3.4]:0CEA rr":                       `line 4: "[1.2.3.4]:0CEA" is not an address with a port`,
+		"TCP [fe80::1%lo]:0CEA rr":                    `line 4: "[fe80::1%lo]:0CEA" is not an address with a port`,
 	} {
 		if _, err := parseSnapshot([]byte(heading+text), time.Millisecond); err == nil || err.Error() != want {
 			t.Errorf("%q: %v, want %s", text, err, want)

@@ -13,19 +13,19 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
-// Table is the IPVS table of one network namespace. One goroutine at a time uses it.
+// Table is the IPVS table of one network namespace. Only one goroutine at a time may use it.
 //
-// A call that ran into its deadline leaves its socket out of step; the next call opens a new one, in the namespace of the
-// thread it comes on. First it waits for the kernel to come back from the old one; ErrBusy if that lasts until its own
-// deadline.
+// A call that exceeds its deadline makes its socket unusable; the next call opens a new one, in the namespace of its
+// thread. It first waits for the kernel to return from the previous request, and returns ErrBusy if that takes until
+// its own deadline.
 type Table struct {
 	conn   *conn
 	family uint16
-	stuck  <-chan struct{} // closed when the kernel has come back from the socket before; nil: it has
+	stuck  <-chan struct{} // closed when the kernel has returned from the request on the previous socket; nil: it has
 }
 
-// Open looks for IPVS and opens its table. It returns ErrNoIPVS within 5 s where there is none; whether the caller may use
-// it is Probe's question.
+// Open opens the IPVS table. It returns ErrNoIPVS within 5 s if the kernel has no IPVS. It does not check the
+// permission to use it; see Probe.
 func Open() (*Table, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -36,7 +36,7 @@ func Open() (*Table, error) {
 	return t, nil
 }
 
-// Close lets the table go; it stays as it is. A later call would open it again.
+// Close closes the socket. The kernel's table does not change. A later call opens it again.
 func (t *Table) Close() error {
 	if t.conn == nil {
 		return nil
@@ -72,7 +72,7 @@ func (t *Table) open(ctx context.Context) error {
 	return nil
 }
 
-// keep drops the socket after an error that is not the kernel's orderly answer, and returns the error.
+// keep closes the socket after an error that is not an answer of the kernel, and returns the error.
 func (t *Table) keep(err error) error {
 	var errno unix.Errno
 	if err != nil && !errors.As(err, &errno) && !errors.Is(err, errInterrupted) && t.conn != nil {
@@ -83,7 +83,7 @@ func (t *Table) keep(err error) error {
 }
 
 // Read returns every virtual server of the table with its real servers and their counters, ours or not, in the order of
-// lvs.Sorted. A read that a change of the table ran into is tried again, up to five times.
+// lvs.Sorted. A read that was interrupted by a change of the table is tried again, up to five times.
 func (t *Table) Read(ctx context.Context) ([]lvs.Service, error) {
 	var services []lvs.Service
 	var err error
@@ -92,7 +92,7 @@ func (t *Table) Read(ctx context.Context) ([]lvs.Service, error) {
 			break
 		}
 		services, err = t.read(ctx)
-		if err == unix.ENOENT { // no answer of IPVS: the module was unloaded under us, and is perhaps back
+		if err == unix.ENOENT { // not from IPVS: the module was unloaded meanwhile, and may have been loaded again
 			if err = t.present(ctx); errors.Is(err, errReloaded) {
 				err = errInterrupted
 			}
@@ -120,7 +120,7 @@ func (t *Table) read(ctx context.Context) ([]lvs.Service, error) {
 	}
 	for i := range services {
 		service := &services[i]
-		// A service that vanished since has an empty dump (ip_vs_genl_dump_dests); the next read does not list it.
+		// A service that was deleted meanwhile has an empty dump (ip_vs_genl_dump_dests); the next read does not list it.
 		err := t.conn.ask(ctx, t.dump(cmdGetDest, encodeService(toService(*service))), func(body []byte) error {
 			server, err := decodeServer(body, service.Address)
 			service.Servers = append(service.Servers, server)
@@ -137,17 +137,17 @@ func (t *Table) dump(command uint8, body ...nl.NetlinkRequestData) request {
 	return request{family: t.family, command: command, flags: unix.NLM_F_DUMP, body: body}
 }
 
-// Scheduler tells whether the kernel has a scheduler, which it then has loaded by itself where it can: nil, or
-// ErrNoScheduler with the name of the module. It changes nothing in the table.
+// Scheduler reports whether the kernel has a scheduler, which it loads if it can: nil, or ErrNoScheduler with the name
+// of the module. It does not change the table.
 //
-// It asks for an IPv6 service that the kernel refuses after it has found the scheduler: ip_vs_add_service looks for the
-// scheduler first (ENOENT) and then wants a prefix length from 1 to 128 (EINVAL).
+// It requests an IPv6 service that the kernel refuses after it has found the scheduler: ip_vs_add_service first looks
+// up the scheduler (ENOENT) and then requires a prefix length from 1 to 128 (EINVAL).
 func (t *Table) Scheduler(ctx context.Context, name string) error {
 	if err := t.open(ctx); err != nil {
 		return fmt.Errorf("ipvs: look for scheduler %s: %w", name, err)
 	}
 	never := toService(lvs.Service{
-		// RFC 6666: an address that nobody has.
+		// RFC 6666: discard-only prefix, no host has this address.
 		Key:       lvs.Key{Protocol: "tcp", Address: netip.MustParseAddr("100::1"), Port: 1},
 		Scheduler: name,
 	})
@@ -158,7 +158,7 @@ func (t *Table) Scheduler(ctx context.Context, name string) error {
 	switch err = t.keep(err); {
 	case err == unix.EINVAL:
 		return nil
-	case err == unix.EAFNOSUPPORT: // a kernel without IPv6 tells when the service is added
+	case err == unix.EAFNOSUPPORT: // on a kernel without IPv6, adding the service reports a missing scheduler
 		return nil
 	case err == unix.ENOENT:
 		if err = t.present(ctx); err == nil {
@@ -167,13 +167,13 @@ func (t *Table) Scheduler(ctx context.Context, name string) error {
 	case err == unix.EPERM:
 		err = errNotPermitted
 	case err == nil:
-		err = errors.New("the kernel took a service that it should refuse")
+		err = errors.New("the kernel accepted a service that it should refuse")
 	}
 	return fmt.Errorf("ipvs: look for scheduler %s: %w", name, err)
 }
 
-// present tells whether the family still has the number that the table uses; if not, the socket is dropped. Generic
-// netlink answers ENOENT to a family that is gone, which IPVS answers too, meaning other things.
+// present reports whether the family still has the number that the table uses; if not, it closes the socket. Generic
+// netlink answers ENOENT for a family that is gone, an errno that IPVS uses with other meanings.
 func (t *Table) present(ctx context.Context) error {
 	number, err := lookup(ctx, t.conn)
 	if err == nil && number != t.family {

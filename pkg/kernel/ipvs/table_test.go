@@ -25,7 +25,7 @@ func TestProbe(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := fmt.Sprintf("IP Virtual Server version %s (size=%d)", info.Version, info.ConnTableSize); !strings.HasPrefix(ipvsadm(t, "-Ln"), want) {
-		t.Errorf("Probe = %+v, ipvsadm says otherwise:\n%s", info, ipvsadm(t, "-Ln"))
+		t.Errorf("Probe = %+v, but ipvsadm prints:\n%s", info, ipvsadm(t, "-Ln"))
 	}
 }
 
@@ -44,7 +44,7 @@ func TestAbsent(t *testing.T) {
 	}
 }
 
-// Every step, judged by the stock tool.
+// Every operation, verified with ipvsadm.
 func TestEveryStep(t *testing.T) {
 	table := openTable(t)
 	db := service(3306, "wrr")
@@ -80,7 +80,7 @@ func TestEveryStep(t *testing.T) {
 	}
 }
 
-// The strings of the steps are command lines that the stock tool takes, with the same result.
+// The strings of the operations are command lines that ipvsadm accepts, with the same result.
 func TestStepsAsCommands(t *testing.T) {
 	table := openTable(t)
 	persistent := service(3307, "lc", server("10.77.0.12", config.NAT, 1))
@@ -96,11 +96,11 @@ func TestStepsAsCommands(t *testing.T) {
 		t.Error(diff)
 	}
 	if ops := lvs.Diff(want, read(t, table), all); len(ops) != 0 {
-		t.Errorf("adoption of what ipvsadm wrote: %v", ops)
+		t.Errorf("operations to adopt the table written by ipvsadm: %v", ops)
 	}
 }
 
-// What is in the kernel is adopted: only the difference is written, and what others made is read whole.
+// The kernel's table is adopted: only the difference is written, and services of other processes are read completely.
 func TestAdoption(t *testing.T) {
 	table := openTable(t)
 	for _, line := range []string{
@@ -151,7 +151,7 @@ func TestAdoption(t *testing.T) {
 		t.Errorf("foreign services changed: %s", cmp.Diff(before, after))
 	}
 
-	// A service of ours loses what is stray, and a scheduler, a flag, an engine are written over.
+	// Stray settings of our service are cleared; its scheduler, flags and persistence engine are overwritten.
 	ipvsadm(t, strings.Fields("-A -t 10.77.0.100:3307 -s sh -b sh-port -p 9")...)
 	ipvsadm(t, strings.Fields("-a -t 10.77.0.100:3307 -r 10.77.0.11:3306 -g -w 1 -x 10")...)
 	become(t, table, []lvs.Service{service(3307, "sh", server("10.77.0.11", config.DR, 1))})
@@ -160,7 +160,7 @@ func TestAdoption(t *testing.T) {
 	}
 }
 
-// Persistence reads back as it was written, in both families and by every way to look.
+// Persistence reads back as written, in both families and with both ways of reading.
 func TestPersistence(t *testing.T) {
 	table := openTable(t)
 	for _, tt := range []struct {
@@ -191,7 +191,7 @@ func TestPersistence(t *testing.T) {
 	become(t, table, []lvs.Service{six})
 }
 
-// One port and one mark are two virtual servers, one in each family: what is done to one leaves the other alone.
+// The same port or mark is a different virtual server in each family: changing one does not affect the other.
 func TestBothFamilies(t *testing.T) {
 	table := openTable(t)
 	four, six := service(3306, "wrr", server("10.77.0.11", config.DR, 3)), service(3306, "wrr", server("fd00::11", config.DR, 5))
@@ -248,11 +248,11 @@ func TestScheduler(t *testing.T) {
 		t.Errorf("nosuch: %v", err)
 	}
 	if left := stock(t); len(left) != 0 {
-		t.Errorf("asking left something in the table: %v", left)
+		t.Errorf("the query left entries in the table: %v", left)
 	}
 }
 
-// The kernel does with drawn tables what the model says.
+// The kernel changes generated tables as the model predicts.
 func TestKernelIsAsTheModel(t *testing.T) {
 	table := openTable(t)
 	drawServer := rapid.Custom(func(r *rapid.T) lvs.Server {
@@ -268,7 +268,7 @@ func TestKernelIsAsTheModel(t *testing.T) {
 		} else if family == kernel.IPv6 {
 			s.Address = netip.MustParseAddr("fd00::100")
 		}
-		for i, real := range s.Servers { // only a tunnel leads into the other family (ip_vs_edit_dest, ip_vs_new_dest)
+		for i, real := range s.Servers { // only a tunnel can have a real server of the other family (ip_vs_edit_dest, ip_vs_new_dest)
 			if kernel.FamilyOf(real.Address) != s.Family() {
 				s.Servers[i].Forward = config.TUN
 			}

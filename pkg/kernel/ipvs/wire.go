@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The IPVS family of generic netlink: include/uapi/linux/ip_vs.h. moby/ipvs keeps the same numbers to itself.
+// The IPVS family of generic netlink: include/uapi/linux/ip_vs.h. moby/ipvs does not export these numbers.
 const (
 	familyName    = "IPVS" // IPVS_GENL_NAME
 	familyVersion = 1      // IPVS_GENL_VERSION
@@ -58,7 +58,7 @@ const (
 	destActive         = 7
 	destInactive       = 8
 	destFamily         = 11 // Linux 3.18
-	destTunnelType     = 13 // Linux 5.3, as the next two
+	destTunnelType     = 13 // Linux 5.3, like the next two
 	destTunnelPort     = 14
 	destTunnelFlags    = 15
 )
@@ -72,14 +72,14 @@ const (
 // Flags of a service, IP_VS_SVC_F_*.
 const (
 	flagPersistent = 0x1
-	flagHashed     = 0x2 // set by the kernel on everything that stands in the table
+	flagHashed     = 0x2 // set by the kernel on every service in the table
 )
 
 // request is one netlink message without its sequence number.
 type request struct {
 	family  uint16
 	command uint8
-	flags   uint16 // beside NLM_F_REQUEST
+	flags   uint16 // in addition to NLM_F_REQUEST
 	body    []nl.NetlinkRequestData
 }
 
@@ -124,7 +124,7 @@ func parseMessages(b []byte) ([]message, error) {
 	return messages, nil
 }
 
-// errno is what an NLMSG_ERROR or NLMSG_DONE message carries; 0 is success, also for the NLMSG_DONE that carries nothing.
+// errno returns the errno of an NLMSG_ERROR or NLMSG_DONE message; 0 is success, also for an empty NLMSG_DONE.
 func (m message) errno() (unix.Errno, error) {
 	if len(m.data) == 0 && m.kind == unix.NLMSG_DONE {
 		return 0, nil
@@ -143,7 +143,7 @@ func (m message) genl() ([]byte, error) {
 	return m.data[unix.GENL_HDRLEN:], nil
 }
 
-// attributes are the netlink attributes of one level by type; of two of one type the last counts.
+// attributes are the netlink attributes of one level, by type; the last one of a type counts.
 type attributes map[uint16][]byte
 
 func parseAttributes(b []byte) (attributes, error) {
@@ -160,7 +160,7 @@ func parseAttributes(b []byte) (attributes, error) {
 	return found, nil
 }
 
-// The getters give 0 for an attribute that is absent or too short, as the kernel leaves out what an older one lacks.
+// The getters return 0 for an attribute that is absent or too short, because older kernels lack some attributes.
 
 func (a attributes) u8(kind uint16) uint8 {
 	if len(a[kind]) < 1 {

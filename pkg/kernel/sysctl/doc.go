@@ -2,6 +2,8 @@
 // and returns the previous value, so that the caller can record and restore it.
 //
 // Keys are written as for sysctl(8): with dots, or with slashes where a part contains a dot itself, as the interface of
-// "net/ipv4/conf/eth0.5/arp_ignore". It does not decide which values are right, keeps no state, executes nothing, and
-// creates no file: a parameter that the kernel does not have gives ErrMissing.
+// "net/ipv4/conf/eth0.5/arp_ignore".
+//
+// It does not decide which values are right, keeps no state, executes nothing, and creates no file: a parameter that
+// the kernel does not have gives ErrMissing.
 package sysctl
