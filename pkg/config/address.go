@@ -80,9 +80,9 @@ func (v value) virtualAddress() netip.Prefix {
 // that. What is still missing for IPv6:
 //   - the socket of its adverts (vrrpsock.ErrIPv6), and what announces a VIP (neigh.ErrNotIPv4);
 //   - VIPs on a real server (package realserver, refusal);
-//   - in this package: patterns of the schema (ipv4Pattern, noMachine, loopback), a persistence.netmask of up to 128, words for
-//     addresses with a zone, link-local and IPv4-mapped ones, and that the addresses of an instance are of one family and its
-//     protocol_version is 3 then.
+//   - in this package: patterns of the schema (ipv4Pattern, noMachine, loopback), a persistence.netmask of up to 128,
+//     messages for addresses with a zone, link-local and IPv4-mapped ones, and the rules that the addresses of an
+//     instance are of one family and that its protocol_version is 3 for IPv6.
 func (v value) parseAddress(s string) netip.Addr {
 	addr, err := netip.ParseAddr(s)
 	switch {
