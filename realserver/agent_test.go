@@ -184,7 +184,7 @@ func TestAFightIsLoggedSeldomAndDoesNotBurnTheCPU(t *testing.T) {
 	})
 }
 
-func TestWhatSomebodyElseHasSetIsLeftAtTheEnd(t *testing.T) {
+func TestForeignSysctlsAreNotRestored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMachine(t, lo, eth0)
 		m.foreignSet(allAnnounce, "2") // already the desired value before the start

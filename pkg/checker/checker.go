@@ -51,7 +51,7 @@ type Checker struct {
 	wake    chan struct{} // capacity 1: wanted has changed
 	ready   chan struct{}
 	results chan finished // from the goroutines of probes
-	drained chan struct{} // closed when nobody receives results any more
+	drained chan struct{} // closed when results are no longer received
 
 	// The following fields are owned by Run's goroutine.
 	subjects subjects

@@ -103,7 +103,7 @@ func (d *diary) note(subject config.Subject, _, v health.Verdict) {
 	d.entries = append(d.entries, fmt.Sprintf("%v %s: %s", time.Since(d.began), subject, v.Reason))
 }
 
-func (d *diary) heard() []string {
+func (d *diary) changes() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return append([]string(nil), d.entries...)
@@ -199,7 +199,7 @@ func TestFallAndRise(t *testing.T) {
 			}
 			return m
 		})
-		if diff := cmp.Diff(want, d.heard(), sorted); diff != "" {
+		if diff := cmp.Diff(want, d.changes(), sorted); diff != "" {
 			t.Errorf("changes (-want +got):\n%s", diff)
 		}
 		if got, _ := c.Verdicts().Of(named("mysql/mysql1")); got.Up || !got.Known {
@@ -208,9 +208,9 @@ func TestFallAndRise(t *testing.T) {
 	})
 }
 
-// TestVerdictsOfAMoment: a snapshot of the verdicts does not change, and costs a few bytes a server: the director takes
+// TestVerdictsSnapshot: a snapshot of the verdicts does not change, and costs a few bytes a server: the director takes
 // one whenever a verdict changes.
-func TestVerdictsOfAMoment(t *testing.T) {
+func TestVerdictsSnapshot(t *testing.T) {
 	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
 		c.Set([]Spec{spec("a", one), spec("b", two)})
 		pass(0)
@@ -230,7 +230,7 @@ func TestVerdictsOfAMoment(t *testing.T) {
 				t.Errorf("%s: %+v", tt.name, v)
 			}
 		}
-		if _, known := after.Of(named("nobody")); known {
+		if _, known := after.Of(named("unknown")); known {
 			t.Error("a verdict of an unknown subject")
 		}
 		if n := testing.AllocsPerRun(10, func() { after = c.Verdicts() }); n > 1 {
@@ -388,7 +388,7 @@ func TestEditedCheckTakesNothingOut(t *testing.T) {
 				if v := c.Verdict(named("a")); !v.Known || !v.Up {
 					t.Errorf("before the edited check's first result: %+v", v)
 				}
-				if got := d.heard(); len(got) != 1 {
+				if got := d.changes(); len(got) != 1 {
 					t.Errorf("changes: %q", got)
 				}
 			})
@@ -489,9 +489,9 @@ func TestHangingProbeAcrossReload(t *testing.T) {
 	})
 }
 
-// TestDeadServersDelayNobody: 1000 servers time out, and the checks of a live one are delayed by no more than the
+// TestDeadServersDoNotDelayOthers: 1000 servers time out, and the checks of a live one are delayed by no more than the
 // documented bound.
-func TestDeadServersDelayNobody(t *testing.T) {
+func TestDeadServersDoNotDelayOthers(t *testing.T) {
 	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
 		var specs []Spec
 		for i := range 1000 {

@@ -22,7 +22,7 @@ func as(user string, interval time.Duration) config.Check {
 
 // Two checks of one server with different users: after an edit a check continues from its own state, not from the
 // other's.
-func TestEditGoesOnFromItsOwnState(t *testing.T) {
+func TestEditContinuesFromItsOwnState(t *testing.T) {
 	c := New(nil, nil, slog.New(slog.DiscardHandler), func(_ config.Subject, _, _ health.Verdict) {})
 	now := time.Now()
 	c.apply([]Spec{spec("mysql/mysql1", one, as("a", time.Second), as("b", time.Second))}, now)

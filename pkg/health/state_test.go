@@ -26,12 +26,12 @@ func at(second int) time.Time { return epoch.Add(time.Duration(second) * time.Se
 
 // play applies results one second apart, the first one at second 1, and returns the reason after each.
 func play(s health.State, results ...health.Result) (health.State, []string) {
-	var told []string
+	var reasons []string
 	for i, r := range results {
 		s, _ = s.Step(at(i+1), r)
-		told = append(told, health.All([]health.State{s}).Reason)
+		reasons = append(reasons, health.All([]health.State{s}).Reason)
 	}
-	return s, told
+	return s, reasons
 }
 
 func TestReasons(t *testing.T) {
@@ -214,7 +214,7 @@ func TestAll(t *testing.T) {
 			[]health.State{one(tcp), one(good, full)},
 			health.Verdict{Known: true, Up: true, Full: true, Code: health.ServerFull, Reason: "up: full: mysql: Error 1040: Too many connections", Since: at(2)},
 		},
-		"a kept state is told": {
+		"a kept state is reported": {
 			[]health.State{one(tcp), one(good, denied)},
 			health.Verdict{Known: true, Up: true, Code: health.Auth, Reason: "up: kept: mysql: access denied (check the password_file) (last good 1s ago)", Since: at(1)},
 		},
@@ -294,8 +294,8 @@ func checkTransition(t *rapid.T, rise, fall int, evidence []health.Result, befor
 	if !before.Known {
 		return
 	}
-	told := len(evidence) > 0 && evidence[len(evidence)-1].Code == health.Shutdown
-	if wantDown := before.Up && (tail(false) >= fall || told); wantDown != (before.Up && !after.Up) {
+	shutdown := len(evidence) > 0 && evidence[len(evidence)-1].Code == health.Shutdown
+	if wantDown := before.Up && (tail(false) >= fall || shutdown); wantDown != (before.Up && !after.Up) {
 		t.Fatalf("after %d failures of %d: %+v -> %+v", tail(false), fall, before, after)
 	}
 	if wantUp := !before.Up && tail(true) >= rise; wantUp != (!before.Up && after.Up) {

@@ -13,7 +13,7 @@ import (
 
 // A lapse is reported to the election at once even while the kernel blocks the loop, and an address that the kernel
 // created too late is removed.
-func TestLapseIsToldWhileTheKernelHangs(t *testing.T) {
+func TestLapseIsReportedWhileTheKernelHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t)
 		w.Addresses.Acquire("mysql", false)
@@ -70,7 +70,7 @@ func TestRenewalsThatFail(t *testing.T) {
 
 // A thousand deletions by another process cause a bounded number of writes, announcements and log lines, and the VIP is
 // present at the end.
-func TestTwoHandsFight(t *testing.T) {
+func TestRepairsAreRateLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		w := startLogging(t, &log)
@@ -96,7 +96,7 @@ func TestTwoHandsFight(t *testing.T) {
 			t.Errorf("%d log lines, want 1 a minute:\n%s", n, log.String())
 		}
 		if len(w.losses()) != 0 {
-			t.Errorf("the election heard of it: %v", w.losses())
+			t.Errorf("reported as lost to the election: %v", w.losses())
 		}
 		w.stop()
 	})
@@ -136,7 +136,7 @@ func TestVIPGoesBehindTheOwnAddress(t *testing.T) {
 
 // The event for our own removal may arrive late, after the VIPs were acquired again: it is not attributed to another
 // process. A deletion by another process in that time is found by an address dump, and later by its event.
-func TestWordOfOurOwnRemovalComesLate(t *testing.T) {
+func TestLateEventOfOurOwnRemoval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		w := startLogging(t, &log)

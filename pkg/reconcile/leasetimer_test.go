@@ -7,13 +7,13 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestTenureAnnouncesFiveSecondsAfterAResignedPeer(t *testing.T) {
+func TestLeaseTimerAnnouncesFiveSecondsAfterAResignedPeer(t *testing.T) {
 	got := announcements(newLeaseTimer(time.Second, 5*time.Second, false))
 	want := []time.Duration{1000, 2100, 3200, 4300, 5400}
 	check(t, got, want)
 }
 
-func TestTenureAnnouncesUntilTheLeaseOfASilentPeerHasLapsed(t *testing.T) {
+func TestLeaseTimerAnnouncesUntilTheLeaseOfASilentPeerHasLapsed(t *testing.T) {
 	got := announcements(newLeaseTimer(0, 5*time.Second, true))
 	if last := got[len(got)-1]; last < 5900*time.Millisecond || last > 7*time.Second {
 		t.Errorf("the last announcement is at %s, want between the lease + 0.9 s and lease + 2 s", last)
@@ -25,7 +25,7 @@ func TestTenureAnnouncesUntilTheLeaseOfASilentPeerHasLapsed(t *testing.T) {
 	}
 }
 
-func TestLateAnnouncementsCostNone(t *testing.T) {
+func TestLateAnnouncementsAreNotLost(t *testing.T) {
 	held := newLeaseTimer(0, 5*time.Second, false)
 	n := 0
 	for at, ok := held.nextAnnouncement(); ok; at, ok = held.nextAnnouncement() {
@@ -41,7 +41,7 @@ func TestLateAnnouncementsCostNone(t *testing.T) {
 	}
 }
 
-func TestTenureLapses(t *testing.T) {
+func TestLeaseTimerLapses(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		now  time.Duration
@@ -61,7 +61,7 @@ func TestTenureLapses(t *testing.T) {
 }
 
 // A lease whose renewals are each late by less than two thirds of the lease never lapses.
-func TestTenureRenewedInTimeNeverLapses(t *testing.T) {
+func TestLeaseTimerRenewedInTimeNeverLapses(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		lease := time.Duration(rapid.IntRange(3, 60).Draw(t, "lease")) * time.Second
 		now := time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "start"))

@@ -48,7 +48,7 @@ func TestRemovalIsTriedAgain(t *testing.T) {
 }
 
 // A VIP that is acquired again is no longer removed.
-func TestRemovalIsForgottenByTheNextTenure(t *testing.T) {
+func TestRemovalEndsWithTheNextAcquisition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t)
 		w.Addresses.Acquire("mysql", false)
@@ -70,7 +70,7 @@ func TestRemovalIsForgottenByTheNextTenure(t *testing.T) {
 }
 
 // A director that cannot add its VIPs at all reports the loss after firstWriteTimeout, not at the end of a long lease.
-func TestTenureWithoutAddressesIsShort(t *testing.T) {
+func TestFirstWriteTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t)
 		w.Set([]VIPs{mysql(time.Hour, vip)})

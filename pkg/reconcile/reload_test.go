@@ -104,7 +104,7 @@ func TestReloadWithAShorterLeaseLosesNothing(t *testing.T) {
 	})
 }
 
-func TestReloadIsNotTakenForAForeignHand(t *testing.T) {
+func TestReloadIsNotReportedAsForeign(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		w := startLogging(t, &log)

@@ -86,7 +86,7 @@ func newSysctlWorld(t *testing.T) sysctlWorld {
 }
 
 // An interface that appears later, a change by another process, a reload that needs fewer parameters, and the end.
-func TestSysctlsThroughALife(t *testing.T) {
+func TestSysctlsFromStartToEnd(t *testing.T) {
 	w := newSysctlWorld(t)
 	k := w.tree
 	if err := w.Set(routing); err != nil {
@@ -139,7 +139,7 @@ func TestSysctlsFollowARenamedInterface(t *testing.T) {
 }
 
 // A parameter that cannot be read at the moment stays recorded; one that disappeared with its interface does not.
-func TestUnreadableSysctlsAreKeptInMind(t *testing.T) {
+func TestUnreadableSysctlsStayRecorded(t *testing.T) {
 	w := newSysctlWorld(t)
 	k := w.tree
 	k.put(redirects, "1")

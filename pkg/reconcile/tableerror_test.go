@@ -119,8 +119,8 @@ func TestTableOutlivesEveryError(t *testing.T) {
 					if tries := kernel.count() - before; tries < 10 || tries > 60 {
 						t.Errorf("%d calls in a minute of failure, want 10 to 60", tries)
 					}
-					if told := log.Count("level=ERROR"); told != 1 {
-						t.Errorf("%d error lines in a minute, want 1", told)
+					if logged := log.Count("level=ERROR"); logged != 1 {
+						t.Errorf("%d error lines in a minute, want 1", logged)
 					}
 					if problem := w.Problem(); !strings.Contains(problem, failure.Error()) {
 						t.Errorf("problem %q, want one that contains %q", problem, failure)
@@ -139,7 +139,7 @@ func TestTableOutlivesEveryError(t *testing.T) {
 }
 
 // Verdicts that arrive all the time do not defeat the backoff, and alternating errors do not fill the log.
-func TestTroubleIsBoundedWhileVerdictsKeepComing(t *testing.T) {
+func TestErrorsAreBoundedWhileVerdictsKeepComing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kernel := &brokenTable{alternating: true}
 		w, log := startBroken(t, kernel, service("10.77.0.100"))
@@ -154,15 +154,15 @@ func TestTroubleIsBoundedWhileVerdictsKeepComing(t *testing.T) {
 		if tries := kernel.count() - before; tries > 600 {
 			t.Errorf("%d calls in a minute, want at most 600: two every %s, and the audit", tries, settleFailing)
 		}
-		if told := log.Count("level=ERROR"); told > 3 {
-			t.Errorf("%d log lines, want at most 3", told)
+		if logged := log.Count("level=ERROR"); logged > 3 {
+			t.Errorf("%d log lines, want at most 3", logged)
 		}
 		w.stop()
 	})
 }
 
 // A deleted virtual server is no longer ours, even if the kernel refused another op of the same pass.
-func TestDeletedBesideARefusalIsForgotten(t *testing.T) {
+func TestDeletedServiceIsForgottenAfterARefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kernel := &brokenTable{}
 		kernel.put(service("10.77.0.100"), service("10.77.0.101"))

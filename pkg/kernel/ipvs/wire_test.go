@@ -93,7 +93,7 @@ func TestIPv6OnTheWire(t *testing.T) {
 	}
 }
 
-// Addresses that the kernel would take for others are not told to it.
+// Addresses that the kernel would interpret as others are not sent to it.
 func TestInexpressible(t *testing.T) {
 	table := &Table{family: 0x1c}
 	for address, want := range map[string]string{
@@ -116,7 +116,7 @@ func TestInexpressible(t *testing.T) {
 	}
 }
 
-// What is encoded decodes to itself: the kernel answers with the attributes that it takes.
+// Decoding is the inverse of encoding: the kernel answers with the attributes that it accepts.
 func TestRoundTrip(t *testing.T) {
 	address := rapid.OneOf(
 		rapid.Map(rapid.SliceOfN(rapid.Byte(), 4, 4), func(b []byte) netip.Addr { return netip.AddrFrom4([4]byte(b)) }),
@@ -209,7 +209,7 @@ func TestNetmask(t *testing.T) {
 	}
 }
 
-// A message without NLM_F_ACK gets no answer: the conversation ends with its context.
+// A message without NLM_F_ACK gets no answer: the exchange ends with its context.
 func TestTalkEndsWithItsContext(t *testing.T) {
 	c, err := dial()
 	if err != nil {
@@ -224,13 +224,14 @@ func TestTalkEndsWithItsContext(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("talk: %v", err)
 	}
-	// The socket itself is whole: a stale deadline does not reach the next conversation.
+	// The socket is still usable: the old deadline does not affect the next exchange.
 	if _, err := lookup(context.Background(), c); err != nil && !errors.Is(err, ErrNoIPVS) {
 		t.Errorf("the next conversation: %v", err)
 	}
 }
 
-// Not every number of generic netlink is there; the kernel's refusal is an errno, and it is not taken for success.
+// A request to a generic netlink family that does not exist is refused with an errno, which is not mistaken for
+// success.
 func TestAbsentFamilyIsRefused(t *testing.T) {
 	c, err := dial()
 	if err != nil {

@@ -147,14 +147,14 @@ func TestNeighbourFollows(t *testing.T) {
 func TestReceivesNothing(t *testing.T) {
 	own, peer := neighbours(t)
 	_ = openIn(t, own, "eth0")
-	heard := capture(t, own) // shows when the frames have arrived
+	captured := capture(t, own) // shows when the frames have arrived
 	from := openIn(t, peer, "eth0")
 	for range 20 {
 		if err := from.Announce(vip); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_ = frames(t, heard, 40)
+	_ = frames(t, captured, 40)
 	var table []byte
 	own.Do(t, func() (err error) {
 		table, err = os.ReadFile("/proc/thread-self/net/packet")
