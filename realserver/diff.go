@@ -41,7 +41,7 @@ func Diff(want State, have Found) Plan {
 		}
 	}
 	for _, a := range want.Addresses {
-		if have.hasLink(a.Interface) && !have.holds(a) {
+		if have.hasLink(a.Interface) && !have.hasPermanent(a) {
 			p.Put = append(p.Put, a)
 		}
 	}
@@ -53,9 +53,9 @@ func Diff(want State, have Found) Plan {
 	return p
 }
 
-// holds reports whether an address is present without a lease. An address with a lease will expire, so it counts as
-// missing.
-func (f Found) holds(a kernel.IfAddr) bool {
+// hasPermanent reports whether an address is present without a lease. An address with a lease will expire, so it counts
+// as missing.
+func (f Found) hasPermanent(a kernel.IfAddr) bool {
 	return slices.ContainsFunc(f.Addresses, func(b addr.Address) bool {
 		return b.Interface == a.Interface && b.Prefix == a.Prefix && b.Valid == 0
 	})

@@ -114,7 +114,7 @@ func TestDiffConverges(t *testing.T) {
 			r.Fatalf("a second plan is not empty:\n%s", diff)
 		}
 		for _, a := range want.Addresses {
-			if !have.holds(a) {
+			if !have.hasPermanent(a) {
 				r.Fatalf("%s is missing", a)
 			}
 		}
@@ -122,7 +122,7 @@ func TestDiffConverges(t *testing.T) {
 		if diff := cmp.Diff(before, have.Sysctls); diff != "" {
 			r.Fatalf("sysctls differ from the original ones:\n%s", diff)
 		}
-		if !have.holds(foreign) || slices.ContainsFunc(want.Addresses, have.holds) || len(have.OwnSysctls) != 0 {
+		if !have.hasPermanent(foreign) || slices.ContainsFunc(want.Addresses, have.hasPermanent) || len(have.OwnSysctls) != 0 {
 			r.Fatalf("after undoing: %v, recorded %v", have.Addresses, have.OwnSysctls)
 		}
 	})

@@ -33,7 +33,7 @@ func (a *Agent) forgetUnwanted(want State, have Found) {
 	right := map[string]bool{}
 	for _, w := range want.Addresses {
 		if have.hasLink(w.Interface) {
-			right[w.String()] = have.holds(w)
+			right[w.String()] = have.hasPermanent(w)
 		}
 	}
 	for _, name := range want.Up {

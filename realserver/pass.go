@@ -214,7 +214,7 @@ func (a *Agent) save(err error) {
 func (a *Agent) readGateways() map[netip.Addr]netip.Addr {
 	gateways := map[netip.Addr]netip.Addr{}
 	for _, m := range Desired(a.cfg, nil, a.o.Names...).Memberships {
-		if _, needsVIP := m.place(); needsVIP {
+		if _, needsVIP := m.vipAddress(); needsVIP {
 			continue
 		}
 		if gateway, err := a.e.Gateway(m.Address); err == nil {
@@ -236,7 +236,7 @@ func (a *Agent) waysBack(want State) []problem.Finding {
 }
 
 func (a *Agent) wayBack(m Membership) string {
-	if _, needsVIP := m.place(); needsVIP {
+	if _, needsVIP := m.vipAddress(); needsVIP {
 		return ""
 	}
 	var vips []netip.Addr

@@ -85,7 +85,7 @@ func problems(want State, have Found) []problem.Finding {
 func (s State) servedFrom(a kernel.IfAddr) []string {
 	var names []string
 	for _, m := range s.Memberships {
-		if place, needed := m.place(); needed && place == a {
+		if vip, needed := m.vipAddress(); needed && vip == a {
 			names = append(names, m.Name)
 		}
 	}

@@ -41,7 +41,7 @@ func (a *Agent) publish(want State, have Found, found []problem.Finding) {
 
 func (a *Agent) keptAddress(w kernel.IfAddr, have Found) status.Kept {
 	k := status.Kept{Name: w.String(), Want: "present", Have: "present", Repairs: a.repairs(w.String())}
-	if !have.holds(w) {
+	if !have.hasPermanent(w) {
 		k.Have = "absent"
 	}
 	k.Problem = have.lacks(w)
@@ -66,7 +66,7 @@ func (f Found) lacks(a kernel.IfAddr) string {
 	switch {
 	case !f.hasLink(a.Interface):
 		return missingDevice(a.Interface)
-	case !f.holds(a):
+	case !f.hasPermanent(a):
 		return fmt.Sprintf("%s is not on %s", a.Prefix.Addr(), a.Interface)
 	case !f.isUp(a.Interface):
 		return a.Interface + " is down"
@@ -80,13 +80,13 @@ func (a *Agent) membership(m Membership, want State, have Found) status.Membersh
 	s := status.Membership{
 		Name: m.Name, Address: m.VIP.Addr().String(), Port: int(m.VIP.Port()), Forward: string(m.Forward), State: "up",
 	}
-	place, needsVIP := m.place()
+	vip, needsVIP := m.vipAddress()
 	reason := m.refusal()
 	switch {
 	case reason != "":
 	case needsVIP:
-		reason = unfit(place, want, have)
-		s.Reason = fmt.Sprintf("up: %s is on %s and stays out of ARP", m.VIP.Addr(), place.Interface)
+		reason = unfit(vip, want, have)
+		s.Reason = fmt.Sprintf("up: %s is on %s and stays out of ARP", m.VIP.Addr(), vip.Interface)
 	default:
 		reason = a.wayBack(m)
 		s.Reason = fmt.Sprintf("up: answers leave through %s, which a director holds", a.gateways[m.Address])
@@ -98,12 +98,12 @@ func (a *Agent) membership(m Membership, want State, have Found) status.Membersh
 }
 
 // unfit returns why clients of a VIP would not be served here, or "".
-func unfit(place kernel.IfAddr, want State, have Found) string {
-	if reason := have.lacks(place); reason != "" {
+func unfit(vip kernel.IfAddr, want State, have Found) string {
+	if reason := have.lacks(vip); reason != "" {
 		return reason
 	}
 	key := confKey(tunnel, "rp_filter")
-	if value := have.Sysctls[key]; place.Interface == tunnel && value != looseRPFilter {
+	if value := have.Sysctls[key]; vip.Interface == tunnel && value != looseRPFilter {
 		return fmt.Sprintf("%s is %s, not %s: packets of clients are dropped", key, value, looseRPFilter)
 	}
 	return Exposed(want.NICs, have.Sysctls)

@@ -56,9 +56,9 @@ func Desired(cfg *config.Config, links []addr.Link, names ...string) State {
 	_, notDirector := cfg.DirectorNamed(names...)
 	s := State{Memberships: memberships(cfg, names), Director: notDirector == nil}
 	for _, m := range s.Memberships {
-		if place, needed := m.place(); needed {
-			s.Up = append(s.Up, place.Interface)
-			s.Addresses = append(s.Addresses, place)
+		if vip, needed := m.vipAddress(); needed {
+			s.Up = append(s.Up, vip.Interface)
+			s.Addresses = append(s.Addresses, vip)
 		}
 	}
 	slices.Sort(s.Up)
@@ -99,9 +99,9 @@ func (m Membership) refusal() string {
 	return fmt.Sprintf("%s: forward: %s with an IPv6 VIP is not supported yet", m.VIP.Addr(), m.Forward)
 }
 
-// place returns where the VIP belongs on this node. needed is false for forward: nat, whose packets have this node's
-// own address as destination, and for a refused virtual server.
-func (m Membership) place() (a kernel.IfAddr, needed bool) {
+// vipAddress returns where the VIP belongs on this node. needed is false for forward: nat, whose packets have this
+// node's own address as destination, and for a refused virtual server.
+func (m Membership) vipAddress() (a kernel.IfAddr, needed bool) {
 	if m.refusal() != "" {
 		return kernel.IfAddr{}, false
 	}

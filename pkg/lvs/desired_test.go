@@ -45,7 +45,7 @@ func TestDesired(t *testing.T) {
 		found     []Service
 		want      string
 	}{
-		{"nothing known: services stand with empty pools", false, nil, nil, db + read},
+		{"nothing known: services have empty pools", false, nil, nil, db + read},
 		{"initial_state up", true, nil, nil, db + mysql1 + mysql2 + read + readMysql2},
 		{"adopted; a server that the file does not name is not", false, nil, found, db + mysql2 + read},
 		{"conditions go by both names", false, map[string]Condition{"db/mysql1": up, "read/mysql2": up}, nil, db + mysql1 + read + readMysql2},

@@ -28,8 +28,8 @@ type Place struct {
 //
 //   - up: in the table with its configured weight
 //   - down: not in the table
-//   - nothing known: as it was found in the table (unknown is not down; a weight of 0 that was found is kept like "full"),
-//     and one that was not found is in it if initial_state says so
+//   - nothing known: as it was found in the table (unknown is not down; a weight of 0 that was found is kept like
+//     "full"); one that was not found is in the table if its initial_state is up
 //   - full: weight 0 while another member accepts connections. If none does, all of them keep their configured
 //     weights, because taking out the last one would turn a slow service into an outage
 func Places(pool []Member) []Place {

@@ -37,7 +37,7 @@ func TestRefusals(t *testing.T) {
 		{"server of no service", lvs.Op{Kind: lvs.AddServer, Service: service(1, "rr"), Server: server("10.77.0.11", config.DR, 1)}, ErrNoService, "add real server "},
 		{"update of no server", lvs.Op{Kind: lvs.UpdateServer, Service: db, Server: server("10.77.0.12", config.DR, 1)}, ErrNoServer, "update real server "},
 		{"delete of no server", lvs.Op{Kind: lvs.DeleteServer, Service: db, Server: server("10.77.0.12", config.DR, 1)}, ErrNoServer, "delete real server "},
-		{"address that is no host", lvs.Op{Kind: lvs.AddServer, Service: db, Server: server("224.0.0.1", config.DR, 1)}, ErrBadAddress, "ip link set lo up"},
+		{"address that is not a host", lvs.Op{Kind: lvs.AddServer, Service: db, Server: server("224.0.0.1", config.DR, 1)}, ErrBadAddress, "ip link set lo up"},
 		{"no scheduler, new", lvs.Op{Kind: lvs.AddService, Service: service(1, "nosuch")}, ErrNoScheduler, `no IPVS scheduler "nosuch": load the module ip_vs_nosuch`},
 		{"no scheduler, update", lvs.Op{Kind: lvs.UpdateService, Service: service(3306, "nosuch")}, ErrNoScheduler, "update virtual server "},
 	} {
