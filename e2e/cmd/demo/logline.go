@@ -38,10 +38,10 @@ type rendering struct {
 // renderings returns the texts for a director's elections, verdicts and addresses, by log message.
 func renderings() map[string]rendering {
 	return map[string]rendering{
-		"state":                       {"%s → %s", []string{"from", "reason"}},
-		"verdict":                     {"%s is %s", []string{"server", "reason"}},
-		"VIPs are up":                 {"has the VIP on %s, leased for %s from the kernel", []string{"interface", "lease"}},
-		"VIPs are removed":            {"gives the VIP up", nil},
+		"state":                  {"%s → %s", []string{"from", "reason"}},
+		"verdict":                {"%s is %s", []string{"server", "reason"}},
+		"VIPs are up":            {"has the VIP on %s, leased for %s from the kernel", []string{"interface", "lease"}},
+		"VIPs are removed":       {"gives the VIP up", nil},
 		"removed a leftover VIP": {"removes the VIP that an earlier run left", nil},
 	}
 }
