@@ -163,12 +163,14 @@ func TestResignationAfterABurst(t *testing.T) {
 			}
 			b.Deliver(vrrp.Datagram{Payload: payload, Source: inboxPeer, Destination: group, TTL: 255})
 		}
+		b.command(func(*Actor) { time.Sleep(10 * time.Millisecond) }) // so that all of them wait when the actor takes them
+		synctest.Wait()
 		for range 20 {
 			advert(150)
 		}
 		advert(0)
 		time.Sleep(5 * time.Second)
-		l.expect(t, "   609ms b acquire silent=false")
+		l.expect(t, "   619ms b acquire silent=false")
 		b.stop()
 	})
 }
