@@ -344,7 +344,7 @@ func (u *unit) kill(t *testing.T, monitor *lab.Daemon) time.Duration {
 	u.s.Kill(pid, syscall.SIGKILL)
 	gone := addresses.WaitLog("Deleted.* "+vipPrefix+" ", soon).At.Sub(begun)
 	u.awaitRestart(journal, pid)
-	if log := journal.Log(); !strings.Contains(log, "removed a VIP") || strings.Index(log, "removed a VIP") > strings.Index(log, "Scheduled restart job") {
+	if log := journal.Log(); !strings.Contains(log, "removed a leftover VIP") || strings.Index(log, "removed a leftover VIP") > strings.Index(log, "Scheduled restart job") {
 		t.Errorf("the VIP was not removed before the restart:\n%s", log)
 	}
 	return gone
