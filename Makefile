@@ -51,6 +51,7 @@ unit: ## unit tests with the race detector; as root also those that need network
 
 runner: lab stock ## the tests of labrun and its guests; LONG=1 for all of them
 	LVS_REQUIRE=guest $(GO) test $(if $(LONG),,-short) ./e2e/lab/guest ./e2e/cmd/labrun
+	$(if $(NETNS),$(GO) test -run '^TestKilledTestLeavesNothing$$' ./e2e/lab)
 
 stock: lab
 	@$(LAB) -kernel debian -fetch

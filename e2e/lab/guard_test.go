@@ -21,13 +21,13 @@ func TestScenarioThatIsKilled(t *testing.T) {
 	}
 	n := lab.New(t)
 	d := n.Host("alpha").Start("parent", "sh", "-c", "setsid sleep 1001 & echo $!; wait")
-	fmt.Printf("victim %s %s\n", d.WaitLog(`^\d+$`, 5*time.Second).Text, n.Dir())
-	time.Sleep(time.Minute)
+	fmt.Printf("victim %s %s\n", d.WaitLog(`^\d+$`, time.Minute).Text, n.Dir())
+	time.Sleep(time.Hour)
 }
 
 func TestKilledTestLeavesNothing(t *testing.T) {
 	if os.Getenv("LVS_LAB_INSIDE") == "guest" {
-		t.Skip("in a guest every process ends with the guest")
+		t.Skip("in a guest every process ends with the guest: `make runner` runs it on the machine")
 	}
 	victim := exec.Command(os.Args[0], "-test.run=^TestScenarioThatIsKilled$")
 	victim.Env = append(os.Environ(), victimVariable+"=yes")
@@ -38,7 +38,7 @@ func TestKilledTestLeavesNothing(t *testing.T) {
 	if err := victim.Start(); err != nil {
 		t.Fatal(err)
 	}
-	overdue := time.AfterFunc(30*time.Second, func() { _ = victim.Process.Kill() })
+	overdue := time.AfterFunc(2*time.Minute, func() { _ = victim.Process.Kill() })
 	defer overdue.Stop()
 	var words []string
 	for in := bufio.NewScanner(out); in.Scan(); {
@@ -51,7 +51,7 @@ func TestKilledTestLeavesNothing(t *testing.T) {
 	if len(words) != 3 {
 		t.Fatalf("the victim printed %q", words)
 	}
-	lab.Eventually(t, 10*time.Second, func() error {
+	lab.Eventually(t, time.Minute, func() error {
 		for _, name := range processNames(t) {
 			if name == "sleep 1001" {
 				return fmt.Errorf("process %s is still running", words[1])

@@ -26,7 +26,7 @@ import (
 // stockOptions is bootOptions for the second kernel.
 func stockOptions(t *testing.T, command ...string) Options {
 	t.Helper()
-	skipInside(t)
+	onMachine(t)
 	c, err := DefaultCache()
 	if err != nil {
 		t.Fatal(err)
