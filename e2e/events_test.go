@@ -32,6 +32,14 @@ func TestEvents(t *testing.T) {
 	two.Kill()
 	c.awaitTable(c.master, "10.77.0.11:3306")
 	c.awaitTable(c.backup, "10.77.0.11:3306")
+	for _, n := range []*node{c.master, c.backup} { // the monitor reports it a moment after the table has followed
+		lab.Eventually(t, soon, func() error {
+			if got := strings.Join(told(n.events()), "\n"); !strings.Contains(got, "virtual_server_state mysql: up -> degraded") {
+				return fmt.Errorf("%s has not recorded that the virtual server is degraded:\n%s", n.Name, got)
+			}
+			return nil
+		})
+	}
 	cut := time.Now()
 	c.master.Link("eth0").CarrierDown()
 	taken := onBackup.awaitPeriods(1)[0].from
