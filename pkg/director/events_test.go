@@ -1,6 +1,7 @@
 package director
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,6 +20,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/journal"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
@@ -219,4 +222,45 @@ func (m *machine) reason(instance string) string {
 		}
 	}
 	return ""
+}
+
+// TestOnlyStatusRequestsReadTheTable: the monitor judges by what the table loop has read, because a read of a large
+// table at each change would take CPU time from the elections; it repeats only a read that failed.
+func TestOnlyStatusRequestsReadTheTable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked []depth
+		unread := ""
+		m := newProblemMonitor(func(much depth) snapshots {
+			asked = append(asked, much)
+			return snapshots{plan: plan.Plan{Config: &config.Config{}}, started: true, pools: much > nodeOnly, unread: unread}
+		}, nil, func(event.Event) {})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- m.Run(ctx) }()
+		expect := func(after string, want ...depth) {
+			synctest.Wait()
+			if !slices.Equal(asked, want) {
+				t.Errorf("%s: %v, want %v", after, asked, want)
+			}
+			asked = nil
+		}
+		time.Sleep(1500 * time.Millisecond)
+		expect("a tick", nodeOnly)
+		m.poke()
+		time.Sleep(lookAfter + time.Millisecond)
+		expect("a change", withPools)
+		unread = "no /proc"
+		m.examine(withCounters)
+		expect("a status request", withCounters)
+		time.Sleep(time.Second)
+		unread = ""
+		time.Sleep(time.Second)
+		expect("after a failed read", withCounters, withCounters)
+		time.Sleep(time.Second)
+		expect("after a read", nodeOnly)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }

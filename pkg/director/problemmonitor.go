@@ -27,8 +27,8 @@ const (
 // changes of problems and of the states of virtual servers.
 type problemMonitor struct {
 	registry problem.Registry
-	look     func(pools bool) snapshots // pools: including verdicts and the IPVS table, which costs more
-	others   func() []problem.Finding   // problems found by the rest of the daemon
+	look     func(depth) snapshots
+	others   func() []problem.Finding // problems found by the rest of the daemon
 	record   func(event.Event)
 	poked    chan struct{} // capacity 1
 	ready    task.Latch
@@ -39,12 +39,11 @@ type problemMonitor struct {
 	leaving bool // changes are no longer recorded
 	history problem.History
 	pools   []problem.Finding // from the last examination with pools
-	unread  string            // likewise
-	unknown bool              // likewise: something may change without a poke
+	unread  string            // why the last read of the kernel's table failed; "" if it did not
 	states  map[string]string // of virtual servers, by name
 }
 
-func newProblemMonitor(look func(pools bool) snapshots, others func() []problem.Finding, record func(event.Event)) *problemMonitor {
+func newProblemMonitor(look func(depth) snapshots, others func() []problem.Finding, record func(event.Event)) *problemMonitor {
 	if others == nil {
 		others = func() []problem.Finding { return nil }
 	}
@@ -77,19 +76,17 @@ func (m *problemMonitor) Run(ctx context.Context) error {
 	m.ready.Close()
 	for {
 		heart.Beat()
-		pools := true
+		much := nodeOnly
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-m.poked:
+			much = withPools
 			pause(ctx, lookAfter)
 		case <-tick.C:
-			m.mu.Lock()
-			pools = m.unknown
-			m.mu.Unlock()
 		}
 		begun := time.Now()
-		m.examine(pools)
+		m.examine(much)
 		pause(ctx, min(lookShare*time.Since(begun), lookForProblems))
 	}
 }
@@ -103,18 +100,22 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// examine queries the loops and returns the status document without its header fields; without pools it has no virtual
-// servers and tracks.
-func (m *problemMonitor) examine(pools bool) status.Director {
+// examine queries the loops and returns the status document without its header fields; with nodeOnly it has no virtual
+// servers and tracks. After a read of the kernel's table that failed, the next examination repeats it.
+func (m *problemMonitor) examine(much depth) status.Director {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := m.look(pools)
-	doc := report(s)
-	if pools {
-		m.pools, m.unread = checked(doc.VirtualServers, doc.Tracks), s.unread
-		m.unknown = s.unread != "" || s.table != "" || anyUnknown(doc.VirtualServers)
+	if m.unread != "" {
+		much = withCounters
 	}
-	s.unread = m.unread
+	s := m.look(much)
+	doc := report(s)
+	if s.pools {
+		m.pools = checked(doc.VirtualServers, doc.Tracks)
+	}
+	if much == withCounters {
+		m.unread = s.unread
+	}
 	node := append(m.others(), ofNode(s)...)
 	for _, f := range node {
 		doc.Problems = append(doc.Problems, f.Text)
@@ -123,7 +124,7 @@ func (m *problemMonitor) examine(pools bool) status.Director {
 	doc.ProblemDetails = m.registry.Report(append(found, node...))
 	// The states before the first checks are done are the initial states, not changes.
 	news := s.checked && !m.leaving
-	if pools && news {
+	if s.pools && news {
 		m.compare(doc.VirtualServers)
 	}
 	raised, cleared := m.history.Look(time.Now(), doc.ProblemDetails, news)
@@ -147,15 +148,4 @@ func (m *problemMonitor) compare(servers []status.VirtualServer) {
 		now[v.Name] = v.State
 	}
 	m.states = now
-}
-
-func anyUnknown(servers []status.VirtualServer) bool {
-	for _, v := range servers {
-		for _, r := range v.RealServers {
-			if r.State == "unknown" {
-				return true
-			}
-		}
-	}
-	return false
 }

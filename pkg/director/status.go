@@ -24,7 +24,7 @@ type snapshots struct {
 	verdicts  plan.Verdicts
 	balances  bool // there is a table
 	table     string
-	services  []lvs.Service // with their counters
+	services  []lvs.Service // with their counters if they were read from the kernel
 	unread    string        // why services are not known; "" if they are
 	checked   bool          // every check has had a result
 	stall     string
@@ -34,13 +34,22 @@ type snapshots struct {
 
 // Status returns the status document. It may be called from any goroutine at any time and does not wait for the loops.
 func (d *Director) Status() status.Director {
-	doc := d.problems.examine(true)
+	doc := d.problems.examine(withCounters)
 	doc.Node, doc.Role, doc.Version, doc.Process = d.o.Node.Name, "director", d.o.Version, process()
 	return doc
 }
 
-// snapshots queries the loops; pools: including real servers and tracks.
-func (d *Director) snapshots(pools bool) snapshots {
+// depth is how much is queried for an examination.
+type depth int
+
+const (
+	nodeOnly     depth = iota // instances, sockets and the states of the loops
+	withPools                 // and the real servers and tracks, as the table loop knows them
+	withCounters              // and as the kernel has them: a read of the whole IPVS table
+)
+
+// snapshots queries the loops.
+func (d *Director) snapshots(much depth) snapshots {
 	s := snapshots{plan: d.plan.Load()}
 	if s.plan.Config == nil { // the start has not made a plan yet
 		s.plan = plan.Plan{Config: d.o.Config, Node: d.o.Node}
@@ -59,19 +68,20 @@ func (d *Director) snapshots(pools bool) snapshots {
 	}
 	if s.balances = l.table.runs(); s.balances {
 		reached, _ := l.table.snapshot()
-		s.table = reached.Problem
+		s.table, s.services = reached.Problem, reached.Services
 	}
-	if !pools {
+	if much == nodeOnly {
 		return s
 	}
-	s.verdicts = l.checker.Verdicts()
-	if s.balances {
-		var err error
-		if s.services, err = d.o.Kernel.Services(); err != nil {
+	s.verdicts, s.pools = l.checker.Verdicts(), true
+	if s.balances && much == withCounters {
+		found, err := d.o.Kernel.Services()
+		if err != nil {
 			s.unread = err.Error()
+		} else {
+			s.services = found
 		}
 	}
-	s.pools = true
 	return s
 }
 

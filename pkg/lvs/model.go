@@ -6,23 +6,39 @@ import "slices"
 // an existing entry, changing a missing one) changes nothing. Neither argument is modified.
 func Apply(have []Service, ops []Op) []Service {
 	table := clone(have)
+	at := make(map[Key]int, len(table)) // the index of each service; a new table may have thousands of ops
+	for i, service := range slices.Backward(table) {
+		at[service.Key] = i // the first one, if there are duplicates
+	}
+	deleted := map[int]bool{}
 	for _, op := range ops {
-		i := slices.IndexFunc(table, func(s Service) bool { return s.Key == op.Service.Key })
+		i, found := at[op.Service.Key]
 		switch {
-		case op.Kind == AddService && i < 0:
+		case op.Kind == AddService && !found:
+			at[op.Service.Key] = len(table)
 			table = append(table, bare(op.Service))
-		case i < 0:
+		case !found:
 		case op.Kind == UpdateService:
 			servers := table[i].Servers
 			table[i] = bare(op.Service)
 			table[i].Servers = servers
 		case op.Kind == DeleteService:
-			table = slices.Delete(table, i, i+1)
+			deleted[i] = true
+			delete(at, op.Service.Key)
 		default:
 			table[i].Servers = applyServer(table[i].Servers, op)
 		}
 	}
-	return table
+	if len(deleted) == 0 {
+		return table
+	}
+	kept := table[:0]
+	for i, service := range table {
+		if !deleted[i] {
+			kept = append(kept, service)
+		}
+	}
+	return kept
 }
 
 func applyServer(servers []Server, op Op) []Server {

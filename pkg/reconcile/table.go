@@ -49,6 +49,9 @@ type Target interface {
 type TableSnapshot struct {
 	// Known: the last read of the table succeeded.
 	Known bool
+	// Services is the presumed content of the table: the last read and the changes since. It must not be modified, and its
+	// counters are those of the last read; nil unless Known.
+	Services []lvs.Service
 	// Serving are the virtual servers in the table that have a real server.
 	Serving map[lvs.Key]bool
 	// Problem is why the table is not in the desired state; "" if it is.
@@ -136,7 +139,8 @@ func (t *Table) publish(change func(*TableSnapshot)) {
 	before := t.reached.Load()
 	now := before
 	change(&now)
-	if now.Known != before.Known || now.Problem != before.Problem || !maps.Equal(now.Serving, before.Serving) {
+	if now.Known != before.Known || now.Problem != before.Problem || !maps.Equal(now.Serving, before.Serving) ||
+		len(lvs.Diff(now.Services, before.Services, every)) > 0 {
 		t.reached.Set(now)
 	}
 }
@@ -149,7 +153,7 @@ func (t *Table) saw(table []lvs.Service) {
 			serving[s.Key] = true
 		}
 	}
-	t.publish(func(s *TableSnapshot) { s.Known, s.Serving = true, serving })
+	t.publish(func(s *TableSnapshot) { s.Known, s.Services, s.Serving = true, table, serving })
 }
 
 // Run maintains the table until ctx ends and then leaves it as it is. It returns an error only if Fatal accepts it
@@ -229,10 +233,13 @@ func (t *Table) audit() {
 		return
 	}
 	seen, err := t.Audit()
-	if err != nil || len(lvs.Diff(t.have, seen, func(lvs.Key) bool { return true })) > 0 {
+	if err != nil || len(lvs.Diff(t.have, seen, every)) > 0 {
 		t.have = nil
 	}
 }
+
+// every makes lvs.Diff see the services of all.
+func every(lvs.Key) bool { return true }
 
 // auditInterval is the interval between audits of a table, readInterval that between complete reads.
 func auditInterval(table []lvs.Service) time.Duration {
@@ -259,7 +266,7 @@ func (t *Table) pass(ctx context.Context) error {
 		t.read = time.Now()
 		have, err := t.Kernel.Read(ctx)
 		if err != nil {
-			t.publish(func(s *TableSnapshot) { s.Known, s.Serving = false, nil })
+			t.publish(func(s *TableSnapshot) { s.Known, s.Services, s.Serving = false, nil, nil })
 			return err
 		}
 		t.saw(have)
