@@ -23,12 +23,12 @@ import (
 // an earlier run unchanged: the next start adopts them."
 func TestAdoptionOfAChangedFile(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	const other, third = vip + ":3307", vip + ":3308"
+	const other, third, gone = vip + ":3307", vip + ":3308", vip + ":3309"
 	c := newCluster(t, shape{advert: "100ms", scheduler: "wrr", weights: [2]int{3, 1}})
 	more := func(name string, port int) string {
 		return fmt.Sprintf("  - {name: %s, address: %s, port: %d, scheduler: rr, forward: dr, checks: [], real_servers: [{name: mysql1, address: 10.77.0.11}]}\n", name, vip, port)
 	}
-	c.net.File("cluster.yaml", c.text()+more("other", 3307))
+	c.net.File("cluster.yaml", c.text()+more("other", 3307)+more("gone", 3309))
 	mysql3 := c.node("mysql3", "10.77.0.13/24", "lvs-realserver")
 	c.answering()
 	untouched := addForeignServices(c.master)
@@ -47,7 +47,8 @@ func TestAdoptionOfAChangedFile(t *testing.T) {
 	})
 	c.master.daemon.Kill()
 	c.failsToStart(t)
-	c.net.File("cluster.yaml", strings.ReplaceAll(c.text(), more("other", 3307), "")+more("third", 3308))
+	c.master.Run("ipvsadm", "-D", "-t", gone)
+	c.net.File("cluster.yaml", strings.ReplaceAll(c.text(), more("other", 3307)+more("gone", 3309), "")+more("third", 3308))
 	c.edit("scheduler: wrr", "scheduler: wlc", "10.77.0.11, weight: 3", "10.77.0.11, weight: 2",
 		"      - {name: mysql2, address: 10.77.0.12, weight: 1}\n", "      - {name: mysql3, address: 10.77.0.13, weight: 1}\n")
 	again := c.master.start()
@@ -65,6 +66,7 @@ func TestAdoptionOfAChangedFile(t *testing.T) {
 		return nil
 	})
 	again.WaitLog("msg=directing", soon)
+	c.master.Run("ipvsadm", "-A", "-t", gone, "-s", "sh") // by another program, as late as this
 	first, last := again.LogLines()[0].At, again.Last("msg=table change=").At
 	if took := last.Sub(first); took > time.Second+allowance {
 		t.Errorf("the table is that of the file %s after the director's first log line, want at most %s", took, time.Second)
@@ -79,6 +81,12 @@ func TestAdoptionOfAChangedFile(t *testing.T) {
 	standin.Start(mysql3.Host, ":3306", "mysql3")
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.13:3306") // after its first good check
 	c.reload(more("third", 3308), "")                            // ours, beside the foreign ones
+	c.master.Run("ipvsadm", "-d", "-t", vipPort, "-r", "10.77.0.13:3306")
+	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.13:3306") // the whole table was read
+	if !c.master.table().Service(gone).Exists() {
+		t.Errorf("%s, which another program added after the start, was deleted", gone)
+	}
+	c.master.Run("ipvsadm", "-D", "-t", gone)
 	lab.Eventually(t, soon, untouched)
 }
 

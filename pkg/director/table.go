@@ -130,13 +130,14 @@ func (t *table) set(want plan.Table) {
 
 func (t *table) newLoop() *reconcile.Table {
 	return reconcile.NewTable(reconcile.TableOptions{
-		Kernel: t.balancer,
-		Audit:  t.kernel.Services,
-		Ours:   t.state.HasService,
-		Record: t.state.recordServices,
-		Forget: t.state.forgetServices,
-		Fatal:  func(err error) bool { return errors.Is(err, ipvs.ErrNoIPVS) || errors.Is(err, ipvs.ErrNoScheduler) },
-		Log:    t.log,
+		Kernel:   t.balancer,
+		Audit:    t.kernel.Services,
+		Ours:     t.state.HasService,
+		Recorded: t.state.Services,
+		Record:   t.state.recordServices,
+		Forget:   t.state.forgetServices,
+		Fatal:    func(err error) bool { return errors.Is(err, ipvs.ErrNoIPVS) || errors.Is(err, ipvs.ErrNoScheduler) },
+		Log:      t.log,
 	})
 }
 

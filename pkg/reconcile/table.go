@@ -28,10 +28,12 @@ type TableOptions struct {
 	Kernel TableKernel
 	// Audit is a cheap read of the table, which detects changes by other processes between our own.
 	Audit func() ([]lvs.Service, error)
-	// Ours reports whether this or an earlier run recorded a virtual server: it may be deleted.
-	Ours func(lvs.Key) bool
-	// Record saves which virtual servers will be ours, before the kernel is changed; Forget removes them after they were
-	// deleted, so that one that another process adds there later is not taken for ours.
+	// Ours reports whether this or an earlier run recorded a virtual server: it may be deleted. Recorded returns all that
+	// are recorded.
+	Ours     func(lvs.Key) bool
+	Recorded func() []lvs.Key
+	// Record saves which virtual servers will be ours, before the kernel is changed; Forget removes them once they are
+	// gone, so that one that another process adds there later is not taken for ours.
 	Record func(want []lvs.Service)
 	Forget func(gone []lvs.Key)
 	// Fatal reports whether a retry is pointless after an error; Run returns such an error if no pass has succeeded yet.
@@ -261,8 +263,8 @@ func entries(table []lvs.Service) int {
 func (t *Table) pass(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	firstLook := false
-	if t.have == nil {
+	firstLook, whole := false, t.have == nil
+	if whole {
 		t.read = time.Now()
 		have, err := t.Kernel.Read(ctx)
 		if err != nil {
@@ -285,8 +287,13 @@ func (t *Table) pass(ctx context.Context) error {
 		}
 	}
 	t.found = stillWanted(t.found, want)
+	if whole { // otherwise have is what this loop presumes, and another process may have deleted more
+		if gone := absent(t.Recorded(), want, t.have); len(gone) > 0 {
+			t.Forget(gone)
+		}
+	}
 	ops := lvs.Diff(want, t.have, t.Ours)
-	if firstLook || len(ops) > 0 { // adopted virtual servers are ours even if nothing has to change
+	if whole || len(ops) > 0 { // adopted virtual servers are ours even if nothing has to change
 		t.Record(want)
 	}
 	if len(ops) == 0 {
@@ -303,6 +310,21 @@ func (t *Table) pass(ctx context.Context) error {
 		t.have = nil
 	}
 	return err
+}
+
+// absent returns the recorded virtual servers that are neither wanted nor in a table that was read completely: another
+// process has deleted them, or a crash came between our change and the state file.
+func absent(recorded []lvs.Key, want, have []lvs.Service) []lvs.Key {
+	if len(recorded) == 0 {
+		return nil
+	}
+	known := make(map[lvs.Key]bool, len(want)+len(have))
+	for _, services := range [][]lvs.Service{want, have} {
+		for _, service := range services {
+			known[service.Key] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(recorded), func(key lvs.Key) bool { return known[key] })
 }
 
 // stillWanted returns the part of found that is wanted. A real server that was removed since the start, by its checks

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -110,7 +111,8 @@ type tableWorld struct {
 	want      []lvs.Service
 	found     []lvs.Service // the last argument of Desired
 	forgotten []lvs.Key
-	recorded  int // how often Record was called
+	records   map[lvs.Key]bool // nil: not kept; everything except 192.0.2.1 is ours
+	recorded  int              // how often Record was called
 }
 
 // Desired makes the test the loop's Target.
@@ -133,29 +135,58 @@ func startTable(t *testing.T, kernel *fakeTable, want ...lvs.Service) *tableWorl
 
 // newTableWorld starts a loop on the kernel asked, whose table is that of the fake kernel.
 func newTableWorld(t *testing.T, asked TableKernel, kernel *fakeTable, log *slog.Logger, want ...lvs.Service) *tableWorld {
+	w := tableWorldOf(asked, kernel, log, want...)
+	w.begin(t)
+	return w
+}
+
+func tableWorldOf(asked TableKernel, kernel *fakeTable, log *slog.Logger, want ...lvs.Service) *tableWorld {
 	w := &tableWorld{kernel: kernel, want: want, done: make(chan struct{})}
 	w.Table = NewTable(TableOptions{
 		Kernel: asked,
 		Audit:  func() ([]lvs.Service, error) { return kernel.look(), nil },
-		Ours:   func(k lvs.Key) bool { return k.Address.String() != "192.0.2.1" },
-		Record: func([]lvs.Service) {
+		Ours: func(k lvs.Key) bool {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if w.records != nil {
+				return w.records[k]
+			}
+			return k.Address.String() != "192.0.2.1"
+		},
+		Recorded: func() []lvs.Key {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return slices.Collect(maps.Keys(w.records))
+		},
+		Record: func(want []lvs.Service) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.recorded++
+			for _, s := range want {
+				if w.records != nil {
+					w.records[s.Key] = true
+				}
+			}
 		},
 		Forget: func(gone []lvs.Key) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.forgotten = append(w.forgotten, gone...)
+			for _, k := range gone {
+				delete(w.records, k)
+			}
 		},
 		Fatal: func(err error) bool { return errors.Is(err, errFatal) },
 		Log:   log,
 	})
 	w.Set(w)
+	return w
+}
+
+func (w *tableWorld) begin(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { defer close(w.done); w.err = w.Run(ctx) }()
 	w.stop = func() { cancel(); <-w.done }
-	return w
 }
 
 // wants changes the result of Desired and wakes the loop.
@@ -330,6 +361,59 @@ func TestDeletedServiceIsForgotten(t *testing.T) {
 		if _, forgotten := w.results(); !slices.Equal(forgotten, []lvs.Key{service("10.77.0.100").Key}) {
 			t.Errorf("forgotten: %v", forgotten)
 		}
+		w.stop()
+	})
+}
+
+// A record of a virtual server that is neither wanted nor in the table is forgotten by the next complete read, also while
+// a change is refused: what another process adds there later is not ours. One that is there, and ours, is deleted.
+func TestRecordOfAnAbsentServiceIsForgotten(t *testing.T) {
+	first, left, gone, later := service("10.77.0.100"), service("10.77.0.101"), service("10.77.0.102"), service("10.77.0.103")
+	for name, refused := range map[string]bool{"clean": false, "a change is refused": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				kernel := &brokenTable{}
+				kernel.put(left)
+				if refused {
+					kernel.breaks(nil, refusal{{Kind: lvs.AddService, Service: first}})
+				}
+				w := tableWorldOf(kernel, &kernel.fakeTable, slog.New(slog.DiscardHandler), first, later)
+				w.records = map[lvs.Key]bool{first.Key: true, left.Key: true, gone.Key: true}
+				w.begin(t)
+				time.Sleep(time.Second)
+				kernel.breaks(nil, nil)
+				kernel.put(append(kernel.table(), gone)...) // by another process
+				time.Sleep(10 * time.Second)
+				same(t, "table", kernel.table(), []lvs.Service{first, later, gone})
+
+				// The same while the loop runs: the file drops it just after another process has deleted it.
+				kernel.put(first, gone)
+				w.wants(first)
+				time.Sleep(10 * time.Second)
+				kernel.put(first, gone, later)
+				time.Sleep(10 * time.Second)
+				same(t, "table after a reload", kernel.table(), []lvs.Service{first, gone, later})
+				w.stop()
+			})
+		})
+	}
+}
+
+// A virtual server that another process made and that the file names later is ours from then on, although nothing has to
+// be written.
+func TestServiceAdoptedByAReloadIsRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, other := service("10.77.0.100"), service("10.77.0.101")
+		kernel := &fakeTable{services: []lvs.Service{other}}
+		w := tableWorldOf(kernel, kernel, slog.New(slog.DiscardHandler), first)
+		w.records = map[lvs.Key]bool{}
+		w.begin(t)
+		time.Sleep(time.Second)
+		w.wants(first, other)
+		time.Sleep(10 * time.Second)
+		w.wants(first)
+		time.Sleep(10 * time.Second)
+		same(t, "table", kernel.table(), []lvs.Service{first})
 		w.stop()
 	})
 }
