@@ -66,11 +66,7 @@ func TestHostileNeighbour(t *testing.T) {
 // noProblems returns nil if neither director reports a problem with its neighbours.
 func (m *farmCluster) noProblems() error {
 	for _, n := range []*node{m.master, m.backup} {
-		// The lateness of adverts counts since the start, and packets from the own address are reported for a minute.
-		late := func(problem string) bool {
-			return strings.Contains(problem, "late") || strings.Contains(problem, "own address")
-		}
-		if problems := slices.DeleteFunc(n.status().Problems, late); len(problems) > 0 {
+		if problems := n.status().Problems; len(problems) > 0 {
 			return fmt.Errorf("%s: %q", n.Name, problems)
 		}
 	}

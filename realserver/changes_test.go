@@ -75,8 +75,8 @@ func TestCodesOfFindings(t *testing.T) {
 			want     string
 		}{
 			{"all is well", config.DR, []addr.Link{lo, eth0}, nil, ""},
-			{"no tunnel", config.TUN, []addr.Link{lo, eth0}, nil, "CRITICAL not_serving tun"},
-			{"no gateway", config.NAT, []addr.Link{lo, eth0}, nil, "CRITICAL not_serving nat"},
+			{"no tunnel", config.TUN, []addr.Link{lo, eth0}, nil, "CRITICAL device_missing tunl0"},
+			{"no gateway", config.NAT, []addr.Link{lo, eth0}, nil, "CRITICAL answers_miss_director nat"},
 			{"a reload was refused", config.DR, []addr.Link{lo, eth0}, []problem.Finding{{Code: problem.ReloadRefused}}, "WARNING reload_refused "},
 		} {
 			m := newMachine(t, tt.links...)

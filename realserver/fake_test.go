@@ -33,7 +33,8 @@ type fakeKernel struct {
 	done      []string
 	events    func(addr.Event)
 
-	fail map[string]error // by prefix of the logged command
+	fail  map[string]error // by prefix of the logged command
+	stuck chan struct{}    // not nil: Links blocks until it is closed
 }
 
 func newKernel(links ...addr.Link) *fakeKernel {
@@ -102,6 +103,12 @@ func (k *fakeKernel) do(format string, args ...any) error {
 }
 
 func (k *fakeKernel) Links() ([]addr.Link, error) {
+	k.mu.Lock()
+	stuck := k.stuck
+	k.mu.Unlock()
+	if stuck != nil {
+		<-stuck
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return slices.Clone(k.links), k.fail["links"]

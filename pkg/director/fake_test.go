@@ -40,6 +40,8 @@ type fakeKernel struct {
 	events    func(addr.Event)
 	fail      map[string]error // errors by the prefix of the change
 	stuck     chan struct{}    // not nil: writes to the table block until it is closed
+	sendTime  time.Duration    // how long sending an advert takes
+	sendError error            // why no advert can be sent
 }
 
 func newFakeKernel() *fakeKernel {
@@ -344,6 +346,13 @@ func (s *fakeSocket) Close() error {
 
 // Send records only resignations.
 func (s *fakeSocket) Send(payload []byte, _, _ netip.Addr) error {
+	s.k.mu.Lock()
+	took, err := s.k.sendTime, s.k.sendError
+	s.k.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	time.Sleep(took)
 	s.k.mu.Lock()
 	defer s.k.mu.Unlock()
 	if payload[2] == vrrp.PriorityResign {

@@ -9,8 +9,9 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
-// enoughAdverts is the minimum number of adverts for a meaningful 99th percentile.
-const enoughAdverts = 100
+// manyLate is the number of recent adverts that must have been late. A single one may be due to a stall, after which this
+// host is as fast as before.
+const manyLate = 2
 
 func lateness(l election.Lateness) *status.Lateness {
 	if l.Count == 0 {
@@ -27,11 +28,11 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 
 // tooLate returns the problem of adverts that are sent so late that a little more load would cause a failover.
 func tooLate(instance string, s election.Snapshot) []problem.Finding {
-	p99 := s.Lateness.Quantile(.99)
-	if s.Lateness.Count < enoughAdverts || p99 <= s.AdvertInterval/5 {
+	if s.Late.Late < manyLate {
 		return nil
 	}
 	return []problem.Finding{{Code: problem.AdvertsLate, Subject: instance, Text: fmt.Sprintf(
-		"%s: 1 %% of the adverts are sent %s late or later, at an interval of %s: this host is too busy or too slow for that "+
-			"(give the daemon the priority of the shipped unit, or raise advert_interval)", instance, p99.Round(time.Millisecond), s.AdvertInterval)}}
+		"%s: %d of the last %d adverts were sent more than a fifth of the interval of %s late, the latest by %s: this host is too busy or too slow for that "+
+			"(give the daemon the priority of the shipped unit, or raise advert_interval)",
+		instance, s.Late.Late, s.Late.Adverts, s.AdvertInterval, s.Late.Worst.Round(time.Millisecond))}}
 }

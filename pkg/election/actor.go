@@ -80,6 +80,7 @@ type Actor struct {
 
 	sent, received uint64
 	lateness       Lateness
+	late           lateAdverts
 	dropped        map[string]uint64
 	guard          vrrp.Guard
 	floodMeter     floodMeter
@@ -108,9 +109,10 @@ type Snapshot struct {
 	MasterPriority uint8
 	Flood          string // describes a flood of ignored packets; "" if there is none
 	SendError      string // why adverts cannot be sent; "" if they can
-	Echo           bool   // packets from our own address were received within the last minute
+	Echo           bool   // packets from our own address were received recently (recentFor)
 	AdvertInterval time.Duration
 	Lateness       Lateness // of the periodic adverts
+	Late           Late     // of the recent ones
 }
 
 // stallLogEvery limits how often a stall is logged, for a host that is always late; the histogram counts every stall.
@@ -278,8 +280,13 @@ func (a *Actor) step(event vrrp.Event) {
 	for _, action := range a.recorder.step(a.machine, now, event) {
 		a.perform(action, now-due)
 	}
+	if a.machine.State() != vrrp.Master {
+		a.sendError = "" // it has nothing to send
+	}
 	if master && now >= due && a.sent > sent {
-		a.lateness.Add(a.now() - due)
+		at := a.now()
+		a.lateness.Add(at - due)
+		a.late.add(at, at-due, a.params.AdvertInterval)
 	}
 	a.publish()
 }
@@ -340,7 +347,7 @@ func (a *Actor) publish() {
 	s := &Snapshot{
 		State: a.machine.State(), Reason: a.machine.Reason(), Since: a.epoch.Add(a.machine.Since()),
 		Priority: a.params.Priority, AdvertsSent: a.sent, AdvertsReceived: a.received, Dropped: dropped,
-		AdvertInterval: a.params.AdvertInterval, Lateness: a.lateness,
+		AdvertInterval: a.params.AdvertInterval, Lateness: a.lateness, Late: a.late.count(a.now(), a.params.AdvertInterval),
 	}
 	a.addNeighbours(s)
 	a.snapshot.Store(s)

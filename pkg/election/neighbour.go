@@ -15,8 +15,6 @@ const (
 	// peersNamed is how many peers of an instance are logged. Normally there are one or two; forged source addresses
 	// must not fill the log.
 	peersNamed = 8
-	// echoFor is for how long a packet from our own address is reported.
-	echoFor = time.Minute
 )
 
 // setFilter tells the socket which virtual routers are ours. The kernel may block (a group membership waits for rtnl),
@@ -110,7 +108,7 @@ func (a *Actor) addNeighbours(s *Snapshot) {
 	a.floodMeter.unseen(now, overflowed-a.spilt)
 	a.spilt = overflowed
 	s.Flood, s.SendError, s.Source = a.floodMeter.sentence(), a.sendError, a.params.Source
-	s.Echo = a.echo && now-a.echoed < echoFor
+	s.Echo = a.echo && now-a.echoed < recentFor(a.params.AdvertInterval)
 	if s.State != vrrp.Master {
 		s.Master, s.MasterPriority = a.machine.Master()
 	}

@@ -27,7 +27,8 @@ type Finding struct {
 	Subject string // what has it, by the cluster file's name; "" for the node as a whole
 	Text    string // plain text that names the subject
 	Remedy  string // what to do; "" means the remedy of the declaration
-	// Related are other subjects whose problems may explain this one, such as the instances on an interface.
+	// Related are other subjects, whose problems may explain this one or be explained by it, such as the instances on an
+	// interface.
 	Related []string
 }
 
@@ -55,6 +56,9 @@ func Of(all ...Declaration) Registry {
 	}
 	return r
 }
+
+// All returns the declarations, in their order.
+func (r Registry) All() []Declaration { return slices.Clone(r.all) }
 
 // Severity returns the severity of a code. An undeclared code is critical.
 func (r Registry) Severity(code Code) Severity {
@@ -106,7 +110,8 @@ func (r Registry) explained(f Finding, found []Finding) bool {
 	}
 	return slices.ContainsFunc(found, func(other Finding) bool {
 		return slices.Contains(by, other.Code) &&
-			(other.Subject == f.Subject || other.Subject == "" || slices.Contains(f.Related, other.Subject))
+			(other.Subject == f.Subject || other.Subject == "" ||
+				slices.Contains(f.Related, other.Subject) || slices.Contains(other.Related, f.Subject))
 	})
 }
 

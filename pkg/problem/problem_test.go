@@ -189,6 +189,7 @@ func TestReport(t *testing.T) {
 		"explained by the same subject":   {[]Finding{{Code: "send", Subject: "a"}, {Code: "cable", Subject: "a"}}, "CRITICAL cable a"},
 		"not by another subject":          {[]Finding{{Code: "send", Subject: "a"}, {Code: "cable", Subject: "b"}}, "CRITICAL cable b, WARNING send a"},
 		"by a related subject":            {[]Finding{{Code: "send", Subject: "a", Related: []string{"eth0"}}, {Code: "socket", Subject: "eth0"}}, "WARNING socket eth0"},
+		"by one that is related to it":    {[]Finding{{Code: "socket", Subject: "a"}, {Code: "cable", Subject: "c", Related: []string{"a"}}}, "CRITICAL cable c"},
 		"by the node":                     {[]Finding{{Code: "send", Subject: "a"}, {Code: "cable"}}, "CRITICAL cable "},
 		"by one that is itself explained": {[]Finding{{Code: "send", Subject: "a", Related: []string{"eth0"}}, {Code: "socket", Subject: "eth0", Related: []string{"a"}}, {Code: "cable", Subject: "a"}}, "CRITICAL cable a"},
 		"twice":                           {[]Finding{{Code: "send", Text: "1"}, {Code: "send", Text: "2"}, {Code: "send", Text: "2"}}, "WARNING send  1; 2"},

@@ -119,7 +119,7 @@ func neighbourCodes() []Declaration {
 			Remedy: "give the daemon the priority of the shipped unit, or raise advert_interval",
 		},
 		{
-			Code: AdvertsNotSent, Severity: Warning, Role: Director, Subject: "instance",
+			Code: AdvertsNotSent, Severity: Critical, Role: Director, Subject: "instance",
 			Means: "adverts cannot be sent: another director will take the VIPs as well", Remedy: "allow this host to send IP protocol 112",
 			ExplainedBy: []Code{InstanceFault, SocketUnavailable},
 		},
@@ -137,7 +137,7 @@ func neighbourCodes() []Declaration {
 			Means: "there is a flood of VRRP packets that are ignored", Remedy: "find the sender",
 		},
 		{
-			Code: SocketUnavailable, Severity: Warning, Role: Director, Subject: "interface",
+			Code: SocketUnavailable, Severity: Critical, Role: Director, Subject: "interface",
 			Means: "the VRRP socket cannot be opened; retried every second", Remedy: "see the reason: usually the interface is missing",
 			ExplainedBy: []Code{InstanceFault},
 		},
@@ -148,7 +148,7 @@ func neighbourCodes() []Declaration {
 func directorCodes() []Declaration {
 	return []Declaration{
 		{
-			Code: LoopStalled, Severity: Warning, Role: Director, Subject: "node",
+			Code: LoopStalled, Severity: Critical, Role: Director, Subject: "node",
 			Means: "a loop of the daemon has stalled: a bug, or a kernel that does not answer", Remedy: "restart the daemon, and report the stacks in its log",
 		},
 		{
@@ -156,7 +156,7 @@ func directorCodes() []Declaration {
 			Means: "sysctls do not have the required values; retried", Remedy: "see the reason: a missing privilege or a read-only /proc/sys",
 		},
 		{
-			Code: TableWrong, Severity: Warning, Role: Director, Subject: "node",
+			Code: TableWrong, Severity: Critical, Role: Director, Subject: "node",
 			Means: "the IPVS table is not in the desired state; retried", Remedy: "see the reason: a missing module, or a change that the kernel rejects",
 		},
 		{
@@ -202,33 +202,31 @@ func agentCodes() []Declaration {
 		{
 			Code: NotServing, Severity: Critical, Role: Agent, Subject: "virtual server",
 			Means: "this node cannot serve its clients", Remedy: "see the reason",
+			ExplainedBy: []Code{VIPHeldBack, DeviceMissing, AnswersMissDirector},
 		},
 		{
 			Code: VIPAnswersARP, Severity: Warning, Role: Agent, Subject: "address",
 			Means: "a NIC also has the VIP and answers ARP for it, in competition with the director", Remedy: "remove the address from that interface",
 		},
 		{
-			Code: VIPTooWide, Severity: Warning, Role: Agent, Subject: "address",
+			Code: VIPTooWide, Severity: Critical, Role: Agent, Subject: "address",
 			Means: "lo has the VIP with a prefix that makes a whole network local to this machine", Remedy: "remove that address; the agent adds its own",
 		},
 		{
-			Code: VIPHeldBack, Severity: Warning, Role: Agent, Subject: "address",
+			Code: VIPHeldBack, Severity: Critical, Role: Agent, Subject: "address",
 			Means: "the VIP is not added because this machine would answer ARP for it", Remedy: "allow the agent to set the sysctls",
-			ExplainedBy: []Code{NotServing},
 		},
 		{
-			Code: DeviceMissing, Severity: Warning, Role: Agent, Subject: "interface",
+			Code: DeviceMissing, Severity: Critical, Role: Agent, Subject: "interface",
 			Means: "the interface for the VIP does not exist", Remedy: "load its module: ipip for tunl0",
-			ExplainedBy: []Code{NotServing},
 		},
 		{
-			Code: OwnAddressMissing, Severity: Warning, Role: Agent, Subject: "real server",
+			Code: OwnAddressMissing, Severity: Critical, Role: Agent, Subject: "real server",
 			Means: "no interface has the address that the cluster file gives this node", Remedy: "check the node name and the address",
 		},
 		{
-			Code: AnswersMissDirector, Severity: Warning, Role: Agent, Subject: "virtual server",
+			Code: AnswersMissDirector, Severity: Critical, Role: Agent, Subject: "virtual server",
 			Means: "answers do not pass through a director, as required for forward: nat", Remedy: "point the route to the clients at a VIP that the directors hold",
-			ExplainedBy: []Code{NotServing},
 		},
 		{
 			Code: RepairFailed, Severity: Warning, Role: Agent, Subject: "node",

@@ -1,0 +1,377 @@
+package director
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+	"github.com/lvs-director/lvs-director/pkg/problem"
+	"github.com/lvs-director/lvs-director/pkg/problem/problemtest"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
+)
+
+// node is a machine of a pair, with the packets that reach it.
+type node struct {
+	*machine
+	packets map[string]func() // sent every 10 ms, by name
+	end     func()
+}
+
+// codesFile is the cluster file of the cases: one instance, one virtual server, one track.
+var codesFile = electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", one, two)
+
+// codesCase is a case on the MASTER, the BACKUP or both.
+type codesCase struct {
+	problemtest.Case[*node]
+	// On is "MASTER" or "BACKUP" if only that node can see the problem; "" for both.
+	On string
+	// File is a cluster file other than codesFile.
+	File string
+	// Before prepares the machine before the start.
+	Before func(n *node)
+	// Starting: the fault concerns the start, which Break does.
+	Starting bool
+}
+
+// codesCases has a case for every declared code of the director. A new code needs one. Faults are on the fake kernel
+// (fake_test.go), which shows them as the kernel does; if that is not possible, name a scenario.
+func codesCases() []codesCase {
+	return slices.Concat(serviceCases(), checkCases(), neighbourCases(), nodeCases())
+}
+
+func serviceCases() []codesCase {
+	return []codesCase{
+		{Case: problemtest.Case[*node]{
+			Code: problem.InstanceFault, Subject: "a", Fault: "no carrier",
+			Break: func(n *node) { n.carrier(false) },
+			Mend:  func(n *node) { n.carrier(true) },
+		}},
+		{Case: problemtest.Case[*node]{
+			Code: problem.InstanceFault, Subject: "a", Fault: "no address",
+			Break: func(n *node) { n.ownAddress(false) },
+			Mend:  func(n *node) { n.ownAddress(true) },
+		}},
+		{
+			File: electing + "  - {name: a, interface: eth0, virtual_router_id: 51, advert_interval: 100ms, virtual_addresses: [10.77.0.100], tracks: [gateway]}\n" +
+				"tracks:\n  - {name: gateway, address: 10.77.0.1, type: tcp, port: 80, interval: 1s}\n",
+			Case: problemtest.Case[*node]{
+				Code: problem.InstanceFault, Subject: "a", Fault: "a track is down",
+				Break: func(n *node) { n.refuses("10.77.0.1", true) },
+				Mend:  func(n *node) { n.refuses("10.77.0.1", false) },
+			},
+		},
+		{Case: problemtest.Case[*node]{
+			Code: problem.VirtualServerDown, Subject: "mysql", Beside: []problem.Code{problem.VirtualServerDegraded},
+			Break: func(n *node) { n.refuses(one, true); n.refuses(two, true) },
+			Mend:  func(n *node) { n.refuses(one, false); n.refuses(two, false) },
+		}},
+		{Case: problemtest.Case[*node]{
+			Code: problem.VirtualServerDegraded, Subject: "mysql",
+			Break: func(n *node) { n.refuses(two, true) },
+			Mend:  func(n *node) { n.refuses(two, false) },
+		}},
+	}
+}
+
+func checkCases() []codesCase {
+	var all []codesCase
+	for code, as := range map[problem.Code]health.Result{
+		problem.CheckLogin:   {Code: health.Auth, Class: health.Unknown, Cause: "mysql: access denied"},
+		problem.CheckBlocked: {Code: health.Blocked, Class: health.Unknown, Cause: "mysql: host is blocked"},
+		problem.CheckSecret:  {Code: health.Secret, Class: health.Unknown, Cause: "mysql: no password file"},
+		problem.CheckLocal:   {Code: health.Local, Class: health.Unknown, Cause: "tcp: no descriptor"},
+		problem.ServerFull:   {Code: health.ServerFull, Class: health.Full, Cause: "mysql: too many connections"},
+	} {
+		all = append(all, codesCase{Case: problemtest.Case[*node]{
+			Code: code, Subject: "mysql/mysql2",
+			Break: func(n *node) { n.answer(two, as) },
+			Mend:  func(n *node) { n.refuses(two, false) },
+		}})
+	}
+	return all
+}
+
+func neighbourCases() []codesCase {
+	return []codesCase{
+		{On: "MASTER", Case: problemtest.Case[*node]{
+			Code: problem.AdvertsLate, Subject: "a",
+			Break: func(n *node) { n.sending(50*time.Millisecond, nil) },
+			Mend:  func(n *node) { n.sending(0, nil) },
+		}},
+		{On: "MASTER", Case: problemtest.Case[*node]{
+			Code: problem.AdvertsNotSent, Subject: "a",
+			Break: func(n *node) { n.sending(0, errors.New("operation not permitted")) },
+			Mend:  func(n *node) { n.sending(0, nil) },
+		}},
+		{On: "MASTER", Case: problemtest.Case[*node]{
+			Code: problem.AdvertsNotSent, Subject: "a", Fault: "until another is MASTER",
+			Break: func(n *node) { n.sending(0, errors.New("operation not permitted")) },
+			Mend:  func(n *node) { n.hear("peer", 10, "10.77.0.3", 51, 200) },
+		}},
+		{Case: problemtest.Case[*node]{
+			Code: problem.OwnPackets, Subject: "a",
+			Break: func(n *node) { n.hear("loop", 10, "10.77.0.2", 51, 100) },
+			Mend:  func(n *node) { n.silence("loop") },
+		}},
+		{Case: problemtest.Case[*node]{
+			Code: problem.UnknownMaster, Subject: "a",
+			// A MASTER of lower priority gives way to it.
+			Break: func(n *node) { n.hear("peer", 10, "10.77.0.66", 51, 250) },
+			Mend:  func(n *node) { n.silence("peer") },
+		}},
+		{Case: problemtest.Case[*node]{
+			Code: problem.PacketFlood, Subject: "a", Fault: "for an instance",
+			Break: func(n *node) { n.flood("10.77.0.66", 51) },
+			Mend:  func(n *node) { n.silence("flood") },
+		}},
+		{Case: problemtest.Case[*node]{
+			Code: problem.PacketFlood, Subject: "eth0", Fault: "for no instance",
+			Break: func(n *node) { n.flood("10.77.0.66", 77) },
+			Mend:  func(n *node) { n.silence("flood") },
+		}},
+		{Case: problemtest.Case[*node]{
+			Code: problem.SocketUnavailable, Subject: "eth0",
+			Break: func(n *node) {
+				n.refuse("open eth0", errors.New("no buffers"))
+				_ = n.socket().Close()
+			},
+			Mend: func(n *node) { n.refuse("open eth0", nil) },
+		}},
+	}
+}
+
+func nodeCases() []codesCase {
+	return []codesCase{
+		{Case: problemtest.Case[*node]{
+			Code: problem.LoopStalled, After: stalledAfter, Beside: []problem.Code{problem.VirtualServerDown, problem.InstanceFault},
+			Break: func(n *node) { n.hang(); n.emptied() },
+			Mend:  func(n *node) { n.goOn() },
+		}},
+		{Case: problemtest.Case[*node]{
+			Code: problem.SysctlsWrong,
+			Break: func(n *node) {
+				n.refuse("sysctl", errors.New("read-only"))
+				n.sysctl("net/ipv4/vs/expire_nodest_conn", "0")
+			},
+			Mend: func(n *node) { n.refuse("sysctl", nil) },
+		}},
+		{Case: problemtest.Case[*node]{
+			Code:  problem.TableWrong,
+			Break: func(n *node) { n.refuse("ipvsadm", errors.New("no buffers")); n.emptied() },
+			Mend:  func(n *node) { n.refuse("ipvsadm", nil) },
+		}},
+		{Case: problemtest.Case[*node]{
+			Code:  problem.TableUnreadable,
+			Break: func(n *node) { n.refuse("services", errors.New("no /proc")) },
+			Mend:  func(n *node) { n.refuse("services", nil) },
+		}},
+		{Case: problemtest.Case[*node]{
+			Code:  problem.StateNotSaved,
+			Break: func(n *node) { n.stateFile(false) },
+			Mend:  func(n *node) { n.stateFile(true) },
+		}},
+		{Starting: true, Case: problemtest.Case[*node]{
+			Code:  problem.DaemonStarting,
+			Break: func(n *node) { n.hang(); n.begin(codesFile) },
+			Mend:  func(n *node) { n.goOn() },
+			Lasts: 4 * time.Second, // elections wait for the table for at most 5 s
+		}},
+	}
+}
+
+// TestProblemCodes breaks each thing on a MASTER and on a BACKUP: each problem code appears on the right node within 5 s
+// or three intervals, stays, and goes away likewise after the repair.
+func TestProblemCodes(t *testing.T) {
+	var cases []problemtest.Case[*node]
+	for _, c := range codesCases() {
+		cases = append(cases, c.Case)
+	}
+	problemtest.Complete(t, problem.Director, "pkg/director/codes_test.go", cases)
+	for _, c := range codesCases() {
+		for _, state := range []string{"MASTER", "BACKUP"} {
+			if c.Scenario == "" && (c.On == "" || c.On == state) {
+				t.Run(c.Name()+"/"+state, func(t *testing.T) { c.try(t, state) })
+			}
+		}
+		if c.Scenario != "" {
+			problemtest.InScenario(t, "../../e2e", c.Scenario, c.Code)
+		}
+	}
+}
+
+func (c codesCase) try(t *testing.T, state string) {
+	world(t, func(t *testing.T, m *machine) {
+		n := newNode(m)
+		defer func() { n.goOn(); n.end() }()
+		if c.Before != nil {
+			c.Before(n)
+		}
+		if state == "BACKUP" {
+			n.hear("peer", 10, "10.77.0.3", 51, 200)
+		}
+		if !c.Starting {
+			file := c.File
+			if file == "" {
+				file = codesFile
+			}
+			m.begin(file)
+			m.pass(5 * time.Second)
+			if got := m.state("a"); got != state {
+				t.Fatalf("%s (%s), want %s", got, m.reason("a"), state)
+			}
+			if found := m.Status().ProblemDetails; len(found) > 0 {
+				t.Fatalf("a healthy %s has problems: %+v", state, found)
+			}
+		}
+		c.Try(t, n, func() []problem.Problem { return m.Status().ProblemDetails }, m.pass)
+		if c.Starting {
+			return
+		}
+		raised := 0
+		for _, e := range m.happened() {
+			if e == fmt.Sprintf("problem_raised %s: -> %s %s", c.Subject, problem.Declared().Severity(c.Code), c.Code) {
+				raised++
+			}
+		}
+		if c.Subject != "" && raised != 1 {
+			t.Errorf("the problem is recorded %d times as raised", raised)
+		}
+	})
+}
+
+func newNode(m *machine) *node {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	n := &node{machine: m, packets: map[string]func(){}, end: func() { cancel(); <-done }}
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			n.mu.Lock()
+			for _, send := range n.packets {
+				send()
+			}
+			n.mu.Unlock()
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
+	return n
+}
+
+func (n *node) socket() *fakeSocket {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.sockets["eth0"]
+}
+
+// hear delivers adverts of another host, one every so many times 10 ms.
+func (n *node) hear(name string, every int, from string, vrid, priority uint8) {
+	n.deliver(name, every, 1, vrrp.Packet{
+		Version: 3, VRID: vrid, Priority: priority, Interval: time.Duration(every) * 10 * time.Millisecond, Addresses: []netip.Addr{netip.MustParseAddr(vip)},
+	}, from)
+}
+
+// flood delivers 5 000 packets a second that are ignored.
+func (n *node) flood(from string, vrid uint8) {
+	n.deliver("flood", 1, 50, vrrp.Packet{Version: 2, VRID: vrid, Priority: 1, Interval: time.Second, Addresses: []netip.Addr{netip.MustParseAddr(vip)}}, from)
+}
+
+func (n *node) deliver(name string, every, count int, p vrrp.Packet, from string) {
+	source := netip.MustParseAddr(from)
+	group := vrrp.Group(kernel.IPv4)
+	payload, err := p.Append(nil, source, group, vrrp.PseudoHeaderChecksum)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	tick := 0
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.packets[name] = func() {
+		s := n.sockets["eth0"]
+		if tick++; s == nil || (tick-1)%every != 0 {
+			return
+		}
+		for range count {
+			select {
+			case s.in <- vrrp.Datagram{Payload: payload, Source: source, Destination: group, TTL: 255}:
+			default: // the queue of a socket is full, or nobody reads it
+			}
+		}
+	}
+}
+
+func (n *node) silence(name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.packets, name)
+}
+
+func (n *node) carrier(on bool) {
+	n.change(addr.Event{Kind: addr.LinkChanged}, func() { n.links[0].Carrier = on })
+}
+
+func (n *node) ownAddress(present bool) {
+	own := kernel.Address{Interface: "eth0", Prefix: netip.MustParsePrefix("10.77.0.2/24"), Global: true}
+	if present {
+		n.change(addr.Event{Kind: addr.AddressAdded, Interface: "eth0", Prefix: own.Prefix}, func() { n.addresses = append(n.addresses, own) })
+		return
+	}
+	n.change(addr.Event{Kind: addr.AddressRemoved, Interface: "eth0", Prefix: own.Prefix}, func() { n.drop("eth0", own.Prefix) })
+}
+
+// sending makes the VRRP socket slow, or fail.
+func (n *node) sending(took time.Duration, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.sendTime, n.sendError = took, err
+}
+
+// hang makes writes to the table block until goOn.
+func (n *node) hang() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.stuck = make(chan struct{})
+}
+
+func (n *node) goOn() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.stuck != nil {
+		close(n.stuck)
+		n.stuck = nil
+	}
+}
+
+// emptied is `ipvsadm -C` by another process.
+func (n *node) emptied() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.services = nil
+}
+
+func (n *node) sysctl(key, value string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.fakeKernel.sysctls[key] = value
+}
+
+// stateFile makes the state file impossible to write, or possible again: a directory is in its place.
+func (n *node) stateFile(writable bool) {
+	path := filepath.Join(n.dir, "state.json")
+	if err := os.RemoveAll(path); err != nil {
+		n.t.Fatal(err)
+	}
+	if !writable {
+		if err := os.MkdirAll(filepath.Join(path, "in the way"), 0o700); err != nil {
+			n.t.Fatal(err)
+		}
+	}
+}
