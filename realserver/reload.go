@@ -3,12 +3,17 @@ package realserver
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 )
 
 // ErrStopped is returned by Reload after Run has ended.
 var ErrStopped = errors.New("the agent is stopping")
+
+// acceptWithin limits how long a reload waits for the agent's loop, which makes a pass within milliseconds.
+const acceptWithin = 4 * time.Second
 
 type reload struct {
 	cfg  *config.Config
@@ -28,8 +33,12 @@ func (a *Agent) Reload(ctx context.Context) error {
 		return err
 	}
 	r := reload{cfg: cfg, done: make(chan struct{})}
+	accept := time.NewTimer(acceptWithin)
+	defer accept.Stop()
 	select {
 	case a.reloads <- r:
+	case <-accept.C:
+		return fmt.Errorf("the agent's loop does not answer within %s: restart the daemon, and report its log", acceptWithin)
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-a.stopped:

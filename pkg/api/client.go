@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"net/url"
 	"strconv"
 	"strings"
@@ -24,24 +26,37 @@ type InvalidError struct{ Problems string }
 // Error lists the problems, one per line.
 func (e *InvalidError) Error() string { return e.Problems }
 
-// ErrNoDaemon is returned when no process is listening on the socket.
-var ErrNoDaemon = errors.New("no daemon answers: is lvs-director (or lvs-realserver) running? (systemctl status lvs-director; another path: --socket)")
+// ErrNoDaemon is returned when no process is listening on the socket, ErrSilent when one is listening that does not
+// answer: it is stopped, or has no CPU time.
+var (
+	ErrNoDaemon = errors.New("no daemon answers")
+	ErrSilent   = errors.New("the daemon does not answer")
+)
+
+// DefaultTimeout is how long a client waits for an answer, or during a reload for a sign of life. Monitoring plugins are
+// given 10 s, and an operator should have the answer within 5 s.
+const DefaultTimeout = 4 * time.Second
 
 // Client is a client of a daemon's socket.
 type Client struct {
-	socket string
-	http   *http.Client
+	Socket string
+	// Unit is the daemon's systemd unit, for the remedies of errors.
+	Unit string
+	// Timeout is how long to wait for the daemon; more than 0.
+	Timeout time.Duration
+
+	http *http.Client
 }
 
-// NewClient creates a client without connecting.
+// NewClient creates a client without connecting, with the defaults: the unit of the director, and DefaultTimeout.
 func NewClient(socket string) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	}
-	return &Client{socket: socket, http: &http.Client{
-		Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true},
-		Timeout:   35 * time.Second,
-	}}
+	return &Client{
+		Socket: socket, Unit: "lvs-director", Timeout: DefaultTimeout,
+		http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}},
+	}
 }
 
 // mostAnswer limits the size of a response: a status with 10 000 real servers has about 4 MB.
@@ -58,7 +73,7 @@ func (c *Client) Record(ctx context.Context, instance string) ([]byte, error) {
 	return c.do(ctx, http.MethodGet, "/v1/vrrp/record?instance="+url.QueryEscape(instance))
 }
 
-// silentWithin is how long a following client waits for data before it considers the daemon hung.
+// silentWithin is how long a client that follows events waits for data before it considers the daemon hung.
 const silentWithin = 3 * aliveEvery
 
 // Events calls take with each event since a time, oldest first; the zero time means all events. With follow it
@@ -69,22 +84,18 @@ func (c *Client) Events(ctx context.Context, since time.Time, follow bool, take 
 	if !since.IsZero() {
 		query.Set("since", since.Format(time.RFC3339Nano))
 	}
-	talking, hangUp := context.WithCancel(ctx)
+	talking, silent, hangUp := c.limited(ctx)
 	defer hangUp()
-	silent := time.AfterFunc(silentWithin, hangUp)
-	defer silent.Stop()
 	request, err := http.NewRequestWithContext(talking, http.MethodGet, "http://daemon/v1/events?"+query.Encode(), http.NoBody)
 	if err != nil {
 		return err
 	}
-	response, err := (&http.Client{Transport: c.http.Transport}).Do(request) // without the client's timeout, which would limit the whole stream
+	response, err := c.http.Do(request)
 	switch {
 	case ctx.Err() != nil:
 		return nil
-	case talking.Err() != nil:
-		return c.explain(context.DeadlineExceeded)
 	case err != nil:
-		return c.explain(err)
+		return c.explain(talking, err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode/100 != 2 {
@@ -93,14 +104,19 @@ func (c *Client) Events(ctx context.Context, since time.Time, follow bool, take 
 	}
 	lines := bufio.NewScanner(response.Body)
 	lines.Buffer(nil, event.MaxLine+1)
+	patience := c.Timeout
+	if follow {
+		patience = max(patience, silentWithin)
+	}
+	silent.Reset(patience)
 	for lines.Scan() {
-		silent.Reset(silentWithin)
+		silent.Reset(patience)
 		if len(lines.Bytes()) == 0 { // a keepalive
 			continue
 		}
 		e, err := event.Parse(lines.Bytes())
 		if err != nil {
-			return fmt.Errorf("socket %s: %w", c.socket, err)
+			return fmt.Errorf("socket %s: %w", c.Socket, err)
 		}
 		if err := take(e); err != nil {
 			return err
@@ -110,33 +126,51 @@ func (c *Client) Events(ctx context.Context, since time.Time, follow bool, take 
 	case ctx.Err() != nil:
 		return nil
 	case talking.Err() != nil:
-		return c.explain(context.DeadlineExceeded)
+		return c.explain(talking, talking.Err())
 	case follow || lines.Err() != nil:
-		return fmt.Errorf("socket %s: the daemon has stopped: %w", c.socket, ErrNoDaemon)
+		return fmt.Errorf("socket %s: the daemon has stopped: %w", c.Socket, ErrNoDaemon)
 	default:
 		return nil
 	}
 }
 
-// Reload makes the daemon read its cluster file again.
+// Reload makes the daemon read its cluster file again. A reload may take longer than Timeout, for which the daemon sends
+// signs of life.
 func (c *Client) Reload(ctx context.Context) error {
 	_, err := c.do(ctx, http.MethodPost, "/v1/reload")
 	return err
 }
 
+// limited returns a context that ends with ErrSilent as its cause when the timer expires: after Timeout, unless it is
+// reset. cancel releases both.
+func (c *Client) limited(ctx context.Context) (limited context.Context, silent *time.Timer, cancel func()) {
+	limited, end := context.WithCancelCause(ctx)
+	silent = time.AfterFunc(c.Timeout, func() { end(ErrSilent) })
+	return limited, silent, func() {
+		silent.Stop()
+		end(context.Canceled)
+	}
+}
+
 func (c *Client) do(ctx context.Context, method, path string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, method, "http://daemon"+path, http.NoBody)
+	ctx, silent, cancel := c.limited(ctx)
+	defer cancel()
+	alive := &httptrace.ClientTrace{Got1xxResponse: func(int, textproto.MIMEHeader) error {
+		silent.Reset(c.Timeout)
+		return nil
+	}}
+	request, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, alive), method, "http://daemon"+path, http.NoBody)
 	if err != nil {
 		return nil, err
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return nil, c.explain(err)
+		return nil, c.explain(ctx, err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, mostAnswer))
 	if err != nil {
-		return nil, fmt.Errorf("socket %s: %w", c.socket, err)
+		return nil, c.explain(ctx, err)
 	}
 	switch text := strings.TrimSpace(string(body)); {
 	case response.StatusCode == http.StatusUnprocessableEntity:
@@ -147,16 +181,17 @@ func (c *Client) do(ctx context.Context, method, path string) ([]byte, error) {
 	return body, nil
 }
 
-// explain adds a remedy to the errors of a socket that does not answer.
-func (c *Client) explain(err error) error {
+// explain adds a remedy to the error of a request with a context of limited.
+func (c *Client) explain(limited context.Context, err error) error {
 	switch {
+	case errors.Is(context.Cause(limited), ErrSilent), errors.Is(err, syscall.EAGAIN): // the queue of connections is full
+		return fmt.Errorf("socket %s: %w within %s: it is stopped or has no CPU time (systemctl status %s; systemctl restart %s)",
+			c.Socket, ErrSilent, c.Timeout, c.Unit, c.Unit)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("socket %s: %w", c.socket, ErrNoDaemon)
+		return fmt.Errorf("socket %s: %w: is %s running? (systemctl status %s; another socket: --socket)", c.Socket, ErrNoDaemon, c.Unit, c.Unit)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("socket %s: permission denied: run it as root or as a member of group %s", c.socket, Group)
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("socket %s: the daemon does not answer in time", c.socket)
+		return fmt.Errorf("socket %s: permission denied: run it as root or as a member of group %s", c.Socket, Group)
 	default:
-		return fmt.Errorf("socket %s: %w", c.socket, err)
+		return fmt.Errorf("socket %s: %w", c.Socket, err)
 	}
 }

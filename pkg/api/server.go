@@ -17,7 +17,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/lvs-director/lvs-director/pkg/clusterfile"
 	"github.com/lvs-director/lvs-director/pkg/journal"
 )
 
@@ -142,16 +141,6 @@ func mux(ctx context.Context, h Handlers) http.Handler {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = io.WriteString(w, text) // as above
 	})
-	m.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, r *http.Request) {
-		if err := h.Reload(r.Context()); err != nil {
-			code := http.StatusInternalServerError
-			if clusterfile.Refused(err) {
-				code = http.StatusUnprocessableEntity
-			}
-			http.Error(w, err.Error(), code)
-			return
-		}
-		w.WriteHeader(http.StatusNoContent)
-	})
+	m.HandleFunc("POST /v1/reload", reloading(h.Reload))
 	return m
 }

@@ -107,7 +107,7 @@ func TestEvents(t *testing.T) {
 // raw sends a request, reads the status line and then stops reading, unlike our client.
 func raw(t *testing.T, c *Client, request string) {
 	t.Helper()
-	conn, err := net.Dial("unix", c.socket)
+	conn, err := net.Dial("unix", c.Socket)
 	if err != nil {
 		t.Fatal(err)
 	}

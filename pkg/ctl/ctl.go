@@ -6,10 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"gopkg.in/yaml.v3"
@@ -21,13 +20,10 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/version"
 )
 
-// The sockets that are tried, in this order, without --socket.
-const (
-	directorSocket   = "/run/lvs-director/director.sock"
-	realserverSocket = "/run/lvs-director/realserver.sock"
-)
-
-type flags struct{ socket, output string }
+type flags struct {
+	socket, output string
+	timeout        time.Duration
+}
 
 // Command returns lvsctl.
 func Command() *cobra.Command {
@@ -38,6 +34,7 @@ func Command() *cobra.Command {
 		PersistentPreRunE: func(*cobra.Command, []string) error { return f.validate() },
 	}
 	root.PersistentFlags().StringVar(&f.socket, "socket", "", "the daemon's socket (default: the director's, else the agent's, of this machine)")
+	root.PersistentFlags().DurationVar(&f.timeout, "timeout", api.DefaultTimeout, "how long to wait for a daemon that does not answer")
 	root.PersistentFlags().StringVarP(&f.output, "output", "o", "table", "table, json or yaml")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &daemon.UsageError{Err: err} })
 	root.AddCommand(check(), showSchema(&f), showStatus(&f), showEvents(&f), reload(&f), virtualRouters(&f), showVersion())
@@ -47,39 +44,30 @@ func Command() *cobra.Command {
 // Main runs the command and returns the exit code: that of package daemon, or that of a monitoring plugin for status
 // --check.
 func Main(ctx context.Context, root *cobra.Command) int {
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	var plugin *PluginError
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &plugin): // its line has been printed
 		return plugin.Code
+	case isPlugin(cmd): // wrong usage: to a monitoring system, 1 and 2 are states of the daemon
+		daemon.Complain(root, err)
+		return pluginUnknown
 	default:
 		return daemon.Complain(root, err)
 	}
 }
 
 func (f *flags) validate() error {
-	if slices.Contains([]string{"table", "json", "yaml"}, f.output) {
+	switch {
+	case !slices.Contains([]string{"table", "json", "yaml"}, f.output):
+		return &daemon.UsageError{Err: fmt.Errorf("-o %s: must be table, json or yaml", f.output)}
+	case f.timeout <= 0:
+		return &daemon.UsageError{Err: fmt.Errorf("--timeout %s: must be more than 0", f.timeout)}
+	default:
 		return nil
 	}
-	return &daemon.UsageError{Err: fmt.Errorf("-o %s: must be table, json or yaml", f.output)}
-}
-
-// client returns a client of the local daemon; on a machine that runs both, of the director.
-func (f *flags) client() *api.Client { return api.NewClient(f.path()) }
-
-// path is the socket of the daemon that client selects.
-func (f *flags) path() string {
-	if f.socket != "" {
-		return f.socket
-	}
-	if _, err := os.Stat(directorSocket); err != nil && os.IsNotExist(err) {
-		if info, err := os.Stat(realserverSocket); err == nil && info.Mode().Type() == fs.ModeSocket {
-			return realserverSocket
-		}
-	}
-	return directorSocket
 }
 
 // exactly is cobra.ExactArgs with the exit code for wrong usage.

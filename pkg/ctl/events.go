@@ -38,7 +38,7 @@ func showEvents(f *flags) *cobra.Command {
 				return f.follow(cmd.Context(), p, cmd.ErrOrStderr(), stateDir)
 			}
 			switch err := f.client().Events(cmd.Context(), from, false, p.print); {
-			case errors.Is(err, api.ErrNoDaemon):
+			case errors.Is(err, api.ErrNoDaemon), errors.Is(err, api.ErrSilent):
 				return f.fromFile(p, cmd.ErrOrStderr(), stateDir, err)
 			case err != nil:
 				return fmt.Errorf("events: %w", err)
@@ -108,10 +108,11 @@ func (f *flags) follow(ctx context.Context, p *eventPrinter, stderr io.Writer, s
 	}
 }
 
-// fromFile prints the events in the journal of a stopped daemon; why is the error of the connection attempt.
+// fromFile prints the events in the journal of a daemon that is stopped or does not answer; why is the error of the
+// request. A daemon that is running and does not answer is an error even if its journal can be read.
 func (f *flags) fromFile(p *eventPrinter, stderr io.Writer, stateDir string, why error) error {
 	dirs := []string{stateDir, filepath.Join(stateDir, "realserver")}
-	if filepath.Base(f.path()) == filepath.Base(realserverSocket) {
+	if filepath.Base(f.path()) == filepath.Base(theAgent.socket) {
 		dirs = dirs[1:]
 	}
 	for _, dir := range dirs {
@@ -122,7 +123,7 @@ func (f *flags) fromFile(p *eventPrinter, stderr io.Writer, stateDir string, why
 		case err != nil:
 			return fmt.Errorf("events: %w; its journal cannot be read either: %w", why, err)
 		}
-		fmt.Fprintf(stderr, "lvsctl: events: no daemon answers on %s; these are from %s\n", f.path(), journal.Path(dir))
+		fmt.Fprintf(stderr, "lvsctl: events: %s on %s; these are from %s\n", unanswered(why), f.path(), journal.Path(dir))
 		for _, e := range events {
 			if e.Time.Before(p.from) {
 				continue
@@ -131,9 +132,20 @@ func (f *flags) fromFile(p *eventPrinter, stderr io.Writer, stateDir string, why
 				return err
 			}
 		}
+		if errors.Is(why, api.ErrSilent) {
+			return fmt.Errorf("events: %w", why)
+		}
 		return nil
 	}
 	return fmt.Errorf("events: %w; and there is no journal in %s (another directory: --state-dir)", why, strings.Join(dirs, " or "))
+}
+
+// unanswered names the kind of an error of a request.
+func unanswered(err error) error {
+	if errors.Is(err, api.ErrSilent) {
+		return api.ErrSilent
+	}
+	return api.ErrNoDaemon
 }
 
 // eventPrinter prints events as they arrive.

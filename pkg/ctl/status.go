@@ -146,6 +146,15 @@ func age(since, now time.Time) string {
 	}
 }
 
+// pluginUnknown is the exit code of a monitoring plugin that could not find out the state.
+const pluginUnknown = 3
+
+// isPlugin reports whether a command was called as a monitoring plugin.
+func isPlugin(cmd *cobra.Command) bool {
+	flag := cmd.Flag("check")
+	return flag != nil && flag.Changed
+}
+
 // PluginError has the exit code of a monitoring plugin; its line has already been printed.
 type PluginError struct{ Code int }
 
@@ -155,7 +164,7 @@ func (e *PluginError) Error() string { return fmt.Sprintf("exit code %d", e.Code
 func pluginVerdict(w io.Writer, document []byte, err error) error {
 	if err != nil {
 		fmt.Fprintln(w, "UNKNOWN:", err)
-		return &PluginError{3}
+		return &PluginError{pluginUnknown}
 	}
 	code, line := evaluate(document)
 	fmt.Fprintf(w, "%s: %s\n", []string{"OK", "WARNING", "CRITICAL", "UNKNOWN"}[code], line)

@@ -151,7 +151,7 @@ func (f *flags) add(set *pflag.FlagSet) {
 // environment returns the Environment for the flags, without the Config.
 func (f *flags) environment(log *slog.Logger, from *source) Environment {
 	return Environment{
-		Node: names(f.node), StateDir: f.stateDir, Version: version.String(), Log: log,
+		Node: Names(f.node), StateDir: f.stateDir, Version: version.String(), Log: log,
 		Load: from.load, Problems: from.problems, Record: func(event.Event) {},
 		Started: func() {
 			_, _ = sd.SdNotify(false, sd.SdNotifyReady) // fails without systemd
@@ -295,8 +295,8 @@ func (s server) handlers() api.Handlers {
 	}
 }
 
-// names are the possible names of this machine in the cluster file.
-func names(node string) []string {
+// Names are the possible names of this machine in the cluster file, the most specific first; node is the value of --node.
+func Names(node string) []string {
 	if node != "" {
 		return []string{node}
 	}

@@ -200,14 +200,14 @@ func TestLogHasNoTimeUnderTheJournal(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	if got := names("lvs-master"); !slices.Equal(got, []string{"lvs-master"}) {
+	if got := Names("lvs-master"); !slices.Equal(got, []string{"lvs-master"}) {
 		t.Errorf("--node: %v", got)
 	}
 	host, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := names(""); len(got) == 0 || got[0] != host || len(got) == 2 && !strings.HasPrefix(host, got[1]+".") {
+	if got := Names(""); len(got) == 0 || got[0] != host || len(got) == 2 && !strings.HasPrefix(host, got[1]+".") {
 		t.Errorf("hostname %s: %v", host, got)
 	}
 }

@@ -280,16 +280,26 @@ func (d *Director) serve(ctx context.Context, l *loops, heart *heartbeat.Signal)
 	}
 }
 
-// do runs f in the goroutine of Run and waits for it until ctx ends. After an error f may still be running. The error
-// is ErrStopped if Run has ended.
+// acceptWithin limits how long a command waits for the director's own loop, which makes a turn within milliseconds.
+const acceptWithin = 4 * time.Second
+
+// do runs f in the goroutine of Run and waits for it until ctx ends. If the loop does not take f within acceptWithin, f
+// is not run; after another error it may still be running. The error is ErrStopped if Run has ended.
 func (d *Director) do(ctx context.Context, f func()) error {
 	done := make(chan struct{})
+	accept := time.NewTimer(acceptWithin)
+	defer accept.Stop()
 	select {
 	case d.commands <- func() { defer close(done); f() }:
 	case <-d.stopped:
 		return ErrStopped
+	case <-accept.C:
+		if d.loops.Load() == nil {
+			return errors.New("the director has not started yet: try again, or see its log")
+		}
+		return fmt.Errorf("the director's loop does not answer within %s: restart the daemon, and report its log", acceptWithin)
 	case <-ctx.Done():
-		return fmt.Errorf("the director does not answer: %w", ctx.Err())
+		return fmt.Errorf("the director's loop does not answer: %w", ctx.Err())
 	}
 	select {
 	case <-done:

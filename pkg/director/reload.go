@@ -36,7 +36,9 @@ func (d *Director) Reload(ctx context.Context) error {
 	}
 	l := d.loops.Load()
 	if l == nil { // the start has not finished
-		return d.do(ctx, func() {})
+		if err := d.do(ctx, func() { l = d.loops.Load() }); err != nil {
+			return err
+		}
 	}
 	var added []lvs.Key
 	var refused error
