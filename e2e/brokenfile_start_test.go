@@ -37,8 +37,7 @@ func (n *node) lastGood() (text string, mode os.FileMode) {
 // Proves docs/operations.md: "`lvsctl status` shows the same as a `PROBLEM`, and `status --check` warns, until a reload
 // of a corrected file."
 // Proves docs/operations.md: "Without a copy, with an invalid copy (`the last good copy of the cluster file cannot be
-// used either`), or if another daemon already answers on the socket: exit code 2, and the problems of the cluster
-// file."
+// used either`), or if another daemon of this kind already runs: exit code 2, and the problems of the cluster file."
 func TestLastGood(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)

@@ -45,10 +45,15 @@ func (n *node) refuses(what string, code int, sentence string, argv ...string) {
 	n.t.Logf("%s: exit %d: %s", what, code, sentences[0])
 }
 
+// elsewhere runs a command in a network namespace of its own, where no other daemon runs.
+func elsewhere(argv []string) []string { return append([]string{"unshare", "--net"}, argv...) }
+
 // TestRefusals: a director refuses at once what it cannot work with, in one sentence that ends with the remedy: exit
 // code 2 for mistakes of the user, 1 for what the machine lacks. A running director is not disturbed.
 //
 // Proves docs/operations.md: "It prints one sentence on stderr, which ends with the remedy:"
+// Proves docs/operations.md: "At most one director and one agent run in a network namespace, whatever their state
+// directories are"
 func TestRefusals(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)
@@ -58,12 +63,17 @@ func TestRefusals(t *testing.T) {
 	n.daemon.WaitLog("to=MASTER", soon)
 	quiet := n.daemon.Mark()
 
+	n.refuses("another director runs", 1, `lvs-director \(pid \d+\) runs in this network namespace already: stop it first`,
+		n.runArgs("--socket", n.Path("sock2"), "--state-dir", n.Path("state2"))...)
+	n.refuses("cleanup beside it, with another state directory", 1, `lvs-director \(pid \d+\) runs in this network namespace already`,
+		n.binary, "cleanup", "--config", n.file, "--state-dir", n.Path("state2"))
+	// A network namespace of its own does not help if the files are the same.
 	n.refuses("the socket is in use", 1, `socket .*another daemon answers on it: stop that one or use another --socket`,
-		n.runArgs("--state-dir", n.Path("state2"))...)
+		elsewhere(n.runArgs("--state-dir", n.Path("state2")))...)
 	n.refuses("the state directory is in use", 1, `another lvs-director holds .*state \(pid \d+\): stop it or use another --state-dir`,
-		n.runArgs("--socket", n.Path("sock2"))...)
+		elsewhere(n.runArgs("--socket", n.Path("sock2")))...)
 	n.refuses("a file in the place of the socket", 1, `socket .*the path exists and is not a socket`,
-		n.runArgs("--state-dir", n.Path("state2"), "--socket", c.file)...)
+		elsewhere(n.runArgs("--state-dir", n.Path("state2"), "--socket", c.file))...)
 
 	// The user nobody may read and write everything that a director needs, but has no privileges.
 	open := c.net.File("everybodys.yaml", shape{}.file())
@@ -80,12 +90,12 @@ func TestRefusals(t *testing.T) {
 	}
 	asNobody := append([]string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"},
 		n.runArgs("--config", open, "--socket", filepath.Join(home, "sock"), "--state-dir", filepath.Join(home, "state"))...)
-	n.refuses("not root", 1, `lvs-director: .*not permitted.*(as root|CAP_NET_ADMIN)`, asNobody...)
+	n.refuses("not root", 1, `lvs-director: .*not permitted.*(as root|CAP_NET_ADMIN)`, elsewhere(asNobody)...)
 
 	n.refuses("no such file", 2, `lvs-director: cluster file: .*no such file`, n.runArgs("--config", "/nowhere.yaml")...)
 	bad := c.net.File("bad.yaml", strings.Replace(shape{}.file(), "scheduler: rr", "scheduler: rrr", 1))
 	n.refuses("an invalid file", 2, `bad\.yaml:\d+:\d+: virtual_servers\[0\]\.scheduler: `, n.runArgs("--config", bad)...)
-	n.refuses("an unknown node", 2, `lvs-director: .*elsewhere.*lvs-master`, n.runArgs("--node", "elsewhere")...)
+	n.refuses("an unknown node", 2, `lvs-director: .*elsewhere.*lvs-master`, elsewhere(n.runArgs("--node", "elsewhere"))...)
 	n.refuses("an unknown flag", 2, `lvs-director: .*--colour`, n.runArgs("--colour")...)
 	n.refuses("an unknown verb", 2, `lvs-director: .*"fly"`, n.binary, "fly")
 	n.refuses("lvsctl without a daemon", 1, `lvsctl: .*sock3`, program(t, "lvsctl"), "--socket", n.Path("sock3"), "status")

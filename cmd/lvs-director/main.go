@@ -11,17 +11,23 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/daemon"
 	"github.com/lvs-director/lvs-director/pkg/director"
 	"github.com/lvs-director/lvs-director/pkg/host"
+	"github.com/lvs-director/lvs-director/pkg/kernel/rolelock"
 )
 
+// role is the role of which one runs in a network namespace: run and cleanup hold its lock.
+const role = "lvs-director"
+
 func main() {
-	root := daemon.Command(program())
+	p := program()
+	p.Role = role
+	root := daemon.Command(p)
 	root.AddCommand(daemon.Verb("cleanup", "remove what a crashed daemon left behind: VIPs, virtual servers, sysctls", cleanup))
 	os.Exit(daemon.Execute(context.Background(), root))
 }
 
 func program() daemon.Program {
 	return daemon.Program{
-		Name:   "lvs-director",
+		Name:   role,
 		Short:  "the director: elects by VRRP who holds the VIPs, balances with IPVS, checks the real servers",
 		Socket: "/run/lvs-director/director.sock",
 		New:    newDirector,
@@ -50,6 +56,11 @@ func newDirector(e daemon.Environment) (daemon.Service, error) {
 func cleanup(flags *pflag.FlagSet) func(daemon.Environment) error {
 	addresses := flags.Bool("addresses", false, "only the VIPs: the IPVS table stays, for adoption by the next start")
 	return func(e daemon.Environment) error {
+		lock, err := rolelock.Acquire(role) // whatever its state directory, a running director would lose its VIPs
+		if err != nil {
+			return err
+		}
+		defer lock.Close()
 		if e.Config == nil {
 			e.Config = &config.Config{}
 		}

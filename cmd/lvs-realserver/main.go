@@ -16,7 +16,11 @@ import (
 	"github.com/lvs-director/lvs-director/realserver"
 )
 
-func main() { os.Exit(daemon.Execute(context.Background(), daemon.Command(program()))) }
+func main() {
+	p := program()
+	p.Role = p.Name
+	os.Exit(daemon.Execute(context.Background(), daemon.Command(p)))
+}
 
 func program() daemon.Program {
 	return daemon.Program{

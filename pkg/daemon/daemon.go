@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
@@ -25,6 +23,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/event"
 	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/journal"
+	"github.com/lvs-director/lvs-director/pkg/kernel/rolelock"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/task"
 	"github.com/lvs-director/lvs-director/pkg/version"
@@ -76,7 +75,9 @@ type Environment struct {
 
 // Program describes a daemon.
 type Program struct {
-	Name   string // of the binary
+	Name string // of the binary
+	// Role is a name of which at most one daemon runs in a network namespace; see package rolelock. "" means any number.
+	Role   string
 	Short  string // one-line description
 	Socket string // default of --socket
 	// State is this daemon's subdirectory of --state-dir, which all daemons of a machine may share; "" means
@@ -213,8 +214,13 @@ func (p Program) run(ctx context.Context, f flags, stderr io.Writer) error {
 	e.Problems = func() []problem.Finding { return append(from.problems(), unsaved(events)...) }
 	life := &lifetime{program: p.Name, version: e.Version, record: events.Record}
 	e.Started = life.began(e.Started, from)
-	if e.Config, err = from.begin(func() bool { return answers(f.socket) }); err != nil {
+	alone, beside := p.lock()
+	defer alone()
+	if e.Config, err = from.begin(beside != nil); err != nil {
 		return err
+	}
+	if beside != nil {
+		return beside
 	}
 	service, err := p.New(e)
 	if err != nil {
@@ -223,13 +229,16 @@ func (p Program) run(ctx context.Context, f flags, stderr io.Writer) error {
 	return server{service: service, from: from, events: events, life: life, log: log}.serve(ctx, f.socket)
 }
 
-// answers reports whether a daemon is listening on a socket.
-func answers(socket string) bool {
-	conn, err := net.DialTimeout("unix", socket, time.Second)
-	if err == nil {
-		_ = conn.Close()
+// lock takes the lock of the program's role until release is called.
+func (p Program) lock() (release func(), err error) {
+	if p.Role == "" {
+		return func() {}, nil
 	}
-	return err == nil || errors.Is(err, syscall.EAGAIN) // its backlog is full
+	l, err := rolelock.Acquire(p.Role)
+	if err != nil {
+		return func() {}, err
+	}
+	return func() { _ = l.Close() }, nil
 }
 
 // server is a daemon ready to run.

@@ -82,10 +82,10 @@ func (s *source) warn(problems config.Problems) {
 }
 
 // begin reads the configuration at the start: the cluster file, else the last good copy. If neither can be used, it
-// returns the error of the cluster file. The copy is not used if another daemon is already running.
-func (s *source) begin(beside func() bool) (*config.Config, error) {
+// returns the error of the cluster file. The copy is not used beside another daemon of the same role.
+func (s *source) begin(beside bool) (*config.Config, error) {
 	cfg, err := s.load()
-	if err == nil || beside() {
+	if err == nil || beside {
 		return cfg, err
 	}
 	var saved time.Time

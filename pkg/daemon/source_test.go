@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,9 +11,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/lvs-director/lvs-director/pkg/api"
 	"github.com/lvs-director/lvs-director/pkg/clusterfile"
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel/rolelock"
 	"github.com/lvs-director/lvs-director/pkg/logtest"
 )
 
@@ -65,7 +66,7 @@ func live(t *testing.T, file, stateDir string) (*life, error) {
 	l.source = newSource(file, stateDir, log)
 	f := flags{config: file, stateDir: stateDir}
 	l.service = &following{Environment: f.environment(log, l.source)}
-	if l.service.Config, err = l.begin(func() bool { return false }); err != nil {
+	if l.service.Config, err = l.begin(false); err != nil {
 		return l, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -180,37 +181,45 @@ func TestLastGoodCopy(t *testing.T) {
 	})
 }
 
-// If another daemon is running, an unusable file is an error.
-func TestCopyIsNotForASecondDaemon(t *testing.T) {
-	state, file := t.TempDir(), write(t, "version: 2\n")
+// Beside another daemon of the role none starts, whatever its state directory and its socket are, and none runs the copy
+// of a file that cannot be used.
+func TestSecondDaemonOfARole(t *testing.T) {
+	state, broken := t.TempDir(), write(t, "version: 2\n")
 	put(t, clusterfile.LastGoodIn(state).Path(), clusterFile)
-	socket := filepath.Join(t.TempDir(), "s")
-	listener, err := api.Listen(socket)
+	role := fmt.Sprintf("lvs-test-%d", os.Getpid())
+	first, err := rolelock.Acquire(role)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, tt := range []struct {
-		running bool
-		code    int
-	}{{true, ExitUsage}, {false, 0}} {
-		if !tt.running {
-			if err := listener.Close(); err != nil {
-				t.Fatal(err)
-			}
-		}
+	run := func(file string, running bool) (int, string) {
 		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
 		s, stderr, code := newService(nil), &logtest.Buffer{}, make(chan int, 1)
+		p := program(s, nil)
+		p.Role = role
 		go func() {
-			code <- execute(ctx, stderr, program(s, nil), "run", "--config", file, "--socket", socket, "--state-dir", state)
+			code <- execute(ctx, stderr, p, "run", "--config", file, "--socket", filepath.Join(t.TempDir(), "s"), "--state-dir", state)
 		}()
-		if !tt.running {
+		if !running {
 			<-s.started
 			cancel()
 		}
-		if got := <-code; got != tt.code || strings.Contains(stderr.String(), "the last good copy runs") == tt.running {
-			t.Errorf("another running: %t: exit %d, %s", tt.running, got, stderr.String())
+		return <-code, stderr.String()
+	}
+	held := fmt.Sprintf("lvs-test: %s (pid %d) runs in this network namespace already: stop it first", role, os.Getpid())
+	if code, text := run(write(t, clusterFile), true); code != ExitFailed || !strings.HasPrefix(text, held) {
+		t.Errorf("beside another one: exit %d, %s, want %s", code, text, held)
+	}
+	if code, text := run(broken, true); code != ExitUsage || strings.Contains(text, "the last good copy runs") {
+		t.Errorf("beside another one, with a broken file: exit %d, %s", code, text)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the lock is released at the end
+		if code, text := run(broken, false); code != 0 || !strings.Contains(text, "the last good copy runs") {
+			t.Errorf("alone: exit %d, %s", code, text)
 		}
-		cancel()
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // ErrHeld is in the chain of Acquire's error if another daemon of the role runs here.
-var ErrHeld = errors.New("stop it first: two of them would undo each other's work")
+var ErrHeld = errors.New("stop it first (two of them would undo each other's work)")
 
 // attempts is how many names are tried: a name may be taken by a user who is neither root nor this process's.
 const attempts = 16
@@ -42,10 +42,18 @@ func Acquire(role string) (*Lock, error) {
 		case err != nil:
 			return nil, fmt.Errorf("lock for %s: who holds it: %w", role, err)
 		case holder.Uid == 0 || int(holder.Uid) == os.Getuid():
-			return nil, fmt.Errorf("%s (pid %d) runs in this network namespace already: %w", role, holder.Pid, ErrHeld)
+			return nil, fmt.Errorf("%s (pid %s) runs in this network namespace already: %w", role, pid(holder.Pid), ErrHeld)
 		}
 	}
 	return nil, fmt.Errorf("lock for %s: other users hold all %d names of it: see `ss -xlp` for who listens on @%s/role", role, attempts, role)
+}
+
+// pid describes a process ID; the kernel reports 0 for a process that this PID namespace does not have.
+func pid(n int32) string {
+	if n == 0 {
+		return "of another container"
+	}
+	return fmt.Sprint(n)
 }
 
 // Close gives the lock up.
