@@ -3,6 +3,8 @@ package director
 import (
 	"fmt"
 	"maps"
+	"net/netip"
+	"runtime"
 	"slices"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
@@ -155,14 +157,25 @@ func instanceStatus(cfg config.Instance, a election.Snapshot) status.Instance {
 	return s
 }
 
+// giveWayEvery is the number of real servers after which the CPU is yielded to the elections: the runtime preempts only
+// after 10 ms.
+const giveWayEvery = 64
+
 func virtualServerStatus(v config.VirtualServer, verdicts plan.Verdicts, have lvs.Service) status.VirtualServer {
 	s := status.VirtualServer{
 		Name: v.Name, Address: v.Address.String(), Port: int(v.Port), Protocol: v.Protocol, Scheduler: v.Scheduler,
 		Forward: string(v.Forward), RealServers: []status.RealServer{},
 	}
-	for _, r := range v.RealServers {
+	entries := make(map[netip.AddrPort]*lvs.Server, len(have.Servers))
+	for i := range have.Servers {
+		entries[have.Servers[i].AddrPort()] = &have.Servers[i]
+	}
+	for n, r := range v.RealServers {
+		if n%giveWayEvery == giveWayEvery-1 {
+			runtime.Gosched()
+		}
 		verdict := verdictOf(verdicts, config.Subject{Server: config.ServerID{Service: v.Name, Server: r.Name}})
-		s.RealServers = append(s.RealServers, realServerStatus(r, verdict, have))
+		s.RealServers = append(s.RealServers, realServerStatus(r, verdict, entries[netip.AddrPortFrom(r.Address, r.Port)]))
 	}
 	s.State, s.Reason = poolState(s.RealServers)
 	return s
@@ -192,15 +205,14 @@ func poolState(pool []status.RealServer) (state, reason string) {
 	}
 }
 
-func realServerStatus(r config.RealServer, verdict health.Verdict, have lvs.Service) status.RealServer {
+// realServerStatus returns the status of a real server; entry is its entry in the table, nil if it has none.
+func realServerStatus(r config.RealServer, verdict health.Verdict, entry *lvs.Server) status.RealServer {
 	s := status.RealServer{
 		Name: r.Name, Address: r.Address.String(), Port: int(r.Port), ConfiguredWeight: r.Weight,
 		State: word(verdict), Code: string(verdict.Code), Reason: verdict.Reason, Since: verdict.Since,
 	}
-	for _, k := range have.Servers {
-		if k.Address == r.Address && k.Port == r.Port {
-			s.Weight, s.ActiveConnections, s.InactiveConnections = k.Weight, k.ActiveConnections, k.InactiveConnections
-		}
+	if entry != nil {
+		s.Weight, s.ActiveConnections, s.InactiveConnections = entry.Weight, entry.ActiveConnections, entry.InactiveConnections
 	}
 	return s
 }

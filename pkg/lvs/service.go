@@ -109,6 +109,15 @@ func (s Server) same(other Server) bool {
 	return s.Forward == other.Forward && s.Weight == other.Weight && tidy(s.Stray, other.Stray)
 }
 
+// Equal reports whether two tables in the same order are the same, apart from counters.
+func Equal(a, b []Service) bool {
+	return slices.EqualFunc(a, b, func(a, b Service) bool {
+		return a.Key == b.Key && a.same(b) && slices.EqualFunc(a.Servers, b.Servers, func(a, b Server) bool {
+			return a.AddrPort() == b.AddrPort() && a.same(b)
+		})
+	})
+}
+
 // tidy reports whether no stray settings have to be cleared. A want with Stray set was itself read from the kernel, and
 // is compared with a later read that may see less.
 func tidy(want, have string) bool { return have == "" || have == want }

@@ -72,9 +72,9 @@ func (r Registry) Severity(code Code) Severity {
 // order of the findings. Duplicates become one problem with all texts. Since is zero.
 func (r Registry) Report(found []Finding) []Problem {
 	all := make([]Problem, 0, len(found))
-	at, texts := map[identity]int{}, map[identity][]string{}
+	at, texts, in := map[identity]int{}, map[identity][]string{}, indexOf(found)
 	for _, f := range found {
-		if r.explained(f, found) {
+		if r.explained(f, in) {
 			continue
 		}
 		if i, twice := at[f.identity()]; twice {
@@ -103,16 +103,30 @@ func rank(s Severity) int {
 
 // explained reports whether another problem explains this one: it has a code in ExplainedBy, and its subject is the
 // same, a related one or the whole node.
-func (r Registry) explained(f Finding, found []Finding) bool {
-	by := r.byCode[f.Code].ExplainedBy
-	if len(by) == 0 {
-		return false
+func (r Registry) explained(f Finding, in index) bool {
+	for _, code := range r.byCode[f.Code].ExplainedBy {
+		if own := (identity{code, f.Subject}); in.subjects[own] || in.related[own] || in.subjects[identity{code, ""}] {
+			return true
+		}
+		if slices.ContainsFunc(f.Related, func(subject string) bool { return in.subjects[identity{code, subject}] }) {
+			return true
+		}
 	}
-	return slices.ContainsFunc(found, func(other Finding) bool {
-		return slices.Contains(by, other.Code) &&
-			(other.Subject == f.Subject || other.Subject == "" ||
-				slices.Contains(f.Related, other.Subject) || slices.Contains(other.Related, f.Subject))
-	})
+	return false
+}
+
+// index finds problems by code and subject; a director may have ten thousand.
+type index struct{ subjects, related map[identity]bool }
+
+func indexOf(found []Finding) index {
+	in := index{make(map[identity]bool, len(found)), map[identity]bool{}}
+	for _, f := range found {
+		in.subjects[f.identity()] = true
+		for _, subject := range f.Related {
+			in.related[identity{f.Code, subject}] = true
+		}
+	}
+	return in
 }
 
 type identity struct {

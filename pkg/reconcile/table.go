@@ -74,6 +74,8 @@ type Table struct {
 	have    []lvs.Service   // the presumed content of the table; nil: read it
 	audited time.Time       // when it was last checked for changes by other processes
 	read    time.Time       // when it was last read completely
+	doubted *doubt          // not nil: why the table is read now
+	shown   []lvs.Service   // what the cheap read says although the table is as in have; nil: it says the same
 	logged  map[string]bool // errors since the table was last in the desired state
 	fails   int
 }
@@ -142,7 +144,7 @@ func (t *Table) publish(change func(*TableSnapshot)) {
 	now := before
 	change(&now)
 	if now.Known != before.Known || now.Problem != before.Problem || !maps.Equal(now.Serving, before.Serving) ||
-		len(lvs.Diff(now.Services, before.Services, every)) > 0 {
+		!sameTable(now.Services, before.Services) {
 		t.reached.Set(now)
 	}
 }
@@ -224,60 +226,13 @@ func (t *Table) Withdraw(ctx context.Context) error {
 
 func (t *Table) first() bool { return !t.synced.Closed() }
 
-// audit clears have if a cheap read differs from it or a complete read is due, so that the next pass reads the table.
-func (t *Table) audit() {
-	t.audited = time.Now()
-	if t.have == nil {
-		return
-	}
-	if time.Since(t.read) >= readInterval(t.have) {
-		t.have = nil
-		return
-	}
-	seen, err := t.Audit()
-	if err != nil || len(lvs.Diff(t.have, seen, every)) > 0 {
-		t.have = nil
-	}
-}
-
-// every makes lvs.Diff see the services of all.
-func every(lvs.Key) bool { return true }
-
-// auditInterval is the interval between audits of a table, readInterval that between complete reads.
-func auditInterval(table []lvs.Service) time.Duration {
-	return min(auditEvery+time.Duration(entries(table))*auditPer, auditMax)
-}
-
-func readInterval(table []lvs.Service) time.Duration {
-	return min(max(readMin, time.Duration(entries(table))*readPer), readMax)
-}
-
-func entries(table []lvs.Service) int {
-	n := len(table)
-	for _, service := range table {
-		n += len(service.Servers)
-	}
-	return n
-}
-
 func (t *Table) pass(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	firstLook, whole := false, t.have == nil
+	whole, firstLook := t.have == nil, !t.looked
 	if whole {
-		t.read = time.Now()
-		have, err := t.Kernel.Read(ctx)
-		if err != nil {
-			t.publish(func(s *TableSnapshot) { s.Known, s.Services, s.Serving = false, nil, nil })
+		if err := t.readAll(ctx); err != nil {
 			return err
-		}
-		t.saw(have)
-		if firstLook = !t.looked; firstLook {
-			t.looked, t.found = true, have
-		}
-		t.have = slices.Clip(have)
-		if t.have == nil {
-			t.have = []lvs.Service{}
 		}
 	}
 	want := (*t.target.Load()).Desired(t.found)
@@ -300,6 +255,7 @@ func (t *Table) pass(ctx context.Context) error {
 		return nil
 	}
 	done, err := t.Kernel.Apply(ctx, ops)
+	t.shown = nil
 	t.report(done)
 	if gone := deleted(done); len(gone) > 0 {
 		t.Forget(gone) // even if another op was refused: the next pass does not see them any more
@@ -310,6 +266,25 @@ func (t *Table) pass(ctx context.Context) error {
 		t.have = nil
 	}
 	return err
+}
+
+// readAll reads the whole table.
+func (t *Table) readAll(ctx context.Context) error {
+	t.read = time.Now()
+	have, err := t.Kernel.Read(ctx)
+	if err != nil {
+		t.publish(func(s *TableSnapshot) { s.Known, s.Services, s.Serving = false, nil, nil })
+		return err
+	}
+	t.saw(have)
+	t.settleDoubt(have)
+	if !t.looked {
+		t.looked, t.found = true, have
+	}
+	if t.have = slices.Clip(have); t.have == nil {
+		t.have = []lvs.Service{}
+	}
+	return nil
 }
 
 // absent returns the recorded virtual servers that are neither wanted nor in a table that was read completely: another

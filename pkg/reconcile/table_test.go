@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -16,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
@@ -56,11 +58,14 @@ func (f *fakeTable) table() []lvs.Service {
 	return f.services
 }
 
-// look is the cheap read: like /proc, it does not show Stray.
+// look is the cheap read: like /proc, it does not show Stray, and takes an empty service by firewall mark for IPv4.
 func (f *fakeTable) look() []lvs.Service {
 	seen := lvs.Sorted(f.table())
 	for i := range seen {
 		seen[i].Stray = ""
+		if seen[i].Protocol == lvs.FirewallMark && len(seen[i].Servers) == 0 {
+			seen[i].Key = lvs.Marked(kernel.IPv4, seen[i].Mark)
+		}
 		for j := range seen[i].Servers {
 			seen[i].Servers[j].Stray = ""
 		}
@@ -249,6 +254,37 @@ func TestTableIsHealedAfterForeignHands(t *testing.T) {
 		time.Sleep(time.Minute)
 		if reads, _ := kernel.count(); reads == before || reads > before+15 {
 			t.Errorf("%d complete reads of 2000 servers in a minute without changes, want 1 to 15", reads-before)
+		}
+		w.stop()
+	})
+}
+
+// What the cheap read always shows differently, such as an empty service by firewall mark for IPv6 of another program,
+// does not make every audit a complete read, and hides no change.
+func TestTableWithAServiceThatTheCheapReadMistakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := &fakeTable{}
+		many := make([]string, 2000)
+		for i := range many {
+			many[i] = netip.AddrFrom4([4]byte{10, 78, byte(i >> 8), byte(i)}).String()
+		}
+		want := service("10.77.0.100", many...)
+		four, six := lvs.Service{Key: lvs.Marked(kernel.IPv4, 7), Scheduler: "rr"}, lvs.Service{Key: lvs.Marked(kernel.IPv6, 7), Scheduler: "sh"}
+		fake.put(four, six)
+		w := tableWorldOf(fake, fake, slog.New(slog.DiscardHandler), want)
+		w.records = map[lvs.Key]bool{}
+		w.begin(t)
+		time.Sleep(10 * time.Second)
+		for n := range 3 {
+			before, _ := fake.count()
+			time.Sleep(time.Minute)
+			if reads, _ := fake.count(); reads == before || reads > before+15 {
+				t.Errorf("%d complete reads of 2000 servers in a minute without changes, want 1 to 15", reads-before)
+			}
+			damaged := service("10.77.0.100", many[1:]...)
+			fake.put(damaged, four, six)
+			time.Sleep(1600 * time.Millisecond)
+			same(t, fmt.Sprintf("after change %d", n), fake.table(), []lvs.Service{want, four, six})
 		}
 		w.stop()
 	})
