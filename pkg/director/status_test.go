@@ -38,9 +38,10 @@ func TestPoolState(t *testing.T) {
 func TestStatusBeforeTheStart(t *testing.T) {
 	d := New(Options{Config: &config.Config{Digest: "sha256:0"}, Node: config.Director{Name: "lvs-master"}, Version: "1"})
 	want := status.Director{
-		Head: status.Head{Node: "lvs-master", Role: "director", Version: "1", ConfigDigest: "sha256:0", Problems: []string{"the director has not started yet"}, ProblemDetails: []problem.Problem{{
-			Code: problem.DaemonStarting, Severity: problem.Warning, Text: "the director has not started yet", Remedy: "wait; if it persists, see the log",
-		}}},
+		Head: status.Head{
+			Node: "lvs-master", Role: "director", Version: "1", ConfigDigest: "sha256:0", Problems: []string{"the director has not started yet"},
+			ProblemDetails: problem.Declared().Report([]problem.Finding{{Code: problem.DaemonStarting, Text: "the director has not started yet"}}),
+		},
 		Instances:      []status.Instance{},
 		VirtualServers: []status.VirtualServer{},
 	}

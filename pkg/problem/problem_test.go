@@ -50,6 +50,9 @@ func TestDeclarations(t *testing.T) {
 		if !codes.MatchString(string(d.Code)) || d.Severity != Warning && d.Severity != Critical || d.Role == "" || d.Subject == "" || d.Means == "" || d.Remedy == "" {
 			t.Errorf("incomplete: %+v", d)
 		}
+		if len(d.Remedy) < 60 || strings.HasPrefix(d.Remedy, "see ") || strings.HasSuffix(d.Remedy, ".") {
+			t.Errorf("%s: the remedy does not tell an operator what to do, or ends with a full stop: %q", d.Code, d.Remedy)
+		}
 		if slices.ContainsFunc(r.all[:i], func(other Declaration) bool { return other.Code == d.Code }) {
 			t.Errorf("%s is declared twice", d.Code)
 		}
@@ -125,8 +128,8 @@ func TestAddAProblemCode(t *testing.T) {
 		t.Errorf("explained: %+v", got)
 	}
 	for _, line := range []string{
-		"| `clock_skewed` | WARNING | node | the clock is wrong | start chrony | `no_time` |\n",
-		"| `no_time` | CRITICAL | node (agent) | there is no time | set it |  |\n",
+		"| `clock_skewed` | WARNING | both | node | the clock is wrong | start chrony | `no_time` |\n",
+		"| `no_time` | CRITICAL | agent | node | there is no time | set it |  |\n",
 	} {
 		if !strings.Contains(r.Reference(), line) {
 			t.Errorf("the reference does not have %q", line)

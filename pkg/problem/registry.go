@@ -47,15 +47,17 @@ const (
 	Both     Role = "both"
 )
 
-// Declaration describes a code. All fields except ExplainedBy are required. The texts are fragments without a full
-// stop, for a table.
+// Declaration describes a code. All fields except ExplainedBy are required. The texts have no full stop at the end, for
+// a table.
 type Declaration struct {
 	Code     Code
 	Severity Severity
 	Role     Role
 	Subject  string // what has it: "instance"; "node" for the daemon or machine as a whole
 	Means    string
-	Remedy   string
+	// Remedy tells an operator who has never seen the problem what to do: the first command or place to look at, for
+	// each usual cause, and whether anything has to be restarted afterwards.
+	Remedy string
 	// ExplainedBy are the codes that include this problem and have at least its severity: if one of them is present,
 	// this one is not reported.
 	ExplainedBy []Code
@@ -71,15 +73,18 @@ func serviceCodes() []Declaration {
 	return []Declaration{
 		{
 			Code: InstanceFault, Severity: Critical, Role: Director, Subject: "instance",
-			Means: "the instance cannot take part in the election and has no VIPs", Remedy: "see the reason: the carrier, an address, the interface or a track is missing",
+			Means:  "the instance cannot take part in the election and has no VIPs",
+			Remedy: "act on the reason in lvsctl status. No carrier: check the cable and the switch port. An interface or address is missing: restore it, or correct the cluster file. A track is down: repair what it checks. The instance returns by itself",
 		},
 		{
 			Code: VirtualServerDown, Severity: Critical, Role: Director, Subject: "virtual server",
-			Means: "no real server is up: clients are refused", Remedy: "see the reasons of the real servers; if they are actually up, check this director's network and password file",
+			Means:  "no real server is up: clients are refused",
+			Remedy: "open a connection to one real server from this director, as a client does. If that works, repair what the check needs: the network of this director, or the account and the password file. If not, start the servers: lvsctl status shows the reason for each",
 		},
 		{
 			Code: VirtualServerDegraded, Severity: Warning, Role: Director, Subject: "virtual server",
-			Means: "some of its real servers are not up", Remedy: "see their reasons, and repair them",
+			Means:  "some of its real servers are not up",
+			Remedy: "the other real servers serve. lvsctl status shows the reason for each that is not up: repair it; it gets connections again by itself",
 		},
 	}
 }
@@ -89,23 +94,28 @@ func checkCodes() []Declaration {
 	return []Declaration{
 		{
 			Code: CheckLogin, Severity: Warning, Role: Director, Subject: "real server or track",
-			Means: "the server rejects the check's login; its last state is kept", Remedy: "correct the account or the password file of the check",
+			Means:  "the server rejects the check's login; its last state is kept",
+			Remedy: "log in to the server from this director with the user of the check and the password in its password file. Correct the account on the server, or the file, which is read again without a reload",
 		},
 		{
 			Code: CheckBlocked, Severity: Warning, Role: Director, Subject: "real server or track",
-			Means: "the server blocks this director's address; its last state is kept", Remedy: "run FLUSH HOSTS on the server, and find the cause of the failed connections",
+			Means:  "the server blocks this director's address; its last state is kept",
+			Remedy: "run FLUSH HOSTS on the server (MySQL 8.4 and later: TRUNCATE TABLE performance_schema.host_cache). Then find which program on this director fails to connect, or it is blocked again",
 		},
 		{
 			Code: CheckSecret, Severity: Warning, Role: Director, Subject: "real server or track",
-			Means: "the password file of the check cannot be used; the last state is kept", Remedy: "correct the file: it must exist, be readable by the daemon, and not be readable by others",
+			Means:  "the password file of the check cannot be used; the last state is kept",
+			Remedy: "correct the file that the reason names: a regular file, owned by root, with mode 0600 or 0640, not below /home or /root. It is read again without a reload",
 		},
 		{
 			Code: CheckLocal, Severity: Warning, Role: Director, Subject: "real server or track",
-			Means: "this director could not run the check; the last state is kept", Remedy: "see the reason: file descriptors, a route, an address or CPU time are missing here",
+			Means:  "this director could not run the check; the last state is kept",
+			Remedy: "the fault is on this director, not on the server. Act on the reason: a route or an address is missing, file descriptors are used up, or the machine has too little CPU time",
 		},
 		{
 			Code: ServerFull, Severity: Warning, Role: Director, Subject: "real server or track",
-			Means: "the server has no free connections and gets no new ones", Remedy: "raise max_connections on the server, or find the client that leaks connections",
+			Means:  "the server has no free connections and gets no new ones",
+			Remedy: "run SHOW PROCESSLIST on the server and end what leaks connections, or SET GLOBAL max_connections to more. It gets connections again after the next good check",
 		},
 	}
 }
@@ -116,29 +126,33 @@ func neighbourCodes() []Declaration {
 		{
 			Code: AdvertsLate, Severity: Warning, Role: Director, Subject: "instance",
 			Means:  "adverts leave so late that more load would cause a failover",
-			Remedy: "give the daemon the priority of the shipped unit, or raise advert_interval",
+			Remedy: "find what uses the CPU of this machine (top; in a virtual machine also the steal time in vmstat). Start the daemon with the shipped unit, which gives it priority, or raise advert_interval on all directors",
 		},
 		{
 			Code: AdvertsNotSent, Severity: Critical, Role: Director, Subject: "instance",
-			Means: "adverts cannot be sent: another director will take the VIPs as well", Remedy: "allow this host to send IP protocol 112",
+			Means:       "adverts cannot be sent: another director will take the VIPs as well",
+			Remedy:      "allow this machine to send IP protocol 112 from the instance's interface (iptables -L OUTPUT -v, nft list ruleset). If that takes longer, stop this director, so that the VIPs are on one machine only",
 			ExplainedBy: []Code{InstanceFault, SocketUnavailable},
 		},
 		{
 			Code: OwnPackets, Severity: Warning, Role: Director, Subject: "instance",
-			Means: "packets arrive from this director's own address", Remedy: "look for a loop in the network, or another machine with this address",
+			Means:  "packets arrive from this director's own address",
+			Remedy: "look for another machine with this address: on a third machine, arping ADDRESS shows answers from two hardware addresses. If there is none, look for a loop between switches",
 		},
 		{
 			Code: UnknownMaster, Severity: Warning, Role: Director, Subject: "instance",
 			Means:  "a machine that is not a director of the cluster file is MASTER",
-			Remedy: "find that machine, or choose another virtual_router_id",
+			Remedy: "find the machine with the address in the text (ip neigh shows its hardware address, the switch its port) and stop its VRRP. If it belongs to another pair, choose another virtual_router_id for this one, in the file of all directors",
 		},
 		{
 			Code: PacketFlood, Severity: Warning, Role: Director, Subject: "instance or interface",
-			Means: "there is a flood of VRRP packets that are ignored", Remedy: "find the sender",
+			Means:  "there is a flood of VRRP packets that are ignored",
+			Remedy: "find the sender with tcpdump -e -n -i INTERFACE vrrp: the text names its address, the switch knows the port of its hardware address. Disconnect it",
 		},
 		{
 			Code: SocketUnavailable, Severity: Critical, Role: Director, Subject: "interface",
-			Means: "the VRRP socket cannot be opened; retried every second", Remedy: "see the reason: usually the interface is missing",
+			Means:       "the VRRP socket cannot be opened, so other directors are not heard; retried every second",
+			Remedy:      "act on the reason. No such interface: create it, or correct its name in the cluster file. Not permitted: start the daemon with the shipped unit, which has CAP_NET_RAW",
 			ExplainedBy: []Code{InstanceFault},
 		},
 	}
@@ -149,19 +163,23 @@ func directorCodes() []Declaration {
 	return []Declaration{
 		{
 			Code: LoopStalled, Severity: Critical, Role: Director, Subject: "node",
-			Means: "a loop of the daemon has stalled: a bug, or a kernel that does not answer", Remedy: "restart the daemon, and report the stacks in its log",
+			Means:  "a loop of the daemon has stalled: a bug, or a kernel that does not answer",
+			Remedy: "keep the stacks for a report (journalctl -u lvs-director), then run systemctl restart lvs-director. If it happens again, look at the kernel log (dmesg) and restart the machine",
 		},
 		{
 			Code: SysctlsWrong, Severity: Warning, Role: Director, Subject: "node",
-			Means: "sysctls do not have the required values; retried", Remedy: "see the reason: a missing privilege or a read-only /proc/sys",
+			Means:  "sysctls do not have the required values; retried",
+			Remedy: "act on the reason. Read-only: make /proc/sys writable for the daemon; in a container, set the value on the host. Changed again and again: find the other program, for example with grep -r in /etc/sysctl.d",
 		},
 		{
 			Code: TableWrong, Severity: Critical, Role: Director, Subject: "node",
-			Means: "the IPVS table is not in the desired state; retried", Remedy: "see the reason: a missing module, or a change that the kernel rejects",
+			Means:  "the IPVS table is not in the desired state; retried",
+			Remedy: "act on the reason. A module is missing: modprobe ip_vs, and ip_vs_rr or whichever scheduler the file names. The kernel rejects a change: compare ipvsadm -Ln with lvsctl status; another program may have an entry for the same address and port",
 		},
 		{
 			Code: TableUnreadable, Severity: Warning, Role: Director, Subject: "node",
-			Means: "weights and connection counts of the IPVS table cannot be read", Remedy: "see the reason: a missing module, or /proc is not mounted",
+			Means:       "weights and connection counts of the IPVS table cannot be read",
+			Remedy:      "run cat /proc/net/ip_vs as root: if it fails, modprobe ip_vs or mount /proc. Clients are still served; only the figures in lvsctl status are missing",
 			ExplainedBy: []Code{TableWrong},
 		},
 	}
@@ -172,25 +190,29 @@ func commonCodes() []Declaration {
 	return []Declaration{
 		{
 			Code: ClusterFileUnusable, Severity: Warning, Role: Both, Subject: "node",
-			Means: "the cluster file cannot be used; the last good copy is running", Remedy: "correct the file, then run lvsctl reload",
+			Means:  "the cluster file cannot be used; the last good copy is running",
+			Remedy: "run lvsctl check on the cluster file, correct what it prints, then run lvsctl reload",
 		},
 		{
 			Code: ReloadRefused, Severity: Warning, Role: Both, Subject: "node",
-			Means: "the last reload was refused; the previous cluster file is still in force", Remedy: "correct the file, then run lvsctl reload",
+			Means:       "the last reload was refused; the previous cluster file is still in force",
+			Remedy:      "run lvsctl check on the cluster file, correct what it or the text says, then run lvsctl reload",
 			ExplainedBy: []Code{ClusterFileUnusable},
 		},
 		{
 			Code: DaemonStarting, Severity: Warning, Role: Both, Subject: "node",
-			Means: "the daemon has not started yet", Remedy: "wait; if it persists, see the log",
+			Means:  "the daemon has not started yet",
+			Remedy: "wait 10 s. If it has not started then, the reason is in its log: journalctl -u lvs-director, or lvs-realserver on a real server",
 		},
 		{
 			Code: StateNotSaved, Severity: Warning, Role: Both, Subject: "node",
 			Means:  "the state file does not have all kernel settings of this daemon; a crash would lose the record of them",
-			Remedy: "free space in the state directory, or make it writable",
+			Remedy: "free space on the file system of the state directory, or make it writable for root (df, ls -ld, dmesg). It is saved within seconds after that, without a restart",
 		},
 		{
 			Code: EventsNotSaved, Severity: Warning, Role: Both, Subject: "node",
-			Means: "events cannot be written to the journal's file; a restart would lose them", Remedy: "free space in the state directory, or make it writable",
+			Means:       "events cannot be written to the journal's file; a restart would lose them",
+			Remedy:      "free space on the file system of the state directory, or make it writable for root (df, ls -ld, dmesg). The events are written within seconds after that, without a restart",
 			ExplainedBy: []Code{StateNotSaved},
 		},
 	}
@@ -201,40 +223,49 @@ func agentCodes() []Declaration {
 	return []Declaration{
 		{
 			Code: NotServing, Severity: Critical, Role: Agent, Subject: "virtual server",
-			Means: "this node cannot serve its clients", Remedy: "see the reason",
+			Means:       "this node cannot serve its clients",
+			Remedy:      "act on the reason of the virtual server in lvsctl status on this machine. It is up again by itself",
 			ExplainedBy: []Code{VIPHeldBack, DeviceMissing, AnswersMissDirector},
 		},
 		{
 			Code: VIPAnswersARP, Severity: Warning, Role: Agent, Subject: "address",
-			Means: "a NIC also has the VIP and answers ARP for it, in competition with the director", Remedy: "remove the address from that interface",
+			Means:  "a NIC also has the VIP and answers ARP for it, in competition with the director",
+			Remedy: "run the command in the text, ip addr del. Then remove the address from the network configuration of this machine, or the next boot adds it again",
 		},
 		{
 			Code: VIPTooWide, Severity: Critical, Role: Agent, Subject: "address",
-			Means: "lo has the VIP with a prefix that makes a whole network local to this machine", Remedy: "remove that address; the agent adds its own",
+			Means:  "lo has the VIP with a prefix that makes a whole network local to this machine: clients there get no answers",
+			Remedy: "run the command in the text, ip addr del; the agent adds its own address. Then remove the address from the network configuration of this machine, or the next boot adds it again",
 		},
 		{
 			Code: VIPHeldBack, Severity: Critical, Role: Agent, Subject: "address",
-			Means: "the VIP is not added because this machine would answer ARP for it", Remedy: "allow the agent to set the sysctls",
+			Means:  "the VIP is not added because this machine would answer ARP for it",
+			Remedy: "make /proc/sys writable for the agent, so that it can set arp_ignore and arp_announce; in a container, set both on the host. The agent then adds the VIP within a second",
 		},
 		{
 			Code: DeviceMissing, Severity: Critical, Role: Agent, Subject: "interface",
-			Means: "the interface for the VIP does not exist", Remedy: "load its module: ipip for tunl0",
+			Means:  "the interface for the VIP does not exist",
+			Remedy: "for tunl0 run modprobe ipip, and for every boot echo ipip >/etc/modules-load.d/ipip.conf. The agent then adds the VIP within a second",
 		},
 		{
 			Code: OwnAddressMissing, Severity: Critical, Role: Agent, Subject: "real server",
-			Means: "no interface has the address that the cluster file gives this node", Remedy: "check the node name and the address",
+			Means:  "no interface has the address that the cluster file gives this node",
+			Remedy: "compare ip addr with the address of this node in the cluster file. Restore the address, correct the file, or start the agent with the right --node",
 		},
 		{
 			Code: AnswersMissDirector, Severity: Critical, Role: Agent, Subject: "virtual server",
-			Means: "answers do not pass through a director, as required for forward: nat", Remedy: "point the route to the clients at a VIP that the directors hold",
+			Means:  "answers do not pass through a director, as required for forward: nat",
+			Remedy: "change the route to the clients, usually ip route replace default via VIP, with the VIP that the text names, and in the network configuration of this machine. ip route get CLIENT shows the result",
 		},
 		{
 			Code: RepairFailed, Severity: Warning, Role: Agent, Subject: "node",
-			Means: "a setting could not be read, set, added or removed; retried", Remedy: "see the reason",
+			Means:  "a setting could not be read, set, added or removed; retried",
+			Remedy: "act on the reason: usually a missing privilege (start the agent with the shipped unit) or a read-only /proc/sys. The agent tries again every second",
 		},
 		{
 			Code: NodeNotInFile, Severity: Warning, Role: Agent, Subject: "node",
-			Means: "since a reload this node is not a real server in the cluster file", Remedy: "stop the agent here, or add the node to the file",
+			Means:  "since a reload this node is not a real server in the cluster file",
+			Remedy: "if this node should serve, add it to the cluster file and run lvsctl reload. If not, run systemctl disable --now lvs-realserver",
 		},
 	}
 }
