@@ -43,6 +43,7 @@ func TestMySQLChecks(t *testing.T) {
 			return
 		}
 	}
+	healthy(t, d.master, d.backup, d.mysql1, d.mysql2) // once all of it is repaired
 }
 
 // errorCounters returns what a server records about failed connections: its counters, and the host cache rows of the

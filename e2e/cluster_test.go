@@ -221,7 +221,8 @@ func (n *node) status() (s status.Director) {
 // holds reports whether the kernel of the node has the VIP on an interface other than lo.
 func (n *node) holds() bool { return len(lab.Holders(vip, n.Host)) == 1 }
 
-// startAll starts agents and directors and waits until lvs-master holds the VIP and the table has every real server.
+// startAll starts agents and directors and waits until lvs-master holds the VIP and the table has every real server. In
+// the long form it also checks that no daemon reports a problem.
 func (c *cluster) startAll() {
 	c.t.Helper()
 	c.mysql1.start()
@@ -232,6 +233,9 @@ func (c *cluster) startAll() {
 	c.awaitHolder(c.master, soon)
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
 	c.awaitTable(c.backup, "10.77.0.11:3306", "10.77.0.12:3306")
+	if !testing.Short() {
+		healthy(c.t, c.master, c.backup, c.mysql1, c.mysql2)
+	}
 }
 
 // answering starts light stand-ins for MySQL on both real servers.

@@ -138,6 +138,7 @@ func TestForwardTUN(t *testing.T) {
 		}
 		return nil
 	})
+	healthy(t, master, server)
 	outside, inside := tap(t, client, "eth0", "tcp port 3306 or icmp"), tap(t, server.Host, "eth0", "host 10.77.0.2 and ip proto 4 or tcp port 3306")
 	conns := measure.Hold(client, vipPort, 2)
 	if alive := conns.Alive(); alive["far1"] != 2 {
@@ -302,9 +303,7 @@ func TestForwardNAT(t *testing.T) {
 	}
 	c.rewritten()
 	agent.WaitLog("over: virtual server mysql: answers leave through 10.79.0.254", soon)
-	if out, err := c.servers[1].ctl("status", "--check"); err != nil {
-		t.Errorf("the agent with the right gateway: %v %s", err, out)
-	}
+	healthy(t, c.master, c.backup, c.servers[0], c.servers[1])
 
 	t.Run("kill", func(t *testing.T) {
 		measured := measure.Start(c.client, vipPort, measure.Options{})
@@ -334,6 +333,10 @@ func TestForwardNAT(t *testing.T) {
 		measured.WaitAnswered("mysql2", soon)
 		t.Logf("both cables of the director unplugged: %s", measured.Stop())
 	})
+	c.master.Link("eth0").Plug()
+	c.master.Link("eth1").Plug()
+	c.awaitBoth(c.master)
+	healthy(t, c.master, c.backup, c.servers[0], c.servers[1])
 	c.master.daemon.Stop()
 	after := c.master.SysctlValue("net.ipv4.ip_forward") + c.master.SysctlValue("net.ipv4.conf.all.send_redirects")
 	if before != after {

@@ -65,6 +65,11 @@ func interoperate(t *testing.T, r timing, master, backup product) {
 	c.awaitHolder(c.master, soon)
 	c.steady(c.master, r)
 	undisputed("after the start")
+	ours := c.master
+	if master.name == keepalived.name {
+		ours = c.backup
+	}
+	healthy(c.t, ours, c.mysql1, c.mysql2)
 
 	resigned := time.Now()
 	c.master.daemon.Stop()
@@ -88,6 +93,8 @@ func interoperate(t *testing.T, r timing, master, backup product) {
 	undisputed("after a silence")
 	master.start(c.master, r)
 	c.awaitHolder(c.master, soon)
+	c.steady(c.master, r)
+	healthy(c.t, ours, c.mysql1, c.mysql2)
 
 	c.backup.daemon.Stop()
 	c.steady(c.master, r)

@@ -89,6 +89,7 @@ func (s *seed000) healthy(t *testing.T) {
 	s.awaitHolder(t, s.a, soon)
 	lab.Steadily(t, time.Second, func() error { return s.heldBy(s.a) })
 	s.awaitAnswer(t, "mysql1", soon)
+	healthy(t, s.a, s.b)
 	for _, from := range []*lab.Host{s.a.Host, s.b.Host} { // also from the nodes themselves
 		if got, err := hostname(s.t, from); err != nil || got != "mysql1" {
 			t.Errorf("@@hostname through the VIP from %s: %q %v", from.Name, got, err)

@@ -1,0 +1,89 @@
+package e2e
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/standin"
+)
+
+// healthy waits until `lvsctl status --check` of each node prints OK and exits with 0: its daemon reports no problem,
+// not even a warning. A problem that has been mended goes away within 5 s.
+func healthy(t *testing.T, nodes ...*node) {
+	t.Helper()
+	for _, n := range nodes {
+		lab.Eventually(t, 5*time.Second, func() error {
+			out, err := n.ctl("status", "--check")
+			if err != nil || !strings.HasPrefix(out, "OK: ") {
+				return fmt.Errorf("lvsctl status --check of %s: %v %s, want OK and exit code 0", n.Name, err, out)
+			}
+			return nil
+		})
+	}
+}
+
+const oneMachineFile = `version: 1
+directors:
+  - {name: lvs-master, address: 10.77.0.2}
+  - {name: lvs-backup, address: 10.77.0.3}
+vrrp_instances:
+  - {name: mysql, interface: eth0, virtual_router_id: 51, advert_interval: 100ms, virtual_addresses: [10.77.0.100],
+     per_node: {lvs-master: {priority: 150}}}
+virtual_servers:
+  - name: mysql
+    address: 10.77.0.100
+    port: 3306
+    scheduler: rr
+    forward: dr
+    checks: [{type: tcp, interval: 200ms, timeout: 150ms}]
+    real_servers:
+      - {name: lvs-master, address: 10.77.0.2}
+      - {name: lvs-backup, address: 10.77.0.3}
+`
+
+// TestHealthyOnOneMachine: on two machines that are director and real server each, no daemon reports a problem, whichever
+// of them holds the VIP. Other scenarios look at the other worlds: DR (startAll), NAT, TUN, MySQL checks, keepalived as a
+// peer.
+//
+// Proves docs/operations.md: "Without a problem it prints `OK` and exits with 0, on every node of a healthy cluster."
+func TestHealthyOnOneMachine(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	lab.Long(t)
+	n := lab.New(t)
+	lan := n.Bridge("lan")
+	file := n.File("cluster.yaml", oneMachineFile)
+	var directors, agents []*node
+	for i, name := range []string{"lvs-master", "lvs-backup"} {
+		host := n.Host(name, lan.At(fmt.Sprintf("10.77.0.%d/24", 2+i)))
+		standin.Start(host, ":3306", name)
+		agent := newNode(t, host, "lvs-realserver", file)
+		agent.socket = host.Path("agent.sock")
+		agent.start()
+		director := newNode(t, host, "lvs-director", file)
+		director.start()
+		directors, agents = append(directors, director), append(agents, agent)
+	}
+	all := slices.Concat(directors, agents)
+	for _, holder := range directors {
+		lab.Eventually(t, soon, func() error {
+			for _, d := range all[:len(all)-len(agents)] {
+				if d.holds() != (d == holder) {
+					return fmt.Errorf("the VIP is not on %s alone", holder.Name)
+				}
+				if err := tableHas(d, "10.77.0.2:3306", "10.77.0.3:3306"); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		healthy(t, all...)
+		if holder == directors[0] {
+			holder.daemon.Stop()
+			all = slices.Concat(directors[1:], agents)
+		}
+	}
+}
