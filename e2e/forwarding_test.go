@@ -291,7 +291,9 @@ func TestForwardNAT(t *testing.T) {
 	c := newNATCluster(t)
 	agent := c.servers[1].wrongGateway()
 	c.servers[0].start()
-	before := c.master.SysctlValue("net.ipv4.ip_forward") + c.master.SysctlValue("net.ipv4.conf.all.send_redirects")
+	// Values that the kernel changes together with ip_forward, and that it does not restore with it.
+	c.master.Run("sysctl", "-w", "net.ipv4.conf.all.accept_redirects=0", "net.ipv4.conf.eth1.forwarding=1", "net.ipv4.conf.default.forwarding=1")
+	before := c.master.routing()
 	c.master.start()
 	c.backup.start()
 	c.awaitBoth(c.master)
@@ -338,10 +340,15 @@ func TestForwardNAT(t *testing.T) {
 	c.awaitBoth(c.master)
 	healthy(t, c.master, c.backup, c.servers[0], c.servers[1])
 	c.master.daemon.Stop()
-	after := c.master.SysctlValue("net.ipv4.ip_forward") + c.master.SysctlValue("net.ipv4.conf.all.send_redirects")
-	if before != after {
-		t.Errorf("ip_forward and send_redirects were %s before the start of the director and are %s after its stop", before, after)
+	if after := c.master.routing(); before != after {
+		t.Errorf("before the start of the director:\n%s\nafter its stop:\n%s", before, after)
 	}
+}
+
+// routing returns the sysctls about forwarding and redirects, of all interfaces.
+func (n *node) routing() string {
+	n.t.Helper()
+	return n.Run("sysctl", "-a", "-r", `^net\.ipv[46]\..*(ip_forward|\.forwarding|_redirects)$`)
 }
 
 // wrongGateway starts the agent of a real server whose answers would bypass the directors, judges how the agent reports

@@ -16,7 +16,7 @@ type SysctlChange struct {
 // SysctlPlan is the difference between the desired and the actual parameters.
 type SysctlPlan struct {
 	Set     []SysctlChange // parameters to set
-	Restore []SysctlChange // parameters to restore to the recorded value
+	Restore []SysctlChange // parameters to restore to the recorded value, in this order
 	// Forget are recorded parameters with nothing to restore: the interface is gone, the value never differed, or another
 	// process has changed it since. The latter are in Foreign too.
 	Forget  []string
@@ -32,10 +32,11 @@ func DiffSysctls(want, have map[string]string, recorded []statefile.Sysctl) Sysc
 		}
 	}
 	for _, r := range recorded {
-		if _, wanted := want[r.Key]; !wanted {
+		if _, wanted := want[r.Key]; !wanted && impliedBy(r.Key) == "" {
 			p.planRestore(r, have)
 		}
 	}
+	p.restoreImplied(want, have, recorded)
 	return p
 }
 

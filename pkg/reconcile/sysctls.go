@@ -176,7 +176,8 @@ func (s *Sysctls) Look(want map[string]string) (have map[string]string, failed [
 	return have, failed
 }
 
-// Record saves the current values of the parameters that are about to be changed.
+// Record saves the current values of the parameters that are about to be changed, and of those that the kernel changes
+// with them.
 func (s *Sysctls) Record(want, have map[string]string) {
 	var changes []statefile.Sysctl
 	for _, key := range slices.Sorted(maps.Keys(want)) {
@@ -185,7 +186,7 @@ func (s *Sysctls) Record(want, have map[string]string) {
 		}
 	}
 	if len(changes) > 0 {
-		s.o.Saved(s.o.StateFile.RecordSysctl(changes...))
+		s.o.Saved(s.o.StateFile.RecordSysctl(append(changes, s.recordImplied(changes)...)...))
 	}
 }
 
@@ -231,13 +232,18 @@ func (s *Sysctls) Readable(have map[string]string) []statefile.Sysctl {
 // ApplyRestore applies Restore, Foreign and Forget of the plan, and updates have.
 func (s *Sysctls) ApplyRestore(p SysctlPlan, have map[string]string) (failed []error) {
 	forget := slices.Clone(p.Forget)
+	kept := map[string]bool{}
 	for _, c := range p.Restore {
+		if kept[impliedBy(c.Key)] { // restored with it by the next attempt
+			continue
+		}
 		switch _, err := s.o.Kernel.Set(c.Key, c.To); {
 		case err == nil:
 			have[c.Key] = c.To
 			s.o.OnRestore(c)
 		case !errors.Is(err, sysctl.ErrMissing): // otherwise it disappeared with its interface or module
 			failed = append(failed, err)
+			kept[c.Key] = true
 			continue
 		}
 		forget = append(forget, c.Key)
@@ -266,8 +272,8 @@ func (s *Sysctls) Follow(links []kernel.Link) {
 			continue
 		}
 		for _, r := range s.o.StateFile.Sysctls() {
-			if name, of := confParameter(r.Key, old); of {
-				moved = append(moved, statefile.Sysctl{Key: s.o.ConfKey(l.Name, name), Found: r.Found, Wrote: r.Wrote})
+			if key, of := s.renamed(r.Key, old, l.Name); of {
+				moved = append(moved, statefile.Sysctl{Key: key, Found: r.Found, Wrote: r.Wrote})
 				gone = append(gone, r.Key)
 			}
 		}
@@ -281,6 +287,19 @@ func (s *Sysctls) Follow(links []kernel.Link) {
 		return slices.ContainsFunc(moved, func(m statefile.Sysctl) bool { return m.Key == key })
 	})
 	s.o.Saved(s.o.StateFile.ForgetSysctl(gone...))
+}
+
+// renamed returns the key of an interface's parameter under the interface's new name; of is false if the key does not
+// belong to that interface.
+func (s *Sysctls) renamed(key, old, now string) (as string, of bool) {
+	if name, six := strings.CutPrefix(key, conf6+old+"/"); six {
+		return conf6 + now + "/" + name, true
+	}
+	name, of := confParameter(key, old)
+	if of && impliedBy(key) != "" {
+		return conf4 + now + "/" + name, true
+	}
+	return s.o.ConfKey(now, name), of
 }
 
 // confParameter returns the name of an interface's parameter; of is false if the key does not belong to that interface.
