@@ -31,6 +31,9 @@ func program() daemon.Program {
 		Short:  "the director: elects by VRRP who holds the VIPs, balances with IPVS, checks the real servers",
 		Socket: "/run/lvs-director/director.sock",
 		New:    newDirector,
+		Judge: func(before, cfg *config.Config, names []string) error {
+			return director.Judge(host.Host{}, before, cfg, names...)
+		},
 	}
 }
 

@@ -83,6 +83,8 @@ type Program struct {
 	// State is this daemon's subdirectory of --state-dir, which all daemons of a machine may share; "" means
 	// --state-dir itself.
 	State string
+	// Judge returns why this machine cannot run a valid file, as a reload does; before is the file that ran last. Optional.
+	Judge func(before, cfg *config.Config, names []string) error
 	// New validates the environment and creates the service. An error counts as wrong usage.
 	New func(Environment) (Service, error)
 }
@@ -216,6 +218,9 @@ func (p Program) run(ctx context.Context, f flags, stderr io.Writer) error {
 	e.Started = life.began(e.Started, from)
 	alone, beside := p.lock()
 	defer alone()
+	if p.Judge != nil {
+		from.judge = func(before, cfg *config.Config) error { return p.Judge(before, cfg, e.Node) }
+	}
 	if e.Config, err = from.begin(beside != nil); err != nil {
 		return err
 	}

@@ -22,6 +22,8 @@ const reloadWithin = time.Minute
 const (
 	// readWithin limits reading the cluster file and its copy, whose disk may be slow or not answer.
 	readWithin = 10 * time.Second
+	// copyWithin limits reading the copy at a start that does not need it: the start must not wait for its disk.
+	copyWithin = time.Second
 	// partWithin is how long a stopping daemon waits for a copy in progress.
 	partWithin = time.Second
 )
@@ -33,10 +35,11 @@ type source struct {
 	copy      clusterfile.LastGood
 	log       *slog.Logger
 	record    func(event.Event)
-	file      *disk         // of the cluster file
-	reloading chan struct{} // lock for reloads
-	pending   chan []byte   // the data to copy; only the newest
-	unsaved   bool          // owned by keep
+	judge     func(before, cfg *config.Config) error // see Program.Judge
+	file      *disk                                  // of the cluster file
+	reloading chan struct{}                          // lock for reloads
+	pending   chan []byte                            // the data to copy; only the newest
+	unsaved   bool                                   // owned by keep
 
 	mu   sync.Mutex
 	read []byte // the bytes validated last, until they are applied
@@ -85,37 +88,67 @@ func (s *source) warn(problems config.Problems) {
 // returns the error of the cluster file. The copy is not used beside another daemon of the same role.
 func (s *source) begin(beside bool) (*config.Config, error) {
 	cfg, err := s.load()
-	if err == nil || beside {
+	if beside {
 		return cfg, err
 	}
-	var saved time.Time
-	data, copyErr := ask(newDisk(), readWithin, func() (data []byte, err error) {
-		data, saved, err = s.copy.Read()
-		return data, err
-	})
-	var f clusterfile.File
-	if copyErr == nil {
-		f, copyErr = clusterfile.Validate(s.copy.Path(), data)
-	}
-	switch {
-	case clusterfile.Absent(copyErr):
-		return nil, err
-	case copyErr != nil:
-		s.log.Error("the last good copy of the cluster file cannot be used either", "copy", s.copy.Path(), "error", copyErr)
+	var good lastGood
+	var copyErr error
+	if err == nil {
+		if good, err = s.refusal(cfg); err == nil {
+			return cfg, nil
+		}
+	} else if good, copyErr = s.lastGood(readWithin); copyErr != nil {
+		if !clusterfile.Absent(copyErr) {
+			s.log.Error("the last good copy of the cluster file cannot be used either", "copy", s.copy.Path(), "error", copyErr)
+		}
 		return nil, err
 	}
 	for line := range strings.Lines(err.Error()) {
 		s.log.Error("cluster file", "problem", strings.TrimSpace(line))
 	}
 	s.log.Error("the cluster file cannot be used; the last good copy runs: correct the file and reload",
-		"copy", s.copy.Path(), "saved", saved.Format(time.RFC3339))
-	s.warn(f.Problems)
+		"copy", s.copy.Path(), "saved", good.saved.Format(time.RFC3339))
+	s.warn(good.Problems)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stale = fmt.Sprintf("the cluster file cannot be used, and the last good copy %s, saved %s, runs: correct the file, then run lvsctl reload",
-		s.copy.Path(), saved.Format("2006-01-02 15:04"))
-	s.refused, s.loaded = summary(err), f.Config
-	return f.Config, nil
+		s.copy.Path(), good.saved.Format("2006-01-02 15:04"))
+	s.read, s.refused, s.loaded = nil, summary(err), good.Config
+	return good.Config, nil
+}
+
+// lastGood is the copy of the file that ran last.
+type lastGood struct {
+	clusterfile.File
+	saved time.Time
+}
+
+func (s *source) lastGood(within time.Duration) (lastGood, error) {
+	good, err := ask(newDisk(), within, func() (good lastGood, err error) {
+		good.Data, good.saved, err = s.copy.Read()
+		return good, err
+	})
+	if err == nil {
+		good.File, err = clusterfile.Validate(s.copy.Path(), good.Data)
+	}
+	return good, err
+}
+
+// refusal returns why a valid file must not run at the start, and the last good copy to run instead: a reload would
+// refuse the file, and this machine can run the copy. Without such a copy there is no reason.
+func (s *source) refusal(cfg *config.Config) (lastGood, error) {
+	if s.judge == nil {
+		return lastGood{}, nil
+	}
+	good, err := s.lastGood(copyWithin)
+	if err != nil || good.Config.Digest == cfg.Digest {
+		return lastGood{}, nil
+	}
+	err = s.judge(good.Config, cfg)
+	if err == nil || s.judge(&config.Config{}, good.Config) != nil {
+		return lastGood{}, nil
+	}
+	return good, err
 }
 
 // reload applies the current file. Reloads are serialized, so that the copy is the applied file. A reload is not

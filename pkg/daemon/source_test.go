@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -58,12 +59,19 @@ type life struct {
 // live starts a daemon; the error is the reason why it does not start.
 func live(t *testing.T, file, stateDir string) (*life, error) {
 	t.Helper()
+	return judged(t, file, stateDir, nil)
+}
+
+// judged is live for a program that judges files.
+func judged(t *testing.T, file, stateDir string, judge func(before, cfg *config.Config) error) (*life, error) {
+	t.Helper()
 	l := &life{t: t, stderr: &logtest.Buffer{}}
 	log, err := newLog(flags{logFormat: "text"}, l.stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.source = newSource(file, stateDir, log)
+	l.judge = judge
 	f := flags{config: file, stateDir: stateDir}
 	l.service = &following{Environment: f.environment(log, l.source)}
 	if l.service.Config, err = l.begin(false); err != nil {
@@ -179,6 +187,58 @@ func TestLastGoodCopy(t *testing.T) {
 		}
 		l.stop()
 	})
+}
+
+// A start judges what a reload judges: a file that this machine cannot run does not replace the one that ran last, if the
+// machine can run that.
+func TestStartJudgesAsAReload(t *testing.T) {
+	without := func(missing ...string) func(before, cfg *config.Config) error {
+		return func(before, cfg *config.Config) error {
+			for _, i := range cfg.Instances {
+				waited := slices.ContainsFunc(before.Instances, func(b config.Instance) bool { return b.Interface == i.Interface })
+				if slices.Contains(missing, i.Interface) && !waited {
+					return fmt.Errorf("no interface %s", i.Interface)
+				}
+			}
+			return nil
+		}
+	}
+	next := strings.Replace(clusterFile, "eth0", "ethO", 1)
+	for _, tt := range []struct {
+		name, last, file string
+		missing          []string
+		runs             string
+		says             string
+	}{
+		{"nothing is missing", clusterFile, next, nil, next, ""},
+		{"the new interface", clusterFile, next, []string{"ethO"}, clusterFile, "no interface ethO"},
+		{"the same file", next, next, []string{"ethO"}, next, ""},
+		{"the interface of both", next, next + "# more\n", []string{"ethO"}, next + "# more\n", ""},
+		{"also the interface of the copy", clusterFile, next, []string{"eth0", "ethO"}, next, ""},
+		{"without a copy", "", next, []string{"ethO"}, next, ""},
+		{"a damaged copy", "version: 1", next, []string{"ethO"}, next, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				state, file := t.TempDir(), write(t, tt.file)
+				if tt.last != "" {
+					put(t, clusterfile.LastGoodIn(state).Path(), tt.last)
+				}
+				l, err := judged(t, file, state, without(tt.missing...))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer l.stop()
+				problems := l.problems()
+				if l.service.running != digest(t, tt.runs) || len(problems) > 1 || (len(problems) == 1) != (tt.says != "") || !strings.Contains(l.said(), tt.says) {
+					t.Errorf("%.20s runs, problems %q, want %.20s and %q", l.service.running, l.said(), digest(t, tt.runs), tt.says)
+				}
+				if got := l.copied(); got != tt.runs {
+					t.Errorf("the copy is %q, want %q", got, tt.runs)
+				}
+			})
+		})
+	}
 }
 
 // Beside another daemon of the role none starts, whatever its state directory and its socket are, and none runs the copy

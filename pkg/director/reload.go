@@ -27,12 +27,10 @@ func (d *Director) Reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(cfg.VirtualServers) > 0 {
-		// Done here and not in the director's own goroutine: the kernel may need time to load a module, and the
-		// reaction to a lost carrier must not wait for that.
-		if err := find(d.o.Kernel, cfg); err != nil {
-			return err
-		}
+	// Done here and not in the director's own goroutine: the kernel may need time to load a module, and the reaction to a
+	// lost carrier must not wait for that.
+	if err := usable(d.o.Kernel, cfg); err != nil {
+		return err
 	}
 	l := d.loops.Load()
 	if l == nil { // the start has not finished

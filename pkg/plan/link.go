@@ -99,10 +99,23 @@ func source(on vrrp.Segment, addresses []kernel.Address, node config.Director, v
 // typing error, and an instance would give up its VIPs because of it. An interface that is already in the plan may be
 // missing: the instance waits for it.
 func (p Plan) UnknownInterfaces(cfg *config.Config, node string, known []kernel.Link) config.Problems {
+	return unknownInterfaces(cfg, node, known, func(name string) bool {
+		return slices.ContainsFunc(p.Links, func(l Link) bool { return l.Interface == name })
+	})
+}
+
+// UnknownInterfaces does the same at a start, where before is the file that ran last.
+func UnknownInterfaces(before, cfg *config.Config, node string, known []kernel.Link) config.Problems {
+	waited := before.ForNode(node).Instances
+	return unknownInterfaces(cfg, node, known, func(name string) bool {
+		return slices.ContainsFunc(waited, func(i config.Instance) bool { return i.Interface == name })
+	})
+}
+
+func unknownInterfaces(cfg *config.Config, node string, known []kernel.Link, waited func(string) bool) config.Problems {
 	var problems config.Problems
 	for _, i := range cfg.ForNode(node).Instances {
-		waited := slices.ContainsFunc(p.Links, func(l Link) bool { return l.Interface == i.Interface })
-		if !waited && !slices.ContainsFunc(known, func(k kernel.Link) bool { return k.Name == i.Interface }) {
+		if !waited(i.Interface) && !slices.ContainsFunc(known, func(k kernel.Link) bool { return k.Name == i.Interface }) {
 			problems = append(problems, cfg.Problem(i.InterfaceAt,
 				fmt.Sprintf("%s has no interface %s", node, i.Interface), "see ip link; a new interface must exist before the reload"))
 		}

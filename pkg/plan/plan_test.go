@@ -390,4 +390,10 @@ vrrp_instances:
 	if got := Of(Inputs{Config: cfg, Node: node}).UnknownInterfaces(cfg, node, nil); got != nil {
 		t.Errorf("interfaces that are waited for: %v", got)
 	}
+	if got := UnknownInterfaces(&config.Config{}, cfg, node, links); len(got) != 1 {
+		t.Errorf("at a start: %v", got)
+	}
+	if got := UnknownInterfaces(cfg, cfg, node, nil); got != nil {
+		t.Errorf("at a start, interfaces that are waited for: %v", got)
+	}
 }
