@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -55,6 +56,32 @@ func TestStatus(t *testing.T) {
 	})
 	c.ctlPrints(c.master, 0, "mysql2 +10.77.0.12:3306 +down .* refused +0 of 1 .*connection refused", "status")
 	c.ctlPrints(c.master, 1, "WARNING: mysql: 1 of 2 real servers are up", "status", "--check")
+	// The only server that is up is drained: the director refuses new clients, and says so.
+	c.edit("weight: 3", "weight: 0")
+	c.ctlPrints(c.master, 0, "reloaded", "reload")
+	weighs := func(weight int) func() error {
+		return func() error {
+			if s := c.master.table().Service(vipPort).Server("10.77.0.11:3306"); !s.Exists() || s.Weight != weight {
+				return fmt.Errorf("mysql1: %+v, want weight %d", s, weight)
+			}
+			return nil
+		}
+	}
+	lab.Eventually(t, soon, weighs(0))
+	client := measure.Start(c.client, vipPort, measure.Options{})
+	lab.Eventually(t, soon, func() error {
+		// The word for it is not judged: here the answer comes while connect(2) still locks the socket, which drops it.
+		if r := client.Attempts(); r.Failed() < 10 || len(r.AnsweredBy()) > 0 {
+			return fmt.Errorf("new clients of a drained server: %s", r)
+		}
+		return nil
+	})
+	client.Stop()
+	c.ctlPrints(c.master, 2, "CRITICAL: mysql: takes no connections: of 2 real servers 1 is down, 1 is draining", "status", "--check")
+	c.ctlPrints(c.master, 0, "mysql1 +10.77.0.11:3306 +draining .* ok +0 +[0-9]+ .*the weight is 0", "status")
+	c.edit("weight: 0", "weight: 3")
+	c.ctlPrints(c.master, 0, "reloaded", "reload")
+	lab.Eventually(t, soon, weighs(3))
 	one.Kill()
 	lab.Eventually(t, soon, inTable(c.master, "10.77.0.11:3306", false))
 	c.ctlPrints(c.master, 2, "CRITICAL: mysql: no real server is up", "status", "--check")

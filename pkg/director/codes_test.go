@@ -75,12 +75,24 @@ func serviceCases() []codesCase {
 			Mend:  func(n *node) { n.refuses(one, false); n.refuses(two, false) },
 		}},
 		{Case: problemtest.Case[*node]{
+			Code: problem.VirtualServerDown, Subject: "mysql", Fault: "all weights are 0",
+			Break: func(n *node) { n.reload(weighing(0, 0)) },
+			Mend:  func(n *node) { n.reload(weighing(1, 1)) },
+		}},
+		{Case: problemtest.Case[*node]{
+			Code: problem.VirtualServerDown, Subject: "mysql", Fault: "all servers are full", Beside: []problem.Code{problem.ServerFull},
+			Break: func(n *node) { n.answer(one, tooMany); n.answer(two, tooMany) },
+			Mend:  func(n *node) { n.refuses(one, false); n.refuses(two, false) },
+		}},
+		{Case: problemtest.Case[*node]{
 			Code: problem.VirtualServerDegraded, Subject: "mysql",
 			Break: func(n *node) { n.refuses(two, true) },
 			Mend:  func(n *node) { n.refuses(two, false) },
 		}},
 	}
 }
+
+var tooMany = health.Result{Code: health.ServerFull, Class: health.Full, Cause: "mysql: too many connections"}
 
 func checkCases() []codesCase {
 	var all []codesCase
@@ -89,7 +101,7 @@ func checkCases() []codesCase {
 		problem.CheckBlocked: {Code: health.Blocked, Class: health.Unknown, Cause: "mysql: host is blocked"},
 		problem.CheckSecret:  {Code: health.Secret, Class: health.Unknown, Cause: "mysql: no password file"},
 		problem.CheckLocal:   {Code: health.Local, Class: health.Unknown, Cause: "tcp: no descriptor"},
-		problem.ServerFull:   {Code: health.ServerFull, Class: health.Full, Cause: "mysql: too many connections"},
+		problem.ServerFull:   tooMany,
 	} {
 		all = append(all, codesCase{Case: problemtest.Case[*node]{
 			Code: code, Subject: "mysql/mysql2",
@@ -165,7 +177,7 @@ func nodeCases() []codesCase {
 			Mend: func(n *node) { n.refuse("sysctl", nil) },
 		}},
 		{Case: problemtest.Case[*node]{
-			Code:  problem.TableWrong,
+			Code: problem.TableWrong, Beside: []problem.Code{problem.VirtualServerDown},
 			Break: func(n *node) { n.refuse("ipvsadm", errors.New("no buffers")); n.emptied() },
 			Mend:  func(n *node) { n.refuse("ipvsadm", nil) },
 		}},

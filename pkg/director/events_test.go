@@ -75,14 +75,15 @@ func TestEvents(t *testing.T) {
 		m.answer(one, health.Result{Class: health.Full, Code: health.ServerFull, Cause: "tcp: full"})
 		m.pass(5 * time.Second)
 		m.expectEvents(
-			"the other server is full", "real_server_state mysql/mysql1: up -> full full", "problem_raised mysql/mysql1: -> WARNING server_full",
+			"the other server is full", "real_server_state mysql/mysql1: up -> full full", "virtual_server_state mysql: degraded -> down",
+			"problem_cleared mysql: WARNING -> virtual_server_degraded", "problem_raised mysql: -> CRITICAL virtual_server_down",
+			"problem_raised mysql/mysql1: -> WARNING server_full",
 		)
 		m.answer(one, refused)
 		m.pass(5 * time.Second)
 		m.expectEvents(
 			"both are down", "problem_cleared mysql/mysql1: WARNING -> server_full", // at its first failure
-			"real_server_state mysql/mysql1: full -> down refused", "virtual_server_state mysql: degraded -> down",
-			"problem_cleared mysql: WARNING -> virtual_server_degraded", "problem_raised mysql: -> CRITICAL virtual_server_down",
+			"real_server_state mysql/mysql1: full -> down refused",
 		)
 		m.answer(one, health.Result{Class: health.Good, Code: health.OK})
 		m.answer(two, health.Result{Class: health.Good, Code: health.OK})

@@ -30,7 +30,9 @@ func checked(servers []status.VirtualServer, tracks []status.Track) []problem.Fi
 		case "down":
 			found = append(found, problem.Finding{Code: problem.VirtualServerDown, Subject: v.Name, Text: v.Name + ": " + v.Reason})
 		case "degraded":
-			found = append(found, problem.Finding{Code: problem.VirtualServerDegraded, Subject: v.Name, Text: v.Name + ": " + v.Reason})
+			found = append(found, problem.Finding{
+				Code: problem.VirtualServerDegraded, Subject: v.Name, Text: v.Name + ": " + v.Reason, Related: full(v),
+			})
 		}
 		for _, r := range v.RealServers {
 			name := v.Name + "/" + r.Name
@@ -41,6 +43,20 @@ func checked(servers []status.VirtualServer, tracks []status.Track) []problem.Fi
 		found = append(found, alarming(t.Code, t.Name, "track "+t.Name+": "+t.Reason)...)
 	}
 	return found
+}
+
+// full returns the names of the full servers of a pool if they are the only reason why it is degraded.
+func full(v status.VirtualServer) []string {
+	var names []string
+	for _, r := range v.RealServers {
+		switch {
+		case r.Code == string(health.ServerFull):
+			names = append(names, v.Name+"/"+r.Name)
+		case r.State == "down" || r.State == "unknown" || r.State == "up" && r.Weight == 0:
+			return nil
+		}
+	}
+	return names
 }
 
 // alarming returns the problem of a real server or track whose state is unchanged although an operator must act: its

@@ -11,12 +11,12 @@ const readyWithin = 30 * time.Second
 // Why a director is not ready.
 const (
 	notChecked = "the first health checks are not done"
-	noServer   = "no check has found a real server that is up"
+	noServer   = "no real server takes connections"
 )
 
 // readiness decides whether the instances may preempt: once every check has run and the table is complete, and while
-// the table has a real server. A director that reaches no real server, perhaps because its own network is not up, would
-// take the VIP from a working director and have no server for the clients. If there is no MASTER, a director takes over
+// a real server in the table takes new connections. A director that reaches no real server, perhaps because its own
+// network is not up, or whose servers are drained, would take the VIP from a working director and refuse the clients. If there is no MASTER, a director takes over
 // regardless. readiness reads no clock; the zero value is past its first checks.
 type readiness struct {
 	checking bool      // the first checks are not done,
@@ -26,7 +26,7 @@ type readiness struct {
 // facts are the inputs of readiness.
 type facts struct {
 	checked, synced bool // every check has run; the table has been complete once
-	serves          bool // the table has a real server, or cannot be read, or is not needed
+	serves          bool // a real server in the table takes new connections, or the table cannot be read, or is not needed
 }
 
 func starting(now time.Time) readiness { return readiness{true, now.Add(readyWithin)} }

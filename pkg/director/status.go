@@ -3,8 +3,6 @@ package director
 import (
 	"fmt"
 	"maps"
-	"net/netip"
-	"runtime"
 	"slices"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
@@ -27,6 +25,7 @@ type snapshots struct {
 	balances  bool // there is a table
 	table     string
 	services  []lvs.Service // with their counters if they were read from the kernel
+	known     bool          // services are the content of the table
 	unread    string        // why services are not known; "" if they are
 	checked   bool          // every check has had a result
 	stall     string
@@ -70,7 +69,7 @@ func (d *Director) snapshots(much depth) snapshots {
 	}
 	if s.balances = l.table.runs(); s.balances {
 		reached, _ := l.table.snapshot()
-		s.table, s.services = reached.Problem, reached.Services
+		s.table, s.services, s.known = reached.Problem, reached.Services, reached.Known
 	}
 	if much == nodeOnly {
 		return s
@@ -81,7 +80,7 @@ func (d *Director) snapshots(much depth) snapshots {
 		if err != nil {
 			s.unread = err.Error()
 		} else {
-			s.services = found
+			s.services, s.known = found, true
 		}
 	}
 	return s
@@ -126,7 +125,8 @@ func report(s snapshots) status.Director {
 		have[service.Key] = service
 	}
 	for _, v := range s.plan.Config.VirtualServers {
-		doc.VirtualServers = append(doc.VirtualServers, virtualServerStatus(v, s.verdicts, have[lvs.KeyOf(v)]))
+		table := lvs.Table{Have: have[lvs.KeyOf(v)], Known: s.known, Differs: s.table != ""}
+		doc.VirtualServers = append(doc.VirtualServers, virtualServerStatus(v, s.verdicts, table))
 	}
 	return doc
 }
@@ -155,75 +155,4 @@ func instanceStatus(cfg config.Instance, a election.Snapshot) status.Instance {
 		s.VirtualAddresses = append(s.VirtualAddresses, p.String())
 	}
 	return s
-}
-
-// giveWayEvery is the number of real servers after which the CPU is yielded to the elections: the runtime preempts only
-// after 10 ms.
-const giveWayEvery = 64
-
-func virtualServerStatus(v config.VirtualServer, verdicts plan.Verdicts, have lvs.Service) status.VirtualServer {
-	s := status.VirtualServer{
-		Name: v.Name, Address: v.Address.String(), Port: int(v.Port), Protocol: v.Protocol, Scheduler: v.Scheduler,
-		Forward: string(v.Forward), RealServers: []status.RealServer{},
-	}
-	entries := make(map[netip.AddrPort]*lvs.Server, len(have.Servers))
-	for i := range have.Servers {
-		entries[have.Servers[i].AddrPort()] = &have.Servers[i]
-	}
-	for n, r := range v.RealServers {
-		if n%giveWayEvery == giveWayEvery-1 {
-			runtime.Gosched()
-		}
-		verdict := verdictOf(verdicts, config.Subject{Server: config.ServerID{Service: v.Name, Server: r.Name}})
-		s.RealServers = append(s.RealServers, realServerStatus(r, verdict, entries[netip.AddrPortFrom(r.Address, r.Port)]))
-	}
-	s.State, s.Reason = poolState(s.RealServers)
-	return s
-}
-
-// poolState summarizes a pool. Unknown is not down: a real server without a check result that is in the table with a
-// weight takes connections.
-func poolState(pool []status.RealServer) (state, reason string) {
-	up, kept := 0, 0
-	for _, r := range pool {
-		switch {
-		case r.State == "up":
-			up++
-		case r.State == "unknown" && r.Weight > 0:
-			kept++
-		}
-	}
-	switch {
-	case up == len(pool):
-		return "up", fmt.Sprintf("all %d real servers are up", up)
-	case kept > 0:
-		return "degraded", fmt.Sprintf("%d of %d real servers are up; %d more serve and cannot be checked", up, len(pool), kept)
-	case up > 0:
-		return "degraded", fmt.Sprintf("%d of %d real servers are up", up, len(pool))
-	default:
-		return "down", "no real server is up"
-	}
-}
-
-// realServerStatus returns the status of a real server; entry is its entry in the table, nil if it has none.
-func realServerStatus(r config.RealServer, verdict health.Verdict, entry *lvs.Server) status.RealServer {
-	s := status.RealServer{
-		Name: r.Name, Address: r.Address.String(), Port: int(r.Port), ConfiguredWeight: r.Weight,
-		State: word(verdict), Code: string(verdict.Code), Reason: verdict.Reason, Since: verdict.Since,
-	}
-	if entry != nil {
-		s.Weight, s.ActiveConnections, s.InactiveConnections = entry.Weight, entry.ActiveConnections, entry.InactiveConnections
-	}
-	return s
-}
-
-func word(v health.Verdict) string {
-	switch {
-	case !v.Known:
-		return "unknown"
-	case v.Up:
-		return "up"
-	default:
-		return "down"
-	}
 }

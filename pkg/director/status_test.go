@@ -10,27 +10,42 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/election"
+	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
+	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/status"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-func TestPoolState(t *testing.T) {
-	up := status.RealServer{State: "up", Weight: 1}
-	down := status.RealServer{State: "down"}
-	kept := status.RealServer{State: "unknown", Weight: 1}
-	unknown := status.RealServer{State: "unknown"}
+// TestRealServerStatus: a server with a weight of 0 is draining, and one that the kernel does not take says so.
+func TestRealServerStatus(t *testing.T) {
+	verdicts := map[string]health.Verdict{
+		"up":   {Known: true, Up: true, Code: health.OK, Reason: "up: tcp: connected"},
+		"down": {Known: true, Code: health.Refused, Reason: "down: tcp: refused (2 of 2)"},
+	}
 	for _, tt := range []struct {
-		pool          []status.RealServer
-		state, reason string
+		name, verdict       string
+		configured, weight  int
+		differs             bool
+		state, code, reason string
+		pool                string
 	}{
-		{[]status.RealServer{up, up}, "up", "all 2 real servers are up"},
-		{[]status.RealServer{up, down}, "degraded", "1 of 2 real servers are up"},
-		{[]status.RealServer{down, unknown}, "down", "no real server is up"},
-		{[]status.RealServer{down, kept}, "degraded", "0 of 2 real servers are up; 1 more serve and cannot be checked"},
+		{"serving", "up", 3, 3, false, "up", "ok", "up: tcp: connected", "up"},
+		{"drained", "up", 0, 0, false, "draining", "ok", "draining: the weight is 0; tcp: connected", "down"},
+		{"drained and down", "down", 0, 0, false, "down", "refused", "down: tcp: refused (2 of 2)", "down"},
+		{"refused by the kernel", "up", 3, 0, true, "up", "ok", "up: tcp: connected; takes no connections: up but not in the kernel's table", "down"},
 	} {
-		if state, reason := poolState(tt.pool); state != tt.state || reason != tt.reason {
-			t.Errorf("%v: %s, %q; want %s, %q", tt.pool, state, reason, tt.state, tt.reason)
+		one := config.RealServer{Name: "mysql1", Address: netip.MustParseAddr("10.77.0.11"), Port: 3306, Weight: tt.configured}
+		id := config.Subject{Server: config.ServerID{Service: "mysql", Server: "mysql1"}}
+		got := virtualServerStatus(
+			config.VirtualServer{Name: "mysql", RealServers: []config.RealServer{one}},
+			plan.VerdictsOf(map[config.Subject]health.Verdict{id: verdicts[tt.verdict]}),
+			lvs.Table{Have: lvs.Service{Servers: []lvs.Server{{Address: one.Address, Port: one.Port, Weight: tt.weight}}}, Known: true, Differs: tt.differs},
+		)
+		r := got.RealServers[0]
+		if r.State != tt.state || r.Code != tt.code || r.Reason != tt.reason || r.Weight != tt.weight || got.State != tt.pool {
+			t.Errorf("%s: pool %s, server %+v", tt.name, got.State, r)
 		}
 	}
 }

@@ -161,7 +161,7 @@ func (t *table) awaitFirst(ctx context.Context) error {
 	return nil
 }
 
-// await waits until virtual servers are in the table and have a real server: clients of a VIP that is added earlier
+// await waits until virtual servers are in the table and take connections: clients of a VIP that is added earlier
 // would be refused. The wait is limited, because a pool may be down.
 func (t *table) await(wanted []lvs.Key, within time.Duration, stopped <-chan struct{}) {
 	late := time.NewTimer(within)

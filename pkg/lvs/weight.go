@@ -35,7 +35,7 @@ type Place struct {
 func Places(pool []Member) []Place {
 	takers := false
 	for _, m := range pool {
-		takers = takers || m.present() && !m.full() && m.Weight > 0
+		takers = takers || takesConnections(m.present(), m.Weight) && !m.full()
 	}
 	places := make([]Place, len(pool))
 	for i, m := range pool {

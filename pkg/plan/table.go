@@ -24,10 +24,11 @@ func (t Table) Needed() bool { return len(t.Servers) > 0 }
 
 // Desired implements reconcile.Target.
 func (t Table) Desired(found []lvs.Service) []lvs.Service {
-	return lvs.Desired(t.Servers, t.condition, found)
+	return lvs.Desired(t.Servers, t.Condition, found)
 }
 
-func (t Table) condition(server config.ServerID) lvs.Condition {
+// Condition returns the result of the checks of a real server.
+func (t Table) Condition(server config.ServerID) lvs.Condition {
 	v, _ := t.Verdicts.Of(config.Subject{Server: server})
 	return lvs.Condition{Known: v.Known, Up: v.Up, Full: v.Full}
 }
@@ -38,7 +39,7 @@ func (t Table) equal(b Table) bool {
 	}
 	for _, v := range t.Servers {
 		for _, r := range v.RealServers {
-			if id := (config.ServerID{Service: v.Name, Server: r.Name}); t.condition(id) != b.condition(id) {
+			if id := (config.ServerID{Service: v.Name, Server: r.Name}); t.Condition(id) != b.Condition(id) {
 				return false
 			}
 		}
@@ -46,7 +47,7 @@ func (t Table) equal(b Table) bool {
 	return true
 }
 
-// Serves reports whether any of the virtual servers has a real server. One is enough: a service that is down on all
+// Serves reports whether any of the virtual servers takes new connections. One is enough: a service that is down on all
 // directors must not block the takeover of the others.
 func (t Table) Serves(serving map[lvs.Key]bool) bool {
 	return slices.ContainsFunc(t.Servers, func(v config.VirtualServer) bool { return serving[lvs.KeyOf(v)] })

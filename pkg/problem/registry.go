@@ -78,13 +78,14 @@ func serviceCodes() []Declaration {
 		},
 		{
 			Code: VirtualServerDown, Severity: Critical, Role: Director, Subject: "virtual server",
-			Means:  "no real server is up: clients are refused",
-			Remedy: "open a connection to one real server from this director, as a client does. If that works, repair what the check needs: the network of this director, or the account and the password file. If not, start the servers: lvsctl status shows the reason for each",
+			Means:  "no real server takes new connections: they are down, full or have the weight 0, and clients fail",
+			Remedy: "if the text says weight 0, set the weight to 1 or more and run lvsctl reload. Otherwise open a connection to one real server from this director, as a client does. If that works, repair what the check needs: the network of this director, or the account and the password file. If not, start the servers: lvsctl status shows the reason for each",
 		},
 		{
 			Code: VirtualServerDegraded, Severity: Warning, Role: Director, Subject: "virtual server",
-			Means:  "some of its real servers are not up",
-			Remedy: "the other real servers serve. lvsctl status shows the reason for each that is not up: repair it; it gets connections again by itself",
+			Means:       "some of its real servers are down, full or unknown",
+			Remedy:      "the other real servers serve. lvsctl status shows the reason for each that is not up: repair it; it gets connections again by itself",
+			ExplainedBy: []Code{ServerFull},
 		},
 	}
 }

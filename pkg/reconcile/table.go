@@ -54,7 +54,7 @@ type TableSnapshot struct {
 	// Services is the presumed content of the table: the last read and the changes since. It must not be modified, and its
 	// counters are those of the last read; nil unless Known.
 	Services []lvs.Service
-	// Serving are the virtual servers in the table that have a real server.
+	// Serving are the virtual servers in the table with a real server that takes new connections.
 	Serving map[lvs.Key]bool
 	// Problem is why the table is not in the desired state; "" if it is.
 	Problem string
@@ -153,7 +153,7 @@ func (t *Table) publish(change func(*TableSnapshot)) {
 func (t *Table) saw(table []lvs.Service) {
 	serving := map[lvs.Key]bool{}
 	for _, s := range table {
-		if len(s.Servers) > 0 {
+		if s.TakesConnections() {
 			serving[s.Key] = true
 		}
 	}

@@ -1,0 +1,70 @@
+package director
+
+import (
+	"net/netip"
+	"runtime"
+	"strings"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
+	"github.com/lvs-director/lvs-director/pkg/plan"
+	"github.com/lvs-director/lvs-director/pkg/status"
+)
+
+// giveWayEvery is the number of real servers after which the CPU is yielded to the elections: the runtime preempts only
+// after 10 ms.
+const giveWayEvery = 64
+
+// virtualServerStatus returns the state of a pool.
+func virtualServerStatus(v config.VirtualServer, verdicts plan.Verdicts, table lvs.Table) status.VirtualServer {
+	s := status.VirtualServer{
+		Name: v.Name, Address: v.Address.String(), Port: int(v.Port), Protocol: v.Protocol, Scheduler: v.Scheduler,
+		Forward: string(v.Forward), RealServers: make([]status.RealServer, 0, len(v.RealServers)),
+	}
+	pool := lvs.Standings(v, plan.Table{Verdicts: verdicts}.Condition, table)
+	entries := make(map[netip.AddrPort]*lvs.Server, len(table.Have.Servers))
+	for i := range table.Have.Servers {
+		entries[table.Have.Servers[i].AddrPort()] = &table.Have.Servers[i]
+	}
+	for i, r := range v.RealServers {
+		if i%giveWayEvery == giveWayEvery-1 {
+			runtime.Gosched()
+		}
+		verdict := verdictOf(verdicts, config.Subject{Server: config.ServerID{Service: v.Name, Server: r.Name}})
+		s.RealServers = append(s.RealServers, realServerStatus(r, verdict, pool[i], entries[netip.AddrPortFrom(r.Address, r.Port)]))
+	}
+	health, reason := lvs.PoolHealth(pool)
+	s.State, s.Reason = map[lvs.Health]string{lvs.PoolUp: "up", lvs.PoolDegraded: "degraded", lvs.PoolDown: "down"}[health], reason
+	return s
+}
+
+// realServerStatus returns the status of a real server; entry is its entry in the table, nil if it has none.
+func realServerStatus(r config.RealServer, verdict health.Verdict, standing lvs.Standing, entry *lvs.Server) status.RealServer {
+	s := status.RealServer{
+		Name: r.Name, Address: r.Address.String(), Port: int(r.Port), ConfiguredWeight: r.Weight,
+		State: word(verdict), Code: string(verdict.Code), Reason: verdict.Reason, Since: verdict.Since,
+	}
+	switch standing {
+	case lvs.Draining:
+		s.State, s.Reason = "draining", "draining: the weight is 0; "+strings.TrimPrefix(verdict.Reason, "up: ")
+	case lvs.Pending:
+		s.Reason += "; takes no connections: " + lvs.Pending.String()
+	}
+	if entry != nil {
+		s.Weight, s.ActiveConnections, s.InactiveConnections = entry.Weight, entry.ActiveConnections, entry.InactiveConnections
+	}
+	return s
+}
+
+// word is the state of a subject according to its checks alone.
+func word(v health.Verdict) string {
+	switch {
+	case !v.Known:
+		return "unknown"
+	case v.Up:
+		return "up"
+	default:
+		return "down"
+	}
+}

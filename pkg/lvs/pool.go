@@ -1,0 +1,165 @@
+package lvs
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+)
+
+// TakesConnections reports whether IPVS gives a real server new connections. An entry with weight 0 only keeps those
+// that it has.
+func (s Server) TakesConnections() bool { return takesConnections(true, s.Weight) }
+
+// TakesConnections reports whether any of the real servers does.
+func (s Service) TakesConnections() bool {
+	for _, server := range s.Servers {
+		if server.TakesConnections() {
+			return true
+		}
+	}
+	return false
+}
+
+// takesConnections is the rule by which everything that counts real servers decides whether one counts.
+func takesConnections(present bool, weight int) bool { return present && weight > 0 }
+
+// Standing is what a real server contributes to its pool.
+type Standing uint8
+
+const (
+	// Absent: nothing is known about it, and it gets no connections.
+	Absent Standing = iota
+	// Down: its checks fail, and it is not in the table.
+	Down
+	// Draining: it is up, and its configured weight is 0.
+	Draining
+	// Full: it is up and accepts no more connections, whatever the weight of its entry.
+	Full
+	// Pending: it is up, but the kernel has no entry with a weight for it, because a change of the table failed.
+	Pending
+	// Kept: nothing is known about it, but it was found in the table and takes connections.
+	Kept
+	// Serving: it is up and takes connections.
+	Serving
+)
+
+// Table is what is known about the kernel's entries of a virtual server.
+type Table struct {
+	Have  Service // the entries that were read last
+	Known bool    // they could be read; otherwise a real server about which nothing is known counts as kept
+	// Differs says that the entries could not be changed to the desired ones, so that those read last decide who takes
+	// connections. Otherwise a change is under way, at most for moments.
+	Differs bool
+}
+
+// Standings returns the standing of every real server of a virtual server, in the order of the file. condition is as
+// for Desired.
+func Standings(v config.VirtualServer, condition func(config.ServerID) Condition, table Table) []Standing {
+	pool := members(v, condition, table.Have)
+	places := Places(pool)
+	have := byAddress(table.Have.Servers)
+	standings := make([]Standing, len(pool))
+	for i, m := range pool {
+		place := places[i]
+		entry, present := have[Server{Address: v.RealServers[i].Address, Port: v.RealServers[i].Port}.AddrPort()]
+		if table.Known && (table.Differs || !m.Condition.Known) {
+			place = Place{Present: present, Weight: entry.Weight}
+		}
+		takes := takesConnections(place.Present, place.Weight) || !table.Known && !m.Condition.Known
+		standings[i] = m.standing(takes)
+	}
+	return standings
+}
+
+func (m Member) standing(takes bool) Standing {
+	switch {
+	case !m.Condition.Known && takes:
+		return Kept
+	case !m.Condition.Known:
+		return Absent
+	case !m.Condition.Up:
+		return Down
+	case m.Weight == 0:
+		return Draining
+	case m.Condition.Full:
+		return Full
+	case !takes:
+		return Pending
+	default:
+		return Serving
+	}
+}
+
+// Health is the state of a pool.
+type Health uint8
+
+const (
+	// PoolDown: no real server takes connections: new clients fail.
+	PoolDown Health = iota
+	// PoolDegraded: some do.
+	PoolDegraded
+	// PoolUp: all do, apart from those that are drained.
+	PoolUp
+)
+
+// PoolHealth returns the state of a pool and its reason, a fragment: "1 of 2 real servers are up". A pool whose servers
+// are all full is down: their weights in the table stay, but clients are turned away.
+func PoolHealth(pool []Standing) (Health, string) {
+	var count [Serving + 1]int
+	for _, s := range pool {
+		count[s]++
+	}
+	up, kept := count[Serving], count[Kept]
+	switch {
+	case up+kept == 0:
+		return PoolDown, nobody(len(pool), count)
+	case up == len(pool):
+		return PoolUp, fmt.Sprintf("all %d real servers are up", up)
+	}
+	reason := fmt.Sprintf("%d of %d real servers are up", up, len(pool))
+	if kept > 0 {
+		reason += fmt.Sprintf("; %d more serve and cannot be checked", kept)
+	}
+	for _, s := range []Standing{Full, Draining, Pending} {
+		if n := count[s]; n > 0 {
+			reason += fmt.Sprintf("; %d %s %s", n, be(n), s)
+		}
+	}
+	if up+count[Draining] == len(pool) {
+		return PoolUp, reason
+	}
+	return PoolDegraded, reason
+}
+
+// nobody is the reason of a pool that takes no connections.
+func nobody(size int, count [Serving + 1]int) string {
+	var parts []string
+	for _, s := range []Standing{Down, Full, Draining, Pending, Absent} {
+		switch n := count[s]; {
+		case n == size && s == Down:
+			return "no real server is up"
+		case n == size && s == Draining:
+			return "takes no connections: all weights are 0"
+		case n == size:
+			return fmt.Sprintf("takes no connections: all %d real servers are %s", n, s)
+		case n > 0:
+			parts = append(parts, fmt.Sprintf("%d %s %s", n, be(n), s))
+		}
+	}
+	return fmt.Sprintf("takes no connections: of %d real servers %s", size, strings.Join(parts, ", "))
+}
+
+func be(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+// String completes the sentence "2 are …".
+func (s Standing) String() string {
+	return [...]string{
+		"unknown", "down", "draining (weight 0)", "full", "up but not in the kernel's table", "kept", "up",
+	}[s]
+}
