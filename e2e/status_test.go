@@ -85,7 +85,7 @@ func TestStatus(t *testing.T) {
 	one.Kill()
 	lab.Eventually(t, soon, inTable(c.master, "10.77.0.11:3306", false))
 	c.ctlPrints(c.master, 2, "CRITICAL: mysql: no real server is up", "status", "--check")
-	c.ctlPrints(c.mysql1, 0, "OK: mysql1: ready for 1 virtual servers", "status", "--check")
+	c.ctlPrints(c.mysql2, 2, "CRITICAL: mysql: nothing listens on 10.77.0.100:3306: ", "status", "--check")
 	c.master.daemon.Stop()
 	c.ctlPrints(c.master, 3, "UNKNOWN: ", "status", "--check")
 	c.ctlPrints(c.master, 1, "lvsctl: status: ", "status")

@@ -43,6 +43,9 @@ var allowed = map[string]struct {
 		[]string{"Is4", "As4", "IPv4", "Inet4Pktinfo", "PktInfo4", "SockaddrInet4"}, "refuses IPv6: ErrIPv6",
 	},
 	"pkg/kernel/vrrpsock/sample.go": {[]string{"AF_INET"}, "belongs to the socket above"},
+	"pkg/kernel/listen/listen.go": {
+		[]string{"AF_INET", "AddrFrom4", "IPv4Unspecified", "[4]byte"}, "the kernel's union of both families; one socket may serve both",
+	},
 	"pkg/kernel/neigh/announcer.go": {[]string{"Is4"}, "refuses IPv6, which has no ARP: ErrNotIPv4"},
 	"pkg/kernel/neigh/arp.go":       {[]string{"As4"}, "ARP is IPv4's"},
 	"realserver/state.go":           {[]string{"IPv4"}, "refuses VIPs of IPv6: Membership.refusal"},

@@ -51,7 +51,9 @@ type Effects struct {
 	// Watch delivers address and link events until ctx ends. Their content is not used.
 	Watch func(ctx context.Context, deliver func(addr.Event)) error
 	// Gateway returns the next hop from one of this node's addresses to clients; invalid if there is none.
-	Gateway   func(source netip.Addr) (netip.Addr, error)
+	Gateway func(source netip.Addr) (netip.Addr, error)
+	// Listeners returns the listening TCP sockets; see package listen. Optional.
+	Listeners func() ([]netip.AddrPort, error)
 	StateFile *statefile.File
 }
 
@@ -88,6 +90,7 @@ type Agent struct {
 	links          []addr.Link
 	addresses      []addr.Address
 	gateways       map[netip.Addr]netip.Addr // by source; absent: no route
+	listening      listeners
 	kept           map[string]*kept
 	loggedProblems map[string]*loggedProblem // problems that were logged
 	saving         error                     // the last error of writing the state file; nil if it is saved

@@ -45,6 +45,11 @@ func addressCases() []codesCase {
 			Mend:  func(m *machine) { m.address(onCard, false) },
 		}},
 		{Case: problemtest.Case[*machine]{
+			Code: problem.NotListening, Subject: "dr",
+			Break: func(m *machine) { m.listensOn(rip + ":3306") },
+			Mend:  func(m *machine) { m.listensOn("0.0.0.0:3306") },
+		}},
+		{Case: problemtest.Case[*machine]{
 			Code: problem.VIPTooWide, Subject: "lo 10.77.0.100/24",
 			Break: func(m *machine) { m.address(wide, true) },
 			Mend:  func(m *machine) { m.address(wide, false) },

@@ -30,6 +30,7 @@ type fakeKernel struct {
 	addresses []addr.Address
 	sysctls   map[string]string
 	gateway   netip.Addr
+	listening []netip.AddrPort
 	done      []string
 	events    func(addr.Event)
 
@@ -44,6 +45,9 @@ func newKernel(links ...addr.Link) *fakeKernel {
 	}
 	for _, l := range links {
 		k.plug(l)
+	}
+	for port := range uint16(10) {
+		k.listening = append(k.listening, netip.AddrPortFrom(netip.IPv4Unspecified(), 3306+port))
 	}
 	k.addresses = []addr.Address{{Interface: "eth0", Prefix: netip.MustParsePrefix(rip + "/24"), Global: true}}
 	return k
@@ -254,6 +258,11 @@ func (m *machine) start(cfg *config.Config) {
 				m.mu.Lock()
 				defer m.mu.Unlock()
 				return m.gateway, nil
+			},
+			Listeners: func() ([]netip.AddrPort, error) {
+				m.mu.Lock()
+				defer m.mu.Unlock()
+				return m.listening, m.fail["listeners"]
 			},
 		})
 	}()

@@ -61,7 +61,8 @@ func (a *Agent) work(look bool) round {
 	if !a.stale { // acting on incomplete data could remove addresses that are right
 		a.apply(r.want, &r.have, &r.failed)
 	}
-	r.problems = slices.Concat(problems(r.want, r.have), a.waysBack(r.want), r.failed.found(r.want))
+	a.lookForListeners(r.want)
+	r.problems = slices.Concat(problems(r.want, r.have), a.silentServices(r.want), a.waysBack(r.want), r.failed.found(r.want))
 	if a.cfg != nil {
 		if _, err := a.cfg.RealServersNamed(a.o.Names...); err != nil { // possible after a reload
 			r.problems = append(r.problems, problem.Finding{Code: problem.NodeNotInFile, Text: err.Error()})

@@ -57,7 +57,9 @@ func problems(want State, have Found) []problem.Finding {
 	var all []problem.Finding
 	for _, a := range have.Addresses {
 		if code, text := foreign(want, have, a); text != "" {
-			all = append(all, problem.Finding{Code: code, Subject: kernel.IfAddr{Interface: a.Interface, Prefix: a.Prefix}.String(), Text: text})
+			all = append(all, problem.Finding{
+				Code: code, Subject: kernel.IfAddr{Interface: a.Interface, Prefix: a.Prefix}.String(), Text: text, Related: want.clientsOf(a.Prefix.Addr()),
+			})
 		}
 	}
 	for _, a := range want.Addresses {
@@ -92,19 +94,43 @@ func (s State) servedFrom(a kernel.IfAddr) []string {
 	return names
 }
 
+// clientsOf returns the names of the virtual servers whose clients connect to a VIP.
+func (s State) clientsOf(vip netip.Addr) []string {
+	var names []string
+	for _, m := range s.Memberships {
+		if m.VIP.Addr() == vip {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
+// rivals returns the addresses of network cards with which this node answers ARP for a VIP, beside the director.
+func (s State) rivals(have Found, vip netip.Addr) []kernel.IfAddr {
+	var all []kernel.IfAddr
+	for _, a := range have.Addresses {
+		if a.Prefix.Addr() != vip {
+			continue
+		}
+		if code, _ := foreign(s, have, a); code == problem.VIPAnswersARP {
+			all = append(all, kernel.IfAddr{Interface: a.Interface, Prefix: a.Prefix})
+		}
+	}
+	return all
+}
+
 // foreign checks an address that the agent did not add; "" if it is not a problem.
 func foreign(want State, have Found, a addr.Address) (problem.Code, string) {
 	this := kernel.IfAddr{Interface: a.Interface, Prefix: a.Prefix}
-	vip := func(w kernel.IfAddr) bool { return w.Prefix.Addr() == a.Prefix.Addr() }
-	if !slices.ContainsFunc(want.Addresses, vip) || slices.Contains(want.Addresses, this) || slices.Contains(have.OwnAddresses, this) {
+	if len(want.clientsOf(a.Prefix.Addr())) == 0 || slices.Contains(want.Addresses, this) || slices.Contains(have.OwnAddresses, this) {
 		return "", ""
 	}
 	remedy := fmt.Sprintf("remove it: ip addr del %s dev %s", a.Prefix, a.Interface)
 	switch {
-	case a.Interface == loopback && !a.Prefix.IsSingleIP():
+	case a.Interface == loopback && !a.Prefix.IsSingleIP() && len(want.Addresses) > 0:
 		return problem.VIPTooWide, fmt.Sprintf("lo has the VIP as %s, which makes all of %s local to this machine: %s", a.Prefix, a.Prefix.Masked(), remedy)
 	case slices.Contains(want.NICs, a.Interface) && !want.Director && !have.silentLink(a.Interface):
-		return problem.VIPAnswersARP, fmt.Sprintf("%s has the VIP %s too and answers ARP for it beside the director: %s", a.Interface, a.Prefix, remedy)
+		return problem.VIPAnswersARP, fmt.Sprintf("%s has the VIP %s and answers ARP for it beside the director, so clients reach this machine instead: %s", a.Interface, a.Prefix, remedy)
 	default:
 		return "", ""
 	}

@@ -63,12 +63,16 @@ func TestProblems(t *testing.T) {
 		want      []string
 	}{
 		{"none", config.DR, false, []addr.Address{own, at("lo", "127.0.0.1/8"), at("lo", vip+"/32")}, nil},
-		{"nat", config.NAT, false, []addr.Address{own, at("eth0", vip+"/32")}, nil},
+		{"nat", config.NAT, false, []addr.Address{own}, nil},
+		{"nat, the VIP on a card", config.NAT, false, []addr.Address{own, at("eth0", vip+"/32")}, []string{
+			"eth0 has the VIP 10.77.0.100/32 and answers ARP for it beside the director, so clients reach this machine instead: remove it: ip addr del 10.77.0.100/32 dev eth0",
+		}},
+		{"nat, a wide VIP on lo", config.NAT, false, []addr.Address{own, at("lo", vip+"/24")}, nil},
 		{"a wide VIP on lo", config.DR, false, []addr.Address{own, at("lo", vip+"/24")}, []string{
 			"lo has the VIP as 10.77.0.100/24, which makes all of 10.77.0.0/24 local to this machine: remove it: ip addr del 10.77.0.100/24 dev lo",
 		}},
 		{"the VIP on a card", config.DR, false, []addr.Address{own, at("eth0", vip+"/24")}, []string{
-			"eth0 has the VIP 10.77.0.100/24 too and answers ARP for it beside the director: remove it: ip addr del 10.77.0.100/24 dev eth0",
+			"eth0 has the VIP 10.77.0.100/24 and answers ARP for it beside the director, so clients reach this machine instead: remove it: ip addr del 10.77.0.100/24 dev eth0",
 		}},
 		{"the VIP on the card of a director", config.DR, true, []addr.Address{own, at("eth0", vip+"/32")}, nil},
 		{"the VIP on a dummy", config.DR, false, []addr.Address{own, at("dummy0", vip+"/32")}, nil},

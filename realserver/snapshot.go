@@ -91,6 +91,12 @@ func (a *Agent) membership(m Membership, want State, have Found) status.Membersh
 		reason = a.wayBack(m)
 		s.Reason = fmt.Sprintf("up: answers leave through %s, which a director holds", a.gateways[m.Address])
 	}
+	if rivals := want.rivals(have, m.VIP.Addr()); reason == "" && len(rivals) > 0 {
+		reason = fmt.Sprintf("%s has the VIP %s and answers ARP for it", rivals[0].Interface, rivals[0].Prefix)
+	}
+	if reason == "" {
+		reason = a.listening.silent(m)
+	}
 	if reason != "" {
 		s.State, s.Reason = "down", "down: "+reason
 	}

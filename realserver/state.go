@@ -36,6 +36,7 @@ type Membership struct {
 	Forward config.Forward
 	Server  string     // this node's name there
 	Address netip.Addr // this node's own address there
+	Port    uint16     // the port of its service there
 }
 
 // State is the desired state of this node. The zero value requires nothing.
@@ -67,8 +68,10 @@ func Desired(cfg *config.Config, links []addr.Link, names ...string) State {
 		return cmp.Or(cmp.Compare(a.Interface, b.Interface), a.Prefix.Addr().Compare(b.Prefix.Addr()))
 	})
 	s.Addresses = slices.Compact(s.Addresses)
-	if len(s.Addresses) > 0 {
+	if len(s.Memberships) > 0 {
 		s.NICs = nics(links)
+	}
+	if len(s.Addresses) > 0 {
 		s.Sysctls = sysctls(s.NICs, slices.Contains(s.Up, tunnel))
 	}
 	return s
@@ -84,7 +87,7 @@ func memberships(cfg *config.Config, names []string) []Membership {
 	for _, m := range found {
 		all = append(all, Membership{
 			Name: m.VirtualServer.Name, VIP: netip.AddrPortFrom(m.VirtualServer.Address, m.VirtualServer.Port),
-			Forward: m.VirtualServer.Forward, Server: m.RealServer.Name, Address: m.RealServer.Address,
+			Forward: m.VirtualServer.Forward, Server: m.RealServer.Name, Address: m.RealServer.Address, Port: m.RealServer.Port,
 		})
 	}
 	return all

@@ -40,7 +40,7 @@ func cluster(forward ...config.Forward) *config.Config {
 		cfg.VirtualServers = append(cfg.VirtualServers, config.VirtualServer{
 			Name: string(f), Address: netip.MustParseAddr(vip), Port: uint16(3306 + i), Forward: f,
 			RealServers: []config.RealServer{
-				{Name: node, Address: netip.MustParseAddr(rip)},
+				{Name: node, Address: netip.MustParseAddr(rip), Port: uint16(3306 + i)},
 				{Name: "mysql2", Address: netip.MustParseAddr("10.77.0.12")},
 			},
 		})
@@ -69,9 +69,8 @@ func TestDesired(t *testing.T) {
 		return m
 	}
 	member := func(f config.Forward, port string) Membership {
-		return Membership{
-			Name: string(f), VIP: netip.MustParseAddrPort(vip + ":" + port), Forward: f, Server: node, Address: netip.MustParseAddr(rip),
-		}
+		to := netip.MustParseAddrPort(vip + ":" + port)
+		return Membership{Name: string(f), VIP: to, Forward: f, Server: node, Address: netip.MustParseAddr(rip), Port: to.Port()}
 	}
 	tests := []struct {
 		name  string
@@ -102,7 +101,7 @@ func TestDesired(t *testing.T) {
 			Sysctls: arp("net.ipv4.conf.tunl0.rp_filter", "2"),
 		}},
 		{"nat changes nothing", cluster(config.NAT), []addr.Link{lo, eth0}, []string{node}, State{
-			Memberships: []Membership{member(config.NAT, "3306")},
+			Memberships: []Membership{member(config.NAT, "3306")}, NICs: []string{"eth0"},
 		}},
 		{"one VIP, two ports", cluster(config.DR, config.DR), []addr.Link{lo, eth0}, []string{node}, State{
 			Memberships: []Membership{member(config.DR, "3306"), member(config.DR, "3307")},

@@ -32,7 +32,9 @@ func (f *flags) client() *api.Client {
 // path is the socket of the daemon that client selects.
 func (f *flags) path() string { return f.local().socket }
 
-func (f *flags) local() local { return choose(f.socket, isSocket, sync.OnceValue(clusterFile), daemon.Names("")) }
+func (f *flags) local() local {
+	return choose(f.socket, isSocket, sync.OnceValue(clusterFile), daemon.Names(""))
+}
 
 // choose returns the daemon that lvsctl talks to: that of --socket, else the one whose socket exists, else the one that
 // the cluster file wants on a machine with one of these names. The director comes first on a machine that has both, and

@@ -28,6 +28,7 @@ const (
 	StateNotSaved         Code = "state_not_saved"
 	EventsNotSaved        Code = "events_not_saved"
 	NotServing            Code = "not_serving"
+	NotListening          Code = "not_listening"
 	VIPAnswersARP         Code = "vip_answers_arp"
 	VIPTooWide            Code = "vip_too_wide"
 	VIPHeldBack           Code = "vip_held_back"
@@ -226,11 +227,16 @@ func agentCodes() []Declaration {
 			Code: NotServing, Severity: Critical, Role: Agent, Subject: "virtual server",
 			Means:       "this node cannot serve its clients",
 			Remedy:      "act on the reason of the virtual server in lvsctl status on this machine. It is up again by itself",
-			ExplainedBy: []Code{VIPHeldBack, DeviceMissing, AnswersMissDirector},
+			ExplainedBy: []Code{VIPHeldBack, DeviceMissing, AnswersMissDirector, NotListening, VIPAnswersARP},
 		},
 		{
-			Code: VIPAnswersARP, Severity: Warning, Role: Agent, Subject: "address",
-			Means:  "a NIC also has the VIP and answers ARP for it, in competition with the director",
+			Code: NotListening, Severity: Critical, Role: Agent, Subject: "virtual server",
+			Means:  "no socket accepts connections where the packets of clients arrive: they are refused",
+			Remedy: "run ss -ltn on this machine. If the service is not running, start it. If it listens on other addresses only, set bind_address to 0.0.0.0, or add the address in the text, and restart it",
+		},
+		{
+			Code: VIPAnswersARP, Severity: Critical, Role: Agent, Subject: "address",
+			Means:  "a NIC has the VIP and answers ARP for it, in competition with the director",
 			Remedy: "run the command in the text, ip addr del. Then remove the address from the network configuration of this machine, or the next boot adds it again",
 		},
 		{

@@ -1,0 +1,62 @@
+package e2e
+
+import (
+	"fmt"
+	"regexp"
+	"testing"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
+	"github.com/lvs-director/lvs-director/e2e/lab/standin"
+)
+
+// TestAgentSeesOutages: two outages that the directors cannot see, because their checks use the server's own address. A
+// server listens on its own address only and refuses the clients of the VIP; the NIC of a real server has the VIP and
+// answers ARP for it.
+//
+// Proves docs/agent.md: "`up` means that the settings are in place and that a socket accepts the packets of clients."
+// Proves docs/agent.md: "An address that makes a NIC answer ARP for a VIP takes clients away from the director, so the
+// virtual server is `down`:"
+func TestAgentSeesOutages(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	c := newCluster(t, shape{advert: "100ms"})
+	own := standin.Start(c.mysql1.Host, "10.77.0.11:3306", "mysql1")
+	standin.Start(c.mysql2.Host, ":3306", "mysql2")
+	c.startAll()
+	c.ctlPrints(c.master, 0, "OK: ", "status", "--check")
+	agent := func(n *node, code int, pattern string) func() error {
+		return func() error {
+			out, err := n.ctl("status", "--check")
+			if lab.ExitCode(err) != code || !matches(pattern, out) {
+				return fmt.Errorf("lvsctl status --check on %s: exit code %d, want %d, and %q in %q", n.Name, lab.ExitCode(err), code, pattern, out)
+			}
+			return nil
+		}
+	}
+	lab.Eventually(t, soon, agent(c.mysql2, 0, "^OK: mysql2: ready for 1 virtual servers"))
+
+	t.Run("bind_address", func(t *testing.T) {
+		if out, err := c.mysql1.Try("bash", "-c", "exec 3<>/dev/tcp/"+vip+"/3306"); err == nil {
+			t.Errorf("a connection to the VIP on mysql1 is accepted: %s", out)
+		}
+		lab.Eventually(t, soon, agent(c.mysql1, 2, `^CRITICAL: mysql: nothing listens on 10\.77\.0\.100:3306, only on 10\.77\.0\.11:3306: .*bind_address`))
+		own.Kill()
+		standin.Start(c.mysql1.Host, ":3306", "mysql1")
+		lab.Eventually(t, soon, agent(c.mysql1, 0, "^OK: "))
+	})
+	t.Run("VIP on a NIC", func(t *testing.T) {
+		packets := capture.Start(c.client, "eth0", "arp and arp host "+vip)
+		c.mysql2.Run("ip", "addr", "add", vip+"/24", "dev", "eth0")
+		c.client.Try("ip", "neigh", "del", vip, "dev", "eth0")
+		c.client.Try("ping", "-n", "-c1", "-W1", vip)
+		packets.Wait("Reply "+vip+" is-at "+c.mysql2.mac(), soon)
+		packets.Stop()
+		lab.Eventually(t, soon, agent(c.mysql2, 2, `^CRITICAL: eth0 has the VIP 10\.77\.0\.100/24 and answers ARP for it beside the director`))
+		c.ctlPrints(c.mysql2, 0, `mysql +10\.77\.0\.100:3306 +dr +down `, "status")
+		c.mysql2.Run("ip", "addr", "del", vip+"/24", "dev", "eth0")
+		lab.Eventually(t, soon, agent(c.mysql2, 0, "^OK: "))
+	})
+}
+
+// matches reports whether a pattern matches a text.
+func matches(pattern, text string) bool { return regexp.MustCompile(pattern).MatchString(text) }

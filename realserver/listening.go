@@ -1,0 +1,100 @@
+package realserver
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/problem"
+)
+
+// listenInterval is how often the listening sockets are read, for which there are no events.
+const listenInterval = time.Second
+
+// listeners are the listening TCP sockets of this node.
+type listeners struct {
+	looked time.Time
+	known  bool // all is what the last look found
+	all    []netip.AddrPort
+	// missed counts, by destination, the looks in a row that found nothing listening: a service that is restarted, or a
+	// list that changes while the kernel writes it, is no problem yet.
+	missed map[netip.AddrPort]int
+	logged bool // the last look failed, which was logged
+}
+
+// missesAllowed is the number of looks in a row without a listening socket that are not reported.
+const missesAllowed = 1
+
+// lookForListeners reads the listening sockets if that is due. Unknown is not down: without a list, nothing is reported.
+func (a *Agent) lookForListeners(want State) {
+	l := &a.listening
+	if a.e.Listeners == nil || len(want.Memberships) == 0 || time.Since(l.looked) < listenInterval {
+		return
+	}
+	l.looked = time.Now()
+	all, err := a.e.Listeners()
+	if l.known = err == nil; !l.known {
+		if !l.logged {
+			a.o.Log.Warn("cannot list the listening sockets; not checking whether a service listens on the VIP", "error", err)
+		}
+		l.logged = true
+		return
+	}
+	l.logged, l.all = false, all
+	missed := make(map[netip.AddrPort]int, len(want.Memberships))
+	for _, m := range want.Memberships {
+		if to := m.destination(); !Listens(all, to) {
+			missed[to] = l.missed[to] + 1
+		}
+	}
+	l.missed = missed
+}
+
+// destination is the address and port that the packets of clients have when they arrive at the service.
+func (m Membership) destination() netip.AddrPort {
+	if _, needsVIP := m.vipAddress(); needsVIP {
+		return m.VIP
+	}
+	return netip.AddrPortFrom(m.Address, m.Port)
+}
+
+// Listens reports whether one of the sockets accepts connections to an address: it listens there, or on all addresses
+// of the family.
+func Listens(sockets []netip.AddrPort, to netip.AddrPort) bool {
+	return slices.ContainsFunc(sockets, func(s netip.AddrPort) bool {
+		return s == to || s.Port() == to.Port() && s.Addr().IsUnspecified() && s.Addr().BitLen() == to.Addr().BitLen()
+	})
+}
+
+// silent returns why the connections of a virtual server's clients are refused here, or "".
+func (l *listeners) silent(m Membership) string {
+	to := m.destination()
+	if !l.known || m.refusal() != "" || l.missed[to] <= missesAllowed {
+		return ""
+	}
+	var others []string
+	for _, s := range l.all {
+		if s.Port() == to.Port() {
+			others = append(others, s.String())
+		}
+	}
+	if len(others) == 0 {
+		return fmt.Sprintf("nothing listens on %s: clients are refused: start the service", to)
+	}
+	slices.Sort(others)
+	return fmt.Sprintf("nothing listens on %s, only on %s: clients are refused: set bind_address to 0.0.0.0 (or add %s to it) and restart the service",
+		to, strings.Join(slices.Compact(others), " and "), to.Addr())
+}
+
+// silentServices returns the problems of the services that do not listen where the packets of clients arrive.
+func (a *Agent) silentServices(want State) []problem.Finding {
+	var all []problem.Finding
+	for _, m := range want.Memberships {
+		if reason := a.listening.silent(m); reason != "" {
+			all = append(all, problem.Finding{Code: problem.NotListening, Subject: m.Name, Text: m.Name + ": " + reason})
+		}
+	}
+	return all
+}
