@@ -3,6 +3,7 @@ package journal
 import (
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/event"
 	"github.com/lvs-director/lvs-director/pkg/logtest"
@@ -11,8 +12,12 @@ import (
 // These log lines are stable: operators and scripts search for them.
 func TestLog(t *testing.T) {
 	var out logtest.Buffer
+	at := time.Date(2026, 11, 29, 1, 2, 3, 0, time.UTC)
 	j := New(t.TempDir(), Log(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey {
+			if !a.Value.Time().Equal(at) {
+				t.Errorf("logged at %s, want the time of the event", a.Value)
+			}
 			return slog.Attr{}
 		}
 		return a
@@ -26,6 +31,7 @@ func TestLog(t *testing.T) {
 		{Kind: event.VirtualServerState, Subject: "mysql", From: "up", To: "down"},
 		{Kind: event.ProblemRaised, Code: "loop_stalled"},
 	} {
+		e.Time = at
 		j.Record(e)
 	}
 	const want = `level=INFO msg=state instance=mysql vrid=51 from=BACKUP to=MASTER reason="MASTER: no advert from 10.77.0.2 for 3.61s"

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -143,14 +142,21 @@ func (t *Table) publish(change func(*TableSnapshot)) {
 	before := t.reached.Load()
 	now := before
 	change(&now)
-	if now.Known != before.Known || now.Problem != before.Problem || !maps.Equal(now.Serving, before.Serving) ||
-		!sameTable(now.Services, before.Services) {
+	if now.Known != before.Known || now.Problem != before.Problem || !sameSlice(now.Services, before.Services) {
 		t.reached.Set(now)
 	}
 }
 
-// saw publishes the content of the table after a read or a change.
-func (t *Table) saw(table []lvs.Service) {
+func sameSlice(a, b []lvs.Service) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+// saw publishes the content of the table after a read or a change. It returns what is published, which is the earlier
+// copy if nothing has changed.
+func (t *Table) saw(table []lvs.Service) []lvs.Service {
+	if before := t.reached.Load(); before.Known && lvs.Equal(table, before.Services) && lvs.Equal(before.Services, table) {
+		return before.Services
+	}
 	serving := map[lvs.Key]bool{}
 	for _, s := range table {
 		if s.TakesConnections() {
@@ -158,6 +164,7 @@ func (t *Table) saw(table []lvs.Service) {
 		}
 	}
 	t.publish(func(s *TableSnapshot) { s.Known, s.Services, s.Serving = true, table, serving })
+	return table
 }
 
 // Run maintains the table until ctx ends and then leaves it as it is. It returns an error only if Fatal accepts it
@@ -260,8 +267,7 @@ func (t *Table) pass(ctx context.Context) error {
 	if gone := deleted(done); len(gone) > 0 {
 		t.Forget(gone) // even if another op was refused: the next pass does not see them any more
 	}
-	t.have = lvs.Apply(t.have, done)
-	t.saw(t.have)
+	t.have = t.saw(lvs.Apply(t.have, done))
 	if err != nil {
 		t.have = nil
 	}
@@ -276,12 +282,12 @@ func (t *Table) readAll(ctx context.Context) error {
 		t.publish(func(s *TableSnapshot) { s.Known, s.Services, s.Serving = false, nil, nil })
 		return err
 	}
-	t.saw(have)
+	have = slices.Clip(t.saw(have))
 	t.settleDoubt(have)
 	if !t.looked {
 		t.looked, t.found = true, have
 	}
-	if t.have = slices.Clip(have); t.have == nil {
+	if t.have = have; t.have == nil {
 		t.have = []lvs.Service{}
 	}
 	return nil
