@@ -23,9 +23,14 @@ func parse(sections *clusterFile, file string, data []byte) (*Config, Problems) 
 	if c == nil || r.problems.Failed() {
 		return nil, r.problems
 	}
-	digest := sha256.Sum256(data)
-	c.File, c.Digest = file, "sha256:"+hex.EncodeToString(digest[:])
+	c.File, c.Digest = file, DigestOf(data)
 	return c, r.problems
+}
+
+// DigestOf returns the Config.Digest of a cluster file with this content.
+func DigestOf(data []byte) string {
+	digest := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(digest[:])
 }
 
 func (r *reader) read(data []byte) *Config {

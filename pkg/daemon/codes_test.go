@@ -44,6 +44,25 @@ func codesCases() []problemtest.Case[*surrounded] {
 			Mend: reload(clusterFile, true),
 		},
 		{
+			Code: problem.ClusterFileChanged, Fault: "edited",
+			Break: func(s *surrounded) { put(s.t, s.file, otherFile) },
+			Mend:  reload(otherFile, true),
+		},
+		{
+			Code: problem.ClusterFileChanged, Fault: "broken",
+			Break: func(s *surrounded) { put(s.t, s.file, "version: 2\n") },
+			Mend:  func(s *surrounded) { put(s.t, s.file, clusterFile) },
+		},
+		{
+			Code: problem.ClusterFileChanged, Fault: "gone",
+			Break: func(s *surrounded) {
+				if err := os.Remove(s.file); err != nil {
+					s.t.Fatal(err)
+				}
+			},
+			Mend: func(s *surrounded) { put(s.t, s.file, clusterFile) },
+		},
+		{
 			Code:  problem.ReloadRefused,
 			Break: reload("version: 2\n", false),
 			Mend:  reload(otherFile, true),

@@ -286,6 +286,10 @@ func (s server) serve(ctx context.Context, socket string) error {
 		return nil
 	})
 	group.Go(func() error {
+		s.from.drift.watch(answering, s.from.runningDigest)
+		return nil
+	})
+	group.Go(func() error {
 		watchdog(answering, s.service.Heartbeats(), s.log)
 		return nil
 	})

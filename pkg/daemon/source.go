@@ -40,6 +40,7 @@ type source struct {
 	reloading chan struct{}                          // lock for reloads
 	pending   chan []byte                            // the data to copy; only the newest
 	unsaved   bool                                   // owned by keep
+	drift     *drift
 
 	mu   sync.Mutex
 	read []byte // the bytes validated last, until they are applied
@@ -51,7 +52,7 @@ type source struct {
 
 func newSource(path, stateDir string, log *slog.Logger) *source {
 	return &source{
-		path: path, copy: clusterfile.LastGoodIn(stateDir), log: log, record: journal.Log(log), file: newDisk(),
+		path: path, copy: clusterfile.LastGoodIn(stateDir), log: log, record: journal.Log(log), file: newDisk(), drift: newDrift(path, log),
 		reloading: make(chan struct{}, 1), pending: make(chan []byte, 1),
 	}
 }
@@ -111,8 +112,8 @@ func (s *source) begin(beside bool) (*config.Config, error) {
 	s.warn(good.Problems)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stale = fmt.Sprintf("the cluster file cannot be used, and the last good copy %s, saved %s, runs: correct the file, then run lvsctl reload",
-		s.copy.Path(), good.saved.Format("2006-01-02 15:04"))
+	s.stale = fmt.Sprintf("the cluster file cannot be used, and the last good copy %s, saved %s, runs since %s: correct the file, then run lvsctl reload",
+		s.copy.Path(), good.saved.Format("2006-01-02 15:04"), time.Now().Format("2006-01-02 15:04:05"))
 	s.read, s.refused, s.loaded = nil, summary(err), good.Config
 	return good.Config, nil
 }
@@ -183,6 +184,13 @@ func digestOf(cfg *config.Config) string {
 		return ""
 	}
 	return cfg.Digest
+}
+
+// runningDigest returns the digest of the file that runs; "" before one does.
+func (s *source) runningDigest() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return digestOf(s.running)
 }
 
 // summary describes the last validated file in one line.
@@ -257,16 +265,16 @@ func (s *source) save(ctx context.Context, data []byte) {
 
 // problems are the problems of the cluster file.
 func (s *source) problems() []problem.Finding {
+	found := s.drift.problems()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.stale != "":
-		return []problem.Finding{{Code: problem.ClusterFileUnusable, Text: s.stale + ": " + s.refused}}
+		found = append(found, problem.Finding{Code: problem.ClusterFileUnusable, Text: s.stale + ": " + s.refused})
 	case s.refused != "":
-		return []problem.Finding{{Code: problem.ReloadRefused, Text: "the last reload was refused, the former cluster file stays in force: " + s.refused}}
-	default:
-		return nil
+		found = append(found, problem.Finding{Code: problem.ReloadRefused, Text: "the last reload was refused, the former cluster file stays in force: " + s.refused})
 	}
+	return found
 }
 
 // summary is the first line of an error and the number of further lines.

@@ -80,9 +80,11 @@ func judged(t *testing.T, file, stateDir string, judge func(before, cfg *config.
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { l.keep(ctx); close(done) }()
+	watched := make(chan struct{})
+	go func() { l.drift.watch(ctx, l.runningDigest); close(watched) }()
 	running := make(chan struct{})
 	go func() { _ = l.service.Run(ctx); close(running) }()
-	l.stop = func() { cancel(); <-running; <-done }
+	l.stop = func() { cancel(); <-running; <-done; <-watched }
 	synctest.Wait()
 	return l, nil
 }

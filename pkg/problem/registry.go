@@ -13,6 +13,7 @@ const (
 	CheckLocal            Code = "check_local"
 	ServerFull            Code = "server_full"
 	ClusterFileUnusable   Code = "cluster_file_unusable"
+	ClusterFileChanged    Code = "cluster_file_changed"
 	ReloadRefused         Code = "reload_refused"
 	DaemonStarting        Code = "daemon_starting"
 	AdvertsLate           Code = "adverts_late"
@@ -200,6 +201,12 @@ func commonCodes() []Declaration {
 			Means:       "the last reload was refused; the previous cluster file is still in force",
 			Remedy:      "run lvsctl check on the cluster file, correct what it or the text says, then run lvsctl reload",
 			ExplainedBy: []Code{ClusterFileUnusable},
+		},
+		{
+			Code: ClusterFileChanged, Severity: Warning, Role: Both, Subject: "node",
+			Means:       "the cluster file on disk is not the one that runs: it was changed, is broken or is gone; the next start would not run the same",
+			Remedy:      "run lvsctl check on the cluster file. If the change is wanted, run lvsctl reload; if not, restore the file: cluster.last-good.yaml in the state directory is a copy of the one that runs",
+			ExplainedBy: []Code{ClusterFileUnusable, ReloadRefused},
 		},
 		{
 			Code: DaemonStarting, Severity: Warning, Role: Both, Subject: "node",
