@@ -69,28 +69,43 @@ func onMachine(t *testing.T) {
 	}
 }
 
-// bootOptions returns options for a guest. It skips the test if the cache is empty, unless LVS_REQUIRE has "guest".
-func bootOptions(t *testing.T, command ...string) Options {
+// machineCache returns this machine's cache. It skips the test if what the guest needs is not in it, unless LVS_REQUIRE
+// has "guest".
+func machineCache(t *testing.T, needed, fetch string, has func(Cache) bool) Cache {
 	t.Helper()
 	onMachine(t)
 	c, err := DefaultCache()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !require.Required(t, require.Guest) {
-		if home, err := c.home(); err != nil || !treeIn(home).complete() {
-			require.Skip(t, require.Guest, "no packages in %s: run `make lab` first (LVS_REQUIRE=guest fetches them here)", c.Dir)
-		}
+	if !require.Required(t, require.Guest) && !has(c) {
+		require.Skip(t, require.Guest, "no %s in %s: run `%s` first (LVS_REQUIRE=guest fetches it here)", needed, c.Dir, fetch)
 	}
+	return c
+}
+
+// program returns the path of a labrun that was built for this test run.
+func program(t *testing.T) string {
+	t.Helper()
+	path, err := buildProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// bootOptions returns options for a guest.
+func bootOptions(t *testing.T, command ...string) Options {
+	t.Helper()
+	c := machineCache(t, "packages", "make lab", func(c Cache) bool {
+		home, err := c.home()
+		return err == nil && treeIn(home).complete()
+	})
 	tree, err := c.Fill(t.Context(), os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	program, err := buildProgram()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Options{Tree: tree, Program: program, Command: command, Memory: 512, Timeout: hangs}
+	return Options{Tree: tree, Program: program(t), Command: command, Memory: 512, Timeout: hangs}
 }
 
 // result is the exit code and output of a command.

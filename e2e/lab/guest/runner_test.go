@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// kernelsOf returns the processes of guests whose first process is program.
-func kernelsOf(t *testing.T, program string) []int {
+// processesWith returns the processes whose command line has these arguments, each between two zero bytes.
+func processesWith(t *testing.T, arguments string) []int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -28,11 +28,46 @@ func kernelsOf(t *testing.T, program string) []int {
 		}
 		// A process may exit between the two reads; then it has no command line.
 		line, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
-		if err == nil && strings.Contains(string(line), "\x00init="+program+"\x00") {
+		if err == nil && strings.Contains(string(line), arguments) {
 			pids = append(pids, pid)
 		}
 	}
 	return pids
+}
+
+// kernelsOf returns the processes of guests whose first process is program.
+func kernelsOf(t *testing.T, program string) []int { return processesWith(t, "\x00init="+program+"\x00") }
+
+// endsWithRunner ends the runner of a guest by a signal while the guest is busy, and waits until no process of the
+// guest is left. running returns these processes; a running guest has at least so many.
+func endsWithRunner(t *testing.T, cmd *exec.Cmd, signal syscall.Signal, running func() []int, least int, within time.Duration) {
+	t.Helper()
+	cmd.Env = append(os.Environ(), "LVS_LAB=guest")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "running\n" {
+		t.Errorf("first line %q, %v", line, err)
+	}
+	if n := len(running()); n < least {
+		t.Errorf("%d processes of a running guest found, want at least %d: this test could not detect leftovers", n, least)
+	}
+	if err := cmd.Process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	// A killed runner is gone at once, while its guard is still cleaning up. There is no event to wait for.
+	deadline := time.Now().Add(within)
+	for len(running()) > 0 {
+		if time.Now().After(deadline) {
+			t.Fatalf("processes still running: %v", running())
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 func TestNothingOutlivesTheRunner(t *testing.T) {
@@ -40,50 +75,25 @@ func TestNothingOutlivesTheRunner(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
 			cmd := exec.Command(o.Program, "-mem", "256", "--", "sh", "-c", "sleep 1000 & echo running; while :; do :; done")
-			cmd.Env = append(os.Environ(), "LVS_LAB=guest")
-			out, err := cmd.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			if line, err := bufio.NewReader(out).ReadString('\n'); line != "running\n" {
-				t.Errorf("first line %q, %v", line, err)
-			}
-			if n := len(kernelsOf(t, o.Program)); n < 3 {
-				t.Errorf("%d processes of a running guest found: this test could not detect leftovers", n)
-			}
-			if err := cmd.Process.Signal(signal); err != nil {
-				t.Fatal(err)
-			}
-			_ = cmd.Wait()
-			// A killed runner is gone at once, while its guard is still cleaning up. There is no event to wait for.
-			deadline := time.Now().Add(10 * time.Second)
-			for len(kernelsOf(t, o.Program)) > 0 {
-				if time.Now().After(deadline) {
-					t.Fatalf("processes still running: %v", kernelsOf(t, o.Program))
-				}
-				time.Sleep(20 * time.Millisecond)
-			}
+			endsWithRunner(t, cmd, signal, func() []int { return kernelsOf(t, o.Program) }, 3, 10*time.Second)
 		})
 	}
 }
 
-// TestOrdinaryUser: labrun works for an ordinary user with a separate cache.
-func TestOrdinaryUser(t *testing.T) {
+// ordinaryUser runs labrun as an ordinary user with a cache of its own, a copy of one directory, and judges what a
+// command in the guest may do.
+func ordinaryUser(t *testing.T, program, cached string, kernel ...string) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("the other tests run as an ordinary user already")
 	}
 	const nobody = 65534
-	o := bootOptions(t)
 	dir, err := os.MkdirTemp("", "nobody-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	home := filepath.Dir(o.Tree.Dir)
-	if out, err := exec.Command("cp", "-r", home, o.Program, dir).CombinedOutput(); err != nil {
+	if out, err := exec.Command("cp", "-r", cached, program, dir).CombinedOutput(); err != nil {
 		t.Fatalf("copy the cache: %v: %s", err, out)
 	}
 	if err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
@@ -94,8 +104,9 @@ func TestOrdinaryUser(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(filepath.Join(dir, "labrun"), "-mem", "512", "-out", filepath.Join(dir, "out"), "--", "sh", "-c",
+	arguments := append(kernel, "-mem", "512", "-out", filepath.Join(dir, "out"), "--", "sh", "-c",
 		`id -u && ip netns add a && ip netns exec a ipvsadm -A -f 1 && ip netns exec a ipvsadm -Sn && echo kept >"$LVS_LAB_OUT/file" && exit 3`)
+	cmd := exec.Command(filepath.Join(dir, "labrun"), arguments...)
 	cmd.Dir = dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LVS_LAB_CACHE=" + dir}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
@@ -108,6 +119,12 @@ func TestOrdinaryUser(t *testing.T) {
 	if kept, err := os.ReadFile(filepath.Join(dir, "out/file")); string(kept) != "kept\n" {
 		t.Errorf("kept file has %q, %v", kept, err)
 	}
+}
+
+// TestOrdinaryUser: labrun works for an ordinary user with a separate cache.
+func TestOrdinaryUser(t *testing.T) {
+	o := bootOptions(t)
+	ordinaryUser(t, o.Program, filepath.Dir(o.Tree.Dir))
 }
 
 func TestRunHost(t *testing.T) {

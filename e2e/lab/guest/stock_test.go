@@ -1,13 +1,11 @@
 package guest
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,32 +17,20 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/lvs-director/lvs-director/internal/require"
 )
 
 // stockOptions is bootOptions for the second kernel.
 func stockOptions(t *testing.T, command ...string) Options {
 	t.Helper()
-	onMachine(t)
-	c, err := DefaultCache()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !require.Required(t, require.Guest) {
-		if home, err := c.stockHome(); err != nil || !(Stock{home}).complete() {
-			require.Skip(t, require.Guest, "no second kernel in %s: run `bin/labrun -kernel debian -fetch` first (LVS_REQUIRE=guest fetches it here)", c.Dir)
-		}
-	}
+	c := machineCache(t, "second kernel", "bin/labrun -kernel debian -fetch", func(c Cache) bool {
+		home, err := c.stockHome()
+		return err == nil && Stock{home}.complete()
+	})
 	stock, err := c.FillStock(t.Context(), os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	program, err := buildProgram()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Options{Stock: stock, Program: program, Command: command, Memory: 512, Timeout: hangs}
+	return Options{Stock: stock, Program: program(t), Command: command, Memory: 512, Timeout: hangs}
 }
 
 func TestStockPassesStreamsAndCodes(t *testing.T) {
@@ -219,97 +205,18 @@ func TestStockCPUs(t *testing.T) {
 	}
 }
 
-// emulatorsOf returns the guards and emulators of guests whose first process is program.
-func emulatorsOf(t *testing.T, program string) []int {
-	t.Helper()
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var pids []int
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		// A process may exit between the two reads; then it has no command line.
-		line, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
-		if err == nil && strings.Contains(string(line), "\x00-name\x00"+program+"\x00") {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
-}
-
 func TestNoEmulatorOutlivesTheRunner(t *testing.T) {
 	o := stockOptions(t)
 	cmd := exec.Command(o.Program, "-kernel", "debian", "-mem", "256", "--", "sh", "-c", "echo running; while :; do :; done")
-	cmd.Env = append(os.Environ(), "LVS_LAB=guest")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if line, err := bufio.NewReader(out).ReadString('\n'); line != "running\n" {
-		t.Errorf("first line %q, %v", line, err)
-	}
-	if n := len(emulatorsOf(t, o.Program)); n != 2 {
-		t.Errorf("%d processes of a running guest found, want its guard and its emulator: this test could not detect leftovers", n)
-	}
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait()
-	// A killed runner is gone at once, while its guard is still cleaning up. There is no event to wait for.
-	deadline := time.Now().Add(time.Minute)
-	for len(emulatorsOf(t, o.Program)) > 0 {
-		if time.Now().After(deadline) {
-			t.Fatalf("processes still running: %v", emulatorsOf(t, o.Program))
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	guardAndEmulator := func() []int { return processesWith(t, "\x00-name\x00"+o.Program+"\x00") }
+	endsWithRunner(t, cmd, syscall.SIGKILL, guardAndEmulator, 2, time.Minute)
 }
 
 // TestStockForAnOrdinaryUser: the second kernel works for an ordinary user with a separate cache.
 func TestStockForAnOrdinaryUser(t *testing.T) {
 	skipShort(t)
 	o := stockOptions(t)
-	if os.Geteuid() != 0 {
-		t.Skip("the other tests run as an ordinary user already")
-	}
-	const nobody = 65534
-	dir, err := os.MkdirTemp("", "nobody-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	if out, err := exec.Command("cp", "-r", o.Stock.Dir, o.Program, dir).CombinedOutput(); err != nil {
-		t.Fatalf("copy the cache: %v: %s", err, out)
-	}
-	if err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return os.Lchown(path, nobody, nobody)
-	}); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(filepath.Join(dir, "labrun"), "-kernel", "debian", "-mem", "512", "-out", filepath.Join(dir, "out"), "--", "sh", "-c",
-		`id -u && ip netns add a && ip netns exec a ipvsadm -A -f 1 && ip netns exec a ipvsadm -Sn && echo kept >"$LVS_LAB_OUT/file" && exit 3`)
-	cmd.Dir = dir
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LVS_LAB_CACHE=" + dir}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, _ := cmd.Output()
-	if code := cmd.ProcessState.ExitCode(); code != 3 || string(out) != "0\n-A -f 1 -s wlc\n" || stderr.String() != "" {
-		t.Errorf("code %d, stdout %q, stderr %q", code, out, stderr.String())
-	}
-	if kept, err := os.ReadFile(filepath.Join(dir, "out/file")); string(kept) != "kept\n" {
-		t.Errorf("kept file has %q, %v", kept, err)
-	}
+	ordinaryUser(t, o.Program, o.Stock.Dir, "-kernel", "debian")
 }
 
 func TestStockOptionsAreRefused(t *testing.T) {
