@@ -217,12 +217,20 @@ func elect(t *testing.T, r timing) {
 // The stale VIP is the first period of each watch.
 func startWithStaleVIP(directors []*node, watches []*vipWatch) {
 	for i, n := range directors {
-		n.Run("ip", "addr", "add", vipPrefix, "dev", "eth0")
+		n.leaveVIP()
 		watches[i].awaitPeriods(1)
 	}
 	for _, n := range directors {
 		n.start()
 	}
+}
+
+// leaveVIP gives a machine the VIP with a lease and a state file that records it, as a killed director leaves them.
+func (n *node) leaveVIP() {
+	n.t.Helper()
+	n.Run("ip", "addr", "add", vipPrefix, "dev", "eth0", "valid_lft", "600", "preferred_lft", "600")
+	n.Run("sh", "-c", fmt.Sprintf(`mkdir -p %[1]s && printf '{"version": 2, "boot_id": "%%s", "addresses": [{"interface": "eth0", "prefix": "%[2]s"}]}' \
+		"$(cat /proc/sys/kernel/random/boot_id)" >%[1]s/state.json`, n.Path("state"), vipPrefix))
 }
 
 // awaitSettled waits until lvs-master alone holds the VIP as the result of an election, and returns since when.

@@ -26,11 +26,15 @@ func main() {
 }
 
 func program() daemon.Program {
+	var takeOver bool
 	return daemon.Program{
 		Name:   role,
 		Short:  "the director: elects by VRRP who holds the VIPs, balances with IPVS, checks the real servers",
 		Socket: "/run/lvs-director/director.sock",
-		New:    newDirector,
+		Flags: func(set *pflag.FlagSet) {
+			set.BoolVar(&takeOver, "take-over", false, "start even if keepalived runs here and holds one of the VIPs")
+		},
+		New: func(e daemon.Environment) (daemon.Service, error) { return newDirector(e, takeOver) },
 		Judge: func(before, cfg *config.Config, names []string) error {
 			return director.Judge(host.Host{}, before, cfg, names...)
 		},
@@ -43,14 +47,14 @@ type service struct{ *director.Director }
 // Status implements daemon.Service.
 func (s service) Status() any { return s.Director.Status() }
 
-func newDirector(e daemon.Environment) (daemon.Service, error) {
+func newDirector(e daemon.Environment, takeOver bool) (daemon.Service, error) {
 	node, err := e.Config.DirectorNamed(e.Node...)
 	if err != nil {
 		return nil, err
 	}
 	return service{director.New(director.Options{
 		Config: e.Config, Load: e.Load, Node: node, StateDir: e.StateDir, Version: e.Version, Log: e.Log,
-		Kernel: host.Host{}, Started: e.Started, Record: e.Record, Problems: e.Problems,
+		Kernel: host.Host{}, Started: e.Started, Record: e.Record, Problems: e.Problems, TakeOver: takeOver,
 	})}, nil
 }
 

@@ -85,6 +85,8 @@ type Program struct {
 	State string
 	// Judge returns why this machine cannot run a valid file, as a reload does; before is the file that ran last. Optional.
 	Judge func(before, cfg *config.Config, names []string) error
+	// Flags declares further flags of run. Optional.
+	Flags func(*pflag.FlagSet)
 	// New validates the environment and creates the service. An error counts as wrong usage.
 	New func(Environment) (Service, error)
 }
@@ -115,6 +117,9 @@ func Command(p Program) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.run(cmd.Context(), f, cmd.ErrOrStderr()) },
 	}
 	f.add(run.Flags())
+	if p.Flags != nil {
+		p.Flags(run.Flags())
+	}
 	run.Flags().StringVar(&f.socket, "socket", p.Socket, "where lvsctl talks to the daemon")
 	root.AddCommand(run)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &UsageError{err} })

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/ipvs"
 	"github.com/lvs-director/lvs-director/pkg/plan"
 )
@@ -24,7 +25,7 @@ func Cleanup(o Options, addressesOnly bool) (err error) {
 	if err := l.state.Held(); err != nil { // locked: a daemon may be running
 		return err
 	}
-	if err := removeVIPs(l, d.claims(), d.log); err != nil {
+	if err := removeVIPs(l, d.claims().Records, d.log); err != nil {
 		return err
 	}
 	if addressesOnly {
@@ -48,24 +49,25 @@ func withdraw(l *loops, ours plan.Claims, log *slog.Logger) error {
 }
 
 func withdrawVIPs(l *loops, ours plan.Claims, log *slog.Logger) error {
-	if err := removeVIPs(l, ours, log); err != nil {
+	if err := removeVIPs(l, ours.Records, log); err != nil {
 		return err
 	}
 	l.state.saved(l.state.SetAddresses(nil))
 	return nil
 }
 
-// removeVIPs removes the VIPs of the cluster file and of the state file that are present. Before the first advert these
-// are VIPs that a killed director left behind: a host must not answer ARP for a VIP that it does not hold.
-func removeVIPs(l *loops, ours plan.Claims, log *slog.Logger) error {
+// removeVIPs removes the VIPs of the state file, and others of ours, that are present. Before the first advert these are
+// VIPs that a killed director left behind: a host must not answer ARP for a VIP that it does not hold. An address without
+// a lease was added by another program, and stays.
+func removeVIPs(l *loops, others []kernel.IfAddr, log *slog.Logger) error {
 	found, err := l.kernel.List("")
 	if err != nil {
 		return fmt.Errorf("addresses: %w", err)
 	}
-	known := slices.Concat(ours.Records, l.state.Addresses())
+	known := slices.Concat(others, l.state.Addresses())
 	var failed []error
 	for _, a := range found {
-		if !slices.Contains(known, a.IfAddr()) {
+		if !slices.Contains(known, a.IfAddr()) || !plan.Leased(a) {
 			continue
 		}
 		if err := l.kernel.Remove(a.Interface, a.Prefix); err != nil {

@@ -70,6 +70,11 @@ func serviceCases() []codesCase {
 			},
 		},
 		{Case: problemtest.Case[*node]{
+			Code: problem.StrayVIP, Subject: "eth0 " + vip + "/24",
+			Break: func(n *node) { n.foreign("eth0", vip+"/24", true) },
+			Mend:  func(n *node) { n.foreign("eth0", vip+"/24", false) },
+		}},
+		{Case: problemtest.Case[*node]{
 			Code: problem.VirtualServerDown, Subject: "mysql", Beside: []problem.Code{problem.VirtualServerDegraded},
 			Break: func(n *node) { n.refuses(one, true); n.refuses(two, true) },
 			Mend:  func(n *node) { n.refuses(one, false); n.refuses(two, false) },

@@ -35,6 +35,8 @@ type Options struct {
 	Started func()
 	// Record is called for each event and must return at once. Optional.
 	Record func(event.Event)
+	// TakeOver starts the director even if another VRRP daemon of this network namespace holds one of its VIPs.
+	TakeOver bool
 	// Problems returns the problems found by the rest of the daemon. Optional.
 	Problems func() []problem.Finding
 }
@@ -101,7 +103,10 @@ func (d *Director) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.kernel.Close(), l.state.Close()) }()
-	if err := removeVIPs(l, d.claims(), d.log); err != nil { // left by an earlier run
+	if err := d.alone(l); err != nil {
+		return err
+	}
+	if err := removeVIPs(l, nil, d.log); err != nil { // left by an earlier run
 		return err
 	}
 	inherited := len(l.state.Services()) > 0

@@ -39,6 +39,7 @@ type fakeKernel struct {
 	done      []string
 	events    func(addr.Event)
 	fail      map[string]error // errors by the prefix of the change
+	daemons   []string         // other programs with a VRRP socket
 	stuck     chan struct{}    // not nil: writes to the table block until it is closed
 	sendTime  time.Duration    // how long sending an advert takes
 	sendError error            // why no advert can be sent
@@ -160,6 +161,7 @@ func (k *fakeKernel) Put(iface string, p netip.Prefix, lease time.Duration) erro
 	defer k.mu.Unlock()
 	at := slices.IndexFunc(k.addresses, func(a kernel.Address) bool { return a.Interface == iface && a.Prefix == p })
 	if at >= 0 {
+		k.addresses[at].Valid = lease
 		return nil // a renewal
 	}
 	if err := k.do("ip addr add %s dev %s", p.Addr(), iface); err != nil {
@@ -268,6 +270,8 @@ func (k *fakeKernel) Apply(ctx context.Context, ops []lvs.Op) ([]lvs.Op, error) 
 	}
 	return ops, nil
 }
+
+func (k *fakeKernel) VRRPDaemons() ([]string, error) { return k.daemons, nil }
 
 func (k *fakeKernel) Suspended() time.Duration { return 0 }
 

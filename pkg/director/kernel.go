@@ -22,6 +22,8 @@ type Kernel interface {
 	Announcer() Announcer
 	// Socket opens a VRRP socket on a segment.
 	Socket(on vrrp.Segment) (election.Socket, error)
+	// VRRPDaemons describes the programs of this network namespace that have a VRRP socket; it does not know this process.
+	VRRPDaemons() ([]string, error)
 	// Watch delivers address and link events until ctx ends; an error is returned only if it cannot start.
 	Watch(ctx context.Context, deliver func(addr.Event)) error
 	Sysctls() reconcile.SysctlKernel

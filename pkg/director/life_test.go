@@ -29,7 +29,7 @@ const (
 // the VIP is removed before its virtual servers, and nothing is left.
 func TestLife(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
-		m.addresses = append(m.addresses, kernel.Address{Interface: "eth0", Prefix: netip.MustParsePrefix(vip + "/32"), Global: true})
+		m.leaves("eth0", vip)
 		file := electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "nat", one)
 		m.begin(file)
 		m.pass(5 * time.Second)
@@ -415,7 +415,7 @@ func TestStartsThatFail(t *testing.T) {
 				_ = l.SetServices([]lvs.Key{{Protocol: "tcp", Address: netip.MustParseAddr(vip), Port: 3306}})
 				_ = l.Close()
 				m.services = parseTable(t, file)
-				m.addresses = append(m.addresses, kernel.Address{Interface: "eth0", Prefix: netip.MustParsePrefix(vip + "/32"), Global: true})
+				m.leaves("eth0", vip)
 				failure := errors.New("not today")
 				starts := file
 				switch tt.fails {
@@ -541,14 +541,14 @@ func TestCleanup(t *testing.T) {
 		}{
 			{true, false, file, []string{"ip addr del 10.77.0.100 dev eth0"}},
 			{false, false, file, []string{"ip addr del 10.77.0.100 dev eth0", "ipvsadm -D -t 10.77.0.100:3306"}},
-			{false, true, electing + router("z", "eth1", 9, "10.78.0.9"), nil},
+			{false, true, electing + router("z", "eth1", 9, "10.78.0.9"), []string{"ip addr del 10.77.0.100 dev eth0"}}, // it is recorded
 		} {
 			if err := m.stop(); err != nil {
 				t.Error(err)
 			}
 			m.history()
 			m.services = parseTable(t, file)
-			m.addresses = append(m.addresses, kernel.Address{Interface: "eth0", Prefix: netip.MustParsePrefix(vip + "/32"), Global: true})
+			m.leaves("eth0", vip)
 			if tt.noIPVS {
 				m.refuse("find ipvs", ipvs.ErrNoIPVS)
 			}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/status"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
@@ -93,6 +94,7 @@ func ofNode(s snapshots) []problem.Finding {
 		found = append(found, tooLate(i.Config.Name, a)...)
 		found = append(found, neighbourProblems(s.plan.Config, s.plan.Node.Name, i.Config, a)...)
 	}
+	found = append(found, strayVIPs(s.plan.Stray)...)
 	for _, segment := range slices.SortedFunc(maps.Keys(s.sockets), vrrp.Segment.Compare) {
 		l, name := s.sockets[segment], segment.String()
 		if l.Broken != "" {
@@ -121,6 +123,17 @@ func ofNode(s snapshots) []problem.Finding {
 	}
 	if !s.started {
 		found = append(found, problem.Finding{Code: problem.DaemonStarting, Text: "the director has not started yet"})
+	}
+	return found
+}
+
+// strayVIPs returns the problems of VIPs that this host has and that no director has added.
+func strayVIPs(all []kernel.IfAddr) []problem.Finding {
+	found := make([]problem.Finding, len(all))
+	for n, at := range all {
+		found[n] = problem.Finding{Code: problem.StrayVIP, Subject: at.String(), Text: fmt.Sprintf(
+			"%s has the VIP %s, which this director did not add: it stays here even if another director is MASTER: remove it: ip addr del %s dev %s",
+			at.Interface, at.Prefix, at.Prefix, at.Interface)}
 	}
 	return found
 }

@@ -2,6 +2,7 @@ package director_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -22,8 +23,10 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/director"
 	"github.com/lvs-director/lvs-director/pkg/host"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/logtest"
+	"github.com/lvs-director/lvs-director/pkg/statefile"
 )
 
 // inOwnNetwork runs the calling test in a child process with its own network namespace and returns true there; in the
@@ -98,9 +101,12 @@ func (d *directing) isMaster(instances ...string) bool {
 	return n == len(instances)
 }
 
-func direct(t *testing.T, file string) *directing {
+func direct(t *testing.T, file string) *directing { t.Helper(); return directIn(t, t.TempDir(), file) }
+
+// directIn is direct with a state directory.
+func directIn(t *testing.T, stateDir, file string) *directing {
 	t.Helper()
-	d := &directing{stateDir: t.TempDir()}
+	d := &directing{stateDir: stateDir}
 	d.file.Store(&file)
 	cfg, err := d.load()
 	if err != nil {
@@ -162,9 +168,17 @@ func TestLifeOfAnElectingDirector(t *testing.T) {
 		return
 	}
 	network(t)
-	ip(t, "addr add 10.77.0.100/32 dev eth0") // an earlier run was killed
+	ip(t, "addr add 10.77.0.100/32 dev eth0 valid_lft 60 preferred_lft 60") // an earlier run was killed
+	dir := t.TempDir()
+	l, err := statefile.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(l.RecordAddress(kernel.IfAddr{Interface: "eth0", Prefix: netip.MustParsePrefix("10.77.0.100/32")}), l.Close()); err != nil {
+		t.Fatal(err)
+	}
 	before := descriptors(t)
-	d := direct(t, electing+router("a", "eth0", 51, "10.77.0.100", "10.77.0.101")+router("b", "eth0", 52, "10.77.0.102"))
+	d := directIn(t, dir, electing+router("a", "eth0", 51, "10.77.0.100", "10.77.0.101")+router("b", "eth0", 52, "10.77.0.102"))
 	eventually(t, "MASTER with its VIPs", func() bool {
 		return d.isMaster("a", "b") && has(t, "eth0", "10.77.0.100") && has(t, "eth0", "10.77.0.101") && has(t, "eth0", "10.77.0.102")
 	})

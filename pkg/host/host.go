@@ -41,6 +41,9 @@ func (Host) Socket(on vrrp.Segment) (election.Socket, error) {
 	return s, nil
 }
 
+// VRRPDaemons implements director.Kernel.
+func (Host) VRRPDaemons() ([]string, error) { return vrrpsock.Daemons() }
+
 // Watch implements director.Kernel.
 func (Host) Watch(ctx context.Context, deliver func(addr.Event)) error {
 	return addr.Watch(ctx, deliver)

@@ -44,6 +44,8 @@ type Plan struct {
 	Records   []kernel.IfAddr // the addresses that this daemon may add, for the state file
 	// Missing are VIPs that are not among the addresses; Misplaced those that come before the interface's own address.
 	Missing, Misplaced []kernel.IfAddr
+	// Stray are VIPs among the addresses that no director has added.
+	Stray []kernel.IfAddr
 }
 
 // VIPs are the virtual addresses of one instance, which are added and removed together.
@@ -117,6 +119,7 @@ func Of(in Inputs) Plan {
 	}
 	if in.Looked {
 		p.Missing, p.Misplaced = missing(p.VIPs(), in.Addresses), misplaced(in.Addresses, vip)
+		p.Stray = stray(in.files(), in.Links, in.Addresses)
 	}
 	return p
 }

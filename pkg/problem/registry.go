@@ -16,6 +16,7 @@ const (
 	ClusterFileChanged    Code = "cluster_file_changed"
 	ReloadRefused         Code = "reload_refused"
 	DaemonStarting        Code = "daemon_starting"
+	StrayVIP              Code = "stray_vip"
 	AdvertsLate           Code = "adverts_late"
 	AdvertsNotSent        Code = "adverts_not_sent"
 	OwnPackets            Code = "own_packets"
@@ -67,7 +68,7 @@ type Declaration struct {
 
 // Declared returns the codes of this version.
 func Declared() Registry {
-	return Of(slices.Concat(serviceCodes(), checkCodes(), neighbourCodes(), directorCodes(), commonCodes(), agentCodes())...)
+	return Of(slices.Concat(serviceCodes(), addressCodes(), checkCodes(), neighbourCodes(), directorCodes(), commonCodes(), agentCodes())...)
 }
 
 // serviceCodes are the codes about the service to clients.
@@ -88,6 +89,17 @@ func serviceCodes() []Declaration {
 			Means:       "some of its real servers are down, full or unknown",
 			Remedy:      "the other real servers serve. lvsctl status shows the reason for each that is not up: repair it; it gets connections again by itself",
 			ExplainedBy: []Code{ServerFull},
+		},
+	}
+}
+
+// addressCodes are the codes about the addresses of a director.
+func addressCodes() []Declaration {
+	return []Declaration{
+		{
+			Code: StrayVIP, Severity: Critical, Role: Director, Subject: "address",
+			Means:  "this machine has a VIP that the director did not add: two machines answer ARP for it, now or after the next failover",
+			Remedy: "run the command in the text, and remove the address from the configuration of the network or of keepalived",
 		},
 	}
 }
