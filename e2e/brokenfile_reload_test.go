@@ -21,7 +21,7 @@ import (
 // Proves README.md: "A broken cluster file does not interrupt the service: a reload rejects it and reports the position
 // of the mistake, and a start uses the last good copy and reports a problem."
 // Proves docs/operations.md: "The running configuration stays in force as a whole, and `lvsctl status` shows a
-// `PROBLEM` until a reload succeeds."
+// `PROBLEM` until a reload succeeds, or until the file that runs is restored."
 // Proves docs/operations.md: "A new interface in the file must exist: a missing one is most likely a typo, and the
 // instance would release its VIPs because of it."
 func TestBrokenReloads(t *testing.T) {

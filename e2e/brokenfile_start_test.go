@@ -35,7 +35,7 @@ func (n *node) lastGood() (text string, mode os.FileMode) {
 // Proves docs/operations.md: "If the cluster file cannot be used at the start (invalid, missing, not a regular file),
 // the daemon runs that copy:"
 // Proves docs/operations.md: "`lvsctl status` shows the same as a `PROBLEM`, and `status --check` warns, until a reload
-// of a corrected file."
+// of a corrected file, or until the file is again what the copy is."
 // Proves docs/operations.md: "Without a copy, with an invalid copy (`the last good copy of the cluster file cannot be
 // used either`), or if another daemon of this kind already runs: exit code 2, and the problems of the cluster file."
 // Proves docs/operations.md: "A start refuses a valid file for the same reasons as a reload"

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -63,9 +64,34 @@ func codesCases() []problemtest.Case[*surrounded] {
 			Mend: func(s *surrounded) { put(s.t, s.file, clusterFile) },
 		},
 		{
+			Code: problem.ClusterFileUnusable, Fault: "until the file is restored",
+			Break: func(s *surrounded) {
+				s.life.stop()
+				put(s.t, s.file, "version: 2\n")
+				s.begin()
+			},
+			Mend: func(s *surrounded) { put(s.t, s.file, clusterFile) },
+		},
+		{
 			Code:  problem.ReloadRefused,
 			Break: reload("version: 2\n", false),
 			Mend:  reload(otherFile, true),
+		},
+		{
+			Code: problem.ReloadRefused, Fault: "until the file is restored",
+			Break: reload("version: 2\n", false),
+			Mend:  func(s *surrounded) { put(s.t, s.file, clusterFile) },
+		},
+		{
+			Code: problem.ReloadRefused, Fault: "this machine can no longer run the file",
+			Break: func(s *surrounded) {
+				s.life.service.refuse = errors.New("no IPVS")
+				reload(clusterFile, false)(s)
+			},
+			Mend: func(s *surrounded) {
+				s.life.service.refuse = nil
+				reload(clusterFile, true)(s)
+			},
 		},
 		{
 			Code: problem.EventsNotSaved,

@@ -25,6 +25,8 @@ type drift struct {
 	path string
 	log  *slog.Logger
 	disk *disk // of its own, so that a reload does not wait for it
+	// matches is called by a look that found the file that runs, with the time when the look began.
+	matches func(began time.Time)
 
 	// Owned by watch.
 	seen     stamp
@@ -51,8 +53,8 @@ type content struct {
 	since  time.Time // when it came to be
 }
 
-func newDrift(path string, log *slog.Logger) *drift {
-	return &drift{path: path, log: log, disk: newDisk()}
+func newDrift(path string, log *slog.Logger, matches func(began time.Time)) *drift {
+	return &drift{path: path, log: log, disk: newDisk(), matches: matches}
 }
 
 // watch looks at the file until ctx ends. running returns the digest of the file that runs, "" before one does.
@@ -73,10 +75,12 @@ func (d *drift) watch(ctx context.Context, running func() string) {
 
 // look compares the file with the digest of the one that runs.
 func (d *drift) look(running string) {
+	began := time.Now()
 	now, changed := d.content(running)
 	differs := now.digest != running
 	if !differs {
 		d.same = time.Now()
+		d.matches(began)
 	}
 	if differs && (changed || !d.differed) {
 		d.differed = true // reported if the next look sees the same

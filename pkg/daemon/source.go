@@ -48,13 +48,18 @@ type source struct {
 	loaded, running *config.Config
 	// stale is set while the copy runs. refused is the reason why the current file does not run; "" if it does.
 	stale, refused string
+	refusedAt      time.Time
+	// refusedRunning: the refused file is the one that runs, and this machine can no longer run it.
+	refusedRunning bool
 }
 
 func newSource(path, stateDir string, log *slog.Logger) *source {
-	return &source{
-		path: path, copy: clusterfile.LastGoodIn(stateDir), log: log, record: journal.Log(log), file: newDisk(), drift: newDrift(path, log),
+	s := &source{
+		path: path, copy: clusterfile.LastGoodIn(stateDir), log: log, record: journal.Log(log), file: newDisk(),
 		reloading: make(chan struct{}, 1), pending: make(chan []byte, 1),
 	}
+	s.drift = newDrift(path, log, s.restored)
+	return s
 }
 
 // load reads the cluster file and logs its warnings.
@@ -114,8 +119,18 @@ func (s *source) begin(beside bool) (*config.Config, error) {
 	defer s.mu.Unlock()
 	s.stale = fmt.Sprintf("the cluster file cannot be used, and the last good copy %s, saved %s, runs since %s: correct the file, then run lvsctl reload",
 		s.copy.Path(), good.saved.Format("2006-01-02 15:04"), time.Now().Format("2006-01-02 15:04:05"))
-	s.read, s.refused, s.loaded = nil, summary(err), good.Config
+	s.read, s.refused, s.refusedAt, s.loaded = nil, summary(err), time.Now(), good.Config
 	return good.Config, nil
+}
+
+// restored is told that the file on disk was the one that runs, at some time after began: a file that was refused
+// earlier is gone, and a start would run what runs now.
+func (s *source) restored(began time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refused != "" && !s.refusedRunning && began.After(s.refusedAt) {
+		s.stale, s.refused = "", ""
+	}
 }
 
 // lastGood is the copy of the file that ran last.
@@ -168,7 +183,8 @@ func (s *source) reload(ctx context.Context, service Service) error {
 		s.record(event.Event{Kind: event.ReloadRefused, Subject: s.path, Reason: err.Error()})
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.read, s.refused = nil, summary(err)
+		s.refusedRunning = s.read != nil && digestOf(s.loaded) == digestOf(s.running)
+		s.read, s.refused, s.refusedAt = nil, summary(err), time.Now()
 		return err
 	}
 	s.mu.Lock()
