@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -229,9 +230,12 @@ func (m *machine) reason(instance string) string {
 // table at each change would take CPU time from the elections; it repeats only a read that failed.
 func TestOnlyStatusRequestsReadTheTable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex // guards the variables below
 		var asked []depth
 		unread := ""
 		m := newProblemMonitor(func(much depth) snapshots {
+			mu.Lock()
+			defer mu.Unlock()
 			asked = append(asked, much)
 			return snapshots{plan: plan.Plan{Config: &config.Config{}}, started: true, pools: much > nodeOnly, unread: unread}
 		}, nil, func(event.Event) {})
@@ -240,6 +244,8 @@ func TestOnlyStatusRequestsReadTheTable(t *testing.T) {
 		go func() { done <- m.Run(ctx) }()
 		expect := func(after string, want ...depth) {
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			if !slices.Equal(asked, want) {
 				t.Errorf("%s: %v, want %v", after, asked, want)
 			}
@@ -250,11 +256,16 @@ func TestOnlyStatusRequestsReadTheTable(t *testing.T) {
 		m.poke()
 		time.Sleep(lookAfter + time.Millisecond)
 		expect("a change", withPools)
-		unread = "no /proc"
+		read := func(problem string) {
+			mu.Lock()
+			defer mu.Unlock()
+			unread = problem
+		}
+		read("no /proc")
 		m.examine(withCounters)
 		expect("a status request", withCounters)
 		time.Sleep(time.Second)
-		unread = ""
+		read("")
 		time.Sleep(time.Second)
 		expect("after a failed read", withCounters, withCounters)
 		time.Sleep(time.Second)

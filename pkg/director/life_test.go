@@ -490,8 +490,8 @@ func TestTroubles(t *testing.T) {
 		m.services = nil
 		m.mu.Unlock()
 		_ = m.loops.Load().state.Close() // now every change of the state file fails
+		m.refuse("open eth0", errors.New("no buffers")) // before the socket is closed, as it is opened again at once
 		_ = m.sockets["eth0"].Close()
-		m.refuse("open eth0", errors.New("no buffers"))
 		m.pass(3 * time.Second)
 		problems := strings.Join(m.Status().Problems, "\n")
 		for _, want := range []string{"the sysctls are not as they should be: ", "no /proc", "the IPVS table is not as it should be: ", "the state directory is closed", "no VRRP socket on eth0: "} {
