@@ -117,6 +117,8 @@ func TestUnitsAreSound(t *testing.T) {
 // and restarts the daemon after 1 s."
 // Proves docs/operations.md: "systemd then restarts the daemon, which feeds the watchdog (`WatchdogSec=30s`) only while
 // every loop makes progress."
+// Proves docs/operations.md: "Under journald every line carries its priority, so `journalctl -u lvs-director -p warning`
+// shows what needs attention."
 func TestUnitsDirector(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Systemd)
 	lab.Longer(t)
@@ -159,6 +161,7 @@ func TestUnitsDirector(t *testing.T) {
 	t.Run("kill -9, broken file", u.killedBeforeABrokenFile)
 	t.Run("crash", u.crashed)
 	t.Run("SIGTERM", u.terminated)
+	t.Run("priorities", u.priorities) // before the watchdog, whose SIGABRT makes Go print its stacks
 	t.Run("watchdog", u.watchdog)
 	t.Run("stop", func(t *testing.T) {
 		s.Systemctl("stop", directorUnit)
@@ -170,6 +173,23 @@ func TestUnitsDirector(t *testing.T) {
 			t.Errorf("result of the stop: %s\n%s", got, s.Journal(directorUnit))
 		}
 	})
+}
+
+// priorities: journalctl -p finds the lines of each level, without the prefix that says so.
+func (u *unit) priorities(t *testing.T) {
+	u.s.Run("journalctl", "--sync")
+	for priority, level := range map[string]string{"3": "level=ERROR", "4": "level=WARN", "6": "level=INFO"} {
+		out, _ := u.s.Try("journalctl", "--quiet", "--output=cat", "_SYSTEMD_UNIT="+u.name, "_COMM="+strings.TrimSuffix(u.name, ".service"), "PRIORITY="+priority)
+		lines := strings.Split(strings.TrimSpace(out), "\n")
+		for _, line := range lines {
+			if line != "" && !strings.HasPrefix(line, level+" ") {
+				t.Errorf("priority %s: %s", priority, line)
+			}
+		}
+		if out == "" && priority != "4" {
+			t.Errorf("the journal has no line of priority %s:\n%s", priority, u.s.Journal(u.name))
+		}
+	}
 }
 
 // refusesBadFile: a daemon that cannot start because of its cluster file is not restarted.

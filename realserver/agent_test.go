@@ -363,8 +363,8 @@ func TestNATSaysWhenAnswersMissTheDirector(t *testing.T) {
 		if s := m.agent.Snapshot().VirtualServers[0]; s.State != "down" {
 			t.Errorf("%+v", s)
 		}
-		if n := strings.Count(m.log.String(), "level=WARN"); n != 1 {
-			t.Errorf("%d warnings:\n%s", n, m.log.String())
+		if n := strings.Count(m.log.String(), "level=ERROR"); n != 1 || strings.Contains(m.log.String(), "level=WARN") {
+			t.Errorf("%d errors:\n%s", n, m.log.String())
 		}
 		m.leadThrough("10.78.0.1")
 		m.pass(lookInterval + sysctlInterval)

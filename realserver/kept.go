@@ -3,6 +3,8 @@ package realserver
 import (
 	"slices"
 	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/problem"
 )
 
 // kept is the repair history of one item that the agent maintains: an address, a sysctl, or an interface that is up.
@@ -72,13 +74,21 @@ type loggedProblem struct {
 }
 
 // logProblems logs new problems and those that are over; a flapping problem is logged at most once per logInterval.
-func (a *Agent) logProblems(problems []string) {
-	for _, p := range problems {
+// CRITICAL ones are errors.
+func (a *Agent) logProblems(found []problem.Finding) {
+	problems := make([]string, len(found))
+	for i, f := range found {
+		p := f.Text
+		problems[i] = p
 		if t, known := a.loggedProblems[p]; known {
 			t.over = false
 			continue
 		}
-		a.o.Log.Warn(p)
+		if a.changes.codes.Severity(f.Code) == problem.Critical {
+			a.o.Log.Error(p)
+		} else {
+			a.o.Log.Warn(p)
+		}
 		a.loggedProblems[p] = &loggedProblem{at: time.Now()}
 	}
 	for p, t := range a.loggedProblems {

@@ -38,11 +38,7 @@ func (a *Agent) pass(look bool) error {
 }
 
 func (a *Agent) report(r round) {
-	texts := make([]string, len(r.problems))
-	for i, p := range r.problems {
-		texts[i] = p.Text
-	}
-	a.logProblems(texts)
+	a.logProblems(r.problems)
 	a.publish(r.want, r.have, r.problems)
 	a.Snapshot() // records the changes
 }

@@ -174,6 +174,10 @@ func Execute(ctx context.Context, root *cobra.Command) int {
 	if err == nil {
 		return 0
 	}
+	if journaled(os.Getenv("JOURNAL_STREAM"), os.Stderr) {
+		fmt.Fprintln(root.ErrOrStderr(), prioritize(prefix(root.Name(), err)))
+		return ExitCode(err)
+	}
 	return Complain(root, err)
 }
 

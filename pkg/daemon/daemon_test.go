@@ -180,14 +180,9 @@ func TestVerbWithoutAUsableFile(t *testing.T) {
 
 func TestLogHasNoTimeUnderTheJournal(t *testing.T) {
 	for _, journal := range []bool{false, true} {
-		stream := ""
-		if journal {
-			stream = "8:1"
-		}
-		t.Setenv("JOURNAL_STREAM", stream)
 		for format, time := range map[string]string{"text": "time=", "json": `"time":`} {
 			var stderr logtest.Buffer
-			log, err := newLog(flags{logFormat: format}, &stderr)
+			log, err := logTo(flags{logFormat: format}, &stderr, journal)
 			if err != nil {
 				t.Fatal(err)
 			}

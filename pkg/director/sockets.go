@@ -34,7 +34,7 @@ func (s *sockets) add(on vrrp.Segment) error {
 	if err := l.Open(); errors.Is(err, kernel.ErrNotPermitted) {
 		return err
 	} else if err != nil {
-		s.log.Warn("cannot open the VRRP socket yet", "interface", on.String(), "error", err)
+		s.log.Error("cannot open the VRRP socket yet", "interface", on.String(), "error", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

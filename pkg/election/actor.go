@@ -269,6 +269,7 @@ func (a *Actor) receive(d vrrp.Datagram) {
 		return
 	}
 	a.received++
+	a.log.Debug("received an advert", "source", d.Source, "priority", p.Priority, "interval", p.Interval, "addresses", p.Addresses)
 	a.logPeer(d.Source, p.Priority)
 	a.step(advert)
 }
@@ -328,7 +329,7 @@ func (a *Actor) advertise(priority uint8) {
 	if err != nil {
 		if text := err.Error(); text != a.sendError {
 			a.sendError = text
-			a.log.Warn("cannot send adverts", "error", err)
+			a.log.Error("cannot send adverts", "error", err)
 		}
 		return
 	}
@@ -337,6 +338,7 @@ func (a *Actor) advertise(priority uint8) {
 		a.sendError = ""
 	}
 	a.sent++
+	a.log.Debug("sent an advert", "to", destination, "priority", priority)
 }
 
 func (a *Actor) publish() {

@@ -36,12 +36,13 @@ type lan struct {
 	frozen map[netip.Addr]bool            // the socket is not read
 	log    []string
 	epoch  time.Time
+	logTo  *slog.Logger // of the actors
 }
 
 func newLAN() *lan {
 	return &lan{
 		actors: map[netip.Addr]*Actor{}, cut: map[netip.Addr]bool{}, epoch: time.Now(),
-		socket: map[netip.Addr][]vrrp.Datagram{}, frozen: map[netip.Addr]bool{},
+		socket: map[netip.Addr][]vrrp.Datagram{}, frozen: map[netip.Addr]bool{}, logTo: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -136,7 +137,7 @@ func (l *lan) join(t *testing.T, who string, address string, priority uint8) *ma
 			VRID: 51, Version: 3, Priority: priority, AdvertInterval: time.Second, Preempt: true, Source: m.address,
 		},
 		Addresses: []netip.Addr{vip},
-		Wire:      tap{l, m.address}, Holder: m.port, Suspended: m.suspended, Log: slog.New(slog.DiscardHandler),
+		Wire:      tap{l, m.address}, Holder: m.port, Suspended: m.suspended, Log: l.logTo,
 	})
 	l.mu.Lock()
 	l.actors[m.address] = m.Actor

@@ -257,6 +257,7 @@ func (l *Link) drop(reason vrrp.DropReason, d vrrp.Datagram) {
 		who.vrid = d.Payload[1]
 	}
 	l.floodMeter.add(time.Since(l.epoch), 1, who)
+	l.log.Debug("ignored a VRRP packet", "reason", name, "source", d.Source, "vrid", who.vrid)
 	if l.dropped[name] == 1 {
 		l.log.Info("ignored a VRRP packet for no instance of ours; more are only counted",
 			"reason", name, "source", d.Source.String())

@@ -72,6 +72,7 @@ func (l *Link) sample(socket Socket) {
 func (a *Actor) ignore(d vrrp.Datagram, why vrrp.DropReason) {
 	reason, now := why.String(), time.Since(a.epoch)
 	a.dropped[reason]++
+	a.log.Debug("ignored a VRRP packet", "reason", reason, "source", d.Source, "ttl", d.TTL, "length", len(d.Payload))
 	if a.dropped[reason] == 1 {
 		a.log.Warn("ignored a VRRP packet; more of this kind are only counted",
 			"reason", reason, "source", d.Source.String(), "ttl", d.TTL)

@@ -8,14 +8,22 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/event"
 )
 
-// Log returns the subscriber that writes the log: one line for each change of an election, a real server or a track,
-// and for a refused reload. The log's writer has a queue, so Log can be called in the recording goroutine. Events that
-// are logged in more detail where they occur are not logged here.
+// fault is the state of an instance that cannot take part in its election; see vrrp.Fault.
+const fault = "FAULT"
+
+// Log returns the subscriber that writes the log: one line for each change of an election, a real server, a virtual
+// server or a track, and for a refused reload. What is CRITICAL in the status is an ERROR here, and what is a WARNING a
+// WARN. The log's writer has a queue, so Log can be called in the recording goroutine. Events that are logged in more
+// detail where they occur are not logged here.
 func Log(to *slog.Logger) func(event.Event) {
 	return func(e event.Event) {
 		log := timedLog{to.Handler(), e.Time}
 		switch e.Kind {
 		case event.InstanceState:
+			if e.To == fault {
+				log.Error("state", "instance", e.Subject, "vrid", e.VirtualRouterID, "from", e.From, "to", e.To, "reason", e.Reason)
+				return
+			}
 			log.Info("state", "instance", e.Subject, "vrid", e.VirtualRouterID, "from", e.From, "to", e.To, "reason", e.Reason)
 		case event.RealServerState, event.TrackState:
 			name := e.Subject
@@ -23,7 +31,17 @@ func Log(to *slog.Logger) func(event.Event) {
 				name = "track " + name
 			}
 			full := e.To == event.Full
-			log.Info("verdict", "server", name, "up", full || e.To == event.Up, "full", full, "code", e.Code, "reason", e.Reason)
+			if full || e.To == event.Down {
+				log.Warn("verdict", "server", name, "up", full, "full", full, "code", e.Code, "reason", e.Reason)
+				return
+			}
+			log.Info("verdict", "server", name, "up", e.To == event.Up, "full", full, "code", e.Code, "reason", e.Reason)
+		case event.VirtualServerState:
+			if e.To == event.Down {
+				log.Error("virtual server", "virtual_server", e.Subject, "from", e.From, "to", e.To, "reason", e.Reason)
+				return
+			}
+			log.Info("virtual server", "virtual_server", e.Subject, "from", e.From, "to", e.To, "reason", e.Reason)
 		case event.ReloadRefused:
 			log.Error("reload refused; the running configuration stays", "error", e.Reason)
 		}
@@ -38,6 +56,7 @@ type timedLog struct {
 }
 
 func (l timedLog) Info(message string, args ...any)  { l.write(slog.LevelInfo, message, args) }
+func (l timedLog) Warn(message string, args ...any)  { l.write(slog.LevelWarn, message, args) }
 func (l timedLog) Error(message string, args ...any) { l.write(slog.LevelError, message, args) }
 
 func (l timedLog) write(level slog.Level, message string, args []any) {

@@ -28,17 +28,24 @@ func TestLog(t *testing.T) {
 		{Kind: event.RealServerState, Subject: "mysql/mysql2", From: "down", To: "full", Code: "full", Reason: "full: mysql"},
 		{Kind: event.TrackState, Subject: "gateway", From: "unknown", To: "up", Code: "ok", Reason: "up: tcp"},
 		{Kind: event.ReloadRefused, Subject: "cluster.yaml", Reason: "cluster.yaml:1:1: version: 2 is not 1"},
-		{Kind: event.VirtualServerState, Subject: "mysql", From: "up", To: "down"},
+		{Kind: event.InstanceState, Subject: "mysql", From: "MASTER", To: "FAULT", Reason: "FAULT: the interface eth0 has no carrier", VirtualRouterID: 51},
+		{Kind: event.RealServerState, Subject: "mysql/mysql2", From: "down", To: "unknown", Code: "local", Reason: "unknown"},
+		{Kind: event.VirtualServerState, Subject: "mysql", From: "up", To: "down", Reason: "no real server is up"},
+		{Kind: event.VirtualServerState, Subject: "mysql", From: "down", To: "degraded", Reason: "1 of 2 real servers are up"},
 		{Kind: event.ProblemRaised, Code: "loop_stalled"},
 	} {
 		e.Time = at
 		j.Record(e)
 	}
 	const want = `level=INFO msg=state instance=mysql vrid=51 from=BACKUP to=MASTER reason="MASTER: no advert from 10.77.0.2 for 3.61s"
-level=INFO msg=verdict server=mysql/mysql2 up=false full=false code=refused reason="down: mysql: refused (2 of 2)"
-level=INFO msg=verdict server=mysql/mysql2 up=true full=true code=full reason="full: mysql"
+level=WARN msg=verdict server=mysql/mysql2 up=false full=false code=refused reason="down: mysql: refused (2 of 2)"
+level=WARN msg=verdict server=mysql/mysql2 up=true full=true code=full reason="full: mysql"
 level=INFO msg=verdict server="track gateway" up=true full=false code=ok reason="up: tcp"
 level=ERROR msg="reload refused; the running configuration stays" error="cluster.yaml:1:1: version: 2 is not 1"
+level=ERROR msg=state instance=mysql vrid=51 from=MASTER to=FAULT reason="FAULT: the interface eth0 has no carrier"
+level=INFO msg=verdict server=mysql/mysql2 up=false full=false code=local reason=unknown
+level=ERROR msg="virtual server" virtual_server=mysql from=up to=down reason="no real server is up"
+level=INFO msg="virtual server" virtual_server=mysql from=down to=degraded reason="1 of 2 real servers are up"
 `
 	if out.String() != want {
 		t.Errorf("%s\nwant\n%s", out.String(), want)

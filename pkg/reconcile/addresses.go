@@ -291,9 +291,15 @@ func (a *Addresses) follow(h *held, vips VIPs) {
 	if h.vips.Interface == vips.Interface && slices.Equal(h.vips.Addresses, vips.Addresses) && h.vips.Lease == vips.Lease {
 		return
 	}
+	h.added = slices.Clone(vips.Addresses)
 	for _, p := range h.vips.Addresses {
-		if h.vips.Interface != vips.Interface || !slices.Contains(vips.Addresses, p) {
-			a.remove(h.vips, p)
+		switch {
+		case h.vips.Interface == vips.Interface && slices.Contains(vips.Addresses, p):
+			h.added = slices.DeleteFunc(h.added, func(q netip.Prefix) bool { return p == q })
+		case a.moves(h.vips, p):
+			a.logMove(h.vips, p)
+		case a.remove(h.vips, p):
+			a.log.Info("VIP removed", "instance", string(vips.Instance), "interface", h.vips.Interface, "vip", p.String(), "reason", "no longer in the cluster file")
 		}
 	}
 	h.vips, h.rewrite = vips, true
@@ -333,6 +339,12 @@ func (a *Addresses) put(name config.InstanceID, h *held) {
 		a.repaired(name, h)
 		h.timer.announceAgain(begun)
 	}
+	if h.timer.added {
+		for _, p := range h.added {
+			a.log.Info("VIP added", "instance", string(name), "interface", h.vips.Interface, "vip", p.String())
+		}
+	}
+	h.added = nil
 	h.written(begun, a.now())
 }
 
@@ -342,6 +354,7 @@ func (a *Addresses) announce(h *held) {
 			a.log.Warn("cannot send gratuitous ARP", "interface", h.vips.Interface, "vip", p.Addr().String(), "error", err)
 			return
 		}
+		a.log.Debug("sent gratuitous ARP", "interface", h.vips.Interface, "vip", p.Addr())
 	}
 }
 
@@ -369,20 +382,34 @@ func (a *Addresses) drop(name config.InstanceID, why string) {
 		why = "their lease lapsed"
 	}
 	a.setLease(name, nil)
-	failed := false
+	failed, moved := false, 0
 	for _, p := range h.vips.Addresses {
+		if a.moves(h.vips, p) {
+			a.logMove(h.vips, p)
+			moved++
+			continue
+		}
 		failed = !a.remove(h.vips, p) || failed
 	}
 	delete(a.held, name)
-	if !failed {
+	if !failed && moved < len(h.vips.Addresses) {
 		a.log.Info("VIPs are removed", "instance", string(name), "interface", h.vips.Interface, "reason", why)
 	}
+}
+
+// moves reports whether another instance now wants an address of an instance.
+func (a *Addresses) moves(vips VIPs, p netip.Prefix) bool {
+	return !a.stopping && a.wantedBy(vips.Interface, p, func(name config.InstanceID) bool { return name != vips.Instance })
+}
+
+func (a *Addresses) logMove(vips VIPs, p netip.Prefix) {
+	a.log.Info("VIP moved to another instance", "instance", string(vips.Instance), "interface", vips.Interface, "vip", p.String())
 }
 
 // remove deletes one address of an instance, unless another instance now wants it. After a failure retryLeftovers
 // retries.
 func (a *Addresses) remove(vips VIPs, p netip.Prefix) bool {
-	if !a.stopping && a.wantedBy(vips.Interface, p, func(name config.InstanceID) bool { return name != vips.Instance }) {
+	if a.moves(vips, p) {
 		return true
 	}
 	if err := a.removeFromKernel(vips.Interface, p); err != nil {

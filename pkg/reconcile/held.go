@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"net/netip"
 	"time"
 )
 
@@ -11,14 +12,15 @@ type held struct {
 	timer        leaseTimer
 	retry        time.Duration // earliest next attempt after a failure; 0: none
 	fails        int
-	loggedError  string        // the last error that was logged
-	lastWrite    time.Duration // when the kernel had accepted the last of them
-	lastRepair   time.Duration // when addresses were last written before a renewal was due
-	rewrite      bool          // write the addresses before the renewal is due
-	foreign      bool          // because another process deleted one
-	misplaced    bool          // because they are listed before the machine's own address
-	repairs      int           // since the acquisition
-	repairLogged time.Duration // when a repair was last logged
+	loggedError  string         // the last error that was logged
+	lastWrite    time.Duration  // when the kernel had accepted the last of them
+	lastRepair   time.Duration  // when addresses were last written before a renewal was due
+	rewrite      bool           // write the addresses before the renewal is due
+	added        []netip.Prefix // by a reload, and not written yet
+	foreign      bool           // because another process deleted one
+	misplaced    bool           // because they are listed before the machine's own address
+	repairs      int            // since the acquisition
+	repairLogged time.Duration  // when a repair was last logged
 }
 
 // firstWriteTimeout bounds the time from the acquisition to the first successful write, even if the lease is longer.

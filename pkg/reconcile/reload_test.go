@@ -13,7 +13,8 @@ import (
 func TestReloadChangesOnlyWhatChanged(t *testing.T) {
 	second := netip.MustParsePrefix("10.77.0.101/32")
 	synctest.Test(t, func(t *testing.T) {
-		w := start(t)
+		var log bytes.Buffer
+		w := startLogging(t, &log)
 		w.Addresses.Acquire("mysql", false)
 		time.Sleep(time.Second)
 		w.Set([]VIPs{mysql(5*time.Second, vip, second)})
@@ -25,6 +26,14 @@ func TestReloadChangesOnlyWhatChanged(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		if w.kernel.has("eth0", vip) || !w.kernel.has("eth0", second) {
 			t.Errorf("after removing a VIP: %v", w.kernel.done())
+		}
+		for _, line := range []string{
+			`level=INFO msg="VIP added" instance=mysql interface=eth0 vip=10.77.0.101/32`,
+			`level=INFO msg="VIP removed" instance=mysql interface=eth0 vip=10.77.0.100/32 reason="no longer in the cluster file"`,
+		} {
+			if strings.Count(log.String(), line) != 1 {
+				t.Errorf("not in the log once: %s\n%s", line, log.String())
+			}
 		}
 		if slices.Contains(w.kernel.done(), "ip addr del 10.77.0.101/32 dev eth0") {
 			t.Error("the VIP that stays was deleted")
@@ -62,7 +71,8 @@ func TestVIPThatMovesToAnotherInstanceStays(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			for range 20 { // the iteration order of a map varies
 				synctest.Test(t, func(t *testing.T) {
-					w := start(t)
+					var log bytes.Buffer
+					w := startLogging(t, &log)
 					w.Set([]VIPs{mysql(5*time.Second, vip, second), other()})
 					w.Addresses.Acquire("mysql", false)
 					w.Addresses.Acquire("other", false)
@@ -74,6 +84,10 @@ func TestVIPThatMovesToAnotherInstanceStays(t *testing.T) {
 						t.Errorf("the VIP that moved was removed: %v", w.kernel.done())
 					}
 					w.stop()
+					if strings.Count(log.String(), `msg="VIP moved to another instance" instance=mysql interface=eth0 vip=10.77.0.101/32`) != 1 ||
+						strings.Count(log.String(), `msg="VIP added" instance=other interface=eth0 vip=10.77.0.101/32`) != 1 {
+						t.Errorf("the move is not logged:\n%s", log.String())
+					}
 					if w.kernel.has("eth0", vip) || w.kernel.has("eth0", second) {
 						t.Error("a VIP is still there after Run ended")
 					}
