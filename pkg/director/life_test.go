@@ -489,7 +489,7 @@ func TestTroubles(t *testing.T) {
 		m.sysctls["net/ipv4/vs/expire_nodest_conn"] = "0"
 		m.services = nil
 		m.mu.Unlock()
-		_ = m.loops.Load().state.Close() // now every change of the state file fails
+		_ = m.loops.Load().state.Close()                // now every change of the state file fails
 		m.refuse("open eth0", errors.New("no buffers")) // before the socket is closed, as it is opened again at once
 		_ = m.sockets["eth0"].Close()
 		m.pass(3 * time.Second)

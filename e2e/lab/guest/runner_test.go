@@ -36,7 +36,9 @@ func processesWith(t *testing.T, arguments string) []int {
 }
 
 // kernelsOf returns the processes of guests whose first process is program.
-func kernelsOf(t *testing.T, program string) []int { return processesWith(t, "\x00init="+program+"\x00") }
+func kernelsOf(t *testing.T, program string) []int {
+	return processesWith(t, "\x00init="+program+"\x00")
+}
 
 // endsWithRunner ends the runner of a guest by a signal while the guest is busy, and waits until no process of the
 // guest is left. running returns these processes; a running guest has at least so many.
