@@ -121,6 +121,9 @@ func (c *Checker) take(k *check, r health.Result, now time.Time) {
 	if c.log.Enabled(context.Background(), slog.LevelDebug) {
 		c.log.Debug("checked", "server", k.names(), "class", r.Class.String(), "code", string(r.Code), "cause", r.Cause, "took", r.Took)
 	}
+	if k.id.Track && r.Code == health.NoNetwork {
+		r.Class = health.Bad
+	}
 	c.warn(k, r)
 	k.state, _ = k.state.Step(now, r)
 	k.answered = k.answered || !k.state.Undecided()

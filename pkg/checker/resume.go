@@ -21,9 +21,15 @@ type memory struct {
 type question struct {
 	target netip.AddrPort
 	kind   config.CheckKind
+	track  bool
 }
 
-func (k *check) question() question { return question{k.id.Target, k.id.Check.Kind} }
+func (k *check) question() question { return question{k.id.Target, k.id.Check.Kind, k.id.Track} }
+
+// asks returns the question of a check of a subject.
+func asks(spec Spec, c config.Check) question {
+	return question{spec.Target(c), c.Kind, spec.Subject.Track != ""}
+}
 
 func (c *Checker) remembered() memory {
 	m := memory{subjects: c.subjects, questions: make(map[question]health.State, len(c.checks))}
@@ -39,15 +45,15 @@ func (c *Checker) remembered() memory {
 // resume returns the state in which a new check starts. The states of its subject's own checks take precedence over
 // that of another subject's check with the same question.
 func (m memory) resume(spec Spec, wanted config.Check, now time.Time) health.State {
-	asks := question{spec.Target(wanted), wanted.Kind}
+	question := asks(spec, wanted)
 	old := m.subjects.of(spec.Subject)
 	if old == nil || old.spec.Address != spec.Address || old.spec.Port != spec.Port {
-		if s, ok := m.questions[asks]; ok {
+		if s, ok := m.questions[question]; ok {
 			return health.Resume(wanted.Rise, wanted.Fall, s)
 		}
 		return health.New(wanted.Rise, wanted.Fall)
 	}
-	if i := slices.IndexFunc(old.checks, func(k *check) bool { return k.question() == asks }); i >= 0 {
+	if i := slices.IndexFunc(old.checks, func(k *check) bool { return k.question() == question }); i >= 0 {
 		return health.Resume(wanted.Rise, wanted.Fall, old.checks[i].state)
 	}
 	if gone := old.gone(spec); len(gone) > 0 { // the new check replaces these
@@ -61,7 +67,7 @@ func (m memory) resume(spec Spec, wanted config.Check, now time.Time) health.Sta
 func (s *subject) gone(next Spec) []*check {
 	return slices.DeleteFunc(slices.Clone(s.checks), func(k *check) bool {
 		return slices.ContainsFunc(next.Checks, func(c config.Check) bool {
-			return question{next.Target(c), c.Kind} == k.question()
+			return asks(next, c) == k.question()
 		})
 	})
 }

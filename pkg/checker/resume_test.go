@@ -68,7 +68,7 @@ func TestReloadsChangeNoVerdict(t *testing.T) {
 		for _, name := range names {
 			if rapid.IntRange(0, 4).Draw(t, "there") > 0 {
 				some := rapid.SliceOfNDistinct(checks, 0, 3, func(c config.Check) question {
-					return question{netip.AddrPortFrom(netip.Addr{}, c.Port), c.Kind}
+					return question{netip.AddrPortFrom(netip.Addr{}, c.Port), c.Kind, false}
 				}).Draw(t, "checks")
 				all = append(all, spec(name, addresses[name], append([]config.Check{}, some...)...))
 			}
@@ -115,7 +115,7 @@ func TestReloadsChangeNoVerdict(t *testing.T) {
 // fresh returns the checks of a Spec with questions that its subject did not have before.
 func fresh(old *subject, next Spec) (all []config.Check) {
 	for _, c := range next.Checks {
-		if !slices.ContainsFunc(old.checks, func(k *check) bool { return k.question() == question{next.Target(c), c.Kind} }) {
+		if !slices.ContainsFunc(old.checks, func(k *check) bool { return k.question() == asks(next, c) }) {
 			all = append(all, c)
 		}
 	}

@@ -90,6 +90,11 @@ func serviceCases() []codesCase {
 			Mend:  func(n *node) { n.refuses(one, false); n.refuses(two, false) },
 		}},
 		{Case: problemtest.Case[*node]{
+			Code: problem.ServersUnreachable, Subject: "mysql", Beside: []problem.Code{problem.InstanceFault, problem.CheckNoNetwork},
+			Break: func(n *node) { n.answer(one, noRoute); n.answer(two, noRoute) },
+			Mend:  func(n *node) { n.refuses(one, false); n.refuses(two, false) },
+		}},
+		{Case: problemtest.Case[*node]{
 			Code: problem.VirtualServerDegraded, Subject: "mysql",
 			Break: func(n *node) { n.refuses(two, true) },
 			Mend:  func(n *node) { n.refuses(two, false) },
@@ -102,11 +107,12 @@ var tooMany = health.Result{Code: health.ServerFull, Class: health.Full, Cause: 
 func checkCases() []codesCase {
 	var all []codesCase
 	for code, as := range map[problem.Code]health.Result{
-		problem.CheckLogin:   {Code: health.Auth, Class: health.Unknown, Cause: "mysql: access denied"},
-		problem.CheckBlocked: {Code: health.Blocked, Class: health.Unknown, Cause: "mysql: host is blocked"},
-		problem.CheckSecret:  {Code: health.Secret, Class: health.Unknown, Cause: "mysql: no password file"},
-		problem.CheckLocal:   {Code: health.Local, Class: health.Unknown, Cause: "tcp: no descriptor"},
-		problem.ServerFull:   tooMany,
+		problem.CheckLogin:     {Code: health.Auth, Class: health.Unknown, Cause: "mysql: access denied"},
+		problem.CheckBlocked:   {Code: health.Blocked, Class: health.Unknown, Cause: "mysql: host is blocked"},
+		problem.CheckSecret:    {Code: health.Secret, Class: health.Unknown, Cause: "mysql: no password file"},
+		problem.CheckNoNetwork: noRoute,
+		problem.CheckLocal:     {Code: health.Local, Class: health.Unknown, Cause: "tcp: no descriptor"},
+		problem.ServerFull:     tooMany,
 	} {
 		all = append(all, codesCase{Case: problemtest.Case[*node]{
 			Code: code, Subject: "mysql/mysql2",

@@ -52,7 +52,7 @@ func (s *instances) start(i plan.Instance) {
 }
 
 func desired(i plan.Instance) election.Desired {
-	return election.Desired{Params: i.Params, Addresses: i.Advertised, Fault: i.Fault(), NotReady: i.NotReady}
+	return election.Desired{Params: i.Params, Addresses: i.Advertised, Fault: i.Fault(), NotReady: i.NotReady, Unfit: i.Unfit}
 }
 
 // set passes the desired state to a running instance.
@@ -122,7 +122,7 @@ func (s *instances) candidates() map[config.InstanceID]candidate {
 	all := make(map[config.InstanceID]candidate, len(s.all))
 	for id, i := range s.all {
 		all[id] = candidate{
-			heart: i.running.Heartbeat, lease: i.wanted.Config.Lease, offer: i.actor.Offer, release: func() { s.holder.Release(id) },
+			heart: i.running.Heartbeat, lease: i.wanted.Config.Lease, stalled: i.actor.Stalled, release: func() { s.holder.Release(id) },
 		}
 	}
 	return all

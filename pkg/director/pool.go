@@ -9,6 +9,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 	"github.com/lvs-director/lvs-director/pkg/plan"
+	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
@@ -67,4 +68,16 @@ func word(v health.Verdict) string {
 	default:
 		return "down"
 	}
+}
+
+// unreachable returns the problems of virtual servers whose real servers this director has no way to.
+func unreachable(p plan.Plan) []problem.Finding {
+	var found []problem.Finding
+	for _, name := range p.Unreachable() {
+		found = append(found, problem.Finding{
+			Code: problem.ServersUnreachable, Subject: name,
+			Text: name + ": this director has no way to its real servers: check its interfaces, addresses, routes and output rules",
+		})
+	}
+	return found
 }

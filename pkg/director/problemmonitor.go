@@ -111,7 +111,7 @@ func (m *problemMonitor) examine(much depth) status.Director {
 	s := m.look(much)
 	doc := report(s)
 	if s.pools {
-		m.pools = checked(doc.VirtualServers, doc.Tracks)
+		m.pools = append(checked(doc.VirtualServers, doc.Tracks), unreachable(s.plan)...)
 	}
 	if much == withCounters {
 		m.unread = s.unread

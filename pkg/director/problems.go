@@ -37,11 +37,13 @@ func checked(servers []status.VirtualServer, tracks []status.Track) []problem.Fi
 		}
 		for _, r := range v.RealServers {
 			name := v.Name + "/" + r.Name
-			found = append(found, alarming(r.Code, name, name+": "+r.Reason)...)
+			found = append(found, alarming(r.Code, name, name+": "+r.Reason, v.Name)...)
 		}
 	}
 	for _, t := range tracks {
-		found = append(found, alarming(t.Code, t.Name, "track "+t.Name+": "+t.Reason)...)
+		if t.State != "down" { // otherwise its instances are in FAULT
+			found = append(found, alarming(t.Code, t.Name, "track "+t.Name+": "+t.Reason)...)
+		}
 	}
 	return found
 }
@@ -62,8 +64,8 @@ func full(v status.VirtualServer) []string {
 
 // alarming returns the problem of a real server or track whose state is unchanged although an operator must act: its
 // check gives no result about it, or it is full.
-func alarming(code, subject, text string) []problem.Finding {
-	f := problem.Finding{Subject: subject, Text: text}
+func alarming(code, subject, text string, related ...string) []problem.Finding {
+	f := problem.Finding{Subject: subject, Text: text, Related: related}
 	switch health.Code(code) {
 	case health.Auth:
 		f.Code = problem.CheckLogin
@@ -73,6 +75,8 @@ func alarming(code, subject, text string) []problem.Finding {
 		f.Code = problem.CheckSecret
 	case health.Local:
 		f.Code = problem.CheckLocal
+	case health.NoNetwork:
+		f.Code = problem.CheckNoNetwork
 	case health.ServerFull:
 		f.Code = problem.ServerFull
 	default:

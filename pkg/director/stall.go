@@ -10,7 +10,6 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/task"
-	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
 const (
@@ -40,7 +39,7 @@ type stallMonitor struct {
 type candidate struct {
 	heart   *heartbeat.Signal
 	lease   time.Duration
-	offer   func(vrrp.Event) bool
+	stalled func(problem string) bool
 	release func()
 }
 
@@ -106,7 +105,7 @@ func (m *stallMonitor) judge(loops []heartbeat.Idle, elections map[config.Instan
 		case idle[e.heart] >= max(e.lease, 2*lookAtLoops):
 			// It sends no adverts, so another director has taken over the VIPs by now.
 			e.release()
-		case told[e.heart] != problem && e.offer(vrrp.Degraded{Reason: problem}):
+		case told[e.heart] != problem && e.stalled(problem):
 			told[e.heart] = problem
 		}
 	}

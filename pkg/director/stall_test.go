@@ -1,6 +1,7 @@
 package director
 
 import (
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -10,7 +11,6 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/election"
 	"github.com/lvs-director/lvs-director/pkg/heartbeat"
-	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
 func TestJudge(t *testing.T) {
@@ -21,7 +21,7 @@ func TestJudge(t *testing.T) {
 	elections := map[config.InstanceID]candidate{"mysql": {
 		heart:   beat,
 		lease:   5 * time.Second,
-		offer:   func(e vrrp.Event) bool { said = append(said, e.String()); return !full },
+		stalled: func(problem string) bool { said = append(said, fmt.Sprintf("degraded %q", problem)); return !full },
 		release: func() { said = append(said, "release") },
 	}}
 	v := newStallMonitor(nil, nil, slog.New(slog.DiscardHandler))

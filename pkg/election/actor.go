@@ -78,6 +78,8 @@ type Actor struct {
 	ready    task.Latch
 	snapshot atomic.Pointer[Snapshot]
 
+	stalled, unfit string // why this director is degraded; "" if it is not
+
 	sent, received uint64
 	lateness       Lateness
 	late           lateAdverts
@@ -197,14 +199,25 @@ func (a *Actor) Tell(event vrrp.Event) {
 	a.command(func(a *Actor) { a.step(event) })
 }
 
-// Offer is a Tell that does not block: it returns false if the command queue of the actor is full.
-func (a *Actor) Offer(event vrrp.Event) bool {
+// Stalled tells the machine that a loop of this director has stalled, "" that none has. It does not block: it returns
+// false if the command queue of the actor is full.
+func (a *Actor) Stalled(reason string) bool {
 	select {
-	case a.commands <- func(a *Actor) { a.step(event) }:
+	case a.commands <- func(a *Actor) { a.degrade(&a.stalled, reason) }:
 		return true
 	default:
 		return false
 	}
+}
+
+// degrade sets one of the reasons for which this director is degraded, and tells the machine all of them.
+func (a *Actor) degrade(which *string, reason string) {
+	*which = reason
+	both := a.stalled
+	if both != "" && a.unfit != "" {
+		both += "; "
+	}
+	a.step(vrrp.Degraded{Reason: both + a.unfit})
 }
 
 // Reconfigure changes the parameters and the VIPs listed in adverts without a change of state.

@@ -12,8 +12,9 @@ import (
 type Desired struct {
 	Params    vrrp.Params
 	Addresses []netip.Addr // the VIPs that adverts list
-	// Fault is why this director cannot serve, NotReady why it must not preempt; "" for no such reason.
-	Fault, NotReady string
+	// Fault is why this director cannot serve, NotReady why it must not preempt, Unfit why any other director serves
+	// better; "" for no such reason.
+	Fault, NotReady, Unfit string
 }
 
 // desired is the last desired state passed to an actor.
@@ -36,12 +37,18 @@ func (a *Actor) Set(d Desired) {
 	if d.NotReady != before.NotReady && d.NotReady != "" {
 		a.Tell(vrrp.NotReady{Reason: d.NotReady})
 	}
+	if d.Unfit != before.Unfit && d.Unfit != "" {
+		a.command(func(a *Actor) { a.degrade(&a.unfit, d.Unfit) })
+	}
 	switch {
 	case d.Fault == before.Fault:
 	case d.Fault == "":
 		a.Tell(vrrp.Recover{})
 	default:
 		a.Tell(vrrp.Faulted{Reason: d.Fault})
+	}
+	if d.Unfit != before.Unfit && d.Unfit == "" {
+		a.command(func(a *Actor) { a.degrade(&a.unfit, "") })
 	}
 	if d.NotReady != before.NotReady && d.NotReady == "" {
 		a.Tell(vrrp.Ready{})

@@ -14,6 +14,7 @@ type State struct {
 	since           time.Time // of known, up and full
 
 	passes, fails int  // in a row, counted only while they could change the state; Unknown touches neither
+	unrouted      int  // NoNetwork results in a row, at most fall
 	first         bool // down by the first result
 	served        bool // in the table at the director's start; see Served
 	lastGood      time.Time
@@ -34,7 +35,10 @@ func New(rise, fall int) State {
 func Resume(rise, fall int, from State) State {
 	s := from
 	s.rise, s.fall = max(rise, 1), max(fall, 1)
-	s.passes, s.fails, s.first = 0, 0, false
+	s.passes, s.fails, s.first, s.unrouted = 0, 0, false, 0
+	if from.withoutNetwork() {
+		s.unrouted = s.fall
+	}
 	return s
 }
 
@@ -81,6 +85,13 @@ func (s State) Last() Result { return s.last }
 func (s State) Step(at time.Time, r Result) (next State, changed bool) {
 	before := s
 	s.last, s.lastAt = r, at
+	switch r.Code {
+	case NoNetwork:
+		s.unrouted = min(s.unrouted+1, s.fall)
+	case Local, Secret: // no evidence about the network
+	default:
+		s.unrouted = 0
+	}
 	switch r.Class {
 	case Good:
 		s = s.pass(false)
@@ -129,9 +140,14 @@ func (s State) fail(r Result) State {
 	return s
 }
 
+// withoutNetwork reports whether the director had no way to the server in fall results in a row.
+func (s State) withoutNetwork() bool { return s.unrouted > 0 && s.unrouted >= s.fall }
+
 // verdict renders the state of this check alone.
 func (s State) verdict() Verdict {
-	v := Verdict{Known: s.known, Up: s.up, Full: s.full, Code: s.last.Code, Reason: s.reason(), Since: s.since}
+	v := Verdict{
+		Known: s.known, Up: s.up, Full: s.full, Code: s.last.Code, Reason: s.reason(), Since: s.since, NoNetwork: s.withoutNetwork(),
+	}
 	if s.known && !s.up && (s.last.Class == Good || s.last.Class == Full) {
 		v.Code = s.cause.Code // a server that is down is never "ok"
 	}

@@ -13,11 +13,14 @@ type Verdict struct {
 	Code   Code      // of the check that decides; "" before the first result
 	Reason string    // a sentence: "down: mysql: dial 10.77.0.12:3306: connection refused (2 of 2)"
 	Since  time.Time // when Known, Up and Full last changed; zero before the first decision
+	// NoNetwork: fall results of a check in a row say that this director has no way to the server. It is no evidence about
+	// the server, but about this director.
+	NoNetwork bool
 }
 
 // Same reports whether two verdicts require the same action. Reason and Since are for display and change more often.
 func (v Verdict) Same(w Verdict) bool {
-	return v.Known == w.Known && v.Up == w.Up && v.Full == w.Full && v.Code == w.Code
+	return v.Known == w.Known && v.Up == w.Up && v.Full == w.Full && v.Code == w.Code && v.NoNetwork == w.NoNetwork
 }
 
 // String returns the reason.
@@ -40,6 +43,9 @@ func All(states []State) Verdict {
 	}
 	if decides.Known && decides.Up && decides.Code == OK && !decides.Full {
 		decides.Reason = "up: " + joinCauses(states)
+	}
+	for _, s := range states {
+		decides.NoNetwork = decides.NoNetwork || s.withoutNetwork()
 	}
 	decides.Since = since(states, decides)
 	return decides

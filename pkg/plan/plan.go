@@ -65,7 +65,9 @@ type Instance struct {
 	Advertised []netip.Addr
 	Faults     []Fault // why it cannot serve: its interface first, then tracks by name
 	NotReady   string
+	Unfit      string         // why any other director serves better than this one; "" if none does
 	file       *config.Config // that it comes from
+	pools      []int          // its virtual servers: indexes in the table
 }
 
 // Fault is one reason why an instance cannot serve.
@@ -108,9 +110,14 @@ func Of(in Inputs) Plan {
 	vip := isVIP(in.Config, next)
 	p.Links = in.links(p.Node, vip)
 	p.Checks = in.checks(p.Node, vip)
+	pools := p.Table.poolsOn()
 	for _, cfg := range in.Config.Instances {
 		i := in.instance(cfg, p.Link(segmentOf(cfg)))
 		i.file = file
+		for _, vip := range i.Advertised {
+			i.pools = append(i.pools, pools[vip]...)
+		}
+		i.Unfit = p.Table.unfit(i.pools)
 		p.Instances = append(p.Instances, i)
 	}
 	for _, cfg := range in.files() {
@@ -131,7 +138,7 @@ func (p Plan) Judged(verdicts Verdicts, notReady string) Plan {
 	p.Instances = slices.Clone(p.Instances)
 	for n := range p.Instances {
 		i := &p.Instances[n]
-		i.NotReady, i.Faults = notReady, faults(i.Config, p.Link(i.Segment), verdicts)
+		i.NotReady, i.Faults, i.Unfit = notReady, faults(i.Config, p.Link(i.Segment), verdicts), p.Table.unfit(i.pools)
 	}
 	return p
 }

@@ -16,12 +16,14 @@ type Spec struct {
 	Served  bool       // it was in the table at the start of the director: see health.State.Served
 }
 
-// CheckID is the identity of a check: target, source, type and options. Checks with the same ID are probed once, and
+// CheckID is the identity of a check: target, source, type and options, and whether it is for a track. Checks with the same ID are probed once, and
 // all their Specs share the results.
 type CheckID struct {
 	Target netip.AddrPort
 	Source netip.Addr
 	Check  config.Check // with the Port of Target
+	// Track: a result NoNetwork is bad, because a track is about this director and not about a server.
+	Track bool
 }
 
 // Target returns the address and port that a check of this Spec probes.
@@ -36,5 +38,5 @@ func (s Spec) Target(c config.Check) netip.AddrPort {
 func (s Spec) CheckID(c config.Check) CheckID {
 	target := s.Target(c)
 	c.Port = target.Port()
-	return CheckID{Target: target, Source: s.Source, Check: c}
+	return CheckID{Target: target, Source: s.Source, Check: c, Track: s.Subject.Track != ""}
 }

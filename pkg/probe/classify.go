@@ -17,7 +17,7 @@ import (
 // about the server.
 //
 // EHOSTUNREACH is attributed to the server: no host answers ARP for it, or a router on the way reports it unreachable.
-// ENETUNREACH is attributed to the director: it has no route to the server.
+// health.NoNetwork is for what says that this director has no way there; health.Local for exhausted resources.
 var errnos = []struct {
 	errno    syscall.Errno
 	code     health.Code
@@ -31,12 +31,12 @@ var errnos = []struct {
 	{syscall.EHOSTUNREACH, health.Unreachable, health.Bad, "no route to host (it does not answer ARP, or a router or firewall says so)"},
 	{syscall.EHOSTDOWN, health.Unreachable, health.Bad, "host is down"},
 	{syscall.ETIMEDOUT, health.Timeout, health.Bad, "connection timed out"},
-	{syscall.ENETUNREACH, health.Local, health.Unknown, "this director has no route there (check its interfaces and routes)"},
-	{syscall.ENETDOWN, health.Local, health.Unknown, "this director's network is down (check its interfaces)"},
-	{syscall.EADDRNOTAVAIL, health.Local, health.Unknown, "this director cannot use its source address, or has no free port for it (check that the address is configured here)"},
+	{syscall.ENETUNREACH, health.NoNetwork, health.Unknown, "this director has no route there (check its interfaces and routes)"},
+	{syscall.ENETDOWN, health.NoNetwork, health.Unknown, "this director's network is down (check its interfaces)"},
+	{syscall.EADDRNOTAVAIL, health.Local, health.Unknown, "this director has no free source port (widen net.ipv4.ip_local_port_range)"}, // of connect(2); see unusable
 	{syscall.EADDRINUSE, health.Local, health.Unknown, "this director has no free source port (widen net.ipv4.ip_local_port_range)"},
-	{syscall.EPERM, health.Local, health.Unknown, "a firewall on this director forbids it (check its output rules)"},
-	{syscall.EACCES, health.Local, health.Unknown, "this director is not permitted to (check its firewall and route types)"},
+	{syscall.EPERM, health.NoNetwork, health.Unknown, "a firewall on this director forbids it (check its output rules)"},
+	{syscall.EACCES, health.NoNetwork, health.Unknown, "this director is not permitted to (check its firewall and route types)"},
 	{syscall.EMFILE, health.Local, health.Unknown, "this director has too many open files (raise LimitNOFILE)"},
 	{syscall.ENFILE, health.Local, health.Unknown, "this machine has too many open files (raise fs.file-max)"},
 	{syscall.ENOBUFS, health.Local, health.Unknown, "this director has no buffer space (check its memory and neighbour table)"},
@@ -52,6 +52,9 @@ func classify(err error, limit time.Duration) (health.Code, health.Class, string
 		return health.Local, health.Unknown, "the check was cancelled"
 	}
 	var errno syscall.Errno
+	if sentence := unusable(err); sentence != "" {
+		return health.NoNetwork, health.Unknown, sentence
+	}
 	if errors.As(err, &errno) {
 		for _, e := range errnos {
 			if errno == e.errno {
@@ -71,6 +74,23 @@ func classify(err error, limit time.Duration) (health.Code, health.Class, string
 		return health.Reset, health.Bad, "connection closed by the server"
 	default:
 		return health.Local, health.Unknown, printable(err.Error(), 200)
+	}
+}
+
+// unusable explains errors whose meaning depends on the system call: bind(2) reports a source address that this machine
+// does not have by the error with which connect(2) reports that no port is free, and connect(2) reports a blackhole
+// route as an invalid argument. "" for other errors.
+func unusable(err error) string {
+	var call *os.SyscallError
+	switch {
+	case !errors.As(err, &call):
+		return ""
+	case call.Syscall == "bind" && errors.Is(call.Err, syscall.EADDRNOTAVAIL):
+		return "this director cannot use its source address (check that the address is configured here)"
+	case call.Syscall == "connect" && errors.Is(call.Err, syscall.EINVAL):
+		return "this director has a blackhole route there (check its routes)"
+	default:
+		return ""
 	}
 }
 

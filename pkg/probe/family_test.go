@@ -44,12 +44,16 @@ func TestIPv6(t *testing.T) {
 		}
 		_ = conn.Close()
 	}
-	for _, tt := range []struct{ target, source, cause string }{
-		{open.String(), "127.0.0.1", `the source address is not of the target's family`},
-		{"127.0.0.1:1", "fd00::5", `the source address is not of the target's family`},
-		{open.String(), "fd00::6", `this director cannot use its source address.*`}, // not ours
+	for _, tt := range []struct {
+		target, source string
+		code           health.Code
+		cause          string
+	}{
+		{open.String(), "127.0.0.1", health.Local, `the source address is not of the target's family`},
+		{"127.0.0.1:1", "fd00::5", health.Local, `the source address is not of the target's family`},
+		{open.String(), "fd00::6", health.NoNetwork, `this director cannot use its source address.*`}, // not ours
 	} {
 		target := Target{Address: netip.MustParseAddrPort(tt.target), Source: netip.MustParseAddr(tt.source)}
-		check(t, TCP(within(t, 5*time.Second), target), health.Local, health.Unknown, `tcp: dial .*: `+tt.cause)
+		check(t, TCP(within(t, 5*time.Second), target), tt.code, health.Unknown, `tcp: dial .*: `+tt.cause)
 	}
 }

@@ -120,7 +120,7 @@ func TestTCP(t *testing.T) {
 	})
 	t.Run("source is not ours", func(t *testing.T) {
 		got := TCP(within(t, 5*time.Second), Target{Address: open, Source: netip.MustParseAddr("192.0.2.1")})
-		check(t, got, health.Local, health.Unknown, `tcp: dial 127\.0\.0\.1:\d+: this director cannot use its source address.*`)
+		check(t, got, health.NoNetwork, health.Unknown, `tcp: dial 127\.0\.0\.1:\d+: this director cannot use its source address.*`)
 	})
 	t.Run("refused", func(t *testing.T) {
 		got := TCP(within(t, 5*time.Second), Target{Address: closedPort(t)})
@@ -153,7 +153,10 @@ func TestClassify(t *testing.T) {
 		Class health.Class
 	}
 	bad := func(c health.Code) verdict { return verdict{c, health.Bad} }
-	local := verdict{health.Local, health.Unknown}
+	local, noNetwork := verdict{health.Local, health.Unknown}, verdict{health.NoNetwork, health.Unknown}
+	call := func(name string, e syscall.Errno) error {
+		return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError(name, e)}
+	}
 	tests := []struct {
 		err  error
 		want verdict
@@ -165,12 +168,19 @@ func TestClassify(t *testing.T) {
 		{context.DeadlineExceeded, bad(health.Timeout)},
 		{os.ErrDeadlineExceeded, bad(health.Timeout)},
 		{io.EOF, bad(health.Reset)},
-		{wrap(syscall.ENETUNREACH), local},
-		{wrap(syscall.EADDRNOTAVAIL), local},
+		{wrap(syscall.ENETUNREACH), noNetwork},
+		{wrap(syscall.ENETDOWN), noNetwork},
+		{wrap(syscall.EPERM), noNetwork},
+		{wrap(syscall.EACCES), noNetwork},
+		{wrap(syscall.EINVAL), noNetwork}, // a blackhole route
+		{call("bind", syscall.EINVAL), local},
+		{call("bind", syscall.EADDRNOTAVAIL), noNetwork}, // no such address
+		{wrap(syscall.EADDRNOTAVAIL), local},             // no free port
+		{call("socket", syscall.EAFNOSUPPORT), local},
+		{call("socket", syscall.EMFILE), local},
 		{wrap(syscall.EMFILE), local},
 		{wrap(syscall.ENFILE), local},
 		{wrap(syscall.ENOBUFS), local},
-		{wrap(syscall.EPERM), local},
 		{wrap(syscall.EAGAIN), local}, // whose Timeout() is true
 		{context.Canceled, local},
 		{errors.New("never seen before"), local},

@@ -12,6 +12,8 @@ const (
 	CheckSecret           Code = "check_secret"
 	CheckLocal            Code = "check_local"
 	ServerFull            Code = "server_full"
+	CheckNoNetwork        Code = "check_no_network"
+	ServersUnreachable    Code = "servers_unreachable"
 	ClusterFileUnusable   Code = "cluster_file_unusable"
 	ClusterFileChanged    Code = "cluster_file_changed"
 	ReloadRefused         Code = "reload_refused"
@@ -125,7 +127,18 @@ func checkCodes() []Declaration {
 		{
 			Code: CheckLocal, Severity: Warning, Role: Director, Subject: "real server or track",
 			Means:  "this director could not run the check; the last state is kept",
-			Remedy: "the fault is on this director, not on the server. Act on the reason: a route or an address is missing, file descriptors are used up, or the machine has too little CPU time",
+			Remedy: "the fault is on this director, not on the server. Act on the reason: file descriptors, ports or memory are used up, or the machine has too little CPU time",
+		},
+		{
+			Code: CheckNoNetwork, Severity: Warning, Role: Director, Subject: "real server or track",
+			Means:       "this director has no way to the server: no route, no address or no permission; its last state is kept",
+			Remedy:      "the fault is on this director, not on the server. Run ip route get ADDRESS with the address of the server, and ip addr: restore the route, the interface or the address. If the reason says not permitted, look at iptables -L OUTPUT -v, nft list ruleset and IPAddressDeny in the unit",
+			ExplainedBy: []Code{ServersUnreachable},
+		},
+		{
+			Code: ServersUnreachable, Severity: Critical, Role: Director, Subject: "virtual server",
+			Means:  "this director has no way to any real server of the virtual server: clients fail while it is MASTER",
+			Remedy: "restore the interface, address or route to the real servers on this director: ip route get ADDRESS with the address of one shows what is missing. Meanwhile another director that reaches them is MASTER by itself",
 		},
 		{
 			Code: ServerFull, Severity: Warning, Role: Director, Subject: "real server or track",

@@ -44,8 +44,8 @@ type (
 	// Startup is remembered. A second one replaces the reason.
 	Faulted struct{ Reason string }
 
-	// Degraded says that a part of this director has stalled while the election still runs: another director serves
-	// better, but a degraded one is better than none. The machine goes to FAULT; a MASTER resigns first. In FAULT it
+	// Degraded says that a part of this director has stalled while the election still runs, or that it has no way to its
+	// real servers: another director serves better, but a degraded one is better than none. The machine goes to FAULT; a MASTER resigns first. In FAULT it
 	// does not preempt, but takes over if there is no MASTER for a master-down interval. An empty Reason ends the
 	// degraded condition.
 	Degraded struct{ Reason string }
