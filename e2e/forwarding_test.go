@@ -283,6 +283,8 @@ func (c *natCluster) awaitBoth(n *node) {
 // moves together with the outside one."
 // Proves docs/packet-flow.md: "The director routes packets, so it sets `net.ipv4.ip_forward=1`, and `send_redirects=0`
 // on `all` and on the instances' interfaces; it restores the previous values when it stops."
+// Proves docs/operations.md: "A director with `forward: nat` reads the rules every 3 s and reports `answers_blocked` if they
+// drop the answers of a real server, with the command that lets them pass."
 // Proves docs/agent.md: "It asks the kernel for the next hop of answers to clients and reports a problem if that is not
 // an address that the directors hold:"
 func TestForwardNAT(t *testing.T) {
@@ -307,6 +309,7 @@ func TestForwardNAT(t *testing.T) {
 	agent.WaitLog("over: virtual server mysql: answers leave through 10.79.0.254", soon)
 	healthy(t, c.master, c.backup, c.servers[0], c.servers[1])
 
+	t.Run("packet filter", func(t *testing.T) { c.filtered(t) })
 	t.Run("kill", func(t *testing.T) {
 		measured := measure.Start(c.client, vipPort, measure.Options{})
 		measured.WaitAnswered("", soon)
@@ -349,6 +352,49 @@ func TestForwardNAT(t *testing.T) {
 func (n *node) routing() string {
 	n.t.Helper()
 	return n.Run("sysctl", "-a", "-r", `^net\.ipv[46]\..*(ip_forward|\.forwarding|_redirects)$`)
+}
+
+// filtered makes the MASTER's packet filter drop the answers, and runs the commands that its status shows.
+func (c *natCluster) filtered(t *testing.T) {
+	t.Helper()
+	check := func(code int, want string) {
+		t.Helper()
+		lab.Eventually(t, soon, func() error {
+			if out, err := c.master.ctl("status", "--check"); lab.ExitCode(err) != code || !strings.Contains(out, want) {
+				return fmt.Errorf("status --check: %v %q, want exit code %d and %q", err, out, code, want)
+			}
+			return nil
+		})
+	}
+	served := func(want bool) {
+		t.Helper()
+		m := measure.Start(c.client, vipPort, measure.Options{})
+		if want {
+			m.WaitAnswered("mysql1", soon)
+			m.WaitAnswered("mysql2", soon)
+		} else {
+			time.Sleep(300 * time.Millisecond)
+		}
+		if result := m.Stop(); want != (result.Failed() == 0) || !want && len(result.AnsweredBy()) > 0 {
+			t.Errorf("served %v is wanted: %s", want, result)
+		}
+	}
+	check(0, "OK")
+	c.master.Run("iptables", "-P", "FORWARD", "DROP")
+	c.master.Run("iptables", "-A", "FORWARD", "-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "ACCEPT")
+	served(false)
+	check(2, "iptables-legacy, table filter, chain FORWARD: policy DROP")
+	for _, server := range []string{"10.79.0.11", "10.79.0.12"} { // the command in the problem's remedy
+		c.master.Run("iptables-legacy", "-I", "FORWARD", "-s", server, "-p", "tcp", "--sport", "3307", "-j", "ACCEPT")
+	}
+	check(0, "OK")
+	served(true)
+	c.master.Run("sysctl", "-w", "net.ipv4.conf.eth1.forwarding=0")
+	served(false)
+	check(2, "net.ipv4.conf.eth1.forwarding is 0")
+	c.master.Run("sysctl", "-w", "net.ipv4.conf.eth1.forwarding=1")
+	check(0, "OK")
+	served(true)
 }
 
 // wrongGateway starts the agent of a real server whose answers would bypass the directors, judges how the agent reports

@@ -77,6 +77,7 @@ type loops struct {
 	sockets   *sockets
 	instances *instances
 	stalls    *stallMonitor
+	answers   *answerMonitor
 	table     *table
 }
 
@@ -132,6 +133,7 @@ func (d *Director) Run(ctx context.Context) (err error) {
 	d.loops.Set(l)
 	l.group.Start(l.stalls)
 	l.group.Start(d.problems)
+	l.group.Start(l.answers)
 	d.o.Started()
 	d.log.Info("directing", "node", d.o.Node.Name, "config", d.in.Config.Summary())
 	return d.serve(ctx, l, heart)
@@ -163,6 +165,10 @@ func (d *Director) open() (*loops, error) {
 	l.instances = &instances{
 		group: task.NewGroup(&d.heartbeats), sockets: l.sockets, suspended: d.o.Kernel.Suspended, told: d.transition, log: d.log,
 		all: map[config.InstanceID]*instance{},
+	}
+	l.answers = &answerMonitor{
+		kernel: d.o.Kernel, plan: d.plan.Load, changed: d.problems.poke,
+		sight: func() sight { return l.watcher.seen.Load() },
 	}
 	l.stalls = newStallMonitor(&d.heartbeats, l.instances.candidates, d.log)
 	return l, nil

@@ -1,6 +1,7 @@
 package director
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
 	"github.com/lvs-director/lvs-director/pkg/logtest"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
@@ -40,9 +42,11 @@ type fakeKernel struct {
 	events    func(addr.Event)
 	fail      map[string]error // errors by the prefix of the change
 	daemons   []string         // other programs with a VRRP socket
-	stuck     chan struct{}    // not nil: writes to the table block until it is closed
-	sendTime  time.Duration    // how long sending an advert takes
-	sendError error            // why no advert can be sent
+	rules     firewall.Rules
+	route     string        // the interface of every route; "": that of the network
+	stuck     chan struct{} // not nil: writes to the table block until it is closed
+	sendTime  time.Duration // how long sending an advert takes
+	sendError error         // why no advert can be sent
 }
 
 func newFakeKernel() *fakeKernel {
@@ -274,6 +278,18 @@ func (k *fakeKernel) Apply(ctx context.Context, ops []lvs.Op) ([]lvs.Op, error) 
 func (k *fakeKernel) VRRPDaemons() ([]string, error) { return k.daemons, nil }
 
 func (k *fakeKernel) Suspended() time.Duration { return 0 }
+
+func (k *fakeKernel) Firewall(_ context.Context, family kernel.Family) (firewall.Rules, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.rules, k.fail["firewall"]
+}
+
+func (k *fakeKernel) RouteInterface(to netip.Addr) (string, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return cmp.Or(k.route, interfaceOf(to, k.addresses)), nil
+}
 
 func (k *fakeKernel) Probe(_ context.Context, t probe.Target) probe.Result {
 	k.mu.Lock()

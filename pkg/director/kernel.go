@@ -2,11 +2,13 @@ package director
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/election"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 	"github.com/lvs-director/lvs-director/pkg/probe"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
@@ -35,6 +37,10 @@ type Kernel interface {
 	Services() ([]lvs.Service, error)
 	// Suspended returns the total time for which the host has been suspended.
 	Suspended() time.Duration
+	// Firewall reads the packet filter rules for forwarded packets of a family.
+	Firewall(ctx context.Context, family kernel.Family) (firewall.Rules, error)
+	// RouteInterface returns the interface by which packets to an address leave.
+	RouteInterface(to netip.Addr) (string, error)
 	// Probe runs one check; it ends with ctx at the latest.
 	Probe(ctx context.Context, t probe.Target) probe.Result
 }

@@ -125,6 +125,7 @@ func ofNode(s snapshots) []problem.Finding {
 			found = append(found, problem.Finding{Code: one.code, Text: one.intro + one.text})
 		}
 	}
+	found = append(found, s.answers...)
 	if !s.started {
 		found = append(found, problem.Finding{Code: problem.DaemonStarting, Text: "the director has not started yet"})
 	}

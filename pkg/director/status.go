@@ -10,6 +10,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 	"github.com/lvs-director/lvs-director/pkg/plan"
+	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/status"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
@@ -31,6 +32,7 @@ type snapshots struct {
 	stall     string
 	unsaved   string
 	sysctls   string
+	answers   []problem.Finding
 }
 
 // Status returns the status document. It may be called from any goroutine at any time and does not wait for the loops.
@@ -62,6 +64,7 @@ func (d *Director) snapshots(much depth) snapshots {
 	s.started = true
 	s.instances, s.sockets = l.instances.snapshots(), l.sockets.snapshots()
 	s.stall, s.unsaved, s.sysctls = l.stalls.Snapshot(), l.state.Problem(), l.sysctls.Problem()
+	s.answers = l.answers.Findings()
 	select {
 	case <-l.checker.Ready():
 		s.checked = true

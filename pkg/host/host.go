@@ -2,13 +2,17 @@ package host
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/director"
 	"github.com/lvs-director/lvs-director/pkg/election"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/kernel/clock"
+	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
 	"github.com/lvs-director/lvs-director/pkg/kernel/ipvs"
+	"github.com/lvs-director/lvs-director/pkg/kernel/route"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
 	"github.com/lvs-director/lvs-director/pkg/kernel/vrrpsock"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
@@ -72,6 +76,14 @@ func (Host) Services() ([]lvs.Service, error) { return ipvs.Snapshot() }
 
 // Suspended implements director.Kernel.
 func (Host) Suspended() time.Duration { return clock.Suspended() }
+
+// Firewall implements director.Kernel.
+func (Host) Firewall(ctx context.Context, family kernel.Family) (firewall.Rules, error) {
+	return firewall.Read(ctx, family)
+}
+
+// RouteInterface implements director.Kernel.
+func (Host) RouteInterface(to netip.Addr) (string, error) { return route.Interface(to) }
 
 // Probe implements director.Kernel.
 func (Host) Probe(ctx context.Context, t probe.Target) probe.Result { return probe.Make(ctx, t) }

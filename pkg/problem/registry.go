@@ -7,6 +7,8 @@ const (
 	InstanceFault         Code = "instance_fault"
 	VirtualServerDown     Code = "virtual_server_down"
 	VirtualServerDegraded Code = "virtual_server_degraded"
+	AnswersBlocked        Code = "answers_blocked"
+	AnswersUnclear        Code = "answers_unclear"
 	CheckLogin            Code = "check_login"
 	CheckBlocked          Code = "check_blocked"
 	CheckSecret           Code = "check_secret"
@@ -91,6 +93,17 @@ func serviceCodes() []Declaration {
 			Means:       "some of its real servers are down, full or unknown",
 			Remedy:      "the other real servers serve. lvsctl status shows the reason for each that is not up: repair it; it gets connections again by itself",
 			ExplainedBy: []Code{ServerFull},
+		},
+		{
+			Code: AnswersBlocked, Severity: Critical, Role: Director, Subject: "virtual server",
+			Means:  "this director drops the answers of real servers with forward: nat: by its packet filter, or because it does not forward packets of that interface. Clients get no answer while it is MASTER",
+			Remedy: "run the command that lvsctl status shows: it adds the rule, or sets the sysctl. Make it permanent where these rules come from",
+		},
+		{
+			Code: AnswersUnclear, Severity: Warning, Role: Director, Subject: "virtual server",
+			Means:       "it is not known whether this director forwards the answers of real servers with forward: nat: its packet filter has rules that cannot be judged, or cannot be read",
+			Remedy:      "try it from a client with the command that lvsctl status shows. If it works, add a rule before the one shown that accepts the answers by the real server's address and port",
+			ExplainedBy: []Code{AnswersBlocked},
 		},
 	}
 }

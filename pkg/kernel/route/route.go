@@ -55,3 +55,29 @@ func Gateway(source netip.Addr) (netip.Addr, error) {
 	gateway, _ := netip.AddrFromSlice(found[0].Gw)
 	return gateway.Unmap(), nil
 }
+
+// Interface returns the name of the interface by which packets of this machine to an address leave.
+//
+// Errors: ErrNoRoute.
+func Interface(to netip.Addr) (string, error) {
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return "", fmt.Errorf("open route netlink: %w", err)
+	}
+	defer h.Close()
+	if err := h.SetSocketTimeout(requestTimeout); err != nil {
+		return "", fmt.Errorf("open route netlink: %w", err)
+	}
+	found, err := h.RouteGet(net.IP(to.AsSlice()))
+	if errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH) || (err == nil && len(found) == 0) {
+		err = ErrNoRoute
+	}
+	if err != nil {
+		return "", fmt.Errorf("route to %s: %w", to, err)
+	}
+	link, err := h.LinkByIndex(found[0].LinkIndex)
+	if err != nil {
+		return "", fmt.Errorf("the interface of the route to %s: %w", to, err)
+	}
+	return link.Attrs().Name, nil
+}

@@ -71,3 +71,25 @@ func TestGateway(t *testing.T) {
 		}
 	}
 }
+
+func TestInterface(t *testing.T) {
+	require.Root(t)
+	runtime.LockOSThread() // never unlocked: the thread, and with it the namespace, ends with the test
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+	for _, arguments := range []string{
+		"link add eth0 type veth peer name eth1", "link set eth0 up", "link set eth1 up",
+		"addr add 10.77.0.2/24 dev eth0", "addr add 10.79.0.2/24 dev eth1", "addr add fd00:79::2/64 dev eth1 nodad", "route add 10.79.0.12 dev eth0",
+	} {
+		if out, err := exec.Command("ip", strings.Fields(arguments)...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %s: %v: %s", arguments, err, out)
+		}
+	}
+	for to, want := range map[string]string{"10.77.0.11": "eth0", "10.79.0.11": "eth1", "10.79.0.12": "eth0", "fd00:79::11": "eth1", "192.0.2.1": ""} {
+		got, err := Interface(netip.MustParseAddr(to))
+		if got != want || (want == "") != errors.Is(err, ErrNoRoute) {
+			t.Errorf("%s: %q, %v, want %q", to, got, err, want)
+		}
+	}
+}

@@ -1,0 +1,264 @@
+package director
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
+	"github.com/lvs-director/lvs-director/pkg/plan"
+	"github.com/lvs-director/lvs-director/pkg/problem"
+	"github.com/lvs-director/lvs-director/pkg/task"
+)
+
+const (
+	// answersEvery is how often the way of answers is judged, answersWithin the deadline of reading the rules.
+	answersEvery  = 3 * time.Second
+	answersWithin = 5 * time.Second
+	// answersShare is the ratio of the pause to the duration of a judgement: a host may have thousands of rules.
+	answersShare = 20
+)
+
+// answerMonitor judges whether this host would forward the answers of real servers with forward: nat. The packet filter
+// sees them in the chain FORWARD, with the real server's address as source, because IPVS rewrites them later. It only
+// reads, and does nothing while no virtual server has forward: nat.
+type answerMonitor struct {
+	kernel  Kernel
+	plan    func() plan.Plan
+	sight   func() sight
+	changed func() // called when the problems have changed
+	ready   task.Latch
+	found   atomic.Pointer[[]problem.Finding]
+}
+
+// Name implements task.Task.
+func (m *answerMonitor) Name() string { return "the monitor of NAT answers" }
+
+// Ready is closed when the monitor is running.
+func (m *answerMonitor) Ready() <-chan struct{} { return m.ready.Ready() }
+
+// Findings returns the problems that were found last.
+func (m *answerMonitor) Findings() []problem.Finding {
+	if found := m.found.Load(); found != nil {
+		return *found
+	}
+	return nil
+}
+
+// Run judges until ctx ends.
+func (m *answerMonitor) Run(ctx context.Context) error {
+	heart := heartbeat.From(ctx)
+	m.ready.Close()
+	for ctx.Err() == nil {
+		heart.Beat()
+		begun := time.Now()
+		found := m.look(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		if before := m.Findings(); !slices.EqualFunc(before, found, func(a, b problem.Finding) bool { return a.Code == b.Code && a.Text == b.Text }) {
+			m.found.Store(&found)
+			m.changed()
+		}
+		for wait := max(answersEvery, answersShare*time.Since(begun)); wait > 0 && ctx.Err() == nil; wait -= heartbeat.Every {
+			heart.Beat()
+			pause(ctx, min(wait, heartbeat.Every))
+		}
+	}
+	return nil
+}
+
+// answer is the way of the answers of one real server.
+type answer struct {
+	service config.VirtualServer
+	server  config.RealServer
+	packet  firewall.Packet
+}
+
+// answersOf returns the answers of all real servers with forward: nat. addresses are those of this host.
+func answersOf(p plan.Plan, addresses []kernel.Address) []answer {
+	var all []answer
+	for _, v := range p.Config.VirtualServers {
+		if v.Forward != config.NAT {
+			continue
+		}
+		out := interfaceOf(v.Address, addresses)
+		for _, i := range p.Config.Instances {
+			if slices.ContainsFunc(i.VirtualAddresses, func(vip netip.Prefix) bool { return vip.Addr() == v.Address }) {
+				out = i.Interface
+			}
+		}
+		for _, r := range v.RealServers {
+			all = append(all, answer{v, r, firewall.Packet{
+				In: interfaceOf(r.Address, addresses), Out: out, Source: r.Address, Port: r.Port, Protocol: v.Protocol,
+			}})
+		}
+	}
+	return all
+}
+
+// interfaceOf returns the interface whose network has an address; "" if it is behind a router.
+func interfaceOf(a netip.Addr, addresses []kernel.Address) string {
+	name, longest := "", -1
+	for _, own := range addresses {
+		if !own.Prefix.IsSingleIP() && own.Prefix.Contains(a) && own.Prefix.Bits() > longest {
+			name, longest = own.Interface, own.Prefix.Bits()
+		}
+	}
+	return name
+}
+
+// obstacle is what stops the answers of a real server.
+type obstacle struct {
+	code         problem.Code
+	text, remedy string
+}
+
+func (m *answerMonitor) look(ctx context.Context) []problem.Finding {
+	p := m.plan()
+	if p.Config == nil {
+		return nil
+	}
+	answers := answersOf(p, m.sight().addresses)
+	if len(answers) == 0 {
+		return nil
+	}
+	judge := m.judge(ctx)
+	known := map[firewall.Packet]*obstacle{}
+	stopped := map[string]map[obstacle][]string{} // real servers, by virtual server and obstacle
+	for n, a := range answers {
+		if n%giveWayEvery == giveWayEvery-1 {
+			runtime.Gosched()
+		}
+		o, judged := known[a.packet]
+		if !judged {
+			o = judge(a.packet)
+			known[a.packet] = o
+		}
+		if o == nil {
+			continue
+		}
+		if stopped[a.service.Name] == nil {
+			stopped[a.service.Name] = map[obstacle][]string{}
+		}
+		one := *o
+		if one.remedy == "" {
+			one.remedy = fmt.Sprintf("try it from a client: nc -vz %s %d (it says open if the answers pass)", a.service.Address, a.service.Port)
+		}
+		stopped[a.service.Name][one] = append(stopped[a.service.Name][one], a.server.Name)
+	}
+	return reportAnswers(answers, stopped)
+}
+
+// reportAnswers returns one problem for each virtual server and code, in the order of the file.
+func reportAnswers(answers []answer, stopped map[string]map[obstacle][]string) []problem.Finding {
+	var found []problem.Finding
+	for _, a := range answers {
+		obstacles := stopped[a.service.Name]
+		delete(stopped, a.service.Name)
+		for _, code := range []problem.Code{problem.AnswersBlocked, problem.AnswersUnclear} {
+			byText := map[string]*problem.Finding{}
+			for o, servers := range obstacles {
+				if o.code != code {
+					continue
+				}
+				slices.Sort(servers)
+				f := problem.Finding{Code: code, Subject: a.service.Name, Remedy: o.remedy, Text: fmt.Sprintf("%s: answers of %s: %s", a.service.Name, strings.Join(servers, ", "), o.text)}
+				byText[f.Text] = &f
+			}
+			found = append(found, firstOf(byText)...)
+		}
+	}
+	return found
+}
+
+// firstOf returns the problem with the smallest text, which tells how many others there are.
+func firstOf(byText map[string]*problem.Finding) []problem.Finding {
+	if len(byText) == 0 {
+		return nil
+	}
+	texts := make([]string, 0, len(byText))
+	for text := range byText {
+		texts = append(texts, text)
+	}
+	first := *byText[slices.Min(texts)]
+	if more := len(texts) - 1; more > 0 {
+		first.Text += fmt.Sprintf(" (and %d more)", more)
+		first.Remedy += "; likewise for the other real servers"
+	}
+	return []problem.Finding{first}
+}
+
+// judge reads the rules and returns a function that judges one packet; its result is nil if nothing stops the packet.
+func (m *answerMonitor) judge(ctx context.Context) func(firewall.Packet) *obstacle {
+	sysctls := m.kernel.Sysctls()
+	value, err := sysctls.Get("net.ipv4.vs.conntrack")
+	tracked := err == nil && value == "1"
+	type ruleset struct {
+		rules firewall.Rules
+		err   error
+	}
+	read := map[kernel.Family]ruleset{}
+	return func(p firewall.Packet) *obstacle {
+		if o := m.routing(p, sysctls.Get); o != nil {
+			return o
+		}
+		family := kernel.FamilyOf(p.Source)
+		set, done := read[family]
+		if !done {
+			limited, cancel := context.WithTimeout(ctx, answersWithin)
+			set.rules, set.err = m.kernel.Firewall(limited, family)
+			cancel()
+			read[family] = set
+		}
+		if set.err != nil {
+			return &obstacle{code: problem.AnswersUnclear, text: "cannot tell whether this host forwards them: " + set.err.Error()}
+		}
+		p.Tracked = tracked
+		switch verdict := set.rules.Judge(p); verdict.Outcome {
+		case firewall.Blocked:
+			return &obstacle{problem.AnswersBlocked, "the packet filter of this host drops them: " + verdict.Why, set.rules.Remedy(p, verdict)}
+		case firewall.Unclear:
+			return &obstacle{code: problem.AnswersUnclear, text: "cannot tell whether the packet filter of this host drops them: " + verdict.Why}
+		}
+		return nil
+	}
+}
+
+// routing judges the sysctls of the interface on which answers arrive.
+func (m *answerMonitor) routing(p firewall.Packet, get func(string) (string, error)) *obstacle {
+	if p.In == "" || p.Source.Is6() {
+		return nil // IPv6 has one switch for all interfaces, which the sysctl loop keeps, and no rp_filter
+	}
+	read := func(iface, name string) string {
+		value, _ := get(plan.ConfKey(iface, name)) // "" if it does not exist: no obstacle
+		return value
+	}
+	show := func(iface, name string) string {
+		return "net.ipv4.conf." + strings.ReplaceAll(iface, ".", "/") + "." + name
+	}
+	if on, _ := get("net.ipv4.ip_forward"); on == "1" && read(p.In, "forwarding") == "0" { // otherwise the sysctl loop reports ip_forward
+		key := show(p.In, "forwarding")
+		return &obstacle{problem.AnswersBlocked, key + " is 0: this host does not forward them", "sysctl -w " + key + "=1"}
+	}
+	if max(read("all", "rp_filter"), read(p.In, "rp_filter")) != "1" { // 2 is loose, and wins
+		return nil
+	}
+	by, err := m.kernel.RouteInterface(p.Source)
+	if err != nil || by == p.In {
+		return nil
+	}
+	return &obstacle{
+		problem.AnswersBlocked,
+		fmt.Sprintf("reverse path filtering on %s drops them, because the route to %s leaves by %s", p.In, p.Source, by),
+		fmt.Sprintf("correct the route, or sysctl -w %s=2", show(p.In, "rp_filter")),
+	}
+}

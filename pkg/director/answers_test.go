@@ -1,0 +1,133 @@
+package director
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
+	"github.com/lvs-director/lvs-director/pkg/problem"
+	"github.com/lvs-director/lvs-director/pkg/problem/problemtest"
+)
+
+// natFile has the clients on eth0 and the real servers on eth1.
+var natFile = electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "nat", "10.78.0.11", "10.78.0.12")
+
+// filter sets the policy and the rules of the chain FORWARD.
+func (k *fakeKernel) filter(policy string, rules ...string) {
+	text := "*filter\n:FORWARD " + policy + " [0:0]\n"
+	for _, r := range rules {
+		text += "-A FORWARD " + r + "\n"
+	}
+	parsed, err := firewall.ParseSave("iptables", text+"COMMIT\n")
+	if err != nil {
+		panic(err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.rules = parsed
+}
+
+func (k *fakeKernel) set(key, value string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.sysctls[key] = value
+}
+
+func (k *fakeKernel) leaveBy(iface string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.route = iface
+}
+
+func answersCases() []codesCase {
+	nat := func(code problem.Code, fault string, breaks, mends func(n *node)) codesCase {
+		return codesCase{File: natFile, Case: problemtest.Case[*node]{Code: code, Subject: "mysql", Fault: fault, Break: breaks, Mend: mends}}
+	}
+	return []codesCase{
+		nat(problem.AnswersBlocked, "policy DROP", func(n *node) { n.filter("DROP") }, func(n *node) {
+			n.filter("DROP", "-s 10.78.0.11/32 -p tcp -m tcp --sport 3306 -j ACCEPT", "-s 10.78.0.12/32 -p tcp -m tcp --sport 3306 -j ACCEPT")
+		}),
+		nat(problem.AnswersBlocked, "forwarding is off on the interface",
+			func(n *node) { n.set("net/ipv4/conf/eth1/forwarding", "0") }, func(n *node) { n.set("net/ipv4/conf/eth1/forwarding", "1") }),
+		nat(problem.AnswersBlocked, "reverse path filtering",
+			func(n *node) { n.set("net/ipv4/conf/all/rp_filter", "1"); n.leaveBy("eth0") },
+			func(n *node) { n.set("net/ipv4/conf/eth1/rp_filter", "2") }),
+		nat(problem.AnswersUnclear, "a rule that cannot be judged",
+			func(n *node) { n.filter("ACCEPT", "-m set --match-set bad src -j DROP") }, func(n *node) { n.filter("ACCEPT") }),
+		nat(problem.AnswersUnclear, "rules that cannot be read",
+			func(n *node) { n.refuse("firewall", errors.New("install the package nftables")) }, func(n *node) { n.refuse("firewall", nil) }),
+	}
+}
+
+// TestAnswers: the problem names the real servers concerned, the reason and the command.
+func TestAnswers(t *testing.T) {
+	for name, c := range map[string]struct {
+		file   string
+		before func(m *machine)
+		want   string // text and remedy; "": no problem
+	}{
+		"accepted": {natFile, func(m *machine) { m.filter("ACCEPT") }, ""},
+		"dropped": {
+			natFile, func(m *machine) { m.filter("DROP") },
+			"mysql: answers of mysql1: the packet filter of this host drops them: iptables, table filter, chain FORWARD: policy DROP (and 1 more)" +
+				" | iptables -I FORWARD -s 10.78.0.11 -p tcp --sport 3306 -j ACCEPT (and in the file of these rules); likewise for the other real servers",
+		},
+		"one of them": {
+			natFile, func(m *machine) { m.filter("DROP", "-s 10.78.0.11/32 -j ACCEPT") },
+			"mysql: answers of mysql2: the packet filter of this host drops them: iptables, table filter, chain FORWARD: policy DROP" +
+				" | iptables -I FORWARD -s 10.78.0.12 -p tcp --sport 3306 -j ACCEPT (and in the file of these rules)",
+		},
+		"only established connections": {natFile, func(m *machine) {
+			m.filter("DROP", "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT")
+			m.set("net/ipv4/vs/conntrack", "1")
+		}, ""},
+		"forwarding": {
+			natFile, func(m *machine) { m.set("net/ipv4/conf/eth1/forwarding", "0") },
+			"mysql: answers of mysql1, mysql2: net.ipv4.conf.eth1.forwarding is 0: this host does not forward them | sysctl -w net.ipv4.conf.eth1.forwarding=1",
+		},
+		"reverse path": {
+			natFile, func(m *machine) { m.set("net/ipv4/conf/eth1/rp_filter", "1"); m.leaveBy("eth0") },
+			"mysql: answers of mysql1: reverse path filtering on eth1 drops them, because the route to 10.78.0.11 leaves by eth0 (and 1 more)" +
+				" | correct the route, or sysctl -w net.ipv4.conf.eth1.rp_filter=2; likewise for the other real servers",
+		},
+		"strict, and the route is right": {natFile, func(m *machine) { m.set("net/ipv4/conf/eth1/rp_filter", "1") }, ""},
+		"not known": {
+			natFile, func(m *machine) { m.filter("ACCEPT", "-j NFQUEUE --queue-num 0") },
+			"mysql: answers of mysql1, mysql2: cannot tell whether the packet filter of this host drops them: iptables, table filter, chain FORWARD: -A FORWARD -j NFQUEUE --queue-num 0" +
+				" | try it from a client: nc -vz 10.77.0.100 3306 (it says open if the answers pass)",
+		},
+		"direct routing": {strings.ReplaceAll(natFile, "forward: nat", "forward: dr"), func(m *machine) { m.filter("DROP") }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			world(t, func(t *testing.T, m *machine) {
+				c.before(m)
+				m.start(c.file)
+				m.pass(4 * time.Second)
+				var got []string
+				for _, p := range m.Status().ProblemDetails {
+					got = append(got, fmt.Sprintf("%s | %s", p.Text, p.Remedy))
+				}
+				if text := strings.Join(got, "\n"); text != c.want {
+					t.Errorf("%s\nwant\n%s", text, c.want)
+				}
+			})
+		})
+	}
+}
+
+func TestAnswersOfEachVirtualServer(t *testing.T) {
+	file := electing + router("a", "eth0", 51, vip) + virtualServers
+	for n := range 3 {
+		file += strings.Replace(balancing(fmt.Sprintf("s%d", n), vip, "nat", "10.78.0.11"), "port: 3306", fmt.Sprintf("port: %d", 3306+n), 1)
+	}
+	world(t, func(t *testing.T, m *machine) {
+		m.filter("DROP")
+		m.start(file)
+		if found := m.loops.Load().answers.Findings(); len(found) != 3 || found[2].Subject != "s2" {
+			t.Errorf("%v", found)
+		}
+	})
+}

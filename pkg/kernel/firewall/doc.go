@@ -1,0 +1,6 @@
+// Package firewall reads the packet filter rules of this host and judges whether they let a forwarded packet pass. It
+// reads with the tools of the host (iptables-save and nft), because only they know all extensions, and judges with three
+// results: the rules let it pass, they do not, or they cannot be judged from the text.
+//
+// It changes no rule, and does not load a kernel module: where the kernel has no rules, no tool is started.
+package firewall

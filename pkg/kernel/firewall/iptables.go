@@ -1,0 +1,214 @@
+package firewall
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// passed are the tables of iptables in which a forwarded packet passes through a chain FORWARD.
+var passed = []string{"filter", "mangle", "security"}
+
+// harmless are the targets after which a packet goes on to the next rule.
+var harmless = []string{
+	"LOG", "NFLOG", "ULOG", "MARK", "CONNMARK", "TCPMSS", "CLASSIFY", "DSCP", "TOS", "TTL", "HL", "ECN", "CHECKSUM", "CONNSECMARK", "SECMARK", "AUDIT", "TRACE", "SET", "ACCOUNT", "RATEEST", "IDLETIMER", "LED",
+}
+
+// parseSave returns the base chains FORWARD in the output of iptables-save, and the names of all its tables.
+func parseSave(tool, text string) (bases []*Chain, tables []string, err error) {
+	table, chains := "", map[string]*Chain{}
+	for number, line := range strings.Split(text, "\n") {
+		line = strings.TrimSpace(line)
+		switch {
+		case line == "" || strings.HasPrefix(line, "#"):
+		case line[0] == '*':
+			table, chains = line[1:], map[string]*Chain{}
+			tables = append(tables, table)
+		case line == "COMMIT":
+			if base := chains["FORWARD"]; base != nil && slices.Contains(passed, table) {
+				bases = append(bases, base)
+			}
+		case line[0] == ':':
+			name, policy, _ := strings.Cut(line[1:], " ")
+			c := &Chain{Tool: tool, Table: table, Name: name, others: chains}
+			switch {
+			case strings.HasPrefix(policy, "ACCEPT"):
+				c.Policy = Accept
+			case strings.HasPrefix(policy, "DROP"):
+				c.Policy = Drop
+			}
+			chains[name] = c
+		default:
+			words, ok := split(line)
+			at := slices.Index(words, "-A")
+			if !ok || at < 0 || at+1 >= len(words) || chains[words[at+1]] == nil {
+				return nil, nil, fmt.Errorf("line %d of the output of %s-save is not understood: %s", number+1, tool, line)
+			}
+			c := chains[words[at+1]]
+			c.rules = append(c.rules, parseRule(line, words[at+2:]))
+		}
+	}
+	return bases, tables, nil
+}
+
+// split splits a line into words, which may be quoted.
+func split(line string) (words []string, ok bool) {
+	var word strings.Builder
+	inside, started := false, false
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case c == '\\' && inside && i+1 < len(line):
+			i++
+			word.WriteByte(line[i])
+		case c == '"':
+			inside, started = !inside, true
+		case c == ' ' && !inside:
+			if started {
+				words = append(words, word.String())
+			}
+			word.Reset()
+			started = false
+		default:
+			word.WriteByte(c)
+			started = true
+		}
+	}
+	if started {
+		words = append(words, word.String())
+	}
+	return words, !inside
+}
+
+// parseRule parses the words of a rule after its chain.
+func parseRule(text string, words []string) rule {
+	r := rule{text: text, action: nothing}
+	for len(words) > 0 {
+		negated := words[0] == "!"
+		if negated {
+			words = words[1:]
+			if len(words) == 0 {
+				break
+			}
+		}
+		option := words[0]
+		words = words[1:]
+		n := slices.IndexFunc(words, func(w string) bool { return w == "!" || strings.HasPrefix(w, "-") && len(w) > 1 })
+		if n < 0 {
+			n = len(words)
+		}
+		arguments := words[:n]
+		words = words[n:]
+		if option == "-j" || option == "-g" {
+			r.act(option, strings.Join(arguments, " "))
+			return r // the rest are options of the target
+		}
+		m := condition(option, arguments)
+		if m == nil {
+			continue
+		}
+		if negated {
+			m = not(m)
+		}
+		r.matches = append(r.matches, m)
+	}
+	return r
+}
+
+func (r *rule) act(option, target string) {
+	r.target = target
+	switch {
+	case option == "-g":
+		r.action = goes
+	case target == "ACCEPT":
+		r.action = Accept
+	case target == "DROP", target == "REJECT":
+		r.action = Drop
+	case target == "RETURN":
+		r.action = returns
+	case slices.Contains(harmless, target):
+		r.action = nothing
+	default: // a chain, or an extension, which is no chain of the table
+		r.action = jump
+	}
+}
+
+// understood are the matching extensions whose options are all understood, or, for comment, mean nothing.
+var understood = []string{"comment", "conntrack", "state", "tcp", "udp", "sctp", "multiport", "addrtype"}
+
+// condition returns the match of an option; nil if it means nothing.
+func condition(option string, arguments []string) match {
+	value := strings.Join(arguments, " ")
+	list := strings.Split(value, ",")
+	switch option {
+	case "-m":
+		if slices.Contains(understood, value) {
+			return nil
+		}
+		return always(maybe)
+	case "--comment":
+		return nil
+	case "-i":
+		return iface(incoming, value, "+")
+	case "-o":
+		return iface(outgoing, value, "+")
+	case "-p":
+		return protocol(value)
+	case "-s", "-d":
+		var prefixes []netip.Prefix
+		for _, text := range list {
+			p, ok := prefixOf(text)
+			if !ok {
+				return always(maybe)
+			}
+			prefixes = append(prefixes, p)
+		}
+		if option == "-s" {
+			return source(prefixes...)
+		}
+		return destination(prefixes...)
+	case "--sport", "--sports", "--dport", "--dports":
+		var ranges []ports
+		for _, text := range list {
+			r, ok := portsOf(text)
+			if !ok {
+				return always(maybe)
+			}
+			ranges = append(ranges, r)
+		}
+		if strings.HasPrefix(option, "--s") {
+			return sourcePort(ranges...)
+		}
+		return destinationPort(ranges...)
+	case "--state", "--ctstate":
+		return state(list...)
+	case "--src-type", "--dst-type":
+		return addressType(list)
+	case "--tcp-flags":
+		return flags(arguments)
+	default:
+		return always(maybe)
+	}
+}
+
+// addressType matches the type of the source or destination: unicast, and no address of this host.
+func addressType(types []string) match {
+	if slices.Contains(types, "UNICAST") {
+		return always(yes)
+	}
+	return always(no)
+}
+
+// flags matches TCP flags: a SYN alone is no answer. Other combinations are those of some packets of a connection only.
+func flags(arguments []string) match {
+	if len(arguments) == 2 && strings.Contains(arguments[0], "ACK") && arguments[1] == "SYN" {
+		return always(no)
+	}
+	return always(maybe)
+}
+
+// ParseSave returns the rules in the output of iptables-save. tool is iptables or iptables-legacy, for messages.
+func ParseSave(tool, text string) (Rules, error) {
+	bases, _, err := parseSave(tool, text)
+	return Rules{bases}, err
+}
