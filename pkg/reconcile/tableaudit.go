@@ -47,8 +47,10 @@ func (t *Table) settleDoubt(have []lvs.Service) {
 	}
 }
 
+// sameTable reports whether b needs no change to become a. Equal alone is cheaper, but sees a different order, which the
+// kernel has after each change.
 func sameTable(a, b []lvs.Service) bool {
-	return len(lvs.Diff(a, b, func(lvs.Key) bool { return true })) == 0
+	return lvs.Equal(a, b) || len(lvs.Diff(a, b, func(lvs.Key) bool { return true })) == 0
 }
 
 // auditInterval is the interval between audits of a table, readInterval that between complete reads.
