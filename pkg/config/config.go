@@ -28,18 +28,20 @@ type Director struct {
 
 // Instance is a VRRP instance (a virtual router): a set of VIPs that move together.
 type Instance struct {
-	Name             string
-	Interface        string
-	InterfaceAt      Position `json:"-"`
-	VRID             uint8    // 1-255
-	ProtocolVersion  uint8    // 2 or 3
-	AdvertInterval   time.Duration
-	Priority         uint8 // 1-255; 255 is the address owner
-	Preempt          bool
-	PreemptDelay     time.Duration // 0: preempt at once
-	VirtualAddresses []netip.Prefix
-	Lease            time.Duration // kernel lifetime of a VIP, whole seconds
-	Tracks           []string      // names of Config.Tracks
+	Name            string
+	Interface       string
+	InterfaceAt     Position `json:"-"`
+	VRID            uint8    // 1-255
+	ProtocolVersion uint8    // 2 or 3
+	AdvertInterval  time.Duration
+	Priority        uint8 // 1-255; 255 is the address owner
+	Preempt         bool
+	// IgnoreRefusedAdverts: adverts that are refused do not keep this director from taking the VIPs.
+	IgnoreRefusedAdverts bool
+	PreemptDelay         time.Duration // 0: preempt at once
+	VirtualAddresses     []netip.Prefix
+	Lease                time.Duration // kernel lifetime of a VIP, whole seconds
+	Tracks               []string      // names of Config.Tracks
 	// PerNode has the complete instance as run by each director named in the file's per_node, by director name. See
 	// Config.ForNode.
 	PerNode map[string]Instance

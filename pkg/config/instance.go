@@ -153,6 +153,12 @@ func electionFields() []key[instance] {
 			doc:     "how long to wait before preempting a MASTER of lower priority",
 			perNode: perNode, reload: Live,
 		},
+		field[instance, bool]{
+			name: "ignore_refused_adverts", kind: flag(false), in: func(i *instance) *bool { return &i.IgnoreRefusedAdverts },
+			doc: "whether to take the virtual addresses even if a router sends adverts for them that are refused: of another version, " +
+				"with a password, or of version 2 with another interval (see [operations.md](operations.md#adverts-that-are-refused))",
+			perNode: perNode, reload: Live,
+		},
 	}
 }
 

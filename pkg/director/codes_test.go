@@ -45,7 +45,7 @@ type codesCase struct {
 // codesCases has a case for every declared code of the director. A new code needs one. Faults are on the fake kernel
 // (fake_test.go), which shows them as the kernel does; if that is not possible, name a scenario.
 func codesCases() []codesCase {
-	return slices.Concat(serviceCases(), answersCases(), checkCases(), neighbourCases(), nodeCases())
+	return slices.Concat(serviceCases(), answersCases(), checkCases(), neighbourCases(), routerCases(), nodeCases())
 }
 
 func serviceCases() []codesCase {
@@ -152,7 +152,7 @@ func neighbourCases() []codesCase {
 			Mend:  func(n *node) { n.silence("peer") },
 		}},
 		{Case: problemtest.Case[*node]{
-			Code: problem.PacketFlood, Subject: "a", Fault: "for an instance",
+			Code: problem.PacketFlood, Subject: "a", Fault: "for an instance", Beside: []problem.Code{problem.AdvertsRefused},
 			Break: func(n *node) { n.flood("10.77.0.66", 51) },
 			Mend:  func(n *node) { n.silence("flood") },
 		}},
@@ -168,6 +168,57 @@ func neighbourCases() []codesCase {
 				_ = n.socket().Close()
 			},
 			Mend: func(n *node) { n.refuse("open eth0", nil) },
+		}},
+	}
+}
+
+// routerCases are the cases of adverts that another router sends.
+func routerCases() []codesCase {
+	foreign, local := netip.MustParseAddr("10.77.0.200"), netip.MustParseAddr(vip)
+	packet := func(version, vrid, priority uint8, vips ...netip.Addr) vrrp.Packet {
+		interval := 100 * time.Millisecond
+		if version == 2 {
+			interval = time.Second
+		}
+		return vrrp.Packet{Version: version, VRID: vrid, Priority: priority, Interval: interval, Addresses: vips}
+	}
+	// An advert that the directors refuse does not follow theirs.
+	refused := func(fault, from string, p vrrp.Packet) codesCase {
+		every := int(p.Interval / (10 * time.Millisecond))
+		return codesCase{Case: problemtest.Case[*node]{
+			Code: problem.AdvertsRefused, Subject: "a", Fault: fault,
+			Break: func(n *node) { n.deliver("refused", every, 1, p, from) },
+			Mend:  func(n *node) { n.silence("refused") },
+		}}
+	}
+	heard := func(code problem.Code, on, fault, from string, p vrrp.Packet) codesCase {
+		return codesCase{On: on, Case: problemtest.Case[*node]{
+			Code: code, Subject: "a", Fault: fault,
+			Break: func(n *node) { n.deliver("router", 10, 1, p, from) },
+			Mend:  func(n *node) { n.silence("router") },
+		}}
+	}
+	return []codesCase{
+		refused("of a director", "10.77.0.3", packet(2, 51, 50, local)),
+		refused("of another machine", "10.77.0.66", packet(2, 51, 200, local)),
+		heard(problem.TwoMasters, "MASTER", "", "10.77.0.3", packet(3, 51, 50, local)),
+		heard(problem.UnknownRouter, "", "other VIPs", "10.77.0.66", packet(3, 51, 120, foreign)),
+		heard(problem.UnknownRouter, "BACKUP", "our VIP", "10.77.0.66", packet(3, 51, 120, local)),
+		heard(problem.VIPsElsewhere, "", "", "10.77.0.66", packet(3, 52, 100, local)),
+		{On: "BACKUP", Case: problemtest.Case[*node]{
+			Code: problem.VIPsNotHeld, Subject: "a",
+			Break: func(n *node) { n.deliver("peer", 10, 1, packet(3, 51, 200, foreign), "10.77.0.3") },
+			Mend:  func(n *node) { n.hear("peer", 10, "10.77.0.3", 51, 200) },
+		}},
+		{On: "BACKUP", Case: problemtest.Case[*node]{
+			Code: problem.VIPListsDiffer, Subject: "a",
+			Break: func(n *node) { n.deliver("peer", 10, 1, packet(3, 51, 200, local, foreign), "10.77.0.3") },
+			Mend:  func(n *node) { n.hear("peer", 10, "10.77.0.3", 51, 200) },
+		}},
+		{Case: problemtest.Case[*node]{
+			Code: problem.PacketsInvalid, Subject: "a",
+			Break: func(n *node) { n.corrupt("router", packet(3, 51, 100, local), "10.77.0.3") },
+			Mend:  func(n *node) { n.silence("router") },
 		}},
 	}
 }
@@ -308,12 +359,27 @@ func (n *node) flood(from string, vrid uint8) {
 }
 
 func (n *node) deliver(name string, every, count int, p vrrp.Packet, from string) {
-	source := netip.MustParseAddr(from)
-	group := vrrp.Group(kernel.IPv4)
-	payload, err := p.Append(nil, source, group, vrrp.PseudoHeaderChecksum)
+	n.inject(name, every, count, n.wire(p, from), from)
+}
+
+// corrupt delivers ten packets a second with a wrong checksum.
+func (n *node) corrupt(name string, p vrrp.Packet, from string) {
+	payload := n.wire(p, from)
+	payload[7]++
+	n.inject(name, 10, 1, payload, from)
+}
+
+func (n *node) wire(p vrrp.Packet, from string) []byte {
+	payload, err := p.Append(nil, netip.MustParseAddr(from), vrrp.Group(kernel.IPv4), vrrp.PseudoHeaderChecksum)
 	if err != nil {
 		n.t.Fatal(err)
 	}
+	return payload
+}
+
+func (n *node) inject(name string, every, count int, payload []byte, from string) {
+	source := netip.MustParseAddr(from)
+	group := vrrp.Group(kernel.IPv4)
 	tick := 0
 	n.mu.Lock()
 	defer n.mu.Unlock()

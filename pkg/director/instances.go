@@ -40,7 +40,7 @@ type instance struct {
 // start starts an instance.
 func (s *instances) start(i plan.Instance) {
 	a := election.New(election.Options{
-		Name: i.ID, Params: i.Params, Addresses: i.Advertised, Wire: s.sockets.link(i.Segment), Holder: s.holder,
+		Name: i.ID, Params: i.Params, Addresses: i.Advertised, Peers: i.Peers, Wire: s.sockets.link(i.Segment), Holder: s.holder,
 		Log: s.log, Suspended: s.suspended, Record: s.told,
 	})
 	s.sockets.attach(i.Segment, i.Params.VRID, a)
@@ -52,7 +52,7 @@ func (s *instances) start(i plan.Instance) {
 }
 
 func desired(i plan.Instance) election.Desired {
-	return election.Desired{Params: i.Params, Addresses: i.Advertised, Fault: i.Fault(), NotReady: i.NotReady, Unfit: i.Unfit}
+	return election.Desired{Params: i.Params, Addresses: i.Advertised, Peers: i.Peers, Fault: i.Fault(), NotReady: i.NotReady, Unfit: i.Unfit}
 }
 
 // set passes the desired state to a running instance.

@@ -2,7 +2,6 @@ package director
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/election"
@@ -12,7 +11,7 @@ import (
 
 // neighbourProblems returns the problems of unexpected packets that an instance receives and of adverts that it cannot
 // send.
-func neighbourProblems(cfg *config.Config, node string, i config.Instance, a election.Snapshot) []problem.Finding {
+func neighbourProblems(i config.Instance, a election.Snapshot) []problem.Finding {
 	var found []problem.Finding
 	intro := "VRRP instance " + i.Name + ": "
 	say := func(code problem.Code, format string, args ...any) {
@@ -24,10 +23,8 @@ func neighbourProblems(cfg *config.Config, node string, i config.Instance, a ele
 	if a.Echo {
 		say(problem.OwnPackets, "packets come from this director's own address %s: a loop in the network, or another machine with this address", a.Source)
 	}
-	if foreign(cfg, node, a) {
-		say(problem.UnknownMaster, "%s is MASTER with priority %d and is no director of the cluster file: another virtual router %d in this network, "+
-			"or forged adverts (VRRP has no authentication: find that machine, or choose another virtual_router_id)",
-			a.Master, a.MasterPriority, i.VRID)
+	for _, n := range a.Neighbours {
+		found = append(found, problem.Finding{Code: neighbourCode(n.Kind), Subject: i.Name, Text: intro + n.Text, Remedy: n.Remedy, Related: []string{i.Interface}})
 	}
 	if a.SendError != "" {
 		say(problem.AdvertsNotSent, "cannot send adverts: %s", a.SendError)
@@ -40,12 +37,24 @@ func flood(subject, text string) problem.Finding {
 	return problem.Finding{Code: problem.PacketFlood, Subject: subject, Text: text}
 }
 
-// foreign reports whether the MASTER is a host that is not in the cluster file. It is false on networks other than that
-// of the directors' own addresses, where the file does not list the addresses of the directors.
-func foreign(cfg *config.Config, node string, a election.Snapshot) bool {
-	us, err := cfg.DirectorNamed(node)
-	if err != nil || a.Source != us.Address || !a.Master.IsValid() || a.MasterPriority == vrrp.PriorityResign {
-		return false
+// neighbourCode returns the code of what is wrong with another router.
+func neighbourCode(kind vrrp.FindingKind) problem.Code {
+	switch kind {
+	case vrrp.TwoMasters:
+		return problem.TwoMasters
+	case vrrp.RefusedAdverts:
+		return problem.AdvertsRefused
+	case vrrp.UnknownMaster:
+		return problem.UnknownMaster
+	case vrrp.UnknownRouter:
+		return problem.UnknownRouter
+	case vrrp.VIPsNotHeld:
+		return problem.VIPsNotHeld
+	case vrrp.VIPListsDiffer:
+		return problem.VIPListsDiffer
+	case vrrp.VIPsElsewhere:
+		return problem.VIPsElsewhere
+	default:
+		return problem.PacketsInvalid
 	}
-	return !slices.ContainsFunc(cfg.Directors, func(d config.Director) bool { return d.Address == a.Master })
 }

@@ -96,7 +96,7 @@ func ofNode(s snapshots) []problem.Finding {
 		}
 		on[i.Segment] = append(on[i.Segment], i.Config.Name)
 		found = append(found, tooLate(i.Config.Name, a)...)
-		found = append(found, neighbourProblems(s.plan.Config, s.plan.Node.Name, i.Config, a)...)
+		found = append(found, neighbourProblems(i.Config, a)...)
 	}
 	found = append(found, strayVIPs(s.plan.Stray)...)
 	for _, segment := range slices.SortedFunc(maps.Keys(s.sockets), vrrp.Segment.Compare) {

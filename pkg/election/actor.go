@@ -45,6 +45,7 @@ type Options struct {
 	Name      config.InstanceID
 	Params    vrrp.Params
 	Addresses []netip.Addr // the VIPs that adverts list
+	Peers     vrrp.Peers   // optional
 	Wire      Wire
 	Holder    Holder
 	Log       *slog.Logger
@@ -60,6 +61,7 @@ type Actor struct {
 	name      config.InstanceID
 	params    vrrp.Params
 	addresses []netip.Addr
+	peers     vrrp.Peers
 	wire      Wire
 	holder    Holder
 	log       *slog.Logger
@@ -86,13 +88,15 @@ type Actor struct {
 	dropped        map[string]uint64
 	guard          vrrp.Guard
 	floodMeter     floodMeter
-	peers          []netip.Addr  // already logged
-	echo           bool          // a packet from our own address was received,
-	echoed         time.Duration // the last one at this time since epoch
-	published      time.Duration // since epoch
-	spilt          uint64        // the part of the inbox's overflow that the flood meter has counted
-	stallTold      time.Duration // when a stall was last logged
-	sendError      string        // the last error logged, so that a failed link is logged once and not every second
+	sightings      vrrp.Sightings
+	logged         []netip.Addr                 // peers
+	claimed        atomic.Pointer[[]netip.Addr] // addresses, for the link
+	echo           bool                         // a packet from our own address was received,
+	echoed         time.Duration                // the last one at this time since epoch
+	published      time.Duration                // since epoch
+	spilt          uint64                       // the part of the inbox's overflow that the flood meter has counted
+	stallTold      time.Duration                // when a stall was last logged
+	sendError      string                       // the last error logged, so that a failed link is logged once and not every second
 }
 
 // Snapshot is the state of an instance at one moment.
@@ -115,6 +119,8 @@ type Snapshot struct {
 	AdvertInterval time.Duration
 	Lateness       Lateness // of the periodic adverts
 	Late           Late     // of the recent ones
+	// Neighbours is what is wrong with the other routers heard.
+	Neighbours []vrrp.Finding
 }
 
 // stallLogEvery limits how often a stall is logged, for a host that is always late; the histogram counts every stall.
@@ -123,7 +129,7 @@ const stallLogEvery = 10 * time.Second
 // New returns an actor in INIT. Run starts it.
 func New(o Options) *Actor {
 	a := &Actor{
-		name: o.Name, params: o.Params, addresses: o.Addresses, wire: o.Wire, holder: o.Holder,
+		name: o.Name, params: o.Params, addresses: o.Addresses, peers: o.Peers, wire: o.Wire, holder: o.Holder,
 		suspended: o.Suspended, record: o.Record,
 		log:      o.Log.With("instance", string(o.Name), "vrid", o.Params.VRID),
 		epoch:    time.Now(),
@@ -133,7 +139,8 @@ func New(o Options) *Actor {
 		dropped:  map[string]uint64{},
 	}
 	a.machine = vrrp.NewMachine(o.Params)
-	a.desired.last = Desired{Params: o.Params, Addresses: o.Addresses}
+	a.desired.last = Desired{Params: o.Params, Addresses: o.Addresses, Peers: o.Peers}
+	a.claimed.Store(&o.Addresses)
 	a.recorder.trace = vrrp.NewTrace(a.machine, recorded)
 	if a.suspended == nil {
 		a.suspended = func() time.Duration { return 0 }
@@ -220,10 +227,11 @@ func (a *Actor) degrade(which *string, reason string) {
 	a.step(vrrp.Degraded{Reason: both + a.unfit})
 }
 
-// Reconfigure changes the parameters and the VIPs listed in adverts without a change of state.
-func (a *Actor) Reconfigure(p vrrp.Params, addresses []netip.Addr) {
+// Reconfigure changes the parameters, the VIPs listed in adverts and the peers without a change of state.
+func (a *Actor) Reconfigure(p vrrp.Params, addresses []netip.Addr, peers vrrp.Peers) {
+	a.claimed.Store(&addresses)
 	a.command(func(a *Actor) {
-		a.params, a.addresses = p, addresses
+		a.params, a.addresses, a.peers = p, addresses, peers
 		a.step(vrrp.Reconfigure{Params: p})
 	})
 }
@@ -272,19 +280,35 @@ func (a *Actor) receiveAll() {
 func (a *Actor) now() time.Duration { return time.Since(a.epoch) + a.suspended() - a.slept }
 
 func (a *Actor) receive(d vrrp.Datagram) {
-	p, drop := vrrp.Accept(d, a.params)
-	advert := vrrp.Advert{Source: d.Source, Priority: p.Priority, Interval: p.Interval}
-	if drop == vrrp.DropNone {
-		drop = a.guard.Admit(a.now(), a.machine.State(), a.params, advert)
+	now := a.now()
+	h := vrrp.Classify(d, a.params, a.addresses, a.peers)
+	a.sightings.Note(now, h, a.params, a.addresses)
+	advert := vrrp.Advert{Source: d.Source, Priority: h.Packet.Priority, Interval: h.Packet.Interval}
+	admit := func() bool {
+		why := a.guard.Admit(now, a.machine.State(), a.params, advert)
+		if why != vrrp.DropNone {
+			a.ignore(d, why)
+		}
+		return why == vrrp.DropNone
 	}
-	if drop != vrrp.DropNone {
-		a.ignore(d, drop)
-		return
+	switch {
+	case h.Standing == vrrp.Elsewhere: // the link has counted it
+	case h.Standing == vrrp.Obeyed && admit():
+		a.received++
+		a.log.Debug("received an advert", "source", d.Source, "priority", advert.Priority, "interval", advert.Interval, "addresses", h.Packet.Addresses)
+		a.logPeer(d.Source, advert.Priority)
+		a.step(advert)
+	case h.Standing == vrrp.Obeyed:
+	case h.Standing == vrrp.Refused && !a.peers.IgnoreRefused && admit():
+		a.ignore(d, h.Drop)
+		a.step(vrrp.Evidence{
+			Source: h.Source, Priority: advert.Priority, Interval: advert.Interval, Director: h.Director,
+			Version: h.Packet.Version, AuthType: h.Packet.AuthType, Why: h.Drop,
+		})
+	case h.Standing == vrrp.Refused && !a.peers.IgnoreRefused:
+	default:
+		a.ignore(d, h.Drop)
 	}
-	a.received++
-	a.log.Debug("received an advert", "source", d.Source, "priority", p.Priority, "interval", p.Interval, "addresses", p.Addresses)
-	a.logPeer(d.Source, p.Priority)
-	a.step(advert)
 }
 
 func (a *Actor) step(event vrrp.Event) {

@@ -12,6 +12,7 @@ import (
 type Desired struct {
 	Params    vrrp.Params
 	Addresses []netip.Addr // the VIPs that adverts list
+	Peers     vrrp.Peers
 	// Fault is why this director cannot serve, NotReady why it must not preempt, Unfit why any other director serves
 	// better; "" for no such reason.
 	Fault, NotReady, Unfit string
@@ -31,8 +32,8 @@ func (a *Actor) Set(d Desired) {
 	defer a.desired.mu.Unlock()
 	before := a.desired.last
 	a.desired.last = d
-	if d.Params != before.Params || !slices.Equal(d.Addresses, before.Addresses) {
-		a.Reconfigure(d.Params, d.Addresses)
+	if d.Params != before.Params || !slices.Equal(d.Addresses, before.Addresses) || !d.Peers.Equal(before.Peers) {
+		a.Reconfigure(d.Params, d.Addresses, d.Peers)
 	}
 	if d.NotReady != before.NotReady && d.NotReady != "" {
 		a.Tell(vrrp.NotReady{Reason: d.NotReady})

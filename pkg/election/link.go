@@ -244,9 +244,23 @@ func (l *Link) route(d vrrp.Datagram) {
 	actor := l.actors[d.Payload[1]]
 	if actor == nil {
 		l.drop(vrrp.DropVRID, d)
+		l.warn(d)
 		return
 	}
 	actor.Deliver(d)
+}
+
+// warn passes an advert of another virtual router to the instances whose VIPs it lists.
+func (l *Link) warn(d vrrp.Datagram) {
+	advert, invalid := vrrp.Parse(d.Payload, d.Source, d.Destination)
+	if invalid != vrrp.DropNone {
+		return
+	}
+	for _, actor := range l.actors {
+		if actor.lists(advert.Addresses) {
+			actor.Deliver(d)
+		}
+	}
 }
 
 func (l *Link) drop(reason vrrp.DropReason, d vrrp.Datagram) {

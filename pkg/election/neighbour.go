@@ -67,6 +67,12 @@ func (l *Link) sample(socket Socket) {
 	}
 }
 
+// lists reports whether the instance has one of the addresses. It may be called from any goroutine.
+func (a *Actor) lists(addresses []netip.Addr) bool {
+	own := *a.claimed.Load()
+	return slices.ContainsFunc(addresses, func(one netip.Addr) bool { return slices.Contains(own, one) })
+}
+
 // ignore counts a datagram that is not passed to the election. In a flood, not every one of them publishes a new
 // snapshot.
 func (a *Actor) ignore(d vrrp.Datagram, why vrrp.DropReason) {
@@ -91,12 +97,12 @@ const publishMin = 50 * time.Millisecond
 
 // logPeer logs a peer when its first advert is received.
 func (a *Actor) logPeer(source netip.Addr, priority uint8) {
-	if len(a.peers) >= peersNamed || slices.Contains(a.peers, source) {
+	if len(a.logged) >= peersNamed || slices.Contains(a.logged, source) {
 		return
 	}
-	a.peers = append(a.peers, source)
+	a.logged = append(a.logged, source)
 	a.log.Info("received the first advert of another director", "source", source.String(), "priority", priority)
-	if len(a.peers) == peersNamed {
+	if len(a.logged) == peersNamed {
 		a.log.Warn("received adverts of many directors; further ones are not logged", "count", peersNamed)
 	}
 }
@@ -110,6 +116,7 @@ func (a *Actor) addNeighbours(s *Snapshot) {
 	a.spilt = overflowed
 	s.Flood, s.SendError, s.Source = a.floodMeter.sentence(), a.sendError, a.params.Source
 	s.Echo = a.echo && now-a.echoed < recentFor(a.params.AdvertInterval)
+	s.Neighbours = a.sightings.Report(a.now(), vrrp.View{Params: a.params, State: s.State, Since: a.machine.Since(), Peers: a.peers})
 	if s.State != vrrp.Master {
 		s.Master, s.MasterPriority = a.machine.Master()
 	}

@@ -95,6 +95,17 @@ func source(on vrrp.Segment, addresses []kernel.Address, node config.Director, v
 	return found
 }
 
+// peers returns what the file says about the other routers of an instance that sends its adverts from source.
+func peers(i config.Instance, cfg *config.Config, node config.Director, source netip.Addr) vrrp.Peers {
+	p := vrrp.Peers{Complete: source == node.Address, IgnoreRefused: i.IgnoreRefusedAdverts}
+	for _, d := range cfg.Directors {
+		if d.Name != node.Name {
+			p.Directors = append(p.Directors, d.Address)
+		}
+	}
+	return p
+}
+
 // UnknownInterfaces returns the problems of a file that adds an interface which does not exist. That is most likely a
 // typing error, and an instance would give up its VIPs because of it. An interface that is already in the plan may be
 // missing: the instance waits for it.

@@ -63,6 +63,7 @@ type Instance struct {
 	Segment    vrrp.Segment    // on which it sends and receives adverts
 	Params     vrrp.Params
 	Advertised []netip.Addr
+	Peers      vrrp.Peers
 	Faults     []Fault // why it cannot serve: its interface first, then tracks by name
 	NotReady   string
 	Unfit      string         // why any other director serves better than this one; "" if none does
@@ -113,6 +114,7 @@ func Of(in Inputs) Plan {
 	pools := p.Table.poolsOn()
 	for _, cfg := range in.Config.Instances {
 		i := in.instance(cfg, p.Link(segmentOf(cfg)))
+		i.Peers = peers(cfg, in.Config, p.Node, i.Params.Source)
 		i.file = file
 		for _, vip := range i.Advertised {
 			i.pools = append(i.pools, pools[vip]...)

@@ -183,7 +183,7 @@ func (p Plan) has(on vrrp.Segment) bool {
 }
 
 func (i Instance) equal(b Instance) bool {
-	return i.Params == b.Params && slices.Equal(i.Advertised, b.Advertised) && i.Fault() == b.Fault() && i.NotReady == b.NotReady && i.Unfit == b.Unfit
+	return i.Params == b.Params && slices.Equal(i.Advertised, b.Advertised) && i.Peers.Equal(b.Peers) && i.Fault() == b.Fault() && i.NotReady == b.NotReady && i.Unfit == b.Unfit
 }
 
 func sameVIPs(a, b VIPs) bool {

@@ -72,7 +72,7 @@ type Declaration struct {
 
 // Declared returns the codes of this version.
 func Declared() Registry {
-	return Of(slices.Concat(serviceCodes(), addressCodes(), checkCodes(), neighbourCodes(), directorCodes(), commonCodes(), agentCodes())...)
+	return Of(slices.Concat(serviceCodes(), addressCodes(), checkCodes(), neighbourCodes(), routerCodes(), directorCodes(), commonCodes(), agentCodes())...)
 }
 
 // serviceCodes are the codes about the service to clients.
@@ -179,11 +179,6 @@ func neighbourCodes() []Declaration {
 			Code: OwnPackets, Severity: Warning, Role: Director, Subject: "instance",
 			Means:  "packets arrive from this director's own address",
 			Remedy: "look for another machine with this address: on a third machine, arping ADDRESS shows answers from two hardware addresses. If there is none, look for a loop between switches",
-		},
-		{
-			Code: UnknownMaster, Severity: Warning, Role: Director, Subject: "instance",
-			Means:  "a machine that is not a director of the cluster file is MASTER",
-			Remedy: "find the machine with the address in the text (ip neigh shows its hardware address, the switch its port) and stop its VRRP. If it belongs to another pair, choose another virtual_router_id for this one, in the file of all directors",
 		},
 		{
 			Code: PacketFlood, Severity: Warning, Role: Director, Subject: "instance or interface",

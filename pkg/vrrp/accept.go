@@ -1,6 +1,11 @@
 package vrrp
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+)
 
 // Datagram is a received IP packet of protocol 112.
 type Datagram struct {
@@ -11,36 +16,121 @@ type Datagram struct {
 	TTL int
 }
 
-// Accept applies the receive rules of RFC 9568 7.1 (version 3) or RFC 3768 7.1 (version 2) to a datagram for the
-// instance p, in order, and returns the first reason to drop it.
+// Peers is what the cluster file says about the other routers of a virtual router. The zero value knows none, and then
+// no source is a stranger.
+type Peers struct {
+	// Directors are the addresses of the other directors.
+	Directors []netip.Addr
+	// Complete says that no other address on the segment belongs to a director. It is false on networks other than that
+	// of the directors' own addresses, where their addresses are not in the file.
+	Complete bool
+	// IgnoreRefused says that refused adverts do not take part in the election. They are still reported.
+	IgnoreRefused bool
+}
+
+// Equal reports whether p and q are the same.
+func (p Peers) Equal(q Peers) bool {
+	return p.Complete == q.Complete && p.IgnoreRefused == q.IgnoreRefused && slices.Equal(p.Directors, q.Directors)
+}
+
+// Standing is what a received packet means to an instance. The zero value is Invalid.
+type Standing uint8
+
+const (
+	// Invalid: a malformed packet, our own, or one that does not concern this instance.
+	Invalid Standing = iota
+	// Obeyed: the election follows it.
+	Obeyed
+	// Refused: a valid advert of our virtual router whose version, authentication or version 2 interval differs from
+	// ours. Its sender does not follow our adverts either, but it is alive, and as MASTER it holds the VIPs.
+	Refused
+	// Stranger: a valid advert with our VRID that lists none of our VIPs and does not come from a director: it belongs
+	// to another virtual router that happens to have the same ID.
+	Stranger
+	// Elsewhere: a valid advert with another VRID that lists one of our VIPs.
+	Elsewhere
+)
+
+// Heard is a received packet with its meaning.
+type Heard struct {
+	Standing Standing
+	Drop     DropReason // why it is not obeyed; DropNone if it is
+	Source   netip.Addr
+	Director bool   // Source is one of Peers.Directors
+	Packet   Packet // zero if the packet is malformed
+}
+
+// Classify applies the receive rules of RFC 9568 7.1 (version 3) or RFC 3768 7.1 (version 2) to a datagram for the
+// instance p with these VIPs. It is the only place where the meaning of a packet is decided.
 //
-// Three rules are relaxed, as in keepalived's defaults. An address owner does not ignore adverts (RFC 9568 erratum
-// 8298): of two owners the higher address wins. A version 3 peer may use a different interval, which a BACKUP adopts.
-// The list of VIPs is not compared: a peer whose list differs while the cluster file is being changed must not become a
-// second MASTER. Callers that want to warn can compare Packet.Addresses.
-func Accept(d Datagram, p Params) (Packet, DropReason) {
+// Three rules are relaxed. An address owner does not ignore adverts (RFC 9568 erratum 8298): of two owners the higher
+// address wins. A version 3 peer may use a different interval, which a BACKUP adopts. The VIPs of a director of the
+// cluster file are not compared, and those of any other router only need one in common: a peer whose list differs while
+// the cluster file is being changed must not become a second MASTER (RFC 9568 leaves the comparison optional). Without
+// VIPs nothing is compared.
+func Classify(d Datagram, p Params, vips []netip.Addr, peers Peers) Heard {
 	p = p.withDefaults()
-	if p.Source.IsValid() && d.Source.Unmap() == p.Source {
-		return Packet{}, DropOwnPacket
+	h := Heard{Source: d.Source.Unmap()}
+	h.Director = slices.Contains(peers.Directors, h.Source)
+	if h.Drop = onSegment(d, h.Source, p); h.Drop != DropNone {
+		return h
 	}
-	if d.TTL != TTL {
-		return Packet{}, DropTTL
+	version := p.Version
+	if len(d.Payload) > 0 {
+		version = d.Payload[0] >> 4
 	}
-	if len(d.Payload) > 0 && d.Payload[0]>>4 != p.Version {
-		return Packet{}, DropVersion
-	}
-	pkt, reason := Parse(d.Payload, d.Source, d.Destination)
+	h.Packet, h.Drop = Parse(d.Payload, d.Source, d.Destination)
+	ours := len(vips) == 0 || slices.ContainsFunc(h.Packet.Addresses, func(a netip.Addr) bool { return slices.Contains(vips, a) })
 	switch {
-	case reason != DropNone:
-	case pkt.VRID != p.VRID:
-		reason = DropVRID
+	case h.Drop != DropNone:
+		if version != p.Version {
+			h.Drop = DropVersion
+		}
+		return h
+	case h.Packet.VRID != p.VRID:
+		h.Drop = DropVRID
+		if len(vips) > 0 && ours {
+			h.Standing = Elsewhere
+		}
+		return h
+	}
+	h.Drop = refusal(h.Packet, p)
+	switch {
+	case !ours && !h.Director:
+		h.Standing = Stranger
+		if h.Drop == DropNone {
+			h.Drop = DropForeignAddresses
+		}
+	case h.Drop != DropNone:
+		h.Standing = Refused
+	default:
+		h.Standing = Obeyed
+	}
+	return h
+}
+
+// onSegment applies the rules about the IP header.
+func onSegment(d Datagram, source netip.Addr, p Params) DropReason {
+	switch {
+	case p.Source.IsValid() && source == p.Source:
+		return DropOwnPacket
+	case d.TTL != TTL:
+		return DropTTL
+	case d.Destination.Unmap() != Group(kernel.FamilyOf(source)):
+		return DropDestination
+	}
+	return DropNone
+}
+
+// refusal returns why a valid advert of our virtual router is not obeyed.
+func refusal(pkt Packet, p Params) DropReason {
+	switch {
+	case pkt.Version != p.Version:
+		return DropVersion
 	case pkt.AuthType != 0:
-		reason = DropAuth
+		return DropAuth
 	case pkt.Version == 2 && pkt.Interval != p.AdvertInterval:
-		reason = DropInterval
+		return DropInterval
 	}
-	if reason != DropNone {
-		return Packet{}, reason
-	}
-	return pkt, DropNone
+	return DropNone
 }

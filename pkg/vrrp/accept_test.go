@@ -50,7 +50,8 @@ func TestRFC9568Section7_1Receiving(t *testing.T) {
 			if tt.edit != nil {
 				tt.edit(&d)
 			}
-			got, reason := Accept(d, tt.p)
+			h := Classify(d, tt.p, nil, Peers{})
+			got, reason := h.Packet, h.Drop
 			if reason != tt.want {
 				t.Fatalf("reason = %s, want %s", reason, tt.want)
 			}

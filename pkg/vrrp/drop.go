@@ -1,31 +1,35 @@
 package vrrp
 
+import "fmt"
+
 // DropReason is why a packet was dropped. The zero value, DropNone, means that it was accepted.
 type DropReason uint8
 
 // The reasons, in the order in which the rules are applied.
 const (
-	DropNone         DropReason = iota
-	DropOwnPacket               // sent from our own source address: looped back, or a duplicate address
-	DropTTL                     // TTL is not 255: the packet crossed a router or is forged
-	DropVersion                 // not the instance's version, or not a valid version
-	DropLength                  // truncated, or longer than its address count implies
-	DropChecksum                // invalid in every form
-	DropType                    // not an advertisement
-	DropVRID                    // a virtual router that is not configured here
-	DropAddressCount            // lists no VIP
-	DropAuth                    // version 2 with an authentication type other than 0
-	DropInterval                // version 2 with an advertisement interval other than ours, or an interval of 0
-	DropFlood                   // valid, but over the rate limit; see Guard
-	DropResignation             // a resignation from a router that is not MASTER, or over the rate limit; see Guard
-	DropUnknown                 // for callers: the packet could not be classified, for instance because its TTL is unknown
+	DropNone             DropReason = iota
+	DropOwnPacket                   // sent from our own source address: looped back, or a duplicate address
+	DropTTL                         // TTL is not 255: the packet crossed a router or is forged
+	DropDestination                 // not sent to the multicast group
+	DropVersion                     // not the instance's version, or not a valid version
+	DropLength                      // truncated, or longer than its address count implies
+	DropChecksum                    // invalid in every form
+	DropType                        // not an advertisement
+	DropVRID                        // a virtual router that is not configured here
+	DropAddressCount                // lists no VIP
+	DropAuth                        // version 2 with an authentication type other than 0
+	DropInterval                    // version 2 with an advertisement interval other than ours, or an interval of 0
+	DropForeignAddresses            // lists none of our VIPs, and comes from no director of the cluster file
+	DropFlood                       // valid, but over the rate limit; see Guard
+	DropResignation                 // a resignation from a router that is not MASTER, or over the rate limit; see Guard
+	DropUnknown                     // for callers: the packet could not be classified, for instance because its TTL is unknown
 	dropReasons
 )
 
 var dropNames = [dropReasons]string{
-	DropNone: "none", DropOwnPacket: "own_packet", DropTTL: "ttl", DropVersion: "version", DropLength: "length",
+	DropNone: "none", DropOwnPacket: "own_packet", DropTTL: "ttl", DropDestination: "destination", DropVersion: "version", DropLength: "length",
 	DropChecksum: "checksum", DropType: "type", DropVRID: "vrid", DropAddressCount: "address_count", DropAuth: "auth",
-	DropInterval: "interval", DropFlood: "flood", DropResignation: "resignation", DropUnknown: "unknown",
+	DropInterval: "interval", DropForeignAddresses: "foreign_addresses", DropFlood: "flood", DropResignation: "resignation", DropUnknown: "unknown",
 }
 
 // String returns the short snake_case name used in counters.
@@ -43,4 +47,14 @@ func DropReasons() []DropReason {
 		all = append(all, r)
 	}
 	return all
+}
+
+// parseDropReason is the inverse of String.
+func parseDropReason(s string) (DropReason, error) {
+	for r, name := range dropNames {
+		if name == s {
+			return DropReason(r), nil
+		}
+	}
+	return DropNone, fmt.Errorf("no reason to drop a packet is named %q", s)
 }

@@ -30,6 +30,20 @@ type (
 		Interval time.Duration // the sender's; 0 or less means ours
 	}
 
+	// Evidence is an advert of the same virtual router that is refused. A router that sends it is alive and, as MASTER,
+	// holds the VIPs, but follows no advert of ours: it must not be preempted.
+	Evidence struct {
+		Source   netip.Addr
+		Priority uint8         // 0: the sender stops being MASTER
+		Interval time.Duration // the sender's; 0 or less means ours
+		// Director says that the sender is a director of the cluster file. To no other one does a MASTER give way,
+		// because anybody can send such an advert without knowing the cluster.
+		Director bool
+		Version  uint8
+		AuthType uint8 // of version 2
+		Why      DropReason
+	}
+
 	// Shutdown goes to INIT; a MASTER resigns first.
 	Shutdown struct{}
 
@@ -66,6 +80,7 @@ type (
 func (Startup) event()     {}
 func (Tick) event()        {}
 func (Advert) event()      {}
+func (Evidence) event()    {}
 func (Shutdown) event()    {}
 func (Ready) event()       {}
 func (NotReady) event()    {}
@@ -88,6 +103,12 @@ func (e Lost) String() string     { return "lost " + strconv.Quote(e.Reason) }
 func (e Advert) String() string {
 	return fmt.Sprintf("advert source=%s priority=%d interval=%s", formatAddr(e.Source), e.Priority, e.Interval)
 }
+
+func (e Evidence) String() string {
+	return fmt.Sprintf("evidence source=%s priority=%d interval=%s director=%t version=%d auth=%d why=%s",
+		formatAddr(e.Source), e.Priority, e.Interval, e.Director, e.Version, e.AuthType, e.Why)
+}
+
 func (e Reconfigure) String() string { return "reconfigure " + e.Params.String() }
 
 // String returns the parameters as key=value pairs, in the order of the struct.

@@ -20,6 +20,7 @@ var update = flag.Bool("update", false, "rewrite the golden files in testdata; r
 //	run DURATION             let time pass
 //	cut NAME… | heal         a director neither sends nor receives adverts | all links work again
 //	mute NAME                a director's adverts are lost, but it receives those of the others
+//	estrange NAME            a director and the others refuse each other's adverts
 //	crash NAME               a director disappears without resigning
 //	NAME EVENT               an event (see ParseEvent)
 //	state                    print the state of every director
@@ -51,8 +52,9 @@ func TestGolden(t *testing.T) {
 // playScript returns the script with the current effects of each line.
 func playScript(t *testing.T, script string) string {
 	l := newLAN()
-	cut, mute := map[string]bool{}, map[string]bool{}
+	cut, mute, strange := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	l.drops = func(from, to *node) bool { return cut[from.name] || cut[to.name] || mute[from.name] }
+	l.refuses = func(to, from *node) bool { return strange[to.name] != strange[from.name] }
 	var out strings.Builder
 	for line := range strings.Lines(script) {
 		line = strings.TrimRight(line, "\n")
@@ -82,11 +84,14 @@ func playScript(t *testing.T, script string) string {
 			for name := range strings.FieldsSeq(rest) {
 				cut[name] = true
 			}
+		case "estrange":
+			strange[rest] = true
 		case "mute":
 			mute[rest] = true
 		case "heal":
 			clear(cut)
 			clear(mute)
+			clear(strange)
 		case "crash":
 			l.node(rest).dead = true
 		case "state":

@@ -17,9 +17,10 @@ type lan struct {
 	flight []frame
 	serial int
 
-	delay func(from, to *node) time.Duration
-	drops func(from, to *node) bool
-	log   strings.Builder
+	delay   func(from, to *node) time.Duration
+	refuses func(to, from *node) bool // to refuses the adverts of from, which is a director of its cluster file
+	drops   func(from, to *node) bool
+	log     strings.Builder
 }
 
 type node struct {
@@ -35,13 +36,15 @@ type frame struct {
 	at     time.Duration
 	serial int
 	to     *node
-	advert Advert
+	advert Event
 }
 
 func newLAN() *lan {
 	return &lan{
 		delay: func(_, _ *node) time.Duration { return time.Millisecond },
 		drops: func(_, _ *node) bool { return false },
+
+		refuses: func(_, _ *node) bool { return false },
 	}
 }
 
@@ -85,10 +88,13 @@ func (l *lan) do(n *node, a Action) {
 			}
 			l.serial++
 			p := n.m.Params()
-			l.flight = append(l.flight, frame{
-				l.now + l.delay(n, to), l.serial, to,
-				Advert{Source: p.Source, Priority: a.Priority, Interval: p.AdvertInterval},
-			})
+			var advert Event = Advert{Source: p.Source, Priority: a.Priority, Interval: p.AdvertInterval}
+			if l.refuses(to, n) {
+				advert = Evidence{
+					Source: p.Source, Priority: a.Priority, Interval: p.AdvertInterval, Director: true, Version: 2, AuthType: authPassword, Why: DropAuth,
+				}
+			}
+			l.flight = append(l.flight, frame{l.now + l.delay(n, to), l.serial, to, advert})
 		}
 		// One more is allowed while the VIPs are still held: the last advert of a MASTER that steps back.
 		if a.Priority != PriorityResign && n.m.State() != Master && !n.holds {

@@ -49,6 +49,12 @@ type memory struct {
 	StalledUntil time.Duration `json:"stood_until"`
 	StalledFor   time.Duration `json:"stood_for"`
 
+	// MASTER: since when, without an interruption, adverts of another MASTER that gives way to us are received, and when
+	// the last one was; Rival says whether there was one.
+	Rival      bool          `json:"rival"`
+	RivalSince time.Duration `json:"rival_since"`
+	RivalAt    time.Duration `json:"rival_at"`
+
 	// Losses counts how often in a row this director lost its VIPs, the last time at LostAt; it does not preempt before
 	// HoldOffUntil.
 	Losses       int           `json:"losses"`
@@ -86,6 +92,8 @@ func (m *Machine) handle(ev Event) []Action {
 		return m.startup()
 	case Advert:
 		return m.receive(e)
+	case Evidence:
+		return m.receiveEvidence(e)
 	case Shutdown:
 		return m.shutdown()
 	case Ready:
@@ -306,6 +314,7 @@ func (m *Machine) takeOver(acts []Action, cause Cause, why stateReason) []Action
 	s := &m.mem
 	s.MasterInterval = m.p.AdvertInterval
 	s.AdvertDue = s.Now + m.p.AdvertInterval
+	s.Rival = false
 	return append(acts, m.advertise(), Acquire{Cause: cause}, m.enter(Master, why))
 }
 

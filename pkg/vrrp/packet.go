@@ -26,6 +26,7 @@ const (
 	typeAdvertisement = 1
 	headerLen         = 8
 	authLenV2         = 8 // RFC 3768 5.3.10: present and zero with auth type 0
+	authPassword      = 1 // auth type 1 of RFC 2338 5.3.6
 	checksumOffset    = 6
 
 	// ethernetPayloadIPv4 is the size of the IP payload in the smallest Ethernet frame, after an IPv4 header without

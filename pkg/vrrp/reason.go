@@ -15,6 +15,30 @@ type stateReason struct {
 	Own      uint8         `json:"own"` // our priority then
 	For      time.Duration `json:"for"`
 	Text     string        `json:"text"`
+	refusedAdvert
+}
+
+// refusedAdvert is what distinguishes a refused advert from one that is obeyed.
+type refusedAdvert struct {
+	Version  uint8         `json:"version"`
+	AuthType uint8         `json:"auth"`
+	Why      DropReason    `json:"why"`
+	Interval time.Duration `json:"every"`
+}
+
+// String describes the adverts: "VRRPv2 adverts with a password".
+func (r refusedAdvert) String() string {
+	text := fmt.Sprintf("VRRPv%d adverts", r.Version)
+	switch {
+	case r.AuthType == authPassword:
+		text += " with a password"
+	case r.AuthType != 0:
+		text += fmt.Sprintf(" with authentication type %d", r.AuthType)
+	}
+	if r.Why == DropInterval {
+		text += fmt.Sprintf(" at the interval %s", r.Interval)
+	}
+	return text
 }
 
 type reasonKind uint8
@@ -38,8 +62,9 @@ const (
 	silentPeer // no advert from Peer for For
 	preempted
 	owner
-	faulted // because of Text
-	stalled // for For; Peer took over with Priority in the meantime, and may have resigned again
+	faulted     // because of Text
+	stalled     // for For; Peer took over with Priority in the meantime, and may have resigned again
+	refusedPeer // Peer sends adverts that are refused, with Priority
 )
 
 func (g stateReason) sentence() string {
@@ -83,6 +108,9 @@ func (g stateReason) sentence() string {
 		return "address owner (priority 255)"
 	case faulted:
 		return g.Text
+	case refusedPeer:
+		return fmt.Sprintf("%s sends %s (priority %d), which this director refuses, and holds the virtual addresses",
+			g.Peer, g.refusedAdvert, g.Priority)
 	case stalled:
 		if g.Priority == PriorityResign {
 			return fmt.Sprintf("stalled for %s; %s took over and resigned in the meantime", brief(g.For), g.Peer)

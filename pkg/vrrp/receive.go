@@ -9,7 +9,7 @@ func (m *Machine) receive(a Advert) []Action {
 	if s.State == Init || a.Source == m.p.Source {
 		return nil
 	}
-	if a.Interval <= 0 || m.p.Version == 2 { // version 2: Accept has checked that both are equal
+	if a.Interval <= 0 || m.p.Version == 2 { // version 2: Classify has checked that both are equal
 		a.Interval = m.p.AdvertInterval
 	}
 	s.Heard, s.HeardPriority, s.HeardInterval, s.HeardAt = a.Source, a.Priority, a.Interval, s.Now
@@ -112,7 +112,11 @@ func (m *Machine) receiveAsMaster(a Advert) []Action {
 		return append(acts, m.receive(a)...)
 	case !m.p.outrankedBy(a.Priority, a.Source):
 		s.AdvertDue = s.Now + m.p.AdvertInterval
-		return []Action{m.advertise(), Announce{Why: WhyLowerMaster}}
+		acts := []Action{m.advertise()}
+		if !m.contested(a.Interval) {
+			acts = append(acts, Announce{Why: WhyLowerMaster})
+		}
+		return acts
 	}
 	kind := higherPeer
 	if a.Priority == m.p.Priority {
@@ -123,6 +127,19 @@ func (m *Machine) receiveAsMaster(a Advert) []Action {
 	// vrrp_higher_prio_send_advert.)
 	acts := []Action{m.advertise()}
 	return append(acts, m.stepBack(stateReason{Kind: kind, Peer: a.Source, Priority: a.Priority}, CauseSilentPeer, a.Interval)...)
+}
+
+// contested notes an advert of a MASTER that should give way to us, and reports whether it has not done so for three
+// intervals: it does not hear us. Then both would announce the VIPs for ever, and the clients would change with each
+// announcement.
+func (m *Machine) contested(interval time.Duration) bool {
+	s := &m.mem
+	span := downAdverts * max(interval, m.p.AdvertInterval)
+	if !s.Rival || s.Now-s.RivalAt > span {
+		s.Rival, s.RivalSince = true, s.Now
+	}
+	s.RivalAt = s.Now
+	return s.RivalAt-s.RivalSince >= span
 }
 
 // silentTooLong reports whether this MASTER has sent no advert for so long that a peer would have taken over: three

@@ -117,6 +117,8 @@ func ParseEvent(s string) (Event, error) {
 		return Recover{}, nil
 	case "advert":
 		return parseAdvert(rest)
+	case "evidence":
+		return parseEvidence(rest)
 	case "reconfigure":
 		p, err := parseParams(rest)
 		return Reconfigure{Params: p}, err
@@ -154,6 +156,32 @@ func parseAdvert(s string) (Event, error) {
 		return err
 	})
 	return a, err
+}
+
+func parseEvidence(s string) (Event, error) {
+	var e Evidence
+	err := eachField(s, func(key, value string) (err error) {
+		switch key {
+		case "source":
+			e.Source, err = parseAddr(value)
+		case "priority":
+			e.Priority, err = parseByte(value)
+		case "interval":
+			e.Interval, err = parseSpan(value)
+		case "director":
+			e.Director, err = strconv.ParseBool(value)
+		case "version":
+			e.Version, err = parseByte(value)
+		case "auth":
+			e.AuthType, err = parseByte(value)
+		case "why":
+			e.Why, err = parseDropReason(value)
+		default:
+			err = errors.New("unknown field")
+		}
+		return err
+	})
+	return e, err
 }
 
 func parseParams(s string) (Params, error) {
