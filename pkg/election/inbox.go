@@ -29,6 +29,7 @@ type inbox struct {
 type backlog struct {
 	waiting []arrival // oldest first
 	paid    time.Duration
+	hurried time.Duration // the earliest time at which the allowance may be exceeded again
 }
 
 type arrival struct {
@@ -42,6 +43,9 @@ const (
 	allowEvery = 5 * time.Millisecond
 	// allowAtOnce is how many datagrams of a source are kept, and may be taken as a burst after a stall.
 	allowAtOnce = 8
+	// hurryEvery limits how often a resignation may exceed the allowance; a router does not resign more often (see
+	// vrrp.Guard).
+	hurryEvery = time.Second
 	// allowSources is how many sources have their own backlog; normally there are one or two.
 	allowSources = 16
 	// allowFor is how long a silent source keeps its entry if another source needs it.
@@ -76,7 +80,7 @@ func (b *inbox) take(now time.Duration) (taken []vrrp.Datagram, next time.Durati
 	defer b.mu.Unlock()
 	var arrivals []arrival
 	from := func(l *backlog) {
-		for len(l.waiting) > 0 && l.pay(now) {
+		for hurry := l.hurry(now); len(l.waiting) > 0 && l.pay(now, hurry > 0); hurry-- {
 			arrivals = append(arrivals, l.waiting[0])
 			l.waiting = slices.Delete(l.waiting, 0, 1)
 		}
@@ -137,10 +141,27 @@ func (l *backlog) victim() int {
 // resigns reports whether a VRRP message has priority 0 (the third byte in versions 2 and 3).
 func resigns(payload []byte) bool { return len(payload) > 2 && payload[2] == 0 }
 
-// pay charges one datagram to the allowance of the source; false if the allowance is used up.
-func (l *backlog) pay(now time.Duration) bool {
+// hurry returns how many datagrams are taken without waiting for the allowance, which is charged all the same: those up
+// to the last resignation. Behind a burst that was taken in part, it would otherwise wait for up to allowAtOnce times
+// allowEvery, and the VIPs would have no holder for so much longer. The datagrams before it must not be taken after it.
+func (l *backlog) hurry(now time.Duration) int {
+	for n := len(l.waiting); n > 0; n-- {
+		if !resigns(l.waiting[n-1].Payload) {
+			continue
+		}
+		if now < l.hurried {
+			return 0
+		}
+		l.hurried = now + hurryEvery
+		return n
+	}
+	return 0
+}
+
+// pay charges one datagram to the allowance of the source; false if the allowance is used up and must not be exceeded.
+func (l *backlog) pay(now time.Duration, exceed bool) bool {
 	paid := max(l.paid, now)
-	if paid-now > (allowAtOnce-1)*allowEvery {
+	if !exceed && paid-now > (allowAtOnce-1)*allowEvery {
 		return false
 	}
 	l.paid = paid + allowEvery

@@ -48,6 +48,36 @@ func TestInboxKeepsResignations(t *testing.T) {
 	}
 }
 
+// A resignation does not wait behind a burst that has been taken in part; repeated ones do.
+func TestInboxResignationIsHurried(t *testing.T) {
+	b := newInbox()
+	burst := func(at time.Duration) {
+		for i := range byte(2 * allowAtOnce) {
+			b.put(at, datagramOf(inboxPeer, 150, i))
+		}
+	}
+	burst(0)
+	if taken, _ := b.take(0); len(taken) != allowAtOnce {
+		t.Fatalf("%d taken, want %d", len(taken), allowAtOnce)
+	}
+	resign := func(at time.Duration, want int) {
+		t.Helper()
+		burst(at)
+		b.put(at, datagramOf(inboxPeer, 0, 99))
+		b.put(at, datagramOf(inboxPeer, 150, 100))
+		taken, next := b.take(at)
+		if len(taken) != want || want > 0 && taken[want-1].Payload[2] != 0 || next == 0 {
+			t.Errorf("at %s: %v taken, the next at %s, want %d, the resignation last", at, numbers(taken), next, want)
+		}
+	}
+	resign(0, allowAtOnce-1)
+	resign(time.Millisecond, 0)
+	b.take(hurryEvery / 2)
+	burst(hurryEvery)
+	b.take(hurryEvery)
+	resign(hurryEvery, allowAtOnce-1)
+}
+
 // A flood from one source leaves room for the others, whether they were known before it or not.
 func TestInboxUnderFlood(t *testing.T) {
 	b := newInbox()
@@ -87,7 +117,7 @@ func TestInboxRates(t *testing.T) {
 	if counts[inboxPeer] != 1000 {
 		t.Errorf("%d of 1000 adverts of the peer were taken", counts[inboxPeer])
 	}
-	if most := 2000 + allowAtOnce; counts[inboxFlooder] > most {
+	if most := 2000 + 10*allowAtOnce; counts[inboxFlooder] > most {
 		t.Errorf("%d of the flood were taken, want at most %d", counts[inboxFlooder], most)
 	}
 	if most := 2*(2000+allowAtOnce) + allowSources; counts[netip.Addr{}] > most {
