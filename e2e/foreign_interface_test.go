@@ -149,7 +149,7 @@ func (c *cluster) renamed(t *testing.T, takesOver, returns func(*testing.T)) {
 // TestLateInterface: an interface may be created after the daemon starts, be deleted, and be created again under the
 // same name: multicast membership, sockets and gratuitous ARP follow.
 //
-// Proves docs/operations.md: "an interface that appears later, or again | used at once"
+// Proves docs/operations.md: "an interface that appears later, or again, also from another network namespace | used at once"
 func TestLateInterface(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	c := newCluster(t, shape{advert: "100ms"})
@@ -188,6 +188,18 @@ func TestLateInterface(t *testing.T) {
 		lab.Eventually(t, soon, func() error { return c.heldOn("vr0", c.master) })
 		lab.Eventually(t, soon, func() error { return c.backup.stateIs("BACKUP") })
 	})
+	t.Run("moved to another network namespace and back at once", func(t *testing.T) {
+		c.backup.Run("sh", "-ec", fmt.Sprintf(`ip netns add away
+			ip link set vr0 netns away
+			ip -n away link set vr0 netns %d
+			ip netns del away
+			ip addr add 10.77.0.103/24 dev vr0
+			ip link set vr0 up`, c.backup.daemon.PID()))
+		// It has the same index, but no socket is a member of the multicast group any more.
+		lab.Eventually(t, soon, func() error { return c.backup.stateIs("BACKUP") })
+		lab.Steadily(t, time.Second, func() error { return c.heldOn("vr0", c.master) })
+		c.backup.awaitReceiving()
+	})
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
 	client := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond})
 	client.WaitAnswered("", soon)
@@ -196,6 +208,18 @@ func TestLateInterface(t *testing.T) {
 	for _, p := range capture.Matching(adverts.Stop(), `10\.77\.0\.100 > 224`) {
 		t.Errorf("the VIP is the source address: %s", p.Text)
 	}
+}
+
+// awaitReceiving waits until the node has received another advert.
+func (n *node) awaitReceiving() {
+	n.t.Helper()
+	before := n.status().Instances[0].AdvertsReceived
+	lab.Eventually(n.t, soon, func() error {
+		if n.status().Instances[0].AdvertsReceived == before {
+			return fmt.Errorf("%s receives no adverts", n.Name)
+		}
+		return nil
+	})
 }
 
 // writeFile writes a file in the node's directory and returns its path.

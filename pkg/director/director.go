@@ -194,7 +194,7 @@ func (d *Director) start(ctx context.Context, l *loops) error {
 	if err != nil {
 		return err
 	}
-	l.watcher = newWatcher(watched, d.o.Kernel.Watch, func(a kernel.IfAddr) { l.addresses.Gone(a.Interface, a.Prefix) }, d.log)
+	l.watcher = newWatcher(watched, d.o.Kernel.Watch, func(a kernel.IfAddr) { l.addresses.Gone(a.Interface, a.Prefix) }, l.sockets.reopenOn, d.log)
 	l.checker = checker.New(d.o.Kernel.Probe, new(checker.SecretFiles).Read, d.log, func(of config.Subject, before, now health.Verdict) {
 		d.recordVerdict(of, before, now)
 		wake(l.verdicts)

@@ -11,8 +11,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// sockets are the VRRP sockets of a director, one per segment. All methods except snapshots are called only from the
-// director's own goroutine.
+// sockets are the VRRP sockets of a director, one per segment. All methods except snapshots and reopenOn are called only
+// from the director's own goroutine.
 type sockets struct {
 	group *task.Group
 	open  func(on vrrp.Segment) (election.Socket, error)
@@ -56,6 +56,21 @@ func (s *sockets) remove(on vrrp.Segment) {
 // reopen tells a socket that its interface has changed.
 func (s *sockets) reopen(on vrrp.Segment) {
 	if l := s.link(on); l != nil {
+		l.Reopen()
+	}
+}
+
+// reopenOn tells the sockets of an interface, or of all interfaces if it is "", that it was absent.
+func (s *sockets) reopenOn(iface string) {
+	s.mu.Lock()
+	var links []*election.Link
+	for on, one := range s.all {
+		if iface == "" || on.Interface == iface {
+			links = append(links, one.link)
+		}
+	}
+	s.mu.Unlock()
+	for _, l := range links {
 		l.Reopen()
 	}
 }

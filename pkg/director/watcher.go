@@ -30,6 +30,7 @@ type watcher struct {
 	kernel Addresses
 	watch  func(ctx context.Context, deliver func(addr.Event)) error
 	gone   func(iface kernel.IfAddr) // called at once for an address that a process removed
+	absent func(iface string)        // called at once for an interface that is gone, or may have been; "": any
 	log    *slog.Logger
 
 	ours  atomic.Pointer[[]plan.VIPs]
@@ -37,8 +38,8 @@ type watcher struct {
 	seen  task.Published[sight]
 }
 
-func newWatcher(k Addresses, watch func(context.Context, func(addr.Event)) error, gone func(kernel.IfAddr), log *slog.Logger) *watcher {
-	w := &watcher{kernel: k, watch: watch, gone: gone, log: log}
+func newWatcher(k Addresses, watch func(context.Context, func(addr.Event)) error, gone func(kernel.IfAddr), absent func(string), log *slog.Logger) *watcher {
+	w := &watcher{kernel: k, watch: watch, gone: gone, absent: absent, log: log}
 	w.Set(nil)
 	return w
 }
@@ -77,7 +78,13 @@ func (w *watcher) Run(ctx context.Context) error {
 }
 
 func (w *watcher) follow(ctx context.Context, dirty chan<- struct{}) {
+	following := false // the first event is always a Resync
 	err := w.watch(ctx, func(e addr.Event) {
+		// The next look may find the interface as it was.
+		if e.Kind == addr.LinkRemoved || e.Kind == addr.Resync && following {
+			w.absent(e.Interface)
+		}
+		following = true
 		// An expired lease is handled by the election, and the event may be outdated.
 		if e.Kind == addr.AddressRemoved && e.Asked {
 			w.gone(kernel.IfAddr{Interface: e.Interface, Prefix: e.Prefix})

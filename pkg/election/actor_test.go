@@ -17,6 +17,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/logtest"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -340,6 +341,46 @@ func TestLinkReopensItsSocketAndRoutesByVRID(t *testing.T) {
 		if link.Snapshot().Broken == "" {
 			t.Error("open after the end")
 		}
+	})
+}
+
+// Reopen replaces a socket that works as well, because a socket cannot tell that it has become deaf. The old one is closed
+// first.
+func TestReopenReplacesTheSocket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sockets []*fakeSocket
+		var log logtest.Buffer
+		link := NewLink(eth0, func(vrrp.Segment) (Socket, error) {
+			for _, s := range sockets {
+				select {
+				case <-s.closed:
+				default:
+					t.Error("the old socket is open while the new one joins")
+				}
+			}
+			s := &fakeSocket{in: make(chan vrrp.Datagram), closed: make(chan struct{})}
+			sockets = append(sockets, s)
+			return s, nil
+		}, slog.New(slog.NewTextHandler(&log, nil)))
+		if err := link.Open(); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); link.Run(ctx) }()
+		synctest.Wait()
+		for want := 2; want < 5; want++ {
+			link.Reopen()
+			synctest.Wait()
+			if len(sockets) != want || link.Snapshot().Broken != "" {
+				t.Errorf("%d sockets, broken: %q, want the next one at once", len(sockets), link.Snapshot().Broken)
+			}
+		}
+		if strings.Contains(log.String(), "level=WARN") {
+			t.Errorf("log:\n%s", log.String())
+		}
+		cancel()
+		<-done
 	})
 }
 

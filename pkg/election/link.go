@@ -50,6 +50,7 @@ type Link struct {
 	received   uint64
 	dropped    map[string]uint64
 	broken     string // why there is no socket; "" if there is one
+	replaced   bool   // Reopen has closed the socket
 	wide       bool   // the filter could not be set
 	floodMeter floodMeter
 
@@ -101,8 +102,15 @@ func (l *Link) Attach(vrid uint8, a *Actor) {
 	l.setFilter()
 }
 
-// Reopen tells the link that the interface has changed, so that a broken socket is reopened at once.
+// Reopen tells the link that the interface was absent or down, or is another one. The socket is replaced: an interface
+// that left the network namespace and came back has lost the socket's membership in the multicast group, but not its
+// index, so that the socket sends and receives nothing (net/ipv4/igmp.c, ip_mc_destroy_dev). The old socket is closed
+// before the new one joins, because closing it leaves the group on behalf of whoever has joined since.
 func (l *Link) Reopen() {
+	l.mu.Lock()
+	l.replaced = l.replaced || l.socket != nil
+	l.mu.Unlock()
+	l.shut()
 	select {
 	case l.poke <- struct{}{}:
 	default:
@@ -161,11 +169,7 @@ func (l *Link) Run(ctx context.Context) error {
 			l.sample(socket)
 		}
 		if err != nil {
-			if ctx.Err() == nil {
-				l.log.Warn("the VRRP socket broke; opening it again", "error", err)
-			}
-			l.shut()
-			if time.Since(opened) < breaksWithin {
+			if l.lost(ctx, err) && time.Since(opened) < breaksWithin {
 				l.pause(ctx)
 			}
 		}
@@ -178,6 +182,22 @@ func (l *Link) Name() string { return "the VRRP socket of " + l.on.String() }
 
 // Ready is closed when the socket has been opened for the first time.
 func (l *Link) Ready() <-chan struct{} { return l.ready.Ready() }
+
+// lost handles an error of the socket, and reports whether it broke by itself.
+func (l *Link) lost(ctx context.Context, err error) bool {
+	l.mu.Lock()
+	replaced := l.replaced
+	l.replaced = false
+	l.mu.Unlock()
+	if replaced {
+		return false
+	}
+	if ctx.Err() == nil {
+		l.log.Warn("the VRRP socket broke; opening it again", "error", err)
+	}
+	l.shut()
+	return true
+}
 
 // take delivers the datagrams queued on the socket.
 func (l *Link) take(socket Socket) error {

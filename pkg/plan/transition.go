@@ -32,7 +32,7 @@ const (
 const (
 	SetChecks     Do = "set the checks"
 	SetTable      Do = "set the table"
-	ReopenSocket  Do = "check the socket of" // reopen it if it is broken: its interface has changed
+	ReopenSocket  Do = "reopen the socket of" // its interface was absent or down, or is another one
 	SetVIPs       Do = "set the VIPs of"
 	StopInstance  Do = "stop"
 	Announce      Do = "announce"
@@ -106,7 +106,7 @@ func serve(from, to Plan) []Step {
 func move(from, to Plan) []Step {
 	var steps []Step
 	for _, l := range to.Links {
-		if before := from.Link(l.Segment); from.has(l.Segment) && (l.Fault != before.Fault || l.Source != before.Source || l.Index != before.Index) {
+		if before := from.Link(l.Segment); from.has(l.Segment) && (before.Fault != "" && l.Fault == "" || l.Index != before.Index) {
 			steps = append(steps, Step{Do: ReopenSocket, Link: l.Segment})
 		}
 	}

@@ -253,17 +253,17 @@ func TestWhatHappensWhileItRuns(t *testing.T) {
 		}, "set outer"},
 		{"no carrier", func(in *Inputs) {
 			in.Links = []kernel.Link{{Index: 2, Name: "eth0", Up: true, HardwareAddr: "02:00:00:00:00:02"}, links[1]}
-		}, "check the socket of eth0; set outer"},
+		}, "set outer"},
 		{"another interface of the same name", func(in *Inputs) {
 			in.Links = []kernel.Link{{Index: 9, Name: "eth0", Up: true, Carrier: true, HardwareAddr: "02:00:00:00:00:09"}, links[1]}
-		}, "check the socket of eth0"},
+		}, "reopen the socket of eth0"},
 		{"another hardware address", func(in *Inputs) {
 			in.Links = []kernel.Link{{Index: 2, Name: "eth0", Up: true, Carrier: true, HardwareAddr: "02:00:00:00:00:99"}, links[1]}
 		}, "announce outer"},
 		{"another own address", func(in *Inputs) {
 			in.Addresses = append([]kernel.Address{}, local...)
 			in.Addresses[7].Prefix = netip.MustParsePrefix("10.88.0.7/24")
-		}, "set the checks; check the socket of eth1; set inner"},
+		}, "set the checks; set inner"},
 		{"a VIP is removed", func(in *Inputs) { in.Addresses = append(local[:1:1], local[2:]...) }, ""},
 		{"not ready", func(in *Inputs) { in.NotReady = "no server" }, "set outer; set inner"},
 	} {
@@ -275,6 +275,9 @@ func TestWhatHappensWhileItRuns(t *testing.T) {
 		}
 		if strings.Join(got, "; ") != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, strings.Join(got, "; "), tt.want)
+		}
+		if back := Transition(Of(in), Of(base)); tt.name == "no carrier" && back[0].Do != ReopenSocket {
+			t.Errorf("the carrier is back: %v, want the socket reopened first", back)
 		}
 		// Judged gives the same result as Of where it may be used.
 		in.Links, in.Addresses = base.Links, base.Addresses

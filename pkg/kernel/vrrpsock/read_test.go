@@ -139,6 +139,36 @@ func TestInterfaceReplaced(t *testing.T) {
 	ends(t, reading(s), kernel.ErrNoInterface)
 }
 
+// An interface that leaves the network namespace and returns keeps its index but not the memberships of its sockets: only
+// a socket that is opened after the old one has been closed receives adverts.
+func TestInterfaceLeavesAndReturns(t *testing.T) {
+	a, b := directors(t)
+	elsewhere := newHost(t)
+	from, old := openIn(t, b), openIn(t, a)
+	move := func(from, to host) {
+		t.Helper()
+		from.IP(t, "link set eth0 netns /proc/%d/fd/%d", os.Getpid(), int(to.NS))
+	}
+	move(a, elsewhere)
+	move(elsewhere, a)
+	a.IP(t, "addr add %s/24 dev eth0", own)
+	a.IP(t, "link set eth0 up")
+	a.AwaitUp(t, "eth0")
+	b.AwaitUp(t, "eth0")
+	must(t, from.Send(advert, far, group))
+	must(t, old.checkInterface())
+	time.Sleep(100 * time.Millisecond) // longer than the veth needs
+	if pending, err := old.Pending(); err != nil || len(pending) > 0 {
+		t.Logf("this kernel keeps the membership: %d adverts, %v", len(pending), err)
+	}
+	must(t, old.Close())
+	fresh := openIn(t, a)
+	must(t, from.Send(advert, far, group))
+	if d := next(t, fresh); d.Source != far {
+		t.Errorf("received from %v; want %v", d.Source, far)
+	}
+}
+
 func TestInterfaceDownAndUp(t *testing.T) {
 	a, b := directors(t)
 	s, from := openIn(t, a), openIn(t, b)
