@@ -119,6 +119,37 @@ func TestStatusTable(t *testing.T) {
 	}
 }
 
+// Each problem is printed with its severity, its code and its remedy. A daemon without problem codes has only texts.
+func TestStatusTableShowsRemedies(t *testing.T) {
+	for _, tt := range []struct {
+		head status.Head
+		want string
+	}{
+		{status.Head{
+			Problems: []string{"tunl0 does not exist", "explained by it"},
+			ProblemDetails: []problem.Problem{{
+				Code: "device_missing", Severity: problem.Critical, Text: "tunl0 does not exist", Remedy: "run modprobe ipip", Since: time.Now().Add(-5*time.Minute - time.Second),
+			}},
+		}, "\nPROBLEM: tunl0 does not exist\n  CRITICAL device_missing for 5m. To do: run modprobe ipip.\n\n"},
+		{status.Head{Problems: []string{"no tunl0", "no lo"}}, "\nPROBLEM: no tunl0\nPROBLEM: no lo\n\n"},
+		{status.Head{ProblemDetails: []problem.Problem{}}, ""},
+	} {
+		for _, role := range []string{"director", "realserver"} {
+			tt.head.Role = role
+			socket := serve(t, api.Handlers{Status: func() any {
+				if role == "director" {
+					return status.Director{Head: tt.head, Instances: []status.Instance{{Name: "mysql"}}}
+				}
+				return status.Agent{Head: tt.head}
+			}})
+			code, out, _ := lvsctl(t, "--socket", socket, "status")
+			if code != 0 || !strings.Contains(out, tt.want) || tt.want == "" && strings.Contains(out, "PROBLEM:") {
+				t.Errorf("%s: exit %d, %q is missing in\n%s", role, code, tt.want, out)
+			}
+		}
+	}
+}
+
 // The field names that scripts rely on.
 func TestStatusJSONHasTheNamesOfTheContract(t *testing.T) {
 	socket := serve(t, api.Handlers{Status: func() any { return healthy() }})

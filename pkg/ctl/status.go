@@ -49,7 +49,7 @@ func table(w io.Writer, document []byte, now time.Time) error {
 		if err := json.Unmarshal(document, &s); err != nil {
 			return fmt.Errorf("status: the daemon's answer is not understood: %w", err)
 		}
-		return agentTable(w, s)
+		return agentTable(w, s, now)
 	}
 	var s status.Director
 	if err := json.Unmarshal(document, &s); err != nil {
@@ -60,7 +60,7 @@ func table(w io.Writer, document []byte, now time.Time) error {
 
 func directorTable(w io.Writer, s status.Director, now time.Time) error {
 	fmt.Fprintf(w, "%s: director, version %s, config %s\n", s.Node, s.Version, short(s.ConfigDigest))
-	problems(w, s.Problems)
+	problems(w, s.Head, now)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if len(s.Instances) > 0 {
 		fmt.Fprintln(t, "\nVRRP INSTANCE\tSTATE\tFOR\tPRIORITY\tVRID\tINTERFACE\tVIPS\tREASON")
@@ -98,9 +98,9 @@ func weight(r status.RealServer) string {
 	return fmt.Sprintf("%d of %d", r.Weight, r.ConfiguredWeight)
 }
 
-func agentTable(w io.Writer, s status.Agent) error {
+func agentTable(w io.Writer, s status.Agent, now time.Time) error {
 	fmt.Fprintf(w, "%s: real server, version %s, config %s\n", s.Node, s.Version, short(s.ConfigDigest))
-	problems(w, s.Problems)
+	problems(w, s.Head, now)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "\nVIRTUAL SERVER\tADDRESS\tFORWARD\tSTATE\tREASON")
 	for _, v := range s.VirtualServers {
@@ -115,9 +115,15 @@ func agentTable(w io.Writer, s status.Agent) error {
 	return t.Flush()
 }
 
-func problems(w io.Writer, all []string) {
-	for _, p := range all {
-		fmt.Fprintln(w, "PROBLEM:", p)
+// problems prints each problem with its remedy. A daemon of a version without problem codes has only the texts.
+func problems(w io.Writer, s status.Head, now time.Time) {
+	for _, p := range s.ProblemDetails {
+		fmt.Fprintf(w, "PROBLEM: %s\n  %s %s for %s. To do: %s.\n", p.Text, p.Severity, p.Code, age(p.Since, now), p.Remedy)
+	}
+	if s.ProblemDetails == nil {
+		for _, text := range s.Problems {
+			fmt.Fprintln(w, "PROBLEM:", text)
+		}
 	}
 }
 
