@@ -15,6 +15,7 @@ type Config struct {
 	Digest string
 
 	Directors      []Director
+	DirectorsAt    Position `json:"-"`
 	Instances      []Instance
 	VirtualServers []VirtualServer
 	Tracks         []Track

@@ -88,6 +88,10 @@ func (v value) checkVersion() bool {
 
 func (c *contents) config() *Config {
 	out := &Config{Directors: bare(c.directors)}
+	if len(c.directors) > 0 {
+		out.DirectorsAt = c.directors[0].at.position()
+		out.DirectorsAt.Path = "directors"
+	}
 	for _, i := range c.instances {
 		out.Instances = append(out.Instances, i.v.Instance)
 	}

@@ -47,6 +47,19 @@ func (c *Config) DirectorNamed(names ...string) (Director, error) {
 	return Director{}, c.unknownNode("director", names, known)
 }
 
+// NoLonger returns the problem of a valid file that does not name a running director any more; nil if it does.
+func (c *Config) NoLonger(director string) Problems {
+	var others []string
+	for _, d := range c.Directors {
+		if d.Name == director {
+			return nil
+		}
+		others = append(others, d.Name)
+	}
+	message := fmt.Sprintf("this machine, %s, is no longer a director in this file, only %s", director, strings.Join(others, ", "))
+	return Problems{c.Problem(c.DirectorsAt, message, "add it again; or stop the director here: systemctl disable --now lvs-director")}
+}
+
 // Membership is a real server's membership in one virtual server.
 type Membership struct {
 	VirtualServer VirtualServer

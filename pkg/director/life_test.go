@@ -150,7 +150,7 @@ func TestReloadThatIsRefused(t *testing.T) {
 			{"IPVS", "find ipvs", second, "not today"},
 			{"an interface that is not there", "", electing + router("a", "ethO", 51, vip), "cluster.yaml:4:26: vrrp_instances[0].interface: lvs-master has no interface ethO"},
 			{"an invalid file", "", "version: 7\n", "version"},
-			{"a file without this host", "", strings.ReplaceAll(first, "lvs-master", "somebody"), "lvs-master"},
+			{"a file without this host", "", strings.ReplaceAll(first, "lvs-master", "somebody"), "cluster.yaml:2:13: directors: this machine, lvs-master, is no longer a director in this file, only somebody, lvs-backup (add it again; or stop the director here: systemctl disable --now lvs-director)"},
 		} {
 			m.refuse(tt.fails, errors.New("not today"))
 			m.file = tt.file
@@ -159,7 +159,7 @@ func TestReloadThatIsRefused(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%s: %v, want %s", tt.what, err, tt.want)
 			}
-			if strings.Contains(tt.want, "ethO") && !clusterfile.Refused(err) {
+			if strings.Contains(tt.want, "cluster.yaml:") && !clusterfile.Refused(err) {
 				t.Errorf("%s is not the file's fault: %v", tt.what, err)
 			}
 			m.pass(time.Second)

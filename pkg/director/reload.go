@@ -27,6 +27,9 @@ func (d *Director) Reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if problems := cfg.NoLonger(d.o.Node.Name); problems != nil {
+		return &clusterfile.InvalidError{Problems: problems}
+	}
 	// Done here and not in the director's own goroutine: the kernel may need time to load a module, and the reaction to a
 	// lost carrier must not wait for that.
 	if err := usable(d.o.Kernel, cfg); err != nil {
@@ -62,9 +65,6 @@ func (d *Director) Reload(ctx context.Context) error {
 // prepare applies the file to everything behind the VIPs: sockets, sysctls, checks, the table. It returns the virtual
 // servers that must be in place before their VIPs are added. On an error nothing has changed.
 func (d *Director) prepare(l *loops, cfg *config.Config) ([]lvs.Key, error) {
-	if _, err := cfg.DirectorNamed(d.in.Node); err != nil {
-		return nil, err
-	}
 	// On an error the file is not at fault; the instances detect a missing interface.
 	if known, err := l.kernel.Links(); err == nil {
 		if problems := d.plan.Load().UnknownInterfaces(cfg, d.in.Node, known); problems != nil {
