@@ -133,7 +133,7 @@ func fileMistakes() []mistake {
 		replacedBy("a link to itself", "too many levels of symbolic links", func(path string) error { return os.Symlink(filepath.Base(path), path) }),
 		replacedBy("a named pipe", "not a regular file", func(path string) error { return syscall.Mkfifo(path, 0o600) }),
 		replacedBy("a device without end", "not a regular file", func(path string) error { return os.Symlink("/dev/zero", path) }),
-		replacedBy("100 MB", "larger than 4 MiB", func(path string) error {
+		replacedBy("100 MB", "larger than 2 MiB", func(path string) error {
 			return errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, 100<<20))
 		}),
 	}

@@ -94,7 +94,7 @@ func TestStatus(t *testing.T) {
 	c.ctlPrints(c.master, 0, "1 VRRP instance, 1 virtual server", "check", c.file)
 	c.edit("scheduler: wrr", "scheduler: best")
 	c.ctlPrints(c.master, 2, `cluster.yaml:20:16: virtual_servers\[0\].scheduler: `, "check", c.file)
-	c.ctlPrints(c.master, 2, "FILE|argument", "check")
+	c.ctlPrints(c.master, 2, "/etc/lvs-director/cluster.yaml: no such file", "check")
 	c.ctlPrints(c.master, 2, "unknown command", "nonsense")
 	c.ctlPrints(c.master, 2, "must be table, json or yaml", "-o", "xml", "status")
 }

@@ -8,4 +8,4 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/ctl"
 )
 
-func main() { os.Exit(ctl.Main(context.Background(), ctl.Command())) }
+func main() { os.Exit(ctl.Main(context.Background(), ctl.Command(), os.Args[1:])) }

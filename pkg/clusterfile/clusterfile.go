@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// Most is the maximum size of a cluster file, in bytes. Package config has a lower limit.
-	Most = 4 << 20
+	// Most is the maximum size of a cluster file, in bytes.
+	Most = config.MaxBytes
 	// piece is the size of a single read: on a machine with one CPU, a long system call would delay adverts.
 	piece = 64 << 10
 )
@@ -137,7 +137,7 @@ func slurp(path string) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("%s: larger than %d MiB", path, Most>>20)
+	return nil, fmt.Errorf("%s: %s", path, config.TooLarge())
 }
 
 // Refused reports whether err means that the cluster file cannot be used, for which programs exit with 2.

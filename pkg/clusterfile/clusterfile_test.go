@@ -57,7 +57,7 @@ func TestReadRefusesWhatIsNoFile(t *testing.T) {
 		{dir, "not a regular file"},
 		{pipe, "not a regular file"},
 		{"/dev/zero", "not a regular file"},
-		{write(t, strings.Repeat("#", Most+1)), "larger than 4 MiB"},
+		{write(t, strings.Repeat("#", Most+1)), "larger than 2 MiB"},
 	} {
 		_, err := Read(tt.path)
 		var unreadable *UnreadableError

@@ -11,10 +11,15 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Limits of the input. A cluster of ten thousand real servers takes less than 1 MiB; the YAML parser needs about a
-// hundred bytes of memory per byte of text.
+// MaxBytes is the maximum size of a cluster file. A cluster of ten thousand real servers takes less than 1 MiB; the YAML
+// parser needs about a hundred bytes of memory per byte of text.
+const MaxBytes = 2 << 20
+
+// TooLarge is the message about a file of more than MaxBytes.
+func TooLarge() string { return fmt.Sprintf("larger than %d MiB, the limit of a cluster file", MaxBytes>>20) }
+
+// Other limits of the input.
 const (
-	maxBytes    = 2 << 20
 	maxValues   = 1 << 20 // values read, aliases expanded: an alias may refer to a large part of the file
 	maxProblems = 1000
 	// maxSearched is the size up to which a syntax error is located exactly, by about twenty attempts to parse.
@@ -23,8 +28,8 @@ const (
 
 // document returns the root of a cluster file, or nil if it is not a single YAML document.
 func (r *reader) document(data []byte) *yaml.Node {
-	if len(data) > maxBytes {
-		r.add(Problem{Line: 1, Column: 1, Message: fmt.Sprintf("the file has %d bytes: more than %d are not read", len(data), maxBytes)})
+	if len(data) > MaxBytes {
+		r.add(Problem{Line: 1, Column: 1, Message: TooLarge()})
 		return nil
 	}
 	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
@@ -48,7 +53,7 @@ func (r *reader) document(data []byte) *yaml.Node {
 		})
 		return nil
 	}
-	text := r.normalize(data)
+	text := asYAML11(r.normalize(data))
 	root, second, err := decode(text)
 	switch {
 	case err != nil:
@@ -72,6 +77,21 @@ func (r *reader) document(data []byte) *yaml.Node {
 
 // keepalivedBlock matches the first line of a block that every keepalived.conf has.
 var keepalivedBlock = regexp.MustCompile(`(?m)^(global_defs|vrrp_instance|vrrp_script|virtual_server|virtual_server_group)\b[^\n:#]*\{`)
+
+// yaml12 matches the directive of YAML 1.2 before the document, after comments and other directives.
+var yaml12 = regexp.MustCompile(`\A(?:(?:[ \t\r]*(?:#[^\n]*)?|%[^\n]*)\n)*?%YAML[ \t]+(1\.2)[ \t\r]*(?:#[^\n]*)?\n`)
+
+// asYAML11 accepts the directive %YAML 1.2, which the library refuses although it reads what a cluster file may contain
+// in the same way. Positions do not change.
+func asYAML11(text []byte) []byte {
+	found := yaml12.FindSubmatchIndex(text)
+	if found == nil {
+		return text
+	}
+	text = bytes.Clone(text)
+	text[found[3]-1] = '1'
+	return text
+}
 
 // decode parses text as YAML. root is nil if it is empty, second is the start of a second document or nil. Both are
 // syntax nodes: duplicate keys and aliases are preserved.
@@ -141,6 +161,7 @@ func syntaxProblem(text []byte, err error) Problem {
 
 // syntaxHints are the usual causes of the YAML library's messages.
 var syntaxHints = map[string]string{
+	"found incompatible YAML document":                       "the directive may say %YAML 1.1 or 1.2",
 	"mapping values are not allowed in this context":         "a second colon in the line, or a line indented too far; text with a colon needs quotes",
 	"could not find expected ':'":                            "a key needs a colon and a space after it",
 	"found unexpected end of stream":                         "a quote is not closed",

@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,7 +15,6 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/lvs-director/lvs-director/pkg/api"
-	"github.com/lvs-director/lvs-director/pkg/clusterfile"
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/daemon"
 	"github.com/lvs-director/lvs-director/pkg/version"
@@ -36,14 +36,17 @@ func Command() *cobra.Command {
 	root.PersistentFlags().StringVar(&f.socket, "socket", "", "the daemon's socket (default: the director's, else the agent's, of this machine)")
 	root.PersistentFlags().DurationVar(&f.timeout, "timeout", api.DefaultTimeout, "how long to wait for a daemon that does not answer")
 	root.PersistentFlags().StringVarP(&f.output, "output", "o", "table", "table, json or yaml")
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp)) // fails only for an undefined flag
+	_ = root.RegisterFlagCompletionFunc("timeout", cobra.NoFileCompletions)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &daemon.UsageError{Err: err} })
-	root.AddCommand(check(), showSchema(&f), showStatus(&f), showEvents(&f), reload(&f), virtualRouters(&f), showVersion())
+	root.AddCommand(check(&f), showSchema(&f), showStatus(&f), showEvents(&f), reload(&f), virtualRouters(&f), showVersion(&f))
 	return root
 }
 
-// Main runs the command and returns the exit code: that of package daemon, or that of a monitoring plugin for status
+// Main runs the command with arguments and returns the exit code: that of package daemon, or that of a monitoring plugin for status
 // --check.
-func Main(ctx context.Context, root *cobra.Command) int {
+func Main(ctx context.Context, root *cobra.Command, args []string) int {
+	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	var plugin *PluginError
 	switch {
@@ -52,16 +55,56 @@ func Main(ctx context.Context, root *cobra.Command) int {
 	case errors.As(err, &plugin): // its line has been printed
 		return plugin.Code
 	case isPlugin(cmd): // wrong usage: to a monitoring system, 1 and 2 are states of the daemon
-		daemon.Complain(root, err)
+		complain(root, err, formatOf(args), pluginUnknown)
 		return pluginUnknown
 	default:
-		return daemon.Complain(root, err)
+		code := daemon.ExitCode(err)
+		complain(root, err, formatOf(args), code)
+		return code
 	}
 }
 
+// complain prints an error to stderr.
+func complain(root *cobra.Command, err error, format string, code int) {
+	if format == "table" || !slices.Contains(formats(), format) {
+		daemon.Complain(root, err)
+		return
+	}
+	if writeValue(root.ErrOrStderr(), format, failure{daemon.Message(root, err), code}) != nil {
+		daemon.Complain(root, err)
+	}
+}
+
+// formatOf returns the value of -o in arguments that may not be valid otherwise; "" if there is none.
+func formatOf(args []string) string {
+	for n, arg := range args {
+		value, long := strings.CutPrefix(arg, "--output")
+		if !long {
+			value, long = strings.CutPrefix(arg, "-o")
+		}
+		switch {
+		case !long:
+		case value != "":
+			return strings.TrimPrefix(value, "=")
+		case n+1 < len(args):
+			return args[n+1]
+		}
+	}
+	return ""
+}
+
+// failure is the document of an error.
+type failure struct {
+	Error    string `json:"error"`
+	ExitCode int    `json:"exit_code"`
+}
+
+// formats are the values of -o.
+func formats() []string { return []string{"table", "json", "yaml"} }
+
 func (f *flags) validate() error {
 	switch {
-	case !slices.Contains([]string{"table", "json", "yaml"}, f.output):
+	case !slices.Contains(formats(), f.output):
 		return &daemon.UsageError{Err: fmt.Errorf("-o %s: must be table, json or yaml", f.output)}
 	case f.timeout <= 0:
 		return &daemon.UsageError{Err: fmt.Errorf("--timeout %s: must be more than 0", f.timeout)}
@@ -80,45 +123,9 @@ func exactly(n int, what string) cobra.PositionalArgs {
 	}
 }
 
-func check() *cobra.Command {
-	var strict, host bool
-	cmd := &cobra.Command{
-		Use: "check FILE", Short: "validate a cluster file, offline", Args: exactly(1, "one argument: the cluster file"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := clusterfile.Read(args[0])
-			warned := false
-			for _, p := range file.Problems {
-				if p.Warning {
-					warned = true
-					fmt.Fprintln(cmd.ErrOrStderr(), p.String())
-				}
-			}
-			if err != nil {
-				return err
-			}
-			if host {
-				fit, line := evaluateHost(file.Config, measureHost)
-				if warned = warned || !fit; !fit {
-					fmt.Fprintf(cmd.ErrOrStderr(), "%s: warning: %s\n", args[0], line)
-				} else {
-					fmt.Fprintln(cmd.OutOrStdout(), line)
-				}
-			}
-			if warned && strict {
-				return &daemon.UsageError{Err: fmt.Errorf("%s has warnings, which --strict forbids", args[0])}
-			}
-			fmt.Fprintln(cmd.OutOrStdout(), file.Config.Summary())
-			return nil
-		},
-	}
-	cmd.Flags().BoolVar(&strict, "strict", false, "warnings are errors")
-	cmd.Flags().BoolVar(&host, "host", false, "measure for 2 s whether this machine can keep the file's advert intervals (with the unit's priority: nice -n -20 lvsctl check --host FILE)")
-	return cmd
-}
-
 func showSchema(f *flags) *cobra.Command {
 	return &cobra.Command{
-		Use: "schema", Short: "print the JSON Schema of a cluster file, for editors", Args: exactly(0, "no arguments"),
+		Use: "schema", Short: "print the JSON Schema of a cluster file, for editors", Args: exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			format := "json"
 			if f.output == "yaml" {
@@ -131,10 +138,15 @@ func showSchema(f *flags) *cobra.Command {
 
 func reload(f *flags) *cobra.Command {
 	return &cobra.Command{
-		Use: "reload", Short: "make the daemon read its cluster file again", Args: exactly(0, "no arguments"),
+		Use: "reload", Short: "make the daemon read its cluster file again", Args: exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.client().Reload(cmd.Context()); err != nil {
 				return fmt.Errorf("reload: %w", err)
+			}
+			if f.output != "table" {
+				return writeValue(cmd.OutOrStdout(), f.output, struct {
+					Reloaded bool `json:"reloaded"`
+				}{true})
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "reloaded")
 			return nil
@@ -142,11 +154,31 @@ func reload(f *flags) *cobra.Command {
 	}
 }
 
-func showVersion() *cobra.Command {
+func showVersion(f *flags) *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "print the version", Args: exactly(0, "no arguments"),
-		Run: func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), version.String()) },
+		Use: "version", Short: "print the version", Args: exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.output != "table" {
+				return writeValue(cmd.OutOrStdout(), f.output, struct {
+					Version string `json:"version"`
+				}{version.String()})
+			}
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), version.String())
+			return err
+		},
 	}
+}
+
+// writeValue prints a value as a JSON or YAML document.
+func writeValue(w io.Writer, format string, v any) error {
+	var document bytes.Buffer
+	encoder := json.NewEncoder(&document)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return err
+	}
+	return write(w, format, document.Bytes())
 }
 
 // write prints a JSON document in the requested format.

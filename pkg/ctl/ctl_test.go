@@ -24,10 +24,9 @@ func lvsctl(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, err bytes.Buffer
 	cmd := Command()
-	cmd.SetArgs(args)
 	cmd.SetOut(&out)
 	cmd.SetErr(&err)
-	return Main(t.Context(), cmd), out.String(), err.String()
+	return Main(t.Context(), cmd, args), out.String(), err.String()
 }
 
 // serve serves h like a daemon and returns the socket.

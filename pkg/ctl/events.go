@@ -2,6 +2,7 @@ package ctl
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -93,12 +94,12 @@ func (f *flags) follow(ctx context.Context, p *eventPrinter, stderr io.Writer, s
 		}
 		if first && printed.Equal(p.from) {
 			if err := f.fromFile(p, stderr, stateDir, err); err != nil {
-				fmt.Fprintln(stderr, "lvsctl:", err)
+				f.notice(stderr, err.Error())
 			}
 		}
 		if !waiting {
 			waiting = true
-			fmt.Fprintf(stderr, "lvsctl: events: no daemon answers on %s; waiting for it\n", f.path())
+			f.notice(stderr, fmt.Sprintf("events: no daemon answers on %s; waiting for it", f.path()))
 		}
 		select {
 		case <-ctx.Done():
@@ -123,7 +124,7 @@ func (f *flags) fromFile(p *eventPrinter, stderr io.Writer, stateDir string, why
 		case err != nil:
 			return fmt.Errorf("events: %w; its journal cannot be read either: %w", why, err)
 		}
-		fmt.Fprintf(stderr, "lvsctl: events: %s on %s; these are from %s\n", unanswered(why), f.path(), journal.Path(dir))
+		f.notice(stderr, fmt.Sprintf("events: %s on %s; these are from %s", unanswered(why), f.path(), journal.Path(dir)))
 		for _, e := range events {
 			if e.Time.Before(p.from) {
 				continue
@@ -138,6 +139,17 @@ func (f *flags) fromFile(p *eventPrinter, stderr io.Writer, stateDir string, why
 		return nil
 	}
 	return fmt.Errorf("events: %w; and there is no journal in %s (another directory: --state-dir)", why, strings.Join(dirs, " or "))
+}
+
+// notice prints what is neither a result nor an error.
+func (f *flags) notice(stderr io.Writer, text string) {
+	if f.output == "json" { // a line, as the events
+		if line, err := json.Marshal(map[string]string{"notice": text}); err == nil {
+			fmt.Fprintln(stderr, string(line))
+			return
+		}
+	}
+	fmt.Fprintln(stderr, "lvsctl:", text)
 }
 
 // unanswered names the kind of an error of a request.

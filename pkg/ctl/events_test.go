@@ -140,11 +140,12 @@ func TestEventsFollow(t *testing.T) {
 	var out, errors logtest.Buffer
 	ctx, cancel := context.WithCancel(t.Context())
 	cmd := Command()
-	cmd.SetArgs([]string{"--socket", socket, "events", "-f", "--state-dir", state, "-o", "json"})
 	cmd.SetOut(&out)
 	cmd.SetErr(&errors)
 	ended := make(chan int, 1)
-	go func() { ended <- Main(ctx, cmd) }()
+	go func() {
+		ended <- Main(ctx, cmd, []string{"--socket", socket, "events", "-f", "--state-dir", state, "-o", "json"})
+	}()
 	await := func(buffer *logtest.Buffer, text string, count int) {
 		t.Helper()
 		for begun := time.Now(); buffer.Count(text) != count; time.Sleep(10 * time.Millisecond) {

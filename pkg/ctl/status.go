@@ -19,11 +19,11 @@ import (
 func showStatus(f *flags) *cobra.Command {
 	var plugin bool
 	cmd := &cobra.Command{
-		Use: "status", Short: "show all states with their reasons", Args: exactly(0, "no arguments"),
+		Use: "status", Short: "show all states with their reasons", Args: exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			document, err := f.client().Status(cmd.Context())
 			if plugin {
-				return pluginVerdict(cmd.OutOrStdout(), document, err)
+				return pluginVerdict(cmd.OutOrStdout(), f.output, document, err)
 			}
 			if err != nil {
 				return fmt.Errorf("status: %w", err)
@@ -166,22 +166,37 @@ type PluginError struct{ Code int }
 
 func (e *PluginError) Error() string { return fmt.Sprintf("exit code %d", e.Code) }
 
-// pluginVerdict prints one line and returns the exit code as an error, nil for OK.
-func pluginVerdict(w io.Writer, document []byte, err error) error {
-	if err != nil {
-		fmt.Fprintln(w, "UNKNOWN:", err)
-		return &PluginError{pluginUnknown}
-	}
-	code, line := evaluate(document)
-	fmt.Fprintf(w, "%s: %s\n", []string{"OK", "WARNING", "CRITICAL", "UNKNOWN"}[code], line)
-	if code == 0 {
-		return nil
-	}
-	return &PluginError{code}
+// verdict is the document of --check.
+type verdict struct {
+	State    string            `json:"state"` // OK, WARNING, CRITICAL or UNKNOWN
+	ExitCode int               `json:"exit_code"`
+	Text     string            `json:"text"`
+	Problems []problem.Problem `json:"problems"`
 }
 
-// evaluate returns the exit code and line for a status document, based only on the severities of its problems.
-func evaluate(document []byte) (code int, line string) {
+// pluginVerdict prints one line, or the document of -o, and returns the exit code as an error, nil for OK.
+func pluginVerdict(w io.Writer, format string, document []byte, err error) error {
+	v := verdict{ExitCode: pluginUnknown}
+	if err != nil {
+		v.Text = err.Error()
+	} else {
+		v.ExitCode, v.Text, v.Problems = evaluate(document)
+	}
+	v.State = []string{"OK", "WARNING", "CRITICAL", "UNKNOWN"}[v.ExitCode]
+	if format == "table" {
+		fmt.Fprintf(w, "%s: %s\n", v.State, v.Text)
+	} else if err := writeValue(w, format, v); err != nil {
+		return err
+	}
+	if v.ExitCode == 0 {
+		return nil
+	}
+	return &PluginError{v.ExitCode}
+}
+
+// evaluate returns the exit code and line for a status document, based only on the severities of its problems, and the
+// problems.
+func evaluate(document []byte) (code int, line string, problems []problem.Problem) {
 	var s struct {
 		status.Head
 		Instances      []status.Instance `json:"vrrp_instances"`
@@ -189,9 +204,9 @@ func evaluate(document []byte) (code int, line string) {
 	}
 	switch err := json.Unmarshal(document, &s); {
 	case err != nil:
-		return 3, "the daemon's answer is not understood: " + err.Error()
+		return 3, "the daemon's answer is not understood: " + err.Error(), nil
 	case s.ProblemDetails == nil:
-		return 3, fmt.Sprintf("%s: the daemon is of an older version than lvsctl and reports no severities: restart it", s.Node)
+		return 3, fmt.Sprintf("%s: the daemon is of an older version than lvsctl and reports no severities: restart it", s.Node), nil
 	}
 	var found []string
 	for _, p := range s.ProblemDetails {
@@ -200,15 +215,15 @@ func evaluate(document []byte) (code int, line string) {
 	}
 	switch {
 	case len(found) > 0:
-		return code, strings.Join(found, "; ")
+		return code, strings.Join(found, "; "), s.ProblemDetails
 	case s.Role == "realserver":
-		return 0, fmt.Sprintf("%s: ready for %d virtual servers", s.Node, len(s.VirtualServers))
+		return 0, fmt.Sprintf("%s: ready for %d virtual servers", s.Node, len(s.VirtualServers)), s.ProblemDetails
 	default:
 		states := make([]string, len(s.Instances))
 		for n, i := range s.Instances {
 			states[n] = i.Name + " " + i.State
 		}
-		return 0, fmt.Sprintf("%s: %s; %d virtual servers up", s.Node, strings.Join(states, ", "), len(s.VirtualServers))
+		return 0, fmt.Sprintf("%s: %s; %d virtual servers up", s.Node, strings.Join(states, ", "), len(s.VirtualServers)), s.ProblemDetails
 	}
 }
 

@@ -23,6 +23,7 @@ func virtualRouters(f *flags) *cobra.Command {
 func record(f *flags) *cobra.Command {
 	return &cobra.Command{
 		Use: "record [INSTANCE]", Short: "print the last events of an instance, or of all, with their results, as a trace that a test can replay",
+		ValidArgsFunction: cobra.NoFileCompletions,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) <= 1 {
 				return nil
@@ -37,6 +38,12 @@ func record(f *flags) *cobra.Command {
 			text, err := f.client().Record(cmd.Context(), instance)
 			if err != nil {
 				return fmt.Errorf("vrrp record: %w", err)
+			}
+			if f.output != "table" {
+				return writeValue(cmd.OutOrStdout(), f.output, struct {
+					Instance string `json:"instance"`
+					Record   string `json:"record"`
+				}{instance, string(text)})
 			}
 			_, err = cmd.OutOrStdout().Write(text)
 			return err

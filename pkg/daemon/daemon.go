@@ -183,9 +183,12 @@ func Execute(ctx context.Context, root *cobra.Command) int {
 
 // Complain prints the error of a command and returns its exit code.
 func Complain(root *cobra.Command, err error) int {
-	fmt.Fprintln(root.ErrOrStderr(), prefix(root.Name(), err))
+	fmt.Fprintln(root.ErrOrStderr(), Message(root, err))
 	return ExitCode(err)
 }
+
+// Message is the text that Complain prints.
+func Message(root *cobra.Command, err error) string { return prefix(root.Name(), err) }
 
 // ExitCode returns the exit code for err.
 func ExitCode(err error) int {
