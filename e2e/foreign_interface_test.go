@@ -41,6 +41,7 @@ func (c *cluster) heldBehindOwnAddress(n *node) error {
 // source address: it is moved behind it"
 // Proves docs/operations.md: "`ip addr flush`, `ip link set down`, the interface deleted or renamed | FAULT with the
 // reason; the VIP does not stay on an interface of another name"
+// Proves docs/operations.md: "If that does not help twice, it stays, and `vip_misplaced` is reported"
 func TestForeignInterface(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)
@@ -81,6 +82,30 @@ func TestForeignInterface(t *testing.T) {
 		returns(t)
 		batch("addr add 10.77.0.2/24 dev eth0", "addr del 10.77.0.5/24 dev eth0")
 		returns(t)
+	})
+	t.Run("own address secondary", func(t *testing.T) {
+		lab.LongPart(t)
+		m.Sysctl("net.ipv4.conf.all.promote_secondaries", "1")
+		mark := m.daemon.Mark()
+		batch("addr del 10.77.0.2/24 dev eth0", "addr add "+vip+"/24 dev eth0", "addr add 10.77.0.2/24 dev eth0")
+		mark.WaitLog("VIPs are still listed before the interface's own address; not moving them again", soon)
+		monitor := m.Start("monitor", "ip", "monitor", "address")
+		lab.Steadily(t, 3*time.Second, func() error {
+			if log := monitor.Log(); strings.Contains(log, "Deleted") {
+				return fmt.Errorf("the VIP is moved again:\n%s", log)
+			}
+			return nil
+		})
+		monitor.Kill()
+		m.checkWarns(t, "moving them did not help", true)
+		batch("addr del " + vip + "/24 dev eth0") // the own address is promoted
+		returns(t)
+		lab.Eventually(t, soon, func() error {
+			if out, err := m.ctl("status", "--check"); err != nil {
+				return fmt.Errorf("%w: %s", err, out)
+			}
+			return nil
+		})
 	})
 	t.Run("addresses flushed", func(t *testing.T) {
 		m.Run("ip", "-4", "addr", "flush", "dev", "eth0")

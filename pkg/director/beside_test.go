@@ -129,3 +129,12 @@ func (k *fakeKernel) hasPrefix(iface, prefix string) bool {
 	defer k.mu.Unlock()
 	return slices.ContainsFunc(k.addresses, func(a kernel.Address) bool { return a.Interface == iface && a.Prefix.String() == prefix })
 }
+
+// deletes removes a VIP as another process does. mu is held.
+func (k *fakeKernel) deletes(iface, vip string) {
+	p := netip.MustParsePrefix(vip + "/32")
+	k.drop(iface, p)
+	if k.events != nil {
+		k.events(addr.Event{Kind: addr.AddressRemoved, Interface: iface, Prefix: p, Asked: true})
+	}
+}

@@ -74,6 +74,20 @@ func serviceCases() []codesCase {
 			Break: func(n *node) { n.foreign("eth0", vip+"/24", true) },
 			Mend:  func(n *node) { n.foreign("eth0", vip+"/24", false) },
 		}},
+		{On: "MASTER", Case: problemtest.Case[*node]{
+			Code: problem.VIPMisplaced, Subject: "a",
+			Break: func(n *node) { n.change(addr.Event{Kind: addr.Resync}, func() { n.secondary = true }) },
+			Mend:  func(n *node) { n.change(addr.Event{Kind: addr.Resync}, func() { n.secondary = false }) },
+		}},
+		{On: "MASTER", Case: problemtest.Case[*node]{
+			Code: problem.VIPContested, Subject: "a",
+			Break: func(n *node) {
+				n.mu.Lock()
+				defer n.mu.Unlock()
+				n.packets["deletions"] = func() { n.deletes("eth0", vip) }
+			},
+			Mend: func(n *node) { n.silence("deletions") },
+		}},
 		{Case: problemtest.Case[*node]{
 			Code: problem.VirtualServerDown, Subject: "mysql", Beside: []problem.Code{problem.VirtualServerDegraded},
 			Break: func(n *node) { n.refuses(one, true); n.refuses(two, true) },

@@ -59,6 +59,7 @@ type Director struct {
 	ready         readiness
 	changed       bool            // in has changed since the plan was made, other than in verdicts and readiness
 	judged        bool            // verdicts or readiness have changed since then
+	rearranged    bool            // addresses without a lease have changed since the address loop was told
 	looked        time.Time       // the begin of the watcher's read that in is based on
 	seen, reached <-chan struct{} // closed when the watcher or the table loop has published a newer state than that in in
 }

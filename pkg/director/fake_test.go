@@ -47,6 +47,7 @@ type fakeKernel struct {
 	stuck     chan struct{} // not nil: writes to the table block until it is closed
 	sendTime  time.Duration // how long sending an advert takes
 	sendError error         // why no advert can be sent
+	secondary bool          // the host's own addresses come after the VIPs, whatever is added first
 }
 
 func newFakeKernel() *fakeKernel {
@@ -157,7 +158,11 @@ func (k *fakeKernel) Links() ([]kernel.Link, error) {
 func (k *fakeKernel) List(string) ([]kernel.Address, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return slices.Clone(k.addresses), k.fail["list"]
+	all := slices.Clone(k.addresses)
+	if k.secondary {
+		slices.SortStableFunc(all, func(a, b kernel.Address) int { return b.Prefix.Bits() - a.Prefix.Bits() })
+	}
+	return all, k.fail["list"]
 }
 
 func (k *fakeKernel) Put(iface string, p netip.Prefix, lease time.Duration) error {

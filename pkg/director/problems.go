@@ -99,6 +99,7 @@ func ofNode(s snapshots) []problem.Finding {
 		found = append(found, neighbourProblems(i.Config, a)...)
 	}
 	found = append(found, strayVIPs(s.plan.Stray)...)
+	found = append(found, troubles(s)...)
 	for _, segment := range slices.SortedFunc(maps.Keys(s.sockets), vrrp.Segment.Compare) {
 		l, name := s.sockets[segment], segment.String()
 		if l.Broken != "" {
@@ -139,6 +140,27 @@ func strayVIPs(all []kernel.IfAddr) []problem.Finding {
 		found[n] = problem.Finding{Code: problem.StrayVIP, Subject: at.String(), Text: fmt.Sprintf(
 			"%s has the VIP %s, which this director did not add: it stays here even if another director is MASTER: remove it: ip addr del %s dev %s",
 			at.Interface, at.Prefix, at.Prefix, at.Interface)}
+	}
+	return found
+}
+
+// troubles returns the problems of VIPs that the address loop cannot repair for good.
+func troubles(s snapshots) []problem.Finding {
+	var found []problem.Finding
+	for _, t := range s.vips {
+		i, named := s.plan.Instance(t.Instance)
+		if !named {
+			continue
+		}
+		name := i.Config.Name
+		if t.Misplaced {
+			found = append(found, problem.Finding{Code: problem.VIPMisplaced, Subject: name, Text: fmt.Sprintf(
+				"%s: the VIPs come before the own address of %s, and moving them did not help: this host may use a VIP as source address", name, t.Interface)})
+		}
+		if t.Contested {
+			found = append(found, problem.Finding{Code: problem.VIPContested, Subject: name, Text: fmt.Sprintf(
+				"%s: another process keeps deleting the VIPs from %s; they are restored each time", name, t.Interface)})
+		}
 	}
 	return found
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/problem"
+	"github.com/lvs-director/lvs-director/pkg/reconcile"
 	"github.com/lvs-director/lvs-director/pkg/status"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
@@ -33,6 +34,7 @@ type snapshots struct {
 	unsaved   string
 	sysctls   string
 	answers   []problem.Finding
+	vips      []reconcile.Trouble
 }
 
 // Status returns the status document. It may be called from any goroutine at any time and does not wait for the loops.
@@ -65,6 +67,7 @@ func (d *Director) snapshots(much depth) snapshots {
 	s.instances, s.sockets = l.instances.snapshots(), l.sockets.snapshots()
 	s.stall, s.unsaved, s.sysctls = l.stalls.Snapshot(), l.state.Problem(), l.sysctls.Problem()
 	s.answers = l.answers.Findings()
+	s.vips = l.addresses.Troubles()
 	select {
 	case <-l.checker.Ready():
 		s.checked = true

@@ -55,6 +55,8 @@ func (d *Director) takeIn(l *loops) (fresh bool) {
 	if d.in.Looked && slices.Equal(s.links, d.in.Links) && slices.EqualFunc(s.addresses, d.in.Addresses, sameAddress) {
 		return fresh
 	}
+	others := func(all []kernel.Address) []kernel.Address { return slices.DeleteFunc(slices.Clone(all), plan.Leased) }
+	d.rearranged = d.rearranged || !slices.EqualFunc(others(s.addresses), others(d.in.Addresses), sameAddress)
 	d.in.Links, d.in.Addresses, d.in.Looked = s.links, s.addresses, len(s.links) > 0
 	d.changed = true
 	l.sysctls.Follow(s.links)
@@ -187,4 +189,6 @@ func (d *Director) reportVIPs(l *loops, p plan.Plan) {
 			tell.note(at.Interface, at.Prefix, d.looked)
 		}
 	}
+	l.addresses.Looked(d.looked, d.rearranged)
+	d.rearranged = false
 }

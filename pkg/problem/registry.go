@@ -21,6 +21,8 @@ const (
 	ReloadRefused         Code = "reload_refused"
 	DaemonStarting        Code = "daemon_starting"
 	StrayVIP              Code = "stray_vip"
+	VIPMisplaced          Code = "vip_misplaced"
+	VIPContested          Code = "vip_contested"
 	AdvertsLate           Code = "adverts_late"
 	AdvertsNotSent        Code = "adverts_not_sent"
 	OwnPackets            Code = "own_packets"
@@ -115,6 +117,16 @@ func addressCodes() []Declaration {
 			Code: StrayVIP, Severity: Critical, Role: Director, Subject: "address",
 			Means:  "this machine has a VIP that the director did not add: two machines answer ARP for it, now or after the next failover",
 			Remedy: "run the command in the text, and remove the address from the configuration of the network or of keepalived",
+		},
+		{
+			Code: VIPMisplaced, Severity: Warning, Role: Director, Subject: "instance",
+			Means:  "its VIPs come before the own address of the interface, and moving them did not help: the host uses a VIP as source address",
+			Remedy: "look at ip addr: the own address is secondary behind another address of its network. Remove that one, or remove the own address and add it again first",
+		},
+		{
+			Code: VIPContested, Severity: Warning, Role: Director, Subject: "instance",
+			Means:  "another process keeps deleting its VIPs; they are restored each time, and connections through them may stall",
+			Remedy: "find that process: a network manager, a DHCP client, another VRRP daemon",
 		},
 	}
 }

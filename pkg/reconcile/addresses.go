@@ -43,7 +43,7 @@ type Addresses struct {
 	dirty     chan struct{}
 	ready     task.Latch
 
-	mu      sync.Mutex // guards desired and everything in it, removed, and leases
+	mu      sync.Mutex // guards desired and everything in it, removed, leases, and troubles
 	desired map[config.InstanceID]*desired
 	// removed is when this loop last removed an address, for as long as the kernel's event may still arrive.
 	removed map[kernel.IfAddr]time.Duration
@@ -51,6 +51,7 @@ type Addresses struct {
 	// change.
 	leases       map[config.InstanceID]expiry
 	leaseChanged chan struct{}
+	troubles     []Trouble // since the last pass
 
 	// Owned by Run:
 	held      map[config.InstanceID]*held
@@ -68,6 +69,8 @@ type desired struct {
 	gone        bool          // one of our addresses was reported deleted by another process
 	missed      time.Duration // when the newest address dump that lacked one of our addresses began
 	first       time.Duration // when the newest dump that listed one of them before the interface's primary address began
+	looked      time.Duration // when the newest dump began
+	rearranged  time.Duration // when the newest dump in which other addresses had changed began
 }
 
 const (
@@ -150,6 +153,19 @@ func (a *Addresses) Missed(iface string, p netip.Prefix, looked time.Time) {
 // address, so the VIP is moved behind it.
 func (a *Addresses) Misplaced(iface string, p netip.Prefix, looked time.Time) {
 	a.noteAddress(iface, p, func(w *desired) { w.first = max(w.first, looked.Sub(a.epoch)) })
+}
+
+// Looked reports that a dump of all addresses began at looked; rearranged: addresses other than VIPs have changed since
+// the last one. It is called after Missed and Misplaced for that dump.
+func (a *Addresses) Looked(looked time.Time, rearranged bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, w := range a.desired {
+		w.looked = max(w.looked, looked.Sub(a.epoch))
+		if rearranged {
+			w.rearranged = w.looked
+		}
+	}
 }
 
 func (a *Addresses) noteAddress(iface string, p netip.Prefix, note func(*desired)) {
@@ -243,6 +259,7 @@ func (a *Addresses) pass() time.Duration {
 			next = min(next, a.keep(name, w))
 		}
 	}
+	a.publishTroubles()
 	return next
 }
 
@@ -266,7 +283,9 @@ func (a *Addresses) keep(name config.InstanceID, w desired) time.Duration {
 		h = begin(h, w, a.now())
 		a.held[name] = h
 	}
-	h.note(w)
+	if h.note(w) {
+		a.log.Warn("VIPs are still listed before the interface's own address; not moving them again", "instance", string(name), "interface", h.vips.Interface)
+	}
 	if h.due(a.now()) {
 		a.put(name, h)
 	}
@@ -362,6 +381,7 @@ func (a *Addresses) announce(h *held) {
 func (a *Addresses) repaired(name config.InstanceID, h *held) {
 	h.repairs++
 	now := a.now()
+	h.restored(now)
 	if h.repairs > 1 && now-h.repairLogged < repeatLog {
 		return
 	}

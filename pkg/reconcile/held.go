@@ -21,6 +21,12 @@ type held struct {
 	misplaced    bool           // because they are listed before the machine's own address
 	repairs      int            // since the acquisition
 	repairLogged time.Duration  // when a repair was last logged
+	placed       time.Duration  // when they were last added or moved, which a renewal does not do
+	moves        int            // how often they were moved in a row without success
+	moved        time.Duration  // when they were last moved
+	stuck        bool           // moving them does not help
+	deletions    int            // by another process, in a row with less than contestedWithin in between
+	deleted      time.Duration  // when the last of them was repaired
 }
 
 // firstWriteTimeout bounds the time from the acquisition to the first successful write, even if the lease is longer.
@@ -30,18 +36,27 @@ const firstWriteTimeout = 5 * time.Second
 func firstLease(vips VIPs) time.Duration { return min(vips.Lease, firstWriteTimeout) }
 
 // note processes what was reported about the addresses. A dump from before the last write, or while a write is due
-// anyway, is no evidence of a change by another process.
-func (h *held) note(w desired) {
+// anyway, is no evidence of a change by another process. It reports whether moving the addresses has just turned out not
+// to help.
+func (h *held) note(w desired) (stuck bool) {
+	if w.looked > h.moved && w.first < w.looked || w.rearranged > h.moved {
+		h.moves, h.stuck = 0, false
+	}
 	if !h.timer.added || h.rewrite {
 		h.rewrite = h.rewrite || w.gone
-		return
+		return false
 	}
 	if w.gone || w.missed > h.lastWrite {
 		h.rewrite, h.foreign = true, true
 	}
-	if w.first > h.lastWrite {
+	switch {
+	case w.first <= h.placed, w.first < w.looked: // in its place by now
+	case h.moves < maxMoves:
 		h.rewrite, h.foreign, h.misplaced = true, true, true
+	default:
+		stuck, h.stuck = !h.stuck, true
 	}
+	return stuck
 }
 
 // begin starts to hold the desired VIPs. old is what is held for an earlier acquisition, if a release and a new
@@ -78,10 +93,16 @@ func (h *held) next(now time.Duration) time.Duration {
 // written records that the kernel had accepted all addresses at now; begun is when the first write started.
 func (h *held) written(begun, now time.Duration) {
 	h.lastWrite = now
+	if h.rewrite || !h.timer.added {
+		h.placed = now
+	}
 	if h.rewrite {
 		h.lastRepair = begun
 	}
 	h.timer.renew(begun, h.vips.Lease)
+	if h.misplaced {
+		h.moves, h.moved = h.moves+1, now
+	}
 	h.rewrite, h.foreign, h.misplaced = false, false, false
 	h.retry, h.fails, h.loggedError = 0, 0, ""
 }
