@@ -47,6 +47,7 @@ type Director struct {
 	log        *slog.Logger
 	heartbeats heartbeat.Set
 	commands   chan func()
+	roles      chan struct{} // signals that the state of an instance has changed
 	stopped    chan struct{}
 
 	reloading sync.Mutex // held by Reload, so that the file read last is applied last
@@ -87,7 +88,7 @@ func New(o Options) *Director {
 	if o.Record == nil {
 		o.Record = func(event.Event) {}
 	}
-	d := &Director{o: o, log: o.Log, commands: make(chan func()), stopped: make(chan struct{})}
+	d := &Director{o: o, log: o.Log, commands: make(chan func()), roles: make(chan struct{}, 1), stopped: make(chan struct{})}
 	d.problems = newProblemMonitor(d.snapshots, o.Problems, o.Record)
 	d.plan.Set(plan.Plan{Config: o.Config, Node: o.Node})
 	return d
@@ -274,6 +275,9 @@ func (d *Director) serve(ctx context.Context, l *loops, heart *heartbeat.Signal)
 			return err
 		case command := <-d.commands:
 			command()
+			continue
+		case <-d.roles:
+			l.instances.endRetired(time.Now())
 			continue
 		case <-d.seen:
 		case <-verdicts:

@@ -10,6 +10,7 @@ import (
 func (d *Director) transition(e event.Event) {
 	d.o.Record(e)
 	d.problems.poke()
+	wake(d.roles)
 }
 
 // recordVerdict records a verdict whose state differs from the previous one.

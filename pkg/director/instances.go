@@ -27,8 +27,9 @@ type instances struct {
 	told      func(event.Event) // called for each state change
 	log       *slog.Logger
 
-	mu  sync.Mutex // guards all; never held while waiting for an election
-	all map[config.InstanceID]*instance
+	mu      sync.Mutex // guards all and retired; never held while waiting for an election
+	all     map[config.InstanceID]*instance
+	retired []retired
 }
 
 type instance struct {
@@ -39,6 +40,7 @@ type instance struct {
 
 // start starts an instance.
 func (s *instances) start(i plan.Instance) {
+	s.replaceRetired(i)
 	a := election.New(election.Options{
 		Name: i.ID, Params: i.Params, Addresses: i.Advertised, Peers: i.Peers, Wire: s.sockets.link(i.Segment), Holder: s.holder,
 		Log: s.log, Suspended: s.suspended, Record: s.told,
@@ -68,8 +70,13 @@ func (s *instances) set(i plan.Instance) {
 	}
 }
 
-// stop resigns and waits until the election has ended.
-func (s *instances) stop(id config.InstanceID) {
+// stop resigns and waits until the election has ended. If other instances, heirs, hold all its VIPs, it is retired
+// instead.
+func (s *instances) stop(id config.InstanceID, heirs []config.InstanceID) {
+	if s.retire(id, heirs) {
+		return
+	}
+	defer func() { s.endRetired(time.Now()) }() // it may have been an heir
 	s.mu.Lock()
 	i := s.all[id]
 	s.mu.Unlock()
@@ -90,8 +97,9 @@ func (s *instances) stopAll() {
 	ids := slices.Collect(maps.Keys(s.all))
 	s.mu.Unlock()
 	for _, id := range ids {
-		s.stop(id)
+		s.stop(id, nil)
 	}
+	s.endRetiredIf(func(retired) bool { return true })
 }
 
 // tell passes one event to an election, bypassing the director's own goroutine.

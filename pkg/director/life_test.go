@@ -112,7 +112,8 @@ func TestReloads(t *testing.T) {
 		}{
 			{"the same", electing + router("a", "eth0", 51, vip, also) + router("b", "eth0", 52, "10.77.0.102"), nil},
 			{"a VIP moves to another instance", electing + router("a", "eth0", 51, vip) + router("b", "eth0", 52, "10.77.0.102", also), nil},
-			{"its instance is removed", electing + router("b", "eth0", 52, "10.77.0.102", also, vip), []string{"resign on eth0"}},
+			{"its instance is removed", electing + router("b", "eth0", 52, "10.77.0.102", also, vip), nil},
+			{"its adverts end", electing + router("b", "eth0", 52, "10.77.0.102", also, vip), []string{"resign on eth0"}},
 			{"another interface", electing + router("b", "eth1", 52, "10.77.0.102"), []string{
 				"open eth1", "resign on eth0", "ip addr del 10.77.0.102 dev eth0", "ip addr del 10.77.0.101 dev eth0", "ip addr del 10.77.0.100 dev eth0", "ip addr add 10.77.0.102 dev eth1",
 			}},
@@ -124,11 +125,14 @@ func TestReloads(t *testing.T) {
 			{"the last virtual server", electing + router("b", "eth1", 53, "10.77.0.102"), []string{"sysctl net.ipv4.vs.expire_nodest_conn=0", "ipvsadm -D -t 10.77.0.102:3306"}},
 		} {
 			m.reload(step.file)
+			if step.name == "its adverts end" {
+				m.pass(retireFor)
+			}
 			m.expect(step.name, step.want...)
 			m.pass(5 * time.Second)
 			m.history()
 		}
-		if n := m.log.Count("msg=reloaded"); n != 8 {
+		if n := m.log.Count("msg=reloaded"); n != 9 {
 			t.Errorf("%d reloads are logged", n)
 		}
 		if strings.Contains(m.log.String(), "another process") {

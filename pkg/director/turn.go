@@ -17,6 +17,7 @@ const switchWithin = time.Second
 // the old plan stays in effect, and the next turn tries again.
 func (d *Director) turn(l *loops) error {
 	fresh := d.takeIn(l)
+	l.instances.endRetired(time.Now())
 	from := d.plan.Load()
 	if reason := d.ready.look(time.Now(), d.facts(l, from), d.log); reason != d.in.NotReady {
 		d.in.NotReady, d.judged = reason, true
@@ -129,7 +130,7 @@ func (d *Director) execute(l *loops, step plan.Step, p *plan.Plan) error {
 	case plan.Announce:
 		d.announce(l, step, p)
 	case plan.StopInstance:
-		l.instances.stop(step.Instance)
+		l.instances.stop(step.Instance, step.Heirs)
 	case plan.SetInstance, plan.StartInstance:
 		if i, found := p.Instance(step.Instance); found && step.Do == plan.SetInstance {
 			l.instances.set(i)

@@ -15,6 +15,8 @@ type Step struct {
 	Link     vrrp.Segment      // OpenSocket, ReopenSocket, CloseSocket
 	Instance config.InstanceID // StartInstance, SetInstance, StopInstance, Announce
 	VIPs     []VIPs            // SetVIPs
+	// Heirs, of StopInstance, are running instances that have got all its VIPs; nil if there are none.
+	Heirs []config.InstanceID
 }
 
 // Do is the kind of a Step. The order of the constants is the order of steps in a Transition.
@@ -155,9 +157,27 @@ func moveVIPs(from, to Plan) []Step {
 	}
 	steps := []Step{{Do: SetVIPs, VIPs: during}}
 	for _, i := range stopped {
-		steps = append(steps, Step{Do: StopInstance, Instance: i.ID})
+		steps = append(steps, Step{Do: StopInstance, Instance: i.ID, Heirs: heirs(i, from, to)})
 	}
 	return append(steps, Step{Do: SetVIPs, VIPs: next})
+}
+
+// heirs returns the instances of the second plan that have all VIPs of an instance of the first and that go on running.
+func heirs(old Instance, from, to Plan) []config.InstanceID {
+	var all []config.InstanceID
+	for _, p := range old.Config.VirtualAddresses {
+		at := slices.IndexFunc(to.Instances, func(i Instance) bool {
+			before, runs := from.Instance(i.ID)
+			return i.ID != old.ID && runs && !i.another(before) && i.Config.Interface == old.Config.Interface && slices.Contains(i.Config.VirtualAddresses, p)
+		})
+		if at < 0 {
+			return nil
+		}
+		if id := to.Instances[at].ID; !slices.Contains(all, id) {
+			all = append(all, id)
+		}
+	}
+	return all
 }
 
 // Release is the last part of Transition: it releases what only the first plan needs. After a failed step it also

@@ -137,6 +137,41 @@ func TestOrderOfAReload(t *testing.T) {
 	}
 }
 
+// An instance that is stopped has heirs if running instances have got all its VIPs on the same interface.
+func TestHeirs(t *testing.T) {
+	for _, tt := range []struct {
+		name          string
+		before, after *config.Config
+		want          string
+	}{
+		{"all VIPs move", file("a@eth0/51=10.77.0.100", "b@eth0/52=10.77.0.101"), file("a@eth0/51=10.77.0.100,10.77.0.101"), "a"},
+		{
+			"to two instances", file("a@eth0/51=10.77.0.100", "b@eth0/52=10.77.0.101,10.77.0.102", "c@eth0/53=10.77.0.103"),
+			file("a@eth0/51=10.77.0.100,10.77.0.101", "c@eth0/53=10.77.0.103,10.77.0.102"), "a c",
+		},
+		{"one of them does not", file("a@eth0/51=10.77.0.100", "b@eth0/52=10.77.0.101,10.77.0.102"), file("a@eth0/51=10.77.0.100,10.77.0.101"), ""},
+		{"to another interface", file("a@eth1/51=10.77.0.100", "b@eth0/52=10.77.0.101"), file("a@eth1/51=10.77.0.100,10.77.0.101"), ""},
+		{"to a new instance", file("b@eth0/52=10.77.0.101"), file("a@eth0/51=10.77.0.101"), ""},
+		{"to one that starts again", file("a@eth0/51=10.77.0.100", "b@eth0/52=10.77.0.101"), file("a@eth0/53=10.77.0.100,10.77.0.101"), ""},
+		{"the VIPs are removed", file("a@eth0/51=10.77.0.100", "b@eth0/52=10.77.0.101"), file("a@eth0/51=10.77.0.100"), ""},
+	} {
+		var got string
+		for _, s := range Transition(Of(inputs(tt.before)), Of(inputs(tt.after))) {
+			if s.Do != StopInstance || s.Instance != "b" {
+				continue
+			}
+			var ids []string
+			for _, id := range s.Heirs {
+				ids = append(ids, string(id))
+			}
+			got = strings.Join(ids, " ")
+		}
+		if got != tt.want {
+			t.Errorf("%s: the heirs are %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
 // TestStart: a start is a reload from nothing.
 func TestStart(t *testing.T) {
 	cfg := file("a@eth0/51=10.77.0.100", "one@10.77.0.100:x")
