@@ -96,7 +96,7 @@ func routerFields() []key[instance] {
 		},
 		field[instance, string]{
 			name: "interface", in: func(i *instance) *string { return &i.Interface },
-			kind: texts("text", Schema{Pattern: `^[!-.0-9;-~]{1,15}$`, Not: &Schema{Enum: []any{"lo", ".", ".."}}}, value.networkInterface),
+			kind: texts("text", Schema{Pattern: `^[!-.0-9;-?A-~]{1,15}$`, Not: &Schema{Enum: []any{"lo", ".", ".."}}}, value.networkInterface),
 			readAs: func(v value, i *instance) string {
 				i.InterfaceAt = v.position()
 				return v.networkInterface()
@@ -224,6 +224,9 @@ func (v value) networkInterface() string {
 		v.fail("", "%s has %d bytes: an interface name has at most 15", quote(s), len(s))
 	case s == "." || s == ".." || strings.ContainsAny(s, "/: \t\n\v\f\r") || nonASCII(s) != "":
 		v.fail("", "%s is not an interface name%s", quote(s), nonASCII(s))
+	case strings.Contains(s, "@"):
+		name, _, _ := strings.Cut(s, "@")
+		v.fail("write "+name, "%s is not an interface name: ip link shows the peer of an interface after @", quote(s))
 	case s == "lo":
 		v.fail("", "adverts on lo reach no other director")
 	default:

@@ -16,7 +16,9 @@ import (
 const MaxBytes = 2 << 20
 
 // TooLarge is the message about a file of more than MaxBytes.
-func TooLarge() string { return fmt.Sprintf("larger than %d MiB, the limit of a cluster file", MaxBytes>>20) }
+func TooLarge() string {
+	return fmt.Sprintf("larger than %d MiB, the limit of a cluster file", MaxBytes>>20)
+}
 
 // Other limits of the input.
 const (

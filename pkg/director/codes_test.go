@@ -74,6 +74,11 @@ func serviceCases() []codesCase {
 			Break: func(n *node) { n.foreign("eth0", vip+"/24", true) },
 			Mend:  func(n *node) { n.foreign("eth0", vip+"/24", false) },
 		}},
+		{Case: problemtest.Case[*node]{
+			Code: problem.DirectorAddressMissing, Subject: "lvs-master",
+			Break: func(n *node) { n.foreign("eth0", "10.77.0.9/24", true); n.ownAddress(false) },
+			Mend:  func(n *node) { n.ownAddress(true); n.foreign("eth0", "10.77.0.9/24", false) },
+		}},
 		{On: "MASTER", Case: problemtest.Case[*node]{
 			Code: problem.VIPMisplaced, Subject: "a",
 			Break: func(n *node) { n.change(addr.Event{Kind: addr.Resync}, func() { n.secondary = true }) },

@@ -7,6 +7,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/status"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
@@ -99,6 +100,7 @@ func ofNode(s snapshots) []problem.Finding {
 		found = append(found, neighbourProblems(i.Config, a)...)
 	}
 	found = append(found, strayVIPs(s.plan.Stray)...)
+	found = append(found, addressMissing(s.plan)...)
 	found = append(found, troubles(s)...)
 	for _, segment := range slices.SortedFunc(maps.Keys(s.sockets), vrrp.Segment.Compare) {
 		l, name := s.sockets[segment], segment.String()
@@ -163,4 +165,18 @@ func troubles(s snapshots) []problem.Finding {
 		}
 	}
 	return found
+}
+
+// addressMissing returns the problem of a director whose own address is not on this host. An instance in FAULT explains
+// it: then its interface has no address at all.
+func addressMissing(p plan.Plan) []problem.Finding {
+	if !p.AddressMissing {
+		return nil
+	}
+	f := problem.Finding{Code: problem.DirectorAddressMissing, Subject: p.Node.Name, Text: fmt.Sprintf(
+		"the cluster file gives %s the address %s, which no interface here has: is this the right node name?", p.Node.Name, p.Node.Address)}
+	for _, i := range p.Instances {
+		f.Related = append(f.Related, i.Config.Name)
+	}
+	return []problem.Finding{f}
 }

@@ -39,6 +39,8 @@ func (a Address) IfAddr() IfAddr { return IfAddr{a.Interface, a.Prefix} }
 type Link struct {
 	Index int
 	Name  string
+	// Alternative are further names of the interface, separated by spaces; `ip link` shows them as altname.
+	Alternative string
 	// Up is the administrative state, which `ip link set up` sets.
 	Up bool
 	// Carrier: frames can pass (IFF_RUNNING). The interface is up, and its operational state is up or, for devices

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
@@ -62,7 +63,7 @@ func examine(on vrrp.Segment, known []kernel.Link, source netip.Addr) Link {
 	}
 	switch {
 	case at < 0:
-		l.Fault = fmt.Sprintf("the interface %s does not exist", name)
+		l.Fault = unknownInterface(name, known)
 	case !known[at].Up:
 		l.Fault = fmt.Sprintf("the interface %s is down (ip link set %s up)", name, name)
 	case !known[at].Carrier:
@@ -123,12 +124,23 @@ func UnknownInterfaces(before, cfg *config.Config, node string, known []kernel.L
 	})
 }
 
+// unknownInterface says why there is no interface of this name.
+func unknownInterface(name string, known []kernel.Link) string {
+	if at := slices.IndexFunc(known, func(k kernel.Link) bool { return slices.Contains(strings.Fields(k.Alternative), name) }); at >= 0 {
+		return fmt.Sprintf("%s is an alternative name of the interface %s: the cluster file needs that one", name, known[at].Name)
+	}
+	return fmt.Sprintf("the interface %s does not exist", name)
+}
+
 func unknownInterfaces(cfg *config.Config, node string, known []kernel.Link, waited func(string) bool) config.Problems {
 	var problems config.Problems
 	for _, i := range cfg.ForNode(node).Instances {
 		if !waited(i.Interface) && !slices.ContainsFunc(known, func(k kernel.Link) bool { return k.Name == i.Interface }) {
-			problems = append(problems, cfg.Problem(i.InterfaceAt,
-				fmt.Sprintf("%s has no interface %s", node, i.Interface), "see ip link; a new interface must exist before the reload"))
+			message, hint := fmt.Sprintf("%s has no interface %s", node, i.Interface), "see ip link; a new interface must exist before the reload"
+			if at := slices.IndexFunc(known, func(k kernel.Link) bool { return slices.Contains(strings.Fields(k.Alternative), i.Interface) }); at >= 0 {
+				message, hint = fmt.Sprintf("on %s, %s is an alternative name of the interface %s", node, i.Interface, known[at].Name), "write "+known[at].Name
+			}
+			problems = append(problems, cfg.Problem(i.InterfaceAt, message, hint))
 		}
 	}
 	return problems

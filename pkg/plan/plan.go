@@ -44,6 +44,8 @@ type Plan struct {
 	Records   []kernel.IfAddr // the addresses that this daemon may add, for the state file
 	// Missing are VIPs that are not among the addresses; Misplaced those that come before the interface's own address.
 	Missing, Misplaced []kernel.IfAddr
+	// AddressMissing: no interface has the address that the file gives this director.
+	AddressMissing bool
 	// Stray are VIPs among the addresses that no director has added.
 	Stray []kernel.IfAddr
 }
@@ -128,6 +130,7 @@ func Of(in Inputs) Plan {
 	}
 	if in.Looked {
 		p.Missing, p.Misplaced = missing(p.VIPs(), in.Addresses), misplaced(in.Addresses, vip)
+		p.AddressMissing = !slices.ContainsFunc(in.Addresses, func(a kernel.Address) bool { return a.Prefix.Addr() == p.Node.Address })
 		p.Stray = stray(in.files(), in.Links, in.Addresses)
 	}
 	return p

@@ -390,6 +390,15 @@ vrrp_instances:
 	if got := Of(Inputs{Config: cfg, Node: node}).UnknownInterfaces(cfg, node, nil); got != nil {
 		t.Errorf("interfaces that are waited for: %v", got)
 	}
+	named := []kernel.Link{{Name: "eth0", Alternative: "enp1s0 ethO", Up: true, Carrier: true}}
+	got = Plan{}.UnknownInterfaces(cfg, node, named)
+	if len(got) != 1 || !strings.HasSuffix(got[0].String(), "on lvs-master, ethO is an alternative name of the interface eth0 (write eth0)") {
+		t.Errorf("an alternative name: %v", got)
+	}
+	fault := Of(Inputs{Config: cfg, Node: node, Links: named, Looked: true}).Instances[1].Fault()
+	if want := "ethO is an alternative name of the interface eth0: the cluster file needs that one"; fault != want {
+		t.Errorf("an alternative name at the start: %q, want %q", fault, want)
+	}
 	if got := UnknownInterfaces(&config.Config{}, cfg, node, links); len(got) != 1 {
 		t.Errorf("at a start: %v", got)
 	}

@@ -322,6 +322,10 @@ func TestLinks(t *testing.T) {
 	if eth0.Loopback || !eth0.Up || eth0.Kind != "veth" || eth0.MTU != 1500 || len(eth0.HardwareAddr) != 17 {
 		t.Errorf("eth0 = %+v", eth0)
 	}
+	h.IP(t, "link property add dev eth0 altname enp1s0 altname uplink")
+	if l := find("eth0"); l.Alternative != "enp1s0 uplink" {
+		t.Errorf("alternative names: %q", l.Alternative)
+	}
 	h.IP(t, "link set eth0 down")
 	if l := find("eth0"); l.Up || l.Carrier {
 		t.Errorf("after down: %+v", l)

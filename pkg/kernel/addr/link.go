@@ -2,6 +2,7 @@ package addr
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -58,6 +59,7 @@ func linkOf(l netlink.Link) Link {
 	return Link{
 		Index:        a.Index,
 		Name:         a.Name,
+		Alternative:  strings.Join(a.AltNames, " "),
 		Up:           a.RawFlags&unix.IFF_UP != 0,
 		Carrier:      hasCarrier(a.RawFlags),
 		Loopback:     a.RawFlags&unix.IFF_LOOPBACK != 0,
