@@ -41,7 +41,7 @@ func renderings() map[string]rendering {
 		"state":                  {"%s → %s", []string{"from", "reason"}},
 		"verdict":                {"%s is %s", []string{"server", "reason"}},
 		"VIPs are up":            {"has the VIP on %s, leased for %s from the kernel", []string{"interface", "lease"}},
-		"VIPs are removed":       {"gives the VIP up", nil},
+		"VIPs are removed":       {"releases the VIP", nil},
 		"removed a leftover VIP": {"removes the VIP that an earlier run left", nil},
 	}
 }

@@ -109,7 +109,7 @@ func (s *demo) printSummary() {
 	s.probe.Stop()
 	s.logs.flush()
 	p := s.timeline.paint
-	s.timeline.print("", p.in(bold, "   "+pad("what was done", 50)+pad("client's outage", 17)+pad("expected", 17)+"held"))
+	s.timeline.print("", p.in(bold, "   "+pad("what was done", 50)+pad("client's outage", 17)+pad("expected", 17)+"met"))
 	total, met := 0, 0
 	var broken []expectation
 	for i, a := range s.steps {
@@ -134,7 +134,7 @@ func (s *demo) printSummary() {
 	for _, e := range broken {
 		s.timeline.judge(e)
 	}
-	text := fmt.Sprintf("%d of %d expectations held, after %.0f s.", met, total, time.Since(s.timeline.start).Seconds())
+	text := fmt.Sprintf("%d of %d expectations met, after %.0f s.", met, total, time.Since(s.timeline.start).Seconds())
 	if met < total {
 		s.timeline.print(p.in(red, text))
 		return

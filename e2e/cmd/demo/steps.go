@@ -88,7 +88,7 @@ func (s *demo) stopMySQL() []expectation {
 	time.Sleep(time.Second) // to see logins that only mysql1 can answer
 	all := s.since(s.mysql, from)
 	s.mysql2.Wait(maxWait)
-	s.write(s.app, "written while mysql2 was away")
+	s.write(s.app, "written while mysql2 was down")
 	s.timeline.now("client", "%s", queries(all))
 	s.timeline.now("lvs-master", "ipvsadm -Ln -t "+mysqlPort)
 	s.timeline.block(s.service())
@@ -120,7 +120,7 @@ func (s *demo) startMySQL() []expectation {
 		outage(all, 750*time.Millisecond, "(no interruption)"),
 		within("mysql2 back in the table after", ready, back, rise*checkEvery+checkTimeout, "= rise × interval + timeout"),
 		none("logins that failed meanwhile", all, ready),
-		is("it has the row written while it was away", missed == "1", missed+" row"),
+		is("it has the row written while it was down", missed == "1", missed+" row"),
 	}
 }
 
@@ -178,14 +178,14 @@ func (s *demo) startDirector() []expectation {
 // killDirector kills the director, so that no process on lvs-master can clean up.
 func (s *demo) killDirector() []expectation {
 	from := time.Now()
-	s.timeline.now("lvs-master", "kill -9 of lvs-director: nobody is left there to remove the VIP")
+	s.timeline.now("lvs-master", "kill -9 of lvs-director: no process is left there to remove the VIP")
 	s.master.daemon.Kill()
 	if s.master.hasVIP() && s.master.balances(s.rs1) {
-		s.timeline.now(s.master.Name, "its kernel still has the VIP and the table, and goes on forwarding")
+		s.timeline.now(s.master.Name, "its kernel still has the VIP and the table, and keeps forwarding")
 	}
 	s.awaitTakeOver()
 	gone := s.eventually(maxWait, "the VIP has left lvs-master", func() bool { return !s.master.hasVIP() })
-	s.timeline.at(gone, s.master.Name, "the kernel takes the VIP away: its lease has run out")
+	s.timeline.at(gone, s.master.Name, "the kernel removes the VIP: its lease has expired")
 	probe := s.report(from)
 	return []expectation{
 		outage(probe, failLimit, failBecause),
@@ -218,7 +218,7 @@ func (s *demo) report(from time.Time) measure.Result {
 // comeBack waits until lvs-master has the VIP again, and returns the expectations for the hand-over.
 func (s *demo) comeBack(from time.Time) []expectation {
 	s.eventually(maxWait, "lvs-master has the VIP again", s.master.hasVIP)
-	s.eventually(maxWait, "lvs-backup has given the VIP up", func() bool { return !s.backup.hasVIP() })
+	s.eventually(maxWait, "lvs-backup has released the VIP", func() bool { return !s.backup.hasVIP() })
 	full := s.master.balances(s.rs1) && s.master.balances(s.rs2)
 	probe := s.report(from)
 	return []expectation{
