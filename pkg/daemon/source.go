@@ -42,8 +42,9 @@ type source struct {
 	unsaved   bool                                   // owned by keep
 	drift     *drift
 
-	mu   sync.Mutex
-	read []byte // the bytes validated last, until they are applied
+	mu     sync.Mutex
+	warned map[warning]bool // the warnings of the last valid file
+	read   []byte           // the bytes validated last, until they are applied
 	// loaded is the configuration validated last, running the one in force.
 	loaded, running *config.Config
 	// stale is set while the copy runs. refused is the reason why the current file does not run; "" if it does.
@@ -82,10 +83,24 @@ func (s *source) load() (*config.Config, error) {
 	return f.Config, nil
 }
 
+// warning identifies a warning about a cluster file, wherever it is in the file.
+type warning struct{ path, message string }
+
+// warn logs the warnings that the last valid file did not have.
 func (s *source) warn(problems config.Problems) {
-	for _, problem := range problems {
-		if problem.Warning {
-			s.log.Warn("cluster file", "problem", problem.String())
+	if problems.Failed() {
+		return
+	}
+	now := map[warning]bool{}
+	s.mu.Lock()
+	before := s.warned
+	s.warned = now
+	s.mu.Unlock()
+	for _, p := range problems {
+		w := warning{p.Path, p.Message}
+		if now[w] = true; !before[w] {
+			p.Warning = false // the line's level says it
+			s.log.Warn("cluster file", "problem", p.String())
 		}
 	}
 }

@@ -374,3 +374,29 @@ func (s *slowService) Reload(ctx context.Context) error {
 		return errors.New("the reload was not released")
 	}
 }
+
+// TestWarningsAreLoggedOnce: not again at each reload, however often the file is refused in between and wherever the
+// warning moves to; again if it comes back.
+func TestWarningsAreLoggedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		warned := clusterFile + "tracks: [{name: spare, type: tcp, address: 10.77.0.9, port: 80}]\n"
+		file := write(t, warned)
+		l, err := live(t, file, t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.stop()
+		for _, tt := range []struct {
+			text  string
+			lines int
+		}{
+			{warned, 1}, {"# a line more\n" + warned, 1}, {"version: 2\n", 1}, {warned, 1}, {clusterFile, 1}, {warned, 2},
+		} {
+			put(t, file, tt.text)
+			_ = l.reload(t.Context(), l.service)
+			if got := l.stderr.Count("no instance tracks spare"); got != tt.lines || l.stderr.Count("warning:") != 0 {
+				t.Errorf("after %.20q: %d lines, want %d:\n%s", tt.text, got, tt.lines, l.stderr.String())
+			}
+		}
+	})
+}

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/election"
+	"github.com/lvs-director/lvs-director/pkg/event"
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 	"github.com/lvs-director/lvs-director/pkg/plan"
@@ -41,7 +43,24 @@ type snapshots struct {
 func (d *Director) Status() status.Director {
 	doc := d.problems.examine(withCounters)
 	doc.Node, doc.Role, doc.Version, doc.Process = d.o.Node.Name, "director", d.o.Version, process()
+	onWallClock(&doc, time.Now())
 	return doc
+}
+
+// onWallClock shows the times of a document on the clock as it is set now; see event.Wall.
+func onWallClock(doc *status.Director, now time.Time) {
+	for i := range doc.Instances {
+		doc.Instances[i].Since = event.Wall(doc.Instances[i].Since, now)
+	}
+	for i := range doc.Tracks {
+		doc.Tracks[i].Since = event.Wall(doc.Tracks[i].Since, now)
+	}
+	for i := range doc.VirtualServers {
+		servers := doc.VirtualServers[i].RealServers
+		for j := range servers {
+			servers[j].Since = event.Wall(servers[j].Since, now)
+		}
+	}
 }
 
 // depth is how much is queried for an examination.

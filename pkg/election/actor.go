@@ -82,6 +82,8 @@ type Actor struct {
 
 	stalled, unfit string // why this director is degraded; "" if it is not
 
+	since          time.Time     // when the current state was entered,
+	sinceAt        time.Duration // on the machine's clock
 	sent, received uint64
 	lateness       Lateness
 	late           lateAdverts
@@ -378,13 +380,22 @@ func (a *Actor) advertise(priority uint8) {
 	a.log.Debug("sent an advert", "to", destination, "priority", priority)
 }
 
+// entered returns when the current state was entered. The machine's clock includes the time for which this host was
+// suspended, which the clocks of a time.Time do not.
+func (a *Actor) entered() time.Time {
+	if since := a.machine.Since(); a.since.IsZero() || since != a.sinceAt {
+		a.sinceAt, a.since = since, time.Now()
+	}
+	return a.since
+}
+
 func (a *Actor) publish() {
 	dropped := maps.Clone(a.dropped)
 	if n := a.inbox.overflow(); n > 0 {
 		dropped["overflow"] = n
 	}
 	s := &Snapshot{
-		State: a.machine.State(), Reason: a.machine.Reason(), Since: a.epoch.Add(a.machine.Since()),
+		State: a.machine.State(), Reason: a.machine.Reason(), Since: a.entered(),
 		Priority: a.params.Priority, AdvertsSent: a.sent, AdvertsReceived: a.received, Dropped: dropped,
 		AdvertInterval: a.params.AdvertInterval, Lateness: a.lateness, Late: a.late.count(a.now(), a.params.AdvertInterval),
 	}

@@ -147,7 +147,7 @@ func (s stopwatch) broken(ctx context.Context, w *wire, doing string) Result {
 	}
 	code, class, sentence := classify(err, s.limit)
 	if code == health.Timeout && w.stage == greeting {
-		sentence += " (it accepts connections but sends no greeting: frozen, or out of threads)"
+		sentence += " (it accepts connections but sends no greeting: frozen, out of threads, or waiting for DNS to name this director, which skip_name_resolve avoids)"
 	}
 	return s.result(code, class, doing+": "+sentence)
 }

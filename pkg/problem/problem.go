@@ -145,6 +145,7 @@ type History struct {
 
 type entry struct {
 	Problem
+	began  time.Time // with the monotonic clock
 	raised bool
 }
 
@@ -154,10 +155,10 @@ func (h *History) Look(at time.Time, problems []Problem, tell bool) (raised, cle
 	now := make(map[identity]entry, len(problems))
 	for i, p := range problems {
 		e := h.now[p.identity()]
-		if e.Since.IsZero() {
-			e.Since = at.Round(0)
+		if e.began.IsZero() {
+			e.began = at
 		}
-		problems[i].Since = e.Since
+		problems[i].Since = event.Wall(e.began, at)
 		e.Problem = problems[i]
 		if tell && !e.raised {
 			e.raised = true
