@@ -2,7 +2,6 @@ package ctl
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -94,12 +93,12 @@ func (f *flags) follow(ctx context.Context, p *eventPrinter, stderr io.Writer, s
 		}
 		if first && printed.Equal(p.from) {
 			if err := f.fromFile(p, stderr, stateDir, err); err != nil {
-				f.notice(stderr, err.Error())
+				fmt.Fprintln(stderr, "lvsctl:", err)
 			}
 		}
 		if !waiting {
 			waiting = true
-			f.notice(stderr, fmt.Sprintf("events: no daemon answers on %s; waiting for it", f.path()))
+			fmt.Fprintf(stderr, "lvsctl: events: no daemon answers on %s; waiting for it\n", f.path())
 		}
 		select {
 		case <-ctx.Done():
@@ -124,7 +123,7 @@ func (f *flags) fromFile(p *eventPrinter, stderr io.Writer, stateDir string, why
 		case err != nil:
 			return fmt.Errorf("events: %w; its journal cannot be read either: %w", why, err)
 		}
-		f.notice(stderr, fmt.Sprintf("events: %s on %s; these are from %s", unanswered(why), f.path(), journal.Path(dir)))
+		fmt.Fprintf(stderr, "lvsctl: events: %s on %s; these are from %s\n", unanswered(why), f.path(), journal.Path(dir))
 		for _, e := range events {
 			if e.Time.Before(p.from) {
 				continue
@@ -139,17 +138,6 @@ func (f *flags) fromFile(p *eventPrinter, stderr io.Writer, stateDir string, why
 		return nil
 	}
 	return fmt.Errorf("events: %w; and there is no journal in %s (another directory: --state-dir)", why, strings.Join(dirs, " or "))
-}
-
-// notice prints what is neither a result nor an error.
-func (f *flags) notice(stderr io.Writer, text string) {
-	if f.output == "json" { // a line, as the events
-		if line, err := json.Marshal(map[string]string{"notice": text}); err == nil {
-			fmt.Fprintln(stderr, string(line))
-			return
-		}
-	}
-	fmt.Fprintln(stderr, "lvsctl:", text)
 }
 
 // unanswered names the kind of an error of a request.
