@@ -177,3 +177,49 @@ func besideAStranger(t *testing.T, r timing, password bool) {
 	c.master.awaitCheck(0, "")
 	c.backup.awaitCheck(0, "")
 }
+
+// TestVIPClaimed: another machine on the segment announces the VIP, and is silent then. The clients are back at the MASTER
+// within seconds. A machine that goes on is reported.
+//
+// Proves docs/operations.md: "A MASTER that hears another machine claim a VIP announces its VIPs again, at most once a second
+// and ten times in a row, and not while it hears adverts of another MASTER."
+func TestVIPClaimed(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	lab.Long(t)
+	c := newCluster(t, shape{advert: "200ms"})
+	c.answering()
+	c.startAll()
+	intruder := c.net.Host("intruder", c.lan.At("10.77.0.66/24"))
+	intruder.Run("ip", "addr", "add", vipPrefix, "dev", "eth0")
+	intruder.Sysctl("net.ipv4.conf.eth0.arp_notify", "1")
+	claim := func() {
+		t.Helper()
+		intruder.Run("ip", "link", "set", "eth0", "address", "02:4c:0a:4d:00:42") // with arp_notify, this announces all addresses
+	}
+	c.client.Run("ping", "-c", "1", "-W", "1", vip) // an entry, which the announcements change
+	c.awaitARPEntry(c.master)
+	time.Sleep(7 * time.Second) // until the MASTER's first announcements are over (pkg/reconcile: announceFor)
+	segment := c.segment()
+	claim()
+	segment.Wait(`02:4c:0a:4d:00:42 > ff:ff:ff:ff:ff:ff.* `+vip, soon)
+	claimed := time.Now()
+	c.awaitARPEntry(c.master)
+	segment.Wait(c.master.mac()+" > ff:ff:ff:ff:ff:ff.* "+vip, soon)
+	t.Logf("the client is back %s after the claim", time.Since(claimed))
+	if took := time.Since(claimed); took > 4*time.Second {
+		t.Errorf("the client is back after %s", took)
+	}
+	segment.Stop()
+	c.master.awaitCheck(0, "")
+	lab.Eventually(t, soon, func() error {
+		claim()
+		if out, err := c.master.ctl("status", "--check"); lab.ExitCode(err) != 2 || !strings.Contains(out, "02:4c:0a:4d:00:42") {
+			return fmt.Errorf("status --check: %s", out)
+		}
+		return nil
+	})
+	c.backup.awaitCheck(0, "")
+	intruder.Run("ip", "addr", "del", vipPrefix, "dev", "eth0")
+	c.master.awaitCheck(0, "")
+	c.awaitARPEntry(c.master)
+}

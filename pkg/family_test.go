@@ -48,6 +48,7 @@ var allowed = map[string]struct {
 	},
 	"pkg/kernel/neigh/announcer.go": {[]string{"Is4"}, "refuses IPv6, which has no ARP: ErrNotIPv4"},
 	"pkg/kernel/neigh/arp.go":       {[]string{"As4"}, "ARP is IPv4's"},
+	"pkg/kernel/neigh/listener.go":  {[]string{"AddrFrom4", "As4", "Is4", "[4]byte"}, "ARP is IPv4's"},
 	"realserver/state.go":           {[]string{"IPv4"}, "refuses VIPs of IPv6: Membership.refusal"},
 }
 

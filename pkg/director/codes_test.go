@@ -234,6 +234,11 @@ func routerCases() []codesCase {
 			Break: func(n *node) { n.deliver("peer", 10, 1, packet(3, 51, 200, local, foreign), "10.77.0.3") },
 			Mend:  func(n *node) { n.hear("peer", 10, "10.77.0.3", 51, 200) },
 		}},
+		{On: "MASTER", Case: problemtest.Case[*node]{
+			Code: problem.VIPClaimed, Subject: "a",
+			Break: func(n *node) { n.claim(vip, "02:00:00:00:00:66") },
+			Mend:  func(n *node) { n.claim(vip, "") },
+		}},
 		{Case: problemtest.Case[*node]{
 			Code: problem.PacketsInvalid, Subject: "a",
 			Break: func(n *node) { n.corrupt("router", packet(3, 51, 100, local), "10.77.0.3") },
@@ -379,6 +384,13 @@ func (n *node) flood(from string, vrid uint8) {
 
 func (n *node) deliver(name string, every, count int, p vrrp.Packet, from string) {
 	n.inject(name, every, count, n.wire(p, from), from)
+}
+
+// claim makes another machine claim an address with ARP all the time; "" ends that.
+func (n *node) claim(address, hardware string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.claimedBy[address] = hardware
 }
 
 // corrupt delivers ten packets a second with a wrong checksum.

@@ -37,6 +37,7 @@ type fakeKernel struct {
 	services  []lvs.Service
 	answers   map[netip.Addr]health.Result // results of probes; other servers are up
 	sockets   map[string]*fakeSocket       // by segment, the newest
+	claimedBy map[string]string            // the hardware address of another machine that claims an address
 	opened    int                          // handles, sockets and tables that are open
 	done      []string
 	events    func(addr.Event)
@@ -56,7 +57,7 @@ func newFakeKernel() *fakeKernel {
 			"net/ipv4/vs/expire_nodest_conn": "0", "net/ipv4/ip_forward": "0", "net/ipv4/conf/all/send_redirects": "1",
 			"net/ipv4/conf/eth0/send_redirects": "1", "net/ipv4/conf/eth1/send_redirects": "1",
 		},
-		answers: map[netip.Addr]health.Result{}, sockets: map[string]*fakeSocket{}, fail: map[string]error{},
+		answers: map[netip.Addr]health.Result{}, sockets: map[string]*fakeSocket{}, claimedBy: map[string]string{}, fail: map[string]error{},
 	}
 	for n, name := range []string{"eth0", "eth1"} {
 		k.links = append(k.links, kernel.Link{Index: n + 2, Name: name, Up: true, Carrier: true, HardwareAddr: "02:00:00:00:00:0" + fmt.Sprint(n)})
@@ -340,7 +341,18 @@ type fakeSocket struct {
 	end   chan struct{}
 }
 
-func (s *fakeSocket) Filter([]uint8) error                     { return nil }
+func (s *fakeSocket) Filter([]uint8) error { return nil }
+func (s *fakeSocket) Claims(addresses []netip.Addr) (all []kernel.Claim) {
+	s.k.mu.Lock()
+	defer s.k.mu.Unlock()
+	for _, a := range addresses {
+		if by := s.k.claimedBy[a.String()]; by != "" {
+			all = append(all, kernel.Claim{Address: a, HardwareAddr: by})
+		}
+	}
+	return all
+}
+
 func (s *fakeSocket) Others() (seen []vrrp.Datagram, n uint64) { return nil, 0 }
 
 func (s *fakeSocket) Wait() (bool, error) {

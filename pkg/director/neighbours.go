@@ -52,6 +52,8 @@ func neighbourCode(kind vrrp.FindingKind) problem.Code {
 		return problem.VIPsNotHeld
 	case vrrp.VIPListsDiffer:
 		return problem.VIPListsDiffer
+	case vrrp.VIPClaimed:
+		return problem.VIPClaimed
 	case vrrp.VIPsElsewhere:
 		return problem.VIPsElsewhere
 	default:

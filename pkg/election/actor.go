@@ -91,8 +91,10 @@ type Actor struct {
 	guard          vrrp.Guard
 	floodMeter     floodMeter
 	sightings      vrrp.Sightings
+	claims         vrrp.Claims
+	contested      bool                         // another MASTER holds the VIPs, too
 	logged         []netip.Addr                 // peers
-	claimed        atomic.Pointer[[]netip.Addr] // addresses, for the link
+	claimable      atomic.Pointer[[]netip.Addr] // addresses, for the link
 	echo           bool                         // a packet from our own address was received,
 	echoed         time.Duration                // the last one at this time since epoch
 	published      time.Duration                // since epoch
@@ -142,7 +144,7 @@ func New(o Options) *Actor {
 	}
 	a.machine = vrrp.NewMachine(o.Params)
 	a.desired.last = Desired{Params: o.Params, Addresses: o.Addresses, Peers: o.Peers}
-	a.claimed.Store(&o.Addresses)
+	a.claimable.Store(&o.Addresses)
 	a.recorder.trace = vrrp.NewTrace(a.machine, recorded)
 	if a.suspended == nil {
 		a.suspended = func() time.Duration { return 0 }
@@ -231,7 +233,7 @@ func (a *Actor) degrade(which *string, reason string) {
 
 // Reconfigure changes the parameters, the VIPs listed in adverts and the peers without a change of state.
 func (a *Actor) Reconfigure(p vrrp.Params, addresses []netip.Addr, peers vrrp.Peers) {
-	a.claimed.Store(&addresses)
+	a.claimable.Store(&addresses)
 	a.command(func(a *Actor) {
 		a.params, a.addresses, a.peers = p, addresses, peers
 		a.step(vrrp.Reconfigure{Params: p})

@@ -260,6 +260,8 @@ type fakeSocket struct {
 func (s *fakeSocket) Send([]byte, netip.Addr, netip.Addr) error { return nil }
 func (s *fakeSocket) Close() error                              { s.once.Do(func() { close(s.closed) }); return nil }
 
+func (s *fakeSocket) Claims([]netip.Addr) []kernel.Claim { return nil }
+
 func (s *fakeSocket) Filter([]uint8) error              { return nil }
 func (s *fakeSocket) Others() ([]vrrp.Datagram, uint64) { return nil, 0 }
 

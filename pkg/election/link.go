@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/heartbeat"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/task"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
@@ -26,6 +27,8 @@ type Socket interface {
 	Filter(vrids []uint8) error
 	// Others returns, without blocking, a sample of the packets that Filter excluded, and the number of further ones.
 	Others() (seen []vrrp.Datagram, unseen uint64)
+	// Claims returns, without blocking, the claims of other machines to these addresses since the last call.
+	Claims(addresses []netip.Addr) []kernel.Claim
 	Close() error
 }
 

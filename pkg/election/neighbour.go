@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -47,6 +48,7 @@ func (l *Link) sample(socket Socket) {
 		return
 	}
 	l.sampled = time.Since(l.epoch)
+	l.passClaims(socket)
 	seen, unseen := socket.Others()
 	for _, d := range seen {
 		l.route(d)
@@ -67,9 +69,77 @@ func (l *Link) sample(socket Socket) {
 	}
 }
 
+// passClaims passes the claims of other machines to VIPs of the instances to these.
+func (l *Link) passClaims(socket Socket) {
+	l.mu.Lock()
+	actors := slices.Collect(maps.Values(l.actors))
+	l.mu.Unlock()
+	var vips []netip.Addr
+	for _, a := range actors {
+		vips = append(vips, a.vips()...)
+	}
+	slices.SortFunc(vips, netip.Addr.Compare) // the socket compares them with those of the last call
+	claims := socket.Claims(vips)
+	for _, a := range actors {
+		if slices.ContainsFunc(claims, func(c kernel.Claim) bool { return a.lists([]netip.Addr{c.Address}) }) {
+			a.Claimed(claims)
+		}
+	}
+}
+
+// lookAround reports what is wrong with the other routers. When another one has stopped holding our VIPs, and the election
+// has not dealt with it because it heard nothing or refused what it heard, clients may still send to it.
+func (a *Actor) lookAround(s *Snapshot) {
+	now, view := a.now(), vrrp.View{Params: a.params, State: s.State, Since: a.machine.Since(), Peers: a.peers}
+	contested := a.sightings.Contested(now, view)
+	if a.contested && !contested && s.State == vrrp.Master {
+		a.log.Info("no other machine holds the VIPs any more; announcing them again")
+		a.holder.Announce(a.name)
+	}
+	a.contested = contested
+	if s.State != vrrp.Master {
+		a.claims.Forget() // a BACKUP hears the announcements of the MASTER
+	}
+	s.Neighbours = append(a.sightings.Report(now, view), a.claims.Report(now)...)
+}
+
+// Claimed passes the instance claims of other machines to addresses. It does not block: the next claim has the same
+// effect as one that is lost.
+func (a *Actor) Claimed(all []kernel.Claim) {
+	select {
+	case a.commands <- func(a *Actor) { a.claimed(all) }:
+	default:
+	}
+}
+
+// claimed announces the VIPs again if another machine claims one of them, unless another MASTER is heard: that one
+// announces them as well, and the clients would change sides each time.
+func (a *Actor) claimed(all []kernel.Claim) {
+	if a.machine.State() != vrrp.Master {
+		return
+	}
+	for _, c := range all {
+		if a.lists([]netip.Addr{c.Address}) && a.claims.Note(a.now(), c.Address, c.HardwareAddr) {
+			a.log.Warn("another machine claims a VIP; announcing the VIPs again", "vip", c.Address.String(), "hardware_address", c.HardwareAddr)
+		}
+	}
+	if !a.contested && a.claims.Defend(a.now()) {
+		a.holder.Announce(a.name)
+	}
+	a.publish()
+}
+
+// vips returns the VIPs of the instance. It may be called from any goroutine.
+func (a *Actor) vips() []netip.Addr {
+	if all := a.claimable.Load(); all != nil {
+		return *all
+	}
+	return nil
+}
+
 // lists reports whether the instance has one of the addresses. It may be called from any goroutine.
 func (a *Actor) lists(addresses []netip.Addr) bool {
-	own := *a.claimed.Load()
+	own := a.vips()
 	return slices.ContainsFunc(addresses, func(one netip.Addr) bool { return slices.Contains(own, one) })
 }
 
@@ -116,7 +186,7 @@ func (a *Actor) addNeighbours(s *Snapshot) {
 	a.spilt = overflowed
 	s.Flood, s.SendError, s.Source = a.floodMeter.sentence(), a.sendError, a.params.Source
 	s.Echo = a.echo && now-a.echoed < recentFor(a.params.AdvertInterval)
-	s.Neighbours = a.sightings.Report(a.now(), vrrp.View{Params: a.params, State: s.State, Since: a.machine.Since(), Peers: a.peers})
+	a.lookAround(s)
 	if s.State != vrrp.Master {
 		s.Master, s.MasterPriority = a.machine.Master()
 	}

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/logtest"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
@@ -38,6 +39,8 @@ func (s *filterSocket) Filter(vrids []uint8) error {
 	s.vrids = vrids
 	return s.err
 }
+
+func (s *filterSocket) Claims([]netip.Addr) []kernel.Claim { return nil }
 
 func (s *filterSocket) Others() ([]vrrp.Datagram, uint64) {
 	s.mu.Lock()

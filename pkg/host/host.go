@@ -38,7 +38,7 @@ func (Host) Announcer() director.Announcer { return newAnnouncer() }
 
 // Socket implements director.Kernel.
 func (Host) Socket(on vrrp.Segment) (election.Socket, error) {
-	s, err := vrrpsock.Open(on)
+	s, err := openSocket(on)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ const (
 	VIPListsDiffer Code = "vip_lists_differ"
 	VIPsElsewhere  Code = "vips_elsewhere"
 	PacketsInvalid Code = "packets_invalid"
+	VIPClaimed     Code = "vip_claimed"
 )
 
 // routerCodes are the codes about other routers of the network.
@@ -48,6 +49,12 @@ func routerCodes() []Declaration {
 			Code: VIPsElsewhere, Severity: Critical, Role: Director, Subject: "instance",
 			Means:  "a machine is MASTER of one of these VIPs with another virtual_router_id, so that two machines hold it",
 			Remedy: "if the other machine is a director of this pair, give both the same cluster file and run lvsctl reload on both; otherwise remove the address from its VRRP",
+		},
+		{
+			Code: VIPClaimed, Severity: Critical, Role: Director, Subject: "instance",
+			Means:       "this director is MASTER, and another machine claims a VIP with ARP as well",
+			Remedy:      "find the machine with the hardware address in the text (the switch knows its port) and remove the VIP from its interfaces. If it is a director, this one's adverts do not reach it, nor its adverts this one: let both send and receive IP protocol 112",
+			ExplainedBy: []Code{TwoMasters, AdvertsRefused, VIPsElsewhere},
 		},
 		{
 			Code: PacketsInvalid, Severity: Warning, Role: Director, Subject: "instance",

@@ -152,6 +152,8 @@ const (
 	VIPsElsewhere
 	// InvalidPackets: a router sends packets with our VRID that are malformed.
 	InvalidPackets
+	// VIPClaimed: another machine has one of our VIPs, according to ARP (Claims).
+	VIPClaimed
 )
 
 // Report returns what is wrong now, in the order of the sources.
@@ -164,6 +166,15 @@ func (s *Sightings) Report(now time.Duration, v View) []Finding {
 	}
 	slices.SortStableFunc(found, func(a, b Finding) int { return a.Source.Compare(b.Source) })
 	return found
+}
+
+// Contested reports whether another machine has held VIPs of this instance for three intervals, according to its adverts,
+// beside a MASTER. Then it is useless to announce them: see Machine.
+func (s *Sightings) Contested(now time.Duration, v View) bool {
+	s.expire(now)
+	return v.State == Master && slices.ContainsFunc(s.all, func(o sighting) bool {
+		return (o.Standing == Obeyed || o.Standing == Refused || o.Standing == Elsewhere) && o.lasts(v)
+	})
 }
 
 // lasts reports whether the run has gone on for three intervals, a little less because packets are delayed by different
