@@ -41,7 +41,7 @@ func httpKind() checkKind {
 func TestAddACheckKind(t *testing.T) {
 	f := declareFile(append(checkKinds(), httpKind()), instanceFields())
 	const file = "version: 1\ndirectors: [{name: a, address: 10.0.0.1}]\nvirtual_servers:\n" +
-		"- {name: s, address: 10.0.0.9, port: 80, scheduler: rr, forward: dr, real_servers: [{name: r, address: 10.0.0.11}], checks: [\n{CHECK}]}\n"
+		"- {name: s, address: 10.0.0.9, port: 80, scheduler: rr, forward: dr, real_servers: [{name: r, address: 10.0.0.11}], checks: [\n{CHECK}]}\ntimeouts: {tcp: 8h}\n"
 	for text, want := range map[string]string{
 		"type: http, path: /health":               "",
 		"type: http, path: /health, user: u":      "",

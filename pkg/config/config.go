@@ -19,6 +19,7 @@ type Config struct {
 	Instances      []Instance
 	VirtualServers []VirtualServer
 	Tracks         []Track
+	Timeouts       Timeouts `json:",omitzero"`
 }
 
 // Director is a host that may hold the VIPs.

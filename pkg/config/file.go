@@ -24,6 +24,7 @@ type contents struct {
 	instances []placed[instance]
 	services  []placed[virtualServer]
 	tracks    []placed[track]
+	timeouts  Timeouts
 }
 
 func topSection(instances *sectionOf[instance], services *sectionOf[virtualServer], tracks *sectionOf[track]) *sectionOf[contents] {
@@ -74,6 +75,7 @@ func topSection(instances *sectionOf[instance], services *sectionOf[virtualServe
 			unset: "none", doc: "checks that instances depend on",
 			words: []word{keepalived("vrrp_script")},
 		},
+		timeoutsField(timeoutsSection()),
 	}
 	s.schema = Schema{AnyOf: []*Schema{{Required: []string{"vrrp_instances"}}, {Required: []string{"virtual_servers"}}}}
 	return s.build()

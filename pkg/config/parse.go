@@ -60,6 +60,7 @@ func (c *contents) validate(top object) {
 	c.checkOwners()
 	c.checkTracks()
 	c.checkMachines()
+	c.checkIdle(top)
 }
 
 // checkVersion reads the version before anything else, because the rules for other keys are those of version 1.
@@ -87,7 +88,7 @@ func (v value) checkVersion() bool {
 }
 
 func (c *contents) config() *Config {
-	out := &Config{Directors: bare(c.directors)}
+	out := &Config{Directors: bare(c.directors), Timeouts: c.timeouts}
 	if len(c.directors) > 0 {
 		out.DirectorsAt = c.directors[0].at.position()
 		out.DirectorsAt.Path = "directors"

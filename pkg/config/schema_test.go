@@ -64,7 +64,7 @@ var beyondSchemas = map[string][]string{
 	"how long a duration is": {
 		"check-interval-50ms", "instance-advert-interval-15ms", "instance-advert-interval-41s", "instance-advert-interval-5ms",
 		"instance-advert-interval-v2-100ms", "instance-v2-sub-second", "instance-advert-interval-v2-fraction", "instance-lease-2s", "instance-lease-fraction",
-		"instance-preempt-delay-2h", "persistence-timeout-1500ms", "persistence-timeout-fraction",
+		"instance-preempt-delay-2h", "persistence-timeout-1500ms", "persistence-timeout-fraction", "timeouts-tcp-fraction", "timeouts-tcp-too-long", "timeouts-zero",
 	},
 	"how values compare": {
 		"check-timeout-over-interval", "check-timeout-over-default", "instance-lease-too-short", "instance-lease-too-short-for-backup", "real-server-port-dr",

@@ -10,7 +10,7 @@ import (
 // bigFile has a thousand virtual servers with the given number of real servers each.
 func bigFile(servers int) []byte {
 	var b strings.Builder
-	b.WriteString("version: 1\ndirectors: [{name: a, address: 10.0.0.1}]\nvirtual_servers:\n")
+	b.WriteString("version: 1\ndirectors: [{name: a, address: 10.0.0.1}]\ntimeouts: {tcp: 8h}\nvirtual_servers:\n")
 	for i := range 1000 {
 		b.WriteString(strings.ReplaceAll("- {name: sN, address: 10.1.0.1, port: ", "N", portText(uint16(i))) + portText(uint16(i+1000)) +
 			", scheduler: wrr, forward: dr, checks: [{type: mysql, user: c, password_file: /p}], real_servers: [\n")

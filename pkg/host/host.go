@@ -54,7 +54,9 @@ func (Host) Watch(ctx context.Context, deliver func(addr.Event)) error {
 }
 
 // Sysctls implements director.Kernel.
-func (Host) Sysctls() reconcile.SysctlKernel { return sysctl.Proc() }
+func (Host) Sysctls() reconcile.SysctlKernel {
+	return settings{sysctl.Proc(), ipvs.GetTimeouts, ipvs.SetTimeouts}
+}
 
 // FindIPVS implements director.Kernel.
 func (Host) FindIPVS(ctx context.Context) error {

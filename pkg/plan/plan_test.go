@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -322,6 +323,8 @@ func TestWantedSysctls(t *testing.T) {
 	persistent.VirtualServers[0].Persistence = &config.Persistence{}
 	mixed := vipFile()
 	mixed.VirtualServers = append(mixed.VirtualServers, natFile().VirtualServers[0])
+	timed := vipFile()
+	timed.Timeouts = config.Timeouts{TCP: 8 * time.Hour, TCPFin: time.Minute}
 	nat := map[string]string{
 		"net.ipv4.vs.expire_nodest_conn": "1", "net.ipv4.ip_forward": "1", "net.ipv4.conf.all.send_redirects": "0",
 		"net/ipv4/conf/eth0/send_redirects": "0", "net/ipv4/conf/eth1/send_redirects": "0",
@@ -336,6 +339,8 @@ func TestWantedSysctls(t *testing.T) {
 		{"persistence", persistent, map[string]string{"net.ipv4.vs.expire_nodest_conn": "1", "net.ipv4.vs.expire_quiescent_template": "1"}},
 		{"nat", natFile(), nat},
 		{"dr and nat", mixed, nat},
+		{"timeouts", timed, map[string]string{"net.ipv4.vs.expire_nodest_conn": "1", "ipvs/timeout/tcp": "28800", "ipvs/timeout/tcp_fin": "60"}},
+		{"timeouts, and elections only", &config.Config{Instances: dr.Instances, Timeouts: timed.Timeouts}, map[string]string{}},
 	} {
 		if diff := cmp.Diff(tt.want, Of(inputs(tt.cfg)).Sysctls); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)

@@ -1,6 +1,9 @@
 package plan
 
 import (
+	"strconv"
+	"time"
+
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
@@ -11,6 +14,19 @@ const OfInterface = "net/ipv4/conf/"
 // ConfKey returns the key that a plan uses for an interface's parameter under net.ipv4.conf.
 func ConfKey(iface, name string) string { return OfInterface + iface + "/" + name }
 
+// OfTimeouts is the prefix of the keys of IPVS timeouts, in seconds: tcp, tcp_fin, udp. They are no sysctls, but are set,
+// kept and restored like them.
+const OfTimeouts = "ipvs/timeout/"
+
+// timeouts adds the timeouts of the file.
+func timeouts(want map[string]string, t config.Timeouts) {
+	for name, d := range map[string]time.Duration{"tcp": t.TCP, "tcp_fin": t.TCPFin, "udp": t.UDP} {
+		if d != 0 {
+			want[OfTimeouts+name] = strconv.Itoa(int(d / time.Second))
+		}
+	}
+}
+
 // sysctls returns the kernel settings that balancing needs; none if the file has no virtual servers. Those under
 // net.ipv4.vs apply to both families.
 //
@@ -18,6 +34,9 @@ func ConfKey(iface, name string) string { return OfInterface + iface + "/" + nam
 // silently dropped for up to 15 minutes (Documentation/networking/ipvs-sysctl.rst).
 func sysctls(cfg *config.Config) map[string]string {
 	want := map[string]string{}
+	if len(cfg.VirtualServers) > 0 {
+		timeouts(want, cfg.Timeouts)
+	}
 	for _, v := range cfg.VirtualServers {
 		want["net.ipv4.vs.expire_nodest_conn"] = "1"
 		if v.Persistence != nil { // otherwise a client keeps being sent to a real server of weight 0
