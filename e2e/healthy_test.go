@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 )
 
@@ -24,6 +25,18 @@ func healthy(t *testing.T, nodes ...*node) {
 			return nil
 		})
 	}
+}
+
+// warnsOnlyOfLocalServers waits until a director has no other problem than that real servers are directors too.
+func warnsOnlyOfLocalServers(t *testing.T, d *node) {
+	t.Helper()
+	lab.Eventually(t, 5*time.Second, func() error {
+		out, err := d.ctl("status", "--check")
+		if lab.ExitCode(err) != 1 || !strings.HasPrefix(out, "WARNING: ") || strings.Count(out, "is director lvs-") != 2 || strings.Count(out, "mysql: ") != 2 {
+			return fmt.Errorf("lvsctl status --check of %s: %v %s, want only the warning of local servers", d.Name, err, out)
+		}
+		return nil
+	})
 }
 
 const oneMachineFile = `version: 1
@@ -45,17 +58,24 @@ virtual_servers:
       - {name: lvs-backup, address: 10.77.0.3}
 `
 
-// TestHealthyOnOneMachine: on two machines that are director and real server each, no daemon reports a problem, whichever
-// of them holds the VIP. Other scenarios look at the other worlds: DR (startAll), NAT, TUN, MySQL checks, keepalived as a
-// peer.
+// TestHealthyOnOneMachine: on two machines that are director and real server each, the directors warn that some connections
+// fail, which a client confirms, and no daemon reports another problem, whichever machine holds the VIP. Other scenarios
+// look at the other worlds: DR (startAll), NAT, TUN, MySQL checks, keepalived as a peer.
 //
 // Proves docs/operations.md: "Without a problem it prints `OK` and exits with 0, on every node of a healthy cluster."
+// Proves docs/limits.md: "some connections fail: a director that is BACKUP balances those that it receives from the MASTER
+// once more. `lvsctl check` and the status warn"
 func TestHealthyOnOneMachine(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)
 	n := lab.New(t)
 	lan := n.Bridge("lan")
 	file := n.File("cluster.yaml", oneMachineFile)
+	client := n.Host("client", lan.At("10.77.0.50/24"))
+	_, err := client.Try(program(t, "lvsctl"), "check", "--strict", file)
+	if want := "lvs-master is director lvs-master too: with forward: dr"; !strings.Contains(fmt.Sprint(err), want) {
+		t.Errorf("lvsctl check --strict: %v, want the warning %q", err, want)
+	}
 	var directors, agents []*node
 	for i, name := range []string{"lvs-master", "lvs-backup"} {
 		host := n.Host(name, lan.At(fmt.Sprintf("10.77.0.%d/24", 2+i)))
@@ -80,7 +100,18 @@ func TestHealthyOnOneMachine(t *testing.T) {
 			}
 			return nil
 		})
-		healthy(t, all...)
+		healthy(t, agents...)
+		for _, d := range all[:len(all)-len(agents)] {
+			warnsOnlyOfLocalServers(t, d)
+		}
+		if holder == directors[0] {
+			m := measure.Start(client, vipPort, measure.Options{})
+			m.WaitAnswered("lvs-master", soon)
+			m.WaitAnswered("lvs-backup", soon)
+			if result := m.Stop(); result.Failed() == 0 {
+				t.Errorf("no connection failed, and the directors warn: %s", result)
+			}
+		}
 		if holder == directors[0] {
 			holder.daemon.Stop()
 			all = slices.Concat(directors[1:], agents)

@@ -60,6 +60,7 @@ func (c *contents) validate(top object) {
 	c.checkOwners()
 	c.checkTracks()
 	c.checkMachines()
+	c.checkLocalServers()
 	c.checkIdle(top)
 }
 

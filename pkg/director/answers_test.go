@@ -46,7 +46,12 @@ func answersCases() []codesCase {
 	nat := func(code problem.Code, fault string, breaks, mends func(n *node)) codesCase {
 		return codesCase{File: natFile, Case: problemtest.Case[*node]{Code: code, Subject: "mysql", Fault: fault, Break: breaks, Mend: mends}}
 	}
+	dual := strings.Replace(codesFile, two, "10.77.0.3", 1)
 	return []codesCase{
+		{Case: problemtest.Case[*node]{
+			Code: problem.DirectorIsRealServer, Subject: "mysql",
+			Break: func(n *node) { n.reload(dual) }, Mend: func(n *node) { n.reload(codesFile) },
+		}},
 		nat(problem.AnswersBlocked, "policy DROP", func(n *node) { n.filter("DROP") }, func(n *node) {
 			n.filter("DROP", "-s 10.78.0.11/32 -p tcp -m tcp --sport 3306 -j ACCEPT", "-s 10.78.0.12/32 -p tcp -m tcp --sport 3306 -j ACCEPT")
 		}),

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/plan"
@@ -86,6 +87,16 @@ func alarming(code, subject, text string, related ...string) []problem.Finding {
 	return []problem.Finding{f}
 }
 
+// localServers returns the problems of real servers that are directors too.
+func localServers(cfg *config.Config) []problem.Finding {
+	var found []problem.Finding
+	for _, l := range cfg.LocalServers() {
+		found = append(found, problem.Finding{Code: problem.DirectorIsRealServer, Subject: l.VirtualServer, Text: fmt.Sprintf(
+			"%s: its real server %s is director %s too: while another director is MASTER, some of its connections fail", l.VirtualServer, l.RealServer, l.Director)})
+	}
+	return found
+}
+
 // ofNode returns the problems that appear in the status document only as text.
 func ofNode(s snapshots) []problem.Finding {
 	var found []problem.Finding
@@ -129,6 +140,7 @@ func ofNode(s snapshots) []problem.Finding {
 		}
 	}
 	found = append(found, s.answers...)
+	found = append(found, localServers(s.plan.Config)...)
 	if !s.started {
 		found = append(found, problem.Finding{Code: problem.DaemonStarting, Text: "the director has not started yet"})
 	}

@@ -9,6 +9,7 @@ const (
 	VirtualServerDegraded  Code = "virtual_server_degraded"
 	AnswersBlocked         Code = "answers_blocked"
 	AnswersUnclear         Code = "answers_unclear"
+	DirectorIsRealServer   Code = "director_is_real_server"
 	CheckLogin             Code = "check_login"
 	CheckBlocked           Code = "check_blocked"
 	CheckSecret            Code = "check_secret"
@@ -96,6 +97,11 @@ func serviceCodes() []Declaration {
 			Means:       "some of its real servers are down, full or unknown",
 			Remedy:      "the other real servers serve. lvsctl status shows the reason for each that is not up: repair it; it gets connections again by itself",
 			ExplainedBy: []Code{ServerFull},
+		},
+		{
+			Code: DirectorIsRealServer, Severity: Warning, Role: Director, Subject: "virtual server",
+			Means:  "a real server with forward: dr or tun is a director too: while another director is MASTER, it balances connections that it receives once more, and some of them fail",
+			Remedy: "run the real servers on machines that are no directors, and change their addresses in the cluster file. With only one director the problem does not exist",
 		},
 		{
 			Code: AnswersBlocked, Severity: Critical, Role: Director, Subject: "virtual server",
