@@ -354,49 +354,6 @@ func (n *node) routing() string {
 	return n.Run("sysctl", "-a", "-r", `^net\.ipv[46]\..*(ip_forward|\.forwarding|_redirects)$`)
 }
 
-// filtered makes the MASTER's packet filter drop the answers, and runs the commands that its status shows.
-func (c *natCluster) filtered(t *testing.T) {
-	t.Helper()
-	check := func(code int, want string) {
-		t.Helper()
-		lab.Eventually(t, soon, func() error {
-			if out, err := c.master.ctl("status", "--check"); lab.ExitCode(err) != code || !strings.Contains(out, want) {
-				return fmt.Errorf("status --check: %v %q, want exit code %d and %q", err, out, code, want)
-			}
-			return nil
-		})
-	}
-	served := func(want bool) {
-		t.Helper()
-		m := measure.Start(c.client, vipPort, measure.Options{})
-		if want {
-			m.WaitAnswered("mysql1", soon)
-			m.WaitAnswered("mysql2", soon)
-		} else {
-			time.Sleep(300 * time.Millisecond)
-		}
-		if result := m.Stop(); want != (result.Failed() == 0) || !want && len(result.AnsweredBy()) > 0 {
-			t.Errorf("served %v is wanted: %s", want, result)
-		}
-	}
-	check(0, "OK")
-	c.master.Run("iptables", "-P", "FORWARD", "DROP")
-	c.master.Run("iptables", "-A", "FORWARD", "-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "ACCEPT")
-	served(false)
-	check(2, "iptables-legacy, table filter, chain FORWARD: policy DROP")
-	for _, server := range []string{"10.79.0.11", "10.79.0.12"} { // the command in the problem's remedy
-		c.master.Run("iptables-legacy", "-I", "FORWARD", "-s", server, "-p", "tcp", "--sport", "3307", "-j", "ACCEPT")
-	}
-	check(0, "OK")
-	served(true)
-	c.master.Run("sysctl", "-w", "net.ipv4.conf.eth1.forwarding=0")
-	served(false)
-	check(2, "net.ipv4.conf.eth1.forwarding is 0")
-	c.master.Run("sysctl", "-w", "net.ipv4.conf.eth1.forwarding=1")
-	check(0, "OK")
-	served(true)
-}
-
 // wrongGateway starts the agent of a real server whose answers would bypass the directors, judges how the agent reports
 // it, and then corrects the gateway.
 func (n *node) wrongGateway() *lab.Daemon {
