@@ -274,6 +274,15 @@ func TestRFC9568Section6_4_3Active(t *testing.T) {
 			{10 * sec, hears(50, master), "", 9*sec + down100},
 			{9*sec + down100, Tick{}, takes("preempted"), 10*sec + down100},
 		}},
+		{"a refused advert of a director, queued during a stall", []step{
+			{9 * sec, Evidence{Source: master, Priority: 50, Director: true}, "release; MASTER->BACKUP", 9*sec + down100},
+		}},
+		{"a refused advert of another router, queued during a stall", []step{
+			{9 * sec, Evidence{Source: master, Priority: 200}, "send_advert priority=100; acquire cause=stalled", 10 * sec},
+		}},
+		{"a refused advert of a director of lower rank", []step{
+			{500 * ms, Evidence{Source: master, Priority: 50, Director: true}, "", sec},
+		}},
 		{"a peer that took over during a stall and resigned", []step{
 			{9 * sec, hears(0, master), "release; MASTER->BACKUP", 9*sec + skew100},
 			{9*sec + skew100, Tick{}, takes("resigned"), 10*sec + skew100},

@@ -1,12 +1,14 @@
 package neigh
 
 import (
+	"encoding/binary"
 	"errors"
 	"net/netip"
 	"slices"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
@@ -85,6 +87,36 @@ func TestListenRefusals(t *testing.T) {
 			return nil
 		})
 	}
+}
+
+// TestFilter: the kernel passes only packets of the watched addresses, and queues nothing else.
+func TestFilter(t *testing.T) {
+	run := func(p []unix.SockFilter, sender netip.Addr) uint32 {
+		four := sender.As4()
+		for at, value := 0, uint32(0); ; at++ {
+			switch i := p[at]; {
+			case i.Code == unix.BPF_LD|unix.BPF_W|unix.BPF_ABS && i.K == senderAddress:
+				value = binary.BigEndian.Uint32(four[:])
+			case i.Code == unix.BPF_JMP|unix.BPF_JEQ|unix.BPF_K && value == i.K:
+				at += int(i.Jt)
+			case i.Code == unix.BPF_JMP|unix.BPF_JEQ|unix.BPF_K:
+				at += int(i.Jf)
+			case i.Code == unix.BPF_RET|unix.BPF_K:
+				return i.K
+			default:
+				t.Fatalf("instruction %d: %+v", at, i)
+			}
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		address := rapid.Custom(func(t *rapid.T) netip.Addr {
+			return netip.AddrFrom4([4]byte{10, 77, 0, rapid.ByteRange(0, 9).Draw(t, "host")})
+		})
+		watched, sender := rapid.SliceOfN(address, 0, 6).Draw(t, "watched"), address.Draw(t, "sender")
+		if passed := run(claimsOf(watched), sender) >= frameSize; passed != slices.Contains(watched, sender) {
+			t.Errorf("a packet of %s passes: %t, watched: %v", sender, passed, watched)
+		}
+	})
 }
 
 // More addresses than a filter can compare are filtered by the listener.
