@@ -17,6 +17,11 @@ HURRY ?= 50
 # V=1 also prints the log of tests that pass.
 V     ?=
 
+# One way to compile, so that vet, staticcheck, the programs and the test binaries share what is compiled; only the race
+# detector needs its own. The directory is no part of it either: another checkout uses the same cache.
+export GOFLAGS     := -trimpath $(GOFLAGS)
+export CGO_ENABLED := 0
+
 PROGRAMS := lvs-director lvs-realserver lvsctl
 VERSION  ?=
 LDFLAGS  := -s -w $(if $(VERSION),-X github.com/lvs-director/lvs-director/pkg/version.number=$(VERSION))
@@ -33,11 +38,11 @@ help: ## print this list
 
 build: ## the three programs, static, in bin/
 	@mkdir -p $(BIN)
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ $(addprefix ./cmd/,$(PROGRAMS))
+	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ $(addprefix ./cmd/,$(PROGRAMS))
 
 lab: ## labrun, which boots a kernel with IPVS, and the packages that it needs
 	@mkdir -p $(BIN)
-	CGO_ENABLED=0 $(GO) build -o $(LAB) ./e2e/cmd/labrun
+	$(GO) build -o $(LAB) ./e2e/cmd/labrun
 	$(LAB) -fetch
 
 lint: ## gofumpt, vet, staticcheck
@@ -60,7 +65,7 @@ stock: lab
 TESTS := $(BIN)/tests
 binaries: build lab stock
 	@rm -rf $(TESTS) && mkdir -p $(TESTS)
-	CGO_ENABLED=0 $(GO) test -c -o $(TESTS)/ ./e2e/ ./pkg/kernel/... ./pkg/probe/ ./realserver/... $$($(GO) list ./e2e/lab/... | grep -v /guest)
+	$(GO) test -c -o $(TESTS)/ ./e2e/ ./pkg/kernel/... ./pkg/probe/ ./realserver/... $$($(GO) list ./e2e/lab/... | grep -v /guest)
 
 # The arguments of labrun test for packages: BINARY=DIRECTORY.
 in_guest = $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}} {{.Dir}}{{end}}' $(1) | grep -v /e2e/lab/guest | sed -E 's|.*/([^/ ]+) (.*)|$(TESTS)/\1.test=\2|')
@@ -136,11 +141,11 @@ fuzz: ## every fuzz target, with FUZZ inputs each
 	done
 
 demo: build lab ## demonstrate failover and health checks, in a guest kernel
-	CGO_ENABLED=0 $(GO) build -o $(BIN)/demo ./e2e/cmd/demo
+	$(GO) build -o $(BIN)/demo ./e2e/cmd/demo
 	@LVS_COLOR=$$([ -t 1 ] && echo always) $(LAB) -- $(CURDIR)/$(BIN)/demo
 
 demo-shell: build lab ## the cluster of the demo, with a shell in it
-	CGO_ENABLED=0 $(GO) build -o $(BIN)/demo ./e2e/cmd/demo
+	$(GO) build -o $(BIN)/demo ./e2e/cmd/demo
 	@$(LAB) -t 0 -it -- $(CURDIR)/$(BIN)/demo -shell
 
 clean:
