@@ -24,7 +24,7 @@ func (c *Checker) launch(ctx context.Context, k *check, now time.Time) {
 	c.agenda.add(event{at: now.Add(slotTime), what: yields, attempt: a})
 	c.agenda.add(event{at: now.Add(k.id.Check.Timeout + grace), what: overdue, attempt: a})
 	kind, limit := k.id.Check.Kind, k.id.Check.Timeout
-	target := probe.Target{Address: k.id.Target, Source: k.id.Source, Kind: kind}
+	target := probe.Target{Address: k.id.Target, From: k.id.Check.Source, Kind: kind}
 	c.running.Go(func() {
 		r := func() health.Result {
 			if file := kind.SecretFile(); file != "" {

@@ -676,11 +676,11 @@ func TestSecretsReachTheProbeAndFail(t *testing.T) {
 	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
 		withFile, file := mysqlCheck(), "/etc/lvs-director/check.password"
 		withFile.Kind = config.MySQLCheck{User: "lvs_check", PasswordFile: file}
+		withFile.Source = "eth1"
 		s := spec("a", one, withFile)
-		s.Source = netip.MustParseAddr("10.77.0.2")
 		c.Set([]Spec{s})
 		pass(0)
-		want := probe.Target{Address: netip.MustParseAddrPort(one), Source: s.Source, Kind: withFile.Kind, Password: "secret of " + file}
+		want := probe.Target{Address: netip.MustParseAddrPort(one), From: "eth1", Kind: withFile.Kind, Password: "secret of " + file}
 		if diff := cmp.Diff([]probe.Target{want}, f.targets, cmp.Comparer(func(a, b probe.Target) bool { return a == b })); diff != "" {
 			t.Errorf("targets (-want +got):\n%s", diff)
 		}

@@ -7,7 +7,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/plan"
 )
 
-// checks are all checks, by identity. A map with the identities as keys would store each, 120 bytes, at least twice:
+// checks are all checks, by identity. A map with the identities as keys would store each, 112 bytes, at least twice:
 // therefore the key is the target, and the few checks of one target are a linked list.
 type checks map[netip.AddrPort]*check
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -96,7 +97,28 @@ func scheduleFields() []key[check] {
 			doc: "the port to check", reload: Restart,
 			words: []word{keepalived("connect_port")},
 		},
+		field[check, string]{
+			name: "source", kind: texts("interface or `"+SourceDirector+"`", Schema{Pattern: `^[!-.0-9;-~]{1,15}$`, Not: &Schema{Pattern: `^[0-9]+([.][0-9]+){3}$`}}, value.probeSource),
+			in:    func(c *check) *string { return &c.Source },
+			unset: "the interface of the route",
+			doc: "the interface whose own address on each director the check comes from; `" + SourceDirector + "`: " +
+				"the director's address under `directors`",
+			reload: Restart,
+			words:  []word{keepalived("bindto", "bind_if")},
+		},
 	}
+}
+
+// probeSource reads the name of an interface or SourceDirector. An address would belong to one director only.
+func (v value) probeSource() string {
+	if _, err := netip.ParseAddr(v.node.Value); err == nil {
+		v.fail("write the interface that has it, or "+SourceDirector, "%s can only be the address of one director", quote(v.node.Value))
+		return ""
+	}
+	if v.node.Value == "lo" {
+		return "lo"
+	}
+	return v.networkInterface()
 }
 
 // timeout reads the timeout of a check that runs once per interval.

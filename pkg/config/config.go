@@ -118,7 +118,11 @@ type Check struct {
 	Fall     int           // consecutive failures until down
 	Rise     int           // consecutive successes until up
 	Port     uint16        // 0: the real server's port
+	Source   string        // the interface whose own address it comes from, or SourceDirector; "": that of the route
 }
+
+// SourceDirector is the Source of a check that comes from the director's address under directors.
+const SourceDirector = "director"
 
 // Track is a named check of something other than a real server. While it is down, every instance that names it is in
 // FAULT.

@@ -53,6 +53,7 @@ type Director struct {
 	reloading sync.Mutex // held by Reload, so that the file read last is applied last
 	loops     task.Published[*loops]
 	plan      task.Published[plan.Plan]
+	sources   task.Published[plan.Sources] // of the newest plan, also while it is being applied
 	problems  *problemMonitor
 
 	// Owned by the goroutine of Run; others use commands.
@@ -197,7 +198,7 @@ func (d *Director) start(ctx context.Context, l *loops) error {
 		return err
 	}
 	l.watcher = newWatcher(watched, d.o.Kernel.Watch, func(a kernel.IfAddr) { l.addresses.Gone(a.Interface, a.Prefix) }, l.sockets.reopenOn, d.log)
-	l.checker = checker.New(d.o.Kernel.Probe, new(checker.SecretFiles).Read, d.log, func(of config.Subject, before, now health.Verdict) {
+	l.checker = checker.New(d.probe, new(checker.SecretFiles).Read, d.log, func(of config.Subject, before, now health.Verdict) {
 		d.recordVerdict(of, before, now)
 		wake(l.verdicts)
 	})

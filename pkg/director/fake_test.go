@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,6 +38,8 @@ type fakeKernel struct {
 	sysctls   map[string]string
 	services  []lvs.Service
 	answers   map[netip.Addr]health.Result // results of probes; other servers are up
+	probed    map[netip.Addr]netip.Addr    // the source of the last probe of each server
+	routes    map[netip.Addr]netip.Addr    // the preferred source of the route to a server
 	sockets   map[string]*fakeSocket       // by segment, the newest
 	claimedBy map[string]string            // the hardware address of another machine that claims an address
 	opened    int                          // handles, sockets and tables that are open
@@ -57,7 +61,8 @@ func newFakeKernel() *fakeKernel {
 			"net/ipv4/vs/expire_nodest_conn": "0", "net/ipv4/ip_forward": "0", "net/ipv4/conf/all/send_redirects": "1",
 			"net/ipv4/conf/eth0/send_redirects": "1", "net/ipv4/conf/eth1/send_redirects": "1",
 		},
-		answers: map[netip.Addr]health.Result{}, sockets: map[string]*fakeSocket{}, claimedBy: map[string]string{}, fail: map[string]error{},
+		answers: map[netip.Addr]health.Result{}, probed: map[netip.Addr]netip.Addr{}, routes: map[netip.Addr]netip.Addr{}, sockets: map[string]*fakeSocket{},
+		claimedBy: map[string]string{}, fail: map[string]error{},
 	}
 	for n, name := range []string{"eth0", "eth1"} {
 		k.links = append(k.links, kernel.Link{Index: n + 2, Name: name, Up: true, Carrier: true, HardwareAddr: "02:00:00:00:00:0" + fmt.Sprint(n)})
@@ -283,6 +288,24 @@ func (k *fakeKernel) Apply(ctx context.Context, ops []lvs.Op) ([]lvs.Op, error) 
 
 func (k *fakeKernel) VRRPDaemons() ([]string, error) { return k.daemons, nil }
 
+// Source returns an address on the target's network, or else the first one.
+func (k *fakeKernel) Source(target netip.AddrPort) (netip.Addr, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.addresses) == 0 {
+		return netip.Addr{}, os.NewSyscallError("connect", syscall.ENETUNREACH)
+	}
+	if preferred, told := k.routes[target.Addr()]; told {
+		return preferred, nil
+	}
+	for _, a := range k.addresses {
+		if a.Prefix.Contains(target.Addr()) {
+			return a.Prefix.Addr(), nil
+		}
+	}
+	return k.addresses[0].Prefix.Addr(), nil
+}
+
 func (k *fakeKernel) Suspended() time.Duration { return 0 }
 
 func (k *fakeKernel) Firewall(_ context.Context, family kernel.Family) (firewall.Rules, error) {
@@ -299,6 +322,7 @@ func (k *fakeKernel) RouteInterface(to netip.Addr) (string, error) {
 
 func (k *fakeKernel) Probe(_ context.Context, t probe.Target) probe.Result {
 	k.mu.Lock()
+	k.probed[t.Address.Addr()] = t.Source
 	r, told := k.answers[t.Address.Addr()]
 	k.mu.Unlock()
 	if told {
@@ -306,6 +330,20 @@ func (k *fakeKernel) Probe(_ context.Context, t probe.Target) probe.Result {
 		return r
 	}
 	return health.Result{Code: health.OK, Class: health.Good, Cause: "tcp: connected"}
+}
+
+// probedFrom is the source of the last probe of a server.
+func (k *fakeKernel) probedFrom(server string) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.probed[netip.MustParseAddr(server)].String()
+}
+
+// prefer makes an address the preferred source of the route to a server.
+func (k *fakeKernel) prefer(source, server string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.routes[netip.MustParseAddr(server)] = netip.MustParseAddr(source)
 }
 
 // refuses makes a server refuse connections, or accept them again.

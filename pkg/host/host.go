@@ -76,6 +76,9 @@ func (Host) Balancer() (director.Balancer, error) {
 // Services implements director.Kernel.
 func (Host) Services() ([]lvs.Service, error) { return ipvs.Snapshot() }
 
+// Source implements director.Kernel.
+func (Host) Source(target netip.AddrPort) (netip.Addr, error) { return route.Source(target) }
+
 // Suspended implements director.Kernel.
 func (Host) Suspended() time.Duration { return clock.Suspended() }
 

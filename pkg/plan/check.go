@@ -1,19 +1,17 @@
 package plan
 
 import (
-	"net/netip"
 	"slices"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
-	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
 // checks returns everything that this node must check, during a reload including the tracks that the elections still
 // depend on.
-func (in Inputs) checks(node config.Director, vip func(netip.Addr) bool) []Spec {
+func (in Inputs) checks() []Spec {
 	next := in.next()
-	source, served := in.probeSource(node, vip), served(next, in.Adopted)
+	served := served(next, in.Adopted)
 	servers := 0
 	for _, v := range next.VirtualServers {
 		servers += len(v.RealServers)
@@ -23,7 +21,7 @@ func (in Inputs) checks(node config.Director, vip func(netip.Addr) bool) []Spec 
 		for _, r := range v.RealServers {
 			id := config.ServerID{Service: v.Name, Server: r.Name}
 			all = append(all, Spec{
-				Subject: config.Subject{Server: id}, Checks: r.Checks, Address: r.Address, Port: r.Port, Source: source(r.Address), Served: served[id],
+				Subject: config.Subject{Server: id}, Checks: r.Checks, Address: r.Address, Port: r.Port, Served: served[id],
 			})
 		}
 	}
@@ -31,34 +29,11 @@ func (in Inputs) checks(node config.Director, vip func(netip.Addr) bool) []Spec 
 		for _, t := range cfg.Tracks {
 			subject := config.Subject{Track: config.TrackID(t.Name)}
 			if tracked(cfg, t.Name) && !slices.ContainsFunc(all, func(s Spec) bool { return s.Subject == subject }) {
-				all = append(all, Spec{Subject: subject, Checks: []config.Check{t.Check}, Address: t.Address, Port: t.Check.Port, Source: source(t.Address)})
+				all = append(all, Spec{Subject: subject, Checks: []config.Check{t.Check}, Address: t.Address, Port: t.Check.Port})
 			}
 		}
 	}
 	return all
-}
-
-// probeSource returns a function that chooses the source address of probes of a target: our own address on the target's
-// network, otherwise the director's own address if it is of the target's family; the zero Addr (the kernel chooses) if
-// this host has neither. It is never a VIP: only the MASTER would receive the answers.
-func (in Inputs) probeSource(node config.Director, vip func(netip.Addr) bool) func(target netip.Addr) netip.Addr {
-	var own []netip.Prefix
-	for _, a := range in.Addresses {
-		if a.Usable() && !vip(a.Prefix.Addr()) {
-			own = append(own, a.Prefix)
-		}
-	}
-	return func(target netip.Addr) (found netip.Addr) {
-		for _, p := range own {
-			switch ip := p.Addr(); {
-			case p.Contains(target):
-				return ip
-			case ip == node.Address && kernel.FamilyOf(ip) == kernel.FamilyOf(target):
-				found = ip
-			}
-		}
-		return found
-	}
 }
 
 // Tracks returns the tracks that an instance of this node depends on.
@@ -106,6 +81,6 @@ func sameChecks(a, b []Spec) bool {
 		return true
 	}
 	return slices.EqualFunc(a, b, func(a, b Spec) bool {
-		return a.Subject == b.Subject && a.Address == b.Address && a.Port == b.Port && a.Source == b.Source && slices.Equal(a.Checks, b.Checks)
+		return a.Subject == b.Subject && a.Address == b.Address && a.Port == b.Port && slices.Equal(a.Checks, b.Checks)
 	})
 }

@@ -85,29 +85,6 @@ func TestAnotherFamilyIsAnotherRouter(t *testing.T) {
 	}
 }
 
-// The source of a probe is an address of the target's family, or the kernel's choice.
-func TestProbeSourceIsOfTheTargetsFamily(t *testing.T) {
-	in := inputs(both())
-	in.Addresses = append([]kernel.Address{{Interface: "lo", Prefix: netip.MustParsePrefix("::1/128")}}, localBoth...)
-	own := config.Director{Name: node, Address: netip.MustParseAddr("10.77.0.2")}
-	choose := in.probeSource(own, isVIP(in.Config))
-	for target, want := range map[string]string{
-		"10.77.0.11": "10.77.0.2", "192.0.2.12": "10.77.0.2", "fd00:77::11": "fd00:77::2", "2001:db8::12": "invalid IP", "::1": "::1",
-	} {
-		if got := choose(netip.MustParseAddr(target)).String(); got != want {
-			t.Errorf("to %s from %s, want %s", target, got, want)
-		}
-	}
-	own.Address = netip.MustParseAddr("fd00:77::2")
-	choose = in.probeSource(own, isVIP(in.Config))
-	if got := choose(netip.MustParseAddr("2001:db8::12")); got != own.Address {
-		t.Errorf("to a far target from %s, want the director's own address", got)
-	}
-	if got := choose(netip.MustParseAddr("192.0.2.12")); got.IsValid() {
-		t.Errorf("to a far target of the other family from %s", got)
-	}
-}
-
 // NAT needs forwarding in the family of its clients.
 func TestSysctlsByFamily(t *testing.T) {
 	for _, tt := range []struct{ vip, set, unset string }{

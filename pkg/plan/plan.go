@@ -39,6 +39,7 @@ type Plan struct {
 	Links     []Link     // the segments that carry VRRP, in order
 	Instances []Instance // in the order of the file
 	Checks    []Spec
+	Sources   Sources
 	Table     Table
 	Sysctls   map[string]string
 	Records   []kernel.IfAddr // the addresses that this daemon may add, for the state file
@@ -112,7 +113,7 @@ func Of(in Inputs) Plan {
 	p.Node, _ = next.DirectorNamed(in.Node) // a file without this host is refused earlier
 	vip := isVIP(in.Config, next)
 	p.Links = in.links(p.Node, vip)
-	p.Checks = in.checks(p.Node, vip)
+	p.Checks, p.Sources = in.checks(), in.sources(p.Node, vip)
 	pools := p.Table.poolsOn()
 	for _, cfg := range in.Config.Instances {
 		i := in.instance(cfg, p.Link(segmentOf(cfg)))

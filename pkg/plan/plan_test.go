@@ -81,22 +81,6 @@ func TestServed(t *testing.T) {
 	}
 }
 
-func TestChecksHaveASourceThatIsNoVIP(t *testing.T) {
-	got := map[string]string{}
-	for _, s := range Of(inputs(vipFile())).Checks {
-		got[s.Subject.String()] = s.Source.String()
-	}
-	want := map[string]string{
-		"mysql/mysql1":  "10.88.0.2", // on its network
-		"mysql/mysql2":  "10.77.0.2", // behind a router: the director's own
-		"track gateway": "10.77.0.9", // the first on its network
-		// the track "nobody" is used by no instance of this node
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("sources (-want +got):\n%s", diff)
-	}
-}
-
 // TestTracksOfAReload: tracks that the elections still depend on are checked until the elections follow the next file
 // as well.
 func TestTracksOfAReload(t *testing.T) {

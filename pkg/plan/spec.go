@@ -11,16 +11,14 @@ type Spec struct {
 	Subject config.Subject // unique
 	Checks  []config.Check // all must pass; without checks the subject is always up
 	Address netip.Addr
-	Port    uint16     // for checks that have no port
-	Source  netip.Addr // of the probes; zero: the kernel chooses (see probe.Target)
-	Served  bool       // it was in the table at the start of the director: see health.State.Served
+	Port    uint16 // for checks that have no port
+	Served  bool   // it was in the table at the start of the director: see health.State.Served
 }
 
-// CheckID is the identity of a check: target, source, type and options, and whether it is for a track. Checks with the same ID are probed once, and
+// CheckID is the identity of a check: target, type and options, and whether it is for a track. Checks with the same ID are probed once, and
 // all their Specs share the results.
 type CheckID struct {
 	Target netip.AddrPort
-	Source netip.Addr
 	Check  config.Check // with the Port of Target
 	// Track: a result NoNetwork is bad, because a track is about this director and not about a server.
 	Track bool
@@ -38,5 +36,5 @@ func (s Spec) Target(c config.Check) netip.AddrPort {
 func (s Spec) CheckID(c config.Check) CheckID {
 	target := s.Target(c)
 	c.Port = target.Port()
-	return CheckID{Target: target, Source: s.Source, Check: c, Track: s.Subject.Track != ""}
+	return CheckID{Target: target, Check: c, Track: s.Subject.Track != ""}
 }

@@ -298,7 +298,7 @@ func TestWhatHappensWhileItRuns(t *testing.T) {
 		{"another own address", func(in *Inputs) {
 			in.Addresses = append([]kernel.Address{}, local...)
 			in.Addresses[7].Prefix = netip.MustParsePrefix("10.88.0.7/24")
-		}, "set the checks; set inner"},
+		}, "set inner"},
 		{"a VIP is removed", func(in *Inputs) { in.Addresses = append(local[:1:1], local[2:]...) }, ""},
 		{"not ready", func(in *Inputs) { in.NotReady = "no server" }, "set outer; set inner"},
 	} {

@@ -28,6 +28,8 @@ type Target struct {
 	// Source is the address to connect from; the zero value leaves the choice to the kernel. A director sets its own
 	// address, because a VIP must never be the source: the answer could go to the other director.
 	Source netip.Addr
+	// From is config.Check.Source, from which a director chooses Source. Make does not read it.
+	From string
 	// User and Password are the credentials of a probe that logs in. An empty password is valid. Make takes User from
 	// Kind.
 	User, Password string
@@ -41,6 +43,17 @@ func Make(ctx context.Context, t Target) Result {
 	p := prober{ctx: ctx, target: t}
 	t.Kind.Probe(&p)
 	return p.result
+}
+
+// Unsent is the result of a check that cannot be sent because of err: the kernel has no route, or this host no address
+// to send from.
+func Unsent(t Target, err error) Result {
+	watch := start(context.Background(), string(t.Kind.Type()))
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return watch.failed("dial", t.Address, err)
+	}
+	return watch.result(health.NoNetwork, health.Unknown, "dial "+t.Address.String()+": "+err.Error())
 }
 
 // prober is the config.Prober of Make. It has a method for each kind of check, in the file of that kind.

@@ -1,0 +1,67 @@
+package director
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+)
+
+// TestProbesComeFromTheInterfaceOfTheRoute, and not from the director's address in the file, nor from the VIP there.
+func TestProbesComeFromTheInterfaceOfTheRoute(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		const far = "10.78.0.12"
+		file := electing + router("a", "eth0", 51, vip) + router("b", "eth1", 52, "10.78.0.100") + virtualServers + balancing("mysql", vip, "dr", one, far)
+		expect := func(when, server, want string) {
+			t.Helper()
+			m.pass(2 * time.Second)
+			if got := m.probedFrom(server); got != want {
+				t.Errorf("%s: the probes of %s come from %s, want %s", when, server, got, want)
+			}
+		}
+		m.start(file)
+		expect("at first", one, "10.77.0.2")
+		expect("at first", far, "10.78.0.2")
+		m.prefer("10.78.0.100", far)
+		expect("the route has the VIP as its source", far, "10.78.0.2")
+		m.reload(strings.Replace(file, "type: tcp", "type: tcp, source: director", 1))
+		expect("source: director", far, "10.77.0.2")
+		m.reload(strings.Replace(file, "type: tcp", "type: tcp, source: eth1", 1))
+		expect("source: eth1", one, "10.78.0.2")
+		m.reload(strings.Replace(file, "type: tcp", "type: tcp, source: eth7", 1))
+		m.pass(5 * time.Second)
+		r := m.Status().VirtualServers[0].RealServers[0]
+		if r.State != "up" || r.Code != string(health.NoNetwork) || !strings.Contains(r.Reason, "tcp: dial 10.77.0.11:3306: source: this director has no interface eth7") {
+			t.Errorf("source: eth7: %+v", r)
+		}
+	})
+}
+
+// TestUnpluggedBackNetwork: probes get no answer because this director's own cable is unplugged, so the servers are
+// kept, and the director is unfit.
+func TestUnpluggedBackNetwork(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		const far = "10.78.0.12"
+		m.start(electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", far))
+		table := m.table()
+		m.answer(far, health.Result{Code: health.Unreachable, Class: health.Bad, Cause: "tcp: no route to host"})
+		m.change(addr.Event{Kind: addr.LinkChanged}, func() { m.links[1].Carrier = false })
+		m.pass(4 * time.Second)
+		if m.table() != table {
+			t.Errorf("the server was taken out:\n%s", m.table())
+		}
+		if got := m.log.String(); !strings.Contains(got, "MASTER to=FAULT") && !strings.Contains(got, "no way to the real servers of mysql") {
+			t.Errorf("%s: %s", m.state("a"), m.reason("a"))
+		}
+		if r := m.Status().VirtualServers[0].RealServers[0]; !strings.Contains(r.Reason, "eth1 of this director has no carrier") {
+			t.Errorf("%+v", r)
+		}
+		m.change(addr.Event{Kind: addr.LinkChanged}, func() { m.links[1].Carrier = true })
+		m.pass(4 * time.Second)
+		if m.table() == table {
+			t.Errorf("the server that does not answer is still in the table:\n%s", m.table())
+		}
+	})
+}
