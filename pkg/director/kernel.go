@@ -41,7 +41,7 @@ type Kernel interface {
 	Firewall(ctx context.Context, family kernel.Family) (firewall.Rules, error)
 	// RouteInterface returns the interface by which packets to an address leave.
 	RouteInterface(to netip.Addr) (string, error)
-	// Source returns the address from which the kernel would send to a target; an *os.SyscallError if it has no route.
+	// Source returns the address from which the kernel would send to a target; ENETUNREACH if it has no route.
 	Source(target netip.AddrPort) (netip.Addr, error)
 	// Probe runs one check; it ends with ctx at the latest.
 	Probe(ctx context.Context, t probe.Target) probe.Result
