@@ -1,7 +1,15 @@
 package config
 
-// InstanceID identifies a VRRP instance: its name in the cluster file.
+import "fmt"
+
+// InstanceID identifies a VRRP instance on this host: its interface, family and virtual router id, as "eth0/IPv4/51". Its
+// name is only for display, and may change.
 type InstanceID string
+
+// ID returns the identity of an instance that is resolved for its node.
+func (i Instance) ID() InstanceID {
+	return InstanceID(fmt.Sprintf("%s/%s/%d", i.Interface, i.Family(), i.VRID))
+}
 
 // TrackID identifies a track: its name in the cluster file.
 type TrackID string

@@ -92,7 +92,7 @@ func routerFields() []key[instance] {
 			name: "name", kind: nodeName, in: func(i *instance) *string { return &i.Name },
 			required: "a name for status and logs",
 			doc:      "for status and logs; unique",
-			reload:   Another,
+			reload:   Live,
 		},
 		field[instance, string]{
 			name: "interface", in: func(i *instance) *string { return &i.Interface },

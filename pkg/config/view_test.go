@@ -87,7 +87,7 @@ func TestReload(t *testing.T) {
 	}{
 		"nothing":            {func(*config.Instance) {}, config.Same},
 		"place in the file":  {func(i *config.Instance) { i.InterfaceAt.Line++ }, config.Same},
-		"name":               {func(i *config.Instance) { i.Name = "other" }, config.Another},
+		"name":               {func(i *config.Instance) { i.Name = "other" }, config.Live},
 		"interface":          {func(i *config.Instance) { i.Interface = "eth8" }, config.Another},
 		"virtual router id":  {func(i *config.Instance) { i.VRID++ }, config.Another},
 		"protocol version":   {func(i *config.Instance) { i.ProtocolVersion = 3 }, config.Another},

@@ -42,7 +42,7 @@ type instance struct {
 func (s *instances) start(i plan.Instance) {
 	s.replaceRetired(i)
 	a := election.New(election.Options{
-		Name: i.ID, Params: i.Params, Addresses: i.Advertised, Peers: i.Peers, Wire: s.sockets.link(i.Segment), Holder: s.holder,
+		ID: i.ID, Name: i.Config.Name, Params: i.Params, Addresses: i.Advertised, Peers: i.Peers, Wire: s.sockets.link(i.Segment), Holder: s.holder,
 		Log: s.log, Suspended: s.suspended, Record: s.told,
 	})
 	s.sockets.attach(i.Segment, i.Params.VRID, a)
@@ -54,7 +54,7 @@ func (s *instances) start(i plan.Instance) {
 }
 
 func desired(i plan.Instance) election.Desired {
-	return election.Desired{Params: i.Params, Addresses: i.Advertised, Peers: i.Peers, Fault: i.Fault(), NotReady: i.NotReady, Unfit: i.Unfit}
+	return election.Desired{Name: i.Config.Name, Params: i.Params, Addresses: i.Advertised, Peers: i.Peers, Fault: i.Fault(), NotReady: i.NotReady, Unfit: i.Unfit}
 }
 
 // set passes the desired state to a running instance.
@@ -140,17 +140,16 @@ func (s *instances) candidates() map[config.InstanceID]candidate {
 // name.
 func (s *instances) record(instance string) (string, error) {
 	s.mu.Lock()
-	actors := make(map[config.InstanceID]*election.Actor, len(s.all))
-	for id, i := range s.all {
-		actors[id] = i.actor
+	actors := make(map[string]*election.Actor, len(s.all))
+	for _, i := range s.all {
+		actors[i.wanted.Config.Name] = i.actor
 	}
 	s.mu.Unlock()
 	var text strings.Builder
-	var names []string
-	for _, id := range slices.Sorted(maps.Keys(actors)) {
-		names = append(names, string(id))
-		if instance == "" || config.InstanceID(instance) == id {
-			fmt.Fprintf(&text, "# instance %s\n%s", id, actors[id].Record())
+	names := slices.Sorted(maps.Keys(actors))
+	for _, name := range names {
+		if instance == "" || instance == name {
+			fmt.Fprintf(&text, "# instance %s\n%s", name, actors[name].Record())
 		}
 	}
 	switch {

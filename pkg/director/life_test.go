@@ -121,6 +121,7 @@ func TestReloads(t *testing.T) {
 			{"the first virtual server", electing + router("b", "eth1", 53, "10.77.0.102") + virtualServers + balancing("mysql", "10.77.0.102", "dr", one), []string{
 				"sysctl net.ipv4.vs.expire_nodest_conn=1", "ipvsadm -A -t 10.77.0.102:3306 -s rr", "ipvsadm -a -t 10.77.0.102:3306 -r 10.77.0.11:3306 -g -w 1",
 			}},
+			{"its instance, too", electing + router("c", "eth1", 53, "10.77.0.102") + virtualServers + balancing("mysql", "10.77.0.102", "dr", one), nil},
 			{"everything is renamed", electing + router("b", "eth1", 53, "10.77.0.102") + virtualServers + balancing("db", "10.77.0.102", "dr", one), nil},
 			{"the last virtual server", electing + router("b", "eth1", 53, "10.77.0.102"), []string{"sysctl net.ipv4.vs.expire_nodest_conn=0", "ipvsadm -D -t 10.77.0.102:3306"}},
 		} {
@@ -132,7 +133,7 @@ func TestReloads(t *testing.T) {
 			m.pass(5 * time.Second)
 			m.history()
 		}
-		if n := m.log.Count("msg=reloaded"); n != 9 {
+		if n := m.log.Count("msg=reloaded"); n != 10 {
 			t.Errorf("%d reloads are logged", n)
 		}
 		if strings.Contains(m.log.String(), "another process") {

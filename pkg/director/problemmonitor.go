@@ -2,6 +2,7 @@ package director
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -40,7 +41,7 @@ type problemMonitor struct {
 	history problem.History
 	pools   []problem.Finding // from the last examination with pools
 	unread  string            // why the last read of the kernel's table failed; "" if it did not
-	states  map[string]string // of virtual servers, by name
+	states  map[string]string // of virtual servers, by protocol, address and port
 }
 
 func newProblemMonitor(look func(depth) snapshots, others func() []problem.Finding, record func(event.Event)) *problemMonitor {
@@ -138,14 +139,15 @@ func (m *problemMonitor) examine(much depth) status.Director {
 func (m *problemMonitor) compare(servers []status.VirtualServer) {
 	now := make(map[string]string, len(servers))
 	for _, v := range servers {
-		before, known := m.states[v.Name]
+		id := fmt.Sprintf("%s %s:%d", v.Protocol, v.Address, v.Port) // the name may change
+		before, known := m.states[id]
 		if !known {
 			before = event.Unknown
 		}
 		if before != v.State {
 			m.record(event.Event{Kind: event.VirtualServerState, Subject: v.Name, From: before, To: v.State, Reason: v.Reason})
 		}
-		now[v.Name] = v.State
+		now[id] = v.State
 	}
 	m.states = now
 }

@@ -32,7 +32,7 @@ func (s *instances) retire(id config.InstanceID, heirs []config.InstanceID) bool
 	s.retired = append(s.retired, retired{s.all[id], heirs, time.Now().Add(retireFor)})
 	delete(s.all, id)
 	s.log.Info("the VIPs have moved to another instance; its adverts go on, so that directors that are not reloaded yet do not take them",
-		"instance", string(id), "vrid", s.retired[len(s.retired)-1].wanted.Params.VRID, "for", retireFor.String())
+		"instance", s.retired[len(s.retired)-1].wanted.Config.Name, "vrid", s.retired[len(s.retired)-1].wanted.Params.VRID, "for", retireFor.String())
 	return true
 }
 
@@ -72,6 +72,6 @@ func (s *instances) endRetiredIf(over func(retired) bool) {
 	for _, r := range ended {
 		r.running.Stop()
 		s.sockets.attach(r.wanted.Segment, r.wanted.Params.VRID, nil)
-		s.log.Info("the adverts of an instance that was removed have ended", "instance", string(r.wanted.ID), "vrid", r.wanted.Params.VRID)
+		s.log.Info("the adverts of an instance that was removed have ended", "instance", r.wanted.Config.Name, "vrid", r.wanted.Params.VRID)
 	}
 }

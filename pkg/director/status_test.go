@@ -80,7 +80,7 @@ func TestInstanceStatus(t *testing.T) {
 		VirtualAddresses: []netip.Prefix{netip.MustParsePrefix("10.77.0.100/32")},
 	}
 	actor := election.New(election.Options{
-		Name: config.InstanceID(cfg.Name), Params: vrrp.Params{VRID: 51, Version: 3, Priority: 150}, Log: slog.New(slog.DiscardHandler),
+		ID: cfg.ID(), Name: cfg.Name, Params: vrrp.Params{VRID: 51, Version: 3, Priority: 150}, Log: slog.New(slog.DiscardHandler),
 	})
 	got := instanceStatus(cfg, actor.Snapshot())
 	if got.Reason == "" || got.Since.IsZero() {

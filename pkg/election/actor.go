@@ -42,7 +42,8 @@ type Holder interface {
 
 // Options are the settings of an Actor; all fields are required unless marked optional.
 type Options struct {
-	Name      config.InstanceID
+	ID        config.InstanceID
+	Name      string // for display
 	Params    vrrp.Params
 	Addresses []netip.Addr // the VIPs that adverts list
 	Peers     vrrp.Peers   // optional
@@ -58,7 +59,10 @@ type Options struct {
 
 // Actor runs one VRRP instance.
 type Actor struct {
-	name      config.InstanceID
+	id        config.InstanceID
+	name      string // for display
+	task      string // the name at the start
+	rootLog   *slog.Logger
 	params    vrrp.Params
 	addresses []netip.Addr
 	peers     vrrp.Peers
@@ -133,9 +137,9 @@ const stallLogEvery = 10 * time.Second
 // New returns an actor in INIT. Run starts it.
 func New(o Options) *Actor {
 	a := &Actor{
-		name: o.Name, params: o.Params, addresses: o.Addresses, peers: o.Peers, wire: o.Wire, holder: o.Holder,
+		id: o.ID, name: o.Name, task: "the election of " + o.Name, rootLog: o.Log, params: o.Params, addresses: o.Addresses, peers: o.Peers, wire: o.Wire, holder: o.Holder,
 		suspended: o.Suspended, record: o.Record,
-		log:      o.Log.With("instance", string(o.Name), "vrid", o.Params.VRID),
+		log:      o.Log.With("instance", o.Name, "vrid", o.Params.VRID),
 		epoch:    time.Now(),
 		inbox:    newInbox(),
 		commands: make(chan func(*Actor), 16),
@@ -143,7 +147,7 @@ func New(o Options) *Actor {
 		dropped:  map[string]uint64{},
 	}
 	a.machine = vrrp.NewMachine(o.Params)
-	a.desired.last = Desired{Params: o.Params, Addresses: o.Addresses, Peers: o.Peers}
+	a.desired.last = Desired{Name: o.Name, Params: o.Params, Addresses: o.Addresses, Peers: o.Peers}
 	a.claimable.Store(&o.Addresses)
 	a.recorder.trace = vrrp.NewTrace(a.machine, recorded)
 	if a.suspended == nil {
@@ -195,7 +199,7 @@ func (a *Actor) Run(ctx context.Context) error {
 }
 
 // Name implements task.Task.
-func (a *Actor) Name() string { return "the election of " + string(a.name) }
+func (a *Actor) Name() string { return a.task }
 
 // Ready is closed when the instance takes part in the election.
 func (a *Actor) Ready() <-chan struct{} { return a.ready.Ready() }
@@ -340,18 +344,18 @@ func (a *Actor) perform(action vrrp.Action, late time.Duration) {
 		a.advertise(action.Priority)
 	case vrrp.Acquire:
 		// A peer that has neither resigned nor been preempted may still answer until its lease has expired.
-		a.holder.Acquire(a.name, action.Cause != vrrp.CauseResigned && action.Cause != vrrp.CausePreempted)
+		a.holder.Acquire(a.id, action.Cause != vrrp.CauseResigned && action.Cause != vrrp.CausePreempted)
 		if now := a.now(); action.Cause == vrrp.CauseStalled && late > 0 && now-a.stallTold >= stallLogEvery {
 			a.stallTold = now
 			a.log.Warn("stalled as MASTER, and no other director took over; announcing the VIPs again", "late", late.Round(time.Millisecond).String())
 		}
 	case vrrp.Release:
-		a.holder.Release(a.name)
+		a.holder.Release(a.id)
 	case vrrp.Announce:
-		a.holder.Announce(a.name)
+		a.holder.Announce(a.id)
 	case vrrp.Transition:
 		a.record(event.Event{
-			Kind: event.InstanceState, Subject: string(a.name), From: action.From.String(), To: action.To.String(),
+			Kind: event.InstanceState, Subject: a.name, From: action.From.String(), To: action.To.String(),
 			Reason: action.Reason, VirtualRouterID: a.params.VRID,
 		})
 	}

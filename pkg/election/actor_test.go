@@ -133,7 +133,7 @@ func (l *lan) join(t *testing.T, who string, address string, priority uint8) *ma
 		vip = netip.MustParseAddr("fd00::100")
 	}
 	m.Actor = New(Options{
-		Name: config.InstanceID(who),
+		Name: who,
 		Params: vrrp.Params{
 			VRID: 51, Version: 3, Priority: priority, AdvertInterval: time.Second, Preempt: true, Source: m.address,
 		},

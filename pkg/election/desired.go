@@ -10,6 +10,7 @@ import (
 
 // Desired is the desired state of an instance.
 type Desired struct {
+	Name      string // for display
 	Params    vrrp.Params
 	Addresses []netip.Addr // the VIPs that adverts list
 	Peers     vrrp.Peers
@@ -32,6 +33,9 @@ func (a *Actor) Set(d Desired) {
 	defer a.desired.mu.Unlock()
 	before := a.desired.last
 	a.desired.last = d
+	if d.Name != before.Name && d.Name != "" {
+		a.command(func(a *Actor) { a.rename(d.Name) })
+	}
 	if d.Params != before.Params || !slices.Equal(d.Addresses, before.Addresses) || !d.Peers.Equal(before.Peers) {
 		a.Reconfigure(d.Params, d.Addresses, d.Peers)
 	}
@@ -54,4 +58,10 @@ func (a *Actor) Set(d Desired) {
 	if d.NotReady != before.NotReady && d.NotReady == "" {
 		a.Tell(vrrp.Ready{})
 	}
+}
+
+// rename changes the name in logs and events.
+func (a *Actor) rename(to string) {
+	a.log.Info("the instance has another name", "name", to)
+	a.name, a.log = to, a.rootLog.With("instance", to, "vrid", a.params.VRID)
 }

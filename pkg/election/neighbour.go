@@ -94,7 +94,7 @@ func (a *Actor) lookAround(s *Snapshot) {
 	contested := a.sightings.Contested(now, view)
 	if a.contested && !contested && s.State == vrrp.Master {
 		a.log.Info("no other machine holds the VIPs any more; announcing them again")
-		a.holder.Announce(a.name)
+		a.holder.Announce(a.id)
 	}
 	a.contested = contested
 	if s.State != vrrp.Master {
@@ -124,7 +124,7 @@ func (a *Actor) claimed(all []kernel.Claim) {
 		}
 	}
 	if !a.contested && a.claims.Defend(a.now()) {
-		a.holder.Announce(a.name)
+		a.holder.Announce(a.id)
 	}
 	a.publish()
 }

@@ -78,7 +78,7 @@ func TestAnotherFamilyIsAnotherRouter(t *testing.T) {
 	next.Instances[0].Name = "four"
 	in.Config = next
 	got := stepText(Transition(from, Of(in)))
-	want := "record the VIPs; open the socket of eth0 (IPv6); set the table; set the VIPs of four; stop four; set the VIPs of four; " +
+	want := "record the VIPs; open the socket of eth0 (IPv6); set the table; set the VIPs of four, four; stop four; set the VIPs of four; " +
 		"start four; close the socket of eth0; remove the records of old VIPs"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
@@ -54,10 +55,14 @@ type Plan struct {
 // VIPs are the virtual addresses of one instance, which are added and removed together.
 type VIPs struct {
 	Instance  config.InstanceID
+	Name      string // of the instance, for display
 	Interface string
 	Addresses []netip.Prefix
 	Lease     time.Duration // kernel lifetime, whole seconds
 }
+
+// Label returns the name for display; the identity if there is no name.
+func (v VIPs) Label() string { return cmp.Or(v.Name, string(v.Instance)) }
 
 // Instance is the desired state of a VRRP instance.
 type Instance struct {
@@ -96,10 +101,10 @@ func (i Instance) LinkFault() bool {
 
 // VIPs returns the addresses that the address loop keeps while the instance is MASTER.
 func (i Instance) VIPs() VIPs {
-	return VIPs{Instance: i.ID, Interface: i.Config.Interface, Addresses: i.Config.VirtualAddresses, Lease: i.Config.Lease}
+	return VIPs{Instance: i.ID, Name: i.Config.Name, Interface: i.Config.Interface, Addresses: i.Config.VirtualAddresses, Lease: i.Config.Lease}
 }
 
-// another reports whether the previous instance of this name must be stopped and started again to become this one.
+// another reports whether the previous instance of this identity must be stopped and started again to become this one.
 func (i Instance) another(before Instance) bool {
 	return i.file != before.file && (before.Segment != i.Segment || before.Config.Reload(i.Config) >= config.Restart)
 }
@@ -184,7 +189,7 @@ func (p Plan) Link(on vrrp.Segment) Link {
 	return unseen(on)
 }
 
-// Instance returns the instance with this name.
+// Instance returns the instance with this identity.
 func (p Plan) Instance(id config.InstanceID) (Instance, bool) {
 	at := slices.IndexFunc(p.Instances, func(i Instance) bool { return i.ID == id })
 	if at < 0 {
@@ -204,7 +209,7 @@ func (p Plan) VIPs() []VIPs {
 
 func (in Inputs) instance(cfg config.Instance, link Link) Instance {
 	i := Instance{
-		ID: config.InstanceID(cfg.Name), Config: cfg, Segment: link.Segment, NotReady: in.NotReady, Advertised: make([]netip.Addr, len(cfg.VirtualAddresses)),
+		ID: cfg.ID(), Config: cfg, Segment: link.Segment, NotReady: in.NotReady, Advertised: make([]netip.Addr, len(cfg.VirtualAddresses)),
 		Params: vrrp.Params{
 			VRID: cfg.VRID, Version: cfg.ProtocolVersion, Priority: cfg.Priority, AdvertInterval: cfg.AdvertInterval,
 			Preempt: cfg.Preempt, PreemptDelay: cfg.PreemptDelay, Source: link.Source,

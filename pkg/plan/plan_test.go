@@ -180,18 +180,18 @@ func TestFaultsAreMerged(t *testing.T) {
 	})
 	p := Of(in)
 	want := "the interface eth0 has no carrier: check its cable and switch port; alpha: refused; gateway: no answer"
-	if i, found := p.Instance("outer"); !found || i.Fault() != want || !i.LinkFault() {
+	if i := named(p, "outer"); i.Fault() != want || !i.LinkFault() {
 		t.Errorf("%q, want %q", i.Fault(), want)
 	}
-	if i, _ := p.Instance("inner"); i.Fault() != "the interface eth1 does not exist" {
+	if i := named(p, "inner"); i.Fault() != "the interface eth1 does not exist" {
 		t.Errorf("inner: %q", i.Fault())
 	}
 	in.Links = links
-	if i, _ := Of(in).Instance("outer"); i.LinkFault() || i.Fault() != "alpha: refused; gateway: no answer" {
+	if i := named(Of(in), "outer"); i.LinkFault() || i.Fault() != "alpha: refused; gateway: no answer" {
 		t.Errorf("with a carrier: %q", i.Fault())
 	}
 	in.Looked = false
-	if i, _ := Of(in).Instance("outer"); !strings.HasPrefix(i.Fault(), "the state of interface eth0 is not known yet; ") {
+	if i := named(Of(in), "outer"); !strings.HasPrefix(i.Fault(), "the state of interface eth0 is not known yet; ") {
 		t.Errorf("before the first look: %q", i.Fault())
 	}
 	if _, found := p.Instance("nosuch"); found {
@@ -242,11 +242,11 @@ func TestSourceOutlivesItsAddress(t *testing.T) {
 	in.Before = Of(in).Links
 	in.Addresses = nil
 	p := Of(in)
-	if i, _ := p.Instance("outer"); i.Params.Source.String() != "10.77.0.2" || i.Fault() != "the interface eth0 has no IPv4 address of its own to send adverts from" {
+	if i := named(p, "outer"); i.Params.Source.String() != "10.77.0.2" || i.Fault() != "the interface eth0 has no IPv4 address of its own to send adverts from" {
 		t.Errorf("from %s, %q", i.Params.Source, i.Fault())
 	}
 	in.Before = nil
-	if i, _ := Of(in).Instance("outer"); i.Params.Source.IsValid() {
+	if i := named(Of(in), "outer"); i.Params.Source.IsValid() {
 		t.Errorf("from %s, and there is none", i.Params.Source)
 	}
 }

@@ -14,6 +14,7 @@ type Step struct {
 	Do       Do
 	Link     vrrp.Segment      // OpenSocket, ReopenSocket, CloseSocket
 	Instance config.InstanceID // StartInstance, SetInstance, StopInstance, Announce
+	Name     string            // of the instance, for display
 	VIPs     []VIPs            // SetVIPs
 	// Heirs, of StopInstance, are running instances that have got all its VIPs; nil if there are none.
 	Heirs []config.InstanceID
@@ -56,14 +57,14 @@ func (s Step) String() string {
 	case s.Link.Interface != "":
 		text += " " + s.Link.String()
 	case s.Instance != "":
-		text += " " + string(s.Instance)
+		text += " " + s.Name
 	}
 	for n, v := range s.VIPs {
 		separator := ", "
 		if n == 0 {
 			separator = " "
 		}
-		text += separator + string(v.Instance)
+		text += separator + v.Name
 	}
 	return text
 }
@@ -118,16 +119,16 @@ func move(from, to Plan) []Step {
 		// The kernel itself notifies the neighbours only if arp_notify is set (Documentation/networking/ip-sysctl.rst).
 		// On a new interface the VIPs are added and announced again anyway.
 		if from.has(now.Segment) && now.Index == before.Index && now.HardwareAddr != before.HardwareAddr {
-			steps = append(steps, Step{Do: Announce, Instance: i.ID})
+			steps = append(steps, Step{Do: Announce, Instance: i.ID, Name: i.Config.Name})
 		}
 	}
 	var starts []Step
 	for _, i := range to.Instances {
 		switch before, runs := from.Instance(i.ID); {
 		case !runs || i.another(before):
-			starts = append(starts, Step{Do: StartInstance, Instance: i.ID})
+			starts = append(starts, Step{Do: StartInstance, Instance: i.ID, Name: i.Config.Name})
 		case !i.equal(before):
-			steps = append(steps, Step{Do: SetInstance, Instance: i.ID})
+			steps = append(steps, Step{Do: SetInstance, Instance: i.ID, Name: i.Config.Name})
 		}
 	}
 	return append(steps, starts...)
@@ -157,7 +158,7 @@ func moveVIPs(from, to Plan) []Step {
 	}
 	steps := []Step{{Do: SetVIPs, VIPs: during}}
 	for _, i := range stopped {
-		steps = append(steps, Step{Do: StopInstance, Instance: i.ID, Heirs: heirs(i, from, to)})
+		steps = append(steps, Step{Do: StopInstance, Instance: i.ID, Name: i.Config.Name, Heirs: heirs(i, from, to)})
 	}
 	return append(steps, Step{Do: SetVIPs, VIPs: next})
 }
@@ -203,11 +204,11 @@ func (p Plan) has(on vrrp.Segment) bool {
 }
 
 func (i Instance) equal(b Instance) bool {
-	return i.Params == b.Params && slices.Equal(i.Advertised, b.Advertised) && i.Peers.Equal(b.Peers) && i.Fault() == b.Fault() && i.NotReady == b.NotReady && i.Unfit == b.Unfit
+	return i.Config.Name == b.Config.Name && i.Params == b.Params && slices.Equal(i.Advertised, b.Advertised) && i.Peers.Equal(b.Peers) && i.Fault() == b.Fault() && i.NotReady == b.NotReady && i.Unfit == b.Unfit
 }
 
 func sameVIPs(a, b VIPs) bool {
-	return a.Instance == b.Instance && a.Interface == b.Interface && a.Lease == b.Lease && slices.Equal(a.Addresses, b.Addresses)
+	return a.Instance == b.Instance && a.Name == b.Name && a.Interface == b.Interface && a.Lease == b.Lease && slices.Equal(a.Addresses, b.Addresses)
 }
 
 func without(list, gone []kernel.IfAddr) []kernel.IfAddr {

@@ -110,16 +110,20 @@ func TestOrderOfAReload(t *testing.T) {
 		{
 			"another interface: its socket is opened first, the old one is closed last",
 			file("a@eth0/51=10.77.0.100"), file("a@eth1/51=10.77.0.100"),
-			"record the VIPs; open the socket of eth1; set the table; set the VIPs of a; stop a; set the VIPs of a; start a; " +
+			"record the VIPs; open the socket of eth1; set the table; set the VIPs of a, a; stop a; set the VIPs of a; start a; " +
 				"close the socket of eth0; remove the records of old VIPs",
 		},
 		{
 			"another virtual router id", file("a@eth0/51=10.77.0.100"), file("a@eth0/52=10.77.0.100"),
-			"set the table; set the VIPs of a; stop a; set the VIPs of a; start a",
+			"set the table; set the VIPs of a, a; stop a; set the VIPs of a; start a",
 		},
 		{
-			"another name is another instance", file("a@eth0/51=10.77.0.100"), file("b@eth0/51=10.77.0.100"),
-			"set the table; set the VIPs of b, a; stop a; set the VIPs of b; start b",
+			"another name is the same instance", file("a@eth0/51=10.77.0.100"), file("b@eth0/51=10.77.0.100"),
+			"set the table; set the VIPs of b; set b",
+		},
+		{
+			"two instances exchange their names", file("a@eth0/51=10.77.0.100", "b@eth0/52=10.77.0.101"), file("b@eth0/51=10.77.0.100", "a@eth0/52=10.77.0.101"),
+			"set the table; set the VIPs of b, a; set b; set a",
 		},
 		{
 			"an instance is added, with its interface", file("a@eth0/51=10.77.0.100"), file("a@eth0/51=10.77.0.100", "b@eth1/52=10.88.0.100"),
@@ -144,10 +148,10 @@ func TestHeirs(t *testing.T) {
 		before, after *config.Config
 		want          string
 	}{
-		{"all VIPs move", file("a@eth0/51=10.77.0.100", "b@eth0/52=10.77.0.101"), file("a@eth0/51=10.77.0.100,10.77.0.101"), "a"},
+		{"all VIPs move", file("a@eth0/51=10.77.0.100", "b@eth0/52=10.77.0.101"), file("a@eth0/51=10.77.0.100,10.77.0.101"), "eth0/IPv4/1"},
 		{
 			"to two instances", file("a@eth0/51=10.77.0.100", "b@eth0/52=10.77.0.101,10.77.0.102", "c@eth0/53=10.77.0.103"),
-			file("a@eth0/51=10.77.0.100,10.77.0.101", "c@eth0/53=10.77.0.103,10.77.0.102"), "a c",
+			file("a@eth0/51=10.77.0.100,10.77.0.101", "c@eth0/53=10.77.0.103,10.77.0.102"), "eth0/IPv4/1 eth0/IPv4/3",
 		},
 		{"one of them does not", file("a@eth0/51=10.77.0.100", "b@eth0/52=10.77.0.101,10.77.0.102"), file("a@eth0/51=10.77.0.100,10.77.0.101"), ""},
 		{"to another interface", file("a@eth1/51=10.77.0.100", "b@eth0/52=10.77.0.101"), file("a@eth1/51=10.77.0.100,10.77.0.101"), ""},
@@ -157,7 +161,7 @@ func TestHeirs(t *testing.T) {
 	} {
 		var got string
 		for _, s := range Transition(Of(inputs(tt.before)), Of(inputs(tt.after))) {
-			if s.Do != StopInstance || s.Instance != "b" {
+			if s.Do != StopInstance || s.Name != "b" {
 				continue
 			}
 			var ids []string
@@ -231,7 +235,7 @@ func TestBecomesAnother(t *testing.T) {
 		}, true},
 		{"virtual router id", func(i *config.Instance) { i.VRID = 52 }, true},
 		{"protocol version", func(i *config.Instance) { i.ProtocolVersion = 2 }, true},
-		{"name", func(i *config.Instance) { i.Name = "other" }, true},
+		{"name", func(i *config.Instance) { i.Name = "other" }, false},
 	} {
 		next := base
 		tt.edit(&next)

@@ -59,20 +59,25 @@ func TestUnfit(t *testing.T) {
 		before := Of(in)
 		in.Verdicts = VerdictsOf(verdicts)
 		for how, p := range map[string]Plan{"Of": Of(in), "Judged": before.Judged(in.Verdicts, "")} {
-			i, _ := p.Instance("outer")
+			i := named(p, "outer")
 			if got := i.Unfit; (got == "") != (tt.unfit == "") || !strings.Contains(got, "the real servers of "+tt.unfit+":") && got != "" {
 				t.Errorf("%s: %s: %q, want %q", tt.name, how, got, tt.unfit)
 			}
-			if other, _ := p.Instance("inner"); other.Unfit != "" {
+			if other := named(p, "inner"); other.Unfit != "" {
 				t.Errorf("%s: %s: an instance without virtual servers: %q", tt.name, how, other.Unfit)
 			}
 			if got := p.Unreachable(); !slices.Equal(got, tt.lost) {
 				t.Errorf("%s: %s: unreachable %v, want %v", tt.name, how, got, tt.lost)
 			}
-			told := slices.ContainsFunc(Transition(before, p), func(s Step) bool { return s.Do == SetInstance && s.Instance == "outer" })
+			told := slices.ContainsFunc(Transition(before, p), func(s Step) bool { return s.Do == SetInstance && s.Name == "outer" })
 			if told != (tt.unfit != "") {
 				t.Errorf("%s: %s: the election is told: %t", tt.name, how, told)
 			}
 		}
 	}
+}
+
+// named returns the instance with a name.
+func named(p Plan, name string) Instance {
+	return p.Instances[slices.IndexFunc(p.Instances, func(i Instance) bool { return i.Config.Name == name })]
 }

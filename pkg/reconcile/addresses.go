@@ -284,7 +284,7 @@ func (a *Addresses) keep(name config.InstanceID, w desired) time.Duration {
 		a.held[name] = h
 	}
 	if h.note(w) {
-		a.log.Warn("VIPs are still listed before the interface's own address; not moving them again", "instance", string(name), "interface", h.vips.Interface)
+		a.log.Warn("VIPs are still listed before the interface's own address; not moving them again", "instance", h.vips.Label(), "interface", h.vips.Interface)
 	}
 	if h.due(a.now()) {
 		a.put(name, h)
@@ -307,6 +307,7 @@ func (a *Addresses) keep(name config.InstanceID, w desired) time.Duration {
 // follow removes the VIPs that a reload removed from the instance and makes the next put, which adds new ones, due now.
 // The timer keeps the lease that was given to the kernel until the kernel has the new one.
 func (a *Addresses) follow(h *held, vips VIPs) {
+	h.vips.Name = vips.Name
 	if h.vips.Interface == vips.Interface && slices.Equal(h.vips.Addresses, vips.Addresses) && h.vips.Lease == vips.Lease {
 		return
 	}
@@ -318,7 +319,7 @@ func (a *Addresses) follow(h *held, vips VIPs) {
 		case a.moves(h.vips, p):
 			a.logMove(h.vips, p)
 		case a.remove(h.vips, p):
-			a.log.Info("VIP removed", "instance", string(vips.Instance), "interface", h.vips.Interface, "vip", p.String(), "reason", "no longer in the cluster file")
+			a.log.Info("VIP removed", "instance", vips.Label(), "interface", h.vips.Interface, "vip", p.String(), "reason", "no longer in the cluster file")
 		}
 	}
 	h.vips, h.rewrite = vips, true
@@ -341,7 +342,7 @@ func (a *Addresses) put(name config.InstanceID, h *held) {
 			h.failed(now)
 			if text := err.Error(); text != h.loggedError {
 				h.loggedError = text
-				a.log.Error("cannot keep a VIP; trying again", "instance", string(name), "vip", p.String(), "error", err)
+				a.log.Error("cannot keep a VIP; trying again", "instance", h.vips.Label(), "vip", p.String(), "error", err)
 			}
 			return
 		}
@@ -352,7 +353,7 @@ func (a *Addresses) put(name config.InstanceID, h *held) {
 	}
 	switch {
 	case !h.timer.added:
-		a.log.Info("VIPs are up", "instance", string(name), "interface", h.vips.Interface, "lease", h.vips.Lease.String(),
+		a.log.Info("VIPs are up", "instance", h.vips.Label(), "interface", h.vips.Interface, "lease", h.vips.Lease.String(),
 			"took", (a.now() - h.timer.since).String())
 	case h.foreign:
 		a.repaired(name, h)
@@ -360,7 +361,7 @@ func (a *Addresses) put(name config.InstanceID, h *held) {
 	}
 	if h.timer.added {
 		for _, p := range h.added {
-			a.log.Info("VIP added", "instance", string(name), "interface", h.vips.Interface, "vip", p.String())
+			a.log.Info("VIP added", "instance", h.vips.Label(), "interface", h.vips.Interface, "vip", p.String())
 		}
 	}
 	h.added = nil
@@ -390,7 +391,7 @@ func (a *Addresses) repaired(name config.InstanceID, h *held) {
 	if h.misplaced {
 		text = "VIPs were listed before the interface's own address; moved behind it"
 	}
-	a.log.Warn(text, "instance", string(name), "repairs", h.repairs)
+	a.log.Warn(text, "instance", h.vips.Label(), "repairs", h.repairs)
 }
 
 func (a *Addresses) drop(name config.InstanceID, why string) {
@@ -413,7 +414,7 @@ func (a *Addresses) drop(name config.InstanceID, why string) {
 	}
 	delete(a.held, name)
 	if !failed && moved < len(h.vips.Addresses) {
-		a.log.Info("VIPs are removed", "instance", string(name), "interface", h.vips.Interface, "reason", why)
+		a.log.Info("VIPs are removed", "instance", h.vips.Label(), "interface", h.vips.Interface, "reason", why)
 	}
 }
 
@@ -423,7 +424,7 @@ func (a *Addresses) moves(vips VIPs, p netip.Prefix) bool {
 }
 
 func (a *Addresses) logMove(vips VIPs, p netip.Prefix) {
-	a.log.Info("VIP moved to another instance", "instance", string(vips.Instance), "interface", vips.Interface, "vip", p.String())
+	a.log.Info("VIP moved to another instance", "instance", vips.Label(), "interface", vips.Interface, "vip", p.String())
 }
 
 // remove deletes one address of an instance, unless another instance now wants it. After a failure retryLeftovers
