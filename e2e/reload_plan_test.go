@@ -101,6 +101,8 @@ func diff(what string, removed, added, before, after []string) error {
 // one `-d`, an added server one `-a` after its first successful check."
 // Proves docs/operations.md: "Connections, elections and the state of unchanged checks are kept; a server that was down
 // stays down until its checks pass."
+// Proves docs/operations.md: "Names may change freely: an instance is known by its interface, address family and
+// `virtual_router_id`."
 func TestReloadIsOnePlan(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Longer(t)
@@ -141,6 +143,7 @@ func TestReloadIsOnePlan(t *testing.T) {
 	p.step(t, "the priority", reloads("priority: 150", "priority: 140"), effects{})
 	adverts.Wait(`10\.77\.0\.2 >.* prio 140`, soon)
 	adverts.Stop()
+	p.step(t, "the name of the instance", reloads("  - name: mysql\n    interface", "  - name: vips\n    interface"), effects{})
 	if !testing.Short() {
 		p.step(t, "names", reloads("name: mysql3,", "name: third,", "  - name: mysql\n    address", "  - name: database\n    address"), effects{verdicts: 4})
 		p.step(t, "names back", reloads("name: third,", "name: mysql3,", "name: database", "name: mysql"), effects{verdicts: 4})
