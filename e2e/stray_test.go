@@ -34,6 +34,11 @@ func TestStrayVIP(t *testing.T) {
 	c.answering()
 	c.mysql1.start()
 	c.mysql2.start()
+	another := lab.StartKeepalived(c.backup.Host, strings.Replace(keepalivedConf("lvs-backup", r), vip+"/32", "10.77.0.200/32", 1))
+	another.WaitLog("Entering MASTER STATE", soon)
+	c.backup.refuses("beside a keepalived with our virtual router", 1, `lvs-director: keepalived \(pid \d+\) runs in this network namespace, and sends adverts of virtual router 51 on eth0: stop it first`,
+		c.backup.runArgs()...)
+	another.Stop()
 	other := startKeepalived(c.master, r)
 	c.awaitHolder(c.master, soon)
 	c.master.refuses("beside keepalived", 1, `lvs-director: keepalived \(pid \d+\) runs in this network namespace, and eth0 has the VIP 10\.77\.0\.100/32: stop it first`,

@@ -48,16 +48,20 @@ func TestStartBesideAnotherVRRPDaemon(t *testing.T) {
 		daemons       []string
 		takeOver      bool
 		refused       bool
+		vrid          uint8 // that it advertises on eth0
 	}{
-		{"holds the VIP", vip + "/32", []string{"keepalived (pid 791)"}, false, true},
-		{"holds it with another prefix", vip + "/24", []string{"keepalived (pid 791)"}, false, true},
-		{"is to be taken over", vip + "/32", []string{"keepalived (pid 791)"}, true, false},
-		{"holds another VIP", "10.77.0.200/32", []string{"keepalived (pid 791)"}, false, false},
-		{"has ended, and left the VIP", vip + "/32", nil, false, false},
+		{"holds the VIP", vip + "/32", []string{"keepalived (pid 791)"}, false, true, 0},
+		{"holds it with another prefix", vip + "/24", []string{"keepalived (pid 791)"}, false, true, 0},
+		{"is to be taken over", vip + "/32", []string{"keepalived (pid 791)"}, true, false, 0},
+		{"holds another VIP", "10.77.0.200/32", []string{"keepalived (pid 791)"}, false, false, 0},
+		{"advertises our virtual router", "10.77.0.200/32", []string{"keepalived (pid 791)"}, false, true, 51},
+		{"advertises it, and is to be taken over", "10.77.0.200/32", []string{"keepalived (pid 791)"}, true, false, 51},
+		{"advertises another one", "10.77.0.200/32", []string{"keepalived (pid 791)"}, false, false, 52},
+		{"has ended, and left the VIP", vip + "/32", nil, false, false, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			world(t, func(t *testing.T, m *machine) {
-				m.daemons = tt.daemons
+				m.daemons, m.advertised = tt.daemons, map[string][]uint8{"eth0": {tt.vrid}, "eth1": {51}}
 				m.foreign("eth0", tt.address, true)
 				o := m.options(file)
 				o.TakeOver = tt.takeOver
@@ -66,11 +70,15 @@ func TestStartBesideAnotherVRRPDaemon(t *testing.T) {
 				if slices.ContainsFunc(m.history(), func(s string) bool { return strings.HasPrefix(s, "ip addr del") }) {
 					t.Error("an address of another program was removed")
 				}
+				m.pass(listenAtMost)
 				err := m.stop()
-				if tt.refused != (err != nil) || tt.refused && !strings.HasPrefix(err.Error(), "keepalived (pid 791) runs in this network namespace, and eth0 has the VIP "+tt.address+": stop it first") {
+				why := "eth0 has the VIP " + tt.address
+				if tt.vrid == 51 {
+					why = "sends adverts of virtual router 51 on eth0"
+				}
+				if tt.refused != (err != nil) || tt.refused && !strings.HasPrefix(err.Error(), "keepalived (pid 791) runs in this network namespace, and "+why+": stop it first") {
 					t.Errorf("%v; refused: %t", err, tt.refused)
 				}
-				m.expect("the end")
 			})
 		})
 	}

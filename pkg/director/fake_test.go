@@ -53,6 +53,8 @@ type fakeKernel struct {
 	sendTime  time.Duration // how long sending an advert takes
 	sendError error         // why no advert can be sent
 	secondary bool          // the host's own addresses come after the VIPs, whatever is added first
+
+	advertised map[string][]uint8 // virtual routers of other programs, by interface
 }
 
 func newFakeKernel() *fakeKernel {
@@ -284,6 +286,11 @@ func (k *fakeKernel) Apply(ctx context.Context, ops []lvs.Op) ([]lvs.Op, error) 
 		k.services = lvs.Apply(k.services, []lvs.Op{op})
 	}
 	return ops, nil
+}
+
+func (k *fakeKernel) Advertised(within time.Duration) (map[string][]uint8, error) {
+	time.Sleep(within)
+	return k.advertised, nil
 }
 
 func (k *fakeKernel) VRRPDaemons() ([]string, error) { return k.daemons, nil }

@@ -26,6 +26,8 @@ type Kernel interface {
 	Socket(on vrrp.Segment) (election.Socket, error)
 	// VRRPDaemons describes the programs of this network namespace that have a VRRP socket; it does not know this process.
 	VRRPDaemons() ([]string, error)
+	// Advertised returns the virtual routers whose adverts this host sends within a time, on each interface.
+	Advertised(within time.Duration) (map[string][]uint8, error)
 	// Watch delivers address and link events until ctx ends; an error is returned only if it cannot start.
 	Watch(ctx context.Context, deliver func(addr.Event)) error
 	Sysctls() reconcile.SysctlKernel

@@ -48,6 +48,16 @@ func (Host) Socket(on vrrp.Segment) (election.Socket, error) {
 // VRRPDaemons implements director.Kernel.
 func (Host) VRRPDaemons() ([]string, error) { return vrrpsock.Daemons() }
 
+// Advertised implements director.Kernel.
+func (Host) Advertised(within time.Duration) (map[string][]uint8, error) {
+	found, err := vrrpsock.Outgoing(within)
+	all := make(map[string][]uint8, len(found))
+	for r := range found {
+		all[r.Interface] = append(all[r.Interface], r.VRID)
+	}
+	return all, err
+}
+
 // Watch implements director.Kernel.
 func (Host) Watch(ctx context.Context, deliver func(addr.Event)) error {
 	return addr.Watch(ctx, deliver)

@@ -1,10 +1,13 @@
 package vrrpsock
 
 import (
+	"bytes"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 )
 
 // A socket is found only in its network namespace.
@@ -84,5 +87,46 @@ func put(t *testing.T, path, text string) {
 	}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The adverts of this host are found, those of others are not.
+func TestOutgoing(t *testing.T) {
+	a, b := directors(t)
+	from, other := openIn(t, a), openIn(t, b)
+	begun := make(chan struct{})
+	go func() {
+		<-begun
+		for range 20 {
+			_ = from.Send(advert, own, group)
+			_ = other.Send([]byte{0x31, 52, 150, 1, 0, 100, 0x12, 0x34, 10, 77, 0, 100}, far, group)
+			time.Sleep(20 * time.Millisecond)
+		}
+	}()
+	var found map[Router]bool
+	a.Do(t, func() (err error) {
+		close(begun)
+		found, err = Outgoing(400 * time.Millisecond)
+		return err
+	})
+	if want := map[Router]bool{{Interface: "eth0", VRID: 51}: true}; !maps.Equal(found, want) {
+		t.Errorf("%v, want %v", found, want)
+	}
+}
+
+func TestVRIDOfAPacket(t *testing.T) {
+	v4 := append([]byte{0x45, 0, 0, 0, 0, 0, 0, 0, 255, 112, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 0x31, 51)
+	options := append([]byte{0x46, 0, 0, 0, 0, 0, 0, 0, 255, 112, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 0x31, 52)
+	v6 := append(append([]byte{0x60, 0, 0, 0, 0, 0, 112, 255}, make([]byte, 32)...), 0x31, 53)
+	tcp := bytes.Clone(v4)
+	tcp[9] = 6
+	for _, tt := range []struct {
+		packet []byte
+		vrid   uint8
+		ok     bool
+	}{{v4, 51, true}, {options, 52, true}, {v6, 53, true}, {tcp, 0, false}, {v4[:21], 0, false}, {v6[:41], 0, false}, {nil, 0, false}} {
+		if vrid, ok := vridOf(tt.packet); vrid != tt.vrid || ok != tt.ok {
+			t.Errorf("%x: %d, %t", tt.packet, vrid, ok)
+		}
 	}
 }
