@@ -186,17 +186,21 @@ func (o *sighting) lasts(v View) bool {
 
 // company are the routers that the instance takes for MASTERs of its own virtual router.
 type company struct {
-	masters   int
-	directors int // of these
+	masters   []netip.Addr
+	directors int          // of these
+	elsewhere []netip.Addr // the addresses of machines that are MASTER of one of our VIPs with another VRID
 }
 
 func (s *Sightings) company() (c company) {
 	for i := range s.all {
-		if o := &s.all[i]; o.Standing == Obeyed || o.Standing == Refused {
-			c.masters++
+		switch o := &s.all[i]; o.Standing {
+		case Obeyed, Refused:
+			c.masters = append(c.masters, o.Source)
 			if o.Director {
 				c.directors++
 			}
+		case Elsewhere:
+			c.elsewhere = append(c.elsewhere, o.Packet.Addresses...)
 		}
 	}
 	return c
@@ -210,7 +214,8 @@ func (o *sighting) judge(v View, c company) []Finding {
 	case Invalid:
 		return []Finding{say(InvalidPackets, "", "sends packets for virtual router %d that are not valid (%s)", v.Params.VRID, o.Drop)}
 	case Elsewhere:
-		if !o.lasts(v) {
+		// Our MASTER may have the VIP in another instance, while the cluster file is being changed: see lists.
+		if !o.lasts(v) || v.State != Master && slices.Contains(c.masters, o.Source) {
 			return nil
 		}
 		return []Finding{say(VIPsElsewhere, "", "is MASTER of virtual router %d with %s, which this instance has in virtual router %d: two machines hold it",
@@ -275,8 +280,10 @@ func (o *sighting) lists(v View, c company, say sayFunc) []Finding {
 	switch {
 	case len(o.missing)+len(o.extra) == 0 || !o.lasts(v):
 		return nil
-	case v.State != Master && c.masters == 1 && len(o.missing) > 0:
-		return []Finding{say(VIPsNotHeld, "", "is MASTER of virtual router %d without %s: no director holds it", v.Params.VRID, join(o.missing))}
+	case v.State != Master && len(c.masters) == 1:
+		if nowhere := lacking(o.missing, c.elsewhere); len(nowhere) > 0 {
+			return []Finding{say(VIPsNotHeld, "", "is MASTER of virtual router %d without %s: no director holds it", v.Params.VRID, join(nowhere))}
+		}
 	}
 	return []Finding{say(VIPListsDiffer, "", "has other virtual addresses for virtual router %d: %s", v.Params.VRID, o.differences())}
 }

@@ -171,7 +171,25 @@ func TestVIPsElsewhere(t *testing.T) {
 	o.hear(2, master, other)
 	o.expect("after three intervals", "elsewhere 10.77.0.2")
 	o.hear(1, master, packetOf(3, nil))
-	o.expect("beside its advert of our virtual router", "elsewhere 10.77.0.2")
+	o.expect("it is our MASTER, too: one machine has the VIP")
+	o.state = Master
+	o.expect("beside us as MASTER", "elsewhere 10.77.0.2")
+}
+
+// During a reload that moves a VIP to another instance our MASTER has it with its old VRID: it is held, by one machine.
+func TestVIPOfOurMasterElsewhere(t *testing.T) {
+	o := newNeighbourhood(t, 3, Backup)
+	o.vips = []netip.Addr{vip, otherVIP}
+	for range 5 {
+		o.hear(1, master, packetOf(3, nil))
+		o.hear(1, master, packetOf(3, func(p *Packet) { p.VRID, p.Addresses = 52, []netip.Addr{otherVIP} }))
+		o.now += sec
+	}
+	o.expect("as BACKUP", "lists differ 10.77.0.2")
+	o.hear(1, stranger, packetOf(3, func(p *Packet) { p.VRID, p.Addresses = 52, []netip.Addr{otherVIP} }))
+	o.now += 4 * sec
+	o.hear(1, stranger, packetOf(3, func(p *Packet) { p.VRID, p.Addresses = 52, []netip.Addr{otherVIP} }))
+	o.expect("another machine has it", "elsewhere 10.77.0.66")
 }
 
 func TestInvalidPackets(t *testing.T) {
