@@ -107,3 +107,31 @@ func TestPacketFilterOfNFTables(t *testing.T) {
 	c.checks(t, 0, "OK")
 	c.serves(t, true)
 }
+
+// TestPacketFilterUnderTheUnit: the shipped unit lets the director start the tools that read the rules.
+//
+// Proves docs/operations.md: "It works under the shipped unit, which permits to start them."
+func TestPacketFilterUnderTheUnit(t *testing.T) {
+	lab.Need(t, lab.IPVS, lab.Systemd)
+	lab.Long(t)
+	c := newNATCluster(t)
+	c.servers[0].start()
+	c.servers[1].start()
+	s := c.master.underSystemd()
+	s.Systemctl("start", directorUnit)
+	checks := func(code int, want string) {
+		t.Helper()
+		lab.Eventually(t, soon, func() error {
+			if out, err := s.Try("lvsctl", "status", "--check"); lab.ExitCode(err) != code || !strings.Contains(out, want) {
+				return fmt.Errorf("status --check: %v %q, want exit code %d and %q", err, out, code, want)
+			}
+			return nil
+		})
+	}
+	c.master.Run("iptables", "-P", "FORWARD", "ACCEPT") // loads the table filter
+	checks(0, "OK")
+	c.master.Run("iptables", "-P", "FORWARD", "DROP")
+	checks(2, "iptables-legacy, table filter, chain FORWARD: policy DROP")
+	c.master.Run("iptables", "-P", "FORWARD", "ACCEPT")
+	checks(0, "OK")
+}
