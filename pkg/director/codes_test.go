@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -108,6 +109,16 @@ func serviceCases() []codesCase {
 			Break: func(n *node) { n.answer(one, tooMany); n.answer(two, tooMany) },
 			Mend:  func(n *node) { n.refuses(one, false); n.refuses(two, false) },
 		}},
+		{
+			File: electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", one, two, "10.77.0.13") +
+				strings.Replace(balancing("web", vip, "dr", one), "3306", "80", 1),
+			Case: problemtest.Case[*node]{
+				// They do not go down and come back at exactly the same time.
+				Code: problem.AllChecksFail, Beside: []problem.Code{problem.VirtualServerDown, problem.VirtualServerDegraded},
+				Break: func(n *node) { n.refuses(one, true); n.refuses(two, true); n.refuses("10.77.0.13", true) },
+				Mend:  func(n *node) { n.refuses(one, false); n.refuses(two, false); n.refuses("10.77.0.13", false) },
+			},
+		},
 		{Case: problemtest.Case[*node]{
 			Code: problem.ServersUnreachable, Subject: "mysql", Beside: []problem.Code{problem.InstanceFault, problem.CheckNoNetwork},
 			Break: func(n *node) { n.answer(one, noRoute); n.answer(two, noRoute) },

@@ -1,6 +1,7 @@
 package director
 
 import (
+	"fmt"
 	"net/netip"
 	"runtime"
 	"strings"
@@ -80,4 +81,17 @@ func unreachable(p plan.Plan) []problem.Finding {
 		})
 	}
 	return found
+}
+
+// allFail returns the problem that all checks began to fail at once, which explains those of the single virtual servers.
+func allFail(p plan.Plan) []problem.Finding {
+	count, since := p.AllFail()
+	if count == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("all %d checks fail", count)
+	if !since.IsZero() {
+		text += " since " + since.Local().Format("15:04:05")
+	}
+	return []problem.Finding{{Code: problem.AllChecksFail, Text: text + ", and began to at the same time: look at the network of this machine"}}
 }

@@ -112,7 +112,7 @@ func (m *problemMonitor) examine(much depth) status.Director {
 	s := m.look(much)
 	doc := report(s)
 	if s.pools {
-		m.pools = append(checked(doc.VirtualServers, doc.Tracks), unreachable(s.plan)...)
+		m.pools = append(checked(doc.VirtualServers, doc.Tracks), append(unreachable(s.plan), allFail(s.plan)...)...)
 	}
 	if much == withCounters {
 		m.unread = s.unread

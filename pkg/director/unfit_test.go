@@ -83,3 +83,33 @@ func TestTrackWithoutNetwork(t *testing.T) {
 		}
 	})
 }
+
+// TestAllChecksFailAtOnce: when all checks of a director fail at once, that is one problem and not one per virtual
+// server. What follows from it stays as it was.
+func TestAllChecksFailAtOnce(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		servers := []string{one, two, "10.77.0.13"}
+		m.start(electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", servers...) +
+			strings.Replace(balancing("web", vip, "dr", servers...), "3306", "80", 1))
+		for _, s := range servers {
+			m.answer(s, health.Result{Code: health.Timeout, Class: health.Bad, Cause: "tcp: no answer"})
+		}
+		m.pass(5 * time.Second)
+		p := m.Status().ProblemDetails
+		if len(p) != 1 || p[0].Code != problem.AllChecksFail || !strings.HasPrefix(p[0].Text, "all 6 checks fail since ") {
+			t.Errorf("problems: %+v", p)
+		}
+		if m.state("a") != "MASTER" || strings.Contains(m.table(), "-r ") {
+			t.Errorf("%s\n%s", m.reason("a"), m.table())
+		}
+		m.refuses(two, false) // it answers
+		m.pass(5 * time.Second)
+		codes := ""
+		for _, p := range m.Status().ProblemDetails {
+			codes += string(p.Code) + " "
+		}
+		if codes != "virtual_server_degraded virtual_server_degraded " {
+			t.Errorf("one server answers: %s", codes)
+		}
+	})
+}

@@ -17,6 +17,7 @@ const (
 	ServerFull             Code = "server_full"
 	CheckNoNetwork         Code = "check_no_network"
 	ServersUnreachable     Code = "servers_unreachable"
+	AllChecksFail          Code = "all_checks_fail"
 	ClusterFileUnusable    Code = "cluster_file_unusable"
 	ClusterFileChanged     Code = "cluster_file_changed"
 	ReloadRefused          Code = "reload_refused"
@@ -89,8 +90,9 @@ func serviceCodes() []Declaration {
 		},
 		{
 			Code: VirtualServerDown, Severity: Critical, Role: Director, Subject: "virtual server",
-			Means:  "no real server takes new connections: they are down, full or have the weight 0, and clients fail",
-			Remedy: "if the text says weight 0, set the weight to 1 or more and run lvsctl reload. Otherwise open a connection to one real server from this director, as a client does. If that works, repair what the check needs: the network of this director, or the account and the password file. If not, start the servers: lvsctl status shows the reason for each",
+			Means:       "no real server takes new connections: they are down, full or have the weight 0, and clients fail",
+			Remedy:      "if the text says weight 0, set the weight to 1 or more and run lvsctl reload. Otherwise open a connection to one real server from this director, as a client does. If that works, repair what the check needs: the network of this director, or the account and the password file. If not, start the servers: lvsctl status shows the reason for each",
+			ExplainedBy: []Code{AllChecksFail},
 		},
 		{
 			Code: VirtualServerDegraded, Severity: Warning, Role: Director, Subject: "virtual server",
@@ -171,12 +173,18 @@ func checkCodes() []Declaration {
 			Code: CheckNoNetwork, Severity: Warning, Role: Director, Subject: "real server or track",
 			Means:       "this director has no way to the server: no route, no address or no permission; its last state is kept",
 			Remedy:      "the fault is on this director, not on the server. Run ip route get ADDRESS with the address of the server, and ip addr: restore the route, the interface or the address. If the reason says not permitted, look at iptables -L OUTPUT -v, nft list ruleset and IPAddressDeny in the unit",
-			ExplainedBy: []Code{ServersUnreachable},
+			ExplainedBy: []Code{ServersUnreachable, AllChecksFail},
+		},
+		{
+			Code: AllChecksFail, Severity: Critical, Role: Director, Subject: "node",
+			Means:  "the checks of all real servers began to fail at once, on more than two machines: most likely because of this director's own network",
+			Remedy: "compare with lvsctl status on the other director. If its checks succeed, repair the network of this machine: ip link, ip route, its packet filter, the switch port. If they fail too, look at what all servers share: a switch, a power supply, a deployment",
 		},
 		{
 			Code: ServersUnreachable, Severity: Critical, Role: Director, Subject: "virtual server",
-			Means:  "this director has no way to any real server of the virtual server: clients fail while it is MASTER",
-			Remedy: "restore the interface, address or route to the real servers on this director: ip route get ADDRESS with the address of one shows what is missing. Meanwhile another director that reaches them is MASTER by itself",
+			Means:       "this director has no way to any real server of the virtual server: clients fail while it is MASTER",
+			Remedy:      "restore the interface, address or route to the real servers on this director: ip route get ADDRESS with the address of one shows what is missing. Meanwhile another director that reaches them is MASTER by itself",
+			ExplainedBy: []Code{AllChecksFail},
 		},
 		{
 			Code: ServerFull, Severity: Warning, Role: Director, Subject: "real server or track",
