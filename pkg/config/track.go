@@ -15,9 +15,9 @@ func trackSection(checks *sectionOf[check]) *sectionOf[track] {
 			name: "tracks",
 			what: "a track with name, type, address and port",
 			intro: "A track is a check of something other than a real server, with the keys of [a check](#checks) in addition to these.\n" +
-				"`127.0.0.1` refers to each director itself. A `mysql` track there needs an account for that address on each of them: " +
-				"`CREATE USER lvs_check@'127.0.0.1' IDENTIFIED BY '…';` (an account for the director's other address does not match). " +
-				"An unused track gets a warning.",
+				"`127.0.0.1` refers to each director itself. A `mysql` track there needs an account for that address on each of them:\n" +
+				"`CREATE USER lvs_check@'127.0.0.1' IDENTIFIED BY '…';` (an account for the director's other address does not match). An\n" +
+				"unused track gets a warning.",
 			words:  checks.words,
 			schema: checks.schema,
 		},
