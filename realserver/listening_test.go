@@ -98,7 +98,7 @@ func TestServiceRestarts(t *testing.T) {
 		m := newMachine(t, lo, eth0)
 		m.start(cluster(config.DR))
 		m.listensOn()
-		m.pass(listenInterval - time.Millisecond)
+		m.pass(listenInterval) // one look
 		m.listensOn("0.0.0.0:3306")
 		m.pass(10 * time.Second)
 		if strings.Contains(m.log.String(), "nothing listens") {
@@ -109,6 +109,16 @@ func TestServiceRestarts(t *testing.T) {
 		m.pass(10 * time.Second)
 		if got := m.problemCodes(); got != "" || m.log.Count("cannot list the listening sockets") != 1 {
 			t.Errorf("unknown: %q\n%s", got, m.log.String())
+		}
+		m.failing("listeners", nil)
+		m.pass(10 * time.Second)
+		if got := m.problemCodes(); got != "CRITICAL not_listening dr" {
+			t.Errorf("known again: %q", got)
+		}
+		m.failing("listeners", errors.New("no sock_diag"))
+		m.pass(10 * time.Second)
+		if got := m.problemCodes(); got != "" {
+			t.Errorf("unknown after a problem: %q", got)
 		}
 		if err := m.stop(); err != nil {
 			t.Error(err)
