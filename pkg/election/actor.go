@@ -308,7 +308,7 @@ func (a *Actor) receive(d vrrp.Datagram) {
 		a.step(advert)
 	case h.Standing == vrrp.Obeyed:
 	case h.Standing == vrrp.Refused && !a.peers.IgnoreRefused && admit():
-		a.ignore(d, h.Drop)
+		a.refuse(d, h)
 		a.step(vrrp.Evidence{
 			Source: h.Source, Priority: advert.Priority, Interval: advert.Interval, Director: h.Director,
 			Version: h.Packet.Version, AuthType: h.Packet.AuthType, Why: h.Drop,

@@ -162,6 +162,18 @@ func (a *Actor) ignore(d vrrp.Datagram, why vrrp.DropReason) {
 	}
 }
 
+// refuse counts an advert that is not obeyed but is evidence of a living router: the step that follows publishes it.
+func (a *Actor) refuse(d vrrp.Datagram, h vrrp.Heard) {
+	reason := h.Drop.String()
+	a.dropped[reason]++
+	a.log.Debug("refused an advert", "reason", reason, "source", d.Source, "priority", h.Packet.Priority, "interval", h.Packet.Interval)
+	if a.dropped[reason] == 1 {
+		a.log.Warn("refused an advert, whose sender counts as alive; more of this kind are only counted",
+			"reason", reason, "source", d.Source.String(), "priority", h.Packet.Priority)
+	}
+	a.floodMeter.add(time.Since(a.epoch), 1, suspect{d.Source, a.params.VRID, reason})
+}
+
 // publishMin is the minimum pause between two snapshots that differ only in the count of ignored packets.
 const publishMin = 50 * time.Millisecond
 
