@@ -129,7 +129,8 @@ func TestSlowClients(t *testing.T) {
 	client, stop := serve(t, Handlers{Events: j})
 	defer stop()
 	long := strings.Repeat("x", event.MaxText)
-	for n := range int64(400) {
+	// Fewer than fill a buffer of a socket: on a busy machine the first would be disconnected before the last connects.
+	for n := range int64(10) {
 		j.Record(at(n, long))
 	}
 	for range followers {
