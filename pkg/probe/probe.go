@@ -50,6 +50,9 @@ func Make(ctx context.Context, t Target) Result {
 func Unsent(t Target, err error) Result {
 	watch := start(context.Background(), string(t.Kind.Type()))
 	var errno syscall.Errno
+	if errors.Is(err, syscall.EHOSTUNREACH) { // of a look-up of the route, which no other host can answer
+		return watch.result(health.NoNetwork, health.Unknown, "dial "+t.Address.String()+": this director has an unreachable route there (check its routes)")
+	}
 	if errors.As(err, &errno) {
 		return watch.failed("dial", t.Address, err)
 	}

@@ -48,6 +48,7 @@ func TestSource(t *testing.T) {
 		{"route replace 10.77.0.0/24 dev eth0 src 10.77.0.100", "10.77.0.11:1", "10.77.0.100", nil},
 		{"route add prohibit 10.81.0.0/24", "10.81.0.11:1", "", unix.EACCES},
 		{"route add blackhole 10.82.0.0/24", "10.82.0.11:1", "", unix.EINVAL},
+		{"route add unreachable 10.83.0.0/24", "10.83.0.11:1", "", unix.EHOSTUNREACH},
 		{"link set eth1 down", "10.79.0.11:1", "", unix.ENETUNREACH},
 	} {
 		if s.setUp != "" {
