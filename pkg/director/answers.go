@@ -34,6 +34,7 @@ type answerMonitor struct {
 	kernel  Kernel
 	plan    func() plan.Plan
 	sight   func() sight
+	unset   func() string // why a sysctl does not have its value; "" if all have
 	changed func() // called when the problems have changed
 	ready   task.Latch
 	found   atomic.Pointer[[]problem.Finding]
@@ -235,8 +236,18 @@ func (m *answerMonitor) judge(ctx context.Context) func(firewall.Packet) *obstac
 
 // routing judges the sysctls of the interface on which answers arrive.
 func (m *answerMonitor) routing(p firewall.Packet, get func(string) (string, error)) *obstacle {
-	if p.In == "" || p.Source.Is6() {
+	if p.Source.Is6() {
 		return nil // IPv6 has one switch for all interfaces, which the sysctl loop keeps, and no rp_filter
+	}
+	on, _ := get("net.ipv4.ip_forward")
+	if on == "0" && m.unset() != "" { // otherwise it is set within a second
+		return &obstacle{
+			problem.AnswersBlocked, "net.ipv4.ip_forward is 0 and cannot be set: this host does not forward them",
+			"sysctl -w net.ipv4.ip_forward=1; if /proc/sys is read-only, as in a container, set it on the host",
+		}
+	}
+	if p.In == "" {
+		return nil
 	}
 	read := func(iface, name string) string {
 		value, _ := get(plan.ConfKey(iface, name)) // "" if it does not exist: no obstacle
@@ -245,7 +256,7 @@ func (m *answerMonitor) routing(p firewall.Packet, get func(string) (string, err
 	show := func(iface, name string) string {
 		return "net.ipv4.conf." + strings.ReplaceAll(iface, ".", "/") + "." + name
 	}
-	if on, _ := get("net.ipv4.ip_forward"); on == "1" && read(p.In, "forwarding") == "0" { // otherwise the sysctl loop reports ip_forward
+	if on == "1" && read(p.In, "forwarding") == "0" {
 		key := show(p.In, "forwarding")
 		return &obstacle{problem.AnswersBlocked, key + " is 0: this host does not forward them", "sysctl -w " + key + "=1"}
 	}

@@ -57,6 +57,7 @@ func answersCases() []codesCase {
 		}),
 		nat(problem.AnswersBlocked, "forwarding is off on the interface",
 			func(n *node) { n.set("net/ipv4/conf/eth1/forwarding", "0") }, func(n *node) { n.set("net/ipv4/conf/eth1/forwarding", "1") }),
+		unforwarded(),
 		nat(problem.AnswersBlocked, "reverse path filtering",
 			func(n *node) { n.set("net/ipv4/conf/all/rp_filter", "1"); n.leaveBy("eth0") },
 			func(n *node) { n.set("net/ipv4/conf/eth1/rp_filter", "2") }),
@@ -65,6 +66,15 @@ func answersCases() []codesCase {
 		nat(problem.AnswersUnclear, "rules that cannot be read",
 			func(n *node) { n.refuse("firewall", errors.New("install the package nftables")) }, func(n *node) { n.refuse("firewall", nil) }),
 	}
+}
+
+// unforwarded: ip_forward is 0 and cannot be set, which is an outage and not only a sysctl that differs.
+func unforwarded() codesCase {
+	return codesCase{File: natFile, Case: problemtest.Case[*node]{
+		Code: problem.AnswersBlocked, Subject: "mysql", Fault: "ip_forward cannot be set", Beside: []problem.Code{problem.SysctlsWrong},
+		Break: func(n *node) { n.refuse("sysctl", errors.New("read-only")); n.set("net/ipv4/ip_forward", "0") },
+		Mend:  func(n *node) { n.refuse("sysctl", nil) },
+	}}
 }
 
 // TestAnswers: the problem names the real servers concerned, the reason and the command.

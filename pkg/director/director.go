@@ -171,7 +171,7 @@ func (d *Director) open() (*loops, error) {
 	}
 	l.answers = &answerMonitor{
 		kernel: d.o.Kernel, plan: d.plan.Load, changed: d.problems.poke,
-		sight: func() sight { return l.watcher.seen.Load() },
+		sight: func() sight { return l.watcher.seen.Load() }, unset: l.sysctls.Problem,
 	}
 	l.stalls = newStallMonitor(&d.heartbeats, l.instances.candidates, d.log)
 	return l, nil

@@ -107,7 +107,7 @@ func serviceCodes() []Declaration {
 		},
 		{
 			Code: AnswersBlocked, Severity: Critical, Role: Director, Subject: "virtual server",
-			Means:  "this director drops the answers of real servers with forward: nat: by its packet filter, or because it does not forward packets of that interface. Clients get no answer while it is MASTER",
+			Means:  "this director drops the answers of real servers with forward: nat: by its packet filter, or because it does not forward packets. Clients get no answer while it is MASTER",
 			Remedy: "run the command that lvsctl status shows: it adds the rule, or sets the sysctl. Make it permanent where these rules come from",
 		},
 		{
