@@ -24,6 +24,7 @@ import (
 type node struct {
 	*machine
 	packets map[string]func() // sent every 10 ms, by name
+	slower  int               // by how much adverts are slower than one every 100 ms
 	end     func()
 }
 
@@ -41,6 +42,8 @@ type codesCase struct {
 	Before func(n *node)
 	// Starting: the fault concerns the start, which Break does.
 	Starting bool
+	// Slower is by how much all adverts are slower than one every 100 ms; 0 means 1.
+	Slower int
 }
 
 // codesCases has a case for every declared code of the director. A new code needs one. Faults are on the fake kernel
@@ -305,7 +308,7 @@ func TestProblemCodes(t *testing.T) {
 		cases = append(cases, c.Case)
 	}
 	problemtest.Complete(t, problem.Director, "pkg/director/codes_test.go", cases)
-	for _, c := range codesCases() {
+	for _, c := range append(codesCases(), slowly()...) {
 		for _, state := range []string{"MASTER", "BACKUP"} {
 			if c.Scenario == "" && (c.On == "" || c.On == state) {
 				t.Run(c.Name()+"/"+state, func(t *testing.T) { c.try(t, state) })
@@ -317,9 +320,25 @@ func TestProblemCodes(t *testing.T) {
 	}
 }
 
+// slowly returns the cases that adverts detect, with three intervals longer than 5 s.
+func slowly() (all []codesCase) {
+	for _, c := range slices.Concat(neighbourCases(), routerCases()) {
+		switch c.Code {
+		case problem.PacketFlood, problem.SocketUnavailable, problem.PacketsInvalid, problem.AdvertsRefused:
+			continue
+		}
+		c.Slower, c.Interval = 20, 2*time.Second
+		c.Fault = strings.TrimSpace(c.Fault + " slow")
+		c.File = strings.ReplaceAll(codesFile, "advert_interval: 100ms", "advert_interval: 2s")
+		all = append(all, c)
+	}
+	return all
+}
+
 func (c codesCase) try(t *testing.T, state string) {
 	world(t, func(t *testing.T, m *machine) {
 		n := newNode(m)
+		n.slower = max(c.Slower, 1)
 		defer func() { n.goOn(); n.end() }()
 		if c.Before != nil {
 			c.Before(n)
@@ -333,7 +352,7 @@ func (c codesCase) try(t *testing.T, state string) {
 				file = codesFile
 			}
 			m.begin(file)
-			m.pass(5 * time.Second)
+			m.pass(5*time.Second + 3*c.Interval)
 			if got := m.state("a"); got != state {
 				t.Fatalf("%s (%s), want %s", got, m.reason("a"), state)
 			}
@@ -394,7 +413,8 @@ func (n *node) flood(from string, vrid uint8) {
 }
 
 func (n *node) deliver(name string, every, count int, p vrrp.Packet, from string) {
-	n.inject(name, every, count, n.wire(p, from), from)
+	p.Interval *= time.Duration(n.slower)
+	n.inject(name, every*n.slower, count, n.wire(p, from), from)
 }
 
 // claim makes another machine claim an address with ARP all the time; "" ends that.
@@ -462,7 +482,7 @@ func (n *node) ownAddress(present bool) {
 func (n *node) sending(took time.Duration, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.sendTime, n.sendError = took, err
+	n.sendTime, n.sendError = took*time.Duration(n.slower), err
 }
 
 // hang makes writes to the table block until goOn.

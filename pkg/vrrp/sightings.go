@@ -111,7 +111,8 @@ func (o *sighting) lifetime() time.Duration {
 	if o.kind == ofOthers {
 		least = sampledFor
 	}
-	return max((downAdverts+1)*o.Packet.Interval, least)
+	// Half an interval more than a router that has lost three adverts in a row.
+	return max(downAdverts*o.Packet.Interval+o.Packet.Interval/2, least)
 }
 
 // View is the instance's own part of a report.

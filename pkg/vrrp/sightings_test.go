@@ -81,8 +81,8 @@ func TestAnotherMaster(t *testing.T) {
 	o.expect("just become MASTER: until now the other one was it by right")
 	o.hear(5, master, packetOf(3, nil))
 	o.expect("again", "two masters 10.77.0.2")
-	o.now += 4 * sec
-	o.expect("three intervals and one after the last advert", "two masters 10.77.0.2")
+	o.now += 3*sec + sec/2
+	o.expect("three intervals and a half after the last advert", "two masters 10.77.0.2")
 	o.now += time.Millisecond
 	o.expect("silent")
 	o.hear(5, master, packetOf(3, nil))

@@ -11,8 +11,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/problem"
 )
 
-// Within is how long a problem may take to appear after the fault, and to go away after the repair. Three intervals of
-// what detects it, if that is longer: see Case.Interval.
+// Within is how long a problem may take to appear after the fault, and to go away after the repair. If three intervals of
+// what detects it are longer, these count, from the first check or advert after the fault: see Case.Interval.
 const Within = 5 * time.Second
 
 // Case is one fault of a machine M, and its repair.
@@ -45,7 +45,7 @@ func (c Case[M]) Try(t *testing.T, m M, look func() []problem.Problem, pass func
 	t.Helper()
 	c.Break(m)
 	pass(c.After)
-	limit := max(Within, 3*c.Interval)
+	limit := max(Within, 4*c.Interval)
 	c.await(t, "appear", limit, look, pass, func(now []problem.Problem) bool {
 		return slices.ContainsFunc(now, func(p problem.Problem) bool { return p.Code == c.Code && p.Subject == c.Subject })
 	})
