@@ -35,7 +35,7 @@ type answerMonitor struct {
 	plan    func() plan.Plan
 	sight   func() sight
 	unset   func() string // why a sysctl does not have its value; "" if all have
-	changed func() // called when the problems have changed
+	changed func()        // called when the problems have changed
 	ready   task.Latch
 	found   atomic.Pointer[[]problem.Finding]
 }
