@@ -379,7 +379,7 @@ func (c codesCase) try(t *testing.T, state string) {
 func newNode(m *machine) *node {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	n := &node{machine: m, packets: map[string]func(){}, end: func() { cancel(); <-done }}
+	n := &node{machine: m, packets: map[string]func(){}, slower: 1, end: func() { cancel(); <-done }}
 	go func() {
 		defer close(done)
 		for ctx.Err() == nil {
