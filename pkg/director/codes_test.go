@@ -89,6 +89,16 @@ func serviceCases() []codesCase {
 			Mend:  func(n *node) { n.change(addr.Event{Kind: addr.Resync}, func() { n.secondary = false }) },
 		}},
 		{On: "MASTER", Case: problemtest.Case[*node]{
+			Code: problem.VIPsNotAdded, Subject: "a",
+			Break: func(n *node) { n.loses() },
+			Mend:  func(n *node) { n.refuse("ip addr add", nil) },
+		}},
+		{On: "MASTER", Case: problemtest.Case[*node]{
+			Code: problem.VIPsNotAdded, Subject: "a", Fault: "until another is MASTER",
+			Break: func(n *node) { n.loses() },
+			Mend:  func(n *node) { n.hear("peer", 10, "10.77.0.3", 51, 200) },
+		}},
+		{On: "MASTER", Case: problemtest.Case[*node]{
 			Code: problem.VIPContested, Subject: "a",
 			Break: func(n *node) {
 				n.mu.Lock()
@@ -392,6 +402,14 @@ func newNode(m *machine) *node {
 		}
 	}()
 	return n
+}
+
+// loses deletes the VIP, which cannot be added again.
+func (n *node) loses() {
+	n.refuse("ip addr add", errors.New("no buffers"))
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.deletes("eth0", vip)
 }
 
 func (n *node) socket() *fakeSocket {

@@ -24,6 +24,7 @@ const (
 	DaemonStarting         Code = "daemon_starting"
 	StrayVIP               Code = "stray_vip"
 	DirectorAddressMissing Code = "director_address_missing"
+	VIPsNotAdded           Code = "vips_not_added"
 	VIPMisplaced           Code = "vip_misplaced"
 	VIPContested           Code = "vip_contested"
 	AdvertsLate            Code = "adverts_late"
@@ -131,6 +132,12 @@ func addressCodes() []Declaration {
 			Code: DirectorAddressMissing, Severity: Warning, Role: Director, Subject: "director",
 			Means:       "no interface has the address that the cluster file gives this director; it sends from another address, which other directors do not know",
 			Remedy:      "compare ip addr with the address of this director in the cluster file. Restore the address, correct the file, or start the director with the right --node",
+			ExplainedBy: []Code{InstanceFault},
+		},
+		{
+			Code: VIPsNotAdded, Severity: Critical, Role: Director, Subject: "instance",
+			Means:       "the kernel does not take a VIP that this director needs as MASTER; retried every second",
+			Remedy:      "act on the reason. Not permitted: start the daemon with the shipped unit, which has CAP_NET_ADMIN. No such device: restore the interface. If that takes longer, run systemctl stop lvs-director, so that another director holds the VIPs",
 			ExplainedBy: []Code{InstanceFault},
 		},
 		{

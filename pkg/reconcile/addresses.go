@@ -43,7 +43,7 @@ type Addresses struct {
 	dirty     chan struct{}
 	ready     task.Latch
 
-	mu      sync.Mutex // guards desired and everything in it, removed, leases, and troubles
+	mu      sync.Mutex // guards desired and everything in it, removed, leases, troubles, and failures
 	desired map[config.InstanceID]*desired
 	// removed is when this loop last removed an address, for as long as the kernel's event may still arrive.
 	removed map[kernel.IfAddr]time.Duration
@@ -52,6 +52,7 @@ type Addresses struct {
 	leases       map[config.InstanceID]expiry
 	leaseChanged chan struct{}
 	troubles     []Trouble // since the last pass
+	failures     map[config.InstanceID]failure
 
 	// Owned by Run:
 	held      map[config.InstanceID]*held
@@ -92,6 +93,7 @@ func NewAddresses(addresses AddressKernel, announcer Announcer, lost func(instan
 		kernel: addresses, announcer: announcer, lost: lost, log: log, epoch: time.Now(),
 		dirty: make(chan struct{}, 1), desired: map[config.InstanceID]*desired{}, held: map[config.InstanceID]*held{},
 		leases: map[config.InstanceID]expiry{}, leaseChanged: make(chan struct{}, 1), leftovers: map[kernel.IfAddr]*leftover{}, removed: map[kernel.IfAddr]time.Duration{},
+		failures: map[config.InstanceID]failure{},
 	}
 }
 
@@ -339,11 +341,7 @@ func (a *Addresses) put(name config.InstanceID, h *held) {
 			return
 		}
 		if err := a.kernel.Put(h.vips.Interface, p, h.vips.Lease); err != nil {
-			h.failed(now)
-			if text := err.Error(); text != h.loggedError {
-				h.loggedError = text
-				a.log.Error("cannot keep a VIP; trying again", "instance", h.vips.Label(), "vip", p.String(), "error", err)
-			}
+			a.fail(name, h, p, err)
 			return
 		}
 	}
@@ -366,6 +364,7 @@ func (a *Addresses) put(name config.InstanceID, h *held) {
 	}
 	h.added = nil
 	h.written(begun, a.now())
+	a.succeeded(name)
 }
 
 func (a *Addresses) announce(h *held) {

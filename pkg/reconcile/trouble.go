@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -23,13 +24,18 @@ type Trouble struct {
 	Interface string
 	Misplaced bool // the VIPs come before the interface's own address, and moving them did not help
 	Contested bool // another process keeps deleting them
+	// Failed is why the kernel did not take VIP; nil if it took all.
+	Failed error
+	VIP    netip.Prefix
 }
 
-// Troubles returns the troubles of the last pass, by instance.
+// Troubles returns the troubles of the last pass, and the failures of the last seconds, by instance.
 func (a *Addresses) Troubles() []Trouble {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.troubles
+	all := slices.Concat(a.troubles, a.failing())
+	slices.SortStableFunc(all, func(a, b Trouble) int { return cmp.Compare(a.Instance, b.Instance) })
+	return all
 }
 
 func (a *Addresses) publishTroubles() {
