@@ -279,6 +279,16 @@ func nodeCases() []codesCase {
 			Mend:  func(n *node) { n.goOn() },
 		}},
 		{Case: problemtest.Case[*node]{
+			Code: problem.InterfacesUnreadable, Fault: "interfaces",
+			Break: func(n *node) { n.refuse("links", errors.New("no buffers")) },
+			Mend:  func(n *node) { n.refuse("links", nil) },
+		}},
+		{Case: problemtest.Case[*node]{
+			Code: problem.InterfacesUnreadable, Fault: "addresses",
+			Break: func(n *node) { n.refuse("list", errors.New("no buffers")) },
+			Mend:  func(n *node) { n.refuse("list", nil) },
+		}},
+		{Case: problemtest.Case[*node]{
 			Code: problem.SysctlsWrong,
 			Break: func(n *node) {
 				n.refuse("sysctl", errors.New("read-only"))

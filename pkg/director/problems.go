@@ -130,6 +130,7 @@ func ofNode(s snapshots) []problem.Finding {
 		text  string
 	}{
 		{problem.LoopStalled, "", s.stall},
+		{problem.InterfacesUnreadable, "interfaces and addresses cannot be read, so that a lost carrier or VIP is not noticed: ", s.unseen},
 		{problem.StateNotSaved, "", s.unsaved},
 		{problem.SysctlsWrong, "the sysctls are not as they should be: ", s.sysctls},
 		{problem.TableWrong, "the IPVS table is not as it should be: ", s.table},

@@ -34,6 +34,7 @@ type snapshots struct {
 	checked   bool          // every check has had a result
 	stall     string
 	unsaved   string
+	unseen    string // why interfaces and addresses cannot be read
 	sysctls   string
 	answers   []problem.Finding
 	vips      []reconcile.Trouble
@@ -86,7 +87,7 @@ func (d *Director) snapshots(much depth) snapshots {
 	s.instances, s.sockets = l.instances.snapshots(), l.sockets.snapshots()
 	s.stall, s.unsaved, s.sysctls = l.stalls.Snapshot(), l.state.Problem(), l.sysctls.Problem()
 	s.answers = l.answers.Findings()
-	s.vips = l.addresses.Troubles()
+	s.vips, s.unseen = l.addresses.Troubles(), l.watcher.Problem()
 	select {
 	case <-l.checker.Ready():
 		s.checked = true

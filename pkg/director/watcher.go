@@ -33,9 +33,11 @@ type watcher struct {
 	absent func(iface string)        // called at once for an interface that is gone, or may have been; "": any
 	log    *slog.Logger
 
-	ours  atomic.Pointer[[]plan.VIPs]
-	ready task.Latch
-	seen  task.Published[sight]
+	ours   atomic.Pointer[[]plan.VIPs]
+	ready  task.Latch
+	seen   task.Published[sight]
+	unread task.Published[string] // why links or addresses could not be read; "" if they were
+	logged string                 // the last failure that was logged; owned by look
 }
 
 func newWatcher(k Addresses, watch func(context.Context, func(addr.Event)) error, gone func(kernel.IfAddr), absent func(string), log *slog.Logger) *watcher {
@@ -110,20 +112,36 @@ func (w *watcher) renewal(e addr.Event) bool {
 	})
 }
 
+// Problem returns why links or addresses could not be read; "" if they were.
+func (w *watcher) Problem() string { return w.unread.Load() }
+
 // look reads links and addresses. If they cannot be read, the last result is kept.
 func (w *watcher) look() {
 	now := w.seen.Load()
 	links, err := w.kernel.Links()
 	if err != nil {
-		w.log.Warn("cannot list the network interfaces; keeping the last known state", "error", err)
+		w.failed("cannot list the network interfaces; keeping the last known state", err)
 		return
 	}
 	begun := time.Now()
 	addresses, err := w.kernel.List("")
 	if err != nil {
-		w.log.Warn("cannot list the addresses; keeping the last known state", "error", err)
+		w.failed("cannot list the addresses; keeping the last known state", err)
 		addresses, begun = now.addresses, now.begun
+	} else if w.unread.Load() != "" {
+		w.unread.Set("")
+		w.logged = ""
+		w.log.Info("the network interfaces and addresses can be listed again")
 	}
 	w.seen.Set(sight{links: links, addresses: addresses, begun: begun})
 	w.ready.Close()
+}
+
+// failed records a failed read. It is logged once, and not every second.
+func (w *watcher) failed(what string, err error) {
+	w.unread.Set(err.Error())
+	if text := what + err.Error(); text != w.logged {
+		w.logged = text
+		w.log.Warn(what, "error", err)
+	}
 }

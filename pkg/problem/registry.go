@@ -33,6 +33,7 @@ const (
 	UnknownMaster          Code = "unknown_master"
 	PacketFlood            Code = "packet_flood"
 	SocketUnavailable      Code = "socket_unavailable"
+	InterfacesUnreadable   Code = "interfaces_unreadable"
 	LoopStalled            Code = "loop_stalled"
 	SysctlsWrong           Code = "sysctls_wrong"
 	TableWrong             Code = "table_wrong"
@@ -241,6 +242,11 @@ func directorCodes() []Declaration {
 			Code: LoopStalled, Severity: Critical, Role: Director, Subject: "node",
 			Means:  "a loop of the daemon has stalled: a bug, or a kernel that does not answer",
 			Remedy: "keep the stacks for a report (journalctl -u lvs-director), then run systemctl restart lvs-director. If it happens again, look at the kernel log (dmesg) and restart the machine",
+		},
+		{
+			Code: InterfacesUnreadable, Severity: Warning, Role: Director, Subject: "node",
+			Means:  "interfaces and addresses of this machine cannot be read; the last known state is kept, and read again every second",
+			Remedy: "run ip link and ip addr as root. If they fail, look at the kernel log (dmesg). If not, start the daemon with the shipped unit, which has CAP_NET_ADMIN and allows AF_NETLINK",
 		},
 		{
 			Code: SysctlsWrong, Severity: Warning, Role: Director, Subject: "node",
