@@ -26,7 +26,7 @@ import (
 // instance would release its VIPs because of it."
 func TestBrokenReloads(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.Longer(t)
+	lab.LongForm(t)
 	const advert = 100 * time.Millisecond
 	c := newCluster(t, shape{advert: advert.String()})
 	c.answering()
@@ -45,7 +45,7 @@ func TestBrokenReloads(t *testing.T) {
 		t.Fatalf("only %d mistakes", len(all))
 	}
 	before, quiet, backup := c.master.dataPlane(), c.master.daemon.Mark(), c.backup.daemon.Mark()
-	measured := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond, Patience: time.Second})
+	measured := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond, Timeout: time.Second})
 	measured.WaitAnswered("", soon)
 	adverts := capture.Start(c.client, "eth0", lab.VRRP+" and src 10.77.0.2")
 	begun := adverts.Wait("prio 150", soon).Time

@@ -127,7 +127,7 @@ func (d *databases) deadAtStart(t *testing.T) {
 	d.awaitTable(d.master, rs1)
 	d.backup.start()
 	d.awaitTable(d.backup, rs1)
-	lab.Steadily(t, 1500*time.Millisecond, func() error {
+	lab.Consistently(t, 1500*time.Millisecond, func() error {
 		if d.master.table().Service(vipPort).Server(rs2).Exists() {
 			return fmt.Errorf("the dead server is in the table:\n%s", d.master.table().Text)
 		}
@@ -170,7 +170,7 @@ func TestServerDeadAtTheStart(t *testing.T) {
 	})
 	c.awaitHolder(c.master, soon)
 	for range 2 { // before mysql2's first verdict and after it
-		if got := measure.Hold(c.client, vipPort, 20).Servers(); got["mysql1"] != 20 {
+		if got := measure.OpenConnections(c.client, vipPort, 20).Servers(); got["mysql1"] != 20 {
 			t.Errorf("connections went %v, want all 20 to mysql1", got)
 		}
 		if problem := tableHas(c.master, "10.77.0.11:3306"); problem != nil {
@@ -182,7 +182,7 @@ func TestServerDeadAtTheStart(t *testing.T) {
 	standin.Start(c.mysql2.Host, ":3306", "mysql2")
 	c.mysql2.Link("eth0").Plug()
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
-	if got := measure.Hold(c.client, vipPort, 10).Servers(); got["mysql2"] != 5 {
+	if got := measure.OpenConnections(c.client, vipPort, 10).Servers(); got["mysql2"] != 5 {
 		t.Errorf("connections went %v, want half to mysql2", got)
 	}
 }
@@ -196,7 +196,7 @@ func TestServerDeadAtTheStart(t *testing.T) {
 // it resets the connection instead of letting it hang."
 func TestServerLost(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.Longer(t)
+	lab.LongForm(t)
 	serverLost(t, 200*time.Millisecond, 150*time.Millisecond)
 	if !testing.Short() { // keepalived's closest equivalent, delay_loop 1 and one retry after 1 s: 104-107 failed
 		serverLost(t, time.Second, 800*time.Millisecond)

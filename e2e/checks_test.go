@@ -169,7 +169,7 @@ func (d *databases) wrongPassword(t *testing.T) {
 	d.net.File("check.password", "not the password")
 	t.Log(mark.WaitLog(`level=WARN .*check is inconclusive.*code=auth .*Error 1045: Access denied.*check user and password_file`, soon).Text)
 	d.awaitCode(t, d.master, "auth")
-	lab.Steadily(t, outWithin+checkInterval, func() error { return d.master.hasWeights(1, 1) })
+	lab.Consistently(t, outWithin+checkInterval, func() error { return d.master.hasWeights(1, 1) })
 	if s := d.mustLogin("10.77.0.61", vipPort); s.server == "" {
 		t.Error("no answer")
 	}
@@ -199,7 +199,7 @@ func (d *databases) blocked(t *testing.T) {
 	})
 	t.Log(mark.WaitLog(`level=WARN .*check is inconclusive.*code=blocked .*Error 1129: .*FLUSH HOSTS`, soon).Text)
 	d.awaitCode(t, d.master, "blocked")
-	lab.Steadily(t, outWithin+checkInterval, func() error { return d.master.hasWeights(1, 1) })
+	lab.Consistently(t, outWithin+checkInterval, func() error { return d.master.hasWeights(1, 1) })
 	servers := map[string]bool{}
 	for range 4 {
 		servers[d.mustLogin("10.77.0.61", vipPort).server] = true
@@ -254,7 +254,7 @@ func (d *databases) full(t *testing.T) {
 	for _, n := range []*node{d.master, d.backup} {
 		lab.Eventually(t, soon, func() error { return n.hasWeights(1, 1) })
 	}
-	lab.Steadily(t, outWithin, func() error { return d.master.hasWeights(1, 1) })
+	lab.Consistently(t, outWithin, func() error { return d.master.hasWeights(1, 1) })
 	for _, s := range append(first[:1:1], second[0]) {
 		if err := s.unchanged(); err != nil {
 			t.Errorf("an existing session: %v", err)

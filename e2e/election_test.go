@@ -301,7 +301,7 @@ func TestVIP(t *testing.T) {
 		}
 		return nil
 	}
-	lab.Steadily(t, 4*time.Second, leased) // longer than the lease: it is renewed
+	lab.Consistently(t, 4*time.Second, leased) // longer than the lease: it is renewed
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
 
 	batch := c.net.File("readdress", "addr del 10.77.0.2/24 dev eth0\naddr add 10.77.0.2/24 dev eth0\n")

@@ -54,14 +54,14 @@ func refusesPassword(n *node) string {
 // priority and a higher address, and for no other sender."
 func TestRefusedAdverts(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Keepalived)
-	long := lab.Longer(t)
+	long := lab.LongForm(t)
 	r := timing{2, time.Second}
 	c := newCluster(t, shape{version: r.version, advert: r.advert.String()})
 	c.answering()
 	secretKeepalived(c.master, 150, vip)
 	c.awaitHolder(c.master, soon)
 	c.backup.start()
-	lab.Steadily(t, r.masterDown()+r.advert, func() error { return c.heldOnlyBy(c.master) })
+	lab.Consistently(t, r.masterDown()+r.advert, func() error { return c.heldOnlyBy(c.master) })
 	c.backup.awaitCheck(2, refusesPassword(c.master))
 
 	c.master.daemon.Stop() // resigns
@@ -73,7 +73,7 @@ func TestRefusedAdverts(t *testing.T) {
 	}
 	secretKeepalived(c.master, 150, vip) // does not obey us, and takes the VIP
 	c.awaitHolder(c.master, soon)
-	lab.Steadily(t, 2*r.advert, func() error { return c.heldOnlyBy(c.master) })
+	lab.Consistently(t, 2*r.advert, func() error { return c.heldOnlyBy(c.master) })
 
 	c.master.daemon.Kill()
 	c.master.Run("ip", "addr", "flush", "to", vipPrefix)
@@ -96,7 +96,7 @@ func TestRefusedAdverts(t *testing.T) {
 // intervals: the other one does not receive ours."
 func TestTwoMasters(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	long := lab.Longer(t)
+	long := lab.LongForm(t)
 	c := newCluster(t, shape{advert: "200ms"})
 	c.answering()
 	c.startAll()
@@ -107,7 +107,7 @@ func TestTwoMasters(t *testing.T) {
 	if long {
 		c.neverAnnounces(c.master)
 	}
-	c.backup.Link("eth0").DropNothing()
+	c.backup.Link("eth0").StopDropping()
 	c.awaitHolder(c.master, soon)
 	c.master.awaitCheck(0, "")
 	c.backup.awaitCheck(0, "")
@@ -139,7 +139,7 @@ func TestStranger(t *testing.T) {
 		password bool
 		timing
 	}{{false, timing{3, 200 * time.Millisecond}}}
-	if lab.Longer(t) {
+	if lab.LongForm(t) {
 		cases = append(cases, struct {
 			password bool
 			timing

@@ -44,7 +44,7 @@ func (c *cluster) heldBehindOwnAddress(n *node) error {
 // Proves docs/operations.md: "If that does not help twice, it stays, and `vip_misplaced` is reported"
 func TestForeignInterface(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.Longer(t)
+	lab.LongForm(t)
 	c := newCluster(t, shape{advert: "100ms"})
 	c.answering()
 	c.startAll()
@@ -90,7 +90,7 @@ func TestForeignInterface(t *testing.T) {
 		batch("addr del 10.77.0.2/24 dev eth0", "addr add "+vip+"/24 dev eth0", "addr add 10.77.0.2/24 dev eth0")
 		mark.WaitLog("VIPs are still listed before the interface's own address; not moving them again", soon)
 		monitor := m.Start("monitor", "ip", "monitor", "address")
-		lab.Steadily(t, 3*time.Second, func() error {
+		lab.Consistently(t, 3*time.Second, func() error {
 			if log := monitor.Log(); strings.Contains(log, "Deleted") {
 				return fmt.Errorf("the VIP is moved again:\n%s", log)
 			}
@@ -222,7 +222,7 @@ func TestLateInterface(t *testing.T) {
 			ip link set vr0 up`, c.backup.daemon.PID()))
 		// It has the same index, but no socket is a member of the multicast group any more.
 		lab.Eventually(t, soon, func() error { return c.backup.stateIs("BACKUP") })
-		lab.Steadily(t, time.Second, func() error { return c.heldOn("vr0", c.master) })
+		lab.Consistently(t, time.Second, func() error { return c.heldOn("vr0", c.master) })
 		c.backup.awaitReceiving()
 	})
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")

@@ -70,7 +70,7 @@ func TestForwardDR(t *testing.T) {
 	c.startAll()
 	const filter = "tcp and host 10.77.0.100"
 	client, director, server := tap(t, c.client, "eth0", filter), tap(t, c.master.Host, "eth0", filter), tap(t, c.mysql1.Host, "eth0", filter)
-	conns := measure.Hold(c.client, vipPort, 2)
+	conns := measure.OpenConnections(c.client, vipPort, 2)
 	if alive := conns.Alive(); alive["mysql1"] != 1 || alive["mysql2"] != 1 {
 		t.Errorf("alive %v, want one connection on each real server", alive)
 	}
@@ -140,7 +140,7 @@ func TestForwardTUN(t *testing.T) {
 	})
 	healthy(t, master, server)
 	outside, inside := tap(t, client, "eth0", "tcp port 3306 or icmp"), tap(t, server.Host, "eth0", "host 10.77.0.2 and ip proto 4 or tcp port 3306")
-	conns := measure.Hold(client, vipPort, 2)
+	conns := measure.OpenConnections(client, vipPort, 2)
 	if alive := conns.Alive(); alive["far1"] != 2 {
 		t.Errorf("alive %v, want both", alive)
 	}
@@ -377,7 +377,7 @@ func (c *natCluster) rewritten() {
 	c.t.Helper()
 	const filter = "tcp port 3306 or tcp port 3307 and host 10.77.0.50"
 	outside, inside := tap(c.t, c.client, "eth0", filter), tap(c.t, c.servers[0].Host, "eth0", filter)
-	conns := measure.Hold(c.client, vipPort, 2)
+	conns := measure.OpenConnections(c.client, vipPort, 2)
 	if alive := conns.Alive(); alive["mysql1"] != 1 || alive["mysql2"] != 1 {
 		c.t.Errorf("alive %v, want one connection on each real server", alive)
 	}

@@ -116,7 +116,7 @@ func interoperate(t *testing.T, r timing, master, backup product) {
 func (c *cluster) steady(n *node, r timing) {
 	c.t.Helper()
 	c.awaitHolder(n, soon)
-	lab.Steadily(c.t, 3*r.advert, func() error { return c.heldOnlyBy(n) })
+	lab.Consistently(c.t, 3*r.advert, func() error { return c.heldOnlyBy(n) })
 }
 
 // awaitPeriodSince waits for a holdPeriod that began after the event.

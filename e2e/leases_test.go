@@ -20,7 +20,7 @@ import (
 // remove it."
 func TestLeaseEnds(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.Longer(t)
+	lab.LongForm(t)
 	lab.AnyKernel(t)
 	leases := []time.Duration{3 * time.Second}
 	if !testing.Short() {
@@ -39,7 +39,7 @@ func TestLeaseEnds(t *testing.T) {
 				c.master.start()
 				c.awaitHolder(c.master, soon)
 				// Until the renewals are under way.
-				lab.Steadily(t, lease/2, func() error { return c.heldOnlyBy(c.master) })
+				lab.Consistently(t, lease/2, func() error { return c.heldOnlyBy(c.master) })
 				watch := c.master.watchVIP()
 				begun := time.Now()
 				end.end(c.master.daemon)
@@ -52,7 +52,7 @@ func TestLeaseEnds(t *testing.T) {
 					mark := c.master.daemon.Mark()
 					c.master.daemon.Resume()
 					c.awaitHolder(c.master, soon) // there is no other director
-					lab.Steadily(t, lease+leaseEndAllowance, func() error { return c.heldOnlyBy(c.master) })
+					lab.Consistently(t, lease+leaseEndAllowance, func() error { return c.heldOnlyBy(c.master) })
 					if log := mark.Log(); strings.Contains(log, "another process") {
 						t.Errorf("the end of a lease was logged as a change by another process:\n%s", log)
 					}
@@ -68,7 +68,7 @@ func TestLeaseEnds(t *testing.T) {
 // Proves docs/cluster-file.md: "A director renews each of its virtual addresses three times per **lease**."
 func TestManyLeases(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.Longer(t)
+	lab.LongForm(t)
 	lab.AnyKernel(t)
 	c := newCluster(t, shape{})
 	together, instances, lease := 20, 5, 3*time.Second
@@ -105,7 +105,7 @@ func TestManyLeases(t *testing.T) {
 	lab.Eventually(t, soon, up)
 	watch := c.master.Host.Start("ip-monitor", "ip", "-oneline", "monitor", "address", "dev", "eth0")
 	before := c.master.daemon.Usage()
-	lab.Steadily(t, 3*lease, up)
+	lab.Consistently(t, 3*lease, up)
 	after := c.master.daemon.Usage()
 	writes, length := strings.Count(watch.Log(), " inet 10.7"), after.At.Sub(before.At)
 	expected := 3 * len(all) * int(length/time.Millisecond) / int(lease/time.Millisecond)

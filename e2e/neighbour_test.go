@@ -41,7 +41,7 @@ func advertOf(vrid, priority uint8) []byte {
 // network of the directors' addresses."
 func TestHostileNeighbour(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.Longer(t)
+	lab.LongForm(t)
 	m := newFarmCluster(t, 2, hostileAdvertInterval.String(), "interval: 1s")
 	m.start(t, m.master, 2)
 	m.start(t, m.backup, 2)

@@ -120,7 +120,7 @@ func TestPreemptNeedsAServer(t *testing.T) {
 	m.Stop()
 	m = measure.Start(c.client, vipPort, measure.Options{Every: 500 * time.Millisecond})
 	c.master.start().WaitLog("from=INIT to=BACKUP", soon)
-	lab.Steadily(t, 40*time.Second, func() error { return c.heldOnlyBy(c.backup) })
+	lab.Consistently(t, 40*time.Second, func() error { return c.heldOnlyBy(c.backup) })
 	if during := m.Stop(); during.Failed() > 0 {
 		t.Errorf("clients failed beside a director without a real server: %s", during)
 	}
@@ -202,7 +202,7 @@ func TestEqualPriority(t *testing.T) {
 		}
 		return nil
 	})
-	c.master.Link("eth0").DropNothing()
+	c.master.Link("eth0").StopDropping()
 	c.steady(c.backup, r) // 10.77.0.3
 	c.backup.daemon.Stop()
 	c.awaitHolder(c.master, soon)

@@ -40,7 +40,7 @@ func moveBetweenInstances(t *testing.T, order func(*cluster) []*node) {
 	c.answering()
 	c.startAll()
 	watches := []*vipWatch{c.master.watchVIP(), c.backup.watchVIP()}
-	measured := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond, Patience: time.Second})
+	measured := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond, Timeout: time.Second})
 	measured.WaitAnswered("", soon)
 	begun := time.Now()
 
@@ -51,7 +51,7 @@ func moveBetweenInstances(t *testing.T, order func(*cluster) []*node) {
 		if out, err := n.ctl("reload"); err != nil {
 			t.Fatalf("%s: %v %s", n.Name, err, out)
 		}
-		lab.Steadily(t, 3*r.masterDown(), func() error { return c.heldOnlyBy(c.master) })
+		lab.Consistently(t, 3*r.masterDown(), func() error { return c.heldOnlyBy(c.master) })
 	}
 	if result := measured.Stop().Since(begun); result.Failed() > 0 || result.LongestGap().Duration > 200*time.Millisecond {
 		t.Errorf("clients: %s", result)

@@ -105,7 +105,7 @@ func diff(what string, removed, added, before, after []string) error {
 // `virtual_router_id`."
 func TestReloadIsOnePlan(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.Longer(t)
+	lab.LongForm(t)
 	// Intervals long enough for a machine that stalls: this scenario judges reloads, not stalls.
 	c := newCluster(t, shape{
 		advert: "500ms", instance: "lease: 30s", scheduler: "wrr", weights: [2]int{3, 1},
@@ -121,8 +121,8 @@ func TestReloadIsOnePlan(t *testing.T) {
 	mysql4.start()
 	standin.Start(mysql3.Host, ":3306", "mysql3")
 	p := &reloadCluster{cluster: c, addresses: c.master.monitor()}
-	conns := measure.Hold(c.client, vipPort, 8)
-	measured := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond, Patience: time.Second})
+	conns := measure.OpenConnections(c.client, vipPort, 8)
+	measured := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond, Timeout: time.Second})
 	measured.WaitAnswered("", soon)
 	c.master.daemon.WaitLog("server=mysql/mysql4 up=false", soon)
 	since := c.downSince("mysql4")
@@ -215,12 +215,12 @@ func (c *cluster) downSince(name string) string {
 // a real server, so that no client is refused:"
 func TestTableBeforeANewVIP(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.Longer(t)
+	lab.LongForm(t)
 	const other = "10.77.0.101"
 	c := newCluster(t, shape{advert: "100ms"})
 	c.answering()
 	c.startMaster()
-	measured := measure.Start(c.client, other+":3306", measure.Options{Every: 5 * time.Millisecond, Patience: time.Second})
+	measured := measure.Start(c.client, other+":3306", measure.Options{Every: 5 * time.Millisecond, Timeout: time.Second})
 	lab.Eventually(t, soon, func() error { // the client sends ARP requests for the VIP
 		if len(measured.Attempts().Attempts) == 0 {
 			return fmt.Errorf("no attempt yet")

@@ -53,9 +53,9 @@ func TestReload(t *testing.T) {
 	mysql3 := c.node("mysql3", "10.77.0.13/24", "lvs-realserver")
 	c.answering()
 	c.startMaster()
-	conns := measure.Hold(c.client, vipPort, 8)
+	conns := measure.OpenConnections(c.client, vipPort, 8)
 	log := c.master.daemon.Mark()
-	measured := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond, Patience: time.Second})
+	measured := measure.Start(c.client, vipPort, measure.Options{Every: 20 * time.Millisecond, Timeout: time.Second})
 	measured.WaitAnswered("", soon)
 	awaitPool := func(scheduler string, weights map[string]int) {
 		t.Helper()
@@ -96,7 +96,7 @@ func TestReload(t *testing.T) {
 		if lab.ExitCode(err) == 0 || !strings.Contains(err.Error(), "cluster.yaml:20:16: virtual_servers[0].scheduler: ") {
 			t.Errorf("reload of an invalid file: %v, want its position and a reason", err)
 		}
-		lab.Steadily(t, time.Second, func() error {
+		lab.Consistently(t, time.Second, func() error {
 			if now := c.master.table().Rule(); now != rule {
 				return fmt.Errorf("an invalid file changed the table from\n%sto\n%s", rule, now)
 			}
@@ -118,7 +118,7 @@ func TestReload(t *testing.T) {
 		})
 		mysql3.start().WaitLog("VIP added", soon)
 		// Nothing listens on its port yet.
-		lab.Steadily(t, 500*time.Millisecond, inTable(c.master, "10.77.0.13:3306", false))
+		lab.Consistently(t, 500*time.Millisecond, inTable(c.master, "10.77.0.13:3306", false))
 		standin.Start(mysql3.Host, ":3306", "mysql3")
 		awaitPool("wlc", map[string]int{"10.77.0.11:3306": 3, "10.77.0.12:3306": 2, "10.77.0.13:3306": 1})
 		measured.WaitAnswered("mysql3", soon)

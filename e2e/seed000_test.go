@@ -87,7 +87,7 @@ func (s *seed000) healthy(t *testing.T) {
 		t.Errorf("mysql1 took the VIP %s after it became BACKUP, want at most %s", took, most)
 	}
 	s.awaitHolder(t, s.a, soon)
-	lab.Steadily(t, time.Second, func() error { return s.heldBy(s.a) })
+	lab.Consistently(t, time.Second, func() error { return s.heldBy(s.a) })
 	s.awaitAnswer(t, "mysql1", soon)
 	healthy(t, s.a, s.b)
 	for _, from := range []*lab.Host{s.a.Host, s.b.Host} { // also from the nodes themselves
@@ -121,7 +121,7 @@ func (s *seed000) backAndForth(t *testing.T) {
 	a.WaitLog("from=FAULT to=BACKUP", soon)
 	lab.Eventually(t, soon, s.one.Replicating)
 	s.two.WaitReplicated(s.one, soon)
-	lab.Steadily(t, 1500*time.Millisecond, func() error { return s.heldBy(s.b) })
+	lab.Consistently(t, 1500*time.Millisecond, func() error { return s.heldBy(s.b) })
 	s.awaitState(t, s.a, "BACKUP")
 	s.awaitAnswer(t, "mysql2", soon)
 
@@ -130,7 +130,7 @@ func (s *seed000) backAndForth(t *testing.T) {
 	s.movesTo(t, s.a, killed)
 	s.awaitAnswer(t, "mysql1", soon)
 	s.awaitState(t, s.b, "FAULT")
-	lab.Steadily(t, time.Second, func() error { return s.heldBy(s.a) })
+	lab.Consistently(t, time.Second, func() error { return s.heldBy(s.a) })
 }
 
 // movesTo waits until the node holds the VIP and fails the test if that took longer than fall × interval + 1 s.

@@ -189,7 +189,7 @@ func (s *seed001) serverStarted(t *testing.T) {
 func (s *seed001) startClient() *measure.Client {
 	s.t.Helper()
 	m := measure.Start(s.client, vipPort, measure.Options{
-		Every: seedEvery, Patience: time.Second, MySQL: &measure.Login{User: mariadb.AppUser, Password: mariadb.AppPassword},
+		Every: seedEvery, Timeout: time.Second, MySQL: &measure.Login{User: mariadb.AppUser, Password: mariadb.AppPassword},
 	})
 	m.WaitAnswered("", soon)
 	return m
@@ -297,7 +297,7 @@ func (s *seed001) directorReturns(t *testing.T) {
 		t.Fatalf("lvs-master took the VIP although none of its checks has been answered: %v\n%s", periods, s.master.table().Text)
 	}
 	answered := time.Now()
-	nic.DropNothing()
+	nic.StopDropping()
 	filled := loggedAt(t, s.master.daemon.WaitLog(`msg=table change="ipvsadm -a -t \S+ -r `, soon))
 	taken := watch.awaitPeriods(1)[0].from
 	t.Logf("lvs-master has the VIP %s after checks are answered, %s after its first real server", taken.Sub(answered), taken.Sub(filled))

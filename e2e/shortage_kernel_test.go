@@ -95,7 +95,7 @@ func (n *node) waits(during time.Duration) (times int, share float64) {
 	before := n.daemon.Usage()
 	time.Sleep(during)
 	after := n.daemon.Usage()
-	return after.Waits - before.Waits, float64(after.CPU-before.CPU) / float64(after.At.Sub(before.At))
+	return after.VoluntarySwitches - before.VoluntarySwitches, float64(after.CPU-before.CPU) / float64(after.At.Sub(before.At))
 }
 
 // TestEventsLost: more address events occur than the kernel's event queue holds. A deletion of the VIP whose event was

@@ -49,7 +49,7 @@ func TestProbesComeFromTheRoute(t *testing.T) {
 
 	mark := master.daemon.Mark()
 	master.Run("ip", "route", "replace", "10.80.0.0/24", "via", "10.79.0.254", "src", "10.77.0.100")
-	lab.Steadily(t, outWithin, func() error { return tableHas(master, "10.80.0.11:3306") })
+	lab.Consistently(t, outWithin, func() error { return tableHas(master, "10.80.0.11:3306") })
 	if log := mark.Log(); strings.Contains(log, "up=false") {
 		t.Errorf("with the VIP as preferred source:\n%s", log)
 	}

@@ -47,7 +47,7 @@ func stallCluster(t *testing.T) *cluster {
 // stall: it waits for one more advert."
 func TestStall(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.Longer(t)
+	lab.LongForm(t)
 	c := stallCluster(t)
 	lengths := []time.Duration{time.Second, 3 * time.Second}
 	machine := 1500 * time.Millisecond
@@ -132,7 +132,7 @@ func (c *cluster) pauseMaster(t *testing.T, length time.Duration) {
 		// holder.
 		c.awaitHolder(c.master, soon)
 		c.awaitARPEntry(c.master)
-		lab.Steadily(t, 500*time.Millisecond, func() error { return c.heldOnlyBy(c.master) })
+		lab.Consistently(t, 500*time.Millisecond, func() error { return c.heldOnlyBy(c.master) })
 	})
 }
 
@@ -151,7 +151,7 @@ func (c *cluster) stallBackup(t *testing.T, length time.Duration, paused bool) {
 		c.backup.Link("eth0").Plug()
 	}
 	c.backup.daemon.Resume()
-	lab.Steadily(t, 700*time.Millisecond, func() error { return c.heldOnlyBy(c.master) })
+	lab.Consistently(t, 700*time.Millisecond, func() error { return c.heldOnlyBy(c.master) })
 	if sent := announcements(segment.Stop(), c.backup, begun, time.Now()); len(sent) > 0 {
 		t.Errorf("lvs-backup sent: %s", sent[0].Text)
 	}
@@ -207,7 +207,7 @@ func (c *cluster) stallAlone(t *testing.T, length time.Duration) {
 // (`Nice=-20`, `CPUWeight=10000`), so other processes that use all CPU have no effect."
 func TestBusyMachine(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.Longer(t)
+	lab.LongForm(t)
 	c := stallCluster(t)
 	length := 3 * time.Second
 	if !testing.Short() {

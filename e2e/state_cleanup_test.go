@@ -87,7 +87,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	if now := c.master.SysctlValue("net.ipv4.vs.expire_nodest_conn"); now != "1" {
 		t.Errorf("expire_nodest_conn is %s while the director runs, want 1", now)
 	}
-	if held := measure.Hold(c.client, vipPort, 2).Alive(); held["mysql1"]+held["mysql2"] != 2 {
+	if held := measure.OpenConnections(c.client, vipPort, 2).Alive(); held["mysql1"]+held["mysql2"] != 2 {
 		t.Errorf("alive %v", held)
 	}
 	c.reload("weight: 1", "weight: 4")
@@ -97,7 +97,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		}
 		return nil
 	})
-	lab.Steadily(t, 1200*time.Millisecond, untouched) // longer than the interval between two audits of the table
+	lab.Consistently(t, 1200*time.Millisecond, untouched) // longer than the interval between two audits of the table
 	for _, stopped := range []struct {
 		*node
 		before string
@@ -137,7 +137,7 @@ func TestCleanup(t *testing.T) {
 	}
 
 	c.master.daemon.Kill()
-	conns := measure.Hold(c.client, vipPort, 4) // the kernel keeps forwarding without the daemon
+	conns := measure.OpenConnections(c.client, vipPort, 4) // the kernel keeps forwarding without the daemon
 	if _, err := cleanup("--addresses"); err != nil || c.master.holds() {
 		t.Errorf("cleanup --addresses: %v; VIP still there: %t", err, c.master.holds())
 	}

@@ -24,7 +24,7 @@ func TestStatus(t *testing.T) {
 	c := newCluster(t, shape{advert: "100ms", scheduler: "wrr", weights: [2]int{3, 1}})
 	one, two := c.answering()
 	c.startMaster()
-	measure.Hold(c.client, vipPort, 4)
+	measure.OpenConnections(c.client, vipPort, 4)
 	service := c.master.table().Service(vipPort)
 	wantJSON(t, c.master, map[string]any{
 		"node": "lvs-master", "role": "director",

@@ -33,7 +33,7 @@ func TestAdoptionOfAChangedFile(t *testing.T) {
 	c.answering()
 	untouched := addForeignServices(c.master)
 	c.startMaster()
-	conns := measure.Hold(c.client, vipPort, 8)
+	conns := measure.OpenConnections(c.client, vipPort, 8)
 	if !c.master.table().Service(other).Exists() {
 		t.Fatal("the virtual server that is to be removed does not exist")
 	}
@@ -154,12 +154,12 @@ func TestAdoption(t *testing.T) {
 		n.start()
 	}
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
-	conns := measure.Hold(c.client, vipPort, 10)
+	conns := measure.OpenConnections(c.client, vipPort, 10)
 	open := c.master.table().Service(vipPort).Server("10.77.0.11:3306").Active
 	if open != 5 {
 		t.Errorf("%d connections to mysql1 are counted as open, want 5", open)
 	}
-	measured := measure.Start(c.client, vipPort, measure.Options{Patience: time.Second})
+	measured := measure.Start(c.client, vipPort, measure.Options{Timeout: time.Second})
 	measured.WaitAnswered("", soon)
 
 	c.master.daemon.Kill()
@@ -172,9 +172,9 @@ func TestAdoption(t *testing.T) {
 		}
 		return err
 	})
-	c.mysql1.Link("eth0").DropNothing()
+	c.mysql1.Link("eth0").StopDropping()
 	// Polled often enough to see an entry that is removed and added again.
-	lab.Steadily(t, 500*time.Millisecond, func() error {
+	lab.Consistently(t, 500*time.Millisecond, func() error {
 		table := c.master.ReadFile("/proc/thread-self/net/ip_vs")
 		for _, entry := range []string{"TCP  0A4D0064:0CEA rr", "0A4D000B:0CEA      Route   1", "0A4D000C:0CEA      Route   1"} {
 			if !strings.Contains(table, entry) {

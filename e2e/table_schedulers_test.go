@@ -53,12 +53,12 @@ func TestSchedulers(t *testing.T) {
 	}
 	t.Run("wrr", func(t *testing.T) {
 		s := spread{c, t}
-		s.want(measure.Hold(c.client, "10.77.0.100:3306", 400), 300, 100)
+		s.want(measure.OpenConnections(c.client, "10.77.0.100:3306", 400), 300, 100)
 		s.tableHas("10.77.0.100:3306", "wrr", ipvsadm.Server{Weight: 3, Active: 300}, ipvsadm.Server{Weight: 1, Active: 100})
 	})
 	t.Run("rr", func(t *testing.T) {
 		s := spread{c, t}
-		s.want(measure.Hold(c.client, "10.77.0.101:3306", 400), 200, 200)
+		s.want(measure.OpenConnections(c.client, "10.77.0.101:3306", 400), 200, 200)
 		s.tableHas("10.77.0.101:3306", "rr", ipvsadm.Server{Weight: 1, Active: 200}, ipvsadm.Server{Weight: 1, Active: 200})
 	})
 	t.Run("lc", func(t *testing.T) { spread{c, t}.leastConnections("10.77.0.102:3306", 10, 10) })
@@ -75,7 +75,7 @@ type spread struct {
 // those of mysql1 and opens one-1 others: all of them must go to mysql1, which has none, before mysql2 gets the next.
 func (s spread) leastConnections(address string, one, two int) {
 	s.t.Helper()
-	conns := measure.Hold(s.client, address, one+two)
+	conns := measure.OpenConnections(s.client, address, one+two)
 	s.want(conns, one, two)
 	conns.CloseOf("mysql1")
 	lab.Eventually(s.t, soon, func() error { // the director sees the end of a connection from its packets
@@ -84,7 +84,7 @@ func (s spread) leastConnections(address string, one, two int) {
 		}
 		return nil
 	})
-	again := measure.Hold(s.client, address, one-1)
+	again := measure.OpenConnections(s.client, address, one-1)
 	s.want(again, one-1, 0)
 	if alive := conns.Alive(); alive["mysql2"] != two {
 		s.t.Errorf("%d of the %d connections to mysql2 are alive", alive["mysql2"], two)
@@ -93,7 +93,7 @@ func (s spread) leastConnections(address string, one, two int) {
 
 // want compares the number of connections of each server, opened one after the other. A deviation of one is allowed: a
 // scheduler need not begin a round at the first connection.
-func (s spread) want(conns *measure.Held, one, two int) {
+func (s spread) want(conns *measure.Connections, one, two int) {
 	s.t.Helper()
 	got := conns.Servers()
 	if d := got["mysql1"] - one; d < -1 || d > 1 || got["mysql1"]+got["mysql2"] != one+two {

@@ -70,7 +70,7 @@ func (l loss) judge(t *testing.T, bound time.Duration) {
 // lose makes mysql1 fail and restores it, with 10 open connections and a client that measures.
 func (c *cluster) lose(lose func(), reason string, restore func()) loss {
 	c.t.Helper()
-	conns := measure.Hold(c.client, vipPort, 10)
+	conns := measure.OpenConnections(c.client, vipPort, 10)
 	defer conns.Close()
 	measured := measure.Start(c.client, vipPort, measure.Options{Every: lossStep})
 	measured.WaitAnswered("mysql1", soon)

@@ -27,13 +27,13 @@ func TestIdleConnections(t *testing.T) {
 	}
 	c.startMaster()
 	const idle = 6 * time.Second // less than the interval of the client's TCP keepalive, 15 s
-	conns := measure.Hold(c.client, vipPort, 4)
+	conns := measure.OpenConnections(c.client, vipPort, 4)
 	time.Sleep(idle)
 	if alive := conns.Alive(); len(alive) != 0 || !strings.Contains(fmt.Sprint(conns.Errors()), "connection reset") {
 		t.Errorf("after %s with a timeout of 3 s, alive: %v, errors: %v; want resets", idle, alive, conns.Errors())
 	}
 	c.reload("timeouts: {tcp: 3s}", "timeouts: {tcp: 8h, udp: 60s}")
-	conns = measure.Hold(c.client, vipPort, 4)
+	conns = measure.OpenConnections(c.client, vipPort, 4)
 	c.master.Run("ipvsadm", "--set", "1", "1", "1")
 	lab.Eventually(t, soon, func() error {
 		if now := c.master.timeouts(); now != "28800 1 60" {

@@ -192,7 +192,7 @@ func outage(t *testing.T, p product, r timing, f fault) measure.Gap {
 // becomes BACKUP."
 func TestFailover(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.Longer(t)
+	lab.LongForm(t)
 	lab.AnyKernel(t)
 	for _, r := range []timing{{3, 100 * time.Millisecond}, {3, time.Second}} {
 		t.Run(r.String(), func(t *testing.T) {
@@ -239,7 +239,7 @@ func (c *cluster) judgeReturn(r timing, f fault) {
 	c.awaitHolder(c.master, soon)
 	c.awaitARPEntry(c.master)
 	m.WaitAnswered("", soon)
-	lab.Steadily(c.t, 500*time.Millisecond, func() error { return c.heldOnlyBy(c.master) })
+	lab.Consistently(c.t, 500*time.Millisecond, func() error { return c.heldOnlyBy(c.master) })
 	gap := m.Stop().Since(back).LongestGap()
 	c.t.Logf("%s, %s: gap after the cable is plugged in %s", r, f.name, gap)
 	// With dropped frames the director had no real server meanwhile, and finds them with its next checks.
@@ -292,7 +292,7 @@ func (c *cluster) splitAndHeal(way lab.Direction) (hard bool) {
 	adverts := capture.Start(c.backup.Host, "eth0", lab.VRRP)
 	adverts.Wait(`10\.77\.0\.3 > 224`, soon) // the winner's advert is due before the loser's next one
 	healed := time.Now()
-	c.master.Link("eth0").DropNothing()
+	c.master.Link("eth0").StopDropping()
 	c.awaitHolder(c.master, soon)
 	c.awaitARPEntry(c.master)
 	m.WaitAnswered("", soon)

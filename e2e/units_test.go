@@ -77,7 +77,7 @@ func clusterFile(content string) systemd.File {
 // Proves docs/quickstart.md: "The daemon does not load kernel modules; the file in `modules-load.d` does."
 func TestUnitsAreSound(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Systemd)
-	lab.Longer(t)
+	lab.LongForm(t)
 	c := newCluster(t, shape{})
 	s := c.master.underSystemd()
 	for _, unit := range []string{directorUnit, agentUnit} {
@@ -121,7 +121,7 @@ func TestUnitsAreSound(t *testing.T) {
 // shows what needs attention."
 func TestUnitsDirector(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Systemd)
-	lab.Longer(t)
+	lab.LongForm(t)
 	// A long lease, so that a VIP that is gone soon was removed and did not expire.
 	c := newCluster(t, shape{
 		advert: "100ms", instance: "lease: 20s", check: "{type: tcp, interval: 500ms, timeout: 450ms, fall: 4, rise: 1}",
@@ -201,7 +201,7 @@ func refusesBadFile(t *testing.T, s *systemd.Instance) {
 			t.Errorf("%s starts with a cluster file that does not validate", unit)
 		}
 	}
-	lab.Steadily(t, 2*time.Second, func() error { // RestartSec is 1 s
+	lab.Consistently(t, 2*time.Second, func() error { // RestartSec is 1 s
 		for _, unit := range []string{directorUnit, agentUnit} {
 			got := strings.Fields(s.Systemctl("show", "--property=ActiveState,NRestarts,ExecMainStatus", unit))
 			if strings.Join(got, " ") != "NRestarts=0 ExecMainStatus=2 ActiveState=failed" {
@@ -337,7 +337,7 @@ func (u *unit) reload(t *testing.T) {
 // stay, and the new daemon adopts them.
 func (u *unit) killed(t *testing.T) {
 	u.awaitServing()
-	conns := measure.Hold(u.c.client, vipPort, 10)
+	conns := measure.OpenConnections(u.c.client, vipPort, 10)
 	table := u.c.master.table().Rule()
 	monitor := u.c.master.monitor()
 	gone := u.kill(t, monitor)
@@ -393,7 +393,7 @@ func (n *node) monitor() *lab.Daemon {
 func (u *unit) killedBeforeAnotherFile(t *testing.T) {
 	const path = "/etc/lvs-director/cluster.yaml"
 	const mysql2 = "      - {name: mysql2, address: 10.77.0.12, weight: 1}\n"
-	good, conns := u.s.ReadFile(path), measure.Hold(u.c.client, vipPort, 10)
+	good, conns := u.s.ReadFile(path), measure.OpenConnections(u.c.client, vipPort, 10)
 	mine := conns.Servers()["mysql1"]
 	changed := strings.NewReplacer(mysql2, "", "scheduler: lc", "scheduler: wrr", "10.77.0.11, weight: 1", "10.77.0.11, weight: 4").Replace(good)
 	u.s.WriteFile(clusterFile(changed))

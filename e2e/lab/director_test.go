@@ -44,7 +44,7 @@ func TestIPVSTable(t *testing.T) {
 	if service.Protocol != "TCP" || service.Scheduler != "wrr" || service.Persistent != 0 || len(service.Servers) != 2 {
 		t.Errorf("service %+v", service)
 	}
-	held := measure.Hold(client, vip+":3306", 8)
+	held := measure.OpenConnections(client, vip+":3306", 8)
 	if servers := held.Servers(); servers["mysql1"] != 6 || servers["mysql2"] != 2 {
 		t.Errorf("held %v", servers)
 	}
@@ -71,7 +71,7 @@ func TestMeasureThroughADirector(t *testing.T) {
 	for _, every := range []time.Duration{10 * time.Millisecond, 5 * time.Millisecond} {
 		t.Run(every.String(), func(t *testing.T) {
 			// A long timeout, because the machine that runs the guest may be busy.
-			measured := measure.Start(client, vip+":3306", measure.Options{Every: every, Patience: 3 * time.Second})
+			measured := measure.Start(client, vip+":3306", measure.Options{Every: every, Timeout: 3 * time.Second})
 			measured.WaitAnswered("", time.Minute)
 			time.Sleep(2 * time.Second)
 			result := measured.Stop()

@@ -80,8 +80,8 @@ func TestFaultsOfALink(t *testing.T) {
 	}{
 		{"carrier down", (*lab.Link).CarrierDown, (*lab.Link).CarrierUp, "0"},
 		{"unplugged behind a far switch", (*lab.Link).Unplug, (*lab.Link).Plug, "1"},
-		{"all dropped to the host", func(l *lab.Link) { l.Drop(lab.ToHost, "") }, (*lab.Link).DropNothing, "1"},
-		{"ip dropped from the host", func(l *lab.Link) { l.Drop(lab.FromHost, "arp"); l.Drop(lab.FromHost, "ip") }, (*lab.Link).DropNothing, "1"},
+		{"all dropped to the host", func(l *lab.Link) { l.Drop(lab.ToHost, "") }, (*lab.Link).StopDropping, "1"},
+		{"ip dropped from the host", func(l *lab.Link) { l.Drop(lab.FromHost, "arp"); l.Drop(lab.FromHost, "ip") }, (*lab.Link).StopDropping, "1"},
 	}
 	for _, fault := range faults {
 		t.Run(fault.name, func(t *testing.T) {
@@ -112,7 +112,7 @@ func TestDropOnlyMatching(t *testing.T) {
 	if got := seen.Packets(); len(got) != 0 {
 		t.Errorf("an advert that should be dropped was received: %v", got)
 	}
-	beta.Link("eth0").DropNothing()
+	beta.Link("eth0").StopDropping()
 	capture.Send(beta, "eth0", beta.Address(), group, 255, 112, advert)
 	seen.Wait("vrid 51, prio 150", time.Minute)
 }

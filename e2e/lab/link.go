@@ -62,7 +62,7 @@ func (l *Link) Plug() {
 }
 
 // Drop drops the frames that match a tcpdump(8) expression, at the switch, so that the sender does not notice. The
-// filters of several calls accumulate until DropNothing.
+// filters of several calls accumulate until StopDropping.
 //
 //	link.Drop(lab.FromHost, lab.VRRP)   // drops the host's adverts
 //	link.Drop(lab.BothWays, "tcp port 3306")
@@ -78,8 +78,8 @@ func (l *Link) Drop(way Direction, expression string) {
 	}
 }
 
-// DropNothing removes the filters of all Drop calls.
-func (l *Link) DropNothing() {
+// StopDropping removes the filters of all Drop calls.
+func (l *Link) StopDropping() {
 	l.host.n.t.Helper()
 	if l.filtered {
 		l.tool("tc", "qdisc", "del", "dev", l.port, "clsact")

@@ -78,9 +78,9 @@ func Long(t testing.TB) {
 	}
 }
 
-// Longer declares that a scenario has a longer form (`make soak`), and reports whether to run that: true without
+// LongForm declares that a scenario has a longer form (`make soak`), and reports whether to run that: true without
 // -short.
-func Longer(t testing.TB) bool {
+func LongForm(t testing.TB) bool {
 	t.Helper()
 	t.Attr(suite.AttrLonger, "")
 	return !testing.Short()
@@ -107,9 +107,9 @@ func AnyKernel(t testing.TB) {
 	t.Attr(suite.AttrAnyKernel, "")
 }
 
-// Planned ends the scenario if `labrun test` is only planning. New calls it; a scenario that creates no Network must
+// EndIfPlanning ends the scenario if `labrun test` is only planning. New calls it; a scenario that creates no Network must
 // call it itself before it touches the kernel.
-func Planned(t T) {
+func EndIfPlanning(t T) {
 	t.Helper()
 	if !planning() {
 		return

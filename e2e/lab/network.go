@@ -43,7 +43,7 @@ type Network struct {
 // summary if there is no OutDir.
 func New(t T) *Network {
 	t.Helper()
-	Planned(t)
+	EndIfPlanning(t)
 	if os.Geteuid() != 0 {
 		t.Fatalf("lab: scenarios need root in a separate kernel: run them with `make test`")
 	}
@@ -151,9 +151,9 @@ func Eventually(t T, timeout time.Duration, check func() error) {
 	}
 }
 
-// Steadily calls check as often as Eventually does, for the given time, and fails the test if it ever returns an error:
+// Consistently calls check as often as Eventually does, for the given time, and fails the test if it ever returns an error:
 // for what must stay true.
-func Steadily(t T, during time.Duration, check func() error) {
+func Consistently(t T, during time.Duration, check func() error) {
 	t.Helper()
 	start := time.Now()
 	for {

@@ -10,13 +10,13 @@ import (
 
 // A Usage is the resource usage of a process, from /proc.
 type Usage struct {
-	At       time.Time
-	CPU      time.Duration // user and system time, in steps of 10 ms
-	Resident int           // VmRSS, in bytes
-	Peak     int           // VmHWM, in bytes
-	Files    int           // open descriptors
-	Threads  int
-	Waits    int // voluntary context switches of the threads that exist now
+	At                time.Time
+	CPU               time.Duration // user and system time, in steps of 10 ms
+	Resident          int           // VmRSS, in bytes
+	Peak              int           // VmHWM, in bytes
+	Files             int           // open descriptors
+	Threads           int
+	VoluntarySwitches int // voluntary context switches of the threads that exist now
 }
 
 // Usage reads /proc/PID.
@@ -46,7 +46,7 @@ func usageOf(pid int) (u Usage, err error) {
 	u.At, u.Files = time.Now(), len(files)
 	u.Resident, u.Peak, u.Threads = statusField(text, "VmRSS")<<10, statusField(text, "VmHWM")<<10, statusField(text, "Threads")
 	u.CPU = cpuOf(stat)
-	u.Waits, err = waitsOf(dir + "task/")
+	u.VoluntarySwitches, err = waitsOf(dir + "task/")
 	return u, err
 }
 

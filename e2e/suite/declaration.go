@@ -110,7 +110,7 @@ func (p *plan) check(verdict string) error {
 	case !p.needs:
 		return fmt.Errorf("%s does not declare what it needs: begin it with lab.Need(t) and the other declarations that apply", p.Name)
 	case !p.planned:
-		return fmt.Errorf("%s declares what it needs, but does not stop when it is only planned: create its network with lab.New, or call lab.Planned(t)", p.Name)
+		return fmt.Errorf("%s declares what it needs, but does not stop when it is only planned: create its network with lab.New, or call lab.EndIfPlanning(t)", p.Name)
 	}
 	return nil
 }
@@ -130,7 +130,7 @@ func (s Scenario) Undeclared(ran Scenario) []string {
 	}{
 		{"lab.Exclusive", ran.Exclusive, s.Exclusive},
 		{"lab.Long", ran.Long, s.Long},
-		{"lab.Longer", ran.Longer, s.Longer},
+		{"lab.LongForm", ran.Longer, s.Longer},
 		{"lab.Bench", ran.Bench, s.Bench},
 		{"lab.AnyKernel", ran.AnyKernel, s.AnyKernel},
 	} {

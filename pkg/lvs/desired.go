@@ -4,7 +4,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 )
 
-// Desired returns the desired table: every virtual server with the real servers that Places puts into its pool. A
+// Desired returns the desired table: every virtual server with the real servers that Entries puts into its pool. A
 // virtual server with an empty pool is in the table too: connections to its VIP are then refused at once, whereas
 // without a service the director's own port would answer.
 //
@@ -18,11 +18,11 @@ func Desired(servers []config.VirtualServer, condition func(config.ServerID) Con
 		if v.Persistence != nil {
 			service.Persistence, service.Netmask = v.Persistence.Timeout, v.Persistence.Netmask
 		}
-		places := Places(members(v, condition, before[service.Key]))
+		entries := Entries(members(v, condition, before[service.Key]))
 		for i, r := range v.RealServers {
-			if places[i].Present {
+			if entries[i].Present {
 				service.Servers = append(service.Servers, Server{
-					Address: r.Address, Port: r.Port, Forward: v.Forward, Weight: places[i].Weight,
+					Address: r.Address, Port: r.Port, Forward: v.Forward, Weight: entries[i].Weight,
 				})
 			}
 		}

@@ -57,16 +57,16 @@ type Table struct {
 // for Desired.
 func Standings(v config.VirtualServer, condition func(config.ServerID) Condition, table Table) []Standing {
 	pool := members(v, condition, table.Have)
-	places := Places(pool)
+	desired := Entries(pool)
 	have := byAddress(table.Have.Servers)
 	standings := make([]Standing, len(pool))
 	for i, m := range pool {
-		place := places[i]
-		entry, present := have[Server{Address: v.RealServers[i].Address, Port: v.RealServers[i].Port}.AddrPort()]
+		entry := desired[i]
+		found, present := have[Server{Address: v.RealServers[i].Address, Port: v.RealServers[i].Port}.AddrPort()]
 		if table.Known && (table.Differs || !m.Condition.Known) {
-			place = Place{Present: present, Weight: entry.Weight}
+			entry = Entry{Present: present, Weight: found.Weight}
 		}
-		takes := takesConnections(place.Present, place.Weight) || !table.Known && !m.Condition.Known
+		takes := takesConnections(entry.Present, entry.Weight) || !table.Known && !m.Condition.Known
 		standings[i] = m.standing(takes)
 	}
 	return standings

@@ -18,13 +18,13 @@ type Member struct {
 	FoundWeight int
 }
 
-// Place is the entry of a member in the table. The zero value: it has none.
-type Place struct {
+// Entry is what a pool has in the table for one member. The zero value: it has none.
+type Entry struct {
 	Present bool
 	Weight  int
 }
 
-// Places returns the entry of every member of a pool:
+// Entries returns the entry of every member of a pool:
 //
 //   - up: in the table with its configured weight
 //   - down: not in the table
@@ -32,22 +32,22 @@ type Place struct {
 //     "full"); one that was not found is in the table if its initial_state is up
 //   - full: weight 0 while another member accepts connections. If none does, all of them keep their configured
 //     weights, because taking out the last one would turn a slow service into an outage
-func Places(pool []Member) []Place {
+func Entries(pool []Member) []Entry {
 	takers := false
 	for _, m := range pool {
 		takers = takers || takesConnections(m.present(), m.Weight) && !m.full()
 	}
-	places := make([]Place, len(pool))
+	entries := make([]Entry, len(pool))
 	for i, m := range pool {
 		switch {
 		case !m.present():
 		case m.full() && takers:
-			places[i] = Place{Present: true}
+			entries[i] = Entry{Present: true}
 		default:
-			places[i] = Place{Present: true, Weight: m.Weight}
+			entries[i] = Entry{Present: true, Weight: m.Weight}
 		}
 	}
-	return places
+	return entries
 }
 
 func (m Member) present() bool {

@@ -14,39 +14,39 @@ var (
 )
 
 func TestPlaces(t *testing.T) {
-	in := func(weight int) Place { return Place{Present: true, Weight: weight} }
-	out := Place{}
+	in := func(weight int) Entry { return Entry{Present: true, Weight: weight} }
+	out := Entry{}
 	for _, tt := range []struct {
 		name string
 		pool []Member
-		want []Place
+		want []Entry
 	}{
-		{"empty pool", nil, []Place{}},
-		{"up: configured weight", []Member{{Weight: 3, Condition: up}, {Weight: 1, Condition: up}}, []Place{in(3), in(1)}},
-		{"down: absent", []Member{{Weight: 3, Condition: down}, {Weight: 1, Condition: up}}, []Place{out, in(1)}},
-		{"all down: empty", []Member{{Weight: 3, Condition: down}, {Weight: 1, Condition: down}}, []Place{out, out}},
-		{"down beats found and initial_state", []Member{{Weight: 3, Condition: down, Found: true, FoundWeight: 3, InitialUp: true}}, []Place{out}},
-		{"down beats full", []Member{{Weight: 3, Condition: Condition{Known: true, Full: true}}}, []Place{out}},
+		{"empty pool", nil, []Entry{}},
+		{"up: configured weight", []Member{{Weight: 3, Condition: up}, {Weight: 1, Condition: up}}, []Entry{in(3), in(1)}},
+		{"down: absent", []Member{{Weight: 3, Condition: down}, {Weight: 1, Condition: up}}, []Entry{out, in(1)}},
+		{"all down: empty", []Member{{Weight: 3, Condition: down}, {Weight: 1, Condition: down}}, []Entry{out, out}},
+		{"down beats found and initial_state", []Member{{Weight: 3, Condition: down, Found: true, FoundWeight: 3, InitialUp: true}}, []Entry{out}},
+		{"down beats full", []Member{{Weight: 3, Condition: Condition{Known: true, Full: true}}}, []Entry{out}},
 
-		{"nothing known: absent", []Member{{Weight: 3}}, []Place{out}},
-		{"nothing known, initial_state up", []Member{{Weight: 3, InitialUp: true}}, []Place{in(3)}},
-		{"nothing known, found: the file's weight counts", []Member{{Weight: 3, Found: true, FoundWeight: 7}}, []Place{in(3)}},
-		{"nothing known, found with 0", []Member{{Weight: 3, Found: true}, {Weight: 1, Found: true, FoundWeight: 1}}, []Place{in(0), in(1)}},
-		{"nothing known, all found with 0", []Member{{Weight: 3, Found: true}, {Weight: 1, Found: true}}, []Place{in(3), in(1)}},
-		{"nothing known, one found of two", []Member{{Weight: 3, Found: true, FoundWeight: 3}, {Weight: 1}}, []Place{in(3), out}},
-		{"unknown: up and full mean nothing", []Member{{Weight: 3, Condition: Condition{Up: true, Full: true}}}, []Place{out}},
+		{"nothing known: absent", []Member{{Weight: 3}}, []Entry{out}},
+		{"nothing known, initial_state up", []Member{{Weight: 3, InitialUp: true}}, []Entry{in(3)}},
+		{"nothing known, found: the file's weight counts", []Member{{Weight: 3, Found: true, FoundWeight: 7}}, []Entry{in(3)}},
+		{"nothing known, found with 0", []Member{{Weight: 3, Found: true}, {Weight: 1, Found: true, FoundWeight: 1}}, []Entry{in(0), in(1)}},
+		{"nothing known, all found with 0", []Member{{Weight: 3, Found: true}, {Weight: 1, Found: true}}, []Entry{in(3), in(1)}},
+		{"nothing known, one found of two", []Member{{Weight: 3, Found: true, FoundWeight: 3}, {Weight: 1}}, []Entry{in(3), out}},
+		{"unknown: up and full mean nothing", []Member{{Weight: 3, Condition: Condition{Up: true, Full: true}}}, []Entry{out}},
 
-		{"full while another takes", []Member{{Weight: 3, Condition: full}, {Weight: 1, Condition: up}}, []Place{in(0), in(1)}},
-		{"full while an unknown takes", []Member{{Weight: 3, Condition: full}, {Weight: 1, Found: true, FoundWeight: 1}}, []Place{in(0), in(1)}},
-		{"full, the other down", []Member{{Weight: 3, Condition: full}, {Weight: 1, Condition: down}}, []Place{in(3), out}},
-		{"full, the other has weight 0", []Member{{Weight: 3, Condition: full}, {Weight: 0, Condition: up}}, []Place{in(3), in(0)}},
-		{"all full", []Member{{Weight: 3, Condition: full}, {Weight: 1, Condition: full}}, []Place{in(3), in(1)}},
-		{"two full, one takes", []Member{{Weight: 3, Condition: full}, {Weight: 1, Condition: full}, {Weight: 2, Condition: up}}, []Place{in(0), in(0), in(2)}},
+		{"full while another takes", []Member{{Weight: 3, Condition: full}, {Weight: 1, Condition: up}}, []Entry{in(0), in(1)}},
+		{"full while an unknown takes", []Member{{Weight: 3, Condition: full}, {Weight: 1, Found: true, FoundWeight: 1}}, []Entry{in(0), in(1)}},
+		{"full, the other down", []Member{{Weight: 3, Condition: full}, {Weight: 1, Condition: down}}, []Entry{in(3), out}},
+		{"full, the other has weight 0", []Member{{Weight: 3, Condition: full}, {Weight: 0, Condition: up}}, []Entry{in(3), in(0)}},
+		{"all full", []Member{{Weight: 3, Condition: full}, {Weight: 1, Condition: full}}, []Entry{in(3), in(1)}},
+		{"two full, one takes", []Member{{Weight: 3, Condition: full}, {Weight: 1, Condition: full}, {Weight: 2, Condition: up}}, []Entry{in(0), in(0), in(2)}},
 
-		{"weight 0 is present", []Member{{Weight: 0, Condition: up}}, []Place{in(0)}},
+		{"weight 0 is present", []Member{{Weight: 0, Condition: up}}, []Entry{in(0)}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, Places(tt.pool)); diff != "" {
+			if diff := cmp.Diff(tt.want, Entries(tt.pool)); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -66,7 +66,7 @@ func TestPlacesNeverTheLastOut(t *testing.T) {
 			}
 		}), 0, 4).Draw(t, "pool")
 		may, does := false, false
-		for i, p := range Places(pool) {
+		for i, p := range Entries(pool) {
 			known := pool[i].Condition.Known
 			if p.Present != (known && pool[i].Condition.Up || !known && (pool[i].Found || pool[i].InitialUp)) {
 				t.Fatalf("member %d: present = %v", i, p.Present)

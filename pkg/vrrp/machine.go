@@ -17,7 +17,7 @@ type memory struct {
 	Now         time.Duration `json:"now"` // of the last Step
 	State       State         `json:"state"`
 	Since       time.Duration `json:"since"`
-	StateReason stateReason   `json:"ground"`
+	StateReason stateReason   `json:"state_reason"`
 
 	NotReady       bool   `json:"not_ready"`
 	NotReadyReason string `json:"not_ready_reason"`
@@ -34,7 +34,7 @@ type memory struct {
 	Resigned bool          `json:"resigned"`
 	Cause    Cause         `json:"cause"` // of the takeover if the timer expires now
 	// Extended: the timer expired during a stall of this director and has been extended once.
-	Extended bool `json:"reprieved"`
+	Extended bool `json:"extended"`
 
 	// LowerSince is when the first advert of a lower priority was received, for the preempt delay; Lower says whether
 	// there was one.
@@ -45,9 +45,9 @@ type memory struct {
 	AdvertDue time.Duration `json:"advert_due"`
 	// StalledUntil is when a MASTER last found that it had missed sending an advert, and StalledFor how late it was;
 	// Stalled says whether that ever happened.
-	Stalled      bool          `json:"stood"`
-	StalledUntil time.Duration `json:"stood_until"`
-	StalledFor   time.Duration `json:"stood_for"`
+	Stalled      bool          `json:"stalled"`
+	StalledUntil time.Duration `json:"stalled_until"`
+	StalledFor   time.Duration `json:"stalled_for"`
 
 	// MASTER: since when, without an interruption, adverts of another MASTER that gives way to us are received, and when
 	// the last one was; Rival says whether there was one.
@@ -59,7 +59,7 @@ type memory struct {
 	// HoldOffUntil.
 	Losses       int           `json:"losses"`
 	LostAt       time.Duration `json:"lost_at"`
-	HoldOffUntil time.Duration `json:"barred_until"`
+	HoldOffUntil time.Duration `json:"hold_off_until"`
 
 	// The last advert received.
 	Heard         netip.Addr    `json:"heard"`

@@ -27,7 +27,7 @@ func (s *demo) begin() []expectation {
 	}
 	s.probe = measure.Start(s.client, probePort, measure.Options{Every: probeEvery})
 	s.mysql = measure.Start(s.client, mysqlPort, measure.Options{
-		Every: mysqlEvery, Patience: 2 * time.Second, MySQL: &measure.Login{User: mariadb.AppUser, Password: mariadb.AppPassword},
+		Every: mysqlEvery, Timeout: 2 * time.Second, MySQL: &measure.Login{User: mariadb.AppUser, Password: mariadb.AppPassword},
 	})
 	s.mysql.WaitAnswered("", maxWait)
 	s.timeline.now("lvs-master", "status: %s", s.master.reason())

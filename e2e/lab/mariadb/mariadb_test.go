@@ -73,7 +73,7 @@ func TestMariaDBHostCache(t *testing.T) {
 	if got := m.Query("SELECT HOST FROM performance_schema.host_cache WHERE IP='10.77.0.50'"); got != "client" {
 		t.Errorf("host cache has %q: %v", got, m.Rows("SELECT * FROM performance_schema.host_cache"))
 	}
-	noLogin := measure.Start(client, m.Address(), measure.Options{Patience: 2 * time.Second})
+	noLogin := measure.Start(client, m.Address(), measure.Options{Timeout: 2 * time.Second})
 	noLogin.WaitAnswered("", 10*time.Second)
 	noLogin.Stop()
 	if m.Status("Aborted_connects") == 0 {

@@ -17,7 +17,7 @@ import (
 // with: a connection every 10 ms, timeout 150 ms.
 type Options struct {
 	Every    time.Duration // interval between attempts; 0 = 10 ms (50 ms with MySQL)
-	Patience time.Duration // timeout of an attempt; 0 = 150 ms (1 s with MySQL)
+	Timeout  time.Duration // timeout of an attempt; 0 = 150 ms (1 s with MySQL)
 	Graceful bool          // close with FIN; the default is RST, which leaves no ports in TIME_WAIT
 
 	// MySQL makes each attempt log in, run one query and quit, instead of reading the first line that the server sends.
@@ -56,10 +56,10 @@ func Start(h *lab.Host, address string, o Options) *Client {
 	if o.Every > 0 {
 		every = o.Every
 	}
-	if o.Patience > 0 {
-		patience = o.Patience
+	if o.Timeout > 0 {
+		patience = o.Timeout
 	}
-	a := arguments{Target: target, Every: every, Patience: patience, Graceful: o.Graceful, MySQL: o.MySQL}
+	a := arguments{Target: target, Every: every, Timeout: patience, Graceful: o.Graceful, MySQL: o.MySQL}
 	m := &Client{h: h, patience: patience, clock: newClock()}
 	m.d = h.StartRole(role, "measure-"+address, a)
 	return m
@@ -146,7 +146,7 @@ func (m *Client) attempt(words []string) (Attempt, error) {
 type arguments struct {
 	Target   netip.AddrPort
 	Every    time.Duration
-	Patience time.Duration
+	Timeout  time.Duration
 	Graceful bool
 	MySQL    *Login
 }
@@ -156,8 +156,8 @@ func decode(encoded []byte) (arguments, error) {
 	if err := json.Unmarshal(encoded, &a); err != nil {
 		return a, err
 	}
-	if a.Every <= 0 || a.Patience <= 0 {
-		return a, fmt.Errorf("every %s and patience %s must be positive", a.Every, a.Patience)
+	if a.Every <= 0 || a.Timeout <= 0 {
+		return a, fmt.Errorf("every %s and patience %s must be positive", a.Every, a.Timeout)
 	}
 	return a, nil
 }

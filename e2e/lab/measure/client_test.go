@@ -58,7 +58,7 @@ func TestClientReportsRefusals(t *testing.T) {
 func TestHeldConnections(t *testing.T) {
 	alpha, beta := pair(t)
 	server := standin.Start(beta, "10.77.0.2:3306", "beta")
-	held := measure.Hold(alpha, "10.77.0.2:3306", 5)
+	held := measure.OpenConnections(alpha, "10.77.0.2:3306", 5)
 	if held.Servers()["beta"] != 5 || held.Alive()["beta"] != 5 {
 		t.Errorf("held %v, alive %v", held.Servers(), held.Alive())
 	}

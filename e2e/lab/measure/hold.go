@@ -11,8 +11,8 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-// Held is a set of open connections to servers of package standin.
-type Held struct {
+// Connections is a set of open connections to servers of package standin.
+type Connections struct {
 	h           *lab.Host
 	connections []*heldConnection
 }
@@ -26,11 +26,11 @@ type heldConnection struct {
 
 const holdDeadline = 5 * time.Second
 
-// Hold opens count connections from the host, one after the other, and keeps them open. Each must be answered within 5
+// OpenConnections opens count connections from the host, one after the other, and keeps them open. Each must be answered within 5
 // s.
-func Hold(h *lab.Host, address string, count int) *Held {
+func OpenConnections(h *lab.Host, address string, count int) *Connections {
 	h.T().Helper()
-	held := &Held{h: h}
+	held := &Connections{h: h}
 	h.T().Cleanup(held.Close)
 	for i := range count {
 		c, err := holdOne(h, address)
@@ -66,7 +66,7 @@ func (c *heldConnection) line() (string, error) {
 }
 
 // Servers counts the held connections by server, including dead ones.
-func (h *Held) Servers() map[string]int {
+func (h *Connections) Servers() map[string]int {
 	servers := map[string]int{}
 	for _, c := range h.connections {
 		servers[c.server]++
@@ -76,7 +76,7 @@ func (h *Held) Servers() map[string]int {
 
 // Alive sends a line on every connection and counts, by server, those that answer within 5 s. A connection that failed
 // once stays dead.
-func (h *Held) Alive() map[string]int {
+func (h *Connections) Alive() map[string]int {
 	for _, c := range h.connections {
 		if c.err == nil {
 			_, c.err = c.conn.Write([]byte("ping\n"))
@@ -100,7 +100,7 @@ func (h *Held) Alive() map[string]int {
 }
 
 // Errors returns why connections are dead, by server.
-func (h *Held) Errors() map[string][]error {
+func (h *Connections) Errors() map[string][]error {
 	causes := map[string][]error{}
 	for _, c := range h.connections {
 		if c.err != nil {
@@ -111,7 +111,7 @@ func (h *Held) Errors() map[string][]error {
 }
 
 // CloseOf closes the connections to one server with FIN and removes them.
-func (h *Held) CloseOf(server string) {
+func (h *Connections) CloseOf(server string) {
 	kept := h.connections[:0]
 	for _, c := range h.connections {
 		if c.server == server {
@@ -124,7 +124,7 @@ func (h *Held) CloseOf(server string) {
 }
 
 // Close closes all connections with FIN.
-func (h *Held) Close() {
+func (h *Connections) Close() {
 	for _, c := range h.connections {
 		_ = c.conn.Close()
 	}

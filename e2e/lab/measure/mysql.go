@@ -43,7 +43,7 @@ func runMySQL(encoded []byte) error {
 	var running sync.WaitGroup
 	next := time.Now()
 	for {
-		running.Go(func() { askOnce(connector, query, a.Patience) })
+		running.Go(func() { askOnce(connector, query, a.Timeout) })
 		next = next.Add((1 + time.Since(next)/a.Every) * a.Every) // skips missed ticks
 		select {
 		case <-time.After(time.Until(next)):

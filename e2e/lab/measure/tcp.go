@@ -96,7 +96,7 @@ func (c *tcpClient) untilDue(now, next int64, stopping bool) int {
 		due = min(due, next)
 	}
 	if len(c.order) > 0 {
-		due = min(due, c.order[0].at+c.arguments.Patience.Microseconds())
+		due = min(due, c.order[0].at+c.arguments.Timeout.Microseconds())
 	}
 	return int(max(0, due-now+999) / 1000)
 }
@@ -147,9 +147,9 @@ func (c *tcpClient) read(fd int) {
 	}
 }
 
-// expire times out the attempts that are older than Options.Patience.
+// expire times out the attempts that are older than Options.Timeout.
 func (c *tcpClient) expire(now int64) {
-	patience := c.arguments.Patience.Microseconds()
+	patience := c.arguments.Timeout.Microseconds()
 	for len(c.order) > 0 {
 		oldest := c.order[0]
 		at, open := c.open[oldest.fd]
