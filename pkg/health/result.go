@@ -51,7 +51,7 @@ const (
 	Offline     Code = "offline"     // MySQL 3032: offline_mode, clients are turned away
 	Protocol    Code = "protocol"    // the answer is not in the protocol of the check
 	Local       Code = "local"       // the director itself could not make the check
-	NoNetwork   Code = "no_network"  // the director has no route, no address or no permission to send there: Unknown for a server, Bad for a track
+	NoNetwork   Code = "no_network"  // the director has no route, no address or no permission to send there, or rejects it itself: Unknown for a server, Bad for a track
 	Secret      Code = "secret"      // the password file cannot be used
 	Error       Code = "error"       // the server answered with an error that has no separate code; Unknown, except for the few that concern the whole server
 )

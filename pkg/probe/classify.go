@@ -51,6 +51,12 @@ func classify(err error, limit time.Duration) (health.Code, health.Class, string
 	if errors.Is(err, context.Canceled) {
 		return health.Local, health.Unknown, "the check was cancelled"
 	}
+	if errors.Is(err, errRejectedHere) {
+		return health.NoNetwork, health.Unknown, "a rule of this director's own packet filter rejects it (let it pass in the chain OUTPUT: iptables -S OUTPUT, nft list ruleset)"
+	}
+	if errors.Is(err, errRejectedThere) && errors.Is(err, syscall.EACCES) { // of ICMPv6; ICMP has EHOSTUNREACH for it
+		return health.Unreachable, health.Bad, "a packet filter or route of the server, or of a router, prohibits it"
+	}
 	var errno syscall.Errno
 	if sentence := unusable(err); sentence != "" {
 		return health.NoNetwork, health.Unknown, sentence

@@ -125,18 +125,31 @@ func dial(ctx context.Context, t Target) (net.Conn, error) {
 	if t.Source.IsValid() && kernel.FamilyOf(t.Source) != kernel.FamilyOf(t.Address.Addr()) {
 		return nil, errOtherFamily
 	}
+	var queue errorQueue
+	defer queue.close()
 	d := net.Dialer{KeepAlive: -1} // a probe ends long before a keepalive would be sent
 	if t.Source.IsValid() {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(t.Source, 0))
-		d.Control = lateBind
 	}
-	return d.DialContext(ctx, "tcp", t.Address.String())
+	d.Control = func(network, _ string, c syscall.RawConn) error {
+		if t.Source.IsValid() {
+			if err := lateBind(c); err != nil {
+				return err
+			}
+		}
+		return queue.open(network, c)
+	}
+	conn, err := d.DialContext(ctx, "tcp", t.Address.String())
+	if err != nil {
+		return nil, queue.explain(err)
+	}
+	return conn, nil
 }
 
 // lateBind makes bind(2) set only the address and leaves the port to connect(2), which can use the same port for
 // different servers. Without it the probes of all servers share one set of 28 000 ports, each of which is unavailable
 // for 60 s in TIME_WAIT.
-func lateBind(_, _ string, c syscall.RawConn) error {
+func lateBind(c syscall.RawConn) error {
 	var err error
 	if cerr := c.Control(func(fd uintptr) {
 		err = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)

@@ -179,8 +179,8 @@ func checkCodes() []Declaration {
 		},
 		{
 			Code: CheckNoNetwork, Severity: Warning, Role: Director, Subject: "real server or track",
-			Means:       "this director has no way to the server: no route, no address or no permission; its last state is kept",
-			Remedy:      "the fault is on this director, not on the server. Run ip route get ADDRESS with the address of the server, and ip addr: restore the route, the interface or the address. If the reason says not permitted, look at iptables -L OUTPUT -v, nft list ruleset and IPAddressDeny in the unit",
+			Means:       "this director has no way to the server: no route, no address or no permission, or its own packet filter rejects the check; its last state is kept",
+			Remedy:      "the fault is on this director, not on the server. Run ip route get ADDRESS with the address of the server, and ip addr: restore the route, the interface or the address. If the reason says not permitted or packet filter, look at iptables -L OUTPUT -v, nft list ruleset and IPAddressDeny in the unit",
 			ExplainedBy: []Code{ServersUnreachable, AllChecksFail},
 		},
 		{
@@ -191,7 +191,7 @@ func checkCodes() []Declaration {
 		{
 			Code: ServersUnreachable, Severity: Critical, Role: Director, Subject: "virtual server",
 			Means:       "this director has no way to any real server of the virtual server: clients fail while it is MASTER",
-			Remedy:      "restore the interface, address or route to the real servers on this director: ip route get ADDRESS with the address of one shows what is missing. Meanwhile another director that reaches them is MASTER by itself",
+			Remedy:      "restore the interface, address or route to the real servers on this director: ip route get ADDRESS with the address of one shows what is missing. If the reason says packet filter, delete the rule. Meanwhile another director that reaches them is MASTER by itself",
 			ExplainedBy: []Code{AllChecksFail},
 		},
 		{

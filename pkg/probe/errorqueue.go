@@ -1,0 +1,146 @@
+package probe
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// errRejectedHere and errRejectedThere: an ICMP error of a rule of this machine itself ended the dial, or one of another
+// host.
+var (
+	errRejectedHere  = errors.New("rejected by this machine")
+	errRejectedThere = errors.New("rejected by another host")
+)
+
+// errorQueue is the error queue of the socket of a dial (IP_RECVERR in ip(7)). It keeps the ICMP errors with their
+// senders. The net package closes the socket of a failed dial, so that this is a duplicate of its descriptor. Linux
+// before 5.8 queues no ICMP errors for TCP: then the queue is empty.
+type errorQueue struct {
+	fd   int // 0: none
+	ipv6 bool
+}
+
+// open is called for each socket of the dial: the net package makes a second one if the first connected to itself.
+// Without a descriptor for the duplicate the dial works, but its queue is not read.
+func (q *errorQueue) open(network string, c syscall.RawConn) error {
+	q.close()
+	q.ipv6 = network == "tcp6"
+	var err error
+	if cerr := c.Control(func(socket uintptr) {
+		fd, dupErr := unix.FcntlInt(socket, unix.F_DUPFD_CLOEXEC, 3)
+		if dupErr != nil {
+			return
+		}
+		q.fd = fd
+		err = q.enable(1)
+	}); cerr != nil {
+		return cerr
+	}
+	return err
+}
+
+func (q *errorQueue) enable(value int) error {
+	if q.ipv6 {
+		return unix.SetsockoptInt(q.fd, unix.SOL_IPV6, unix.IPV6_RECVERR, value)
+	}
+	return unix.SetsockoptInt(q.fd, unix.SOL_IP, unix.IP_RECVERR, value)
+}
+
+// close releases the socket. It switches the queue off, because with it any ICMP error would end the connection.
+func (q *errorQueue) close() {
+	if q.fd == 0 {
+		return
+	}
+	_ = q.enable(0) // of no importance after a failed dial
+	_ = unix.Close(q.fd)
+	q.fd = 0
+}
+
+// explain adds to the error of a dial who sent the ICMP errors of the queue. If several hosts did, this machine counts,
+// because then nothing shows that the server is at fault.
+func (q *errorQueue) explain(failure error) error {
+	if q.fd == 0 {
+		return failure
+	}
+	explained := failure
+	var packet [1]byte
+	var oob [256]byte
+	for range 64 { // there is one for each SYN
+		_, n, _, _, err := unix.Recvmsg(q.fd, packet[:], oob[:], unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
+		if err != nil {
+			return explained
+		}
+		messages, err := unix.ParseSocketControlMessage(oob[:n])
+		if err != nil {
+			return explained
+		}
+		for _, m := range messages {
+			switch offender, rule := offender(m); {
+			case !rule:
+			case isOwn(offender):
+				return fmt.Errorf("%w: %w", errRejectedHere, failure)
+			default:
+				explained = fmt.Errorf("%w: %w", errRejectedThere, failure)
+			}
+		}
+	}
+	return explained
+}
+
+// lookupTimeout bounds the look-up of a route, which the kernel answers in 20 µs.
+const lookupTimeout = 100 * time.Millisecond
+
+// isOwn reports whether this machine has an address: whether the kernel would deliver a packet for it here. It is false
+// if the kernel does not answer, because then nothing shows that the error is not the server's.
+func isOwn(a netip.Addr) bool {
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return false
+	}
+	defer h.Close()
+	if err := h.SetSocketTimeout(lookupTimeout); err != nil {
+		return false
+	}
+	found, err := h.RouteGet(net.IP(a.AsSlice()))
+	return err == nil && len(found) > 0 && found[0].Type == unix.RTN_LOCAL
+}
+
+// ICMP types and codes (RFC 792, RFC 4443).
+const (
+	icmpUnreachable     = 3
+	icmpHostUnreachable = 1
+	icmp6Unreachable    = 1
+	icmp6AddressUnreach = 3
+	extendedErrorLength = 16 // of struct sock_extended_err in linux/errqueue.h; the sender's sockaddr follows
+	sockaddr4Length     = 16
+	sockaddr6Length     = 28
+)
+
+// offender returns the sender of an ICMP error that says that its target is unreachable, and false for other messages.
+// Host unreachable (address unreachable with IPv6) is left out: this machine itself sends it if the server does not
+// answer ARP (arp_error_report in net/ipv4/arp.c), and a rule that rejects so looks the same.
+func offender(m unix.SocketControlMessage) (netip.Addr, bool) {
+	if len(m.Data) < extendedErrorLength {
+		return netip.Addr{}, false
+	}
+	origin, kind, code, from := m.Data[4], m.Data[5], m.Data[6], m.Data[extendedErrorLength:]
+	switch {
+	case m.Header.Level == unix.SOL_IP && m.Header.Type == unix.IP_RECVERR &&
+		origin == unix.SO_EE_ORIGIN_ICMP && kind == icmpUnreachable && code != icmpHostUnreachable && len(from) >= sockaddr4Length:
+		from, _ := netip.AddrFromSlice(from[4:8])
+		return from, !from.IsUnspecified() // the kernel does not know it
+	case m.Header.Level == unix.SOL_IPV6 && m.Header.Type == unix.IPV6_RECVERR &&
+		origin == unix.SO_EE_ORIGIN_ICMP6 && kind == icmp6Unreachable && code != icmp6AddressUnreach && len(from) >= sockaddr6Length:
+		from, _ := netip.AddrFromSlice(from[8:24])
+		return from, !from.IsUnspecified()
+	default:
+		return netip.Addr{}, false
+	}
+}
