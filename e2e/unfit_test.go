@@ -14,6 +14,7 @@ import (
 // Proves docs/operations.md: "A director that has no way to any real server of an instance goes to FAULT, and another
 // director takes the VIP."
 // Proves docs/operations.md: "If there is no other director, it takes the VIP back after a master-down interval."
+// Proves docs/operations.md: "So any other director takes over when it returns, whatever its priority."
 func TestBackNetworkLost(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)
@@ -53,7 +54,20 @@ func TestBackNetworkLost(t *testing.T) {
 		t.Errorf("status --check of a MASTER without a way to its servers: %d: %s", lab.ExitCode(err), out)
 	}
 
-	c.backup.start()
+	for _, i := range c.master.status().Instances {
+		if i.Name == "outer" && (i.State != "MASTER" || i.EffectivePriority != 1) {
+			t.Errorf("a MASTER without a way to its servers is %s, and its effective_priority is %d", i.State, i.EffectivePriority)
+		}
+	}
+
+	// The other director returns, and takes over although its own priority is the lower one.
+	t.Log(c.backup.start().WaitLog(`instance=outer .*from=BACKUP to=MASTER reason="MASTER: preempted 10.77.0.2, whose priority 1 is lower than 100"`, soon).Text)
+	c.awaitBoth(c.backup)
+	client = measure.Start(c.client, vipPort, measure.Options{})
+	client.WaitAnswered("mysql1", soon)
+	client.WaitAnswered("mysql2", soon)
+	t.Log(client.Stop())
+
 	c.master.Run("ip", "link", "set", "eth1", "up")
 	c.awaitBoth(c.master)
 	healthy(t, c.master, c.backup)

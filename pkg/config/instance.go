@@ -144,7 +144,7 @@ func electionFields() []key[instance] {
 		field[instance, bool]{
 			name: "preempt", kind: flag(true), in: func(i *instance) *bool { return &i.Preempt }, def: true,
 			doc: "whether a director takes over from a MASTER of lower priority (`false` is keepalived's nopreempt; an " +
-				"error with priority 255)",
+				"error with priority 255). A [degraded](operations.md#degraded-directors) MASTER is replaced with `false`, too",
 			perNode: perNode, reload: Live,
 			words: []word{keepalived("nopreempt").write("`preempt: false`")},
 		},

@@ -293,7 +293,7 @@ func (a *Actor) receive(d vrrp.Datagram) {
 	a.sightings.Note(now, h, a.params, a.addresses)
 	advert := vrrp.Advert{Source: d.Source, Priority: h.Packet.Priority, Interval: h.Packet.Interval}
 	admit := func() bool {
-		why := a.guard.Admit(now, a.machine.State(), a.params, advert)
+		why := a.guard.Admit(now, a.machine.State(), a.machine.EffectiveParams(), advert)
 		if why != vrrp.DropNone {
 			a.ignore(d, why)
 		}
@@ -402,7 +402,7 @@ func (a *Actor) publish() {
 	}
 	s := &Snapshot{
 		State: a.machine.State(), Reason: a.machine.Reason(), Since: a.entered(),
-		Priority: a.params.Priority, AdvertsSent: a.sent, AdvertsReceived: a.received, Dropped: dropped,
+		Priority: a.machine.EffectiveParams().Priority, AdvertsSent: a.sent, AdvertsReceived: a.received, Dropped: dropped,
 		AdvertInterval: a.params.AdvertInterval, Lateness: a.lateness, Late: a.late.count(a.now(), a.params.AdvertInterval),
 	}
 	a.addNeighbours(s)

@@ -23,15 +23,21 @@ func (l *lan) announcements() int {
 // heardBy sends an advert of another router to a machine, as often as said, one a second.
 func heardBy(t *testing.T, m *machine, times int, p vrrp.Packet, source string) {
 	t.Helper()
+	for range times {
+		deliver(t, m, p, source)
+		time.Sleep(time.Second)
+	}
+}
+
+// deliver sends an advert of another router to a machine.
+func deliver(t *testing.T, m *machine, p vrrp.Packet, source string) {
+	t.Helper()
 	from := netip.MustParseAddr(source)
 	payload, err := p.Append(nil, from, group, vrrp.PseudoHeaderChecksum)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range times {
-		m.Deliver(vrrp.Datagram{Payload: payload, Source: from, Destination: group, TTL: 255})
-		time.Sleep(time.Second)
-	}
+	m.Deliver(vrrp.Datagram{Payload: payload, Source: from, Destination: group, TTL: 255})
 }
 
 // TestClaimsOfAVIP: a MASTER answers claims of its own VIPs with announcements, at most one a second and not for ever. A

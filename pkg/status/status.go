@@ -32,15 +32,16 @@ type Director struct {
 
 // Instance is one VRRP instance.
 type Instance struct {
-	Name              string    `json:"name"`
-	State             string    `json:"state"` // INIT, BACKUP, MASTER, FAULT
-	Reason            string    `json:"reason"`
-	Since             time.Time `json:"since"`
-	Priority          int       `json:"priority"`
-	EffectivePriority int       `json:"effective_priority"`
-	VirtualRouterID   int       `json:"virtual_router_id"`
-	Interface         string    `json:"interface"`
-	VirtualAddresses  []string  `json:"virtual_addresses"`
+	Name     string    `json:"name"`
+	State    string    `json:"state"` // INIT, BACKUP, MASTER, FAULT
+	Reason   string    `json:"reason"`
+	Since    time.Time `json:"since"`
+	Priority int       `json:"priority"`
+	// EffectivePriority is the priority in the elections: Priority, or 1 while this director is degraded.
+	EffectivePriority int      `json:"effective_priority"`
+	VirtualRouterID   int      `json:"virtual_router_id"`
+	Interface         string   `json:"interface"`
+	VirtualAddresses  []string `json:"virtual_addresses"`
 	// Master is the address of the director that holds the VIPs, and its priority; absent if this director or none
 	// holds them.
 	Master          string            `json:"master,omitempty"`

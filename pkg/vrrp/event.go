@@ -59,9 +59,9 @@ type (
 	Faulted struct{ Reason string }
 
 	// Degraded says that a part of this director has stalled while the election still runs, or that it has no way to its
-	// real servers: another director serves better, but a degraded one is better than none. The machine goes to FAULT; a MASTER resigns first. In FAULT it
-	// does not preempt, but takes over if there is no MASTER for a master-down interval. An empty Reason ends the
-	// degraded condition.
+	// real servers: another director serves better, but a degraded one is better than none. The machine goes to FAULT; a
+	// MASTER resigns first. In FAULT it does not preempt, but takes over if there is no MASTER for a master-down interval,
+	// and advertises PriorityDegraded until another director takes over. An empty Reason ends the degraded condition.
 	Degraded struct{ Reason string }
 
 	// Recover ends a fault.

@@ -43,15 +43,15 @@ func (m *Machine) holdBack(e Evidence, why stateReason) {
 }
 
 // evidenceAsMaster: a MASTER gives way to a director of the cluster file of higher rank, and to any director of it if
-// that took over while this one was stalled or if this one is degraded. There is no point in answering or in announcing
+// that took over while this one was stalled. There is no point in answering or in announcing
 // the VIPs: the sender neither hears nor obeys us.
 func (m *Machine) evidenceAsMaster(e Evidence, why stateReason) []Action {
-	yields := m.p.outrankedBy(e.Priority, e.Source) || m.silentTooLong() || m.mem.Degraded != ""
+	yields := m.EffectiveParams().outrankedBy(e.Priority, e.Source) || m.silentTooLong()
 	switch {
 	case !e.Director || e.Priority == PriorityResign || !yields:
 		return nil
 	case m.mem.Degraded != "":
-		acts := m.yield(m.mem.Degraded)
+		acts := m.yield([]Action{Release{}})
 		return append(acts, m.receiveEvidence(e)...)
 	}
 	return m.stepBack(why, CauseSilentPeer, e.Interval)

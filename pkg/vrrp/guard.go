@@ -28,7 +28,7 @@ const (
 )
 
 // Admit returns DropNone if an advert that passed Accept should be passed to a machine in the given state, otherwise
-// the reason to drop it. now is the machine's time.
+// the reason to drop it. now is the machine's time, p its EffectiveParams.
 func (g *Guard) Admit(now time.Duration, state State, p Params, a Advert) DropReason {
 	p = p.withDefaults()
 	source := a.Source.Unmap()

@@ -67,6 +67,27 @@ func TestOrdinaryResignationsAreAdmitted(t *testing.T) {
 	}
 }
 
+// TestDegradedMasterAdmitsEveryAdvertItGivesWayTo: whatever the priority in its cluster file.
+func TestDegradedMasterAdmitsEveryAdvertItGivesWayTo(t *testing.T) {
+	m := NewMachine(guarded())
+	m.Step(0, stuck)
+	g := &Guard{}
+	for _, tt := range []struct {
+		a   Advert
+		all bool
+	}{{from("10.77.0.66", 2), true}, {from("10.77.0.66", 1), true}, {from("10.77.0.1", 1), false}} {
+		n := 0
+		for range 100 {
+			if g.Admit(time.Hour, Master, m.EffectiveParams(), tt.a) == DropNone {
+				n++
+			}
+		}
+		if want := map[bool]int{true: 100, false: answerBurst}[tt.all]; n != want {
+			t.Errorf("%v: %d of 100 admitted, want %d", tt.a, n, want)
+		}
+	}
+}
+
 // A router that is not MASTER cannot resign.
 func TestResignationOfNonMaster(t *testing.T) {
 	g := &Guard{}

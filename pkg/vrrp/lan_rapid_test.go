@@ -65,18 +65,22 @@ func disturb(t *rapid.T, l *lan) {
 	}
 }
 
-// healed puts every director into service on a working segment and returns how long an election may take then: the
-// master-down interval of the lowest priority, one more advert for two directors that took over at the same moment, and
-// the frame delays.
-func healed(l *lan) time.Duration {
+// healed puts every director into service on a working segment, some of them degraded, and returns how long an election
+// may take then: the master-down interval of the lowest priority, one more advert for two directors that took over at the
+// same moment, and the frame delays.
+func healed(l *lan, degraded *rapid.Generator[bool], t *rapid.T) time.Duration {
 	l.drops = func(_, _ *node) bool { return false }
 	var worst time.Duration
 	for _, n := range l.nodes {
 		l.send(n, Startup{})
 		l.send(n, Recover{})
-		l.send(n, Degraded{})
+		if degraded.Draw(t, "stays degraded") {
+			l.send(n, stuck)
+		} else {
+			l.send(n, Degraded{})
+		}
 		l.send(n, Ready{})
-		p := n.m.Params()
+		p := n.m.EffectiveParams()
 		worst = max(worst, MasterDownInterval(p.Version, p.Priority, p.AdvertInterval)+p.AdvertInterval)
 	}
 	return worst + 20*ms
@@ -92,8 +96,8 @@ func holdOffEnd(l *lan) time.Duration {
 }
 
 // TestOneMasterAfterHeal: whatever happened before, there is exactly one MASTER a master-down interval and an advert
-// after the segment works again. If all directors preempt, no BACKUP has a higher priority once those that lost their
-// VIPs may preempt again, and the MASTER does not change.
+// after the segment works again, whichever directors are degraded. If all directors preempt, no BACKUP has a higher
+// priority once those that lost their VIPs may preempt again, and the MASTER does not change.
 func TestOneMasterAfterHeal(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		allPreempt := rapid.Bool().Draw(t, "all preempt")
@@ -103,7 +107,7 @@ func TestOneMasterAfterHeal(t *testing.T) {
 		}
 		l := genLAN(t, preempt)
 		disturb(t, l)
-		wait := healed(l)
+		wait := healed(l, rapid.Bool(), t)
 		l.run(l.now + wait)
 		if soon := l.masters(); len(soon) != 1 {
 			t.Fatalf("at %s: %d MASTERs\n%s", l.now, len(soon), l.log.String())
@@ -114,7 +118,7 @@ func TestOneMasterAfterHeal(t *testing.T) {
 			t.Fatalf("at %s: %d MASTERs\n%s", l.now, len(first), l.log.String())
 		}
 		for _, n := range l.nodes {
-			if allPreempt && !l.refuses(n, first[0]) && n.m.Params().Priority > first[0].m.Params().Priority {
+			if allPreempt && !l.refuses(n, first[0]) && n.m.EffectiveParams().Priority > first[0].m.EffectiveParams().Priority {
 				t.Fatalf("at %s: %s is MASTER, but %s has the higher priority\n%s", l.now, first[0].name, n.name, l.log.String())
 			}
 		}
@@ -133,7 +137,7 @@ func TestOneMasterAfterHeal(t *testing.T) {
 func TestTakeOverIsFast(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := genLAN(t, rapid.Just(true))
-		l.run(l.now + healed(l) + 10*sec)
+		l.run(l.now + healed(l, rapid.Just(false), t) + 10*sec)
 		masters := l.masters()
 		if len(masters) != 1 {
 			t.Fatalf("%d MASTERs", len(masters))

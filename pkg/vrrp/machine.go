@@ -154,7 +154,7 @@ func (m *Machine) extendAfterStall(late time.Duration) bool {
 		return false
 	}
 	s.Extended = true
-	s.DownFrom += late + s.MasterInterval + SkewTime(m.p.Version, m.p.Priority, s.MasterInterval)
+	s.DownFrom += late + s.MasterInterval + m.skewTime()
 	return true
 }
 
@@ -262,6 +262,9 @@ func (m *Machine) degrade(reason string) []Action {
 		m.listen(m.p.AdvertInterval, CauseAlone)
 		return []Action{m.enter(Backup, stateReason{Kind: recovered, Text: before})}
 	case reason == "":
+		if s.State == Master && before != "" { // its priority is the configured one again: expire advertises it at once
+			s.AdvertDue = min(s.AdvertDue, s.Now)
+		}
 		return nil
 	case s.State == Fault:
 		s.StateReason.Text = reason
@@ -269,19 +272,18 @@ func (m *Machine) degrade(reason string) []Action {
 	case s.State == Master && before != "": // we have already resigned once, and no other director took over
 		return nil
 	}
-	return m.yield(reason)
+	return m.yield(m.resign())
 }
 
-// yield gives the VIPs up to any live peer; a BACKUP keeps its running master-down timer.
-func (m *Machine) yield(reason string) []Action {
+// yield goes to FAULT after acts, because this director is degraded. A BACKUP keeps its running master-down timer.
+func (m *Machine) yield(acts []Action) []Action {
 	s := &m.mem
-	acts := m.resign()
 	if s.State == Master {
 		s.Heard, s.HeardPriority = netip.Addr{}, 0
 		m.listen(m.p.AdvertInterval, CauseAlone)
 	}
 	m.reconsider()
-	return append(acts, m.enter(Fault, stateReason{Kind: faulted, Text: reason}))
+	return append(acts, m.enter(Fault, stateReason{Kind: faulted, Text: s.Degraded}))
 }
 
 // reconfigure keeps state and reason. A BACKUP's timer changes with the priority; a MASTER's next advert is never sent
@@ -331,7 +333,7 @@ func (m *Machine) listen(masterInterval time.Duration, cause Cause) {
 	s.Extended = false
 }
 
-func (m *Machine) advertise() Action { return SendAdvert{Priority: m.p.Priority} }
+func (m *Machine) advertise() Action { return SendAdvert{Priority: m.EffectiveParams().Priority} }
 
 // enter is the only place where the state changes.
 func (m *Machine) enter(to State, why stateReason) Action {

@@ -23,6 +23,10 @@ func us() Params {
 const (
 	skew100 = 609375 * time.Microsecond
 	down100 = 3*sec + skew100
+
+	// A degraded director has priority 1.
+	skew1 = 996093750
+	down1 = 3*sec + skew1
 )
 
 // in returns a machine in the given state at time 0.
@@ -404,57 +408,58 @@ func TestLost(t *testing.T) {
 func TestDegraded(t *testing.T) {
 	degraded := Degraded{Reason: "the table loop made no progress"}
 	const resigns = "send_advert priority=0; release; MASTER->FAULT"
-	const takes = "send_advert priority=100; acquire cause=%s; FAULT->MASTER"
+	const yields = "send_advert priority=1; release; MASTER->FAULT"
+	const takes = "send_advert priority=1; acquire cause=%s; FAULT->MASTER"
 	t.Run("no peer takes over", func(t *testing.T) {
 		m := in(t, Master, us())
 		play(t, m, []step{
-			{500 * ms, degraded, resigns, 500*ms + down100},
-			{500*ms + down100, Tick{}, fmt.Sprintf(takes, "alone"), 1500*ms + down100},
-			{600*ms + down100, degraded, "", 1500*ms + down100}, // already tried
+			{500 * ms, degraded, resigns, 500*ms + down1},
+			{500*ms + down1, Tick{}, fmt.Sprintf(takes, "alone"), 1500*ms + down1},
+			{600*ms + down1, degraded, "", 1500*ms + down1}, // already tried
 		})
-		if got, want := m.Reason(), "MASTER: no other director heard for 3.61s; degraded, and no other director serves: the table loop made no progress"; got != want {
+		if got, want := m.Reason(), "MASTER: no other director heard for 4s; degraded, and no other director serves: the table loop made no progress"; got != want {
 			t.Errorf("reason %q, want %q", got, want)
 		}
 		play(t, m, []step{
-			{700*ms + down100, hears(50, master), resigns, 700*ms + 2*down100}, // a peer is alive after all
-			{800*ms + down100, Degraded{}, "FAULT->BACKUP", 800*ms + 2*down100},
-			{900*ms + down100, hears(50, master), "", 800*ms + 2*down100}, // preempted
+			{700*ms + down1, hears(50, master), yields, 700*ms + 2*down1}, // a peer is alive after all
+			{800*ms + down1, Degraded{}, "FAULT->BACKUP", 800*ms + down1 + down100},
+			{900*ms + down1, hears(50, master), "", 800*ms + down1 + down100}, // preempted
 		})
 	})
 	t.Run("a peer takes over", func(t *testing.T) {
 		m := in(t, Master, us())
 		play(t, m, []step{
-			{500 * ms, degraded, resigns, 500*ms + down100},
-			{sec, hears(50, master), "", sec + down100},
-			{2 * sec, hears(50, master), "", 2*sec + down100}, // lower priority, not preempted
+			{500 * ms, degraded, resigns, 500*ms + down1},
+			{sec, hears(50, master), "", sec + down1},
+			{2 * sec, hears(50, master), "", 2*sec + down1}, // lower priority, not preempted
 		})
 		if got, want := m.Reason(), "FAULT: the table loop made no progress; 10.77.0.2 serves with priority 50"; got != want {
 			t.Errorf("reason %q, want %q", got, want)
 		}
-		play(t, m, []step{{2*sec + down100, Tick{}, fmt.Sprintf(takes, "silent_peer"), 3*sec + down100}})
+		play(t, m, []step{{2*sec + down1, Tick{}, fmt.Sprintf(takes, "silent_peer"), 3*sec + down1}})
 	})
 	t.Run("a BACKUP that was about to preempt", func(t *testing.T) {
 		play(t, in(t, Backup, us()), []step{
 			{sec, hears(50, master), "", down100},
-			{sec, degraded, "BACKUP->FAULT", sec + down100},
-			{2 * sec, hears(0, master), "", 2*sec + skew100},
-			{2*sec + skew100, Tick{}, fmt.Sprintf(takes, "resigned"), 3*sec + skew100},
+			{sec, degraded, "BACKUP->FAULT", sec + down1},
+			{2 * sec, hears(0, master), "", 2*sec + skew1},
+			{2*sec + skew1, Tick{}, fmt.Sprintf(takes, "resigned"), 3*sec + skew1},
 		})
 	})
 	t.Run("a fault takes precedence", func(t *testing.T) {
 		play(t, in(t, Master, us()), []step{
-			{500 * ms, degraded, resigns, 500*ms + down100},
+			{500 * ms, degraded, resigns, 500*ms + down1},
 			{600 * ms, Faulted{Reason: "link down"}, "", 0},
 			{700 * ms, Degraded{}, "", 0},
 			{800 * ms, degraded, "", 0},
-			{900 * ms, Recover{}, "", 900*ms + down100},
+			{900 * ms, Recover{}, "", 900*ms + down1},
 			{sec, Degraded{}, "FAULT->BACKUP", sec + down100},
 		})
 	})
 	t.Run("before the start", func(t *testing.T) {
 		play(t, in(t, Init, us()), []step{
 			{0, degraded, "", 0},
-			{0, Startup{}, "INIT->FAULT", down100},
+			{0, Startup{}, "INIT->FAULT", down1},
 		})
 	})
 }

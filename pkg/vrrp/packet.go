@@ -16,6 +16,9 @@ const (
 	PriorityOwner = 255
 	// PriorityResign is the priority of the advert by which a MASTER resigns (RFC 9568 5.2.4).
 	PriorityResign = 0
+	// PriorityDegraded is the priority of a director that is degraded, whatever its cluster file says: the lowest one that
+	// RFC 9568 allows a router.
+	PriorityDegraded = 1
 	// MaxIntervalV3 is the longest advertisement interval of version 3: 12 bits of centiseconds.
 	MaxIntervalV3 = 4095 * centisecond
 	// MaxIntervalV2 is the longest advertisement interval of version 2: 8 bits of seconds.

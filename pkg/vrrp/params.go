@@ -16,9 +16,10 @@ type Params struct {
 	Priority uint8
 	// AdvertInterval is our own interval, as MASTER; 0 or less means 1 s. See CheckInterval.
 	AdvertInterval time.Duration
-	// Preempt allows taking over from a live MASTER of lower priority. An address owner always may.
+	// Preempt allows taking over from a live MASTER of lower priority that is not degraded. An address owner always may.
 	Preempt bool
-	// PreemptDelay delays preemption, counted from the first advert of a lower priority received; 0: no delay.
+	// PreemptDelay delays preemption, counted from the first advert of a lower priority received; 0: no delay. There is none
+	// for a degraded MASTER.
 	PreemptDelay time.Duration
 	// Source is the source address of our adverts: between equal priorities the higher address wins.
 	Source netip.Addr

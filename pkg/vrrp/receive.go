@@ -34,7 +34,7 @@ func (m *Machine) receiveAsBackup(a Advert) {
 	s.Extended = false
 	if a.Priority == PriorityResign {
 		// A MASTER may resign twice in a row (keepalived does when it goes to FAULT): the first resignation counts.
-		if skew := SkewTime(m.p.Version, m.p.Priority, s.MasterInterval); s.Now+skew < m.downAt() {
+		if s.Now+m.skewTime() < m.downAt() {
 			s.DownFrom, s.Resigned = s.Now, true
 		}
 		s.Cause, s.StateReason = CauseResigned, stateReason{Kind: peerResigned, Peer: a.Source}
@@ -62,21 +62,23 @@ func (m *Machine) receiveAsBackup(a Advert) {
 }
 
 // compareMaster says whether a BACKUP would preempt a MASTER of the given priority, which is not 0, or why it would
-// not.
+// not. A degraded MASTER is preempted as if it had resigned: preempt: false and preempt_delay avoid an interruption for the
+// clients of a MASTER that serves.
 func (m *Machine) compareMaster(priority uint8) reasonKind {
 	s := &m.mem
+	serves := priority != PriorityDegraded
 	switch {
 	case priority > m.p.Priority:
 		return higherPeer
 	case priority == m.p.Priority:
 		return equalPeer
-	case !m.p.mayPreempt():
+	case serves && !m.p.mayPreempt():
 		return preemptOff
 	case s.NotReady || s.Degraded != "":
 		return notReady
 	case s.Now < s.HoldOffUntil:
 		return heldOff
-	case m.p.PreemptDelay > 0 && s.Now-s.LowerSince < m.p.PreemptDelay:
+	case serves && m.p.PreemptDelay > 0 && s.Now-s.LowerSince < m.p.PreemptDelay:
 		return preemptDelay
 	}
 	return preempting
@@ -107,10 +109,7 @@ func (m *Machine) receiveAsMaster(a Advert) []Action {
 	case a.Priority == PriorityResign:
 		s.AdvertDue = s.Now + m.p.AdvertInterval
 		return []Action{m.advertise()}
-	case s.Degraded != "":
-		acts := m.yield(s.Degraded)
-		return append(acts, m.receive(a)...)
-	case !m.p.outrankedBy(a.Priority, a.Source):
+	case !m.EffectiveParams().outrankedBy(a.Priority, a.Source):
 		s.AdvertDue = s.Now + m.p.AdvertInterval
 		acts := []Action{m.advertise()}
 		if !m.contested(a.Interval) {
@@ -118,14 +117,18 @@ func (m *Machine) receiveAsMaster(a Advert) []Action {
 		}
 		return acts
 	}
-	kind := higherPeer
-	if a.Priority == m.p.Priority {
-		kind = higherAddr
-	}
 	// Send one last advert. A winner that has been MASTER all along has no other way to learn that there were two
 	// MASTERs and that clients may have this director's MAC address for the VIPs: it announces them again. (keepalived:
 	// vrrp_higher_prio_send_advert.)
 	acts := []Action{m.advertise()}
+	if s.Degraded != "" {
+		acts = m.yield(append(acts, Release{}))
+		return append(acts, m.receive(a)...)
+	}
+	kind := higherPeer
+	if a.Priority == m.p.Priority {
+		kind = higherAddr
+	}
 	return append(acts, m.stepBack(stateReason{Kind: kind, Peer: a.Source, Priority: a.Priority}, CauseSilentPeer, a.Interval)...)
 }
 
@@ -166,7 +169,7 @@ func (m *Machine) takeOverCause() (Cause, stateReason) {
 // downAt is when the master-down timer of a BACKUP expires.
 func (m *Machine) downAt() time.Duration {
 	if m.mem.Resigned {
-		return m.mem.DownFrom + SkewTime(m.p.Version, m.p.Priority, m.mem.MasterInterval)
+		return m.mem.DownFrom + m.skewTime()
 	}
 	return m.mem.DownFrom + m.MasterDownInterval()
 }

@@ -41,10 +41,26 @@ func (m *Machine) Since() time.Duration { return m.mem.Since }
 // Params returns the parameters in use, with defaults filled in.
 func (m *Machine) Params() Params { return m.p }
 
+// EffectiveParams returns the parameters with which this director takes part in the election: those of Params, with
+// PriorityDegraded while it is degraded. That includes the skew, so that a degraded director is the last one to take VIPs
+// that nobody holds.
+func (m *Machine) EffectiveParams() Params {
+	p := m.p
+	if m.mem.Degraded != "" {
+		p.Priority = PriorityDegraded
+	}
+	return p
+}
+
 // MasterDownInterval returns the master-down interval in use: based on the interval that a BACKUP has learned from the
 // MASTER in version 3, otherwise on our own.
 func (m *Machine) MasterDownInterval() time.Duration {
-	return MasterDownInterval(m.p.Version, m.p.Priority, m.mem.MasterInterval)
+	return MasterDownInterval(m.p.Version, m.EffectiveParams().Priority, m.mem.MasterInterval)
+}
+
+// skewTime returns the skew in use; see MasterDownInterval.
+func (m *Machine) skewTime() time.Duration {
+	return SkewTime(m.p.Version, m.EffectiveParams().Priority, m.mem.MasterInterval)
 }
 
 // Master returns the source of the last advert received and its priority, 0 if it resigned. The address is invalid if

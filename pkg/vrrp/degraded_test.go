@@ -1,0 +1,129 @@
+package vrrp
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+)
+
+var stuck = Degraded{Reason: "the table loop made no progress"}
+
+// degradedMaster returns a degraded MASTER with p, whose next advert is due after 1 s.
+func degradedMaster(t *testing.T, p Params) *Machine {
+	t.Helper()
+	m := NewMachine(p)
+	m.Step(0, stuck)
+	m.Step(0, Startup{})
+	m.takeOver(nil, CauseAlone, stateReason{Kind: alone, For: m.MasterDownInterval()})
+	if got := m.EffectiveParams().Priority; m.State() != Master || got != PriorityDegraded {
+		t.Fatalf("%s with priority %d, want a MASTER with priority %d", m.State(), got, PriorityDegraded)
+	}
+	return m
+}
+
+// TestDegradedMasterGivesWay: a degraded MASTER has priority 1, and its own address decides against another one.
+func TestDegradedMasterGivesWay(t *testing.T) {
+	const answer = "send_advert priority=1; announce why=lower_master"
+	const yields = "send_advert priority=1; release; MASTER->FAULT"
+	higherAddress := netip.MustParseAddr("10.77.0.4")
+	owner := us()
+	owner.Priority = PriorityOwner
+	for _, tt := range []struct {
+		name string
+		p    Params
+		step step
+	}{
+		{"advertises 1", us(), step{sec, Tick{}, "send_advert priority=1", 2 * sec}},
+		{"the address owner, too", owner, step{sec, Tick{}, "send_advert priority=1", 2 * sec}},
+		{"a healthy director of lower priority", us(), step{500 * ms, hears(2, master), yields, 500*ms + down1}},
+		{"a healthy director of lower priority than the owner's", owner, step{500 * ms, hears(100, master), yields, 500*ms + down1}},
+		{"another degraded one of higher address", us(), step{500 * ms, hears(1, higherAddress), yields, 500*ms + down1}},
+		{"another degraded one of lower address", us(), step{500 * ms, hears(1, master), answer, 1500 * ms}},
+		{"a resignation", us(), step{500 * ms, hears(0, master), "send_advert priority=1", 1500 * ms}},
+		{"refused adverts of a healthy director", us(), step{500 * ms, Evidence{Source: master, Priority: 2, Director: true}, "release; MASTER->FAULT", 500*ms + down1}},
+		{"refused adverts of a degraded one of higher address", us(), step{500 * ms, Evidence{Source: higherAddress, Priority: 1, Director: true}, "release; MASTER->FAULT", 500*ms + down1}},
+		{"refused adverts of a degraded one of lower address", us(), step{500 * ms, Evidence{Source: master, Priority: 1, Director: true}, "", sec}},
+		{"shutdown", us(), step{500 * ms, Shutdown{}, "send_advert priority=0; release; MASTER->INIT", 0}},
+	} {
+		t.Run(tt.name, func(t *testing.T) { play(t, degradedMaster(t, tt.p), []step{tt.step}) })
+	}
+}
+
+// TestDegradedEnds: the priority of the cluster file is advertised at once, unless the director has stalled: then the
+// adverts on its socket come first.
+func TestDegradedEnds(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		steps []step
+	}{
+		{"as MASTER", []step{
+			{200 * ms, Degraded{}, "send_advert priority=100", 1200 * ms},
+			{300 * ms, Degraded{}, "", 1200 * ms},
+			{1200 * ms, Tick{}, "send_advert priority=100", 2200 * ms},
+		}},
+		{"another reason does not end it", []step{
+			{200 * ms, Degraded{Reason: "no route"}, "", sec},
+			{sec, Tick{}, "send_advert priority=1", 2 * sec},
+		}},
+		{"as MASTER after a stall", []step{{9 * sec, Degraded{}, "send_advert priority=100; acquire cause=stalled", 10 * sec}}},
+		{"in FAULT", []step{
+			{500 * ms, hears(50, master), "send_advert priority=1; release; MASTER->FAULT", 500*ms + down1},
+			{sec, Degraded{}, "FAULT->BACKUP", sec + down100},
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) { play(t, degradedMaster(t, us()), tt.steps) })
+	}
+}
+
+// TestDegradedMasterIsReplaced: a BACKUP preempts it as if it had resigned, but only if it serves better.
+func TestDegradedMasterIsReplaced(t *testing.T) {
+	noPreempt, delayed, last := us(), us(), us()
+	noPreempt.Preempt, delayed.PreemptDelay, last.Priority = false, time.Minute, 1
+	for _, tt := range []struct {
+		name  string
+		p     Params
+		steps []step
+	}{
+		{"with preempt", us(), []step{
+			{sec, hears(1, master), "", down100},
+			{down100, Tick{}, takes("preempted"), down100 + sec},
+		}},
+		{"without preempt", noPreempt, []step{
+			{sec, hears(1, master), "", down100},
+			{down100, Tick{}, takes("preempted"), down100 + sec},
+		}},
+		{"without preempt, and it recovers first", noPreempt, []step{
+			{sec, hears(1, master), "", down100},
+			{2 * sec, hears(50, master), "", 2*sec + down100},
+		}},
+		{"with preempt_delay", delayed, []step{
+			{sec, hears(1, master), "", down100},
+			{2 * sec, hears(1, master), "", down100},
+			{down100, Tick{}, takes("preempted"), down100 + sec},
+		}},
+		{"not by one that is not ready", us(), []step{
+			{0, NotReady{Reason: "checks"}, "", down100},
+			{sec, hears(1, master), "", sec + down100},
+		}},
+		{"not by one that is degraded", us(), []step{
+			{0, stuck, "BACKUP->FAULT", down1},
+			{sec, hears(1, master), "", sec + down1},
+		}},
+		{"not by one of priority 1", last, []step{{sec, hears(1, master), "", sec + down1}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) { play(t, in(t, Backup, tt.p), tt.steps) })
+	}
+}
+
+// TestDegradedDirectorWaitsLongest: it is the last one to take VIPs that nobody holds, even if it is the address owner.
+func TestDegradedDirectorWaitsLongest(t *testing.T) {
+	owner := us()
+	owner.Priority = PriorityOwner
+	play(t, NewMachine(owner), []step{
+		{0, stuck, "", 0},
+		{0, Startup{}, "INIT->FAULT", down1},
+		{sec, hears(100, master), "", sec + down1},
+		{2 * sec, hears(0, master), "", 2*sec + skew1},
+		{2*sec + skew1, Tick{}, "send_advert priority=1; acquire cause=resigned; FAULT->MASTER", 3*sec + skew1},
+	})
+}
