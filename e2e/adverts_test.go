@@ -20,7 +20,7 @@ import (
 // cause a failover."
 func TestFastAdverts(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.LongForm(t)
+	lab.HasLongForm(t)
 	lab.AnyKernel(t)
 	r := timing{3, 10 * time.Millisecond}
 	limit := r.masterDown() + allowance
@@ -78,7 +78,7 @@ virtual_servers:
 // every 100 ms) left at most 5 to 18 ms late, the worst 40 ms;"
 func TestAdvertsWhileMuchIsChecked(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.LongForm(t)
+	lab.HasLongForm(t)
 	load, length := checkLoad{servers: 100, services: 4, interval: time.Second}, 3*time.Second
 	if !testing.Short() {
 		// A guest manages about 100 checks a second.

@@ -26,7 +26,7 @@ import (
 // instance would release its VIPs because of it."
 func TestBrokenReloads(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.LongForm(t)
+	lab.HasLongForm(t)
 	const advert = 100 * time.Millisecond
 	c := newCluster(t, shape{advert: advert.String()})
 	c.answering()

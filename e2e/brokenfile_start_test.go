@@ -41,7 +41,7 @@ func (n *node) lastGood() (text string, mode os.FileMode) {
 // Proves docs/operations.md: "A start refuses a valid file for the same reasons as a reload"
 func TestLastGood(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.LongForm(t)
+	lab.HasLongForm(t)
 	c := newCluster(t, shape{advert: "100ms"})
 	c.answering()
 	c.startMaster()

@@ -196,7 +196,7 @@ func TestServerDeadAtTheStart(t *testing.T) {
 // it resets the connection instead of letting it hang."
 func TestServerLost(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.LongForm(t)
+	lab.HasLongForm(t)
 	serverLost(t, 200*time.Millisecond, 150*time.Millisecond)
 	if !testing.Short() { // keepalived's closest equivalent, delay_loop 1 and one retry after 1 s: 104-107 failed
 		serverLost(t, time.Second, 800*time.Millisecond)

@@ -54,7 +54,7 @@ func refusesPassword(n *node) string {
 // priority and a higher address, and for no other sender."
 func TestRefusedAdverts(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Keepalived)
-	long := lab.LongForm(t)
+	long := lab.HasLongForm(t)
 	r := timing{2, time.Second}
 	c := newCluster(t, shape{version: r.version, advert: r.advert.String()})
 	c.answering()
@@ -96,7 +96,7 @@ func TestRefusedAdverts(t *testing.T) {
 // intervals: the other one does not receive ours."
 func TestTwoMasters(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	long := lab.LongForm(t)
+	long := lab.HasLongForm(t)
 	c := newCluster(t, shape{advert: "200ms"})
 	c.answering()
 	c.startAll()
@@ -139,7 +139,7 @@ func TestStranger(t *testing.T) {
 		password bool
 		timing
 	}{{false, timing{3, 200 * time.Millisecond}}}
-	if lab.LongForm(t) {
+	if lab.HasLongForm(t) {
 		cases = append(cases, struct {
 			password bool
 			timing

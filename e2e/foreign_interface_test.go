@@ -44,7 +44,7 @@ func (c *cluster) heldBehindOwnAddress(n *node) error {
 // Proves docs/operations.md: "If that does not help twice, it stays, and `vip_misplaced` is reported"
 func TestForeignInterface(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.LongForm(t)
+	lab.HasLongForm(t)
 	c := newCluster(t, shape{advert: "100ms"})
 	c.answering()
 	c.startAll()

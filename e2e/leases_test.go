@@ -20,7 +20,7 @@ import (
 // remove it."
 func TestLeaseEnds(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.LongForm(t)
+	lab.HasLongForm(t)
 	lab.AnyKernel(t)
 	leases := []time.Duration{3 * time.Second}
 	if !testing.Short() {
@@ -68,7 +68,7 @@ func TestLeaseEnds(t *testing.T) {
 // Proves docs/cluster-file.md: "A director renews each of its virtual addresses three times per **lease**."
 func TestManyLeases(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.LongForm(t)
+	lab.HasLongForm(t)
 	lab.AnyKernel(t)
 	c := newCluster(t, shape{})
 	together, instances, lease := 20, 5, 3*time.Second

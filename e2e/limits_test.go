@@ -157,7 +157,7 @@ func holdsVIP(n *node) error {
 // bench-memory` measures this."
 func TestMemory(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.LongForm(t)
+	lab.HasLongForm(t)
 	servers, most, check := 100, 30e6, "interval: 4s, timeout: 2s, fall: 1, rise: 1"
 	if !testing.Short() {
 		// A guest manages about 100 checks a second.
@@ -207,7 +207,7 @@ func TestMemory(t *testing.T) {
 // elections."
 func TestNothingGrows(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.LongForm(t)
+	lab.HasLongForm(t)
 	reloads, elections := 24, 2
 	if !testing.Short() {
 		reloads, elections = 2000, 200
@@ -293,7 +293,7 @@ func TestNothingGrows(t *testing.T) {
 // Proves docs/operations.md: "A director with ten real servers uses less than 0.5 % of a CPU."
 func TestAtRest(t *testing.T) {
 	lab.Need(t)
-	lab.LongForm(t)
+	lab.HasLongForm(t)
 	// In a guest two loops that never wait share the CPU, whatever its speed. A loop that waits too briefly wakes too
 	// often: ten checks and an advert a second are some hundred waits of a thread.
 	span, most, mostWaits := 5*time.Second, 0.3, 300.0

@@ -41,7 +41,7 @@ func advertOf(vrid, priority uint8) []byte {
 // network of the directors' addresses."
 func TestHostileNeighbour(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.LongForm(t)
+	lab.Long(t)
 	m := newFarmCluster(t, 2, hostileAdvertInterval.String(), "interval: 1s")
 	m.start(t, m.master, 2)
 	m.start(t, m.backup, 2)
@@ -53,7 +53,7 @@ func TestHostileNeighbour(t *testing.T) {
 	}{
 		{"fuzzed adverts", m.fuzzed},
 		{"foreign adverts", m.foreignFlood},
-		{"adverts that are answered", m.answered}, // only in the long form
+		{"adverts that are answered", m.answered},
 		{"our own address", m.ownAddress},
 		{"the highest priority", m.highestPriority},
 	} {
@@ -137,27 +137,19 @@ func (m *farmCluster) withoutElection(t *testing.T, f func()) {
 	}
 }
 
-func floodDuration() time.Duration {
-	if !testing.Short() {
-		return 15 * time.Second
-	}
-	return 2 * time.Second
-}
+const floodDuration = 15 * time.Second
 
 // fuzzed sends randomly changed adverts and random bytes. The original has priority 3: no mutation of it is accepted as
 // an advert of a higher priority or as a resignation.
 func (m *farmCluster) fuzzed(t *testing.T) {
-	count, seed := 2000, uint64(9568)
-	if !testing.Short() {
-		count, seed = 30_000, uint64(time.Now().UnixNano())
-		if given, err := strconv.ParseUint(os.Getenv("LVS_SEED"), 10, 64); err == nil {
-			seed = given
-		}
+	seed := uint64(time.Now().UnixNano())
+	if given, err := strconv.ParseUint(os.Getenv("LVS_SEED"), 10, 64); err == nil {
+		seed = given
 	}
 	t.Logf("LVS_SEED=%d", seed)
 	m.withoutElection(t, func() {
 		capture.StartFlood(m.client, capture.FloodOptions{
-			Sources: []netip.Addr{unknownHost}, Payloads: [][]byte{advertOf(51, 3)}, Mutate: true, Seed: seed, Rate: 1000, Count: count,
+			Sources: []netip.Addr{unknownHost}, Payloads: [][]byte{advertOf(51, 3)}, Mutate: true, Seed: seed, Rate: 1000, Count: 30_000,
 		}).Stop()
 	})
 	for _, n := range []*node{m.master, m.backup} {
@@ -178,7 +170,7 @@ func (m *farmCluster) foreignFlood(t *testing.T) {
 		flood := capture.StartFlood(m.client, capture.FloodOptions{
 			Sources: []netip.Addr{unknownHost}, Rate: 10_000, Payloads: [][]byte{advertOf(77, 255)},
 		})
-		time.Sleep(floodDuration())
+		time.Sleep(floodDuration)
 		for i, n := range []*node{m.master, m.backup} {
 			after := n.daemon.Usage()
 			share := float64(after.CPU-before[i].CPU) / float64(after.At.Sub(before[i].At))
@@ -210,9 +202,6 @@ func (m *farmCluster) foreignFlood(t *testing.T) {
 // never was MASTER, and adverts of a lower priority. The MASTER must answer no more often than it sends its own
 // adverts.
 func (m *farmCluster) answered(t *testing.T) {
-	if testing.Short() {
-		return // a guest that runs beside others cannot send as many
-	}
 	arp := capture.Start(m.client, "eth0", "arp and src host "+vip)
 	m.withoutElection(t, func() {
 		flood := capture.StartFlood(m.client, capture.FloodOptions{

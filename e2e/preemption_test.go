@@ -113,6 +113,7 @@ func TestPreemptWaitsForChecks(t *testing.T) {
 // Proves docs/operations.md: "A VIP that no director holds is taken at once."
 func TestPreemptNeedsAServer(t *testing.T) {
 	lab.Need(t, lab.IPVS)
+	lab.Long(t)
 	c, m := failedOver(t, shape{advert: relaxedAdvert.String(), check: "{type: tcp, interval: 1s, timeout: 500ms, fall: 2, rise: 2}"})
 	for _, n := range []*node{c.mysql1, c.mysql2} {
 		n.Link("eth0").Drop(lab.ToHost, "src host 10.77.0.2 and tcp")

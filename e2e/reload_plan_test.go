@@ -105,7 +105,7 @@ func diff(what string, removed, added, before, after []string) error {
 // `virtual_router_id`."
 func TestReloadIsOnePlan(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.LongForm(t)
+	lab.HasLongForm(t)
 	// Intervals long enough for a machine that stalls: this scenario judges reloads, not stalls.
 	c := newCluster(t, shape{
 		advert: "500ms", instance: "lease: 30s", scheduler: "wrr", weights: [2]int{3, 1},
@@ -215,7 +215,7 @@ func (c *cluster) downSince(name string) string {
 // a real server, so that no client is refused:"
 func TestTableBeforeANewVIP(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.LongForm(t)
+	lab.HasLongForm(t)
 	const other = "10.77.0.101"
 	c := newCluster(t, shape{advert: "100ms"})
 	c.answering()

@@ -40,6 +40,7 @@ type seed001 struct {
 // Proves docs/quickstart.md: "`lvs-master` takes the VIP back, unless `preempt: false` is set"
 func TestSeed001(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.MariaDB)
+	lab.HasLongForm(t)
 	s := &seed001{databases: newDatabases(t, seed001Shape(), mariadb.Options{})}
 	for _, step := range []struct {
 		name string
@@ -316,6 +317,7 @@ func (s *seed001) directorReturns(t *testing.T) {
 
 // directorReturnsWithoutPreempt: with preempt: false the returning director stays BACKUP.
 func (s *seed001) directorReturnsWithoutPreempt(t *testing.T) {
+	lab.LongPart(t)
 	without := seed001Shape()
 	without.noPreempt = true
 	without.check = mysqlCheck

@@ -47,21 +47,30 @@ func stallCluster(t *testing.T) *cluster {
 // stall: it waits for one more advert."
 func TestStall(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.LongForm(t)
+	lab.HasLongForm(t)
 	c := stallCluster(t)
-	lengths := []time.Duration{time.Second, 3 * time.Second}
+	lengths := []time.Duration{3 * time.Second}
 	machine := 1500 * time.Millisecond
 	if !testing.Short() {
-		lengths, machine = append(lengths, 10*time.Second, 60*time.Second), 10*time.Second
+		lengths, machine = []time.Duration{time.Second, 3 * time.Second, 10 * time.Second, 60 * time.Second}, 10*time.Second
 	}
 	for _, length := range lengths {
 		t.Run("MASTER stopped for "+length.String(), func(t *testing.T) { c.stallMaster(t, length) })
 	}
-	t.Run("BACKUP stopped for 1s", func(t *testing.T) { c.stallBackup(t, time.Second, false) })
+	t.Run("BACKUP stopped for 1s", func(t *testing.T) {
+		lab.LongPart(t)
+		c.stallBackup(t, time.Second, false)
+	})
 	t.Run("MASTER's machine paused for "+machine.String(), func(t *testing.T) { c.pauseMaster(t, machine) })
-	t.Run("BACKUP's machine paused for "+machine.String(), func(t *testing.T) { c.stallBackup(t, machine, true) })
+	t.Run("BACKUP's machine paused for "+machine.String(), func(t *testing.T) {
+		lab.LongPart(t)
+		c.stallBackup(t, machine, true)
+	})
 	c.backup.daemon.Stop()
-	t.Run("alone, stopped for 1s", func(t *testing.T) { c.stallAlone(t, time.Second) })
+	t.Run("alone, stopped for 1s", func(t *testing.T) {
+		lab.LongPart(t)
+		c.stallAlone(t, time.Second)
+	})
 	t.Run("alone, stopped beyond the lease", func(t *testing.T) { c.stallAlone(t, stallLease+time.Second) })
 }
 
@@ -207,17 +216,11 @@ func (c *cluster) stallAlone(t *testing.T, length time.Duration) {
 // (`Nice=-20`, `CPUWeight=10000`), so other processes that use all CPU have no effect."
 func TestBusyMachine(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.LongForm(t)
+	lab.Long(t)
 	c := stallCluster(t)
-	length := 3 * time.Second
-	if !testing.Short() {
-		length = 15 * time.Second
-	}
+	const length = 15 * time.Second
 	if worst, changes := c.loadCPU(t, length); worst > 2*stallTiming.advert || changes > 0 {
 		t.Errorf("an advert was %s late and there were %d changes of state while other processes used the CPU", worst-stallTiming.advert, changes)
-	}
-	if testing.Short() {
-		return
 	}
 	// Without the priority of its unit a director shares the CPU with the others and its adverts are late: that is
 	// logged, and only a single holder at the end is promised.

@@ -102,7 +102,7 @@ func (n *node) checkStateFile() error {
 // first start."
 func TestDeaths(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.LongForm(t)
+	lab.HasLongForm(t)
 	lab.AnyKernel(t)
 	random, times := seeded(t), 8
 	if !testing.Short() {

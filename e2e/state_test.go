@@ -86,7 +86,7 @@ var directoryFaults = []directoryFault{
 // replaced."
 func TestStateDirectory(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.LongForm(t)
+	lab.HasLongForm(t)
 	c := newCluster(t, shape{advert: "100ms", instance: "lease: 3s"})
 	untouched := addForeignServices(c.master)
 	for _, n := range []*node{c.master, c.mysql1} {

@@ -192,7 +192,7 @@ func outage(t *testing.T, p product, r timing, f fault) measure.Gap {
 // becomes BACKUP."
 func TestFailover(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	lab.LongForm(t)
+	lab.HasLongForm(t)
 	lab.AnyKernel(t)
 	for _, r := range []timing{{3, 100 * time.Millisecond}, {3, time.Second}} {
 		t.Run(r.String(), func(t *testing.T) {
@@ -258,6 +258,7 @@ func (c *cluster) judgeReturn(r timing, f fault) {
 func TestSplit(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.AnyKernel(t)
+	lab.HasLongForm(t)
 	for _, one := range []struct {
 		name   string
 		way    lab.Direction
@@ -267,6 +268,9 @@ func TestSplit(t *testing.T) {
 		{"adverts of the MASTER lost", lab.FromHost, 1},
 	} {
 		t.Run(one.name, func(t *testing.T) {
+			if one.way != lab.BothWays {
+				lab.LongPart(t)
+			}
 			c := servingCluster(t, lvsDirector, timing{3, time.Second})
 			time.Sleep(6 * time.Second) // until the winner no longer announces its own takeover
 			for trial := 1; trial <= one.trials && !c.splitAndHeal(one.way); trial++ {

@@ -77,7 +77,7 @@ func clusterFile(content string) systemd.File {
 // Proves docs/quickstart.md: "The daemon does not load kernel modules; the file in `modules-load.d` does."
 func TestUnitsAreSound(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Systemd)
-	lab.LongForm(t)
+	lab.HasLongForm(t)
 	c := newCluster(t, shape{})
 	s := c.master.underSystemd()
 	for _, unit := range []string{directorUnit, agentUnit} {
@@ -121,7 +121,7 @@ func TestUnitsAreSound(t *testing.T) {
 // shows what needs attention."
 func TestUnitsDirector(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Systemd)
-	lab.LongForm(t)
+	lab.HasLongForm(t)
 	// A long lease, so that a VIP that is gone soon was removed and did not expire.
 	c := newCluster(t, shape{
 		advert: "100ms", instance: "lease: 20s", check: "{type: tcp, interval: 500ms, timeout: 450ms, fall: 4, rise: 1}",
@@ -157,12 +157,22 @@ func TestUnitsDirector(t *testing.T) {
 	})
 	t.Run("reload", u.reload)
 	t.Run("kill -9", u.killed)
-	t.Run("kill -9, another file", u.killedBeforeAnotherFile)
-	t.Run("kill -9, broken file", u.killedBeforeABrokenFile)
-	t.Run("crash", u.crashed)
-	t.Run("SIGTERM", u.terminated)
+	for _, longer := range []struct {
+		name string
+		run  func(*testing.T)
+	}{
+		{"kill -9, another file", u.killedBeforeAnotherFile},
+		{"kill -9, broken file", u.killedBeforeABrokenFile},
+		{"crash", u.crashed},
+		{"SIGTERM", u.terminated},
+		{"watchdog", u.watchdog},
+	} {
+		t.Run(longer.name, func(t *testing.T) {
+			lab.LongPart(t)
+			longer.run(t)
+		})
+	}
 	t.Run("priorities", u.priorities)
-	t.Run("watchdog", u.watchdog)
 	t.Run("stop", func(t *testing.T) {
 		s.Systemctl("stop", directorUnit)
 		assertRestored(t, c.master.Host, before)

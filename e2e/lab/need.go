@@ -78,9 +78,9 @@ func Long(t testing.TB) {
 	}
 }
 
-// LongForm declares that a scenario has a longer form (`make soak`), and reports whether to run that: true without
+// HasLongForm declares that a scenario has a longer form (`make soak`), and reports whether to run that: true without
 // -short.
-func LongForm(t testing.TB) bool {
+func HasLongForm(t testing.TB) bool {
 	t.Helper()
 	t.Attr(suite.AttrLonger, "")
 	return !testing.Short()

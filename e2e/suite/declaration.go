@@ -130,7 +130,7 @@ func (s Scenario) Undeclared(ran Scenario) []string {
 	}{
 		{"lab.Exclusive", ran.Exclusive, s.Exclusive},
 		{"lab.Long", ran.Long, s.Long},
-		{"lab.LongForm", ran.Longer, s.Longer},
+		{"lab.HasLongForm", ran.Longer, s.Longer},
 		{"lab.Bench", ran.Bench, s.Bench},
 		{"lab.AnyKernel", ran.AnyKernel, s.AnyKernel},
 	} {
