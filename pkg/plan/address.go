@@ -11,6 +11,11 @@ import (
 // isVIP returns a function that reports whether an address is a VIP of one of the files. A VIP must never be a source
 // address.
 func isVIP(files ...*config.Config) func(netip.Addr) bool {
+	all := vipsOf(files...)
+	return func(a netip.Addr) bool { return all[a] }
+}
+
+func vipsOf(files ...*config.Config) map[netip.Addr]bool {
 	all := map[netip.Addr]bool{}
 	for _, cfg := range files {
 		for _, i := range cfg.Instances {
@@ -19,7 +24,7 @@ func isVIP(files ...*config.Config) func(netip.Addr) bool {
 			}
 		}
 	}
-	return func(a netip.Addr) bool { return all[a] }
+	return all
 }
 
 // records returns the VIPs of a file.

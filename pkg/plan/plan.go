@@ -118,7 +118,7 @@ func Of(in Inputs) Plan {
 	p.Node, _ = next.DirectorNamed(in.Node) // a file without this host is refused earlier
 	vip := isVIP(in.Config, next)
 	p.Links = in.links(p.Node, vip)
-	p.Checks, p.Sources = in.checks(), in.sources(p.Node, vip)
+	p.Checks, p.Sources = in.checks(), in.sources(p.Node, vipsOf(in.Config, next))
 	pools := p.Table.poolsOn()
 	for _, cfg := range in.Config.Instances {
 		i := in.instance(cfg, p.Link(segmentOf(cfg)))

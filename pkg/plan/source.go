@@ -11,22 +11,19 @@ import (
 // Sources chooses the source addresses of probes. It is never a VIP: only the MASTER would receive the answers. The zero
 // value knows no addresses.
 type Sources struct {
-	node  netip.Addr       // the director's own address in the file
-	own   []kernel.Address // those of this host that are no VIPs
-	vips  map[netip.Addr]bool
+	node  netip.Addr            // the director's own address in the file
+	own   []kernel.Address      // those of this host that are no VIPs
+	vips  map[netip.Addr]bool   // all of the files, so that one that this host adds is known at once
 	on    map[netip.Addr]string // the interface of each address
 	links map[string]kernel.Link
 }
 
-func (in Inputs) sources(node config.Director, vip func(netip.Addr) bool) Sources {
-	s := Sources{node: node.Address, vips: map[netip.Addr]bool{}, on: map[netip.Addr]string{}, links: make(map[string]kernel.Link, len(in.Links))}
+func (in Inputs) sources(node config.Director, vips map[netip.Addr]bool) Sources {
+	s := Sources{node: node.Address, vips: vips, on: map[netip.Addr]string{}, links: make(map[string]kernel.Link, len(in.Links))}
 	for _, a := range in.Addresses {
 		ip := a.Prefix.Addr()
 		s.on[ip] = a.Interface
-		switch {
-		case vip(ip):
-			s.vips[ip] = true
-		case a.Usable():
+		if !vips[ip] && a.Usable() {
 			s.own = append(s.own, a)
 		}
 	}

@@ -17,6 +17,7 @@ func TestSources(t *testing.T) {
 		kernel.Address{Interface: "eth0", Prefix: netip.MustParsePrefix("fd00:77::2/64"), Global: true, Tentative: true},
 	)
 	in.Config.Instances[1].VirtualAddresses = append(in.Config.Instances[1].VirtualAddresses, netip.MustParsePrefix("10.99.0.100/32"))
+	in.Config.Instances[1].VirtualAddresses = append(in.Config.Instances[1].VirtualAddresses, netip.MustParsePrefix("10.66.0.100/32"))
 	s := Of(in).Sources
 	for _, tt := range []struct{ name, chosen, want string }{
 		{"the other interface", "10.88.0.2", "10.88.0.2"},
@@ -24,6 +25,7 @@ func TestSources(t *testing.T) {
 		{"beside the director's own address", "10.77.0.9", "10.77.0.2"},
 		{"a VIP", "10.77.0.100", "invalid IP"},
 		{"a VIP of another interface", "10.99.0.100", "invalid IP"},
+		{"a VIP added a moment ago", "10.66.0.100", "invalid IP"},
 		{"this host", "127.0.0.1", "127.0.0.1"},
 		{"an address added a moment ago", "10.66.0.1", "10.66.0.1"},
 		{"IPv6", "fd00:88::2", "fd00:88::2"},
