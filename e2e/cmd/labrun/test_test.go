@@ -256,7 +256,7 @@ func fixtureOutput() []string {
 		`\nok   TestExclusive +\S+ s\n`,
 		`\nFAIL TestLeavesThings +\S+ s  left behind in the guest: mount /run/netns; mount /run/netns/left; process \d+ \(sleep 1000\); removed module dummy\n`,
 		`\nFAIL TestEndsTheGuest +\S+ s  its guest ended: [^~]*console output:\n[^~]*sysrq triggered crash`,
-		`\nFAIL TestAsksTooLate +\S+ s  not declared when it was planned: lab\.Longer`,
+		`\nFAIL TestAsksTooLate +\S+ s  not declared when it was planned: lab\.HasLongForm`,
 		`\nok   TestLonger +\S+ s\n`,
 		`\nok   TestParts +\S+ s\n`,
 		`\nslowest:\n( +\S+ s \(\S+ s in the guest\)  Test\w+\n){10}failed: `,
