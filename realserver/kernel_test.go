@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lvs-director/lvs-director/internal/dirtest"
 	"github.com/lvs-director/lvs-director/internal/require"
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
@@ -257,7 +258,7 @@ func TestKernelDR(t *testing.T) {
 	ip(t, "addr del 10.77.0.100/32 dev lo")
 	ip(t, "link set lo down")
 
-	d := startDaemon(t, t.TempDir(), cluster(config.DR))
+	d := startDaemon(t, dirtest.InMemory(t), cluster(config.DR))
 	if !hasAddress(t, "lo", vip+"/32") || n.whoHas(t, vip, quiet) || !n.whoHas(t, rip, patience) {
 		t.Error("after the start the VIP must be on lo and not answered, and the own address answered")
 	}
@@ -342,7 +343,7 @@ func TestKernelKillAndStart(t *testing.T) {
 	}
 	newRealServer(t)
 	setConf(t, "all/arp_ignore", "2")
-	dir := t.TempDir()
+	dir := dirtest.InMemory(t)
 	d := startDaemon(t, dir, cluster(config.DR))
 	state := readAll(t, dir)
 	if err := d.stop(); err != nil {
@@ -374,7 +375,7 @@ func TestKernelNAT(t *testing.T) {
 	}
 	newRealServer(t)
 	ip(t, "route add default via 10.77.0.254")
-	d := startDaemon(t, t.TempDir(), cluster(config.NAT))
+	d := startDaemon(t, dirtest.InMemory(t), cluster(config.NAT))
 	if got := strings.Join(d.Snapshot().Problems, "\n"); !strings.Contains(got, "10.77.0.254, which is not a director's address") {
 		t.Errorf("problems %q", got)
 	}
@@ -396,7 +397,7 @@ func TestKernelTUN(t *testing.T) {
 	// Requesting any tunnel makes the kernel load the module if it can; that creates tunl0.
 	_ = exec.Command("ip", "link", "add", "any", "type", "ipip", "local", rip, "remote", "10.77.0.5").Run()
 	if _, err := net.InterfaceByName("tunl0"); err != nil {
-		d := startDaemon(t, t.TempDir(), cluster(config.TUN))
+		d := startDaemon(t, dirtest.InMemory(t), cluster(config.TUN))
 		if got := strings.Join(d.Snapshot().Problems, "\n"); !strings.Contains(got, "load the kernel module ipip") {
 			t.Errorf("problems %q", got)
 		}
@@ -406,7 +407,7 @@ func TestKernelTUN(t *testing.T) {
 		require.Skip(t, require.IPIP, "no tunl0: the module ipip is not loaded")
 	}
 	setConf(t, "all/rp_filter", "1")
-	d := startDaemon(t, t.TempDir(), cluster(config.TUN))
+	d := startDaemon(t, dirtest.InMemory(t), cluster(config.TUN))
 	link, err := net.InterfaceByName("tunl0")
 	if err != nil || link.Flags&net.FlagUp == 0 || !hasAddress(t, "tunl0", vip+"/32") || conf(t, "tunl0/rp_filter") != "2" || conf(t, "eth0/arp_ignore") != "1" {
 		t.Errorf("tunl0 %+v (%v), rp_filter %s, eth0.arp_ignore %s", link, err, conf(t, "tunl0/rp_filter"), conf(t, "eth0/arp_ignore"))

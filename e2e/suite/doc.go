@@ -1,4 +1,4 @@
-// Package suite is the core of `labrun test`: what scenarios declare (with package lab's Need, Exclusive, Long, Longer,
+// Package suite is the core of `labrun test`: what scenarios declare (with package lab's Need, Exclusive, Long, HasLongForm,
 // AnyKernel), which scenario a guest runs next, and the report.
 //
 // A test binary is planned on the host machine: with PlanVariable set, its scenarios run only their declarations, and

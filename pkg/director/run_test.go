@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lvs-director/lvs-director/internal/dirtest"
 	"github.com/lvs-director/lvs-director/internal/require"
 	"github.com/lvs-director/lvs-director/pkg/clusterfile"
 	"github.com/lvs-director/lvs-director/pkg/config"
@@ -103,7 +104,10 @@ func (d *directing) isMaster(instances ...string) bool {
 	return n == len(instances)
 }
 
-func direct(t *testing.T, file string) *directing { t.Helper(); return directIn(t, t.TempDir(), file) }
+func direct(t *testing.T, file string) *directing {
+	t.Helper()
+	return directIn(t, dirtest.InMemory(t), file)
+}
 
 // directIn is direct with a state directory.
 func directIn(t *testing.T, stateDir, file string) *directing {
@@ -176,7 +180,7 @@ func TestLifeOfAnElectingDirector(t *testing.T) {
 	}
 	network(t)
 	ip(t, "addr add 10.77.0.100/32 dev eth0 valid_lft 60 preferred_lft 60") // an earlier run was killed
-	dir := t.TempDir()
+	dir := dirtest.InMemory(t)
 	l, err := statefile.Open(dir)
 	if err != nil {
 		t.Fatal(err)
