@@ -126,7 +126,7 @@ func fileMistakes() []mistake {
 		text("a keepalived.conf", anyPosition, func(string) string { return "vrrp_instance VI_1 {\n    state MASTER\n}\n" }),
 		text("two files in one", anyPosition, func(good string) string { return good + "---\n" + good }),
 		text("an ELF header before the text", anyPosition, func(good string) string { return "\x7fELF\x02\x01\x01" + good }),
-		text("3 MB", anyPosition, func(good string) string { return good + strings.Repeat("# padding\n", 300_000) }),
+		text("3 MB", `larger than 2 MiB`, func(good string) string { return good + strings.Repeat("# padding\n", 300_000) }),
 		replacedBy("missing", "no such file", func(string) error { return nil }),
 		replacedBy("a directory", "not a regular file", func(path string) error { return os.Mkdir(path, 0o700) }),
 		replacedBy("a dangling link", "no such file", func(path string) error { return os.Symlink(path+".absent", path) }),

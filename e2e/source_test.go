@@ -47,6 +47,7 @@ func TestProbesComeFromTheRoute(t *testing.T) {
 	arriving := capture.Start(server, "eth0", "tcp dst port 3306 and tcp[tcpflags] & tcp-syn != 0")
 	arriving.Wait(`10\.79\.0\.2\.\d+ > 10\.80\.0\.11\.3306`, soon)
 
+	lab.Eventually(t, soon, func() error { return holdsVIP(master) })
 	mark := master.daemon.Mark()
 	master.Run("ip", "route", "replace", "10.80.0.0/24", "via", "10.79.0.254", "src", "10.77.0.100")
 	lab.Consistently(t, outWithin, func() error { return tableHas(master, "10.80.0.11:3306") })

@@ -124,7 +124,7 @@ func (c *Checker) take(k *check, r health.Result, now time.Time) {
 	if k.id.Track && r.Code == health.NoNetwork {
 		r.Class = health.Bad
 	}
-	c.warn(k, r)
+	c.warn(k, r, now)
 	k.state, _ = k.state.Step(now, r)
 	k.answered = k.answered || !k.state.Undecided()
 	for _, user := range k.users {
@@ -133,13 +133,17 @@ func (c *Checker) take(k *check, r health.Result, now time.Time) {
 	c.lookReady()
 }
 
+// sameCodePause is the minimum time between two warnings about one check with the same code: causes may alternate, as an
+// unplugged cable makes some probes time out and others fail at once.
+const sameCodePause = time.Minute
+
 // warn logs a check that cannot be made, once for each cause.
-func (c *Checker) warn(k *check, r health.Result) {
-	same := r.Code == k.lastWarning.Code && r.Cause == k.lastWarning.Cause
+func (c *Checker) warn(k *check, r health.Result, now time.Time) {
+	same := r.Code == k.lastWarning.Code && (r.Cause == k.lastWarning.Cause || now.Sub(k.warned) < sameCodePause)
 	switch {
 	case r.Class == health.Unknown && !same:
 		c.log.Warn("check is inconclusive; the server's last state is kept", "server", k.names(), "code", string(r.Code), "cause", r.Cause)
-		k.lastWarning = r
+		k.lastWarning, k.warned = r, now
 	case r.Class != health.Unknown && k.lastWarning != health.Result{}:
 		c.log.Info("check works again", "server", k.names(), "cause", r.Cause)
 		k.lastWarning = health.Result{}

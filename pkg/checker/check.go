@@ -26,6 +26,7 @@ type check struct {
 	attempt     *attempt      // the running probe; nil: none. At most one runs
 	answered    bool          // there was a result since this check was set; for a Served server, enough to decide
 	lastWarning health.Result
+	warned      time.Time // when lastWarning was logged
 }
 
 // attempt is one run of a probe.

@@ -20,8 +20,9 @@ const (
 	// claimsBuffer is the receive buffer for about claimsKept packets, in bytes. The kernel doubles it; a small packet
 	// takes 832 bytes.
 	claimsBuffer = claimsKept * 832 / 2
-	// watchedMost is how many addresses a filter can compare: two instructions each, at most 4096 (BPF_MAXINSNS).
-	watchedMost = 2000
+	// watchedMost is how many addresses the filter compares, each in two instructions, which the kernel translates to at
+	// most four of 8 bytes. The old and the new filter must fit into net.core.optmem_max together, 20 KB before Linux 6.8.
+	watchedMost = 200
 
 	senderHardware = ethernetSize + 8
 	senderAddress  = ethernetSize + 14
