@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -35,6 +36,23 @@ func TestNoNetworkIsBadForTracks(t *testing.T) {
 		pass(4 * time.Second)
 		if v := c.Verdict(track.Subject); !v.Up || v.NoNetwork {
 			t.Errorf("the track, later: %+v", v)
+		}
+	})
+}
+
+// TestAlternatingCausesAreLoggedRarely: an unplugged cable makes some probes time out and others fail at once.
+func TestAlternatingCausesAreLoggedRarely(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+		causes := []string{"no answer within 500ms", "no route to host"}
+		n := 0
+		f.set(one, func(context.Context) health.Result {
+			n++
+			return health.Result{Code: health.NoNetwork, Class: health.Unknown, Cause: causes[n%2]}
+		})
+		c.Set([]Spec{spec("web/web1", one)})
+		pass(150 * time.Second)
+		if warned := d.Count("level=WARN"); warned != 3 {
+			t.Errorf("%d warnings in 150 s, want one a minute:\n%s", warned, d.String())
 		}
 	})
 }
