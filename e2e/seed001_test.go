@@ -205,7 +205,10 @@ func (s *seed001) failOver(t *testing.T, down time.Duration, fault func()) {
 	segment.Wait(`10\.77\.0\.2 > 224\.0\.0\.18`, soon)
 	begun := time.Now()
 	fault()
-	segment.Wait(s.backup.mac()+" > ff:ff:ff:ff:ff:ff.* "+vip, soon)
+	forms := []string{"Request who-has " + vip + " ", "Reply " + vip + " is-at " + s.backup.mac()}
+	for _, form := range forms {
+		segment.Wait(s.backup.mac()+" > ff:ff:ff:ff:ff:ff.*"+form, soon)
+	}
 	m.WaitAnswered("", soon)
 	gap := m.Stop().Since(begun).LongestGap()
 	packets := segment.Stop()
@@ -219,7 +222,7 @@ func (s *seed001) failOver(t *testing.T, down time.Duration, fault func()) {
 	if most := limit + 2*seedEvery; gap.Duration > most {
 		t.Errorf("longest gap %s, want at most %s", gap, most)
 	}
-	for _, form := range []string{"Request who-has " + vip + " ", "Reply " + vip + " is-at " + s.backup.mac()} {
+	for _, form := range forms {
 		if len(capture.Matching(announcements(packets, s.backup, begun, time.Now()), "> ff:ff:ff:ff:ff:ff.*"+form)) == 0 {
 			t.Errorf("no gratuitous ARP of the form %q from %s: %v", form, s.backup.Name, packets)
 		}
