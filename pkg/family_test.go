@@ -39,10 +39,8 @@ var allowed = map[string]struct {
 	"pkg/plan/address.go":       {[]string{"IPv4"}, "the order of addresses chooses the source in IPv4 only"},
 	"pkg/plan/link.go":          {[]string{"IPv4"}, "adverts come from a link-local address in IPv6 only (RFC 9568)"},
 
-	"pkg/kernel/vrrpsock/socket.go": {
-		[]string{"Is4", "As4", "IPv4", "Inet4Pktinfo", "PktInfo4", "SockaddrInet4"}, "refuses IPv6: ErrIPv6",
-	},
-	"pkg/kernel/vrrpsock/sample.go": {[]string{"AF_INET"}, "belongs to the socket above"},
+	"pkg/kernel/vrrpsock/wire.go":    {[]string{"IPv4"}, "chooses the wire of a family"},
+	"pkg/kernel/vrrpsock/socket4.go": {[]string{"As4", "AF_INET", "IPv4", "Inet4Pktinfo", "PktInfo4", "SockaddrInet4"}, "the wire of IPv4"},
 	"pkg/kernel/listen/listen.go": {
 		[]string{"AF_INET", "AddrFrom4", "IPv4Unspecified", "[4]byte"}, "the kernel's union of both families; one socket may serve both",
 	},

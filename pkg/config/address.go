@@ -78,7 +78,7 @@ func (v value) virtualAddress() netip.Prefix {
 
 // parseAddress is the one function that rejects IPv6. A valid file has IPv4 addresses only, but no later code relies on
 // that. What is still missing for IPv6:
-//   - the socket of its adverts (vrrpsock.ErrIPv6), and what announces a VIP (neigh.ErrNotIPv4);
+//   - what announces a VIP (neigh.ErrNotIPv4);
 //   - VIPs on a real server (package realserver, refusal);
 //   - in this package: patterns of the schema (ipv4Pattern, noMachine, loopback), a persistence.netmask of up to 128,
 //     messages for addresses with a zone, link-local and IPv4-mapped ones, and the rules that the addresses of an

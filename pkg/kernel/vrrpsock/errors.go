@@ -14,14 +14,16 @@ import (
 var (
 	// ErrNoMulticast means that the interface does not support multicast.
 	ErrNoMulticast = errors.New("the interface has no multicast: name the NIC that faces the other director")
-	// ErrIPv6 means that the address family of the segment is not IPv4.
-	ErrIPv6 = errors.New("VRRP over IPv6 is not supported yet")
+	// ErrNoFamily means that the segment has no address family.
+	ErrNoFamily = errors.New("neither IPv4 nor IPv6")
+	// ErrNoIPv6 means that the kernel does not do IPv6 on the interface.
+	ErrNoIPv6 = errors.New("the kernel has no IPv6 on the interface: its MTU must be at least 1280, and IPv6 not be disabled on the kernel's command line")
 	// ErrNoGroup means that the destination of an advert is not the multicast group of its family.
 	ErrNoGroup = errors.New("adverts go to the multicast group only: unicast is not supported yet")
 	// errNotPermitted means that the process may not open a raw socket or set its priority.
 	errNotPermitted = fmt.Errorf("%w: needs CAP_NET_RAW and CAP_NET_ADMIN, run as root or grant them in the service unit", kernel.ErrNotPermitted)
 	// ErrFiltered means that a packet filter of this host dropped an advert.
-	ErrFiltered = errors.New("a packet filter of this host forbids it (allow IP protocol 112 to 224.0.0.18 in nftables or iptables)")
+	ErrFiltered = errors.New("a packet filter of this host forbids it (allow IP protocol 112 in the output of nftables or iptables)")
 	// ErrNoSource means that an advert could not be sent from this source: it is not an address of this host, or the
 	// interface is down.
 	ErrNoSource = errors.New("the source is not an address of this host or the interface is down (see: ip addr)")
@@ -35,6 +37,8 @@ func translate(err error) error {
 		return errNotPermitted
 	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
 		return kernel.ErrNoInterface
+	case errors.Is(err, unix.EAFNOSUPPORT):
+		return ErrNoIPv6
 	case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EADDRNOTAVAIL):
 		return ErrNoSource
 	case errors.Is(err, net.ErrClosed):

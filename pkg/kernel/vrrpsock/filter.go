@@ -12,10 +12,8 @@ import (
 // everything is the accepted length that a filter returns to pass a whole packet: no packet is longer.
 const everything = 0xffff
 
-// program returns a classic BPF program (Documentation/networking/filter.rst) that distinguishes the adverts of the
-// given virtual routers, by TTL 255 and VRID, from all other packets. It returns ours or others as the accepted length.
-// A raw socket's filter sees the packet from its IP header on. A packet that is too short counts as other.
-func program(vrids []uint8, ours, others uint32) []unix.SockFilter {
+// program4: a raw socket's filter of IPv4 sees the packet from its IP header on.
+func program4(vrids []uint8, ours, others uint32) []unix.SockFilter {
 	const (
 		ttlOffset = 8
 		least     = headerSize + 2 // up to the VRID
@@ -30,6 +28,11 @@ func program(vrids []uint8, ours, others uint32) []unix.SockFilter {
 		{Code: unix.BPF_LDX | unix.BPF_B | unix.BPF_MSH}, // X: the length of the IP header
 		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_IND, K: 1},
 	}
+	return append(p, oneOf(vrids, ours, others)...)
+}
+
+// oneOf is the end of a program that has loaded a VRID.
+func oneOf(vrids []uint8, ours, others uint32) (p []unix.SockFilter) {
 	for i, vrid := range vrids { // at most 255, the maximum jump offset
 		p = append(p, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: uint32(vrid), Jt: uint8(len(vrids) - i)})
 	}
@@ -64,12 +67,12 @@ func (s *Socket) filter(vrids []uint8) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var failed error
-	err := s.raw.Control(func(fd uintptr) { failed = attach(int(fd), program(vrids, everything, 0)) })
+	err := s.raw.Control(func(fd uintptr) { failed = attach(int(fd), s.program(vrids, everything, 0)) })
 	if err != nil {
 		return err
 	}
 	if failed == nil {
-		failed = s.others.exclude(s.iface, vrids)
+		failed = s.others.exclude(s.wire, s.iface, vrids)
 	}
 	if failed != nil { // receiving everything is better than filtering out packets that are not counted
 		_ = s.raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0) })

@@ -17,41 +17,31 @@ import (
 // The content is not checked; a payload longer than any advert is truncated somewhere beyond that length. The caller
 // owns the payloads. After a stall of its process the caller gets the adverts that the peers sent in the meantime.
 //
-// Errors: net.ErrClosed, and other errors of recvfrom(2); the datagrams read before the error are returned with it.
+// Errors: net.ErrClosed, and other errors of recvmsg(2); the datagrams read before the error are returned with it.
 func (s *Socket) Pending() ([]vrrp.Datagram, error) {
 	var pending []vrrp.Datagram
 	b := make([]byte, bufferSize)
 	for len(pending) < pendingLimit {
-		var n int
+		var d vrrp.Datagram
 		var failed error
 		// Control instead of Read: it does not block on a Wait in another goroutine, and the read deadline does not
 		// apply.
-		err := s.raw.Control(func(fd uintptr) { n, failed = receive(int(fd), b) })
+		err := s.raw.Control(func(fd uintptr) { d, failed = s.receive(int(fd), b) })
 		if failed == unix.EAGAIN {
 			return pending, nil
 		}
 		if err = errors.Join(err, failed); err != nil {
 			return pending, fmt.Errorf("read VRRP socket on %s: %w", s.iface, translate(err))
 		}
-		pending = append(pending, parseCopy(b[:n]))
+		pending = append(pending, ownPayload(d))
 	}
 	return pending, nil
 }
 
-// parseCopy is parse for a buffer that is reused.
-func parseCopy(b []byte) vrrp.Datagram {
-	d := parse(b)
+// ownPayload copies the payload out of a buffer that is reused.
+func ownPayload(d vrrp.Datagram) vrrp.Datagram {
 	d.Payload = bytes.Clone(d.Payload)
 	return d
-}
-
-func receive(fd int, b []byte) (n int, err error) {
-	for {
-		n, _, err = unix.Recvfrom(fd, b, unix.MSG_DONTWAIT)
-		if err != unix.EINTR {
-			return max(n, 0), err
-		}
-	}
 }
 
 func (s *Socket) checkDue(now time.Time) bool {

@@ -22,14 +22,15 @@ const (
 // others is a second socket that receives the packets that the filter of the first one excludes. Its queue is small:
 // packets that overflow it in a flood are only counted. It is guarded by the Socket's lock.
 type others struct {
+	wire wire
 	fd   int    // 0: not open. Not in the runtime's poller, because it is never waited for
 	last uint32 // the kernel's count of dropped packets at the last call; it wraps around
 }
 
 // exclude opens the socket, unless it is open, and makes it receive everything except the adverts of the virtual
 // routers.
-func (o *others) exclude(iface string, vrids []uint8) error {
-	inverse := program(vrids, 0, everything)
+func (o *others) exclude(w wire, iface string, vrids []uint8) error {
+	inverse := w.program(vrids, 0, everything)
 	if o.fd != 0 {
 		return attach(o.fd, inverse)
 	}
@@ -37,20 +38,20 @@ func (o *others) exclude(iface string, vrids []uint8) error {
 	if err != nil {
 		return err
 	}
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
+	fd, err := unix.Socket(w.domain, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
 	if err != nil {
 		return os.NewSyscallError("socket", err)
 	}
 	err = attach(fd, inverse)
 	if err == nil {
-		err = configure(fd, ifi)
+		err = w.configure(fd, ifi)
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, sampleBuffer) // a larger buffer only costs time
 	}
 	if err != nil {
 		_ = unix.Close(fd)
 		return err
 	}
-	o.fd = fd
+	o.wire, o.fd = w, fd
 	return nil
 }
 
@@ -61,11 +62,11 @@ func (o *others) take() (seen []vrrp.Datagram, unseen uint64) {
 	}
 	b := make([]byte, bufferSize)
 	for len(seen) < sampleSize {
-		n, err := receive(o.fd, b)
+		d, err := o.wire.receive(o.fd, b)
 		if err != nil {
 			break // empty, or broken like the first socket, which reports it
 		}
-		seen = append(seen, parseCopy(b[:n]))
+		seen = append(seen, ownPayload(d))
 	}
 	if now, err := dropped(o.fd); err == nil {
 		unseen = uint64(now - o.last)

@@ -45,6 +45,7 @@ const (
 // Socket sends and receives adverts on one segment. One goroutine may call Wait while others send; Pending and Close
 // may be called at any time.
 type Socket struct {
+	wire
 	conn  *net.IPConn
 	raw   syscall.RawConn
 	iface string
@@ -59,7 +60,7 @@ type Socket struct {
 // Open opens a socket on the segment's interface and joins the group of the address family. The interface may be down
 // or have no address. The caller must close the socket.
 //
-// Errors: ErrIPv6, kernel.ErrNoInterface, ErrNoMulticast, kernel.ErrNotPermitted.
+// Errors: ErrNoFamily, kernel.ErrNoInterface, ErrNoMulticast, ErrNoIPv6, kernel.ErrNotPermitted.
 func Open(on vrrp.Segment) (*Socket, error) {
 	s, err := open(on)
 	if err != nil {
@@ -69,8 +70,9 @@ func Open(on vrrp.Segment) (*Socket, error) {
 }
 
 func open(on vrrp.Segment) (*Socket, error) {
-	if on.Family != kernel.IPv4 {
-		return nil, ErrIPv6
+	w, known := wireOf(on.Family)
+	if !known {
+		return nil, ErrNoFamily
 	}
 	ifi, err := net.InterfaceByName(on.Interface)
 	if err != nil {
@@ -81,17 +83,17 @@ func open(on vrrp.Segment) (*Socket, error) {
 	}
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		var failed error
-		if err := c.Control(func(fd uintptr) { failed = configure(int(fd), ifi) }); err != nil {
+		if err := c.Control(func(fd uintptr) { failed = w.configure(int(fd), ifi) }); err != nil {
 			return err
 		}
 		return failed
 	}}
 	// This neither resolves names nor blocks, so there is nothing to cancel.
-	conn, err := config.ListenPacket(context.Background(), fmt.Sprintf("ip4:%d", protocol), "0.0.0.0")
+	conn, err := config.ListenPacket(context.Background(), w.network, w.any)
 	if err != nil {
 		return nil, err
 	}
-	s := &Socket{conn: conn.(*net.IPConn), iface: on.Interface, index: ifi.Index, group: vrrp.Group(on.Family)}
+	s := &Socket{wire: w, conn: conn.(*net.IPConn), iface: on.Interface, index: ifi.Index, group: vrrp.Group(on.Family)}
 	if s.raw, err = s.conn.SyscallConn(); err != nil {
 		_ = conn.Close()
 		return nil, err
@@ -101,20 +103,12 @@ func open(on vrrp.Segment) (*Socket, error) {
 
 // configure prepares the socket before it receives anything. IP_TOS resets the priority (Linux net/ipv4/ip_sockglue.c,
 // __ip_sock_set_tos), so SO_PRIORITY comes after it.
-func configure(fd int, ifi *net.Interface) error {
+func (w wire) configure(fd int, ifi *net.Interface) error {
 	if err := unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, ifi.Name); err != nil {
 		return os.NewSyscallError("setsockopt SO_BINDTODEVICE", err)
 	}
-	for _, o := range []struct {
-		name                string
-		level, opt, setting int
-	}{
-		{"IP_MULTICAST_ALL", unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0},
-		{"IP_MULTICAST_LOOP", unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 0},
-		{"IP_MULTICAST_TTL", unix.IPPROTO_IP, unix.IP_MULTICAST_TTL, ttl},
-		{"IP_TOS", unix.IPPROTO_IP, unix.IP_TOS, tos},
-		{"SO_PRIORITY", unix.SOL_SOCKET, unix.SO_PRIORITY, priority},
-	} {
+	last := option{"SO_PRIORITY", unix.SOL_SOCKET, unix.SO_PRIORITY, priority}
+	for _, o := range append(w.options, last) {
 		if err := unix.SetsockoptInt(fd, o.level, o.opt, o.setting); err != nil {
 			return os.NewSyscallError("setsockopt "+o.name, err)
 		}
@@ -123,9 +117,7 @@ func configure(fd int, ifi *net.Interface) error {
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
 	}
-	membership := &unix.IPMreqn{Multiaddr: vrrp.Group(kernel.IPv4).As4(), Ifindex: int32(ifi.Index)}
-	return os.NewSyscallError("setsockopt IP_ADD_MEMBERSHIP",
-		unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, membership))
+	return w.join(fd, ifi.Index)
 }
 
 // Close releases the socket and leaves the group. A Wait in progress returns net.ErrClosed. Close may be called more
@@ -155,15 +147,14 @@ func (s *Socket) Send(payload []byte, source, destination netip.Addr) error {
 
 func (s *Socket) send(payload []byte, source, destination netip.Addr) error {
 	// With an unspecified source the kernel would choose one.
-	if !source.Is4() || source.IsUnspecified() || source.IsMulticast() {
+	if kernel.FamilyOf(source) != s.family || source.IsUnspecified() || source.IsMulticast() {
 		return ErrNoSource
 	}
 	// Another host would need IP_TTL, which is not set: adverts must leave with a TTL of 255.
 	if destination != s.group {
 		return ErrNoGroup
 	}
-	oob := unix.PktInfo4(&unix.Inet4Pktinfo{Ifindex: int32(s.index), Spec_dst: source.As4()})
-	to := &unix.SockaddrInet4{Addr: destination.As4()}
+	oob, to := s.address(s.index, source, destination)
 	var failed error
 	try := func(fd uintptr) bool {
 		_, failed = unix.SendmsgN(int(fd), payload, oob, to, unix.MSG_DONTWAIT)
@@ -183,6 +174,8 @@ func (s *Socket) send(payload []byte, source, destination netip.Addr) error {
 		return translate(err)
 	case failed == unix.EPERM:
 		return ErrFiltered
+	case failed == unix.EINVAL && s.family == kernel.IPv6:
+		return ErrNoSource // not a usable address of the interface (ip6_datagram_send_ctl in net/ipv6/datagram.c)
 	case failed != nil:
 		return translate(os.NewSyscallError("sendmsg", failed))
 	}

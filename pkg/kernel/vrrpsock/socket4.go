@@ -1,0 +1,45 @@
+package vrrpsock
+
+import (
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
+)
+
+func ipv4() wire {
+	return wire{
+		family: kernel.IPv4, network: "ip4:112", any: "0.0.0.0", domain: unix.AF_INET,
+		options: []option{
+			{"IP_MULTICAST_ALL", unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0},
+			{"IP_MULTICAST_LOOP", unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 0},
+			{"IP_MULTICAST_TTL", unix.IPPROTO_IP, unix.IP_MULTICAST_TTL, ttl},
+			{"IP_TOS", unix.IPPROTO_IP, unix.IP_TOS, tos},
+		},
+		join: join4, program: program4, receive: receive4, address: address4,
+	}
+}
+
+func join4(fd, index int) error {
+	membership := &unix.IPMreqn{Multiaddr: vrrp.Group(kernel.IPv4).As4(), Ifindex: int32(index)}
+	return os.NewSyscallError("setsockopt IP_ADD_MEMBERSHIP",
+		unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, membership))
+}
+
+// receive4 reads a packet as raw sockets of IPv4 deliver it, with its header (raw(7)).
+func receive4(fd int, b []byte) (vrrp.Datagram, error) {
+	for {
+		n, _, err := unix.Recvfrom(fd, b, unix.MSG_DONTWAIT)
+		if err != unix.EINTR {
+			return parse(b[:max(n, 0)]), err
+		}
+	}
+}
+
+func address4(index int, source, destination netip.Addr) ([]byte, unix.Sockaddr) {
+	oob := unix.PktInfo4(&unix.Inet4Pktinfo{Ifindex: int32(index), Spec_dst: source.As4()})
+	return oob, &unix.SockaddrInet4{Addr: destination.As4()}
+}
