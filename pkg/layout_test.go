@@ -20,9 +20,9 @@ var layers = []struct {
 	ordered  bool
 	packages []string
 }{
-	{"pure", true, []string{"pkg/kernel", "pkg/config", "pkg/vrrp", "pkg/lvs", "pkg/health", "pkg/plan", "pkg/event", "pkg/problem", "pkg/status", "pkg/version"}},
+	{"pure", true, []string{"pkg/kernel", "pkg/config", "pkg/vrrp", "pkg/bfd", "pkg/lvs", "pkg/health", "pkg/plan", "pkg/event", "pkg/problem", "pkg/status", "pkg/version"}},
 	{"effects", false, []string{
-		"pkg/kernel/addr", "pkg/kernel/clock", "pkg/kernel/firewall", "pkg/kernel/ipvs", "pkg/kernel/listen", "pkg/kernel/neigh", "pkg/kernel/rolelock", "pkg/kernel/route", "pkg/kernel/sysctl", "pkg/kernel/vrrpsock",
+		"pkg/kernel/addr", "pkg/kernel/bfdsock", "pkg/kernel/clock", "pkg/kernel/firewall", "pkg/kernel/ipvs", "pkg/kernel/listen", "pkg/kernel/neigh", "pkg/kernel/rolelock", "pkg/kernel/route", "pkg/kernel/sysctl", "pkg/kernel/vrrpsock",
 		"pkg/probe", "pkg/statefile", "pkg/clusterfile",
 	}},
 	{"loops", true, []string{"pkg/heartbeat", "pkg/task", "pkg/journal", "pkg/election", "pkg/checker", "pkg/reconcile", "pkg/director", "pkg/host", "realserver"}},
