@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"syscall"
+	"os"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -19,61 +19,38 @@ var (
 	errRejectedThere = errors.New("rejected by another host")
 )
 
-// errorQueue is the error queue of the socket of a dial (IP_RECVERR in ip(7)). It keeps the ICMP errors with their
-// senders. The net package closes the socket of a failed dial, so that this is a duplicate of its descriptor. Linux
-// before 5.8 queues no ICMP errors for TCP: then the queue is empty.
-type errorQueue struct {
-	fd   int // 0: none
-	ipv6 bool
+// enableErrorQueue switches the error queue of a socket on or off (IP_RECVERR in ip(7)). It keeps the ICMP errors with
+// their senders. Linux before 5.8 queues no ICMP errors for TCP: then the queue is empty.
+func enableErrorQueue(fd int, ipv6 bool, value int) error {
+	if ipv6 {
+		return unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_RECVERR, value)
+	}
+	return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_RECVERR, value)
 }
 
-// open is called for each socket of the dial: the net package makes a second one if the first connected to itself.
-// Without a descriptor for the duplicate the dial works, but its queue is not read.
-func (q *errorQueue) open(network string, c syscall.RawConn) error {
-	q.close()
-	q.ipv6 = network == "tcp6"
+// ignoreICMP switches the error queue off, because with it any ICMP error would end the connection.
+func (c *conn) ignoreICMP() error {
 	var err error
-	if cerr := c.Control(func(socket uintptr) {
-		fd, dupErr := unix.FcntlInt(socket, unix.F_DUPFD_CLOEXEC, 3)
-		if dupErr != nil {
-			return
-		}
-		q.fd = fd
-		err = q.enable(1)
-	}); cerr != nil {
+	if cerr := c.raw.Control(func(fd uintptr) { err = enableErrorQueue(int(fd), c.remote.IP.To4() == nil, 0) }); cerr != nil {
 		return cerr
 	}
-	return err
-}
-
-func (q *errorQueue) enable(value int) error {
-	if q.ipv6 {
-		return unix.SetsockoptInt(q.fd, unix.SOL_IPV6, unix.IPV6_RECVERR, value)
-	}
-	return unix.SetsockoptInt(q.fd, unix.SOL_IP, unix.IP_RECVERR, value)
-}
-
-// close releases the socket. It switches the queue off, because with it any ICMP error would end the connection.
-func (q *errorQueue) close() {
-	if q.fd == 0 {
-		return
-	}
-	_ = q.enable(0) // of no importance after a failed dial
-	_ = unix.Close(q.fd)
-	q.fd = 0
+	return os.NewSyscallError("setsockopt IP_RECVERR", err)
 }
 
 // explain adds to the error of a dial who sent the ICMP errors of the queue. If several hosts did, this machine counts,
 // because then nothing shows that the server is at fault.
-func (q *errorQueue) explain(failure error) error {
-	if q.fd == 0 {
-		return failure
-	}
+func (c *conn) explain(failure error) error {
+	explained := failure
+	_ = c.raw.Control(func(fd uintptr) { explained = explain(int(fd), failure) })
+	return explained
+}
+
+func explain(fd int, failure error) error {
 	explained := failure
 	var packet [1]byte
 	var oob [256]byte
 	for range 64 { // there is one for each SYN
-		_, n, _, _, err := unix.Recvmsg(q.fd, packet[:], oob[:], unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
+		_, n, _, _, err := unix.Recvmsg(fd, packet[:], oob[:], unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
 		if err != nil {
 			return explained
 		}

@@ -239,11 +239,7 @@ func TestErrorQueueIsOffAfterTheDial(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		raw, err := conn.(*net.TCPConn).SyscallConn()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := raw.Control(func(fd uintptr) {
+		if err := conn.raw.Control(func(fd uintptr) {
 			level, option := unix.SOL_IP, unix.IP_RECVERR
 			if address == "[::1]:0" {
 				level, option = unix.SOL_IPV6, unix.IPV6_RECVERR

@@ -3,18 +3,14 @@ package probe
 import (
 	"context"
 	"errors"
-	"net"
 	"net/netip"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/health"
-	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 // Result is the outcome of a probe.
@@ -110,53 +106,6 @@ func round(d time.Duration) time.Duration {
 	default:
 		return d.Round(10 * time.Microsecond)
 	}
-}
-
-// errOtherFamily: no packet to the target can have this source.
-var errOtherFamily = errors.New("the source address is not of the target's family")
-
-// errNoAddress prevents a name lookup for a missing address.
-var errNoAddress = errors.New("no address to check")
-
-func dial(ctx context.Context, t Target) (net.Conn, error) {
-	if !t.Address.IsValid() {
-		return nil, errNoAddress
-	}
-	if t.Source.IsValid() && kernel.FamilyOf(t.Source) != kernel.FamilyOf(t.Address.Addr()) {
-		return nil, errOtherFamily
-	}
-	var queue errorQueue
-	defer queue.close()
-	d := net.Dialer{KeepAlive: -1} // a probe ends long before a keepalive would be sent
-	if t.Source.IsValid() {
-		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(t.Source, 0))
-	}
-	d.Control = func(network, _ string, c syscall.RawConn) error {
-		if t.Source.IsValid() {
-			if err := lateBind(c); err != nil {
-				return err
-			}
-		}
-		return queue.open(network, c)
-	}
-	conn, err := d.DialContext(ctx, "tcp", t.Address.String())
-	if err != nil {
-		return nil, queue.explain(err)
-	}
-	return conn, nil
-}
-
-// lateBind makes bind(2) set only the address and leaves the port to connect(2), which can use the same port for
-// different servers. Without it the probes of all servers share one set of 28 000 ports, each of which is unavailable
-// for 60 s in TIME_WAIT.
-func lateBind(c syscall.RawConn) error {
-	var err error
-	if cerr := c.Control(func(fd uintptr) {
-		err = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
-	}); cerr != nil {
-		return cerr
-	}
-	return err
 }
 
 // printable makes a server's text suitable for a log line: without control characters and of limited length.

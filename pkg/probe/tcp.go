@@ -16,7 +16,7 @@ func (p *prober) TCP(config.TCPCheck) { p.result = TCP(p.ctx, p.target) }
 // blocks the director: use the MySQL probe there.
 func TCP(ctx context.Context, t Target) Result {
 	watch := start(ctx, "tcp")
-	conn, err := dial(ctx, t)
+	conn, err := reach(ctx, t)
 	if err != nil {
 		return watch.failed("dial", t.Address, err)
 	}

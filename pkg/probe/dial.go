@@ -1,0 +1,186 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+)
+
+// errOtherFamily: no packet to the target can have this source.
+var errOtherFamily = errors.New("the source address is not of the target's family")
+
+// errNoAddress prevents a system call for a missing address.
+var errNoAddress = errors.New("no address to check")
+
+// dialAttempts limits how often a dial is repeated that connected to itself. See net.selfConnect.
+const dialAttempts = 3
+
+// conn is a TCP connection. The net package would make five more system calls for each probe: it asks for both addresses
+// and the error, sets TCP_NODELAY, and gives no access to the error queue of a failed dial except by a duplicate of the
+// descriptor.
+type conn struct {
+	*os.File
+	raw           syscallConn
+	local, remote *net.TCPAddr
+}
+
+// syscallConn is the part of syscall.RawConn that is used.
+type syscallConn interface {
+	Control(func(fd uintptr)) error
+	Write(func(fd uintptr) (done bool)) error
+}
+
+// LocalAddr implements net.Conn. The port is not known.
+func (c *conn) LocalAddr() net.Addr { return c.local }
+
+// RemoteAddr implements net.Conn.
+func (c *conn) RemoteAddr() net.Addr { return c.remote }
+
+// dial connects to a target, for a check that talks to it.
+func dial(ctx context.Context, t Target) (*conn, error) {
+	c, err := reach(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.ignoreICMP(); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// reach connects to a target. Any ICMP error ends its connection: one that the sender forged, too.
+func reach(ctx context.Context, t Target) (*conn, error) {
+	t.Address = netip.AddrPortFrom(t.Address.Addr().Unmap(), t.Address.Port())
+	switch {
+	case !t.Address.IsValid():
+		return nil, errNoAddress
+	case t.Source.IsValid() && kernel.FamilyOf(t.Source) != kernel.FamilyOf(t.Address.Addr()):
+		return nil, errOtherFamily
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	}
+	for attempt := 1; ; attempt++ {
+		c, err := connect(ctx, t)
+		if err != nil || !c.toItself(t) || attempt == dialAttempts {
+			return c, err
+		}
+		_ = c.Close()
+	}
+}
+
+func connect(ctx context.Context, t Target) (*conn, error) {
+	family := unix.AF_INET
+	if t.Address.Addr().Is6() {
+		family = unix.AF_INET6
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	target := sockaddr(t.Address)
+	if err = prepare(fd, t); err == nil {
+		err = begun(unix.Connect(fd, target))
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		return nil, err
+	}
+	// The poller is told about the socket only now: before connect(2) it would report it as writable.
+	c := &conn{
+		File: os.NewFile(uintptr(fd), t.Address.String()), remote: net.TCPAddrFromAddrPort(t.Address),
+		local: net.TCPAddrFromAddrPort(netip.AddrPortFrom(t.Source, 0)),
+	}
+	if c.raw, err = c.SyscallConn(); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	if err := c.await(ctx, target); err != nil {
+		err = c.explain(err)
+		_ = c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// begun returns nil if connect(2) has begun.
+func begun(err error) error {
+	if err == unix.EINPROGRESS || err == unix.EINTR {
+		return nil
+	}
+	return os.NewSyscallError("connect", err)
+}
+
+// await waits until the connection is established. connect(2) tells the state of a connection when it is called again.
+func (c *conn) await(ctx context.Context, target unix.Sockaddr) error {
+	release := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
+	defer release()
+	var failed error
+	err := c.raw.Write(func(fd uintptr) bool {
+		failed = unix.Connect(int(fd), target)
+		return failed != unix.EALREADY && failed != unix.EINPROGRESS && failed != unix.EINTR
+	})
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return err
+	case failed == unix.EISCONN:
+		return nil
+	default:
+		return os.NewSyscallError("connect", failed)
+	}
+}
+
+// prepare sets the source of a socket and switches its error queue on.
+//
+// With IP_BIND_ADDRESS_NO_PORT, bind(2) sets only the address and leaves the port to connect(2), which can use the same
+// port for different servers. Without it the probes of all servers share one set of 28 000 ports, each of which is
+// unavailable for 60 s in TIME_WAIT.
+func prepare(fd int, t Target) error {
+	if err := enableErrorQueue(fd, t.Address.Addr().Is6(), 1); err != nil {
+		return os.NewSyscallError("setsockopt IP_RECVERR", err)
+	}
+	if !t.Source.IsValid() {
+		return nil
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
+		return os.NewSyscallError("setsockopt IP_BIND_ADDRESS_NO_PORT", err)
+	}
+	return os.NewSyscallError("bind", unix.Bind(fd, sockaddr(netip.AddrPortFrom(t.Source, 0))))
+}
+
+// toItself reports whether the connection is one to its own port, which the kernel makes if nothing listens on the
+// target, an address of this machine, and the source port happens to be the same.
+func (c *conn) toItself(t Target) bool {
+	if t.Source.IsValid() && t.Source.Unmap() != t.Address.Addr() {
+		return false
+	}
+	var own unix.Sockaddr
+	var err error
+	if cerr := c.raw.Control(func(fd uintptr) { own, err = unix.Getsockname(int(fd)) }); cerr != nil || err != nil {
+		return false
+	}
+	switch own := own.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(own.Addr), uint16(own.Port)) == t.Address
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(own.Addr), uint16(own.Port)) == t.Address
+	default:
+		return false
+	}
+}
+
+func sockaddr(a netip.AddrPort) unix.Sockaddr {
+	if ip := a.Addr().Unmap(); ip.Is4() {
+		return &unix.SockaddrInet4{Addr: ip.As4(), Port: int(a.Port())}
+	}
+	return &unix.SockaddrInet6{Addr: a.Addr().As16(), Port: int(a.Port())}
+}
