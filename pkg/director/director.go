@@ -53,7 +53,7 @@ type Director struct {
 	reloading sync.Mutex // held by Reload, so that the file read last is applied last
 	loops     task.Published[*loops]
 	plan      task.Published[plan.Plan]
-	sources   task.Published[plan.Sources] // of the newest plan, also while it is being applied
+	sources   task.Published[*sources] // of the newest plan, also while it is being applied
 	problems  *problemMonitor
 
 	// Owned by the goroutine of Run; others use commands.

@@ -40,6 +40,8 @@ type fakeKernel struct {
 	answers   map[netip.Addr]health.Result // results of probes; other servers are up
 	probed    map[netip.Addr]netip.Addr    // the source of the last probe of each server
 	routes    map[netip.Addr]netip.Addr    // the preferred source of the route to a server
+	lookups   int                          // of routes
+	strict    bool                         // a probe from another source than that of the route gets no answer
 	sockets   map[string]*fakeSocket       // by segment, the newest
 	claimedBy map[string]string            // the hardware address of another machine that claims an address
 	opened    int                          // handles, sockets and tables that are open
@@ -302,6 +304,7 @@ func (k *fakeKernel) Source(target netip.AddrPort) (netip.Addr, error) {
 	if len(k.addresses) == 0 {
 		return netip.Addr{}, os.NewSyscallError("connect", syscall.ENETUNREACH)
 	}
+	k.lookups++
 	if preferred, told := k.routes[target.Addr()]; told {
 		return preferred, nil
 	}
@@ -327,11 +330,17 @@ func (k *fakeKernel) RouteInterface(to netip.Addr) (string, error) {
 	return cmp.Or(k.route, interfaceOf(to, k.addresses)), nil
 }
 
-func (k *fakeKernel) Probe(_ context.Context, t probe.Target) probe.Result {
+func (k *fakeKernel) Probe(ctx context.Context, t probe.Target) probe.Result {
 	k.mu.Lock()
 	k.probed[t.Address.Addr()] = t.Source
 	r, told := k.answers[t.Address.Addr()]
+	preferred, known := k.routes[t.Address.Addr()]
+	lost := k.strict && known && t.Source != preferred
 	k.mu.Unlock()
+	if lost {
+		<-ctx.Done()
+		return health.Result{Code: health.Timeout, Class: health.Bad, Cause: "tcp: no answer"}
+	}
 	if told {
 		time.Sleep(r.Took)
 		return r
@@ -590,3 +599,10 @@ func balancing(name, vip, forward string, servers ...string) string {
 }
 
 const virtualServers = "virtual_servers:\n"
+
+// lookedUp is the number of look-ups of routes.
+func (k *fakeKernel) lookedUp() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.lookups
+}

@@ -3,6 +3,7 @@ package director
 import (
 	"context"
 	"net/netip"
+	"sync"
 
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
@@ -10,14 +11,65 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/probe"
 )
 
+// routeUses is for how many probes the source that the kernel has chosen for a target is used: it does not report all
+// changes of routes and policy rules, and to ask it costs as much as half a probe.
+const routeUses = 16
+
+// sources are the sources of probes, with those that the kernel has chosen lately. They are replaced when an address, an
+// interface or the cluster file changes.
+type sources struct {
+	plan.Sources
+	mu     sync.Mutex
+	chosen map[netip.Addr]chosen // by target
+}
+
+// chosen is a source and for how many probes more it may be used.
+type chosen struct {
+	source netip.Addr
+	uses   int
+}
+
+func newSources(s plan.Sources) *sources {
+	return &sources{Sources: s, chosen: map[netip.Addr]chosen{}}
+}
+
+// remembered returns the source that the kernel has chosen for a target lately.
+func (s *sources) remembered(target netip.Addr) (netip.Addr, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.chosen[target]
+	if c.uses == 0 {
+		delete(s.chosen, target)
+		return netip.Addr{}, false
+	}
+	c.uses--
+	s.chosen[target] = c
+	return c.source, true
+}
+
+func (s *sources) remember(target, source netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.chosen[target] = chosen{source, routeUses - 1}
+}
+
 // probe makes a check from the address that its route or its `source` key demands. It is called from many goroutines.
 func (d *Director) probe(ctx context.Context, t probe.Target) probe.Result {
 	sources := d.sources.Load()
-	var err error
-	if t.Source, err = d.source(sources, t); err != nil {
-		return probe.Unsent(t, err)
+	var remembered bool
+	if t.From == "" {
+		t.Source, remembered = sources.remembered(t.Address.Addr())
+	}
+	if !remembered {
+		var err error
+		if t.Source, err = d.source(sources, t); err != nil {
+			return probe.Unsent(t, err)
+		}
 	}
 	r := d.o.Kernel.Probe(ctx, t)
+	if remembered && r.Class != health.Good {
+		t.Source, r = d.probeAgain(ctx, sources, t, r)
+	}
 	if r.Code != health.Timeout && r.Code != health.Unreachable {
 		return r
 	}
@@ -27,20 +79,44 @@ func (d *Director) probe(ctx context.Context, t probe.Target) probe.Result {
 	return r
 }
 
-func (d *Director) source(sources plan.Sources, t probe.Target) (netip.Addr, error) {
+// probeAgain judges a probe that failed from a source that the kernel chose earlier. If the route has changed since
+// then, the failure says nothing about the server, and the probe is repeated from the right source, which is returned.
+func (d *Director) probeAgain(ctx context.Context, sources *sources, t probe.Target, failed probe.Result) (netip.Addr, probe.Result) {
+	source, err := d.source(sources, t)
+	switch {
+	case err != nil:
+		return t.Source, probe.Unsent(t, err)
+	case source == t.Source:
+		return source, failed
+	case ctx.Err() == nil:
+		t.Source = source
+		return source, d.o.Kernel.Probe(ctx, t)
+	}
+	failed.Code, failed.Class = health.NoNetwork, health.Unknown
+	failed.Cause += "; the route has changed, and probes now come from " + source.String()
+	return source, failed
+}
+
+// source returns the source of a probe by its `source` key or the kernel's routes.
+func (d *Director) source(sources *sources, t probe.Target) (netip.Addr, error) {
+	target := t.Address.Addr()
 	if t.From != "" {
-		return sources.Named(t.From, kernel.FamilyOf(t.Address.Addr()))
+		return sources.Named(t.From, kernel.FamilyOf(target))
 	}
-	chosen, err := d.o.Kernel.Source(t.Address)
+	byRoute, err := d.o.Kernel.Source(t.Address)
 	if err != nil {
 		return netip.Addr{}, err
 	}
-	if own := sources.Route(chosen); own.IsValid() {
-		return own, nil
+	own := sources.Route(byRoute)
+	if !own.IsValid() {
+		iface, err := d.o.Kernel.RouteInterface(target)
+		if err != nil {
+			return netip.Addr{}, err
+		}
+		if own, err = sources.Named(iface, kernel.FamilyOf(byRoute)); err != nil {
+			return netip.Addr{}, err
+		}
 	}
-	iface, err := d.o.Kernel.RouteInterface(t.Address.Addr())
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	return sources.Named(iface, kernel.FamilyOf(chosen))
+	sources.remember(target, own)
+	return own, nil
 }

@@ -39,6 +39,28 @@ func TestProbesComeFromTheInterfaceOfTheRoute(t *testing.T) {
 	})
 }
 
+// TestRouteIsRemembered: the kernel is asked for the source of a target once in routeUses probes. A route that has
+// changed in between takes no server out, and is noticed at once by a probe that fails.
+func TestRouteIsRemembered(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.start(electing + router("a", "eth0", 51, vip) + virtualServers + strings.Replace(balancing("mysql", vip, "dr", one), "type: tcp", "type: tcp, fall: 1", 1))
+		m.pass(2 * time.Second)
+		table, before := m.table(), m.lookedUp()
+		m.pass(64 * time.Second)
+		if asked := m.lookedUp() - before; asked < 3 || asked > 5 {
+			t.Errorf("%d look-ups of the route for 64 probes, want one in %d", asked, routeUses)
+		}
+		m.mu.Lock()
+		m.strict = true
+		m.mu.Unlock()
+		m.prefer("10.78.0.2", one)
+		m.pass(5 * time.Second)
+		if got := m.probedFrom(one); got != "10.78.0.2" || m.table() != table || strings.Contains(m.log.String(), "up=false") {
+			t.Errorf("after a change of the route: probes come from %s, and the table is\n%s", got, m.table())
+		}
+	})
+}
+
 // TestUnpluggedBackNetwork: probes get no answer because this director's own cable is unplugged, so the servers are
 // kept, and the director is unfit.
 func TestUnpluggedBackNetwork(t *testing.T) {

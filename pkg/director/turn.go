@@ -32,7 +32,7 @@ func (d *Director) turn(l *loops) error {
 	var to plan.Plan
 	if d.changed {
 		to = plan.Of(d.in).Sharing(from)
-		d.sources.Set(to.Sources)
+		d.sources.Set(newSources(to.Sources))
 	} else {
 		to = from.Judged(d.in.Verdicts, d.in.NotReady)
 	}
