@@ -77,11 +77,7 @@ func reach(ctx context.Context, t Target) (*conn, error) {
 }
 
 func connect(ctx context.Context, t Target) (*conn, error) {
-	family := unix.AF_INET
-	if t.Address.Addr().Is6() {
-		family = unix.AF_INET6
-	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	fd, err := unix.Socket(domain(t.Address.Addr()), unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
@@ -168,19 +164,5 @@ func (c *conn) toItself(t Target) bool {
 	if cerr := c.raw.Control(func(fd uintptr) { own, err = unix.Getsockname(int(fd)) }); cerr != nil || err != nil {
 		return false
 	}
-	switch own := own.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(own.Addr), uint16(own.Port)) == t.Address
-	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(own.Addr), uint16(own.Port)) == t.Address
-	default:
-		return false
-	}
-}
-
-func sockaddr(a netip.AddrPort) unix.Sockaddr {
-	if ip := a.Addr().Unmap(); ip.Is4() {
-		return &unix.SockaddrInet4{Addr: ip.As4(), Port: int(a.Port())}
-	}
-	return &unix.SockaddrInet6{Addr: a.Addr().As16(), Port: int(a.Port())}
+	return addrPort(own) == t.Address
 }

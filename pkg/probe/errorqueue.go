@@ -31,7 +31,9 @@ func enableErrorQueue(fd int, ipv6 bool, value int) error {
 // ignoreICMP switches the error queue off, because with it any ICMP error would end the connection.
 func (c *conn) ignoreICMP() error {
 	var err error
-	if cerr := c.raw.Control(func(fd uintptr) { err = enableErrorQueue(int(fd), c.remote.IP.To4() == nil, 0) }); cerr != nil {
+	if cerr := c.raw.Control(func(fd uintptr) {
+		err = enableErrorQueue(int(fd), domain(c.remote.AddrPort().Addr()) == unix.AF_INET6, 0)
+	}); cerr != nil {
 		return cerr
 	}
 	return os.NewSyscallError("setsockopt IP_RECVERR", err)
