@@ -18,7 +18,7 @@ var ofOneFamily = []string{
 }
 
 // allowed are the product files that may use them, with the reason. Everywhere else addresses are of either family:
-// only the cluster file's parser rejects IPv6 (value.parseAddress in pkg/config), and no other code may rely on that.
+// only the cluster file's parser rejects IPv6, for virtual and real servers (value.address4 in pkg/config), and no other code may rely on that.
 var allowed = map[string]struct {
 	words  []string
 	reason string
@@ -34,7 +34,7 @@ var allowed = map[string]struct {
 	"pkg/kernel/ipvs/decode.go":   {[]string{"AF_INET", "AddrFrom4", "[4]byte"}, "the kernel's union of both families"},
 	"pkg/kernel/ipvs/snapshot.go": {[]string{"IPv4"}, "/proc does not tell the family of a mark; its first real server does"},
 
-	"pkg/config/config.go":      {[]string{"IPv4"}, "the family of an instance none of whose addresses could be read"},
+	"pkg/config/family.go":      {[]string{"IPv4"}, "the family of an instance none of whose addresses could be read"},
 	"pkg/config/persistence.go": {[]string{"IPv4"}, "knows a dotted netmask, to say what to write instead"},
 	"pkg/plan/address.go":       {[]string{"IPv4"}, "the order of addresses chooses the source in IPv4 only"},
 	"pkg/plan/link.go":          {[]string{"IPv4"}, "adverts come from a link-local address in IPv6 only (RFC 9568)"},
@@ -47,10 +47,9 @@ var allowed = map[string]struct {
 	"pkg/kernel/listen/listen.go": {
 		[]string{"AF_INET", "AddrFrom4", "IPv4Unspecified", "[4]byte"}, "the kernel's union of both families; one socket may serve both",
 	},
-	"pkg/kernel/neigh/announcer.go": {[]string{"Is4"}, "refuses IPv6, which has no ARP: ErrNotIPv4"},
-	"pkg/kernel/neigh/arp.go":       {[]string{"As4"}, "ARP is IPv4's"},
-	"pkg/kernel/neigh/listener.go":  {[]string{"AddrFrom4", "As4", "Is4", "[4]byte"}, "ARP is IPv4's"},
-	"realserver/state.go":           {[]string{"IPv4"}, "refuses VIPs of IPv6: Membership.refusal"},
+	"pkg/kernel/neigh/arp.go":      {[]string{"As4"}, "ARP is IPv4's"},
+	"pkg/kernel/neigh/listener.go": {[]string{"AddrFrom4", "As4", "[4]byte"}, "ARP is IPv4's"},
+	"realserver/state.go":          {[]string{"IPv4"}, "refuses VIPs of IPv6: Membership.refusal"},
 }
 
 // Files that assume IPv4 are listed here with the reason, and the list has no unused entries.

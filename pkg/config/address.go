@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 // broadcast addresses every host of a network.
@@ -12,8 +14,29 @@ var broadcast = netip.MustParseAddr("255.255.255.255")
 // maxVirtualAddresses is the limit of the count field in an advert (RFC 9568, section 5.2.5).
 const maxVirtualAddresses = 255
 
+// ipv6Pattern matches every IPv6 address without a zone, and other texts of colons and hexadecimal digits.
+const ipv6Pattern = `[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){2,8}(\.[0-9]{1,3}){0,3}`
+
+// noMachine and loopback match addresses that a reader may reject.
+const (
+	noMachine = `^(0\.0\.0\.0|255\.255\.255\.255|(22[4-9]|23[0-9])\..*|::|::[fF]{4}:[^:]*|[fF][fF][0-9A-Fa-f]{2}:.*)$`
+	loopback  = `|^127\.|^::1$`
+)
+
+// addressOf is the address of a host; never is a pattern of addresses that are not.
+func addressOf(never string, read func(value) netip.Addr) kind[netip.Addr] {
+	pattern := `^(` + ipv4Pattern + `|` + ipv6Pattern + `)$`
+	return scalar("address", Schema{Type: "string", Pattern: pattern, Not: &Schema{Pattern: never}}, read)
+}
+
+// address4Of is the IPv4 address of a host.
+func address4Of(never string, read func(value) netip.Addr) kind[netip.Addr] {
+	return scalar("IPv4 address", Schema{Type: "string", Pattern: `^` + ipv4Pattern + `$`, Not: &Schema{Pattern: never}}, read)
+}
+
 func virtualAddresses() kind[[]netip.Prefix] {
-	item := scalar("address", Schema{Type: "string", Pattern: `^` + ipv4Pattern + `(/32)?$`, Not: &Schema{Pattern: noMachine + loopback}}, value.virtualAddress)
+	pattern := `^(` + ipv4Pattern + `(/32)?|` + ipv6Pattern + `(/128)?)$`
+	item := scalar("address", Schema{Type: "string", Pattern: pattern, Not: &Schema{Pattern: noMachine + loopback}}, value.virtualAddress)
 	k := listOf(item, "list of addresses", value.virtualAddresses)
 	one, most := 1, maxVirtualAddresses
 	k.schema.MinItems, k.schema.MaxItems, k.schema.UniqueItems = &one, &most, true
@@ -36,7 +59,7 @@ func (v value) virtualAddresses() []netip.Prefix {
 	return list
 }
 
-// address reads the IPv4 address of a host.
+// address reads the address of a host.
 func (v value) address() netip.Addr {
 	s := v.text()
 	if s == "" {
@@ -49,6 +72,29 @@ func (v value) address() netip.Addr {
 		}
 	}
 	return v.parseAddress(s)
+}
+
+// address4 reads the IPv4 address of what has no IPv6 yet. It is the only function that rejects IPv6: no later code
+// relies on that. What is still missing:
+//   - VIPs of IPv6 on a real server (package realserver, refusal);
+//   - scenarios with IPVS for IPv6, and a persistence.netmask of up to 128.
+func (v value) address4(what string) netip.Addr {
+	addr := v.address()
+	if kernel.FamilyOf(addr) == kernel.IPv6 {
+		v.fail("", "%s: IPv6 is not supported yet for %s, only for VRRP instances", addr, what)
+		return netip.Addr{}
+	}
+	return addr
+}
+
+// routableAddress reads the address of a host that is not on a certain link.
+func (v value) routableAddress() netip.Addr {
+	addr := v.address()
+	if addr.Is6() && addr.IsLinkLocalUnicast() {
+		v.fail("write a global address", "%s is a link-local address, which says nothing without an interface", addr)
+		return netip.Addr{}
+	}
+	return addr
 }
 
 // virtualAddress reads an address that moves between directors. The prefix length may be omitted; otherwise it must be
@@ -76,20 +122,16 @@ func (v value) virtualAddress() netip.Prefix {
 	return netip.PrefixFrom(addr, addr.BitLen())
 }
 
-// parseAddress is the one function that rejects IPv6. A valid file has IPv4 addresses only, but no later code relies on
-// that. What is still missing for IPv6:
-//   - what announces a VIP (neigh.ErrNotIPv4);
-//   - VIPs on a real server (package realserver, refusal);
-//   - in this package: patterns of the schema (ipv4Pattern, noMachine, loopback), a persistence.netmask of up to 128,
-//     messages for addresses with a zone, link-local and IPv4-mapped ones, and the rules that the addresses of an
-//     instance are of one family and that its protocol_version is 3 for IPv6.
+// parseAddress reads an address of either family.
 func (v value) parseAddress(s string) netip.Addr {
 	addr, err := netip.ParseAddr(s)
 	switch {
 	case err != nil:
-		v.fail(addressHint(s), "%s is not an IPv4 address%s", quote(s), nonASCII(s))
-	case addr.Is6():
-		v.fail("", "%s: IPv6 is not supported yet", addr)
+		v.fail(addressHint(s), "%s is not an IP address%s", quote(s), nonASCII(s))
+	case addr.Is4In6():
+		v.fail("write "+addr.Unmap().String(), "%s is an IPv4 address in a form of IPv6", addr)
+	case addr.Zone() != "":
+		v.fail("write "+addr.WithZone("").String(), "%s has a zone: the interface is that of the instance", addr)
 	case addr.IsUnspecified(), addr == broadcast:
 		v.fail("", "%s is not the address of a machine", addr)
 	case addr.IsMulticast():
@@ -102,9 +144,17 @@ func (v value) parseAddress(s string) netip.Addr {
 
 // addressHint tells a host name and an address with a port from a misspelt address.
 func addressHint(s string) string {
+	if at, err := netip.ParseAddrPort(s); err == nil {
+		return "write " + at.Addr().String() + ", and the port as a separate key, port: " + strconv.Itoa(int(at.Port()))
+	}
 	if host, port, ok := strings.Cut(s, ":"); ok {
 		if _, err := netip.ParseAddr(host); err == nil {
 			return "write the port as a separate key, port: " + shorten(port)
+		}
+	}
+	if inner := strings.Trim(s, "[]"); inner != s {
+		if _, err := netip.ParseAddr(inner); err == nil {
+			return "write " + inner
 		}
 	}
 	if strings.ContainsAny(s, "ghijklmnopqrstuvwxyzGHIJKLMNOPQRSTUVWXYZ") {

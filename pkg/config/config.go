@@ -3,8 +3,6 @@ package config
 import (
 	"net/netip"
 	"time"
-
-	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 // Config is a valid cluster file: all defaults are filled in and all references resolve. It is immutable and is not
@@ -47,17 +45,6 @@ type Instance struct {
 	// PerNode has the complete instance as run by each director named in the file's per_node, by director name. See
 	// Config.ForNode.
 	PerNode map[string]Instance
-}
-
-// Family is the address family of the instance's adverts, which can carry one family only: that of its virtual
-// addresses. It is IPv4 if none of them is known.
-func (i Instance) Family() kernel.Family {
-	for _, p := range i.VirtualAddresses {
-		if p.IsValid() {
-			return kernel.FamilyOf(p.Addr())
-		}
-	}
-	return kernel.IPv4
 }
 
 // Position is the position of a key's value in the file, for problems that only the running host can detect (see

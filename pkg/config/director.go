@@ -26,9 +26,9 @@ func directorSection() *sectionOf[Director] {
 		},
 		field[Director, netip.Addr]{
 			name: "address", kind: addressOf(noMachine+loopback, value.directorAddress), in: func(d *Director) *netip.Addr { return &d.Address },
-			required: "the director's own IPv4 address",
+			required: "the director's own address",
 			doc: "the director's own address, the source of its adverts on the network that it is of (on others it is that " +
-				"interface's first address); no two directors share one",
+				"interface's first address, and with IPv6 its link-local address); no two directors share one",
 			reload: Live,
 			words:  []word{synonyms("ip")},
 		},

@@ -24,13 +24,14 @@ func instanceSection(fields []key[instance]) *sectionOf[instance] {
 		section: section{
 			name:     "vrrp_instances",
 			what:     "a VRRP instance with name, interface, virtual_router_id and virtual_addresses",
-			notes:    leaseNotes,
+			notes:    leaseNotes + "\n\n" + familyNotes,
 			reserved: instanceReserved(),
 			words:    instanceWords(),
 		},
 		rules: func(i *instance, o object) {
 			i.resolveLease(o)
 			i.checkPreemption(o)
+			i.checkFamily(o)
 		},
 	}
 	s.fields = fields
@@ -115,7 +116,7 @@ func routerFields() []key[instance] {
 		field[instance, uint8]{
 			name: "protocol_version", in: func(i *instance) *uint8 { return &i.ProtocolVersion },
 			kind: protocolVersion(), def: 3,
-			doc:     "VRRP version: RFC 3768 or RFC 9568",
+			doc:     "VRRP version: RFC 3768 or RFC 9568. IPv6 needs version 3",
 			perNode: mustAgree, reload: Another,
 			words: []word{keepalived("version")},
 		},
@@ -167,8 +168,8 @@ func addressFields() []key[instance] {
 		field[instance, []netip.Prefix]{
 			name: "virtual_addresses", kind: virtualAddresses(), in: func(i *instance) *[]netip.Prefix { return &i.VirtualAddresses },
 			required: "at least one address that moves between the directors",
-			doc: "1 to 255 addresses, `10.77.0.100` or `10.77.0.100/32`. No other prefix length: a virtual address is never a " +
-				"source address. Each belongs to one instance and is the address of no director and no real server",
+			doc: "1 to 255 addresses of one family, `10.77.0.100` or `10.77.0.100/32`, `fd00::100` or `fd00::100/128` (see [IPv6](operations.md#ipv6)). " +
+				"No other prefix length: a virtual address is never a source address. Each belongs to one instance and is the address of no director and no real server",
 			perNode: mustAgree, reload: Live,
 			words: []word{
 				keepalived("virtual_ipaddress"),

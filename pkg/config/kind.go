@@ -1,7 +1,6 @@
 package config
 
 import (
-	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -109,17 +108,6 @@ const (
 	octetPattern = `(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])`
 	ipv4Pattern  = octetPattern + `(\.` + octetPattern + `){3}`
 )
-
-// noMachine and loopback match addresses that a reader may reject.
-const (
-	noMachine = `^(0\.0\.0\.0|255\.255\.255\.255|(22[4-9]|23[0-9])\..*)`
-	loopback  = `|^127\.`
-)
-
-// addressOf is the address of a host; never is a pattern of addresses that are not.
-func addressOf(never string, read func(value) netip.Addr) kind[netip.Addr] {
-	return scalar("address", Schema{Type: "string", Pattern: "^" + ipv4Pattern + "$", Not: &Schema{Pattern: never}}, read)
-}
 
 // oneOf is a word from a vocabulary.
 func oneOf[V ~string](voc vocabulary) kind[V] {

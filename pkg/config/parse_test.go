@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 type (
@@ -34,14 +35,14 @@ func checkConfig(t interface{ Errorf(string, ...any) }, c *config.Config) {
 	tracks := map[string]bool{}
 	for _, track := range c.Tracks {
 		tracks[track.Name] = true
-		if track.Name == "" || !track.Address.Is4() || track.Check.Port == 0 {
+		if track.Name == "" || !isHost(track.Address) || track.Check.Port == 0 {
 			t.Errorf("track %+v", track)
 		}
 		checkCheck(t, track.Check)
 	}
 	directors := map[string]bool{}
 	for _, d := range c.Directors {
-		if d.Name == "" || !d.Address.Is4() || directors[d.Name] {
+		if d.Name == "" || !isHost(d.Address) || directors[d.Name] {
 			t.Errorf("director %+v", d)
 		}
 		directors[d.Name] = true
@@ -64,6 +65,10 @@ func checkConfig(t interface{ Errorf(string, ...any) }, c *config.Config) {
 	for _, s := range c.VirtualServers {
 		checkService(t, s)
 	}
+}
+
+func isHost(a netip.Addr) bool {
+	return a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() && a.Zone() == "" && !a.Is4In6()
 }
 
 func checkInstance(t interface{ Errorf(string, ...any) }, in config.Instance, tracks map[string]bool) {
@@ -89,7 +94,7 @@ func checkInstance(t interface{ Errorf(string, ...any) }, in config.Instance, tr
 		t.Errorf("instance %s: lease %v with patience %v", in.Name, in.Lease, patience)
 	}
 	for _, p := range in.VirtualAddresses {
-		if !p.Addr().Is4() || p.Bits() != 32 {
+		if !isHost(p.Addr()) || !p.IsSingleIP() || kernel.FamilyOf(p.Addr()) != in.Family() || p.Addr().Is6() && in.ProtocolVersion != 3 {
 			t.Errorf("instance %s: virtual address %v", in.Name, p)
 		}
 	}

@@ -47,7 +47,7 @@ func realServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
 			reload:   Live,
 		},
 		field[realServer, netip.Addr]{
-			name: "address", kind: addressOf(noMachine, value.address), in: func(rs *realServer) *netip.Addr { return &rs.Address },
+			name: "address", kind: address4Of(noMachine, func(v value) netip.Addr { return v.address4("real servers") }), in: func(rs *realServer) *netip.Addr { return &rs.Address },
 			required: "the real server's own IPv4 address",
 			doc:      "the real server's own address",
 			reload:   Another,

@@ -69,19 +69,21 @@ var beyondSchemas = map[string][]string{
 	"how values compare": {
 		"check-timeout-over-interval", "check-timeout-over-default", "instance-lease-too-short", "instance-lease-too-short-for-backup", "real-server-port-dr",
 		"real-server-port-tun", "real-server-address-of-virtual-server", "real-server-address-of-virtual-server-and-instance",
-		"instance-virtual-address-of-director", "instance-virtual-address-of-real-server", "real-server-two-addresses",
+		"instance-virtual-address-of-director", "instance-virtual-address-of-real-server", "real-server-two-addresses", "instance-ipv6-version-2",
+		"instance-two-families", "instance-virtual-address-ipv6-of-director",
 	},
 	"what per_node makes of other keys": {
 		"instance-no-preempt-255", "instance-no-preempt-255-per-node", "instance-virtual-router-id-twice-by-per-node",
 	},
 	"that a name or address is there once": {
 		"director-address-twice", "director-address-twice-by-alias", "director-name-twice", "instance-name-twice",
-		"instance-virtual-address-in-two", "instance-virtual-address-twice", "instance-virtual-router-id-twice",
+		"instance-virtual-address-in-two", "instance-virtual-address-twice", "instance-virtual-address-ipv6-twice", "instance-virtual-router-id-twice",
 		"real-server-address-twice", "real-server-name-twice", "service-address-port-twice", "service-name-twice", "track-name-twice",
 	},
 	"that a name is there at all": {
 		"instance-per-node-unknown-director", "instance-track-misspelt", "instance-track-unknown", "instance-track-unknown-per-node",
 	},
+	"what an address of IPv6 is": {"instance-virtual-address-ipv6-malformed", "track-link-local"},
 	"how the text was written": {
 		"instance-priority-fraction", "instance-virtual-router-id-octal", "service-port-hex", "port-leading-zero", "text-two-documents", "text-utf16",
 		"yaml-merge-key",

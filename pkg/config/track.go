@@ -31,7 +31,7 @@ func trackSection(checks *sectionOf[check]) *sectionOf[track] {
 			reload:   Live,
 		},
 		field[track, netip.Addr]{
-			name: "address", kind: addressOf(noMachine, value.address), in: func(t *track) *netip.Addr { return &t.Address },
+			name: "address", kind: addressOf(noMachine, value.routableAddress), in: func(t *track) *netip.Addr { return &t.Address },
 			required: "the address to check, for example 127.0.0.1",
 			doc:      "the address to check",
 			reload:   Another,

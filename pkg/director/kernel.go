@@ -20,7 +20,7 @@ import (
 type Kernel interface {
 	// Addresses opens a handle to interfaces and addresses that does not block on other handles.
 	Addresses() (Addresses, error)
-	// Announcer returns a sender of gratuitous ARP.
+	// Announcer returns a sender of announcements.
 	Announcer() Announcer
 	// Socket opens a VRRP socket on a segment.
 	Socket(on vrrp.Segment) (election.Socket, error)
@@ -58,7 +58,7 @@ type Addresses interface {
 	Close() error
 }
 
-// Announcer sends gratuitous ARP. It is not safe for concurrent use.
+// Announcer announces VIPs. It is not safe for concurrent use.
 type Announcer interface {
 	reconcile.Announcer
 	Close() error

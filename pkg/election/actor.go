@@ -33,10 +33,10 @@ type Wire interface {
 // not wait for the kernel.
 type Holder interface {
 	// Acquire requests the VIPs. silent says that the last holder stopped sending adverts without resigning, so that it
-	// may still answer ARP for them until its lease has expired.
+	// may still answer for them until its lease has expired.
 	Acquire(instance config.InstanceID, silent bool)
 	Release(instance config.InstanceID)
-	// Announce requests gratuitous ARP for VIPs that are already held.
+	// Announce requests announcements of VIPs that are already held.
 	Announce(instance config.InstanceID)
 }
 

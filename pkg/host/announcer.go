@@ -6,22 +6,22 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel/neigh"
 )
 
-// arpSocket sends gratuitous ARP on one interface.
-type arpSocket interface {
+// announcements sends announcements of VIPs on one interface.
+type announcements interface {
 	Announce(vip netip.Addr) error
 	Close() error
 }
 
-// announcer keeps one ARP socket per interface. It is used only by the address loop.
+// announcer keeps one socket per interface. It is used only by the address loop.
 type announcer struct {
-	open    func(iface string) (arpSocket, error)
-	sockets map[string]arpSocket
+	open    func(iface string) (announcements, error)
+	sockets map[string]announcements
 }
 
 func newAnnouncer() *announcer {
 	return &announcer{
-		open:    func(iface string) (arpSocket, error) { return neigh.Open(iface) },
-		sockets: map[string]arpSocket{},
+		open:    func(iface string) (announcements, error) { return neigh.Open(iface) },
+		sockets: map[string]announcements{},
 	}
 }
 

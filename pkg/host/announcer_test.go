@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// fakeSocket is the ARP socket of an interface that may have been replaced.
+// fakeSocket is the socket of an interface that may have been replaced.
 type fakeSocket struct {
 	stale  *bool
 	sent   *int
@@ -28,7 +28,7 @@ func TestAnnouncementLeavesAReplacedInterfaceAtOnce(t *testing.T) {
 	var last *bool
 	gone := false
 	a := newAnnouncer()
-	a.open = func(string) (arpSocket, error) {
+	a.open = func(string) (announcements, error) {
 		opened++
 		if gone {
 			return nil, errors.New("no such interface")

@@ -10,12 +10,13 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// socket is the VRRP socket of a segment, and what its machines claim with ARP. Both have the lifetime of the interface.
+// socket is the VRRP socket of a segment, and what its machines claim with ARP or neighbour advertisements. Both have the
+// lifetime of the interface.
 type socket struct {
 	*vrrpsock.Socket
 
-	mu  sync.Mutex      // guards arp
-	arp *neigh.Listener // nil if the interface has no ARP, and after Close
+	mu     sync.Mutex      // guards claims
+	claims *neigh.Listener // nil if the interface is not Ethernet, and after Close
 }
 
 func openSocket(on vrrp.Segment) (*socket, error) {
@@ -23,20 +24,20 @@ func openSocket(on vrrp.Segment) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Elections work without ARP, as they do on an interface that is not Ethernet.
-	arp, err := neigh.Listen(on.Interface)
+	// Elections work without claims, as they do on an interface that is not Ethernet.
+	claims, err := neigh.Listen(on.Interface, on.Family)
 	if err != nil {
-		arp = nil
+		claims = nil
 	}
-	return &socket{Socket: s, arp: arp}, nil
+	return &socket{Socket: s, claims: claims}, nil
 }
 
 // Close implements election.Socket.
 func (s *socket) Close() error {
 	s.mu.Lock()
-	if s.arp != nil {
-		s.arp.Close()
-		s.arp = nil
+	if s.claims != nil {
+		s.claims.Close()
+		s.claims = nil
 	}
 	s.mu.Unlock()
 	return s.Socket.Close()
@@ -46,9 +47,9 @@ func (s *socket) Close() error {
 func (s *socket) Claims(addresses []netip.Addr) []kernel.Claim {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.arp == nil {
+	if s.claims == nil {
 		return nil
 	}
-	claims, _ := s.arp.Claims(addresses) // the VRRP socket reports an interface that is gone
+	claims, _ := s.claims.Claims(addresses) // the VRRP socket reports an interface that is gone
 	return claims
 }

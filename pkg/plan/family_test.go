@@ -52,17 +52,57 @@ func TestSegments(t *testing.T) {
 		t.Errorf("%s; want %s", steps, want)
 	}
 
-	for what, unusable := range map[string]kernel.Address{
-		"still tentative": {Interface: "eth0", Prefix: netip.MustParsePrefix("fe80::2/64"), Tentative: true},
-		"had by another":  {Interface: "eth0", Prefix: netip.MustParsePrefix("fe80::2/64"), Duplicate: true},
+	fe80 := netip.MustParsePrefix("fe80::2/64")
+	for _, tt := range []struct {
+		linkLocal []kernel.Address
+		want      string
+	}{
+		{nil, "the interface eth0 has no link-local IPv6 address of its own to send adverts from (see net.ipv6.conf.eth0.disable_ipv6 and addr_gen_mode)"},
+		{
+			[]kernel.Address{{Interface: "eth0", Prefix: fe80, Tentative: true}},
+			"the link-local address fe80::2 of the interface eth0 cannot be used yet: the kernel is looking for another machine with it, for a second or two",
+		},
+		{
+			[]kernel.Address{{Interface: "eth0", Prefix: fe80, Duplicate: true}},
+			"another machine has the link-local address fe80::2 of the interface eth0 as well: give one of them another address (ip addr shows dadfailed)",
+		},
+		{[]kernel.Address{{Interface: "eth0", Prefix: fe80, Duplicate: true}, {Interface: "eth0", Prefix: netip.MustParsePrefix("fe80::3/64")}}, ""},
 	} {
-		in.Addresses = []kernel.Address{localBoth[1], localBoth[2], unusable}
+		in.Addresses = append([]kernel.Address{localBoth[1], localBoth[2]}, tt.linkLocal...)
 		p := Of(in)
-		if f := p.Instances[1].Fault(); f != "the interface eth0 has no IPv6 address of its own to send adverts from" {
-			t.Errorf("its link-local address is %s, and the fault is %q", what, f)
+		if f := p.Instances[1].Fault(); f != tt.want {
+			t.Errorf("with %v the fault is %q, want %q", tt.linkLocal, f, tt.want)
 		}
 		if f := p.Instances[0].Fault(); f != "" {
 			t.Errorf("the other family has a fault of it: %q", f)
+		}
+	}
+}
+
+// A link-local VIP is no source, and comes first in adverts. If the director's own address in the file is a link-local one
+// it is the source, and then the file knows every director on the segment.
+func TestLinkLocal(t *testing.T) {
+	cfg := both()
+	cfg.Instances[1].VirtualAddresses = append(cfg.Instances[1].VirtualAddresses, netip.MustParsePrefix("fe80::2/128"))
+	in := inputs(cfg)
+	in.Addresses = []kernel.Address{
+		{Interface: "eth0", Prefix: netip.MustParsePrefix("fe80::2/128")},
+		{Interface: "eth0", Prefix: netip.MustParsePrefix("fe80::9/64")},
+		{Interface: "eth0", Prefix: netip.MustParsePrefix("fe80::5/64")},
+		{Interface: "eth0", Prefix: netip.MustParsePrefix("fd00:77::2/64"), Global: true},
+	}
+	for own, want := range map[string]string{"fd00:77::2": "fe80::9", "10.77.0.2": "fe80::9", "fe80::5": "fe80::5", "fe80::2": "fe80::9"} {
+		for n := range cfg.Directors {
+			if cfg.Directors[n].Name == in.Node {
+				cfg.Directors[n].Address = netip.MustParseAddr(own)
+			}
+		}
+		i := Of(in).Instances[1]
+		if i.Params.Source.String() != want || i.Peers.Complete != (own == want) {
+			t.Errorf("address %s: adverts from %s, complete %t; want %s", own, i.Params.Source, i.Peers.Complete, want)
+		}
+		if a := i.Advertised; len(a) != 2 || a[0].String() != "fe80::2" {
+			t.Errorf("adverts list %v", a)
 		}
 	}
 }

@@ -43,7 +43,7 @@ func (in Inputs) links(node config.Director, vip func(netip.Addr) bool) []Link {
 	for n, on := range segments {
 		l := unseen(on)
 		if in.Looked {
-			l = examine(on, in.Links, source(on, in.Addresses, node, vip))
+			l = examine(on, in.Links, source(on, in.Addresses, node, vip), func() string { return noSource(on, in.Addresses, vip) })
 		}
 		if at := slices.IndexFunc(in.Before, func(b Link) bool { return b.Segment == on }); at >= 0 && !l.Source.IsValid() {
 			l.Source = in.Before[at].Source
@@ -53,8 +53,9 @@ func (in Inputs) links(node config.Director, vip func(netip.Addr) bool) []Link {
 	return all
 }
 
-// examine determines the fault of an interface and the source of its adverts; source is its own address, if it has one.
-func examine(on vrrp.Segment, known []kernel.Link, source netip.Addr) Link {
+// examine determines the fault of an interface and the source of its adverts; source is its own address, if it has one,
+// and noSource says why it has none.
+func examine(on vrrp.Segment, known []kernel.Link, source netip.Addr, noSource func() string) Link {
 	name := on.Interface
 	at := slices.IndexFunc(known, func(k kernel.Link) bool { return k.Name == name })
 	l := Link{Segment: on}
@@ -69,16 +70,16 @@ func examine(on vrrp.Segment, known []kernel.Link, source netip.Addr) Link {
 	case !known[at].Carrier:
 		l.Fault = fmt.Sprintf("the interface %s has no carrier: check its cable and switch port", name)
 	case !source.IsValid():
-		l.Fault = fmt.Sprintf("the interface %s has no %s address of its own to send adverts from", name, on.Family)
+		l.Fault = noSource()
 	default:
 		l.Source = source
 	}
 	return l
 }
 
-// source returns the source address of the adverts of a segment. With IPv4 it is the director's own address if the
-// interface has it, otherwise the interface's first address that is not a VIP; with IPv6 its link-local address (RFC
-// 9568, section 5.1.2.1). It is invalid if there is none.
+// source returns the source address of the adverts of a segment: the director's own address if the interface has it,
+// otherwise the interface's first address that is not a VIP. With IPv6 only link-local addresses count (RFC 9568, section
+// 5.1.2.1). It is invalid if there is none.
 func source(on vrrp.Segment, addresses []kernel.Address, node config.Director, vip func(netip.Addr) bool) (found netip.Addr) {
 	for _, a := range addresses {
 		ip, own := a.Prefix.Addr(), a.Global
@@ -87,7 +88,7 @@ func source(on vrrp.Segment, addresses []kernel.Address, node config.Director, v
 		}
 		switch {
 		case a.Interface != on.Interface || kernel.FamilyOf(ip) != on.Family || !a.Usable():
-		case ip == node.Address && on.Family == kernel.IPv4:
+		case ip == node.Address && (own && !vip(ip) || on.Family == kernel.IPv4):
 			return ip
 		case !found.IsValid() && own && !vip(ip):
 			found = ip

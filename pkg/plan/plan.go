@@ -209,14 +209,11 @@ func (p Plan) VIPs() []VIPs {
 
 func (in Inputs) instance(cfg config.Instance, link Link) Instance {
 	i := Instance{
-		ID: cfg.ID(), Config: cfg, Segment: link.Segment, NotReady: in.NotReady, Advertised: make([]netip.Addr, len(cfg.VirtualAddresses)),
+		ID: cfg.ID(), Config: cfg, Segment: link.Segment, NotReady: in.NotReady, Advertised: cfg.Advertised(),
 		Params: vrrp.Params{
 			VRID: cfg.VRID, Version: cfg.ProtocolVersion, Priority: cfg.Priority, AdvertInterval: cfg.AdvertInterval,
 			Preempt: cfg.Preempt, PreemptDelay: cfg.PreemptDelay, Source: link.Source,
 		},
-	}
-	for n, p := range cfg.VirtualAddresses {
-		i.Advertised[n] = p.Addr()
 	}
 	i.Faults = faults(cfg, link, in.Verdicts)
 	return i

@@ -214,7 +214,7 @@ func TestExamine(t *testing.T) {
 		{"no address", []kernel.Link{{Name: "eth0", Up: true, Carrier: true}}, netip.Addr{}, "the interface eth0 has no IPv4 address of its own to send adverts from"},
 	}
 	for _, tt := range tests {
-		l := examine(segment("eth0"), tt.known, tt.source)
+		l := examine(segment("eth0"), tt.known, tt.source, func() string { return noSource(segment("eth0"), nil, nil) })
 		if l.Fault != tt.fault || l.Source.IsValid() != (tt.fault == "") {
 			t.Errorf("%s: %q from %s, want %q", tt.name, l.Fault, l.Source, tt.fault)
 		}

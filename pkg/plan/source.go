@@ -83,6 +83,9 @@ func (s Sources) of(iface string, family kernel.Family) (found netip.Addr) {
 // of a family; or why there is none.
 func (s Sources) Named(source string, family kernel.Family) (netip.Addr, error) {
 	if source == config.SourceDirector {
+		if s.node.Is6() && s.node.IsLinkLocalUnicast() {
+			return netip.Addr{}, fmt.Errorf("source: the director's own address %s is a link-local one", s.node)
+		}
 		if kernel.FamilyOf(s.node) != family {
 			return netip.Addr{}, fmt.Errorf("source: the director's own address %s is not %s", s.node, family)
 		}

@@ -52,7 +52,7 @@ func routerCodes() []Declaration {
 		},
 		{
 			Code: VIPClaimed, Severity: Critical, Role: Director, Subject: "instance",
-			Means:       "this director is MASTER, and another machine claims a VIP with ARP as well",
+			Means:       "this director is MASTER, and another machine claims a VIP with ARP or neighbour advertisements as well",
 			Remedy:      "find the machine with the hardware address in the text (the switch knows its port) and remove the VIP from its interfaces. If it is a director, this one's adverts do not reach it, nor its adverts this one: let both send and receive IP protocol 112",
 			ExplainedBy: []Code{TwoMasters, AdvertsRefused, VIPsElsewhere},
 		},

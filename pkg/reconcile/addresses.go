@@ -24,7 +24,7 @@ type AddressKernel interface {
 	Remove(iface string, p netip.Prefix) error
 }
 
-// Announcer sends gratuitous ARP for a VIP out of an interface.
+// Announcer tells the neighbours on an interface where a VIP is: by gratuitous ARP, or a neighbour advertisement.
 type Announcer interface {
 	Announce(iface string, vip netip.Addr) error
 }
@@ -128,7 +128,7 @@ func (a *Addresses) Release(instance config.InstanceID) {
 	a.change(instance, func(w *desired) { w.want = false })
 }
 
-// Announce requests gratuitous ARP for VIPs that are held.
+// Announce requests announcements of VIPs that are held.
 func (a *Addresses) Announce(instance config.InstanceID) {
 	a.change(instance, func(w *desired) { w.announce = true })
 }
@@ -370,10 +370,10 @@ func (a *Addresses) put(name config.InstanceID, h *held) {
 func (a *Addresses) announce(h *held) {
 	for _, p := range h.vips.Addresses {
 		if err := a.announcer.Announce(h.vips.Interface, p.Addr()); err != nil {
-			a.log.Warn("cannot send gratuitous ARP", "interface", h.vips.Interface, "vip", p.Addr().String(), "error", err)
+			a.log.Warn("cannot announce a VIP", "interface", h.vips.Interface, "vip", p.Addr().String(), "error", err)
 			return
 		}
-		a.log.Debug("sent gratuitous ARP", "interface", h.vips.Interface, "vip", p.Addr())
+		a.log.Debug("announced a VIP", "interface", h.vips.Interface, "vip", p.Addr())
 	}
 }
 

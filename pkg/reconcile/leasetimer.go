@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// Gratuitous ARP is repeated every 1.1 s because Linux neighbours ignore a change within locktime, 1 s, of the last one
+// Announcements are repeated every 1.1 s because Linux neighbours ignore a change within locktime, 1 s, of the last one
 // (net.ipv4.neigh.default.locktime, net/ipv4/arp.c). It is repeated for 5 s because a switch may still be learning.
 const (
 	announceEvery = 1100 * time.Millisecond
@@ -92,7 +92,7 @@ func (t *leaseTimer) announced(now time.Duration) {
 	t.announceAt = max(t.announceAt+announceEvery, now+locktime)
 }
 
-// nextAnnouncement returns when gratuitous ARP is due; ok is false when no further announcement is scheduled.
+// nextAnnouncement returns when an announcement is due; ok is false when no further announcement is scheduled.
 func (t *leaseTimer) nextAnnouncement() (at time.Duration, ok bool) {
 	return t.announceAt, t.announceAt <= t.announceUntil
 }

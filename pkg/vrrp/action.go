@@ -22,7 +22,7 @@ type (
 	// already gone.
 	Release struct{}
 
-	// Announce repeats the gratuitous ARP for the VIPs that this director holds: other hosts may have learned another
+	// Announce repeats the announcements of the VIPs that this director holds: other hosts may have learned another
 	// holder.
 	Announce struct{ Why Why }
 

@@ -113,8 +113,7 @@ func TestRenamedUnderTheVIP(t *testing.T) {
 	}
 }
 
-// TestLease: an address is removed when its lease expires, and not before a renewed lease expires. This includes IPv6,
-// although the cluster file does not allow IPv6 VIPs yet.
+// TestLease: an address is removed when its lease expires, and not before a renewed lease expires.
 func TestLease(t *testing.T) {
 	for _, p := range []netip.Prefix{vip1, vip6} {
 		t.Run(p.Addr().String(), func(t *testing.T) { leaseEnds(t, p) })

@@ -18,19 +18,19 @@ import (
 
 var (
 	// ErrNotEthernet: the interface has no Ethernet address to announce.
-	ErrNotEthernet = errors.New("not an Ethernet interface: it has no ARP, use the NIC that faces the clients")
+	ErrNotEthernet = errors.New("not an Ethernet interface: it has no hardware address to announce, use the NIC that faces the clients")
 	// errNotPermitted: the process may not send frames.
 	errNotPermitted = fmt.Errorf("%w: needs CAP_NET_RAW, run as root or grant it in the service unit", kernel.ErrNotPermitted)
 	// ErrDown: the interface is down.
 	ErrDown = errors.New("the interface is down")
-	// ErrNotIPv4: there is no ARP for the address.
-	ErrNotIPv4 = errors.New("not an IPv4 address: the unsolicited neighbour advertisements of IPv6 are not supported yet")
+	// ErrNoAddress: the address is not valid.
+	ErrNoAddress = errors.New("not an address")
 )
 
 // writeTimeout bounds the sending of one frame. A frame that is not in the device queue by then is useless.
 const writeTimeout = 100 * time.Millisecond
 
-// Announcer sends gratuitous ARP on one interface. It follows changes of the interface's hardware address but not of
+// Announcer announces VIPs of either family on one interface. It follows changes of the interface's hardware address but not of
 // its name: the VIP belongs to whichever interface has the name. It may be used by several goroutines.
 type Announcer struct {
 	conn  *packet.Conn
@@ -48,7 +48,7 @@ type Announcer struct {
 func Open(iface string) (*Announcer, error) {
 	a, err := open(iface)
 	if err != nil {
-		return nil, fmt.Errorf("open ARP socket on %s: %w", iface, err)
+		return nil, fmt.Errorf("open the socket for announcements on %s: %w", iface, err)
 	}
 	return a, nil
 }
@@ -80,16 +80,16 @@ func (a *Announcer) Close() error {
 		return nil
 	}
 	if err := a.conn.Close(); err != nil {
-		return fmt.Errorf("close ARP socket on %s: %w", a.iface, err)
+		return fmt.Errorf("close the socket for announcements on %s: %w", a.iface, err)
 	}
 	return nil
 }
 
-// Announce broadcasts one gratuitous ARP request and one reply that map vip to this interface's current hardware
-// address. It waits at most 100 ms for each. Success means that the device accepted the frames, not that any host
+// Announce tells all neighbours this interface's current hardware address as that of vip: by a gratuitous ARP request and
+// a reply, or for IPv6 by an unsolicited neighbour advertisement. It waits at most 100 ms for each. Success means that the device accepted the frames, not that any host
 // received them.
 //
-// Errors: ErrNotIPv4, ErrDown, kernel.ErrNoInterface, net.ErrClosed, os.ErrDeadlineExceeded, and other errors of send
+// Errors: ErrNoAddress, ErrDown, kernel.ErrNoInterface, net.ErrClosed, os.ErrDeadlineExceeded, and other errors of send
 // (ENOBUFS).
 func (a *Announcer) Announce(vip netip.Addr) error {
 	err := a.announce(vip.Unmap())
@@ -103,8 +103,8 @@ func (a *Announcer) Announce(vip netip.Addr) error {
 }
 
 func (a *Announcer) announce(vip netip.Addr) error {
-	if !vip.Is4() {
-		return ErrNotIPv4
+	if !vip.IsValid() {
+		return ErrNoAddress
 	}
 	own, err := a.hardwareAddr()
 	if err == nil {
@@ -112,6 +112,10 @@ func (a *Announcer) announce(vip netip.Addr) error {
 	}
 	if err != nil {
 		return err
+	}
+	if vip.Is6() {
+		frame := unsolicited(own, vip, forwards(a.iface))
+		return translate(a.send(frame[:]))
 	}
 	for _, op := range []operation{request, reply} {
 		frame := gratuitous(op, own, vip)
@@ -122,11 +126,11 @@ func (a *Announcer) announce(vip netip.Addr) error {
 	return nil
 }
 
-// send broadcasts one frame. The first attempt has no deadline: a deadline that expired while this process was stalled
+// send sends one frame to the destination in it. The first attempt has no deadline: a deadline that expired while this process was stalled
 // would prevent the overdue announcement.
 func (a *Announcer) send(frame []byte) error {
 	to := &unix.SockaddrLinklayer{Ifindex: a.index, Halen: macSize}
-	copy(to.Addr[:], broadcast[:])
+	copy(to.Addr[:], frame[:macSize])
 	var failed error
 	try := func(fd uintptr) bool {
 		failed = unix.Sendto(int(fd), frame, unix.MSG_DONTWAIT, to)

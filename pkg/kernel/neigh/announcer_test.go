@@ -217,10 +217,7 @@ func TestRefusals(t *testing.T) {
 	own, _ := neighbours(t)
 	own.IP(t, "link add br0 type bridge")
 	a := openIn(t, own, "br0")
-	if err := a.Announce(netip.MustParseAddr("fd00::1")); !errors.Is(err, ErrNotIPv4) {
-		t.Errorf("Announce of IPv6: %v", err)
-	}
-	if err := a.Announce(netip.Addr{}); !errors.Is(err, ErrNotIPv4) {
+	if err := a.Announce(netip.Addr{}); !errors.Is(err, ErrNoAddress) {
 		t.Errorf("Announce of nothing: %v", err)
 	}
 	for _, c := range []struct {
@@ -228,8 +225,8 @@ func TestRefusals(t *testing.T) {
 		want  error
 		text  string
 	}{
-		{"eth7", kernel.ErrNoInterface, "open ARP socket on eth7: no such network interface (see: ip link)"},
-		{"lo", ErrNotEthernet, "open ARP socket on lo: not an Ethernet interface: it has no ARP, use the NIC that faces the clients"},
+		{"eth7", kernel.ErrNoInterface, "open the socket for announcements on eth7: no such network interface (see: ip link)"},
+		{"lo", ErrNotEthernet, "open the socket for announcements on lo: not an Ethernet interface: it has no hardware address to announce, use the NIC that faces the clients"},
 	} {
 		own.Do(t, func() error {
 			_, err := Open(c.iface)
@@ -244,7 +241,7 @@ func TestRefusals(t *testing.T) {
 		if err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0]); err != nil {
 			return err
 		}
-		want := "open ARP socket on eth0: not permitted: needs CAP_NET_RAW, run as root or grant it in the service unit"
+		want := "open the socket for announcements on eth0: not permitted: needs CAP_NET_RAW, run as root or grant it in the service unit"
 		if _, err := Open("eth0"); !errors.Is(err, kernel.ErrNotPermitted) || err.Error() != want {
 			t.Errorf("Open without capabilities: %v; want %s", err, want)
 		}

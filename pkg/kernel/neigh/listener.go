@@ -24,31 +24,52 @@ const (
 	// most four of 8 bytes. The old and the new filter must fit into net.core.optmem_max together, 20 KB before Linux 6.8.
 	watchedMost = 200
 
+	// claimSize is how much of a packet is read, in bytes: a neighbour advertisement has few options.
+	claimSize = 256
+
 	senderHardware = ethernetSize + 8
 	senderAddress  = ethernetSize + 14
 )
 
-// Listener receives the ARP packets by which other machines on a link claim certain addresses: requests and replies whose
-// sender address is one of them (RFC 5227 section 2.4). The kernel filters out all others. Without promiscuous mode it
-// receives broadcasts and what is sent to this machine. It must not be used by several goroutines.
+// Listener receives the packets by which other machines on a link claim certain addresses of one family: ARP requests and
+// replies whose sender address is one of them (RFC 5227 section 2.4), or neighbour advertisements for them. The kernel
+// filters out all others. Without promiscuous mode it receives what is sent to all machines or to this one. It must not be
+// used by several goroutines.
 type Listener struct {
+	form
 	fd      int // not in the runtime's poller, because it is never waited for
 	iface   string
 	watched []netip.Addr
 }
 
+// form is how a family claims addresses.
+type form struct {
+	family   kernel.Family
+	protocol uint16
+	program  func(watched []netip.Addr) []unix.SockFilter
+	parse    func(frame []byte) (claim kernel.Claim, sender mac, ok bool)
+}
+
+// formOf returns the form of a family: that of IPv6, or else of IPv4.
+func formOf(family kernel.Family) form {
+	if family == kernel.IPv6 {
+		return form{family, unix.ETH_P_IPV6, advertisementsOf, parseNA}
+	}
+	return form{family, unix.ETH_P_ARP, claimsOf, parseClaim}
+}
+
 // Listen opens a listener that watches no address yet. The caller closes it.
 //
 // Errors: kernel.ErrNoInterface, ErrNotEthernet, kernel.ErrNotPermitted.
-func Listen(iface string) (*Listener, error) {
-	l, err := listen(iface)
+func Listen(iface string, family kernel.Family) (*Listener, error) {
+	l, err := listen(iface, family)
 	if err != nil {
-		return nil, fmt.Errorf("listen for ARP on %s: %w", iface, translate(err))
+		return nil, fmt.Errorf("listen for claims of VIPs on %s: %w", iface, translate(err))
 	}
 	return l, nil
 }
 
-func listen(iface string) (*Listener, error) {
+func listen(iface string, family kernel.Family) (*Listener, error) {
 	ifi, err := net.InterfaceByName(iface)
 	if err != nil {
 		return nil, err
@@ -58,11 +79,11 @@ func listen(iface string) (*Listener, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	l := &Listener{fd: fd, iface: iface}
+	l := &Listener{form: formOf(family), fd: fd, iface: iface}
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, claimsBuffer) // a larger buffer only costs time
 	err = l.attach(nil)
 	if err == nil {
-		err = os.NewSyscallError("bind", unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: bigEndian(unix.ETH_P_ARP), Ifindex: ifi.Index}))
+		err = os.NewSyscallError("bind", unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: bigEndian(l.protocol), Ifindex: ifi.Index}))
 	}
 	if err == nil {
 		_, err = l.own()
@@ -97,10 +118,10 @@ func (l *Listener) own() (mac, error) {
 	return mac(link.Addr[:macSize]), nil
 }
 
-// Claims sets the addresses to watch, of which it ignores those of IPv6, and returns the claims of other machines to them since the last
-// call, each once. It does not block. Claims to an address that was not watched before this call are not reported.
+// Claims sets the addresses to watch, of which it ignores those of another family, and returns the claims of other
+// machines to them since the last call, each once. It does not block. Claims to an address that was not watched before this call are not reported.
 func (l *Listener) Claims(watched []netip.Addr) ([]kernel.Claim, error) {
-	watched = slices.DeleteFunc(slices.Clone(watched), func(a netip.Addr) bool { return !a.Is4() })
+	watched = slices.DeleteFunc(slices.Clone(watched), func(a netip.Addr) bool { return kernel.FamilyOf(a) != l.family })
 	own, err := l.own()
 	if err == nil && !slices.Equal(watched, l.watched) {
 		if err = l.attach(watched); err == nil {
@@ -108,16 +129,16 @@ func (l *Listener) Claims(watched []netip.Addr) ([]kernel.Claim, error) {
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listen for ARP on %s: %w", l.iface, translate(err))
+		return nil, fmt.Errorf("listen for claims of VIPs on %s: %w", l.iface, translate(err))
 	}
 	var claims []kernel.Claim
 	for range claimsKept {
-		var frame [frameSize]byte
+		var frame [claimSize]byte
 		n, _, err := unix.Recvfrom(l.fd, frame[:], unix.MSG_DONTWAIT)
 		if err != nil {
 			break // empty, or the interface is down or gone, which the owner notices in another way
 		}
-		claim, sender, ok := parseClaim(frame[:n])
+		claim, sender, ok := l.parse(frame[:n])
 		if ok && sender != own && slices.Contains(l.watched, claim.Address) && !slices.Contains(claims, claim) {
 			claims = append(claims, claim)
 		}
@@ -144,7 +165,7 @@ func parseClaim(frame []byte) (claim kernel.Claim, sender mac, ok bool) {
 
 // attach sets the kernel's filter.
 func (l *Listener) attach(watched []netip.Addr) error {
-	program := claimsOf(watched)
+	program := l.program(watched)
 	return os.NewSyscallError("setsockopt SO_ATTACH_FILTER", unix.SetsockoptSockFprog(l.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
 		&unix.SockFprog{Len: uint16(len(program)), Filter: unsafe.SliceData(program)}))
 }
@@ -152,7 +173,7 @@ func (l *Listener) attach(watched []netip.Addr) error {
 // claimsOf returns a classic BPF program (Documentation/networking/filter.rst) that accepts ARP packets whose sender
 // address is one of the watched ones. With too many of them it accepts all ARP packets.
 func claimsOf(watched []netip.Addr) []unix.SockFilter {
-	all := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: frameSize}
+	all := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: claimSize}
 	if len(watched) > watchedMost {
 		return []unix.SockFilter{all}
 	}

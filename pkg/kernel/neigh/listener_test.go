@@ -18,7 +18,7 @@ func listenIn(t *testing.T, h host, iface string) *Listener {
 	t.Helper()
 	var l *Listener
 	h.Do(t, func() (err error) {
-		l, err = Listen(iface)
+		l, err = Listen(iface, kernel.IPv4)
 		return err
 	})
 	t.Cleanup(l.Close)
@@ -81,7 +81,7 @@ func TestListenRefusals(t *testing.T) {
 	own, _ := neighbours(t)
 	for iface, want := range map[string]error{"eth7": kernel.ErrNoInterface, "lo": ErrNotEthernet} {
 		own.Do(t, func() error {
-			if _, err := Listen(iface); !errors.Is(err, want) {
+			if _, err := Listen(iface, kernel.IPv4); !errors.Is(err, want) {
 				t.Errorf("Listen(%s): %v, want %v", iface, err, want)
 			}
 			return nil
