@@ -148,7 +148,7 @@ func TestUnitsCallTheProgramsAsTheyAre(t *testing.T) {
 func TestUnitsSayWhatTheDaemonsNeed(t *testing.T) {
 	capabilities := map[string]string{
 		"systemd/lvs-director.service":   "CAP_NET_ADMIN CAP_NET_RAW",
-		"systemd/lvs-realserver.service": "CAP_NET_ADMIN",
+		"systemd/lvs-realserver.service": "CAP_NET_ADMIN CAP_NET_RAW",
 	}
 	for _, path := range units(t) {
 		u := read(t, path)

@@ -8,18 +8,8 @@ import (
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
+	"github.com/lvs-director/lvs-director/e2e/lab/systemd"
 )
-
-// checks waits until `status --check` of the MASTER has an exit code and prints a text.
-func (c *natCluster) checks(t *testing.T, code int, want string) {
-	t.Helper()
-	lab.Eventually(t, soon, func() error {
-		if out, err := c.master.ctl("status", "--check"); lab.ExitCode(err) != code || !strings.Contains(out, want) {
-			return fmt.Errorf("status --check: %v %q, want exit code %d and %q", err, out, code, want)
-		}
-		return nil
-	})
-}
 
 // serves judges whether every connection is answered, or none.
 func (c *natCluster) serves(t *testing.T, want bool) {
@@ -39,21 +29,21 @@ func (c *natCluster) serves(t *testing.T, want bool) {
 // filtered makes the MASTER's packet filter drop the answers, and runs the commands that its status shows.
 func (c *natCluster) filtered(t *testing.T) {
 	t.Helper()
-	c.checks(t, 0, "OK")
+	c.master.checks(0, "OK")
 	c.master.Run("iptables", "-P", "FORWARD", "DROP")
 	c.master.Run("iptables", "-A", "FORWARD", "-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "ACCEPT")
 	c.serves(t, false)
-	c.checks(t, 2, "iptables-legacy, table filter, chain FORWARD: policy DROP")
+	c.master.checks(2, "iptables-legacy, table filter, chain FORWARD: policy DROP")
 	for _, server := range []string{"10.79.0.11", "10.79.0.12"} { // the command in the problem's remedy
 		c.master.Run("iptables-legacy", "-I", "FORWARD", "-s", server, "-p", "tcp", "--sport", "3307", "-j", "ACCEPT")
 	}
-	c.checks(t, 0, "OK")
+	c.master.checks(0, "OK")
 	c.serves(t, true)
 	c.master.Run("sysctl", "-w", "net.ipv4.conf.eth1.forwarding=0")
 	c.serves(t, false)
-	c.checks(t, 2, "net.ipv4.conf.eth1.forwarding is 0")
+	c.master.checks(2, "net.ipv4.conf.eth1.forwarding is 0")
 	c.master.Run("sysctl", "-w", "net.ipv4.conf.eth1.forwarding=1")
-	c.checks(t, 0, "OK")
+	c.master.checks(0, "OK")
 	c.serves(t, true)
 }
 
@@ -91,35 +81,35 @@ func TestPacketFilterOfNFTables(t *testing.T) {
 		n.start()
 	}
 	c.awaitBoth(c.master)
-	c.checks(t, 0, "OK")
+	c.master.checks(0, "OK")
 	c.master.Run("nft", firewalldRules)
 	c.serves(t, false)
-	c.checks(t, 2, "nft, table inet firewalld, chain filter_FORWARD: ")
+	c.master.checks(2, "nft, table inet firewalld, chain filter_FORWARD: ")
 	c.master.Run("sysctl", "-w", "net.ipv4.vs.conntrack=1")
-	c.checks(t, 0, "OK")
+	c.master.checks(0, "OK")
 	c.serves(t, true)
 	c.master.Run("iptables-nft", "-P", "FORWARD", "DROP")
 	c.serves(t, false)
-	c.checks(t, 2, "iptables, table filter, chain FORWARD: policy DROP")
+	c.master.checks(2, "iptables, table filter, chain FORWARD: policy DROP")
 	for _, server := range []string{"10.79.0.11", "10.79.0.12"} {
 		c.master.Run("iptables-nft", "-I", "FORWARD", "-s", server, "-p", "tcp", "--sport", "3307", "-j", "ACCEPT")
 	}
-	c.checks(t, 0, "OK")
+	c.master.checks(0, "OK")
 	c.serves(t, true)
 }
 
-// TestPacketFilterUnderTheUnit: the shipped unit lets the director start the tools that read the rules.
+// TestPacketFilterUnderTheUnit: the shipped units let the daemons start the tools that read the rules.
 //
-// Proves docs/operations.md: "It works under the shipped unit, which permits to start them."
+// Proves docs/operations.md: "It works under the shipped units, which permit to start them."
 func TestPacketFilterUnderTheUnit(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Systemd)
 	lab.Long(t)
 	c := newNATCluster(t)
-	c.servers[0].start()
 	c.servers[1].start()
-	s := c.master.underSystemd()
+	s, agent := c.master.underSystemd(), c.servers[0].underSystemd()
 	s.Systemctl("start", directorUnit)
-	checks := func(code int, want string) {
+	agent.Systemctl("start", agentUnit)
+	checks := func(s *systemd.Instance, code int, want string) {
 		t.Helper()
 		lab.Eventually(t, soon, func() error {
 			if out, err := s.Try("lvsctl", "status", "--check"); lab.ExitCode(err) != code || !strings.Contains(out, want) {
@@ -129,9 +119,13 @@ func TestPacketFilterUnderTheUnit(t *testing.T) {
 		})
 	}
 	c.master.Run("iptables", "-P", "FORWARD", "ACCEPT") // loads the table filter
-	checks(0, "OK")
+	checks(s, 0, "OK")
 	c.master.Run("iptables", "-P", "FORWARD", "DROP")
-	checks(2, "iptables-legacy, table filter, chain FORWARD: policy DROP")
+	checks(s, 2, "iptables-legacy, table filter, chain FORWARD: policy DROP")
 	c.master.Run("iptables", "-P", "FORWARD", "ACCEPT")
-	checks(0, "OK")
+	checks(s, 0, "OK")
+	c.servers[0].Run("iptables", "-P", "INPUT", "DROP")
+	checks(agent, 2, "iptables-legacy, table filter, chain INPUT: policy DROP")
+	c.servers[0].Run("iptables", "-P", "INPUT", "ACCEPT")
+	checks(agent, 0, "OK")
 }

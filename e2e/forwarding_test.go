@@ -283,8 +283,8 @@ func (c *natCluster) awaitBoth(n *node) {
 // moves together with the outside one."
 // Proves docs/packet-flow.md: "The director routes packets, so it sets `net.ipv4.ip_forward=1`, and `send_redirects=0`
 // on `all` and on the instances' interfaces; it restores the previous values when it stops."
-// Proves docs/operations.md: "A director with `forward: nat` reads the rules every 3 s and reports `answers_blocked` if they
-// drop the answers of a real server, with the command that lets them pass."
+// Proves docs/operations.md: "A director and an agent read the rules every 3 s and report `clients_blocked`,
+// `answers_blocked` and `service_blocked` if they drop these packets, with the command that lets them pass."
 // Proves docs/agent.md: "It asks the kernel for the next hop of answers to clients and reports a problem if that is not
 // an address that the directors hold:"
 func TestForwardNAT(t *testing.T) {

@@ -111,8 +111,7 @@ func TestUnitsAreSound(t *testing.T) {
 // TestUnitsDirector: under its unit a director has the privileges it needs and no others, reloads, and restores the
 // machine when it is stopped. However it ends it is started again; until then the VIP is removed and the table stays.
 //
-// Proves docs/operations.md: "The director has only the capabilities `CAP_NET_ADMIN` and `CAP_NET_RAW`, the agent only
-// `CAP_NET_ADMIN`."
+// Proves docs/operations.md: "Both have only the capabilities `CAP_NET_ADMIN` and `CAP_NET_RAW`."
 // Proves docs/operations.md: "After a crash systemd runs `lvs-director cleanup --addresses`, which removes the VIPs,
 // and restarts the daemon after 1 s."
 // Proves docs/operations.md: "systemd then restarts the daemon, which feeds the watchdog (`WatchdogSec=30s`) only while
@@ -230,8 +229,7 @@ func refusesBadFile(t *testing.T, s *systemd.Instance) {
 // TestUnitsAgent: under its unit an agent works with one capability, keeps the VIP when it is killed, and restores the
 // machine when it is stopped.
 //
-// Proves docs/operations.md: "The director has only the capabilities `CAP_NET_ADMIN` and `CAP_NET_RAW`, the agent only
-// `CAP_NET_ADMIN`."
+// Proves docs/operations.md: "Both have only the capabilities `CAP_NET_ADMIN` and `CAP_NET_RAW`."
 // Proves docs/agent.md: "After a crash or `kill -9` everything stays in place, and clients are still served."
 func TestUnitsAgent(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Systemd)
@@ -243,7 +241,7 @@ func TestUnitsAgent(t *testing.T) {
 	s.Systemctl("start", agentUnit)
 	// The unit's hardening lets it write the sysctls.
 	c.awaitAgent(c.mysql1)
-	t.Run("privileges", func(t *testing.T) { u.privileges(t, "0000000000001000") }) // CAP_NET_ADMIN
+	t.Run("privileges", func(t *testing.T) { u.privileges(t, "0000000000003000") })
 	t.Run("files", func(t *testing.T) { u.files(t, "realserver.sock") })
 	t.Run("kill -9", func(t *testing.T) {
 		lab.LongPart(t)

@@ -10,7 +10,9 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/event"
 	"github.com/lvs-director/lvs-director/pkg/heartbeat"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
 	"github.com/lvs-director/lvs-director/pkg/statefile"
@@ -54,6 +56,8 @@ type Effects struct {
 	Gateway func(source netip.Addr) (netip.Addr, error)
 	// Listeners returns the listening TCP sockets; see package listen. Optional.
 	Listeners func() ([]netip.AddrPort, error)
+	// Firewall reads the packet filter rules of a family; see package firewall. Optional.
+	Firewall  func(context.Context, kernel.Family) (firewall.Rules, error)
 	StateFile *statefile.File
 }
 
@@ -91,6 +95,7 @@ type Agent struct {
 	addresses      []addr.Address
 	gateways       map[netip.Addr]netip.Addr // by source; absent: no route
 	listening      listeners
+	filter         filterReader
 	kept           map[string]*kept
 	loggedProblems map[string]*loggedProblem // problems that were logged
 	saving         error                     // the last error of writing the state file; nil if it is saved
@@ -126,6 +131,9 @@ func (a *Agent) Run(ctx context.Context, e Effects) error {
 	}
 	group, l := task.NewGroup(&a.heartbeats), &loop{Agent: a}
 	group.Start(l)
+	if a.filter.read != nil {
+		group.Start(&a.filter)
+	}
 	defer group.Stop()
 	ready := l.Ready()
 	for {
@@ -149,6 +157,7 @@ func (a *Agent) Run(ctx context.Context, e Effects) error {
 
 func (a *Agent) actWith(e Effects) {
 	a.e = e
+	a.filter.read, a.filter.poke = e.Firewall, make(chan struct{}, 1)
 	a.sysctls = reconcile.NewSysctls(reconcile.SysctlOptions{
 		Kernel: e.Sysctls, StateFile: e.StateFile, ConfKey: confKey, RecordRight: true, Saved: a.save, Log: a.o.Log,
 		OnSet: func(c Change) {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -26,7 +27,7 @@ type codesCase struct {
 // codesCases has a case for every declared code of the agent. A new code needs one. Faults are on the fake kernel
 // (fake_test.go), which shows them as the kernel does; if that is not possible, name a scenario.
 func codesCases() []codesCase {
-	return append(addressCases(), agentCases()...)
+	return slices.Concat(addressCases(), filterCases(), agentCases())
 }
 
 func addressCases() []codesCase {

@@ -17,6 +17,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/event"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
 	"github.com/lvs-director/lvs-director/pkg/logtest"
 	"github.com/lvs-director/lvs-director/pkg/problem"
@@ -31,6 +32,7 @@ type fakeKernel struct {
 	sysctls   map[string]string
 	gateway   netip.Addr
 	listening []netip.AddrPort
+	rules     firewall.Rules
 	done      []string
 	events    func(addr.Event)
 
@@ -263,6 +265,11 @@ func (m *machine) start(cfg *config.Config) {
 				m.mu.Lock()
 				defer m.mu.Unlock()
 				return m.listening, m.fail["listeners"]
+			},
+			Firewall: func(context.Context, kernel.Family) (firewall.Rules, error) {
+				m.mu.Lock()
+				defer m.mu.Unlock()
+				return m.rules, m.fail["firewall"]
 			},
 		})
 	}()

@@ -68,11 +68,19 @@ func Listens(sockets []netip.AddrPort, to netip.AddrPort) bool {
 	})
 }
 
-// silent returns why the connections of a virtual server's clients are refused here, or "".
-func (l *listeners) silent(m Membership) string {
-	to := m.destination()
+// silent returns why the connections of a virtual server's clients are refused here, or "". It is unclear if it is not
+// known whether rules redirect them.
+func (a *Agent) silent(m Membership) (reason string, unclear bool) {
+	l, to := &a.listening, m.destination()
 	if !l.known || m.refusal() != "" || l.missed[to] <= missesAllowed {
-		return ""
+		return "", false
+	}
+	redirected, why := a.redirected(m)
+	switch {
+	case redirected:
+		return "", false
+	case why != "":
+		return fmt.Sprintf("nothing listens on %s, and it is not known whether a rule redirects the connections of clients: %s", to, why), true
 	}
 	var others []string
 	for _, s := range l.all {
@@ -81,20 +89,26 @@ func (l *listeners) silent(m Membership) string {
 		}
 	}
 	if len(others) == 0 {
-		return fmt.Sprintf("nothing listens on %s: clients are refused: start the service", to)
+		return fmt.Sprintf("nothing listens on %s: clients are refused: start the service", to), false
 	}
 	slices.Sort(others)
 	return fmt.Sprintf("nothing listens on %s, only on %s: clients are refused: set bind_address to 0.0.0.0 (or add %s to it) and restart the service",
-		to, strings.Join(slices.Compact(others), " and "), to.Addr())
+		to, strings.Join(slices.Compact(others), " and "), to.Addr()), false
 }
 
 // silentServices returns the problems of the services that do not listen where the packets of clients arrive.
 func (a *Agent) silentServices(want State) []problem.Finding {
 	var all []problem.Finding
 	for _, m := range want.Memberships {
-		if reason := a.listening.silent(m); reason != "" {
-			all = append(all, problem.Finding{Code: problem.NotListening, Subject: m.Name, Text: m.Name + ": " + reason})
+		reason, unclear := a.silent(m)
+		if reason == "" {
+			continue
 		}
+		f := problem.Finding{Code: problem.NotListening, Subject: m.Name, Text: m.Name + ": " + reason}
+		if unclear {
+			f.Code, f.Remedy = problem.ListeningUnclear, fmt.Sprintf("try it from a client: nc -vz %s %d", m.VIP.Addr(), m.VIP.Port())
+		}
+		all = append(all, f)
 	}
 	return all
 }

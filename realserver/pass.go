@@ -58,7 +58,8 @@ func (a *Agent) work(look bool) round {
 		a.apply(r.want, &r.have, &r.failed)
 	}
 	a.lookForListeners(r.want)
-	r.problems = slices.Concat(problems(r.want, r.have), a.silentServices(r.want), a.waysBack(r.want), r.failed.found(r.want))
+	a.filter.ask(r.want)
+	r.problems = slices.Concat(problems(r.want, r.have), a.silentServices(r.want), a.blockedServices(r.want), a.waysBack(r.want), r.failed.found(r.want))
 	if a.cfg != nil {
 		if _, err := a.cfg.RealServersNamed(a.o.Names...); err != nil { // possible after a reload
 			r.problems = append(r.problems, problem.Finding{Code: problem.NodeNotInFile, Text: err.Error()})

@@ -94,8 +94,11 @@ func (a *Agent) membership(m Membership, want State, have Found) status.Membersh
 	if rivals := want.rivals(have, m.VIP.Addr()); reason == "" && len(rivals) > 0 {
 		reason = fmt.Sprintf("%s has the VIP %s and answers ARP for it", rivals[0].Interface, rivals[0].Prefix)
 	}
-	if reason == "" {
-		reason = a.listening.silent(m)
+	if silent, unclear := a.silent(m); reason == "" && !unclear {
+		reason = silent
+	}
+	if why, _ := a.blocked(m); reason == "" && why != "" {
+		reason = "the packet filter of this machine drops the packets of clients: " + why
 	}
 	if reason != "" {
 		s.State, s.Reason = "down", "down: "+reason

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/daemon"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
 	"github.com/lvs-director/lvs-director/pkg/kernel/listen"
 	"github.com/lvs-director/lvs-director/pkg/kernel/route"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
@@ -89,6 +90,6 @@ func withEffects(stateDir string, f func(realserver.Effects) error) (err error) 
 	defer func() { err = errors.Join(err, handle.Close()) }()
 	return f(realserver.Effects{
 		Addresses: handle, Sysctls: sysctl.Proc(), Watch: addr.Watch, Gateway: route.Gateway,
-		Listeners: listen.TCP, StateFile: l,
+		Listeners: listen.TCP, Firewall: firewall.Read, StateFile: l,
 	})
 }

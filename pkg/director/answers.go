@@ -20,18 +20,18 @@ import (
 )
 
 const (
-	// answersEvery is how often the way of answers is judged, answersWithin the deadline of reading the rules.
-	answersEvery  = 3 * time.Second
-	answersWithin = 5 * time.Second
+	// answersEvery is how often the way of packets is judged.
+	answersEvery = 3 * time.Second
 	// answersShare is the ratio of the pause to the duration of a judgement: a host may have thousands of rules.
 	answersShare = 20
 )
 
-// answerMonitor judges whether this host would forward the answers of real servers with forward: nat. The packet filter
-// sees them in the chain FORWARD, with the real server's address as source, because IPVS rewrites them later. It only
-// reads, and does nothing while no virtual server has forward: nat.
+// answerMonitor judges whether this host would accept the packets of clients, which IPVS takes after the chain INPUT, and
+// forward the answers of real servers with forward: nat. The packet filter sees those in the chain FORWARD, with the real
+// server's address as source, because IPVS rewrites them later. It only reads.
 type answerMonitor struct {
 	kernel  Kernel
+	filter  *packetFilter
 	plan    func() plan.Plan
 	sight   func() sight
 	unset   func() string // why a sysctl does not have its value; "" if all have
@@ -41,7 +41,7 @@ type answerMonitor struct {
 }
 
 // Name implements task.Task.
-func (m *answerMonitor) Name() string { return "the monitor of NAT answers" }
+func (m *answerMonitor) Name() string { return "the monitor of the packet filter" }
 
 // Ready is closed when the monitor is running.
 func (m *answerMonitor) Ready() <-chan struct{} { return m.ready.Ready() }
@@ -91,19 +91,24 @@ func answersOf(p plan.Plan, addresses []kernel.Address) []answer {
 		if v.Forward != config.NAT {
 			continue
 		}
-		out := interfaceOf(v.Address, addresses)
-		for _, i := range p.Config.Instances {
-			if slices.ContainsFunc(i.VirtualAddresses, func(vip netip.Prefix) bool { return vip.Addr() == v.Address }) {
-				out = i.Interface
-			}
-		}
+		out := outside(p, v.Address, addresses)
 		for _, r := range v.RealServers {
 			all = append(all, answer{v, r, firewall.Packet{
-				In: interfaceOf(r.Address, addresses), Out: out, Source: r.Address, Port: r.Port, Protocol: v.Protocol,
+				Way: firewall.Forwarded, In: interfaceOf(r.Address, addresses), Out: out, From: netip.AddrPortFrom(r.Address, r.Port), Protocol: v.Protocol,
 			}})
 		}
 	}
 	return all
+}
+
+// outside returns the interface of a VIP: that of the instance that has it.
+func outside(p plan.Plan, vip netip.Addr, addresses []kernel.Address) string {
+	for _, i := range p.Config.Instances {
+		if slices.ContainsFunc(i.VirtualAddresses, func(a netip.Prefix) bool { return a.Addr() == vip }) {
+			return i.Interface
+		}
+	}
+	return interfaceOf(vip, addresses)
 }
 
 // interfaceOf returns the interface whose network has an address; "" if it is behind a router.
@@ -128,7 +133,41 @@ func (m *answerMonitor) look(ctx context.Context) []problem.Finding {
 	if p.Config == nil {
 		return nil
 	}
-	answers := answersOf(p, m.sight().addresses)
+	addresses := m.sight().addresses
+	return append(m.clients(ctx, p, addresses), m.answers(ctx, answersOf(p, addresses))...)
+}
+
+// rules reads the rules of a family.
+func (m *answerMonitor) rules(ctx context.Context, family kernel.Family) (firewall.Rules, error) {
+	ctx, cancel := context.WithTimeout(ctx, filterWithin)
+	defer cancel()
+	return m.filter.rules(ctx, family)
+}
+
+// clients returns the virtual servers whose clients the packet filter stops.
+func (m *answerMonitor) clients(ctx context.Context, p plan.Plan, addresses []kernel.Address) []problem.Finding {
+	var all []problem.Finding
+	for n, v := range p.Config.VirtualServers {
+		if n%giveWayEvery == giveWayEvery-1 {
+			runtime.Gosched()
+		}
+		rules, err := m.rules(ctx, kernel.FamilyOf(v.Address))
+		if err != nil {
+			continue
+		}
+		packet := firewall.Packet{Way: firewall.Incoming, In: outside(p, v.Address, addresses), To: netip.AddrPortFrom(v.Address, v.Port), Protocol: v.Protocol}
+		if verdict := rules.Judge(packet); verdict.Outcome == firewall.Blocked {
+			all = append(all, problem.Finding{
+				Code: problem.ClientsBlocked, Subject: v.Name, Remedy: rules.Remedy(packet, verdict),
+				Text: fmt.Sprintf("%s: the packet filter of this host drops the packets of clients: %s", v.Name, verdict.Why),
+			})
+		}
+	}
+	return all
+}
+
+// answers returns the problems of the answers of real servers.
+func (m *answerMonitor) answers(ctx context.Context, answers []answer) []problem.Finding {
 	if len(answers) == 0 {
 		return nil
 	}
@@ -203,30 +242,18 @@ func (m *answerMonitor) judge(ctx context.Context) func(firewall.Packet) *obstac
 	sysctls := m.kernel.Sysctls()
 	value, err := sysctls.Get("net.ipv4.vs.conntrack")
 	tracked := err == nil && value == "1"
-	type ruleset struct {
-		rules firewall.Rules
-		err   error
-	}
-	read := map[kernel.Family]ruleset{}
 	return func(p firewall.Packet) *obstacle {
 		if o := m.routing(p, sysctls.Get); o != nil {
 			return o
 		}
-		family := kernel.FamilyOf(p.Source)
-		set, done := read[family]
-		if !done {
-			limited, cancel := context.WithTimeout(ctx, answersWithin)
-			set.rules, set.err = m.kernel.Firewall(limited, family)
-			cancel()
-			read[family] = set
-		}
-		if set.err != nil {
-			return &obstacle{code: problem.AnswersUnclear, text: "cannot tell whether this host forwards them: " + set.err.Error()}
+		rules, err := m.rules(ctx, kernel.FamilyOf(p.From.Addr()))
+		if err != nil {
+			return &obstacle{code: problem.AnswersUnclear, text: "cannot tell whether this host forwards them: " + err.Error()}
 		}
 		p.Tracked = tracked
-		switch verdict := set.rules.Judge(p); verdict.Outcome {
+		switch verdict := rules.Judge(p); verdict.Outcome {
 		case firewall.Blocked:
-			return &obstacle{problem.AnswersBlocked, "the packet filter of this host drops them: " + verdict.Why, set.rules.Remedy(p, verdict)}
+			return &obstacle{problem.AnswersBlocked, "the packet filter of this host drops them: " + verdict.Why, rules.Remedy(p, verdict)}
 		case firewall.Unclear:
 			return &obstacle{code: problem.AnswersUnclear, text: "cannot tell whether the packet filter of this host drops them: " + verdict.Why}
 		}
@@ -236,7 +263,7 @@ func (m *answerMonitor) judge(ctx context.Context) func(firewall.Packet) *obstac
 
 // routing judges the sysctls of the interface on which answers arrive.
 func (m *answerMonitor) routing(p firewall.Packet, get func(string) (string, error)) *obstacle {
-	if p.Source.Is6() {
+	if p.From.Addr().Is6() {
 		return nil // IPv6 has one switch for all interfaces, which the sysctl loop keeps, and no rp_filter
 	}
 	on, _ := get("net.ipv4.ip_forward")
@@ -263,13 +290,13 @@ func (m *answerMonitor) routing(p firewall.Packet, get func(string) (string, err
 	if max(read("all", "rp_filter"), read(p.In, "rp_filter")) != "1" { // 2 is loose, and wins
 		return nil
 	}
-	by, err := m.kernel.RouteInterface(p.Source)
+	by, err := m.kernel.RouteInterface(p.From.Addr())
 	if err != nil || by == p.In {
 		return nil
 	}
 	return &obstacle{
 		problem.AnswersBlocked,
-		fmt.Sprintf("reverse path filtering on %s drops them, because the route to %s leaves by %s", p.In, p.Source, by),
+		fmt.Sprintf("reverse path filtering on %s drops them, because the route to %s leaves by %s", p.In, p.From.Addr(), by),
 		fmt.Sprintf("correct the route, or sysctl -w %s=2", show(p.In, "rp_filter")),
 	}
 }

@@ -15,11 +15,16 @@ import (
 // natFile has the clients on eth0 and the real servers on eth1.
 var natFile = electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "nat", "10.78.0.11", "10.78.0.12")
 
-// filter sets the policy and the rules of the chain FORWARD.
-func (k *fakeKernel) filter(policy string, rules ...string) {
-	text := "*filter\n:FORWARD " + policy + " [0:0]\n"
+// filterForward sets the policy and the rules of the chain FORWARD.
+func (k *fakeKernel) filterForward(policy string, rules ...string) {
+	k.filterChain("FORWARD", policy, rules...)
+}
+
+// filterChain sets the policy and the rules of a chain, which has the only ones.
+func (k *fakeKernel) filterChain(chain, policy string, rules ...string) {
+	text := "*filter\n:" + chain + " " + policy + " [0:0]\n"
 	for _, r := range rules {
-		text += "-A FORWARD " + r + "\n"
+		text += "-A " + chain + " " + r + "\n"
 	}
 	parsed, err := firewall.ParseSave("iptables", text+"COMMIT\n")
 	if err != nil {
@@ -52,8 +57,17 @@ func answersCases() []codesCase {
 			Code: problem.DirectorIsRealServer, Subject: "mysql",
 			Break: func(n *node) { n.reload(dual) }, Mend: func(n *node) { n.reload(codesFile) },
 		}},
-		nat(problem.AnswersBlocked, "policy DROP", func(n *node) { n.filter("DROP") }, func(n *node) {
-			n.filter("DROP", "-s 10.78.0.11/32 -p tcp -m tcp --sport 3306 -j ACCEPT", "-s 10.78.0.12/32 -p tcp -m tcp --sport 3306 -j ACCEPT")
+		{Case: problemtest.Case[*node]{
+			Code: problem.ClientsBlocked, Subject: "mysql", Fault: "policy DROP",
+			Break: func(n *node) {
+				n.filterChain("INPUT", "DROP", "-p 112 -j ACCEPT", "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT")
+			},
+			Mend: func(n *node) {
+				n.filterChain("INPUT", "DROP", "-d 10.77.0.100/32 -p tcp -m tcp --dport 3306 -j ACCEPT")
+			},
+		}},
+		nat(problem.AnswersBlocked, "policy DROP", func(n *node) { n.filterForward("DROP") }, func(n *node) {
+			n.filterForward("DROP", "-s 10.78.0.11/32 -p tcp -m tcp --sport 3306 -j ACCEPT", "-s 10.78.0.12/32 -p tcp -m tcp --sport 3306 -j ACCEPT")
 		}),
 		nat(problem.AnswersBlocked, "forwarding is off on the interface",
 			func(n *node) { n.set("net/ipv4/conf/eth1/forwarding", "0") }, func(n *node) { n.set("net/ipv4/conf/eth1/forwarding", "1") }),
@@ -62,7 +76,7 @@ func answersCases() []codesCase {
 			func(n *node) { n.set("net/ipv4/conf/all/rp_filter", "1"); n.leaveBy("eth0") },
 			func(n *node) { n.set("net/ipv4/conf/eth1/rp_filter", "2") }),
 		nat(problem.AnswersUnclear, "a rule that cannot be judged",
-			func(n *node) { n.filter("ACCEPT", "-m set --match-set bad src -j DROP") }, func(n *node) { n.filter("ACCEPT") }),
+			func(n *node) { n.filterForward("ACCEPT", "-m set --match-set bad src -j DROP") }, func(n *node) { n.filterForward("ACCEPT") }),
 		nat(problem.AnswersUnclear, "rules that cannot be read",
 			func(n *node) { n.refuse("firewall", errors.New("install the package nftables")) }, func(n *node) { n.refuse("firewall", nil) }),
 	}
@@ -84,19 +98,19 @@ func TestAnswers(t *testing.T) {
 		before func(m *machine)
 		want   string // text and remedy; "": no problem
 	}{
-		"accepted": {natFile, func(m *machine) { m.filter("ACCEPT") }, ""},
+		"accepted": {natFile, func(m *machine) { m.filterForward("ACCEPT") }, ""},
 		"dropped": {
-			natFile, func(m *machine) { m.filter("DROP") },
+			natFile, func(m *machine) { m.filterForward("DROP") },
 			"mysql: answers of mysql1: the packet filter of this host drops them: iptables, table filter, chain FORWARD: policy DROP (and 1 more)" +
 				" | iptables -I FORWARD -s 10.78.0.11 -p tcp --sport 3306 -j ACCEPT (and in the file of these rules); likewise for the other real servers",
 		},
 		"one of them": {
-			natFile, func(m *machine) { m.filter("DROP", "-s 10.78.0.11/32 -j ACCEPT") },
+			natFile, func(m *machine) { m.filterForward("DROP", "-s 10.78.0.11/32 -j ACCEPT") },
 			"mysql: answers of mysql2: the packet filter of this host drops them: iptables, table filter, chain FORWARD: policy DROP" +
 				" | iptables -I FORWARD -s 10.78.0.12 -p tcp --sport 3306 -j ACCEPT (and in the file of these rules)",
 		},
 		"only established connections": {natFile, func(m *machine) {
-			m.filter("DROP", "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT")
+			m.filterForward("DROP", "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT")
 			m.set("net/ipv4/vs/conntrack", "1")
 		}, ""},
 		"forwarding": {
@@ -110,11 +124,21 @@ func TestAnswers(t *testing.T) {
 		},
 		"strict, and the route is right": {natFile, func(m *machine) { m.set("net/ipv4/conf/eth1/rp_filter", "1") }, ""},
 		"not known": {
-			natFile, func(m *machine) { m.filter("ACCEPT", "-j NFQUEUE --queue-num 0") },
+			natFile, func(m *machine) { m.filterForward("ACCEPT", "-j NFQUEUE --queue-num 0") },
 			"mysql: answers of mysql1, mysql2: cannot tell whether the packet filter of this host drops them: iptables, table filter, chain FORWARD: -A FORWARD -j NFQUEUE --queue-num 0" +
 				" | try it from a client: nc -vz 10.77.0.100 3306 (it says open if the answers pass)",
 		},
-		"direct routing": {strings.ReplaceAll(natFile, "forward: nat", "forward: dr"), func(m *machine) { m.filter("DROP") }, ""},
+		"clients": {
+			natFile, func(m *machine) {
+				m.filterChain("INPUT", "DROP", "-i lo -j ACCEPT", "-p tcp -m tcp --dport 22 -j ACCEPT", "-m conntrack --ctstate ESTABLISHED -j ACCEPT")
+			},
+			"mysql: the packet filter of this host drops the packets of clients: iptables, table filter, chain INPUT: policy DROP" +
+				" | iptables -I INPUT -d 10.77.0.100 -p tcp --dport 3306 -j ACCEPT (and in the file of these rules)",
+		},
+		"some clients": {natFile, func(m *machine) {
+			m.filterChain("INPUT", "DROP", "-s 10.77.0.0/24 -i eth0 -p tcp -m tcp --dport 3306 -j ACCEPT")
+		}, ""},
+		"direct routing": {strings.ReplaceAll(natFile, "forward: nat", "forward: dr"), func(m *machine) { m.filterForward("DROP") }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			world(t, func(t *testing.T, m *machine) {
@@ -139,7 +163,7 @@ func TestAnswersOfEachVirtualServer(t *testing.T) {
 		file += strings.Replace(balancing(fmt.Sprintf("s%d", n), vip, "nat", "10.78.0.11"), "port: 3306", fmt.Sprintf("port: %d", 3306+n), 1)
 	}
 	world(t, func(t *testing.T, m *machine) {
-		m.filter("DROP")
+		m.filterForward("DROP")
 		m.start(file)
 		if found := m.loops.Load().answers.Findings(); len(found) != 3 || found[2].Subject != "s2" {
 			t.Errorf("%v", found)

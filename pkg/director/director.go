@@ -54,6 +54,7 @@ type Director struct {
 	loops     task.Published[*loops]
 	plan      task.Published[plan.Plan]
 	sources   task.Published[*sources] // of the newest plan, also while it is being applied
+	filter    *packetFilter
 	problems  *problemMonitor
 
 	// Owned by the goroutine of Run; others use commands.
@@ -102,6 +103,7 @@ func (d *Director) Heartbeats() *heartbeat.Set { return &d.heartbeats }
 // restores the former values of sysctls. The error says what could not be started, with the remedy.
 func (d *Director) Run(ctx context.Context) (err error) {
 	defer close(d.stopped)
+	d.filter = newPacketFilter(d.o.Kernel)
 	l, err := d.open()
 	if err != nil {
 		return err
@@ -170,7 +172,7 @@ func (d *Director) open() (*loops, error) {
 		all: map[config.InstanceID]*instance{},
 	}
 	l.answers = &answerMonitor{
-		kernel: d.o.Kernel, plan: d.plan.Load, changed: d.problems.poke,
+		kernel: d.o.Kernel, filter: d.filter, plan: d.plan.Load, changed: d.problems.poke,
 		sight: func() sight { return l.watcher.seen.Load() }, unset: l.sysctls.Problem,
 	}
 	l.stalls = newStallMonitor(&d.heartbeats, l.instances.candidates, d.log)

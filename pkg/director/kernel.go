@@ -39,7 +39,7 @@ type Kernel interface {
 	Services() ([]lvs.Service, error)
 	// Suspended returns the total time for which the host has been suspended.
 	Suspended() time.Duration
-	// Firewall reads the packet filter rules for forwarded packets of a family.
+	// Firewall reads the packet filter rules for the packets of a family.
 	Firewall(ctx context.Context, family kernel.Family) (firewall.Rules, error)
 	// RouteInterface returns the interface by which packets to an address leave.
 	RouteInterface(to netip.Addr) (string, error)

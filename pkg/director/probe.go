@@ -70,6 +70,7 @@ func (d *Director) probe(ctx context.Context, t probe.Target) probe.Result {
 	if remembered && r.Class != health.Good {
 		t.Source, r = d.probeAgain(ctx, sources, t, r)
 	}
+	r = d.filter.explain(ctx, r, t, d.o.Kernel.RouteInterface)
 	if r.Code != health.Timeout && r.Code != health.Unreachable {
 		return r
 	}

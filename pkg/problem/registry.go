@@ -7,6 +7,7 @@ const (
 	InstanceFault          Code = "instance_fault"
 	VirtualServerDown      Code = "virtual_server_down"
 	VirtualServerDegraded  Code = "virtual_server_degraded"
+	ClientsBlocked         Code = "clients_blocked"
 	AnswersBlocked         Code = "answers_blocked"
 	AnswersUnclear         Code = "answers_unclear"
 	DirectorIsRealServer   Code = "director_is_real_server"
@@ -42,6 +43,8 @@ const (
 	EventsNotSaved         Code = "events_not_saved"
 	NotServing             Code = "not_serving"
 	NotListening           Code = "not_listening"
+	ListeningUnclear       Code = "listening_unclear"
+	ServiceBlocked         Code = "service_blocked"
 	VIPAnswersARP          Code = "vip_answers_arp"
 	VIPTooWide             Code = "vip_too_wide"
 	VIPHeldBack            Code = "vip_held_back"
@@ -79,7 +82,7 @@ type Declaration struct {
 
 // Declared returns the codes of this version.
 func Declared() Registry {
-	return Of(slices.Concat(serviceCodes(), addressCodes(), checkCodes(), neighbourCodes(), routerCodes(), directorCodes(), commonCodes(), agentCodes())...)
+	return Of(slices.Concat(serviceCodes(), addressCodes(), checkCodes(), neighbourCodes(), routerCodes(), directorCodes(), commonCodes(), memberCodes(), agentCodes())...)
 }
 
 // serviceCodes are the codes about the service to clients.
@@ -106,6 +109,11 @@ func serviceCodes() []Declaration {
 			Code: DirectorIsRealServer, Severity: Warning, Role: Director, Subject: "virtual server",
 			Means:  "a real server with forward: dr or tun is a director too: while another director is MASTER, it balances connections that it receives once more, and some of them fail",
 			Remedy: "run the real servers on machines that are no directors, and change their addresses in the cluster file. With only one director the problem does not exist",
+		},
+		{
+			Code: ClientsBlocked, Severity: Critical, Role: Director, Subject: "virtual server",
+			Means:  "the packet filter of this director drops the packets of clients, which get no answer while it is MASTER",
+			Remedy: "run the command that lvsctl status shows: it adds the rule. Make it permanent where these rules come from",
 		},
 		{
 			Code: AnswersBlocked, Severity: Critical, Role: Director, Subject: "virtual server",
@@ -306,20 +314,36 @@ func commonCodes() []Declaration {
 	}
 }
 
-// agentCodes are the codes of the agent.
-func agentCodes() []Declaration {
+// memberCodes are the codes of the agent about its virtual servers.
+func memberCodes() []Declaration {
 	return []Declaration{
 		{
 			Code: NotServing, Severity: Critical, Role: Agent, Subject: "virtual server",
 			Means:       "this node cannot serve its clients",
 			Remedy:      "act on the reason of the virtual server in lvsctl status on this machine. It is up again by itself",
-			ExplainedBy: []Code{VIPHeldBack, DeviceMissing, AnswersMissDirector, NotListening, VIPAnswersARP},
+			ExplainedBy: []Code{VIPHeldBack, DeviceMissing, AnswersMissDirector, NotListening, ServiceBlocked, VIPAnswersARP},
 		},
 		{
 			Code: NotListening, Severity: Critical, Role: Agent, Subject: "virtual server",
 			Means:  "no socket accepts connections where the packets of clients arrive: they are refused",
 			Remedy: "run ss -ltn on this machine. If the service is not running, start it. If it listens on other addresses only, set bind_address to 0.0.0.0, or add the address in the text, and restart it",
 		},
+		{
+			Code: ListeningUnclear, Severity: Warning, Role: Agent, Subject: "virtual server",
+			Means:  "no socket accepts connections where the packets of clients arrive, and it is not known whether a rule of the packet filter redirects them to one, as docker's do",
+			Remedy: "try it from a client with the command that lvsctl status shows. If the text says that the rules cannot be read, install nftables or iptables",
+		},
+		{
+			Code: ServiceBlocked, Severity: Critical, Role: Agent, Subject: "virtual server",
+			Means:  "the packet filter of this real server drops the packets of clients",
+			Remedy: "run the command that lvsctl status shows: it adds the rule. Make it permanent where these rules come from",
+		},
+	}
+}
+
+// agentCodes are the codes about the node of an agent.
+func agentCodes() []Declaration {
+	return []Declaration{
 		{
 			Code: VIPAnswersARP, Severity: Critical, Role: Agent, Subject: "address",
 			Means:  "a NIC has the VIP and answers ARP for it, in competition with the director",

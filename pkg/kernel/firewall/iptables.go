@@ -2,20 +2,21 @@ package firewall
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 )
 
-// passed are the tables of iptables in which a forwarded packet passes through a chain FORWARD.
-var passed = []string{"filter", "mangle", "security"}
+// builtin are the chains of iptables that are called by a hook, with its name.
+var builtin = map[string]string{"PREROUTING": "prerouting", "INPUT": "input", "FORWARD": "forward", "OUTPUT": "output"}
 
 // harmless are the targets after which a packet goes on to the next rule.
 var harmless = []string{
-	"LOG", "NFLOG", "ULOG", "MARK", "CONNMARK", "TCPMSS", "CLASSIFY", "DSCP", "TOS", "TTL", "HL", "ECN", "CHECKSUM", "CONNSECMARK", "SECMARK", "AUDIT", "TRACE", "SET", "ACCOUNT", "RATEEST", "IDLETIMER", "LED",
+	"LOG", "NFLOG", "ULOG", "MARK", "CONNMARK", "TCPMSS", "CLASSIFY", "DSCP", "TOS", "TTL", "HL", "ECN", "CHECKSUM", "CONNSECMARK", "SECMARK", "AUDIT", "TRACE", "SET", "ACCOUNT", "RATEEST", "IDLETIMER", "LED", "CT", "NOTRACK",
 }
 
-// parseSave returns the base chains FORWARD in the output of iptables-save, and the names of all its tables.
+// parseSave returns the base chains in the output of iptables-save, and the names of all its tables.
 func parseSave(tool, text string) (bases []*Chain, tables []string, err error) {
 	table, chains := "", map[string]*Chain{}
 	for number, line := range strings.Split(text, "\n") {
@@ -26,12 +27,14 @@ func parseSave(tool, text string) (bases []*Chain, tables []string, err error) {
 			table, chains = line[1:], map[string]*Chain{}
 			tables = append(tables, table)
 		case line == "COMMIT":
-			if base := chains["FORWARD"]; base != nil && slices.Contains(passed, table) {
-				bases = append(bases, base)
+			for _, name := range slices.Sorted(maps.Keys(builtin)) {
+				if base := chains[name]; base != nil {
+					bases = append(bases, base)
+				}
 			}
 		case line[0] == ':':
 			name, policy, _ := strings.Cut(line[1:], " ")
-			c := &Chain{Tool: tool, Table: table, Name: name, others: chains}
+			c := &Chain{Tool: tool, Table: table, Name: name, hook: builtin[name], nat: table == "nat", others: chains}
 			switch {
 			case strings.HasPrefix(policy, "ACCEPT"):
 				c.Policy = Accept
@@ -101,6 +104,7 @@ func parseRule(text string, words []string) rule {
 		words = words[n:]
 		if option == "-j" || option == "-g" {
 			r.act(option, strings.Join(arguments, " "))
+			r.untracks = r.target == "NOTRACK" || r.target == "CT" && slices.Contains(words, "--notrack")
 			return r // the rest are options of the target
 		}
 		m := condition(option, arguments)
@@ -124,6 +128,8 @@ func (r *rule) act(option, target string) {
 		r.action = Accept
 	case target == "DROP", target == "REJECT":
 		r.action = Drop
+	case target == "DNAT", target == "REDIRECT", target == "TPROXY", target == "NETMAP":
+		r.action = redirect
 	case target == "RETURN":
 		r.action = returns
 	case slices.Contains(harmless, target):
@@ -164,9 +170,9 @@ func condition(option string, arguments []string) match {
 			prefixes = append(prefixes, p)
 		}
 		if option == "-s" {
-			return source(prefixes...)
+			return addressIn(source, prefixes...)
 		}
-		return destination(prefixes...)
+		return addressIn(destination, prefixes...)
 	case "--sport", "--sports", "--dport", "--dports":
 		var ranges []ports
 		for _, text := range list {
@@ -177,13 +183,15 @@ func condition(option string, arguments []string) match {
 			ranges = append(ranges, r)
 		}
 		if strings.HasPrefix(option, "--s") {
-			return sourcePort(ranges...)
+			return portIn(source, ranges...)
 		}
-		return destinationPort(ranges...)
+		return portIn(destination, ranges...)
 	case "--state", "--ctstate":
 		return state(list...)
-	case "--src-type", "--dst-type":
-		return addressType(list)
+	case "--src-type":
+		return addressType("saddr", list)
+	case "--dst-type":
+		return addressType("daddr", list)
 	case "--tcp-flags":
 		return flags(arguments)
 	default:
@@ -191,18 +199,11 @@ func condition(option string, arguments []string) match {
 	}
 }
 
-// addressType matches the type of the source or destination: unicast, and no address of this host.
-func addressType(types []string) match {
-	if slices.Contains(types, "UNICAST") {
-		return always(yes)
-	}
-	return always(no)
-}
-
-// flags matches TCP flags: a SYN alone is no answer. Other combinations are those of some packets of a connection only.
+// flags matches TCP flags: a SYN alone begins a connection, and is no answer. Other combinations are those of some packets
+// of a connection only.
 func flags(arguments []string) match {
 	if len(arguments) == 2 && strings.Contains(arguments[0], "ACK") && arguments[1] == "SYN" {
-		return always(no)
+		return func(p Packet) applies { return when(p.Way != Forwarded && !p.Tracked) }
 	}
 	return always(maybe)
 }

@@ -4,17 +4,32 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
-// Packet is a forwarded packet of a real server to a client.
+// Way is the way of a packet through this host.
+type Way int
+
+const (
+	// Forwarded: it is not for this host and not from it.
+	Forwarded Way = iota
+	// Incoming: it is for a process of this host, or for IPVS, which takes packets from the chain INPUT.
+	Incoming
+	// Outgoing: a process of this host sends it.
+	Outgoing
+)
+
+// Packet is a packet of which one end may be any client.
 type Packet struct {
-	In, Out  string     // interfaces; "": not known
-	Source   netip.Addr // of the real server
-	Port     uint16     // likewise
-	Protocol string     // "tcp", "udp" or "sctp"
-	// Tracked: IPVS tells connection tracking about its connections (net.ipv4.vs.conntrack), so that the packet is
-	// ESTABLISHED. Otherwise the first answer of a TCP connection is INVALID and later ones are NEW.
+	Way     Way
+	In, Out string // interfaces; "": not known, or none
+	// From and To are its source and destination. The zero address is that of a client, port 0 an ephemeral one.
+	From, To netip.AddrPort
+	Protocol string // "tcp", "udp", "sctp" or "ipip"
+	// Tracked: connection tracking knows its connection, so that it is ESTABLISHED. Otherwise an outgoing or incoming packet
+	// is NEW, and of forwarded TCP packets, answers of which the SYN was not seen, the first is INVALID and later ones are
+	// NEW.
 	Tracked bool
 
 	state string
@@ -28,7 +43,7 @@ const (
 	Passes Outcome = iota
 	// Unclear: it depends on something that the rules do not say.
 	Unclear
-	// Blocked: it is dropped or rejected for every client.
+	// Blocked: it is dropped or rejected, for every client if one end is a client.
 	Blocked
 )
 
@@ -39,7 +54,7 @@ type Verdict struct {
 	At      *Chain // the base chain of that rule; nil if it passes
 }
 
-// Rules are the chains of a host through which forwarded packets pass.
+// Rules are the base chains of a host.
 type Rules struct {
 	Bases []*Chain
 }
@@ -50,8 +65,12 @@ type Chain struct {
 	Table  string // "filter", or with nft "inet firewalld"
 	Name   string
 	Policy Action // of a base chain
-	rules  []rule
-	others map[string]*Chain // of the same table, by name
+	hook   string // of a base chain: "ingress", "prerouting", "input", "forward" or "output"
+	nat    bool   // it translates addresses
+	// devices are those of the hook ingress; none: every one.
+	devices []string
+	rules   []rule
+	others  map[string]*Chain // of the same table, by name
 }
 
 // Action is what a rule does with a packet.
@@ -63,9 +82,10 @@ const (
 	Accept
 	Drop
 	returns
-	jump    // to another chain
-	goes    // to another chain, without return
-	unknown // an extension that may do anything
+	jump     // to another chain
+	goes     // to another chain, without return
+	redirect // to another address or socket of this host or behind it
+	unknown  // an extension that may do anything
 )
 
 // rule is one rule. matches are conditions, all of which must apply.
@@ -74,6 +94,8 @@ type rule struct {
 	matches []match
 	action  Action
 	target  string // of jump and goes
+	// untracks: it exempts the packet from connection tracking.
+	untracks bool
 }
 
 // match decides whether a condition applies to a packet.
@@ -85,53 +107,122 @@ type applies int
 const (
 	no      applies = iota
 	maybe           // it is not known
-	forSome         // it depends on the client's address or port
+	forSome         // it depends on the client's address or on an ephemeral port
 	yes
 )
+
+// hooks are those through which a packet passes, in this order. In the hook postrouting nothing is filtered.
+var hooks = map[Way][]string{
+	Forwarded: {"ingress", "prerouting", "forward"},
+	Incoming:  {"ingress", "prerouting", "input"},
+	Outgoing:  {"output"},
+}
+
+// passes reports whether a packet passes through a base chain.
+func (c *Chain) passes(p Packet) bool {
+	return slices.Contains(hooks[p.Way], c.hook) && (len(c.devices) == 0 || slices.Contains(c.devices, p.In))
+}
 
 // Judge judges a packet. What depends on the client is decided in favor of the packet: a rule that drops the packets of
 // some clients leaves others, and one that accepts some serves them.
 func (r Rules) Judge(p Packet) Verdict {
-	states := []string{"INVALID", "NEW"}
+	states := []string{"NEW"}
 	switch {
 	case p.Tracked:
 		states = []string{"ESTABLISHED"}
-	case p.Protocol != "tcp":
-		states = []string{"NEW"}
+	case p.Way == Forwarded && p.Protocol == "tcp":
+		states = []string{"INVALID", "NEW"}
 	}
-	worst := Verdict{}
+	worst, untracked := r.judge(p, states)
+	if untracked {
+		worst, _ = r.judge(p, []string{"UNTRACKED"})
+	}
+	return worst
+}
+
+// judge judges a packet in some states of connection tracking. untracked: a rule exempts it from that.
+func (r Rules) judge(p Packet, states []string) (worst Verdict, untracked bool) {
 	for _, p.state = range states {
-		way := walk{packet: p, known: map[*Chain]*result{}}
+		way := walk{packet: p, known: map[*Chain]*result{}, untracked: &untracked}
 		for _, base := range r.Bases {
+			if base.nat || !base.passes(p) {
+				continue
+			}
 			ends, why := way.through(base)
-			now := Verdict{Why: why, At: base}
+			now := Verdict{Outcome: Blocked, Why: why, At: base}
 			switch {
 			case !ends.drops:
 				continue
 			case ends.accepts:
 				now.Outcome = Unclear
-			default:
-				now.Outcome = Blocked
 			}
 			if now.Outcome > worst.Outcome {
 				worst = now
 			}
 		}
 	}
+	return worst, untracked
+}
+
+// Redirected judges whether rules send a new incoming packet to another address or socket than its destination: DNAT,
+// REDIRECT and TPROXY. It is Blocked if they do, at least for some clients, and Passes if they do not.
+func (r Rules) Redirected(p Packet) Verdict {
+	p.state = "NEW"
+	worst := Verdict{}
+	way := walk{packet: p, known: map[*Chain]*result{}, redirects: true, untracked: new(bool)}
+	for _, base := range r.Bases {
+		if base.hook != "prerouting" || !base.passes(p) {
+			continue
+		}
+		ends, why := way.through(base)
+		now := Verdict{Outcome: Blocked, Why: why, At: base}
+		switch {
+		case !ends.redirects:
+			continue
+		case ends.accepts || ends.drops:
+			now.Outcome = Unclear
+		}
+		if now.Outcome > worst.Outcome {
+			worst = now
+		}
+	}
 	return worst
 }
 
 // ends are the ways in which a packet may leave a chain.
-type ends struct{ accepts, drops, returns bool }
+type ends struct{ accepts, drops, returns, redirects bool }
 
 func (e ends) and(b ends) ends {
-	return ends{e.accepts || b.accepts, e.drops || b.drops, e.returns || b.returns}
+	return ends{e.accepts || b.accepts, e.drops || b.drops, e.returns || b.returns, e.redirects || b.redirects}
 }
 
 // walk is the way of one packet. Each chain is walked once, however many rules jump to it.
 type walk struct {
 	packet Packet
 	known  map[*Chain]*result
+	// redirects: the question is whether the packet is redirected, not whether it is dropped.
+	redirects bool
+	untracked *bool // set if a rule exempts the packet from connection tracking
+}
+
+// answers reports whether ends are the answer to the question, which a reason explains.
+func (w walk) answers(e ends) bool {
+	if w.redirects {
+		return e.redirects
+	}
+	return e.drops
+}
+
+// some returns how a rule for some clients applies: in favor of the packet.
+func (w walk) some(e ends) applies {
+	switch {
+	case w.redirects && e.redirects, !w.redirects && !e.drops:
+		return yes
+	case w.redirects, !e.accepts: // other clients remain
+		return no
+	default:
+		return maybe
+	}
 }
 
 type result struct {
@@ -145,7 +236,7 @@ func (w walk) through(c *Chain) (ends, string) {
 	if r, done := w.known[c]; done {
 		return r.ends, r.why
 	}
-	r := &result{ends{accepts: true, drops: true}, c.describe("a loop")}
+	r := &result{ends{accepts: true, drops: true, redirects: true}, c.describe("a loop")}
 	w.known[c] = r
 	r.ends, r.why = w.rules(c)
 	return r.ends, r.why
@@ -154,21 +245,20 @@ func (w walk) through(c *Chain) (ends, string) {
 func (w walk) rules(c *Chain) (all ends, why string) {
 	for _, r := range c.rules {
 		hit := r.applies(w.packet)
-		if hit == no || r.action == nothing {
+		if hit == no {
+			continue
+		}
+		*w.untracked = *w.untracked || r.untracks
+		if r.action == nothing {
 			continue
 		}
 		end, reason := w.follow(c, r)
 		if hit == forSome {
-			switch {
-			case !end.accepts: // other clients remain
+			if hit = w.some(end); hit == no {
 				continue
-			case !end.drops:
-				hit = yes
-			default:
-				hit = maybe
 			}
 		}
-		if why == "" && end.drops {
+		if why == "" && w.answers(end) {
 			why = reason
 		}
 		falls := end.returns && r.action != returns && r.action != goes
@@ -201,6 +291,8 @@ func (w walk) follow(c *Chain, r rule) (ends, string) {
 		return ends{accepts: true}, text
 	case Drop:
 		return ends{drops: true}, text
+	case redirect:
+		return ends{accepts: !w.redirects, redirects: true}, text
 	case returns:
 		// In a base chain the policy applies.
 		if c.Policy != nothing {
@@ -211,13 +303,13 @@ func (w walk) follow(c *Chain, r rule) (ends, string) {
 		if to, known := c.others[r.target]; known {
 			end, why := w.through(to)
 			if r.action == goes && end.returns && c.Policy != nothing {
-				end = ends{end.accepts || c.Policy == Accept, end.drops || c.Policy == Drop, false}
+				end = ends{end.accepts || c.Policy == Accept, end.drops || c.Policy == Drop, false, end.redirects}
 				why = cmp.Or(why, c.describe("policy DROP"))
 			}
 			return end, why
 		}
 	}
-	return ends{true, true, true}, text
+	return ends{true, true, true, true}, text
 }
 
 func (r rule) applies(p Packet) applies {

@@ -27,22 +27,27 @@ func iface(of func(Packet) string, name, wildcard string) match {
 func incoming(p Packet) string { return p.In }
 func outgoing(p Packet) string { return p.Out }
 
-// source matches the address of the real server; destination that of clients, which are not in a network of the real
-// server: those would be answered without passing through the director.
-func source(prefixes ...netip.Prefix) match {
-	return func(p Packet) applies {
-		return when(slices.ContainsFunc(prefixes, func(x netip.Prefix) bool { return x.Contains(p.Source) }))
-	}
-}
+// end is one end of a packet, opposite the other one.
+type end func(Packet) (this, opposite netip.AddrPort)
 
-func destination(prefixes ...netip.Prefix) match {
+func source(p Packet) (this, opposite netip.AddrPort)      { return p.From, p.To }
+func destination(p Packet) (this, opposite netip.AddrPort) { return p.To, p.From }
+
+// addressIn matches an address. A client may have any one, but clients that are answered through this host are in no
+// network of the real server: those would be answered directly.
+func addressIn(of end, prefixes ...netip.Prefix) match {
 	return func(p Packet) applies {
+		this, opposite := of(p)
+		if this.Addr().IsValid() {
+			return when(slices.ContainsFunc(prefixes, func(x netip.Prefix) bool { return x.Contains(this.Addr()) }))
+		}
 		result := no
 		for _, x := range prefixes {
 			switch {
-			case x.Bits() == 0 && x.Addr().BitLen() == p.Source.BitLen():
+			case x.Addr().Is6() != p.is6():
+			case x.Bits() == 0:
 				return yes
-			case !x.Contains(p.Source):
+			case p.Way != Forwarded || !x.Contains(opposite.Addr()):
 				result = forSome
 			}
 		}
@@ -50,15 +55,16 @@ func destination(prefixes ...netip.Prefix) match {
 	}
 }
 
-// sourcePort matches the real server's port, destinationPort that of clients, which is ephemeral.
-func sourcePort(ranges ...ports) match {
-	return func(p Packet) applies {
-		return when(slices.ContainsFunc(ranges, func(r ports) bool { return r.first <= p.Port && p.Port <= r.last }))
-	}
-}
+// is6 reports whether it is a packet of IPv6. At least one end has an address.
+func (p Packet) is6() bool { return p.From.Addr().Is6() || p.To.Addr().Is6() }
 
-func destinationPort(ranges ...ports) match {
-	return func(Packet) applies {
+// portIn matches a port.
+func portIn(of end, ranges ...ports) match {
+	return func(p Packet) applies {
+		this, _ := of(p)
+		if this.Port() != 0 {
+			return when(slices.ContainsFunc(ranges, func(r ports) bool { return r.first <= this.Port() && this.Port() <= r.last }))
+		}
 		result := no
 		for _, r := range ranges {
 			switch {
@@ -69,6 +75,20 @@ func destinationPort(ranges ...ports) match {
 			}
 		}
 		return result
+	}
+}
+
+// local reports whether an end is this host.
+func (p Packet) local(of string) bool {
+	return p.Way == Incoming && of == "daddr" || p.Way == Outgoing && of == "saddr"
+}
+
+// addressType matches the type of the source ("saddr") or destination ("daddr").
+func addressType(of string, types []string) match {
+	return func(p Packet) applies {
+		return when(slices.ContainsFunc(types, func(t string) bool {
+			return strings.EqualFold(t, "local") && p.local(of) || strings.EqualFold(t, "unicast") && !p.local(of)
+		}))
 	}
 }
 
@@ -98,12 +118,13 @@ func portsOf(text string) (ports, bool) {
 func protocol(names ...string) match {
 	return func(p Packet) applies {
 		return when(slices.ContainsFunc(names, func(name string) bool {
-			return name == p.Protocol || name == "all" || name == protocolNumbers[p.Protocol]
+			return name == p.Protocol || name == "all" || name != "" && slices.Contains(protocolNames[p.Protocol], name)
 		}))
 	}
 }
 
-var protocolNumbers = map[string]string{"tcp": "6", "udp": "17", "sctp": "132"}
+// protocolNames are other names and the numbers of protocols.
+var protocolNames = map[string][]string{"tcp": {"6"}, "udp": {"17"}, "sctp": {"132"}, "ipip": {"4", "ipencap", "ipv4"}}
 
 // state matches the state in connection tracking.
 func state(names ...string) match {

@@ -7,14 +7,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 // statement is one object of the output of nft -j, or one statement of a rule; see libnftables-json(5).
 type statement map[string]json.RawMessage
 
-// parseNFT returns the base chains for forwarded packets of a family ("ip" or "ip6") in the output of `nft -j list
+// parseNFT returns the base chains for packets of a family ("ip" or "ip6") in the output of `nft -j list
 // ruleset`, without the tables for which skip returns true.
 func parseNFT(text []byte, family string, skip func(family, table string) bool) ([]*Chain, error) {
 	var document struct {
@@ -27,8 +25,9 @@ func parseNFT(text []byte, family string, skip func(family, table string) bool) 
 	tables := map[string]map[string]*Chain{}
 	for _, object := range document.NFTables {
 		var c struct {
-			Family, Table, Name, Hook, Policy, Chain string
-			Expr                                     []statement
+			Family, Table, Name, Type, Hook, Policy, Chain string
+			Dev                                            json.RawMessage // a string or a list
+			Expr                                           []statement
 		}
 		raw, isChain := object["chain"]
 		if !isChain {
@@ -39,7 +38,7 @@ func parseNFT(text []byte, family string, skip func(family, table string) bool) 
 		if err := json.Unmarshal(raw, &c); err != nil {
 			return nil, fmt.Errorf("the output of nft -j list ruleset: %w", err)
 		}
-		if c.Family != family && c.Family != "inet" || skip(c.Family, c.Table) {
+		if c.Family != family && c.Family != "inet" && c.Family != "netdev" || skip(c.Family, c.Table) {
 			continue
 		}
 		table := c.Family + " " + c.Table
@@ -52,22 +51,21 @@ func parseNFT(text []byte, family string, skip func(family, table string) bool) 
 			}
 			continue
 		}
-		chain := &Chain{Tool: "nft", Table: table, Name: c.Name, others: tables[table]}
+		chain := &Chain{Tool: "nft", Table: table, Name: c.Name, hook: c.Hook, nat: c.Type == "nat", others: tables[table]}
 		tables[table][c.Name] = chain
 		if c.Hook != "" {
 			if chain.Policy = Accept; c.Policy == "drop" {
 				chain.Policy = Drop
 			}
-		}
-		if c.Hook == "forward" {
 			bases = append(bases, chain)
+			chain.devices, _ = valuesOf(c.Dev)
 		}
 	}
 	return bases, nil
 }
 
 // inert are statements that mean nothing for the way of a packet.
-var inert = []string{"counter", "log", "mangle", "comment", "notrack", "ct helper", "ct timeout", "set"}
+var inert = []string{"counter", "log", "mangle", "comment", "ct helper", "ct timeout", "set"}
 
 // parseExpressions returns the rules that a rule of nft consists of: a verdict map is one for each of its elements.
 func parseExpressions(all []statement) []rule {
@@ -79,6 +77,8 @@ func parseExpressions(all []statement) []rule {
 				r.matches = append(r.matches, nftMatch(body))
 			case kind == "limit" || kind == "quota" || kind == "ct count": // conditions that depend on the time
 				r.matches = append(r.matches, always(maybe))
+			case kind == "notrack":
+				r.untracks = true
 			case slices.Contains(inert, kind):
 			case kind == "vmap":
 				return append(verdictMap(r, body), parseExpressions(all[n+1:])...)
@@ -116,6 +116,10 @@ func verdict(kind string, body json.RawMessage) (action Action, target string, k
 		return Drop, "", true
 	case "return":
 		return returns, "", true
+	case "dnat", "redirect", "tproxy":
+		return redirect, "", true
+	case "snat", "masquerade":
+		return Accept, "", true
 	case "continue":
 		return nothing, "", true
 	case "jump", "goto":
@@ -183,7 +187,10 @@ func compare(left, right json.RawMessage) match {
 	var l struct {
 		Meta, Ct struct{ Key string }
 		Payload  struct{ Protocol, Field string }
-		Fib      struct{ Result string }
+		Fib      struct {
+			Result string
+			Flags  []string
+		}
 	}
 	if json.Unmarshal(left, &l) != nil {
 		return always(maybe)
@@ -200,8 +207,10 @@ func compare(left, right json.RawMessage) match {
 		return protocol(values...)
 	case l.Meta.Key == "nfproto":
 		return func(p Packet) applies {
-			return when(slices.Contains(values, strings.ToLower(kernel.FamilyOf(p.Source).String())))
+			return when(slices.Contains(values, map[bool]string{false: "ipv4", true: "ipv6"}[p.is6()]))
 		}
+	case l.Fib.Result == "type" && len(l.Fib.Flags) == 1:
+		return addressType(l.Fib.Flags[0], values)
 	case l.Ct.Key == "state":
 		return state(values...)
 	case l.Ct.Key == "status": // no connection of IPVS is one that a rule has redirected
@@ -242,12 +251,12 @@ func addresses(family, field string, values []string) match {
 		}
 		prefixes = append(prefixes, p)
 	}
-	m := source(prefixes...)
+	m := addressIn(source, prefixes...)
 	if field == "daddr" {
-		m = destination(prefixes...)
+		m = addressIn(destination, prefixes...)
 	}
 	return func(p Packet) applies { // ip or ip6 implies the family
-		return min(when((family == "ip6") == p.Source.Is6()), m(p))
+		return min(when((family == "ip6") == p.is6()), m(p))
 	}
 }
 
@@ -260,9 +269,9 @@ func portNumbers(of, field string, values []string) match {
 		}
 		ranges = append(ranges, r)
 	}
-	m := sourcePort(ranges...)
+	m := portIn(source, ranges...)
 	if field == "dport" {
-		m = destinationPort(ranges...)
+		m = portIn(destination, ranges...)
 	}
 	return func(p Packet) applies { return min(when(of == "th" || of == p.Protocol), m(p)) }
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
-// Read reads the rules for forwarded packets of a family. Without a tool that shows the rules of this kernel, it returns
+// Read reads the rules for the packets of a family. Without a tool that shows the rules of this kernel, it returns
 // an error with the remedy. ctx carries the deadline.
 func Read(ctx context.Context, family kernel.Family) (Rules, error) {
 	return read(family, host{
@@ -46,7 +46,7 @@ func read(family kernel.Family, h host) (Rules, error) {
 		prefix, nftFamily = "ip6tables", "ip6"
 	}
 	var r Rules
-	if slices.ContainsFunc(strings.Fields(h.legacy()), func(table string) bool { return slices.Contains(passed, table) }) {
+	if strings.TrimSpace(h.legacy()) != "" {
 		text, err := h.run(prefix + "-legacy-save")
 		if errors.Is(err, exec.ErrNotFound) { // of a time or a distribution with one kind only
 			text, err = h.run(prefix + "-save")

@@ -1,38 +1,97 @@
 package firewall
 
-import "fmt"
+import (
+	"fmt"
+	"net/netip"
+)
 
 // Remedy returns the command that lets a packet pass that is blocked.
 func (r Rules) Remedy(p Packet, v Verdict) string {
 	if v.At == nil {
 		return ""
 	}
-	if tracked := p; !p.Tracked && v.At.Table == "inet firewalld" {
-		tracked.Tracked = true
-		// The chains of firewalld are not edited. They drop invalid packets, as answers are without connection tracking in
-		// IPVS, and accept those of established connections.
-		if r.Judge(tracked).Outcome == Passes {
-			return "sysctl -w net.ipv4.vs.conntrack=1, so that answers belong to established connections, which the rules accept (and in /etc/sysctl.d)"
+	if v.At.Table == "inet firewalld" { // its chains are not edited
+		if command := r.firewalld(p); command != "" {
+			return command
 		}
 	}
-	source := fmt.Sprintf("-s %s -p %s --sport %d", p.Source, p.Protocol, p.Port)
 	switch {
 	case v.At.Tool == "nft":
-		address := "ip"
-		if p.Source.Is6() {
-			address = "ip6"
-		}
-		return fmt.Sprintf("nft insert rule %s %s %s saddr %s %s sport %d accept (and in the file of these rules)",
-			v.At.Table, v.At.Name, address, p.Source, p.Protocol, p.Port)
-	case v.At.Table == "filter" && v.At.Has("ufw-user-forward"):
-		return fmt.Sprintf("ufw route allow proto %s from %s port %d", p.Protocol, p.Source, p.Port)
-	case v.At.Table == "filter" && v.At.Has("DOCKER-USER"):
-		return fmt.Sprintf("%s -I DOCKER-USER %s -j ACCEPT (and after each start of docker)", v.At.Tool, source)
+		return fmt.Sprintf("nft insert rule %s %s %s accept (and in the file of these rules)", v.At.Table, v.At.Name, p.expression())
+	case v.At.Table == "filter" && v.At.Has("ufw-user-forward") && p.Way == Forwarded:
+		return fmt.Sprintf("ufw route allow proto %s from %s port %d", p.Protocol, p.From.Addr(), p.From.Port())
+	case v.At.Table == "filter" && v.At.Has("ufw-user-input") && p.Way == Incoming && p.To.Port() != 0:
+		return fmt.Sprintf("ufw allow proto %s to %s port %d", p.Protocol, p.To.Addr(), p.To.Port())
+	case v.At.Table == "filter" && v.At.Has("DOCKER-USER") && p.Way == Forwarded:
+		return fmt.Sprintf("%s -I DOCKER-USER %s -j ACCEPT (and after each start of docker)", v.At.Tool, p.options())
 	default:
 		table := ""
 		if v.At.Table != "filter" {
 			table = "-t " + v.At.Table + " "
 		}
-		return fmt.Sprintf("%s %s-I FORWARD %s -j ACCEPT (and in the file of these rules)", v.At.Tool, table, source)
+		return fmt.Sprintf("%s %s-I %s %s -j ACCEPT (and in the file of these rules)", v.At.Tool, table, v.At.Name, p.options())
 	}
+}
+
+// firewalld returns the command of firewalld that lets a packet pass; "" if there is none.
+func (r Rules) firewalld(p Packet) string {
+	if tracked := p; p.Way == Forwarded && !p.Tracked {
+		tracked.Tracked = true
+		// They drop invalid packets, as answers are without connection tracking in IPVS, and accept those of established
+		// connections.
+		if r.Judge(tracked).Outcome == Passes {
+			return "sysctl -w net.ipv4.vs.conntrack=1, so that answers belong to established connections, which the rules accept (and in /etc/sysctl.d)"
+		}
+	}
+	switch {
+	case p.Way == Incoming && p.Protocol == "ipip":
+		return "firewall-cmd --permanent --add-protocol=ipencap && firewall-cmd --reload"
+	case p.Way == Incoming && p.To.Port() != 0:
+		return fmt.Sprintf("firewall-cmd --permanent --add-port=%d/%s && firewall-cmd --reload", p.To.Port(), p.Protocol)
+	}
+	return ""
+}
+
+// options describes the packet for iptables, expression for nft.
+func (p Packet) options() string {
+	text := "-p " + p.Protocol
+	if p.Protocol == "ipip" {
+		text = "-p 4"
+	}
+	if p.To.Addr().IsValid() {
+		text = fmt.Sprintf("-d %s %s", p.To.Addr(), text)
+	}
+	if p.From.Addr().IsValid() {
+		text = fmt.Sprintf("-s %s %s", p.From.Addr(), text)
+	}
+	if p.From.Port() != 0 {
+		text += fmt.Sprintf(" --sport %d", p.From.Port())
+	}
+	if p.To.Port() != 0 {
+		text += fmt.Sprintf(" --dport %d", p.To.Port())
+	}
+	return text
+}
+
+func (p Packet) expression() string {
+	family, text := "ip", ""
+	if p.is6() {
+		family = "ip6"
+	}
+	add := func(which string, a netip.AddrPort) {
+		if a.Addr().IsValid() {
+			text += fmt.Sprintf("%s %saddr %s ", family, which, a.Addr())
+		}
+	}
+	add("s", p.From)
+	add("d", p.To)
+	switch {
+	case p.Protocol == "ipip":
+		return text + "meta l4proto 4"
+	case p.From.Port() != 0:
+		return text + fmt.Sprintf("%s sport %d", p.Protocol, p.From.Port())
+	case p.To.Port() != 0:
+		return text + fmt.Sprintf("%s dport %d", p.Protocol, p.To.Port())
+	}
+	return text + "meta l4proto " + p.Protocol
 }

@@ -1,0 +1,146 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
+	"github.com/lvs-director/lvs-director/e2e/lab/standin"
+	"github.com/lvs-director/lvs-director/pkg/problem"
+)
+
+// TestPacketFilterStopsClients: rules of a director and of real servers that stop clients or checks, while servers and
+// directors work. Whether clients are served is what a client measures, and the commands that the status shows mend it.
+//
+// Proves docs/checks.md: "A rule of the director's own packet filter that stops the check says nothing about the server:
+// the check is `no_network`."
+// Proves docs/operations.md: "The same holds for the packets of clients, which pass through the chain INPUT of the director
+// before IPVS takes them, and through that of the real server."
+// Proves docs/agent.md: "A container whose port docker publishes counts, with `docker-proxy` or without"
+func TestPacketFilterStopsClients(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	lab.Long(t)
+	c := newCluster(t, shape{advert: "100ms"})
+	_, two := c.answering()
+	c.startAll()
+	c.checksAreReset(t)
+	c.directorDrops(t)
+	c.realServerDrops(t)
+	c.published(t, two)
+}
+
+// checks waits until `status --check` of a node has an exit code and prints a text.
+func (n *node) checks(code int, want string) {
+	n.t.Helper()
+	lab.Eventually(n.t, soon, func() error {
+		if out, err := n.ctl("status", "--check"); lab.ExitCode(err) != code || !strings.Contains(out, want) {
+			return fmt.Errorf("%s: status --check: %v %q, want exit code %d and %q", n.Name, err, out, code, want)
+		}
+		return nil
+	})
+}
+
+// remedy runs the command that the status shows for a problem.
+func (n *node) remedy(code problem.Code) {
+	n.t.Helper()
+	out, err := n.ctl("status", "-o", "json")
+	var s struct {
+		Problems []problem.Problem `json:"problem_details"`
+	}
+	if err := json.Unmarshal([]byte(out), &s); err != nil {
+		n.t.Fatalf("%v: %s", err, out)
+	}
+	for _, p := range s.Problems {
+		if p.Code == code {
+			command, _, _ := strings.Cut(p.Remedy, " (")
+			n.Run(strings.Fields(command)...)
+			return
+		}
+	}
+	n.t.Fatalf("%s has no problem %s: %v %s", n.Name, code, err, out)
+}
+
+// answers measures which servers answer the client. All attempts must succeed, or, without servers, all fail.
+func (c *cluster) answers(t *testing.T, servers ...string) {
+	t.Helper()
+	m := measure.Start(c.client, vipPort, measure.Options{})
+	for _, s := range servers {
+		m.WaitAnswered(s, soon)
+	}
+	if len(servers) == 0 {
+		time.Sleep(300 * time.Millisecond)
+	}
+	if r := m.Stop(); len(r.AnsweredBy()) != len(servers) || len(servers) > 0 && r.Failed() > 0 {
+		t.Errorf("answers of %v are wanted: %s", servers, r)
+	}
+}
+
+// checksAreReset: a tcp-reset of a rule of the director looks like a server on which nothing listens.
+func (c *cluster) checksAreReset(t *testing.T) {
+	t.Helper()
+	rule := func(what, server string) {
+		c.master.Run("iptables", what, "OUTPUT", "-d", server, "-p", "tcp", "--dport", "3306", "-j", "REJECT", "--reject-with", "tcp-reset")
+	}
+	rule("-A", "10.77.0.11")
+	c.master.checks(1, "mysql1: up: kept: tcp: dial 10.77.0.11:3306: connection refused; this director's own packet filter stops it: iptables")
+	rule("-A", "10.77.0.12")
+	c.master.checks(2, "no way to")
+	for range 3 { // more than the fall of the checks
+		time.Sleep(500 * time.Millisecond)
+		c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
+	}
+	rule("-D", "10.77.0.11")
+	rule("-D", "10.77.0.12")
+	c.master.checks(0, "OK")
+	c.awaitHolder(c.master, soon)
+	c.mysql1.Run("iptables", "-A", "INPUT", "-p", "tcp", "-d", "10.77.0.11", "--dport", "3306", "-j", "REJECT", "--reject-with", "tcp-reset")
+	c.awaitTable(c.master, "10.77.0.12:3306") // the server's rule is the server's
+	c.mysql1.Run("iptables", "-F", "INPUT")
+	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
+}
+
+// directorDrops: the policy DROP of the director, with what an administrator thinks of first.
+func (c *cluster) directorDrops(t *testing.T) {
+	t.Helper()
+	c.answers(t, "mysql1", "mysql2")
+	c.master.Run("iptables", "-A", "INPUT", "-p", "112", "-j", "ACCEPT")
+	c.master.Run("iptables", "-A", "INPUT", "-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "ACCEPT")
+	c.master.Run("iptables", "-P", "INPUT", "DROP")
+	c.answers(t)
+	c.master.checks(2, "mysql: the packet filter of this host drops the packets of clients: iptables")
+	c.master.remedy(problem.ClientsBlocked)
+	c.master.checks(0, "OK")
+	c.answers(t, "mysql1", "mysql2")
+}
+
+// realServerDrops: a real server that accepts the checks, which use its own address, and no clients.
+func (c *cluster) realServerDrops(t *testing.T) {
+	t.Helper()
+	c.mysql1.Run("iptables", "-A", "INPUT", "-p", "tcp", "-d", "10.77.0.11", "--dport", "3306", "-j", "ACCEPT")
+	c.mysql1.Run("iptables", "-P", "INPUT", "DROP")
+	c.mysql1.checks(2, "mysql: the packet filter of this machine drops the packets of clients: iptables")
+	c.mysql1.remedy(problem.ServiceBlocked)
+	c.mysql1.checks(0, "OK")
+	c.answers(t, "mysql1", "mysql2")
+}
+
+// published: the service of a real server has another address and port, to which only rules like docker's lead.
+func (c *cluster) published(t *testing.T, own *lab.Daemon) {
+	t.Helper()
+	own.Stop()
+	c.mysql2.checks(2, "nothing listens on 10.77.0.100:3306")
+	c.mysql2.Run("ip", "addr", "add", "172.17.0.2/32", "dev", "lo")
+	standin.Start(c.mysql2.Host, "172.17.0.2:3307", "container")
+	for _, rule := range []string{"-N DOCKER", "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER", "-A DOCKER ! -i docker0 -p tcp --dport 3306 -j DNAT --to-destination 172.17.0.2:3307"} {
+		c.mysql2.Run(append([]string{"iptables", "-t", "nat"}, strings.Fields(rule)...)...)
+	}
+	c.mysql2.checks(0, "OK")
+	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
+	c.answers(t, "mysql1", "container")
+	c.mysql2.Run("iptables", "-t", "nat", "-F", "DOCKER")
+	c.mysql2.checks(2, "nothing listens on 10.77.0.100:3306")
+}

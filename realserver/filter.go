@@ -1,0 +1,178 @@
+package realserver
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
+	"github.com/lvs-director/lvs-director/pkg/problem"
+	"github.com/lvs-director/lvs-director/pkg/task"
+)
+
+const (
+	// filterEvery is how often the packet filter rules are read, for which there are no events; filterWithin is the
+	// deadline, and filterShare the minimum ratio of the pause to the duration: a machine may have thousands of rules.
+	filterEvery  = 3 * time.Second
+	filterWithin = 5 * time.Second
+	filterShare  = 20
+)
+
+// filterReader is the task that reads the packet filter rules of this node. It changes none.
+type filterReader struct {
+	task.Latch // closed when it runs
+	read       func(context.Context, kernel.Family) (firewall.Rules, error)
+	asked      atomic.Pointer[[]kernel.Family] // those that the loop needs
+	poke       chan struct{}                   // they have changed
+	known      atomic.Pointer[map[kernel.Family]ruleset]
+}
+
+type ruleset struct {
+	rules firewall.Rules
+	err   error
+}
+
+// Name implements task.Task.
+func (f *filterReader) Name() string { return "the reader of the packet filter" }
+
+// Run reads the rules until ctx ends.
+func (f *filterReader) Run(ctx context.Context) error {
+	heart := heartbeat.From(ctx)
+	f.Close()
+	for ctx.Err() == nil {
+		heart.Beat()
+		begun := time.Now()
+		f.look(ctx)
+		for wait := max(filterEvery, filterShare*time.Since(begun)); wait > 0 && ctx.Err() == nil; wait -= heartbeat.Every {
+			heart.Beat()
+			select {
+			case <-ctx.Done():
+			case <-f.poke:
+				wait = 0
+			case <-time.After(min(wait, heartbeat.Every)):
+			}
+		}
+	}
+	return nil
+}
+
+// look reads the rules that are needed. The next pass of the loop sees them.
+func (f *filterReader) look(ctx context.Context) {
+	asked := f.asked.Load()
+	if asked == nil || len(*asked) == 0 {
+		return
+	}
+	known := map[kernel.Family]ruleset{}
+	for _, family := range *asked {
+		limited, cancel := context.WithTimeout(ctx, filterWithin)
+		var set ruleset
+		set.rules, set.err = f.read(limited, family)
+		cancel()
+		known[family] = set
+	}
+	if ctx.Err() == nil {
+		f.known.Store(&known)
+	}
+}
+
+// ask says which families are needed.
+func (f *filterReader) ask(want State) {
+	var families []kernel.Family
+	for _, m := range want.Memberships {
+		families = append(families, kernel.FamilyOf(m.destination().Addr()))
+	}
+	slices.Sort(families)
+	families = slices.Compact(families)
+	if before := f.asked.Swap(&families); before == nil || !slices.Equal(*before, families) {
+		select {
+		case f.poke <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// rules returns what was read last; known is false before the first reading.
+func (f *filterReader) rules(family kernel.Family) (set ruleset, known bool) {
+	if f.read == nil {
+		return ruleset{}, true
+	}
+	all := f.known.Load()
+	if all == nil {
+		return ruleset{}, false
+	}
+	set, known = (*all)[family]
+	return set, known
+}
+
+// packets are the packets with which a client's connection arrives here: in a tunnel first the outer one.
+func (a *Agent) packets(m Membership) []firewall.Packet {
+	nic := ""
+	for _, own := range a.addresses {
+		if own.Prefix.Addr() == m.Address {
+			nic = own.Interface
+		}
+	}
+	arriving := firewall.Packet{Way: firewall.Incoming, In: nic, To: m.destination(), Protocol: "tcp"}
+	if m.Forward != config.TUN {
+		return []firewall.Packet{arriving}
+	}
+	outer := firewall.Packet{Way: firewall.Incoming, In: nic, To: netip.AddrPortFrom(m.Address, 0), Protocol: "ipip"}
+	arriving.In = tunnel
+	return []firewall.Packet{outer, arriving}
+}
+
+// redirected judges whether the rules of this node send a client's connection elsewhere than to a socket of the service,
+// as those of docker do. why says why that is not known.
+func (a *Agent) redirected(m Membership) (is bool, why string) {
+	set, known := a.filter.rules(kernel.FamilyOf(m.destination().Addr()))
+	switch {
+	case !known:
+		return true, "" // until it is known
+	case set.err != nil:
+		return false, set.err.Error()
+	}
+	packets := a.packets(m)
+	switch v := set.rules.Redirected(packets[len(packets)-1]); v.Outcome {
+	case firewall.Blocked:
+		return true, ""
+	case firewall.Unclear:
+		return false, v.Why
+	default:
+		return false, ""
+	}
+}
+
+// blocked returns the rule of this node that stops the connections of a virtual server's clients, with the command that
+// lets them pass, or "".
+func (a *Agent) blocked(m Membership) (why, remedy string) {
+	set, known := a.filter.rules(kernel.FamilyOf(m.destination().Addr()))
+	if is, unclear := a.redirected(m); !known || set.err != nil || is || unclear != "" || m.refusal() != "" {
+		return "", ""
+	}
+	for _, p := range a.packets(m) {
+		if v := set.rules.Judge(p); v.Outcome == firewall.Blocked {
+			return v.Why, set.rules.Remedy(p, v)
+		}
+	}
+	return "", ""
+}
+
+// blockedServices returns the problems of the services whose clients the packet filter of this node stops.
+func (a *Agent) blockedServices(want State) []problem.Finding {
+	var all []problem.Finding
+	for _, m := range want.Memberships {
+		if why, remedy := a.blocked(m); why != "" {
+			all = append(all, problem.Finding{
+				Code: problem.ServiceBlocked, Subject: m.Name, Remedy: remedy,
+				Text: fmt.Sprintf("%s: the packet filter of this machine drops the packets of clients: %s", m.Name, why),
+			})
+		}
+	}
+	return all
+}
