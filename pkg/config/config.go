@@ -34,8 +34,12 @@ type Instance struct {
 	VRID            uint8    // 1-255
 	ProtocolVersion uint8    // 2 or 3
 	AdvertInterval  time.Duration
-	Priority        uint8 // 1-255; 255 is the address owner
-	Preempt         bool
+	// AuthPass: adverts have a password, which is in AuthPasswordFile, an absolute path.
+	AuthPass           bool     `json:",omitzero"`
+	AuthPasswordFile   string   `json:",omitzero"`
+	AuthPasswordFileAt Position `json:"-"`
+	Priority           uint8    // 1-255; 255 is the address owner
+	Preempt            bool
 	// IgnoreRefusedAdverts: adverts that are refused do not keep this director from taking the VIPs.
 	IgnoreRefusedAdverts bool
 	PreemptDelay         time.Duration // 0: preempt at once

@@ -32,6 +32,7 @@ func instanceSection(fields []key[instance]) *sectionOf[instance] {
 			i.resolveLease(o)
 			i.checkPreemption(o)
 			i.checkFamily(o)
+			i.checkAuthentication(o)
 		},
 	}
 	s.fields = fields
@@ -68,8 +69,6 @@ func instanceWords() []word {
 			"promote_secondaries", "kernel_rx_buf_size", "linkbeat_use_polling", "linkbeat_interfaces", "debug"),
 		needless("is keepalived's word: connections are not copied to the other director yet", "lvs_sync_daemon_interface"),
 		needless("is keepalived's word: the director's address is always tracked", "track_src_ip", "dont_track_primary"),
-		needless("VRRPv3 has no authentication, and VRRPv2's password travels in clear text: neither is supported",
-			"authentication", "auth_type", "auth_pass"),
 		needless("is keepalived's word: the instance's interface is always watched", "track_interface"),
 		waiting("unicast_peers", "unicast_peer"),
 		waiting("unicast_source", "unicast_src_ip"),
@@ -84,7 +83,7 @@ func instanceWords() []word {
 
 // instanceFields are in the order of the reference. A key that others depend on comes before them.
 func instanceFields() []key[instance] {
-	return slices.Concat(routerFields(), electionFields(), addressFields())
+	return slices.Concat(routerFields(), authFields(), electionFields(), addressFields())
 }
 
 func routerFields() []key[instance] {
@@ -157,7 +156,7 @@ func electionFields() []key[instance] {
 		field[instance, bool]{
 			name: "ignore_refused_adverts", kind: flag(false), in: func(i *instance) *bool { return &i.IgnoreRefusedAdverts },
 			doc: "whether to take the virtual addresses even if a router sends adverts for them that are refused: of another version, " +
-				"with a password, or of version 2 with another interval (see [operations.md](operations.md#adverts-that-are-refused))",
+				"with another password or none, or of version 2 with another interval (see [operations.md](operations.md#adverts-that-are-refused))",
 			perNode: perNode, reload: Live,
 		},
 	}

@@ -186,6 +186,7 @@ func (d *Director) start(ctx context.Context, l *loops) error {
 	limitMemory(cfg)
 	d.changed = true
 	d.in = plan.Inputs{Config: &config.Config{}, Next: cfg, Node: d.o.Node.Name}
+	d.in.Passwords = passwords(cfg, d.o.Node.Name)
 	d.plan.Set(plan.Plan{})
 	l.state.saved(l.state.SetAddresses(d.claims().Records))
 	var err error

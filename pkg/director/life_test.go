@@ -214,7 +214,7 @@ func TestNamesChangeAtOneMoment(t *testing.T) {
 		}
 		m.pass(5 * time.Second)
 		m.expect("half a reload")
-		if err := m.Director.do(t.Context(), func() { _ = m.move(l, db) }); err != nil {
+		if err := m.Director.do(t.Context(), func() { _ = m.move(l, db, nil) }); err != nil {
 			t.Fatal(err)
 		}
 		m.pass(5 * time.Second)

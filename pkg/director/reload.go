@@ -8,6 +8,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/clusterfile"
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
+	"github.com/lvs-director/lvs-director/pkg/plan"
 )
 
 // ErrStopped is returned by a reload after Run has ended.
@@ -35,6 +36,10 @@ func (d *Director) Reload(ctx context.Context) error {
 	if err := usable(d.o.Kernel, cfg); err != nil {
 		return err
 	}
+	secrets := passwords(cfg, d.o.Node.Name)
+	if err := unusablePasswords(cfg, d.o.Node.Name, secrets); err != nil {
+		return err
+	}
 	l := d.loops.Load()
 	if l == nil { // the start has not finished
 		if err := d.do(ctx, func() { l = d.loops.Load() }); err != nil {
@@ -52,7 +57,7 @@ func (d *Director) Reload(ctx context.Context) error {
 	if len(added) > 0 {
 		l.table.await(added, tableFirst, d.stopped)
 	}
-	if err := d.do(ctx, func() { refused = d.move(l, cfg) }); err != nil {
+	if err := d.do(ctx, func() { refused = d.move(l, cfg, secrets) }); err != nil {
 		return err
 	}
 	if refused != nil {
@@ -82,7 +87,7 @@ func (d *Director) prepare(l *loops, cfg *config.Config) ([]lvs.Key, error) {
 }
 
 // move applies the file to the instances and their VIPs, after checks and table.
-func (d *Director) move(l *loops, cfg *config.Config) error {
-	d.in.Config, d.in.Next, d.changed = cfg, nil, true
+func (d *Director) move(l *loops, cfg *config.Config, secrets map[string]plan.Password) error {
+	d.in.Config, d.in.Next, d.in.Passwords, d.changed = cfg, nil, secrets, true
 	return d.turn(l)
 }

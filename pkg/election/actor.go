@@ -364,7 +364,7 @@ func (a *Actor) perform(action vrrp.Action, late time.Duration) {
 func (a *Actor) advertise(priority uint8) {
 	packet := vrrp.Packet{
 		Version: a.params.Version, VRID: a.params.VRID, Priority: priority,
-		Interval: a.params.AdvertInterval, Addresses: a.addresses,
+		Interval: a.params.AdvertInterval, Addresses: a.addresses, AuthType: a.params.AuthType, Password: a.params.Password,
 	}
 	destination := vrrp.Group(kernel.FamilyOf(a.params.Source))
 	payload, err := packet.Append(nil, a.params.Source, destination, vrrp.PseudoHeaderChecksum)

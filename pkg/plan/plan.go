@@ -31,6 +31,8 @@ type Inputs struct {
 	Verdicts Verdicts
 	Adopted  []lvs.Service // the content of the table at the start
 	NotReady string        // why this director must not preempt; "" if it may
+	// Passwords are the contents of the password files of Config, by file name.
+	Passwords map[string]Password
 }
 
 // Plan is the desired state of every loop.
@@ -75,13 +77,14 @@ type Instance struct {
 	Faults     []Fault // why it cannot serve: its interface first, then tracks by name
 	NotReady   string
 	Unfit      string         // why any other director serves better than this one; "" if none does
+	own        []Fault        // those of Faults that are neither its interface's nor a track's
 	file       *config.Config // that it comes from
 	pools      []int          // its virtual servers: indexes in the table
 }
 
 // Fault is one reason why an instance cannot serve.
 type Fault struct {
-	Track  config.TrackID // "": the interface
+	Track  config.TrackID // "": the interface, or the password file
 	Reason string
 }
 
@@ -149,7 +152,7 @@ func (p Plan) Judged(verdicts Verdicts, notReady string) Plan {
 	p.Instances = slices.Clone(p.Instances)
 	for n := range p.Instances {
 		i := &p.Instances[n]
-		i.NotReady, i.Faults, i.Unfit = notReady, faults(i.Config, p.Link(i.Segment), verdicts), p.Table.unfit(i.pools)
+		i.NotReady, i.Faults, i.Unfit = notReady, i.faults(p.Link(i.Segment), verdicts), p.Table.unfit(i.pools)
 	}
 	return p
 }
@@ -215,16 +218,17 @@ func (in Inputs) instance(cfg config.Instance, link Link) Instance {
 			Preempt: cfg.Preempt, PreemptDelay: cfg.PreemptDelay, Source: link.Source,
 		},
 	}
-	i.Faults = faults(cfg, link, in.Verdicts)
+	i.authenticate(in.Passwords)
+	i.Faults = i.faults(link, in.Verdicts)
 	return i
 }
 
-func faults(cfg config.Instance, link Link, verdicts Verdicts) []Fault {
-	var all []Fault
+func (i Instance) faults(link Link, verdicts Verdicts) []Fault {
+	all := slices.Clone(i.own)
 	if link.Fault != "" {
 		all = append(all, Fault{Reason: link.Fault})
 	}
-	for _, name := range slices.Sorted(slices.Values(cfg.Tracks)) {
+	for _, name := range slices.Sorted(slices.Values(i.Config.Tracks)) {
 		// Unknown does not count as down.
 		if v, _ := verdicts.Of(config.Subject{Track: config.TrackID(name)}); v.Known && !v.Up {
 			all = append(all, Fault{Track: config.TrackID(name), Reason: name + ": " + v.Reason})

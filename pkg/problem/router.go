@@ -22,8 +22,8 @@ func routerCodes() []Declaration {
 		},
 		{
 			Code: AdvertsRefused, Severity: Critical, Role: Director, Subject: "instance",
-			Means:  "a router for these VIPs sends adverts of another version, with a password, or of version 2 with another interval: neither follows the other",
-			Remedy: "give both machines the same protocol_version and advert_interval, and remove the authentication from the keepalived.conf of the other one",
+			Means:  "a router for these VIPs sends adverts of another version, with another password or none, or of version 2 with another interval: neither follows the other",
+			Remedy: "give both machines the same protocol_version, advert_interval and, in version 2, the same password: auth_type here, authentication in a keepalived.conf",
 		},
 		{
 			Code: UnknownMaster, Severity: Critical, Role: Director, Subject: "instance",

@@ -127,7 +127,9 @@ func refusal(pkt Packet, p Params) DropReason {
 	switch {
 	case pkt.Version != p.Version:
 		return DropVersion
-	case pkt.AuthType != 0:
+	case pkt.AuthType != p.AuthType:
+		return DropAuth
+	case p.AuthType == authPassword && !pkt.Password.matches(p.Password):
 		return DropAuth
 	case pkt.Version == 2 && pkt.Interval != p.AdvertInterval:
 		return DropInterval

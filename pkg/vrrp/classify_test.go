@@ -17,12 +17,14 @@ var (
 // advertFrom returns a valid advert as received.
 func advertFrom(t interface{ Fatal(...any) }, source netip.Addr, p Packet) Datagram {
 	auth := p.AuthType
-	p.AuthType = 0
+	if p.Password.IsZero() {
+		p.AuthType = authNone
+	}
 	b, err := p.Append(nil, source, group, PlainChecksum)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.Version == 2 && auth != 0 {
+	if auth != p.AuthType {
 		b[4] = auth
 		b[6] -= auth // keeps the checksum: the sum of its words is unchanged as long as nothing overflows
 		if !verify(2, b, source, group) {
@@ -45,6 +47,12 @@ func TestClassify(t *testing.T) {
 	otherForeign := foreign
 	otherForeign.VRID = 52
 	us2, us3 := Params{VRID: 51, Version: 2, Source: backup}, Params{VRID: 51, Version: 3, Source: backup}
+	pass, ours, wrong := us2, v2, v2
+	pass.AuthType, pass.Password = authPassword, secretOf(t, "secret")
+	ours.AuthType, ours.Password = authPassword, pass.Password
+	wrong.AuthType, wrong.Password = authPassword, secretOf(t, "secre7")
+	ah := v2
+	ah.AuthType = 2
 	for name, c := range map[string]struct {
 		from netip.Addr
 		p    Packet
@@ -57,6 +65,12 @@ func TestClassify(t *testing.T) {
 		"director, other VIPs":                        {master, foreign, us3, nil, Obeyed, DropNone},
 		"director, password":                          {master, secret, us2, nil, Refused, DropAuth},
 		"director, password and other VIPs":           {master, foreignSecret, us2, nil, Refused, DropAuth},
+		"director, our password":                      {master, ours, pass, nil, Obeyed, DropNone},
+		"director, wrong password":                    {master, wrong, pass, nil, Refused, DropAuth},
+		"director, no password":                       {master, v2, pass, nil, Refused, DropAuth},
+		"director, AH":                                {master, ah, pass, nil, Refused, DropAuth},
+		"stranger with our VIP, wrong password":       {stranger, wrong, pass, nil, Refused, DropAuth},
+		"director, version, we have a password":       {master, v3, pass, nil, Refused, DropVersion},
 		"director, version":                           {master, v3, us2, nil, Refused, DropVersion},
 		"director, version and password":              {master, secret, us3, nil, Refused, DropVersion},
 		"director, interval":                          {master, slow, us2, nil, Refused, DropInterval},

@@ -17,7 +17,7 @@ const (
 	DropType                        // not an advertisement
 	DropVRID                        // a virtual router that is not configured here
 	DropAddressCount                // lists no VIP
-	DropAuth                        // version 2 with an authentication type other than 0
+	DropAuth                        // version 2 with another authentication type or password than ours
 	DropInterval                    // version 2 with an advertisement interval other than ours, or an interval of 0
 	DropForeignAddresses            // lists none of our VIPs, and comes from no director of the cluster file
 	DropFlood                       // valid, but over the rate limit; see Guard

@@ -111,8 +111,13 @@ func (e Evidence) String() string {
 
 func (e Reconfigure) String() string { return "reconfigure " + e.Params.String() }
 
-// String returns the parameters as key=value pairs, in the order of the struct.
+// String returns the parameters as key=value pairs, in the order of the struct, without the password. Those after the
+// source are left out if they are the default.
 func (p Params) String() string {
-	return fmt.Sprintf("vrid=%d version=%d priority=%d interval=%s preempt=%t preempt_delay=%s source=%s",
+	text := fmt.Sprintf("vrid=%d version=%d priority=%d interval=%s preempt=%t preempt_delay=%s source=%s",
 		p.VRID, p.Version, p.Priority, p.AdvertInterval, p.Preempt, p.PreemptDelay, formatAddr(p.Source))
+	if p.AuthType != authNone {
+		text += fmt.Sprintf(" auth=%d", p.AuthType)
+	}
+	return text
 }

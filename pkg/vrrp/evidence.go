@@ -14,7 +14,7 @@ func (m *Machine) receiveEvidence(e Evidence) []Action {
 	s.Heard, s.HeardPriority, s.HeardInterval, s.HeardAt = e.Source, e.Priority, e.Interval, s.Now
 	why := stateReason{
 		Kind: refusedPeer, Peer: e.Source, Priority: e.Priority,
-		refusedAdvert: refusedAdvert{Version: e.Version, AuthType: e.AuthType, Why: e.Why, Interval: e.Interval},
+		refusedAdvert: refusedAdvert{Version: e.Version, AuthType: e.AuthType, OwnAuth: m.p.AuthType, Why: e.Why, Interval: e.Interval},
 	}
 	switch s.State {
 	case Backup:

@@ -28,8 +28,7 @@ const (
 
 	typeAdvertisement = 1
 	headerLen         = 8
-	authLenV2         = 8 // RFC 3768 5.3.10: present and zero with auth type 0
-	authPassword      = 1 // auth type 1 of RFC 2338 5.3.6
+	authLenV2         = PasswordLen // RFC 3768 5.3.10: present and zero with auth type 0
 	checksumOffset    = 6
 
 	// ethernetPayloadIPv4 is the size of the IP payload in the smallest Ethernet frame, after an IPv4 header without
@@ -50,8 +49,11 @@ type Packet struct {
 	Interval time.Duration
 	// Addresses are the VIPs, 1 to 255 of them, all of the address family of the packet.
 	Addresses []netip.Addr
-	// AuthType is the authentication type of version 2; only 0 (none) can be sent. In version 3 it is 0.
+	// AuthType is the authentication type of version 2; only 0 (none) and 1 (a password) can be sent. In version 3 it is
+	// 0.
 	AuthType uint8
+	// Password is that of AuthType 1. In a received packet it may have any bytes; it is zero if all of them are.
+	Password Password
 }
 
 // Append appends the wire form of p to b, with the checksum for a packet from src to dst. Version 2 ignores form: its
@@ -73,7 +75,8 @@ func (p Packet) Append(b []byte, src, dst netip.Addr, form ChecksumForm) ([]byte
 		b = appendAddr(b, a, src.Is4())
 	}
 	if p.Version == 2 {
-		b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
+		secret := p.Password.bytes()
+		b = append(b, secret[:]...)
 	}
 	msg := b[start:]
 	sum := checksum(msg, pseudoHeaderFor(p.Version, form, src, dst, len(msg)))
@@ -100,8 +103,10 @@ func (p Packet) checkEncodable(src, dst netip.Addr) error {
 		return fmt.Errorf("source %s and destination %s must be of one address family", src, dst)
 	case p.Version == 2 && !src.Is4():
 		return fmt.Errorf("version 2 is IPv4 only; use version 3 for %s", src)
-	case p.AuthType != 0:
-		return fmt.Errorf("auth type is %d, only 0 (none) is supported", p.AuthType)
+	case p.AuthType > authPassword || p.AuthType != authNone && p.Version != 2:
+		return fmt.Errorf("auth type of version %d is %d, must be 0 (none) or, in version 2, 1 (a password)", p.Version, p.AuthType)
+	case (p.AuthType == authPassword) == p.Password.IsZero():
+		return fmt.Errorf("auth type is %d: a password belongs to type 1 only, which needs one", p.AuthType)
 	case len(p.Addresses) == 0 || len(p.Addresses) > 255:
 		return fmt.Errorf("%d addresses, must be 1-255", len(p.Addresses))
 	}
@@ -180,6 +185,9 @@ func decode(version uint8, msg []byte, addrLen int) (Packet, DropReason) {
 	for a := msg[headerLen:]; len(p.Addresses) < int(msg[3]); a = a[addrLen:] {
 		addr, _ := netip.AddrFromSlice(a[:addrLen])
 		p.Addresses = append(p.Addresses, addr)
+	}
+	if p.AuthType == authPassword {
+		p.Password = passwordOf([PasswordLen]byte(msg[len(msg)-authLenV2:]))
 	}
 	return p, DropNone
 }

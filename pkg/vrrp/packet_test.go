@@ -103,7 +103,10 @@ func TestAppendRefuses(t *testing.T) {
 		{"vrid", func(p *Packet) { p.VRID = 0 }, master, "VRID is 0"},
 		{"family", func(*Packet) {}, six, "one address family"},
 		{"no source", func(*Packet) {}, netip.Addr{}, "one address family"},
-		{"auth", func(p *Packet) { p.Version, p.AuthType = 2, 1 }, master, "auth type is 1"},
+		{"auth of version 3", func(p *Packet) { p.AuthType, p.Password = 1, secretOf(t, "secret") }, master, "auth type of version 3 is 1"},
+		{"auth type 2", func(p *Packet) { p.Version, p.AuthType = 2, 2 }, master, "auth type of version 2 is 2"},
+		{"no password", func(p *Packet) { p.Version, p.AuthType = 2, 1 }, master, "auth type is 1: a password"},
+		{"password of type 0", func(p *Packet) { p.Password = secretOf(t, "secret") }, master, "auth type is 0: a password"},
 		{"no address", func(p *Packet) { p.Addresses = nil }, master, "0 addresses"},
 		{"too many", func(p *Packet) { p.Addresses = make([]netip.Addr, 256) }, master, "256 addresses"},
 		{"mixed families", func(p *Packet) { p.Addresses = append(p.Addresses, six) }, master, "not of the family"},
@@ -311,6 +314,8 @@ func FuzzParse(f *testing.F) {
 	f.Add(mustAppend(f, p, PlainChecksum), true, true)
 	p.Version = 2
 	f.Add(mustAppend(f, p, PlainChecksum), false, true)
+	p.AuthType, p.Password = authPassword, secretOf(f, "secret")
+	f.Add(mustAppend(f, p, PlainChecksum), false, true)
 	f.Fuzz(func(t *testing.T, b []byte, six, mend bool) {
 		src, dst := master, group
 		if six {
@@ -328,7 +333,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if p.AuthType != 0 {
+		if p.AuthType > authPassword || p.AuthType == authPassword && p.Password.IsZero() {
 			return // accepted, but never sent
 		}
 		again, err := p.Append(nil, src, dst, PseudoHeaderChecksum)

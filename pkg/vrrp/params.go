@@ -23,6 +23,10 @@ type Params struct {
 	PreemptDelay time.Duration
 	// Source is the source address of our adverts: between equal priorities the higher address wins.
 	Source netip.Addr
+	// AuthType is the authentication type of version 2: 0 (none) or 1 (a password).
+	AuthType uint8
+	// Password is that of AuthType 1. Without it nothing can be sent, and all adverts are refused.
+	Password Password
 }
 
 func (p Params) withDefaults() Params {
@@ -49,6 +53,8 @@ func (p Params) Validate() error {
 		return fmt.Errorf("version is %d, must be 2 or 3", p.Version)
 	case !p.Source.IsValid():
 		return fmt.Errorf("source address is missing")
+	case p.AuthType > authPassword || p.AuthType != authNone && p.Version != 2:
+		return fmt.Errorf("auth type of version %d is %d, must be 0 or, in version 2, 1", p.Version, p.AuthType)
 	case p.PreemptDelay < 0:
 		return fmt.Errorf("preempt delay is %s, must not be negative", p.PreemptDelay)
 	}

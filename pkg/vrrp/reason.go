@@ -22,6 +22,7 @@ type stateReason struct {
 type refusedAdvert struct {
 	Version  uint8         `json:"version"`
 	AuthType uint8         `json:"auth"`
+	OwnAuth  uint8         `json:"own_auth"` // our own authentication type
 	Why      DropReason    `json:"why"`
 	Interval time.Duration `json:"every"`
 }
@@ -30,6 +31,10 @@ type refusedAdvert struct {
 func (r refusedAdvert) String() string {
 	text := fmt.Sprintf("VRRPv%d adverts", r.Version)
 	switch {
+	case r.AuthType == authPassword && r.OwnAuth == authPassword && r.Why == DropAuth:
+		text += " with another password"
+	case r.AuthType == authNone && r.OwnAuth == authPassword && r.Version == 2:
+		text += " without a password"
 	case r.AuthType == authPassword:
 		text += " with a password"
 	case r.AuthType != 0:
@@ -39,6 +44,19 @@ func (r refusedAdvert) String() string {
 		text += fmt.Sprintf(" at the interval %s", r.Interval)
 	}
 	return text
+}
+
+// remedy says what to do about adverts from a source that are refused because of their authentication.
+func (r refusedAdvert) remedy(source netip.Addr) string {
+	switch {
+	case r.OwnAuth == authPassword && r.AuthType == authPassword:
+		return "give both the same password: see auth_password_file here, auth_pass in a keepalived.conf"
+	case r.OwnAuth == authPassword:
+		return fmt.Sprintf("set auth_type: pass with the same password on %s, or remove auth_type here", source)
+	case r.AuthType == authPassword:
+		return fmt.Sprintf("set auth_type: pass and auth_password_file here, or remove the authentication on %s", source)
+	}
+	return fmt.Sprintf("remove the authentication on %s, or set auth_type PASS there and auth_type: pass here", source)
 }
 
 type reasonKind uint8

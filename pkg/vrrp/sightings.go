@@ -236,7 +236,7 @@ type sayFunc = func(kind FindingKind, remedy, format string, args ...any) Findin
 
 // refused judges a router whose adverts are refused.
 func (o *sighting) refused(v View, say sayFunc) Finding {
-	r := refusedAdvert{Version: o.Packet.Version, AuthType: o.Packet.AuthType, Why: o.Drop, Interval: o.Packet.Interval}
+	r := refusedAdvert{Version: o.Packet.Version, AuthType: o.Packet.AuthType, OwnAuth: v.Params.AuthType, Why: o.Drop, Interval: o.Packet.Interval}
 	result := "this director does not take the virtual addresses while it sends them"
 	switch {
 	case v.State == Master:
@@ -252,7 +252,7 @@ func (o *sighting) refused(v View, say sayFunc) Finding {
 	case DropVersion:
 		remedy = fmt.Sprintf("give both the same version: protocol_version here is %d", v.Params.Version)
 	case DropAuth:
-		remedy = fmt.Sprintf("remove the authentication on %s: this director has none (RFC 3768 abolished it)", o.Source)
+		remedy = r.remedy(o.Source)
 	case DropInterval:
 		remedy = fmt.Sprintf("give both the same interval, as version 2 requires: advert_interval here is %s", v.Params.AdvertInterval)
 	}

@@ -98,7 +98,7 @@ func TestRefusedAdverts(t *testing.T) {
 	f := o.report()[0]
 	const want = "10.77.0.2 sends VRRPv2 adverts with a password for virtual router 51: they are refused, and it follows none of ours; " +
 		"both machines hold the virtual addresses"
-	if f.Text != want || !strings.HasPrefix(f.Remedy, "remove the authentication on 10.77.0.2") {
+	if f.Text != want || f.Remedy != "set auth_type: pass and auth_password_file here, or remove the authentication on 10.77.0.2" {
 		t.Errorf("%q, %q, want %q", f.Text, f.Remedy, want)
 	}
 	for name, c := range map[string]struct {
@@ -116,6 +116,33 @@ func TestRefusedAdverts(t *testing.T) {
 		o.expect(name, "refused 10.77.0.66")
 		if f := o.report()[0]; !strings.Contains(f.Text, c.text) || !strings.Contains(f.Remedy, c.remedy) || !strings.HasSuffix(f.Text, "; it is no director of the cluster file") {
 			t.Errorf("%s: %q, %q", name, f.Text, f.Remedy)
+		}
+	}
+}
+
+// TestRefusedPasswords: what is said about the adverts of others if ours have a password.
+func TestRefusedPasswords(t *testing.T) {
+	for _, c := range []struct {
+		p            Packet
+		text, remedy string
+	}{
+		{packetOf(2, nil), "VRRPv2 adverts without a password for", "set auth_type: pass with the same password on 10.77.0.66, or remove auth_type here"},
+		{packetOf(2, func(p *Packet) { p.AuthType, p.Password = authPassword, secretOf(t, "other") }), "VRRPv2 adverts with another password for", "give both the same password"},
+		{packetOf(3, nil), "VRRPv3 adverts for", "give both the same version: protocol_version here is 2"},
+		{packetOf(2, func(p *Packet) { p.AuthType = 2 }), "VRRPv2 adverts with authentication type 2 for", "set auth_type: pass with the same password"},
+	} {
+		o := newNeighbourhood(t, 2, Backup)
+		o.p.AuthType, o.p.Password = authPassword, secretOf(t, "secret")
+		o.hear(1, stranger, c.p)
+		if f := o.report()[0]; !strings.Contains(f.Text, c.text) || !strings.HasPrefix(f.Remedy, c.remedy) {
+			t.Errorf("%q, %q, want %q, %q", f.Text, f.Remedy, c.text, c.remedy)
+		}
+		m := NewMachine(o.p)
+		m.Step(0, Startup{})
+		h := Classify(advertFrom(t, stranger, c.p), o.p, o.vips, o.peers)
+		m.Step(0, Evidence{Source: stranger, Priority: 100, Interval: sec, Version: c.p.Version, AuthType: c.p.AuthType, Why: h.Drop})
+		if want := strings.TrimSuffix(c.text, " for"); !strings.Contains(m.Reason(), want+" (priority 100)") {
+			t.Errorf("%q, want %q", m.Reason(), want)
 		}
 	}
 }

@@ -84,6 +84,7 @@ type snapshot struct {
 	Preempt        bool          `json:"preempt"`
 	PreemptDelay   time.Duration `json:"preempt_delay"`
 	Source         netip.Addr    `json:"source"`
+	AuthType       uint8         `json:"auth,omitempty"`
 	Memory         memory        `json:"memory"`
 }
 
@@ -98,7 +99,7 @@ func (t *Trace) String() string {
 		// A struct of numbers, strings and addresses can always be marshalled.
 		line, _ := json.Marshal(snapshot{
 			VRID: p.VRID, Version: p.Version, Priority: p.Priority, AdvertInterval: p.AdvertInterval, Preempt: p.Preempt,
-			PreemptDelay: p.PreemptDelay, Source: p.Source, Memory: t.base.mem,
+			PreemptDelay: p.PreemptDelay, Source: p.Source, AuthType: p.AuthType, Memory: t.base.mem,
 		})
 		fmt.Fprintf(&b, "machine %s\n", line)
 	}

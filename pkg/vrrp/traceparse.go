@@ -83,7 +83,7 @@ func parseMachine(line string) (*Machine, error) {
 		}
 		m := NewMachine(Params{
 			VRID: s.VRID, Version: s.Version, Priority: s.Priority, AdvertInterval: s.AdvertInterval, Preempt: s.Preempt,
-			PreemptDelay: s.PreemptDelay, Source: s.Source,
+			PreemptDelay: s.PreemptDelay, Source: s.Source, AuthType: s.AuthType,
 		})
 		m.mem = s.Memory
 		return m, nil
@@ -202,6 +202,8 @@ func parseParams(s string) (Params, error) {
 			p.PreemptDelay, err = parseSpan(value)
 		case "source":
 			p.Source, err = parseAddr(value)
+		case "auth":
+			p.AuthType, err = parseByte(value)
 		default:
 			err = errors.New("unknown field")
 		}
