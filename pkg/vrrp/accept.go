@@ -26,11 +26,18 @@ type Peers struct {
 	Complete bool
 	// IgnoreRefused says that refused adverts do not take part in the election. They are still reported.
 	IgnoreRefused bool
+	// Transport is how adverts reach them.
+	Transport Transport
 }
 
 // Equal reports whether p and q are the same.
 func (p Peers) Equal(q Peers) bool {
-	return p.Complete == q.Complete && p.IgnoreRefused == q.IgnoreRefused && slices.Equal(p.Directors, q.Directors)
+	return p.Complete == q.Complete && p.IgnoreRefused == q.IgnoreRefused && slices.Equal(p.Directors, q.Directors) && p.Transport.Equal(q.Transport)
+}
+
+// Has reports whether an address belongs to a router that the cluster file names.
+func (p Peers) Has(a netip.Addr) bool {
+	return slices.Contains(p.Directors, a) || p.Transport.Unicast && slices.Contains(p.Transport.Peers, a)
 }
 
 // Standing is what a received packet means to an instance. The zero value is Invalid.
@@ -41,11 +48,11 @@ const (
 	Invalid Standing = iota
 	// Obeyed: the election follows it.
 	Obeyed
-	// Refused: a valid advert of our virtual router whose version, authentication or version 2 interval differs from
-	// ours. Its sender does not follow our adverts either, but it is alive, and as MASTER it holds the VIPs.
+	// Refused: a valid advert of our virtual router whose version, authentication, version 2 interval or Transport
+	// differs from ours. Its sender does not follow our adverts either, but it is alive, and as MASTER it holds the VIPs.
 	Refused
 	// Stranger: a valid advert with our VRID that lists none of our VIPs and does not come from a director: it belongs
-	// to another virtual router that happens to have the same ID.
+	// to another virtual router that happens to have the same ID. Or, with unicast, one from an address that is no peer.
 	Stranger
 	// Elsewhere: a valid advert with another VRID that lists one of our VIPs.
 	Elsewhere
@@ -56,7 +63,7 @@ type Heard struct {
 	Standing Standing
 	Drop     DropReason // why it is not obeyed; DropNone if it is
 	Source   netip.Addr
-	Director bool   // Source is one of Peers.Directors
+	Director bool   // the cluster file names Source: see Peers.Has
 	Packet   Packet // zero if the packet is malformed
 }
 
@@ -71,8 +78,8 @@ type Heard struct {
 func Classify(d Datagram, p Params, vips []netip.Addr, peers Peers) Heard {
 	p = p.withDefaults()
 	h := Heard{Source: d.Source.Unmap()}
-	h.Director = slices.Contains(peers.Directors, h.Source)
-	if h.Drop = onSegment(d, h.Source, p); h.Drop != DropNone {
+	h.Director = peers.Has(h.Source)
+	if h.Drop = onSegment(d, h.Source, p, peers.Transport); h.Drop != DropNone {
 		return h
 	}
 	version := p.Version
@@ -94,6 +101,10 @@ func Classify(d Datagram, p Params, vips []netip.Addr, peers Peers) Heard {
 		}
 		return h
 	}
+	if h.Drop = peers.Transport.misdirection(h.Source, d.Destination.Unmap()); h.Drop != DropNone {
+		h.Standing, h.Drop = standingElsewhere(h, d.Destination.IsMulticast(), ours && len(vips) > 0)
+		return h
+	}
 	h.Drop = refusal(h.Packet, p)
 	switch {
 	case !ours && !h.Director:
@@ -109,18 +120,39 @@ func Classify(d Datagram, p Params, vips []netip.Addr, peers Peers) Heard {
 	return h
 }
 
+// standingElsewhere judges a valid advert with our VRID whose destination or source is not one of our virtual router; ours
+// says that it lists one of our VIPs.
+func standingElsewhere(h Heard, multicast, ours bool) (Standing, DropReason) {
+	switch {
+	case h.Drop == DropNotPeer && (ours || !multicast):
+		return Stranger, DropNotPeer // no evidence: to be trusted, a router must be a peer
+	case h.Drop != DropNotPeer && (ours || h.Director):
+		return Refused, h.Drop // its transport differs from ours
+	case multicast:
+		return Invalid, DropVRID // another virtual router: with unicast, or another group, VRIDs do not collide
+	}
+	return Invalid, h.Drop
+}
+
 // onSegment applies the rules about the IP header.
-func onSegment(d Datagram, source netip.Addr, p Params) DropReason {
+func onSegment(d Datagram, source netip.Addr, p Params, t Transport) DropReason {
+	least := TTL
+	if !d.Destination.Unmap().IsMulticast() {
+		least = int(t.AcceptedTTL())
+	}
 	switch {
 	case p.Source.IsValid() && source == p.Source:
 		return DropOwnPacket
-	case d.TTL != TTL:
+	case d.TTL < least || d.TTL > TTL:
 		return DropTTL
-	case d.Destination.Unmap() != Group(kernel.FamilyOf(source)):
+	case !d.Destination.IsValid(), kernel.FamilyOf(d.Destination.Unmap()) != kernel.FamilyOf(source), d.Destination == broadcast:
 		return DropDestination
 	}
 	return DropNone
 }
+
+// broadcast is received by every host of a network.
+var broadcast = netip.MustParseAddr("255.255.255.255")
 
 // refusal returns why a valid advert of our virtual router is not obeyed.
 func refusal(pkt Packet, p Params) DropReason {

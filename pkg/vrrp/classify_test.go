@@ -9,9 +9,10 @@ import (
 )
 
 var (
-	otherVIP = netip.MustParseAddr("10.77.0.200")
-	stranger = netip.MustParseAddr("10.77.0.66")
-	ourPeers = Peers{Directors: []netip.Addr{master}, Complete: true}
+	otherVIP   = netip.MustParseAddr("10.77.0.200")
+	stranger   = netip.MustParseAddr("10.77.0.66")
+	otherGroup = netip.MustParseAddr("224.0.0.19")
+	ourPeers   = Peers{Directors: []netip.Addr{master}, Complete: true}
 )
 
 // advertFrom returns a valid advert as received.
@@ -83,10 +84,15 @@ func TestClassify(t *testing.T) {
 		"password and wrong checksum":                 {master, secret, us2, func(d *Datagram) { d.Payload[6]++ }, Invalid, DropChecksum},
 		"version and wrong checksum":                  {master, v3, us2, func(d *Datagram) { d.Payload[6]++ }, Invalid, DropVersion},
 		"password, crossed a router":                  {master, secret, us2, func(d *Datagram) { d.TTL = 254 }, Invalid, DropTTL},
-		"to our own address":                          {master, v3, us3, func(d *Datagram) { d.Destination = backup }, Invalid, DropDestination},
-		"to our own address, IPv4-mapped":             {master, v3, us3, func(d *Datagram) { d.Destination = netip.MustParseAddr("::ffff:10.77.0.3") }, Invalid, DropDestination},
+		"to our own address":                          {master, v3, us3, func(d *Datagram) { d.Destination = backup }, Refused, DropUnicast},
+		"to our own address, IPv4-mapped":             {master, v3, us3, func(d *Datagram) { d.Destination = netip.MustParseAddr("::ffff:10.77.0.3") }, Refused, DropUnicast},
+		"to our own address, stranger":                {stranger, foreign, us3, func(d *Datagram) { d.Destination = backup }, Invalid, DropUnicast},
+		"to our own address, stranger with our VIP":   {stranger, both, us3, func(d *Datagram) { d.Destination = backup }, Refused, DropUnicast},
+		"to another group":                            {master, v3, us3, func(d *Datagram) { d.Destination = otherGroup }, Refused, DropGroup},
+		"to another group, stranger":                  {stranger, foreign, us3, func(d *Datagram) { d.Destination = otherGroup }, Invalid, DropVRID},
+		"to every host":                               {master, v3, us3, func(d *Datagram) { d.Destination = broadcast }, Invalid, DropDestination},
 		"to the group of the other family":            {master, v3, us3, func(d *Datagram) { d.Destination = netip.MustParseAddr("ff02::12") }, Invalid, DropDestination},
-		"password, to our own address":                {master, secret, us2, func(d *Datagram) { d.Destination = backup }, Invalid, DropDestination},
+		"password, to our own address":                {master, secret, us2, func(d *Datagram) { d.Destination = backup }, Refused, DropUnicast},
 		"our own source address, although a password": {backup, secret, us2, nil, Invalid, DropOwnPacket},
 	} {
 		d := advertFrom(t, c.from, c.p)

@@ -10,7 +10,7 @@ const (
 	DropNone             DropReason = iota
 	DropOwnPacket                   // sent from our own source address: looped back, or a duplicate address
 	DropTTL                         // TTL is not 255: the packet crossed a router or is forged
-	DropDestination                 // not sent to the multicast group
+	DropDestination                 // sent to no possible destination of adverts
 	DropVersion                     // not the instance's version, or not a valid version
 	DropLength                      // truncated, or longer than its address count implies
 	DropChecksum                    // invalid in every form
@@ -19,6 +19,10 @@ const (
 	DropAddressCount                // lists no VIP
 	DropAuth                        // version 2 with another authentication type or password than ours
 	DropInterval                    // version 2 with an advertisement interval other than ours, or an interval of 0
+	DropUnicast                     // sent by unicast to a router that uses multicast
+	DropMulticast                   // sent by multicast to a router that uses unicast
+	DropGroup                       // sent to another multicast group than ours
+	DropNotPeer                     // from an address that is no peer of a router that uses unicast
 	DropForeignAddresses            // lists none of our VIPs, and comes from no director of the cluster file
 	DropFlood                       // valid, but over the rate limit; see Guard
 	DropResignation                 // a resignation from a router that is not MASTER, or over the rate limit; see Guard
@@ -29,7 +33,8 @@ const (
 var dropNames = [dropReasons]string{
 	DropNone: "none", DropOwnPacket: "own_packet", DropTTL: "ttl", DropDestination: "destination", DropVersion: "version", DropLength: "length",
 	DropChecksum: "checksum", DropType: "type", DropVRID: "vrid", DropAddressCount: "address_count", DropAuth: "auth",
-	DropInterval: "interval", DropForeignAddresses: "foreign_addresses", DropFlood: "flood", DropResignation: "resignation", DropUnknown: "unknown",
+	DropInterval: "interval", DropUnicast: "unicast", DropMulticast: "multicast", DropGroup: "group", DropNotPeer: "not_peer",
+	DropForeignAddresses: "foreign_addresses", DropFlood: "flood", DropResignation: "resignation", DropUnknown: "unknown",
 }
 
 // String returns the short snake_case name used in counters.

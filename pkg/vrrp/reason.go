@@ -40,8 +40,15 @@ func (r refusedAdvert) String() string {
 	case r.AuthType != 0:
 		text += fmt.Sprintf(" with authentication type %d", r.AuthType)
 	}
-	if r.Why == DropInterval {
+	switch r.Why {
+	case DropInterval:
 		text += fmt.Sprintf(" at the interval %s", r.Interval)
+	case DropUnicast:
+		text += " by unicast"
+	case DropMulticast:
+		text += " by multicast"
+	case DropGroup:
+		text += " to another multicast group"
 	}
 	return text
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 // Sightings are the routers whose packets an instance has received lately, whether they are obeyed or not. What status
@@ -19,6 +21,7 @@ type sighting struct {
 	Heard
 	kind           sightingKind
 	first, last    time.Duration
+	shared         bool         // the last advert lists one of our VIPs
 	missing, extra []netip.Addr // our VIPs that the last advert lacks; the addresses that it has instead
 }
 
@@ -74,6 +77,7 @@ func (s *Sightings) Note(now time.Duration, h Heard, p Params, vips []netip.Addr
 	o := &s.all[at]
 	o.Heard, o.last = h, now
 	o.missing, o.extra = nil, nil
+	o.shared = slices.ContainsFunc(h.Packet.Addresses, func(a netip.Addr) bool { return slices.Contains(vips, a) })
 	if (kind == ofOurs || kind == refusedOfOurs) && len(vips) > 0 && !slices.Equal(vips, h.Packet.Addresses) {
 		o.missing, o.extra = lacking(vips, h.Packet.Addresses), lacking(h.Packet.Addresses, vips)
 	}
@@ -222,6 +226,9 @@ func (o *sighting) judge(v View, c company) []Finding {
 		return []Finding{say(VIPsElsewhere, "", "is MASTER of virtual router %d with %s, which this instance has in virtual router %d: two machines hold it",
 			o.Packet.VRID, join(o.Packet.Addresses), v.Params.VRID)}
 	case Stranger:
+		if o.Drop == DropNotPeer {
+			return []Finding{o.outsider(v, say)}
+		}
 		return []Finding{say(UnknownRouter, "", "is MASTER of another virtual router %d with %s and is no director of the cluster file; its adverts are ignored (%s)",
 			v.Params.VRID, join(o.Packet.Addresses), o.Drop)}
 	case Refused:
@@ -253,10 +260,27 @@ func (o *sighting) refused(v View, say sayFunc) Finding {
 		remedy = fmt.Sprintf("give both the same version: protocol_version here is %d", v.Params.Version)
 	case DropAuth:
 		remedy = r.remedy(o.Source)
+	case DropUnicast:
+		remedy = fmt.Sprintf("adverts here go to the multicast group: write unicast_peers on all directors, or on none (keepalived: unicast_peer on %s)", o.Source)
+	case DropMulticast:
+		remedy = fmt.Sprintf("adverts here go to the unicast_peers: write unicast_peers on all directors, or on none (keepalived: add unicast_peer on %s)", o.Source)
+	case DropGroup:
+		remedy = fmt.Sprintf("give both the same group: multicast_group here is %s", v.Peers.Transport.GroupOf(kernel.FamilyOf(o.Source)))
 	case DropInterval:
 		remedy = fmt.Sprintf("give both the same interval, as version 2 requires: advert_interval here is %s", v.Params.AdvertInterval)
 	}
 	return say(RefusedAdverts, remedy, "sends %s for virtual router %d: they are refused, and it follows none of ours; %s", r, v.Params.VRID, result)
+}
+
+// outsider judges a router that is none of the unicast_peers. Its adverts are never evidence, but clients may use it.
+func (o *sighting) outsider(v View, say sayFunc) Finding {
+	const remedy = "if it is a router of this instance, add its address to unicast_peers, on all directors; otherwise stop its VRRP"
+	if v.State == Master && o.shared && o.lasts(v) {
+		return say(TwoMasters, remedy, "is MASTER of virtual router %d too, with priority %d: its adverts are ignored because it is none of the unicast_peers, and both machines hold the virtual addresses",
+			v.Params.VRID, o.Packet.Priority)
+	}
+	return say(UnknownRouter, remedy, "sends adverts of virtual router %d with priority %d and is none of the unicast_peers; they are ignored (%s)",
+		v.Params.VRID, o.Packet.Priority, o.Drop)
 }
 
 // obeyed judges a router whose adverts are obeyed.
