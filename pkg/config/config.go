@@ -35,10 +35,11 @@ type Instance struct {
 	ProtocolVersion uint8    // 2 or 3
 	AdvertInterval  time.Duration
 	// AuthPass: adverts have a password, which is in AuthPasswordFile, an absolute path.
-	AuthPass           bool     `json:",omitzero"`
-	AuthPasswordFile   string   `json:",omitzero"`
-	AuthPasswordFileAt Position `json:"-"`
-	Priority           uint8    // 1-255; 255 is the address owner
+	AuthPass           bool      `json:",omitzero"`
+	AuthPasswordFile   string    `json:",omitzero"`
+	AuthPasswordFileAt Position  `json:"-"`
+	Transport          Transport `json:",omitzero"`
+	Priority           uint8     // 1-255; 255 is the address owner
 	Preempt            bool
 	// IgnoreRefusedAdverts: adverts that are refused do not keep this director from taking the VIPs.
 	IgnoreRefusedAdverts bool

@@ -42,8 +42,6 @@ func instanceSection(fields []key[instance]) *sectionOf[instance] {
 
 func instanceReserved() []later {
 	return []later{
-		{name: "unicast_peers", doc: "adverts to unicast addresses, for networks without multicast", perNode: true},
-		{name: "unicast_source", doc: "the source address of unicast adverts", perNode: true},
 		{name: "startup_delay", doc: startupDelay, perNode: true},
 		{name: "on_stop", doc: onStop},
 		{name: "notify", doc: notifyChanges, perNode: true},
@@ -62,17 +60,17 @@ func instanceWords() []word {
 			"track_process", "track_file", "track_bfd", "track_interface_group"),
 		needless("is keepalived's word: adverts follow RFC 9568 and RFC 3768, without variants",
 			"lower_prio_no_advert", "higher_prio_send_advert", "down_timer_adverts", "strict_mode", "skip_check_adv_addr",
-			"old_unicast_checksum", "owner_ignore_adverts", "native_ipv6", "mcast_dst_ip", "unicast_ttl", "check_unicast_src",
-			"unicast_fault_no_peer"),
+			"old_unicast_checksum", "owner_ignore_adverts", "native_ipv6"),
 		needless("is keepalived's word: a virtual address accepts packets like any other", "accept", "no_accept"),
 		needless("is keepalived's word: the kernel's setting is left as it is",
 			"promote_secondaries", "kernel_rx_buf_size", "linkbeat_use_polling", "linkbeat_interfaces", "debug"),
 		needless("is keepalived's word: connections are not copied to the other director yet", "lvs_sync_daemon_interface"),
-		needless("is keepalived's word: the director's address is always tracked", "track_src_ip", "dont_track_primary"),
+		needless("is keepalived's word: the source address of adverts is always tracked", "track_src_ip"),
+		needless("is keepalived's word: the instance's interface is always tracked", "dont_track_primary"),
 		needless("is keepalived's word: the instance's interface is always watched", "track_interface"),
-		waiting("unicast_peers", "unicast_peer"),
-		waiting("unicast_source", "unicast_src_ip"),
-		needless("is keepalived's word: adverts come from the director's address", "mcast_src_ip"),
+		needless("is keepalived's word: adverts are always sent with a TTL of 255", "unicast_ttl"),
+		needless("is keepalived's word: adverts from addresses that are no peers are always ignored", "check_unicast_src"),
+		needless("is keepalived's word: without a peer an instance runs alone", "unicast_fault_no_peer"),
 		needless("is keepalived's word: gratuitous ARP is always repeated", "garp_master_delay", "garp_master_refresh",
 			"garp_master_repeat", "garp_master_refresh_repeat", "garp_lower_prio_delay", "garp_lower_prio_repeat", "garp_interval",
 			"gna_interval"),
@@ -83,7 +81,7 @@ func instanceWords() []word {
 
 // instanceFields are in the order of the reference. A key that others depend on comes before them.
 func instanceFields() []key[instance] {
-	return slices.Concat(routerFields(), authFields(), electionFields(), addressFields())
+	return slices.Concat(routerFields(), transportFields(), authFields(), electionFields(), addressFields())
 }
 
 func routerFields() []key[instance] {
@@ -156,7 +154,7 @@ func electionFields() []key[instance] {
 		field[instance, bool]{
 			name: "ignore_refused_adverts", kind: flag(false), in: func(i *instance) *bool { return &i.IgnoreRefusedAdverts },
 			doc: "whether to take the virtual addresses even if a router sends adverts for them that are refused: of another version, " +
-				"with another password or none, or of version 2 with another interval (see [operations.md](operations.md#adverts-that-are-refused))",
+				"with another password or none, sent another way, or of version 2 with another interval (see [operations.md](operations.md#adverts-that-are-refused))",
 			perNode: perNode, reload: Live,
 		},
 	}

@@ -36,6 +36,16 @@ func (c *contents) machines() map[netip.Addr]string {
 			owners[rs.v.Address] = "real server " + rs.v.Name
 		}
 	}
+	for _, in := range c.instances {
+		for _, at := range in.v.byDirector() {
+			for _, a := range at.Transport.Peers.Addresses {
+				owners[a] = "a unicast peer"
+			}
+			if a := at.Transport.Source(); a.IsValid() {
+				owners[a] = "a director"
+			}
+		}
+	}
 	for _, d := range c.directors {
 		owners[d.v.Address] = "director " + d.v.Name
 	}

@@ -74,13 +74,17 @@ var beyondSchemas = map[string][]string{
 	},
 	"which keys depend on others": {"auth-version-3", "auth-no-file", "auth-file-without-type", "auth-file-with-none"},
 	"what per_node makes of other keys": {
-		"instance-no-preempt-255", "instance-no-preempt-255-per-node", "instance-virtual-router-id-twice-by-per-node",
+		"unicast-peers-mixed", "unicast-peers-only-itself", "instance-no-preempt-255", "instance-no-preempt-255-per-node", "instance-virtual-router-id-twice-by-per-node",
 	},
 	"that a name or address is there once": {
 		"director-address-twice", "director-address-twice-by-alias", "director-name-twice", "instance-name-twice",
 		"instance-virtual-address-in-two", "instance-virtual-address-twice", "instance-virtual-address-ipv6-twice", "instance-virtual-router-id-twice",
 		"real-server-address-twice", "real-server-name-twice", "service-address-port-twice", "service-name-twice", "track-name-twice",
 	},
+	"which keys go together": {
+		"unicast-min-ttl-multicast", "unicast-multicast-group", "unicast-multicast-source", "unicast-source-multicast",
+	},
+	"what an address is for": {"multicast-group-all-hosts", "multicast-group-family", "unicast-peers-vip"},
 	"that a name is there at all": {
 		"instance-per-node-unknown-director", "instance-track-misspelt", "instance-track-unknown", "instance-track-unknown-per-node",
 	},

@@ -6,12 +6,15 @@ import (
 )
 
 // ForNode returns the configuration as run by one director: its per_node values replace the instances' own, and PerNode
-// is nil. A director without per_node values runs the instances unchanged.
+// is nil. A director without per_node values runs the instances unchanged. Unicast peers are those of the director.
 func (c *Config) ForNode(director string) *Config {
 	own := *c
 	own.Instances = make([]Instance, len(c.Instances))
 	for i, in := range c.Instances {
 		own.Instances[i] = in.forNode(director)
+		if own.Instances[i].Transport.Unicast() {
+			own.Instances[i].Transport.Peers.Addresses = c.resolvePeers(in, director)
+		}
 	}
 	return &own
 }

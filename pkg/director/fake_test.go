@@ -395,7 +395,8 @@ type fakeSocket struct {
 	end   chan struct{}
 }
 
-func (s *fakeSocket) Filter([]uint8) error { return nil }
+func (s *fakeSocket) Filter([]uint8, uint8) error { return nil }
+func (s *fakeSocket) Join([]netip.Addr) error     { return nil }
 func (s *fakeSocket) Claims(addresses []netip.Addr) (all []kernel.Claim) {
 	s.k.mu.Lock()
 	defer s.k.mu.Unlock()

@@ -61,12 +61,17 @@ func desired(i plan.Instance) election.Desired {
 func (s *instances) set(i plan.Instance) {
 	s.mu.Lock()
 	running := s.all[i.ID]
+	rerouted := false
 	if running != nil {
+		rerouted = !running.wanted.Peers.Transport.Equal(i.Peers.Transport)
 		running.wanted = i
 	}
 	s.mu.Unlock()
 	if running != nil {
 		running.actor.Set(desired(i))
+	}
+	if rerouted { // the socket needs other groups
+		s.sockets.attach(i.Segment, i.Params.VRID, running.actor)
 	}
 }
 

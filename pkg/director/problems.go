@@ -120,6 +120,11 @@ func ofNode(s snapshots) []problem.Finding {
 				Code: problem.SocketUnavailable, Subject: name, Text: fmt.Sprintf("no VRRP socket on %s: %s", name, l.Broken), Related: on[segment],
 			})
 		}
+		if l.Broken == "" && l.Deaf != "" {
+			found = append(found, problem.Finding{
+				Code: problem.SocketUnavailable, Subject: name, Text: fmt.Sprintf("no adverts are received by multicast on %s: %s", name, l.Deaf), Related: on[segment],
+			})
+		}
 		if l.Flood != "" {
 			found = append(found, flood(name, name+": "+l.Flood))
 		}

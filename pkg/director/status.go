@@ -52,6 +52,11 @@ func (d *Director) Status() status.Director {
 func onWallClock(doc *status.Director, now time.Time) {
 	for i := range doc.Instances {
 		doc.Instances[i].Since = event.Wall(doc.Instances[i].Since, now)
+		for j, p := range doc.Instances[i].UnicastPeers {
+			if !p.LastHeard.IsZero() {
+				doc.Instances[i].UnicastPeers[j].LastHeard = event.Wall(p.LastHeard, now)
+			}
+		}
 	}
 	for i := range doc.Tracks {
 		doc.Tracks[i].Since = event.Wall(doc.Tracks[i].Since, now)
@@ -176,6 +181,9 @@ func instanceStatus(cfg config.Instance, a election.Snapshot) status.Instance {
 	}
 	if a.Master.IsValid() && a.MasterPriority != 0 {
 		s.Master, s.MasterPriority = a.Master.String(), int(a.MasterPriority)
+	}
+	for _, p := range a.UnicastPeers {
+		s.UnicastPeers = append(s.UnicastPeers, status.UnicastPeer{Address: p.Address.String(), LastHeard: p.Heard})
 	}
 	for _, p := range cfg.VirtualAddresses {
 		s.VirtualAddresses = append(s.VirtualAddresses, p.String())

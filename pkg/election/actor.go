@@ -2,6 +2,7 @@ package election
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -96,15 +97,17 @@ type Actor struct {
 	floodMeter     floodMeter
 	sightings      vrrp.Sightings
 	claims         vrrp.Claims
-	contested      bool                         // another MASTER holds the VIPs, too
-	logged         []netip.Addr                 // peers
-	claimable      atomic.Pointer[[]netip.Addr] // addresses, for the link
-	echo           bool                         // a packet from our own address was received,
-	echoed         time.Duration                // the last one at this time since epoch
-	published      time.Duration                // since epoch
-	spilt          uint64                       // the part of the inbox's overflow that the flood meter has counted
-	stallTold      time.Duration                // when a stall was last logged
-	sendError      string                       // the last error logged, so that a failed link is logged once and not every second
+	contested      bool                           // another MASTER holds the VIPs, too
+	logged         []netip.Addr                   // peers
+	claimable      atomic.Pointer[[]netip.Addr]   // addresses, for the link
+	carried        atomic.Pointer[vrrp.Transport] // likewise
+	heard          map[netip.Addr]time.Time       // when a unicast peer was last heard
+	echo           bool                           // a packet from our own address was received,
+	echoed         time.Duration                  // the last one at this time since epoch
+	published      time.Duration                  // since epoch
+	spilt          uint64                         // the part of the inbox's overflow that the flood meter has counted
+	stallTold      time.Duration                  // when a stall was last logged
+	sendError      string                         // the last error logged, so that a failed link is logged once and not every second
 }
 
 // Snapshot is the state of an instance at one moment.
@@ -129,6 +132,8 @@ type Snapshot struct {
 	Late           Late     // of the recent ones
 	// Neighbours is what is wrong with the other routers heard.
 	Neighbours []vrrp.Finding
+	// UnicastPeers are those to which adverts are sent; none with multicast.
+	UnicastPeers []UnicastPeer
 }
 
 // stallLogEvery limits how often a stall is logged, for a host that is always late; the histogram counts every stall.
@@ -149,6 +154,7 @@ func New(o Options) *Actor {
 	a.machine = vrrp.NewMachine(o.Params)
 	a.desired.last = Desired{Name: o.Name, Params: o.Params, Addresses: o.Addresses, Peers: o.Peers}
 	a.claimable.Store(&o.Addresses)
+	a.carried.Store(&o.Peers.Transport)
 	a.recorder.trace = vrrp.NewTrace(a.machine, recorded)
 	if a.suspended == nil {
 		a.suspended = func() time.Duration { return 0 }
@@ -238,8 +244,10 @@ func (a *Actor) degrade(which *string, reason string) {
 // Reconfigure changes the parameters, the VIPs listed in adverts and the peers without a change of state.
 func (a *Actor) Reconfigure(p vrrp.Params, addresses []netip.Addr, peers vrrp.Peers) {
 	a.claimable.Store(&addresses)
+	a.carried.Store(&peers.Transport)
 	a.command(func(a *Actor) {
 		a.params, a.addresses, a.peers = p, addresses, peers
+		a.forgetPeers()
 		a.step(vrrp.Reconfigure{Params: p})
 	})
 }
@@ -291,6 +299,7 @@ func (a *Actor) receive(d vrrp.Datagram) {
 	now := a.now()
 	h := vrrp.Classify(d, a.params, a.addresses, a.peers)
 	a.sightings.Note(now, h, a.params, a.addresses)
+	a.hear(h)
 	advert := vrrp.Advert{Source: d.Source, Priority: h.Packet.Priority, Interval: h.Packet.Interval}
 	admit := func() bool {
 		why := a.guard.Admit(now, a.machine.State(), a.machine.EffectiveParams(), advert)
@@ -366,10 +375,9 @@ func (a *Actor) advertise(priority uint8) {
 		Version: a.params.Version, VRID: a.params.VRID, Priority: priority,
 		Interval: a.params.AdvertInterval, Addresses: a.addresses, AuthType: a.params.AuthType, Password: a.params.Password,
 	}
-	destination := vrrp.Group(kernel.FamilyOf(a.params.Source))
-	payload, err := packet.Append(nil, a.params.Source, destination, vrrp.PseudoHeaderChecksum)
-	if err == nil {
-		err = a.wire.Send(payload, a.params.Source, destination)
+	sent, err := a.sendTo(a.peers.Transport.Destinations(kernel.FamilyOf(a.params.Source)), packet)
+	if sent || err == nil {
+		a.sent++
 	}
 	if err != nil {
 		if text := err.Error(); text != a.sendError {
@@ -382,8 +390,27 @@ func (a *Actor) advertise(priority uint8) {
 		a.log.Info("adverts can be sent again")
 		a.sendError = ""
 	}
-	a.sent++
-	a.log.Debug("sent an advert", "to", destination, "priority", priority)
+}
+
+// sendTo sends an advert to all destinations. An error does not keep it from the others; sent reports whether one of them
+// was sent it.
+func (a *Actor) sendTo(destinations []netip.Addr, packet vrrp.Packet) (sent bool, err error) {
+	for _, to := range destinations {
+		payload, failed := packet.Append(nil, a.params.Source, to, vrrp.PseudoHeaderChecksum)
+		if failed == nil {
+			failed = a.wire.Send(payload, a.params.Source, to)
+		}
+		if failed != nil {
+			if err != nil {
+				failed = fmt.Errorf("%w; %w", err, failed)
+			}
+			err = failed
+			continue
+		}
+		sent = true
+		a.log.Debug("sent an advert", "to", to, "priority", packet.Priority)
+	}
+	return sent, err
 }
 
 // entered returns when the current state was entered. The machine's clock includes the time for which this host was

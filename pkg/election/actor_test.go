@@ -262,7 +262,8 @@ func (s *fakeSocket) Close() error                              { s.once.Do(func
 
 func (s *fakeSocket) Claims([]netip.Addr) []kernel.Claim { return nil }
 
-func (s *fakeSocket) Filter([]uint8) error              { return nil }
+func (s *fakeSocket) Filter([]uint8, uint8) error       { return nil }
+func (s *fakeSocket) Join([]netip.Addr) error           { return nil }
 func (s *fakeSocket) Others() ([]vrrp.Datagram, uint64) { return nil, 0 }
 
 func (s *fakeSocket) Wait() (bool, error) {

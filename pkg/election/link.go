@@ -23,8 +23,10 @@ type Socket interface {
 	Wait() (ready bool, err error)
 	// Pending reads the queued datagrams, oldest first, and does not block.
 	Pending() ([]vrrp.Datagram, error)
-	// Filter excludes packets of all virtual routers other than these from Pending.
-	Filter(vrids []uint8) error
+	// Join makes the socket a member of these multicast groups, and of no others.
+	Join(groups []netip.Addr) error
+	// Filter excludes packets of all virtual routers other than these, and those with a lower TTL, from Pending.
+	Filter(vrids []uint8, leastTTL uint8) error
 	// Others returns, without blocking, a sample of the packets that Filter excluded, and the number of further ones.
 	Others() (seen []vrrp.Datagram, unseen uint64)
 	// Claims returns, without blocking, the claims of other machines to these addresses since the last call.
@@ -53,6 +55,7 @@ type Link struct {
 	received   uint64
 	dropped    map[string]uint64
 	broken     string // why there is no socket; "" if there is one
+	deaf       string // why the socket is not a member of a group of an instance; "" if it is
 	replaced   bool   // Reopen has closed the socket
 	wide       bool   // the filter could not be set
 	floodMeter floodMeter
@@ -93,7 +96,8 @@ func (l *Link) Open() error {
 	return nil
 }
 
-// Attach makes the actor the receiver of the VRID's datagrams; nil detaches.
+// Attach makes the actor the receiver of the VRID's datagrams; nil detaches. The socket joins the groups of all actors
+// and leaves others. Call it again when the transport of an actor has changed.
 func (l *Link) Attach(vrid uint8, a *Actor) {
 	l.mu.Lock()
 	if a == nil {
@@ -136,6 +140,7 @@ type LinkSnapshot struct {
 	Received uint64            // datagrams
 	Dropped  map[string]uint64 // those for no instance, by reason
 	Broken   string            // why there is no socket; "" if there is one
+	Deaf     string            // why it does not receive the adverts of a multicast group; "" if it does
 	Flood    string            // describes a flood of packets for no instance; "" if there is none
 }
 
@@ -143,7 +148,7 @@ type LinkSnapshot struct {
 func (l *Link) Snapshot() LinkSnapshot {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return LinkSnapshot{Received: l.received, Dropped: maps.Clone(l.dropped), Broken: l.broken, Flood: l.floodMeter.sentence()}
+	return LinkSnapshot{Received: l.received, Dropped: maps.Clone(l.dropped), Broken: l.broken, Deaf: l.deaf, Flood: l.floodMeter.sentence()}
 }
 
 // Run receives until ctx ends.

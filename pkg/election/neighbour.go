@@ -18,19 +18,24 @@ const (
 	peersNamed = 8
 )
 
-// setFilter tells the socket which virtual routers are ours. The kernel may block (a group membership waits for rtnl),
-// and Send must not wait for that.
+// setFilter tells the socket which virtual routers are ours and where their adverts are sent. The kernel may block (a
+// group membership waits for rtnl), and Send must not wait for that.
 func (l *Link) setFilter() {
 	l.filtering.Lock()
 	defer l.filtering.Unlock()
 	l.mu.Lock()
 	socket := l.socket
 	vrids := slices.Sorted(maps.Keys(l.actors))
+	groups, needed, leastTTL := l.reception()
 	l.mu.Unlock()
 	if socket == nil || len(vrids) == 0 {
 		return
 	}
-	err := socket.Filter(vrids)
+	deaf := ""
+	if err := socket.Join(groups); err != nil && needed {
+		deaf = err.Error()
+	}
+	err := socket.Filter(vrids, leastTTL)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.socket != socket {
@@ -40,6 +45,31 @@ func (l *Link) setFilter() {
 		l.log.Warn("cannot filter out VRRP packets of other virtual routers; processing all of them", "error", err)
 	}
 	l.wide = err != nil
+	if deaf != l.deaf {
+		l.deaf = deaf
+		if deaf != "" {
+			l.log.Error("cannot receive adverts by multicast; trying again every second", "error", deaf)
+		} else {
+			l.log.Info("adverts can be received by multicast")
+		}
+	}
+}
+
+// reception returns the groups of the instances, whether one of them is needed, and the least TTL that an instance
+// accepts. An instance that uses unicast listens to the group of its family as well, if the interface allows it: a director
+// whose file still says multicast must not be taken for dead.
+func (l *Link) reception() (groups []netip.Addr, needed bool, leastTTL uint8) {
+	leastTTL = vrrp.TTL
+	for _, a := range l.actors {
+		t := a.transport()
+		if group := t.GroupOf(l.on.Family); !slices.Contains(groups, group) {
+			groups = append(groups, group)
+		}
+		needed = needed || !t.Unicast
+		leastTTL = min(leastTTL, t.AcceptedTTL())
+	}
+	slices.SortFunc(groups, netip.Addr.Compare)
+	return groups, needed, leastTTL
 }
 
 // sample counts the packets that the socket filtered out, once every sampleEvery.
@@ -48,6 +78,12 @@ func (l *Link) sample(socket Socket) {
 		return
 	}
 	l.sampled = time.Since(l.epoch)
+	l.mu.Lock()
+	deaf := l.deaf != ""
+	l.mu.Unlock()
+	if deaf {
+		l.setFilter()
+	}
 	l.passClaims(socket)
 	seen, unseen := socket.Others()
 	for _, d := range seen {
@@ -137,6 +173,14 @@ func (a *Actor) vips() []netip.Addr {
 	return nil
 }
 
+// transport returns how the adverts of the instance travel. It may be called from any goroutine.
+func (a *Actor) transport() vrrp.Transport {
+	if t := a.carried.Load(); t != nil {
+		return *t
+	}
+	return vrrp.Transport{}
+}
+
 // lists reports whether the instance has one of the addresses. It may be called from any goroutine.
 func (a *Actor) lists(addresses []netip.Addr) bool {
 	own := a.vips()
@@ -197,6 +241,7 @@ func (a *Actor) addNeighbours(s *Snapshot) {
 	a.floodMeter.unseen(now, overflowed-a.spilt)
 	a.spilt = overflowed
 	s.Flood, s.SendError, s.Source = a.floodMeter.sentence(), a.sendError, a.params.Source
+	s.UnicastPeers = a.peersHeard()
 	s.Echo = a.echo && now-a.echoed < recentFor(a.params.AdvertInterval)
 	a.lookAround(s)
 	if s.State != vrrp.Master {

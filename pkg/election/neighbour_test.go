@@ -33,7 +33,9 @@ func (s *filterSocket) Wait() (bool, error) {
 }
 func (s *filterSocket) Pending() ([]vrrp.Datagram, error) { return nil, nil }
 
-func (s *filterSocket) Filter(vrids []uint8) error {
+func (s *filterSocket) Join([]netip.Addr) error { return nil }
+
+func (s *filterSocket) Filter(vrids []uint8, _ uint8) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.vrids = vrids

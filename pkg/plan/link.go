@@ -18,6 +18,7 @@ type Link struct {
 	HardwareAddr string     // "" if the interface does not exist
 	Source       netip.Addr // of adverts; invalid if there has been none yet
 	Fault        string     // why it cannot serve; "" if it can
+	Unaddressed  bool       // Fault is that it has no address for adverts, which an instance may have elsewhere
 }
 
 func unseen(on vrrp.Segment) Link {
@@ -70,7 +71,7 @@ func examine(on vrrp.Segment, known []kernel.Link, source netip.Addr, noSource f
 	case !known[at].Carrier:
 		l.Fault = fmt.Sprintf("the interface %s has no carrier: check its cable and switch port", name)
 	case !source.IsValid():
-		l.Fault = noSource()
+		l.Fault, l.Unaddressed = noSource(), true
 	default:
 		l.Source = source
 	}
@@ -99,7 +100,7 @@ func source(on vrrp.Segment, addresses []kernel.Address, node config.Director, v
 
 // peers returns what the file says about the other routers of an instance that sends its adverts from source.
 func peers(i config.Instance, cfg *config.Config, node config.Director, source netip.Addr) vrrp.Peers {
-	p := vrrp.Peers{Complete: source == node.Address, IgnoreRefused: i.IgnoreRefusedAdverts}
+	p := vrrp.Peers{Complete: source == node.Address || i.Transport.Unicast(), IgnoreRefused: i.IgnoreRefusedAdverts, Transport: transportOf(i)}
 	for _, d := range cfg.Directors {
 		if d.Name != node.Name {
 			p.Directors = append(p.Directors, d.Address)

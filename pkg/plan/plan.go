@@ -124,7 +124,7 @@ func Of(in Inputs) Plan {
 	p.Checks, p.Sources = in.checks(), in.sources(p.Node, vipsOf(in.Config, next))
 	pools := p.Table.poolsOn()
 	for _, cfg := range in.Config.Instances {
-		i := in.instance(cfg, p.Link(segmentOf(cfg)))
+		i := in.instance(cfg, p.Link(segmentOf(cfg)), p.Node, vip)
 		i.Peers = peers(cfg, in.Config, p.Node, i.Params.Source)
 		i.file = file
 		for _, vip := range i.Advertised {
@@ -210,15 +210,19 @@ func (p Plan) VIPs() []VIPs {
 	return all
 }
 
-func (in Inputs) instance(cfg config.Instance, link Link) Instance {
+func (in Inputs) instance(cfg config.Instance, link Link, node config.Director, vip func(netip.Addr) bool) Instance {
+	source, fault := in.sourceFor(cfg, link, node, vip)
 	i := Instance{
 		ID: cfg.ID(), Config: cfg, Segment: link.Segment, NotReady: in.NotReady, Advertised: cfg.Advertised(),
 		Params: vrrp.Params{
 			VRID: cfg.VRID, Version: cfg.ProtocolVersion, Priority: cfg.Priority, AdvertInterval: cfg.AdvertInterval,
-			Preempt: cfg.Preempt, PreemptDelay: cfg.PreemptDelay, Source: link.Source,
+			Preempt: cfg.Preempt, PreemptDelay: cfg.PreemptDelay, Source: source,
 		},
 	}
 	i.authenticate(in.Passwords)
+	if link.Fault == "" || link.Unaddressed { // otherwise the address is missing because of it
+		link.Fault = fault
+	}
 	i.Faults = i.faults(link, in.Verdicts)
 	return i
 }

@@ -22,8 +22,8 @@ func routerCodes() []Declaration {
 		},
 		{
 			Code: AdvertsRefused, Severity: Critical, Role: Director, Subject: "instance",
-			Means:  "a router for these VIPs sends adverts of another version, with another password or none, or of version 2 with another interval: neither follows the other",
-			Remedy: "give both machines the same protocol_version, advert_interval and, in version 2, the same password: auth_type here, authentication in a keepalived.conf",
+			Means:  "a router for these VIPs sends adverts of another version, with another password or none, by unicast or to another group while this director does not, or of version 2 with another interval: neither follows the other",
+			Remedy: "give both machines the same protocol_version, advert_interval, unicast_peers or multicast_group, and, in version 2, the same password: auth_type here, authentication in a keepalived.conf",
 		},
 		{
 			Code: UnknownMaster, Severity: Critical, Role: Director, Subject: "instance",
@@ -59,7 +59,7 @@ func routerCodes() []Declaration {
 		{
 			Code: PacketsInvalid, Severity: Warning, Role: Director, Subject: "instance",
 			Means:  "malformed VRRP packets with this virtual_router_id are received and ignored",
-			Remedy: "look at them with tcpdump -e -n -vv -i INTERFACE vrrp. If the sender is a director, its adverts are not heard: look for a middlebox that changes packets, and for a keepalived with auth_hmac or unicast_peer. Otherwise disconnect it",
+			Remedy: "look at them with tcpdump -e -n -vv -i INTERFACE vrrp. If the sender is a director, its adverts are not heard: look for a middlebox that changes packets, and for a keepalived with auth_hmac. Otherwise disconnect it",
 		},
 	}
 }

@@ -49,8 +49,17 @@ type Instance struct {
 	AdvertsSent     uint64            `json:"adverts_sent"`
 	AdvertsReceived uint64            `json:"adverts_received"`
 	Dropped         map[string]uint64 `json:"dropped,omitempty"` // ignored packets of this VRID, by reason
+	// UnicastPeers are the routers to which adverts are sent; absent with multicast.
+	UnicastPeers []UnicastPeer `json:"unicast_peers,omitempty"`
 	// AdvertLateness is how late adverts left since the start; absent if none was due yet.
 	AdvertLateness *Lateness `json:"advert_lateness,omitempty"`
+}
+
+// UnicastPeer is a router to which adverts are sent by unicast.
+type UnicastPeer struct {
+	Address string `json:"address"`
+	// LastHeard is when its last advert was received; absent if there has been none. Only a MASTER sends adverts.
+	LastHeard time.Time `json:"last_heard,omitzero"`
 }
 
 // Lateness is a histogram of the delay of adverts after their scheduled times, in milliseconds.

@@ -145,7 +145,7 @@ func onSegment(d Datagram, source netip.Addr, p Params, t Transport) DropReason 
 		return DropOwnPacket
 	case d.TTL < least || d.TTL > TTL:
 		return DropTTL
-	case !d.Destination.IsValid(), kernel.FamilyOf(d.Destination.Unmap()) != kernel.FamilyOf(source), d.Destination == broadcast:
+	case kernel.FamilyOf(d.Destination.Unmap()) != kernel.FamilyOf(source), d.Destination == broadcast:
 		return DropDestination
 	}
 	return DropNone

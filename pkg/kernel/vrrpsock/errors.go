@@ -18,8 +18,8 @@ var (
 	ErrNoFamily = errors.New("neither IPv4 nor IPv6")
 	// ErrNoIPv6 means that the kernel does not do IPv6 on the interface.
 	ErrNoIPv6 = errors.New("the kernel has no IPv6 on the interface: its MTU must be at least 1280, and IPv6 not be disabled on the kernel's command line")
-	// ErrNoGroup means that the destination of an advert is not the multicast group of its family.
-	ErrNoGroup = errors.New("adverts go to the multicast group only: unicast is not supported yet")
+	// ErrNoDestination means that an advert cannot be sent to an address: it is of the other family, or unspecified.
+	ErrNoDestination = errors.New("no advert can be sent to this address: name a group or the address of a router, of the family of the source")
 	// errNotPermitted means that the process may not open a raw socket or set its priority.
 	errNotPermitted = fmt.Errorf("%w: needs CAP_NET_RAW and CAP_NET_ADMIN, run as root or grant them in the service unit", kernel.ErrNotPermitted)
 	// ErrFiltered means that a packet filter of this host dropped an advert.

@@ -13,7 +13,7 @@ import (
 const everything = 0xffff
 
 // program4: a raw socket's filter of IPv4 sees the packet from its IP header on.
-func program4(vrids []uint8, ours, others uint32) []unix.SockFilter {
+func program4(w wanted, ours, others uint32) []unix.SockFilter {
 	const (
 		ttlOffset = 8
 		least     = headerSize + 2 // up to the VRID
@@ -23,12 +23,12 @@ func program4(vrids []uint8, ours, others uint32) []unix.SockFilter {
 		{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, K: least, Jt: 1},
 		{Code: unix.BPF_RET | unix.BPF_K, K: others},
 		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: ttlOffset},
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: ttl, Jt: 1},
+		{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, K: uint32(w.leastTTL), Jt: 1},
 		{Code: unix.BPF_RET | unix.BPF_K, K: others},
 		{Code: unix.BPF_LDX | unix.BPF_B | unix.BPF_MSH}, // X: the length of the IP header
 		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_IND, K: 1},
 	}
-	return append(p, oneOf(vrids, ours, others)...)
+	return append(p, oneOf(w.vrids, ours, others)...)
 }
 
 // oneOf is the end of a program that has loaded a VRID.
@@ -49,30 +49,31 @@ func attach(fd int, p []unix.SockFilter) error {
 		unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog))
 }
 
-// Filter sets the virtual routers (RFC 9568 section 5.2.3) whose adverts the reader wants. The kernel then keeps all
+// Filter sets the virtual routers (RFC 9568 section 5.2.3) whose adverts the reader wants, and the least TTL (IPv6: hop
+// limit) that one of them accepts. The kernel then keeps all
 // other packets out of the socket's queue, where a flood of them would displace the adverts. Others returns a sample of
 // them.
 //
 // Before the first call, and after a failed one, all packets are read. An advert that arrives during a change of the
 // VRIDs may be among Others.
-func (s *Socket) Filter(vrids []uint8) error {
+func (s *Socket) Filter(vrids []uint8, leastTTL uint8) error {
 	vrids = slices.Compact(slices.Sorted(slices.Values(vrids)))
-	if err := s.filter(vrids); err != nil {
+	if err := s.filter(wanted{vrids, leastTTL}); err != nil {
 		return fmt.Errorf("filter VRRP packets on %s: %w", s.iface, translate(err))
 	}
 	return nil
 }
 
-func (s *Socket) filter(vrids []uint8) error {
+func (s *Socket) filter(w wanted) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var failed error
-	err := s.raw.Control(func(fd uintptr) { failed = attach(int(fd), s.program(vrids, everything, 0)) })
+	err := s.raw.Control(func(fd uintptr) { failed = attach(int(fd), s.program(w, everything, 0)) })
 	if err != nil {
 		return err
 	}
 	if failed == nil {
-		failed = s.others.exclude(s.wire, s.iface, vrids)
+		failed = s.others.exclude(s.wire, s.iface, w, s.groups)
 	}
 	if failed != nil { // receiving everything is better than filtering out packets that are not counted
 		_ = s.raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0) })

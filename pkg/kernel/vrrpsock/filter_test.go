@@ -82,7 +82,7 @@ func arrived(t *testing.T, s *Socket, last uint8) (vrids []int) {
 
 func filterTo(t *testing.T, h host, s *Socket, vrids ...uint8) {
 	t.Helper()
-	h.Do(t, func() error { return s.Filter(vrids) })
+	h.Do(t, func() error { return s.Filter(vrids, 255) })
 }
 
 func TestFilterKeepsTheOthersOut(t *testing.T) {
@@ -168,7 +168,7 @@ func TestOthersAfterClose(t *testing.T) {
 	if seen, unseen := s.Others(); len(seen) != 0 || unseen != 0 {
 		t.Errorf("%d seen, %d not", len(seen), unseen)
 	}
-	if err := a.Enter(func() error { return s.Filter([]uint8{51}) }); err == nil {
+	if err := a.Enter(func() error { return s.Filter([]uint8{51}, 255) }); err == nil {
 		t.Error("a closed socket accepts a filter")
 	}
 	if s.others.fd != 0 {

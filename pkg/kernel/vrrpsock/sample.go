@@ -3,6 +3,7 @@ package vrrpsock
 import (
 	"encoding/binary"
 	"net"
+	"net/netip"
 	"os"
 	"unsafe"
 
@@ -27,10 +28,10 @@ type others struct {
 	last uint32 // the kernel's count of dropped packets at the last call; it wraps around
 }
 
-// exclude opens the socket, unless it is open, and makes it receive everything except the adverts of the virtual
-// routers.
-func (o *others) exclude(w wire, iface string, vrids []uint8) error {
-	inverse := w.program(vrids, 0, everything)
+// exclude opens the socket, as a member of the groups, unless it is open, and makes it receive everything except the
+// adverts of the virtual routers.
+func (o *others) exclude(w wire, iface string, unwanted wanted, groups []netip.Addr) error {
+	inverse := w.program(unwanted, 0, everything)
 	if o.fd != 0 {
 		return attach(o.fd, inverse)
 	}
@@ -46,6 +47,11 @@ func (o *others) exclude(w wire, iface string, vrids []uint8) error {
 	if err == nil {
 		err = w.configure(fd, ifi)
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, sampleBuffer) // a larger buffer only costs time
+	}
+	for _, group := range groups {
+		if err == nil {
+			err = w.join(fd, ifi.Index, group)
+		}
 	}
 	if err != nil {
 		_ = unix.Close(fd)

@@ -50,17 +50,17 @@ type Socket struct {
 	raw   syscall.RawConn
 	iface string
 	index int
-	group netip.Addr // the destination of adverts
 
 	mu      sync.Mutex // guards the fields below
 	checked time.Time  // when Wait last checked the interface
 	others  others
+	groups  []netip.Addr // of which both sockets are members
 }
 
-// Open opens a socket on the segment's interface and joins the group of the address family. The interface may be down
-// or have no address. The caller must close the socket.
+// Open opens a socket on the segment's interface. It is a member of no multicast group: see Join. The interface may be
+// down or have no address. The caller must close the socket.
 //
-// Errors: ErrNoFamily, kernel.ErrNoInterface, ErrNoMulticast, ErrNoIPv6, kernel.ErrNotPermitted.
+// Errors: ErrNoFamily, kernel.ErrNoInterface, ErrNoIPv6, kernel.ErrNotPermitted.
 func Open(on vrrp.Segment) (*Socket, error) {
 	s, err := open(on)
 	if err != nil {
@@ -78,9 +78,6 @@ func open(on vrrp.Segment) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	if ifi.Flags&net.FlagMulticast == 0 {
-		return nil, ErrNoMulticast
-	}
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		var failed error
 		if err := c.Control(func(fd uintptr) { failed = w.configure(int(fd), ifi) }); err != nil {
@@ -93,7 +90,7 @@ func open(on vrrp.Segment) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Socket{wire: w, conn: conn.(*net.IPConn), iface: on.Interface, index: ifi.Index, group: vrrp.Group(on.Family)}
+	s := &Socket{wire: w, conn: conn.(*net.IPConn), iface: on.Interface, index: ifi.Index}
 	if s.raw, err = s.conn.SyscallConn(); err != nil {
 		_ = conn.Close()
 		return nil, err
@@ -117,7 +114,7 @@ func (w wire) configure(fd int, ifi *net.Interface) error {
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
 	}
-	return w.join(fd, ifi.Index)
+	return nil
 }
 
 // Close releases the socket and leaves the group. A Wait in progress returns net.ErrClosed. Close may be called more
@@ -132,15 +129,20 @@ func (s *Socket) Close() error {
 	return nil
 }
 
-// Send sends one advert. source must be an address of this host of the socket's family and must not be a VIP;
-// destination is the family's group. Send waits at most 100 ms for room in the socket's buffer. Success means that the
+// Send sends one advert with a TTL of 255. source must be an address of this host of the socket's family and must not be a
+// VIP; destination is a multicast group or another router. The packet leaves by the socket's interface, whatever the
+// routes are; if none of them leads by that interface, destination is taken for a neighbour. Send waits at most 100 ms for room in the socket's buffer. Success means that the
 // kernel accepted the advert: one that the device queue drops (no carrier) is lost without an error.
 //
-// Errors: ErrNoSource, ErrNoGroup, kernel.ErrNoInterface, ErrFiltered, net.ErrClosed, os.ErrDeadlineExceeded, and other
+// Errors: ErrNoSource, ErrNoDestination, kernel.ErrNoInterface, ErrFiltered, net.ErrClosed, os.ErrDeadlineExceeded, and other
 // errors of sendmsg(2) (ENOBUFS).
 func (s *Socket) Send(payload []byte, source, destination netip.Addr) error {
 	if err := s.send(payload, source.Unmap(), destination.Unmap()); err != nil {
-		return fmt.Errorf("send advert from %s on %s: %w", source, s.iface, err)
+		to := ""
+		if !destination.IsMulticast() {
+			to = " to " + destination.String()
+		}
+		return fmt.Errorf("send advert from %s%s on %s: %w", source, to, s.iface, err)
 	}
 	return nil
 }
@@ -150,9 +152,8 @@ func (s *Socket) send(payload []byte, source, destination netip.Addr) error {
 	if kernel.FamilyOf(source) != s.family || source.IsUnspecified() || source.IsMulticast() {
 		return ErrNoSource
 	}
-	// Another host would need IP_TTL, which is not set: adverts must leave with a TTL of 255.
-	if destination != s.group {
-		return ErrNoGroup
+	if kernel.FamilyOf(destination) != s.family || destination.IsUnspecified() {
+		return ErrNoDestination
 	}
 	oob, to := s.address(s.index, source, destination)
 	var failed error

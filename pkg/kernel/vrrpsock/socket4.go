@@ -17,16 +17,23 @@ func ipv4() wire {
 			{"IP_MULTICAST_ALL", unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0},
 			{"IP_MULTICAST_LOOP", unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 0},
 			{"IP_MULTICAST_TTL", unix.IPPROTO_IP, unix.IP_MULTICAST_TTL, ttl},
+			{"IP_TTL", unix.IPPROTO_IP, unix.IP_TTL, ttl},
 			{"IP_TOS", unix.IPPROTO_IP, unix.IP_TOS, tos},
 		},
-		join: join4, program: program4, receive: receive4, address: address4,
+		join: join4, leave: leave4, program: program4, receive: receive4, address: address4,
 	}
 }
 
-func join4(fd, index int) error {
-	membership := &unix.IPMreqn{Multiaddr: vrrp.Group(kernel.IPv4).As4(), Ifindex: int32(index)}
+func join4(fd, index int, group netip.Addr) error {
+	membership := &unix.IPMreqn{Multiaddr: group.As4(), Ifindex: int32(index)}
 	return os.NewSyscallError("setsockopt IP_ADD_MEMBERSHIP",
 		unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, membership))
+}
+
+func leave4(fd, index int, group netip.Addr) error {
+	membership := &unix.IPMreqn{Multiaddr: group.As4(), Ifindex: int32(index)}
+	return os.NewSyscallError("setsockopt IP_DROP_MEMBERSHIP",
+		unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_DROP_MEMBERSHIP, membership))
 }
 
 // receive4 reads a packet as raw sockets of IPv4 deliver it, with its header (raw(7)).

@@ -25,12 +25,12 @@ func ipv6() wire {
 			{"IPV6_RECVPKTINFO", unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1},
 			{"IPV6_RECVHOPLIMIT", unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1},
 		},
-		join: join6, program: program6, receive: receive6, address: address6,
+		join: join6, leave: leave6, program: program6, receive: receive6, address: address6,
 	}
 }
 
-func join6(fd, index int) error {
-	membership := &unix.IPv6Mreq{Multiaddr: vrrp.Group(kernel.IPv6).As16(), Interface: uint32(index)}
+func join6(fd, index int, group netip.Addr) error {
+	membership := &unix.IPv6Mreq{Multiaddr: group.As16(), Interface: uint32(index)}
 	err := unix.SetsockoptIPv6Mreq(fd, unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP, membership)
 	if err == unix.EINVAL { // the interface has no struct inet6_dev (__ipv6_dev_mc_inc in net/ipv6/mcast.c)
 		return ErrNoIPv6
@@ -38,9 +38,14 @@ func join6(fd, index int) error {
 	return os.NewSyscallError("setsockopt IPV6_JOIN_GROUP", err)
 }
 
+func leave6(fd, index int, group netip.Addr) error {
+	membership := &unix.IPv6Mreq{Multiaddr: group.As16(), Interface: uint32(index)}
+	return os.NewSyscallError("setsockopt IPV6_LEAVE_GROUP", unix.SetsockoptIPv6Mreq(fd, unix.IPPROTO_IPV6, unix.IPV6_LEAVE_GROUP, membership))
+}
+
 // program6: a raw socket's filter of IPv6 sees the packet from the header that follows the IPv6 header and its
 // extensions; the IPv6 header is at SKF_NET_OFF (linux/filter.h).
-func program6(vrids []uint8, ours, others uint32) []unix.SockFilter {
+func program6(w wanted, ours, others uint32) []unix.SockFilter {
 	const (
 		networkHeader  = -0x100000 // SKF_NET_OFF
 		hopLimitOffset = 7
@@ -51,11 +56,11 @@ func program6(vrids []uint8, ours, others uint32) []unix.SockFilter {
 		{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, K: 2, Jt: 1}, // up to the VRID
 		{Code: unix.BPF_RET | unix.BPF_K, K: others},
 		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: uint32(at)},
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: ttl, Jt: 1},
+		{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, K: uint32(w.leastTTL), Jt: 1},
 		{Code: unix.BPF_RET | unix.BPF_K, K: others},
 		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 1},
 	}
-	return append(p, oneOf(vrids, ours, others)...)
+	return append(p, oneOf(w.vrids, ours, others)...)
 }
 
 // receive6 reads a payload. A raw socket of IPv6 delivers no IP header (RFC 3542, section 3): source, destination and hop

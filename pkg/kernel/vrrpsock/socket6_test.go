@@ -37,7 +37,7 @@ func openIn6(t *testing.T, h host) *Socket {
 	t.Helper()
 	var s *Socket
 	h.Do(t, func() (err error) {
-		s, err = Open(on6)
+		s, err = member(on6)
 		return err
 	})
 	t.Cleanup(func() { _ = s.Close() })
@@ -109,9 +109,9 @@ func TestSendRefusesOverIPv6(t *testing.T) {
 			t.Errorf("from %v: %v; want ErrNoSource", source, err)
 		}
 	}
-	for _, destination := range []netip.Addr{{}, far6, netip.MustParseAddr("ff02::1"), group} {
-		if err := s.Send(advert, own6, destination); !errors.Is(err, ErrNoGroup) {
-			t.Errorf("to %v: %v; want ErrNoGroup", destination, err)
+	for _, destination := range []netip.Addr{{}, netip.IPv6Unspecified(), group} {
+		if err := s.Send(advert, own6, destination); !errors.Is(err, ErrNoDestination) {
+			t.Errorf("to %v: %v; want ErrNoDestination", destination, err)
 		}
 	}
 }
@@ -274,7 +274,7 @@ func TestNoIPv6OnTheInterface(t *testing.T) {
 	a, _ := directors6(t)
 	a.IP(t, "link set eth0 mtu 1279")
 	a.Do(t, func() error {
-		if _, err := Open(on6); !errors.Is(err, ErrNoIPv6) {
+		if _, err := member(on6); !errors.Is(err, ErrNoIPv6) {
 			t.Errorf("Open: %v; want ErrNoIPv6", err)
 		}
 		return nil
@@ -288,7 +288,7 @@ func TestOpenRefusesIPv6(t *testing.T) {
 	a, _ := directors6(t)
 	for iface, want := range map[string]error{"eth7": kernel.ErrNoInterface, "lo": ErrNoMulticast} {
 		a.Do(t, func() error {
-			if _, err := Open(vrrp.Segment{Interface: iface, Family: kernel.IPv6}); !errors.Is(err, want) {
+			if _, err := member(vrrp.Segment{Interface: iface, Family: kernel.IPv6}); !errors.Is(err, want) {
 				t.Errorf("Open(%s): %v; want %v", iface, err, want)
 			}
 			return nil

@@ -45,11 +45,23 @@ func openIn(t *testing.T, h host) *Socket {
 	t.Helper()
 	var s *Socket
 	h.Do(t, func() (err error) {
-		s, err = Open(vrrp.Segment{Interface: "eth0", Family: kernel.IPv4})
+		s, err = member(vrrp.Segment{Interface: "eth0", Family: kernel.IPv4})
 		return err
 	})
 	t.Cleanup(func() { _ = s.Close() })
 	return s
+}
+
+// member opens a socket that is a member of the group of its family.
+func member(on vrrp.Segment) (*Socket, error) {
+	s, err := Open(on)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Join([]netip.Addr{vrrp.Group(on.Family)}); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
 func must(t *testing.T, err error) {
@@ -184,9 +196,9 @@ func TestSendRefuses(t *testing.T) {
 		}
 	}
 	must(t, s.Send(advert, netip.AddrFrom16(own.As16()), group))
-	for _, destination := range []netip.Addr{{}, far, netip.MustParseAddr("224.0.0.1"), vrrp.Group(kernel.IPv6)} {
-		if err := s.Send(advert, own, destination); !errors.Is(err, ErrNoGroup) {
-			t.Errorf("to %v: %v; want ErrNoGroup", destination, err)
+	for _, destination := range []netip.Addr{{}, netip.IPv4Unspecified(), vrrp.Group(kernel.IPv6)} {
+		if err := s.Send(advert, own, destination); !errors.Is(err, ErrNoDestination) {
+			t.Errorf("to %v: %v; want ErrNoDestination", destination, err)
 		}
 	}
 }
@@ -267,7 +279,7 @@ func TestOpenRefuses(t *testing.T) {
 	refuses := func(iface string, sentinel error, text string) {
 		t.Helper()
 		a.Do(t, func() error {
-			s, err := Open(vrrp.Segment{Interface: iface, Family: kernel.IPv4})
+			s, err := member(vrrp.Segment{Interface: iface, Family: kernel.IPv4})
 			if err == nil {
 				_ = s.Close()
 			}
@@ -278,8 +290,8 @@ func TestOpenRefuses(t *testing.T) {
 		})
 	}
 	refuses("eth7", kernel.ErrNoInterface, "open VRRP socket on eth7: no such network interface (see: ip link)")
-	refuses("lo", ErrNoMulticast, "open VRRP socket on lo: the interface has no multicast: name the NIC that faces the other director")
-	refuses("br0", ErrNoMulticast, "open VRRP socket on br0: the interface has no multicast: name the NIC that faces the other director")
+	refuses("lo", ErrNoMulticast, "join multicast groups on lo: the interface has no multicast: name the NIC that faces the other director")
+	refuses("br0", ErrNoMulticast, "join multicast groups on br0: the interface has no multicast: name the NIC that faces the other director")
 
 	if _, err := Open(vrrp.Segment{Interface: "eth0"}); !errors.Is(err, ErrNoFamily) {
 		t.Errorf("Open for no family: %v; want ErrNoFamily", err)

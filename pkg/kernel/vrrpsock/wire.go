@@ -15,16 +15,22 @@ type wire struct {
 	network, any string // of net.ListenPacket
 	domain       int    // of socket(2)
 	options      []option
-	// join makes a socket a member of the family's group on an interface.
-	join func(fd, index int) error
+	// join and leave make a socket a member of a multicast group on an interface, or no longer one.
+	join, leave func(fd, index int, group netip.Addr) error
 	// program returns a classic BPF program (Documentation/networking/filter.rst) that distinguishes the adverts of the
-	// given virtual routers, by TTL 255 and VRID, from all other packets. It returns ours or others as the accepted
-	// length. A packet that is too short counts as other.
-	program func(vrids []uint8, ours, others uint32) []unix.SockFilter
+	// given virtual routers, by VRID and at least a TTL, from all other packets. It returns ours or others as the
+	// accepted length. A packet that is too short counts as other.
+	program func(wanted wanted, ours, others uint32) []unix.SockFilter
 	// receive reads one datagram without blocking; its payload is a part of b.
 	receive func(fd int, b []byte) (vrrp.Datagram, error)
 	// address returns the control message of sendmsg(2), which chooses source and interface, and its destination.
 	address func(index int, source, destination netip.Addr) (oob []byte, to unix.Sockaddr)
+}
+
+// wanted are the packets that pass a filter: VRIDs, and the least TTL (IPv6: hop limit).
+type wanted struct {
+	vrids    []uint8
+	leastTTL uint8
 }
 
 // option is an option of a socket.

@@ -1,0 +1,164 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
+)
+
+// pair is two directors on one network, without real servers.
+type pair struct {
+	t              *testing.T
+	net            *lab.Network
+	lan            *lab.Bridge
+	master, backup *node
+}
+
+// newPair makes the hosts; more is a further line of the instance in their cluster file.
+func newPair(t *testing.T, r timing, more string) *pair {
+	t.Helper()
+	p := &pair{t: t, net: lab.New(t)}
+	p.lan = p.net.Bridge("lan")
+	file := p.net.File("cluster.yaml", fileHeader(r.version, r.advert.String(), true, more))
+	p.master = newNode(t, p.net.Host("lvs-master", p.lan.At("10.77.0.2/24")), "lvs-director", file)
+	p.backup = newNode(t, p.net.Host("lvs-backup", p.lan.At("10.77.0.3/24")), "lvs-director", file)
+	return p
+}
+
+// awaitHolder waits until only one of the pair holds the VIP.
+func (p *pair) awaitHolder(n *node, timeout time.Duration) {
+	p.t.Helper()
+	lab.Eventually(p.t, timeout, func() error { return p.heldBy(n) })
+}
+
+func (p *pair) heldBy(n *node) error {
+	if holders := lab.Holders(vip, p.master.Host, p.backup.Host); len(holders) != 1 || holders[0] != n.Name {
+		return fmt.Errorf("the VIP is on %v, want it on %s alone", holders, n.Name)
+	}
+	return nil
+}
+
+// steady checks for three advert intervals that only the node holds the VIP.
+func (p *pair) steady(n *node, r timing) {
+	p.t.Helper()
+	p.awaitHolder(n, soon)
+	lab.Consistently(p.t, 3*r.advert, func() error { return p.heldBy(n) })
+}
+
+// unicastKeepalived is a keepalived with unicast_peer.
+var unicastKeepalived = product{"keepalived", func(n *node, r timing) *lab.Daemon {
+	priority, peer := 100, "10.77.0.2"
+	if n.Name == "lvs-master" {
+		priority, peer = 150, "10.77.0.3"
+	}
+	n.daemon = lab.StartKeepalived(n.Host, fmt.Sprintf(`vrrp_instance mysql {
+  state BACKUP
+  interface eth0
+  virtual_router_id 51
+  priority %d
+  advert_int %g
+  version %d
+  unicast_src_ip %s
+  unicast_peer { %s }
+  virtual_ipaddress { %s/32 }
+}
+`, priority, r.advert.Seconds(), r.version, n.Address(), peer, vip))
+	return n.daemon
+}}
+
+// noMulticast checks that no director has sent an advert by multicast, and returns the adverts.
+func noMulticast(t *testing.T, c *capture.Capture) []capture.Packet {
+	t.Helper()
+	adverts := capture.Matching(c.Stop(), "VRRP")
+	for _, p := range adverts {
+		if strings.Contains(p.Text, "> 224.") || strings.Contains(p.Text, "> ff02:") {
+			t.Errorf("an advert by multicast: %s", p.Text)
+		}
+	}
+	if len(adverts) < 3 {
+		t.Errorf("only %d adverts: %v", len(adverts), adverts)
+	}
+	return adverts
+}
+
+// TestUnicast: a keepalived with unicast_peer as MASTER and our director as BACKUP. The VIP moves to ours and back, and
+// no advert leaves by multicast.
+//
+// Proves docs/operations.md: "With `unicast_peers` adverts go to each peer's address, and none to the multicast group."
+func TestUnicast(t *testing.T) {
+	lab.Need(t, lab.Keepalived)
+	r := timing{3, 100 * time.Millisecond}
+	p := newPair(t, r, "unicast_peers: true")
+	unicastKeepalived.start(p.master, r)
+	p.awaitHolder(p.master, soon)
+	wire := capture.Start(p.backup.Host, "eth0", lab.VRRP)
+	p.backup.start()
+	p.backup.daemon.WaitLog("received the first advert of another director", soon)
+	p.backup.awaitCheck(0, "")
+	p.steady(p.master, r)
+	p.master.daemon.Stop()
+	p.steady(p.backup, r)
+	unicastKeepalived.start(p.master, r)
+	p.steady(p.master, r)
+	adverts := noMulticast(t, wire)
+	for _, way := range []string{`10\.77\.0\.2 > 10\.77\.0\.3: .*VRRPv3`, `10\.77\.0\.3 > 10\.77\.0\.2: .*VRRPv3`} {
+		if len(capture.Matching(adverts, way)) == 0 {
+			t.Errorf("no advert %s", way)
+		}
+	}
+	if peers := p.backup.status().Instances[0].UnicastPeers; len(peers) != 1 || peers[0].Address != "10.77.0.2" || peers[0].LastHeard.IsZero() {
+		t.Errorf("status has the peers %+v, want 10.77.0.2, which was heard", peers)
+	}
+}
+
+// TestUnicastInterop: a pair of one lvs-director and one keepalived 2.2.7 with unicast, each as MASTER and as BACKUP. In
+// every second cycle the MASTER resigns, in the others it falls silent.
+//
+// Proves docs/operations.md: "A keepalived with `unicast_peer` is such a peer, with version 3 and with version 2."
+func TestUnicastInterop(t *testing.T) {
+	lab.Need(t, lab.Keepalived)
+	lab.Long(t)
+	for r, cycles := range map[timing]int{{3, 100 * time.Millisecond}: 10, {2, time.Second}: 2} { // 12 s each with version 2
+		for _, one := range []struct {
+			name           string
+			master, backup product
+		}{
+			{"keepalived is the backup", lvsDirector, unicastKeepalived},
+			{"keepalived is the master", unicastKeepalived, lvsDirector},
+		} {
+			t.Run(r.String()+"/"+one.name, func(t *testing.T) {
+				p := newPair(t, r, "unicast_peers: [10.77.0.2, 10.77.0.3]")
+				wire := capture.Start(p.backup.Host, "eth0", lab.VRRP)
+				one.master.start(p.master, r)
+				one.backup.start(p.backup, r)
+				p.takeTurns(one.master, r, cycles)
+				noMulticast(t, wire)
+			})
+		}
+	}
+}
+
+// takeTurns lets the VIP move to lvs-backup and back.
+func (p *pair) takeTurns(master product, r timing, cycles int) {
+	p.t.Helper()
+	p.steady(p.master, r)
+	for cycle := range cycles {
+		begun, within := time.Now(), r.skew()+takeoverAllowance
+		if cycle%2 == 0 {
+			p.master.daemon.Stop()
+		} else {
+			p.master.daemon.Kill()
+			p.master.Run("ip", "addr", "flush", "to", vipPrefix) // keepalived's VIP would stay forever
+			within = r.masterDown() + takeoverAllowance
+		}
+		p.awaitHolder(p.backup, within)
+		p.t.Logf("cycle %d: lvs-backup holds the VIP after %s", cycle, time.Since(begun).Round(time.Millisecond))
+		p.steady(p.backup, r)
+		master.start(p.master, r)
+		p.steady(p.master, r)
+	}
+}

@@ -1,0 +1,74 @@
+package vrrpsock
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+)
+
+// Join makes the socket a member of these multicast groups, which are of its family, and of no others. After an error it
+// may be a member of some of them; calling Join again is safe. It may wait for the kernel's lock of network interfaces.
+//
+// Errors: ErrNoMulticast, ErrNoIPv6, kernel.ErrNoInterface, net.ErrClosed, and other errors of setsockopt(2).
+func (s *Socket) Join(groups []netip.Addr) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.joinLocked(groups); err != nil {
+		return fmt.Errorf("join multicast groups on %s: %w", s.iface, translate(err))
+	}
+	return nil
+}
+
+func (s *Socket) joinLocked(groups []netip.Addr) error {
+	for _, old := range slices.Clone(s.groups) {
+		if !slices.Contains(groups, old) {
+			_ = s.onBoth(func(fd int) error { return s.leave(fd, s.index, old) }) // an interface that is gone has no members
+			s.groups = slices.DeleteFunc(s.groups, func(g netip.Addr) bool { return g == old })
+		}
+	}
+	for _, group := range groups {
+		if slices.Contains(s.groups, group) {
+			continue
+		}
+		if err := s.canMulticast(); err != nil {
+			return err
+		}
+		if err := s.onBoth(func(fd int) error { return s.join(fd, s.index, group) }); err != nil {
+			_ = s.onBoth(func(fd int) error { return s.leave(fd, s.index, group) })
+			return err
+		}
+		s.groups = append(s.groups, group)
+	}
+	return nil
+}
+
+// canMulticast checks the flag of the interface. The kernel itself lets a socket join on any interface.
+func (s *Socket) canMulticast() error {
+	ifr, err := unix.NewIfreq(s.iface)
+	if err != nil {
+		return kernel.ErrNoInterface
+	}
+	var failed error
+	if err := s.raw.Control(func(fd uintptr) { failed = unix.IoctlIfreq(int(fd), unix.SIOCGIFFLAGS, ifr) }); err != nil {
+		return err
+	}
+	if failed == nil && ifr.Uint16()&unix.IFF_MULTICAST == 0 {
+		return ErrNoMulticast
+	}
+	return failed
+}
+
+// onBoth calls f for the descriptors of the socket and of the one that receives what its filter excludes.
+func (s *Socket) onBoth(f func(fd int) error) error {
+	var failed error
+	err := s.raw.Control(func(fd uintptr) { failed = f(int(fd)) })
+	if err = errors.Join(err, failed); err == nil && s.others.fd != 0 {
+		err = f(s.others.fd)
+	}
+	return err
+}
