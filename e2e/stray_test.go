@@ -25,6 +25,8 @@ func (n *node) critical(text string) {
 // director: found at the start or added later, with any prefix.
 //
 // Proves docs/operations.md: "A start never removes a VIP that is not in its own state file."
+// Proves docs/operations.md: "unless `arp_ignore` of the instance's interface is 0: then that interface answers for them all
+// the same"
 // Proves docs/operations.md: "A VIP that no director has added is never removed by one; it is CRITICAL on every node that
 // has it"
 func TestStrayVIP(t *testing.T) {
@@ -56,6 +58,14 @@ func TestStrayVIP(t *testing.T) {
 	c.backup.critical("ip addr del 10.77.0.100/32 dev eth0")
 	c.backup.Run("ip", "addr", "del", vipPrefix, "dev", "eth0")
 	healthy(t, c.backup, c.master)
+	c.backup.Run("ip", "addr", "add", vip+"/24", "dev", "eth0")
+	c.backup.critical("ip addr del 10.77.0.100/24 dev eth0")
+	c.backup.Run("ip", "addr", "del", vip+"/24", "dev", "eth0")
+	c.backup.Run("ip", "addr", "add", vipPrefix, "dev", "lo") // as a real server has it, without its sysctls
+	c.backup.critical("eth0 answers ARP for it")
+	c.backup.Sysctl("net.ipv4.conf.all.arp_ignore", "1")
+	healthy(t, c.backup)
+	c.backup.Run("ip", "addr", "del", vipPrefix, "dev", "lo")
 	c.backup.Run("ip", "addr", "add", vip+"/24", "dev", "eth0")
 	c.backup.critical("ip addr del 10.77.0.100/24 dev eth0")
 	c.backup.daemon.Stop()

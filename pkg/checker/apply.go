@@ -11,6 +11,7 @@ import (
 func (c *Checker) apply(specs []Spec, now time.Time) {
 	before, known := c.subjects, c.remembered()
 	c.subjects = last(specs)
+	gone := before.without(c.subjects)
 	for k := range c.checks.all() {
 		k.users = nil
 	}
@@ -21,6 +22,8 @@ func (c *Checker) apply(specs []Spec, now time.Time) {
 		s.cell = &shown.cells[n]
 		spec := *s.spec
 		if old := before.of(spec.Subject); old != nil {
+			s.reported = old.reported
+		} else if old := gone.take(spec); old != nil {
 			s.reported = old.reported
 		}
 		for _, wanted := range spec.Checks {

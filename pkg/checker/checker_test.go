@@ -749,6 +749,31 @@ func TestRunLetsProbesFinish(t *testing.T) {
 	}
 }
 
+// TestRenamedSubjectsAreNoChange: a change of names reports no verdict, and later changes start from the known one.
+func TestRenamedSubjectsAreNoChange(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+		<-c.Set([]Spec{spec("mysql/mysql1", one), spec("mysql/mysql2", two)})
+		pass(0)
+		before := len(d.changes())
+		<-c.Set([]Spec{spec("mysql/a", one), spec("mysql/b", two)}) // the servers
+		<-c.Set([]Spec{spec("db/b", two), spec("db/a", one)})       // the virtual server
+		pass(5 * time.Second)
+		if got := d.changes()[before:]; len(got) > 0 {
+			t.Errorf("changes of names: %v", got)
+		}
+		<-c.Set([]Spec{spec("db/b", two), spec("other/c", one)}) // another server at the same place
+		pass(0)
+		if got := d.changes()[before:]; len(got) != 1 || !strings.Contains(got[0], "other/c: up") {
+			t.Errorf("another server: %v", got)
+		}
+		f.set(two, always(refused))
+		pass(5 * time.Second)
+		if got := d.changes()[before:]; !strings.Contains(got[len(got)-1], "db/b: down") {
+			t.Errorf("a server that fails: %v", got)
+		}
+	})
+}
+
 // TestSetIsCarriedOut: after waiting for a Set its subjects are known, even if another Set replaced it, and a renamed
 // subject starts with the verdict of its server's check.
 func TestSetIsCarriedOut(t *testing.T) {

@@ -31,6 +31,48 @@ func asks(spec Spec, c config.Check) question {
 	return question{spec.Target(c), c.Kind, spec.Subject.Track != ""}
 }
 
+// place is where a subject is, whatever its name.
+type place struct {
+	target netip.AddrPort
+	track  bool
+}
+
+func placeOf(s *Spec) place {
+	return place{netip.AddrPortFrom(s.Address, s.Port), s.Subject.Track != ""}
+}
+
+// departed are subjects that a Set no longer has, by place.
+type departed map[place][]*subject
+
+// without returns the subjects that are not among others.
+func (s subjects) without(others subjects) departed {
+	all := departed{}
+	for n := range s.all {
+		if old := &s.all[n]; others.of(old.spec.Subject) == nil {
+			at := placeOf(old.spec)
+			all[at] = append(all[at], old)
+		}
+	}
+	return all
+}
+
+// take returns the subject that has become a new one by a change of its name or of that of its virtual server, and nil
+// if there is none.
+func (d departed) take(spec Spec) *subject {
+	at := placeOf(&spec)
+	all := d[at]
+	n := slices.IndexFunc(all, func(s *subject) bool {
+		a, b := s.spec.Subject.Server, spec.Subject.Server
+		return a.Service == b.Service || a.Server == b.Server
+	})
+	if n < 0 {
+		return nil
+	}
+	old := all[n]
+	d[at] = slices.Delete(all, n, n+1)
+	return old
+}
+
 func (c *Checker) remembered() memory {
 	m := memory{subjects: c.subjects, questions: make(map[question]health.State, len(c.checks))}
 	oldestFirst := func(a, b *check) int { return cmp.Compare(a.number, b.number) }

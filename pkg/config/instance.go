@@ -136,7 +136,7 @@ func electionFields() []key[instance] {
 			name: "priority", kind: wholeNumber[uint8](1, 255), in: func(i *instance) *uint8 { return &i.Priority }, def: 100,
 			doc: "the highest wins. Of equal ones the one that is MASTER stays, and of two MASTERs the higher director address " +
 				"wins. 255 is the address owner, which takes over from any MASTER as soon as its first checks are done; " +
-				"a warning if two directors have it",
+				"a warning if two directors have it. 1 is that of a [degraded](operations.md#degraded-directors) director: a warning, too",
 			perNode: perNode, reload: Live,
 		},
 		field[instance, bool]{

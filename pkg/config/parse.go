@@ -59,6 +59,7 @@ func (c *contents) validate(top object) {
 	c.checkRouters()
 	c.checkTransports()
 	c.checkOwners()
+	c.checkLowest()
 	c.checkTracks()
 	c.checkMachines()
 	c.checkLocalServers()

@@ -124,6 +124,24 @@ func (c *contents) checkOwners() {
 	}
 }
 
+// lowestPriority is vrrp.PriorityDegraded, which a director also advertises by itself.
+const lowestPriority = 1
+
+// checkLowest warns about the priority that a degraded director advertises: a director that has it from the file gives
+// way to every other one as if it were degraded.
+func (c *contents) checkLowest() {
+	for _, in := range c.instances {
+		all := in.v.byDirector()
+		for _, director := range slices.Sorted(maps.Keys(all)) {
+			if all[director].Priority == lowestPriority {
+				in.at.setting(director, "priority").warn("use 2 or more",
+					"1 is what a degraded director advertises: others take over from this one at once, also with preempt: false and preempt_delay")
+				break
+			}
+		}
+	}
+}
+
 // checkTracks rejects names of undefined tracks and warns about unused tracks.
 func (c *contents) checkTracks() {
 	known := map[string]bool{}

@@ -2,11 +2,13 @@ package ctl
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -93,12 +95,12 @@ func (f *flags) follow(ctx context.Context, p *eventPrinter, stderr io.Writer, s
 		}
 		if first && printed.Equal(p.from) {
 			if err := f.fromFile(p, stderr, stateDir, err); err != nil {
-				fmt.Fprintln(stderr, "lvsctl:", err)
+				f.notice(stderr, "lvsctl: "+err.Error())
 			}
 		}
 		if !waiting {
 			waiting = true
-			fmt.Fprintf(stderr, "lvsctl: events: no daemon answers on %s; waiting for it\n", f.path())
+			f.notice(stderr, fmt.Sprintf("lvsctl: events: no daemon answers on %s; waiting for it", f.path()))
 		}
 		select {
 		case <-ctx.Done():
@@ -106,6 +108,17 @@ func (f *flags) follow(ctx context.Context, p *eventPrinter, stderr io.Writer, s
 		case <-time.After(reconnectEvery):
 		}
 	}
+}
+
+// notice prints what a user must know beside the events, in the format of -o and on one line.
+func (f *flags) notice(stderr io.Writer, text string) {
+	if f.output == "json" {
+		document, _ := json.Marshal(map[string]string{"notice": text}) // cannot fail for strings
+		text = string(document)
+	} else if f.output == "yaml" {
+		text = "---\nnotice: " + strconv.Quote(text)
+	}
+	fmt.Fprintln(stderr, text)
 }
 
 // fromFile prints the events in the journal of a daemon that is stopped or does not answer; why is the error of the
@@ -123,7 +136,7 @@ func (f *flags) fromFile(p *eventPrinter, stderr io.Writer, stateDir string, why
 		case err != nil:
 			return fmt.Errorf("events: %w; its journal cannot be read either: %w", why, err)
 		}
-		fmt.Fprintf(stderr, "lvsctl: events: %s on %s; these are from %s\n", unanswered(why), f.path(), journal.Path(dir))
+		f.notice(stderr, fmt.Sprintf("lvsctl: events: %s on %s; these are from %s", unanswered(why), f.path(), journal.Path(dir)))
 		for _, e := range events {
 			if e.Time.Before(p.from) {
 				continue

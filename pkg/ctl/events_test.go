@@ -105,6 +105,11 @@ func TestEventsOfADaemonThatDoesNotRun(t *testing.T) {
 	if code, out, err := run(); code != 0 || out != tableOfFailover || err != "lvsctl: events: no daemon answers on "+socket+"; these are from "+state+"/realserver/events.jsonl\n" {
 		t.Errorf("of an agent: exit %d, %q, %q", code, out, err)
 	}
+	for format, want := range map[string]string{"json": `{"notice":"`, "yaml": "---\nnotice: \""} {
+		if code, _, err := run("-o", format); code != 0 || err != want+"lvsctl: events: no daemon answers on "+socket+"; these are from "+state+"/realserver/events.jsonl\""+map[string]string{"json": "}"}[format]+"\n" {
+			t.Errorf("-o %s: exit %d, %q", format, code, err)
+		}
+	}
 	left(t, state, failover()[1])
 	socket = filepath.Join(t.TempDir(), "s")
 	if code, out, _ := run("--since", "2026-11-21 14:51", "-o", "json"); code != 0 || strings.Count(out, "\n") != 1 || !strings.Contains(out, "real_server_state") {

@@ -28,7 +28,8 @@ const (
 
 // answerMonitor judges whether this host would accept the packets of clients, which IPVS takes after the chain INPUT, and
 // forward the answers of real servers with forward: nat. The packet filter sees those in the chain FORWARD, with the real
-// server's address as source, because IPVS rewrites them later. It only reads.
+// server's address as source, because IPVS rewrites them later. It also finds VIPs for which this host answers ARP because
+// of arp_ignore, which has no events. It only reads.
 type answerMonitor struct {
 	kernel  Kernel
 	filter  *packetFilter
@@ -134,7 +135,22 @@ func (m *answerMonitor) look(ctx context.Context) []problem.Finding {
 		return nil
 	}
 	addresses := m.sight().addresses
-	return append(m.clients(ctx, p, addresses), m.answers(ctx, answersOf(p, addresses))...)
+	return slices.Concat(m.answered(p), m.clients(ctx, p, addresses), m.answers(ctx, answersOf(p, addresses)))
+}
+
+// answered returns the VIPs for which this host answers ARP although they are on an interface that does not.
+func (m *answerMonitor) answered(p plan.Plan) []problem.Finding {
+	sysctls, seen := m.kernel.Sysctls(), m.sight()
+	found := plan.Answered(p.Config, seen.links, seen.addresses, func(iface string) string {
+		value, _ := sysctls.Get(plan.ConfKey(iface, "arp_ignore")) // "" if it cannot be read
+		return value
+	})
+	var all []problem.Finding
+	for at, by := range found {
+		all = append(all, answeredVIP(at, by))
+	}
+	slices.SortFunc(all, func(a, b problem.Finding) int { return strings.Compare(a.Subject, b.Subject) })
+	return all
 }
 
 // rules reads the rules of a family.

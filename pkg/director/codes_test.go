@@ -79,6 +79,16 @@ func serviceCases() []codesCase {
 			Mend:  func(n *node) { n.foreign("eth0", vip+"/24", false) },
 		}},
 		{Case: problemtest.Case[*node]{
+			Code: problem.StrayVIP, Subject: "lo " + vip + "/32", Fault: "on lo, and arp_ignore is 0",
+			Break: func(n *node) {
+				n.set("net/ipv4/conf/all/arp_ignore", "0")
+				n.set("net/ipv4/conf/eth0/arp_ignore", "0")
+				n.change(addr.Event{Kind: addr.LinkChanged}, func() { n.links = append(n.links, kernel.Link{Index: 1, Name: "lo", Loopback: true, Up: true}) })
+				n.foreign("lo", vip+"/32", true)
+			},
+			Mend: func(n *node) { n.set("net/ipv4/conf/eth0/arp_ignore", "1") },
+		}},
+		{Case: problemtest.Case[*node]{
 			Code: problem.DirectorAddressMissing, Subject: "lvs-master",
 			Break: func(n *node) { n.foreign("eth0", "10.77.0.9/24", true); n.ownAddress(false) },
 			Mend:  func(n *node) { n.ownAddress(true); n.foreign("eth0", "10.77.0.9/24", false) },

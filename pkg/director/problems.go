@@ -164,6 +164,13 @@ func strayVIPs(all []kernel.IfAddr) []problem.Finding {
 	return found
 }
 
+// answeredVIP returns the problem of a VIP on an interface that does not answer ARP itself, for which another one does.
+func answeredVIP(at kernel.IfAddr, by string) problem.Finding {
+	return problem.Finding{Code: problem.StrayVIP, Subject: at.String(), Text: fmt.Sprintf(
+		"%s has the VIP %s, and %s answers ARP for it, because arp_ignore of %s and of all is 0: also if another director is MASTER: sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2, as lvs-realserver does, or remove it: ip addr del %s dev %s",
+		at.Interface, at.Prefix, by, by, at.Prefix, at.Interface)}
+}
+
 // troubles returns the problems of VIPs that the address loop cannot repair for good.
 func troubles(s snapshots) []problem.Finding {
 	var found []problem.Finding

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"net/netip"
+	"strconv"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
@@ -18,10 +19,7 @@ func stray(files []*config.Config, links []kernel.Link, local []kernel.Address) 
 			vips[at.Prefix.Addr()], own[at] = true, true
 		}
 	}
-	silent := map[string]bool{}
-	for _, l := range links {
-		silent[l.Name] = l.Loopback || l.Kind == "ipip" || l.Kind == "dummy"
-	}
+	silent := silentLinks(links)
 	var all []kernel.IfAddr
 	for _, a := range local {
 		if vips[a.Prefix.Addr()] && !silent[a.Interface] && !(own[a.IfAddr()] && Leased(a)) {
@@ -29,6 +27,44 @@ func stray(files []*config.Config, links []kernel.Link, local []kernel.Address) 
 		}
 	}
 	return all
+}
+
+// silentLinks are the interfaces that never answer ARP themselves.
+func silentLinks(links []kernel.Link) map[string]bool {
+	silent := map[string]bool{}
+	for _, l := range links {
+		if l.Loopback || l.Kind == "ipip" || l.Kind == "dummy" {
+			silent[l.Name] = true
+		}
+	}
+	return silent
+}
+
+// Answered are VIPs on interfaces that never answer ARP themselves, for which another interface answers: the kernel
+// answers for every address of the host unless arp_ignore forbids it. The key is the address, the value that interface,
+// one of those of the instances. ignores returns arp_ignore of an interface, or of "all".
+func Answered(cfg *config.Config, links []kernel.Link, local []kernel.Address, ignores func(iface string) string) map[kernel.IfAddr]string {
+	silent, all := silentLinks(links), map[kernel.IfAddr]string{}
+	for _, at := range records(cfg) {
+		if at.Prefix.Addr().Is6() || !answersForOthers(ignores("all"), ignores(at.Interface)) {
+			continue
+		}
+		for _, a := range local {
+			if a.Prefix.Addr() == at.Prefix.Addr() && silent[a.Interface] {
+				all[a.IfAddr()] = at.Interface
+			}
+		}
+	}
+	return all
+}
+
+// answersForOthers reports whether an interface answers ARP for addresses of other ones (arp_ignore in net/ipv4/arp.c,
+// which takes the larger value). What cannot be read does not.
+func answersForOthers(all, own string) bool {
+	a, errAll := strconv.Atoi(all)
+	o, errOwn := strconv.Atoi(own)
+	value := max(a, o)
+	return errAll == nil && errOwn == nil && value != 1 && value != 2 && value < 8
 }
 
 // Stray returns the addresses of a host that are VIPs of a file but were not added by a director.

@@ -58,3 +58,37 @@ vrrp_instances:
 		}
 	}
 }
+
+// TestAnswered: a VIP on lo is answered for by a NIC, unless arp_ignore forbids it.
+func TestAnswered(t *testing.T) {
+	cfg, problems := config.Parse("cluster.yaml", []byte(`version: 1
+directors: [{name: lvs-master, address: 10.77.0.2}]
+vrrp_instances:
+  - {name: a, interface: eth0, virtual_router_id: 51, virtual_addresses: [10.77.0.100]}
+`))
+	if cfg == nil {
+		t.Fatal(problems)
+	}
+	links := []kernel.Link{{Name: "lo", Loopback: true}, {Name: "eth0"}, {Name: "tunl0", Kind: "ipip"}}
+	for _, tt := range []struct {
+		iface, all, own string
+		want            bool
+	}{
+		{"lo", "0", "0", true},
+		{"tunl0", "0", "0", true},
+		{"lo", "1", "0", false},
+		{"lo", "0", "1", false},
+		{"lo", "0", "2", false},
+		{"lo", "0", "3", true}, // depends on the scope, and answers for a global address
+		{"lo", "1", "3", true}, // the larger value counts
+		{"lo", "0", "8", false},
+		{"lo", "", "0", false}, // cannot be read
+		{"eth0", "0", "0", false},
+	} {
+		local := []kernel.Address{{Interface: tt.iface, Prefix: netip.MustParsePrefix("10.77.0.100/32"), Global: true}}
+		got := Answered(cfg.ForNode(node), links, local, func(iface string) string { return map[string]string{"all": tt.all, "eth0": tt.own}[iface] })
+		if (len(got) == 1) != tt.want || tt.want && got[local[0].IfAddr()] != "eth0" {
+			t.Errorf("%+v: %v", tt, got)
+		}
+	}
+}

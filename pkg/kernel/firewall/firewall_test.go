@@ -29,7 +29,7 @@ func recorded(t *testing.T, name string) string {
 func rulesOf(t *testing.T, text string) Rules {
 	t.Helper()
 	if strings.HasSuffix(text, ".json") {
-		bases, err := parseNFT([]byte(recorded(t, text)), "ip", func(string, string) bool { return false })
+		bases, err := parseNFT([]byte(recorded(t, text)), "ip", func(family, table string) bool { return family+table == "ipraw" }) // of iptables
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,6 +173,12 @@ func TestJudgeIncomingAndOutgoing(t *testing.T) {
 		rules  string
 		want   Outcome
 	}{
+		{client, "ufw.save", Blocked},
+		{client, "firewalld-server.json", Blocked},
+		{client, "firewalld-3306.json", Passes},
+		{checked, "firewalld-server.json", Passes},
+		{check, "firewalld-server.json", Passes},
+		{tunnel, "firewalld-3306.json", Blocked},
 		{client, "docker.save", Passes},
 		{client, "docker28.save", Passes},
 		{checked, "ufw.save", Passes},
@@ -299,6 +305,37 @@ func TestRemedy(t *testing.T) {
 		}
 		if after := rulesOf(t, text).Judge(answer); after.Outcome != Passes {
 			t.Errorf("%s: after %s: %s\n%s", rules, got, after.Why, text)
+		}
+	}
+}
+
+// TestRemedyOfClients: likewise for the packets of clients.
+func TestRemedyOfClients(t *testing.T) {
+	vip := Packet{Way: Incoming, In: "eth0", To: netip.MustParseAddrPort("10.77.0.100:3306"), Protocol: "tcp"}
+	tunnel := Packet{Way: Incoming, In: "eth0", To: netip.MustParseAddrPort("10.77.0.11:0"), Protocol: "ipip"}
+	nft := `{"nftables":[{"chain":{"family":"inet","table":"f","name":"in","type":"filter","hook":"input","prio":0,"policy":"drop"}}]}`
+	for _, c := range []struct {
+		rules, want string
+		packet      Packet
+	}{
+		{"ufw.save", "ufw allow proto tcp to 10.77.0.100 port 3306", vip},
+		{"firewalld-server.json", "firewall-cmd --permanent --add-port=3306/tcp && firewall-cmd --reload", vip},
+		{"firewalld-server.json", "firewall-cmd --permanent --add-protocol=ipencap && firewall-cmd --reload", tunnel},
+		{"*filter\n:INPUT DROP [0:0]\nCOMMIT\n", "iptables -I INPUT -d 10.77.0.100 -p tcp --dport 3306 -j ACCEPT (and in the file of these rules)", vip},
+		{"*filter\n:INPUT DROP [0:0]\nCOMMIT\n", "iptables -I INPUT -d 10.77.0.11 -p 4 -j ACCEPT (and in the file of these rules)", tunnel},
+		{"*raw\n:PREROUTING DROP [0:0]\nCOMMIT\n", "iptables -t raw -I PREROUTING -d 10.77.0.100 -p tcp --dport 3306 -j ACCEPT (and in the file of these rules)", vip},
+		{nft, "nft insert rule inet f in ip daddr 10.77.0.100 tcp dport 3306 accept (and in the file of these rules)", vip},
+		{nft, "nft insert rule inet f in ip daddr 10.77.0.11 meta l4proto 4 accept (and in the file of these rules)", tunnel},
+	} {
+		rules := Rules{}
+		if c.rules == nft {
+			rules.Bases, _ = parseNFT([]byte(nft), "ip", func(string, string) bool { return false })
+		} else {
+			rules = rulesOf(t, c.rules)
+		}
+		v := rules.Judge(c.packet)
+		if got := rules.Remedy(c.packet, v); v.Outcome != Blocked || got != c.want {
+			t.Errorf("%s: %d, %s, want %s", c.rules, v.Outcome, got, c.want)
 		}
 	}
 }
