@@ -20,6 +20,7 @@ import (
 // the check is `no_network`."
 // Proves docs/operations.md: "The same holds for the packets of clients, which pass through the chain INPUT of the director
 // before IPVS takes them, and through that of the real server."
+// Proves docs/quickstart.md: "it calls all packets of a client after the first one invalid if `net.ipv4.vs.conntrack` is 1"
 // Proves docs/agent.md: "A container whose port docker publishes counts, with `docker-proxy` or without"
 func TestPacketFilterStopsClients(t *testing.T) {
 	lab.Need(t, lab.IPVS)
@@ -107,6 +108,17 @@ func (c *cluster) checksAreReset(t *testing.T) {
 func (c *cluster) directorDrops(t *testing.T) {
 	t.Helper()
 	c.answers(t, "mysql1", "mysql2")
+	c.master.Run("iptables", "-A", "INPUT", "-m", "conntrack", "--ctstate", "INVALID", "-j", "DROP")
+	c.answers(t, "mysql1", "mysql2")
+	c.master.checks(0, "OK")
+	c.master.Sysctl("net.ipv4.vs.conntrack", "1")
+	c.answers(t)
+	c.master.checks(2, "-A INPUT -m conntrack --ctstate INVALID -j DROP")
+	c.master.remedy(problem.ClientsBlocked)
+	c.master.checks(0, "OK")
+	c.answers(t, "mysql1", "mysql2")
+	c.master.Sysctl("net.ipv4.vs.conntrack", "0")
+	c.master.Run("iptables", "-F", "INPUT")
 	c.master.Run("iptables", "-A", "INPUT", "-p", "112", "-j", "ACCEPT")
 	c.master.Run("iptables", "-A", "INPUT", "-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "ACCEPT")
 	c.master.Run("iptables", "-P", "INPUT", "DROP")

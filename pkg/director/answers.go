@@ -171,7 +171,10 @@ func (m *answerMonitor) clients(ctx context.Context, p plan.Plan, addresses []ke
 		if err != nil {
 			continue
 		}
-		packet := firewall.Packet{Way: firewall.Incoming, In: outside(p, v.Address, addresses), To: netip.AddrPortFrom(v.Address, v.Port), Protocol: v.Protocol}
+		packet := firewall.Packet{
+			Way: firewall.Incoming, In: outside(p, v.Address, addresses), To: netip.AddrPortFrom(v.Address, v.Port), Protocol: v.Protocol,
+			OneWay: v.Protocol == "tcp" && m.oneWay(v.Forward),
+		}
 		if verdict := rules.Judge(packet); verdict.Outcome == firewall.Blocked {
 			all = append(all, problem.Finding{
 				Code: problem.ClientsBlocked, Subject: v.Name, Remedy: rules.Remedy(packet, verdict),
@@ -180,6 +183,18 @@ func (m *answerMonitor) clients(ctx context.Context, p plan.Plan, addresses []ke
 		}
 	}
 	return all
+}
+
+// oneWay reports whether connection tracking calls the packets of clients after the first one invalid. It does not see
+// the answers, unless they are those of forward: nat and IPVS tells it about its connections. Otherwise it takes up
+// connections in the middle by default.
+func (m *answerMonitor) oneWay(forward config.Forward) bool {
+	sysctls := m.kernel.Sysctls()
+	if told, err := sysctls.Get("net.ipv4.vs.conntrack"); err == nil && told == "1" {
+		return forward != config.NAT
+	}
+	loose, err := sysctls.Get("net.netfilter.nf_conntrack_tcp_loose")
+	return err == nil && loose == "0"
 }
 
 // answers returns the problems of the answers of real servers.

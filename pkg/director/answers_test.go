@@ -135,6 +135,30 @@ func TestAnswers(t *testing.T) {
 			"mysql: the packet filter of this host drops the packets of clients: iptables, table filter, chain INPUT: policy DROP" +
 				" | iptables -I INPUT -d 10.77.0.100 -p tcp --dport 3306 -j ACCEPT (and in the file of these rules)",
 		},
+		"connection tracking sees one direction": {
+			strings.ReplaceAll(natFile, "forward: nat", "forward: dr"), func(m *machine) {
+				m.set("net/ipv4/vs/conntrack", "1")
+				m.filterChain("INPUT", "ACCEPT", "-m conntrack --ctstate INVALID -j DROP")
+			},
+			"mysql: the packet filter of this host drops the packets of clients: iptables, table filter, chain INPUT: -A INPUT -m conntrack --ctstate INVALID -j DROP" +
+				" | iptables -I INPUT -d 10.77.0.100 -p tcp --dport 3306 -j ACCEPT (and in the file of these rules)",
+		},
+		"and both, with nat": {natFile, func(m *machine) {
+			m.set("net/ipv4/vs/conntrack", "1")
+			m.filterChain("INPUT", "ACCEPT", "-m conntrack --ctstate INVALID -j DROP")
+		}, ""},
+		"and takes up connections": {natFile, func(m *machine) {
+			m.set("net/netfilter/nf_conntrack_tcp_loose", "1")
+			m.filterChain("INPUT", "ACCEPT", "-m conntrack --ctstate INVALID -j DROP")
+		}, ""},
+		"and does not": {
+			natFile, func(m *machine) {
+				m.set("net/netfilter/nf_conntrack_tcp_loose", "0")
+				m.filterChain("INPUT", "ACCEPT", "-m conntrack --ctstate INVALID -j DROP")
+			},
+			"mysql: the packet filter of this host drops the packets of clients: iptables, table filter, chain INPUT: -A INPUT -m conntrack --ctstate INVALID -j DROP" +
+				" | iptables -I INPUT -d 10.77.0.100 -p tcp --dport 3306 -j ACCEPT (and in the file of these rules)",
+		},
 		"some clients": {natFile, func(m *machine) {
 			m.filterChain("INPUT", "DROP", "-s 10.77.0.0/24 -i eth0 -p tcp -m tcp --dport 3306 -j ACCEPT")
 		}, ""},

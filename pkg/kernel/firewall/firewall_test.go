@@ -161,6 +161,8 @@ func TestJudgeIncomingAndOutgoing(t *testing.T) {
 	check := Packet{Way: Outgoing, Out: "eth0", From: own, To: server, Protocol: "tcp"}
 	checked := Packet{Way: Incoming, In: "eth0", From: server, To: own, Protocol: "tcp", Tracked: true}
 	tunnel := Packet{Way: Incoming, In: "eth0", To: netip.MustParseAddrPort("10.77.0.11:0"), Protocol: "ipip"}
+	oneWay := client
+	oneWay.OneWay = true
 	chain := func(table, name, policy string, rules ...string) string {
 		text := "*" + table + "\n:" + name + " " + policy + " [0:0]\n"
 		for _, r := range rules {
@@ -179,6 +181,11 @@ func TestJudgeIncomingAndOutgoing(t *testing.T) {
 		{checked, "firewalld-server.json", Passes},
 		{check, "firewalld-server.json", Passes},
 		{tunnel, "firewalld-3306.json", Blocked},
+		{oneWay, "firewalld-3306.json", Blocked},
+		{oneWay, chain("filter", "INPUT", "ACCEPT", "-m conntrack --ctstate INVALID -j DROP"), Blocked},
+		{oneWay, chain("filter", "INPUT", "ACCEPT", "-m conntrack --ctstate INVALID -j DROP") + chain("raw", "PREROUTING", "ACCEPT", "-d 10.77.0.100/32 -p tcp -m tcp --dport 3306 -j NOTRACK"), Passes},
+		{oneWay, chain("filter", "INPUT", "DROP", "-p tcp -m tcp --dport 3306 -j ACCEPT", "-m conntrack --ctstate INVALID -j DROP"), Passes},
+		{client, chain("filter", "INPUT", "ACCEPT", "-m conntrack --ctstate INVALID -j DROP"), Passes},
 		{client, "docker.save", Passes},
 		{client, "docker28.save", Passes},
 		{checked, "ufw.save", Passes},
@@ -313,6 +320,8 @@ func TestRemedy(t *testing.T) {
 func TestRemedyOfClients(t *testing.T) {
 	vip := Packet{Way: Incoming, In: "eth0", To: netip.MustParseAddrPort("10.77.0.100:3306"), Protocol: "tcp"}
 	tunnel := Packet{Way: Incoming, In: "eth0", To: netip.MustParseAddrPort("10.77.0.11:0"), Protocol: "ipip"}
+	oneWay := vip
+	oneWay.OneWay = true
 	nft := `{"nftables":[{"chain":{"family":"inet","table":"f","name":"in","type":"filter","hook":"input","prio":0,"policy":"drop"}}]}`
 	for _, c := range []struct {
 		rules, want string
@@ -321,6 +330,7 @@ func TestRemedyOfClients(t *testing.T) {
 		{"ufw.save", "ufw allow proto tcp to 10.77.0.100 port 3306", vip},
 		{"firewalld-server.json", "firewall-cmd --permanent --add-port=3306/tcp && firewall-cmd --reload", vip},
 		{"firewalld-server.json", "firewall-cmd --permanent --add-protocol=ipencap && firewall-cmd --reload", tunnel},
+		{"firewalld-3306.json", "firewall-cmd --permanent --direct --add-rule ipv4 raw PREROUTING 0 -p tcp -d 10.77.0.100 --dport 3306 -j NOTRACK && firewall-cmd --reload", oneWay},
 		{"*filter\n:INPUT DROP [0:0]\nCOMMIT\n", "iptables -I INPUT -d 10.77.0.100 -p tcp --dport 3306 -j ACCEPT (and in the file of these rules)", vip},
 		{"*filter\n:INPUT DROP [0:0]\nCOMMIT\n", "iptables -I INPUT -d 10.77.0.11 -p 4 -j ACCEPT (and in the file of these rules)", tunnel},
 		{"*raw\n:PREROUTING DROP [0:0]\nCOMMIT\n", "iptables -t raw -I PREROUTING -d 10.77.0.100 -p tcp --dport 3306 -j ACCEPT (and in the file of these rules)", vip},

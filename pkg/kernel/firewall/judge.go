@@ -31,6 +31,9 @@ type Packet struct {
 	// is NEW, and of forwarded TCP packets, answers of which the SYN was not seen, the first is INVALID and later ones are
 	// NEW.
 	Tracked bool
+	// OneWay: of an incoming connection, connection tracking sees the packets of one direction only and does not take up
+	// connections in the middle, so that all packets after the first are INVALID.
+	OneWay bool
 
 	state string
 }
@@ -130,6 +133,8 @@ func (r Rules) Judge(p Packet) Verdict {
 	switch {
 	case p.Tracked:
 		states = []string{"ESTABLISHED"}
+	case p.Way == Incoming && p.OneWay:
+		states = []string{"NEW", "INVALID"}
 	case p.Way == Forwarded && p.Protocol == "tcp":
 		states = []string{"INVALID", "NEW"}
 	}

@@ -43,7 +43,16 @@ func (r Rules) firewalld(p Packet) string {
 			return "sysctl -w net.ipv4.vs.conntrack=1, so that answers belong to established connections, which the rules accept (and in /etc/sysctl.d)"
 		}
 	}
+	whole := p
+	whole.OneWay = false
 	switch {
+	case p.OneWay && r.Judge(whole).Outcome == Passes: // they drop invalid packets before they look at the port
+		family := "ipv4"
+		if p.is6() {
+			family = "ipv6"
+		}
+		return fmt.Sprintf("firewall-cmd --permanent --direct --add-rule %s raw PREROUTING 0 -p %s -d %s --dport %d -j NOTRACK && firewall-cmd --reload",
+			family, p.Protocol, p.To.Addr(), p.To.Port())
 	case p.Way == Incoming && p.Protocol == "ipip":
 		return "firewall-cmd --permanent --add-protocol=ipencap && firewall-cmd --reload"
 	case p.Way == Incoming && p.To.Port() != 0:
