@@ -336,9 +336,9 @@ func TestVIP(t *testing.T) {
 //
 // Proves docs/packet-flow.md: "The MASTER announces the VIP by gratuitous ARP, once as a request and once as a reply,
 // because some devices process only one of them:"
-// Proves docs/packet-flow.md: "It does so at once when it takes the VIP, then every 1.1 s for 5 s. If the previous
-// holder went silent instead of resigning, it continues until that holder's lease has ended plus 2 s, because until
-// then the previous holder may still answer."
+// Proves docs/packet-flow.md: "It does so at once when it takes the VIP, then every 1.1 s for 5 s, and once a minute
+// afterwards. If the previous holder went silent instead of resigning, it continues until that holder's lease has ended plus
+// 2 s, because until then the previous holder may still answer."
 func TestGratuitousARP(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.StockKernel)
 	for _, one := range []struct {

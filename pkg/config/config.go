@@ -46,7 +46,8 @@ type Instance struct {
 	PreemptDelay         time.Duration // 0: preempt at once
 	VirtualAddresses     []netip.Prefix
 	Lease                time.Duration // kernel lifetime of a VIP, whole seconds
-	Tracks               []string      // names of Config.Tracks
+	Announcements        Announcements
+	Tracks               []string // names of Config.Tracks
 	// PerNode has the complete instance as run by each director named in the file's per_node, by director name. See
 	// Config.ForNode.
 	PerNode map[string]Instance

@@ -71,9 +71,6 @@ func instanceWords() []word {
 		needless("is keepalived's word: adverts are always sent with a TTL of 255", "unicast_ttl"),
 		needless("is keepalived's word: adverts from addresses that are no peers are always ignored", "check_unicast_src"),
 		needless("is keepalived's word: without a peer an instance runs alone", "unicast_fault_no_peer"),
-		needless("is keepalived's word: gratuitous ARP is always repeated", "garp_master_delay", "garp_master_refresh",
-			"garp_master_repeat", "garp_master_refresh_repeat", "garp_lower_prio_delay", "garp_lower_prio_repeat", "garp_interval",
-			"gna_interval"),
 		waiting("notify", "notify_master", "notify_backup", "notify_fault", "notify_stop", "notify_deleted", "notify_master_rx_lower_pri"),
 		waiting("mail", "smtp_alert", "smtp_alert_faults"),
 	}
@@ -81,7 +78,7 @@ func instanceWords() []word {
 
 // instanceFields are in the order of the reference. A key that others depend on comes before them.
 func instanceFields() []key[instance] {
-	return slices.Concat(routerFields(), transportFields(), authFields(), electionFields(), addressFields())
+	return slices.Concat(routerFields(), transportFields(), authFields(), electionFields(), addressFields(), announcementFields())
 }
 
 func routerFields() []key[instance] {

@@ -108,6 +108,18 @@ func serviceCases() []codesCase {
 			Break: func(n *node) { n.loses() },
 			Mend:  func(n *node) { n.hear("peer", 10, "10.77.0.3", 51, 200) },
 		}},
+		{On: "MASTER", File: electing + "  - {name: a, interface: eth0, virtual_router_id: 51, advert_interval: 100ms, virtual_addresses: [10.77.0.100], " +
+			"announcements: {refresh: 2s}}\n", Case: problemtest.Case[*node]{
+			Code: problem.VIPsNotAnnounced, Subject: "a",
+			Break: func(n *node) { n.refuse("announce", errors.New("no buffer space available")) },
+			Mend:  func(n *node) { n.refuse("announce", nil) },
+		}},
+		{On: "MASTER", File: electing + "  - {name: a, interface: eth0, virtual_router_id: 51, advert_interval: 100ms, virtual_addresses: [10.77.0.100], " +
+			"announcements: {conflict_check: 2s}}\n", Case: problemtest.Case[*node]{
+			Code: problem.VIPClaimed, Subject: "a", Fault: "by a machine that only answers",
+			Break: func(n *node) { n.answersARP(vip, "02:00:00:00:00:66") },
+			Mend:  func(n *node) { n.answersARP(vip, "") },
+		}},
 		{On: "MASTER", Case: problemtest.Case[*node]{
 			Code: problem.VIPContested, Subject: "a",
 			Break: func(n *node) {
@@ -460,6 +472,13 @@ func (n *node) claim(address, hardware string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.claimedBy[address] = hardware
+}
+
+// answersARP makes another machine answer ARP requests for an address; "" ends that.
+func (n *node) answersARP(address, hardware string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.answeredBy[address] = hardware
 }
 
 // corrupt delivers ten packets a second with a wrong checksum.

@@ -32,29 +32,31 @@ import (
 
 // fakeKernel simulates a host and records the changes made to it, in the syntax of the standard tools.
 type fakeKernel struct {
-	mu        sync.Mutex
-	links     []kernel.Link
-	addresses []kernel.Address
-	sysctls   map[string]string
-	services  []lvs.Service
-	answers   map[netip.Addr]health.Result // results of probes; other servers are up
-	probed    map[netip.Addr]netip.Addr    // the source of the last probe of each server
-	routes    map[netip.Addr]netip.Addr    // the preferred source of the route to a server
-	lookups   int                          // of routes
-	strict    bool                         // a probe from another source than that of the route gets no answer
-	sockets   map[string]*fakeSocket       // by segment, the newest
-	claimedBy map[string]string            // the hardware address of another machine that claims an address
-	opened    int                          // handles, sockets and tables that are open
-	done      []string
-	events    func(addr.Event)
-	fail      map[string]error // errors by the prefix of the change
-	daemons   []string         // other programs with a VRRP socket
-	rules     firewall.Rules
-	route     string        // the interface of every route; "": that of the network
-	stuck     chan struct{} // not nil: writes to the table block until it is closed
-	sendTime  time.Duration // how long sending an advert takes
-	sendError error         // why no advert can be sent
-	secondary bool          // the host's own addresses come after the VIPs, whatever is added first
+	mu         sync.Mutex
+	links      []kernel.Link
+	addresses  []kernel.Address
+	sysctls    map[string]string
+	services   []lvs.Service
+	answers    map[netip.Addr]health.Result // results of probes; other servers are up
+	probed     map[netip.Addr]netip.Addr    // the source of the last probe of each server
+	routes     map[netip.Addr]netip.Addr    // the preferred source of the route to a server
+	lookups    int                          // of routes
+	strict     bool                         // a probe from another source than that of the route gets no answer
+	sockets    map[string]*fakeSocket       // by segment, the newest
+	claimedBy  map[string]string            // the hardware address of another machine that claims an address
+	answeredBy map[string]string            // likewise, of one that only answers requests
+	asked      []netip.Addr                 // since the last claims were read
+	opened     int                          // handles, sockets and tables that are open
+	done       []string
+	events     func(addr.Event)
+	fail       map[string]error // errors by the prefix of the change
+	daemons    []string         // other programs with a VRRP socket
+	rules      firewall.Rules
+	route      string        // the interface of every route; "": that of the network
+	stuck      chan struct{} // not nil: writes to the table block until it is closed
+	sendTime   time.Duration // how long sending an advert takes
+	sendError  error         // why no advert can be sent
+	secondary  bool          // the host's own addresses come after the VIPs, whatever is added first
 
 	advertised map[string][]uint8 // virtual routers of other programs, by interface
 }
@@ -66,7 +68,7 @@ func newFakeKernel() *fakeKernel {
 			"net/ipv4/conf/eth0/send_redirects": "1", "net/ipv4/conf/eth1/send_redirects": "1",
 		},
 		answers: map[netip.Addr]health.Result{}, probed: map[netip.Addr]netip.Addr{}, routes: map[netip.Addr]netip.Addr{}, sockets: map[string]*fakeSocket{},
-		claimedBy: map[string]string{}, fail: map[string]error{},
+		claimedBy: map[string]string{}, answeredBy: map[string]string{}, fail: map[string]error{},
 	}
 	for n, name := range []string{"eth0", "eth1"} {
 		k.links = append(k.links, kernel.Link{Index: n + 2, Name: name, Up: true, Carrier: true, HardwareAddr: "02:00:00:00:00:0" + fmt.Sprint(n)})
@@ -204,7 +206,18 @@ func (k *fakeKernel) drop(iface string, p netip.Prefix) {
 	k.addresses = slices.DeleteFunc(k.addresses, func(a kernel.Address) bool { return a.Interface == iface && a.Prefix == p })
 }
 
-func (k *fakeKernel) Announce(iface string, vip netip.Addr) error { return nil }
+func (k *fakeKernel) Announce(string, netip.Addr) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.fail["announce"]
+}
+
+func (k *fakeKernel) Ask(_ string, vip netip.Addr) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.asked = append(k.asked, vip)
+	return k.fail["announce"]
+}
 
 func (k *fakeKernel) Watch(ctx context.Context, deliver func(addr.Event)) error {
 	k.mu.Lock()
@@ -404,7 +417,11 @@ func (s *fakeSocket) Claims(addresses []netip.Addr) (all []kernel.Claim) {
 		if by := s.k.claimedBy[a.String()]; by != "" {
 			all = append(all, kernel.Claim{Address: a, HardwareAddr: by})
 		}
+		if by := s.k.answeredBy[a.String()]; by != "" && slices.Contains(s.k.asked, a) {
+			all = append(all, kernel.Claim{Address: a, HardwareAddr: by})
+		}
 	}
+	s.k.asked = nil
 	return all
 }
 

@@ -54,7 +54,10 @@ func (s *instances) start(i plan.Instance) {
 }
 
 func desired(i plan.Instance) election.Desired {
-	return election.Desired{Name: i.Config.Name, Params: i.Params, Addresses: i.Advertised, Peers: i.Peers, Fault: i.Fault(), NotReady: i.NotReady, Unfit: i.Unfit}
+	return election.Desired{
+		Name: i.Config.Name, Params: i.Params, Addresses: i.Advertised, Peers: i.Peers, ConflictCheck: i.Config.Announcements.ConflictCheck,
+		Fault: i.Fault(), NotReady: i.NotReady, Unfit: i.Unfit,
+	}
 }
 
 // set passes the desired state to a running instance.

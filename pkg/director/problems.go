@@ -184,6 +184,10 @@ func troubles(s snapshots) []problem.Finding {
 			found = append(found, problem.Finding{Code: problem.VIPsNotAdded, Subject: name, Text: fmt.Sprintf(
 				"%s: the VIP %s cannot be added to %s: %v", name, t.VIP.Addr(), t.Interface, t.Failed)})
 		}
+		if t.Unannounced != nil {
+			found = append(found, problem.Finding{Code: problem.VIPsNotAnnounced, Subject: name, Text: fmt.Sprintf(
+				"%s: the VIP %s cannot be announced on %s: %v", name, t.VIP.Addr(), t.Interface, t.Unannounced)})
+		}
 		if t.Misplaced {
 			found = append(found, problem.Finding{Code: problem.VIPMisplaced, Subject: name, Text: fmt.Sprintf(
 				"%s: the VIPs come before the own address of %s, and moving them did not help: this host may use a VIP as source address", name, t.Interface)})

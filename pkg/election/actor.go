@@ -39,6 +39,11 @@ type Holder interface {
 	Release(instance config.InstanceID)
 	// Announce requests announcements of VIPs that are already held.
 	Announce(instance config.InstanceID)
+	// Outranked reports an advert of a MASTER that should give way to this one. With hold 0 the VIPs are announced now, and
+	// again when it no longer answers for them; otherwise not before hold has passed without another report.
+	Outranked(instance config.InstanceID, hold time.Duration)
+	// Ask requests a question to the network whether another machine has a VIP that is held.
+	Ask(instance config.InstanceID, vip netip.Addr)
 }
 
 // Options are the settings of an Actor; all fields are required unless marked optional.
@@ -97,6 +102,8 @@ type Actor struct {
 	floodMeter     floodMeter
 	sightings      vrrp.Sightings
 	claims         vrrp.Claims
+	inquiry        vrrp.Inquiry
+	checkEvery     time.Duration                  // see Desired.ConflictCheck
 	contested      bool                           // another MASTER holds the VIPs, too
 	logged         []netip.Addr                   // peers
 	claimable      atomic.Pointer[[]netip.Addr]   // addresses, for the link
@@ -361,7 +368,7 @@ func (a *Actor) perform(action vrrp.Action, late time.Duration) {
 	case vrrp.Release:
 		a.holder.Release(a.id)
 	case vrrp.Announce:
-		a.holder.Announce(a.id)
+		a.holder.Outranked(a.id, action.After)
 	case vrrp.Transition:
 		a.record(event.Event{
 			Kind: event.InstanceState, Subject: a.name, From: action.From.String(), To: action.To.String(),

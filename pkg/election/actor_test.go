@@ -115,6 +115,14 @@ func (p *port) Acquire(_ config.InstanceID, silent bool) {
 }
 func (p *port) Release(config.InstanceID)  { p.held = false; p.note("release") }
 func (p *port) Announce(config.InstanceID) { p.note("announce") }
+func (p *port) Outranked(_ config.InstanceID, hold time.Duration) {
+	if hold == 0 {
+		p.note("announce")
+		return
+	}
+	p.note("hold")
+}
+func (p *port) Ask(_ config.InstanceID, vip netip.Addr) { p.note("ask " + vip.String()) }
 
 type machine struct {
 	*Actor

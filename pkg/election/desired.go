@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
@@ -14,6 +15,8 @@ type Desired struct {
 	Params    vrrp.Params
 	Addresses []netip.Addr // the VIPs that adverts list
 	Peers     vrrp.Peers
+	// ConflictCheck is how often a MASTER asks the network for one of its VIPs; 0: never.
+	ConflictCheck time.Duration
 	// Fault is why this director cannot serve, NotReady why it must not preempt, Unfit why any other director serves
 	// better; "" for no such reason.
 	Fault, NotReady, Unfit string
@@ -38,6 +41,9 @@ func (a *Actor) Set(d Desired) {
 	}
 	if d.Params != before.Params || !slices.Equal(d.Addresses, before.Addresses) || !d.Peers.Equal(before.Peers) {
 		a.Reconfigure(d.Params, d.Addresses, d.Peers)
+	}
+	if d.ConflictCheck != before.ConflictCheck {
+		a.command(func(a *Actor) { a.checkEvery = d.ConflictCheck })
 	}
 	if d.NotReady != before.NotReady && d.NotReady != "" {
 		a.Tell(vrrp.NotReady{Reason: d.NotReady})

@@ -135,6 +135,8 @@ func (a *Actor) lookAround(s *Snapshot) {
 	a.contested = contested
 	if s.State != vrrp.Master {
 		a.claims.Forget() // a BACKUP hears the announcements of the MASTER
+	} else if vip, due := a.inquiry.Due(now, view.Since, a.checkEvery, a.vips(), &a.claims); due {
+		a.holder.Ask(a.id, vip)
 	}
 	s.Neighbours = append(a.sightings.Report(now, view), a.claims.Report(now)...)
 }

@@ -9,6 +9,7 @@ import (
 // announcements sends announcements of VIPs on one interface.
 type announcements interface {
 	Announce(vip netip.Addr) error
+	Ask(vip netip.Addr) error
 	Close() error
 }
 
@@ -25,9 +26,19 @@ func newAnnouncer() *announcer {
 	}
 }
 
-// Announce implements reconcile.Announcer. An open socket may belong to an interface that has been replaced by one of
-// the same name: then the announcement is sent at once on a new socket instead of waiting for the next repetition.
+// Announce implements reconcile.Announcer.
 func (a *announcer) Announce(iface string, vip netip.Addr) error {
+	return a.send(iface, func(s announcements) error { return s.Announce(vip) })
+}
+
+// Ask implements reconcile.Announcer.
+func (a *announcer) Ask(iface string, vip netip.Addr) error {
+	return a.send(iface, func(s announcements) error { return s.Ask(vip) })
+}
+
+// send sends something out of an interface. An open socket may belong to an interface that has been replaced by one of
+// the same name: then it is sent at once on a new socket instead of waiting for the next repetition.
+func (a *announcer) send(iface string, what func(announcements) error) error {
 	for {
 		v, kept := a.sockets[iface]
 		if !kept {
@@ -37,7 +48,7 @@ func (a *announcer) Announce(iface string, vip netip.Addr) error {
 			}
 			a.sockets[iface] = v
 		}
-		err := v.Announce(vip)
+		err := what(v)
 		if err == nil {
 			return nil
 		}

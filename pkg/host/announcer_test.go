@@ -15,6 +15,8 @@ type fakeSocket struct {
 
 func (v fakeSocket) Close() error { *v.closed++; return nil }
 
+func (v fakeSocket) Ask(vip netip.Addr) error { return v.Announce(vip) }
+
 func (v fakeSocket) Announce(netip.Addr) error {
 	if *v.stale {
 		return errors.New("no such device")
@@ -37,8 +39,8 @@ func TestAnnouncementLeavesAReplacedInterfaceAtOnce(t *testing.T) {
 		return fakeSocket{last, &sent, &closed}, nil
 	}
 	vip := netip.MustParseAddr("10.77.0.100")
-	for range 2 {
-		if err := a.Announce("eth0", vip); err != nil {
+	for _, send := range []func(string, netip.Addr) error{a.Announce, a.Ask} {
+		if err := send("eth0", vip); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -61,6 +61,8 @@ type VIPs struct {
 	Interface string
 	Addresses []netip.Prefix
 	Lease     time.Duration // kernel lifetime, whole seconds
+
+	Announcements config.Announcements
 }
 
 // Label returns the name for display; the identity if there is no name.
@@ -104,7 +106,10 @@ func (i Instance) LinkFault() bool {
 
 // VIPs returns the addresses that the address loop keeps while the instance is MASTER.
 func (i Instance) VIPs() VIPs {
-	return VIPs{Instance: i.ID, Name: i.Config.Name, Interface: i.Config.Interface, Addresses: i.Config.VirtualAddresses, Lease: i.Config.Lease}
+	return VIPs{
+		Instance: i.ID, Name: i.Config.Name, Interface: i.Config.Interface, Addresses: i.Config.VirtualAddresses, Lease: i.Config.Lease,
+		Announcements: i.Config.Announcements,
+	}
 }
 
 // another reports whether the previous instance of this identity must be stopped and started again to become this one.

@@ -204,11 +204,13 @@ func (p Plan) has(on vrrp.Segment) bool {
 }
 
 func (i Instance) equal(b Instance) bool {
-	return i.Config.Name == b.Config.Name && i.Params == b.Params && slices.Equal(i.Advertised, b.Advertised) && i.Peers.Equal(b.Peers) && i.Fault() == b.Fault() && i.NotReady == b.NotReady && i.Unfit == b.Unfit
+	return i.Config.Name == b.Config.Name && i.Params == b.Params && slices.Equal(i.Advertised, b.Advertised) && i.Peers.Equal(b.Peers) && i.Fault() == b.Fault() && i.NotReady == b.NotReady && i.Unfit == b.Unfit &&
+		i.Config.Announcements.ConflictCheck == b.Config.Announcements.ConflictCheck
 }
 
 func sameVIPs(a, b VIPs) bool {
-	return a.Instance == b.Instance && a.Name == b.Name && a.Interface == b.Interface && a.Lease == b.Lease && slices.Equal(a.Addresses, b.Addresses)
+	return a.Instance == b.Instance && a.Name == b.Name && a.Interface == b.Interface && a.Lease == b.Lease && a.Announcements == b.Announcements &&
+		slices.Equal(a.Addresses, b.Addresses)
 }
 
 func without(list, gone []kernel.IfAddr) []kernel.IfAddr {

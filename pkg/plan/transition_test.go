@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -58,6 +59,21 @@ func reload(before, after *config.Config) string {
 		text = append(text, s.String())
 	}
 	return strings.Join(text, "; ")
+}
+
+// A change of the announcements alone reaches the address loop and the election.
+func TestReloadOfAnnouncements(t *testing.T) {
+	changed := func(change func(*config.Announcements)) string {
+		after := file("a@eth0/51=10.77.0.100")
+		change(&after.Instances[0].Announcements)
+		return reload(file("a@eth0/51=10.77.0.100"), after)
+	}
+	if got, want := changed(func(a *config.Announcements) { a.Refresh = time.Second }), "set the table; set the VIPs of a"; got != want {
+		t.Errorf("another refresh: %s, want %s", got, want)
+	}
+	if got, want := changed(func(a *config.Announcements) { a.ConflictCheck = time.Second }), "set the table; set the VIPs of a; set a"; got != want {
+		t.Errorf("another conflict_check: %s, want %s", got, want)
+	}
 }
 
 func TestOrderOfAReload(t *testing.T) {

@@ -26,6 +26,7 @@ const (
 	StrayVIP               Code = "stray_vip"
 	DirectorAddressMissing Code = "director_address_missing"
 	VIPsNotAdded           Code = "vips_not_added"
+	VIPsNotAnnounced       Code = "vips_not_announced"
 	VIPMisplaced           Code = "vip_misplaced"
 	VIPContested           Code = "vip_contested"
 	AdvertsLate            Code = "adverts_late"
@@ -147,6 +148,12 @@ func addressCodes() []Declaration {
 			Code: VIPsNotAdded, Severity: Critical, Role: Director, Subject: "instance",
 			Means:       "the kernel does not take a VIP that this director needs as MASTER; retried every second",
 			Remedy:      "act on the reason. Not permitted: start the daemon with the shipped unit, which has CAP_NET_ADMIN. No such device: restore the interface. If that takes longer, run systemctl stop lvs-director, so that another director holds the VIPs",
+			ExplainedBy: []Code{InstanceFault},
+		},
+		{
+			Code: VIPsNotAnnounced, Severity: Critical, Role: Director, Subject: "instance",
+			Means:       "this director is MASTER and cannot announce a VIP: machines that know the last holder's hardware address send to it until they ask again; retried every second",
+			Remedy:      "act on the reason. Not permitted: start the daemon with the shipped unit, which has CAP_NET_RAW. Not an Ethernet interface: choose the NIC that faces the clients. No buffer space: look at what fills the queue of the interface (tc -s qdisc show dev INTERFACE). If that takes longer, run systemctl stop lvs-director, so that another director holds the VIPs",
 			ExplainedBy: []Code{InstanceFault},
 		},
 		{

@@ -27,12 +27,14 @@ type AddressKernel interface {
 // Announcer tells the neighbours on an interface where a VIP is: by gratuitous ARP, or a neighbour advertisement.
 type Announcer interface {
 	Announce(iface string, vip netip.Addr) error
+	// Ask asks them whether one of them has the VIP as well.
+	Ask(iface string, vip netip.Addr) error
 }
 
 // VIPs are the virtual addresses of one instance. They are added and removed together.
 type VIPs = plan.VIPs
 
-// Addresses is the address loop. Acquire, Release, Announce, Set and Gone only record what is wanted and may be called
+// Addresses is the address loop. Acquire, Release, Announce, Outranked, Ask, Set and Gone only record what is wanted and may be called
 // from any goroutine; Run carries it out.
 type Addresses struct {
 	kernel    AddressKernel
@@ -57,6 +59,8 @@ type Addresses struct {
 	// Owned by Run:
 	held      map[config.InstanceID]*held
 	leftovers map[kernel.IfAddr]*leftover
+	sentOn    map[string]time.Duration // when the last announcement was sent, by interface
+	budget    int                      // how many repeated announcements this pass may still send
 	stopping  bool
 }
 
@@ -66,7 +70,7 @@ type desired struct {
 	want        bool
 	acquisition uint64 // counts acquisitions: each starts a new lease timer
 	silent      bool
-	announce    bool          // an extra announcement was requested
+	request     request       // for announcements, since the last pass
 	gone        bool          // one of our addresses was reported deleted by another process
 	missed      time.Duration // when the newest address dump that lacked one of our addresses began
 	first       time.Duration // when the newest dump that listed one of them before the interface's primary address began
@@ -93,7 +97,7 @@ func NewAddresses(addresses AddressKernel, announcer Announcer, lost func(instan
 		kernel: addresses, announcer: announcer, lost: lost, log: log, epoch: time.Now(),
 		dirty: make(chan struct{}, 1), desired: map[config.InstanceID]*desired{}, held: map[config.InstanceID]*held{},
 		leases: map[config.InstanceID]expiry{}, leaseChanged: make(chan struct{}, 1), leftovers: map[kernel.IfAddr]*leftover{}, removed: map[kernel.IfAddr]time.Duration{},
-		failures: map[config.InstanceID]failure{},
+		failures: map[config.InstanceID]failure{}, sentOn: map[string]time.Duration{},
 	}
 }
 
@@ -126,11 +130,6 @@ func (a *Addresses) Acquire(instance config.InstanceID, silent bool) {
 // Release requests that they are removed.
 func (a *Addresses) Release(instance config.InstanceID) {
 	a.change(instance, func(w *desired) { w.want = false })
-}
-
-// Announce requests announcements of VIPs that are held.
-func (a *Addresses) Announce(instance config.InstanceID) {
-	a.change(instance, func(w *desired) { w.announce = true })
 }
 
 // Gone reports that an address was removed from an interface. One of ours is restored, unless its lease lapsed or this
@@ -241,6 +240,7 @@ func (a *Addresses) now() time.Duration { return time.Since(a.epoch) }
 // first: a VIP that moves from one instance to another in one reload must not be removed after the new instance added
 // it.
 func (a *Addresses) pass() time.Duration {
+	a.budget = announcementsPerPass
 	all := a.takeDesired()
 	for _, name := range slices.Sorted(maps.Keys(a.held)) {
 		if w, named := all[name]; !named {
@@ -272,7 +272,7 @@ func (a *Addresses) takeDesired() map[config.InstanceID]desired {
 	all := make(map[config.InstanceID]desired, len(a.desired))
 	for name, w := range a.desired {
 		all[name] = *w
-		w.announce, w.gone = false, false
+		w.request, w.gone = request{}, false
 	}
 	return all
 }
@@ -296,20 +296,15 @@ func (a *Addresses) keep(name config.InstanceID, w desired) time.Duration {
 		a.lapse(name, h)
 		return time.Hour
 	}
-	if w.announce {
-		h.timer.announce(a.now())
-	}
-	if at, ok := h.timer.nextAnnouncement(); ok && h.timer.added && a.now() >= at && !h.timer.stalled(a.now()) {
-		a.announce(h)
-		h.timer.announced(a.now())
-	}
+	a.serve(h, w.request)
 	return h.next(a.now())
 }
 
 // follow removes the VIPs that a reload removed from the instance and makes the next put, which adds new ones, due now.
 // The timer keeps the lease that was given to the kernel until the kernel has the new one.
 func (a *Addresses) follow(h *held, vips VIPs) {
-	h.vips.Name = vips.Name
+	h.vips.Name, h.vips.Announcements = vips.Name, vips.Announcements
+	h.schedule.set(vips.Announcements)
 	if h.vips.Interface == vips.Interface && slices.Equal(h.vips.Addresses, vips.Addresses) && h.vips.Lease == vips.Lease {
 		return
 	}
@@ -325,7 +320,7 @@ func (a *Addresses) follow(h *held, vips VIPs) {
 		}
 	}
 	h.vips, h.rewrite = vips, true
-	h.timer.announce(a.now())
+	h.schedule.announce(a.now())
 }
 
 // put writes the VIPs, unless their lease has lapsed.
@@ -355,7 +350,7 @@ func (a *Addresses) put(name config.InstanceID, h *held) {
 			"took", (a.now() - h.timer.since).String())
 	case h.foreign:
 		a.repaired(name, h)
-		h.timer.announceAgain(begun)
+		h.schedule.announceAgain(begun)
 	}
 	if h.timer.added {
 		for _, p := range h.added {
@@ -365,16 +360,6 @@ func (a *Addresses) put(name config.InstanceID, h *held) {
 	h.added = nil
 	h.written(begun, a.now())
 	a.succeeded(name)
-}
-
-func (a *Addresses) announce(h *held) {
-	for _, p := range h.vips.Addresses {
-		if err := a.announcer.Announce(h.vips.Interface, p.Addr()); err != nil {
-			a.log.Warn("cannot announce a VIP", "interface", h.vips.Interface, "vip", p.Addr().String(), "error", err)
-			return
-		}
-		a.log.Debug("announced a VIP", "interface", h.vips.Interface, "vip", p.Addr())
-	}
 }
 
 // repaired logs a repair. Rate-limited: log at most once a minute while another process keeps deleting the address.

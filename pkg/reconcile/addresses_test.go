@@ -109,15 +109,29 @@ type world struct {
 	stop   func()
 
 	mu            sync.Mutex
-	announcements []time.Duration // gratuitous ARP
+	announcements []time.Duration
+	order         []netip.Addr // of the announcements
+	asked         []netip.Addr
+	mute          error // why nothing can be announced
 	lost          []string
 }
 
-func (w *world) Announce(string, netip.Addr) error {
+func (w *world) Announce(_ string, vip netip.Addr) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.mute != nil {
+		return w.mute
+	}
 	w.announcements = append(w.announcements, time.Since(w.epoch))
+	w.order = append(w.order, vip)
 	return nil
+}
+
+func (w *world) Ask(_ string, vip netip.Addr) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked = append(w.asked, vip)
+	return w.mute
 }
 
 func (w *world) announced() []time.Duration {

@@ -10,6 +10,9 @@ type held struct {
 	vips         VIPs
 	acquisition  uint64 // of the acquisition that it belongs to
 	timer        leaseTimer
+	schedule     schedule
+	unannounced  error // why the VIP silent was not announced; nil if there is no failure since the last round
+	silent       netip.Prefix
 	retry        time.Duration // earliest next attempt after a failure; 0: none
 	fails        int
 	loggedError  string         // the last error that was logged
@@ -62,8 +65,12 @@ func (h *held) note(w desired) (stuck bool) {
 // begin starts to hold the desired VIPs. old is what is held for an earlier acquisition, if a release and a new
 // acquisition came between two passes; nil: nothing is held.
 func begin(old *held, w desired, now time.Duration) *held {
-	h := &held{vips: w.vips, acquisition: w.acquisition, timer: newLeaseTimer(now, w.vips.Lease, w.silent)}
-	h.timer.lease = firstLease(w.vips)
+	h := &held{
+		vips: w.vips, acquisition: w.acquisition, timer: newLeaseTimer(now, firstLease(w.vips)), schedule: newSchedule(w.vips.Announcements, now),
+	}
+	if w.silent {
+		h.schedule.lengthen(now + w.vips.Lease + announceAfterLease)
+	}
 	if old != nil {
 		h.vips = old.vips
 	}
@@ -84,7 +91,7 @@ func (h *held) writeAt() time.Duration {
 func (h *held) next(now time.Duration) time.Duration {
 	next := max(h.writeAt(), h.retry) - now
 	next = min(next, h.timer.renewed+h.timer.lease-now)
-	if at, ok := h.timer.nextAnnouncement(); ok && h.timer.added {
+	if at, ok := h.announcementDue(); ok {
 		next = min(next, at-now)
 	}
 	return max(next, 0)

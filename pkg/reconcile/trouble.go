@@ -24,9 +24,10 @@ type Trouble struct {
 	Interface string
 	Misplaced bool // the VIPs come before the interface's own address, and moving them did not help
 	Contested bool // another process keeps deleting them
-	// Failed is why the kernel did not take VIP; nil if it took all.
-	Failed error
-	VIP    netip.Prefix
+	// Failed is why the kernel did not take VIP; nil if it took all. Unannounced is why VIP was not announced.
+	Failed      error
+	Unannounced error
+	VIP         netip.Prefix
 }
 
 // Troubles returns the troubles of the last pass, and the failures of the last seconds, by instance.
@@ -44,6 +45,9 @@ func (a *Addresses) publishTroubles() {
 		t := Trouble{Instance: name, Interface: h.vips.Interface, Misplaced: h.stuck, Contested: h.contested(a.now())}
 		if t.Misplaced || t.Contested {
 			all = append(all, t)
+		}
+		if h.unannounced != nil {
+			all = append(all, Trouble{Instance: name, Interface: h.vips.Interface, Unannounced: h.unannounced, VIP: h.silent})
 		}
 	}
 	slices.SortFunc(all, func(a, b Trouble) int { return cmp.Compare(a.Instance, b.Instance) })

@@ -3,6 +3,7 @@ package vrrp
 import (
 	"fmt"
 	"strconv"
+	"time"
 )
 
 // Action is something the owner of a machine must do. Actions are carried out in the order in which Step returns them.
@@ -22,9 +23,12 @@ type (
 	// already gone.
 	Release struct{}
 
-	// Announce repeats the announcements of the VIPs that this director holds: other hosts may have learned another
-	// holder.
-	Announce struct{ Why Why }
+	// Announce announces the VIPs that this director holds again: other hosts may have learned another holder. Not before
+	// After has passed without another Announce.
+	Announce struct {
+		Why   Why
+		After time.Duration
+	}
 
 	// Transition reports a state change. Reason is the text of Machine.Reason.
 	Transition struct {
@@ -42,7 +46,13 @@ func (Transition) action() {}
 func (a SendAdvert) String() string { return "send_advert priority=" + strconv.Itoa(int(a.Priority)) }
 func (a Acquire) String() string    { return "acquire cause=" + a.Cause.String() }
 func (Release) String() string      { return "release" }
-func (a Announce) String() string   { return "announce why=" + a.Why.String() }
+func (a Announce) String() string {
+	if a.After > 0 {
+		return fmt.Sprintf("announce why=%s after=%s", a.Why, a.After)
+	}
+	return "announce why=" + a.Why.String()
+}
+
 func (a Transition) String() string {
 	return fmt.Sprintf("transition from=%s to=%s reason=%q", a.From, a.To, a.Reason)
 }
@@ -92,12 +102,18 @@ const (
 	// WhyLowerMaster: an advert from a MASTER with a lower rank was received; until now it answered ARP for the VIPs as
 	// well.
 	WhyLowerMaster Why = iota
+	// WhyRival: it has not given way for three intervals, so that it does not hear us. Both would announce the VIPs for
+	// ever, and the clients would change with each announcement: only its end is a reason to announce them.
+	WhyRival
 )
 
-// String returns "lower_master".
+// String returns "lower_master" or "rival".
 func (w Why) String() string {
-	if w == WhyLowerMaster {
+	switch w {
+	case WhyLowerMaster:
 		return "lower_master"
+	case WhyRival:
+		return "rival"
 	}
 	return "Why(" + strconv.Itoa(int(w)) + ")"
 }

@@ -111,11 +111,7 @@ func (m *Machine) receiveAsMaster(a Advert) []Action {
 		return []Action{m.advertise()}
 	case !m.EffectiveParams().outrankedBy(a.Priority, a.Source):
 		s.AdvertDue = s.Now + m.p.AdvertInterval
-		acts := []Action{m.advertise()}
-		if !m.contested(a.Interval) {
-			acts = append(acts, Announce{Why: WhyLowerMaster})
-		}
-		return acts
+		return []Action{m.advertise(), m.announceOver(a.Interval)}
 	}
 	// Send one last advert. A winner that has been MASTER all along has no other way to learn that there were two
 	// MASTERs and that clients may have this director's MAC address for the VIPs: it announces them again. (keepalived:
@@ -132,17 +128,20 @@ func (m *Machine) receiveAsMaster(a Advert) []Action {
 	return append(acts, m.stepBack(stateReason{Kind: kind, Peer: a.Source, Priority: a.Priority}, CauseSilentPeer, a.Interval)...)
 }
 
-// contested notes an advert of a MASTER that should give way to us, and reports whether it has not done so for three
-// intervals: it does not hear us. Then both would announce the VIPs for ever, and the clients would change with each
-// announcement.
-func (m *Machine) contested(interval time.Duration) bool {
+// announceOver handles an advert of a MASTER that should give way to us. If it has not done so for three intervals, it
+// does not hear us: then the VIPs are announced when it has been silent for almost that long.
+func (m *Machine) announceOver(interval time.Duration) Announce {
 	s := &m.mem
-	span := downAdverts * max(interval, m.p.AdvertInterval)
+	interval = max(interval, m.p.AdvertInterval)
+	span := downAdverts * interval
 	if !s.Rival || s.Now-s.RivalAt > span {
 		s.Rival, s.RivalSince = true, s.Now
 	}
 	s.RivalAt = s.Now
-	return s.RivalAt-s.RivalSince >= span
+	if s.RivalAt-s.RivalSince >= span {
+		return Announce{Why: WhyRival, After: span - interval/2}
+	}
+	return Announce{Why: WhyLowerMaster}
 }
 
 // silentTooLong reports whether this MASTER has sent no advert for so long that a peer would have taken over: three

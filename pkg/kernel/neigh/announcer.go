@@ -92,17 +92,44 @@ func (a *Announcer) Close() error {
 // Errors: ErrNoAddress, ErrDown, kernel.ErrNoInterface, net.ErrClosed, os.ErrDeadlineExceeded, and other errors of send
 // (ENOBUFS).
 func (a *Announcer) Announce(vip netip.Addr) error {
-	err := a.announce(vip.Unmap())
+	return a.about("announce", vip, func(own mac, vip netip.Addr) ([][]byte, error) {
+		if vip.Is6() {
+			frame := unsolicited(own, vip, forwards(a.iface))
+			return [][]byte{frame[:]}, nil
+		}
+		one, other := gratuitous(request, own, vip), gratuitous(reply, own, vip)
+		return [][]byte{one[:], other[:]}, nil
+	})
+}
+
+// Ask asks the neighbours whether another machine has vip: by an ARP probe (RFC 5227 section 2.1.1), or for IPv6 by a
+// neighbour solicitation. A Listener receives the answer, which goes to this machine only; no machine learns anything about
+// vip. Its errors are those of Announce, and ErrNoAddress also if the interface has no link-local address to ask from.
+func (a *Announcer) Ask(vip netip.Addr) error {
+	return a.about("ask for", vip, func(own mac, vip netip.Addr) ([][]byte, error) {
+		if vip.Is6() {
+			source, err := linkLocalOf(a.index)
+			frame := solicitation(own, source, vip)
+			return [][]byte{frame[:]}, err
+		}
+		frame := probe(own, vip)
+		return [][]byte{frame[:]}, nil
+	})
+}
+
+// about sends frames about a VIP.
+func (a *Announcer) about(what string, vip netip.Addr, frames func(own mac, vip netip.Addr) ([][]byte, error)) error {
+	err := a.sendAll(vip.Unmap(), frames)
 	if err != nil && a.closed.Load() {
 		err = net.ErrClosed
 	}
 	if err != nil {
-		return fmt.Errorf("announce %s on %s: %w", vip, a.iface, err)
+		return fmt.Errorf("%s %s on %s: %w", what, vip, a.iface, err)
 	}
 	return nil
 }
 
-func (a *Announcer) announce(vip netip.Addr) error {
+func (a *Announcer) sendAll(vip netip.Addr, frames func(own mac, vip netip.Addr) ([][]byte, error)) error {
 	if !vip.IsValid() {
 		return ErrNoAddress
 	}
@@ -113,17 +140,13 @@ func (a *Announcer) announce(vip netip.Addr) error {
 	if err != nil {
 		return err
 	}
-	if vip.Is6() {
-		frame := unsolicited(own, vip, forwards(a.iface))
-		return translate(a.send(frame[:]))
-	}
-	for _, op := range []operation{request, reply} {
-		frame := gratuitous(op, own, vip)
-		if err := a.send(frame[:]); err != nil {
-			return translate(err)
+	all, err := frames(own, vip)
+	for _, frame := range all {
+		if err == nil {
+			err = translate(a.send(frame))
 		}
 	}
-	return nil
+	return err
 }
 
 // send sends one frame to the destination in it. The first attempt has no deadline: a deadline that expired while this process was stalled

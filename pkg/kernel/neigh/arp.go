@@ -53,3 +53,10 @@ func gratuitous(op operation, sender mac, vip netip.Addr) [frameSize]byte {
 	copy(arp[24:], ip[:])
 	return f
 }
+
+// probe encodes an ARP probe (RFC 5227 section 1.1): a request for the VIP whose sender address is zero.
+func probe(sender mac, vip netip.Addr) [frameSize]byte {
+	f := gratuitous(request, sender, vip)
+	clear(f[senderAddress : senderAddress+4])
+	return f
+}

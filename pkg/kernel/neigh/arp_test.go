@@ -27,6 +27,15 @@ func TestGratuitousGolden(t *testing.T) {
 	}
 }
 
+func TestProbeGolden(t *testing.T) {
+	f := probe(mac{0x02, 0x00, 0x5e, 0x10, 0x20, 0x30}, netip.MustParseAddr("10.77.0.100"))
+	want := "ffffffffffff" + "02005e102030" + "0806" +
+		"0001" + "0800" + "06" + "04" + "0001" + "02005e102030" + "00000000" + "000000000000" + "0a4d0064"
+	if got := hex.EncodeToString(f[:]); got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+}
+
 // Sender and target are always the VIP at the sender's hardware address.
 func TestGratuitousIsGratuitous(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
