@@ -3,28 +3,23 @@ package route
 import (
 	"errors"
 	"net/netip"
-	"os/exec"
-	"runtime"
-	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/lvs-director/lvs-director/internal/require"
+	"github.com/lvs-director/lvs-director/pkg/kernel/internal/netnstest"
 )
 
+// in looks a route up in a host.
+func in[A, B any](h netnstest.Host, lookUp func(A) (B, error), of A) (found B, err error) {
+	err = h.Enter(func() (failed error) {
+		found, failed = lookUp(of)
+		return failed
+	})
+	return found, err
+}
+
 func TestGateway(t *testing.T) {
-	require.Root(t)
-	runtime.LockOSThread() // never unlocked: the thread, and with it the namespace, ends with the test
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatal(err)
-	}
-	ip := func(arguments string) {
-		t.Helper()
-		if out, err := exec.Command("ip", strings.Fields(arguments)...).CombinedOutput(); err != nil {
-			t.Fatalf("ip %s: %v: %s", arguments, err, out)
-		}
-	}
+	h := netnstest.New(t)
+	ip := func(arguments string) { h.IP(t, "%s", arguments) }
 	ip("link add eth0 type veth peer name far")
 	ip("link set eth0 up")
 	ip("link set far up")
@@ -61,7 +56,7 @@ func TestGateway(t *testing.T) {
 		if s.setUp != "" {
 			ip(s.setUp)
 		}
-		got, err := Gateway(netip.MustParseAddr(s.source))
+		got, err := in(h, Gateway, netip.MustParseAddr(s.source))
 		var want netip.Addr
 		if s.gateway != "" && s.gateway != "-" {
 			want = netip.MustParseAddr(s.gateway)
@@ -73,21 +68,15 @@ func TestGateway(t *testing.T) {
 }
 
 func TestInterface(t *testing.T) {
-	require.Root(t)
-	runtime.LockOSThread() // never unlocked: the thread, and with it the namespace, ends with the test
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatal(err)
-	}
+	h := netnstest.New(t)
 	for _, arguments := range []string{
 		"link add eth0 type veth peer name eth1", "link set eth0 up", "link set eth1 up",
 		"addr add 10.77.0.2/24 dev eth0", "addr add 10.79.0.2/24 dev eth1", "addr add fd00:79::2/64 dev eth1 nodad", "route add 10.79.0.12 dev eth0",
 	} {
-		if out, err := exec.Command("ip", strings.Fields(arguments)...).CombinedOutput(); err != nil {
-			t.Fatalf("ip %s: %v: %s", arguments, err, out)
-		}
+		h.IP(t, "%s", arguments)
 	}
 	for to, want := range map[string]string{"10.77.0.11": "eth0", "10.79.0.11": "eth1", "10.79.0.12": "eth0", "fd00:79::11": "eth1", "192.0.2.1": ""} {
-		got, err := Interface(netip.MustParseAddr(to))
+		got, err := in(h, Interface, netip.MustParseAddr(to))
 		if got != want || (want == "") != errors.Is(err, ErrNoRoute) {
 			t.Errorf("%s: %q, %v, want %q", to, got, err, want)
 		}

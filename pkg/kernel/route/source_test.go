@@ -3,28 +3,16 @@ package route
 import (
 	"errors"
 	"net/netip"
-	"os/exec"
-	"runtime"
-	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/lvs-director/lvs-director/internal/require"
+	"github.com/lvs-director/lvs-director/pkg/kernel/internal/netnstest"
 )
 
 func TestSource(t *testing.T) {
-	require.Root(t)
-	runtime.LockOSThread() // never unlocked: the thread, and with it the namespace, ends with the test
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatal(err)
-	}
-	ip := func(arguments string) {
-		t.Helper()
-		if out, err := exec.Command("ip", strings.Fields(arguments)...).CombinedOutput(); err != nil {
-			t.Fatalf("ip %s: %v: %s", arguments, err, out)
-		}
-	}
+	h := netnstest.New(t)
+	ip := func(arguments string) { h.IP(t, "%s", arguments) }
 	for _, pair := range []string{"eth0", "eth1"} {
 		ip("link add " + pair + " type veth peer name far-" + pair)
 		ip("link set " + pair + " up")
@@ -54,7 +42,7 @@ func TestSource(t *testing.T) {
 		if s.setUp != "" {
 			ip(s.setUp)
 		}
-		got, err := Source(netip.MustParseAddrPort(s.target))
+		got, err := in(h, Source, netip.MustParseAddrPort(s.target))
 		if s.err != nil && !errors.Is(err, s.err) || s.err == nil && (err != nil || got.String() != s.source) {
 			t.Errorf("%s: to %s from %s, %v; want %s, %v", s.setUp, s.target, got, err, s.source, s.err)
 		}
