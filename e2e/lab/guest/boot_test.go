@@ -23,15 +23,19 @@ func TestBootPassesStreamsAndCodes(t *testing.T) {
 		command []string
 		stdin   []byte
 		want    result
+		daily   bool // also with -short
 	}{
-		{"success", []string{"true"}, nil, result{}},
-		{"code", []string{"sh", "-c", "echo out; echo err >&2; exit 3"}, nil, result{3, "out\n", "err\n"}},
-		{"signal", []string{"sh", "-c", "kill -TERM $$"}, nil, result{Code: 128 + 15}},
-		{"binary input and output", []string{"cat"}, binary, result{Stdout: string(binary)}},
-		{"unread input", []string{"echo", "done"}, binary, result{Stdout: "done\n"}},
-		{"left-over daemon", []string{"sh", "-c", "sleep 1000 & echo started"}, nil, result{Stdout: "started\n"}},
+		{"success", []string{"true"}, nil, result{}, false},
+		{"code", []string{"sh", "-c", "echo out; echo err >&2; exit 3"}, nil, result{3, "out\n", "err\n"}, true},
+		{"signal", []string{"sh", "-c", "kill -TERM $$"}, nil, result{Code: 128 + 15}, false},
+		{"binary input and output", []string{"cat"}, binary, result{Stdout: string(binary)}, true},
+		{"unread input", []string{"echo", "done"}, binary, result{Stdout: "done\n"}, false},
+		{"left-over daemon", []string{"sh", "-c", "sleep 1000 & echo started"}, nil, result{Stdout: "started\n"}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			if !tt.daily {
+				skipShort(t)
+			}
 			o := o
 			o.Command = tt.command
 			o.Stdin = bytes.NewReader(tt.stdin)
@@ -43,6 +47,7 @@ func TestBootPassesStreamsAndCodes(t *testing.T) {
 }
 
 func TestBootReportsWhatCannotStart(t *testing.T) {
+	skipShort(t)
 	_, err := tryBoot(t.Context(), bootOptions(t, "no-such-program"))
 	if err == nil || !strings.Contains(err.Error(), "start no-such-program") {
 		t.Errorf("error = %v, want one with the program's name", err)
@@ -103,6 +108,7 @@ exit ${bad:-0}`
 }
 
 func TestGuestWritesOnlyWhereItMay(t *testing.T) {
+	skipShort(t)
 	o := bootOptions(t, "sh", "-c", `
 echo out >"$LVS_LAB_OUT/sub" && echo same >"$WRITABLE/file" && echo inner >"$WRITABLE/inner/file" &&
 echo lost >"$PWD/lost" && cat "$PWD/lost" "$PWD/seen"`)
@@ -139,6 +145,7 @@ echo lost >"$PWD/lost" && cat "$PWD/lost" "$PWD/seen"`)
 }
 
 func TestBootEndsWithItsTimeout(t *testing.T) {
+	skipShort(t)
 	o := bootOptions(t, "sleep", "1000")
 	o.Timeout = 3 * time.Second
 	_, err := tryBoot(t.Context(), o)
@@ -151,6 +158,7 @@ func TestBootEndsWithItsTimeout(t *testing.T) {
 }
 
 func TestBootEndsWithItsContext(t *testing.T) {
+	skipShort(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	stop := errors.New("enough")
 	o := bootOptions(t, "sh", "-c", "echo running; while :; do :; done")
@@ -164,6 +172,7 @@ func TestBootEndsWithItsContext(t *testing.T) {
 }
 
 func TestTwoGuestsAtOnce(t *testing.T) {
+	skipShort(t)
 	o := bootOptions(t)
 	var g errgroup.Group
 	for i := range 2 {
@@ -184,6 +193,7 @@ func TestTwoGuestsAtOnce(t *testing.T) {
 }
 
 func TestBootGivesATerminal(t *testing.T) {
+	skipShort(t)
 	o := bootOptions(t, "sh", "-c", "tty; stty size; read line; echo got $line; stty size")
 	sizes := make(chan Size, 1)
 	sizes <- Size{Rows: 40, Columns: 100}

@@ -82,6 +82,7 @@ func forbid(call uint32) error {
 
 // TestMemoryRunsOut: the directory of the guest's memory becomes full after the guest has booted.
 func TestMemoryRunsOut(t *testing.T) {
+	skipShort(t)
 	o := bootOptions(t)
 	const script = `
 mount -t tmpfs -o size=260M lab /dev/shm && mkfifo "$2/filled" || exit
@@ -95,6 +96,7 @@ mount -t tmpfs -o size=260M lab /dev/shm && mkfifo "$2/filled" || exit
 // TestMachineOf4GB: two guests of the default size can run at a time if there are only two tmpfs, each with half of 4
 // GB, as on Debian 13.
 func TestMachineOf4GB(t *testing.T) {
+	skipShort(t)
 	o := bootOptions(t)
 	const script = `
 mount -t tmpfs -o size=1950M lab /dev/shm && mount -t tmpfs -o size=1950M lab "$2" || exit
@@ -129,6 +131,7 @@ func TestAddressSpaceIsLimited(t *testing.T) {
 }
 
 func TestKernelIsKilled(t *testing.T) {
+	skipShort(t)
 	o := bootOptions(t, "sh", "-c", "echo running; sleep 1000")
 	stdout, toHere := io.Pipe()
 	o.Stdout = toHere

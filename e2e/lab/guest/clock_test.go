@@ -31,6 +31,7 @@ echo $longest`
 // TestMachineStall: a guest's clock does not show a stall of 300 ms of the machine. Without that clock it does, which
 // shows that the test detects it.
 func TestMachineStall(t *testing.T) {
+	skipShort(t)
 	const stall, times = 300 * time.Millisecond, 5
 	o := bootOptions(t, "bash", "-c", watchClock)
 	for _, o.hostClock = range []bool{false, true} {

@@ -125,6 +125,7 @@ func ordinaryUser(t *testing.T, program, cached string, kernel ...string) {
 
 // TestOrdinaryUser: labrun works for an ordinary user with a separate cache.
 func TestOrdinaryUser(t *testing.T) {
+	skipShort(t)
 	o := bootOptions(t)
 	ordinaryUser(t, o.Program, filepath.Dir(o.Tree.Dir))
 }

@@ -46,6 +46,7 @@ func TestStockPassesStreamsAndCodes(t *testing.T) {
 // TestStockHasWhatScenariosNeed tests what scenarios need from the second kernel, one line each, mainly what
 // user-mode-linux does not have.
 func TestStockHasWhatScenariosNeed(t *testing.T) {
+	skipShort(t)
 	const script = `
 fail() { echo "failed: $1" >&2; bad=1; }
 try() { "$@" >/tmp/output 2>&1 || { fail "$*"; cat /tmp/output >&2; }; }
@@ -206,6 +207,7 @@ func TestStockCPUs(t *testing.T) {
 }
 
 func TestNoEmulatorOutlivesTheRunner(t *testing.T) {
+	skipShort(t)
 	o := stockOptions(t)
 	cmd := exec.Command(o.Program, "-kernel", "debian", "-mem", "256", "--", "sh", "-c", "echo running; while :; do :; done")
 	guardAndEmulator := func() []int { return processesWith(t, "\x00-name\x00"+o.Program+"\x00") }
