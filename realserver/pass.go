@@ -239,7 +239,7 @@ func (a *Agent) wayBack(m Membership) string {
 	}
 	var vips []netip.Addr
 	for _, i := range a.cfg.Instances {
-		for _, p := range i.VirtualAddresses {
+		for _, p := range i.Held() {
 			vips = append(vips, p.Addr())
 		}
 	}

@@ -49,7 +49,7 @@ func (v value) virtualAddresses() []netip.Prefix {
 	items := v.items("addresses")
 	v.notEmpty("at least one address")
 	if len(items) > maxVirtualAddresses {
-		v.fail("make it two instances", "%d addresses: an advert carries at most %d", len(items), maxVirtualAddresses)
+		v.fail("move the others to excluded_addresses", "%d addresses: an advert carries at most %d", len(items), maxVirtualAddresses)
 		return nil
 	}
 	var list []netip.Prefix

@@ -45,7 +45,8 @@ type Instance struct {
 	IgnoreRefusedAdverts bool
 	PreemptDelay         time.Duration // 0: preempt at once
 	VirtualAddresses     []netip.Prefix
-	Lease                time.Duration // kernel lifetime of a VIP, whole seconds
+	ExcludedAddresses    []netip.Prefix // held like them, but not in the adverts
+	Lease                time.Duration  // kernel lifetime of a VIP, whole seconds
 	Announcements        Announcements
 	Tracks               []string // names of Config.Tracks
 	// PerNode has the complete instance as run by each director named in the file's per_node, by director name. See

@@ -167,13 +167,10 @@ func addressFields() []key[instance] {
 			perNode: mustAgree, reload: Live,
 			words: []word{
 				keepalived("virtual_ipaddress"),
-				{
-					names: []string{"virtual_ipaddress_excluded"}, keepalived: true,
-					message: "is keepalived's word: every virtual address is in the adverts",
-				},
 				synonyms("vip", "address", "addresses"),
 			},
 		},
+		excludedField(),
 		field[instance, time.Duration]{
 			name: "lease", kind: secondsIn(minLease, maxLease), in: func(i *instance) *time.Duration { return &i.Lease },
 			unset:  "see below", // resolveLease

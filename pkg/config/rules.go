@@ -57,23 +57,21 @@ func (c *contents) checkAddresses() {
 	owners := c.machines()
 	first := map[netip.Addr]int{}
 	for _, in := range c.instances {
-		list, ok := in.at.fields["virtual_addresses"]
-		if !ok || len(list.node.Content) != len(in.v.VirtualAddresses) {
-			continue
-		}
-		for i, item := range list.entries() {
-			addr := in.v.VirtualAddresses[i].Addr()
-			if !addr.IsValid() {
-				continue
+		for _, list := range heldLists(in) {
+			for i, item := range list.at {
+				addr := list.values[i].Addr()
+				if !addr.IsValid() {
+					continue
+				}
+				if owner, ok := owners[addr]; ok {
+					item.fail("a virtual address belongs to no machine", "%s is the address of %s", addr, owner)
+				}
+				if line, ok := first[addr]; ok {
+					item.fail("", "%s is used twice, first in line %d", addr, line)
+					continue
+				}
+				first[addr] = item.place.Line
 			}
-			if owner, ok := owners[addr]; ok {
-				item.fail("a virtual address belongs to no machine", "%s is the address of %s", addr, owner)
-			}
-			if line, ok := first[addr]; ok {
-				item.fail("", "%s is used twice, first in line %d", addr, line)
-				continue
-			}
-			first[addr] = item.place.Line
 		}
 	}
 }
@@ -184,7 +182,7 @@ func (c *contents) checkMachines() {
 	readable := len(c.instances) > 0 // the missing address may be one that could not be read
 	for _, in := range c.instances {
 		readable = readable && len(in.v.VirtualAddresses) > 0
-		for _, p := range in.v.VirtualAddresses {
+		for _, p := range in.v.Held() {
 			readable = readable && p.IsValid()
 			held[p.Addr()] = true
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -67,7 +68,7 @@ func directorTable(w io.Writer, s status.Director, now time.Time) error {
 	}
 	for _, i := range s.Instances {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", i.Name, i.State, age(i.Since, now), i.EffectivePriority,
-			i.VirtualRouterID, i.Interface, strings.Join(i.VirtualAddresses, ","), i.Reason)
+			i.VirtualRouterID, i.Interface, strings.Join(slices.Concat(i.VirtualAddresses, i.ExcludedAddresses), ","), i.Reason)
 	}
 	if len(s.Tracks) > 0 {
 		fmt.Fprintln(t, "\nTRACK\tSTATE\tFOR\tCODE\tREASON")

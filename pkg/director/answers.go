@@ -105,7 +105,7 @@ func answersOf(p plan.Plan, addresses []kernel.Address) []answer {
 // outside returns the interface of a VIP: that of the instance that has it.
 func outside(p plan.Plan, vip netip.Addr, addresses []kernel.Address) string {
 	for _, i := range p.Config.Instances {
-		if slices.ContainsFunc(i.VirtualAddresses, func(a netip.Prefix) bool { return a.Addr() == vip }) {
+		if slices.ContainsFunc(i.Held(), func(a netip.Prefix) bool { return a.Addr() == vip }) {
 			return i.Interface
 		}
 	}

@@ -42,7 +42,7 @@ type instance struct {
 func (s *instances) start(i plan.Instance) {
 	s.replaceRetired(i)
 	a := election.New(election.Options{
-		ID: i.ID, Name: i.Config.Name, Params: i.Params, Addresses: i.Advertised, Peers: i.Peers, Wire: s.sockets.link(i.Segment), Holder: s.holder,
+		ID: i.ID, Name: i.Config.Name, Params: i.Params, Addresses: i.Advertised, Excluded: i.Excluded, Peers: i.Peers, Wire: s.sockets.link(i.Segment), Holder: s.holder,
 		Log: s.log, Suspended: s.suspended, Record: s.told,
 	})
 	s.sockets.attach(i.Segment, i.Params.VRID, a)
@@ -55,7 +55,7 @@ func (s *instances) start(i plan.Instance) {
 
 func desired(i plan.Instance) election.Desired {
 	return election.Desired{
-		Name: i.Config.Name, Params: i.Params, Addresses: i.Advertised, Peers: i.Peers, ConflictCheck: i.Config.Announcements.ConflictCheck,
+		Name: i.Config.Name, Params: i.Params, Addresses: i.Advertised, Excluded: i.Excluded, Peers: i.Peers, ConflictCheck: i.Config.Announcements.ConflictCheck,
 		Fault: i.Fault(), NotReady: i.NotReady, Unfit: i.Unfit,
 	}
 }

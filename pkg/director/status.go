@@ -188,5 +188,8 @@ func instanceStatus(cfg config.Instance, a election.Snapshot) status.Instance {
 	for _, p := range cfg.VirtualAddresses {
 		s.VirtualAddresses = append(s.VirtualAddresses, p.String())
 	}
+	for _, p := range cfg.ExcludedAddresses {
+		s.ExcludedAddresses = append(s.ExcludedAddresses, p.String())
+	}
 	return s
 }

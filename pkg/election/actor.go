@@ -52,6 +52,7 @@ type Options struct {
 	Name      string // for display
 	Params    vrrp.Params
 	Addresses []netip.Addr // the VIPs that adverts list
+	Excluded  []netip.Addr // VIPs that they do not list
 	Peers     vrrp.Peers   // optional
 	Wire      Wire
 	Holder    Holder
@@ -106,7 +107,7 @@ type Actor struct {
 	checkEvery     time.Duration                  // see Desired.ConflictCheck
 	contested      bool                           // another MASTER holds the VIPs, too
 	logged         []netip.Addr                   // peers
-	claimable      atomic.Pointer[[]netip.Addr]   // addresses, for the link
+	claimable      atomic.Pointer[[]netip.Addr]   // all VIPs, for the link
 	carried        atomic.Pointer[vrrp.Transport] // likewise
 	heard          map[netip.Addr]time.Time       // when a unicast peer was last heard
 	echo           bool                           // a packet from our own address was received,
@@ -159,8 +160,8 @@ func New(o Options) *Actor {
 		dropped:  map[string]uint64{},
 	}
 	a.machine = vrrp.NewMachine(o.Params)
-	a.desired.last = Desired{Name: o.Name, Params: o.Params, Addresses: o.Addresses, Peers: o.Peers}
-	a.claimable.Store(&o.Addresses)
+	a.desired.last = Desired{Name: o.Name, Params: o.Params, Addresses: o.Addresses, Excluded: o.Excluded, Peers: o.Peers}
+	a.claim(a.desired.last)
 	a.carried.Store(&o.Peers.Transport)
 	a.recorder.trace = vrrp.NewTrace(a.machine, recorded)
 	if a.suspended == nil {
@@ -250,7 +251,6 @@ func (a *Actor) degrade(which *string, reason string) {
 
 // Reconfigure changes the parameters, the VIPs listed in adverts and the peers without a change of state.
 func (a *Actor) Reconfigure(p vrrp.Params, addresses []netip.Addr, peers vrrp.Peers) {
-	a.claimable.Store(&addresses)
 	a.carried.Store(&peers.Transport)
 	a.command(func(a *Actor) {
 		a.params, a.addresses, a.peers = p, addresses, peers

@@ -14,6 +14,7 @@ type Desired struct {
 	Name      string // for display
 	Params    vrrp.Params
 	Addresses []netip.Addr // the VIPs that adverts list
+	Excluded  []netip.Addr // VIPs that they do not list
 	Peers     vrrp.Peers
 	// ConflictCheck is how often a MASTER asks the network for one of its VIPs; 0: never.
 	ConflictCheck time.Duration
@@ -38,6 +39,9 @@ func (a *Actor) Set(d Desired) {
 	a.desired.last = d
 	if d.Name != before.Name && d.Name != "" {
 		a.command(func(a *Actor) { a.rename(d.Name) })
+	}
+	if !slices.Equal(d.Addresses, before.Addresses) || !slices.Equal(d.Excluded, before.Excluded) {
+		a.claim(d)
 	}
 	if d.Params != before.Params || !slices.Equal(d.Addresses, before.Addresses) || !d.Peers.Equal(before.Peers) {
 		a.Reconfigure(d.Params, d.Addresses, d.Peers)
@@ -64,6 +68,12 @@ func (a *Actor) Set(d Desired) {
 	if d.NotReady != before.NotReady && d.NotReady == "" {
 		a.Tell(vrrp.Ready{})
 	}
+}
+
+// claim publishes the VIPs that no other machine may have, for the link.
+func (a *Actor) claim(d Desired) {
+	all := slices.Concat(d.Addresses, d.Excluded)
+	a.claimable.Store(&all)
 }
 
 // rename changes the name in logs and events.

@@ -19,7 +19,7 @@ func vipsOf(files ...*config.Config) map[netip.Addr]bool {
 	all := map[netip.Addr]bool{}
 	for _, cfg := range files {
 		for _, i := range cfg.Instances {
-			for _, p := range i.VirtualAddresses {
+			for _, p := range i.Held() {
 				all[p.Addr()] = true
 			}
 		}
@@ -27,11 +27,20 @@ func vipsOf(files ...*config.Config) map[netip.Addr]bool {
 	return all
 }
 
+// addrs returns the addresses of prefixes.
+func addrs(all []netip.Prefix) []netip.Addr {
+	list := make([]netip.Addr, len(all))
+	for n, p := range all {
+		list[n] = p.Addr()
+	}
+	return list
+}
+
 // records returns the VIPs of a file.
 func records(cfg *config.Config) []kernel.IfAddr {
 	var all []kernel.IfAddr
 	for _, i := range cfg.Instances {
-		for _, p := range i.VirtualAddresses {
+		for _, p := range i.Held() {
 			all = append(all, kernel.IfAddr{Interface: i.Interface, Prefix: p})
 		}
 	}

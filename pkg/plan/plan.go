@@ -75,6 +75,7 @@ type Instance struct {
 	Segment    vrrp.Segment    // on which it sends and receives adverts
 	Params     vrrp.Params
 	Advertised []netip.Addr
+	Excluded   []netip.Addr // held, but not advertised
 	Peers      vrrp.Peers
 	Faults     []Fault // why it cannot serve: its interface first, then tracks by name
 	NotReady   string
@@ -107,7 +108,7 @@ func (i Instance) LinkFault() bool {
 // VIPs returns the addresses that the address loop keeps while the instance is MASTER.
 func (i Instance) VIPs() VIPs {
 	return VIPs{
-		Instance: i.ID, Name: i.Config.Name, Interface: i.Config.Interface, Addresses: i.Config.VirtualAddresses, Lease: i.Config.Lease,
+		Instance: i.ID, Name: i.Config.Name, Interface: i.Config.Interface, Addresses: i.Config.Held(), Lease: i.Config.Lease,
 		Announcements: i.Config.Announcements,
 	}
 }
@@ -132,8 +133,8 @@ func Of(in Inputs) Plan {
 		i := in.instance(cfg, p.Link(segmentOf(cfg)), p.Node, vip)
 		i.Peers = peers(cfg, in.Config, p.Node, i.Params.Source)
 		i.file = file
-		for _, vip := range i.Advertised {
-			i.pools = append(i.pools, pools[vip]...)
+		for _, vip := range cfg.Held() {
+			i.pools = append(i.pools, pools[vip.Addr()]...)
 		}
 		i.Unfit = p.Table.unfit(i.pools)
 		p.Instances = append(p.Instances, i)
@@ -218,7 +219,7 @@ func (p Plan) VIPs() []VIPs {
 func (in Inputs) instance(cfg config.Instance, link Link, node config.Director, vip func(netip.Addr) bool) Instance {
 	source, fault := in.sourceFor(cfg, link, node, vip)
 	i := Instance{
-		ID: cfg.ID(), Config: cfg, Segment: link.Segment, NotReady: in.NotReady, Advertised: cfg.Advertised(),
+		ID: cfg.ID(), Config: cfg, Segment: link.Segment, NotReady: in.NotReady, Advertised: cfg.Advertised(), Excluded: addrs(cfg.ExcludedAddresses),
 		Params: vrrp.Params{
 			VRID: cfg.VRID, Version: cfg.ProtocolVersion, Priority: cfg.Priority, AdvertInterval: cfg.AdvertInterval,
 			Preempt: cfg.Preempt, PreemptDelay: cfg.PreemptDelay, Source: source,

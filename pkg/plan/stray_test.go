@@ -15,7 +15,7 @@ func TestStray(t *testing.T) {
 	cfg, problems := config.Parse("cluster.yaml", []byte(`version: 1
 directors: [{name: lvs-master, address: 10.77.0.2}]
 vrrp_instances:
-  - {name: a, interface: eth0, virtual_router_id: 51, virtual_addresses: [10.77.0.100]}
+  - {name: a, interface: eth0, virtual_router_id: 51, virtual_addresses: [10.77.0.100], excluded_addresses: [10.77.0.101]}
 `))
 	if cfg == nil {
 		t.Fatal(problems)
@@ -43,6 +43,9 @@ vrrp_instances:
 		{"tunl0", "10.77.0.100/32", 0, false},
 		{"dummy0", "10.77.0.100/32", 0, false},
 		{"eth0", "10.77.0.2/24", 0, false},
+		{"eth0", "10.77.0.101/32", 3 * time.Second, false}, // excluded
+		{"eth0", "10.77.0.101/32", 0, true},
+		{"eth1", "10.77.0.101/32", time.Second, true},
 	} {
 		a := kernel.Address{Interface: tt.iface, Prefix: netip.MustParsePrefix(tt.prefix), Valid: tt.lease, Global: true}
 		var want []string

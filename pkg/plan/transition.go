@@ -166,10 +166,10 @@ func moveVIPs(from, to Plan) []Step {
 // heirs returns the instances of the second plan that have all VIPs of an instance of the first and that go on running.
 func heirs(old Instance, from, to Plan) []config.InstanceID {
 	var all []config.InstanceID
-	for _, p := range old.Config.VirtualAddresses {
+	for _, p := range old.Config.Held() {
 		at := slices.IndexFunc(to.Instances, func(i Instance) bool {
 			before, runs := from.Instance(i.ID)
-			return i.ID != old.ID && runs && !i.another(before) && i.Config.Interface == old.Config.Interface && slices.Contains(i.Config.VirtualAddresses, p)
+			return i.ID != old.ID && runs && !i.another(before) && i.Config.Interface == old.Config.Interface && slices.Contains(i.Config.Held(), p)
 		})
 		if at < 0 {
 			return nil
@@ -204,7 +204,7 @@ func (p Plan) has(on vrrp.Segment) bool {
 }
 
 func (i Instance) equal(b Instance) bool {
-	return i.Config.Name == b.Config.Name && i.Params == b.Params && slices.Equal(i.Advertised, b.Advertised) && i.Peers.Equal(b.Peers) && i.Fault() == b.Fault() && i.NotReady == b.NotReady && i.Unfit == b.Unfit &&
+	return i.Config.Name == b.Config.Name && i.Params == b.Params && slices.Equal(i.Advertised, b.Advertised) && slices.Equal(i.Excluded, b.Excluded) && i.Peers.Equal(b.Peers) && i.Fault() == b.Fault() && i.NotReady == b.NotReady && i.Unfit == b.Unfit &&
 		i.Config.Announcements.ConflictCheck == b.Config.Announcements.ConflictCheck
 }
 

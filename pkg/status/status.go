@@ -42,6 +42,8 @@ type Instance struct {
 	VirtualRouterID   int      `json:"virtual_router_id"`
 	Interface         string   `json:"interface"`
 	VirtualAddresses  []string `json:"virtual_addresses"`
+	// ExcludedAddresses are held like VirtualAddresses, but are not in the adverts.
+	ExcludedAddresses []string `json:"excluded_addresses,omitempty"`
 	// Master is the address of the director that holds the VIPs, and its priority; absent if this director or none
 	// holds them.
 	Master          string            `json:"master,omitempty"`
