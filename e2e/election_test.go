@@ -46,14 +46,24 @@ func (t holdPeriod) String() string {
 
 // A vipWatch records when a host gets and loses the VIP, by `ip monitor`.
 type vipWatch struct {
-	n *node
-	d *lab.Daemon
+	n     *node
+	d     *lab.Daemon
+	event *regexp.Regexp
 }
 
 // watchVIP starts a vipWatch and returns once it records.
 func (n *node) watchVIP() *vipWatch {
 	n.t.Helper()
-	w := &vipWatch{n, n.Host.Start("ip-monitor", "ip", "-tshort", "-oneline", "monitor", "address", "dev", "eth0")}
+	return n.watch("inet " + vipPrefix)
+}
+
+// watch is watchVIP for another VIP, as ip(8) prints it: "inet6 fd00:77::100/128".
+func (n *node) watch(address string) *vipWatch {
+	n.t.Helper()
+	w := &vipWatch{
+		n, n.Host.Start("ip-monitor", "ip", "-tshort", "-oneline", "monitor", "address", "dev", "eth0"),
+		regexp.MustCompile(`^\[([^\]]+)\] (Deleted )?.* ` + regexp.QuoteMeta(address) + ` `),
+	}
 	const marker = "192.0.2.1/32"
 	lab.Eventually(n.t, soon, func() error { // ip monitor does not report that it listens
 		n.Run("ip", "addr", "add", marker, "dev", "eth0")
@@ -66,13 +76,11 @@ func (n *node) watchVIP() *vipWatch {
 	return w
 }
 
-var addressEvent = regexp.MustCompile(`^\[([^\]]+)\] (Deleted )?.* inet ` + regexp.QuoteMeta(vipPrefix) + ` `)
-
 // periods returns the periods in which the host had the VIP since the watch began.
 func (w *vipWatch) periods() (all []holdPeriod) {
 	w.n.t.Helper()
 	for _, line := range w.d.LogLines() {
-		words := addressEvent.FindStringSubmatch(line.Text)
+		words := w.event.FindStringSubmatch(line.Text)
 		if words == nil {
 			continue
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 )
 
 // TestBothFamilies: no code behind the cluster file, which refuses virtual servers of IPv6 so far, assumes IPv4 addresses. The same
@@ -64,5 +65,33 @@ func TestBothFamilies(t *testing.T) {
 		if left := m.table(); left != "" {
 			t.Errorf("left in the table:\n%s", left)
 		}
+	})
+}
+
+// The reason of a fault follows the state of a link-local address: absent, looked for on the link, another machine's, and
+// good.
+func TestLinkLocalAddress(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.begin(electing + router("six", "eth0", 51, `"fd00::100"`))
+		becomes := func(a kernel.Address, state, reason string) {
+			t.Helper()
+			a.Interface, a.Prefix = "eth0", netip.MustParsePrefix("fe80::2/64")
+			m.change(addr.Event{Kind: addr.AddressAdded, Interface: "eth0", Prefix: a.Prefix}, func() {
+				m.drop("eth0", a.Prefix)
+				m.addresses = append(m.addresses, a)
+			})
+			m.pass(2 * time.Second)
+			if s, why := m.state("six"), m.reason("six"); s != state || !strings.Contains(why, reason) {
+				t.Errorf("six is %s: %s; want %s: %s", s, why, state, reason)
+			}
+		}
+		m.pass(time.Second)
+		if why := m.reason("six"); !strings.Contains(why, "no link-local IPv6 address") {
+			t.Errorf("without an address: %s", why)
+		}
+		becomes(kernel.Address{Tentative: true}, "FAULT", "cannot be used yet")
+		becomes(kernel.Address{Duplicate: true}, "FAULT", "another machine has the link-local address fe80::2")
+		becomes(kernel.Address{}, "MASTER", "")
+		becomes(kernel.Address{Duplicate: true}, "FAULT", "another machine has the link-local address fe80::2")
 	})
 }

@@ -67,7 +67,8 @@ func (d *Director) takeIn(l *loops) (fresh bool) {
 
 // sameAddress compares two addresses without their remaining lifetimes.
 func sameAddress(a, b kernel.Address) bool {
-	return a.IfAddr() == b.IfAddr() && a.Global == b.Global && a.Usable() == b.Usable() && plan.Leased(a) == plan.Leased(b)
+	return a.IfAddr() == b.IfAddr() && a.Global == b.Global && a.Tentative == b.Tentative && a.Duplicate == b.Duplicate &&
+		plan.Leased(a) == plan.Leased(b)
 }
 
 // facts returns the inputs of readiness.

@@ -41,12 +41,12 @@ type Client struct {
 }
 
 // Start starts a measuring client on the host, and returns when the first attempt is about to start. The address is
-// "IP:port" with an IPv4 address.
+// "IP:port", "[IP]:port" for IPv6.
 func Start(h *lab.Host, address string, o Options) *Client {
 	h.T().Helper()
 	target, err := netip.ParseAddrPort(address)
-	if err != nil || !target.Addr().Is4() {
-		h.T().Fatalf("lab: measure: %q is not an IPv4 address and port", address)
+	if err != nil {
+		h.T().Fatalf("lab: measure: %q is not an address and port", address)
 	}
 	role := "measure"
 	every, patience := 10*time.Millisecond, 150*time.Millisecond

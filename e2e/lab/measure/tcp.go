@@ -16,7 +16,8 @@ import (
 type tcpClient struct {
 	arguments arguments
 	poll      int
-	target    *unix.SockaddrInet4
+	family    int
+	target    unix.Sockaddr
 	open      map[int]int64 // socket -> start in µs
 	order     []started     // in order of start; may contain sockets that are closed already
 	out       bytes.Buffer
@@ -46,10 +47,10 @@ func runTCP(encoded []byte) error {
 	c := &tcpClient{
 		arguments: a,
 		poll:      poll,
-		target:    &unix.SockaddrInet4{Addr: a.Target.Addr().As4(), Port: int(a.Target.Port())},
 		open:      map[int]int64{},
 		buffer:    make([]byte, 512),
 	}
+	c.family, c.target = lab.Sockaddr(a.Target)
 	if err := lab.Ready(); err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func (c *tcpClient) untilDue(now, next int64, stopping bool) int {
 }
 
 func (c *tcpClient) start(now int64) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(c.family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		c.end(now, err.Error(), "")
 		return

@@ -13,7 +13,7 @@ import (
 )
 
 // Start starts a TCP server on the host that stands in for a real one. It sends its name in a line when a client
-// connects, and again whenever it receives data. The address is "IP:port", or ":3306" for all addresses. Start returns
+// connects, and again whenever it receives data. The address is "IP:port", ":3306" for all addresses of IPv4, or "[::]:3306" for all. Start returns
 // when the server is listening. The server is a separate process, so that it can be killed and paused.
 func Start(h *lab.Host, address, name string) *lab.Daemon {
 	h.T().Helper()
@@ -21,8 +21,8 @@ func Start(h *lab.Host, address, name string) *lab.Daemon {
 		address = "0.0.0.0" + address
 	}
 	listen, err := netip.ParseAddrPort(address)
-	if err != nil || !listen.Addr().Is4() {
-		h.T().Fatalf("lab: answering server on %s: %q is not an IPv4 address and port", h.Name, address)
+	if err != nil {
+		h.T().Fatalf("lab: answering server on %s: %q is not an address and port", h.Name, address)
 	}
 	return h.StartRole("answering", "answering-"+name, answeringArguments{Listen: listen, Name: name})
 }
@@ -85,14 +85,15 @@ func greet(poll, listener int, answer []byte) {
 }
 
 func listenOn(address netip.AddrPort) (int, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	family, at := lab.Sockaddr(address)
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, err
 	}
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 		return -1, err
 	}
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: address.Addr().As4(), Port: int(address.Port())}); err != nil {
+	if err := unix.Bind(fd, at); err != nil {
 		return -1, err
 	}
 	return fd, unix.Listen(fd, 1024)
