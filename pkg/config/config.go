@@ -39,12 +39,14 @@ type Instance struct {
 	AuthPasswordFile   string    `json:",omitzero"`
 	AuthPasswordFileAt Position  `json:"-"`
 	Transport          Transport `json:",omitzero"`
-	Priority           uint8     // 1-255; 255 is the address owner
+	Variants           Variants
+	Priority           uint8 // 1-255; 255 is the address owner
 	Preempt            bool
 	// IgnoreRefusedAdverts: adverts that are refused do not keep this director from taking the VIPs.
 	IgnoreRefusedAdverts bool
 	PreemptDelay         time.Duration // 0: preempt at once
 	VirtualAddresses     []netip.Prefix
+	VirtualAddressesAt   Position       `json:"-"`
 	ExcludedAddresses    []netip.Prefix // held like them, but not in the adverts
 	Lease                time.Duration  // kernel lifetime of a VIP, whole seconds
 	Announcements        Announcements

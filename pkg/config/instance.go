@@ -33,6 +33,7 @@ func instanceSection(fields []key[instance]) *sectionOf[instance] {
 			i.checkPreemption(o)
 			i.checkFamily(o)
 			i.checkAuthentication(o)
+			i.checkInterop(o)
 		},
 	}
 	s.fields = fields
@@ -50,7 +51,7 @@ func instanceReserved() []later {
 
 // instanceWords are hints for words that do not correspond to a key.
 func instanceWords() []word {
-	return []word{
+	return append(interopWords(), []word{
 		stateIsElected,
 		needless("is keepalived's word: routes and rules that move with the virtual addresses are not supported yet",
 			"virtual_routes", "virtual_rules"),
@@ -59,26 +60,23 @@ func instanceWords() []word {
 		needless("is keepalived's word: an instance watches its interface and the checks under tracks",
 			"track_process", "track_file", "track_bfd", "track_interface_group"),
 		needless("is keepalived's word: adverts follow RFC 9568 and RFC 3768, without variants",
-			"lower_prio_no_advert", "higher_prio_send_advert", "down_timer_adverts", "strict_mode", "skip_check_adv_addr",
-			"old_unicast_checksum", "owner_ignore_adverts", "native_ipv6"),
-		needless("is keepalived's word: a virtual address accepts packets like any other", "accept", "no_accept"),
+			"old_unicast_checksum", "native_ipv6"),
 		needless("is keepalived's word: the kernel's setting is left as it is",
 			"promote_secondaries", "kernel_rx_buf_size", "linkbeat_use_polling", "linkbeat_interfaces", "debug"),
 		needless("is keepalived's word: connections are not copied to the other director yet", "lvs_sync_daemon_interface"),
 		needless("is keepalived's word: the source address of adverts is always tracked", "track_src_ip"),
-		needless("is keepalived's word: the instance's interface is always tracked", "dont_track_primary"),
 		needless("is keepalived's word: the instance's interface is always watched", "track_interface"),
 		needless("is keepalived's word: adverts are always sent with a TTL of 255", "unicast_ttl"),
 		needless("is keepalived's word: adverts from addresses that are no peers are always ignored", "check_unicast_src"),
 		needless("is keepalived's word: without a peer an instance runs alone", "unicast_fault_no_peer"),
 		waiting("notify", "notify_master", "notify_backup", "notify_fault", "notify_stop", "notify_deleted", "notify_master_rx_lower_pri"),
 		waiting("mail", "smtp_alert", "smtp_alert_faults"),
-	}
+	}...)
 }
 
 // instanceFields are in the order of the reference. A key that others depend on comes before them.
 func instanceFields() []key[instance] {
-	return slices.Concat(routerFields(), transportFields(), authFields(), electionFields(), addressFields(), announcementFields())
+	return slices.Concat(routerFields(), transportFields(), authFields(), electionFields(), addressFields(), announcementFields(), interopFields())
 }
 
 func routerFields() []key[instance] {
@@ -161,6 +159,10 @@ func addressFields() []key[instance] {
 	return []key[instance]{
 		field[instance, []netip.Prefix]{
 			name: "virtual_addresses", kind: virtualAddresses(), in: func(i *instance) *[]netip.Prefix { return &i.VirtualAddresses },
+			readAs: func(v value, i *instance) []netip.Prefix {
+				i.VirtualAddressesAt = v.position()
+				return virtualAddresses().read(v)
+			},
 			required: "at least one address that moves between the directors",
 			doc: "1 to 255 addresses of one family, `10.77.0.100` or `10.77.0.100/32`, `fd00::100` or `fd00::100/128` (see [IPv6](operations.md#ipv6)). " +
 				"No other prefix length: a virtual address is never a source address. Each belongs to one instance and is the address of no director and no real server",

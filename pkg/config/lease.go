@@ -8,18 +8,18 @@ import (
 
 // masterDown is the master-down interval: how long a BACKUP waits for an advert before it takes over (RFC 3768, section
 // 6.1; RFC 9568, section 6.1). The skew is a fraction of a second in version 2 and of the interval in version 3.
-func masterDown(version uint8, interval time.Duration, priority uint8) time.Duration {
+func masterDown(version uint8, interval time.Duration, priority, adverts uint8) time.Duration {
 	unit := time.Second
 	if version == 3 {
 		unit = interval
 	}
-	return 3*interval + time.Duration(256-int(priority))*unit/256
+	return time.Duration(adverts)*interval + time.Duration(256-int(priority))*unit/256
 }
 
 // longestMasterDown is the longest masterDown among the directors of an instance; 0 if a value that it depends on was
 // invalid.
 func (i *instance) longestMasterDown() time.Duration {
-	if i.AdvertInterval == 0 || i.ProtocolVersion == 0 {
+	if i.AdvertInterval == 0 || i.ProtocolVersion == 0 || i.Variants.DownTimerAdverts == 0 {
 		return 0
 	}
 	longest := time.Duration(0)
@@ -27,7 +27,7 @@ func (i *instance) longestMasterDown() time.Duration {
 		if at.Priority == 0 {
 			return 0
 		}
-		longest = max(longest, masterDown(i.ProtocolVersion, i.AdvertInterval, at.Priority))
+		longest = max(longest, masterDown(i.ProtocolVersion, i.AdvertInterval, at.Priority, i.Variants.DownTimerAdverts))
 	}
 	return longest
 }
@@ -49,7 +49,7 @@ func (i *instance) byDirector() map[string]Instance {
 
 const leaseNotes = `A director renews each of its virtual addresses three times per **lease**. When a director dies, the kernel removes its
 virtual addresses at the end of the lease. A lease is longer than the master-down interval, which is how long the other
-directors wait for an advert: three advert intervals plus the skew of the director with the lowest priority. The skew is
+directors wait for an advert: ` + "`down_timer_adverts`" + ` (three) advert intervals plus the skew of the director with the lowest priority. The skew is
 (256 − priority)/256 of a second in version 2 and of the advert interval in version 3.
 The default is the master-down interval, rounded up to seconds, plus one second, and at least ` + "`3s`: `5s`" + ` with all defaults.`
 

@@ -89,7 +89,7 @@ func checkInstance(t interface{ Errorf(string, ...any) }, in config.Instance, tr
 	default:
 		t.Errorf("instance %s: version %d", in.Name, in.ProtocolVersion)
 	}
-	patience := 3*in.AdvertInterval + time.Duration(256-int(in.Priority))*skewUnit/256
+	patience := time.Duration(in.Variants.DownTimerAdverts)*in.AdvertInterval + time.Duration(256-int(in.Priority))*skewUnit/256
 	if in.Lease <= patience || in.Lease%time.Second != 0 || in.Lease < 3*time.Second {
 		t.Errorf("instance %s: lease %v with patience %v", in.Name, in.Lease, patience)
 	}

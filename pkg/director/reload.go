@@ -75,6 +75,9 @@ func (d *Director) prepare(l *loops, cfg *config.Config) ([]lvs.Key, error) {
 		if problems := d.plan.Load().UnknownInterfaces(cfg, d.in.Node, known); problems != nil {
 			return nil, &clusterfile.InvalidError{Problems: problems}
 		}
+		if problems := plan.OverMTU(cfg, d.in.Node, known); problems != nil {
+			return nil, &clusterfile.InvalidError{Problems: problems}
+		}
 	}
 	before := d.in.Next
 	d.in.Next, d.changed = cfg, true

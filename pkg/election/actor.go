@@ -403,7 +403,7 @@ func (a *Actor) advertise(priority uint8) {
 // was sent it.
 func (a *Actor) sendTo(destinations []netip.Addr, packet vrrp.Packet) (sent bool, err error) {
 	for _, to := range destinations {
-		payload, failed := packet.Append(nil, a.params.Source, to, vrrp.PseudoHeaderChecksum)
+		payload, failed := packet.Append(nil, a.params.Source, to, a.params.Checksum)
 		if failed == nil {
 			failed = a.wire.Send(payload, a.params.Source, to)
 		}

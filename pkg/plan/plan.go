@@ -87,7 +87,7 @@ type Instance struct {
 
 // Fault is one reason why an instance cannot serve.
 type Fault struct {
-	Track  config.TrackID // "": the interface, or the password file
+	Track  config.TrackID // "": the interface, its MTU, or the password file
 	Reason string
 }
 
@@ -225,6 +225,8 @@ func (in Inputs) instance(cfg config.Instance, link Link, node config.Director, 
 			Preempt: cfg.Preempt, PreemptDelay: cfg.PreemptDelay, Source: source,
 		},
 	}
+	i.vary()
+	i.fit(link)
 	i.authenticate(in.Passwords)
 	if link.Fault == "" || link.Unaddressed { // otherwise the address is missing because of it
 		link.Fault = fault

@@ -51,7 +51,7 @@ func TestDegradedDirectors(t *testing.T) {
 			l.send(n, Startup{})
 		}
 		p := l.nodes[0].m.Params()
-		down := MasterDownInterval(p.Version, PriorityDegraded, p.AdvertInterval)
+		down := MasterDownInterval(p.Version, PriorityDegraded, p.AdvertInterval, p.DownAdverts)
 		l.run(l.now + down + 20*ms)
 		for range rapid.IntRange(1, 8).Draw(t, "turns") {
 			change(t, l)

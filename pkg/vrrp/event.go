@@ -111,6 +111,21 @@ func (e Evidence) String() string {
 
 func (e Reconfigure) String() string { return "reconfigure " + e.Params.String() }
 
+// switches are the parameters that are off by default, with their names in a trace.
+func (p *Params) switches() [3]struct {
+	name string
+	on   *bool
+} {
+	return [3]struct {
+		name string
+		on   *bool
+	}{
+		{"higher_prio_no_advert", &p.HigherPrioNoAdvert},
+		{"lower_prio_no_advert", &p.LowerPrioNoAdvert},
+		{"owner_ignores_adverts", &p.OwnerIgnoresAdverts},
+	}
+}
+
 // String returns the parameters as key=value pairs, in the order of the struct, without the password. Those after the
 // source are left out if they are the default.
 func (p Params) String() string {
@@ -118,6 +133,14 @@ func (p Params) String() string {
 		p.VRID, p.Version, p.Priority, p.AdvertInterval, p.Preempt, p.PreemptDelay, formatAddr(p.Source))
 	if p.AuthType != authNone {
 		text += fmt.Sprintf(" auth=%d", p.AuthType)
+	}
+	if p.DownAdverts != 0 && p.DownAdverts != downAdverts {
+		text += fmt.Sprintf(" down_adverts=%d", p.DownAdverts)
+	}
+	for _, key := range p.switches() {
+		if *key.on {
+			text += " " + key.name + "=true"
+		}
 	}
 	return text
 }

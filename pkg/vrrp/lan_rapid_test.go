@@ -17,11 +17,14 @@ func genLAN(t *rapid.T, preempt *rapid.Generator[bool]) *lan {
 	if version == 3 {
 		interval = time.Duration(rapid.IntRange(10, 200).Draw(t, "interval")) * centisecond
 	}
+	// With 1, a delay of an advert that is longer than the skew leads to a second MASTER.
+	down := rapid.SampledFrom([]uint8{0, 2, 3, 10, 100}).Draw(t, "down_adverts")
 	priorities := rapid.OneOf(rapid.SampledFrom([]uint8{50, 100, 101, 254, PriorityOwner}), rapid.Uint8Range(1, 254))
 	for i := range rapid.IntRange(2, 4).Draw(t, "directors") {
 		l.add(fmt.Sprintf("n%d", i), Params{
 			VRID: 51, Version: version, Priority: priorities.Draw(t, "priority"), AdvertInterval: interval,
-			Preempt: preempt.Draw(t, "preempt"), Source: sourceOf(i),
+			Preempt: preempt.Draw(t, "preempt"), Source: sourceOf(i), DownAdverts: down,
+			HigherPrioNoAdvert: rapid.Bool().Draw(t, "higher_prio_no_advert"), LowerPrioNoAdvert: rapid.Bool().Draw(t, "lower_prio_no_advert"),
 		})
 	}
 	// Directors of two camps refuse each other's adverts, for instance during a change of the protocol version.
@@ -81,7 +84,7 @@ func healed(l *lan, degraded *rapid.Generator[bool], t *rapid.T) time.Duration {
 		}
 		l.send(n, Ready{})
 		p := n.m.EffectiveParams()
-		worst = max(worst, MasterDownInterval(p.Version, p.Priority, p.AdvertInterval)+p.AdvertInterval)
+		worst = max(worst, MasterDownInterval(p.Version, p.Priority, p.AdvertInterval, p.DownAdverts)+p.AdvertInterval)
 	}
 	return worst + 20*ms
 }
@@ -214,6 +217,10 @@ func TestAnythingGoes(t *testing.T) {
 			case 2:
 				p.Priority = rapid.Uint8().Draw(t, "priority")
 				p.AdvertInterval = time.Duration(rapid.IntRange(1, 300).Draw(t, "interval")) * centisecond
+				p.DownAdverts = rapid.Uint8().Draw(t, "down_adverts")
+				for _, one := range p.switches() {
+					*one.on = rapid.Bool().Draw(t, one.name)
+				}
 				ev = Reconfigure{Params: p}
 			}
 			l.send(n, ev)

@@ -150,7 +150,7 @@ func (m *Machine) reclaim() []Action {
 // advert decides.
 func (m *Machine) extendAfterStall(late time.Duration) bool {
 	s := &m.mem
-	if s.Extended || late < (downAdverts-1)*s.MasterInterval {
+	if s.Extended || late < m.longAgo(s.MasterInterval) {
 		return false
 	}
 	s.Extended = true

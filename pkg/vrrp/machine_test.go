@@ -107,7 +107,7 @@ func TestRFC9568Section6_1Timers(t *testing.T) {
 		if got := SkewTime(tt.version, tt.priority, tt.interval); got != tt.skew {
 			t.Errorf("SkewTime(%d, %d, %s) = %s, want %s", tt.version, tt.priority, tt.interval, got, tt.skew)
 		}
-		if got := MasterDownInterval(tt.version, tt.priority, tt.interval); got != tt.down {
+		if got := MasterDownInterval(tt.version, tt.priority, tt.interval, downAdverts); got != tt.down {
 			t.Errorf("MasterDownInterval(%d, %d, %s) = %s, want %s", tt.version, tt.priority, tt.interval, got, tt.down)
 		}
 	}
@@ -119,7 +119,7 @@ func TestRFC3768Section6_1Timers(t *testing.T) {
 		if got := SkewTime(2, 100, interval); got != skew100 {
 			t.Errorf("SkewTime(2, 100, %s) = %s, want %s", interval, got, skew100)
 		}
-		if got, want := MasterDownInterval(2, 100, interval), 3*interval+skew100; got != want {
+		if got, want := MasterDownInterval(2, 100, interval, downAdverts), 3*interval+skew100; got != want {
 			t.Errorf("MasterDownInterval(2, 100, %s) = %s, want %s", interval, got, want)
 		}
 	}
@@ -143,7 +143,7 @@ func TestRFC9568Section6_4_1Initialize(t *testing.T) {
 	t.Run("an owner that is not ready listens first", func(t *testing.T) {
 		p := us()
 		p.Priority = PriorityOwner
-		down := MasterDownInterval(3, 255, sec)
+		down := MasterDownInterval(3, 255, sec, downAdverts)
 		play(t, NewMachine(p), []step{
 			{0, NotReady{Reason: "checks"}, "", 0},
 			{0, Startup{}, "INIT->BACKUP", down},
@@ -554,7 +554,7 @@ func TestReconfigure(t *testing.T) {
 	t.Run("VRID and version stay", func(t *testing.T) {
 		m := in(t, Backup, us())
 		m.Step(0, with(func(p *Params) { p.VRID, p.Version = 9, 2 }))
-		if got := m.Params(); got != us() {
+		if got := m.Params(); got != us().withDefaults() {
 			t.Errorf("params = %+v, want %+v", got, us())
 		}
 	})
@@ -665,7 +665,7 @@ func TestMasterDownIntervalInForce(t *testing.T) {
 func TestRFC9568Section6_1OwnerAlwaysPreempts(t *testing.T) {
 	p := us()
 	p.Priority, p.Preempt = PriorityOwner, false
-	down := MasterDownInterval(3, PriorityOwner, sec)
+	down := MasterDownInterval(3, PriorityOwner, sec, downAdverts)
 	play(t, in(t, Fault, p), []step{
 		{0, Recover{}, "FAULT->BACKUP", down},
 		{2 * sec, hears(254, master), "", down},
@@ -699,7 +699,7 @@ func TestTimeNeverRunsBackwards(t *testing.T) {
 
 func TestParamsDefaults(t *testing.T) {
 	got := NewMachine(Params{VRID: 1, Source: netip.MustParseAddr("::ffff:10.77.0.2")}).Params()
-	want := Params{VRID: 1, Version: 3, Priority: 100, AdvertInterval: sec, Source: master}
+	want := Params{VRID: 1, Version: 3, Priority: 100, AdvertInterval: sec, Source: master, DownAdverts: 3}
 	if got != want {
 		t.Errorf("params = %+v, want %+v", got, want)
 	}

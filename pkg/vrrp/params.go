@@ -27,6 +27,18 @@ type Params struct {
 	AuthType uint8
 	// Password is that of AuthType 1. Without it nothing can be sent, and all adverts are refused.
 	Password Password
+	// Checksum is the form of the checksum that is sent with version 3 on IPv4. Both are accepted.
+	Checksum ChecksumForm
+	// DownAdverts is how many adverts in a row must be missing before the MASTER is considered down; 0 means 3 (RFC 9568
+	// 6.1).
+	DownAdverts uint8
+	// HigherPrioNoAdvert: a MASTER that gives way to one of higher rank does not send a last advert.
+	HigherPrioNoAdvert bool
+	// LowerPrioNoAdvert: a MASTER does not answer an advert of lower rank with its own (RFC 5798 6.4.3, unlike RFC 9568).
+	LowerPrioNoAdvert bool
+	// OwnerIgnoresAdverts: an address owner that is MASTER does not give way to another one (RFC 9568 7.1, before erratum
+	// 8298).
+	OwnerIgnoresAdverts bool
 }
 
 func (p Params) withDefaults() Params {
@@ -38,6 +50,9 @@ func (p Params) withDefaults() Params {
 	}
 	if p.AdvertInterval <= 0 {
 		p.AdvertInterval = time.Second
+	}
+	if p.DownAdverts == 0 {
+		p.DownAdverts = downAdverts
 	}
 	p.Source = p.Source.Unmap()
 	return p

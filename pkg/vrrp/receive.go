@@ -110,13 +110,17 @@ func (m *Machine) receiveAsMaster(a Advert) []Action {
 		s.AdvertDue = s.Now + m.p.AdvertInterval
 		return []Action{m.advertise()}
 	case !m.EffectiveParams().outrankedBy(a.Priority, a.Source):
-		s.AdvertDue = s.Now + m.p.AdvertInterval
-		return []Action{m.advertise(), m.announceOver(a.Interval)}
+		return m.answer(a)
+	case m.p.OwnerIgnoresAdverts && m.EffectiveParams().Priority == PriorityOwner:
+		return nil
 	}
 	// Send one last advert. A winner that has been MASTER all along has no other way to learn that there were two
 	// MASTERs and that clients may have this director's MAC address for the VIPs: it announces them again. (keepalived:
 	// vrrp_higher_prio_send_advert.)
-	acts := []Action{m.advertise()}
+	var acts []Action
+	if !m.p.HigherPrioNoAdvert {
+		acts = append(acts, m.advertise())
+	}
 	if s.Degraded != "" {
 		acts = m.yield(append(acts, Release{}))
 		return append(acts, m.receive(a)...)
@@ -126,6 +130,15 @@ func (m *Machine) receiveAsMaster(a Advert) []Action {
 		kind = higherAddr
 	}
 	return append(acts, m.stepBack(stateReason{Kind: kind, Peer: a.Source, Priority: a.Priority}, CauseSilentPeer, a.Interval)...)
+}
+
+// answer asserts a MASTER against one of lower rank.
+func (m *Machine) answer(a Advert) (acts []Action) {
+	if !m.p.LowerPrioNoAdvert {
+		m.mem.AdvertDue = m.mem.Now + m.p.AdvertInterval
+		acts = append(acts, m.advertise())
+	}
+	return append(acts, m.announceOver(a.Interval))
 }
 
 // announceOver handles an advert of a MASTER that should give way to us. If it has not done so for three intervals, it
@@ -144,10 +157,15 @@ func (m *Machine) announceOver(interval time.Duration) Announce {
 	return Announce{Why: WhyLowerMaster}
 }
 
-// silentTooLong reports whether this MASTER has sent no advert for so long that a peer would have taken over: three
-// adverts are missing.
+// silentTooLong reports whether this MASTER has sent no advert for so long that a peer would have taken over.
 func (m *Machine) silentTooLong() bool {
-	return m.mem.State == Master && m.mem.Now-m.mem.AdvertDue >= (downAdverts-1)*m.p.AdvertInterval
+	return m.mem.State == Master && m.mem.Now-m.mem.AdvertDue >= m.longAgo(m.p.AdvertInterval)
+}
+
+// longAgo is for how long after its deadline a timer has been missed so long that the adverts of others decide: as many
+// adverts as must be missing are, with at least one interval.
+func (m *Machine) longAgo(interval time.Duration) time.Duration {
+	return max(time.Duration(m.p.DownAdverts)-1, 1) * interval
 }
 
 // takeOverCause returns the cause of a takeover when the master-down timer expires.

@@ -55,7 +55,7 @@ func (m *Machine) EffectiveParams() Params {
 // MasterDownInterval returns the master-down interval in use: based on the interval that a BACKUP has learned from the
 // MASTER in version 3, otherwise on our own.
 func (m *Machine) MasterDownInterval() time.Duration {
-	return MasterDownInterval(m.p.Version, m.EffectiveParams().Priority, m.mem.MasterInterval)
+	return MasterDownInterval(m.p.Version, m.EffectiveParams().Priority, m.mem.MasterInterval, m.p.DownAdverts)
 }
 
 // skewTime returns the skew in use; see MasterDownInterval.

@@ -2,7 +2,8 @@ package vrrp
 
 import "time"
 
-// downAdverts is how many adverts in a row must be missing before a MASTER is considered down (RFC 9568 6.1).
+// downAdverts is how many adverts in a row must be missing before a MASTER is considered down (RFC 9568 6.1), unless
+// Params.DownAdverts says otherwise. What is reported about other routers depends on it alone.
 const downAdverts = 3
 
 // SkewTime is how much longer a BACKUP of the given priority waits than one of priority 256 would, so that the one with
@@ -17,7 +18,7 @@ func SkewTime(version, priority uint8, masterInterval time.Duration) time.Durati
 }
 
 // MasterDownInterval is how long a BACKUP of the given priority waits without an advert before it takes over from a
-// MASTER that advertises every masterInterval: three intervals plus the skew.
-func MasterDownInterval(version, priority uint8, masterInterval time.Duration) time.Duration {
-	return downAdverts*masterInterval + SkewTime(version, priority, masterInterval)
+// MASTER that advertises every masterInterval: as many intervals as adverts must be missing, plus the skew.
+func MasterDownInterval(version, priority uint8, masterInterval time.Duration, adverts uint8) time.Duration {
+	return time.Duration(adverts)*masterInterval + SkewTime(version, priority, masterInterval)
 }

@@ -85,7 +85,13 @@ type snapshot struct {
 	PreemptDelay   time.Duration `json:"preempt_delay"`
 	Source         netip.Addr    `json:"source"`
 	AuthType       uint8         `json:"auth,omitempty"`
-	Memory         memory        `json:"memory"`
+	DownAdverts    uint8         `json:"down_adverts,omitempty"`
+
+	HigherPrioNoAdvert  bool `json:"higher_prio_no_advert,omitempty"`
+	LowerPrioNoAdvert   bool `json:"lower_prio_no_advert,omitempty"`
+	OwnerIgnoresAdverts bool `json:"owner_ignores_adverts,omitempty"`
+
+	Memory memory `json:"memory"`
 }
 
 // String returns the trace as text: "params …" for a machine that has processed no event yet or "machine {…}" for one
@@ -99,7 +105,9 @@ func (t *Trace) String() string {
 		// A struct of numbers, strings and addresses can always be marshalled.
 		line, _ := json.Marshal(snapshot{
 			VRID: p.VRID, Version: p.Version, Priority: p.Priority, AdvertInterval: p.AdvertInterval, Preempt: p.Preempt,
-			PreemptDelay: p.PreemptDelay, Source: p.Source, AuthType: p.AuthType, Memory: t.base.mem,
+			PreemptDelay: p.PreemptDelay, Source: p.Source, AuthType: p.AuthType,
+			DownAdverts: p.DownAdverts, HigherPrioNoAdvert: p.HigherPrioNoAdvert, LowerPrioNoAdvert: p.LowerPrioNoAdvert,
+			OwnerIgnoresAdverts: p.OwnerIgnoresAdverts, Memory: t.base.mem,
 		})
 		fmt.Fprintf(&b, "machine %s\n", line)
 	}

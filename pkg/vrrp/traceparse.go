@@ -84,6 +84,8 @@ func parseMachine(line string) (*Machine, error) {
 		m := NewMachine(Params{
 			VRID: s.VRID, Version: s.Version, Priority: s.Priority, AdvertInterval: s.AdvertInterval, Preempt: s.Preempt,
 			PreemptDelay: s.PreemptDelay, Source: s.Source, AuthType: s.AuthType,
+			DownAdverts: s.DownAdverts, HigherPrioNoAdvert: s.HigherPrioNoAdvert, LowerPrioNoAdvert: s.LowerPrioNoAdvert,
+			OwnerIgnoresAdverts: s.OwnerIgnoresAdverts,
 		})
 		m.mem = s.Memory
 		return m, nil
@@ -204,12 +206,24 @@ func parseParams(s string) (Params, error) {
 			p.Source, err = parseAddr(value)
 		case "auth":
 			p.AuthType, err = parseByte(value)
+		case "down_adverts":
+			p.DownAdverts, err = parseByte(value)
 		default:
-			err = errors.New("unknown field")
+			err = p.parseSwitch(key, value)
 		}
 		return err
 	})
 	return p, err
+}
+
+func (p *Params) parseSwitch(key, value string) (err error) {
+	for _, one := range p.switches() {
+		if one.name == key {
+			*one.on, err = strconv.ParseBool(value)
+			return err
+		}
+	}
+	return errors.New("unknown field")
 }
 
 func eachField(s string, set func(key, value string) error) error {
