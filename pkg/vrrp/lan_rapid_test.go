@@ -43,7 +43,18 @@ func genLAN(t *rapid.T, preempt *rapid.Generator[bool]) *lan {
 }
 
 var allEvents = []Event{
-	Startup{}, Tick{}, Shutdown{}, Ready{}, NotReady{Reason: "checks"}, Faulted{Reason: "link"}, Recover{}, Lost{Reason: "lease"}, Degraded{Reason: "table"}, Degraded{},
+	Startup{},
+	Tick{},
+	Shutdown{},
+	Ready{},
+	NotReady{Reason: "checks"},
+	Faulted{Reason: "link"},
+	Recover{},
+	Lost{Reason: "lease"},
+	Degraded{Reason: "table"},
+	Degraded{},
+	PeerLost{Source: sourceOf(0), Silent: 30 * ms},
+	PeerLost{Source: sourceOf(1), Silent: 30 * ms},
 }
 
 // disturb runs the segment for a while with packet loss, partitions and any event that a director can have.

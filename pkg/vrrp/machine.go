@@ -61,6 +61,8 @@ type memory struct {
 	LostAt       time.Duration `json:"lost_at"`
 	HoldOffUntil time.Duration `json:"hold_off_until"`
 
+	Alarms alarms `json:"alarms"`
+
 	// The last advert received.
 	Heard         netip.Addr    `json:"heard"`
 	HeardPriority uint8         `json:"heard_priority"`
@@ -109,6 +111,8 @@ func (m *Machine) handle(ev Event) []Action {
 		return m.clearFault()
 	case Lost:
 		return m.loseVIPs(e.Reason)
+	case PeerLost:
+		return m.losePeer(e)
 	case Reconfigure:
 		m.reconfigure(e.Params)
 	}
@@ -181,14 +185,15 @@ func (m *Machine) loseVIPs(reason string) []Action {
 	if s.Losses > 0 && s.Now-s.LostAt >= lossWindow {
 		s.Losses = 0
 	}
-	s.LostAt, s.HoldOffUntil = s.Now, s.Now+m.holdOffFor()
+	s.LostAt, s.HoldOffUntil = s.Now, s.Now+holdOffFor(s.Losses)
 	s.Losses++
 	return m.stepBack(stateReason{Kind: lost, Text: reason}, CauseAlone, m.p.AdvertInterval)
 }
 
-// holdOffFor is for how long this director does not preempt after losing its VIPs.
-func (m *Machine) holdOffFor() time.Duration {
-	return min(holdOffMin<<min(m.mem.Losses, 10), holdOffMax)
+// holdOffFor is for how long this director does not preempt after losing its VIPs, if it has lost them so many times
+// before.
+func holdOffFor(before int) time.Duration {
+	return min(holdOffMin<<min(before, 10), holdOffMax)
 }
 
 // startup follows RFC 9568 6.4.1.

@@ -90,6 +90,7 @@ const (
 	faulted     // because of Text
 	stalled     // for For; Peer took over with Priority in the meantime, and may have resigned again
 	refusedPeer // Peer sends adverts that are refused, with Priority
+	lostPeer    // BFD has heard nothing from Peer for For
 )
 
 func (g stateReason) sentence() string {
@@ -127,6 +128,8 @@ func (g stateReason) sentence() string {
 		return fmt.Sprintf("no other director heard for %s", brief(g.For))
 	case silentPeer:
 		return fmt.Sprintf("no advert from %s for %s", g.Peer, brief(g.For))
+	case lostPeer:
+		return fmt.Sprintf("%s is down according to BFD: silent for %s", g.Peer, g.For.Round(time.Millisecond))
 	case preempted:
 		return fmt.Sprintf("preempted %s, whose priority %d is lower than %d", g.Peer, g.Priority, g.Own)
 	case owner:

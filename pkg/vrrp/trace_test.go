@@ -22,6 +22,8 @@ func TestEventText(t *testing.T) {
 		Faulted{Reason: "eth0: \"down\"\nand more"},
 		Lost{Reason: ""},
 		Degraded{Reason: "the table loop made no progress"},
+		PeerLost{Source: master, Silent: 30 * ms},
+		PeerLost{},
 		Advert{Source: master, Priority: 150, Interval: sec},
 		Advert{},
 		Advert{Source: netip.MustParseAddr("fe80::1%eth0"), Interval: 10 * ms},

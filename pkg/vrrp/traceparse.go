@@ -121,6 +121,8 @@ func ParseEvent(s string) (Event, error) {
 		return parseAdvert(rest)
 	case "evidence":
 		return parseEvidence(rest)
+	case "peer_lost":
+		return parsePeerLost(rest)
 	case "reconfigure":
 		p, err := parseParams(rest)
 		return Reconfigure{Params: p}, err
@@ -178,6 +180,22 @@ func parseEvidence(s string) (Event, error) {
 			e.AuthType, err = parseByte(value)
 		case "why":
 			e.Why, err = parseDropReason(value)
+		default:
+			err = errors.New("unknown field")
+		}
+		return err
+	})
+	return e, err
+}
+
+func parsePeerLost(s string) (Event, error) {
+	var e PeerLost
+	err := eachField(s, func(key, value string) (err error) {
+		switch key {
+		case "source":
+			e.Source, err = parseAddr(value)
+		case "silent":
+			e.Silent, err = parseSpan(value)
 		default:
 			err = errors.New("unknown field")
 		}
