@@ -17,10 +17,12 @@ import (
 
 var update = flag.Bool("update", false, "write the table of log messages in operations.md")
 
-// loggers are the attributes that the log of a type adds to each message, see the calls of With in pkg/election.
+// loggers are the attributes that the log of a type adds to each message, see the calls of With in
+// pkg/election and pkg/liveness.
 var loggers = map[string][]string{
-	"Actor": {"instance", "vrid"},
-	"Link":  {"interface"},
+	"Actor":   {"instance", "vrid"},
+	"Session": {"neighbour", "interface"},
+	"Link":    {"interface"},
 }
 
 // The table of log messages has exactly the messages of the programs. After a change: go test ./docs -run

@@ -25,7 +25,7 @@ var layers = []struct {
 		"pkg/kernel/addr", "pkg/kernel/bfdsock", "pkg/kernel/clock", "pkg/kernel/firewall", "pkg/kernel/ipvs", "pkg/kernel/listen", "pkg/kernel/neigh", "pkg/kernel/rolelock", "pkg/kernel/route", "pkg/kernel/sysctl", "pkg/kernel/vrrpsock",
 		"pkg/probe", "pkg/statefile", "pkg/clusterfile",
 	}},
-	{"loops", true, []string{"pkg/heartbeat", "pkg/task", "pkg/journal", "pkg/election", "pkg/checker", "pkg/reconcile", "pkg/director", "pkg/host", "realserver"}},
+	{"loops", true, []string{"pkg/heartbeat", "pkg/task", "pkg/journal", "pkg/election", "pkg/liveness", "pkg/checker", "pkg/reconcile", "pkg/director", "pkg/host", "realserver"}},
 	{"interfaces", true, []string{"pkg/api", "pkg/daemon", "pkg/ctl"}},
 	{"programs", false, []string{"cmd/lvs-director", "cmd/lvs-realserver", "cmd/lvsctl"}},
 }

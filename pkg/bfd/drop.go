@@ -9,7 +9,7 @@ type DropReason uint8
 const (
 	DropNone          DropReason = iota
 	DropTTL                      // TTL or hop limit not 255: the sender is not on the link (5881 section 5)
-	DropNeighbor                 // from an address without a session
+	DropNeighbour                // from an address without a session
 	DropVersion                  // not version 1 (5880 section 6.8.6, like all below)
 	DropLength                   // shorter than a control packet, or than its own length field
 	DropAuth                     // authenticated, and the session uses no authentication
@@ -21,7 +21,7 @@ const (
 
 // String returns a word for counters, such as "ttl".
 func (r DropReason) String() string {
-	names := [...]string{"none", "ttl", "neighbor", "version", "length", "auth", "multiplier", "multipoint", "discriminator", "admin_down"}
+	names := [...]string{"none", "ttl", "neighbour", "version", "length", "auth", "multiplier", "multipoint", "discriminator", "admin_down"}
 	if int(r) < len(names) {
 		return names[r]
 	}

@@ -12,7 +12,7 @@ import (
 
 // sample is a packet with a different value in each field.
 var sample = Packet{
-	Diag: DiagNeighborDown, State: Up, Poll: true, ControlPlaneIndependent: true, Multiplier: 3, MyDiscriminator: 0x01020304,
+	Diag: DiagNeighbourDown, State: Up, Poll: true, ControlPlaneIndependent: true, Multiplier: 3, MyDiscriminator: 0x01020304,
 	YourDiscriminator: 0xa0b0c0d0, DesiredMinTx: 10 * time.Millisecond, RequiredMinRx: 300 * time.Millisecond, RequiredMinEcho: 50 * time.Millisecond,
 }
 

@@ -30,6 +30,7 @@ type Session struct {
 	since  time.Duration // of state
 	diag   Diag          // bfd.LocalDiag
 	everUp bool
+	failed bool
 
 	remote remote
 	heard  time.Duration // when the last packet was received, if remote.discriminator is known
@@ -123,20 +124,21 @@ func (s *Session) receive(p Packet) (acts []Action, final bool) {
 		multiplier: p.Multiplier, demand: p.Demand,
 	}
 	s.heard, s.extended = s.now, 0
+	s.failed = s.failed && p.State != AdminDown
 	if p.Final && s.polling {
 		s.endPoll()
 	}
 	switch {
 	case p.State == AdminDown:
 		if s.state != Down {
-			acts = s.enter(acts, Down, DiagNeighborDown)
+			acts = s.enter(acts, Down, DiagNeighbourDown)
 		}
 	case s.state == Down && p.State == Down:
 		acts = s.enter(acts, Init, DiagNone)
 	case s.state == Down && p.State == Init, s.state == Init && p.State >= Init:
 		acts = s.enter(acts, Up, DiagNone)
 	case s.state == Up && p.State == Down:
-		acts = s.enter(acts, Down, DiagNeighborDown)
+		acts = s.enter(acts, Down, DiagNeighbourDown)
 	}
 	return acts, p.Poll
 }
@@ -151,6 +153,7 @@ func (s *Session) enter(acts []Action, to State, why Diag) []Action {
 	s.state, s.since, s.diag = to, s.now, why
 	s.polling, s.pollAgain, s.heldTx, s.heldRx = to == Up, false, 0, 0
 	s.everUp = s.everUp || to == Up
+	s.failed = to != Up && (s.failed || from == Up && to == Down && s.remote.state != AdminDown)
 	return append(acts, Change{From: from, To: to, Diag: why, Remote: s.remote.state, Lasted: lasted})
 }
 

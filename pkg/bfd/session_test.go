@@ -346,6 +346,43 @@ func TestRFC5880Section6816AdminDown(t *testing.T) {
 	b.up()
 }
 
+// TestFailed: a session has failed from its loss until it is up again, or the neighbour says that BFD is off.
+func TestFailed(t *testing.T) {
+	b := newBench(t, params)
+	check := func(when string, want bool) {
+		t.Helper()
+		if b.Failed() != want {
+			t.Errorf("%s: %t", when, !want)
+		}
+	}
+	check("at the start", false)
+	b.hear(Down)
+	b.after(10 * sec)
+	b.after(10 * sec)
+	check("after the loss of a session that was never up", false)
+	b.up()
+	check("up", false)
+	b.hear(AdminDown)
+	check("switched off by the neighbour", false)
+	b.hear(Down)
+	check("switched on again", false)
+	b.up()
+	b.hear(Down)
+	check("the neighbour says Down", true)
+	b.hear(Down)
+	check("on the way up", true)
+	b.up()
+	b.after(90 * ms)
+	check("silence", true)
+	b.after(time.Hour)
+	check("an hour later", true)
+	b.hear(AdminDown)
+	check("back, and switched off", false)
+	b.up()
+	b.do(Disable{})
+	check("switched off here", false)
+}
+
 // TestRFC5880Section686Restart: a neighbour that restarts does not know our discriminator, and takes the session down;
 // packets for the session of an earlier run of this host are discarded.
 func TestRFC5880Section686Restart(t *testing.T) {
@@ -358,7 +395,7 @@ func TestRFC5880Section686Restart(t *testing.T) {
 	}
 	b.peer.MyDiscriminator, b.peer.YourDiscriminator = 10, 0
 	_, changes := b.hear(Down)
-	if len(changes) != 1 || changes[0].Diag != DiagNeighborDown || changes[0].Lost() {
+	if len(changes) != 1 || changes[0].Diag != DiagNeighbourDown || changes[0].Lost() {
 		t.Errorf("%+v", changes)
 	}
 	b.peer.YourDiscriminator = 7

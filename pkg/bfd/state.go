@@ -34,10 +34,10 @@ type Diag uint8
 
 // The diagnostics that a session of this package sends.
 const (
-	DiagNone         Diag = 0
-	DiagDetection    Diag = 1 // no control packet was received for the detection time
-	DiagNeighborDown Diag = 3 // the neighbour signaled that its session is down
-	DiagAdminDown    Diag = 7
+	DiagNone          Diag = 0
+	DiagDetection     Diag = 1 // no control packet was received for the detection time
+	DiagNeighbourDown Diag = 3 // the neighbour signaled that its session is down
+	DiagAdminDown     Diag = 7
 )
 
 // String returns the RFC's name of the diagnostic, in lower case.

@@ -124,6 +124,10 @@ func (s *Session) Diag() Diag { return s.diag }
 // EverUp reports whether the session has been Up since NewSession.
 func (s *Session) EverUp() bool { return s.everUp }
 
+// Failed reports whether the path to the neighbour has failed: the session was Up, and is not up again. It is not while
+// the neighbour has switched BFD off, nor before the session was up for the first time: that tells nothing.
+func (s *Session) Failed() bool { return s.failed }
+
 // Remote returns the state and the diagnostic in the neighbour's last packet. heard is false if nothing has been
 // received for a detection time.
 func (s *Session) Remote() (state State, diag Diag, heard bool) {

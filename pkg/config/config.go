@@ -17,7 +17,8 @@ type Config struct {
 	Instances      []Instance
 	VirtualServers []VirtualServer
 	Tracks         []Track
-	Timeouts       Timeouts `json:",omitzero"`
+	BFDSessions    []BFDSession `json:",omitempty"`
+	Timeouts       Timeouts     `json:",omitzero"`
 }
 
 // Director is a host that may hold the VIPs.
@@ -50,7 +51,8 @@ type Instance struct {
 	ExcludedAddresses    []netip.Prefix // held like them, but not in the adverts
 	Lease                time.Duration  // kernel lifetime of a VIP, whole seconds
 	Announcements        Announcements
-	Tracks               []string // names of Config.Tracks
+	Tracks               []string // names of Config.Tracks and Config.BFDSessions
+	PeerBFD              *PeerBFD `json:",omitempty"` // nil: none
 	// PerNode has the complete instance as run by each director named in the file's per_node, by director name. See
 	// Config.ForNode.
 	PerNode map[string]Instance

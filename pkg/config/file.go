@@ -24,6 +24,7 @@ type contents struct {
 	instances []placed[instance]
 	services  []placed[virtualServer]
 	tracks    []placed[track]
+	bfd       []placed[BFDSession]
 	timeouts  Timeouts
 }
 
@@ -38,7 +39,7 @@ func topSection(instances *sectionOf[instance], services *sectionOf[virtualServe
 				waiting("sync_groups", "vrrp_sync_group"),
 				needless("is keepalived's word: there are no global settings", "global_defs", "static_ipaddress", "static_routes", "static_rules"),
 				needless("is keepalived's word: an instance watches its interface and the checks under tracks",
-					"vrrp_track_process", "track_process", "vrrp_track_file", "track_file", "bfd_instance"),
+					"vrrp_track_process", "track_process", "vrrp_track_file", "track_file"),
 				needless("is keepalived's word: write a virtual server for each of its addresses", "virtual_server_group"),
 				{names: []string{"real_servers"}, hint: "it belongs to virtual_servers"},
 			},
@@ -75,6 +76,7 @@ func topSection(instances *sectionOf[instance], services *sectionOf[virtualServe
 			unset: "none", doc: "checks that instances depend on",
 			words: []word{keepalived("vrrp_script")},
 		},
+		bfdField(bfdSection()),
 		timeoutsField(timeoutsSection()),
 	}
 	s.schema = Schema{AnyOf: []*Schema{{Required: []string{"vrrp_instances"}}, {Required: []string{"virtual_servers"}}}}

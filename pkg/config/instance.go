@@ -58,7 +58,7 @@ func instanceWords() []word {
 		needless("is keepalived's word: virtual MAC addresses are not supported yet",
 			"use_vmac", "use_vmac_addr", "use_ipvlan", "vmac_xmit_base", "vmac_addr"),
 		needless("is keepalived's word: an instance watches its interface and the checks under tracks",
-			"track_process", "track_file", "track_bfd", "track_interface_group"),
+			"track_process", "track_file", "track_interface_group"),
 		needless("is keepalived's word: adverts follow RFC 9568 and RFC 3768, without variants",
 			"old_unicast_checksum", "native_ipv6"),
 		needless("is keepalived's word: the kernel's setting is left as it is",
@@ -181,10 +181,11 @@ func addressFields() []key[instance] {
 		},
 		field[instance, []string]{
 			name: "tracks", kind: listOf(nodeName, "list of names", value.trackNames), in: func(i *instance) *[]string { return &i.Tracks },
-			unset: "none", doc: "tracks that must be up; while one is down the instance is in FAULT",
+			unset: "none", doc: "tracks and BFD sessions that must be up; while one is down the instance is in FAULT",
 			perNode: perNode, reload: Live,
-			words: []word{keepalived("track_script")},
+			words: []word{keepalived("track_script", "track_bfd")},
 		},
+		peerBFDField(),
 	}
 }
 

@@ -61,6 +61,7 @@ func (c *contents) validate(top object) {
 	c.checkOwners()
 	c.checkLowest()
 	c.checkTracks()
+	c.checkBFD()
 	c.checkMachines()
 	c.checkLocalServers()
 	c.checkIdle(top)
@@ -108,6 +109,7 @@ func (c *contents) config() *Config {
 	for _, t := range c.tracks {
 		out.Tracks = append(out.Tracks, t.v.Track)
 	}
+	out.BFDSessions = bare(c.bfd)
 	return out
 }
 

@@ -40,6 +40,12 @@ func checkConfig(t interface{ Errorf(string, ...any) }, c *config.Config) {
 		}
 		checkCheck(t, track.Check)
 	}
+	for _, b := range c.BFDSessions {
+		if tracks[b.Name] || b.Name == "" || b.Interface == "" || !b.Address.IsValid() || b.Interval < 10*time.Millisecond || b.Multiplier < 2 {
+			t.Errorf("BFD session %+v", b)
+		}
+		tracks[b.Name] = true
+	}
 	directors := map[string]bool{}
 	for _, d := range c.Directors {
 		if d.Name == "" || !isHost(d.Address) || directors[d.Name] {

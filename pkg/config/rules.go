@@ -146,6 +146,9 @@ func (c *contents) checkTracks() {
 	for _, t := range c.tracks {
 		known[t.v.Name] = true
 	}
+	for _, name := range c.sessionNames() {
+		known[name] = true
+	}
 	names := slices.Sorted(maps.Keys(known))
 	used := map[string]bool{}
 	refer := func(list value) {
@@ -171,6 +174,11 @@ func (c *contents) checkTracks() {
 	for _, t := range c.tracks {
 		if t.v.Name != "" && !used[t.v.Name] {
 			t.at.locate("name").warn("name it in the tracks of an instance", "no instance tracks %s", t.v.Name)
+		}
+	}
+	for _, b := range c.bfd {
+		if b.v.Name != "" && !used[b.v.Name] {
+			b.at.locate("name").warn("name it in the tracks of an instance", "no instance tracks %s", b.v.Name)
 		}
 	}
 }

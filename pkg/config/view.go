@@ -6,7 +6,8 @@ import (
 )
 
 // ForNode returns the configuration as run by one director: its per_node values replace the instances' own, and PerNode
-// is nil. A director without per_node values runs the instances unchanged. Unicast peers are those of the director.
+// is nil. A director without per_node values runs the instances unchanged. Unicast
+// peers and neighbours of BFD sessions are those of the director.
 func (c *Config) ForNode(director string) *Config {
 	own := *c
 	own.Instances = make([]Instance, len(c.Instances))
@@ -15,6 +16,7 @@ func (c *Config) ForNode(director string) *Config {
 		if own.Instances[i].Transport.Unicast() {
 			own.Instances[i].Transport.Peers.Addresses = c.resolvePeers(in, director)
 		}
+		own.Instances[i].PeerBFD = c.resolvePeerBFD(in, director)
 	}
 	return &own
 }
@@ -131,6 +133,7 @@ func (c *Config) Summary() string {
 		{len(c.VirtualServers), "virtual server"},
 		{len(c.realServerNames()), "real server"},
 		{len(c.Tracks), "track"},
+		{len(c.BFDSessions), "BFD session"},
 	} {
 		if p.n > 0 {
 			parts = append(parts, count(p.n, p.thing))

@@ -76,6 +76,12 @@ func directorTable(w io.Writer, s status.Director, now time.Time) error {
 	for _, k := range s.Tracks {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", k.Name, k.State, age(k.Since, now), k.Code, k.Reason)
 	}
+	if len(s.BFDSessions) > 0 {
+		fmt.Fprintln(t, "\nBFD SESSION\tADDRESS\tINTERFACE\tSTATE\tFOR\tINSTANCES\tREASON")
+	}
+	for _, b := range s.BFDSessions {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", b.Name, b.Address, b.Interface, b.State, age(b.Since, now), strings.Join(b.Instances, ","), b.Reason)
+	}
 	for _, v := range s.VirtualServers {
 		fmt.Fprintf(t, "\nVIRTUAL SERVER %s  %s %s  %s %s  %s: %s\n", v.Name, v.Protocol, endpoint(v.Address, v.Port), v.Scheduler,
 			v.Forward, v.State, v.Reason)

@@ -80,10 +80,14 @@ type loops struct {
 	verdicts  chan struct{} // signals that a verdict has changed
 	sockets   *sockets
 	instances *instances
+	sessions  *sessions
 	stalls    *stallMonitor
 	answers   *answerMonitor
 	table     *table
 }
+
+// judge returns the verdicts of all checks and BFD sessions.
+func (l *loops) judge() plan.Verdicts { return l.checker.Verdicts().With(l.sessions.verdicts()) }
 
 // New returns a director; it does not touch the system before Run.
 func New(o Options) *Director {
@@ -170,6 +174,10 @@ func (d *Director) open() (*loops, error) {
 	l.instances = &instances{
 		group: task.NewGroup(&d.heartbeats), sockets: l.sockets, suspended: d.o.Kernel.Suspended, told: d.transition, log: d.log,
 		all: map[config.InstanceID]*instance{},
+	}
+	l.sessions = &sessions{
+		group: l.group, listen: d.o.Kernel.ListenBFD, dial: d.o.Kernel.DialBFD, suspended: d.o.Kernel.Suspended, lost: l.instances.lost,
+		record: d.o.Record, changed: func() { wake(l.verdicts) }, log: d.log, links: map[vrrp.Segment]sessionLink{}, all: map[plan.SessionID]*session{},
 	}
 	l.answers = &answerMonitor{
 		kernel: d.o.Kernel, filter: d.filter, plan: d.plan.Load, changed: d.problems.poke,
@@ -286,7 +294,7 @@ func (d *Director) serve(ctx context.Context, l *loops, heart *heartbeat.Signal)
 		case <-d.seen:
 		case <-verdicts:
 			last = time.Now()
-			d.in.Verdicts, d.judged = l.checker.Verdicts(), true
+			d.in.Verdicts, d.judged = l.judge(), true
 		case <-d.reached:
 			d.problems.poke()
 		case <-checked:

@@ -58,6 +58,8 @@ type fakeKernel struct {
 	sendError  error         // why no advert can be sent
 	secondary  bool          // the host's own addresses come after the VIPs, whatever is added first
 
+	bfd fakeBFD
+
 	advertised map[string][]uint8 // virtual routers of other programs, by interface
 }
 

@@ -120,6 +120,16 @@ func (s *instances) tell(id config.InstanceID, event vrrp.Event) {
 	}
 }
 
+// lost tells an election that a peer is gone. It does not block.
+func (s *instances) lost(id config.InstanceID, e vrrp.PeerLost) {
+	s.mu.Lock()
+	i := s.all[id]
+	s.mu.Unlock()
+	if i != nil {
+		i.actor.PeerLost(e)
+	}
+}
+
 // snapshots returns the states of all instances.
 func (s *instances) snapshots() map[config.InstanceID]election.Snapshot {
 	s.mu.Lock()

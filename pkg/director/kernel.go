@@ -9,6 +9,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
+	"github.com/lvs-director/lvs-director/pkg/liveness"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 	"github.com/lvs-director/lvs-director/pkg/probe"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
@@ -24,6 +25,9 @@ type Kernel interface {
 	Announcer() Announcer
 	// Socket opens a VRRP socket on a segment.
 	Socket(on vrrp.Segment) (election.Socket, error)
+	// ListenBFD opens a socket for the BFD packets of a segment, DialBFD one for those to a neighbour on it.
+	ListenBFD(on vrrp.Segment) (liveness.Listener, error)
+	DialBFD(on vrrp.Segment, source, neighbour netip.Addr) (liveness.Sender, error)
 	// VRRPDaemons describes the programs of this network namespace that have a VRRP socket; it does not know this process.
 	VRRPDaemons() ([]string, error)
 	// Advertised returns the virtual routers whose adverts this host sends within a time, on each interface.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/health"
@@ -109,7 +110,9 @@ func ofNode(s snapshots) []problem.Finding {
 		on[i.Segment] = append(on[i.Segment], i.Config.Name)
 		found = append(found, tooLate(i.Config.Name, a)...)
 		found = append(found, neighbourProblems(i.Config, a)...)
+		found = append(found, falseAlarms(i.Config.Name, a)...)
 	}
+	found = append(found, sessionProblems(s.sessions, time.Now())...)
 	found = append(found, strayVIPs(s.plan.Stray)...)
 	found = append(found, addressMissing(s.plan)...)
 	found = append(found, troubles(s)...)

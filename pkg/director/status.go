@@ -25,6 +25,7 @@ type snapshots struct {
 	pools     bool // verdicts, services and unread have been queried
 	instances map[config.InstanceID]election.Snapshot
 	sockets   map[vrrp.Segment]election.LinkSnapshot
+	sessions  []sessionState
 	verdicts  plan.Verdicts
 	balances  bool // there is a table
 	table     string
@@ -61,6 +62,9 @@ func onWallClock(doc *status.Director, now time.Time) {
 	for i := range doc.Tracks {
 		doc.Tracks[i].Since = event.Wall(doc.Tracks[i].Since, now)
 	}
+	for i := range doc.BFDSessions {
+		doc.BFDSessions[i].Since = event.Wall(doc.BFDSessions[i].Since, now)
+	}
 	for i := range doc.VirtualServers {
 		servers := doc.VirtualServers[i].RealServers
 		for j := range servers {
@@ -90,6 +94,7 @@ func (d *Director) snapshots(much depth) snapshots {
 	}
 	s.started = true
 	s.instances, s.sockets = l.instances.snapshots(), l.sockets.snapshots()
+	s.sessions = l.sessions.snapshots()
 	s.stall, s.unsaved, s.sysctls = l.stalls.Snapshot(), l.state.Problem(), l.sysctls.Problem()
 	s.answers = l.answers.Findings()
 	s.vips, s.unseen = l.addresses.Troubles(), l.watcher.Problem()
@@ -105,7 +110,7 @@ func (d *Director) snapshots(much depth) snapshots {
 	if much == nodeOnly {
 		return s
 	}
-	s.verdicts, s.pools = l.checker.Verdicts(), true
+	s.verdicts, s.pools = l.judge(), true
 	if s.balances && much == withCounters {
 		found, err := d.o.Kernel.Services()
 		if err != nil {
@@ -141,6 +146,7 @@ func report(s snapshots) status.Director {
 			Name: on.Interface, Family: on.Family.String(), Received: l.Received, Dropped: l.Dropped,
 		})
 	}
+	doc.BFDSessions = sessionStatus(s.sessions)
 	if !s.pools {
 		return doc
 	}
@@ -177,7 +183,7 @@ func instanceStatus(cfg config.Instance, a election.Snapshot) status.Instance {
 		Priority: int(cfg.Priority), EffectivePriority: int(a.Priority), VirtualRouterID: int(cfg.VRID),
 		Interface: cfg.Interface, VirtualAddresses: []string{},
 		AdvertsSent: a.AdvertsSent, AdvertsReceived: a.AdvertsReceived, Dropped: a.Dropped,
-		AdvertLateness: lateness(a.Lateness),
+		FalseAlarms: a.FalseAlarms, AdvertLateness: lateness(a.Lateness),
 	}
 	if a.Master.IsValid() && a.MasterPriority != 0 {
 		s.Master, s.MasterPriority = a.Master.String(), int(a.MasterPriority)

@@ -102,7 +102,7 @@ func (d *Director) goTo(l *loops, from plan.Plan, to *plan.Plan) error {
 		if step.Do != plan.SetChecks {
 			continue
 		}
-		if d.in.Verdicts = l.checker.Verdicts(); l.table.runs() || to.Table.Needed() {
+		if d.in.Verdicts = l.judge(); l.table.runs() || to.Table.Needed() {
 			*to = to.Judged(d.in.Verdicts, d.in.NotReady)
 		}
 	}
@@ -126,6 +126,8 @@ func (d *Director) execute(l *loops, step plan.Step, p *plan.Plan) error {
 		l.table.set(p.Table)
 	case plan.ReopenSocket:
 		l.sockets.reopen(step.Link)
+	case plan.SetSessions:
+		l.sessions.set(p.Sessions)
 	case plan.SetVIPs:
 		l.addresses.Set(step.VIPs)
 		l.watcher.Set(step.VIPs)

@@ -138,6 +138,10 @@ type Snapshot struct {
 	AdvertInterval time.Duration
 	Lateness       Lateness // of the periodic adverts
 	Late           Late     // of the recent ones
+	// FalseAlarms is how many of the peers that BFD found to be gone were alive after all, in a row, and DoubtedFor for how
+	// long this director will ignore BFD because of that; 0 if it does not.
+	FalseAlarms int
+	DoubtedFor  time.Duration
 	// Neighbours is what is wrong with the other routers heard.
 	Neighbours []vrrp.Finding
 	// UnicastPeers are those to which adverts are sent; none with multicast.
@@ -237,6 +241,23 @@ func (a *Actor) Stalled(reason string) bool {
 	default:
 		return false
 	}
+}
+
+// PeerLost tells the instance that BFD has found a peer to be gone. The datagrams that have reached this host decide
+// first: another director may have taken over already. It does not block: it returns false if the command queue is full.
+func (a *Actor) PeerLost(e vrrp.PeerLost) bool {
+	select {
+	case a.commands <- func(a *Actor) { a.losePeer(e) }:
+		return true
+	default:
+		return false
+	}
+}
+
+func (a *Actor) losePeer(e vrrp.PeerLost) {
+	a.wire.Drain()
+	a.receiveAll()
+	a.step(e)
 }
 
 // degrade sets one of the reasons for which this director is degraded, and tells the machine all of them.
@@ -439,6 +460,8 @@ func (a *Actor) publish() {
 		Priority: a.machine.EffectiveParams().Priority, AdvertsSent: a.sent, AdvertsReceived: a.received, Dropped: dropped,
 		AdvertInterval: a.params.AdvertInterval, Lateness: a.lateness, Late: a.late.count(a.now(), a.params.AdvertInterval),
 	}
+	count, until := a.machine.FalseAlarms()
+	s.FalseAlarms, s.DoubtedFor = count, max(until-a.now(), 0)
 	a.addNeighbours(s)
 	a.snapshot.Store(s)
 }

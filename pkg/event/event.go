@@ -17,6 +17,7 @@ const (
 	InstanceState      Kind = "instance_state"       // VRRP instance: INIT, BACKUP, MASTER, FAULT
 	RealServerState    Kind = "real_server_state"    // "virtual server/real server": unknown, up, full, down
 	TrackState         Kind = "track_state"          // track: as a real server
+	BFDSessionState    Kind = "bfd_session_state"    // BFD session, "name on interface": AdminDown, Down, Init, Up
 	VirtualServerState Kind = "virtual_server_state" // virtual server: unknown, up, degraded, down
 	ProblemRaised      Kind = "problem_raised"       // what has the problem, "" for the node: "" to its severity
 	ProblemCleared     Kind = "problem_cleared"      // the same: its severity to ""
@@ -30,7 +31,7 @@ const (
 // Kinds returns the kinds of this version, in the order of the documentation.
 func Kinds() []Kind {
 	return []Kind{
-		InstanceState, RealServerState, TrackState, VirtualServerState, ProblemRaised, ProblemCleared, ReloadApplied, ReloadRefused,
+		InstanceState, RealServerState, TrackState, BFDSessionState, VirtualServerState, ProblemRaised, ProblemCleared, ReloadApplied, ReloadRefused,
 		DaemonStarted, DaemonStopped, EventsLost,
 	}
 }

@@ -9,12 +9,14 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/election"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+	"github.com/lvs-director/lvs-director/pkg/kernel/bfdsock"
 	"github.com/lvs-director/lvs-director/pkg/kernel/clock"
 	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
 	"github.com/lvs-director/lvs-director/pkg/kernel/ipvs"
 	"github.com/lvs-director/lvs-director/pkg/kernel/route"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
 	"github.com/lvs-director/lvs-director/pkg/kernel/vrrpsock"
+	"github.com/lvs-director/lvs-director/pkg/liveness"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 	"github.com/lvs-director/lvs-director/pkg/probe"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
@@ -39,6 +41,24 @@ func (Host) Announcer() director.Announcer { return newAnnouncer() }
 // Socket implements director.Kernel.
 func (Host) Socket(on vrrp.Segment) (election.Socket, error) {
 	s, err := openSocket(on)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// ListenBFD implements director.Kernel.
+func (Host) ListenBFD(on vrrp.Segment) (liveness.Listener, error) {
+	l, err := bfdsock.Listen(on)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// DialBFD implements director.Kernel.
+func (Host) DialBFD(on vrrp.Segment, source, neighbour netip.Addr) (liveness.Sender, error) {
+	s, err := bfdsock.Dial(on, source, neighbour)
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,7 @@ import (
 const fault = "FAULT"
 
 // Log returns the subscriber that writes the log: one line for each change of an election, a real server, a virtual
-// server or a track, and for a refused reload. What is CRITICAL in the status is an ERROR here, and what is a WARNING a
+// server, a track or a BFD session, and for a refused reload. What is CRITICAL in the status is an ERROR here, and what is a WARNING a
 // WARN. The log's writer has a queue, so Log can be called in the recording goroutine. Events that are logged in more
 // detail where they occur are not logged here.
 func Log(to *slog.Logger) func(event.Event) {
@@ -42,6 +42,12 @@ func Log(to *slog.Logger) func(event.Event) {
 				return
 			}
 			log.Info("virtual server", "virtual_server", e.Subject, "from", e.From, "to", e.To, "reason", e.Reason)
+		case event.BFDSessionState:
+			if e.To != "Up" {
+				log.Warn("BFD session", "session", e.Subject, "from", e.From, "to", e.To, "reason", e.Reason)
+				return
+			}
+			log.Info("BFD session", "session", e.Subject, "from", e.From, "to", e.To)
 		case event.ReloadRefused:
 			log.Error("reload refused; the running configuration stays", "error", e.Reason)
 		}

@@ -27,6 +27,8 @@ func TestLog(t *testing.T) {
 		{Kind: event.RealServerState, Subject: "mysql/mysql2", From: "up", To: "down", Code: "refused", Reason: "down: mysql: refused (2 of 2)"},
 		{Kind: event.RealServerState, Subject: "mysql/mysql2", From: "down", To: "full", Code: "full", Reason: "full: mysql"},
 		{Kind: event.TrackState, Subject: "gateway", From: "unknown", To: "up", Code: "ok", Reason: "up: tcp"},
+		{Kind: event.BFDSessionState, Subject: "gateway on eth0", From: "Down", To: "Up"},
+		{Kind: event.BFDSessionState, Subject: "gateway on eth0", From: "Up", To: "Down", Reason: "10.77.0.1 was silent for 30ms"},
 		{Kind: event.ReloadRefused, Subject: "cluster.yaml", Reason: "cluster.yaml:1:1: version: 2 is not 1"},
 		{Kind: event.InstanceState, Subject: "mysql", From: "MASTER", To: "FAULT", Reason: "FAULT: the interface eth0 has no carrier", VirtualRouterID: 51},
 		{Kind: event.RealServerState, Subject: "mysql/mysql2", From: "down", To: "unknown", Code: "local", Reason: "unknown"},
@@ -41,6 +43,8 @@ func TestLog(t *testing.T) {
 level=WARN msg=verdict server=mysql/mysql2 up=false full=false code=refused reason="down: mysql: refused (2 of 2)"
 level=WARN msg=verdict server=mysql/mysql2 up=true full=true code=full reason="full: mysql"
 level=INFO msg=verdict server="track gateway" up=true full=false code=ok reason="up: tcp"
+level=INFO msg="BFD session" session="gateway on eth0" from=Down to=Up
+level=WARN msg="BFD session" session="gateway on eth0" from=Up to=Down reason="10.77.0.1 was silent for 30ms"
 level=ERROR msg="reload refused; the running configuration stays" error="cluster.yaml:1:1: version: 2 is not 1"
 level=ERROR msg=state instance=mysql vrid=51 from=MASTER to=FAULT reason="FAULT: the interface eth0 has no carrier"
 level=INFO msg=verdict server=mysql/mysql2 up=false full=false code=local reason=unknown

@@ -42,6 +42,7 @@ type Plan struct {
 	Links     []Link     // the segments that carry VRRP, in order
 	Instances []Instance // in the order of the file
 	Checks    []Spec
+	Sessions  []Session
 	Sources   Sources
 	Table     Table
 	Sysctls   map[string]string
@@ -139,6 +140,7 @@ func Of(in Inputs) Plan {
 		i.Unfit = p.Table.unfit(i.pools)
 		p.Instances = append(p.Instances, i)
 	}
+	p.Sessions = in.sessions(p.Node, vip, p.Instances)
 	for _, cfg := range in.files() {
 		maps.Copy(p.Sysctls, sysctls(cfg))
 		p.Records = append(p.Records, records(cfg)...)

@@ -36,6 +36,7 @@ const (
 	SetChecks     Do = "set the checks"
 	SetTable      Do = "set the table"
 	ReopenSocket  Do = "reopen the socket of" // its interface was absent or down, or is another one
+	SetSessions   Do = "set the BFD sessions"
 	SetVIPs       Do = "set the VIPs of"
 	StopInstance  Do = "stop"
 	Announce      Do = "announce"
@@ -112,6 +113,9 @@ func move(from, to Plan) []Step {
 		if before := from.Link(l.Segment); from.has(l.Segment) && (before.Fault != "" && l.Fault == "" || l.Index != before.Index) {
 			steps = append(steps, Step{Do: ReopenSocket, Link: l.Segment})
 		}
+	}
+	if !slices.EqualFunc(from.Sessions, to.Sessions, Session.equal) {
+		steps = append(steps, Step{Do: SetSessions})
 	}
 	steps = append(steps, moveVIPs(from, to)...)
 	for _, i := range to.Instances {

@@ -11,12 +11,22 @@ import (
 // next Verdicts share the index and every unchanged verdict with them, so that each further version for 4 000 servers
 // costs 32 kB.
 type Verdicts struct {
-	at  map[config.Subject]int // the index in all
-	all []*health.Verdict
+	at    map[config.Subject]int // the index in all
+	all   []*health.Verdict
+	aside map[config.Subject]health.Verdict // of subjects that are not in at
 }
 
 // NewVerdicts returns Verdicts of an index and the verdicts that it refers to; neither may be changed afterwards.
-func NewVerdicts(at map[config.Subject]int, all []*health.Verdict) Verdicts { return Verdicts{at, all} }
+func NewVerdicts(at map[config.Subject]int, all []*health.Verdict) Verdicts {
+	return Verdicts{at: at, all: all}
+}
+
+// With returns the verdicts with those of further subjects, which are not checked: of BFD sessions. The map may not be
+// changed afterwards.
+func (v Verdicts) With(aside map[config.Subject]health.Verdict) Verdicts {
+	v.aside = aside
+	return v
+}
 
 // VerdictsOf returns the Verdicts of a map.
 func VerdictsOf(verdicts map[config.Subject]health.Verdict) Verdicts {
@@ -33,7 +43,8 @@ func VerdictsOf(verdicts map[config.Subject]health.Verdict) Verdicts {
 func (v Verdicts) Of(subject config.Subject) (verdict health.Verdict, known bool) {
 	n, known := v.at[subject]
 	if !known {
-		return health.Verdict{}, false
+		verdict, known = v.aside[subject]
+		return verdict, known
 	}
 	return *v.all[n], true
 }
@@ -43,6 +54,11 @@ func (v Verdicts) All() iter.Seq2[config.Subject, health.Verdict] {
 	return func(yield func(config.Subject, health.Verdict) bool) {
 		for subject, n := range v.at {
 			if !yield(subject, *v.all[n]) {
+				return
+			}
+		}
+		for subject, verdict := range v.aside {
+			if !yield(subject, verdict) {
 				return
 			}
 		}

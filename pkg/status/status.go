@@ -28,6 +28,8 @@ type Director struct {
 	// Interfaces counts the packets that each VRRP socket received and ignored, by reason.
 	Interfaces []Interface `json:"interfaces,omitempty"`
 	Tracks     []Track     `json:"tracks,omitempty"`
+	// BFDSessions are those with the other directors and with routers.
+	BFDSessions []BFDSession `json:"bfd_sessions,omitempty"`
 }
 
 // Instance is one VRRP instance.
@@ -53,6 +55,9 @@ type Instance struct {
 	Dropped         map[string]uint64 `json:"dropped,omitempty"` // ignored packets of this VRID, by reason
 	// UnicastPeers are the routers to which adverts are sent; absent with multicast.
 	UnicastPeers []UnicastPeer `json:"unicast_peers,omitempty"`
+	// FalseAlarms is how many times in a row this director took over because of BFD although its peer was alive; absent
+	// if it never did.
+	FalseAlarms int `json:"bfd_false_alarms,omitempty"`
 	// AdvertLateness is how late adverts left since the start; absent if none was due yet.
 	AdvertLateness *Lateness `json:"advert_lateness,omitempty"`
 }

@@ -97,10 +97,13 @@ func TestFalseAlarms(t *testing.T) {
 	}
 }
 
-// settled returns a working segment with its MASTER.
+// settled returns a working segment with its MASTER, whose directors answer each other at once.
 func settled(t *rapid.T) (*lan, *node) {
 	l := genLAN(t, rapid.Just(true))
 	l.refuses = func(*node, *node) bool { return false }
+	for _, n := range l.nodes {
+		n.m.p.DownAdverts, n.m.p.HigherPrioNoAdvert, n.m.p.LowerPrioNoAdvert = downAdverts, false, false
+	}
 	l.run(l.now + healed(l, rapid.Just(false), t) + 10*sec)
 	if masters := l.masters(); len(masters) == 1 {
 		l.run(l.now + time.Duration(rapid.IntRange(0, 4000).Draw(t, "later"))*ms)

@@ -15,9 +15,9 @@ var (
 	// ErrInUse means that another program has the port.
 	ErrInUse = errors.New("another BFD daemon of this host has UDP port 3784 (see: ss -lunp sport = 3784): stop it, or remove bfd from the cluster file")
 	// ErrRefused means that no program of the neighbour listens on port 3784.
-	ErrRefused = errors.New("the neighbor answers that nothing listens on its UDP port 3784: start BFD there")
+	ErrRefused = errors.New("the neighbour answers that nothing listens on its UDP port 3784: start BFD there")
 	// ErrUnreachable means that the neighbour does not answer ARP or neighbour discovery.
-	ErrUnreachable = errors.New("the neighbor does not answer ARP: is it up and on this link?")
+	ErrUnreachable = errors.New("the neighbour does not answer ARP: is it up and on this link?")
 	// ErrNoSource means that the local address is not an address of this host, or that the interface is down.
 	ErrNoSource = errors.New("the source is not an address of this host or the interface is down (see: ip addr)")
 	// ErrFiltered means that a packet filter of this host dropped a packet.

@@ -37,12 +37,12 @@ type Sender struct {
 // Dial returns a Sender from one address of this host to a neighbour on the link. The caller must close it.
 //
 // Errors: kernel.ErrNoInterface, kernel.ErrNotPermitted, ErrNoSource, ErrInUse if no source port is free.
-func Dial(on vrrp.Segment, local, neighbor netip.Addr) (*Sender, error) {
-	to := fmt.Sprintf("%s on %s", neighbor, on.Interface)
+func Dial(on vrrp.Segment, local, neighbour netip.Addr) (*Sender, error) {
+	to := fmt.Sprintf("%s on %s", neighbour, on.Interface)
 	var err error
 	for range attempts {
 		var s *Sender
-		if s, err = dial(on, local, neighbor); err == nil {
+		if s, err = dial(on, local, neighbour); err == nil {
 			s.to = to
 			return s, nil
 		}
@@ -53,17 +53,17 @@ func Dial(on vrrp.Segment, local, neighbor netip.Addr) (*Sender, error) {
 	return nil, fmt.Errorf("open a BFD socket to %s: %w", to, translate(err))
 }
 
-func dial(on vrrp.Segment, local, neighbor netip.Addr) (*Sender, error) {
+func dial(on vrrp.Segment, local, neighbour netip.Addr) (*Sender, error) {
 	port := firstPort + rand.N(65536-firstPort)
-	if neighbor.IsLinkLocalUnicast() && on.Family == kernel.IPv6 {
-		local, neighbor = local.WithZone(on.Interface), neighbor.WithZone(on.Interface)
+	if neighbour.IsLinkLocalUnicast() && on.Family == kernel.IPv6 {
+		local, neighbour = local.WithZone(on.Interface), neighbour.WithZone(on.Interface)
 	}
 	d := net.Dialer{
 		LocalAddr: net.UDPAddrFromAddrPort(netip.AddrPortFrom(local, uint16(port))),
 		Timeout:   time.Second, // connect of a UDP socket does not wait for the neighbour
 		Control:   control(func(fd int) error { return prepare(fd, on) }),
 	}
-	conn, err := d.Dial(network(on.Family), netip.AddrPortFrom(neighbor, bfd.Port).String())
+	conn, err := d.Dial(network(on.Family), netip.AddrPortFrom(neighbour, bfd.Port).String())
 	if err != nil {
 		return nil, err
 	}
