@@ -18,7 +18,8 @@ func (i Instance) Family() kernel.Family {
 }
 
 const familyNotes = `The virtual addresses of an instance are of one **address family**, because an advert carries one family only. Addresses of
-both families are two instances, which may have the same ` + "`virtual_router_id`" + `. Adverts of IPv6 have a link-local source, which is
+both families are two instances, which may have the same ` + "`virtual_router_id`" + `, or those of one family are among the
+` + "`excluded_addresses`" + `. Adverts of IPv6 have a link-local source, which is
 not in the file unless the director's ` + "`address`" + ` is that one: see [IPv6](operations.md#ipv6).`
 
 // Advertised returns the virtual addresses in the order of the adverts: the first one of IPv6 must be a link-local
@@ -45,7 +46,7 @@ func (i *instance) checkFamily(o object) {
 	family := i.Family()
 	for n, item := range list.entries() {
 		if p := i.VirtualAddresses[n]; p.IsValid() && kernel.FamilyOf(p.Addr()) != family {
-			item.fail("make two instances, which may have the same virtual_router_id",
+			item.fail("make two instances, which may have the same virtual_router_id, or write it in excluded_addresses",
 				"%s is an address of %s, and the first one is of %s: adverts are of one family", p.Addr(), kernel.FamilyOf(p.Addr()), family)
 		}
 	}
