@@ -47,6 +47,8 @@ var allowed = map[string]struct {
 	"pkg/kernel/listen/listen.go": {
 		[]string{"AF_INET", "AddrFrom4", "IPv4Unspecified", "[4]byte"}, "the kernel's union of both families; one socket may serve both",
 	},
+	"pkg/kernel/routing/handle.go": {[]string{"AF_INET", "IPv4"}, "the kernel's numbers of both families, which have separate tables"},
+
 	"pkg/kernel/neigh/arp.go":      {[]string{"As4"}, "ARP is IPv4's"},
 	"pkg/kernel/neigh/listener.go": {[]string{"AddrFrom4", "As4", "[4]byte"}, "ARP is IPv4's"},
 	"realserver/state.go":          {[]string{"IPv4"}, "refuses VIPs of IPv6: Membership.refusal"},

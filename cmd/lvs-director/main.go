@@ -21,7 +21,7 @@ func main() {
 	p := program()
 	p.Role = role
 	root := daemon.Command(p)
-	root.AddCommand(daemon.Verb("cleanup", "remove what a crashed daemon left behind: VIPs, virtual servers, sysctls", cleanup))
+	root.AddCommand(daemon.Verb("cleanup", "remove what a crashed daemon left behind: VIPs, routes, virtual servers, sysctls", cleanup))
 	os.Exit(daemon.Execute(context.Background(), root))
 }
 
@@ -61,7 +61,7 @@ func newDirector(e daemon.Environment, takeOver bool) (daemon.Service, error) {
 // cleanup is for ExecStopPost= and for administrators. It removes VIPs even if the cluster file cannot be used or no
 // longer names this machine.
 func cleanup(flags *pflag.FlagSet) func(daemon.Environment) error {
-	addresses := flags.Bool("addresses", false, "only the VIPs: the IPVS table stays, for adoption by the next start")
+	addresses := flags.Bool("addresses", false, "only the VIPs, routes and rules: the IPVS table stays, for adoption by the next start")
 	return func(e daemon.Environment) error {
 		lock, err := rolelock.Acquire(role) // whatever its state directory, a running director would lose its VIPs
 		if err != nil {

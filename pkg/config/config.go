@@ -3,6 +3,8 @@ package config
 import (
 	"net/netip"
 	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 // Config is a valid cluster file: all defaults are filled in and all references resolve. It is immutable and is not
@@ -49,6 +51,8 @@ type Instance struct {
 	VirtualAddresses     []netip.Prefix
 	VirtualAddressesAt   Position       `json:"-"`
 	ExcludedAddresses    []netip.Prefix // held like them, but not in the adverts
+	Routes               []kernel.Route // that come and go with them
+	Rules                []kernel.Rule  // likewise
 	Lease                time.Duration  // kernel lifetime of a VIP, whole seconds
 	Announcements        Announcements
 	Tracks               []string // names of Config.Tracks and Config.BFDSessions

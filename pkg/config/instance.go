@@ -53,8 +53,6 @@ func instanceReserved() []later {
 func instanceWords() []word {
 	return append(interopWords(), []word{
 		stateIsElected,
-		needless("is keepalived's word: routes and rules that move with the virtual addresses are not supported yet",
-			"virtual_routes", "virtual_rules"),
 		needless("is keepalived's word: virtual MAC addresses are not supported yet",
 			"use_vmac", "use_vmac_addr", "use_ipvlan", "vmac_xmit_base", "vmac_addr"),
 		needless("is keepalived's word: an instance watches its interface and the checks under tracks",
@@ -173,6 +171,8 @@ func addressFields() []key[instance] {
 			},
 		},
 		excludedField(),
+		routesField(routeSection()),
+		rulesField(ruleSection()),
 		field[instance, time.Duration]{
 			name: "lease", kind: secondsIn(minLease, maxLease), in: func(i *instance) *time.Duration { return &i.Lease },
 			unset:  "see below", // resolveLease

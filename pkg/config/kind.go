@@ -53,7 +53,7 @@ const namePattern = `^[A-Za-z0-9._-]{1,63}$`
 var nodeName = texts("name", Schema{Pattern: namePattern}, value.name)
 
 // wholeNumber is an integer from low to high.
-func wholeNumber[V ~int | ~uint8 | ~uint16](low, high int) kind[V] {
+func wholeNumber[V ~int | ~uint8 | ~uint16 | ~uint32](low, high int) kind[V] {
 	k := scalar(strconv.Itoa(low)+" to "+strconv.Itoa(high), Schema{Type: "integer", Minimum: &low, Maximum: &high},
 		func(v value) V {
 			n, _ := v.whole(low, high)

@@ -57,6 +57,7 @@ func (c *contents) validate(top object) {
 	c.checkPurpose(top)
 	c.checkAddresses()
 	c.checkRouters()
+	c.checkRouting()
 	c.checkTransports()
 	c.checkOwners()
 	c.checkLowest()

@@ -79,7 +79,7 @@ var beyondSchemas = map[string][]string{
 	"that a name or address is there once": {
 		"director-address-twice", "director-address-twice-by-alias", "director-name-twice", "instance-name-twice",
 		"instance-virtual-address-in-two", "instance-virtual-address-twice", "instance-virtual-address-ipv6-twice", "instance-virtual-router-id-twice",
-		"real-server-address-twice", "real-server-name-twice", "service-address-port-twice", "service-name-twice", "track-name-twice",
+		"real-server-address-twice", "real-server-name-twice", "routes-twice", "service-address-port-twice", "service-name-twice", "track-name-twice",
 	},
 	"which keys go together": {
 		"unicast-min-ttl-multicast", "unicast-multicast-group", "unicast-multicast-source", "unicast-source-multicast",

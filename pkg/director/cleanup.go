@@ -21,15 +21,15 @@ func Cleanup(o Options, addressesOnly bool) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, l.kernel.Close(), l.state.Close()) }()
+	defer func() { err = errors.Join(err, l.close()) }()
 	if err := l.state.Held(); err != nil { // locked: a daemon may be running
 		return err
 	}
-	if err := removeVIPs(l, d.claims().Records, d.log); err != nil {
+	if err := errors.Join(removeRouting(l, d.claims().Routing, d.log), removeVIPs(l, d.claims().Records, d.log)); err != nil {
 		return err
 	}
 	if addressesOnly {
-		return l.state.SetAddresses(nil)
+		return errors.Join(l.state.SetAddresses(nil), l.state.SetRouting(nil, nil))
 	}
 	switch err := find(o.Kernel, &config.Config{}); {
 	case err == nil:
@@ -49,11 +49,15 @@ func withdraw(l *loops, ours plan.Claims, log *slog.Logger) error {
 }
 
 func withdrawVIPs(l *loops, ours plan.Claims, log *slog.Logger) error {
-	if err := removeVIPs(l, ours.Records, log); err != nil {
-		return err
+	err := removeRouting(l, ours.Routing, log)
+	if err == nil {
+		l.state.saved(l.state.SetRouting(nil, nil))
+	}
+	if failed := removeVIPs(l, ours.Records, log); failed != nil {
+		return errors.Join(err, failed)
 	}
 	l.state.saved(l.state.SetAddresses(nil))
-	return nil
+	return err
 }
 
 // removeVIPs removes the VIPs of the state file, and others of ours, that are present. Before the first advert these are

@@ -73,7 +73,9 @@ type loops struct {
 	group     *task.Group // all loops except the elections, which end first
 	state     *stateFile
 	kernel    Addresses // the director's own handle
+	routing   Routing   // likewise
 	addresses *reconcile.Addresses
+	routes    *reconcile.Routes
 	watcher   *watcher
 	sysctls   *reconcile.Sysctls
 	checker   *checker.Checker
@@ -112,10 +114,11 @@ func (d *Director) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, l.kernel.Close(), l.state.Close()) }()
+	defer func() { err = errors.Join(err, l.close()) }()
 	if err := d.alone(l); err != nil {
 		return err
 	}
+	d.removeOldRouting(l)
 	if err := removeVIPs(l, nil, d.log); err != nil { // left by an earlier run
 		return err
 	}
@@ -148,6 +151,11 @@ func (d *Director) Run(ctx context.Context) (err error) {
 	return d.serve(ctx, l, heart)
 }
 
+// close closes what open has opened.
+func (l *loops) close() error {
+	return errors.Join(l.kernel.Close(), l.routing.Close(), l.state.Close())
+}
+
 // claims returns the claims of the cluster file in use.
 func (d *Director) claims() plan.Claims {
 	cfg := d.plan.Load().Config
@@ -167,7 +175,11 @@ func (d *Director) open() (*loops, error) {
 	if err != nil {
 		return nil, errors.Join(err, state.Close())
 	}
-	l := &loops{group: task.NewGroup(&d.heartbeats), state: state, kernel: own, verdicts: make(chan struct{}, 1)}
+	routing, err := d.o.Kernel.Routing()
+	if err != nil {
+		return nil, errors.Join(err, own.Close(), state.Close())
+	}
+	l := &loops{group: task.NewGroup(&d.heartbeats), state: state, kernel: own, routing: routing, verdicts: make(chan struct{}, 1)}
 	l.sysctls = newSysctls(d.o.Kernel.Sysctls(), state, d.log)
 	l.table = &table{kernel: d.o.Kernel, state: state, log: d.log, group: l.group}
 	l.sockets = &sockets{group: l.group, open: d.o.Kernel.Socket, log: d.log, all: map[vrrp.Segment]socket{}}
@@ -235,11 +247,18 @@ func (d *Director) startAddresses(l *loops) error {
 	if err != nil {
 		return err
 	}
+	routing, err := d.o.Kernel.Routing()
+	if err != nil {
+		return errors.Join(err, own.Close())
+	}
 	announcer := d.o.Kernel.Announcer()
 	// A lost lease is reported directly to the election, bypassing the director's own goroutine.
 	lost := func(id config.InstanceID, reason string) { l.instances.tell(id, vrrp.Lost{Reason: reason}) }
 	l.addresses = reconcile.NewAddresses(own, announcer, lost, d.log)
 	l.instances.holder = l.addresses
+	l.routes = reconcile.NewRoutes(routing, d.log)
+	l.addresses.Tell(l.routes.Held)
+	l.group.Start(closing{l.routes, func() { _ = routing.Close() }})
 	l.group.Start(closing{l.addresses, func() { _, _ = own.Close(), announcer.Close() }})
 	return nil
 }

@@ -60,6 +60,7 @@ type fakeKernel struct {
 
 	bfd fakeBFD
 
+	fib        fib
 	advertised map[string][]uint8 // virtual routers of other programs, by interface
 }
 

@@ -21,6 +21,8 @@ import (
 type Kernel interface {
 	// Addresses opens a handle to interfaces and addresses that does not block on other handles.
 	Addresses() (Addresses, error)
+	// Routing opens a handle to the routes and rules with our protocol number.
+	Routing() (Routing, error)
 	// Announcer returns a sender of announcements.
 	Announcer() Announcer
 	// Socket opens a VRRP socket on a segment.
@@ -59,6 +61,12 @@ type Addresses interface {
 	Links() ([]kernel.Link, error)
 	// List lists the addresses of an interface, or of all interfaces if iface is "".
 	List(iface string) ([]kernel.Address, error)
+	Close() error
+}
+
+// Routing are the routes and rules of this program on this host. It is not safe for concurrent use.
+type Routing interface {
+	reconcile.RouteKernel
 	Close() error
 }
 

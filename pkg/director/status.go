@@ -39,6 +39,7 @@ type snapshots struct {
 	sysctls   string
 	answers   []problem.Finding
 	vips      []reconcile.Trouble
+	routing   []reconcile.RoutingTrouble
 }
 
 // Status returns the status document. It may be called from any goroutine at any time and does not wait for the loops.
@@ -98,6 +99,7 @@ func (d *Director) snapshots(much depth) snapshots {
 	s.stall, s.unsaved, s.sysctls = l.stalls.Snapshot(), l.state.Problem(), l.sysctls.Problem()
 	s.answers = l.answers.Findings()
 	s.vips, s.unseen = l.addresses.Troubles(), l.watcher.Problem()
+	s.routing = l.routes.Troubles()
 	select {
 	case <-l.checker.Ready():
 		s.checked = true
@@ -193,6 +195,12 @@ func instanceStatus(cfg config.Instance, a election.Snapshot) status.Instance {
 	}
 	for _, p := range cfg.VirtualAddresses {
 		s.VirtualAddresses = append(s.VirtualAddresses, p.String())
+	}
+	for _, r := range cfg.Routes {
+		s.Routes = append(s.Routes, r.String())
+	}
+	for _, r := range cfg.Rules {
+		s.Rules = append(s.Rules, r.String())
 	}
 	for _, p := range cfg.ExcludedAddresses {
 		s.ExcludedAddresses = append(s.ExcludedAddresses, p.String())

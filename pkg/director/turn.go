@@ -1,6 +1,7 @@
 package director
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"time"
@@ -113,7 +114,7 @@ func (d *Director) goTo(l *loops, from plan.Plan, to *plan.Plan) error {
 func (d *Director) execute(l *loops, step plan.Step, p *plan.Plan) error {
 	switch step.Do {
 	case plan.Record:
-		l.state.saved(l.state.RecordAddress(p.Records...))
+		l.state.saved(errors.Join(l.state.RecordAddress(p.Records...), l.state.RecordRouting(p.Routing.Routes, p.Routing.Rules)))
 	case plan.OpenSocket:
 		return l.sockets.add(step.Link)
 	case plan.SetSysctls:
@@ -130,6 +131,7 @@ func (d *Director) execute(l *loops, step plan.Step, p *plan.Plan) error {
 		l.sessions.set(p.Sessions)
 	case plan.SetVIPs:
 		l.addresses.Set(step.VIPs)
+		l.routes.Set(step.VIPs)
 		l.watcher.Set(step.VIPs)
 	case plan.Announce:
 		d.announce(l, step, p)

@@ -14,6 +14,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
 	"github.com/lvs-director/lvs-director/pkg/kernel/ipvs"
 	"github.com/lvs-director/lvs-director/pkg/kernel/route"
+	"github.com/lvs-director/lvs-director/pkg/kernel/routing"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
 	"github.com/lvs-director/lvs-director/pkg/kernel/vrrpsock"
 	"github.com/lvs-director/lvs-director/pkg/liveness"
@@ -30,6 +31,15 @@ type Host struct{}
 func (Host) Addresses() (director.Addresses, error) {
 	h, err := addr.Open()
 	if err != nil { // return a nil interface, not an interface with a nil *Handle; likewise below
+		return nil, err
+	}
+	return h, nil
+}
+
+// Routing implements director.Kernel.
+func (Host) Routing() (director.Routing, error) {
+	h, err := routing.Open()
+	if err != nil {
 		return nil, err
 	}
 	return h, nil

@@ -50,12 +50,14 @@ func records(cfg *config.Config) []kernel.IfAddr {
 // Claims are the kernel objects that belong to a director according to its file, independent of the state of the host.
 type Claims struct {
 	Records []kernel.IfAddr // VIPs
+	Routing Routing
 	Table   Table
 }
 
 // ClaimsOf returns the claims of a file for a node.
 func ClaimsOf(cfg *config.Config, node string) Claims {
-	return Claims{Records: records(cfg.ForNode(node)), Table: TableOf(cfg, Verdicts{})}
+	own := cfg.ForNode(node)
+	return Claims{Records: records(own), Routing: routingOf(own), Table: TableOf(cfg, Verdicts{})}
 }
 
 // missing returns the VIPs that are not among the addresses of this host.

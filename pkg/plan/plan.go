@@ -47,6 +47,7 @@ type Plan struct {
 	Table     Table
 	Sysctls   map[string]string
 	Records   []kernel.IfAddr // the addresses that this daemon may add, for the state file
+	Routing   Routing         // the routes and rules that it may add, likewise
 	// Missing are VIPs that are not among the addresses; Misplaced those that come before the interface's own address.
 	Missing, Misplaced []kernel.IfAddr
 	// AddressMissing: no interface has the address that the file gives this director.
@@ -61,7 +62,9 @@ type VIPs struct {
 	Name      string // of the instance, for display
 	Interface string
 	Addresses []netip.Prefix
-	Lease     time.Duration // kernel lifetime, whole seconds
+	Lease     time.Duration  // kernel lifetime, whole seconds
+	Routes    []kernel.Route // added after the addresses
+	Rules     []kernel.Rule  // added after the routes
 
 	Announcements config.Announcements
 }
@@ -109,7 +112,7 @@ func (i Instance) LinkFault() bool {
 // VIPs returns the addresses that the address loop keeps while the instance is MASTER.
 func (i Instance) VIPs() VIPs {
 	return VIPs{
-		Instance: i.ID, Name: i.Config.Name, Interface: i.Config.Interface, Addresses: i.Config.Held(), Lease: i.Config.Lease,
+		Instance: i.ID, Name: i.Config.Name, Interface: i.Config.Interface, Addresses: i.Config.Held(), Routes: i.Config.Routes, Rules: i.Config.Rules, Lease: i.Config.Lease,
 		Announcements: i.Config.Announcements,
 	}
 }
@@ -144,6 +147,7 @@ func Of(in Inputs) Plan {
 	for _, cfg := range in.files() {
 		maps.Copy(p.Sysctls, sysctls(cfg))
 		p.Records = append(p.Records, records(cfg)...)
+		p.Routing = p.Routing.with(routingOf(cfg))
 	}
 	if in.Looked {
 		p.Missing, p.Misplaced = missing(p.VIPs(), in.Addresses), misplaced(in.Addresses, vip)

@@ -25,7 +25,7 @@ type Do string
 
 // Acquiring steps: they can fail and are then undone.
 const (
-	Record     Do = "record the VIPs" // before any is added, in addition to those already recorded
+	Record     Do = "record the VIPs" // and routes, before any is added, in addition to those already recorded
 	OpenSocket Do = "open the socket of"
 	SetSysctls Do = "set the sysctls"
 	OpenTable  Do = "open the table"
@@ -79,7 +79,7 @@ func Transition(from, to Plan) []Step {
 
 func acquire(from, to Plan) []Step {
 	var steps []Step
-	if len(without(to.Records, from.Records)) > 0 {
+	if len(without(to.Records, from.Records)) > 0 || !from.Routing.covers(to.Routing) {
 		steps = append(steps, Step{Do: Record})
 	}
 	for _, l := range to.Links {
@@ -214,7 +214,8 @@ func (i Instance) equal(b Instance) bool {
 
 func sameVIPs(a, b VIPs) bool {
 	return a.Instance == b.Instance && a.Name == b.Name && a.Interface == b.Interface && a.Lease == b.Lease && a.Announcements == b.Announcements &&
-		slices.Equal(a.Addresses, b.Addresses)
+		slices.Equal(a.Addresses, b.Addresses) &&
+		slices.Equal(a.Routes, b.Routes) && slices.Equal(a.Rules, b.Rules)
 }
 
 func without(list, gone []kernel.IfAddr) []kernel.IfAddr {

@@ -29,6 +29,7 @@ const (
 	VIPsNotAnnounced       Code = "vips_not_announced"
 	VIPMisplaced           Code = "vip_misplaced"
 	VIPContested           Code = "vip_contested"
+	RoutingWrong           Code = "routing_wrong"
 	AdvertsLate            Code = "adverts_late"
 	AdvertsNotSent         Code = "adverts_not_sent"
 	OwnPackets             Code = "own_packets"
@@ -165,6 +166,11 @@ func addressCodes() []Declaration {
 			Code: VIPContested, Severity: Warning, Role: Director, Subject: "instance",
 			Means:  "another process keeps deleting its VIPs; they are restored each time, and connections through them may stall",
 			Remedy: "find that process: a network manager, a DHCP client, another VRRP daemon",
+		},
+		{
+			Code: RoutingWrong, Severity: Critical, Role: Director, Subject: "instance",
+			Means:  "a route or rule of the MASTER is not in the kernel, or one of a former MASTER still is: clients in other networks may get no answers; retried every second",
+			Remedy: "act on the reason. Added by another program: remove that one (ip route show table all, ip rule), or write another metric, table or priority in the cluster file. The interface or the router cannot be reached: restore it",
 		},
 	}
 }

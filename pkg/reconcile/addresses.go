@@ -40,6 +40,7 @@ type Addresses struct {
 	kernel    AddressKernel
 	announcer Announcer
 	lost      func(instance config.InstanceID, reason string)
+	follower  func(instance config.InstanceID, held bool)
 	log       *slog.Logger
 	epoch     time.Time
 	dirty     chan struct{}
@@ -98,6 +99,16 @@ func NewAddresses(addresses AddressKernel, announcer Announcer, lost func(instan
 		dirty: make(chan struct{}, 1), desired: map[config.InstanceID]*desired{}, held: map[config.InstanceID]*held{},
 		leases: map[config.InstanceID]expiry{}, leaseChanged: make(chan struct{}, 1), leftovers: map[kernel.IfAddr]*leftover{}, removed: map[kernel.IfAddr]time.Duration{},
 		failures: map[config.InstanceID]failure{}, sentOn: map[string]time.Duration{},
+	}
+}
+
+// Tell sets what is called when all VIPs of an instance were added, and before they are removed. It must not block. Call
+// Tell before Run.
+func (a *Addresses) Tell(follower func(instance config.InstanceID, held bool)) { a.follower = follower }
+
+func (a *Addresses) tell(instance config.InstanceID, held bool) {
+	if a.follower != nil {
+		a.follower(instance, held)
 	}
 }
 
@@ -348,6 +359,7 @@ func (a *Addresses) put(name config.InstanceID, h *held) {
 	case !h.timer.added:
 		a.log.Info("VIPs are up", "instance", h.vips.Label(), "interface", h.vips.Interface, "lease", h.vips.Lease.String(),
 			"took", (a.now() - h.timer.since).String())
+		a.tell(name, true)
 	case h.foreign:
 		a.repaired(name, h)
 		h.schedule.announceAgain(begun)
@@ -387,6 +399,7 @@ func (a *Addresses) drop(name config.InstanceID, why string) {
 		why = "their lease lapsed"
 	}
 	a.setLease(name, nil)
+	a.tell(name, false)
 	failed, moved := false, 0
 	for _, p := range h.vips.Addresses {
 		if a.moves(h.vips, p) {

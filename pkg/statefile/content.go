@@ -40,6 +40,9 @@ type content struct {
 	Addresses addresses `json:"addresses,omitempty"`
 	Services  services  `json:"services,omitempty"`
 	Sysctls   []Sysctl  `json:"sysctls,omitempty"`
+
+	Routes lenient[kernel.Route] `json:"routes,omitempty"`
+	Rules  lenient[kernel.Rule]  `json:"rules,omitempty"`
 }
 
 // origin identifies what a content refers to: one network namespace in one boot.
@@ -89,7 +92,8 @@ func (b *content) add(other content) bool {
 	addressesNew := replace(&b.Addresses, slices.Concat(b.Addresses, other.Addresses), compareAddresses)
 	services := replace(&b.Services, slices.Concat(b.Services, other.Services), lvs.Key.Compare)
 	sysctls := replace(&b.Sysctls, merged(b.Sysctls, other.Sysctls), compareSysctls)
-	return addressesNew || services || sysctls
+	routing := b.addRouting(other.Routes, other.Rules)
+	return addressesNew || services || sysctls || routing
 }
 
 // save replaces the file atomically: a reader sees the old content or the new one, also after a power loss.

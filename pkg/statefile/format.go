@@ -40,6 +40,7 @@ func decode(data []byte) (content, error) {
 	replace(&b.Addresses, b.Addresses, compareAddresses)
 	replace(&b.Services, b.Services, lvs.Key.Compare)
 	replace(&b.Sysctls, merged(nil, b.Sysctls), compareSysctls)
+	b.addRouting(nil, nil)
 	return b, nil
 }
 

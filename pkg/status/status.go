@@ -46,6 +46,9 @@ type Instance struct {
 	VirtualAddresses  []string `json:"virtual_addresses"`
 	// ExcludedAddresses are held like VirtualAddresses, but are not in the adverts.
 	ExcludedAddresses []string `json:"excluded_addresses,omitempty"`
+	// Routes and Rules are those that come and go with the VIPs, in the words of ip-route(8) and ip-rule(8).
+	Routes []string `json:"routes,omitempty"`
+	Rules  []string `json:"rules,omitempty"`
 	// Master is the address of the director that holds the VIPs, and its priority; absent if this director or none
 	// holds them.
 	Master          string            `json:"master,omitempty"`
