@@ -21,6 +21,7 @@ import (
 // Proves docs/operations.md: "The same holds for the packets of clients, which pass through the chain INPUT of the director
 // before IPVS takes them, and through that of the real server."
 // Proves docs/quickstart.md: "it calls all packets of a client after the first one invalid if `net.ipv4.vs.conntrack` is 1"
+// Proves docs/operations.md: "and if a setting of the kernel keeps clients from a VIP (`vip_not_reached`)"
 // Proves docs/agent.md: "A container whose port docker publishes counts, with `docker-proxy` or without"
 func TestPacketFilterStopsClients(t *testing.T) {
 	lab.Need(t, lab.IPVS)
@@ -30,6 +31,7 @@ func TestPacketFilterStopsClients(t *testing.T) {
 	c.startAll()
 	c.checksAreReset(t)
 	c.directorDrops(t)
+	c.elsewhere(t)
 	c.realServerDrops(t)
 	c.published(t, two)
 }
@@ -127,6 +129,50 @@ func (c *cluster) directorDrops(t *testing.T) {
 	c.master.remedy(problem.ClientsBlocked)
 	c.master.checks(0, "OK")
 	c.answers(t, "mysql1", "mysql2")
+	c.master.Run("iptables", "-P", "INPUT", "ACCEPT")
+	c.master.Run("iptables", "-F", "INPUT")
+}
+
+// elsewhere: packets of clients that the director or a real server does not get, or that do not get on.
+func (c *cluster) elsewhere(t *testing.T) {
+	t.Helper()
+	for _, way := range []struct {
+		on            *node
+		breaks, mends string
+		want          string   // of the status
+		left          []string // the servers that still answer
+	}{
+		{c.master, "iptables -t nat -A PREROUTING -d 10.77.0.100 -p tcp --dport 3306 -j DNAT --to-destination 10.77.0.99", "iptables -t nat -F PREROUTING", "sends the packets of clients elsewhere before IPVS sees them", nil},
+		{c.master, "iptables -A OUTPUT -d 10.77.0.100 -m conntrack --ctstate UNTRACKED -j DROP", "iptables -F OUTPUT", "on their way to mysql1", nil},
+		{c.master, "iptables -A INPUT -p tcp ! --syn -m conntrack --ctstate NEW -j DROP", "iptables -F INPUT", "the packet filter of this host drops the packets of clients", nil},
+		{c.master, "sysctl -w net.ipv4.conf.eth0.arp_ignore=8", "sysctl -w net.ipv4.conf.eth0.arp_ignore=0", "answers no ARP request for its VIPs", nil},
+		{c.master, "ip route del table local local 10.77.0.100 dev eth0", "ip route add table local local 10.77.0.100 dev eth0", "does not deliver its packets", nil},
+		{c.mysql1, "ip route del table local local 10.77.0.100 dev lo", "ip route add table local local 10.77.0.100 dev lo", "packets to 10.77.0.100 are not delivered here", []string{"mysql2"}},
+	} {
+		way.on.Run(strings.Fields(way.breaks)...)
+		way.on.checks(2, way.want)
+		c.client.Run("ip", "neigh", "flush", "all")
+		m := measure.Start(c.client, vipPort, measure.Options{})
+		time.Sleep(300 * time.Millisecond)
+		if r := m.Stop(); r.Failed() == 0 || len(r.AnsweredBy()) != len(way.left) {
+			t.Errorf("%s: answers of %v are wanted: %s", way.breaks, way.left, r)
+		}
+		way.on.Run(strings.Fields(way.mends)...)
+		way.on.checks(0, "OK")
+	}
+	c.master.Sysctl("net.ipv4.vs.drop_packet", "3")
+	c.master.checks(2, "net.ipv4.vs.drop_packet is 3")
+	c.master.Sysctl("net.ipv4.vs.drop_packet", "0")
+	c.master.checks(0, "OK")
+	lab.Eventually(t, soon, func() error { // the kernel looks at it once a second
+		m := measure.Start(c.client, vipPort, measure.Options{})
+		m.WaitAnswered("", soon)
+		time.Sleep(300 * time.Millisecond)
+		if r := m.Stop(); r.Failed() > 0 {
+			return fmt.Errorf("after drop_packet: %s", r)
+		}
+		return nil
+	})
 }
 
 // realServerDrops: a real server that accepts the checks, which use its own address, and no clients.

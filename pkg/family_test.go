@@ -36,6 +36,7 @@ var allowed = map[string]struct {
 
 	"pkg/config/family.go":      {[]string{"IPv4"}, "the family of an instance none of whose addresses could be read"},
 	"pkg/config/persistence.go": {[]string{"IPv4"}, "knows a dotted netmask, to say what to write instead"},
+	"pkg/director/clients.go":   {[]string{"IPv4"}, "arp_ignore is IPv4's"},
 	"pkg/plan/address.go":       {[]string{"IPv4"}, "the order of addresses chooses the source in IPv4 only"},
 	"pkg/plan/link.go":          {[]string{"IPv4"}, "adverts come from a link-local address in IPv6 only (RFC 9568)"},
 

@@ -56,6 +56,8 @@ type Effects struct {
 	Gateway func(source netip.Addr) (netip.Addr, error)
 	// Listeners returns the listening TCP sockets; see package listen. Optional.
 	Listeners func() ([]netip.AddrPort, error)
+	// Local reports whether packets to an address are delivered on this node. Optional.
+	Local func(netip.Addr) (bool, error)
 	// Firewall reads the packet filter rules of a family; see package firewall. Optional.
 	Firewall  func(context.Context, kernel.Family) (firewall.Rules, error)
 	StateFile *statefile.File

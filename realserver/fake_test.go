@@ -33,6 +33,7 @@ type fakeKernel struct {
 	gateway   netip.Addr
 	listening []netip.AddrPort
 	rules     firewall.Rules
+	diverted  bool // packets to VIPs are not delivered here
 	done      []string
 	events    func(addr.Event)
 
@@ -265,6 +266,11 @@ func (m *machine) start(cfg *config.Config) {
 				m.mu.Lock()
 				defer m.mu.Unlock()
 				return m.listening, m.fail["listeners"]
+			},
+			Local: func(a netip.Addr) (bool, error) {
+				m.mu.Lock()
+				defer m.mu.Unlock()
+				return !m.diverted, m.fail["local"]
 			},
 			Firewall: func(context.Context, kernel.Family) (firewall.Rules, error) {
 				m.mu.Lock()

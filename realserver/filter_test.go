@@ -42,8 +42,18 @@ func (m *machine) filtersBy(saved string) {
 	m.rules = rules
 }
 
+func (m *machine) divert(diverted bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.diverted = diverted
+}
+
 func filterCases() []codesCase {
 	return []codesCase{
+		{Case: problemtest.Case[*machine]{
+			Code: problem.NotServing, Subject: "dr", Fault: "packets are not delivered",
+			Break: func(m *machine) { m.divert(true) }, Mend: func(m *machine) { m.divert(false) },
+		}},
 		{Case: problemtest.Case[*machine]{
 			Code: problem.ServiceBlocked, Subject: "dr",
 			Break: func(m *machine) { m.filtersBy(inputs("-p tcp -m tcp --dport 22 -j ACCEPT")) },

@@ -21,7 +21,10 @@ type listeners struct {
 	// missed counts, by destination, the looks in a row that found nothing listening: a service that is restarted, or a
 	// list that changes while the kernel writes it, is no problem yet.
 	missed map[netip.AddrPort]int
-	logged bool // the last look failed, which was logged
+	// diverted are the VIPs whose packets the kernel does not deliver here: a policy rule diverts them, or their route in the
+	// table local is gone, for which there are no events either.
+	diverted map[netip.Addr]bool
+	logged   bool // the last look failed, which was logged
 }
 
 // missesAllowed is the number of looks in a row without a listening socket that are not reported.
@@ -34,6 +37,7 @@ func (a *Agent) lookForListeners(want State) {
 		return
 	}
 	l.looked = time.Now()
+	l.diverted = a.divertedVIPs(want)
 	all, err := a.e.Listeners()
 	if l.known = err == nil; !l.known {
 		if !l.logged {
@@ -50,6 +54,20 @@ func (a *Agent) lookForListeners(want State) {
 		}
 	}
 	l.missed = missed
+}
+
+// divertedVIPs returns the VIPs whose packets are not delivered here; unknown is not diverted.
+func (a *Agent) divertedVIPs(want State) map[netip.Addr]bool {
+	all := map[netip.Addr]bool{}
+	for _, m := range want.Memberships {
+		if _, needsVIP := m.vipAddress(); !needsVIP || a.e.Local == nil {
+			continue
+		}
+		if local, err := a.e.Local(m.VIP.Addr()); err == nil && !local {
+			all[m.VIP.Addr()] = true
+		}
+	}
+	return all
 }
 
 // destination is the address and port that the packets of clients have when they arrive at the service.

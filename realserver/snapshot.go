@@ -85,7 +85,9 @@ func (a *Agent) membership(m Membership, want State, have Found) status.Membersh
 	switch {
 	case reason != "":
 	case needsVIP:
-		reason = unfit(vip, want, have)
+		if reason = unfit(vip, want, have); reason == "" && a.listening.diverted[m.VIP.Addr()] {
+			reason = fmt.Sprintf("packets to %s are not delivered here: a policy rule diverts them, or its route in the table local is gone: see ip rule, ip route get %s", m.VIP.Addr(), m.VIP.Addr())
+		}
 		s.Reason = fmt.Sprintf("up: %s is on %s and stays out of ARP", m.VIP.Addr(), vip.Interface)
 	default:
 		reason = a.wayBack(m)

@@ -89,7 +89,7 @@ func withEffects(stateDir string, f func(realserver.Effects) error) (err error) 
 	}
 	defer func() { err = errors.Join(err, handle.Close()) }()
 	return f(realserver.Effects{
-		Addresses: handle, Sysctls: sysctl.Proc(), Watch: addr.Watch, Gateway: route.Gateway,
+		Addresses: handle, Sysctls: sysctl.Proc(), Watch: addr.Watch, Gateway: route.Gateway, Local: route.Local,
 		Listeners: listen.TCP, Firewall: firewall.Read, StateFile: l,
 	})
 }

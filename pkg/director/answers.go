@@ -135,22 +135,7 @@ func (m *answerMonitor) look(ctx context.Context) []problem.Finding {
 		return nil
 	}
 	addresses := m.sight().addresses
-	return slices.Concat(m.answered(p), m.clients(ctx, p, addresses), m.answers(ctx, answersOf(p, addresses)))
-}
-
-// answered returns the VIPs for which this host answers ARP although they are on an interface that does not.
-func (m *answerMonitor) answered(p plan.Plan) []problem.Finding {
-	sysctls, seen := m.kernel.Sysctls(), m.sight()
-	found := plan.Answered(p.Config, seen.links, seen.addresses, func(iface string) string {
-		value, _ := sysctls.Get(plan.ConfKey(iface, "arp_ignore")) // "" if it cannot be read
-		return value
-	})
-	var all []problem.Finding
-	for at, by := range found {
-		all = append(all, answeredVIP(at, by))
-	}
-	slices.SortFunc(all, func(a, b problem.Finding) int { return strings.Compare(a.Subject, b.Subject) })
-	return all
+	return slices.Concat(m.answered(p), m.reached(ctx, p), m.clients(ctx, p, addresses), m.answers(ctx, answersOf(p, addresses)))
 }
 
 // rules reads the rules of a family.
@@ -158,43 +143,6 @@ func (m *answerMonitor) rules(ctx context.Context, family kernel.Family) (firewa
 	ctx, cancel := context.WithTimeout(ctx, filterWithin)
 	defer cancel()
 	return m.filter.rules(ctx, family)
-}
-
-// clients returns the virtual servers whose clients the packet filter stops.
-func (m *answerMonitor) clients(ctx context.Context, p plan.Plan, addresses []kernel.Address) []problem.Finding {
-	var all []problem.Finding
-	for n, v := range p.Config.VirtualServers {
-		if n%giveWayEvery == giveWayEvery-1 {
-			runtime.Gosched()
-		}
-		rules, err := m.rules(ctx, kernel.FamilyOf(v.Address))
-		if err != nil {
-			continue
-		}
-		packet := firewall.Packet{
-			Way: firewall.Incoming, In: outside(p, v.Address, addresses), To: netip.AddrPortFrom(v.Address, v.Port), Protocol: v.Protocol,
-			OneWay: v.Protocol == "tcp" && m.oneWay(v.Forward),
-		}
-		if verdict := rules.Judge(packet); verdict.Outcome == firewall.Blocked {
-			all = append(all, problem.Finding{
-				Code: problem.ClientsBlocked, Subject: v.Name, Remedy: rules.Remedy(packet, verdict),
-				Text: fmt.Sprintf("%s: the packet filter of this host drops the packets of clients: %s", v.Name, verdict.Why),
-			})
-		}
-	}
-	return all
-}
-
-// oneWay reports whether connection tracking calls the packets of clients after the first one invalid. It does not see
-// the answers, unless they are those of forward: nat and IPVS tells it about its connections. Otherwise it takes up
-// connections in the middle by default.
-func (m *answerMonitor) oneWay(forward config.Forward) bool {
-	sysctls := m.kernel.Sysctls()
-	if told, err := sysctls.Get("net.ipv4.vs.conntrack"); err == nil && told == "1" {
-		return forward != config.NAT
-	}
-	loose, err := sysctls.Get("net.netfilter.nf_conntrack_tcp_loose")
-	return err == nil && loose == "0"
 }
 
 // answers returns the problems of the answers of real servers.

@@ -26,7 +26,12 @@ func (k *fakeKernel) filterChain(chain, policy string, rules ...string) {
 	for _, r := range rules {
 		text += "-A " + chain + " " + r + "\n"
 	}
-	parsed, err := firewall.ParseSave("iptables", text+"COMMIT\n")
+	k.save(text + "COMMIT\n")
+}
+
+// save sets all rules.
+func (k *fakeKernel) save(text string) {
+	parsed, err := firewall.ParseSave("iptables", text)
 	if err != nil {
 		panic(err)
 	}
@@ -39,6 +44,12 @@ func (k *fakeKernel) set(key, value string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.sysctls[key] = value
+}
+
+func (k *fakeKernel) divert(diverted bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.diverted = diverted
 }
 
 func (k *fakeKernel) leaveBy(iface string) {
@@ -65,6 +76,18 @@ func answersCases() []codesCase {
 			Mend: func(n *node) {
 				n.filterChain("INPUT", "DROP", "-d 10.77.0.100/32 -p tcp -m tcp --dport 3306 -j ACCEPT")
 			},
+		}},
+		{Case: problemtest.Case[*node]{
+			Code: problem.ClientsBlocked, Subject: "mysql", Fault: "drop_packet",
+			Break: func(n *node) { n.set("net/ipv4/vs/drop_packet", "3") }, Mend: func(n *node) { n.set("net/ipv4/vs/drop_packet", "1") },
+		}},
+		{Case: problemtest.Case[*node]{
+			Code: problem.VIPNotReached, Subject: "a", Fault: "arp_ignore",
+			Break: func(n *node) { n.set("net/ipv4/conf/eth0/arp_ignore", "8") }, Mend: func(n *node) { n.set("net/ipv4/conf/eth0/arp_ignore", "1") },
+		}},
+		{On: "MASTER", Case: problemtest.Case[*node]{
+			Code: problem.VIPNotReached, Subject: "a", Fault: "not delivered",
+			Break: func(n *node) { n.divert(true) }, Mend: func(n *node) { n.divert(false) },
 		}},
 		nat(problem.AnswersBlocked, "policy DROP", func(n *node) { n.filterForward("DROP") }, func(n *node) {
 			n.filterForward("DROP", "-s 10.78.0.11/32 -p tcp -m tcp --sport 3306 -j ACCEPT", "-s 10.78.0.12/32 -p tcp -m tcp --sport 3306 -j ACCEPT")
@@ -158,6 +181,28 @@ func TestAnswers(t *testing.T) {
 			},
 			"mysql: the packet filter of this host drops the packets of clients: iptables, table filter, chain INPUT: -A INPUT -m conntrack --ctstate INVALID -j DROP" +
 				" | iptables -I INPUT -d 10.77.0.100 -p tcp --dport 3306 -j ACCEPT (and in the file of these rules)",
+		},
+		"on the way to the servers": {
+			natFile, func(m *machine) {
+				m.filterChain("OUTPUT", "ACCEPT", "-d 10.78.0.12/32 -p tcp -m tcp --dport 3306 -j DROP")
+			},
+			"mysql: the packet filter of this host drops the packets of clients on their way to mysql2: iptables, table filter, chain OUTPUT: -A OUTPUT -d 10.78.0.12/32 -p tcp -m tcp --dport 3306 -j DROP" +
+				" | iptables -I OUTPUT -d 10.78.0.12 -p tcp --dport 3306 -j ACCEPT (and in the file of these rules)",
+		},
+		"on the way, untracked": {
+			strings.ReplaceAll(natFile, "forward: nat", "forward: dr"), func(m *machine) {
+				m.filterChain("OUTPUT", "DROP", "-m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT")
+			},
+			"mysql: the packet filter of this host drops the packets of clients on their way to mysql1: iptables, table filter, chain OUTPUT: policy DROP" +
+				" | iptables -I OUTPUT -d 10.77.0.100 -p tcp --dport 3306 -j ACCEPT (and in the file of these rules)",
+		},
+		"sent elsewhere": {
+			natFile, func(m *machine) {
+				m.save("*nat\n:PREROUTING ACCEPT [0:0]\n:DOCKER - [0:0]\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n" +
+					"-A DOCKER ! -i docker0 -p tcp -m tcp --dport 3306 -j DNAT --to-destination 172.17.0.2:3306\nCOMMIT\n")
+			},
+			"mysql: a rule of this host sends the packets of clients elsewhere before IPVS sees them: iptables, table nat, chain DOCKER: -A DOCKER ! -i docker0 -p tcp -m tcp --dport 3306 -j DNAT --to-destination 172.17.0.2:3306" +
+				" | exempt the VIP 10.77.0.100 from this rule, or delete it",
 		},
 		"some clients": {natFile, func(m *machine) {
 			m.filterChain("INPUT", "DROP", "-s 10.77.0.0/24 -i eth0 -p tcp -m tcp --dport 3306 -j ACCEPT")

@@ -33,6 +33,7 @@ import (
 // fakeKernel simulates a host and records the changes made to it, in the syntax of the standard tools.
 type fakeKernel struct {
 	mu         sync.Mutex
+	diverted   bool // packets to VIPs are not delivered here
 	links      []kernel.Link
 	addresses  []kernel.Address
 	sysctls    map[string]string
@@ -338,6 +339,12 @@ func (k *fakeKernel) Firewall(_ context.Context, family kernel.Family) (firewall
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.rules, k.fail["firewall"]
+}
+
+func (k *fakeKernel) Local(netip.Addr) (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return !k.diverted, k.fail["local"]
 }
 
 func (k *fakeKernel) RouteInterface(to netip.Addr) (string, error) {

@@ -127,6 +127,9 @@ func (Host) Firewall(ctx context.Context, family kernel.Family) (firewall.Rules,
 	return firewall.Read(ctx, family)
 }
 
+// Local implements director.Kernel.
+func (Host) Local(a netip.Addr) (bool, error) { return route.Local(a) }
+
 // RouteInterface implements director.Kernel.
 func (Host) RouteInterface(to netip.Addr) (string, error) { return route.Interface(to) }
 

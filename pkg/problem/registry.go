@@ -8,6 +8,7 @@ const (
 	VirtualServerDown      Code = "virtual_server_down"
 	VirtualServerDegraded  Code = "virtual_server_degraded"
 	ClientsBlocked         Code = "clients_blocked"
+	VIPNotReached          Code = "vip_not_reached"
 	AnswersBlocked         Code = "answers_blocked"
 	AnswersUnclear         Code = "answers_unclear"
 	DirectorIsRealServer   Code = "director_is_real_server"
@@ -114,8 +115,13 @@ func serviceCodes() []Declaration {
 		},
 		{
 			Code: ClientsBlocked, Severity: Critical, Role: Director, Subject: "virtual server",
-			Means:  "the packet filter of this director drops the packets of clients, which get no answer while it is MASTER",
-			Remedy: "run the command that lvsctl status shows: it adds the rule. Make it permanent where these rules come from",
+			Means:  "this director drops the packets of clients, or sends them elsewhere: by its packet filter, or by a setting of IPVS. Clients fail while it is MASTER",
+			Remedy: "run the command that lvsctl status shows: it adds the rule, or sets the sysctl. Make it permanent where these rules come from",
+		},
+		{
+			Code: VIPNotReached, Severity: Critical, Role: Director, Subject: "instance",
+			Means:  "clients do not reach its VIPs on this director because of a setting of the kernel: ARP requests get no answer, or packets for a VIP are not delivered",
+			Remedy: "run the command that lvsctl status shows: it sets the sysctl, or shows the policy rule or the missing route. Delete the rule; the route comes back when the VIP is added again, after ip addr del of the VIP",
 		},
 		{
 			Code: AnswersBlocked, Severity: Critical, Role: Director, Subject: "virtual server",

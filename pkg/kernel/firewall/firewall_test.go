@@ -161,8 +161,9 @@ func TestJudgeIncomingAndOutgoing(t *testing.T) {
 	check := Packet{Way: Outgoing, Out: "eth0", From: own, To: server, Protocol: "tcp"}
 	checked := Packet{Way: Incoming, In: "eth0", From: server, To: own, Protocol: "tcp", Tracked: true}
 	tunnel := Packet{Way: Incoming, In: "eth0", To: netip.MustParseAddrPort("10.77.0.11:0"), Protocol: "ipip"}
-	oneWay := client
-	oneWay.OneWay = true
+	balanced, oneWay := client, client // by a director
+	balanced.Later = "NEW"
+	oneWay.Later = "INVALID"
 	chain := func(table, name, policy string, rules ...string) string {
 		text := "*" + table + "\n:" + name + " " + policy + " [0:0]\n"
 		for _, r := range rules {
@@ -192,12 +193,19 @@ func TestJudgeIncomingAndOutgoing(t *testing.T) {
 		{check, "ufw.save", Passes},
 		{client, chain("filter", "FORWARD", "DROP"), Passes},
 		{client, chain("filter", "INPUT", "DROP"), Blocked},
-		{client, chain("filter", "INPUT", "DROP", "-p tcp -m tcp --dport 3306 --tcp-flags FIN,SYN,RST,ACK SYN -j ACCEPT"), Passes},
+		{client, chain("filter", "INPUT", "DROP", "-p tcp -m tcp --dport 3306 --tcp-flags FIN,SYN,RST,ACK SYN -j ACCEPT"), Blocked},
+		{client, chain("filter", "INPUT", "DROP", "-p tcp -m tcp --dport 3306 --tcp-flags FIN,SYN,RST,ACK SYN -j ACCEPT", "-m conntrack --ctstate ESTABLISHED -j ACCEPT"), Passes},
+		{balanced, chain("filter", "INPUT", "DROP", "-p tcp -m tcp --dport 3306 --tcp-flags FIN,SYN,RST,ACK SYN -j ACCEPT", "-m conntrack --ctstate ESTABLISHED -j ACCEPT"), Blocked},
+		{client, chain("filter", "INPUT", "ACCEPT", "-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -m conntrack --ctstate NEW -j DROP"), Passes},
+		{balanced, chain("filter", "INPUT", "ACCEPT", "-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -m conntrack --ctstate NEW -j DROP"), Blocked},
+		{balanced, chain("filter", "INPUT", "DROP", "-p tcp -m tcp --dport 3306 -m conntrack --ctstate NEW -j ACCEPT"), Passes},
+		{balanced, "firewalld-3306.json", Passes},
 		{client, chain("filter", "INPUT", "DROP", "-s 10.77.0.0/24 -j ACCEPT"), Passes},
 		{client, chain("filter", "INPUT", "ACCEPT", "-s 10.77.0.0/24 -j DROP"), Passes},
 		{client, chain("filter", "INPUT", "DROP", "-d 10.77.0.2/32 -j ACCEPT"), Blocked},
 		{client, chain("filter", "INPUT", "DROP", "-m addrtype --dst-type LOCAL -j ACCEPT"), Passes},
-		{client, chain("filter", "INPUT", "DROP", "-m conntrack --ctstate NEW -j ACCEPT"), Passes},
+		{client, chain("filter", "INPUT", "DROP", "-m conntrack --ctstate NEW -j ACCEPT"), Blocked},
+		{balanced, chain("filter", "INPUT", "DROP", "-m conntrack --ctstate NEW -j ACCEPT"), Passes},
 		{client, chain("filter", "INPUT", "DROP", "-m conntrack --ctstate NEW -j ACCEPT") + chain("raw", "PREROUTING", "ACCEPT", "-p tcp -j NOTRACK"), Blocked},
 		{client, chain("filter", "INPUT", "DROP", "-m conntrack --ctstate UNTRACKED -j ACCEPT") + chain("raw", "PREROUTING", "ACCEPT", "-d 10.77.0.100/32 -p tcp -j CT --notrack"), Passes},
 		{client, chain("filter", "INPUT", "DROP", "-m conntrack --ctstate UNTRACKED -j ACCEPT") + chain("raw", "PREROUTING", "ACCEPT", "-d 10.77.0.99/32 -p tcp -j CT --notrack"), Blocked},
@@ -321,7 +329,7 @@ func TestRemedyOfClients(t *testing.T) {
 	vip := Packet{Way: Incoming, In: "eth0", To: netip.MustParseAddrPort("10.77.0.100:3306"), Protocol: "tcp"}
 	tunnel := Packet{Way: Incoming, In: "eth0", To: netip.MustParseAddrPort("10.77.0.11:0"), Protocol: "ipip"}
 	oneWay := vip
-	oneWay.OneWay = true
+	oneWay.Later = "INVALID"
 	nft := `{"nftables":[{"chain":{"family":"inet","table":"f","name":"in","type":"filter","hook":"input","prio":0,"policy":"drop"}}]}`
 	for _, c := range []struct {
 		rules, want string

@@ -203,7 +203,7 @@ func condition(option string, arguments []string) match {
 // of a connection only.
 func flags(arguments []string) match {
 	if len(arguments) == 2 && strings.Contains(arguments[0], "ACK") && arguments[1] == "SYN" {
-		return func(p Packet) applies { return when(p.Way != Forwarded && !p.Tracked) }
+		return func(p Packet) applies { return when(p.first) }
 	}
 	return always(maybe)
 }

@@ -31,11 +31,15 @@ type Packet struct {
 	// is NEW, and of forwarded TCP packets, answers of which the SYN was not seen, the first is INVALID and later ones are
 	// NEW.
 	Tracked bool
-	// OneWay: of an incoming connection, connection tracking sees the packets of one direction only and does not take up
-	// connections in the middle, so that all packets after the first are INVALID.
-	OneWay bool
+	// Later is the state of the packets after the first one of an incoming connection: "" is ESTABLISHED. Connection tracking
+	// forgets those that IPVS takes: they are NEW again, or INVALID if it sees one direction only and remembers it, or does
+	// not take up connections in the middle.
+	Later string
+	// Untracked: it is exempt from connection tracking, as the packets that IPVS sends without net.ipv4.vs.conntrack.
+	Untracked bool
 
 	state string
+	first bool // of its connection
 }
 
 // Outcome is the result of a judgement.
@@ -129,25 +133,38 @@ func (c *Chain) passes(p Packet) bool {
 // Judge judges a packet. What depends on the client is decided in favor of the packet: a rule that drops the packets of
 // some clients leaves others, and one that accepts some serves them.
 func (r Rules) Judge(p Packet) Verdict {
-	states := []string{"NEW"}
-	switch {
-	case p.Tracked:
-		states = []string{"ESTABLISHED"}
-	case p.Way == Incoming && p.OneWay:
-		states = []string{"NEW", "INVALID"}
-	case p.Way == Forwarded && p.Protocol == "tcp":
-		states = []string{"INVALID", "NEW"}
-	}
-	worst, untracked := r.judge(p, states)
+	worst, untracked := r.judge(p, p.stages())
 	if untracked {
-		worst, _ = r.judge(p, []string{"UNTRACKED"})
+		worst, _ = r.judge(p, []stage{{"UNTRACKED", p.Way != Forwarded}, {"UNTRACKED", false}})
 	}
 	return worst
 }
 
-// judge judges a packet in some states of connection tracking. untracked: a rule exempts it from that.
-func (r Rules) judge(p Packet, states []string) (worst Verdict, untracked bool) {
-	for _, p.state = range states {
+// stage is a part of a connection: the state of a packet in connection tracking, and whether it is the first one.
+type stage struct {
+	state string
+	first bool
+}
+
+func (p Packet) stages() []stage {
+	switch {
+	case p.Untracked:
+		return []stage{{"UNTRACKED", false}}
+	case p.Tracked:
+		return []stage{{"ESTABLISHED", false}}
+	case p.Way == Forwarded && p.Protocol == "tcp":
+		return []stage{{"INVALID", false}, {"NEW", false}}
+	case p.Way == Incoming:
+		return []stage{{"NEW", true}, {cmp.Or(p.Later, "ESTABLISHED"), false}}
+	default:
+		return []stage{{"NEW", p.Way == Outgoing}}
+	}
+}
+
+// judge judges the packets of a connection. untracked: a rule exempts one from connection tracking.
+func (r Rules) judge(p Packet, stages []stage) (worst Verdict, untracked bool) {
+	for _, s := range stages {
+		p.state, p.first = s.state, s.first
 		way := walk{packet: p, known: map[*Chain]*result{}, untracked: &untracked}
 		for _, base := range r.Bases {
 			if base.nat || !base.passes(p) {
@@ -172,7 +189,7 @@ func (r Rules) judge(p Packet, states []string) (worst Verdict, untracked bool) 
 // Redirected judges whether rules send a new incoming packet to another address or socket than its destination: DNAT,
 // REDIRECT and TPROXY. It is Blocked if they do, at least for some clients, and Passes if they do not.
 func (r Rules) Redirected(p Packet) Verdict {
-	p.state = "NEW"
+	p.state, p.first = "NEW", true
 	worst := Verdict{}
 	way := walk{packet: p, known: map[*Chain]*result{}, redirects: true, untracked: new(bool)}
 	for _, base := range r.Bases {

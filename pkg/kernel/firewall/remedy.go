@@ -44,9 +44,9 @@ func (r Rules) firewalld(p Packet) string {
 		}
 	}
 	whole := p
-	whole.OneWay = false
+	whole.Later = ""
 	switch {
-	case p.OneWay && r.Judge(whole).Outcome == Passes: // they drop invalid packets before they look at the port
+	case p.Later == "INVALID" && r.Judge(whole).Outcome == Passes: // they drop invalid packets before they look at the port
 		family := "ipv4"
 		if p.is6() {
 			family = "ipv6"

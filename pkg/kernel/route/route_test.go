@@ -82,3 +82,30 @@ func TestInterface(t *testing.T) {
 		}
 	}
 }
+
+// TestLocal: an address is delivered here if the table local says so, and no rule comes before it.
+func TestLocal(t *testing.T) {
+	h := netnstest.New(t)
+	ip := func(commands ...string) {
+		for _, arguments := range commands {
+			h.IP(t, "%s", arguments)
+		}
+	}
+	ip("link set lo up", "link add eth0 type veth peer name eth1", "link set eth0 up", "addr add 10.77.0.2/24 dev eth0",
+		"addr add 10.77.0.100/32 dev lo", "addr add fd00:77::100/128 dev lo nodad")
+	check := func(when string, want map[string]bool) {
+		t.Helper()
+		for a, local := range want {
+			if got, err := in(h, Local, netip.MustParseAddr(a)); got != local || err != nil {
+				t.Errorf("%s: %s: %t, %v", when, a, got, err)
+			}
+		}
+	}
+	check("at first", map[string]bool{"10.77.0.2": true, "10.77.0.100": true, "10.77.0.11": false, "192.0.2.1": false, "fd00:77::100": true, "fd00:77::101": false})
+	ip("route del table local local 10.77.0.100 dev lo")
+	check("without its route", map[string]bool{"10.77.0.2": true, "10.77.0.100": false})
+	ip("rule add pref 1 lookup local", "rule del pref 0", "rule add pref 0 to 10.77.0.2 blackhole")
+	check("with a rule before it", map[string]bool{"10.77.0.2": false, "fd00:77::100": true})
+	ip("rule del pref 0", "rule add pref 0 to 10.77.0.2 prohibit")
+	check("prohibited", map[string]bool{"10.77.0.2": false})
+}

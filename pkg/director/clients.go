@@ -1,0 +1,182 @@
+package director
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
+	"github.com/lvs-director/lvs-director/pkg/plan"
+	"github.com/lvs-director/lvs-director/pkg/problem"
+)
+
+// answered returns the VIPs for which this host answers ARP although they are on an interface that does not.
+func (m *answerMonitor) answered(p plan.Plan) []problem.Finding {
+	sysctls, seen := m.kernel.Sysctls(), m.sight()
+	found := plan.Answered(p.Config, seen.links, seen.addresses, func(iface string) string {
+		value, _ := sysctls.Get(plan.ConfKey(iface, "arp_ignore")) // "" if it cannot be read
+		return value
+	})
+	var all []problem.Finding
+	for at, by := range found {
+		all = append(all, answeredVIP(at, by))
+	}
+	slices.SortFunc(all, func(a, b problem.Finding) int { return strings.Compare(a.Subject, b.Subject) })
+	return all
+}
+
+// neverAnswers is the smallest value of arp_ignore with which an interface answers no ARP request at all (net/ipv4/arp.c).
+const neverAnswers = 8
+
+// reached returns the instances whose VIPs clients do not reach here because of a setting of the kernel: they get no ARP
+// answer, or their packets are not delivered on this host.
+func (m *answerMonitor) reached(ctx context.Context, p plan.Plan) []problem.Finding {
+	var all []problem.Finding
+	for _, i := range p.Config.Instances {
+		f := problem.Finding{Code: problem.VIPNotReached, Subject: i.Name}
+		if keys := m.silences(i); i.Family() == kernel.IPv4 && len(keys) > 0 {
+			f.Text = fmt.Sprintf("%s: this host answers no ARP request for its VIPs, because %s is %d or more", i.Name, strings.Join(keys, " and "), neverAnswers)
+			f.Remedy = "sysctl -w " + strings.Join(keys, "=1 ") + "=1"
+			all = append(all, f)
+			continue
+		}
+		for _, vip := range i.Held() {
+			if !m.has(i.Interface, vip.Addr()) || m.delivers(vip.Addr()) {
+				continue
+			}
+			pause(ctx, removalSeen) // the VIP may have been removed just now
+			if m.has(i.Interface, vip.Addr()) && !m.delivers(vip.Addr()) {
+				f.Text = fmt.Sprintf("%s: %s has the VIP %s, and this host does not deliver its packets: a policy rule diverts them, or its route in the table local is gone", i.Name, i.Interface, vip.Addr())
+				f.Remedy = fmt.Sprintf("look for it with: ip rule; ip route get %s; ip route show table local %s", vip.Addr(), vip.Addr())
+				all = append(all, f)
+				break
+			}
+		}
+	}
+	return all
+}
+
+// removalSeen is longer than the time after which the watcher has seen the removal of an address.
+const removalSeen = 200 * time.Millisecond
+
+// has reports whether an interface has an address.
+func (m *answerMonitor) has(iface string, vip netip.Addr) bool {
+	return slices.ContainsFunc(m.sight().addresses, func(a kernel.Address) bool { return a.Prefix.Addr() == vip && a.Interface == iface })
+}
+
+// delivers reports whether this host delivers packets to a VIP; also if that is not known.
+func (m *answerMonitor) delivers(vip netip.Addr) bool {
+	local, err := m.kernel.Local(vip)
+	return err != nil || local
+}
+
+// silences returns the keys of arp_ignore that keep an instance's interface from answering.
+func (m *answerMonitor) silences(i config.Instance) []string {
+	var keys []string
+	for _, name := range []string{"all", i.Interface} {
+		value, _ := m.kernel.Sysctls().Get(plan.ConfKey(name, "arp_ignore")) // "" if it cannot be read
+		if n, err := strconv.Atoi(value); err == nil && n >= neverAnswers {
+			keys = append(keys, "net.ipv4.conf."+strings.ReplaceAll(name, ".", "/")+".arp_ignore")
+		}
+	}
+	return keys
+}
+
+// clients returns the virtual servers whose clients this host stops: by its packet filter before or after IPVS, or by a
+// setting of IPVS.
+func (m *answerMonitor) clients(ctx context.Context, p plan.Plan, addresses []kernel.Address) []problem.Finding {
+	drops, _ := m.kernel.Sysctls().Get("net.ipv4.vs.drop_packet")
+	told, _ := m.kernel.Sysctls().Get("net.ipv4.vs.conntrack")
+	rules := map[kernel.Family]firewall.Rules{}
+	var all []problem.Finding
+	for n, v := range p.Config.VirtualServers {
+		if n%giveWayEvery == giveWayEvery-1 {
+			runtime.Gosched()
+		}
+		family := kernel.FamilyOf(v.Address)
+		if _, read := rules[family]; !read {
+			rules[family], _ = m.rules(ctx, family) // what cannot be read stops nobody
+		}
+		text, remedy := "", ""
+		if len(rules[family].Bases) > 0 {
+			text, remedy = stopped(rules[family], v, m.packets(v, outside(p, v.Address, addresses), addresses, told == "1"))
+		}
+		if text == "" && (drops == "2" || drops == "3") {
+			text, remedy = "IPVS drops some packets of clients, because net.ipv4.vs.drop_packet is "+drops, "sysctl -w net.ipv4.vs.drop_packet=0"
+		}
+		if text != "" {
+			all = append(all, problem.Finding{Code: problem.ClientsBlocked, Subject: v.Name, Remedy: remedy, Text: v.Name + ": " + text})
+		}
+	}
+	return all
+}
+
+// way is the packet of a client that arrives, and those that IPVS sends on, with the first real server that gets each.
+type way struct {
+	arriving firewall.Packet
+	leaving  map[firewall.Packet]string
+	order    []firewall.Packet
+}
+
+// packets returns the packets of a virtual server's clients. tracked: IPVS tells connection tracking about its connections.
+func (m *answerMonitor) packets(v config.VirtualServer, iface string, addresses []kernel.Address, tracked bool) way {
+	w := way{leaving: map[firewall.Packet]string{}, arriving: firewall.Packet{
+		Way: firewall.Incoming, In: iface, To: netip.AddrPortFrom(v.Address, v.Port), Protocol: v.Protocol,
+		Later: m.later(v.Forward, tracked),
+	}}
+	for _, r := range v.RealServers {
+		p := firewall.Packet{
+			Way: firewall.Outgoing, Out: interfaceOf(r.Address, addresses), To: w.arriving.To, Protocol: v.Protocol, Untracked: !tracked,
+		}
+		switch v.Forward {
+		case config.NAT:
+			p.To = netip.AddrPortFrom(r.Address, r.Port)
+		case config.TUN:
+			p.To, p.Protocol = netip.AddrPortFrom(r.Address, 0), "ipip"
+		}
+		if _, known := w.leaving[p]; !known {
+			w.leaving[p] = r.Name
+			w.order = append(w.order, p)
+		}
+	}
+	return w
+}
+
+// stopped returns the rule that stops the clients of a virtual server, as a sentence, and the command against it. The
+// packets that IPVS sends on pass through the chain OUTPUT.
+func stopped(rules firewall.Rules, v config.VirtualServer, w way) (text, remedy string) {
+	if verdict := rules.Judge(w.arriving); verdict.Outcome == firewall.Blocked {
+		return "the packet filter of this host drops the packets of clients: " + verdict.Why, rules.Remedy(w.arriving, verdict)
+	}
+	if verdict := rules.Redirected(w.arriving); verdict.Outcome == firewall.Blocked {
+		return "a rule of this host sends the packets of clients elsewhere before IPVS sees them: " + verdict.Why,
+			fmt.Sprintf("exempt the VIP %s from this rule, or delete it", v.Address)
+	}
+	for _, p := range w.order {
+		if verdict := rules.Judge(p); verdict.Outcome == firewall.Blocked {
+			return fmt.Sprintf("the packet filter of this host drops the packets of clients on their way to %s: %s", w.leaving[p], verdict.Why), rules.Remedy(p, verdict)
+		}
+	}
+	return "", ""
+}
+
+// later is the state of the packets of clients after the first one. Connection tracking does not see the answers, unless
+// they are those of forward: nat, and forgets the packets that IPVS takes, unless IPVS tells it about its connections. It
+// takes up connections in the middle by default.
+func (m *answerMonitor) later(forward config.Forward, told bool) string {
+	switch loose, err := m.kernel.Sysctls().Get("net.netfilter.nf_conntrack_tcp_loose"); {
+	case told && forward == config.NAT:
+		return ""
+	case told, err == nil && loose == "0":
+		return "INVALID"
+	default:
+		return "NEW"
+	}
+}
