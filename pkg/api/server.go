@@ -113,7 +113,7 @@ func Serve(ctx context.Context, listener net.Listener, h Handlers, log *slog.Log
 			_ = server.Close()
 		}
 	})
-	err := server.Serve(listener)
+	err := server.Serve(&limited{Listener: listener})
 	if errors.Is(err, http.ErrServerClosed) {
 		err = nil
 	}
