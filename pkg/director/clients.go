@@ -48,11 +48,11 @@ func (m *answerMonitor) reached(ctx context.Context, p plan.Plan) []problem.Find
 			continue
 		}
 		for _, vip := range i.Held() {
-			if !m.has(i.Interface, vip.Addr()) || m.delivers(vip.Addr()) {
+			if !m.has(i.Interface, vip.Addr()) || m.delivers(i.Interface, vip.Addr()) {
 				continue
 			}
 			pause(ctx, removalSeen) // the VIP may have been removed just now
-			if m.has(i.Interface, vip.Addr()) && !m.delivers(vip.Addr()) {
+			if m.has(i.Interface, vip.Addr()) && !m.delivers(i.Interface, vip.Addr()) {
 				f.Text = fmt.Sprintf("%s: %s has the VIP %s, and this host does not deliver its packets: a policy rule diverts them, or its route in the table local is gone", i.Name, i.Interface, vip.Addr())
 				f.Remedy = fmt.Sprintf("look for it with: ip rule; ip route get %s; ip route show table local %s", vip.Addr(), vip.Addr())
 				all = append(all, f)
@@ -71,9 +71,9 @@ func (m *answerMonitor) has(iface string, vip netip.Addr) bool {
 	return slices.ContainsFunc(m.sight().addresses, func(a kernel.Address) bool { return a.Prefix.Addr() == vip && a.Interface == iface })
 }
 
-// delivers reports whether this host delivers packets to a VIP; also if that is not known.
-func (m *answerMonitor) delivers(vip netip.Addr) bool {
-	local, err := m.kernel.Local(vip)
+// delivers reports whether this host delivers packets to a VIP of an interface; also if that is not known.
+func (m *answerMonitor) delivers(iface string, vip netip.Addr) bool {
+	local, err := m.kernel.Local(vip, iface)
 	return err != nil || local
 }
 

@@ -341,7 +341,7 @@ func (k *fakeKernel) Firewall(_ context.Context, family kernel.Family) (firewall
 	return k.rules, k.fail["firewall"]
 }
 
-func (k *fakeKernel) Local(netip.Addr) (bool, error) {
+func (k *fakeKernel) Local(netip.Addr, string) (bool, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return !k.diverted, k.fail["local"]

@@ -128,7 +128,7 @@ func (Host) Firewall(ctx context.Context, family kernel.Family) (firewall.Rules,
 }
 
 // Local implements director.Kernel.
-func (Host) Local(a netip.Addr) (bool, error) { return route.Local(a) }
+func (Host) Local(a netip.Addr, iface string) (bool, error) { return route.Local(a, iface) }
 
 // RouteInterface implements director.Kernel.
 func (Host) RouteInterface(to netip.Addr) (string, error) { return route.Interface(to) }

@@ -83,8 +83,9 @@ func Interface(to netip.Addr) (string, error) {
 }
 
 // Local reports whether the kernel delivers packets to an address on this machine. It does not if the address is not
-// configured, if its route in the table local is gone, or if a policy rule comes before that table.
-func Local(a netip.Addr) (bool, error) {
+// configured, if its route in the table local is gone, or if a policy rule comes before that table. iface is the interface
+// that has the address, whose VRF counts; "": any.
+func Local(a netip.Addr, iface string) (bool, error) {
 	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return false, fmt.Errorf("open route netlink: %w", err)
@@ -93,7 +94,7 @@ func Local(a netip.Addr) (bool, error) {
 	if err := h.SetSocketTimeout(requestTimeout); err != nil {
 		return false, fmt.Errorf("open route netlink: %w", err)
 	}
-	found, err := h.RouteGet(net.IP(a.AsSlice()))
+	found, err := h.RouteGetWithOptions(net.IP(a.AsSlice()), &netlink.RouteGetOptions{Oif: iface})
 	for _, no := range []error{unix.ENETUNREACH, unix.EHOSTUNREACH, unix.EINVAL, unix.EACCES} { // EINVAL: blackhole, EACCES: prohibit
 		if errors.Is(err, no) {
 			return false, nil

@@ -96,12 +96,15 @@ func TestLocal(t *testing.T) {
 	check := func(when string, want map[string]bool) {
 		t.Helper()
 		for a, local := range want {
-			if got, err := in(h, Local, netip.MustParseAddr(a)); got != local || err != nil {
+			if got, err := in(h, func(a netip.Addr) (bool, error) { return Local(a, "") }, netip.MustParseAddr(a)); got != local || err != nil {
 				t.Errorf("%s: %s: %t, %v", when, a, got, err)
 			}
 		}
 	}
 	check("at first", map[string]bool{"10.77.0.2": true, "10.77.0.100": true, "10.77.0.11": false, "192.0.2.1": false, "fd00:77::100": true, "fd00:77::101": false})
+	if got, err := in(h, func(a netip.Addr) (bool, error) { return Local(a, "eth0") }, netip.MustParseAddr("10.77.0.2")); !got || err != nil {
+		t.Errorf("with its interface: %t, %v", got, err)
+	}
 	ip("route del table local local 10.77.0.100 dev lo")
 	check("without its route", map[string]bool{"10.77.0.2": true, "10.77.0.100": false})
 	ip("rule add pref 1 lookup local", "rule del pref 0", "rule add pref 0 to 10.77.0.2 blackhole")
