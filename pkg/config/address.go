@@ -38,8 +38,8 @@ func virtualAddresses() kind[[]netip.Prefix] {
 	pattern := `^(` + ipv4Pattern + `(/32)?|` + ipv6Pattern + `(/128)?)$`
 	item := scalar("address", Schema{Type: "string", Pattern: pattern, Not: &Schema{Pattern: noMachine + loopback}}, value.virtualAddress)
 	k := listOf(item, "list of addresses", value.virtualAddresses)
-	one, most := 1, maxVirtualAddresses
-	k.schema.MinItems, k.schema.MaxItems, k.schema.UniqueItems = &one, &most, true
+	none, most := 0, maxVirtualAddresses
+	k.schema.MinItems, k.schema.MaxItems, k.schema.UniqueItems = &none, &most, true
 	return k
 }
 
@@ -47,7 +47,6 @@ func virtualAddresses() kind[[]netip.Prefix] {
 // the same.
 func (v value) virtualAddresses() []netip.Prefix {
 	items := v.items("addresses")
-	v.notEmpty("at least one address")
 	if len(items) > maxVirtualAddresses {
 		v.fail("move the others to excluded_addresses", "%d addresses: an advert carries at most %d", len(items), maxVirtualAddresses)
 		return nil

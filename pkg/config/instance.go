@@ -34,6 +34,7 @@ func instanceSection(fields []key[instance]) *sectionOf[instance] {
 			i.checkFamily(o)
 			i.checkAuthentication(o)
 			i.checkInterop(o)
+			i.checkAddressCount(o)
 		},
 	}
 	s.fields = fields
@@ -161,12 +162,13 @@ func addressFields() []key[instance] {
 				i.VirtualAddressesAt = v.position()
 				return virtualAddresses().read(v)
 			},
-			required: "at least one address that moves between the directors",
-			doc: "1 to 255 addresses of one family, `10.77.0.100` or `10.77.0.100/32`, `fd00::100` or `fd00::100/128` (see [IPv6](operations.md#ipv6)). " +
+			required: "the addresses that move between the directors",
+			doc: "up to 255 addresses of one family, `10.77.0.100` or `10.77.0.100/32`, `fd00::100` or `fd00::100/128` (see [IPv6](operations.md#ipv6)). " +
 				"No other prefix length: a virtual address is never a source address. Each belongs to one instance and is the address of no director and no real server",
 			perNode: mustAgree, reload: Live,
 			words: []word{
 				keepalived("virtual_ipaddress"),
+				keepalived("no_virtual_ipaddress").write("`virtual_addresses: []`"),
 				synonyms("vip", "address", "addresses"),
 			},
 		},

@@ -3,6 +3,8 @@ package config
 import (
 	"time"
 
+	"gopkg.in/yaml.v3"
+
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
@@ -65,6 +67,14 @@ func checksumForm() kind[bool] {
 	k.show = func(plain bool) string { return map[bool]string{false: "pseudo_header", true: "plain"}[plain] }
 	k.json = func(plain bool) any { return k.show(plain) }
 	return k
+}
+
+// checkAddressCount warns about an instance that holds nothing.
+func (i *instance) checkAddressCount(o object) {
+	list, given := o.fields["virtual_addresses"]
+	if given && list.node.Kind == yaml.SequenceNode && len(list.node.Content) == 0 && o.missing("excluded_addresses") {
+		list.warn("", "is empty: the instance elects a MASTER, which holds no address")
+	}
 }
 
 // checkInterop warns about variants without effect, and about those that make elections unreliable.

@@ -78,7 +78,7 @@ func isHost(a netip.Addr) bool {
 }
 
 func checkInstance(t interface{ Errorf(string, ...any) }, in config.Instance, tracks map[string]bool) {
-	if in.Name == "" || in.Interface == "" || in.VRID == 0 || in.Priority == 0 || len(in.VirtualAddresses) == 0 || in.PerNode != nil {
+	if in.Name == "" || in.Interface == "" || in.VRID == 0 || in.Priority == 0 || in.PerNode != nil {
 		t.Errorf("instance %+v", in)
 	}
 	skewUnit := time.Second

@@ -100,6 +100,9 @@ func Classify(d Datagram, p Params, vips []netip.Addr, peers Peers) Heard {
 			h.Standing = Elsewhere
 		}
 		return h
+	case len(h.Packet.Addresses) == 0 && len(vips) > 0: // RFC 9568 5.2.5 with erratum 8299
+		h.Drop, h.Packet = DropAddressCount, Packet{}
+		return h
 	}
 	if h.Drop = peers.Transport.misdirection(h.Source, d.Destination.Unmap()); h.Drop != DropNone {
 		h.Standing, h.Drop = standingElsewhere(h, d.Destination.IsMulticast(), ours && len(vips) > 0)

@@ -52,6 +52,8 @@ func TestClassify(t *testing.T) {
 	pass.AuthType, pass.Password = authPassword, secretOf(t, "secret")
 	ours.AuthType, ours.Password = authPassword, pass.Password
 	wrong.AuthType, wrong.Password = authPassword, secretOf(t, "secre7")
+	empty := v3
+	empty.Addresses = nil
 	ah := v2
 	ah.AuthType = 2
 	for name, c := range map[string]struct {
@@ -69,6 +71,7 @@ func TestClassify(t *testing.T) {
 		"director, our password":                      {master, ours, pass, nil, Obeyed, DropNone},
 		"director, wrong password":                    {master, wrong, pass, nil, Refused, DropAuth},
 		"director, no password":                       {master, v2, pass, nil, Refused, DropAuth},
+		"director, no addresses":                      {master, empty, us3, nil, Invalid, DropAddressCount},
 		"director, AH":                                {master, ah, pass, nil, Refused, DropAuth},
 		"stranger with our VIP, wrong password":       {stranger, wrong, pass, nil, Refused, DropAuth},
 		"director, version, we have a password":       {master, v3, pass, nil, Refused, DropVersion},

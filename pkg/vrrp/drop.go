@@ -16,7 +16,7 @@ const (
 	DropChecksum                    // invalid in every form
 	DropType                        // not an advertisement
 	DropVRID                        // a virtual router that is not configured here
-	DropAddressCount                // lists no VIP
+	DropAddressCount                // lists no VIP, and the instance has some
 	DropAuth                        // version 2 with another authentication type or password than ours
 	DropInterval                    // version 2 with an advertisement interval other than ours, or an interval of 0
 	DropUnicast                     // sent by unicast to a router that uses multicast

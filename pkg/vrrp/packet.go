@@ -47,7 +47,7 @@ type Packet struct {
 	// Interval is the sender's advertisement interval: whole seconds up to MaxIntervalV2 in version 2, steps of 10 ms
 	// up to MaxIntervalV3 in version 3; never 0.
 	Interval time.Duration
-	// Addresses are the VIPs, 1 to 255 of them, all of the address family of the packet.
+	// Addresses are the VIPs, up to 255 of them, all of the address family of the packet.
 	Addresses []netip.Addr
 	// AuthType is the authentication type of version 2; only 0 (none) and 1 (a password) can be sent. In version 3 it is
 	// 0.
@@ -107,8 +107,8 @@ func (p Packet) checkEncodable(src, dst netip.Addr) error {
 		return fmt.Errorf("auth type of version %d is %d, must be 0 (none) or, in version 2, 1 (a password)", p.Version, p.AuthType)
 	case (p.AuthType == authPassword) == p.Password.IsZero():
 		return fmt.Errorf("auth type is %d: a password belongs to type 1 only, which needs one", p.AuthType)
-	case len(p.Addresses) == 0 || len(p.Addresses) > 255:
-		return fmt.Errorf("%d addresses, must be 1-255", len(p.Addresses))
+	case len(p.Addresses) > 255:
+		return fmt.Errorf("%d addresses, must be at most 255", len(p.Addresses))
 	}
 	for _, a := range p.Addresses {
 		if src.Is4() && !a.Unmap().Is4() || !src.Is4() && !a.Is6() {
@@ -176,8 +176,6 @@ func decode(version uint8, msg []byte, addrLen int) (Packet, DropReason) {
 		return Packet{}, DropType
 	case p.VRID == 0:
 		return Packet{}, DropVRID
-	case msg[3] == 0: // RFC 9568 5.2.5 with erratum 8299
-		return Packet{}, DropAddressCount
 	case p.Interval == 0: // the master-down interval would be 0, and two MASTERs would alternate
 		return Packet{}, DropInterval
 	}
