@@ -169,11 +169,11 @@ func (n *node) events() []event.Event {
 	return parseEvents(n.t, out)
 }
 
-// parseEvents reads the lines of JSON in a text.
+// parseEvents reads the events in the output of lvsctl events -o json, whose stderr has notices.
 func parseEvents(t *testing.T, text string) (all []event.Event) {
 	t.Helper()
 	for line := range strings.Lines(text) {
-		if !strings.HasPrefix(line, "{") {
+		if !strings.HasPrefix(line, "{") || strings.HasPrefix(line, `{"notice":`) {
 			continue
 		}
 		e, err := event.Parse([]byte(line))
