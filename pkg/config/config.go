@@ -49,11 +49,13 @@ type Instance struct {
 	IgnoreRefusedAdverts bool
 	PreemptDelay         time.Duration // 0: preempt at once
 	VirtualAddresses     []netip.Prefix
-	VirtualAddressesAt   Position       `json:"-"`
-	ExcludedAddresses    []netip.Prefix // held like them, but not in the adverts
-	Routes               []kernel.Route // that come and go with them
-	Rules                []kernel.Rule  // likewise
-	Lease                time.Duration  // kernel lifetime of a VIP, whole seconds
+	VirtualAddressesAt   Position                        `json:"-"`
+	ExcludedAddresses    []netip.Prefix                  // held like them, but not in the adverts
+	Placements           map[netip.Addr]kernel.Placement // of those that differ from the defaults
+	PlacementsAt         Position                        `json:"-"`
+	Routes               []kernel.Route                  // that come and go with them
+	Rules                []kernel.Rule                   // likewise
+	Lease                time.Duration                   // kernel lifetime of a VIP, whole seconds
 	Announcements        Announcements
 	Tracks               []string // names of Config.Tracks and Config.BFDSessions
 	PeerBFD              *PeerBFD `json:",omitempty"` // nil: none

@@ -173,6 +173,7 @@ func addressFields() []key[instance] {
 			},
 		},
 		excludedField(),
+		addressOptionsField(addressOptionSection()),
 		routesField(routeSection()),
 		rulesField(ruleSection()),
 		field[instance, time.Duration]{

@@ -131,9 +131,9 @@ func TestAddAKey(t *testing.T) {
 	for _, want := range []string{
 		"| `hop_limit` | 1 to 64 | `32` | restart | how far adverts go; since version 1.2 |\n",
 		"| `ttl` | `vrrp_instances` | `hop_limit` |\n",
-		"`hop_limit` (`tracks: []`",
+		"`hop_limit` (`tracks: []` ",
 	} {
-		if !strings.Contains(strings.ReplaceAll(f.reference(), "\n`", " `"), want) {
+		if reference := f.reference(); !strings.Contains(reference, want) && !strings.Contains(strings.Join(strings.Fields(reference), " "), want) {
 			t.Errorf("the reference does not have %q", want)
 		}
 	}

@@ -49,7 +49,7 @@ func routeSection() *sectionOf[route] {
 		},
 		field[route, string]{
 			name: "interface", in: func(r *route) *string { return &r.Interface },
-			kind:  texts("text", Schema{}, value.networkInterface),
+			kind:  texts("text", Schema{}, value.device),
 			unset: "that of `via`", doc: "by which they leave; required without `via`, and if `via` is a link-local address",
 			reload: Live, words: []word{synonyms("dev", "oif")},
 		},

@@ -37,7 +37,7 @@ func ruleSection() *sectionOf[rule] {
 		}
 	}
 	link := func(name string, in func(*rule) *string, doc string, words ...word) key[rule] {
-		return field[rule, string]{name: name, in: in, kind: texts("text", Schema{}, value.networkInterface), unset: "any", doc: doc, reload: Live, words: words}
+		return field[rule, string]{name: name, in: in, kind: texts("text", Schema{}, value.anyInterface), unset: "any", doc: doc, reload: Live, words: words}
 	}
 	s.fields = []key[rule]{
 		field[rule, uint32]{
@@ -74,6 +74,14 @@ func (r *rule) check(o object) {
 	if !slices.ContainsFunc([]string{"from", "to", "fwmark", "iif", "oif"}, func(name string) bool { return !o.missing(name) }) {
 		o.fail("write from, to, fwmark, iif or oif", "the rule applies to every packet of this machine")
 	}
+}
+
+// anyInterface reads the name of an interface, which may be lo: it sends what this machine sends.
+func (v value) anyInterface() string {
+	if v.node.Value == "lo" {
+		return v.text()
+	}
+	return v.networkInterface()
 }
 
 func rulesField(s *sectionOf[rule]) key[instance] {

@@ -106,7 +106,7 @@ func answersOf(p plan.Plan, addresses []kernel.Address) []answer {
 func outside(p plan.Plan, vip netip.Addr, addresses []kernel.Address) string {
 	for _, i := range p.Config.Instances {
 		if slices.ContainsFunc(i.Held(), func(a netip.Prefix) bool { return a.Addr() == vip }) {
-			return i.Interface
+			return i.On(vip)
 		}
 	}
 	return interfaceOf(vip, addresses)

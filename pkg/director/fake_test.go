@@ -181,7 +181,7 @@ func (k *fakeKernel) List(string) ([]kernel.Address, error) {
 	return all, k.fail["list"]
 }
 
-func (k *fakeKernel) Put(iface string, p netip.Prefix, lease time.Duration) error {
+func (k *fakeKernel) PutAs(iface string, p netip.Prefix, lease time.Duration, as kernel.Placement) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	at := slices.IndexFunc(k.addresses, func(a kernel.Address) bool { return a.Interface == iface && a.Prefix == p })
@@ -189,10 +189,14 @@ func (k *fakeKernel) Put(iface string, p netip.Prefix, lease time.Duration) erro
 		k.addresses[at].Valid = lease
 		return nil // a renewal
 	}
-	if err := k.do("ip addr add %s dev %s", p.Addr(), iface); err != nil {
+	label := ""
+	if as.Label != "" {
+		label = " label " + as.Label
+	}
+	if err := k.do("ip addr add %s dev %s%s", p.Addr(), iface, label); err != nil {
 		return err
 	}
-	k.addresses = append(k.addresses, kernel.Address{Interface: iface, Prefix: p, Valid: lease, Global: true})
+	k.addresses = append(k.addresses, kernel.Address{Interface: iface, Prefix: p, Valid: lease, Label: as.Label, Global: as.Scope == kernel.ScopeGlobal})
 	return nil
 }
 

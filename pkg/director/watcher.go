@@ -108,7 +108,7 @@ func (w *watcher) follow(ctx context.Context, dirty chan<- struct{}) {
 // them a second, and each would otherwise cause a read of all addresses.
 func (w *watcher) renewal(e addr.Event) bool {
 	return e.Kind == addr.AddressAdded && e.Valid != 0 && slices.ContainsFunc(*w.ours.Load(), func(v plan.VIPs) bool {
-		return v.Interface == e.Interface && slices.Contains(v.Addresses, e.Prefix)
+		return slices.Contains(v.Addresses, e.Prefix) && v.On(e.Prefix) == e.Interface
 	})
 }
 

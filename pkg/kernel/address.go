@@ -53,3 +53,11 @@ type Link struct {
 	MTU          int
 	HardwareAddr string // "02:00:00:00:00:01"; "" if the interface has none
 }
+
+// Placement is how a VIP is added. Zero fields are the defaults.
+type Placement struct {
+	Interface string     `json:",omitempty"` // "": that of the instance
+	Label     string     `json:",omitempty"` // of IPv4; "": the interface
+	Scope     Scope      `json:",omitempty"` // of IPv4
+	Broadcast netip.Addr `json:",omitzero"`  // of IPv4; invalid: none
+}

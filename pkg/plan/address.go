@@ -41,7 +41,7 @@ func records(cfg *config.Config) []kernel.IfAddr {
 	var all []kernel.IfAddr
 	for _, i := range cfg.Instances {
 		for _, p := range i.Held() {
-			all = append(all, kernel.IfAddr{Interface: i.Interface, Prefix: p})
+			all = append(all, kernel.IfAddr{Interface: i.On(p.Addr()), Prefix: p})
 		}
 	}
 	return all
@@ -69,7 +69,7 @@ func missing(vips []VIPs, local []kernel.Address) []kernel.IfAddr {
 	var all []kernel.IfAddr
 	for _, v := range vips {
 		for _, p := range v.Addresses {
-			if at := (kernel.IfAddr{Interface: v.Interface, Prefix: p}); !there[at] {
+			if at := (kernel.IfAddr{Interface: v.On(p), Prefix: p}); !there[at] {
 				all = append(all, at)
 			}
 		}
@@ -79,14 +79,15 @@ func missing(vips []VIPs, local []kernel.Address) []kernel.IfAddr {
 
 // misplaced returns the VIPs that come before this host's own address on their interface, in the kernel's order: the
 // first address is the default source (inet_select_addr in net/ipv4/devinet.c). An IPv6 VIP is never chosen as a
-// source, because package addr adds it with a preferred lifetime of 0 (RFC 6724, section 5, rule 3).
+// source, because package addr adds it with a preferred lifetime of 0 (RFC 6724, section 5, rule 3). One of IPv4 with the
+// scope host always comes first, and is no source of packets that leave this host.
 func misplaced(local []kernel.Address, vip func(netip.Addr) bool) []kernel.IfAddr {
 	var all []kernel.IfAddr
 	for n, a := range local {
 		behind := func(b kernel.Address) bool {
 			return b.Interface == a.Interface && b.Global && ordered(b) && !vip(b.Prefix.Addr())
 		}
-		if ordered(a) && vip(a.Prefix.Addr()) && !slices.ContainsFunc(local[:n], behind) && slices.ContainsFunc(local[n+1:], behind) {
+		if ordered(a) && a.Global && vip(a.Prefix.Addr()) && !slices.ContainsFunc(local[:n], behind) && slices.ContainsFunc(local[n+1:], behind) {
 			all = append(all, a.IfAddr())
 		}
 	}

@@ -114,17 +114,16 @@ func peers(i config.Instance, cfg *config.Config, node config.Director, source n
 // typing error, and an instance would give up its VIPs because of it. An interface that is already in the plan may be
 // missing: the instance waits for it.
 func (p Plan) UnknownInterfaces(cfg *config.Config, node string, known []kernel.Link) config.Problems {
-	return unknownInterfaces(cfg, node, known, func(name string) bool {
-		return slices.ContainsFunc(p.Links, func(l Link) bool { return l.Interface == name })
-	})
+	var waited []config.Instance
+	for _, i := range p.Instances {
+		waited = append(waited, i.Config)
+	}
+	return unknownInterfaces(cfg, node, known, waited)
 }
 
 // UnknownInterfaces does the same at a start, where before is the file that ran last.
 func UnknownInterfaces(before, cfg *config.Config, node string, known []kernel.Link) config.Problems {
-	waited := before.ForNode(node).Instances
-	return unknownInterfaces(cfg, node, known, func(name string) bool {
-		return slices.ContainsFunc(waited, func(i config.Instance) bool { return i.Interface == name })
-	})
+	return unknownInterfaces(cfg, node, known, before.ForNode(node).Instances)
 }
 
 // unknownInterface says why there is no interface of this name.
@@ -135,15 +134,29 @@ func unknownInterface(name string, known []kernel.Link) string {
 	return fmt.Sprintf("the interface %s does not exist", name)
 }
 
-func unknownInterfaces(cfg *config.Config, node string, known []kernel.Link, waited func(string) bool) config.Problems {
+// unknownInterfaces is about the interfaces of all instances, except those for which the instances in waited wait already.
+func unknownInterfaces(cfg *config.Config, node string, known []kernel.Link, waited []config.Instance) config.Problems {
+	waitedFor := map[string]bool{}
+	for _, i := range waited {
+		for _, name := range append(i.Devices(), i.Interface) {
+			waitedFor[name] = true
+		}
+	}
 	var problems config.Problems
+	check := func(name string, at config.Position) {
+		if waitedFor[name] || slices.ContainsFunc(known, func(k kernel.Link) bool { return k.Name == name }) {
+			return
+		}
+		message, hint := fmt.Sprintf("%s has no interface %s", node, name), "see ip link; a new interface must exist before the reload"
+		if at := slices.IndexFunc(known, func(k kernel.Link) bool { return slices.Contains(strings.Fields(k.Alternative), name) }); at >= 0 {
+			message, hint = fmt.Sprintf("on %s, %s is an alternative name of the interface %s", node, name, known[at].Name), "write "+known[at].Name
+		}
+		problems = append(problems, cfg.Problem(at, message, hint))
+	}
 	for _, i := range cfg.ForNode(node).Instances {
-		if !waited(i.Interface) && !slices.ContainsFunc(known, func(k kernel.Link) bool { return k.Name == i.Interface }) {
-			message, hint := fmt.Sprintf("%s has no interface %s", node, i.Interface), "see ip link; a new interface must exist before the reload"
-			if at := slices.IndexFunc(known, func(k kernel.Link) bool { return slices.Contains(strings.Fields(k.Alternative), i.Interface) }); at >= 0 {
-				message, hint = fmt.Sprintf("on %s, %s is an alternative name of the interface %s", node, i.Interface, known[at].Name), "write "+known[at].Name
-			}
-			problems = append(problems, cfg.Problem(i.InterfaceAt, message, hint))
+		check(i.Interface, i.InterfaceAt)
+		for _, device := range i.Devices() {
+			check(device, i.PlacementsAt)
 		}
 	}
 	return problems

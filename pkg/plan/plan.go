@@ -66,7 +66,14 @@ type VIPs struct {
 	Routes    []kernel.Route // added after the addresses
 	Rules     []kernel.Rule  // added after the routes
 
+	Placements map[netip.Addr]kernel.Placement // of addresses that differ from the defaults
+
 	Announcements config.Announcements
+}
+
+// On returns the interface of one of the addresses.
+func (v VIPs) On(p netip.Prefix) string {
+	return cmp.Or(v.Placements[p.Addr()].Interface, v.Interface)
 }
 
 // Label returns the name for display; the identity if there is no name.
@@ -112,7 +119,7 @@ func (i Instance) LinkFault() bool {
 // VIPs returns the addresses that the address loop keeps while the instance is MASTER.
 func (i Instance) VIPs() VIPs {
 	return VIPs{
-		Instance: i.ID, Name: i.Config.Name, Interface: i.Config.Interface, Addresses: i.Config.Held(), Routes: i.Config.Routes, Rules: i.Config.Rules, Lease: i.Config.Lease,
+		Instance: i.ID, Name: i.Config.Name, Interface: i.Config.Interface, Addresses: i.Config.Held(), Placements: i.Config.Placements, Routes: i.Config.Routes, Rules: i.Config.Rules, Lease: i.Config.Lease,
 		Announcements: i.Config.Announcements,
 	}
 }
@@ -237,6 +244,7 @@ func (in Inputs) instance(cfg config.Instance, link Link, node config.Director, 
 	if link.Fault == "" || link.Unaddressed { // otherwise the address is missing because of it
 		link.Fault = fault
 	}
+	i.own = append(i.own, in.deviceFaults(cfg)...)
 	i.Faults = i.faults(link, in.Verdicts)
 	return i
 }

@@ -58,6 +58,9 @@ func sysctls(cfg *config.Config) map[string]string {
 		want["net.ipv4.conf.all.send_redirects"] = "0"
 		for _, i := range cfg.Instances {
 			want[ConfKey(i.Interface, "send_redirects")] = "0"
+			for _, device := range i.Devices() {
+				want[ConfKey(device, "send_redirects")] = "0"
+			}
 		}
 	}
 	return want

@@ -173,7 +173,7 @@ func heirs(old Instance, from, to Plan) []config.InstanceID {
 	for _, p := range old.Config.Held() {
 		at := slices.IndexFunc(to.Instances, func(i Instance) bool {
 			before, runs := from.Instance(i.ID)
-			return i.ID != old.ID && runs && !i.another(before) && i.Config.Interface == old.Config.Interface && slices.Contains(i.Config.Held(), p)
+			return i.ID != old.ID && runs && !i.another(before) && i.Config.On(p.Addr()) == old.Config.On(p.Addr()) && slices.Contains(i.Config.Held(), p)
 		})
 		if at < 0 {
 			return nil
@@ -214,7 +214,7 @@ func (i Instance) equal(b Instance) bool {
 
 func sameVIPs(a, b VIPs) bool {
 	return a.Instance == b.Instance && a.Name == b.Name && a.Interface == b.Interface && a.Lease == b.Lease && a.Announcements == b.Announcements &&
-		slices.Equal(a.Addresses, b.Addresses) &&
+		slices.Equal(a.Addresses, b.Addresses) && maps.Equal(a.Placements, b.Placements) &&
 		slices.Equal(a.Routes, b.Routes) && slices.Equal(a.Rules, b.Rules)
 }
 

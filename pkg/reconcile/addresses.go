@@ -18,8 +18,8 @@ import (
 
 // AddressKernel changes addresses of interfaces. Every call has its own deadline.
 type AddressKernel interface {
-	// Put adds an address with a kernel lifetime, or renews it.
-	Put(iface string, p netip.Prefix, lease time.Duration) error
+	// PutAs adds an address with a kernel lifetime, a label, a scope and a broadcast address, or renews it.
+	PutAs(iface string, p netip.Prefix, lease time.Duration, as kernel.Placement) error
 	// Remove deletes an address. Removing an absent address is not an error.
 	Remove(iface string, p netip.Prefix) error
 }
@@ -184,7 +184,7 @@ func (a *Addresses) noteAddress(iface string, p netip.Prefix, note func(*desired
 	a.mu.Lock()
 	ours := false
 	for _, w := range a.desired {
-		if w.want && w.vips.Interface == iface && slices.Contains(w.vips.Addresses, p) {
+		if w.want && slices.Contains(w.vips.Addresses, p) && w.vips.On(p) == iface {
 			note(w)
 			ours = true
 		}
@@ -316,18 +316,21 @@ func (a *Addresses) keep(name config.InstanceID, w desired) time.Duration {
 func (a *Addresses) follow(h *held, vips VIPs) {
 	h.vips.Name, h.vips.Announcements = vips.Name, vips.Announcements
 	h.schedule.set(vips.Announcements)
-	if h.vips.Interface == vips.Interface && slices.Equal(h.vips.Addresses, vips.Addresses) && h.vips.Lease == vips.Lease {
+	stays := func(p netip.Prefix) bool {
+		return slices.Contains(vips.Addresses, p) && h.vips.On(p) == vips.On(p) && h.vips.Placements[p.Addr()] == vips.Placements[p.Addr()]
+	}
+	if slices.Equal(h.vips.Addresses, vips.Addresses) && h.vips.Lease == vips.Lease && !slices.ContainsFunc(vips.Addresses, func(p netip.Prefix) bool { return !stays(p) }) {
 		return
 	}
 	h.added = slices.Clone(vips.Addresses)
 	for _, p := range h.vips.Addresses {
 		switch {
-		case h.vips.Interface == vips.Interface && slices.Contains(vips.Addresses, p):
+		case stays(p):
 			h.added = slices.DeleteFunc(h.added, func(q netip.Prefix) bool { return p == q })
 		case a.moves(h.vips, p):
 			a.logMove(h.vips, p)
 		case a.remove(h.vips, p):
-			a.log.Info("VIP removed", "instance", vips.Label(), "interface", h.vips.Interface, "vip", p.String(), "reason", "no longer in the cluster file")
+			a.log.Info("VIP removed", "instance", vips.Label(), "interface", h.vips.On(p), "vip", p.String(), "reason", "no longer in the cluster file")
 		}
 	}
 	h.vips, h.rewrite = vips, true
@@ -346,7 +349,7 @@ func (a *Addresses) put(name config.InstanceID, h *held) {
 			h.failed(now)
 			return
 		}
-		if err := a.kernel.Put(h.vips.Interface, p, h.vips.Lease); err != nil {
+		if err := a.kernel.PutAs(h.vips.On(p), p, h.vips.Lease, h.vips.Placements[p.Addr()]); err != nil {
 			a.fail(name, h, p, err)
 			return
 		}
@@ -366,7 +369,7 @@ func (a *Addresses) put(name config.InstanceID, h *held) {
 	}
 	if h.timer.added {
 		for _, p := range h.added {
-			a.log.Info("VIP added", "instance", h.vips.Label(), "interface", h.vips.Interface, "vip", p.String())
+			a.log.Info("VIP added", "instance", h.vips.Label(), "interface", h.vips.On(p), "vip", p.String())
 		}
 	}
 	h.added = nil
@@ -417,11 +420,11 @@ func (a *Addresses) drop(name config.InstanceID, why string) {
 
 // moves reports whether another instance now wants an address of an instance.
 func (a *Addresses) moves(vips VIPs, p netip.Prefix) bool {
-	return !a.stopping && a.wantedBy(vips.Interface, p, func(name config.InstanceID) bool { return name != vips.Instance })
+	return !a.stopping && a.wantedBy(vips.On(p), p, func(name config.InstanceID) bool { return name != vips.Instance })
 }
 
 func (a *Addresses) logMove(vips VIPs, p netip.Prefix) {
-	a.log.Info("VIP moved to another instance", "instance", vips.Label(), "interface", vips.Interface, "vip", p.String())
+	a.log.Info("VIP moved to another instance", "instance", vips.Label(), "interface", vips.On(p), "vip", p.String())
 }
 
 // remove deletes one address of an instance, unless another instance now wants it. After a failure retryLeftovers
@@ -430,9 +433,9 @@ func (a *Addresses) remove(vips VIPs, p netip.Prefix) bool {
 	if a.moves(vips, p) {
 		return true
 	}
-	if err := a.removeFromKernel(vips.Interface, p); err != nil {
-		a.log.Error("cannot remove a VIP; trying again until its lease expires", "interface", vips.Interface, "vip", p.String(), "error", err)
-		a.addLeftover(kernel.IfAddr{Interface: vips.Interface, Prefix: p})
+	if err := a.removeFromKernel(vips.On(p), p); err != nil {
+		a.log.Error("cannot remove a VIP; trying again until its lease expires", "interface", vips.On(p), "vip", p.String(), "error", err)
+		a.addLeftover(kernel.IfAddr{Interface: vips.On(p), Prefix: p})
 		return false
 	}
 	return true
@@ -453,7 +456,7 @@ func (a *Addresses) wantedBy(iface string, p netip.Prefix, some func(config.Inst
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for name, w := range a.desired {
-		if some(name) && w.want && w.vips.Interface == iface && slices.Contains(w.vips.Addresses, p) {
+		if some(name) && w.want && slices.Contains(w.vips.Addresses, p) && w.vips.On(p) == iface {
 			return true
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -34,7 +35,7 @@ type fakeKernel struct {
 	refused int
 }
 
-func (k *fakeKernel) Put(iface string, p netip.Prefix, lease time.Duration) error {
+func (k *fakeKernel) PutAs(iface string, p netip.Prefix, lease time.Duration, _ kernel.Placement) error {
 	k.mu.Lock()
 	slow := k.slow
 	k.mu.Unlock()

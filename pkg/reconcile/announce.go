@@ -54,7 +54,7 @@ func (a *Addresses) serve(h *held, r request) {
 		a.announce(h, now)
 	}
 	if r.ask.IsValid() && h.timer.added {
-		if err := a.announcer.Ask(h.vips.Interface, r.ask); err != nil {
+		if err := a.announcer.Ask(h.vips.On(netip.PrefixFrom(r.ask, r.ask.BitLen())), r.ask); err != nil {
 			a.unannounced(h, netip.PrefixFrom(r.ask, r.ask.BitLen()), err)
 		}
 	}
@@ -70,11 +70,13 @@ func (h *held) announcementDue() (at time.Duration, ok bool) {
 
 // announce sends the announcements that are due, as far as the pass and the interface allow.
 func (a *Addresses) announce(h *held, now time.Duration) {
-	n, iface, s := len(h.vips.Addresses), h.vips.Interface, &h.schedule
+	n, s := len(h.vips.Addresses), &h.schedule
 	if s.repeats && a.budget == 0 || !s.begin(now, n) {
 		return
 	}
 	for {
+		vip := h.vips.Addresses[s.next]
+		iface := h.vips.On(vip)
 		if at, sent := a.sentOn[iface]; sent && s.paced() && a.now() < at+s.policy.Interval {
 			s.rest(at + s.policy.Interval)
 			return
@@ -86,7 +88,6 @@ func (a *Addresses) announce(h *held, now time.Duration) {
 			}
 			a.budget--
 		}
-		vip := h.vips.Addresses[s.next]
 		if err := a.announcer.Announce(iface, vip.Addr()); err != nil {
 			a.unannounced(h, vip, err)
 			return
@@ -100,7 +101,7 @@ func (a *Addresses) announce(h *held, now time.Duration) {
 	s.done(a.now())
 	if h.unannounced != nil {
 		h.unannounced = nil
-		a.log.Info("VIPs can be announced again", "instance", h.vips.Label(), "interface", iface)
+		a.log.Info("VIPs can be announced again", "instance", h.vips.Label(), "interface", h.vips.Interface)
 	}
 }
 

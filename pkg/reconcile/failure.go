@@ -29,7 +29,7 @@ func (a *Addresses) fail(name config.InstanceID, h *held, vip netip.Prefix, err 
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.failures[name] = failure{h.vips.Interface, vip, err, now + max(h.vips.Lease, failureKept)}
+	a.failures[name] = failure{h.vips.On(vip), vip, err, now + max(h.vips.Lease, failureKept)}
 }
 
 // succeeded records that the VIPs of an instance were written.

@@ -47,7 +47,7 @@ func (a *Addresses) publishTroubles() {
 			all = append(all, t)
 		}
 		if h.unannounced != nil {
-			all = append(all, Trouble{Instance: name, Interface: h.vips.Interface, Unannounced: h.unannounced, VIP: h.silent})
+			all = append(all, Trouble{Instance: name, Interface: h.vips.On(h.silent), Unannounced: h.unannounced, VIP: h.silent})
 		}
 	}
 	slices.SortFunc(all, func(a, b Trouble) int { return cmp.Compare(a.Instance, b.Instance) })

@@ -26,10 +26,17 @@ type Address = kernel.Address
 //
 // Errors: kernel.ErrNoInterface, kernel.ErrNotPermitted, ErrTimeout.
 func (h *Handle) Put(iface string, p netip.Prefix, lease time.Duration) error {
+	return h.PutAs(iface, p, lease, kernel.Placement{})
+}
+
+// PutAs is Put with a label, a scope and a broadcast address; it ignores the interface of the placement. They do not
+// change on an address that exists.
+func (h *Handle) PutAs(iface string, p netip.Prefix, lease time.Duration, as kernel.Placement) error {
 	a, err := vip(p, lease)
 	if err != nil {
 		return fmt.Errorf("put address %s on %s: %w", p, iface, err)
 	}
+	a.Label, a.Scope, a.Broadcast = as.Label, int(as.Scope), as.Broadcast.AsSlice()
 	link, err := h.find(iface)
 	if err == nil {
 		err = h.rt.AddrReplace(link, a)
