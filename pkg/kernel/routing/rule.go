@@ -36,7 +36,7 @@ func (h *Handle) rules(family kernel.Family, wanted func(netlink.Rule) bool) ([]
 	}
 	var all []kernel.Rule
 	for _, n := range found {
-		if r, ok := ruleOf(n, family); ok && wanted(n) {
+		if r, ok := ruleOf(n, family); ok && n.Family == number(family) && wanted(n) { // a kernel without IPv6 lists those of IPv4
 			all = append(all, r)
 		}
 	}
