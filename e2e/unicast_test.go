@@ -16,12 +16,13 @@ type pair struct {
 	net            *lab.Network
 	lan            *lab.Bridge
 	master, backup *node
+	vip            string
 }
 
 // newPair makes the hosts; more is a further line of the instance in their cluster file.
 func newPair(t *testing.T, r timing, more string) *pair {
 	t.Helper()
-	p := &pair{t: t, net: lab.New(t)}
+	p := &pair{t: t, net: lab.New(t), vip: vip}
 	p.lan = p.net.Bridge("lan")
 	file := p.net.File("cluster.yaml", fileHeader(r.version, r.advert.String(), true, more))
 	p.master = newNode(t, p.net.Host("lvs-master", p.lan.At("10.77.0.2/24")), "lvs-director", file)
@@ -36,10 +37,30 @@ func (p *pair) awaitHolder(n *node, timeout time.Duration) {
 }
 
 func (p *pair) heldBy(n *node) error {
-	if holders := lab.Holders(vip, p.master.Host, p.backup.Host); len(holders) != 1 || holders[0] != n.Name {
+	if holders := lab.Holders(p.vip, p.master.Host, p.backup.Host); len(holders) != 1 || holders[0] != n.Name {
 		return fmt.Errorf("the VIP is on %v, want it on %s alone", holders, n.Name)
 	}
 	return nil
+}
+
+// newUnicastPair6 makes a pair whose addresses and VIP are of IPv6, with unicast.
+func newUnicastPair6(t *testing.T, r timing) *pair {
+	t.Helper()
+	p := &pair{t: t, net: lab.New(t), vip: vip6}
+	p.lan = p.net.Bridge("lan")
+	four := fileHeader(r.version, r.advert.String(), true, "unicast_peers: true\n    unicast_min_ttl: 64") // keepalived's
+	file := p.net.File("cluster.yaml", strings.NewReplacer(vip+"/32", vip6, "10.77.0.", "fd00:77::").Replace(four))
+	p.master = newNode(t, p.net.Host("lvs-master", p.lan.At("fd00:77::2/64")), "lvs-director", file)
+	p.backup = newNode(t, p.net.Host("lvs-backup", p.lan.At("fd00:77::3/64")), "lvs-director", file)
+	lab.Eventually(t, soon, func() error { // a keepalived without its source address stays in FAULT
+		for _, n := range []*node{p.master, p.backup} {
+			if out := n.Run("ip", "-6", "addr", "show", "dev", "eth0", "tentative"); out != "" {
+				return fmt.Errorf("%s has tentative addresses: %s", n.Name, out)
+			}
+		}
+		return nil
+	})
+	return p
 }
 
 // steady checks for three advert intervals that only the node holds the VIP.
@@ -50,10 +71,16 @@ func (p *pair) steady(n *node, r timing) {
 }
 
 // unicastKeepalived is a keepalived with unicast_peer.
-var unicastKeepalived = product{"keepalived", func(n *node, r timing) *lab.Daemon {
-	priority, peer := 100, "10.77.0.2"
+var (
+	unicastKeepalived  = product{"keepalived", func(n *node, r timing) *lab.Daemon { return startUnicastKeepalived(n, r, "10.77.0.", vip+"/32") }}
+	unicastKeepalived6 = product{"keepalived", func(n *node, r timing) *lab.Daemon { return startUnicastKeepalived(n, r, "fd00:77::", vip6) }}
+)
+
+// startUnicastKeepalived: the addresses of the pair are network2 and network3.
+func startUnicastKeepalived(n *node, r timing, network, vip string) *lab.Daemon {
+	priority, own, peer := 100, "3", "2"
 	if n.Name == "lvs-master" {
-		priority, peer = 150, "10.77.0.3"
+		priority, own, peer = 150, "2", "3"
 	}
 	n.daemon = lab.StartKeepalived(n.Host, fmt.Sprintf(`vrrp_instance mysql {
   state BACKUP
@@ -62,13 +89,13 @@ var unicastKeepalived = product{"keepalived", func(n *node, r timing) *lab.Daemo
   priority %d
   advert_int %g
   version %d
-  unicast_src_ip %s
-  unicast_peer { %s }
-  virtual_ipaddress { %s/32 }
+  unicast_src_ip %s%s
+  unicast_peer { %s%s }
+  virtual_ipaddress { %s }
 }
-`, priority, r.advert.Seconds(), r.version, n.Address(), peer, vip))
+`, priority, r.advert.Seconds(), r.version, network, own, network, peer, vip))
 	return n.daemon
-}}
+}
 
 // noMulticast checks that no director has sent an advert by multicast, and returns the adverts.
 func noMulticast(t *testing.T, c *capture.Capture) []capture.Packet {
@@ -93,6 +120,9 @@ func TestUnicast(t *testing.T) {
 	lab.Need(t, lab.Keepalived)
 	r := timing{3, 100 * time.Millisecond}
 	p := newPair(t, r, "unicast_peers: true")
+	for _, n := range []*node{p.master, p.backup} {
+		n.Run("ip", "link", "set", "eth0", "multicast", "off")
+	}
 	unicastKeepalived.start(p.master, r)
 	p.awaitHolder(p.master, soon)
 	wire := capture.Start(p.backup.Host, "eth0", lab.VRRP)
@@ -118,24 +148,33 @@ func TestUnicast(t *testing.T) {
 // TestUnicastInterop: a pair of one lvs-director and one keepalived 2.2.7 with unicast, each as MASTER and as BACKUP. In
 // every second cycle the MASTER resigns, in the others it falls silent.
 //
-// Proves docs/operations.md: "A keepalived with `unicast_peer` is such a peer, with version 3 and with version 2."
+// Proves docs/operations.md: "A keepalived with `unicast_peer` is such a peer, with version 3 of either family and with version 2."
 func TestUnicastInterop(t *testing.T) {
 	lab.Need(t, lab.Keepalived)
 	lab.Long(t)
-	for r, cycles := range map[timing]int{{3, 100 * time.Millisecond}: 10, {2, time.Second}: 2} { // 12 s each with version 2
-		for _, one := range []struct {
-			name           string
-			master, backup product
-		}{
-			{"keepalived is the backup", lvsDirector, unicastKeepalived},
-			{"keepalived is the master", unicastKeepalived, lvsDirector},
+	fast, slow := timing{3, 100 * time.Millisecond}, timing{2, time.Second}
+	four := func(t *testing.T, r timing) *pair { return newPair(t, r, "unicast_peers: [10.77.0.2, 10.77.0.3]") }
+	for _, c := range []struct {
+		name       string
+		r          timing
+		pair       func(*testing.T, timing) *pair
+		keepalived product
+		cycles     int
+	}{
+		{"IPv4", fast, four, unicastKeepalived, 10},
+		{"IPv6", fast, newUnicastPair6, unicastKeepalived6, 10},
+		{"version 2", slow, four, unicastKeepalived, 2}, // 12 s each
+	} {
+		for name, one := range map[string][2]product{
+			"keepalived is the backup": {lvsDirector, c.keepalived},
+			"keepalived is the master": {c.keepalived, lvsDirector},
 		} {
-			t.Run(r.String()+"/"+one.name, func(t *testing.T) {
-				p := newPair(t, r, "unicast_peers: [10.77.0.2, 10.77.0.3]")
-				wire := capture.Start(p.backup.Host, "eth0", lab.VRRP)
-				one.master.start(p.master, r)
-				one.backup.start(p.backup, r)
-				p.takeTurns(one.master, r, cycles)
+			t.Run(c.name+"/"+name, func(t *testing.T) {
+				p := c.pair(t, c.r)
+				wire := capture.Start(p.backup.Host, "eth0", "proto 112 or ip6 proto 112")
+				one[0].start(p.master, c.r)
+				one[1].start(p.backup, c.r)
+				p.takeTurns(one[0], c.r, c.cycles)
 				noMulticast(t, wire)
 			})
 		}
@@ -152,7 +191,7 @@ func (p *pair) takeTurns(master product, r timing, cycles int) {
 			p.master.daemon.Stop()
 		} else {
 			p.master.daemon.Kill()
-			p.master.Run("ip", "addr", "flush", "to", vipPrefix) // keepalived's VIP would stay forever
+			p.master.Run("ip", "addr", "flush", "to", p.vip) // keepalived's VIP would stay forever
 			within = r.masterDown() + takeoverAllowance
 		}
 		p.awaitHolder(p.backup, within)

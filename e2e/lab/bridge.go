@@ -3,6 +3,7 @@ package lab
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 )
 
 // A Bridge is a learning switch without an IP address.
@@ -60,4 +61,26 @@ func (a Attachment) mac() string {
 		}
 	}
 	return ""
+}
+
+// Snoop makes the switch snoop IGMP (RFC 4541): it forwards the frames of a multicast group only to the ports whose hosts
+// have reported it, once it has seen a querier. The switch itself is none. Groups of 224.0.0.0/24 are always flooded.
+func (b *Bridge) Snoop() {
+	b.n.t.Helper()
+	b.n.batch(b.n.switchNS, "link set "+b.device+" type bridge mcast_snooping 1 mcast_querier 0")
+}
+
+// Members returns the lines of `bridge mdb` for a multicast group, one for each port with a member.
+func (b *Bridge) Members(group string) (ports []string) {
+	b.n.t.Helper()
+	out, err := execute(b.n.switchNS, "", "bridge", "mdb", "show", "dev", b.device)
+	if err != nil {
+		b.n.t.Fatalf("lab: %v", err)
+	}
+	for line := range strings.Lines(out) {
+		if strings.Contains(line, " grp "+group+" ") && strings.Contains(line, " port p") {
+			ports = append(ports, strings.TrimSpace(line))
+		}
+	}
+	return ports
 }

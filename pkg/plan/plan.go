@@ -92,6 +92,7 @@ type Instance struct {
 	NotReady   string
 	Unfit      string         // why any other director serves better than this one; "" if none does
 	own        []Fault        // those of Faults that are neither its interface's nor a track's
+	sourced    bool           // its adverts have a source, even if the link has none
 	file       *config.Config // that it comes from
 	pools      []int          // its virtual servers: indexes in the table
 }
@@ -241,8 +242,9 @@ func (in Inputs) instance(cfg config.Instance, link Link, node config.Director, 
 	i.vary()
 	i.fit(link)
 	i.authenticate(in.Passwords)
-	if link.Fault == "" || link.Unaddressed { // otherwise the address is missing because of it
-		link.Fault = fault
+	i.sourced = source.IsValid() && fault == ""
+	if fault != "" && link.Fault == "" { // otherwise the address may be missing because of it
+		i.own = append(i.own, Fault{Reason: fault})
 	}
 	i.own = append(i.own, in.deviceFaults(cfg)...)
 	i.Faults = i.faults(link, in.Verdicts)
@@ -251,7 +253,7 @@ func (in Inputs) instance(cfg config.Instance, link Link, node config.Director, 
 
 func (i Instance) faults(link Link, verdicts Verdicts) []Fault {
 	all := slices.Clone(i.own)
-	if link.Fault != "" {
+	if link.Fault != "" && !(link.Unaddressed && i.sourced) {
 		all = append(all, Fault{Reason: link.Fault})
 	}
 	for _, name := range slices.Sorted(slices.Values(i.Config.Tracks)) {

@@ -62,7 +62,11 @@ func TestSourceOfAnInstance(t *testing.T) {
 			Node:   "a", Looked: true, Addresses: c.addresses,
 			Links: []kernel.Link{{Name: "eth0", Index: 2, Up: true, Carrier: true}},
 		}
-		got := Of(in).Instances[0]
+		planned := Of(in)
+		got, judged := planned.Instances[0], planned.Judged(Verdicts{}, "not ready").Instances[0]
+		if judged.Fault() != got.Fault() {
+			t.Errorf("%s: fault %q once it is judged, %q before", name, judged.Fault(), got.Fault())
+		}
 		if got.Params.Source.String() != c.source || (got.Fault() == "") != (c.fault == "") || !strings.Contains(got.Fault(), c.fault) {
 			t.Errorf("%s: source %s, fault %q; want %s, %q", name, got.Params.Source, got.Fault(), c.source, c.fault)
 		}

@@ -13,13 +13,13 @@ import (
 )
 
 // TestKeepalivedPackets decodes adverts of Debian's keepalived 2.2.7, captured with tcpdump -xx, and encodes them again,
-// byte for byte. The password of v2_pass and v2_resign is secret, that of v2_pass8 is 12345678.
+// byte for byte. The password of v2_pass, v2_unicast_pass and v2_resign is secret, that of v2_pass8 is 12345678.
 func TestKeepalivedPackets(t *testing.T) {
 	files, err := filepath.Glob("testdata/keepalived/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no captures (%v)", err)
 	}
-	secrets := map[string]string{"v2_pass": "secret", "v2_resign": "secret", "v2_pass8": "12345678"}
+	secrets := map[string]string{"v2_pass": "secret", "v2_unicast_pass": "secret", "v2_resign": "secret", "v2_pass8": "12345678"}
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".txt")
 		t.Run(name, func(t *testing.T) {
@@ -42,12 +42,20 @@ func TestKeepalivedPackets(t *testing.T) {
 				VRID: 51, Version: p.Version, AdvertInterval: p.Interval, Source: netip.MustParseAddr("10.77.0.3"),
 				AuthType: p.AuthType, Password: p.Password,
 			}
-			h := Classify(Datagram{Payload: payload, Source: src, Destination: dst, TTL: TTL}, us, p.Addresses, Peers{})
+			h := Classify(Datagram{Payload: payload, Source: src, Destination: dst, TTL: TTL}, us, p.Addresses, transportTo(dst))
 			if h.Standing != Obeyed {
 				t.Errorf("not obeyed: %s", h.Drop)
 			}
 		})
 	}
+}
+
+// transportTo returns what a receiver with this address says about the sender: a unicast peer, or nothing.
+func transportTo(dst netip.Addr) Peers {
+	if dst.IsMulticast() {
+		return Peers{}
+	}
+	return Peers{Transport: Transport{Unicast: true, Peers: []netip.Addr{netip.MustParseAddr("10.77.0.2")}}}
 }
 
 // captured returns the VRRP message of a frame, and the addresses of its packet.

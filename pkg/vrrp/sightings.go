@@ -217,6 +217,11 @@ func (o *sighting) judge(v View, c company) []Finding {
 	}
 	switch o.Standing {
 	case Invalid:
+		if o.Drop == DropTTL && o.Director && v.Peers.Transport.Unicast {
+			return []Finding{say(RefusedAdverts, "if routers are on the way, allow what they leave of the TTL: unicast_min_ttl, 254 behind one router. A keepalived sends 64 with IPv6, unless it has unicast_ttl 255",
+				"sends packets for virtual router %d with a TTL of less than %d: they are ignored (%s), and if it is MASTER, so may this director be",
+				v.Params.VRID, v.Peers.Transport.AcceptedTTL(), o.Drop)}
+		}
 		return []Finding{say(InvalidPackets, "", "sends packets for virtual router %d that are not valid (%s)", v.Params.VRID, o.Drop)}
 	case Elsewhere:
 		// Our MASTER may have the VIP in another instance, while the cluster file is being changed: see lists.

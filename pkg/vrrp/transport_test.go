@@ -144,15 +144,20 @@ func TestTransportFindings(t *testing.T) {
 		state    State
 		kind     FindingKind
 		want     string
+		ttl      int // 0: 255
 	}{
-		"unicast at multicast": {master, backup, ourPeers, Backup, RefusedAdverts, "sends VRRPv3 adverts by unicast for virtual router 51"},
-		"multicast at unicast": {master, group, unicastPeers(0), Backup, RefusedAdverts, "sends VRRPv3 adverts by multicast for virtual router 51"},
-		"another group":        {master, group, ownGroup, Master, RefusedAdverts, "sends VRRPv3 adverts to another multicast group for virtual router 51"},
-		"no peer":              {stranger, backup, unicastPeers(0), Backup, UnknownRouter, "is none of the unicast_peers; they are ignored (not_peer)"},
-		"no peer, two MASTERs": {stranger, backup, unicastPeers(0), Master, TwoMasters, "both machines hold the virtual addresses"},
+		"unicast at multicast": {master, backup, ourPeers, Backup, RefusedAdverts, "sends VRRPv3 adverts by unicast for virtual router 51", 0},
+		"multicast at unicast": {master, group, unicastPeers(0), Backup, RefusedAdverts, "sends VRRPv3 adverts by multicast for virtual router 51", 0},
+		"another group":        {master, group, ownGroup, Master, RefusedAdverts, "sends VRRPv3 adverts to another multicast group for virtual router 51", 0},
+		"no peer":              {stranger, backup, unicastPeers(0), Backup, UnknownRouter, "is none of the unicast_peers; they are ignored (not_peer)", 0},
+		"no peer, two MASTERs": {stranger, backup, unicastPeers(0), Master, TwoMasters, "both machines hold the virtual addresses", 0},
+		"behind a router":      {master, backup, unicastPeers(0), Master, RefusedAdverts, "with a TTL of less than 255: they are ignored (ttl)", 254},
 	} {
 		p := Params{VRID: 51, Source: backup}.withDefaults()
-		h := Classify(sentTo(t, c.from, c.to, 255, v3), p, []netip.Addr{vip}, c.peers)
+		if c.ttl == 0 {
+			c.ttl = 255
+		}
+		h := Classify(sentTo(t, c.from, c.to, c.ttl, v3), p, []netip.Addr{vip}, c.peers)
 		var s Sightings
 		for at := range 5 {
 			s.Note(time.Duration(at)*sec, h, p, []netip.Addr{vip})
