@@ -45,6 +45,9 @@ func rowsOf(text string) (rows [][][]string) {
 		var row [][]string
 		for _, column := range strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|") {
 			var code []string
+			if text := strings.TrimSpace(column); strings.Contains(text, "`") && !strings.HasPrefix(text, "`") {
+				code = append(code, "") // prose
+			}
 			for _, m := range cell.FindAllStringSubmatch(column, -1) {
 				code = append(code, m[1])
 			}
