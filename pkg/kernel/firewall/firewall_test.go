@@ -177,6 +177,8 @@ func TestJudgeIncomingAndOutgoing(t *testing.T) {
 		want   Outcome
 	}{
 		{client, "ufw.save", Blocked},
+		{client, "ufw-3306.save", Passes},
+		{balanced, "ufw-3306.save", Passes},
 		{client, "firewalld-server.json", Blocked},
 		{client, "firewalld-3306.json", Passes},
 		{checked, "firewalld-server.json", Passes},
@@ -336,6 +338,7 @@ func TestRemedyOfClients(t *testing.T) {
 		packet      Packet
 	}{
 		{"ufw.save", "ufw allow proto tcp to 10.77.0.100 port 3306", vip},
+		{"ufw-3306.save", "iptables -t raw -I PREROUTING -d 10.77.0.100 -p tcp --dport 3306 -j NOTRACK (and in /etc/ufw/before.rules)", oneWay},
 		{"firewalld-server.json", "firewall-cmd --permanent --add-port=3306/tcp && firewall-cmd --reload", vip},
 		{"firewalld-server.json", "firewall-cmd --permanent --add-protocol=ipencap && firewall-cmd --reload", tunnel},
 		{"firewalld-3306.json", "firewall-cmd --permanent --direct --add-rule ipv4 raw PREROUTING 0 -p tcp -d 10.77.0.100 --dport 3306 -j NOTRACK && firewall-cmd --reload", oneWay},

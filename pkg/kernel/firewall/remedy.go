@@ -20,6 +20,8 @@ func (r Rules) Remedy(p Packet, v Verdict) string {
 		return fmt.Sprintf("nft insert rule %s %s %s accept (and in the file of these rules)", v.At.Table, v.At.Name, p.expression())
 	case v.At.Table == "filter" && v.At.Has("ufw-user-forward") && p.Way == Forwarded:
 		return fmt.Sprintf("ufw route allow proto %s from %s port %d", p.Protocol, p.From.Addr(), p.From.Port())
+	case v.At.Table == "filter" && v.At.Has("ufw-user-input") && r.invalid(p): // dropped before the rules of the user
+		return fmt.Sprintf("%s -t raw -I PREROUTING %s -j NOTRACK (and in /etc/ufw/before.rules)", v.At.Tool, p.options())
 	case v.At.Table == "filter" && v.At.Has("ufw-user-input") && p.Way == Incoming && p.To.Port() != 0:
 		return fmt.Sprintf("ufw allow proto %s to %s port %d", p.Protocol, p.To.Addr(), p.To.Port())
 	case v.At.Table == "filter" && v.At.Has("DOCKER-USER") && p.Way == Forwarded:
@@ -43,10 +45,8 @@ func (r Rules) firewalld(p Packet) string {
 			return "sysctl -w net.ipv4.vs.conntrack=1, so that answers belong to established connections, which the rules accept (and in /etc/sysctl.d)"
 		}
 	}
-	whole := p
-	whole.Later = ""
 	switch {
-	case p.Later == "INVALID" && r.Judge(whole).Outcome == Passes: // they drop invalid packets before they look at the port
+	case r.invalid(p): // they drop invalid packets before they look at the port
 		family := "ipv4"
 		if p.is6() {
 			family = "ipv6"
@@ -59,6 +59,13 @@ func (r Rules) firewalld(p Packet) string {
 		return fmt.Sprintf("firewall-cmd --permanent --add-port=%d/%s && firewall-cmd --reload", p.To.Port(), p.Protocol)
 	}
 	return ""
+}
+
+// invalid reports whether a packet is blocked only because connection tracking calls it invalid.
+func (r Rules) invalid(p Packet) bool {
+	valid := p
+	valid.Later = ""
+	return p.Later == "INVALID" && r.Judge(valid).Outcome == Passes
 }
 
 // options describes the packet for iptables, expression for nft.
