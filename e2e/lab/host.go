@@ -241,12 +241,18 @@ func (h *Host) HostsFile(content string) {
 		"/etc/resolv.conf": h.n.File(h.Name+"-resolv.conf", ""),
 	}
 	for target, source := range files {
-		if err := os.Chmod(source, 0o644); err != nil {
-			h.n.t.Fatalf("lab: %v", err)
-		}
-		// A bind mount in the host's own mount namespace.
-		if err := h.ns.do(func() error { return unix.Mount(source, target, "", unix.MS_BIND, "") }); err != nil {
-			h.n.t.Fatalf("lab: %s of %s: %v", target, h.Name, err)
-		}
+		h.replace(target, source)
+	}
+}
+
+// replace shows one file in place of another to the processes of the host.
+func (h *Host) replace(target, source string) {
+	h.n.t.Helper()
+	if err := os.Chmod(source, 0o644); err != nil {
+		h.n.t.Fatalf("lab: %v", err)
+	}
+	// A bind mount in the host's own mount namespace.
+	if err := h.ns.do(func() error { return unix.Mount(source, target, "", unix.MS_BIND, "") }); err != nil {
+		h.n.t.Fatalf("lab: %s of %s: %v", target, h.Name, err)
 	}
 }

@@ -23,6 +23,7 @@ type Part = require.Part
 // there.
 const (
 	IPVS       = require.IPVS
+	FRR        = require.FRR
 	Keepalived = require.Keepalived
 	MariaDB    = require.MariaDB
 	Systemd    = require.Systemd
@@ -154,6 +155,8 @@ func probe(p Part) error {
 	case require.IPVS:
 		_, err := os.Stat("/proc/net/ip_vs")
 		return err
+	case require.FRR:
+		return program("/usr/lib/frr/bfdd")
 	case require.Keepalived:
 		return program("keepalived")
 	case require.MariaDB:

@@ -30,6 +30,7 @@ const (
 	SockDestroy Part = "sockdestroy" // SOCK_DESTROY of sock_diag(7)
 	StockKernel Part = "stockkernel" // a stock kernel, not user-mode-linux
 
+	FRR        Part = "frr"        // zebra(8) and bfdd(8) of FRRouting
 	Iptables   Part = "iptables"   // iptables-legacy(8)
 	Keepalived Part = "keepalived" // keepalived(8)
 	MariaDB    Part = "mariadb"    // mariadbd(8)
@@ -38,7 +39,7 @@ const (
 
 func parts() []Part {
 	return []Part{
-		Netns, OwnKernel, Guest, IPVS, IPIP, Netem, NFTables, SockDestroy, StockKernel, Iptables, Keepalived, MariaDB, Systemd,
+		Netns, OwnKernel, Guest, IPVS, IPIP, Netem, NFTables, SockDestroy, StockKernel, FRR, Iptables, Keepalived, MariaDB, Systemd,
 	}
 }
 

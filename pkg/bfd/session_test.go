@@ -144,6 +144,10 @@ func TestRFC5880Section683Poll(t *testing.T) {
 	if sent, _ = b.after(40 * ms); len(sent) != 1 || !sent[0].Poll {
 		t.Errorf("the Poll Sequence does not go on: %+v", sent)
 	}
+	b.hear(Up) // does not end it
+	if sent, _ = b.after(40 * ms); len(sent) != 1 || !sent[0].Poll {
+		t.Errorf("the Poll Sequence ends without Final: %+v", sent)
+	}
 	b.peer.Final = true
 	b.hear(Up)
 	b.peer.Final = false

@@ -51,6 +51,18 @@ c eth0 10.77.0.2>10.77.0.4 3x100ms passive=false track= peers=2 [one two]`
 	if !strings.Contains(show(changed), "10.78.0.3>10.78.0.1") || !strings.Contains(fmt.Sprint(Transition(p, changed)), "set the BFD sessions") || strings.Contains(fmt.Sprint(Transition(p, p)), "BFD") {
 		t.Errorf("%s\n%s", show(changed), Transition(p, changed))
 	}
+	six, problems := config.Parse("cluster.yaml", []byte(`version: 1
+directors: [{name: a, address: 10.77.0.2}, {name: b, address: 10.77.0.3}]
+vrrp_instances:
+  - {name: six, interface: eth0, virtual_router_id: 51, virtual_addresses: ['fd77::100'], peer_bfd: {addresses: ['fe80::2', 'fe80::3']}}
+`))
+	if six == nil {
+		t.Fatal(problems)
+	}
+	in.Config, in.Addresses = six, append(in.Addresses, kernel.Address{Interface: "eth0", Prefix: netip.MustParsePrefix("fe80::2/64")})
+	if got := show(Of(in)); got != "fe80::3 eth0 (IPv6) fe80::2>fe80::3 3x100ms passive=false track= peers=1 [six]" {
+		t.Errorf("IPv6: %s", got)
+	}
 	in.Config, in.Next = &config.Config{}, cfg // a start: the elections do not run yet
 	if got := show(Of(in)); strings.Count(got, "\n") != 2 {
 		t.Errorf("at the start: %s", got)

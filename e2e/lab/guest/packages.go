@@ -10,6 +10,7 @@ func Packages() []string {
 		"ipvsadm",
 		"iptables",
 		"keepalived",
+		"frr", // for bfdd
 		"mariadb-server-core",
 		"mariadb-client",
 		"tcpdump",

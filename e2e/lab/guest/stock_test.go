@@ -79,6 +79,7 @@ for t in iptables-legacy ip6tables-legacy iptables-nft ip6tables-nft; do
 done
 bash -c 'exec 3<>/dev/tcp/127.0.0.1/1' 2>&1 | grep -q refused || fail "connection refused by a closed port"
 try keepalived -v
+try /usr/lib/frr/bfdd --version
 try tcpdump --version
 try mariadbd --no-defaults --version
 test -f /usr/share/lvs-lab/mariadb/mysql/global_priv.frm || fail "MariaDB data"

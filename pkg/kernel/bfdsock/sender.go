@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// firstPort to 65535 are the source ports (RFC 5881 section 4).
-	firstPort = 49152
+	// firstPort to 65535 are the source ports (RFC 5881 section 4), without 49152, which tcpdump takes for another protocol.
+	firstPort = 49153
 	// attempts limits the search for a free source port.
 	attempts = 32
 
