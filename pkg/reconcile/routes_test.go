@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +21,7 @@ var errTaken = errors.New("another program has added it")
 
 // fakeFIB is the routes and rules of a kernel: ours and those of other programs.
 type fakeFIB struct {
+	mu      sync.Mutex // guards all below
 	routes  []kernel.Route
 	rules   []kernel.Rule
 	foreign []kernel.Route
@@ -29,13 +31,46 @@ type fakeFIB struct {
 }
 
 func (f *fakeFIB) Routes() ([]kernel.Route, error) {
+	f.mu.Lock()
 	f.lists++
-	time.Sleep(f.slow)
+	slow := f.slow
+	f.mu.Unlock()
+	time.Sleep(slow)
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	return slices.Clone(f.routes), nil
 }
-func (f *fakeFIB) Rules() ([]kernel.Rule, error) { return slices.Clone(f.rules), nil }
+
+func (f *fakeFIB) Rules() ([]kernel.Rule, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.rules), nil
+}
+
+// change is what another process does.
+func (f *fakeFIB) change(what func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	what()
+}
+
+// has returns the number of our routes.
+func (f *fakeFIB) has() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.routes)
+}
+
+// listed returns how often the routes were listed.
+func (f *fakeFIB) listed() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lists
+}
 
 func (f *fakeFIB) Add(r kernel.Route) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	same := func(other kernel.Route) bool { return other.Key() == r.Key() }
 	if slices.ContainsFunc(f.foreign, same) || slices.ContainsFunc(f.routes, same) {
 		return errTaken
@@ -47,6 +82,8 @@ func (f *fakeFIB) Add(r kernel.Route) error {
 }
 
 func (f *fakeFIB) AddRule(r kernel.Rule) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if slices.Contains(f.rules, r) {
 		return errTaken
 	}
@@ -55,11 +92,15 @@ func (f *fakeFIB) AddRule(r kernel.Rule) error {
 }
 
 func (f *fakeFIB) Remove(r kernel.Route) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.routes = slices.DeleteFunc(f.routes, func(have kernel.Route) bool { return have == r })
 	return nil
 }
 
 func (f *fakeFIB) RemoveRule(r kernel.Rule) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.rules = slices.DeleteFunc(f.rules, func(have kernel.Rule) bool { return have == r })
 	return nil
 }
@@ -124,50 +165,50 @@ func TestRouteLoop(t *testing.T) {
 		pass := func(d time.Duration) { time.Sleep(d); synctest.Wait() }
 		r.Set([]VIPs{{Instance: "b"}})
 		pass(time.Minute)
-		if f.lists > 0 {
-			t.Errorf("%d lists without a route", f.lists)
+		if f.listed() > 0 {
+			t.Errorf("%d lists without a route", f.listed())
 		}
 		route := toNetwork("10.1.0.0/16", 0)
 		r.Set([]VIPs{{Instance: "a", Routes: []kernel.Route{route}}})
 		pass(time.Minute)
-		if len(f.routes) > 0 {
+		if f.has() > 0 {
 			t.Error("a route although the VIPs are not held")
 		}
 		r.Held("a", true)
 		pass(0)
-		if len(f.routes) != 1 {
+		if f.has() != 1 {
 			t.Error("no route when the VIPs are held")
 		}
-		f.routes = nil
+		f.change(func() { f.routes = nil })
 		pass(1100 * time.Millisecond)
-		if len(f.routes) != 1 {
+		if f.has() != 1 {
 			t.Error("not repaired")
 		}
-		f.routes, f.foreign = nil, []kernel.Route{route}
+		f.change(func() { f.routes, f.foreign = nil, []kernel.Route{route} })
 		pass(1100 * time.Millisecond)
 		if all := r.Troubles(); len(all) != 1 || all[0].Instance != "a" || !errors.Is(all[0].Failed, errTaken) {
 			t.Errorf("troubles: %v", all)
 		}
-		f.foreign, f.slow = nil, time.Second
+		f.change(func() { f.foreign, f.slow = nil, time.Second })
 		pass(10 * time.Second)
-		if len(r.Troubles()) > 0 || len(f.routes) != 1 {
+		if len(r.Troubles()) > 0 || f.has() != 1 {
 			t.Errorf("troubles after the other program has removed its route: %v", r.Troubles())
 		}
-		before := f.lists
+		before := f.listed()
 		pass(10 * time.Minute)
-		if n := f.lists - before; n > 13 || n < 10 {
+		if n := f.listed() - before; n > 13 || n < 10 {
 			t.Errorf("%d lists of 1 s in 10 minutes", n)
 		}
-		f.slow = 0
+		f.change(func() { f.slow = 0 })
 		r.Held("a", false)
 		pass(0)
-		if len(f.routes) > 0 {
+		if f.has() > 0 {
 			t.Error("still there when the VIPs are not held")
 		}
 		r.Held("a", true)
 		pass(0)
 		cancel()
-		if err := <-run; err != nil || len(f.routes) > 0 {
+		if err := <-run; err != nil || f.has() > 0 {
 			t.Errorf("at the end: %v, %v", f.routes, err)
 		}
 	})
