@@ -80,7 +80,8 @@ type Actor struct {
 	record    func(event.Event)
 
 	epoch    time.Time
-	slept    time.Duration // the result of suspended at epoch
+	slept    time.Duration // the result of suspended at epoch, and
+	asleep   time.Duration // how much longer it was when Run last woke
 	machine  *vrrp.Machine
 	recorder recorder
 	desired  desired
@@ -205,11 +206,14 @@ func (a *Actor) Run(ctx context.Context) error {
 			a.step(vrrp.Shutdown{})
 			return nil
 		case <-a.inbox.wake:
+			a.awake()
 			a.receiveAll()
 		case command := <-a.commands:
+			a.awake()
 			a.drain() // any step may find that the timer has expired
 			command(a)
 		case <-timer.C:
+			a.awake()
 			a.drain()
 			a.step(vrrp.Tick{})
 		}
@@ -321,7 +325,11 @@ func (a *Actor) receiveAll() {
 }
 
 // now is the machine's clock. It includes the time for which this host was suspended, because the peers kept running.
-func (a *Actor) now() time.Duration { return time.Since(a.epoch) + a.suspended() - a.slept }
+func (a *Actor) now() time.Duration { return time.Since(a.epoch) + a.asleep }
+
+// awake reads for how long the host was suspended. That takes three system calls, so it is done once for each time that Run
+// wakes, and not for each use of the clock.
+func (a *Actor) awake() { a.asleep = a.suspended() - a.slept }
 
 func (a *Actor) receive(d vrrp.Datagram) {
 	now := a.now()

@@ -32,6 +32,9 @@ type held struct {
 	deleted      time.Duration  // when the last of them was repaired
 }
 
+// renewTogether is the part of a lease by which a renewal may be late, so that those of many instances are made in one pass.
+const renewTogether = 48
+
 // firstWriteTimeout bounds the time from the acquisition to the first successful write, even if the lease is longer.
 const firstWriteTimeout = 5 * time.Second
 
@@ -90,6 +93,9 @@ func (h *held) writeAt() time.Duration {
 // next returns the time until the next action is due.
 func (h *held) next(now time.Duration) time.Duration {
 	next := max(h.writeAt(), h.retry) - now
+	if h.timer.added && !h.rewrite && h.fails == 0 {
+		next += h.timer.lease / renewTogether
+	}
 	next = min(next, h.timer.renewed+h.timer.lease-now)
 	if at, ok := h.announcementDue(); ok {
 		next = min(next, at-now)

@@ -10,6 +10,9 @@ import (
 type Machine struct {
 	p   Params
 	mem memory
+	// text is the reason for said, as last returned by Reason.
+	said said
+	text string
 }
 
 // memory is the state of a machine apart from its parameters. Times are on the caller's clock.

@@ -154,14 +154,36 @@ func brief(d time.Duration) string { return d.Round(10 * time.Millisecond).Strin
 // Reason returns why the machine is in its state, as text that an operator can act on. It begins with the state.
 func (m *Machine) Reason() string {
 	s := &m.mem
-	out := s.State.String() + ": " + s.StateReason.sentence()
+	now := said{state: s.State, reason: s.StateReason, faulted: s.Faulted, fault: s.FaultReason, degraded: s.Degraded}
+	if s.State == Fault {
+		now.heard, now.priority = s.Heard, s.HeardPriority
+	}
+	if m.text == "" || now != m.said {
+		m.said, m.text = now, now.sentence()
+	}
+	return m.text
+}
+
+// said is what a reason depends on. A BACKUP has the same one for each advert.
+type said struct {
+	state    State
+	reason   stateReason
+	faulted  bool
+	fault    string
+	degraded string
+	heard    netip.Addr // by an instance in FAULT
+	priority uint8
+}
+
+func (s said) sentence() string {
+	out := s.state.String() + ": " + s.reason.sentence()
 	switch {
-	case s.State == Init && s.Faulted:
-		out += "; fault: " + s.FaultReason
-	case s.State == Master && s.Degraded != "":
-		out += "; degraded, and no other director serves: " + s.Degraded
-	case s.State == Fault && s.Heard.IsValid() && s.HeardPriority != PriorityResign:
-		out += fmt.Sprintf("; %s serves with priority %d", s.Heard, s.HeardPriority)
+	case s.state == Init && s.faulted:
+		out += "; fault: " + s.fault
+	case s.state == Master && s.degraded != "":
+		out += "; degraded, and no other director serves: " + s.degraded
+	case s.state == Fault && s.heard.IsValid() && s.priority != PriorityResign:
+		out += fmt.Sprintf("; %s serves with priority %d", s.heard, s.priority)
 	}
 	return out
 }

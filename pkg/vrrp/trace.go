@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -34,7 +35,8 @@ func (e TraceEntry) String() string {
 // replayed. It is not safe for concurrent use.
 type Trace struct {
 	base    Machine
-	entries []TraceEntry
+	entries []TraceEntry // a ring when there are limit of them
+	oldest  int          // the index of the oldest one
 	limit   int
 }
 
@@ -46,19 +48,23 @@ func NewTrace(m *Machine, limit int) *Trace {
 // Step calls m.Step and records it. Every Step of the machine must go through its trace, or a replay will differ.
 func (t *Trace) Step(m *Machine, now time.Duration, ev Event) []Action {
 	acts := m.Step(now, ev)
-	if len(t.entries) == t.limit {
-		// Drop the oldest entry and apply it to the base.
-		t.base.Step(t.entries[0].At, t.entries[0].Event)
-		copy(t.entries, t.entries[1:])
-		t.entries[t.limit-1] = TraceEntry{} // release its actions
-		t.entries = t.entries[:t.limit-1]
+	entry := TraceEntry{At: now, Event: ev, Actions: acts, State: m.State()}
+	if len(t.entries) < t.limit {
+		t.entries = append(t.entries, entry)
+		return acts
 	}
-	t.entries = append(t.entries, TraceEntry{At: now, Event: ev, Actions: acts, State: m.State()})
+	// Replace the oldest entry and apply it to the base.
+	old := &t.entries[t.oldest]
+	t.base.Step(old.At, old.Event)
+	*old = entry
+	t.oldest = (t.oldest + 1) % t.limit
 	return acts
 }
 
 // Entries returns the recorded entries, oldest first.
-func (t *Trace) Entries() []TraceEntry { return append([]TraceEntry(nil), t.entries...) }
+func (t *Trace) Entries() []TraceEntry {
+	return append(slices.Clone(t.entries[t.oldest:]), t.entries[:t.oldest]...)
+}
 
 // Clone returns a copy that is not affected by later Steps.
 func (t *Trace) Clone() *Trace {
@@ -69,7 +75,7 @@ func (t *Trace) Clone() *Trace {
 func (t *Trace) Replay() *Trace {
 	m := t.base
 	out := NewTrace(&m, max(t.limit, len(t.entries)))
-	for _, e := range t.entries {
+	for _, e := range t.Entries() {
 		out.Step(&m, e.At, e.Event)
 	}
 	return out
@@ -111,7 +117,7 @@ func (t *Trace) String() string {
 		})
 		fmt.Fprintf(&b, "machine %s\n", line)
 	}
-	for _, e := range t.entries {
+	for _, e := range t.Entries() {
 		b.WriteString(e.String())
 	}
 	return b.String()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,7 +21,9 @@ import (
 // Errors: net.ErrClosed, and other errors of recvmsg(2); the datagrams read before the error are returned with it.
 func (s *Socket) Pending() ([]vrrp.Datagram, error) {
 	var pending []vrrp.Datagram
-	b := make([]byte, bufferSize)
+	buffer := buffers.Get().(*[bufferSize]byte)
+	defer buffers.Put(buffer)
+	b := buffer[:]
 	for len(pending) < pendingLimit {
 		var d vrrp.Datagram
 		var failed error
@@ -37,6 +40,9 @@ func (s *Socket) Pending() ([]vrrp.Datagram, error) {
 	}
 	return pending, nil
 }
+
+// buffers are used for one call of Pending each: a buffer for each advert would be most of a director's garbage.
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 // ownPayload copies the payload out of a buffer that is reused.
 func ownPayload(d vrrp.Datagram) vrrp.Datagram {

@@ -3,6 +3,7 @@ package vrrpsock
 import (
 	"net/netip"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -36,10 +37,11 @@ func leave4(fd, index int, group netip.Addr) error {
 		unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_DROP_MEMBERSHIP, membership))
 }
 
-// receive4 reads a packet as raw sockets of IPv4 deliver it, with its header (raw(7)).
+// receive4 reads a packet as raw sockets of IPv4 deliver it, with its header (raw(7)). Unlike package unix, package syscall
+// does not ask the kernel for the protocol of the socket each time.
 func receive4(fd int, b []byte) (vrrp.Datagram, error) {
 	for {
-		n, _, err := unix.Recvfrom(fd, b, unix.MSG_DONTWAIT)
+		n, _, err := syscall.Recvfrom(fd, b, unix.MSG_DONTWAIT)
 		if err != unix.EINTR {
 			return parse(b[:max(n, 0)]), err
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -42,7 +43,7 @@ func (s *Socket) Wait() (ready bool, err error) {
 func peek(fd int) (err error) {
 	var b [1]byte
 	for {
-		_, _, err = unix.Recvfrom(fd, b[:], unix.MSG_DONTWAIT|unix.MSG_PEEK)
+		_, _, err = syscall.Recvfrom(fd, b[:], unix.MSG_DONTWAIT|unix.MSG_PEEK)
 		if err != unix.EINTR {
 			return err
 		}
