@@ -29,7 +29,7 @@ LDFLAGS  := -s -w $(if $(VERSION),-X github.com/lvs-director/lvs-director/pkg/ve
 # If network namespaces can be created here, tests that need them must not be skipped.
 NETNS := $(shell unshare --net true 2>/dev/null && echo netns)
 
-.PHONY: all help build lab stock binaries lint unit runner daily kernel e2e test soak release-check properties fuzz demo demo-shell bench-failover bench-memory bench-thousand bench-rest clean
+.PHONY: all help build lab stock binaries lint unit runner daily kernel e2e test soak release-check properties fuzz demo demo-shell bench-failover bench-memory bench-thousand bench-rest bench-instances clean
 
 all: build
 
@@ -96,6 +96,13 @@ bench-thousand: binaries ## start, reload, stop and rest of 1 000 virtual server
 bench-rest: binaries ## CPU usage of an idle director, on this machine's own kernel; fails above 0.5 %
 	cd e2e && LVS_REQUIRE=$(NETNS) $(CURDIR)/$(TESTS)/e2e.test -test.v -test.run '^TestAtRest$$'
 
+# keepalived of this machine, or else of the lab's packages.
+LAB_CACHE := $(or $(LVS_LAB_CACHE),$(HOME)/.cache/lvs-director/lab)
+bench-instances: binaries ## CPU and memory of 64 and 255 instances beside keepalived, on this machine's own kernel; LVS_BENCH_TIME=60s
+	@mkdir -p $(BIN)/beside && tree=$$(ls -d $(LAB_CACHE)/*/tree | head -1) && \
+	printf '#!/bin/sh\nLD_LIBRARY_PATH=%s/usr/lib/%s-linux-gnu exec %s/usr/sbin/keepalived "$$@"\n' $$tree $$(uname -m) $$tree > $(BIN)/beside/keepalived && chmod +x $(BIN)/beside/keepalived
+	cd e2e && PATH="$$PATH:$(CURDIR)/$(BIN)/beside" LVS_REQUIRE=netns,keepalived $(CURDIR)/$(TESTS)/e2e.test -test.v -test.timeout 30m -test.run '^TestBenchInstances$$'
+
 # Compile first, which uses all CPUs; then run the guests, whose results do not depend on the load of the machine.
 test: ## the daily tests, within 8 minutes on 2 cores
 	@begun=$$(date +%s); set -e; \
@@ -122,10 +129,10 @@ soak: binaries ## long forms of scenarios, the second kernel, interoperation wit
 
 release-check: ## what takes too long for CI: every scenario in its long form, benchmarks, ten times as much fuzzing
 	$(MAKE) --no-print-directory test
-	$(LABTEST) $(TESTS)/e2e.test=e2e $(call in_guest,$(KERNEL))
+	LVS_HEAL_CYCLES=100 $(LABTEST) $(TESTS)/e2e.test=e2e $(call in_guest,$(KERNEL))
 	$(LABTEST) -second -short $(TESTS)/e2e.test=e2e
 	$(MAKE) --no-print-directory runner LONG=1
-	$(MAKE) --no-print-directory bench-failover bench-memory bench-thousand $(if $(NETNS),bench-rest)
+	$(MAKE) --no-print-directory bench-failover bench-memory bench-thousand $(if $(NETNS),bench-rest bench-instances)
 	$(MAKE) --no-print-directory properties
 	$(MAKE) --no-print-directory fuzz FUZZ=1000000
 

@@ -57,7 +57,12 @@ vrrp_instances:
 
 // startKeepalived6 starts keepalived on the node instead of our director.
 func startKeepalived6(n *node, r timing) *lab.Daemon {
-	n.daemon = lab.StartKeepalived(n.Host, fmt.Sprintf(`vrrp_instance six {
+	n.daemon = lab.StartKeepalived(n.Host, keepalivedConf6(n.Name, r))
+	return n.daemon
+}
+
+func keepalivedConf6(name string, r timing) string {
+	return fmt.Sprintf(`vrrp_instance six {
   state BACKUP
   interface eth0
   virtual_router_id 51
@@ -66,8 +71,7 @@ func startKeepalived6(n *node, r timing) *lab.Daemon {
   version 3
   virtual_ipaddress { %s }
 }
-`, map[bool]int{true: 150, false: 100}[n.Name == "lvs-master"], r.advert.Seconds(), vip6))
-	return n.daemon
+`, map[bool]int{true: 150, false: 100}[name == "lvs-master"], r.advert.Seconds(), vip6)
 }
 
 var keepalived6 = product{"keepalived", startKeepalived6}
