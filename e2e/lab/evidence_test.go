@@ -107,8 +107,8 @@ func TestMisuseIsReported(t *testing.T) {
 		`lab: address of an interface: netip.ParsePrefix("10.77.0.2"): no '/' (write it as 10.77.0.2/24)`: func(_ lab.T, lan *lab.Bridge) {
 			lan.At("10.77.0.2")
 		},
-		`lab: measure: "[::1]:80" is not an IPv4 address and port`: func(t lab.T, _ *lab.Bridge) {
-			measure.Start(lab.New(t).Host("client"), "[::1]:80", measure.Options{})
+		`lab: measure: "10.77.0.100" is not an address and port`: func(t lab.T, _ *lab.Bridge) {
+			measure.Start(lab.New(t).Host("client"), "10.77.0.100", measure.Options{})
 		},
 		`lab: client has no interface eth0`: func(t lab.T, _ *lab.Bridge) {
 			lab.New(t).Host("client").Link("eth0")
