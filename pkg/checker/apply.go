@@ -25,6 +25,8 @@ func (c *Checker) apply(specs []Spec, now time.Time) {
 			s.reported = old.reported
 		} else if old := gone.take(spec); old != nil {
 			s.reported = old.reported
+		} else if old := before.twin(spec); old != nil {
+			s.reported = old.reported
 		}
 		for _, wanted := range spec.Checks {
 			k, isNew := c.ensure(spec, wanted)

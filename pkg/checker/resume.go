@@ -73,6 +73,20 @@ func (d departed) take(spec Spec) *subject {
 	return old
 }
 
+// twin returns the track with the same check as a new one, and nil if there is none: during a reload that renames a track
+// it has both names.
+func (s subjects) twin(spec Spec) *subject {
+	if spec.Subject.Track == "" {
+		return nil
+	}
+	for n := range s.all {
+		if old := s.all[n].spec; placeOf(old) == placeOf(&spec) && slices.Equal(old.Checks, spec.Checks) {
+			return &s.all[n]
+		}
+	}
+	return nil
+}
+
 func (c *Checker) remembered() memory {
 	m := memory{subjects: c.subjects, questions: make(map[question]health.State, len(c.checks))}
 	oldestFirst := func(a, b *check) int { return cmp.Compare(a.number, b.number) }

@@ -233,3 +233,47 @@ func TestBFDReload(t *testing.T) {
 		}
 	})
 }
+
+// TestRenamedTracks: a session and a track are the same under another name. A new name changes no state, whether the
+// session or track is up or down.
+func TestRenamedTracks(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		const tracked = electing + "  - {name: a, interface: eth0, virtual_router_id: 51, advert_interval: 100ms, virtual_addresses: [10.77.0.100], tracks: [gateway, web]}\n" +
+			"bfd_sessions:\n  - {name: gateway, interface: eth0, address: 10.77.0.1}\n" +
+			"tracks:\n  - {name: web, address: 10.77.0.1, type: tcp, port: 80, interval: 1s}\n"
+		renamed := strings.NewReplacer("gateway", "router", "web", "site").Replace(tracked)
+		n := newNode(m)
+		defer func() { n.end() }()
+		n.runsBFD("10.77.0.1")
+		m.begin(tracked)
+		m.pass(5 * time.Second)
+		for name, happens := range map[string]func(){
+			"up":           func() {},
+			"session down": func() { n.quiet("10.77.0.1", true) },
+			"track down":   func() { m.refuses("10.77.0.1", true) },
+		} {
+			happens()
+			m.pass(5 * time.Second)
+			state, since := m.state("a"), m.Status().BFDSessions[0].Since
+			if want := map[bool]string{true: "MASTER", false: "FAULT"}[name == "up"]; state != want {
+				t.Fatalf("%s: %s, want %s (%s)", name, state, want, m.reason("a"))
+			}
+			m.happened()
+			for range 20 {
+				m.reload(renamed)
+				m.reload(tracked)
+			}
+			m.reload(renamed)
+			if s := m.Status().BFDSessions[0]; s.Name != "router" || s.Since.Sub(since).Abs() > time.Millisecond || m.state("a") != state {
+				t.Errorf("%s: %+v since %s, and a is %s (%s)", name, s, since, m.state("a"), m.reason("a"))
+			}
+			if all := m.happened(); slices.ContainsFunc(all, func(e string) bool { return !strings.HasPrefix(e, "reload") }) {
+				t.Errorf("%s: %q", name, all)
+			}
+			m.reload(tracked)
+			n.quiet("10.77.0.1", false)
+			m.refuses("10.77.0.1", false)
+			m.pass(5 * time.Second)
+		}
+	})
+}

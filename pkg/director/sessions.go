@@ -160,13 +160,12 @@ func (s *sessions) snapshots() []sessionState {
 func (s *sessions) verdicts() map[config.Subject]health.Verdict {
 	var all map[config.Subject]health.Verdict
 	for _, one := range s.snapshots() {
-		if one.Track == "" {
-			continue
+		for _, track := range one.Tracks {
+			if all == nil {
+				all = map[config.Subject]health.Verdict{}
+			}
+			all[config.Subject{Track: track}] = one.verdict()
 		}
-		if all == nil {
-			all = map[config.Subject]health.Verdict{}
-		}
-		all[config.Subject{Track: one.Track}] = one.verdict()
 	}
 	return all
 }
@@ -217,7 +216,7 @@ func sessionProblems(all []sessionState, now time.Time) []problem.Finding {
 		}
 		name := s.Name + " on " + s.On.Interface
 		effect := "its failure is noticed only by the absence of its adverts"
-		if s.Track != "" {
+		if len(s.Tracks) > 0 {
 			effect = "its failure is not noticed"
 		}
 		found = append(found, problem.Finding{Code: problem.BFDSessionDown, Subject: name, Related: s.Users, Text: fmt.Sprintf(

@@ -10,8 +10,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/plan"
 )
 
-// switchWithin limits how long a reload waits for the checks to take their new names. The table is not changed during
-// that time.
+// switchWithin limits how long a reload waits for the checks to take their new names. Neither the table nor an
+// instance that depends on a track is changed during that time.
 const switchWithin = time.Second
 
 // turn reads what the loops have published, makes a new plan if anything has changed, and applies it. After an error
@@ -88,8 +88,8 @@ func (d *Director) facts(l *loops, p plan.Plan) facts {
 	return f
 }
 
-// goTo executes the steps to a plan. Once the checks have been set, it updates to with their verdicts, which are not
-// known earlier.
+// goTo executes the steps to a plan. Once the checks or the BFD sessions have been set, it updates to with their verdicts,
+// which are not known under new names earlier.
 func (d *Director) goTo(l *loops, from plan.Plan, to *plan.Plan) error {
 	for _, step := range plan.Transition(from, *to) {
 		if err := d.execute(l, step, to); err != nil {
@@ -100,10 +100,8 @@ func (d *Director) goTo(l *loops, from plan.Plan, to *plan.Plan) error {
 			}
 			return err
 		}
-		if step.Do != plan.SetChecks {
-			continue
-		}
-		if d.in.Verdicts = l.judge(); l.table.runs() || to.Table.Needed() {
+		if step.Do == plan.SetChecks || step.Do == plan.SetSessions {
+			d.in.Verdicts = l.judge()
 			*to = to.Judged(d.in.Verdicts, d.in.NotReady)
 		}
 	}
@@ -156,7 +154,7 @@ func (d *Director) execute(l *loops, step plan.Step, p *plan.Plan) error {
 // setChecks waits until the checks have their new names if a table depends on them.
 func (d *Director) setChecks(l *loops, p *plan.Plan) {
 	taken := l.checker.Set(p.Checks)
-	if !l.table.runs() && !p.Table.Needed() {
+	if len(p.Checks) == 0 && !l.table.runs() && !p.Table.Needed() {
 		return
 	}
 	late := time.NewTimer(switchWithin)

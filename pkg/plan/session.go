@@ -16,7 +16,8 @@ type Session struct {
 	Source  netip.Addr
 	BFD     config.BFD
 	Passive bool
-	Track   config.TrackID // by which instances track it; "" if none does
+	// Tracks are its names by which instances track it, none if none does; during a reload that of the old file, too.
+	Tracks []config.TrackID
 	// Peers are the instances with the director at this address as a peer: if it is their MASTER and is lost, they take
 	// over.
 	Peers []config.InstanceID
@@ -31,8 +32,8 @@ type SessionID struct {
 }
 
 func (s Session) equal(b Session) bool {
-	return s.SessionID == b.SessionID && s.Name == b.Name && s.Source == b.Source && s.BFD == b.BFD && s.Passive == b.Passive && s.Track == b.Track &&
-		slices.Equal(s.Peers, b.Peers) && slices.Equal(s.Users, b.Users)
+	return s.SessionID == b.SessionID && s.Name == b.Name && s.Source == b.Source && s.BFD == b.BFD && s.Passive == b.Passive &&
+		slices.Equal(s.Tracks, b.Tracks) && slices.Equal(s.Peers, b.Peers) && slices.Equal(s.Users, b.Users)
 }
 
 // sessions returns the sessions of this node in the order of the newest file; during a reload those of the old one, too.
@@ -54,7 +55,10 @@ func (in Inputs) sessions(node config.Director, vip func(netip.Addr) bool, insta
 			}
 			s := at(SessionID{vrrp.Segment{Interface: b.Interface, Family: kernel.FamilyOf(b.Address)}, b.Address})
 			if s.Name == "" {
-				s.Name, s.BFD, s.Passive, s.Track, s.Users = b.Name, b.BFD, b.Passive, config.TrackID(b.Name), users
+				s.Name, s.BFD, s.Passive, s.Users = b.Name, b.BFD, b.Passive, users
+			}
+			if id := config.TrackID(b.Name); !slices.Contains(s.Tracks, id) {
+				s.Tracks = append(s.Tracks, id)
 			}
 		}
 		for _, i := range cfg.Instances {

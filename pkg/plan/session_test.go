@@ -35,13 +35,13 @@ vrrp_instances:
 	show := func(p Plan) string {
 		var lines []string
 		for _, s := range p.Sessions {
-			lines = append(lines, fmt.Sprintf("%s %s %s>%s %dx%s passive=%t track=%s peers=%d %v", s.Name, s.On, s.Source, s.Neighbour, s.BFD.Multiplier, s.BFD.Interval, s.Passive, s.Track, len(s.Peers), s.Users))
+			lines = append(lines, fmt.Sprintf("%s %s %s>%s %dx%s passive=%t track=%s peers=%d %v", s.Name, s.On, s.Source, s.Neighbour, s.BFD.Multiplier, s.BFD.Interval, s.Passive, s.Tracks, len(s.Peers), s.Users))
 		}
 		return strings.Join(lines, "\n")
 	}
-	want := `upstream eth1 10.78.0.2>10.78.0.1 4x50ms passive=true track=upstream peers=0 [one]
-b eth0 10.77.0.2>10.77.0.3 3x100ms passive=false track= peers=2 [one two]
-c eth0 10.77.0.2>10.77.0.4 3x100ms passive=false track= peers=2 [one two]`
+	want := `upstream eth1 10.78.0.2>10.78.0.1 4x50ms passive=true track=[upstream] peers=0 [one]
+b eth0 10.77.0.2>10.77.0.3 3x100ms passive=false track=[] peers=2 [one two]
+c eth0 10.77.0.2>10.77.0.4 3x100ms passive=false track=[] peers=2 [one two]`
 	p := Of(in)
 	if got := show(p); got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
@@ -60,7 +60,7 @@ vrrp_instances:
 		t.Fatal(problems)
 	}
 	in.Config, in.Addresses = six, append(in.Addresses, kernel.Address{Interface: "eth0", Prefix: netip.MustParsePrefix("fe80::2/64")})
-	if got := show(Of(in)); got != "fe80::3 eth0 (IPv6) fe80::2>fe80::3 3x100ms passive=false track= peers=1 [six]" {
+	if got := show(Of(in)); got != "fe80::3 eth0 (IPv6) fe80::2>fe80::3 3x100ms passive=false track=[] peers=1 [six]" {
 		t.Errorf("IPv6: %s", got)
 	}
 	in.Config, in.Next = &config.Config{}, cfg // a start: the elections do not run yet
