@@ -15,6 +15,9 @@ import (
 // natFile has the clients on eth0 and the real servers on eth1.
 var natFile = electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "nat", "10.78.0.11", "10.78.0.12")
 
+// placedFile has a VIP on an interface other than that of the instance.
+var placedFile = strings.Replace(codesFile, "virtual_addresses: [", "address_options: [{address: "+vip+", interface: eth1}], virtual_addresses: [", 1)
+
 // filterForward sets the policy and the rules of the chain FORWARD.
 func (k *fakeKernel) filterForward(policy string, rules ...string) {
 	k.filterChain("FORWARD", policy, rules...)
@@ -87,6 +90,14 @@ func answersCases() []codesCase {
 		}},
 		{On: "MASTER", Case: problemtest.Case[*node]{
 			Code: problem.VIPNotReached, Subject: "a", Fault: "not delivered",
+			Break: func(n *node) { n.divert(true) }, Mend: func(n *node) { n.divert(false) },
+		}},
+		{File: placedFile, Case: problemtest.Case[*node]{
+			Code: problem.VIPNotReached, Subject: "a", Fault: "arp_ignore of the VIP's own interface",
+			Break: func(n *node) { n.set("net/ipv4/conf/eth1/arp_ignore", "8") }, Mend: func(n *node) { n.set("net/ipv4/conf/eth1/arp_ignore", "1") },
+		}},
+		{On: "MASTER", File: placedFile, Case: problemtest.Case[*node]{
+			Code: problem.VIPNotReached, Subject: "a", Fault: "not delivered on the VIP's own interface",
 			Break: func(n *node) { n.divert(true) }, Mend: func(n *node) { n.divert(false) },
 		}},
 		nat(problem.AnswersBlocked, "policy DROP", func(n *node) { n.filterForward("DROP") }, func(n *node) {

@@ -41,19 +41,20 @@ func (m *answerMonitor) reached(ctx context.Context, p plan.Plan) []problem.Find
 	var all []problem.Finding
 	for _, i := range p.Config.Instances {
 		f := problem.Finding{Code: problem.VIPNotReached, Subject: i.Name}
-		if keys := m.silences(i); i.Family() == kernel.IPv4 && len(keys) > 0 {
+		if keys := m.silences(i); len(keys) > 0 {
 			f.Text = fmt.Sprintf("%s: this host answers no ARP request for its VIPs, because %s is %d or more", i.Name, strings.Join(keys, " and "), neverAnswers)
 			f.Remedy = "sysctl -w " + strings.Join(keys, "=1 ") + "=1"
 			all = append(all, f)
 			continue
 		}
 		for _, vip := range i.Held() {
-			if !m.has(i.Interface, vip.Addr()) || m.delivers(i.Interface, vip.Addr()) {
+			iface := i.On(vip.Addr())
+			if !m.has(iface, vip.Addr()) || m.delivers(iface, vip.Addr()) {
 				continue
 			}
 			pause(ctx, removalSeen) // the VIP may have been removed just now
-			if m.has(i.Interface, vip.Addr()) && !m.delivers(i.Interface, vip.Addr()) {
-				f.Text = fmt.Sprintf("%s: %s has the VIP %s, and this host does not deliver its packets: a policy rule diverts them, or its route in the table local is gone", i.Name, i.Interface, vip.Addr())
+			if m.has(iface, vip.Addr()) && !m.delivers(iface, vip.Addr()) {
+				f.Text = fmt.Sprintf("%s: %s has the VIP %s, and this host does not deliver its packets: a policy rule diverts them, or its route in the table local is gone", i.Name, iface, vip.Addr())
 				f.Remedy = fmt.Sprintf("look for it with: ip rule; ip route get %s; ip route show table local %s", vip.Addr(), vip.Addr())
 				all = append(all, f)
 				break
@@ -77,10 +78,18 @@ func (m *answerMonitor) delivers(iface string, vip netip.Addr) bool {
 	return err != nil || local
 }
 
-// silences returns the keys of arp_ignore that keep an instance's interface from answering.
+// silences returns the keys of arp_ignore that keep the interfaces of an instance's IPv4 addresses from answering.
 func (m *answerMonitor) silences(i config.Instance) []string {
-	var keys []string
-	for _, name := range []string{"all", i.Interface} {
+	var interfaces, keys []string
+	for _, vip := range i.Held() {
+		if on := i.On(vip.Addr()); kernel.FamilyOf(vip.Addr()) == kernel.IPv4 && !slices.Contains(interfaces, on) {
+			interfaces = append(interfaces, on)
+		}
+	}
+	if len(interfaces) > 0 {
+		interfaces = append([]string{"all"}, interfaces...)
+	}
+	for _, name := range interfaces {
 		value, _ := m.kernel.Sysctls().Get(plan.ConfKey(name, "arp_ignore")) // "" if it cannot be read
 		if n, err := strconv.Atoi(value); err == nil && n >= neverAnswers {
 			keys = append(keys, "net.ipv4.conf."+strings.ReplaceAll(name, ".", "/")+".arp_ignore")
