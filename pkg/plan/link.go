@@ -100,9 +100,9 @@ func source(on vrrp.Segment, addresses []kernel.Address, node config.Director, v
 }
 
 // peers returns what the file says about the other routers of an instance that sends its adverts from source.
-func peers(i config.Instance, cfg *config.Config, node config.Director, source netip.Addr) vrrp.Peers {
-	p := vrrp.Peers{Complete: source == node.Address || i.Transport.Unicast(), IgnoreRefused: i.IgnoreRefusedAdverts, Transport: transportOf(i)}
-	for _, d := range cfg.Directors {
+func (in Inputs) peers(i config.Instance, node config.Director, source netip.Addr) vrrp.Peers {
+	p := vrrp.Peers{Complete: source == node.Address || i.Transport.Unicast(), IgnoreRefused: i.IgnoreRefusedAdverts, Transport: in.transportOf(i)}
+	for _, d := range in.Config.Directors {
 		if d.Name != node.Name {
 			p.Directors = append(p.Directors, d.Address)
 		}

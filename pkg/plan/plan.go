@@ -143,7 +143,7 @@ func Of(in Inputs) Plan {
 	pools := p.Table.poolsOn()
 	for _, cfg := range in.Config.Instances {
 		i := in.instance(cfg, p.Link(segmentOf(cfg)), p.Node, vip)
-		i.Peers = peers(cfg, in.Config, p.Node, i.Params.Source)
+		i.Peers = in.peers(cfg, p.Node, i.Params.Source)
 		i.file = file
 		for _, vip := range cfg.Held() {
 			i.pools = append(i.pools, pools[vip.Addr()]...)

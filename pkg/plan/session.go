@@ -66,7 +66,7 @@ func (in Inputs) sessions(node config.Director, vip func(netip.Addr) bool, insta
 				continue
 			}
 			for _, neighbour := range i.PeerBFD.Addresses {
-				if slices.ContainsFunc(in.Addresses, func(a kernel.Address) bool { return a.Prefix.Addr() == neighbour }) {
+				if in.has(neighbour) {
 					continue // this host's own
 				}
 				s := at(SessionID{segmentOf(i), neighbour})

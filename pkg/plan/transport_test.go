@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -72,6 +73,36 @@ func TestSourceOfAnInstance(t *testing.T) {
 		}
 		if got.Peers.Transport.Unicast != (len(c.transport.Peers.Addresses) > 0) {
 			t.Errorf("%s: %+v", name, got.Peers.Transport)
+		}
+	}
+}
+
+// TestUnicastOnAnotherNetwork: the interface of an instance is not the one with the directors' addresses. With
+// unicast_peers: true the others obey adverts from the director's address only; with a list the director leaves out its
+// own address on the interface.
+func TestUnicastOnAnotherNetwork(t *testing.T) {
+	ip := netip.MustParseAddr
+	for name, c := range map[string]struct{ peers, address, source, others string }{
+		"all directors":    {"true", "10.77.0.2/24", "10.77.0.2", "[10.77.0.3]"},
+		"address missing":  {"true", "10.77.0.9/24", "10.78.0.2", "[10.77.0.3]"},
+		"a list":           {"[10.78.0.2, 10.78.0.3]", "10.77.0.2/24", "10.78.0.2", "[10.78.0.3]"},
+		"a list of others": {"[10.78.0.3]", "10.77.0.2/24", "10.78.0.2", "[10.78.0.3]"},
+	} {
+		cfg, problems := config.Parse("cluster.yaml", []byte(`version: 1
+directors: [{name: a, address: 10.77.0.2}, {name: b, address: 10.77.0.3}]
+vrrp_instances:
+  - {name: one, interface: eth1, virtual_router_id: 51, virtual_addresses: [10.78.0.100], unicast_peers: `+c.peers+`}
+`))
+		if cfg == nil {
+			t.Fatal(problems)
+		}
+		in := Inputs{Config: cfg, Node: "a", Looked: true, Links: []kernel.Link{{Index: 2, Name: "eth0", Up: true, Carrier: true}, {Index: 3, Name: "eth1", Up: true, Carrier: true}}}
+		for n, p := range []string{c.address, "10.78.0.2/24"} {
+			in.Addresses = append(in.Addresses, kernel.Address{Interface: in.Links[n].Name, Prefix: netip.MustParsePrefix(p), Global: true})
+		}
+		got := Of(in).Instances[0]
+		if got.Params.Source != ip(c.source) || fmt.Sprint(got.Peers.Transport.Peers) != c.others || got.Fault() != "" {
+			t.Errorf("%s: from %s to %s, fault %q; want %s to %s", name, got.Params.Source, got.Peers.Transport.Peers, got.Fault(), c.source, c.others)
 		}
 	}
 }
