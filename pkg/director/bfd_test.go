@@ -277,3 +277,31 @@ func TestRenamedTracks(t *testing.T) {
 		}
 	})
 }
+
+// TestVerdictDuringReload: a track that goes down while a reload is being applied puts its instance into FAULT.
+func TestVerdictDuringReload(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		const tracked = electing + "  - {name: a, interface: eth0, virtual_router_id: 51, advert_interval: 100ms, virtual_addresses: [10.77.0.100], tracks: [web]}\n" +
+			"tracks:\n  - {name: web, address: 10.77.0.1, type: tcp, port: 80, interval: 1s}\n"
+		m.begin(tracked)
+		m.pass(5 * time.Second)
+		m.file = strings.Replace(tracked, "interval: 1s}", "interval: 2s}", 1)
+		cfg, err := m.o.Load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.refuses("10.77.0.1", true)
+		if err := m.Director.do(t.Context(), func() {
+			time.Sleep(5 * time.Second) // the director does not see the new verdict before it makes the plan
+			if _, err := m.prepare(m.loops.Load(), cfg); err != nil {
+				t.Error(err)
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		m.pass(time.Second)
+		if got := m.state("a"); got != "FAULT" {
+			t.Errorf("%s: %s", got, m.reason("a"))
+		}
+	})
+}

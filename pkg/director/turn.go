@@ -89,9 +89,11 @@ func (d *Director) facts(l *loops, p plan.Plan) facts {
 }
 
 // goTo executes the steps to a plan. Once the checks or the BFD sessions have been set, it updates to with their verdicts,
-// which are not known under new names earlier.
+// which are not known under new names earlier, and may have changed since to was made: then it executes what follows from
+// that, too.
 func (d *Director) goTo(l *loops, from plan.Plan, to *plan.Plan) error {
-	for _, step := range plan.Transition(from, *to) {
+	planned, judged := *to, false
+	for _, step := range plan.Transition(from, planned) {
 		if err := d.execute(l, step, to); err != nil {
 			if from.Config != nil { // not at a start: the state of an earlier run is kept for the next attempt
 				for _, back := range plan.Release(*to, from) {
@@ -102,7 +104,12 @@ func (d *Director) goTo(l *loops, from plan.Plan, to *plan.Plan) error {
 		}
 		if step.Do == plan.SetChecks || step.Do == plan.SetSessions {
 			d.in.Verdicts = l.judge()
-			*to = to.Judged(d.in.Verdicts, d.in.NotReady)
+			*to, judged = to.Judged(d.in.Verdicts, d.in.NotReady), true
+		}
+	}
+	if judged {
+		for _, step := range plan.Transition(planned, *to) {
+			_ = d.execute(l, step, to) // only what is judged differs, and no step for that can fail
 		}
 	}
 	return nil
