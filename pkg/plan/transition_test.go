@@ -76,6 +76,15 @@ func TestReloadOfAnnouncements(t *testing.T) {
 	}
 }
 
+// A change of the lease alone reaches the address loop, and the instance, whose stalls are measured by it.
+func TestReloadOfALease(t *testing.T) {
+	before, after := file("a@eth0/51=10.77.0.100"), file("a@eth0/51=10.77.0.100")
+	before.Instances[0].Lease, after.Instances[0].Lease = time.Minute, 5*time.Second
+	if got, want := reload(before, after), "set the table; set the VIPs of a; set a"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 func TestOrderOfAReload(t *testing.T) {
 	for _, tt := range []struct {
 		name          string
