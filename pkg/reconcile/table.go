@@ -227,7 +227,8 @@ func (t *Table) Withdraw(ctx context.Context) error {
 	for _, service := range (*t.target.Load()).Desired(nil) {
 		named[service.Key] = true
 	}
-	_, err = t.Kernel.Apply(ctx, lvs.Diff(nil, have, func(key lvs.Key) bool { return named[key] || t.Ours(key) }))
+	done, err := t.Kernel.Apply(ctx, lvs.Diff(nil, have, func(key lvs.Key) bool { return named[key] || t.Ours(key) }))
+	t.report(done)
 	return err
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/logtest"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
@@ -362,11 +363,15 @@ func TestWithdrawLeavesForeignServices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		foreign := service("192.0.2.1", "192.0.2.2")
 		kernel := &fakeTable{services: []lvs.Service{foreign}}
-		w := startTable(t, kernel, service("10.77.0.100", "10.77.0.11"))
+		var log logtest.Buffer
+		w := newTableWorld(t, kernel, kernel, slog.New(slog.NewTextHandler(&log, nil)), service("10.77.0.100", "10.77.0.11"))
 		synctest.Wait()
 		w.stop()
 		if err := w.Withdraw(t.Context()); err != nil {
 			t.Fatal(err)
+		}
+		if line := `level=INFO msg=table change="ipvsadm -D -t 10.77.0.100:3306"`; log.Count(line) != 1 {
+			t.Errorf("%s\nwant a line %s", log.String(), line)
 		}
 		same(t, "table", kernel.table(), []lvs.Service{foreign})
 	})
