@@ -39,6 +39,7 @@ type answerMonitor struct {
 	changed func()        // called when the problems have changed
 	ready   task.Latch
 	found   atomic.Pointer[[]problem.Finding]
+	heart   *heartbeat.Signal // owned by Run
 }
 
 // Name implements task.Task.
@@ -57,10 +58,10 @@ func (m *answerMonitor) Findings() []problem.Finding {
 
 // Run judges until ctx ends.
 func (m *answerMonitor) Run(ctx context.Context) error {
-	heart := heartbeat.From(ctx)
+	m.heart = heartbeat.From(ctx)
 	m.ready.Close()
 	for ctx.Err() == nil {
-		heart.Beat()
+		m.heart.Beat()
 		begun := time.Now()
 		found := m.look(ctx)
 		if ctx.Err() != nil {
@@ -71,7 +72,7 @@ func (m *answerMonitor) Run(ctx context.Context) error {
 			m.changed()
 		}
 		for wait := max(answersEvery, answersShare*time.Since(begun)); wait > 0 && ctx.Err() == nil; wait -= heartbeat.Every {
-			heart.Beat()
+			m.heart.Beat()
 			pause(ctx, min(wait, heartbeat.Every))
 		}
 	}
@@ -138,8 +139,9 @@ func (m *answerMonitor) look(ctx context.Context) []problem.Finding {
 	return slices.Concat(m.answered(p), m.reached(ctx, p), m.clients(ctx, p, addresses), m.answers(ctx, answersOf(p, addresses)))
 }
 
-// rules reads the rules of a family.
+// rules reads the rules of a family. A judgement asks once for each family: a program that hangs makes it wait.
 func (m *answerMonitor) rules(ctx context.Context, family kernel.Family) (firewall.Rules, error) {
+	defer m.heart.Beat()
 	ctx, cancel := context.WithTimeout(ctx, filterWithin)
 	defer cancel()
 	return m.filter.rules(ctx, family)
@@ -221,11 +223,22 @@ func (m *answerMonitor) judge(ctx context.Context) func(firewall.Packet) *obstac
 	sysctls := m.kernel.Sysctls()
 	value, err := sysctls.Get("net.ipv4.vs.conntrack")
 	tracked := err == nil && value == "1"
+	type result struct {
+		rules firewall.Rules
+		err   error
+	}
+	read := map[kernel.Family]result{}
 	return func(p firewall.Packet) *obstacle {
 		if o := m.routing(p, sysctls.Get); o != nil {
 			return o
 		}
-		rules, err := m.rules(ctx, kernel.FamilyOf(p.From.Addr()))
+		family := kernel.FamilyOf(p.From.Addr())
+		known, is := read[family]
+		if !is {
+			known.rules, known.err = m.rules(ctx, family)
+			read[family] = known
+		}
+		rules, err := known.rules, known.err
 		if err != nil {
 			return &obstacle{code: problem.AnswersUnclear, text: "cannot tell whether this host forwards them: " + err.Error()}
 		}

@@ -109,7 +109,7 @@ func (d *Director) Heartbeats() *heartbeat.Set { return &d.heartbeats }
 // restores the former values of sysctls. The error says what could not be started, with the remedy.
 func (d *Director) Run(ctx context.Context) (err error) {
 	defer close(d.stopped)
-	d.filter = newPacketFilter(d.o.Kernel)
+	d.filter = newPacketFilter(d.o.Kernel.Firewall)
 	l, err := d.open()
 	if err != nil {
 		return err

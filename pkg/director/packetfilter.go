@@ -2,9 +2,9 @@ package director
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/health"
@@ -18,53 +18,96 @@ const (
 	// which is less than the time after which the checker gives it up.
 	filterWithin = 5 * time.Second
 	filterWait   = 80 * time.Millisecond
-	// filterShare is the ratio of the time for which rules are used to the duration of reading them: many checks may fail
-	// at once, and a host may have thousands of rules. If they cannot be read again in time, they are used for filterAge.
+	// filterShare is the ratio of the time for which a result is used to the duration of reading: many checks may fail at
+	// once, and a host may have thousands of rules. A failure is used for filterRetry at most. Rules that cannot be read
+	// again in time are used for filterAge.
 	filterShare = 50
+	filterRetry = time.Minute
 	filterAge   = 10 * time.Second
 )
 
-// packetFilter are the packet filter rules of this host. They are read when they are asked for.
+// packetFilter are the packet filter rules of this host. They are read when they are asked for, by a goroutine of its own:
+// nobody waits for a program that hangs, even if it cannot be killed, and there is never more than one for each family.
 type packetFilter struct {
 	read func(context.Context, kernel.Family) (firewall.Rules, error)
-	turn chan struct{} // semaphore of capacity 1, which protects sets
-	sets map[kernel.Family]ruleset
+
+	mu   sync.Mutex // guards all below
+	sets map[kernel.Family]*ruleset
 }
 
-// ruleset is the result of reading the rules of a family.
+// ruleset is the last result of reading the rules of a family.
 type ruleset struct {
-	rules firewall.Rules
-	err   error
-	begun time.Time
-	took  time.Duration
+	rules   firewall.Rules
+	err     error
+	begun   time.Time // of the last reading that has ended; zero: none has
+	took    time.Duration
+	reading chan struct{} // closed at the end of the reading in progress; nil: none
 }
 
-func newPacketFilter(k Kernel) *packetFilter {
-	return &packetFilter{read: k.Firewall, turn: make(chan struct{}, 1), sets: map[kernel.Family]ruleset{}}
+func newPacketFilter(read func(context.Context, kernel.Family) (firewall.Rules, error)) *packetFilter {
+	return &packetFilter{read: read, sets: map[kernel.Family]*ruleset{}}
 }
 
-// rules returns the rules of a family as they were filterShare times the duration of reading them ago at most.
+// rules returns the rules of a family as they were filterShare times the duration of reading them ago at most, or older
+// ones if ctx ends before they are read again. A failure to read them is an error for all who ask within that time.
 func (f *packetFilter) rules(ctx context.Context, family kernel.Family) (firewall.Rules, error) {
-	select {
-	case f.turn <- struct{}{}:
-		defer func() { <-f.turn }()
-	case <-ctx.Done():
+	reading := f.refresh(ctx, family)
+	if reading != nil {
+		select {
+		case <-reading:
+		case <-ctx.Done():
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	known := f.sets[family]
+	switch {
+	case known.reading == nil || known.err == nil && time.Since(known.begun) < filterAge:
+		return known.rules, known.err
+	case ctx.Err() != nil:
 		return firewall.Rules{}, ctx.Err()
 	}
+	return known.rules, known.err // another reading has begun since
+}
+
+// refresh begins to read the rules if the known ones are too old. It returns nil if they are not, and otherwise a channel
+// that is closed at the end.
+func (f *packetFilter) refresh(ctx context.Context, family kernel.Family) <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	known := f.sets[family]
-	if !known.begun.IsZero() && time.Since(known.begun) < filterShare*known.took {
-		return known.rules, known.err
+	if known == nil {
+		known = &ruleset{}
+		f.sets[family] = known
 	}
-	now := ruleset{begun: time.Now()}
-	now.rules, now.err = f.read(ctx, family)
-	now.took = time.Since(now.begun)
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) && known.err == nil && time.Since(known.begun) < filterAge {
-		return known.rules, nil
+	if known.reading != nil {
+		return known.reading
 	}
-	if ctx.Err() == nil {
-		f.sets[family] = now
+	if !known.begun.IsZero() && time.Since(known.begun) < known.lasts() {
+		return nil
 	}
-	return now.rules, now.err
+	done := make(chan struct{})
+	known.reading = done
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), filterWithin)
+	go func() {
+		defer cancel()
+		begun := time.Now()
+		rules, err := f.read(ctx, family)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		*known = ruleset{rules: rules, err: err, begun: begun, took: time.Since(begun)}
+		close(done)
+	}()
+	return done
+}
+
+// lasts returns for how long a result is used.
+func (r *ruleset) lasts() time.Duration {
+	lasts := filterShare * r.took
+	if r.err != nil {
+		return min(lasts, filterRetry)
+	}
+	return lasts
 }
 
 // explain turns a failed check into an inconclusive one if the rules of this host drop or reject its packets: the

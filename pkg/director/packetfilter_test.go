@@ -3,7 +3,9 @@ package director
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,7 +57,7 @@ func TestOwnFilterIsNoEvidence(t *testing.T) {
 func TestRulesAreSharedAndBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reads, takes := 0, 20*time.Millisecond
-		f := &packetFilter{turn: make(chan struct{}, 1), sets: map[kernel.Family]ruleset{}, read: func(ctx context.Context, _ kernel.Family) (firewall.Rules, error) {
+		f := newPacketFilter(func(ctx context.Context, _ kernel.Family) (firewall.Rules, error) {
 			reads++
 			select {
 			case <-time.After(takes):
@@ -63,7 +65,7 @@ func TestRulesAreSharedAndBounded(t *testing.T) {
 			case <-ctx.Done():
 				return firewall.Rules{}, ctx.Err()
 			}
-		}}
+		})
 		ask := func() (int, error) {
 			ctx, cancel := context.WithTimeout(t.Context(), filterWait)
 			defer cancel()
@@ -88,5 +90,49 @@ func TestRulesAreSharedAndBounded(t *testing.T) {
 		if _, err := ask(); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("for long: %v", err)
 		}
+		if reads != 3 {
+			t.Errorf("%d readings, want 3: a failure is remembered", reads)
+		}
+		takes = 20 * time.Millisecond
+		time.Sleep(filterRetry)
+		if n, err := ask(); n != 4 || err != nil {
+			t.Errorf("after the failure: rules of reading %d, %v", n, err)
+		}
+	})
+}
+
+// TestNobodyWaitsForAProgramThatHangs: a program that shows the rules and cannot be killed is started once; those who ask
+// wait for their own deadline, and the monitor of the packet filter goes on.
+func TestNobodyWaitsForAProgramThatHangs(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		var reads atomic.Int32
+		ends := make(chan struct{})
+		f := newPacketFilter(func(context.Context, kernel.Family) (firewall.Rules, error) {
+			reads.Add(1)
+			<-ends
+			return firewall.Rules{}, nil
+		})
+		for range 3 {
+			ctx, cancel := context.WithTimeout(t.Context(), filterWait)
+			begun := time.Now()
+			if _, err := f.rules(ctx, kernel.IPv4); !errors.Is(err, context.DeadlineExceeded) || time.Since(begun) != filterWait {
+				t.Errorf("%v after %s", err, time.Since(begun))
+			}
+			cancel()
+		}
+		var all []answer
+		for n := range byte(100) {
+			from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 77, 1, n}), 3306)
+			all = append(all, answer{packet: firewall.Packet{Way: firewall.Forwarded, From: from, Protocol: "tcp"}})
+		}
+		monitor, begun := answerMonitor{kernel: m.fakeKernel, filter: f, unset: func() string { return "" }}, time.Now()
+		monitor.answers(t.Context(), all)
+		if took := time.Since(begun); took > filterWithin {
+			t.Errorf("the answers of %d real servers were judged in %s", len(all), took)
+		}
+		if n := reads.Load(); n != 1 {
+			t.Errorf("%d readings at once", n)
+		}
+		close(ends)
 	})
 }
