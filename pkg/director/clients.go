@@ -39,44 +39,68 @@ const neverAnswers = 8
 // answer, or their packets are not delivered on this host.
 func (m *answerMonitor) reached(ctx context.Context, p plan.Plan) []problem.Finding {
 	var all []problem.Finding
+	var suspects []heldVIP
 	for _, i := range p.Config.Instances {
-		f := problem.Finding{Code: problem.VIPNotReached, Subject: i.Name}
 		if keys := m.silences(i); len(keys) > 0 {
-			f.Text = fmt.Sprintf("%s: this host answers no ARP request for its VIPs, because %s is %d or more", i.Name, strings.Join(keys, " and "), neverAnswers)
-			f.Remedy = "sysctl -w " + strings.Join(keys, "=1 ") + "=1"
-			all = append(all, f)
+			all = append(all, problem.Finding{
+				Code: problem.VIPNotReached, Subject: i.Name, Remedy: "sysctl -w " + strings.Join(keys, "=1 ") + "=1",
+				Text: fmt.Sprintf("%s: this host answers no ARP request for its VIPs, because %s is %d or more", i.Name, strings.Join(keys, " and "), neverAnswers),
+			})
 			continue
 		}
 		for _, vip := range i.Held() {
-			iface := i.On(vip.Addr())
-			if !m.has(iface, vip.Addr()) || m.delivers(iface, vip.Addr()) {
-				continue
-			}
-			pause(ctx, removalSeen) // the VIP may have been removed just now
-			if m.has(iface, vip.Addr()) && !m.delivers(iface, vip.Addr()) {
-				f.Text = fmt.Sprintf("%s: %s has the VIP %s, and this host does not deliver its packets: a policy rule diverts them, or its route in the table local is gone", i.Name, iface, vip.Addr())
-				f.Remedy = fmt.Sprintf("look for it with: ip rule; ip route get %s; ip route show table local %s", vip.Addr(), vip.Addr())
-				all = append(all, f)
-				break
-			}
+			suspects = append(suspects, heldVIP{i.Name, i.On(vip.Addr()), vip.Addr()})
 		}
+	}
+	if suspects = m.diverted(suspects); len(suspects) > 0 {
+		pause(ctx, removalSeen) // they may have been removed just now
+		suspects = m.diverted(suspects)
+	}
+	named := map[string]bool{}
+	for _, s := range suspects {
+		if named[s.instance] {
+			continue
+		}
+		named[s.instance] = true
+		all = append(all, problem.Finding{
+			Code: problem.VIPNotReached, Subject: s.instance,
+			Text:   fmt.Sprintf("%s: %s has the VIP %s, and this host does not deliver its packets: a policy rule diverts them, or its route in the table local is gone", s.instance, s.on, s.vip),
+			Remedy: fmt.Sprintf("look for it with: ip rule; ip route get %s; ip route show table local %s", s.vip, s.vip),
+		})
 	}
 	return all
 }
 
+// heldVIP is a VIP of an instance, and the interface that has it on a MASTER.
+type heldVIP struct {
+	instance, on string
+	vip          netip.Addr
+}
+
+// diverted returns those that this host has and whose packets it does not deliver. Unknown is delivered.
+func (m *answerMonitor) diverted(all []heldVIP) (some []heldVIP) {
+	type at struct {
+		on  string
+		vip netip.Addr
+	}
+	has := map[at]bool{}
+	for _, a := range m.sight().addresses {
+		has[at{a.Interface, a.Prefix.Addr()}] = true
+	}
+	for _, v := range all {
+		m.heart.Beat()
+		if !has[at{v.on, v.vip}] {
+			continue
+		}
+		if local, err := m.kernel.Local(v.vip, v.on); err == nil && !local {
+			some = append(some, v)
+		}
+	}
+	return some
+}
+
 // removalSeen is longer than the time after which the watcher has seen the removal of an address.
 const removalSeen = 200 * time.Millisecond
-
-// has reports whether an interface has an address.
-func (m *answerMonitor) has(iface string, vip netip.Addr) bool {
-	return slices.ContainsFunc(m.sight().addresses, func(a kernel.Address) bool { return a.Prefix.Addr() == vip && a.Interface == iface })
-}
-
-// delivers reports whether this host delivers packets to a VIP of an interface; also if that is not known.
-func (m *answerMonitor) delivers(iface string, vip netip.Addr) bool {
-	local, err := m.kernel.Local(vip, iface)
-	return err != nil || local
-}
 
 // silences returns the keys of arp_ignore that keep the interfaces of an instance's IPv4 addresses from answering.
 func (m *answerMonitor) silences(i config.Instance) []string {

@@ -1,0 +1,50 @@
+package director
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/plan"
+	"github.com/lvs-director/lvs-director/pkg/task"
+)
+
+// TestReached: VIPs that are not delivered are found on the interface that has them, and those of many instances as fast
+// as one: this monitor must not look stalled.
+func TestReached(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		var see sight
+		cfg := &config.Config{}
+		for n := range byte(200) {
+			vip := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 77, 2, n}), 32)
+			i := config.Instance{Name: fmt.Sprint("a", n), Interface: "eth0", VirtualAddresses: []netip.Prefix{vip}}
+			i.Placements = map[netip.Addr]kernel.Placement{}
+			if n == 0 {
+				i.Placements[vip.Addr()] = kernel.Placement{Interface: "eth1"}
+			}
+			cfg.Instances = append(cfg.Instances, i)
+			see.addresses = append(see.addresses, kernel.Address{Interface: i.On(vip.Addr()), Prefix: vip})
+		}
+		var published task.Published[sight]
+		published.Set(see)
+		monitor := answerMonitor{kernel: m.fakeKernel, sight: published.Load}
+		m.diverted = true
+		begun := time.Now()
+		found := monitor.reached(t.Context(), plan.Plan{Config: cfg})
+		if took := time.Since(begun); len(found) != 200 || took != removalSeen {
+			t.Fatalf("%d problems within %s", len(found), took)
+		}
+		if text := found[0].Text; !strings.HasPrefix(text, "a0: eth1 has the VIP 10.77.2.0, ") {
+			t.Error(text)
+		}
+		m.diverted = false
+		m.set("net/ipv4/conf/eth1/arp_ignore", "8")
+		if found = monitor.reached(t.Context(), plan.Plan{Config: cfg}); len(found) != 1 || found[0].Remedy != "sysctl -w net.ipv4.conf.eth1.arp_ignore=1" {
+			t.Errorf("%v", found)
+		}
+	})
+}
