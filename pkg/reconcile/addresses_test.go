@@ -114,6 +114,7 @@ type world struct {
 	order         []netip.Addr // of the announcements
 	asked         []netip.Addr
 	mute          error // why nothing can be announced
+	deaf          error // why nothing can be asked
 	lost          []string
 }
 
@@ -132,7 +133,7 @@ func (w *world) Ask(_ string, vip netip.Addr) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.asked = append(w.asked, vip)
-	return w.mute
+	return w.deaf
 }
 
 func (w *world) announced() []time.Duration {

@@ -54,10 +54,21 @@ func (a *Addresses) serve(h *held, r request) {
 		a.announce(h, now)
 	}
 	if r.ask.IsValid() && h.timer.added {
-		if err := a.announcer.Ask(h.vips.On(netip.PrefixFrom(r.ask, r.ask.BitLen())), r.ask); err != nil {
-			a.unannounced(h, netip.PrefixFrom(r.ask, r.ask.BitLen()), err)
-		}
+		a.ask(h, r.ask)
 	}
+}
+
+// ask asks the network for a VIP. A question that fails changes nothing about the announcements; the election asks again.
+func (a *Addresses) ask(h *held, vip netip.Addr) {
+	err := a.announcer.Ask(h.vips.On(netip.PrefixFrom(vip, vip.BitLen())), vip)
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text != "" && text != h.unasked {
+		a.log.Warn("cannot ask the network whether another machine has a VIP; trying again", "instance", h.vips.Label(), "vip", vip.String(), "error", err)
+	}
+	h.unasked = text
 }
 
 // announcementDue returns when the next announcement is due; ok is false if none is.

@@ -153,3 +153,27 @@ func TestAnnouncementsBesideAnotherMaster(t *testing.T) {
 		w.stop()
 	})
 }
+
+// TestFailedQuestions: a question that cannot be asked changes nothing about the announcements, also one about a VIP that
+// a reload has removed.
+func TestFailedQuestions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t)
+		w.Addresses.Acquire("mysql", false)
+		time.Sleep(20 * time.Second)
+		before := len(w.announced())
+		w.set(func() { w.deaf = errors.New("no link-local address") })
+		w.Addresses.Ask("mysql", vip.Addr())
+		time.Sleep(5 * time.Second)
+		if n, all := len(w.announced())-before, w.Troubles(); n != 0 || len(all) != 0 {
+			t.Errorf("%d announcements, and %v", n, all)
+		}
+		w.Set([]VIPs{mysql(5 * time.Second)})
+		w.Addresses.Ask("mysql", vip.Addr())
+		synctest.Wait()
+		if len(w.asked) != 2 {
+			t.Errorf("asked %v", w.asked)
+		}
+		w.stop()
+	})
+}

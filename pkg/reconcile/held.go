@@ -13,6 +13,7 @@ type held struct {
 	schedule     schedule
 	unannounced  error // why the VIP silent was not announced; nil if there is no failure since the last round
 	silent       netip.Prefix
+	unasked      string        // why the last question to the network failed; "" if it did not
 	retry        time.Duration // earliest next attempt after a failure; 0: none
 	fails        int
 	loggedError  string         // the last error that was logged
