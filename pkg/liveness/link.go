@@ -94,16 +94,16 @@ func (l *Link) Run(ctx context.Context) error {
 	defer l.shut()
 	heart := heartbeat.From(ctx)
 	defer heart.Stop()
+	var tried time.Time // when the socket was last to be opened
 	for ctx.Err() == nil {
 		heart.Beat()
 		socket := l.current()
-		if socket == nil && !l.reopen() {
-			select {
-			case <-ctx.Done():
-			case <-time.After(reopenEvery):
+		if socket == nil { // one that breaks at once must not keep a processor busy
+			pause(ctx, time.Until(tried.Add(reopenEvery)))
+			if ctx.Err() == nil {
+				tried = time.Now()
+				l.reopen()
 			}
-		}
-		if socket == nil {
 			continue
 		}
 		ready, err := socket.Wait()
@@ -118,14 +118,21 @@ func (l *Link) Run(ctx context.Context) error {
 	return nil
 }
 
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
 func (l *Link) current() Listener {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.socket
 }
 
-// reopen opens the socket and reports whether there is one.
-func (l *Link) reopen() bool {
+// reopen opens the socket, if that is possible.
+func (l *Link) reopen() {
 	defer l.ready.Close()
 	socket, err := l.open(l.on)
 	l.mu.Lock()
@@ -135,10 +142,9 @@ func (l *Link) reopen() bool {
 			l.broken = text
 			l.log.Error("cannot receive BFD packets", "error", err)
 		}
-		return false
+		return
 	}
 	l.socket, l.broken = socket, ""
-	return true
 }
 
 // shut closes the socket; a second call does nothing.

@@ -395,3 +395,26 @@ func TestBrokenSocket(t *testing.T) {
 		}
 	})
 }
+
+// brokenListener breaks as soon as it is used.
+type brokenListener struct{}
+
+func (brokenListener) Wait() (bool, error)                  { return false, errors.New("broken") }
+func (brokenListener) Pending() ([]bfdsock.Datagram, error) { return nil, errors.New("broken") }
+func (brokenListener) Close() error                         { return nil }
+
+// TestSocketThatBreaksAtOnce: it is opened again once a second, and not all the time.
+func TestSocketThatBreaksAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opened := 0
+		l := NewLink(on, func(vrrp.Segment) (Listener, error) {
+			opened++
+			return brokenListener{}, nil
+		}, slog.New(slog.DiscardHandler))
+		ctx, cancel := context.WithTimeout(t.Context(), 10*reopenEvery+reopenEvery/2)
+		defer cancel()
+		if err := l.Run(ctx); err != nil || opened != 11 {
+			t.Errorf("opened %d times in 10 s, %v", opened, err)
+		}
+	})
+}
