@@ -193,3 +193,24 @@ func TestOtherInterfaces(t *testing.T) {
 		}
 	})
 }
+
+// TestInterfaceOfTheSameName: an interface that was deleted and added again, as by ifdown and ifup of a VLAN, has another
+// index, and the next Dial uses it.
+func TestInterfaceOfTheSameName(t *testing.T) {
+	families(t, func(t *testing.T, p pair) {
+		p.dial(t)
+		p.a.IP(t, "link del eth0")
+		p.a.IP(t, "link add other type veth peer name another") // takes an index
+		netnstest.Wire(t, p.a, p.b)
+		bits := map[kernel.Family]string{kernel.IPv4: "24", kernel.IPv6: "64 nodad"}[p.on.Family]
+		p.a.IP(t, "addr add %s/%s dev eth0", p.atA, bits)
+		p.b.IP(t, "addr add %s/%s dev eth0", p.atB, bits)
+		l, s := p.listen(t, p.b), p.dial(t)
+		if err := s.Send([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if d := next(t, l); d.Source != p.atA {
+			t.Errorf("received %+v", d)
+		}
+	})
+}

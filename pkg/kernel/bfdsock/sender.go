@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -56,7 +57,14 @@ func Dial(on vrrp.Segment, local, neighbour netip.Addr) (*Sender, error) {
 func dial(on vrrp.Segment, local, neighbour netip.Addr) (*Sender, error) {
 	port := firstPort + rand.N(65536-firstPort)
 	if neighbour.IsLinkLocalUnicast() && on.Family == kernel.IPv6 {
-		local, neighbour = local.WithZone(on.Interface), neighbour.WithZone(on.Interface)
+		// The index is the zone, because package net remembers the indexes of names for a minute, and an interface that was
+		// deleted and added again has another one.
+		ifi, err := net.InterfaceByName(on.Interface)
+		if err != nil {
+			return nil, err
+		}
+		zone := strconv.Itoa(ifi.Index)
+		local, neighbour = local.WithZone(zone), neighbour.WithZone(zone)
 	}
 	d := net.Dialer{
 		LocalAddr: net.UDPAddrFromAddrPort(netip.AddrPortFrom(local, uint16(port))),
