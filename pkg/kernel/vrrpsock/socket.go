@@ -40,6 +40,11 @@ const (
 	// receiveBuffer is the receive buffer for about pendingLimit packets, in bytes. The kernel doubles it; a small
 	// packet takes 832 bytes.
 	receiveBuffer = pendingLimit * 832 / 2
+
+	// sendBuffer is the send buffer, in bytes. The kernel doubles it. Adverts to a unicast peer that does not answer ARP wait
+	// in its neighbour entry, up to 208 KB of them (unres_qlen_bytes in arp(7)), and count: two such peers would fill the
+	// system's default, and delay the adverts to all others.
+	sendBuffer = 4 << 20
 )
 
 // Socket sends and receives adverts on one segment. One goroutine may call Wait while others send; Pending and Close
@@ -110,6 +115,9 @@ func (w wire) configure(fd int, ifi *net.Interface) error {
 			return os.NewSyscallError("setsockopt "+o.name, err)
 		}
 	}
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, sendBuffer) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer)
+	}
 	// Exceed the system's limit, which is enough for about 250 adverts, if permitted.
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
@@ -120,9 +128,9 @@ func (w wire) configure(fd int, ifi *net.Interface) error {
 // Close releases the socket and leaves the group. A Wait in progress returns net.ErrClosed. Close may be called more
 // than once.
 func (s *Socket) Close() error {
-	s.mu.Lock()
+	s.mu.Lock() // until the socket is closed, or a Filter at the same time would open the second one again
+	defer s.mu.Unlock()
 	s.others.close()
-	s.mu.Unlock()
 	if err := s.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("close VRRP socket on %s: %w", s.iface, err)
 	}

@@ -315,3 +315,38 @@ func TestOpenRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestDeadPeersDelayNoOthers: adverts to unicast peers that do not answer ARP wait in the kernel, and count as sent by the
+// socket. Those to other peers are not delayed.
+func TestDeadPeersDelayNoOthers(t *testing.T) {
+	a, b := directors(t)
+	from, to := openIn(t, a), openIn(t, b)
+	must(t, from.Send(advert, own, far))
+	next(t, to)
+	for range 500 {
+		for _, dead := range []string{"10.77.0.50", "10.77.0.51", "10.77.0.52"} {
+			_ = from.Send(advert, own, netip.MustParseAddr(dead))
+		}
+	}
+	must(t, from.Send(advert, own, far))
+	next(t, to)
+}
+
+// TestFilterDuringClose: a filter that is set while the socket is closed leaves no descriptor behind.
+func TestFilterDuringClose(t *testing.T) {
+	a, _ := directors(t)
+	for range 50 {
+		s := openIn(t, a)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for s.Filter([]uint8{51}, 255) == nil {
+			}
+		}()
+		must(t, s.Close())
+		<-done
+		if s.others.fd != 0 {
+			t.Fatal("the second socket is open")
+		}
+	}
+}
