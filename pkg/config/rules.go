@@ -189,7 +189,8 @@ func (c *contents) checkMachines() {
 	held := map[netip.Addr]bool{}
 	readable := len(c.instances) > 0 // the missing address may be one that could not be read
 	for _, in := range c.instances {
-		readable = readable && len(in.v.VirtualAddresses) > 0
+		list, given := in.at.fields["virtual_addresses"]
+		readable = readable && given && list.node.Kind == yaml.SequenceNode && len(list.node.Content) == len(in.v.VirtualAddresses)
 		for _, p := range in.v.Held() {
 			readable = readable && p.IsValid()
 			held[p.Addr()] = true
