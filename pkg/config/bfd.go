@@ -47,7 +47,7 @@ func (c *Config) resolvePeerBFD(i Instance, director string) *PeerBFD {
 	}
 	if len(p.Addresses) == 0 {
 		for _, d := range c.Directors {
-			p.Addresses = append(p.Addresses, i.forNode(d.Name).Transport.sourceOf(d))
+			p.Addresses = append(p.Addresses, i.SourceOn(d))
 		}
 	}
 	p.Addresses = slices.DeleteFunc(slices.Clone(p.Addresses), func(a netip.Addr) bool {

@@ -48,6 +48,10 @@ func (t Transport) sourceOf(d Director) netip.Addr {
 	return d.Address
 }
 
+// SourceOn returns the address from which a director sends the adverts of an instance, on the network that its address is
+// of. i has its PerNode.
+func (i Instance) SourceOn(d Director) netip.Addr { return i.forNode(d.Name).Transport.sourceOf(d) }
+
 // peersOf returns the unicast peers of an instance on one director: the addresses of the list except its own, or those
 // of all other directors that can be such a peer. i has its PerNode.
 func (i Instance) peersOf(d Director, directors []Director) []netip.Addr {
@@ -65,7 +69,7 @@ func (i Instance) peersOf(d Director, directors []Director) []netip.Addr {
 		return all
 	}
 	for _, other := range directors {
-		if at := i.forNode(other.Name).Transport.sourceOf(other); other.Name != d.Name && kernel.FamilyOf(at) == i.Family() {
+		if at := i.SourceOn(other); other.Name != d.Name && kernel.FamilyOf(at) == i.Family() {
 			add(at)
 		}
 	}
@@ -286,7 +290,7 @@ func checkPeers(in placed[instance], directors []Director) {
 		}
 		var lacking []string
 		for _, other := range directors {
-			source := in.v.forNode(other.Name).Transport.sourceOf(other)
+			source := in.v.SourceOn(other)
 			if other.Name != d.Name && kernel.FamilyOf(source) == in.v.Family() && !slices.Contains(peers, source) {
 				lacking = append(lacking, fmt.Sprintf("%s (%s)", other.Name, source))
 			}

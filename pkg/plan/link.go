@@ -99,12 +99,17 @@ func source(on vrrp.Segment, addresses []kernel.Address, node config.Director, v
 	return found
 }
 
-// peers returns what the file says about the other routers of an instance that sends its adverts from source.
-func (in Inputs) peers(i config.Instance, node config.Director, source netip.Addr) vrrp.Peers {
+// peers returns what the file says about the other routers of an instance that sends its adverts from source; everywhere
+// is the instance with the settings of all directors.
+func (in Inputs) peers(i, everywhere config.Instance, node config.Director, source netip.Addr) vrrp.Peers {
 	p := vrrp.Peers{Complete: source == node.Address || i.Transport.Unicast(), IgnoreRefused: i.IgnoreRefusedAdverts, Transport: in.transportOf(i)}
 	for _, d := range in.Config.Directors {
-		if d.Name != node.Name {
-			p.Directors = append(p.Directors, d.Address)
+		if d.Name == node.Name {
+			continue
+		}
+		p.Directors = append(p.Directors, d.Address)
+		if from := everywhere.SourceOn(d); from != d.Address {
+			p.Directors = append(p.Directors, from)
 		}
 	}
 	return p

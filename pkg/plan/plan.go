@@ -141,9 +141,9 @@ func Of(in Inputs) Plan {
 	p.Links = in.links(p.Node, vip)
 	p.Checks, p.Sources = in.checks(), in.sources(p.Node, vipsOf(in.Config, next))
 	pools := p.Table.poolsOn()
-	for _, cfg := range in.Config.Instances {
+	for n, cfg := range in.Config.Instances {
 		i := in.instance(cfg, p.Link(segmentOf(cfg)), p.Node, vip)
-		i.Peers = in.peers(cfg, p.Node, i.Params.Source)
+		i.Peers = in.peers(cfg, file.Instances[n], p.Node, i.Params.Source)
 		i.file = file
 		for _, vip := range cfg.Held() {
 			i.pools = append(i.pools, pools[vip.Addr()]...)

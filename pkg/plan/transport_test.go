@@ -106,3 +106,19 @@ vrrp_instances:
 		}
 	}
 }
+
+// TestPeersWithASourceOfTheirOwn: a director whose adverts come from its own multicast_source is no unknown router.
+func TestPeersWithASourceOfTheirOwn(t *testing.T) {
+	cfg, problems := config.Parse("cluster.yaml", []byte(`version: 1
+directors: [{name: a, address: 10.77.0.2}, {name: b, address: 10.77.0.3}, {name: c, address: 10.77.0.4}]
+vrrp_instances:
+  - {name: one, interface: eth0, virtual_router_id: 51, virtual_addresses: [10.77.0.100], per_node: {b: {multicast_source: 10.77.0.30}}}
+`))
+	if cfg == nil {
+		t.Fatal(problems)
+	}
+	got := Of(Inputs{Config: cfg, Node: "a"}).Instances[0].Peers.Directors
+	if fmt.Sprint(got) != "[10.77.0.3 10.77.0.30 10.77.0.4]" {
+		t.Errorf("the other directors are %s", got)
+	}
+}
