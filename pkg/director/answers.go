@@ -86,32 +86,56 @@ type answer struct {
 	packet  firewall.Packet
 }
 
-// answersOf returns the answers of all real servers with forward: nat. addresses are those of this host.
-func answersOf(p plan.Plan, addresses []kernel.Address) []answer {
+// answersOf returns the answers of all real servers with forward: nat.
+func answersOf(p plan.Plan, l layout) []answer {
 	var all []answer
 	for _, v := range p.Config.VirtualServers {
 		if v.Forward != config.NAT {
 			continue
 		}
-		out := outside(p, v.Address, addresses)
+		out := l.outside(v.Address)
 		for _, r := range v.RealServers {
 			all = append(all, answer{v, r, firewall.Packet{
-				Way: firewall.Forwarded, In: interfaceOf(r.Address, addresses), Out: out, From: netip.AddrPortFrom(r.Address, r.Port), Protocol: v.Protocol,
+				Way: firewall.Forwarded, In: l.inside(r.Address), Out: out, From: netip.AddrPortFrom(r.Address, r.Port), Protocol: v.Protocol,
 			}})
 		}
 	}
 	return all
 }
 
-// outside returns the interface of a VIP: that of the instance that has it.
-func outside(p plan.Plan, vip netip.Addr, addresses []kernel.Address) string {
-	for _, i := range p.Config.Instances {
-		if slices.ContainsFunc(i.Held(), func(a netip.Prefix) bool { return a.Addr() == vip }) {
-			return i.On(vip)
+// layout says by which interfaces packets enter and leave this host.
+type layout struct {
+	networks []kernel.Address      // of this host: its addresses without single ones, of which there may be thousands
+	vips     map[netip.Addr]string // the interface of each VIP
+}
+
+func layoutOf(p plan.Plan, addresses []kernel.Address) layout {
+	l := layout{vips: map[netip.Addr]string{}}
+	for _, own := range addresses {
+		if !own.Prefix.IsSingleIP() {
+			l.networks = append(l.networks, own)
 		}
 	}
-	return interfaceOf(vip, addresses)
+	for _, i := range p.Config.Instances {
+		for _, vip := range i.Held() {
+			if _, known := l.vips[vip.Addr()]; !known {
+				l.vips[vip.Addr()] = i.On(vip.Addr())
+			}
+		}
+	}
+	return l
 }
+
+// outside returns the interface of a VIP: that of the instance that has it.
+func (l layout) outside(vip netip.Addr) string {
+	if on, known := l.vips[vip]; known {
+		return on
+	}
+	return l.inside(vip)
+}
+
+// inside returns the interface whose network has an address; "" if it is behind a router.
+func (l layout) inside(a netip.Addr) string { return interfaceOf(a, l.networks) }
 
 // interfaceOf returns the interface whose network has an address; "" if it is behind a router.
 func interfaceOf(a netip.Addr, addresses []kernel.Address) string {
@@ -135,8 +159,8 @@ func (m *answerMonitor) look(ctx context.Context) []problem.Finding {
 	if p.Config == nil {
 		return nil
 	}
-	addresses := m.sight().addresses
-	return slices.Concat(m.answered(p), m.reached(ctx, p), m.clients(ctx, p, addresses), m.answers(ctx, answersOf(p, addresses)))
+	l := layoutOf(p, m.sight().addresses)
+	return slices.Concat(m.answered(p), m.reached(ctx, p), m.clients(ctx, p, l), m.answers(ctx, answersOf(p, l)))
 }
 
 // rules reads the rules of a family. A judgement asks once for each family: a program that hangs makes it wait.

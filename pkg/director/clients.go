@@ -124,9 +124,10 @@ func (m *answerMonitor) silences(i config.Instance) []string {
 
 // clients returns the virtual servers whose clients this host stops: by its packet filter before or after IPVS, or by a
 // setting of IPVS.
-func (m *answerMonitor) clients(ctx context.Context, p plan.Plan, addresses []kernel.Address) []problem.Finding {
+func (m *answerMonitor) clients(ctx context.Context, p plan.Plan, l layout) []problem.Finding {
 	drops, _ := m.kernel.Sysctls().Get("net.ipv4.vs.drop_packet")
 	told, _ := m.kernel.Sysctls().Get("net.ipv4.vs.conntrack")
+	loose, _ := m.kernel.Sysctls().Get("net.netfilter.nf_conntrack_tcp_loose")
 	rules := map[kernel.Family]firewall.Rules{}
 	var all []problem.Finding
 	for n, v := range p.Config.VirtualServers {
@@ -139,7 +140,7 @@ func (m *answerMonitor) clients(ctx context.Context, p plan.Plan, addresses []ke
 		}
 		text, remedy := "", ""
 		if len(rules[family].Bases) > 0 {
-			text, remedy = stopped(rules[family], v, m.packets(v, outside(p, v.Address, addresses), addresses, told == "1"))
+			text, remedy = stopped(rules[family], v, packets(v, l, told == "1", loose == "0"))
 		}
 		if text == "" && (drops == "2" || drops == "3") {
 			text, remedy = "IPVS drops some packets of clients, because net.ipv4.vs.drop_packet is "+drops, "sysctl -w net.ipv4.vs.drop_packet=0"
@@ -159,14 +160,15 @@ type way struct {
 }
 
 // packets returns the packets of a virtual server's clients. tracked: IPVS tells connection tracking about its connections.
-func (m *answerMonitor) packets(v config.VirtualServer, iface string, addresses []kernel.Address, tracked bool) way {
+// strict: that takes up no connections in the middle.
+func packets(v config.VirtualServer, l layout, tracked, strict bool) way {
 	w := way{leaving: map[firewall.Packet]string{}, arriving: firewall.Packet{
-		Way: firewall.Incoming, In: iface, To: netip.AddrPortFrom(v.Address, v.Port), Protocol: v.Protocol,
-		Later: m.later(v.Forward, tracked),
+		Way: firewall.Incoming, In: l.outside(v.Address), To: netip.AddrPortFrom(v.Address, v.Port), Protocol: v.Protocol,
+		Later: later(v.Forward, tracked, strict),
 	}}
 	for _, r := range v.RealServers {
 		p := firewall.Packet{
-			Way: firewall.Outgoing, Out: interfaceOf(r.Address, addresses), To: w.arriving.To, Protocol: v.Protocol, Untracked: !tracked,
+			Way: firewall.Outgoing, Out: l.inside(r.Address), To: w.arriving.To, Protocol: v.Protocol, Untracked: !tracked,
 		}
 		switch v.Forward {
 		case config.NAT:
@@ -202,12 +204,12 @@ func stopped(rules firewall.Rules, v config.VirtualServer, w way) (text, remedy 
 
 // later is the state of the packets of clients after the first one. Connection tracking does not see the answers, unless
 // they are those of forward: nat, and forgets the packets that IPVS takes, unless IPVS tells it about its connections. It
-// takes up connections in the middle by default.
-func (m *answerMonitor) later(forward config.Forward, told bool) string {
-	switch loose, err := m.kernel.Sysctls().Get("net.netfilter.nf_conntrack_tcp_loose"); {
+// takes up connections in the middle unless it is strict.
+func later(forward config.Forward, told, strict bool) string {
+	switch {
 	case told && forward == config.NAT:
 		return ""
-	case told, err == nil && loose == "0":
+	case told, strict:
 		return "INVALID"
 	default:
 		return "NEW"
