@@ -78,7 +78,7 @@ func (s *Sightings) Note(now time.Duration, h Heard, p Params, vips []netip.Addr
 	o.Heard, o.last = h, now
 	o.missing, o.extra = nil, nil
 	o.shared = slices.ContainsFunc(h.Packet.Addresses, func(a netip.Addr) bool { return slices.Contains(vips, a) })
-	if (kind == ofOurs || kind == refusedOfOurs) && len(vips) > 0 && !slices.Equal(vips, h.Packet.Addresses) {
+	if (kind == ofOurs || kind == refusedOfOurs) && !slices.Equal(vips, h.Packet.Addresses) {
 		o.missing, o.extra = lacking(vips, h.Packet.Addresses), lacking(h.Packet.Addresses, vips)
 	}
 }

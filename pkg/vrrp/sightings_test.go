@@ -244,3 +244,16 @@ func TestSightingsAreLimited(t *testing.T) {
 		t.Errorf("the director is not reported: %v", o.report())
 	}
 }
+
+// TestListsOfARouterWithoutAddresses: a director without VIPs that follows a MASTER with some would hold none of them after
+// a takeover.
+func TestListsOfARouterWithoutAddresses(t *testing.T) {
+	o := newNeighbourhood(t, 3, Backup)
+	o.vips = nil
+	o.hear(4, master, packetOf(3, nil))
+	o.expect("the MASTER has a VIP", "lists differ "+master.String())
+	o = newNeighbourhood(t, 3, Backup)
+	o.vips = nil
+	o.hear(4, master, packetOf(3, func(p *Packet) { p.Addresses = nil }))
+	o.expect("the MASTER has none either")
+}
