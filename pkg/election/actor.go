@@ -333,8 +333,12 @@ func (a *Actor) awake() { a.asleep = a.suspended() - a.slept }
 
 func (a *Actor) receive(d vrrp.Datagram) {
 	now := a.now()
-	h := vrrp.Classify(d, a.params, a.addresses, a.peers)
-	a.sightings.Note(now, h, a.params, a.addresses)
+	vips := a.addresses
+	if len(d.Payload) > 1 && d.Payload[1] != a.params.VRID { // another virtual router: it may hold excluded ones, too
+		vips = a.vips()
+	}
+	h := vrrp.Classify(d, a.params, vips, a.peers)
+	a.sightings.Note(now, h, a.params, vips)
 	a.hear(h)
 	advert := vrrp.Advert{Source: d.Source, Priority: h.Packet.Priority, Interval: h.Packet.Interval}
 	admit := func() bool {
