@@ -40,6 +40,7 @@ type Announcer struct {
 	// closed is needed because the error of a closed packet.Conn cannot be identified: it is neither os.ErrClosed nor
 	// net.ErrClosed.
 	closed atomic.Bool
+	asks   atomic.Pointer[asker] // nil: not known yet
 }
 
 // Open opens an announcer on the interface. The caller closes it.
@@ -108,7 +109,7 @@ func (a *Announcer) Announce(vip netip.Addr) error {
 func (a *Announcer) Ask(vip netip.Addr) error {
 	return a.about("ask for", vip, func(own mac, vip netip.Addr) ([][]byte, error) {
 		if vip.Is6() {
-			source, err := linkLocalOf(a.index)
+			source, err := a.linkLocal()
 			frame := solicitation(own, source, vip)
 			return [][]byte{frame[:]}, err
 		}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
@@ -55,5 +56,31 @@ func TestAsk(t *testing.T) {
 				t.Errorf("the entry of the peer was %q, and is %q", known, now)
 			}
 		})
+	}
+}
+
+// TestSourceOfQuestions: it is not looked up each time, and a change of it is followed.
+func TestSourceOfQuestions(t *testing.T) {
+	own, _ := neighbours6(t)
+	a := openIn(t, own, "eth0")
+	source := func() (found netip.Addr) {
+		t.Helper()
+		own.Do(t, func() (err error) { found, err = a.linkLocal(); return err })
+		return found
+	}
+	own.IP(t, "addr flush dev eth0 scope link")
+	own.IP(t, "addr add fe80::2/64 dev eth0 nodad")
+	first := netip.MustParseAddr("fe80::2")
+	if got := source(); got != first {
+		t.Errorf("%s", got)
+	}
+	own.IP(t, "addr del fe80::2/64 dev eth0")
+	if got := source(); got != first {
+		t.Errorf("looked up again: %s", got)
+	}
+	own.IP(t, "addr add fe80::3/64 dev eth0 nodad")
+	a.asks.Store(&asker{first, time.Now().Add(-askerFor)})
+	if got := source(); got != netip.MustParseAddr("fe80::3") {
+		t.Errorf("after a while: %s", got)
 	}
 }

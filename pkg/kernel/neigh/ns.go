@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -37,6 +38,28 @@ func solicitation(sender mac, source, vip netip.Addr) [nsSize]byte {
 	copy(icmp[26:], sender[:])
 	binary.BigEndian.PutUint16(icmp[2:], checksum(f[ethernetSize:]))
 	return f
+}
+
+// askerFor is how long the source of questions is used: to find it, the kernel lists all addresses of this host, of which
+// there may be thousands, and a question from an address that is gone is only not answered.
+const askerFor = 10 * time.Second
+
+// asker is the source of questions, and when it was found.
+type asker struct {
+	source netip.Addr
+	found  time.Time
+}
+
+// linkLocal returns the link-local address of the interface as it was askerFor ago at most.
+func (a *Announcer) linkLocal() (netip.Addr, error) {
+	if known := a.asks.Load(); known != nil && time.Since(known.found) < askerFor {
+		return known.source, nil
+	}
+	source, err := linkLocalOf(a.index)
+	if err == nil {
+		a.asks.Store(&asker{source, time.Now()})
+	}
+	return source, err
 }
 
 // linkLocalOf returns the link-local address of an interface that is no VIP: those have the longest prefix.
