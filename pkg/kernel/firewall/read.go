@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
@@ -19,7 +21,10 @@ import (
 func Read(ctx context.Context, family kernel.Family) (Rules, error) {
 	return read(family, host{
 		legacy: func() string { text, _ := os.ReadFile(legacyNames(family)); return string(text) }, // absent: no table
-		hasNFT: func() bool { _, err := os.Stat("/sys/module/nf_tables"); return err == nil },
+		hasNFT: func() bool {
+			_, err := os.Stat("/sys/module/nf_tables")
+			return err == nil || builtIn("/lib/modules", "nf_tables")
+		},
 		run: func(argv ...string) ([]byte, error) {
 			return run(ctx, argv...)
 		},
@@ -31,6 +36,17 @@ type host struct {
 	legacy func() string // the tables of iptables-legacy
 	hasNFT func() bool   // the kernel has nf_tables loaded
 	run    func(argv ...string) ([]byte, error)
+}
+
+// builtIn reports whether the running kernel contains what is elsewhere a module, which is then not in /sys/module unless it
+// has parameters (kernel/params.c). It is false if the kernel was installed without its list.
+func builtIn(dir, module string) bool {
+	var name unix.Utsname
+	if unix.Uname(&name) != nil {
+		return false
+	}
+	list, err := os.ReadFile(dir + "/" + unix.ByteSliceToString(name.Release[:]) + "/modules.builtin")
+	return err == nil && bytes.Contains(list, []byte("/"+module+".ko\n"))
 }
 
 func legacyNames(family kernel.Family) string {
