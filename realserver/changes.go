@@ -1,6 +1,7 @@
 package realserver
 
 import (
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -17,8 +18,11 @@ type changes struct {
 	recording bool
 	history   problem.History
 	codes     problem.Registry
-	states    map[string]string // of virtual servers, by name
+	states    map[netip.AddrPort]known // of virtual servers, whose names may change
 }
+
+// known is the last reported name and state of a virtual server.
+type known struct{ name, state string }
 
 func (n *changes) begin() { n.setRecording(true) }
 func (n *changes) end()   { n.setRecording(false) }
@@ -54,20 +58,25 @@ func (a *Agent) recordChanges(doc status.Agent) {
 	if record == nil {
 		record = func(event.Event) {}
 	}
-	if n.recording {
-		states := make(map[string]string, len(doc.VirtualServers))
-		for _, m := range doc.VirtualServers {
-			before, known := n.states[m.Name]
-			if !known {
-				before = event.Unknown
-			}
-			if before != m.State {
-				record(event.Event{Kind: event.VirtualServerState, Subject: m.Name, From: before, To: m.State, Reason: m.Reason})
-			}
-			states[m.Name] = m.State
+	states, renamed := make(map[netip.AddrPort]known, len(doc.VirtualServers)), map[string]string{}
+	for _, m := range doc.VirtualServers {
+		address, _ := netip.ParseAddr(m.Address)
+		id := netip.AddrPortFrom(address, uint16(m.Port))
+		before, found := n.states[id]
+		if !found {
+			before.state = event.Unknown
+		} else if before.name != m.Name {
+			renamed[before.name] = m.Name
 		}
+		if n.recording && before.state != m.State {
+			record(event.Event{Kind: event.VirtualServerState, Subject: m.Name, From: before.state, To: m.State, Reason: m.Reason})
+		}
+		states[id] = known{m.Name, m.State}
+	}
+	if n.recording {
 		n.states = states
 	}
+	n.history.Rename(renamed)
 	raised, cleared := n.history.Look(time.Now(), doc.ProblemDetails, n.recording)
 	for _, e := range problem.Events(raised, cleared) {
 		record(e)

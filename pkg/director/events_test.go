@@ -232,12 +232,12 @@ func TestOnlyStatusRequestsReadTheTable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex // guards the variables below
 		var asked []depth
-		unread := ""
+		unread, file := "", &config.Config{}
 		m := newProblemMonitor(func(much depth) snapshots {
 			mu.Lock()
 			defer mu.Unlock()
 			asked = append(asked, much)
-			return snapshots{plan: plan.Plan{Config: &config.Config{}}, started: true, pools: much > nodeOnly, unread: unread}
+			return snapshots{plan: plan.Plan{Config: file}, started: true, pools: much > nodeOnly, unread: unread}
 		}, nil, func(event.Event) {})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)

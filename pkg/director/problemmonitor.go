@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/event"
 	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/problem"
@@ -39,6 +40,7 @@ type problemMonitor struct {
 	mu      sync.Mutex
 	leaving bool // changes are no longer recorded
 	history problem.History
+	file    *config.Config    // whose names the history has
 	pools   []problem.Finding // from the last examination with pools
 	unread  string            // why the last read of the kernel's table failed; "" if it did not
 	states  map[string]string // of virtual servers, by protocol, address and port
@@ -110,6 +112,13 @@ func (m *problemMonitor) examine(much depth) status.Director {
 		much = withCounters
 	}
 	s := m.look(much)
+	if m.file != nil && m.file != s.plan.Config {
+		if !s.pools { // the problems of the last examination have the old names
+			s = m.look(max(much, withPools))
+		}
+		m.history.Rename(config.Renamed(m.file, s.plan.Config))
+	}
+	m.file = s.plan.Config
 	doc := report(s)
 	if s.pools {
 		m.pools = append(checked(doc.VirtualServers, doc.Tracks), append(unreachable(s.plan), allFail(s.plan)...)...)

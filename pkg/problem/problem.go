@@ -149,6 +149,18 @@ type entry struct {
 	raised bool
 }
 
+// Rename gives subjects another name, by their old one: a problem of a subject that has been renamed has not ended.
+func (h *History) Rename(to map[string]string) {
+	now := make(map[identity]entry, len(h.now))
+	for id, e := range h.now {
+		if name, renamed := to[id.subject]; renamed {
+			id.subject, e.Subject = name, name
+		}
+		now[id] = e
+	}
+	h.now = now
+}
+
 // Look updates the history with the current problems and sets their Since. With tell it returns new problems, and those
 // that were returned as new before and have ended; without tell, new problems are left for a later call.
 func (h *History) Look(at time.Time, problems []Problem, tell bool) (raised, cleared []Problem) {

@@ -212,6 +212,20 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// TestHistoryRename: a problem keeps its start when its subject is renamed, also when two subjects exchange their names.
+func TestHistoryRename(t *testing.T) {
+	at := func(second int) time.Time { return time.Unix(int64(second), 0) }
+	var h History
+	h.Look(at(0), []Problem{{Code: "a", Subject: "x"}}, true)
+	h.Look(at(1), []Problem{{Code: "a", Subject: "x"}, {Code: "a", Subject: "y"}}, true)
+	h.Rename(map[string]string{"x": "y", "y": "x"})
+	found := []Problem{{Code: "a", Subject: "y"}, {Code: "a", Subject: "x"}}
+	raised, cleared := h.Look(at(2), found, true)
+	if len(raised)+len(cleared) != 0 || !found[0].Since.Equal(at(0)) || !found[1].Since.Equal(at(1)) {
+		t.Errorf("raised %v, cleared %v, found %v", raised, cleared, found)
+	}
+}
+
 func TestHistory(t *testing.T) {
 	at := func(second int) time.Time { return time.Unix(int64(second), 0) }
 	a, b := Problem{Code: "a", Text: "1"}, Problem{Code: "b", Subject: "x"}
