@@ -145,8 +145,9 @@ func TestReloadIsOnePlan(t *testing.T) {
 	adverts.Stop()
 	p.step(t, "the name of the instance", reloads("  - name: mysql\n    interface", "  - name: vips\n    interface"), effects{})
 	if !testing.Short() {
-		p.step(t, "names", reloads("name: mysql3,", "name: third,", "  - name: mysql\n    address", "  - name: database\n    address"), effects{verdicts: 4})
-		p.step(t, "names back", reloads("name: third,", "name: mysql3,", "name: database", "name: mysql"), effects{verdicts: 4})
+		// Only the server whose own name changes together with that of its virtual server is taken for another one.
+		p.step(t, "names", reloads("name: mysql3,", "name: third,", "  - name: mysql\n    address", "  - name: database\n    address"), effects{verdicts: 1})
+		p.step(t, "names back", reloads("name: third,", "name: mysql3,", "name: database", "name: mysql"), effects{verdicts: 1})
 	}
 	p.step(t, "an added VIP", reloads("[10.77.0.100/32]", "[10.77.0.100/32, 10.77.0.101/32]"), effects{addressesAdded: []string{"10.77.0.101"}})
 	p.step(t, "a removed VIP", reloads("[10.77.0.100/32, 10.77.0.101/32]", "[10.77.0.100/32]"), effects{addressesRemoved: []string{"10.77.0.101"}})
