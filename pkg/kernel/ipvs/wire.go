@@ -87,12 +87,22 @@ func (r request) bytes(sequence uint32) []byte {
 	message := nl.NetlinkRequest{NlMsghdr: unix.NlMsghdr{
 		Type: r.family, Flags: unix.NLM_F_REQUEST | r.flags, Seq: sequence,
 	}}
-	message.AddData(&nl.Genlmsg{Command: r.command, Version: familyVersion})
+	message.AddData(genericHeader(r.command))
 	for _, data := range r.body {
 		message.AddData(data)
 	}
 	return message.Serialize()
 }
+
+// genericHeader is a struct genlmsghdr (include/uapi/linux/genetlink.h) with this command. nl.Genlmsg of
+// vishvananda/netlink is not used: it lacks the two reserved bytes and sends what follows it in memory instead.
+type genericHeader uint8
+
+// Len is in bytes.
+func (genericHeader) Len() int { return nl.SizeofGenlmsg }
+
+// Serialize returns command, version and two reserved bytes, which are zero.
+func (h genericHeader) Serialize() []byte { return []byte{uint8(h), familyVersion, 0, 0} }
 
 // message is one netlink message from the kernel. Data is valid until the next receive.
 type message struct {
