@@ -21,6 +21,7 @@ var layers = []struct {
 	packages []string
 }{
 	{"pure", true, []string{"pkg/kernel", "pkg/config", "pkg/vrrp", "pkg/bfd", "pkg/lvs", "pkg/health", "pkg/plan", "pkg/event", "pkg/problem", "pkg/status", "pkg/version"}},
+	{"errors", false, []string{"pkg/kernel/errno"}},
 	{"effects", false, []string{
 		"pkg/kernel/addr", "pkg/kernel/bfdsock", "pkg/kernel/clock", "pkg/kernel/firewall", "pkg/kernel/ipvs", "pkg/kernel/listen", "pkg/kernel/neigh", "pkg/kernel/rolelock", "pkg/kernel/route", "pkg/kernel/routing", "pkg/kernel/sysctl", "pkg/kernel/vrrpsock",
 		"pkg/probe", "pkg/statefile", "pkg/clusterfile",
@@ -88,7 +89,7 @@ func TestImportsGoOneWay(t *testing.T) {
 // Only a few packages access the kernel, so that changes to this access are confined to them.
 func TestOnlyEffectsImportNetlinkAndRawSockets(t *testing.T) {
 	touchy := []string{"github.com/vishvananda/netlink", "github.com/moby/ipvs", "github.com/mdlayher/packet", "golang.org/x/sys/unix", "golang.org/x/net/ipv4"}
-	effects := layers[1].packages
+	effects := slices.Concat(layers[1].packages, layers[2].packages)
 	for _, p := range list(t) {
 		name, ours := strings.CutPrefix(p.ImportPath, module)
 		if !ours || strings.HasPrefix(name, "e2e") || slices.Contains(effects, name) {

@@ -356,7 +356,7 @@ func TestNotPermitted(t *testing.T) {
 			return err
 		}
 		defer a.Close()
-		want := "put address 10.77.0.100/32 on lo: not permitted: needs CAP_NET_ADMIN, run as root or grant it in the service unit"
+		want := "put address 10.77.0.100/32 on lo: not permitted: needs CAP_NET_ADMIN, run as root, or grant this in the service unit"
 		if err := a.Put("lo", vip1, 0); !errors.Is(err, kernel.ErrNotPermitted) || err.Error() != want {
 			return fmt.Errorf("Put: %v; want %s", err, want)
 		}

@@ -10,14 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/errno"
 )
 
-var (
-	// errNotPermitted: the process may not change interfaces.
-	errNotPermitted = fmt.Errorf("%w: needs CAP_NET_ADMIN, run as root or grant it in the service unit", kernel.ErrNotPermitted)
-	// ErrTimeout: the kernel did not answer in time.
-	ErrTimeout = errors.New("the kernel did not answer within " + requestTimeout.String())
-)
+// ErrTimeout: the kernel did not answer in time.
+var ErrTimeout = errors.New("the kernel did not answer within " + requestTimeout.String())
 
 const (
 	// requestTimeout bounds each exchange with the kernel, which normally takes microseconds but may wait for the rtnl
@@ -58,16 +55,10 @@ func (h *Handle) Close() error {
 
 // translate maps netlink errors to the errors that callers branch on.
 func translate(err error) error {
-	var notFound netlink.LinkNotFoundError
-	switch {
-	case errors.As(err, &notFound), errors.Is(err, unix.ENODEV):
-		return kernel.ErrNoInterface
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		return errNotPermitted
-	case errors.Is(err, unix.EAGAIN):
+	if errors.Is(err, unix.EAGAIN) {
 		return ErrTimeout
 	}
-	return err
+	return errno.Translate(err, "CAP_NET_ADMIN")
 }
 
 // dump reads a kernel table, and reads it again if it changed meanwhile. netlink v1.3.1 then returns ErrDumpInterrupted

@@ -2,13 +2,10 @@ package bfdsock
 
 import (
 	"errors"
-	"fmt"
-	"net"
-	"os"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/errno"
 )
 
 var (
@@ -22,33 +19,19 @@ var (
 	ErrNoSource = errors.New("the source is not an address of this host or the interface is down (see: ip addr)")
 	// ErrFiltered means that a packet filter of this host dropped a packet.
 	ErrFiltered = errors.New("a packet filter of this host forbids it (allow UDP port 3784 in nftables or iptables)")
-
-	errNotPermitted = fmt.Errorf("%w: needs CAP_NET_RAW and CAP_NET_ADMIN, run as root or grant them in the service unit", kernel.ErrNotPermitted)
 )
 
 // translate maps the kernel's errors to the errors that callers check for.
 func translate(err error) error {
-	var op *net.OpError
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):
 		return ErrInUse
 	case errors.Is(err, unix.ECONNREFUSED):
 		return ErrRefused
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		return errNotPermitted
-	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
-		return kernel.ErrNoInterface
 	case errors.Is(err, unix.EHOSTUNREACH):
 		return ErrUnreachable
 	case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EADDRNOTAVAIL):
 		return ErrNoSource
-	case errors.Is(err, net.ErrClosed):
-		return net.ErrClosed
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return os.ErrDeadlineExceeded
-	case errors.As(err, &op) && op.Op == "route":
-		// The error of net.InterfaceByName for a missing interface, for which it has no sentinel.
-		return kernel.ErrNoInterface
 	}
-	return err
+	return errno.Translate(err, "CAP_NET_RAW and CAP_NET_ADMIN")
 }

@@ -14,13 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/errno"
 )
 
 var (
 	// ErrNotEthernet: the interface has no Ethernet address to announce.
 	ErrNotEthernet = errors.New("not an Ethernet interface: it has no hardware address to announce, use the NIC that faces the clients")
-	// errNotPermitted: the process may not send frames.
-	errNotPermitted = fmt.Errorf("%w: needs CAP_NET_RAW, run as root or grant it in the service unit", kernel.ErrNotPermitted)
 	// ErrDown: the interface is down.
 	ErrDown = errors.New("the interface is down")
 	// ErrNoAddress: the address is not valid.
@@ -218,17 +217,8 @@ func (a *Announcer) sameName() error {
 
 // translate maps the kernel's errors to the errors that callers branch on.
 func translate(err error) error {
-	var op *net.OpError
-	switch {
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		return errNotPermitted
-	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
-		return kernel.ErrNoInterface
-	case errors.Is(err, unix.ENETDOWN):
+	if errors.Is(err, unix.ENETDOWN) {
 		return ErrDown
-	case errors.As(err, &op) && op.Op == "route":
-		// net.InterfaceByName returns this for a missing interface; it has no sentinel error.
-		return kernel.ErrNoInterface
 	}
-	return err
+	return errno.Translate(err, "CAP_NET_RAW")
 }

@@ -241,7 +241,7 @@ func TestRefusals(t *testing.T) {
 		if err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0]); err != nil {
 			return err
 		}
-		want := "open the socket for announcements on eth0: not permitted: needs CAP_NET_RAW, run as root or grant it in the service unit"
+		want := "open the socket for announcements on eth0: not permitted: needs CAP_NET_RAW, run as root, or grant this in the service unit"
 		if _, err := Open("eth0"); !errors.Is(err, kernel.ErrNotPermitted) || err.Error() != want {
 			t.Errorf("Open without capabilities: %v; want %s", err, want)
 		}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/errno"
 )
 
 // Protocol is the protocol number (rtm_protocol, FRA_PROTOCOL) of the routes and rules, which `ip route` and `ip rule`
@@ -21,10 +22,9 @@ var (
 	// ErrExists: another program has added a route with this destination, table and metric, or the same rule.
 	ErrExists = errors.New("another program has added it")
 
-	errNotPermitted = fmt.Errorf("%w: needs CAP_NET_ADMIN, run as root or grant it in the service unit", kernel.ErrNotPermitted)
-	errTimeout      = errors.New("the kernel did not answer within " + requestTimeout.String())
-	errUnreachable  = errors.New("its router is in no network of the interface, or the interface is down (onlink: true, if the router is there nevertheless)")
-	errInvalid      = errors.New("the kernel rejects it: is the source an address of this machine, and the router another one?")
+	errTimeout     = errors.New("the kernel did not answer within " + requestTimeout.String())
+	errUnreachable = errors.New("its router is in no network of the interface, or the interface is down (onlink: true, if the router is there nevertheless)")
+	errInvalid     = errors.New("the kernel rejects it: is the source an address of this machine, and the router another one?")
 )
 
 const (
@@ -72,12 +72,7 @@ func (h *Handle) Close() error {
 }
 
 func translate(err error) error {
-	var notFound netlink.LinkNotFoundError
 	switch {
-	case errors.As(err, &notFound), errors.Is(err, unix.ENODEV):
-		return kernel.ErrNoInterface
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		return errNotPermitted
 	case errors.Is(err, unix.EAGAIN):
 		return errTimeout
 	case errors.Is(err, unix.EEXIST):
@@ -87,7 +82,7 @@ func translate(err error) error {
 	case errors.Is(err, unix.EINVAL):
 		return errInvalid
 	}
-	return err
+	return errno.Translate(err, "CAP_NET_ADMIN")
 }
 
 // gone reports whether an error says that what was to be removed is not there.

@@ -307,7 +307,7 @@ func TestOpenRefuses(t *testing.T) {
 			if err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &caps[0]); err != nil {
 				return err
 			}
-			want := "open VRRP socket on eth0: not permitted: needs CAP_NET_RAW and CAP_NET_ADMIN, run as root or grant them in the service unit"
+			want := "open VRRP socket on eth0: not permitted: needs CAP_NET_RAW and CAP_NET_ADMIN, run as root, or grant this in the service unit"
 			if _, err := Open(vrrp.Segment{Interface: "eth0", Family: kernel.IPv4}); !errors.Is(err, kernel.ErrNotPermitted) || err.Error() != want {
 				return fmt.Errorf("Open without CAP_NET_RAW: %v; want %s", err, want)
 			}
