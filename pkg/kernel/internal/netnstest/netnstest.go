@@ -59,8 +59,8 @@ func (h Host) Do(t *testing.T, f func() error) {
 	}
 }
 
-// IP runs a command of iproute2 in the host and returns what it prints. After "addr add" it waits until neighbours can
-// resolve the address.
+// IP runs a command of iproute2 in the host and returns what it prints. After "addr add" it waits until the kernel
+// uses the address.
 func (h Host) IP(t *testing.T, format string, args ...any) string {
 	t.Helper()
 	var out []byte
@@ -71,42 +71,30 @@ func (h Host) IP(t *testing.T, format string, args ...any) string {
 		}
 		return nil
 	})
-	h.awaitResolvable(t, strings.Fields(line))
+	h.awaitUsable(t, strings.Fields(line))
 	return string(out)
 }
 
-// awaitResolvable waits, after the command "addr add ADDRESS … dev INTERFACE" for an IPv6 address, until the kernel has
-// joined its solicited-node multicast group, which it does later than it adds the address (net/ipv6/addrconf.c,
-// addrconf_dad_work). Until then a question for the address is lost, and it is repeated only after a second.
-func (h Host) awaitResolvable(t *testing.T, command []string) {
+// awaitUsable waits, after the command "addr add ADDRESS … dev INTERFACE" for an IPv6 address, until the kernel delivers
+// packets to it. It joins its solicited-node multicast group, and then adds its local route, later than it adds the address
+// (net/ipv6/addrconf.c, addrconf_dad_work), also with nodad. Until then a question for the address is lost, and it is
+// repeated only after a second.
+func (h Host) awaitUsable(t *testing.T, command []string) {
 	t.Helper()
 	dev := slices.Index(command, "dev") + 1
 	if dev < 3 || dev == len(command) || !slices.Equal(command[:2], []string{"addr", "add"}) {
 		return
 	}
 	text, _, _ := strings.Cut(command[2], "/")
-	address, err := netip.ParseAddr(text)
-	iface := command[dev]
-	if err != nil || !address.Is6() || strings.Contains(h.IP(t, "link show %s", iface), "NOARP") {
+	if address, err := netip.ParseAddr(text); err != nil || !address.Is6() || !slices.Contains(command, "nodad") {
 		return
 	}
-	b := address.As16()
-	group := fmt.Sprintf("ff0200000000000000000001ff%x", b[13:])
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-		link := h.IP(t, "link show %s", iface)
-		if strings.Contains(link, "LOOPBACK") || !strings.Contains(link, "LOWER_UP") {
-			return // a loopback interface has no such groups, and one that is down joins them later
-		}
-		var groups []byte
-		h.Do(t, func() (err error) { groups, err = os.ReadFile("/proc/thread-self/net/igmp6"); return err })
-		if slices.ContainsFunc(strings.Split(string(groups), "\n"), func(line string) bool {
-			f := strings.Fields(line)
-			return len(f) > 2 && f[1] == iface && f[2] == group
-		}) {
-			return
+	for deadline := time.Now().Add(5 * time.Second); !strings.Contains(h.IP(t, "-6 route show table local %s dev %s", text, command[dev]), "local"); {
+		if !strings.Contains(h.IP(t, "link show %s", command[dev]), "LOWER_UP") {
+			return // it becomes usable when the interface comes up
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s is not ready on %s", address, iface)
+			t.Fatalf("%s does not become usable on %s", text, command[dev])
 		}
 	}
 }
