@@ -57,8 +57,8 @@ type Instance struct {
 	Rules                []kernel.Rule                   // likewise
 	Lease                time.Duration                   // kernel lifetime of a VIP, whole seconds
 	Announcements        Announcements
-	Tracks               []string // names of Config.Tracks and Config.BFDSessions
-	PeerBFD              *PeerBFD `json:",omitempty"` // nil: none
+	Tracks               []TrackUse // of Config.Tracks and Config.BFDSessions
+	PeerBFD              *PeerBFD   `json:",omitempty"` // nil: none
 	// PerNode has the complete instance as run by each director named in the file's per_node, by director name. See
 	// Config.ForNode.
 	PerNode map[string]Instance
@@ -127,11 +127,3 @@ type Check struct {
 
 // SourceDirector is the Source of a check that comes from the director's address under directors.
 const SourceDirector = "director"
-
-// Track is a named check of something other than a real server. While it is down, every instance that names it is in
-// FAULT.
-type Track struct {
-	Name    string
-	Address netip.Addr
-	Check   Check // Check.Port is set
-}

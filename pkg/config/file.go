@@ -12,7 +12,7 @@ func newClusterFile() *clusterFile { return declareFile(checkKinds(), instanceFi
 // declareFile declares a cluster file with these kinds of checks and these instance keys. Tests pass additional ones.
 func declareFile(kinds []checkKind, ofInstance []key[instance]) *clusterFile {
 	checks := checkSection(kinds)
-	f := &clusterFile{top: topSection(instanceSection(ofInstance), virtualServerSection(checks), trackSection(checks))}
+	f := &clusterFile{top: topSection(instanceSection(ofInstance), virtualServerSection(checks), trackSection(checks, trackKinds(checks, kinds)))}
 	f.top.walk(func(s *section) { f.sections = append(f.sections, s) })
 	return f
 }
@@ -38,8 +38,6 @@ func topSection(instances *sectionOf[instance], services *sectionOf[virtualServe
 			words: []word{
 				waiting("sync_groups", "vrrp_sync_group"),
 				needless("is keepalived's word: there are no global settings", "global_defs", "static_ipaddress", "static_routes", "static_rules"),
-				needless("is keepalived's word: an instance watches its interface and the checks under tracks",
-					"vrrp_track_process", "track_process", "vrrp_track_file", "track_file"),
 				needless("is keepalived's word: write a virtual server for each of its addresses", "virtual_server_group"),
 				{names: []string{"real_servers"}, hint: "it belongs to virtual_servers"},
 			},
@@ -73,8 +71,8 @@ func topSection(instances *sectionOf[instance], services *sectionOf[virtualServe
 		field[contents, []placed[track]]{
 			name: "tracks", in: func(c *contents) *[]placed[track] { return &c.tracks },
 			kind:  mappingsOf(&tracks.section, 0, func(v value) []placed[track] { return readTracks(v, tracks) }),
-			unset: "none", doc: "checks that instances depend on",
-			words: []word{keepalived("vrrp_script")},
+			unset: "none", doc: "what instances depend on: checks, processes, files, interfaces",
+			words: []word{keepalived("vrrp_script", "vrrp_track_process", "track_process", "vrrp_track_file", "track_file")},
 		},
 		bfdField(bfdSection()),
 		timeoutsField(timeoutsSection()),

@@ -97,7 +97,7 @@ func kindsOf(c *config.Config) string {
 		}
 	}
 	for _, t := range c.Tracks {
-		fmt.Fprintf(&b, "track %s: %s\n", t.Name, t.Check.Kind.Type())
+		fmt.Fprintf(&b, "track %s: %s\n", t.Name, t.Type())
 	}
 	return b.String()
 }

@@ -56,15 +56,13 @@ func instanceWords() []word {
 		stateIsElected,
 		needless("is keepalived's word: virtual MAC addresses are not supported yet",
 			"use_vmac", "use_vmac_addr", "use_ipvlan", "vmac_xmit_base", "vmac_addr"),
-		needless("is keepalived's word: an instance watches its interface and the checks under tracks",
-			"track_process", "track_file", "track_interface_group"),
+		needless("is keepalived's word: name each interface in a track", "track_interface_group"),
 		needless("is keepalived's word: adverts follow RFC 9568 and RFC 3768, without variants",
 			"old_unicast_checksum", "native_ipv6"),
 		needless("is keepalived's word: the kernel's setting is left as it is",
 			"promote_secondaries", "kernel_rx_buf_size", "linkbeat_use_polling", "linkbeat_interfaces", "debug"),
 		needless("is keepalived's word: connections are not copied to the other director yet", "lvs_sync_daemon_interface"),
 		needless("is keepalived's word: the source address of adverts is always tracked", "track_src_ip"),
-		needless("is keepalived's word: the instance's interface is always watched", "track_interface"),
 		needless("is keepalived's word: adverts are always sent with a TTL of 255", "unicast_ttl"),
 		needless("is keepalived's word: adverts from addresses that are no peers are always ignored", "check_unicast_src"),
 		needless("is keepalived's word: without a peer an instance runs alone", "unicast_fault_no_peer"),
@@ -182,12 +180,7 @@ func addressFields() []key[instance] {
 			doc:    "kernel lifetime of a virtual address",
 			reload: Live,
 		},
-		field[instance, []string]{
-			name: "tracks", kind: listOf(nodeName, "list of names", value.trackNames), in: func(i *instance) *[]string { return &i.Tracks },
-			unset: "none", doc: "tracks and BFD sessions that must be up; while one is down the instance is in FAULT",
-			perNode: perNode, reload: Live,
-			words: []word{keepalived("track_script", "track_bfd")},
-		},
+		tracksField(),
 		peerBFDField(),
 	}
 }
@@ -262,22 +255,4 @@ func (v value) advertInterval(version uint8) time.Duration {
 	default: // reported already
 		return 0
 	}
-}
-
-// trackNames reads a list of track names. The result for an empty list is not nil, so that per_node can remove all
-// tracks.
-func (v value) trackNames() []string {
-	names := []string{}
-	seen := map[string]bool{}
-	for _, item := range v.items("names of tracks") {
-		switch name := item.name(); {
-		case name == "":
-		case seen[name]:
-			item.fail("", "%s is listed twice", name)
-		default:
-			seen[name] = true
-			names = append(names, name)
-		}
-	}
-	return names
 }

@@ -54,6 +54,7 @@ type declaration struct {
 	borrowed bool        // described in another section of the reference
 	kinds    []CheckType // the kinds of check that have the key; empty means all
 	stray    string      // end of the error message for the key in a check of another kind
+	each     bool        // doc says what the key means in which kind
 }
 
 func (f field[S, V]) declare() *declaration {

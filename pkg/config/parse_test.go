@@ -35,10 +35,13 @@ func checkConfig(t interface{ Errorf(string, ...any) }, c *config.Config) {
 	tracks := map[string]bool{}
 	for _, track := range c.Tracks {
 		tracks[track.Name] = true
-		if track.Name == "" || !isHost(track.Address) || track.Check.Port == 0 {
+		served := track.Type() == config.TCP || track.Type() == config.MySQL
+		if track.Name == "" || track.Type() == "" || served && (!isHost(track.Address) || track.Check.Port == 0) || (track.Check.Kind == nil) == (track.Watch == nil) {
 			t.Errorf("track %+v", track)
 		}
-		checkCheck(t, track.Check)
+		if track.Check.Kind != nil {
+			checkCheck(t, track.Check)
+		}
 	}
 	for _, b := range c.BFDSessions {
 		if tracks[b.Name] || b.Name == "" || b.Interface == "" || !b.Address.IsValid() || b.Interval < 10*time.Millisecond || b.Multiplier < 2 {
@@ -104,9 +107,9 @@ func checkInstance(t interface{ Errorf(string, ...any) }, in config.Instance, tr
 			t.Errorf("instance %s: virtual address %v", in.Name, p)
 		}
 	}
-	for _, name := range in.Tracks {
-		if !tracks[name] {
-			t.Errorf("instance %s: no track %s", in.Name, name)
+	for _, use := range in.Tracks {
+		if !tracks[use.Name] {
+			t.Errorf("instance %s: no track %s", in.Name, use.Name)
 		}
 	}
 	if !in.Preempt && in.Priority == 255 {

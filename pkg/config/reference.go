@@ -67,18 +67,23 @@ func (s *section) chapter() string {
 }
 
 func (d *declaration) row() string {
-	def, doc := d.unset, d.doc
+	def, doc := d.unset, d.told(d.kinds)
 	if d.required != "" {
 		def = "required"
-	}
-	if d.kinds != nil {
-		doc = "with type " + enumerate(quoted(words(d.kinds)), "or") + ": " + doc
 	}
 	if d.since != "" {
 		doc += "; since version " + d.since
 	}
 	cells := []string{"`" + d.name + "`", d.form.text, def, d.reload.String(), doc}
 	return strings.TrimSuffix("| "+strings.Join(cells, " | "), " ") + " |\n"
+}
+
+// told is the meaning of a key in these kinds of check or track, nil for all of them.
+func (d *declaration) told(kinds []CheckType) string {
+	if kinds == nil || d.each {
+		return d.doc
+	}
+	return "with type " + enumerate(quoted(words(kinds)), "or") + ": " + d.doc
 }
 
 func (s *section) reservedLine(begin string) string {

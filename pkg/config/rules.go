@@ -152,7 +152,7 @@ func (c *contents) checkTracks() {
 	names := slices.Sorted(maps.Keys(known))
 	used := map[string]bool{}
 	refer := func(list value) {
-		for _, item := range list.entries() {
+		for _, item := range list.trackNames() {
 			name := item.node.Value
 			used[name] = true
 			if known[name] || !isName(name) {

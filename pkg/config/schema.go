@@ -95,22 +95,28 @@ func (d *declaration) schema() *Schema {
 func kindSchema(kinds []checkKind) Schema {
 	var s Schema
 	for _, k := range kinds {
-		then := &kindRule{Properties: map[string]bool{}}
-		for _, d := range kindKeys(kinds) {
-			if !d.of(k.name) {
-				then.Properties[d.name] = false
-			}
-		}
-		for _, d := range k.keys {
-			if d.required != "" {
-				then.Required = append(then.Required, d.name)
-			}
-		}
-		if len(then.Properties)+len(then.Required) == 0 {
-			continue
-		}
-		typed := &Schema{Properties: map[string]*Schema{"type": {Enum: []any{string(k.name)}}}, Required: []string{"type"}}
-		s.AllOf = append(s.AllOf, &Schema{If: typed, Then: then})
+		s.AllOf = append(s.AllOf, keysOfKind(k.name, k.keys, kindKeys(kinds))...)
 	}
 	return s
+}
+
+// keysOfKind returns the rule that a mapping of this kind has its required keys and no key of another one; none if there
+// is nothing to require.
+func keysOfKind(name CheckType, keys, all []*declaration) []*Schema {
+	then := &kindRule{Properties: map[string]bool{}}
+	for _, d := range all {
+		if !d.of(name) {
+			then.Properties[d.name] = false
+		}
+	}
+	for _, d := range keys {
+		if d.required != "" {
+			then.Required = append(then.Required, d.name)
+		}
+	}
+	if len(then.Properties)+len(then.Required) == 0 {
+		return nil
+	}
+	typed := &Schema{Properties: map[string]*Schema{"type": {Enum: []any{string(name)}}}, Required: []string{"type"}}
+	return []*Schema{{If: typed, Then: then}}
 }

@@ -39,12 +39,12 @@ func TestForNode(t *testing.T) {
 		Priority     uint8
 		Preempt      bool
 		PreemptDelay time.Duration
-		Tracks       []string
+		Tracks       []config.TrackUse
 	}
 	for director, want := range map[string]view{
-		"lvs-master": {"eth0", 150, true, 30 * time.Second, []string{}},
-		"lvs-backup": {"eth9", 100, false, 0, []string{"gateway", "local-mysql"}},
-		"another":    {"eth0", 100, true, 30 * time.Second, []string{"gateway"}},
+		"lvs-master": {"eth0", 150, true, 30 * time.Second, []config.TrackUse{}},
+		"lvs-backup": {"eth9", 100, false, 0, []config.TrackUse{{Name: "gateway"}, {Name: "local-mysql"}}},
+		"another":    {"eth0", 100, true, 30 * time.Second, []config.TrackUse{{Name: "gateway"}}},
 	} {
 		own := c.ForNode(director)
 		in := own.Instances[0]
@@ -97,7 +97,7 @@ func TestReload(t *testing.T) {
 		"preempt delay":      {func(i *config.Instance) { i.PreemptDelay++ }, config.Live},
 		"lease":              {func(i *config.Instance) { i.Lease++ }, config.Live},
 		"a VIP less":         {func(i *config.Instance) { i.VirtualAddresses = i.VirtualAddresses[:1] }, config.Live},
-		"tracks":             {func(i *config.Instance) { i.Tracks = []string{"gateway"} }, config.Live},
+		"tracks":             {func(i *config.Instance) { i.Tracks = []config.TrackUse{{Name: "gateway"}} }, config.Live},
 		"priority and VRID":  {func(i *config.Instance) { i.Priority, i.VRID = 7, 7 }, config.Another},
 		"another director's": {func(i *config.Instance) { i.PerNode = map[string]config.Instance{"x": {}} }, config.Same},
 	} {

@@ -28,7 +28,7 @@ func (in Inputs) checks() []Spec {
 	for _, cfg := range slices.Backward(in.files()) {
 		for _, t := range cfg.Tracks {
 			subject := config.Subject{Track: config.TrackID(t.Name)}
-			if tracked(cfg, t.Name) && !slices.ContainsFunc(all, func(s Spec) bool { return s.Subject == subject }) {
+			if t.Check.Kind != nil && tracked(cfg, t.Name) && !slices.ContainsFunc(all, func(s Spec) bool { return s.Subject == subject }) {
 				all = append(all, Spec{Subject: subject, Checks: []config.Check{t.Check}, Address: t.Address, Port: t.Check.Port})
 			}
 		}
@@ -43,7 +43,7 @@ func (p Plan) Tracks() []config.Track {
 
 // tracked reports whether an instance depends on the track; other tracks are not probed.
 func tracked(cfg *config.Config, track string) bool {
-	return slices.ContainsFunc(cfg.Instances, func(i config.Instance) bool { return slices.Contains(i.Tracks, track) })
+	return len(usersOf(cfg, track)) > 0
 }
 
 // served returns the real servers of a file that are in a table.

@@ -256,10 +256,10 @@ func (i Instance) faults(link Link, verdicts Verdicts) []Fault {
 	if link.Fault != "" && !(link.Unaddressed && i.sourced) {
 		all = append(all, Fault{Reason: link.Fault})
 	}
-	for _, name := range slices.Sorted(slices.Values(i.Config.Tracks)) {
+	for _, u := range slices.SortedFunc(slices.Values(i.Config.Tracks), func(a, b config.TrackUse) int { return cmp.Compare(a.Name, b.Name) }) {
 		// Unknown does not count as down.
-		if v, _ := verdicts.Of(config.Subject{Track: config.TrackID(name)}); v.Known && !v.Up {
-			all = append(all, Fault{Track: config.TrackID(name), Reason: name + ": " + v.Reason})
+		if v, _ := verdicts.Of(config.Subject{Track: config.TrackID(u.Name)}); v.Known && !v.Up {
+			all = append(all, Fault{Track: config.TrackID(u.Name), Reason: u.Name + ": " + v.Reason})
 		}
 	}
 	return all

@@ -39,7 +39,7 @@ func vipFile() *config.Config {
 	return &config.Config{
 		Directors: []config.Director{{Name: node, Address: netip.MustParseAddr("10.77.0.2")}},
 		Instances: []config.Instance{
-			{Name: "outer", Interface: "eth0", VRID: 51, VirtualAddresses: []netip.Prefix{netip.MustParsePrefix("10.77.0.100/32")}, Tracks: []string{"gateway"}},
+			{Name: "outer", Interface: "eth0", VRID: 51, VirtualAddresses: []netip.Prefix{netip.MustParsePrefix("10.77.0.100/32")}, Tracks: []config.TrackUse{{Name: "gateway"}}},
 			{Name: "inner", Interface: "eth1", VRID: 52, VirtualAddresses: []netip.Prefix{netip.MustParsePrefix("10.88.0.100/32")}},
 		},
 		Tracks: []config.Track{
@@ -86,7 +86,7 @@ func TestServed(t *testing.T) {
 func TestTracksOfAReload(t *testing.T) {
 	in := inputs(vipFile())
 	in.Next = vipFile()
-	in.Next.Instances[0].Tracks = []string{"nobody"}
+	in.Next.Instances[0].Tracks = []config.TrackUse{{Name: "nobody"}}
 	in.Next.Tracks = in.Next.Tracks[1:]
 	in.Verdicts = VerdictsOf(map[config.Subject]health.Verdict{{Track: "gateway"}: {Known: true, Reason: "no answer"}})
 	var got []string
@@ -110,7 +110,7 @@ func TestTracksOfAReload(t *testing.T) {
 func TestPerNode(t *testing.T) {
 	moved := func(cfg *config.Config, nodes ...string) *config.Config {
 		own := cfg.Instances[0]
-		own.Interface, own.Priority, own.Tracks = "eth7", 7, []string{"nobody"}
+		own.Interface, own.Priority, own.Tracks = "eth7", 7, []config.TrackUse{{Name: "nobody"}}
 		cfg.Instances[0].PerNode = map[string]config.Instance{}
 		for _, n := range nodes {
 			cfg.Instances[0].PerNode[n] = own
@@ -169,7 +169,7 @@ func TestPerNode(t *testing.T) {
 
 func TestFaultsAreMerged(t *testing.T) {
 	cfg := vipFile()
-	cfg.Instances[0].Tracks = []string{"gateway", "alpha", "unknown"}
+	cfg.Instances[0].Tracks = []config.TrackUse{{Name: "gateway"}, {Name: "alpha"}, {Name: "unknown"}}
 	in := inputs(cfg)
 	in.Links = []kernel.Link{{Name: "eth0", Up: true}}
 	in.Verdicts = VerdictsOf(map[config.Subject]health.Verdict{

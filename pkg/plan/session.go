@@ -89,7 +89,7 @@ func (in Inputs) sessions(node config.Director, vip func(netip.Addr) bool, insta
 func usersOf(cfg *config.Config, track string) []string {
 	var names []string
 	for _, i := range cfg.Instances {
-		if slices.Contains(i.Tracks, track) {
+		if _, uses := i.Tracked(track); uses {
 			names = append(names, i.Name)
 		}
 	}

@@ -1,0 +1,97 @@
+package config
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// maxTargets is how many targets a gateway track may have.
+const maxTargets = 16
+
+// GatewayCheck asks hosts whether they are there.
+type GatewayCheck struct {
+	noSecret
+	Targets Addrs
+	AtLeast int  // how many of them must answer, at least 1
+	ARP     bool // by ARP or neighbour discovery instead of ICMP echo
+}
+
+// Addrs is a list of addresses as text, so that values are comparable.
+type Addrs string
+
+// List returns the addresses.
+func (a Addrs) List() []netip.Addr {
+	var all []netip.Addr
+	for text := range strings.FieldsSeq(string(a)) {
+		all = append(all, netip.MustParseAddr(text)) // only what was an address
+	}
+	return all
+}
+
+// AddrsOf returns a list of addresses.
+func AddrsOf(all ...netip.Addr) Addrs {
+	text := make([]string, len(all))
+	for i, a := range all {
+		text[i] = a.String()
+	}
+	return Addrs(strings.Join(text, " "))
+}
+
+// Type returns Gateway.
+func (GatewayCheck) Type() CheckType { return Gateway }
+
+// Probe does nothing yet.
+func (GatewayCheck) Probe(Prober) {}
+
+func (GatewayCheck) sealed() {}
+
+func gatewayTrack() trackKind {
+	return scheduled(Gateway, "enough of the `targets` answer", []key[GatewayCheck]{
+		field[GatewayCheck, Addrs]{
+			name: "targets", in: func(c *GatewayCheck) *Addrs { return &c.Targets }, kind: targets(),
+			required: "the addresses to ask, for example [10.77.0.1]",
+			doc:      "the addresses to ask, at most 16",
+			reload:   Restart,
+		},
+		field[GatewayCheck, int]{
+			name: "at_least", kind: atLeast(), in: func(c *GatewayCheck) *int { return &c.AtLeast }, def: 1,
+			doc: "how many of the targets must answer", reload: Restart,
+		},
+		field[GatewayCheck, bool]{
+			name: "method", kind: gatewayMethod(), in: func(c *GatewayCheck) *bool { return &c.ARP },
+			unset: "`ping`", doc: "`ping`: ICMP echo. `arp`: ARP, for IPv6 neighbour discovery, which hosts on the same network answer even if they drop ICMP",
+			reload: Restart,
+		},
+	}, func(c GatewayCheck, o object) CheckKind {
+		if n := len(c.Targets.List()); c.AtLeast > n && n > 0 {
+			o.locate("at_least").fail("", "%d of %d targets can never answer", c.AtLeast, n)
+		}
+		return c
+	})
+}
+
+func gatewayMethod() kind[bool] {
+	k := oneOf[string](vocabulary{what: "a method", words: []string{"ping", "arp"}})
+	return scalar(k.text, k.schema, func(v value) bool { return k.read(v) == "arp" })
+}
+
+func targets() kind[Addrs] {
+	item, one, most := addressOf(noMachine, value.routableAddress), 1, maxTargets
+	return scalar("list of addresses", Schema{Type: "array", Items: &item.schema, MinItems: &one, MaxItems: &most, UniqueItems: true}, func(v value) Addrs {
+		v.notEmpty("at least one address")
+		var all []netip.Addr
+		for i, one := range v.items("addresses") {
+			switch a := one.routableAddress(); {
+			case i == maxTargets:
+				one.fail("", "is one more than %d targets", maxTargets)
+			case !a.IsValid():
+			case slices.Contains(all, a):
+				one.fail("", "%s is listed twice", a)
+			default:
+				all = append(all, a)
+			}
+		}
+		return AddrsOf(all...)
+	})
+}
