@@ -53,6 +53,8 @@ var allEvents = []Event{
 	Lost{Reason: "lease"},
 	Degraded{Reason: "table"},
 	Degraded{},
+	Gate{Reason: "gateway"},
+	Gate{},
 	PeerLost{Source: sourceOf(0), Silent: 30 * ms},
 	PeerLost{Source: sourceOf(1), Silent: 30 * ms},
 }
@@ -94,6 +96,7 @@ func healed(l *lan, degraded *rapid.Generator[bool], t *rapid.T) time.Duration {
 			l.send(n, Degraded{})
 		}
 		l.send(n, Ready{})
+		l.send(n, Gate{})
 		p := n.m.EffectiveParams()
 		worst = max(worst, MasterDownInterval(p.Version, p.Priority, p.AdvertInterval, p.DownAdverts)+p.AdvertInterval)
 	}

@@ -75,6 +75,9 @@ func (l *lan) send(n *node, ev Event) {
 	for _, a := range acts {
 		fmt.Fprintf(&l.log, "\t%s\n", a)
 		l.do(n, a)
+		if tr, ok := a.(Transition); ok && tr.To == Master && n.m.mem.Gate != "" {
+			n.wrong = "MASTER, although its gate is shut"
+		}
 	}
 	n.check()
 }
@@ -126,7 +129,7 @@ func (n *node) check() {
 	if ok && at <= n.m.mem.Now {
 		n.wrong = fmt.Sprintf("deadline %s is not after %s", at, n.m.mem.Now)
 	}
-	if ok != (n.m.State() == Backup || n.m.State() == Master || n.m.State() == Fault && !n.m.mem.Faulted) {
+	if ok != (!n.m.mem.Due && (n.m.State() == Backup || n.m.State() == Master || n.m.State() == Fault && !n.m.mem.Faulted)) {
 		n.wrong = fmt.Sprintf("%s, deadline: %t", n.m.State(), ok)
 	}
 	if !strings.HasPrefix(n.m.Reason(), n.m.State().String()+": ") {

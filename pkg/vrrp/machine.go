@@ -38,6 +38,10 @@ type memory struct {
 	Cause    Cause         `json:"cause"` // of the takeover if the timer expires now
 	// Extended: the timer expired during a stall of this director and has been extended once.
 	Extended bool `json:"extended"`
+	// Gate is why this director must not become MASTER, "" if it may. Due: the master-down timer has expired, and only the
+	// gate keeps it from being MASTER.
+	Gate string `json:"gate,omitempty"`
+	Due  bool   `json:"due,omitempty"`
 
 	// LowerSince is when the first advert of a lower priority was received, for the preempt delay; Lower says whether
 	// there was one.
@@ -116,6 +120,8 @@ func (m *Machine) handle(ev Event) []Action {
 		return m.loseVIPs(e.Reason)
 	case PeerLost:
 		return m.losePeer(e)
+	case Gate:
+		m.shut(e.Reason)
 	case Reconfigure:
 		m.reconfigure(e.Params)
 	}
@@ -125,12 +131,16 @@ func (m *Machine) handle(ev Event) []Action {
 // expire handles the timer of the state if it has expired. Afterwards Deadline is in the future.
 func (m *Machine) expire(acts []Action) []Action {
 	s := &m.mem
-	due, ok := m.Deadline()
+	due, ok := m.timer()
 	if !ok || s.Now < due {
+		s.Due = false
 		return acts
 	}
 	if s.State != Master {
-		if m.extendAfterStall(s.Now - due) {
+		if !s.Due && m.extendAfterStall(s.Now-due) {
+			return acts
+		}
+		if s.Due = s.Gate != ""; s.Due {
 			return acts
 		}
 		cause, why := m.takeOverCause()
@@ -210,7 +220,7 @@ func (m *Machine) startup() []Action {
 	case s.Degraded != "":
 		m.listen(m.p.AdvertInterval, CauseAlone)
 		return []Action{m.enter(Fault, stateReason{Kind: faulted, Text: s.Degraded})}
-	case m.p.Priority == PriorityOwner && !s.NotReady:
+	case m.p.Priority == PriorityOwner && !s.NotReady && s.Gate == "":
 		return m.takeOver(nil, CauseOwner, stateReason{Kind: owner})
 	}
 	m.listen(m.p.AdvertInterval, CauseAlone)
@@ -324,7 +334,7 @@ func (m *Machine) takeOver(acts []Action, cause Cause, why stateReason) []Action
 	s := &m.mem
 	s.MasterInterval = m.p.AdvertInterval
 	s.AdvertDue = s.Now + m.p.AdvertInterval
-	s.Rival = false
+	s.Rival, s.Due = false, false
 	return append(acts, m.advertise(), Acquire{Cause: cause}, m.enter(Master, why))
 }
 

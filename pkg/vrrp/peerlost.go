@@ -45,7 +45,12 @@ func (m *Machine) losePeer(e PeerLost) []Action {
 		return nil
 	}
 	s.Alarms.Blamed, s.Alarms.BlamedAt = e.Source, s.Now
-	return m.takeOver(nil, CauseSilentPeer, stateReason{Kind: lostPeer, Peer: e.Source, For: e.Silent})
+	why := stateReason{Kind: lostPeer, Peer: e.Source, For: e.Silent}
+	if s.Gate != "" {
+		s.StateReason, s.DownFrom, s.Resigned, s.Due = why, s.Now-m.MasterDownInterval(), false, true
+		return nil
+	}
+	return m.takeOver(nil, CauseSilentPeer, why)
 }
 
 // doubtAlarms notes that a router is heard. If its loss made this director take over less than a master-down interval

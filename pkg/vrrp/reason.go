@@ -91,6 +91,7 @@ const (
 	stalled     // for For; Peer took over with Priority in the meantime, and may have resigned again
 	refusedPeer // Peer sends adverts that are refused, with Priority
 	lostPeer    // BFD has heard nothing from Peer for For
+	gated       // because of Text
 )
 
 func (g stateReason) sentence() string {
@@ -117,6 +118,8 @@ func (g stateReason) sentence() string {
 		return fmt.Sprintf("lower priority %d from %s, and preempt_delay %s has not passed", g.Priority, g.Peer, brief(g.For))
 	case notReady:
 		return fmt.Sprintf("lower priority %d from %s, and not ready to take over: %s", g.Priority, g.Peer, g.Text)
+	case gated:
+		return fmt.Sprintf("lower priority %d from %s, and this director must not become MASTER: %s", g.Priority, g.Peer, g.Text)
 	case heldOff:
 		return fmt.Sprintf("lower priority %d from %s, not preempted for %s because this director lost the virtual addresses",
 			g.Priority, g.Peer, brief(g.For))
@@ -155,6 +158,9 @@ func brief(d time.Duration) string { return d.Round(10 * time.Millisecond).Strin
 func (m *Machine) Reason() string {
 	s := &m.mem
 	now := said{state: s.State, reason: s.StateReason, faulted: s.Faulted, fault: s.FaultReason, degraded: s.Degraded}
+	if s.Due {
+		now.gate = s.Gate
+	}
 	if s.State == Fault {
 		now.heard, now.priority = s.Heard, s.HeardPriority
 	}
@@ -171,6 +177,7 @@ type said struct {
 	faulted  bool
 	fault    string
 	degraded string
+	gate     string // that keeps it from becoming MASTER now
 	heard    netip.Addr // by an instance in FAULT
 	priority uint8
 }
@@ -182,6 +189,8 @@ func (s said) sentence() string {
 		out += "; fault: " + s.fault
 	case s.state == Master && s.degraded != "":
 		out += "; degraded, and no other director serves: " + s.degraded
+	case s.gate != "":
+		out += "; no MASTER is heard, and this director must not become it: " + s.gate
 	case s.state == Fault && s.heard.IsValid() && s.priority != PriorityResign:
 		out += fmt.Sprintf("; %s serves with priority %d", s.heard, s.priority)
 	}

@@ -56,6 +56,8 @@ func (m *Machine) receiveAsBackup(a Advert) {
 		s.StateReason.For = m.p.PreemptDelay
 	case notReady:
 		s.StateReason.Text = s.NotReadyReason
+	case gated:
+		s.StateReason.Text = s.Gate
 	case heldOff:
 		s.StateReason.For = s.HoldOffUntil - s.LostAt
 	}
@@ -75,6 +77,8 @@ func (m *Machine) compareMaster(priority uint8) reasonKind {
 		return equalPeer
 	case serves && !m.p.mayPreempt():
 		return preemptOff
+	case s.Gate != "":
+		return gated
 	case s.NotReady || s.Degraded != "":
 		return notReady
 	case s.Now < s.HoldOffUntil:
@@ -174,6 +178,8 @@ func (m *Machine) takeOverCause() (Cause, stateReason) {
 	s := &m.mem
 	silence := s.Now - s.HeardAt
 	switch {
+	case s.StateReason.Kind == lostPeer:
+		return CauseSilentPeer, s.StateReason
 	case s.Cause == CauseAlone:
 		return CauseAlone, stateReason{Kind: alone, For: s.Now - s.Since}
 	case s.Cause == CauseResigned:

@@ -6,17 +6,22 @@ import (
 )
 
 // Deadline returns when Step needs the next Tick; after a Step it is always later than that Step's time. ok is false in
-// INIT, and in FAULT because of Faulted, where no timer runs.
+// INIT, in FAULT because of Faulted, and while the machine is due but held back: no timer runs then.
 func (m *Machine) Deadline() (at time.Duration, ok bool) {
-	switch m.mem.State {
-	case Backup:
+	if m.mem.Due {
+		return 0, false
+	}
+	return m.timer()
+}
+
+// timer returns when the timer of the state expires; ok is false if the state has none.
+func (m *Machine) timer() (at time.Duration, ok bool) {
+	s := &m.mem
+	switch {
+	case s.State == Backup, s.State == Fault && !s.Faulted:
 		return m.downAt(), true
-	case Master:
-		return m.mem.AdvertDue, true
-	case Fault:
-		if !m.mem.Faulted {
-			return m.downAt(), true
-		}
+	case s.State == Master:
+		return s.AdvertDue, true
 	}
 	return 0, false
 }
@@ -25,7 +30,7 @@ func (m *Machine) Deadline() (at time.Duration, ok bool) {
 // Then every advert that is queued on the socket must be processed first: the adverts may have arrived while this
 // director was stalled.
 func (m *Machine) DrainFirst(now time.Duration) bool {
-	due, ok := m.Deadline()
+	due, ok := m.timer()
 	if m.mem.State == Master {
 		due += m.p.AdvertInterval / 2
 	}

@@ -126,7 +126,7 @@ func ParseEvent(s string) (Event, error) {
 	case "reconfigure":
 		p, err := parseParams(rest)
 		return Reconfigure{Params: p}, err
-	case "not_ready", "fault", "degraded", "lost":
+	case "not_ready", "fault", "degraded", "lost", "gate":
 		text, err := strconv.Unquote(rest)
 		if err != nil {
 			return nil, fmt.Errorf("event %s: reason %s is not a quoted string", word, rest)
@@ -138,6 +138,8 @@ func ParseEvent(s string) (Event, error) {
 			return Degraded{Reason: text}, nil
 		case "lost":
 			return Lost{Reason: text}, nil
+		case "gate":
+			return Gate{Reason: text}, nil
 		}
 		return NotReady{Reason: text}, nil
 	}
