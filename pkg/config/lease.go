@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -27,9 +28,18 @@ func (i *instance) longestMasterDown() time.Duration {
 		if at.Priority == 0 {
 			return 0
 		}
-		longest = max(longest, masterDown(i.ProtocolVersion, i.AdvertInterval, at.Priority, i.Variants.DownTimerAdverts))
+		longest = max(longest, masterDown(i.ProtocolVersion, i.AdvertInterval, at.lowestPriority(), i.Variants.DownTimerAdverts))
 	}
 	return longest
+}
+
+// lowestPriority is the least priority that tracks may leave to a director.
+func (i Instance) lowestPriority() uint8 {
+	weighted := func(u TrackUse) bool { return u.Weight != 0 }
+	if i.Priority != 255 && slices.ContainsFunc(i.Tracks, weighted) {
+		return lowestPriority
+	}
+	return i.Priority
 }
 
 // byDirector returns the instance as run by each director, by director name; if no director is known, the instance
@@ -49,7 +59,8 @@ func (i *instance) byDirector() map[string]Instance {
 
 const leaseNotes = `A director renews each of its virtual addresses three times per **lease**. When a director dies, the kernel removes its
 virtual addresses at the end of the lease. A lease is longer than the master-down interval, which is how long the other
-directors wait for an advert: ` + "`down_timer_adverts`" + ` (three) advert intervals plus the skew of the director with the lowest priority. The skew is
+directors wait for an advert: ` + "`down_timer_adverts`" + ` (three) advert intervals plus the skew of the director with the lowest priority, or of priority 1 if
+tracks have weights. The skew is
 (256 − priority)/256 of a second in version 2 and of the advert interval in version 3.
 The default is the master-down interval, rounded up to seconds, plus one second, and at least ` + "`3s`: `5s`" + ` with all defaults.`
 

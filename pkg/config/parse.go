@@ -62,6 +62,8 @@ func (c *contents) validate(top object) {
 	c.checkOwners()
 	c.checkLowest()
 	c.checkTracks()
+	c.checkWatched()
+	c.checkWeights()
 	c.checkBFD()
 	c.checkMachines()
 	c.checkLocalServers()

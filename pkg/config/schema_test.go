@@ -90,7 +90,8 @@ var beyondSchemas = map[string][]string{
 	},
 	"what an address of IPv6 is":             {"instance-virtual-address-ipv6-malformed", "track-link-local"},
 	"whom BFD sessions are with":             {"bfd-name-of-a-track", "bfd-ipv6-without-addresses", "bfd-peers-differ", "bfd-to-a-director", "bfd-twice", "bfd-unknown"},
-	"what this version does not support yet": {"track-kinds-not-yet", "track-uses-not-yet"},
+	"what this version does not support yet": {"track-kinds-not-yet"},
+	"what tracks are about":                  {"track-watched", "track-cycle", "track-cycle-of-one", "track-gate-weight"},
 	"how the text was written": {
 		"instance-priority-fraction", "instance-virtual-router-id-octal", "service-port-hex", "port-leading-zero", "text-two-documents", "text-utf16",
 		"yaml-merge-key",

@@ -62,7 +62,7 @@ func trackSection(checks *sectionOf[check], kinds []trackKind) *sectionOf[track]
 			name: "tracks",
 			what: "a track with name and type",
 			intro: "A track is something that instances depend on: a check of something other than a real server, with the keys of\n" +
-				"[a check](#checks) in addition to these, or something else that has a state.\n" +
+				"[a check](#checks) in addition to these, or something else that has a state; see [failover.md](failover.md#tracks).\n" +
 				"`127.0.0.1` refers to each director itself. A `mysql` track there needs an account for that address on each of them:\n" +
 				"`CREATE USER lvs_check@'127.0.0.1' IDENTIFIED BY '…';` (an account for the director's other address does not match). An\n" +
 				"unused track gets a warning.",
@@ -139,15 +139,12 @@ func (t *track) readKind(kinds []trackKind, all []*declaration, o object) {
 	if notYet(k.name) {
 		o.locate("type").fail("use another type of track, or a later version", "tracks of type %s are not yet supported by this version", k.name)
 	}
-	if v, given := o.fields["when"]; given && t.Gate { // the rules of package plan do not know it yet
-		v.fail("leave it out", "becoming_master is not yet supported by this version")
-	}
 }
 
 // notYet reports whether tracks of a kind are accepted by the reader, but have no effect yet.
 func notYet(kind CheckType) bool {
 	switch kind {
-	case Command, Gateway, LinkState, Process, File, VirtualServerState, InstanceState:
+	case Command, Gateway, LinkState, Process, File:
 		return true
 	}
 	return false

@@ -30,9 +30,6 @@ func trackUseSection() *sectionOf[TrackUse] {
 			if u.Reverse && u.Weight == 0 && o.missing("weight") {
 				o.locate("reverse").fail("write weight: 0 too if the instance is to be in FAULT while the track is up", "reverse changes the sign of a weight, and there is none")
 			}
-			if u.Weight != 0 || u.Reverse { // the rules of package plan do not know it yet
-				o.locate("weight").fail("leave it out", "weights are not yet supported by this version")
-			}
 		},
 	}
 	s.fields = []key[TrackUse]{
@@ -60,7 +57,7 @@ func tracksField() key[instance] {
 		doc: "the tracks and BFD sessions that it depends on: names, or `{name: NAME, weight: N}`. Without a weight, or with 0, the instance " +
 			"is in FAULT while the track is down. A positive weight is added to the priority while it is up, a negative one " +
 			"is subtracted while it is down (-253 to 253; the sum is at least 1 and at most 254, and a priority of 255 is not changed); " +
-			"`reverse: true` changes the sign",
+			"`reverse: true` changes the sign; see [failover.md](failover.md#weights)",
 		perNode: perNode, reload: Live,
 		words: []word{
 			keepalived("track_script", "track_bfd"),
@@ -119,13 +116,4 @@ func (v value) trackNames() []value {
 		}
 	}
 	return names
-}
-
-// Tracked returns how an instance depends on a track; false if it does not.
-func (i Instance) Tracked(name string) (TrackUse, bool) {
-	at := slices.IndexFunc(i.Tracks, func(u TrackUse) bool { return u.Name == name })
-	if at < 0 {
-		return TrackUse{}, false
-	}
-	return i.Tracks[at], true
 }

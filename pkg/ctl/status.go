@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -67,20 +68,20 @@ func directorTable(w io.Writer, s status.Director, now time.Time) error {
 		fmt.Fprintln(t, "\nVRRP INSTANCE\tSTATE\tFOR\tPRIORITY\tVRID\tINTERFACE\tVIPS\tREASON")
 	}
 	for _, i := range s.Instances {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", i.Name, i.State, age(i.Since, now), i.EffectivePriority,
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", i.Name, i.State, age(i.Since, now), priorityOf(i),
 			i.VirtualRouterID, i.Interface, strings.Join(slices.Concat(i.VirtualAddresses, i.ExcludedAddresses), ","), i.Reason)
 	}
 	if len(s.Tracks) > 0 {
-		fmt.Fprintln(t, "\nTRACK\tSTATE\tFOR\tCODE\tREASON")
+		fmt.Fprintln(t, "\nTRACK\tSTATE\tFOR\tINSTANCES\tCODE\tREASON")
 	}
 	for _, k := range s.Tracks {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", k.Name, k.State, age(k.Since, now), k.Code, k.Reason)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", k.Name, k.State, age(k.Since, now), effects(s.Instances, k.Name), k.Code, k.Reason)
 	}
 	if len(s.BFDSessions) > 0 {
 		fmt.Fprintln(t, "\nBFD SESSION\tADDRESS\tINTERFACE\tSTATE\tFOR\tINSTANCES\tREASON")
 	}
 	for _, b := range s.BFDSessions {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", b.Name, b.Address, b.Interface, b.State, age(b.Since, now), strings.Join(b.Instances, ","), b.Reason)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", b.Name, b.Address, b.Interface, b.State, age(b.Since, now), cmp.Or(effects(s.Instances, b.Name), strings.Join(b.Instances, ",")), b.Reason)
 	}
 	for _, v := range s.VirtualServers {
 		fmt.Fprintf(t, "\nVIRTUAL SERVER %s  %s %s  %s %s  %s: %s\n", v.Name, v.Protocol, endpoint(v.Address, v.Port), v.Scheduler,
@@ -92,6 +93,37 @@ func directorTable(w io.Writer, s status.Director, now time.Time) error {
 		}
 	}
 	return t.Flush()
+}
+
+// priorityOf returns the priority in the elections, and that of the cluster file if it differs.
+func priorityOf(i status.Instance) string {
+	if i.EffectivePriority == i.Priority {
+		return fmt.Sprint(i.Priority)
+	}
+	return fmt.Sprintf("%d of %d", i.EffectivePriority, i.Priority)
+}
+
+// effects says what a track does to each instance that depends on it: "mysql FAULT,web -20".
+func effects(instances []status.Instance, track string) string {
+	var all []string
+	for _, i := range instances {
+		for _, t := range i.Tracks {
+			if t.Name != track {
+				continue
+			}
+			text := i.Name
+			switch {
+			case t.Effect == status.EffectFault:
+				text += " FAULT"
+			case t.Effect == status.EffectNotMaster:
+				text += " not MASTER"
+			case t.Weight != 0:
+				text += fmt.Sprintf(" %+d", t.Points)
+			}
+			all = append(all, text)
+		}
+	}
+	return strings.Join(all, ",")
 }
 
 // endpoint is "10.77.0.100:3306" or "[fd00::100]:3306".

@@ -309,7 +309,9 @@ func (d *Director) serve(ctx context.Context, l *loops, heart *heartbeat.Signal)
 			continue
 		case <-d.roles:
 			l.instances.endRetired(time.Now())
-			continue
+			if !d.plan.Load().TracksInstances() {
+				continue
+			}
 		case <-d.seen:
 		case <-verdicts:
 			last = time.Now()

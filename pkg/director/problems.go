@@ -111,6 +111,7 @@ func ofNode(s snapshots) []problem.Finding {
 		found = append(found, tooLate(i.Config.Name, a)...)
 		found = append(found, neighbourProblems(i.Config, a)...)
 		found = append(found, falseAlarms(i.Config.Name, a)...)
+		found = append(found, trackProblems(i, a)...)
 	}
 	found = append(found, sessionProblems(s.sessions, time.Now())...)
 	found = append(found, strayVIPs(s.plan.Stray)...)

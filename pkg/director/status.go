@@ -139,7 +139,9 @@ func report(s snapshots) status.Director {
 	doc.ConfigDigest = s.plan.Config.Digest
 	for _, i := range s.plan.Instances {
 		if a, runs := s.instances[i.ID]; runs {
-			doc.Instances = append(doc.Instances, instanceStatus(i.Config, a))
+			one := instanceStatus(i.Config, a)
+			one.Tracks = trackStatus(i)
+			doc.Instances = append(doc.Instances, one)
 		}
 	}
 	for _, on := range slices.SortedFunc(maps.Keys(s.sockets), vrrp.Segment.Compare) {
@@ -153,7 +155,7 @@ func report(s snapshots) status.Director {
 		return doc
 	}
 	for _, t := range s.plan.Tracks() {
-		v := verdictOf(s.verdicts, config.Subject{Track: config.TrackID(t.Name)})
+		v := trackVerdict(s, t)
 		doc.Tracks = append(doc.Tracks, status.Track{Name: t.Name, State: word(v), Code: string(v.Code), Reason: v.Reason, Since: v.Since})
 	}
 	if !s.balances {

@@ -23,6 +23,10 @@ func (d *Director) turn(l *loops) error {
 	if reason := d.ready.look(time.Now(), d.facts(l, from), d.log); reason != d.in.NotReady {
 		d.in.NotReady, d.judged = reason, true
 	}
+	if starting := d.ready.checking; starting != d.in.Starting {
+		d.in.Starting, d.judged = starting, true
+	}
+	d.stand(l)
 	if !d.changed && !d.judged {
 		if fresh {
 			d.reportVIPs(l, from)
@@ -35,12 +39,13 @@ func (d *Director) turn(l *loops) error {
 		to = plan.Of(d.in).Sharing(from)
 		d.sources.Set(newSources(to.Sources))
 	} else {
-		to = from.Judged(d.in.Verdicts, d.in.NotReady)
+		to = from.Judged(d.in)
 	}
 	if err := d.goTo(l, from, &to); err != nil {
 		return err
 	}
 	d.plan.Set(to)
+	d.recordTracks(from, to)
 	d.problems.poke()
 	d.changed, d.judged = false, false
 	if fresh {
@@ -104,7 +109,7 @@ func (d *Director) goTo(l *loops, from plan.Plan, to *plan.Plan) error {
 		}
 		if step.Do == plan.SetChecks || step.Do == plan.SetSessions {
 			d.in.Verdicts = l.judge()
-			*to, judged = to.Judged(d.in.Verdicts, d.in.NotReady), true
+			*to, judged = to.Judged(d.in), true
 		}
 	}
 	if judged {

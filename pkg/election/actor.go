@@ -136,6 +136,9 @@ type Snapshot struct {
 	Flood          string // describes a flood of ignored packets; "" if there is none
 	SendError      string // why adverts cannot be sent; "" if they can
 	Echo           bool   // packets from our own address were received recently (recentFor)
+	// Gate is why this director must not become MASTER, "" if it may. HeldBack: it would be MASTER otherwise.
+	Gate           string
+	HeldBack       bool
 	AdvertInterval time.Duration
 	Lateness       Lateness // of the periodic adverts
 	Late           Late     // of the recent ones
@@ -472,6 +475,7 @@ func (a *Actor) publish() {
 		Priority: a.machine.EffectiveParams().Priority, AdvertsSent: a.sent, AdvertsReceived: a.received, Dropped: dropped,
 		AdvertInterval: a.params.AdvertInterval, Lateness: a.lateness, Late: a.late.count(a.now(), a.params.AdvertInterval),
 	}
+	s.Gate, s.HeldBack = a.machine.Gate()
 	count, until := a.machine.FalseAlarms()
 	s.FalseAlarms, s.DoubtedFor = count, max(until-a.now(), 0)
 	a.addNeighbours(s)

@@ -19,8 +19,8 @@ type Desired struct {
 	// ConflictCheck is how often a MASTER asks the network for one of its VIPs; 0: never.
 	ConflictCheck time.Duration
 	// Fault is why this director cannot serve, NotReady why it must not preempt, Unfit why any other director serves
-	// better; "" for no such reason.
-	Fault, NotReady, Unfit string
+	// better; "" for no such reason. Gate is why it must not become MASTER even if there is none.
+	Fault, NotReady, Unfit, Gate string
 }
 
 // desired is the last desired state passed to an actor.
@@ -49,6 +49,9 @@ func (a *Actor) Set(d Desired) {
 	if d.ConflictCheck != before.ConflictCheck {
 		a.command(func(a *Actor) { a.checkEvery = d.ConflictCheck })
 	}
+	if d.Gate != before.Gate && d.Gate != "" {
+		a.Tell(vrrp.Gate{Reason: d.Gate})
+	}
 	if d.NotReady != before.NotReady && d.NotReady != "" {
 		a.Tell(vrrp.NotReady{Reason: d.NotReady})
 	}
@@ -67,6 +70,9 @@ func (a *Actor) Set(d Desired) {
 	}
 	if d.NotReady != before.NotReady && d.NotReady == "" {
 		a.Tell(vrrp.Ready{})
+	}
+	if d.Gate != before.Gate && d.Gate == "" {
+		a.Tell(vrrp.Gate{})
 	}
 }
 

@@ -15,6 +15,7 @@ type Kind string
 // The kinds of this version, each with its subject and the values of From and To.
 const (
 	InstanceState      Kind = "instance_state"       // VRRP instance: INIT, BACKUP, MASTER, FAULT
+	InstancePriority   Kind = "instance_priority"    // VRRP instance: its priority in the election, before and after
 	RealServerState    Kind = "real_server_state"    // "virtual server/real server": unknown, up, full, down
 	TrackState         Kind = "track_state"          // track: as a real server
 	BFDSessionState    Kind = "bfd_session_state"    // BFD session, "name on interface": AdminDown, Down, Init, Up
@@ -31,7 +32,7 @@ const (
 // Kinds returns the kinds of this version, in the order of the documentation.
 func Kinds() []Kind {
 	return []Kind{
-		InstanceState, RealServerState, TrackState, BFDSessionState, VirtualServerState, ProblemRaised, ProblemCleared, ReloadApplied, ReloadRefused,
+		InstanceState, InstancePriority, RealServerState, TrackState, BFDSessionState, VirtualServerState, ProblemRaised, ProblemCleared, ReloadApplied, ReloadRefused,
 		DaemonStarted, DaemonStopped, EventsLost,
 	}
 }

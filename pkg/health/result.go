@@ -53,6 +53,8 @@ const (
 	Local       Code = "local"       // the director itself could not make the check
 	NoNetwork   Code = "no_network"  // the director has no route, no address or no permission to send there, or rejects it itself: Unknown for a server, Bad for a track
 	Secret      Code = "secret"      // the password file cannot be used
+	TooFew      Code = "too_few"     // of a track: too few real servers of a virtual server are up
+	OtherState  Code = "other_state" // of a track: an instance is not in the state that the track asks for
 	Error       Code = "error"       // the server answered with an error that has no separate code; Unknown, except for the few that concern the whole server
 )
 

@@ -31,6 +31,9 @@ type Inputs struct {
 	Verdicts Verdicts
 	Adopted  []lvs.Service // the content of the table at the start
 	NotReady string        // why this director must not preempt; "" if it may
+	Starting bool          // the first results of the checks are waited for
+	// Standings are those of the instances of this node, by name; needed for tracks of instances only.
+	Standings map[string]Standing
 	// Passwords are the contents of the password files of Config, by file name.
 	Passwords map[string]Password
 }
@@ -84,12 +87,14 @@ type Instance struct {
 	ID         config.InstanceID
 	Config     config.Instance // resolved for this node
 	Segment    vrrp.Segment    // on which it sends and receives adverts
-	Params     vrrp.Params
+	Params     vrrp.Params     // with the priority that results from the tracks
 	Advertised []netip.Addr
 	Excluded   []netip.Addr // held, but not advertised
 	Peers      vrrp.Peers
 	Faults     []Fault // why it cannot serve: its interface first, then tracks by name
 	NotReady   string
+	Gate       string         // why it must not become MASTER; "" if it may
+	Tracks     []Tracked      // what it depends on, by name
 	Unfit      string         // why any other director serves better than this one; "" if none does
 	own        []Fault        // those of Faults that are neither its interface's nor a track's
 	sourced    bool           // its adverts have a source, even if the link has none
@@ -165,14 +170,15 @@ func Of(in Inputs) Plan {
 	return p
 }
 
-// Judged returns the plan that Of would return if only the verdicts and the readiness had changed, at a fraction of the
-// cost.
-func (p Plan) Judged(verdicts Verdicts, notReady string) Plan {
-	p.Table.Verdicts = verdicts
+// Judged returns the plan that Of would return if only the verdicts, the readiness and the states of instances had
+// changed, at a fraction of the cost.
+func (p Plan) Judged(in Inputs) Plan {
+	p.Table.Verdicts = in.Verdicts
 	p.Instances = slices.Clone(p.Instances)
 	for n := range p.Instances {
 		i := &p.Instances[n]
-		i.NotReady, i.Faults, i.Unfit = notReady, i.faults(p.Link(i.Segment), verdicts), p.Table.unfit(i.pools)
+		i.judge(in, p.Link(i.Segment))
+		i.Unfit = p.Table.unfit(i.pools)
 	}
 	return p
 }
@@ -233,7 +239,7 @@ func (p Plan) VIPs() []VIPs {
 func (in Inputs) instance(cfg config.Instance, link Link, node config.Director, vip func(netip.Addr) bool) Instance {
 	source, fault := in.sourceFor(cfg, link, node, vip)
 	i := Instance{
-		ID: cfg.ID(), Config: cfg, Segment: link.Segment, NotReady: in.NotReady, Advertised: cfg.Advertised(), Excluded: addrs(cfg.ExcludedAddresses),
+		ID: cfg.ID(), Config: cfg, Segment: link.Segment, Tracks: in.tracked(cfg), Advertised: cfg.Advertised(), Excluded: addrs(cfg.ExcludedAddresses),
 		Params: vrrp.Params{
 			VRID: cfg.VRID, Version: cfg.ProtocolVersion, Priority: cfg.Priority, AdvertInterval: cfg.AdvertInterval,
 			Preempt: cfg.Preempt, PreemptDelay: cfg.PreemptDelay, Source: source,
@@ -247,19 +253,18 @@ func (in Inputs) instance(cfg config.Instance, link Link, node config.Director, 
 		i.own = append(i.own, Fault{Reason: fault})
 	}
 	i.own = append(i.own, in.deviceFaults(cfg)...)
-	i.Faults = i.faults(link, in.Verdicts)
+	i.judge(in, link)
 	return i
 }
 
-func (i Instance) faults(link Link, verdicts Verdicts) []Fault {
+func (i Instance) faults(link Link) []Fault {
 	all := slices.Clone(i.own)
 	if link.Fault != "" && !(link.Unaddressed && i.sourced) {
 		all = append(all, Fault{Reason: link.Fault})
 	}
-	for _, u := range slices.SortedFunc(slices.Values(i.Config.Tracks), func(a, b config.TrackUse) int { return cmp.Compare(a.Name, b.Name) }) {
-		// Unknown does not count as down.
-		if v, _ := verdicts.Of(config.Subject{Track: config.TrackID(u.Name)}); v.Known && !v.Up {
-			all = append(all, Fault{Track: config.TrackID(u.Name), Reason: u.Name + ": " + v.Reason})
+	for _, t := range i.Tracks {
+		if t.Effect.Fault {
+			all = append(all, Fault{Track: config.TrackID(t.Use.Name), Reason: t.Use.Name + ": " + t.Verdict.Reason})
 		}
 	}
 	return all

@@ -39,8 +39,8 @@ func vipFile() *config.Config {
 	return &config.Config{
 		Directors: []config.Director{{Name: node, Address: netip.MustParseAddr("10.77.0.2")}},
 		Instances: []config.Instance{
-			{Name: "outer", Interface: "eth0", VRID: 51, VirtualAddresses: []netip.Prefix{netip.MustParsePrefix("10.77.0.100/32")}, Tracks: []config.TrackUse{{Name: "gateway"}}},
-			{Name: "inner", Interface: "eth1", VRID: 52, VirtualAddresses: []netip.Prefix{netip.MustParsePrefix("10.88.0.100/32")}},
+			{Name: "outer", Interface: "eth0", VRID: 51, Priority: 100, VirtualAddresses: []netip.Prefix{netip.MustParsePrefix("10.77.0.100/32")}, Tracks: []config.TrackUse{{Name: "gateway"}}},
+			{Name: "inner", Interface: "eth1", VRID: 52, Priority: 100, VirtualAddresses: []netip.Prefix{netip.MustParsePrefix("10.88.0.100/32")}},
 		},
 		Tracks: []config.Track{
 			{Name: "gateway", Address: netip.MustParseAddr("10.77.0.1"), Check: config.Check{Kind: config.TCPCheck{}, Port: 80}},
@@ -124,12 +124,12 @@ func TestPerNode(t *testing.T) {
 		links, tracks, rules string
 		priority             uint8
 	}{
-		{"of another node", inputs(moved(vipFile(), "another")), "eth0 eth1", "gateway", "eth0 eth1", 0},
+		{"of another node", inputs(moved(vipFile(), "another")), "eth0 eth1", "gateway", "eth0 eth1", 100},
 		{"of this node", inputs(moved(vipFile(), node)), "eth1 eth7", "nobody", "eth1 eth7", 7},
 		{
 			"of this node in the next file",
 			Inputs{Config: vipFile(), Next: moved(vipFile(), node), Node: node},
-			"eth0 eth1 eth7", "nobody gateway", "eth1 eth7", 0,
+			"eth0 eth1 eth7", "nobody gateway", "eth1 eth7", 100,
 		},
 	} {
 		p := Of(tt.in)

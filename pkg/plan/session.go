@@ -89,7 +89,7 @@ func (in Inputs) sessions(node config.Director, vip func(netip.Addr) bool, insta
 func usersOf(cfg *config.Config, track string) []string {
 	var names []string
 	for _, i := range cfg.Instances {
-		if _, uses := i.Tracked(track); uses {
+		if slices.ContainsFunc(usesOf(i), func(u config.TrackUse) bool { return u.Name == track }) {
 			names = append(names, i.Name)
 		}
 	}

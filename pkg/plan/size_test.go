@@ -45,7 +45,7 @@ func BenchmarkJudged(b *testing.B) {
 	from := Of(in)
 	b.ReportAllocs()
 	for b.Loop() {
-		to := from.Judged(in.Verdicts, "")
+		to := from.Judged(in)
 		if steps := Transition(from, to); len(steps) != 0 {
 			b.Fatal(steps)
 		}

@@ -64,7 +64,7 @@ func TestSourceOfAnInstance(t *testing.T) {
 			Links: []kernel.Link{{Name: "eth0", Index: 2, Up: true, Carrier: true}},
 		}
 		planned := Of(in)
-		got, judged := planned.Instances[0], planned.Judged(Verdicts{}, "not ready").Instances[0]
+		got, judged := planned.Instances[0], planned.Judged(Inputs{Config: in.Config, NotReady: "not ready"}).Instances[0]
 		if judged.Fault() != got.Fault() {
 			t.Errorf("%s: fault %q once it is judged, %q before", name, judged.Fault(), got.Fault())
 		}

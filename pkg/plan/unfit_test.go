@@ -58,7 +58,7 @@ func TestUnfit(t *testing.T) {
 		in := inputs(cfg)
 		before := Of(in)
 		in.Verdicts = VerdictsOf(verdicts)
-		for how, p := range map[string]Plan{"Of": Of(in), "Judged": before.Judged(in.Verdicts, "")} {
+		for how, p := range map[string]Plan{"Of": Of(in), "Judged": before.Judged(in)} {
 			i := named(p, "outer")
 			if got := i.Unfit; (got == "") != (tt.unfit == "") || !strings.Contains(got, "the real servers of "+tt.unfit+":") && got != "" {
 				t.Errorf("%s: %s: %q, want %q", tt.name, how, got, tt.unfit)

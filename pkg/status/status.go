@@ -39,11 +39,14 @@ type Instance struct {
 	Reason   string    `json:"reason"`
 	Since    time.Time `json:"since"`
 	Priority int       `json:"priority"`
-	// EffectivePriority is the priority in the elections: Priority, or 1 while this director is degraded.
-	EffectivePriority int      `json:"effective_priority"`
-	VirtualRouterID   int      `json:"virtual_router_id"`
-	Interface         string   `json:"interface"`
-	VirtualAddresses  []string `json:"virtual_addresses"`
+	// EffectivePriority is the priority in the elections: Priority and what Tracks add to it, or 1 while this director is
+	// degraded.
+	EffectivePriority int `json:"effective_priority"`
+	// Tracks are the tracks and BFD sessions that the instance depends on, by name; absent if there are none.
+	Tracks           []InstanceTrack `json:"tracks,omitempty"`
+	VirtualRouterID  int             `json:"virtual_router_id"`
+	Interface        string          `json:"interface"`
+	VirtualAddresses []string        `json:"virtual_addresses"`
 	// ExcludedAddresses are held like VirtualAddresses, but are not in the adverts.
 	ExcludedAddresses []string `json:"excluded_addresses,omitempty"`
 	// Routes and Rules are those that come and go with the VIPs, in the words of ip-route(8) and ip-rule(8).
@@ -64,6 +67,23 @@ type Instance struct {
 	// AdvertLateness is how late adverts left since the start; absent if none was due yet.
 	AdvertLateness *Lateness `json:"advert_lateness,omitempty"`
 }
+
+// InstanceTrack is what an instance has of a track.
+type InstanceTrack struct {
+	Name    string `json:"name"`
+	State   string `json:"state"`  // up, down, unknown
+	Weight  int    `json:"weight"` // in the cluster file; 0: FAULT while it is down
+	Reverse bool   `json:"reverse,omitempty"`
+	Points  int    `json:"points"` // added to the priority now
+	// Effect is EffectFault or EffectNotMaster; absent if the track has none other than Points.
+	Effect string `json:"effect,omitempty"`
+}
+
+// What a track can do to an instance other than change its priority.
+const (
+	EffectFault     = "fault"      // the instance is in FAULT
+	EffectNotMaster = "not_master" // it does not become MASTER
+)
 
 // UnicastPeer is a router to which adverts are sent by unicast.
 type UnicastPeer struct {

@@ -177,7 +177,7 @@ type said struct {
 	faulted  bool
 	fault    string
 	degraded string
-	gate     string // that keeps it from becoming MASTER now
+	gate     string     // that keeps it from becoming MASTER now
 	heard    netip.Addr // by an instance in FAULT
 	priority uint8
 }

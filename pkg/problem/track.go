@@ -1,0 +1,38 @@
+package problem
+
+// The codes of tracks.
+const (
+	TrackDown       Code = "track_down"
+	TakeOverBarred  Code = "take_over_barred"
+	VIPsNotTaken    Code = "vips_not_taken"
+	PrioritiesEqual Code = "priorities_equal"
+)
+
+// trackCodes are the codes of tracks that do not put an instance into FAULT.
+func trackCodes() []Declaration {
+	return []Declaration{
+		{
+			Code: TrackDown, Severity: Warning, Role: Director, Subject: "track",
+			Means:       "a track with a weight is down, or, with reverse, up: an instance has another priority than with all tracks in order",
+			Remedy:      "repair what the track checks: the reason says what it found. lvsctl status shows the priority",
+			ExplainedBy: []Code{InstanceFault},
+		},
+		{
+			Code: TakeOverBarred, Severity: Warning, Role: Director, Subject: "instance",
+			Means:       "a track with when: becoming_master is down: this director does not become MASTER, also if the MASTER fails",
+			Remedy:      "repair what the track checks: the reason says what it found. If it is the gateway, compare with the other director: if that one reaches it, look at the network of this one",
+			ExplainedBy: []Code{InstanceFault, VIPsNotTaken},
+		},
+		{
+			Code: VIPsNotTaken, Severity: Critical, Role: Director, Subject: "instance",
+			Means:       "no director has the VIPs, and this one does not take them, because a track with when: becoming_master is down: clients fail",
+			Remedy:      "repair what the track checks: the reason says what it found; the director then takes the VIPs at once. If clients can be served nevertheless, remove the track from the instance and run lvsctl reload",
+			ExplainedBy: []Code{InstanceFault},
+		},
+		{
+			Code: PrioritiesEqual, Severity: Warning, Role: Director, Subject: "instance",
+			Means:  "the MASTER and this director have the same priority, and the instance has weights: a change of priorities was to decide who is MASTER, and it does not",
+			Remedy: "choose weights that are larger than the difference of the priorities in the cluster file",
+		},
+	}
+}
