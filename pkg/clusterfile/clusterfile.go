@@ -1,6 +1,7 @@
 package clusterfile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/priority"
 )
 
 const (
@@ -80,6 +82,10 @@ func Validate(path string, data []byte) (File, error) {
 	if cfg == nil {
 		return f, &InvalidError{problems}
 	}
+	f.Problems = append(f.Problems, priority.Warnings(cfg)...)
+	slices.SortStableFunc(f.Problems, func(a, b config.Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
 	return f, nil
 }
 

@@ -58,6 +58,7 @@ type Instance struct {
 	Lease                time.Duration                   // kernel lifetime of a VIP, whole seconds
 	Announcements        Announcements
 	Tracks               []TrackUse // of Config.Tracks and Config.BFDSessions
+	TracksAt             Position   `json:"-"`
 	PeerBFD              *PeerBFD   `json:",omitempty"` // nil: none
 	// PerNode has the complete instance as run by each director named in the file's per_node, by director name. See
 	// Config.ForNode.

@@ -54,6 +54,10 @@ func tracksField() key[instance] {
 	return field[instance, []TrackUse]{
 		name: "tracks", in: func(i *instance) *[]TrackUse { return &i.Tracks },
 		kind: trackUses(s), unset: "none",
+		readAs: func(v value, i *instance) []TrackUse {
+			i.TracksAt = v.position()
+			return v.trackUses(s)
+		},
 		doc: "the tracks and BFD sessions that it depends on: names, or `{name: NAME, weight: N}`. Without a weight, or with 0, the instance " +
 			"is in FAULT while the track is down. A positive weight is added to the priority while it is up, a negative one " +
 			"is subtracted while it is down (-253 to 253; the sum is at least 1 and at most 254, and a priority of 255 is not changed); " +

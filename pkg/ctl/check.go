@@ -10,13 +10,14 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/clusterfile"
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/daemon"
+	"github.com/lvs-director/lvs-director/pkg/priority"
 )
 
 // stdin is the argument for which a cluster file is read from standard input, and its name in problems.
 const stdin = "-"
 
 func check(f *flags) *cobra.Command {
-	var strict, host bool
+	var strict, host, explain bool
 	cmd := &cobra.Command{
 		Use: "check [FILE]", Short: "validate a cluster file, offline (- is standard input; default " + daemon.DefaultConfig + ")",
 		Args: func(_ *cobra.Command, args []string) error {
@@ -31,6 +32,9 @@ func check(f *flags) *cobra.Command {
 				path = args[0]
 			}
 			r, err := examine(path, cmd.InOrStdin(), host)
+			if r.config != nil && explain {
+				r.Priorities = priority.Explain(r.config)
+			}
 			if err == nil && strict && r.warned() {
 				err = &daemon.UsageError{Err: fmt.Errorf("%s has warnings, which --strict forbids", path)}
 			}
@@ -52,7 +56,8 @@ func check(f *flags) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&strict, "strict", false, "warnings are errors")
-	cmd.Flags().BoolVar(&host, "host", false, "measure for 2 s whether this machine can keep the file's advert intervals (with the unit's priority: nice -n -20 lvsctl check --host FILE)")
+	cmd.Flags().BoolVar(&explain, "explain", false, "print who is MASTER for each result of the tracks")
+	cmd.Flags().BoolVar(&host, "host", false, "measure for 2 s whether this machine can keep the file's advert intervals (with the unit's priority: nice -n -20 lvsctl check --host FILE), and compare the virtual addresses with its networks")
 	return cmd
 }
 
@@ -72,6 +77,10 @@ type report struct {
 	Problems []located `json:"problems"`
 	// Host is the measurement of this machine, if it was requested.
 	Host *fitness `json:"host,omitempty"`
+	// Priorities are the tables of the instances, if they were requested.
+	Priorities []priority.Table `json:"priorities,omitempty"`
+
+	config *config.Config
 }
 
 // located is a problem of a cluster file.
@@ -89,6 +98,8 @@ type located struct {
 type fitness struct {
 	Fit  bool   `json:"fit"`
 	Text string `json:"text"`
+	// Warnings are about this machine's networks.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // examine validates a file and, if host is set, measures this machine.
@@ -104,10 +115,10 @@ func examine(path string, in io.Reader, host bool) (report, error) {
 	if err != nil {
 		return r, err
 	}
-	r.Summary = file.Config.Summary()
+	r.Summary, r.config = file.Config.Summary(), file.Config
 	if host {
 		fit, line := evaluateHost(file.Config, measureHost)
-		r.Host = &fitness{fit, line}
+		r.Host = &fitness{fit, line, outsideNetworks(file.Config, localPrefixes())}
 	}
 	return r, nil
 }
@@ -130,7 +141,7 @@ func (r report) warned() bool {
 			return true
 		}
 	}
-	return r.Host != nil && !r.Host.Fit
+	return r.Host != nil && (!r.Host.Fit || len(r.Host.Warnings) > 0)
 }
 
 // print prints the warnings, the measurement and the summary; the errors are those of the command.
@@ -147,7 +158,15 @@ func (r report) print(stdout, stderr io.Writer) {
 	default:
 		fmt.Fprintf(stderr, "%s: warning: %s\n", r.File, r.Host.Text)
 	}
+	if r.Host != nil {
+		for _, text := range r.Host.Warnings {
+			fmt.Fprintf(stderr, "%s: warning: %s\n", r.File, text)
+		}
+	}
 	if r.Valid {
 		fmt.Fprintln(stdout, r.Summary)
+	}
+	for _, t := range r.Priorities {
+		fmt.Fprintf(stdout, "\n%s", t)
 	}
 }

@@ -282,6 +282,30 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestExplain: check names weights that never decide, and --explain prints who is MASTER.
+func TestExplain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cluster.yaml")
+	const text = `version: 1
+directors: [{name: a, address: 10.77.0.2}, {name: b, address: 10.77.0.3}]
+vrrp_instances:
+- {name: i, interface: eth0, virtual_router_id: 51, preempt: false, virtual_addresses: [10.77.0.100], tracks: [{name: db, weight: -5}]}
+tracks: [{name: db, type: tcp, address: 127.0.0.1, port: 22}]
+`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, err := lvsctl(t, "check", "--explain", path)
+	if code != 0 || !strings.Contains(err, ":4:111: warning: vrrp_instances[0].tracks: the weight -5 of db never takes the virtual addresses from a") || !strings.Contains(out, "95 (db down)  100           a or b\n") {
+		t.Errorf("exit %d, %s\n%s", code, err, out)
+	}
+	if code, _, _ := lvsctl(t, "check", "--strict", path); code != 2 {
+		t.Errorf("--strict: exit %d, want 2", code)
+	}
+	if _, out, _ := lvsctl(t, "-o", "json", "check", "--explain", path); !strings.Contains(out, `"masters": "a or b"`) {
+		t.Error(out)
+	}
+}
+
 func TestWarningsFailOnlyWithStrict(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cluster.yaml")
 	text := good + `virtual_servers:

@@ -14,7 +14,7 @@ func trackCodes() []Declaration {
 		{
 			Code: TrackDown, Severity: Warning, Role: Director, Subject: "track",
 			Means:       "a track with a weight is down, or, with reverse, up: an instance has another priority than with all tracks in order",
-			Remedy:      "repair what the track checks: the reason says what it found. lvsctl status shows the priority",
+			Remedy:      "repair what the track checks: the reason says what it found. lvsctl status shows the priority, and lvsctl check --explain who is MASTER with it",
 			ExplainedBy: []Code{InstanceFault},
 		},
 		{
@@ -32,7 +32,7 @@ func trackCodes() []Declaration {
 		{
 			Code: PrioritiesEqual, Severity: Warning, Role: Director, Subject: "instance",
 			Means:  "the MASTER and this director have the same priority, and the instance has weights: a change of priorities was to decide who is MASTER, and it does not",
-			Remedy: "choose weights that are larger than the difference of the priorities in the cluster file",
+			Remedy: "choose weights that are larger than the difference of the priorities: lvsctl check --explain shows who is MASTER for each result of the tracks",
 		},
 	}
 }
