@@ -6,7 +6,9 @@ require (
 	github.com/coreos/go-systemd/v22 v22.7.0 // READY=1 and STOPPING=1 to systemd
 	github.com/go-sql-driver/mysql v1.10.1 // the mysql check
 	github.com/google/go-cmp v0.7.0 // differences in tests
+	github.com/google/nftables v0.3.0 // the rules of accept_mode: false
 	github.com/google/renameio/v2 v2.0.2 // the state file is replaced whole or not at all
+	github.com/mdlayher/netlink v1.7.3-0.20250113171957-fbb4dce95f42 // deadlines for google/nftables
 	github.com/mdlayher/packet v1.2.0 // gratuitous ARP
 	github.com/moby/ipvs v1.1.0 // values and constants of IPVS; see pkg/kernel/ipvs for why not its transport
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // in tests: what lvsctl schema prints

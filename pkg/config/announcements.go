@@ -115,7 +115,7 @@ func announcementsField(s *sectionOf[Announcements]) key[instance] {
 				return a
 			},
 		},
-		unset: "see below", doc: "when the virtual addresses are announced",
+		unset: "see below", doc: "when the virtual addresses are announced; in `per_node` the whole mapping", perNode: perNode,
 		words: []word{
 			keepalived("garp_master_repeat").write("`announcements: {repeat: 5}`"),
 			keepalived("garp_master_delay").write("`announcements: {delay: 1.1s}`"),

@@ -236,23 +236,27 @@ func (c *contents) checkBFD() {
 	c.checkPeerBFD()
 }
 
-// checkPeerBFD rejects instances of one interface whose sessions, which they share, have different settings.
+// checkPeerBFD rejects instances of one interface and family whose sessions, which they share, have different settings.
 func (c *contents) checkPeerBFD() {
 	type settings struct {
 		BFD
 		by string
 	}
-	first := map[string]settings{} // by director and interface
+	type link struct {
+		director, device string
+		family           kernel.Family
+	}
+	first := map[link]settings{}
 	for _, in := range c.instances {
 		if in.v.PeerBFD == nil {
 			continue
 		}
 		all := in.v.byDirector()
 		for _, director := range slices.Sorted(maps.Keys(all)) {
-			at := director + "\n" + all[director].Interface
+			at := link{director, all[director].Interface, in.v.Family()}
 			known, found := first[at]
 			if found && known.BFD != in.v.PeerBFD.BFD {
-				in.at.locate("peer_bfd").fail("", "instance %s has other settings on the interface %s, and they share the sessions", quote(known.by), all[director].Interface)
+				in.at.locate("peer_bfd").fail("", "instance %s has other settings on the interface %s for %s, and they share the sessions", quote(known.by), at.device, at.family)
 				break
 			}
 			first[at] = settings{in.v.PeerBFD.BFD, in.v.Name}

@@ -42,6 +42,8 @@ type Instance struct {
 	AuthPasswordFile   string    `json:",omitzero"`
 	AuthPasswordFileAt Position  `json:"-"`
 	Transport          Transport `json:",omitzero"`
+	Strict             bool      `json:",omitzero"` // only what is in the RFCs is allowed
+	NoAccept           bool      `json:",omitzero"` // accept_mode: false; see Accepts
 	Variants           Variants
 	Priority           uint8 // 1-255; 255 is the address owner
 	Preempt            bool

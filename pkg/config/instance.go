@@ -24,7 +24,7 @@ func instanceSection(fields []key[instance]) *sectionOf[instance] {
 		section: section{
 			name:     "vrrp_instances",
 			what:     "a VRRP instance with name, interface, virtual_router_id and virtual_addresses",
-			notes:    leaseNotes + "\n\n" + familyNotes,
+			notes:    leaseNotes + "\n\n" + familyNotes + "\n\n" + strictNotes,
 			reserved: instanceReserved(),
 			words:    instanceWords(),
 		},
@@ -35,6 +35,7 @@ func instanceSection(fields []key[instance]) *sectionOf[instance] {
 			i.checkAuthentication(o)
 			i.checkInterop(o)
 			i.checkAddressCount(o)
+			i.checkAcceptMode(o)
 		},
 	}
 	s.fields = fields
@@ -73,7 +74,7 @@ func instanceWords() []word {
 
 // instanceFields are in the order of the reference. A key that others depend on comes before them.
 func instanceFields() []key[instance] {
-	return slices.Concat(routerFields(), transportFields(), authFields(), electionFields(), addressFields(), announcementFields(), interopFields())
+	return slices.Concat(routerFields(), transportFields(), authFields(), electionFields(), addressFields(), announcementFields(), []key[instance]{strictField(), acceptModeField()}, interopFields())
 }
 
 func routerFields() []key[instance] {

@@ -40,13 +40,15 @@ func interopFields() []key[instance] {
 			words:  []word{keepalived("v3_checksum_as_v2").write("`checksum: plain`")},
 		},
 		field[instance, bool]{
-			name: "higher_prio_send_advert", kind: flag(true), in: func(i *instance) *bool { return &i.Variants.HigherPrioSendAdvert }, def: true,
+			name: "higher_prio_send_advert", kind: flag(true), in: func(i *instance) *bool { return &i.Variants.HigherPrioSendAdvert },
+			unset: "`true`; with `strict` `false`", defOf: func(i *instance) bool { return !i.Strict },
 			doc: "whether a MASTER that gives way to one of higher rank sends a last advert, so that the winner announces its " +
 				"addresses again to clients that have used the other MASTER; keepalived's default is `false`",
 			reload: Live,
 		},
 		field[instance, bool]{
 			name: "lower_prio_no_advert", kind: flag(false), in: func(i *instance) *bool { return &i.Variants.LowerPrioNoAdvert },
+			unset: "`false`; with `strict` and version 2 `true`", defOf: func(i *instance) bool { return i.Strict && i.ProtocolVersion == 2 },
 			doc: "whether a MASTER leaves an advert of lower rank unanswered, as in RFC 3768 and RFC 5798, until its next advert is " +
 				"due; two MASTERs then last up to one interval longer",
 			reload: Live,
@@ -96,20 +98,7 @@ func interopWords() []word {
 	return []word{
 		needless("is keepalived's word: the adverts of a director are obeyed whatever virtual addresses they list, and lists that differ "+
 			"are reported", "skip_check_adv_addr"),
-		needless("is keepalived's word: a virtual address accepts packets like any other", "accept"),
-		{
-			names: []string{"no_accept", "accept_mode"}, keepalived: true,
-			message: "is not supported: a virtual address accepts packets like any other",
-			hint:    "remove it, and let the packet filter drop what IPVS does not take: see docs/operations.md, Pairs with other routers",
-			example: "none: a rule of the packet filter, see [operations.md](operations.md#pairs-with-other-routers)",
-		},
 		needless("is keepalived's word: an instance whose interface is down sends and receives no adverts, so it is in FAULT",
 			"dont_track_primary"),
-		{
-			names: []string{"strict_mode", "strict"}, keepalived: true,
-			message: "is keepalived's word for the letter of the RFCs",
-			hint:    "write each rule that is wanted: checksum: plain, higher_prio_send_advert: false",
-			example: "each rule that is wanted: `checksum: plain`, `higher_prio_send_advert: false`",
-		},
 	}
 }

@@ -60,6 +60,7 @@ func (c *contents) validate(top object) {
 	c.checkRouting()
 	c.checkTransports()
 	c.checkOwners()
+	c.checkStrict()
 	c.checkLowest()
 	c.checkTracks()
 	c.checkWatched()

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -116,7 +117,12 @@ func (c *contents) checkOwners() {
 			case owner == "":
 				owner = director
 			default:
-				in.at.setting(director, "priority").warn("", "255 on both %s and %s: only one of them can be the address owner", owner, director)
+				at, text := in.at.setting(director, "priority"), fmt.Sprintf("255 on both %s and %s: only one of them can be the address owner", owner, director)
+				if in.v.Strict {
+					at.fail("write a lower one, or remove strict", "strict: %s (RFC 9568, section 1.7)", text)
+				} else {
+					at.warn("", "%s", text)
+				}
 			}
 		}
 	}

@@ -29,7 +29,7 @@ func Cleanup(o Options, addressesOnly bool) (err error) {
 		return err
 	}
 	if addressesOnly {
-		return errors.Join(l.state.SetAddresses(nil), l.state.SetRouting(nil, nil))
+		return errors.Join(openVIPs(o.Kernel.VIPFilter(), d.log), l.state.SetAddresses(nil), l.state.SetRouting(nil, nil))
 	}
 	switch err := find(o.Kernel, &config.Config{}); {
 	case err == nil:
@@ -39,25 +39,26 @@ func Cleanup(o Options, addressesOnly bool) (err error) {
 	case !errors.Is(err, ipvs.ErrNoIPVS): // without IPVS there is no table to clean up
 		return err
 	}
-	return withdraw(l, d.claims(), d.log)
+	return d.withdraw(l)
 }
 
 // withdraw removes everything of ours from the kernel. The address loop has already removed the VIPs, except those for
 // which that failed. A failure to remove one thing does not prevent the removal of the others.
-func withdraw(l *loops, ours plan.Claims, log *slog.Logger) error {
-	return errors.Join(withdrawVIPs(l, ours, log), l.table.withdraw(ours.Table), l.sysctls.Restore(nil))
+func (d *Director) withdraw(l *loops) error {
+	return errors.Join(d.withdrawVIPs(l), l.table.withdraw(d.claims().Table), l.sysctls.Restore(nil))
 }
 
-func withdrawVIPs(l *loops, ours plan.Claims, log *slog.Logger) error {
-	err := removeRouting(l, ours.Routing, log)
+func (d *Director) withdrawVIPs(l *loops) error {
+	ours := d.claims()
+	err := removeRouting(l, ours.Routing, d.log)
 	if err == nil {
 		l.state.saved(l.state.SetRouting(nil, nil))
 	}
-	if failed := removeVIPs(l, ours.Records, log); failed != nil {
+	if failed := removeVIPs(l, ours.Records, d.log); failed != nil {
 		return errors.Join(err, failed)
 	}
 	l.state.saved(l.state.SetAddresses(nil))
-	return err
+	return errors.Join(err, openVIPs(d.o.Kernel.VIPFilter(), d.log))
 }
 
 // removeVIPs removes the VIPs of the state file, and others of ours, that are present. Before the first advert these are

@@ -78,6 +78,7 @@ type loops struct {
 	routes    *reconcile.Routes
 	watcher   *watcher
 	sysctls   *reconcile.Sysctls
+	vipFilter *reconcile.VIPFilter
 	checker   *checker.Checker
 	verdicts  chan struct{} // signals that a verdict has changed
 	sockets   *sockets
@@ -122,6 +123,9 @@ func (d *Director) Run(ctx context.Context) (err error) {
 	if err := removeVIPs(l, nil, d.log); err != nil { // left by an earlier run
 		return err
 	}
+	if err := openVIPs(d.o.Kernel.VIPFilter(), d.log); err != nil { // likewise; a start replaces it, or the next one removes it
+		d.log.Error("cannot remove the packet filter of an earlier run; the next start tries again", "error", err)
+	}
 	inherited := len(l.state.Services()) > 0
 	defer func() {
 		// The order of shutdown: first the peers are told, then the VIPs are removed, then the virtual servers behind
@@ -132,10 +136,10 @@ func (d *Director) Run(ctx context.Context) (err error) {
 		if err != nil && inherited {
 			// A failed start is tried again: the virtual servers of an earlier run stay in place until a start
 			// succeeds.
-			err = errors.Join(err, withdrawVIPs(l, d.claims(), d.log), l.table.close())
+			err = errors.Join(err, d.withdrawVIPs(l), l.table.close())
 			return
 		}
-		err = errors.Join(err, withdraw(l, d.claims(), d.log))
+		err = errors.Join(err, d.withdraw(l))
 	}()
 	if err := d.start(ctx, l); err != nil {
 		return err
@@ -181,6 +185,7 @@ func (d *Director) open() (*loops, error) {
 	}
 	l := &loops{group: task.NewGroup(&d.heartbeats), state: state, kernel: own, routing: routing, verdicts: make(chan struct{}, 1)}
 	l.sysctls = newSysctls(d.o.Kernel.Sysctls(), state, d.log)
+	l.vipFilter = reconcile.NewVIPFilter(d.o.Kernel.VIPFilter(), d.log)
 	l.table = &table{kernel: d.o.Kernel, state: state, log: d.log, group: l.group}
 	l.sockets = &sockets{group: l.group, open: d.o.Kernel.Socket, log: d.log, all: map[vrrp.Segment]socket{}}
 	l.instances = &instances{
@@ -227,7 +232,7 @@ func (d *Director) start(ctx context.Context, l *loops) error {
 	})
 	l.watcher.look()
 	d.ready = starting(time.Now())
-	for _, t := range []task.Task{closing{l.watcher, func() { _ = watched.Close() }}, l.checker, l.sysctls, l.state} {
+	for _, t := range []task.Task{closing{l.watcher, func() { _ = watched.Close() }}, l.checker, l.sysctls, l.vipFilter, l.state} {
 		l.group.Start(t)
 	}
 	if err := d.turn(l); err != nil {

@@ -61,6 +61,8 @@ type fakeKernel struct {
 
 	bfd fakeBFD
 
+	vipRules vipRules
+
 	fib        fib
 	advertised map[string][]uint8 // virtual routers of other programs, by interface
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/election"
+	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
@@ -30,6 +31,20 @@ func neighbourProblems(i config.Instance, a election.Snapshot) []problem.Finding
 		say(problem.AdvertsNotSent, "cannot send adverts: %s", a.SendError)
 	}
 	return found
+}
+
+// toNobody returns the problem of an instance that lists unicast peers, all of which are addresses of this host. The check of
+// the cluster file knows one address of each director only.
+func toNobody(i plan.Instance) []problem.Finding {
+	listed := i.Config.Transport.Peers.Addresses
+	if t := i.Peers.Transport; !t.Unicast || len(t.Peers) > 0 || len(listed) == 0 {
+		return nil
+	}
+	return []problem.Finding{{
+		Code: problem.AdvertsNotSent, Subject: i.Config.Name, Related: []string{i.Config.Interface},
+		Text:   fmt.Sprintf("VRRP instance %s: adverts go to nobody: every address of unicast_peers is one of this host: %v", i.Config.Name, listed),
+		Remedy: "write the addresses of the other routers into unicast_peers, and run lvsctl reload",
+	}}
 }
 
 // flood returns the problem of a flood of ignored packets for an instance or on an interface.

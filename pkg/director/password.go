@@ -3,6 +3,7 @@ package director
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/checker"
@@ -12,21 +13,47 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// passwordWithin limits the reading of a password file: a network file system whose server is down blocks a read forever.
+// passwordWithin limits the reading of all password files: a network file system whose server is down blocks a read forever.
 const passwordWithin = 5 * time.Second
 
-// passwords reads the password files of the instances, each once.
+// passwords reads the password files of the instances.
 func passwords(cfg *config.Config, node string) map[string]plan.Password {
-	all := map[string]plan.Password{}
+	var files []string
 	for _, i := range cfg.ForNode(node).Instances {
-		file := i.AuthPasswordFile
-		if _, known := all[file]; known || file == "" {
-			continue
+		if file := i.AuthPasswordFile; file != "" && !slices.Contains(files, file) {
+			files = append(files, file)
 		}
-		p, err := passwordWithTimeout(file)
-		all[file] = plan.Password{Password: p}
-		if err != nil {
-			all[file] = plan.Password{Problem: err.Error()}
+	}
+	return readPasswords(files, readPassword)
+}
+
+// readPasswords reads all files at the same time.
+func readPasswords(files []string, read func(file string) (vrrp.Password, error)) map[string]plan.Password {
+	type result struct {
+		file     string
+		password plan.Password
+	}
+	results := make(chan result, len(files))
+	all := map[string]plan.Password{}
+	for _, file := range files {
+		all[file] = plan.Password{Problem: fmt.Sprintf("reading %s takes longer than %s (put it on a local disk, then run lvsctl reload)", file, passwordWithin)}
+		go func() {
+			p, err := read(file)
+			if err != nil {
+				results <- result{file, plan.Password{Problem: err.Error()}}
+				return
+			}
+			results <- result{file, plan.Password{Password: p}}
+		}()
+	}
+	late := time.NewTimer(passwordWithin)
+	defer late.Stop()
+	for range files {
+		select {
+		case r := <-results:
+			all[r.file] = r.password
+		case <-late.C: // the blocked readers cannot be canceled
+			return all
 		}
 	}
 	return all
@@ -44,26 +71,6 @@ func unusablePasswords(cfg *config.Config, node string, all map[string]plan.Pass
 		return nil
 	}
 	return &clusterfile.InvalidError{Problems: problems}
-}
-
-func passwordWithTimeout(file string) (vrrp.Password, error) {
-	type result struct {
-		password vrrp.Password
-		err      error
-	}
-	done := make(chan result, 1)
-	go func() {
-		p, err := readPassword(file)
-		done <- result{p, err}
-	}()
-	late := time.NewTimer(passwordWithin)
-	defer late.Stop()
-	select {
-	case r := <-done:
-		return r.password, r.err
-	case <-late.C: // the blocked reader cannot be canceled
-		return vrrp.Password{}, fmt.Errorf("reading %s takes longer than %s (put it on a local disk, then run lvsctl reload)", file, passwordWithin)
-	}
 }
 
 // readPassword reads a password file, without a cache: an editor may leave size and time of the file unchanged. Errors do

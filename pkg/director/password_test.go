@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
@@ -126,4 +127,30 @@ func TestUnusablePassword(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestPasswordsOnAHangingDisk: files that cannot be read within 5 s cost 5 s in all, and the others are read.
+func TestPasswordsOnAHangingDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := make(chan struct{})
+		defer close(disk)
+		begun := time.Now()
+		all := readPasswords([]string{"/nfs/a", "/nfs/b", "/etc/c", "/nfs/d"}, func(file string) (vrrp.Password, error) {
+			if strings.HasPrefix(file, "/nfs") {
+				<-disk
+			}
+			return vrrp.ParsePassword("geheim")
+		})
+		if took := time.Since(begun); took != passwordWithin {
+			t.Errorf("it took %s", took)
+		}
+		for file, p := range all {
+			if hangs := strings.HasPrefix(file, "/nfs"); hangs != strings.Contains(p.Problem, file+" takes longer than 5s") {
+				t.Errorf("%s: %q", file, p.Problem)
+			}
+		}
+		if len(all) != 4 {
+			t.Errorf("%d results", len(all))
+		}
+	})
 }

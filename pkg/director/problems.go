@@ -110,6 +110,7 @@ func ofNode(s snapshots) []problem.Finding {
 		on[i.Segment] = append(on[i.Segment], i.Config.Name)
 		found = append(found, tooLate(i.Config.Name, a)...)
 		found = append(found, neighbourProblems(i.Config, a)...)
+		found = append(found, toNobody(i)...)
 		found = append(found, falseAlarms(i.Config.Name, a)...)
 		found = append(found, trackProblems(i, a)...)
 	}
@@ -143,6 +144,7 @@ func ofNode(s snapshots) []problem.Finding {
 		{problem.InterfacesUnreadable, "interfaces and addresses cannot be read, so that a lost carrier or VIP is not noticed: ", s.unseen},
 		{problem.StateNotSaved, "", s.unsaved},
 		{problem.SysctlsWrong, "the sysctls are not as they should be: ", s.sysctls},
+		{problem.AcceptModeOff, "accept_mode: false is not in effect: ", s.filter},
 		{problem.TableWrong, "the IPVS table is not as it should be: ", s.table},
 		{problem.TableUnreadable, "", s.unread},
 	} {

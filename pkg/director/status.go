@@ -37,6 +37,7 @@ type snapshots struct {
 	unsaved   string
 	unseen    string // why interfaces and addresses cannot be read
 	sysctls   string
+	filter    string // why virtual addresses accept packets that they must not
 	answers   []problem.Finding
 	vips      []reconcile.Trouble
 	routing   []reconcile.RoutingTrouble
@@ -97,6 +98,7 @@ func (d *Director) snapshots(much depth) snapshots {
 	s.instances, s.sockets = l.instances.snapshots(), l.sockets.snapshots()
 	s.sessions = l.sessions.snapshots()
 	s.stall, s.unsaved, s.sysctls = l.stalls.Snapshot(), l.state.Problem(), l.sysctls.Problem()
+	s.filter = l.vipFilter.Problem()
 	s.answers = l.answers.Findings()
 	s.vips, s.unseen = l.addresses.Troubles(), l.watcher.Problem()
 	s.routing = l.routes.Troubles()

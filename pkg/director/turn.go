@@ -139,6 +139,8 @@ func (d *Director) execute(l *loops, step plan.Step, p *plan.Plan) error {
 		l.sockets.reopen(step.Link)
 	case plan.SetSessions:
 		l.sessions.set(p.Sessions)
+	case plan.CloseVIPs:
+		l.vipFilter.Set(p.Closed)
 	case plan.SetVIPs:
 		l.addresses.Set(step.VIPs)
 		l.routes.Set(step.VIPs)

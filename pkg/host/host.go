@@ -98,6 +98,9 @@ func (Host) Sysctls() reconcile.SysctlKernel {
 	return settings{sysctl.Proc(), ipvs.GetTimeouts, ipvs.SetTimeouts}
 }
 
+// VIPFilter implements director.Kernel.
+func (Host) VIPFilter() reconcile.VIPFilterKernel { return filter{} }
+
 // FindIPVS implements director.Kernel.
 func (Host) FindIPVS(ctx context.Context) error {
 	_, err := ipvs.Probe(ctx)

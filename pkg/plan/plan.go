@@ -51,6 +51,7 @@ type Plan struct {
 	Sysctls   map[string]string
 	Records   []kernel.IfAddr // the addresses that this daemon may add, for the state file
 	Routing   Routing         // the routes and rules that it may add, likewise
+	Closed    kernel.Closed   // virtual addresses that accept only packets for virtual servers
 	// Missing are VIPs that are not among the addresses; Misplaced those that come before the interface's own address.
 	Missing, Misplaced []kernel.IfAddr
 	// AddressMissing: no interface has the address that the file gives this director.
@@ -162,6 +163,7 @@ func Of(in Inputs) Plan {
 		p.Records = append(p.Records, records(cfg)...)
 		p.Routing = p.Routing.with(routingOf(cfg))
 	}
+	p.Closed = closedBy(in.files())
 	if in.Looked {
 		p.Missing, p.Misplaced = missing(p.VIPs(), in.Addresses), misplaced(in.Addresses, vip)
 		p.AddressMissing = !slices.ContainsFunc(in.Addresses, func(a kernel.Address) bool { return a.Prefix.Addr() == p.Node.Address })

@@ -37,6 +37,7 @@ const (
 	SetTable      Do = "set the table"
 	ReopenSocket  Do = "reopen the socket of" // its interface was absent or down, or is another one
 	SetSessions   Do = "set the BFD sessions"
+	CloseVIPs     Do = "set the packet filter of the VIPs" // before a VIP is added
 	SetVIPs       Do = "set the VIPs of"
 	StopInstance  Do = "stop"
 	Announce      Do = "announce"
@@ -116,6 +117,9 @@ func move(from, to Plan) []Step {
 	}
 	if !slices.EqualFunc(from.Sessions, to.Sessions, Session.equal) {
 		steps = append(steps, Step{Do: SetSessions})
+	}
+	if !from.Closed.Equal(to.Closed) {
+		steps = append(steps, Step{Do: CloseVIPs})
 	}
 	steps = append(steps, moveVIPs(from, to)...)
 	for _, i := range to.Instances {

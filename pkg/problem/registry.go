@@ -40,6 +40,7 @@ const (
 	InterfacesUnreadable   Code = "interfaces_unreadable"
 	LoopStalled            Code = "loop_stalled"
 	SysctlsWrong           Code = "sysctls_wrong"
+	AcceptModeOff          Code = "accept_mode_off"
 	TableWrong             Code = "table_wrong"
 	TableUnreadable        Code = "table_unreadable"
 	StateNotSaved          Code = "state_not_saved"
@@ -279,6 +280,11 @@ func directorCodes() []Declaration {
 			Code: SysctlsWrong, Severity: Warning, Role: Director, Subject: "node",
 			Means:  "sysctls do not have the required values; retried",
 			Remedy: "act on the reason. Read-only: make /proc/sys writable for the daemon; in a container, set the value on the host. Changed again and again: find the other program, for example with grep -r in /etc/sysctl.d",
+		},
+		{
+			Code: AcceptModeOff, Severity: Warning, Role: Director, Subject: "node",
+			Means:  "the packet filter rules of `accept_mode: false` cannot be set or read: the virtual addresses accept packets of every kind, or rules that are no longer needed still drop them. The virtual servers are not affected; retried every second",
+			Remedy: "act on the reason. The kernel has no nf_tables: modprobe nf_tables, use another kernel, or write accept_mode: true and run lvsctl reload",
 		},
 		{
 			Code: TableWrong, Severity: Critical, Role: Director, Subject: "node",

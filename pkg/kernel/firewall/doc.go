@@ -3,6 +3,7 @@
 // they know all extensions, and judges with three results: the rules let it pass, they do not, or they cannot be judged from
 // the text.
 //
-// It changes no rule, and does not load a kernel module: where the kernel has no rules, no tool is started. It does not see
+// It changes no rule, and does not load a kernel module: where the kernel has no rules, no tool is started. It leaves out the
+// table of this daemon (kernel.ClosedTable), which lets the clients of virtual servers pass. It does not see
 // programs of eBPF and of tc.
 package firewall

@@ -21,14 +21,17 @@ import (
 func Read(ctx context.Context, family kernel.Family) (Rules, error) {
 	return read(family, host{
 		legacy: func() string { text, _ := os.ReadFile(legacyNames(family)); return string(text) }, // absent: no table
-		hasNFT: func() bool {
-			_, err := os.Stat("/sys/module/nf_tables")
-			return err == nil || builtIn("/lib/modules", "nf_tables")
-		},
+		hasNFT: HasNFTables,
 		run: func(argv ...string) ([]byte, error) {
 			return run(ctx, argv...)
 		},
 	})
+}
+
+// HasNFTables reports whether the kernel has nf_tables loaded or built in. If not, there is no table of nf_tables.
+func HasNFTables() bool {
+	_, err := os.Stat("/sys/module/nf_tables")
+	return err == nil || builtIn("/lib/modules", "nf_tables")
 }
 
 // host is what Read asks. run returns exec.ErrNotFound if there is no such program.
@@ -99,7 +102,9 @@ func read(family kernel.Family, h host) (Rules, error) {
 	case err != nil:
 		return Rules{}, err
 	}
-	more, err := parseNFT(text, nftFamily, func(family, table string) bool { return family == nftFamily && slices.Contains(known, table) })
+	more, err := parseNFT(text, nftFamily, func(family, table string) bool {
+		return family == nftFamily && slices.Contains(known, table) || family == "inet" && table == kernel.ClosedTable
+	})
 	r.Bases = append(r.Bases, more...)
 	return r, err
 }

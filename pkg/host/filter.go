@@ -1,0 +1,19 @@
+package host
+
+import (
+	"context"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
+	"github.com/lvs-director/lvs-director/pkg/kernel/vipfilter"
+)
+
+// filter is the packet filter of the virtual addresses.
+type filter struct{ vipfilter.Table }
+
+// Remove does not load nf_tables: without it there is no table.
+func (f filter) Remove(ctx context.Context) (bool, error) {
+	if !firewall.HasNFTables() {
+		return false, nil
+	}
+	return f.Table.Remove(ctx)
+}

@@ -1,0 +1,266 @@
+package vipfilter
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/internal/require"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/internal/netnstest"
+)
+
+func closed(addresses ...string) (c kernel.Closed) {
+	for _, a := range addresses {
+		c.Addresses = append(c.Addresses, netip.MustParseAddr(a))
+	}
+	return c
+}
+
+func endpoint(s string) kernel.Endpoint {
+	return kernel.Endpoint{Protocol: 6, At: netip.MustParseAddrPort(s)}
+}
+
+// both is a value with both families.
+func both() kernel.Closed {
+	c := closed("10.77.0.100", "10.77.0.101", "fd00::100")
+	c.Open = []kernel.Endpoint{endpoint("10.77.0.100:3306"), endpoint("10.77.0.101:80"), endpoint("[fd00::100]:3306")}
+	return c
+}
+
+// The sets have the addresses and endpoints of their family; a key of endpoints is padded to multiples of 4 bytes.
+func TestContents(t *testing.T) {
+	all := contents(both())
+	for name, want := range map[string][]string{
+		"closed_ipv4": {"\x0a\x4d\x00\x64", "\x0a\x4d\x00\x65"},
+		"open_ipv4":   {"\x0a\x4d\x00\x64\x06\x00\x00\x00\x0c\xea\x00\x00", "\x0a\x4d\x00\x65\x06\x00\x00\x00\x00\x50\x00\x00"},
+		"closed_ipv6": {"\xfd\x00" + strings.Repeat("\x00", 12) + "\x01\x00"},
+		"open_ipv6":   {"\xfd\x00" + strings.Repeat("\x00", 12) + "\x01\x00\x06\x00\x00\x00\x0c\xea\x00\x00"},
+	} {
+		if got := keys(all[name]); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+// ruleset is what nft(8) prints for both().
+const ruleset = `table inet lvs_director_accept_mode {
+	set closed_ipv4 {
+		type ipv4_addr
+		elements = { 10.77.0.100, 10.77.0.101 }
+	}
+
+	set open_ipv4 {
+		type ipv4_addr . inet_proto . inet_service
+		elements = { 10.77.0.100 . tcp . 3306,
+			     10.77.0.101 . tcp . 80 }
+	}
+
+	set closed_ipv6 {
+		type ipv6_addr
+		elements = { fd00::100 }
+	}
+
+	set open_ipv6 {
+		type ipv6_addr . inet_proto . inet_service
+		elements = { fd00::100 . tcp . 3306 }
+	}
+
+	chain input {
+		type filter hook input priority 150; policy accept;
+		ip daddr @closed_ipv4 goto to_ipv4
+		ip6 daddr @closed_ipv6 goto to_ipv6
+	}
+
+	chain to_ipv4 {
+		iifname "lo" accept
+		ip daddr . meta l4proto . th dport @open_ipv4 accept
+		counter packets 0 bytes 0 drop
+	}
+
+	chain to_ipv6 {
+		iifname "lo" accept
+		ip6 daddr . meta l4proto . th dport @open_ipv6 accept
+		icmpv6 type nd-neighbor-solicit accept
+		icmpv6 type nd-neighbor-advert accept
+		counter packets 0 bytes 0 drop
+	}
+}
+`
+
+const nft = "/usr/sbin/nft" // which is not in every PATH
+
+// host is a network namespace with nft(8), and Table in it.
+type host struct {
+	t *testing.T
+	netnstest.Host
+}
+
+func newHost(t *testing.T) host {
+	t.Helper()
+	h := host{t, netnstest.New(t)}
+	if version, _ := os.ReadFile("/proc/version"); os.Getenv("LVS_LAB_INSIDE") == "guest" && !strings.Contains(string(version), "debian.org") {
+		t.Skip("user-mode-linux has no nf_tables of the family inet; `make soak` runs this test on the second kernel")
+	}
+	if _, err := os.Stat(nft); err != nil {
+		require.Skip(t, require.NFTables, "%v", err)
+	}
+	if err := h.Enter(func() error { return exec.Command(nft, "add table inet probe; delete table inet probe").Run() }); err != nil {
+		require.Skip(t, require.NFTables, "nft add table inet: %v", err)
+	}
+	return h
+}
+
+func (h host) do(f func(ctx context.Context) error) {
+	h.t.Helper()
+	h.Do(h.t, func() error {
+		ctx, cancel := context.WithTimeout(h.t.Context(), 20*time.Second)
+		defer cancel()
+		return f(ctx)
+	})
+}
+
+func (h host) nft(command string) (out string) {
+	h.t.Helper()
+	h.Do(h.t, func() error {
+		text, err := exec.Command(nft, command).CombinedOutput()
+		if out = string(text); err != nil {
+			h.t.Log(out)
+		}
+		return err
+	})
+	return out
+}
+
+func (h host) intact(c kernel.Closed) (same bool) {
+	h.t.Helper()
+	h.do(func(ctx context.Context) (err error) {
+		same, err = Table{}.Intact(ctx, c)
+		return err
+	})
+	return same
+}
+
+func (h host) put(c kernel.Closed) {
+	h.t.Helper()
+	h.do(func(ctx context.Context) error { return Table{}.Put(ctx, c) })
+}
+
+func (h host) generation() (g uint32) {
+	h.t.Helper()
+	h.do(func(ctx context.Context) (err error) {
+		g, err = Table{}.Generation(ctx)
+		return err
+	})
+	return g
+}
+
+func (h host) remove() (removed bool) {
+	h.t.Helper()
+	h.do(func(ctx context.Context) (err error) {
+		removed, err = Table{}.Remove(ctx)
+		return err
+	})
+	return removed
+}
+
+// nft(8) shows the rules as they are meant; the tables of others stay as they are; and a removed table is gone.
+func TestPut(t *testing.T) {
+	h := newHost(t)
+	const foreign = "table inet filter {\n\tchain input {\n\t\ttype filter hook input priority filter; policy accept;\n\t\ttcp dport 22 accept\n\t}\n}\n"
+	h.nft("add table inet filter; add chain inet filter input { type filter hook input priority 0; }; add rule inet filter input tcp dport 22 accept")
+	if h.remove() || h.intact(both()) {
+		t.Error("there is a table before the first Put")
+	}
+	for range 2 { // it replaces what is there
+		h.put(both())
+		if got := h.nft("list table inet " + kernel.ClosedTable); got != ruleset {
+			t.Errorf("the table is\n%s\nwant\n%s", got, ruleset)
+		}
+		if !h.intact(both()) {
+			t.Error("it is not found intact")
+		}
+	}
+	if h.intact(closed("10.77.0.100")) {
+		t.Error("it is taken for that of other addresses")
+	}
+	if got := h.nft("list table inet filter"); got != foreign {
+		t.Errorf("the table of another program is\n%s", got)
+	}
+	if !h.remove() || h.remove() {
+		t.Error("it is not removed once")
+	}
+	if got := h.nft("list ruleset"); got != foreign {
+		t.Errorf("at the end there is\n%s", got)
+	}
+}
+
+// Every change of the table by another program is seen, and every change changes the generation.
+func TestIntact(t *testing.T) {
+	h := newHost(t)
+	for _, change := range []string{
+		"delete table inet lvs_director_accept_mode",
+		"flush ruleset",
+		"flush chain inet lvs_director_accept_mode input",
+		"flush chain inet lvs_director_accept_mode to_ipv6",
+		"add rule inet lvs_director_accept_mode to_ipv4 accept",
+		"insert rule inet lvs_director_accept_mode to_ipv4 ip saddr 10.77.0.50 accept",
+		"add chain inet lvs_director_accept_mode other { type filter hook input priority 0; policy drop; }",
+		"add chain inet lvs_director_accept_mode input { policy drop; }",
+		"delete element inet lvs_director_accept_mode closed_ipv4 { 10.77.0.101 }",
+		"add element inet lvs_director_accept_mode open_ipv6 { fd00::100 . udp . 53 }",
+		"flush set inet lvs_director_accept_mode closed_ipv6",
+	} {
+		h.put(both())
+		if !h.intact(both()) {
+			t.Fatal("it is not intact after Put")
+		}
+		before := h.generation()
+		h.nft(change)
+		if h.generation() == before {
+			t.Errorf("%s: the generation is still %d", change, before)
+		}
+		if h.intact(both()) {
+			t.Errorf("%s: it is intact", change)
+		}
+	}
+	h.put(both())
+	h.nft("add table inet other")
+	if !h.intact(both()) {
+		t.Error("a table of another program is taken for a change of ours")
+	}
+}
+
+// The largest table that a cluster file can ask for is one transaction.
+func TestLargeTable(t *testing.T) {
+	h := newHost(t)
+	var c kernel.Closed
+	a := netip.MustParseAddr("fd00::1")
+	for range 20_000 {
+		c.Addresses = append(c.Addresses, a)
+		c.Open = append(c.Open, kernel.Endpoint{Protocol: 6, At: netip.AddrPortFrom(a, 3306)})
+		a = a.Next()
+	}
+	h.put(c)
+	if !h.intact(c) {
+		t.Error("it is not intact after Put")
+	}
+}
+
+// A deadline ends every call.
+func TestDeadline(t *testing.T) {
+	h := newHost(t)
+	h.Do(t, func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), -time.Second)
+		defer cancel()
+		if err := (Table{}).Put(ctx, both()); err == nil {
+			t.Error("Put succeeds after its deadline")
+		}
+		return nil
+	})
+}
