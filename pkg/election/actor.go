@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -66,6 +67,7 @@ type Options struct {
 
 // Actor runs one VRRP instance.
 type Actor struct {
+	mu        sync.Mutex // guards what has no lock of its own: Run releases it only while it waits
 	id        config.InstanceID
 	name      string // for display
 	task      string // the name at the start
@@ -87,6 +89,8 @@ type Actor struct {
 	desired  desired
 	inbox    *inbox
 	more     time.Duration // since epoch: when the next datagram in the inbox may be taken; 0: the inbox is empty
+	armed    time.Duration // since epoch: when the timer of Run expires
+	known    classified    // the last advert that was obeyed; none after a change of what its meaning depends on
 	commands chan func(*Actor)
 	done     chan struct{}
 	ready    task.Latch
@@ -96,7 +100,7 @@ type Actor struct {
 
 	since          time.Time     // when the current state was entered,
 	sinceAt        time.Duration // on the machine's clock
-	sent, received uint64
+	sent, received atomic.Uint64
 	lateness       Lateness
 	late           lateAdverts
 	dropped        map[string]uint64
@@ -127,7 +131,7 @@ type Snapshot struct {
 	Priority        uint8
 	AdvertsSent     uint64
 	AdvertsReceived uint64
-	Dropped         map[string]uint64 // by vrrp.DropReason
+	Dropped         map[string]uint64 // by vrrp.DropReason; not to be modified
 	Source          netip.Addr        // of our adverts
 	// Master is the other director that holds the VIPs, according to the last advert received; invalid if none is
 	// known.
@@ -188,6 +192,8 @@ func New(o Options) *Actor {
 func (a *Actor) Run(ctx context.Context) error {
 	defer close(a.done)
 	heart := heartbeat.From(ctx)
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.runCommands() // apply a fault that is already known first, so that an address owner does not become MASTER
 	a.step(vrrp.Startup{})
 	a.ready.Close()
@@ -195,31 +201,42 @@ func (a *Actor) Run(ctx context.Context) error {
 	defer timer.Stop()
 	for {
 		heart.Beat()
-		wait := heartbeat.Every
-		if at, ok := a.machine.Deadline(); ok {
-			wait = min(wait, at-a.now())
-		}
-		if a.more > 0 {
-			wait = min(wait, a.more-time.Since(a.epoch))
-		}
-		timer.Reset(wait)
+		timer.Reset(a.arm())
+		a.mu.Unlock()
+		var command func(*Actor)
+		expired := false
 		select {
 		case <-ctx.Done():
+			a.mu.Lock()
 			heart.Stop()
 			a.step(vrrp.Shutdown{})
 			return nil
 		case <-a.inbox.wake:
-			a.awake()
-			a.receiveAll()
-		case command := <-a.commands:
-			a.awake()
+		case command = <-a.commands:
+		case <-timer.C:
+			expired = true
+		}
+		a.mu.Lock()
+		a.awake()
+		switch {
+		case command != nil:
 			a.drain() // any step may find that the timer has expired
 			command(a)
-		case <-timer.C:
-			a.awake()
+		case expired:
 			a.drain()
-			a.step(vrrp.Tick{})
+			a.tick()
+		default:
+			a.receiveAll()
 		}
+	}
+}
+
+// tick tells the machine that its timer has expired; otherwise it only keeps the snapshot fresh.
+func (a *Actor) tick() {
+	if at, ok := a.machine.Deadline(); ok && a.now() >= at {
+		a.step(vrrp.Tick{})
+	} else if !a.current() {
+		a.publish()
 	}
 }
 
@@ -229,9 +246,11 @@ func (a *Actor) Name() string { return a.task }
 // Ready is closed when the instance takes part in the election.
 func (a *Actor) Ready() <-chan struct{} { return a.ready.Ready() }
 
-// Deliver passes a received datagram to the instance. It never blocks.
+// Deliver passes a received datagram to the instance. It never blocks, and does not keep the payload.
 func (a *Actor) Deliver(d vrrp.Datagram) {
-	a.inbox.put(time.Since(a.epoch), d)
+	if !a.follow(d) {
+		a.inbox.put(time.Since(a.epoch), d)
+	}
 }
 
 // Tell passes one event to the machine: readiness, faults, a lost lease.
@@ -281,14 +300,19 @@ func (a *Actor) degrade(which *string, reason string) {
 func (a *Actor) Reconfigure(p vrrp.Params, addresses []netip.Addr, peers vrrp.Peers) {
 	a.carried.Store(&peers.Transport)
 	a.command(func(a *Actor) {
-		a.params, a.addresses, a.peers = p, addresses, peers
+		a.params, a.addresses, a.peers, a.known = p, addresses, peers, classified{}
 		a.forgetPeers()
 		a.step(vrrp.Reconfigure{Params: p})
 	})
 }
 
-// Snapshot returns the newest published view; it never waits.
-func (a *Actor) Snapshot() Snapshot { return *a.snapshot.Load() }
+// Snapshot returns the newest published view, which is at most a second old, with the current counts of adverts; it never
+// waits.
+func (a *Actor) Snapshot() Snapshot {
+	s := *a.snapshot.Load()
+	s.AdvertsSent, s.AdvertsReceived = a.sent.Load(), a.received.Load()
+	return s
+}
 
 func (a *Actor) command(f func(*Actor)) {
 	select {
@@ -336,16 +360,11 @@ func (a *Actor) awake() { a.asleep = a.suspended() - a.slept }
 
 func (a *Actor) receive(d vrrp.Datagram) {
 	now := a.now()
-	vips := a.addresses
-	if len(d.Payload) > 1 && d.Payload[1] != a.params.VRID { // another virtual router: it may hold excluded ones, too
-		vips = a.vips()
-	}
-	h := vrrp.Classify(d, a.params, vips, a.peers)
+	h, advert, vips := a.classify(d)
 	a.sightings.Note(now, h, a.params, vips)
 	a.hear(h)
-	advert := vrrp.Advert{Source: d.Source, Priority: h.Packet.Priority, Interval: h.Packet.Interval}
 	admit := func() bool {
-		why := a.guard.Admit(now, a.machine.State(), a.machine.EffectiveParams(), advert)
+		why := a.guard.Admit(now, a.machine.State(), a.machine.EffectiveParams(), advert.(vrrp.Advert))
 		if why != vrrp.DropNone {
 			a.ignore(d, why)
 		}
@@ -354,15 +373,17 @@ func (a *Actor) receive(d vrrp.Datagram) {
 	switch {
 	case h.Standing == vrrp.Elsewhere: // the link has counted it
 	case h.Standing == vrrp.Obeyed && admit():
-		a.received++
-		a.log.Debug("received an advert", "source", d.Source, "priority", advert.Priority, "interval", advert.Interval, "addresses", h.Packet.Addresses)
-		a.logPeer(d.Source, advert.Priority)
+		a.received.Add(1)
+		if a.log.Enabled(context.Background(), slog.LevelDebug) {
+			a.log.Debug("received an advert", "source", d.Source, "priority", h.Packet.Priority, "interval", h.Packet.Interval, "addresses", h.Packet.Addresses)
+		}
+		a.logPeer(d.Source, h.Packet.Priority)
 		a.step(advert)
 	case h.Standing == vrrp.Obeyed:
 	case h.Standing == vrrp.Refused && !a.peers.IgnoreRefused && admit():
 		a.refuse(d, h)
 		a.step(vrrp.Evidence{
-			Source: h.Source, Priority: advert.Priority, Interval: advert.Interval, Director: h.Director,
+			Source: h.Source, Priority: h.Packet.Priority, Interval: h.Packet.Interval, Director: h.Director,
 			Version: h.Packet.Version, AuthType: h.Packet.AuthType, Why: h.Drop,
 		})
 	case h.Standing == vrrp.Refused && !a.peers.IgnoreRefused:
@@ -374,17 +395,23 @@ func (a *Actor) receive(d vrrp.Datagram) {
 func (a *Actor) step(event vrrp.Event) {
 	due, _ := a.machine.Deadline()
 	now, master := a.now(), a.machine.State() == vrrp.Master
-	sent := a.sent
+	sent := a.sent.Load()
 	for _, action := range a.recorder.step(a.machine, now, event) {
 		a.perform(action, now-due)
 	}
 	if a.machine.State() != vrrp.Master {
 		a.sendError = "" // it has nothing to send
 	}
-	if master && now >= due && a.sent > sent {
+	if master && now >= due && a.sent.Load() > sent {
 		at := a.now()
 		a.lateness.Add(at - due)
 		a.late.add(at, at-due, a.params.AdvertInterval)
+	}
+	switch event.(type) {
+	case vrrp.Advert, vrrp.Tick: // of which there are many a second
+		if a.current() {
+			return
+		}
 	}
 	a.publish()
 }
@@ -420,7 +447,7 @@ func (a *Actor) advertise(priority uint8) {
 	}
 	sent, err := a.sendTo(a.peers.Transport.Destinations(kernel.FamilyOf(a.params.Source)), packet)
 	if sent || err == nil {
-		a.sent++
+		a.sent.Add(1)
 	}
 	if err != nil {
 		if text := err.Error(); text != a.sendError {
@@ -451,7 +478,9 @@ func (a *Actor) sendTo(destinations []netip.Addr, packet vrrp.Packet) (sent bool
 			continue
 		}
 		sent = true
-		a.log.Debug("sent an advert", "to", to, "priority", packet.Priority)
+		if a.log.Enabled(context.Background(), slog.LevelDebug) {
+			a.log.Debug("sent an advert", "to", to, "priority", packet.Priority)
+		}
 	}
 	return sent, err
 }
@@ -465,6 +494,17 @@ func (a *Actor) entered() time.Time {
 	return a.since
 }
 
+// publishAfter is the age from which a snapshot is replaced although only counts and times have changed.
+const publishAfter = 250 * time.Millisecond
+
+// current reports whether the published snapshot need not be replaced yet: nothing has changed but counts and times.
+func (a *Actor) current() bool {
+	s := a.snapshot.Load()
+	master, priority := a.machine.Master()
+	return time.Since(a.epoch)-a.published < publishAfter && s.State == a.machine.State() && a.sinceAt == a.machine.Since() &&
+		s.Reason == a.machine.Reason() && s.SendError == a.sendError && (s.State == vrrp.Master || s.Master == master && s.MasterPriority == priority)
+}
+
 func (a *Actor) publish() {
 	dropped := maps.Clone(a.dropped)
 	if n := a.inbox.overflow(); n > 0 {
@@ -472,7 +512,7 @@ func (a *Actor) publish() {
 	}
 	s := &Snapshot{
 		State: a.machine.State(), Reason: a.machine.Reason(), Since: a.entered(),
-		Priority: a.machine.EffectiveParams().Priority, AdvertsSent: a.sent, AdvertsReceived: a.received, Dropped: dropped,
+		Priority: a.machine.EffectiveParams().Priority, Dropped: dropped,
 		AdvertInterval: a.params.AdvertInterval, Lateness: a.lateness, Late: a.late.count(a.now(), a.params.AdvertInterval),
 	}
 	s.Gate, s.HeldBack = a.machine.Gate()

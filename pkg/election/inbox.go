@@ -1,6 +1,7 @@
 package election
 
 import (
+	"bytes"
 	"cmp"
 	"net/netip"
 	"slices"
@@ -16,12 +17,13 @@ import (
 // resignations. Sources that do not fit into the table share one backlog, so that forged addresses cannot displace the
 // sources that were there first.
 type inbox struct {
-	wake chan struct{} // has an element after a put
+	wake chan struct{} // has an element after a put or a rouse
 
 	mu        sync.Mutex
 	sources   map[netip.Addr]*backlog
 	rest      backlog // of the sources that do not fit into sources
 	count     uint64  // of datagrams so far
+	waiting   int     // how many of them are in the backlogs
 	discarded uint64
 }
 
@@ -56,21 +58,37 @@ func newInbox() *inbox {
 	return &inbox{wake: make(chan struct{}, 1), sources: map[netip.Addr]*backlog{}}
 }
 
-// put adds a datagram. It never blocks.
+// pass charges a datagram that need not wait to the allowance of its source. It returns false if it must wait: others do, or
+// the allowance is used up.
+func (b *inbox) pass(now time.Duration, source netip.Addr) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.waiting == 0 && b.backlogOf(now, source).pay(now, false)
+}
+
+// rouse wakes the actor.
+func (b *inbox) rouse() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// put adds a copy of a datagram. It never blocks.
 func (b *inbox) put(now time.Duration, d vrrp.Datagram) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l := b.backlogOf(now, d.Source)
 	b.count++
+	b.waiting++
+	d.Payload = bytes.Clone(d.Payload)
 	l.waiting = append(l.waiting, arrival{b.count, d})
 	if len(l.waiting) > allowAtOnce {
 		l.waiting = slices.Delete(l.waiting, l.victim(), l.victim()+1)
 		b.discarded++
+		b.waiting--
 	}
-	select {
-	case b.wake <- struct{}{}:
-	default:
-	}
+	b.rouse()
 }
 
 // take returns, oldest first, the datagrams that are within the allowance of their source. If more are left, next is
@@ -93,6 +111,7 @@ func (b *inbox) take(now time.Duration) (taken []vrrp.Datagram, next time.Durati
 	}
 	from(&b.rest)
 	slices.SortFunc(arrivals, func(x, y arrival) int { return cmp.Compare(x.number, y.number) })
+	b.waiting -= len(arrivals)
 	for _, a := range arrivals {
 		taken = append(taken, a.Datagram)
 	}

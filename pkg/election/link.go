@@ -21,7 +21,7 @@ type Socket interface {
 	// Wait blocks until a datagram is queued, the socket is closed or broken, or heartbeat.Every has passed. It reads
 	// nothing; ready says whether a datagram is queued.
 	Wait() (ready bool, err error)
-	// Pending reads the queued datagrams, oldest first, and does not block.
+	// Pending reads the queued datagrams, oldest first, and does not block. They are valid until its next call.
 	Pending() ([]vrrp.Datagram, error)
 	// Join makes the socket a member of these multicast groups, and of no others.
 	Join(groups []netip.Addr) error
@@ -261,34 +261,41 @@ func (l *Link) shut() {
 	}
 }
 
+// route delivers a datagram. The lock is not held meanwhile: an actor may send.
 func (l *Link) route(d vrrp.Datagram) {
+	actor, others := l.receivers(d)
+	if actor != nil {
+		actor.Deliver(d)
+	}
+	for _, other := range others {
+		other.Deliver(d)
+	}
+}
+
+// receivers returns the instance that a datagram is for. If there is none, it counts the datagram, and returns the instances
+// whose VIPs an advert of another virtual router lists.
+func (l *Link) receivers(d vrrp.Datagram) (actor *Actor, others []*Actor) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.received++
 	if len(d.Payload) < 2 {
 		l.drop(vrrp.DropLength, d)
-		return
+		return nil, nil
 	}
-	actor := l.actors[d.Payload[1]]
-	if actor == nil {
-		l.drop(vrrp.DropVRID, d)
-		l.warn(d)
-		return
+	if actor = l.actors[d.Payload[1]]; actor != nil {
+		return actor, nil
 	}
-	actor.Deliver(d)
-}
-
-// warn passes an advert of another virtual router to the instances whose VIPs it lists.
-func (l *Link) warn(d vrrp.Datagram) {
+	l.drop(vrrp.DropVRID, d)
 	advert, invalid := vrrp.Parse(d.Payload, d.Source, d.Destination)
 	if invalid != vrrp.DropNone {
-		return
+		return nil, nil
 	}
-	for _, actor := range l.actors {
-		if actor.lists(advert.Addresses) {
-			actor.Deliver(d)
+	for _, a := range l.actors {
+		if a.lists(advert.Addresses) {
+			others = append(others, a)
 		}
 	}
+	return nil, others
 }
 
 func (l *Link) drop(reason vrrp.DropReason, d vrrp.Datagram) {

@@ -55,6 +55,8 @@ type Socket struct {
 	raw   syscall.RawConn
 	iface string
 	index int
+	batch batch     // of Pending
+	until time.Time // the read deadline; used by Wait only
 
 	mu      sync.Mutex // guards the fields below
 	checked time.Time  // when Wait last checked the interface

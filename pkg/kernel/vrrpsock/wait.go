@@ -21,7 +21,10 @@ func (s *Socket) Wait() (ready bool, err error) {
 			return false, fmt.Errorf("wait for the VRRP socket on %s: %w", s.iface, translate(err))
 		}
 	}
-	err = s.conn.SetReadDeadline(now.Add(checkInterval))
+	if left := s.until.Sub(now); left < checkInterval/2 || left > checkInterval { // it is not set again for each datagram
+		s.until = now.Add(checkInterval)
+		err = s.conn.SetReadDeadline(s.until)
+	}
 	var failed error
 	if err == nil {
 		err = s.raw.Read(func(fd uintptr) bool {

@@ -1,0 +1,27 @@
+package election
+
+import (
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
+)
+
+// idleGrid is the grid, of the wall clock, of the wake-ups in which an instance has nothing to do: many instances wake up
+// together, which costs less CPU time than one by one.
+const idleGrid = heartbeat.Every / 4
+
+// arm returns for how long Run waits at most. The timer of the machine is not set again for each advert that follow
+// processes: Run finds that it is not due yet.
+func (a *Actor) arm() time.Duration {
+	clock := time.Now()
+	now := clock.Sub(a.epoch)
+	wait := heartbeat.Every - time.Duration(clock.UnixNano())%idleGrid
+	if at, ok := a.machine.Deadline(); ok {
+		wait = min(wait, at-a.asleep-now)
+	}
+	if a.more > 0 {
+		wait = min(wait, a.more-now)
+	}
+	a.armed = now + wait
+	return wait
+}
