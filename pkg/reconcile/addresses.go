@@ -46,8 +46,9 @@ type Addresses struct {
 	dirty     chan struct{}
 	ready     task.Latch
 
-	mu      sync.Mutex // guards desired and everything in it, removed, leases, troubles, and failures
+	mu      sync.Mutex // guards desired and everything in it, having, removed, leases, troubles, and failures
 	desired map[config.InstanceID]*desired
+	having  map[kernel.IfAddr][]*desired // those with an address; a director may be BACKUP of hundreds, and misses each VIP
 	// removed is when this loop last removed an address, for as long as the kernel's event may still arrive.
 	removed map[kernel.IfAddr]time.Duration
 	// leases are the kernel lifetimes of the addresses held, by instance; leaseChanged wakes the lease watcher after a
@@ -58,6 +59,8 @@ type Addresses struct {
 	failures     map[config.InstanceID]failure
 
 	// Owned by Run:
+	taken     map[config.InstanceID]*desired // copies of desired, whose memory is used again
+	names     []config.InstanceID            // of taken, sorted
 	held      map[config.InstanceID]*held
 	leftovers map[kernel.IfAddr]*leftover
 	sentOn    map[string]time.Duration // when the last announcement was sent, by interface
@@ -96,7 +99,7 @@ const (
 func NewAddresses(addresses AddressKernel, announcer Announcer, lost func(instance config.InstanceID, reason string), log *slog.Logger) *Addresses {
 	return &Addresses{
 		kernel: addresses, announcer: announcer, lost: lost, log: log, epoch: time.Now(),
-		dirty: make(chan struct{}, 1), desired: map[config.InstanceID]*desired{}, held: map[config.InstanceID]*held{},
+		dirty: make(chan struct{}, 1), desired: map[config.InstanceID]*desired{}, taken: map[config.InstanceID]*desired{}, held: map[config.InstanceID]*held{},
 		leases: map[config.InstanceID]expiry{}, leaseChanged: make(chan struct{}, 1), leftovers: map[kernel.IfAddr]*leftover{}, removed: map[kernel.IfAddr]time.Duration{},
 		failures: map[config.InstanceID]failure{}, sentOn: map[string]time.Duration{},
 	}
@@ -125,6 +128,13 @@ func (a *Addresses) Set(all []VIPs) {
 		next[v.Instance] = w
 	}
 	a.desired = next
+	a.having = map[kernel.IfAddr][]*desired{}
+	for _, w := range next {
+		for _, p := range w.vips.Addresses {
+			at := kernel.IfAddr{Interface: w.vips.On(p), Prefix: p}
+			a.having[at] = append(a.having[at], w)
+		}
+	}
 	a.mu.Unlock()
 	a.poke()
 }
@@ -183,8 +193,8 @@ func (a *Addresses) Looked(looked time.Time, rearranged bool) {
 func (a *Addresses) noteAddress(iface string, p netip.Prefix, note func(*desired)) {
 	a.mu.Lock()
 	ours := false
-	for _, w := range a.desired {
-		if w.want && slices.Contains(w.vips.Addresses, p) && w.vips.On(p) == iface {
+	for _, w := range a.having[kernel.IfAddr{Interface: iface, Prefix: p}] {
+		if w.want {
 			note(w)
 			ours = true
 		}
@@ -252,23 +262,22 @@ func (a *Addresses) now() time.Duration { return time.Since(a.epoch) }
 // it.
 func (a *Addresses) pass() time.Duration {
 	a.budget = announcementsPerPass
-	all := a.takeDesired()
-	for _, name := range slices.Sorted(maps.Keys(a.held)) {
-		if w, named := all[name]; !named {
+	a.takeDesired()
+	for _, name := range a.unwanted() {
+		if a.taken[name] == nil {
 			a.drop(name, "no longer in the cluster file")
-		} else if !w.want {
+		} else {
 			a.drop(name, "no longer MASTER")
 		}
 	}
-	names := slices.Sorted(maps.Keys(all))
-	for _, name := range names {
-		if h, w := a.held[name], all[name]; h != nil {
-			a.follow(h, w.vips)
+	for _, name := range a.names {
+		if h := a.held[name]; h != nil {
+			a.follow(h, a.taken[name].vips)
 		}
 	}
 	next := a.retryLeftovers()
-	for _, name := range names {
-		if w := all[name]; w.want {
+	for _, name := range a.names {
+		if w := a.taken[name]; w.want {
 			next = min(next, a.keep(name, w))
 		}
 	}
@@ -276,21 +285,41 @@ func (a *Addresses) pass() time.Duration {
 	return next
 }
 
-// takeDesired returns a copy and clears the one-time requests.
-func (a *Addresses) takeDesired() map[config.InstanceID]desired {
+// unwanted returns the instances whose VIPs are held but no longer wanted, sorted.
+func (a *Addresses) unwanted() (names []config.InstanceID) {
+	for name := range a.held {
+		if w := a.taken[name]; w == nil || !w.want {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// takeDesired copies what is desired to taken and clears the one-time requests.
+func (a *Addresses) takeDesired() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	all := make(map[config.InstanceID]desired, len(a.desired))
+	before := len(a.taken)
+	maps.DeleteFunc(a.taken, func(name config.InstanceID, _ *desired) bool { return a.desired[name] == nil })
+	changed := len(a.taken) != before
 	for name, w := range a.desired {
-		all[name] = *w
+		t := a.taken[name]
+		if t == nil {
+			t, changed = &desired{}, true
+			a.taken[name] = t
+		}
+		*t = *w
 		w.request, w.gone = request{}, false
 	}
-	return all
+	if changed {
+		a.names = slices.Sorted(maps.Keys(a.taken))
+	}
 }
 
 // keep maintains the VIPs of one instance and returns the time until its next action is due. The clock is read again
 // for each instance and before each write, because a kernel call may have blocked the loop.
-func (a *Addresses) keep(name config.InstanceID, w desired) time.Duration {
+func (a *Addresses) keep(name config.InstanceID, w *desired) time.Duration {
 	h := a.held[name]
 	if h == nil || h.acquisition != w.acquisition {
 		h = begin(h, w, a.now())

@@ -45,7 +45,7 @@ func firstLease(vips VIPs) time.Duration { return min(vips.Lease, firstWriteTime
 // note processes what was reported about the addresses. A dump from before the last write, or while a write is due
 // anyway, is no evidence of a change by another process. It reports whether moving the addresses has just turned out not
 // to help.
-func (h *held) note(w desired) (stuck bool) {
+func (h *held) note(w *desired) (stuck bool) {
 	if w.looked > h.moved && w.first < w.looked || w.rearranged > h.moved {
 		h.moves, h.stuck = 0, false
 	}
@@ -68,7 +68,7 @@ func (h *held) note(w desired) (stuck bool) {
 
 // begin starts to hold the desired VIPs. old is what is held for an earlier acquisition, if a release and a new
 // acquisition came between two passes; nil: nothing is held.
-func begin(old *held, w desired, now time.Duration) *held {
+func begin(old *held, w *desired, now time.Duration) *held {
 	h := &held{
 		vips: w.vips, acquisition: w.acquisition, timer: newLeaseTimer(now, firstLease(w.vips)), schedule: newSchedule(w.vips.Announcements, now),
 	}

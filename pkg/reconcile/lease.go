@@ -15,6 +15,9 @@ type expiry struct {
 	lease       time.Duration
 }
 
+// end is when the kernel removes the addresses.
+func (e expiry) end() time.Duration { return e.renewed + e.lease }
+
 // setLease publishes the expiry of an instance's VIPs for the lease watcher; nil: it holds none.
 func (a *Addresses) setLease(name config.InstanceID, h *held) {
 	a.mu.Lock()
@@ -31,14 +34,14 @@ func (a *Addresses) setLease(name config.InstanceID, h *held) {
 	if h != nil {
 		a.leases[name] = expiry{h.acquisition, h.timer.renewed, h.timer.lease}
 	}
-	changed := h != nil && (!known || a.leases[name] != before)
+	sooner := h != nil && (!known || a.leases[name].end() < before.end())
 	a.mu.Unlock()
-	if changed {
+	if sooner { // otherwise the watcher finds at the end of the lease that it was renewed
 		a.wakeLeaseWatcher()
 	}
 }
 
-// wakeLeaseWatcher wakes the lease watcher after an expiry changed.
+// wakeLeaseWatcher wakes the lease watcher after an expiry became sooner.
 func (a *Addresses) wakeLeaseWatcher() {
 	select {
 	case a.leaseChanged <- struct{}{}:
@@ -54,7 +57,7 @@ func (a *Addresses) watchLeases(ctx context.Context) {
 	for {
 		next := time.Hour
 		for name, e := range a.expiries() {
-			left := e.renewed + e.lease - a.now()
+			left := e.end() - a.now()
 			if left <= 0 {
 				a.giveUp(name, e)
 				continue

@@ -3,6 +3,7 @@ package addr
 import (
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -29,6 +30,7 @@ const (
 // the network namespace of the thread that opened it and may be used by several goroutines.
 type Handle struct {
 	rt *netlink.Handle
+	fd int // a socket for requests about names of interfaces
 
 	mu    sync.Mutex
 	where map[kernel.IfAddr]int // the index of the interface that an address was put on, by the name that it had then
@@ -44,13 +46,18 @@ func Open() (*Handle, error) {
 		rt.Close()
 		return nil, fmt.Errorf("open route netlink: %w", translate(err))
 	}
-	return &Handle{rt: rt, where: map[kernel.IfAddr]int{}}, nil
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		rt.Close()
+		return nil, fmt.Errorf("open route netlink: %w", os.NewSyscallError("socket", err))
+	}
+	return &Handle{rt: rt, fd: fd, where: map[kernel.IfAddr]int{}}, nil
 }
 
-// Close releases the socket. The handle must not be used afterwards.
+// Close releases the sockets. The handle must not be used afterwards.
 func (h *Handle) Close() error {
 	h.rt.Close()
-	return nil
+	return os.NewSyscallError("close", unix.Close(h.fd))
 }
 
 // translate maps netlink errors to the errors that callers branch on.

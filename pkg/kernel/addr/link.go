@@ -2,6 +2,7 @@ package addr
 
 import (
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -38,20 +39,25 @@ func (h *Handle) SetUp(iface string) error {
 	return nil
 }
 
-// find looks up an interface by name. The kernel would also accept an alternative name; those are refused, because
-// sysctls and events use only the primary one.
+// find looks up the index of an interface by name. The kernel would also accept an alternative name; those are refused,
+// because sysctls and events use only the primary one. Each renewal of a lease needs it: these requests (netdevice(7)) wait
+// for no lock, unlike RTM_GETLINK, whose long answer would be most of the garbage of a MASTER with many VIPs.
 func (h *Handle) find(iface string) (netlink.Link, error) {
-	if iface == "" || len(iface) >= unix.IFNAMSIZ {
+	request, err := unix.NewIfreq(iface)
+	if iface == "" || err != nil {
 		return nil, kernel.ErrNoInterface
 	}
-	link, err := h.rt.LinkByName(iface)
-	if err != nil {
-		return nil, err
+	if err := unix.IoctlIfreq(h.fd, unix.SIOCGIFINDEX, request); err != nil {
+		return nil, os.NewSyscallError("ioctl SIOCGIFINDEX", err)
 	}
-	if link.Attrs().Name != iface {
+	index := request.Uint32()
+	if err := unix.IoctlIfreq(h.fd, unix.SIOCGIFNAME, request); err != nil {
+		return nil, os.NewSyscallError("ioctl SIOCGIFNAME", err)
+	}
+	if request.Name() != iface {
 		return nil, kernel.ErrNoInterface
 	}
-	return link, nil
+	return &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: int(index), Name: iface}}, nil
 }
 
 func linkOf(l netlink.Link) Link {
