@@ -90,7 +90,7 @@ func withEffects(stateDir string, f func(realserver.Effects) error) (err error) 
 	}
 	defer func() { err = errors.Join(err, handle.Close()) }()
 	return f(realserver.Effects{
-		Addresses: handle, Sysctls: sysctl.Proc(), Watch: addr.Watch, Gateway: route.Gateway, Local: func(a netip.Addr) (bool, error) { return route.Local(a, "") },
+		Addresses: handle, Sysctls: sysctl.Proc(), Watch: addr.Watch, Gateway: route.Gateway, Local: func(a netip.Addr) (bool, error) { return route.Local(a) },
 		Listeners: listen.TCP, Firewall: firewall.Read, StateFile: l,
 	})
 }

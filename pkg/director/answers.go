@@ -160,7 +160,8 @@ func (m *answerMonitor) look(ctx context.Context) []problem.Finding {
 		return nil
 	}
 	l := layoutOf(p, m.sight().addresses)
-	return slices.Concat(m.answered(p), m.reached(ctx, p), m.clients(ctx, p, l), m.answers(ctx, answersOf(p, l)))
+	arpIgnore := m.arpIgnore()
+	return slices.Concat(m.answered(p, arpIgnore), m.reached(ctx, p, arpIgnore), m.clients(ctx, p, l), m.answers(ctx, answersOf(p, l)))
 }
 
 // rules reads the rules of a family. A judgement asks once for each family: a program that hangs makes it wait.

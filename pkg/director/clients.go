@@ -18,12 +18,9 @@ import (
 )
 
 // answered returns the VIPs for which this host answers ARP although they are on an interface that does not.
-func (m *answerMonitor) answered(p plan.Plan) []problem.Finding {
-	sysctls, seen := m.kernel.Sysctls(), m.sight()
-	found := plan.Answered(p.Config, seen.links, seen.addresses, func(iface string) string {
-		value, _ := sysctls.Get(plan.ConfKey(iface, "arp_ignore")) // "" if it cannot be read
-		return value
-	})
+func (m *answerMonitor) answered(p plan.Plan, arpIgnore func(iface string) string) []problem.Finding {
+	seen := m.sight()
+	found := plan.Answered(p.Config, seen.links, seen.addresses, arpIgnore)
 	var all []problem.Finding
 	for at, by := range found {
 		all = append(all, answeredVIP(at, by))
@@ -32,16 +29,30 @@ func (m *answerMonitor) answered(p plan.Plan) []problem.Finding {
 	return all
 }
 
+// arpIgnore returns a function that reads the sysctl arp_ignore of an interface, once: hundreds of VIPs may be on it. Its
+// result is "" if it cannot be read.
+func (m *answerMonitor) arpIgnore() func(iface string) string {
+	sysctls, known := m.kernel.Sysctls(), map[string]string{}
+	return func(iface string) string {
+		value, read := known[iface]
+		if !read {
+			value, _ = sysctls.Get(plan.ConfKey(iface, "arp_ignore"))
+			known[iface] = value
+		}
+		return value
+	}
+}
+
 // neverAnswers is the smallest value of arp_ignore with which an interface answers no ARP request at all (net/ipv4/arp.c).
 const neverAnswers = 8
 
 // reached returns the instances whose VIPs clients do not reach here because of a setting of the kernel: they get no ARP
 // answer, or their packets are not delivered on this host.
-func (m *answerMonitor) reached(ctx context.Context, p plan.Plan) []problem.Finding {
+func (m *answerMonitor) reached(ctx context.Context, p plan.Plan, arpIgnore func(iface string) string) []problem.Finding {
 	var all []problem.Finding
 	var suspects []heldVIP
 	for _, i := range p.Config.Instances {
-		if keys := m.silences(i); len(keys) > 0 {
+		if keys := silences(i, arpIgnore); len(keys) > 0 {
 			all = append(all, problem.Finding{
 				Code: problem.VIPNotReached, Subject: i.Name, Remedy: "sysctl -w " + strings.Join(keys, "=1 ") + "=1",
 				Text: fmt.Sprintf("%s: this host answers no ARP request for its VIPs, because %s is %d or more", i.Name, strings.Join(keys, " and "), neverAnswers),
@@ -87,23 +98,38 @@ func (m *answerMonitor) diverted(all []heldVIP) (some []heldVIP) {
 	for _, a := range m.sight().addresses {
 		has[at{a.Interface, a.Prefix.Addr()}] = true
 	}
+	var held []kernel.IfAddr
 	for _, v := range all {
-		m.heart.Beat()
-		if !has[at{v.on, v.vip}] {
-			continue
+		if has[at{v.on, v.vip}] {
+			held = append(held, v.ifAddr())
 		}
-		if local, err := m.kernel.Local(v.vip, v.on); err == nil && !local {
+	}
+	if len(held) == 0 {
+		return nil
+	}
+	m.heart.Beat()
+	undelivered, _ := m.kernel.Undelivered(held)
+	m.heart.Beat()
+	if len(undelivered) == 0 {
+		return nil
+	}
+	for _, v := range all {
+		if slices.Contains(undelivered, v.ifAddr()) {
 			some = append(some, v)
 		}
 	}
 	return some
 }
 
+func (v heldVIP) ifAddr() kernel.IfAddr {
+	return kernel.IfAddr{Interface: v.on, Prefix: netip.PrefixFrom(v.vip, v.vip.BitLen())}
+}
+
 // removalSeen is longer than the time after which the watcher has seen the removal of an address.
 const removalSeen = 200 * time.Millisecond
 
 // silences returns the keys of arp_ignore that keep the interfaces of an instance's IPv4 addresses from answering.
-func (m *answerMonitor) silences(i config.Instance) []string {
+func silences(i config.Instance, arpIgnore func(iface string) string) []string {
 	var interfaces, keys []string
 	for _, vip := range i.Held() {
 		if on := i.On(vip.Addr()); kernel.FamilyOf(vip.Addr()) == kernel.IPv4 && !slices.Contains(interfaces, on) {
@@ -114,8 +140,7 @@ func (m *answerMonitor) silences(i config.Instance) []string {
 		interfaces = append([]string{"all"}, interfaces...)
 	}
 	for _, name := range interfaces {
-		value, _ := m.kernel.Sysctls().Get(plan.ConfKey(name, "arp_ignore")) // "" if it cannot be read
-		if n, err := strconv.Atoi(value); err == nil && n >= neverAnswers {
+		if n, err := strconv.Atoi(arpIgnore(name)); err == nil && n >= neverAnswers {
 			keys = append(keys, "net.ipv4.conf."+strings.ReplaceAll(name, ".", "/")+".arp_ignore")
 		}
 	}

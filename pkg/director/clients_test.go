@@ -34,7 +34,7 @@ func TestReached(t *testing.T) {
 		monitor := answerMonitor{kernel: m.fakeKernel, sight: published.Load}
 		m.diverted = true
 		begun := time.Now()
-		found := monitor.reached(t.Context(), plan.Plan{Config: cfg})
+		found := monitor.reached(t.Context(), plan.Plan{Config: cfg}, monitor.arpIgnore())
 		if took := time.Since(begun); len(found) != 200 || took != removalSeen {
 			t.Fatalf("%d problems within %s", len(found), took)
 		}
@@ -43,7 +43,7 @@ func TestReached(t *testing.T) {
 		}
 		m.diverted = false
 		m.set("net/ipv4/conf/eth1/arp_ignore", "8")
-		if found = monitor.reached(t.Context(), plan.Plan{Config: cfg}); len(found) != 1 || found[0].Remedy != "sysctl -w net.ipv4.conf.eth1.arp_ignore=1" {
+		if found = monitor.reached(t.Context(), plan.Plan{Config: cfg}, monitor.arpIgnore()); len(found) != 1 || found[0].Remedy != "sysctl -w net.ipv4.conf.eth1.arp_ignore=1" {
 			t.Errorf("%v", found)
 		}
 	})

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/election"
 	"github.com/lvs-director/lvs-director/pkg/event"
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/journal"
@@ -24,6 +25,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/status"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
 // recorded are the events of a machine, in a journal with the log as a subscriber.
@@ -160,8 +162,13 @@ func TestBeginningAndEndAreNoNews(t *testing.T) {
 
 // Every problem text of the status has a code, which determines the severity in `status --check`.
 func TestFindings(t *testing.T) {
+	instances := snapshots{
+		plan: plan.Plan{Instances: []plan.Instance{{ID: "a", Config: config.Instance{Name: "a"}}, {ID: "b", Config: config.Instance{Name: "b"}}}},
+		instances: map[config.InstanceID]election.Snapshot{
+			"a": {State: vrrp.Fault, Reason: "FAULT: eth0 has no carrier"}, "b": {State: vrrp.Backup},
+		},
+	}
 	doc := status.Director{
-		Instances: []status.Instance{{Name: "a", State: "FAULT", Reason: "FAULT: eth0 has no carrier"}, {Name: "b", State: "BACKUP"}},
 		VirtualServers: []status.VirtualServer{
 			{Name: "mysql", State: "down", Reason: "no real server is up"},
 			{Name: "web", State: "degraded", Reason: "1 of 5 real servers are up"},
@@ -178,7 +185,7 @@ func TestFindings(t *testing.T) {
 		Tracks: []status.Track{{Name: "gateway", Code: "local", Reason: "no route"}, {Name: "fine", Code: "ok"}},
 	}
 	var got []string
-	for _, p := range problem.Declared().Report(append(faults(doc.Instances), checked(doc.VirtualServers, doc.Tracks)...)) {
+	for _, p := range problem.Declared().Report(append(faults(instances), checked(doc.VirtualServers, doc.Tracks)...)) {
 		got = append(got, fmt.Sprintf("%s %s %s: %s", p.Severity, p.Code, p.Subject, p.Text))
 	}
 	want := []string{

@@ -347,10 +347,13 @@ func (k *fakeKernel) Firewall(_ context.Context, family kernel.Family) (firewall
 	return k.rules, k.fail["firewall"]
 }
 
-func (k *fakeKernel) Local(netip.Addr, string) (bool, error) {
+func (k *fakeKernel) Undelivered(all []kernel.IfAddr) ([]kernel.IfAddr, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return !k.diverted, k.fail["local"]
+	if !k.diverted {
+		all = nil
+	}
+	return all, k.fail["local"]
 }
 
 func (k *fakeKernel) RouteInterface(to netip.Addr) (string, error) {

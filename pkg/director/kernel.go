@@ -49,8 +49,8 @@ type Kernel interface {
 	Suspended() time.Duration
 	// Firewall reads the packet filter rules for the packets of a family.
 	Firewall(ctx context.Context, family kernel.Family) (firewall.Rules, error)
-	// Local reports whether packets to an address of an interface are delivered on this host.
-	Local(a netip.Addr, iface string) (bool, error)
+	// Undelivered returns the addresses whose packets are not delivered on this host, also with an error.
+	Undelivered(all []kernel.IfAddr) ([]kernel.IfAddr, error)
 	// RouteInterface returns the interface by which packets to an address leave.
 	RouteInterface(to netip.Addr) (string, error)
 	// Source returns the address from which the kernel would send to a target; ENETUNREACH if it has no route.

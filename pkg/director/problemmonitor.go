@@ -119,7 +119,10 @@ func (m *problemMonitor) examine(much depth) status.Director {
 		m.history.Rename(config.Renamed(m.file, s.plan.Config))
 	}
 	m.file = s.plan.Config
-	doc := report(s)
+	var doc status.Director
+	if much > nodeOnly || s.pools { // otherwise nobody reads it
+		doc = report(s)
+	}
 	if s.pools {
 		m.pools = append(checked(doc.VirtualServers, doc.Tracks), append(unreachable(s.plan), allFail(s.plan)...)...)
 	}
@@ -130,7 +133,7 @@ func (m *problemMonitor) examine(much depth) status.Director {
 	for _, f := range node {
 		doc.Problems = append(doc.Problems, f.Text)
 	}
-	found := append(faults(doc.Instances), m.pools...)
+	found := append(faults(s), m.pools...)
 	doc.ProblemDetails = m.registry.Report(append(found, node...))
 	// The states before the first checks are done are the initial states, not changes.
 	news := s.checked && !m.leaving

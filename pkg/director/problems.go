@@ -16,11 +16,11 @@ import (
 )
 
 // faults returns the problems of instances in FAULT.
-func faults(instances []status.Instance) []problem.Finding {
+func faults(s snapshots) []problem.Finding {
 	var found []problem.Finding
-	for _, i := range instances {
-		if i.State == "FAULT" {
-			found = append(found, problem.Finding{Code: problem.InstanceFault, Subject: i.Name, Text: i.Name + ": " + i.Reason})
+	for _, i := range s.plan.Instances {
+		if a, runs := s.instances[i.ID]; runs && a.State == vrrp.Fault {
+			found = append(found, problem.Finding{Code: problem.InstanceFault, Subject: i.Config.Name, Text: i.Config.Name + ": " + a.Reason})
 		}
 	}
 	return found

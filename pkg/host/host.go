@@ -130,8 +130,8 @@ func (Host) Firewall(ctx context.Context, family kernel.Family) (firewall.Rules,
 	return firewall.Read(ctx, family)
 }
 
-// Local implements director.Kernel.
-func (Host) Local(a netip.Addr, iface string) (bool, error) { return route.Local(a, iface) }
+// Undelivered implements director.Kernel.
+func (Host) Undelivered(all []kernel.IfAddr) ([]kernel.IfAddr, error) { return route.Undelivered(all) }
 
 // RouteInterface implements director.Kernel.
 func (Host) RouteInterface(to netip.Addr) (string, error) { return route.Interface(to) }

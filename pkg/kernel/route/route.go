@@ -81,27 +81,3 @@ func Interface(to netip.Addr) (string, error) {
 	}
 	return link.Attrs().Name, nil
 }
-
-// Local reports whether the kernel delivers packets to an address on this machine. It does not if the address is not
-// configured, if its route in the table local is gone, or if a policy rule comes before that table. iface is the interface
-// that has the address, whose VRF counts; "": any.
-func Local(a netip.Addr, iface string) (bool, error) {
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return false, fmt.Errorf("open route netlink: %w", err)
-	}
-	defer h.Close()
-	if err := h.SetSocketTimeout(requestTimeout); err != nil {
-		return false, fmt.Errorf("open route netlink: %w", err)
-	}
-	found, err := h.RouteGetWithOptions(net.IP(a.AsSlice()), &netlink.RouteGetOptions{Oif: iface})
-	for _, no := range []error{unix.ENETUNREACH, unix.EHOSTUNREACH, unix.EINVAL, unix.EACCES} { // EINVAL: blackhole, EACCES: prohibit
-		if errors.Is(err, no) {
-			return false, nil
-		}
-	}
-	if err != nil {
-		return false, fmt.Errorf("route to %s: %w", a, err)
-	}
-	return len(found) > 0 && found[0].Type == unix.RTN_LOCAL, nil
-}

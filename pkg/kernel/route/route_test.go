@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/internal/netnstest"
 )
 
@@ -83,8 +84,8 @@ func TestInterface(t *testing.T) {
 	}
 }
 
-// TestLocal: an address is delivered here if the table local says so, and no rule comes before it.
-func TestLocal(t *testing.T) {
+// TestUndelivered: an address is delivered here if the table local says so, and no rule comes before it.
+func TestUndelivered(t *testing.T) {
 	h := netnstest.New(t)
 	ip := func(commands ...string) {
 		for _, arguments := range commands {
@@ -95,15 +96,16 @@ func TestLocal(t *testing.T) {
 		"addr add 10.77.0.100/32 dev lo", "addr add fd00:77::100/128 dev lo nodad")
 	check := func(when string, want map[string]bool) {
 		t.Helper()
-		for a, local := range want {
-			if got, err := in(h, func(a netip.Addr) (bool, error) { return Local(a, "") }, netip.MustParseAddr(a)); got != local || err != nil {
+		for a, delivered := range want {
+			if got, err := in(h, Local, netip.MustParseAddr(a)); got != delivered || err != nil {
 				t.Errorf("%s: %s: %t, %v", when, a, got, err)
 			}
 		}
 	}
 	check("at first", map[string]bool{"10.77.0.2": true, "10.77.0.100": true, "10.77.0.11": false, "192.0.2.1": false, "fd00:77::100": true, "fd00:77::101": false})
-	if got, err := in(h, func(a netip.Addr) (bool, error) { return Local(a, "eth0") }, netip.MustParseAddr("10.77.0.2")); !got || err != nil {
-		t.Errorf("with its interface: %t, %v", got, err)
+	at := kernel.IfAddr{Interface: "eth0", Prefix: netip.MustParsePrefix("10.77.0.2/32")}
+	if got, err := in(h, func(at kernel.IfAddr) ([]kernel.IfAddr, error) { return Undelivered([]kernel.IfAddr{at}) }, at); len(got) > 0 || err != nil {
+		t.Errorf("with its interface: %v, %v", got, err)
 	}
 	ip("route del table local local 10.77.0.100 dev lo")
 	check("without its route", map[string]bool{"10.77.0.2": true, "10.77.0.100": false})
