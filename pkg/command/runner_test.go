@@ -1,0 +1,216 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/lvs-director/lvs-director/internal/require"
+)
+
+func TestMain(m *testing.M) {
+	Main()
+	goleak.VerifyTestMain(m)
+}
+
+// me is the user that tests run programs as: nobody may enter the directories of tests.
+func me() string { return strconv.Itoa(os.Geteuid()) }
+
+func do(t *testing.T, limit time.Duration, c Command) Outcome {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	return new(Runner).Run(ctx, c)
+}
+
+const long = time.Minute // never reached
+
+func TestOutcomes(t *testing.T) {
+	script := filepath.Join(t.TempDir(), "script")
+	write := func(content string, mode os.FileMode) {
+		t.Helper()
+		_ = os.Remove(script)
+		if err := os.WriteFile(script, []byte(content), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, one := range []struct {
+		name   string
+		argv   []string
+		before func()
+		want   string // the outcome, begins with
+		output string
+	}{
+		{"good", []string{"/bin/sh", "-c", "echo; echo all is well; echo more"}, nil, "exit status 0", "all is well"},
+		{"bad", []string{"/bin/sh", "-c", "echo >&2 no; exit 7"}, nil, "exit status 7", "no"},
+		{"a signal", []string{"/bin/sh", "-c", "kill -SEGV $$"}, nil, "ended by the signal segmentation fault", ""},
+		{"much output", []string{"/bin/sh", "-c", "i=0; while [ $i -lt 3000 ]; do echo 012345678901234567890123456789012345678901234567890123456789; i=$((i+1)); done"}, nil, "exit status 0", "0123456789"},
+		{"control characters", []string{"/bin/sh", "-c", `printf 'a\033[31mb'`}, nil, "exit status 0", `a\x1b[31mb`},
+		{"missing", []string{"/no/such/program"}, nil, "cannot be run: /no", ""},
+		{"a directory", []string{"/bin/"}, nil, "cannot be run: /bin/ is a directory", ""},
+		{"not executable", []string{script}, func() { write("#!/bin/sh\n", 0o644) }, "cannot be run: ", ""},
+		{"without an interpreter", []string{script}, func() { write("exit 0\n", 0o755) }, "cannot be run: ", ""},
+		{"a wrong interpreter", []string{script}, func() { write("#!/no/such/shell\n", 0o755) }, "cannot be run: ", ""},
+		{"nobody has this name", nil, nil, "cannot be run: user no-such-user does not exist", ""},
+	} {
+		t.Run(one.name, func(t *testing.T) {
+			if one.before != nil {
+				one.before()
+			}
+			c := Command{Argv: one.argv, User: me()}
+			if one.argv == nil {
+				c = Command{Argv: []string{"/bin/true"}, User: "no-such-user"}
+			}
+			got := do(t, long, c)
+			if !strings.HasPrefix(got.String(), one.want) || !strings.HasPrefix(got.Output, one.output) || one.output == "" && got.Output != "" {
+				t.Errorf("%s, output %q, want %s, %q", got, got.Output, one.want, one.output)
+			}
+			if got.Good() != (one.want == "exit status 0") {
+				t.Errorf("%s: good %t", got, got.Good())
+			}
+		})
+	}
+}
+
+// TestWhatAProgramFinds: an empty standard input, no other descriptor, a known environment, and the root directory.
+func TestWhatAProgramFinds(t *testing.T) {
+	inherited, err := syscall.Open("/dev/null", syscall.O_RDONLY, 0) // without O_CLOEXEC
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Close(inherited) }()
+	t.Setenv("SECRET", "of the daemon")
+	got := do(t, long, Command{User: me(), Env: []string{"LVS_TRACK=a"}, Argv: []string{
+		"/bin/sh", "-c", `cat; echo $(ls -l /proc/$$/fd | grep -c -v pipe; pwd; env | grep -v '^[_P]' | cut -d= -f1 | sort)`,
+	}})
+	if want := "2 / HOME LANG LOGNAME LVS_TRACK USER"; got.Output != want { // of the descriptors, only /dev/null is no pipe; the other line is the sum
+		t.Errorf("%q, want %q", got.Output, want)
+	}
+}
+
+// TestKilledAtTheEndOfItsTime: with its children, also those that ignore SIGTERM, and without a zombie.
+func TestKilledAtTheEndOfItsTime(t *testing.T) {
+	for _, script := range []string{"sleep 60 & echo $!; sleep 60", "trap '' TERM; sleep 60 & echo $! ; while :; do sleep 60; done"} {
+		begun := time.Now()
+		got := do(t, 500*time.Millisecond, Command{User: me(), Argv: []string{"/bin/sh", "-c", script}})
+		if !got.TimedOut || got.Good() {
+			t.Fatalf("%s: %s", script, got)
+		}
+		child, err := strconv.Atoi(got.Output)
+		if err != nil {
+			t.Fatalf("%s: %s, output %q", script, got, got.Output)
+		}
+		for alive(child) {
+			if time.Since(begun) > time.Minute {
+				t.Fatalf("%s: its child lives", script)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		if zombies := children(t); zombies != "" {
+			t.Errorf("%s: left: %s", script, zombies)
+		}
+	}
+}
+
+// alive reports whether a process runs; another process may not have reaped it yet.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !strings.Contains(string(stat), ") Z")
+}
+
+// children returns the children of this process that have not been reaped.
+func children(t *testing.T) string {
+	t.Helper()
+	tasks, _ := filepath.Glob("/proc/self/task/*/children")
+	var all string
+	for _, file := range tasks {
+		b, _ := os.ReadFile(file)
+		all += string(b)
+	}
+	return all
+}
+
+// TestBackgroundProcess: one that keeps the output open does not delay the result.
+func TestBackgroundProcess(t *testing.T) {
+	got := do(t, long, Command{User: me(), Argv: []string{"/bin/sh", "-c", "sleep 60 & echo $!"}})
+	pid, err := strconv.Atoi(got.Output)
+	if err != nil || !got.Good() || got.Took > long/2 {
+		t.Fatalf("%s, output %q", got, got.Output)
+	}
+	_ = syscall.Kill(pid, syscall.SIGKILL)
+}
+
+// TestNoSecondRun: while a killed run has not ended, no second one is started, and the outcome says why.
+func TestNoSecondRun(t *testing.T) {
+	var r Runner
+	c := Command{User: me(), Argv: []string{"/bin/true"}}
+	p, err := os.StartProcess("/bin/sleep", []string{"sleep", "60"}, &os.ProcAttr{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := &run{process: p, killed: time.Now(), ended: make(chan struct{})}
+	go one.reap()
+	r.leave(c.key(), one)
+	if got := r.Run(t.Context(), c); got.Good() || !strings.Contains(got.String(), fmt.Sprintf("process %d of an earlier run does not end", p.Pid)) {
+		t.Errorf("%s", got)
+	}
+	_ = p.Kill()
+	<-one.ended
+	if got := r.Run(t.Context(), c); !got.Good() {
+		t.Errorf("afterwards: %s", got)
+	}
+}
+
+// TestUser: a program runs as its user with that user's groups, by default as nobody.
+func TestUser(t *testing.T) {
+	require.Root(t)
+	for _, one := range []struct {
+		user   string
+		groups []string
+		want   string
+	}{
+		{"", nil, "uid=65534(nobody) gid=65534(nogroup) groups=65534(nogroup)"},
+		{"12345", nil, "uid=12345 gid=12345 groups=12345"},
+		{"daemon", []string{"bin", "sys"}, "uid=1(daemon) gid=2(bin) groups=2(bin),3(sys)"},
+		{"root", nil, "uid=0(root) gid=0(root) groups=0(root)"},
+	} {
+		if got := do(t, long, Command{Argv: []string{"/usr/bin/id"}, User: one.user, Groups: one.groups}); got.Output != one.want {
+			t.Errorf("user %q, groups %q: %s, output %q, want %q", one.user, one.groups, got, got.Output, one.want)
+		}
+	}
+}
+
+// TestPriority: a program does not inherit the priority of the daemon.
+func TestPriority(t *testing.T) {
+	require.Root(t)
+	ended := make(chan Outcome)
+	go func() {
+		_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, -5) // of this thread, which starts the program
+		ended <- do(t, long, Command{Argv: []string{"/bin/sh", "-c", "nice; cat /proc/self/oom_score_adj"}})
+	}()
+	if got := <-ended; got.Output != "0" {
+		t.Errorf("niceness %q, want 0", got.Output)
+	}
+}
+
+// TestNotAsRoot: what others than root can replace is not run as root, but as another user.
+func TestNotAsRoot(t *testing.T) {
+	require.Root(t)
+	dir := t.TempDir() // in /tmp, where everybody may write
+	program := filepath.Join(dir, "program")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	got := do(t, long, Command{Argv: []string{program}, User: "root"})
+	if want := "others may write to /tmp"; got.Good() || !strings.Contains(got.Unrunnable, want) {
+		t.Errorf("%s, want %q", got, want)
+	}
+}
