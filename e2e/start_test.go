@@ -171,7 +171,7 @@ func TestWithoutCapabilities(t *testing.T) {
 		if code := d.Wait(soon); code != 1 {
 			t.Errorf("without %s: exit code %d, want 1", lacks, code)
 		}
-		if log := d.Log(); !strings.Contains(log, sentence) || !strings.Contains(log, "run as root or") {
+		if log := d.Log(); !strings.Contains(log, sentence) || !strings.Contains(log, "run as root") {
 			t.Errorf("without %s the log is:\n%s", lacks, log)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/lvs-director/lvs-director/pkg/command"
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/daemon"
 	"github.com/lvs-director/lvs-director/pkg/director"
@@ -18,6 +19,7 @@ import (
 const role = "lvs-director"
 
 func main() {
+	command.Main()
 	p := program()
 	p.Role = role
 	root := daemon.Command(p)

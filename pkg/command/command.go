@@ -17,6 +17,8 @@ type Command struct {
 	Groups []string
 	// Env are variables in addition to those of Environment, "NAME=value".
 	Env []string
+	// Attempt: only find out whether it could be run; see Runner.Try.
+	Attempt bool
 }
 
 // DefaultUser is who programs run as if this process is root and the cluster file names no user.

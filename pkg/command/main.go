@@ -62,6 +62,12 @@ func become(c Command) error {
 	if err := as.assume(); err != nil {
 		return err
 	}
+	if c.Attempt {
+		if err := executable(program); err != nil {
+			return explain(program, as, err)
+		}
+		os.Exit(0)
+	}
 	unix.Umask(0o022)
 	err = syscall.Exec(program, c.Argv, append(as.environment(), c.Env...))
 	return explain(program, as, err)

@@ -21,6 +21,8 @@ type Config struct {
 	Tracks         []Track
 	BFDSessions    []BFDSession `json:",omitempty"`
 	Timeouts       Timeouts     `json:",omitzero"`
+	Hooks          []Hook       `json:",omitempty"` // for all instances and sync groups
+	Mail           Mail         `json:",omitzero"`
 }
 
 // Director is a host that may hold the VIPs.
@@ -62,6 +64,7 @@ type Instance struct {
 	Tracks               []TrackUse // of Config.Tracks and Config.BFDSessions
 	TracksAt             Position   `json:"-"`
 	PeerBFD              *PeerBFD   `json:",omitempty"` // nil: none
+	Hooks                []Hook     `json:",omitempty"` // its own; see Config.HooksOf
 	// PerNode has the complete instance as run by each director named in the file's per_node, by director name. See
 	// Config.ForNode.
 	PerNode map[string]Instance

@@ -26,6 +26,8 @@ type contents struct {
 	tracks    []placed[track]
 	bfd       []placed[BFDSession]
 	timeouts  Timeouts
+	hooks     []Hook
+	mail      Mail
 }
 
 func topSection(instances *sectionOf[instance], services *sectionOf[virtualServer], tracks *sectionOf[track]) *sectionOf[contents] {
@@ -76,6 +78,8 @@ func topSection(instances *sectionOf[instance], services *sectionOf[virtualServe
 		},
 		bfdField(bfdSection()),
 		timeoutsField(timeoutsSection()),
+		hooksField(func(c *contents) *[]Hook { return &c.hooks }, oneForAll),
+		mailField(mailSection()),
 	}
 	s.schema = Schema{AnyOf: []*Schema{{Required: []string{"vrrp_instances"}}, {Required: []string{"virtual_servers"}}}}
 	return s.build()
@@ -84,8 +88,6 @@ func topSection(instances *sectionOf[instance], services *sectionOf[virtualServe
 func topReserved() []later {
 	return []later{
 		{name: "sync_groups", doc: "VRRP instances that move together"},
-		{name: "notify", doc: notifyChanges},
-		{name: "mail", doc: "messages about state changes"},
 		{name: "connection_sync", doc: "synchronization of connections to the other director, so that they survive a failover"},
 		{name: "sysctls", doc: "kernel settings to leave unchanged or to set differently"},
 		{name: "peer", doc: "a channel between directors in addition to VRRP"},

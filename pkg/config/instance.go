@@ -47,7 +47,6 @@ func instanceReserved() []later {
 	return []later{
 		{name: "startup_delay", doc: startupDelay, perNode: true},
 		{name: "on_stop", doc: onStop},
-		{name: "notify", doc: notifyChanges, perNode: true},
 	}
 }
 
@@ -67,14 +66,12 @@ func instanceWords() []word {
 		needless("is keepalived's word: adverts are always sent with a TTL of 255", "unicast_ttl"),
 		needless("is keepalived's word: adverts from addresses that are no peers are always ignored", "check_unicast_src"),
 		needless("is keepalived's word: without a peer an instance runs alone", "unicast_fault_no_peer"),
-		waiting("notify", "notify_master", "notify_backup", "notify_fault", "notify_stop", "notify_deleted", "notify_master_rx_lower_pri"),
-		waiting("mail", "smtp_alert", "smtp_alert_faults"),
 	}...)
 }
 
 // instanceFields are in the order of the reference. A key that others depend on comes before them.
 func instanceFields() []key[instance] {
-	return slices.Concat(routerFields(), transportFields(), authFields(), electionFields(), addressFields(), announcementFields(), []key[instance]{strictField(), acceptModeField()}, interopFields())
+	return slices.Concat(routerFields(), transportFields(), authFields(), electionFields(), addressFields(), announcementFields(), []key[instance]{strictField(), acceptModeField()}, interopFields(), hookFields())
 }
 
 func routerFields() []key[instance] {

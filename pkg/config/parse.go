@@ -66,6 +66,7 @@ func (c *contents) validate(top object) {
 	c.checkWatched()
 	c.checkWeights()
 	c.checkBFD()
+	c.checkHooks(top)
 	c.checkMachines()
 	c.checkLocalServers()
 	c.checkIdle(top)
@@ -96,7 +97,7 @@ func (v value) checkVersion() bool {
 }
 
 func (c *contents) config() *Config {
-	out := &Config{Directors: bare(c.directors), Timeouts: c.timeouts}
+	out := &Config{Directors: bare(c.directors), Timeouts: c.timeouts, Hooks: c.hooks, Mail: c.mail}
 	if len(c.directors) > 0 {
 		out.DirectorsAt = c.directors[0].at.position()
 		out.DirectorsAt.Path = "directors"

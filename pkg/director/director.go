@@ -14,6 +14,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/notify"
 	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
@@ -87,6 +88,8 @@ type loops struct {
 	stalls    *stallMonitor
 	answers   *answerMonitor
 	table     *table
+	notifier  *notify.Notifier
+	hooks     *task.Group // the notifier, which ends last
 }
 
 // judge returns the verdicts of all checks and BFD sessions.
@@ -131,8 +134,12 @@ func (d *Director) Run(ctx context.Context) (err error) {
 		// The order of shutdown: first the peers are told, then the VIPs are removed, then the virtual servers behind
 		// them.
 		d.problems.leave()
+		if err == nil {
+			d.preStop(l)
+		}
 		l.instances.stopAll()
 		l.group.Stop()
+		defer d.endHooks(l)
 		if err != nil && inherited {
 			// A failed start is tried again: the virtual servers of an earlier run stay in place until a start
 			// succeeds.
@@ -183,13 +190,13 @@ func (d *Director) open() (*loops, error) {
 	if err != nil {
 		return nil, errors.Join(err, own.Close(), state.Close())
 	}
-	l := &loops{group: task.NewGroup(&d.heartbeats), state: state, kernel: own, routing: routing, verdicts: make(chan struct{}, 1)}
+	l := &loops{group: task.NewGroup(&d.heartbeats), hooks: task.NewGroup(&d.heartbeats), state: state, kernel: own, routing: routing, verdicts: make(chan struct{}, 1)}
 	l.sysctls = newSysctls(d.o.Kernel.Sysctls(), state, d.log)
 	l.vipFilter = reconcile.NewVIPFilter(d.o.Kernel.VIPFilter(), d.log)
 	l.table = &table{kernel: d.o.Kernel, state: state, log: d.log, group: l.group}
 	l.sockets = &sockets{group: l.group, open: d.o.Kernel.Socket, log: d.log, all: map[vrrp.Segment]socket{}}
 	l.instances = &instances{
-		group: task.NewGroup(&d.heartbeats), sockets: l.sockets, suspended: d.o.Kernel.Suspended, told: d.transition, log: d.log,
+		group: task.NewGroup(&d.heartbeats), sockets: l.sockets, suspended: d.o.Kernel.Suspended, told: func(id config.InstanceID, e event.Event) { d.transition(l, id, e) }, outranked: func(id config.InstanceID) { tellLower(l, id) }, log: d.log,
 		all: map[config.InstanceID]*instance{},
 	}
 	l.sessions = &sessions{
@@ -200,6 +207,7 @@ func (d *Director) open() (*loops, error) {
 		kernel: d.o.Kernel, filter: d.filter, plan: d.plan.Load, changed: d.problems.poke,
 		sight: func() sight { return l.watcher.seen.Load() }, unset: l.sysctls.Problem,
 	}
+	l.notifier = notify.New(notify.Options{Run: d.runHook, Record: d.o.Record, Changed: d.problems.poke})
 	l.stalls = newStallMonitor(&d.heartbeats, l.instances.candidates, d.log)
 	return l, nil
 }
@@ -230,6 +238,7 @@ func (d *Director) start(ctx context.Context, l *loops) error {
 		d.recordVerdict(of, before, now)
 		wake(l.verdicts)
 	})
+	l.hooks.Start(l.notifier)
 	l.watcher.look()
 	d.ready = starting(time.Now())
 	for _, t := range []task.Task{closing{l.watcher, func() { _ = watched.Close() }}, l.checker, l.sysctls, l.vipFilter, l.state} {

@@ -7,8 +7,9 @@ import (
 )
 
 // transition records a state change of an instance.
-func (d *Director) transition(e event.Event) {
+func (d *Director) transition(l *loops, id config.InstanceID, e event.Event) {
 	d.o.Record(e)
+	d.tellHooks(l, id, e)
 	d.problems.poke()
 	wake(d.roles)
 }

@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/command"
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/election"
 	"github.com/lvs-director/lvs-director/pkg/health"
@@ -25,6 +26,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
 	"github.com/lvs-director/lvs-director/pkg/logtest"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
+	"github.com/lvs-director/lvs-director/pkg/message"
 	"github.com/lvs-director/lvs-director/pkg/probe"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
@@ -65,6 +67,11 @@ type fakeKernel struct {
 
 	fib        fib
 	advertised map[string][]uint8 // virtual routers of other programs, by interface
+
+	missing    map[string]bool // programs of hooks that do not exist
+	hookStatus map[string]int
+	hookTime   time.Duration
+	posted     string
 }
 
 func newFakeKernel() *fakeKernel {
@@ -74,7 +81,7 @@ func newFakeKernel() *fakeKernel {
 			"net/ipv4/conf/eth0/send_redirects": "1", "net/ipv4/conf/eth1/send_redirects": "1",
 		},
 		answers: map[netip.Addr]health.Result{}, probed: map[netip.Addr]netip.Addr{}, routes: map[netip.Addr]netip.Addr{}, sockets: map[string]*fakeSocket{},
-		claimedBy: map[string]string{}, answeredBy: map[string]string{}, fail: map[string]error{},
+		missing: map[string]bool{}, hookStatus: map[string]int{}, claimedBy: map[string]string{}, answeredBy: map[string]string{}, fail: map[string]error{},
 	}
 	for n, name := range []string{"eth0", "eth1"} {
 		k.links = append(k.links, kernel.Link{Index: n + 2, Name: name, Up: true, Carrier: true, HardwareAddr: "02:00:00:00:00:0" + fmt.Sprint(n)})
@@ -360,6 +367,47 @@ func (k *fakeKernel) RouteInterface(to netip.Addr) (string, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return cmp.Or(k.route, interfaceOf(to, k.addresses)), nil
+}
+
+// RunHook takes hookTime. Hooks in hookStatus end with that exit status.
+func (k *fakeKernel) RunHook(ctx context.Context, c command.Command, try bool) command.Outcome {
+	k.mu.Lock()
+	missing, status, takes := k.missing[c.Argv[0]], k.hookStatus[c.Argv[0]], k.hookTime
+	k.mu.Unlock()
+	if missing {
+		return command.Outcome{Unrunnable: c.Argv[0] + " does not exist"}
+	}
+	if try {
+		return command.Outcome{}
+	}
+	select {
+	case <-time.After(takes):
+	case <-ctx.Done():
+		return command.Outcome{TimedOut: true}
+	}
+	var state string
+	for _, v := range c.Env {
+		if value, found := strings.CutPrefix(v, "LVS_STATE="); found {
+			state = value
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	_ = k.do("hook %s in %s", strings.Join(c.Argv, " "), state)
+	return command.Outcome{Status: status, Output: "as " + c.User}
+}
+
+func (k *fakeKernel) Post(_ context.Context, to, authorization string, body []byte) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.posted = string(body)
+	return k.do("post to %s with %q", to, authorization)
+}
+
+func (k *fakeKernel) SendMail(_ context.Context, m message.Mail) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.do("mail to %s by %s: %s", strings.Join(m.To, ", "), m.Server.Server, m.Subject)
 }
 
 func (k *fakeKernel) Probe(ctx context.Context, t probe.Target) probe.Result {

@@ -24,7 +24,8 @@ type instances struct {
 	sockets   *sockets
 	holder    election.Holder
 	suspended func() time.Duration
-	told      func(event.Event) // called for each state change
+	told      func(config.InstanceID, event.Event) // called for each state change
+	outranked func(config.InstanceID)              // called for each advert of lower rank that a MASTER has received
 	log       *slog.Logger
 
 	mu      sync.Mutex // guards all and retired; never held while waiting for an election
@@ -43,7 +44,7 @@ func (s *instances) start(i plan.Instance) {
 	s.replaceRetired(i)
 	a := election.New(election.Options{
 		ID: i.ID, Name: i.Config.Name, Params: i.Params, Addresses: i.Advertised, Excluded: i.Excluded, Peers: i.Peers, Wire: s.sockets.link(i.Segment), Holder: s.holder,
-		Log: s.log, Suspended: s.suspended, Record: s.told,
+		Log: s.log, Suspended: s.suspended, Record: func(e event.Event) { s.told(i.ID, e) }, Outranked: func() { s.outranked(i.ID) },
 	})
 	s.sockets.attach(i.Segment, i.Params.VRID, a)
 	a.Set(desired(i))

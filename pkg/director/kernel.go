@@ -5,12 +5,14 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/command"
 	"github.com/lvs-director/lvs-director/pkg/election"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
 	"github.com/lvs-director/lvs-director/pkg/liveness"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
+	"github.com/lvs-director/lvs-director/pkg/message"
 	"github.com/lvs-director/lvs-director/pkg/probe"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
@@ -57,6 +59,11 @@ type Kernel interface {
 	Source(target netip.AddrPort) (netip.Addr, error)
 	// Probe runs one check; it ends with ctx at the latest.
 	Probe(ctx context.Context, t probe.Target) probe.Result
+	// RunHook runs a program until ctx ends, then kills it; with try it only finds out whether it could be run.
+	RunHook(ctx context.Context, c command.Command, try bool) command.Outcome
+	// Post sends a webhook, SendMail a mail, until ctx ends.
+	Post(ctx context.Context, to, authorization string, body []byte) error
+	SendMail(ctx context.Context, m message.Mail) error
 }
 
 // Addresses are the interfaces and addresses of this host.

@@ -63,6 +63,7 @@ func (d *Director) Reload(ctx context.Context) error {
 	if refused != nil {
 		return refused
 	}
+	l.notifier.Acknowledge()
 	d.log.Info("reloaded", "config", cfg.Summary(), "digest", cfg.Digest)
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/event"
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
+	"github.com/lvs-director/lvs-director/pkg/notify"
 	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
@@ -41,6 +42,7 @@ type snapshots struct {
 	answers   []problem.Finding
 	vips      []reconcile.Trouble
 	routing   []reconcile.RoutingTrouble
+	hooks     []notify.Failure
 }
 
 // Status returns the status document. It may be called from any goroutine at any time and does not wait for the loops.
@@ -101,7 +103,7 @@ func (d *Director) snapshots(much depth) snapshots {
 	s.filter = l.vipFilter.Problem()
 	s.answers = l.answers.Findings()
 	s.vips, s.unseen = l.addresses.Troubles(), l.watcher.Problem()
-	s.routing = l.routes.Troubles()
+	s.routing, s.hooks = l.routes.Troubles(), l.notifier.Failures()
 	select {
 	case <-l.checker.Ready():
 		s.checked = true

@@ -141,6 +141,10 @@ func (d *Director) execute(l *loops, step plan.Step, p *plan.Plan) error {
 		l.sessions.set(p.Sessions)
 	case plan.CloseVIPs:
 		l.vipFilter.Set(p.Closed)
+	case plan.SetHooks:
+		d.setHooks(l, p, step.Ending)
+	case plan.DropHooks:
+		d.setHooks(l, p, nil)
 	case plan.SetVIPs:
 		l.addresses.Set(step.VIPs)
 		l.routes.Set(step.VIPs)

@@ -63,6 +63,9 @@ type Options struct {
 	Suspended func() time.Duration
 	// Record is called for each state change and must return at once. Optional.
 	Record func(event.Event)
+	// Outranked is called for each advert of lower rank that this director has received as MASTER, and must return at once.
+	// Optional.
+	Outranked func()
 }
 
 // Actor runs one VRRP instance.
@@ -80,6 +83,7 @@ type Actor struct {
 	log       *slog.Logger
 	suspended func() time.Duration
 	record    func(event.Event)
+	outranked func()
 
 	epoch    time.Time
 	slept    time.Duration // the result of suspended at epoch, and
@@ -163,7 +167,7 @@ const stallLogEvery = 10 * time.Second
 func New(o Options) *Actor {
 	a := &Actor{
 		id: o.ID, name: o.Name, task: "the election of " + o.Name, rootLog: o.Log, params: o.Params, addresses: o.Addresses, peers: o.Peers, wire: o.Wire, holder: o.Holder,
-		suspended: o.Suspended, record: o.Record,
+		suspended: o.Suspended, record: o.Record, outranked: o.Outranked,
 		log:      o.Log.With("instance", o.Name, "vrid", o.Params.VRID),
 		epoch:    time.Now(),
 		inbox:    newInbox(),
@@ -181,6 +185,9 @@ func New(o Options) *Actor {
 	}
 	if a.record == nil {
 		a.record = func(event.Event) {}
+	}
+	if a.outranked == nil {
+		a.outranked = func() {}
 	}
 	a.slept = a.suspended()
 	a.stallTold = -stallLogEvery
@@ -432,6 +439,7 @@ func (a *Actor) perform(action vrrp.Action, late time.Duration) {
 		a.holder.Release(a.id)
 	case vrrp.Announce:
 		a.holder.Outranked(a.id, action.After)
+		a.outranked()
 	case vrrp.Transition:
 		a.record(event.Event{
 			Kind: event.InstanceState, Subject: a.name, From: action.From.String(), To: action.To.String(),

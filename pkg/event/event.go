@@ -24,6 +24,7 @@ const (
 	ProblemCleared     Kind = "problem_cleared"      // the same: its severity to ""
 	ReloadApplied      Kind = "reload_applied"       // cluster file: digests of the file before and after
 	ReloadRefused      Kind = "reload_refused"       // cluster file
+	HookEnded          Kind = "hook_ended"           // instance or sync group: "" to "ok" or "failed"; the code is the moment
 	DaemonStarted      Kind = "daemon_started"       // program: "" to its version. It clears all problems raised before
 	DaemonStopped      Kind = "daemon_stopped"       // program
 	EventsLost         Kind = "events_lost"          // "": this reader has missed events here
@@ -32,7 +33,7 @@ const (
 // Kinds returns the kinds of this version, in the order of the documentation.
 func Kinds() []Kind {
 	return []Kind{
-		InstanceState, InstancePriority, RealServerState, TrackState, BFDSessionState, VirtualServerState, ProblemRaised, ProblemCleared, ReloadApplied, ReloadRefused,
+		InstanceState, InstancePriority, RealServerState, TrackState, BFDSessionState, VirtualServerState, ProblemRaised, ProblemCleared, ReloadApplied, ReloadRefused, HookEnded,
 		DaemonStarted, DaemonStopped, EventsLost,
 	}
 }
@@ -45,6 +46,12 @@ const (
 	Full     = "full"
 	Degraded = "degraded"
 	Down     = "down"
+)
+
+// The values of To for hooks.
+const (
+	HookOK     = "ok"
+	HookFailed = "failed"
 )
 
 // Event is one change. Time and Kind are always set, the other fields depending on the kind.

@@ -18,6 +18,8 @@ type Step struct {
 	VIPs     []VIPs            // SetVIPs
 	// Heirs, of StopInstance, are running instances that have got all its VIPs; nil if there are none.
 	Heirs []config.InstanceID
+	// Ending, of SetHooks, are the subjects of the first plan that the second one lacks.
+	Ending []HookSubject
 }
 
 // Do is the kind of a Step. The order of the constants is the order of steps in a Transition.
@@ -38,6 +40,7 @@ const (
 	ReopenSocket  Do = "reopen the socket of" // its interface was absent or down, or is another one
 	SetSessions   Do = "set the BFD sessions"
 	CloseVIPs     Do = "set the packet filter of the VIPs" // before a VIP is added
+	SetHooks      Do = "set the hooks"
 	SetVIPs       Do = "set the VIPs of"
 	StopInstance  Do = "stop"
 	Announce      Do = "announce"
@@ -50,6 +53,7 @@ const (
 	CloseSocket Do = "close the socket of"
 	Forget      Do = "remove the records of old VIPs"
 	GiveBack    Do = "restore the sysctls"
+	DropHooks   Do = "remove the hooks of stopped instances"
 )
 
 // String describes the step: "set the VIPs of a, b".
@@ -121,6 +125,7 @@ func move(from, to Plan) []Step {
 	if !from.Closed.Equal(to.Closed) {
 		steps = append(steps, Step{Do: CloseVIPs})
 	}
+	steps = append(steps, setHooks(from, to)...)
 	steps = append(steps, moveVIPs(from, to)...)
 	for _, i := range to.Instances {
 		now, before := to.Link(i.Segment), from.Link(i.Segment)
@@ -203,6 +208,9 @@ func Release(from, to Plan) []Step {
 	}
 	if slices.ContainsFunc(slices.Collect(maps.Keys(from.Sysctls)), func(key string) bool { _, stays := to.Sysctls[key]; return !stays }) {
 		steps = append(steps, Step{Do: GiveBack})
+	}
+	if len(endingHooks(from, to)) > 0 {
+		steps = append(steps, Step{Do: DropHooks})
 	}
 	return steps
 }

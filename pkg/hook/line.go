@@ -1,0 +1,90 @@
+package hook
+
+import (
+	"slices"
+	"time"
+)
+
+// Line is the order in which the hooks of one instance or group run: one change after the other, in the order of the
+// changes. Changes that come while hooks run are coalesced: of the states only the last one is kept, so that the last
+// hooks that run are always those of the last state. The zero value is ready for use.
+//
+// A Line is not safe for concurrent use.
+type Line struct {
+	pending []pending // at most one state and one of each other moment, in order
+	running bool
+	done    string    // the state for which hooks were last begun
+	failed  bool      // one of those has failed
+	lower   time.Time // when hooks for LowerAdvert last ran
+}
+
+// lowerEvery is how often hooks for LowerAdvert run at most: such adverts come every 10 ms from a router that does not hear
+// this one.
+const lowerEvery = time.Second
+
+type pending struct {
+	Change
+	due time.Time
+}
+
+// Tell adds a change.
+func (l *Line) Tell(now time.Time, c Change) {
+	l.pending = slices.DeleteFunc(l.pending, func(p pending) bool { return p.sameKind(c) })
+	due := now.Add(c.Settle)
+	if earliest := l.lower.Add(lowerEvery); c.Moment == LowerAdvert && due.Before(earliest) {
+		due = earliest
+	}
+	l.pending = append(l.pending, pending{c, due})
+}
+
+// sameKind reports whether a later change replaces this one.
+func (p pending) sameKind(c Change) bool {
+	return p.Moment == c.Moment || p.Moment.IsState() && c.Moment.IsState()
+}
+
+// Next returns the change whose hooks run now, if one does; the caller runs them and then calls Done. Otherwise wait is the
+// time until there may be one, 0 if that depends on Tell or Done.
+func (l *Line) Next(now time.Time) (c Change, found bool, wait time.Duration) {
+	if l.running {
+		return Change{}, false, 0
+	}
+	for i := 0; i < len(l.pending); {
+		p := l.pending[i]
+		if left := p.due.Sub(now); left > 0 {
+			if wait == 0 || left < wait {
+				wait = left
+			}
+			i++
+			continue
+		}
+		l.pending = slices.Delete(l.pending, i, i+1)
+		if p.Moment.IsState() {
+			if p.To == l.done && !l.failed { // it left the state and came back while hooks ran
+				continue
+			}
+			l.done, l.failed = p.To, false
+		}
+		if p.Moment == LowerAdvert {
+			l.lower = now
+		}
+		l.running = true
+		return p.Change, true, 0
+	}
+	return Change{}, false, wait
+}
+
+// Done ends the run that Next has returned. ok says whether all its hooks succeeded.
+func (l *Line) Done(c Change, ok bool) {
+	l.running = false
+	if c.Moment.IsState() && !ok {
+		l.failed = true
+	}
+}
+
+// Late reports whether a newer state than that of c is waiting, so that it is not worth trying a failed hook again.
+func (l *Line) Late(c Change) bool {
+	return c.Moment.IsState() && slices.ContainsFunc(l.pending, func(p pending) bool { return p.Moment.IsState() })
+}
+
+// Idle reports whether nothing runs or waits.
+func (l *Line) Idle() bool { return !l.running && len(l.pending) == 0 }

@@ -1,0 +1,12 @@
+package problem
+
+// HookFailed is the code about hooks.
+const HookFailed Code = "hook_failed"
+
+func hookCodes() []Declaration {
+	return []Declaration{{
+		Code: HookFailed, Severity: Warning, Role: Director, Subject: "instance and hook",
+		Means:  "a hook under notify failed when it ran last, or would fail now: what it is for has not been done",
+		Remedy: "act on the text: run the command by hand as the user that it runs as, open the URL from this machine, or read the log of the mail server. Do by hand what the hook should have done. Then run lvsctl reload: the problem is gone, unless the hook would still fail",
+	}}
+}
