@@ -2,7 +2,6 @@ package command
 
 import (
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -63,9 +62,6 @@ func (o Outcome) String() string {
 		return fmt.Sprintf("exit status %d", o.Status)
 	}
 }
-
-// name is the program and its arguments for messages.
-func (c Command) name() string { return strings.Join(c.Argv, " ") }
 
 // round leaves two or three significant digits.
 func round(d time.Duration) time.Duration {

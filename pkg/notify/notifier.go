@@ -89,8 +89,8 @@ type line struct {
 	subject Subject
 	order   hook.Line
 	wake    chan struct{}
-	removed bool   // it is deleted when it is idle
-	works   bool   // its goroutine runs
+	removed bool // it is deleted when it is idle
+	works   bool // its goroutine runs
 }
 
 // New returns a Notifier without hooks.
