@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 )
@@ -26,7 +27,7 @@ func Warnings(cfg *config.Config) config.Problems {
 			all = append(all, p)
 		}
 	}
-	return append(all, circular(cfg)...)
+	return slices.Concat(all, circular(cfg), slowGates(cfg))
 }
 
 type finding struct{ text, hint string }
@@ -123,6 +124,31 @@ func (w world) worst(n int) int {
 		points += g.effect(len(g.names)).Points
 	}
 	return points
+}
+
+// slowGates returns the tracks that find out that a director is cut off only after it has taken over for that reason.
+func slowGates(cfg *config.Config) config.Problems {
+	var all config.Problems
+	for _, i := range cfg.Instances {
+		silence := time.Duration(i.Variants.DownTimerAdverts) * i.AdvertInterval // and the skew
+		for _, use := range i.Tracks {
+			at := slices.IndexFunc(cfg.Tracks, func(t config.Track) bool { return t.Name == use.Name })
+			if at < 0 || !cfg.Tracks[at].Gate || cfg.Tracks[at].Check.Kind == nil {
+				continue
+			}
+			check := cfg.Tracks[at].Check
+			finds := time.Duration(check.Fall)*check.Interval + check.Timeout
+			if finds < silence {
+				continue
+			}
+			warning := cfg.Problem(i.TracksAt, fmt.Sprintf(
+				"%s finds a failure after up to %s (fall × interval + timeout), and a director that is cut off takes over after %s without adverts: it would be MASTER by then", use.Name, finds, silence),
+				"a shorter interval and timeout, or fall: 1")
+			warning.Warning = true
+			all = append(all, warning)
+		}
+	}
+	return all
 }
 
 // circular returns the tracks that ask a virtual address of an instance that depends on them: the answer is that of the

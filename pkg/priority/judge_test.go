@@ -59,7 +59,10 @@ var files = map[string]struct {
 	"clamped": {pair("tracks: [{name: db, weight: 50}], per_node: {a: {priority: 254}, b: {priority: 230}}", track("db")), []string{
 		"the weight 50 of db never takes the virtual addresses from a: its priority is at least 254, and that of another director at most 254",
 	}},
-	"gate":  {pair("tracks: [net], "+between, strings.Replace(track("net"), "}", ", when: becoming_master}", 1)), nil},
+	"gate": {pair("tracks: [net], "+between, strings.Replace(track("net"), "}", ", when: becoming_master, timeout: 900ms}", 1)), nil},
+	"slow-gate": {pair("tracks: [net], "+between, strings.Replace(track("net"), "}", ", when: becoming_master, interval: 2s}", 1)), []string{
+		"net finds a failure after up to 6s (fall × interval + timeout), and a director that is cut off takes over after 3s without adverts: it would be MASTER by then",
+	}},
 	"owner": {pair("tracks: [{name: db, weight: -50}], per_node: {a: {priority: 255}, b: {priority: 100}}", track("db")), nil},
 	"many":  {pair("tracks: [{name: a1, weight: -1}, {name: a2, weight: -2}, {name: a3, weight: -4}, {name: a4, weight: -8}], "+between, track("a1", "a2", "a3", "a4")), nil},
 	"own-vip": {pair("tracks: [db]", "tracks: [{name: db, type: tcp, address: 10.77.0.100, port: 80}]\n"), []string{

@@ -26,7 +26,7 @@ func trackCodes() []Declaration {
 		{
 			Code: VIPsNotTaken, Severity: Critical, Role: Director, Subject: "instance",
 			Means:       "no director has the VIPs, and this one does not take them, because a track with when: becoming_master is down: clients fail",
-			Remedy:      "repair what the track checks: the reason says what it found; the director then takes the VIPs at once. If clients can be served nevertheless, remove the track from the instance and run lvsctl reload",
+			Remedy:      "repair what the track checks: the reason says what it found; the director then takes the VIPs within two advert intervals. If clients can be served nevertheless, remove the track from the instance and run lvsctl reload",
 			ExplainedBy: []Code{InstanceFault},
 		},
 		{

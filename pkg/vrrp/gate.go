@@ -4,15 +4,16 @@ import "strconv"
 
 // Gate says why this director must not become MASTER, even if there is none: something that it needs for that is
 // missing, or not known yet. One that is MASTER stays MASTER. While the gate is shut the election goes on: if the
-// master-down timer has expired when the gate opens, the director takes over at once. An empty Reason opens the gate,
-// which is the initial condition of a machine. The sender must limit how long something may be unknown.
+// master-down timer has expired when the gate opens, the director waits for one more advert, and then takes over: it may
+// have been cut off, and the MASTER's next advert is on its way. An empty Reason opens the gate, which is the initial
+// condition of a machine. The sender must limit how long something may be unknown.
 type Gate struct{ Reason string }
 
 func (Gate) event() {}
 
 func (e Gate) String() string { return "gate " + strconv.Quote(e.Reason) }
 
-// shut handles Gate. expire, which follows, takes over if the gate is open and the director is due.
+// shut handles Gate.
 func (m *Machine) shut(reason string) {
 	s := &m.mem
 	before := s.Gate
@@ -22,6 +23,9 @@ func (m *Machine) shut(reason string) {
 	}
 	if reason != "" && before == "" {
 		m.reconsider()
+	}
+	if due, ok := m.timer(); reason == "" && s.Due && ok {
+		s.DownFrom += s.Now - due + s.MasterInterval + m.skewTime()
 	}
 }
 

@@ -12,7 +12,7 @@ var (
 )
 
 // TestGate: while the gate is shut a director does not become MASTER; when it opens, one whose timer has expired takes
-// over at once.
+// over after one more advert interval and the skew.
 func TestGate(t *testing.T) {
 	owner := us()
 	owner.Priority = PriorityOwner
@@ -26,7 +26,8 @@ func TestGate(t *testing.T) {
 			{0, Startup{}, "INIT->BACKUP", down100},
 			{down100, Tick{}, "", 0},
 			{9 * sec, Tick{}, "", 0},
-			{10 * sec, open, takesOverAs("alone"), 11 * sec},
+			{10 * sec, open, "", 11*sec + skew100},
+			{11*sec + skew100, Tick{}, takesOverAs("alone"), 12*sec + skew100},
 		}},
 		{"the gate opens before the timer ends", us(), []step{
 			{0, shut, "", 0},
@@ -51,20 +52,30 @@ func TestGate(t *testing.T) {
 			{6 * sec, hears(150, master), "", 6*sec + down100},
 			{7 * sec, open, "", 6*sec + down100},
 		}},
+		{"the MASTER is heard right after the gate opens", us(), []step{
+			{0, Startup{}, "INIT->BACKUP", down100},
+			{0, shut, "", down100},
+			{100 * ms, hears(150, master), "", 100*ms + down100},
+			{5 * sec, Tick{}, "", 0},
+			{6 * sec, open, "", 7*sec + skew100},
+			{6900 * ms, hears(150, master), "", 6900*ms + down100},
+		}},
 		{"the MASTER resigns", us(), []step{
 			{0, Startup{}, "INIT->BACKUP", down100},
 			{0, shut, "", down100},
 			{100 * ms, hears(150, master), "", 100*ms + down100},
 			{200 * ms, hears(0, master), "", 200*ms + skew100},
 			{sec, Tick{}, "", 0},
-			{2 * sec, open, takesOverAs("resigned"), 3 * sec},
+			{2 * sec, open, "", 3*sec + skew100},
+			{3*sec + skew100, Tick{}, takesOverAs("resigned"), 4*sec + skew100},
 		}},
 		{"BFD finds that the MASTER is gone", us(), []step{
 			{0, Startup{}, "INIT->BACKUP", down100},
 			{0, shut, "", down100},
 			{100 * ms, hears(150, master), "", 100*ms + down100},
 			{200 * ms, PeerLost{Source: master, Silent: 30 * ms}, "", 0},
-			{300 * ms, open, takesOverAs("silent_peer"), 1300 * ms},
+			{300 * ms, open, "", 1300*ms + skew100},
+			{1300*ms + skew100, Tick{}, takesOverAs("silent_peer"), 2300*ms + skew100},
 		}},
 		{"the address owner", owner, []step{
 			{0, shut, "", 0},
@@ -76,7 +87,8 @@ func TestGate(t *testing.T) {
 			{0, stuck, "", 0},
 			{0, Startup{}, "INIT->FAULT", down1},
 			{down1, Tick{}, "", 0},
-			{5 * sec, open, "send_advert priority=1; acquire cause=alone; FAULT->MASTER", 6 * sec},
+			{5 * sec, open, "", 6*sec + skew1},
+			{6*sec + skew1, Tick{}, "send_advert priority=1; acquire cause=alone; FAULT->MASTER", 7*sec + skew1},
 		}},
 		{"a fault, and its end", us(), []step{
 			{0, shut, "", 0},
