@@ -16,8 +16,8 @@ type Event interface {
 
 type (
 	// Startup leaves INIT: for FAULT if a fault is known, for MASTER if the address owner is ready, otherwise for
-	// BACKUP.
-	Startup struct{}
+	// BACKUP. Before Delay has passed it becomes MASTER for no reason.
+	Startup struct{ Delay time.Duration }
 
 	// Tick says only that time has passed. If DrainFirst returns true, pass in every advert that is queued on the
 	// socket before the Tick: after a stall the adverts received in the meantime decide, not the clock.
@@ -90,7 +90,6 @@ func (Recover) event()     {}
 func (Lost) event()        {}
 func (Reconfigure) event() {}
 
-func (Startup) String() string    { return "startup" }
 func (Tick) String() string       { return "tick" }
 func (Shutdown) String() string   { return "shutdown" }
 func (Ready) String() string      { return "ready" }
@@ -99,6 +98,13 @@ func (e Faulted) String() string  { return "fault " + strconv.Quote(e.Reason) }
 func (Recover) String() string    { return "recover" }
 func (e Degraded) String() string { return "degraded " + strconv.Quote(e.Reason) }
 func (e Lost) String() string     { return "lost " + strconv.Quote(e.Reason) }
+
+func (e Startup) String() string {
+	if e.Delay > 0 {
+		return "startup delay=" + e.Delay.String()
+	}
+	return "startup"
+}
 
 func (e Advert) String() string {
 	return fmt.Sprintf("advert source=%s priority=%d interval=%s", formatAddr(e.Source), e.Priority, e.Interval)
@@ -112,17 +118,18 @@ func (e Evidence) String() string {
 func (e Reconfigure) String() string { return "reconfigure " + e.Params.String() }
 
 // switches are the parameters that are off by default, with their names in a trace.
-func (p *Params) switches() [3]struct {
+func (p *Params) switches() [4]struct {
 	name string
 	on   *bool
 } {
-	return [3]struct {
+	return [4]struct {
 		name string
 		on   *bool
 	}{
 		{"higher_prio_no_advert", &p.HigherPrioNoAdvert},
 		{"lower_prio_no_advert", &p.LowerPrioNoAdvert},
 		{"owner_ignores_adverts", &p.OwnerIgnoresAdverts},
+		{"grouped", &p.Grouped},
 	}
 }
 

@@ -57,6 +57,12 @@ var allEvents = []Event{
 	Gate{},
 	PeerLost{Source: sourceOf(0), Silent: 30 * ms},
 	PeerLost{Source: sourceOf(1), Silent: 30 * ms},
+	TakeOver{},
+	StepDown{Reason: "the other"},
+	StepDown{How: WithAdvert, Reason: "the other"},
+	StepDown{How: WithResignation, Reason: "the other"},
+	Reannounce{},
+	Startup{Delay: 10 * sec},
 }
 
 // disturb runs the segment for a while with packet loss, partitions and any event that a director can have.
@@ -98,7 +104,7 @@ func healed(l *lan, degraded *rapid.Generator[bool], t *rapid.T) time.Duration {
 		l.send(n, Ready{})
 		l.send(n, Gate{})
 		p := n.m.EffectiveParams()
-		worst = max(worst, MasterDownInterval(p.Version, p.Priority, p.AdvertInterval, p.DownAdverts)+p.AdvertInterval)
+		worst = max(worst, MasterDownInterval(p.Version, p.Priority, p.AdvertInterval, p.DownAdverts)+p.AdvertInterval, n.m.mem.NotBefore-l.now+p.AdvertInterval)
 	}
 	return worst + 20*ms
 }

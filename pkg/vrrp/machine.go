@@ -39,9 +39,11 @@ type memory struct {
 	// Extended: the timer expired during a stall of this director and has been extended once.
 	Extended bool `json:"extended"`
 	// Gate is why this director must not become MASTER, "" if it may. Due: the master-down timer has expired, and only the
-	// gate keeps it from being MASTER.
+	// gate, or the others of its sync group, keep it from being MASTER.
 	Gate string `json:"gate,omitempty"`
 	Due  bool   `json:"due,omitempty"`
+	// NotBefore is when the delay of the start ends.
+	NotBefore time.Duration `json:"not_before,omitempty"`
 
 	// LowerSince is when the first advert of a lower priority was received, for the preempt delay; Lower says whether
 	// there was one.
@@ -98,7 +100,13 @@ func (m *Machine) Step(now time.Duration, ev Event) []Action {
 func (m *Machine) handle(ev Event) []Action {
 	switch e := ev.(type) {
 	case Startup:
-		return m.startup()
+		return m.startup(e.Delay)
+	case TakeOver:
+		return m.takeOverTogether()
+	case StepDown:
+		return m.stepDown(e)
+	case Reannounce:
+		return m.reannounce()
 	case Advert:
 		return m.receive(e)
 	case Evidence:
@@ -140,7 +148,7 @@ func (m *Machine) expire(acts []Action) []Action {
 		if !s.Due && m.extendAfterStall(s.Now-due) {
 			return acts
 		}
-		if s.Due = s.Gate != ""; s.Due {
+		if s.Due = s.Gate != "" || m.p.Grouped; s.Due {
 			return acts
 		}
 		cause, why := m.takeOverCause()
@@ -210,8 +218,11 @@ func holdOffFor(before int) time.Duration {
 }
 
 // startup follows RFC 9568 6.4.1.
-func (m *Machine) startup() []Action {
+func (m *Machine) startup(delay time.Duration) []Action {
 	s := &m.mem
+	if s.State == Init && delay > 0 {
+		s.NotBefore = s.Now + delay
+	}
 	switch {
 	case s.State != Init:
 		return nil
@@ -220,11 +231,15 @@ func (m *Machine) startup() []Action {
 	case s.Degraded != "":
 		m.listen(m.p.AdvertInterval, CauseAlone)
 		return []Action{m.enter(Fault, stateReason{Kind: faulted, Text: s.Degraded})}
-	case m.p.Priority == PriorityOwner && !s.NotReady && s.Gate == "":
+	case m.p.Priority == PriorityOwner && !s.NotReady && s.Gate == "" && delay <= 0 && !m.p.Grouped:
 		return m.takeOver(nil, CauseOwner, stateReason{Kind: owner})
 	}
 	m.listen(m.p.AdvertInterval, CauseAlone)
-	return []Action{m.enter(Backup, stateReason{Kind: listening, For: m.MasterDownInterval()})}
+	why := stateReason{Kind: listening, For: max(m.MasterDownInterval(), delay)}
+	if m.p.Priority == PriorityOwner && !s.NotReady && s.Gate == "" { // it waits only for the delay or for its group
+		s.Cause, s.DownFrom = CauseOwner, s.Now-m.MasterDownInterval()
+	}
+	return []Action{m.enter(Backup, why)}
 }
 
 func (m *Machine) shutdown() []Action {

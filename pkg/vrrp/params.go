@@ -39,6 +39,8 @@ type Params struct {
 	// OwnerIgnoresAdverts: an address owner that is MASTER does not give way to another one (RFC 9568 7.1, before erratum
 	// 8298).
 	OwnerIgnoresAdverts bool
+	// Grouped: it belongs to a SyncGroup, which alone decides when it becomes MASTER (TakeOver).
+	Grouped bool
 }
 
 func (p Params) withDefaults() Params {

@@ -39,14 +39,14 @@ func (m *Machine) losePeer(e PeerLost) []Action {
 	s := &m.mem
 	e.Source = e.Source.Unmap()
 	switch {
-	case s.State != Backup || s.Now < s.Alarms.DoubtUntil:
+	case s.State != Backup || s.Now < s.Alarms.DoubtUntil || s.Now < s.NotBefore:
 		return nil
 	case s.Heard != e.Source || s.HeardPriority == PriorityResign || s.Cause == CauseAlone || s.StateReason.Kind == refusedPeer:
 		return nil
 	}
 	s.Alarms.Blamed, s.Alarms.BlamedAt = e.Source, s.Now
 	why := stateReason{Kind: lostPeer, Peer: e.Source, For: e.Silent}
-	if s.Gate != "" {
+	if s.Gate != "" || m.p.Grouped {
 		s.StateReason, s.DownFrom, s.Resigned, s.Due = why, s.Now-m.MasterDownInterval(), false, true
 		return nil
 	}

@@ -92,6 +92,7 @@ const (
 	refusedPeer // Peer sends adverts that are refused, with Priority
 	lostPeer    // BFD has heard nothing from Peer for For
 	gated       // because of Text
+	together    // with its sync group, because of Text
 )
 
 func (g stateReason) sentence() string {
@@ -137,7 +138,7 @@ func (g stateReason) sentence() string {
 		return fmt.Sprintf("preempted %s, whose priority %d is lower than %d", g.Peer, g.Priority, g.Own)
 	case owner:
 		return "address owner (priority 255)"
-	case faulted:
+	case faulted, together:
 		return g.Text
 	case refusedPeer:
 		return fmt.Sprintf("%s sends %s (priority %d), which this director refuses, and holds the virtual addresses",

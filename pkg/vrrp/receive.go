@@ -180,6 +180,8 @@ func (m *Machine) takeOverCause() (Cause, stateReason) {
 	switch {
 	case s.StateReason.Kind == lostPeer:
 		return CauseSilentPeer, s.StateReason
+	case s.Cause == CauseOwner:
+		return CauseOwner, stateReason{Kind: owner}
 	case s.Cause == CauseAlone:
 		return CauseAlone, stateReason{Kind: alone, For: s.Now - s.Since}
 	case s.Cause == CauseResigned:

@@ -19,7 +19,7 @@ func (m *Machine) timer() (at time.Duration, ok bool) {
 	s := &m.mem
 	switch {
 	case s.State == Backup, s.State == Fault && !s.Faulted:
-		return m.downAt(), true
+		return max(m.downAt(), s.NotBefore), true
 	case s.State == Master:
 		return s.AdvertDue, true
 	}

@@ -96,6 +96,7 @@ type snapshot struct {
 	HigherPrioNoAdvert  bool `json:"higher_prio_no_advert,omitempty"`
 	LowerPrioNoAdvert   bool `json:"lower_prio_no_advert,omitempty"`
 	OwnerIgnoresAdverts bool `json:"owner_ignores_adverts,omitempty"`
+	Grouped             bool `json:"grouped,omitempty"`
 
 	Memory memory `json:"memory"`
 }
@@ -113,7 +114,7 @@ func (t *Trace) String() string {
 			VRID: p.VRID, Version: p.Version, Priority: p.Priority, AdvertInterval: p.AdvertInterval, Preempt: p.Preempt,
 			PreemptDelay: p.PreemptDelay, Source: p.Source, AuthType: p.AuthType,
 			DownAdverts: p.DownAdverts, HigherPrioNoAdvert: p.HigherPrioNoAdvert, LowerPrioNoAdvert: p.LowerPrioNoAdvert,
-			OwnerIgnoresAdverts: p.OwnerIgnoresAdverts, Memory: t.base.mem,
+			OwnerIgnoresAdverts: p.OwnerIgnoresAdverts, Grouped: p.Grouped, Memory: t.base.mem,
 		})
 		fmt.Fprintf(&b, "machine %s\n", line)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -85,7 +86,7 @@ func parseMachine(line string) (*Machine, error) {
 			VRID: s.VRID, Version: s.Version, Priority: s.Priority, AdvertInterval: s.AdvertInterval, Preempt: s.Preempt,
 			PreemptDelay: s.PreemptDelay, Source: s.Source, AuthType: s.AuthType,
 			DownAdverts: s.DownAdverts, HigherPrioNoAdvert: s.HigherPrioNoAdvert, LowerPrioNoAdvert: s.LowerPrioNoAdvert,
-			OwnerIgnoresAdverts: s.OwnerIgnoresAdverts,
+			OwnerIgnoresAdverts: s.OwnerIgnoresAdverts, Grouped: s.Grouped,
 		})
 		m.mem = s.Memory
 		return m, nil
@@ -108,7 +109,13 @@ func ParseEvent(s string) (Event, error) {
 	word, rest, _ := strings.Cut(s, " ")
 	switch word {
 	case "startup":
-		return Startup{}, nil
+		return parseStartup(rest)
+	case "take_over":
+		return TakeOver{}, nil
+	case "announce":
+		return Reannounce{}, nil
+	case "step_down":
+		return parseStepDown(rest)
 	case "tick":
 		return Tick{}, nil
 	case "shutdown":
@@ -144,6 +151,28 @@ func ParseEvent(s string) (Event, error) {
 		return NotReady{Reason: text}, nil
 	}
 	return nil, fmt.Errorf("unknown event %q", word)
+}
+
+func parseStartup(s string) (Event, error) {
+	var e Startup
+	err := eachField(s, func(key, value string) (err error) {
+		if key != "delay" {
+			return errors.New("unknown field")
+		}
+		e.Delay, err = parseSpan(value)
+		return err
+	})
+	return e, err
+}
+
+func parseStepDown(s string) (Event, error) {
+	how, text, _ := strings.Cut(s, " ")
+	e := StepDown{How: StepDownHow(slices.Index(stepDownHows[:], how))}
+	var err error
+	if e.Reason, err = strconv.Unquote(text); err != nil || !slices.Contains(stepDownHows[:], how) {
+		return nil, fmt.Errorf("event step_down: want %s and a quoted reason", strings.Join(stepDownHows[:], ", "))
+	}
+	return e, nil
 }
 
 func parseAdvert(s string) (Event, error) {
