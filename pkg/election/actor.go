@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -61,6 +60,10 @@ type Options struct {
 	// Suspended returns the total time for which the host has been suspended, which the monotonic clock does not count.
 	// Optional.
 	Suspended func() time.Duration
+	// Epoch is when the time of the machine begins; optional for an actor that joins no group.
+	Epoch Epoch
+	// StartupDelay is the time after the start of Run in which the instance does not become MASTER.
+	StartupDelay time.Duration
 	// Record is called for each state change and must return at once. Optional.
 	Record func(event.Event)
 	// Outranked is called for each advert of lower rank that this director has received as MASTER, and must return at once.
@@ -70,7 +73,7 @@ type Options struct {
 
 // Actor runs one VRRP instance.
 type Actor struct {
-	mu        sync.Mutex // guards what has no lock of its own: Run releases it only while it waits
+	group     atomic.Pointer[Group] // its lock guards what has no lock of its own
 	id        config.InstanceID
 	name      string // for display
 	task      string // the name at the start
@@ -84,6 +87,7 @@ type Actor struct {
 	suspended func() time.Duration
 	record    func(event.Event)
 	outranked func()
+	delay     time.Duration // of the start
 
 	epoch    time.Time
 	slept    time.Duration // the result of suspended at epoch, and
@@ -148,6 +152,8 @@ type Snapshot struct {
 	Gate           string
 	HeldBack       bool
 	AdvertInterval time.Duration
+	// Due: it would be MASTER if it were alone, and waits for the other members of its sync group.
+	Due      bool
 	Lateness       Lateness // of the periodic adverts
 	Late           Late     // of the recent ones
 	// FalseAlarms is how many of the peers that BFD found to be gone were alive after all, in a row, and DoubtedFor for how
@@ -167,9 +173,10 @@ const stallLogEvery = 10 * time.Second
 func New(o Options) *Actor {
 	a := &Actor{
 		id: o.ID, name: o.Name, task: "the election of " + o.Name, rootLog: o.Log, params: o.Params, addresses: o.Addresses, peers: o.Peers, wire: o.Wire, holder: o.Holder,
-		suspended: o.Suspended, record: o.Record, outranked: o.Outranked,
+		suspended: o.Suspended, record: o.Record, outranked: o.Outranked, delay: o.StartupDelay,
 		log:      o.Log.With("instance", o.Name, "vrid", o.Params.VRID),
-		epoch:    time.Now(),
+		epoch:    o.Epoch.At,
+		slept:    o.Epoch.Slept,
 		inbox:    newInbox(),
 		commands: make(chan func(*Actor), 16),
 		done:     make(chan struct{}),
@@ -189,7 +196,13 @@ func New(o Options) *Actor {
 	if a.outranked == nil {
 		a.outranked = func() {}
 	}
-	a.slept = a.suspended()
+	if a.epoch.IsZero() {
+		a.epoch, a.slept = time.Now(), a.suspended()
+	}
+	alone := &Group{members: []*Actor{a}}
+	alone.sync.SetSize(1)
+	alone.sync.Add(o.Name, a.machine, vrrp.Condition{})
+	a.group.Store(alone)
 	a.stallTold = -stallLogEvery
 	a.publish()
 	return a
@@ -199,31 +212,32 @@ func New(o Options) *Actor {
 func (a *Actor) Run(ctx context.Context) error {
 	defer close(a.done)
 	heart := heartbeat.From(ctx)
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.lock()
+	a.awake()
 	a.runCommands() // apply a fault that is already known first, so that an address owner does not become MASTER
-	a.step(vrrp.Startup{})
+	a.step(vrrp.Startup{Delay: a.delay})
 	a.ready.Close()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
 		heart.Beat()
 		timer.Reset(a.arm())
-		a.mu.Unlock()
+		a.unlock()
 		var command func(*Actor)
 		expired := false
 		select {
 		case <-ctx.Done():
-			a.mu.Lock()
+			a.lock()
 			heart.Stop()
-			a.step(vrrp.Shutdown{})
+			a.stop()
+			a.unlock()
 			return nil
 		case <-a.inbox.wake:
 		case command = <-a.commands:
 		case <-timer.C:
 			expired = true
 		}
-		a.mu.Lock()
+		a.lock()
 		a.awake()
 		switch {
 		case command != nil:
@@ -242,8 +256,21 @@ func (a *Actor) Run(ctx context.Context) error {
 func (a *Actor) tick() {
 	if at, ok := a.machine.Deadline(); ok && a.now() >= at {
 		a.step(vrrp.Tick{})
-	} else if !a.current() {
+		return
+	}
+	a.group.Load().follow(a) // the hold-off of the group may be over
+	if !a.current() {
 		a.publish()
+	}
+}
+
+// stop ends the part of the instance in the election. The others of its group go on.
+func (a *Actor) stop() {
+	g := a.group.Load()
+	g.remove(a)
+	a.apply(vrrp.Shutdown{})
+	if len(g.members) > 0 {
+		g.follow(g.members[0])
 	}
 }
 
@@ -288,8 +315,10 @@ func (a *Actor) PeerLost(e vrrp.PeerLost) bool {
 }
 
 func (a *Actor) losePeer(e vrrp.PeerLost) {
-	a.wire.Drain()
-	a.receiveAll()
+	for _, b := range a.group.Load().members {
+		b.wire.Drain()
+	}
+	a.drain()
 	a.step(e)
 }
 
@@ -340,14 +369,9 @@ func (a *Actor) runCommands() {
 	}
 }
 
-// drain processes every queued datagram: after a stall the adverts received in the meantime decide, not the clock. The
-// link's own goroutine may not have run yet, so the socket is read from here if the result depends on it.
-func (a *Actor) drain() {
-	if a.machine.DrainFirst(a.now()) {
-		a.wire.Drain()
-	}
-	a.receiveAll()
-}
+// drain processes every queued datagram of the group: after a stall the adverts received in the meantime decide, not the
+// clock. The link's own goroutine may not have run yet, so the sockets are read from here if the result depends on them.
+func (a *Actor) drain() { a.group.Load().drain(a) }
 
 // receiveAll processes the datagrams in the inbox.
 func (a *Actor) receiveAll() {
@@ -399,7 +423,17 @@ func (a *Actor) receive(d vrrp.Datagram) {
 	}
 }
 
+// step passes an event to the instance, and carries out what follows for its group.
 func (a *Actor) step(event vrrp.Event) {
+	g := a.group.Load()
+	if event = g.sync.Filter(a.machine, event); event != nil {
+		a.apply(event)
+	}
+	g.follow(a)
+}
+
+// apply passes an event to the machine.
+func (a *Actor) apply(event vrrp.Event) {
 	due, _ := a.machine.Deadline()
 	now, master := a.now(), a.machine.State() == vrrp.Master
 	sent := a.sent.Load()
@@ -519,7 +553,7 @@ func (a *Actor) publish() {
 		dropped["overflow"] = n
 	}
 	s := &Snapshot{
-		State: a.machine.State(), Reason: a.machine.Reason(), Since: a.entered(),
+		State: a.machine.State(), Due: a.machine.Due(), Reason: a.machine.Reason(), Since: a.entered(),
 		Priority: a.machine.EffectiveParams().Priority, Dropped: dropped,
 		AdvertInterval: a.params.AdvertInterval, Lateness: a.lateness, Late: a.late.count(a.now(), a.params.AdvertInterval),
 	}

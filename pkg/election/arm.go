@@ -19,6 +19,9 @@ func (a *Actor) arm() time.Duration {
 	if at, ok := a.machine.Deadline(); ok {
 		wait = min(wait, at-a.asleep-now)
 	}
+	if at, ok := a.group.Load().sync.Deadline(); ok {
+		wait = min(wait, at-a.asleep-now)
+	}
 	if a.more > 0 {
 		wait = min(wait, a.more-now)
 	}

@@ -85,5 +85,6 @@ func (a *Actor) claim(d Desired) {
 // rename changes the name in logs and events.
 func (a *Actor) rename(to string) {
 	a.log.Info("the instance has another name", "name", to)
+	a.group.Load().sync.Rename(a.machine, to)
 	a.name, a.log = to, a.rootLog.With("instance", to, "vrid", a.params.VRID)
 }

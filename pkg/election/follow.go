@@ -12,10 +12,10 @@ import (
 // Run. It does so only if the machine can at most change its timer: in BACKUP, before the timer has expired, no event of a
 // datagram has actions. It does not block, and returns false if the datagram must go to the inbox.
 func (a *Actor) follow(d vrrp.Datagram) bool {
-	if !a.mu.TryLock() {
+	if !a.tryLock() {
 		return false // Run is busy, and takes it from the inbox
 	}
-	defer a.mu.Unlock()
+	defer a.unlock()
 	a.awake()
 	due, running := a.machine.Deadline()
 	if a.machine.State() != vrrp.Backup || !running || a.now() >= due || !a.inbox.pass(time.Since(a.epoch), d.Source) {

@@ -160,9 +160,9 @@ func (m *Machine) Reason() string {
 	s := &m.mem
 	now := said{state: s.State, reason: s.StateReason, faulted: s.Faulted, fault: s.FaultReason, degraded: s.Degraded}
 	if s.Due {
-		now.gate = s.Gate
+		now.gate, now.waits, now.cause = s.Gate, s.State == Backup && s.Gate == "", s.Cause
 	}
-	if s.State == Fault {
+	if s.State == Fault || now.waits {
 		now.heard, now.priority = s.Heard, s.HeardPriority
 	}
 	if m.text == "" || now != m.said {
@@ -179,13 +179,17 @@ type said struct {
 	fault    string
 	degraded string
 	gate     string     // that keeps it from becoming MASTER now
-	heard    netip.Addr // by an instance in FAULT
+	heard    netip.Addr // by an instance in FAULT, or one that waits
 	priority uint8
+	waits    bool // a BACKUP waits for the other members of its sync group,
+	cause    Cause
 }
 
 func (s said) sentence() string {
 	out := s.state.String() + ": " + s.reason.sentence()
 	switch {
+	case s.waits:
+		return s.state.String() + ": " + s.waiting() + "; waits for the others of its sync group to be MASTER with them"
 	case s.state == Init && s.faulted:
 		out += "; fault: " + s.fault
 	case s.state == Master && s.degraded != "":
@@ -196,4 +200,17 @@ func (s said) sentence() string {
 		out += fmt.Sprintf("; %s serves with priority %d", s.heard, s.priority)
 	}
 	return out
+}
+
+// waiting says why the instance would be MASTER if it were alone.
+func (s said) waiting() string {
+	switch {
+	case s.reason.Kind == lostPeer, s.cause == CauseResigned:
+		return s.reason.sentence()
+	case s.cause == CausePreempted:
+		return fmt.Sprintf("lower priority %d from %s", s.priority, s.heard)
+	case s.cause == CauseSilentPeer:
+		return fmt.Sprintf("no advert from %s any more", s.heard)
+	}
+	return "no other director is heard"
 }
