@@ -20,6 +20,7 @@ type Config struct {
 	VirtualServers []VirtualServer
 	Tracks         []Track
 	BFDSessions    []BFDSession `json:",omitempty"`
+	SyncGroups     []SyncGroup  `json:",omitempty"`
 	Timeouts       Timeouts     `json:",omitzero"`
 	Hooks          []Hook       `json:",omitempty"` // for all instances and sync groups
 	Mail           Mail         `json:",omitzero"`
@@ -52,6 +53,7 @@ type Instance struct {
 	// IgnoreRefusedAdverts: adverts that are refused do not keep this director from taking the VIPs.
 	IgnoreRefusedAdverts bool
 	PreemptDelay         time.Duration // 0: preempt at once
+	StartupDelay         time.Duration `json:",omitzero"` // the time after the start of the director in which it does not become MASTER
 	VirtualAddresses     []netip.Prefix
 	VirtualAddressesAt   Position                        `json:"-"`
 	ExcludedAddresses    []netip.Prefix                  // held like them, but not in the adverts

@@ -25,6 +25,7 @@ type contents struct {
 	services  []placed[virtualServer]
 	tracks    []placed[track]
 	bfd       []placed[BFDSession]
+	groups    []placed[syncGroup]
 	timeouts  Timeouts
 	hooks     []Hook
 	mail      Mail
@@ -38,7 +39,6 @@ func topSection(instances *sectionOf[instance], services *sectionOf[virtualServe
 			what:     "a mapping that begins with version: 1",
 			reserved: topReserved(),
 			words: []word{
-				waiting("sync_groups", "vrrp_sync_group"),
 				needless("is keepalived's word: there are no global settings", "global_defs", "static_ipaddress", "static_routes", "static_rules"),
 				needless("is keepalived's word: write a virtual server for each of its addresses", "virtual_server_group"),
 				{names: []string{"real_servers"}, hint: "it belongs to virtual_servers"},
@@ -77,6 +77,7 @@ func topSection(instances *sectionOf[instance], services *sectionOf[virtualServe
 			words: []word{keepalived("vrrp_script", "vrrp_track_process", "track_process", "vrrp_track_file", "track_file")},
 		},
 		bfdField(bfdSection()),
+		syncGroupField(syncGroupSection()),
 		timeoutsField(timeoutsSection()),
 		hooksField(func(c *contents) *[]Hook { return &c.hooks }, oneForAll),
 		mailField(mailSection()),
@@ -87,7 +88,6 @@ func topSection(instances *sectionOf[instance], services *sectionOf[virtualServe
 
 func topReserved() []later {
 	return []later{
-		{name: "sync_groups", doc: "VRRP instances that move together"},
 		{name: "connection_sync", doc: "synchronization of connections to the other director, so that they survive a failover"},
 		{name: "sysctls", doc: "kernel settings to leave unchanged or to set differently"},
 		{name: "peer", doc: "a channel between directors in addition to VRRP"},

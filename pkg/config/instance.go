@@ -45,7 +45,6 @@ func instanceSection(fields []key[instance]) *sectionOf[instance] {
 
 func instanceReserved() []later {
 	return []later{
-		{name: "startup_delay", doc: startupDelay, perNode: true},
 		{name: "on_stop", doc: onStop},
 	}
 }
@@ -141,6 +140,7 @@ func electionFields() []key[instance] {
 			doc:     "how long to wait before preempting a MASTER of lower priority",
 			perNode: perNode, reload: Live,
 		},
+		startupDelayField(),
 		field[instance, bool]{
 			name: "ignore_refused_adverts", kind: flag(false), in: func(i *instance) *bool { return &i.IgnoreRefusedAdverts },
 			doc: "whether to take the virtual addresses even if a router sends adverts for them that are refused: of another version, " +

@@ -62,6 +62,7 @@ func (c *contents) validate(top object) {
 	c.checkOwners()
 	c.checkStrict()
 	c.checkLowest()
+	c.resolveSyncGroups()
 	c.checkTracks()
 	c.checkWatched()
 	c.checkWeights()
@@ -115,6 +116,9 @@ func (c *contents) config() *Config {
 		out.Tracks = append(out.Tracks, t.v.Track)
 	}
 	out.BFDSessions = bare(c.bfd)
+	for _, g := range c.groups {
+		out.SyncGroups = append(out.SyncGroups, g.v.SyncGroup)
+	}
 	return out
 }
 

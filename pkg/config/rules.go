@@ -177,6 +177,11 @@ func (c *contents) checkTracks() {
 			}
 		}
 	}
+	for _, g := range c.groups {
+		if list, ok := g.at.fields["tracks"]; ok {
+			refer(list)
+		}
+	}
 	for _, t := range c.tracks {
 		if t.v.Name != "" && !used[t.v.Name] {
 			t.at.locate("name").warn("name it in the tracks of an instance", "no instance tracks %s", t.v.Name)

@@ -64,7 +64,7 @@ var beyondSchemas = map[string][]string{
 	"how long a duration is": {
 		"check-interval-50ms", "instance-advert-interval-15ms", "instance-advert-interval-41s", "instance-advert-interval-5ms",
 		"instance-advert-interval-v2-100ms", "instance-v2-sub-second", "instance-advert-interval-v2-fraction", "instance-lease-2s", "instance-lease-fraction",
-		"instance-preempt-delay-2h", "persistence-timeout-1500ms", "persistence-timeout-fraction", "timeouts-tcp-fraction", "timeouts-tcp-too-long", "timeouts-zero",
+		"instance-preempt-delay-2h", "sync-group-startup-delay", "persistence-timeout-1500ms", "persistence-timeout-fraction", "timeouts-tcp-fraction", "timeouts-tcp-too-long", "timeouts-zero",
 	},
 	"how values compare": {
 		"check-timeout-over-interval", "check-timeout-over-default", "instance-lease-too-short", "instance-lease-too-short-for-backup", "real-server-port-dr",
@@ -88,7 +88,11 @@ var beyondSchemas = map[string][]string{
 	"that a name is there at all": {
 		"instance-per-node-unknown-director", "instance-track-misspelt", "instance-track-unknown", "instance-track-unknown-per-node",
 	},
-	"what an address of IPv6 is":             {"instance-virtual-address-ipv6-malformed", "track-link-local"},
+	"what an address of IPv6 is": {"instance-virtual-address-ipv6-malformed", "track-link-local"},
+	"what instances of a group have in common": {
+		"sync-group-preempt", "sync-group-preempt-delay", "sync-group-preempt-delay-twice", "sync-group-priorities", "sync-group-two-groups",
+		"sync-group-unknown-instance", "sync-group-track-of-a-member",
+	},
 	"whom BFD sessions are with":             {"bfd-name-of-a-track", "bfd-ipv6-without-addresses", "bfd-peers-differ", "bfd-to-a-director", "bfd-twice", "bfd-unknown"},
 	"what this version does not support yet": {"track-kinds-not-yet"},
 	"what tracks are about":                  {"track-watched", "track-cycle", "track-cycle-of-one", "track-gate-weight"},

@@ -56,7 +56,9 @@ func (c *contents) checkTrackCycles() {
 		for _, own := range i.v.byDirector() {
 			for _, u := range own.Tracks {
 				if other := about[u.Name]; other != "" {
-					on[i.v.Name] = append(on[i.v.Name], other)
+					for _, with := range c.movingWith(i.v.Name) {
+						on[with] = append(on[with], c.movingWith(other)...)
+					}
 				}
 			}
 		}

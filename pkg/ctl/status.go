@@ -71,6 +71,12 @@ func directorTable(w io.Writer, s status.Director, now time.Time) error {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", i.Name, i.State, age(i.Since, now), priorityOf(i),
 			i.VirtualRouterID, i.Interface, strings.Join(slices.Concat(i.VirtualAddresses, i.ExcludedAddresses), ","), i.Reason)
 	}
+	if len(s.SyncGroups) > 0 {
+		fmt.Fprintln(t, "\nSYNC GROUP\tSTATE\tINSTANCES\tHELD BACK BY\tREASON")
+	}
+	for _, g := range s.SyncGroups {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", g.Name, g.State, strings.Join(g.Instances, ","), cmp.Or(strings.Join(g.HeldBackBy, ","), "-"), g.Reason)
+	}
 	if len(s.Tracks) > 0 {
 		fmt.Fprintln(t, "\nTRACK\tSTATE\tFOR\tINSTANCES\tCODE\tREASON")
 	}

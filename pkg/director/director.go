@@ -10,6 +10,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/checker"
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/election"
 	"github.com/lvs-director/lvs-director/pkg/event"
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/heartbeat"
@@ -197,7 +198,7 @@ func (d *Director) open() (*loops, error) {
 	l.sockets = &sockets{group: l.group, open: d.o.Kernel.Socket, log: d.log, all: map[vrrp.Segment]socket{}}
 	l.instances = &instances{
 		group: task.NewGroup(&d.heartbeats), sockets: l.sockets, suspended: d.o.Kernel.Suspended, told: func(id config.InstanceID, e event.Event) { d.transition(l, id, e) }, outranked: func(id config.InstanceID) { tellLower(l, id) }, log: d.log,
-		all: map[config.InstanceID]*instance{},
+		starting: true, epoch: election.Epoch{At: time.Now(), Slept: d.o.Kernel.Suspended()}, all: map[config.InstanceID]*instance{},
 	}
 	l.sessions = &sessions{
 		group: l.group, listen: d.o.Kernel.ListenBFD, dial: d.o.Kernel.DialBFD, suspended: d.o.Kernel.Suspended, lost: l.instances.lost,
@@ -251,6 +252,7 @@ func (d *Director) start(ctx context.Context, l *loops) error {
 		return err
 	}
 	d.in.Config, d.in.Next, d.in.Adopted, d.changed = cfg, nil, nil, true
+	defer func() { l.instances.starting = false }()
 	return d.turn(l)
 }
 

@@ -28,9 +28,19 @@ type instances struct {
 	outranked func(config.InstanceID)              // called for each advert of lower rank that a MASTER has received
 	log       *slog.Logger
 
+	starting bool // the daemon is starting: startup_delay counts
+	epoch    election.Epoch
+	groups   []syncGroup
+
 	mu      sync.Mutex // guards all and retired; never held while waiting for an election
 	all     map[config.InstanceID]*instance
 	retired []retired
+}
+
+// syncGroup is a sync group of the plan with the actors that belong to it.
+type syncGroup struct {
+	plan.Group
+	actors *election.Group
 }
 
 type instance struct {
@@ -42,10 +52,18 @@ type instance struct {
 // start starts an instance.
 func (s *instances) start(i plan.Instance) {
 	s.replaceRetired(i)
+	var delay time.Duration
+	if s.starting {
+		delay = i.Config.StartupDelay
+	}
 	a := election.New(election.Options{
 		ID: i.ID, Name: i.Config.Name, Params: i.Params, Addresses: i.Advertised, Excluded: i.Excluded, Peers: i.Peers, Wire: s.sockets.link(i.Segment), Holder: s.holder,
 		Log: s.log, Suspended: s.suspended, Record: func(e event.Event) { s.told(i.ID, e) }, Outranked: func() { s.outranked(i.ID) },
+		Epoch: s.epoch, StartupDelay: delay,
 	})
+	if g := s.groupOf(i.ID); g != nil {
+		a.Join(g)
+	}
 	s.sockets.attach(i.Segment, i.Params.VRID, a)
 	a.Set(desired(i))
 	started := &instance{wanted: i, actor: a, running: s.group.Start(a)}
@@ -59,6 +77,45 @@ func desired(i plan.Instance) election.Desired {
 		Name: i.Config.Name, Params: i.Params, Addresses: i.Advertised, Excluded: i.Excluded, Peers: i.Peers, ConflictCheck: i.Config.Announcements.ConflictCheck,
 		Fault: i.Fault(), NotReady: i.NotReady, Gate: i.Gate, Unfit: i.Unfit,
 	}
+}
+
+// arrange makes these the sync groups. An instance that is in another one than before keeps its state.
+func (s *instances) arrange(groups []plan.Group) {
+	s.mu.Lock()
+	running := maps.Clone(s.all)
+	s.mu.Unlock()
+	before := s.groups
+	s.groups = nil
+	for _, g := range groups {
+		next := syncGroup{Group: g, actors: election.NewGroup()}
+		if at := slices.IndexFunc(before, func(b syncGroup) bool { return b.Name == g.Name }); at >= 0 {
+			next.actors = before[at].actors
+		}
+		s.groups = append(s.groups, next)
+	}
+	for _, g := range s.groups {
+		for _, id := range g.Members {
+			if i := running[id]; i != nil {
+				i.actor.Join(g.actors)
+				delete(running, id)
+			}
+		}
+	}
+	for _, i := range running {
+		i.actor.Join(nil)
+	}
+	for _, g := range s.groups {
+		g.actors.SetSize(len(g.Members))
+	}
+}
+
+// groupOf returns the sync group of an instance; nil if it has none.
+func (s *instances) groupOf(id config.InstanceID) *election.Group {
+	at := slices.IndexFunc(s.groups, func(g syncGroup) bool { return slices.Contains(g.Members, id) })
+	if at < 0 {
+		return nil
+	}
+	return s.groups[at].actors
 }
 
 // set passes the desired state to a running instance.
@@ -82,13 +139,14 @@ func (s *instances) set(i plan.Instance) {
 // stop resigns and waits until the election has ended. If other instances, heirs, hold all its VIPs, it is retired
 // instead.
 func (s *instances) stop(id config.InstanceID, heirs []config.InstanceID) {
-	if s.retire(id, heirs) {
-		return
-	}
-	defer func() { s.endRetired(time.Now()) }() // it may have been an heir
 	s.mu.Lock()
 	i := s.all[id]
 	s.mu.Unlock()
+	if s.retire(id, heirs) {
+		i.actor.Join(nil) // it leaves its sync group
+		return
+	}
+	defer func() { s.endRetired(time.Now()) }() // it may have been an heir
 	if i == nil {
 		return
 	}

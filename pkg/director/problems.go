@@ -114,7 +114,7 @@ func ofNode(s snapshots) []problem.Finding {
 		found = append(found, falseAlarms(i.Config.Name, a)...)
 		found = append(found, trackProblems(i, a)...)
 	}
-	found = append(found, sessionProblems(s.sessions, time.Now())...)
+	found = append(found, slices.Concat(syncGroupProblems(s, time.Now()), sessionProblems(s.sessions, time.Now()))...)
 	found = append(found, strayVIPs(s.plan.Stray)...)
 	found = append(found, addressMissing(s.plan)...)
 	found = append(found, troubles(s)...)

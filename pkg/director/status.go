@@ -155,6 +155,7 @@ func report(s snapshots) status.Director {
 		})
 	}
 	doc.BFDSessions = sessionStatus(s.sessions)
+	doc.SyncGroups = syncGroupStatus(s)
 	if !s.pools {
 		return doc
 	}

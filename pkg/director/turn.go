@@ -151,6 +151,8 @@ func (d *Director) execute(l *loops, step plan.Step, p *plan.Plan) error {
 		l.watcher.Set(step.VIPs)
 	case plan.Announce:
 		d.announce(l, step, p)
+	case plan.SetGroups:
+		l.instances.arrange(p.Groups)
 	case plan.StopInstance:
 		l.instances.stop(step.Instance, step.Heirs)
 	case plan.SetInstance, plan.StartInstance:

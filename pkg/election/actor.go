@@ -152,10 +152,10 @@ type Snapshot struct {
 	Gate           string
 	HeldBack       bool
 	AdvertInterval time.Duration
-	// Due: it would be MASTER if it were alone, and waits for the other members of its sync group.
-	Due      bool
-	Lateness       Lateness // of the periodic adverts
-	Late           Late     // of the recent ones
+	// DueFor is for how long it would have been MASTER if it were alone: it waits for the other members of its sync group.
+	DueFor   time.Duration
+	Lateness Lateness // of the periodic adverts
+	Late     Late     // of the recent ones
 	// FalseAlarms is how many of the peers that BFD found to be gone were alive after all, in a row, and DoubtedFor for how
 	// long this director will ignore BFD because of that; 0 if it does not.
 	FalseAlarms int
@@ -553,7 +553,7 @@ func (a *Actor) publish() {
 		dropped["overflow"] = n
 	}
 	s := &Snapshot{
-		State: a.machine.State(), Due: a.machine.Due(), Reason: a.machine.Reason(), Since: a.entered(),
+		State: a.machine.State(), DueFor: a.machine.DueFor(a.now()), Reason: a.machine.Reason(), Since: a.entered(),
 		Priority: a.machine.EffectiveParams().Priority, Dropped: dropped,
 		AdvertInterval: a.params.AdvertInterval, Lateness: a.lateness, Late: a.late.count(a.now(), a.params.AdvertInterval),
 	}

@@ -44,6 +44,7 @@ type Plan struct {
 	Node      config.Director
 	Links     []Link     // the segments that carry VRRP, in order
 	Instances []Instance // in the order of the file
+	Groups    []Group    // likewise
 	Checks    []Spec
 	Sessions  []Session
 	Sources   Sources
@@ -97,6 +98,7 @@ type Instance struct {
 	Gate       string         // why it must not become MASTER; "" if it may
 	Tracks     []Tracked      // what it depends on, by name
 	Unfit      string         // why any other director serves better than this one; "" if none does
+	shared     []Tracked      // what the other members of its sync group depend on, and it does not
 	own        []Fault        // those of Faults that are neither its interface's nor a track's
 	sourced    bool           // its adverts have a source, even if the link has none
 	file       *config.Config // that it comes from
@@ -157,6 +159,7 @@ func Of(in Inputs) Plan {
 		i.Unfit = p.Table.unfit(i.pools)
 		p.Instances = append(p.Instances, i)
 	}
+	p.join(in.Config)
 	p.Sessions = in.sessions(p.Node, vip, p.Instances)
 	for _, cfg := range in.files() {
 		maps.Copy(p.Sysctls, sysctls(cfg))
@@ -182,6 +185,7 @@ func (p Plan) Judged(in Inputs) Plan {
 		i.judge(in, p.Link(i.Segment))
 		i.Unfit = p.Table.unfit(i.pools)
 	}
+	p.share()
 	return p
 }
 

@@ -174,10 +174,10 @@ func (i Instance) Waiting() bool {
 	return !slices.ContainsFunc(i.Tracks, func(t Tracked) bool { return t.Effect.Shut })
 }
 
-// points returns the sum of what the tracks add to the priority.
+// points returns the sum of what the tracks add to the priority, with those of the other members of a sync group.
 func (i Instance) points() int {
 	sum := 0
-	for _, t := range i.Tracks {
+	for _, t := range slices.Concat(i.Tracks, i.shared) {
 		sum += t.Effect.Points
 	}
 	return sum
@@ -186,7 +186,7 @@ func (i Instance) points() int {
 // PriorityReason says how the priority comes about: "100 in the cluster file, mysql +20, gateway -5".
 func (i Instance) PriorityReason() string {
 	text := fmt.Sprintf("%d in the cluster file", i.Config.Priority)
-	for _, t := range i.Tracks {
+	for _, t := range slices.Concat(i.Tracks, i.shared) {
 		if t.Effect.Points != 0 {
 			text += fmt.Sprintf(", %s %+d (%s)", t.Use.Name, t.Effect.Points, cmp.Or(t.Verdict.Reason, "no result yet"))
 		}

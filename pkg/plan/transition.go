@@ -44,6 +44,7 @@ const (
 	SetVIPs       Do = "set the VIPs of"
 	StopInstance  Do = "stop"
 	Announce      Do = "announce"
+	SetGroups     Do = "set the sync groups" // before what a member of a changed group, or a new one, is told
 	SetInstance   Do = "set"
 	StartInstance Do = "start"
 )
@@ -134,6 +135,9 @@ func move(from, to Plan) []Step {
 		if from.has(now.Segment) && now.Index == before.Index && now.HardwareAddr != before.HardwareAddr {
 			steps = append(steps, Step{Do: Announce, Instance: i.ID, Name: i.Config.Name})
 		}
+	}
+	if !slices.EqualFunc(from.Groups, to.Groups, Group.equal) {
+		steps = append(steps, Step{Do: SetGroups})
 	}
 	var starts []Step
 	for _, i := range to.Instances {

@@ -30,6 +30,7 @@ type Director struct {
 	Tracks     []Track     `json:"tracks,omitempty"`
 	// BFDSessions are those with the other directors and with routers.
 	BFDSessions []BFDSession `json:"bfd_sessions,omitempty"`
+	SyncGroups  []SyncGroup  `json:"sync_groups,omitempty"`
 }
 
 // Instance is one VRRP instance.

@@ -179,7 +179,7 @@ func (m *Machine) extendAfterStall(late time.Duration) bool {
 		return false
 	}
 	s.Extended = true
-	s.DownFrom += late + s.MasterInterval + m.skewTime()
+	s.DownFrom += s.Now - m.downAt() + s.MasterInterval + m.skewTime()
 	return true
 }
 
@@ -208,6 +208,9 @@ func (m *Machine) loseVIPs(reason string) []Action {
 	}
 	s.LostAt, s.HoldOffUntil = s.Now, s.Now+holdOffFor(s.Losses)
 	s.Losses++
+	if s.Degraded != "" {
+		return m.yield([]Action{Release{}})
+	}
 	return m.stepBack(stateReason{Kind: lost, Text: reason}, CauseAlone, m.p.AdvertInterval)
 }
 

@@ -35,7 +35,9 @@ func genSite(t *rapid.T, ranked bool, preempt *rapid.Generator[bool]) *site {
 		}
 		s.add(true, members...)
 	}
-	s.delay = func() time.Duration { return time.Duration(rapid.IntRange(10, 5000).Draw(t, "delay")) * time.Microsecond }
+	s.delay = func() time.Duration {
+		return time.Duration(rapid.IntRange(10, 5000).Draw(t, "delay")) * time.Microsecond
+	}
 	return s
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"time"
 )
 
 // The events by which a SyncGroup moves its members.
@@ -92,3 +93,12 @@ func (m *Machine) reannounce() []Action {
 
 // Due reports whether a member of a sync group would be MASTER if it were alone: it waits for the others.
 func (m *Machine) Due() bool { return m.mem.Due && m.mem.Gate == "" }
+
+// DueFor returns for how long Due has been true at now, on the clock of Step; 0 if it is false, at least 1.
+func (m *Machine) DueFor(now time.Duration) time.Duration {
+	if !m.Due() {
+		return 0
+	}
+	at, _ := m.timer()
+	return max(now-at, 1)
+}
