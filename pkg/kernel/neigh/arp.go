@@ -60,3 +60,11 @@ func probe(sender mac, vip netip.Addr) [frameSize]byte {
 	clear(f[senderAddress : senderAddress+4])
 	return f
 }
+
+// inquiry encodes an ARP request from source for target.
+func inquiry(sender mac, source, target netip.Addr) [frameSize]byte {
+	f := gratuitous(request, sender, target)
+	ip := source.As4()
+	copy(f[senderAddress:], ip[:])
+	return f
+}
