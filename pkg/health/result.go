@@ -55,6 +55,9 @@ const (
 	Secret      Code = "secret"      // the password file cannot be used
 	TooFew      Code = "too_few"     // of a track: too few real servers of a virtual server are up
 	OtherState  Code = "other_state" // of a track: an instance is not in the state that the track asks for
+	Failed      Code = "failed"      // of a track: what it watches is not as it should be, or its command failed
+	Unrunnable  Code = "unrunnable"  // of a track: its command cannot be run; Bad, because it may be the only sign of a failure
+	Unreadable  Code = "unreadable"  // of a track: what it watches cannot be read
 	Error       Code = "error"       // the server answered with an error that has no separate code; Unknown, except for the few that concern the whole server
 )
 

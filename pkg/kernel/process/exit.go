@@ -9,10 +9,7 @@ import (
 )
 
 // Exit is the wait for the end of one process.
-type Exit struct {
-	file *os.File
-	done chan struct{}
-}
+type Exit struct{ file *os.File }
 
 // AwaitExit calls ended, once and in a goroutine of its own, when the process has ended, unless Stop was called before.
 //
@@ -32,13 +29,12 @@ func AwaitExit(pid int, ended func()) (*Exit, error) {
 	case err != nil:
 		return nil, os.NewSyscallError("pidfd_open", err)
 	}
-	e := &Exit{file: os.NewFile(uintptr(fd), "pidfd"), done: make(chan struct{})}
+	e := &Exit{file: os.NewFile(uintptr(fd), "pidfd")}
 	raw, err := e.file.SyscallConn()
 	if err != nil {
 		return nil, errors.Join(err, e.file.Close())
 	}
 	go func() {
-		defer close(e.done)
 		gone := false
 		err := raw.Read(func(fd uintptr) bool {
 			gone = exited(int(fd))
@@ -58,8 +54,5 @@ func exited(pidfd int) bool {
 	return err == nil && n > 0
 }
 
-// Stop ends the wait and returns when its goroutine has ended. It must not be called by ended.
-func (e *Exit) Stop() {
-	_ = e.file.SetReadDeadline(time.Unix(1, 0))
-	<-e.done
-}
+// Stop ends the wait. It returns at once; ended may be running, or begin if the process has ended already.
+func (e *Exit) Stop() { _ = e.file.SetReadDeadline(time.Unix(1, 0)) }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -98,7 +99,7 @@ func TestFollow(t *testing.T) {
 		t.Error(err)
 	}
 	var table Table
-	table.Set([]Query{{Name: "sleep", Owner: os.Getuid()}})
+	table.Set([]Query{{Name: "sleep", Owner: strconv.Itoa(os.Getuid())}})
 	if found, err := table.Find(); err != nil || !slices.Contains(found[0], c.Process.Pid) {
 		t.Errorf("%v, %v", found, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/user"
 	"path"
 	"regexp"
 	"strconv"
@@ -30,17 +31,24 @@ type Query struct {
 	Name string
 	// CommandLine matches the arguments, separated by spaces.
 	CommandLine *regexp.Regexp
-	// Owner is the real user ID; a negative one is any.
-	Owner int
+	// Owner is the name or number of the real user; "" is any.
+	Owner string
 }
 
 // Table is the processes of this machine. It must not be used by several goroutines. The zero value is ready for use.
 type Table struct {
 	root    string // "" is /proc; set in tests
 	queries []Query
+	owners  []int // of the queries, as numbers, at the last read; anybody or nobody
 	known   map[int]*entry
 	reads   int
 }
+
+// The owners of a query that are no user.
+const (
+	anybody = -1
+	nobody  = -2
+)
 
 // entry is a process of the last read.
 type entry struct {
@@ -51,12 +59,15 @@ type entry struct {
 
 // Set sets what to look for.
 func (t *Table) Set(queries []Query) {
-	t.queries, t.known = queries, nil
+	t.queries, t.owners, t.known = queries, nil, nil
 }
 
 // Look returns the indexes of the queries that a process matches now. It is for a process that has become another
 // program.
 func (t *Table) Look(pid int) []int {
+	if t.owners == nil {
+		t.lookUpOwners()
+	}
 	matches := t.match(pid)
 	if e := t.known[pid]; e != nil {
 		e.matches = matches
@@ -81,6 +92,7 @@ func (t *Table) Find() ([][]int, error) {
 		t.known = make(map[int]*entry, len(pids))
 	}
 	t.reads++
+	t.lookUpOwners()
 	found := make([][]int, len(t.queries))
 	for _, pid := range pids {
 		e := t.known[pid]
@@ -104,6 +116,27 @@ func (t *Table) Find() ([][]int, error) {
 		}
 	}
 	return found, nil
+}
+
+// lookUpOwners looks the users up, who may change.
+func (t *Table) lookUpOwners() {
+	t.owners = make([]int, len(t.queries))
+	for n, q := range t.queries {
+		t.owners[n] = ownerOf(q.Owner)
+	}
+}
+
+func ownerOf(name string) int {
+	if name == "" {
+		return anybody
+	}
+	if u, err := user.Lookup(name); err == nil {
+		name = u.Uid
+	}
+	if id, err := strconv.ParseUint(name, 10, 32); err == nil {
+		return int(id)
+	}
+	return nobody
 }
 
 // list returns the process IDs.
@@ -135,7 +168,7 @@ func (t *Table) match(pid int) []bool {
 	var matches []bool
 	p := &reading{table: t, pid: pid}
 	for n, q := range t.queries {
-		if !p.is(q) || !p.running() || q.Owner >= 0 && p.owner() != q.Owner {
+		if !p.is(q) || !p.running() || t.owners[n] != anybody && t.owners[n] != p.owner() {
 			continue
 		}
 		if matches == nil {

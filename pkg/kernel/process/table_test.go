@@ -65,17 +65,19 @@ func TestQueries(t *testing.T) {
 		query Query
 		want  []int
 	}{
-		{Query{Name: "mysqld", Owner: -1}, []int{10, 11}},
-		{Query{Name: "mysqld", Owner: 101}, []int{10}},
-		{Query{Name: "mysql", Owner: -1}, nil},
-		{Query{Name: "a) Z (b", Owner: -1}, []int{13}},
-		{Query{Name: "a-very-long-name-of-a-program", Owner: -1}, []int{14}},
-		{Query{Name: "a-very-long-name-of-another", Owner: -1}, []int{15}},
-		{Query{Name: "a-very-long-nam", Owner: -1}, []int{14, 15}},
-		{Query{CommandLine: regexp.MustCompile(`mysqld .*--port=3307$`), Owner: -1}, []int{11}},
-		{Query{CommandLine: regexp.MustCompile(``), Owner: 102}, []int{11}},
+		{Query{Name: "mysqld"}, []int{10, 11}},
+		{Query{Name: "mysqld", Owner: "101"}, []int{10}},
+		{Query{Name: "mysqld", Owner: "no-such-user"}, nil},
+		{Query{Name: "a) Z (b", Owner: "root"}, []int{13}},
+		{Query{Name: "mysql"}, nil},
+		{Query{Name: "a) Z (b"}, []int{13}},
+		{Query{Name: "a-very-long-name-of-a-program"}, []int{14}},
+		{Query{Name: "a-very-long-name-of-another"}, []int{15}},
+		{Query{Name: "a-very-long-nam"}, []int{14, 15}},
+		{Query{CommandLine: regexp.MustCompile(`mysqld .*--port=3307$`)}, []int{11}},
+		{Query{CommandLine: regexp.MustCompile(``), Owner: "102"}, []int{11}},
 	} {
-		table.Set([]Query{{Name: "nothing", Owner: -1}, one.query})
+		table.Set([]Query{{Name: "nothing"}, one.query})
 		if got := find(t, &table)[1]; !slices.Equal(got, one.want) {
 			t.Errorf("%+v: %v, want %v", one.query, got, one.want)
 		}
@@ -87,7 +89,7 @@ func TestQueries(t *testing.T) {
 func TestChanges(t *testing.T) {
 	proc := fakeProc{t, t.TempDir()}
 	table := Table{root: proc.root}
-	table.Set([]Query{{Name: "mysqld", Owner: -1}})
+	table.Set([]Query{{Name: "mysqld"}})
 	for pid := 100; pid < 110; pid++ {
 		proc.process(pid, "sh", "sh", "S", 0)
 	}
@@ -135,7 +137,7 @@ func TestChanges(t *testing.T) {
 func TestFewReads(t *testing.T) {
 	proc := fakeProc{t, t.TempDir()}
 	table := Table{root: proc.root}
-	table.Set([]Query{{Name: "mysqld", Owner: -1}})
+	table.Set([]Query{{Name: "mysqld"}})
 	for pid := 1; pid <= 80; pid++ {
 		proc.process(pid, "sh", "sh", "S", 0)
 	}
@@ -161,7 +163,7 @@ func TestUnreadable(t *testing.T) {
 
 func BenchmarkFind(b *testing.B) {
 	var table Table
-	table.Set([]Query{{Name: "mysqld", Owner: -1}})
+	table.Set([]Query{{Name: "mysqld"}})
 	for b.Loop() {
 		if _, err := table.Find(); err != nil {
 			b.Fatal(err)
