@@ -147,7 +147,7 @@ func TestUnitsCallTheProgramsAsTheyAre(t *testing.T) {
 // Settings that the daemons rely on and the documentation guarantees.
 func TestUnitsSayWhatTheDaemonsNeed(t *testing.T) {
 	capabilities := map[string]string{
-		"systemd/lvs-director.service":   "CAP_NET_ADMIN CAP_NET_RAW",
+		"systemd/lvs-director.service":   "CAP_NET_ADMIN CAP_NET_RAW CAP_SETUID CAP_SETGID CAP_KILL",
 		"systemd/lvs-realserver.service": "CAP_NET_ADMIN CAP_NET_RAW",
 	}
 	for _, path := range units(t) {

@@ -22,7 +22,7 @@ const (
 	agentUnit    = "lvs-realserver.service"
 
 	// exposure is the highest exposure level that `systemd-analyze security` may report, in tenths. The remaining
-	// exposure is required: root, the host's network, its sysctls, two capabilities, packet sockets, real-time
+	// exposure is required: root, the host's network, its sysctls, five capabilities, packet sockets, real-time
 	// scheduling by a drop-in.
 	exposure = 27
 )
@@ -111,7 +111,7 @@ func TestUnitsAreSound(t *testing.T) {
 // TestUnitsDirector: under its unit a director has the privileges it needs and no others, reloads, and restores the
 // machine when it is stopped. However it ends it is started again; until then the VIP is removed and the table stays.
 //
-// Proves docs/operations.md: "Both have only the capabilities `CAP_NET_ADMIN` and `CAP_NET_RAW`."
+// Proves docs/operations.md: "Both have the capabilities `CAP_NET_ADMIN` and `CAP_NET_RAW`; the director also has"
 // Proves docs/operations.md: "After a crash systemd runs `lvs-director cleanup --addresses`, which removes the VIPs,
 // and restarts the daemon after 1 s."
 // Proves docs/operations.md: "systemd then restarts the daemon, which feeds the watchdog (`WatchdogSec=30s`) only while
@@ -139,7 +139,7 @@ func TestUnitsDirector(t *testing.T) {
 	t.Logf("start: %s", time.Since(begun))
 	u.awaitServing()
 
-	t.Run("privileges", func(t *testing.T) { u.privileges(t, "0000000000003000") }) // CAP_NET_ADMIN 12, CAP_NET_RAW 13
+	t.Run("privileges", func(t *testing.T) { u.privileges(t, "00000000000030e0") }) // CAP_KILL 5, CAP_SETGID 6, CAP_SETUID 7, CAP_NET_ADMIN 12, CAP_NET_RAW 13
 	t.Run("files", func(t *testing.T) { u.files(t, "director.sock") })
 	t.Run("sysctls", func(t *testing.T) {
 		if got := c.master.SysctlValue("net.ipv4.vs.expire_nodest_conn"); got != "1" {
@@ -229,7 +229,7 @@ func refusesBadFile(t *testing.T, s *systemd.Instance) {
 // TestUnitsAgent: under its unit an agent works with one capability, keeps the VIP when it is killed, and restores the
 // machine when it is stopped.
 //
-// Proves docs/operations.md: "Both have only the capabilities `CAP_NET_ADMIN` and `CAP_NET_RAW`."
+// Proves docs/operations.md: "Both have the capabilities `CAP_NET_ADMIN` and `CAP_NET_RAW`; the director also has"
 // Proves docs/agent.md: "After a crash or `kill -9` everything stays in place, and clients are still served."
 func TestUnitsAgent(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Systemd)

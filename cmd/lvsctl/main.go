@@ -5,7 +5,11 @@ import (
 	"context"
 	"os"
 
+	"github.com/lvs-director/lvs-director/pkg/command"
 	"github.com/lvs-director/lvs-director/pkg/ctl"
 )
 
-func main() { os.Exit(ctl.Main(context.Background(), ctl.Command(), os.Args[1:])) }
+func main() {
+	command.Main()
+	os.Exit(ctl.Main(context.Background(), ctl.Command(), os.Args[1:]))
+}

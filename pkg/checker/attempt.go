@@ -102,8 +102,12 @@ func (a *attempt) overdueResult(now time.Time) health.Result {
 		return health.Result{Code: health.Secret, Took: took, Cause: fmt.Sprintf(
 			"%s: reading %s takes longer than %v (put it on a local disk)", k.id.Check.Kind.Type(), k.id.Check.Kind.SecretFile(), took)}
 	}
+	of := ""
+	if k.id.Target.IsValid() {
+		of = k.id.Target.String() + ": "
+	}
 	return health.Result{Code: health.Timeout, Class: health.Bad, Took: took, Cause: fmt.Sprintf(
-		"%s: %s: no answer within %v, and the check has not returned for %v", k.id.Check.Kind.Type(), k.id.Target, k.id.Check.Timeout, took)}
+		"%s: %sno answer within %v, and the check has not returned for %v", k.id.Check.Kind.Type(), of, k.id.Check.Timeout, took)}
 }
 
 // starved reports whether the director was stalled for so much of the attempt that a time-out is not the server's

@@ -31,14 +31,19 @@ func asks(spec Spec, c config.Check) question {
 	return question{spec.Target(c), c.Kind, spec.Subject.Track != ""}
 }
 
-// place is where a subject is, whatever its name.
+// place is where a subject is, whatever its name. A track without an address is where its check is.
 type place struct {
 	target netip.AddrPort
 	track  bool
+	kind   config.CheckKind
 }
 
 func placeOf(s *Spec) place {
-	return place{netip.AddrPortFrom(s.Address, s.Port), s.Subject.Track != ""}
+	p := place{netip.AddrPortFrom(s.Address, s.Port), s.Subject.Track != "", nil}
+	if !s.Address.IsValid() && len(s.Checks) > 0 {
+		p.kind = s.Checks[0].Kind
+	}
+	return p
 }
 
 // departed are subjects that a Set no longer has, by place.

@@ -36,5 +36,8 @@ func (s *subject) verdict() health.Verdict {
 	for i, c := range s.checks {
 		states[i] = c.state
 	}
+	if s.spec.AtLeast > 0 {
+		return health.AtLeast(s.spec.AtLeast, states)
+	}
 	return health.All(states)
 }

@@ -3,6 +3,8 @@ package command
 import (
 	"fmt"
 	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
 )
 
 // Command is a program to run.
@@ -18,6 +20,11 @@ type Command struct {
 	Env []string
 	// Attempt: only find out whether it could be run; see Runner.Try.
 	Attempt bool
+}
+
+// Of returns the command of a check.
+func Of(c config.CommandCheck) Command {
+	return Command{Argv: c.Argv.Words(), User: c.User, Groups: c.Groups.Words()}
 }
 
 // DefaultUser is who programs run as if this process is root and the cluster file names no user.

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -21,9 +23,6 @@ const (
 	killGrace = 25 * time.Millisecond
 	// outputKept is how much of the output is read, in bytes; the rest is discarded, so that the program never waits.
 	outputKept = 4096
-	// outputGrace is how long Run reads on after the end of the program. A background process of it that keeps the
-	// output open must not delay the result.
-	outputGrace = 50 * time.Millisecond
 )
 
 // Runner runs commands. It may be used by several goroutines. The zero value is ready for use; the program must call Main
@@ -62,8 +61,8 @@ func (r *Runner) Run(ctx context.Context, c Command) Outcome {
 		o.Took = time.Since(begun)
 		if !one.kill() {
 			r.leave(key, one)
-			output.abandon()
-			failure.abandon()
+			output.close()
+			failure.close()
 			return o
 		}
 	}
@@ -72,7 +71,7 @@ func (r *Runner) Run(ctx context.Context, c Command) Outcome {
 	}
 	o.Output = firstLine(output.text())
 	if o.TimedOut {
-		failure.abandon()
+		failure.close()
 		return o
 	}
 	o.Unrunnable = failure.text()
@@ -124,7 +123,7 @@ func start(c Command) (one *run, output, failure *reader, err error) {
 	}
 	failure, fail, err := newReader(outputKept)
 	if err != nil {
-		output.abandon()
+		output.close()
 		return nil, nil, nil, errors.Join(err, out.Close())
 	}
 	defer out.Close()
@@ -140,8 +139,8 @@ func start(c Command) (one *run, output, failure *reader, err error) {
 		one = &run{process: p, ended: make(chan struct{})}
 	}
 	if err != nil {
-		output.abandon()
-		failure.abandon()
+		output.close()
+		failure.close()
 		return nil, nil, nil, err
 	}
 	go one.reap()
@@ -192,11 +191,12 @@ func stateOf(pid int) string {
 	return ""
 }
 
-// reader reads from a pipe in the background.
+// reader reads from a pipe in the background, so that the writer never waits.
 type reader struct {
 	from *os.File
+	keep int
 	kept []byte
-	done chan struct{}
+	done chan struct{} // closed when it reads no longer
 }
 
 // newReader returns a reader that keeps the first bytes, and the other end of its pipe.
@@ -205,22 +205,40 @@ func newReader(keep int) (*reader, *os.File, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	r := &reader{from: from, done: make(chan struct{})}
+	r := &reader{from: from, keep: keep, done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
 		r.kept, _ = io.ReadAll(io.LimitReader(from, int64(keep)))
 		_, _ = io.Copy(io.Discard, from)
-		_ = from.Close()
 	}()
 	return r, to, nil
 }
 
-// text returns what was written, soon after the writer has ended.
+// text ends the reading and returns what was written until now. It does not wait for the end of other writers: a
+// background process of the command may keep its output open.
 func (r *reader) text() string {
-	_ = r.from.SetReadDeadline(time.Now().Add(outputGrace))
-	<-r.done
+	r.abandon()
+	raw, err := r.from.SyscallConn()
+	if err == nil && len(r.kept) < r.keep {
+		_ = raw.Control(func(fd uintptr) {
+			b := make([]byte, r.keep-len(r.kept))
+			if n, err := unix.Read(int(fd), b); err == nil { // it does not block
+				r.kept = append(r.kept, b[:n]...)
+			}
+		})
+	}
+	_ = r.from.Close()
 	return string(r.kept)
 }
 
 // abandon ends the reading.
-func (r *reader) abandon() { _ = r.from.SetReadDeadline(time.Now()) }
+func (r *reader) abandon() {
+	_ = r.from.SetReadDeadline(time.Unix(1, 0))
+	<-r.done
+}
+
+// close ends the reading and closes the pipe.
+func (r *reader) close() {
+	r.abandon()
+	_ = r.from.Close()
+}

@@ -21,8 +21,23 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// me is the user that tests run programs as: nobody may enter the directories of tests.
-func me() string { return strconv.Itoa(os.Geteuid()) }
+// me is the user that tests run programs as: root runs nothing in a directory for temporary files.
+func me() string {
+	if os.Geteuid() == 0 {
+		return "12345"
+	}
+	return strconv.Itoa(os.Geteuid())
+}
+
+// openDir is a directory that everybody may enter.
+func openDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
 
 func do(t *testing.T, limit time.Duration, c Command) Outcome {
 	t.Helper()
@@ -34,7 +49,7 @@ func do(t *testing.T, limit time.Duration, c Command) Outcome {
 const long = time.Minute // never reached
 
 func TestOutcomes(t *testing.T) {
-	script := filepath.Join(t.TempDir(), "script")
+	script := filepath.Join(openDir(t), "script")
 	write := func(content string, mode os.FileMode) {
 		t.Helper()
 		_ = os.Remove(script)
@@ -54,11 +69,11 @@ func TestOutcomes(t *testing.T) {
 		{"a signal", []string{"/bin/sh", "-c", "kill -SEGV $$"}, nil, "ended by the signal segmentation fault", ""},
 		{"much output", []string{"/bin/sh", "-c", "i=0; while [ $i -lt 3000 ]; do echo 012345678901234567890123456789012345678901234567890123456789; i=$((i+1)); done"}, nil, "exit status 0", "0123456789"},
 		{"control characters", []string{"/bin/sh", "-c", `printf 'a\033[31mb'`}, nil, "exit status 0", `a\x1b[31mb`},
-		{"missing", []string{"/no/such/program"}, nil, "cannot be run: /no", ""},
+		{"missing", []string{"/no/such/program"}, nil, "cannot be run: /no/such/program does not exist", ""},
 		{"a directory", []string{"/bin/"}, nil, "cannot be run: /bin/ is a directory", ""},
-		{"not executable", []string{script}, func() { write("#!/bin/sh\n", 0o644) }, "cannot be run: ", ""},
-		{"without an interpreter", []string{script}, func() { write("exit 0\n", 0o755) }, "cannot be run: ", ""},
-		{"a wrong interpreter", []string{script}, func() { write("#!/no/such/shell\n", 0o755) }, "cannot be run: ", ""},
+		{"not executable", []string{script}, func() { write("#!/bin/sh\n", 0o644) }, "cannot be run: user " + me() + " may not execute " + script, ""},
+		{"without an interpreter", []string{script}, func() { write("exit 0\n", 0o755) }, "cannot be run: " + script + " is no program for this machine, and no script", ""},
+		{"a wrong interpreter", []string{script}, func() { write("#!/no/such/shell\n", 0o755) }, "cannot be run: the interpreter in the first line of " + script, ""},
 		{"nobody has this name", nil, nil, "cannot be run: user no-such-user does not exist", ""},
 	} {
 		t.Run(one.name, func(t *testing.T) {
@@ -70,6 +85,10 @@ func TestOutcomes(t *testing.T) {
 				c = Command{Argv: []string{"/bin/true"}, User: "no-such-user"}
 			}
 			got := do(t, long, c)
+			unnoticed := strings.Contains(one.name, "interpreter")
+			if tried := new(Runner).Try(t.Context(), c); tried.Unrunnable != got.Unrunnable && !unnoticed || unnoticed && tried.Unrunnable != "" {
+				t.Errorf("%s: tried: %s", got, tried)
+			}
 			if !strings.HasPrefix(got.String(), one.want) || !strings.HasPrefix(got.Output, one.output) || one.output == "" && got.Output != "" {
 				t.Errorf("%s, output %q, want %s, %q", got, got.Output, one.want, one.output)
 			}
@@ -98,26 +117,45 @@ func TestWhatAProgramFinds(t *testing.T) {
 
 // TestKilledAtTheEndOfItsTime: with its children, also those that ignore SIGTERM, and without a zombie.
 func TestKilledAtTheEndOfItsTime(t *testing.T) {
-	for _, script := range []string{"sleep 60 & echo $!; sleep 60", "trap '' TERM; sleep 60 & echo $! ; while :; do sleep 60; done"} {
-		begun := time.Now()
-		got := do(t, 500*time.Millisecond, Command{User: me(), Argv: []string{"/bin/sh", "-c", script}})
+	for n, script := range []string{"echo $!; sleep 60", "trap '' TERM; while :; do sleep 60; done"} {
+		dir := openDir(t)
+		if err := os.Chmod(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(dir, strconv.Itoa(n))
+		ctx, cancel := context.WithCancel(t.Context())
+		child := make(chan int, 1)
+		go func() { // its time is over when its child runs
+			defer cancel()
+			child <- pidIn(file)
+		}()
+		got := new(Runner).Run(ctx, Command{User: me(), Argv: []string{"/bin/sh", "-c", "sleep 60 & echo $! >" + file + ".new; mv " + file + ".new " + file + ";" + script}})
 		if !got.TimedOut || got.Good() {
 			t.Fatalf("%s: %s", script, got)
 		}
-		child, err := strconv.Atoi(got.Output)
-		if err != nil {
-			t.Fatalf("%s: %s, output %q", script, got, got.Output)
-		}
-		for alive(child) {
-			if time.Since(begun) > time.Minute {
+		pid := <-child
+		for deadline := time.Now().Add(long); alive(pid); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
 				t.Fatalf("%s: its child lives", script)
 			}
-			time.Sleep(time.Millisecond)
 		}
-		if zombies := children(t); zombies != "" {
-			t.Errorf("%s: left: %s", script, zombies)
+		for deadline := time.Now().Add(long); children(t) != ""; time.Sleep(time.Millisecond) { // it may take longer than killGrace
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: left: %s", script, children(t))
+			}
 		}
 	}
+}
+
+// pidIn waits for a file and returns the process ID in it; 0 if there is none in time.
+func pidIn(file string) int {
+	for deadline := time.Now().Add(long); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if b, err := os.ReadFile(file); err == nil {
+			pid, _ := strconv.Atoi(strings.TrimSpace(string(b)))
+			return pid
+		}
+	}
+	return 0
 }
 
 // alive reports whether a process runs; another process may not have reaped it yet.

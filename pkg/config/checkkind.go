@@ -6,7 +6,8 @@ import (
 )
 
 // checkKinds are the kinds of checks, in the order of the reference. Each kind has one file in this package that
-// declares it and one in package probe that runs it. This function and Prober are the only lists of kinds.
+// declares it and one in package probe that runs it. This function and Prober are the only lists of kinds, and trackKinds
+// for those that are tracks only.
 func checkKinds() []checkKind {
 	return []checkKind{
 		tcpKind(),
@@ -18,6 +19,8 @@ func checkKinds() []checkKind {
 type Prober interface {
 	TCP(TCPCheck)
 	MySQL(MySQLCheck)
+	Command(CommandCheck)
+	Gateway(GatewayCheck)
 }
 
 // CheckKind describes what a check does: a value of one of the types named in Prober. Values are comparable; equal

@@ -33,6 +33,13 @@ func hiddenFromUnits(path string) string {
 	return ""
 }
 
+// warnHidden warns about a file that the units hide from the daemon.
+func (o object) warnHidden(key, path string) {
+	if dir := hiddenFromUnits(path); dir != "" {
+		o.locate(key).warn("put it into /etc/lvs-director", "the systemd unit hides %s from the daemon", dir)
+	}
+}
+
 func (c Check) isMySQL() bool { _, ok := c.Kind.(MySQLCheck); return ok }
 
 func mysqlKind() checkKind {
@@ -61,9 +68,7 @@ func mysqlKind() checkKind {
 			},
 		},
 		rules: func(c *MySQLCheck, o object) {
-			if dir := hiddenFromUnits(c.PasswordFile); dir != "" {
-				o.locate("password_file").warn("put it into /etc/lvs-director", "the systemd unit hides %s from the daemon", dir)
-			}
+			o.warnHidden("password_file", c.PasswordFile)
 			if o.missing("password_file") {
 				o.locate("password_file").warn("", "is not given: the check logs in with an empty password")
 			}

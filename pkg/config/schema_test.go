@@ -93,9 +93,8 @@ var beyondSchemas = map[string][]string{
 		"sync-group-preempt", "sync-group-preempt-delay", "sync-group-preempt-delay-twice", "sync-group-priorities", "sync-group-two-groups",
 		"sync-group-unknown-instance", "sync-group-track-of-a-member",
 	},
-	"whom BFD sessions are with":             {"bfd-name-of-a-track", "bfd-ipv6-without-addresses", "bfd-peers-differ", "bfd-to-a-director", "bfd-twice", "bfd-unknown"},
-	"what this version does not support yet": {"track-kinds-not-yet"},
-	"what tracks are about":                  {"track-watched", "track-cycle", "track-cycle-of-one", "track-gate-weight"},
+	"whom BFD sessions are with": {"bfd-name-of-a-track", "bfd-ipv6-without-addresses", "bfd-peers-differ", "bfd-to-a-director", "bfd-twice", "bfd-unknown"},
+	"what tracks are about":      {"track-watched", "track-cycle", "track-cycle-of-one", "track-gate-weight"},
 	"how the text was written": {
 		"instance-priority-fraction", "instance-virtual-router-id-octal", "service-port-hex", "port-leading-zero", "text-two-documents", "text-utf16",
 		"yaml-merge-key",

@@ -36,6 +36,21 @@ func (t Track) Type() CheckType {
 	return ""
 }
 
+// Addressed is a CheckKind that names the address that it asks.
+type Addressed interface{ Target() netip.Addr }
+
+// Checks returns the checks of a track, none if it has a Watch, and how many of them must pass; 0: all. The targets of a
+// gateway have a check each, so that their failures are counted apart.
+func (t Track) Checks() (checks []Check, atLeast int) {
+	switch kind := t.Check.Kind.(type) {
+	case nil:
+		return nil, 0
+	case GatewayCheck:
+		return kind.checks(t.Check), kind.AtLeast
+	}
+	return []Check{t.Check}, 0
+}
+
 // track is a Track under construction.
 type track struct {
 	Track
@@ -48,11 +63,7 @@ func trackSection(checks *sectionOf[check], kinds []trackKind) *sectionOf[track]
 	var docs []string
 	for _, k := range kinds {
 		types.words = append(types.words, string(k.name))
-		switch {
-		case k.check:
-		case notYet(k.name):
-			docs = append(docs, "`"+string(k.name)+"`: "+k.doc+" (not yet supported)")
-		default:
+		if !k.check {
 			docs = append(docs, "`"+string(k.name)+"`: "+k.doc)
 		}
 	}
@@ -136,18 +147,6 @@ func (t *track) readKind(kinds []trackKind, all []*declaration, o object) {
 		}
 	}
 	k.read(o, &t.Track)
-	if notYet(k.name) {
-		o.locate("type").fail("use another type of track, or a later version", "tracks of type %s are not yet supported by this version", k.name)
-	}
-}
-
-// notYet reports whether tracks of a kind are accepted by the reader, but have no effect yet.
-func notYet(kind CheckType) bool {
-	switch kind {
-	case Command, Gateway, LinkState, Process, File:
-		return true
-	}
-	return false
 }
 
 // readCheck reads the check of a track over the network.

@@ -29,15 +29,15 @@ func (a Argv) Words() []string {
 type CommandCheck struct {
 	noSecret
 	Argv   Argv   // the first word is an absolute path
-	User   string // that it runs as; "": that of the daemon
-	Groups Argv   // its supplementary groups; "": those of the user
+	User   string // that it runs as; "": nobody if the daemon is root, otherwise the daemon's
+	Groups Argv   // its groups, the primary one first; "": those of the user
 }
 
 // Type returns Command.
 func (CommandCheck) Type() CheckType { return Command }
 
-// Probe does nothing yet.
-func (CommandCheck) Probe(Prober) {}
+// Probe calls p.Command.
+func (c CommandCheck) Probe(p Prober) { p.Command(c) }
 
 func (CommandCheck) sealed() {}
 
@@ -52,13 +52,17 @@ func commandTrack() trackKind {
 		},
 		field[CommandCheck, string]{
 			name: "user", kind: texts("text", Schema{MinLength: 1}, value.text), in: func(c *CommandCheck) *string { return &c.User },
-			unset: "the daemon's", doc: "the user that it runs as, by default the daemon's", reload: Restart,
+			unset: "`nobody`", doc: "the user that it runs as, by default `nobody`; a program that others than root can replace is not run as `root`",
+			reload: Restart,
 		},
 		field[CommandCheck, Argv]{
 			name: "groups", in: func(c *CommandCheck) *Argv { return &c.Groups }, kind: groups(),
 			unset: "those of the user", doc: "its groups, the primary one first", reload: Restart,
 		},
 	}, func(c CommandCheck, o object) CheckKind {
+		if words := c.Argv.Words(); len(words) > 0 {
+			o.warnHidden("command", words[0])
+		}
 		if c.Groups != "" && o.missing("user") {
 			o.locate("groups").fail("", "needs a user")
 		}

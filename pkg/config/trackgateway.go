@@ -41,8 +41,21 @@ func AddrsOf(all ...netip.Addr) Addrs {
 // Type returns Gateway.
 func (GatewayCheck) Type() CheckType { return Gateway }
 
-// Probe does nothing yet.
-func (GatewayCheck) Probe(Prober) {}
+// Probe calls p.Gateway.
+func (c GatewayCheck) Probe(p Prober) { p.Gateway(c) }
+
+// Target returns the only target of a check that is a part of a track: see Track.Checks.
+func (c GatewayCheck) Target() netip.Addr { return c.Targets.List()[0] }
+
+// checks returns the check of each target.
+func (c GatewayCheck) checks(with Check) []Check {
+	var all []Check
+	for _, target := range c.Targets.List() {
+		with.Kind = GatewayCheck{Targets: AddrsOf(target), AtLeast: 1, ARP: c.ARP}
+		all = append(all, with)
+	}
+	return all
+}
 
 func (GatewayCheck) sealed() {}
 

@@ -127,7 +127,10 @@ func fileTrack() trackKind {
 			reload:   Another,
 			words:    []word{keepalived("file")},
 		},
-	}, func(w WatchedFile, _ object) Watch { return w })
+	}, func(w WatchedFile, o object) Watch {
+		o.warnHidden("path", w.Path)
+		return w
+	})
 }
 
 // WatchedVirtualServer is up while enough real servers of a virtual server are up.

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lvs-director/lvs-director/pkg/clusterfile"
+	"github.com/lvs-director/lvs-director/pkg/command"
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/daemon"
 	"github.com/lvs-director/lvs-director/pkg/priority"
@@ -115,6 +116,7 @@ func examine(path string, in io.Reader, host bool) (report, error) {
 	if err != nil {
 		return r, err
 	}
+	r.Problems = append(r.Problems, tryCommands(path, file.Config, new(command.Runner).Try)...)
 	r.Summary, r.config = file.Config.Summary(), file.Config
 	if host {
 		fit, line := evaluateHost(file.Config, measureHost)

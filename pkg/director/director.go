@@ -82,6 +82,7 @@ type loops struct {
 	sysctls   *reconcile.Sysctls
 	vipFilter *reconcile.VIPFilter
 	checker   *checker.Checker
+	watches   *watches
 	verdicts  chan struct{} // signals that a verdict has changed
 	sockets   *sockets
 	instances *instances
@@ -93,8 +94,10 @@ type loops struct {
 	hooks     *task.Group // the notifier, which ends last
 }
 
-// judge returns the verdicts of all checks and BFD sessions.
-func (l *loops) judge() plan.Verdicts { return l.checker.Verdicts().With(l.sessions.verdicts()) }
+// judge returns the verdicts of all checks, BFD sessions and watched tracks.
+func (l *loops) judge() plan.Verdicts {
+	return l.checker.Verdicts().With(l.watches.verdicts(l.sessions.verdicts()))
+}
 
 // New returns a director; it does not touch the system before Run.
 func New(o Options) *Director {
@@ -235,14 +238,16 @@ func (d *Director) start(ctx context.Context, l *loops) error {
 		return err
 	}
 	l.watcher = newWatcher(watched, d.o.Kernel.Watch, func(a kernel.IfAddr) { l.addresses.Gone(a.Interface, a.Prefix) }, l.sockets.reopenOn, d.log)
-	l.checker = checker.New(d.probe, new(checker.SecretFiles).Read, d.log, func(of config.Subject, before, now health.Verdict) {
+	judged := func(of config.Subject, before, now health.Verdict) {
 		d.recordVerdict(of, before, now)
 		wake(l.verdicts)
-	})
+	}
+	l.checker = checker.New(d.probe, new(checker.SecretFiles).Read, d.log, judged)
+	l.watches = newWatches(d.o.Kernel, l.watcher, judged, d.log)
 	l.hooks.Start(l.notifier)
 	l.watcher.look()
 	d.ready = starting(time.Now())
-	for _, t := range []task.Task{closing{l.watcher, func() { _ = watched.Close() }}, l.checker, l.sysctls, l.vipFilter, l.state} {
+	for _, t := range append(l.watches.tasks(), closing{l.watcher, func() { _ = watched.Close() }}, l.checker, l.sysctls, l.vipFilter, l.state) {
 		l.group.Start(t)
 	}
 	if err := d.turn(l); err != nil {

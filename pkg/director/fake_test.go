@@ -61,7 +61,8 @@ type fakeKernel struct {
 	sendError  error         // why no advert can be sent
 	secondary  bool          // the host's own addresses come after the VIPs, whatever is added first
 
-	bfd fakeBFD
+	bfd     fakeBFD
+	tracked fakeTracks
 
 	vipRules vipRules
 

@@ -15,6 +15,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/message"
 	"github.com/lvs-director/lvs-director/pkg/probe"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
+	"github.com/lvs-director/lvs-director/pkg/tracking"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -53,6 +54,9 @@ type Kernel interface {
 	Firewall(ctx context.Context, family kernel.Family) (firewall.Rules, error)
 	// Undelivered returns the addresses whose packets are not delivered on this host, also with an error.
 	Undelivered(all []kernel.IfAddr) ([]kernel.IfAddr, error)
+	// Files and processes that tracks are about.
+	tracking.FileKernel
+	tracking.ProcessKernel
 	// RouteInterface returns the interface by which packets to an address leave.
 	RouteInterface(to netip.Addr) (string, error)
 	// Source returns the address from which the kernel would send to a target; ENETUNREACH if it has no route.

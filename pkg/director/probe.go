@@ -55,6 +55,9 @@ func (s *sources) remember(target, source netip.Addr) {
 
 // probe makes a check from the address that its route or its `source` key demands. It is called from many goroutines.
 func (d *Director) probe(ctx context.Context, t probe.Target) probe.Result {
+	if !t.Address.IsValid() { // nothing of the network is checked
+		return d.o.Kernel.Probe(ctx, t)
+	}
 	sources := d.sources.Load()
 	var remembered bool
 	if t.From == "" {
@@ -70,7 +73,9 @@ func (d *Director) probe(ctx context.Context, t probe.Target) probe.Result {
 	if remembered && r.Class != health.Good {
 		t.Source, r = d.probeAgain(ctx, sources, t, r)
 	}
-	r = d.filter.explain(ctx, r, t, d.o.Kernel.RouteInterface)
+	if t.Address.Port() != 0 { // TCP
+		r = d.filter.explain(ctx, r, t, d.o.Kernel.RouteInterface)
+	}
 	if r.Code != health.Timeout && r.Code != health.Unreachable {
 		return r
 	}

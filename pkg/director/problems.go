@@ -44,11 +44,16 @@ func checked(servers []status.VirtualServer, tracks []status.Track) []problem.Fi
 		}
 	}
 	for _, t := range tracks {
-		if t.State != "down" { // otherwise its instances are in FAULT
+		if t.State != "down" || unusable(t) { // otherwise its instances are in FAULT
 			found = append(found, alarming(t.Code, t.Name, "track "+t.Name+": "+t.Reason)...)
 		}
 	}
 	return found
+}
+
+// unusable reports whether the state of a track is not that of what it is about.
+func unusable(t status.Track) bool {
+	return t.Code == string(health.Unrunnable) || t.Code == string(health.Unreadable)
 }
 
 // full returns the names of the full servers of a pool if they are the only reason why it is degraded.
@@ -82,6 +87,10 @@ func alarming(code, subject, text string, related ...string) []problem.Finding {
 		f.Code = problem.CheckNoNetwork
 	case health.ServerFull:
 		f.Code = problem.ServerFull
+	case health.Unrunnable:
+		f.Code = problem.CommandUnrunnable
+	case health.Unreadable:
+		f.Code = problem.TrackUnreadable
 	default:
 		return nil
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/problem/problemtest"
 )
 
-// tracking is a cluster file with the instance a, whose priority is 100, and the track gateway.
-func tracking(uses, when string) string {
+// dependent is a cluster file with the instance a, whose priority is 100, and the track gateway.
+func dependent(uses, when string) string {
 	return electing + "  - {name: a, interface: eth0, virtual_router_id: 51, advert_interval: 100ms, virtual_addresses: [10.77.0.100], tracks: [" + uses + "]}\n" +
 		"tracks:\n  - {name: gateway, address: 10.77.0.1, type: tcp, port: 80, interval: 1s" + when + "}\n"
 }
@@ -20,18 +20,18 @@ func tracking(uses, when string) string {
 func trackCases() []codesCase {
 	refuses := func(yes bool) func(n *node) { return func(n *node) { n.refuses("10.77.0.1", yes) } }
 	return []codesCase{
-		{File: tracking("{name: gateway, weight: -20}", ""), Case: problemtest.Case[*node]{
+		{File: dependent("{name: gateway, weight: -20}", ""), Case: problemtest.Case[*node]{
 			Code: problem.TrackDown, Subject: "gateway", Break: refuses(true), Mend: refuses(false),
 		}},
-		{File: tracking("gateway", ", when: becoming_master"), Case: problemtest.Case[*node]{
+		{File: dependent("gateway", ", when: becoming_master"), Case: problemtest.Case[*node]{
 			Code: problem.TakeOverBarred, Subject: "a", Break: refuses(true), Mend: refuses(false),
 		}},
-		{On: "BACKUP", File: tracking("gateway", ", when: becoming_master"), Case: problemtest.Case[*node]{
+		{On: "BACKUP", File: dependent("gateway", ", when: becoming_master"), Case: problemtest.Case[*node]{
 			Code: problem.VIPsNotTaken, Subject: "a", Beside: []problem.Code{problem.TakeOverBarred},
 			Break: func(n *node) { n.refuses("10.77.0.1", true); n.pass(2 * time.Second); n.silence("peer") },
 			Mend:  func(n *node) { n.refuses("10.77.0.1", false) },
 		}},
-		{On: "BACKUP", File: tracking("{name: gateway, weight: -20}", ""), Case: problemtest.Case[*node]{
+		{On: "BACKUP", File: dependent("{name: gateway, weight: -20}", ""), Case: problemtest.Case[*node]{
 			Code: problem.PrioritiesEqual, Subject: "a",
 			Break: func(n *node) { n.hear("peer", 10, "10.77.0.3", 51, 100) },
 			Mend:  func(n *node) { n.hear("peer", 10, "10.77.0.3", 51, 200) },
@@ -45,7 +45,7 @@ func TestWeights(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		n := newNode(m)
 		defer func() { n.end() }()
-		m.start(tracking("{name: gateway, weight: -20}", ""))
+		m.start(dependent("{name: gateway, weight: -20}", ""))
 		m.happened()
 		since := m.Status().Instances[0].Since
 		m.refuses("10.77.0.1", true)
@@ -81,7 +81,7 @@ func TestFailingTrackAtTheStart(t *testing.T) {
 			world(t, func(t *testing.T, m *machine) {
 				m.refuses("10.77.0.1", true)
 				m.slow("10.77.0.1", late)
-				m.begin(tracking("gateway", ""))
+				m.begin(dependent("gateway", ""))
 				m.pass(5 * time.Second)
 				if m.state("a") != "FAULT" {
 					t.Errorf("a is %s (%s)", m.state("a"), m.reason("a"))
@@ -99,7 +99,7 @@ func TestFailingTrackAtTheStart(t *testing.T) {
 			})
 			world(t, func(t *testing.T, m *machine) {
 				m.slow("10.77.0.1", late)
-				m.begin(tracking("gateway", ""))
+				m.begin(dependent("gateway", ""))
 				m.pass(late - 10*time.Millisecond)
 				if m.state("a") == "MASTER" {
 					t.Errorf("a is MASTER before the result")
@@ -133,7 +133,7 @@ func TestGateOfADirector(t *testing.T) {
 		n := newNode(m)
 		defer func() { n.end() }()
 		n.hear("peer", 10, "10.77.0.3", 51, 200)
-		m.begin(tracking("gateway", ", when: becoming_master"))
+		m.begin(dependent("gateway", ", when: becoming_master"))
 		m.refuses("10.77.0.1", true)
 		m.pass(4 * time.Second)
 		n.silence("peer")

@@ -87,6 +87,7 @@ func (d *Director) facts(l *loops, p plan.Plan) facts {
 	default:
 		f.checked = false
 	}
+	f.checked = f.checked && l.watches.ready(p)
 	// A table that cannot be read is no reason to wait: the table loop reports the error. If no table is needed, its
 	// content is left over from an earlier run.
 	f.serves = !reached.Known || !p.Table.Needed() || p.Table.Serves(reached.Serving)
@@ -107,7 +108,7 @@ func (d *Director) goTo(l *loops, from plan.Plan, to *plan.Plan) error {
 			}
 			return err
 		}
-		if step.Do == plan.SetChecks || step.Do == plan.SetSessions {
+		if step.Do == plan.SetChecks || step.Do == plan.SetWatches || step.Do == plan.SetSessions {
 			d.in.Verdicts = l.judge()
 			*to, judged = to.Judged(d.in), true
 		}
@@ -133,6 +134,8 @@ func (d *Director) execute(l *loops, step plan.Step, p *plan.Plan) error {
 		return l.table.open()
 	case plan.SetChecks:
 		d.setChecks(l, p)
+	case plan.SetWatches:
+		l.watches.set(p.Watches)
 	case plan.SetTable:
 		l.table.set(p.Table)
 	case plan.ReopenSocket:

@@ -7,15 +7,15 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/message"
 )
 
-// hooks runs the programs of hooks.
-var hooks command.Runner
-
 // RunHook implements director.Kernel.
-func (Host) RunHook(ctx context.Context, c command.Command, try bool) command.Outcome {
-	if try {
-		return hooks.Try(ctx, c)
+func (h Host) RunHook(ctx context.Context, c command.Command, try bool) command.Outcome {
+	switch {
+	case h.Commands == nil:
+		return command.Outcome{Unrunnable: "nothing here runs commands"}
+	case try:
+		return h.Commands.Try(ctx, c)
 	}
-	return hooks.Run(ctx, c)
+	return h.Commands.Run(ctx, c)
 }
 
 // Post implements director.Kernel.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/command"
 	"github.com/lvs-director/lvs-director/pkg/director"
 	"github.com/lvs-director/lvs-director/pkg/election"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
@@ -25,7 +26,10 @@ import (
 )
 
 // Host is the host that this process runs on.
-type Host struct{}
+type Host struct {
+	// Commands runs the commands of tracks and hooks. nil: they are not run.
+	Commands *command.Runner
+}
 
 // Addresses implements director.Kernel.
 func (Host) Addresses() (director.Addresses, error) {
@@ -137,4 +141,10 @@ func (Host) Undelivered(all []kernel.IfAddr) ([]kernel.IfAddr, error) { return r
 func (Host) RouteInterface(to netip.Addr) (string, error) { return route.Interface(to) }
 
 // Probe implements director.Kernel.
-func (Host) Probe(ctx context.Context, t probe.Target) probe.Result { return probe.Make(ctx, t) }
+func (h Host) Probe(ctx context.Context, t probe.Target) probe.Result {
+	means := probe.Means{Resolve: resolve}
+	if h.Commands != nil {
+		means.Run = h.run
+	}
+	return means.Make(ctx, t)
+}

@@ -29,7 +29,8 @@ func (in Inputs) checks() []Spec {
 		for _, t := range cfg.Tracks {
 			subject := config.Subject{Track: config.TrackID(t.Name)}
 			if t.Check.Kind != nil && tracked(cfg, t.Name) && !slices.ContainsFunc(all, func(s Spec) bool { return s.Subject == subject }) {
-				all = append(all, Spec{Subject: subject, Checks: []config.Check{t.Check}, Address: t.Address, Port: t.Check.Port})
+				checks, atLeast := t.Checks()
+				all = append(all, Spec{Subject: subject, Checks: checks, Address: t.Address, Port: t.Check.Port, AtLeast: atLeast})
 			}
 		}
 	}
@@ -81,6 +82,6 @@ func sameChecks(a, b []Spec) bool {
 		return true
 	}
 	return slices.EqualFunc(a, b, func(a, b Spec) bool {
-		return a.Subject == b.Subject && a.Address == b.Address && a.Port == b.Port && slices.Equal(a.Checks, b.Checks)
+		return a.Subject == b.Subject && a.Address == b.Address && a.Port == b.Port && a.AtLeast == b.AtLeast && slices.Equal(a.Checks, b.Checks)
 	})
 }

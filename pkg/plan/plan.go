@@ -46,6 +46,7 @@ type Plan struct {
 	Instances []Instance // in the order of the file
 	Groups    []Group    // likewise
 	Checks    []Spec
+	Watches   []Watch
 	Sessions  []Session
 	Sources   Sources
 	Table     Table
@@ -147,7 +148,7 @@ func Of(in Inputs) Plan {
 	p.Node, _ = next.DirectorNamed(in.Node) // a file without this host is refused earlier
 	vip := isVIP(in.Config, next)
 	p.Links = in.links(p.Node, vip)
-	p.Checks, p.Sources = in.checks(), in.sources(p.Node, vipsOf(in.Config, next))
+	p.Checks, p.Watches, p.Sources = in.checks(), in.watches(), in.sources(p.Node, vipsOf(in.Config, next))
 	pools := p.Table.poolsOn()
 	for n, cfg := range in.Config.Instances {
 		i := in.instance(cfg, p.Link(segmentOf(cfg)), p.Node, vip)

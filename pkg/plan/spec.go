@@ -12,6 +12,7 @@ type Spec struct {
 	Checks  []config.Check // all must pass; without checks the subject is always up
 	Address netip.Addr
 	Port    uint16 // for checks that have no port
+	AtLeast int    // how many of Checks must pass; 0: all
 	Served  bool   // it was in the table at the start of the director: see health.State.Served
 }
 
@@ -24,8 +25,14 @@ type CheckID struct {
 	Track bool
 }
 
-// Target returns the address and port that a check of this Spec probes.
+// Target returns the address and port that a check of this Spec probes; an invalid one for a check of no address.
 func (s Spec) Target(c config.Check) netip.AddrPort {
+	if own, ok := c.Kind.(config.Addressed); ok {
+		return netip.AddrPortFrom(own.Target(), 0)
+	}
+	if !s.Address.IsValid() {
+		return netip.AddrPort{}
+	}
 	if c.Port != 0 {
 		return netip.AddrPortFrom(s.Address, c.Port)
 	}

@@ -36,6 +36,7 @@ const (
 // Changing steps.
 const (
 	SetChecks     Do = "set the checks"
+	SetWatches    Do = "watch the tracks"
 	SetTable      Do = "set the table"
 	ReopenSocket  Do = "reopen the socket of" // its interface was absent or down, or is another one
 	SetSessions   Do = "set the BFD sessions"
@@ -106,6 +107,9 @@ func serve(from, to Plan) []Step {
 	var steps []Step
 	if from.Config == nil || !sameChecks(from.Checks, to.Checks) {
 		steps = append(steps, Step{Do: SetChecks})
+	}
+	if !slices.Equal(from.Watches, to.Watches) {
+		steps = append(steps, Step{Do: SetWatches})
 	}
 	if !from.Table.equal(to.Table) {
 		steps = append(steps, Step{Do: SetTable})

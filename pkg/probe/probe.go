@@ -31,12 +31,23 @@ type Target struct {
 	User, Password string
 }
 
+// Means are what probes need from other packages. A kind whose function is missing gives no result.
+type Means struct {
+	// Run runs a command until ctx ends.
+	Run func(ctx context.Context, c config.CommandCheck) Result
+	// Resolve asks a neighbour for its hardware address until ctx ends.
+	Resolve func(ctx context.Context, source, target netip.Addr) (hardware string, err error)
+}
+
 // Make makes the check described by t. ctx carries its deadline.
-func Make(ctx context.Context, t Target) Result {
+func Make(ctx context.Context, t Target) Result { return Means{}.Make(ctx, t) }
+
+// Make makes the check described by t. ctx carries its deadline.
+func (m Means) Make(ctx context.Context, t Target) Result {
 	if t.Kind == nil {
 		return Result{Code: health.Local, Cause: "no kind of check"}
 	}
-	p := prober{ctx: ctx, target: t}
+	p := prober{ctx: ctx, target: t, means: m}
 	t.Kind.Probe(&p)
 	return p.result
 }
@@ -59,6 +70,7 @@ func Unsent(t Target, err error) Result {
 type prober struct {
 	ctx    context.Context // of the call of Make that it belongs to
 	target Target
+	means  Means
 	result Result
 }
 

@@ -139,9 +139,7 @@ func parse(b []byte) (what uint32, pid int, ok bool) {
 // onlyPrograms attaches a filter that lets only the events in use pass: most are forks and ends of processes.
 func onlyPrograms(fd int) error {
 	host := func(n uint32) uint32 { // as the filter loads it, in network byte order
-		var b [4]byte
-		binary.NativeEndian.PutUint32(b[:], n)
-		return binary.BigEndian.Uint32(b[:])
+		return binary.BigEndian.Uint32(binary.NativeEndian.AppendUint32(nil, n))
 	}
 	program := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: whatAt},

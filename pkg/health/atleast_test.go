@@ -1,0 +1,44 @@
+package health_test
+
+import (
+	"testing"
+
+	"github.com/lvs-director/lvs-director/pkg/health"
+)
+
+func TestAtLeast(t *testing.T) {
+	result := func(target string, class health.Class) health.State {
+		s := health.New(1, 1)
+		switch class {
+		case health.Good:
+			s, _ = s.Step(at(1), health.Result{Class: class, Code: health.OK, Cause: "ping: " + target + " answered in 1ms"})
+		case health.Bad:
+			s, _ = s.Step(at(2), health.Result{Class: class, Code: health.Timeout, Cause: "ping: " + target + ": no answer within 1s"})
+		}
+		return s
+	}
+	a, b, c := result("a", health.Good), result("b", health.Good), result("c", health.Good)
+	noA, noB, noC := result("a", health.Bad), result("b", health.Bad), result("c", health.Bad)
+	fresh := health.New(1, 1)
+	for _, one := range []struct {
+		want   int
+		states []health.State
+		known  bool
+		up     bool
+		code   health.Code
+		reason string
+	}{
+		{2, []health.State{a, b, c}, true, true, health.OK, "up: 3 of 3 pass, 2 needed: ping: a answered in 1ms; ping: b answered in 1ms; ping: c answered in 1ms"},
+		{2, []health.State{a, b, noC}, true, true, health.Timeout, "up: 2 of 3 pass, 2 needed: down: ping: c: no answer within 1s (first check)"},
+		{2, []health.State{a, noB, noC}, true, false, health.Timeout, "down: 1 of 3 pass, 2 needed: down: ping: b: no answer within 1s (first check); down: ping: c: no answer within 1s (first check)"},
+		{2, []health.State{a, fresh, noC}, false, false, "", "unknown: 1 of 3 pass, 2 needed: unknown: not checked yet; down: ping: c: no answer within 1s (first check)"},
+		{2, []health.State{noA, noB, fresh}, true, false, health.Timeout, "down: 0 of 3 pass, 2 needed: down: ping: a: no answer within 1s (first check); down: ping: b: no answer within 1s (first check); unknown: not checked yet"},
+		{1, []health.State{a, fresh}, true, true, "", "up: 1 of 2 pass, 1 needed: unknown: not checked yet"},
+		{1, []health.State{a}, true, true, health.OK, "up: ping: a answered in 1ms"},
+		{1, []health.State{noA}, true, false, health.Timeout, "down: ping: a: no answer within 1s (first check)"},
+	} {
+		if got := health.AtLeast(one.want, one.states); got.Known != one.known || got.Up != one.up || got.Code != one.code || got.Reason != one.reason {
+			t.Errorf("%d of %d:\ngot  %+v\nwant %+v", one.want, len(one.states), got, one)
+		}
+	}
+}

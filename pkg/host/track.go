@@ -1,0 +1,47 @@
+package host
+
+import (
+	"context"
+	"io"
+	"os"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel/inotify"
+	"github.com/lvs-director/lvs-director/pkg/kernel/process"
+	"github.com/lvs-director/lvs-director/pkg/tracking"
+)
+
+// ReadFile implements tracking.FileKernel.
+func (Host) ReadFile(path string, limit int) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, int64(limit)))
+}
+
+// WatchFiles implements tracking.FileKernel.
+func (Host) WatchFiles(changed func(path string)) (tracking.FileWatcher, error) {
+	w, err := inotify.Open(changed)
+	if err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// Processes implements tracking.ProcessKernel.
+func (Host) Processes() tracking.ProcessFinder { return new(process.Table) }
+
+// AwaitProcess implements tracking.ProcessKernel.
+func (Host) AwaitProcess(pid int, ended func()) (stop func(), err error) {
+	e, err := process.AwaitExit(pid, ended)
+	if err != nil {
+		return nil, err
+	}
+	return e.Stop, nil
+}
+
+// FollowProcesses implements tracking.ProcessKernel.
+func (Host) FollowProcesses(ctx context.Context, ready func(), deliver func(pid int)) error {
+	return process.Follow(ctx, ready, deliver)
+}
