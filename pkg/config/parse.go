@@ -64,6 +64,7 @@ func (c *contents) validate(top object) {
 	c.checkLowest()
 	c.resolveSyncGroups()
 	c.checkTracks()
+	c.checkGateways()
 	c.checkWatched()
 	c.checkWeights()
 	c.checkBFD()

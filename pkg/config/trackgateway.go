@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -107,4 +108,32 @@ func targets() kind[Addrs] {
 		}
 		return AddrsOf(all...)
 	})
+}
+
+// checkGateways warns about gateways that are asked too seldom to keep a director that is cut off from becoming MASTER. Its
+// master-down timer ends at the earliest two intervals of adverts after the cut (RFC 9568, section 6.1; the last advert may
+// be one old), and the first question without an answer must have failed by then.
+func (c *contents) checkGateways() {
+	for _, in := range c.instances {
+		all := in.v.byDirector()
+		for _, director := range slices.Sorted(maps.Keys(all)) {
+			if t, found := c.slowGateway(all[director]); found {
+				most := 2 * all[director].AdvertInterval
+				in.at.setting(director, "tracks").warn("give the track an interval and a timeout of "+span(most)+" together, at most",
+					"with adverts every %s, a director that is cut off becomes MASTER before %s, which is asked every %s, has failed", span(all[director].AdvertInterval), t.Name, span(t.Check.Interval))
+				break
+			}
+		}
+	}
+}
+
+func (c *contents) slowGateway(i Instance) (Track, bool) {
+	for _, t := range c.tracks {
+		_, is := t.v.Check.Kind.(GatewayCheck)
+		used := slices.ContainsFunc(i.Tracks, func(u TrackUse) bool { return u.Name == t.v.Name })
+		if used && is && t.v.Gate && i.AdvertInterval > 0 && t.v.Check.Interval+t.v.Check.Timeout > 2*i.AdvertInterval {
+			return t.v.Track, true
+		}
+	}
+	return Track{}, false
 }

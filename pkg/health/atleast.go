@@ -13,13 +13,16 @@ func AtLeast(want int, states []State) Verdict {
 	if len(states) <= 1 {
 		return all
 	}
-	up, unknown := 0, 0
+	up, sure, unknown := 0, 0, 0
 	var missing, passing []string
 	v := Verdict{Code: OK, NoNetwork: all.NoNetwork}
 	for _, s := range states {
 		switch one := s.verdict(); {
 		case one.Known && one.Up:
 			up++
+			if !s.doubtful() {
+				sure++
+			}
 			passing = append(passing, s.last.Cause)
 			if one.Code != OK {
 				missing = append(missing, one.Reason)
@@ -36,6 +39,7 @@ func AtLeast(want int, states []State) Verdict {
 	}
 	v.Up = up >= want
 	v.Known = v.Up || up+unknown < want
+	v.Doubtful = v.Up && sure < want
 	word := "unknown"
 	switch {
 	case v.Up:

@@ -42,3 +42,28 @@ func TestAtLeast(t *testing.T) {
 		}
 	}
 }
+
+// TestDoubtful: a failure that does not count yet makes what is up doubtful, if it would be down without it.
+func TestDoubtful(t *testing.T) {
+	up, _ := play(health.New(2, 2), good)
+	failing, _ := play(health.New(2, 2), good, frozen)
+	down, _ := play(health.New(2, 2), good, frozen, frozen)
+	for _, one := range []struct {
+		verdict health.Verdict
+		want    bool
+	}{
+		{health.All([]health.State{up}), false},
+		{health.All([]health.State{failing}), true},
+		{health.All([]health.State{up, failing}), true},
+		{health.All([]health.State{down}), false},
+		{health.All([]health.State{down, failing}), false},
+		{health.AtLeast(1, []health.State{up, failing}), false},
+		{health.AtLeast(1, []health.State{down, failing}), true},
+		{health.AtLeast(2, []health.State{up, failing}), true},
+		{health.AtLeast(1, []health.State{failing}), true},
+	} {
+		if one.verdict.Doubtful != one.want {
+			t.Errorf("%+v: want %t", one.verdict, one.want)
+		}
+	}
+}

@@ -16,13 +16,15 @@ type Verdict struct {
 	// NoNetwork: fall results of a check in a row say that this director has no way to the server. It is no evidence about
 	// the server, but about this director.
 	NoNetwork bool
+	// Doubtful: it is up, but what was seen last would make it down if it lasts.
+	Doubtful bool
 	// Value is the number in a tracked file, -254 to 254, of which 0 is up; 0 for anything else.
 	Value int16
 }
 
 // Same reports whether two verdicts require the same action. Reason and Since are for display and change more often.
 func (v Verdict) Same(w Verdict) bool {
-	return v.Known == w.Known && v.Up == w.Up && v.Full == w.Full && v.Code == w.Code && v.NoNetwork == w.NoNetwork && v.Value == w.Value
+	return v.Known == w.Known && v.Up == w.Up && v.Full == w.Full && v.Code == w.Code && v.NoNetwork == w.NoNetwork && v.Doubtful == w.Doubtful && v.Value == w.Value
 }
 
 // String returns the reason.
@@ -48,7 +50,9 @@ func All(states []State) Verdict {
 	}
 	for _, s := range states {
 		decides.NoNetwork = decides.NoNetwork || s.withoutNetwork()
+		decides.Doubtful = decides.Doubtful || s.doubtful()
 	}
+	decides.Doubtful = decides.Doubtful && decides.Known && decides.Up
 	decides.Since = since(states, decides)
 	return decides
 }

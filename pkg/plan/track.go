@@ -68,9 +68,15 @@ func (in Inputs) weigh(before []Tracked) []Tracked {
 			t.Verdict = TrackVerdict(t.track, in.pools(), in.Verdicts, in.Standings)
 		}
 		v := t.Verdict
-		t.Effect = priority.Of(t.Use, t.Type, t.Gate, priority.Result{Known: v.Known, Up: v.Up, Value: int(v.Value)})
+		t.Effect = priority.Of(t.Use, t.Type, t.Gate, priority.Result{Known: v.Known, Up: v.Up && !t.doubted(), Value: int(v.Value)})
 	}
 	return all
+}
+
+// doubted reports whether a track keeps the director from becoming MASTER although it is not down yet: a director that has
+// just been cut off hears no adverts either, and its master-down timer may end before the last failure that counts.
+func (t Tracked) doubted() bool {
+	return t.Gate && t.Use.Weight == 0 && !t.Use.Reverse && t.Verdict.Doubtful
 }
 
 // pools returns the virtual servers that tracks are about.

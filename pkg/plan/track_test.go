@@ -61,6 +61,7 @@ func judgement(t *testing.T, tracks string, edit func(in *Inputs)) string {
 // TestTracksOfAnInstance: what the state of each kind of track means.
 func TestTracksOfAnInstance(t *testing.T) {
 	up, down, rejected := health.Verdict{Known: true, Up: true, Code: health.OK, Reason: "up"}, health.Verdict{Known: true, Code: health.Refused, Reason: "down"}, health.Verdict{Code: health.Auth}
+	shaky := health.Verdict{Known: true, Up: true, Doubtful: true, Reason: "up: 1 of 2 failures"}
 	nowhere := health.Verdict{Known: true, Up: true, NoNetwork: true}
 	track := func(name string, v health.Verdict) map[config.Subject]health.Verdict {
 		return map[config.Subject]health.Verdict{{Track: config.TrackID(name)}: v}
@@ -94,6 +95,8 @@ func TestTracksOfAnInstance(t *testing.T) {
 		{tracks: "router", verdicts: track("router", down), want: "150 FAULT"},
 		{tracks: "net", verdicts: track("net", down), want: "150 gate: net: down"},
 		{tracks: "net", verdicts: track("net", up), want: "150"},
+		{tracks: "net", verdicts: track("net", shaky), want: "150 gate: net: up: 1 of 2 failures"},
+		{tracks: "db", verdicts: track("db", shaky), want: "150"},
 		{tracks: "net, db", starting: true, verdicts: track("net", down), want: "150 gate: db has no result yet; net: down"},
 
 		{tracks: "pool", verdicts: servers(up, up, down), want: "150"},

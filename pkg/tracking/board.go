@@ -144,7 +144,7 @@ func kept(before health.Verdict, code health.Code, why string) health.Verdict {
 
 // judged is the verdict of something that has been seen. code is that of a verdict that is not up, or is about to be.
 func judged(up bool, good bool, reason string) health.Verdict {
-	v := health.Verdict{Known: true, Up: up, Code: health.OK, Reason: "up: " + reason}
+	v := health.Verdict{Known: true, Up: up, Code: health.OK, Reason: "up: " + reason, Doubtful: up && !good}
 	if !up {
 		v.Reason = "down: " + reason
 	}
