@@ -48,6 +48,13 @@ func (l *Link) CarrierDown() { l.host.n.t.Helper(); l.ip("link set " + l.port + 
 // CarrierUp undoes CarrierDown.
 func (l *Link) CarrierUp() { l.host.n.t.Helper(); l.ip("link set " + l.port + " up") }
 
+// SetMTU sets the MTU of both ends.
+func (l *Link) SetMTU(bytes int) {
+	l.host.n.t.Helper()
+	l.ip(fmt.Sprintf("link set %s mtu %d", l.port, bytes))
+	l.host.Run("ip", "link", "set", l.Device, "mtu", fmt.Sprint(bytes))
+}
+
 // Unplug drops every frame in both directions while the carrier stays up, as when a cable behind another switch is
 // pulled. The switch keeps its learned addresses.
 func (l *Link) Unplug() {

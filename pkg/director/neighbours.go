@@ -33,18 +33,22 @@ func neighbourProblems(i config.Instance, a election.Snapshot) []problem.Finding
 	return found
 }
 
-// toNobody returns the problem of an instance that lists unicast peers, all of which are addresses of this host. The check of
-// the cluster file knows one address of each director only.
-func toNobody(i plan.Instance) []problem.Finding {
-	listed := i.Config.Transport.Peers.Addresses
-	if t := i.Peers.Transport; !t.Unicast || len(t.Peers) > 0 || len(listed) == 0 {
+// toNobody returns the problem of an instance whose adverts no other router can receive: on a dummy interface, or to a list of
+// unicast peers that are all addresses of this host. The check of the cluster file knows one address of each director only.
+func toNobody(i plan.Instance, on plan.Link) []problem.Finding {
+	f := problem.Finding{Code: problem.AdvertsNotSent, Subject: i.Config.Name, Related: []string{i.Config.Interface}}
+	listed, t := i.Config.Transport.Peers.Addresses, i.Peers.Transport
+	switch {
+	case on.Dummy && len(i.Peers.Directors)+len(t.Peers) > 0:
+		f.Text = fmt.Sprintf("VRRP instance %s: adverts reach nobody: %s is a dummy interface", i.Config.Name, i.Config.Interface)
+		f.Remedy = "write the interface to the other directors, and put the VIPs on the dummy with address_options; then run lvsctl reload"
+	case t.Unicast && len(t.Peers) == 0 && len(listed) > 0:
+		f.Text = fmt.Sprintf("VRRP instance %s: adverts go to nobody: every address of unicast_peers is one of this host: %v", i.Config.Name, listed)
+		f.Remedy = "write the addresses of the other routers into unicast_peers, and run lvsctl reload"
+	default:
 		return nil
 	}
-	return []problem.Finding{{
-		Code: problem.AdvertsNotSent, Subject: i.Config.Name, Related: []string{i.Config.Interface},
-		Text:   fmt.Sprintf("VRRP instance %s: adverts go to nobody: every address of unicast_peers is one of this host: %v", i.Config.Name, listed),
-		Remedy: "write the addresses of the other routers into unicast_peers, and run lvsctl reload",
-	}}
+	return []problem.Finding{f}
 }
 
 // flood returns the problem of a flood of ignored packets for an instance or on an interface.

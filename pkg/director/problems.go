@@ -119,7 +119,7 @@ func ofNode(s snapshots) []problem.Finding {
 		on[i.Segment] = append(on[i.Segment], i.Config.Name)
 		found = append(found, tooLate(i.Config.Name, a)...)
 		found = append(found, neighbourProblems(i.Config, a)...)
-		found = append(found, toNobody(i)...)
+		found = append(found, toNobody(i, s.plan.Link(i.Segment))...)
 		found = append(found, falseAlarms(i.Config.Name, a)...)
 		found = append(found, trackProblems(i, a)...)
 	}

@@ -16,7 +16,17 @@ func toNobodyCases() []codesCase {
 			Break: func(n *node) { n.anotherAddress(true) },
 			Mend:  func(n *node) { n.anotherAddress(false) },
 		}},
+		{On: "MASTER", Case: problemtest.Case[*node]{
+			Code: problem.AdvertsNotSent, Subject: "a", Fault: "a dummy interface",
+			Break: func(n *node) { n.kind("dummy") },
+			Mend:  func(n *node) { n.kind("veth") },
+		}},
 	}
+}
+
+// kind makes eth0 an interface of another kind.
+func (n *node) kind(kind string) {
+	n.change(addr.Event{Kind: addr.LinkChanged}, func() { n.links[0].Kind = kind })
 }
 
 // anotherAddress gives the host a further address of its own, 10.78.0.9, or takes it away.

@@ -19,6 +19,7 @@ type Link struct {
 	MTU          int        // bytes; 0 if the interface does not exist
 	Source       netip.Addr // of adverts; invalid if there has been none yet
 	Fault        string     // why it cannot serve; "" if it can
+	Dummy        bool       // what is sent on it reaches nobody
 	Unaddressed  bool       // Fault is that it has no address for adverts, which an instance may have elsewhere
 }
 
@@ -62,7 +63,7 @@ func examine(on vrrp.Segment, known []kernel.Link, source netip.Addr, noSource f
 	at := slices.IndexFunc(known, func(k kernel.Link) bool { return k.Name == name })
 	l := Link{Segment: on}
 	if at >= 0 {
-		l.Index, l.HardwareAddr, l.MTU = known[at].Index, known[at].HardwareAddr, known[at].MTU
+		l.Index, l.HardwareAddr, l.MTU, l.Dummy = known[at].Index, known[at].HardwareAddr, known[at].MTU, known[at].Kind == "dummy"
 	}
 	switch {
 	case at < 0:

@@ -43,7 +43,7 @@ func (in Inputs) sessions(node config.Director, vip func(netip.Addr) bool, insta
 	at := func(id SessionID) *Session {
 		n := slices.IndexFunc(all, func(s Session) bool { return s.SessionID == id })
 		if n < 0 {
-			n, all = len(all), append(all, Session{SessionID: id, Source: source(id.On, in.Addresses, node, vip)})
+			n, all = len(all), append(all, Session{SessionID: id, Source: in.sessionSource(id, node, vip)})
 		}
 		return &all[n]
 	}
@@ -83,6 +83,26 @@ func (in Inputs) sessions(node config.Director, vip func(netip.Addr) bool, insta
 		}
 	}
 	return all
+}
+
+// sessionSource returns the address from which a session sends: over IPv6 to a global address a global one, if the interface
+// has any of its own, because that is what the neighbour expects; one of the neighbour's network before others.
+func (in Inputs) sessionSource(id SessionID, node config.Director, vip func(netip.Addr) bool) netip.Addr {
+	found := source(id.On, in.Addresses, node, vip)
+	if id.On.Family != kernel.IPv6 || id.Neighbour.IsLinkLocalUnicast() {
+		return found
+	}
+	for _, a := range in.Addresses {
+		ip := a.Prefix.Addr()
+		switch {
+		case a.Interface != id.On.Interface || kernel.FamilyOf(ip) != kernel.IPv6 || !a.Usable() || !a.Global || vip(ip):
+		case a.Prefix.Contains(id.Neighbour):
+			return ip
+		case found.IsLinkLocalUnicast():
+			found = ip
+		}
+	}
+	return found
 }
 
 // usersOf returns the names of the instances that depend on a track.

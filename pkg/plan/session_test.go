@@ -8,6 +8,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
 // TestSessions: the BFD sessions of a director: with routers that it tracks, and with the other directors, once for all
@@ -66,5 +67,36 @@ vrrp_instances:
 	in.Config, in.Next = &config.Config{}, cfg // a start: the elections do not run yet
 	if got := show(Of(in)); strings.Count(got, "\n") != 2 {
 		t.Errorf("at the start: %s", got)
+	}
+}
+
+// TestSessionSource: over IPv6 a session with a global address comes from a global one, of the neighbour's network if there is
+// one, and never from a VIP; one with a link-local address from a link-local one.
+func TestSessionSource(t *testing.T) {
+	address := func(s string, global bool) kernel.Address {
+		return kernel.Address{Interface: "eth0", Prefix: netip.MustParsePrefix(s), Global: global}
+	}
+	all := []kernel.Address{
+		address("fe80::2/64", false), address("fd00::100/64", true), address("fd77::2/64", true), address("fd00::2/64", true), address("10.77.0.2/24", true),
+	}
+	vip := func(a netip.Addr) bool { return a == netip.MustParseAddr("fd00::100") }
+	for _, tt := range []struct {
+		neighbour string
+		have      []kernel.Address
+		want      string
+	}{
+		{"fd00::1", all, "fd00::2"},
+		{"fd77::1", all, "fd77::2"},
+		{"fd99::1", all, "fd77::2"},
+		{"fe80::1", all, "fe80::2"},
+		{"fd00::1", all[:2], "fe80::2"},
+		{"10.77.0.1", all, "10.77.0.2"},
+	} {
+		neighbour := netip.MustParseAddr(tt.neighbour)
+		id := SessionID{vrrp.Segment{Interface: "eth0", Family: kernel.FamilyOf(neighbour)}, neighbour}
+		got := Inputs{Addresses: tt.have}.sessionSource(id, config.Director{Name: "a", Address: netip.MustParseAddr("10.77.0.2")}, vip)
+		if got != netip.MustParseAddr(tt.want) {
+			t.Errorf("to %s with %d addresses: from %s, want %s", tt.neighbour, len(tt.have), got, tt.want)
+		}
 	}
 }
