@@ -275,6 +275,9 @@ func (c *contents) checkHooks(top object) {
 		}
 	}
 	check(c.hooks, top.locate("notify"))
+	for _, g := range c.groups {
+		check(g.v.Hooks, g.at.locate("notify"))
+	}
 	for _, i := range c.instances {
 		check(i.v.Hooks, i.at.locate("notify"))
 		for _, own := range i.v.PerNode {

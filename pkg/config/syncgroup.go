@@ -11,6 +11,7 @@ import (
 type SyncGroup struct {
 	Name      string
 	Instances []string // their names, in the order of the group
+	Hooks     []Hook   `json:",omitempty"` // its own, beside those of its instances
 }
 
 // maxStartupDelay limits how long a director may leave addresses to nobody after its start.
@@ -31,13 +32,10 @@ func syncGroupSection() *sectionOf[syncGroup] {
 			intro: "The instances of a sync group move together: all of them are MASTER, BACKUP or in FAULT; see\n" +
 				"[failover.md](failover.md#sync-groups). An instance belongs to one group at most. Its priorities may differ from those of the\n" +
 				"others, but the same director must win in all of them, and `preempt` is the same in all.",
-			reserved: []later{{name: "notify", doc: notifyChanges}},
 			words: []word{
 				needless("is keepalived's word: weights always count in a sync group", "sync_group_tracking_weight"),
 				needless("is keepalived's word: write the tracks of the group under tracks", "global_tracking"),
 				needless("is keepalived's word: an instance has priority and preempt, a group has not", "priority", "preempt", "nopreempt"),
-				waiting("notify", "notify_master", "notify_backup", "notify_fault", "notify_stop"),
-				waiting("mail", "smtp_alert", "smtp_alert_faults"),
 			},
 		},
 	}
@@ -76,6 +74,7 @@ func syncGroupSection() *sectionOf[syncGroup] {
 			name: "startup_delay", kind: durationIn(0, maxStartupDelay), in: func(g *syncGroup) *time.Duration { return &g.startupDelay },
 			unset: "that of the instances", doc: "`startup_delay` of each of its instances, which then have none of their own", reload: Live,
 		},
+		hooksField(func(g *syncGroup) *[]Hook { return &g.Hooks }, oneForAll),
 	}
 	return s.build()
 }

@@ -91,7 +91,9 @@ type loops struct {
 	answers   *answerMonitor
 	table     *table
 	notifier  *notify.Notifier
-	hooks     *task.Group // the notifier, which ends last
+	// hookGroups are for the hooks of sync groups.
+	hookGroups hookGroups
+	hooks      *task.Group // the notifier, which ends last
 }
 
 // judge returns the verdicts of all checks, BFD sessions and watched tracks.

@@ -29,32 +29,43 @@ const (
 	settleAfter = 500 * time.Millisecond
 )
 
-// setHooks gives the notifier the hooks of a plan, and those of instances that it stops.
+// setHooks gives the notifier the hooks of a plan, and those of instances and groups that it stops.
 func (d *Director) setHooks(l *loops, p *plan.Plan, ending []plan.HookSubject) {
 	subjects, states := map[notify.ID]notify.Subject{}, l.instances.snapshots()
+	var groups []plan.Group
 	for _, s := range slices.Concat(ending, p.HookSubjects()) {
-		n := notify.Subject{Type: notify.Instance, Name: s.Instance.Name, Instance: s.Instance, Params: s.Params, Hooks: s.Hooks}
-		if a, runs := states[s.ID]; runs {
+		n := notify.Subject{Type: notify.Instance, Name: s.Name(), Instance: s.Instance, Params: s.Params, Hooks: s.Hooks}
+		if s.Group.Name != "" {
+			n.Type = notify.Group
+			groups = append(groups, s.Group)
+		}
+		if a, runs := states[s.Instance.ID()]; runs {
 			n.State = a.State.String()
 		}
 		subjects[notify.ID(s.ID)] = n
 	}
+	l.hookGroups.set(groups)
 	l.notifier.Set(subjects)
 }
 
-// tellHooks passes a change of an instance to its hooks. It does not block.
+// tellHooks passes a change of an instance to its hooks, and to those of its sync group if all members are in that state
+// now. It does not block.
 func (d *Director) tellHooks(l *loops, id config.InstanceID, e event.Event) {
 	m := hook.OfState(e.To)
 	if m == "" || e.Kind != event.InstanceState {
 		return
 	}
-	l.notifier.Tell(notify.ID(id), func(s notify.Subject) hook.Change {
-		down := vrrp.MasterDownInterval(s.Params.Version, s.Params.Priority, s.Params.AdvertInterval, s.Params.DownAdverts)
-		return hook.Change{
-			Moment: m, From: e.From, To: e.To, Priority: s.Params.Priority, Reason: e.Reason, At: time.Now(),
-			Settle: hook.Settle(e.From, e.To, down+settleAfter),
-		}
-	})
+	tell := func(subject notify.ID, from string) {
+		l.notifier.Tell(subject, func(s notify.Subject) hook.Change {
+			down := vrrp.MasterDownInterval(s.Params.Version, s.Params.Priority, s.Params.AdvertInterval, s.Params.DownAdverts)
+			return hook.Change{
+				Moment: m, From: from, To: e.To, Priority: s.Params.Priority, Reason: e.Reason, At: time.Now(),
+				Settle: hook.Settle(from, e.To, down+settleAfter),
+			}
+		})
+	}
+	tell(notify.ID(id), e.From)
+	l.hookGroups.moved(id, e.To, func(group, from string) { tell(notify.ID("sync group "+group), from) })
 }
 
 // tellLower passes an advert of lower rank to the hooks of an instance that is MASTER. It does not block.
@@ -70,10 +81,12 @@ func tellLower(l *loops, id config.InstanceID) {
 // preStop runs the hooks of the instances that are MASTER and about to be stopped.
 func (d *Director) preStop(l *loops) {
 	changes := map[notify.ID]hook.Change{}
+	stopping := hook.Change{Moment: hook.PreStop, From: "MASTER", To: "MASTER", Reason: "the director is being stopped", At: time.Now()}
 	for id, a := range l.instances.snapshots() {
-		if a.State == vrrp.Master {
-			changes[notify.ID(id)] = hook.Change{
-				Moment: hook.PreStop, From: "MASTER", To: "MASTER", Priority: a.Priority, Reason: "the director is being stopped", At: time.Now(),
+		if stopping.Priority = a.Priority; a.State == vrrp.Master {
+			changes[notify.ID(id)] = stopping
+			if group := l.hookGroups.of(id); group != "" {
+				changes[notify.ID("sync group "+group)] = stopping
 			}
 		}
 	}
@@ -121,8 +134,12 @@ func (d *Director) messageOf(j notify.Job) hook.Message {
 	i, c := j.Subject.Instance, j.Change
 	m := hook.Message{
 		Node: d.o.Node.Name, Type: j.Subject.Type, Name: j.Subject.Name, Event: c.Moment, State: c.To, Previous: c.From, Priority: c.Priority,
-		Reason: c.Reason, Time: c.At, VirtualRouterID: i.VRID, Interface: i.Interface,
+		Reason: c.Reason, Time: c.At,
 	}
+	if j.Subject.Type == notify.Group {
+		return m
+	}
+	m.VirtualRouterID, m.Interface = i.VRID, i.Interface
 	for _, p := range i.Held() {
 		m.VirtualAddresses = append(m.VirtualAddresses, p.String())
 	}

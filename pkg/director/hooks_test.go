@@ -88,6 +88,33 @@ func TestHooksOfAReload(t *testing.T) {
 	})
 }
 
+// TestHooksOfASyncGroup: they run when the last member is in a state, once.
+func TestHooksOfASyncGroup(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.begin(electing + router("a", "eth0", 51, vip) + router("b", "eth1", 52, "10.78.0.100") +
+			"sync_groups: [{name: both, instances: [a, b], notify: [{on: [any, pre_stop], command: [/group], arguments: true}]}]\n")
+		m.pass(9 * time.Second)
+		m.expectHooks("the start", "hook /group GROUP both MASTER 100 in MASTER")
+		m.carrier(false)
+		m.pass(9 * time.Second)
+		m.expectHooks("one has no carrier", "hook /group GROUP both FAULT 100 in FAULT")
+		m.carrier(true)
+		m.pass(9 * time.Second)
+		m.expectHooks("again with carrier", "hook /group GROUP both MASTER 100 in MASTER")
+		if err := m.stop(); err != nil {
+			t.Error(err)
+		}
+		m.expectHooks("the end", "hook /group GROUP both MASTER 100 in MASTER", "hook /group GROUP both STOP 100 in INIT")
+	})
+}
+
+func (m *machine) expectHooks(when string, want ...string) {
+	m.t.Helper()
+	if got := slices.DeleteFunc(m.history(), func(s string) bool { return !strings.HasPrefix(s, "hook ") }); !slices.Equal(got, want) {
+		m.t.Errorf("%s: %q, want %q", when, got, want)
+	}
+}
+
 func TestMessages(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		file := hooked("{on: [master], webhook: 'https://example.com/x'}, {on: [fault], mail_to: [ops@example.com, dba@example.com]}", "")

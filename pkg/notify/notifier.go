@@ -331,10 +331,11 @@ func (n *Notifier) finished(id ID, j Job, r Result, tries int) {
 		text += fmt.Sprintf(" (try %d of %d)", tries, 1+j.Hook.Retries)
 	}
 	text = j.Hook.Label() + ": " + text
-	n.o.Record(event.Event{
-		Kind: event.HookEnded, Subject: j.Subject.Name, To: to, Code: string(j.Change.Moment), Reason: text,
-		VirtualRouterID: j.Subject.Instance.VRID,
-	})
+	e := event.Event{Kind: event.HookEnded, Subject: j.Subject.Name, To: to, Code: string(j.Change.Moment), Reason: text}
+	if j.Subject.Type == Instance {
+		e.VirtualRouterID = j.Subject.Instance.VRID
+	}
+	n.o.Record(e)
 	of := failureOf{id, j.Hook}
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 type Group struct {
 	Name    string
 	Members []config.InstanceID // in the order of the group
+	Hooks   []config.Hook       // its own
 }
 
 func (g Group) equal(b Group) bool { return g.Name == b.Name && slices.Equal(g.Members, b.Members) }
@@ -18,7 +19,7 @@ func (g Group) equal(b Group) bool { return g.Name == b.Name && slices.Equal(g.M
 // join fills in the groups of a file, which is resolved for this node.
 func (p *Plan) join(cfg *config.Config) {
 	for _, g := range cfg.SyncGroups {
-		group := Group{Name: g.Name}
+		group := Group{Name: g.Name, Hooks: g.Hooks}
 		for _, name := range g.Instances {
 			at := slices.IndexFunc(p.Instances, func(i Instance) bool { return i.Config.Name == name })
 			if at < 0 {
