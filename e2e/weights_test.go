@@ -165,10 +165,8 @@ func stateChanges(n *node) (states []string) {
 func TestWeightsWithKeepalived(t *testing.T) {
 	lab.Need(t, lab.Keepalived)
 	lab.Long(t)
-	for _, weight := range []int{-60, 60} {
-		for _, ours := range []string{"lvs-master", "lvs-backup"} {
-			t.Run(fmt.Sprintf("%s is ours, weight %d", ours, weight), func(t *testing.T) { weighWithKeepalived(t, ours, weight) })
-		}
+	for ours, weight := range map[string]int{"lvs-master": -60, "lvs-backup": 60} {
+		t.Run(fmt.Sprintf("%s is ours, weight %d", ours, weight), func(t *testing.T) { weighWithKeepalived(t, ours, weight) })
 	}
 }
 
