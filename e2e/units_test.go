@@ -123,7 +123,7 @@ func TestUnitsDirector(t *testing.T) {
 	lab.HasLongForm(t)
 	// A long lease, so that a VIP that is gone soon was removed and did not expire.
 	c := newCluster(t, shape{
-		advert: "100ms", instance: "lease: 20s", check: "{type: tcp, interval: 500ms, timeout: 450ms, fall: 4, rise: 1}",
+		advert: "100ms", instance: "lease: 20s\n    notify: [{on: [any], command: [/usr/bin/id, -un]}]", check: "{type: tcp, interval: 500ms, timeout: 450ms, fall: 4, rise: 1}",
 	})
 	c.answering()
 	c.mysql1.start()
@@ -153,6 +153,14 @@ func TestUnitsDirector(t *testing.T) {
 		if nice := stat[18]; nice != "-20" || weight != "10000" {
 			t.Errorf("nice %s, cpu.weight %s, want -20 and 10000", nice, weight)
 		}
+	})
+	t.Run("hook", func(t *testing.T) { // the sandbox lets a program run as another user
+		lab.Eventually(t, soon, func() error {
+			if out, err := s.Try("lvsctl", "events"); err != nil || !strings.Contains(out, "/usr/bin/id: exit status 0") || !strings.Contains(out, ": nobody") {
+				return fmt.Errorf("%w: %s", err, out)
+			}
+			return nil
+		})
 	})
 	t.Run("reload", u.reload)
 	t.Run("kill -9", u.killed)
