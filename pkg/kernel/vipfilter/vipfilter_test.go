@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -93,6 +94,18 @@ const ruleset = `table inet lvs_director_accept_mode {
 }
 `
 
+// sortedElements sorts the elements of the sets, whose order depends on a random number of the kernel.
+func sortedElements(listing string) string {
+	return regexp.MustCompile(`(?s)elements = \{.*?\}`).ReplaceAllStringFunc(listing, func(set string) string {
+		var elements []string
+		for e := range strings.SplitSeq(strings.Trim(strings.TrimPrefix(set, "elements ="), " {}"), ",") {
+			elements = append(elements, strings.TrimSpace(e))
+		}
+		slices.Sort(elements)
+		return "elements = { " + strings.Join(elements, ", ") + " }"
+	})
+}
+
 const nft = "/usr/sbin/nft" // which is not in every PATH
 
 // host is a network namespace with nft(8), and Table in it.
@@ -179,7 +192,7 @@ func TestPut(t *testing.T) {
 	}
 	for range 2 { // it replaces what is there
 		h.put(both())
-		if got := h.nft("list table inet " + kernel.ClosedTable); got != ruleset {
+		if got := sortedElements(h.nft("list table inet " + kernel.ClosedTable)); got != sortedElements(ruleset) {
 			t.Errorf("the table is\n%s\nwant\n%s", got, ruleset)
 		}
 		if !h.intact(both()) {
