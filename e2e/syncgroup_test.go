@@ -97,8 +97,12 @@ func TestSyncGroup(t *testing.T) {
 	c.master.Link("eth1").CarrierUp()
 	c.awaitSite("the cable is back", c.master, c.backup)
 
+	masters := strings.Count(c.backup.daemon.Log(), "to=MASTER")
 	c.master.Link("eth1").Drop(lab.BothWays, "proto 112 or ip6 proto 112")
 	c.ctlEventually(c.backup, "sync_group_held_back")
+	if got := strings.Count(c.backup.daemon.Log(), "to=MASTER"); got != masters {
+		t.Errorf("the inside is cut: lvs-backup was MASTER %d times more", got-masters)
+	}
 	if err := holdsAll(siteVIPs, c.master.Host, c.backup.Host); err != nil {
 		t.Errorf("the inside is cut: %v", err)
 	}
