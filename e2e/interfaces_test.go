@@ -29,14 +29,21 @@ var kindsOfInterface = []struct{ name, commands string }{
 func TestKindsOfInterface(t *testing.T) {
 	lab.Need(t, lab.StockKernel)
 	lab.Long(t)
+	for name, keys := range map[string]string{"own MAC address": "", "virtual MAC address": ", virtual_mac: true"} {
+		t.Run(name, func(t *testing.T) { kindOfInterface(t, keys) })
+	}
+}
+
+// kindOfInterface is TestKindsOfInterface with more keys of each instance.
+func kindOfInterface(t *testing.T, keys string) {
 	n := lab.New(t)
 	var file strings.Builder
 	file.WriteString("version: 1\ndirectors:\n  - {name: lvs-master, address: 10.70.0.2}\n  - {name: lvs-backup, address: 10.70.0.3}\nvrrp_instances:\n")
 	var vips []string
 	for number, kind := range kindsOfInterface {
 		vips = append(vips, fmt.Sprintf("10.70.%d.100", number))
-		fmt.Fprintf(&file, "  - {name: %s, interface: %s, virtual_router_id: %d, advert_interval: 400ms, virtual_addresses: [%s], per_node: {lvs-master: {priority: 150}}}\n",
-			kind.name, kind.name, 60+number, vips[number])
+		fmt.Fprintf(&file, "  - {name: %s, interface: %s, virtual_router_id: %d, advert_interval: 400ms, virtual_addresses: [%s], per_node: {lvs-master: {priority: 150}}%s}\n",
+			kind.name, kind.name, 60+number, vips[number], keys)
 	}
 	path := n.File("cluster.yaml", file.String())
 	lans := make([]*lab.Bridge, 6)
@@ -49,7 +56,11 @@ func TestKindsOfInterface(t *testing.T) {
 		ports = append(ports, lan.At())
 	}
 	makes := func(node *node, kind, number int) {
-		for _, command := range strings.Split(kindsOfInterface[kind].commands, "; ") {
+		commands := kindsOfInterface[kind].commands
+		if keys != "" { // the kernel would add the second macvlan to the interface below
+			commands = strings.ReplaceAll(commands, "type macvlan mode bridge", "type vlan id 11")
+		}
+		for _, command := range strings.Split(commands, "; ") {
 			node.ip(strings.ReplaceAll(command, "%d", fmt.Sprint(number)))
 		}
 	}
@@ -71,6 +82,7 @@ func TestKindsOfInterface(t *testing.T) {
 	}
 	c.awaitHeld(c.master, vips...)
 	healthy(t, c.master, c.backup)
+	c.answer(vips)
 
 	c.master.ip("link set eth1 down") // of the bond
 	lab.Consistently(t, 3*time.Second, func() error {
@@ -93,4 +105,19 @@ func TestKindsOfInterface(t *testing.T) {
 	healthy(t, c.master, c.backup)
 	c.master.daemon.Stop()
 	c.awaitHeld(c.backup, vips...)
+}
+
+// answer checks that each VIP answers the director that does not hold it.
+func (c *cluster) answer(vips []string) {
+	c.t.Helper()
+	for number, address := range vips {
+		from := []string{"ping", "-c", "1", "-W", "2", address}
+		if kindsOfInterface[number].name == "eth4" {
+			from = append([]string{"ip", "vrf", "exec", "blue"}, from...)
+		}
+		lab.Eventually(c.t, soon, func() error {
+			_, err := c.backup.Try(from...)
+			return err
+		})
+	}
 }

@@ -50,6 +50,8 @@ var allowed = map[string]struct {
 	},
 	"pkg/kernel/routing/handle.go": {[]string{"AF_INET", "IPv4"}, "the kernel's numbers of both families, which have separate tables"},
 
+	"pkg/kernel/vrrpsock/frame.go": {[]string{"As4", "Is4"}, "the headers of each family"},
+	"pkg/plan/sysctl.go":           {[]string{"Is4"}, "ARP is IPv4's"},
 	"pkg/kernel/neigh/arp.go":      {[]string{"As4"}, "ARP is IPv4's"},
 	"pkg/kernel/neigh/listener.go": {[]string{"AddrFrom4", "As4", "[4]byte"}, "ARP is IPv4's"},
 	"realserver/state.go":          {[]string{"IPv4"}, "refuses VIPs of IPv6: Membership.refusal"},

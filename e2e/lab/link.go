@@ -150,3 +150,10 @@ func (l *Link) tool(argv ...string) string {
 	}
 	return out
 }
+
+// Learned reports whether the switch has learned a MAC address at the link, and so sends frames for it to the host only.
+func (l *Link) Learned(mac string) bool {
+	l.host.n.t.Helper()
+	out := l.tool("bridge", "fdb", "show", "dev", l.port)
+	return strings.Contains(out, mac+" ")
+}

@@ -131,7 +131,7 @@ func (p addressOption) check(o object, i *instance, others placements) {
 	}
 	device := p.Interface
 	if device == "" {
-		device = i.Interface
+		device = i.Holder()
 	}
 	if device != "" && p.Label != "" && p.Label != device && !strings.HasPrefix(p.Label, device+":") {
 		o.locate("label").fail("write "+device+":"+p.Label, "%s does not begin with the name of the interface", quote(p.Label))
@@ -143,7 +143,7 @@ func (i Instance) On(a netip.Addr) string {
 	if p := i.Placements[a]; p.Interface != "" {
 		return p.Interface
 	}
-	return i.Interface
+	return i.Holder()
 }
 
 // Devices returns the interfaces that have virtual addresses of the instance, other than its own, sorted.

@@ -59,6 +59,7 @@ type Instance struct {
 	ExcludedAddresses    []netip.Prefix                  // held like them, but not in the adverts
 	Placements           map[netip.Addr]kernel.Placement // of those that differ from the defaults
 	PlacementsAt         Position                        `json:"-"`
+	Virtual              VirtualLink                     `json:",omitzero"`
 	Routes               []kernel.Route                  // that come and go with them
 	Rules                []kernel.Rule                   // likewise
 	Lease                time.Duration                   // kernel lifetime of a VIP, whole seconds

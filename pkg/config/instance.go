@@ -30,6 +30,7 @@ func instanceSection(fields []key[instance]) *sectionOf[instance] {
 		},
 		rules: func(i *instance, o object) {
 			i.resolveLease(o)
+			i.checkVirtualLink(o)
 			i.checkPreemption(o)
 			i.checkFamily(o)
 			i.checkAuthentication(o)
@@ -53,8 +54,8 @@ func instanceReserved() []later {
 func instanceWords() []word {
 	return append(interopWords(), []word{
 		stateIsElected,
-		needless("is keepalived's word: virtual MAC addresses are not supported yet",
-			"use_vmac", "use_vmac_addr", "use_ipvlan", "vmac_xmit_base", "vmac_addr"),
+		needless("is keepalived's word: the virtual MAC address is always that of RFC 9568, and only on the instance's own interface",
+			"use_vmac_addr", "vmac_addr"),
 		needless("is keepalived's word: name each interface in a track", "track_interface_group"),
 		needless("is keepalived's word: adverts follow RFC 9568 and RFC 3768, without variants",
 			"old_unicast_checksum", "native_ipv6"),
@@ -70,7 +71,7 @@ func instanceWords() []word {
 
 // instanceFields are in the order of the reference. A key that others depend on comes before them.
 func instanceFields() []key[instance] {
-	return slices.Concat(routerFields(), transportFields(), authFields(), electionFields(), addressFields(), announcementFields(), []key[instance]{strictField(), acceptModeField()}, interopFields(), hookFields())
+	return slices.Concat(routerFields(), transportFields(), authFields(), electionFields(), virtualLinkFields(), addressFields(), announcementFields(), []key[instance]{strictField(), acceptModeField()}, interopFields(), hookFields())
 }
 
 func routerFields() []key[instance] {

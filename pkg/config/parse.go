@@ -58,6 +58,7 @@ func (c *contents) validate(top object) {
 	c.checkAddresses()
 	c.checkRouters()
 	c.checkRouting()
+	c.checkVirtualLinks()
 	c.checkTransports()
 	c.checkOwners()
 	c.checkStrict()

@@ -69,7 +69,7 @@ func directorTable(w io.Writer, s status.Director, now time.Time) error {
 	}
 	for _, i := range s.Instances {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", i.Name, i.State, age(i.Since, now), priorityOf(i),
-			i.VirtualRouterID, i.Interface, strings.Join(slices.Concat(i.VirtualAddresses, i.ExcludedAddresses), ","), i.Reason)
+			i.VirtualRouterID, interfaceOf(i), strings.Join(slices.Concat(i.VirtualAddresses, i.ExcludedAddresses), ","), i.Reason)
 	}
 	if len(s.SyncGroups) > 0 {
 		fmt.Fprintln(t, "\nSYNC GROUP\tSTATE\tINSTANCES\tHELD BACK BY\tREASON")
@@ -279,4 +279,15 @@ func exitCode(s problem.Severity) int {
 		return 1
 	}
 	return 2
+}
+
+// interfaceOf describes where the addresses of an instance are: "eth0", "vrrp.51@eth0 (00:00:5e:00:01:33)".
+func interfaceOf(i status.Instance) string {
+	switch {
+	case i.VirtualMAC != "":
+		return fmt.Sprintf("%s@%s (%s)", i.VirtualInterface, i.Interface, i.VirtualMAC)
+	case i.VirtualInterface != "":
+		return i.VirtualInterface + "@" + i.Interface
+	}
+	return i.Interface
 }

@@ -25,7 +25,7 @@ func Cleanup(o Options, addressesOnly bool) (err error) {
 	if err := l.state.Held(); err != nil { // locked: a daemon may be running
 		return err
 	}
-	if err := errors.Join(removeRouting(l, d.claims().Routing, d.log), removeVIPs(l, d.claims().Records, d.log)); err != nil {
+	if err := errors.Join(removeRouting(l, d.claims().Routing, d.log), removeVIPs(l, d.claims().Records, d.log), removeLinks(l, d.log)); err != nil {
 		return err
 	}
 	if addressesOnly {
@@ -58,7 +58,7 @@ func (d *Director) withdrawVIPs(l *loops) error {
 		return errors.Join(err, failed)
 	}
 	l.state.saved(l.state.SetAddresses(nil))
-	return errors.Join(err, openVIPs(d.o.Kernel.VIPFilter(), d.log))
+	return errors.Join(err, removeLinks(l, d.log), openVIPs(d.o.Kernel.VIPFilter(), d.log))
 }
 
 // removeVIPs removes the VIPs of the state file, and others of ours, that are present. Before the first advert these are

@@ -74,8 +74,10 @@ type Director struct {
 type loops struct {
 	group     *task.Group // all loops except the elections, which end first
 	state     *stateFile
-	kernel    Addresses // the director's own handle
-	routing   Routing   // likewise
+	kernel    Addresses  // the director's own handle
+	routing   Routing    // likewise
+	virtual   linkKernel // likewise
+	links     *reconcile.Links
 	addresses *reconcile.Addresses
 	routes    *reconcile.Routes
 	watcher   *watcher
@@ -132,6 +134,9 @@ func (d *Director) Run(ctx context.Context) (err error) {
 	if err := removeVIPs(l, nil, d.log); err != nil { // left by an earlier run
 		return err
 	}
+	if err := removeLinks(l, d.log); err != nil {
+		d.log.Error("cannot remove the virtual interfaces of an earlier run; the next start tries again", "error", err)
+	}
 	if err := openVIPs(d.o.Kernel.VIPFilter(), d.log); err != nil { // likewise; a start replaces it, or the next one removes it
 		d.log.Error("cannot remove the packet filter of an earlier run; the next start tries again", "error", err)
 	}
@@ -170,7 +175,7 @@ func (d *Director) Run(ctx context.Context) (err error) {
 
 // close closes what open has opened.
 func (l *loops) close() error {
-	return errors.Join(l.kernel.Close(), l.routing.Close(), l.state.Close())
+	return errors.Join(l.kernel.Close(), l.routing.Close(), l.virtual.Close(), l.state.Close())
 }
 
 // claims returns the claims of the cluster file in use.
@@ -196,7 +201,13 @@ func (d *Director) open() (*loops, error) {
 	if err != nil {
 		return nil, errors.Join(err, own.Close(), state.Close())
 	}
+	virtual, err := d.o.Kernel.VirtualLinks()
+	if err != nil {
+		return nil, errors.Join(err, own.Close(), routing.Close(), state.Close())
+	}
 	l := &loops{group: task.NewGroup(&d.heartbeats), hooks: task.NewGroup(&d.heartbeats), state: state, kernel: own, routing: routing, verdicts: make(chan struct{}, 1)}
+	l.virtual = linkKernel{virtual, own}
+	l.links = newLinks(l.virtual, d.o.Kernel.Sysctls(), state, d.log)
 	l.sysctls = newSysctls(d.o.Kernel.Sysctls(), state, d.log)
 	l.vipFilter = reconcile.NewVIPFilter(d.o.Kernel.VIPFilter(), d.log)
 	l.table = &table{kernel: d.o.Kernel, state: state, log: d.log, group: l.group}
@@ -249,7 +260,7 @@ func (d *Director) start(ctx context.Context, l *loops) error {
 	l.hooks.Start(l.notifier)
 	l.watcher.look()
 	d.ready = starting(time.Now())
-	for _, t := range append(l.watches.tasks(), closing{l.watcher, func() { _ = watched.Close() }}, l.checker, l.sysctls, l.vipFilter, l.state) {
+	for _, t := range append(l.watches.tasks(), closing{l.watcher, func() { _ = watched.Close() }}, l.checker, l.sysctls, l.links, l.vipFilter, l.state) {
 		l.group.Start(t)
 	}
 	if err := d.turn(l); err != nil {

@@ -538,6 +538,16 @@ func (s *fakeSocket) Send(payload []byte, _, _ netip.Addr) error {
 	return nil
 }
 
+// SendFrom records only resignations.
+func (s *fakeSocket) SendFrom(from kernel.MAC, payload []byte, _, _ netip.Addr) error {
+	s.k.mu.Lock()
+	defer s.k.mu.Unlock()
+	if payload[2] == vrrp.PriorityResign {
+		return s.k.do("resign on %s from %s", s.iface, from)
+	}
+	return nil
+}
+
 // advertise injects an advert of a peer.
 func (k *fakeKernel) advertise(iface, from string, vrid, priority uint8) {
 	source, vip := netip.MustParseAddr(from), netip.MustParseAddr("10.77.0.100")

@@ -26,6 +26,8 @@ type Kernel interface {
 	Addresses() (Addresses, error)
 	// Routing opens a handle to the routes and rules with our protocol number.
 	Routing() (Routing, error)
+	// VirtualLinks opens a handle that adds interfaces for VIPs.
+	VirtualLinks() (VirtualLinks, error)
 	// Announcer returns a sender of announcements.
 	Announcer() Announcer
 	// Socket opens a VRRP socket on a segment.

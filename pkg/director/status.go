@@ -194,6 +194,9 @@ func instanceStatus(cfg config.Instance, a election.Snapshot) status.Instance {
 		AdvertsSent: a.AdvertsSent, AdvertsReceived: a.AdvertsReceived, Dropped: a.Dropped,
 		FalseAlarms: a.FalseAlarms, AdvertLateness: lateness(a.Lateness),
 	}
+	if link, used := cfg.VirtualLink(); used {
+		s.VirtualInterface, s.VirtualMAC = link.Name, link.HardwareAddr
+	}
 	if a.Master.IsValid() && a.MasterPriority != 0 {
 		s.Master, s.MasterPriority = a.Master.String(), int(a.MasterPriority)
 	}

@@ -2,6 +2,7 @@ package director
 
 import (
 	"errors"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -60,6 +61,9 @@ func (d *Director) takeIn(l *loops) (fresh bool) {
 	s, d.seen = l.watcher.Snapshot()
 	fresh = s.begun.After(d.looked)
 	d.looked = s.begun
+	if unmade := l.links.Unmade(); !maps.Equal(unmade, d.in.Unmade) {
+		d.in.Unmade, d.changed = unmade, true
+	}
 	if d.in.Looked && slices.Equal(s.links, d.in.Links) && slices.EqualFunc(s.addresses, d.in.Addresses, sameAddress) {
 		return fresh
 	}
@@ -68,6 +72,7 @@ func (d *Director) takeIn(l *loops) (fresh bool) {
 	d.in.Links, d.in.Addresses, d.in.Looked = s.links, s.addresses, len(s.links) > 0
 	d.changed = true
 	l.sysctls.Follow(s.links)
+	l.links.Poke()
 	return fresh
 }
 
@@ -130,6 +135,11 @@ func (d *Director) execute(l *loops, step plan.Step, p *plan.Plan) error {
 		return l.sockets.add(step.Link)
 	case plan.SetSysctls:
 		return l.sysctls.Set(p.Sysctls)
+	case plan.AddLinks:
+		l.links.Set(p.Virtual) // the next turn reads what could not be added
+	case plan.RemoveLinks:
+		l.links.Set(p.Virtual)
+		l.links.Trim()
 	case plan.OpenTable:
 		return l.table.open()
 	case plan.SetChecks:

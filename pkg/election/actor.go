@@ -20,6 +20,8 @@ import (
 // Sender sends a VRRP message on one segment. It must not block.
 type Sender interface {
 	Send(payload []byte, source, destination netip.Addr) error
+	// SendFrom sends it to a multicast group with a source MAC address other than that of the interface.
+	SendFrom(from kernel.MAC, payload []byte, source, destination netip.Addr) error
 }
 
 // Wire sends and receives on the segment of an actor.
@@ -510,7 +512,7 @@ func (a *Actor) sendTo(destinations []netip.Addr, packet vrrp.Packet) (sent bool
 	for _, to := range destinations {
 		payload, failed := packet.Append(nil, a.params.Source, to, a.params.Checksum)
 		if failed == nil {
-			failed = a.wire.Send(payload, a.params.Source, to)
+			failed = a.send(payload, to)
 		}
 		if failed != nil {
 			if err != nil {
@@ -525,6 +527,13 @@ func (a *Actor) sendTo(destinations []netip.Addr, packet vrrp.Packet) (sent bool
 		}
 	}
 	return sent, err
+}
+
+func (a *Actor) send(payload []byte, to netip.Addr) error {
+	if from := a.peers.Transport.From; from != (kernel.MAC{}) && to.IsMulticast() {
+		return a.wire.SendFrom(from, payload, a.params.Source, to)
+	}
+	return a.wire.Send(payload, a.params.Source, to)
 }
 
 // entered returns when the current state was entered. The machine's clock includes the time for which this host was

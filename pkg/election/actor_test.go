@@ -70,6 +70,11 @@ func (l *lan) Send(payload []byte, source, destination netip.Addr) error {
 	return nil
 }
 
+// SendFrom implements Sender: the machines do not look at MAC addresses.
+func (l *lan) SendFrom(_ kernel.MAC, payload []byte, source, destination netip.Addr) error {
+	return l.Send(payload, source, destination)
+}
+
 // tap is the connection of one machine to the segment.
 type tap struct {
 	*lan
@@ -265,8 +270,9 @@ type fakeSocket struct {
 	queue  []vrrp.Datagram
 }
 
-func (s *fakeSocket) Send([]byte, netip.Addr, netip.Addr) error { return nil }
-func (s *fakeSocket) Close() error                              { s.once.Do(func() { close(s.closed) }); return nil }
+func (s *fakeSocket) Send([]byte, netip.Addr, netip.Addr) error                 { return nil }
+func (s *fakeSocket) SendFrom(kernel.MAC, []byte, netip.Addr, netip.Addr) error { return nil }
+func (s *fakeSocket) Close() error                                              { s.once.Do(func() { close(s.closed) }); return nil }
 
 func (s *fakeSocket) Claims([]netip.Addr) []kernel.Claim { return nil }
 

@@ -135,6 +135,17 @@ func (l *Link) Send(payload []byte, source, destination netip.Addr) error {
 	return socket.Send(payload, source, destination)
 }
 
+// SendFrom implements Sender.
+func (l *Link) SendFrom(from kernel.MAC, payload []byte, source, destination netip.Addr) error {
+	l.mu.Lock()
+	socket := l.socket
+	l.mu.Unlock()
+	if socket == nil {
+		return ErrNoSocket
+	}
+	return socket.SendFrom(from, payload, source, destination)
+}
+
 // LinkSnapshot is the state of a link at one moment.
 type LinkSnapshot struct {
 	Received uint64            // datagrams

@@ -25,6 +25,8 @@ type filterSocket struct {
 	err   error
 }
 
+func (s *filterSocket) SendFrom(kernel.MAC, []byte, netip.Addr, netip.Addr) error { return nil }
+
 func (s *filterSocket) Send([]byte, netip.Addr, netip.Addr) error { return nil }
 func (s *filterSocket) Close() error                              { return nil }
 func (s *filterSocket) Wait() (bool, error) {

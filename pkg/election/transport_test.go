@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -28,6 +29,15 @@ type sentWire struct {
 }
 
 func (w *sentWire) Drain() {}
+
+// SendFrom implements Sender.
+func (w *sentWire) SendFrom(from kernel.MAC, _ []byte, _, to netip.Addr) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.to = append(w.to, to.String()+" from "+from.String())
+	return nil
+}
+
 func (w *sentWire) Send(_ []byte, _, to netip.Addr) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -96,6 +106,13 @@ func TestAdvertsAreSentToEveryDestination(t *testing.T) {
 		time.Sleep(time.Second)
 		if all, s := w.take(), a.Snapshot(); all != "224.0.0.18" || len(s.UnicastPeers) > 0 {
 			t.Errorf("sent to %q, with the peers %v, want the group and none", all, s.UnicastPeers)
+		}
+		a.Reconfigure(p, vips, vrrp.Peers{Transport: vrrp.Transport{From: kernel.MAC{0, 0, 0x5e, 0, 1, 51}}})
+		synctest.Wait()
+		w.take()
+		time.Sleep(time.Second)
+		if all := w.take(); all != "224.0.0.18 from 00:00:5e:00:01:33" {
+			t.Errorf("sent to %q, want the group from the virtual MAC address", all)
 		}
 	})
 }

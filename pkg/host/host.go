@@ -14,6 +14,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel/clock"
 	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
 	"github.com/lvs-director/lvs-director/pkg/kernel/ipvs"
+	"github.com/lvs-director/lvs-director/pkg/kernel/maclink"
 	"github.com/lvs-director/lvs-director/pkg/kernel/route"
 	"github.com/lvs-director/lvs-director/pkg/kernel/routing"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
@@ -43,6 +44,15 @@ func (Host) Addresses() (director.Addresses, error) {
 // Routing implements director.Kernel.
 func (Host) Routing() (director.Routing, error) {
 	h, err := routing.Open()
+	if err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// VirtualLinks implements director.Kernel.
+func (Host) VirtualLinks() (director.VirtualLinks, error) {
+	h, err := maclink.Open()
 	if err != nil {
 		return nil, err
 	}

@@ -51,6 +51,7 @@ type Link struct {
 	// and for lo.
 	Kind         string
 	MTU          int
+	Parent       int    // the index of the interface below a VLAN, macvlan or ipvlan; 0: none in this network namespace
 	HardwareAddr string // "02:00:00:00:00:01"; "" if the interface has none
 }
 

@@ -60,8 +60,13 @@ func ClaimsOf(cfg *config.Config, node string) Claims {
 	return Claims{Records: records(own), Routing: routingOf(own), Table: TableOf(cfg, Verdicts{})}
 }
 
-// missing returns the VIPs that are not among the addresses of this host.
-func missing(vips []VIPs, local []kernel.Address) []kernel.IfAddr {
+// missing returns the VIPs that are not among the addresses of this host, or are on an interface of the director that is
+// down.
+func missing(vips []VIPs, links []kernel.Link, local []kernel.Address) []kernel.IfAddr {
+	down := map[string]bool{}
+	for _, l := range links {
+		down[l.Name] = !l.Up
+	}
 	there := map[kernel.IfAddr]bool{}
 	for _, a := range local {
 		there[a.IfAddr()] = true
@@ -69,7 +74,7 @@ func missing(vips []VIPs, local []kernel.Address) []kernel.IfAddr {
 	var all []kernel.IfAddr
 	for _, v := range vips {
 		for _, p := range v.Addresses {
-			if at := (kernel.IfAddr{Interface: v.On(p), Prefix: p}); !there[at] {
+			if at := (kernel.IfAddr{Interface: v.On(p), Prefix: p}); !there[at] || v.Virtual() && at.Interface == v.Interface && down[at.Interface] {
 				all = append(all, at)
 			}
 		}

@@ -34,6 +34,8 @@ type Inputs struct {
 	Starting bool          // the first results of the checks are waited for
 	// Standings are those of the instances of this node, by name; needed for tracks of instances only.
 	Standings map[string]Standing
+	// Unmade says why an interface that a director adds is not there, by its name.
+	Unmade map[string]string
 	// Passwords are the contents of the password files of Config, by file name.
 	Passwords map[string]Password
 }
@@ -51,9 +53,10 @@ type Plan struct {
 	Sources   Sources
 	Table     Table
 	Sysctls   map[string]string
-	Records   []kernel.IfAddr // the addresses that this daemon may add, for the state file
-	Routing   Routing         // the routes and rules that it may add, likewise
-	Closed    kernel.Closed   // virtual addresses that accept only packets for virtual servers
+	Records   []kernel.IfAddr      // the addresses that this daemon may add, for the state file
+	Routing   Routing              // the routes and rules that it may add, likewise
+	Closed    kernel.Closed        // virtual addresses that accept only packets for virtual servers
+	Virtual   []kernel.VirtualLink // the interfaces that it adds
 	// Missing are VIPs that are not among the addresses; Misplaced those that come before the interface's own address.
 	Missing, Misplaced []kernel.IfAddr
 	// AddressMissing: no interface has the address that the file gives this director.
@@ -67,6 +70,7 @@ type VIPs struct {
 	Instance  config.InstanceID
 	Name      string // of the instance, for display
 	Interface string
+	Base      string // the interface below Interface, if a director adds that one; "": Interface
 	Addresses []netip.Prefix
 	Lease     time.Duration  // kernel lifetime, whole seconds
 	Routes    []kernel.Route // added after the addresses
@@ -81,6 +85,9 @@ type VIPs struct {
 func (v VIPs) On(p netip.Prefix) string {
 	return cmp.Or(v.Placements[p.Addr()].Interface, v.Interface)
 }
+
+// Virtual reports whether Interface is one that the director adds.
+func (v VIPs) Virtual() bool { return v.Base != "" && v.Base != v.Interface }
 
 // Label returns the name for display; the identity if there is no name.
 func (v VIPs) Label() string { return cmp.Or(v.Name, string(v.Instance)) }
@@ -129,7 +136,7 @@ func (i Instance) LinkFault() bool {
 // VIPs returns the addresses that the address loop keeps while the instance is MASTER.
 func (i Instance) VIPs() VIPs {
 	return VIPs{
-		Instance: i.ID, Name: i.Config.Name, Interface: i.Config.Interface, Addresses: i.Config.Held(), Placements: i.Config.Placements, Routes: i.Config.Routes, Rules: i.Config.Rules, Lease: i.Config.Lease,
+		Instance: i.ID, Name: i.Config.Name, Interface: i.Config.Holder(), Base: i.Config.Interface, Addresses: i.Config.Held(), Placements: i.Config.Placements, Routes: i.Config.Routes, Rules: i.Config.Rules, Lease: i.Config.Lease,
 		Announcements: i.Config.Announcements,
 	}
 }
@@ -166,10 +173,11 @@ func Of(in Inputs) Plan {
 		maps.Copy(p.Sysctls, sysctls(cfg))
 		p.Records = append(p.Records, records(cfg)...)
 		p.Routing = p.Routing.with(routingOf(cfg))
+		p.Virtual = withLinks(p.Virtual, virtualLinks(cfg))
 	}
 	p.Closed = closedBy(in.files())
 	if in.Looked {
-		p.Missing, p.Misplaced = missing(p.VIPs(), in.Addresses), misplaced(in.Addresses, vip)
+		p.Missing, p.Misplaced = missing(p.VIPs(), in.Links, in.Addresses), misplaced(in.Addresses, vip)
 		p.AddressMissing = !slices.ContainsFunc(in.Addresses, func(a kernel.Address) bool { return a.Prefix.Addr() == p.Node.Address })
 		p.Stray = stray(in.files(), in.Links, in.Addresses)
 	}
@@ -260,6 +268,7 @@ func (in Inputs) instance(cfg config.Instance, link Link, node config.Director, 
 		i.own = append(i.own, Fault{Reason: fault})
 	}
 	i.own = append(i.own, in.deviceFaults(cfg)...)
+	i.own = append(i.own, in.virtualFaults(cfg)...)
 	i.judge(in, link)
 	return i
 }

@@ -27,13 +27,22 @@ func timeouts(want map[string]string, t config.Timeouts) {
 	}
 }
 
-// sysctls returns the kernel settings that balancing needs; none if the file has no virtual servers. Those under
+// sysctls returns the kernel settings that balancing and virtual MAC addresses need; none if the file has neither. Those under
 // net.ipv4.vs apply to both families.
 //
 // expire_nodest_conn=1: a connection to a real server that left the table is reset by its next packet instead of being
 // silently dropped for up to 15 minutes (Documentation/networking/ipvs-sysctl.rst).
 func sysctls(cfg *config.Config) map[string]string {
 	want := map[string]string{}
+	for _, i := range cfg.Instances {
+		for _, p := range i.Held() {
+			if p.Addr().Is4() && i.Holder() != i.Interface && i.On(p.Addr()) == i.Holder() {
+				// Only the interface that has the VIP answers for it, and the one below asks for its clients' MAC addresses
+				// from an address of its own: they learn the MAC address of who asks (arp_solicit in net/ipv4/arp.c).
+				want[ConfKey(i.Interface, "arp_ignore")], want[ConfKey(i.Interface, "arp_announce")] = "1", "2"
+			}
+		}
+	}
 	if len(cfg.VirtualServers) > 0 {
 		timeouts(want, cfg.Timeouts)
 	}

@@ -30,6 +30,7 @@ const (
 	Record     Do = "record the VIPs" // and routes, before any is added, in addition to those already recorded
 	OpenSocket Do = "open the socket of"
 	SetSysctls Do = "set the sysctls"
+	AddLinks   Do = "add the virtual interfaces"
 	OpenTable  Do = "open the table"
 )
 
@@ -53,6 +54,7 @@ const (
 // Releasing steps: for what is no longer needed.
 const (
 	CloseSocket Do = "close the socket of"
+	RemoveLinks Do = "remove old virtual interfaces"
 	Forget      Do = "remove the records of old VIPs"
 	GiveBack    Do = "restore the sysctls"
 	DropHooks   Do = "remove the hooks of stopped instances"
@@ -94,8 +96,11 @@ func acquire(from, to Plan) []Step {
 			steps = append(steps, Step{Do: OpenSocket, Link: l.Segment})
 		}
 	}
-	if to.Table.Needed() && !maps.Equal(from.Sysctls, to.Sysctls) {
+	if len(to.Sysctls) > 0 && !maps.Equal(from.Sysctls, to.Sysctls) {
 		steps = append(steps, Step{Do: SetSysctls})
+	}
+	if !slices.Equal(from.Virtual, to.Virtual) {
+		steps = append(steps, Step{Do: AddLinks})
 	}
 	if to.Table.Needed() && !from.Table.Needed() {
 		steps = append(steps, Step{Do: OpenTable})
@@ -211,6 +216,9 @@ func Release(from, to Plan) []Step {
 			steps = append(steps, Step{Do: CloseSocket, Link: l.Segment})
 		}
 	}
+	if slices.ContainsFunc(from.Virtual, func(v kernel.VirtualLink) bool { return !slices.Contains(to.Virtual, v) }) {
+		steps = append(steps, Step{Do: RemoveLinks})
+	}
 	if len(without(from.Records, to.Records)) > 0 {
 		steps = append(steps, Step{Do: Forget})
 	}
@@ -233,7 +241,7 @@ func (i Instance) equal(b Instance) bool {
 }
 
 func sameVIPs(a, b VIPs) bool {
-	return a.Instance == b.Instance && a.Name == b.Name && a.Interface == b.Interface && a.Lease == b.Lease && a.Announcements == b.Announcements &&
+	return a.Instance == b.Instance && a.Name == b.Name && a.Interface == b.Interface && a.Base == b.Base && a.Lease == b.Lease && a.Announcements == b.Announcements &&
 		slices.Equal(a.Addresses, b.Addresses) && maps.Equal(a.Placements, b.Placements) &&
 		slices.Equal(a.Routes, b.Routes) && slices.Equal(a.Rules, b.Rules)
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"maps"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -349,5 +350,45 @@ func TestWhatHappensWhileItRuns(t *testing.T) {
 		if diff := cmp.Diff(Of(in), Of(base).Judged(in), everything); diff != "" {
 			t.Errorf("%s (-Of +Judged):\n%s", tt.name, diff)
 		}
+	}
+}
+
+// TestReloadOfAVirtualMAC: the interface is there before the VIPs move to it, and is removed after they have left it; the
+// sysctls of the interface below come first, and are given back last.
+func TestReloadOfAVirtualMAC(t *testing.T) {
+	plain, virtual := file("a@eth0/51=10.77.0.100"), file("a@eth0/51=10.77.0.100")
+	virtual.Instances[0].Virtual.MAC = true
+	const on = "record the VIPs; set the sysctls; add the virtual interfaces; set the table; set the VIPs of a; set a; remove the records of old VIPs"
+	if got := reload(plain, virtual); got != on {
+		t.Errorf("on: %s, want %s", got, on)
+	}
+	const off = "record the VIPs; set the table; add the virtual interfaces; set the VIPs of a; set a; remove old virtual interfaces; remove the records of old VIPs; restore the sysctls"
+	if got := reload(virtual, plain); got != off {
+		t.Errorf("off: %s, want %s", got, off)
+	}
+	in := inputs(virtual)
+	p := Of(in)
+	want := map[string]string{"net/ipv4/conf/eth0/arp_ignore": "1", "net/ipv4/conf/eth0/arp_announce": "2"}
+	if v := p.VIPs()[0]; v.Interface != "vrrp.1" || v.Base != "eth0" || !v.Virtual() || !maps.Equal(p.Sysctls, want) {
+		t.Errorf("%+v, %v", v, p.Sysctls)
+	}
+	if got := p.Instances[0].Peers.Transport.From.String(); got != "00:00:5e:00:01:01" {
+		t.Errorf("adverts come from %s", got)
+	}
+	for _, change := range []func(*config.Instance){
+		func(i *config.Instance) { i.Virtual.FromBase = true },
+		func(i *config.Instance) { i.Virtual = config.VirtualLink{IPvlan: true} },
+		func(i *config.Instance) { i.Transport.Peers.Addresses = []netip.Addr{netip.MustParseAddr("10.77.0.3")} },
+	} {
+		other := file("a@eth0/51=10.77.0.100")
+		other.Instances[0].Virtual.MAC = true
+		change(&other.Instances[0])
+		if p := Of(inputs(other)); p.Instances[0].Peers.Transport.From != (kernel.MAC{}) {
+			t.Errorf("%+v: adverts come from %s", other.Instances[0].Virtual, p.Instances[0].Peers.Transport.From)
+		}
+	}
+	in.Unmade = map[string]string{"vrrp.1": "no"}
+	if got := Of(in).Instances[0].Fault(); got != "no interface vrrp.1 for the virtual addresses: no" {
+		t.Errorf("%q", got)
 	}
 }

@@ -15,7 +15,11 @@ import (
 func (in Inputs) transportOf(cfg config.Instance) vrrp.Transport {
 	t := cfg.Transport
 	others := slices.DeleteFunc(slices.Clone(t.Peers.Addresses), in.has)
-	return vrrp.Transport{Group: t.MulticastGroup, Unicast: t.Unicast(), Peers: others, LeastTTL: t.UnicastMinTTL}
+	transport := vrrp.Transport{Group: t.MulticastGroup, Unicast: t.Unicast(), Peers: others, LeastTTL: t.UnicastMinTTL}
+	if cfg.Virtual.MAC && !cfg.Virtual.FromBase && !transport.Unicast {
+		transport.From = config.VirtualMAC(cfg.Family(), cfg.VRID)
+	}
+	return transport
 }
 
 // has reports whether this host has an address.

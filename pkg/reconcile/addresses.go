@@ -22,6 +22,9 @@ type AddressKernel interface {
 	PutAs(iface string, p netip.Prefix, lease time.Duration, as kernel.Placement) error
 	// Remove deletes an address. Removing an absent address is not an error.
 	Remove(iface string, p netip.Prefix) error
+	// SetUp and SetDown set an interface of the director up or down. It is no error if it is already.
+	SetUp(iface string) error
+	SetDown(iface string) error
 }
 
 // Announcer tells the neighbours on an interface where a VIP is: by gratuitous ARP, or a neighbour advertisement.
@@ -362,6 +365,9 @@ func (a *Addresses) follow(h *held, vips VIPs) {
 			a.log.Info("VIP removed", "instance", vips.Label(), "interface", h.vips.On(p), "vip", p.String(), "reason", "no longer in the cluster file")
 		}
 	}
+	if h.vips.Interface != vips.Interface {
+		a.lower(h.vips)
+	}
 	h.vips, h.rewrite = vips, true
 	h.schedule.announce(a.now())
 }
@@ -369,6 +375,12 @@ func (a *Addresses) follow(h *held, vips VIPs) {
 // put writes the VIPs, unless their lease has lapsed.
 func (a *Addresses) put(name config.InstanceID, h *held) {
 	begun := a.now()
+	if len(h.vips.Addresses) > 0 && h.vips.Virtual() {
+		if err := a.kernel.SetUp(h.vips.Interface); err != nil {
+			a.fail(name, h, h.vips.Addresses[0], err)
+			return
+		}
+	}
 	for _, p := range h.vips.Addresses {
 		now := a.now()
 		if h.timer.lapsed(now) {
@@ -441,9 +453,21 @@ func (a *Addresses) drop(name config.InstanceID, why string) {
 		}
 		failed = !a.remove(h.vips, p) || failed
 	}
+	a.lower(h.vips)
 	delete(a.held, name)
 	if !failed && moved < len(h.vips.Addresses) {
 		a.log.Info("VIPs are removed", "instance", h.vips.Label(), "interface", h.vips.Interface, "reason", why)
+	}
+}
+
+// lower sets the interface down that the director has added for VIPs, which are no longer there. A BACKUP must not accept
+// what is sent to the virtual MAC address (RFC 9568, section 6.4.2).
+func (a *Addresses) lower(vips VIPs) {
+	if !vips.Virtual() {
+		return
+	}
+	if err := a.kernel.SetDown(vips.Interface); err != nil {
+		a.log.Error("cannot set a virtual interface down", "instance", vips.Label(), "interface", vips.Interface, "error", err)
 	}
 }
 

@@ -33,6 +33,8 @@ type fakeKernel struct {
 	slow    time.Duration // duration of each Put
 	stuck   bool          // no address can be removed
 	refused int
+
+	unraised error // why no interface can be set up
 }
 
 func (k *fakeKernel) PutAs(iface string, p netip.Prefix, lease time.Duration, _ kernel.Placement) error {
@@ -62,6 +64,20 @@ func (k *fakeKernel) Remove(iface string, p netip.Prefix) error {
 		return syscall.ENOBUFS
 	}
 	delete(k.expires, iface+" "+p.String())
+	return nil
+}
+
+func (k *fakeKernel) SetUp(iface string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.log = append(k.log, "ip link set "+iface+" up")
+	return k.unraised
+}
+
+func (k *fakeKernel) SetDown(iface string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.log = append(k.log, "ip link set "+iface+" down")
 	return nil
 }
 

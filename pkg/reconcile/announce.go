@@ -60,7 +60,12 @@ func (a *Addresses) serve(h *held, r request) {
 
 // ask asks the network for a VIP. A question that fails changes nothing about the announcements; the election asks again.
 func (a *Addresses) ask(h *held, vip netip.Addr) {
-	err := a.announcer.Ask(h.vips.On(netip.PrefixFrom(vip, vip.BitLen())), vip)
+	// The answer goes to the sender's hardware address, and the claims of other machines are received on the interface below.
+	iface := h.vips.On(netip.PrefixFrom(vip, vip.BitLen()))
+	if iface == h.vips.Interface && h.vips.Virtual() {
+		iface = h.vips.Base
+	}
+	err := a.announcer.Ask(iface, vip)
 	text := ""
 	if err != nil {
 		text = err.Error()

@@ -43,6 +43,8 @@ type content struct {
 
 	Routes lenient[kernel.Route] `json:"routes,omitempty"`
 	Rules  lenient[kernel.Rule]  `json:"rules,omitempty"`
+
+	Links lenient[kernel.VirtualLink] `json:"links,omitempty"`
 }
 
 // origin identifies what a content refers to: one network namespace in one boot.
@@ -93,7 +95,8 @@ func (b *content) add(other content) bool {
 	services := replace(&b.Services, slices.Concat(b.Services, other.Services), lvs.Key.Compare)
 	sysctls := replace(&b.Sysctls, merged(b.Sysctls, other.Sysctls), compareSysctls)
 	routing := b.addRouting(other.Routes, other.Rules)
-	return addressesNew || services || sysctls || routing
+	links := replace(&b.Links, slices.Concat(b.Links, other.Links), compareLinks)
+	return links || addressesNew || services || sysctls || routing
 }
 
 // save replaces the file atomically: a reader sees the old content or the new one, also after a power loss.

@@ -48,6 +48,10 @@ type Instance struct {
 	VirtualRouterID  int             `json:"virtual_router_id"`
 	Interface        string          `json:"interface"`
 	VirtualAddresses []string        `json:"virtual_addresses"`
+	// VirtualInterface is the macvlan or ipvlan on which the addresses are while it is MASTER, VirtualMAC its hardware
+	// address; "" if they are on Interface, or the interface has that of Interface.
+	VirtualInterface string `json:"virtual_interface,omitempty"`
+	VirtualMAC       string `json:"virtual_mac,omitempty"`
 	// ExcludedAddresses are held like VirtualAddresses, but are not in the adverts.
 	ExcludedAddresses []string `json:"excluded_addresses,omitempty"`
 	// Routes and Rules are those that come and go with the VIPs, in the words of ip-route(8) and ip-rule(8).

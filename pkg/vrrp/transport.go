@@ -18,11 +18,13 @@ type Transport struct {
 	// LeastTTL is the least TTL (IPv6: hop limit) of an advert received by unicast; 0 means 255: a peer on the link. A
 	// router on the way decrements it by 1.
 	LeastTTL uint8
+	// From is the source MAC address of multicast adverts (RFC 9568, section 7.2); the zero value is that of the interface.
+	From kernel.MAC
 }
 
 // Equal reports whether t and u are the same.
 func (t Transport) Equal(u Transport) bool {
-	return t.Group == u.Group && t.Unicast == u.Unicast && t.LeastTTL == u.LeastTTL && slices.Equal(t.Peers, u.Peers)
+	return t.Group == u.Group && t.Unicast == u.Unicast && t.LeastTTL == u.LeastTTL && t.From == u.From && slices.Equal(t.Peers, u.Peers)
 }
 
 // GroupOf returns the multicast group in an address family.

@@ -1,6 +1,7 @@
 package addr
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -71,10 +72,32 @@ func linkOf(l netlink.Link) Link {
 		Loopback:     a.RawFlags&unix.IFF_LOOPBACK != 0,
 		Kind:         l.Type(),
 		MTU:          a.MTU,
+		Parent:       parentOf(a),
 		HardwareAddr: a.HardwareAddr.String(),
 	}
 }
 
+// parentOf returns the index of the interface below. That of a veth is its peer, and one in another network namespace has
+// an index that says nothing here.
+func parentOf(a *netlink.LinkAttrs) int {
+	if a.NetNsID >= 0 {
+		return 0
+	}
+	return a.ParentIndex
+}
+
 func hasCarrier(flags uint32) bool {
 	return flags&unix.IFF_UP != 0 && flags&unix.IFF_RUNNING != 0
+}
+
+// SetDown sets an interface down, as `ip link set IFACE down` does. One that is down or absent is not an error.
+func (h *Handle) SetDown(iface string) error {
+	link, err := h.find(iface)
+	if err == nil {
+		err = h.rt.LinkSetDown(link)
+	}
+	if err = translate(err); err != nil && !errors.Is(err, kernel.ErrNoInterface) {
+		return fmt.Errorf("set %s down: %w", iface, err)
+	}
+	return nil
 }

@@ -36,3 +36,30 @@ func TestScopesAsSources(t *testing.T) {
 		}
 	}
 }
+
+// TestSetDown: an interface is set down, also twice, and one that is gone is no error.
+func TestSetDown(t *testing.T) {
+	h, a := director(t)
+	for range 2 {
+		must(t, a.SetDown("eth0"))
+		if got := h.IP(t, "link show eth0"); strings.Contains(got, ",UP") {
+			t.Errorf("%s", got)
+		}
+	}
+	must(t, a.SetDown("eth9"))
+}
+
+// TestParent: the interface below a VLAN or macvlan is told, the peer of a veth in another network namespace is not.
+func TestParent(t *testing.T) {
+	h, a := director(t)
+	h.IP(t, "link add link eth0 name v0 type macvlan")
+	links, err := a.Links()
+	must(t, err)
+	at := map[string]kernel.Link{}
+	for _, l := range links {
+		at[l.Name] = l
+	}
+	if at["v0"].Parent != at["eth0"].Index || at["eth0"].Parent != 0 {
+		t.Errorf("the parents are %d and %d; eth0 is %d", at["v0"].Parent, at["eth0"].Parent, at["eth0"].Index)
+	}
+}

@@ -51,12 +51,13 @@ const (
 // may be called at any time.
 type Socket struct {
 	wire
-	conn  *net.IPConn
-	raw   syscall.RawConn
-	iface string
-	index int
-	batch batch     // of Pending
-	until time.Time // the read deadline; used by Wait only
+	conn   *net.IPConn
+	raw    syscall.RawConn
+	iface  string
+	index  int
+	batch  batch     // of Pending
+	until  time.Time // the read deadline; used by Wait only
+	frames frames    // for SendFrom
 
 	mu      sync.Mutex // guards the fields below
 	checked time.Time  // when Wait last checked the interface
@@ -133,6 +134,7 @@ func (s *Socket) Close() error {
 	s.mu.Lock() // until the socket is closed, or a Filter at the same time would open the second one again
 	defer s.mu.Unlock()
 	s.others.close()
+	s.frames.close()
 	if err := s.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("close VRRP socket on %s: %w", s.iface, err)
 	}
