@@ -30,7 +30,8 @@ func gatewayTrack(t *testing.T, method string) {
 	c := newCluster(t, shape{advert: "100ms", instance: "tracks: [gateway]"})
 	c.rewrite("virtual_servers:", "tracks:\n  - {name: gateway, type: gateway, method: "+method+", targets: [10.77.0.1], interval: 100ms, timeout: 80ms}\nvirtual_servers:")
 	router := c.net.Host("router", c.lan.At("10.77.0.1/24"))
-	asked := map[string]string{"ping": "icmp[icmptype] == icmp-echo", "arp": "arp and arp[6:2] == 1"}[method]
+	// With arp, announcements of the VIP are requests, too, for the VIP itself.
+	asked := map[string]string{"ping": "icmp[icmptype] == icmp-echo", "arp": "arp dst host 10.77.0.1 and arp[6:2] == 1"}[method]
 	questions := capture.Start(router, "eth0", asked)
 	c.answering()
 	c.startAll()
