@@ -46,7 +46,10 @@ func TestTransportIsRolledOut(t *testing.T) {
 	p.setFile(p.master, r, "")
 	p.setFile(p.backup, r, "")
 	watches := []*vipWatch{p.master.watchVIP(), p.backup.watchVIP()}
-	p.startBoth(r)
+	p.master.start()
+	p.master.daemon.WaitLog("to=MASTER", soon) // the one that starts first is MASTER for a moment
+	p.backup.start()
+	p.steady(p.master, r)
 	for _, order := range [][]*node{{p.master, p.backup}, {p.backup, p.master}} {
 		for _, more := range []string{"unicast_peers: true", ""} {
 			for _, n := range order {
