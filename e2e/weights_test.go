@@ -142,6 +142,7 @@ func TestSeed004Start(t *testing.T) {
 	standin.Start(service, "10.77.0.9:9000", "service")
 	p.master.daemon.WaitLog("from=FAULT to=BACKUP", soon)
 	p.awaitHolder(p.master, soon)
+	p.master.daemon.WaitLog("to=MASTER", soon) // a moment after the VIP
 	if states := stateChanges(p.master); !slices.Equal(states, []string{"BACKUP", "FAULT", "BACKUP", "MASTER"}) {
 		t.Errorf("states %q", states)
 	}
