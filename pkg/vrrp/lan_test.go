@@ -17,10 +17,12 @@ type lan struct {
 	flight []frame
 	serial int
 
-	delay   func(from, to *node) time.Duration
-	refuses func(to, from *node) bool // to refuses the adverts of from, which is a director of its cluster file
-	drops   func(from, to *node) bool
-	log     strings.Builder
+	delay func(from, to *node) time.Duration
+	// followed is the source of the last advert that was no resignation, as Guard remembers it.
+	followed map[*Machine]netip.Addr
+	refuses  func(to, from *node) bool // to refuses the adverts of from, which is a director of its cluster file
+	drops    func(from, to *node) bool
+	log      strings.Builder
 }
 
 type node struct {
@@ -160,7 +162,9 @@ func (l *lan) next(until time.Duration) bool {
 		f := l.flight[0]
 		l.flight = l.flight[1:]
 		l.now = f.at
-		l.send(f.to, f.advert)
+		if !l.stray(f) {
+			l.send(f.to, f.advert)
+		}
 		return true
 	}
 	if who == nil {
@@ -169,6 +173,24 @@ func (l *lan) next(until time.Duration) bool {
 	l.now = max(l.now, due)
 	l.send(who, Tick{})
 	return true
+}
+
+// stray reports whether a frame is a resignation of a router that is not MASTER any more, which Guard drops: frames of two
+// routers may overtake each other.
+func (l *lan) stray(f frame) bool {
+	a, ok := f.advert.(Advert)
+	if !ok {
+		return false
+	}
+	if l.followed == nil {
+		l.followed = map[*Machine]netip.Addr{}
+	}
+	if a.Priority != PriorityResign {
+		l.followed[f.to.m] = a.Source
+		return false
+	}
+	master, known := l.followed[f.to.m]
+	return f.to.m.State() != Master && known && master != a.Source
 }
 
 // masters returns the nodes that are MASTER.
