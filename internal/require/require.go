@@ -30,7 +30,11 @@ const (
 	SockDestroy Part = "sockdestroy" // SOCK_DESTROY of sock_diag(7)
 	StockKernel Part = "stockkernel" // a stock kernel, not user-mode-linux
 
-	FRR        Part = "frr"        // zebra(8) and bfdd(8) of FRRouting
+	FRR           Part = "frr"           // zebra(8) and bfdd(8) of FRRouting
+	Macvlan       Part = "macvlan"       // the module macvlan
+	IPvlan        Part = "ipvlan"        // the module ipvlan
+	ProcessEvents Part = "processevents" // the process connector, in the first network namespace
+
 	Iptables   Part = "iptables"   // iptables-legacy(8)
 	Keepalived Part = "keepalived" // keepalived(8)
 	MariaDB    Part = "mariadb"    // mariadbd(8)
@@ -39,7 +43,7 @@ const (
 
 func parts() []Part {
 	return []Part{
-		Netns, OwnKernel, Guest, IPVS, IPIP, Netem, NFTables, SockDestroy, StockKernel, FRR, Iptables, Keepalived, MariaDB, Systemd,
+		Netns, OwnKernel, Guest, IPVS, IPIP, Netem, NFTables, SockDestroy, StockKernel, Macvlan, IPvlan, ProcessEvents, FRR, Iptables, Keepalived, MariaDB, Systemd,
 	}
 }
 

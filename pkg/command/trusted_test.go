@@ -3,20 +3,38 @@ package command
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/internal/require"
 )
 
+// rootsDirectory returns a directory that only root can change, as all above it; that for temporary files is everybody's. It
+// is a file system of its own, which only the thread of the test sees.
+func rootsDirectory(t *testing.T) string {
+	t.Helper()
+	const dir = "/mnt"
+	runtime.LockOSThread() // never unlocked: the thread ends with the test
+	err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS)
+	if err == nil {
+		err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
+	}
+	if err == nil {
+		err = unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=0755")
+	}
+	if err != nil {
+		require.Skip(t, require.Netns, "a mount namespace: %v", err)
+	}
+	return dir
+}
+
 // TestTrusted: the program, the directories above it and the links on the way must be root's.
 func TestTrusted(t *testing.T) {
 	require.Root(t)
-	dir, err := os.MkdirTemp("/root", "trusted") // the directory for temporary files is everybody's
-	if err != nil {
-		t.Skip(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := rootsDirectory(t)
 	at := func(name string) string { return filepath.Join(dir, name) }
 	for _, d := range []string{"ours", "shared", "theirs"} {
 		if err := os.Mkdir(at(d), 0o755); err != nil {

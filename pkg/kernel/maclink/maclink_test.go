@@ -9,6 +9,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"go.uber.org/goleak"
 
+	"github.com/lvs-director/lvs-director/internal/require"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/internal/netnstest"
 )
@@ -26,7 +27,7 @@ func director(t *testing.T) (netnstest.Host, *Handle) {
 	host.Do(t, func() (err error) { h, err = Open(); return err })
 	t.Cleanup(func() { _ = h.Close() })
 	if err := h.Add(macvlan); errors.Is(err, ErrNoKind) {
-		t.Skip(err)
+		require.Skip(t, require.Macvlan, "%v", err)
 	} else if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +117,7 @@ func TestIPvlan(t *testing.T) {
 	host, h := director(t)
 	v := kernel.VirtualLink{Name: "vrrp.51", Kind: kernel.IPvlan, Parent: "eth0"}
 	if err := h.Add(v); errors.Is(err, ErrNoKind) {
-		t.Skip(err)
+		require.Skip(t, require.IPvlan, "%v", err)
 	} else if err != nil {
 		t.Fatal(err)
 	}
