@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/heartbeat"
@@ -57,7 +56,7 @@ type SysctlOptions struct {
 // be called from any goroutine.
 type Sysctls struct {
 	o       SysctlOptions
-	problem atomic.Pointer[string]
+	problem lastError
 	ready   task.Latch
 
 	mu    sync.Mutex // guards want and names, and serializes passes
@@ -120,22 +119,16 @@ func (s *Sysctls) keep() {
 	defer s.mu.Unlock()
 	err := s.pass()
 	if err == nil {
-		s.problem.Store(nil)
+		s.problem.clear()
 		return
 	}
-	text := err.Error()
-	if before := s.problem.Swap(&text); before == nil || *before != text {
+	if text, news := s.problem.set(err); news {
 		s.o.Log.Error("cannot set the sysctls; trying again", "error", text)
 	}
 }
 
 // Problem returns why a parameter does not have its desired value; "" if all have.
-func (s *Sysctls) Problem() string {
-	if p := s.problem.Load(); p != nil {
-		return *p
-	}
-	return ""
-}
+func (s *Sysctls) Problem() string { return s.problem.text() }
 
 func (s *Sysctls) pass() error {
 	have, failed := s.Look(s.want)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/heartbeat"
@@ -27,7 +26,7 @@ type VIPFilterKernel interface {
 type VIPFilter struct {
 	kernel  VIPFilterKernel
 	log     *slog.Logger
-	problem atomic.Pointer[string]
+	problem lastError
 	ready   task.Latch
 
 	mu         sync.Mutex // guards all below, and serializes passes
@@ -64,12 +63,7 @@ func (f *VIPFilter) Name() string { return "the filter of virtual addresses" }
 func (f *VIPFilter) Ready() <-chan struct{} { return f.ready.Ready() }
 
 // Problem returns why addresses are not closed, or why rules that are no longer needed are still there; "" if all is well.
-func (f *VIPFilter) Problem() string {
-	if p := f.problem.Load(); p != nil {
-		return *p
-	}
-	return ""
-}
+func (f *VIPFilter) Problem() string { return f.problem.text() }
 
 // Run restores the rules whenever somebody changes them, until ctx ends. It returns nil.
 func (f *VIPFilter) Run(ctx context.Context) error {
@@ -95,12 +89,11 @@ func (f *VIPFilter) keep() {
 	defer cancel()
 	err := f.pass(ctx)
 	if err == nil {
-		f.problem.Store(nil)
+		f.problem.clear()
 		f.ready.Close()
 		return
 	}
-	text := err.Error()
-	if before := f.problem.Swap(&text); before == nil || *before != text {
+	if text, news := f.problem.set(err); news {
 		f.log.Error("cannot set the packet filter of the virtual addresses; trying again", "error", text)
 	}
 }
