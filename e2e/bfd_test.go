@@ -32,7 +32,11 @@ func bfdCluster(t *testing.T, peerBFD string) *cluster {
 	return c
 }
 
-// awaitBFD waits until the last thing that a director logged about its BFD session is that it is up.
+// bfdCounts is how long a session must be up before its loss counts (docs/operations.md).
+const bfdCounts = time.Second
+
+// awaitBFD waits until the last thing that a director logged about its BFD session is that it is up, for so long that
+// its loss counts.
 func (c *cluster) awaitBFD(n *node) {
 	c.t.Helper()
 	lab.Eventually(c.t, soon, func() error {
@@ -44,6 +48,9 @@ func (c *cluster) awaitBFD(n *node) {
 		}
 		if !strings.Contains(last, "to=Up") {
 			return fmt.Errorf("%s has no BFD session: %s", n.Name, last)
+		}
+		if up := time.Since(loggedAt(c.t, lab.LogLine{Text: last})); up <= bfdCounts {
+			return fmt.Errorf("the BFD session of %s has been up for only %s", n.Name, up)
 		}
 		return nil
 	})
