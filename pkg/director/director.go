@@ -367,8 +367,12 @@ func (d *Director) serve(ctx context.Context, l *loops, heart *heartbeat.Signal)
 const acceptWithin = 4 * time.Second
 
 // do runs f in the goroutine of Run and waits for it until ctx ends. If the loop does not take f within acceptWithin, f
-// is not run; after another error it may still be running. The error is ErrStopped if Run has ended.
+// is not run, nor if ctx has ended before; after another error it may still be running. The error is ErrStopped if Run has
+// ended.
 func (d *Director) do(ctx context.Context, f func()) error {
+	if err := ctx.Err(); err != nil { // select would choose at random between an end and a loop that takes f
+		return fmt.Errorf("the director's loop was not asked: %w", err)
+	}
 	done := make(chan struct{})
 	accept := time.NewTimer(acceptWithin)
 	defer accept.Stop()
