@@ -3,29 +3,15 @@ package probe
 import (
 	"net"
 	"net/netip"
-	"os/exec"
-	"runtime"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/lvs-director/lvs-director/internal/require"
 	"github.com/lvs-director/lvs-director/pkg/health"
 )
 
 // TestIPv6: a probe uses its source in both families, and a source of the wrong family gives an Unknown result.
 func TestIPv6(t *testing.T) {
-	require.Root(t)
-	runtime.LockOSThread() // never unlocked: the thread, and with it the namespace, ends with the test
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatal(err)
-	}
-	for _, arguments := range [][]string{{"link", "set", "lo", "up"}, {"addr", "add", "fd00::5/128", "dev", "lo", "nodad"}} {
-		if out, err := exec.Command("ip", arguments...).CombinedOutput(); err != nil {
-			t.Fatalf("ip %v: %v: %s", arguments, err, out)
-		}
-	}
+	ownNetwork(t, "addr add fd00::5/128 dev lo nodad")
 	l, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {
 		t.Fatal(err)

@@ -55,9 +55,31 @@ func ownNetwork(t *testing.T, settings ...string) {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range append([]string{"link set lo up"}, settings...) {
-		if out, err := exec.Command("ip", strings.Fields(s)...).CombinedOutput(); err != nil {
-			t.Fatalf("ip %s: %v: %s", s, err, out)
+	ip := func(arguments string) string {
+		out, err := exec.Command("ip", strings.Fields(arguments)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("ip %s: %v: %s", arguments, err, out)
+		}
+		return string(out)
+	}
+	ip("link set lo up")
+	awaitLocal(t, ip, "::1")
+	for _, s := range settings {
+		ip(s)
+		if words := strings.Fields(s); words[0] == "addr" && strings.Contains(words[2], ":") {
+			address, _, _ := strings.Cut(words[2], "/")
+			awaitLocal(t, ip, address)
+		}
+	}
+}
+
+// awaitLocal waits until the kernel delivers packets to an IPv6 address, which it does later than it adds the address
+// (net/ipv6/addrconf.c, addrconf_dad_work). What is sent to it until then is lost.
+func awaitLocal(t *testing.T, ip func(string) string, address string) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(ip("-6 route show table local "+address), "local"); {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s does not become usable", address)
 		}
 	}
 }
