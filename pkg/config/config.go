@@ -24,6 +24,8 @@ type Config struct {
 	Timeouts       Timeouts     `json:",omitzero"`
 	Hooks          []Hook       `json:",omitempty"` // for all instances and sync groups
 	Mail           Mail         `json:",omitzero"`
+
+	ConnectionSync *ConnectionSync `json:",omitempty"` // nil: none
 }
 
 // Director is a host that may hold the VIPs.

@@ -29,6 +29,7 @@ type contents struct {
 	timeouts  Timeouts
 	hooks     []Hook
 	mail      Mail
+	sync      *placed[ConnectionSync] // nil: none
 }
 
 func topSection(instances *sectionOf[instance], services *sectionOf[virtualServer], tracks *sectionOf[track]) *sectionOf[contents] {
@@ -81,6 +82,7 @@ func topSection(instances *sectionOf[instance], services *sectionOf[virtualServe
 		timeoutsField(timeoutsSection()),
 		hooksField(func(c *contents) *[]Hook { return &c.hooks }, oneForAll),
 		mailField(mailSection()),
+		connectionSyncField(connectionSyncSection()),
 	}
 	s.schema = Schema{AnyOf: []*Schema{{Required: []string{"vrrp_instances"}}, {Required: []string{"virtual_servers"}}}}
 	return s.build()
@@ -88,7 +90,6 @@ func topSection(instances *sectionOf[instance], services *sectionOf[virtualServe
 
 func topReserved() []later {
 	return []later{
-		{name: "connection_sync", doc: "synchronization of connections to the other director, so that they survive a failover"},
 		{name: "sysctls", doc: "kernel settings to leave unchanged or to set differently"},
 		{name: "peer", doc: "a channel between directors in addition to VRRP"},
 		{name: "servers", doc: "real server hosts with options for the agent, by name"},

@@ -61,7 +61,7 @@ func instanceWords() []word {
 			"old_unicast_checksum", "native_ipv6"),
 		needless("is keepalived's word: the kernel's setting is left as it is",
 			"promote_secondaries", "kernel_rx_buf_size", "linkbeat_use_polling", "linkbeat_interfaces", "debug"),
-		needless("is keepalived's word: connections are not copied to the other director yet", "lvs_sync_daemon_interface"),
+		needless("is keepalived's word: write connection_sync: {interface: …} at the top level", "lvs_sync_daemon_interface", "lvs_sync_daemon_inteface"),
 		needless("is keepalived's word: the source address of adverts is always tracked", "track_src_ip"),
 		needless("is keepalived's word: adverts are always sent with a TTL of 255", "unicast_ttl"),
 		needless("is keepalived's word: adverts from addresses that are no peers are always ignored", "check_unicast_src"),

@@ -64,6 +64,7 @@ func (c *contents) validate(top object) {
 	c.checkStrict()
 	c.checkLowest()
 	c.resolveSyncGroups()
+	c.resolveConnectionSync()
 	c.checkTracks()
 	c.checkGateways()
 	c.checkWatched()
@@ -118,6 +119,9 @@ func (c *contents) config() *Config {
 		out.Tracks = append(out.Tracks, t.v.Track)
 	}
 	out.BFDSessions = bare(c.bfd)
+	if c.sync != nil {
+		out.ConnectionSync = &c.sync.v
+	}
 	for _, g := range c.groups {
 		out.SyncGroups = append(out.SyncGroups, g.v.SyncGroup)
 	}

@@ -18,6 +18,9 @@ func (c *Config) ForNode(director string) *Config {
 		}
 		own.Instances[i].PeerBFD = c.resolvePeerBFD(in, director)
 	}
+	if c.ConnectionSync != nil {
+		own.ConnectionSync = c.ConnectionSync.forNode(own.Instances)
+	}
 	return &own
 }
 

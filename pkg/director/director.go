@@ -83,6 +83,7 @@ type loops struct {
 	watcher   *watcher
 	sysctls   *reconcile.Sysctls
 	vipFilter *reconcile.VIPFilter
+	sync      *connectionSync
 	checker   *checker.Checker
 	watches   *watches
 	verdicts  chan struct{} // signals that a verdict has changed
@@ -210,6 +211,7 @@ func (d *Director) open() (*loops, error) {
 	l.links = newLinks(l.virtual, d.o.Kernel.Sysctls(), state, d.log)
 	l.sysctls = newSysctls(d.o.Kernel.Sysctls(), state, d.log)
 	l.vipFilter = reconcile.NewVIPFilter(d.o.Kernel.VIPFilter(), d.log)
+	l.sync = newConnectionSync(d.o.Kernel.SyncDaemons(), state, d.log)
 	l.table = &table{kernel: d.o.Kernel, state: state, log: d.log, group: l.group}
 	l.sockets = &sockets{group: l.group, open: d.o.Kernel.Socket, log: d.log, all: map[vrrp.Segment]socket{}}
 	l.instances = &instances{
@@ -260,7 +262,7 @@ func (d *Director) start(ctx context.Context, l *loops) error {
 	l.hooks.Start(l.notifier)
 	l.watcher.look()
 	d.ready = starting(time.Now())
-	for _, t := range append(l.watches.tasks(), closing{l.watcher, func() { _ = watched.Close() }}, l.checker, l.sysctls, l.links, l.vipFilter, l.state) {
+	for _, t := range append(l.watches.tasks(), closing{l.watcher, func() { _ = watched.Close() }}, l.checker, l.sysctls, l.links, l.vipFilter, l.sync.daemons, l.state) {
 		l.group.Start(t)
 	}
 	if err := d.turn(l); err != nil {

@@ -9,6 +9,7 @@ import (
 // transition records a state change of an instance.
 func (d *Director) transition(l *loops, id config.InstanceID, e event.Event) {
 	d.o.Record(e)
+	l.sync.moved(id, e.To)
 	d.tellHooks(l, id, e)
 	d.problems.poke()
 	wake(d.roles)

@@ -65,6 +65,7 @@ type fakeKernel struct {
 	tracked fakeTracks
 
 	vipRules vipRules
+	sync     []kernel.SyncDaemon
 
 	fib        fib
 	advertised map[string][]uint8 // virtual routers of other programs, by interface
@@ -78,6 +79,7 @@ type fakeKernel struct {
 func newFakeKernel() *fakeKernel {
 	k := &fakeKernel{
 		sysctls: map[string]string{
+			"net/ipv4/vs/sync_threshold": "3\t50", "net/ipv4/vs/sync_refresh_period": "0",
 			"net/ipv4/vs/expire_nodest_conn": "0", "net/ipv4/ip_forward": "0", "net/ipv4/conf/all/send_redirects": "1",
 			"net/ipv4/conf/eth0/send_redirects": "1", "net/ipv4/conf/eth1/send_redirects": "1",
 		},

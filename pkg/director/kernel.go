@@ -42,6 +42,8 @@ type Kernel interface {
 	// Watch delivers address and link events until ctx ends; an error is returned only if it cannot start.
 	Watch(ctx context.Context, deliver func(addr.Event)) error
 	Sysctls() reconcile.SysctlKernel
+	// SyncDaemons returns the synchronization daemons of IPVS; there are none on a host without IPVS.
+	SyncDaemons() reconcile.SyncDaemonKernel
 	// VIPFilter keeps packets from virtual addresses.
 	VIPFilter() reconcile.VIPFilterKernel
 	// FindIPVS checks whether the kernel has IPVS: nil, or ipvs.ErrNoIPVS.

@@ -38,6 +38,7 @@ type snapshots struct {
 	unsaved   string
 	unseen    string // why interfaces and addresses cannot be read
 	sysctls   string
+	sync      []reconcile.SyncDaemonProblem
 	filter    string // why virtual addresses accept packets that they must not
 	answers   []problem.Finding
 	vips      []reconcile.Trouble
@@ -100,6 +101,7 @@ func (d *Director) snapshots(much depth) snapshots {
 	s.instances, s.sockets = l.instances.snapshots(), l.sockets.snapshots()
 	s.sessions = l.sessions.snapshots()
 	s.stall, s.unsaved, s.sysctls = l.stalls.Snapshot(), l.state.Problem(), l.sysctls.Problem()
+	s.sync = l.sync.daemons.Problems()
 	s.filter = l.vipFilter.Problem()
 	s.answers = l.answers.Findings()
 	s.vips, s.unseen = l.addresses.Troubles(), l.watcher.Problem()

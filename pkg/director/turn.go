@@ -148,6 +148,8 @@ func (d *Director) execute(l *loops, step plan.Step, p *plan.Plan) error {
 		l.watches.set(p.Watches)
 	case plan.SetTable:
 		l.table.set(p.Table)
+	case plan.SetSync:
+		l.sync.set(p.Sync)
 	case plan.ReopenSocket:
 		l.sockets.reopen(step.Link)
 	case plan.SetSessions:

@@ -112,6 +112,9 @@ func (Host) Sysctls() reconcile.SysctlKernel {
 	return settings{sysctl.Proc(), ipvs.GetTimeouts, ipvs.SetTimeouts}
 }
 
+// SyncDaemons implements director.Kernel.
+func (Host) SyncDaemons() reconcile.SyncDaemonKernel { return new(syncDaemons) }
+
 // VIPFilter implements director.Kernel.
 func (Host) VIPFilter() reconcile.VIPFilterKernel { return filter{} }
 

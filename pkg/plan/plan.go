@@ -57,6 +57,7 @@ type Plan struct {
 	Routing   Routing              // the routes and rules that it may add, likewise
 	Closed    kernel.Closed        // virtual addresses that accept only packets for virtual servers
 	Virtual   []kernel.VirtualLink // the interfaces that it adds
+	Sync      ConnectionSync       // of connections with other directors
 	// Missing are VIPs that are not among the addresses; Misplaced those that come before the interface's own address.
 	Missing, Misplaced []kernel.IfAddr
 	// AddressMissing: no interface has the address that the file gives this director.
@@ -176,6 +177,7 @@ func Of(in Inputs) Plan {
 		p.Virtual = withLinks(p.Virtual, virtualLinks(cfg))
 	}
 	p.Closed = closedBy(in.files())
+	p.Sync = in.connectionSync(next, vip)
 	if in.Looked {
 		p.Missing, p.Misplaced = missing(p.VIPs(), in.Links, in.Addresses), misplaced(in.Addresses, vip)
 		p.AddressMissing = !slices.ContainsFunc(in.Addresses, func(a kernel.Address) bool { return a.Prefix.Addr() == p.Node.Address })

@@ -45,6 +45,7 @@ func sysctls(cfg *config.Config) map[string]string {
 	}
 	if len(cfg.VirtualServers) > 0 {
 		timeouts(want, cfg.Timeouts)
+		syncSysctls(want, cfg.ConnectionSync)
 	}
 	for _, v := range cfg.VirtualServers {
 		want["net.ipv4.vs.expire_nodest_conn"] = "1"

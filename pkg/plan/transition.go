@@ -39,6 +39,7 @@ const (
 	SetChecks     Do = "set the checks"
 	SetWatches    Do = "watch the tracks"
 	SetTable      Do = "set the table"
+	SetSync       Do = "set the connection synchronization" // before an instance that it follows
 	ReopenSocket  Do = "reopen the socket of" // its interface was absent or down, or is another one
 	SetSessions   Do = "set the BFD sessions"
 	CloseVIPs     Do = "set the packet filter of the VIPs" // before a VIP is added
@@ -118,6 +119,9 @@ func serve(from, to Plan) []Step {
 	}
 	if !from.Table.equal(to.Table) {
 		steps = append(steps, Step{Do: SetTable})
+	}
+	if from.Sync != to.Sync {
+		steps = append(steps, Step{Do: SetSync})
 	}
 	return steps
 }

@@ -45,6 +45,8 @@ type content struct {
 	Rules  lenient[kernel.Rule]  `json:"rules,omitempty"`
 
 	Links lenient[kernel.VirtualLink] `json:"links,omitempty"`
+
+	SyncDaemons lenient[kernel.SyncDaemon] `json:"sync_daemons,omitempty"`
 }
 
 // origin identifies what a content refers to: one network namespace in one boot.
@@ -96,7 +98,8 @@ func (b *content) add(other content) bool {
 	sysctls := replace(&b.Sysctls, merged(b.Sysctls, other.Sysctls), compareSysctls)
 	routing := b.addRouting(other.Routes, other.Rules)
 	links := replace(&b.Links, slices.Concat(b.Links, other.Links), compareLinks)
-	return links || addressesNew || services || sysctls || routing
+	daemons := replace(&b.SyncDaemons, slices.Concat(b.SyncDaemons, other.SyncDaemons), compareSyncDaemons)
+	return daemons || links || addressesNew || services || sysctls || routing
 }
 
 // save replaces the file atomically: a reader sees the old content or the new one, also after a power loss.

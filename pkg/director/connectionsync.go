@@ -1,0 +1,92 @@
+package director
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/plan"
+	"github.com/lvs-director/lvs-director/pkg/problem"
+	"github.com/lvs-director/lvs-director/pkg/reconcile"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
+)
+
+// connectionSync decides which synchronization daemons run, and tells their loop. Its methods may be called from any
+// goroutine and do not block.
+type connectionSync struct {
+	daemons *reconcile.SyncDaemons
+
+	mu      sync.Mutex // guards all below; held while the loop is told, so that it is told the newest last
+	want    plan.ConnectionSync
+	masters map[config.InstanceID]bool
+}
+
+func newConnectionSync(k reconcile.SyncDaemonKernel, state *stateFile, log *slog.Logger) *connectionSync {
+	return &connectionSync{
+		daemons: reconcile.NewSyncDaemons(reconcile.SyncDaemonOptions{Kernel: k, Records: state, Saved: state.saved, Log: log}),
+		masters: map[config.InstanceID]bool{},
+	}
+}
+
+// set makes this the synchronization that is wanted.
+func (c *connectionSync) set(want plan.ConnectionSync) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.want = want
+	c.tell()
+}
+
+// moved takes in the new state of an instance.
+func (c *connectionSync) moved(id config.InstanceID, state string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.masters[id] = state == vrrp.Master.String()
+	if c.want.Follows == id {
+		c.tell()
+	}
+}
+
+// tell passes the daemons that are wanted to the loop. mu is held.
+func (c *connectionSync) tell() {
+	var all []reconcile.SyncDaemonWanted
+	for _, role := range kernel.SyncRoles {
+		if !c.want.Wanted() || c.want.Follows != "" && c.masters[c.want.Follows] != (role == kernel.SyncMaster) {
+			continue
+		}
+		d := c.want.Daemon
+		d.Role = role
+		all = append(all, reconcile.SyncDaemonWanted{SyncDaemon: d, Bound: fmt.Sprintf("%d %s", c.want.Index, c.want.Source)})
+	}
+	c.daemons.Set(all)
+}
+
+// withdraw stops the daemons, after their loop has ended.
+func (c *connectionSync) withdraw() error {
+	ctx, cancel := context.WithTimeout(context.Background(), kernelWithin)
+	defer cancel()
+	return c.daemons.Withdraw(ctx)
+}
+
+// syncProblems returns the problems of the synchronization of connections.
+func syncProblems(all []reconcile.SyncDaemonProblem) []problem.Finding {
+	var found []problem.Finding
+	for _, p := range all {
+		f := problem.Finding{Code: problem.SyncNotRunning, Subject: string(p.Wanted.Role)}
+		switch {
+		case p.Wanted.Role == "": // one that is no longer wanted, and is still there
+			f.Subject, f.Text = "node", "connection synchronization: "+p.Text
+		case p.Wanted.Role == kernel.SyncMaster:
+			f.Text = "connection synchronization: the other directors do not learn the connections of this one: " + p.Text
+		default:
+			f.Text = "connection synchronization: this director does not learn the connections of the others: " + p.Text
+		}
+		if p.Foreign != nil {
+			f.Text += fmt.Sprintf(": stop that one (ipvsadm --stop-daemon %s), or write its settings under connection_sync", p.Foreign.Role)
+		}
+		found = append(found, f)
+	}
+	return found
+}
