@@ -62,6 +62,7 @@ type shape struct {
 	server    string // more keys of the virtual server, such as `persistence: {timeout: 50s}`
 	check     string // "{type: tcp, interval: 400ms, timeout: 350ms, fall: 3, rise: 1}"
 	weights   [2]int // 1, 1
+	more      string // more sections of the file, such as `connection_sync: {}`
 }
 
 func (s shape) withDefaults() shape {
@@ -104,6 +105,9 @@ func (s shape) file() string {
       - {name: mysql1, address: 10.77.0.11, weight: %d}
       - {name: mysql2, address: 10.77.0.12, weight: %d}
 `, s.check, s.weights[0], s.weights[1])
+	if s.more != "" {
+		b.WriteString(s.more + "\n")
+	}
 	return b.String()
 }
 

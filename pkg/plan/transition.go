@@ -40,7 +40,7 @@ const (
 	SetWatches    Do = "watch the tracks"
 	SetTable      Do = "set the table"
 	SetSync       Do = "set the connection synchronization" // before an instance that it follows
-	ReopenSocket  Do = "reopen the socket of" // its interface was absent or down, or is another one
+	ReopenSocket  Do = "reopen the socket of"               // its interface was absent or down, or is another one
 	SetSessions   Do = "set the BFD sessions"
 	CloseVIPs     Do = "set the packet filter of the VIPs" // before a VIP is added
 	SetHooks      Do = "set the hooks"
