@@ -23,7 +23,7 @@ type ConnectionSync struct {
 }
 
 // The default group and port are those of the kernel (net/netfilter/ipvs/ip_vs_sync.c).
-var defaultSyncGroup = netip.AddrFrom4([4]byte{224, 0, 0, 81})
+var defaultSyncGroup = netip.MustParseAddr("224.0.0.81")
 
 const (
 	defaultSyncPort = 8848
@@ -46,10 +46,41 @@ func connectionSyncSection() *sectionOf[ConnectionSync] {
 			needless("is a word of ipvsadm and keepalived: both directors take both roles at all times, unless there is an instance", "role", "roles", "state", "both"),
 		},
 	}}
+	s.fields = append(syncPlaceFields(), syncPaceFields()...)
+	s.rules = func(c *ConnectionSync, o object) {
+		switch {
+		case c.Period > 0 && c.Threshold >= c.Period:
+			o.locate("threshold").fail("", "must be less than period (%d)", c.Period)
+		case c.Period == 0 && c.Refresh == 0 && c.Threshold == 0:
+			o.locate("refresh_period").fail("write refresh_period: 10s, or a threshold", "without threshold, period and refresh_period no open connection is sent")
+		}
+		if c.Group.Is6() {
+			o.locate("group").fail("write 224.0.0.81 or another group of IPv4", "IPv6 is not supported here yet")
+		}
+	}
+	return s.build()
+}
+
+// syncPaceFields are the keys that say when a connection is sent.
+func syncPaceFields() []key[ConnectionSync] {
 	number := func(name string, in func(*ConnectionSync) *int, doc string, words ...word) key[ConnectionSync] {
 		return field[ConnectionSync, int]{name: name, kind: wholeNumber[int](0, maxSyncPackets), in: in, doc: doc, reload: Live, words: words}
 	}
-	s.fields = []key[ConnectionSync]{
+	return []key[ConnectionSync]{
+		number("threshold", func(c *ConnectionSync) *int { return &c.Threshold },
+			"with `period`: the number of packets from the client after which a connection is sent for the first time (sysctl `sync_threshold`)", synonyms("sync_threshold")),
+		number("period", func(c *ConnectionSync) *int { return &c.Period },
+			"the number of packets after which it is sent again; `0`: an established connection is sent at once, and again after `refresh_period`", synonyms("sync_period")),
+		field[ConnectionSync, time.Duration]{
+			name: "refresh_period", kind: secondsIn(0, maxSyncTime), in: func(c *ConnectionSync) *time.Duration { return &c.Refresh }, reload: Live,
+			def: defaultSyncRefresh, doc: "the time after which a connection is sent again with its next packet (sysctl `sync_refresh_period`)", words: []word{synonyms("sync_refresh_period")},
+		},
+	}
+}
+
+// syncPlaceFields are the keys that say where the messages go.
+func syncPlaceFields() []key[ConnectionSync] {
+	return []key[ConnectionSync]{
 		field[ConnectionSync, string]{
 			name: "interface", kind: texts("text", Schema{}, value.device), in: func(c *ConnectionSync) *string { return &c.Interface }, reload: Live,
 			unset: "that of `instance`, or of the first instance", doc: "the interface on which the messages are sent and received; one that only directors are connected to is best",
@@ -84,27 +115,7 @@ func connectionSyncSection() *sectionOf[ConnectionSync] {
 			unset: "what the kernel chooses: `1472`, or for received messages what the MTU allows",
 			doc:   "the size of the largest message in bytes; larger ones are lost on a director with a smaller value", words: []word{synonyms("sync_maxlen", "max_length")},
 		},
-		number("threshold", func(c *ConnectionSync) *int { return &c.Threshold },
-			"with `period`: the number of packets from the client after which a connection is sent for the first time (sysctl `sync_threshold`)", synonyms("sync_threshold")),
-		number("period", func(c *ConnectionSync) *int { return &c.Period },
-			"the number of packets after which it is sent again; `0`: an established connection is sent at once, and again after `refresh_period`", synonyms("sync_period")),
-		field[ConnectionSync, time.Duration]{
-			name: "refresh_period", kind: secondsIn(0, maxSyncTime), in: func(c *ConnectionSync) *time.Duration { return &c.Refresh }, reload: Live,
-			def: defaultSyncRefresh, doc: "the time after which a connection is sent again with its next packet (sysctl `sync_refresh_period`)", words: []word{synonyms("sync_refresh_period")},
-		},
 	}
-	s.rules = func(c *ConnectionSync, o object) {
-		switch {
-		case c.Period > 0 && c.Threshold >= c.Period:
-			o.locate("threshold").fail("", "must be less than period (%d)", c.Period)
-		case c.Period == 0 && c.Refresh == 0 && c.Threshold == 0:
-			o.locate("refresh_period").fail("write refresh_period: 10s, or a threshold", "without threshold, period and refresh_period no open connection is sent")
-		}
-		if c.Group.Is6() {
-			o.locate("group").fail("write 224.0.0.81 or another group of IPv4", "IPv6 is not supported here yet")
-		}
-	}
-	return s.build()
 }
 
 func connectionSyncField(s *sectionOf[ConnectionSync]) key[contents] {

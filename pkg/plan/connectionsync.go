@@ -40,7 +40,7 @@ func (in Inputs) connectionSync(cfg *config.Config, vip func(netip.Addr) bool) C
 		s.Index = in.Links[at].Index
 	}
 	for _, a := range in.Addresses {
-		if ip := a.Prefix.Addr(); a.Interface == c.Interface && ip.Is4() && a.Global && !vip(ip) && !s.Source.IsValid() {
+		if ip := a.Prefix.Addr(); a.Interface == c.Interface && kernel.FamilyOf(ip) == kernel.FamilyOf(c.Group) && a.Global && !vip(ip) && !s.Source.IsValid() {
 			s.Source = ip
 		}
 	}

@@ -154,9 +154,7 @@ func decodeSyncDaemon(body []byte) (kernel.SyncDaemon, error) {
 		Interface: attr.text(daemonInterface), ID: uint8(attr.u32(daemonID)), Port: attr.u16(daemonPort), TTL: attr.u8(daemonTTL),
 		MaxLen: attr.u16(daemonMaxLen),
 	}
-	if group := attr[daemonGroup]; len(group) == 4 {
-		d.Group = netip.AddrFrom4([4]byte(group))
-	}
+	d.Group, _ = netip.AddrFromSlice(attr[daemonGroup])
 	for role, state := range syncStates {
 		if attr.u32(daemonState) == state {
 			d.Role = role
