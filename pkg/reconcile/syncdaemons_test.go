@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +20,7 @@ import (
 
 // syncKernel are the synchronization daemons of a host, and those recorded.
 type syncKernel struct {
+	mu       sync.Mutex
 	running  map[kernel.SyncRole]kernel.SyncDaemon
 	recorded map[kernel.SyncRole]kernel.SyncDaemon
 	done     []string
@@ -27,26 +29,41 @@ type syncKernel struct {
 }
 
 func (k *syncKernel) answer(ctx context.Context) error {
-	if k.hangs {
+	k.mu.Lock()
+	hangs, fails := k.hangs, k.fails
+	k.mu.Unlock()
+	if hangs {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	return k.fails
+	return fails
+}
+
+// change is a change by another program.
+func (k *syncKernel) change(f func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	f()
 }
 
 func (k *syncKernel) List(ctx context.Context) ([]kernel.SyncDaemon, error) {
+	err := k.answer(ctx)
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	var all []kernel.SyncDaemon
 	for _, d := range k.running {
 		d.MaxLen = 1472
 		all = append(all, d)
 	}
-	return all, k.answer(ctx)
+	return all, err
 }
 
 func (k *syncKernel) Start(ctx context.Context, d kernel.SyncDaemon) error {
 	if err := k.answer(ctx); err != nil {
 		return err
 	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if _, runs := k.running[d.Role]; runs {
 		return errors.New("runs already")
 	}
@@ -59,12 +76,16 @@ func (k *syncKernel) Stop(ctx context.Context, role kernel.SyncRole) error {
 	if err := k.answer(ctx); err != nil {
 		return err
 	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	delete(k.running, role)
 	k.done = append(k.done, "stop "+string(role))
 	return nil
 }
 
 func (k *syncKernel) SyncDaemons() []kernel.SyncDaemon {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	var all []kernel.SyncDaemon
 	for _, d := range k.recorded {
 		all = append(all, d)
@@ -73,12 +94,12 @@ func (k *syncKernel) SyncDaemons() []kernel.SyncDaemon {
 }
 
 func (k *syncKernel) RecordSyncDaemon(d kernel.SyncDaemon) error {
-	k.recorded[d.Role] = d
+	k.change(func() { k.recorded[d.Role] = d })
 	return nil
 }
 
 func (k *syncKernel) ForgetSyncDaemon(role kernel.SyncRole) error {
-	delete(k.recorded, role)
+	k.change(func() { delete(k.recorded, role) })
 	return nil
 }
 
@@ -99,8 +120,8 @@ func syncWorld(t *testing.T, f func(k *syncKernel, s *SyncDaemons, history func(
 		f(k, s, func() []string {
 			time.Sleep(3 * syncDaemonsEvery)
 			synctest.Wait()
-			done := k.done
-			k.done = nil
+			var done []string
+			k.change(func() { done, k.done = k.done, nil })
 			return done
 		})
 		cancel()
@@ -127,7 +148,7 @@ func TestSyncDaemonsFollow(t *testing.T) {
 		expect("becomes master", "start master on eth0", "stop backup")
 		s.Set([]SyncDaemonWanted{master, backup})
 		expect("both", "start backup on eth0")
-		delete(k.running, kernel.SyncBackup)
+		k.change(func() { delete(k.running, kernel.SyncBackup) })
 		expect("stopped by somebody", "start backup on eth0")
 		master.Bound = "3"
 		s.Set([]SyncDaemonWanted{master, backup})
@@ -147,8 +168,10 @@ func TestSyncDaemonsFollow(t *testing.T) {
 // problem that ends with it. One of an earlier run is ours.
 func TestForeignSyncDaemon(t *testing.T) {
 	syncWorld(t, func(k *syncKernel, s *SyncDaemons, history func() []string) {
-		k.running[kernel.SyncMaster] = syncDaemon(kernel.SyncMaster, "eth1").SyncDaemon
-		k.running[kernel.SyncBackup] = syncDaemon(kernel.SyncBackup, "eth0").SyncDaemon
+		k.change(func() {
+			k.running[kernel.SyncMaster] = syncDaemon(kernel.SyncMaster, "eth1").SyncDaemon
+			k.running[kernel.SyncBackup] = syncDaemon(kernel.SyncBackup, "eth0").SyncDaemon
+		})
 		s.Set([]SyncDaemonWanted{syncDaemon(kernel.SyncMaster, "eth0"), syncDaemon(kernel.SyncBackup, "eth0")})
 		if done := history(); len(done) != 0 {
 			t.Errorf("%v", done)
@@ -161,7 +184,7 @@ func TestForeignSyncDaemon(t *testing.T) {
 		if done := history(); len(done) != 0 || len(s.Problems()) != 0 {
 			t.Errorf("%v, %v", done, s.Problems())
 		}
-		k.recorded[kernel.SyncMaster] = k.running[kernel.SyncMaster] // started by an earlier run
+		k.change(func() { k.recorded[kernel.SyncMaster] = k.running[kernel.SyncMaster] }) // started by an earlier run
 		s.Set([]SyncDaemonWanted{syncDaemon(kernel.SyncMaster, "eth0")})
 		if done := history(); !slices.Equal(done, []string{"stop master", "start master on eth0"}) {
 			t.Errorf("%v", done)
@@ -172,18 +195,18 @@ func TestForeignSyncDaemon(t *testing.T) {
 // TestSyncDaemonErrors: an error is a problem as long as it lasts, and a call that hangs ends.
 func TestSyncDaemonErrors(t *testing.T) {
 	syncWorld(t, func(k *syncKernel, s *SyncDaemons, history func() []string) {
-		k.fails = errors.New("there is no such interface")
+		k.change(func() { k.fails = errors.New("there is no such interface") })
 		s.Set([]SyncDaemonWanted{syncDaemon(kernel.SyncMaster, "eth0")})
 		history()
 		if found := s.Problems(); len(found) != 1 || found[0].Wanted.Role != kernel.SyncMaster || !strings.Contains(found[0].Text, "no such interface") {
 			t.Errorf("%+v", found)
 		}
-		k.fails, k.hangs = nil, true
+		k.change(func() { k.fails, k.hangs = nil, true })
 		time.Sleep(2 * syncDaemonsWithin)
 		if found := s.Problems(); len(found) != 1 || !strings.Contains(found[0].Text, context.DeadlineExceeded.Error()) {
 			t.Errorf("%+v", found)
 		}
-		k.hangs = false
+		k.change(func() { k.hangs = false })
 		time.Sleep(2 * syncDaemonsWithin)
 		if done := history(); !slices.Equal(done, []string{"start master on eth0"}) || len(s.Problems()) != 0 {
 			t.Errorf("%v, %v", done, s.Problems())
