@@ -23,8 +23,8 @@ func strictField() key[instance] {
 
 const strictNotes = "**strict** refuses an instance without virtual addresses, `auth_type: pass`, `unicast_peers`, another `multicast_group`, IPv6\n" +
 	"without a link-local address among `virtual_addresses`, `preempt_delay`, `down_timer_adverts` other than 3, priority 255 on two\n" +
-	"directors, `higher_prio_send_advert: true`, `lower_prio_no_advert` other than the RFC of the version has it, and with version 2\n" +
-	"`accept_mode: true`, each with the section of the RFC. It changes the defaults of `accept_mode` to `false`, of\n" +
+	"directors, `higher_prio_send_advert: true`, `lower_prio_no_advert` other than the RFC of the version has it, `transmit_from_base`,\n" +
+	"and with version 2 `accept_mode: true`, each with the section of the RFC. It changes the defaults of `accept_mode` to `false`, of\n" +
 	"`higher_prio_send_advert` to `false`, and with version 2 of `lower_prio_no_advert` to `true`. It does not change `checksum`, as in\n" +
 	"keepalived: write `checksum: plain` for the letter of RFC 9568, if no keepalived is in the group."
 
@@ -74,6 +74,7 @@ func (i Instance) breaches() []breach {
 		{i.Variants.HigherPrioSendAdvert, breach{"higher_prio_send_advert", "remove it", "a MASTER that gives way sends no advert", rfc("6.4.3", "6.4.3")}},
 		{i.ProtocolVersion == 3 && i.Variants.LowerPrioNoAdvert, breach{"lower_prio_no_advert", "remove it", "an advert of lower priority is answered at once", rfc("6.4.3", "")}},
 		{i.ProtocolVersion == 2 && !i.Variants.LowerPrioNoAdvert, breach{"lower_prio_no_advert", "remove it", "an advert of lower priority is not answered", rfc("", "6.4.3")}},
+		{i.Virtual.MAC && i.Virtual.FromBase, breach{"transmit_from_base", "remove it", "adverts come from the virtual router's MAC address", rfc("7.2", "7.2")}},
 		{i.ProtocolVersion == 2 && i.Accepts() && i.Priority != ownerPriority, breach{
 			"accept_mode", "remove it", "only the address owner accepts packets", rfc("", "6.4.3"),
 		}},

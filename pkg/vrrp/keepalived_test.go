@@ -58,8 +58,22 @@ func transportTo(dst netip.Addr) Peers {
 	return Peers{Transport: Transport{Unicast: true, Peers: []netip.Addr{netip.MustParseAddr("10.77.0.2")}}}
 }
 
-// captured returns the VRRP message of a frame, and the addresses of its packet.
-func captured(t *testing.T, file string) (payload []byte, src, dst netip.Addr) {
+// TestKeepalivedVirtualMAC: the packets of a keepalived with use_vmac, among those of TestKeepalivedPackets, come from the
+// virtual router's MAC address, with vmac_xmit_base from that of the interface.
+func TestKeepalivedVirtualMAC(t *testing.T) {
+	for name, want := range map[string]string{
+		"v2_vmac": "00005e000133", "v3_vmac": "00005e000133", "v3_vmac_resign": "00005e000133",
+		"v3_ip6_vmac": "00005e000233", "v3_ip6_vmac_resign": "00005e000233",
+		"v3_vmac_base": "9acbf7fd5c7f",
+	} {
+		if got := hex.EncodeToString(frameOf(t, filepath.Join("testdata", "keepalived", name+".txt"))[6:12]); got != want {
+			t.Errorf("%s comes from %s, want %s", name, got, want)
+		}
+	}
+}
+
+// frameOf returns a captured frame.
+func frameOf(t *testing.T, file string) []byte {
 	t.Helper()
 	dump, err := os.ReadFile(file)
 	if err != nil {
@@ -74,6 +88,13 @@ func captured(t *testing.T, file string) (payload []byte, src, dst netip.Addr) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return frame
+}
+
+// captured returns the VRRP message of a frame, and the addresses of its packet.
+func captured(t *testing.T, file string) (payload []byte, src, dst netip.Addr) {
+	t.Helper()
+	frame := frameOf(t, file)
 	const ethernet, ipv4, ipv6 = 14, 20, 40
 	packet := frame[ethernet:]
 	switch {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -56,6 +58,41 @@ func TestAdvertFromAVirtualMACOverIPv6(t *testing.T) {
 	const header = "333300000012" + "00005e000233" + "86dd" + "6c000000" + "0002" + "70" + "ff"
 	if got := hex.EncodeToString(f[:22]); got != header {
 		t.Errorf("headers %s, want %s", got, header)
+	}
+}
+
+// TestFramesOfKeepalived: our frame for an advert of a keepalived with use_vmac is that of keepalived, with the exception of
+// the identification, the flags and so the checksum of the IPv4 header, and of the flow label of IPv6.
+func TestFramesOfKeepalived(t *testing.T) {
+	for _, name := range []string{"v2_vmac", "v3_vmac", "v3_vmac_resign", "v3_ip6_vmac", "v3_ip6_vmac_resign"} {
+		dump, err := os.ReadFile("../../vrrp/testdata/keepalived/" + name + ".txt")
+		must(t, err)
+		var digits strings.Builder
+		for line := range strings.Lines(string(dump)) {
+			_, data, _ := strings.Cut(line, ":")
+			digits.WriteString(strings.Join(strings.Fields(data), ""))
+		}
+		want, err := hex.DecodeString(digits.String())
+		must(t, err)
+		source, destination, size := want[26:30], want[30:34], ethernetSize+ipv4Size
+		if want[12] == 0x86 {
+			source, destination, size = want[22:38], want[38:54], ethernetSize+ipv6Size
+		}
+		from, _ := netip.AddrFromSlice(source)
+		to, _ := netip.AddrFromSlice(destination)
+		got := frame(kernel.MAC(want[6:12]), want[size:], from, to)
+		for _, f := range [][]byte{got, want} {
+			if from.Is4() {
+				copy(f[18:22], make([]byte, 4))
+				copy(f[24:26], make([]byte, 2))
+			} else {
+				copy(f[16:18], make([]byte, 2))
+				f[15] &= 0xf0
+			}
+		}
+		if diff := cmp.Diff(hex.EncodeToString(want), hex.EncodeToString(got)); diff != "" {
+			t.Errorf("%s (-keepalived +ours):\n%s", name, diff)
+		}
 	}
 }
 
