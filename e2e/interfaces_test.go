@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,41 +11,70 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab"
 )
 
-// kindsOfInterface are the interfaces of TestKindsOfInterface, in the order of the third number of their addresses, from
-// 10.70.0.0/24 on, with the commands that make them on a host; %d is 2 for lvs-master and 3 for lvs-backup.
-var kindsOfInterface = []struct{ name, commands string }{
-	{"eth0", "addr add 10.70.0.%d/24 dev eth0"},
-	{"bond0", "link add bond0 type bond mode active-backup miimon 100; link set eth1 down; link set eth2 down; link set eth1 master bond0; link set eth2 master bond0; link set bond0 up; addr add 10.70.1.%d/24 dev bond0"},
-	{"eth0.10", "link add link eth0 name eth0.10 type vlan id 10; link set eth0.10 up; addr add 10.70.2.%d/24 dev eth0.10"},
-	{"br0", "link add br0 type bridge; link set eth3 master br0; link set br0 up; addr add 10.70.3.%d/24 dev br0"},
-	{"eth4", "link add blue type vrf table 10; link set blue up; link set eth4 master blue; addr add 10.70.4.%d/24 dev eth4"},
-	{"wan0", "link set eth5 down; link set eth5 name wan0; link set wan0 up; addr add 10.70.5.%d/24 dev wan0"},
-	{"late0", "link add link eth0 name late0 type macvlan mode bridge; link set late0 up; addr add 10.70.6.%d/24 dev late0"},
+// kindOfInterface is an interface with an instance.
+type kindOfInterface struct {
+	name     string
+	commands string // make it on a host, with the address 10.70.NUMBER.HOST; ip(8) runs them
+	// tunnel: it has no ARP, so that no VIP is announced and adverts are sent by unicast.
+	tunnel bool
 }
 
-// TestKindsOfInterface: elections and VIPs on a plain interface, a bond, a VLAN, a bridge, an interface in a VRF, one that
-// got its name later and one that appeared later; a lost port of the bond costs nothing. On each of them the VIP moves to
-// the other director and back, and is held by one of them.
+// kindsOfInterface are the interfaces of TestKindsOfInterface; NUMBER is their position here, HOST is 2 for lvs-master and 3 for
+// lvs-backup, OTHER the other one. tun0, tap0 and wg0 are made before the commands. The last two appear later.
+var kindsOfInterface = []kindOfInterface{
+	{name: "eth0", commands: "addr add ADDRESS dev eth0"},
+	{name: "bond0", commands: "link add bond0 type bond mode active-backup miimon 100; link set eth1 down; link set eth2 down; link set eth1 master bond0; link set eth2 master bond0; link set bond0 up; addr add ADDRESS dev bond0"},
+	{name: "eth0.10", commands: "link add link eth0 name eth0.10 type vlan id 10; link set eth0.10 up; addr add ADDRESS dev eth0.10"},
+	{name: "br0", commands: "link add br0 type bridge; link set eth3 master br0; link set br0 up; addr add ADDRESS dev br0"},
+	{name: "eth4", commands: "link add blue type vrf table 10; link set blue up; link set eth4 master blue; addr add ADDRESS dev eth4"},
+	{name: "gt1", commands: "link add gt1 type gretap local 10.70.0.HOST remote 10.70.0.OTHER; link set gt1 up; addr add ADDRESS dev gt1"},
+	{name: "tap0", commands: "addr add ADDRESS dev tap0"},
+	{name: "gre1", tunnel: true, commands: "link add gre1 type gre local 10.70.0.HOST remote 10.70.0.OTHER ttl 64; link set gre1 up; addr add ADDRESS dev gre1"},
+	{name: "wg0", tunnel: true, commands: "addr add ADDRESS dev wg0"},
+	{name: "tun0", tunnel: true, commands: "addr add ADDRESS dev tun0"},
+	{name: "wan0", commands: "link set eth5 down; link set eth5 name wan0; link set wan0 up; addr add ADDRESS dev wan0"},
+	{name: "late0", commands: "link add link eth0 name late0 type macvlan mode bridge; link set late0 up; addr add ADDRESS dev late0"},
+}
+
+// TestKindsOfInterface: elections and VIPs on a plain interface, a bond, a VLAN, a bridge, an interface in a VRF, tunnels with
+// and without ARP, one that got its name later and one that appeared later; a lost port of the bond costs nothing. On each of
+// them the VIP moves to the other director and back, and is held by one of them. Nothing is wrong about VIPs on a tunnel, which
+// cannot be announced.
 //
 // Proves docs/operations.md: "An interface may be a bond, a VLAN, a bridge, a macvlan, a dummy, or in a VRF"
+// Proves docs/operations.md: "Interfaces without ARP, such as tunnels of WireGuard, GRE, IPIP and tun, need"
 func TestKindsOfInterface(t *testing.T) {
 	lab.Need(t, lab.StockKernel)
 	lab.Long(t)
-	for name, keys := range map[string]string{"own MAC address": "", "virtual MAC address": ", virtual_mac: true"} {
-		t.Run(name, func(t *testing.T) { kindOfInterface(t, keys) })
-	}
+	t.Run("own MAC address", func(t *testing.T) { kindsOf(t, kindsOfInterface, "") })
+	t.Run("virtual MAC address", func(t *testing.T) {
+		kinds := slices.DeleteFunc(slices.Clone(kindsOfInterface), func(k kindOfInterface) bool { return k.tunnel || k.name == "tap0" })
+		kindsOf(t, kinds, ", virtual_mac: true")
+	})
 }
 
-// kindOfInterface is TestKindsOfInterface with more keys of each instance.
-func kindOfInterface(t *testing.T, keys string) {
+// interfaces are the hosts of TestKindsOfInterface.
+type interfaces struct {
+	*cluster
+	kinds []kindOfInterface
+	vips  []string
+}
+
+// newInterfaces makes them without addresses; keys are more keys of each instance.
+func newInterfaces(t *testing.T, kinds []kindOfInterface, keys string) *interfaces {
+	t.Helper()
 	n := lab.New(t)
+	i := &interfaces{cluster: &cluster{t: t, net: n}, kinds: kinds}
 	var file strings.Builder
 	file.WriteString("version: 1\ndirectors:\n  - {name: lvs-master, address: 10.70.0.2}\n  - {name: lvs-backup, address: 10.70.0.3}\nvrrp_instances:\n")
-	var vips []string
-	for number, kind := range kindsOfInterface {
-		vips = append(vips, fmt.Sprintf("10.70.%d.100", number))
+	for number, kind := range kinds {
+		i.vips = append(i.vips, fmt.Sprintf("10.70.%d.100", number))
+		own := keys
+		if kind.tunnel {
+			own += fmt.Sprintf(", unicast_peers: [10.70.%d.2, 10.70.%d.3]", number, number)
+		}
 		fmt.Fprintf(&file, "  - {name: %s, interface: %s, virtual_router_id: %d, advert_interval: 400ms, virtual_addresses: [%s], per_node: {lvs-master: {priority: 150}}%s}\n",
-			kind.name, kind.name, 60+number, vips[number], keys)
+			kind.name, kind.name, 60+number, i.vips[number], own)
 	}
 	path := n.File("cluster.yaml", file.String())
 	lans := make([]*lab.Bridge, 6)
@@ -55,34 +86,61 @@ func kindOfInterface(t *testing.T, keys string) {
 	for _, lan := range lans {
 		ports = append(ports, lan.At())
 	}
-	makes := func(node *node, kind, number int) {
-		commands := kindsOfInterface[kind].commands
-		if keys != "" { // the kernel would add the second macvlan to the interface below
-			commands = strings.ReplaceAll(commands, "type macvlan mode bridge", "type vlan id 11")
+	i.master = newNode(t, n.Host("lvs-master", ports...), "lvs-director", path)
+	i.backup = newNode(t, n.Host("lvs-backup", ports...), "lvs-director", path)
+	return i
+}
+
+// make makes an interface on both hosts.
+func (i *interfaces) make(number int, keys string) {
+	i.t.Helper()
+	kind := i.kinds[number]
+	if kind.name == "tun0" || kind.name == "tap0" {
+		lab.Tunnel(strings.TrimSuffix(kind.name, "0"), kind.name, i.master.Host, i.backup.Host)
+	}
+	commands := kind.commands
+	if keys != "" { // the kernel would add the second macvlan to the interface below
+		commands = strings.ReplaceAll(commands, "type macvlan mode bridge", "type vlan id 11")
+	}
+	for host, n := range map[int]*node{2: i.master, 3: i.backup} {
+		if kind.name == "wg0" {
+			address := func(host int) netip.Addr { return netip.AddrFrom4([4]byte{10, 70, 0, byte(host)}) }
+			lab.WireGuard(n.Host, kind.name, address(host), address(5-host))
 		}
+		words := strings.NewReplacer("ADDRESS", fmt.Sprintf("10.70.%d.%d/24", number, host), "HOST", fmt.Sprint(host), "OTHER", fmt.Sprint(5-host))
 		for _, command := range strings.Split(commands, "; ") {
-			node.ip(strings.ReplaceAll(command, "%d", fmt.Sprint(number)))
+			n.ip(words.Replace(command))
 		}
 	}
-	c := &cluster{t: t, net: n}
-	c.master = newNode(t, n.Host("lvs-master", ports...), "lvs-director", path)
-	c.backup = newNode(t, n.Host("lvs-backup", ports...), "lvs-director", path)
-	early := len(kindsOfInterface) - 2
-	for number, node := range []*node{c.master, c.backup} {
-		for kind := range early {
-			makes(node, kind, number+2)
+}
+
+// unannounced returns an error unless the node says that it announces the VIPs of tunnels, and of those only, to nobody.
+func (i *interfaces) unannounced(n *node) error {
+	for number, one := range n.status().Instances {
+		if kind := i.kinds[number]; (len(one.UnannouncedOn) == 1 && one.UnannouncedOn[0] == kind.name) != kind.tunnel {
+			return fmt.Errorf("instance %s: unannounced_on %v", one.Name, one.UnannouncedOn)
 		}
-		node.start()
 	}
+	return nil
+}
+
+// kindsOf is TestKindsOfInterface with more keys of each instance.
+func kindsOf(t *testing.T, kinds []kindOfInterface, keys string) {
+	c := newInterfaces(t, kinds, keys)
+	vips, early := c.vips, len(kinds)-2
+	for number := range early {
+		c.make(number, keys)
+	}
+	c.master.start()
+	c.backup.start()
 	c.awaitHeld(c.master, vips[:early]...)
 	c.master.critical("the interface wan0 does not exist")
-	for number, node := range []*node{c.master, c.backup} {
-		makes(node, early, number+2)
-		makes(node, early+1, number+2)
-	}
+	c.make(early, keys)
+	c.make(early+1, keys)
 	c.awaitHeld(c.master, vips...)
 	healthy(t, c.master, c.backup)
-	c.answer(vips)
+	c.answer()
+	lab.Eventually(t, soon, func() error { return c.unannounced(c.master) })
 
 	c.master.ip("link set eth1 down") // of the bond
 	lab.Consistently(t, 3*time.Second, func() error {
@@ -108,11 +166,11 @@ func kindOfInterface(t *testing.T, keys string) {
 }
 
 // answer checks that each VIP answers the director that does not hold it.
-func (c *cluster) answer(vips []string) {
+func (c *interfaces) answer() {
 	c.t.Helper()
-	for number, address := range vips {
+	for number, address := range c.vips {
 		from := []string{"ping", "-c", "1", "-W", "2", address}
-		if kindsOfInterface[number].name == "eth4" {
+		if c.kinds[number].name == "eth4" {
 			from = append([]string{"ip", "vrf", "exec", "blue"}, from...)
 		}
 		lab.Eventually(c.t, soon, func() error {

@@ -146,7 +146,7 @@ func report(s snapshots) status.Director {
 	for _, i := range s.plan.Instances {
 		if a, runs := s.instances[i.ID]; runs {
 			one := instanceStatus(i.Config, a)
-			one.Tracks = trackStatus(i)
+			one.Tracks, one.UnannouncedOn = trackStatus(i), untold(s, i.ID)
 			doc.Instances = append(doc.Instances, one)
 		}
 	}
@@ -186,6 +186,16 @@ func verdictOf(verdicts plan.Verdicts, subject config.Subject) health.Verdict {
 		return v
 	}
 	return health.All([]health.State{health.New(1, 1)})
+}
+
+// untold returns the interfaces on which an instance holds VIPs that it announces to nobody.
+func untold(s snapshots, instance config.InstanceID) (on []string) {
+	for _, t := range s.vips {
+		if t.Instance == instance && t.Untold {
+			on = append(on, t.Interface)
+		}
+	}
+	return on
 }
 
 func instanceStatus(cfg config.Instance, a election.Snapshot) status.Instance {

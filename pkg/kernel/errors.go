@@ -8,4 +8,7 @@ var (
 	ErrNotPermitted = errors.New("not permitted")
 	// ErrNoInterface: the named interface does not exist, or no longer exists.
 	ErrNoInterface = errors.New("no such network interface (see: ip link)")
+	// ErrNoNeighbours: nobody can be told where an address is, because the interface has neither Ethernet addresses nor ARP
+	// (IFF_NOARP), as a tunnel: routes lead to its addresses.
+	ErrNoNeighbours = errors.New("the interface has no ARP")
 )

@@ -1,10 +1,13 @@
 package reconcile
 
 import (
+	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 // announcementsPerPass is how many announcements a pass sends, so that thousands of VIPs do not delay the renewal of their
@@ -67,7 +70,7 @@ func (a *Addresses) ask(h *held, vip netip.Addr) {
 	}
 	err := a.announcer.Ask(iface, vip)
 	text := ""
-	if err != nil {
+	if err != nil && !errors.Is(err, kernel.ErrNoNeighbours) {
 		text = err.Error()
 	}
 	if text != "" && text != h.unasked {
@@ -104,11 +107,17 @@ func (a *Addresses) announce(h *held, now time.Duration) {
 			}
 			a.budget--
 		}
-		if err := a.announcer.Announce(iface, vip.Addr()); err != nil {
+		err := a.announcer.Announce(iface, vip.Addr())
+		switch {
+		case errors.Is(err, kernel.ErrNoNeighbours):
+			a.untold(h, iface)
+		case err != nil:
 			a.unannounced(h, vip, err)
 			return
+		default:
+			h.untold = slices.DeleteFunc(h.untold, func(had string) bool { return had == iface })
+			a.log.Debug("announced a VIP", "interface", iface, "vip", vip.Addr())
 		}
-		a.log.Debug("announced a VIP", "interface", iface, "vip", vip.Addr())
 		a.sentOn[iface] = a.now()
 		if s.sent(n) {
 			break
@@ -118,6 +127,14 @@ func (a *Addresses) announce(h *held, now time.Duration) {
 	if h.unannounced != nil {
 		h.unannounced = nil
 		a.log.Info("VIPs can be announced again", "instance", h.vips.Label(), "interface", h.vips.Interface)
+	}
+}
+
+// untold records that nobody can be told about the VIPs on an interface, which is no failure.
+func (a *Addresses) untold(h *held, iface string) {
+	if !slices.Contains(h.untold, iface) {
+		h.untold = append(h.untold, iface)
+		a.log.Info("VIPs are not announced, because the interface has no ARP: routes lead to them", "instance", h.vips.Label(), "interface", iface)
 	}
 }
 

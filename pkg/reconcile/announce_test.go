@@ -3,6 +3,7 @@ package reconcile
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 // manyVIPs returns n VIPs.
@@ -107,6 +109,34 @@ func TestAnnouncementsThatFail(t *testing.T) {
 		}
 		if text := log.String(); strings.Count(text, "cannot announce") != 1 || strings.Count(text, "can be announced again") != 1 {
 			t.Errorf("the log:\n%s", text)
+		}
+		w.stop()
+	})
+}
+
+// TestInterfaceWithoutARP: VIPs on an interface without ARP are announced to nobody, which is no trouble to mend and is logged
+// once, until the interface has ARP.
+func TestInterfaceWithoutARP(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		w := startLogging(t, &log)
+		w.set(func() { w.mute = fmt.Errorf("open: %w", kernel.ErrNoNeighbours) })
+		w.Set([]VIPs{mysql(5*time.Second, vip, netip.MustParsePrefix("10.77.0.101/32"))})
+		w.Addresses.Acquire("mysql", false)
+		time.Sleep(time.Minute)
+		w.Addresses.Ask("mysql", vip.Addr())
+		synctest.Wait()
+		if want := []Trouble{{Instance: "mysql", Interface: "eth0", Untold: true}}; !slices.Equal(w.Troubles(), want) {
+			t.Errorf("troubles: %+v, want %+v", w.Troubles(), want)
+		}
+		if text := log.String(); strings.Count(text, "has no ARP") != 1 || strings.Contains(text, "cannot") {
+			t.Errorf("the log:\n%s", text)
+		}
+		w.set(func() { w.mute = nil })
+		w.Addresses.Announce("mysql")
+		time.Sleep(time.Second)
+		if all := w.Troubles(); len(all) != 0 || len(w.announced()) < 2 {
+			t.Errorf("with ARP: troubles %+v, %d announcements", all, len(w.announced()))
 		}
 		w.stop()
 	})

@@ -13,6 +13,7 @@ type held struct {
 	schedule     schedule
 	unannounced  error // why the VIP silent was not announced; nil if there is no failure since the last round
 	silent       netip.Prefix
+	untold       []string      // the interfaces with VIPs that cannot be announced, because there is no ARP
 	unasked      string        // why the last question to the network failed; "" if it did not
 	retry        time.Duration // earliest next attempt after a failure; 0: none
 	fails        int

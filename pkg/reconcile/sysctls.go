@@ -109,14 +109,15 @@ func (s *Sysctls) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 			heart.Beat()
+			s.mu.Lock()
 			s.keep()
+			s.mu.Unlock()
 		}
 	}
 }
 
+// keep corrects the parameters. mu is held.
 func (s *Sysctls) keep() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	err := s.pass()
 	if err == nil {
 		s.problem.clear()
@@ -251,10 +252,19 @@ func (s *Sysctls) ApplyRestore(p SysctlPlan, have map[string]string) (failed []e
 }
 
 // Follow updates the list of interfaces. The recorded parameters of a renamed interface move to its new name, under
-// which the kernel now has our values.
+// which the kernel now has our values. Those of an interface that has appeared are set at once, before VIPs come back to it.
 func (s *Sysctls) Follow(links []kernel.Link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	appeared := s.names != nil && slices.ContainsFunc(links, func(l kernel.Link) bool { return s.names[l.Index] == "" })
+	s.rename(links)
+	if appeared {
+		s.keep()
+	}
+}
+
+// rename is the part of Follow about the records. mu is held.
+func (s *Sysctls) rename(links []kernel.Link) {
 	now := make(map[int]string, len(links))
 	var moved []statefile.Sysctl
 	var gone []string

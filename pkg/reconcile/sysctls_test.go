@@ -138,6 +138,29 @@ func TestSysctlsFollowARenamedInterface(t *testing.T) {
 	}
 }
 
+// TestSysctlsOfANewInterface: an interface that is deleted and added again has the kernel's values, and ours at once, before
+// VIPs are added to it.
+func TestSysctlsOfANewInterface(t *testing.T) {
+	w := newSysctlWorld(t)
+	k := w.tree
+	k.put(redirects, "1")
+	w.Follow([]kernel.Link{{Index: 3, Name: "eth1"}})
+	if err := w.Set(routing); err != nil {
+		t.Fatal(err)
+	}
+	w.Follow(nil)
+	k.put(redirects, "1")
+	w.Follow([]kernel.Link{{Index: 4, Name: "eth1"}})
+	if k.get(redirects) != "0" {
+		t.Errorf("send_redirects %s on the new interface", k.get(redirects))
+	}
+	k.put(redirects, "1")
+	w.Follow([]kernel.Link{{Index: 4, Name: "eth1"}})
+	if k.get(redirects) != "1" {
+		t.Error("an interface that was there is looked at again, which is done every second")
+	}
+}
+
 // A parameter that cannot be read at the moment stays recorded; one that disappeared with its interface does not.
 func TestUnreadableSysctlsStayRecorded(t *testing.T) {
 	w := newSysctlWorld(t)

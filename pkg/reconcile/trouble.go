@@ -28,6 +28,8 @@ type Trouble struct {
 	Failed      error
 	Unannounced error
 	VIP         netip.Prefix
+	// Untold: Interface has no ARP by which the VIPs could be announced. That is how it is, and no problem.
+	Untold bool
 }
 
 // Troubles returns the troubles of the last pass, and the failures of the last seconds, by instance.
@@ -49,8 +51,11 @@ func (a *Addresses) publishTroubles() {
 		if h.unannounced != nil {
 			all = append(all, Trouble{Instance: name, Interface: h.vips.On(h.silent), Unannounced: h.unannounced, VIP: h.silent})
 		}
+		for _, iface := range h.untold {
+			all = append(all, Trouble{Instance: name, Interface: iface, Untold: true})
+		}
 	}
-	slices.SortFunc(all, func(a, b Trouble) int { return cmp.Compare(a.Instance, b.Instance) })
+	slices.SortStableFunc(all, func(a, b Trouble) int { return cmp.Compare(a.Instance, b.Instance) })
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.troubles = all

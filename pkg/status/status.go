@@ -52,6 +52,9 @@ type Instance struct {
 	// address; "" if they are on Interface, or the interface has that of Interface.
 	VirtualInterface string `json:"virtual_interface,omitempty"`
 	VirtualMAC       string `json:"virtual_mac,omitempty"`
+	// UnannouncedOn are the interfaces on which this director, as MASTER, has virtual addresses and tells nobody, because they
+	// have no ARP, such as tunnels; absent for none.
+	UnannouncedOn []string `json:"unannounced_on,omitempty"`
 	// ExcludedAddresses are held like VirtualAddresses, but are not in the adverts.
 	ExcludedAddresses []string `json:"excluded_addresses,omitempty"`
 	// Routes and Rules are those that come and go with the VIPs, in the words of ip-route(8) and ip-rule(8).

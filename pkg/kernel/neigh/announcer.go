@@ -44,7 +44,7 @@ type Announcer struct {
 
 // Open opens an announcer on the interface. The caller closes it.
 //
-// Errors: kernel.ErrNoInterface, ErrNotEthernet, kernel.ErrNotPermitted.
+// Errors: kernel.ErrNoInterface, kernel.ErrNoNeighbours, ErrNotEthernet, kernel.ErrNotPermitted.
 func Open(iface string) (*Announcer, error) {
 	a, err := open(iface)
 	if err != nil {
@@ -89,7 +89,7 @@ func (a *Announcer) Close() error {
 // a reply, or for IPv6 by an unsolicited neighbour advertisement. It waits at most 100 ms for each. Success means that the device accepted the frames, not that any host
 // received them.
 //
-// Errors: ErrNoAddress, ErrDown, kernel.ErrNoInterface, net.ErrClosed, os.ErrDeadlineExceeded, and other errors of send
+// Errors: ErrNoAddress, ErrDown, kernel.ErrNoInterface, kernel.ErrNoNeighbours, net.ErrClosed, os.ErrDeadlineExceeded, and other errors of send
 // (ENOBUFS).
 func (a *Announcer) Announce(vip netip.Addr) error {
 	return a.about("announce", vip, func(own mac, vip netip.Addr) ([][]byte, error) {
@@ -190,10 +190,23 @@ func (a *Announcer) hardwareAddr() (mac, error) {
 		return mac{}, ErrNotEthernet
 	case link.Halen == 0 && link.Hatype == 0:
 		return mac{}, kernel.ErrNoInterface
-	case link.Hatype != unix.ARPHRD_ETHER || link.Halen != macSize:
-		return mac{}, ErrNotEthernet
+	case link.Hatype == unix.ARPHRD_ETHER && link.Halen == macSize:
+		return mac(link.Addr[:macSize]), nil
+	case a.withoutARP():
+		return mac{}, kernel.ErrNoNeighbours
 	}
-	return mac(link.Addr[:macSize]), nil
+	return mac{}, ErrNotEthernet
+}
+
+// withoutARP reports whether the kernel asks nobody for addresses on the interface.
+func (a *Announcer) withoutARP() bool {
+	ifr, err := unix.NewIfreq(a.iface)
+	if err != nil {
+		return false
+	}
+	var failed error
+	err = a.raw.Control(func(fd uintptr) { failed = unix.IoctlIfreq(int(fd), unix.SIOCGIFFLAGS, ifr) })
+	return err == nil && failed == nil && ifr.Uint16()&unix.IFF_NOARP != 0
 }
 
 // sameName returns an error unless the interface still has the name by which it was opened.

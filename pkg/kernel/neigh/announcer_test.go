@@ -216,6 +216,7 @@ func TestInterfaceStates(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	own, _ := neighbours(t)
 	own.IP(t, "link add br0 type bridge")
+	own.IP(t, "tuntap add mode tun name tun0")
 	a := openIn(t, own, "br0")
 	if err := a.Announce(netip.Addr{}); !errors.Is(err, ErrNoAddress) {
 		t.Errorf("Announce of nothing: %v", err)
@@ -226,6 +227,7 @@ func TestRefusals(t *testing.T) {
 		text  string
 	}{
 		{"eth7", kernel.ErrNoInterface, "open the socket for announcements on eth7: no such network interface (see: ip link)"},
+		{"tun0", kernel.ErrNoNeighbours, "open the socket for announcements on tun0: the interface has no ARP"},
 		{"lo", ErrNotEthernet, "open the socket for announcements on lo: not an Ethernet interface: it has no hardware address to announce, use the NIC that faces the clients"},
 	} {
 		own.Do(t, func() error {
