@@ -29,7 +29,7 @@ LDFLAGS  := -s -w $(if $(VERSION),-X github.com/lvs-director/lvs-director/pkg/ve
 # If network namespaces can be created here, tests that need them must not be skipped.
 NETNS := $(shell unshare --net true 2>/dev/null && echo netns)
 
-.PHONY: all help build lab stock binaries lint unit runner daily kernel e2e test soak release-check properties fuzz demo demo-shell bench-failover bench-memory bench-thousand bench-rest bench-instances clean
+.PHONY: all help build lab stock binaries lint unit runner daily kernel e2e test soak release-check properties search fuzz demo demo-shell bench-failover bench-memory bench-thousand bench-rest bench-instances clean
 
 all: build
 
@@ -116,13 +116,19 @@ daily:
 SEED       ?= $(shell date +%s)
 PROPERTIES := vrrp election lvs health checker reconcile
 
+# How many states each search of the election visits, and how many random histories are played.
+STATES     ?= 100000
+HISTORIES  ?= 10000
+search: ## every order of events of two and three directors, within a bound, and random histories of up to five
+	$(GO) test -count=1 -timeout 60m -v -run '^Test(Search|Histories)$$' ./pkg/vrrp -search.states=$(STATES) -histories=$(HISTORIES)
+
 properties: ## the property tests, 1 000 cases each; SEED=… repeats a run
 	@echo "properties with seed $(SEED); to repeat: make properties SEED=$(SEED)"
 	$(GO) test -count=1 $(addprefix ./pkg/,$(PROPERTIES)) -rapid.checks=1000 -rapid.seed=$(SEED)
 
 soak: binaries ## long forms of scenarios, the second kernel, interoperation with keepalived, fuzzing; within 40 minutes
 	@begun=$$(date +%s); set -e; \
-	$(MAKE) --no-print-directory properties fuzz; \
+	$(MAKE) --no-print-directory properties search fuzz; \
 	$(LABTEST) -second -short $(TESTS)/e2e.test=e2e; \
 	$(LAB) -kernel debian -- env LVS_REQUIRE=all $(CURDIR)/$(TESTS)/vipfilter.test; \
 	$(MAKE) --no-print-directory runner LONG=1; \
@@ -135,6 +141,7 @@ release-check: ## what takes too long for CI: every scenario in its long form, b
 	$(MAKE) --no-print-directory runner LONG=1
 	$(MAKE) --no-print-directory bench-failover bench-memory bench-thousand $(if $(NETNS),bench-rest bench-instances)
 	$(MAKE) --no-print-directory properties
+	$(MAKE) --no-print-directory search STATES=1500000 HISTORIES=100000
 	$(MAKE) --no-print-directory fuzz FUZZ=1000000
 
 # The number of inputs for each fuzz target. Not a time, because at the end of a time `go test` may fail with "context

@@ -22,6 +22,8 @@ type lan struct {
 	followed map[*Machine]netip.Addr
 	refuses  func(to, from *node) bool // to refuses the adverts of from, which is a director of its cluster file
 	drops    func(from, to *node) bool
+	twice    func(from, to *node) bool     // a frame arrives twice
+	receives func(to *node, ev Event) bool // false: it is somewhere else, such as in a queue
 	log      strings.Builder
 }
 
@@ -29,8 +31,10 @@ type node struct {
 	name  string
 	m     *Machine
 	trace *Trace
-	holds bool // the VIPs, according to Acquire and Release
-	dead  bool // crashed: neither steps nor releases
+	holds bool    // the VIPs, according to Acquire and Release
+	dead  bool    // crashed: neither steps nor releases
+	hung  bool    // does not step
+	rate  float64 // of its clock; 0 means 1
 	wrong string
 }
 
@@ -46,7 +50,9 @@ func newLAN() *lan {
 		delay: func(_, _ *node) time.Duration { return time.Millisecond },
 		drops: func(_, _ *node) bool { return false },
 
-		refuses: func(_, _ *node) bool { return false },
+		refuses:  func(_, _ *node) bool { return false },
+		twice:    func(_, _ *node) bool { return false },
+		receives: func(_ *node, _ Event) bool { return true },
 	}
 }
 
@@ -65,12 +71,27 @@ func (l *lan) node(name string) *node {
 	return l.nodes[i]
 }
 
+// clock is what the clock of n shows at a time of the segment, and real the reverse, rounded up.
+func (n *node) clock(at time.Duration) time.Duration {
+	if n.rate == 0 {
+		return at
+	}
+	return time.Duration(float64(at) * n.rate)
+}
+
+func (n *node) real(at time.Duration) time.Duration {
+	if n.rate == 0 {
+		return at
+	}
+	return time.Duration(float64(at)/n.rate) + 2
+}
+
 // send passes ev to n and carries out the actions that n returns.
 func (l *lan) send(n *node, ev Event) {
 	if n.dead {
 		return
 	}
-	acts := n.trace.Step(n.m, l.now, ev)
+	acts := n.trace.Step(n.m, n.clock(l.now), ev)
 	if len(acts) > 0 {
 		fmt.Fprintf(&l.log, "%s %s: %s\n", l.now, n.name, ev)
 	}
@@ -100,6 +121,9 @@ func (l *lan) do(n *node, a Action) {
 				}
 			}
 			l.flight = append(l.flight, frame{l.now + l.delay(n, to), l.serial, to, advert})
+			if l.twice(n, to) {
+				l.flight = append(l.flight, frame{l.now + l.delay(n, to), l.serial, to, advert})
+			}
 		}
 		// One more is allowed while the VIPs are still held: the last advert of a MASTER that steps back.
 		if a.Priority != PriorityResign && n.m.State() != Master && !n.holds {
@@ -154,15 +178,15 @@ func (l *lan) next(until time.Duration) bool {
 	var who *node
 	due := until + 1
 	for _, n := range l.nodes {
-		if at, ok := n.m.Deadline(); ok && !n.dead && at < due {
-			who, due = n, at
+		if at, ok := n.m.Deadline(); ok && !n.dead && !n.hung && n.real(at) < due {
+			who, due = n, n.real(at)
 		}
 	}
 	if len(l.flight) > 0 && l.flight[0].at <= min(due, until) {
 		f := l.flight[0]
 		l.flight = l.flight[1:]
 		l.now = f.at
-		if !l.stray(f) {
+		if l.receives(f.to, f.advert) && !l.stray(f) {
 			l.send(f.to, f.advert)
 		}
 		return true
@@ -197,7 +221,7 @@ func (l *lan) stray(f frame) bool {
 func (l *lan) masters() []*node {
 	var out []*node
 	for _, n := range l.nodes {
-		if n.m.State() == Master && !n.dead {
+		if n.m.State() == Master && !n.dead && !n.hung {
 			out = append(out, n)
 		}
 	}

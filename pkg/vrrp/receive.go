@@ -105,6 +105,9 @@ func (m *Machine) receiveAsMaster(a Advert) []Action {
 	case m.silentTooLong():
 		// A peer that took over sent this advert during our stall: it is MASTER now, and an advert from us would only
 		// disturb its clients.
+		if s.Degraded != "" {
+			return append(m.yield([]Action{Release{}}), m.receive(a)...)
+		}
 		duration := s.Now - s.AdvertDue + m.p.AdvertInterval
 		acts := m.stepBack(stateReason{Kind: stalled, Peer: a.Source, Priority: a.Priority, For: duration}, CauseSilentPeer, a.Interval)
 		if a.Priority == PriorityResign {

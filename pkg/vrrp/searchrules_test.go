@@ -1,0 +1,102 @@
+package vrrp
+
+import "time"
+
+// oneLoss is for how long two directors may hold the VIPs because one advert was lost.
+const oneLoss = time.Second + frameDelay
+
+// isCalm reports whether the election must have ended.
+func (v *visit) isCalm() bool {
+	w := v.w
+	for i := range v.params {
+		if w.routers[i].life == hung {
+			return false
+		}
+		for j := range v.params {
+			if w.cut[i][j] {
+				return false
+			}
+		}
+	}
+	return epoch-w.calmSince >= v.ends
+}
+
+// checkRouter checks a router after a step of its director: it holds the VIPs if, and only if, it is MASTER.
+func (v *visit) checkRouter(i int, m *Machine) {
+	if r := &v.w.routers[i]; (m.State() == Master) != r.holds {
+		v.fail("%s is %s, VIPs held: %t", v.name(i), m.State(), r.holds)
+	}
+}
+
+// checkDeadline checks that a router that has made a step waits for something in the future.
+func (v *visit) checkDeadline(i int, m *Machine) {
+	if at, ok := m.Deadline(); ok && at <= epoch {
+		v.fail("the deadline of %s is %s ago", v.name(i), epoch-at)
+	}
+}
+
+// checkTransition: after the end of the election nothing changes, except that a director that had lost its VIPs preempts.
+func (v *visit) checkTransition(i int, t Transition) {
+	if !v.calm {
+		return
+	}
+	for k := range v.params {
+		if v.w.routers[k].mem.Losses > 0 {
+			return
+		}
+	}
+	v.fail("%s goes from %s to %s, although nothing has happened for %s", v.name(i), t.From, t.To, epoch-v.w.calmSince)
+}
+
+// checkWorld counts the directors that hold the VIPs.
+func (v *visit) checkWorld() {
+	w := v.w
+	least, most := v.holders()
+	switch {
+	case most < 2:
+		w.two = false
+	case !w.two:
+		w.two, w.together = true, epoch
+	}
+	for i := range v.params {
+		if r := &w.routers[i]; r.life == running && r.gone {
+			v.fail("%s runs, and does not know that its lease has ended", v.name(i))
+		}
+	}
+	if v.isCalm() && least == 0 && v.eligible() {
+		v.fail("nobody holds the VIPs %s after the last disturbance", epoch-w.calmSince)
+	}
+}
+
+// checkTime checks what must not last.
+func (v *visit) checkTime() {
+	if _, most := v.holders(); v.isCalm() && most > 1 && epoch-v.w.together > frameDelay {
+		v.fail("%d directors hold the VIPs for %s, %s after the last disturbance", most, epoch-v.w.together, epoch-v.w.calmSince)
+	}
+}
+
+// holders returns how many running directors hold the VIPs of a segment: of that with the fewest, and with the most.
+func (v *visit) holders() (least, most int) {
+	segments := max(v.segments, 1)
+	least = len(v.params)
+	for segment := range segments {
+		n := 0
+		for i := segment; i < len(v.params); i += segments {
+			if r := &v.w.routers[i]; r.life == running && r.holds {
+				n++
+			}
+		}
+		least, most = min(least, n), max(most, n)
+	}
+	return least, most
+}
+
+// eligible reports whether a director runs that can be MASTER.
+func (v *visit) eligible() bool {
+	for i := range v.params {
+		if r := &v.w.routers[i]; r.life == running && !r.mem.Faulted {
+			return true
+		}
+	}
+	return false
+}
