@@ -141,7 +141,7 @@ release-check: ## what takes too long for CI: every scenario in its long form, b
 	$(MAKE) --no-print-directory runner LONG=1
 	$(MAKE) --no-print-directory bench-failover bench-memory bench-thousand $(if $(NETNS),bench-rest bench-instances)
 	$(MAKE) --no-print-directory properties
-	$(MAKE) --no-print-directory search STATES=1500000 HISTORIES=100000
+	$(MAKE) --no-print-directory search STATES=400000 HISTORIES=100000
 	$(MAKE) --no-print-directory fuzz FUZZ=1000000
 
 # The number of inputs for each fuzz target. Not a time, because at the end of a time `go test` may fail with "context

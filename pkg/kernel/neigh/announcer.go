@@ -86,11 +86,11 @@ func (a *Announcer) Close() error {
 }
 
 // Announce tells all neighbours this interface's current hardware address as that of vip: by a gratuitous ARP request and
-// a reply, or for IPv6 by an unsolicited neighbour advertisement. It waits at most 100 ms for each. Success means that the device accepted the frames, not that any host
-// received them.
+// a reply, or for IPv6 by an unsolicited neighbour advertisement. It waits at most 100 ms for each. Success means that the
+// device accepted the frames, not that any host received them.
 //
-// Errors: ErrNoAddress, ErrDown, kernel.ErrNoInterface, kernel.ErrNoNeighbours, net.ErrClosed, os.ErrDeadlineExceeded, and other errors of send
-// (ENOBUFS).
+// Errors: ErrNoAddress, ErrDown, kernel.ErrNoInterface, kernel.ErrNoNeighbours, net.ErrClosed, os.ErrDeadlineExceeded, and
+// other errors of send (ENOBUFS).
 func (a *Announcer) Announce(vip netip.Addr) error {
 	return a.about("announce", vip, func(own mac, vip netip.Addr) ([][]byte, error) {
 		if vip.Is6() {
