@@ -233,6 +233,12 @@ func (c *cluster) startAll() {
 	c.mysql2.start()
 	c.master.start()
 	c.backup.start()
+	c.awaitAll()
+}
+
+// awaitAll waits for what startAll waits for.
+func (c *cluster) awaitAll() {
+	c.t.Helper()
 	c.master.daemon.WaitLog("to=MASTER", soon)
 	c.awaitHolder(c.master, soon)
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")

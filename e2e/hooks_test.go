@@ -91,7 +91,12 @@ func TestSeed002Notify(t *testing.T) {
 	h := newHooks(c)
 	c.rewrite("    per_node:", fmt.Sprintf("    notify: [{on: [any, pre_stop], command: [%s, own], arguments: true, timeout: 10s}]\n    per_node:", h.script()))
 	c.answering()
-	c.startAll()
+	c.mysql1.start()
+	c.mysql2.start()
+	c.master.start()
+	c.awaitHolder(c.master, soon) // or else lvs-backup may be MASTER first
+	c.backup.start()
+	c.awaitAll()
 	const begin, end = "begin %s from %s args own INSTANCE mysql %s %d user nobody vip %d", "end %s vip %d"
 	h.await(c.backup, fmt.Sprintf(begin, "backup", "INIT", "BACKUP", 100, 0), fmt.Sprintf(end, "backup", 0))
 	h.await(c.master, fmt.Sprintf(end, "master", 1))
