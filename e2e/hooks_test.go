@@ -20,6 +20,9 @@ has() { ip -o addr show to ` + vipPrefix + ` | grep -c .; }
 echo "begin $LVS_EVENT from $LVS_PREVIOUS_STATE args $* user $(id -un) vip $(has)" >>"$log"
 [ -e "$dir/slow" ] && sleep 1
 [ "$LVS_EVENT" = pre_stop ] && sleep 0.5
+# A hook for master starts while the VIPs are being added, those of a state without VIPs while they are being removed.
+case $LVS_EVENT in master) want=1 ;; backup | fault | stop) want=0 ;; *) want=$(has) ;; esac
+for try in $(seq 100); do [ "$(has)" = $want ] && break; sleep 0.02; done
 echo "end $LVS_EVENT vip $(has)" >>"$log"
 if [ -e "$dir/broken" ]; then echo "cannot promote"; exit 3; fi
 `
