@@ -45,11 +45,11 @@ type SyncDaemons struct {
 	dirty chan struct{}
 	ready task.Latch
 
-	mu       sync.Mutex // guards all below
+	mu       sync.Mutex // guards want and problems
 	want     []SyncDaemonWanted
 	problems map[kernel.SyncRole]SyncDaemonProblem
 
-	bound map[kernel.SyncRole]string // at the start of each of ours; only of the goroutine of Run
+	bound map[kernel.SyncRole]string // Bound at the start of each of ours; used only by the goroutine of Run
 }
 
 // SyncDaemonWanted is a daemon that is wanted.
@@ -93,7 +93,7 @@ func (s *SyncDaemons) Set(want []SyncDaemonWanted) {
 }
 
 // Name implements task.Task.
-func (s *SyncDaemons) Name() string { return "the keeper of the synchronization daemons" }
+func (s *SyncDaemons) Name() string { return "the synchronization daemon loop" }
 
 // Ready is closed when the loop is running.
 func (s *SyncDaemons) Ready() <-chan struct{} { return s.ready.Ready() }
