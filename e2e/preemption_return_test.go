@@ -49,3 +49,42 @@ func TestReturnsWithServers(t *testing.T) {
 		t.Errorf("longest gap %s while the VIP moved back, want at most %s", gap, maxReturnGap)
 	}
 }
+
+// TestEmptyMasterGivesWay: a MASTER whose frames were lost for a while, although its carrier was there, finds no real server
+// any more. When it hears the director that has taken over, it leaves the VIP to it, although its own priority is higher,
+// until it has a real server again. It keeps the VIP for as long as it hears nobody.
+//
+// Proves docs/limits.md: "When connectivity returns, it leaves the VIP to the director that has taken over,
+// whatever the priorities, until it has a real server again."
+func TestEmptyMasterGivesWay(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	advert := timing{3, 100 * time.Millisecond}
+	c := newCluster(t, shape{advert: advert.advert.String(), check: "{type: tcp, interval: 1s, timeout: 500ms, fall: 2, rise: 2}"})
+	c.answering()
+	c.startAll()
+	framesDropped.begin(c.master)
+	lab.Eventually(t, soon, func() error {
+		if holders := lab.Holders(vip, c.master.Host, c.backup.Host); len(holders) != 2 {
+			return fmt.Errorf("the VIP is on %v, want it on both directors, which do not hear each other", holders)
+		}
+		return tableHas(c.master)
+	})
+	client := measure.Start(c.client, vipPort, measure.Options{})
+	client.WaitAnswered("", soon)
+	watch, mark, plugged := c.master.watchVIP(), c.master.daemon.Mark(), time.Now()
+	framesDropped.end(c.master)
+	t.Log(mark.WaitLog(`from=MASTER to=BACKUP reason="BACKUP: 10.77.0.3 is MASTER as well, with priority 100, and no real server of this director takes connections"`, soon).Text)
+	mark.WaitLog("msg=verdict server=mysql/mysql[12] up=true", soon)
+	watch.awaitPeriodSince(plugged) // it preempts
+	c.awaitHolder(c.master, soon)
+	client.WaitAnswered("", soon)
+	result := client.Stop().Since(plugged)
+	t.Log(result)
+	if n := result.Failures()["refused"]; n > 0 {
+		t.Errorf("%d connections were refused by a director without a real server", n)
+	}
+	// If lvs-backup has heard lvs-master first, it has given way, and takes the VIP again after its skew.
+	if gap, most := result.LongestGap(), advert.skew()+takeoverAllowance; gap.Duration > most {
+		t.Errorf("longest gap %s when the MASTER returned, want at most %s", gap, most)
+	}
+}

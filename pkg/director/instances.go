@@ -75,7 +75,7 @@ func (s *instances) start(i plan.Instance) {
 func desired(i plan.Instance) election.Desired {
 	return election.Desired{
 		Name: i.Config.Name, Params: i.Params, Addresses: i.Advertised, Excluded: i.Excluded, Peers: i.Peers, ConflictCheck: i.Config.Announcements.ConflictCheck,
-		Fault: i.Fault(), NotReady: i.NotReady, Gate: i.Gate, Unfit: i.Unfit,
+		Fault: i.Fault(), NotReady: i.NotReady, Empty: i.Empty, Gate: i.Gate, Unfit: i.Unfit,
 	}
 }
 

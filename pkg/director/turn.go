@@ -22,7 +22,7 @@ func (d *Director) turn(l *loops) error {
 	l.instances.endRetired(time.Now())
 	from := d.plan.Load()
 	if reason := d.ready.look(time.Now(), d.facts(l, from), d.log); reason != d.in.NotReady {
-		d.in.NotReady, d.judged = reason, true
+		d.in.NotReady, d.in.Empty, d.judged = reason, reason == noServer, true
 	}
 	if starting := d.ready.checking; starting != d.in.Starting {
 		d.in.Starting, d.judged = starting, true

@@ -475,7 +475,9 @@ func (a *Actor) perform(action vrrp.Action, late time.Duration) {
 		a.holder.Release(a.id)
 	case vrrp.Announce:
 		a.holder.Outranked(a.id, action.After)
-		a.outranked()
+		if action.Why != vrrp.WhyResigned {
+			a.outranked()
+		}
 	case vrrp.Transition:
 		a.record(event.Event{
 			Kind: event.InstanceState, Subject: a.name, From: action.From.String(), To: action.To.String(),

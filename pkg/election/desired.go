@@ -21,6 +21,8 @@ type Desired struct {
 	// Fault is why this director cannot serve, NotReady why it must not preempt, Unfit why any other director serves
 	// better; "" for no such reason. Gate is why it must not become MASTER even if there is none.
 	Fault, NotReady, Unfit, Gate string
+	// Empty: NotReady is that no real server takes connections.
+	Empty bool
 }
 
 // desired is the last desired state passed to an actor.
@@ -52,8 +54,8 @@ func (a *Actor) Set(d Desired) {
 	if d.Gate != before.Gate && d.Gate != "" {
 		a.Tell(vrrp.Gate{Reason: d.Gate})
 	}
-	if d.NotReady != before.NotReady && d.NotReady != "" {
-		a.Tell(vrrp.NotReady{Reason: d.NotReady})
+	if (d.NotReady != before.NotReady || d.Empty != before.Empty) && d.NotReady != "" {
+		a.Tell(vrrp.NotReady{Reason: d.NotReady, Empty: d.Empty})
 	}
 	if d.Unfit != before.Unfit && d.Unfit != "" {
 		a.command(func(a *Actor) { a.degrade(&a.unfit, d.Unfit) })

@@ -31,6 +31,7 @@ type Inputs struct {
 	Verdicts Verdicts
 	Adopted  []lvs.Service // the content of the table at the start
 	NotReady string        // why this director must not preempt; "" if it may
+	Empty    bool          // NotReady is that no real server takes connections
 	Starting bool          // the first results of the checks are waited for
 	// Standings are those of the instances of this node, by name; needed for tracks of instances only.
 	Standings map[string]Standing
@@ -104,6 +105,7 @@ type Instance struct {
 	Peers      vrrp.Peers
 	Faults     []Fault // why it cannot serve: its interface first, then tracks by name
 	NotReady   string
+	Empty      bool
 	Gate       string         // why it must not become MASTER; "" if it may
 	Tracks     []Tracked      // what it depends on, by name
 	Unfit      string         // why any other director serves better than this one; "" if none does

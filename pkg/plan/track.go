@@ -202,7 +202,7 @@ func (i Instance) PriorityReason() string {
 
 // judge sets what depends on the verdicts, on the states of instances and on the readiness.
 func (i *Instance) judge(in Inputs, link Link) {
-	i.NotReady = in.NotReady
+	i.NotReady, i.Empty = in.NotReady, in.Empty
 	i.Tracks = in.weigh(i.Tracks)
 	i.Params.Priority = priority.Effective(i.Config.Priority, i.points())
 	i.Gate = i.gate(in.Starting)

@@ -105,15 +105,19 @@ const (
 	// WhyRival: it has not given way for three intervals, so that it does not hear us. Both would announce the VIPs for
 	// ever, and the clients would change with each announcement: only its end is a reason to announce them.
 	WhyRival
+	// WhyResigned: another MASTER has resigned, which answered ARP for the VIPs as well.
+	WhyResigned
 )
 
-// String returns "lower_master" or "rival".
+// String returns "lower_master", "rival" or "resigned".
 func (w Why) String() string {
 	switch w {
 	case WhyLowerMaster:
 		return "lower_master"
 	case WhyRival:
 		return "rival"
+	case WhyResigned:
+		return "resigned"
 	}
 	return "Why(" + strconv.Itoa(int(w)) + ")"
 }

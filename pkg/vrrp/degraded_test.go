@@ -41,7 +41,7 @@ func TestDegradedMasterGivesWay(t *testing.T) {
 		{"another degraded one of lower address", us(), step{500 * ms, hears(1, master), answer, 1500 * ms}},
 		{"a healthy director that took over while it was stalled", us(), step{4 * sec, hears(2, master), "release; MASTER->FAULT", 4*sec + down1}},
 		{"one that did, and resigned", us(), step{4 * sec, hears(0, master), "release; MASTER->FAULT", 4*sec + 255*sec/256}},
-		{"a resignation", us(), step{500 * ms, hears(0, master), "send_advert priority=1", 1500 * ms}},
+		{"a resignation", us(), step{500 * ms, hears(0, master), "send_advert priority=1; announce why=resigned", 1500 * ms}},
 		{"refused adverts of a healthy director", us(), step{500 * ms, Evidence{Source: master, Priority: 2, Director: true}, "release; MASTER->FAULT", 500*ms + down1}},
 		{"refused adverts of a degraded one of higher address", us(), step{500 * ms, Evidence{Source: higherAddress, Priority: 1, Director: true}, "release; MASTER->FAULT", 500*ms + down1}},
 		{"refused adverts of a degraded one of lower address", us(), step{500 * ms, Evidence{Source: master, Priority: 1, Director: true}, "", sec}},

@@ -52,7 +52,13 @@ type (
 
 	// NotReady forbids preempting a live MASTER of lower priority. If there is no MASTER this director takes over
 	// anyway, and a MASTER stays MASTER. The sender must limit how long a director stays not ready.
-	NotReady struct{ Reason string }
+	//
+	// Empty says that it is known that no real server of this director takes connections. Then a MASTER gives way once to
+	// another one that it hears, whatever its priority: see giveWayEmpty.
+	NotReady struct {
+		Reason string
+		Empty  bool
+	}
 
 	// Faulted says that this director cannot serve: the machine goes to FAULT; a MASTER resigns first. A Faulted before
 	// Startup is remembered. A second one replaces the reason.
@@ -93,11 +99,17 @@ func (Reconfigure) event() {}
 func (Tick) String() string       { return "tick" }
 func (Shutdown) String() string   { return "shutdown" }
 func (Ready) String() string      { return "ready" }
-func (e NotReady) String() string { return "not_ready " + strconv.Quote(e.Reason) }
 func (e Faulted) String() string  { return "fault " + strconv.Quote(e.Reason) }
 func (Recover) String() string    { return "recover" }
 func (e Degraded) String() string { return "degraded " + strconv.Quote(e.Reason) }
 func (e Lost) String() string     { return "lost " + strconv.Quote(e.Reason) }
+
+func (e NotReady) String() string {
+	if e.Empty {
+		return "not_ready empty " + strconv.Quote(e.Reason)
+	}
+	return "not_ready " + strconv.Quote(e.Reason)
+}
 
 func (e Startup) String() string {
 	if e.Delay > 0 {

@@ -47,7 +47,7 @@ func (m *Machine) holdBack(e Evidence, why stateReason) {
 // that took over while this one was stalled. There is no point in answering or in announcing
 // the VIPs: the sender neither hears nor obeys us.
 func (m *Machine) evidenceAsMaster(e Evidence, why stateReason) []Action {
-	yields := m.EffectiveParams().outrankedBy(e.Priority, e.Source) || m.silentTooLong()
+	yields := m.EffectiveParams().outrankedBy(e.Priority, e.Source) || m.silentTooLong() || m.givesWayEmpty(e.Priority)
 	switch {
 	case !e.Director || e.Priority == PriorityResign || !yields:
 		return nil

@@ -114,7 +114,7 @@ func (h *history) trouble() {
 }
 
 var historyEvents = []Event{
-	Startup{}, Shutdown{}, Ready{}, NotReady{Reason: "checks"}, Faulted{Reason: "link"}, Recover{}, Degraded{Reason: "table"}, Degraded{}, Gate{Reason: "gateway"}, Gate{},
+	Startup{}, Shutdown{}, Ready{}, NotReady{Reason: "checks"}, NotReady{Reason: "pool", Empty: true}, Faulted{Reason: "link"}, Recover{}, Degraded{Reason: "table"}, Degraded{}, Gate{Reason: "gateway"}, Gate{},
 }
 
 // restart starts a director that has crashed; its start removes the VIPs that it has recorded.

@@ -48,6 +48,7 @@ var allEvents = []Event{
 	Shutdown{},
 	Ready{},
 	NotReady{Reason: "checks"},
+	NotReady{Reason: "pool", Empty: true},
 	Faulted{Reason: "link"},
 	Recover{},
 	Lost{Reason: "lease"},

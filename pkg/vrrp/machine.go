@@ -24,9 +24,14 @@ type memory struct {
 
 	NotReady       bool   `json:"not_ready"`
 	NotReadyReason string `json:"not_ready_reason"`
-	Faulted        bool   `json:"faulted"`
-	FaultReason    string `json:"fault_reason"`
-	Degraded       string `json:"degraded"` // the reason; "": not degraded
+	// Empty: no real server of this director takes connections. As MASTER it does not give way to a MASTER of lower rank
+	// again before GaveWayUntil.
+	Empty        bool          `json:"empty,omitempty"`
+	GaveWayUntil time.Duration `json:"gave_way_until,omitempty"`
+
+	Faulted     bool   `json:"faulted"`
+	FaultReason string `json:"fault_reason"`
+	Degraded    string `json:"degraded"` // the reason; "": not degraded
 
 	// MasterInterval is Active_Adver_Interval of RFC 9568: learned as BACKUP in version 3, otherwise our own.
 	MasterInterval time.Duration `json:"master_interval"`
@@ -114,9 +119,9 @@ func (m *Machine) handle(ev Event) []Action {
 	case Shutdown:
 		return m.shutdown()
 	case Ready:
-		m.mem.NotReady, m.mem.NotReadyReason = false, ""
+		m.mem.NotReady, m.mem.NotReadyReason, m.mem.Empty = false, "", false
 	case NotReady:
-		m.mem.NotReady, m.mem.NotReadyReason = true, e.Reason
+		m.mem.NotReady, m.mem.NotReadyReason, m.mem.Empty = true, e.Reason, e.Empty
 		m.reconsider()
 	case Faulted:
 		return m.fault(e.Reason)

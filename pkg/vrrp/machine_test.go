@@ -265,7 +265,7 @@ func TestRFC9568Section6_4_3Active(t *testing.T) {
 			{500 * ms, Shutdown{}, "send_advert priority=0; release; MASTER->INIT", 0},
 		}},
 		{"priority 0 is answered at once", []step{
-			{500 * ms, hears(0, master), "send_advert priority=100", 1500 * ms},
+			{500 * ms, hears(0, master), "send_advert priority=100; announce why=resigned", 1500 * ms},
 		}},
 		{"higher priority", []step{
 			{500 * ms, hears(101, master), farewell + "; release; MASTER->BACKUP", 500*ms + down100},

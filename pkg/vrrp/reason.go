@@ -93,6 +93,7 @@ const (
 	lostPeer    // BFD has heard nothing from Peer for For
 	gated       // because of Text
 	together    // with its sync group, because of Text
+	emptyPool   // Peer is MASTER with Priority, and no real server of ours takes connections
 )
 
 func (g stateReason) sentence() string {
@@ -140,6 +141,8 @@ func (g stateReason) sentence() string {
 		return "address owner (priority 255)"
 	case faulted, together:
 		return g.Text
+	case emptyPool:
+		return fmt.Sprintf("%s is MASTER as well, with priority %d, and no real server of this director takes connections", g.Peer, g.Priority)
 	case refusedPeer:
 		return fmt.Sprintf("%s sends %s (priority %d), which this director refuses, and holds the virtual addresses",
 			g.Peer, g.refusedAdvert, g.Priority)

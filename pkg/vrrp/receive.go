@@ -115,8 +115,9 @@ func (m *Machine) receiveAsMaster(a Advert) []Action {
 		}
 		return acts
 	case a.Priority == PriorityResign:
-		s.AdvertDue = s.Now + m.p.AdvertInterval
-		return []Action{m.advertise()}
+		return m.answerResignation()
+	case !m.EffectiveParams().outrankedBy(a.Priority, a.Source) && m.givesWayEmpty(a.Priority):
+		return m.giveWayEmpty(a.Source, a.Priority, a.Interval)
 	case !m.EffectiveParams().outrankedBy(a.Priority, a.Source):
 		return m.answer(a)
 	case m.p.OwnerIgnoresAdverts && m.EffectiveParams().Priority == PriorityOwner:
@@ -138,6 +139,18 @@ func (m *Machine) receiveAsMaster(a Advert) []Action {
 		kind = higherAddr
 	}
 	return append(acts, m.stepBack(stateReason{Kind: kind, Peer: a.Source, Priority: a.Priority}, CauseSilentPeer, a.Interval)...)
+}
+
+// answerResignation asserts a MASTER when another one resigns. That one answered for the VIPs as well: clients may have its
+// MAC address for them. The end of a rival is dealt with by announceOver.
+func (m *Machine) answerResignation() []Action {
+	s := &m.mem
+	s.AdvertDue = s.Now + m.p.AdvertInterval
+	acts := []Action{m.advertise()}
+	if !s.Rival {
+		acts = append(acts, Announce{Why: WhyResigned})
+	}
+	return acts
 }
 
 // answer asserts a MASTER against one of lower rank.

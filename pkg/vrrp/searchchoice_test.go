@@ -24,6 +24,7 @@ const (
 	routerContinues     // a hung process, which finds the adverts of the meantime on its socket
 	routerContinuesDeaf // a hung machine, which has missed them
 	routerRecovers
+	routerServes
 	networkHeals
 
 	// The faults; each costs one of the budget.
@@ -32,6 +33,7 @@ const (
 	routerStops
 	routerFails    // as when its interface loses the carrier
 	routerDegrades // as when its table loop hangs
+	routerEmpties  // none of its real servers takes connections
 	addressesGo    // as when renewing the lease fails for too long
 	peerIsBlamed   // a false alarm of BFD
 	pathBreaks     // from i to j
@@ -42,12 +44,12 @@ const (
 type fault = choiceKind
 
 // everyFault is what may happen to a director.
-var everyFault = []fault{routerCrashes, routerHangs, routerStops, routerFails, routerDegrades, addressesGo, peerIsBlamed, pathBreaks, routerIsCut}
+var everyFault = []fault{routerCrashes, routerHangs, routerStops, routerFails, routerDegrades, routerEmpties, addressesGo, peerIsBlamed, pathBreaks, routerIsCut}
 
 var choiceNames = [...]string{
 	timePasses: "time passes", timerExpires: "the timer of %s expires", frameArrives: "frame %s arrives", frameIsLost: "frame %s is lost",
 	frameArrivesTwice: "frame %s arrives, and will again", routerStarts: "%s starts", routerContinues: "%s continues", routerContinuesDeaf: "%s continues, without what was sent to it",
-	routerRecovers: "%s recovers", networkHeals: "the network heals", routerCrashes: "%s crashes", routerHangs: "%s hangs", routerStops: "%s is stopped",
+	routerRecovers: "%s recovers", routerServes: "%s has a real server again", routerEmpties: "%s has no real server any more", networkHeals: "the network heals", routerCrashes: "%s crashes", routerHangs: "%s hangs", routerStops: "%s is stopped",
 	routerFails: "%s has a fault", routerDegrades: "%s is degraded", addressesGo: "%s loses its VIPs", peerIsBlamed: "BFD tells %s that its MASTER is gone", pathBreaks: "the path from %s breaks", routerIsCut: "%s is cut off",
 }
 
@@ -115,6 +117,9 @@ func (v *visit) changes(all []choice) []choice {
 	for i := range v.params {
 		r, at := &w.routers[i], uint8(i)
 		first, _ := v.director(i)
+		if r.life == running && r.mem.Empty {
+			all = append(all, choice{kind: routerServes, i: at})
+		}
 		switch {
 		case r.life == running && (r.mem.Faulted || r.mem.Degraded != "") && v.condition(i) != Condition{}:
 			all = append(all, choice{kind: routerRecovers, i: at})
@@ -160,6 +165,10 @@ func (v *visit) disturb(all []choice, kind fault, i int) []choice {
 		}
 	case routerFails, routerDegrades:
 		if m.Faulted || m.Degraded != "" {
+			return all
+		}
+	case routerEmpties:
+		if m.Empty || i != first {
 			return all
 		}
 	case addressesGo:
@@ -216,6 +225,9 @@ func (v *visit) frame(c choice) {
 	if c.kind == frameIsLost {
 		w.left.losses--
 		w.calmSince = max(w.calmSince, epoch-v.ends+oneLoss)
+		if f.priority == PriorityResign { // the other one waits for a whole master-down interval
+			w.calmSince = epoch
+		}
 		return
 	}
 	v.deliver(f)
@@ -252,6 +264,14 @@ func (v *visit) change(c choice) {
 		v.step(i, Faulted{Reason: "link"})
 	case routerDegrades:
 		v.step(i, Degraded{Reason: "table"})
+	case routerEmpties:
+		for r := from; r < to; r++ {
+			v.step(r, NotReady{Empty: true})
+		}
+	case routerServes:
+		for r := from; r < to; r++ {
+			v.step(r, Ready{})
+		}
 	case addressesGo:
 		w.routers[i].gone = true
 		v.step(i, Lost{Reason: "lease"})

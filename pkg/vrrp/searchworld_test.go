@@ -345,10 +345,10 @@ func compareBool(a, b bool) int {
 }
 
 // times returns every time of a memory that is on the clock of Step, except Now, which is always epoch.
-func (s *memory) times() [14]*time.Duration {
+func (s *memory) times() [15]*time.Duration {
 	return [...]*time.Duration{
 		&s.Since, &s.DownFrom, &s.NotBefore, &s.LowerSince, &s.AdvertDue, &s.StalledUntil, &s.RivalSince, &s.RivalAt, &s.LostAt,
-		&s.HoldOffUntil, &s.HeardAt, &s.Alarms.BlamedAt, &s.Alarms.FalseAt, &s.Alarms.DoubtUntil,
+		&s.HoldOffUntil, &s.HeardAt, &s.Alarms.BlamedAt, &s.Alarms.FalseAt, &s.Alarms.DoubtUntil, &s.GaveWayUntil,
 	}
 }
 
@@ -383,6 +383,7 @@ func (s *memory) normal() {
 	forget(!master, &s.DownFrom)
 	forget(s.Lower, &s.LowerSince)
 	forget(s.NotBefore > epoch, &s.NotBefore)
+	forget(s.GaveWayUntil > epoch, &s.GaveWayUntil)
 	forget(s.Losses > 0, &s.LostAt)
 	forget(s.HoldOffUntil > epoch, &s.HoldOffUntil)
 	forget(s.Alarms.Blamed.IsValid(), &s.Alarms.BlamedAt)

@@ -214,7 +214,10 @@ func (g *SyncGroup) leave() (*Machine, Event) {
 			g.countBounce(left)
 		}
 		how := Silently
-		if left.m.outranked() {
+		switch {
+		case left.m.mem.StateReason.Kind == emptyPool:
+			how = WithResignation
+		case left.m.outranked():
 			how = WithAdvert
 		}
 		return x.m, StepDown{How: how, Reason: g.fallback}

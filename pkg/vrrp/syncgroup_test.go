@@ -223,3 +223,22 @@ func TestStartupDelay(t *testing.T) {
 		}
 	}
 }
+
+// TestEmptySyncGroup: a group without real servers gives all its addresses to one that has taken over.
+func TestEmptySyncGroup(t *testing.T) {
+	s, a, b := pair(150, 100)
+	s.all(a, Startup{})
+	s.all(b, Startup{})
+	s.drops = func(int, *host, *host) bool { return true }
+	s.run(20 * sec)
+	s.expect(t, "MASTER MASTER", "MASTER MASTER")
+	s.all(a, NotReady{Reason: "no real server takes connections", Empty: true})
+	s.drops = func(int, *host, *host) bool { return false }
+	s.run(s.now + 5*sec)
+	s.expect(t, "BACKUP BACKUP", "MASTER MASTER")
+	s.run(s.now + 20*sec)
+	s.expect(t, "BACKUP BACKUP", "MASTER MASTER")
+	s.all(a, Ready{})
+	s.run(s.now + 5*sec)
+	s.expect(t, "MASTER MASTER", "BACKUP BACKUP")
+}

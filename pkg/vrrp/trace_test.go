@@ -19,6 +19,7 @@ func TestEventText(t *testing.T) {
 		Ready{},
 		Recover{},
 		NotReady{Reason: "first checks have not finished"},
+		NotReady{Reason: "no real server", Empty: true},
 		Faulted{Reason: "eth0: \"down\"\nand more"},
 		Lost{Reason: ""},
 		Degraded{Reason: "the table loop made no progress"},

@@ -133,7 +133,9 @@ func ParseEvent(s string) (Event, error) {
 	case "reconfigure":
 		p, err := parseParams(rest)
 		return Reconfigure{Params: p}, err
-	case "not_ready", "fault", "degraded", "lost", "gate":
+	case "not_ready":
+		return parseNotReady(rest)
+	case "fault", "degraded", "lost", "gate":
 		text, err := strconv.Unquote(rest)
 		if err != nil {
 			return nil, fmt.Errorf("event %s: reason %s is not a quoted string", word, rest)
@@ -143,14 +145,21 @@ func ParseEvent(s string) (Event, error) {
 			return Faulted{Reason: text}, nil
 		case "degraded":
 			return Degraded{Reason: text}, nil
-		case "lost":
-			return Lost{Reason: text}, nil
 		case "gate":
 			return Gate{Reason: text}, nil
 		}
-		return NotReady{Reason: text}, nil
+		return Lost{Reason: text}, nil
 	}
 	return nil, fmt.Errorf("unknown event %q", word)
+}
+
+func parseNotReady(s string) (Event, error) {
+	text, empty := strings.CutPrefix(s, "empty ")
+	reason, err := strconv.Unquote(text)
+	if err != nil {
+		return nil, fmt.Errorf("event not_ready: reason %s is not a quoted string", text)
+	}
+	return NotReady{Reason: reason, Empty: empty}, nil
 }
 
 func parseStartup(s string) (Event, error) {
