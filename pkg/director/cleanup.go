@@ -25,11 +25,11 @@ func Cleanup(o Options, addressesOnly bool) (err error) {
 	if err := l.state.Held(); err != nil { // locked: a daemon may be running
 		return err
 	}
-	if err := errors.Join(removeRouting(l, d.claims().Routing, d.log), removeVIPs(l, d.claims().Records, d.log), removeLinks(l, d.log)); err != nil {
+	if err := errors.Join(removeRouting(l, d.claims().Routing, d.log), removeVIPs(l, d.claims().Records, d.log), removeLinks(l, d.log), openVIPs(o.Kernel.VIPFilter(), d.log)); err != nil {
 		return err
 	}
 	if addressesOnly {
-		return errors.Join(openVIPs(o.Kernel.VIPFilter(), d.log), l.state.SetAddresses(nil), l.state.SetRouting(nil, nil))
+		return errors.Join(l.state.SetAddresses(nil), l.state.SetRouting(nil, nil))
 	}
 	switch err := find(o.Kernel, &config.Config{}); {
 	case err == nil:
@@ -58,7 +58,11 @@ func (d *Director) withdrawVIPs(l *loops) error {
 		return errors.Join(err, failed)
 	}
 	l.state.saved(l.state.SetAddresses(nil))
-	return errors.Join(err, removeLinks(l, d.log), openVIPs(d.o.Kernel.VIPFilter(), d.log))
+	opened := openVIPs(d.o.Kernel.VIPFilter(), d.log)
+	if errors.Is(opened, kernel.ErrNotPermitted) && !l.vipFilter.Put() {
+		opened = nil // a daemon without this permission has set no rules
+	}
+	return errors.Join(err, removeLinks(l, d.log), opened)
 }
 
 // removeVIPs removes the VIPs of the state file, and others of ours, that are present. Before the first advert these are

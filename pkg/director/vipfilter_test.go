@@ -3,7 +3,9 @@ package director
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -158,4 +160,22 @@ func vipFilterCases() []codesCase {
 			Mend:  func(n *node) { n.refuse("nft", nil) },
 		}},
 	}
+}
+
+// TestNotPermittedOnce: a daemon that may not change the packet filter, and has set no rules in it, says at its end only why it
+// did not start. A cleanup says that it cannot tell.
+func TestNotPermittedOnce(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		denied := fmt.Errorf("%w: needs CAP_NET_ADMIN", kernel.ErrNotPermitted)
+		m.refuse("nft", denied)
+		m.refuse("find ipvs", denied)
+		o := m.options(codesFile)
+		if err := New(o).Run(t.Context()); err == nil || strings.Count(err.Error(), "not permitted") != 1 {
+			t.Errorf("the start: %v", err)
+		}
+		m.refuse("find ipvs", nil)
+		if err := Cleanup(m.options(codesFile), false); !errors.Is(err, kernel.ErrNotPermitted) {
+			t.Errorf("cleanup: %v", err)
+		}
+	})
 }

@@ -65,6 +65,13 @@ func (f *VIPFilter) Ready() <-chan struct{} { return f.ready.Ready() }
 // Problem returns why addresses are not closed, or why rules that are no longer needed are still there; "" if all is well.
 func (f *VIPFilter) Problem() string { return f.problem.text() }
 
+// Put reports whether the kernel has been given rules by this loop, and still has them as far as it knows.
+func (f *VIPFilter) Put() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.put.Equal(kernel.Closed{})
+}
+
 // Run restores the rules whenever somebody changes them, until ctx ends. It returns nil.
 func (f *VIPFilter) Run(ctx context.Context) error {
 	tick := time.NewTicker(vipFilterEvery)
