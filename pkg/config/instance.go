@@ -71,7 +71,7 @@ func instanceWords() []word {
 
 // instanceFields are in the order of the reference. A key that others depend on comes before them.
 func instanceFields() []key[instance] {
-	return slices.Concat(routerFields(), transportFields(), authFields(), electionFields(), virtualLinkFields(), addressFields(), announcementFields(), []key[instance]{strictField(), acceptModeField()}, interopFields(), hookFields())
+	return slices.Concat(routerFields(), transportFields(), authFields(), electionFields(), virtualLinkFields(), addressFields(), announcementFields(), []key[instance]{strictField(), acceptModeField()}, interopFields(), hookFields(), []key[instance]{takeOverField()})
 }
 
 func routerFields() []key[instance] {

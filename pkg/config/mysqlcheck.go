@@ -40,6 +40,12 @@ func (o object) warnHidden(key, path string) {
 	}
 }
 
+// MySQLAccount returns the account with which a track logs in to a MySQL server; false for a track of another type.
+func (t Track) MySQLAccount() (user string, is bool) {
+	c, is := t.Check.Kind.(MySQLCheck)
+	return c.User, is
+}
+
 func (c Check) isMySQL() bool { _, ok := c.Kind.(MySQLCheck); return ok }
 
 func mysqlKind() checkKind {

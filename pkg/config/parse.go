@@ -66,6 +66,7 @@ func (c *contents) validate(top object) {
 	c.resolveSyncGroups()
 	c.resolveConnectionSync()
 	c.checkTracks()
+	c.checkTakeOverRecords()
 	c.checkGateways()
 	c.checkWatched()
 	c.checkWeights()

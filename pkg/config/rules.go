@@ -182,6 +182,9 @@ func (c *contents) checkTracks() {
 			refer(list)
 		}
 	}
+	for _, i := range c.instances {
+		used[i.v.TakeOverRecord] = true
+	}
 	for _, t := range c.tracks {
 		if t.v.Name != "" && !used[t.v.Name] {
 			t.at.locate("name").warn("name it in the tracks of an instance", "no instance tracks %s", t.v.Name)

@@ -86,7 +86,7 @@ var beyondSchemas = map[string][]string{
 	},
 	"what an address is for": {"multicast-group-all-hosts", "multicast-group-family", "unicast-peers-vip"},
 	"that a name is there at all": {
-		"instance-per-node-unknown-director", "instance-track-misspelt", "instance-track-unknown", "instance-track-unknown-per-node",
+		"instance-per-node-unknown-director", "instance-track-misspelt", "instance-track-unknown", "instance-track-unknown-per-node", "take-over-record-unknown",
 	},
 	"what an address of IPv6 is": {"instance-virtual-address-ipv6-malformed", "track-link-local"},
 	"what instances of a group have in common": {
@@ -94,7 +94,7 @@ var beyondSchemas = map[string][]string{
 		"sync-group-unknown-instance", "sync-group-track-of-a-member",
 	},
 	"whom BFD sessions are with": {"bfd-name-of-a-track", "bfd-ipv6-without-addresses", "bfd-peers-differ", "bfd-to-a-director", "bfd-twice", "bfd-unknown"},
-	"what tracks are about":      {"track-watched", "track-cycle", "track-cycle-of-one", "track-gate-weight"},
+	"what tracks are about":      {"track-watched", "track-cycle", "track-cycle-of-one", "track-gate-weight", "take-over-record-tcp"},
 	"how the text was written": {
 		"instance-priority-fraction", "instance-virtual-router-id-octal", "service-port-hex", "port-leading-zero", "text-two-documents", "text-utf16",
 		"yaml-merge-key",

@@ -89,6 +89,7 @@ func directorTable(w io.Writer, s status.Director, now time.Time) error {
 	for _, b := range s.BFDSessions {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", b.Name, b.Address, b.Interface, b.State, age(b.Since, now), cmp.Or(effects(s.Instances, b.Name), strings.Join(b.Instances, ",")), b.Reason)
 	}
+	takeOvers(t, s.Instances, now)
 	for _, v := range s.VirtualServers {
 		fmt.Fprintf(t, "\nVIRTUAL SERVER %s  %s %s  %s %s  %s: %s\n", v.Name, v.Protocol, endpoint(v.Address, v.Port), v.Scheduler,
 			v.Forward, v.State, v.Reason)
@@ -99,6 +100,26 @@ func directorTable(w io.Writer, s status.Director, now time.Time) error {
 		}
 	}
 	return t.Flush()
+}
+
+// takeOvers lists the take-over records of the instances.
+func takeOvers(t io.Writer, instances []status.Instance, now time.Time) {
+	titled := false
+	for _, i := range instances {
+		r := i.TakeOver
+		if r == nil {
+			continue
+		}
+		if !titled {
+			fmt.Fprintln(t, "\nTAKE-OVER RECORD\tAGE\tDATABASE\tREAD\tPOSITIONS")
+			titled = true
+		}
+		text := r.Error
+		if r.Positions != nil {
+			text = r.Positions.Summary()
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", i.Name, age(r.Time, now), r.Server, r.Read, text)
+	}
 }
 
 // priorityOf returns the priority in the elections, and that of the cluster file if it differs.

@@ -19,6 +19,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
+	"github.com/lvs-director/lvs-director/pkg/takeover"
 	"github.com/lvs-director/lvs-director/pkg/task"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
@@ -93,6 +94,7 @@ type loops struct {
 	stalls    *stallMonitor
 	answers   *answerMonitor
 	table     *table
+	takeOvers *takeover.Recorder
 	notifier  *notify.Notifier
 	// hookGroups are for the hooks of sync groups.
 	hookGroups hookGroups
@@ -226,6 +228,7 @@ func (d *Director) open() (*loops, error) {
 		kernel: d.o.Kernel, filter: d.filter, plan: d.plan.Load, changed: d.problems.poke,
 		sight: func() sight { return l.watcher.seen.Load() }, unset: l.sysctls.Problem,
 	}
+	l.takeOvers = d.newRecorder()
 	l.notifier = notify.New(notify.Options{Run: d.runHook, Record: d.o.Record, Changed: d.problems.poke})
 	l.stalls = newStallMonitor(&d.heartbeats, l.instances.candidates, d.log)
 	return l, nil
@@ -262,7 +265,7 @@ func (d *Director) start(ctx context.Context, l *loops) error {
 	l.hooks.Start(l.notifier)
 	l.watcher.look()
 	d.ready = starting(time.Now())
-	for _, t := range append(l.watches.tasks(), closing{l.watcher, func() { _ = watched.Close() }}, l.checker, l.sysctls, l.links, l.vipFilter, l.sync.daemons, l.state) {
+	for _, t := range append(l.watches.tasks(), closing{l.watcher, func() { _ = watched.Close() }}, l.checker, l.sysctls, l.links, l.vipFilter, l.sync.daemons, l.takeOvers, l.state) {
 		l.group.Start(t)
 	}
 	if err := d.turn(l); err != nil {

@@ -11,6 +11,7 @@ func (d *Director) transition(l *loops, id config.InstanceID, e event.Event) {
 	d.o.Record(e)
 	l.sync.moved(id, e.To)
 	d.tellHooks(l, id, e)
+	tookOver(l, id, e)
 	d.problems.poke()
 	wake(d.roles)
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/message"
 	"github.com/lvs-director/lvs-director/pkg/probe"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
+	"github.com/lvs-director/lvs-director/pkg/replication"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -73,7 +74,10 @@ type fakeKernel struct {
 	missing    map[string]bool // programs of hooks that do not exist
 	hookStatus map[string]int
 	hookTime   time.Duration
-	posted     string
+
+	positions      replication.Positions
+	positionsError error
+	posted         string
 }
 
 func newFakeKernel() *fakeKernel {
@@ -411,6 +415,13 @@ func (k *fakeKernel) SendMail(_ context.Context, m message.Mail) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.do("mail to %s by %s: %s", strings.Join(m.To, ", "), m.Server.Server, m.Subject)
+}
+
+// Positions are k.positions, or its error.
+func (k *fakeKernel) Positions(context.Context, probe.Target) (replication.Positions, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.positions, k.positionsError
 }
 
 func (k *fakeKernel) Probe(ctx context.Context, t probe.Target) probe.Result {

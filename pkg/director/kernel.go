@@ -15,6 +15,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/message"
 	"github.com/lvs-director/lvs-director/pkg/probe"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
+	"github.com/lvs-director/lvs-director/pkg/replication"
 	"github.com/lvs-director/lvs-director/pkg/tracking"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
@@ -67,6 +68,8 @@ type Kernel interface {
 	Source(target netip.AddrPort) (netip.Addr, error)
 	// Probe runs one check; it ends with ctx at the latest.
 	Probe(ctx context.Context, t probe.Target) probe.Result
+	// Positions asks a MySQL server for its positions; it ends with ctx at the latest.
+	Positions(ctx context.Context, t probe.Target) (replication.Positions, error)
 	// RunHook runs a program until ctx ends, then kills it; with try it only finds out whether it could be run.
 	RunHook(ctx context.Context, c command.Command, try bool) command.Outcome
 	// Post sends a webhook, SendMail a mail, until ctx ends.

@@ -16,6 +16,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
 	"github.com/lvs-director/lvs-director/pkg/status"
+	"github.com/lvs-director/lvs-director/pkg/takeover"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -44,6 +45,8 @@ type snapshots struct {
 	vips      []reconcile.Trouble
 	routing   []reconcile.RoutingTrouble
 	hooks     []notify.Failure
+	takeOvers []takeover.Failure
+	recorded  func(config.InstanceID) *status.TakeOver // nil before the start
 }
 
 // Status returns the status document. It may be called from any goroutine at any time and does not wait for the loops.
@@ -102,6 +105,8 @@ func (d *Director) snapshots(much depth) snapshots {
 	s.sessions = l.sessions.snapshots()
 	s.stall, s.unsaved, s.sysctls = l.stalls.Snapshot(), l.state.Problem(), l.sysctls.Problem()
 	s.sync = l.sync.daemons.Problems()
+	s.takeOvers = l.takeOvers.Failures()
+	s.recorded = func(id config.InstanceID) *status.TakeOver { return takeOverStatus(l.takeOvers.Last(id)) }
 	s.filter = l.vipFilter.Problem()
 	s.answers = l.answers.Findings()
 	s.vips, s.unseen = l.addresses.Troubles(), l.watcher.Problem()
@@ -146,6 +151,9 @@ func report(s snapshots) status.Director {
 	for _, i := range s.plan.Instances {
 		if a, runs := s.instances[i.ID]; runs {
 			one := instanceStatus(i.Config, a)
+			if s.recorded != nil {
+				one.TakeOver = s.recorded(i.ID)
+			}
 			one.Tracks, one.UnannouncedOn = trackStatus(i), untold(s, i.ID)
 			doc.Instances = append(doc.Instances, one)
 		}

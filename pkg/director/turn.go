@@ -148,6 +148,8 @@ func (d *Director) execute(l *loops, step plan.Step, p *plan.Plan) error {
 		l.watches.set(p.Watches)
 	case plan.SetTable:
 		l.table.set(p.Table)
+	case plan.SetTakeOvers:
+		setTakeOvers(l, p)
 	case plan.SetSync:
 		l.sync.set(p.Sync)
 	case plan.ReopenSocket:

@@ -25,6 +25,7 @@ const (
 	ReloadApplied      Kind = "reload_applied"       // cluster file: digests of the file before and after
 	ReloadRefused      Kind = "reload_refused"       // cluster file
 	HookEnded          Kind = "hook_ended"           // instance or sync group: "" to "ok" or "failed"; the code is the moment
+	TakeOverRecorded   Kind = "take_over_recorded"   // instance: "" to "fresh", "held" or "none"
 	DaemonStarted      Kind = "daemon_started"       // program: "" to its version. It clears all problems raised before
 	DaemonStopped      Kind = "daemon_stopped"       // program
 	EventsLost         Kind = "events_lost"          // "": this reader has missed events here
@@ -33,7 +34,7 @@ const (
 // Kinds returns the kinds of this version, in the order of the documentation.
 func Kinds() []Kind {
 	return []Kind{
-		InstanceState, InstancePriority, RealServerState, TrackState, BFDSessionState, VirtualServerState, ProblemRaised, ProblemCleared, ReloadApplied, ReloadRefused, HookEnded,
+		InstanceState, InstancePriority, RealServerState, TrackState, BFDSessionState, VirtualServerState, ProblemRaised, ProblemCleared, ReloadApplied, ReloadRefused, HookEnded, TakeOverRecorded,
 		DaemonStarted, DaemonStopped, EventsLost,
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 	"github.com/lvs-director/lvs-director/pkg/probe"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
+	"github.com/lvs-director/lvs-director/pkg/replication"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -152,6 +153,11 @@ func (Host) Undelivered(all []kernel.IfAddr) ([]kernel.IfAddr, error) { return r
 
 // RouteInterface implements director.Kernel.
 func (Host) RouteInterface(to netip.Addr) (string, error) { return route.Interface(to) }
+
+// Positions implements director.Kernel.
+func (Host) Positions(ctx context.Context, t probe.Target) (replication.Positions, error) {
+	return probe.Positions(ctx, t)
+}
 
 // Probe implements director.Kernel.
 func (h Host) Probe(ctx context.Context, t probe.Target) probe.Result {

@@ -59,6 +59,7 @@ type Plan struct {
 	Closed    kernel.Closed        // virtual addresses that accept only packets for virtual servers
 	Virtual   []kernel.VirtualLink // the interfaces that it adds
 	Sync      ConnectionSync       // of connections with other directors
+	TakeOvers []TakeOver           // that are recorded
 	// Missing are VIPs that are not among the addresses; Misplaced those that come before the interface's own address.
 	Missing, Misplaced []kernel.IfAddr
 	// AddressMissing: no interface has the address that the file gives this director.
@@ -180,6 +181,7 @@ func Of(in Inputs) Plan {
 	}
 	p.Closed = closedBy(in.files())
 	p.Sync = in.connectionSync(next, vip)
+	p.TakeOvers = takeOvers(next)
 	if in.Looked {
 		p.Missing, p.Misplaced = missing(p.VIPs(), in.Links, in.Addresses), misplaced(in.Addresses, vip)
 		p.AddressMissing = !slices.ContainsFunc(in.Addresses, func(a kernel.Address) bool { return a.Prefix.Addr() == p.Node.Address })

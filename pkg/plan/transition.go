@@ -39,6 +39,7 @@ const (
 	SetChecks     Do = "set the checks"
 	SetWatches    Do = "watch the tracks"
 	SetTable      Do = "set the table"
+	SetTakeOvers  Do = "set the take-over records"          // before an instance becomes MASTER
 	SetSync       Do = "set the connection synchronization" // before an instance that it follows
 	ReopenSocket  Do = "reopen the socket of"               // its interface was absent or down, or is another one
 	SetSessions   Do = "set the BFD sessions"
@@ -119,6 +120,9 @@ func serve(from, to Plan) []Step {
 	}
 	if !from.Table.equal(to.Table) {
 		steps = append(steps, Step{Do: SetTable})
+	}
+	if !slices.Equal(from.TakeOvers, to.TakeOvers) {
+		steps = append(steps, Step{Do: SetTakeOvers})
 	}
 	if from.Sync != to.Sync {
 		steps = append(steps, Step{Do: SetSync})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/probe/mysqltest"
+	"github.com/lvs-director/lvs-director/pkg/replication"
 )
 
 // recording is a connection whose server sends fixed bytes, whatever the client sends, and closes.
@@ -62,6 +63,8 @@ func FuzzMySQL(f *testing.F) {
 		greet(mysqltest.Native) + frame(2, okay) + frame(1, "\xfb/etc/passwd"),
 		greet(mysqltest.Native) + frame(2, okay) + frame(1, okay),
 		greet(mysqltest.Native) + frame(2, okay) + frame(1, "\xfc\xff\xff"),
+		greet(mysqltest.Native) + frame(2, okay) + answer(1) + answer(1) + answer(1) + answer(1),
+		greet(mysqltest.Native) + frame(2, okay) + answer(1) + frame(1, "\xff\x28\x04#42000syntax") + frame(1, "\xff\xcb\x04#42000privilege") + answer(1) + answer(1),
 		string(mariadb) + frame(2, okay) + frame(1, "\x01\x01") + frame(2, column) + frame(3, "\x011") + frame(4, "\xfe\x00\x00\x02\x00"),
 		string(mariadb) + frame(2, okay) + frame(1, "\x01"),
 	} {
@@ -70,12 +73,18 @@ func FuzzMySQL(f *testing.F) {
 	f.Fuzz(func(t *testing.T, sent []byte) {
 		conn := recording{sent: bytes.NewReader(sent)}
 		target := Target{User: user, Password: password}
-		got := converse(t.Context(), start(context.Background(), "mysql"), conn, target, func() {})
+		got := selectOne.converse(t.Context(), start(context.Background(), "mysql"), conn, target, func() {})
 		if strings.Contains(got.Cause, "the MySQL driver panicked") {
 			t.Fatalf("%s", got.Cause)
 		}
 		if (got.Class == health.Good) != (got.Code == health.OK) || !strings.HasPrefix(got.Cause, "mysql: ") {
 			t.Fatalf("%+v", got)
+		}
+		var p replication.Positions
+		conn = recording{sent: bytes.NewReader(sent)}
+		got = askPositions(&p).converse(t.Context(), start(context.Background(), "positions"), conn, target, func() {})
+		if strings.Contains(got.Cause, "the MySQL driver panicked") {
+			t.Fatalf("%s", got.Cause)
 		}
 	})
 }

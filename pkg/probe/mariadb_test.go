@@ -33,7 +33,7 @@ type realServer struct {
 // mariadb starts a MariaDB on a non-loopback address, because loopback addresses are exempt from the server's host
 // cache, and gives that address a name, because the server blocks only hosts whose name it knows. Only in the lab: it
 // changes addresses and /etc/hosts.
-func mariadb(t *testing.T) *realServer {
+func mariadb(t *testing.T, options ...string) *realServer {
 	t.Helper()
 	require.Spoilable(t, "changes addresses and /etc/hosts")
 	dir := t.TempDir()
@@ -47,10 +47,13 @@ func mariadb(t *testing.T) *realServer {
 	}
 	data := filepath.Join(dir, "data")
 	run(t, "", "cp", "-r", "/usr/share/lvs-lab/mariadb", data)
-	cmd := exec.Command("mariadbd", "--no-defaults", "--user=root", "--datadir="+data, "--socket="+s.socket,
-		"--pid-file="+filepath.Join(dir, "pid"), "--bind-address=10.77.0.11", "--port=3306", "--performance-schema=ON",
+	args := append([]string{
+		"--no-defaults", "--user=root", "--datadir=" + data, "--socket=" + s.socket,
+		"--pid-file=" + filepath.Join(dir, "pid"), "--bind-address=10.77.0.11", "--port=3306", "--performance-schema=ON",
 		"--innodb-use-native-aio=0", "--innodb-buffer-pool-size=32M", "--innodb-buffer-pool-size-max=64M",
-		fmt.Sprintf("--max-connect-errors=%d", maxConnectErrors), "--max-connections=10", "--skip-networking=0")
+		fmt.Sprintf("--max-connect-errors=%d", maxConnectErrors), "--max-connections=10", "--skip-networking=0",
+	}, options...)
+	cmd := exec.Command("mariadbd", args...)
 	var log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {

@@ -33,7 +33,23 @@ func (p *prober) MySQL(c config.MySQLCheck) {
 // caching_sha2_password, sha256_password and MariaDB's ed25519 are supported, without TLS. On the server, the probes
 // can be identified by their connection attribute program_name=lvs-director.
 func MySQL(ctx context.Context, t Target) Result {
-	watch := start(ctx, "mysql")
+	return selectOne.hold(ctx, start(ctx, "mysql"), t)
+}
+
+var selectOne = talk{answer: smallAnswer, ask: func(session driver.Conn) error {
+	_, err := session.(driver.ExecerContext).ExecContext(context.Background(), "SELECT 1", nil)
+	return err
+}}
+
+// talk is what is said to a server after the login.
+type talk struct {
+	answer limits
+	// ask returns the driver's error. After an ERR packet the session can still be used.
+	ask func(session driver.Conn) error
+}
+
+// hold connects, logs in, asks and disconnects.
+func (k talk) hold(ctx context.Context, watch stopwatch, t Target) Result {
 	conn, err := dial(ctx, t)
 	if err != nil {
 		return watch.failed("dial", t.Address, err)
@@ -50,13 +66,13 @@ func MySQL(ctx context.Context, t Target) Result {
 			<-ended
 		}
 	}
-	return converse(ctx, watch, conn, t, stop)
+	return k.converse(ctx, watch, conn, t, stop)
 }
 
-// converse runs the check over conn and closes it. After the answer it calls stop, at most once, which must prevent the
-// end of ctx from affecting conn.
-func converse(ctx context.Context, watch stopwatch, conn net.Conn, t Target, stop func()) (result Result) {
-	w := newWire(conn)
+// converse has the talk over conn and closes it. After the answer it calls stop, at most once, which must prevent the end
+// of ctx from affecting conn.
+func (k talk) converse(ctx context.Context, watch stopwatch, conn net.Conn, t Target, stop func()) (result Result) {
+	w := newWire(conn, k.answer)
 	defer func() {
 		if p := recover(); p != nil { // untrusted input must not terminate the daemon, whichever package parses it
 			result = watch.result(health.Protocol, health.Bad,
@@ -74,8 +90,7 @@ func converse(ctx context.Context, watch stopwatch, conn net.Conn, t Target, sto
 	}
 	defer func() { _ = session.Close() }() // ends the driver's goroutine; no-op after quit
 	w.stage = query
-	_, err = session.(driver.ExecerContext).ExecContext(context.Background(), "SELECT 1", nil)
-	if err != nil {
+	if err = k.ask(session); err != nil {
 		result = watch.refused(ctx, w, t, err)
 	} else {
 		result = watch.good("answered")
@@ -107,7 +122,7 @@ func driverConfig(w *wire, t Target) *mysql.Config {
 	cfg.ConnectionAttributes = "program_name:lvs-director"
 	cfg.Logger = &mysql.NopLogger{} // the result contains what it would log
 	cfg.CheckConnLiveness = false
-	cfg.MaxAllowedPacket = maxPacket // any value except 0, which would cost an additional query
+	cfg.MaxAllowedPacket = w.most.packet // any value except 0, which would cost an additional query
 	return cfg
 }
 

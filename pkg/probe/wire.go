@@ -25,12 +25,12 @@ const (
 	query    stage = "SELECT 1 on"
 )
 
-// Limits of what a server may send to a probe. A greeting is about 100 bytes, a public key 500, the answer to SELECT 1
-// 60; the driver would take 16 MiB a packet, and a probe runs beside an election.
-const (
-	maxPacket = 16 << 10
-	maxTotal  = 64 << 10
-)
+// limits are those of what a server may send, in bytes; the driver would take 16 MiB a packet, and a probe runs beside an
+// election.
+type limits struct{ packet, total int }
+
+// smallAnswer is for a check: a greeting is about 100 bytes, a public key 500, the answer to SELECT 1 60.
+var smallAnswer = limits{packet: 16 << 10, total: 64 << 10}
 
 // wire is the connection under the MySQL driver. It passes on complete packets only, after validating the parts that
 // the driver reads unchecked: go-sql-driver 1.10.1 indexes into greetings, ERR, OK, EOF and AuthSwitch packets without
@@ -43,13 +43,14 @@ type wire struct {
 	in     *bufio.Reader
 	stage  stage
 	packet []byte // the rest of the packet that Read passes on
-	total  int    // bytes received
-	err    error  // the first network or protocol error
+	most   limits
+	total  int   // bytes received
+	err    error // the first network or protocol error
 	linger time.Time
 }
 
-func newWire(conn net.Conn) *wire {
-	return &wire{Conn: conn, in: bufio.NewReaderSize(conn, 512), stage: greeting}
+func newWire(conn net.Conn, most limits) *wire {
+	return &wire{Conn: conn, most: most, in: bufio.NewReaderSize(conn, 512), stage: greeting}
 }
 
 // Read returns data of at most one packet.
@@ -80,7 +81,7 @@ func (w *wire) Write(p []byte) (int, error) {
 // that stays in TIME_WAIT for a minute is the server's, not the director's.
 func (w *wire) Close() error {
 	if !w.linger.IsZero() && w.Conn.SetReadDeadline(w.linger) == nil {
-		_, _ = io.CopyN(io.Discard, w.in, maxTotal)
+		_, _ = io.CopyN(io.Discard, w.in, int64(w.most.total))
 	}
 	return w.Conn.Close()
 }
@@ -99,7 +100,7 @@ func (w *wire) next() error {
 		return err
 	}
 	size := int(header[0]) | int(header[1])<<8 | int(header[2])<<16
-	if w.total += len(header) + size; size == 0 || size > maxPacket || w.total > maxTotal {
+	if w.total += len(header) + size; size == 0 || size > w.most.packet || w.total > w.most.total {
 		more, _ := w.in.Peek(min(w.in.Buffered(), 60))
 		return fmt.Errorf("%w: received %q", errNotMySQL, append(header, more...))
 	}

@@ -74,6 +74,8 @@ type Instance struct {
 	FalseAlarms int `json:"bfd_false_alarms,omitempty"`
 	// AdvertLateness is how late adverts left since the start; absent if none was due yet.
 	AdvertLateness *Lateness `json:"advert_lateness,omitempty"`
+	// TakeOver is the last take-over record; absent if take-overs are not recorded, or there was none.
+	TakeOver *TakeOver `json:"take_over,omitempty"`
 }
 
 // InstanceTrack is what an instance has of a track.

@@ -1,0 +1,55 @@
+package director
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/problem"
+	"github.com/lvs-director/lvs-director/pkg/problem/problemtest"
+	"github.com/lvs-director/lvs-director/pkg/replication"
+)
+
+// takingOver is a file with an instance whose take-overs are recorded.
+const takingOver = electing +
+	"  - {name: a, interface: eth0, virtual_router_id: 51, advert_interval: 100ms, virtual_addresses: [10.77.0.100], take_over_record: db}\n" +
+	"tracks:\n  - {name: db, address: 10.77.0.1, type: mysql, port: 3306, interval: 1s, user: lvs}\n"
+
+// database makes the database answer this.
+func (k *fakeKernel) database(p replication.Positions, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.positions, k.positionsError = p, err
+}
+
+// TestTakeOverRecord: a director that becomes MASTER writes the record to its state directory, the events and the status.
+func TestTakeOverRecord(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.database(replication.Positions{BinaryLog: &replication.LogPosition{File: "binlog.000007", Offset: 4711}}, nil)
+		o := m.options(takingOver)
+		m.runs(o)
+		m.pass(2 * time.Second)
+		got := m.Status().Instances[0].TakeOver
+		if got == nil || got.Read != "fresh" || got.Server != "10.77.0.1:3306" || got.Positions.BinaryLog.Offset != 4711 {
+			t.Errorf("status: %+v", got)
+		}
+		data, err := os.ReadFile(filepath.Join(o.StateDir, takeOverFile))
+		if err != nil || !strings.Contains(string(data), `"binary_log":{"file":"binlog.000007","position":4711}`) {
+			t.Errorf("the file has %s, %v", data, err)
+		}
+		if all := strings.Join(m.happened(), "\n"); !strings.Contains(all, "take_over_recorded a: -> fresh") {
+			t.Errorf("events:\n%s", all)
+		}
+	})
+}
+
+func takeOverCases() []codesCase {
+	return []codesCase{{File: takingOver, Case: problemtest.Case[*node]{
+		Code: problem.PositionsUnread, Subject: "a", Fault: "the database does not answer",
+		Break: func(n *node) { n.database(replication.Positions{}, errors.New("connection refused")) },
+		Mend:  func(n *node) { n.database(replication.Positions{}, nil) },
+	}}}
+}
