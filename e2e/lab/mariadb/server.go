@@ -87,6 +87,9 @@ func newServer(h *lab.Host, o Options) *Server {
 	h.T().Helper()
 	o.ServerID, o.Offset, o.Port = max(1, o.ServerID), max(1, o.Offset), cmp.Or(o.Port, 3306)
 	m := &Server{h: h, options: o, data: h.Path("mysql"), socket: h.Path("mysqld.sock")}
+	if o.Port != 3306 { // a second one on the host
+		m.data, m.socket = fmt.Sprintf("%s-%d", m.data, o.Port), fmt.Sprintf("%s-%d", m.socket, o.Port)
+	}
 	h.Run("cp", "-a", "--sparse=always", dataTemplate(h), m.data)
 	config := quietConfig(adminUser, adminPassword)
 	config.Net, config.Addr = "unix", m.socket
@@ -130,7 +133,7 @@ func (m *Server) argv(accounts string) []string {
 	o := m.options
 	argv := []string{
 		path, "--no-defaults", "--user=root", "--basedir=" + base, "--datadir=" + m.data,
-		"--socket=" + m.socket, "--pid-file=" + m.h.Path("mysqld.pid"), "--init-file=" + accounts,
+		"--socket=" + m.socket, "--pid-file=" + m.socket + ".pid", "--init-file=" + accounts,
 		"--bind-address=*", "--port=" + strconv.Itoa(o.Port), "--tmpdir=" + m.data,
 		"--server-id=" + strconv.Itoa(o.ServerID), "--log-bin=binlog", "--log-slave-updates",
 		"--relay-log=relay", "--gtid-domain-id=0", "--binlog-format=ROW",
