@@ -90,6 +90,7 @@ func directorTable(w io.Writer, s status.Director, now time.Time) error {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", b.Name, b.Address, b.Interface, b.State, age(b.Since, now), cmp.Or(effects(s.Instances, b.Name), strings.Join(b.Instances, ",")), b.Reason)
 	}
 	takeOvers(t, s.Instances, now)
+	printConnectionSync(t, s.ConnectionSync, now)
 	for _, v := range s.VirtualServers {
 		fmt.Fprintf(t, "\nVIRTUAL SERVER %s  %s %s  %s %s  %s: %s\n", v.Name, v.Protocol, endpoint(v.Address, v.Port), v.Scheduler,
 			v.Forward, v.State, v.Reason)

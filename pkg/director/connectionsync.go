@@ -11,6 +11,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
+	"github.com/lvs-director/lvs-director/pkg/syncpeers"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -18,15 +19,21 @@ import (
 // goroutine and do not block.
 type connectionSync struct {
 	daemons *reconcile.SyncDaemons
+	peers   *syncpeers.Loop
+	file    func() *config.Config // that is in use
 
 	mu      sync.Mutex // guards all below; held while the loop is told, so that it is told the newest last
 	want    plan.ConnectionSync
 	masters map[config.InstanceID]bool
+	index   servedIndex
 }
 
-func newConnectionSync(k reconcile.SyncDaemonKernel, state *stateFile, log *slog.Logger) *connectionSync {
+// newConnectionSync makes the loops. changed is called when this director may have become warm.
+func newConnectionSync(k Kernel, state *stateFile, file func() *config.Config, changed func(), log *slog.Logger) *connectionSync {
 	return &connectionSync{
-		daemons: reconcile.NewSyncDaemons(reconcile.SyncDaemonOptions{Kernel: k, Records: state, Saved: state.saved, Log: log}),
+		daemons: reconcile.NewSyncDaemons(reconcile.SyncDaemonOptions{Kernel: k.SyncDaemons(), Records: state, Saved: state.saved, Log: log}),
+		peers:   syncpeers.New(syncpeers.Options{Open: k.OpenSync, Connections: k.Connections, Changed: changed, Log: log}),
+		file:    file,
 		masters: map[config.InstanceID]bool{},
 	}
 }
@@ -37,6 +44,7 @@ func (c *connectionSync) set(want plan.ConnectionSync) {
 	defer c.mu.Unlock()
 	c.want = want
 	c.tell()
+	c.peers.Set(exchange(want), c.served)
 }
 
 // moved takes in the new state of an instance.
@@ -58,7 +66,7 @@ func (c *connectionSync) tell() {
 		}
 		d := c.want.Daemon
 		d.Role = role
-		all = append(all, reconcile.SyncDaemonWanted{SyncDaemon: d, Bound: fmt.Sprintf("%d %s", c.want.Index, c.want.Source)})
+		all = append(all, reconcile.SyncDaemonWanted{SyncDaemon: d, Bound: c.want.Bound()})
 	}
 	c.daemons.Set(all)
 }

@@ -76,12 +76,12 @@ const syncing = "connection_sync: {interface: eth1}\n"
 
 func connectionSyncCases() []codesCase {
 	return []codesCase{
-		{File: codesFile + syncing, Case: problemtest.Case[*node]{
+		{File: codesFile + syncing, Before: func(n *node) { n.counted(0) }, Case: problemtest.Case[*node]{
 			Code: problem.SyncNotRunning, Subject: "master",
 			Break: func(n *node) { n.refuse("ipvsadm --start-daemon master", context.DeadlineExceeded); n.startsSync(nil) },
 			Mend:  func(n *node) { n.refuse("ipvsadm --start-daemon master", nil) },
 		}},
-		{File: codesFile + syncing, Case: problemtest.Case[*node]{
+		{File: codesFile + syncing, Before: func(n *node) { n.counted(0) }, Case: problemtest.Case[*node]{
 			Code: problem.SyncNotRunning, Subject: "backup", Fault: "another program's runs",
 			Break: func(n *node) { n.startsSync(&foreignSync) },
 			Mend:  func(n *node) { n.startsSync(nil) },

@@ -67,6 +67,7 @@ type fakeKernel struct {
 
 	vipRules vipRules
 	sync     []kernel.SyncDaemon
+	exchange fakeExchange
 
 	fib        fib
 	advertised map[string][]uint8 // virtual routers of other programs, by interface

@@ -10,12 +10,14 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
+	"github.com/lvs-director/lvs-director/pkg/kernel/syncsock"
 	"github.com/lvs-director/lvs-director/pkg/liveness"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 	"github.com/lvs-director/lvs-director/pkg/message"
 	"github.com/lvs-director/lvs-director/pkg/probe"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
 	"github.com/lvs-director/lvs-director/pkg/replication"
+	"github.com/lvs-director/lvs-director/pkg/syncpeers"
 	"github.com/lvs-director/lvs-director/pkg/tracking"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
@@ -45,6 +47,9 @@ type Kernel interface {
 	Sysctls() reconcile.SysctlKernel
 	// SyncDaemons returns the synchronization daemons of IPVS; there are none on a host without IPVS.
 	SyncDaemons() reconcile.SyncDaemonKernel
+	// OpenSync opens a socket beside those daemons, Connections calls each for every open connection of IPVS.
+	OpenSync(at syncsock.Address) (syncpeers.Socket, error)
+	Connections(each func(lvs.Connection)) error
 	// VIPFilter keeps packets from virtual addresses.
 	VIPFilter() reconcile.VIPFilterKernel
 	// FindIPVS checks whether the kernel has IPVS: nil, or ipvs.ErrNoIPVS.

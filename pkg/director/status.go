@@ -16,6 +16,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
 	"github.com/lvs-director/lvs-director/pkg/status"
+	"github.com/lvs-director/lvs-director/pkg/syncpeers"
 	"github.com/lvs-director/lvs-director/pkg/takeover"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
@@ -40,6 +41,7 @@ type snapshots struct {
 	unseen    string // why interfaces and addresses cannot be read
 	sysctls   string
 	sync      []reconcile.SyncDaemonProblem
+	exchange  syncpeers.Snapshot
 	filter    string // why virtual addresses accept packets that they must not
 	answers   []problem.Finding
 	vips      []reconcile.Trouble
@@ -65,6 +67,11 @@ func onWallClock(doc *status.Director, now time.Time) {
 			if !p.LastHeard.IsZero() {
 				doc.Instances[i].UnicastPeers[j].LastHeard = event.Wall(p.LastHeard, now)
 			}
+		}
+	}
+	if doc.ConnectionSync != nil {
+		for i, p := range doc.ConnectionSync.Peers {
+			doc.ConnectionSync.Peers[i].LastHeard = event.Wall(p.LastHeard, now)
 		}
 	}
 	for i := range doc.Tracks {
@@ -104,7 +111,7 @@ func (d *Director) snapshots(much depth) snapshots {
 	s.instances, s.sockets = l.instances.snapshots(), l.sockets.snapshots()
 	s.sessions = l.sessions.snapshots()
 	s.stall, s.unsaved, s.sysctls = l.stalls.Snapshot(), l.state.Problem(), l.sysctls.Problem()
-	s.sync = l.sync.daemons.Problems()
+	s.sync, s.exchange = l.sync.daemons.Problems(), l.sync.peers.Snapshot()
 	s.takeOvers = l.takeOvers.Failures()
 	s.recorded = func(id config.InstanceID) *status.TakeOver { return takeOverStatus(l.takeOvers.Last(id)) }
 	s.filter = l.vipFilter.Problem()
@@ -166,6 +173,7 @@ func report(s snapshots) status.Director {
 	}
 	doc.BFDSessions = sessionStatus(s.sessions)
 	doc.SyncGroups = syncGroupStatus(s)
+	doc.ConnectionSync = exchangeStatus(s)
 	if !s.pools {
 		return doc
 	}

@@ -6,6 +6,9 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/ipvs"
+	"github.com/lvs-director/lvs-director/pkg/kernel/syncsock"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
+	"github.com/lvs-director/lvs-director/pkg/syncpeers"
 )
 
 // syncDaemons implements reconcile.SyncDaemonKernel.
@@ -18,4 +21,22 @@ func (s *syncDaemons) List(ctx context.Context) ([]kernel.SyncDaemon, error) {
 		return nil, nil
 	}
 	return all, err
+}
+
+// OpenSync implements director.Kernel.
+func (Host) OpenSync(at syncsock.Address) (syncpeers.Socket, error) {
+	s, err := syncsock.Open(at)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Connections implements director.Kernel. There are none without IPVS.
+func (Host) Connections(each func(lvs.Connection)) error {
+	err := ipvs.Connections(each)
+	if errors.Is(err, ipvs.ErrNoIPVS) {
+		return nil
+	}
+	return err
 }

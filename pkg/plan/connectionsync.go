@@ -19,10 +19,14 @@ type ConnectionSync struct {
 	// daemon of the kernel is bound to both as they were at its start.
 	Index  int
 	Source netip.Addr
+	MTU    int // of the interface; 0: not known
 }
 
 // Wanted reports whether connections are to be synchronized.
 func (s ConnectionSync) Wanted() bool { return s.Daemon.Interface != "" }
+
+// Bound is what daemons and sockets are bound to from their start on, beside their settings.
+func (s ConnectionSync) Bound() string { return fmt.Sprintf("%d %s", s.Index, s.Source) }
 
 // connectionSync returns the desired synchronization of a file that is resolved for this node.
 func (in Inputs) connectionSync(cfg *config.Config, vip func(netip.Addr) bool) ConnectionSync {
@@ -37,7 +41,7 @@ func (in Inputs) connectionSync(cfg *config.Config, vip func(netip.Addr) bool) C
 		}
 	}
 	if at := slices.IndexFunc(in.Links, func(l kernel.Link) bool { return l.Name == c.Interface }); at >= 0 {
-		s.Index = in.Links[at].Index
+		s.Index, s.MTU = in.Links[at].Index, in.Links[at].MTU
 	}
 	for _, a := range in.Addresses {
 		if ip := a.Prefix.Addr(); a.Interface == c.Interface && kernel.FamilyOf(ip) == kernel.FamilyOf(c.Group) && a.Global && !vip(ip) && !s.Source.IsValid() {

@@ -31,6 +31,8 @@ type Director struct {
 	// BFDSessions are those with the other directors and with routers.
 	BFDSessions []BFDSession `json:"bfd_sessions,omitempty"`
 	SyncGroups  []SyncGroup  `json:"sync_groups,omitempty"`
+	// ConnectionSync is absent without connection_sync in the cluster file.
+	ConnectionSync *ConnectionSync `json:"connection_sync,omitempty"`
 }
 
 // Instance is one VRRP instance.

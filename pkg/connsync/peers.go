@@ -1,0 +1,198 @@
+package connsync
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/syncmsg"
+)
+
+// Fresh is for how long a note counts. One is sent each second.
+const Fresh = 5 * time.Second
+
+// Peers is what the other directors have sent. Not safe for concurrent use.
+type Peers struct {
+	id    uint8 // 0: of every id
+	since time.Time
+	all   map[netip.Addr]*Peer
+	cold  bool
+	// lacking is how many connections this director lacks, lackingSince since when it does without a pause; zero if it lacks
+	// none.
+	lacking      int
+	lackingSince time.Time
+	strange      Strange
+}
+
+// Peer is another director.
+type Peer struct {
+	Heard   time.Time // its last message or note
+	Noted   time.Time // its last note; zero: none
+	Note    syncmsg.Note
+	Entries uint64 // connections that it has sent, in the kernel's format
+	Lacking int    // how many of this director's connections it lacks, and of other MASTERs
+	Longest int    // the size of its longest message, in bytes
+	LongAt  time.Time
+}
+
+// Strange is a message with another id.
+type Strange struct {
+	ID   uint8
+	From netip.Addr // invalid: none was heard
+}
+
+// NewPeers returns what is known at a start. limit is longer than which messages the kernel does not receive, in bytes.
+func NewPeers(now time.Time, id uint8) *Peers {
+	return &Peers{id: id, since: now, all: map[netip.Addr]*Peer{}, cold: true}
+}
+
+// Hear takes in a datagram of size bytes, of which payload is the beginning. It reports whether it is of this cluster.
+func (p *Peers) Hear(now time.Time, from netip.Addr, size int, payload []byte) bool {
+	if len(payload) < 8 {
+		return false
+	}
+	if id := payload[1]; p.id != 0 && id != p.id {
+		p.strange = Strange{ID: id, From: from}
+		return false
+	}
+	one := p.all[from]
+	if one == nil {
+		if len(p.all) >= maxPeers {
+			return false
+		}
+		one = &Peer{}
+		p.all[from] = one
+	}
+	one.Heard = now
+	if note, err := syncmsg.ParseNote(payload); err == nil {
+		one.Noted, one.Note = now, *note
+		return true
+	}
+	one.Entries += uint64(payload[4])
+	if size >= one.Longest || now.Sub(one.LongAt) > longFor {
+		one.Longest, one.LongAt = size, now
+	}
+	return true
+}
+
+const (
+	// maxPeers limits the memory that hosts of the network can take.
+	maxPeers = 64
+	// longFor is for how long the longest message of a peer counts.
+	longFor = time.Minute
+)
+
+func (o *Peer) fresh(now time.Time) bool { return !o.Noted.IsZero() && now.Sub(o.Noted) < Fresh }
+
+// Need returns what the others lack of what MASTERs hold, this one included.
+func (p *Peers) Need(now time.Time, own Counts) Need {
+	n := Need{Blind: true}
+	for at, one := range p.all {
+		one.Lacking = 0
+		if !one.fresh(now) {
+			continue
+		}
+		n.Blind = false
+		all := p.masters(now, at)
+		for b := range all {
+			if d := int(all[b]+own.Held[b]) - int(one.Note.Others[b]); d > 0 {
+				one.Lacking += d
+				n.In[b] = n.In[b] || own.Held[b] > 0
+			}
+		}
+	}
+	return n
+}
+
+// masters returns the connections that the other MASTERs hold, without those of one.
+func (p *Peers) masters(now time.Time, without netip.Addr) (all syncmsg.Counts) {
+	for at, one := range p.all {
+		if at == without || !one.fresh(now) || !one.Note.Master {
+			continue
+		}
+		for b, n := range one.Note.Held {
+			all[b] += n
+		}
+	}
+	return all
+}
+
+// Compare takes in the connections of this director.
+func (p *Peers) Compare(now time.Time, own Counts) {
+	p.lacking = 0
+	heard := false
+	for _, one := range p.all {
+		heard = heard || one.fresh(now) && one.Note.Master
+	}
+	all := p.masters(now, netip.Addr{})
+	for b := range all {
+		p.lacking += max(int(all[b])-int(own.Others[b]), 0)
+	}
+	switch {
+	case p.lacking == 0:
+		p.lackingSince = time.Time{}
+	case p.lackingSince.IsZero():
+		p.lackingSince = now
+	}
+	if heard && p.lacking == 0 && now.Sub(p.since) >= Settled {
+		p.cold = false
+	}
+}
+
+// Cold reports whether this director has not yet had, at one moment since its start, every connection of the MASTERs. It is
+// cold as long as no MASTER says what it has, and until connections that are older than its start are settled.
+func (p *Peers) Cold() bool { return p.cold }
+
+// Lacking returns how many of the MASTERs' connections this director lacks, and since when it lacks any.
+func (p *Peers) Lacking() (int, time.Time) { return p.lacking, p.lackingSince }
+
+// Strange returns the last message with another id.
+func (p *Peers) Strange() Strange { return p.strange }
+
+// All returns copies of what is known of each peer.
+func (p *Peers) All() map[netip.Addr]Peer {
+	all := make(map[netip.Addr]Peer, len(p.all))
+	for at, one := range p.all {
+		all[at] = *one
+	}
+	return all
+}
+
+// Times after which silence is a problem. Notes come every second; a MASTER that sends none, such as keepalived, is silent
+// while its connections are quiet, so that only one that was never heard at all counts.
+const (
+	silentKnown = 10 * time.Second
+	silentNever = 30 * time.Second
+)
+
+// Silent returns since when nothing was heard although it should have been, while there is a MASTER; zero if all is well.
+func (p *Peers) Silent(now time.Time) time.Time {
+	if len(p.all) == 0 {
+		if wait := now.Sub(p.since); wait >= silentNever || wait >= silentKnown && p.strange.From.IsValid() {
+			return p.since
+		}
+		return time.Time{}
+	}
+	var last time.Time
+	noted := true
+	for _, one := range p.all {
+		if one.Heard.After(last) {
+			last, noted = one.Heard, !one.Noted.IsZero()
+		}
+	}
+	if noted && now.Sub(last) >= silentKnown {
+		return last
+	}
+	return time.Time{}
+}
+
+// TooLong returns the peer with the longest message of the last minute, if that is longer than limit.
+func (p *Peers) TooLong(now time.Time, limit int) (from netip.Addr, size int) {
+	for _, at := range slices.SortedFunc(maps.Keys(p.all), netip.Addr.Compare) {
+		if one := p.all[at]; one.Longest > max(limit, size) && now.Sub(one.LongAt) <= longFor {
+			from, size = at, one.Longest
+		}
+	}
+	return from, size
+}

@@ -1,0 +1,120 @@
+package connsync
+
+import (
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/lvs"
+	"github.com/lvs-director/lvs-director/pkg/syncmsg"
+)
+
+const (
+	// Settled is the age from which the other directors are expected to have a connection: the kernel sends it within 3 s
+	// (IPVS_SYNC_FLUSH_TIME and IPVS_SYNC_CHECK_PERIOD).
+	Settled = 5 * time.Second
+	// Limit is the number of connections that one Look sends again, at most.
+	Limit = 4000
+	// pauseKnown is the time from the begin of one round to that of the next, in which every connection is sent at most once,
+	// if the others say what they lack; pauseBlind if nobody says anything, as keepalived does not.
+	pauseKnown = 5 * time.Second
+	pauseBlind = time.Minute
+)
+
+// Buckets is a set of buckets.
+type Buckets [syncmsg.Buckets]bool
+
+// Any reports whether the set is not empty.
+func (b *Buckets) Any() bool { return *b != Buckets{} }
+
+// Need is what the other directors lack.
+type Need struct {
+	In    Buckets // of which buckets
+	Blind bool    // nobody says what it lacks: everything, seldom
+}
+
+// Counts are the connections of this director: to virtual addresses that it holds, as far as they are settled, and to the
+// others.
+type Counts struct{ Held, Others syncmsg.Counts }
+
+// Table remembers since when connections are there, and when they were sent again. The zero value is ready for use; it is not safe for
+// concurrent use.
+type Table struct {
+	begun     time.Time // of the first look
+	looks     uint32
+	known     map[uint64]known
+	round     time.Time
+	exhausted bool // the last look has found no more connections to send in this round
+}
+
+// known is a connection, by its hash. Times are since Table.begun.
+type known struct {
+	first, told time.Duration
+	look        uint32
+}
+
+const never = -1
+
+// Look is one pass over all connections.
+type Look struct {
+	t      *Table
+	now    time.Time
+	need   Need
+	counts Counts
+	again  []lvs.Connection
+}
+
+// Look begins a pass. The caller adds every connection, then calls End.
+func (t *Table) Look(now time.Time, need Need) *Look {
+	if t.known == nil {
+		t.known, t.begun, t.round, t.exhausted = map[uint64]known{}, now, now, true
+	}
+	pause := pauseKnown
+	if need.Blind {
+		pause = pauseBlind
+	}
+	if t.exhausted && now.Sub(t.round) >= pause {
+		t.round = now
+	}
+	t.looks++
+	return &Look{t: t, now: now, need: need}
+}
+
+// Add takes in a connection; held says whether this director holds its virtual address. A connection that was there at the
+// first look is taken for settled.
+func (l *Look) Add(c lvs.Connection, held bool) {
+	hash := c.Hash()
+	bucket := hash % syncmsg.Buckets
+	k, before := l.t.known[hash]
+	switch {
+	case !before && l.t.looks == 1:
+		k = known{first: -Settled, told: never}
+	case !before:
+		k = known{first: l.now.Sub(l.t.begun), told: never}
+	case k.look == l.t.looks:
+		return // the list has it twice
+	}
+	k.look = l.t.looks
+	settled := l.now.Sub(l.t.begun)-k.first >= Settled
+	switch {
+	case !held:
+		l.counts.Others[bucket]++
+	case settled:
+		l.counts.Held[bucket]++
+		due := k.told == never || k.told < l.t.round.Sub(l.t.begun)
+		if due && (l.need.Blind || l.need.In[bucket]) && len(l.again) < Limit {
+			k.told = l.now.Sub(l.t.begun)
+			l.again = append(l.again, c)
+		}
+	}
+	l.t.known[hash] = k
+}
+
+// End returns the numbers of connections, and those to send again now.
+func (l *Look) End() (Counts, []lvs.Connection) {
+	for hash, k := range l.t.known {
+		if k.look != l.t.looks {
+			delete(l.t.known, hash)
+		}
+	}
+	l.t.exhausted = len(l.again) < Limit
+	return l.counts, l.again
+}

@@ -1,0 +1,144 @@
+package director
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel/syncsock"
+	"github.com/lvs-director/lvs-director/pkg/plan"
+	"github.com/lvs-director/lvs-director/pkg/problem"
+	"github.com/lvs-director/lvs-director/pkg/status"
+	"github.com/lvs-director/lvs-director/pkg/syncpeers"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
+)
+
+// What the kernel's daemons do without maxlen (start_sync_thread).
+const (
+	syncHeaders = 28 // of IPv4 and UDP, in bytes
+	syncSends   = 1500 - syncHeaders
+)
+
+// syncReceives returns the size of the largest message that the kernel's daemon receives, in bytes.
+func syncReceives(want plan.ConnectionSync) int {
+	return cmp.Or(int(want.Daemon.MaxLen), min(max(want.MTU, 1500), 65535)-syncHeaders)
+}
+
+// exchange returns what the loop of the connections of other directors does.
+func exchange(want plan.ConnectionSync) syncpeers.Wanted {
+	if !want.Wanted() {
+		return syncpeers.Wanted{}
+	}
+	return syncpeers.Wanted{
+		At: syncsock.Address{
+			Interface: want.Daemon.Interface, Source: want.Source, Group: netip.AddrPortFrom(want.Daemon.Group, want.Daemon.Port), TTL: want.Daemon.TTL,
+		},
+		Bound: want.Bound(), ID: want.Daemon.ID, MaxLen: cmp.Or(int(want.Daemon.MaxLen), syncSends), Receives: syncReceives(want),
+	}
+}
+
+// servedIndex finds out what a director does with a virtual address.
+type servedIndex struct {
+	of       *config.Config
+	instance map[netip.Addr]config.InstanceID
+	forward  map[netip.AddrPort]config.Forward
+}
+
+func (x *servedIndex) read(cfg *config.Config) {
+	if x.of == cfg || cfg == nil {
+		return
+	}
+	*x = servedIndex{of: cfg, instance: map[netip.Addr]config.InstanceID{}, forward: map[netip.AddrPort]config.Forward{}}
+	for _, i := range cfg.Instances {
+		for _, vip := range i.Held() {
+			x.instance[vip.Addr()] = i.ID()
+		}
+	}
+	for _, v := range cfg.VirtualServers {
+		x.forward[netip.AddrPortFrom(v.Address, v.Port)] = v.Forward
+	}
+}
+
+// served is called for each virtual address; the invalid one asks for any.
+func (c *connectionSync) served(virtual netip.AddrPort) syncpeers.Served {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !virtual.IsValid() {
+		return syncpeers.Served{Held: slices.Contains(slices.Collect(maps.Values(c.masters)), true)}
+	}
+	c.index.read(c.file())
+	forward, known := c.index.forward[virtual]
+	if !known {
+		forward, known = c.index.forward[netip.AddrPortFrom(virtual.Addr(), 0)] // of every port
+	}
+	id, belongs := c.index.instance[virtual.Addr()]
+	return syncpeers.Served{Known: known && belongs, Held: c.masters[id], Forward: forward}
+}
+
+// syncLackingAfter is for how long a standby must lack connections before that is a problem: they are sent again in this time.
+const syncLackingAfter = 15 * time.Second
+
+// exchangeProblems returns what is wrong between the directors.
+func exchangeProblems(s snapshots, now time.Time) []problem.Finding {
+	x := s.exchange
+	if !x.Running {
+		return nil
+	}
+	var found []problem.Finding
+	add := func(code problem.Code, format string, args ...any) {
+		found = append(found, problem.Finding{Code: code, Subject: "node", Text: "connection synchronization: " + fmt.Sprintf(format, args...)})
+	}
+	if x.Failed != "" {
+		add(problem.SyncNotRunning, "nothing is known of what the other directors lack: %s", x.Failed)
+		return found
+	}
+	on := s.plan.Sync.Daemon.Interface
+	if x.TooLong.IsValid() {
+		add(problem.SyncTooLong, "%s sends messages of %d bytes, and the daemon of this director receives %d: their connections are lost here",
+			x.TooLong, x.Longest, syncReceives(s.plan.Sync))
+	}
+	if master := masterHeard(s); master.IsValid() && !x.Silent.IsZero() {
+		why := fmt.Sprintf("nothing is received on %s for %s, and %s is MASTER", on, now.Sub(x.Silent).Round(time.Second), master)
+		if x.Strange.From.IsValid() {
+			why += fmt.Sprintf("; %s sends with the id %d, and this director expects %d", x.Strange.From, x.Strange.ID, s.plan.Sync.Daemon.ID)
+		}
+		add(problem.SyncSilent, "%s", why)
+		return found
+	}
+	if x.Lacking > 0 && now.Sub(x.Since) >= syncLackingAfter {
+		add(problem.SyncLacking, "this director lacks %d connections of the MASTER: they break if it takes over", x.Lacking)
+	}
+	return found
+}
+
+// masterHeard returns the MASTER of an instance that is BACKUP here; invalid if there is none.
+func masterHeard(s snapshots) netip.Addr {
+	for _, i := range s.plan.Instances {
+		if a := s.instances[i.ID]; a.State == vrrp.Backup && a.Master.IsValid() && a.MasterPriority != 0 {
+			return a.Master
+		}
+	}
+	return netip.Addr{}
+}
+
+// exchangeStatus is the synchronization of connections for the status; nil if there is none.
+func exchangeStatus(s snapshots) *status.ConnectionSync {
+	x := s.exchange
+	if !x.Running {
+		return nil
+	}
+	doc := &status.ConnectionSync{Held: x.Held, Learned: x.Others, Lacking: x.Lacking, Warm: !x.Cold, SentAgain: x.Again, Peers: []status.SyncPeer{}}
+	for _, at := range slices.SortedFunc(maps.Keys(x.Peers), netip.Addr.Compare) {
+		p := x.Peers[at]
+		one := status.SyncPeer{Address: at.String(), LastHeard: p.Heard, Received: p.Entries, Director: !p.Noted.IsZero()}
+		if one.Director {
+			one.Master, one.Held, one.Learned, one.Lacking = p.Note.Master, p.Note.Held.Total(), p.Note.Others.Total(), p.Lacking
+		}
+		doc.Peers = append(doc.Peers, one)
+	}
+	return doc
+}

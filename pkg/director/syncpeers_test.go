@@ -1,0 +1,168 @@
+package director
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel/syncsock"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
+	"github.com/lvs-director/lvs-director/pkg/problem"
+	"github.com/lvs-director/lvs-director/pkg/problem/problemtest"
+	"github.com/lvs-director/lvs-director/pkg/syncmsg"
+	"github.com/lvs-director/lvs-director/pkg/syncpeers"
+)
+
+// fakeExchange is what other directors send to a fakeKernel about connections, and what it sends.
+type fakeExchange struct {
+	in          chan syncsock.Datagram // of the newest socket
+	sent        [][]byte
+	connections []lvs.Connection
+}
+
+// fakeSyncSocket implements syncpeers.Socket.
+type fakeSyncSocket struct {
+	k      *fakeKernel
+	in     chan syncsock.Datagram
+	closed chan struct{}
+}
+
+func (k *fakeKernel) OpenSync(at syncsock.Address) (syncpeers.Socket, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.fail["open "+at.Interface+" for connections"]; err != nil {
+		return nil, err
+	}
+	s := &fakeSyncSocket{k: k, in: make(chan syncsock.Datagram, 64), closed: make(chan struct{})}
+	k.exchange.in = s.in
+	return s, nil
+}
+
+func (k *fakeKernel) Connections(each func(lvs.Connection)) error {
+	k.mu.Lock()
+	all, err := k.exchange.connections, k.fail["ipvsadm -lcn"]
+	k.mu.Unlock()
+	for _, c := range all {
+		each(c)
+	}
+	return err
+}
+
+func (s *fakeSyncSocket) Receive(until time.Time) ([]syncsock.Datagram, error) {
+	late := time.NewTimer(time.Until(until))
+	defer late.Stop()
+	select {
+	case d := <-s.in:
+		return []syncsock.Datagram{d}, nil
+	case <-late.C:
+		return nil, nil
+	case <-s.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (s *fakeSyncSocket) Send(payload []byte) error {
+	s.k.mu.Lock()
+	defer s.k.mu.Unlock()
+	s.k.exchange.sent = append(s.k.exchange.sent, payload)
+	return s.k.fail["send for connections"]
+}
+
+func (s *fakeSyncSocket) Close() error {
+	select {
+	case <-s.closed:
+	default:
+		close(s.closed)
+	}
+	return nil
+}
+
+// tells delivers a datagram of the other director each second.
+func (n *node) tells(name string, payload []byte, size int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	tick := 0
+	n.packets[name] = func() {
+		if tick++; n.exchange.in == nil || tick%100 != 0 {
+			return
+		}
+		select {
+		case n.exchange.in <- syncsock.Datagram{Source: netip.MustParseAddr("10.77.0.3"), Size: size, Payload: payload}:
+		default: // nobody reads it
+		}
+	}
+}
+
+// counted makes the other director say that it holds so many connections, as MASTER.
+func (n *node) counted(held uint32) {
+	note := syncmsg.Note{ID: 51, Master: true}
+	note.Held[7] = held
+	n.tells("note", note.Append(nil), syncmsg.NoteSize)
+}
+
+// connects makes so many connections to the VIP known to the kernel.
+func (k *fakeKernel) connects(count int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.exchange.connections = nil
+	for port := range count {
+		k.exchange.connections = append(k.exchange.connections, lvs.Connection{
+			Protocol: "tcp", Client: netip.AddrPortFrom(netip.MustParseAddr("10.77.0.50"), uint16(40000+port)),
+			Virtual: netip.MustParseAddrPort(vip + ":3306"), Server: netip.MustParseAddrPort("10.77.0.11:3306"),
+		})
+	}
+}
+
+// entries returns the connections that were sent since the last call.
+func (k *fakeKernel) entries(t *testing.T) (all []syncmsg.Connection) {
+	t.Helper()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, b := range k.exchange.sent {
+		m, err := syncmsg.Parse(b)
+		if err != nil {
+			t.Error(err)
+		}
+		all = append(all, m.Connections...)
+	}
+	k.exchange.sent = nil
+	return all
+}
+
+func exchangeCases() []codesCase {
+	hears := func(n *node) { n.counted(0) }
+	long, _ := syncmsg.Message{ID: 51}.Append(nil)
+	return []codesCase{
+		{On: "BACKUP", File: codesFile + syncing, Before: hears, Case: problemtest.Case[*node]{
+			Code: problem.SyncSilent, Subject: "node", Fault: "the network loses it", After: 10 * time.Second,
+			Break: func(n *node) { n.silence("note") },
+			Mend:  hears,
+		}},
+		{On: "BACKUP", File: codesFile + syncing, Before: hears, Case: problemtest.Case[*node]{
+			Code: problem.SyncSilent, Subject: "node", Fault: "another id", After: 10 * time.Second,
+			Break: func(n *node) { n.tells("note", (&syncmsg.Note{ID: 9, Master: true}).Append(nil), syncmsg.NoteSize) },
+			Mend:  hears,
+		}},
+		{On: "BACKUP", File: codesFile + syncing, Before: hears, Case: problemtest.Case[*node]{
+			Code: problem.SyncLacking, Subject: "node", After: 16 * time.Second,
+			Break: func(n *node) { n.counted(3) },
+			Mend:  hears,
+		}},
+		{On: "BACKUP", File: codesFile + syncing, Before: hears, Case: problemtest.Case[*node]{
+			Code: problem.SyncTooLong, Subject: "node", Lasts: 50 * time.Second,
+			Break: func(n *node) { n.tells("long", long, 1473); n.pass(2 * time.Second); n.silence("long") },
+			Mend:  func(n *node) { n.pass(time.Minute) },
+		}},
+		{File: codesFile + syncing, Before: hears, Case: problemtest.Case[*node]{
+			Code: problem.SyncNotRunning, Subject: "node", Fault: "nothing can be sent",
+			Break: func(n *node) { n.refuse("send for connections", net.ErrClosed) },
+			Mend:  func(n *node) { n.refuse("send for connections", nil) },
+		}},
+		{File: codesFile + syncing, Before: hears, Case: problemtest.Case[*node]{
+			Code: problem.SyncNotRunning, Subject: "node", Fault: "the connections cannot be read",
+			Break: func(n *node) { n.refuse("ipvsadm -lcn", net.ErrClosed) },
+			Mend:  func(n *node) { n.refuse("ipvsadm -lcn", nil) },
+		}},
+	}
+}

@@ -1,0 +1,83 @@
+package ipvs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/lvs-director/lvs-director/pkg/lvs"
+)
+
+// The output of Linux 6.1: persistence of a client, a connection of each protocol and family, and one that is closed.
+const connectionTable = `Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData
+UDP 0A010001 B9FE 0A010002 0035 0A020003 0035 UDP             291
+TCP 0A010001 0000 0A010002 0CEB 0A020003 0CEA ASSURED         290
+TCP 0A010001 0000 0A010002 0CEB 0A020003 0CEA NONE            290
+TCP fd01:0000:0000:0000:0000:0000:0000:0001 B944 fd01:0000:0000:0000:0000:0000:0000:0002 0CEA fd02:0000:0000:0000:0000:0000:0000:0003 0CEA ESTABLISHED     893
+TCP 0A010001 ED62 0A010002 0CEA 0A020003 0CEA ESTABLISHED     893
+TCP 0A010001 ED58 0A010002 0CEA 0A020003 0CEA CLOSE_WAIT       59
+TCP 0A010001 ED59 0A010002 0CEA 0A020003 0CEA SYN_RECV         59
+`
+
+func connectionOf(protocol, client, virtual, server string) lvs.Connection {
+	return lvs.Connection{Protocol: protocol, Client: netip.MustParseAddrPort(client), Virtual: netip.MustParseAddrPort(virtual), Server: netip.MustParseAddrPort(server)}
+}
+
+func TestParseConnections(t *testing.T) {
+	var got []lvs.Connection
+	if err := parseConnections(strings.NewReader(connectionTable), func(c lvs.Connection) { got = append(got, c) }); err != nil {
+		t.Fatal(err)
+	}
+	want := []lvs.Connection{
+		connectionOf("udp", "10.1.0.1:47614", "10.1.0.2:53", "10.2.0.3:53"),
+		connectionOf("tcp", "[fd01::1]:47428", "[fd01::2]:3306", "[fd02::3]:3306"),
+		connectionOf("tcp", "10.1.0.1:60770", "10.1.0.2:3306", "10.2.0.3:3306"),
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestParseConnectionsRefuses(t *testing.T) {
+	broken := errors.New("broken")
+	heading := strings.SplitAfter(connectionTable, "\n")[0]
+	for name, c := range map[string]struct {
+		in   io.Reader
+		want string
+	}{
+		"too few fields": {strings.NewReader(heading + "TCP 0A010001 ED62\n"), "line 2 has 3 fields"},
+		"no address":     {strings.NewReader(heading + "TCP x ED62 0A010002 0CEA 0A020003 0CEA ESTABLISHED 893\n"), `line 2: "x:ED62" is not`},
+		"no port":        {strings.NewReader(heading + "TCP 0A010001 ED62 0A010002 10CEA 0A020003 0CEA ESTABLISHED 893\n"), "line 2: "},
+		"unreadable":     {iotest.ErrReader(broken), "broken"},
+	} {
+		if err := parseConnections(c.in, func(lvs.Connection) {}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// FuzzParseConnections: no text causes a panic, or an address that is not one.
+func FuzzParseConnections(f *testing.F) {
+	f.Add(connectionTable)
+	f.Fuzz(func(t *testing.T, text string) {
+		_ = parseConnections(strings.NewReader(text), func(c lvs.Connection) {
+			if !c.Client.IsValid() || !c.Virtual.IsValid() || !c.Server.IsValid() {
+				t.Errorf("%+v", c)
+			}
+			_ = fmt.Sprint(c.Hash())
+		})
+	})
+}
+
+// TestNoConnections: a table without connections is read; in a kernel.
+func TestNoConnections(t *testing.T) {
+	inNamespace(t)
+	if err := Connections(func(c lvs.Connection) { t.Errorf("%+v", c) }); err != nil {
+		t.Error(err)
+	}
+}
