@@ -166,3 +166,33 @@ func exchangeCases() []codesCase {
 		}},
 	}
 }
+
+// TestSentAgain: a MASTER sends what the other director lacks, as the kernel would, and counts it; a BACKUP sends nothing.
+func TestSentAgain(t *testing.T) {
+	for _, state := range []string{"MASTER", "BACKUP"} {
+		world(t, func(t *testing.T, m *machine) {
+			n := newNode(m)
+			defer n.end()
+			m.connects(3)
+			if state == "BACKUP" {
+				n.hear("peer", 10, "10.77.0.3", 51, 200)
+			}
+			n.tells("note", (&syncmsg.Note{ID: 51, Master: state == "BACKUP"}).Append(nil), syncmsg.NoteSize)
+			m.start(codesFile + syncing)
+			m.pass(5 * time.Second)
+			sent, s := m.entries(t), m.Status().ConnectionSync
+			if state == "BACKUP" {
+				if len(sent) > 0 || s.Learned != 3 || s.Held != 0 || !s.Peers[0].Master {
+					t.Errorf("BACKUP: %d connections were sent; %+v", len(sent), s)
+				}
+				return
+			}
+			if len(sent) == 0 || len(sent)%3 != 0 || s.SentAgain != uint64(len(sent)) || s.Held != 3 || s.Learned != 0 || s.Peers[0].Lacking != 3 {
+				t.Fatalf("MASTER: %d connections were sent; %+v", len(sent), s)
+			}
+			if c := sent[0]; c.Flags != 0x0b || c.State != 1 || c.Virtual != netip.MustParseAddrPort(vip+":3306") || c.Server.Addr() != netip.MustParseAddr("10.77.0.11") {
+				t.Errorf("%+v", c)
+			}
+		})
+	}
+}

@@ -18,14 +18,14 @@ func connectionSyncCodes() []Declaration {
 		},
 		{
 			Code: SyncSilent, Severity: Warning, Role: Director, Subject: "node",
-			Means:  "a director that is BACKUP receives no synchronization messages: connections will not survive a failover",
-			Remedy: "tcpdump -ni INTERFACE udp port 8848 on both directors. Not sent: connection_sync is missing there, or has another interface, group, port or id. Not received: the switch does not pass the multicast group on (IGMP snooping without a querier), or a packet filter drops UDP port 8848. With a keepalived as MASTER that has had no connection since this director started, nothing is wrong",
+			Means:       "a director that is BACKUP receives no synchronization messages: connections will not survive a failover",
+			Remedy:      "tcpdump -ni INTERFACE udp port 8848 on both directors. Not sent: connection_sync is missing there, or has another interface, group, port or id. Not received: the switch does not pass the multicast group on (IGMP snooping without a querier), or a packet filter drops UDP port 8848. With a keepalived as MASTER that has had no connection since this director started, nothing is wrong",
 			ExplainedBy: []Code{SyncNotRunning, SocketUnavailable, InstanceFault},
 		},
 		{
 			Code: SyncLacking, Severity: Warning, Role: Director, Subject: "node",
-			Means:  "a director that is BACKUP has lacked connections of the MASTER for 15 s: they will not survive a failover",
-			Remedy: "ipvsadm -lcn on both directors. Messages are lost: see whether the counters of ip -s link and of nstat -az UdpRcvbufErrors grow, and whether sync_too_long is reported. The MASTER sends again what is lacking, at most 4 000 connections a second",
+			Means:       "a director that is BACKUP has lacked connections of the MASTER for 15 s: they will not survive a failover",
+			Remedy:      "ipvsadm -lcn on both directors. Messages are lost: see whether the counters of ip -s link and of nstat -az UdpRcvbufErrors grow, and whether sync_too_long is reported. The MASTER sends again what is lacking, at most 4 000 connections a second",
 			ExplainedBy: []Code{SyncNotRunning, SyncTooLong},
 		},
 		{

@@ -26,8 +26,8 @@ type heldConnection struct {
 
 const holdDeadline = 5 * time.Second
 
-// OpenConnections opens count connections from the host, one after the other, and keeps them open. Each must be answered within 5
-// s.
+// OpenConnections opens count connections from the host, one after the other, and keeps them open, without keepalives. Each must be
+// answered within 5 s.
 func OpenConnections(h *lab.Host, address string, count int) *Connections {
 	h.T().Helper()
 	held := &Connections{h: h}
@@ -48,6 +48,12 @@ func holdOne(h *lab.Host, address string) (*heldConnection, error) {
 	conn, err := h.Dial(ctx, "tcp4", address)
 	if err != nil {
 		return nil, err
+	}
+	if tcp, is := conn.(*net.TCPConn); is { // a connection that nobody uses sends nothing
+		if err := tcp.SetKeepAlive(false); err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
 	}
 	c := &heldConnection{conn: conn, in: bufio.NewReader(conn)}
 	if c.server, err = c.line(); err != nil {
