@@ -218,7 +218,7 @@ func (d *Director) open() (*loops, error) {
 	l.sockets = &sockets{group: l.group, open: d.o.Kernel.Socket, log: d.log, all: map[vrrp.Segment]socket{}}
 	l.instances = &instances{
 		group: task.NewGroup(&d.heartbeats), sockets: l.sockets, suspended: d.o.Kernel.Suspended, told: func(id config.InstanceID, e event.Event) { d.transition(l, id, e) }, outranked: func(id config.InstanceID) { tellLower(l, id) }, log: d.log,
-		starting: true, epoch: election.Epoch{At: time.Now(), Slept: d.o.Kernel.Suspended()}, all: map[config.InstanceID]*instance{},
+		alarm: election.NewAlarm(), starting: true, epoch: election.Epoch{At: time.Now(), Slept: d.o.Kernel.Suspended()}, all: map[config.InstanceID]*instance{},
 	}
 	l.sessions = &sessions{
 		group: l.group, listen: d.o.Kernel.ListenBFD, dial: d.o.Kernel.DialBFD, suspended: d.o.Kernel.Suspended, lost: l.instances.lost,
@@ -297,6 +297,7 @@ func (d *Director) startAddresses(l *loops) error {
 	l.instances.holder = l.addresses
 	l.routes = reconcile.NewRoutes(routing, d.log)
 	l.addresses.Tell(l.routes.Held)
+	l.group.Start(l.instances.alarm)
 	l.group.Start(closing{l.routes, func() { _ = routing.Close() }})
 	l.group.Start(closing{l.addresses, func() { _, _ = own.Close(), announcer.Close() }})
 	return nil

@@ -164,7 +164,7 @@ func TestBeginningAndEndAreNoNews(t *testing.T) {
 func TestFindings(t *testing.T) {
 	instances := snapshots{
 		plan: plan.Plan{Instances: []plan.Instance{{ID: "a", Config: config.Instance{Name: "a"}}, {ID: "b", Config: config.Instance{Name: "b"}}}},
-		instances: map[config.InstanceID]election.Snapshot{
+		instances: map[config.InstanceID]*election.Snapshot{
 			"a": {State: vrrp.Fault, Reason: "FAULT: eth0 has no carrier"}, "b": {State: vrrp.Backup},
 		},
 	}

@@ -28,6 +28,7 @@ type instances struct {
 	outranked func(config.InstanceID)              // called for each advert of lower rank that a MASTER has received
 	log       *slog.Logger
 
+	alarm    *election.Alarm
 	starting bool // the daemon is starting: startup_delay counts
 	epoch    election.Epoch
 	groups   []syncGroup
@@ -59,7 +60,7 @@ func (s *instances) start(i plan.Instance) {
 	a := election.New(election.Options{
 		ID: i.ID, Name: i.Config.Name, Params: i.Params, Addresses: i.Advertised, Excluded: i.Excluded, Peers: i.Peers, Wire: s.sockets.link(i.Segment), Holder: s.holder,
 		Log: s.log, Suspended: s.suspended, Record: func(e event.Event) { s.told(i.ID, e) }, Outranked: func() { s.outranked(i.ID) },
-		Epoch: s.epoch, StartupDelay: delay,
+		Epoch: s.epoch, StartupDelay: delay, Alarm: s.alarm,
 	})
 	if g := s.groupOf(i.ID); g != nil {
 		a.Join(g)
@@ -189,13 +190,25 @@ func (s *instances) lost(id config.InstanceID, e vrrp.PeerLost) {
 	}
 }
 
-// snapshots returns the states of all instances.
-func (s *instances) snapshots() map[config.InstanceID]election.Snapshot {
+// snapshots returns the states of all instances, which must not be modified. Their counts of adverts may be old.
+func (s *instances) snapshots() map[config.InstanceID]*election.Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make(map[config.InstanceID]election.Snapshot, len(s.all))
+	all := make(map[config.InstanceID]*election.Snapshot, len(s.all))
 	for id, i := range s.all {
-		all[id] = i.actor.Snapshot()
+		all[id] = i.actor.View()
+	}
+	return all
+}
+
+// counted returns the states of all instances with the current counts of adverts.
+func (s *instances) counted() map[config.InstanceID]*election.Snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[config.InstanceID]*election.Snapshot, len(s.all))
+	for id, i := range s.all {
+		one := i.actor.Snapshot()
+		all[id] = &one
 	}
 	return all
 }

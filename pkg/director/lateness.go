@@ -27,7 +27,7 @@ func lateness(l election.Lateness) *status.Lateness {
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // tooLate returns the problem of adverts that are sent so late that a little more load would cause a failover.
-func tooLate(instance string, s election.Snapshot) []problem.Finding {
+func tooLate(instance string, s *election.Snapshot) []problem.Finding {
 	if s.Late.Late < manyLate {
 		return nil
 	}

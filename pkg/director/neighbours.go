@@ -12,7 +12,7 @@ import (
 
 // neighbourProblems returns the problems of unexpected packets that an instance receives and of adverts that it cannot
 // send.
-func neighbourProblems(i config.Instance, a election.Snapshot) []problem.Finding {
+func neighbourProblems(i config.Instance, a *election.Snapshot) []problem.Finding {
 	var found []problem.Finding
 	intro := "VRRP instance " + i.Name + ": "
 	say := func(code problem.Code, format string, args ...any) {

@@ -226,7 +226,7 @@ func sessionProblems(all []sessionState, now time.Time) []problem.Finding {
 }
 
 // falseAlarms returns the problem of an instance that ignores BFD, because it took over from a peer that was alive.
-func falseAlarms(instance string, s election.Snapshot) []problem.Finding {
+func falseAlarms(instance string, s *election.Snapshot) []problem.Finding {
 	if s.DoubtedFor == 0 {
 		return nil
 	}

@@ -64,7 +64,7 @@ func TestJudge(t *testing.T) {
 }
 
 func TestTooLate(t *testing.T) {
-	s := election.Snapshot{AdvertInterval: 100 * time.Millisecond}
+	s := &election.Snapshot{AdvertInterval: 100 * time.Millisecond}
 	if got := tooLate("mysql", s); got != nil {
 		t.Errorf("without adverts: %v", got)
 	}

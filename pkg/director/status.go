@@ -26,7 +26,7 @@ type snapshots struct {
 	plan      plan.Plan
 	started   bool
 	pools     bool // verdicts, services and unread have been queried
-	instances map[config.InstanceID]election.Snapshot
+	instances map[config.InstanceID]*election.Snapshot
 	sockets   map[vrrp.Segment]election.LinkSnapshot
 	sessions  []sessionState
 	verdicts  plan.Verdicts
@@ -130,6 +130,7 @@ func (d *Director) snapshots(much depth) snapshots {
 	if much == nodeOnly {
 		return s
 	}
+	s.instances = l.instances.counted()
 	s.verdicts, s.pools = l.judge(), true
 	if s.balances && much == withCounters {
 		found, err := d.o.Kernel.Services()
@@ -214,7 +215,7 @@ func untold(s snapshots, instance config.InstanceID) (on []string) {
 	return on
 }
 
-func instanceStatus(cfg config.Instance, a election.Snapshot) status.Instance {
+func instanceStatus(cfg config.Instance, a *election.Snapshot) status.Instance {
 	s := status.Instance{
 		Name: cfg.Name, State: a.State.String(), Reason: a.Reason, Since: a.Since,
 		Priority: int(cfg.Priority), EffectivePriority: int(a.Priority), VirtualRouterID: int(cfg.VRID),

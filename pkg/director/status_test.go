@@ -82,7 +82,7 @@ func TestInstanceStatus(t *testing.T) {
 	actor := election.New(election.Options{
 		ID: cfg.ID(), Name: cfg.Name, Params: vrrp.Params{VRID: 51, Version: 3, Priority: 150}, Log: slog.New(slog.DiscardHandler),
 	})
-	got := instanceStatus(cfg, actor.Snapshot())
+	got := instanceStatus(cfg, actor.View())
 	if got.Reason == "" || got.Since.IsZero() {
 		t.Errorf("no reason or time: %+v", got)
 	}

@@ -15,7 +15,7 @@ import (
 // groupMember is a member of a sync group at one moment.
 type groupMember struct {
 	plan.Instance
-	election.Snapshot
+	*election.Snapshot
 }
 
 // describe returns a member with its reason: "outside: BACKUP: higher priority 150 from 10.77.0.2".

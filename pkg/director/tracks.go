@@ -27,7 +27,7 @@ func (d *Director) stand(l *loops) {
 }
 
 // standings returns the states of the instances by their names.
-func standings(p plan.Plan, snapshots map[config.InstanceID]election.Snapshot) map[string]plan.Standing {
+func standings(p plan.Plan, snapshots map[config.InstanceID]*election.Snapshot) map[string]plan.Standing {
 	all := map[string]plan.Standing{}
 	for _, i := range p.Instances {
 		if s, runs := snapshots[i.ID]; runs {
@@ -97,7 +97,7 @@ func trackStatus(i plan.Instance) []status.InstanceTrack {
 
 // trackProblems returns the problems of the tracks of an instance that do not put it into FAULT, which would be reason
 // enough, and of priorities that decide nothing.
-func trackProblems(i plan.Instance, a election.Snapshot) []problem.Finding {
+func trackProblems(i plan.Instance, a *election.Snapshot) []problem.Finding {
 	var found []problem.Finding
 	name := i.Config.Name
 	weighted := false

@@ -2,9 +2,7 @@ package election
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"maps"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -71,6 +69,8 @@ type Options struct {
 	// Outranked is called for each advert of lower rank that this director has received as MASTER, and must return at once.
 	// Optional.
 	Outranked func()
+	// Alarm is the timer of the instances that are BACKUP. Optional: without it the instance has a timer of its own.
+	Alarm *Alarm
 }
 
 // Actor runs one VRRP instance.
@@ -90,6 +90,8 @@ type Actor struct {
 	record    func(event.Event)
 	outranked func()
 	delay     time.Duration // of the start
+	alarm     *Alarm
+	heart     *heartbeat.Signal // of Run
 
 	epoch    time.Time
 	slept    time.Duration // the result of suspended at epoch, and
@@ -99,7 +101,7 @@ type Actor struct {
 	desired  desired
 	inbox    *inbox
 	more     time.Duration // since epoch: when the next datagram in the inbox may be taken; 0: the inbox is empty
-	armed    time.Duration // since epoch: when the timer of Run expires
+	armed    time.Duration // since epoch: when the timer of Run expires, or the Alarm looks
 	known    classified    // the last advert that was obeyed; none after a change of what its meaning depends on
 	commands chan func(*Actor)
 	done     chan struct{}
@@ -128,44 +130,10 @@ type Actor struct {
 	echo           bool                           // a packet from our own address was received,
 	echoed         time.Duration                  // the last one at this time since epoch
 	published      time.Duration                  // since epoch
+	quiet          bool                           // the published snapshot stays true while the MASTER repeats its advert
 	spilt          uint64                         // the part of the inbox's overflow that the flood meter has counted
 	stallTold      time.Duration                  // when a stall was last logged
 	sendError      string                         // the last error logged, so that a failed link is logged once and not every second
-}
-
-// Snapshot is the state of an instance at one moment.
-type Snapshot struct {
-	State           vrrp.State
-	Reason          string
-	Since           time.Time
-	Priority        uint8
-	AdvertsSent     uint64
-	AdvertsReceived uint64
-	Dropped         map[string]uint64 // by vrrp.DropReason; not to be modified
-	Source          netip.Addr        // of our adverts
-	// Master is the other director that holds the VIPs, according to the last advert received; invalid if none is
-	// known.
-	Master         netip.Addr
-	MasterPriority uint8
-	Flood          string // describes a flood of ignored packets; "" if there is none
-	SendError      string // why adverts cannot be sent; "" if they can
-	Echo           bool   // packets from our own address were received recently (recentFor)
-	// Gate is why this director must not become MASTER, "" if it may. HeldBack: it would be MASTER otherwise.
-	Gate           string
-	HeldBack       bool
-	AdvertInterval time.Duration
-	// DueFor is for how long it would have been MASTER if it were alone: it waits for the other members of its sync group.
-	DueFor   time.Duration
-	Lateness Lateness // of the periodic adverts
-	Late     Late     // of the recent ones
-	// FalseAlarms is how many of the peers that BFD found to be gone were alive after all, in a row, and DoubtedFor for how
-	// long this director will ignore BFD because of that; 0 if it does not.
-	FalseAlarms int
-	DoubtedFor  time.Duration
-	// Neighbours is what is wrong with the other routers heard.
-	Neighbours []vrrp.Finding
-	// UnicastPeers are those to which adverts are sent; none with multicast.
-	UnicastPeers []UnicastPeer
 }
 
 // stallLogEvery limits how often a stall is logged, for a host that is always late; the histogram counts every stall.
@@ -175,7 +143,7 @@ const stallLogEvery = 10 * time.Second
 func New(o Options) *Actor {
 	a := &Actor{
 		id: o.ID, name: o.Name, task: "the election of " + o.Name, rootLog: o.Log, params: o.Params, addresses: o.Addresses, peers: o.Peers, wire: o.Wire, holder: o.Holder,
-		suspended: o.Suspended, record: o.Record, outranked: o.Outranked, delay: o.StartupDelay,
+		suspended: o.Suspended, record: o.Record, outranked: o.Outranked, delay: o.StartupDelay, alarm: o.Alarm,
 		log:      o.Log.With("instance", o.Name, "vrid", o.Params.VRID),
 		epoch:    o.Epoch.At,
 		slept:    o.Epoch.Slept,
@@ -214,7 +182,9 @@ func New(o Options) *Actor {
 func (a *Actor) Run(ctx context.Context) error {
 	defer close(a.done)
 	heart := heartbeat.From(ctx)
+	defer a.alarm.remove(a)
 	a.lock()
+	a.heart = heart
 	a.awake()
 	a.runCommands() // apply a fault that is already known first, so that an address owner does not become MASTER
 	a.step(vrrp.Startup{Delay: a.delay})
@@ -223,10 +193,14 @@ func (a *Actor) Run(ctx context.Context) error {
 	defer timer.Stop()
 	for {
 		heart.Beat()
-		timer.Reset(a.arm())
+		if wait := a.arm(); a.idle() && wait > 0 {
+			timer.Stop()
+			a.alarm.set(a, wait)
+		} else {
+			timer.Reset(wait)
+		}
 		a.unlock()
 		var command func(*Actor)
-		expired := false
 		select {
 		case <-ctx.Done():
 			a.lock()
@@ -237,7 +211,6 @@ func (a *Actor) Run(ctx context.Context) error {
 		case <-a.inbox.wake:
 		case command = <-a.commands:
 		case <-timer.C:
-			expired = true
 		}
 		a.lock()
 		a.awake()
@@ -245,7 +218,7 @@ func (a *Actor) Run(ctx context.Context) error {
 		case command != nil:
 			a.drain() // any step may find that the timer has expired
 			command(a)
-		case expired:
+		case time.Since(a.epoch) >= a.armed:
 			a.drain()
 			a.tick()
 		default:
@@ -283,8 +256,11 @@ func (a *Actor) Name() string { return a.task }
 func (a *Actor) Ready() <-chan struct{} { return a.ready.Ready() }
 
 // Deliver passes a received datagram to the instance. It never blocks, and does not keep the payload.
-func (a *Actor) Deliver(d vrrp.Datagram) {
-	if !a.follow(d) {
+func (a *Actor) Deliver(d vrrp.Datagram) { a.deliver(d, &moment{}) }
+
+// deliver is Deliver for one of several datagrams that are read at the same moment.
+func (a *Actor) deliver(d vrrp.Datagram, at *moment) {
+	if !a.follow(d, at) {
 		a.inbox.put(time.Since(a.epoch), d)
 	}
 }
@@ -344,14 +320,6 @@ func (a *Actor) Reconfigure(p vrrp.Params, addresses []netip.Addr, peers vrrp.Pe
 	})
 }
 
-// Snapshot returns the newest published view, which is at most a second old, with the current counts of adverts; it never
-// waits.
-func (a *Actor) Snapshot() Snapshot {
-	s := *a.snapshot.Load()
-	s.AdvertsSent, s.AdvertsReceived = a.sent.Load(), a.received.Load()
-	return s
-}
-
 func (a *Actor) command(f func(*Actor)) {
 	select {
 	case a.commands <- f:
@@ -379,6 +347,7 @@ func (a *Actor) drain() { a.group.Load().drain(a) }
 func (a *Actor) receiveAll() {
 	var all []vrrp.Datagram
 	all, a.more = a.inbox.take(time.Since(a.epoch))
+	a.quiet = a.quiet && len(all) == 0
 	for _, d := range all {
 		a.receive(d)
 	}
@@ -393,6 +362,7 @@ func (a *Actor) awake() { a.asleep = a.suspended() - a.slept }
 
 func (a *Actor) receive(d vrrp.Datagram) {
 	now := a.now()
+	a.quiet = a.quiet && a.remembers(d)
 	h, advert, vips := a.classify(d)
 	a.sightings.Note(now, h, a.params, vips)
 	a.hear(h)
@@ -484,93 +454,4 @@ func (a *Actor) perform(action vrrp.Action, late time.Duration) {
 			Reason: action.Reason, VirtualRouterID: a.params.VRID,
 		})
 	}
-}
-
-func (a *Actor) advertise(priority uint8) {
-	packet := vrrp.Packet{
-		Version: a.params.Version, VRID: a.params.VRID, Priority: priority,
-		Interval: a.params.AdvertInterval, Addresses: a.addresses, AuthType: a.params.AuthType, Password: a.params.Password,
-	}
-	sent, err := a.sendTo(a.peers.Transport.Destinations(kernel.FamilyOf(a.params.Source)), packet)
-	if sent || err == nil {
-		a.sent.Add(1)
-	}
-	if err != nil {
-		if text := err.Error(); text != a.sendError {
-			a.sendError = text
-			a.log.Error("cannot send adverts", "error", err)
-		}
-		return
-	}
-	if a.sendError != "" {
-		a.log.Info("adverts can be sent again")
-		a.sendError = ""
-	}
-}
-
-// sendTo sends an advert to all destinations. An error does not keep it from the others; sent reports whether one of them
-// was sent it.
-func (a *Actor) sendTo(destinations []netip.Addr, packet vrrp.Packet) (sent bool, err error) {
-	for _, to := range destinations {
-		payload, failed := packet.Append(nil, a.params.Source, to, a.params.Checksum)
-		if failed == nil {
-			failed = a.send(payload, to)
-		}
-		if failed != nil {
-			if err != nil {
-				failed = fmt.Errorf("%w; %w", err, failed)
-			}
-			err = failed
-			continue
-		}
-		sent = true
-		if a.log.Enabled(context.Background(), slog.LevelDebug) {
-			a.log.Debug("sent an advert", "to", to, "priority", packet.Priority)
-		}
-	}
-	return sent, err
-}
-
-func (a *Actor) send(payload []byte, to netip.Addr) error {
-	if from := a.peers.Transport.From; from != (kernel.MAC{}) && to.IsMulticast() {
-		return a.wire.SendFrom(from, payload, a.params.Source, to)
-	}
-	return a.wire.Send(payload, a.params.Source, to)
-}
-
-// entered returns when the current state was entered. The machine's clock includes the time for which this host was
-// suspended, which the clocks of a time.Time do not.
-func (a *Actor) entered() time.Time {
-	if since := a.machine.Since(); a.since.IsZero() || since != a.sinceAt {
-		a.sinceAt, a.since = since, time.Now()
-	}
-	return a.since
-}
-
-// publishAfter is the age from which a snapshot is replaced although only counts and times have changed.
-const publishAfter = 250 * time.Millisecond
-
-// current reports whether the published snapshot need not be replaced yet: nothing has changed but counts and times.
-func (a *Actor) current() bool {
-	s := a.snapshot.Load()
-	master, priority := a.machine.Master()
-	return time.Since(a.epoch)-a.published < publishAfter && s.State == a.machine.State() && a.sinceAt == a.machine.Since() &&
-		s.Reason == a.machine.Reason() && s.SendError == a.sendError && (s.State == vrrp.Master || s.Master == master && s.MasterPriority == priority)
-}
-
-func (a *Actor) publish() {
-	dropped := maps.Clone(a.dropped)
-	if n := a.inbox.overflow(); n > 0 {
-		dropped["overflow"] = n
-	}
-	s := &Snapshot{
-		State: a.machine.State(), DueFor: a.machine.DueFor(a.now()), Reason: a.machine.Reason(), Since: a.entered(),
-		Priority: a.machine.EffectiveParams().Priority, Dropped: dropped,
-		AdvertInterval: a.params.AdvertInterval, Lateness: a.lateness, Late: a.late.count(a.now(), a.params.AdvertInterval),
-	}
-	s.Gate, s.HeldBack = a.machine.Gate()
-	count, until := a.machine.FalseAlarms()
-	s.FalseAlarms, s.DoubtedFor = count, max(until-a.now(), 0)
-	a.addNeighbours(s)
-	a.snapshot.Store(s)
 }

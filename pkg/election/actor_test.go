@@ -151,15 +151,16 @@ func (l *lan) join(t *testing.T, who string, address string, priority uint8) *ma
 			VRID: 51, Version: 3, Priority: priority, AdvertInterval: time.Second, Preempt: true, Source: m.address,
 		},
 		Addresses: []netip.Addr{vip},
-		Wire:      tap{l, m.address}, Holder: m.port, Suspended: m.suspended, Log: l.logTo,
+		Wire:      tap{l, m.address}, Holder: m.port, Suspended: m.suspended, Log: l.logTo, Alarm: NewAlarm(),
 	})
 	l.mu.Lock()
 	l.actors[m.address] = m.Actor
 	l.mu.Unlock()
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { defer close(done); m.Run(ctx) }()
-	m.stop = func() { cancel(); <-done }
+	var running sync.WaitGroup
+	running.Go(func() { m.Run(ctx) })
+	running.Go(func() { m.alarm.Run(ctx) })
+	m.stop = func() { cancel(); running.Wait() }
 	return m
 }
 

@@ -62,6 +62,7 @@ type Link struct {
 
 	epoch   time.Time
 	sampled time.Duration // since epoch; Run's own
+	burst   time.Duration // how long gather waits; Run's own
 }
 
 const (
@@ -70,6 +71,10 @@ const (
 	// breaksWithin is the lifetime below which a broken socket is reopened only after a pause, so that sockets that
 	// break at once cause no busy loop.
 	breaksWithin = 100 * time.Millisecond
+	// gatherFrom is the number of instances from which on adverts are read together.
+	gatherFrom = 8
+	// gatherMost is for how long the first of them waits at most. That much later a BACKUP notices a resignation.
+	gatherMost = 5 * time.Millisecond
 )
 
 // NewLink returns a link without a socket.
@@ -182,6 +187,7 @@ func (l *Link) Run(ctx context.Context) error {
 		heart.Beat()
 		ready, err := socket.Wait()
 		if ready && err == nil {
+			l.gather()
 			err = l.take(socket)
 		}
 		if err == nil {
@@ -218,13 +224,36 @@ func (l *Link) lost(ctx context.Context, err error) bool {
 	return true
 }
 
+// gather waits for the rest of a burst, if the segment has many instances: their MASTER sends their adverts one after the
+// other, and a wake-up for each costs more CPU time than the advert itself. An instance whose timer expires meanwhile reads
+// the socket first: see Drain.
+func (l *Link) gather() {
+	if l.burst > 0 {
+		time.Sleep(l.burst)
+	}
+}
+
+// gatherFor returns for how long gather waits: a twentieth of the shortest advert interval, at most gatherMost; 0 if the
+// segment has few instances. mu is held.
+func (l *Link) gatherFor() time.Duration {
+	if len(l.actors) < gatherFrom {
+		return 0
+	}
+	wait := gatherMost
+	for _, a := range l.actors {
+		wait = min(wait, a.View().AdvertInterval/20)
+	}
+	return wait
+}
+
 // take delivers the datagrams queued on the socket.
 func (l *Link) take(socket Socket) error {
 	l.reading.Lock()
 	defer l.reading.Unlock()
 	pending, err := socket.Pending()
+	at := &moment{}
 	for _, d := range pending {
-		l.route(d)
+		l.route(d, at)
 	}
 	return err
 }
@@ -273,13 +302,13 @@ func (l *Link) shut() {
 }
 
 // route delivers a datagram. The lock is not held meanwhile: an actor may send.
-func (l *Link) route(d vrrp.Datagram) {
+func (l *Link) route(d vrrp.Datagram, at *moment) {
 	actor, others := l.receivers(d)
 	if actor != nil {
-		actor.Deliver(d)
+		actor.deliver(d, at)
 	}
 	for _, other := range others {
-		other.Deliver(d)
+		other.deliver(d, at)
 	}
 }
 

@@ -80,14 +80,16 @@ func (l *Link) sample(socket Socket) {
 	l.sampled = time.Since(l.epoch)
 	l.mu.Lock()
 	deaf := l.deaf != ""
+	l.burst = l.gatherFor()
 	l.mu.Unlock()
 	if deaf {
 		l.setFilter()
 	}
 	l.passClaims(socket)
 	seen, unseen := socket.Others()
+	at := &moment{}
 	for _, d := range seen {
-		l.route(d)
+		l.route(d, at)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

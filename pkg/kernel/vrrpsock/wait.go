@@ -11,7 +11,7 @@ import (
 )
 
 // Wait blocks until a datagram is queued and reads nothing. It returns after 500 ms at the latest, so that its caller
-// can send a heartbeat; ready says whether a datagram is queued.
+// can send a heartbeat; ready says whether a datagram is queued, or an error that the next Pending returns.
 //
 // Errors: net.ErrClosed, kernel.ErrNoInterface, and other errors of recvfrom(2).
 func (s *Socket) Wait() (ready bool, err error) {
@@ -27,10 +27,18 @@ func (s *Socket) Wait() (ready bool, err error) {
 	}
 	var failed error
 	if err == nil {
+		waited := false
 		err = s.raw.Read(func(fd uintptr) bool {
+			if waited { // a second look would cost as much as Pending, which finds out
+				return true
+			}
 			failed = peek(int(fd))
-			return failed != unix.EAGAIN
+			waited = failed == unix.EAGAIN
+			return !waited
 		})
+		if waited {
+			failed = nil
+		}
 	}
 	switch err = translate(errors.Join(err, failed)); {
 	case errors.Is(err, os.ErrDeadlineExceeded):
