@@ -178,8 +178,11 @@ func TestSentAgain(t *testing.T) {
 				n.hear("peer", 10, "10.77.0.3", 51, 200)
 			}
 			n.tells("note", (&syncmsg.Note{ID: 51, Master: state == "BACKUP"}).Append(nil), syncmsg.NoteSize)
-			m.start(codesFile + syncing)
-			m.pass(5 * time.Second)
+			m.begin(codesFile + syncing)
+			m.pass(10 * time.Second)
+			if got := m.state("a"); got != state {
+				t.Fatalf("%s, want %s", got, state)
+			}
 			sent, s := m.entries(t), m.Status().ConnectionSync
 			if state == "BACKUP" {
 				if len(sent) > 0 || s.Learned != 3 || s.Held != 0 || !s.Peers[0].Master {
