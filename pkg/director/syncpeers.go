@@ -118,7 +118,7 @@ func exchangeProblems(s snapshots, now time.Time) []problem.Finding {
 // masterHeard returns the MASTER of an instance that is BACKUP here; invalid if there is none.
 func masterHeard(s snapshots) netip.Addr {
 	for _, i := range s.plan.Instances {
-		if a := s.instances[i.ID]; a.State == vrrp.Backup && a.Master.IsValid() && a.MasterPriority != 0 {
+		if a, runs := s.instances[i.ID]; runs && a.State == vrrp.Backup && a.Master.IsValid() && a.MasterPriority != 0 {
 			return a.Master
 		}
 	}

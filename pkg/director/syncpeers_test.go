@@ -8,6 +8,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/kernel/syncsock"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
+	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/problem/problemtest"
 	"github.com/lvs-director/lvs-director/pkg/syncmsg"
@@ -197,5 +198,15 @@ func TestSentAgain(t *testing.T) {
 				t.Errorf("%+v", c)
 			}
 		})
+	}
+}
+
+// TestNoInstanceRuns: an instance of the plan that does not run, as during a start and a stop, has no MASTER.
+func TestNoInstanceRuns(t *testing.T) {
+	var s snapshots
+	s.plan.Instances = []plan.Instance{{ID: "a"}}
+	s.exchange = syncpeers.Snapshot{Running: true, Silent: time.Now().Add(-time.Minute)}
+	if found := exchangeProblems(s, time.Now()); len(found) > 0 {
+		t.Errorf("%+v", found)
 	}
 }
