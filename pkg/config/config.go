@@ -95,16 +95,18 @@ const (
 
 // VirtualServer is an address and port that clients connect to.
 type VirtualServer struct {
-	Name        string
-	Address     netip.Addr
-	Port        uint16
-	Protocol    string // "tcp"
-	Scheduler   string // "rr", "wrr", "lc", "wlc"
-	Forward     Forward
-	InitialUp   bool         // initial_state: up
-	Persistence *Persistence // nil: none
-	Checks      []Check
-	RealServers []RealServer
+	Name      string
+	Address   netip.Addr
+	Port      uint16
+	Protocol  string // "tcp"
+	Scheduler string // the name of its kernel module without ip_vs_
+	// SchedulerFlags are for sh and mh.
+	SchedulerFlags SchedulerFlags `json:",omitzero"`
+	Forward        Forward
+	InitialUp      bool         // initial_state: up
+	Persistence    *Persistence // nil: none
+	Checks         []Check
+	RealServers    []RealServer
 }
 
 // Persistence keeps a client on the real server that it was first assigned.
@@ -118,8 +120,11 @@ type RealServer struct {
 	Name    string
 	Address netip.Addr
 	Port    uint16
-	Weight  int     // 0-65535; 0: no new connections
-	Checks  []Check // resolved: its own, else the virtual server's
+	Weight  int // 0-65535; 0: no new connections
+	// From UpperThreshold connections on it gets no new ones until it has fewer than LowerThreshold. 0: no limit, and three
+	// quarters of UpperThreshold.
+	UpperThreshold, LowerThreshold uint32  `json:",omitzero"`
+	Checks                         []Check // resolved: its own, else the virtual server's
 }
 
 // CheckType names a kind of check: "tcp", "mysql".

@@ -31,8 +31,6 @@ func realServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
 				waiting("mail", "smtp_alert"),
 				keepalived("delay_loop").write("`interval` in a check"),
 				keepalived("retry", "delay_before_retry", "warmup").write("`fall` and `rise` in a check"),
-				needless("is keepalived's word: thresholds of connections are not supported yet",
-					"uthreshold", "lthreshold"),
 				needless("is keepalived's word: name serves this purpose", "snmp_name", "virtualhost"),
 				keepalived("alpha").write("`initial_state: down` in the virtual server, which is the default"),
 			},
@@ -64,6 +62,10 @@ func realServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
 			doc:    "share of new connections; 0 means none",
 			reload: Live,
 		},
+		thresholdField("upper_threshold", "uthreshold", "no limit", "from how many connections on it gets no new ones; 0 means no limit",
+			func(rs *realServer) *uint32 { return &rs.UpperThreshold }),
+		thresholdField("lower_threshold", "lthreshold", "three quarters of it", "below how many connections it gets new ones again",
+			func(rs *realServer) *uint32 { return &rs.LowerThreshold }),
 		checksField(checks, "the virtual server's", "replace the virtual server's checks; `[]` is none",
 			func(rs *realServer) *[]placed[Check] { return &rs.own }),
 	}
@@ -116,6 +118,7 @@ func (rs *realServer) validate(o object) {
 		method := map[Forward]string{DR: "DR", TUN: "TUN"}[of.Forward]
 		o.locate("port").fail("use forward: nat", "%d differs from the virtual server's %d: %s cannot change the port", rs.Port, of.Port, method)
 	}
+	rs.checkThresholds(o)
 	if rs.Address.IsLoopback() {
 		o.locate("address").warn("write the address that the directors reach it by", "%s means a different host on each machine", rs.Address)
 	}

@@ -37,8 +37,10 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 				waiting("quorum", "quorum_up", "quorum_down"),
 				waiting("sorry_server", "sorry_server_inhibit", "sorry_server_lvs_method"),
 				waiting("mail", "smtp_alert"),
-				needless("is keepalived's word: flags of schedulers are not supported yet",
-					"hashed", "flag-1", "flag-2", "flag-3", "sh-port", "sh-fallback", "mh-port", "mh-fallback", "ops"),
+				keepalived("sh-fallback", "mh-fallback", "flag-1").write("`scheduler_flags: [fallback]`"),
+				keepalived("sh-port", "mh-port", "flag-2").write("`scheduler_flags: [port]`"),
+				needless("is keepalived's word: no scheduler has this flag", "hashed", "flag-3"),
+				needless("is keepalived's word: one-packet scheduling is for UDP", "ops"),
 				needless("is keepalived's word: a persistence engine is for SIP over UDP", "persistence_engine"),
 				needless("is keepalived's word: the family is that of the address", "ip_family"),
 				needless("is keepalived's word: name serves this purpose", "snmp_name", "virtualhost"),
@@ -49,6 +51,7 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 		},
 		rules: func(s *virtualServer, o object) {
 			s.validateChecks(o)
+			s.checkScheduler(o)
 			s.warnWeights(o)
 		},
 	}
@@ -107,11 +110,12 @@ func serviceFields() []key[virtualServer] {
 		field[virtualServer, string]{
 			name: "scheduler", kind: oneOf[string](schedulers), in: func(s *virtualServer) *string { return &s.Scheduler },
 			required: enumerate(schedulers.words, "or"),
-			doc: "`rr` round robin, `wrr` by weight, `lc` least connections, `wlc` least connections by weight; " +
-				schedulers.later(),
+			doc: "`rr` round robin, `wrr` by weight, `lc` least connections, `wlc` least connections by weight, and " +
+				"[others](virtual-servers.md#schedulers), all of which the kernel must have",
 			reload: Live,
 			words:  []word{keepalived("lb_algo", "lvs_sched")},
 		},
+		schedulerFlagsField(),
 		field[virtualServer, Forward]{
 			name: "forward", kind: oneOf[Forward](forwards), in: func(s *virtualServer) *Forward { return &s.Forward },
 			required: enumerate(forwards.words, "or"),
@@ -162,9 +166,8 @@ var portNumber = wholeNumber[uint16](1, math.MaxUint16)
 var protocols = vocabulary{what: "a protocol", words: []string{"tcp"}, reserved: []string{"udp", "sctp"}}
 
 var schedulers = vocabulary{
-	what:     "a scheduler",
-	words:    []string{"rr", "wrr", "lc", "wlc"},
-	reserved: []string{"lblc", "lblcr", "sh", "dh", "mh", "sed", "nq", "fo", "ovf", "twos"},
+	what:  "a scheduler",
+	words: []string{"rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "dh", "mh", "sed", "nq", "fo", "ovf", "twos"},
 }
 
 var forwards = vocabulary{
@@ -216,8 +219,13 @@ func (s *virtualServer) warnWeights(o object) {
 		o.locate("real_servers").warn("give one of them a weight of 1 or more", "takes no connections: all weights are 0")
 	}
 	delete(weights, 0) // every scheduler supports weight 0
-	if len(weights) < 2 || s.Scheduler != "rr" && s.Scheduler != "lc" {
+	if len(weights) < 2 {
 		return
 	}
-	o.locate("scheduler").warn("use w"+s.Scheduler, "%s ignores weights, which differ here", s.Scheduler)
+	switch s.Scheduler {
+	case "rr", "lc":
+		o.locate("scheduler").warn("use w"+s.Scheduler, "%s ignores weights, which differ here", s.Scheduler)
+	case "dh":
+		o.locate("scheduler").warn("use another scheduler", "dh ignores weights, which differ here")
+	}
 }

@@ -50,6 +50,10 @@ func realServerStatus(r config.RealServer, verdict health.Verdict, standing lvs.
 	switch standing {
 	case lvs.Draining:
 		s.State, s.Reason = "draining", "draining: the weight is 0; "+strings.TrimPrefix(verdict.Reason, "up: ")
+	case lvs.Full:
+		if verdict.Up && !verdict.Full && entry != nil {
+			s.Reason += fmt.Sprintf("; takes no connections: it has %d, and its upper_threshold is %d", entry.ActiveConnections+entry.InactiveConnections, r.UpperThreshold)
+		}
 	case lvs.Pending:
 		s.Reason += "; takes no connections: " + lvs.Pending.String()
 	}

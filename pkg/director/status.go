@@ -34,6 +34,7 @@ type snapshots struct {
 	table     string
 	services  []lvs.Service // with their counters if they were read from the kernel
 	known     bool          // services are the content of the table
+	counted   bool          // services have their numbers of connections
 	unread    string        // why services are not known; "" if they are
 	checked   bool          // every check has had a result
 	stall     string
@@ -137,7 +138,7 @@ func (d *Director) snapshots(much depth) snapshots {
 		if err != nil {
 			s.unread = err.Error()
 		} else {
-			s.services, s.known = found, true
+			s.services, s.known, s.counted = found, true, true
 		}
 	}
 	return s
@@ -190,7 +191,7 @@ func report(s snapshots) status.Director {
 		have[service.Key] = service
 	}
 	for _, v := range s.plan.Config.VirtualServers {
-		table := lvs.Table{Have: have[lvs.KeyOf(v)], Known: s.known, Differs: s.table != ""}
+		table := lvs.Table{Have: have[lvs.KeyOf(v)], Known: s.known, Differs: s.table != "", Counted: s.counted}
 		doc.VirtualServers = append(doc.VirtualServers, virtualServerStatus(v, s.verdicts, table))
 	}
 	return doc

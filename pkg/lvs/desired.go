@@ -14,7 +14,7 @@ func Desired(servers []config.VirtualServer, condition func(config.ServerID) Con
 	before := byKey(found)
 	desired := make([]Service, 0, len(servers))
 	for _, v := range servers {
-		service := Service{Key: KeyOf(v), Scheduler: v.Scheduler}
+		service := Service{Key: KeyOf(v), Scheduler: v.Scheduler, Flags: flagsOf(v)}
 		if v.Persistence != nil {
 			service.Persistence, service.Netmask = v.Persistence.Timeout, v.Persistence.Netmask
 		}
@@ -22,13 +22,29 @@ func Desired(servers []config.VirtualServer, condition func(config.ServerID) Con
 		for i, r := range v.RealServers {
 			if entries[i].Present {
 				service.Servers = append(service.Servers, Server{
-					Address: r.Address, Port: r.Port, Forward: v.Forward, Weight: entries[i].Weight,
+					Address: r.Address, Port: r.Port, Forward: v.Forward, Weight: entries[i].Weight, Upper: r.UpperThreshold, Lower: r.LowerThreshold,
 				})
 			}
 		}
 		desired = append(desired, service)
 	}
 	return desired
+}
+
+// stays reports whether real servers that are down keep an entry. With mh the clients of the others then keep their servers:
+// ip_vs_mh.c leaves the slots of an entry with weight 0, and fills them anew if one is deleted, in the order in which entries
+// were added. With persistence the kernel would go on sending known clients to it.
+func stays(v config.VirtualServer) bool { return v.Scheduler == "mh" && v.Persistence == nil }
+
+func flagsOf(v config.VirtualServer) Flags {
+	var flags Flags
+	if v.SchedulerFlags.Fallback {
+		flags |= Flag1
+	}
+	if v.SchedulerFlags.Port {
+		flags |= Flag2
+	}
+	return flags
 }
 
 // KeyOf returns the key of a virtual server of the cluster file in the table.
@@ -41,7 +57,7 @@ func members(v config.VirtualServer, condition func(config.ServerID) Condition, 
 	pool := make([]Member, len(v.RealServers))
 	for i, r := range v.RealServers {
 		entry, ok := before[Server{Address: r.Address, Port: r.Port}.AddrPort()]
-		pool[i] = Member{Weight: r.Weight, InitialUp: v.InitialUp, Found: ok, FoundWeight: entry.Weight}
+		pool[i] = Member{Weight: r.Weight, InitialUp: v.InitialUp, Stays: stays(v), Found: ok, FoundWeight: entry.Weight}
 		if condition != nil {
 			pool[i].Condition = condition(config.ServerID{Service: v.Name, Server: r.Name})
 		}

@@ -29,7 +29,7 @@ func TestDiff(t *testing.T) {
 	persistent := wrr(3306, dr(11, 1))
 	persistent.Persistence, persistent.Netmask = 50*time.Second, 24
 	stray := wrr(3306, dr(11, 1))
-	stray.Stray = "flags 0x8"
+	stray.Stray = "flags 0x4"
 	leftover := wrr(3306, dr(11, 1))
 	leftover.Netmask = 32 // means nothing without persistence
 	hostMask := persistent
@@ -37,7 +37,7 @@ func TestDiff(t *testing.T) {
 	hostMaskSpelled := persistent
 	hostMaskSpelled.Netmask = 32
 	limited, nat, busy := dr(11, 1), dr(11, 1), dr(11, 1)
-	limited.Stray = "upper threshold 10"
+	limited.Upper = 10
 	nat.Forward = config.NAT
 	busy.ActiveConnections = 7
 

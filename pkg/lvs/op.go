@@ -33,9 +33,9 @@ func (o Op) String() string {
 	case DeleteService:
 		return fmt.Sprintf("ipvsadm -D %s", key)
 	case AddServer:
-		return fmt.Sprintf("ipvsadm -a %s -r %s%s", key, o.Server.AddrPort(), o.Server.rule())
+		return fmt.Sprintf("ipvsadm -a %s -r %s%s", key, o.Server.AddrPort(), o.Server.rule()+o.Server.thresholds())
 	case UpdateServer:
-		return fmt.Sprintf("ipvsadm -e %s -r %s%s", key, o.Server.AddrPort(), o.Server.rule())
+		return fmt.Sprintf("ipvsadm -e %s -r %s%s", key, o.Server.AddrPort(), o.Server.rule()+o.Server.thresholds())
 	case DeleteServer:
 		return fmt.Sprintf("ipvsadm -d %s -r %s", key, o.Server.AddrPort())
 	default:

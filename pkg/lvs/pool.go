@@ -51,6 +51,8 @@ type Table struct {
 	// Differs says that the entries could not be changed to the desired ones, so that those read last decide who takes
 	// connections. Otherwise a change is under way, at most for moments.
 	Differs bool
+	// Counted says that Have has the numbers of connections.
+	Counted bool
 }
 
 // Standings returns the standing of every real server of a virtual server, in the order of the file. condition is as
@@ -68,6 +70,9 @@ func Standings(v config.VirtualServer, condition func(config.ServerID) Condition
 		}
 		takes := takesConnections(entry.Present, entry.Weight) || !table.Known && !m.Condition.Known
 		standings[i] = m.standing(takes)
+		if standings[i] == Serving && table.Counted && found.overloaded(v.RealServers[i].UpperThreshold) {
+			standings[i] = Full
+		}
 	}
 	return standings
 }

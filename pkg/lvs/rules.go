@@ -10,7 +10,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
-// Rules returns the table as `ipvsadm -Sn` prints it (and `ipvsadm -R` reads it), in the given order.
+// Rules returns the table as `ipvsadm -Sn` prints it (and `ipvsadm -R` reads it), in the given order: without thresholds.
 func Rules(services []Service) string {
 	var b strings.Builder
 	for _, service := range services {
@@ -45,11 +45,14 @@ func (k Key) rule() string {
 }
 
 func (s Service) rule() string {
-	rule := " -s " + s.Scheduler
+	return " -s " + s.Scheduler + s.persistence() + s.Flags.rule(s.Scheduler)
+}
+
+func (s Service) persistence() string {
 	if s.Persistence == 0 {
-		return rule
+		return ""
 	}
-	rule += fmt.Sprintf(" -p %d", s.Persistence/time.Second)
+	rule := fmt.Sprintf(" -p %d", s.Persistence/time.Second)
 	switch mask := s.mask(); {
 	case mask == s.Address.BitLen():
 		return rule
@@ -63,6 +66,14 @@ func (s Service) rule() string {
 func (s Server) rule() string {
 	forward := map[config.Forward]string{config.DR: " -g", config.NAT: " -m", config.TUN: " -i"}[s.Forward]
 	return fmt.Sprintf("%s -w %d", forward, s.Weight)
+}
+
+// thresholds returns the limits of connections as arguments of ipvsadm, which does not print them with -S.
+func (s Server) thresholds() string {
+	if s.Upper == 0 && s.Lower == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" -x %d -y %d", s.Upper, s.Lower)
 }
 
 // dotted returns an IPv4 prefix length as a mask, the only form that ipvsadm accepts.

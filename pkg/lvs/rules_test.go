@@ -21,6 +21,8 @@ func TestRules(t *testing.T) {
 		{Key: Key{Protocol: "udp", Address: six, Port: 53}, Scheduler: "lc", Persistence: time.Minute, Netmask: 64, Servers: []Server{tun}},
 		{Key: Key{Protocol: "sctp", Address: six, Port: 5}, Scheduler: "lc", Persistence: time.Minute},
 		{Key: Marked(kernel.IPv4, 5), Scheduler: "sh"},
+		{Key: tcp(3308), Scheduler: "sh", Flags: Flag1 | Flag2, Persistence: time.Minute},
+		{Key: tcp(3309), Scheduler: "wlc", Flags: Flag1 | Flag3},
 		{Key: Marked(kernel.IPv6, 5), Scheduler: "sh"},
 	})
 	want := `-A -t 10.77.0.100:3306 -s wrr -p 50
@@ -30,6 +32,8 @@ func TestRules(t *testing.T) {
 -a -u [fd00::100]:53 -r [fd00::11]:80 -i -w 1 --tun-type ipip
 -A --sctp-service [fd00::100]:5 -s lc -p 60
 -A -f 5 -s sh
+-A -t 10.77.0.100:3308 -s sh -p 60 -b sh-fallback,sh-port
+-A -t 10.77.0.100:3309 -s wlc -b flag-1,flag-3
 -A -f 5 -6 -s sh
 `
 	if diff := cmp.Diff(want, got); diff != "" {

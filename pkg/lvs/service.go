@@ -59,9 +59,10 @@ type Service struct {
 	Scheduler   string
 	Persistence time.Duration // whole seconds; 0: none
 	Netmask     int           // prefix length by which clients are grouped, used only with Persistence; 0: each client separately
+	Flags       Flags         // of the scheduler
 	Servers     []Server
 
-	// Stray describes settings in the kernel for which this model has no field (scheduler flags, one-packet); "": none.
+	// Stray describes settings in the kernel for which this model has no field (one-packet, persistence engine); "": none.
 	// Only a reader sets it; Diff rewrites such a service.
 	Stray string
 }
@@ -72,13 +73,22 @@ type Server struct {
 	Port    uint16
 	Forward config.Forward
 	Weight  int // 0-65535; 0: no new connections
+	// From Upper connections on, active and inactive ones, it gets no new ones until it has fewer than Lower; 0: no limit.
+	// A Lower of 0 is three quarters of Upper.
+	Upper, Lower uint32
 
-	// Stray is as in Service: thresholds, tunnel encapsulation.
+	// Stray is as in Service: tunnel encapsulation.
 	Stray string
 
 	// Counters that a reader fills in; Diff ignores them.
 	ActiveConnections   int
 	InactiveConnections int
+}
+
+// overloaded reports whether the server has reached an upper threshold (ip_vs_bind_dest); 0: it has none. After that the kernel
+// may give it no connections although it has fewer again, until they are below the lower threshold; that cannot be seen.
+func (s Server) overloaded(upper uint32) bool {
+	return upper > 0 && s.ActiveConnections+s.InactiveConnections >= int(upper)
 }
 
 // AddrPort identifies the server within its service.
@@ -101,12 +111,13 @@ func (s Service) same(other Service) bool {
 	return s.Scheduler == other.Scheduler &&
 		s.Persistence == other.Persistence &&
 		s.mask() == other.mask() &&
+		s.Flags == other.Flags &&
 		tidy(s.Stray, other.Stray)
 }
 
 // same reports whether a wanted server equals other, apart from its counters.
 func (s Server) same(other Server) bool {
-	return s.Forward == other.Forward && s.Weight == other.Weight && tidy(s.Stray, other.Stray)
+	return s.Forward == other.Forward && s.Weight == other.Weight && s.Upper == other.Upper && s.Lower == other.Lower && tidy(s.Stray, other.Stray)
 }
 
 // Equal reports whether two tables in the same order are the same, apart from counters.

@@ -12,6 +12,8 @@ type Member struct {
 	Weight    int // configured
 	Condition Condition
 	InitialUp bool // initial_state: up
+	// Stays: it keeps an entry with weight 0 while it is not up.
+	Stays bool
 
 	// Found: it was in the kernel's table when the director started, with the weight FoundWeight.
 	Found       bool
@@ -27,7 +29,7 @@ type Entry struct {
 // Entries returns the entry of every member of a pool:
 //
 //   - up: in the table with its configured weight
-//   - down: not in the table
+//   - down: not in the table, or there with weight 0 if it stays
 //   - nothing known: as it was found in the table (unknown is not down; a weight of 0 that was found is kept like
 //     "full"); one that was not found is in the table if its initial_state is up
 //   - full: weight 0 while another member accepts connections. If none does, all of them keep their configured
@@ -41,6 +43,7 @@ func Entries(pool []Member) []Entry {
 	for i, m := range pool {
 		switch {
 		case !m.present():
+			entries[i].Present = m.Stays
 		case m.full() && takers:
 			entries[i] = Entry{Present: true}
 		default:

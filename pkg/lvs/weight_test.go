@@ -28,6 +28,9 @@ func TestPlaces(t *testing.T) {
 		{"down beats found and initial_state", []Member{{Weight: 3, Condition: down, Found: true, FoundWeight: 3, InitialUp: true}}, []Entry{out}},
 		{"down beats full", []Member{{Weight: 3, Condition: Condition{Known: true, Full: true}}}, []Entry{out}},
 
+		{"down, but stays: weight 0", []Member{{Weight: 3, Condition: down, Stays: true}, {Weight: 1, Condition: up, Stays: true}}, []Entry{in(0), in(1)}},
+		{"nothing known, and stays: weight 0", []Member{{Weight: 3, Stays: true}}, []Entry{in(0)}},
+		{"all down, and stay", []Member{{Weight: 3, Condition: down, Stays: true}, {Weight: 1, Condition: down, Stays: true}}, []Entry{in(0), in(0)}},
 		{"nothing known: absent", []Member{{Weight: 3}}, []Entry{out}},
 		{"nothing known, initial_state up", []Member{{Weight: 3, InitialUp: true}}, []Entry{in(3)}},
 		{"nothing known, found: the file's weight counts", []Member{{Weight: 3, Found: true, FoundWeight: 7}}, []Entry{in(3)}},

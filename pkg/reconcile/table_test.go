@@ -61,7 +61,7 @@ func (f *fakeTable) table() []lvs.Service {
 
 // look is the cheap read: like /proc, it does not show Stray, and takes an empty service by firewall mark for IPv4.
 func (f *fakeTable) look() []lvs.Service {
-	seen := lvs.Sorted(f.table())
+	seen := lvs.Sorted(lvs.Shown(f.table()))
 	for i := range seen {
 		seen[i].Stray = ""
 		if seen[i].Protocol == lvs.FirewallMark && len(seen[i].Servers) == 0 {
@@ -300,7 +300,7 @@ func TestTableIsHealedOfWhatTheCheapLookMisses(t *testing.T) {
 		w := startTable(t, kernel, want)
 		time.Sleep(500 * time.Millisecond)
 		changed := service("10.77.0.100", "10.77.0.11")
-		changed.Servers[0].Stray = "thresholds 1 and 0"
+		changed.Servers[0].Upper = 1
 		kernel.put(changed)
 		time.Sleep(1600 * time.Millisecond)
 		same(t, "table after thresholds set by another process", kernel.table(), []lvs.Service{want})

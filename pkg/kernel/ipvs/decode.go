@@ -49,7 +49,8 @@ func decodeService(body []byte) (lvs.Service, error) {
 	}
 	var stray []string
 	flags := attr.u32(svcFlags)
-	if other := flags &^ (flagPersistent | flagHashed); other != 0 {
+	service.Flags = lvs.Flags(flags & flagsSched / flagSched1)
+	if other := flags &^ (flagPersistent | flagHashed | flagsSched); other != 0 {
 		stray = append(stray, fmt.Sprintf("flags %#x", other))
 	}
 	if engine := attr.text(svcEngine); engine != "" {
@@ -88,11 +89,10 @@ func decodeServer(body []byte, service netip.Addr) (lvs.Server, error) {
 		Weight:              int(int32(attr.u32(destWeight))),
 		ActiveConnections:   int(attr.u32(destActive)),
 		InactiveConnections: int(attr.u32(destInactive)),
+		Upper:               attr.u32(destUpperThreshold),
+		Lower:               attr.u32(destLowerThreshold),
 	}
 	var stray []string
-	if upper, lower := attr.u32(destUpperThreshold), attr.u32(destLowerThreshold); upper != 0 || lower != 0 {
-		stray = append(stray, fmt.Sprintf("thresholds %d and %d", upper, lower))
-	}
 	if kind, port, flags := attr.u8(destTunnelType), attr.be16(destTunnelPort), attr.u16(destTunnelFlags); kind != 0 || port != 0 || flags != 0 {
 		stray = append(stray, fmt.Sprintf("tunnel type %d port %d flags %#x", kind, port, flags))
 	}

@@ -46,6 +46,7 @@ func toService(s lvs.Service) ipvs.Service {
 			service.Netmask = netmask(s.Netmask, s.Family())
 		}
 	}
+	service.Flags |= uint32(s.Flags) * flagSched1
 	return service
 }
 
@@ -56,6 +57,8 @@ func toDestination(s lvs.Server) ipvs.Destination {
 		Port:            s.Port,
 		ConnectionFlags: forwards[s.Forward],
 		Weight:          s.Weight,
+		UpperThreshold:  s.Upper,
+		LowerThreshold:  s.Lower,
 	}
 }
 

@@ -26,7 +26,7 @@ const tableFile = "/proc/thread-self/net/ip_vs"
 // Snapshot reads the table from /proc. That takes about 1 ms for 1 000 entries, whereas netlink needs a dump for every
 // virtual server. It needs no open Table, and any goroutine may call it.
 //
-// It is for detecting drift and for display: it does not contain Stray settings, and assumes IPv4 for a service by
+// It is for detecting drift and for display: it does not contain flags, thresholds and Stray settings, and assumes IPv4 for a service by
 // firewall mark unless its first real server is IPv6. A concurrent change may be partly visible. If several network
 // namespaces of a machine have virtual servers, entries of a table of more than a page (about 60 lines) may be missing:
 // ip_vs_info_seq_next counts those of all namespaces, ip_vs_info_array those of one. A difference is therefore a reason

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -122,7 +123,7 @@ func TestAdoption(t *testing.T) {
 		}
 	}
 	want := map[string]string{
-		"tcp 10.77.0.100:3306": "//", "udp 10.77.0.100:53": "flags 0x10/thresholds 10 and 5", "tcp [fd00::100]:80": "/", "fwm 7": "/", "fwm 7 (IPv6)": "/",
+		"tcp 10.77.0.100:3306": "//", "udp 10.77.0.100:53": "/", "tcp [fd00::100]:80": "/", "fwm 7": "/", "fwm 7 (IPv6)": "/",
 	}
 	if diff := cmp.Diff(want, strays); diff != "" {
 		t.Error(diff)
@@ -134,8 +135,13 @@ func TestAdoption(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if drift := lvs.Diff(have, seen, all); len(drift) != 0 {
+	if drift := lvs.Diff(lvs.Shown(have), seen, all); len(drift) != 0 {
 		t.Errorf("Snapshot against Read: %v", drift)
+	}
+
+	dns := have[slices.IndexFunc(have, func(s lvs.Service) bool { return s.Protocol == "udp" })]
+	if dns.Flags != lvs.Flag2 || dns.Servers[0].Upper != 10 || dns.Servers[0].Lower != 5 {
+		t.Errorf("flags and thresholds: %+v", dns)
 	}
 
 	ours := service(3306, "wrr", server("10.77.0.11", config.DR, 3))
@@ -157,6 +163,35 @@ func TestAdoption(t *testing.T) {
 	become(t, table, []lvs.Service{service(3307, "sh", server("10.77.0.11", config.DR, 1))})
 	if diff := cmp.Diff(sortedLines("-A -t 10.77.0.100:3307 -s sh\n-a -t 10.77.0.100:3307 -r 10.77.0.11:3306 -g -w 1"), stock(t)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestFlagsAndThresholds: what we write is what ipvsadm makes of its own arguments, for every scheduler of this kernel, and back.
+func TestFlagsAndThresholds(t *testing.T) {
+	table := openTable(t)
+	for _, scheduler := range []string{"rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh"} {
+		for flags := range lvs.Flags(8) {
+			if flags&lvs.Flag3 != 0 && (scheduler == "sh" || scheduler == "mh") { // ipvsadm prints a -b without an argument
+				continue
+			}
+			s := service(3306, scheduler, server("10.77.0.11", config.DR, 3))
+			s.Flags, s.Servers[0].Upper, s.Servers[0].Lower = flags, 400, 350
+			become(t, table, []lvs.Service{s})
+			if diff := diffTables([]lvs.Service{s}, read(t, table)); diff != "" {
+				t.Errorf("read back: %s", diff)
+			}
+			line := "-A -t 10.77.0.100:3306 -s " + scheduler
+			if names := flags.Names(scheduler); len(names) > 0 {
+				line += " -b " + strings.Join(names, ",")
+			}
+			if got := stock(t); !slices.Contains(got, line) {
+				t.Errorf("ipvsadm prints %q, want %q", got, line)
+			}
+		}
+	}
+	out := ipvsadm(t, "-Ln", "--thresholds")
+	if fields := strings.Fields(out[strings.LastIndex(out, "10.77.0.11:3306"):]); !slices.Equal(fields[1:3], []string{"400", "350"}) {
+		t.Errorf("ipvsadm shows the thresholds %q", fields)
 	}
 }
 

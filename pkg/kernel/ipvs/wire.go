@@ -73,6 +73,8 @@ const (
 const (
 	flagPersistent = 0x1
 	flagHashed     = 0x2 // set by the kernel on every service in the table
+	flagSched1     = 0x8 // the first of three flags of the scheduler
+	flagsSched     = 0x38
 )
 
 // request is one netlink message without its sequence number.
