@@ -30,6 +30,8 @@ const (
 	vipPrefix = "10.77.0.100/32"
 	soon      = 30 * time.Second // for events that normally come at once, on a machine that may be slow
 	agentName = "agent"
+	// resignsAtOnce is a section of the file: a graceful stop does not hand over.
+	resignsAtOnce = "stop_timeout: 0s"
 )
 
 // program returns the path of a binary under test, in LVS_BIN or ../bin. `make e2e` builds them.

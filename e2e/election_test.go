@@ -366,7 +366,7 @@ func TestGratuitousARP(t *testing.T) {
 // judgeAnnouncements ends a MASTER and judges the gratuitous ARP of its peer, from the takeover until last after it.
 func judgeAnnouncements(t *testing.T, end func(*lab.Daemon), last time.Duration) {
 	t.Helper()
-	c := newCluster(t, shape{advert: relaxedAdvert.String(), instance: "lease: 6s"})
+	c := newCluster(t, shape{advert: relaxedAdvert.String(), instance: "lease: 6s", more: resignsAtOnce})
 	watch := c.backup.watchVIP()
 	c.master.start()
 	c.awaitHolder(c.master, soon)

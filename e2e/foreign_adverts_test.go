@@ -56,7 +56,7 @@ func TestRefusedAdverts(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Keepalived)
 	long := lab.HasLongForm(t)
 	r := timing{2, time.Second}
-	c := newCluster(t, shape{version: r.version, advert: r.advert.String()})
+	c := newCluster(t, shape{version: r.version, advert: r.advert.String(), more: resignsAtOnce})
 	c.answering()
 	secretKeepalived(c.master, 150, vip)
 	c.awaitHolder(c.master, soon)

@@ -109,7 +109,12 @@ func TestSeed002Notify(t *testing.T) {
 	c.quickTransitions(h)
 
 	c.master.daemon.Signal(syscall.SIGTERM)
-	h.await(c.master, fmt.Sprintf(end, "pre_stop", 1), fmt.Sprintf(begin, "stop", "MASTER", "STOP", 150, 0), fmt.Sprintf(end, "stop", 0))
+	h.await(c.master, fmt.Sprintf(end, "backup", 0), fmt.Sprintf(begin, "stop", "BACKUP", "STOP", 150, 0), fmt.Sprintf(end, "stop", 0))
+	// It handed over after pre_stop: the hook for backup may begin before the VIP is removed.
+	lines := h.of(c.master)
+	if lines = lines[len(lines)-5:]; lines[0] != fmt.Sprintf(end, "pre_stop", 1) || !strings.HasPrefix(lines[1], "begin backup from MASTER ") {
+		t.Errorf("the hooks of a stop: %q", lines)
+	}
 	c.master.daemon.Wait(soon)
 	c.awaitHolder(c.backup, soon)
 	h.await(c.backup, fmt.Sprintf(end, "master", 1))

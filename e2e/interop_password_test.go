@@ -35,7 +35,7 @@ func TestPassword(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Keepalived)
 	long := lab.HasLongForm(t)
 	r := timing{2, time.Second}
-	c := newCluster(t, shape{version: r.version, advert: r.advert.String(), instance: withPassword(passwordFile(t, "secret"))})
+	c := newCluster(t, shape{version: r.version, advert: r.advert.String(), instance: withPassword(passwordFile(t, "secret")), more: resignsAtOnce})
 	c.answering()
 	c.mysql1.start()
 	c.mysql2.start()

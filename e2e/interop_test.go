@@ -37,7 +37,7 @@ func TestInterop(t *testing.T) {
 }
 
 func interoperate(t *testing.T, r timing, master, backup product) {
-	c := newCluster(t, shape{version: r.version, advert: r.advert.String()})
+	c := newCluster(t, shape{version: r.version, advert: r.advert.String(), more: resignsAtOnce})
 	c.answering()
 	c.mysql1.start()
 	c.mysql2.start()

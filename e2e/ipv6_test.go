@@ -24,6 +24,7 @@ func newPair6(t *testing.T, advert time.Duration, more string) *cluster {
 	c := &cluster{t: t, net: lab.New(t)}
 	c.lan = c.net.Bridge("lan")
 	c.file = c.net.File("cluster.yaml", fmt.Sprintf(`version: 1
+stop_timeout: 0s
 directors:
   - {name: lvs-master, address: 10.77.0.2}
   - {name: lvs-backup, address: 10.77.0.3}

@@ -119,7 +119,7 @@ virtual_server %s 3306 {
 // servingCluster returns a cluster that serves through lvs-master, with lvs-backup ready.
 func servingCluster(t *testing.T, p product, r timing) *cluster {
 	t.Helper()
-	c := newCluster(t, shape{version: r.version, advert: r.advert.String()})
+	c := newCluster(t, shape{version: r.version, advert: r.advert.String(), more: resignsAtOnce})
 	c.answering()
 	c.mysql1.start()
 	c.mysql2.start()
@@ -186,8 +186,7 @@ func outage(t *testing.T, p product, r timing, f fault) measure.Gap {
 // require. After the cable is plugged in again there is one holder, and the client reaches it.
 //
 // Proves docs/operations.md: "Clients get no answer for 3 × advert_interval + skew."
-// Proves docs/operations.md: "`systemctl stop` is different: the director resigns, and the other one takes over after
-// the skew."
+// Proves docs/operations.md: "With `stop_timeout: 0s` the director resigns, and the other one takes over after the skew."
 // Proves docs/operations.md: "When they receive each other's adverts again, the director with the lower priority
 // becomes BACKUP."
 func TestFailover(t *testing.T) {

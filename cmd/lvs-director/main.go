@@ -56,7 +56,7 @@ func newDirector(e daemon.Environment, takeOver bool) (daemon.Service, error) {
 	}
 	return service{director.New(director.Options{
 		Config: e.Config, Load: e.Load, Node: node, StateDir: e.StateDir, Version: e.Version, Log: e.Log,
-		Kernel: host.Host{Commands: new(command.Runner)}, Started: e.Started, Record: e.Record, Problems: e.Problems, TakeOver: takeOver,
+		Kernel: host.Host{Commands: new(command.Runner)}, Started: e.Started, Record: e.Record, Problems: e.Problems, Hurry: e.Hurry, TakeOver: takeOver,
 	})}, nil
 }
 

@@ -1,5 +1,7 @@
 package config
 
+import "time"
+
 // clusterFile has the sections of the cluster file that this version supports.
 type clusterFile struct {
 	top      *sectionOf[contents]
@@ -19,17 +21,18 @@ func declareFile(kinds []checkKind, ofInstance []key[instance]) *clusterFile {
 
 // contents is the content of a file with the position of each part, before the rules across sections are applied.
 type contents struct {
-	version   int
-	directors []placed[Director]
-	instances []placed[instance]
-	services  []placed[virtualServer]
-	tracks    []placed[track]
-	bfd       []placed[BFDSession]
-	groups    []placed[syncGroup]
-	timeouts  Timeouts
-	hooks     []Hook
-	mail      Mail
-	sync      *placed[ConnectionSync] // nil: none
+	version     int
+	directors   []placed[Director]
+	instances   []placed[instance]
+	services    []placed[virtualServer]
+	tracks      []placed[track]
+	bfd         []placed[BFDSession]
+	groups      []placed[syncGroup]
+	timeouts    Timeouts
+	hooks       []Hook
+	mail        Mail
+	stopTimeout time.Duration
+	sync        *placed[ConnectionSync] // nil: none
 }
 
 func topSection(instances *sectionOf[instance], services *sectionOf[virtualServer], tracks *sectionOf[track]) *sectionOf[contents] {
@@ -83,6 +86,7 @@ func topSection(instances *sectionOf[instance], services *sectionOf[virtualServe
 		hooksField(func(c *contents) *[]Hook { return &c.hooks }, oneForAll),
 		mailField(mailSection()),
 		connectionSyncField(connectionSyncSection()),
+		stopTimeoutField(),
 	}
 	s.schema = Schema{AnyOf: []*Schema{{Required: []string{"vrrp_instances"}}, {Required: []string{"virtual_servers"}}}}
 	return s.build()

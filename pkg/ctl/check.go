@@ -58,7 +58,7 @@ func check(f *flags) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&strict, "strict", false, "warnings are errors")
 	cmd.Flags().BoolVar(&explain, "explain", false, "print who is MASTER for each result of the tracks")
-	cmd.Flags().BoolVar(&host, "host", false, "measure for 2 s whether this machine can keep the file's advert intervals (with the unit's priority: nice -n -20 lvsctl check --host FILE), and compare the virtual addresses with its networks")
+	cmd.Flags().BoolVar(&host, "host", false, "measure for 2 s whether this machine can keep the file's advert intervals (with the unit's priority: nice -n -20 lvsctl check --host FILE), and compare the virtual addresses with its networks, and stop_timeout with the unit")
 	return cmd
 }
 
@@ -99,7 +99,7 @@ type located struct {
 type fitness struct {
 	Fit  bool   `json:"fit"`
 	Text string `json:"text"`
-	// Warnings are about this machine's networks.
+	// Warnings are about this machine's networks and unit.
 	Warnings []string `json:"warnings,omitempty"`
 }
 
@@ -121,6 +121,9 @@ func examine(path string, in io.Reader, host bool) (report, error) {
 	if host {
 		fit, line := evaluateHost(file.Config, measureHost)
 		r.Host = &fitness{fit, line, outsideNetworks(file.Config, localPrefixes())}
+		if text := shortStop(file.Config, stopTimeoutOf); text != "" {
+			r.Host.Warnings = append(r.Host.Warnings, text)
+		}
 	}
 	return r, nil
 }

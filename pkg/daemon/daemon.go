@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
@@ -69,6 +70,8 @@ type Environment struct {
 	Started func()
 	// Record records an event; it does not block.
 	Record func(event.Event)
+	// Hurry is closed at the second signal to stop.
+	Hurry <-chan struct{}
 	// Problems are the problems of the cluster file and the journal, for Status.
 	Problems func() []problem.Finding
 }
@@ -225,6 +228,8 @@ func (p Program) run(ctx context.Context, f flags, stderr io.Writer) error {
 	from.record = events.Record
 	e := f.environment(log, from)
 	e.Record = events.Record
+	hurry := make(chan struct{})
+	e.Hurry = hurry
 	e.Problems = func() []problem.Finding { return append(from.problems(), unsaved(events)...) }
 	life := &lifetime{program: p.Name, version: e.Version, record: events.Record}
 	e.Started = life.began(e.Started, from)
@@ -243,7 +248,7 @@ func (p Program) run(ctx context.Context, f flags, stderr io.Writer) error {
 	if err != nil {
 		return &UsageError{err}
 	}
-	return server{service: service, from: from, events: events, life: life, log: log}.serve(ctx, f.socket)
+	return server{service: service, from: from, events: events, life: life, log: log, hurry: hurry}.serve(ctx, f.socket)
 }
 
 // lock takes the lock of the program's role until release is called.
@@ -265,11 +270,39 @@ type server struct {
 	events  *journal.Journal
 	life    *lifetime
 	log     *slog.Logger
+	hurry   chan struct{}
+}
+
+// stopBySignal returns a context that ends at the first signal to stop. The second one closes hurry.
+func stopBySignal(ctx context.Context, hurry chan<- struct{}) (stopped context.Context, stop func()) {
+	stopped, cancel := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	ended := make(chan struct{})
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		for n := range 2 {
+			select {
+			case <-signals:
+			case <-ended:
+				return
+			}
+			if cancel(); n == 1 {
+				close(hurry)
+			}
+		}
+	})
+	return stopped, func() {
+		signal.Stop(signals)
+		close(ended)
+		waiting.Wait()
+		cancel()
+	}
 }
 
 // serve runs the service and its socket until a signal, an error or the end of ctx.
 func (s server) serve(ctx context.Context, socket string) error {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	ctx, stop := stopBySignal(ctx, s.hurry)
 	defer stop()
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)

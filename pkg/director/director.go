@@ -42,6 +42,8 @@ type Options struct {
 	TakeOver bool
 	// Problems returns the problems found by the rest of the daemon. Optional.
 	Problems func() []problem.Finding
+	// Hurry is closed when a stop must not wait for anybody any more. Optional.
+	Hurry <-chan struct{}
 }
 
 // Director is the daemon. New creates it, Run runs it.
@@ -148,9 +150,6 @@ func (d *Director) Run(ctx context.Context) (err error) {
 		// The order of shutdown: first the peers are told, then the VIPs are removed, then the virtual servers behind
 		// them.
 		d.problems.leave()
-		if err == nil {
-			d.preStop(l)
-		}
 		l.instances.stopAll()
 		l.group.Stop()
 		defer d.endHooks(l)
@@ -331,6 +330,12 @@ func (d *Director) serve(ctx context.Context, l *loops, heart *heartbeat.Signal)
 	defer timer.Stop()
 	checked := l.checker.Ready()
 	var last time.Time
+	stop, left := ctx.Done(), chan struct{}(nil)
+	defer func() { // the hooks and handovers before a stop end by themselves
+		if left != nil {
+			<-left
+		}
+	}()
 	for {
 		wait, verdicts := min(heartbeat.Every, d.ready.wait(time.Now())), l.verdicts
 		if left := verdictPause - time.Since(last); left > 0 {
@@ -339,8 +344,16 @@ func (d *Director) serve(ctx context.Context, l *loops, heart *heartbeat.Signal)
 		timer.Reset(wait)
 		heart.Beat()
 		select {
-		case <-ctx.Done():
+		case <-stop:
 			d.log.Info("stopping")
+			stop, left = nil, make(chan struct{})
+			d.problems.leave()
+			go func() {
+				defer close(left)
+				d.farewell(l)
+			}()
+			continue
+		case <-left:
 			return nil
 		case err := <-l.group.Failed():
 			return err

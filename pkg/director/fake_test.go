@@ -354,7 +354,8 @@ func (k *fakeKernel) Source(target netip.AddrPort) (netip.Addr, error) {
 	return k.addresses[0].Prefix.Addr(), nil
 }
 
-func (k *fakeKernel) Suspended() time.Duration { return 0 }
+func (k *fakeKernel) ShutsDown(context.Context) bool { return false }
+func (k *fakeKernel) Suspended() time.Duration       { return 0 }
 
 func (k *fakeKernel) Firewall(_ context.Context, family kernel.Family) (firewall.Rules, error) {
 	k.mu.Lock()
@@ -429,6 +430,9 @@ func (k *fakeKernel) Probe(ctx context.Context, t probe.Target) probe.Result {
 	k.mu.Lock()
 	k.probed[t.Address.Addr()] = t.Source
 	r, told := k.answers[t.Address.Addr()]
+	if c, asked := t.Kind.(config.GatewayCheck); asked && c.ARP && !told { // another director, of which there is none
+		r, told = health.Result{Code: health.Timeout, Class: health.Bad}, true
+	}
 	preferred, known := k.routes[t.Address.Addr()]
 	lost := k.strict && known && t.Source != preferred
 	k.mu.Unlock()

@@ -58,6 +58,8 @@ type Kernel interface {
 	Balancer() (Balancer, error)
 	// Services reads the IPVS table with its counters, at low cost.
 	Services() ([]lvs.Service, error)
+	// ShutsDown reports whether the machine is being shut down.
+	ShutsDown(ctx context.Context) bool
 	// Suspended returns the total time for which the host has been suspended.
 	Suspended() time.Duration
 	// Firewall reads the packet filter rules for the packets of a family.

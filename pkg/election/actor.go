@@ -28,6 +28,8 @@ type Wire interface {
 	// Drain delivers to the actors every datagram that has reached this host and has not been delivered yet. It does
 	// not block.
 	Drain()
+	// Claims delivers to the actors what other machines have claimed since the last call. It does not block.
+	Claims()
 }
 
 // Holder receives the decisions of the election about the VIPs of an instance. Its methods only record them; they do
@@ -37,6 +39,8 @@ type Holder interface {
 	// may still answer for them until its lease has expired.
 	Acquire(instance config.InstanceID, silent bool)
 	Release(instance config.InstanceID)
+	// Retain requests that they stay, for vrrp.RetainFor at most, although another director is MASTER: they are not defended.
+	Retain(instance config.InstanceID)
 	// Announce requests announcements of VIPs that are already held.
 	Announce(instance config.InstanceID)
 	// Outranked reports an advert of a MASTER that should give way to this one. With hold 0 the VIPs are announced now, and
@@ -132,6 +136,7 @@ type Actor struct {
 	published      time.Duration                  // since epoch
 	quiet          bool                           // the published snapshot stays true while the MASTER repeats its advert
 	spilt          uint64                         // the part of the inbox's overflow that the flood meter has counted
+	succeeded      map[netip.Addr]bool            // the VIPs that the successor has announced, in a handover
 	stallTold      time.Duration                  // when a stall was last logged
 	sendError      string                         // the last error logged, so that a failed link is logged once and not every second
 }
@@ -224,6 +229,7 @@ func (a *Actor) Run(ctx context.Context) error {
 		default:
 			a.receiveAll()
 		}
+		a.lookForSuccessor()
 	}
 }
 
@@ -443,6 +449,8 @@ func (a *Actor) perform(action vrrp.Action, late time.Duration) {
 		}
 	case vrrp.Release:
 		a.holder.Release(a.id)
+	case vrrp.Retain:
+		a.holder.Retain(a.id)
 	case vrrp.Announce:
 		a.holder.Outranked(a.id, action.After)
 		if action.Why != vrrp.WhyResigned {

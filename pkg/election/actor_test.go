@@ -92,6 +92,9 @@ func (p tap) Drain() {
 	}
 }
 
+// Claims implements Wire: tests pass claims themselves.
+func (p tap) Claims() {}
+
 // freeze stops a machine as SIGSTOP does: its actor does nothing for d, and its socket is not read until the actor
 // drains it.
 func (l *lan) freeze(m *machine, d time.Duration) {
@@ -119,6 +122,7 @@ func (p *port) Acquire(_ config.InstanceID, silent bool) {
 	p.note(fmt.Sprintf("acquire silent=%t", silent))
 }
 func (p *port) Release(config.InstanceID)  { p.held = false; p.note("release") }
+func (p *port) Retain(config.InstanceID)   { p.note("retain") }
 func (p *port) Announce(config.InstanceID) { p.note("announce") }
 func (p *port) Outranked(_ config.InstanceID, hold time.Duration) {
 	if hold == 0 {

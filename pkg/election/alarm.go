@@ -97,7 +97,7 @@ func (l *Alarm) remove(a *Actor) {
 
 // idle reports whether the Alarm, instead of the timer of Run, looks after the instance. The lock is held.
 func (a *Actor) idle() bool {
-	return a.alarm != nil && a.machine.State() == vrrp.Backup && len(a.group.Load().members) == 1
+	return a.alarm != nil && a.machine.State() == vrrp.Backup && len(a.group.Load().members) == 1 && !a.machine.Retains()
 }
 
 // attend wakes Run if the time has come for which it waits, and otherwise does what it would do: a heartbeat, a snapshot.

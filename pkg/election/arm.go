@@ -30,6 +30,9 @@ func (a *Actor) arm() time.Duration {
 	if a.more > 0 {
 		wait = min(wait, a.more-now)
 	}
+	if a.machine.Retains() {
+		wait = min(wait, claimsEvery)
+	}
 	a.armed = now + wait
 	return wait
 }

@@ -36,6 +36,7 @@ func (l *Link) setFilter() {
 		deaf = err.Error()
 	}
 	err := socket.Filter(vrids, leastTTL)
+	l.passClaims(socket) // it watches the VIPs from now on
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.socket != socket {
@@ -107,6 +108,16 @@ func (l *Link) sample(socket Socket) {
 	}
 }
 
+// Claims implements Wire.
+func (l *Link) Claims() {
+	l.mu.Lock()
+	socket := l.socket
+	l.mu.Unlock()
+	if socket != nil {
+		l.passClaims(socket)
+	}
+}
+
 // passClaims passes the claims of other machines to VIPs of the instances to these.
 func (l *Link) passClaims(socket Socket) {
 	l.mu.Lock()
@@ -137,6 +148,8 @@ func (a *Actor) lookAround(s *Snapshot) {
 	a.contested = contested
 	if s.State != vrrp.Master {
 		a.claims.Forget() // a BACKUP hears the announcements of the MASTER
+	} else if a.machine.HandingOver() {
+		a.claims.Forget()
 	} else if vip, due := a.inquiry.Due(now, view.Since, a.checkEvery, a.vips(), &a.claims); due {
 		a.holder.Ask(a.id, vip)
 	}
@@ -155,7 +168,7 @@ func (a *Actor) Claimed(all []kernel.Claim) {
 // claimed announces the VIPs again if another machine claims one of them, unless another MASTER is heard: that one
 // announces them as well, and the clients would change sides each time.
 func (a *Actor) claimed(all []kernel.Claim) {
-	if a.machine.State() != vrrp.Master {
+	if a.noteSuccessor(all) || a.machine.State() != vrrp.Master || a.now()-a.machine.Since() < sampleEvery { // of the MASTER before
 		return
 	}
 	for _, c := range all {

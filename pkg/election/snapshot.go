@@ -37,6 +37,9 @@ type Snapshot struct {
 	// long this director will ignore BFD because of that; 0 if it does not.
 	FalseAlarms int
 	DoubtedFor  time.Duration
+	Handover    Handover
+	// Heard is the last router of which an advert was received; invalid if there is none.
+	Heard netip.Addr
 	// Neighbours is what is wrong with the other routers heard.
 	Neighbours []vrrp.Finding
 	// UnicastPeers are those to which adverts are sent; none with multicast.
@@ -72,7 +75,7 @@ func (a *Actor) current() bool {
 	s := a.snapshot.Load()
 	master, priority := a.machine.Master()
 	return (a.quiet || time.Since(a.epoch)-a.published < publishAfter) && s.State == a.machine.State() && a.sinceAt == a.machine.Since() &&
-		s.Reason == a.machine.Reason() && s.SendError == a.sendError && (s.State == vrrp.Master || s.Master == master && s.MasterPriority == priority)
+		s.Reason == a.machine.Reason() && s.Handover.Pending == (a.machine.HandingOver() || a.machine.Retains()) && s.SendError == a.sendError && (s.State == vrrp.Master || s.Master == master && s.MasterPriority == priority)
 }
 
 func (a *Actor) publish() {
@@ -88,6 +91,8 @@ func (a *Actor) publish() {
 	s.Gate, s.HeldBack = a.machine.Gate()
 	count, until := a.machine.FalseAlarms()
 	s.FalseAlarms, s.DoubtedFor = count, max(until-a.now(), 0)
+	s.Handover = a.handover()
+	s.Heard, _ = a.machine.Master()
 	a.addNeighbours(s)
 	a.quiet = s.quiet()
 	a.snapshot.Store(s)

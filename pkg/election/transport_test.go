@@ -28,7 +28,8 @@ type sentWire struct {
 	fails netip.Addr
 }
 
-func (w *sentWire) Drain() {}
+func (w *sentWire) Drain()  {}
+func (w *sentWire) Claims() {}
 
 // SendFrom implements Sender.
 func (w *sentWire) SendFrom(from kernel.MAC, _ []byte, _, to netip.Addr) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/task"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
 // AddressKernel changes addresses of interfaces. Every call has its own deadline.
@@ -75,7 +76,8 @@ type Addresses struct {
 type desired struct {
 	vips        VIPs
 	want        bool
-	acquisition uint64 // counts acquisitions: each starts a new lease timer
+	retained    time.Duration // until when they are kept for another MASTER, unless they are acquired again; 0: they are not
+	acquisition uint64        // counts acquisitions: each starts a new lease timer
 	silent      bool
 	request     request       // for announcements, since the last pass
 	gone        bool          // one of our addresses was reported deleted by another process
@@ -145,7 +147,7 @@ func (a *Addresses) Set(all []VIPs) {
 // Acquire requests that the VIPs of an instance are added on this machine. silent: the previous MASTER did not resign.
 func (a *Addresses) Acquire(instance config.InstanceID, silent bool) {
 	a.change(instance, func(w *desired) {
-		w.want, w.silent, w.acquisition = true, silent, w.acquisition+1
+		w.want, w.silent, w.acquisition, w.retained = true, silent, w.acquisition+1, 0
 		a.leases[instance] = expiry{w.acquisition, a.now(), firstLease(w.vips)} // starts now, even if the loop is blocked in the kernel
 	})
 	a.wakeLeaseWatcher()
@@ -153,7 +155,17 @@ func (a *Addresses) Acquire(instance config.InstanceID, silent bool) {
 
 // Release requests that they are removed.
 func (a *Addresses) Release(instance config.InstanceID) {
-	a.change(instance, func(w *desired) { w.want = false })
+	a.change(instance, func(w *desired) { w.want, w.retained = false, 0 })
+}
+
+// Retain requests that VIPs which are held stay for vrrp.RetainFor at most: another director is MASTER, and has not announced
+// them yet. They are not renewed, repaired or announced. Their lease, of which they have two thirds left, ends later.
+func (a *Addresses) Retain(instance config.InstanceID) {
+	a.change(instance, func(w *desired) {
+		if w.want {
+			w.retained = a.now() + vrrp.RetainFor
+		}
+	})
 }
 
 // Gone reports that an address was removed from an interface. One of ours is restored, unless its lease lapsed or this
@@ -197,7 +209,7 @@ func (a *Addresses) noteAddress(iface string, p netip.Prefix, note func(*desired
 	a.mu.Lock()
 	ours := false
 	for _, w := range a.having[kernel.IfAddr{Interface: iface, Prefix: p}] {
-		if w.want {
+		if w.want && w.retained == 0 {
 			note(w)
 			ours = true
 		}
@@ -274,13 +286,18 @@ func (a *Addresses) pass() time.Duration {
 		}
 	}
 	for _, name := range a.names {
-		if h := a.held[name]; h != nil {
+		if h := a.held[name]; h != nil && a.taken[name].retained == 0 {
 			a.follow(h, a.taken[name].vips)
 		}
 	}
 	next := a.retryLeftovers()
 	for _, name := range a.names {
-		if w := a.taken[name]; w.want {
+		switch w := a.taken[name]; {
+		case w.want && w.retained > 0:
+			if a.held[name] != nil {
+				next = min(next, max(w.retained-a.now(), 0))
+			}
+		case w.want:
 			next = min(next, a.keep(name, w))
 		}
 	}
@@ -291,12 +308,25 @@ func (a *Addresses) pass() time.Duration {
 // unwanted returns the instances whose VIPs are held but no longer wanted, sorted.
 func (a *Addresses) unwanted() (names []config.InstanceID) {
 	for name := range a.held {
-		if w := a.taken[name]; w == nil || !w.want {
+		if w := a.taken[name]; w == nil || !w.want || w.retained > 0 && a.endRetained(name, w) {
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
 	return names
+}
+
+// endRetained reports whether VIPs that were kept for another MASTER are no longer to be kept.
+func (a *Addresses) endRetained(name config.InstanceID, w *desired) bool {
+	if a.now() < w.retained {
+		return false
+	}
+	a.change(name, func(now *desired) {
+		if now.acquisition == w.acquisition {
+			now.want = false
+		}
+	})
+	return true
 }
 
 // takeDesired copies what is desired to taken and clears the one-time requests.

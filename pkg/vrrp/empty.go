@@ -13,7 +13,7 @@ import (
 func (m *Machine) givesWayEmpty(priority uint8) bool {
 	s := &m.mem
 	switch {
-	case s.State != Master || !s.Empty || s.Degraded != "" || s.Now < s.GaveWayUntil:
+	case s.State != Master || !s.Empty || s.Degraded != "" || s.Handover.Begun || s.Now < s.GaveWayUntil:
 		return false
 	case priority == PriorityDegraded || priority == PriorityResign:
 		return false

@@ -114,7 +114,7 @@ func (h *history) trouble() {
 }
 
 var historyEvents = []Event{
-	Startup{}, Shutdown{}, Ready{}, NotReady{Reason: "checks"}, NotReady{Reason: "pool", Empty: true}, Faulted{Reason: "link"}, Recover{}, Degraded{Reason: "table"}, Degraded{}, Gate{Reason: "gateway"}, Gate{},
+	Startup{}, Shutdown{}, Ready{}, NotReady{Reason: "checks"}, NotReady{Reason: "pool", Empty: true}, Faulted{Reason: "link"}, Recover{}, Degraded{Reason: "table"}, Degraded{}, Gate{Reason: "gateway"}, Gate{}, HandOver{Reason: "an operator"}, HandOver{Reason: "an operator"}, TakeBack{},
 }
 
 // restart starts a director that has crashed; its start removes the VIPs that it has recorded.
@@ -158,7 +158,7 @@ func (h *history) peace() string {
 		if n.hung {
 			h.resume(n, false)
 		}
-		for _, ev := range []Event{Startup{}, Recover{}, Degraded{}, Ready{}, Gate{}} {
+		for _, ev := range []Event{Startup{}, TakeBack{}, Recover{}, Degraded{}, Ready{}, Gate{}} {
 			h.send(n, ev)
 		}
 		p := n.m.Params()

@@ -54,6 +54,9 @@ var allEvents = []Event{
 	Lost{Reason: "lease"},
 	Degraded{Reason: "table"},
 	Degraded{},
+	HandOver{Reason: "an operator"},
+	TakeBack{},
+	Succeeded{},
 	Gate{Reason: "gateway"},
 	Gate{},
 	PeerLost{Source: sourceOf(0), Silent: 30 * ms},
@@ -97,6 +100,7 @@ func healed(l *lan, degraded *rapid.Generator[bool], t *rapid.T) time.Duration {
 	for _, n := range l.nodes {
 		l.send(n, Startup{})
 		l.send(n, Recover{})
+		l.send(n, TakeBack{})
 		if degraded.Draw(t, "stays degraded") {
 			l.send(n, stuck)
 		} else {

@@ -134,6 +134,12 @@ func (l *lan) do(n *node, a Action) {
 			n.wrong = "Acquire twice, or without the VIPs after a stall"
 		}
 		n.holds = true
+		for _, to := range l.nodes {
+			if to != n && (to.m.HandingOver() || to.m.Retains()) && !l.drops(n, to) {
+				l.serial++
+				l.flight = append(l.flight, frame{l.now + l.delay(n, to), l.serial, to, Succeeded{}})
+			}
+		}
 	case Release:
 		if !n.holds {
 			n.wrong = "Release without Acquire"
@@ -148,14 +154,14 @@ func (l *lan) do(n *node, a Action) {
 
 // check checks the invariants after a Step.
 func (n *node) check() {
-	if n.holds != (n.m.State() == Master) {
+	if n.holds != (n.m.State() == Master || n.m.Retains()) {
 		n.wrong = fmt.Sprintf("%s, VIPs held: %t", n.m.State(), n.holds)
 	}
 	at, ok := n.m.Deadline()
 	if ok && at <= n.m.mem.Now {
 		n.wrong = fmt.Sprintf("deadline %s is not after %s", at, n.m.mem.Now)
 	}
-	if ok != (!n.m.mem.Due && (n.m.State() == Backup || n.m.State() == Master || n.m.State() == Fault && !n.m.mem.Faulted)) {
+	if ok != (n.m.Retains() || !n.m.mem.Due && (n.m.State() == Backup || n.m.State() == Master || n.m.State() == Fault && !n.m.mem.Faulted)) {
 		n.wrong = fmt.Sprintf("%s, deadline: %t", n.m.State(), ok)
 	}
 	if !strings.HasPrefix(n.m.Reason(), n.m.State().String()+": ") {

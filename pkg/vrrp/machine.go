@@ -55,6 +55,8 @@ type memory struct {
 	Lower      bool          `json:"lower"`
 	LowerSince time.Duration `json:"lower_since"`
 
+	Handover handover `json:"handover"`
+
 	// MASTER: when the next advert is due.
 	AdvertDue time.Duration `json:"advert_due"`
 	// StalledUntil is when a MASTER last found that it had missed sending an advert, and StalledFor how late it was;
@@ -131,6 +133,12 @@ func (m *Machine) handle(ev Event) []Action {
 		return m.clearFault()
 	case Lost:
 		return m.loseVIPs(e.Reason)
+	case HandOver:
+		m.handOver(e.Reason)
+	case TakeBack:
+		m.takeBack()
+	case Succeeded:
+		return m.letGo()
 	case PeerLost:
 		return m.losePeer(e)
 	case Gate:
@@ -144,6 +152,9 @@ func (m *Machine) handle(ev Event) []Action {
 // expire handles the timer of the state if it has expired. Afterwards Deadline is in the future.
 func (m *Machine) expire(acts []Action) []Action {
 	s := &m.mem
+	if s.Handover.Retains && s.Now >= s.Handover.RetainUntil {
+		acts = append(acts, m.letGo()...)
+	}
 	due, ok := m.timer()
 	if !ok || s.Now < due {
 		s.Due = false
@@ -158,6 +169,9 @@ func (m *Machine) expire(acts []Action) []Action {
 		}
 		cause, why := m.takeOverCause()
 		return m.takeOver(acts, cause, why)
+	}
+	if s.Handover.Begun && s.Now >= s.Handover.Until {
+		return append(acts, m.unsucceeded()...)
 	}
 	if m.silentTooLong() { // no advert was received, or this director would no longer be MASTER
 		return append(acts, m.reclaim()...)
@@ -204,7 +218,7 @@ func (m *Machine) loseVIPs(reason string) []Action {
 	s := &m.mem
 	switch {
 	case s.State != Master:
-		return nil
+		return m.letGo()
 	case s.Stalled && s.StalledFor >= stallLossWindow && s.Now-s.StalledUntil < stallLossWindow:
 		return m.reclaim()
 	}
@@ -254,8 +268,9 @@ func (m *Machine) shutdown() []Action {
 	if m.mem.State == Init {
 		return nil
 	}
-	acts := m.resign()
+	acts := append(m.letGo(), m.resign()...)
 	m.mem.Heard, m.mem.HeardPriority = netip.Addr{}, 0
+	m.mem.Handover = handover{}
 	return append(acts, m.enter(Init, stateReason{Kind: stopped}))
 }
 
@@ -269,7 +284,7 @@ func (m *Machine) fault(reason string) []Action {
 		s.StateReason.Text = reason
 		return nil
 	}
-	acts := m.resign()
+	acts := append(m.letGo(), m.resign()...)
 	if s.State == Master { // the peer heard before we became MASTER is not MASTER now
 		s.Heard, s.HeardPriority = netip.Addr{}, 0
 	}
@@ -310,10 +325,10 @@ func (m *Machine) degrade(reason string) []Action {
 	case s.State == Fault:
 		s.StateReason.Text = reason
 		return nil
-	case s.State == Master && before != "": // we have already resigned once, and no other director took over
+	case s.State == Master && (before != "" || s.Handover.Begun): // it resigned once, and no other director took over; or it will
 		return nil
 	}
-	return m.yield(m.resign())
+	return m.yield(append(m.letGo(), m.resign()...))
 }
 
 // yield goes to FAULT after acts, because this director is degraded. A BACKUP keeps its running master-down timer.
@@ -355,6 +370,8 @@ func (m *Machine) resign() []Action {
 // early as possible.
 func (m *Machine) takeOver(acts []Action, cause Cause, why stateReason) []Action {
 	s := &m.mem
+	acts = append(acts, m.letGo()...)
+	s.Handover = handover{}
 	s.MasterInterval = m.p.AdvertInterval
 	s.AdvertDue = s.Now + m.p.AdvertInterval
 	s.Rival, s.Due = false, false
@@ -380,6 +397,7 @@ func (m *Machine) advertise() Action { return SendAdvert{Priority: m.EffectivePa
 func (m *Machine) enter(to State, why stateReason) Action {
 	s := &m.mem
 	from := s.State
+	s.Handover.Begun = false
 	s.State, s.Since, s.StateReason = to, s.Now, why
 	return Transition{From: from, To: to, Reason: m.Reason()}
 }

@@ -93,6 +93,9 @@ const (
 	lostPeer    // BFD has heard nothing from Peer for For
 	gated       // because of Text
 	together    // with its sync group, because of Text
+	handedOver  // to Peer, which is MASTER with Priority
+	unsucceeded // nobody has taken over for For
+	stayingOut  // Peer is MASTER with the lower Priority, and this director has handed over
 	emptyPool   // Peer is MASTER with Priority, and no real server of ours takes connections
 )
 
@@ -141,8 +144,8 @@ func (g stateReason) sentence() string {
 		return "address owner (priority 255)"
 	case faulted, together:
 		return g.Text
-	case emptyPool:
-		return fmt.Sprintf("%s is MASTER as well, with priority %d, and no real server of this director takes connections", g.Peer, g.Priority)
+	case handedOver, unsucceeded, stayingOut, emptyPool:
+		return g.gaveWay()
 	case refusedPeer:
 		return fmt.Sprintf("%s sends %s (priority %d), which this director refuses, and holds the virtual addresses",
 			g.Peer, g.refusedAdvert, g.Priority)
@@ -155,6 +158,20 @@ func (g stateReason) sentence() string {
 	return "unknown"
 }
 
+// gaveWay is the sentence of a MASTER that has given way by itself.
+func (g stateReason) gaveWay() string {
+	switch g.Kind {
+	case handedOver:
+		return fmt.Sprintf("handed over to %s, which is MASTER with priority %d", g.Peer, g.Priority)
+	case unsucceeded:
+		return fmt.Sprintf("handed over, but no other director took over in %s: resigned", brief(g.For))
+	case stayingOut:
+		return fmt.Sprintf("lower priority %d from %s, and this director has handed over, until `lvsctl failover --release`", g.Priority, g.Peer)
+	default:
+		return fmt.Sprintf("%s is MASTER as well, with priority %d, and no real server of this director takes connections", g.Peer, g.Priority)
+	}
+}
+
 // brief rounds to hundredths of a second for readability: 3.61s, not 3.609375s.
 func brief(d time.Duration) string { return d.Round(10 * time.Millisecond).String() }
 
@@ -162,6 +179,9 @@ func brief(d time.Duration) string { return d.Round(10 * time.Millisecond).Strin
 func (m *Machine) Reason() string {
 	s := &m.mem
 	now := said{state: s.State, reason: s.StateReason, faulted: s.Faulted, fault: s.FaultReason, degraded: s.Degraded}
+	if s.Handover.Begun {
+		now.handing = "; hands over: " + s.Handover.Why
+	}
 	if s.Due {
 		now.gate, now.waits, now.cause = s.Gate, s.State == Backup && s.Gate == "", s.Cause
 	}
@@ -184,7 +204,8 @@ type said struct {
 	gate     string     // that keeps it from becoming MASTER now
 	heard    netip.Addr // by an instance in FAULT, or one that waits
 	priority uint8
-	waits    bool // a BACKUP waits for the other members of its sync group,
+	handing  string // why a MASTER hands over; "": it does not
+	waits    bool   // a BACKUP waits for the other members of its sync group,
 	cause    Cause
 }
 
@@ -196,7 +217,9 @@ func (s said) sentence() string {
 	case s.state == Init && s.faulted:
 		out += "; fault: " + s.fault
 	case s.state == Master && s.degraded != "":
-		out += "; degraded, and no other director serves: " + s.degraded
+		out += "; degraded, and no other director serves: " + s.degraded + s.handing
+	case s.state == Master:
+		out += s.handing
 	case s.gate != "":
 		out += "; no MASTER is heard, and this director must not become it: " + s.gate
 	case s.state == Fault && s.heard.IsValid() && s.priority != PriorityResign:

@@ -75,6 +75,8 @@ func (m *Machine) compareMaster(priority uint8) reasonKind {
 		return higherPeer
 	case priority == m.p.Priority:
 		return equalPeer
+	case serves && s.Handover.Out:
+		return stayingOut
 	case serves && !m.p.mayPreempt():
 		return preemptOff
 	case s.Gate != "":
@@ -116,6 +118,8 @@ func (m *Machine) receiveAsMaster(a Advert) []Action {
 		return acts
 	case a.Priority == PriorityResign:
 		return m.answerResignation()
+	case m.lowers() && m.EffectiveParams().outrankedBy(a.Priority, a.Source):
+		return m.handedOver(a)
 	case !m.EffectiveParams().outrankedBy(a.Priority, a.Source) && m.givesWayEmpty(a.Priority):
 		return m.giveWayEmpty(a.Source, a.Priority, a.Interval)
 	case !m.EffectiveParams().outrankedBy(a.Priority, a.Source):
@@ -123,13 +127,7 @@ func (m *Machine) receiveAsMaster(a Advert) []Action {
 	case m.p.OwnerIgnoresAdverts && m.EffectiveParams().Priority == PriorityOwner:
 		return nil
 	}
-	// Send one last advert. A winner that has been MASTER all along has no other way to learn that there were two
-	// MASTERs and that clients may have this director's MAC address for the VIPs: it announces them again. (keepalived:
-	// vrrp_higher_prio_send_advert.)
-	var acts []Action
-	if !m.p.HigherPrioNoAdvert {
-		acts = append(acts, m.advertise())
-	}
+	acts := m.lastAdvert()
 	if s.Degraded != "" {
 		acts = m.yield(append(acts, Release{}))
 		return append(acts, m.receive(a)...)
@@ -139,6 +137,16 @@ func (m *Machine) receiveAsMaster(a Advert) []Action {
 		kind = higherAddr
 	}
 	return append(acts, m.stepBack(stateReason{Kind: kind, Peer: a.Source, Priority: a.Priority}, CauseSilentPeer, a.Interval)...)
+}
+
+// lastAdvert is sent by a MASTER that gives way. A winner that has been MASTER all along has no other way to learn that there
+// were two MASTERs and that clients may have this director's MAC address for the VIPs: it announces them again. (keepalived:
+// vrrp_higher_prio_send_advert.)
+func (m *Machine) lastAdvert() []Action {
+	if m.p.HigherPrioNoAdvert {
+		return nil
+	}
+	return []Action{m.advertise()}
 }
 
 // answerResignation asserts a MASTER when another one resigns. That one answered for the VIPs as well: clients may have its

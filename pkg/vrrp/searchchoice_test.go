@@ -25,6 +25,7 @@ const (
 	routerContinuesDeaf // a hung machine, which has missed them
 	routerRecovers
 	routerServes
+	routerTakesBack // an operator allows it to be MASTER again
 	networkHeals
 
 	// The faults; each costs one of the budget.
@@ -34,22 +35,23 @@ const (
 	routerFails    // as when its interface loses the carrier
 	routerDegrades // as when its table loop hangs
 	routerEmpties  // none of its real servers takes connections
-	addressesGo    // as when renewing the lease fails for too long
-	peerIsBlamed   // a false alarm of BFD
-	pathBreaks     // from i to j
-	routerIsCut    // in both directions
+	routerHandsOver
+	addressesGo  // as when renewing the lease fails for too long
+	peerIsBlamed // a false alarm of BFD
+	pathBreaks   // from i to j
+	routerIsCut  // in both directions
 )
 
 // A fault is a kind that costs one of the budget.
 type fault = choiceKind
 
 // everyFault is what may happen to a director.
-var everyFault = []fault{routerCrashes, routerHangs, routerStops, routerFails, routerDegrades, routerEmpties, addressesGo, peerIsBlamed, pathBreaks, routerIsCut}
+var everyFault = []fault{routerCrashes, routerHangs, routerStops, routerFails, routerDegrades, routerEmpties, routerHandsOver, addressesGo, peerIsBlamed, pathBreaks, routerIsCut}
 
 var choiceNames = [...]string{
 	timePasses: "time passes", timerExpires: "the timer of %s expires", frameArrives: "frame %s arrives", frameIsLost: "frame %s is lost",
 	frameArrivesTwice: "frame %s arrives, and will again", routerStarts: "%s starts", routerContinues: "%s continues", routerContinuesDeaf: "%s continues, without what was sent to it",
-	routerRecovers: "%s recovers", routerServes: "%s has a real server again", routerEmpties: "%s has no real server any more", networkHeals: "the network heals", routerCrashes: "%s crashes", routerHangs: "%s hangs", routerStops: "%s is stopped",
+	routerRecovers: "%s recovers", routerServes: "%s has a real server again", routerHandsOver: "%s hands over", routerTakesBack: "%s takes back", routerEmpties: "%s has no real server any more", networkHeals: "the network heals", routerCrashes: "%s crashes", routerHangs: "%s hangs", routerStops: "%s is stopped",
 	routerFails: "%s has a fault", routerDegrades: "%s is degraded", addressesGo: "%s loses its VIPs", peerIsBlamed: "BFD tells %s that its MASTER is gone", pathBreaks: "the path from %s breaks", routerIsCut: "%s is cut off",
 }
 
@@ -58,6 +60,9 @@ func (v *visit) String(c choice) string {
 	switch c.kind {
 	case frameArrives, frameIsLost, frameArrivesTwice:
 		f := v.w.frames[c.i]
+		if f.claim {
+			return fmt.Sprintf(text, fmt.Sprintf("%s->%s announcement", v.name(int(f.from)), v.name(int(f.to))))
+		}
 		return fmt.Sprintf(text, fmt.Sprintf("%s->%s priority %d", v.name(int(f.from)), v.name(int(f.to)), f.priority))
 	case pathBreaks:
 		return fmt.Sprintf(text, v.name(int(c.i))) + " to " + v.name(int(c.j))
@@ -117,6 +122,9 @@ func (v *visit) changes(all []choice) []choice {
 	for i := range v.params {
 		r, at := &w.routers[i], uint8(i)
 		first, _ := v.director(i)
+		if first, _ := v.director(i); r.life == running && r.mem.Handover.Out && i == first {
+			all = append(all, choice{kind: routerTakesBack, i: at})
+		}
 		if r.life == running && r.mem.Empty {
 			all = append(all, choice{kind: routerServes, i: at})
 		}
@@ -171,6 +179,10 @@ func (v *visit) disturb(all []choice, kind fault, i int) []choice {
 		if m.Empty || i != first {
 			return all
 		}
+	case routerHandsOver:
+		if m.State != Master || m.Handover.Begun || i != first {
+			return all
+		}
 	case addressesGo:
 		if m.State != Master {
 			return all
@@ -203,7 +215,7 @@ func (v *visit) make(c choice) {
 	case frameArrives, frameIsLost, frameArrivesTwice:
 		v.frame(c)
 	default:
-		w.calmSince, v.calm = epoch, false
+		w.calmSince, v.calm, w.seamless = epoch, false, false
 		if c.kind >= routerCrashes {
 			w.left.faults--
 		}
@@ -221,6 +233,10 @@ func (v *visit) frame(c choice) {
 	} else {
 		copy(w.frames[c.i:], w.frames[c.i+1:])
 		w.frames[maxFrames-1] = inFlight{}
+	}
+	if c.kind == frameIsLost && f.claim {
+		w.left.losses-- // its VIPs stay for a second
+		return
 	}
 	if c.kind == frameIsLost {
 		w.left.losses--
@@ -264,6 +280,11 @@ func (v *visit) change(c choice) {
 		v.step(i, Faulted{Reason: "link"})
 	case routerDegrades:
 		v.step(i, Degraded{Reason: "table"})
+	case routerHandsOver:
+		w.seamless = v.canHandOver(i)
+		v.step(i, HandOver{})
+	case routerTakesBack:
+		v.step(i, TakeBack{})
 	case routerEmpties:
 		for r := from; r < to; r++ {
 			v.step(r, NotReady{Empty: true})

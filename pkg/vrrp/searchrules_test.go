@@ -21,9 +21,10 @@ func (v *visit) isCalm() bool {
 	return epoch-w.calmSince >= v.ends
 }
 
-// checkRouter checks a router after a step of its director: it holds the VIPs if, and only if, it is MASTER.
+// checkRouter checks a router after a step of its director: it holds the VIPs if, and only if, it is MASTER, or keeps them
+// until its successor has announced them.
 func (v *visit) checkRouter(i int, m *Machine) {
-	if r := &v.w.routers[i]; (m.State() == Master) != r.holds {
+	if r := &v.w.routers[i]; (m.State() == Master || m.Retains()) != r.holds {
 		v.fail("%s is %s, VIPs held: %t", v.name(i), m.State(), r.holds)
 	}
 }
@@ -63,9 +64,40 @@ func (v *visit) checkWorld() {
 			v.fail("%s runs, and does not know that its lease has ended", v.name(i))
 		}
 	}
+	if w.seamless && least == 0 {
+		v.fail("nobody holds the VIPs during a handover")
+	}
 	if v.isCalm() && least == 0 && v.eligible() {
 		v.fail("nobody holds the VIPs %s after the last disturbance", epoch-w.calmSince)
 	}
+}
+
+// canHandOver reports whether a handover of director from must interrupt nothing: every other one is there, hears it, and can
+// take over.
+func (v *visit) canHandOver(from int) bool {
+	masters := 0
+	for _, f := range v.w.frames { // of another MASTER
+		if first, _ := v.director(int(f.from)); f.used && first != from {
+			return false
+		}
+	}
+	for i := range v.params {
+		r := &v.w.routers[i]
+		first, _ := v.director(i)
+		if r.life != running || r.mem.Faulted || r.mem.Degraded != "" || r.mem.Handover.Out || r.mem.Handover.Retains {
+			return false
+		}
+		if first == from {
+			if r.mem.State == Master {
+				masters++
+			}
+			continue
+		}
+		if r.mem.State != Backup || r.mem.NotReady || r.mem.Losses > 0 || !r.mem.Heard.IsValid() || r.mem.HeardPriority == PriorityResign {
+			return false
+		}
+	}
+	return masters == max(v.segments, 1) && v.w.cut == [maxRouters][maxRouters]bool{}
 }
 
 // checkTime checks what must not last.

@@ -26,6 +26,8 @@ type world struct {
 	// together is since when two directors that run have held the same VIPs, if they do.
 	two      bool
 	together time.Duration
+	// seamless: a director hands over to others that can take over at once, and nothing else has happened since.
+	seamless bool
 }
 
 const (
@@ -53,7 +55,9 @@ type router struct {
 	// then they are gone.
 	holds bool
 	gone  bool
-	lease time.Duration
+	// relieved: another director has added the VIPs since this one began to hand over.
+	relieved bool
+	lease    time.Duration
 	// queue is what its socket has received while it hung: the newest advert of each source.
 	queue [maxQueue]inFlight
 }
@@ -70,6 +74,7 @@ type inFlight struct {
 	used     bool
 	from, to uint8
 	priority uint8
+	claim    bool          // no advert, but the announcement of the VIPs
 	latest   time.Duration // it arrives by then
 }
 
@@ -114,6 +119,8 @@ type visit struct {
 	wrong string           // the first violated property
 	calm  bool             // nothing has disturbed the election for electionEnds, when the choice was made
 	log   *strings.Builder // what happens; nil: nobody wants to know
+
+	retained bool // the router that makes a step keeps VIPs for its successor
 }
 
 func (v *visit) fail(format string, args ...any) {
@@ -149,6 +156,7 @@ func (v *visit) step(i int, ev Event) {
 
 func (v *visit) stepMachine(i int, m *Machine, ev Event) {
 	before := m.State()
+	v.retained = m.Retains()
 	acts := m.Step(epoch, ev)
 	v.w.routers[i].mem = m.mem
 	if v.log != nil {
@@ -188,9 +196,13 @@ func (v *visit) do(i int, before State, m *Machine, a Action) {
 			v.fail("%s acquires VIPs twice, or without the VIPs after a stall", v.name(i))
 		}
 		r.holds, r.gone = true, false
+		v.relieve(i)
 	case Release:
 		if !r.holds {
 			v.fail("%s releases VIPs that it does not hold", v.name(i))
+		}
+		if v.retained && !r.relieved && v.w.seamless {
+			v.fail("%s releases VIPs that nobody has announced since it began to hand over", v.name(i))
 		}
 		r.holds, r.gone = false, false
 	case Announce:
@@ -198,7 +210,24 @@ func (v *visit) do(i int, before State, m *Machine, a Action) {
 			v.fail("%s announces VIPs that it does not hold", v.name(i))
 		}
 	case Transition:
+		if m.mem.StateReason.Kind == unsucceeded {
+			v.w.calmSince, v.calm = epoch, false
+		}
 		v.checkTransition(i, a)
+	}
+}
+
+// relieve lets the routers that hand over to router i learn of its announcement.
+func (v *visit) relieve(i int) {
+	for to := range v.params {
+		r := &v.w.routers[to]
+		if !v.neighbours(i, to) || !r.mem.Handover.Begun && !r.mem.Handover.Retains {
+			continue
+		}
+		r.relieved = true
+		if r.life != ended && !v.w.cut[i][to] {
+			v.w.post(inFlight{used: true, from: uint8(i), to: uint8(to), claim: true, latest: epoch + frameDelay})
+		}
 	}
 }
 
@@ -229,6 +258,13 @@ func (v *visit) receive(i int, f inFlight) {
 // deliver passes a frame to its receiver, or to the queue of its socket.
 func (v *visit) deliver(f inFlight) {
 	r := &v.w.routers[f.to]
+	switch {
+	case f.claim && r.life == running:
+		v.step(int(f.to), Succeeded{})
+		return
+	case f.claim:
+		return
+	}
 	switch r.life {
 	case running:
 		v.receive(int(f.to), f)
@@ -324,6 +360,7 @@ func (w *world) normal(calm time.Duration) {
 		if r.life == running || !r.holds || r.gone {
 			r.lease = 0
 		}
+		r.relieved = r.relieved && (r.mem.Handover.Begun || r.mem.Handover.Retains)
 	}
 	for i := range w.groups {
 		w.groups[i].normal()
@@ -345,10 +382,10 @@ func compareBool(a, b bool) int {
 }
 
 // times returns every time of a memory that is on the clock of Step, except Now, which is always epoch.
-func (s *memory) times() [15]*time.Duration {
+func (s *memory) times() [19]*time.Duration {
 	return [...]*time.Duration{
 		&s.Since, &s.DownFrom, &s.NotBefore, &s.LowerSince, &s.AdvertDue, &s.StalledUntil, &s.RivalSince, &s.RivalAt, &s.LostAt,
-		&s.HoldOffUntil, &s.HeardAt, &s.Alarms.BlamedAt, &s.Alarms.FalseAt, &s.Alarms.DoubtUntil, &s.GaveWayUntil,
+		&s.HoldOffUntil, &s.HeardAt, &s.Alarms.BlamedAt, &s.Alarms.FalseAt, &s.Alarms.DoubtUntil, &s.GaveWayUntil, &s.Handover.From, &s.Handover.Until, &s.Handover.RetainUntil, &s.Handover.Since,
 	}
 }
 
@@ -365,7 +402,7 @@ func (s *memory) normal() {
 		*at = max(*at, epoch-old)
 	}
 	s.StateReason.For, s.StateReason.Text, s.StateReason.Own = 0, "", 0
-	s.FaultReason = ""
+	s.FaultReason, s.Handover.Why = "", ""
 	forget := func(unless bool, at ...*time.Duration) {
 		for _, at := range at {
 			if !unless {
@@ -376,7 +413,7 @@ func (s *memory) normal() {
 	master := s.State == Master
 	s.Rival, s.Stalled = s.Rival && master, s.Stalled && epoch-s.StalledUntil < stallLossWindow
 	s.Resigned, s.Extended, s.Lower = s.Resigned && !master, s.Extended && !master, s.Lower && !master
-	forget(false, &s.Since)
+	forget(master && epoch-s.Since < time.Second, &s.Since)
 	forget(master, &s.AdvertDue)
 	forget(s.Rival, &s.RivalAt, &s.RivalSince)
 	forget(s.Stalled, &s.StalledUntil, &s.StalledFor)
@@ -384,6 +421,10 @@ func (s *memory) normal() {
 	forget(s.Lower, &s.LowerSince)
 	forget(s.NotBefore > epoch, &s.NotBefore)
 	forget(s.GaveWayUntil > epoch, &s.GaveWayUntil)
+	forget(s.Handover.Begun, &s.Handover.Until)
+	forget(s.Handover.Begun && s.Handover.From > epoch, &s.Handover.From)
+	forget(s.Handover.Retains, &s.Handover.RetainUntil)
+	forget(false, &s.Handover.Since)
 	forget(s.Losses > 0, &s.LostAt)
 	forget(s.HoldOffUntil > epoch, &s.HoldOffUntil)
 	forget(s.Alarms.Blamed.IsValid(), &s.Alarms.BlamedAt)

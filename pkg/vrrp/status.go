@@ -8,10 +8,14 @@ import (
 // Deadline returns when Step needs the next Tick; after a Step it is always later than that Step's time. ok is false in
 // INIT, in FAULT because of Faulted, and while the machine is due but held back: no timer runs then.
 func (m *Machine) Deadline() (at time.Duration, ok bool) {
+	at, ok = m.timer()
 	if m.mem.Due {
-		return 0, false
+		at, ok = 0, false
 	}
-	return m.timer()
+	if h := &m.mem.Handover; h.Retains && (!ok || h.RetainUntil < at) {
+		return h.RetainUntil, true
+	}
+	return at, ok
 }
 
 // timer returns when the timer of the state expires; ok is false if the state has none.
@@ -20,6 +24,8 @@ func (m *Machine) timer() (at time.Duration, ok bool) {
 	switch {
 	case s.State == Backup, s.State == Fault && !s.Faulted:
 		return max(m.downAt(), s.NotBefore), true
+	case s.State == Master && s.Handover.Begun:
+		return min(s.AdvertDue, s.Handover.Until), true
 	case s.State == Master:
 		return s.AdvertDue, true
 	}
@@ -31,7 +37,7 @@ func (m *Machine) timer() (at time.Duration, ok bool) {
 // director was stalled.
 func (m *Machine) DrainFirst(now time.Duration) bool {
 	due, ok := m.timer()
-	if m.mem.State == Master {
+	if s := &m.mem; s.State == Master && !(s.Handover.Begun && now >= s.Handover.Until) {
 		due += m.p.AdvertInterval / 2
 	}
 	return ok && now >= due
@@ -47,11 +53,11 @@ func (m *Machine) Since() time.Duration { return m.mem.Since }
 func (m *Machine) Params() Params { return m.p }
 
 // EffectiveParams returns the parameters with which this director takes part in the election: those of Params, with
-// PriorityDegraded while it is degraded. That includes the skew, so that a degraded director is the last one to take VIPs
+// PriorityDegraded while it is degraded or hands over. That includes the skew, so that a degraded director is the last one to take VIPs
 // that nobody holds.
 func (m *Machine) EffectiveParams() Params {
 	p := m.p
-	if m.mem.Degraded != "" {
+	if m.mem.Degraded != "" || m.lowers() {
 		p.Priority = PriorityDegraded
 	}
 	return p

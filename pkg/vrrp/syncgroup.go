@@ -38,6 +38,7 @@ type SyncGroup struct {
 	ready     bool // all members are due,
 	readyAt   time.Duration
 	fallback  string // why it left MASTER, until all have
+	order     Event  // HandOver or TakeBack, for the members that are ordered
 }
 
 // Condition is the condition of a member by itself, which may differ from what its machine was told.
@@ -58,6 +59,7 @@ type member struct {
 	joined    bool
 	takes     bool // it gets TakeOver next
 	announces bool // it gets Reannounce next
+	ordered   bool // it gets the order of the group next
 }
 
 // SetSize says how many members belong to the group: while some are missing, because they have not been started, it does
@@ -113,6 +115,11 @@ func (g *SyncGroup) Filter(m *Machine, ev Event) Event {
 	case Shutdown:
 		g.stopping = true
 		return ev
+	case HandOver, TakeBack:
+		g.order = ev
+		for _, x := range g.members {
+			x.ordered = true
+		}
 	default:
 		return ev
 	}
@@ -129,6 +136,12 @@ func (g *SyncGroup) Next(now time.Duration) (*Machine, Event) {
 	for at, x := range g.members {
 		if ev := x.m.become(g.condition(at)); ev != nil {
 			return x.m, ev
+		}
+	}
+	for _, x := range g.members {
+		if x.ordered {
+			x.ordered = false
+			return x.m, g.order
 		}
 	}
 	if len(g.members) < 2 {
@@ -215,8 +228,10 @@ func (g *SyncGroup) leave() (*Machine, Event) {
 		}
 		how := Silently
 		switch {
-		case left.m.mem.StateReason.Kind == emptyPool:
+		case left.m.mem.StateReason.Kind == emptyPool, left.m.mem.StateReason.Kind == unsucceeded:
 			how = WithResignation
+		case left.m.mem.StateReason.Kind == handedOver:
+			how = WithAdvert
 		case left.m.outranked():
 			how = WithAdvert
 		}

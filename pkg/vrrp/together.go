@@ -75,7 +75,12 @@ func (m *Machine) stepDown(e StepDown) []Action {
 	case e.How == WithAdvert && !m.p.HigherPrioNoAdvert:
 		acts = append(acts, m.advertise())
 	}
-	acts = append(acts, Release{})
+	if s.Handover.Begun && e.How != WithResignation {
+		acts = append(acts, Retain{})
+		s.Handover.Retains, s.Handover.RetainUntil = true, s.Now+RetainFor
+	} else {
+		acts = append(acts, Release{})
+	}
 	if s.Degraded != "" {
 		return m.yield(acts)
 	}

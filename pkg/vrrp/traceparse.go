@@ -116,6 +116,10 @@ func ParseEvent(s string) (Event, error) {
 		return Reannounce{}, nil
 	case "step_down":
 		return parseStepDown(rest)
+	case "take_back":
+		return TakeBack{}, nil
+	case "succeeded":
+		return Succeeded{}, nil
 	case "tick":
 		return Tick{}, nil
 	case "shutdown":
@@ -135,7 +139,7 @@ func ParseEvent(s string) (Event, error) {
 		return Reconfigure{Params: p}, err
 	case "not_ready":
 		return parseNotReady(rest)
-	case "fault", "degraded", "lost", "gate":
+	case "fault", "degraded", "lost", "gate", "hand_over":
 		text, err := strconv.Unquote(rest)
 		if err != nil {
 			return nil, fmt.Errorf("event %s: reason %s is not a quoted string", word, rest)
@@ -147,6 +151,8 @@ func ParseEvent(s string) (Event, error) {
 			return Degraded{Reason: text}, nil
 		case "gate":
 			return Gate{Reason: text}, nil
+		case "hand_over":
+			return HandOver{Reason: text}, nil
 		}
 		return Lost{Reason: text}, nil
 	}

@@ -1,0 +1,70 @@
+package election
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
+)
+
+// claimsEvery is how often an instance that keeps its VIPs for a successor looks for the announcements of that one.
+const claimsEvery = 5 * time.Millisecond
+
+// Handover is the part of an instance in a planned handover.
+type Handover struct {
+	// Pending: this director is MASTER and hands over, or keeps the VIPs until its successor has announced them.
+	Pending bool
+	// Done: it has handed over, or does so, since Since, and preempts nobody.
+	Done  bool
+	Since time.Time
+}
+
+// HandOver lets an instance that is MASTER hand over to another director, with all of its sync group; see vrrp.HandOver.
+func (a *Actor) HandOver(reason string) { a.Tell(vrrp.HandOver{Reason: reason}) }
+
+// TakeBack ends a handover: the instance takes part in the election as before.
+func (a *Actor) TakeBack() { a.Tell(vrrp.TakeBack{}) }
+
+// handover returns the state of a handover.
+func (a *Actor) handover() Handover {
+	h := Handover{Pending: a.machine.HandingOver() || a.machine.Retains()}
+	var since time.Duration
+	if since, h.Done = a.machine.HandedOver(); h.Done {
+		h.Since = time.Now().Add(since - a.now())
+	}
+	return h
+}
+
+// noteSuccessor notes which VIPs other machines claim during a handover: they are the announcements of the successor. They
+// may be read before its first advert is. It reports whether there is a handover: then the VIPs are not defended.
+func (a *Actor) noteSuccessor(all []kernel.Claim) bool {
+	if !a.machine.HandingOver() && !a.machine.Retains() {
+		a.succeeded = nil
+		return false
+	}
+	for _, c := range all {
+		if a.lists([]netip.Addr{c.Address}) {
+			if a.succeeded == nil {
+				a.succeeded = map[netip.Addr]bool{}
+			}
+			a.succeeded[c.Address] = true
+		}
+	}
+	return true
+}
+
+// lookForSuccessor asks the link for claims while the VIPs are kept for a successor, and ends that when all are claimed.
+func (a *Actor) lookForSuccessor() {
+	if !a.machine.Retains() {
+		return
+	}
+	for _, vip := range a.vips() {
+		if !a.succeeded[vip] {
+			a.wire.Claims() // they come as a command
+			return
+		}
+	}
+	a.log.Info("the successor has announced all VIPs; removing them")
+	a.step(vrrp.Succeeded{})
+}

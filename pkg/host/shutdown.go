@@ -1,0 +1,23 @@
+package host
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// shutdownWithin limits how long systemd is asked.
+const shutdownWithin = time.Second
+
+// ShutsDown implements director.Kernel. It asks systemd, of which it is known that it runs; without it the answer is no.
+func (Host) ShutsDown(ctx context.Context) bool {
+	if _, err := os.Stat("/run/systemd/system"); err != nil { // sd_booted(3)
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, shutdownWithin)
+	defer cancel()
+	state, _ := exec.CommandContext(ctx, "systemctl", "is-system-running").Output() // its exit status says only whether it is "running"
+	return strings.TrimSpace(string(state)) == "stopping"
+}

@@ -1,0 +1,134 @@
+package vrrp
+
+import (
+	"strconv"
+	"time"
+)
+
+// The events of a planned handover: make before break. A MASTER that hands over keeps its VIPs and advertises
+// PriorityDegraded, so that a BACKUP preempts it as it would preempt a degraded one. When that one is MASTER, this director is
+// BACKUP, and still keeps the VIPs, but does not defend them, until the successor has announced each of them, for
+// RetainFor at most. So the clients are answered all the time.
+type (
+	// HandOver begins a handover of a MASTER. If nobody is MASTER in handOverFor, it resigns. Afterwards it preempts nobody,
+	// unless that one is degraded or hands over itself, until TakeBack, or until it has been MASTER again because nobody
+	// else was. In other states it does nothing.
+	HandOver struct{ Reason string }
+
+	// TakeBack ends a handover, and what it leaves behind.
+	TakeBack struct{}
+
+	// Succeeded says that the successor has announced all VIPs.
+	Succeeded struct{}
+)
+
+// Retain says that another director is MASTER and adds the VIPs now. They stay until Release, at most for RetainFor from now,
+// but are not defended, announced, repaired or renewed.
+type Retain struct{}
+
+// RetainFor is how long a director keeps VIPs for which another one is MASTER.
+const RetainFor = time.Second
+
+func (HandOver) event()  {}
+func (TakeBack) event()  {}
+func (Succeeded) event() {}
+func (Retain) action()   {}
+
+func (e HandOver) String() string { return "hand_over " + strconv.Quote(e.Reason) }
+func (TakeBack) String() string   { return "take_back" }
+func (Succeeded) String() string  { return "succeeded" }
+func (Retain) String() string     { return "retain" }
+
+// handover is what a machine remembers of a handover.
+type handover struct {
+	// Begun: this MASTER hands over from From on, until it resigns at Until; Why is the reason.
+	Begun bool          `json:"begun,omitempty"`
+	From  time.Duration `json:"from,omitempty"`
+	Until time.Duration `json:"until,omitempty"`
+	Why   string        `json:"why,omitempty"`
+	// Retains: the VIPs are kept until RetainUntil, although another director is MASTER.
+	Retains     bool          `json:"retains,omitempty"`
+	RetainUntil time.Duration `json:"retain_until,omitempty"`
+	// Out: this director has handed over, at Since, and preempts nobody.
+	Out   bool          `json:"out,omitempty"`
+	Since time.Duration `json:"since,omitempty"`
+}
+
+// handOverFor is how long a MASTER waits for a successor: longer than its peers need to find that they may preempt it, also
+// those of version 2, whose skew is a second at most.
+func (m *Machine) handOverFor() time.Duration {
+	return time.Duration(m.p.DownAdverts+1)*m.p.AdvertInterval + time.Second
+}
+
+func (m *Machine) handOver(reason string) {
+	s := &m.mem
+	if s.State != Master || s.Handover.Begun {
+		return
+	}
+	from := max(s.Now, s.Since+m.p.AdvertInterval)
+	if s.Rival {
+		from = max(from, s.RivalAt+m.p.AdvertInterval)
+	}
+	s.Handover = handover{Begun: true, From: from, Until: from + m.handOverFor(), Why: reason, Out: true, Since: s.Now}
+	s.AdvertDue = min(s.AdvertDue, from) // the lower priority is advertised at once, unless it has stalled
+}
+
+// lowers reports whether this MASTER advertises the lower priority now. Not while an advert may be on its way of a MASTER that
+// has just given way to this one: it would be taken for a successor.
+func (m *Machine) lowers() bool { return m.mem.Handover.Begun && m.mem.Now >= m.mem.Handover.From }
+
+func (m *Machine) takeBack() {
+	s := &m.mem
+	if s.Handover.Begun {
+		s.AdvertDue = min(s.AdvertDue, s.Now)
+	}
+	s.Handover.Begun, s.Handover.Out = false, false
+}
+
+// handedOver leaves MASTER for a director that has taken over, and keeps the VIPs for a moment. The last advert makes the
+// successor announce its VIPs again when they are gone here.
+func (m *Machine) handedOver(a Advert) []Action {
+	s := &m.mem
+	acts := m.lastAdvert()
+	acts = append(acts, Retain{})
+	m.listen(a.Interval, CauseSilentPeer)
+	s.Handover.Retains, s.Handover.RetainUntil = true, s.Now+RetainFor
+	if s.Degraded != "" {
+		return append(acts, m.enter(Fault, stateReason{Kind: faulted, Text: s.Degraded}))
+	}
+	return append(acts, m.enter(Backup, stateReason{Kind: handedOver, Peer: a.Source, Priority: a.Priority}))
+}
+
+// unsucceeded ends a handover for which no successor was found. The others take over after their skew, which is less than an
+// advert interval, or a second in version 2. If none does, this director takes the VIPs back.
+func (m *Machine) unsucceeded() []Action {
+	s := &m.mem
+	acts := m.resign()
+	m.listen(m.p.AdvertInterval, CauseAlone)
+	longest := m.p.AdvertInterval
+	if m.p.Version == 2 {
+		longest = time.Second
+	}
+	s.DownFrom -= m.MasterDownInterval() - longest - m.skewTime()
+	return append(acts, m.enter(Backup, stateReason{Kind: unsucceeded, For: s.Now - s.Handover.Since}))
+}
+
+// letGo ends the time in which the VIPs are kept for a successor, if they are.
+func (m *Machine) letGo() []Action {
+	if !m.mem.Handover.Retains {
+		return nil
+	}
+	m.mem.Handover.Retains = false
+	return []Action{Release{}}
+}
+
+// HandingOver reports whether a MASTER hands over.
+func (m *Machine) HandingOver() bool { return m.mem.Handover.Begun }
+
+// Retains reports whether a director that is not MASTER any more keeps the VIPs until its successor has announced them.
+func (m *Machine) Retains() bool { return m.mem.Handover.Retains }
+
+// HandedOver reports whether this director has handed over, or does so, and since when, on the clock of Step.
+func (m *Machine) HandedOver() (since time.Duration, ok bool) {
+	return m.mem.Handover.Since, m.mem.Handover.Out
+}
