@@ -29,7 +29,7 @@ func TestPacketFilterStopsClients(t *testing.T) {
 	c := newCluster(t, shape{advert: "100ms"})
 	_, two := c.answering()
 	c.startAll()
-	c.checksAreReset(t)
+	c.checksAreStopped(t)
 	c.directorDrops(t)
 	c.elsewhere(t)
 	c.realServerDrops(t)
@@ -82,28 +82,35 @@ func (c *cluster) answers(t *testing.T, servers ...string) {
 	}
 }
 
-// checksAreReset: a tcp-reset of a rule of the director looks like a server on which nothing listens.
-func (c *cluster) checksAreReset(t *testing.T) {
+// checksAreStopped: a tcp-reset of a rule of the director looks like a server on which nothing listens, a DROP like one that
+// is dead.
+func (c *cluster) checksAreStopped(t *testing.T) {
 	t.Helper()
-	rule := func(what, server string) {
-		c.master.Run("iptables", what, "OUTPUT", "-d", server, "-p", "tcp", "--dport", "3306", "-j", "REJECT", "--reject-with", "tcp-reset")
-	}
-	rule("-A", "10.77.0.11")
-	c.master.checks(1, "mysql1: up: kept: tcp: dial 10.77.0.11:3306: connection refused; this director's own packet filter stops it: iptables")
-	rule("-A", "10.77.0.12")
-	c.master.checks(2, "no way to")
-	for range 3 { // more than the fall of the checks
-		time.Sleep(500 * time.Millisecond)
+	for action, looks := range map[string]string{
+		"REJECT --reject-with tcp-reset": "dial 10.77.0.11:3306: connection refused",
+		"DROP":                           "dial 10.77.0.11:3306: no answer within",
+	} {
+		rule := func(n *node, what, chain, server string) {
+			n.Run(append([]string{"iptables", what, chain, "-d", server, "-p", "tcp", "--dport", "3306", "-j"}, strings.Fields(action)...)...)
+		}
+		rule(c.master, "-A", "OUTPUT", "10.77.0.11")
+		c.master.checks(1, "mysql1: up: kept: tcp: "+looks)
+		c.master.checks(1, "this director's own packet filter stops it: iptables")
+		rule(c.master, "-A", "OUTPUT", "10.77.0.12")
+		c.master.checks(2, "no way to")
+		for range 3 { // more than the fall of the checks
+			time.Sleep(500 * time.Millisecond)
+			c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
+		}
+		rule(c.master, "-D", "OUTPUT", "10.77.0.11")
+		rule(c.master, "-D", "OUTPUT", "10.77.0.12")
+		c.master.checks(0, "OK")
+		c.awaitHolder(c.master, soon)
+		rule(c.mysql1, "-A", "INPUT", "10.77.0.11")
+		c.awaitTable(c.master, "10.77.0.12:3306") // the server's rule is the server's
+		c.mysql1.Run("iptables", "-F", "INPUT")
 		c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
 	}
-	rule("-D", "10.77.0.11")
-	rule("-D", "10.77.0.12")
-	c.master.checks(0, "OK")
-	c.awaitHolder(c.master, soon)
-	c.mysql1.Run("iptables", "-A", "INPUT", "-p", "tcp", "-d", "10.77.0.11", "--dport", "3306", "-j", "REJECT", "--reject-with", "tcp-reset")
-	c.awaitTable(c.master, "10.77.0.12:3306") // the server's rule is the server's
-	c.mysql1.Run("iptables", "-F", "INPUT")
-	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
 }
 
 // directorDrops: the policy DROP of the director, with what an administrator thinks of first.

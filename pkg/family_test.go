@@ -49,6 +49,7 @@ var allowed = map[string]struct {
 	"pkg/kernel/listen/listen.go": {
 		[]string{"AF_INET", "AddrFrom4", "IPv4Unspecified", "[4]byte"}, "the kernel's union of both families; one socket may serve both",
 	},
+	"pkg/kernel/firewall/read.go":  {[]string{"IPv4"}, "the kernel's numbers of both families"},
 	"pkg/kernel/routing/handle.go": {[]string{"AF_INET", "IPv4"}, "the kernel's numbers of both families, which have separate tables"},
 
 	"pkg/kernel/vrrpsock/frame.go": {[]string{"As4", "Is4"}, "the headers of each family"},

@@ -148,31 +148,59 @@ func (a *Agent) redirected(m Membership) (is bool, why string) {
 	}
 }
 
-// blocked returns the rule of this node that stops the connections of a virtual server's clients, with the command that
-// lets them pass, or "".
-func (a *Agent) blocked(m Membership) (why, remedy string) {
+// hindered returns what in the rules of this node stops or may stop the connections of a virtual server's clients; its code
+// is "" if nothing does.
+func (a *Agent) hindered(m Membership) (f problem.Finding) {
 	set, known := a.filter.rules(kernel.FamilyOf(m.destination().Addr()))
-	if is, unclear := a.redirected(m); !known || set.err != nil || is || unclear != "" || m.refusal() != "" {
-		return "", ""
+	if !known || m.refusal() != "" {
+		return f
 	}
+	const unclear = "cannot tell whether the packet filter of this machine drops the packets of clients: "
+	if set.err != nil {
+		return problem.Finding{Code: problem.ServiceUnclear, Text: unclear + set.err.Error()}
+	}
+	if is, why := a.redirected(m); is || why != "" {
+		return f
+	}
+	worst := firewall.Passes
 	for _, p := range a.packets(m) {
-		if v := set.rules.Judge(p); v.Outcome == firewall.Blocked {
-			return v.Why, set.rules.Remedy(p, v)
+		v := set.rules.Judge(p)
+		if v.Outcome <= worst {
+			continue
+		}
+		switch worst = v.Outcome; worst {
+		case firewall.Blocked:
+			return problem.Finding{Code: problem.ServiceBlocked, Text: "the packet filter of this machine drops the packets of clients: " + v.Why, Remedy: set.rules.Remedy(p, v)}
+		case firewall.Unclear:
+			f = problem.Finding{Code: problem.ServiceUnclear, Text: unclear + v.Why}
+		case firewall.Limited:
+			f = problem.Finding{Code: problem.ServiceLimited, Text: "the packet filter of this machine drops packets of clients above a limit: " + v.Why, Remedy: set.rules.Remedy(p, v)}
 		}
 	}
-	return "", ""
+	return f
 }
 
-// blockedServices returns the problems of the services whose clients the packet filter of this node stops.
-func (a *Agent) blockedServices(want State) []problem.Finding {
+// blocked returns the rule of this node that stops the connections of a virtual server's clients, or "".
+func (a *Agent) blocked(m Membership) (why string) {
+	if f := a.hindered(m); f.Code == problem.ServiceBlocked {
+		return f.Text
+	}
+	return ""
+}
+
+// hinderedServices returns the problems of the services whose clients the packet filter of this node stops or may stop.
+func (a *Agent) hinderedServices(want State) []problem.Finding {
 	var all []problem.Finding
 	for _, m := range want.Memberships {
-		if why, remedy := a.blocked(m); why != "" {
-			all = append(all, problem.Finding{
-				Code: problem.ServiceBlocked, Subject: m.Name, Remedy: remedy,
-				Text: fmt.Sprintf("%s: the packet filter of this machine drops the packets of clients: %s", m.Name, why),
-			})
+		f := a.hindered(m)
+		if f.Code == "" {
+			continue
 		}
+		f.Subject, f.Text = m.Name, m.Name+": "+f.Text
+		if f.Remedy == "" {
+			f.Remedy = fmt.Sprintf("try it from a client: nc -vz %s %d", m.VIP.Addr(), m.VIP.Port())
+		}
+		all = append(all, f)
 	}
 	return all
 }

@@ -60,9 +60,26 @@ func filterCases() []codesCase {
 			Mend:  func(m *machine) { m.filtersBy(inputs("-p tcp -m tcp --dport 3306 -j ACCEPT")) },
 		}},
 		{Case: problemtest.Case[*machine]{
+			Code: problem.ServiceLimited, Subject: "dr",
+			Break: func(m *machine) {
+				m.filtersBy(inputs("-p tcp -m tcp --dport 3306 -m conntrack --ctstate NEW -m recent --update --seconds 30 --hitcount 6 --name x --rsource -j REJECT", "-p tcp -m tcp --dport 3306 -j ACCEPT"))
+			},
+			Mend: func(m *machine) { m.filtersBy(inputs("-p tcp -m tcp --dport 3306 -j ACCEPT")) },
+		}},
+		{Case: problemtest.Case[*machine]{
+			Code: problem.ServiceUnclear, Subject: "dr", Fault: "a rule that cannot be judged",
+			Break: func(m *machine) { m.filtersBy(inputs("-m mark --mark 0x1 -j ACCEPT")) },
+			Mend:  func(m *machine) { m.filtersBy(inputs("-p tcp -m tcp --dport 3306 -j ACCEPT")) },
+		}},
+		{Case: problemtest.Case[*machine]{
+			Code: problem.ServiceUnclear, Subject: "dr", Fault: "rules that cannot be read",
+			Break: func(m *machine) { m.failing("firewall", errors.New("install the package nftables")) },
+			Mend:  func(m *machine) { m.failing("firewall", nil) },
+		}},
+		{Case: problemtest.Case[*machine]{
 			Code: problem.ListeningUnclear, Subject: "dr",
 			Break: func(m *machine) {
-				m.filtersBy(strings.Replace(docker, "-p tcp", "-m set --match-set inside src -p tcp", 1))
+				m.filtersBy(strings.Replace(docker, "-p tcp", "-m mark --mark 0x1 -p tcp", 1))
 				m.listensOn()
 			},
 			Mend: func(m *machine) { m.filtersBy(docker) },
@@ -128,7 +145,7 @@ func TestFilterThatCannotBeRead(t *testing.T) {
 		m.failing("firewall", errors.New("install the package nftables"))
 		m.start(cluster(config.DR))
 		m.pass(time.Minute)
-		if got := m.problemCodes(); got != "" {
+		if got := m.problemCodes(); got != "WARNING service_unclear dr" {
 			t.Errorf("a service that listens: %s", got)
 		}
 		m.listensOn()

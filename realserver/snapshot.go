@@ -99,8 +99,8 @@ func (a *Agent) membership(m Membership, want State, have Found) status.Membersh
 	if silent, unclear := a.silent(m); reason == "" && !unclear {
 		reason = silent
 	}
-	if why, _ := a.blocked(m); reason == "" && why != "" {
-		reason = "the packet filter of this machine drops the packets of clients: " + why
+	if why := a.blocked(m); reason == "" && why != "" {
+		reason = why
 	}
 	if reason != "" {
 		s.State, s.Reason = "down", "down: "+reason

@@ -164,12 +164,29 @@ func (m *answerMonitor) look(ctx context.Context) []problem.Finding {
 	return slices.Concat(m.answered(p, arpIgnore), m.reached(ctx, p, arpIgnore), m.clients(ctx, p, l), m.answers(ctx, answersOf(p, l)))
 }
 
-// rules reads the rules of a family. A judgement asks once for each family: a program that hangs makes it wait.
+// rules reads the rules of a family, for reading.
 func (m *answerMonitor) rules(ctx context.Context, family kernel.Family) (firewall.Rules, error) {
 	defer m.heart.Beat()
 	ctx, cancel := context.WithTimeout(ctx, filterWithin)
 	defer cancel()
 	return m.filter.rules(ctx, family)
+}
+
+// reading returns a function that reads the rules of a family once.
+func (m *answerMonitor) reading(ctx context.Context) func(kernel.Family) (firewall.Rules, error) {
+	type result struct {
+		rules firewall.Rules
+		err   error
+	}
+	read := map[kernel.Family]result{}
+	return func(family kernel.Family) (firewall.Rules, error) {
+		known, is := read[family]
+		if !is {
+			known.rules, known.err = m.rules(ctx, family)
+			read[family] = known
+		}
+		return known.rules, known.err
+	}
 }
 
 // answers returns the problems of the answers of real servers.
@@ -197,7 +214,7 @@ func (m *answerMonitor) answers(ctx context.Context, answers []answer) []problem
 		}
 		one := *o
 		if one.remedy == "" {
-			one.remedy = fmt.Sprintf("try it from a client: nc -vz %s %d (it says open if the answers pass)", a.service.Address, a.service.Port)
+			one.remedy = tryIt(a.service)
 		}
 		stopped[a.service.Name][one] = append(stopped[a.service.Name][one], a.server.Name)
 	}
@@ -210,7 +227,7 @@ func reportAnswers(answers []answer, stopped map[string]map[obstacle][]string) [
 	for _, a := range answers {
 		obstacles := stopped[a.service.Name]
 		delete(stopped, a.service.Name)
-		for _, code := range []problem.Code{problem.AnswersBlocked, problem.AnswersUnclear} {
+		for _, code := range []problem.Code{problem.AnswersBlocked, problem.AnswersUnclear, problem.AnswersLimited} {
 			byText := map[string]*problem.Finding{}
 			for o, servers := range obstacles {
 				if o.code != code {
@@ -248,22 +265,12 @@ func (m *answerMonitor) judge(ctx context.Context) func(firewall.Packet) *obstac
 	sysctls := m.kernel.Sysctls()
 	value, err := sysctls.Get("net.ipv4.vs.conntrack")
 	tracked := err == nil && value == "1"
-	type result struct {
-		rules firewall.Rules
-		err   error
-	}
-	read := map[kernel.Family]result{}
+	rules := m.reading(ctx)
 	return func(p firewall.Packet) *obstacle {
 		if o := m.routing(p, sysctls.Get); o != nil {
 			return o
 		}
-		family := kernel.FamilyOf(p.From.Addr())
-		known, is := read[family]
-		if !is {
-			known.rules, known.err = m.rules(ctx, family)
-			read[family] = known
-		}
-		rules, err := known.rules, known.err
+		rules, err := rules(kernel.FamilyOf(p.From.Addr()))
 		if err != nil {
 			return &obstacle{code: problem.AnswersUnclear, text: "cannot tell whether this host forwards them: " + err.Error()}
 		}
@@ -273,6 +280,8 @@ func (m *answerMonitor) judge(ctx context.Context) func(firewall.Packet) *obstac
 			return &obstacle{problem.AnswersBlocked, "the packet filter of this host drops them: " + verdict.Why, rules.Remedy(p, verdict)}
 		case firewall.Unclear:
 			return &obstacle{code: problem.AnswersUnclear, text: "cannot tell whether the packet filter of this host drops them: " + verdict.Why}
+		case firewall.Limited:
+			return &obstacle{problem.AnswersLimited, "the packet filter of this host drops them above a limit: " + verdict.Why, rules.Remedy(p, verdict)}
 		}
 		return nil
 	}

@@ -81,6 +81,22 @@ func answersCases() []codesCase {
 			},
 		}},
 		{Case: problemtest.Case[*node]{
+			Code: problem.ClientsLimited, Subject: "mysql",
+			Break: func(n *node) {
+				n.filterChain("INPUT", "ACCEPT", "-p tcp -m tcp --dport 3306 -m hashlimit --hashlimit-above 100/sec --hashlimit-mode srcip --hashlimit-name x -j DROP")
+			},
+			Mend: func(n *node) { n.filterChain("INPUT", "ACCEPT") },
+		}},
+		{Case: problemtest.Case[*node]{
+			Code: problem.ClientsUnclear, Subject: "mysql", Fault: "a rule that cannot be judged",
+			Break: func(n *node) { n.filterChain("INPUT", "DROP", "-p 112 -j ACCEPT", "-m mark --mark 0x1 -j ACCEPT") },
+			Mend:  func(n *node) { n.filterChain("INPUT", "ACCEPT") },
+		}},
+		{Case: problemtest.Case[*node]{
+			Code: problem.ClientsUnclear, Subject: "mysql", Fault: "rules that cannot be read",
+			Break: func(n *node) { n.refuse("firewall", errors.New("install the package nftables")) }, Mend: func(n *node) { n.refuse("firewall", nil) },
+		}},
+		{Case: problemtest.Case[*node]{
 			Code: problem.ClientsBlocked, Subject: "mysql", Fault: "drop_packet",
 			Break: func(n *node) { n.set("net/ipv4/vs/drop_packet", "3") }, Mend: func(n *node) { n.set("net/ipv4/vs/drop_packet", "1") },
 		}},
@@ -111,8 +127,14 @@ func answersCases() []codesCase {
 			func(n *node) { n.set("net/ipv4/conf/eth1/rp_filter", "2") }),
 		nat(problem.AnswersUnclear, "a rule that cannot be judged",
 			func(n *node) { n.filterForward("ACCEPT", "-m set --match-set bad src -j DROP") }, func(n *node) { n.filterForward("ACCEPT") }),
-		nat(problem.AnswersUnclear, "rules that cannot be read",
-			func(n *node) { n.refuse("firewall", errors.New("install the package nftables")) }, func(n *node) { n.refuse("firewall", nil) }),
+		nat(problem.AnswersLimited, "",
+			func(n *node) {
+				n.filterForward("DROP", "-p tcp -m limit --limit 1000/sec -j ACCEPT")
+			}, func(n *node) { n.filterForward("ACCEPT") }),
+		{File: natFile, Case: problemtest.Case[*node]{
+			Code: problem.AnswersUnclear, Subject: "mysql", Fault: "rules that cannot be read", Beside: []problem.Code{problem.ClientsUnclear},
+			Break: func(n *node) { n.refuse("firewall", errors.New("install the package nftables")) }, Mend: func(n *node) { n.refuse("firewall", nil) },
+		}},
 	}
 }
 

@@ -147,34 +147,43 @@ func silences(i config.Instance, arpIgnore func(iface string) string) []string {
 	return keys
 }
 
-// clients returns the virtual servers whose clients this host stops: by its packet filter before or after IPVS, or by a
-// setting of IPVS.
+// clients returns the virtual servers whose clients this host stops or may stop: by its packet filter before or after IPVS,
+// or by a setting of IPVS.
 func (m *answerMonitor) clients(ctx context.Context, p plan.Plan, l layout) []problem.Finding {
 	drops, _ := m.kernel.Sysctls().Get("net.ipv4.vs.drop_packet")
 	told, _ := m.kernel.Sysctls().Get("net.ipv4.vs.conntrack")
 	loose, _ := m.kernel.Sysctls().Get("net.netfilter.nf_conntrack_tcp_loose")
-	rules := map[kernel.Family]firewall.Rules{}
+	read := m.reading(ctx)
 	var all []problem.Finding
 	for n, v := range p.Config.VirtualServers {
 		if n%giveWayEvery == giveWayEvery-1 {
 			runtime.Gosched()
 		}
-		family := kernel.FamilyOf(v.Address)
-		if _, read := rules[family]; !read {
-			rules[family], _ = m.rules(ctx, family) // what cannot be read stops nobody
+		rules, err := read(kernel.FamilyOf(v.Address))
+		var o obstacle
+		switch {
+		case err != nil:
+			o = obstacle{code: problem.ClientsUnclear, text: "cannot tell whether the packet filter of this host drops the packets of clients: " + err.Error()}
+		case len(rules.Bases) > 0:
+			o = stopped(rules, v, packets(v, l, told == "1", loose == "0"))
 		}
-		text, remedy := "", ""
-		if len(rules[family].Bases) > 0 {
-			text, remedy = stopped(rules[family], v, packets(v, l, told == "1", loose == "0"))
+		if o.code != problem.ClientsBlocked && (drops == "2" || drops == "3") {
+			o = obstacle{problem.ClientsBlocked, "IPVS drops some packets of clients, because net.ipv4.vs.drop_packet is " + drops, "sysctl -w net.ipv4.vs.drop_packet=0"}
 		}
-		if text == "" && (drops == "2" || drops == "3") {
-			text, remedy = "IPVS drops some packets of clients, because net.ipv4.vs.drop_packet is "+drops, "sysctl -w net.ipv4.vs.drop_packet=0"
+		if o.text == "" {
+			continue
 		}
-		if text != "" {
-			all = append(all, problem.Finding{Code: problem.ClientsBlocked, Subject: v.Name, Remedy: remedy, Text: v.Name + ": " + text})
+		if o.remedy == "" {
+			o.remedy = tryIt(v)
 		}
+		all = append(all, problem.Finding{Code: o.code, Subject: v.Name, Remedy: o.remedy, Text: v.Name + ": " + o.text})
 	}
 	return all
+}
+
+// tryIt is the command that shows whether a virtual server serves a client.
+func tryIt(v config.VirtualServer) string {
+	return fmt.Sprintf("try it from a client: nc -vz %s %d (it says open if the answers pass)", v.Address, v.Port)
 }
 
 // way is the packet of a client that arrives, and those that IPVS sends on, with the first real server that gets each.
@@ -209,22 +218,46 @@ func packets(v config.VirtualServer, l layout, tracked, strict bool) way {
 	return w
 }
 
-// stopped returns the rule that stops the clients of a virtual server, as a sentence, and the command against it. The
-// packets that IPVS sends on pass through the chain OUTPUT.
-func stopped(rules firewall.Rules, v config.VirtualServer, w way) (text, remedy string) {
-	if verdict := rules.Judge(w.arriving); verdict.Outcome == firewall.Blocked {
-		return "the packet filter of this host drops the packets of clients: " + verdict.Why, rules.Remedy(w.arriving, verdict)
+// stopped returns what stops or may stop the clients of a virtual server; the zero obstacle if nothing does. The packets that
+// IPVS sends on pass through the chain OUTPUT.
+func stopped(rules firewall.Rules, v config.VirtualServer, w way) obstacle {
+	arriving := rules.Judge(w.arriving)
+	worst := hindrance(rules, w.arriving, arriving, "")
+	if arriving.Outcome == firewall.Blocked {
+		return worst
 	}
-	if verdict := rules.Redirected(w.arriving); verdict.Outcome == firewall.Blocked {
-		return "a rule of this host sends the packets of clients elsewhere before IPVS sees them: " + verdict.Why,
-			fmt.Sprintf("exempt the VIP %s from this rule, or delete it", v.Address)
-	}
-	for _, p := range w.order {
-		if verdict := rules.Judge(p); verdict.Outcome == firewall.Blocked {
-			return fmt.Sprintf("the packet filter of this host drops the packets of clients on their way to %s: %s", w.leaving[p], verdict.Why), rules.Remedy(p, verdict)
+	switch verdict := rules.Redirected(w.arriving); verdict.Outcome {
+	case firewall.Blocked:
+		return obstacle{
+			problem.ClientsBlocked, "a rule of this host sends the packets of clients elsewhere before IPVS sees them: " + verdict.Why,
+			fmt.Sprintf("exempt the VIP %s from this rule, or delete it", v.Address),
+		}
+	case firewall.Unclear:
+		if arriving.Outcome < firewall.Unclear {
+			worst = obstacle{code: problem.ClientsUnclear, text: "cannot tell whether a rule of this host sends the packets of clients elsewhere before IPVS sees them: " + verdict.Why}
+			arriving.Outcome = firewall.Unclear
 		}
 	}
-	return "", ""
+	most := arriving.Outcome
+	for _, p := range w.order {
+		if verdict := rules.Judge(p); verdict.Outcome > most {
+			most, worst = verdict.Outcome, hindrance(rules, p, verdict, " on their way to "+w.leaving[p])
+		}
+	}
+	return worst
+}
+
+// hindrance returns what a verdict says about the packets of clients.
+func hindrance(rules firewall.Rules, p firewall.Packet, verdict firewall.Verdict, where string) obstacle {
+	switch verdict.Outcome {
+	case firewall.Blocked:
+		return obstacle{problem.ClientsBlocked, "the packet filter of this host drops the packets of clients" + where + ": " + verdict.Why, rules.Remedy(p, verdict)}
+	case firewall.Unclear:
+		return obstacle{code: problem.ClientsUnclear, text: "cannot tell whether the packet filter of this host drops the packets of clients" + where + ": " + verdict.Why}
+	case firewall.Limited:
+		return obstacle{problem.ClientsLimited, "the packet filter of this host drops packets of clients" + where + " above a limit: " + verdict.Why, rules.Remedy(p, verdict)}
+	}
+	return obstacle{}
 }
 
 // later is the state of the packets of clients after the first one. Connection tracking does not see the answers, unless

@@ -13,6 +13,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
+	"github.com/lvs-director/lvs-director/pkg/probe"
 )
 
 // TestOwnFilterIsNoEvidence: a check that fails because of a rule of this machine is inconclusive, and one that fails
@@ -86,7 +87,7 @@ func TestRulesAreSharedAndBounded(t *testing.T) {
 		if n, err := ask(); n != 2 || err != nil {
 			t.Errorf("what cannot be read in time: rules of reading %d, %v", n, err)
 		}
-		time.Sleep(filterAge)
+		time.Sleep(filterAge + filterShare*20*time.Millisecond)
 		if _, err := ask(); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("for long: %v", err)
 		}
@@ -97,6 +98,97 @@ func TestRulesAreSharedAndBounded(t *testing.T) {
 		time.Sleep(filterRetry)
 		if n, err := ask(); n != 4 || err != nil {
 			t.Errorf("after the failure: rules of reading %d, %v", n, err)
+		}
+	})
+}
+
+// TestRulesThatAreBeingRead: until the rules are read that may have stopped a check, its failure is inconclusive; when
+// they cannot be read in time, also because of a program that cannot be killed, it is one of the server.
+func TestRulesThatAreBeingRead(t *testing.T) {
+	for name, hangs := range map[string]bool{"killed at its deadline": false, "cannot be killed": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ends := make(chan struct{})
+				defer close(ends)
+				f := newPacketFilter(func(ctx context.Context, _ kernel.Family) (firewall.Rules, error) {
+					if hangs {
+						<-ends
+					}
+					<-ctx.Done()
+					return firewall.Rules{}, ctx.Err()
+				})
+				begun := time.Now()
+				for time.Since(begun) < filterRetry {
+					reading := time.Since(begun) < filterWithin
+					got := f.explain(t.Context(), refusedBy("10.77.0.11"), targetOf("10.77.0.11"), byEth0)
+					if unknown := got.Class == health.Unknown; unknown != reading || unknown && got.Code != health.Local {
+						t.Fatalf("after %s: %+v", time.Since(begun), got)
+					}
+					time.Sleep(time.Second)
+				}
+			})
+		})
+	}
+}
+
+func targetOf(server string) probe.Target {
+	return probe.Target{Source: netip.MustParseAddr("10.77.0.2"), Address: netip.AddrPortFrom(netip.MustParseAddr(server), 3306)}
+}
+
+func refusedBy(server string) probe.Result {
+	return probe.Result{Code: health.Refused, Class: health.Bad, Cause: "tcp: dial " + server + ":3306: connection refused"}
+}
+
+func byEth0(netip.Addr) (string, error) { return "eth0", nil }
+
+// TestRulesAreThoseOfTheFailure: rules that were read before a check began to fail do not say that no rule stops it. Many
+// failures share a reading, and rules are read for a part of the time only.
+func TestRulesAreThoseOfTheFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const takes = 50 * time.Millisecond
+		text, reads := "", 0
+		f := newPacketFilter(func(context.Context, kernel.Family) (firewall.Rules, error) {
+			reads++
+			now := text
+			time.Sleep(takes)
+			return firewall.ParseSave("iptables", now)
+		})
+		check := func(server string) health.Code {
+			return f.explain(t.Context(), refusedBy(server), targetOf(server), byEth0).Code
+		}
+		good := func(server string) {
+			f.explain(t.Context(), probe.Result{Code: health.OK, Class: health.Good}, targetOf(server), byEth0)
+		}
+		if got := check("10.77.0.11"); got != health.Refused || reads != 1 {
+			t.Fatalf("without a rule: %s after %d readings", got, reads)
+		}
+		good("10.77.0.11")
+		time.Sleep(time.Second)
+		text = "*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -d 10.77.0.11/32 -j REJECT --reject-with tcp-reset\nCOMMIT\n"
+		for range 10 {
+			if got := check("10.77.0.11"); got != health.NoNetwork {
+				t.Fatalf("with a rule: %s", got)
+			}
+		}
+		if reads != 2 {
+			t.Errorf("%d readings for one failure", reads)
+		}
+		if got := check("10.77.0.12"); got != health.Local { // its rules must be read, after a pause
+			t.Errorf("another server at once: %s", got)
+		}
+		time.Sleep(filterPause * takes)
+		if got := check("10.77.0.12"); got != health.Refused {
+			t.Errorf("another server, a little later: %s", got)
+		}
+		begun, before := time.Now(), reads
+		for n := 0; time.Since(begun) < 10*time.Second; n++ { // checks that fail every other time
+			server := netip.AddrFrom4([4]byte{10, 77, 1, byte(n)}).String()
+			check(server)
+			good(server)
+			time.Sleep(time.Millisecond)
+		}
+		if most := int(10*time.Second/(takes*(1+filterPause))) + 1; reads-before > most {
+			t.Errorf("%d readings within 10 s, want %d at most", reads-before, most)
 		}
 	})
 }

@@ -8,8 +8,11 @@ const (
 	VirtualServerDown      Code = "virtual_server_down"
 	VirtualServerDegraded  Code = "virtual_server_degraded"
 	ClientsBlocked         Code = "clients_blocked"
+	ClientsLimited         Code = "clients_limited"
+	ClientsUnclear         Code = "clients_unclear"
 	VIPNotReached          Code = "vip_not_reached"
 	AnswersBlocked         Code = "answers_blocked"
+	AnswersLimited         Code = "answers_limited"
 	AnswersUnclear         Code = "answers_unclear"
 	DirectorIsRealServer   Code = "director_is_real_server"
 	CheckLogin             Code = "check_login"
@@ -49,6 +52,8 @@ const (
 	NotListening           Code = "not_listening"
 	ListeningUnclear       Code = "listening_unclear"
 	ServiceBlocked         Code = "service_blocked"
+	ServiceLimited         Code = "service_limited"
+	ServiceUnclear         Code = "service_unclear"
 	VIPAnswersARP          Code = "vip_answers_arp"
 	VIPTooWide             Code = "vip_too_wide"
 	VIPHeldBack            Code = "vip_held_back"
@@ -86,7 +91,7 @@ type Declaration struct {
 
 // Declared returns the codes of this version.
 func Declared() Registry {
-	return Of(slices.Concat(serviceCodes(), addressCodes(), checkCodes(), neighbourCodes(), routerCodes(), bfdCodes(), syncGroupCodes(), connectionSyncCodes(), trackCodes(), watchedCodes(), hookCodes(), takeOverCodes(), directorCodes(), commonCodes(), memberCodes(), agentCodes())...)
+	return Of(slices.Concat(serviceCodes(), filterCodes(), addressCodes(), checkCodes(), neighbourCodes(), routerCodes(), bfdCodes(), syncGroupCodes(), connectionSyncCodes(), trackCodes(), watchedCodes(), hookCodes(), takeOverCodes(), directorCodes(), commonCodes(), memberCodes(), agentCodes())...)
 }
 
 // serviceCodes are the codes about the service to clients.
@@ -114,10 +119,28 @@ func serviceCodes() []Declaration {
 			Means:  "a real server with forward: dr or tun is a director too: while another director is MASTER, it balances connections that it receives once more, and some of them fail",
 			Remedy: "run the real servers on machines that are no directors, and change their addresses in the cluster file. With only one director the problem does not exist",
 		},
+	}
+}
+
+// filterCodes are the codes about what a director does with the packets of clients and of real servers.
+func filterCodes() []Declaration {
+	return []Declaration{
 		{
 			Code: ClientsBlocked, Severity: Critical, Role: Director, Subject: "virtual server",
 			Means:  "this director drops the packets of clients, or sends them elsewhere: by its packet filter, or by a setting of IPVS. Clients fail while it is MASTER",
 			Remedy: "run the command that lvsctl status shows: it adds the rule, or sets the sysctl. Make it permanent where these rules come from",
+		},
+		{
+			Code: ClientsLimited, Severity: Warning, Role: Director, Subject: "virtual server",
+			Means:       "the packet filter of this director drops packets of clients above a rate or a number: clients fail when there are more",
+			Remedy:      "if the limit is not meant for this service, run the command that lvsctl status shows: it accepts the packets before the rule that counts them. Make it permanent where these rules come from",
+			ExplainedBy: []Code{ClientsBlocked},
+		},
+		{
+			Code: ClientsUnclear, Severity: Warning, Role: Director, Subject: "virtual server",
+			Means:       "it is not known whether this director drops the packets of clients: its packet filter has rules that cannot be judged, or cannot be read",
+			Remedy:      "try it from a client with the command that lvsctl status shows. If it works, add a rule before the one shown that accepts the packets by the VIP and port. If the rules cannot be read, install nftables or iptables",
+			ExplainedBy: []Code{ClientsBlocked},
 		},
 		{
 			Code: VIPNotReached, Severity: Critical, Role: Director, Subject: "instance",
@@ -128,6 +151,12 @@ func serviceCodes() []Declaration {
 			Code: AnswersBlocked, Severity: Critical, Role: Director, Subject: "virtual server",
 			Means:  "this director drops the answers of real servers with forward: nat: by its packet filter, or because it does not forward packets. Clients get no answer while it is MASTER",
 			Remedy: "run the command that lvsctl status shows: it adds the rule, or sets the sysctl. Make it permanent where these rules come from",
+		},
+		{
+			Code: AnswersLimited, Severity: Warning, Role: Director, Subject: "virtual server",
+			Means:       "this director drops answers of real servers with forward: nat above a rate or a number: clients fail when there are more",
+			Remedy:      "if the limit is not meant for this service, run the command that lvsctl status shows: it accepts the answers before the rule that counts them. Make it permanent where these rules come from",
+			ExplainedBy: []Code{AnswersBlocked},
 		},
 		{
 			Code: AnswersUnclear, Severity: Warning, Role: Director, Subject: "virtual server",
@@ -362,6 +391,18 @@ func memberCodes() []Declaration {
 			Code: ServiceBlocked, Severity: Critical, Role: Agent, Subject: "virtual server",
 			Means:  "the packet filter of this real server drops the packets of clients",
 			Remedy: "run the command that lvsctl status shows: it adds the rule. Make it permanent where these rules come from",
+		},
+		{
+			Code: ServiceLimited, Severity: Warning, Role: Agent, Subject: "virtual server",
+			Means:       "the packet filter of this real server drops packets of clients above a rate or a number: clients fail when there are more",
+			Remedy:      "if the limit is not meant for this service, run the command that lvsctl status shows: it accepts the packets before the rule that counts them. Make it permanent where these rules come from",
+			ExplainedBy: []Code{ServiceBlocked},
+		},
+		{
+			Code: ServiceUnclear, Severity: Warning, Role: Agent, Subject: "virtual server",
+			Means:       "it is not known whether this real server drops the packets of clients: its packet filter has rules that cannot be judged, or cannot be read",
+			Remedy:      "try it from a client with the command that lvsctl status shows. If it works, add a rule before the one shown that accepts the packets by address and port. If the rules cannot be read, install nftables or iptables",
+			ExplainedBy: []Code{ServiceBlocked, ListeningUnclear},
 		},
 	}
 }

@@ -74,7 +74,7 @@ func TestJudge(t *testing.T) {
 		{"firewalld.json", false, Blocked, `nft, table inet firewalld, chain filter_FORWARD: {"match":{"op":"in","left":{"ct":{"key":"state"}},"right":"invalid"}} {"drop":null}`},
 		{"firewalld.json", true, Passes, ""},
 		{"docker.json", false, Blocked, "nft, table ip filter, chain FORWARD: policy DROP"},
-		{"router.json", false, Unclear, "nft, table inet filter, chain forward: policy DROP"},
+		{"router.json", false, Passes, ""}, // by a named set
 		{"router.json", true, Passes, ""},
 		{"open.json", false, Passes, ""},
 
@@ -118,6 +118,7 @@ func TestJudge(t *testing.T) {
 		{saved("DROP", "-m mark --mark 0x4000/0x4000 -j ACCEPT"), false, Unclear, "policy DROP"},
 		{saved("ACCEPT", "-j NFQUEUE --queue-num 0"), false, Unclear, "NFQUEUE"},
 		{saved("DROP", "-m set --match-set bad src -j DROP", "-p tcp -j ACCEPT"), false, Unclear, "--match-set"},
+		{saved("ACCEPT", "-p tcp -m limit --limit 100/sec -j ACCEPT", "-p tcp -j DROP"), false, Limited, "--limit 100/sec"},
 		{saved("ACCEPT", "-m set --match-set bad src -p udp -j DROP"), false, Passes, ""},
 		{strings.Replace(saved("DROP"), "*filter", "*mangle", 1), false, Blocked, "table mangle"},
 		{strings.Replace(saved("DROP"), "*filter", "*nat", 1), false, Passes, ""},
@@ -371,23 +372,25 @@ func TestRead(t *testing.T) {
 		want   Outcome
 		err    string
 	}{
-		"no rules: nothing is started":        {"", false, nil, Passes, ""},
-		"legacy":                              {"nat\nfilter\n", false, map[string]string{"iptables-legacy-save": drop}, Blocked, ""},
-		"legacy of an old distribution":       {"filter\n", false, map[string]string{"iptables-save": drop}, Blocked, ""},
-		"legacy without a tool":               {"filter\n", false, nil, Passes, "the kernel has tables of iptables, which cannot be read: "},
-		"legacy fails":                        {"filter\n", false, map[string]string{"iptables-legacy-save": "!"}, Passes, "broken"},
-		"iptables-nft":                        {"", true, map[string]string{"iptables-nft-save": drop, "nft -j list ruleset": none}, Blocked, ""},
-		"its table is not read twice":         {"", true, map[string]string{"iptables-nft-save": strings.ReplaceAll(drop, "DROP", "ACCEPT"), "nft -j list ruleset": recorded(t, "docker.json")}, Passes, ""},
-		"nft alone":                           {"", true, map[string]string{"nft -j list ruleset": recorded(t, "firewalld.json")}, Blocked, ""},
-		"both kinds, and one drops":           {"filter\n", true, map[string]string{"iptables-legacy-save": drop, "iptables-nft-save": "", "nft -j list ruleset": recorded(t, "open.json")}, Blocked, ""},
-		"iptables-nft without nft":            {"", true, map[string]string{"iptables-nft-save": drop}, Blocked, ""},
-		"nf_tables without a tool":            {"", true, nil, Passes, "install the package nftables"},
-		"nft fails":                           {"", true, map[string]string{"nft -j list ruleset": "!"}, Passes, "broken"},
-		"nft prints something else":           {"", true, map[string]string{"nft -j list ruleset": "{"}, Passes, "nft -j list ruleset: unexpected end"},
-		"iptables-save prints something else": {"filter\n", false, map[string]string{"iptables-legacy-save": "*filter\n-A FORWARD -j DROP\n"}, Passes, "is not understood: -A FORWARD -j DROP"},
+		"no rules: nothing is started":                  {"", false, nil, Passes, ""},
+		"legacy":                                        {"nat\nfilter\n", false, map[string]string{"iptables-legacy-save": drop}, Blocked, ""},
+		"legacy of an old distribution":                 {"filter\n", false, map[string]string{"iptables-save": drop}, Blocked, ""},
+		"legacy without a tool":                         {"filter\n", false, nil, Passes, "the kernel has tables of iptables, which cannot be read: "},
+		"legacy fails":                                  {"filter\n", false, map[string]string{"iptables-legacy-save": "!"}, Passes, "broken"},
+		"iptables-nft":                                  {"", true, map[string]string{"iptables-nft-save": drop, "nft -j list ruleset": none}, Blocked, ""},
+		"its table is not read twice":                   {"", true, map[string]string{"iptables-nft-save": strings.ReplaceAll(drop, "DROP", "ACCEPT"), "nft -j list ruleset": recorded(t, "docker.json")}, Passes, ""},
+		"nft alone":                                     {"", true, map[string]string{"nft -j list ruleset": recorded(t, "firewalld.json")}, Blocked, ""},
+		"both kinds, and one drops":                     {"filter\n", true, map[string]string{"iptables-legacy-save": drop, "iptables-nft-save": "", "nft -j list ruleset": recorded(t, "open.json")}, Blocked, ""},
+		"iptables-nft without nft":                      {"", true, map[string]string{"iptables-nft-save": drop}, Blocked, ""},
+		"nf_tables without a tool":                      {"", true, nil, Passes, "install the package nftables"},
+		"nf_tables without a tool, and without a table": {"", true, nil, Passes, ""},
+		"nft fails":                                     {"", true, map[string]string{"nft -j list ruleset": "!"}, Passes, "broken"},
+		"nft prints something else":                     {"", true, map[string]string{"nft -j list ruleset": "{"}, Passes, "nft -j list ruleset: unexpected end"},
+		"iptables-save prints something else":           {"filter\n", false, map[string]string{"iptables-legacy-save": "*filter\n-A FORWARD -j DROP\n"}, Passes, "is not understood: -A FORWARD -j DROP"},
 	} {
 		h := host{
 			legacy: func() string { return c.legacy }, hasNFT: func() bool { return c.nft },
+			tables: func() (bool, error) { return name != "nf_tables without a tool, and without a table", nil },
 			run: func(argv ...string) ([]byte, error) {
 				out, installed := c.tools[strings.Join(argv, " ")]
 				switch {

@@ -86,6 +86,7 @@ func split(line string) (words []string, ok bool) {
 // parseRule parses the words of a rule after its chain.
 func parseRule(text string, words []string) rule {
 	r := rule{text: text, action: nothing}
+	var list recent
 	for len(words) > 0 {
 		negated := words[0] == "!"
 		if negated {
@@ -105,7 +106,15 @@ func parseRule(text string, words []string) rule {
 		if option == "-j" || option == "-g" {
 			r.act(option, strings.Join(arguments, " "))
 			r.untracks = r.target == "NOTRACK" || r.target == "CT" && slices.Contains(words, "--notrack")
+			list.apply(&r)
 			return r // the rest are options of the target
+		}
+		if counts := rateOf(option, negated, arguments); counts != nil {
+			r.rate = counts
+			continue
+		}
+		if rateDetails(option) || list.take(option, negated, arguments) {
+			continue
 		}
 		m := condition(option, arguments)
 		if m == nil {
@@ -140,7 +149,9 @@ func (r *rule) act(option, target string) {
 }
 
 // understood are the matching extensions whose options are all understood, or, for comment, mean nothing.
-var understood = []string{"comment", "conntrack", "state", "tcp", "udp", "sctp", "multiport", "addrtype"}
+var understood = []string{
+	"comment", "conntrack", "state", "tcp", "udp", "sctp", "multiport", "addrtype", "limit", "hashlimit", "connlimit", "recent", "set", "iprange", "mac", "geoip",
+}
 
 // condition returns the match of an option; nil if it means nothing.
 func condition(option string, arguments []string) match {
@@ -160,52 +171,58 @@ func condition(option string, arguments []string) match {
 		return iface(outgoing, value, "+")
 	case "-p":
 		return protocol(value)
-	case "-s", "-d":
-		var prefixes []netip.Prefix
-		for _, text := range list {
-			p, ok := prefixOf(text)
-			if !ok {
-				return always(maybe)
-			}
-			prefixes = append(prefixes, p)
-		}
-		if option == "-s" {
-			return addressIn(source, prefixes...)
-		}
-		return addressIn(destination, prefixes...)
-	case "--sport", "--sports", "--dport", "--dports":
-		var ranges []ports
-		for _, text := range list {
-			r, ok := portsOf(text)
-			if !ok {
-				return always(maybe)
-			}
-			ranges = append(ranges, r)
-		}
-		if strings.HasPrefix(option, "--s") {
-			return portIn(source, ranges...)
-		}
-		return portIn(destination, ranges...)
+	case "-s":
+		return addressOf(source, list)
+	case "-d":
+		return addressOf(destination, list)
+	case "--sport", "--sports":
+		return portOf(source, list)
+	case "--dport", "--dports":
+		return portOf(destination, list)
 	case "--state", "--ctstate":
 		return state(list...)
 	case "--src-type":
 		return addressType("saddr", list)
 	case "--dst-type":
 		return addressType("daddr", list)
+	case "--ctstatus": // no connection of IPVS is one that a rule has redirected
+		return always(when(!slices.Contains(list, "DNAT") && !slices.Contains(list, "SNAT")).or(maybe))
 	case "--tcp-flags":
-		return flags(arguments)
+		return saveFlags(arguments)
+	case "--match-set":
+		if len(arguments) == 2 && arguments[1] == "src" {
+			return ofClient
+		}
+		return always(maybe)
+	case "--src-range", "--mac-source", "--source-country", "--src-cc":
+		return ofClient
 	default:
 		return always(maybe)
 	}
 }
 
-// flags matches TCP flags: a SYN alone begins a connection, and is no answer. Other combinations are those of some packets
-// of a connection only.
-func flags(arguments []string) match {
-	if len(arguments) == 2 && strings.Contains(arguments[0], "ACK") && arguments[1] == "SYN" {
-		return func(p Packet) applies { return when(p.first) }
+func addressOf(of end, list []string) match {
+	var prefixes []netip.Prefix
+	for _, text := range list {
+		p, ok := prefixOf(text)
+		if !ok {
+			return always(maybe)
+		}
+		prefixes = append(prefixes, p)
 	}
-	return always(maybe)
+	return addressIn(of, prefixes...)
+}
+
+func portOf(of end, list []string) match {
+	var ranges []ports
+	for _, text := range list {
+		r, ok := portsOf(text)
+		if !ok {
+			return always(maybe)
+		}
+		ranges = append(ranges, r)
+	}
+	return portIn(of, ranges...)
 }
 
 // ParseSave returns the rules in the output of iptables-save. tool is iptables or iptables-legacy, for messages.

@@ -40,6 +40,7 @@ type Packet struct {
 
 	state string
 	first bool // of its connection
+	above bool // there were so many before it that every rate is exceeded
 }
 
 // Outcome is the result of a judgement.
@@ -48,9 +49,12 @@ type Outcome int
 const (
 	// Passes: every chain accepts it, at least for some clients.
 	Passes Outcome = iota
+	// Limited: it passes, unless there are more than a rule permits in some time, or at a time.
+	Limited
 	// Unclear: it depends on something that the rules do not say.
 	Unclear
-	// Blocked: it is dropped or rejected, for every client if one end is a client.
+	// Blocked: it is dropped or rejected, for every client if one end is a client. So is a connection of which a rule counts
+	// all packets, and lets through less than one in a second.
 	Blocked
 )
 
@@ -95,10 +99,11 @@ const (
 	unknown  // an extension that may do anything
 )
 
-// rule is one rule. matches are conditions, all of which must apply.
+// rule is one rule. matches and the rate are conditions, all of which must apply.
 type rule struct {
 	text    string
 	matches []match
+	rate    *rate // nil: none
 	action  Action
 	target  string // of jump and goes
 	// untracks: it exempts the packet from connection tracking.
@@ -133,9 +138,35 @@ func (c *Chain) passes(p Packet) bool {
 // Judge judges a packet. What depends on the client is decided in favor of the packet: a rule that drops the packets of
 // some clients leaves others, and one that accepts some serves them.
 func (r Rules) Judge(p Packet) Verdict {
-	worst, untracked := r.judge(p, p.stages())
+	stages := p.stages()
+	worst, untracked := r.judge(p, stages)
 	if untracked {
-		worst, _ = r.judge(p, []stage{{"UNTRACKED", p.Way != Forwarded}, {"UNTRACKED", false}})
+		stages = []stage{{"UNTRACKED", p.Way != Forwarded}, {"UNTRACKED", false}}
+		worst, _ = r.judge(p, stages)
+	}
+	if worst.Outcome == Passes {
+		return r.limited(p, stages)
+	}
+	return worst
+}
+
+// limited judges a packet that passes below every rate.
+func (r Rules) limited(p Packet, stages []stage) Verdict {
+	p.above = true
+	worst := Verdict{}
+	for _, s := range stages {
+		var by limit
+		now, _ := r.judgeStage(p, s, &by)
+		if now.Outcome == Passes || by.why == "" {
+			continue
+		}
+		now.Why, now.Outcome = by.why, Limited
+		if !s.first && by.perSecond < tooSlow {
+			now.Outcome = Blocked
+		}
+		if now.Outcome > worst.Outcome {
+			worst = now
+		}
 	}
 	return worst
 }
@@ -164,23 +195,33 @@ func (p Packet) stages() []stage {
 // judge judges the packets of a connection. untracked: a rule exempts one from connection tracking.
 func (r Rules) judge(p Packet, stages []stage) (worst Verdict, untracked bool) {
 	for _, s := range stages {
-		p.state, p.first = s.state, s.first
-		way := walk{packet: p, known: map[*Chain]*result{}, untracked: &untracked}
-		for _, base := range r.Bases {
-			if base.nat || !base.passes(p) {
-				continue
-			}
-			ends, why := way.through(base)
-			now := Verdict{Outcome: Blocked, Why: why, At: base}
-			switch {
-			case !ends.drops:
-				continue
-			case ends.accepts:
-				now.Outcome = Unclear
-			}
-			if now.Outcome > worst.Outcome {
-				worst = now
-			}
+		now, exempt := r.judgeStage(p, s, new(limit))
+		untracked = untracked || exempt
+		if now.Outcome > worst.Outcome {
+			worst = now
+		}
+	}
+	return worst, untracked
+}
+
+// judgeStage judges the packets of one stage of a connection, and notes the rates that concern them.
+func (r Rules) judgeStage(p Packet, s stage, by *limit) (worst Verdict, untracked bool) {
+	p.state, p.first = s.state, s.first
+	way := walk{packet: p, known: map[*Chain]*result{}, untracked: &untracked, limit: by}
+	for _, base := range r.Bases {
+		if base.nat || !base.passes(p) {
+			continue
+		}
+		ends, why := way.through(base)
+		now := Verdict{Outcome: Blocked, Why: why, At: base}
+		switch {
+		case !ends.drops:
+			continue
+		case ends.accepts:
+			now.Outcome = Unclear
+		}
+		if now.Outcome > worst.Outcome {
+			worst = now
 		}
 	}
 	return worst, untracked
@@ -191,7 +232,7 @@ func (r Rules) judge(p Packet, stages []stage) (worst Verdict, untracked bool) {
 func (r Rules) Redirected(p Packet) Verdict {
 	p.state, p.first = "NEW", true
 	worst := Verdict{}
-	way := walk{packet: p, known: map[*Chain]*result{}, redirects: true, untracked: new(bool)}
+	way := walk{packet: p, known: map[*Chain]*result{}, redirects: true, untracked: new(bool), limit: new(limit)}
 	for _, base := range r.Bases {
 		if base.hook != "prerouting" || !base.passes(p) {
 			continue
@@ -225,6 +266,7 @@ type walk struct {
 	// redirects: the question is whether the packet is redirected, not whether it is dropped.
 	redirects bool
 	untracked *bool // set if a rule exempts the packet from connection tracking
+	limit     *limit
 }
 
 // answers reports whether ends are the answer to the question, which a reason explains.
@@ -272,6 +314,12 @@ func (w walk) rules(c *Chain) (all ends, why string) {
 		}
 		*w.untracked = *w.untracked || r.untracks
 		if r.action == nothing {
+			continue
+		}
+		if r.rate != nil {
+			w.limit.note(c, r)
+		}
+		if !r.rate.holds(w.packet.above) {
 			continue
 		}
 		end, reason := w.follow(c, r)

@@ -3,7 +3,6 @@ package firewall
 import (
 	"encoding/json"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +21,7 @@ func parseNFT(text []byte, family string, skip func(family, table string) bool) 
 		return nil, fmt.Errorf("the output of nft -j list ruleset: %w", err)
 	}
 	var bases []*Chain
-	tables := map[string]map[string]*Chain{}
+	tables, sets := map[string]map[string]*Chain{}, setsOf(document.NFTables)
 	for _, object := range document.NFTables {
 		var c struct {
 			Family, Table, Name, Type, Hook, Policy, Chain string
@@ -47,7 +46,7 @@ func parseNFT(text []byte, family string, skip func(family, table string) bool) 
 		}
 		if !isChain {
 			if chain := tables[table][c.Chain]; chain != nil {
-				chain.rules = append(chain.rules, parseExpressions(c.Expr)...)
+				chain.rules = append(chain.rules, parseExpressions(sets.fill(table, c.Expr))...)
 			}
 			continue
 		}
@@ -75,7 +74,9 @@ func parseExpressions(all []statement) []rule {
 			switch {
 			case kind == "match":
 				r.matches = append(r.matches, nftMatch(body))
-			case kind == "limit" || kind == "quota" || kind == "ct count": // conditions that depend on the time
+			case nftRate(kind, body) != nil:
+				r.rate = nftRate(kind, body)
+			case slices.Contains([]string{"limit", "ct count", "quota"}, kind): // a named one, or an amount since the start
 				r.matches = append(r.matches, always(maybe))
 			case kind == "notrack":
 				r.untracks = true
@@ -137,7 +138,7 @@ func verdict(kind string, body json.RawMessage) (action Action, target string, k
 
 // verdictMap returns a rule for each element of a verdict map: {"key": …, "data": {"set": [[key, verdict], …]}}.
 func verdictMap(r rule, body json.RawMessage) []rule {
-	opaque := rule{text: r.text, matches: r.matches, action: unknown}
+	opaque := rule{text: r.text, matches: r.matches, rate: r.rate, action: unknown}
 	var m struct {
 		Key  json.RawMessage
 		Data struct{ Set [][2]json.RawMessage }
@@ -147,7 +148,7 @@ func verdictMap(r rule, body json.RawMessage) []rule {
 	}
 	var rules []rule
 	for _, element := range m.Data.Set {
-		one := rule{text: r.text, matches: append(slices.Clone(r.matches), compare(m.Key, element[0]))}
+		one := rule{text: r.text, rate: r.rate, matches: append(slices.Clone(r.matches), compare(m.Key, element[0]))}
 		var does statement
 		if json.Unmarshal(element[1], &does) != nil || len(does) != 1 {
 			return []rule{opaque}
@@ -168,6 +169,9 @@ func nftMatch(body json.RawMessage) match {
 	if json.Unmarshal(body, &m) != nil {
 		return always(maybe)
 	}
+	if of, ok := nftFlags(m.Op, m.Left, m.Right); ok {
+		return of
+	}
 	switch m.Op {
 	case "==", "in":
 		return compare(m.Left, m.Right)
@@ -180,10 +184,6 @@ func nftMatch(body json.RawMessage) match {
 
 // compare returns the match of a property of the packet with a value, a list, a set, a range or a prefix.
 func compare(left, right json.RawMessage) match {
-	values, ok := valuesOf(right)
-	if !ok {
-		return always(maybe)
-	}
 	var l struct {
 		Meta, Ct struct{ Key string }
 		Payload  struct{ Protocol, Field string }
@@ -193,6 +193,14 @@ func compare(left, right json.RawMessage) match {
 		}
 	}
 	if json.Unmarshal(left, &l) != nil {
+		return always(maybe)
+	}
+	values, ok := valuesOf(right)
+	switch {
+	case ok:
+	case l.Payload.Field == "saddr": // a set that changes
+		return ofClient
+	default:
 		return always(maybe)
 	}
 	if slices.Contains([]string{"icmp", "icmpv6", "igmp", "esp", "ah", "udplite", "dccp", "arp", "vlan"}, l.Payload.Protocol) {
@@ -243,36 +251,22 @@ func anyOf(values []string, each func(string) match) match {
 }
 
 func addresses(family, field string, values []string) match {
-	var prefixes []netip.Prefix
-	for _, v := range values {
-		p, ok := prefixOf(v)
-		if !ok {
-			return always(maybe)
-		}
-		prefixes = append(prefixes, p)
-	}
-	m := addressIn(source, prefixes...)
+	of := source
 	if field == "daddr" {
-		m = addressIn(destination, prefixes...)
+		of = destination
 	}
+	m := addressOf(of, values)
 	return func(p Packet) applies { // ip or ip6 implies the family
 		return min(when((family == "ip6") == p.is6()), m(p))
 	}
 }
 
 func portNumbers(of, field string, values []string) match {
-	var ranges []ports
-	for _, v := range values {
-		r, ok := portsOf(v)
-		if !ok {
-			return always(maybe)
-		}
-		ranges = append(ranges, r)
-	}
-	m := portIn(source, ranges...)
+	at := source
 	if field == "dport" {
-		m = portIn(destination, ranges...)
+		at = destination
 	}
+	m := portOf(at, values)
 	return func(p Packet) applies { return min(when(of == "th" || of == p.Protocol), m(p)) }
 }
 
@@ -309,6 +303,9 @@ func flatten(v any) (values []string, ok bool) {
 func flattenObject(v map[string]any) (values []string, ok bool) {
 	if set, is := v["set"]; is {
 		return flatten(set)
+	}
+	if element, is := v["elem"].(map[string]any); is { // with a counter or a comment
+		return flatten(element["val"])
 	}
 	if prefix, is := v["prefix"].(map[string]any); is {
 		return []string{fmt.Sprintf("%v/%v", prefix["addr"], prefix["len"])}, true

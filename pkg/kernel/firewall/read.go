@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/nftables"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
@@ -22,6 +24,7 @@ func Read(ctx context.Context, family kernel.Family) (Rules, error) {
 	return read(family, host{
 		legacy: func() string { text, _ := os.ReadFile(legacyNames(family)); return string(text) }, // absent: no table
 		hasNFT: HasNFTables,
+		tables: func() (bool, error) { return otherTables(ctx, family) },
 		run: func(argv ...string) ([]byte, error) {
 			return run(ctx, argv...)
 		},
@@ -34,10 +37,37 @@ func HasNFTables() bool {
 	return err == nil || builtIn("/lib/modules", "nf_tables")
 }
 
+// otherTables reports whether nf_tables has a table for a family that is not that of this daemon.
+func otherTables(ctx context.Context, family kernel.Family) (bool, error) {
+	nft, err := nftables.New(nftables.WithSockOptions(func(c *netlink.Conn) error {
+		deadline, _ := ctx.Deadline() // zero: none
+		return c.SetDeadline(deadline)
+	}))
+	if err != nil {
+		return false, err
+	}
+	tables, err := nft.ListTables()
+	if err != nil {
+		return false, err
+	}
+	own := map[kernel.Family]nftables.TableFamily{kernel.IPv4: nftables.TableFamilyIPv4, kernel.IPv6: nftables.TableFamilyIPv6}[family]
+	return slices.ContainsFunc(tables, func(t *nftables.Table) bool {
+		switch t.Family {
+		case nftables.TableFamilyINet:
+			return t.Name != kernel.ClosedTable
+		case own, nftables.TableFamilyNetdev:
+			return true
+		}
+		return false
+	}), nil
+}
+
 // host is what Read asks. run returns exec.ErrNotFound if there is no such program.
 type host struct {
 	legacy func() string // the tables of iptables-legacy
 	hasNFT func() bool   // the kernel has nf_tables loaded
+	// tables reports whether nf_tables has a table for this family that is not that of this daemon.
+	tables func() (bool, error)
 	run    func(argv ...string) ([]byte, error)
 }
 
@@ -98,6 +128,9 @@ func read(family kernel.Family, h host) (Rules, error) {
 	case errors.Is(err, exec.ErrNotFound) && !missing: // its package comes with iptables-nft, which needs it
 		return r, nil
 	case errors.Is(err, exec.ErrNotFound):
+		if some, err := h.tables(); err == nil && !some {
+			return r, nil
+		}
 		return Rules{}, errors.New("the kernel has nf_tables, and neither nft nor iptables-nft-save is installed to read its rules: install the package nftables")
 	case err != nil:
 		return Rules{}, err
