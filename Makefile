@@ -29,7 +29,7 @@ LDFLAGS  := -s -w $(if $(VERSION),-X github.com/lvs-director/lvs-director/pkg/ve
 # If network namespaces can be created here, tests that need them must not be skipped.
 NETNS := $(shell unshare --net true 2>/dev/null && echo netns)
 
-.PHONY: all help build lab stock binaries lint unit runner daily kernel e2e test soak release-check properties search fuzz demo demo-shell bench-failover bench-memory bench-thousand bench-rest bench-instances clean
+.PHONY: all help build lab stock binaries lint unit runner daily kernel e2e test soak release-check properties search fuzz demo demo-shell bench-failover bench-memory bench-thousand bench-rest bench-instances upgrade clean
 
 all: build
 
@@ -93,6 +93,10 @@ bench-memory: binaries ## resident memory of a director with 1 000 real servers;
 bench-thousand: binaries ## start, reload, stop and rest of 1 000 virtual servers of 4; REFERENCE=DIR for ratios to another build
 	$(if $(REFERENCE),LVS_REFERENCE=$(abspath $(REFERENCE))) $(LABTEST) -bench -v -run '^TestBenchThousand' $(TESTS)/e2e.test=e2e
 
+# REFERENCE: a directory with the programs of an older version, such as bin of another worktree.
+upgrade: binaries ## from the version in REFERENCE=DIR to this one and back, in a guest
+	LVS_REFERENCE=$(abspath $(or $(REFERENCE),$(error make upgrade REFERENCE=DIR, a directory with the programs of an older version))) $(LABTEST) -bench -v -run '^TestUpgrade$$' $(TESTS)/e2e.test=e2e
+
 bench-rest: binaries ## CPU usage of an idle director, on this machine's own kernel; fails above 0.5 %
 	cd e2e && LVS_REQUIRE=$(NETNS) $(CURDIR)/$(TESTS)/e2e.test -test.v -test.run '^TestAtRest$$'
 
@@ -134,12 +138,13 @@ soak: binaries ## long forms of scenarios, the second kernel, interoperation wit
 	$(MAKE) --no-print-directory runner LONG=1; \
 	$(LABTEST) -long-only -budget 40m -begun $$begun $(TESTS)/e2e.test=e2e $(call in_guest,$(KERNEL))
 
-release-check: ## what takes too long for CI: every scenario in its long form, benchmarks, ten times as much fuzzing
+release-check: ## what takes too long for CI: every scenario in its long form, benchmarks, ten times as much fuzzing; REFERENCE=DIR for an upgrade
 	$(MAKE) --no-print-directory test
 	LVS_HEAL_CYCLES=100 $(LABTEST) $(TESTS)/e2e.test=e2e $(call in_guest,$(KERNEL))
 	$(LABTEST) -second -short $(TESTS)/e2e.test=e2e
 	$(MAKE) --no-print-directory runner LONG=1
 	$(MAKE) --no-print-directory bench-failover bench-memory bench-thousand $(if $(NETNS),bench-rest bench-instances)
+	$(if $(REFERENCE),$(MAKE) --no-print-directory upgrade)
 	$(MAKE) --no-print-directory properties
 	$(MAKE) --no-print-directory search STATES=400000 HISTORIES=100000
 	$(MAKE) --no-print-directory fuzz FUZZ=1000000
