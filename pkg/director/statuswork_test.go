@@ -63,8 +63,10 @@ func TestStatusNeedsNoElection(t *testing.T) {
 }
 
 func (m *machine) advertsSent() (n uint64) {
-	for _, s := range m.snapshots(nodeOnly).instances {
-		n += s.AdvertsSent
+	if l := m.loops.Load(); l != nil {
+		for _, s := range l.instances.counted() {
+			n += s.AdvertsSent
+		}
 	}
 	return n
 }
