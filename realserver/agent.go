@@ -54,8 +54,8 @@ type Effects struct {
 	Watch func(ctx context.Context, deliver func(addr.Event)) error
 	// Gateway returns the next hop from one of this node's addresses to clients; invalid if there is none.
 	Gateway func(source netip.Addr) (netip.Addr, error)
-	// Listeners returns the listening TCP sockets; see package listen. Optional.
-	Listeners func() ([]netip.AddrPort, error)
+	// Listeners returns the listening sockets of a protocol, "tcp" or "udp"; see package listen. Optional.
+	Listeners func(protocol string) ([]netip.AddrPort, error)
 	// Local reports whether packets to an address are delivered on this node. Optional.
 	Local func(netip.Addr) (bool, error)
 	// Firewall reads the packet filter rules of a family; see package firewall. Optional.

@@ -32,6 +32,7 @@ type fakeKernel struct {
 	sysctls   map[string]string
 	gateway   netip.Addr
 	listening []netip.AddrPort
+	receiving []netip.AddrPort // UDP
 	rules     firewall.Rules
 	diverted  bool // packets to VIPs are not delivered here
 	done      []string
@@ -262,9 +263,12 @@ func (m *machine) start(cfg *config.Config) {
 				defer m.mu.Unlock()
 				return m.gateway, nil
 			},
-			Listeners: func() ([]netip.AddrPort, error) {
+			Listeners: func(protocol string) ([]netip.AddrPort, error) {
 				m.mu.Lock()
 				defer m.mu.Unlock()
+				if protocol != "tcp" {
+					return m.receiving, m.fail["listeners"]
+				}
 				return m.listening, m.fail["listeners"]
 			},
 			Local: func(a netip.Addr) (bool, error) {

@@ -118,7 +118,7 @@ func (a *Agent) packets(m Membership) []firewall.Packet {
 			nic = own.Interface
 		}
 	}
-	arriving := firewall.Packet{Way: firewall.Incoming, In: nic, To: m.destination(), Protocol: "tcp"}
+	arriving := firewall.Packet{Way: firewall.Incoming, In: nic, To: m.destination(), Protocol: m.Protocol}
 	if m.Forward != config.TUN {
 		return []firewall.Packet{arriving}
 	}

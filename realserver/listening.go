@@ -13,14 +13,14 @@ import (
 // listenInterval is how often the listening sockets are read, for which there are no events.
 const listenInterval = time.Second
 
-// listeners are the listening TCP sockets of this node.
+// listeners are the listening sockets of this node.
 type listeners struct {
 	looked time.Time
-	known  bool // all is what the last look found
-	all    []netip.AddrPort
+	known  bool                        // all is what the last look found
+	all    map[string][]netip.AddrPort // by protocol
 	// missed counts, by destination, the looks in a row that found nothing listening: a service that is restarted, or a
 	// list that changes while the kernel writes it, is no problem yet.
-	missed map[netip.AddrPort]int
+	missed map[endpoint]int
 	// diverted are the VIPs whose packets the kernel does not deliver here: a policy rule diverts them, or their route in the
 	// table local is gone, for which there are no events either.
 	diverted map[netip.Addr]bool
@@ -38,7 +38,7 @@ func (a *Agent) lookForListeners(want State) {
 	}
 	l.looked = time.Now()
 	l.diverted = a.divertedVIPs(want)
-	all, err := a.e.Listeners()
+	all, err := a.listeners(want)
 	if l.known = err == nil; !l.known {
 		if !l.logged {
 			a.o.Log.Warn("cannot list the listening sockets; not checking whether a service listens on the VIP", "error", err)
@@ -47,14 +47,38 @@ func (a *Agent) lookForListeners(want State) {
 		return
 	}
 	l.logged, l.all = false, all
-	missed := make(map[netip.AddrPort]int, len(want.Memberships))
+	missed := make(map[endpoint]int, len(want.Memberships))
 	for _, m := range want.Memberships {
-		if to := m.destination(); !Listens(all, to) {
+		if to := m.endpoint(); !Listens(all[to.protocol], to.at) {
 			missed[to] = l.missed[to] + 1
 		}
 	}
 	l.missed = missed
 }
+
+// listeners returns the listening sockets of the protocols of the services.
+func (a *Agent) listeners(want State) (map[string][]netip.AddrPort, error) {
+	all := map[string][]netip.AddrPort{}
+	for _, m := range want.Memberships {
+		if _, read := all[m.Protocol]; read {
+			continue
+		}
+		found, err := a.e.Listeners(m.Protocol)
+		if err != nil {
+			return nil, err
+		}
+		all[m.Protocol] = found
+	}
+	return all, nil
+}
+
+// endpoint is where the packets of clients arrive at a service.
+type endpoint struct {
+	protocol string
+	at       netip.AddrPort
+}
+
+func (m Membership) endpoint() endpoint { return endpoint{m.Protocol, m.destination()} }
 
 // divertedVIPs returns the VIPs whose packets are not delivered here; unknown is not diverted.
 func (a *Agent) divertedVIPs(want State) map[netip.Addr]bool {
@@ -90,7 +114,7 @@ func Listens(sockets []netip.AddrPort, to netip.AddrPort) bool {
 // known whether rules redirect them.
 func (a *Agent) silent(m Membership) (reason string, unclear bool) {
 	l, to := &a.listening, m.destination()
-	if !l.known || m.refusal() != "" || l.missed[to] <= missesAllowed {
+	if !l.known || m.refusal() != "" || l.missed[m.endpoint()] <= missesAllowed {
 		return "", false
 	}
 	redirected, why := a.redirected(m)
@@ -101,7 +125,7 @@ func (a *Agent) silent(m Membership) (reason string, unclear bool) {
 		return fmt.Sprintf("nothing listens on %s, and it is not known whether a rule redirects the connections of clients: %s", to, why), true
 	}
 	var others []string
-	for _, s := range l.all {
+	for _, s := range l.all[m.Protocol] {
 		if s.Port() == to.Port() {
 			others = append(others, s.String())
 		}
@@ -114,6 +138,14 @@ func (a *Agent) silent(m Membership) (reason string, unclear bool) {
 		to, strings.Join(slices.Compact(others), " and "), to.Addr()), false
 }
 
+// try is the command with which a client finds out whether the service answers.
+func (m Membership) try() string {
+	if m.Protocol == "udp" {
+		return fmt.Sprintf("ask it what its clients ask it, at %s, port %d", m.VIP.Addr(), m.VIP.Port())
+	}
+	return fmt.Sprintf("nc -vz %s %d", m.VIP.Addr(), m.VIP.Port())
+}
+
 // silentServices returns the problems of the services that do not listen where the packets of clients arrive.
 func (a *Agent) silentServices(want State) []problem.Finding {
 	var all []problem.Finding
@@ -124,7 +156,7 @@ func (a *Agent) silentServices(want State) []problem.Finding {
 		}
 		f := problem.Finding{Code: problem.NotListening, Subject: m.Name, Text: m.Name + ": " + reason}
 		if unclear {
-			f.Code, f.Remedy = problem.ListeningUnclear, fmt.Sprintf("try it from a client: nc -vz %s %d", m.VIP.Addr(), m.VIP.Port())
+			f.Code, f.Remedy = problem.ListeningUnclear, "try it from a client: "+m.try()
 		}
 		all = append(all, f)
 	}

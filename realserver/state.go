@@ -31,12 +31,14 @@ const (
 
 // Membership is one virtual server of which this node is a real server.
 type Membership struct {
-	Name    string // of the virtual server
-	VIP     netip.AddrPort
-	Forward config.Forward
-	Server  string     // this node's name there
-	Address netip.Addr // this node's own address there
-	Port    uint16     // the port of its service there
+	Name string // of the virtual server
+	VIP  netip.AddrPort
+	// Protocol is that of the virtual server, "tcp" or "udp".
+	Protocol string
+	Forward  config.Forward
+	Server   string     // this node's name there
+	Address  netip.Addr // this node's own address there
+	Port     uint16     // the port of its service there
 }
 
 // State is the desired state of this node. The zero value requires nothing.
@@ -87,7 +89,7 @@ func memberships(cfg *config.Config, names []string) []Membership {
 	for _, m := range found {
 		all = append(all, Membership{
 			Name: m.VirtualServer.Name, VIP: netip.AddrPortFrom(m.VirtualServer.Address, m.VirtualServer.Port),
-			Forward: m.VirtualServer.Forward, Server: m.RealServer.Name, Address: m.RealServer.Address, Port: m.RealServer.Port,
+			Protocol: m.VirtualServer.Protocol, Forward: m.VirtualServer.Forward, Server: m.RealServer.Name, Address: m.RealServer.Address, Port: m.RealServer.Port,
 		})
 	}
 	return all

@@ -38,7 +38,7 @@ func cluster(forward ...config.Forward) *config.Config {
 	}
 	for i, f := range forward {
 		cfg.VirtualServers = append(cfg.VirtualServers, config.VirtualServer{
-			Name: string(f), Address: netip.MustParseAddr(vip), Port: uint16(3306 + i), Forward: f,
+			Name: string(f), Protocol: "tcp", Address: netip.MustParseAddr(vip), Port: uint16(3306 + i), Forward: f,
 			RealServers: []config.RealServer{
 				{Name: node, Address: netip.MustParseAddr(rip), Port: uint16(3306 + i)},
 				{Name: "mysql2", Address: netip.MustParseAddr("10.77.0.12")},
@@ -70,7 +70,7 @@ func TestDesired(t *testing.T) {
 	}
 	member := func(f config.Forward, port string) Membership {
 		to := netip.MustParseAddrPort(vip + ":" + port)
-		return Membership{Name: string(f), VIP: to, Forward: f, Server: node, Address: netip.MustParseAddr(rip), Port: to.Port()}
+		return Membership{Name: string(f), VIP: to, Protocol: "tcp", Forward: f, Server: node, Address: netip.MustParseAddr(rip), Port: to.Port()}
 	}
 	tests := []struct {
 		name  string

@@ -91,6 +91,6 @@ func withEffects(stateDir string, f func(realserver.Effects) error) (err error) 
 	defer func() { err = errors.Join(err, handle.Close()) }()
 	return f(realserver.Effects{
 		Addresses: handle, Sysctls: sysctl.Proc(), Watch: addr.Watch, Gateway: route.Gateway, Local: func(a netip.Addr) (bool, error) { return route.Local(a) },
-		Listeners: listen.TCP, Firewall: firewall.Read, StateFile: l,
+		Listeners: listen.Of, Firewall: firewall.Read, StateFile: l,
 	})
 }

@@ -103,6 +103,7 @@ type VirtualServer struct {
 	Scheduler string // the name of its kernel module without ip_vs_
 	// SchedulerFlags are for sh and mh.
 	SchedulerFlags SchedulerFlags `json:",omitzero"`
+	OnePacket      bool           `json:",omitzero"` // each UDP packet is scheduled by itself
 	Forward        Forward
 	InitialUp      bool         // initial_state: up
 	Persistence    *Persistence // nil: none

@@ -118,7 +118,7 @@ func checkInstance(t interface{ Errorf(string, ...any) }, in config.Instance, tr
 }
 
 func checkService(t interface{ Errorf(string, ...any) }, s config.VirtualServer) {
-	if s.Name == "" || !s.Address.Is4() || s.Port == 0 || s.Protocol != "tcp" || s.Scheduler == "" || len(s.RealServers) == 0 {
+	if s.Name == "" || !s.Address.Is4() || s.Port == 0 || s.Protocol != "tcp" && s.Protocol != "udp" || s.OnePacket && s.Protocol != "udp" || s.Scheduler == "" || len(s.RealServers) == 0 {
 		t.Errorf("virtual server %+v", s)
 	}
 	if p := s.Persistence; p != nil && (p.Timeout < time.Second || p.Timeout%time.Second != 0 || p.Netmask < 1 || p.Netmask > 32) {

@@ -42,6 +42,7 @@ func hashes(scheduler string) bool { return scheduler == "sh" || scheduler == "m
 
 // checkScheduler compares the scheduler with its flags, and warns about what is seldom meant.
 func (s *virtualServer) checkScheduler(o object) {
+	s.checkUDP(o)
 	switch {
 	case s.Scheduler == "":
 	case s.SchedulerFlags != SchedulerFlags{} && !hashes(s.Scheduler):

@@ -63,7 +63,7 @@ func (c *contents) checkIdle(top object) {
 		return
 	}
 	for _, s := range c.services {
-		if !s.v.balancesMySQL() {
+		if s.v.Protocol != "tcp" || !s.v.balancesMySQL() {
 			continue
 		}
 		const hint = "write timeouts: {tcp: 8h} at the top level, or set wait_timeout of the servers below it"

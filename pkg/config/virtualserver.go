@@ -40,7 +40,6 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 				keepalived("sh-fallback", "mh-fallback", "flag-1").write("`scheduler_flags: [fallback]`"),
 				keepalived("sh-port", "mh-port", "flag-2").write("`scheduler_flags: [port]`"),
 				needless("is keepalived's word: no scheduler has this flag", "hashed", "flag-3"),
-				needless("is keepalived's word: one-packet scheduling is for UDP", "ops"),
 				needless("is keepalived's word: a persistence engine is for SIP over UDP", "persistence_engine"),
 				needless("is keepalived's word: the family is that of the address", "ip_family"),
 				needless("is keepalived's word: name serves this purpose", "snmp_name", "virtualhost"),
@@ -99,12 +98,12 @@ func serviceFields() []key[virtualServer] {
 		field[virtualServer, uint16]{
 			name: "port", kind: portNumber, in: func(s *virtualServer) *uint16 { return &s.Port },
 			required: "the port that clients connect to",
-			doc:      "the port that clients connect to; address and port together are unique",
+			doc:      "the port that clients connect to; address, port and protocol together are unique",
 			reload:   Another,
 		},
 		field[virtualServer, string]{
 			name: "protocol", kind: oneOf[string](protocols), in: func(s *virtualServer) *string { return &s.Protocol }, def: "tcp",
-			doc:    protocols.later(),
+			doc:    "`tcp` or `udp`; " + protocols.later(),
 			reload: Another,
 		},
 		field[virtualServer, string]{
@@ -116,6 +115,12 @@ func serviceFields() []key[virtualServer] {
 			words:  []word{keepalived("lb_algo", "lvs_sched")},
 		},
 		schedulerFlagsField(),
+		field[virtualServer, bool]{
+			name: "one_packet", kind: flag(false), in: func(s *virtualServer) *bool { return &s.OnePacket },
+			doc:    "of `protocol: udp`: each packet is scheduled by itself, and the answers of `nat` are not translated",
+			reload: Live,
+			words:  []word{keepalived("ops").write("`one_packet: true`")},
+		},
 		field[virtualServer, Forward]{
 			name: "forward", kind: oneOf[Forward](forwards), in: func(s *virtualServer) *Forward { return &s.Forward },
 			required: enumerate(forwards.words, "or"),
@@ -137,17 +142,21 @@ func serviceFields() []key[virtualServer] {
 func readVirtualServers(v value, s *sectionOf[virtualServer]) []placed[virtualServer] {
 	list := s.each(v, "virtual servers", virtualServer{})
 	unique(list, "name", func(s virtualServer) string { return s.Name })
-	first := map[netip.AddrPort]int{}
+	type place struct {
+		protocol string
+		at       netip.AddrPort
+	}
+	first := map[place]int{}
 	for _, s := range list {
 		if !s.v.Address.IsValid() || s.v.Port == 0 {
 			continue
 		}
-		at := netip.AddrPortFrom(s.v.Address, s.v.Port)
-		if line, ok := first[at]; ok {
-			s.at.locate("address").fail("", "%s is a virtual server already, in line %d", at, line)
+		p := place{s.v.Protocol, netip.AddrPortFrom(s.v.Address, s.v.Port)}
+		if line, ok := first[p]; ok {
+			s.at.locate("address").fail("", "%s is a virtual server already, in line %d", p.at, line)
 			continue
 		}
-		first[at] = s.at.locate("address").place.Line
+		first[p] = s.at.locate("address").place.Line
 	}
 	return list
 }
@@ -163,7 +172,7 @@ func (v value) serviceAddress() netip.Addr {
 
 var portNumber = wholeNumber[uint16](1, math.MaxUint16)
 
-var protocols = vocabulary{what: "a protocol", words: []string{"tcp"}, reserved: []string{"udp", "sctp"}}
+var protocols = vocabulary{what: "a protocol", words: []string{"tcp", "udp"}, reserved: []string{"sctp"}}
 
 var schedulers = vocabulary{
 	what:  "a scheduler",

@@ -14,7 +14,7 @@ func Desired(servers []config.VirtualServer, condition func(config.ServerID) Con
 	before := byKey(found)
 	desired := make([]Service, 0, len(servers))
 	for _, v := range servers {
-		service := Service{Key: KeyOf(v), Scheduler: v.Scheduler, Flags: flagsOf(v)}
+		service := Service{Key: KeyOf(v), Scheduler: v.Scheduler, Flags: flagsOf(v), OnePacket: v.OnePacket}
 		if v.Persistence != nil {
 			service.Persistence, service.Netmask = v.Persistence.Timeout, v.Persistence.Netmask
 		}

@@ -45,7 +45,11 @@ func (k Key) rule() string {
 }
 
 func (s Service) rule() string {
-	return " -s " + s.Scheduler + s.persistence() + s.Flags.rule(s.Scheduler)
+	rule := " -s " + s.Scheduler + s.persistence() + s.Flags.rule(s.Scheduler)
+	if s.OnePacket {
+		rule += " -o"
+	}
+	return rule
 }
 
 func (s Service) persistence() string {

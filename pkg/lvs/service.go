@@ -60,9 +60,10 @@ type Service struct {
 	Persistence time.Duration // whole seconds; 0: none
 	Netmask     int           // prefix length by which clients are grouped, used only with Persistence; 0: each client separately
 	Flags       Flags         // of the scheduler
+	OnePacket   bool          // each packet is scheduled by itself; for UDP
 	Servers     []Server
 
-	// Stray describes settings in the kernel for which this model has no field (one-packet, persistence engine); "": none.
+	// Stray describes settings in the kernel for which this model has no field (a persistence engine); "": none.
 	// Only a reader sets it; Diff rewrites such a service.
 	Stray string
 }
@@ -112,6 +113,7 @@ func (s Service) same(other Service) bool {
 		s.Persistence == other.Persistence &&
 		s.mask() == other.mask() &&
 		s.Flags == other.Flags &&
+		s.OnePacket == other.OnePacket &&
 		tidy(s.Stray, other.Stray)
 }
 

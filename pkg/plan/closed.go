@@ -9,7 +9,7 @@ import (
 )
 
 // protocols are the numbers of the protocols of virtual servers, as in the IP header.
-var protocols = map[string]uint8{"tcp": 6}
+var protocols = map[string]uint8{"tcp": 6, "udp": 17}
 
 // closedBy returns the virtual addresses that accept only packets for virtual servers, by the files in use, whichever
 // director is MASTER: the rules are there before an address is.

@@ -7,5 +7,5 @@ import "github.com/lvs-director/lvs-director/e2e/lab"
 
 // Roles returns the servers of this package, for lab.Main.
 func Roles() lab.Roles {
-	return lab.Roles{"answering": runAnswering, "farm": runFarm}
+	return lab.Roles{"answering": runAnswering, "answering-packets": runAnsweringPackets, "farm": runFarm}
 }

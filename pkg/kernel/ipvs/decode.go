@@ -50,7 +50,8 @@ func decodeService(body []byte) (lvs.Service, error) {
 	var stray []string
 	flags := attr.u32(svcFlags)
 	service.Flags = lvs.Flags(flags & flagsSched / flagSched1)
-	if other := flags &^ (flagPersistent | flagHashed | flagsSched); other != 0 {
+	service.OnePacket = flags&flagOnePacket != 0
+	if other := flags &^ (flagPersistent | flagHashed | flagsSched | flagOnePacket); other != 0 {
 		stray = append(stray, fmt.Sprintf("flags %#x", other))
 	}
 	if engine := attr.text(svcEngine); engine != "" {

@@ -47,6 +47,9 @@ func toService(s lvs.Service) ipvs.Service {
 		}
 	}
 	service.Flags |= uint32(s.Flags) * flagSched1
+	if s.OnePacket {
+		service.Flags |= flagOnePacket
+	}
 	return service
 }
 

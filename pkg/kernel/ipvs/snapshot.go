@@ -105,7 +105,7 @@ func snapshotService(fields []string, tick time.Duration) (lvs.Service, error) {
 	if len(fields) < 3 {
 		return lvs.Service{}, fmt.Errorf("a virtual server of %d fields", len(fields))
 	}
-	service := lvs.Service{Scheduler: fields[2]}
+	service := lvs.Service{Scheduler: fields[2], OnePacket: slices.Contains(fields[3:], "ops")}
 	if fields[0] == "FWM" {
 		mark, err := strconv.ParseUint(fields[1], 16, 32)
 		if err != nil {

@@ -41,7 +41,7 @@ func TestParseSnapshot(t *testing.T) {
 -a -t 10.77.0.100:3306 -r 10.77.0.11:3306 -g -w 65535
 -A -u [fd00::100]:53 -s rr
 -a -u [fd00::100]:53 -r [fd00::11]:53 -i -w 1 --tun-type ipip
--A -f 7 -s rr
+-A -f 7 -s rr -o
 -A -f 7 -6 -s rr
 -a -f 7 -6 -r [fd00::12]:0 -g -w 1
 `

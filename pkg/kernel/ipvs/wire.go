@@ -73,6 +73,7 @@ const (
 const (
 	flagPersistent = 0x1
 	flagHashed     = 0x2 // set by the kernel on every service in the table
+	flagOnePacket  = 0x4
 	flagSched1     = 0x8 // the first of three flags of the scheduler
 	flagsSched     = 0x38
 )

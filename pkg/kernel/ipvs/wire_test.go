@@ -159,9 +159,9 @@ func TestRoundTrip(t *testing.T) {
 func TestStray(t *testing.T) {
 	base := toService(service(3306, "rr"))
 	for want, change := range map[string]func() (lvs.Service, error){
-		"flags 0x4": func() (lvs.Service, error) {
+		"flags 0x40": func() (lvs.Service, error) {
 			s := base
-			s.Flags = 0x4 | flagHashed
+			s.Flags = 0x40 | flagHashed
 			return decodeService(encodeService(s).Serialize())
 		},
 		"": func() (lvs.Service, error) {

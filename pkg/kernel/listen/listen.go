@@ -14,8 +14,10 @@ import (
 const (
 	// within limits the exchange with the kernel.
 	within = 2 * time.Second
-	// listening is the bit of TCP_LISTEN (include/net/tcp_states.h).
-	listening = 1 << 10
+	// listening is the bit of TCP_LISTEN, unconnected that of TCP_CLOSE, in which UDP sockets without a peer are
+	// (include/net/tcp_states.h).
+	listening   = 1 << 10
+	unconnected = 1 << 7
 	// requestSize is sizeof(struct nlmsghdr) + sizeof(struct inet_diag_req_v2), messageSize sizeof(struct
 	// inet_diag_msg) (include/uapi/linux/inet_diag.h).
 	requestSize = 16 + 56
@@ -27,7 +29,24 @@ const (
 // TCP returns the addresses and ports on which this network namespace accepts TCP connections, of both families. A
 // socket for all addresses has the unspecified address; one that accepts both families is listed for each. The kernel
 // needs the module tcp_diag, which it loads itself.
-func TCP() ([]netip.AddrPort, error) {
+func TCP() ([]netip.AddrPort, error) { return sockets(unix.IPPROTO_TCP, listening) }
+
+// UDP returns the addresses and ports on which this network namespace receives UDP packets of any peer, likewise. The kernel
+// needs the module udp_diag, which it loads itself.
+func UDP() ([]netip.AddrPort, error) { return sockets(unix.IPPROTO_UDP, unconnected) }
+
+// Of returns what TCP or UDP return, for "tcp" or "udp".
+func Of(protocol string) ([]netip.AddrPort, error) {
+	switch protocol {
+	case "tcp":
+		return TCP()
+	case "udp":
+		return UDP()
+	}
+	return nil, fmt.Errorf("listening sockets of %s cannot be listed", protocol)
+}
+
+func sockets(protocol uint8, states uint32) ([]netip.AddrPort, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_INET_DIAG)
 	if err != nil {
 		return nil, fmt.Errorf("listening sockets: %w", os.NewSyscallError("socket", err))
@@ -39,7 +58,7 @@ func TCP() ([]netip.AddrPort, error) {
 	}
 	var all []netip.AddrPort
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		found, err := dump(fd, family)
+		found, err := dump(fd, family, protocol, states)
 		if err != nil {
 			return nil, fmt.Errorf("listening sockets: %w", err)
 		}
@@ -49,14 +68,14 @@ func TCP() ([]netip.AddrPort, error) {
 }
 
 // dump requests the listening sockets of a family. ENOENT means that the kernel has no sock_diag for it.
-func dump(fd int, family uint8) ([]netip.AddrPort, error) {
+func dump(fd int, family, protocol uint8, states uint32) ([]netip.AddrPort, error) {
 	request := make([]byte, requestSize)
 	binary.NativeEndian.PutUint32(request, requestSize)
 	binary.NativeEndian.PutUint16(request[4:], unix.SOCK_DIAG_BY_FAMILY)
 	binary.NativeEndian.PutUint16(request[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
 	binary.NativeEndian.PutUint32(request[8:], uint32(family)) // the sequence number
-	request[16], request[17] = family, unix.IPPROTO_TCP
-	binary.NativeEndian.PutUint32(request[20:], listening)
+	request[16], request[17] = family, protocol
+	binary.NativeEndian.PutUint32(request[20:], states)
 	if err := unix.Sendto(fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return nil, os.NewSyscallError("sendto", err)
 	}
