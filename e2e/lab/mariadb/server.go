@@ -110,6 +110,13 @@ func (m *Server) Start() {
 	m.ready()
 }
 
+// StartSkipping starts a stopped server again like Start, with skip_name_resolve.
+func (m *Server) StartSkipping() {
+	m.h.T().Helper()
+	m.options.NameResolve = false
+	m.Start()
+}
+
 func (m *Server) launch() {
 	m.h.T().Helper()
 	if m.Daemon != nil && m.Running() {
