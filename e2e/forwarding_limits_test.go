@@ -112,6 +112,7 @@ func (c *cluster) limitsOfARealServer(t *testing.T, fresh string) {
 //
 // Proves docs/operations.md: "ufw with the rules of the [quick start](quickstart.md#7-firewalls) | pass"
 // Proves docs/operations.md: "`ufw limit` for the VIP | blocked on a director, limited on a real server"
+// Proves docs/operations.md: "If the rules drop the adverts of other directors, it is `adverts_blocked`"
 func TestRuleSets(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.NFTables)
 	lab.Long(t)
@@ -150,6 +151,25 @@ func TestRuleSets(t *testing.T) {
 		c.master.checks(0, "OK")
 		c.backup.checks(0, "OK")
 	}
+	c.deaf(t)
+}
+
+// deaf: a BACKUP whose rules drop adverts becomes MASTER beside another one, and says why.
+func (c *cluster) deaf(t *testing.T) {
+	t.Helper()
+	c.backup.load("ufw.save")
+	c.backup.checks(2, "mysql: the packet filter of this host drops the adverts of 10.77.0.2: iptables, table filter, chain INPUT: policy DROP")
+	lab.Eventually(t, soon, func() error {
+		if !c.master.holds() || !c.backup.holds() {
+			return fmt.Errorf("the VIP is on %v", lab.Holders(vip, c.master.Host, c.backup.Host))
+		}
+		return nil
+	})
+	c.backup.Run("iptables-nft", "-I", "INPUT", "-s", "10.77.0.2", "-d", "224.0.0.18", "-p", "112", "-j", "ACCEPT")
+	c.awaitHolder(c.master, soon)
+	c.backup.Run("nft", "flush", "ruleset")
+	c.backup.checks(0, "OK")
+	c.master.checks(0, "OK")
 }
 
 // load loads a recorded rule set. That of firewalld is loaded without what its direct rules have made with iptables.

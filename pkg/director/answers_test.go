@@ -77,7 +77,23 @@ func answersCases() []codesCase {
 				n.filterChain("INPUT", "DROP", "-p 112 -j ACCEPT", "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT")
 			},
 			Mend: func(n *node) {
-				n.filterChain("INPUT", "DROP", "-d 10.77.0.100/32 -p tcp -m tcp --dport 3306 -j ACCEPT")
+				n.filterChain("INPUT", "DROP", "-p 112 -j ACCEPT", "-d 10.77.0.100/32 -p tcp -m tcp --dport 3306 -j ACCEPT")
+			},
+		}},
+		{Case: problemtest.Case[*node]{
+			Code: problem.AdvertsBlocked, Subject: "a", Fault: "policy DROP",
+			Break: func(n *node) { n.filterChain("INPUT", "DROP", "-p tcp -j ACCEPT") },
+			Mend: func(n *node) {
+				n.filterChain("INPUT", "DROP", "-p tcp -j ACCEPT", "-d 224.0.0.18/32 -p vrrp -j ACCEPT")
+			},
+		}},
+		{Case: problemtest.Case[*node]{
+			Code: problem.AdvertsBlocked, Subject: "a", Fault: "those of another address are accepted",
+			Break: func(n *node) {
+				n.filterChain("INPUT", "ACCEPT", "-s 10.77.0.9/32 -p vrrp -j ACCEPT", "-p vrrp -j DROP")
+			},
+			Mend: func(n *node) {
+				n.filterChain("INPUT", "ACCEPT", "-s 10.77.0.3/32 -p vrrp -j ACCEPT", "-p vrrp -j DROP")
 			},
 		}},
 		{Case: problemtest.Case[*node]{
@@ -186,7 +202,7 @@ func TestAnswers(t *testing.T) {
 		},
 		"clients": {
 			natFile, func(m *machine) {
-				m.filterChain("INPUT", "DROP", "-i lo -j ACCEPT", "-p tcp -m tcp --dport 22 -j ACCEPT", "-m conntrack --ctstate ESTABLISHED -j ACCEPT")
+				m.filterChain("INPUT", "DROP", "-p 112 -j ACCEPT", "-i lo -j ACCEPT", "-p tcp -m tcp --dport 22 -j ACCEPT", "-m conntrack --ctstate ESTABLISHED -j ACCEPT")
 			},
 			"mysql: the packet filter of this host drops the packets of clients: iptables, table filter, chain INPUT: policy DROP" +
 				" | iptables -I INPUT -d 10.77.0.100 -p tcp --dport 3306 -j ACCEPT (and in the file of these rules)",
@@ -238,7 +254,7 @@ func TestAnswers(t *testing.T) {
 				" | exempt the VIP 10.77.0.100 from this rule, or delete it",
 		},
 		"some clients": {natFile, func(m *machine) {
-			m.filterChain("INPUT", "DROP", "-s 10.77.0.0/24 -i eth0 -p tcp -m tcp --dport 3306 -j ACCEPT")
+			m.filterChain("INPUT", "DROP", "-p 112 -j ACCEPT", "-s 10.77.0.0/24 -i eth0 -p tcp -m tcp --dport 3306 -j ACCEPT")
 		}, ""},
 		"direct routing": {strings.ReplaceAll(natFile, "forward: nat", "forward: dr"), func(m *machine) { m.filterForward("DROP") }, ""},
 	} {

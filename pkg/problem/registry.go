@@ -36,6 +36,7 @@ const (
 	RoutingWrong           Code = "routing_wrong"
 	AdvertsLate            Code = "adverts_late"
 	AdvertsNotSent         Code = "adverts_not_sent"
+	AdvertsBlocked         Code = "adverts_blocked"
 	OwnPackets             Code = "own_packets"
 	UnknownMaster          Code = "unknown_master"
 	PacketFlood            Code = "packet_flood"
@@ -272,6 +273,11 @@ func neighbourCodes() []Declaration {
 			Means:       "adverts cannot be sent: another director will take the VIPs as well",
 			Remedy:      "allow this machine to send IP protocol 112 from the instance's interface (iptables -L OUTPUT -v, nft list ruleset). If that takes longer, stop this director, so that the VIPs are on one machine only",
 			ExplainedBy: []Code{InstanceFault, SocketUnavailable},
+		},
+		{
+			Code: AdvertsBlocked, Severity: Critical, Role: Director, Subject: "instance",
+			Means:  "the packet filter of this director drops the adverts of other directors: it becomes MASTER beside another one",
+			Remedy: "run the command that lvsctl status shows: it adds the rule. Make it permanent where these rules come from",
 		},
 		{
 			Code: OwnPackets, Severity: Warning, Role: Director, Subject: "instance",

@@ -162,6 +162,7 @@ func TestJudgeIncomingAndOutgoing(t *testing.T) {
 	check := Packet{Way: Outgoing, Out: "eth0", From: own, To: server, Protocol: "tcp"}
 	checked := Packet{Way: Incoming, In: "eth0", From: server, To: own, Protocol: "tcp", Tracked: true}
 	tunnel := Packet{Way: Incoming, In: "eth0", To: netip.MustParseAddrPort("10.77.0.11:0"), Protocol: "ipip"}
+	advert := Packet{Way: Incoming, In: "eth0", From: netip.MustParseAddrPort("10.77.0.3:0"), To: netip.MustParseAddrPort("224.0.0.18:0"), Protocol: "vrrp", Later: "NEW"}
 	balanced, oneWay := client, client // by a director
 	balanced.Later = "NEW"
 	oneWay.Later = "INVALID"
@@ -185,6 +186,14 @@ func TestJudgeIncomingAndOutgoing(t *testing.T) {
 		{checked, "firewalld-server.json", Passes},
 		{check, "firewalld-server.json", Passes},
 		{tunnel, "firewalld-3306.json", Blocked},
+		{advert, "firewalld-3306.json", Passes},
+		{advert, "firewalld-server.json", Blocked},
+		{advert, "ufw-3306.save", Passes},
+		{advert, "ufw.save", Blocked},
+		{advert, "docker28.save", Passes},
+		{advert, chain("filter", "INPUT", "DROP", "-m addrtype --dst-type MULTICAST -j ACCEPT"), Passes},
+		{advert, chain("filter", "INPUT", "DROP", "-m addrtype --dst-type LOCAL -j ACCEPT"), Blocked},
+		{advert, chain("filter", "INPUT", "DROP", "-m conntrack --ctstate ESTABLISHED -j ACCEPT"), Blocked},
 		{oneWay, "firewalld-3306.json", Blocked},
 		{oneWay, chain("filter", "INPUT", "ACCEPT", "-m conntrack --ctstate INVALID -j DROP"), Blocked},
 		{oneWay, chain("filter", "INPUT", "ACCEPT", "-m conntrack --ctstate INVALID -j DROP") + chain("raw", "PREROUTING", "ACCEPT", "-d 10.77.0.100/32 -p tcp -m tcp --dport 3306 -j NOTRACK"), Passes},
@@ -333,12 +342,16 @@ func TestRemedyOfClients(t *testing.T) {
 	tunnel := Packet{Way: Incoming, In: "eth0", To: netip.MustParseAddrPort("10.77.0.11:0"), Protocol: "ipip"}
 	oneWay := vip
 	oneWay.Later = "INVALID"
+	advert := Packet{Way: Incoming, In: "eth0", From: netip.MustParseAddrPort("10.77.0.3:0"), To: netip.MustParseAddrPort("224.0.0.18:0"), Protocol: "vrrp", Later: "NEW"}
 	nft := `{"nftables":[{"chain":{"family":"inet","table":"f","name":"in","type":"filter","hook":"input","prio":0,"policy":"drop"}}]}`
 	for _, c := range []struct {
 		rules, want string
 		packet      Packet
 	}{
 		{"ufw.save", "ufw allow proto tcp to 10.77.0.100 port 3306", vip},
+		{"ufw.save", "ufw allow proto vrrp to 224.0.0.18", advert},
+		{"firewalld-server.json", "firewall-cmd --permanent --add-protocol=vrrp && firewall-cmd --reload", advert},
+		{nft, "nft insert rule inet f in ip saddr 10.77.0.3 ip daddr 224.0.0.18 meta l4proto 112 accept (and in the file of these rules)", advert},
 		{"ufw-3306.save", "iptables -t raw -I PREROUTING -d 10.77.0.100 -p tcp --dport 3306 -j NOTRACK (and in /etc/ufw/before.rules)", oneWay},
 		{"firewalld-server.json", "firewall-cmd --permanent --add-port=3306/tcp && firewall-cmd --reload", vip},
 		{"firewalld-server.json", "firewall-cmd --permanent --add-protocol=ipencap && firewall-cmd --reload", tunnel},

@@ -86,9 +86,14 @@ func (p Packet) local(of string) bool {
 // addressType matches the type of the source ("saddr") or destination ("daddr").
 func addressType(of string, types []string) match {
 	return func(p Packet) applies {
-		return when(slices.ContainsFunc(types, func(t string) bool {
-			return strings.EqualFold(t, "local") && p.local(of) || strings.EqualFold(t, "unicast") && !p.local(of)
-		}))
+		kind := "unicast"
+		switch {
+		case of == "daddr" && p.To.Addr().IsMulticast():
+			kind = "multicast"
+		case p.local(of):
+			kind = "local"
+		}
+		return when(slices.ContainsFunc(types, func(t string) bool { return strings.EqualFold(t, kind) }))
 	}
 }
 
@@ -124,7 +129,7 @@ func protocol(names ...string) match {
 }
 
 // protocolNames are other names and the numbers of protocols.
-var protocolNames = map[string][]string{"tcp": {"6"}, "udp": {"17"}, "sctp": {"132"}, "ipip": {"4", "ipencap", "ipv4"}}
+var protocolNames = map[string][]string{"tcp": {"6"}, "udp": {"17"}, "sctp": {"132"}, "ipip": {"4", "ipencap", "ipv4"}, "vrrp": {"112"}}
 
 // state matches the state in connection tracking.
 func state(names ...string) match {

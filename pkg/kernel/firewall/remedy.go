@@ -24,6 +24,8 @@ func (r Rules) Remedy(p Packet, v Verdict) string {
 		return fmt.Sprintf("%s -t raw -I PREROUTING %s -j NOTRACK (and in /etc/ufw/before.rules)", v.At.Tool, p.options())
 	case v.At.Table == "filter" && v.At.Has("ufw-user-input") && p.Way == Incoming && p.To.Port() != 0:
 		return fmt.Sprintf("ufw allow proto %s to %s port %d", p.Protocol, p.To.Addr(), p.To.Port())
+	case v.At.Table == "filter" && v.At.Has("ufw-user-input") && p.Way == Incoming && p.Protocol == "vrrp":
+		return fmt.Sprintf("ufw allow proto vrrp to %s", p.To.Addr())
 	case v.At.Table == "filter" && v.At.Has("DOCKER-USER") && p.Way == Forwarded:
 		return fmt.Sprintf("%s -I DOCKER-USER %s -j ACCEPT (and after each start of docker)", v.At.Tool, p.options())
 	default:
@@ -55,6 +57,8 @@ func (r Rules) firewalld(p Packet) string {
 			family, p.Protocol, p.To.Addr(), p.To.Port())
 	case p.Way == Incoming && p.Protocol == "ipip":
 		return "firewall-cmd --permanent --add-protocol=ipencap && firewall-cmd --reload"
+	case p.Way == Incoming && p.Protocol == "vrrp":
+		return "firewall-cmd --permanent --add-protocol=vrrp && firewall-cmd --reload"
 	case p.Way == Incoming && p.To.Port() != 0:
 		return fmt.Sprintf("firewall-cmd --permanent --add-port=%d/%s && firewall-cmd --reload", p.To.Port(), p.Protocol)
 	}
@@ -68,11 +72,14 @@ func (r Rules) invalid(p Packet) bool {
 	return p.Later == "INVALID" && r.Judge(valid).Outcome == Passes
 }
 
+// protocolNumbers are those of protocols that not every host knows by name.
+var protocolNumbers = map[string]string{"ipip": "4", "vrrp": "112"}
+
 // options describes the packet for iptables, expression for nft.
 func (p Packet) options() string {
 	text := "-p " + p.Protocol
-	if p.Protocol == "ipip" {
-		text = "-p 4"
+	if number := protocolNumbers[p.Protocol]; number != "" {
+		text = "-p " + number
 	}
 	if p.To.Addr().IsValid() {
 		text = fmt.Sprintf("-d %s %s", p.To.Addr(), text)
@@ -102,8 +109,8 @@ func (p Packet) expression() string {
 	add("s", p.From)
 	add("d", p.To)
 	switch {
-	case p.Protocol == "ipip":
-		return text + "meta l4proto 4"
+	case protocolNumbers[p.Protocol] != "":
+		return text + "meta l4proto " + protocolNumbers[p.Protocol]
 	case p.From.Port() != 0:
 		return text + fmt.Sprintf("%s sport %d", p.Protocol, p.From.Port())
 	case p.To.Port() != 0:
