@@ -153,6 +153,7 @@ func TestCommandsAndFlagsExist(t *testing.T) {
 		{"lvsctl", "status"},
 		{"lvsctl", "events"},
 		{"lvsctl", "reload"},
+		{"lvsctl", "failover"},
 		{"lvsctl", "version"},
 	} {
 		out, err := exec.Command(filepath.Join(dir, command[0]), command[1], "--help").CombinedOutput()

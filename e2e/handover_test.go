@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -19,7 +20,7 @@ const maxHandoverGap = 40 * time.Millisecond
 // Proves docs/failover.md: "A graceful stop of a MASTER hands over first, if another director gives a sign of life."
 func TestStopHandsOver(t *testing.T) {
 	lab.Need(t, lab.IPVS)
-	c := newCluster(t, shape{advert: "300ms", more: "connection_sync: {}"})
+	c := newCluster(t, shape{advert: "200ms", more: "connection_sync: {}"})
 	c.answering()
 	c.startAll()
 	held := measure.OpenConnections(c.client, vipPort, 20)
@@ -28,7 +29,7 @@ func TestStopHandsOver(t *testing.T) {
 	client := measure.Start(c.client, vipPort, measure.Options{Every: 5 * time.Millisecond})
 	client.WaitAnswered("", soon)
 	watches := []*vipWatch{c.master.watchVIP(), c.backup.watchVIP()}
-	begun := time.Now()
+	segment, begun := c.segment(), time.Now()
 	if code := c.master.daemon.Stop(); code != 0 {
 		t.Errorf("the director exited with %d", code)
 	}
@@ -46,8 +47,83 @@ func TestStopHandsOver(t *testing.T) {
 	if both := overlap(watches[0], watches[1]); both > time.Second {
 		t.Errorf("both held the VIP for %s: %v and %v", both, watches[0].periods(), watches[1].periods())
 	}
+	// Make before break: the other director has announced the VIP before this one removes it.
+	ended := watches[0].awaitEnd(soon)
+	announced := capture.Matching(announcements(segment.Stop(), c.backup, begun, time.Now()), "ARP")
+	if len(announced) == 0 || announced[0].Time.After(ended) {
+		t.Errorf("the VIP was removed at %s, and announced by the other director: %v", ended, announced)
+	}
 	if sent := capture.Matching(adverts.Stop(), `10\.77\.0\.2 > 224\.0\.0\.18.* prio 0,`); len(sent) > 0 {
 		t.Errorf("the MASTER resigned: %v", sent)
+	}
+}
+
+// TestHandover: `lvsctl failover` moves the VIP under a load of new connections and without an interruption; the director stays
+// BACKUP, although its priority is higher, until `--release`, or until its successor is gone.
+//
+// Proves docs/failover.md: "Afterwards it stays BACKUP, whatever its priority, until `lvsctl failover mysql --release`, or until
+// nobody else is MASTER."
+func TestHandover(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	long := lab.HasLongForm(t)
+	c := newCluster(t, shape{advert: "200ms", more: "connection_sync: {}"})
+	c.answering()
+	c.startAll()
+	held := measure.OpenConnections(c.client, vipPort, 20)
+	c.awaitEntries(c.backup, 20)
+	client := measure.Start(c.client, vipPort, measure.Options{Every: 5 * time.Millisecond})
+	client.WaitAnswered("", soon)
+	begun := time.Now()
+	move := func(n *node, args ...string) string {
+		t.Helper()
+		out, err := n.ctl(append([]string{"failover"}, args...)...)
+		if err != nil {
+			t.Fatalf("%s: lvsctl failover %v: %v: %s", n.Name, args, err, out)
+		}
+		return out
+	}
+	t.Log(move(c.master, "mysql"))
+	if err := c.heldOnlyBy(c.backup); err != nil {
+		t.Error(err)
+	}
+	lab.Consistently(t, time.Second, func() error { return c.heldOnlyBy(c.backup) }) // more than a master-down interval
+	if out, _ := c.master.ctl("status"); !strings.Contains(out, "until `lvsctl failover mysql --release`") {
+		t.Errorf("the status does not say how it ends:\n%s", out)
+	}
+	for _, bad := range []struct {
+		n    *node
+		args []string
+		want string
+	}{
+		{c.master, []string{"mysql"}, "run lvsctl failover on 10.77.0.3"},
+		{c.master, []string{"nobody"}, "no VRRP instance or sync group nobody here: the instances are mysql"},
+		{c.backup, []string{"mysql", "--release"}, "has not been handed over"},
+	} {
+		if _, err := bad.n.ctl(append([]string{"failover"}, bad.args...)...); lab.ExitCode(err) != 1 || !strings.Contains(err.Error(), bad.want) {
+			t.Errorf("%s: lvsctl failover %v: %v", bad.n.Name, bad.args, err)
+		}
+	}
+	if long {
+		move(c.backup, "mysql") // back, although lvs-master stays out: the other one hands over
+		if err := c.heldOnlyBy(c.master); err != nil {
+			t.Error(err)
+		}
+		move(c.master, "mysql")
+	}
+	result := client.Stop().Since(begun)
+	t.Log(result)
+	if gap := result.LongestGap(); gap.Duration > maxHandoverGap || result.Failed() > 0 {
+		t.Errorf("longest gap %s and %d failures, want at most %s and none: %v", gap, result.Failed(), maxHandoverGap, result.Failures())
+	}
+	if alive := held.Alive(); alive["mysql1"]+alive["mysql2"] != 20 {
+		t.Errorf("%d of 20 open connections survived: %v", alive["mysql1"]+alive["mysql2"], held.Errors())
+	}
+	move(c.master, "mysql", "--release")
+	c.awaitHolder(c.master, soon)
+	if long {
+		move(c.master, "mysql")
+		c.backup.daemon.Kill()
+		c.awaitHolder(c.master, soon)
 	}
 }
 
@@ -78,4 +154,131 @@ func TestSecondSignal(t *testing.T) {
 	if took := time.Since(alone); took > 1500*time.Millisecond {
 		t.Errorf("the stop of the only director took %s", took)
 	}
+}
+
+// TestHandoverToKeepalived: a director hands over to a preempting keepalived without an interruption, and it to a director as
+// it always does. The failover of a keepalived with nopreempt ends with a resignation.
+//
+// Proves docs/failover.md: "keepalived does so unless it has `nopreempt`"
+func TestHandoverToKeepalived(t *testing.T) {
+	lab.Need(t, lab.IPVS, lab.Keepalived)
+	lab.Long(t)
+	r := timing{3, 200 * time.Millisecond}
+	for _, preempts := range []bool{true, false} {
+		name := map[bool]string{true: "preempt", false: "nopreempt"}[preempts]
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, shape{advert: r.advert.String()})
+			c.answering()
+			c.mysql1.start()
+			c.mysql2.start()
+			c.master.start()
+			c.awaitHolder(c.master, soon)
+			conf := keepalivedConf(c.backup.Name, r)
+			if !preempts {
+				conf = strings.Replace(conf, "state BACKUP", "state BACKUP\n  nopreempt", 1)
+			}
+			c.backup.daemon = lab.StartKeepalived(c.backup.Host, conf)
+			for _, n := range []*node{c.master, c.backup} {
+				c.awaitTable(n, "10.77.0.11:3306", "10.77.0.12:3306")
+			}
+			adverts := capture.Start(c.client, "eth0", lab.VRRP)
+			client := measure.Start(c.client, vipPort, measure.Options{Every: 5 * time.Millisecond})
+			client.WaitAnswered("", soon)
+			begun := time.Now()
+			if out, err := c.master.ctl("failover", "mysql"); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+			c.awaitHolder(c.backup, soon)
+			client.WaitAnswered("", soon)
+			result := client.Stop().Since(begun)
+			t.Log(result)
+			resigned := len(capture.Matching(adverts.Stop(), `10\.77\.0\.2 > 224\.0\.0\.18.* prio 0,`)) > 0
+			most := maxHandoverGap
+			if !preempts {
+				most = r.skew() + takeoverAllowance
+			}
+			if gap := result.LongestGap(); gap.Duration > most || preempts && result.Failed() > 0 {
+				t.Errorf("longest gap %s and %d failures, want at most %s: %v", gap, result.Failed(), most, result.Failures())
+			}
+			if resigned == preempts {
+				t.Errorf("the director resigned: %t", resigned)
+			}
+		})
+	}
+}
+
+// TestHandoverOfASyncGroup: all instances of a sync group are handed over, of both families, and no VIP is without a holder.
+//
+// Proves docs/failover.md: "An instance of a sync group takes its whole group along."
+func TestHandoverOfASyncGroup(t *testing.T) {
+	lab.Need(t)
+	lab.Long(t)
+	c := newSite(t)
+	c.master.start()
+	c.backup.start()
+	c.awaitSite("both started", c.master, c.backup)
+	for _, name := range []string{"site", "inside6"} {
+		if out, err := c.master.ctl("failover", name); err != nil {
+			t.Fatalf("lvsctl failover %s: %v: %s", name, err, out)
+		}
+		if err := holdsAll(siteVIPs, c.backup.Host, c.master.Host); err != nil {
+			t.Errorf("lvsctl failover %s: %v", name, err)
+		}
+		if log := c.master.daemon.Log(); strings.Contains(log, "resigned") {
+			t.Errorf("lvsctl failover %s:\n%s", name, log)
+		}
+		if out, err := c.master.ctl("failover", name, "--release"); err != nil {
+			t.Fatalf("lvsctl failover %s --release: %v: %s", name, err, out)
+		}
+		c.awaitSite("released", c.master, c.backup)
+	}
+}
+
+// TestHandoverOfAVirtualMAC: both directors have the VIP, and the MAC address, for a second at most.
+//
+// Proves docs/failover.md: "For up to a second both directors hold the VIPs."
+func TestHandoverOfAVirtualMAC(t *testing.T) {
+	lab.Need(t)
+	lab.Long(t)
+	p := newVirtualPair4(t, 100*time.Millisecond, "virtual_mac: true")
+	p.master.start()
+	lab.Eventually(t, soon, func() error { return p.master.stateIs("MASTER") })
+	p.backup.start()
+	lab.Eventually(t, soon, func() error { return p.backup.stateIs("BACKUP") })
+	watches := []*vipWatch{p.master.watchVIP(), p.backup.watchVIP()}
+	name := p.master.status().Instances[0].Name
+	if out, err := p.master.ctl("failover", name); err != nil {
+		t.Fatalf("lvsctl failover: %v: %s", err, out)
+	}
+	both := overlap(watches[0], watches[1])
+	t.Logf("both held the VIP for %s", both)
+	if both > 1100*time.Millisecond {
+		t.Errorf("both held the VIP for %s: %v and %v", both, watches[0].periods(), watches[1].periods())
+	}
+	lab.Eventually(t, soon, func() error { return p.backup.stateIs("MASTER") })
+}
+
+// TestHandoverWithoutAnnouncements: a director that hears the first advert of its successor, and no announcement, keeps the VIP
+// for a second.
+//
+// Proves docs/failover.md: "its announcement of each VIP by gratuitous ARP (IPv6: a neighbour advertisement), at most 1 s after
+// its first advert"
+func TestHandoverWithoutAnnouncements(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	lab.Long(t)
+	c := newCluster(t, shape{advert: "400ms"})
+	c.answering()
+	c.startAll()
+	watch, mark := c.master.watchVIP(), c.master.daemon.Mark()
+	c.master.daemon.Signal(syscall.SIGTERM)
+	mark.WaitLog("handing over before the stop", soon) // the other director has shown by ARP that it is there
+	c.master.Link("eth0").Drop(lab.ToHost, "arp")
+	taken := loggedAt(t, mark.WaitLog("from=MASTER to=BACKUP", soon))
+	kept := watch.awaitEnd(soon).Sub(taken)
+	t.Logf("lvs-master kept the VIP for %s", kept)
+	if kept < time.Second-allowance || kept > time.Second+takeoverAllowance {
+		t.Errorf("lvs-master kept the VIP for %s after the first advert of lvs-backup, want 1s", kept)
+	}
+	c.master.daemon.Wait(soon)
+	c.awaitHolder(c.backup, soon)
 }

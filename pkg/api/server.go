@@ -31,6 +31,9 @@ type Handlers struct {
 	// Record returns the last events of a VRRP instance in the text form of vrrp.Trace; of all instances if the name is
 	// "".
 	Record func(instance string) (string, error)
+	// FailOver hands an instance or sync group over to another director, or ends what that has left; it returns a sentence.
+	// nil: the daemon has no elections.
+	FailOver func(ctx context.Context, name string, release bool) (string, error)
 	// Events is the journal of past and new events.
 	Events *journal.Journal
 }
@@ -142,5 +145,6 @@ func mux(ctx context.Context, h Handlers) http.Handler {
 		_, _ = io.WriteString(w, text) // as above
 	})
 	m.HandleFunc("POST /v1/reload", reloading(h.Reload))
+	m.HandleFunc("POST /v1/failover", failingOver(h.FailOver))
 	return m
 }

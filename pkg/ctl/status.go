@@ -69,7 +69,7 @@ func directorTable(w io.Writer, s status.Director, now time.Time) error {
 	}
 	for _, i := range s.Instances {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", i.Name, i.State, age(i.Since, now), priorityOf(i),
-			i.VirtualRouterID, interfaceOf(i), strings.Join(slices.Concat(i.VirtualAddresses, i.ExcludedAddresses), ","), i.Reason)
+			i.VirtualRouterID, interfaceOf(i), strings.Join(slices.Concat(i.VirtualAddresses, i.ExcludedAddresses), ","), i.Reason+handedOver(i))
 	}
 	if len(s.SyncGroups) > 0 {
 		fmt.Fprintln(t, "\nSYNC GROUP\tSTATE\tINSTANCES\tHELD BACK BY\tREASON")
@@ -312,4 +312,12 @@ func interfaceOf(i status.Instance) string {
 		return i.VirtualInterface + "@" + i.Interface
 	}
 	return i.Interface
+}
+
+// handedOver says since when an instance has been handed over, and how that ends; "" if it has not been.
+func handedOver(i status.Instance) string {
+	if i.HandedOverSince == nil || i.State == "MASTER" {
+		return ""
+	}
+	return fmt.Sprintf("; handed over since %s, until `lvsctl failover %s --release`", i.HandedOverSince.Format(time.DateTime), i.Name)
 }

@@ -351,9 +351,19 @@ func (s server) serve(ctx context.Context, socket string) error {
 	return group.Wait()
 }
 
+// elector is a service that can hand over.
+type elector interface {
+	FailOver(ctx context.Context, name string, release bool) (string, error)
+}
+
 func (s server) handlers() api.Handlers {
+	var failOver func(ctx context.Context, name string, release bool) (string, error)
+	if e, ok := s.service.(elector); ok {
+		failOver = e.FailOver
+	}
 	return api.Handlers{
-		Status: s.service.Status, Record: s.service.Record, Events: s.events,
+		FailOver: failOver,
+		Status:   s.service.Status, Record: s.service.Record, Events: s.events,
 		Reload: func(ctx context.Context) error { return s.from.reload(ctx, s.service) },
 	}
 }

@@ -164,6 +164,9 @@ func report(s snapshots) status.Director {
 				one.TakeOver = s.recorded(i.ID)
 			}
 			one.Tracks, one.UnannouncedOn = trackStatus(i), untold(s, i.ID)
+			if h := a.Handover; h.Done {
+				one.HandedOverSince = &h.Since
+			}
 			doc.Instances = append(doc.Instances, one)
 		}
 	}

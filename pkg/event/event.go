@@ -16,6 +16,7 @@ type Kind string
 const (
 	InstanceState      Kind = "instance_state"       // VRRP instance: INIT, BACKUP, MASTER, FAULT
 	InstancePriority   Kind = "instance_priority"    // VRRP instance: its priority in the election, before and after
+	InstanceHandover   Kind = "instance_handover"    // VRRP instance: an operator hands over, or takes back
 	RealServerState    Kind = "real_server_state"    // "virtual server/real server": unknown, up, full, down
 	TrackState         Kind = "track_state"          // track: as a real server
 	BFDSessionState    Kind = "bfd_session_state"    // BFD session, "name on interface": AdminDown, Down, Init, Up
@@ -34,7 +35,7 @@ const (
 // Kinds returns the kinds of this version, in the order of the documentation.
 func Kinds() []Kind {
 	return []Kind{
-		InstanceState, InstancePriority, RealServerState, TrackState, BFDSessionState, VirtualServerState, ProblemRaised, ProblemCleared, ReloadApplied, ReloadRefused, HookEnded, TakeOverRecorded,
+		InstanceState, InstancePriority, InstanceHandover, RealServerState, TrackState, BFDSessionState, VirtualServerState, ProblemRaised, ProblemCleared, ReloadApplied, ReloadRefused, HookEnded, TakeOverRecorded,
 		DaemonStarted, DaemonStopped, EventsLost,
 	}
 }

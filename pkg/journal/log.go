@@ -27,6 +27,8 @@ func Log(to *slog.Logger) func(event.Event) {
 			log.Info("state", "instance", e.Subject, "vrid", e.VirtualRouterID, "from", e.From, "to", e.To, "reason", e.Reason)
 		case event.InstancePriority:
 			log.Info("priority", "instance", e.Subject, "vrid", e.VirtualRouterID, "from", e.From, "to", e.To, "reason", e.Reason)
+		case event.InstanceHandover:
+			log.Info("handover", "instance", e.Subject, "vrid", e.VirtualRouterID, "reason", e.Reason)
 		case event.RealServerState, event.TrackState:
 			name := e.Subject
 			if e.Kind == event.TrackState {

@@ -45,6 +45,9 @@ type Instance struct {
 	// EffectivePriority is the priority in the elections: Priority and what Tracks add to it, or 1 while this director is
 	// degraded.
 	EffectivePriority int `json:"effective_priority"`
+	// HandedOverSince is since when this director has handed over; until `lvsctl failover --release` it preempts nobody. Absent
+	// if it has not.
+	HandedOverSince *time.Time `json:"handed_over_since,omitempty"`
 	// Tracks are the tracks and BFD sessions that the instance depends on, by name; absent if there are none.
 	Tracks           []InstanceTrack `json:"tracks,omitempty"`
 	VirtualRouterID  int             `json:"virtual_router_id"`
