@@ -245,11 +245,12 @@ type natCluster struct {
 	servers        [2]*node
 }
 
-func newNATCluster(t *testing.T) *natCluster {
+// more are further sections of the cluster file.
+func newNATCluster(t *testing.T, more ...string) *natCluster {
 	t.Helper()
 	n := lab.New(t)
 	outer, inner := n.Bridge("outer"), n.Bridge("inner")
-	file := n.File("cluster.yaml", natFile)
+	file := n.File("cluster.yaml", natFile+strings.Join(more, ""))
 	c := &natCluster{t: t, client: n.Host("client", outer.At("10.77.0.50/24"))}
 	c.master = newNode(t, n.Host("lvs-master", outer.At("10.77.0.2/24"), inner.At("10.79.0.2/24")), "lvs-director", file)
 	c.backup = newNode(t, n.Host("lvs-backup", outer.At("10.77.0.3/24"), inner.At("10.79.0.3/24")), "lvs-director", file)

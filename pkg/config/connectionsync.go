@@ -20,6 +20,7 @@ type ConnectionSync struct {
 	Threshold   int    // packets
 	Period      int    // packets; 0: only Refresh counts
 	Refresh     time.Duration
+	WarmTimeout time.Duration // 0: no wait
 }
 
 // The default group and port are those of the kernel (net/netfilter/ipvs/ip_vs_sync.c).
@@ -34,6 +35,9 @@ const (
 	// defaultSyncRefresh is how often a connection in use is sent again. A standby that has just started knows all of
 	// these after this time.
 	defaultSyncRefresh = 10 * time.Second
+	// A director that has started is warm after 6 s, if it hears the MASTER. Its wait ends within that for its checks.
+	defaultSyncWarmTimeout = 10 * time.Second
+	maxSyncWarmTimeout     = 30 * time.Second
 )
 
 func connectionSyncSection() *sectionOf[ConnectionSync] {
@@ -74,6 +78,11 @@ func syncPaceFields() []key[ConnectionSync] {
 		field[ConnectionSync, time.Duration]{
 			name: "refresh_period", kind: secondsIn(0, maxSyncTime), in: func(c *ConnectionSync) *time.Duration { return &c.Refresh }, reload: Live,
 			def: defaultSyncRefresh, doc: "the time after which a connection is sent again with its next packet (sysctl `sync_refresh_period`)", words: []word{synonyms("sync_refresh_period")},
+		},
+		field[ConnectionSync, time.Duration]{
+			name: "sync_warm_timeout", kind: durationIn(0, maxSyncWarmTimeout), in: func(c *ConnectionSync) *time.Duration { return &c.WarmTimeout }, reload: Live,
+			def: defaultSyncWarmTimeout, doc: "how long after its start a director does not preempt because it has not yet learned the connections of the MASTER; `0s`: it does not wait",
+			words: []word{synonyms("warm_timeout")},
 		},
 	}
 }

@@ -86,7 +86,7 @@ func sameAddress(a, b kernel.Address) bool {
 func (d *Director) facts(l *loops, p plan.Plan) facts {
 	var reached tableState
 	reached, d.reached = l.table.snapshot()
-	f := facts{checked: true, synced: reached.synced}
+	f := facts{checked: true, synced: reached.synced, warm: !p.Sync.Wanted() || !l.sync.peers.Snapshot().Cold, warmWithin: p.Sync.WarmTimeout}
 	select {
 	case <-l.checker.Ready():
 	default:

@@ -20,6 +20,8 @@ type ConnectionSync struct {
 	Index  int
 	Source netip.Addr
 	MTU    int // of the interface; 0: not known
+	// WarmTimeout is how long after its start a director does not preempt because it does not have the MASTER's connections.
+	WarmTimeout time.Duration
 }
 
 // Wanted reports whether connections are to be synchronized.
@@ -35,6 +37,7 @@ func (in Inputs) connectionSync(cfg *config.Config, vip func(netip.Addr) bool) C
 		return ConnectionSync{}
 	}
 	s := ConnectionSync{Daemon: kernel.SyncDaemon{Interface: c.Interface, ID: c.ID, Group: c.Group, Port: c.Port, TTL: c.TTL, MaxLen: c.MaxLen}}
+	s.WarmTimeout = c.WarmTimeout
 	for _, i := range cfg.Instances {
 		if c.Instance != "" && i.Name == c.Instance {
 			s.Follows = i.ID()
