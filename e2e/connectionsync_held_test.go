@@ -69,9 +69,10 @@ func holdThrough(t *testing.T, p heldPair, fault string, count int) {
 	})
 	idle := measure.OpenConnections(p.client, vipPort, count/2)
 	busy := measure.OpenConnections(p.client, vipPort, count/2)
+	p.master.awaitCounted(count) // what the kernel has collected has been sent, to nobody
 	p.backup.start()
-	lab.Eventually(t, 2*soon, func() error {
-		busy.Alive()
+	busy.Alive()
+	lab.Eventually(t, soon, func() error {
 		if got := entries(p.backup); len(got) != count {
 			return fmt.Errorf("the standby has %d of %d connections", len(got), count)
 		}

@@ -46,7 +46,7 @@ func TestSyncInterop(t *testing.T) {
 		c.awaitHolder(c.master, soon)
 		c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
 		conns := measure.OpenConnections(c.client, vipPort, 20)
-		c.awaitCounted(20)
+		c.master.awaitCounted(20)
 		startSyncingKeepalived(c.backup, r)
 		c.awaitTable(c.backup, "10.77.0.11:3306", "10.77.0.12:3306")
 		lab.Eventually(t, 3*soon, func() error {

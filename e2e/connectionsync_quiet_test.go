@@ -30,7 +30,7 @@ func TestQuietConnections(t *testing.T) {
 	c.awaitHolder(c.master, soon)
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
 	conns := measure.OpenConnections(c.client, vipPort, count)
-	c.awaitCounted(count)
+	c.master.awaitCounted(count)
 	packets := capture.Start(c.backup.Host, "eth0", "udp port 8848 and src host 10.77.0.2", "-x")
 	c.backup.start()
 	c.awaitEntries(c.backup, count)
@@ -56,11 +56,11 @@ func TestQuietConnections(t *testing.T) {
 	}
 }
 
-// awaitCounted waits until the MASTER counts so many connections, which its kernel has sent by then.
-func (c *cluster) awaitCounted(count int) {
-	c.t.Helper()
-	lab.Eventually(c.t, soon, func() error {
-		if s := c.master.status().ConnectionSync; s == nil || s.Held != count {
+// awaitCounted waits until a MASTER counts so many connections, which its kernel has sent by then.
+func (n *node) awaitCounted(count int) {
+	n.t.Helper()
+	lab.Eventually(n.t, soon, func() error {
+		if s := n.status().ConnectionSync; s == nil || s.Held != count {
 			return fmt.Errorf("held: %+v", s)
 		}
 		return nil
@@ -102,7 +102,7 @@ func TestSyncSilent(t *testing.T) {
 		return
 	}
 	conns := measure.OpenConnections(c.client, vipPort, 4)
-	c.awaitCounted(4)
+	c.master.awaitCounted(4)
 	c.net.File("other.yaml", shape{advert: "300ms", more: "connection_sync: {}"}.file())
 	// The messages of the kernel and the director's own pass, but the daemon that learns is another program's, for another id.
 	c.backup.daemon.Stop()

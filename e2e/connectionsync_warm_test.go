@@ -23,6 +23,7 @@ func TestWarmPreemption(t *testing.T) {
 	c.awaitHolder(c.backup, soon)
 	c.awaitTable(c.backup, "10.77.0.11:3306", "10.77.0.12:3306")
 	conns := measure.OpenConnections(c.client, vipPort, 20)
+	c.backup.awaitCounted(20)
 	c.master.start()
 	c.master.daemon.WaitLog("to=MASTER", soon)
 	if got := entries(c.master); len(got) != 20 {
