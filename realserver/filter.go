@@ -2,7 +2,6 @@ package realserver
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -198,7 +197,7 @@ func (a *Agent) hinderedServices(want State) []problem.Finding {
 		}
 		f.Subject, f.Text = m.Name, m.Name+": "+f.Text
 		if f.Remedy == "" {
-			f.Remedy = fmt.Sprintf("try it from a client: nc -vz %s %d", m.VIP.Addr(), m.VIP.Port())
+			f.Remedy = "try it from a client: " + m.try()
 		}
 		all = append(all, f)
 	}

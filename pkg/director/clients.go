@@ -183,6 +183,9 @@ func (m *answerMonitor) clients(ctx context.Context, p plan.Plan, l layout) []pr
 
 // tryIt is the command that shows whether a virtual server serves a client.
 func tryIt(v config.VirtualServer) string {
+	if v.Protocol != "tcp" {
+		return fmt.Sprintf("try it from a client: ask it what its clients ask it, at %s, port %d", v.Address, v.Port)
+	}
 	return fmt.Sprintf("try it from a client: nc -vz %s %d (it says open if the answers pass)", v.Address, v.Port)
 }
 

@@ -48,3 +48,15 @@ func TestReached(t *testing.T) {
 		}
 	})
 }
+
+// TestTryIt: a client can only try a TCP service with a tool.
+func TestTryIt(t *testing.T) {
+	v := config.VirtualServer{Address: netip.MustParseAddr("10.77.0.100"), Port: 53, Protocol: "tcp"}
+	if got := tryIt(v); got != "try it from a client: nc -vz 10.77.0.100 53 (it says open if the answers pass)" {
+		t.Error(got)
+	}
+	v.Protocol = "udp"
+	if got := tryIt(v); got != "try it from a client: ask it what its clients ask it, at 10.77.0.100, port 53" {
+		t.Error(got)
+	}
+}
