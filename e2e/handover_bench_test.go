@@ -1,0 +1,54 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
+)
+
+// TestBenchHandover: what clients notice of a graceful stop of the MASTER, of lvs-director and of keepalived in the same boot,
+// side by side: the longest gap between answered new connections, one of which begins every 5 ms, and how many fail.
+//
+// Proves docs/failover.md: "It goes make before break: the other director has the VIPs before this one lets them go, so that new
+// connections are answered all the time."
+func TestBenchHandover(t *testing.T) {
+	lab.Need(t, lab.IPVS, lab.Keepalived)
+	lab.Bench(t)
+	const trials = 3
+	var table strings.Builder
+	fmt.Fprintf(&table, "\n%-9s | %-12s | %-30s | %s\n", "timing", "", "longest gaps", "failed connections")
+	for _, r := range []timing{{2, time.Second}, {3, time.Second}, {3, 100 * time.Millisecond}} {
+		for _, p := range products {
+			var gaps []time.Duration
+			var failed []int
+			for trial := range trials {
+				t.Run(fmt.Sprintf("%s/%s/%d", r, p.name, trial+1), func(t *testing.T) {
+					c := newCluster(t, shape{version: r.version, advert: r.advert.String()})
+					c.answering()
+					c.mysql1.start()
+					c.mysql2.start()
+					p.start(c.master, r)
+					p.start(c.backup, r)
+					c.awaitHolder(c.master, soon)
+					for _, n := range []*node{c.master, c.backup} {
+						c.awaitTable(n, "10.77.0.11:3306", "10.77.0.12:3306")
+					}
+					client := measure.Start(c.client, vipPort, measure.Options{Every: 5 * time.Millisecond})
+					client.WaitAnswered("", soon)
+					begun := time.Now()
+					c.master.daemon.Stop()
+					c.awaitHolder(c.backup, soon)
+					client.WaitAnswered("", soon)
+					result := client.Stop().Since(begun)
+					gaps, failed = append(gaps, result.LongestGap().Duration.Round(time.Millisecond)), append(failed, result.Failed())
+				})
+			}
+			fmt.Fprintf(&table, "%-9s | %-12s | %-30s | %v\n", r, p.name, fmt.Sprint(gaps), failed)
+		}
+	}
+	t.Log(table.String())
+}
