@@ -84,3 +84,18 @@ func (b *Bridge) Members(group string) (ports []string) {
 	}
 	return ports
 }
+
+// Unregistered says whether the switch forwards multicast frames for whose group it knows no member, also those of
+// 224.0.0.0/24 and ff02::/16: one that snoops without a querier and drops them delivers no adverts.
+func (b *Bridge) Unregistered(forward bool) {
+	b.n.t.Helper()
+	out, err := execute(b.n.switchNS, "", "ip", "-o", "link", "show", "master", b.device)
+	if err != nil {
+		b.n.t.Fatalf("lab: %v", err)
+	}
+	flood := map[bool]string{true: "on", false: "off"}[forward]
+	for line := range strings.Lines(out) {
+		port, _, _ := strings.Cut(strings.Fields(line)[1], "@")
+		b.n.batch(b.n.switchNS, "link set "+strings.TrimSuffix(port, ":")+" type bridge_slave mcast_flood "+flood)
+	}
+}

@@ -71,6 +71,7 @@ func directorTable(w io.Writer, s status.Director, now time.Time) error {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", i.Name, i.State, age(i.Since, now), priorityOf(i),
 			i.VirtualRouterID, interfaceOf(i), strings.Join(slices.Concat(i.VirtualAddresses, i.ExcludedAddresses), ","), i.Reason+handedOver(i))
 	}
+	outside(t, s.Instances)
 	if len(s.SyncGroups) > 0 {
 		fmt.Fprintln(t, "\nSYNC GROUP\tSTATE\tINSTANCES\tHELD BACK BY\tREASON")
 	}
@@ -101,6 +102,15 @@ func directorTable(w io.Writer, s status.Director, now time.Time) error {
 		}
 	}
 	return t.Flush()
+}
+
+// outside says which virtual addresses are in no network of the machine.
+func outside(t io.Writer, instances []status.Instance) {
+	for _, i := range instances {
+		if len(i.OutsideNetworks) > 0 {
+			fmt.Fprintf(t, "%s: in no network of this machine, so that others need a route: %s\n", i.Name, strings.Join(i.OutsideNetworks, ", "))
+		}
+	}
 }
 
 // takeOvers lists the take-over records of the instances.

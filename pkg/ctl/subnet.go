@@ -36,11 +36,8 @@ func outsideNetworks(cfg *config.Config, local []netip.Prefix) []string {
 	}
 	var all []string
 	for _, i := range cfg.ForNode(cfg.Directors[at].Name).Instances {
-		for _, vip := range i.Held() {
-			inside := func(p netip.Prefix) bool { return !p.IsSingleIP() && p.Contains(vip.Addr()) }
-			if !slices.ContainsFunc(local, inside) {
-				all = append(all, fmt.Sprintf("the virtual address %s of instance %s is in no network of this machine: other machines need a route to it", vip.Addr(), i.Name))
-			}
+		for _, vip := range i.Outside(local) {
+			all = append(all, fmt.Sprintf("the virtual address %s of instance %s is in no network of this machine: other machines need a route to it", vip, i.Name))
 		}
 	}
 	return all

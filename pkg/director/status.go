@@ -3,6 +3,7 @@ package director
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -39,7 +40,8 @@ type snapshots struct {
 	checked   bool          // every check has had a result
 	stall     string
 	unsaved   string
-	unseen    string // why interfaces and addresses cannot be read
+	unseen    string         // why interfaces and addresses cannot be read
+	networks  []netip.Prefix // the addresses of this machine
 	sysctls   string
 	sync      []reconcile.SyncDaemonProblem
 	exchange  syncpeers.Snapshot
@@ -132,6 +134,9 @@ func (d *Director) snapshots(much depth) snapshots {
 		return s
 	}
 	s.instances = l.instances.counted()
+	for _, a := range l.watcher.seen.Load().addresses {
+		s.networks = append(s.networks, a.Prefix)
+	}
 	s.verdicts, s.pools = l.judge(), true
 	if s.balances && much == withCounters {
 		found, err := d.o.Kernel.Services()
@@ -166,6 +171,9 @@ func report(s snapshots) status.Director {
 			one.Tracks, one.UnannouncedOn = trackStatus(i), untold(s, i.ID)
 			if h := a.Handover; h.Done {
 				one.HandedOverSince = &h.Since
+			}
+			for _, vip := range i.Config.Outside(s.networks) {
+				one.OutsideNetworks = append(one.OutsideNetworks, vip.String())
 			}
 			doc.Instances = append(doc.Instances, one)
 		}

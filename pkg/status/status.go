@@ -60,6 +60,9 @@ type Instance struct {
 	// UnannouncedOn are the interfaces on which this director, as MASTER, has virtual addresses and tells nobody, because they
 	// have no ARP, such as tunnels; absent for none.
 	UnannouncedOn []string `json:"unannounced_on,omitempty"`
+	// OutsideNetworks are virtual addresses that are in no network of this machine, so that other machines need a route to them;
+	// absent for none.
+	OutsideNetworks []string `json:"outside_networks,omitempty"`
 	// ExcludedAddresses are held like VirtualAddresses, but are not in the adverts.
 	ExcludedAddresses []string `json:"excluded_addresses,omitempty"`
 	// Routes and Rules are those that come and go with the VIPs, in the words of ip-route(8) and ip-rule(8).
