@@ -50,6 +50,13 @@ func TestDuplicateVIP(t *testing.T) {
 	c.master.start()
 	c.backup.start()
 	awaitHolder6(c, c.master)
+	lab.Consistently(t, 3*time.Second, func() error { // with detection it would be a duplicate now
+		out := c.master.Run("ip", "-6", "-o", "addr", "show", "dev", "eth0", "to", vip6)
+		if !strings.Contains(out, " nodad ") || strings.Contains(out, "dadfailed") || strings.Contains(out, "tentative") {
+			return fmt.Errorf("lvs-master has %s", out)
+		}
+		return nil
+	})
 	c.master.awaitCheck(2, vip6+" is claimed by another machine as well, with the hardware address "+twinMAC)
 	twin.Run("ip", "addr", "del", vip6Prefix, "dev", "eth0")
 	c.master.awaitCheck(0, "")

@@ -96,6 +96,7 @@ type Actor struct {
 	delay     time.Duration // of the start
 	alarm     *Alarm
 	heart     *heartbeat.Signal // of Run
+	watched   bool              // the Alarm looks after the instance, and Run has no timer
 
 	epoch    time.Time
 	slept    time.Duration // the result of suspended at epoch, and
@@ -198,7 +199,8 @@ func (a *Actor) Run(ctx context.Context) error {
 	defer timer.Stop()
 	for {
 		heart.Beat()
-		if wait := a.arm(); a.idle() && wait > 0 {
+		wait := a.arm()
+		if a.watched = a.idle() && wait > 0; a.watched {
 			timer.Stop()
 			a.alarm.set(a, wait)
 		} else {

@@ -107,12 +107,12 @@ func (a *Actor) attend() time.Duration {
 		return heartbeat.Every // Run is busy, and sets its timer or the Alarm afterwards
 	}
 	defer a.unlock()
-	a.awake()
-	if !a.idle() {
+	if !a.watched {
 		return heartbeat.Every
 	}
+	a.awake()
 	wait := a.arm()
-	if wait <= 0 {
+	if wait <= 0 || !a.idle() { // or it has joined a sync group
 		a.inbox.rouse()
 		return heartbeat.Every
 	}

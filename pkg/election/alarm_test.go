@@ -73,6 +73,29 @@ func TestAlarmBeats(t *testing.T) {
 	})
 }
 
+// An instance that joins a sync group while the Alarm looks after it gets a timer of its own.
+func TestAlarmAndASyncGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLAN()
+		b := l.join(t, "b", "10.77.0.3", 100)
+		defer func() { b.stop() }()
+		synctest.Wait()
+		b.Deliver(received(t, netip.MustParseAddr("10.77.0.2"), 150))
+		g := NewGroup()
+		g.SetSize(2)
+		b.Join(g)
+		other := New(Options{Name: "other", Params: vrrp.Params{VRID: 52, Version: 3, Priority: 100, AdvertInterval: time.Second}, Log: l.logTo, Epoch: Epoch{At: b.epoch}})
+		other.Join(g)
+		time.Sleep(1100 * time.Millisecond) // the Alarm looks once a second
+		synctest.Wait()
+		b.lock()
+		defer b.unlock()
+		if b.watched {
+			t.Error("the instance has no timer of its own")
+		}
+	})
+}
+
 // The snapshot of a BACKUP follows each change of what the MASTER sends, within a second.
 func TestSnapshotFollowsTheAdverts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
