@@ -63,15 +63,7 @@ func lastRecord(t *testing.T, n *node, nth int) (r takeOverRecord) {
 func TestSeed004Record(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.MariaDB)
 	lab.Long(t)
-	n := lab.New(t)
-	lan := n.Bridge("lan")
-	file := fmt.Sprintf(seed000File, n.File("check.password", mariadb.CheckPassword))
-	file = strings.Replace(file, "    preempt: false\n", "    preempt: false\n    take_over_record: local-mysql\n", 1)
-	file = n.File("cluster.yaml", strings.Replace(file, "fall: 2", "fall: 20", 1)) // so that a hanging database is no reason for FAULT
-	s := &seed000{t: t, net: n, client: n.Host("client", lan.At("10.77.0.50/24"))}
-	s.a = newNode(t, n.Host("mysql1", lan.At("10.77.0.11/24")), "lvs-director", file)
-	s.b = newNode(t, n.Host("mysql2", lan.At("10.77.0.12/24")), "lvs-director", file)
-	s.one, s.two = mariadb.StartPair(s.a.Host, s.b.Host, mariadb.Options{})
+	s := newSeed000(t, "    take_over_record: local-mysql\n")
 	s.a.start()
 	s.awaitHolder(t, s.a, soon)
 	s.b.start()
@@ -85,6 +77,21 @@ func TestSeed004Record(t *testing.T) {
 	}
 	t.Run("fresh", s.freshRecord)
 	t.Run("held", s.heldRecord)
+}
+
+// newSeed000 returns two nodes with more keys of their instance, and with checks that need ten seconds to fail, so that a database
+// that hangs is no reason for FAULT.
+func newSeed000(t *testing.T, more string) *seed000 {
+	n := lab.New(t)
+	lan := n.Bridge("lan")
+	file := fmt.Sprintf(seed000File, n.File("check.password", mariadb.CheckPassword))
+	file = strings.Replace(file, "    preempt: false\n", "    preempt: false\n"+more, 1)
+	file = n.File("cluster.yaml", strings.Replace(file, "fall: 2", "fall: 20", 1))
+	s := &seed000{t: t, net: n, client: n.Host("client", lan.At("10.77.0.50/24"))}
+	s.a = newNode(t, n.Host("mysql1", lan.At("10.77.0.11/24")), "lvs-director", file)
+	s.b = newNode(t, n.Host("mysql2", lan.At("10.77.0.12/24")), "lvs-director", file)
+	s.one, s.two = mariadb.StartPair(s.a.Host, s.b.Host, mariadb.Options{})
+	return s
 }
 
 // freshRecord: the dead node has written what the other one has received, but not applied.
@@ -151,6 +158,81 @@ func (s *seed000) heldRecord(t *testing.T) {
 	if out, err := s.a.ctl("status"); err != nil && !strings.Contains(out, "held") || !strings.Contains(out, "TAKE-OVER RECORD") {
 		t.Errorf("lvsctl status does not show it: %v\n%s", err, out)
 	}
+}
+
+// TestSeed004RelayLog: scenario 004-6. The database of the node that takes over has received something and not applied it yet:
+// with before_vip the VIP comes when it has, and not before; status says why it is not there. If the applying thread has
+// stopped, the instance is in FAULT, and takes the VIP by itself when the thread runs again.
+//
+// Proves docs/failover.md: "a director that has become MASTER adds the VIPs only when its database has applied everything"
+func TestSeed004RelayLog(t *testing.T) {
+	lab.Need(t, lab.IPVS, lab.MariaDB)
+	lab.Long(t)
+	s := newSeed000(t, "    take_over_record: local-mysql\n    before_vip: {wait_for: relay_log, timeout: 30s, on_timeout: fault}\n")
+	s.one.Exec("GRANT BINLOG MONITOR, SLAVE MONITOR ON *.* TO '" + mariadb.CheckUser + "'@'%'")
+	s.a.start()
+	s.awaitHolder(t, s.a, soon)
+	s.b.start()
+	s.awaitState(t, s.b, "BACKUP")
+	healthy(t, s.a, s.b)
+
+	for _, statement := range []string{"STOP SLAVE", "CHANGE MASTER TO MASTER_DELAY=6", "START SLAVE"} {
+		s.two.Exec(statement)
+	}
+	s.one.Exec("CREATE TABLE app.relayed (i INT)")
+	lab.Eventually(t, soon, func() error {
+		written, received := fields(s.one, "SHOW MASTER STATUS")["Position"], fields(s.two, "SHOW SLAVE STATUS")["Read_Master_Log_Pos"]
+		if written != received {
+			return fmt.Errorf("mysql2 has received up to %s, mysql1 has written up to %s", received, written)
+		}
+		return nil
+	})
+	mark := s.b.daemon.Mark()
+	s.a.daemon.Kill()
+	s.one.Kill()
+	s.awaitState(t, s.b, "MASTER")
+	awaitCode(t, s.b, "vips_wait", true)
+	if s.b.holds() {
+		t.Error("mysql2 has the VIP before its database has applied everything")
+	}
+	lab.Eventually(t, soon, func() error {
+		if !s.b.holds() {
+			return fmt.Errorf("mysql2 has no VIP yet")
+		}
+		return nil
+	})
+	if got := s.two.Query("SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_NAME = 'relayed'"); got != "1" {
+		t.Errorf("the VIP is there, and the database has %s of the table", got)
+	}
+	t.Log(mark.WaitLog("the relay log is applied; adding the VIPs", soon).Text)
+	awaitCode(t, s.b, "vips_wait", false)
+
+	s.relayLogStuck(t)
+}
+
+// relayLogStuck: mysql1 returns, and is to take over with something in its relay log that nobody applies.
+func (s *seed000) relayLogStuck(t *testing.T) {
+	s.one.Start()
+	lab.Eventually(t, soon, s.one.Replicating)
+	s.a.start()
+	s.awaitState(t, s.a, "BACKUP")
+	s.one.Exec("STOP SLAVE SQL_THREAD")
+	s.two.Exec("CREATE TABLE app.stuck (i INT)")
+	lab.Eventually(t, soon, func() error {
+		written, received := fields(s.two, "SHOW MASTER STATUS")["Position"], fields(s.one, "SHOW SLAVE STATUS")["Read_Master_Log_Pos"]
+		if written != received {
+			return fmt.Errorf("mysql1 has received up to %s, mysql2 has written up to %s", received, written)
+		}
+		return nil
+	})
+	mark := s.a.daemon.Mark()
+	s.b.daemon.Kill()
+	mark.WaitLog("to=FAULT .*the relay log is not applied: .*the applying thread has stopped", soon)
+	if s.a.holds() {
+		t.Error("mysql1 has the VIP, and its database has not applied everything")
+	}
+	s.one.Exec("START SLAVE SQL_THREAD")
+	s.awaitHolder(t, s.a, soon)
 }
 
 // awaitCode waits until a node reports a problem, or does not.

@@ -37,6 +37,7 @@ func instanceSection(fields []key[instance]) *sectionOf[instance] {
 			i.checkInterop(o)
 			i.checkAddressCount(o)
 			i.checkAcceptMode(o)
+			i.checkBeforeVIP(o)
 		},
 	}
 	s.fields = fields
@@ -71,7 +72,7 @@ func instanceWords() []word {
 
 // instanceFields are in the order of the reference. A key that others depend on comes before them.
 func instanceFields() []key[instance] {
-	return slices.Concat(routerFields(), transportFields(), authFields(), electionFields(), virtualLinkFields(), addressFields(), announcementFields(), []key[instance]{strictField(), acceptModeField()}, interopFields(), hookFields(), []key[instance]{takeOverField()})
+	return slices.Concat(routerFields(), transportFields(), authFields(), electionFields(), virtualLinkFields(), addressFields(), announcementFields(), []key[instance]{strictField(), acceptModeField()}, interopFields(), hookFields(), []key[instance]{takeOverField(), beforeVIPField()})
 }
 
 func routerFields() []key[instance] {

@@ -72,7 +72,7 @@ var beyondSchemas = map[string][]string{
 		"instance-virtual-address-of-director", "instance-virtual-address-of-real-server", "real-server-two-addresses", "instance-ipv6-version-2",
 		"instance-two-families", "instance-virtual-address-ipv6-of-director",
 	},
-	"which keys depend on others": {"one-packet-tcp", "scheduler-flags-of-wlc", "threshold-lower-alone", "interop-lease-too-short", "interop-down-timer-adverts-too-long", "auth-version-3", "auth-no-file", "auth-file-without-type", "auth-file-with-none", "accept-mode-source", "strict-version-2", "strict-version-3"},
+	"which keys depend on others": {"before-vip-no-database", "one-packet-tcp", "scheduler-flags-of-wlc", "threshold-lower-alone", "interop-lease-too-short", "interop-down-timer-adverts-too-long", "auth-version-3", "auth-no-file", "auth-file-without-type", "auth-file-with-none", "accept-mode-source", "strict-version-2", "strict-version-3"},
 	"what per_node makes of other keys": {
 		"unicast-peers-mixed", "unicast-peers-only-itself", "instance-no-preempt-255", "instance-no-preempt-255-per-node", "instance-virtual-router-id-twice-by-per-node",
 	},

@@ -97,6 +97,7 @@ type loops struct {
 	answers   *answerMonitor
 	table     *table
 	takeOvers *takeover.Recorder
+	gate      *takeover.Gate // between the elections and the address loop
 	notifier  *notify.Notifier
 	// hookGroups are for the hooks of sync groups.
 	hookGroups hookGroups
@@ -264,7 +265,7 @@ func (d *Director) start(ctx context.Context, l *loops) error {
 	l.hooks.Start(l.notifier)
 	l.watcher.look()
 	d.ready = starting(time.Now())
-	for _, t := range append(l.watches.tasks(), closing{l.watcher, func() { _ = watched.Close() }}, l.checker, l.sysctls, l.links, l.vipFilter, l.sync.daemons, l.sync.peers, l.takeOvers, l.state) {
+	for _, t := range append(l.watches.tasks(), closing{l.watcher, func() { _ = watched.Close() }}, l.checker, l.sysctls, l.links, l.vipFilter, l.sync.daemons, l.sync.peers, l.takeOvers, l.gate, l.state) {
 		l.group.Start(t)
 	}
 	if err := d.turn(l); err != nil {
@@ -293,7 +294,8 @@ func (d *Director) startAddresses(l *loops) error {
 	// A lost lease is reported directly to the election, bypassing the director's own goroutine.
 	lost := func(id config.InstanceID, reason string) { l.instances.tell(id, vrrp.Lost{Reason: reason}) }
 	l.addresses = reconcile.NewAddresses(own, announcer, lost, d.log)
-	l.instances.holder = l.addresses
+	l.gate = d.newGate(l)
+	l.instances.holder = l.gate
 	l.routes = reconcile.NewRoutes(routing, d.log)
 	l.addresses.Tell(l.routes.Held)
 	l.group.Start(l.instances.alarm)
@@ -368,7 +370,7 @@ func (d *Director) serve(ctx context.Context, l *loops, heart *heartbeat.Signal)
 		case <-d.seen:
 		case <-verdicts:
 			last = time.Now()
-			d.in.Verdicts, d.judged = l.judge(), true
+			d.in.Verdicts, d.in.HeldBack, d.judged = l.judge(), l.gate.HeldBack(), true
 		case <-d.reached:
 			d.problems.poke()
 		case <-checked:

@@ -127,7 +127,7 @@ func ofNode(s snapshots) []problem.Finding {
 	found = append(found, strayVIPs(s.plan.Stray)...)
 	found = append(found, addressMissing(s.plan)...)
 	found = append(found, troubles(s)...)
-	found = append(found, slices.Concat(routingWrong(s), hookProblems(s.hooks), syncProblems(s.sync), exchangeProblems(s, time.Now()), positionProblems(s.takeOvers))...)
+	found = append(found, slices.Concat(routingWrong(s), hookProblems(s.hooks), syncProblems(s.sync), exchangeProblems(s, time.Now()), positionProblems(s.takeOvers), waitProblems(s.waiting))...)
 	for _, segment := range slices.SortedFunc(maps.Keys(s.sockets), vrrp.Segment.Compare) {
 		l, name := s.sockets[segment], segment.String()
 		if l.Broken != "" {

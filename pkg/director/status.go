@@ -51,6 +51,7 @@ type snapshots struct {
 	routing   []reconcile.RoutingTrouble
 	hooks     []notify.Failure
 	takeOvers []takeover.Failure
+	waiting   []takeover.Waiting
 	recorded  func(config.InstanceID) *status.TakeOver // nil before the start
 }
 
@@ -115,7 +116,7 @@ func (d *Director) snapshots(much depth) snapshots {
 	s.sessions = l.sessions.snapshots()
 	s.stall, s.unsaved, s.sysctls = l.stalls.Snapshot(), l.state.Problem(), l.sysctls.Problem()
 	s.sync, s.exchange = l.sync.daemons.Problems(), l.sync.peers.Snapshot()
-	s.takeOvers = l.takeOvers.Failures()
+	s.takeOvers, s.waiting = l.takeOvers.Failures(), l.gate.Waiting()
 	s.recorded = func(id config.InstanceID) *status.TakeOver { return takeOverStatus(l.takeOvers.Last(id)) }
 	s.filter = l.vipFilter.Problem()
 	s.answers = l.answers.Findings()

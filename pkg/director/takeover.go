@@ -29,15 +29,54 @@ func (d *Director) newRecorder() *takeover.Recorder {
 	})
 }
 
+// newGate returns what is between the elections and the address loop.
+func (d *Director) newGate(l *loops) *takeover.Gate {
+	return takeover.NewGate(takeover.GateOptions{
+		Holder: l.addresses, Ask: d.askPositions, Ended: d.waited,
+		Changed: func() { wake(l.verdicts); d.problems.poke() },
+	})
+}
+
+// waited reports the end of a wait of VIPs.
+func (d *Director) waited(w takeover.Waited) {
+	d.o.Record(event.Event{Kind: event.WaitEnded, Subject: w.Name, To: string(w.Ending), Reason: w.Text})
+	log := d.log.With("instance", w.Name, "took", w.Took.Round(time.Millisecond).String(), "cause", w.Text)
+	switch {
+	case w.Ending == takeover.Applied:
+		log.Info("the relay log is applied; adding the VIPs")
+	case w.Fault:
+		log.Error("the relay log is not applied; giving the instance up until it is")
+	default:
+		log.Warn("the relay log is not applied; adding the VIPs nevertheless")
+	}
+}
+
+// waitProblems are the instances whose VIPs wait.
+func waitProblems(all []takeover.Waiting) []problem.Finding {
+	var found []problem.Finding
+	for _, w := range all {
+		found = append(found, problem.Finding{
+			Code: problem.VIPsWait, Subject: w.Name,
+			Text: fmt.Sprintf("%s: MASTER, and the VIPs wait for the relay log until %s: %s", w.Name, w.Since.Add(w.Timeout).Local().Format("15:04:05"), w.Text),
+		})
+	}
+	return found
+}
+
 // setTakeOvers passes the instances whose take-overs are recorded.
 func setTakeOvers(l *loops, p *plan.Plan) {
-	want := map[config.InstanceID]takeover.Wanted{}
+	want, waits := map[config.InstanceID]takeover.Wanted{}, map[config.InstanceID]takeover.Wait{}
 	for _, t := range p.TakeOvers {
-		want[t.Instance] = takeover.Wanted{Name: t.Name, Server: takeover.Server{
+		s := takeover.Server{
 			Address: t.Address, User: t.User, PasswordFile: t.Check.Kind.SecretFile(), From: t.Check.Source, Interval: t.Check.Interval, Timeout: t.Check.Timeout,
-		}}
+		}
+		want[t.Instance] = takeover.Wanted{Name: t.Name, Server: s}
+		if t.Wait {
+			waits[t.Instance] = takeover.Wait{Name: t.Name, Server: s, Timeout: t.Timeout, Fault: t.Fault}
+		}
 	}
 	l.takeOvers.Set(want)
+	l.gate.Set(waits)
 }
 
 // askPositions asks a database for its positions, from the address that checks of it come from.

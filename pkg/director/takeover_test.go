@@ -46,8 +46,48 @@ func TestTakeOverRecord(t *testing.T) {
 	})
 }
 
+// replica are the positions of a database that has received 100 bytes and applied some of them.
+func replica(applied uint64) replication.Positions {
+	s := replication.Source{Host: "b", Port: 3306, Applying: "Yes"}
+	s.Received, s.Applied = replication.LogPosition{File: "b.1", Offset: 100}, replication.LogPosition{File: "b.1", Offset: applied}
+	return replication.Positions{Sources: []replication.Source{s}}
+}
+
+// TestBeforeVIP: the VIP of a MASTER waits for the relay log, or the instance is in FAULT until it is applied.
+func TestBeforeVIP(t *testing.T) {
+	for policy, states := range map[string][2]string{"take": {"MASTER", "MASTER"}, "fault": {"FAULT", "MASTER"}} {
+		world(t, func(t *testing.T, m *machine) {
+			m.database(replica(0), nil)
+			m.begin(strings.Replace(takingOver, "take_over_record: db", "take_over_record: db, before_vip: {wait_for: relay_log, timeout: 2s, on_timeout: "+policy+"}", 1))
+			m.pass(time.Second)
+			if got := m.state("a"); got != "MASTER" || m.has("eth0", vip) {
+				t.Errorf("%s: before the time is up it is %s, with the VIP: %t", policy, got, m.has("eth0", vip))
+			}
+			m.pass(2 * time.Second)
+			if got := m.state("a"); got != states[0] || m.has("eth0", vip) != (policy == "take") {
+				t.Errorf("%s: when the time is up it is %s, with the VIP: %t", policy, got, m.has("eth0", vip))
+			}
+			m.database(replica(100), nil)
+			m.pass(3 * time.Second)
+			if got := m.state("a"); got != states[1] || !m.has("eth0", vip) {
+				t.Errorf("%s: with the relay log applied it is %s, with the VIP: %t", policy, got, m.has("eth0", vip))
+			}
+		})
+	}
+}
+
 func takeOverCases() []codesCase {
-	return []codesCase{{File: takingOver, Case: problemtest.Case[*node]{
+	waiting := strings.Replace(takingOver, "take_over_record: db", "take_over_record: db, before_vip: {wait_for: relay_log, timeout: 1m}", 1)
+	return []codesCase{{File: waiting, On: "MASTER", Case: problemtest.Case[*node]{
+		Code: problem.VIPsWait, Subject: "a", Fault: "the relay log is not applied",
+		Break: func(n *node) {
+			n.database(replica(0), nil)
+			n.carrier(false)
+			n.pass(100 * time.Millisecond)
+			n.carrier(true)
+		},
+		Mend: func(n *node) { n.database(replica(100), nil) },
+	}}, {File: takingOver, Case: problemtest.Case[*node]{
 		Code: problem.PositionsUnread, Subject: "a", Fault: "the database does not answer",
 		Break: func(n *node) { n.database(replication.Positions{}, errors.New("connection refused")) },
 		Mend:  func(n *node) { n.database(replication.Positions{}, nil) },

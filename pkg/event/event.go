@@ -27,6 +27,7 @@ const (
 	ReloadRefused      Kind = "reload_refused"       // cluster file
 	HookEnded          Kind = "hook_ended"           // instance or sync group: "" to "ok" or "failed"; the code is the moment
 	TakeOverRecorded   Kind = "take_over_recorded"   // instance: "" to "fresh", "held" or "none"
+	WaitEnded          Kind = "wait_ended"           // instance whose VIPs have waited: "" to "applied", "timeout" or "stuck"
 	DaemonStarted      Kind = "daemon_started"       // program: "" to its version. It clears all problems raised before
 	DaemonStopped      Kind = "daemon_stopped"       // program
 	EventsLost         Kind = "events_lost"          // "": this reader has missed events here
@@ -35,7 +36,7 @@ const (
 // Kinds returns the kinds of this version, in the order of the documentation.
 func Kinds() []Kind {
 	return []Kind{
-		InstanceState, InstancePriority, InstanceHandover, RealServerState, TrackState, BFDSessionState, VirtualServerState, ProblemRaised, ProblemCleared, ReloadApplied, ReloadRefused, HookEnded, TakeOverRecorded,
+		InstanceState, InstancePriority, InstanceHandover, RealServerState, TrackState, BFDSessionState, VirtualServerState, ProblemRaised, ProblemCleared, ReloadApplied, ReloadRefused, HookEnded, TakeOverRecorded, WaitEnded,
 		DaemonStarted, DaemonStopped, EventsLost,
 	}
 }

@@ -31,8 +31,10 @@ type Inputs struct {
 	Verdicts Verdicts
 	Adopted  []lvs.Service // the content of the table at the start
 	NotReady string        // why this director must not preempt; "" if it may
-	Empty    bool          // NotReady is that no real server takes connections
-	Starting bool          // the first results of the checks are waited for
+	// HeldBack says why instances must not be MASTER although nothing of the plan says so.
+	HeldBack map[config.InstanceID]string
+	Empty    bool // NotReady is that no real server takes connections
+	Starting bool // the first results of the checks are waited for
 	// Standings are those of the instances of this node, by name; needed for tracks of instances only.
 	Standings map[string]Standing
 	// Unmade says why an interface that a director adds is not there, by its name.

@@ -3,6 +3,7 @@ package plan
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 )
@@ -14,6 +15,11 @@ type TakeOver struct {
 	Address  netip.AddrPort
 	Check    config.Check
 	User     string
+	// Wait: the VIPs wait until the database has applied its relay log, for at most Timeout; then the instance goes to FAULT if
+	// Fault is set.
+	Wait    bool
+	Timeout time.Duration
+	Fault   bool
 }
 
 // takeOvers returns the instances whose take-overs are recorded, in the order of the file.
@@ -29,7 +35,11 @@ func takeOvers(cfg *config.Config) []TakeOver {
 		if !is {
 			continue
 		}
-		all = append(all, TakeOver{Instance: i.ID(), Name: i.Name, Address: netip.AddrPortFrom(t.Address, t.Check.Port), Check: t.Check, User: user})
+		one := TakeOver{Instance: i.ID(), Name: i.Name, Address: netip.AddrPortFrom(t.Address, t.Check.Port), Check: t.Check, User: user}
+		if b := i.BeforeVIP; b != nil {
+			one.Wait, one.Timeout, one.Fault = true, b.Timeout, b.Fault
+		}
+		all = append(all, one)
 	}
 	return all
 }

@@ -207,4 +207,7 @@ func (i *Instance) judge(in Inputs, link Link) {
 	i.Params.Priority = priority.Effective(i.Config.Priority, i.points())
 	i.Gate = i.gate(in.Starting)
 	i.Faults = i.faults(link)
+	if why := in.HeldBack[i.ID]; why != "" {
+		i.Faults = append(i.Faults, Fault{Track: config.TrackID(i.Config.TakeOverRecord), Reason: why})
+	}
 }
