@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,6 +26,7 @@ func TestStopHandsOver(t *testing.T) {
 	c.startAll()
 	held := measure.OpenConnections(c.client, vipPort, 20)
 	c.awaitEntries(c.backup, 20)
+	c.backup.awaitWarm()
 	adverts := capture.Start(c.client, "eth0", lab.VRRP)
 	client := measure.Start(c.client, vipPort, measure.Options{Every: 5 * time.Millisecond})
 	client.WaitAnswered("", soon)
@@ -71,6 +73,7 @@ func TestHandover(t *testing.T) {
 	c.startAll()
 	held := measure.OpenConnections(c.client, vipPort, 20)
 	c.awaitEntries(c.backup, 20)
+	c.backup.awaitWarm()
 	client := measure.Start(c.client, vipPort, measure.Options{Every: 5 * time.Millisecond})
 	client.WaitAnswered("", soon)
 	begun := time.Now()
@@ -281,4 +284,16 @@ func TestHandoverWithoutAnnouncements(t *testing.T) {
 	}
 	c.master.daemon.Wait(soon)
 	c.awaitHolder(c.backup, soon)
+}
+
+// awaitWarm waits until a director has learned the connections of the MASTER: until then it does not preempt, and takes over from no
+// MASTER that hands over.
+func (n *node) awaitWarm() {
+	n.t.Helper()
+	lab.Eventually(n.t, soon, func() error {
+		if s := n.status().ConnectionSync; s == nil || !s.Warm {
+			return fmt.Errorf("%s is not warm: %+v", n.Name, s)
+		}
+		return nil
+	})
 }
