@@ -24,7 +24,7 @@ func newPair(t *testing.T, r timing, more string) *pair {
 	t.Helper()
 	p := &pair{t: t, net: lab.New(t), vip: vip}
 	p.lan = p.net.Bridge("lan")
-	file := p.net.File("cluster.yaml", fileHeader(r.version, r.advert.String(), true, more))
+	file := p.net.File("cluster.yaml", fileHeader(r.version, r.advert.String(), true, more)+resignsAtOnce+"\n")
 	p.master = newNode(t, p.net.Host("lvs-master", p.lan.At("10.77.0.2/24")), "lvs-director", file)
 	p.backup = newNode(t, p.net.Host("lvs-backup", p.lan.At("10.77.0.3/24")), "lvs-director", file)
 	return p
@@ -48,7 +48,7 @@ func newUnicastPair6(t *testing.T, r timing) *pair {
 	t.Helper()
 	p := &pair{t: t, net: lab.New(t), vip: vip6}
 	p.lan = p.net.Bridge("lan")
-	four := fileHeader(r.version, r.advert.String(), true, "unicast_peers: true\n    unicast_min_ttl: 64") // keepalived's
+	four := fileHeader(r.version, r.advert.String(), true, "unicast_peers: true\n    unicast_min_ttl: 64") + resignsAtOnce + "\n" // keepalived's
 	file := p.net.File("cluster.yaml", strings.NewReplacer(vip+"/32", vip6, "10.77.0.", "fd00:77::").Replace(four))
 	p.master = newNode(t, p.net.Host("lvs-master", p.lan.At("fd00:77::2/64")), "lvs-director", file)
 	p.backup = newNode(t, p.net.Host("lvs-backup", p.lan.At("fd00:77::3/64")), "lvs-director", file)
