@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -181,23 +182,41 @@ func TestUnicastInterop(t *testing.T) {
 	}
 }
 
-// takeTurns lets the VIP move to lvs-backup and back.
+// takeTurns lets the VIP move to lvs-backup and back, by a resignation and a silence in turn. The time that it takes is that
+// between adverts: from the resignation, or the last advert, to the first one of lvs-backup.
 func (p *pair) takeTurns(master product, r timing, cycles int) {
 	p.t.Helper()
+	wire := capture.Start(p.backup.Host, "eth0", "proto 112 or ip6 proto 112")
 	p.steady(p.master, r)
 	for cycle := range cycles {
-		begun, within := time.Now(), r.skew()+takeoverAllowance
+		begun, last, within := time.Now(), "prio 0,", r.skew()+takeoverAllowance
 		if cycle%2 == 0 {
 			p.master.daemon.Stop()
 		} else {
 			p.master.daemon.Kill()
 			p.master.Run("ip", "addr", "flush", "to", p.vip) // keepalived's VIP would stay forever
-			within = r.masterDown() + takeoverAllowance
+			last, within = "prio 150,", r.masterDown()+takeoverAllowance
 		}
-		p.awaitHolder(p.backup, within)
-		p.t.Logf("cycle %d: lvs-backup holds the VIP after %s", cycle, time.Since(begun).Round(time.Millisecond))
+		p.awaitHolder(p.backup, soon)
 		p.steady(p.backup, r)
+		first := adverts(wire, "prio 100,", begun)
+		ended := adverts(wire, last, begun.Add(-r.advert))
+		switch {
+		case len(ended) == 0 || len(first) == 0:
+			p.t.Errorf("cycle %d: %d packets with %s and %d with prio 100", cycle, len(ended), last, len(first))
+		default:
+			took := first[0].Time.Sub(ended[len(ended)-1].Time)
+			p.t.Logf("cycle %d: lvs-backup takes over after %s", cycle, took.Round(time.Millisecond))
+			if took > within {
+				p.t.Errorf("cycle %d: lvs-backup takes over after %s, want at most %s", cycle, took, within)
+			}
+		}
 		master.start(p.master, r)
 		p.steady(p.master, r)
 	}
+}
+
+// adverts are the captured packets since a time that match.
+func adverts(wire *capture.Capture, pattern string, since time.Time) []capture.Packet {
+	return slices.DeleteFunc(capture.Matching(wire.Packets(), pattern), func(p capture.Packet) bool { return p.Time.Before(since) })
 }
