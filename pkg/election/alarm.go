@@ -25,6 +25,10 @@ type Alarm struct {
 	next   time.Time // when Run looks next; zero: it is looking
 }
 
+// busyFor is after what time the Alarm looks again at an instance that was locked. A whole heartbeat interval would be too long: the
+// adverts of a MASTER may come at the moments at which the Alarm looks.
+const busyFor = 20 * time.Millisecond
+
 // NewAlarm returns an Alarm without instances.
 func NewAlarm() *Alarm { return &Alarm{poke: make(chan struct{}, 1), actors: map[*Actor]bool{}} }
 
@@ -104,7 +108,7 @@ func (a *Actor) idle() bool {
 // It returns for how long the instance does not need it again. It does not block.
 func (a *Actor) attend() time.Duration {
 	if !a.tryLock() {
-		return heartbeat.Every // Run is busy, and sets its timer or the Alarm afterwards
+		return busyFor // by Run, which sets its timer or the Alarm afterwards, or by an advert that is being taken in
 	}
 	defer a.unlock()
 	if !a.watched {
