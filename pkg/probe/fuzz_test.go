@@ -64,6 +64,7 @@ func FuzzMySQL(f *testing.F) {
 		greet(mysqltest.Native) + frame(2, okay) + frame(1, okay),
 		greet(mysqltest.Native) + frame(2, okay) + frame(1, "\xfc\xff\xff"),
 		greet(mysqltest.Native) + frame(2, okay) + answer(1) + answer(1) + answer(1) + answer(1),
+		greet(mysqltest.Native) + frame(2, okay) + frame(1, "\x01") + frame(2, column) + frame(3, "\x00") + frame(4, "\xfb") + frame(5, "\xfc\x04\x00abcd") + frame(6, "\xfe\x00\x00\x02\x00\x00\x00"),
 		greet(mysqltest.Native) + frame(2, okay) + answer(1) + frame(1, "\xff\x28\x04#42000syntax") + frame(1, "\xff\xcb\x04#42000privilege") + answer(1) + answer(1),
 		string(mariadb) + frame(2, okay) + frame(1, "\x01\x01") + frame(2, column) + frame(3, "\x011") + frame(4, "\xfe\x00\x00\x02\x00"),
 		string(mariadb) + frame(2, okay) + frame(1, "\x01"),

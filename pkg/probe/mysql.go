@@ -36,13 +36,14 @@ func MySQL(ctx context.Context, t Target) Result {
 	return selectOne.hold(ctx, start(ctx, "mysql"), t)
 }
 
-var selectOne = talk{answer: smallAnswer, ask: func(session driver.Conn) error {
+var selectOne = talk{asks: "SELECT 1 on", answer: smallAnswer, ask: func(session driver.Conn) error {
 	_, err := session.(driver.ExecerContext).ExecContext(context.Background(), "SELECT 1", nil)
 	return err
 }}
 
 // talk is what is said to a server after the login.
 type talk struct {
+	asks   string // "SELECT 1 on", for errors
 	answer limits
 	// ask returns the driver's error. After an ERR packet the session can still be used.
 	ask func(session driver.Conn) error
@@ -73,10 +74,11 @@ func (k talk) hold(ctx context.Context, watch stopwatch, t Target) Result {
 // of ctx from affecting conn.
 func (k talk) converse(ctx context.Context, watch stopwatch, conn net.Conn, t Target, stop func()) (result Result) {
 	w := newWire(conn, k.answer)
+	w.asks = k.asks
 	defer func() {
 		if p := recover(); p != nil { // untrusted input must not terminate the daemon, whichever package parses it
 			result = watch.result(health.Protocol, health.Bad,
-				fmt.Sprintf("%s %s: the MySQL driver panicked on its answer: %v", w.stage, t.Address, p))
+				fmt.Sprintf("%s %s: the MySQL driver panicked on its answer: %v", w.doing(), t.Address, p))
 		}
 		_ = conn.Close()
 	}()
@@ -128,7 +130,7 @@ func driverConfig(w *wire, t Target) *mysql.Config {
 
 // refused is the result of a check that failed with the driver's error err.
 func (s stopwatch) refused(ctx context.Context, w *wire, t Target, err error) Result {
-	doing := string(w.stage) + " " + t.Address.String()
+	doing := w.doing() + " " + t.Address.String()
 	if w.stage != greeting && t.User != "" {
 		doing += " as " + t.User
 	}

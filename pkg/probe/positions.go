@@ -38,7 +38,7 @@ func Positions(ctx context.Context, t Target) (replication.Positions, error) {
 }
 
 func askPositions(p *replication.Positions) talk {
-	return talk{answer: longAnswer, ask: func(session driver.Conn) error {
+	return talk{asks: "positions of", answer: longAnswer, ask: func(session driver.Conn) error {
 		var err error
 		*p, err = positions(session)
 		return err
@@ -57,7 +57,7 @@ func positions(session driver.Conn) (replication.Positions, error) {
 	if mariadb {
 		gtids, replicas, grant = "SELECT @@global.gtid_current_pos AS gtids", []string{"SHOW ALL SLAVES STATUS"}, grantMariaDB
 	}
-	parts := reader{session: session, grant: grant}
+	parts := reader{session: session, grant: grant, of: map[string]string{}}
 	// MySQL 8.2 has the new statement, 8.4 no longer the old one; MariaDB has the old one only.
 	for _, row := range parts.read("the binary log", "SHOW MASTER STATUS", "SHOW BINARY LOG STATUS") {
 		offset, _ := strconv.ParseUint(row["Position"], 10, 64)
@@ -69,7 +69,7 @@ func positions(session driver.Conn) (replication.Positions, error) {
 	for _, row := range parts.read("replication", replicas...) {
 		p.Sources = append(p.Sources, replication.SourceOf(row))
 	}
-	p.Unread = parts.unread
+	p.Unread, p.ReplicationUnread = parts.unread, parts.of["replication"]
 	return p, parts.err
 }
 
@@ -78,7 +78,8 @@ type reader struct {
 	session driver.Conn
 	grant   string // the remedy if the account may not see something
 	unread  []string
-	err     error // the first error after which the session cannot be used
+	of      map[string]string // the same, by what it is about
+	err     error             // the first error after which the session cannot be used
 }
 
 // read returns the rows of the first statement that the server knows; none if the account may not see them, or the server has
@@ -100,14 +101,19 @@ func (r *reader) read(what string, statements ...string) []map[string]string {
 		case refused.Number == errUnknown: // MySQL before 5.6 has no GTIDs
 			return nil
 		case refused.Number == errNoAccess:
-			r.unread = append(r.unread, fmt.Sprintf("%s: the account may not see it (%s)", what, r.grant))
+			r.missing(what, fmt.Sprintf("the account may not see it (%s)", r.grant))
 			return nil
 		default:
-			r.unread = append(r.unread, fmt.Sprintf("%s: Error %d: %s", what, refused.Number, printable(refused.Message, 200)))
+			r.missing(what, fmt.Sprintf("Error %d: %s", refused.Number, printable(refused.Message, 200)))
 			return nil
 		}
 	}
 	return nil
+}
+
+func (r *reader) missing(what, why string) {
+	r.of[what] = what + ": " + why
+	r.unread = append(r.unread, r.of[what])
 }
 
 func queryOne(session driver.Conn, statement string) (map[string]string, error) {

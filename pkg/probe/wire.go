@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/binary"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -22,7 +23,7 @@ type stage string
 const (
 	greeting stage = "greeting from"
 	login    stage = "login to"
-	query    stage = "SELECT 1 on"
+	query    stage = "query"
 )
 
 // limits are those of what a server may send, in bytes; the driver would take 16 MiB a packet, and a probe runs beside an
@@ -44,13 +45,26 @@ type wire struct {
 	stage  stage
 	packet []byte // the rest of the packet that Read passes on
 	most   limits
-	total  int   // bytes received
-	err    error // the first network or protocol error
-	linger time.Time
+	total  int // bytes received
+	// columns is where in the answer to a query the next packet is: 0, at its beginning; n > 1, before n-1 descriptions of
+	// columns; 1, in the rows.
+	columns int
+	width   int    // how many columns the rows have
+	asks    string // what is asked in the stage query, for errors: "SELECT 1 on"
+	err     error  // the first network or protocol error
+	linger  time.Time
 }
 
 func newWire(conn net.Conn, most limits) *wire {
 	return &wire{Conn: conn, most: most, in: bufio.NewReaderSize(conn, 512), stage: greeting}
+}
+
+// doing is what is being done, for errors, to be followed by the server's address.
+func (w *wire) doing() string {
+	if w.stage == query {
+		return w.asks
+	}
+	return string(w.stage)
 }
 
 // Read returns data of at most one packet.
@@ -70,6 +84,7 @@ func (w *wire) Write(p []byte) (int, error) {
 	if w.stage == greeting {
 		w.stage = login
 	}
+	w.columns = 0 // the answer to what is being sent begins anew
 	n, err := w.Conn.Write(p)
 	if err != nil {
 		return n, w.failed(err)
@@ -128,23 +143,41 @@ func (w *wire) sound(payload []byte) bool {
 		return soundError(payload)
 	case w.stage == greeting:
 		return soundGreeting(payload)
+	case w.stage == query:
+		return w.soundResult(payload)
 	case kind == 0x00:
 		return soundOK(payload)
-	case w.stage == login && kind == 0x01:
+	case kind == 0x01:
 		return soundAuthData(payload[1:])
-	case w.stage == login && kind == 0xfe:
+	case kind == 0xfe:
 		return soundAuthSwitch(payload)
-	case w.stage == query && kind == 0xfe:
-		// An EOF packet, or an OK packet in its place (CLIENT_DEPRECATE_EOF): short ones of both kinds look the same.
-		return len(payload) >= 5 && soundOK(payload)
-	case w.stage == query && kind == 0xfb:
-		return false // LOAD DATA LOCAL: a request for a file of the director's
-	case w.stage == query && kind > 0xfb:
-		return false // a number of columns above 65535
 	default:
 		return true
 	}
 }
+
+// soundResult checks a packet of the answer to a query: a number of columns, so many descriptions of columns, and rows. A row may
+// begin with any byte: with 00 if its first column is empty, with fb if that is NULL, with fc if it is longer than 250 bytes.
+func (w *wire) soundResult(payload []byte) bool {
+	kind := payload[0]
+	switch {
+	case w.columns == 0 && kind == 0x00:
+		return soundOK(payload)
+	case w.columns == 0:
+		// fb is LOAD DATA LOCAL, a request for a file of the director's; above that are numbers of columns above 250.
+		w.columns, w.width = int(kind)+1, int(kind)
+		return kind < 0xfb
+	case w.columns > 1:
+		w.columns--
+		return soundColumn(payload)
+	case kind == 0xfe:
+		return soundEnd(payload)
+	}
+	return soundRow(payload, w.width)
+}
+
+// soundEnd checks an EOF packet, or an OK packet in its place (CLIENT_DEPRECATE_EOF): short ones of both kinds look the same.
+func soundEnd(payload []byte) bool { return len(payload) >= 5 && soundOK(payload) }
 
 // soundGreeting checks a HandshakeV10 with the 20-byte challenge of protocol 4.1, which servers send since 2004.
 func soundGreeting(p []byte) bool {
@@ -190,6 +223,45 @@ func soundOK(p []byte) bool {
 		rest = rest[size:]
 	}
 	return len(rest) >= 2
+}
+
+// soundColumn checks the description of a column (Protocol::ColumnDefinition41): six texts, a byte, and 10 bytes of numbers that the
+// driver reads.
+func soundColumn(p []byte) bool {
+	rest, ok := skipTexts(p, 6)
+	return ok && len(rest) >= 1+10
+}
+
+// soundRow checks a row of so many columns, each a text.
+func soundRow(p []byte, columns int) bool {
+	rest, ok := skipTexts(p, columns)
+	return ok && len(rest) == 0
+}
+
+// skipTexts returns what follows so many texts, each with its length before it.
+func skipTexts(p []byte, count int) (rest []byte, ok bool) {
+	for range count {
+		size, ok := lenencSize(p)
+		if !ok {
+			return nil, false
+		}
+		length := uint64(p[0])
+		switch p[0] {
+		case 0xfb: // NULL
+			length = 0
+		case 0xfc:
+			length = uint64(binary.LittleEndian.Uint16(p[1:]))
+		case 0xfd:
+			length = uint64(p[1]) | uint64(p[2])<<8 | uint64(p[3])<<16
+		case 0xfe:
+			length = binary.LittleEndian.Uint64(p[1:])
+		}
+		if length > uint64(len(p)-size) {
+			return nil, false
+		}
+		p = p[size+int(length):]
+	}
+	return p, true
 }
 
 func lenencSize(p []byte) (int, bool) {
