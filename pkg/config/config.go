@@ -100,7 +100,7 @@ type VirtualServer struct {
 	Name      string
 	Address   netip.Addr
 	Port      uint16
-	Protocol  string // "tcp"
+	Protocol  string // "tcp", "udp"
 	Scheduler string // the name of its kernel module without ip_vs_
 	// SchedulerFlags are for sh and mh.
 	SchedulerFlags SchedulerFlags `json:",omitzero"`

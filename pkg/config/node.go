@@ -200,7 +200,11 @@ type vocabulary struct {
 
 // later lists the reserved words, for the reference.
 func (voc vocabulary) later() string {
-	return enumerate(quoted(voc.reserved), "and") + " are reserved"
+	verb := " are reserved"
+	if len(voc.reserved) == 1 {
+		verb = " is reserved"
+	}
+	return enumerate(quoted(voc.reserved), "and") + verb
 }
 
 // oneOf reads a word from a vocabulary.

@@ -17,8 +17,10 @@ type Positions struct {
 	GTIDs string `json:"gtids,omitempty"`
 	// Sources are the servers that it replicates from, in the server's order.
 	Sources []Source `json:"sources,omitempty"`
-	// Unread is what could not be read, and why; empty if everything was.
-	Unread []string `json:"unread,omitempty"`
+	// Unread is what could not be read, and why; empty if everything was. ReplicationUnread is the one of them that is about
+	// Sources.
+	Unread            []string `json:"unread,omitempty"`
+	ReplicationUnread string   `json:"-"`
 }
 
 // LogPosition is a place in a binary log. The zero value is no place.
@@ -112,9 +114,9 @@ const (
 func (s Source) Progress() (Progress, string) {
 	from := fmt.Sprintf("from %s:%d", s.Host, s.Port)
 	switch {
-	case s.Received.File == "":
+	case s.Received.File == "" && s.ReceivedGTIDs == "":
 		return Done, "nothing was received " + from
-	case s.Received.File == s.Applied.File && s.Applied.Offset >= s.Received.Offset, s.containsGTIDs():
+	case s.Received.File != "" && s.Received.File == s.Applied.File && s.Applied.Offset >= s.Received.Offset, s.containsGTIDs():
 		return Done, "all that was received " + from + " has been applied"
 	}
 	what := fmt.Sprintf("received %s up to %s, applied up to %s", from, s.Received, s.Applied)

@@ -61,6 +61,8 @@ func TestProgress(t *testing.T) {
 		"a later place in an earlier file":          {Source{Received: at("b.3", 50), Applied: at("b.2", 900), Applying: "Yes"}, Pending},
 		"behind and stopped":                        {Source{Received: at("b.2", 50), Applied: at("b.2", 49), Applying: "No"}, Stuck},
 		"half a transaction, by MySQL's GTIDs":      {Source{Received: at("b.2", 50), Applied: at("b.2", 40), Applying: "Yes", ReceivedGTIDs: uuidA + ":1-4", AppliedGTIDs: uuidA + ":1-4"}, Done},
+		"a channel without a place, behind":         {Source{Channel: "group_replication_applier", Applying: "Yes", ReceivedGTIDs: uuidA + ":1-4", AppliedGTIDs: uuidA + ":1-2"}, Pending},
+		"a channel without a place, applied":        {Source{Channel: "group_replication_applier", Applying: "Yes", ReceivedGTIDs: uuidA + ":1-4", AppliedGTIDs: uuidA + ":1-4"}, Done},
 		"a gap in MySQL's GTIDs":                    {Source{Received: at("b.2", 50), Applied: at("b.2", 40), Applying: "Yes", ReceivedGTIDs: uuidA + ":1-4", AppliedGTIDs: uuidA + ":1-2:4"}, Pending},
 		"MariaDB's GTIDs":                           {Source{Received: at("b.2", 50), Applied: at("b.2", 40), Applying: "Yes", ReceivedGTIDs: "0-1-9", AppliedGTIDs: "0-1-9,1-1-1"}, Done},
 		"MariaDB's GTIDs, behind":                   {Source{Received: at("b.2", 50), Applied: at("b.2", 40), Applying: "Yes", ReceivedGTIDs: "0-1-9", AppliedGTIDs: "0-1-8"}, Pending},

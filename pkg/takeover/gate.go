@@ -3,7 +3,6 @@ package takeover
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -131,7 +130,11 @@ func (g *Gate) Set(want map[config.InstanceID]Wait) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.want = maps.Clone(want)
+	held := len(g.heldBack)
 	maps.DeleteFunc(g.heldBack, func(id config.InstanceID, _ string) bool { return !g.want[id].Fault })
+	if len(g.heldBack) != held {
+		g.o.Changed()
+	}
 }
 
 // Acquire acquires the VIPs, at once or when the wait has ended.
@@ -222,10 +225,8 @@ func (g *Gate) look(ctx context.Context, s Server) (replication.Progress, string
 	if err != nil {
 		return 0, err.Error()
 	}
-	for _, part := range p.Unread {
-		if len(p.Sources) == 0 {
-			return 0, part
-		}
+	if p.ReplicationUnread != "" {
+		return 0, p.ReplicationUnread
 	}
 	return p.Progress()
 }
@@ -246,7 +247,7 @@ func (g *Gate) finish(instance config.InstanceID, w *wait, ending Ending) {
 	delete(g.waits, instance)
 	done := Waited{Name: w.Name, Ending: ending, Took: time.Since(w.since), Fault: w.Fault && ending != Applied, Text: w.text}
 	if done.Fault {
-		g.heldBack[instance] = fmt.Sprintf("the relay log is not applied: %s", w.text)
+		g.heldBack[instance] = "the relay log is not applied: " + w.text
 	} else {
 		g.acquired[instance] = true
 		g.Holder.Acquire(instance, w.silent)
@@ -291,19 +292,17 @@ func (g *Gate) again(heart *heartbeat.Signal) {
 		g.mu.Lock()
 		w, waits := g.want[instance]
 		g.mu.Unlock()
-		progress, text := replication.Done, ""
+		progress := replication.Done
 		if waits {
-			progress, text = g.look(g.ctx, w.Server)
+			progress, _ = g.look(g.ctx, w.Server)
 		}
 		g.mu.Lock()
 		_, still := g.heldBack[instance]
-		if reason := "the relay log is not applied: " + text; still && progress == replication.Done {
+		if still && progress == replication.Done { // the reason stays as it was: each change of it is one of the plan
 			delete(g.heldBack, instance)
-		} else if still {
-			g.heldBack[instance] = reason
+			g.o.Changed()
 		}
 		g.mu.Unlock()
-		g.o.Changed()
 	}
 }
 

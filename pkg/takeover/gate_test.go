@@ -43,6 +43,7 @@ type gated struct {
 	holderLog
 	replica replica
 	endings []string
+	changes int
 }
 
 // replica is a database that has received 100 bytes and applied some of them.
@@ -50,6 +51,7 @@ type replica struct {
 	mu      sync.Mutex
 	applied uint64
 	stopped bool
+	unread  string
 	err     error
 }
 
@@ -64,7 +66,10 @@ func (r *replica) ask(context.Context, Server) (replication.Positions, error) {
 	defer r.mu.Unlock()
 	s := replication.Source{Host: "b", Port: 3306, Applying: map[bool]string{false: "Yes", true: "No"}[r.stopped]}
 	s.Received, s.Applied = replication.LogPosition{File: "b.1", Offset: 100}, replication.LogPosition{File: "b.1", Offset: r.applied}
-	return replication.Positions{Sources: []replication.Source{s}}, r.err
+	if r.unread != "" {
+		return replication.Positions{ReplicationUnread: r.unread, Unread: []string{r.unread}}, r.err
+	}
+	return replication.Positions{Sources: []replication.Source{s}, Unread: []string{"the binary log: may not"}}, r.err
 }
 
 func gate(t *testing.T, fault bool, f func(g *gated)) {
@@ -72,7 +77,7 @@ func gate(t *testing.T, fault bool, f func(g *gated)) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gated{}
 		g.Gate = NewGate(GateOptions{
-			Holder: &g.holderLog, Ask: g.replica.ask, Changed: func() {},
+			Holder: &g.holderLog, Ask: g.replica.ask, Changed: func() { g.changes++ },
 			Ended: func(w Waited) { g.endings = append(g.endings, fmt.Sprintf("%s %v %t", w.Ending, w.Took, w.Fault)) },
 		})
 		g.Set(map[config.InstanceID]Wait{"i": {Name: "mysql", Server: local, Timeout: 5 * time.Second, Fault: fault}})
@@ -142,6 +147,18 @@ func TestGateTakes(t *testing.T) {
 	})
 }
 
+// TestGateAsksWhatItMaySee: what else the account may not see does not matter; the replication does.
+func TestGateAsksWhatItMaySee(t *testing.T) {
+	gate(t, false, func(g *gated) {
+		g.replica.set(func(r *replica) { r.unread = "replication: may not" })
+		g.Gate.Acquire("i", true)
+		g.expect(t, "the account may not see the replication", 4*time.Second, "", "")
+		if w := g.Waiting(); len(w) != 1 || w[0].Text != "replication: may not" {
+			t.Errorf("%+v", w)
+		}
+	})
+}
+
 func TestGateHoldsBack(t *testing.T) {
 	gate(t, true, func(g *gated) {
 		g.Gate.Acquire("i", true)
@@ -179,7 +196,11 @@ func TestGateEnds(t *testing.T) {
 		g.replica.set(func(r *replica) { r.stopped = true })
 		g.Gate.Acquire("i", true)
 		g.expect(t, "stuck", 0, "", "stuck 0s true")
+		before := g.changes
 		g.Set(nil)
+		if g.changes == before {
+			t.Error("nobody is told that the instance may be MASTER again")
+		}
 		if held := g.HeldBack(); len(held) != 0 {
 			t.Errorf("%v", held)
 		}

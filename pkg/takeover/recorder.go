@@ -63,6 +63,8 @@ const (
 	askWithin = 200 * time.Millisecond
 	// look is how often the recorder looks which databases are due.
 	look = 100 * time.Millisecond
+	// writtenWithin is how long the end waits for the disk.
+	writtenWithin = time.Second
 	// queued is how many records may wait for the disk.
 	queued = 16
 )
@@ -124,13 +126,24 @@ func (r *Recorder) Set(want map[config.InstanceID]Wanted) {
 
 // Run asks the databases and writes the records until ctx ends. It returns nil.
 func (r *Recorder) Run(ctx context.Context) error {
-	r.running.Go(func() { r.write(ctx) })
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		r.write()
+	}()
 	defer func() {
 		r.mu.Lock()
 		r.ended = true // no more questions
 		r.mu.Unlock()
 		r.end()
 		r.running.Wait()
+		close(r.records)
+		late := time.NewTimer(writtenWithin)
+		defer late.Stop()
+		select {
+		case <-written:
+		case <-late.C: // a disk that hangs
+		}
 	}()
 	tick := time.NewTicker(look)
 	defer tick.Stop()
@@ -240,15 +253,10 @@ func (r *Recorder) record(t TakeOver, w Wanted) {
 	}
 }
 
-// write passes the records to the disk until ctx ends.
-func (r *Recorder) write(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case made := <-r.records:
-			r.o.Written(made, r.o.Write(made))
-		}
+// write passes the records to the disk until there are no more.
+func (r *Recorder) write() {
+	for made := range r.records {
+		r.o.Written(made, r.o.Write(made))
 	}
 }
 

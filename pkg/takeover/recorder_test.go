@@ -122,10 +122,10 @@ func TestFreshPositions(t *testing.T) {
 func TestHeldPositions(t *testing.T) {
 	run(t, func(w *world) {
 		w.database.set(func(d *database) { d.offset = 5 })
-		asked := time.Now()
-		synctest.Wait()
+		asked := time.Now().Add(local.Interval) // the first question may have come before
+		time.Sleep(1500 * time.Millisecond)
 		w.database.set(func(d *database) { d.offset, d.takes = 9, time.Hour })
-		time.Sleep(900 * time.Millisecond)
+		time.Sleep(400 * time.Millisecond)
 		at := time.Now()
 		w.TookOver(TakeOver{Instance: "i", At: at})
 		got := w.record(t)
@@ -201,6 +201,37 @@ func TestHangingDatabase(t *testing.T) {
 		synctest.Wait()
 		if w.database.asked > 11 {
 			t.Errorf("%d questions", w.database.asked)
+		}
+	})
+}
+
+// TestLastRecords: what waits for the disk at the end is written; a disk that hangs delays the end by a second at most.
+func TestLastRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		written, release := make(chan Record, 10), make(chan struct{})
+		r := New(Options{
+			Ask:     func(context.Context, Server) (replication.Positions, error) { return replication.Positions{}, nil },
+			Write:   func(Record) error { <-release; return nil },
+			Written: func(one Record, _ error) { written <- one }, Changed: func() {},
+		})
+		r.Set(map[config.InstanceID]Wanted{"i": {Name: "mysql", Server: local}})
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- r.Run(ctx) }()
+		for range 3 {
+			r.TookOver(TakeOver{Instance: "i", At: time.Now()})
+		}
+		synctest.Wait()
+		stopped := time.Now()
+		stop()
+		<-done
+		if took := time.Since(stopped); took != writtenWithin {
+			t.Errorf("the end took %v", took)
+		}
+		close(release)
+		synctest.Wait()
+		if len(written) != 3 {
+			t.Errorf("%d of 3 records were written", len(written))
 		}
 	})
 }
