@@ -30,7 +30,7 @@ func Entry(c lvs.Connection, forward config.Forward) (syncmsg.Connection, bool) 
 // Messages packs connections into datagrams of at most size bytes, which must be enough for one.
 func Messages(id uint8, all []syncmsg.Connection, size int) (datagrams [][]byte, err error) {
 	m := syncmsg.Message{ID: id}
-	used := header
+	used := syncmsg.HeaderSize
 	flush := func() {
 		if len(m.Connections) == 0 {
 			return
@@ -41,7 +41,7 @@ func Messages(id uint8, all []syncmsg.Connection, size int) (datagrams [][]byte,
 		} else {
 			datagrams = append(datagrams, b)
 		}
-		m.Connections, used = nil, header
+		m.Connections, used = nil, syncmsg.HeaderSize
 	}
 	for _, c := range all {
 		if used+c.Size() > size || len(m.Connections) == syncmsg.MaxConnections {
@@ -53,6 +53,3 @@ func Messages(id uint8, all []syncmsg.Connection, size int) (datagrams [][]byte,
 	flush()
 	return datagrams, err
 }
-
-// header is the size of a message without connections, in bytes.
-const header = 8

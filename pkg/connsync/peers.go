@@ -1,6 +1,7 @@
 package connsync
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
@@ -23,6 +24,9 @@ type Peers struct {
 	lacking      int
 	lackingSince time.Time
 	strange      Strange
+	// mastered is when a note of a MASTER was heard last, messaged when a message of a host that sends no notes was, such as
+	// keepalived; zero: never. They outlive the peers that are dropped.
+	mastered, messaged time.Time
 }
 
 // Peer is another director.
@@ -42,51 +46,75 @@ type Strange struct {
 	From netip.Addr // invalid: none was heard
 }
 
-// NewPeers returns what is known at a start. limit is longer than which messages the kernel does not receive, in bytes.
+// NewPeers returns what is known at a start. id is that of the cluster; with 0 every id is heard.
 func NewPeers(now time.Time, id uint8) *Peers {
 	return &Peers{id: id, since: now, all: map[netip.Addr]*Peer{}, cold: true}
 }
 
 // Hear takes in a datagram of size bytes, of which payload is the beginning. It reports whether it is of this cluster.
 func (p *Peers) Hear(now time.Time, from netip.Addr, size int, payload []byte) bool {
-	if len(payload) < 8 {
+	header, whole := syncmsg.ParseHeader(payload)
+	if !whole {
 		return false
 	}
-	if id := payload[1]; p.id != 0 && id != p.id {
-		p.strange = Strange{ID: id, From: from}
+	if p.id != 0 && header.ID != p.id {
+		p.strange = Strange{ID: header.ID, From: from}
 		return false
 	}
-	one := p.all[from]
-	if one == nil {
-		if len(p.all) >= maxPeers {
-			return false
-		}
-		one = &Peer{}
-		p.all[from] = one
-	}
+	one := p.peer(now, from)
 	one.Heard = now
 	if note, err := syncmsg.ParseNote(payload); err == nil {
 		one.Noted, one.Note = now, *note
+		if note.Master {
+			p.mastered = now
+		}
 		return true
 	}
-	one.Entries += uint64(payload[4])
+	if one.Noted.IsZero() {
+		p.messaged = now
+	}
+	one.Entries += uint64(header.Connections)
 	if size >= one.Longest || now.Sub(one.LongAt) > longFor {
 		one.Longest, one.LongAt = size, now
 	}
 	return true
 }
 
+// peer returns that of an address, which replaces the one that has been silent for longest if there are too many.
+func (p *Peers) peer(now time.Time, from netip.Addr) *Peer {
+	if one := p.all[from]; one != nil {
+		return one
+	}
+	p.forget(now)
+	if len(p.all) >= maxPeers {
+		delete(p.all, slices.MinFunc(slices.Collect(maps.Keys(p.all)), func(a, b netip.Addr) int {
+			return cmp.Or(p.all[a].Heard.Compare(p.all[b].Heard), a.Compare(b))
+		}))
+	}
+	one := &Peer{}
+	p.all[from] = one
+	return one
+}
+
+// forget drops the peers that have been silent for long.
+func (p *Peers) forget(now time.Time) {
+	maps.DeleteFunc(p.all, func(_ netip.Addr, one *Peer) bool { return now.Sub(one.Heard) >= forgetAfter })
+}
+
 const (
 	// maxPeers limits the memory that hosts of the network can take.
 	maxPeers = 64
+	// forgetAfter is for how long a peer must be silent before it is dropped.
+	forgetAfter = 5 * time.Minute
 	// longFor is for how long the longest message of a peer counts.
 	longFor = time.Minute
 )
 
 func (o *Peer) fresh(now time.Time) bool { return !o.Noted.IsZero() && now.Sub(o.Noted) < Fresh }
 
-// Need returns what the others lack of what MASTERs hold, this one included.
+// Need returns what the others lack of what MASTERs hold, this one included. It drops peers that have been silent for long.
 func (p *Peers) Need(now time.Time, own Counts) Need {
+	p.forget(now)
 	n := Need{Blind: true}
 	for at, one := range p.all {
 		one.Lacking = 0
@@ -140,6 +168,11 @@ func (p *Peers) Compare(now time.Time, own Counts) {
 	}
 }
 
+// Unlearning says that this director runs nothing that learns connections: it lacks none, and does not wait for any.
+func (p *Peers) Unlearning() {
+	p.lacking, p.lackingSince, p.cold = 0, time.Time{}, false
+}
+
 // Cold reports whether this director has not yet had, at one moment since its start, every connection of the MASTERs. It is
 // cold as long as no MASTER says what it has, and until connections that are older than its start are settled.
 func (p *Peers) Cold() bool { return p.cold }
@@ -166,22 +199,20 @@ const (
 	silentNever = 30 * time.Second
 )
 
-// Silent returns since when nothing was heard although it should have been, while there is a MASTER; zero if all is well.
+// Silent returns since when nothing was heard from a MASTER although it should have been, while there is one; zero if all is
+// well. What is heard from directors that are BACKUP does not count: it says nothing about the way from the MASTER.
 func (p *Peers) Silent(now time.Time) time.Time {
-	if len(p.all) == 0 {
-		if wait := now.Sub(p.since); wait >= silentNever || wait >= silentKnown && p.strange.From.IsValid() {
-			return p.since
-		}
+	last, limit := p.mastered, silentKnown
+	switch {
+	case p.messaged.After(p.mastered):
 		return time.Time{}
-	}
-	var last time.Time
-	noted := true
-	for _, one := range p.all {
-		if one.Heard.After(last) {
-			last, noted = one.Heard, !one.Noted.IsZero()
+	case p.mastered.IsZero():
+		last = p.since
+		if !p.strange.From.IsValid() {
+			limit = silentNever
 		}
 	}
-	if noted && now.Sub(last) >= silentKnown {
+	if now.Sub(last) >= limit {
 		return last
 	}
 	return time.Time{}

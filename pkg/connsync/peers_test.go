@@ -178,6 +178,69 @@ func TestManyPeers(t *testing.T) {
 	}
 }
 
+// TestForget: a peer that has been silent for minutes is dropped, and one that has been for longest gives way to another one
+// if there are too many.
+func TestForget(t *testing.T) {
+	p := NewPeers(begin, 51)
+	p.hears(0, a, note(0, 0, true))
+	p.hears(time.Second, b, note(0, 0, false))
+	p.Need(begin.Add(forgetAfter), Counts{})
+	if all := p.All(); len(all) != 1 || all[b].Heard.IsZero() {
+		t.Errorf("%+v", all)
+	}
+	if got := p.Silent(begin.Add(forgetAfter)); !got.Equal(begin) {
+		t.Errorf("the MASTER that was dropped was heard at %s", got)
+	}
+	for n := range maxPeers - 1 {
+		p.hears(2*time.Second+time.Duration(n), netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}), note(0, 0, false))
+	}
+	p.hears(3*time.Second, c, note(0, 0, false))
+	_, old := p.All()[b]
+	_, now := p.All()[c]
+	if old || !now || len(p.All()) != maxPeers {
+		t.Errorf("%d peers: %t, %t", len(p.All()), old, now)
+	}
+}
+
+// TestUnlearning: a director that does not learn lacks nothing and does not wait.
+func TestUnlearning(t *testing.T) {
+	p := NewPeers(begin, 51)
+	p.hears(0, a, note(5, 0, true))
+	p.Compare(begin, Counts{})
+	if n, _ := p.Lacking(); n != 5 || !p.Cold() {
+		t.Fatalf("%d, %t", n, p.Cold())
+	}
+	p.Unlearning()
+	if n, since := p.Lacking(); n != 0 || !since.IsZero() || p.Cold() {
+		t.Errorf("%d since %s, %t", n, since, p.Cold())
+	}
+}
+
+// TestSilentMaster: with three directors the notes of one that is BACKUP do not hide that the MASTER is not heard.
+func TestSilentMaster(t *testing.T) {
+	p := NewPeers(begin, 51)
+	for s := range 60 {
+		after := time.Duration(s) * time.Second
+		if s < 20 {
+			p.hears(after, a, note(0, 0, true))
+		}
+		p.hears(after, b, note(0, 0, false))
+		last := begin.Add(19 * time.Second)
+		if got := p.Silent(begin.Add(after)); s < 29 && !got.IsZero() || s >= 29 && !got.Equal(last) {
+			t.Errorf("after %s: silent since %s", after, got)
+		}
+	}
+	p.hears(time.Minute, b, note(0, 0, true))
+	if got := p.Silent(begin.Add(time.Minute)); !got.IsZero() {
+		t.Errorf("the other one has taken over: silent since %s", got)
+	}
+	never := NewPeers(begin, 51)
+	never.hears(silentNever, b, note(0, 0, false))
+	if got := never.Silent(begin.Add(silentNever)); !got.Equal(begin) {
+		t.Errorf("never heard: silent since %s", got)
+	}
+}
+
 // TestEntry: the flags are those that a kernel gives its own connections of each forwarding method.
 func TestEntry(t *testing.T) {
 	udp := number(1)

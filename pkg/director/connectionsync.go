@@ -44,7 +44,7 @@ func (c *connectionSync) set(want plan.ConnectionSync) {
 	defer c.mu.Unlock()
 	c.want = want
 	c.tell()
-	c.peers.Set(exchange(want), c.served)
+	c.peers.Set(exchange(want), syncpeers.Ask{Served: c.served, Role: c.role})
 }
 
 // moved takes in the new state of an instance.
@@ -61,7 +61,7 @@ func (c *connectionSync) moved(id config.InstanceID, state string) {
 func (c *connectionSync) tell() {
 	var all []reconcile.SyncDaemonWanted
 	for _, role := range kernel.SyncRoles {
-		if !c.want.Wanted() || c.want.Follows != "" && c.masters[c.want.Follows] != (role == kernel.SyncMaster) {
+		if !c.runs(role) {
 			continue
 		}
 		d := c.want.Daemon
@@ -69,6 +69,11 @@ func (c *connectionSync) tell() {
 		all = append(all, reconcile.SyncDaemonWanted{SyncDaemon: d, Bound: c.want.Bound()})
 	}
 	c.daemons.Set(all)
+}
+
+// runs reports whether the daemon of a role is wanted. mu is held.
+func (c *connectionSync) runs(role kernel.SyncRole) bool {
+	return c.want.Wanted() && (c.want.Follows == "" || c.masters[c.want.Follows] == (role == kernel.SyncMaster))
 }
 
 // withdraw stops the daemons, after their loop has ended.

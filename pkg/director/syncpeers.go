@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/syncsock"
 	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/problem"
@@ -63,13 +64,20 @@ func (x *servedIndex) read(cfg *config.Config) {
 	}
 }
 
-// served is called for each virtual address; the invalid one asks for any.
+// role is called in each look.
+func (c *connectionSync) role() syncpeers.Role {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return syncpeers.Role{
+		Master: slices.Contains(slices.Collect(maps.Values(c.masters)), true),
+		Sends:  c.runs(kernel.SyncMaster), Learns: c.runs(kernel.SyncBackup),
+	}
+}
+
+// served is called for each virtual address.
 func (c *connectionSync) served(virtual netip.AddrPort) syncpeers.Served {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !virtual.IsValid() {
-		return syncpeers.Served{Held: slices.Contains(slices.Collect(maps.Values(c.masters)), true)}
-	}
 	c.index.read(c.file())
 	forward, known := c.index.forward[virtual]
 	if !known {
@@ -101,8 +109,8 @@ func exchangeProblems(s snapshots, now time.Time) []problem.Finding {
 		add(problem.SyncTooLong, "%s sends messages of %d bytes, and the daemon of this director receives %d: their connections are lost here",
 			x.TooLong, x.Longest, syncReceives(s.plan.Sync))
 	}
-	if master := masterHeard(s); master.IsValid() && !x.Silent.IsZero() {
-		why := fmt.Sprintf("nothing is received on %s for %s, and %s is MASTER", on, now.Sub(x.Silent).Round(time.Second), master)
+	if master := masterHeard(s, now); master.IsValid() && !x.Silent.IsZero() {
+		why := fmt.Sprintf("nothing is received from a MASTER on %s for %s, and %s is MASTER", on, now.Sub(x.Silent).Round(time.Second), master)
 		if x.Strange.From.IsValid() {
 			why += fmt.Sprintf("; %s sends with the id %d, and this director expects %d", x.Strange.From, x.Strange.ID, s.plan.Sync.Daemon.ID)
 		}
@@ -115,10 +123,18 @@ func exchangeProblems(s snapshots, now time.Time) []problem.Finding {
 	return found
 }
 
-// masterHeard returns the MASTER of an instance that is BACKUP here; invalid if there is none.
-func masterHeard(s snapshots) netip.Addr {
+// syncSilentAfter is for how long an instance must be BACKUP before the MASTER's silence counts: another director that takes
+// over says that it is MASTER within a second, and before nobody else was.
+const syncSilentAfter = 10 * time.Second
+
+// masterHeard returns the MASTER of an instance that has been BACKUP here for some time; invalid if there is none. If the
+// daemons follow one instance, only its MASTER sends connections.
+func masterHeard(s snapshots, now time.Time) netip.Addr {
 	for _, i := range s.plan.Instances {
-		if a, runs := s.instances[i.ID]; runs && a.State == vrrp.Backup && a.Master.IsValid() && a.MasterPriority != 0 {
+		if s.plan.Sync.Follows != "" && s.plan.Sync.Follows != i.ID {
+			continue
+		}
+		if a, runs := s.instances[i.ID]; runs && now.Sub(a.Since) >= syncSilentAfter && a.State == vrrp.Backup && a.Master.IsValid() && a.MasterPriority != 0 {
 			return a.Master
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/election"
 	"github.com/lvs-director/lvs-director/pkg/kernel/syncsock"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 	"github.com/lvs-director/lvs-director/pkg/plan"
@@ -13,6 +15,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/problem/problemtest"
 	"github.com/lvs-director/lvs-director/pkg/syncmsg"
 	"github.com/lvs-director/lvs-director/pkg/syncpeers"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
 // fakeExchange is what other directors send to a fakeKernel about connections, and what it sends.
@@ -198,6 +201,43 @@ func TestSentAgain(t *testing.T) {
 				t.Errorf("%+v", c)
 			}
 		})
+	}
+}
+
+// TestOnlySends: the MASTER of the instance that the daemons follow runs nothing that learns. It is warm and lacks nothing,
+// whatever another MASTER holds.
+func TestOnlySends(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		n := newNode(m)
+		defer n.end()
+		n.counted(3)
+		m.begin(codesFile + "connection_sync: {interface: eth1, instance: a}\n")
+		m.pass(30 * time.Second)
+		if s := m.Status(); m.state("a") != "MASTER" || !s.ConnectionSync.Warm || s.ConnectionSync.Lacking != 0 {
+			t.Errorf("%s: %+v", m.state("a"), s.ConnectionSync)
+		}
+	})
+}
+
+// TestSilentSince: the silence of the MASTER counts once the instance has been BACKUP for some time, and only of the instance
+// that the daemons follow, if they follow one.
+func TestSilentSince(t *testing.T) {
+	now := time.Now()
+	for _, c := range []struct {
+		name    string
+		since   time.Duration
+		follows config.InstanceID
+		silent  bool
+	}{{"just BACKUP", 9 * time.Second, "", false}, {"BACKUP", 10 * time.Second, "", true}, {"of a", time.Minute, "a", true}, {"of another", time.Minute, "b", false}} {
+		s := snapshots{instances: map[config.InstanceID]*election.Snapshot{"a": {
+			State: vrrp.Backup, Since: now.Add(-c.since), Master: netip.MustParseAddr("10.77.0.3"), MasterPriority: 100,
+		}}}
+		s.plan.Instances = []plan.Instance{{ID: "a"}, {ID: "b"}}
+		s.plan.Sync.Follows = c.follows
+		s.exchange = syncpeers.Snapshot{Running: true, Silent: now.Add(-time.Hour)}
+		if found := exchangeProblems(s, now); len(found) > 0 != c.silent {
+			t.Errorf("%s: %+v", c.name, found)
+		}
 	}
 }
 

@@ -10,14 +10,15 @@ import (
 )
 
 const (
-	version    = 1
-	headerSize = 8
-	size4      = 36 // of a connection of IPv4 without parameters
-	size6      = 72
-	inet6      = 1 << 0 // STYPE_F_INET6
-	sizeMask   = 0x0fff // SVER_MASK; the other bits are the version of the connection
-	sizeBits   = 12
+	version  = 1
+	size4    = 36 // of a connection of IPv4 without parameters
+	size6    = 72
+	inet6    = 1 << 0 // STYPE_F_INET6
+	sizeMask = 0x0fff // SVER_MASK; the other bits are the version of the connection
+	sizeBits = 12
 
+	// HeaderSize is the size of a message without connections, in bytes.
+	HeaderSize = 8
 	// MaxConnections is the number of connections that a message can have.
 	MaxConnections = math.MaxUint8
 )
@@ -169,7 +170,7 @@ func Parse(b []byte) (Message, error) {
 		return Message{}, fmt.Errorf("synchronization message of %d bytes: %w", len(b), err)
 	}
 	m := Message{ID: b[1]}
-	at := headerSize
+	at := HeaderSize
 	for range int(b[4]) {
 		c, next, err := parseConnection(b, at)
 		if err != nil {
@@ -181,9 +182,24 @@ func Parse(b []byte) (Message, error) {
 	return m, nil
 }
 
+// Header is the begin of a message.
+type Header struct {
+	ID          uint8 // of the cluster
+	Connections uint8 // their number; 0 in a note, too
+}
+
+// ParseHeader reads the begin of a datagram, of which the rest need not be there; false if it is too short. It checks nothing
+// else: the receiver wants to know about messages with another id, and about those that are longer than it reads.
+func ParseHeader(b []byte) (Header, bool) {
+	if len(b) < HeaderSize {
+		return Header{}, false
+	}
+	return Header{ID: b[1], Connections: b[4]}, true
+}
+
 func checkHeader(b []byte) error {
 	switch {
-	case len(b) < headerSize:
+	case len(b) < HeaderSize:
 		return errShort
 	case int(binary.BigEndian.Uint16(b[2:])) != len(b):
 		return errSize

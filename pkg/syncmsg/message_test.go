@@ -89,7 +89,7 @@ func TestParameters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := headerSize + 48 + 36 + 46; len(b) != want || odd.Size() != 48 {
+	if want := HeaderSize + 48 + 36 + 46; len(b) != want || odd.Size() != 48 {
 		t.Errorf("%d bytes, want %d", len(b), want)
 	}
 	got, err := Parse(b)
@@ -128,7 +128,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 	b, _ := Message{Connections: []Connection{{Client: netip.MustParseAddrPort("10.0.0.1:1"), Virtual: netip.MustParseAddrPort("10.0.0.1:1"), Server: netip.MustParseAddrPort("10.0.0.1:1"), Parameters: []Parameter{{2, []byte{1}}}}}}.Append(nil)
 	for _, length := range []byte{0, 9} {
-		b[headerSize+size4+1] = length
+		b[HeaderSize+size4+1] = length
 		if _, err := Parse(b); !errors.Is(err, errParam) {
 			t.Errorf("a parameter of length %d: %v", length, err)
 		}
@@ -187,4 +187,17 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%v\n%s", err, diff)
 		}
 	})
+}
+
+// TestParseHeader: the begin of a datagram is read whatever follows, and nothing of what is shorter.
+func TestParseHeader(t *testing.T) {
+	whole := []byte{0, 51, 0xff, 0xff, 7, 9, 9, 9}
+	for n := range whole {
+		if h, ok := ParseHeader(whole[:n]); ok {
+			t.Errorf("%d bytes: %+v", n, h)
+		}
+	}
+	if h, ok := ParseHeader(whole); !ok || h != (Header{ID: 51, Connections: 7}) {
+		t.Errorf("%+v, %t", h, ok)
+	}
 }

@@ -36,7 +36,7 @@ const (
 	noteVersion = 1
 	noteMaster  = 1 << 0
 	// NoteSize is the size of a note in bytes. It is less than 1024: the least that a daemon of the kernel receives.
-	NoteSize = headerSize + len(noteMagic) + 8 + 2*2*Buckets
+	NoteSize = HeaderSize + len(noteMagic) + 8 + 2*2*Buckets
 
 	noteMagic = "LVSd"
 )
@@ -71,8 +71,8 @@ func ParseNote(b []byte) (*Note, error) {
 	if err := checkHeader(b); err != nil {
 		return nil, fmt.Errorf("synchronization message of %d bytes: %w", len(b), err)
 	}
-	at := headerSize + len(noteMagic)
-	if b[4] != 0 || len(b) < NoteSize || string(b[headerSize:at]) != noteMagic || b[at] != noteVersion {
+	at := HeaderSize + len(noteMagic)
+	if b[4] != 0 || len(b) < NoteSize || string(b[HeaderSize:at]) != noteMagic || b[at] != noteVersion {
 		return nil, ErrNoNote
 	}
 	n := &Note{ID: b[1], Master: b[at+1]&noteMaster != 0, Run: binary.BigEndian.Uint32(b[at+4:])}

@@ -51,6 +51,19 @@ type Served struct {
 	Forward config.Forward
 }
 
+// Role says what this director does at the moment.
+type Role struct {
+	Master bool // it holds a virtual address
+	// Sends and Learns say which daemons of the kernel it runs: it takes part in what they do, no more.
+	Sends, Learns bool
+}
+
+// Ask are questions about this director. They must not block.
+type Ask struct {
+	Served func(virtual netip.AddrPort) Served // for each virtual address of each look
+	Role   func() Role                         // once in each look
+}
+
 // Loop is the loop. Set and Snapshot may be called from any goroutine.
 type Loop struct {
 	o     Options
@@ -58,11 +71,11 @@ type Loop struct {
 	dirty chan struct{}
 	ready task.Latch
 
-	mu     sync.Mutex // guards all below
-	want   Wanted
-	served func(virtual netip.AddrPort) Served
-	shown  Snapshot
-	open   Socket
+	mu    sync.Mutex // guards all below
+	want  Wanted
+	ask   Ask
+	shown Snapshot
+	open  Socket
 
 	// Used only by the goroutine of Run.
 	at     Wanted // of the open socket
@@ -108,11 +121,11 @@ func New(o Options) *Loop {
 	return &Loop{o: o, run: rand.Uint32(), dirty: make(chan struct{}, 1)}
 }
 
-// Set makes this what is to be done. served is called for each virtual address of each look, and must not block.
-func (l *Loop) Set(w Wanted, served func(virtual netip.AddrPort) Served) {
+// Set makes this what is to be done.
+func (l *Loop) Set(w Wanted, ask Ask) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.want, l.served = w, served
+	l.want, l.ask = w, ask
 	if running := w != (Wanted{}); running != l.shown.Running {
 		l.shown = Snapshot{Running: running, Cold: running}
 	}
@@ -145,7 +158,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	l.ready.Close()
 	for ctx.Err() == nil {
 		heart.Beat()
-		socket, want, served := l.current()
+		socket, want, ask := l.current()
 		if want != l.at || socket == nil {
 			l.reopen(ctx, want)
 			continue
@@ -157,17 +170,17 @@ func (l *Loop) Run(ctx context.Context) error {
 			continue
 		}
 		if now := time.Now(); !now.Before(l.due) {
-			l.look(now, socket, served, heart)
+			l.look(now, socket, ask, heart)
 			l.due = time.Now().Add(max(lookEvery-time.Since(now), lookShare*time.Since(now)))
 		}
 	}
 	return nil
 }
 
-func (l *Loop) current() (Socket, Wanted, func(netip.AddrPort) Served) {
+func (l *Loop) current() (Socket, Wanted, Ask) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.open, l.want, l.served
+	return l.open, l.want, l.ask
 }
 
 // shut closes the socket.
@@ -251,8 +264,12 @@ func earlier(a, b time.Time) time.Time {
 
 // look reads the connections, tells the others, and sends again what they lack. After an error the next look tries again:
 // the socket stays open.
-func (l *Loop) look(now time.Time, socket Socket, served func(netip.AddrPort) Served, heart *heartbeat.Signal) {
-	need := l.peers.Need(now, l.counts)
+func (l *Loop) look(now time.Time, socket Socket, ask Ask, heart *heartbeat.Signal) {
+	role := ask.Role()
+	need := l.peers.Need(now, l.sends(role))
+	if !role.Sends {
+		need = connsync.Need{}
+	}
 	pass := l.table.Look(now, need)
 	known := map[netip.AddrPort]Served{}
 	lines := 0
@@ -262,7 +279,7 @@ func (l *Loop) look(now time.Time, socket Socket, served func(netip.AddrPort) Se
 		}
 		s, seen := known[c.Virtual]
 		if !seen {
-			s = served(c.Virtual)
+			s = ask.Served(c.Virtual)
 			known[c.Virtual] = s
 		}
 		if s.Known {
@@ -275,9 +292,12 @@ func (l *Loop) look(now time.Time, socket Socket, served func(netip.AddrPort) Se
 	}
 	var again []lvs.Connection
 	l.counts, again = pass.End()
-	l.peers.Compare(now, l.counts)
-	note := syncmsg.Note{ID: l.at.ID, Run: l.run, Held: l.counts.Held, Others: l.counts.Others, Master: master(served)}
-	err = socket.Send(note.Append(nil))
+	if role.Learns {
+		l.peers.Compare(now, l.counts)
+	} else {
+		l.peers.Unlearning()
+	}
+	err = socket.Send(l.note(role).Append(nil))
 	sent := 0
 	if err == nil {
 		sent, err = l.send(socket, again, known)
@@ -285,8 +305,20 @@ func (l *Loop) look(now time.Time, socket Socket, served func(netip.AddrPort) Se
 	l.publish(now, sent, need.Blind, err)
 }
 
-// master asks whether this director holds any virtual address.
-func master(served func(netip.AddrPort) Served) bool { return served(netip.AddrPort{}).Held }
+// sends returns the connections that the others can have of this director: none without the daemon that sends them.
+func (l *Loop) sends(role Role) connsync.Counts {
+	own := l.counts
+	if !role.Sends {
+		own.Held = syncmsg.Counts{}
+	}
+	return own
+}
+
+// note returns what the others are told.
+func (l *Loop) note(role Role) *syncmsg.Note {
+	own := l.sends(role)
+	return &syncmsg.Note{ID: l.at.ID, Run: l.run, Held: own.Held, Others: own.Others, Master: role.Master && role.Sends}
+}
 
 // send sends connections again.
 func (l *Loop) send(socket Socket, again []lvs.Connection, known map[netip.AddrPort]Served) (int, error) {

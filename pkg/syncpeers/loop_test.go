@@ -35,6 +35,8 @@ type host struct {
 	mu      sync.Mutex // guards all below
 	table   map[lvs.Connection]bool
 	held    bool
+	follows bool  // it runs only the daemon of its state
+	other   bool  // it holds an address of another instance than the one whose state counts
 	fails   error // of opening
 	unread  error // of reading the connections
 	broken  error // of receiving
@@ -134,8 +136,16 @@ func (h *host) connections(each func(lvs.Connection)) error {
 func (h *host) served(netip.AddrPort) Served {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return Served{Known: true, Held: h.held, Forward: config.DR}
+	return Served{Known: true, Held: h.held || h.other, Forward: config.DR}
 }
+
+func (h *host) role() Role {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return Role{Master: h.held || h.other, Sends: h.held || !h.follows, Learns: !h.held || !h.follows}
+}
+
+func (h *host) ask() Ask { return Ask{Served: h.served, Role: h.role} }
 
 func (h *host) set(f func()) {
 	h.mu.Lock()
@@ -148,7 +158,7 @@ func (h *host) start(log *logtest.Buffer) (stop func()) {
 	h.loop = New(Options{
 		Open: h.open, Connections: h.connections, Changed: func() { h.set(func() { h.changed++ }) }, Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
-	h.loop.Set(Wanted{At: syncsock.Address{Interface: "eth0"}, ID: 51, MaxLen: 1472, Receives: 1472}, h.served)
+	h.loop.Set(Wanted{At: syncsock.Address{Interface: "eth0"}, ID: 51, MaxLen: 1472, Receives: 1472}, h.ask())
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- h.loop.Run(ctx) }()
@@ -245,12 +255,12 @@ func TestNotWanted(t *testing.T) {
 		h := (&lan{}).host("10.77.0.2")
 		defer h.start(&log)()
 		time.Sleep(3 * time.Second)
-		h.loop.Set(Wanted{At: syncsock.Address{Interface: "eth1"}, ID: 51, MaxLen: 1472}, h.served)
+		h.loop.Set(Wanted{At: syncsock.Address{Interface: "eth1"}, ID: 51, MaxLen: 1472}, h.ask())
 		time.Sleep(3 * time.Second)
 		if h.opens() != 2 {
 			t.Errorf("opened %d times", h.opens())
 		}
-		h.loop.Set(Wanted{}, h.served)
+		h.loop.Set(Wanted{}, h.ask())
 		time.Sleep(3 * time.Second)
 		select {
 		case <-closedOf(h):

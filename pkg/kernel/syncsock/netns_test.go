@@ -77,6 +77,58 @@ func TestSharedPort(t *testing.T) {
 	}
 }
 
+// TestOthers: what is sent to an address of the host, to another group, or comes in on another interface is not received.
+func TestOthers(t *testing.T) {
+	a, b := netnstest.New(t), netnstest.New(t)
+	c := netnstest.New(t)
+	netnstest.Wire(t, c, b)
+	b.Rename(t, "eth0", "eth1")
+	netnstest.Wire(t, a, b)
+	a.IP(t, "addr add 10.77.0.2/24 dev eth0")
+	b.IP(t, "addr add 10.77.0.3/24 dev eth0")
+	b.IP(t, "addr add 10.77.1.3/24 dev eth1")
+	c.IP(t, "addr add 10.77.1.4/24 dev eth0")
+	at := func(on netnstest.Host, iface, source string, to netip.AddrPort) *Socket {
+		var s *Socket
+		on.Do(t, func() (err error) {
+			s, err = Open(Address{Interface: iface, Source: netip.MustParseAddr(source), Group: to, TTL: 1})
+			return err
+		})
+		t.Cleanup(func() { _ = s.Close() })
+		return s
+	}
+	other := netip.MustParseAddrPort("224.0.0.82:8848")
+	to := at(b, "eth0", "10.77.0.3", group)
+	otherGroup, otherInterface := at(b, "eth0", "10.77.0.3", other), at(b, "eth1", "10.77.1.3", group)
+	a.Do(t, func() error {
+		unicast, err := net.Dial("udp4", "10.77.0.3:8848")
+		if err != nil {
+			return err
+		}
+		defer unicast.Close()
+		_, err = unicast.Write([]byte("unicast"))
+		return err
+	})
+	if err := at(a, "eth0", "10.77.0.2", other).Send([]byte("group")); err != nil {
+		t.Fatal(err)
+	}
+	if err := at(c, "eth0", "10.77.1.4", group).Send([]byte("interface")); err != nil {
+		t.Fatal(err)
+	}
+	if d := next(t, otherGroup); string(d.Payload) != "group" {
+		t.Errorf("on the other group: %q", d.Payload)
+	}
+	if d := next(t, otherInterface); string(d.Payload) != "interface" {
+		t.Errorf("on the other interface: %q", d.Payload)
+	}
+	if err := at(a, "eth0", "10.77.0.2", group).Send([]byte("last")); err != nil {
+		t.Fatal(err)
+	}
+	if d := next(t, to); string(d.Payload) != "last" {
+		t.Errorf("received %q from %s", d.Payload, d.Source)
+	}
+}
+
 // TestErrors: no interface, no address, and the end of a socket that waits.
 func TestErrors(t *testing.T) {
 	a, _ := pair(t)

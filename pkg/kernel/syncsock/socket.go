@@ -1,7 +1,6 @@
 package syncsock
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -48,7 +47,7 @@ type Address struct {
 	TTL       uint8
 }
 
-// Socket sends to and receives from one group. Close may be called at any time, the other methods from one goroutine.
+// Socket sends to and receives from one group, on one interface: nothing else that is sent to its port. Close may be called at any time, the other methods from one goroutine.
 type Socket struct {
 	in, out *net.UDPConn
 	raw     syscall.RawConn
@@ -91,13 +90,9 @@ func (s *Socket) open() error {
 		return err
 	}
 	to := net.UDPAddrFromAddrPort(s.at.Group)
-	// Neither call resolves names or blocks, so there is nothing to cancel.
-	config := net.ListenConfig{Control: control(func(fd int) error { return s.prepareIn(fd, ifi.Index) })}
-	in, err := config.ListenPacket(context.Background(), "udp4", to.String())
-	if err != nil {
+	if s.in, err = s.listen(ifi.Index); err != nil {
 		return err
 	}
-	s.in = in.(*net.UDPConn)
 	if s.raw, err = s.in.SyscallConn(); err != nil {
 		return err
 	}
@@ -113,13 +108,39 @@ func (s *Socket) open() error {
 	return nil
 }
 
-// prepareIn shares the port with the daemon of the kernel, which has SO_REUSEADDR too (make_receive_sock). With IP_MULTICAST_ALL
-// a socket would also receive groups that others have joined; the address it is bound to excludes them.
+// listen opens the socket that receives. It is bound to the group, as that of the kernel's daemon is: package net would bind it
+// to the wildcard address, with which it would receive what any host sends to an address of this one.
+func (s *Socket) listen(index int) (*net.UDPConn, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_UDP)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	file := os.NewFile(uintptr(fd), "connection synchronization")
+	defer file.Close() // FilePacketConn has its own descriptor
+	if err := s.prepareIn(fd, index); err != nil {
+		return nil, err
+	}
+	to := &unix.SockaddrInet4{Port: int(s.at.Group.Port()), Addr: s.at.Group.Addr().As4()}
+	if err := unix.Bind(fd, to); err != nil {
+		return nil, os.NewSyscallError("bind", err)
+	}
+	in, err := net.FilePacketConn(file)
+	if err != nil {
+		return nil, err
+	}
+	return in.(*net.UDPConn), nil
+}
+
+// prepareIn shares the port with the daemon of the kernel, which has SO_REUSEADDR too (make_receive_sock). Only what comes in
+// on the interface is received: without IP_MULTICAST_ALL a membership of another socket does not count for this one.
 func (s *Socket) prepareIn(fd, index int) error {
 	if err := set(fd, "SO_REUSEADDR", unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 		return err
 	}
 	if err := bind(fd, s.at.Interface); err != nil {
+		return err
+	}
+	if err := set(fd, "IP_MULTICAST_ALL", unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0); err != nil {
 		return err
 	}
 	_ = set(fd, "SO_RCVBUF", unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer) // the kernel limits it: no error
