@@ -41,7 +41,7 @@ var allowed = map[string]struct {
 	"pkg/plan/link.go":          {[]string{"IPv4"}, "adverts come from a link-local address in IPv6 only (RFC 9568)"},
 
 	"pkg/kernel/bfdsock/listener.go": {[]string{"AddrFrom4", "SockaddrInet4"}, "the kernel's socket address of both families"},
-	"pkg/kernel/syncsock/socket.go":  {[]string{"AddrFrom4", "As4", "Is4", "SockaddrInet4"}, "the cluster file refuses a group of IPv6"},
+	"pkg/kernel/syncsock/socket.go":  {[]string{"AF_INET", "AddrFrom4", "As4", "Is4", "SockaddrInet4"}, "the cluster file refuses a group of IPv6"},
 	"pkg/probe/sockaddr.go":          {[]string{"AF_INET", "AddrFrom4", "As4", "Is4", "SockaddrInet4"}, "the kernel's addresses of both families"},
 
 	"pkg/kernel/vrrpsock/wire.go":    {[]string{"IPv4"}, "chooses the wire of a family"},
