@@ -13,7 +13,7 @@ import (
 // TestBenchHandover: what clients notice of a graceful stop of the MASTER, of lvs-director and of keepalived in the same boot,
 // side by side: the longest gap between answered new connections, one of which begins every 5 ms, and how many fail.
 //
-// Proves docs/failover.md: "It goes make before break: the other director has the VIPs before this one lets them go, so that new
+// Proves docs/failover.md: "The order is make before break: the other director has the VIPs before this one lets them go, so that new
 // connections are answered all the time."
 func TestBenchHandover(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Keepalived)

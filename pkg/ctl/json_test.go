@@ -9,10 +9,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/api"
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/problem"
+	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
 // TestJSONOfEveryVerb: with -o json every verb prints JSON only, its errors included, with the same exit codes.
@@ -123,6 +125,20 @@ func TestCompletion(t *testing.T) {
 		code, out, _ := lvsctl(t, append([]string{"__complete"}, strings.Split(args, " ")...)...)
 		if code != 0 || out != want+":4\n" {
 			t.Errorf("%q: exit %d, %q; want %q and no files", args, code, out, want)
+		}
+	}
+}
+
+// TestHandedOver: the table says once that an instance stays out, and how that ends.
+func TestHandedOver(t *testing.T) {
+	since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)
+	out := status.Instance{Name: "mysql", State: "BACKUP", HandedOverSince: &since}
+	if got, want := handedOver(out), "; preempts nobody since 2026-01-02 03:04:05, until `lvsctl failover mysql --release`"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for _, i := range []status.Instance{{Name: "mysql", State: "BACKUP"}, {Name: "mysql", State: "MASTER", HandedOverSince: &since}} {
+		if got := handedOver(i); got != "" {
+			t.Errorf("%+v: %q", i, got)
 		}
 	}
 }

@@ -324,10 +324,10 @@ func interfaceOf(i status.Instance) string {
 	return i.Interface
 }
 
-// handedOver says since when an instance has been handed over, and how that ends; "" if it has not been.
+// handedOver says since when an instance stays out after a handover, and how that ends; "" if it does not.
 func handedOver(i status.Instance) string {
 	if i.HandedOverSince == nil || i.State == "MASTER" {
 		return ""
 	}
-	return fmt.Sprintf("; handed over since %s, until `lvsctl failover %s --release`", i.HandedOverSince.Format(time.DateTime), i.Name)
+	return fmt.Sprintf("; preempts nobody since %s, until `lvsctl failover %s --release`", i.HandedOverSince.Format(time.DateTime), i.Name)
 }

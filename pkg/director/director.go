@@ -349,7 +349,6 @@ func (d *Director) serve(ctx context.Context, l *loops, heart *heartbeat.Signal)
 		case <-stop:
 			d.log.Info("stopping")
 			stop, left = nil, make(chan struct{})
-			d.problems.leave()
 			go func() {
 				defer close(left)
 				d.farewell(l)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/election"
 	"github.com/lvs-director/lvs-director/pkg/event"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
@@ -42,7 +43,7 @@ func (d *Director) FailOver(ctx context.Context, name string, release bool) (don
 		return "", fmt.Errorf("no other director answers, so that nobody would take %s over: see lvsctl status there", name)
 	}
 	d.record(members, "handing over: an operator")
-	alive[0].actor.HandOver("lvsctl failover")
+	alive[0].actor.HandOver(vrrp.HandOver{Reason: "lvsctl failover"})
 	return d.awaitFailOver(ctx, name, members)
 }
 
@@ -67,36 +68,63 @@ func (d *Director) record(members []*instance, reason string) {
 	}
 }
 
-// awaitFailOver waits until the instances are BACKUP and have removed their VIPs.
+// awaitFailOver waits until the instances are BACKUP and have removed their VIPs, and no longer than a handover takes.
 func (d *Director) awaitFailOver(ctx context.Context, name string, members []*instance) (string, error) {
 	look := time.NewTicker(lookAtHandover)
 	defer look.Stop()
+	within := time.Duration(0)
+	for _, i := range members {
+		within = max(within, i.wanted.Params.HandOverWithin())
+	}
+	late := time.NewTimer(within)
+	defer late.Stop()
 	begun := false
 	for {
-		pending, masters := false, 0
-		for _, i := range members {
-			s := i.actor.Snapshot()
-			begun = begun || s.Handover.Done
-			pending = pending || s.Handover.Pending
-			if s.State == vrrp.Master {
-				masters++
-			}
+		all := make([]election.Snapshot, len(members))
+		for n, i := range members {
+			all[n] = i.actor.Snapshot()
+			begun = begun || all[n].Handover.Done
 		}
-		switch s := members[0].actor.Snapshot(); {
-		case !begun || pending:
-		case masters > 0:
-			return "", fmt.Errorf("no other director took %s over, and this one has become MASTER again (%s)", name, s.Reason)
-		case s.Master.IsValid():
-			return fmt.Sprintf("%s is handed over: %s is MASTER, until `lvsctl failover %s --release`", name, s.Master, name), nil
+		if done, err := d.failedOver(name, members, all, begun); done != "" || err != nil {
+			return done, err
 		}
 		select {
 		case <-look.C:
+		case <-late.C:
+			return "", fmt.Errorf("the handover of %s has not ended within %s (%s): see lvsctl status here and on the other directors", name, within, all[0].Reason)
 		case <-d.stopped:
 			return "", ErrStopped
 		case <-ctx.Done():
 			return "", fmt.Errorf("the handover goes on: see lvsctl status: %w", ctx.Err())
 		}
 	}
+}
+
+// failedOver returns how a handover has ended, from the states of its instances; neither if it has not. begun: it was seen to begin.
+func (d *Director) failedOver(name string, members []*instance, all []election.Snapshot, begun bool) (done string, err error) {
+	masters, led, pending := 0, false, false
+	for n, s := range all {
+		pending, led = pending || s.Handover.Pending, led || s.Master.IsValid()
+		switch s.State {
+		case vrrp.Master:
+			masters++
+		case vrrp.Init:
+			return "", fmt.Errorf("%s has been stopped during the handover: see the log", members[n].wanted.Config.Name)
+		}
+	}
+	switch s := all[0]; {
+	case pending, !begun && masters == len(all):
+		return "", nil
+	case begun && masters > 0:
+		d.record(members, "nobody took over: MASTER as before")
+		return "", fmt.Errorf("nobody took %s over, and this director is MASTER as before (%s): the other director may have no real server, "+
+			"or not be warm yet, or be a keepalived with nopreempt; see lvsctl status there", name, s.Reason)
+	case !begun || !led:
+		return "", fmt.Errorf("%s is not MASTER here any more, and has not been handed over (%s): see lvsctl status on the other directors", name, s.Reason)
+	case s.Master.IsValid():
+		return fmt.Sprintf("%s is handed over: %s is MASTER, until `lvsctl failover %s --release`", name, s.Master, name), nil
+	}
+	return "", nil
 }
 
 // groupMembers returns the names of the instances of a sync group with a name, or with an instance of this name; none if there

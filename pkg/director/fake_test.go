@@ -35,6 +35,7 @@ import (
 
 // fakeKernel simulates a host and records the changes made to it, in the syntax of the standard tools.
 type fakeKernel struct {
+	shutsDown  time.Duration
 	mu         sync.Mutex
 	diverted   bool // packets to VIPs are not delivered here
 	links      []kernel.Link
@@ -354,8 +355,22 @@ func (k *fakeKernel) Source(target netip.AddrPort) (netip.Addr, error) {
 	return k.addresses[0].Prefix.Addr(), nil
 }
 
-func (k *fakeKernel) ShutsDown(context.Context) bool { return false }
-func (k *fakeKernel) Suspended() time.Duration       { return 0 }
+func (k *fakeKernel) Suspended() time.Duration { return 0 }
+
+// ShutsDown says yes after shutsDown, if that is not 0.
+func (k *fakeKernel) ShutsDown(ctx context.Context) bool {
+	if k.shutsDown == 0 {
+		return false
+	}
+	timer := time.NewTimer(k.shutsDown)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
 
 func (k *fakeKernel) Firewall(_ context.Context, family kernel.Family) (firewall.Rules, error) {
 	k.mu.Lock()

@@ -2,6 +2,7 @@ package director
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -17,53 +18,59 @@ import (
 )
 
 const (
-	// peersWithin limits how long a handover waits for a sign of life of another director.
+	// peersWithin limits how long a handover waits for a reply of another director.
 	peersWithin = 300 * time.Millisecond
 	// lookAtHandover is how often a stop looks whether its handovers are over.
 	lookAtHandover = 5 * time.Millisecond
 )
 
-// farewell is what comes before a graceful stop, while the loops go on: the pre_stop hooks, then the handovers. hurry ends
-// the handovers.
+// Why a stop waits for nobody any more.
+var (
+	errHurry     = errors.New("a second signal")
+	errShutsDown = errors.New("the machine shuts down")
+)
+
+// farewell is what comes before a graceful stop, while the loops go on: the pre_stop hooks, then the handovers. A second signal
+// and a shutdown of the machine end the wait for either.
 func (d *Director) farewell(l *loops) {
-	d.preStop(l)
-	within := d.plan.Load().Config.StopTimeout
-	masters := l.instances.serving()
-	if within <= 0 || len(masters) == 0 || d.hurried() {
+	if len(l.instances.serving()) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), within)
-	defer cancel()
-	var begun []*instance
-	for _, i := range d.withPeers(ctx, l, masters) {
-		i.actor.HandOver("the director is being stopped")
-		begun = append(begun, i)
-	}
-	if len(begun) == 0 {
-		return
-	}
-	d.log.Info("handing over before the stop", "instances", names(begun), "stop_timeout", within.String())
-	stops := make(chan struct{})
+	patient, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
 	go func() {
-		if d.o.Kernel.ShutsDown(ctx) {
-			close(stops)
+		select {
+		case <-d.o.Hurry:
+			cancel(errHurry)
+		case <-patient.Done():
 		}
 	}()
-	d.awaitHandovers(ctx, begun, stops)
-}
-
-// hurried reports whether a stop must not wait: there was a second signal.
-func (d *Director) hurried() bool {
-	select {
-	case <-d.o.Hurry:
-		return true
-	default:
-		return false
+	go func() {
+		if d.o.Kernel.ShutsDown(patient) {
+			cancel(errShutsDown)
+		}
+	}()
+	d.preStop(patient, l)
+	within := d.plan.Load().Config.StopTimeout
+	masters := l.instances.serving()
+	if within <= 0 || len(masters) == 0 || patient.Err() != nil {
+		return
 	}
+	ctx, end := context.WithTimeout(patient, within)
+	defer end()
+	alive := d.withPeers(ctx, l, masters)
+	if len(alive) == 0 || ctx.Err() != nil {
+		return
+	}
+	for _, i := range alive {
+		i.actor.HandOver(vrrp.HandOver{Reason: "the director is being stopped", Resign: true})
+	}
+	d.log.Info("handing over before the stop", "instances", names(alive), "stop_timeout", within.String())
+	d.awaitHandovers(ctx, alive)
 }
 
 // awaitHandovers waits until the handovers are over.
-func (d *Director) awaitHandovers(ctx context.Context, all []*instance, stops <-chan struct{}) {
+func (d *Director) awaitHandovers(ctx context.Context, all []*instance) {
 	look := time.NewTicker(lookAtHandover)
 	defer look.Stop()
 	seen := map[*instance]bool{}
@@ -79,14 +86,15 @@ func (d *Director) awaitHandovers(ctx context.Context, all []*instance, stops <-
 		}
 		select {
 		case <-look.C:
-		case <-d.o.Hurry:
-			d.log.Warn("a second signal: not waiting for the handover", "instances", names(all))
-			return
-		case <-stops:
-			d.log.Warn("the machine shuts down: not waiting for the handover", "instances", names(all))
-			return
 		case <-ctx.Done():
-			d.log.Warn("the handover has not ended within stop_timeout", "instances", names(all))
+			switch context.Cause(ctx) {
+			case errHurry:
+				d.log.Warn("a second signal: not waiting for the handover", "instances", names(all))
+			case errShutsDown:
+				d.log.Warn("the machine shuts down: not waiting for the handover", "instances", names(all))
+			default:
+				d.log.Warn("the handover has not ended within stop_timeout", "instances", names(all))
+			}
 			return
 		}
 	}
@@ -113,7 +121,7 @@ func (s *instances) serving() (all []*instance) {
 	return all
 }
 
-// withPeers returns the instances for which another director, or a router that was heard, gives a sign of life. One of which
+// withPeers returns the instances for which another director, or a router that was heard, replies. One of which
 // that cannot be found out counts as alive: a handover then takes longer.
 func (d *Director) withPeers(ctx context.Context, l *loops, all []*instance) (alive []*instance) {
 	ctx, cancel := context.WithTimeout(ctx, peersWithin)

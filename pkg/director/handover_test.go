@@ -1,11 +1,13 @@
 package director
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/problem"
 )
 
 // pairOf is a cluster file with another director, whose address m answers for if alive.
@@ -73,7 +75,19 @@ func TestFailOver(t *testing.T) {
 		try("a", true, "a has not been handed over")
 		try("a", false, "no other director answers")
 		m.answer("10.77.0.3", health.Result{Code: health.OK, Class: health.Good})
-		try("all", false, "no other director took all over, and this one has become MASTER again")
+		try("all", false, "nobody took all over, and this director is MASTER as before (MASTER: ")
+		try("all", true, "all has not been handed over")
+		m.history()
+		m.pass(time.Second)
+		m.expect("after that")
+		time.AfterFunc(500*time.Millisecond, func() { m.carrier(false) })
+		try("a", false, "a is not MASTER here any more, and has not been handed over (FAULT: ")
+		m.carrier(true)
+		m.pass(2 * time.Second)
+		time.AfterFunc(500*time.Millisecond, func() { m.reload(electing + router("b", "eth1", 52, "10.78.0.100")) })
+		try("a", false, "a has been stopped during the handover")
+		m.reload(pairOf(m, true, ""))
+		m.pass(2 * time.Second)
 		m.carrier(false)
 		m.pass(time.Second)
 		try("a", false, "a is not MASTER here (FAULT: ")
@@ -81,4 +95,43 @@ func TestFailOver(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestImpatientStop: a second signal and a shutdown of the machine end the wait for hooks and for handovers; until the end
+// problems are recorded.
+func TestImpatientStop(t *testing.T) {
+	for _, hooks := range []string{"", "notify: [{on: [pre_stop], command: [/pre]}]\n"} {
+		for _, shutdown := range []bool{false, true} {
+			world(t, func(t *testing.T, m *machine) {
+				o, hurry := m.options(pairOf(m, true, hooks)), make(chan struct{})
+				o.Hurry, m.hookTime = hurry, time.Hour
+				failed := false
+				o.Problems = func() (all []problem.Finding) {
+					if failed {
+						all = append(all, problem.Finding{Code: problem.HookFailed, Subject: "x", Text: "x"})
+					}
+					return all
+				}
+				m.runs(o)
+				m.pass(9 * time.Second)
+				m.happened()
+				failed = true
+				if shutdown {
+					m.shutsDown = 1200 * time.Millisecond
+				} else {
+					time.AfterFunc(1200*time.Millisecond, func() { close(hurry) })
+				}
+				begun := time.Now()
+				if err := m.stop(); err != nil {
+					t.Error(err)
+				}
+				if took := time.Since(begun); took < 1200*time.Millisecond || took > 1300*time.Millisecond {
+					t.Errorf("hooks %q, shutdown %t: the stop took %s", hooks, shutdown, took)
+				}
+				if got := m.happened(); !slices.Contains(got, "problem_raised x: -> WARNING hook_failed") {
+					t.Errorf("hooks %q, shutdown %t: %q", hooks, shutdown, got)
+				}
+			})
+		}
+	}
 }

@@ -78,8 +78,8 @@ func tellLower(l *loops, id config.InstanceID) {
 	})
 }
 
-// preStop runs the hooks of the instances that are MASTER and about to be stopped.
-func (d *Director) preStop(l *loops) {
+// preStop runs the hooks of the instances that are MASTER and about to be stopped, until ctx ends.
+func (d *Director) preStop(ctx context.Context, l *loops) {
 	changes := map[notify.ID]hook.Change{}
 	stopping := hook.Change{Moment: hook.PreStop, From: "MASTER", To: "MASTER", Reason: "the director is being stopped", At: time.Now()}
 	for id, a := range l.instances.snapshots() {
@@ -90,7 +90,7 @@ func (d *Director) preStop(l *loops) {
 			}
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), preStopWithin)
+	ctx, cancel := context.WithTimeout(ctx, preStopWithin)
 	defer cancel()
 	l.notifier.PreStop(ctx, changes)
 }

@@ -21,7 +21,7 @@ type Handover struct {
 }
 
 // HandOver lets an instance that is MASTER hand over to another director, with all of its sync group; see vrrp.HandOver.
-func (a *Actor) HandOver(reason string) { a.Tell(vrrp.HandOver{Reason: reason}) }
+func (a *Actor) HandOver(h vrrp.HandOver) { a.Tell(h) }
 
 // TakeBack ends a handover: the instance takes part in the election as before.
 func (a *Actor) TakeBack() { a.Tell(vrrp.TakeBack{}) }

@@ -34,7 +34,7 @@ func TestHandover(t *testing.T) {
 				l.mu.Lock()
 				l.log = nil
 				l.mu.Unlock()
-				a.HandOver("an operator")
+				a.HandOver(vrrp.HandOver{Reason: "an operator"})
 				time.Sleep(time.Second)
 				if s := a.Snapshot(); s.State != vrrp.Master || !s.Handover.Pending || !s.Handover.Done || s.Priority != vrrp.PriorityDegraded {
 					t.Errorf("while it hands over: %+v", s)

@@ -24,10 +24,14 @@ func (m *Machine) givesWayEmpty(priority uint8) bool {
 // giveWayEmpty goes to BACKUP. It resigns, because the other MASTER may have heard our advert first, and may have given way
 // to it already: then it takes over again after its skew. Otherwise it learns that the clients may have our MAC address.
 func (m *Machine) giveWayEmpty(source netip.Addr, priority uint8, interval time.Duration) []Action {
-	s := &m.mem
 	acts := []Action{SendAdvert{Priority: PriorityResign}}
 	why := stateReason{Kind: emptyPool, Peer: source, Priority: priority}
 	acts = append(acts, m.stepBack(why, CauseSilentPeer, interval)...)
-	s.GaveWayUntil = s.Now + holdOffMin + m.MasterDownInterval()
+	m.gaveWayEmpty()
 	return acts
+}
+
+// gaveWayEmpty notes that this director, which is BACKUP now, has given way because of its empty pool.
+func (m *Machine) gaveWayEmpty() {
+	m.mem.GaveWayUntil = m.mem.Now + holdOffMin + m.MasterDownInterval()
 }

@@ -64,6 +64,12 @@ func TestEmptyMasterGivesWay(t *testing.T) {
 			{100 * ms, empty, "", sec},
 			{500 * ms, Evidence{Source: master, Priority: 50, Director: true}, "release; MASTER->BACKUP", 500*ms + down100},
 		}},
+		{"refused adverts of a director that gives way as well", us(), []step{
+			{100 * ms, empty, "", sec},
+			{500 * ms, Evidence{Source: master, Priority: 50, Director: true}, "release; MASTER->BACKUP", 500*ms + down100},
+			{500*ms + down100, Tick{}, alone, 1500*ms + down100},
+			{sec + down100, Evidence{Source: master, Priority: 50, Director: true}, "", 1500*ms + down100}, // once
+		}},
 		{"refused adverts of a stranger", us(), []step{{100 * ms, empty, "", sec}, {500 * ms, Evidence{Source: master, Priority: 50}, "", sec}}},
 		{"adverts of its stall", us(), []step{
 			{100 * ms, empty, "", sec},

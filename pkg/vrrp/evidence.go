@@ -47,13 +47,18 @@ func (m *Machine) holdBack(e Evidence, why stateReason) {
 // that took over while this one was stalled. There is no point in answering or in announcing
 // the VIPs: the sender neither hears nor obeys us.
 func (m *Machine) evidenceAsMaster(e Evidence, why stateReason) []Action {
-	yields := m.EffectiveParams().outrankedBy(e.Priority, e.Source) || m.silentTooLong() || m.givesWayEmpty(e.Priority)
+	yields := m.EffectiveParams().outrankedBy(e.Priority, e.Source) || m.silentTooLong()
+	empty := !yields && m.givesWayEmpty(e.Priority)
 	switch {
-	case !e.Director || e.Priority == PriorityResign || !yields:
+	case !e.Director || e.Priority == PriorityResign || !yields && !empty:
 		return nil
 	case m.mem.Degraded != "":
 		acts := m.yield([]Action{Release{}})
 		return append(acts, m.receiveEvidence(e)...)
 	}
-	return m.stepBack(why, CauseSilentPeer, e.Interval)
+	acts := m.stepBack(why, CauseSilentPeer, e.Interval)
+	if empty {
+		m.gaveWayEmpty()
+	}
+	return acts
 }

@@ -10,10 +10,14 @@ import (
 // BACKUP, and still keeps the VIPs, but does not defend them, until the successor has announced each of them, for
 // RetainFor at most. So the clients are answered all the time.
 type (
-	// HandOver begins a handover of a MASTER. If nobody is MASTER in handOverFor, it resigns. Afterwards it preempts nobody,
-	// unless that one is degraded or hands over itself, until TakeBack, or until it has been MASTER again because nobody
-	// else was. In other states it does nothing.
-	HandOver struct{ Reason string }
+	// HandOver begins a handover of a MASTER. If nobody is MASTER in handOverFor, the handover ends and it stays MASTER, or
+	// resigns if Resign. After a handover it preempts nobody, unless that one is degraded or hands over itself, until
+	// TakeBack, or until it has been MASTER again because nobody else was. In other states it does nothing.
+	HandOver struct {
+		Reason string
+		// Resign: this director is going to stop, so that any other one is better.
+		Resign bool
+	}
 
 	// TakeBack ends a handover, and what it leaves behind.
 	TakeBack struct{}
@@ -34,18 +38,27 @@ func (TakeBack) event()  {}
 func (Succeeded) event() {}
 func (Retain) action()   {}
 
-func (e HandOver) String() string { return "hand_over " + strconv.Quote(e.Reason) }
-func (TakeBack) String() string   { return "take_back" }
-func (Succeeded) String() string  { return "succeeded" }
-func (Retain) String() string     { return "retain" }
+func (e HandOver) String() string {
+	if e.Resign {
+		return "hand_over resign " + strconv.Quote(e.Reason)
+	}
+	return "hand_over " + strconv.Quote(e.Reason)
+}
+func (TakeBack) String() string  { return "take_back" }
+func (Succeeded) String() string { return "succeeded" }
+func (Retain) String() string    { return "retain" }
 
 // handover is what a machine remembers of a handover.
 type handover struct {
-	// Begun: this MASTER hands over from From on, until it resigns at Until; Why is the reason.
-	Begun bool          `json:"begun,omitempty"`
-	From  time.Duration `json:"from,omitempty"`
-	Until time.Duration `json:"until,omitempty"`
-	Why   string        `json:"why,omitempty"`
+	// Begun: this MASTER hands over from From on, until Until; Why is the reason. Resign: it resigns then; Resigned: it has.
+	// Yields: it resigns then, because it has become degraded meanwhile.
+	Begun    bool          `json:"begun,omitempty"`
+	From     time.Duration `json:"from,omitempty"`
+	Until    time.Duration `json:"until,omitempty"`
+	Why      string        `json:"why,omitempty"`
+	Resign   bool          `json:"resign,omitempty"`
+	Resigned bool          `json:"resigned,omitempty"`
+	Yields   bool          `json:"yields,omitempty"`
 	// Retains: the VIPs are kept until RetainUntil, although another director is MASTER.
 	Retains     bool          `json:"retains,omitempty"`
 	RetainUntil time.Duration `json:"retain_until,omitempty"`
@@ -56,12 +69,22 @@ type handover struct {
 
 // handOverFor is how long a MASTER waits for a successor: longer than its peers need to find that they may preempt it, also
 // those of version 2, whose skew is a second at most.
-func (m *Machine) handOverFor() time.Duration {
-	return time.Duration(m.p.DownAdverts+1)*m.p.AdvertInterval + time.Second
+func (p Params) handOverFor() time.Duration {
+	return time.Duration(p.DownAdverts+1)*p.AdvertInterval + time.Second
 }
 
-func (m *Machine) handOver(reason string) {
+// HandOverWithin returns how long it takes at most from HandOver until it is known who is MASTER: the delay of a begin soon after
+// another MASTER was heard, the handover, RetainFor, and a master-down interval.
+func (p Params) HandOverWithin() time.Duration {
+	p = p.withDefaults()
+	return p.AdvertInterval + p.handOverFor() + RetainFor + MasterDownInterval(p.Version, PriorityDegraded, p.AdvertInterval, p.DownAdverts)
+}
+
+func (m *Machine) handOver(e HandOver) {
 	s := &m.mem
+	if s.State == Master && s.Handover.Begun && e.Resign { // a stop during a handover by command
+		s.Handover.Resign, s.Handover.Why = true, e.Reason
+	}
 	if s.State != Master || s.Handover.Begun {
 		return
 	}
@@ -69,7 +92,7 @@ func (m *Machine) handOver(reason string) {
 	if s.Rival {
 		from = max(from, s.RivalAt+m.p.AdvertInterval)
 	}
-	s.Handover = handover{Begun: true, From: from, Until: from + m.handOverFor(), Why: reason, Out: true, Since: s.Now}
+	s.Handover = handover{Begun: true, From: from, Until: from + m.p.handOverFor(), Why: e.Reason, Resign: e.Resign, Out: true, Since: s.Now}
 	s.AdvertDue = min(s.AdvertDue, from) // the lower priority is advertised at once, unless it has stalled
 }
 
@@ -99,11 +122,15 @@ func (m *Machine) handedOver(a Advert) []Action {
 	return append(acts, m.enter(Backup, stateReason{Kind: handedOver, Peer: a.Source, Priority: a.Priority}))
 }
 
-// unsucceeded ends a handover for which no successor was found. The others take over after their skew, which is less than an
-// advert interval, or a second in version 2. If none does, this director takes the VIPs back.
+// unsucceeded resigns at the end of a handover for which no successor was found. The others take over after their skew, which is
+// less than an advert interval, or a second in version 2. If none does, this director takes the VIPs back.
 func (m *Machine) unsucceeded() []Action {
 	s := &m.mem
 	acts := m.resign()
+	s.Handover.Resigned = true
+	if s.Degraded != "" {
+		return m.yield(acts)
+	}
 	m.listen(m.p.AdvertInterval, CauseAlone)
 	longest := m.p.AdvertInterval
 	if m.p.Version == 2 {

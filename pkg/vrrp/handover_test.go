@@ -1,6 +1,8 @@
 package vrrp
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -17,6 +19,11 @@ func TestHandover(t *testing.T) {
 	)
 	begin := []step{{sec, Tick{}, usual, 2 * sec}, {1500 * ms, handsOver, lower, 2500 * ms}}
 	with := func(more ...step) []step { return append(begin[:2:2], more...) }
+	waits := []step{{2500 * ms, Tick{}, lower, 3500 * ms}, {3500 * ms, Tick{}, lower, 4500 * ms}, {4500 * ms, Tick{}, lower, 5500 * ms}, {5500 * ms, Tick{}, lower, 6500 * ms}}
+	waitsFor := func(begins Event, more ...step) []step {
+		return slices.Concat([]step{begin[0], {1500 * ms, begins, lower, 2500 * ms}}, waits, more)
+	}
+	stops := HandOver{Reason: "a stop", Resign: true}
 	taken := step{1600 * ms, hears(50, master), given, 2600 * ms}
 	for _, tt := range []struct {
 		name  string
@@ -42,9 +49,34 @@ func TestHandover(t *testing.T) {
 			step{1700*ms + down100, hears(50, master), usual + "; announce why=lower_master", 2700*ms + down100})},
 		{"the successor is gone at once", with(taken,
 			step{1700 * ms, PeerLost{Source: master, Silent: 30 * ms}, "release; send_advert priority=100; acquire cause=silent_peer; BACKUP->MASTER", 2700 * ms})},
-		{"nobody takes over", with(
-			step{2500 * ms, Tick{}, lower, 3500 * ms}, step{3500 * ms, Tick{}, lower, 4500 * ms}, step{4500 * ms, Tick{}, lower, 5500 * ms},
-			step{5500 * ms, Tick{}, lower, 6500 * ms},
+		{"nobody takes over", waitsFor(handsOver,
+			step{6500 * ms, Tick{}, usual, 7500 * ms},
+			step{7 * sec, hears(50, master), usual + "; announce why=lower_master", 8 * sec})},
+		{"a stop while it hands over", waitsFor(handsOver,
+			step{6 * sec, stops, "", 6500 * ms},
+			step{6500 * ms, Tick{}, resign, 6500*ms + sec + skew100})},
+		{"degraded while it hands over", waitsFor(handsOver,
+			step{6 * sec, stuck, "", 6500 * ms},
+			step{6500 * ms, Tick{}, "send_advert priority=0; release; MASTER->FAULT", 6500*ms + down1})},
+		{"degraded for a while", waitsFor(handsOver,
+			step{6 * sec, stuck, "", 6500 * ms},
+			step{6100 * ms, Degraded{}, lower, 6500 * ms}, // it still hands over
+			step{6500 * ms, Tick{}, usual, 7500 * ms})},
+		{"degraded before", []step{
+			{sec, Tick{}, usual, 2 * sec},
+			{1100 * ms, stuck, "send_advert priority=0; release; MASTER->FAULT", 1100*ms + down1},
+			{1100*ms + down1, Tick{}, lower + "; acquire cause=alone; FAULT->MASTER", 2100*ms + down1},
+			{2100*ms + down1, handsOver, lower, 3100*ms + down1},
+			{3100*ms + down1, Tick{}, lower, 4100*ms + down1},
+			{4100*ms + down1, Tick{}, lower, 5100*ms + down1},
+			{5100*ms + down1, Tick{}, lower, 6100*ms + down1},
+			{6100*ms + down1, Tick{}, lower, 7100*ms + down1},
+			{7100*ms + down1, Tick{}, lower, 8100*ms + down1}, // MASTER as before
+		}},
+		{"degraded, and a stop", waitsFor(stops,
+			step{6 * sec, stuck, "", 6500 * ms},
+			step{6500 * ms, Tick{}, "send_advert priority=0; release; MASTER->FAULT", 6500*ms + down1})},
+		{"nobody takes over from one that stops", waitsFor(stops,
 			step{6500 * ms, Tick{}, resign, 6500*ms + sec + skew100},
 			step{6500*ms + sec + skew100, Tick{}, "send_advert priority=100; acquire cause=alone; BACKUP->MASTER", 7500*ms + sec + skew100})},
 		{"it is taken back", with(step{1600 * ms, TakeBack{}, usual, 2600 * ms}, step{1700 * ms, hears(50, master), usual + "; announce why=lower_master", 2700 * ms})},
@@ -86,7 +118,7 @@ func TestHandoverReasons(t *testing.T) {
 	}{
 		{1500 * ms, handsOver, "MASTER: no other director heard for 3.61s; hands over: an operator"},
 		{1600 * ms, hears(50, master), "BACKUP: handed over to 10.77.0.2, which is MASTER with priority 50"},
-		{2600 * ms, hears(50, master), "BACKUP: lower priority 50 from 10.77.0.2, and this director has handed over, until `lvsctl failover --release`"},
+		{2600 * ms, hears(50, master), "BACKUP: lower priority 50 from 10.77.0.2, and this director has handed over"},
 	} {
 		if m.Step(tt.at, tt.ev); m.Reason() != tt.want {
 			t.Errorf("%s: reason %q, want %q", tt.ev, m.Reason(), tt.want)
@@ -117,4 +149,26 @@ func TestHandoverOfASyncGroup(t *testing.T) {
 	s.send(a, 1, handsOver)
 	s.run(s.now + 30*sec)
 	s.expect(t, "MASTER MASTER", "BACKUP BACKUP")
+	if text := s.log.String(); strings.Contains(text, "priority=0") {
+		t.Errorf("a member resigned:\n%s", text)
+	}
+	s.send(a, 1, stuck)
+	s.run(s.now + 30*sec) // MASTER and degraded
+	s.send(a, 1, Degraded{})
+	s.log.Reset()
+	s.send(a, 1, handsOver)
+	s.send(a, 1, stuck) // meanwhile
+	s.run(s.now + 30*sec)
+	if text := s.log.String(); strings.Count(text, "priority=0") != 2 {
+		t.Errorf("not both members resigned:\n%s", text)
+	}
+	s.expect(t, "MASTER MASTER", "BACKUP BACKUP")
+}
+
+// TestHandOverWithin: the intervals before and during a handover, a second each for the skew and for the VIPs, and the master-down
+// interval of a degraded director.
+func TestHandOverWithin(t *testing.T) {
+	if got, want := us().HandOverWithin(), (1+4+1+1)*sec+down1; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
 }

@@ -114,7 +114,7 @@ func (h *history) trouble() {
 }
 
 var historyEvents = []Event{
-	Startup{}, Shutdown{}, Ready{}, NotReady{Reason: "checks"}, NotReady{Reason: "pool", Empty: true}, Faulted{Reason: "link"}, Recover{}, Degraded{Reason: "table"}, Degraded{}, Gate{Reason: "gateway"}, Gate{}, HandOver{Reason: "an operator"}, HandOver{Reason: "an operator"}, TakeBack{},
+	Startup{}, Shutdown{}, Ready{}, NotReady{Reason: "checks"}, NotReady{Reason: "pool", Empty: true}, Faulted{Reason: "link"}, Recover{}, Degraded{Reason: "table"}, Degraded{}, Gate{Reason: "gateway"}, Gate{}, HandOver{Reason: "an operator"}, HandOver{Reason: "a stop", Resign: true}, TakeBack{},
 }
 
 // restart starts a director that has crashed; its start removes the VIPs that it has recorded.

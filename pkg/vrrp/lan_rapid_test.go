@@ -55,6 +55,7 @@ var allEvents = []Event{
 	Degraded{Reason: "table"},
 	Degraded{},
 	HandOver{Reason: "an operator"},
+	HandOver{Reason: "a stop", Resign: true},
 	TakeBack{},
 	Succeeded{},
 	Gate{Reason: "gateway"},

@@ -134,7 +134,7 @@ func (m *Machine) handle(ev Event) []Action {
 	case Lost:
 		return m.loseVIPs(e.Reason)
 	case HandOver:
-		m.handOver(e.Reason)
+		m.handOver(e)
 	case TakeBack:
 		m.takeBack()
 	case Succeeded:
@@ -171,7 +171,10 @@ func (m *Machine) expire(acts []Action) []Action {
 		return m.takeOver(acts, cause, why)
 	}
 	if s.Handover.Begun && s.Now >= s.Handover.Until {
-		return append(acts, m.unsucceeded()...)
+		if s.Handover.Resign || s.Handover.Yields {
+			return append(acts, m.unsucceeded()...)
+		}
+		m.takeBack() // the usual priority is advertised below
 	}
 	if m.silentTooLong() { // no advert was received, or this director would no longer be MASTER
 		return append(acts, m.reclaim()...)
@@ -318,6 +321,7 @@ func (m *Machine) degrade(reason string) []Action {
 		m.listen(m.p.AdvertInterval, CauseAlone)
 		return []Action{m.enter(Backup, stateReason{Kind: recovered, Text: before})}
 	case reason == "":
+		s.Handover.Yields = false
 		if s.State == Master && before != "" { // its priority is the configured one again: expire advertises it at once
 			s.AdvertDue = min(s.AdvertDue, s.Now)
 		}
@@ -325,7 +329,10 @@ func (m *Machine) degrade(reason string) []Action {
 	case s.State == Fault:
 		s.StateReason.Text = reason
 		return nil
-	case s.State == Master && (before != "" || s.Handover.Begun): // it resigned once, and no other director took over; or it will
+	case s.State == Master && before != "": // it resigned once, and no other director took over
+		return nil
+	case s.State == Master && s.Handover.Begun: // it will, if nobody takes over
+		s.Handover.Yields = true
 		return nil
 	}
 	return m.yield(append(m.letGo(), m.resign()...))

@@ -166,7 +166,7 @@ func (g stateReason) gaveWay() string {
 	case unsucceeded:
 		return fmt.Sprintf("handed over, but no other director took over in %s: resigned", brief(g.For))
 	case stayingOut:
-		return fmt.Sprintf("lower priority %d from %s, and this director has handed over, until `lvsctl failover --release`", g.Priority, g.Peer)
+		return fmt.Sprintf("lower priority %d from %s, and this director has handed over", g.Priority, g.Peer)
 	default:
 		return fmt.Sprintf("%s is MASTER as well, with priority %d, and no real server of this director takes connections", g.Peer, g.Priority)
 	}

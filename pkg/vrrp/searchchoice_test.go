@@ -282,7 +282,7 @@ func (v *visit) change(c choice) {
 		v.step(i, Degraded{Reason: "table"})
 	case routerHandsOver:
 		w.seamless = v.canHandOver(i)
-		v.step(i, HandOver{})
+		v.step(i, HandOver{Resign: true})
 	case routerTakesBack:
 		v.step(i, TakeBack{})
 	case routerEmpties:

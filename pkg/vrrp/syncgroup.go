@@ -228,7 +228,7 @@ func (g *SyncGroup) leave() (*Machine, Event) {
 		}
 		how := Silently
 		switch {
-		case left.m.mem.StateReason.Kind == emptyPool, left.m.mem.StateReason.Kind == unsucceeded:
+		case left.m.mem.StateReason.Kind == emptyPool, left.m.mem.Handover.Resigned:
 			how = WithResignation
 		case left.m.mem.StateReason.Kind == handedOver:
 			how = WithAdvert

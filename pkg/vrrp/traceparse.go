@@ -140,6 +140,10 @@ func ParseEvent(s string) (Event, error) {
 	case "not_ready":
 		return parseNotReady(rest)
 	case "fault", "degraded", "lost", "gate", "hand_over":
+		resign := false
+		if word == "hand_over" {
+			rest, resign = strings.CutPrefix(rest, "resign ")
+		}
 		text, err := strconv.Unquote(rest)
 		if err != nil {
 			return nil, fmt.Errorf("event %s: reason %s is not a quoted string", word, rest)
@@ -152,7 +156,7 @@ func ParseEvent(s string) (Event, error) {
 		case "gate":
 			return Gate{Reason: text}, nil
 		case "hand_over":
-			return HandOver{Reason: text}, nil
+			return HandOver{Reason: text, Resign: resign}, nil
 		}
 		return Lost{Reason: text}, nil
 	}
