@@ -13,9 +13,12 @@ func printConnectionSync(w io.Writer, c *status.ConnectionSync, now time.Time) {
 	if c == nil {
 		return
 	}
-	warm := "warm"
-	if !c.Warm {
-		warm = "cold"
+	warm := "cold"
+	switch {
+	case c.Warm:
+		warm = "warm"
+	case c.NoMaster:
+		warm = "no MASTER to learn from"
 	}
 	fmt.Fprintf(w, "\nCONNECTION SYNC  %s  %d held  %d learned  %d lacking  %d sent again\n", warm, c.Held, c.Learned, c.Lacking, c.SentAgain)
 	if len(c.Peers) == 0 {

@@ -34,6 +34,7 @@ type facts struct {
 	serves          bool // a real server in the table takes new connections, or the table cannot be read, or is not needed
 	warm            bool // the MASTER's connections have been learned once, or none are synchronized
 	warmWithin      time.Duration
+	master          bool // another director is MASTER: there are connections to learn
 }
 
 func starting(now time.Time) readiness {
@@ -54,7 +55,9 @@ func (r *readiness) look(now time.Time, f facts, log *slog.Logger) string {
 	case r.cold && f.warm:
 		r.cold = false
 	case r.cold && now.Sub(r.begun) >= r.within:
-		log.Warn("the connections of the MASTER were not learned in time; not waiting for them any longer", "after", r.within.String())
+		if f.master { // without one there was nothing to learn
+			log.Warn("the connections of the MASTER were not learned in time; not waiting for them any longer", "after", r.within.String())
+		}
 		r.cold = false
 	}
 	switch {

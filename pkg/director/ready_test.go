@@ -16,7 +16,8 @@ func TestReadiness(t *testing.T) {
 		want  string
 	}
 	const late, lateSync = "first checks or table not done in time", "the connections of the MASTER were not learned in time"
-	unlearned := facts{checked: true, synced: true, serves: true, warmWithin: 10 * time.Second}
+	unlearned := facts{checked: true, synced: true, serves: true, warmWithin: 10 * time.Second, master: true}
+	alone := facts{checked: true, synced: true, serves: true, warmWithin: 10 * time.Second}
 	unlearnedNoServer := facts{checked: true, synced: true, warmWithin: 10 * time.Second}
 	uncheckedAndUnlearned := facts{warmWithin: 10 * time.Second}
 	for _, tt := range []struct {
@@ -32,6 +33,7 @@ func TestReadiness(t *testing.T) {
 		{"checks that do not end, and no real server", []step{{30 * time.Second, none, noServer}, {time.Hour, none, noServer}, {2 * time.Hour, facts{serves: true, warm: true}, ""}}, late},
 		{"cold, then warm", []step{{time.Second, unlearned, cold}, {9 * time.Second, unlearned, cold}, {9 * time.Second, all, ""}, {time.Hour, unlearned, ""}}, ""},
 		{"cold for too long", []step{{time.Second, unlearned, cold}, {10 * time.Second, unlearned, ""}, {time.Hour, unlearned, ""}}, lateSync},
+		{"no MASTER to learn from", []step{{time.Second, alone, cold}, {10 * time.Second, alone, ""}, {time.Hour, unlearned, ""}}, ""},
 		{"cold, and no real server", []step{{time.Second, unlearnedNoServer, noServer}, {2 * time.Second, unlearned, cold}, {3 * time.Second, all, ""}}, ""},
 		{"warm before the checks are done is not taken for learned", []step{{0, none, notChecked}, {time.Second, unlearned, cold}, {2 * time.Second, all, ""}}, ""},
 		{"the checks take longer than the connections may", []step{{0, uncheckedAndUnlearned, notChecked}, {20 * time.Second, unlearned, ""}}, lateSync},

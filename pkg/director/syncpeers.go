@@ -109,7 +109,7 @@ func exchangeProblems(s snapshots, now time.Time) []problem.Finding {
 		add(problem.SyncTooLong, "%s sends messages of %d bytes, and the daemon of this director receives %d: their connections are lost here",
 			x.TooLong, x.Longest, syncReceives(s.plan.Sync))
 	}
-	if master := masterHeard(s, now); master.IsValid() && !x.Silent.IsZero() {
+	if master := masterHeard(s, now, syncSilentAfter); master.IsValid() && !x.Silent.IsZero() {
 		why := fmt.Sprintf("nothing is received from a MASTER on %s for %s, and %s is MASTER", on, now.Sub(x.Silent).Round(time.Second), master)
 		if x.Strange.From.IsValid() {
 			why += fmt.Sprintf("; %s sends with the id %d, and this director expects %d", x.Strange.From, x.Strange.ID, s.plan.Sync.Daemon.ID)
@@ -127,18 +127,29 @@ func exchangeProblems(s snapshots, now time.Time) []problem.Finding {
 // over says that it is MASTER within a second, and before nobody else was.
 const syncSilentAfter = 10 * time.Second
 
-// masterHeard returns the MASTER of an instance that has been BACKUP here for some time; invalid if there is none. If the
-// daemons follow one instance, only its MASTER sends connections.
-func masterHeard(s snapshots, now time.Time) netip.Addr {
+// masterHeard returns the MASTER of an instance that has been BACKUP here for some time, which may be 0; invalid if there is
+// none. If the daemons follow one instance, only its MASTER sends connections.
+func masterHeard(s snapshots, now time.Time, after time.Duration) netip.Addr {
 	for _, i := range s.plan.Instances {
 		if s.plan.Sync.Follows != "" && s.plan.Sync.Follows != i.ID {
 			continue
 		}
-		if a, runs := s.instances[i.ID]; runs && now.Sub(a.Since) >= syncSilentAfter && a.State == vrrp.Backup && a.Master.IsValid() && a.MasterPriority != 0 {
+		if a, runs := s.instances[i.ID]; runs && now.Sub(a.Since) >= after && a.State == vrrp.Backup && a.Master.IsValid() && a.MasterPriority != 0 {
 			return a.Master
 		}
 	}
 	return netip.Addr{}
+}
+
+// onlyMaster reports whether this director is MASTER, and hears no other one. Before its instances have decided it is not
+// known whether there is another one.
+func onlyMaster(s snapshots, now time.Time) bool {
+	for _, a := range s.instances {
+		if a.State == vrrp.Master {
+			return !masterHeard(s, now, 0).IsValid()
+		}
+	}
+	return false
 }
 
 // exchangeStatus is the synchronization of connections for the status; nil if there is none.
@@ -148,6 +159,7 @@ func exchangeStatus(s snapshots) *status.ConnectionSync {
 		return nil
 	}
 	doc := &status.ConnectionSync{Held: x.Held, Learned: x.Others, Lacking: x.Lacking, Warm: !x.Cold, SentAgain: x.Again, Peers: []status.SyncPeer{}}
+	doc.NoMaster = x.Cold && onlyMaster(s, time.Now())
 	for _, at := range slices.SortedFunc(maps.Keys(x.Peers), netip.Addr.Compare) {
 		p := x.Peers[at]
 		one := status.SyncPeer{Address: at.String(), LastHeard: p.Heard, Received: p.Entries, Director: !p.Noted.IsZero()}

@@ -241,6 +241,29 @@ func TestSilentSince(t *testing.T) {
 	}
 }
 
+// TestNoMasterToLearnFrom: a director that starts alone says so, and does not log that it has waited for connections; one that
+// hears a MASTER which does not say what it has is cold.
+func TestNoMasterToLearnFrom(t *testing.T) {
+	for _, alone := range []bool{true, false} {
+		world(t, func(t *testing.T, m *machine) {
+			n := newNode(m)
+			defer n.end()
+			if !alone {
+				n.hear("peer", 10, "10.77.0.3", 51, 200)
+			}
+			m.begin(codesFile + syncing)
+			m.pass(40 * time.Second)
+			s := m.Status().ConnectionSync
+			if s.Warm || s.NoMaster != alone {
+				t.Errorf("alone %t: %s, %+v", alone, m.state("a"), s)
+			}
+			if got := m.log.Count("were not learned in time") == 0; got != alone {
+				t.Errorf("alone %t: %s", alone, m.log.String())
+			}
+		})
+	}
+}
+
 // TestNoInstanceRuns: an instance of the plan that does not run, as during a start and a stop, has no MASTER.
 func TestNoInstanceRuns(t *testing.T) {
 	var s snapshots

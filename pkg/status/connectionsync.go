@@ -9,7 +9,9 @@ type ConnectionSync struct {
 	// Lacking is how many connections this director lacks of those that MASTERs hold. They break if it takes over.
 	Lacking int `json:"lacking"`
 	// Warm: at one moment since its start this director lacked none.
-	Warm      bool       `json:"warm"`
+	Warm bool `json:"warm"`
+	// NoMaster: it is not warm, but MASTER, and there is no other MASTER from which it could learn connections.
+	NoMaster  bool       `json:"no_master,omitempty"`
 	SentAgain uint64     `json:"sent_again"` // by this director, because others lacked them
 	Peers     []SyncPeer `json:"peers"`
 }
