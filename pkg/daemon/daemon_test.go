@@ -60,8 +60,13 @@ func newService(fail error) *fakeService {
 	return &fakeService{fail: fail, started: make(chan struct{})}
 }
 
-func execute(ctx context.Context, stderr *logtest.Buffer, p Program, arguments ...string) int {
+// execute runs the program. A daemon gets a state directory of the test, not that of the machine.
+func execute(ctx context.Context, t *testing.T, stderr *logtest.Buffer, p Program, arguments ...string) int {
+	t.Helper()
 	root := Command(p)
+	if len(arguments) > 0 && arguments[0] == "run" && !slices.Contains(arguments, "--state-dir") {
+		arguments = append(slices.Clone(arguments), "--state-dir", filepath.Join(t.TempDir(), "state"))
+	}
 	root.SetArgs(arguments)
 	root.SetOut(stderr)
 	root.SetErr(stderr)
@@ -108,7 +113,7 @@ func TestExitCodes(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var stderr logtest.Buffer
-			code := execute(t.Context(), &stderr, program(tt.service, tt.refuse), tt.arguments...)
+			code := execute(t.Context(), t, &stderr, program(tt.service, tt.refuse), tt.arguments...)
 			if code != tt.code || !strings.Contains(stderr.String(), tt.says) {
 				t.Errorf("exit %d, %q; want %d, %q", code, stderr.String(), tt.code, tt.says)
 			}
@@ -120,7 +125,7 @@ func TestExitCodes(t *testing.T) {
 func TestProblemsOfAFileStandAlone(t *testing.T) {
 	broken := write(t, "version: 2\n")
 	var stderr logtest.Buffer
-	execute(t.Context(), &stderr, program(newService(nil), nil), "run", "--config", broken)
+	execute(t.Context(), t, &stderr, program(newService(nil), nil), "run", "--config", broken)
 	for _, line := range strings.Split(strings.TrimSpace(stderr.String()), "\n") {
 		if !strings.HasPrefix(line, broken+":") {
 			t.Errorf("%q", line)
@@ -133,7 +138,7 @@ func TestSignals(t *testing.T) {
 	var stderr logtest.Buffer
 	code := make(chan int, 1)
 	go func() {
-		code <- execute(context.Background(), &stderr, program(s, nil), "run", "--config", write(t, clusterFile), "--socket", socket)
+		code <- execute(context.Background(), t, &stderr, program(s, nil), "run", "--config", write(t, clusterFile), "--socket", socket)
 	}()
 	<-s.started
 	if text, err := api.NewClient(socket).Status(t.Context()); err != nil || !strings.Contains(string(text), `"n"`) {

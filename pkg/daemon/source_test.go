@@ -260,7 +260,7 @@ func TestSecondDaemonOfARole(t *testing.T) {
 		p := program(s, nil)
 		p.Role = role
 		go func() {
-			code <- execute(ctx, stderr, p, "run", "--config", file, "--socket", filepath.Join(t.TempDir(), "s"), "--state-dir", state)
+			code <- execute(ctx, t, stderr, p, "run", "--config", file, "--socket", filepath.Join(t.TempDir(), "s"), "--state-dir", state)
 		}()
 		if !running {
 			<-s.started
