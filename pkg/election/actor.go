@@ -417,9 +417,15 @@ func (a *Actor) apply(event vrrp.Event) {
 	due, _ := a.machine.Deadline()
 	now, master := a.now(), a.machine.State() == vrrp.Master
 	sent := a.sent.Load()
+	var moved []vrrp.Transition
 	for _, action := range a.recorder.step(a.machine, now, event) {
+		if t, is := action.(vrrp.Transition); is {
+			moved = append(moved, t)
+			continue
+		}
 		a.perform(action, now-due)
 	}
+	defer a.tell(moved) // after the snapshot, which those who are told read
 	if a.machine.State() != vrrp.Master {
 		a.sendError = "" // it has nothing to send
 	}
@@ -435,6 +441,16 @@ func (a *Actor) apply(event vrrp.Event) {
 		}
 	}
 	a.publish()
+}
+
+// tell reports changes of the state.
+func (a *Actor) tell(moved []vrrp.Transition) {
+	for _, t := range moved {
+		a.record(event.Event{
+			Kind: event.InstanceState, Subject: a.name, From: t.From.String(), To: t.To.String(),
+			Reason: t.Reason, VirtualRouterID: a.params.VRID,
+		})
+	}
 }
 
 // perform carries out an action of a Step. late is how long after its deadline the Step ran.
@@ -458,10 +474,5 @@ func (a *Actor) perform(action vrrp.Action, late time.Duration) {
 		if action.Why != vrrp.WhyResigned {
 			a.outranked()
 		}
-	case vrrp.Transition:
-		a.record(event.Event{
-			Kind: event.InstanceState, Subject: a.name, From: action.From.String(), To: action.To.String(),
-			Reason: action.Reason, VirtualRouterID: a.params.VRID,
-		})
 	}
 }
