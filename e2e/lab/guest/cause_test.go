@@ -81,12 +81,15 @@ func forbid(call uint32) error {
 }
 
 // TestMemoryRunsOut: the directory of the guest's memory becomes full after the guest has booted.
+//
+// head runs once before, because its own pages must be in the guest's page cache: a read of the host's files into memory
+// that cannot be had fails with EFAULT, and then the program gets SIGBUS instead of the kernel.
 func TestMemoryRunsOut(t *testing.T) {
 	skipShort(t)
 	o := bootOptions(t)
 	const script = `
 mount -t tmpfs -o size=260M lab /dev/shm && mkfifo "$2/filled" || exit
-"$1" -mem 256 -- sh -c 'echo booted; read filled; head -c 100M /dev/zero >/tmp/file; echo written' <"$2/filled" |
+"$1" -mem 256 -- sh -c 'head -c 100K /dev/zero >/tmp/file; echo booted; read filled; head -c 100M /dev/zero >/tmp/file; echo written' <"$2/filled" |
 { read booted; head -c 300M /dev/zero >/dev/shm/file; echo filled; cat >&2; } >"$2/filled"`
 	if out, _ := withMounts(t, script, o.Program, t.TempDir()); !strings.Contains(out, "no room left in /dev/shm ") {
 		t.Errorf("labrun printed: %s", out)
