@@ -46,6 +46,9 @@ func (s service) Run(ctx context.Context) error {
 	return withEffects(s.stateDir, func(e realserver.Effects) error { return s.Agent.Run(ctx, e) })
 }
 
+// Reload implements daemon.Service. No file changes so much on a real server that it needs force.
+func (s service) Reload(ctx context.Context, _ bool) error { return s.Agent.Reload(ctx) }
+
 // Status implements daemon.Service.
 func (s service) Status() any { return s.Snapshot() }
 

@@ -64,13 +64,13 @@ const mostAnswer = 64 << 20
 
 // Status returns the daemon's status document as JSON.
 func (c *Client) Status(ctx context.Context) ([]byte, error) {
-	return c.do(ctx, http.MethodGet, "/v1/status")
+	return c.do(ctx, http.MethodGet, "/v1/status", nil)
 }
 
 // Record returns the last events of a VRRP instance, or of all instances if the name is "", in the text form of
 // vrrp.Trace.
 func (c *Client) Record(ctx context.Context, instance string) ([]byte, error) {
-	return c.do(ctx, http.MethodGet, "/v1/vrrp/record?instance="+url.QueryEscape(instance))
+	return c.do(ctx, http.MethodGet, "/v1/vrrp/record?instance="+url.QueryEscape(instance), nil)
 }
 
 // silentWithin is how long a client that follows events waits for data before it considers the daemon hung.
@@ -135,9 +135,9 @@ func (c *Client) Events(ctx context.Context, since time.Time, follow bool, take 
 }
 
 // Reload makes the daemon read its cluster file again. A reload may take longer than Timeout, for which the daemon sends
-// signs of life.
-func (c *Client) Reload(ctx context.Context) error {
-	_, err := c.do(ctx, http.MethodPost, "/v1/reload")
+// signs of life. A director refuses a file that removes most real servers unless force is set.
+func (c *Client) Reload(ctx context.Context, force bool) error {
+	_, err := c.do(ctx, http.MethodPost, "/v1/reload?force="+strconv.FormatBool(force), nil)
 	return err
 }
 
@@ -152,14 +152,15 @@ func (c *Client) limited(ctx context.Context) (limited context.Context, silent *
 	}
 }
 
-func (c *Client) do(ctx context.Context, method, path string) ([]byte, error) {
+// do sends a request and returns the answer; a nil content is none.
+func (c *Client) do(ctx context.Context, method, path string, content io.Reader) ([]byte, error) {
 	ctx, silent, cancel := c.limited(ctx)
 	defer cancel()
 	alive := &httptrace.ClientTrace{Got1xxResponse: func(int, textproto.MIMEHeader) error {
 		silent.Reset(c.Timeout)
 		return nil
 	}}
-	request, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, alive), method, "http://daemon"+path, http.NoBody)
+	request, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, alive), method, "http://daemon"+path, content)
 	if err != nil {
 		return nil, err
 	}

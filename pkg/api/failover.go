@@ -38,6 +38,6 @@ func failingOver(failOver func(ctx context.Context, name string, release bool) (
 // done. It returns a sentence that says what has happened.
 func (c *Client) FailOver(ctx context.Context, name string, release bool) (string, error) {
 	query := url.Values{"name": {name}, "release": {strconv.FormatBool(release)}}
-	done, err := c.do(ctx, http.MethodPost, "/v1/failover?"+query.Encode())
+	done, err := c.do(ctx, http.MethodPost, "/v1/failover?"+query.Encode(), nil)
 	return string(done), err
 }

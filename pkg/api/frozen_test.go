@@ -36,7 +36,7 @@ func requests() map[string]func(context.Context, *Client) error {
 	return map[string]func(context.Context, *Client) error{
 		"status":    func(ctx context.Context, c *Client) error { _, err := c.Status(ctx); return err },
 		"record":    func(ctx context.Context, c *Client) error { _, err := c.Record(ctx, ""); return err },
-		"reload":    func(ctx context.Context, c *Client) error { return c.Reload(ctx) },
+		"reload":    func(ctx context.Context, c *Client) error { return c.Reload(ctx, false) },
 		"events":    func(ctx context.Context, c *Client) error { return c.Events(ctx, time.Time{}, false, ignore) },
 		"following": func(ctx context.Context, c *Client) error { return c.Events(ctx, time.Time{}, true, ignore) },
 	}
@@ -78,7 +78,7 @@ func TestFrozenDaemonWithAFullQueue(t *testing.T) {
 // During a reload the daemon sends signs of life, whatever the server's deadline for a response is.
 func TestReloadSendsSignsOfLife(t *testing.T) {
 	release := make(chan error)
-	client, stop := serve(t, Handlers{Reload: func(context.Context) error { return <-release }})
+	client, stop := serve(t, Handlers{Reload: func(context.Context, bool) error { return <-release }})
 	defer stop()
 	conn, err := net.Dial("unix", client.Socket)
 	if err != nil {
@@ -137,7 +137,7 @@ func TestLongReload(t *testing.T) {
 		}
 		_, _ = io.WriteString(conn, "HTTP/1.1 204 No Content\r\n\r\n")
 	}()
-	if err := c.Reload(t.Context()); err != nil {
+	if err := c.Reload(t.Context(), false); err != nil {
 		t.Error(err)
 	}
 }

@@ -14,11 +14,12 @@ const signEvery = 500 * time.Millisecond
 
 // reloading answers a request for a reload. A reload may take longer than a client waits for a frozen daemon: until it is
 // done, the client receives 102 Processing (RFC 2518, section 10.1) as a sign of life.
-func reloading(reload func(context.Context) error) http.HandlerFunc {
+func reloading(reload func(ctx context.Context, force bool) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		force := r.URL.Query().Get("force") == "true" // absent from older clients
 		stop := signs(w)
 		defer stop() // also when reload panics
-		err := reload(r.Context())
+		err := reload(r.Context(), force)
 		stop()
 		answerReload(w, err)
 	}

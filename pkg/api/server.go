@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/journal"
+	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
 // Group is the system group whose members may use the socket, in addition to root. It need not exist.
@@ -26,8 +27,13 @@ const Group = "lvs-director"
 // Handlers are the functions that answer a daemon's requests.
 type Handlers struct {
 	Status func() any
-	// Reload reads the cluster file again; its error text is sent to the operator unchanged.
-	Reload func(ctx context.Context) error
+	// Reload reads the cluster file again; its error text is sent to the operator unchanged. Without force it may refuse a
+	// file that looks like a mistake.
+	Reload func(ctx context.Context, force bool) error
+	// Table returns the IPVS table, with foreign only what is not the daemon's. Difference returns what a reload of a file
+	// with that name and content would change; without a name, of the daemon's own file. nil: the daemon has no table.
+	Table      func(ctx context.Context, foreign bool) (status.Table, error)
+	Difference func(ctx context.Context, name string, data []byte) (status.Difference, error)
 	// Record returns the last events of a VRRP instance in the text form of vrrp.Trace; of all instances if the name is
 	// "".
 	Record func(instance string) (string, error)
@@ -146,5 +152,7 @@ func mux(ctx context.Context, h Handlers) http.Handler {
 	})
 	m.HandleFunc("POST /v1/reload", reloading(h.Reload))
 	m.HandleFunc("POST /v1/failover", failingOver(h.FailOver))
+	m.HandleFunc("GET /v1/table", tabling(h.Table))
+	m.HandleFunc("POST /v1/diff", comparing(h.Difference))
 	return m
 }

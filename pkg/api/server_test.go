@@ -138,16 +138,16 @@ func TestStatusAndReload(t *testing.T) {
 	var refuse error
 	client, stop := serve(t, Handlers{
 		Status: func() any { return map[string]string{"node": "lvs-master"} },
-		Reload: func(context.Context) error { return refuse },
+		Reload: func(context.Context, bool) error { return refuse },
 	})
 	if text, err := client.Status(t.Context()); err != nil || strings.Join(strings.Fields(string(text)), "") != `{"node":"lvs-master"}` {
 		t.Errorf("%q, %v", text, err)
 	}
-	if err := client.Reload(t.Context()); err != nil {
+	if err := client.Reload(t.Context(), false); err != nil {
 		t.Error(err)
 	}
 	refuse = refusal
-	if err := client.Reload(t.Context()); err == nil || err.Error() != refusal.Error() {
+	if err := client.Reload(t.Context(), false); err == nil || err.Error() != refusal.Error() {
 		t.Errorf("%v, want the problems unchanged", err)
 	}
 	stop()

@@ -57,7 +57,7 @@ type File struct {
 // Read reads and validates a cluster file. The error is an *UnreadableError or an *InvalidError; File.Problems is set
 // in either case. A file system that does not answer within 10 s makes the file unreadable.
 func Read(path string) (File, error) {
-	data, err := slurpWithin(path)
+	data, err := Content(path)
 	if err != nil {
 		return File{}, &UnreadableError{err}
 	}
@@ -92,7 +92,8 @@ func Validate(path string, data []byte) (File, error) {
 // readWithin limits the reading of a file: a network file system whose server is down blocks a read forever.
 const readWithin = 10 * time.Second
 
-func slurpWithin(path string) ([]byte, error) {
+// Content reads a cluster file without parsing it, within 10 s.
+func Content(path string) ([]byte, error) {
 	return within(readWithin, path, func() ([]byte, error) { return slurp(path) })
 }
 

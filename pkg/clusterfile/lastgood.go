@@ -44,7 +44,7 @@ func (l LastGood) Save(data []byte) error {
 			_ = os.Remove(path)
 		}
 	}
-	if old, err := slurpWithin(l.path); err == nil && bytes.Equal(old, data) {
+	if old, err := Content(l.path); err == nil && bytes.Equal(old, data) {
 		return nil
 	}
 	// Without WithTempDir renameio would try $TMPDIR, which is on another file system.

@@ -39,7 +39,7 @@ func Command() *cobra.Command {
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp)) // fails only for an undefined flag
 	_ = root.RegisterFlagCompletionFunc("timeout", cobra.NoFileCompletions)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &daemon.UsageError{Err: err} })
-	root.AddCommand(check(&f), showSchema(&f), showStatus(&f), showEvents(&f), reload(&f), failOver(&f), virtualRouters(&f), showVersion(&f))
+	root.AddCommand(check(&f), showSchema(&f), showStatus(&f), showEvents(&f), reload(&f), showDifference(&f), showTable(&f), failOver(&f), virtualRouters(&f), showVersion(&f))
 	return root
 }
 
@@ -132,24 +132,6 @@ func showSchema(f *flags) *cobra.Command {
 				format = "yaml"
 			}
 			return write(cmd.OutOrStdout(), format, config.JSONSchema())
-		},
-	}
-}
-
-func reload(f *flags) *cobra.Command {
-	return &cobra.Command{
-		Use: "reload", Short: "make the daemon read its cluster file again", Args: exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := f.client().Reload(cmd.Context()); err != nil {
-				return fmt.Errorf("reload: %w", err)
-			}
-			if f.output != "table" {
-				return writeValue(cmd.OutOrStdout(), f.output, struct {
-					Reloaded bool `json:"reloaded"`
-				}{true})
-			}
-			fmt.Fprintln(cmd.OutOrStdout(), "reloaded")
-			return nil
 		},
 	}
 }

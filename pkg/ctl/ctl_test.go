@@ -223,7 +223,7 @@ func TestStatusCheckHasPluginExitCodes(t *testing.T) {
 
 func TestReload(t *testing.T) {
 	var refuse error
-	socket := serve(t, api.Handlers{Reload: func(context.Context) error { return refuse }})
+	socket := serve(t, api.Handlers{Reload: func(context.Context, bool) error { return refuse }})
 	if code, out, err := lvsctl(t, "--socket", socket, "reload"); code != 0 || out != "reloaded\n" {
 		t.Errorf("exit %d, stdout %q, stderr %q", code, out, err)
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/journal"
 	"github.com/lvs-director/lvs-director/pkg/kernel/rolelock"
 	"github.com/lvs-director/lvs-director/pkg/problem"
+	"github.com/lvs-director/lvs-director/pkg/status"
 	"github.com/lvs-director/lvs-director/pkg/task"
 	"github.com/lvs-director/lvs-director/pkg/version"
 )
@@ -46,8 +47,9 @@ const (
 type Service interface {
 	// Run runs the service until ctx ends.
 	Run(ctx context.Context) error
-	// Reload reads the cluster file again. After an error nothing has changed.
-	Reload(ctx context.Context) error
+	// Reload reads the cluster file again. After an error nothing has changed. Without force it may refuse a file that
+	// changes so much that it looks like a mistake.
+	Reload(ctx context.Context, force bool) error
 	// Status returns a document of package status.
 	Status() any
 	// Record returns the last events of a VRRP instance; see api.Handlers.
@@ -344,7 +346,7 @@ func (s server) serve(ctx context.Context, socket string) error {
 			case <-answering.Done():
 				return nil
 			case <-hangup:
-				_ = s.from.reload(groupCtx, s.service) // it logs the error
+				_ = s.from.reload(groupCtx, s.service, true) // it logs the error; a signal cannot ask
 			}
 		}
 	})
@@ -356,16 +358,33 @@ type elector interface {
 	FailOver(ctx context.Context, name string, release bool) (string, error)
 }
 
+// balancer is a service with an IPVS table.
+type balancer interface {
+	Table(ctx context.Context, foreign bool) (status.Table, error)
+	Difference(ctx context.Context, cfg *config.Config) (status.Difference, error)
+}
+
 func (s server) handlers() api.Handlers {
 	var failOver func(ctx context.Context, name string, release bool) (string, error)
 	if e, ok := s.service.(elector); ok {
 		failOver = e.FailOver
 	}
-	return api.Handlers{
+	h := api.Handlers{
 		FailOver: failOver,
 		Status:   s.service.Status, Record: s.service.Record, Events: s.events,
-		Reload: func(ctx context.Context) error { return s.from.reload(ctx, s.service) },
+		Reload: func(ctx context.Context, force bool) error { return s.from.reload(ctx, s.service, force) },
 	}
+	if b, ok := s.service.(balancer); ok {
+		h.Table = b.Table
+		h.Difference = func(ctx context.Context, name string, data []byte) (status.Difference, error) {
+			cfg, err := s.from.other(name, data)
+			if err != nil {
+				return status.Difference{}, err
+			}
+			return b.Difference(ctx, cfg)
+		}
+	}
+	return h
 }
 
 // Names are the possible names of this machine in the cluster file, the most specific first; node is the value of --node.

@@ -40,8 +40,11 @@ func (s *fakeService) Run(ctx context.Context) error {
 	return nil
 }
 
-func (s *fakeService) Reload(context.Context) error { s.reloads.Add(1); return errors.New("not today") }
-func (s *fakeService) Status() any                  { return map[string]string{"node": "n"} }
+func (s *fakeService) Reload(context.Context, bool) error {
+	s.reloads.Add(1)
+	return errors.New("not today")
+}
+func (s *fakeService) Status() any { return map[string]string{"node": "n"} }
 
 // program is a Program with the service s.
 func program(s *fakeService, refuse error) Program {

@@ -37,11 +37,11 @@ func TestEventsOfADaemon(t *testing.T) {
 		record := func(e event.Event) { events = append(events, e) }
 		l.record = record
 		put(t, file, otherFile)
-		if err := l.reload(t.Context(), l.service); err != nil {
+		if err := l.reload(t.Context(), l.service, false); err != nil {
 			t.Fatal(err)
 		}
 		put(t, file, "version: 3\n")
-		if err := l.reload(t.Context(), l.service); err == nil {
+		if err := l.reload(t.Context(), l.service, false); err == nil {
 			t.Error("a broken file was accepted")
 		}
 		never := &lifetime{program: "lvs-director", version: "1", record: record}

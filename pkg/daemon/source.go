@@ -65,11 +65,8 @@ func newSource(path, stateDir string, log *slog.Logger) *source {
 
 // load reads the cluster file and logs its warnings.
 func (s *source) load() (*config.Config, error) {
-	data, err := ask(s.file, readWithin, func() ([]byte, error) { return clusterfile.Bytes(s.path) })
-	switch {
-	case errors.Is(err, errNoAnswer):
-		return nil, fmt.Errorf("cluster file %s: %w within %s: repair it", s.path, err, readWithin)
-	case err != nil:
+	data, err := s.bytes()
+	if err != nil {
 		return nil, err
 	}
 	f, err := clusterfile.Validate(s.path, data)
@@ -81,6 +78,29 @@ func (s *source) load() (*config.Config, error) {
 	defer s.mu.Unlock()
 	s.read, s.loaded = f.Data, f.Config
 	return f.Config, nil
+}
+
+// bytes reads the cluster file.
+func (s *source) bytes() ([]byte, error) {
+	data, err := ask(s.file, readWithin, func() ([]byte, error) { return clusterfile.Bytes(s.path) })
+	if errors.Is(err, errNoAnswer) {
+		err = fmt.Errorf("cluster file %s: %w within %s: repair it", s.path, err, readWithin)
+	}
+	return data, err
+}
+
+// other validates a cluster file that is not to be applied: data, which the client read from name, or the cluster file on
+// disk if name is "".
+func (s *source) other(name string, data []byte) (*config.Config, error) {
+	if name == "" {
+		var err error
+		if data, err = s.bytes(); err != nil {
+			return nil, err
+		}
+		name = s.path
+	}
+	f, err := clusterfile.Validate(name, data)
+	return f.Config, err
 }
 
 // warning identifies a warning about a cluster file, wherever it is in the file.
@@ -184,7 +204,7 @@ func (s *source) refusal(cfg *config.Config) (lastGood, error) {
 
 // reload applies the current file. Reloads are serialized, so that the copy is the applied file. A reload is not
 // canceled when its client disconnects, so that no file is applied only partially.
-func (s *source) reload(ctx context.Context, service Service) error {
+func (s *source) reload(ctx context.Context, service Service, force bool) error {
 	select {
 	case s.reloading <- struct{}{}:
 		defer func() { <-s.reloading }()
@@ -193,7 +213,7 @@ func (s *source) reload(ctx context.Context, service Service) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reloadWithin)
 	defer cancel()
-	err := service.Reload(ctx)
+	err := service.Reload(ctx, force)
 	if err != nil {
 		s.record(event.Event{Kind: event.ReloadRefused, Subject: s.path, Reason: err.Error()})
 		s.mu.Lock()

@@ -684,7 +684,7 @@ func (m *machine) pass(d time.Duration) {
 func (m *machine) reload(file string) {
 	m.t.Helper()
 	m.file = file
-	if err := m.Reload(m.t.Context()); err != nil {
+	if err := m.Reload(m.t.Context(), true); err != nil {
 		m.t.Fatal(err)
 	}
 	m.pass(time.Second)

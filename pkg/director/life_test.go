@@ -70,7 +70,7 @@ func TestLife(t *testing.T) {
 			t.Errorf("recorded after the end: %v %v %v", l.Addresses(), l.Services(), l.Sysctls())
 		}
 		_ = l.Close()
-		if err := m.Reload(t.Context()); !errors.Is(err, ErrStopped) {
+		if err := m.Reload(t.Context(), true); !errors.Is(err, ErrStopped) {
 			t.Errorf("a reload after the end: %v", err)
 		}
 	})
@@ -159,7 +159,7 @@ func TestReloadThatIsRefused(t *testing.T) {
 		} {
 			m.refuse(tt.fails, errors.New("not today"))
 			m.file = tt.file
-			err := m.Reload(t.Context())
+			err := m.Reload(t.Context(), true)
 			m.refuse(tt.fails, nil)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%s: %v, want %s", tt.what, err, tt.want)
@@ -181,7 +181,7 @@ func TestReloadThatIsRefused(t *testing.T) {
 		}
 		m.refuse("open eth1", kernel.ErrNotPermitted)
 		m.file = second
-		if err := m.Reload(t.Context()); !errors.Is(err, kernel.ErrNotPermitted) {
+		if err := m.Reload(t.Context(), true); !errors.Is(err, kernel.ErrNotPermitted) {
 			t.Errorf("a socket that is not permitted: %v", err)
 		}
 		m.refuse("open eth1", nil)

@@ -31,7 +31,7 @@ func TestAdvertsOverMTU(t *testing.T) {
 		m.start(many(137))
 		m.file = many(138)
 		const want = "an advert with 138 addresses has 580 bytes, and the MTU of eth0 is 576, enough for 137 addresses: raise the MTU (ip link set eth0 mtu), or move some of them to excluded_addresses"
-		if err := m.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "vrrp_instances[0].virtual_addresses: "+want) {
+		if err := m.Reload(t.Context(), true); err == nil || !strings.Contains(err.Error(), "vrrp_instances[0].virtual_addresses: "+want) {
 			t.Errorf("a reload: %v", err)
 		}
 		m.pass(3 * time.Second)

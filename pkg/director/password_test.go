@@ -114,7 +114,7 @@ func TestUnusablePassword(t *testing.T) {
 				}
 				_ = os.Remove(filepath.Join(m.dir, "vrrp.password"))
 				spoil(m)
-				if err := m.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "vrrp_instances[0].auth_password_file: ") {
+				if err := m.Reload(t.Context(), true); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "vrrp_instances[0].auth_password_file: ") {
 					t.Errorf("the reload: %v", err)
 				}
 				m.pass(5 * time.Second)

@@ -39,7 +39,7 @@ func TestVIPOnAnotherInterface(t *testing.T) {
 		m.pass(5 * time.Second)
 		m.expect("with carrier", "ip addr add 10.77.0.100 dev eth0", "ip addr add 10.77.0.101 dev eth1 label eth1:vip")
 		m.file = file(", address_options: [{address: " + also + ", interface: eth9}]")
-		if err := m.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "lvs-master has no interface eth9") {
+		if err := m.Reload(t.Context(), true); err == nil || !strings.Contains(err.Error(), "lvs-master has no interface eth9") {
 			t.Errorf("a reload with an interface that does not exist: %v", err)
 		}
 		m.reload(file(""))

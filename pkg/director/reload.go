@@ -18,10 +18,11 @@ var ErrStopped = errors.New("the director is stopping")
 const tableFirst = time.Second
 
 // Reload reads the cluster file again and applies it to the loops. An invalid file changes nothing; its problems are
-// the text of the error. If ctx ends, an error is returned and the reload may be partly applied.
+// the text of the error. If ctx ends, an error is returned and the reload may be partly applied. A file without most of the
+// real servers is refused with ErrLarge; with force it is applied, with a warning.
 //
 // It changes the plan's inputs twice: first checks and table follow the new file, then the elections.
-func (d *Director) Reload(ctx context.Context) error {
+func (d *Director) Reload(ctx context.Context, force bool) error {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	cfg, err := d.o.Load()
@@ -30,6 +31,9 @@ func (d *Director) Reload(ctx context.Context) error {
 	}
 	if problems := cfg.NoLonger(d.o.Node.Name); problems != nil {
 		return &clusterfile.InvalidError{Problems: problems}
+	}
+	if err := d.admit(cfg, force); err != nil {
+		return err
 	}
 	// Done here and not in the director's own goroutine: the kernel may need time to load a module, and the reaction to a
 	// lost carrier must not wait for that.

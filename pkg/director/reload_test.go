@@ -16,7 +16,7 @@ func TestReloadOfAStalledDirector(t *testing.T) {
 		m.pass(time.Millisecond)
 		m.file = electing + router("a", "eth0", 51, vip, also)
 		begun := time.Now()
-		err := m.Reload(t.Context())
+		err := m.Reload(t.Context(), true)
 		if took := time.Since(begun); err == nil || !strings.Contains(err.Error(), "the director's loop does not answer within") || took > 5*time.Second {
 			t.Errorf("%v after %s", err, took)
 		}
@@ -40,7 +40,7 @@ func TestReloadDuringTheStart(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
 		m.begin(electing + router("a", "eth0", 51, vip))
 		m.file = electing + router("a", "eth0", 51, vip, also)
-		if err := m.Reload(t.Context()); err != nil {
+		if err := m.Reload(t.Context(), true); err != nil {
 			t.Fatal(err)
 		}
 		m.pass(5 * time.Second)

@@ -89,7 +89,7 @@ func (d *directing) load() (*config.Config, error) {
 func (d *directing) reload(t *testing.T, file string) {
 	t.Helper()
 	d.file.Store(&file)
-	if err := d.Reload(t.Context()); err != nil {
+	if err := d.Reload(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -223,7 +223,7 @@ func TestLifeOfAnElectingDirector(t *testing.T) {
 	if err != nil || strings.Contains(string(state), "10.7") {
 		t.Errorf("state file: %v\n%s", err, state)
 	}
-	if err := d.Reload(t.Context()); err == nil {
+	if err := d.Reload(t.Context(), true); err == nil {
 		t.Error("a director that has ended takes a reload")
 	}
 	// The descriptors of the runtime's poller stay open.
@@ -302,7 +302,7 @@ func TestReloadKnowsTheInterfaces(t *testing.T) {
 		electing + router("c", "ethO", 53, "10.77.0.101") + one,
 	} {
 		d.file.Store(&file)
-		err := d.Reload(t.Context())
+		err := d.Reload(t.Context(), true)
 		if err == nil || !clusterfile.Refused(err) || !strings.HasPrefix(err.Error(), "cluster.yaml:4:26: vrrp_instances[0].interface: lvs-master has no interface ethO") {
 			t.Errorf("%v, want the position of the interface and a reason", err)
 		}
@@ -345,7 +345,7 @@ func TestManyReloadsLeakNothing(t *testing.T) {
 			d.reload(t, file)
 			for _, file := range refused {
 				d.file.Store(&file)
-				if err := d.Reload(t.Context()); err == nil {
+				if err := d.Reload(t.Context(), true); err == nil {
 					t.Fatal("a file without this host, or with an unknown interface, was accepted")
 				}
 			}

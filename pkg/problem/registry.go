@@ -346,7 +346,7 @@ func commonCodes() []Declaration {
 		{
 			Code: ReloadRefused, Severity: Warning, Role: Both, Subject: "node",
 			Means:       "the last reload was refused; the previous cluster file is still in force",
-			Remedy:      "run lvsctl check on the cluster file, correct what it or the text says, then run lvsctl reload",
+			Remedy:      "run lvsctl check and lvsctl diff, correct what they or the text say, then run lvsctl reload; with --force if most real servers are meant to go",
 			ExplainedBy: []Code{ClusterFileUnusable},
 		},
 		{

@@ -1,0 +1,89 @@
+package plan
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
+)
+
+// Forecast is what a reload would change in the table.
+type Forecast struct {
+	// Ops are the changes that the reload would make, Later those that follow when the checks of real servers pass about
+	// which nothing is known yet.
+	Ops, Later []lvs.Op
+	Removal    lvs.Removal
+}
+
+// Foresee returns the changes from have, the content of the kernel's table, to the table of another file. ours reports
+// whether a virtual server may be deleted.
+func (t Table) Foresee(cfg *config.Config, have []lvs.Service, ours func(lvs.Key) bool) Forecast {
+	found, condition := t.known(have), t.after(cfg.VirtualServers)
+	now := lvs.Desired(cfg.VirtualServers, condition, found)
+	later := lvs.Desired(cfg.VirtualServers, func(id config.ServerID) lvs.Condition {
+		if c := condition(id); c.Known {
+			return c
+		}
+		return lvs.Condition{Known: true, Up: true}
+	}, found)
+	f := Forecast{Ops: lvs.Diff(now, have, ours), Removal: lvs.Removed(t.Servers, cfg.VirtualServers)}
+	f.Later = lvs.Diff(later, lvs.Apply(have, f.Ops), ours)
+	return f
+}
+
+// known returns the entries of have that this table names: for what a new file adds it does not matter what the kernel
+// has.
+func (t Table) known(have []lvs.Service) []lvs.Service {
+	named := map[lvs.Key]map[netip.AddrPort]bool{}
+	for _, v := range t.Servers {
+		key := lvs.KeyOf(v)
+		if named[key] == nil {
+			named[key] = map[netip.AddrPort]bool{}
+		}
+		for _, r := range v.RealServers {
+			named[key][netip.AddrPortFrom(r.Address, r.Port)] = true
+		}
+	}
+	found := make([]lvs.Service, 0, len(have))
+	for _, s := range have {
+		s.Servers = slices.DeleteFunc(slices.Clone(s.Servers), func(r lvs.Server) bool { return !named[s.Key][r.AddrPort()] })
+		found = append(found, s)
+	}
+	return found
+}
+
+// after returns what would be known after a reload about the real servers of other virtual servers: an entry keeps what
+// is known about it, whatever its names and checks are, and a new entry has what the same checks of the same address and
+// port have found for another virtual server (see package checker).
+func (t Table) after(next []config.VirtualServer) func(config.ServerID) lvs.Condition {
+	type entry struct {
+		key    lvs.Key
+		server netip.AddrPort
+	}
+	same, shared := map[entry]lvs.Condition{}, map[netip.AddrPort]config.RealServer{}
+	owner := map[netip.AddrPort]config.ServerID{}
+	for _, v := range t.Servers {
+		for _, r := range v.RealServers {
+			at, id := netip.AddrPortFrom(r.Address, r.Port), config.ServerID{Service: v.Name, Server: r.Name}
+			same[entry{lvs.KeyOf(v), at}] = t.Condition(id)
+			shared[at], owner[at] = r, id
+		}
+	}
+	known := map[config.ServerID]lvs.Condition{}
+	for _, v := range next {
+		for _, r := range v.RealServers {
+			at := netip.AddrPortFrom(r.Address, r.Port)
+			condition, is := same[entry{lvs.KeyOf(v), at}]
+			switch other, checked := shared[at]; {
+			case len(r.Checks) == 0: // as health.All
+				condition = lvs.Condition{Known: true, Up: true}
+			case is:
+			case checked && slices.Equal(other.Checks, r.Checks):
+				condition = t.Condition(owner[at])
+			}
+			known[config.ServerID{Service: v.Name, Server: r.Name}] = condition
+		}
+	}
+	return func(id config.ServerID) lvs.Condition { return known[id] }
+}
