@@ -140,22 +140,18 @@ func build(t *testing.T) string {
 }
 
 // Every command line of our programs is run with --help, which parses the verb and the flags and does nothing else. Flags
-// mentioned alone must belong to one of the programs.
+// mentioned alone must belong to one of the programs, and the table of commands has all of their verbs.
 func TestCommandsAndFlagsExist(t *testing.T) {
 	dir := build(t)
+	checkListed(t, dir)
 	help := ""
-	for _, command := range [][]string{
-		{"lvs-director", "run"},
-		{"lvs-director", "cleanup"},
-		{"lvs-realserver", "run"},
-		{"lvsctl", "check"},
-		{"lvsctl", "schema"},
-		{"lvsctl", "status"},
-		{"lvsctl", "events"},
-		{"lvsctl", "reload"},
-		{"lvsctl", "failover"},
-		{"lvsctl", "version"},
-	} {
+	var commands [][]string
+	for _, program := range ours {
+		for _, verb := range verbs(t, filepath.Join(dir, program)) {
+			commands = append(commands, []string{program, verb})
+		}
+	}
+	for _, command := range commands {
 		out, err := exec.Command(filepath.Join(dir, command[0]), command[1], "--help").CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v: %v\n%s", command, err, out)

@@ -45,7 +45,7 @@ func TestStatus(t *testing.T) {
 	if one := service.Server("10.77.0.11:3306"); one.Weight != 3 || one.Active != 3 {
 		t.Errorf("ipvsadm: %+v, want weight 3 and 3 connections", one)
 	}
-	c.ctlPrints(c.master, 0, "OK: lvs-master: mysql MASTER; 1 virtual servers up", "status", "--check")
+	c.ctlPrints(c.master, 0, "OK: lvs-master: mysql MASTER; 1 virtual server up", "status", "--check")
 
 	two.Kill()
 	lab.Eventually(t, soon, inTable(c.master, "10.77.0.12:3306", false))

@@ -47,7 +47,7 @@ func connectionSyncSection() *sectionOf[ConnectionSync] {
 			"which ipvsadm and keepalived use too. See [failover.md](failover.md#connection-synchronization). The messages are not\n" +
 			"authenticated: use a network that nobody else can send to.",
 		words: []word{
-			needless("is a word of ipvsadm and keepalived: both directors take both roles at all times, unless there is an instance", "role", "roles", "state", "both"),
+			needless("is keepalived's word: each director takes both roles at all times, or, with instance, that of its state", "role", "roles", "state", "both"),
 		},
 	}}
 	s.fields = append(syncPlaceFields(), syncPaceFields()...)

@@ -36,7 +36,7 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 				keepalived("retry", "delay_before_retry", "warmup").write("`fall` and `rise` in each check"),
 				waiting("quorum", "quorum_up", "quorum_down"),
 				waiting("sorry_server", "sorry_server_inhibit", "sorry_server_lvs_method"),
-				waiting("mail", "smtp_alert"),
+				waiting("notify", "smtp_alert"),
 				keepalived("sh-fallback", "mh-fallback", "flag-1").write("`scheduler_flags: [fallback]`"),
 				keepalived("sh-port", "mh-port", "flag-2").write("`scheduler_flags: [port]`"),
 				needless("is keepalived's word: no scheduler has this flag", "hashed", "flag-3"),

@@ -129,7 +129,7 @@ func TestStatusTableShowsRemedies(t *testing.T) {
 			ProblemDetails: []problem.Problem{{
 				Code: "device_missing", Severity: problem.Critical, Text: "tunl0 does not exist", Remedy: "run modprobe ipip", Since: time.Now().Add(-5*time.Minute - time.Second),
 			}},
-		}, "\nPROBLEM: tunl0 does not exist\n  CRITICAL device_missing for 5m. To do: run modprobe ipip.\n\n"},
+		}, "\nPROBLEM: tunl0 does not exist\n  CRITICAL device_missing for 5m. To do: run modprobe ipip\n\n"},
 		{status.Head{Problems: []string{"no tunl0", "no lo"}}, "\nPROBLEM: no tunl0\nPROBLEM: no lo\n\n"},
 		{status.Head{ProblemDetails: []problem.Problem{}}, ""},
 	} {
@@ -194,19 +194,22 @@ func TestStatusCheckHasPluginExitCodes(t *testing.T) {
 	prose := healthy()
 	prose.Instances[0].State, prose.Instances[0].Reason, prose.Problems = "FAULT", "FAULT: eth0 has no carrier", []string{"no VRRP socket on eth0"}
 	prose.VirtualServers[0].State, prose.VirtualServers[0].RealServers[0].Code = "down", "auth"
-	older := healthy()
-	older.ProblemDetails = nil
+	older, electing, balancing := healthy(), healthy(), healthy()
+	older.ProblemDetails, electing.VirtualServers, balancing.Instances = nil, nil, nil
+	balancing.VirtualServers = append(balancing.VirtualServers, status.VirtualServer{Name: "web"})
 	for _, c := range []struct {
 		name string
 		s    any
 		code int
 		line string
 	}{
-		{"ok", healthy(), 0, "OK: lvs-master: mysql MASTER; 1 virtual servers up\n"},
+		{"ok", healthy(), 0, "OK: lvs-master: mysql MASTER; 1 virtual server up\n"},
 		{"a warning", with(problem.Warning), 1, "WARNING: mysql: WARNING\n"},
 		{"critical beside a warning", with(problem.Critical, problem.Warning), 2, "CRITICAL: mysql: CRITICAL; mysql: WARNING\n"},
 		{"of a newer version", with("EMERGENCY"), 2, "CRITICAL: mysql: EMERGENCY\n"},
-		{"only prose", prose, 0, "OK: lvs-master: mysql FAULT; 1 virtual servers up\n"},
+		{"only prose", prose, 0, "OK: lvs-master: mysql FAULT; 1 virtual server up\n"},
+		{"elections only", electing, 0, "OK: lvs-master: mysql MASTER\n"},
+		{"no elections", balancing, 0, "OK: lvs-master: 2 virtual servers up\n"},
 		{"of an older version", older, 3, "UNKNOWN: lvs-master: the daemon is of an older version"},
 		{"not understood", []string{}, 3, "UNKNOWN: the daemon's answer is not understood"},
 		{"agent", status.Agent{Head: status.Head{Role: "realserver", Node: "mysql1", ProblemDetails: []problem.Problem{}}}, 0, "OK: mysql1: ready for 0 virtual servers\n"},

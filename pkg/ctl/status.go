@@ -194,8 +194,8 @@ func agentTable(w io.Writer, s status.Agent, now time.Time) error {
 
 // problems prints each problem with its remedy. A daemon of a version without problem codes has only the texts.
 func problems(w io.Writer, s status.Head, now time.Time) {
-	for _, p := range s.ProblemDetails {
-		fmt.Fprintf(w, "PROBLEM: %s\n  %s %s for %s. To do: %s.\n", p.Text, p.Severity, p.Code, age(p.Since, now), p.Remedy)
+	for _, p := range s.ProblemDetails { // no full stop at the end: many remedies end with a command, which is copied
+		fmt.Fprintf(w, "PROBLEM: %s\n  %s %s for %s. To do: %s\n", p.Text, p.Severity, p.Code, age(p.Since, now), p.Remedy)
 	}
 	if s.ProblemDetails == nil {
 		for _, text := range s.Problems {
@@ -294,14 +294,32 @@ func evaluate(document []byte) (code int, line string, problems []problem.Proble
 	case len(found) > 0:
 		return code, strings.Join(found, "; "), s.ProblemDetails
 	case s.Role == "realserver":
-		return 0, fmt.Sprintf("%s: ready for %d virtual servers", s.Node, len(s.VirtualServers)), s.ProblemDetails
+		return 0, fmt.Sprintf("%s: ready for %s", s.Node, virtualServers(len(s.VirtualServers))), s.ProblemDetails
 	default:
-		states := make([]string, len(s.Instances))
-		for n, i := range s.Instances {
-			states[n] = i.Name + " " + i.State
-		}
-		return 0, fmt.Sprintf("%s: %s; %d virtual servers up", s.Node, strings.Join(states, ", "), len(s.VirtualServers)), s.ProblemDetails
+		return 0, s.Node + ": " + inOrder(s.Instances, len(s.VirtualServers)), s.ProblemDetails
 	}
+}
+
+// inOrder describes a director without problems: "mysql MASTER; 1 virtual server up".
+func inOrder(instances []status.Instance, services int) string {
+	var states, parts []string
+	for _, i := range instances {
+		states = append(states, i.Name+" "+i.State)
+	}
+	if len(states) > 0 {
+		parts = append(parts, strings.Join(states, ", "))
+	}
+	if services > 0 {
+		parts = append(parts, virtualServers(services)+" up")
+	}
+	return strings.Join(parts, "; ")
+}
+
+func virtualServers(n int) string {
+	if n == 1 {
+		return "1 virtual server"
+	}
+	return fmt.Sprintf("%d virtual servers", n)
 }
 
 // exitCode is the exit code of a monitoring plugin for a severity. An unknown severity is from a newer version and

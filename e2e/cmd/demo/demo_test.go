@@ -49,7 +49,7 @@ func TestRender(t *testing.T) {
 		`time=T level=INFO msg=verdict server=probe/mysql2 up=true full=false code=ok reason="up: tcp"`:                                                      "",
 		`time=T level=INFO msg="VIPs are up" instance=mysql interface=eth0 lease=5s took=9.2ms`:                                                              "has the VIP on eth0, leased for 5s from the kernel",
 		`time=T level=INFO msg="removed a leftover VIP" interface=eth0 vip=10.77.0.100/32`:                                                                   "removes the VIP that an earlier run left",
-		`time=T level=WARN msg=state problem="the state file is damaged"`:                                                                                    "warn: state",
+		`time=T level=WARN msg=state problem="the state file is damaged"`:                                                                                    "warn: state: the state file is damaged",
 		`time=T level=ERROR msg="cannot send adverts" error="sendto: \"eth0\" is down"`:                                                                      `error: cannot send adverts: sendto: "eth0" is down`,
 		`time=T level=INFO msg=sysctl key=net.ipv4.vs.expire_nodest_conn from=0 to=1`:                                                                        "",
 		`panic: runtime error`: "",

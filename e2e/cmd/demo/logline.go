@@ -77,7 +77,7 @@ func render(line string) string {
 }
 
 func details(f map[string]string) string {
-	for _, key := range []string{"cause", "error", "reason"} {
+	for _, key := range []string{"cause", "error", "reason", "problem"} {
 		if f[key] != "" {
 			return ": " + f[key]
 		}
