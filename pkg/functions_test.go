@@ -1,10 +1,12 @@
 package pkg_test
 
 import (
+	"bytes"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,14 +17,8 @@ const maxLines = 60
 
 func TestFunctionsAreShort(t *testing.T) {
 	files := token.NewFileSet()
-	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() && (d.Name() == "testdata" || d.Name() == "bin" || path != ".." && strings.HasPrefix(d.Name(), ".")) {
-			return fs.SkipDir
-		}
-		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+	forGoFiles(t, func(path string) error {
+		if strings.HasSuffix(path, "_test.go") {
 			return nil
 		}
 		file, err := parser.ParseFile(files, path, nil, 0)
@@ -38,6 +34,35 @@ func TestFunctionsAreShort(t *testing.T) {
 			if lines := end.Line - begin.Line + 1; lines > maxLines {
 				t.Errorf("%s: %s has %d lines, at most %d are allowed: split it", begin, f.Name.Name, lines, maxLines)
 			}
+		}
+		return nil
+	})
+}
+
+// maxFileLines is the length of a file, in lines, from which it should be split: it contains more than one noun. It applies to tests as well.
+const maxFileLines = 500
+
+func TestFilesAreShort(t *testing.T) {
+	forGoFiles(t, func(path string) error {
+		data, err := os.ReadFile(path)
+		if lines := bytes.Count(data, []byte("\n")); lines > maxFileLines {
+			t.Errorf("%s has %d lines, at most %d are allowed: split it by noun", path, lines, maxFileLines)
+		}
+		return err
+	})
+}
+
+// forGoFiles calls f for each Go file of the module.
+func forGoFiles(t *testing.T, f func(path string) error) {
+	t.Helper()
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "testdata" || d.Name() == "bin" || path != ".." && strings.HasPrefix(d.Name(), ".")):
+			return fs.SkipDir
+		case strings.HasSuffix(path, ".go"):
+			return f(path)
 		}
 		return nil
 	})

@@ -3,34 +3,27 @@ package director
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"os"
 	"slices"
 	"strings"
 	"sync"
 	"syscall"
-	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/command"
 	"github.com/lvs-director/lvs-director/pkg/config"
-	"github.com/lvs-director/lvs-director/pkg/election"
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
-	"github.com/lvs-director/lvs-director/pkg/logtest"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 	"github.com/lvs-director/lvs-director/pkg/message"
 	"github.com/lvs-director/lvs-director/pkg/probe"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
 	"github.com/lvs-director/lvs-director/pkg/replication"
-	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
 // fakeKernel simulates a host and records the changes made to it, in the syntax of the standard tools.
@@ -486,248 +479,6 @@ func (k *fakeKernel) refuses(server string, yes bool) {
 	}
 	delete(k.answers, netip.MustParseAddr(server))
 }
-
-func (k *fakeKernel) Socket(on vrrp.Segment) (election.Socket, error) {
-	iface := on.String()
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if err := k.do("open %s", iface); err != nil {
-		return nil, err
-	}
-	k.opened++
-	s := &fakeSocket{k: k, iface: iface, in: make(chan vrrp.Datagram, 64), end: make(chan struct{})}
-	k.sockets[iface] = s
-	return s, nil
-}
-
-// fakeSocket receives the adverts that the test injects.
-type fakeSocket struct {
-	k     *fakeKernel
-	iface string
-	in    chan vrrp.Datagram
-	once  sync.Once
-	end   chan struct{}
-}
-
-func (s *fakeSocket) Filter([]uint8, uint8) error { return nil }
-func (s *fakeSocket) Join([]netip.Addr) error     { return nil }
-func (s *fakeSocket) Claims(addresses []netip.Addr) (all []kernel.Claim) {
-	s.k.mu.Lock()
-	defer s.k.mu.Unlock()
-	for _, a := range addresses {
-		if by := s.k.claimedBy[a.String()]; by != "" {
-			all = append(all, kernel.Claim{Address: a, HardwareAddr: by})
-		}
-		if by := s.k.answeredBy[a.String()]; by != "" && slices.Contains(s.k.asked, a) {
-			all = append(all, kernel.Claim{Address: a, HardwareAddr: by})
-		}
-	}
-	s.k.asked = nil
-	return all
-}
-
-func (s *fakeSocket) Others() (seen []vrrp.Datagram, n uint64) { return nil, 0 }
-
-func (s *fakeSocket) Wait() (bool, error) {
-	for range 50 {
-		if len(s.in) > 0 {
-			return true, nil
-		}
-		select {
-		case <-s.end:
-			return false, errors.New("closed")
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-	return false, nil
-}
-
-func (s *fakeSocket) Pending() (all []vrrp.Datagram, err error) {
-	for len(s.in) > 0 {
-		all = append(all, <-s.in)
-	}
-	return all, nil
-}
-
-func (s *fakeSocket) Close() error {
-	s.once.Do(func() { close(s.end); _ = s.k.closed() })
-	return nil
-}
-
-// Send records only resignations.
-func (s *fakeSocket) Send(payload []byte, _, _ netip.Addr) error {
-	s.k.mu.Lock()
-	took, err := s.k.sendTime, s.k.sendError
-	s.k.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	time.Sleep(took)
-	s.k.mu.Lock()
-	defer s.k.mu.Unlock()
-	if payload[2] == vrrp.PriorityResign {
-		return s.k.do("resign on %s", s.iface)
-	}
-	return nil
-}
-
-// SendFrom records only resignations.
-func (s *fakeSocket) SendFrom(from kernel.MAC, payload []byte, _, _ netip.Addr) error {
-	s.k.mu.Lock()
-	defer s.k.mu.Unlock()
-	if payload[2] == vrrp.PriorityResign {
-		return s.k.do("resign on %s from %s", s.iface, from)
-	}
-	return nil
-}
-
-// advertise injects an advert of a peer.
-func (k *fakeKernel) advertise(iface, from string, vrid, priority uint8) {
-	source, vip := netip.MustParseAddr(from), netip.MustParseAddr("10.77.0.100")
-	if source.Is6() {
-		vip = netip.MustParseAddr("fd00::100")
-	}
-	group := vrrp.Group(kernel.FamilyOf(source))
-	packet := vrrp.Packet{Version: 3, VRID: vrid, Priority: priority, Interval: 100 * time.Millisecond, Addresses: []netip.Addr{vip}}
-	payload, err := packet.Append(nil, source, group, vrrp.PseudoHeaderChecksum)
-	if err != nil {
-		panic(err)
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.sockets[iface].in <- vrrp.Datagram{Payload: payload, Source: source, Destination: group, TTL: 255}
-}
-
-// machine is a fake kernel with a director, in the fake time of a synctest bubble.
-type machine struct {
-	*fakeKernel
-	*Director
-	t    *testing.T
-	dir  string
-	log  logtest.Buffer
-	file string // the content for the next reload
-	stop func() error
-	recorded
-}
-
-// world runs a test on a machine.
-func world(t *testing.T, run func(t *testing.T, m *machine)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		m := &machine{t: t, fakeKernel: newFakeKernel(), dir: t.TempDir(), stop: func() error { return nil }}
-		m.recorded = recording(m.dir, &m.log)
-		defer func() { _ = m.stop() }()
-		run(t, m)
-	})
-}
-
-func parse(t *testing.T, text string) *config.Config {
-	t.Helper()
-	cfg, problems := config.Parse("cluster.yaml", []byte(text))
-	if cfg == nil {
-		t.Fatal(problems)
-	}
-	return cfg
-}
-
-func (m *machine) options(file string) Options {
-	m.file = file
-	cfg := parse(m.t, file)
-	return Options{
-		Config: cfg, Node: cfg.Directors[0], StateDir: m.dir, Version: "test", Kernel: m.fakeKernel,
-		Load: func() (*config.Config, error) {
-			cfg, problems := config.Parse("cluster.yaml", []byte(m.file))
-			if cfg == nil {
-				return nil, fmt.Errorf("%v", problems)
-			}
-			return cfg, nil
-		},
-		Log: slog.New(slog.NewTextHandler(&m.log, nil)), Started: func() {}, Record: m.journal.Record,
-	}
-}
-
-// begin starts a director; stop ends it, once.
-func (m *machine) begin(file string) { m.runs(m.options(file)) }
-
-func (m *machine) runs(o Options) {
-	m.Director = New(o)
-	d := m.Director
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- d.Run(ctx) }()
-	m.stop = sync.OnceValue(func() error {
-		cancel()
-		err := <-ended
-		return err
-	})
-}
-
-// start calls begin and waits until the director is MASTER of all instances.
-func (m *machine) start(file string) {
-	m.t.Helper()
-	m.begin(file)
-	m.pass(5 * time.Second)
-	for _, i := range m.Status().Instances {
-		if i.State != "MASTER" {
-			m.t.Fatalf("%s is %s (%s) after the start\n%s", i.Name, i.State, i.Reason, m.log.String())
-		}
-	}
-	m.history()
-}
-
-// pass advances the time.
-func (m *machine) pass(d time.Duration) {
-	time.Sleep(d)
-	synctest.Wait()
-}
-
-func (m *machine) reload(file string) {
-	m.t.Helper()
-	m.file = file
-	if err := m.Reload(m.t.Context(), true); err != nil {
-		m.t.Fatal(err)
-	}
-	m.pass(time.Second)
-}
-
-// expect compares the changes since the last call with those wanted.
-func (m *machine) expect(when string, want ...string) {
-	m.t.Helper()
-	if got := m.history(); !slices.Equal(got, want) {
-		m.t.Errorf("%s:\n\t%s\nwant\n\t%s", when, strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
-	}
-}
-
-func (m *machine) state(instance string) string {
-	for _, i := range m.Status().Instances {
-		if i.Name == instance {
-			return i.State
-		}
-	}
-	return "none"
-}
-
-const electing = `version: 1
-directors: [{name: lvs-master, address: 10.77.0.2}, {name: lvs-backup, address: 10.77.0.3}]
-vrrp_instances:
-`
-
-// router returns an instance for the cluster file.
-func router(name, iface string, vrid int, vips ...string) string {
-	return fmt.Sprintf("  - {name: %s, interface: %s, virtual_router_id: %d, advert_interval: 100ms, virtual_addresses: [%s]}\n",
-		name, iface, vrid, strings.Join(vips, ", "))
-}
-
-// balancing returns a virtual server for the cluster file, after its instances.
-func balancing(name, vip, forward string, servers ...string) string {
-	text := fmt.Sprintf("  - {name: %s, address: %s, port: 3306, scheduler: rr, forward: %s, checks: [{type: tcp, interval: 1s}], real_servers: [", name, vip, forward)
-	for n, server := range servers {
-		text += fmt.Sprintf("{name: %s%d, address: %s}, ", name, n+1, server)
-	}
-	return text + "]}\n"
-}
-
-const virtualServers = "virtual_servers:\n"
 
 // lookedUp is the number of look-ups of routes.
 func (k *fakeKernel) lookedUp() int {

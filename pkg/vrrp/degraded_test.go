@@ -1,6 +1,7 @@
 package vrrp
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -127,5 +128,65 @@ func TestDegradedDirectorWaitsLongest(t *testing.T) {
 		{sec, hears(100, master), "", sec + down1},
 		{2 * sec, hears(0, master), "", 2*sec + skew1},
 		{2*sec + skew1, Tick{}, "send_advert priority=1; acquire cause=resigned; FAULT->MASTER", 3*sec + skew1},
+	})
+}
+
+// TestDegraded: FAULT only while a peer is alive.
+func TestDegraded(t *testing.T) {
+	degraded := Degraded{Reason: "the table loop made no progress"}
+	const resigns = "send_advert priority=0; release; MASTER->FAULT"
+	const yields = "send_advert priority=1; release; MASTER->FAULT"
+	const takes = "send_advert priority=1; acquire cause=%s; FAULT->MASTER"
+	t.Run("no peer takes over", func(t *testing.T) {
+		m := in(t, Master, us())
+		play(t, m, []step{
+			{500 * ms, degraded, resigns, 500*ms + down1},
+			{500*ms + down1, Tick{}, fmt.Sprintf(takes, "alone"), 1500*ms + down1},
+			{600*ms + down1, degraded, "", 1500*ms + down1}, // already tried
+		})
+		if got, want := m.Reason(), "MASTER: no other director heard for 4s; degraded, and no other director serves: the table loop made no progress"; got != want {
+			t.Errorf("reason %q, want %q", got, want)
+		}
+		play(t, m, []step{
+			{700*ms + down1, hears(50, master), yields, 700*ms + 2*down1}, // a peer is alive after all
+			{800*ms + down1, Degraded{}, "FAULT->BACKUP", 800*ms + down1 + down100},
+			{900*ms + down1, hears(50, master), "", 800*ms + down1 + down100}, // preempted
+		})
+	})
+	t.Run("a peer takes over", func(t *testing.T) {
+		m := in(t, Master, us())
+		play(t, m, []step{
+			{500 * ms, degraded, resigns, 500*ms + down1},
+			{sec, hears(50, master), "", sec + down1},
+			{2 * sec, hears(50, master), "", 2*sec + down1}, // lower priority, not preempted
+		})
+		if got, want := m.Reason(), "FAULT: the table loop made no progress; 10.77.0.2 serves with priority 50"; got != want {
+			t.Errorf("reason %q, want %q", got, want)
+		}
+		play(t, m, []step{{2*sec + down1, Tick{}, fmt.Sprintf(takes, "silent_peer"), 3*sec + down1}})
+	})
+	t.Run("a BACKUP that was about to preempt", func(t *testing.T) {
+		play(t, in(t, Backup, us()), []step{
+			{sec, hears(50, master), "", down100},
+			{sec, degraded, "BACKUP->FAULT", sec + down1},
+			{2 * sec, hears(0, master), "", 2*sec + skew1},
+			{2*sec + skew1, Tick{}, fmt.Sprintf(takes, "resigned"), 3*sec + skew1},
+		})
+	})
+	t.Run("a fault takes precedence", func(t *testing.T) {
+		play(t, in(t, Master, us()), []step{
+			{500 * ms, degraded, resigns, 500*ms + down1},
+			{600 * ms, Faulted{Reason: "link down"}, "", 0},
+			{700 * ms, Degraded{}, "", 0},
+			{800 * ms, degraded, "", 0},
+			{900 * ms, Recover{}, "", 900*ms + down1},
+			{sec, Degraded{}, "FAULT->BACKUP", sec + down100},
+		})
+	})
+	t.Run("before the start", func(t *testing.T) {
+		play(t, in(t, Init, us()), []step{
+			{0, degraded, "", 0},
+			{0, Startup{}, "INIT->FAULT", down1},
+		})
 	})
 }
