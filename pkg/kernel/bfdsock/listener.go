@@ -14,6 +14,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/bfd"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/sockets"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -63,14 +64,14 @@ func listen(on vrrp.Segment) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := net.ListenConfig{Control: control(func(fd int) error {
-		if err := bind(fd, on.Interface); err != nil {
+	config := net.ListenConfig{Control: sockets.Control(func(fd int) error {
+		if err := sockets.Bind(fd, on.Interface); err != nil {
 			return err
 		}
 		if on.Family == kernel.IPv6 {
-			return set(fd, "IPV6_RECVHOPLIMIT", unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1)
+			return sockets.Set(fd, sockets.Option{Name: "IPV6_RECVHOPLIMIT", Level: unix.IPPROTO_IPV6, Opt: unix.IPV6_RECVHOPLIMIT, Val: 1})
 		}
-		return set(fd, "IP_RECVTTL", unix.IPPROTO_IP, unix.IP_RECVTTL, 1)
+		return sockets.Set(fd, sockets.Option{Name: "IP_RECVTTL", Level: unix.IPPROTO_IP, Opt: unix.IP_RECVTTL, Val: 1})
 	})}
 	// This neither resolves names nor blocks, so there is nothing to cancel.
 	conn, err := config.ListenPacket(context.Background(), network(on.Family), fmt.Sprintf(":%d", bfd.Port))
@@ -92,25 +93,6 @@ func network(family kernel.Family) string {
 	return "udp4"
 }
 
-// control adapts a function of a file descriptor for package net.
-func control(f func(fd int) error) func(string, string, syscall.RawConn) error {
-	return func(_, _ string, c syscall.RawConn) error {
-		var failed error
-		if err := c.Control(func(fd uintptr) { failed = f(int(fd)) }); err != nil {
-			return err
-		}
-		return failed
-	}
-}
-
-func bind(fd int, iface string) error {
-	return os.NewSyscallError("setsockopt SO_BINDTODEVICE", unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, iface))
-}
-
-func set(fd int, name string, level, opt, to int) error {
-	return os.NewSyscallError("setsockopt "+name, unix.SetsockoptInt(fd, level, opt, to))
-}
-
 // Close releases the socket. A Wait in progress returns net.ErrClosed. Close may be called more than once.
 func (l *Listener) Close() error {
 	if err := l.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
@@ -127,7 +109,7 @@ func (l *Listener) Wait() (ready bool, err error) {
 	now := time.Now()
 	if now.Sub(l.checked) >= checkInterval {
 		l.checked = now
-		err = l.checkInterface()
+		err = sockets.SameInterface(l.raw, l.on.Interface, l.index)
 	}
 	if err == nil {
 		err = l.conn.SetReadDeadline(now.Add(checkInterval))
@@ -148,23 +130,6 @@ func (l *Listener) Wait() (ready bool, err error) {
 		return false, fmt.Errorf("wait for BFD packets on %s: %w", l.on, err)
 	}
 	return true, nil
-}
-
-// checkInterface checks whether the interface index of the socket still has its configured name. It uses the socket for
-// the query, which therefore applies to the socket's network namespace.
-func (l *Listener) checkInterface() error {
-	ifr, err := unix.NewIfreq(l.on.Interface)
-	if err != nil {
-		return kernel.ErrNoInterface
-	}
-	var failed error
-	if err := l.raw.Control(func(fd uintptr) { failed = unix.IoctlIfreq(int(fd), unix.SIOCGIFINDEX, ifr) }); err != nil {
-		return net.ErrClosed
-	}
-	if failed == nil && ifr.Uint32() != uint32(l.index) {
-		return kernel.ErrNoInterface
-	}
-	return failed
 }
 
 // Pending returns the datagrams queued on the socket, oldest first, without blocking; an empty queue is not an error.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/bfd"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/sockets"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -69,7 +70,7 @@ func dial(on vrrp.Segment, local, neighbour netip.Addr) (*Sender, error) {
 	d := net.Dialer{
 		LocalAddr: net.UDPAddrFromAddrPort(netip.AddrPortFrom(local, uint16(port))),
 		Timeout:   time.Second, // connect of a UDP socket does not wait for the neighbour
-		Control:   control(func(fd int) error { return prepare(fd, on) }),
+		Control:   sockets.Control(func(fd int) error { return prepare(fd, on) }),
 	}
 	conn, err := d.Dial(network(on.Family), netip.AddrPortFrom(neighbour, bfd.Port).String())
 	if err != nil {
@@ -86,26 +87,20 @@ func dial(on vrrp.Segment, local, neighbour netip.Addr) (*Sender, error) {
 // prepare sets the options of a Sender's socket. IP_TOS resets the priority (Linux net/ipv4/ip_sockglue.c,
 // __ip_sock_set_tos), so SO_PRIORITY comes after it.
 func prepare(fd int, on vrrp.Segment) error {
-	if err := bind(fd, on.Interface); err != nil {
+	if err := sockets.Bind(fd, on.Interface); err != nil {
 		return err
 	}
-	type option struct {
-		name           string
-		level, opt, to int
+	options := []sockets.Option{
+		{Name: "IP_TTL", Level: unix.IPPROTO_IP, Opt: unix.IP_TTL, Val: bfd.TTL},
+		{Name: "IP_TOS", Level: unix.IPPROTO_IP, Opt: unix.IP_TOS, Val: tos},
 	}
-	options := []option{{"IP_TTL", unix.IPPROTO_IP, unix.IP_TTL, bfd.TTL}, {"IP_TOS", unix.IPPROTO_IP, unix.IP_TOS, tos}}
 	if on.Family == kernel.IPv6 {
-		options = []option{
-			{"IPV6_UNICAST_HOPS", unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, bfd.TTL},
-			{"IPV6_TCLASS", unix.IPPROTO_IPV6, unix.IPV6_TCLASS, tos},
+		options = []sockets.Option{
+			{Name: "IPV6_UNICAST_HOPS", Level: unix.IPPROTO_IPV6, Opt: unix.IPV6_UNICAST_HOPS, Val: bfd.TTL},
+			{Name: "IPV6_TCLASS", Level: unix.IPPROTO_IPV6, Opt: unix.IPV6_TCLASS, Val: tos},
 		}
 	}
-	for _, o := range append(options, option{"SO_PRIORITY", unix.SOL_SOCKET, unix.SO_PRIORITY, priority}) {
-		if err := set(fd, o.name, o.level, o.opt, o.to); err != nil {
-			return err
-		}
-	}
-	return nil
+	return sockets.Set(fd, append(options, sockets.Option{Name: "SO_PRIORITY", Level: unix.SOL_SOCKET, Opt: unix.SO_PRIORITY, Val: priority})...)
 }
 
 // Send sends one packet and does not block. Success means that the kernel accepted it. The kernel reports an ICMP error

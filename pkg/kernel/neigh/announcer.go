@@ -15,6 +15,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/errno"
+	"github.com/lvs-director/lvs-director/pkg/kernel/sockets"
 )
 
 var (
@@ -149,27 +150,13 @@ func (a *Announcer) sendAll(vip netip.Addr, frames func(own mac, vip netip.Addr)
 	return err
 }
 
-// send sends one frame to the destination in it. The first attempt has no deadline: a deadline that expired while this process was stalled
-// would prevent the overdue announcement.
+// send sends one frame to the destination in it.
 func (a *Announcer) send(frame []byte) error {
 	to := &unix.SockaddrLinklayer{Ifindex: a.index, Halen: macSize}
 	copy(to.Addr[:], frame[:macSize])
-	var failed error
-	try := func(fd uintptr) bool {
-		failed = unix.Sendto(int(fd), frame, unix.MSG_DONTWAIT, to)
-		return failed != unix.EAGAIN && failed != unix.EINTR
-	}
-	sent := false
-	err := a.raw.Control(func(fd uintptr) { sent = try(fd) })
-	if err == nil && !sent {
-		if err = a.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err == nil {
-			err = a.raw.Write(try)
-		}
-	}
-	if err == nil && failed != nil {
-		err = os.NewSyscallError("sendto", failed)
-	}
-	return err
+	return os.NewSyscallError("sendto", sockets.Write(a.conn, a.raw, writeTimeout, func(fd int) error {
+		return unix.Sendto(fd, frame, unix.MSG_DONTWAIT, to)
+	}))
 }
 
 // hardwareAddr asks the kernel each time, because the address may change while the socket is open: when a bond fails
@@ -200,32 +187,13 @@ func (a *Announcer) hardwareAddr() (mac, error) {
 
 // withoutARP reports whether the kernel asks nobody for addresses on the interface.
 func (a *Announcer) withoutARP() bool {
-	ifr, err := unix.NewIfreq(a.iface)
-	if err != nil {
-		return false
-	}
-	var failed error
-	err = a.raw.Control(func(fd uintptr) { failed = unix.IoctlIfreq(int(fd), unix.SIOCGIFFLAGS, ifr) })
-	return err == nil && failed == nil && ifr.Uint16()&unix.IFF_NOARP != 0
+	flags, err := sockets.InterfaceFlags(a.raw, a.iface)
+	return err == nil && flags&unix.IFF_NOARP != 0
 }
 
 // sameName returns an error unless the interface still has the name by which it was opened.
 func (a *Announcer) sameName() error {
-	ifr, err := unix.NewIfreq(a.iface)
-	if err != nil {
-		return kernel.ErrNoInterface
-	}
-	var failed error
-	if err := a.raw.Control(func(fd uintptr) { failed = unix.IoctlIfreq(int(fd), unix.SIOCGIFINDEX, ifr) }); err != nil {
-		return translate(err)
-	}
-	switch {
-	case failed != nil:
-		return translate(failed)
-	case ifr.Uint32() != uint32(a.index):
-		return kernel.ErrNoInterface
-	}
-	return nil
+	return translate(sockets.SameInterface(a.raw, a.iface, a.index))
 }
 
 // translate maps the kernel's errors to the errors that callers branch on.

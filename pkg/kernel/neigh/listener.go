@@ -7,11 +7,11 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/sockets"
 )
 
 const (
@@ -165,9 +165,7 @@ func parseClaim(frame []byte) (claim kernel.Claim, sender mac, ok bool) {
 
 // attach sets the kernel's filter.
 func (l *Listener) attach(watched []netip.Addr) error {
-	program := l.program(watched)
-	return os.NewSyscallError("setsockopt SO_ATTACH_FILTER", unix.SetsockoptSockFprog(l.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
-		&unix.SockFprog{Len: uint16(len(program)), Filter: unsafe.SliceData(program)}))
+	return sockets.Filter(l.fd, l.program(watched))
 }
 
 // claimsOf returns a classic BPF program (Documentation/networking/filter.rst) that accepts ARP packets whose sender

@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"os"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel/sockets"
 )
 
 // The process connector (linux/connector.h, linux/cn_proc.h).
@@ -100,11 +101,7 @@ func control(f *os.File, do func(fd int) error) error {
 	if err != nil {
 		return err
 	}
-	var failed error
-	if err := raw.Control(func(fd uintptr) { failed = do(int(fd)) }); err != nil {
-		return err
-	}
-	return failed
+	return sockets.Do(raw, do)
 }
 
 // tell tells the kernel to begin or to end.
@@ -141,14 +138,12 @@ func onlyPrograms(fd int) error {
 	host := func(n uint32) uint32 { // as the filter loads it, in network byte order
 		return binary.BigEndian.Uint32(binary.NativeEndian.AppendUint32(nil, n))
 	}
-	program := []unix.SockFilter{
+	return sockets.Filter(fd, []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: whatAt},
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: host(eventNone), Jt: 2},
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: host(eventExec), Jt: 1},
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: host(eventComm), Jf: 1},
 		{Code: unix.BPF_RET | unix.BPF_K, K: 0xffff},
 		{Code: unix.BPF_RET | unix.BPF_K, K: 0},
-	}
-	return os.NewSyscallError("setsockopt SO_ATTACH_FILTER", unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
-		&unix.SockFprog{Len: uint16(len(program)), Filter: unsafe.SliceData(program)}))
+	})
 }

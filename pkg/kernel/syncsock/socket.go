@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel/errno"
+	"github.com/lvs-director/lvs-director/pkg/kernel/sockets"
 )
 
 // Datagram is one received datagram.
@@ -98,7 +99,7 @@ func (s *Socket) open() error {
 	}
 	dialer := net.Dialer{
 		LocalAddr: net.UDPAddrFromAddrPort(netip.AddrPortFrom(s.at.Source, 0)), Timeout: time.Second,
-		Control: control(func(fd int) error { return s.prepareOut(fd, ifi.Index) }),
+		Control: sockets.Control(func(fd int) error { return s.prepareOut(fd, ifi.Index) }),
 	}
 	out, err := dialer.Dial("udp4", to.String())
 	if err != nil {
@@ -134,53 +135,32 @@ func (s *Socket) listen(index int) (*net.UDPConn, error) {
 // prepareIn shares the port with the daemon of the kernel, which has SO_REUSEADDR too (make_receive_sock). Only what comes in
 // on the interface is received: without IP_MULTICAST_ALL a membership of another socket does not count for this one.
 func (s *Socket) prepareIn(fd, index int) error {
-	if err := set(fd, "SO_REUSEADDR", unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+	if err := sockets.Set(fd, sockets.Option{Name: "SO_REUSEADDR", Level: unix.SOL_SOCKET, Opt: unix.SO_REUSEADDR, Val: 1}); err != nil {
 		return err
 	}
-	if err := bind(fd, s.at.Interface); err != nil {
+	if err := sockets.Bind(fd, s.at.Interface); err != nil {
 		return err
 	}
-	if err := set(fd, "IP_MULTICAST_ALL", unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0); err != nil {
+	if err := sockets.Set(fd, sockets.Option{Name: "IP_MULTICAST_ALL", Level: unix.IPPROTO_IP, Opt: unix.IP_MULTICAST_ALL, Val: 0}); err != nil {
 		return err
 	}
-	_ = set(fd, "SO_RCVBUF", unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer) // the kernel limits it: no error
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer) // the kernel limits it: no error
 	join := &unix.IPMreqn{Multiaddr: s.at.Group.Addr().As4(), Ifindex: int32(index)}
 	return os.NewSyscallError("setsockopt IP_ADD_MEMBERSHIP", unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, join))
 }
 
 func (s *Socket) prepareOut(fd, index int) error {
-	if err := bind(fd, s.at.Interface); err != nil {
+	if err := sockets.Bind(fd, s.at.Interface); err != nil {
 		return err
 	}
-	for _, o := range []struct {
-		name    string
-		opt, to int
-	}{{"IP_MULTICAST_TTL", unix.IP_MULTICAST_TTL, int(s.at.TTL)}, {"IP_MULTICAST_LOOP", unix.IP_MULTICAST_LOOP, 0}} {
-		if err := set(fd, o.name, unix.IPPROTO_IP, o.opt, o.to); err != nil {
-			return err
-		}
+	if err := sockets.Set(fd,
+		sockets.Option{Name: "IP_MULTICAST_TTL", Level: unix.IPPROTO_IP, Opt: unix.IP_MULTICAST_TTL, Val: int(s.at.TTL)},
+		sockets.Option{Name: "IP_MULTICAST_LOOP", Level: unix.IPPROTO_IP, Opt: unix.IP_MULTICAST_LOOP, Val: 0},
+	); err != nil {
+		return err
 	}
 	on := &unix.IPMreqn{Ifindex: int32(index)}
 	return os.NewSyscallError("setsockopt IP_MULTICAST_IF", unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, on))
-}
-
-// control adapts a function of a file descriptor for package net.
-func control(f func(fd int) error) func(string, string, syscall.RawConn) error {
-	return func(_, _ string, c syscall.RawConn) error {
-		var failed error
-		if err := c.Control(func(fd uintptr) { failed = f(int(fd)) }); err != nil {
-			return err
-		}
-		return failed
-	}
-}
-
-func bind(fd int, iface string) error {
-	return os.NewSyscallError("setsockopt SO_BINDTODEVICE", unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, iface))
-}
-
-func set(fd int, name string, level, opt, to int) error {
-	return os.NewSyscallError("setsockopt "+name, unix.SetsockoptInt(fd, level, opt, to))
 }
 
 // Receive waits until a datagram is queued, or until a time, and returns those that are queued then: none if the time has

@@ -1,12 +1,14 @@
 package vrrpsock
 
 import (
+	"errors"
 	"fmt"
-	"os"
+	"net"
 	"slices"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel/sockets"
 )
 
 // everything is the accepted length that a filter returns to pass a whole packet: no packet is longer.
@@ -42,13 +44,6 @@ func oneOf(vrids []uint8, ours, others uint32) (p []unix.SockFilter) {
 	)
 }
 
-// attach sets the filter of a socket, replacing any previous one.
-func attach(fd int, p []unix.SockFilter) error {
-	prog := unix.SockFprog{Len: uint16(len(p)), Filter: unsafe.SliceData(p)}
-	return os.NewSyscallError("setsockopt SO_ATTACH_FILTER",
-		unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog))
-}
-
 // Filter sets the virtual routers (RFC 9568 section 5.2.3) whose adverts the reader wants, and the least TTL (IPv6: hop
 // limit) that one of them accepts. The kernel then keeps all
 // other packets out of the socket's queue, where a flood of them would displace the adverts. Others returns a sample of
@@ -67,10 +62,9 @@ func (s *Socket) Filter(vrids []uint8, leastTTL uint8) error {
 func (s *Socket) filter(w wanted) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var failed error
-	err := s.raw.Control(func(fd uintptr) { failed = attach(int(fd), s.program(w, everything, 0)) })
-	if err != nil {
-		return err
+	failed := sockets.Do(s.raw, func(fd int) error { return sockets.Filter(fd, s.program(w, everything, 0)) })
+	if errors.Is(failed, net.ErrClosed) {
+		return failed
 	}
 	if failed == nil {
 		failed = s.others.exclude(s.wire, s.iface, w, s.groups)

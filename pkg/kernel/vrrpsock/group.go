@@ -1,14 +1,13 @@
 package vrrpsock
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/sockets"
 )
 
 // Join makes the socket a member of these multicast groups, which are of its family, and of no others. After an error it
@@ -49,25 +48,17 @@ func (s *Socket) joinLocked(groups []netip.Addr) error {
 
 // canMulticast checks the flag of the interface. The kernel itself lets a socket join on any interface.
 func (s *Socket) canMulticast() error {
-	ifr, err := unix.NewIfreq(s.iface)
-	if err != nil {
-		return kernel.ErrNoInterface
-	}
-	var failed error
-	if err := s.raw.Control(func(fd uintptr) { failed = unix.IoctlIfreq(int(fd), unix.SIOCGIFFLAGS, ifr) }); err != nil {
-		return err
-	}
-	if failed == nil && ifr.Uint16()&unix.IFF_MULTICAST == 0 {
+	flags, err := sockets.InterfaceFlags(s.raw, s.iface)
+	if err == nil && flags&unix.IFF_MULTICAST == 0 {
 		return ErrNoMulticast
 	}
-	return failed
+	return err
 }
 
 // onBoth calls f for the descriptors of the socket and of the one that receives what its filter excludes.
 func (s *Socket) onBoth(f func(fd int) error) error {
-	var failed error
-	err := s.raw.Control(func(fd uintptr) { failed = f(int(fd)) })
-	if err = errors.Join(err, failed); err == nil && s.others.fd != 0 {
+	err := sockets.Do(s.raw, f)
+	if err == nil && s.others.fd != 0 {
 		err = f(s.others.fd)
 	}
 	return err

@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -85,24 +83,4 @@ func (s *Socket) checkDue(now time.Time) bool {
 	}
 	s.checked = now
 	return true
-}
-
-// checkInterface checks whether the interface index of the socket still has its configured name. It uses the socket for
-// the query, which therefore applies to the socket's network namespace.
-func (s *Socket) checkInterface() error {
-	ifr, err := unix.NewIfreq(s.iface)
-	if err != nil {
-		return kernel.ErrNoInterface
-	}
-	var failed error
-	if err := s.raw.Control(func(fd uintptr) { failed = unix.IoctlIfreq(int(fd), unix.SIOCGIFINDEX, ifr) }); err != nil {
-		return net.ErrClosed
-	}
-	if failed != nil {
-		return translate(failed)
-	}
-	if ifr.Uint32() != uint32(s.index) {
-		return kernel.ErrNoInterface
-	}
-	return nil
 }

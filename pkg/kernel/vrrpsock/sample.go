@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lvs-director/lvs-director/pkg/kernel/sockets"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -33,7 +34,7 @@ type others struct {
 func (o *others) exclude(w wire, iface string, unwanted wanted, groups []netip.Addr) error {
 	inverse := w.program(unwanted, 0, everything)
 	if o.fd != 0 {
-		return attach(o.fd, inverse)
+		return sockets.Filter(o.fd, inverse)
 	}
 	ifi, err := net.InterfaceByName(iface)
 	if err != nil {
@@ -43,7 +44,7 @@ func (o *others) exclude(w wire, iface string, unwanted wanted, groups []netip.A
 	if err != nil {
 		return os.NewSyscallError("socket", err)
 	}
-	err = attach(fd, inverse)
+	err = sockets.Filter(fd, inverse)
 	if err == nil {
 		err = w.configure(fd, ifi)
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, sampleBuffer) // a larger buffer only costs time

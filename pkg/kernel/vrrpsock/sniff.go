@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel/sockets"
 )
 
 // Router is a virtual router on an interface of this host.
@@ -29,7 +31,7 @@ func Outgoing(within time.Duration) (map[Router]bool, error) {
 	f := os.NewFile(uintptr(fd), "packet socket")
 	defer f.Close()
 	// Until it is bound, the socket receives nothing.
-	if err := errors.Join(attach(fd, vrrpOnly()), unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: every})); err != nil {
+	if err := errors.Join(sockets.Filter(fd, vrrpOnly()), unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: every})); err != nil {
 		return nil, fmt.Errorf("packet socket: %w", translate(err))
 	}
 	if err := f.SetReadDeadline(time.Now().Add(within)); err != nil {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/sockets"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -86,13 +87,7 @@ func open(on vrrp.Segment) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		var failed error
-		if err := c.Control(func(fd uintptr) { failed = w.configure(int(fd), ifi) }); err != nil {
-			return err
-		}
-		return failed
-	}}
+	config := net.ListenConfig{Control: sockets.Control(func(fd int) error { return w.configure(fd, ifi) })}
 	// This neither resolves names nor blocks, so there is nothing to cancel.
 	conn, err := config.ListenPacket(context.Background(), w.network, w.any)
 	if err != nil {
@@ -109,14 +104,12 @@ func open(on vrrp.Segment) (*Socket, error) {
 // configure prepares the socket before it receives anything. IP_TOS resets the priority (Linux net/ipv4/ip_sockglue.c,
 // __ip_sock_set_tos), so SO_PRIORITY comes after it.
 func (w wire) configure(fd int, ifi *net.Interface) error {
-	if err := unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, ifi.Name); err != nil {
-		return os.NewSyscallError("setsockopt SO_BINDTODEVICE", err)
+	if err := sockets.Bind(fd, ifi.Name); err != nil {
+		return err
 	}
-	last := option{"SO_PRIORITY", unix.SOL_SOCKET, unix.SO_PRIORITY, priority}
-	for _, o := range append(w.options, last) {
-		if err := unix.SetsockoptInt(fd, o.level, o.opt, o.setting); err != nil {
-			return os.NewSyscallError("setsockopt "+o.name, err)
-		}
+	last := sockets.Option{Name: "SO_PRIORITY", Level: unix.SOL_SOCKET, Opt: unix.SO_PRIORITY, Val: priority}
+	if err := sockets.Set(fd, append(w.options, last)...); err != nil {
+		return err
 	}
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, sendBuffer) != nil {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer)
@@ -168,29 +161,17 @@ func (s *Socket) send(payload []byte, source, destination netip.Addr) error {
 		return ErrNoDestination
 	}
 	oob, to := s.address(s.index, source, destination)
-	var failed error
-	try := func(fd uintptr) bool {
-		_, failed = unix.SendmsgN(int(fd), payload, oob, to, unix.MSG_DONTWAIT)
-		return failed != unix.EAGAIN && failed != unix.EINTR
-	}
-	// The first attempt has no deadline: a deadline that expired during a stall of this process would prevent the
-	// overdue advert from being sent.
-	sent := false
-	err := s.raw.Control(func(fd uintptr) { sent = try(fd) })
-	if err == nil && !sent {
-		if err = s.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err == nil {
-			err = s.raw.Write(try)
-		}
-	}
-	switch {
-	case err != nil:
-		return translate(err)
+	err := sockets.Write(s.conn, s.raw, writeTimeout, func(fd int) error {
+		_, err := unix.SendmsgN(fd, payload, oob, to, unix.MSG_DONTWAIT)
+		return err
+	})
+	switch failed, ofKernel := err.(unix.Errno); {
 	case failed == unix.EPERM:
 		return ErrFiltered
 	case failed == unix.EINVAL && s.family == kernel.IPv6:
 		return ErrNoSource // not a usable address of the interface (ip6_datagram_send_ctl in net/ipv6/datagram.c)
-	case failed != nil:
-		return translate(os.NewSyscallError("sendmsg", failed))
+	case ofKernel:
+		err = os.NewSyscallError("sendmsg", failed)
 	}
-	return nil
+	return translate(err)
 }

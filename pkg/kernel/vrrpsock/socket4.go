@@ -8,18 +8,19 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/sockets"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
 func ipv4() wire {
 	return wire{
 		family: kernel.IPv4, network: "ip4:112", any: "0.0.0.0", domain: unix.AF_INET,
-		options: []option{
-			{"IP_MULTICAST_ALL", unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0},
-			{"IP_MULTICAST_LOOP", unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 0},
-			{"IP_MULTICAST_TTL", unix.IPPROTO_IP, unix.IP_MULTICAST_TTL, ttl},
-			{"IP_TTL", unix.IPPROTO_IP, unix.IP_TTL, ttl},
-			{"IP_TOS", unix.IPPROTO_IP, unix.IP_TOS, tos},
+		options: []sockets.Option{
+			{Name: "IP_MULTICAST_ALL", Level: unix.IPPROTO_IP, Opt: unix.IP_MULTICAST_ALL, Val: 0},
+			{Name: "IP_MULTICAST_LOOP", Level: unix.IPPROTO_IP, Opt: unix.IP_MULTICAST_LOOP, Val: 0},
+			{Name: "IP_MULTICAST_TTL", Level: unix.IPPROTO_IP, Opt: unix.IP_MULTICAST_TTL, Val: ttl},
+			{Name: "IP_TTL", Level: unix.IPPROTO_IP, Opt: unix.IP_TTL, Val: ttl},
+			{Name: "IP_TOS", Level: unix.IPPROTO_IP, Opt: unix.IP_TOS, Val: tos},
 		},
 		join: join4, leave: leave4, program: program4, receive: receive4, address: address4,
 	}

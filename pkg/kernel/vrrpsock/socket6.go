@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/sockets"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -16,14 +17,14 @@ import (
 func ipv6() wire {
 	return wire{
 		family: kernel.IPv6, network: "ip6:112", any: "::", domain: unix.AF_INET6,
-		options: []option{
-			{"IPV6_MULTICAST_ALL", unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_ALL, 0},
-			{"IPV6_MULTICAST_LOOP", unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP, 0},
-			{"IPV6_MULTICAST_HOPS", unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, ttl},
-			{"IPV6_UNICAST_HOPS", unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, ttl},
-			{"IPV6_TCLASS", unix.IPPROTO_IPV6, unix.IPV6_TCLASS, tos},
-			{"IPV6_RECVPKTINFO", unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1},
-			{"IPV6_RECVHOPLIMIT", unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1},
+		options: []sockets.Option{
+			{Name: "IPV6_MULTICAST_ALL", Level: unix.IPPROTO_IPV6, Opt: unix.IPV6_MULTICAST_ALL, Val: 0},
+			{Name: "IPV6_MULTICAST_LOOP", Level: unix.IPPROTO_IPV6, Opt: unix.IPV6_MULTICAST_LOOP, Val: 0},
+			{Name: "IPV6_MULTICAST_HOPS", Level: unix.IPPROTO_IPV6, Opt: unix.IPV6_MULTICAST_HOPS, Val: ttl},
+			{Name: "IPV6_UNICAST_HOPS", Level: unix.IPPROTO_IPV6, Opt: unix.IPV6_UNICAST_HOPS, Val: ttl},
+			{Name: "IPV6_TCLASS", Level: unix.IPPROTO_IPV6, Opt: unix.IPV6_TCLASS, Val: tos},
+			{Name: "IPV6_RECVPKTINFO", Level: unix.IPPROTO_IPV6, Opt: unix.IPV6_RECVPKTINFO, Val: 1},
+			{Name: "IPV6_RECVHOPLIMIT", Level: unix.IPPROTO_IPV6, Opt: unix.IPV6_RECVHOPLIMIT, Val: 1},
 		},
 		join: join6, leave: leave6, program: program6, receive: receive6, address: address6,
 	}

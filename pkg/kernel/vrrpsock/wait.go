@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel/sockets"
 )
 
 // Wait blocks until a datagram is queued and reads nothing. It returns after 500 ms at the latest, so that its caller
@@ -17,7 +19,7 @@ import (
 func (s *Socket) Wait() (ready bool, err error) {
 	now := time.Now()
 	if s.checkDue(now) {
-		if err := s.checkInterface(); err != nil {
+		if err := sockets.SameInterface(s.raw, s.iface, s.index); err != nil {
 			return false, fmt.Errorf("wait for the VRRP socket on %s: %w", s.iface, translate(err))
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/sockets"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -14,7 +15,7 @@ type wire struct {
 	family       kernel.Family
 	network, any string // of net.ListenPacket
 	domain       int    // of socket(2)
-	options      []option
+	options      []sockets.Option
 	// join and leave make a socket a member of a multicast group on an interface, or no longer one.
 	join, leave func(fd, index int, group netip.Addr) error
 	// program returns a classic BPF program (Documentation/networking/filter.rst) that distinguishes the adverts of the
@@ -31,12 +32,6 @@ type wire struct {
 type wanted struct {
 	vrids    []uint8
 	leastTTL uint8
-}
-
-// option is an option of a socket.
-type option struct {
-	name                string
-	level, opt, setting int
 }
 
 // wireOf returns the wire of a family; false for none.
