@@ -95,10 +95,10 @@ func directorTable(w io.Writer, s status.Director, now time.Time) error {
 	for _, v := range s.VirtualServers {
 		fmt.Fprintf(t, "\nVIRTUAL SERVER %s  %s %s  %s %s  %s: %s\n", v.Name, v.Protocol, endpoint(v.Address, v.Port), v.Scheduler,
 			v.Forward, v.State, v.Reason)
-		fmt.Fprintln(t, "  REAL SERVER\tADDRESS\tSTATE\tFOR\tCODE\tWEIGHT\tACTIVE\tINACTIVE\tREASON")
+		fmt.Fprintln(t, "  REAL SERVER\tADDRESS\tSTATE\tFOR\tCODE\tWEIGHT\tACTIVE\tINACTIVE\tNEW/S\tIN/S\tOUT/S\tREASON")
 		for _, r := range v.RealServers {
-			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", r.Name, endpoint(r.Address, r.Port), r.State, age(r.Since, now), r.Code,
-				weight(r), r.ActiveConnections, r.InactiveConnections, r.Reason)
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", r.Name, endpoint(r.Address, r.Port), r.State, age(r.Since, now), r.Code,
+				weight(r), r.ActiveConnections, r.InactiveConnections, rates(r.Traffic), r.Reason)
 		}
 	}
 	return t.Flush()

@@ -36,6 +36,8 @@ type snapshots struct {
 	services  []lvs.Service // with their counters if they were read from the kernel
 	known     bool          // services are the content of the table
 	counted   bool          // services have their numbers of connections
+	measured  []lvs.Service // the last complete read, with what the kernel has counted
+	readAt    time.Time     // when that was
 	unread    string        // why services are not known; "" if they are
 	checked   bool          // every check has had a result
 	stall     string
@@ -65,6 +67,9 @@ func (d *Director) Status() status.Director {
 
 // onWallClock shows the times of a document on the clock as it is set now; see event.Wall.
 func onWallClock(doc *status.Director, now time.Time) {
+	if !doc.TrafficReadAt.IsZero() {
+		doc.TrafficReadAt = event.Wall(doc.TrafficReadAt, now)
+	}
 	for i := range doc.Instances {
 		doc.Instances[i].Since = event.Wall(doc.Instances[i].Since, now)
 		for j, p := range doc.Instances[i].UnicastPeers {
@@ -130,6 +135,7 @@ func (d *Director) snapshots(much depth) snapshots {
 	if s.balances = l.table.runs(); s.balances {
 		reached, _ := l.table.snapshot()
 		s.table, s.services, s.known = reached.Problem, reached.Services, reached.Known
+		s.measured, s.readAt = reached.Services, reached.ReadAt
 	}
 	if much == nodeOnly {
 		return s
@@ -206,6 +212,7 @@ func report(s snapshots) status.Director {
 		table := lvs.Table{Have: have[lvs.KeyOf(v)], Known: s.known, Differs: s.table != "", Counted: s.counted}
 		doc.VirtualServers = append(doc.VirtualServers, virtualServerStatus(v, s.verdicts, table))
 	}
+	addTraffic(&doc, s)
 	return doc
 }
 

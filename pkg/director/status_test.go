@@ -50,6 +50,29 @@ func TestRealServerStatus(t *testing.T) {
 	}
 }
 
+// TestTrafficStatus: entries that were not read since they were added have none.
+func TestTrafficStatus(t *testing.T) {
+	cfg := &config.Config{VirtualServers: []config.VirtualServer{
+		{Name: "a", Protocol: "tcp", Address: netip.MustParseAddr("10.77.0.100"), Port: 80, RealServers: []config.RealServer{
+			{Name: "one", Address: netip.MustParseAddr("10.77.0.11"), Port: 80}, {Name: "two", Address: netip.MustParseAddr("10.77.0.12"), Port: 80},
+		}},
+		{Name: "b", Protocol: "tcp", Address: netip.MustParseAddr("10.77.0.100"), Port: 81},
+	}}
+	s := snapshots{plan: plan.Plan{Config: cfg}, pools: true, balances: true, known: true, counted: true, readAt: time.Unix(1, 0), measured: []lvs.Service{{
+		Key: lvs.KeyOf(cfg.VirtualServers[0]), Traffic: &lvs.Traffic{Connections: 7, ByteRateOut: 8},
+		Servers: []lvs.Server{{Address: netip.MustParseAddr("10.77.0.12"), Port: 80, Traffic: &lvs.Traffic{PacketsIn: 9}}},
+	}}}
+	doc := report(s)
+	v := doc.VirtualServers[0]
+	if v.Traffic == nil || v.Traffic.Connections != 7 || v.Traffic.ByteRateOut != 8 || v.RealServers[0].Traffic != nil || v.RealServers[1].Traffic.PacketsIn != 9 || doc.VirtualServers[1].Traffic != nil || !doc.TrafficReadAt.Equal(time.Unix(1, 0)) {
+		t.Errorf("%+v at %s", doc.VirtualServers, doc.TrafficReadAt)
+	}
+	s.counted = false // the problem monitor
+	if doc := report(s); doc.VirtualServers[0].Traffic != nil {
+		t.Error("the problem monitor makes what it does not need")
+	}
+}
+
 func TestStatusBeforeTheStart(t *testing.T) {
 	d := New(Options{Config: &config.Config{Digest: "sha256:0"}, Node: config.Director{Name: "lvs-master"}, Version: "1"})
 	want := status.Director{

@@ -84,8 +84,8 @@ func Foreign(want, have []Service, ours func(Key) bool) []Key {
 	return foreign
 }
 
-// bare removes the pool, which is not part of an Op.
+// bare removes the pool and the counters, which are not part of an Op.
 func bare(service Service) Service {
-	service.Servers = nil
+	service.Servers, service.Traffic = nil, nil
 	return service
 }

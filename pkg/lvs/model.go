@@ -19,9 +19,9 @@ func Apply(have []Service, ops []Op) []Service {
 			table = append(table, bare(op.Service))
 		case !found:
 		case op.Kind == UpdateService:
-			servers := table[i].Servers
+			servers, traffic := table[i].Servers, table[i].Traffic
 			table[i] = bare(op.Service)
-			table[i].Servers = servers
+			table[i].Servers, table[i].Traffic = servers, traffic
 		case op.Kind == DeleteService:
 			deleted[i] = true
 			delete(at, op.Service.Key)
@@ -46,11 +46,11 @@ func applyServer(servers []Server, op Op) []Server {
 	switch {
 	case op.Kind == AddServer && i < 0:
 		server := op.Server
-		server.ActiveConnections, server.InactiveConnections = 0, 0
+		server.ActiveConnections, server.InactiveConnections, server.Traffic = 0, 0, nil
 		return append(servers, server)
 	case op.Kind == UpdateServer && i >= 0:
 		server := op.Server
-		server.ActiveConnections, server.InactiveConnections = servers[i].ActiveConnections, servers[i].InactiveConnections
+		server.ActiveConnections, server.InactiveConnections, server.Traffic = servers[i].ActiveConnections, servers[i].InactiveConnections, servers[i].Traffic
 		servers[i] = server
 	case op.Kind == DeleteServer && i >= 0:
 		return slices.Delete(servers, i, i+1)

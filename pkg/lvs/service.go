@@ -66,6 +66,9 @@ type Service struct {
 	// Stray describes settings in the kernel for which this model has no field (a persistence engine); "": none.
 	// Only a reader sets it; Diff rewrites such a service.
 	Stray string
+
+	// Traffic is filled in by a reader, and ignored otherwise; nil: not read.
+	Traffic *Traffic
 }
 
 // Server is a real server in the pool of a service, where its address and port identify it.
@@ -84,6 +87,7 @@ type Server struct {
 	// Counters that a reader fills in; Diff ignores them.
 	ActiveConnections   int
 	InactiveConnections int
+	Traffic             *Traffic // nil: not read
 }
 
 // overloaded reports whether the server has reached an upper threshold (ip_vs_bind_dest); 0: it has none. After that the kernel

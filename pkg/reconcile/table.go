@@ -53,6 +53,8 @@ type TableSnapshot struct {
 	// Services is the presumed content of the table: the last read and the changes since. It must not be modified, and its
 	// counters are those of the last read; nil unless Known.
 	Services []lvs.Service
+	// ReadAt is when the table was last read completely, with its counters.
+	ReadAt time.Time
 	// Serving are the virtual servers in the table with a real server that takes new connections.
 	Serving map[lvs.Key]bool
 	// Problem is why the table is not in the desired state; "" if it is.
@@ -151,11 +153,13 @@ func sameSlice(a, b []lvs.Service) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
-// saw publishes the content of the table after a read or a change. It returns what is published, which is the earlier
-// copy if nothing has changed.
+// saw publishes the content of the table after a read or a change, and returns it. Only a change wakes the readers of the
+// snapshot, counters do not.
 func (t *Table) saw(table []lvs.Service) []lvs.Service {
 	if before := t.reached.Load(); before.Known && lvs.Equal(table, before.Services) && lvs.Equal(before.Services, table) {
-		return before.Services
+		before.Services, before.ReadAt = table, t.read
+		t.reached.Replace(before)
+		return table
 	}
 	serving := map[lvs.Key]bool{}
 	for _, s := range table {
@@ -163,7 +167,7 @@ func (t *Table) saw(table []lvs.Service) []lvs.Service {
 			serving[s.Key] = true
 		}
 	}
-	t.publish(func(s *TableSnapshot) { s.Known, s.Services, s.Serving = true, table, serving })
+	t.publish(func(s *TableSnapshot) { s.Known, s.Services, s.Serving, s.ReadAt = true, table, serving, t.read })
 	return table
 }
 
@@ -330,11 +334,12 @@ func stillWanted(found, want []lvs.Service) []lvs.Service {
 		var servers []lvs.Server
 		for _, server := range service.Servers {
 			if wanted[entry{service.Key, server.AddrPort()}] {
+				server.Traffic = nil // not kept alive
 				servers = append(servers, server)
 			}
 		}
 		if len(servers) > 0 {
-			service.Servers = servers
+			service.Servers, service.Traffic = servers, nil
 			kept = append(kept, service)
 		}
 	}

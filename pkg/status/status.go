@@ -25,6 +25,9 @@ type Director struct {
 	Head
 	Instances      []Instance      `json:"vrrp_instances"`
 	VirtualServers []VirtualServer `json:"virtual_servers"`
+	// TrafficReadAt is when the counters in Traffic were read: up to 1.5 s ago, and up to half a minute with thousands of
+	// real servers. Absent without virtual servers.
+	TrafficReadAt time.Time `json:"traffic_read_at,omitzero"`
 	// Interfaces counts the packets that each VRRP socket received and ignored, by reason.
 	Interfaces []Interface `json:"interfaces,omitempty"`
 	Tracks     []Track     `json:"tracks,omitempty"`
@@ -145,6 +148,8 @@ type VirtualServer struct {
 	State       string       `json:"state"` // up, degraded, down
 	Reason      string       `json:"reason"`
 	RealServers []RealServer `json:"real_servers"`
+	// Traffic is absent until the table was read.
+	Traffic *Traffic `json:"traffic,omitempty"`
 }
 
 // RealServer is one member of a pool.
@@ -160,6 +165,24 @@ type RealServer struct {
 	Since               time.Time `json:"since"`
 	ActiveConnections   int       `json:"active_connections"`
 	InactiveConnections int       `json:"inactive_connections"`
+	// Traffic is absent if it is not in the table, or the table was not read since it was added.
+	Traffic *Traffic `json:"traffic,omitempty"`
+}
+
+// Traffic is what the kernel has counted since an entry was added to the IPVS table, as of TrafficReadAt. With forward: dr
+// and tun the answers do not pass through the director, and what is out is 0.
+type Traffic struct {
+	Connections uint64 `json:"connections"`
+	PacketsIn   uint64 `json:"packets_in"`
+	PacketsOut  uint64 `json:"packets_out"`
+	BytesIn     uint64 `json:"bytes_in"`
+	BytesOut    uint64 `json:"bytes_out"`
+	// The rates are averages over about ten seconds.
+	ConnectionRate uint64 `json:"connections_per_second"`
+	PacketRateIn   uint64 `json:"packets_in_per_second"`
+	PacketRateOut  uint64 `json:"packets_out_per_second"`
+	ByteRateIn     uint64 `json:"bytes_in_per_second"`
+	ByteRateOut    uint64 `json:"bytes_out_per_second"`
 }
 
 // Track is a named check that instances depend on.

@@ -21,6 +21,14 @@ func (p *Published[T]) Set(value T) {
 	}
 }
 
+// Replace replaces the value without waking anybody: it differs in nothing that is waited for. A waiter of an earlier
+// Get keeps waiting.
+func (p *Published[T]) Replace(value T) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.value = value
+}
+
 // Get returns the value, and a channel that is closed when the value is replaced.
 func (p *Published[T]) Get() (value T, changed <-chan struct{}) {
 	p.mu.Lock()

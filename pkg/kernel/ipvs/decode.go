@@ -66,7 +66,8 @@ func decodeService(body []byte) (lvs.Service, error) {
 		}
 	}
 	service.Stray = strings.Join(stray, ", ")
-	return service, nil
+	service.Traffic, err = decodeTraffic(attr, svcStats64, svcStats)
+	return service, err
 }
 
 // decodeServer decodes an answer to GET_DEST (ip_vs_genl_fill_dest) about a service of that family.
@@ -98,7 +99,30 @@ func decodeServer(body []byte, service netip.Addr) (lvs.Server, error) {
 		stray = append(stray, fmt.Sprintf("tunnel type %d port %d flags %#x", kind, port, flags))
 	}
 	server.Stray = strings.Join(stray, ", ")
-	return server, nil
+	server.Traffic, err = decodeTraffic(attr, destStats64, destStats)
+	return server, err
+}
+
+// decodeTraffic decodes the statistics of an entry in 64 bits (ip_vs_genl_fill_stats64), which wrap around in no
+// server's life, or those of kernels before 4.1, whose numbers have 32 bits except for the bytes. nil: there are none.
+func decodeTraffic(entry attributes, wide, narrow uint16) (*lvs.Traffic, error) {
+	body, ok := entry[wide]
+	if !ok {
+		body, ok = entry[narrow]
+	}
+	if !ok {
+		return nil, nil
+	}
+	a, err := parseAttributes(body)
+	if err != nil {
+		return nil, err
+	}
+	return &lvs.Traffic{
+		Connections: a.number(statsConnections), PacketsIn: a.number(statsPacketsIn), PacketsOut: a.number(statsPacketsOut),
+		BytesIn: a.number(statsBytesIn), BytesOut: a.number(statsBytesOut),
+		ConnectionRate: a.number(statsConnectionRate), PacketRateIn: a.number(statsPacketRateIn), PacketRateOut: a.number(statsPacketRateOut),
+		ByteRateIn: a.number(statsByteRateIn), ByteRateOut: a.number(statsByteRateOut),
+	}, nil
 }
 
 // addressOf decodes a union nf_inet_addr: 16 bytes, of which IPv4 uses the first four.

@@ -44,7 +44,9 @@ const (
 	svcFlags     = 7
 	svcTimeout   = 8
 	svcNetmask   = 9
+	svcStats     = 10
 	svcEngine    = 11 // PE_NAME
+	svcStats64   = 12 // Linux 4.1
 )
 
 // Attributes of a real server, IPVS_DEST_ATTR_*.
@@ -57,10 +59,26 @@ const (
 	destLowerThreshold = 6
 	destActive         = 7
 	destInactive       = 8
+	destStats          = 10
 	destFamily         = 11 // Linux 3.18
+	destStats64        = 12 // Linux 4.1
 	destTunnelType     = 13 // Linux 5.3, like the next two
 	destTunnelPort     = 14
 	destTunnelFlags    = 15
+)
+
+// Attributes of statistics, IPVS_STATS_ATTR_*.
+const (
+	statsConnections    = 1
+	statsPacketsIn      = 2
+	statsPacketsOut     = 3
+	statsBytesIn        = 4
+	statsBytesOut       = 5
+	statsConnectionRate = 6
+	statsPacketRateIn   = 7
+	statsPacketRateOut  = 8
+	statsByteRateIn     = 9
+	statsByteRateOut    = 10
 )
 
 // Attributes of GET_INFO, IPVS_INFO_ATTR_*.
@@ -201,6 +219,14 @@ func (a attributes) u32(kind uint16) uint32 {
 		return 0
 	}
 	return binary.NativeEndian.Uint32(a[kind])
+}
+
+// number is a u64, or a u32 where an older kernel has that.
+func (a attributes) number(kind uint16) uint64 {
+	if len(a[kind]) >= 8 {
+		return binary.NativeEndian.Uint64(a[kind])
+	}
+	return uint64(a.u32(kind))
 }
 
 func (a attributes) text(kind uint16) string { return unix.ByteSliceToString(a[kind]) }
