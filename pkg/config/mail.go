@@ -1,5 +1,11 @@
 package config
 
+import (
+	"net/netip"
+	"regexp"
+	"strings"
+)
+
 // Mail is the server that mails of hooks are sent through; the zero value is none.
 type Mail struct {
 	Server     string // a host name or an address
@@ -47,7 +53,7 @@ func mailSection() *sectionOf[Mail] {
 	}
 	s.fields = []key[Mail]{
 		field[Mail, string]{
-			name: "server", kind: texts("text", Schema{MinLength: 1}, value.text), in: func(m *Mail) *string { return &m.Server },
+			name: "server", kind: texts("text", Schema{Pattern: `^([0-9A-Za-z_.-]+|` + ipv6Pattern + `(%.+)?)$`}, value.mailServer), in: func(m *Mail) *string { return &m.Server },
 			required: "the name or address of a mail server", doc: "the name or address of the mail server", reload: Live,
 			words: []word{keepalived("smtp_server").write("`mail: {server: …}`")},
 		},
@@ -90,4 +96,29 @@ func mailField(s *sectionOf[Mail]) key[contents] {
 		},
 		unset: "none", doc: "the mail server for hooks",
 	}
+}
+
+var hostName = regexp.MustCompile(`^[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*\.?$`)
+
+// mailServer reads a host name or an address, without a port.
+func (v value) mailServer() string {
+	s := v.text()
+	if _, err := netip.ParseAddr(s); err == nil || s == "" || hostName.MatchString(s) {
+		return s
+	}
+	host, port := s, ""
+	if at := strings.LastIndexByte(s, ':'); at > 0 {
+		host, port = s[:at], s[at+1:]
+	}
+	if inside, found := strings.CutPrefix(host, "["); found {
+		host = strings.TrimSuffix(inside, "]")
+	}
+	_, err := netip.ParseAddr(host)
+	switch {
+	case port != "" && strings.Trim(port, "0123456789") == "" && (err == nil || hostName.MatchString(host)):
+		v.fail("write server: "+host+" and port: "+port, "%s has a port", quote(s))
+	default:
+		v.fail("write a name such as smtp.example.com, or an address", "%s is no host name and no address", quote(s))
+	}
+	return ""
 }

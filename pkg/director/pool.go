@@ -81,7 +81,7 @@ func unreachable(p plan.Plan) []problem.Finding {
 	for _, name := range p.Unreachable() {
 		found = append(found, problem.Finding{
 			Code: problem.ServersUnreachable, Subject: name,
-			Text: name + ": this director has no way to its real servers: check its interfaces, addresses, routes and output rules",
+			Text: name + ": this director has no way to its real servers: check its interfaces, addresses, routes and packet filter",
 		})
 	}
 	return found

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/wneessen/go-mail"
@@ -36,7 +37,11 @@ func Send(ctx context.Context, m Mail) error {
 	if until, limited := ctx.Deadline(); limited { // go-mail uses the context only for the connection
 		all = append(all, mail.WithTimeout(max(time.Until(until), time.Millisecond)))
 	}
-	client, err := mail.NewClient(m.Server.Server, all...)
+	host := m.Server.Server
+	if strings.Contains(host, ":") { // go-mail puts a colon and the port behind it
+		host = "[" + host + "]"
+	}
+	client, err := mail.NewClient(host, all...)
 	if err != nil {
 		return err
 	}

@@ -83,6 +83,18 @@ func TestSend(t *testing.T) {
 		}
 	}
 
+	if six, err := net.Listen("tcp", "[::1]:0"); err == nil {
+		go func() { _ = server.Serve(six) }()
+		mail.Server.Server, mail.Server.Port = "::1", uint16(six.Addr().(*net.TCPAddr).Port)
+		if err := Send(ctx, mail); err != nil {
+			t.Errorf("a server with an IPv6 address: %v", err)
+		}
+		for len(got) > 0 {
+			<-got
+		}
+		mail.Server.Server, mail.Server.Port = "127.0.0.1", uint16(at.Port)
+	}
+
 	fails := func(what, want string, change func(m *Mail)) {
 		t.Helper()
 		m := mail

@@ -60,7 +60,7 @@ func (t Table) unfit(pools []int) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("this director has no way to the real servers of %s: check its interfaces, addresses, routes and output rules",
+	return fmt.Sprintf("this director has no way to the real servers of %s: check its interfaces, addresses, routes and packet filter",
 		strings.Join(names[:min(len(names), 3)], ", "))
 }
 

@@ -101,7 +101,7 @@ func serviceCodes() []Declaration {
 		{
 			Code: InstanceFault, Severity: Critical, Role: Director, Subject: "instance",
 			Means:  "the instance cannot take part in the election and has no VIPs",
-			Remedy: "act on the reason in lvsctl status. No carrier: check the cable and the switch port. An interface or address is missing: restore it, or correct the cluster file. A track is down: repair what it checks. The instance returns by itself",
+			Remedy: "act on the reason in lvsctl status. No carrier: check the cable and the switch port. An interface or address is missing: restore it, or correct the cluster file. No way to the real servers: act on the reason of each server. A track is down: repair what it checks. The instance returns by itself",
 		},
 		{
 			Code: VirtualServerDown, Severity: Critical, Role: Director, Subject: "virtual server",
@@ -249,7 +249,7 @@ func checkCodes() []Declaration {
 		{
 			Code: ServersUnreachable, Severity: Critical, Role: Director, Subject: "virtual server",
 			Means:       "this director has no way to any real server of the virtual server: clients fail while it is MASTER",
-			Remedy:      "restore the interface, address or route to the real servers on this director: ip route get ADDRESS with the address of one shows what is missing. If the reason says packet filter, delete the rule. Meanwhile another director that reaches them is MASTER by itself",
+			Remedy:      "restore the interface, address or route to the real servers on this director: ip route get ADDRESS with the address of one shows what is missing. If the reason says packet filter, let the checks and their answers pass: iptables -I INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT, or delete the rule. Meanwhile another director that reaches them is MASTER by itself",
 			ExplainedBy: []Code{AllChecksFail},
 		},
 		{
