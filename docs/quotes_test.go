@@ -180,3 +180,47 @@ func constantString(n ast.Node) (text string, whole bool) {
 	}
 	return "", false
 }
+
+var (
+	columns = regexp.MustCompile(`\s{2,}`)
+	column  = regexp.MustCompile(`^[A-Z][A-Z/ -]*$`)
+)
+
+// The titles of tables that the pages show are those that lvsctl prints, or each of them is one, as in the table of events.
+func TestTablesHaveTheirColumns(t *testing.T) {
+	printed := map[string]bool{}
+	paths, err := filepath.Glob("../pkg/ctl/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if text, _ := constantString(n); text != "" {
+				printed[strings.TrimSpace(text)] = true
+			}
+			return true
+		})
+	}
+	shown := 0
+	for _, p := range pages(t) {
+		for _, b := range p.blocks {
+			for line := range strings.Lines(b.text) {
+				titles := columns.Split(strings.TrimSpace(line), -1)
+				if len(titles) < 4 || slices.ContainsFunc(titles, func(s string) bool { return !column.MatchString(s) }) {
+					continue
+				}
+				shown++
+				if !printed[strings.Join(titles, "\t")] && slices.ContainsFunc(titles, func(s string) bool { return !printed[s] }) {
+					t.Errorf("%s: lvsctl prints no table with the columns %q", p.path, titles)
+				}
+			}
+		}
+	}
+	if shown < 6 {
+		t.Errorf("only %d tables found", shown)
+	}
+}
