@@ -1,7 +1,10 @@
 package realserver
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,8 +19,7 @@ const listenInterval = time.Second
 // listeners are the listening sockets of this node.
 type listeners struct {
 	looked time.Time
-	known  bool                        // all is what the last look found
-	all    map[string][]netip.AddrPort // by protocol
+	all    map[string][]netip.AddrPort // what the last look found, by protocol; one that is not in it is unknown
 	// missed counts, by destination, the looks in a row that found nothing listening: a service that is restarted, or a
 	// list that changes while the kernel writes it, is no problem yet.
 	missed map[endpoint]int
@@ -39,37 +41,34 @@ func (a *Agent) lookForListeners(want State) {
 	l.looked = time.Now()
 	l.diverted = a.divertedVIPs(want)
 	all, err := a.listeners(want)
-	if l.known = err == nil; !l.known {
-		if !l.logged {
-			a.o.Log.Warn("cannot list the listening sockets; not checking whether a service listens on the VIP", "error", err)
-		}
-		l.logged = true
-		return
+	if err != nil && !l.logged {
+		a.o.Log.Warn("cannot list the listening sockets; not checking whether a service listens on the VIP", "error", err)
 	}
-	l.logged, l.all = false, all
+	l.logged, l.all = err != nil, all
 	missed := make(map[endpoint]int, len(want.Memberships))
 	for _, m := range want.Memberships {
-		if to := m.endpoint(); !Listens(all[to.protocol], to.at) {
+		to := m.endpoint()
+		if found, known := all[to.protocol]; known && to.at.Port() != 0 && !Listens(found, to.at) {
 			missed[to] = l.missed[to] + 1
 		}
 	}
 	l.missed = missed
 }
 
-// listeners returns the listening sockets of the protocols of the services.
+// listeners returns the listening sockets of the protocols of the services, and an error about those that cannot be listed.
 func (a *Agent) listeners(want State) (map[string][]netip.AddrPort, error) {
-	all := map[string][]netip.AddrPort{}
+	all, failed := map[string][]netip.AddrPort{}, map[string]error{}
 	for _, m := range want.Memberships {
-		if _, read := all[m.Protocol]; read {
+		if _, read := all[m.Protocol]; read || failed[m.Protocol] != nil {
 			continue
 		}
-		found, err := a.e.Listeners(m.Protocol)
-		if err != nil {
-			return nil, err
+		if found, err := a.e.Listeners(m.Protocol); err != nil {
+			failed[m.Protocol] = err
+		} else {
+			all[m.Protocol] = found
 		}
-		all[m.Protocol] = found
 	}
-	return all, nil
+	return all, errors.Join(slices.Collect(maps.Values(failed))...)
 }
 
 // endpoint is where the packets of clients arrive at a service.
@@ -96,10 +95,11 @@ func (a *Agent) divertedVIPs(want State) map[netip.Addr]bool {
 
 // destination is the address and port that the packets of clients have when they arrive at the service.
 func (m Membership) destination() netip.AddrPort {
+	to := netip.AddrPortFrom(m.Address, m.Port)
 	if _, needsVIP := m.vipAddress(); needsVIP {
-		return m.VIP
+		to = m.VIP
 	}
-	return netip.AddrPortFrom(m.Address, m.Port)
+	return netip.AddrPortFrom(to.Addr(), cmp.Or(to.Port(), m.Checked))
 }
 
 // Listens reports whether one of the sockets accepts connections to an address: it listens there, or on all addresses
@@ -114,7 +114,7 @@ func Listens(sockets []netip.AddrPort, to netip.AddrPort) bool {
 // known whether rules redirect them.
 func (a *Agent) silent(m Membership) (reason string, unclear bool) {
 	l, to := &a.listening, m.destination()
-	if !l.known || m.refusal() != "" || l.missed[m.endpoint()] <= missesAllowed {
+	if _, known := l.all[m.Protocol]; !known || m.refusal() != "" || l.missed[m.endpoint()] <= missesAllowed {
 		return "", false
 	}
 	redirected, why := a.redirected(m)
@@ -140,10 +140,11 @@ func (a *Agent) silent(m Membership) (reason string, unclear bool) {
 
 // try is the command with which a client finds out whether the service answers.
 func (m Membership) try() string {
-	if m.Protocol == "udp" {
-		return fmt.Sprintf("ask it what its clients ask it, at %s, port %d", m.VIP.Addr(), m.VIP.Port())
+	port := cmp.Or(m.VIP.Port(), m.Checked)
+	if m.Protocol != "tcp" {
+		return fmt.Sprintf("ask it what its clients ask it, at %s, port %d", m.VIP.Addr(), port)
 	}
-	return fmt.Sprintf("nc -vz %s %d", m.VIP.Addr(), m.VIP.Port())
+	return fmt.Sprintf("nc -vz %s %d", m.VIP.Addr(), port)
 }
 
 // silentServices returns the problems of the services that do not listen where the packets of clients arrive.

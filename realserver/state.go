@@ -33,12 +33,13 @@ const (
 type Membership struct {
 	Name string // of the virtual server
 	VIP  netip.AddrPort
-	// Protocol is that of the virtual server, "tcp" or "udp".
+	// Protocol is that of the virtual server, "tcp", "udp" or "sctp".
 	Protocol string
 	Forward  config.Forward
 	Server   string     // this node's name there
 	Address  netip.Addr // this node's own address there
 	Port     uint16     // the port of its service there
+	Checked  uint16     // the port that stands for all of a virtual server of every port; 0: none
 }
 
 // State is the desired state of this node. The zero value requires nothing.
@@ -79,7 +80,7 @@ func Desired(cfg *config.Config, links []addr.Link, names ...string) State {
 	return s
 }
 
-// memberships are the virtual servers in which the node is a real server, in the order of the file.
+// memberships are the virtual servers in which the node is a real server, in the order of the file, with each address and port.
 func memberships(cfg *config.Config, names []string) []Membership {
 	found, err := cfg.RealServersNamed(names...)
 	if err != nil { // the node is in no virtual server
@@ -87,10 +88,16 @@ func memberships(cfg *config.Config, names []string) []Membership {
 	}
 	all := make([]Membership, 0, len(found))
 	for _, m := range found {
-		all = append(all, Membership{
-			Name: m.VirtualServer.Name, VIP: netip.AddrPortFrom(m.VirtualServer.Address, m.VirtualServer.Port),
-			Protocol: m.VirtualServer.Protocol, Forward: m.VirtualServer.Forward, Server: m.RealServer.Name, Address: m.RealServer.Address, Port: m.RealServer.Port,
-		})
+		for one := range m.VirtualServer.Endpoints() {
+			at := Membership{
+				Name: one.Name, VIP: netip.AddrPortFrom(one.Address, one.Port),
+				Protocol: one.Protocol, Forward: one.Forward, Server: m.RealServer.Name, Address: m.RealServer.Address, Port: cmp.Or(m.RealServer.Port, one.Port),
+			}
+			for _, c := range m.RealServer.Checks {
+				at.Checked = cmp.Or(at.Checked, c.Port)
+			}
+			all = append(all, at)
+		}
 	}
 	return all
 }

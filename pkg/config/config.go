@@ -98,10 +98,12 @@ const (
 // VirtualServer is an address and port that clients connect to.
 type VirtualServer struct {
 	Name      string
-	Address   netip.Addr
-	Port      uint16
-	Protocol  string // "tcp", "udp"
-	Scheduler string // the name of its kernel module without ip_vs_
+	Address   netip.Addr   // the first one of several
+	Addresses []netip.Addr `json:",omitempty"` // all of them if there are several
+	Port      uint16       // the first one of several; 0: every port, with Persistence
+	Ports     []uint16     `json:",omitempty"` // all of them if there are several
+	Protocol  string       // "tcp", "udp", "sctp"
+	Scheduler string       // the name of its kernel module without ip_vs_
 	// SchedulerFlags are for sh and mh.
 	SchedulerFlags SchedulerFlags `json:",omitzero"`
 	OnePacket      bool           `json:",omitzero"` // each UDP packet is scheduled by itself
@@ -116,14 +118,15 @@ type VirtualServer struct {
 type Persistence struct {
 	Timeout time.Duration // whole seconds
 	Netmask int           // prefix length, 1-32
+	Engine  string        `json:",omitzero"` // "sip": each of a client's calls counts as a client; "": none
 }
 
 // RealServer is one member of a virtual server's pool.
 type RealServer struct {
 	Name    string
 	Address netip.Addr
-	Port    uint16
-	Weight  int // 0-65535; 0: no new connections
+	Port    uint16 // 0: the port that the client connected to, for a virtual server with several or every port
+	Weight  int    // 0-65535; 0: no new connections
 	// From UpperThreshold connections on it gets no new ones until it has fewer than LowerThreshold. 0: no limit, and three
 	// quarters of UpperThreshold.
 	UpperThreshold, LowerThreshold uint32  `json:",omitzero"`

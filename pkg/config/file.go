@@ -45,7 +45,7 @@ func topSection(instances *sectionOf[instance], services *sectionOf[virtualServe
 			words: []word{
 				needless("is keepalived's word: its settings are keys of the instances, or of the top level", "global_defs"),
 				needless("is keepalived's word: what does not move belongs to the network configuration of the machine", "static_ipaddress", "static_routes", "static_rules"),
-				needless("is keepalived's word: write a virtual server for each of its addresses", "virtual_server_group"),
+				needless("is keepalived's word: a virtual server has addresses and ports", "virtual_server_group"),
 				{names: []string{"real_servers"}, hint: "it belongs to virtual_servers"},
 			},
 		},

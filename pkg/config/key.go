@@ -35,8 +35,9 @@ type field[S, V any] struct {
 	doc     string // one sentence of Markdown without the full stop
 	perNode scope
 	reload  Reload
-	since   string // the version that brought the key; "" for the first one
-	words   []word // other words for the key
+	since   string   // the version that brought the key; "" for the first one
+	words   []word   // other words for the key
+	instead []string // required keys that are not missing if this one is given
 }
 
 // declaration is a field without its types.
@@ -51,6 +52,8 @@ type declaration struct {
 	reload   Reload
 	since    string
 	words    []word
+	instead  []string
+	others   []string    // the keys that may be given instead of this one
 	borrowed bool        // described in another section of the reference
 	kinds    []CheckType // the kinds of check that have the key; empty means all
 	stray    string      // end of the error message for the key in a check of another kind
@@ -60,7 +63,7 @@ type declaration struct {
 func (f field[S, V]) declare() *declaration {
 	d := &declaration{
 		name: f.name, form: f.kind.form, required: f.required, unset: f.unset, doc: f.doc,
-		perNode: f.perNode, reload: f.reload, since: f.since, words: f.words,
+		perNode: f.perNode, reload: f.reload, since: f.since, words: f.words, instead: f.instead,
 	}
 	if f.required == "" && f.unset == "" && f.kind.show != nil {
 		d.unset, d.def = "`"+f.kind.show(f.def)+"`", f.kind.json(f.def)

@@ -198,15 +198,6 @@ type vocabulary struct {
 	synonyms map[string]string // in lower case: words of other tools
 }
 
-// later lists the reserved words, for the reference.
-func (voc vocabulary) later() string {
-	verb := " are reserved"
-	if len(voc.reserved) == 1 {
-		verb = " is reserved"
-	}
-	return enumerate(quoted(voc.reserved), "and") + verb
-}
-
 // oneOf reads a word from a vocabulary.
 func (v value) oneOf(voc vocabulary) string {
 	s := v.text()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,24 +119,48 @@ func checkInstance(t interface{ Errorf(string, ...any) }, in config.Instance, tr
 }
 
 func checkService(t interface{ Errorf(string, ...any) }, s config.VirtualServer) {
-	if s.Name == "" || !s.Address.Is4() || s.Port == 0 || s.Protocol != "tcp" && s.Protocol != "udp" || s.OnePacket && s.Protocol != "udp" || s.Scheduler == "" || len(s.RealServers) == 0 {
+	if s.Name == "" || !s.Address.Is4() || s.Port == 0 && s.Persistence == nil || !slices.Contains([]string{"tcp", "udp", "sctp"}, s.Protocol) || s.OnePacket && s.Protocol != "udp" || s.Scheduler == "" || len(s.RealServers) == 0 {
 		t.Errorf("virtual server %+v", s)
 	}
 	if p := s.Persistence; p != nil && (p.Timeout < time.Second || p.Timeout%time.Second != 0 || p.Netmask < 1 || p.Netmask > 32) {
 		t.Errorf("persistence %+v", p)
 	}
+	checkServices(t, s)
 	names := map[string]bool{}
 	for _, rs := range s.RealServers {
-		if names[rs.Name] || !rs.Address.Is4() || rs.Address == s.Address || rs.Port == 0 || rs.Weight < 0 || rs.Weight > 65535 {
+		if names[rs.Name] || !rs.Address.Is4() || rs.Address == s.Address || rs.Weight < 0 || rs.Weight > 65535 {
 			t.Errorf("real server %+v", rs)
 		}
 		names[rs.Name] = true
-		if s.Forward != config.NAT && rs.Port != s.Port {
-			t.Errorf("%s changes the port: %+v", s.Forward, rs)
-		}
 		for _, check := range rs.Checks {
 			checkCheck(t, check)
 		}
+	}
+}
+
+// checkServices requires that each service has an address of its own, that its real servers have the port that clients connect to
+// unless NAT changes it, and that every check has a port.
+func checkServices(t interface{ Errorf(string, ...any) }, s config.VirtualServer) {
+	seen := map[netip.AddrPort]bool{}
+	for one := range s.Services() {
+		at := netip.AddrPortFrom(one.Address, one.Port)
+		if seen[at] || one.Several() || one.Port == 0 && s.Several() {
+			t.Errorf("service %s of %+v", at, s)
+		}
+		seen[at] = true
+		for i, rs := range one.RealServers {
+			if rs.Port != one.Port && (s.Forward != config.NAT || one.Port == 0 || rs.Port == 0) {
+				t.Errorf("%s has the port %d on %s", at, rs.Port, rs.Name)
+			}
+			for _, c := range rs.Checks {
+				if c.Port == 0 && s.CheckPort(s.RealServers[i]) == 0 {
+					t.Errorf("no port for the checks of %s", rs.Name)
+				}
+			}
+		}
+	}
+	if len(seen) != max(len(s.Addresses), 1)*max(len(s.Ports), 1) {
+		t.Errorf("%d services of %+v", len(seen), s)
 	}
 }
 

@@ -27,6 +27,12 @@ func persistenceSection() *sectionOf[Persistence] {
 			reload: Live,
 			words:  []word{keepalived("granularity")},
 		},
+		field[Persistence, string]{
+			name: "engine", kind: oneOf[string](vocabulary{what: "a persistence engine", words: []string{"sip"}}), in: func(p *Persistence) *string { return &p.Engine },
+			unset:  "none",
+			doc:    "`sip`, with `protocol: udp`: the clients that `netmask` makes one are distributed by call (Call-ID). The kernel must have it (`ip_vs_pe_sip`)",
+			reload: Live,
+		},
 	}
 	return s.build()
 }
@@ -49,6 +55,7 @@ func persistenceField(s *sectionOf[Persistence]) key[virtualServer] {
 		unset: "none", doc: "keeps a client on the real server that it was first assigned",
 		words: []word{
 			keepalived("persistence_timeout").write("`persistence: {timeout: 50s}`"),
+			keepalived("persistence_engine").write("`persistence: {timeout: 50s, engine: sip}`"),
 			keepalived("persistence_granularity").write("`persistence: {timeout: 50s, netmask: 24}`"),
 		},
 	}

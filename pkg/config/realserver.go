@@ -3,6 +3,7 @@ package config
 import (
 	"math"
 	"net/netip"
+	"slices"
 
 	"gopkg.in/yaml.v3"
 )
@@ -52,7 +53,7 @@ func realServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
 		},
 		field[realServer, uint16]{
 			name: "port", kind: portNumber, in: func(rs *realServer) *uint16 { return &rs.Port },
-			defOf: func(rs *realServer) uint16 { return rs.of.Port }, unset: "the virtual server's",
+			defOf: func(rs *realServer) uint16 { return rs.of.serverPort() }, unset: "the virtual server's",
 			doc:    "only `forward: nat` can change it",
 			reload: Another,
 		},
@@ -83,18 +84,19 @@ func realServersField(s *sectionOf[realServer]) key[virtualServer] {
 }
 
 func readRealServers(v value, s *sectionOf[realServer], of *virtualServer) []placed[realServer] {
+	of.settle()
 	list := s.each(v, "real servers", realServer{of: of})
 	v.notEmpty("at least one real server, with name and address")
 	unique(list, "name", func(rs realServer) string { return rs.Name })
 	first := map[netip.AddrPort]int{}
 	for _, rs := range list {
 		at := netip.AddrPortFrom(rs.v.Address, rs.v.Port)
-		if !at.Addr().IsValid() || at.Port() == 0 {
+		if !at.Addr().IsValid() || at.Port() == 0 && !of.manyPorts() {
 			continue
 		}
 		v := rs.at.locate("address")
 		if line, ok := first[at]; ok {
-			v.fail("", "%s is a real server of this virtual server already, in line %d", at, line)
+			v.fail("", "%s is a real server of this virtual server already, in line %d", endpointText(at), line)
 			continue
 		}
 		first[at] = v.place.Line
@@ -113,7 +115,8 @@ func (rs *realServer) validate(o object) {
 			v.warn("", "no check: %s stays in the table when it is down", rs.Name)
 		}
 	}
-	if of.Forward != NAT && of.Forward != "" && of.Port != 0 && rs.Port != 0 && rs.Port != of.Port {
+	rs.checkManyPorts(o)
+	if of.Forward != NAT && of.Forward != "" && of.Port != 0 && rs.Port != 0 && rs.Port != of.Port && !of.manyPorts() {
 		method := map[Forward]string{DR: "DR", TUN: "TUN"}[of.Forward]
 		o.locate("port").fail("use forward: nat", "%d differs from the virtual server's %d: %s cannot change the port", rs.Port, of.Port, method)
 	}
@@ -121,7 +124,7 @@ func (rs *realServer) validate(o object) {
 	if rs.Address.IsLoopback() {
 		o.locate("address").warn("write the address that the directors reach it by", "%s means a different host on each machine", rs.Address)
 	}
-	if rs.Address.IsValid() && rs.Address == of.Address {
+	if rs.Address.IsValid() && (rs.Address == of.Address || slices.Contains(of.Addresses, rs.Address)) {
 		o.locate("address").fail("write the real server's own address", "%s is the virtual server's address", rs.Address)
 	}
 }

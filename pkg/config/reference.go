@@ -69,7 +69,7 @@ func (s *section) chapter() string {
 func (d *declaration) row() string {
 	def, doc := d.unset, d.told(d.kinds)
 	if d.required != "" {
-		def = "required"
+		def = enumerate(append([]string{"required"}, quoted(d.others)...), "or")
 	}
 	if d.since != "" {
 		doc += "; since version " + d.since

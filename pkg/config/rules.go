@@ -216,8 +216,10 @@ func (c *contents) checkMachines() {
 	}
 	homes := map[string]home{}
 	for _, s := range c.services {
-		if readable && s.v.Address.IsValid() && !held[s.v.Address] {
-			s.at.locate("address").warn("add it to virtual_addresses", "no VRRP instance has %s", s.v.Address)
+		for i, address := range s.v.addresses() {
+			if readable && address.IsValid() && !held[address] {
+				addressAt(s.at, i).warn("add it to virtual_addresses", "no VRRP instance has %s", address)
+			}
 		}
 		for _, rs := range s.v.servers {
 			if !rs.v.Address.IsValid() || rs.v.Name == "" {

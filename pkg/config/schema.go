@@ -60,8 +60,15 @@ func (s *section) object() *Schema {
 	o.Type, o.Properties, o.AdditionalProperties = "object", map[string]*Schema{}, false
 	for _, d := range s.keys {
 		o.Properties[d.name] = d.schema()
-		if d.required != "" && d.kinds == nil {
+		if d.required != "" && d.kinds == nil && d.others == nil {
 			o.Required = append(o.Required, d.name)
+		}
+		if d.others != nil {
+			one := &Schema{}
+			for _, name := range append([]string{d.name}, d.others...) {
+				one.AnyOf = append(one.AnyOf, &Schema{Required: []string{name}})
+			}
+			o.AllOf = append(o.AllOf, one)
 		}
 	}
 	return &o

@@ -94,7 +94,15 @@ var beyondSchemas = map[string][]string{
 		"sync-group-unknown-instance", "sync-group-track-of-a-member",
 	},
 	"whom BFD sessions are with": {"bfd-name-of-a-track", "bfd-ipv6-without-addresses", "bfd-peers-differ", "bfd-to-a-director", "bfd-twice", "bfd-unknown"},
-	"what tracks are about":      {"track-watched", "track-cycle", "track-cycle-of-one", "track-gate-weight", "take-over-record-tcp"},
+	"what makes a port superfluous": {
+		"group-address-and-addresses", "group-port-and-ports", "group-server-port-dr", "port-0-checks", "port-0-server-port", "service-port-0",
+	},
+	"what services a group is": {
+		"group-address-twice", "group-overlaps", "group-port-twice", "group-ports-backwards", "group-ports-too-many", "group-ports-range",
+		"group-real-server-is-address", "group-services-too-many", "port-0-duplicate-server",
+	},
+	"what a protocol can have": {"one-packet-sctp", "persistence-engine-tcp"},
+	"what tracks are about":    {"track-watched", "track-cycle", "track-cycle-of-one", "track-gate-weight", "take-over-record-tcp"},
 	"how the text was written": {
 		"instance-priority-fraction", "instance-virtual-router-id-octal", "service-port-hex", "port-leading-zero", "text-two-documents", "text-utf16",
 		"yaml-merge-key",

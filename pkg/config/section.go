@@ -55,7 +55,12 @@ func (s *section) index() {
 		}
 	}
 	for _, d := range s.keys {
-		s.known[d.name] = d
+		s.known[d.name], d.others = d, nil
+	}
+	for _, d := range s.keys {
+		for _, other := range d.instead {
+			s.known[other].others = append(s.known[other].others, d.name)
+		}
 		for _, w := range d.words {
 			for _, name := range w.names {
 				s.foreign[name] = w.of(d.name)
@@ -102,6 +107,13 @@ func (s *section) walk(f func(*section)) {
 
 // take reads the keys of a mapping in the order of their declaration.
 func (s *sectionOf[S]) take(o object, into *S) {
+	for _, d := range s.keys {
+		if _, given := o.fields[d.name]; given {
+			for _, other := range d.instead {
+				o.meant[other] = true
+			}
+		}
+	}
 	for i, f := range s.fields {
 		d := s.keys[i]
 		v, given := o.fields[d.name]

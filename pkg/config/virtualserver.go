@@ -11,8 +11,9 @@ import (
 // virtualServer is a VirtualServer under construction, with the positions of its parts.
 type virtualServer struct {
 	VirtualServer
-	checks  []placed[Check]
-	servers []placed[realServer]
+	everyPort bool // port: 0
+	checks    []placed[Check]
+	servers   []placed[realServer]
 }
 
 func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
@@ -40,7 +41,6 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 				keepalived("sh-fallback", "mh-fallback", "flag-1").write("`scheduler_flags: [fallback]`"),
 				keepalived("sh-port", "mh-port", "flag-2").write("`scheduler_flags: [port]`"),
 				needless("is keepalived's word: no scheduler has this flag", "hashed", "flag-3"),
-				needless("is keepalived's word: a persistence engine is for SIP over UDP", "persistence_engine"),
 				needless("is keepalived's word: the family is that of the address", "ip_family"),
 				needless("is keepalived's word: name serves this purpose", "snmp_name", "virtualhost"),
 				needless("is keepalived's word: a start adopts what is in the kernel, and a stop removes it", "omega"),
@@ -49,6 +49,7 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 			},
 		},
 		rules: func(s *virtualServer, o object) {
+			s.checkPorts(o)
 			s.validateChecks(o)
 			s.checkScheduler(o)
 			s.warnWeights(o)
@@ -95,15 +96,12 @@ func serviceFields() []key[virtualServer] {
 			reload:   Another,
 			words:    []word{synonyms("ip", "vip")},
 		},
-		field[virtualServer, uint16]{
-			name: "port", kind: portNumber, in: func(s *virtualServer) *uint16 { return &s.Port },
-			required: "the port that clients connect to",
-			doc:      "the port that clients connect to; address, port and protocol together are unique",
-			reload:   Another,
-		},
+		addressesField(),
+		portField(),
+		portsField(),
 		field[virtualServer, string]{
 			name: "protocol", kind: oneOf[string](protocols), in: func(s *virtualServer) *string { return &s.Protocol }, def: "tcp",
-			doc:    "`tcp` or `udp`; " + protocols.later(),
+			doc:    "what clients speak",
 			reload: Another,
 		},
 		field[virtualServer, string]{
@@ -146,17 +144,21 @@ func readVirtualServers(v value, s *sectionOf[virtualServer]) []placed[virtualSe
 		protocol string
 		at       netip.AddrPort
 	}
-	first := map[place]int{}
-	for _, s := range list {
-		if !s.v.Address.IsValid() || s.v.Port == 0 {
-			continue
+	first, by := map[place]int{}, map[place]int{}
+	for n, s := range list {
+		for address, port := range s.v.endpoints {
+			if !address.IsValid() || port == 0 && !s.v.everyPort {
+				continue
+			}
+			p := place{s.v.Protocol, netip.AddrPortFrom(address, port)}
+			if line, ok := first[p]; ok && by[p] == n {
+				continue // reported with the list
+			} else if ok {
+				addressAt(s.at, slices.Index(s.v.addresses(), address)).fail("", "%s is a virtual server already, in line %d", p.at, line)
+				break
+			}
+			by[p], first[p] = n, addressAt(s.at, slices.Index(s.v.addresses(), address)).place.Line
 		}
-		p := place{s.v.Protocol, netip.AddrPortFrom(s.v.Address, s.v.Port)}
-		if line, ok := first[p]; ok {
-			s.at.locate("address").fail("", "%s is a virtual server already, in line %d", p.at, line)
-			continue
-		}
-		first[p] = s.at.locate("address").place.Line
 	}
 	return list
 }
@@ -172,7 +174,7 @@ func (v value) serviceAddress() netip.Addr {
 
 var portNumber = wholeNumber[uint16](1, math.MaxUint16)
 
-var protocols = vocabulary{what: "a protocol", words: []string{"tcp", "udp"}, reserved: []string{"sctp"}}
+var protocols = vocabulary{what: "a protocol", words: []string{"tcp", "udp", "sctp"}}
 
 var schedulers = vocabulary{
 	what:  "a scheduler",

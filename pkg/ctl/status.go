@@ -93,7 +93,7 @@ func directorTable(w io.Writer, s status.Director, now time.Time) error {
 	takeOvers(t, s.Instances, now)
 	printConnectionSync(t, s.ConnectionSync, now)
 	for _, v := range s.VirtualServers {
-		fmt.Fprintf(t, "\nVIRTUAL SERVER %s  %s %s  %s %s  %s: %s\n", v.Name, v.Protocol, endpoint(v.Address, v.Port), v.Scheduler,
+		fmt.Fprintf(t, "\nVIRTUAL SERVER %s  %s %s  %s %s  %s: %s\n", v.Name, v.Protocol, endpoints(v), v.Scheduler,
 			v.Forward, v.State, v.Reason)
 		fmt.Fprintln(t, "  REAL SERVER\tADDRESS\tSTATE\tFOR\tCODE\tWEIGHT\tACTIVE\tINACTIVE\tNEW/S\tIN/S\tOUT/S\tREASON")
 		for _, r := range v.RealServers {
@@ -165,7 +165,12 @@ func effects(instances []status.Instance, track string) string {
 }
 
 // endpoint is "10.77.0.100:3306" or "[fd00::100]:3306".
-func endpoint(address string, port int) string { return net.JoinHostPort(address, strconv.Itoa(port)) }
+func endpoint(address string, port int) string {
+	if port == 0 {
+		return address
+	}
+	return net.JoinHostPort(address, strconv.Itoa(port))
+}
 
 // weight returns the weight in the kernel, and the configured weight if it differs.
 func weight(r status.RealServer) string {

@@ -93,11 +93,14 @@ func answersOf(p plan.Plan, l layout) []answer {
 		if v.Forward != config.NAT {
 			continue
 		}
-		out := l.outside(v.Address)
-		for _, r := range v.RealServers {
-			all = append(all, answer{v, r, firewall.Packet{
-				Way: firewall.Forwarded, In: l.inside(r.Address), Out: out, From: netip.AddrPortFrom(r.Address, r.Port), Protocol: v.Protocol,
-			}})
+		for one := range v.Endpoints() {
+			one = representative(one)
+			out := l.outside(one.Address)
+			for _, r := range one.RealServers {
+				all = append(all, answer{v, r, firewall.Packet{
+					Way: firewall.Forwarded, In: l.inside(r.Address), Out: out, From: netip.AddrPortFrom(r.Address, r.Port), Protocol: v.Protocol,
+				}})
+			}
 		}
 	}
 	return all

@@ -1,6 +1,7 @@
 package director
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -165,7 +166,9 @@ func (m *answerMonitor) clients(ctx context.Context, p plan.Plan, l layout) []pr
 		case err != nil:
 			o = obstacle{code: problem.ClientsUnclear, text: "cannot tell whether the packet filter of this host drops the packets of clients: " + err.Error()}
 		case len(rules.Bases) > 0:
-			o = stopped(rules, v, packets(v, l, told == "1", loose == "0"))
+			o, v = worst(v, func(one config.VirtualServer) obstacle {
+				return stopped(rules, one, packets(one, l, told == "1", loose == "0"))
+			})
 		}
 		if o.code != problem.ClientsBlocked && (drops == "2" || drops == "3") {
 			o = obstacle{problem.ClientsBlocked, "IPVS drops some packets of clients, because net.ipv4.vs.drop_packet is " + drops, "sysctl -w net.ipv4.vs.drop_packet=0"}
@@ -179,6 +182,41 @@ func (m *answerMonitor) clients(ctx context.Context, p plan.Plan, l layout) []pr
 		all = append(all, problem.Finding{Code: o.code, Subject: v.Name, Remedy: o.remedy, Text: v.Name + ": " + o.text})
 	}
 	return all
+}
+
+// worst returns what stops or may stop the clients of a virtual server at any of its addresses and ports, and where.
+func worst(v config.VirtualServer, judge func(config.VirtualServer) obstacle) (obstacle, config.VirtualServer) {
+	found, at := obstacle{}, v
+	for one := range v.Endpoints() {
+		one = representative(one)
+		runtime.Gosched()
+		o := judge(one)
+		if o.code != "" && v.Several() {
+			o.text += fmt.Sprintf(" (%s)", netip.AddrPortFrom(one.Address, one.Port))
+		}
+		if o.code == problem.ClientsBlocked {
+			return o, one
+		}
+		if found.code == "" {
+			found, at = o, one
+		}
+	}
+	return found, at
+}
+
+// representative returns a virtual server of every port with the port that is checked, which stands for all of them.
+func representative(v config.VirtualServer) config.VirtualServer {
+	if v.Port != 0 || len(v.RealServers) == 0 {
+		return v
+	}
+	v.RealServers = slices.Clone(v.RealServers)
+	for i, r := range v.RealServers {
+		for _, c := range r.Checks {
+			v.Port = cmp.Or(v.Port, c.Port)
+			v.RealServers[i].Port = cmp.Or(v.RealServers[i].Port, c.Port)
+		}
+	}
+	return v
 }
 
 // tryIt is the command that shows whether a virtual server serves a client.

@@ -292,6 +292,12 @@ func (k *fakeKernel) Scheduler(_ context.Context, name string) error {
 	return k.fail["scheduler "+name]
 }
 
+func (k *fakeKernel) Engine(_ context.Context, name string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.fail["engine "+name]
+}
+
 func (k *fakeKernel) Services() ([]lvs.Service, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

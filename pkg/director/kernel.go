@@ -110,6 +110,8 @@ type Balancer interface {
 	reconcile.TableKernel
 	// Scheduler checks whether the kernel has a scheduler: nil, or ipvs.ErrNoScheduler.
 	Scheduler(ctx context.Context, name string) error
+	// Engine checks whether the kernel has a persistence engine: nil, or ipvs.ErrNoEngine.
+	Engine(ctx context.Context, name string) error
 	Close() error
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
@@ -18,27 +19,83 @@ import (
 // after 10 ms.
 const giveWayEvery = 64
 
-// virtualServerStatus returns the state of a pool.
-func virtualServerStatus(v config.VirtualServer, verdicts plan.Verdicts, table lvs.Table) status.VirtualServer {
+// virtualServerStatus returns the state of a pool: of several services the worst, and of their entries the sums.
+func virtualServerStatus(v config.VirtualServer, verdicts plan.Verdicts, table func(lvs.Key) lvs.Table) status.VirtualServer {
 	s := status.VirtualServer{
 		Name: v.Name, Address: v.Address.String(), Port: int(v.Port), Protocol: v.Protocol, Scheduler: v.Scheduler,
 		Forward: string(v.Forward), RealServers: make([]status.RealServer, 0, len(v.RealServers)),
 	}
-	pool := lvs.Standings(v, plan.Table{Verdicts: verdicts}.Condition, table)
-	entries := make(map[netip.AddrPort]*lvs.Server, len(table.Have.Servers))
-	for i := range table.Have.Servers {
-		entries[table.Have.Servers[i].AddrPort()] = &table.Have.Servers[i]
+	if v.Several() {
+		s.Addresses, s.Ports = severalOf(v)
+	}
+	all := make([]member, len(v.RealServers))
+	health, first := lvs.PoolUp, true
+	for one := range v.Services() {
+		at := table(lvs.KeyOf(one))
+		pool := lvs.Standings(one, plan.Table{Verdicts: verdicts}.Condition, at)
+		addMembers(all, one, pool, at.Have)
+		if h, reason := lvs.PoolHealth(pool); first || h < health {
+			health, s.Reason = h, reason
+			if v.Several() && h < lvs.PoolUp {
+				s.Reason += fmt.Sprintf(" (%s)", netip.AddrPortFrom(one.Address, one.Port))
+			}
+		}
+		first = false
 	}
 	for i, r := range v.RealServers {
 		if i%giveWayEvery == giveWayEvery-1 {
 			runtime.Gosched()
 		}
 		verdict := verdictOf(verdicts, config.Subject{Server: config.ServerID{Service: v.Name, Server: r.Name}})
-		s.RealServers = append(s.RealServers, realServerStatus(r, verdict, pool[i], entries[netip.AddrPortFrom(r.Address, r.Port)]))
+		s.RealServers = append(s.RealServers, realServerStatus(r, verdict, all[i].standing, all[i].entry))
 	}
-	health, reason := lvs.PoolHealth(pool)
-	s.State, s.Reason = map[lvs.Health]string{lvs.PoolUp: "up", lvs.PoolDegraded: "degraded", lvs.PoolDown: "down"}[health], reason
+	s.State = map[lvs.Health]string{lvs.PoolUp: "up", lvs.PoolDegraded: "degraded", lvs.PoolDown: "down"}[health]
 	return s
+}
+
+// severalOf returns the addresses and the ports of a virtual server that has several of either.
+func severalOf(v config.VirtualServer) (addresses []string, ports []int) {
+	for one := range v.Endpoints() {
+		if a := one.Address.String(); !slices.Contains(addresses, a) {
+			addresses = append(addresses, a)
+		}
+		if p := int(one.Port); !slices.Contains(ports, p) {
+			ports = append(ports, p)
+		}
+	}
+	return addresses, ports
+}
+
+// member is what the services of a virtual server have of one real server. entry is nil if one of them has none.
+type member struct {
+	standing lvs.Standing
+	entry    *lvs.Server
+	seen     bool
+}
+
+// addMembers adds the entries of one service: the smallest weight and the sum of the connections count.
+func addMembers(all []member, one config.VirtualServer, pool []lvs.Standing, have lvs.Service) {
+	entries := make(map[netip.AddrPort]*lvs.Server, len(have.Servers))
+	for i := range have.Servers {
+		entries[have.Servers[i].AddrPort()] = &have.Servers[i]
+	}
+	for i, r := range one.RealServers {
+		m, entry := &all[i], entries[netip.AddrPortFrom(r.Address, r.Port)]
+		switch {
+		case !m.seen:
+			*m = member{pool[i], entry, true}
+			continue
+		case entry == nil:
+			m.entry = nil
+		case m.entry != nil:
+			sum := *m.entry
+			sum.Weight = min(sum.Weight, entry.Weight)
+			sum.ActiveConnections += entry.ActiveConnections
+			sum.InactiveConnections += entry.InactiveConnections
+			m.entry = &sum
+		}
+		m.standing = min(m.standing, pool[i])
+	}
 }
 
 // realServerStatus returns the status of a real server; entry is its entry in the table, nil if it has none.

@@ -131,6 +131,7 @@ func TestReloadThatIsRefused(t *testing.T) {
 		for _, tt := range []struct{ what, fails, file, want string }{
 			{"a setting", "sysctl", second, "net.ipv4.vs.expire_nodest_conn=1: not today"},
 			{"the scheduler", "scheduler rr", second, "virtual server mysql: not today"},
+			{"the engine", "engine sip", strings.Replace(second, "forward: dr", "forward: dr, protocol: udp, persistence: {timeout: 50s, engine: sip}", 1), "virtual server mysql: not today"},
 			{"IPVS", "find ipvs", second, "not today"},
 			{"an interface that is not there", "", electing + router("a", "ethO", 51, vip), "cluster.yaml:4:26: vrrp_instances[0].interface: lvs-master has no interface ethO"},
 			{"an invalid file", "", "version: 7\n", "version"},

@@ -209,8 +209,9 @@ func report(s snapshots) status.Director {
 		have[service.Key] = service
 	}
 	for _, v := range s.plan.Config.VirtualServers {
-		table := lvs.Table{Have: have[lvs.KeyOf(v)], Known: s.known, Differs: s.table != "", Counted: s.counted}
-		doc.VirtualServers = append(doc.VirtualServers, virtualServerStatus(v, s.verdicts, table))
+		doc.VirtualServers = append(doc.VirtualServers, virtualServerStatus(v, s.verdicts, func(key lvs.Key) lvs.Table {
+			return lvs.Table{Have: have[key], Known: s.known, Differs: s.table != "", Counted: s.counted}
+		}))
 	}
 	addTraffic(&doc, s)
 	return doc

@@ -3,6 +3,8 @@ package director
 import (
 	"log/slog"
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,7 +43,9 @@ func TestRealServerStatus(t *testing.T) {
 		got := virtualServerStatus(
 			config.VirtualServer{Name: "mysql", RealServers: []config.RealServer{one}},
 			plan.VerdictsOf(map[config.Subject]health.Verdict{id: verdicts[tt.verdict]}),
-			lvs.Table{Have: lvs.Service{Servers: []lvs.Server{{Address: one.Address, Port: one.Port, Weight: tt.weight}}}, Known: true, Differs: tt.differs},
+			func(lvs.Key) lvs.Table {
+				return lvs.Table{Have: lvs.Service{Servers: []lvs.Server{{Address: one.Address, Port: one.Port, Weight: tt.weight}}}, Known: true, Differs: tt.differs}
+			},
 		)
 		r := got.RealServers[0]
 		if r.State != tt.state || r.Code != tt.code || r.Reason != tt.reason || r.Weight != tt.weight || got.State != tt.pool {
@@ -116,5 +120,32 @@ func TestInstanceStatus(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// The state of a group is that of its worst service, its entries are the smallest weight and the sum of the connections.
+func TestGroupStatus(t *testing.T) {
+	one := config.RealServer{Name: "mysql1", Address: netip.MustParseAddr("10.77.0.11"), Weight: 3}
+	v := config.VirtualServer{Name: "mysql", Address: netip.MustParseAddr("10.77.0.100"), Port: 3306, Ports: []uint16{3306, 3307}, Protocol: "tcp", RealServers: []config.RealServer{one}}
+	id := config.Subject{Server: config.ServerID{Service: "mysql", Server: "mysql1"}}
+	verdicts := plan.VerdictsOf(map[config.Subject]health.Verdict{id: {Known: true, Up: true}})
+	second := lvs.Service{Servers: []lvs.Server{{Address: one.Address, Port: 3307, Weight: 2, ActiveConnections: 4}}}
+	table := func(key lvs.Key) lvs.Table {
+		if key.Port == 3307 {
+			return lvs.Table{Known: true, Differs: true, Have: second}
+		}
+		return lvs.Table{Known: true, Have: lvs.Service{Servers: []lvs.Server{{Address: one.Address, Port: 3306, Weight: 3, ActiveConnections: 5}}}}
+	}
+	s := virtualServerStatus(v, verdicts, table)
+	if r := s.RealServers[0]; s.State != "up" || r.Weight != 2 || r.ActiveConnections != 9 || r.State != "up" {
+		t.Errorf("%+v", s)
+	}
+	if !slices.Equal(s.Ports, []int{3306, 3307}) || !slices.Equal(s.Addresses, []string{"10.77.0.100"}) {
+		t.Errorf("addresses %v, ports %v", s.Addresses, s.Ports)
+	}
+	second.Servers = nil
+	s = virtualServerStatus(v, verdicts, table)
+	if s.State != "down" || !strings.HasSuffix(s.Reason, " (10.77.0.100:3307)") || s.RealServers[0].Weight != 0 {
+		t.Errorf("with a service without servers: %+v", s)
 	}
 }

@@ -60,7 +60,9 @@ func (x *servedIndex) read(cfg *config.Config) {
 		}
 	}
 	for _, v := range cfg.VirtualServers {
-		x.forward[netip.AddrPortFrom(v.Address, v.Port)] = v.Forward
+		for one := range v.Endpoints() {
+			x.forward[netip.AddrPortFrom(one.Address, one.Port)] = v.Forward
+		}
 	}
 }
 

@@ -78,6 +78,15 @@ func find(k Kernel, cfg *config.Config) error {
 			return fmt.Errorf("virtual server %s: %w", v.Name, err)
 		}
 	}
+	for _, v := range cfg.VirtualServers {
+		if v.Persistence == nil || v.Persistence.Engine == "" || asked[v.Persistence.Engine] {
+			continue
+		}
+		asked[v.Persistence.Engine] = true // no scheduler has this name
+		if err := balancer.Engine(ctx, v.Persistence.Engine); err != nil {
+			return fmt.Errorf("virtual server %s: %w", v.Name, err)
+		}
+	}
 	return nil
 }
 
@@ -136,8 +145,10 @@ func (t *table) newLoop() *reconcile.Table {
 		Recorded: t.state.Services,
 		Record:   t.state.recordServices,
 		Forget:   t.state.forgetServices,
-		Fatal:    func(err error) bool { return errors.Is(err, ipvs.ErrNoIPVS) || errors.Is(err, ipvs.ErrNoScheduler) },
-		Log:      t.log,
+		Fatal: func(err error) bool {
+			return errors.Is(err, ipvs.ErrNoIPVS) || errors.Is(err, ipvs.ErrNoScheduler) || errors.Is(err, ipvs.ErrNoEngine)
+		},
+		Log: t.log,
 	})
 }
 

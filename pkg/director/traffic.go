@@ -19,17 +19,20 @@ func addTraffic(doc *status.Director, s snapshots) {
 		measured[s.measured[i].Key] = &s.measured[i]
 	}
 	for i, v := range s.plan.Config.VirtualServers {
-		service := measured[lvs.KeyOf(v)]
-		if service == nil {
-			continue
-		}
-		doc.VirtualServers[i].Traffic = trafficStatus(service.Traffic)
-		servers := make(map[netip.AddrPort]*lvs.Traffic, len(service.Servers))
-		for j := range service.Servers {
-			servers[service.Servers[j].AddrPort()] = service.Servers[j].Traffic
-		}
-		for j, r := range v.RealServers {
-			doc.VirtualServers[i].RealServers[j].Traffic = trafficStatus(servers[netip.AddrPortFrom(r.Address, r.Port)])
+		at := &doc.VirtualServers[i]
+		for one := range v.Services() {
+			service := measured[lvs.KeyOf(one)]
+			if service == nil {
+				continue
+			}
+			at.Traffic = addedTraffic(at.Traffic, service.Traffic)
+			servers := make(map[netip.AddrPort]*lvs.Traffic, len(service.Servers))
+			for j := range service.Servers {
+				servers[service.Servers[j].AddrPort()] = service.Servers[j].Traffic
+			}
+			for j, r := range one.RealServers {
+				at.RealServers[j].Traffic = addedTraffic(at.RealServers[j].Traffic, servers[netip.AddrPortFrom(r.Address, r.Port)])
+			}
 		}
 		if i%giveWayEvery == giveWayEvery-1 {
 			runtime.Gosched()
@@ -38,13 +41,23 @@ func addTraffic(doc *status.Director, s snapshots) {
 	doc.TrafficReadAt = s.readAt
 }
 
-func trafficStatus(t *lvs.Traffic) *status.Traffic {
+// addedTraffic adds the counters of a service to those of the other services of the virtual server.
+func addedTraffic(sum *status.Traffic, t *lvs.Traffic) *status.Traffic {
 	if t == nil {
-		return nil
+		return sum
 	}
-	return &status.Traffic{
-		Connections: t.Connections, PacketsIn: t.PacketsIn, PacketsOut: t.PacketsOut, BytesIn: t.BytesIn, BytesOut: t.BytesOut,
-		ConnectionRate: t.ConnectionRate, PacketRateIn: t.PacketRateIn, PacketRateOut: t.PacketRateOut,
-		ByteRateIn: t.ByteRateIn, ByteRateOut: t.ByteRateOut,
+	if sum == nil {
+		sum = &status.Traffic{}
 	}
+	sum.Connections += t.Connections
+	sum.PacketsIn += t.PacketsIn
+	sum.PacketsOut += t.PacketsOut
+	sum.BytesIn += t.BytesIn
+	sum.BytesOut += t.BytesOut
+	sum.ConnectionRate += t.ConnectionRate
+	sum.PacketRateIn += t.PacketRateIn
+	sum.PacketRateOut += t.PacketRateOut
+	sum.ByteRateIn += t.ByteRateIn
+	sum.ByteRateOut += t.ByteRateOut
+	return sum
 }

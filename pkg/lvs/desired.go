@@ -14,21 +14,28 @@ func Desired(servers []config.VirtualServer, condition func(config.ServerID) Con
 	before := byKey(found)
 	desired := make([]Service, 0, len(servers))
 	for _, v := range servers {
-		service := Service{Key: KeyOf(v), Scheduler: v.Scheduler, Flags: flagsOf(v), OnePacket: v.OnePacket}
-		if v.Persistence != nil {
-			service.Persistence, service.Netmask = v.Persistence.Timeout, v.Persistence.Netmask
+		for one := range v.Services() {
+			desired = append(desired, desiredService(one, condition, before))
 		}
-		entries := Entries(members(v, condition, before[service.Key]))
-		for i, r := range v.RealServers {
-			if entries[i].Present {
-				service.Servers = append(service.Servers, Server{
-					Address: r.Address, Port: r.Port, Forward: v.Forward, Weight: entries[i].Weight, Upper: r.UpperThreshold, Lower: r.LowerThreshold,
-				})
-			}
-		}
-		desired = append(desired, service)
 	}
 	return desired
+}
+
+// desiredService returns one of the services of a virtual server.
+func desiredService(v config.VirtualServer, condition func(config.ServerID) Condition, before map[Key]Service) Service {
+	service := Service{Key: KeyOf(v), Scheduler: v.Scheduler, Flags: flagsOf(v), OnePacket: v.OnePacket}
+	if v.Persistence != nil {
+		service.Persistence, service.Netmask, service.Engine = v.Persistence.Timeout, v.Persistence.Netmask, v.Persistence.Engine
+	}
+	entries := Entries(members(v, condition, before[service.Key]))
+	for i, r := range v.RealServers {
+		if entries[i].Present {
+			service.Servers = append(service.Servers, Server{
+				Address: r.Address, Port: r.Port, Forward: v.Forward, Weight: entries[i].Weight, Upper: r.UpperThreshold, Lower: r.LowerThreshold,
+			})
+		}
+	}
+	return service
 }
 
 // stays reports whether real servers that are down keep an entry. With mh the clients of the others then keep their servers:
@@ -47,7 +54,16 @@ func flagsOf(v config.VirtualServer) Flags {
 	return flags
 }
 
-// KeyOf returns the key of a virtual server of the cluster file in the table.
+// KeysOf returns the keys of a virtual server of the cluster file in the table, one for each of its services.
+func KeysOf(v config.VirtualServer) []Key {
+	var all []Key
+	for one := range v.Services() {
+		all = append(all, KeyOf(one))
+	}
+	return all
+}
+
+// KeyOf returns the key of one service; of a virtual server with several, that of the first.
 func KeyOf(v config.VirtualServer) Key {
 	return Key{Protocol: v.Protocol, Address: v.Address, Port: v.Port}
 }

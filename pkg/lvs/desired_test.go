@@ -63,3 +63,46 @@ func TestDesired(t *testing.T) {
 		t.Errorf("condition nil: %s", diff)
 	}
 }
+
+// A group is a service for each address and port, with the same real servers; each of them was found in the table or not.
+func TestDesiredGroup(t *testing.T) {
+	v := pair(true)[0]
+	v.Addresses = []netip.Addr{v.Address, netip.MustParseAddr("10.77.0.101")}
+	v.Ports, v.Persistence = []uint16{3306, 3307}, nil
+	v.RealServers[0].Port, v.RealServers[1].Port = 0, 0
+	want := ""
+	for _, at := range []string{"10.77.0.100:3306", "10.77.0.100:3307", "10.77.0.101:3306", "10.77.0.101:3307"} {
+		port := at[len(at)-4:]
+		want += "-A -t " + at + " -s wrr\n-a -t " + at + " -r 10.77.0.11:" + port + " -g -w 3\n-a -t " + at + " -r 10.77.0.12:" + port + " -g -w 1\n"
+	}
+	if diff := cmp.Diff(want, Rules(Desired([]config.VirtualServer{v}, nil, nil))); diff != "" {
+		t.Error(diff)
+	}
+	v.InitialUp = false
+	found := []Service{{Key: KeysOf(v)[2], Servers: []Server{{Address: v.RealServers[1].Address, Port: 3306, Weight: 1}}}}
+	kept := 0
+	for _, s := range Desired([]config.VirtualServer{v}, nil, found) {
+		kept += len(s.Servers)
+		if len(s.Servers) != 0 && s.Key != found[0].Key {
+			t.Errorf("%s has a real server that was found elsewhere", s.Key)
+		}
+	}
+	if kept != 1 {
+		t.Errorf("%d entries kept, want the one that was found", kept)
+	}
+}
+
+// A virtual server that becomes a group, or a group that loses a port, loses no real server.
+func TestGroupRemovesNothing(t *testing.T) {
+	single := pair(true)[:1]
+	group := []config.VirtualServer{single[0]}
+	group[0].Ports, group[0].RealServers = []uint16{3307, 3306}, []config.RealServer{single[0].RealServers[0], single[0].RealServers[1]}
+	for i := range group[0].RealServers {
+		group[0].RealServers[i].Port = 0
+	}
+	for _, files := range [][2][]config.VirtualServer{{single, group}, {group, single}} {
+		if r := Removed(files[0], files[1]); len(r.Gone) > 0 || r.Of != 2 {
+			t.Errorf("gone: %v", r)
+		}
+	}
+}

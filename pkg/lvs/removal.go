@@ -9,7 +9,7 @@ import (
 )
 
 // Removal is what a newer cluster file takes out of the table. A real server that has another name but the same virtual
-// server, address and port stays.
+// server, address and port stays, also if that is one of several services only.
 type Removal struct {
 	Gone []config.ServerID // in the order of the older file, with its names
 	Of   int               // the real servers of the older file; one of two virtual servers counts twice
@@ -23,15 +23,23 @@ func Removed(before, after []config.VirtualServer) Removal {
 	}
 	stays := map[entry]bool{}
 	for _, v := range after {
-		for _, r := range v.RealServers {
-			stays[entry{KeyOf(v), netip.AddrPortFrom(r.Address, r.Port)}] = true
+		for one := range v.Services() {
+			for _, r := range one.RealServers {
+				stays[entry{KeyOf(one), netip.AddrPortFrom(r.Address, r.Port)}] = true
+			}
 		}
 	}
 	var removal Removal
 	for _, v := range before {
 		removal.Of += len(v.RealServers)
-		for _, r := range v.RealServers {
-			if !stays[entry{KeyOf(v), netip.AddrPortFrom(r.Address, r.Port)}] {
+		kept := make([]bool, len(v.RealServers))
+		for one := range v.Services() {
+			for i, r := range one.RealServers {
+				kept[i] = kept[i] || stays[entry{KeyOf(one), netip.AddrPortFrom(r.Address, r.Port)}]
+			}
+		}
+		for i, r := range v.RealServers {
+			if !kept[i] {
 				removal.Gone = append(removal.Gone, config.ServerID{Service: v.Name, Server: r.Name})
 			}
 		}

@@ -59,12 +59,15 @@ func (s Service) persistence() string {
 	rule := fmt.Sprintf(" -p %d", s.Persistence/time.Second)
 	switch mask := s.mask(); {
 	case mask == s.Address.BitLen():
-		return rule
 	case s.Family() == kernel.IPv4:
-		return rule + " -M " + dotted(mask)
+		rule += " -M " + dotted(mask)
 	default:
-		return fmt.Sprintf("%s -M %d", rule, mask)
+		rule += fmt.Sprintf(" -M %d", mask)
 	}
+	if s.Engine != "" {
+		rule += " --pe " + s.Engine
+	}
+	return rule
 }
 
 func (s Server) rule() string {

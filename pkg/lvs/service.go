@@ -59,11 +59,12 @@ type Service struct {
 	Scheduler   string
 	Persistence time.Duration // whole seconds; 0: none
 	Netmask     int           // prefix length by which clients are grouped, used only with Persistence; 0: each client separately
+	Engine      string        // the persistence engine, used only with Persistence; "": none
 	Flags       Flags         // of the scheduler
 	OnePacket   bool          // each packet is scheduled by itself; for UDP
 	Servers     []Server
 
-	// Stray describes settings in the kernel for which this model has no field (a persistence engine); "": none.
+	// Stray describes settings in the kernel for which this model has no field (other flags); "": none.
 	// Only a reader sets it; Diff rewrites such a service.
 	Stray string
 
@@ -116,6 +117,7 @@ func (s Service) same(other Service) bool {
 	return s.Scheduler == other.Scheduler &&
 		s.Persistence == other.Persistence &&
 		s.mask() == other.mask() &&
+		s.Engine == other.Engine &&
 		s.Flags == other.Flags &&
 		s.OnePacket == other.OnePacket &&
 		tidy(s.Stray, other.Stray)

@@ -2,16 +2,16 @@ package lvs
 
 import "slices"
 
-// Shown returns a table without what /proc/net/ip_vs does not show: flags and thresholds. A table that has none is returned
+// Shown returns a table without what /proc/net/ip_vs does not show: flags, persistence engines and thresholds. A table that has none is returned
 // itself.
 func Shown(services []Service) []Service {
 	hides := func(s Server) bool { return s.Upper != 0 || s.Lower != 0 }
-	if !slices.ContainsFunc(services, func(s Service) bool { return s.Flags != 0 || slices.ContainsFunc(s.Servers, hides) }) {
+	if !slices.ContainsFunc(services, func(s Service) bool { return s.Flags != 0 || s.Engine != "" || slices.ContainsFunc(s.Servers, hides) }) {
 		return services
 	}
 	shown := clone(services)
 	for i := range shown {
-		shown[i].Flags = 0
+		shown[i].Flags, shown[i].Engine = 0, ""
 		for j := range shown[i].Servers {
 			shown[i].Servers[j].Upper, shown[i].Servers[j].Lower = 0, 0
 		}

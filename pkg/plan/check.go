@@ -21,7 +21,7 @@ func (in Inputs) checks() []Spec {
 		for _, r := range v.RealServers {
 			id := config.ServerID{Service: v.Name, Server: r.Name}
 			all = append(all, Spec{
-				Subject: config.Subject{Server: id}, Checks: r.Checks, Address: r.Address, Port: r.Port, Served: served[id],
+				Subject: config.Subject{Server: id}, Checks: r.Checks, Address: r.Address, Port: v.CheckPort(r), Served: served[id],
 			})
 		}
 	}
@@ -58,10 +58,13 @@ func served(cfg *config.Config, table []lvs.Service) map[config.ServerID]bool {
 		found[s.Key] = s.Servers
 	}
 	for _, v := range cfg.VirtualServers {
-		for _, r := range v.RealServers {
-			present[config.ServerID{Service: v.Name, Server: r.Name}] = slices.ContainsFunc(found[lvs.KeyOf(v)], func(have lvs.Server) bool {
-				return have.Address == r.Address && have.Port == r.Port
-			})
+		for one := range v.Services() {
+			for _, r := range one.RealServers {
+				id := config.ServerID{Service: v.Name, Server: r.Name}
+				present[id] = present[id] || slices.ContainsFunc(found[lvs.KeyOf(one)], func(have lvs.Server) bool {
+					return have.Address == r.Address && have.Port == r.Port
+				})
+			}
 		}
 	}
 	return present

@@ -9,7 +9,7 @@ import (
 )
 
 // protocols are the numbers of the protocols of virtual servers, as in the IP header.
-var protocols = map[string]uint8{"tcp": 6, "udp": 17}
+var protocols = map[string]uint8{"tcp": 6, "udp": 17, "sctp": 132}
 
 // closedBy returns the virtual addresses that accept only packets for virtual servers, by the files in use, whichever
 // director is MASTER: the rules are there before an address is.
@@ -31,8 +31,10 @@ func closedBy(files []*config.Config) kernel.Closed {
 	}
 	for _, file := range files {
 		for _, v := range file.VirtualServers {
-			if _, closed := slices.BinarySearchFunc(c.Addresses, v.Address, netip.Addr.Compare); closed {
-				c.Open = append(c.Open, kernel.Endpoint{Protocol: protocols[v.Protocol], At: netip.AddrPortFrom(v.Address, v.Port)})
+			for one := range v.Endpoints() {
+				if _, closed := slices.BinarySearchFunc(c.Addresses, one.Address, netip.Addr.Compare); closed {
+					c.Open = append(c.Open, kernel.Endpoint{Protocol: protocols[v.Protocol], At: netip.AddrPortFrom(one.Address, one.Port)})
+				}
 			}
 		}
 	}

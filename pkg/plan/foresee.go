@@ -37,12 +37,14 @@ func (t Table) Foresee(cfg *config.Config, have []lvs.Service, ours func(lvs.Key
 func (t Table) known(have []lvs.Service) []lvs.Service {
 	named := map[lvs.Key]map[netip.AddrPort]bool{}
 	for _, v := range t.Servers {
-		key := lvs.KeyOf(v)
-		if named[key] == nil {
-			named[key] = map[netip.AddrPort]bool{}
-		}
-		for _, r := range v.RealServers {
-			named[key][netip.AddrPortFrom(r.Address, r.Port)] = true
+		for one := range v.Services() {
+			key := lvs.KeyOf(one)
+			if named[key] == nil {
+				named[key] = map[netip.AddrPort]bool{}
+			}
+			for _, r := range one.RealServers {
+				named[key][netip.AddrPortFrom(r.Address, r.Port)] = true
+			}
 		}
 	}
 	found := make([]lvs.Service, 0, len(have))
@@ -64,17 +66,30 @@ func (t Table) after(next []config.VirtualServer) func(config.ServerID) lvs.Cond
 	same, shared := map[entry]lvs.Condition{}, map[netip.AddrPort]config.RealServer{}
 	owner := map[netip.AddrPort]config.ServerID{}
 	for _, v := range t.Servers {
-		for _, r := range v.RealServers {
-			at, id := netip.AddrPortFrom(r.Address, r.Port), config.ServerID{Service: v.Name, Server: r.Name}
-			same[entry{lvs.KeyOf(v), at}] = t.Condition(id)
-			shared[at], owner[at] = r, id
+		for one := range v.Services() {
+			for _, r := range one.RealServers {
+				same[entry{lvs.KeyOf(one), netip.AddrPortFrom(r.Address, r.Port)}] = t.Condition(config.ServerID{Service: v.Name, Server: r.Name})
+			}
 		}
+		for _, r := range v.RealServers {
+			at := netip.AddrPortFrom(r.Address, v.CheckPort(r))
+			shared[at], owner[at] = r, config.ServerID{Service: v.Name, Server: r.Name}
+		}
+	}
+	before := func(v config.VirtualServer, i int) (lvs.Condition, bool) {
+		for one := range v.Services() {
+			r := one.RealServers[i]
+			if condition, is := same[entry{lvs.KeyOf(one), netip.AddrPortFrom(r.Address, r.Port)}]; is {
+				return condition, true
+			}
+		}
+		return lvs.Condition{}, false
 	}
 	known := map[config.ServerID]lvs.Condition{}
 	for _, v := range next {
-		for _, r := range v.RealServers {
-			at := netip.AddrPortFrom(r.Address, r.Port)
-			condition, is := same[entry{lvs.KeyOf(v), at}]
+		for i, r := range v.RealServers {
+			condition, is := before(v, i)
+			at := netip.AddrPortFrom(r.Address, v.CheckPort(r))
 			switch other, checked := shared[at]; {
 			case len(r.Checks) == 0: // as health.All
 				condition = lvs.Condition{Known: true, Up: true}

@@ -50,7 +50,9 @@ func (t Table) equal(b Table) bool {
 // Serves reports whether any of the virtual servers takes new connections. One is enough: a service that is down on all
 // directors must not block the takeover of the others.
 func (t Table) Serves(serving map[lvs.Key]bool) bool {
-	return slices.ContainsFunc(t.Servers, func(v config.VirtualServer) bool { return serving[lvs.KeyOf(v)] })
+	return slices.ContainsFunc(t.Servers, func(v config.VirtualServer) bool {
+		return slices.ContainsFunc(lvs.KeysOf(v), func(k lvs.Key) bool { return serving[k] })
+	})
 }
 
 // OnNewVIPs returns the virtual servers on addresses that become VIPs when the elections follow the next file as well:
@@ -59,8 +61,10 @@ func (in Inputs) OnNewVIPs() []lvs.Key {
 	old, next := isVIP(in.Config), isVIP(in.next())
 	var added []lvs.Key
 	for _, v := range in.next().VirtualServers {
-		if next(v.Address) && !old(v.Address) {
-			added = append(added, lvs.KeyOf(v))
+		for one := range v.Endpoints() {
+			if key := lvs.KeyOf(one); next(one.Address) && !old(one.Address) {
+				added = append(added, key)
+			}
 		}
 	}
 	return added

@@ -12,7 +12,11 @@ import (
 func (t Table) poolsOn() map[netip.Addr][]int {
 	on := make(map[netip.Addr][]int, len(t.Servers))
 	for n, v := range t.Servers {
-		on[v.Address] = append(on[v.Address], n)
+		for one := range v.Endpoints() {
+			if all := on[one.Address]; len(all) == 0 || all[len(all)-1] != n {
+				on[one.Address] = append(all, n)
+			}
+		}
 	}
 	return on
 }

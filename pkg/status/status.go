@@ -141,7 +141,9 @@ type Interface struct {
 type VirtualServer struct {
 	Name        string       `json:"name"`
 	Address     string       `json:"address"`
-	Port        int          `json:"port"`
+	Port        int          `json:"port"`                // 0: every port
+	Addresses   []string     `json:"addresses,omitempty"` // of several addresses or ports: all of them; address and port are the first
+	Ports       []int        `json:"ports,omitempty"`
 	Protocol    string       `json:"protocol"`
 	Scheduler   string       `json:"scheduler"`
 	Forward     string       `json:"forward"`

@@ -54,9 +54,7 @@ func decodeService(body []byte) (lvs.Service, error) {
 	if other := flags &^ (flagPersistent | flagHashed | flagsSched | flagOnePacket); other != 0 {
 		stray = append(stray, fmt.Sprintf("flags %#x", other))
 	}
-	if engine := attr.text(svcEngine); engine != "" {
-		stray = append(stray, "persistence engine "+engine)
-	}
+	service.Engine = attr.text(svcEngine)
 	if flags&flagPersistent != 0 {
 		service.Persistence = time.Duration(attr.u32(svcTimeout)) * time.Second
 		var ok bool

@@ -42,6 +42,7 @@ func toService(s lvs.Service) ipvs.Service {
 	if s.Persistence > 0 {
 		service.Flags = flagPersistent
 		service.Timeout = uint32(max(s.Persistence/time.Second, 1))
+		service.PEName = s.Engine
 		if s.Netmask > 0 {
 			service.Netmask = netmask(s.Netmask, s.Family())
 		}
@@ -110,6 +111,9 @@ func encodeService(s ipvs.Service) *nl.RtAttr {
 	attr.AddRtAttr(svcFlags, append(nl.Uint32Attr(s.Flags), nl.Uint32Attr(^uint32(0))...))
 	attr.AddRtAttr(svcTimeout, nl.Uint32Attr(s.Timeout))
 	attr.AddRtAttr(svcNetmask, nl.Uint32Attr(s.Netmask))
+	if s.PEName != "" { // without it the kernel clears the engine
+		attr.AddRtAttr(svcEngine, nl.ZeroTerminated(s.PEName))
+	}
 	return attr
 }
 

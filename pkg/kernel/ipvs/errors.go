@@ -18,6 +18,8 @@ var (
 	errNotPermitted = fmt.Errorf("%w to use IPVS: run as root or with CAP_NET_ADMIN", kernel.ErrNotPermitted)
 	// ErrNoScheduler is wrapped with the scheduler's name and its module.
 	ErrNoScheduler = errors.New("this kernel has no IPVS scheduler")
+	// ErrNoEngine is wrapped with the engine's name and its module.
+	ErrNoEngine = errors.New("this kernel has no IPVS persistence engine")
 
 	// The table is not as the caller assumed: read it again.
 	ErrExists    = errors.New("it is in the table already")
@@ -41,6 +43,11 @@ var errMalformed = errors.New("malformed netlink message")
 func noScheduler(name string) error {
 	return fmt.Errorf("%w %q: load the module ip_vs_%s (modprobe ip_vs_%s; a line in /etc/modules-load.d/lvs-director.conf "+
 		"loads it at every boot)", ErrNoScheduler, name, name, name)
+}
+
+func noEngine(name string) error {
+	return fmt.Errorf("%w %q: load the module ip_vs_pe_%s (modprobe ip_vs_pe_%s; a line in /etc/modules-load.d/lvs-director.conf "+
+		"loads it at every boot)", ErrNoEngine, name, name, name)
 }
 
 // OpError is an operation that the kernel refused.
@@ -103,6 +110,8 @@ func meaning(op lvs.Op, errno unix.Errno) error {
 		return ErrNoService
 	case errno == unix.ENOENT && onServer:
 		return ErrNoServer
+	case errno == unix.ENOENT && op.Service.Engine != "": // or the scheduler, which is much less likely to be missing
+		return noEngine(op.Service.Engine)
 	case errno == unix.ENOENT:
 		return noScheduler(op.Service.Scheduler)
 	case errno == unix.EINVAL && op.Kind == lvs.AddServer:

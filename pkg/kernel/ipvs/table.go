@@ -139,19 +139,37 @@ func (t *Table) dump(command uint8, body ...nl.NetlinkRequestData) request {
 
 // Scheduler reports whether the kernel has a scheduler, which it loads if it can: nil, or ErrNoScheduler with the name
 // of the module. It does not change the table.
-//
-// It requests an IPv6 service that the kernel refuses after it has found the scheduler: ip_vs_add_service first looks
-// up the scheduler (ENOENT) and then requires a prefix length from 1 to 128 (EINVAL).
 func (t *Table) Scheduler(ctx context.Context, name string) error {
-	if err := t.open(ctx); err != nil {
+	if err := t.has(ctx, name, "", noScheduler(name)); err != nil {
 		return fmt.Errorf("ipvs: look for scheduler %s: %w", name, err)
+	}
+	return nil
+}
+
+// Engine reports whether the kernel has a persistence engine, like Scheduler: nil, or ErrNoEngine.
+func (t *Table) Engine(ctx context.Context, name string) error {
+	err := t.has(ctx, "rr", "", noScheduler("rr"))
+	if err == nil {
+		err = t.has(ctx, "rr", name, noEngine(name))
+	}
+	if err != nil {
+		return fmt.Errorf("ipvs: look for persistence engine %s: %w", name, err)
+	}
+	return nil
+}
+
+// has requests an IPv6 service that the kernel refuses after it has found the scheduler and the engine: ip_vs_add_service
+// first looks up the scheduler and the engine (ENOENT) and then requires a prefix length from 1 to 128 (EINVAL).
+func (t *Table) has(ctx context.Context, scheduler, engine string, missing error) error {
+	if err := t.open(ctx); err != nil {
+		return err
 	}
 	never := toService(lvs.Service{
 		// RFC 6666: discard-only prefix, no host has this address.
-		Key:       lvs.Key{Protocol: "tcp", Address: netip.MustParseAddr("100::1"), Port: 1},
-		Scheduler: name,
+		Key:       lvs.Key{Protocol: "udp", Address: netip.MustParseAddr("100::1"), Port: 1},
+		Scheduler: scheduler,
 	})
-	never.Netmask = 0
+	never.Netmask, never.PEName = 0, engine
 	err := t.conn.ask(ctx, request{
 		family: t.family, command: cmdNewService, body: []nl.NetlinkRequestData{encodeService(never)},
 	}, func([]byte) error { return nil })
@@ -162,14 +180,15 @@ func (t *Table) Scheduler(ctx context.Context, name string) error {
 		return nil
 	case err == unix.ENOENT:
 		if err = t.present(ctx); err == nil {
-			err = noScheduler(name)
+			err = missing
 		}
+		return err
 	case err == unix.EPERM:
-		err = errNotPermitted
+		return errNotPermitted
 	case err == nil:
-		err = errors.New("the kernel accepted a service that it should refuse")
+		return errors.New("the kernel accepted a service that it should refuse")
 	}
-	return fmt.Errorf("ipvs: look for scheduler %s: %w", name, err)
+	return err
 }
 
 // present reports whether the family still has the number that the table uses; if not, it closes the socket. Generic

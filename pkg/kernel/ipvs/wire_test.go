@@ -174,11 +174,6 @@ func TestStray(t *testing.T) {
 			s.Flags, s.Netmask = flagPersistent, 0
 			return decodeService(encodeService(s).Serialize())
 		},
-		"persistence engine sip": func() (lvs.Service, error) {
-			attr := encodeService(base)
-			attr.AddRtAttr(svcEngine, nl.ZeroTerminated("sip"))
-			return decodeService(attr.Serialize())
-		},
 	} {
 		if got, err := change(); err != nil || got.Stray != want {
 			t.Errorf("Stray = %q, %v; want %q", got.Stray, err, want)

@@ -35,13 +35,19 @@ func TCP() ([]netip.AddrPort, error) { return sockets(unix.IPPROTO_TCP, listenin
 // needs the module udp_diag, which it loads itself.
 func UDP() ([]netip.AddrPort, error) { return sockets(unix.IPPROTO_UDP, unconnected) }
 
-// Of returns what TCP or UDP return, for "tcp" or "udp".
+// SCTP returns the addresses and ports on which this network namespace accepts SCTP associations, likewise: of a socket with
+// several addresses, the first one. The kernel needs the module sctp_diag, which it loads itself.
+func SCTP() ([]netip.AddrPort, error) { return sockets(unix.IPPROTO_SCTP, listening) }
+
+// Of returns what TCP, UDP or SCTP return, for "tcp", "udp" or "sctp".
 func Of(protocol string) ([]netip.AddrPort, error) {
 	switch protocol {
 	case "tcp":
 		return TCP()
 	case "udp":
 		return UDP()
+	case "sctp":
+		return SCTP()
 	}
 	return nil, fmt.Errorf("listening sockets of %s cannot be listed", protocol)
 }

@@ -39,7 +39,7 @@ func TestUDP(t *testing.T) {
 		}
 		return nil
 	})
-	if _, err := Of("sctp"); err == nil {
-		t.Error("sockets of SCTP are listed")
+	if _, err := Of("icmp"); err == nil {
+		t.Error("sockets of ICMP are listed")
 	}
 }
