@@ -17,11 +17,14 @@ type heldPair struct {
 }
 
 // heldPairs are the pairs of each forwarding method, with their servers started.
-var heldPairs = map[string]func(t *testing.T) heldPair{
-	"dr":  func(t *testing.T) heldPair { return heldOnOneLAN(t, "dr") },
-	"tun": func(t *testing.T) heldPair { return heldOnOneLAN(t, "tun") },
-	"nat": func(t *testing.T) heldPair {
+var heldPairs = map[string]func(t *testing.T, preempt bool) heldPair{
+	"dr":  func(t *testing.T, preempt bool) heldPair { return heldOnOneLAN(t, "dr", preempt) },
+	"tun": func(t *testing.T, preempt bool) heldPair { return heldOnOneLAN(t, "tun", preempt) },
+	"nat": func(t *testing.T, preempt bool) heldPair {
 		c := newNATCluster(t, "sync_groups: [{name: site, instances: [outer, inner]}]\nconnection_sync: {interface: eth1}\n")
+		if !preempt {
+			rewrite(t, c.master.file, "interface: eth0,", "interface: eth0, preempt: false,", "interface: eth1,", "interface: eth1, preempt: false,")
+		}
 		for _, s := range c.servers {
 			s.start()
 		}
@@ -29,8 +32,8 @@ var heldPairs = map[string]func(t *testing.T) heldPair{
 	},
 }
 
-func heldOnOneLAN(t *testing.T, forward string) heldPair {
-	c := newCluster(t, shape{advert: "300ms", forward: forward, more: "connection_sync: {}"})
+func heldOnOneLAN(t *testing.T, forward string, preempt bool) heldPair {
+	c := newCluster(t, shape{advert: "300ms", forward: forward, noPreempt: !preempt, more: "connection_sync: {}"})
 	for _, s := range []*node{c.mysql1, c.mysql2} {
 		if forward == "tun" {
 			s.Run("modprobe", "ipip")
@@ -53,7 +56,7 @@ func TestHeldConnections(t *testing.T) {
 	}
 	for _, forward := range methods {
 		for _, fault := range faults {
-			t.Run(forward+"/"+fault, func(t *testing.T) { holdThrough(t, heldPairs[forward](t), fault, count) })
+			t.Run(forward+"/"+fault, func(t *testing.T) { holdThrough(t, heldPairs[forward](t, true), fault, count) })
 		}
 	}
 }

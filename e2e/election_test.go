@@ -17,18 +17,24 @@ import (
 // rewrite replaces texts in the cluster file, which all nodes share. Each old text must occur in it.
 func (c *cluster) rewrite(replacements ...string) {
 	c.t.Helper()
-	text, err := os.ReadFile(c.file)
+	rewrite(c.t, c.file, replacements...)
+}
+
+// rewrite is that for another file.
+func rewrite(t *testing.T, file string, replacements ...string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	if err != nil {
-		c.t.Fatal(err)
+		t.Fatal(err)
 	}
 	for i := 0; i < len(replacements); i += 2 {
 		if !strings.Contains(string(text), replacements[i]) {
-			c.t.Fatalf("the cluster file has no %q:\n%s", replacements[i], text)
+			t.Fatalf("the cluster file has no %q:\n%s", replacements[i], text)
 		}
 	}
 	changed := strings.NewReplacer(replacements...).Replace(string(text))
-	if err := os.WriteFile(c.file, []byte(changed), 0o600); err != nil {
-		c.t.Fatal(err)
+	if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 

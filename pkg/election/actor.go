@@ -137,7 +137,7 @@ type Actor struct {
 	published      time.Duration                  // since epoch
 	quiet          bool                           // the published snapshot stays true while the MASTER repeats its advert
 	spilt          uint64                         // the part of the inbox's overflow that the flood meter has counted
-	succeeded      map[netip.Addr]bool            // the VIPs that the successor has announced, in a handover
+	succeeded      map[netip.Addr]time.Duration   // when another machine last claimed a VIP, on the machine's clock: the successor
 	stallTold      time.Duration                  // when a stall was last logged
 	sendError      string                         // the last error logged, so that a failed link is logged once and not every second
 }

@@ -36,31 +36,33 @@ func (a *Actor) handover() Handover {
 	return h
 }
 
-// noteSuccessor notes which VIPs other machines claim during a handover: they are the announcements of the successor. They
-// may be read before its first advert is. It reports whether there is a handover: then the VIPs are not defended.
+// noteSuccessor notes which VIPs other machines claim while this one holds them: they are the announcements of the successor,
+// which may be read before its first advert is. It reports whether the VIPs are being handed over: then they are not defended.
 func (a *Actor) noteSuccessor(all []kernel.Claim) bool {
-	if !a.machine.HandingOver() && !a.machine.Retains() {
+	gives, now := a.machine.HandingOver() || a.machine.Retains(), a.now()
+	if !gives && (a.machine.State() != vrrp.Master || now-a.machine.Since() < sampleEvery) { // of the MASTER before
 		a.succeeded = nil
 		return false
 	}
 	for _, c := range all {
 		if a.lists([]netip.Addr{c.Address}) {
 			if a.succeeded == nil {
-				a.succeeded = map[netip.Addr]bool{}
+				a.succeeded = map[netip.Addr]time.Duration{}
 			}
-			a.succeeded[c.Address] = true
+			a.succeeded[c.Address] = now
 		}
 	}
-	return true
+	return gives
 }
 
-// lookForSuccessor asks the link for claims while the VIPs are kept for a successor, and ends that when all are claimed.
+// lookForSuccessor asks the link for claims while the VIPs are kept for a successor, and ends that when all are claimed. Claims
+// from before its first advert count if they are as young as those that the link has not read yet.
 func (a *Actor) lookForSuccessor() {
 	if !a.machine.Retains() {
 		return
 	}
 	for _, vip := range a.vips() {
-		if !a.succeeded[vip] {
+		if at, claimed := a.succeeded[vip]; !claimed || at < a.machine.Since()-sampleEvery {
 			a.wire.Claims() // they come as a command
 			return
 		}

@@ -2,6 +2,8 @@ package election
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,6 +71,51 @@ func TestHandover(t *testing.T) {
 				}
 				b.stop()
 				a.stop()
+			})
+		})
+	}
+}
+
+// TestPreempted: a MASTER that a better director preempts keeps the VIPs until that one has announced them, also if it reads
+// that before its first advert. An older claim of another machine does not count.
+func TestPreempted(t *testing.T) {
+	vip := netip.MustParseAddr("10.77.0.100")
+	theirs := []kernel.Claim{{Address: vip, HardwareAddr: "02:00:00:00:00:02"}}
+	const taken = " 13414ms a acquire silent=false" // 3 adverts and 106/256 s after its start
+	for _, tt := range []struct {
+		name    string
+		claimed time.Duration // after the start of the better one
+		want    string
+	}{
+		{"announced", 3500 * time.Millisecond, " 13500ms b release"},
+		{"announced before the advert counts", 3 * time.Second, " 13414ms b release"},
+		{"claimed before", 2 * time.Second, " 14414ms b release"},
+		{"not announced", time.Hour, " 14414ms b release"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLAN()
+				b := l.join(t, "b", "10.77.0.3", 100)
+				time.Sleep(10 * time.Second)
+				l.announcements()
+				a := l.join(t, "a", "10.77.0.2", 150)
+				time.AfterFunc(tt.claimed, func() { b.Claimed(theirs) })
+				time.Sleep(3900 * time.Millisecond)
+				if s := b.Snapshot(); s.State != vrrp.Backup || s.Handover.Done || len(s.Neighbours) > 0 {
+					t.Errorf("%+v", s)
+				}
+				time.Sleep(5 * time.Second)
+				l.mu.Lock()
+				got := slices.DeleteFunc(slices.Clone(l.log), func(line string) bool { return strings.HasSuffix(line, "announce") })
+				l.mu.Unlock()
+				if want := []string{taken, " 13414ms b retain", tt.want}; !slices.Equal(got, want) {
+					t.Errorf("%q, want %q", got, want)
+				}
+				if s := b.Snapshot(); s.Handover.Pending {
+					t.Errorf("after it: %+v", s)
+				}
+				a.stop()
+				b.stop()
 			})
 		})
 	}

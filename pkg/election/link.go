@@ -60,6 +60,8 @@ type Link struct {
 	wide       bool   // the filter could not be set
 	floodMeter floodMeter
 
+	claimed time.Duration // since epoch: when claims were last read because an instance asked
+
 	epoch   time.Time
 	sampled time.Duration // since epoch; Run's own
 	burst   time.Duration // how long gather waits; Run's own

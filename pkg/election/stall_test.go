@@ -40,7 +40,7 @@ func TestStalledMasterReadsItsSocketFirst(t *testing.T) {
 			}
 		}
 		time.Sleep(4 * time.Second)
-		l.expect(t, " 28414ms a acquire silent=false", " 28414ms b release", " 28414ms a announce")
+		l.expect(t, " 28414ms a acquire silent=false", " 28414ms b retain", " 28414ms a announce")
 		a.stop()
 		b.stop()
 	})

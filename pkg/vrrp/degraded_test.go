@@ -25,7 +25,7 @@ func degradedMaster(t *testing.T, p Params) *Machine {
 // TestDegradedMasterGivesWay: a degraded MASTER has priority 1, and its own address decides against another one.
 func TestDegradedMasterGivesWay(t *testing.T) {
 	const answer = "send_advert priority=1; announce why=lower_master"
-	const yields = "send_advert priority=1; release; MASTER->FAULT"
+	const yields = "send_advert priority=1; retain; MASTER->FAULT"
 	higherAddress := netip.MustParseAddr("10.77.0.4")
 	owner := us()
 	owner.Priority = PriorityOwner
@@ -36,15 +36,15 @@ func TestDegradedMasterGivesWay(t *testing.T) {
 	}{
 		{"advertises 1", us(), step{sec, Tick{}, "send_advert priority=1", 2 * sec}},
 		{"the address owner, too", owner, step{sec, Tick{}, "send_advert priority=1", 2 * sec}},
-		{"a healthy director of lower priority", us(), step{500 * ms, hears(2, master), yields, 500*ms + down1}},
-		{"a healthy director of lower priority than the owner's", owner, step{500 * ms, hears(100, master), yields, 500*ms + down1}},
-		{"another degraded one of higher address", us(), step{500 * ms, hears(1, higherAddress), yields, 500*ms + down1}},
+		{"a healthy director of lower priority", us(), step{500 * ms, hears(2, master), yields, 1500 * ms}},
+		{"a healthy director of lower priority than the owner's", owner, step{500 * ms, hears(100, master), yields, 1500 * ms}},
+		{"another degraded one of higher address", us(), step{500 * ms, hears(1, higherAddress), yields, 1500 * ms}},
 		{"another degraded one of lower address", us(), step{500 * ms, hears(1, master), answer, 1500 * ms}},
 		{"a healthy director that took over while it was stalled", us(), step{4 * sec, hears(2, master), "release; MASTER->FAULT", 4*sec + down1}},
 		{"one that did, and resigned", us(), step{4 * sec, hears(0, master), "release; MASTER->FAULT", 4*sec + 255*sec/256}},
 		{"a resignation", us(), step{500 * ms, hears(0, master), "send_advert priority=1; announce why=resigned", 1500 * ms}},
-		{"refused adverts of a healthy director", us(), step{500 * ms, Evidence{Source: master, Priority: 2, Director: true}, "release; MASTER->FAULT", 500*ms + down1}},
-		{"refused adverts of a degraded one of higher address", us(), step{500 * ms, Evidence{Source: higherAddress, Priority: 1, Director: true}, "release; MASTER->FAULT", 500*ms + down1}},
+		{"refused adverts of a healthy director", us(), step{500 * ms, Evidence{Source: master, Priority: 2, Director: true}, "retain; MASTER->FAULT", 1500 * ms}},
+		{"refused adverts of a degraded one of higher address", us(), step{500 * ms, Evidence{Source: higherAddress, Priority: 1, Director: true}, "retain; MASTER->FAULT", 1500 * ms}},
 		{"refused adverts of a degraded one of lower address", us(), step{500 * ms, Evidence{Source: master, Priority: 1, Director: true}, "", sec}},
 		{"shutdown", us(), step{500 * ms, Shutdown{}, "send_advert priority=0; release; MASTER->INIT", 0}},
 	} {
@@ -70,7 +70,8 @@ func TestDegradedEnds(t *testing.T) {
 		}},
 		{"as MASTER after a stall", []step{{9 * sec, Degraded{}, "send_advert priority=100; acquire cause=stalled", 10 * sec}}},
 		{"in FAULT", []step{
-			{500 * ms, hears(50, master), "send_advert priority=1; release; MASTER->FAULT", 500*ms + down1},
+			{500 * ms, hears(50, master), "send_advert priority=1; retain; MASTER->FAULT", 1500 * ms},
+			{505 * ms, Succeeded{}, "release", 500*ms + down1},
 			{sec, Degraded{}, "FAULT->BACKUP", sec + down100},
 		}},
 	} {
@@ -135,7 +136,7 @@ func TestDegradedDirectorWaitsLongest(t *testing.T) {
 func TestDegraded(t *testing.T) {
 	degraded := Degraded{Reason: "the table loop made no progress"}
 	const resigns = "send_advert priority=0; release; MASTER->FAULT"
-	const yields = "send_advert priority=1; release; MASTER->FAULT"
+	const yields = "send_advert priority=1; retain; MASTER->FAULT"
 	const takes = "send_advert priority=1; acquire cause=%s; FAULT->MASTER"
 	t.Run("no peer takes over", func(t *testing.T) {
 		m := in(t, Master, us())
@@ -148,7 +149,8 @@ func TestDegraded(t *testing.T) {
 			t.Errorf("reason %q, want %q", got, want)
 		}
 		play(t, m, []step{
-			{700*ms + down1, hears(50, master), yields, 700*ms + 2*down1}, // a peer is alive after all
+			{700*ms + down1, hears(50, master), yields, 1700*ms + down1}, // a peer is alive after all
+			{705*ms + down1, Succeeded{}, "release", 700*ms + 2*down1},
 			{800*ms + down1, Degraded{}, "FAULT->BACKUP", 800*ms + down1 + down100},
 			{900*ms + down1, hears(50, master), "", 800*ms + down1 + down100}, // preempted
 		})

@@ -47,11 +47,14 @@ func (m *Machine) holdBack(e Evidence, why stateReason) {
 // that took over while this one was stalled. There is no point in answering or in announcing
 // the VIPs: the sender neither hears nor obeys us.
 func (m *Machine) evidenceAsMaster(e Evidence, why stateReason) []Action {
-	yields := m.EffectiveParams().outrankedBy(e.Priority, e.Source) || m.silentTooLong()
-	empty := !yields && m.givesWayEmpty(e.Priority)
+	late := m.silentTooLong()
+	outranked := m.EffectiveParams().outrankedBy(e.Priority, e.Source)
+	empty := !late && !outranked && m.givesWayEmpty(e.Priority)
 	switch {
-	case !e.Director || e.Priority == PriorityResign || !yields && !empty:
+	case !e.Director || e.Priority == PriorityResign || !late && !outranked && !empty:
 		return nil
+	case outranked && !late:
+		return m.replaced(nil, why, e.Interval)
 	case m.mem.Degraded != "":
 		acts := m.yield([]Action{Release{}})
 		return append(acts, m.receiveEvidence(e)...)

@@ -22,12 +22,12 @@ type (
 	// TakeBack ends a handover, and what it leaves behind.
 	TakeBack struct{}
 
-	// Succeeded says that the successor has announced all VIPs.
+	// Succeeded says that the successor has announced all VIPs. It follows a Retain.
 	Succeeded struct{}
 )
 
-// Retain says that another director is MASTER and adds the VIPs now. They stay until Release, at most for RetainFor from now,
-// but are not defended, announced, repaired or renewed.
+// Retain says that a better director is MASTER and adds the VIPs now: it preempts this one, or takes over from it in a handover.
+// They stay until Release, at most for RetainFor from now, but are not defended, announced, repaired or renewed.
 type Retain struct{}
 
 // RetainFor is how long a director keeps VIPs for which another one is MASTER.
@@ -106,20 +106,6 @@ func (m *Machine) takeBack() {
 		s.AdvertDue = min(s.AdvertDue, s.Now)
 	}
 	s.Handover.Begun, s.Handover.Out = false, false
-}
-
-// handedOver leaves MASTER for a director that has taken over, and keeps the VIPs for a moment. The last advert makes the
-// successor announce its VIPs again when they are gone here.
-func (m *Machine) handedOver(a Advert) []Action {
-	s := &m.mem
-	acts := m.lastAdvert()
-	acts = append(acts, Retain{})
-	m.listen(a.Interval, CauseSilentPeer)
-	s.Handover.Retains, s.Handover.RetainUntil = true, s.Now+RetainFor
-	if s.Degraded != "" {
-		return append(acts, m.enter(Fault, stateReason{Kind: faulted, Text: s.Degraded}))
-	}
-	return append(acts, m.enter(Backup, stateReason{Kind: handedOver, Peer: a.Source, Priority: a.Priority}))
 }
 
 // unsucceeded resigns at the end of a handover for which no successor was found. The others take over after their skew, which is

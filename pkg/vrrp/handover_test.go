@@ -96,7 +96,7 @@ func TestHandover(t *testing.T) {
 		{"a second signal", with(step{1600 * ms, Shutdown{}, "send_advert priority=0; release; MASTER->INIT", 0})},
 		{"a stop while the VIPs are kept", with(taken, step{1650 * ms, Shutdown{}, "release; BACKUP->INIT", 0})},
 		{"a successor that refuses our adverts", with(
-			step{1600 * ms, Evidence{Source: master, Priority: 50, Director: true}, "release; MASTER->BACKUP", 1600*ms + down100})},
+			step{1600 * ms, Evidence{Source: master, Priority: 50, Director: true}, "retain; MASTER->BACKUP", 2600 * ms})},
 	} {
 		t.Run(tt.name, func(t *testing.T) { play(t, in(t, Master, us()), tt.steps) })
 	}
@@ -162,6 +162,27 @@ func TestHandoverOfASyncGroup(t *testing.T) {
 	if text := s.log.String(); strings.Count(text, "priority=0") != 2 {
 		t.Errorf("not both members resigned:\n%s", text)
 	}
+	s.expect(t, "MASTER MASTER", "BACKUP BACKUP")
+}
+
+// TestPreemptionOfASyncGroup: when a better director returns, each member keeps its VIPs until they are announced.
+func TestPreemptionOfASyncGroup(t *testing.T) {
+	s, a, b := pair(150, 100)
+	s.all(b, Startup{})
+	s.run(10 * sec)
+	s.all(a, Startup{})
+	for until := s.now + 10*sec; b.nodes[0].m.State() == Master && s.next(until); {
+	}
+	for segment, n := range b.nodes {
+		if n.m.State() != Backup || !n.m.Retains() {
+			t.Errorf("member %d is %s, keeps its VIPs: %t\n%s", segment, n.m.State(), n.m.Retains(), s.log.String())
+		}
+		s.send(b, segment, Succeeded{})
+		if n.m.Retains() {
+			t.Errorf("member %d keeps its VIPs that are announced", segment)
+		}
+	}
+	s.run(s.now + 10*sec)
 	s.expect(t, "MASTER MASTER", "BACKUP BACKUP")
 }
 

@@ -36,6 +36,9 @@ type node struct {
 	hung  bool    // does not step
 	rate  float64 // of its clock; 0 means 1
 	wrong string
+
+	claimed   bool // another node has announced the VIPs, the last time at claimedAt
+	claimedAt time.Duration
 }
 
 type frame struct {
@@ -134,12 +137,7 @@ func (l *lan) do(n *node, a Action) {
 			n.wrong = "Acquire twice, or without the VIPs after a stall"
 		}
 		n.holds = true
-		for _, to := range l.nodes {
-			if to != n && (to.m.HandingOver() || to.m.Retains()) && !l.drops(n, to) {
-				l.serial++
-				l.flight = append(l.flight, frame{l.now + l.delay(n, to), l.serial, to, Succeeded{}})
-			}
-		}
+		l.announce(n)
 	case Release:
 		if !n.holds {
 			n.wrong = "Release without Acquire"
@@ -149,6 +147,31 @@ func (l *lan) do(n *node, a Action) {
 		if !n.holds {
 			n.wrong = "Announce without the VIPs"
 		}
+		if a.After == 0 {
+			l.announce(n)
+		}
+	}
+}
+
+// announce lets those that hold the VIPs, too, receive an announcement of n.
+func (l *lan) announce(n *node) {
+	for _, to := range l.nodes {
+		if to != n && to.holds && !l.drops(n, to) {
+			l.serial++
+			l.flight = append(l.flight, frame{l.now + l.delay(n, to), l.serial, to, Succeeded{}})
+		}
+	}
+}
+
+// hear passes what a frame holds to its receiver. An announcement that arrives before the advert counts when that comes.
+func (l *lan) hear(n *node, ev Event) {
+	if ev != (Succeeded{}) {
+		l.send(n, ev)
+	} else if n.claimed, n.claimedAt = true, l.now; !n.m.Retains() {
+		return
+	}
+	if n.claimed && n.m.Retains() && l.now-n.claimedAt < sec {
+		l.send(n, Succeeded{})
 	}
 }
 
@@ -193,7 +216,7 @@ func (l *lan) next(until time.Duration) bool {
 		l.flight = l.flight[1:]
 		l.now = f.at
 		if l.receives(f.to, f.advert) && !l.stray(f) {
-			l.send(f.to, f.advert)
+			l.hear(f.to, f.advert)
 		}
 		return true
 	}

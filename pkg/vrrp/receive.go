@@ -118,8 +118,6 @@ func (m *Machine) receiveAsMaster(a Advert) []Action {
 		return acts
 	case a.Priority == PriorityResign:
 		return m.answerResignation()
-	case m.lowers() && m.EffectiveParams().outrankedBy(a.Priority, a.Source):
-		return m.handedOver(a)
 	case !m.EffectiveParams().outrankedBy(a.Priority, a.Source) && m.givesWayEmpty(a.Priority):
 		return m.giveWayEmpty(a.Source, a.Priority, a.Interval)
 	case !m.EffectiveParams().outrankedBy(a.Priority, a.Source):
@@ -127,16 +125,28 @@ func (m *Machine) receiveAsMaster(a Advert) []Action {
 	case m.p.OwnerIgnoresAdverts && m.EffectiveParams().Priority == PriorityOwner:
 		return nil
 	}
-	acts := m.lastAdvert()
+	why := stateReason{Kind: higherPeer, Peer: a.Source, Priority: a.Priority}
+	switch {
+	case s.Handover.Begun:
+		why.Kind = handedOver
+	case a.Priority == m.p.Priority:
+		why.Kind = higherAddr
+	}
+	return m.replaced(m.lastAdvert(), why, a.Interval)
+}
+
+// replaced leaves MASTER, after acts, for a better one that is alive. That one may have become MASTER just now: it adds the
+// VIPs after its first advert, and announces them then. Until it has, the VIPs stay here, so that clients are answered all the
+// time. If it has been MASTER all along, its answer to the last advert is an announcement.
+func (m *Machine) replaced(acts []Action, why stateReason, interval time.Duration) []Action {
+	s := &m.mem
+	acts = append(acts, Retain{})
+	m.listen(interval, CauseSilentPeer)
+	s.Handover.Retains, s.Handover.RetainUntil = true, s.Now+RetainFor
 	if s.Degraded != "" {
-		acts = m.yield(append(acts, Release{}))
-		return append(acts, m.receive(a)...)
+		return append(acts, m.enter(Fault, stateReason{Kind: faulted, Text: s.Degraded}))
 	}
-	kind := higherPeer
-	if a.Priority == m.p.Priority {
-		kind = higherAddr
-	}
-	return append(acts, m.stepBack(stateReason{Kind: kind, Peer: a.Source, Priority: a.Priority}, CauseSilentPeer, a.Interval)...)
+	return append(acts, m.enter(Backup, why))
 }
 
 // lastAdvert is sent by a MASTER that gives way. A winner that has been MASTER all along has no other way to learn that there

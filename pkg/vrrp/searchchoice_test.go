@@ -236,6 +236,7 @@ func (v *visit) frame(c choice) {
 	}
 	if c.kind == frameIsLost && f.claim {
 		w.left.losses-- // its VIPs stay for a second
+		w.calmSince = max(w.calmSince, epoch-v.ends+oneLoss)
 		return
 	}
 	if c.kind == frameIsLost {
@@ -254,10 +255,12 @@ func (v *visit) change(c choice) {
 	from, to := v.director(i)
 	switch c.kind {
 	case routerStarts:
+		w.seamless = v.canReturn(i)
 		v.start(i)
 	case routerContinues, routerContinuesDeaf:
 		v.resume(i, c.kind == routerContinuesDeaf)
 	case routerRecovers:
+		w.seamless = v.canReturn(i)
 		v.step(i, Recover{})
 		v.step(i, Degraded{})
 	case networkHeals:
@@ -281,15 +284,21 @@ func (v *visit) change(c choice) {
 	case routerDegrades:
 		v.step(i, Degraded{Reason: "table"})
 	case routerHandsOver:
-		w.seamless = v.canHandOver(i)
+		if w.seamless = v.canHandOver(i); w.seamless {
+			for r := from; r < to; r++ {
+				w.routers[r].relieved = false
+			}
+		}
 		v.step(i, HandOver{Resign: true})
 	case routerTakesBack:
+		w.seamless = v.canReturn(i)
 		v.step(i, TakeBack{})
 	case routerEmpties:
 		for r := from; r < to; r++ {
 			v.step(r, NotReady{Empty: true})
 		}
 	case routerServes:
+		w.seamless = v.canReturn(i)
 		for r := from; r < to; r++ {
 			v.step(r, Ready{})
 		}

@@ -36,6 +36,13 @@ func (v *visit) checkDeadline(i int, m *Machine) {
 	}
 }
 
+// checkRelease: VIPs are not released before another director has announced them, or a second after its advert.
+func (v *visit) checkRelease(i int) {
+	if v.w.seamless && !v.w.routers[i].relieved && (v.retainUntil == 0 || v.retainUntil > epoch) {
+		v.fail("%s releases VIPs that nobody else has announced", v.name(i))
+	}
+}
+
 // checkTransition: after the end of the election nothing changes, except that a director that had lost its VIPs preempts.
 func (v *visit) checkTransition(i int, t Transition) {
 	if !v.calm {
@@ -65,7 +72,7 @@ func (v *visit) checkWorld() {
 		}
 	}
 	if w.seamless && least == 0 {
-		v.fail("nobody holds the VIPs during a handover")
+		v.fail("nobody holds the VIPs during a handover, or while they return")
 	}
 	if v.isCalm() && least == 0 && v.eligible() {
 		v.fail("nobody holds the VIPs %s after the last disturbance", epoch-w.calmSince)
@@ -98,6 +105,31 @@ func (v *visit) canHandOver(from int) bool {
 		}
 	}
 	return masters == max(v.segments, 1) && v.w.cut == [maxRouters][maxRouters]bool{}
+}
+
+// canReturn reports whether the return of director who must interrupt nothing: another one is MASTER, alone and undisturbed, and each
+// that runs hears it.
+func (v *visit) canReturn(who int) bool {
+	for i := range v.params {
+		r := &v.w.routers[i]
+		if first, _ := v.director(i); first == who {
+			if r.holds || r.mem.Empty {
+				return false
+			}
+			continue
+		}
+		if r.life == ended && !r.holds {
+			continue
+		}
+		if r.life != running || r.mem.Faulted || r.mem.Degraded != "" || r.mem.Empty || r.mem.Handover.Begun || r.mem.Handover.Retains || r.mem.Losses > 0 {
+			return false
+		}
+		if r.mem.State == Backup && (!r.mem.Heard.IsValid() || r.mem.HeardPriority == PriorityResign) {
+			return false
+		}
+	}
+	least, most := v.holders()
+	return least == 1 && most == 1 && v.w.frames == [maxFrames]inFlight{} && v.w.cut == [maxRouters][maxRouters]bool{}
 }
 
 // checkTime checks what must not last.

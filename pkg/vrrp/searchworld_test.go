@@ -26,7 +26,8 @@ type world struct {
 	// together is since when two directors that run have held the same VIPs, if they do.
 	two      bool
 	together time.Duration
-	// seamless: a director hands over to others that can take over at once, and nothing else has happened since.
+	// seamless: a director hands over to others that can take over at once, or one that is better has returned, and nothing
+	// else has happened since.
 	seamless bool
 }
 
@@ -55,7 +56,7 @@ type router struct {
 	// then they are gone.
 	holds bool
 	gone  bool
-	// relieved: another director has added the VIPs since this one began to hand over.
+	// relieved: another director has announced the VIPs since this one added them or began to hand over.
 	relieved bool
 	lease    time.Duration
 	// queue is what its socket has received while it hung: the newest advert of each source.
@@ -120,7 +121,7 @@ type visit struct {
 	calm  bool             // nothing has disturbed the election for electionEnds, when the choice was made
 	log   *strings.Builder // what happens; nil: nobody wants to know
 
-	retained bool // the router that makes a step keeps VIPs for its successor
+	retainUntil time.Duration // until when the router that makes a step keeps VIPs for its successor; 0: it does not
 }
 
 func (v *visit) fail(format string, args ...any) {
@@ -156,7 +157,10 @@ func (v *visit) step(i int, ev Event) {
 
 func (v *visit) stepMachine(i int, m *Machine, ev Event) {
 	before := m.State()
-	v.retained = m.Retains()
+	v.retainUntil = 0
+	if m.Retains() {
+		v.retainUntil = m.mem.Handover.RetainUntil
+	}
 	acts := m.Step(epoch, ev)
 	v.w.routers[i].mem = m.mem
 	if v.log != nil {
@@ -165,6 +169,9 @@ func (v *visit) stepMachine(i int, m *Machine, ev Event) {
 	for _, a := range acts {
 		if v.log != nil {
 			v.say("    %s", a)
+		}
+		if _, released := a.(Release); released && m.State() != Master { // otherwise it takes them again
+			v.checkRelease(i)
 		}
 		v.do(i, before, m, a)
 	}
@@ -195,19 +202,19 @@ func (v *visit) do(i int, before State, m *Machine, a Action) {
 		if r.holds != (a.Cause == CauseStalled) {
 			v.fail("%s acquires VIPs twice, or without the VIPs after a stall", v.name(i))
 		}
-		r.holds, r.gone = true, false
+		r.holds, r.gone, r.relieved = true, false, false
 		v.relieve(i)
 	case Release:
 		if !r.holds {
 			v.fail("%s releases VIPs that it does not hold", v.name(i))
 		}
-		if v.retained && !r.relieved && v.w.seamless {
-			v.fail("%s releases VIPs that nobody has announced since it began to hand over", v.name(i))
-		}
 		r.holds, r.gone = false, false
 	case Announce:
 		if !r.holds {
 			v.fail("%s announces VIPs that it does not hold", v.name(i))
+		}
+		if a.After == 0 {
+			v.relieve(i)
 		}
 	case Transition:
 		if m.mem.StateReason.Kind == unsucceeded {
@@ -217,15 +224,10 @@ func (v *visit) do(i int, before State, m *Machine, a Action) {
 	}
 }
 
-// relieve lets the routers that hand over to router i learn of its announcement.
+// relieve lets the routers that hold the VIPs, too, receive an announcement of router i.
 func (v *visit) relieve(i int) {
 	for to := range v.params {
-		r := &v.w.routers[to]
-		if !v.neighbours(i, to) || !r.mem.Handover.Begun && !r.mem.Handover.Retains {
-			continue
-		}
-		r.relieved = true
-		if r.life != ended && !v.w.cut[i][to] {
+		if r := &v.w.routers[to]; v.neighbours(i, to) && r.life != ended && r.holds && !v.w.cut[i][to] {
 			v.w.post(inFlight{used: true, from: uint8(i), to: uint8(to), claim: true, latest: epoch + frameDelay})
 		}
 	}
@@ -260,7 +262,10 @@ func (v *visit) deliver(f inFlight) {
 	r := &v.w.routers[f.to]
 	switch {
 	case f.claim && r.life == running:
-		v.step(int(f.to), Succeeded{})
+		r.relieved = true
+		if r.mem.Handover.Retains {
+			v.step(int(f.to), Succeeded{})
+		}
 		return
 	case f.claim:
 		return
@@ -360,7 +365,7 @@ func (w *world) normal(calm time.Duration) {
 		if r.life == running || !r.holds || r.gone {
 			r.lease = 0
 		}
-		r.relieved = r.relieved && (r.mem.Handover.Begun || r.mem.Handover.Retains)
+		r.relieved = r.relieved && r.holds
 	}
 	for i := range w.groups {
 		w.groups[i].normal()

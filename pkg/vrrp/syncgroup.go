@@ -230,9 +230,7 @@ func (g *SyncGroup) leave() (*Machine, Event) {
 		switch {
 		case left.m.mem.StateReason.Kind == emptyPool, left.m.mem.Handover.Resigned:
 			how = WithResignation
-		case left.m.mem.StateReason.Kind == handedOver:
-			how = WithAdvert
-		case left.m.outranked():
+		case left.m.Retains():
 			how = WithAdvert
 		}
 		return x.m, StepDown{How: how, Reason: g.fallback}

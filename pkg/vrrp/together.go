@@ -29,7 +29,8 @@ type StepDownHow uint8
 const (
 	// Silently sends nothing: the router that takes over is MASTER already.
 	Silently StepDownHow = iota
-	// WithAdvert sends a last advert, as a MASTER does that gives way, unless Params.HigherPrioNoAdvert.
+	// WithAdvert sends a last advert, as a MASTER does that gives way, unless Params.HigherPrioNoAdvert. The VIPs stay until the
+	// new MASTER has announced them.
 	WithAdvert
 	// WithResignation sends priority 0: no router is known to take over.
 	WithResignation
@@ -75,7 +76,7 @@ func (m *Machine) stepDown(e StepDown) []Action {
 	case e.How == WithAdvert && !m.p.HigherPrioNoAdvert:
 		acts = append(acts, m.advertise())
 	}
-	if s.Handover.Begun && e.How != WithResignation {
+	if e.How == WithAdvert { // its MASTER takes the VIPs of the group
 		acts = append(acts, Retain{})
 		s.Handover.Retains, s.Handover.RetainUntil = true, s.Now+RetainFor
 	} else {
