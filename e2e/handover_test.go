@@ -160,9 +160,12 @@ func TestSecondSignal(t *testing.T) {
 }
 
 // TestHandoverToKeepalived: a director hands over to a preempting keepalived without an interruption, and it to a director as
-// it always does. To a keepalived with nopreempt nothing is handed over, and clients notice nothing.
+// it always does. To a keepalived with nopreempt nothing is handed over by command. A stop resigns in the end, and keeps the VIP
+// until that keepalived has announced it. Clients notice nothing.
 //
 // Proves docs/failover.md: "keepalived does so unless it has `nopreempt`"
+// Proves docs/failover.md: "a director that stops resigns (priority 0), and keeps the VIPs until another one has taken over and
+// announced them"
 func TestHandoverToKeepalived(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Keepalived)
 	lab.Long(t)
@@ -192,11 +195,14 @@ func TestHandoverToKeepalived(t *testing.T) {
 			if preempts && err != nil || !preempts && (lab.ExitCode(err) != 1 || !strings.Contains(err.Error(), "nobody took mysql over")) {
 				t.Errorf("%v: %s", err, out)
 			}
-			c.awaitHolder(map[bool]*node{true: c.backup, false: c.master}[preempts], soon)
+			resigned := len(capture.Matching(adverts.Stop(), `10\.77\.0\.2 > 224\.0\.0\.18.* prio 0,`)) > 0
+			if !preempts {
+				c.stopsBesideNoPreempt()
+			}
+			c.awaitHolder(c.backup, soon)
 			client.WaitAnswered("", soon)
 			result := client.Stop().Since(begun)
 			t.Log(result)
-			resigned := len(capture.Matching(adverts.Stop(), `10\.77\.0\.2 > 224\.0\.0\.18.* prio 0,`)) > 0
 			if gap := result.LongestGap(); gap.Duration > maxHandoverGap || result.Failed() > 0 {
 				t.Errorf("longest gap %s and %d failures, want at most %s: %v", gap, result.Failed(), maxHandoverGap, result.Failures())
 			}
@@ -204,6 +210,22 @@ func TestHandoverToKeepalived(t *testing.T) {
 				t.Error("the director resigned")
 			}
 		})
+	}
+}
+
+// stopsBesideNoPreempt stops lvs-master, whose successor does not preempt.
+func (c *cluster) stopsBesideNoPreempt() {
+	c.t.Helper()
+	segment, watch, begun := c.segment(), c.master.watchVIP(), time.Now()
+	c.master.daemon.Stop()
+	ended := watch.awaitEnd(soon)
+	packets := segment.Stop()
+	if len(capture.Matching(announcements(packets, c.master, begun, time.Now()), "prio 0,")) == 0 {
+		c.t.Error("lvs-master has not resigned")
+	}
+	announced := capture.Matching(announcements(packets, c.backup, begun, time.Now()), "ARP")
+	if len(announced) == 0 || announced[0].Time.After(ended) {
+		c.t.Errorf("the VIP was removed at %s, and announced by keepalived: %v", ended, announced)
 	}
 }
 

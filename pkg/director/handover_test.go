@@ -97,6 +97,29 @@ func TestFailOver(t *testing.T) {
 	})
 }
 
+// TestFailOverDeadline: the command does not wait longer for a handover than one takes, whatever the election does.
+func TestFailOverDeadline(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.start(pairOf(m, true, ""))
+		members, err := m.loops.Load().instances.named("a", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now() // of a handover that the election has not begun
+		done, err := m.awaitFailOver(t.Context(), "a", members)
+		within := members[0].wanted.Params.HandOverWithin()
+		if want := "the handover of a has not ended within " + within.String(); done != "" || err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q, %v, want %q", done, err, want)
+		}
+		if took := time.Since(begun); took != within {
+			t.Errorf("it took %s, want %s", took, within)
+		}
+		if err := m.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestImpatientStop: a second signal and a shutdown of the machine end the wait for hooks and for handovers; until the end
 // problems are recorded.
 func TestImpatientStop(t *testing.T) {

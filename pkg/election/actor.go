@@ -39,8 +39,9 @@ type Holder interface {
 	// may still answer for them until its lease has expired.
 	Acquire(instance config.InstanceID, silent bool)
 	Release(instance config.InstanceID)
-	// Retain requests that they stay, for vrrp.RetainFor at most, although another director is MASTER: they are not defended.
-	Retain(instance config.InstanceID)
+	// Retain requests that they stay, for a time at most, although another director is MASTER, or is about to be: they are not
+	// defended.
+	Retain(instance config.InstanceID, within time.Duration)
 	// Announce requests announcements of VIPs that are already held.
 	Announce(instance config.InstanceID)
 	// Outranked reports an advert of a MASTER that should give way to this one. With hold 0 the VIPs are announced now, and
@@ -468,7 +469,7 @@ func (a *Actor) perform(action vrrp.Action, late time.Duration) {
 	case vrrp.Release:
 		a.holder.Release(a.id)
 	case vrrp.Retain:
-		a.holder.Retain(a.id)
+		a.holder.Retain(a.id, action.For)
 	case vrrp.Announce:
 		a.holder.Outranked(a.id, action.After)
 		if action.Why != vrrp.WhyResigned {

@@ -121,9 +121,9 @@ func (p *port) Acquire(_ config.InstanceID, silent bool) {
 	p.held = true
 	p.note(fmt.Sprintf("acquire silent=%t", silent))
 }
-func (p *port) Release(config.InstanceID)  { p.held = false; p.note("release") }
-func (p *port) Retain(config.InstanceID)   { p.note("retain") }
-func (p *port) Announce(config.InstanceID) { p.note("announce") }
+func (p *port) Release(config.InstanceID)               { p.held = false; p.note("release") }
+func (p *port) Retain(config.InstanceID, time.Duration) { p.note("retain") }
+func (p *port) Announce(config.InstanceID)              { p.note("announce") }
 func (p *port) Outranked(_ config.InstanceID, hold time.Duration) {
 	if hold == 0 {
 		p.note("announce")

@@ -8,7 +8,6 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
-	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
 // desired is what the election and the cluster file want for one instance.
@@ -64,12 +63,13 @@ func (a *Addresses) Release(instance config.InstanceID) {
 	a.change(instance, func(w *desired) { w.want, w.retained = false, 0 })
 }
 
-// Retain requests that VIPs which are held stay for vrrp.RetainFor at most: another director is MASTER, and has not announced
-// them yet. They are not renewed, repaired or announced. Their lease, of which they have two thirds left, ends later.
-func (a *Addresses) Retain(instance config.InstanceID) {
+// Retain requests that VIPs which are held stay for a time at most: another director is MASTER, or is about to be, and has not
+// announced them yet. They are not renewed, repaired or announced. Their lease, of which they have two thirds left, usually
+// ends later.
+func (a *Addresses) Retain(instance config.InstanceID, within time.Duration) {
 	a.change(instance, func(w *desired) {
 		if w.want {
-			w.retained = a.now() + vrrp.RetainFor
+			w.retained = a.now() + within
 		}
 	})
 }

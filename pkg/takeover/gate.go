@@ -19,7 +19,7 @@ import (
 type Holder interface {
 	Acquire(instance config.InstanceID, silent bool)
 	Release(instance config.InstanceID)
-	Retain(instance config.InstanceID)
+	Retain(instance config.InstanceID, within time.Duration)
 	Announce(instance config.InstanceID)
 	Outranked(instance config.InstanceID, hold time.Duration)
 	Ask(instance config.InstanceID, vip netip.Addr)
@@ -166,14 +166,14 @@ func (g *Gate) Release(instance config.InstanceID) {
 }
 
 // Retain is for VIPs that are held; a wait for them ends.
-func (g *Gate) Retain(instance config.InstanceID) {
+func (g *Gate) Retain(instance config.InstanceID, within time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.drop(instance) {
 		g.Holder.Release(instance)
 		return
 	}
-	g.Holder.Retain(instance)
+	g.Holder.Retain(instance, within)
 }
 
 // drop ends a wait, and reports whether there was one. mu is held.

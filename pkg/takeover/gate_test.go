@@ -32,7 +32,7 @@ func (h *holderLog) Acquire(_ config.InstanceID, silent bool) {
 	h.note(fmt.Sprintf("acquire %t", silent))
 }
 func (h *holderLog) Release(config.InstanceID)                  { h.note("release") }
-func (h *holderLog) Retain(config.InstanceID)                   { h.note("retain") }
+func (h *holderLog) Retain(config.InstanceID, time.Duration)    { h.note("retain") }
 func (h *holderLog) Announce(config.InstanceID)                 { h.note("announce") }
 func (h *holderLog) Outranked(config.InstanceID, time.Duration) { h.note("outranked") }
 func (h *holderLog) Ask(config.InstanceID, netip.Addr)          { h.note("ask") }
@@ -122,7 +122,7 @@ func TestGateWaits(t *testing.T) {
 		if w := g.Waiting(); len(w) != 0 {
 			t.Errorf("%+v", w)
 		}
-		g.Gate.Retain("i")
+		g.Gate.Retain("i", time.Second)
 		g.Gate.Release("i")
 		g.replica.set(func(r *replica) { r.applied = 0 })
 		g.Gate.Acquire("i", false)
@@ -180,7 +180,7 @@ func TestGateHoldsBack(t *testing.T) {
 
 // TestGateEnds: a wait that the election ends, by BACKUP or by another MASTER, acquires nothing.
 func TestGateEnds(t *testing.T) {
-	for _, end := range []func(g *gated){func(g *gated) { g.Gate.Release("i") }, func(g *gated) { g.Gate.Retain("i") }} {
+	for _, end := range []func(g *gated){func(g *gated) { g.Gate.Release("i") }, func(g *gated) { g.Gate.Retain("i", time.Second) }} {
 		gate(t, true, func(g *gated) {
 			g.Gate.Acquire("i", true)
 			time.Sleep(time.Second)

@@ -25,7 +25,7 @@ func degradedMaster(t *testing.T, p Params) *Machine {
 // TestDegradedMasterGivesWay: a degraded MASTER has priority 1, and its own address decides against another one.
 func TestDegradedMasterGivesWay(t *testing.T) {
 	const answer = "send_advert priority=1; announce why=lower_master"
-	const yields = "send_advert priority=1; retain; MASTER->FAULT"
+	const yields = "send_advert priority=1; retain for=1s; MASTER->FAULT"
 	higherAddress := netip.MustParseAddr("10.77.0.4")
 	owner := us()
 	owner.Priority = PriorityOwner
@@ -43,8 +43,8 @@ func TestDegradedMasterGivesWay(t *testing.T) {
 		{"a healthy director that took over while it was stalled", us(), step{4 * sec, hears(2, master), "release; MASTER->FAULT", 4*sec + down1}},
 		{"one that did, and resigned", us(), step{4 * sec, hears(0, master), "release; MASTER->FAULT", 4*sec + 255*sec/256}},
 		{"a resignation", us(), step{500 * ms, hears(0, master), "send_advert priority=1; announce why=resigned", 1500 * ms}},
-		{"refused adverts of a healthy director", us(), step{500 * ms, Evidence{Source: master, Priority: 2, Director: true}, "retain; MASTER->FAULT", 1500 * ms}},
-		{"refused adverts of a degraded one of higher address", us(), step{500 * ms, Evidence{Source: higherAddress, Priority: 1, Director: true}, "retain; MASTER->FAULT", 1500 * ms}},
+		{"refused adverts of a healthy director", us(), step{500 * ms, Evidence{Source: master, Priority: 2, Director: true}, "retain for=1s; MASTER->FAULT", 1500 * ms}},
+		{"refused adverts of a degraded one of higher address", us(), step{500 * ms, Evidence{Source: higherAddress, Priority: 1, Director: true}, "retain for=1s; MASTER->FAULT", 1500 * ms}},
 		{"refused adverts of a degraded one of lower address", us(), step{500 * ms, Evidence{Source: master, Priority: 1, Director: true}, "", sec}},
 		{"shutdown", us(), step{500 * ms, Shutdown{}, "send_advert priority=0; release; MASTER->INIT", 0}},
 	} {
@@ -70,7 +70,7 @@ func TestDegradedEnds(t *testing.T) {
 		}},
 		{"as MASTER after a stall", []step{{9 * sec, Degraded{}, "send_advert priority=100; acquire cause=stalled", 10 * sec}}},
 		{"in FAULT", []step{
-			{500 * ms, hears(50, master), "send_advert priority=1; retain; MASTER->FAULT", 1500 * ms},
+			{500 * ms, hears(50, master), "send_advert priority=1; retain for=1s; MASTER->FAULT", 1500 * ms},
 			{505 * ms, Succeeded{}, "release", 500*ms + down1},
 			{sec, Degraded{}, "FAULT->BACKUP", sec + down100},
 		}},
@@ -136,7 +136,7 @@ func TestDegradedDirectorWaitsLongest(t *testing.T) {
 func TestDegraded(t *testing.T) {
 	degraded := Degraded{Reason: "the table loop made no progress"}
 	const resigns = "send_advert priority=0; release; MASTER->FAULT"
-	const yields = "send_advert priority=1; retain; MASTER->FAULT"
+	const yields = "send_advert priority=1; retain for=1s; MASTER->FAULT"
 	const takes = "send_advert priority=1; acquire cause=%s; FAULT->MASTER"
 	t.Run("no peer takes over", func(t *testing.T) {
 		m := in(t, Master, us())

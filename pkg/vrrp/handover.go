@@ -26,11 +26,13 @@ type (
 	Succeeded struct{}
 )
 
-// Retain says that a better director is MASTER and adds the VIPs now: it preempts this one, or takes over from it in a handover.
-// They stay until Release, at most for RetainFor from now, but are not defended, announced, repaired or renewed.
-type Retain struct{}
+// Retain says that a better director is MASTER and adds the VIPs now: it preempts this one, or takes over from it in a handover;
+// or that one is about to, because this one has resigned at the end of a handover. They stay until Release, at most for For from
+// now, but are not defended, announced, repaired or renewed.
+type Retain struct{ For time.Duration }
 
-// RetainFor is how long a director keeps VIPs for which another one is MASTER.
+// RetainFor is how long a director keeps VIPs for which another one is MASTER. After a resignation that time begins when the
+// other one must have taken over.
 const RetainFor = time.Second
 
 func (HandOver) event()  {}
@@ -46,7 +48,7 @@ func (e HandOver) String() string {
 }
 func (TakeBack) String() string  { return "take_back" }
 func (Succeeded) String() string { return "succeeded" }
-func (Retain) String() string    { return "retain" }
+func (a Retain) String() string  { return "retain for=" + a.For.String() }
 
 // handover is what a machine remembers of a handover.
 type handover struct {
@@ -108,22 +110,33 @@ func (m *Machine) takeBack() {
 	s.Handover.Begun, s.Handover.Out = false, false
 }
 
-// unsucceeded resigns at the end of a handover for which no successor was found. The others take over after their skew, which is
-// less than an advert interval, or a second in version 2. If none does, this director takes the VIPs back.
+// unsucceeded resigns at the end of a handover for which no successor was found. The others take over after their skew, and this
+// director keeps the VIPs until then. If none does, it takes over again.
 func (m *Machine) unsucceeded() []Action {
 	s := &m.mem
-	acts := m.resign()
+	acts := []Action{SendAdvert{Priority: PriorityResign}, m.retain(m.longestSkew() + RetainFor)}
 	s.Handover.Resigned = true
 	if s.Degraded != "" {
 		return m.yield(acts)
 	}
 	m.listen(m.p.AdvertInterval, CauseAlone)
-	longest := m.p.AdvertInterval
-	if m.p.Version == 2 {
-		longest = time.Second
-	}
-	s.DownFrom -= m.MasterDownInterval() - longest - m.skewTime()
+	s.DownFrom -= m.MasterDownInterval() - m.longestSkew() - m.skewTime()
 	return append(acts, m.enter(Backup, stateReason{Kind: unsucceeded, For: s.Now - s.Handover.Since}))
+}
+
+// longestSkew returns how long others wait at most before they take over from a director that has resigned: less than an advert
+// interval, or a second in version 2.
+func (m *Machine) longestSkew() time.Duration {
+	if m.p.Version == 2 {
+		return time.Second
+	}
+	return m.p.AdvertInterval
+}
+
+// retain begins the time in which the VIPs are kept for a successor.
+func (m *Machine) retain(within time.Duration) Action {
+	m.mem.Handover.Retains, m.mem.Handover.RetainUntil = true, m.mem.Now+within
+	return Retain{For: within}
 }
 
 // letGo ends the time in which the VIPs are kept for a successor, if they are.

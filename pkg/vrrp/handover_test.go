@@ -14,8 +14,8 @@ func TestHandover(t *testing.T) {
 	const (
 		lower  = "send_advert priority=1"
 		usual  = "send_advert priority=100"
-		given  = lower + "; retain; MASTER->BACKUP"
-		resign = "send_advert priority=0; release; MASTER->BACKUP"
+		given  = lower + "; retain for=1s; MASTER->BACKUP"
+		resign = "send_advert priority=0; retain for=2s; MASTER->BACKUP"
 	)
 	begin := []step{{sec, Tick{}, usual, 2 * sec}, {1500 * ms, handsOver, lower, 2500 * ms}}
 	with := func(more ...step) []step { return append(begin[:2:2], more...) }
@@ -57,7 +57,7 @@ func TestHandover(t *testing.T) {
 			step{6500 * ms, Tick{}, resign, 6500*ms + sec + skew100})},
 		{"degraded while it hands over", waitsFor(handsOver,
 			step{6 * sec, stuck, "", 6500 * ms},
-			step{6500 * ms, Tick{}, "send_advert priority=0; release; MASTER->FAULT", 6500*ms + down1})},
+			step{6500 * ms, Tick{}, "send_advert priority=0; retain for=2s; MASTER->FAULT", 8500 * ms})},
 		{"degraded for a while", waitsFor(handsOver,
 			step{6 * sec, stuck, "", 6500 * ms},
 			step{6100 * ms, Degraded{}, lower, 6500 * ms}, // it still hands over
@@ -75,10 +75,18 @@ func TestHandover(t *testing.T) {
 		}},
 		{"degraded, and a stop", waitsFor(stops,
 			step{6 * sec, stuck, "", 6500 * ms},
-			step{6500 * ms, Tick{}, "send_advert priority=0; release; MASTER->FAULT", 6500*ms + down1})},
+			step{6500 * ms, Tick{}, "send_advert priority=0; retain for=2s; MASTER->FAULT", 8500 * ms})},
 		{"nobody takes over from one that stops", waitsFor(stops,
 			step{6500 * ms, Tick{}, resign, 6500*ms + sec + skew100},
-			step{6500*ms + sec + skew100, Tick{}, "send_advert priority=100; acquire cause=alone; BACKUP->MASTER", 7500*ms + sec + skew100})},
+			step{6500*ms + sec + skew100, Tick{}, "release; send_advert priority=100; acquire cause=alone; BACKUP->MASTER", 7500*ms + sec + skew100})},
+		{"its successor after the resignation", waitsFor(stops,
+			step{6500 * ms, Tick{}, resign, 6500*ms + sec + skew100},
+			step{7300 * ms, hears(50, master), "", 8300 * ms},
+			step{7310 * ms, Succeeded{}, "release", 7300*ms + down100})},
+		{"its successor after the resignation announces nothing", waitsFor(stops,
+			step{6500 * ms, Tick{}, resign, 6500*ms + sec + skew100},
+			step{7300 * ms, hears(50, master), "", 8300 * ms},
+			step{8300 * ms, Tick{}, "release", 7300*ms + down100})},
 		{"it is taken back", with(step{1600 * ms, TakeBack{}, usual, 2600 * ms}, step{1700 * ms, hears(50, master), usual + "; announce why=lower_master", 2700 * ms})},
 		{"a second time", with(step{1600 * ms, handsOver, "", 2500 * ms})},
 		{"it has just become MASTER", []step{
@@ -89,14 +97,14 @@ func TestHandover(t *testing.T) {
 		{"a resignation is no successor", with(step{1600 * ms, hears(0, master), lower + "; announce why=resigned", 2600 * ms})},
 		{"a fault", with(step{1600 * ms, Faulted{Reason: "link"}, "send_advert priority=0; release; MASTER->FAULT", 0})},
 		{"a fault while the VIPs are kept", with(taken, step{1650 * ms, Faulted{Reason: "link"}, "release; BACKUP->FAULT", 0})},
-		{"a stalled loop is no reason to resign, too", with(step{1600 * ms, stuck, "", 2500 * ms}, step{1700 * ms, hears(50, master), lower + "; retain; MASTER->FAULT", 2700 * ms})},
+		{"a stalled loop is no reason to resign, too", with(step{1600 * ms, stuck, "", 2500 * ms}, step{1700 * ms, hears(50, master), lower + "; retain for=1s; MASTER->FAULT", 2700 * ms})},
 		{"a stalled loop while the VIPs are kept", with(taken, step{1650 * ms, stuck, "release; BACKUP->FAULT", 1600*ms + down1})},
 		{"the lease ends", with(step{1600 * ms, Lost{Reason: "lease"}, "release; MASTER->BACKUP", 1600*ms + down100})},
 		{"the lease ends while the VIPs are kept", with(taken, step{1650 * ms, Lost{Reason: "lease"}, "release", 1600*ms + down100})},
 		{"a second signal", with(step{1600 * ms, Shutdown{}, "send_advert priority=0; release; MASTER->INIT", 0})},
 		{"a stop while the VIPs are kept", with(taken, step{1650 * ms, Shutdown{}, "release; BACKUP->INIT", 0})},
 		{"a successor that refuses our adverts", with(
-			step{1600 * ms, Evidence{Source: master, Priority: 50, Director: true}, "retain; MASTER->BACKUP", 2600 * ms})},
+			step{1600 * ms, Evidence{Source: master, Priority: 50, Director: true}, "retain for=1s; MASTER->BACKUP", 2600 * ms})},
 	} {
 		t.Run(tt.name, func(t *testing.T) { play(t, in(t, Master, us()), tt.steps) })
 	}

@@ -33,6 +33,9 @@ func (m *Machine) receive(a Advert) []Action {
 func (m *Machine) receiveAsBackup(a Advert) {
 	s := &m.mem
 	s.Extended = false
+	if s.Handover.Retains && a.Priority != PriorityResign {
+		s.Handover.RetainUntil = min(s.Handover.RetainUntil, s.Now+RetainFor)
+	}
 	if a.Priority == PriorityResign {
 		// A MASTER may resign twice in a row (keepalived does when it goes to FAULT): the first resignation counts.
 		if s.Now+m.skewTime() < m.downAt() {
@@ -140,9 +143,8 @@ func (m *Machine) receiveAsMaster(a Advert) []Action {
 // time. If it has been MASTER all along, its answer to the last advert is an announcement.
 func (m *Machine) replaced(acts []Action, why stateReason, interval time.Duration) []Action {
 	s := &m.mem
-	acts = append(acts, Retain{})
+	acts = append(acts, m.retain(RetainFor))
 	m.listen(interval, CauseSilentPeer)
-	s.Handover.Retains, s.Handover.RetainUntil = true, s.Now+RetainFor
 	if s.Degraded != "" {
 		return append(acts, m.enter(Fault, stateReason{Kind: faulted, Text: s.Degraded}))
 	}

@@ -76,10 +76,12 @@ func (m *Machine) stepDown(e StepDown) []Action {
 	case e.How == WithAdvert && !m.p.HigherPrioNoAdvert:
 		acts = append(acts, m.advertise())
 	}
-	if e.How == WithAdvert { // its MASTER takes the VIPs of the group
-		acts = append(acts, Retain{})
-		s.Handover.Retains, s.Handover.RetainUntil = true, s.Now+RetainFor
-	} else {
+	switch {
+	case e.How == WithAdvert: // its MASTER takes the VIPs of the group
+		acts = append(acts, m.retain(RetainFor))
+	case e.How == WithResignation && s.Handover.Begun: // another director takes them after its skew
+		acts = append(acts, m.retain(m.longestSkew()+RetainFor))
+	default:
 		acts = append(acts, Release{})
 	}
 	if s.Degraded != "" {
