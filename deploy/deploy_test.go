@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lvs-director/lvs-director/internal/programtest"
 	"github.com/lvs-director/lvs-director/pkg/clusterfile"
 	"github.com/lvs-director/lvs-director/pkg/daemon"
 )
@@ -80,18 +81,6 @@ func TestExamplesNameTheirSchema(t *testing.T) {
 // installed is where the unit files expect the programs.
 const installed = "/usr/local/bin/"
 
-// programs builds the programs and returns their directory.
-func programs(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	cmd := exec.Command("go", "build", "-o", dir+"/", "../cmd/lvs-director", "../cmd/lvs-realserver", "../cmd/lvsctl")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return dir
-}
-
 // A unit is a unit file: the values of each key in order.
 type unit map[string][]string
 
@@ -122,7 +111,7 @@ func units(t *testing.T) []string {
 
 // With --help a program parses its verb and flags and does nothing else.
 func TestUnitsCallTheProgramsAsTheyAre(t *testing.T) {
-	dir := programs(t)
+	dir := programtest.Build(t)
 	for _, path := range units(t) {
 		called := 0
 		for key, commands := range read(t, path) {
@@ -191,7 +180,7 @@ func TestUnitsVerify(t *testing.T) {
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		t.Skip("systemd-analyze is not installed")
 	}
-	dir := programs(t)
+	dir := programtest.Build(t)
 	for _, path := range units(t) {
 		data, err := os.ReadFile(path)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lvs-director/lvs-director/internal/programtest"
 	"github.com/lvs-director/lvs-director/pkg/config"
 )
 
@@ -138,21 +139,10 @@ func anchors(text string) []string {
 
 var ours = []string{"lvs-director", "lvs-realserver", "lvsctl"}
 
-func build(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	cmd := exec.Command("go", "build", "-o", dir+"/", "../cmd/lvs-director", "../cmd/lvs-realserver", "../cmd/lvsctl")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return dir
-}
-
 // Every command line of our programs is run with --help, which parses the verb and the flags and does nothing else. Flags
 // mentioned alone must belong to one of the programs, and the table of commands has all of their verbs.
 func TestCommandsAndFlagsExist(t *testing.T) {
-	dir := build(t)
+	dir := programtest.Build(t)
 	checkListed(t, dir)
 	help := ""
 	var commands [][]string

@@ -7,12 +7,13 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/lvs-director/lvs-director/internal/pagetest"
 )
 
 var update = flag.Bool("update", false, "write the table of log messages in operations.md")
@@ -28,37 +29,12 @@ var loggers = map[string][]string{
 // The table of log messages has exactly the messages of the programs. After a change: go test ./docs -run
 // TestLogMessages -update.
 func TestLogMessages(t *testing.T) {
-	const begin, end = "<!-- Written by: go test ./docs -run TestLogMessages -update -->\n\n", "\n<!-- The end of what is written. -->"
-	data, err := os.ReadFile("operations.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, found := strings.Cut(string(data), begin)
-	have, after, closed := strings.Cut(rest, end)
-	if !found || !closed {
-		t.Fatalf("operations.md: no %q or no %q", begin, end)
-	}
 	rows := logMessages(t)
 	if len(rows) < 40 {
 		t.Fatalf("only %d log messages found", len(rows))
 	}
 	want := "| level | message | keys |\n|---|---|---|\n" + strings.Join(rows, "")
-	if *update {
-		if err := os.WriteFile("operations.md", []byte(before+begin+want+end+after), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	for row := range strings.Lines(have) {
-		if !strings.Contains(want, row) {
-			t.Errorf("operations.md: not logged by the programs: %s", row)
-		}
-	}
-	for row := range strings.Lines(want) {
-		if !strings.Contains(have, row) {
-			t.Errorf("operations.md: not listed: %s", row)
-		}
-	}
+	pagetest.Section(t, "operations.md", "go test ./docs -run TestLogMessages -update", want, *update)
 }
 
 // logMessages returns a row for each message of the daemons, by level and text.

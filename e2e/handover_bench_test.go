@@ -28,15 +28,7 @@ func TestBenchHandover(t *testing.T) {
 			for trial := range trials {
 				t.Run(fmt.Sprintf("%s/%s/%d", r, p.name, trial+1), func(t *testing.T) {
 					c := newCluster(t, shape{version: r.version, advert: r.advert.String()})
-					c.answering()
-					c.mysql1.start()
-					c.mysql2.start()
-					p.start(c.master, r)
-					p.start(c.backup, r)
-					c.awaitHolder(c.master, soon)
-					for _, n := range []*node{c.master, c.backup} {
-						c.awaitTable(n, "10.77.0.11:3306", "10.77.0.12:3306")
-					}
+					c.serve(p, r)
 					client := measure.Start(c.client, vipPort, measure.Options{Every: 5 * time.Millisecond})
 					client.WaitAnswered("", soon)
 					begun := time.Now()

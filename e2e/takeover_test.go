@@ -120,6 +120,13 @@ virtual_server %s 3306 {
 func servingCluster(t *testing.T, p product, r timing) *cluster {
 	t.Helper()
 	c := newCluster(t, shape{version: r.version, advert: r.advert.String(), more: resignsAtOnce})
+	c.serve(p, r)
+	return c
+}
+
+// serve starts everything, the directors from p, and waits until lvs-master holds the VIP and both have their tables.
+func (c *cluster) serve(p product, r timing) {
+	c.t.Helper()
 	c.answering()
 	c.mysql1.start()
 	c.mysql2.start()
@@ -129,7 +136,6 @@ func servingCluster(t *testing.T, p product, r timing) *cluster {
 	for _, n := range []*node{c.master, c.backup} {
 		c.awaitTable(n, "10.77.0.11:3306", "10.77.0.12:3306")
 	}
-	return c
 }
 
 // failMaster begins the fault right after an advert of lvs-master, the worst moment, and waits until the client is

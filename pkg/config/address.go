@@ -43,12 +43,16 @@ func virtualAddresses() kind[[]netip.Prefix] {
 	return k
 }
 
-// virtualAddresses reads the addresses of an instance. An invalid one is kept as the zero Prefix, so that indices stay
-// the same.
+// virtualAddresses reads the addresses of an instance that adverts list.
 func (v value) virtualAddresses() []netip.Prefix {
+	return v.addressList(maxVirtualAddresses, "an advert carries at most", "move the others to excluded_addresses")
+}
+
+// addressList reads virtual addresses, most at most. An invalid one is kept as the zero Prefix, so that indices stay the same.
+func (v value) addressList(most int, because, hint string) []netip.Prefix {
 	items := v.items("addresses")
-	if len(items) > maxVirtualAddresses {
-		v.fail("move the others to excluded_addresses", "%d addresses: an advert carries at most %d", len(items), maxVirtualAddresses)
+	if len(items) > most {
+		v.fail(hint, "%d addresses: %s %d", len(items), because, most)
 		return nil
 	}
 	var list []netip.Prefix

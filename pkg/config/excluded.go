@@ -33,16 +33,7 @@ func excludedAddresses() kind[[]netip.Prefix] {
 
 // excludedAddresses reads a list like virtualAddresses, which may be empty.
 func (v value) excludedAddresses() []netip.Prefix {
-	items := v.items("addresses")
-	if len(items) > maxExcludedAddresses {
-		v.fail("make it two instances", "%d addresses: an instance has at most %d", len(items), maxExcludedAddresses)
-		return nil
-	}
-	var list []netip.Prefix
-	for _, item := range items {
-		list = append(list, item.virtualAddress())
-	}
-	return list
+	return v.addressList(maxExcludedAddresses, "an instance has at most", "make it two instances")
 }
 
 // heldList is one of the lists of addresses of an instance, with its values.

@@ -73,7 +73,7 @@ func (m *answerMonitor) Run(ctx context.Context) error {
 		}
 		for wait := max(answersEvery, answersShare*time.Since(begun)); wait > 0 && ctx.Err() == nil; wait -= heartbeat.Every {
 			m.heart.Beat()
-			pause(ctx, min(wait, heartbeat.Every))
+			task.Pause(ctx, min(wait, heartbeat.Every))
 		}
 	}
 	return nil

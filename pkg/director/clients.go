@@ -16,6 +16,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
 	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/problem"
+	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
 // answered returns the VIPs for which this host answers ARP although they are on an interface that does not.
@@ -65,7 +66,7 @@ func (m *answerMonitor) reached(ctx context.Context, p plan.Plan, arpIgnore func
 		}
 	}
 	if suspects = m.diverted(suspects); len(suspects) > 0 {
-		pause(ctx, removalSeen) // they may have been removed just now
+		task.Pause(ctx, removalSeen) // they may have been removed just now
 		suspects = m.diverted(suspects)
 	}
 	named := map[string]bool{}

@@ -85,21 +85,12 @@ func (m *problemMonitor) Run(ctx context.Context) error {
 			return nil
 		case <-m.poked:
 			much = withPools
-			pause(ctx, lookAfter)
+			task.Pause(ctx, lookAfter)
 		case <-tick.C:
 		}
 		begun := time.Now()
 		m.examine(much)
-		pause(ctx, min(lookShare*time.Since(begun), lookForProblems))
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
+		task.Pause(ctx, min(lookShare*time.Since(begun), lookForProblems))
 	}
 }
 

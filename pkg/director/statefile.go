@@ -4,9 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync/atomic"
-	"time"
 
-	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 	"github.com/lvs-director/lvs-director/pkg/statefile"
 	"github.com/lvs-director/lvs-director/pkg/task"
@@ -42,19 +40,8 @@ func (s *stateFile) Ready() <-chan struct{} { return s.ready.Ready() }
 
 // Run saves and restores the file until ctx ends.
 func (s *stateFile) Run(ctx context.Context) error {
-	heart := heartbeat.From(ctx)
 	s.ready.Close()
-	look := time.NewTicker(lookEvery)
-	defer look.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-look.C:
-			heart.Beat()
-			s.saved(s.Keep())
-		}
-	}
+	return task.Every(ctx, lookEvery, func() { s.saved(s.Keep()) })
 }
 
 // saved records whether the state file was written to disk. If not, the content is kept in memory: a full disk must not

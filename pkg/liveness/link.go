@@ -99,7 +99,7 @@ func (l *Link) Run(ctx context.Context) error {
 		heart.Beat()
 		socket := l.current()
 		if socket == nil { // one that breaks at once must not keep a processor busy
-			pause(ctx, time.Until(tried.Add(reopenEvery)))
+			task.Pause(ctx, time.Until(tried.Add(reopenEvery)))
 			if ctx.Err() == nil {
 				tried = time.Now()
 				l.reopen()
@@ -116,13 +116,6 @@ func (l *Link) Run(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
 }
 
 func (l *Link) current() Listener {

@@ -12,6 +12,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/event"
 	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/hook"
+	"github.com/lvs-director/lvs-director/pkg/task"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -307,7 +308,7 @@ func (n *Notifier) run(ctx context.Context, id ID, l *line, j Job) bool {
 		r = n.o.Run(limited, j)
 		cancel()
 		tries++
-		if r.OK || tries > j.Hook.Retries || ctx.Err() != nil || n.late(l, j.Change) || !pause(ctx, j.Hook.RetryDelay) {
+		if r.OK || tries > j.Hook.Retries || ctx.Err() != nil || n.late(l, j.Change) || !task.Pause(ctx, j.Hook.RetryDelay) {
 			break
 		}
 	}
@@ -416,18 +417,6 @@ const (
 	Instance = "INSTANCE"
 	Group    = "GROUP"
 )
-
-// pause waits, and reports whether ctx has not ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}
 
 func poke(c chan<- struct{}) {
 	select {

@@ -8,8 +8,9 @@ import (
 	"os"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel/rtnl"
 )
 
 // errRejectedHere and errRejectedThere: an ICMP error of a rule of this machine itself ended the dial, or one of another
@@ -79,14 +80,11 @@ const lookupTimeout = 100 * time.Millisecond
 // isOwn reports whether this machine has an address: whether the kernel would deliver a packet for it here. It is false
 // if the kernel does not answer, because then nothing shows that the error is not the server's.
 func isOwn(a netip.Addr) bool {
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	h, err := rtnl.OpenWithin(lookupTimeout)
 	if err != nil {
 		return false
 	}
 	defer h.Close()
-	if err := h.SetSocketTimeout(lookupTimeout); err != nil {
-		return false
-	}
 	found, err := h.RouteGet(net.IP(a.AsSlice()))
 	return err == nil && len(found) > 0 && found[0].Type == unix.RTN_LOCAL
 }

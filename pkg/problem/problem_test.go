@@ -15,30 +15,15 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lvs-director/lvs-director/internal/pagetest"
 )
 
 var update = flag.Bool("update", false, "write docs/operations.md")
 
 // The page matches the registry. After a change: go test ./pkg/problem -run TestReference -update.
 func TestReference(t *testing.T) {
-	const file, begin, end = "../../docs/operations.md", "<!-- Written by: go test ./pkg/problem -run TestReference -update -->\n\n", "\n<!-- The end of what is written. -->"
-	page, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := Declared().Reference()
-	head, rest, _ := strings.Cut(string(page), begin)
-	have, tail, found := strings.Cut(rest, end)
-	switch {
-	case !found:
-		t.Errorf("%s: no %q or no %q", file, begin, end)
-	case *update:
-		if err := os.WriteFile(file, []byte(head+begin+want+end+tail), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	case have != want:
-		t.Errorf("%s (-committed +declared):\n%s", file, cmp.Diff(have, want))
-	}
+	pagetest.Section(t, "../../docs/operations.md", "go test ./pkg/problem -run TestReference -update", Declared().Reference(), *update)
 }
 
 // Declarations are complete and exist for each code; an explanation has at least the severity of what it explains, and

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
 	"github.com/lvs-director/lvs-director/pkg/statefile"
@@ -99,21 +98,11 @@ func (s *Sysctls) Ready() <-chan struct{} { return s.ready.Ready() }
 
 // Run corrects parameters that another process changes, and those of new interfaces, until ctx ends. It returns nil.
 func (s *Sysctls) Run(ctx context.Context) error {
-	tick := time.NewTicker(sysctlsEvery)
-	defer tick.Stop()
-	heart := heartbeat.From(ctx)
-	defer heart.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			heart.Beat()
-			s.mu.Lock()
-			s.keep()
-			s.mu.Unlock()
-		}
-	}
+	return task.Every(ctx, sysctlsEvery, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.keep()
+	})
 }
 
 // keep corrects the parameters. mu is held.

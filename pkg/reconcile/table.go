@@ -189,7 +189,7 @@ func (t *Table) Run(ctx context.Context) error {
 			return nil
 		case <-t.dirty:
 			poked = true
-			if !sleep(ctx, t.settling()) {
+			if !task.Pause(ctx, t.settling()) {
 				return nil
 			}
 		case <-timer.C:
@@ -399,15 +399,4 @@ func (t *Table) failed(err error) time.Duration {
 		return tableRetryMax
 	}
 	return wait
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/task"
 )
@@ -74,19 +73,7 @@ func (f *VIPFilter) Put() bool {
 
 // Run restores the rules whenever somebody changes them, until ctx ends. It returns nil.
 func (f *VIPFilter) Run(ctx context.Context) error {
-	tick := time.NewTicker(vipFilterEvery)
-	defer tick.Stop()
-	heart := heartbeat.From(ctx)
-	defer heart.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			heart.Beat()
-			f.keep()
-		}
-	}
+	return task.Every(ctx, vipFilterEvery, f.keep)
 }
 
 func (f *VIPFilter) keep() {

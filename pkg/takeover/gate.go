@@ -4,26 +4,19 @@ import (
 	"cmp"
 	"context"
 	"maps"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/election"
 	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/replication"
 	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
-// Holder holds the VIPs of instances; it is the election.Holder of the address loop.
-type Holder interface {
-	Acquire(instance config.InstanceID, silent bool)
-	Release(instance config.InstanceID)
-	Retain(instance config.InstanceID, within time.Duration)
-	Announce(instance config.InstanceID)
-	Outranked(instance config.InstanceID, hold time.Duration)
-	Ask(instance config.InstanceID, vip netip.Addr)
-}
+// Holder holds the VIPs of instances; it is the address loop.
+type Holder = election.Holder
 
 // Wait is what the VIPs of an instance wait for: until the database has applied its relay log.
 type Wait struct {

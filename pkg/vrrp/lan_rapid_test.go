@@ -200,19 +200,25 @@ func TestTraceReplays(t *testing.T) {
 		}
 		disturb(t, l)
 		for _, n := range l.nodes {
-			text := n.trace.String()
-			back, err := ParseTrace(text)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := back.String(); got != text {
-				t.Fatalf("recorded:\n%s\nparsed:\n%s", text, got)
-			}
+			text := parses(t, n.trace)
 			if got := n.trace.Replay().String(); got != text {
 				t.Fatalf("recorded:\n%s\nreplayed:\n%s", text, got)
 			}
 		}
 	})
+}
+
+// parses returns a trace as text, which is parsed to the same trace.
+func parses(t *rapid.T, trace *Trace) string {
+	text := trace.String()
+	back, err := ParseTrace(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := back.String(); got != text {
+		t.Fatalf("recorded:\n%s\nparsed:\n%s", text, got)
+	}
+	return text
 }
 
 // TestAnythingGoes: no sequence of events at any time breaks an invariant.

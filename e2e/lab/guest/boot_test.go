@@ -110,7 +110,13 @@ exit ${bad:-0}`
 
 func TestGuestWritesOnlyWhereItMay(t *testing.T) {
 	skipShort(t)
-	o := bootOptions(t, "sh", "-c", `
+	writesOnlyWhereItMay(t, bootOptions)
+}
+
+// writesOnlyWhereItMay boots a guest that writes into the directories that it may write to, and elsewhere.
+func writesOnlyWhereItMay(t *testing.T, options func(t *testing.T, command ...string) Options) {
+	t.Helper()
+	o := options(t, "sh", "-c", `
 echo out >"$LVS_LAB_OUT/sub" && echo same >"$WRITABLE/file" && echo inner >"$WRITABLE/inner/file" &&
 echo lost >"$PWD/lost" && cat "$PWD/lost" "$PWD/seen"`)
 	o.Out, o.Dir = t.TempDir(), t.TempDir()

@@ -113,39 +113,7 @@ timeout 1000 head -c 1000 <&3 2>&1 >/dev/null`)
 
 func TestStockWritesOnlyWhereItMay(t *testing.T) {
 	skipShort(t)
-	o := stockOptions(t, "sh", "-c", `
-echo out >"$LVS_LAB_OUT/sub" && echo same >"$WRITABLE/file" && echo inner >"$WRITABLE/inner/file" &&
-echo lost >"$PWD/lost" && cat "$PWD/lost" "$PWD/seen"`)
-	o.Out, o.Dir = t.TempDir(), t.TempDir()
-	both := t.TempDir()
-	inner := filepath.Join(both, "inner")
-	if err := os.Mkdir(inner, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	o.Writable = []string{inner, both, both}
-	o.Env = []string{"WRITABLE=" + both}
-	if err := os.WriteFile(filepath.Join(o.Dir, "seen"), []byte("seen\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(result{Stdout: "lost\nseen\n"}, boot(t, o)); diff != "" {
-		t.Fatalf("-want +got:\n%s", diff)
-	}
-	for path, want := range map[string]string{
-		filepath.Join(o.Out, "sub"):    "out\n",
-		filepath.Join(both, "file"):    "same\n",
-		filepath.Join(inner, "file"):   "inner\n",
-		filepath.Join(o.Dir, "seen"):   "seen\n",
-		filepath.Join(o.Dir, "lost"):   "",
-		filepath.Join("/", ".written"): "",
-	} {
-		got, err := os.ReadFile(path)
-		if err != nil && !os.IsNotExist(err) {
-			t.Error(err)
-		}
-		if string(got) != want {
-			t.Errorf("%s has %q, want %q", path, got, want)
-		}
-	}
+	writesOnlyWhereItMay(t, stockOptions)
 }
 
 // TestStockHasResidentFiles: a resident file is in the guest's memory, so it can be read after it was removed from this

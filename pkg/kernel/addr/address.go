@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/rtnl"
 )
 
 // forever is the kernel's lifetime of a permanent address (INFINITY_LIFE_TIME, include/net/addrconf.h).
@@ -42,7 +43,7 @@ func (h *Handle) PutAs(iface string, p netip.Prefix, lease time.Duration, as ker
 		err = h.rt.AddrReplace(link, a)
 	}
 	if err != nil {
-		return fmt.Errorf("put address %s on %s: %w", p, iface, translate(err))
+		return fmt.Errorf("put address %s on %s: %w", p, iface, rtnl.Translate(err))
 	}
 	h.mu.Lock()
 	before, put := h.where[kernel.IfAddr{Interface: iface, Prefix: p}]
@@ -65,7 +66,7 @@ func (h *Handle) Remove(iface string, p netip.Prefix) error {
 	link, err := h.find(iface)
 	if err == nil {
 		failed = h.remove(link.Attrs().Index, p)
-	} else if err = translate(err); !errors.Is(err, kernel.ErrNoInterface) {
+	} else if err = rtnl.Translate(err); !errors.Is(err, kernel.ErrNoInterface) {
 		failed = err
 	}
 	h.mu.Lock()
@@ -89,7 +90,7 @@ func (h *Handle) remove(index int, p netip.Prefix) error {
 	if err == nil || errors.Is(err, unix.EADDRNOTAVAIL) {
 		return nil
 	}
-	if err = translate(err); errors.Is(err, kernel.ErrNoInterface) {
+	if err = rtnl.Translate(err); errors.Is(err, kernel.ErrNoInterface) {
 		return nil
 	}
 	return err
@@ -110,7 +111,7 @@ func (h *Handle) List(iface string) ([]Address, error) {
 func (h *Handle) list(iface string, family int) ([]Address, error) {
 	names := make(map[int]string)
 	if iface == "" {
-		links, err := dump(h.rt.LinkList)
+		links, err := rtnl.Dump(h.rt.LinkList)
 		if err != nil {
 			return nil, err
 		}
@@ -120,11 +121,11 @@ func (h *Handle) list(iface string, family int) ([]Address, error) {
 	} else {
 		link, err := h.find(iface)
 		if err != nil {
-			return nil, translate(err)
+			return nil, rtnl.Translate(err)
 		}
 		names[link.Attrs().Index] = iface
 	}
-	found, err := dump(func() ([]netlink.Addr, error) { return h.rt.AddrList(nil, family) })
+	found, err := rtnl.Dump(func() ([]netlink.Addr, error) { return h.rt.AddrList(nil, family) })
 	if err != nil {
 		return nil, err
 	}

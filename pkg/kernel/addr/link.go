@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/rtnl"
 )
 
 // Link is a snapshot of a network interface.
@@ -17,7 +18,7 @@ type Link = kernel.Link
 
 // Links lists all interfaces in the order of their indexes.
 func (h *Handle) Links() ([]Link, error) {
-	found, err := dump(h.rt.LinkList)
+	found, err := rtnl.Dump(h.rt.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
@@ -35,7 +36,7 @@ func (h *Handle) SetUp(iface string) error {
 		err = h.rt.LinkSetUp(link)
 	}
 	if err != nil {
-		return fmt.Errorf("set %s up: %w", iface, translate(err))
+		return fmt.Errorf("set %s up: %w", iface, rtnl.Translate(err))
 	}
 	return nil
 }
@@ -96,7 +97,7 @@ func (h *Handle) SetDown(iface string) error {
 	if err == nil {
 		err = h.rt.LinkSetDown(link)
 	}
-	if err = translate(err); err != nil && !errors.Is(err, kernel.ErrNoInterface) {
+	if err = rtnl.Translate(err); err != nil && !errors.Is(err, kernel.ErrNoInterface) {
 		return fmt.Errorf("set %s down: %w", iface, err)
 	}
 	return nil

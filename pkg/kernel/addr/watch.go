@@ -7,6 +7,8 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel/rtnl"
 )
 
 const (
@@ -32,7 +34,7 @@ func watch(ctx context.Context, buffer int, deliver func(Event)) error {
 	for first := true; ctx.Err() == nil; first = false {
 		s, err := subscribe(buffer)
 		if err != nil && first {
-			return fmt.Errorf("watch addresses and links: %w", translate(err))
+			return fmt.Errorf("watch addresses and links: %w", rtnl.Translate(err))
 		}
 		if err == nil {
 			stop := context.AfterFunc(ctx, s.Close)

@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/rtnl"
 )
 
 var (
@@ -19,13 +19,7 @@ var (
 	ErrNoKind = errors.New("the kernel has no interfaces of this kind: load its module (modprobe), or use a kernel that has it")
 	// ErrParent: an interface cannot be below another one.
 	ErrParent = errors.New("the interface below it cannot have one: it must be an Ethernet interface, bond, bridge or VLAN, and have no macvlan of mode passthru, and no ipvlan beside a macvlan")
-
-	errNotPermitted = fmt.Errorf("%w: needs CAP_NET_ADMIN, run as root or grant it in the service unit", kernel.ErrNotPermitted)
-	errTimeout      = errors.New("the kernel did not answer within " + requestTimeout.String())
 )
-
-// requestTimeout bounds each exchange with the kernel, which may wait for the rtnl lock.
-const requestTimeout = 2 * time.Second
 
 // Handle is a netlink socket of its own. It belongs to the network namespace of the thread that opened it and may be used
 // by several goroutines.
@@ -33,13 +27,9 @@ type Handle struct{ rt *netlink.Handle }
 
 // Open opens a handle. The caller closes it.
 func Open() (*Handle, error) {
-	rt, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	rt, err := rtnl.Open()
 	if err != nil {
-		return nil, fmt.Errorf("open route netlink: %w", translate(err))
-	}
-	if err := rt.SetSocketTimeout(requestTimeout); err != nil {
-		rt.Close()
-		return nil, fmt.Errorf("open route netlink: %w", translate(err))
+		return nil, err
 	}
 	return &Handle{rt}, nil
 }
@@ -113,20 +103,13 @@ func (h *Handle) Remove(v kernel.VirtualLink, index int) (removed bool, err erro
 
 // translate maps netlink errors to the errors that callers branch on.
 func translate(err error) error {
-	var notFound netlink.LinkNotFoundError
 	switch {
-	case errors.As(err, &notFound), errors.Is(err, unix.ENODEV):
-		return kernel.ErrNoInterface
 	case errors.Is(err, unix.EEXIST):
 		return ErrExists
 	case errors.Is(err, unix.EOPNOTSUPP):
 		return ErrNoKind
 	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.EBUSY), errors.Is(err, unix.ELOOP):
 		return ErrParent
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		return errNotPermitted
-	case errors.Is(err, unix.EAGAIN):
-		return errTimeout
 	}
-	return err
+	return rtnl.Translate(err)
 }

@@ -45,7 +45,10 @@ func openIn(t *testing.T, h host, iface string) *Announcer {
 }
 
 // capture listens for ARP on eth0 of a host.
-func capture(t *testing.T, h host) *packet.Conn {
+func capture(t *testing.T, h host) *packet.Conn { return captureOf(t, h, unix.ETH_P_ARP) }
+
+// captureOf listens for a protocol on eth0 of a host.
+func captureOf(t *testing.T, h host, protocol int) *packet.Conn {
 	t.Helper()
 	var c *packet.Conn
 	h.Do(t, func() error {
@@ -53,7 +56,7 @@ func capture(t *testing.T, h host) *packet.Conn {
 		if err != nil {
 			return err
 		}
-		c, err = packet.Listen(ifi, packet.Raw, unix.ETH_P_ARP, nil)
+		c, err = packet.Listen(ifi, packet.Raw, protocol, nil)
 		return err
 	})
 	t.Cleanup(func() { _ = c.Close() })

@@ -120,20 +120,7 @@ func TestNAIsValid(t *testing.T) {
 }
 
 // capture6 listens for IPv6 on eth0 of a host.
-func capture6(t *testing.T, h host) *packet.Conn {
-	t.Helper()
-	var c *packet.Conn
-	h.Do(t, func() error {
-		ifi, err := net.InterfaceByName("eth0")
-		if err != nil {
-			return err
-		}
-		c, err = packet.Listen(ifi, packet.Raw, unix.ETH_P_IPV6, nil)
-		return err
-	})
-	t.Cleanup(func() { _ = c.Close() })
-	return c
-}
+func capture6(t *testing.T, h host) *packet.Conn { return captureOf(t, h, unix.ETH_P_IPV6) }
 
 // TestClaimsOfIPv6: only the advertisements of other machines for the watched addresses are reported, each once: ours,
 // those that Linux sends itself, and those of others with the same last bytes.

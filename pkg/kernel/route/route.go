@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/rtnl"
 )
 
 // ErrNoRoute: the kernel has no route to the destination, or none from this source.
@@ -26,9 +26,6 @@ func anywhere(family kernel.Family) netip.Addr {
 	return netip.MustParseAddr("192.0.2.1")
 }
 
-// requestTimeout bounds the exchange with the kernel.
-const requestTimeout = 2 * time.Second
-
 // Gateway returns the next hop of packets from one of this machine's addresses, of either family, to clients in remote
 // networks, according to the policy rules for that source. It is invalid, without an error, if they are sent directly.
 // A next hop that is link-local, as is usual with IPv6, has no zone.
@@ -36,14 +33,11 @@ const requestTimeout = 2 * time.Second
 // Errors: ErrNoRoute, with IPv4 also when the source is not an address of this machine: for IPv6 the kernel does not
 // check (inet6_rtm_getroute in net/ipv6/route.c).
 func Gateway(source netip.Addr) (netip.Addr, error) {
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	h, err := rtnl.Open()
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("open route netlink: %w", err)
+		return netip.Addr{}, err
 	}
 	defer h.Close()
-	if err := h.SetSocketTimeout(requestTimeout); err != nil {
-		return netip.Addr{}, fmt.Errorf("open route netlink: %w", err)
-	}
 	client := anywhere(kernel.FamilyOf(source))
 	found, err := h.RouteGetWithOptions(net.IP(client.AsSlice()), &netlink.RouteGetOptions{SrcAddr: net.IP(source.AsSlice())})
 	if errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH) || errors.Is(err, unix.EINVAL) || (err == nil && len(found) == 0) {
@@ -60,14 +54,11 @@ func Gateway(source netip.Addr) (netip.Addr, error) {
 //
 // Errors: ErrNoRoute.
 func Interface(to netip.Addr) (string, error) {
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	h, err := rtnl.Open()
 	if err != nil {
-		return "", fmt.Errorf("open route netlink: %w", err)
+		return "", err
 	}
 	defer h.Close()
-	if err := h.SetSocketTimeout(requestTimeout); err != nil {
-		return "", fmt.Errorf("open route netlink: %w", err)
-	}
 	found, err := h.RouteGet(net.IP(to.AsSlice()))
 	if errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH) || (err == nil && len(found) == 0) {
 		err = ErrNoRoute

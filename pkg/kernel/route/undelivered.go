@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/rtnl"
 )
 
 // Undelivered returns the addresses whose packets the kernel does not deliver on this machine. It does not if the address is
@@ -17,14 +18,11 @@ import (
 // one that has the address, whose VRF counts; "": any. An address whose interface does not exist is left out. After another
 // error the remaining addresses are not looked up, so that a kernel that does not answer delays the caller only once.
 func Undelivered(all []kernel.IfAddr) (some []kernel.IfAddr, err error) {
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	h, err := rtnl.Open()
 	if err != nil {
-		return nil, fmt.Errorf("open route netlink: %w", err)
+		return nil, err
 	}
 	defer h.Close()
-	if err := h.SetSocketTimeout(requestTimeout); err != nil {
-		return nil, fmt.Errorf("open route netlink: %w", err)
-	}
 	indexes := map[string]int{"": 0} // of interfaces; hundreds of addresses may be on one
 	for _, at := range all {
 		index, known := indexes[at.Interface]

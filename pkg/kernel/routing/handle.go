@@ -2,16 +2,14 @@ package routing
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
-	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
-	"github.com/lvs-director/lvs-director/pkg/kernel/errno"
+	"github.com/lvs-director/lvs-director/pkg/kernel/rtnl"
 )
 
 // Protocol is the protocol number (rtm_protocol, FRA_PROTOCOL) of the routes and rules, which `ip route` and `ip rule`
@@ -22,16 +20,8 @@ var (
 	// ErrExists: another program has added a route with this destination, table and metric, or the same rule.
 	ErrExists = errors.New("another program has added it")
 
-	errTimeout     = errors.New("the kernel did not answer within " + requestTimeout.String())
 	errUnreachable = errors.New("its router is in no network of the interface, or the interface is down (onlink: true, if the router is there nevertheless)")
 	errInvalid     = errors.New("the kernel rejects it: is the source an address of this machine, and the router another one?")
-)
-
-const (
-	// requestTimeout bounds each exchange with the kernel, which may wait for the rtnl lock.
-	requestTimeout = 2 * time.Second
-	// dumpAttempts is how often a dump is tried when the kernel reports that the table changed while it was read.
-	dumpAttempts = 5
 )
 
 // Handle is two netlink sockets of its own. It belongs to the network namespace of the thread that opened it, and must not
@@ -47,15 +37,12 @@ type Handle struct {
 func Open() (*Handle, error) {
 	var h Handle
 	for _, one := range []**netlink.Handle{&h.rt, &h.filtered} {
-		rt, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-		if err == nil {
-			*one = rt
-			err = rt.SetSocketTimeout(requestTimeout)
-		}
+		rt, err := rtnl.Open()
 		if err != nil {
 			h.Close()
-			return nil, fmt.Errorf("open route netlink: %w", translate(err))
+			return nil, err
 		}
+		*one = rt
 	}
 	_ = h.filtered.SetStrictCheck(true) // an older kernel sends all routes
 	return &h, nil
@@ -73,8 +60,6 @@ func (h *Handle) Close() error {
 
 func translate(err error) error {
 	switch {
-	case errors.Is(err, unix.EAGAIN):
-		return errTimeout
 	case errors.Is(err, unix.EEXIST):
 		return ErrExists
 	case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EHOSTUNREACH), errors.Is(err, unix.ENETDOWN):
@@ -82,7 +67,7 @@ func translate(err error) error {
 	case errors.Is(err, unix.EINVAL):
 		return errInvalid
 	}
-	return errno.Translate(err, "CAP_NET_ADMIN")
+	return rtnl.Translate(err)
 }
 
 // gone reports whether an error says that what was to be removed is not there.
@@ -90,13 +75,9 @@ func gone(err error) bool {
 	return errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV)
 }
 
-// dump reads a kernel table, and reads it again if it changed meanwhile.
-func dump[T any](read func() ([]T, error)) (all []T, err error) {
-	for range dumpAttempts {
-		if all, err = read(); !errors.Is(err, netlink.ErrDumpInterrupted) {
-			break
-		}
-	}
+// dump is rtnl.Dump of a table that may not be there.
+func dump[T any](read func() ([]T, error)) ([]T, error) {
+	all, err := rtnl.Dump(read)
 	if errors.Is(err, unix.ENOENT) { // no table of this family yet
 		return nil, nil
 	}

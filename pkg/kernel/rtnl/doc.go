@@ -1,0 +1,3 @@
+// Package rtnl opens sockets of route netlink whose requests have a deadline, and reads tables of the kernel that may change
+// meanwhile. It knows no table.
+package rtnl
