@@ -169,6 +169,7 @@ func (f *flags) environment(log *slog.Logger, from *source) Environment {
 		Started: func() {
 			_, _ = sd.SdNotify(false, sd.SdNotifyReady) // fails without systemd
 			from.applied()
+			from.memory.used()
 		},
 	}
 }

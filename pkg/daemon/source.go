@@ -41,6 +41,7 @@ type source struct {
 	pending   chan []byte                            // the data to copy; only the newest
 	unsaved   bool                                   // owned by keep
 	drift     *drift
+	memory    memory
 
 	mu     sync.Mutex
 	warned map[warning]bool // the warnings of the last valid file
@@ -214,6 +215,7 @@ func (s *source) reload(ctx context.Context, service Service, force bool) error 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reloadWithin)
 	defer cancel()
 	err := service.Reload(ctx, force)
+	defer s.memory.used()
 	if err != nil {
 		s.record(event.Event{Kind: event.ReloadRefused, Subject: s.path, Reason: err.Error()})
 		s.mu.Lock()

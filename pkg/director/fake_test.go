@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"hash/fnv"
 	"net/netip"
 	"os"
 	"slices"
@@ -302,6 +303,13 @@ func (k *fakeKernel) Services() ([]lvs.Service, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return slices.Clone(k.services), k.fail["services"]
+}
+
+func (k *fakeKernel) Fingerprint() (uint64, error) {
+	services, err := k.Services()
+	hash := fnv.New64()
+	fmt.Fprint(hash, lvs.Rules(services))
+	return hash.Sum64(), err
 }
 
 func (k *fakeKernel) Read(context.Context) ([]lvs.Service, error) {

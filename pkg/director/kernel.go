@@ -58,6 +58,8 @@ type Kernel interface {
 	Balancer() (Balancer, error)
 	// Services reads the IPVS table with its counters, at low cost.
 	Services() ([]lvs.Service, error)
+	// Fingerprint returns the same as long as Services does, but for the counters; 0: never the same.
+	Fingerprint() (uint64, error)
 	// ShutsDown reports whether the machine is being shut down.
 	ShutsDown(ctx context.Context) bool
 	// Suspended returns the total time for which the host has been suspended.

@@ -139,12 +139,13 @@ func (t *table) set(want plan.Table) {
 
 func (t *table) newLoop() *reconcile.Table {
 	return reconcile.NewTable(reconcile.TableOptions{
-		Kernel:   t.balancer,
-		Audit:    t.kernel.Services,
-		Ours:     t.state.HasService,
-		Recorded: t.state.Services,
-		Record:   t.state.recordServices,
-		Forget:   t.state.forgetServices,
+		Kernel:      t.balancer,
+		Audit:       t.kernel.Services,
+		Fingerprint: t.kernel.Fingerprint,
+		Ours:        t.state.HasService,
+		Recorded:    t.state.Services,
+		Record:      t.state.recordServices,
+		Forget:      t.state.forgetServices,
 		Fatal: func(err error) bool {
 			return errors.Is(err, ipvs.ErrNoIPVS) || errors.Is(err, ipvs.ErrNoScheduler) || errors.Is(err, ipvs.ErrNoEngine)
 		},

@@ -137,6 +137,9 @@ func (Host) Balancer() (director.Balancer, error) {
 // Services implements director.Kernel.
 func (Host) Services() ([]lvs.Service, error) { return ipvs.Snapshot() }
 
+// Fingerprint implements director.Kernel.
+func (Host) Fingerprint() (uint64, error) { return ipvs.Fingerprint() }
+
 // Source implements director.Kernel.
 func (Host) Source(target netip.AddrPort) (netip.Addr, error) { return route.Source(target) }
 

@@ -27,6 +27,8 @@ type TableOptions struct {
 	Kernel TableKernel
 	// Audit is a cheap read of the table, which detects changes by other processes between our own.
 	Audit func() ([]lvs.Service, error)
+	// Fingerprint is cheaper still: as long as it returns the same, Audit would return the same, but for counters.
+	Fingerprint func() (uint64, error)
 	// Ours reports whether this or an earlier run recorded a virtual server: it may be deleted. Recorded returns all that
 	// are recorded.
 	Ours     func(lvs.Key) bool
@@ -77,6 +79,7 @@ type Table struct {
 	read    time.Time       // when it was last read completely
 	doubted *doubt          // not nil: why the table is read now
 	shown   []lvs.Service   // what the cheap read says although the table is as in have; nil: it says the same
+	print   uint64          // the fingerprint of a table that was found to be as in have; 0: none was
 	logged  map[string]bool // errors since the table was last in the desired state
 	fails   int
 }
@@ -267,7 +270,7 @@ func (t *Table) pass(ctx context.Context) error {
 		return nil
 	}
 	done, err := t.Kernel.Apply(ctx, ops)
-	t.shown = nil
+	t.shown, t.print = nil, 0
 	t.report(done)
 	if gone := deleted(done); len(gone) > 0 {
 		t.Forget(gone) // even if another op was refused: the next pass does not see them any more
@@ -281,7 +284,7 @@ func (t *Table) pass(ctx context.Context) error {
 
 // readAll reads the whole table.
 func (t *Table) readAll(ctx context.Context) error {
-	t.read = time.Now()
+	t.read, t.print = time.Now(), 0
 	have, err := t.Kernel.Read(ctx)
 	if err != nil {
 		t.publish(func(s *TableSnapshot) { s.Known, s.Services, s.Serving = false, nil, nil })

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"log/slog"
 	"maps"
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,6 +121,8 @@ type tableWorld struct {
 	forgotten []lvs.Key
 	records   map[lvs.Key]bool // nil: not kept; everything except 192.0.2.1 is ours
 	recorded  int              // how often Record was called
+
+	audits atomic.Int64
 }
 
 // Desired makes the test the loop's Target.
@@ -150,7 +154,15 @@ func tableWorldOf(asked TableKernel, kernel *fakeTable, log *slog.Logger, want .
 	w := &tableWorld{kernel: kernel, want: want, done: make(chan struct{})}
 	w.Table = NewTable(TableOptions{
 		Kernel: asked,
-		Audit:  func() ([]lvs.Service, error) { return kernel.look(), nil },
+		Audit: func() ([]lvs.Service, error) {
+			w.audits.Add(1)
+			return kernel.look(), nil
+		},
+		Fingerprint: func() (uint64, error) {
+			hash := fnv.New64()
+			fmt.Fprint(hash, lvs.Rules(kernel.look()))
+			return hash.Sum64(), nil
+		},
 		Ours: func(k lvs.Key) bool {
 			w.mu.Lock()
 			defer w.mu.Unlock()

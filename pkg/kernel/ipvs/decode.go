@@ -17,11 +17,11 @@ import (
 func nested(body []byte, kind uint16) (attributes, error) {
 	outer, err := parseAttributes(body)
 	if err != nil {
-		return nil, err
+		return attributes{}, err
 	}
-	inner, ok := outer[kind]
-	if !ok {
-		return nil, fmt.Errorf("%w: no attribute %d", errMalformed, kind)
+	inner := outer[kind]
+	if inner == nil {
+		return attributes{}, fmt.Errorf("%w: no attribute %d", errMalformed, kind)
 	}
 	return parseAttributes(inner)
 }
@@ -64,7 +64,7 @@ func decodeService(body []byte) (lvs.Service, error) {
 		}
 	}
 	service.Stray = strings.Join(stray, ", ")
-	service.Traffic, err = decodeTraffic(attr, svcStats64, svcStats)
+	service.Traffic, err = decodeTraffic(&attr, svcStats64, svcStats)
 	return service, err
 }
 
@@ -97,18 +97,18 @@ func decodeServer(body []byte, service netip.Addr) (lvs.Server, error) {
 		stray = append(stray, fmt.Sprintf("tunnel type %d port %d flags %#x", kind, port, flags))
 	}
 	server.Stray = strings.Join(stray, ", ")
-	server.Traffic, err = decodeTraffic(attr, destStats64, destStats)
+	server.Traffic, err = decodeTraffic(&attr, destStats64, destStats)
 	return server, err
 }
 
 // decodeTraffic decodes the statistics of an entry in 64 bits (ip_vs_genl_fill_stats64), which wrap around in no
 // server's life, or those of kernels before 4.1, whose numbers have 32 bits except for the bytes. nil: there are none.
-func decodeTraffic(entry attributes, wide, narrow uint16) (*lvs.Traffic, error) {
-	body, ok := entry[wide]
-	if !ok {
-		body, ok = entry[narrow]
+func decodeTraffic(entry *attributes, wide, narrow uint16) (*lvs.Traffic, error) {
+	body := entry[wide]
+	if body == nil {
+		body = entry[narrow]
 	}
-	if !ok {
+	if body == nil {
 		return nil, nil
 	}
 	a, err := parseAttributes(body)

@@ -42,12 +42,12 @@ func TestDecodeTraffic(t *testing.T) {
 		{"none", attributes{}, nil},
 		{"empty", attributes{destStats64: {}}, &lvs.Traffic{}},
 	} {
-		got, err := decodeTraffic(tt.have, destStats64, destStats)
+		got, err := decodeTraffic(&tt.have, destStats64, destStats)
 		if diff := cmp.Diff(tt.want, got); diff != "" || err != nil {
 			t.Errorf("%s: %v %s", tt.name, err, diff)
 		}
 	}
-	if _, err := decodeTraffic(attributes{destStats64: {200, 0, 1, 0}}, destStats64, destStats); err == nil {
+	if _, err := decodeTraffic(&attributes{destStats64: {200, 0, 1, 0}}, destStats64, destStats); err == nil {
 		t.Error("a truncated attribute is no error")
 	}
 }

@@ -174,18 +174,23 @@ func (m message) genl() ([]byte, error) {
 	return m.data[unix.GENL_HDRLEN:], nil
 }
 
-// attributes are the netlink attributes of one level, by type; the last one of a type counts.
-type attributes map[uint16][]byte
+// attributeTypes is more than the greatest type of an attribute that is read.
+const attributeTypes = 16
 
-func parseAttributes(b []byte) (attributes, error) {
-	found := attributes{}
+// attributes are the netlink attributes of one level, by type; nil for an absent one. The last one of a type counts. It is no
+// map, because a complete read of a large table parses thousands of messages.
+type attributes [attributeTypes][]byte
+
+func parseAttributes(b []byte) (found attributes, err error) {
 	for len(b) >= unix.SizeofNlAttr {
 		length := int(binary.NativeEndian.Uint16(b))
 		if length < unix.SizeofNlAttr || length > len(b) {
-			return nil, fmt.Errorf("%w: attribute length %d of %d", errMalformed, length, len(b))
+			return attributes{}, fmt.Errorf("%w: attribute length %d of %d", errMalformed, length, len(b))
 		}
 		kind := binary.NativeEndian.Uint16(b[2:]) &^ (unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER)
-		found[kind] = b[unix.SizeofNlAttr:length]
+		if kind < attributeTypes {
+			found[kind] = b[unix.SizeofNlAttr:length]
+		}
 		b = b[min(align(length), len(b)):]
 	}
 	return found, nil
@@ -193,28 +198,28 @@ func parseAttributes(b []byte) (attributes, error) {
 
 // The getters return 0 for an attribute that is absent or too short, because older kernels lack some attributes.
 
-func (a attributes) u8(kind uint16) uint8 {
+func (a *attributes) u8(kind uint16) uint8 {
 	if len(a[kind]) < 1 {
 		return 0
 	}
 	return a[kind][0]
 }
 
-func (a attributes) u16(kind uint16) uint16 {
+func (a *attributes) u16(kind uint16) uint16 {
 	if len(a[kind]) < 2 {
 		return 0
 	}
 	return binary.NativeEndian.Uint16(a[kind])
 }
 
-func (a attributes) be16(kind uint16) uint16 {
+func (a *attributes) be16(kind uint16) uint16 {
 	if len(a[kind]) < 2 {
 		return 0
 	}
 	return binary.BigEndian.Uint16(a[kind])
 }
 
-func (a attributes) u32(kind uint16) uint32 {
+func (a *attributes) u32(kind uint16) uint32 {
 	if len(a[kind]) < 4 {
 		return 0
 	}
@@ -222,14 +227,14 @@ func (a attributes) u32(kind uint16) uint32 {
 }
 
 // number is a u64, or a u32 where an older kernel has that.
-func (a attributes) number(kind uint16) uint64 {
+func (a *attributes) number(kind uint16) uint64 {
 	if len(a[kind]) >= 8 {
 		return binary.NativeEndian.Uint64(a[kind])
 	}
 	return uint64(a.u32(kind))
 }
 
-func (a attributes) text(kind uint16) string { return unix.ByteSliceToString(a[kind]) }
+func (a *attributes) text(kind uint16) string { return unix.ByteSliceToString(a[kind]) }
 
 // align rounds up to NLMSG_ALIGNTO, which is NLA_ALIGNTO too.
 func align(n int) int { return (n + 3) &^ 3 }
