@@ -143,14 +143,15 @@ const sameCodePause = time.Minute
 
 // warn logs a check that cannot be made, once for each cause.
 func (c *Checker) warn(k *check, r health.Result, now time.Time) {
-	same := r.Code == k.lastWarning.Code && (r.Cause == k.lastWarning.Cause || now.Sub(k.warned) < sameCodePause)
+	w := k.warned
+	same := w != nil && r.Code == w.result.Code && (r.Cause == w.result.Cause || now.Sub(w.at) < sameCodePause)
 	switch {
 	case r.Class == health.Unknown && !same:
 		c.log.Warn("check is inconclusive; the server's last state is kept", "server", k.names(), "code", string(r.Code), "cause", r.Cause)
-		k.lastWarning, k.warned = r, now
-	case r.Class != health.Unknown && k.lastWarning != health.Result{}:
+		k.warned = &warning{r, now}
+	case r.Class != health.Unknown && w != nil:
 		c.log.Info("check works again", "server", k.names(), "cause", r.Cause)
-		k.lastWarning = health.Result{}
+		k.warned = nil
 	}
 }
 

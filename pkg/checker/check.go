@@ -18,15 +18,20 @@ type check struct {
 	state   health.State
 	users   []*subject // the subjects that share it
 
-	retired     bool // no subject uses it; it stays while its probe runs, so that no second one starts
-	queued      bool
-	due         time.Time     // of the next probe
-	advance     time.Duration // by how much the second probe is early, once; less than half an interval
-	owed        bool          // it was due while its probe ran: the next probe starts when that one ends
-	attempt     *attempt      // the running probe; nil: none. At most one runs
-	answered    bool          // there was a result since this check was set; for a Served server, enough to decide
-	lastWarning health.Result
-	warned      time.Time // when lastWarning was logged
+	retired  bool // no subject uses it; it stays while its probe runs, so that no second one starts
+	queued   bool
+	due      time.Time     // of the next probe
+	advance  time.Duration // by how much the second probe is early, once; less than half an interval
+	owed     bool          // it was due while its probe ran: the next probe starts when that one ends
+	attempt  *attempt      // the running probe; nil: none. At most one runs
+	answered bool          // there was a result since this check was set; for a Served server, enough to decide
+	warned   *warning      // nil: none since the check could be made
+}
+
+// warning is that a check cannot be made, as it was logged last.
+type warning struct {
+	result health.Result
+	at     time.Time
 }
 
 // attempt is one run of a probe.

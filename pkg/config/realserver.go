@@ -107,7 +107,10 @@ func readRealServers(v value, s *sectionOf[realServer], of *virtualServer) []pla
 // validate resolves the checks of a real server and compares it with its virtual server.
 func (rs *realServer) validate(o object) {
 	of := rs.of
-	rs.Checks = bare(of.checks)
+	if of.inherited == nil {
+		of.inherited = bare(of.checks)
+	}
+	rs.Checks = of.inherited
 	if v, given := o.fields["checks"]; given {
 		rs.Checks = append([]Check{}, bare(rs.own)...)
 		of.warnTCP(rs.own, []uint16{rs.Port})

@@ -13,6 +13,7 @@ type virtualServer struct {
 	VirtualServer
 	everyPort bool // port: 0
 	checks    []placed[Check]
+	inherited []Check // checks without their positions: one list for all real servers without checks of their own
 	servers   []placed[realServer]
 }
 

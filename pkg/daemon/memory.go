@@ -14,7 +14,7 @@ const (
 	// settledPercent is how much garbage may be left then, in percent of the memory in use (GOGC). A start or a large reload
 	// makes several times as much garbage as it leaves in use, and is faster with the runtime's 100. Afterwards there is little
 	// of it: a director with 4 000 checks a minute makes less than 1 MB a second.
-	settledPercent = 40
+	settledPercent = 30
 )
 
 // memory decides how much memory the daemon keeps beyond what is in use. The zero value is ready for use.
