@@ -27,10 +27,9 @@ type check struct {
 // checkSection is the section of a check of any of these kinds. It knows the keys of all kinds; keys that do not belong
 // to the type of a check are rejected once the type is known.
 func checkSection(kinds []checkKind) *sectionOf[check] {
-	types := vocabulary{what: "a type of check"}
+	types := vocabulary{what: "a type of check", words: kindNames(kinds)}
 	var docs []string
 	for _, k := range kinds {
-		types.words = append(types.words, string(k.name))
 		docs = append(docs, "`"+string(k.name)+"`: "+k.doc)
 	}
 	read := readKind(kinds)
@@ -50,6 +49,13 @@ func checkSection(kinds []checkKind) *sectionOf[check] {
 	s.build()
 	s.include(kindKeys(kinds))
 	return s
+}
+
+func kindNames(kinds []checkKind) (names []string) {
+	for _, k := range kinds {
+		names = append(names, string(k.name))
+	}
+	return names
 }
 
 // checkWords are hints for words that do not correspond to a key.

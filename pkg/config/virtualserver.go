@@ -75,7 +75,7 @@ func checksField[S any](checks *sectionOf[check], unset, doc string, in func(*S)
 			keepalived("tcp_check").write("`checks: [{type: tcp}]`"),
 			word{
 				names:      []string{"http_get", "ssl_get", "smtp_check", "dns_check", "bfd_check", "udp_check", "ping_check", "file_check"},
-				keepalived: true, message: "is keepalived's word: this version checks by mysql and tcp only",
+				keepalived: true, message: "is keepalived's word: this version checks by " + enumerate(kindNames(checkKinds()), "and") + " only",
 			}.write("`checks: [{type: tcp}]`"),
 			keepalived("misc_check").write("`checks: [{type: mysql, user: lvs_check, password_file: /etc/lvs-director/check.password}]`"),
 		},
