@@ -15,7 +15,7 @@ import (
 
 // A quotation is a line of a block without a language that one of our programs prints, such as a problem, a line of the log, or
 // an error of lvsctl.
-var quotation = regexp.MustCompile(`^\s*(level=\w+ |PROBLEM: |CRITICAL: |WARNING: |CRITICAL \w+ for |(lvsctl|lvs-director): |[\w./-]+\.yaml:|\d+\.\d+s  |✓ |\d  )`)
+var quotation = regexp.MustCompile(`^\s*(level=\w+ |PROBLEM: |CRITICAL: |WARNING: |CRITICAL \w+ for |(lvsctl|lvs-director): |[\w./-]+\.yaml:|\d+\.\d+s  |✓ |\d  |.*  (MASTER|BACKUP|FAULT|up|down): |mysql is )`)
 
 // What the pages quote of the programs is still what they say: each three words in a row are in a string of the sources. So a
 // text that was reworded is found, whatever it was composed of.
