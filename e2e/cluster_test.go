@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) {
 	lab.Scenarios()
-	os.Exit(lab.Main(m, capture.Roles(), measure.Roles(), standin.Roles(), systemd.Roles(), probeRoles()))
+	os.Exit(lab.Main(m, capture.Roles(), measure.Roles(), standin.Roles(), systemd.Roles(), probeRoles(), mailRoles()))
 }
 
 const (

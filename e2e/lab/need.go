@@ -26,6 +26,7 @@ const (
 	FRR        = require.FRR
 	Keepalived = require.Keepalived
 	MariaDB    = require.MariaDB
+	Peers      = require.Peers
 	Systemd    = require.Systemd
 	Netem      = require.Netem
 
@@ -161,6 +162,8 @@ func probe(p Part) error {
 		return program("keepalived")
 	case require.MariaDB:
 		return program("mariadbd")
+	case require.Peers:
+		return errors.Join(program("nginx"), program("redis-server"), program("dnsmasq"))
 	case require.Systemd:
 		return program("/lib/systemd/systemd")
 	case require.Netem:

@@ -38,12 +38,13 @@ const (
 	Iptables   Part = "iptables"   // iptables-legacy(8)
 	Keepalived Part = "keepalived" // keepalived(8)
 	MariaDB    Part = "mariadb"    // mariadbd(8)
+	Peers      Part = "peers"      // nginx(8), redis-server(1) and dnsmasq(8)
 	Systemd    Part = "systemd"    // systemd(1), to run as process 1 of a host
 )
 
 func parts() []Part {
 	return []Part{
-		Netns, OwnKernel, Guest, IPVS, IPIP, Netem, NFTables, SockDestroy, StockKernel, Macvlan, IPvlan, ProcessEvents, FRR, Iptables, Keepalived, MariaDB, Systemd,
+		Netns, OwnKernel, Guest, IPVS, IPIP, Netem, NFTables, SockDestroy, StockKernel, Macvlan, IPvlan, ProcessEvents, FRR, Iptables, Keepalived, MariaDB, Peers, Systemd,
 	}
 }
 

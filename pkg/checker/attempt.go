@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/probe"
 )
@@ -33,6 +36,9 @@ func (c *Checker) launch(ctx context.Context, k *check, now time.Time) {
 					return health.Result{Code: health.Secret, Cause: fmt.Sprintf("%s: %v", kind.Type(), err)}
 				}
 			}
+			if err := c.certificates(&target); err != nil {
+				return health.Result{Code: health.Secret, Cause: fmt.Sprintf("%s: %v", kind.Type(), err)}
+			}
 			a.asking.Store(true)
 			ctx, cancel := context.WithTimeout(ctx, limit)
 			defer cancel()
@@ -43,6 +49,39 @@ func (c *Checker) launch(ctx context.Context, k *check, now time.Time) {
 		case <-c.drained:
 		}
 	})
+}
+
+// certificates reads the certificates of a check.
+func (c *Checker) certificates(t *probe.Target) error {
+	certified, is := t.Kind.(config.Certified)
+	if !is {
+		return nil
+	}
+	authorities, own := certified.CertificateFiles()
+	for _, file := range []struct {
+		path string
+		in   *string
+		read func(string) (string, error)
+	}{{authorities, &t.Authorities, c.public.ReadPublic}, {own, &t.Certificate, c.secrets}} {
+		if file.path == "" {
+			continue
+		}
+		var err error
+		if *file.in, err = file.read(file.path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// files returns the names of the files that a check reads before it asks.
+func files(kind config.CheckKind) string {
+	names := []string{kind.SecretFile()}
+	if certified, is := kind.(config.Certified); is {
+		authorities, own := certified.CertificateFiles()
+		names = append(names, authorities, own)
+	}
+	return strings.Join(slices.DeleteFunc(names, func(n string) bool { return n == "" }), ", ")
 }
 
 // finish processes the result of a probe that has returned.
@@ -100,7 +139,7 @@ func (a *attempt) overdueResult(now time.Time) health.Result {
 	}
 	if !a.asking.Load() {
 		return health.Result{Code: health.Secret, Took: took, Cause: fmt.Sprintf(
-			"%s: reading %s takes longer than %v (put it on a local disk)", k.id.Check.Kind.Type(), k.id.Check.Kind.SecretFile(), took)}
+			"%s: reading %s takes longer than %v (put it on a local disk)", k.id.Check.Kind.Type(), files(k.id.Check.Kind), took)}
 	}
 	of := ""
 	if k.id.Target.IsValid() {
@@ -125,8 +164,11 @@ func (c *Checker) take(k *check, r health.Result, now time.Time) {
 	if c.log.Enabled(context.Background(), slog.LevelDebug) {
 		c.log.Debug("checked", "server", k.names(), "class", r.Class.String(), "code", string(r.Code), "cause", r.Cause, "took", r.Took)
 	}
-	if k.id.Track && r.Code == health.NoNetwork {
-		r.Class = health.Bad
+	if k.id.Track {
+		switch r.Code {
+		case health.NoNetwork, health.Unrunnable, health.Stuck: // a track is about this director
+			r.Class = health.Bad
+		}
 	}
 	c.warn(k, r, now)
 	k.state, _ = k.state.Step(now, r)

@@ -43,6 +43,7 @@ const (
 type Checker struct {
 	probe    ProbeFunc
 	secrets  func(file string) (string, error)
+	public   SecretFiles // reads what is no secret
 	log      *slog.Logger
 	onChange func(subject config.Subject, before, now health.Verdict)
 

@@ -11,8 +11,11 @@ import (
 	"time"
 )
 
-// maxSecret is the longest secret in bytes; MySQL itself stops at 32 for replication and at 79 for some plugins.
-const maxSecret = 4096
+// maxSecret is the size of the longest secret, a certificate with its key, in bytes. MySQL stops at 79 for passwords.
+const maxSecret = 64 << 10
+
+// maxPublic is the size of the longest file with certificates of authorities, in bytes.
+const maxPublic = 1 << 20
 
 // SecretFiles reads secrets from files and caches them until the file changes. The zero value is ready; it is safe for
 // use by several goroutines.
@@ -38,6 +41,23 @@ type stamp struct {
 // The file must be a regular one with mode 0600, 0640 or less: a password that others can read is refused. Errors end
 // with the remedy.
 func (s *SecretFiles) Read(file string) (string, error) {
+	return s.read(file, maxSecret, func(info fs.FileInfo) error { return permitted(file, info) })
+}
+
+// ReadPublic returns the content of a file that is no secret. Others may read it, but not write to it.
+func (s *SecretFiles) ReadPublic(file string) (string, error) {
+	return s.read(file, maxPublic, func(info fs.FileInfo) error {
+		switch mode := info.Mode(); {
+		case !mode.IsRegular():
+			return fmt.Errorf("%s is not a regular file", file)
+		case mode.Perm()&0o022 != 0:
+			return fmt.Errorf("%s has mode %04o, so others can change it (chmod go-w)", file, mode.Perm())
+		}
+		return nil
+	})
+}
+
+func (s *SecretFiles) read(file string, most int64, permitted func(fs.FileInfo) error) (string, error) {
 	if file == "" {
 		return "", nil
 	}
@@ -45,7 +65,7 @@ func (s *SecretFiles) Read(file string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("secret: %w (create the file with mode 0600, or correct its name)", err)
 	}
-	if err := permitted(file, info); err != nil {
+	if err := permitted(info); err != nil {
 		return "", err
 	}
 	now := stampOf(info)
@@ -55,7 +75,7 @@ func (s *SecretFiles) Read(file string) (string, error) {
 	if ok && known.stamp == now {
 		return known.value, nil
 	}
-	value, err := readSecret(file)
+	value, err := readSecret(file, most)
 	if err != nil {
 		return "", err
 	}
@@ -86,18 +106,18 @@ func permitted(file string, info fs.FileInfo) error {
 	return nil
 }
 
-func readSecret(file string) (string, error) {
+func readSecret(file string, most int64) (string, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return "", fmt.Errorf("secret: %w (let the daemon read it)", err)
 	}
 	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	content, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err != nil {
 		return "", fmt.Errorf("secret: %w", err)
 	}
-	if len(content) > maxSecret {
-		return "", fmt.Errorf("secret: %s is longer than %d bytes (put only the secret into it)", file, maxSecret)
+	if int64(len(content)) > most {
+		return "", fmt.Errorf("secret: %s is longer than %d bytes (put only what is needed into it)", file, most)
 	}
 	value := strings.TrimSuffix(string(content), "\n")
 	return strings.TrimSuffix(value, "\r"), nil

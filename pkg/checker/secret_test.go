@@ -35,7 +35,7 @@ func TestSecretFiles(t *testing.T) {
 		"empty":           {"", 0o600, "", ""},
 		"others read":     {"s3cret", 0o644, "", "has mode 0644, so others can read or change it (chmod 0640 or 0600)"},
 		"group writes":    {"s3cret", 0o660, "", "has mode 0660"},
-		"far too long":    {strings.Repeat("x", 5000), 0o600, "", "longer than 4096 bytes"},
+		"far too long":    {strings.Repeat("x", maxSecret+1), 0o600, "", "longer than 65536 bytes"},
 		"not even a file": {"", 0o600, "", "no such file or directory (create the file"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -54,6 +54,11 @@ func (o Outcome) Good() bool {
 	return o.Unrunnable == "" && o.Busy == "" && !o.TimedOut && o.Signal == "" && o.Status == 0
 }
 
+// Weighs reports whether the exit status may be a weight plus 2, as keepalived's misc_dynamic has it.
+func (o Outcome) Weighs() bool {
+	return o.Unrunnable == "" && o.Busy == "" && !o.TimedOut && o.Signal == "" && o.Status >= 2
+}
+
 // String describes the outcome without its output: "exit status 1".
 func (o Outcome) String() string {
 	switch {

@@ -43,7 +43,7 @@ func checkSection(kinds []checkKind) *sectionOf[check] {
 			required: enumerate(types.words, "or"),
 			doc:      strings.Join(docs, ". "),
 			reload:   Restart,
-			words:    []word{keepalived("misc_path", "script").write("`type: mysql` with `user` and `password_file`")},
+			words:    []word{keepalived("misc_path").write("`type: command` with `command`, or `type: mysql`")},
 		},
 	}, scheduleFields()...)
 	s.build()

@@ -12,6 +12,15 @@ func checkKinds() []checkKind {
 	return []checkKind{
 		tcpKind(),
 		mysqlKind(),
+		httpKind(),
+		httpsKind(),
+		tlsKind(),
+		dnsKind(),
+		smtpKind(),
+		udpKind(),
+		pingKind(),
+		commandKind(),
+		fileKind(),
 	}
 }
 
@@ -19,7 +28,14 @@ func checkKinds() []checkKind {
 type Prober interface {
 	TCP(TCPCheck)
 	MySQL(MySQLCheck)
+	HTTP(HTTPCheck)
+	TLS(TLSCheck)
+	DNS(DNSCheck)
+	SMTP(SMTPCheck)
+	UDP(UDPCheck)
+	Ping(PingCheck)
 	Command(CommandCheck)
+	File(FileCheck)
 	Gateway(GatewayCheck)
 }
 
@@ -30,9 +46,28 @@ type CheckKind interface {
 	Type() CheckType
 	// SecretFile is the absolute path of the file with the secret that the prober needs; "" if it needs none.
 	SecretFile() string
+	// Network is how the check reaches its server.
+	Network() Network
 	// Probe calls the prober's method for this kind.
 	Probe(Prober)
 	sealed()
+}
+
+// Network is how a check reaches its server. The zero value is a check that sends nothing to it.
+type Network string
+
+// The networks of checks.
+const (
+	OverTCP  Network = "tcp"
+	OverUDP  Network = "udp"
+	OverICMP Network = "icmp"
+)
+
+// Certified is a CheckKind that reads certificates.
+type Certified interface {
+	// CertificateFiles are the absolute paths of the file with the authorities that it trusts, and of that with its own
+	// certificate and key, which is a secret; "" for none.
+	CertificateFiles() (authorities, own string)
 }
 
 // noSecret is embedded by kinds that need no secret.
@@ -55,6 +90,8 @@ type kindOf[K checkValue] struct {
 	stray  string
 	fields []key[K]
 	rules  func(k *K, o object)
+	// serverOnly: there is no track of the kind, or one that is declared for itself.
+	serverOnly bool
 }
 
 // declare returns the declaration without its type parameter.
@@ -64,7 +101,7 @@ func (k kindOf[K]) declare() checkKind {
 		d.kinds, d.stray = []CheckType{k.name}, k.stray
 	}
 	return checkKind{
-		name: k.name, doc: k.doc, keys: s.keys,
+		name: k.name, doc: k.doc, keys: s.keys, serverOnly: k.serverOnly,
 		read: func(o object) CheckKind {
 			var check K
 			s.take(o, &check)
@@ -81,21 +118,21 @@ type checkKind struct {
 	keys []*declaration
 	read func(o object) CheckKind
 	// validate reports errors in the keys of a check that may be of this kind.
-	validate func(o object)
+	validate   func(o object)
+	serverOnly bool
 }
 
-// kindKeys are the keys of all kinds. A key that several kinds share is listed once.
+// kindKeys are the keys of all kinds. A key that several kinds share is listed once, with all its meanings.
 func kindKeys(kinds []checkKind) []*declaration {
 	var all []*declaration
 	for _, k := range kinds {
 		for _, d := range k.keys {
 			if i := slices.IndexFunc(all, func(known *declaration) bool { return known.name == d.name }); i >= 0 {
-				shared := *all[i]
-				shared.kinds = append(slices.Clone(shared.kinds), k.name)
-				all[i] = &shared
+				all[i].share(d)
 				continue
 			}
-			all = append(all, d)
+			own := *d
+			all = append(all, &own)
 		}
 	}
 	return all

@@ -17,6 +17,9 @@ func (MySQLCheck) Type() CheckType { return MySQL }
 // SecretFile returns the file with the password.
 func (c MySQLCheck) SecretFile() string { return c.PasswordFile }
 
+// Network returns OverTCP.
+func (MySQLCheck) Network() Network { return OverTCP }
+
 // Probe calls p.MySQL.
 func (c MySQLCheck) Probe(p Prober) { p.MySQL(c) }
 

@@ -8,11 +8,18 @@ import (
 // TCP is the type of a TCPCheck.
 const TCP CheckType = "tcp"
 
-// TCPCheck opens a connection.
-type TCPCheck struct{ noSecret }
+// TCPCheck opens a connection. With Send or Answer it also sends and reads.
+type TCPCheck struct {
+	noSecret
+	Send   string // bytes; "": nothing
+	Answer Answer
+}
 
 // Type returns TCP.
 func (TCPCheck) Type() CheckType { return TCP }
+
+// Network returns OverTCP.
+func (TCPCheck) Network() Network { return OverTCP }
 
 // Probe calls p.TCP.
 func (c TCPCheck) Probe(p Prober) { p.TCP(c) }
@@ -20,7 +27,14 @@ func (c TCPCheck) Probe(p Prober) { p.TCP(c) }
 func (TCPCheck) sealed() {}
 
 func tcpKind() checkKind {
-	return kindOf[TCPCheck]{name: TCP, doc: "a connection opens"}.declare()
+	return kindOf[TCPCheck]{
+		name: TCP, doc: "a connection opens, and the server answers as expected if `expect` or `expect_regex` is given",
+		fields: append(
+			sendFields("nothing", func(c *TCPCheck) *string { return &c.Send }),
+			answerFields(func(c *TCPCheck) *Answer { return &c.Answer })...,
+		),
+		rules: func(_ *TCPCheck, o object) { o.oneRequest() },
+	}.declare()
 }
 
 const tcpNotes = `A ` + "`tcp`" + ` check of a MySQL server gets a warning: each one counts as an aborted connection, and after ` + "`max_connect_errors`" + `

@@ -60,10 +60,12 @@ type track struct {
 // trackSection has the keys of a check in addition to its own.
 func trackSection(checks *sectionOf[check], kinds []trackKind) *sectionOf[track] {
 	types := vocabulary{what: "a type of track"}
-	var docs []string
+	var docs, checked []string
 	for _, k := range kinds {
 		types.words = append(types.words, string(k.name))
-		if !k.check {
+		if k.check {
+			checked = append(checked, "`"+string(k.name)+"`")
+		} else {
 			docs = append(docs, "`"+string(k.name)+"`: "+k.doc)
 		}
 	}
@@ -92,7 +94,7 @@ func trackSection(checks *sectionOf[check], kinds []trackKind) *sectionOf[track]
 		field[track, CheckType]{
 			name: "type", kind: oneOf[CheckType](types), in: func(t *track) *CheckType { return &t.kind },
 			required: enumerate(types.words, "or"),
-			doc:      "`tcp`, `mysql`: as [a check](#checks). " + strings.Join(docs, ". "),
+			doc:      strings.Join(checked, ", ") + ": as [a check](#checks). " + strings.Join(docs, ". "),
 			reload:   Restart,
 			words:    []word{keepalived("misc_path").write("`type: mysql` with `user` and `password_file`")},
 		},

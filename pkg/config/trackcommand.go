@@ -25,51 +25,6 @@ func (a Argv) Words() []string {
 	return strings.Split(strings.TrimSuffix(string(a), "\x00"), "\x00")
 }
 
-// CommandCheck runs a program: exit status 0 is good.
-type CommandCheck struct {
-	noSecret
-	Argv   Argv   // the first word is an absolute path
-	User   string // that it runs as; "": nobody if the daemon is root, otherwise the daemon's
-	Groups Argv   // its groups, the primary one first; "": those of the user
-}
-
-// Type returns Command.
-func (CommandCheck) Type() CheckType { return Command }
-
-// Probe calls p.Command.
-func (c CommandCheck) Probe(p Prober) { p.Command(c) }
-
-func (CommandCheck) sealed() {}
-
-func commandTrack() trackKind {
-	return scheduled(Command, "a program ends with exit status 0 within the `timeout`", []key[CommandCheck]{
-		field[CommandCheck, Argv]{
-			name: "command", in: func(c *CommandCheck) *Argv { return &c.Argv }, kind: argv(),
-			required: "the program and its arguments, for example [/usr/local/bin/check, --fast]",
-			doc:      "the program, an absolute path, and its arguments. There is no shell unless it is the program",
-			reload:   Restart,
-			words:    []word{keepalived("script").write("`command: [/path/to/script, argument]`")},
-		},
-		field[CommandCheck, string]{
-			name: "user", kind: texts("text", Schema{MinLength: 1}, value.text), in: func(c *CommandCheck) *string { return &c.User },
-			unset: "`nobody`", doc: "the user that it runs as, by default `nobody`; a program that others than root can replace is not run as `root`",
-			reload: Restart,
-		},
-		field[CommandCheck, Argv]{
-			name: "groups", in: func(c *CommandCheck) *Argv { return &c.Groups }, kind: groups(),
-			unset: "those of the user", doc: "its groups, the primary one first", reload: Restart,
-		},
-	}, func(c CommandCheck, o object) CheckKind {
-		if words := c.Argv.Words(); len(words) > 0 {
-			o.warnHidden("command", words[0])
-		}
-		if c.Groups != "" && o.missing("user") {
-			o.locate("groups").fail("", "needs a user")
-		}
-		return c
-	})
-}
-
 func argv() kind[Argv] {
 	one := 1
 	k := scalar("list of texts", Schema{Type: "array", Items: &Schema{Type: "string"}, MinItems: &one}, value.argv)

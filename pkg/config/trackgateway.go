@@ -42,6 +42,9 @@ func AddrsOf(all ...netip.Addr) Addrs {
 // Type returns Gateway.
 func (GatewayCheck) Type() CheckType { return Gateway }
 
+// Network returns OverICMP.
+func (GatewayCheck) Network() Network { return OverICMP }
+
 // Probe calls p.Gateway.
 func (c GatewayCheck) Probe(p Prober) { p.Gateway(c) }
 

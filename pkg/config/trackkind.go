@@ -20,7 +20,9 @@ const (
 func trackKinds(checks *sectionOf[check], kinds []checkKind) []trackKind {
 	var all []trackKind
 	for _, k := range kinds {
-		all = append(all, checkedTrack(checks, k))
+		if !k.serverOnly {
+			all = append(all, checkedTrack(checks, k))
+		}
 	}
 	return append(
 		all,
@@ -97,6 +99,10 @@ func checkedTrack(checks *sectionOf[check], k checkKind) trackKind {
 			port.required, port.unset, port.reload = "a number from 1 to 65535", "", Another
 			add(&port, false)
 		default:
+			own := slices.IndexFunc(k.keys, func(of *declaration) bool { return of.name == d.name })
+			if own >= 0 { // without what the key means in other kinds
+				d = k.keys[own]
+			}
 			add(d, true)
 		}
 	}
@@ -164,6 +170,9 @@ func trackKeys(kinds []trackKind) []*declaration {
 func (d *declaration) share(other *declaration) {
 	before := d.kinds
 	d.kinds = append(slices.Clone(before), other.kinds...)
+	if (d.required == "") != (other.required == "") { // kinds validate that themselves
+		d.required, d.unset = "", "see the meaning"
+	}
 	if d.doc == other.doc {
 		d.borrowed = d.borrowed && other.borrowed
 		return
@@ -173,9 +182,11 @@ func (d *declaration) share(other *declaration) {
 	}
 	d.doc += "; " + other.told(other.kinds)
 	d.borrowed = false
-	d.words = append(slices.Clone(d.words), other.words...)
-	if (d.required == "") != (other.required == "") { // kinds validate that themselves
-		d.required, d.unset = "", "see the meaning"
+	d.words = slices.Clone(d.words)
+	for _, w := range other.words {
+		if !slices.ContainsFunc(d.words, func(known word) bool { return slices.Equal(known.names, w.names) }) {
+			d.words = append(d.words, w)
+		}
 	}
 }
 

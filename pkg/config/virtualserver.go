@@ -73,11 +73,17 @@ func checksField[S any](checks *sectionOf[check], unset, doc string, in func(*S)
 		words: []word{
 			synonyms("check").write("`checks`, a list"),
 			keepalived("tcp_check").write("`checks: [{type: tcp}]`"),
+			keepalived("http_get").write("`checks: [{type: http, paths: [/]}]`"),
+			keepalived("ssl_get").write("`checks: [{type: https, paths: [/]}]`"),
+			keepalived("smtp_check").write("`checks: [{type: smtp}]`"),
+			keepalived("dns_check").write("`checks: [{type: dns}]`"),
+			keepalived("udp_check").write("`checks: [{type: udp}]`"),
+			keepalived("ping_check").write("`checks: [{type: ping}]`"),
+			keepalived("file_check").write("`checks: [{type: file, path: /path/to/file}]`"),
 			word{
-				names:      []string{"http_get", "ssl_get", "smtp_check", "dns_check", "bfd_check", "udp_check", "ping_check", "file_check"},
-				keepalived: true, message: "is keepalived's word: this version checks by " + enumerate(kindNames(checkKinds()), "and") + " only",
-			}.write("`checks: [{type: tcp}]`"),
-			keepalived("misc_check").write("`checks: [{type: mysql, user: lvs_check, password_file: /etc/lvs-director/check.password}]`"),
+				names: []string{"bfd_check"}, keepalived: true, message: "is keepalived's word: this version has no check by BFD",
+			}.write("`checks: [{type: ping}]`"),
+			keepalived("misc_check").write("`checks: [{type: command, command: [/path/to/script]}]`, or `{type: mysql, user: lvs_check, password_file: /etc/lvs-director/check.password}`"),
 		},
 	}
 }

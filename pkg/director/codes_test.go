@@ -161,12 +161,13 @@ var tooMany = health.Result{Code: health.ServerFull, Class: health.Full, Cause: 
 func checkCases() []codesCase {
 	var all []codesCase
 	for code, as := range map[problem.Code]health.Result{
-		problem.CheckLogin:     {Code: health.Auth, Class: health.Unknown, Cause: "mysql: access denied"},
-		problem.CheckBlocked:   {Code: health.Blocked, Class: health.Unknown, Cause: "mysql: host is blocked"},
-		problem.CheckSecret:    {Code: health.Secret, Class: health.Unknown, Cause: "mysql: no password file"},
-		problem.CheckNoNetwork: noRoute,
-		problem.CheckLocal:     {Code: health.Local, Class: health.Unknown, Cause: "tcp: no descriptor"},
-		problem.ServerFull:     tooMany,
+		problem.CheckLogin:         {Code: health.Auth, Class: health.Unknown, Cause: "mysql: access denied"},
+		problem.CheckBlocked:       {Code: health.Blocked, Class: health.Unknown, Cause: "mysql: host is blocked"},
+		problem.CheckSecret:        {Code: health.Secret, Class: health.Unknown, Cause: "mysql: no password file"},
+		problem.CheckNoNetwork:     noRoute,
+		problem.CertificateExpires: {Code: health.Expires, Class: health.Good, Cause: "tls: the certificate ends in 3 days"},
+		problem.CheckLocal:         {Code: health.Local, Class: health.Unknown, Cause: "tcp: no descriptor"},
+		problem.ServerFull:         tooMany,
 	} {
 		all = append(all, codesCase{Case: problemtest.Case[*node]{
 			Code: code, Subject: "mysql/mysql2",

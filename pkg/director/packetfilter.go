@@ -217,8 +217,8 @@ func (f *packetFilter) explain(ctx context.Context, r probe.Result, t probe.Targ
 		return r
 	}
 	own := netip.AddrPortFrom(t.Source, 0)
-	asks := firewall.Packet{Way: firewall.Outgoing, Out: iface, From: own, To: t.Address, Protocol: "tcp"}
-	answers := firewall.Packet{Way: firewall.Incoming, In: iface, From: t.Address, To: own, Protocol: "tcp", Tracked: true}
+	asks := firewall.Packet{Way: firewall.Outgoing, Out: iface, From: own, To: t.Address, Protocol: string(networkOf(t))}
+	answers := firewall.Packet{Way: firewall.Incoming, In: iface, From: t.Address, To: own, Protocol: string(networkOf(t)), Tracked: true}
 	for _, p := range []firewall.Packet{asks, answers} {
 		if v := rules.Judge(p); v.Outcome == firewall.Blocked && (p == asks || r.Code == health.Timeout) {
 			r.Code, r.Class = health.NoNetwork, health.Unknown

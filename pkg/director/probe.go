@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"sync"
 
+	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/plan"
@@ -55,7 +56,7 @@ func (s *sources) remember(target, source netip.Addr) {
 
 // probe makes a check from the address that its route or its `source` key demands. It is called from many goroutines.
 func (d *Director) probe(ctx context.Context, t probe.Target) probe.Result {
-	if !t.Address.IsValid() { // nothing of the network is checked
+	if !t.Address.IsValid() || networkOf(t) == "" { // nothing is sent
 		return d.o.Kernel.Probe(ctx, t)
 	}
 	sources := d.sources.Load()
@@ -73,7 +74,7 @@ func (d *Director) probe(ctx context.Context, t probe.Target) probe.Result {
 	if remembered && r.Class != health.Good {
 		t.Source, r = d.probeAgain(ctx, sources, t, r)
 	}
-	if t.Address.Port() != 0 { // TCP
+	if network := networkOf(t); network == config.OverTCP || network == config.OverUDP {
 		r = d.filter.explain(ctx, r, t, d.o.Kernel.RouteInterface)
 	}
 	if r.Code != health.Timeout && r.Code != health.Unreachable {
@@ -83,6 +84,14 @@ func (d *Director) probe(ctx context.Context, t probe.Target) probe.Result {
 		r.Code, r.Class, r.Cause = health.NoNetwork, health.Unknown, r.Cause+"; "+cut
 	}
 	return r
+}
+
+// networkOf returns how a check reaches its server. One without a kind is over TCP.
+func networkOf(t probe.Target) config.Network {
+	if t.Kind == nil {
+		return config.OverTCP
+	}
+	return t.Kind.Network()
 }
 
 // probeAgain judges a probe that failed from a source that the kernel chose earlier. If the route has changed since

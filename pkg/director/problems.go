@@ -87,8 +87,10 @@ func alarming(code, subject, text string, related ...string) []problem.Finding {
 		f.Code = problem.CheckNoNetwork
 	case health.ServerFull:
 		f.Code = problem.ServerFull
-	case health.Unrunnable:
+	case health.Unrunnable, health.Stuck:
 		f.Code = problem.CommandUnrunnable
+	case health.Expires:
+		f.Code = problem.CertificateExpires
 	case health.Unreadable:
 		f.Code = problem.TrackUnreadable
 	default:

@@ -6,20 +6,23 @@ import (
 	"time"
 )
 
-// AtLeast is the verdict of a track with several checks, of which want must pass: up if they do, not known if they may.
-// The reason lists those that do not pass. want is 1 or more.
+// AtLeast is the verdict of a server or track with several checks, of which want must pass: up if they do, not known if they
+// may, and full if without those that are full too few pass. The reason lists those that do not pass. want is 1 or more.
 func AtLeast(want int, states []State) Verdict {
 	all := All(states)
 	if len(states) <= 1 {
 		return all
 	}
-	up, sure, unknown := 0, 0, 0
+	up, sure, full, unknown := 0, 0, 0, 0
 	var missing, passing []string
 	v := Verdict{Code: OK, NoNetwork: all.NoNetwork}
 	for _, s := range states {
 		switch one := s.verdict(); {
 		case one.Known && one.Up:
 			up++
+			if one.Full {
+				full++
+			}
 			if !s.doubtful() {
 				sure++
 			}
@@ -38,6 +41,8 @@ func AtLeast(want int, states []State) Verdict {
 		}
 	}
 	v.Up = up >= want
+	v.Full = v.Up && up-full < want
+	v.Weighted, v.Weight = weightOf(states)
 	v.Known = v.Up || up+unknown < want
 	v.Doubtful = v.Up && sure < want
 	word := "unknown"

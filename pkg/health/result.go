@@ -50,13 +50,18 @@ const (
 	NotReady    Code = "not_ready"   // MySQL 1047: a Galera node outside the primary component
 	Offline     Code = "offline"     // MySQL 3032: offline_mode, clients are turned away
 	Protocol    Code = "protocol"    // the answer is not in the protocol of the check
+	Status      Code = "status"      // the server answered with another status than the check asks for: HTTP, SMTP, DNS
+	Content     Code = "content"     // the content of the answer is not what the check asks for
+	Certificate Code = "certificate" // the server's certificate is not valid for the check
+	Expires     Code = "expires"     // the server's certificate ends soon; Good
 	Local       Code = "local"       // the director itself could not make the check
 	NoNetwork   Code = "no_network"  // the director has no route, no address or no permission to send there, or rejects it itself: Unknown for a server, Bad for a track
 	Secret      Code = "secret"      // the password file cannot be used
 	TooFew      Code = "too_few"     // of a track: too few real servers of a virtual server are up
 	OtherState  Code = "other_state" // of a track: an instance is not in the state that the track asks for
 	Failed      Code = "failed"      // of a track: what it watches is not as it should be, or its command failed
-	Unrunnable  Code = "unrunnable"  // of a track: its command cannot be run; Bad, because it may be the only sign of a failure
+	Unrunnable  Code = "unrunnable"  // a command cannot be run: Unknown for a server; Bad for a track, because it may be the only sign of a failure
+	Stuck       Code = "stuck"       // a command does not end although it was killed: as Unrunnable
 	Unreadable  Code = "unreadable"  // of a track: what it watches cannot be read
 	Error       Code = "error"       // the server answered with an error that has no separate code; Unknown, except for the few that concern the whole server
 )
@@ -67,4 +72,7 @@ type Result struct {
 	Class Class
 	Cause string        // a sentence with the check's name first: "mysql: dial 10.77.0.12:3306: connection refused"
 	Took  time.Duration // from the start of the check to its answer; 0 if it was not made
+	// Weighted: the check says which weight the server is to have, Weight. Only of a Good result.
+	Weighted bool
+	Weight   uint16
 }

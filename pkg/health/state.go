@@ -21,6 +21,8 @@ type State struct {
 	last          Result // the latest result, which came at lastAt
 	lastAt        time.Time
 	cause         Result // while down: the latest Bad result
+	weighted      bool   // the latest Good result gave weight
+	weight        uint16
 }
 
 // New returns the state of a check without any result. Rise and fall are the numbers of consecutive results that bring
@@ -95,7 +97,7 @@ func (s State) Step(at time.Time, r Result) (next State, changed bool) {
 	switch r.Class {
 	case Good:
 		s = s.pass(false)
-		s.lastGood = at
+		s.lastGood, s.weighted, s.weight = at, r.Weighted, r.Weight
 	case Full:
 		s = s.pass(true)
 	case Bad:
@@ -150,6 +152,10 @@ func (s State) withoutNetwork() bool { return s.unrouted > 0 && s.unrouted >= s.
 func (s State) verdict() Verdict {
 	v := Verdict{
 		Known: s.known, Up: s.up, Full: s.full, Code: s.last.Code, Reason: s.reason(), Since: s.since, NoNetwork: s.withoutNetwork(),
+		Weighted: s.weighted && s.up, Weight: s.weight,
+	}
+	if !v.Weighted {
+		v.Weight = 0
 	}
 	if s.known && !s.up && (s.last.Class == Good || s.last.Class == Full) {
 		v.Code = s.cause.Code // a server that is down is never "ok"

@@ -20,11 +20,14 @@ type Verdict struct {
 	Doubtful bool
 	// Value is the number in a tracked file, -254 to 254, of which 0 is up; 0 for anything else.
 	Value int16
+	// Weighted: checks say which weight it is to have while it is up: Weight, the smallest one of several.
+	Weighted bool
+	Weight   uint16
 }
 
 // Same reports whether two verdicts require the same action. Reason and Since are for display and change more often.
 func (v Verdict) Same(w Verdict) bool {
-	return v.Known == w.Known && v.Up == w.Up && v.Full == w.Full && v.Code == w.Code && v.NoNetwork == w.NoNetwork && v.Doubtful == w.Doubtful && v.Value == w.Value
+	return v.Known == w.Known && v.Up == w.Up && v.Full == w.Full && v.Code == w.Code && v.NoNetwork == w.NoNetwork && v.Doubtful == w.Doubtful && v.Value == w.Value && v.Weighted == w.Weighted && v.Weight == w.Weight
 }
 
 // String returns the reason.
@@ -53,8 +56,19 @@ func All(states []State) Verdict {
 		decides.Doubtful = decides.Doubtful || s.doubtful()
 	}
 	decides.Doubtful = decides.Doubtful && decides.Known && decides.Up
+	decides.Weighted, decides.Weight = weightOf(states)
 	decides.Since = since(states, decides)
 	return decides
+}
+
+// weightOf returns the smallest of the weights that checks give.
+func weightOf(states []State) (weighted bool, weight uint16) {
+	for _, s := range states {
+		if v := s.verdict(); v.Weighted && (!weighted || v.Weight < weight) {
+			weighted, weight = true, v.Weight
+		}
+	}
+	return weighted, weight
 }
 
 // gravity orders verdicts by precedence.

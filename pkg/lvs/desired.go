@@ -76,6 +76,7 @@ func members(v config.VirtualServer, condition func(config.ServerID) Condition, 
 		pool[i] = Member{Weight: r.Weight, InitialUp: v.InitialUp, Stays: stays(v), Found: ok, FoundWeight: entry.Weight}
 		if condition != nil {
 			pool[i].Condition = condition(config.ServerID{Service: v.Name, Server: r.Name})
+			pool[i].Weight = pool[i].Condition.weight(r.Weight)
 		}
 	}
 	return pool

@@ -32,7 +32,7 @@ const (
 	Absent Standing = iota
 	// Down: its checks fail, and it is not in the table.
 	Down
-	// Draining: it is up, and its configured weight is 0.
+	// Draining: it is up, and its weight is 0: the configured one, or that of a check.
 	Draining
 	// Full: it is up and accepts no more connections, whatever the weight of its entry.
 	Full

@@ -5,11 +5,22 @@ type Condition struct {
 	Known bool // a check has decided at least once; otherwise Up and Full are meaningless
 	Up    bool
 	Full  bool // it is up and accepts no more connections (MySQL error 1040); meaningless unless Up
+	// Weighted: a check has given it a weight, Weight, that replaces the configured one; meaningless unless Up.
+	Weighted bool
+	Weight   uint16
+}
+
+// weight returns the weight of a real server that is up.
+func (c Condition) weight(configured int) int {
+	if c.Known && c.Up && c.Weighted {
+		return int(c.Weight)
+	}
+	return configured
 }
 
 // Member is one real server of a pool, as input of the weight rules.
 type Member struct {
-	Weight    int // configured
+	Weight    int // configured, or given by a check
 	Condition Condition
 	InitialUp bool // initial_state: up
 	// Stays: it keeps an entry with weight 0 while it is not up.
@@ -28,7 +39,7 @@ type Entry struct {
 
 // Entries returns the entry of every member of a pool:
 //
-//   - up: in the table with its configured weight
+//   - up: in the table with its configured weight, or that of a check
 //   - down: not in the table, or there with weight 0 if it stays
 //   - nothing known: as it was found in the table (unknown is not down; a weight of 0 that was found is kept like
 //     "full"); one that was not found is in the table if its initial_state is up

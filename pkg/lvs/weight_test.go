@@ -62,7 +62,7 @@ func TestPlacesNeverTheLastOut(t *testing.T) {
 		pool := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Member {
 			return Member{
 				Weight:      rapid.IntRange(0, 2).Draw(t, "weight"),
-				Condition:   Condition{rapid.Bool().Draw(t, "known"), rapid.Bool().Draw(t, "up"), rapid.Bool().Draw(t, "full")},
+				Condition:   Condition{Known: rapid.Bool().Draw(t, "known"), Up: rapid.Bool().Draw(t, "up"), Full: rapid.Bool().Draw(t, "full")},
 				InitialUp:   rapid.Bool().Draw(t, "initial"),
 				Found:       rapid.Bool().Draw(t, "found"),
 				FoundWeight: rapid.IntRange(0, 1).Draw(t, "foundWeight"),

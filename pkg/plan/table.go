@@ -30,7 +30,7 @@ func (t Table) Desired(found []lvs.Service) []lvs.Service {
 // Condition returns the result of the checks of a real server.
 func (t Table) Condition(server config.ServerID) lvs.Condition {
 	v, _ := t.Verdicts.Of(config.Subject{Server: server})
-	return lvs.Condition{Known: v.Known, Up: v.Up, Full: v.Full}
+	return lvs.Condition{Known: v.Known, Up: v.Up, Full: v.Full, Weighted: v.Weighted, Weight: v.Weight}
 }
 
 func (t Table) equal(b Table) bool {

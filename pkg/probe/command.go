@@ -11,5 +11,5 @@ func (p *prober) Command(c config.CommandCheck) {
 		p.result = start(p.ctx, "command").result(health.Local, health.Unknown, "nothing here can run commands")
 		return
 	}
-	p.result = p.means.Run(p.ctx, c)
+	p.result = p.means.Run(p.ctx, p.target, c)
 }

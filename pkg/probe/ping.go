@@ -11,8 +11,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
+
+func (p *prober) Ping(config.PingCheck) { p.result = Ping(p.ctx, p.target) }
 
 // Ping sends an ICMP echo request (RFC 792, RFC 4443 section 4.1) and waits for the reply. It shows that a host or router
 // can be reached and answers, not that it forwards. It needs CAP_NET_RAW.

@@ -29,12 +29,18 @@ type Target struct {
 	// User and Password are the credentials of a probe that logs in. An empty password is valid. Make takes User from
 	// Kind.
 	User, Password string
+	// Authorities and Certificate are the contents (PEM) of the files of config.Certified.
+	Authorities, Certificate string
+	// Trace receives what the probe does; nil: nothing.
+	Trace *Trace
 }
+
+func (t Target) log(format string, args ...any) { t.Trace.Add(format, args...) }
 
 // Means are what probes need from other packages. A kind whose function is missing gives no result.
 type Means struct {
-	// Run runs a command until ctx ends.
-	Run func(ctx context.Context, c config.CommandCheck) Result
+	// Run runs the command of a check of a target, which is invalid for a check of none, until ctx ends.
+	Run func(ctx context.Context, t Target, c config.CommandCheck) Result
 	// Resolve asks a neighbour for its hardware address until ctx ends.
 	Resolve func(ctx context.Context, source, target netip.Addr) (hardware string, err error)
 }

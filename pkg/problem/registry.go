@@ -19,6 +19,7 @@ const (
 	CheckBlocked           Code = "check_blocked"
 	CheckSecret            Code = "check_secret"
 	CheckLocal             Code = "check_local"
+	CertificateExpires     Code = "certificate_expires"
 	ServerFull             Code = "server_full"
 	CheckNoNetwork         Code = "check_no_network"
 	ServersUnreachable     Code = "servers_unreachable"
@@ -221,9 +222,14 @@ func checkCodes() []Declaration {
 			Remedy: "log in to the server from this director with the user of the check and the password in its password file. Correct the account on the server, or the file, which is read again without a reload",
 		},
 		{
+			Code: CertificateExpires, Severity: Warning, Role: Director, Subject: "real server or track",
+			Means:  "the certificate of a server ends soon or has ended; that alone takes no server out",
+			Remedy: "renew the server's certificate and let the server read it; certificate_days of the check sets how early this warns",
+		},
+		{
 			Code: CheckBlocked, Severity: Warning, Role: Director, Subject: "real server or track",
 			Means:  "the server blocks this director's address; its last state is kept",
-			Remedy: "run FLUSH HOSTS on the server (MySQL 8.4 and later: TRUNCATE TABLE performance_schema.host_cache). Then find which program on this director fails to connect, or it is blocked again",
+			Remedy: "a web server that answers 429: check less often, or exempt this director. MySQL: run FLUSH HOSTS on the server (MySQL 8.4 and later: TRUNCATE TABLE performance_schema.host_cache). Then find which program on this director fails to connect, or it is blocked again",
 		},
 		{
 			Code: CheckSecret, Severity: Warning, Role: Director, Subject: "real server or track",

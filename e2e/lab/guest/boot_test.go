@@ -96,6 +96,9 @@ try ping -c 3 -i 0.2 127.0.0.1
 wait $p || fail tcpdump
 keepalived -v 2>&1 | grep -q '^Keepalived v' || fail keepalived
 try /usr/lib/frr/bfdd --version
+try nginx -v
+try redis-server --version
+try dnsmasq --version
 try mariadbd --no-defaults --version
 try mariadb --no-defaults --version
 try mariadb-admin --no-defaults --version

@@ -1,9 +1,19 @@
 package guest
 
+import "slices"
+
 // Packages returns the names of the packages that the lab needs, without their dependencies.
 func Packages() []string {
-	return []string{
+	return slices.Concat(common(), []string{
 		"user-mode-linux",
+		"tcc",                                         // compiles preload
+		"nginx-light", "redis-server", "dnsmasq-base", // are checked by the scenarios of health checks
+	})
+}
+
+// common are the packages that the guests of both kernels have.
+func common() []string {
+	return []string{
 		"kmod",
 		"iproute2",
 		"iputils-ping",
@@ -16,7 +26,6 @@ func Packages() []string {
 		"tcpdump",
 		"procps",
 		"systemd",
-		"tcc", // compiles preload
 	}
 }
 

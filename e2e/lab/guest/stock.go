@@ -29,17 +29,11 @@ func (s Stock) complete() bool {
 
 // StockPackages returns the names of the packages of the guest's file system, without their dependencies.
 func StockPackages() []string {
-	names := []string{
+	return append([]string{
 		"linux-image-amd64", // the cloud variant has no 9p
 		"bash", "coreutils", "dash", "diffutils", "findutils", "gawk", "grep", "gzip", "hostname", "sed", "tar", "util-linux",
 		"nftables",
-	}
-	for _, name := range Packages() {
-		if name != "user-mode-linux" && name != "tcc" {
-			names = append(names, name)
-		}
-	}
-	return names
+	}, common()...)
 }
 
 // emulatorPackages returns the packages whose programs run on the machine itself: the emulator, and the tools of
