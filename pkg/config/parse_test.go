@@ -264,6 +264,22 @@ func wellFormed(k config.CheckKind) bool {
 		return true
 	case config.MySQLCheck:
 		return k.User != ""
+	case config.HTTPCheck:
+		return k.Paths == "" || strings.HasPrefix(k.Paths.Words()[0], "/") && k.Status != "" && (k.Version == "1.1" || k.Version == "2") && (k.Digest == "" || len(k.Digest) == 32 || len(k.Digest) == 64)
+	case config.TLSCheck:
+		return k.Days >= 0 && (k.Verify || k.Authorities == "")
+	case config.DNSCheck:
+		return strings.HasSuffix(k.Name, ".") && slices.Contains(config.RecordTypes(), k.Record)
+	case config.SMTPCheck:
+		return k.Name != ""
+	case config.UDPCheck:
+		return !k.Silent || k.Answer.Any()
+	case config.CommandCheck:
+		return len(k.Argv.Words()) > 0 && strings.HasPrefix(k.Argv.Words()[0], "/")
+	case config.FileCheck:
+		return strings.HasPrefix(k.Path, "/")
+	case config.PingCheck:
+		return true
 	}
 	return false
 }
