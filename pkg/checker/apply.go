@@ -32,7 +32,7 @@ func (c *Checker) apply(specs []Spec, now time.Time) {
 			k, isNew := c.ensure(spec, wanted)
 			if isNew {
 				k.state = known.resume(spec, wanted, now)
-				k.due = now.Add(stagger(len(fresh), k.id.Check.Interval))
+				k.due = now.Add(k.id.Check.Warmup + stagger(len(fresh), k.id.Check.Interval))
 				c.agenda.add(event{at: k.due, what: due, check: k})
 				fresh = append(fresh, k)
 			}

@@ -27,7 +27,7 @@ func (c *Checker) launch(ctx context.Context, k *check, now time.Time) {
 	c.agenda.add(event{at: now.Add(slotTime), what: yields, attempt: a})
 	c.agenda.add(event{at: now.Add(k.id.Check.Timeout + grace), what: overdue, attempt: a})
 	kind, limit := k.id.Check.Kind, k.id.Check.Timeout
-	target := probe.Target{Address: k.id.Target, From: k.id.Check.Source, Kind: kind}
+	target := probe.Target{Address: k.id.Target, From: k.id.Check.Source, Mark: k.id.Check.Mark, Kind: kind}
 	c.running.Go(func() {
 		r := func() health.Result {
 			if file := kind.SecretFile(); file != "" {
@@ -101,8 +101,23 @@ func (c *Checker) finish(f finished, now time.Time) {
 		r = a.stallResult(r.Took)
 	}
 	c.take(k, r, now)
-	if k.owed {
+	switch {
+	case k.owed:
 		c.enqueue(k)
+	case k.id.Check.Retry > 0 && k.state.Last().Class == health.Bad && (k.state.Doubtful() || k.state.Undecided()):
+		c.retry(k, a.started, now)
+	}
+}
+
+// retry makes the next probe of a check earlier, because the last one, which started at a time, failed.
+func (c *Checker) retry(k *check, started, now time.Time) {
+	at := started.Add(k.id.Check.Retry)
+	if at.Before(now) {
+		at = now
+	}
+	if at.Before(k.due) {
+		k.due = at
+		c.agenda.add(event{at: at, what: due, check: k})
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"net/netip"
 	"strings"
 	"time"
@@ -35,7 +36,12 @@ func checkSection(kinds []checkKind) *sectionOf[check] {
 	read := readKind(kinds)
 	s := &sectionOf[check]{
 		section: section{name: "checks", what: "a check with its type", notes: tcpNotes, words: checkWords(), schema: kindSchema(kinds)},
-		rules:   func(c *check, o object) { c.Kind = read(c.kind, o) },
+		rules: func(c *check, o object) {
+			c.Kind = read(c.kind, o)
+			if c.Mark != 0 && c.Source == "" && !o.missing("mark") {
+				o.locate("mark").fail("add source: an interface, or "+SourceDirector, "needs a source: the kernel chooses it by a route without the mark")
+			}
+		},
 	}
 	s.fields = append([]key[check]{
 		field[check, CheckType]{
@@ -77,7 +83,7 @@ func scheduleFields() []key[check] {
 			},
 			def: defaultInterval, doc: "from the start of one check to the start of the next",
 			reload: Restart,
-			words:  []word{keepalived("delay_loop", "delay_before_retry")},
+			words:  []word{keepalived("delay_loop")},
 		},
 		field[check, time.Duration]{
 			name: "timeout", in: func(c *check) *time.Duration { return &c.Timeout },
@@ -97,6 +103,26 @@ func scheduleFields() []key[check] {
 		field[check, int]{
 			name: "rise", kind: wholeNumber[int](1, maxCount), in: func(c *check) *int { return &c.Rise }, def: defaultCount,
 			doc: "successes in a row until it is up", reload: Restart,
+		},
+		field[check, time.Duration]{
+			name: "retry_interval", kind: durationOf("duration, from `"+span(minTimeout)+"`", nil),
+			in:     func(c *check) *time.Duration { return &c.Retry },
+			readAs: func(v value, c *check) time.Duration { return v.retry(c.Interval) },
+			unset:  "the interval",
+			doc:    "from the start of a check to the start of the next one while a server that is up has failed, but not `fall` times yet",
+			reload: Restart,
+			words:  []word{keepalived("delay_before_retry")},
+		},
+		field[check, time.Duration]{
+			name: "warmup", kind: durationIn(0, maxInterval), in: func(c *check) *time.Duration { return &c.Warmup },
+			doc:    "how long after the start of the director, or after the check is added, the first check comes",
+			reload: Restart,
+		},
+		field[check, uint32]{
+			name: "mark", kind: wholeNumber[uint32](0, math.MaxUint32), in: func(c *check) *uint32 { return &c.Mark },
+			unset: "none", doc: "the firewall mark of the packets of the check, for policy routing; it needs a `source`",
+			reload: Restart,
+			words:  []word{keepalived("fwmark")},
 		},
 		field[check, uint16]{
 			name: "port", kind: portNumber, in: func(c *check) *uint16 { return &c.Port }, unset: "the real server's",
@@ -136,6 +162,16 @@ func (v value) timeout(interval time.Duration, written bool) time.Duration {
 			hint = "interval: " + span(interval) + " is the default"
 		}
 		v.fail(hint, "%s is longer than the interval %s: the next check would start before this one ends", span(d), span(interval))
+		return 0
+	}
+	return d
+}
+
+// retry reads the time until the next check after one that failed.
+func (v value) retry(interval time.Duration) time.Duration {
+	d, ok := v.duration(minTimeout, maxInterval)
+	if ok && interval > 0 && d > interval {
+		v.fail("", "%s is longer than the interval %s", span(d), span(interval))
 		return 0
 	}
 	return d

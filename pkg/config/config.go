@@ -111,6 +111,7 @@ type VirtualServer struct {
 	InitialUp      bool         // initial_state: up
 	Persistence    *Persistence // nil: none
 	Checks         []Check
+	ChecksNeeded   int // how many of Checks must pass; 0: all
 	RealServers    []RealServer
 }
 
@@ -131,6 +132,7 @@ type RealServer struct {
 	// quarters of UpperThreshold.
 	UpperThreshold, LowerThreshold uint32  `json:",omitzero"`
 	Checks                         []Check // resolved: its own, else the virtual server's
+	ChecksNeeded                   int     // how many of Checks must pass; 0: all
 }
 
 // CheckType names a kind of check: "tcp", "mysql".
@@ -146,6 +148,9 @@ type Check struct {
 	Rise     int           // consecutive successes until up
 	Port     uint16        // 0: the real server's port
 	Source   string        // the interface whose own address it comes from, or SourceDirector; "": that of the route
+	Retry    time.Duration // from the start of a check that failed to the next one, while its state may change; 0: Interval
+	Warmup   time.Duration // before the first check
+	Mark     uint32        // the firewall mark of its packets; 0: none
 }
 
 // SourceDirector is the Source of a check that comes from the director's address under directors.

@@ -68,6 +68,7 @@ func realServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
 			func(rs *realServer) *uint32 { return &rs.LowerThreshold }),
 		checksField(checks, "the virtual server's", "replace the virtual server's checks; `[]` is none",
 			func(rs *realServer) *[]placed[Check] { return &rs.own }),
+		checksNeeded(func(rs *realServer) *int { return &rs.ChecksNeeded }),
 	}
 	return s.build()
 }
@@ -107,11 +108,14 @@ func readRealServers(v value, s *sectionOf[realServer], of *virtualServer) []pla
 // validate resolves the checks of a real server and compares it with its virtual server.
 func (rs *realServer) validate(o object) {
 	of := rs.of
+	o.checkNeeded(rs.ChecksNeeded, len(rs.own))
 	if of.inherited == nil {
 		of.inherited = bare(of.checks)
 	}
 	rs.Checks = of.inherited
-	if v, given := o.fields["checks"]; given {
+	if v, given := o.fields["checks"]; !given {
+		rs.ChecksNeeded = of.ChecksNeeded
+	} else {
 		rs.Checks = append([]Check{}, bare(rs.own)...)
 		of.warnTCP(rs.own, []uint16{rs.Port})
 		if len(rs.own) == 0 && v.node.Kind == yaml.SequenceNode {

@@ -57,8 +57,9 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 		},
 	}
 	s.fields = slices.Concat(serviceFields(), []key[virtualServer]{
-		checksField(checks, "none", "health checks, all of which must pass; a warning if a real server has none",
+		checksField(checks, "none", "health checks; a warning if a real server has none",
 			func(s *virtualServer) *[]placed[Check] { return &s.checks }),
+		checksNeeded(func(s *virtualServer) *int { return &s.ChecksNeeded }),
 		realServersField(realServerSection(checks)),
 	})
 	return s.build()
@@ -85,6 +86,21 @@ func checksField[S any](checks *sectionOf[check], unset, doc string, in func(*S)
 			}.write("`checks: [{type: ping}]`"),
 			keepalived("misc_check").write("`checks: [{type: command, command: [/path/to/script]}]`, or `{type: mysql, user: lvs_check, password_file: /etc/lvs-director/check.password}`"),
 		},
+	}
+}
+
+// checksNeeded declares how many of the checks must pass.
+func checksNeeded[S any](in func(*S) *int) key[S] {
+	return field[S, int]{
+		name: "checks_needed", kind: wholeNumber[int](1, 100), in: in, unset: "all",
+		doc: "how many of the `checks` of the same mapping must pass; 1 is any of them", reload: Live,
+	}
+}
+
+// checkNeeded rejects more checks than there are.
+func (o object) checkNeeded(needed, checks int) {
+	if needed > checks && !o.missing("checks_needed") {
+		o.locate("checks_needed").fail("", "%d of %s can never pass", needed, count(checks, "check"))
 	}
 }
 
@@ -208,6 +224,7 @@ func initialState() kind[bool] {
 // validateChecks validates the virtual server's own checks once the real servers that use them are known.
 func (s *virtualServer) validateChecks(o object) {
 	s.VirtualServer.Checks = bare(s.checks)
+	o.checkNeeded(s.ChecksNeeded, len(s.checks))
 	var ports []uint16
 	inherit := false
 	for _, rs := range s.servers {

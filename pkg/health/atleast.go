@@ -23,7 +23,7 @@ func AtLeast(want int, states []State) Verdict {
 			if one.Full {
 				full++
 			}
-			if !s.doubtful() {
+			if !s.Doubtful() {
 				sure++
 			}
 			passing = append(passing, s.last.Cause)

@@ -142,8 +142,8 @@ func (s State) fail(r Result) State {
 	return s
 }
 
-// doubtful reports whether it is up, but with a failure in its latest conclusive result.
-func (s State) doubtful() bool { return s.known && s.up && s.fails > 0 }
+// Doubtful reports whether it is up, but with a failure in its latest conclusive result.
+func (s State) Doubtful() bool { return s.known && s.up && s.fails > 0 }
 
 // withoutNetwork reports whether the director had no way to the server in fall results in a row.
 func (s State) withoutNetwork() bool { return s.unrouted > 0 && s.unrouted >= s.fall }

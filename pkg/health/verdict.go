@@ -53,7 +53,7 @@ func All(states []State) Verdict {
 	}
 	for _, s := range states {
 		decides.NoNetwork = decides.NoNetwork || s.withoutNetwork()
-		decides.Doubtful = decides.Doubtful || s.doubtful()
+		decides.Doubtful = decides.Doubtful || s.Doubtful()
 	}
 	decides.Doubtful = decides.Doubtful && decides.Known && decides.Up
 	decides.Weighted, decides.Weight = weightOf(states)

@@ -21,7 +21,7 @@ func (in Inputs) checks() []Spec {
 		for _, r := range v.RealServers {
 			id := config.ServerID{Service: v.Name, Server: r.Name}
 			all = append(all, Spec{
-				Subject: config.Subject{Server: id}, Checks: r.Checks, Address: r.Address, Port: v.CheckPort(r), Served: served[id],
+				Subject: config.Subject{Server: id}, Checks: r.Checks, Address: r.Address, Port: v.CheckPort(r), AtLeast: r.ChecksNeeded, Served: served[id],
 			})
 		}
 	}

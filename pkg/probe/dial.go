@@ -144,6 +144,9 @@ func prepare(fd int, t Target) error {
 	if err := enableErrorQueue(fd, t.Address.Addr().Is6(), 1); err != nil {
 		return os.NewSyscallError("setsockopt IP_RECVERR", err)
 	}
+	if err := mark(fd, t.Mark); err != nil {
+		return err
+	}
 	if !t.Source.IsValid() {
 		return nil
 	}
@@ -151,6 +154,18 @@ func prepare(fd int, t Target) error {
 		return os.NewSyscallError("setsockopt IP_BIND_ADDRESS_NO_PORT", err)
 	}
 	return os.NewSyscallError("bind", unix.Bind(fd, sockaddr(netip.AddrPortFrom(t.Source, 0))))
+}
+
+// mark sets the firewall mark of a socket; 0: none.
+func mark(fd int, mark uint32) error {
+	if mark == 0 {
+		return nil
+	}
+	err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(mark))
+	if err == unix.EPERM {
+		return errors.New("the daemon has no CAP_NET_ADMIN, which a mark needs: start it as root, or grant it in the service unit")
+	}
+	return os.NewSyscallError("setsockopt SO_MARK", err)
 }
 
 // toItself reports whether the connection is one to its own port, which the kernel makes if nothing listens on the

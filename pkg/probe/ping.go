@@ -37,7 +37,7 @@ func echo(ctx context.Context, t Target) error {
 	case t.Source.IsValid() && kernel.FamilyOf(t.Source) != kernel.FamilyOf(target):
 		return errOtherFamily
 	}
-	f, err := openEcho(target, t.Source)
+	f, err := openEcho(target, t.Source, t.Mark)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func cause(err error) error {
 
 // openEcho opens a raw socket that receives the echo replies of a target only. Errors that ICMP reports for the target are
 // those of its reads and writes.
-func openEcho(target, source netip.Addr) (*os.File, error) {
+func openEcho(target, source netip.Addr, with uint32) (*os.File, error) {
 	form := echoOf(target)
 	fd, err := unix.Socket(domain(target), unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, form.protocol)
 	if errors.Is(err, unix.EPERM) {
@@ -90,6 +90,9 @@ func openEcho(target, source netip.Addr) (*os.File, error) {
 		return nil, os.NewSyscallError("socket", err)
 	}
 	err = os.NewSyscallError("setsockopt", form.filter(fd))
+	if err == nil {
+		err = mark(fd, with)
+	}
 	if err == nil && source.IsValid() {
 		err = os.NewSyscallError("bind", unix.Bind(fd, sockaddr(netip.AddrPortFrom(source, 0))))
 	}

@@ -24,6 +24,8 @@ type Target struct {
 	// Source is the address to connect from; the zero value leaves the choice to the kernel. A director sets its own
 	// address, because a VIP must never be the source: the answer could go to the other director.
 	Source netip.Addr
+	// Mark is the firewall mark of the probe's packets; 0: none. It needs CAP_NET_ADMIN.
+	Mark uint32
 	// From is config.Check.Source, from which a director chooses Source. Make does not read it.
 	From string
 	// User and Password are the credentials of a probe that logs in. An empty password is valid. Make takes User from
