@@ -72,7 +72,10 @@ func checkWords() []word {
 }
 
 // scheduleFields are the keys common to all checks.
-func scheduleFields() []key[check] {
+func scheduleFields() []key[check] { return append(timeFields(), originFields()...) }
+
+// timeFields are the keys of when checks are made, and of what their results mean.
+func timeFields() []key[check] {
 	return []key[check]{
 		field[check, time.Duration]{
 			name: "interval", kind: durationIn(minInterval, maxInterval), in: func(c *check) *time.Duration { return &c.Interval },
@@ -118,6 +121,12 @@ func scheduleFields() []key[check] {
 			doc:    "how long after the start of the director, or after the check is added, the first check comes",
 			reload: Restart,
 		},
+	}
+}
+
+// originFields are the keys of where checks go to and come from.
+func originFields() []key[check] {
+	return []key[check]{
 		field[check, uint32]{
 			name: "mark", kind: wholeNumber[uint32](0, math.MaxUint32), in: func(c *check) *uint32 { return &c.Mark },
 			unset: "none", doc: "the firewall mark of the packets of the check, for policy routing; it needs a `source`",

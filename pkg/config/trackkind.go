@@ -112,7 +112,7 @@ func checkedTrack(checks *sectionOf[check], k checkKind) trackKind {
 // scheduled is a track with a schedule of checks and the keys of K.
 func scheduled[K any](name CheckType, doc string, fields []key[K], read func(k K, o object) CheckKind) trackKind {
 	schedule := (&sectionOf[check]{fields: slices.DeleteFunc(scheduleFields(), func(f key[check]) bool {
-		return slices.Contains([]string{"port", "source"}, f.declare().name)
+		return slices.Contains([]string{"port", "source", "mark"}, f.declare().name)
 	})}).build()
 	own := (&sectionOf[K]{fields: fields}).build()
 	kind := watching(name, doc, fields, nil)
