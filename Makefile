@@ -29,7 +29,7 @@ LDFLAGS  := -s -w $(if $(VERSION),-X github.com/lvs-director/lvs-director/pkg/ve
 # If network namespaces can be created here, tests that need them must not be skipped.
 NETNS := $(shell unshare --net true 2>/dev/null && echo netns)
 
-.PHONY: all help build lab stock binaries lint unit runner daily kernel e2e test soak release-check properties search fuzz demo demo-shell bench-failover bench-handover bench-memory bench-thousand bench-rest bench-instances upgrade clean
+.PHONY: all help build lab stock binaries lint unit runner daily kernel e2e test soak release-check properties search fuzz demo demo-shell bench-connections bench-failover bench-handover bench-memory bench-thousand bench-rest bench-instances upgrade clean
 
 all: build
 
@@ -81,10 +81,13 @@ e2e: binaries ## the scenarios; RUN=TestSeed001 for some, LONG=1 for the long fo
 	$(LABTEST) $(if $(LONG),,-short) $(if $(RUN),-run '$(RUN)') $(TESTS)/e2e.test=e2e
 
 # Benchmarks measure the real CPU.
-bench-failover bench-handover bench-memory bench-thousand: SPEED = 1
+bench-connections bench-failover bench-handover bench-memory bench-thousand: SPEED = 1
 
 bench-failover: binaries ## compare the outages of lvs-director and keepalived in one boot
 	$(LABTEST) -bench -v -run '^TestBenchFailover$$' $(TESTS)/e2e.test=e2e
+
+bench-connections: binaries ## what many connections cost a pair of directors; LVS_BENCH_CONNECTIONS=100000
+	$(LABTEST) -bench -v -run '^TestBenchConnections$$' $(TESTS)/e2e.test=e2e
 
 bench-handover: binaries ## compare a graceful stop of lvs-director and keepalived in one boot
 	$(LABTEST) -bench -v -run '^TestBenchHandover$$' $(TESTS)/e2e.test=e2e

@@ -1,22 +1,29 @@
 package connsync
 
 import (
+	"time"
+
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 	"github.com/lvs-director/lvs-director/pkg/syncmsg"
 )
 
-// Entry returns an established connection as it is sent. Its timeout is left to the receiver. Protocols other than TCP and UDP
-// are not sent: false.
-func Entry(c lvs.Connection, forward config.Forward) (syncmsg.Connection, bool) {
+// Entry returns an established connection as it is sent, or the persistence of a client, which lasts as long again as persistence
+// says. The timeout of a connection is left to the receiver. Other protocols than TCP, UDP and SCTP are not sent: false.
+func Entry(c lvs.Connection, forward config.Forward, persistence time.Duration) (syncmsg.Connection, bool) {
 	e := syncmsg.Connection{Client: c.Client, Virtual: c.Virtual, Server: c.Server}
 	switch c.Protocol {
 	case "tcp":
 		e.Protocol, e.State = syncmsg.TCP, syncmsg.StateEstablished
 	case "udp":
 		e.Protocol, e.Flags = syncmsg.UDP, syncmsg.FlagInactive
+	case "sctp":
+		e.Protocol, e.State = syncmsg.SCTP, syncmsg.StateSCTPEstablished
 	default:
 		return e, false
+	}
+	if c.Template() {
+		e.State, e.Flags, e.Timeout = syncmsg.StateAssured, syncmsg.FlagTemplate|syncmsg.FlagInactive, persistence
 	}
 	switch forward {
 	case config.DR:

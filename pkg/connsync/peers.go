@@ -13,14 +13,17 @@ import (
 // Fresh is for how long a note counts. One is sent each second.
 const Fresh = 5 * time.Second
 
-// Peers is what the other directors have sent. Not safe for concurrent use.
+// Peers is what the other directors have sent, and what this one has read. Not safe for concurrent use.
 type Peers struct {
 	id    uint8 // 0: of every id
 	since time.Time
 	all   map[netip.Addr]*Peer
+	own   Readings
 	cold  bool
-	// lacking is how many connections this director lacks, lackingSince since when it does without a pause; zero if it lacks
-	// none.
+	// compared is the begin of the last reading of this director that could be compared with what the MASTERs hold; zero: none.
+	compared time.Time
+	// lacking is how many connections this director lacked then, lackingSince since when it has without a pause; zero if it
+	// lacks none.
 	lacking      int
 	lackingSince time.Time
 	strange      Strange
@@ -35,9 +38,12 @@ type Peer struct {
 	Noted   time.Time // its last note; zero: none
 	Note    syncmsg.Note
 	Entries uint64 // connections that it has sent, in the kernel's format
-	Lacking int    // how many of this director's connections it lacks, and of other MASTERs
-	Longest int    // the size of its longest message, in bytes
+	// Lacking is how many of this director's connections it lacks, and of other MASTERs, when that could last be compared.
+	Lacking int
+	Longest int // the size of its longest message, in bytes
 	LongAt  time.Time
+
+	readings Readings
 }
 
 // Strange is a message with another id.
@@ -64,7 +70,13 @@ func (p *Peers) Hear(now time.Time, from netip.Addr, size int, payload []byte) b
 	one := p.peer(now, from)
 	one.Heard = now
 	if note, err := syncmsg.ParseNote(payload); err == nil {
+		if one.Note.Run != note.Run || one.Note.Master != note.Master || note.Uncounted {
+			one.readings = nil // of another table, or of addresses that it no longer holds
+		}
 		one.Noted, one.Note = now, *note
+		if !note.Uncounted {
+			one.readings.add(readingOf(note, now))
+		}
 		if note.Master {
 			p.mastered = now
 		}
@@ -112,61 +124,110 @@ const (
 
 func (o *Peer) fresh(now time.Time) bool { return !o.Noted.IsZero() && now.Sub(o.Noted) < Fresh }
 
+// Read takes in a reading of this director. Held of one that does not send its connections is empty.
+func (p *Peers) Read(r Reading) { p.own.add(r) }
+
+// Unread drops the readings of this director: they say nothing about the addresses that it holds now.
+func (p *Peers) Unread() { p.own = nil }
+
 // Need returns what the others lack of what MASTERs hold, this one included. It drops peers that have been silent for long.
-func (p *Peers) Need(now time.Time, own Counts) Need {
+func (p *Peers) Need(now time.Time) Need {
 	p.forget(now)
 	n := Need{Blind: true}
 	for at, one := range p.all {
-		one.Lacking = 0
 		if !one.fresh(now) {
+			one.Lacking = 0
 			continue
 		}
 		n.Blind = false
-		all := p.masters(now, at)
+		theirs, own, all, can := p.others(now, at)
+		if !can {
+			continue
+		}
+		one.Lacking = 0
 		for b := range all {
-			if d := int(all[b]+own.Held[b]) - int(one.Note.Others[b]); d > 0 {
-				one.Lacking += d
-				n.In[b] = n.In[b] || own.Held[b] > 0
+			d := int(all[b]+own.Held[b]) - int(theirs.Others[b])
+			if d <= 0 {
+				continue
+			}
+			one.Lacking += d
+			if own.Held[b] == 0 {
+				continue
+			}
+			n.In[b] = true
+			if n.Read.IsZero() || theirs.Begun.Before(n.Read) {
+				n.Read = theirs.Begun
 			}
 		}
 	}
 	return n
 }
 
-// masters returns the connections that the other MASTERs hold, without those of one.
-func (p *Peers) masters(now time.Time, without netip.Addr) (all syncmsg.Counts) {
+// others returns the newest reading of a peer that can be compared, with the reading of this director and the connections of
+// the other MASTERs that it can be compared with.
+func (p *Peers) others(now time.Time, at netip.Addr) (theirs, own Reading, masters syncmsg.Counts, can bool) {
+	for _, theirs := range slices.Backward(p.all[at].readings) {
+		own, can := p.own.covering(theirs)
+		if !can {
+			continue
+		}
+		if masters, _, can := p.masters(now, theirs, at); can {
+			return theirs, own, masters, true
+		}
+	}
+	return Reading{}, Reading{}, syncmsg.Counts{}, false
+}
+
+// masters returns the connections that the other MASTERs hold, without those of one, in readings that can be compared with
+// another one, and whether there is a MASTER. can is false if one of them has no such reading.
+func (p *Peers) masters(now time.Time, with Reading, without netip.Addr) (all syncmsg.Counts, any, can bool) {
 	for at, one := range p.all {
 		if at == without || !one.fresh(now) || !one.Note.Master {
 			continue
 		}
-		for b, n := range one.Note.Held {
+		r, can := one.readings.covering(with)
+		if !can {
+			return all, true, false
+		}
+		any = true
+		for b, n := range r.Held {
 			all[b] += n
 		}
 	}
-	return all
+	return all, any, true
 }
 
-// Compare takes in the connections of this director.
-func (p *Peers) Compare(now time.Time, own Counts) {
-	p.lacking = 0
-	heard := false
-	for _, one := range p.all {
-		heard = heard || one.fresh(now) && one.Note.Master
+// Compare finds out what this director lacks, if that can be known: else it is what it was.
+func (p *Peers) Compare(now time.Time) {
+	for _, own := range slices.Backward(p.own) {
+		if all, any, can := p.masters(now, own, netip.Addr{}); can {
+			p.compare(all, own, any)
+			return
+		}
 	}
-	all := p.masters(now, netip.Addr{})
+}
+
+func (p *Peers) compare(all syncmsg.Counts, own Reading, any bool) {
+	p.lacking = 0
 	for b := range all {
 		p.lacking += max(int(all[b])-int(own.Others[b]), 0)
+	}
+	if any {
+		p.compared = own.Begun
 	}
 	switch {
 	case p.lacking == 0:
 		p.lackingSince = time.Time{}
 	case p.lackingSince.IsZero():
-		p.lackingSince = now
+		p.lackingSince = own.Begun
 	}
-	if heard && p.lacking == 0 && now.Sub(p.since) >= Settled {
+	if any && p.lacking == 0 && own.Begun.Sub(p.since) >= Settled {
 		p.cold = false
 	}
 }
+
+// Compared returns the begin of the last reading of this director that could be compared; zero: none.
+func (p *Peers) Compared() time.Time { return p.compared }
 
 // Unlearning says that this director runs nothing that learns connections: it lacks none, and does not wait for any.
 func (p *Peers) Unlearning() {
@@ -177,7 +238,7 @@ func (p *Peers) Unlearning() {
 // cold as long as no MASTER says what it has, and until connections that are older than its start are settled.
 func (p *Peers) Cold() bool { return p.cold }
 
-// Lacking returns how many of the MASTERs' connections this director lacks, and since when it lacks any.
+// Lacking returns how many of the MASTERs' connections this director lacked at Compared, and since when it has lacked any.
 func (p *Peers) Lacking() (int, time.Time) { return p.lacking, p.lackingSince }
 
 // Strange returns the last message with another id.

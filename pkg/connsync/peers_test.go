@@ -13,9 +13,9 @@ import (
 
 var a, b, c = netip.MustParseAddr("10.77.0.2"), netip.MustParseAddr("10.77.0.3"), netip.MustParseAddr("10.77.0.4")
 
-// note is that of a director with connections in bucket 1.
+// note is that of a director with connections in bucket 1, which it has had for an hour and just read.
 func note(held, others uint32, master bool) []byte {
-	n := syncmsg.Note{ID: 51, Master: master}
+	n := syncmsg.Note{ID: 51, Master: master, Settled: time.Hour}
 	n.Held[1], n.Others[1] = held, others
 	return n.Append(nil)
 }
@@ -23,6 +23,11 @@ func note(held, others uint32, master bool) []byte {
 func counts(held, others uint32) (c Counts) {
 	c.Held[1], c.Others[1] = held, others
 	return c
+}
+
+// reads is a reading that takes no time, of connections that have been there for ever.
+func (p *Peers) reads(after time.Duration, c Counts) {
+	p.Read(Reading{Begun: begin.Add(after), Ended: begin.Add(after), Settled: begin.Add(after - time.Hour), Counts: c})
 }
 
 func (p *Peers) hears(after time.Duration, from netip.Addr, payload []byte) {
@@ -46,13 +51,19 @@ func TestStandby(t *testing.T) {
 		{"another standby", 1, func() { p.hears(1*time.Second, b, note(0, 5, false)) }, 0, 0, 0, true},
 		{"a MASTER without connections", 1, func() { p.hears(1*time.Second, a, note(0, 0, true)) }, 0, 0, 0, true},
 		{"a MASTER", 2, func() { p.hears(2*time.Second, a, note(5, 0, true)) }, 0, 5, 2, true},
-		{"some arrive", 3, func() {}, 3, 2, 2, true},
-		{"all, and one that has ended", 4, func() {}, 6, 0, 0, false},
+		{"it has not read since", 3, func() {}, 3, 5, 2, true},
+		{"some arrive", 3, func() { p.hears(3*time.Second, a, note(5, 0, true)) }, 3, 2, 2, true},
+		{"all, and one that has ended", 4, func() { p.hears(4*time.Second, a, note(5, 0, true)) }, 6, 0, 0, false},
 		{"another MASTER", 5, func() { p.hears(5*time.Second, a, note(5, 0, true)); p.hears(5*time.Second, c, note(4, 0, true)) }, 6, 3, 5, false},
-		{"it is silent", 10, func() {}, 6, 0, 0, false},
+		{"one of them does not know", 6, func() {
+			p.hears(6*time.Second, a, note(9, 0, true))
+			p.hears(6*time.Second, c, (&syncmsg.Note{ID: 51, Master: true, Uncounted: true}).Append(nil))
+		}, 6, 3, 5, false},
+		{"they are silent", 11, func() {}, 6, 0, 0, false},
 	} {
 		s.hear()
-		p.Compare(begin.Add(s.after*time.Second), counts(0, s.others))
+		p.reads(s.after*time.Second, counts(0, s.others))
+		p.Compare(begin.Add(s.after * time.Second))
 		n, since := p.Lacking()
 		if n != s.lacking || p.Cold() != s.cold || s.since > 0 != !since.IsZero() || s.since > 0 && !since.Equal(begin.Add(s.since*time.Second)) {
 			t.Errorf("%s: %d since %s, cold %t", s.name, n, since, p.Cold())
@@ -64,12 +75,12 @@ func TestStandby(t *testing.T) {
 // everything if nobody says what it has.
 func TestNeed(t *testing.T) {
 	p := NewPeers(begin, 51)
-	if n := p.Need(begin, counts(5, 0)); !n.Blind || n.In.Any() {
+	if n := p.Need(begin); !n.Blind || n.In.Any() {
 		t.Errorf("nobody: %+v", n)
 	}
 	kernel, _ := syncmsg.Message{ID: 51, Connections: []syncmsg.Connection{entry(t)}}.Append(nil)
 	p.hears(0, a, kernel)
-	if n := p.Need(begin, counts(5, 0)); !n.Blind {
+	if n := p.Need(begin); !n.Blind {
 		t.Errorf("a keepalived: %+v", n)
 	}
 	for _, s := range []struct {
@@ -86,24 +97,26 @@ func TestNeed(t *testing.T) {
 		{"this director has none", note(0, 0, false), 0, false, 0},
 	} {
 		p.hears(0, b, s.payload)
-		n := p.Need(begin, counts(s.held, 0))
+		p.reads(0, counts(s.held, 0))
+		n := p.Need(begin)
 		if n.Blind || n.In[1] != s.in || p.All()[b].Lacking != s.lacking {
 			t.Errorf("%s: %t %t, %+v", s.name, n.Blind, n.In[1], p.All()[b].Lacking)
 		}
 	}
 	p.hears(0, b, note(0, 5, false))
 	p.hears(0, c, note(3, 0, true))
-	if n := p.Need(begin, counts(5, 0)); !n.In[1] || p.All()[b].Lacking != 3 || p.All()[c].Lacking != 5 {
+	p.reads(0, counts(5, 0))
+	if n := p.Need(begin); !n.In[1] || p.All()[b].Lacking != 3 || p.All()[c].Lacking != 5 {
 		t.Errorf("two MASTERs: %d, %d", p.All()[b].Lacking, p.All()[c].Lacking)
 	}
-	if n := p.Need(begin.Add(Fresh), counts(5, 0)); !n.Blind {
+	if n := p.Need(begin.Add(Fresh)); !n.Blind {
 		t.Errorf("old notes: %+v", n)
 	}
 }
 
 func entry(t *testing.T) syncmsg.Connection {
 	t.Helper()
-	e, can := Entry(number(1), config.DR)
+	e, can := Entry(number(1), config.DR, 0)
 	if !can {
 		t.Fatal("cannot be sent")
 	}
@@ -184,7 +197,7 @@ func TestForget(t *testing.T) {
 	p := NewPeers(begin, 51)
 	p.hears(0, a, note(0, 0, true))
 	p.hears(time.Second, b, note(0, 0, false))
-	p.Need(begin.Add(forgetAfter), Counts{})
+	p.Need(begin.Add(forgetAfter))
 	if all := p.All(); len(all) != 1 || all[b].Heard.IsZero() {
 		t.Errorf("%+v", all)
 	}
@@ -206,7 +219,8 @@ func TestForget(t *testing.T) {
 func TestUnlearning(t *testing.T) {
 	p := NewPeers(begin, 51)
 	p.hears(0, a, note(5, 0, true))
-	p.Compare(begin, Counts{})
+	p.reads(0, Counts{})
+	p.Compare(begin)
 	if n, _ := p.Lacking(); n != 5 || !p.Cold() {
 		t.Fatalf("%d, %t", n, p.Cold())
 	}
@@ -247,6 +261,10 @@ func TestEntry(t *testing.T) {
 	udp.Protocol = "udp"
 	sctp := number(1)
 	sctp.Protocol = "sctp"
+	icmp := number(1)
+	icmp.Protocol = "icmp"
+	template := number(1)
+	template.Client = netip.AddrPortFrom(template.Client.Addr(), 0)
 	mixed := number(1)
 	mixed.Server = netip.MustParseAddrPort("[fd00::1]:3306")
 	for _, s := range []struct {
@@ -260,10 +278,16 @@ func TestEntry(t *testing.T) {
 		{number(1), config.DR, 0x0b, 1, true},
 		{number(1), config.TUN, 0x0a, 1, true},
 		{udp, config.NAT, 0x100, 0, true},
-		{sctp, config.NAT, 0, 0, false},
+		{sctp, config.NAT, 0, 8, true},
+		{icmp, config.NAT, 0, 0, false},
+		{template, config.DR, 0x110b, 1, true},
 		{mixed, config.TUN, 0x0a, 1, false},
 	} {
-		if e, can := Entry(s.c, s.forward); can != s.can || can && (e.Flags != s.flags || e.State != s.state || e.Timeout != 0) {
+		persists := time.Duration(0)
+		if s.c.Template() {
+			persists = 50 * time.Second
+		}
+		if e, can := Entry(s.c, s.forward, 50*time.Second); can != s.can || can && (e.Flags != s.flags || e.State != s.state || e.Timeout != persists) {
 			t.Errorf("%v %s: %+v, %t", s.c, s.forward, e, can)
 		}
 	}

@@ -11,8 +11,8 @@ const (
 	// Settled is the age from which the other directors are expected to have a connection: the kernel sends it within 3 s
 	// (IPVS_SYNC_FLUSH_TIME and IPVS_SYNC_CHECK_PERIOD).
 	Settled = 5 * time.Second
-	// Limit is the number of connections that one Look sends again, at most.
-	Limit = 4000
+	// Rate is the number of connections that are sent again in a second, at most.
+	Rate = 4000
 	// pauseKnown is the time from the begin of one round to that of the next, in which every connection is sent at most once,
 	// if the others say what they lack; pauseBlind if nobody says anything, as keepalived does not.
 	pauseKnown = 5 * time.Second
@@ -27,8 +27,9 @@ func (b *Buckets) Any() bool { return *b != Buckets{} }
 
 // Need is what the other directors lack.
 type Need struct {
-	In    Buckets // of which buckets
-	Blind bool    // nobody says what it lacks: everything, seldom
+	In    Buckets   // of which buckets
+	Read  time.Time // the oldest begin of the readings that say so
+	Blind bool      // nobody says what it lacks: everything, seldom
 }
 
 // Counts are the connections of this director: to virtual addresses that it holds, as far as they are settled, and to the
@@ -41,9 +42,14 @@ type Table struct {
 	begun     time.Time // of the first look
 	looks     uint32
 	known     map[uint64]known
+	past      []span // the looks of the last Settled, and the one before; oldest first
 	round     time.Time
-	exhausted bool // the last look has found no more connections to send in this round
+	exhausted bool      // the last look has found no more connections to send in this round
+	sent      time.Time // when the connections that the last look with any has found will have been sent
 }
+
+// span is from the begin of a look to its end.
+type span struct{ begun, ended time.Time }
 
 // known is a connection, by its hash. Times are since Table.begun.
 type known struct {
@@ -58,12 +64,15 @@ type Look struct {
 	t      *Table
 	now    time.Time
 	need   Need
+	limit  int
 	counts Counts
 	again  []lvs.Connection
 }
 
-// Look begins a pass. The caller adds every connection, then calls End.
-func (t *Table) Look(now time.Time, need Need) *Look {
+// Look begins a pass, which finds at most limit connections to send again. The caller adds every connection, then calls End.
+//
+// A round begins when the others have had the time to receive what was sent in the last one, and to say so.
+func (t *Table) Look(now time.Time, need Need, limit int) *Look {
 	if t.known == nil {
 		t.known, t.begun, t.round, t.exhausted = map[uint64]known{}, now, now, true
 	}
@@ -71,11 +80,11 @@ func (t *Table) Look(now time.Time, need Need) *Look {
 	if need.Blind {
 		pause = pauseBlind
 	}
-	if t.exhausted && now.Sub(t.round) >= pause {
+	if t.exhausted && now.Sub(t.round) >= pause && (need.Blind || need.Read.After(t.sent)) {
 		t.round = now
 	}
 	t.looks++
-	return &Look{t: t, now: now, need: need}
+	return &Look{t: t, now: now, need: need, limit: limit}
 }
 
 // Add takes in a connection; held says whether this director holds its virtual address. A connection that was there at the
@@ -100,7 +109,7 @@ func (l *Look) Add(c lvs.Connection, held bool) {
 	case settled:
 		l.counts.Held[bucket]++
 		due := k.told == never || k.told < l.t.round.Sub(l.t.begun)
-		if due && (l.need.Blind || l.need.In[bucket]) && len(l.again) < Limit {
+		if due && (l.need.Blind || l.need.In[bucket]) && len(l.again) < l.limit {
 			k.told = l.now.Sub(l.t.begun)
 			l.again = append(l.again, c)
 		}
@@ -108,13 +117,26 @@ func (l *Look) Add(c lvs.Connection, held bool) {
 	l.t.known[hash] = k
 }
 
-// End returns the numbers of connections, and those to send again now.
-func (l *Look) End() (Counts, []lvs.Connection) {
+// End returns what was read until now, when the pass ends, and the connections to send again.
+func (l *Look) End(now time.Time) (Reading, []lvs.Connection) {
 	for hash, k := range l.t.known {
 		if k.look != l.t.looks {
 			delete(l.t.known, hash)
 		}
 	}
-	l.t.exhausted = len(l.again) < Limit
-	return l.counts, l.again
+	l.t.exhausted = len(l.again) < l.limit
+	if len(l.again) > 0 {
+		l.t.sent = now.Add(time.Duration(len(l.again)) * time.Second / Rate)
+	}
+	return Reading{Number: l.t.looks, Begun: l.now, Ended: now, Settled: l.t.settled(span{l.now, now}), Counts: l.counts}, l.again
+}
+
+// settled returns since when the connections that are settled in a look have been there: by its end they had been seen by the
+// last look that began Settled before, or by the first one.
+func (t *Table) settled(look span) time.Time {
+	for len(t.past) > 1 && look.begun.Sub(t.past[1].begun) >= Settled {
+		t.past = t.past[1:]
+	}
+	t.past = append(t.past, look)
+	return t.past[0].ended
 }

@@ -26,6 +26,7 @@ type connectionSync struct {
 	want    plan.ConnectionSync
 	masters map[config.InstanceID]bool
 	index   servedIndex
+	turn    uint64 // of the addresses that are held and served
 }
 
 // newConnectionSync makes the loops. changed is called when this director may have become warm.
@@ -51,7 +52,10 @@ func (c *connectionSync) set(want plan.ConnectionSync) {
 func (c *connectionSync) moved(id config.InstanceID, state string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.masters[id] = state == vrrp.Master.String()
+	if master := state == vrrp.Master.String(); master != c.masters[id] {
+		c.masters[id] = master
+		c.turn++
+	}
 	if c.want.Follows == id {
 		c.tell()
 	}

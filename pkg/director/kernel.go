@@ -49,7 +49,7 @@ type Kernel interface {
 	SyncDaemons() reconcile.SyncDaemonKernel
 	// OpenSync opens a socket beside those daemons, Connections calls each for every open connection of IPVS.
 	OpenSync(at syncsock.Address) (syncpeers.Socket, error)
-	Connections(each func(lvs.Connection)) error
+	Connections(ctx context.Context, each func(lvs.Connection)) error
 	// VIPFilter keeps packets from virtual addresses.
 	VIPFilter() reconcile.VIPFilterKernel
 	// FindIPVS checks whether the kernel has IPVS: nil, or ipvs.ErrNoIPVS.

@@ -46,31 +46,38 @@ func exchange(want plan.ConnectionSync) syncpeers.Wanted {
 type servedIndex struct {
 	of       *config.Config
 	instance map[netip.Addr]config.InstanceID
-	forward  map[netip.AddrPort]config.Forward
+	virtual  map[netip.AddrPort]*config.VirtualServer
 }
 
-func (x *servedIndex) read(cfg *config.Config) {
+// read takes in a file, and reports whether it is another one.
+func (x *servedIndex) read(cfg *config.Config) bool {
 	if x.of == cfg || cfg == nil {
-		return
+		return false
 	}
-	*x = servedIndex{of: cfg, instance: map[netip.Addr]config.InstanceID{}, forward: map[netip.AddrPort]config.Forward{}}
+	*x = servedIndex{of: cfg, instance: map[netip.Addr]config.InstanceID{}, virtual: map[netip.AddrPort]*config.VirtualServer{}}
 	for _, i := range cfg.Instances {
 		for _, vip := range i.Held() {
 			x.instance[vip.Addr()] = i.ID()
 		}
 	}
-	for _, v := range cfg.VirtualServers {
+	for n := range cfg.VirtualServers {
+		v := &cfg.VirtualServers[n]
 		for one := range v.Endpoints() {
-			x.forward[netip.AddrPortFrom(one.Address, one.Port)] = v.Forward
+			x.virtual[netip.AddrPortFrom(one.Address, one.Port)] = v
 		}
 	}
+	return true
 }
 
-// role is called in each look.
+// role is called whenever the loop wakes up.
 func (c *connectionSync) role() syncpeers.Role {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.index.read(c.file()) {
+		c.turn++
+	}
 	return syncpeers.Role{
+		Turn:   c.turn,
 		Master: slices.Contains(slices.Collect(maps.Values(c.masters)), true),
 		Sends:  c.runs(kernel.SyncMaster), Learns: c.runs(kernel.SyncBackup),
 	}
@@ -80,16 +87,26 @@ func (c *connectionSync) role() syncpeers.Role {
 func (c *connectionSync) served(virtual netip.AddrPort) syncpeers.Served {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.index.read(c.file())
-	forward, known := c.index.forward[virtual]
-	if !known {
-		forward, known = c.index.forward[netip.AddrPortFrom(virtual.Addr(), 0)] // of every port
+	if c.index.read(c.file()) {
+		c.turn++
+	}
+	v := c.index.virtual[virtual]
+	if v == nil {
+		v = c.index.virtual[netip.AddrPortFrom(virtual.Addr(), 0)] // of every port
 	}
 	id, belongs := c.index.instance[virtual.Addr()]
-	return syncpeers.Served{Known: known && belongs, Held: c.masters[id], Forward: forward}
+	if v == nil || !belongs {
+		return syncpeers.Served{}
+	}
+	s := syncpeers.Served{Known: true, Held: c.masters[id], Forward: v.Forward}
+	if v.Persistence != nil {
+		s.Persistence = v.Persistence.Timeout
+	}
+	return s
 }
 
 // syncLackingAfter is for how long a standby must lack connections before that is a problem: they are sent again in this time.
+// It is between readings of the connections, which may be minutes apart if there are many.
 const syncLackingAfter = 15 * time.Second
 
 // exchangeProblems returns what is wrong between the directors.
@@ -119,7 +136,7 @@ func exchangeProblems(s snapshots, now time.Time) []problem.Finding {
 		add(problem.SyncSilent, "%s", why)
 		return found
 	}
-	if x.Lacking > 0 && now.Sub(x.Since) >= syncLackingAfter {
+	if x.Lacking > 0 && x.Compared.Sub(x.Since) >= syncLackingAfter {
 		add(problem.SyncLacking, "this director lacks %d connections of the MASTER: they break if it takes over", x.Lacking)
 	}
 	return found
@@ -161,11 +178,18 @@ func exchangeStatus(s snapshots) *status.ConnectionSync {
 		return nil
 	}
 	doc := &status.ConnectionSync{Held: x.Held, Learned: x.Others, Lacking: x.Lacking, Warm: !x.Cold, SentAgain: x.Again, Peers: []status.SyncPeer{}}
+	doc.ReadingSeconds = x.Took.Seconds()
+	for to, at := range map[**time.Time]time.Time{&doc.ReadAt: x.Read, &doc.ComparedAt: x.Compared} {
+		if !at.IsZero() {
+			*to = &at
+		}
+	}
 	doc.NoMaster = x.Cold && onlyMaster(s, time.Now())
 	for _, at := range slices.SortedFunc(maps.Keys(x.Peers), netip.Addr.Compare) {
 		p := x.Peers[at]
 		one := status.SyncPeer{Address: at.String(), LastHeard: p.Heard, Received: p.Entries, Director: !p.Noted.IsZero()}
 		if one.Director {
+			one.Uncounted = p.Note.Uncounted
 			one.Master, one.Held, one.Learned, one.Lacking = p.Note.Master, p.Note.Held.Total(), p.Note.Others.Total(), p.Lacking
 		}
 		doc.Peers = append(doc.Peers, one)

@@ -1,6 +1,7 @@
 package director
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"testing"
@@ -23,6 +24,7 @@ type fakeExchange struct {
 	in          chan syncsock.Datagram // of the newest socket
 	sent        [][]byte
 	connections []lvs.Connection
+	takes       time.Duration // to list them
 }
 
 // fakeSyncSocket implements syncpeers.Socket.
@@ -43,10 +45,17 @@ func (k *fakeKernel) OpenSync(at syncsock.Address) (syncpeers.Socket, error) {
 	return s, nil
 }
 
-func (k *fakeKernel) Connections(each func(lvs.Connection)) error {
+func (k *fakeKernel) Connections(ctx context.Context, each func(lvs.Connection)) error {
 	k.mu.Lock()
-	all, err := k.exchange.connections, k.fail["ipvsadm -lcn"]
+	all, err, takes := k.exchange.connections, k.fail["ipvsadm -lcn"], k.exchange.takes
 	k.mu.Unlock()
+	if takes > 0 {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(takes):
+		}
+	}
 	for _, c := range all {
 		each(c)
 	}
@@ -100,7 +109,7 @@ func (n *node) tells(name string, payload []byte, size int) {
 
 // counted makes the other director say that it holds so many connections, as MASTER.
 func (n *node) counted(held uint32) {
-	note := syncmsg.Note{ID: 51, Master: true}
+	note := syncmsg.Note{ID: 51, Master: true, Settled: time.Hour}
 	note.Held[7] = held
 	n.tells("note", note.Append(nil), syncmsg.NoteSize)
 }
@@ -116,6 +125,13 @@ func (k *fakeKernel) connects(count int) {
 			Virtual: netip.MustParseAddrPort(vip + ":3306"), Server: netip.MustParseAddrPort("10.77.0.11:3306"),
 		})
 	}
+}
+
+// lists makes the kernel take so long to list its connections.
+func (k *fakeKernel) lists(takes time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.exchange.takes = takes
 }
 
 // entries returns the connections that were sent since the last call.
@@ -164,6 +180,11 @@ func exchangeCases() []codesCase {
 			Mend:  func(n *node) { n.refuse("send for connections", nil) },
 		}},
 		{File: codesFile + syncing, Before: hears, Case: problemtest.Case[*node]{
+			Code: problem.SyncNotRunning, Subject: "node", Fault: "the kernel takes too long to list the connections", After: 31 * time.Second,
+			Break: func(n *node) { n.lists(time.Hour) },
+			Mend:  func(n *node) { n.lists(0); n.pass(11 * time.Minute) },
+		}},
+		{File: codesFile + syncing, Before: hears, Case: problemtest.Case[*node]{
 			Code: problem.SyncNotRunning, Subject: "node", Fault: "the connections cannot be read",
 			Break: func(n *node) { n.refuse("ipvsadm -lcn", net.ErrClosed) },
 			Mend:  func(n *node) { n.refuse("ipvsadm -lcn", nil) },
@@ -181,7 +202,7 @@ func TestSentAgain(t *testing.T) {
 			if state == "BACKUP" {
 				n.hear("peer", 10, "10.77.0.3", 51, 200)
 			}
-			n.tells("note", (&syncmsg.Note{ID: 51, Master: state == "BACKUP"}).Append(nil), syncmsg.NoteSize)
+			n.tells("note", (&syncmsg.Note{ID: 51, Master: state == "BACKUP", Settled: time.Hour}).Append(nil), syncmsg.NoteSize)
 			m.begin(codesFile + syncing)
 			m.pass(10 * time.Second)
 			if got := m.state("a"); got != state {

@@ -33,8 +33,8 @@ func (Host) OpenSync(at syncsock.Address) (syncpeers.Socket, error) {
 }
 
 // Connections implements director.Kernel. There are none without IPVS.
-func (Host) Connections(each func(lvs.Connection)) error {
-	err := ipvs.Connections(each)
+func (Host) Connections(ctx context.Context, each func(lvs.Connection)) error {
+	err := ipvs.Connections(ctx, each)
 	if errors.Is(err, ipvs.ErrNoIPVS) {
 		return nil
 	}

@@ -5,11 +5,15 @@ import (
 	"net/netip"
 )
 
-// Connection is an entry of the kernel's connection table. It is comparable.
+// Connection is an entry of the kernel's connection table: an open connection, or the persistence of a client (template), whose
+// Client is a network with port 0. It is comparable.
 type Connection struct {
 	Protocol                string // "tcp", "udp", "sctp"
 	Client, Virtual, Server netip.AddrPort
 }
+
+// Template reports whether it is the persistence of a client.
+func (c Connection) Template() bool { return c.Client.Port() == 0 }
 
 // Hash is the same on every machine and in every run, and other than 0: by it directors compare their connections.
 func (c Connection) Hash() uint64 {

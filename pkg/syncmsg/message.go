@@ -38,16 +38,18 @@ const (
 	ForwardDR  uint32 = 3
 )
 
-// States of TCP connections (IP_VS_TCP_S_*) and templates (IP_VS_CTPL_S_*), of linux net/ip_vs.h.
+// States of TCP connections (IP_VS_TCP_S_*), of SCTP (IP_VS_SCTP_S_*) and of templates (IP_VS_CTPL_S_*), of linux net/ip_vs.h.
 const (
-	StateEstablished uint16 = 1
-	StateAssured     uint16 = 1
+	StateEstablished     uint16 = 1
+	StateSCTPEstablished uint16 = 8
+	StateAssured         uint16 = 1
 )
 
 // Protocols, IPPROTO_*.
 const (
-	TCP uint8 = 6
-	UDP uint8 = 17
+	TCP  uint8 = 6
+	UDP  uint8 = 17
+	SCTP uint8 = 132
 )
 
 // Connection is an entry of the connection table.

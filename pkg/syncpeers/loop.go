@@ -27,8 +27,9 @@ type Socket interface {
 // Options are the dependencies of a Loop; all are required.
 type Options struct {
 	Open func(at syncsock.Address) (Socket, error)
-	// Connections calls each for every open connection of the kernel's table.
-	Connections func(each func(lvs.Connection)) error
+	// Connections calls each for every open connection of the kernel's table, until ctx ends. It is called by one goroutine at
+	// a time, which is not that of Run.
+	Connections func(ctx context.Context, each func(lvs.Connection)) error
 	// Changed is called when Cold may have changed. It must not block.
 	Changed func()
 	Log     *slog.Logger
@@ -49,6 +50,8 @@ type Served struct {
 	Known   bool // it is a virtual server of the cluster file, on an address of an instance
 	Held    bool // this director holds the address
 	Forward config.Forward
+	// Persistence is for how long a client stays on its server; 0: it does not.
+	Persistence time.Duration
 }
 
 // Role says what this director does at the moment.
@@ -56,12 +59,14 @@ type Role struct {
 	Master bool // it holds a virtual address
 	// Sends and Learns say which daemons of the kernel it runs: it takes part in what they do, no more.
 	Sends, Learns bool
+	// Turn is another number when the virtual addresses that it holds, or serves, are others.
+	Turn uint64
 }
 
 // Ask are questions about this director. They must not block.
 type Ask struct {
-	Served func(virtual netip.AddrPort) Served // for each virtual address of each look
-	Role   func() Role                         // once in each look
+	Served func(virtual netip.AddrPort) Served // for each virtual address of each reading, by any goroutine
+	Role   func() Role
 }
 
 // Loop is the loop. Set and Snapshot may be called from any goroutine.
@@ -78,39 +83,38 @@ type Loop struct {
 	open  Socket
 
 	// Used only by the goroutine of Run.
-	at     Wanted // of the open socket
-	tried  time.Time
-	due    time.Time // of the next look
-	table  connsync.Table
-	peers  *connsync.Peers
-	counts connsync.Counts
+	at    Wanted // of the open socket
+	tried time.Time
+	tell  time.Time // when the next note is due
+	peers *connsync.Peers
+	reader
+	queue []syncmsg.Connection // to send again
 }
 
 // Snapshot is a Loop at one moment.
 type Snapshot struct {
-	Running bool   // something is wanted
-	Failed  string // why nothing can be sent or received, or the connections are not known; "" if all is well
-	Cold    bool   // see connsync.Peers.Cold
-	Held    int    // settled connections to virtual addresses that this director holds
-	Others  int    // connections to the other ones
-	Lacking int    // connections of MASTERs that this director lacks
-	Since   time.Time
-	Silent  time.Time // since when nothing was heard that should have been heard
-	Strange connsync.Strange
-	TooLong netip.Addr // who has sent a message that the kernel does not receive; invalid: nobody
-	Longest int
-	Again   uint64 // connections that were sent again
-	Peers   map[netip.Addr]connsync.Peer
+	Running  bool      // something is wanted
+	Failed   string    // why nothing can be sent or received, or the connections are not known; "" if all is well
+	Cold     bool      // see connsync.Peers.Cold
+	Read     time.Time // when the reading of the connections that the numbers are from began; zero: they are not known
+	Took     time.Duration
+	Held     int       // settled connections to virtual addresses that this director holds
+	Others   int       // connections to the other ones
+	Compared time.Time // when the reading began that was last compared with those of MASTERs; zero: none
+	Lacking  int       // connections of MASTERs that this director lacked then
+	Since    time.Time // since when it has lacked any
+	Silent   time.Time // since when nothing was heard that should have been heard
+	Strange  connsync.Strange
+	TooLong  netip.Addr // who has sent a message that the kernel does not receive; invalid: nobody
+	Longest  int
+	Again    uint64 // connections that were sent again
+	Peers    map[netip.Addr]connsync.Peer
 }
 
 const (
-	lookEvery = time.Second
-	// lookShare limits the part of the time in which the table is read to 1/(lookShare+1).
-	lookShare = 20
+	tellEvery = time.Second
 	// reopenEvery is the pause between attempts to open the socket.
 	reopenEvery = time.Second
-	// beatEvery is the number of connections after which a heartbeat is sent.
-	beatEvery = 1024
 	// burst is the number of datagrams after which a pause of burstPause follows, so that they fit into the receiver's buffer.
 	burst      = 16
 	burstPause = 2 * time.Millisecond
@@ -169,10 +173,7 @@ func (l *Loop) Run(ctx context.Context) error {
 			l.shut()
 			continue
 		}
-		if now := time.Now(); !now.Before(l.due) {
-			l.look(now, socket, ask, heart)
-			l.due = time.Now().Add(max(lookEvery-time.Since(now), lookShare*time.Since(now)))
-		}
+		l.step(ctx, socket, ask)
 	}
 	return nil
 }
@@ -218,9 +219,10 @@ func (l *Loop) reopen(ctx context.Context, want Wanted) {
 	if ctx.Err() != nil {
 		return
 	}
-	l.tried, l.at, l.due = time.Now(), want, time.Now()
+	l.tried, l.at, l.tell = time.Now(), want, time.Now()
 	if fresh {
 		l.peers = connsync.NewPeers(time.Now(), want.ID)
+		l.forget()
 	}
 	socket, err := l.o.Open(want.At)
 	if err != nil {
@@ -247,7 +249,11 @@ func (l *Loop) pause(ctx context.Context, d time.Duration) {
 }
 
 func (l *Loop) receive(socket Socket) error {
-	all, err := socket.Receive(earlier(l.due, time.Now().Add(heartbeat.Every)))
+	until := earlier(l.tell, time.Now().Add(heartbeat.Every))
+	if !l.busy {
+		until = earlier(until, l.due)
+	}
+	all, err := socket.Receive(until)
 	now := time.Now()
 	for _, d := range all {
 		l.peers.Hear(now, d.Source, d.Size, d.Payload)
@@ -262,73 +268,90 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// look reads the connections, tells the others, and sends again what they lack. After an error the next look tries again:
-// the socket stays open.
-func (l *Loop) look(now time.Time, socket Socket, ask Ask, heart *heartbeat.Signal) {
+// step reads the connections when that is due, and tells the others of the last reading: at once, and then every second. After
+// an error the next reading tries again: the socket stays open.
+func (l *Loop) step(ctx context.Context, socket Socket, ask Ask) {
 	role := ask.Role()
-	need := l.peers.Need(now, l.sends(role))
-	if !role.Sends {
-		need = connsync.Need{}
+	if role != l.role {
+		l.forget()
+		l.peers.Unread()
+		l.role, l.queue = role, nil
 	}
-	pass := l.table.Look(now, need)
-	known := map[netip.AddrPort]Served{}
-	lines := 0
-	err := l.o.Connections(func(c lvs.Connection) {
-		if lines++; lines%beatEvery == 0 {
-			heart.Beat()
-		}
-		s, seen := known[c.Virtual]
-		if !seen {
-			s = ask.Served(c.Virtual)
-			known[c.Virtual] = s
-		}
-		if s.Known {
-			pass.Add(c, s.Held)
-		}
-	})
-	if err != nil {
-		l.fail(err)
+	now := time.Now()
+	if !l.busy && !now.Before(l.due) {
+		l.begin(ctx, l.o.Connections, ask, l.need(now))
+	}
+	read := l.await(ctx)
+	if read {
+		l.take()
+		l.peers.Read(l.sends())
+		l.queue = append(l.queue, l.entries()...)
+	}
+	if now = time.Now(); !read && now.Before(l.tell) {
 		return
 	}
-	var again []lvs.Connection
-	l.counts, again = pass.End()
+	l.tell = now.Add(tellEvery)
 	if role.Learns {
-		l.peers.Compare(now, l.counts)
+		l.peers.Compare(now)
 	} else {
 		l.peers.Unlearning()
 	}
-	err = socket.Send(l.note(role).Append(nil))
+	blind := l.need(now).Blind // also what each of the others lacks
+	err := socket.Send(l.note(now).Append(nil))
 	sent := 0
 	if err == nil {
-		sent, err = l.send(socket, again, known)
+		sent, err = l.send(socket)
 	}
-	l.publish(now, sent, need.Blind, err)
+	l.publish(now, sent, blind, err)
 }
 
-// sends returns the connections that the others can have of this director: none without the daemon that sends them.
-func (l *Loop) sends(role Role) connsync.Counts {
-	own := l.counts
-	if !role.Sends {
+// need returns what this director sends again.
+func (l *Loop) need(now time.Time) connsync.Need {
+	need := l.peers.Need(now)
+	if !l.role.Sends {
+		return connsync.Need{}
+	}
+	return need
+}
+
+// sends returns the last reading, with the connections that the others can have of this director: none without the daemon that
+// sends them.
+func (l *Loop) sends() connsync.Reading {
+	own := l.last
+	if !l.role.Sends {
 		own.Held = syncmsg.Counts{}
 	}
 	return own
 }
 
 // note returns what the others are told.
-func (l *Loop) note(role Role) *syncmsg.Note {
-	own := l.sends(role)
-	return &syncmsg.Note{ID: l.at.ID, Run: l.run, Held: own.Held, Others: own.Others, Master: role.Master && role.Sends}
+func (l *Loop) note(now time.Time) *syncmsg.Note {
+	n := &syncmsg.Note{ID: l.at.ID, Run: l.run, Master: l.role.Master && l.role.Sends, Uncounted: !l.counted()}
+	if own := l.sends(); !n.Uncounted {
+		n.Held, n.Others, n.Reading = own.Held, own.Others, own.Number
+		n.Begun, n.Ended, n.Settled = now.Sub(own.Begun), now.Sub(own.Ended), now.Sub(own.Settled)
+	}
+	return n
 }
 
-// send sends connections again.
-func (l *Loop) send(socket Socket, again []lvs.Connection, known map[netip.AddrPort]Served) (int, error) {
-	var entries []syncmsg.Connection
-	for _, c := range again {
-		if e, can := connsync.Entry(c, known[c.Virtual].Forward); can {
-			entries = append(entries, e)
+// entries returns the connections of the last reading that are to be sent again.
+func (l *Loop) entries() (all []syncmsg.Connection) {
+	for _, c := range l.again {
+		if e, can := connsync.Entry(c, l.known[c.Virtual].Forward, l.known[c.Virtual].Persistence); can {
+			all = append(all, e)
 		}
 	}
-	datagrams, err := connsync.Messages(l.at.ID, entries, l.at.MaxLen)
+	l.again = nil
+	return all
+}
+
+// send sends connections again, as many as in a second.
+func (l *Loop) send(socket Socket) (int, error) {
+	now := l.queue[:min(len(l.queue), connsync.Rate)]
+	if l.queue = l.queue[len(now):]; len(l.queue) == 0 {
+		l.queue = nil
+	}
+	datagrams, err := connsync.Messages(l.at.ID, now, l.at.MaxLen)
 	if err != nil {
 		return 0, err
 	}
@@ -340,18 +363,22 @@ func (l *Loop) send(socket Socket, again []lvs.Connection, known map[netip.AddrP
 			return 0, err
 		}
 	}
-	return len(entries), nil
+	return len(now), nil
 }
 
 func (l *Loop) publish(now time.Time, sent int, blind bool, failed error) {
 	s := Snapshot{
-		Running: true, Cold: l.peers.Cold(), Held: l.counts.Held.Total(), Others: l.counts.Others.Total(), Silent: l.peers.Silent(now),
-		Strange: l.peers.Strange(), Peers: l.peers.All(),
+		Running: true, Cold: l.peers.Cold(), Read: l.last.Begun, Took: l.last.Ended.Sub(l.last.Begun), Compared: l.peers.Compared(),
+		Held: l.last.Held.Total(), Others: l.last.Others.Total(), Silent: l.peers.Silent(now),
+		Strange: l.peers.Strange(), Peers: l.peers.All(), Failed: l.late(now),
 	}
 	s.Lacking, s.Since = l.peers.Lacking()
 	s.TooLong, s.Longest = l.peers.TooLong(now, l.at.Receives)
-	if failed != nil {
+	switch {
+	case failed != nil:
 		s.Failed = failed.Error()
+	case s.Failed == "" && l.failed != nil:
+		s.Failed = l.failed.Error()
 	}
 	l.mu.Lock()
 	before := l.shown

@@ -2,6 +2,7 @@ package ipvs
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -21,12 +22,18 @@ const connectionFile = "/proc/thread-self/net/ip_vs_conn"
 // established are the names of ip_vs_state_name for connections that are open. One of UDP has no other state.
 var established = []string{"ESTABLISHED", "UDP"}
 
-// Connections calls each for every open connection: an established one of TCP or SCTP, or one of UDP. Persistence of clients is left out.
-// Entries may be missing or appear twice while others come and go. The time grows with the square of the number of
-// entries, because the kernel counts from the beginning for each page (ip_vs_conn_seq_start): read it seldom.
+const (
+	noPort = "0000" // of a client, in a template
+	byMark = "IP"   // the protocol in the template of a firewall mark
+)
+
+// Connections calls each for every open connection, an established one of TCP or SCTP, or one of UDP, and for the persistence of
+// every client (lvs.Connection.Template) but that of a firewall mark. Entries may be missing or appear twice while others come and go. In kernels before 6.16 the time grows with the square of the
+// number of entries, because they count from the beginning for each page (ip_vs_conn_seq_start): read it seldom. It ends with
+// ctx, at the next page.
 //
-// Errors: ErrNoIPVS, and those of reading.
-func Connections(each func(lvs.Connection)) error {
+// Errors: ErrNoIPVS, that of ctx, and those of reading.
+func Connections(ctx context.Context, each func(lvs.Connection)) error {
 	f, err := os.Open(connectionFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = ErrNoIPVS
@@ -35,19 +42,22 @@ func Connections(each func(lvs.Connection)) error {
 		return fmt.Errorf("ipvs: connections: %w", err)
 	}
 	defer f.Close()
-	if err := parseConnections(f, each); err != nil {
+	if err := parseConnections(ctx, f, each); err != nil {
 		return fmt.Errorf("ipvs: connections: %s: %w", connectionFile, err)
 	}
 	return nil
 }
 
 // parseConnections parses the output of ip_vs_conn_seq_show: "TCP 0A010001 ED62 0A010002 0CEA 0A020003 0CEA ESTABLISHED  893".
-func parseConnections(r io.Reader, each func(lvs.Connection)) error {
+func parseConnections(ctx context.Context, r io.Reader, each func(lvs.Connection)) error {
 	lines := bufio.NewScanner(r)
 	var fields []string
 	for number := 1; lines.Scan(); number++ {
 		if number%giveWayEvery == 0 {
 			runtime.Gosched()
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 		}
 		fields = slices.AppendSeq(fields[:0], strings.FieldsSeq(lines.Text()))
 		if number == 1 || len(fields) == 0 { // the heading
@@ -56,7 +66,8 @@ func parseConnections(r io.Reader, each func(lvs.Connection)) error {
 		if len(fields) < 9 {
 			return fmt.Errorf("line %d has %d fields", number, len(fields))
 		}
-		if !slices.Contains(established, fields[7]) {
+		template := fields[2] == noPort && fields[0] != byMark
+		if !template && !slices.Contains(established, fields[7]) {
 			continue
 		}
 		c := lvs.Connection{Protocol: strings.ToLower(fields[0])}

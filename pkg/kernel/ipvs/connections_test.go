@@ -1,6 +1,7 @@
 package ipvs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +18,8 @@ import (
 const connectionTable = `Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData
 UDP 0A010001 B9FE 0A010002 0035 0A020003 0035 UDP             291
 TCP 0A010001 0000 0A010002 0CEB 0A020003 0CEA ASSURED         290
-TCP 0A010001 0000 0A010002 0CEB 0A020003 0CEA NONE            290
+TCP 0A010001 0000 0A010002 0CEB 0A020004 0CEA NONE            290
+IP  0A010001 0000 00000007 0000 0A020004 0000 NONE            290
 TCP fd01:0000:0000:0000:0000:0000:0000:0001 B944 fd01:0000:0000:0000:0000:0000:0000:0002 0CEA fd02:0000:0000:0000:0000:0000:0000:0003 0CEA ESTABLISHED     893
 TCP 0A010001 ED62 0A010002 0CEA 0A020003 0CEA ESTABLISHED     893
 TCP 0A010001 ED58 0A010002 0CEA 0A020003 0CEA CLOSE_WAIT       59
@@ -30,13 +32,20 @@ func connectionOf(protocol, client, virtual, server string) lvs.Connection {
 
 func TestParseConnections(t *testing.T) {
 	var got []lvs.Connection
-	if err := parseConnections(strings.NewReader(connectionTable), func(c lvs.Connection) { got = append(got, c) }); err != nil {
+	if err := parseConnections(t.Context(), strings.NewReader(connectionTable), func(c lvs.Connection) { got = append(got, c) }); err != nil {
 		t.Fatal(err)
 	}
 	want := []lvs.Connection{
 		connectionOf("udp", "10.1.0.1:47614", "10.1.0.2:53", "10.2.0.3:53"),
+		connectionOf("tcp", "10.1.0.1:0", "10.1.0.2:3307", "10.2.0.3:3306"),
+		connectionOf("tcp", "10.1.0.1:0", "10.1.0.2:3307", "10.2.0.4:3306"),
 		connectionOf("tcp", "[fd01::1]:47428", "[fd01::2]:3306", "[fd02::3]:3306"),
 		connectionOf("tcp", "10.1.0.1:60770", "10.1.0.2:3306", "10.2.0.3:3306"),
+	}
+	for n, c := range got {
+		if c.Template() != (n == 1 || n == 2) {
+			t.Errorf("%+v: template %t", c, c.Template())
+		}
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%+v", got)
@@ -55,9 +64,25 @@ func TestParseConnectionsRefuses(t *testing.T) {
 		"no port":        {strings.NewReader(heading + "TCP 0A010001 ED62 0A010002 10CEA 0A020003 0CEA ESTABLISHED 893\n"), "line 2: "},
 		"unreadable":     {iotest.ErrReader(broken), "broken"},
 	} {
-		if err := parseConnections(c.in, func(lvs.Connection) {}); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := parseConnections(t.Context(), c.in, func(lvs.Connection) {}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestParseConnectionsEnds: reading ends with its context.
+func TestParseConnectionsEnds(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	heading, line := strings.SplitAfter(connectionTable, "\n")[0], strings.SplitAfter(connectionTable, "\n")[6]
+	count := 0
+	err := parseConnections(ctx, strings.NewReader(heading+strings.Repeat(line, 10000)), func(lvs.Connection) {
+		if count++; count == 100 {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) || count < 100 || count > 200 {
+		t.Errorf("%d lines, %v", count, err)
 	}
 }
 
@@ -65,7 +90,7 @@ func TestParseConnectionsRefuses(t *testing.T) {
 func FuzzParseConnections(f *testing.F) {
 	f.Add(connectionTable)
 	f.Fuzz(func(t *testing.T, text string) {
-		_ = parseConnections(strings.NewReader(text), func(c lvs.Connection) {
+		_ = parseConnections(context.Background(), strings.NewReader(text), func(c lvs.Connection) {
 			if !c.Client.IsValid() || !c.Virtual.IsValid() || !c.Server.IsValid() {
 				t.Errorf("%+v", c)
 			}
@@ -77,7 +102,7 @@ func FuzzParseConnections(f *testing.F) {
 // TestNoConnections: a table without connections is read; in a kernel.
 func TestNoConnections(t *testing.T) {
 	inNamespace(t)
-	if err := Connections(func(c lvs.Connection) { t.Errorf("%+v", c) }); err != nil {
+	if err := Connections(t.Context(), func(c lvs.Connection) { t.Errorf("%+v", c) }); err != nil {
 		t.Error(err)
 	}
 }
