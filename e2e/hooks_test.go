@@ -90,6 +90,10 @@ func (h hooks) await(n *node, last ...string) {
 // Proves docs/hooks.md: "So the last hooks that run are those of the state that the instance is in"
 func TestSeed002Notify(t *testing.T) {
 	lab.Need(t, lab.IPVS)
+	t.Run("002-4 notify scripts", seed002Notify)
+}
+
+func seed002Notify(t *testing.T) {
 	c := newCluster(t, shape{advert: "100ms"})
 	h := newHooks(c)
 	c.rewrite("    per_node:", fmt.Sprintf("    notify: [{on: [any, pre_stop], command: [%s, own], arguments: true, timeout: 10s}]\n    per_node:", h.script()))

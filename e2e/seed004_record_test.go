@@ -63,6 +63,10 @@ func lastRecord(t *testing.T, n *node, nth int) (r takeOverRecord) {
 func TestSeed004Record(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.MariaDB)
 	lab.Long(t)
+	t.Run("004-5b the record of a take-over", seed004Record)
+}
+
+func seed004Record(t *testing.T) {
 	s := newSeed000(t, "    take_over_record: local-mysql\n")
 	s.a.start()
 	s.awaitHolder(t, s.a, soon)

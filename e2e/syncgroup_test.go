@@ -86,6 +86,10 @@ func (c *cluster) awaitSite(when string, holder, other *node) {
 // Proves docs/failover.md: "If one instance of a group leaves MASTER, all of them do."
 func TestSyncGroup(t *testing.T) {
 	lab.Need(t)
+	t.Run("002-2 one leaves MASTER, and the others follow", seed002Group)
+}
+
+func seed002Group(t *testing.T) {
 	c := newSite(t)
 	c.master.start()
 	c.backup.start()

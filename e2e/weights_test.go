@@ -82,6 +82,10 @@ func (p *trackedPair) advertises(segment *capture.Capture, n *node, priority int
 func TestSeed003Weights(t *testing.T) {
 	lab.Need(t)
 	lab.Long(t)
+	t.Run("003-1 weight 2", seed003Weights)
+}
+
+func seed003Weights(t *testing.T) {
 	p := trackedDirectors(t, "{name: db, weight: 2}", localTrack, "per_node: {lvs-master: {priority: 101}}")
 	segment := p.segment()
 	for _, n := range []*node{p.master, p.backup} {
@@ -121,6 +125,10 @@ func TestSeed003Weights(t *testing.T) {
 // before, not even for one advert."
 func TestSeed004Start(t *testing.T) {
 	lab.Need(t)
+	t.Run("004-1, 004-2 and 000-6 the service starts after the director", seed004Start)
+}
+
+func seed004Start(t *testing.T) {
 	// Nobody answers ARP for the address of the service before it starts: the first result is a timeout.
 	p := trackedDirectors(t, "db", "{name: db, type: tcp, address: 10.77.0.9, port: 9000, interval: 1s, timeout: 900ms, fall: 1, rise: 1}", "preempt: false")
 	segment := p.segment()
@@ -236,6 +244,10 @@ vrrp_instance mysql {
 func TestGateOfSeed004(t *testing.T) {
 	lab.Need(t)
 	lab.Long(t)
+	t.Run("004-S3 neither the MASTER nor the gateway is heard", seed004Gate)
+}
+
+func seed004Gate(t *testing.T) {
 	p := trackedDirectors(t, "net", "{name: net, type: tcp, address: 10.77.0.1, port: 80, interval: 100ms, timeout: 50ms, fall: 1, rise: 1, when: becoming_master}", "per_node: {lvs-master: {priority: 150}}")
 	gateway := p.net.Host("gateway", p.lan.At("10.77.0.1/24"))
 	standin.Start(gateway, "10.77.0.1:80", "gateway")
