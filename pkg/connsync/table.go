@@ -11,6 +11,9 @@ const (
 	// Settled is the age from which the other directors are expected to have a connection: the kernel sends it within 3 s
 	// (IPVS_SYNC_FLUSH_TIME and IPVS_SYNC_CHECK_PERIOD).
 	Settled = 5 * time.Second
+	// longLook is from when on a look can miss connections: the kernel finds its place again by counting, and one that ends
+	// meanwhile shifts those behind it. A look of one page misses none.
+	longLook = 50 * time.Millisecond
 	// Rate is the number of connections that are sent again in a second, at most.
 	Rate = 4000
 	// pauseKnown is the time from the begin of one round to that of the next, in which every connection is sent at most once,
@@ -55,6 +58,7 @@ type span struct{ begun, ended time.Time }
 type known struct {
 	first, told time.Duration
 	look        uint32
+	held        bool
 }
 
 const never = -1
@@ -101,7 +105,7 @@ func (l *Look) Add(c lvs.Connection, held bool) {
 	case k.look == l.t.looks:
 		return // the list has it twice
 	}
-	k.look = l.t.looks
+	k.look, k.held = l.t.looks, held
 	settled := l.now.Sub(l.t.begun)-k.first >= Settled
 	switch {
 	case !held:
@@ -119,8 +123,15 @@ func (l *Look) Add(c lvs.Connection, held bool) {
 
 // End returns what was read until now, when the pass ends, and the connections to send again.
 func (l *Look) End(now time.Time) (Reading, []lvs.Connection) {
+	long := now.Sub(l.now) >= longLook
 	for hash, k := range l.t.known {
-		if k.look != l.t.looks {
+		switch {
+		case k.look == l.t.looks:
+		case long && k.look == l.t.looks-1: // it may have been missed, and counts once more
+			if !k.held {
+				l.counts.Others[hash%syncmsg.Buckets]++
+			}
+		default:
 			delete(l.t.known, hash)
 		}
 	}

@@ -150,6 +150,40 @@ func TestSettledSince(t *testing.T) {
 	}
 }
 
+// TestMissed: a connection that a long look misses is taken for there once more, but not for one that this director certainly
+// holds; when it is seen again it has not become young. A short look misses none.
+func TestMissed(t *testing.T) {
+	for _, took := range []time.Duration{longLook, longLook - 1} {
+		for _, held := range []bool{false, true} {
+			var table Table
+			look := func(n int, there bool) int {
+				at := begin.Add(time.Duration(n) * time.Second)
+				l := table.Look(at, Need{}, Rate)
+				if there {
+					l.Add(number(1), held)
+				}
+				r, _ := l.End(at.Add(took))
+				return r.Held.Total() + r.Others.Total()
+			}
+			long := took == longLook
+			for n, s := range []struct {
+				there bool
+				count int
+			}{
+				{true, 1},
+				{false, map[bool]int{true: 1}[long && !held]},
+				{true, map[bool]int{true: 1}[long || !held]}, // of a short look it is a new one
+				{false, map[bool]int{true: 1}[long && !held]},
+				{false, 0},
+			} {
+				if got := look(n, s.there); got != s.count {
+					t.Errorf("took %s, held %t, look %d: %d, want %d", took, held, n, got, s.count)
+				}
+			}
+		}
+	}
+}
+
 // TestNothingIsLackingByMistake: a standby whose kernel learns every connection within the time that kernels take never lacks
 // any, however long both directors take to read theirs, whenever they do, and however many connections begin and end.
 func TestNothingIsLackingByMistake(t *testing.T) {

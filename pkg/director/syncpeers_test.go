@@ -180,9 +180,9 @@ func exchangeCases() []codesCase {
 			Mend:  func(n *node) { n.refuse("send for connections", nil) },
 		}},
 		{File: codesFile + syncing, Before: hears, Case: problemtest.Case[*node]{
-			Code: problem.SyncNotRunning, Subject: "node", Fault: "the kernel takes too long to list the connections", After: 31 * time.Second,
+			Code: problem.SyncNotRunning, Subject: "node", Fault: "the kernel takes too long to list the connections", After: 121 * time.Second,
 			Break: func(n *node) { n.lists(time.Hour) },
-			Mend:  func(n *node) { n.lists(0); n.pass(11 * time.Minute) },
+			Mend:  func(n *node) { n.lists(0); n.pass(13 * time.Minute) },
 		}},
 		{File: codesFile + syncing, Before: hears, Case: problemtest.Case[*node]{
 			Code: problem.SyncNotRunning, Subject: "node", Fault: "the connections cannot be read",

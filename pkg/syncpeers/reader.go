@@ -13,11 +13,12 @@ import (
 
 const (
 	readEvery = time.Second
-	// readShare limits the part of the time in which the table is read to 1/(readShare+1).
-	readShare = 20
+	// readShare limits the part of the time in which the table is read to 1/(readShare+1). A reading that takes long takes a
+	// quarter of a CPU (ipvs.Connections).
+	readShare = 5
 	// readWithin limits a reading. Kernels before 6.16 count from the beginning for each page, so that the time grows with the
 	// square of the number of connections; a million would take hours.
-	readWithin = 30 * time.Second
+	readWithin = 2 * time.Minute
 	// hangsAfter is when a reading that has not ended by its limit hangs in the kernel.
 	hangsAfter = readWithin + 5*time.Second
 	// soon is for how long the loop waits for a reading: most take less, and then the others are told at once.

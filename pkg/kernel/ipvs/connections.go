@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
@@ -29,8 +30,9 @@ const (
 
 // Connections calls each for every open connection, an established one of TCP or SCTP, or one of UDP, and for the persistence of
 // every client (lvs.Connection.Template) but that of a firewall mark. Entries may be missing or appear twice while others come and go. In kernels before 6.16 the time grows with the square of the
-// number of entries, because they count from the beginning for each page (ip_vs_conn_seq_start): read it seldom. It ends with
-// ctx, at the next page.
+// number of entries, because they count from the beginning for each page (ip_vs_conn_seq_start): read it seldom. Where a page
+// takes long, it sleeps three times as long after each, so that it takes a quarter of a CPU: a daemon of high priority that read all
+// at once would keep the kernel's threads from handling packets on a machine with one CPU. It ends with ctx, at the next page.
 //
 // Errors: ErrNoIPVS, that of ctx, and those of reading.
 func Connections(ctx context.Context, each func(lvs.Connection)) error {
@@ -42,10 +44,36 @@ func Connections(ctx context.Context, each func(lvs.Connection)) error {
 		return fmt.Errorf("ipvs: connections: %w", err)
 	}
 	defer f.Close()
-	if err := parseConnections(ctx, f, each); err != nil {
+	if err := parseConnections(ctx, &unhurried{ctx: ctx, r: f}, each); err != nil {
 		return fmt.Errorf("ipvs: connections: %s: %w", connectionFile, err)
 	}
 	return nil
+}
+
+// unhurried is a reader that sleeps after each read that took long.
+type unhurried struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+const (
+	longRead   = time.Millisecond
+	sleepRatio = 3
+)
+
+func (u *unhurried) Read(b []byte) (int, error) {
+	begun := time.Now()
+	n, err := u.r.Read(b)
+	if took := time.Since(begun); took >= longRead {
+		rest := time.NewTimer(sleepRatio * took)
+		defer rest.Stop()
+		select {
+		case <-rest.C:
+		case <-u.ctx.Done():
+			return n, u.ctx.Err()
+		}
+	}
+	return n, err
 }
 
 // parseConnections parses the output of ip_vs_conn_seq_show: "TCP 0A010001 ED62 0A010002 0CEA 0A020003 0CEA ESTABLISHED  893".

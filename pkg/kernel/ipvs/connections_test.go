@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
+	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
@@ -84,6 +86,32 @@ func TestParseConnectionsEnds(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || count < 100 || count > 200 {
 		t.Errorf("%d lines, %v", count, err)
 	}
+}
+
+// slowly takes a time for each read.
+type slowly time.Duration
+
+func (s slowly) Read(b []byte) (int, error) {
+	time.Sleep(time.Duration(s))
+	return len(b), nil
+}
+
+// TestUnhurried: reads that take long use a quarter of the time, others all of it. A sleep ends with the context.
+func TestUnhurried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for takes, want := range map[time.Duration]time.Duration{900 * time.Microsecond: 900 * time.Microsecond, 7 * time.Millisecond: 28 * time.Millisecond} {
+			begun := time.Now()
+			if n, err := (&unhurried{ctx: t.Context(), r: slowly(takes)}).Read(make([]byte, 10)); n != 10 || err != nil || time.Since(begun) != want {
+				t.Errorf("%s: %d, %v after %s", takes, n, err, time.Since(begun))
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		begun := time.Now()
+		if _, err := (&unhurried{ctx: ctx, r: slowly(30 * time.Second)}).Read(nil); err == nil || time.Since(begun) != time.Minute {
+			t.Errorf("%v after %s", err, time.Since(begun))
+		}
+	})
 }
 
 // FuzzParseConnections: no text causes a panic, or an address that is not one.
