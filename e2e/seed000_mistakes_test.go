@@ -57,7 +57,7 @@ func TestSeed000Text(t *testing.T) {
 	good := p.master.ReadFile(p.file)
 	for _, row := range []struct{ name, old, new, says string }{
 		{"000-7 no-break space", "  - {name: db,", "\u00a0 - {name: db,", "cluster.yaml:8:1: U+00A0 (no-break space) is not a space (replace it with a space)"},
-		{"000-7 en dash", "weight: -5", "weight: \u20135", "cluster.yaml:6:139: U+2013 (en dash) is not '-' (replace it with -)"},
+		{"000-7 en dash", "weight: -5", "weight: \u20135", "cluster.yaml:6:145: U+2013 (en dash) is not '-' (replace it with -)"},
 		{"000-7 missing brace", "priority: 101}", "priority: 101", "cluster.yaml:6:5: not YAML: did not find expected ',' or '}' (a { is not closed)"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

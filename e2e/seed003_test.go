@@ -58,8 +58,9 @@ func TestSeed003Hook(t *testing.T) {
 		p.rewrite("priority: 100", fmt.Sprintf("priority: 100, notify: [{on: [master], command: [%s], retries: 2}, {on: [fault], command: [%s-not], timeout: 500ms}]", promote, promote))
 		p.answers(p.master, true)
 		p.master.start()
+		p.master.daemon.WaitLog("msg=directing", soon)
+		stream := p.master.Start("events", program(t, "lvsctl"), "--socket", p.master.socket, "events", "-f", "-o", "json", "--since", "1h")
 		p.awaitHolder(p.master, soon)
-		stream := p.master.Start("events", program(t, "lvsctl"), "--socket", p.master.socket, "events", "-f", "-o", "json")
 		stream.WaitLog(`"hook_ended".*exit status 4.*no quorum yet`, soon)
 		lab.Eventually(t, soon, func() error {
 			b, _ := os.ReadFile(filepath.Join(h.dir, "promoted"))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strings"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
@@ -158,7 +159,44 @@ func syntaxProblem(text []byte, err error) Problem {
 		}
 	}
 	p.Line, p.Column = position(text, good)
+	if at := unclosed(text); at >= 0 && strings.HasPrefix(message, notClosed) {
+		// Each prefix that ends within braces fails in this way, so the search may have found another pair.
+		p.Line, p.Column = position(text, at)
+	}
 	return p
+}
+
+// notClosed begins what the library says of a bracket or brace that is not closed.
+const notClosed = "did not find expected ',' or "
+
+// unclosed returns the offset of the first bracket or brace that is open at the end of the text; -1 if there is none. Those in
+// quotes and comments do not count.
+func unclosed(text []byte) int {
+	var open []int
+	quote, before := byte(0), byte('\n') // before: the last character that is no space; a line break begins anew
+	for i, c := range text {
+		switch {
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '#' && (i == 0 || text[i-1] == ' ' || text[i-1] == '\n'):
+			quote = '\n' // up to the end of the line
+		case (c == '"' || c == '\'') && bytes.IndexByte([]byte("{[,:-\n"), before) >= 0:
+			quote = c
+		case c == '{' || c == '[':
+			open = append(open, i)
+		case (c == '}' || c == ']') && len(open) > 0:
+			open = open[:len(open)-1]
+		}
+		if c != ' ' {
+			before = c
+		}
+	}
+	if len(open) == 0 {
+		return -1
+	}
+	return open[0]
 }
 
 // syntaxHints are the usual causes of the YAML library's messages.

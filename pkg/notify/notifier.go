@@ -301,19 +301,18 @@ func (n *Notifier) runAll(ctx context.Context, id ID, l *line, j Job) (ok bool) 
 
 // run runs a hook until it succeeds, has been tried often enough, or is no longer worth trying.
 func (n *Notifier) run(ctx context.Context, id ID, l *line, j Job) bool {
-	var r Result
 	tries := 0
 	for {
 		limited, cancel := context.WithTimeout(ctx, j.Hook.Timeout)
-		r = n.o.Run(limited, j)
+		r := n.o.Run(limited, j)
 		cancel()
 		tries++
+		text := n.record(j, r, tries)
 		if r.OK || tries > j.Hook.Retries || ctx.Err() != nil || n.late(l, j.Change) || !task.Pause(ctx, j.Hook.RetryDelay) {
-			break
+			n.finished(id, j, r, text)
+			return r.OK
 		}
 	}
-	n.finished(id, j, r, tries)
-	return r.OK
 }
 
 func (n *Notifier) late(l *line, c hook.Change) bool {
@@ -322,13 +321,13 @@ func (n *Notifier) late(l *line, c hook.Change) bool {
 	return l.order.Late(c)
 }
 
-// finished records the end of a run.
-func (n *Notifier) finished(id ID, j Job, r Result, tries int) {
+// record records the end of a run, and returns what it says.
+func (n *Notifier) record(j Job, r Result, tries int) string {
 	to, text := event.HookOK, r.Text
 	if !r.OK {
 		to = event.HookFailed
 	}
-	if tries > 1 {
+	if tries > 1 || !r.OK && j.Hook.Retries > 0 {
 		text += fmt.Sprintf(" (try %d of %d)", tries, 1+j.Hook.Retries)
 	}
 	text = j.Hook.Label() + ": " + text
@@ -337,6 +336,11 @@ func (n *Notifier) finished(id ID, j Job, r Result, tries int) {
 		e.VirtualRouterID = j.Subject.Instance.VRID
 	}
 	n.o.Record(e)
+	return text
+}
+
+// finished takes in the result of the last run.
+func (n *Notifier) finished(id ID, j Job, r Result, text string) {
 	of := failureOf{id, j.Hook}
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -196,8 +196,18 @@ func TestRetries(t *testing.T) {
 		n.Tell("1", to("BACKUP", "MASTER"))
 		time.Sleep(time.Minute)
 		want(t, r.take(), "a master /x", "a master /x", "a master /x")
-		if e := r.recorded()[0]; e.To != event.HookOK || e.Reason != "/x: exit status 0 (try 3 of 3)" {
-			t.Errorf("%+v", e)
+		all := r.recorded()
+		if len(all) != 3 {
+			t.Fatalf("%+v", all)
+		}
+		for try, e := range all {
+			to, status := event.HookFailed, 1
+			if try == 2 {
+				to, status = event.HookOK, 0
+			}
+			if e.To != to || e.Reason != fmt.Sprintf("/x: exit status %d (try %d of 3)", status, try+1) {
+				t.Errorf("%+v", e)
+			}
 		}
 		r.set(func() { r.fails = 99 })
 		n.Tell("1", to("MASTER", "FAULT"))
