@@ -122,6 +122,21 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
+// A reader finds every page from the index and from either README.
+func TestEveryPageIsLinked(t *testing.T) {
+	all := pages(t)
+	for _, list := range all {
+		if list.path != "index.md" && !strings.HasPrefix(list.path, "../README") {
+			continue
+		}
+		for _, p := range all {
+			if p.path != "index.md" && filepath.Dir(p.path) == "." && !strings.Contains(list.prose, "]("+p.path+")") && !strings.Contains(list.prose, "](docs/"+p.path+")") {
+				t.Errorf("%s has no link to %s", list.path, p.path)
+			}
+		}
+	}
+}
+
 var (
 	heading  = regexp.MustCompile(`(?m)^#+ (.*)$`)
 	unlinked = regexp.MustCompile(`[^\p{L}\p{N}_-]`)
