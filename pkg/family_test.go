@@ -17,8 +17,7 @@ var ofOneFamily = []string{
 	"Is4", "As4", "AddrFrom4", "IPv4Unspecified", "To4", "[4]byte", "IPv4", "AF_INET", "FAMILY_V4", "SockaddrInet4", "Inet4Pktinfo", "PktInfo4",
 }
 
-// allowed are the product files that may use them, with the reason. Everywhere else addresses are of either family:
-// only the cluster file's parser rejects IPv6, for virtual and real servers (value.address4 in pkg/config), and no other code may rely on that.
+// allowed are the product files that may use them, with the reason. Everywhere else addresses are of either family.
 var allowed = map[string]struct {
 	words  []string
 	reason string

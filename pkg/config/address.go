@@ -4,8 +4,6 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-
-	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 // broadcast addresses every host of a network.
@@ -75,19 +73,6 @@ func (v value) address() netip.Addr {
 		}
 	}
 	return v.parseAddress(s)
-}
-
-// address4 reads the IPv4 address of what has no IPv6 yet. It is the only function that rejects IPv6: no later code
-// relies on that. What is still missing:
-//   - VIPs of IPv6 on a real server (package realserver, refusal);
-//   - scenarios with IPVS for IPv6, and a persistence.netmask of up to 128.
-func (v value) address4(what string) netip.Addr {
-	addr := v.address()
-	if kernel.FamilyOf(addr) == kernel.IPv6 {
-		v.fail("", "%s: IPv6 is not supported yet for %s, only for VRRP instances", addr, what)
-		return netip.Addr{}
-	}
-	return addr
 }
 
 // routableAddress reads the address of a host that is not on a certain link.

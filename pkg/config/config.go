@@ -118,7 +118,7 @@ type VirtualServer struct {
 // Persistence keeps a client on the real server that it was first assigned.
 type Persistence struct {
 	Timeout time.Duration // whole seconds
-	Netmask int           // prefix length, 1-32
+	Netmask int           // prefix length, 1-32, with IPv6 1-128
 	Engine  string        `json:",omitzero"` // "sip": each of a client's calls counts as a client; "": none
 }
 

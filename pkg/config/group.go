@@ -17,7 +17,7 @@ import (
 const maxServices = 1024
 
 func addressesField() key[virtualServer] {
-	item := address4Of(noMachine+loopback, value.serviceAddress)
+	item := addressOf(noMachine+loopback, value.serviceAddress)
 	k := listOf(item, "list of addresses", func(v value) []netip.Addr {
 		v.notEmpty("at least one address")
 		var all []netip.Addr

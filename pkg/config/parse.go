@@ -74,6 +74,7 @@ func (c *contents) validate(top object) {
 	c.checkHooks(top)
 	c.checkMachines()
 	c.checkLocalServers()
+	c.checkMixedFamilies()
 	c.checkIdle(top)
 }
 

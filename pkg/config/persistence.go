@@ -22,7 +22,7 @@ func persistenceSection() *sectionOf[Persistence] {
 			reload:   Live,
 		},
 		field[Persistence, int]{
-			name: "netmask", kind: netmask(), in: func(p *Persistence) *int { return &p.Netmask }, def: 32,
+			name: "netmask", kind: netmask(), in: func(p *Persistence) *int { return &p.Netmask }, unset: "the whole address",
 			doc:    "prefix length: clients whose addresses share it count as one",
 			reload: Live,
 			words:  []word{keepalived("granularity")},
@@ -62,7 +62,7 @@ func persistenceField(s *sectionOf[Persistence]) key[virtualServer] {
 }
 
 func netmask() kind[int] {
-	k := wholeNumber[int](1, 32)
+	k := wholeNumber[int](1, 128)
 	number := k.read
 	k.read = func(v value) int {
 		if mask, err := netip.ParseAddr(v.node.Value); err == nil && kernel.FamilyOf(mask) == kernel.IPv4 && v.node.Kind == yaml.ScalarNode {

@@ -41,13 +41,13 @@ func realServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
 		field[realServer, string]{
 			name: "name", kind: nodeName, in: func(rs *realServer) *string { return &rs.Name },
 			required: "the node name, usually the host name",
-			doc:      "the node name; unique in the virtual server. One name has one address in the whole file",
+			doc:      "the node name; unique in the virtual server. One name has one address of each family in the whole file",
 			reload:   Live,
 		},
 		field[realServer, netip.Addr]{
-			name: "address", kind: address4Of(noMachine, func(v value) netip.Addr { return v.address4("real servers") }), in: func(rs *realServer) *netip.Addr { return &rs.Address },
-			required: "the real server's own IPv4 address",
-			doc:      "the real server's own address",
+			name: "address", kind: addressOf(noMachine, value.routableAddress), in: func(rs *realServer) *netip.Addr { return &rs.Address },
+			required: "the real server's own address",
+			doc:      "the real server's own address, of the family of the virtual server's; with `forward: tun` of either family",
 			reload:   Another,
 			words:    []word{synonyms("ip")},
 		},
@@ -127,6 +127,7 @@ func (rs *realServer) validate(o object) {
 		method := map[Forward]string{DR: "DR", TUN: "TUN"}[of.Forward]
 		o.locate("port").fail("use forward: nat", "%d differs from the virtual server's %d: %s cannot change the port", rs.Port, of.Port, method)
 	}
+	rs.checkFamily(o)
 	rs.checkThresholds(o)
 	if rs.Address.IsLoopback() {
 		o.locate("address").warn("write the address that the directors reach it by", "%s means a different host on each machine", rs.Address)

@@ -197,7 +197,7 @@ func (c *contents) checkTracks() {
 	}
 }
 
-// checkMachines warns about virtual servers whose address no instance holds, and rejects two addresses for one real
+// checkMachines warns about virtual servers whose address no instance holds, and rejects two addresses of a family for one real
 // server name.
 func (c *contents) checkMachines() {
 	held := map[netip.Addr]bool{}
@@ -214,7 +214,11 @@ func (c *contents) checkMachines() {
 		addr netip.Addr
 		line int
 	}
-	homes := map[string]home{}
+	type machine struct {
+		name   string
+		family kernel.Family
+	}
+	homes := map[machine]home{}
 	for _, s := range c.services {
 		for i, address := range s.v.addresses() {
 			if readable && address.IsValid() && !held[address] {
@@ -226,8 +230,9 @@ func (c *contents) checkMachines() {
 				continue
 			}
 			v := rs.at.locate("address")
-			if h, ok := homes[rs.v.Name]; !ok {
-				homes[rs.v.Name] = home{rs.v.Address, v.place.Line}
+			at := machine{rs.v.Name, kernel.FamilyOf(rs.v.Address)}
+			if h, ok := homes[at]; !ok {
+				homes[at] = home{rs.v.Address, v.place.Line}
 			} else if h.addr != rs.v.Address {
 				v.fail("one name is one machine", "%s has the address %s in line %d", rs.v.Name, h.addr, h.line)
 			}

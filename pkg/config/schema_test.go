@@ -88,7 +88,7 @@ var beyondSchemas = map[string][]string{
 	"that a name is there at all": {
 		"instance-per-node-unknown-director", "instance-track-misspelt", "instance-track-unknown", "instance-track-unknown-per-node", "take-over-record-unknown",
 	},
-	"what an address of IPv6 is": {"instance-virtual-address-ipv6-malformed", "track-link-local"},
+	"what an address of IPv6 is": {"family-link-local", "family-mixed-dr", "family-addresses", "family-mixed-sync", "persistence-netmask-33", "persistence-netmask-64", "instance-virtual-address-ipv6-malformed", "track-link-local"},
 	"what instances of a group have in common": {
 		"sync-group-preempt", "sync-group-preempt-delay", "sync-group-preempt-delay-twice", "sync-group-priorities", "sync-group-two-groups",
 		"sync-group-unknown-instance", "sync-group-track-of-a-member",

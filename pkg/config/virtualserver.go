@@ -51,6 +51,7 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 		},
 		rules: func(s *virtualServer, o object) {
 			s.checkPorts(o)
+			s.checkFamilies(o)
 			s.validateChecks(o)
 			s.checkScheduler(o)
 			s.warnWeights(o)
@@ -113,7 +114,7 @@ func serviceFields() []key[virtualServer] {
 			reload:   Live,
 		},
 		field[virtualServer, netip.Addr]{
-			name: "address", kind: address4Of(noMachine+loopback, value.serviceAddress), in: func(s *virtualServer) *netip.Addr { return &s.Address },
+			name: "address", kind: addressOf(noMachine+loopback, value.serviceAddress), in: func(s *virtualServer) *netip.Addr { return &s.Address },
 			required: "the address that clients connect to",
 			doc:      "the address that clients connect to; a warning if the file has instances and none of them has it",
 			reload:   Another,
@@ -187,7 +188,7 @@ func readVirtualServers(v value, s *sectionOf[virtualServer]) []placed[virtualSe
 }
 
 func (v value) serviceAddress() netip.Addr {
-	addr := v.address4("virtual servers")
+	addr := v.routableAddress()
 	if addr.IsLoopback() {
 		v.fail("", "%s is a loopback address: no client reaches it", addr)
 		return netip.Addr{}

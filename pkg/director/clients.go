@@ -250,7 +250,10 @@ func packets(v config.VirtualServer, l layout, tracked, strict bool) way {
 		case config.NAT:
 			p.To = netip.AddrPortFrom(r.Address, r.Port)
 		case config.TUN:
-			p.To, p.Protocol = netip.AddrPortFrom(r.Address, 0), "ipip"
+			if kernel.FamilyOf(r.Address) != kernel.FamilyOf(v.Address) {
+				continue // it passes the rules of the other family
+			}
+			p.To, p.Protocol = netip.AddrPortFrom(r.Address, 0), outer(v.Address)
 		}
 		if _, known := w.leaving[p]; !known {
 			w.leaving[p] = r.Name
@@ -258,6 +261,14 @@ func packets(v config.VirtualServer, l layout, tracked, strict bool) way {
 		}
 	}
 	return w
+}
+
+// outer is the protocol of a tunnel for the packets to an address.
+func outer(vip netip.Addr) string {
+	if kernel.FamilyOf(vip) == kernel.IPv6 {
+		return "ipv6"
+	}
+	return "ipip"
 }
 
 // stopped returns what stops or may stop the clients of a virtual server; the zero obstacle if nothing does. The packets that

@@ -14,7 +14,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 )
 
-// TestBothFamilies: no code behind the cluster file, which refuses virtual servers of IPv6 so far, assumes IPv4 addresses. The same
+// TestBothFamilies: no code behind the cluster file assumes IPv4 addresses. The same
 // virtual router ID and the same port work in both families at once, and neither receives the other's adverts.
 func TestBothFamilies(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {

@@ -73,7 +73,7 @@ func (r Rules) invalid(p Packet) bool {
 }
 
 // protocolNumbers are those of protocols that not every host knows by name.
-var protocolNumbers = map[string]string{"ipip": "4", "vrrp": "112"}
+var protocolNumbers = map[string]string{"ipip": "4", "ipv6": "41", "vrrp": "112"}
 
 // options describes the packet for iptables, expression for nft.
 func (p Packet) options() string {
