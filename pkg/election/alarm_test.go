@@ -13,11 +13,7 @@ import (
 
 // A BACKUP that hears its MASTER is not woken: the Alarm beats for it. It is, at the right moment, when the MASTER is silent.
 func TestAlarm(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLAN()
-		b := l.join(t, "b", "10.77.0.3", 100)
-		defer func() { b.stop() }()
-		synctest.Wait()
+	withBackup(t, func(t *testing.T, l *lan, b *machine) {
 		d := received(t, netip.MustParseAddr("10.77.0.2"), 150)
 		offTheGrid()
 		b.Deliver(d)
@@ -81,11 +77,7 @@ func TestAlarmBeats(t *testing.T) {
 
 // An instance that joins a sync group while the Alarm looks after it gets a timer of its own.
 func TestAlarmAndASyncGroup(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLAN()
-		b := l.join(t, "b", "10.77.0.3", 100)
-		defer func() { b.stop() }()
-		synctest.Wait()
+	withBackup(t, func(t *testing.T, l *lan, b *machine) {
 		b.Deliver(received(t, netip.MustParseAddr("10.77.0.2"), 150))
 		g := NewGroup()
 		g.SetSize(2)
@@ -104,11 +96,7 @@ func TestAlarmAndASyncGroup(t *testing.T) {
 
 // The snapshot of a BACKUP follows each change of what the MASTER sends, within a second.
 func TestSnapshotFollowsTheAdverts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLAN()
-		b := l.join(t, "b", "10.77.0.3", 100)
-		defer func() { b.stop() }()
-		synctest.Wait()
+	withBackup(t, func(t *testing.T, l *lan, b *machine) {
 		from := netip.MustParseAddr("10.77.0.2")
 		hear := func(d vrrp.Datagram, want func(Snapshot) bool) {
 			t.Helper()

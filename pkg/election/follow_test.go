@@ -21,14 +21,22 @@ func received(t testing.TB, from netip.Addr, priority uint8) vrrp.Datagram {
 	return vrrp.Datagram{Payload: payload, Source: from, Destination: group, TTL: 255}
 }
 
-// An advert that a BACKUP receives before its timer expires is processed when Deliver returns. One that comes while its
-// actor is busy, or after others that wait, is not.
-func TestDeliverProcessesAdvertsOfABackup(t *testing.T) {
+// withBackup runs a test with a BACKUP of priority 100, which is alone on its LAN and has started.
+func withBackup(t *testing.T, run func(t *testing.T, l *lan, b *machine)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN()
 		b := l.join(t, "b", "10.77.0.3", 100)
 		defer func() { b.stop() }()
 		synctest.Wait()
+		run(t, l, b)
+	})
+}
+
+// An advert that a BACKUP receives before its timer expires is processed when Deliver returns. One that comes while its
+// actor is busy, or after others that wait, is not.
+func TestDeliverProcessesAdvertsOfABackup(t *testing.T) {
+	withBackup(t, func(t *testing.T, l *lan, b *machine) {
 		d := received(t, netip.MustParseAddr("10.77.0.2"), 150)
 		for n := range uint64(3) {
 			b.Deliver(d)
@@ -54,11 +62,7 @@ func TestDeliverProcessesAdvertsOfABackup(t *testing.T) {
 
 // The meaning of an advert is remembered, but not beyond a change of the instance.
 func TestRememberedAdvertIsJudgedAgainAfterAReload(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLAN()
-		b := l.join(t, "b", "10.77.0.3", 100)
-		defer func() { b.stop() }()
-		synctest.Wait()
+	withBackup(t, func(t *testing.T, l *lan, b *machine) {
 		d := received(t, netip.MustParseAddr("10.77.0.2"), 150)
 		b.Deliver(d)
 		b.Reconfigure(b.params, []netip.Addr{netip.MustParseAddr("10.77.0.200")}, vrrp.Peers{})
@@ -72,11 +76,7 @@ func TestRememberedAdvertIsJudgedAgainAfterAReload(t *testing.T) {
 
 // A burst that exceeds the allowance of its source is limited as if it had waited.
 func TestDeliverLimitsASource(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLAN()
-		b := l.join(t, "b", "10.77.0.3", 100)
-		defer func() { b.stop() }()
-		synctest.Wait()
+	withBackup(t, func(t *testing.T, l *lan, b *machine) {
 		d := received(t, netip.MustParseAddr("10.77.0.2"), 150)
 		for range 1000 {
 			b.Deliver(d)
@@ -113,11 +113,7 @@ func TestResignationIsFollowedAtOnce(t *testing.T) {
 
 // An advert that is processed at once after the host was suspended counts from now.
 func TestAdvertAfterASuspend(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLAN()
-		b := l.join(t, "b", "10.77.0.3", 100)
-		defer func() { b.stop() }()
-		synctest.Wait()
+	withBackup(t, func(t *testing.T, l *lan, b *machine) {
 		b.slept.Store(int64(3 * time.Second))
 		b.Deliver(received(t, netip.MustParseAddr("10.77.0.2"), 150))
 		time.Sleep(3500 * time.Millisecond)

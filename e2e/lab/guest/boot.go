@@ -93,16 +93,9 @@ type Size struct{ Rows, Columns uint16 }
 // or the time limit ended it. In that case, too, every process of the guest is gone. A goroutine that is blocked
 // reading Stdin outlives Boot.
 func Boot(ctx context.Context, o Options) (int, error) {
-	if o.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, o.Timeout, timeoutCause(o.Timeout))
-		defer cancel()
-	}
-	o, err := o.withDefaults()
-	if err != nil {
-		return 0, fmt.Errorf("guest: %w", err)
-	}
-	s, err := o.spec()
+	ctx, cancel := o.limit(ctx)
+	defer cancel()
+	o, s, err := o.complete()
 	if err != nil {
 		return 0, fmt.Errorf("guest: %w", err)
 	}
@@ -116,6 +109,24 @@ func Boot(ctx context.Context, o Options) (int, error) {
 		return 0, fmt.Errorf("guest: %w", err)
 	}
 	return code, nil
+}
+
+// limit returns a context that ends at the time limit, if there is one.
+func (o Options) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	if o.Timeout <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, o.Timeout, timeoutCause(o.Timeout))
+}
+
+// complete returns the options with their defaults, and what follows from them.
+func (o Options) complete() (Options, spec, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return Options{}, spec{}, err
+	}
+	s, err := o.spec()
+	return o, s, err
 }
 
 // stock reports whether the guest runs the second kernel.

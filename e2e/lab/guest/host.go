@@ -37,16 +37,9 @@ exit $?
 // namespaces. It needs root. The command may write to the machine's files, except below /usr. LVS_LAB_OUT is the path
 // of Out on the machine. Program, Memory, Writable, Interactive, and Sizes are ignored.
 func RunHost(ctx context.Context, o Options) (int, error) {
-	if o.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, o.Timeout, timeoutCause(o.Timeout))
-		defer cancel()
-	}
-	o, err := o.withDefaults()
-	if err != nil {
-		return 0, fmt.Errorf("host: %w", err)
-	}
-	s, err := o.spec()
+	ctx, cancel := o.limit(ctx)
+	defer cancel()
+	o, s, err := o.complete()
 	if err != nil {
 		return 0, fmt.Errorf("host: %w", err)
 	}

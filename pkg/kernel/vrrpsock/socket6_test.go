@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/sockets"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -139,25 +140,15 @@ func TestTentativeSource(t *testing.T) {
 func TestSocketOptionsOfIPv6(t *testing.T) {
 	a, _ := directors6(t)
 	s := openIn6(t, a)
-	for _, o := range []struct {
-		name             string
-		level, opt, want int
-	}{
-		{"SO_PRIORITY", unix.SOL_SOCKET, unix.SO_PRIORITY, 7},
-		{"IPV6_TCLASS", unix.IPPROTO_IPV6, unix.IPV6_TCLASS, 0xC0},
-		{"IPV6_MULTICAST_ALL", unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_ALL, 0},
-		{"IPV6_MULTICAST_LOOP", unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP, 0},
-		{"IPV6_MULTICAST_HOPS", unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, 255},
-		{"IPV6_UNICAST_HOPS", unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, 255},
-		{"IPV6_CHECKSUM", unix.SOL_RAW, unix.IPV6_CHECKSUM, -1},
-	} {
-		var got int
-		var failed error
-		must(t, s.raw.Control(func(fd uintptr) { got, failed = unix.GetsockoptInt(int(fd), o.level, o.opt) }))
-		if failed != nil || got != o.want {
-			t.Errorf("%s = %d, %v; want %d", o.name, got, failed, o.want)
-		}
-	}
+	hasOptions(t, s,
+		sockets.Option{Name: "SO_PRIORITY", Level: unix.SOL_SOCKET, Opt: unix.SO_PRIORITY, Val: 7},
+		sockets.Option{Name: "IPV6_TCLASS", Level: unix.IPPROTO_IPV6, Opt: unix.IPV6_TCLASS, Val: 0xC0},
+		sockets.Option{Name: "IPV6_MULTICAST_ALL", Level: unix.IPPROTO_IPV6, Opt: unix.IPV6_MULTICAST_ALL, Val: 0},
+		sockets.Option{Name: "IPV6_MULTICAST_LOOP", Level: unix.IPPROTO_IPV6, Opt: unix.IPV6_MULTICAST_LOOP, Val: 0},
+		sockets.Option{Name: "IPV6_MULTICAST_HOPS", Level: unix.IPPROTO_IPV6, Opt: unix.IPV6_MULTICAST_HOPS, Val: 255},
+		sockets.Option{Name: "IPV6_UNICAST_HOPS", Level: unix.IPPROTO_IPV6, Opt: unix.IPV6_UNICAST_HOPS, Val: 255},
+		sockets.Option{Name: "IPV6_CHECKSUM", Level: unix.SOL_RAW, Opt: unix.IPV6_CHECKSUM, Val: -1},
+	)
 }
 
 // The same as TestFilterKeepsTheOthersOut and TestFilterOfEveryRouter, for IPv6, with a packet with an extension header.

@@ -17,6 +17,7 @@ import (
 	"github.com/lvs-director/lvs-director/internal/require"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/internal/netnstest"
+	"github.com/lvs-director/lvs-director/pkg/kernel/sockets"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -224,26 +225,31 @@ func TestSendFiltered(t *testing.T) {
 	}
 }
 
+// hasOptions compares the options of a socket with what they should be.
+func hasOptions(t *testing.T, s *Socket, want ...sockets.Option) {
+	t.Helper()
+	for _, o := range want {
+		var got int
+		err := sockets.Do(s.raw, func(fd int) (err error) {
+			got, err = unix.GetsockoptInt(fd, o.Level, o.Opt)
+			return err
+		})
+		if err != nil || got != o.Val {
+			t.Errorf("%s = %d, %v; want %d", o.Name, got, err, o.Val)
+		}
+	}
+}
+
 func TestSocketOptions(t *testing.T) {
 	a, _ := directors(t)
 	s := openIn(t, a)
-	for _, o := range []struct {
-		name             string
-		level, opt, want int
-	}{
-		{"SO_PRIORITY", unix.SOL_SOCKET, unix.SO_PRIORITY, 7},
-		{"IP_TOS", unix.IPPROTO_IP, unix.IP_TOS, 0xC0},
-		{"IP_MULTICAST_ALL", unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0},
-		{"IP_MULTICAST_LOOP", unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 0},
-		{"IP_MULTICAST_TTL", unix.IPPROTO_IP, unix.IP_MULTICAST_TTL, 255},
-	} {
-		var got int
-		var failed error
-		must(t, s.raw.Control(func(fd uintptr) { got, failed = unix.GetsockoptInt(int(fd), o.level, o.opt) }))
-		if failed != nil || got != o.want {
-			t.Errorf("%s = %d, %v; want %d", o.name, got, failed, o.want)
-		}
-	}
+	hasOptions(t, s,
+		sockets.Option{Name: "SO_PRIORITY", Level: unix.SOL_SOCKET, Opt: unix.SO_PRIORITY, Val: 7},
+		sockets.Option{Name: "IP_TOS", Level: unix.IPPROTO_IP, Opt: unix.IP_TOS, Val: 0xC0},
+		sockets.Option{Name: "IP_MULTICAST_ALL", Level: unix.IPPROTO_IP, Opt: unix.IP_MULTICAST_ALL, Val: 0},
+		sockets.Option{Name: "IP_MULTICAST_LOOP", Level: unix.IPPROTO_IP, Opt: unix.IP_MULTICAST_LOOP, Val: 0},
+		sockets.Option{Name: "IP_MULTICAST_TTL", Level: unix.IPPROTO_IP, Opt: unix.IP_MULTICAST_TTL, Val: 255},
+	)
 }
 
 // Adverts on another link and packets to another group on this link are not received.
