@@ -36,6 +36,9 @@ func TestMemorySettles(t *testing.T) {
 				if got := collects(); got != want {
 					t.Errorf("GOGC is %d, want %d", got, want)
 				}
+				if m.working(); collects() != usualPercent {
+					t.Errorf("GOGC is %d during a reload", collects())
+				}
 			})
 		})
 	}

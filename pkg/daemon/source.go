@@ -214,8 +214,9 @@ func (s *source) reload(ctx context.Context, service Service, force bool) error 
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reloadWithin)
 	defer cancel()
-	err := service.Reload(ctx, force)
+	s.memory.working()
 	defer s.memory.used()
+	err := service.Reload(ctx, force)
 	if err != nil {
 		s.record(event.Event{Kind: event.ReloadRefused, Subject: s.path, Reason: err.Error()})
 		s.mu.Lock()

@@ -164,6 +164,7 @@ func (t *Table) saw(table []lvs.Service) []lvs.Service {
 		t.reached.Replace(before)
 		return table
 	}
+	t.print = 0
 	serving := map[lvs.Key]bool{}
 	for _, s := range table {
 		if s.TakesConnections() {
@@ -284,7 +285,7 @@ func (t *Table) pass(ctx context.Context) error {
 
 // readAll reads the whole table.
 func (t *Table) readAll(ctx context.Context) error {
-	t.read, t.print = time.Now(), 0
+	t.read = time.Now()
 	have, err := t.Kernel.Read(ctx)
 	if err != nil {
 		t.publish(func(s *TableSnapshot) { s.Known, s.Services, s.Serving = false, nil, nil })
