@@ -143,7 +143,7 @@ func (c *Checker) Run(ctx context.Context) error {
 	defer heart.Stop()
 	for {
 		heart.Beat()
-		wait := heartbeat.Every
+		wait := heartbeat.Until(time.Now(), heartbeat.Every)
 		if len(c.agenda) > 0 {
 			wait = min(wait, time.Until(c.agenda[0].at))
 		}

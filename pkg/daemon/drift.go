@@ -12,6 +12,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/clusterfile"
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 )
 
@@ -59,7 +60,7 @@ func newDrift(path string, log *slog.Logger, matches func(began time.Time)) *dri
 
 // watch looks at the file until ctx ends. running returns the digest of the file that runs, "" before one does.
 func (d *drift) watch(ctx context.Context, running func() string) {
-	tick := time.NewTicker(driftInterval)
+	tick := heartbeat.NewTicker(driftInterval)
 	defer tick.Stop()
 	for {
 		select {

@@ -27,7 +27,7 @@ func watchdog(ctx context.Context, loops *heartbeat.Set, log *slog.Logger) {
 // process was running counts, so stopping the whole process is not a stall of a loop.
 func feed(ctx context.Context, loops *heartbeat.Set, limit time.Duration, log *slog.Logger, alive func()) {
 	every := limit / 4
-	monitor, tick := heartbeat.NewMonitor(loops), time.NewTicker(every)
+	monitor, tick := heartbeat.NewMonitor(loops), heartbeat.NewTicker(every)
 	defer tick.Stop()
 	logged := false
 	for last := time.Now(); ; {

@@ -71,9 +71,13 @@ func (m *answerMonitor) Run(ctx context.Context) error {
 			m.found.Store(&found)
 			m.changed()
 		}
-		for wait := max(answersEvery, answersShare*time.Since(begun)); wait > 0 && ctx.Err() == nil; wait -= heartbeat.Every {
+		for next := time.Now().Add(max(answersEvery, answersShare*time.Since(begun))); ctx.Err() == nil; {
+			now := time.Now()
+			if !now.Before(next) {
+				break
+			}
 			m.heart.Beat()
-			task.Pause(ctx, min(wait, heartbeat.Every))
+			task.Pause(ctx, min(next.Sub(now), heartbeat.Until(now, heartbeat.Every)))
 		}
 	}
 	return nil

@@ -74,9 +74,10 @@ func (m *problemMonitor) Ready() <-chan struct{} { return m.ready.Ready() }
 // Run examines the loops until ctx ends.
 func (m *problemMonitor) Run(ctx context.Context) error {
 	heart := heartbeat.From(ctx)
-	tick := time.NewTicker(lookForProblems)
+	tick := heartbeat.NewTicker(lookForProblems)
 	defer tick.Stop()
 	m.ready.Close()
+	var rested time.Time // when the pause after the last examination is over
 	for {
 		heart.Beat()
 		much := nodeOnly
@@ -85,12 +86,15 @@ func (m *problemMonitor) Run(ctx context.Context) error {
 			return nil
 		case <-m.poked:
 			much = withPools
-			task.Pause(ctx, lookAfter)
+			task.Pause(ctx, max(time.Until(rested), lookAfter))
 		case <-tick.C:
+			if time.Now().Before(rested) {
+				continue
+			}
 		}
 		begun := time.Now()
 		m.examine(much)
-		task.Pause(ctx, min(lookShare*time.Since(begun), lookForProblems))
+		rested = time.Now().Add(min(lookShare*time.Since(begun), lookForProblems))
 	}
 }
 

@@ -59,7 +59,7 @@ func (m *stallMonitor) Snapshot() string { return m.problem.Load() }
 // Run examines the loops until ctx ends.
 func (m *stallMonitor) Run(ctx context.Context) error {
 	heart := heartbeat.From(ctx)
-	monitor, look := heartbeat.NewMonitor(m.heartbeats), time.NewTicker(lookAtLoops)
+	monitor, look := heartbeat.NewMonitor(m.heartbeats), heartbeat.NewTicker(lookAtLoops)
 	defer look.Stop()
 	m.ready.Close()
 	for last := time.Now(); ; {

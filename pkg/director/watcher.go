@@ -65,7 +65,7 @@ func (w *watcher) Run(ctx context.Context) error {
 	var events sync.WaitGroup
 	defer events.Wait()
 	events.Go(func() { w.follow(ctx, dirty) })
-	tick := time.NewTicker(lookEvery)
+	tick := heartbeat.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
 		select {

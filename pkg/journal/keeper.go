@@ -52,7 +52,7 @@ func (k *Keeper) Problem() string { return k.problem.Load() }
 // Run reads and writes the file until ctx ends. It returns nil.
 func (k *Keeper) Run(ctx context.Context) error {
 	heart := heartbeat.From(ctx)
-	tick := time.NewTicker(retryEvery)
+	tick := heartbeat.NewTicker(retryEvery)
 	defer tick.Stop()
 	defer k.queue.Close()
 	k.ask(k.load)

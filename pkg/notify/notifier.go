@@ -116,9 +116,9 @@ func (n *Notifier) Run(ctx context.Context) error {
 	close(n.ready)
 	heart := heartbeat.From(ctx)
 	defer heart.Stop()
-	beat := time.NewTicker(heartbeat.Every)
+	beat := heartbeat.NewTicker(heartbeat.Every)
 	defer beat.Stop()
-	again := time.NewTicker(tryEvery)
+	again := heartbeat.NewTicker(tryEvery)
 	defer again.Stop()
 	for {
 		heart.Beat()

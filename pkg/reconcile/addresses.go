@@ -128,7 +128,7 @@ func (a *Addresses) Run(ctx context.Context) error {
 		heart.Beat()
 		wait := a.pass()
 		a.ready.Close()
-		timer.Reset(min(wait, heartbeat.Every))
+		timer.Reset(min(wait, heartbeat.Until(time.Now(), heartbeat.Every)))
 	}
 }
 

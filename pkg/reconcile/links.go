@@ -129,7 +129,7 @@ func (l *Links) Ready() <-chan struct{} { return l.ready.Ready() }
 func (l *Links) Run(ctx context.Context) error {
 	heart := heartbeat.From(ctx)
 	defer heart.Stop()
-	tick := time.NewTicker(linksEvery)
+	tick := heartbeat.NewTicker(linksEvery)
 	defer tick.Stop()
 	l.ready.Close()
 	for {

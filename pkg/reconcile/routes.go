@@ -134,7 +134,7 @@ func (r *Routes) Run(ctx context.Context) error {
 			next = time.Now().Add(max(routesEvery, routesShare*time.Since(begun)))
 		}
 		r.ready.Close()
-		timer.Reset(min(max(time.Until(next), 0), heartbeat.Every))
+		timer.Reset(min(max(time.Until(next), 0), heartbeat.Until(time.Now(), heartbeat.Every)))
 	}
 }
 

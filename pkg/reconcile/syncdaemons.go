@@ -111,7 +111,7 @@ func (s *SyncDaemons) Problems() []SyncDaemonProblem {
 
 // Run keeps the daemons until ctx ends. It returns nil.
 func (s *SyncDaemons) Run(ctx context.Context) error {
-	tick := time.NewTicker(syncDaemonsEvery)
+	tick := heartbeat.NewTicker(syncDaemonsEvery)
 	defer tick.Stop()
 	heart := heartbeat.From(ctx)
 	defer heart.Stop()

@@ -75,7 +75,8 @@ type Table struct {
 	looked  bool            // the table was read at least once
 	found   []lvs.Service   // what was in the table at the start and is still wanted
 	have    []lvs.Service   // the presumed content of the table; nil: read it
-	audited time.Time       // when it was last checked for changes by other processes
+	audited time.Time       // when it was last checked for changes by other processes,
+	auditAt time.Time       // when it will be next
 	read    time.Time       // when it was last read completely
 	doubted *doubt          // not nil: why the table is read now
 	shown   []lvs.Service   // what the cheap read says although the table is as in have; nil: it says the same
@@ -200,14 +201,16 @@ func (t *Table) Run(ctx context.Context) error {
 		}
 		heart.Beat()
 		// Not only when the timer fires: verdicts that arrive all the time must not prevent the audit.
-		if time.Since(t.audited) >= auditInterval(t.have) {
+		if !time.Now().Before(t.auditAt) {
 			t.audit()
 		}
 		var err error
 		if poked || t.have == nil {
 			err = t.pass(ctx)
 		}
-		wait := min(time.Until(t.audited.Add(auditInterval(t.have))), heartbeat.Every)
+		now := time.Now()
+		t.auditAt = now.Add(heartbeat.Early(now, t.audited.Add(auditInterval(t.have)).Sub(now)))
+		wait := min(t.auditAt.Sub(now), heartbeat.Until(now, heartbeat.Every))
 		switch {
 		case err == nil:
 			t.succeeded()

@@ -210,7 +210,7 @@ func (l *Loop) reopen(ctx context.Context, want Wanted) {
 	fresh := want.At != l.at.At || want.ID != l.at.ID || l.peers == nil
 	if want == (Wanted{}) {
 		l.at, l.peers = want, nil
-		l.pause(ctx, heartbeat.Every)
+		l.pause(ctx, heartbeat.Until(time.Now(), heartbeat.Every))
 		return
 	}
 	if want == l.at { // the socket broke
@@ -249,7 +249,7 @@ func (l *Loop) pause(ctx context.Context, d time.Duration) {
 }
 
 func (l *Loop) receive(socket Socket) error {
-	until := earlier(l.tell, time.Now().Add(heartbeat.Every))
+	until := earlier(l.tell, time.Now().Add(heartbeat.Until(time.Now(), heartbeat.Every)))
 	if !l.busy {
 		until = earlier(until, l.due)
 	}

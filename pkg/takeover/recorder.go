@@ -61,8 +61,6 @@ type Failure struct {
 const (
 	// askWithin limits the question at the moment of a take-over.
 	askWithin = 200 * time.Millisecond
-	// look is how often the recorder looks which databases are due.
-	look = 100 * time.Millisecond
 	// writtenWithin is how long the end waits for the disk.
 	writtenWithin = time.Second
 	// queued is how many records may wait for the disk.
@@ -74,6 +72,7 @@ type Recorder struct {
 	o       Options
 	ready   task.Latch
 	records chan Record
+	poke    chan struct{}   // capacity 1: there are other databases
 	ctx     context.Context // of the questions
 	end     func()
 
@@ -98,7 +97,7 @@ type server struct {
 func New(o Options) *Recorder {
 	ctx, end := context.WithCancel(context.Background())
 	return &Recorder{
-		o: o, ctx: ctx, end: end, records: make(chan Record, queued), want: map[config.InstanceID]Wanted{}, servers: map[Server]*server{}, last: map[config.InstanceID]Record{},
+		o: o, ctx: ctx, end: end, records: make(chan Record, queued), poke: make(chan struct{}, 1), want: map[config.InstanceID]Wanted{}, servers: map[Server]*server{}, last: map[config.InstanceID]Record{},
 	}
 }
 
@@ -122,6 +121,15 @@ func (r *Recorder) Set(want map[config.InstanceID]Wanted) {
 	}
 	maps.DeleteFunc(r.servers, func(s Server, _ *server) bool { return !used[s] })
 	maps.DeleteFunc(r.last, func(id config.InstanceID, _ Record) bool { _, wanted := want[id]; return !wanted })
+	r.wake()
+}
+
+// wake makes Run look which databases are due.
+func (r *Recorder) wake() {
+	select {
+	case r.poke <- struct{}{}:
+	default:
+	}
 }
 
 // Run asks the databases and writes the records until ctx ends. It returns nil.
@@ -145,33 +153,38 @@ func (r *Recorder) Run(ctx context.Context) error {
 		case <-late.C: // a disk that hangs
 		}
 	}()
-	tick := time.NewTicker(look)
-	defer tick.Stop()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
 	heart := heartbeat.From(ctx)
 	defer heart.Stop()
 	r.ready.Close()
 	for {
 		heart.Beat()
-		r.askDue(time.Now())
+		timer.Reset(r.askDue(time.Now()))
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-r.poke:
+		case <-timer.C:
 		}
 	}
 }
 
-// askDue asks the databases that are due, each in a goroutine of its own.
-func (r *Recorder) askDue(now time.Time) {
+// askDue asks the databases that are due, each in a goroutine of its own. It returns for how long none is.
+func (r *Recorder) askDue(now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	wait := heartbeat.Until(now, heartbeat.Every)
 	for s, state := range r.servers {
-		if state.asking || now.Before(state.due) {
-			continue
+		if !state.asking && !now.Before(state.due) {
+			state.asking, state.due = true, now.Add(s.Interval)
+			r.running.Go(func() { r.ask(s, state) })
 		}
-		state.asking, state.due = true, now.Add(s.Interval)
-		r.running.Go(func() { r.ask(s, state) })
+		if left := state.due.Sub(now); left > 0 {
+			wait = min(wait, left)
+		}
 	}
+	return wait
 }
 
 // ask asks a database and keeps its answer.
@@ -183,6 +196,9 @@ func (r *Recorder) ask(s Server, state *server) {
 	r.mu.Lock()
 	before := state.failure
 	state.asking = false
+	if !time.Now().Before(state.due) { // it took longer than the interval
+		r.wake()
+	}
 	r.keep(state, p, err, at)
 	changed := state.failure != before
 	r.mu.Unlock()

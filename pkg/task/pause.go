@@ -19,12 +19,12 @@ func Pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Every calls f at each interval, which is at most heartbeat.Every, with a heartbeat before it, until ctx ends. It is the Run of
+// Every calls f at each interval (see heartbeat.Ticker), which is at most heartbeat.Every, with a heartbeat before it, until ctx ends. It is the Run of
 // a loop that looks at something of which there are no events. It returns nil.
 func Every(ctx context.Context, interval time.Duration, f func()) error {
 	heart := heartbeat.From(ctx)
 	defer heart.Stop()
-	tick := time.NewTicker(interval)
+	tick := heartbeat.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		select {

@@ -94,7 +94,7 @@ func (f *Files) Run(ctx context.Context) error {
 	}
 	defer watcher.Close()
 	heart := heartbeat.From(ctx)
-	tick := time.NewTicker(lookEvery)
+	tick := heartbeat.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
 		heart.Beat()

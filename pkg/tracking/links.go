@@ -60,7 +60,7 @@ func (l *Links) Run(ctx context.Context) error {
 
 // look judges all tracks, and returns when to look again.
 func (l *Links) look(links []kernel.Link, now time.Time) time.Duration {
-	wait := heartbeat.Every
+	wait := heartbeat.Until(now, heartbeat.Every)
 	state := map[config.WatchedInterface]health.Debounce{}
 	for _, watch := range l.wanted() {
 		w, is := watch.(config.WatchedInterface)

@@ -357,7 +357,7 @@ func (p *Processes) await(ctx context.Context) {
 
 // judge publishes the verdicts, and returns when to do that again.
 func (p *Processes) judge(now time.Time) time.Duration {
-	wait := heartbeat.Every
+	wait := heartbeat.Until(now, heartbeat.Every)
 	if len(p.watches) > 0 && p.begun.IsZero() {
 		wait = min(wait, max(p.next.Sub(now), 0))
 	}
