@@ -53,6 +53,9 @@ func (s *fakeSocket) Claims(addresses []netip.Addr) (all []kernel.Claim) {
 	return all
 }
 
+func (s *fakeSocket) Rest(time.Duration, []uint8) error { return errors.New("no rest") }
+func (s *fakeSocket) Wake()                             {}
+
 func (s *fakeSocket) Others() (seen []vrrp.Datagram, n uint64) { return nil, 0 }
 
 func (s *fakeSocket) Wait() (bool, error) {

@@ -30,6 +30,8 @@ type Wire interface {
 	Drain()
 	// Claims delivers to the actors what other machines have claimed since the last call. It does not block.
 	Claims()
+	// Moved is told that the state of an actor has changed, after its snapshot shows that. It does not block.
+	Moved()
 }
 
 // Holder receives the decisions of the election about the VIPs of an instance. Its methods only record them; they do
@@ -102,6 +104,7 @@ type Actor struct {
 	epoch    time.Time
 	slept    time.Duration // the result of suspended at epoch, and
 	asleep   time.Duration // how much longer it was when Run last woke
+	ago      time.Duration // how old the datagram is that is being processed; 0: none
 	machine  *vrrp.Machine
 	recorder recorder
 	desired  desired
@@ -363,13 +366,16 @@ func (a *Actor) receiveAll() {
 }
 
 // now is the machine's clock. It includes the time for which this host was suspended, because the peers kept running.
-func (a *Actor) now() time.Duration { return time.Since(a.epoch) + a.asleep }
+// While a datagram is processed it is the time at which that arrived.
+func (a *Actor) now() time.Duration { return time.Since(a.epoch) + a.asleep - a.ago }
 
 // awake reads for how long the host was suspended. That takes three system calls, so it is done once for each time that Run
 // wakes, and not for each use of the clock.
 func (a *Actor) awake() { a.asleep = a.suspended() - a.slept }
 
 func (a *Actor) receive(d vrrp.Datagram) {
+	a.ago = d.Age
+	defer func() { a.ago = 0 }()
 	now := a.now()
 	a.quiet = a.quiet && a.remembers(d)
 	h, advert, vips := a.classify(d)
@@ -446,6 +452,9 @@ func (a *Actor) apply(event vrrp.Event) {
 
 // tell reports changes of the state.
 func (a *Actor) tell(moved []vrrp.Transition) {
+	if len(moved) > 0 {
+		a.wire.Moved()
+	}
 	for _, t := range moved {
 		a.record(event.Event{
 			Kind: event.InstanceState, Subject: a.name, From: t.From.String(), To: t.To.String(),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -94,6 +95,9 @@ func (p tap) Drain() {
 
 // Claims implements Wire: tests pass claims themselves.
 func (p tap) Claims() {}
+
+// Moved implements Wire.
+func (p tap) Moved() {}
 
 // freeze stops a machine as SIGSTOP does: its actor does nothing for d, and its socket is not read until the actor
 // drains it.
@@ -278,6 +282,9 @@ type fakeSocket struct {
 func (s *fakeSocket) Send([]byte, netip.Addr, netip.Addr) error                 { return nil }
 func (s *fakeSocket) SendFrom(kernel.MAC, []byte, netip.Addr, netip.Addr) error { return nil }
 func (s *fakeSocket) Close() error                                              { s.once.Do(func() { close(s.closed) }); return nil }
+
+func (s *fakeSocket) Rest(time.Duration, []uint8) error { return net.ErrClosed }
+func (s *fakeSocket) Wake()                             {}
 
 func (s *fakeSocket) Claims([]netip.Addr) []kernel.Claim { return nil }
 

@@ -65,9 +65,9 @@ func (l *Alarm) look() time.Duration {
 		actors = append(actors, a)
 	}
 	l.mu.Unlock()
-	wait := untilGrid(time.Now())
+	wait, at := heartbeat.Early(time.Now(), heartbeat.Every), &moment{}
 	for _, a := range actors {
-		wait = min(wait, a.attend())
+		wait = min(wait, a.attend(at))
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -105,8 +105,8 @@ func (a *Actor) idle() bool {
 }
 
 // attend wakes Run if the time has come for which it waits, and otherwise does what it would do: a heartbeat, a snapshot.
-// It returns for how long the instance does not need it again. It does not block.
-func (a *Actor) attend() time.Duration {
+// It returns for how long the instance does not need it again. It does not block. at is shared by the instances.
+func (a *Actor) attend(at *moment) time.Duration {
 	if !a.tryLock() {
 		return busyFor // by Run, which sets its timer or the Alarm afterwards, or by an advert that is being taken in
 	}
@@ -114,7 +114,7 @@ func (a *Actor) attend() time.Duration {
 	if !a.watched {
 		return heartbeat.Every
 	}
-	a.awake()
+	a.asleep = at.suspended(a) - a.slept
 	wait := a.arm()
 	if wait <= 0 || !a.idle() { // or it has joined a sync group
 		a.inbox.rouse()

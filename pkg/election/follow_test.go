@@ -127,6 +127,7 @@ func follower(t testing.TB) (*Actor, vrrp.Datagram) {
 		Name:      "b",
 		Params:    vrrp.Params{VRID: 51, Version: 3, Priority: 100, AdvertInterval: time.Second, Preempt: true, Source: netip.MustParseAddr("10.77.0.3")},
 		Addresses: []netip.Addr{netip.MustParseAddr("10.77.0.100")},
+		Wire:      &sentWire{},
 		Log:       slog.New(slog.DiscardHandler),
 	})
 	a.step(vrrp.Startup{})

@@ -23,6 +23,11 @@ type Socket interface {
 	Wait() (ready bool, err error)
 	// Pending reads the queued datagrams, oldest first, and does not block. They are valid until its next call.
 	Pending() ([]vrrp.Datagram, error)
+	// Rest is Wait for a reader who does not need each datagram at once: it returns after a time, or when a resignation or any
+	// packet of the virtual routers awake has arrived, or after Wake. After an error, Wait may still work.
+	Rest(longest time.Duration, awake []uint8) error
+	// Wake ends a Rest in progress, or the next one. It does not block.
+	Wake()
 	// Join makes the socket a member of these multicast groups, and of no others.
 	Join(groups []netip.Addr) error
 	// Filter excludes packets of all virtual routers other than these, and those with a lower TTL, from Pending.
@@ -65,6 +70,7 @@ type Link struct {
 	epoch   time.Time
 	sampled time.Duration // since epoch; Run's own
 	burst   time.Duration // how long gather waits; Run's own
+	rests   rests
 }
 
 const (
@@ -187,11 +193,7 @@ func (l *Link) Run(ctx context.Context) error {
 			continue
 		}
 		heart.Beat()
-		ready, err := socket.Wait()
-		if ready && err == nil {
-			l.gather()
-			err = l.take(socket)
-		}
+		err := l.receive(socket)
 		if err == nil {
 			l.sample(socket)
 		}
@@ -248,16 +250,32 @@ func (l *Link) gatherFor() time.Duration {
 	return wait
 }
 
-// take delivers the datagrams queued on the socket.
-func (l *Link) take(socket Socket) error {
+// receive waits for datagrams and delivers them. It returns after heartbeat.Every at the latest.
+func (l *Link) receive(socket Socket) error {
+	if length, awake := l.resting(socket); length > 0 {
+		return l.rest(socket, length, awake)
+	}
+	l.setRest(0)
+	ready, err := socket.Wait()
+	if ready && err == nil {
+		l.gather()
+		_, err = l.take(socket)
+	}
+	return err
+}
+
+// take delivers the datagrams queued on the socket, and returns how many there were.
+func (l *Link) take(socket Socket) (int, error) {
 	l.reading.Lock()
 	defer l.reading.Unlock()
+	longest := l.longestAge()
 	pending, err := socket.Pending()
 	at := &moment{}
 	for _, d := range pending {
+		d.Age = min(d.Age, longest)
 		l.route(d, at)
 	}
-	return err
+	return len(pending), err
 }
 
 // Drain implements Wire: when it returns, every datagram that had reached this host by the time of the call has been
@@ -267,7 +285,7 @@ func (l *Link) Drain() {
 	socket := l.socket
 	l.mu.Unlock()
 	if socket != nil {
-		_ = l.take(socket) // Run handles a broken socket
+		_, _ = l.take(socket) // Run handles a broken socket
 	}
 }
 

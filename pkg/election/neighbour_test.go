@@ -29,6 +29,11 @@ func (s *filterSocket) SendFrom(kernel.MAC, []byte, netip.Addr, netip.Addr) erro
 
 func (s *filterSocket) Send([]byte, netip.Addr, netip.Addr) error { return nil }
 func (s *filterSocket) Close() error                              { return nil }
+func (s *filterSocket) Rest(longest time.Duration, _ []uint8) error {
+	time.Sleep(longest)
+	return nil
+}
+func (s *filterSocket) Wake() {}
 func (s *filterSocket) Wait() (bool, error) {
 	time.Sleep(time.Second)
 	return false, nil

@@ -30,6 +30,7 @@ type sentWire struct {
 
 func (w *sentWire) Drain()  {}
 func (w *sentWire) Claims() {}
+func (w *sentWire) Moved()  {}
 
 // SendFrom implements Sender.
 func (w *sentWire) SendFrom(from kernel.MAC, _ []byte, _, to netip.Addr) error {

@@ -3,6 +3,7 @@ package vrrp
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
@@ -14,6 +15,8 @@ type Datagram struct {
 	Source, Destination netip.Addr
 	// TTL is the received time to live (IPv6: hop limit).
 	TTL int
+	// Age is for how long it had waited on this host when it was read; 0 if that is not known, and for most readers no matter.
+	Age time.Duration
 }
 
 // Peers is what the cluster file says about the other routers of a virtual router. The zero value knows none, and then

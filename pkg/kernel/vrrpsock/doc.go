@@ -9,5 +9,8 @@
 // Both families behave alike. What differs is in a wire: a raw IPv6 socket delivers no IP header (RFC 3542), so that hop
 // limit and destination come as control messages, and its filter sees another part of the packet.
 //
+// For a reader of many virtual routers, Rest waits without being woken by their adverts. They wait in a second socket, with the
+// time at which they have come; only what is urgent wakes the reader.
+//
 // It refuses to join a group on interfaces without multicast.
 package vrrpsock

@@ -14,23 +14,29 @@ import (
 // everything is the accepted length that a filter returns to pass a whole packet: no packet is longer.
 const everything = 0xffff
 
-// program4: a raw socket's filter of IPv4 sees the packet from its IP header on.
-func program4(w wanted, ours, others uint32) []unix.SockFilter {
+// header4: a raw socket's filter of IPv4 sees the packet from its IP header on.
+func header4(leastTTL uint8, others uint32) []unix.SockFilter {
 	const (
 		ttlOffset = 8
 		least     = headerSize + 2 // up to the VRID
 	)
-	p := []unix.SockFilter{
+	return []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_LEN},
 		{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, K: least, Jt: 1},
 		{Code: unix.BPF_RET | unix.BPF_K, K: others},
 		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: ttlOffset},
-		{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, K: uint32(w.leastTTL), Jt: 1},
+		{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, K: uint32(leastTTL), Jt: 1},
 		{Code: unix.BPF_RET | unix.BPF_K, K: others},
 		{Code: unix.BPF_LDX | unix.BPF_B | unix.BPF_MSH}, // X: the length of the IP header
 		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_IND, K: 1},
 	}
-	return append(p, oneOf(w.vrids, ours, others)...)
+}
+
+// program returns a classic BPF program (Documentation/networking/filter.rst) that distinguishes the adverts of the wanted
+// virtual routers from all other packets. It returns ours or others as the accepted length. A packet that is too short counts as
+// other.
+func (w wire) program(want wanted, ours, others uint32) []unix.SockFilter {
+	return append(w.header(want.leastTTL, others), oneOf(want.vrids, ours, others)...)
 }
 
 // oneOf is the end of a program that has loaded a VRID.
@@ -62,6 +68,11 @@ func (s *Socket) Filter(vrids []uint8, leastTTL uint8) error {
 func (s *Socket) filter(w wanted) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.filtered = w
+	if s.resting.on { // the next Rest sets other filters
+		s.resting.on = false
+		_ = sockets.Filter(s.resting.fd, nothing)
+	}
 	failed := sockets.Do(s.raw, func(fd int) error { return sockets.Filter(fd, s.program(w, everything, 0)) })
 	if errors.Is(failed, net.ErrClosed) {
 		return failed

@@ -26,7 +26,7 @@ func (s *Socket) Join(groups []netip.Addr) error {
 func (s *Socket) joinLocked(groups []netip.Addr) error {
 	for _, old := range slices.Clone(s.groups) {
 		if !slices.Contains(groups, old) {
-			_ = s.onBoth(func(fd int) error { return s.leave(fd, s.index, old) }) // an interface that is gone has no members
+			_ = s.onAll(func(fd int) error { return s.leave(fd, s.index, old) }) // an interface that is gone has no members
 			s.groups = slices.DeleteFunc(s.groups, func(g netip.Addr) bool { return g == old })
 		}
 	}
@@ -37,8 +37,8 @@ func (s *Socket) joinLocked(groups []netip.Addr) error {
 		if err := s.canMulticast(); err != nil {
 			return err
 		}
-		if err := s.onBoth(func(fd int) error { return s.join(fd, s.index, group) }); err != nil {
-			_ = s.onBoth(func(fd int) error { return s.leave(fd, s.index, group) })
+		if err := s.onAll(func(fd int) error { return s.join(fd, s.index, group) }); err != nil {
+			_ = s.onAll(func(fd int) error { return s.leave(fd, s.index, group) })
 			return err
 		}
 		s.groups = append(s.groups, group)
@@ -55,11 +55,14 @@ func (s *Socket) canMulticast() error {
 	return err
 }
 
-// onBoth calls f for the descriptors of the socket and of the one that receives what its filter excludes.
-func (s *Socket) onBoth(f func(fd int) error) error {
+// onAll calls f for the descriptors of the socket, of the one that receives what its filter excludes, and of that of Rest.
+func (s *Socket) onAll(f func(fd int) error) error {
 	err := sockets.Do(s.raw, f)
 	if err == nil && s.others.fd != 0 {
 		err = f(s.others.fd)
+	}
+	if err == nil && s.resting.fd != 0 {
+		err = f(s.resting.fd)
 	}
 	return err
 }

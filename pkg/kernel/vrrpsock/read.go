@@ -2,9 +2,10 @@ package vrrpsock
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
-	"sync"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,30 +20,47 @@ import (
 //
 // Errors: net.ErrClosed, and other errors of recvmsg(2); the datagrams read before the error are returned with it.
 func (s *Socket) Pending() ([]vrrp.Datagram, error) {
-	buffer := buffers.Get().(*[bufferSize]byte)
-	defer buffers.Put(buffer)
+	m := allMessages.Get().(*messages)
+	defer allMessages.Put(m)
 	s.batch.reset()
+	s.readSecond(m)
+	later := len(s.batch.datagrams)
 	var failed error
 	// Control instead of Read: it does not block on a Wait in another goroutine, and the read deadline does not apply.
-	err := s.raw.Control(func(fd uintptr) {
-		for failed == nil && len(s.batch.datagrams) < pendingLimit {
-			var d vrrp.Datagram
-			if d, failed = s.receive(int(fd), buffer[:]); failed == nil {
-				s.batch.add(d)
-			}
-		}
-	})
-	if failed == unix.EAGAIN {
-		failed = nil
-	}
+	err := s.raw.Control(func(fd uintptr) { failed = s.readAll(m, int(fd)) })
+	s.batch.age(later)
 	if err = errors.Join(err, failed); err != nil {
 		return s.batch.datagrams, fmt.Errorf("read VRRP socket on %s: %w", s.iface, translate(err))
 	}
 	return s.batch.datagrams, nil
 }
 
-// buffers are used for one call of Pending each: a buffer for each advert would be most of a director's garbage.
-var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+// readAll reads the datagrams queued on one of the sockets.
+func (s *Socket) readAll(m *messages, fd int) error {
+	for n := readAtOnce; n == readAtOnce && len(s.batch.datagrams) < pendingLimit; {
+		var err error
+		switch n, err = m.read(fd); err {
+		case nil:
+		case unix.EAGAIN:
+			return nil
+		default:
+			return err
+		}
+		for i := range n {
+			s.batch.add(m.datagram(i, s.wire))
+		}
+	}
+	return nil
+}
+
+// readSecond reads those that have been kept back by Rest. If that socket is broken, so is the first one, which says it.
+func (s *Socket) readSecond(m *messages) {
+	s.resting.reading.Lock()
+	defer s.resting.reading.Unlock()
+	if s.resting.fd != 0 {
+		_ = s.readAll(m, s.resting.fd)
+	}
+}
 
 // batch is what a call of Pending returns, in memory that the next one uses again.
 type batch struct {
@@ -57,6 +75,20 @@ func (b *batch) reset() {
 	b.datagrams, b.payloads = b.datagrams[:0], b.payloads[:0]
 	if cap(b.payloads) > batchKept {
 		b.datagrams, b.payloads = nil, nil
+	}
+}
+
+// age turns the times of arrival into ages, and sorts the datagrams if there are some from each of two sockets; first is the number
+// of those from the first one.
+func (b *batch) age(first int) {
+	if first > 0 && len(b.datagrams) > first {
+		slices.SortStableFunc(b.datagrams, func(x, y vrrp.Datagram) int { return cmp.Compare(x.Age, y.Age) })
+	}
+	now := time.Duration(time.Now().UnixNano())
+	for i := range b.datagrams {
+		if d := &b.datagrams[i]; d.Age > 0 {
+			d.Age = max(now-d.Age, 0)
+		}
 	}
 }
 

@@ -48,7 +48,7 @@ const (
 	sendBuffer = 4 << 20
 )
 
-// Socket sends and receives adverts on one segment. One goroutine may call Wait while others send; Pending and Close
+// Socket sends and receives adverts on one segment. One goroutine may call Wait and Rest while others send; Pending and Close
 // may be called at any time.
 type Socket struct {
 	wire
@@ -60,10 +60,12 @@ type Socket struct {
 	until  time.Time // the read deadline; used by Wait only
 	frames frames    // for SendFrom
 
-	mu      sync.Mutex // guards the fields below
-	checked time.Time  // when Wait last checked the interface
-	others  others
-	groups  []netip.Addr // of which both sockets are members
+	mu       sync.Mutex // guards the fields below
+	checked  time.Time  // when Wait last checked the interface
+	others   others
+	groups   []netip.Addr // of which all sockets are members
+	filtered wanted       // by Filter
+	resting  rest
 }
 
 // Open opens a socket on the segment's interface. It is a member of no multicast group: see Join. The interface may be
@@ -87,13 +89,14 @@ func open(on vrrp.Segment) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
+	s := &Socket{wire: w, iface: on.Interface, index: ifi.Index}
 	config := net.ListenConfig{Control: sockets.Control(func(fd int) error { return w.configure(fd, ifi) })}
 	// This neither resolves names nor blocks, so there is nothing to cancel.
 	conn, err := config.ListenPacket(context.Background(), w.network, w.any)
 	if err != nil {
 		return nil, err
 	}
-	s := &Socket{wire: w, conn: conn.(*net.IPConn), iface: on.Interface, index: ifi.Index}
+	s.conn = conn.(*net.IPConn)
 	if s.raw, err = s.conn.SyscallConn(); err != nil {
 		_ = conn.Close()
 		return nil, err
@@ -127,6 +130,7 @@ func (s *Socket) Close() error {
 	s.mu.Lock() // until the socket is closed, or a Filter at the same time would open the second one again
 	defer s.mu.Unlock()
 	s.others.close()
+	s.resting.close()
 	s.frames.close()
 	if err := s.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("close VRRP socket on %s: %w", s.iface, err)

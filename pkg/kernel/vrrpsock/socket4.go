@@ -22,7 +22,8 @@ func ipv4() wire {
 			{Name: "IP_TTL", Level: unix.IPPROTO_IP, Opt: unix.IP_TTL, Val: ttl},
 			{Name: "IP_TOS", Level: unix.IPPROTO_IP, Opt: unix.IP_TOS, Val: tos},
 		},
-		join: join4, leave: leave4, program: program4, receive: receive4, address: address4,
+		join: join4, leave: leave4, header: header4, priority: unix.SockFilter{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_IND, K: 2},
+		receive: receive4, decode: func(b, _ []byte, _ *unix.RawSockaddrInet6) vrrp.Datagram { return parse(b) }, address: address4,
 	}
 }
 

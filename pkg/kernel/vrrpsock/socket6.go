@@ -26,7 +26,8 @@ func ipv6() wire {
 			{Name: "IPV6_RECVPKTINFO", Level: unix.IPPROTO_IPV6, Opt: unix.IPV6_RECVPKTINFO, Val: 1},
 			{Name: "IPV6_RECVHOPLIMIT", Level: unix.IPPROTO_IPV6, Opt: unix.IPV6_RECVHOPLIMIT, Val: 1},
 		},
-		join: join6, leave: leave6, program: program6, receive: receive6, address: address6,
+		join: join6, leave: leave6, header: header6, priority: unix.SockFilter{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 2},
+		receive: receive6, decode: decode6, address: address6,
 	}
 }
 
@@ -44,30 +45,29 @@ func leave6(fd, index int, group netip.Addr) error {
 	return os.NewSyscallError("setsockopt IPV6_LEAVE_GROUP", unix.SetsockoptIPv6Mreq(fd, unix.IPPROTO_IPV6, unix.IPV6_LEAVE_GROUP, membership))
 }
 
-// program6: a raw socket's filter of IPv6 sees the packet from the header that follows the IPv6 header and its
+// header6: a raw socket's filter of IPv6 sees the packet from the header that follows the IPv6 header and its
 // extensions; the IPv6 header is at SKF_NET_OFF (linux/filter.h).
-func program6(w wanted, ours, others uint32) []unix.SockFilter {
+func header6(leastTTL uint8, others uint32) []unix.SockFilter {
 	const (
 		networkHeader  = -0x100000 // SKF_NET_OFF
 		hopLimitOffset = 7
 	)
 	at := int32(networkHeader + hopLimitOffset)
-	p := []unix.SockFilter{
+	return []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_LEN},
 		{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, K: 2, Jt: 1}, // up to the VRID
 		{Code: unix.BPF_RET | unix.BPF_K, K: others},
 		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: uint32(at)},
-		{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, K: uint32(w.leastTTL), Jt: 1},
+		{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, K: uint32(leastTTL), Jt: 1},
 		{Code: unix.BPF_RET | unix.BPF_K, K: others},
 		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 1},
 	}
-	return append(p, oneOf(w.vrids, ours, others)...)
 }
 
 // receive6 reads a payload. A raw socket of IPv6 delivers no IP header (RFC 3542, section 3): source, destination and hop
 // limit are in the address and the control messages.
 func receive6(fd int, b []byte) (vrrp.Datagram, error) {
-	var oob [128]byte // both messages take 64 bytes
+	var oob [controlSize]byte
 	for {
 		n, size, _, from, err := unix.Recvmsg(fd, b, oob[:], unix.MSG_DONTWAIT)
 		if err == unix.EINTR {
@@ -82,22 +82,30 @@ func receive6(fd int, b []byte) (vrrp.Datagram, error) {
 	}
 }
 
+// decode6 is receive6 for a packet that has been read together with others.
+func decode6(b, oob []byte, from *unix.RawSockaddrInet6) vrrp.Datagram {
+	d := parseControl(oob)
+	d.Payload, d.Source = b, netip.AddrFrom16(from.Addr)
+	return d
+}
+
 // parseControl reads destination and hop limit from the control messages of a packet. Without them the destination is
 // invalid and the hop limit 0, so that readers drop it.
 func parseControl(oob []byte) vrrp.Datagram {
 	var d vrrp.Datagram
-	messages, err := unix.ParseSocketControlMessage(oob)
-	if err != nil {
-		return d
-	}
-	for _, m := range messages {
-		switch {
-		case m.Header.Level != unix.IPPROTO_IPV6:
-		case m.Header.Type == unix.IPV6_PKTINFO && len(m.Data) >= unix.SizeofInet6Pktinfo:
-			d.Destination, _ = netip.AddrFromSlice(m.Data[:16])
-		case m.Header.Type == unix.IPV6_HOPLIMIT && len(m.Data) >= 4:
-			d.TTL = int(int32(binary.NativeEndian.Uint32(m.Data)))
+	for len(oob) > 0 {
+		header, data, rest, err := unix.ParseOneSocketControlMessage(oob)
+		if err != nil {
+			return d
 		}
+		switch {
+		case header.Level != unix.IPPROTO_IPV6:
+		case header.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
+			d.Destination, _ = netip.AddrFromSlice(data[:16])
+		case header.Type == unix.IPV6_HOPLIMIT && len(data) >= 4:
+			d.TTL = int(int32(binary.NativeEndian.Uint32(data)))
+		}
+		oob = rest
 	}
 	return d
 }

@@ -18,37 +18,47 @@ import (
 // Errors: net.ErrClosed, kernel.ErrNoInterface, and other errors of recvfrom(2).
 func (s *Socket) Wait() (ready bool, err error) {
 	now := time.Now()
+	if err := s.getUp(); err != nil {
+		return false, fmt.Errorf("wait for the VRRP socket on %s: %w", s.iface, translate(err))
+	}
 	if s.checkDue(now) {
 		if err := sockets.SameInterface(s.raw, s.iface, s.index); err != nil {
 			return false, fmt.Errorf("wait for the VRRP socket on %s: %w", s.iface, translate(err))
 		}
 	}
-	if left := s.until.Sub(now); left < checkInterval/2 || left > checkInterval { // it is not set again for each datagram
-		s.until = now.Add(checkInterval)
+	if left := s.until.Sub(now); left < checkInterval/4 || left > checkInterval { // it is not set again for each datagram
+		s.until = now.Add(checkInterval - time.Duration(now.UnixNano())%(checkInterval/2)) // loops that wake up together cost less
 		err = s.conn.SetReadDeadline(s.until)
 	}
-	var failed error
 	if err == nil {
-		waited := false
-		err = s.raw.Read(func(fd uintptr) bool {
-			if waited { // a second look would cost as much as Pending, which finds out
-				return true
-			}
-			failed = peek(int(fd))
-			waited = failed == unix.EAGAIN
-			return !waited
-		})
-		if waited {
-			failed = nil
-		}
+		err = s.awaitPacket()
 	}
-	switch err = translate(errors.Join(err, failed)); {
+	switch err = translate(err); {
 	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.until = time.Time{} // it may have been that of Wake
 		return false, nil
 	case err != nil:
 		return false, fmt.Errorf("wait for the VRRP socket on %s: %w", s.iface, err)
 	}
 	return true, nil
+}
+
+// awaitPacket blocks until a datagram is queued, or the read deadline has passed.
+func (s *Socket) awaitPacket() error {
+	var failed error
+	waited := false
+	err := s.raw.Read(func(fd uintptr) bool {
+		if waited { // a second look would cost as much as Pending, which finds out
+			return true
+		}
+		failed = peek(int(fd))
+		waited = failed == unix.EAGAIN
+		return !waited
+	})
+	if waited {
+		failed = nil
+	}
+	return errors.Join(err, failed)
 }
 
 // peek returns nil if a datagram is queued. It reads one byte: an empty buffer works as well, but a nil error for a

@@ -18,12 +18,14 @@ type wire struct {
 	options      []sockets.Option
 	// join and leave make a socket a member of a multicast group on an interface, or no longer one.
 	join, leave func(fd, index int, group netip.Addr) error
-	// program returns a classic BPF program (Documentation/networking/filter.rst) that distinguishes the adverts of the
-	// given virtual routers, by VRID and at least a TTL, from all other packets. It returns ours or others as the
-	// accepted length. A packet that is too short counts as other.
-	program func(wanted wanted, ours, others uint32) []unix.SockFilter
+	// header is the beginning of a BPF program, which returns others for packets with a lower TTL and those that are too short,
+	// and otherwise loads the VRID. priority then loads the priority.
+	header   func(leastTTL uint8, others uint32) []unix.SockFilter
+	priority unix.SockFilter
 	// receive reads one datagram without blocking; its payload is a part of b.
 	receive func(fd int, b []byte) (vrrp.Datagram, error)
+	// decode returns a datagram that has been read already, with its control messages and, for IPv6, its sender.
+	decode func(b, oob []byte, from *unix.RawSockaddrInet6) vrrp.Datagram
 	// address returns the control message of sendmsg(2), which chooses source and interface, and its destination.
 	address func(index int, source, destination netip.Addr) (oob []byte, to unix.Sockaddr)
 }

@@ -1,0 +1,95 @@
+package vrrpsock
+
+import (
+	"sync"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
+)
+
+const (
+	// readAtOnce is the maximum number of datagrams that one system call reads.
+	readAtOnce = 16
+	// controlSize is more than what the control messages of a datagram take, in bytes: 64 those of receive6, 32 the time stamp.
+	controlSize = 128
+)
+
+// allMessages are used for one call of Pending each: a buffer for each advert would be most of a director's garbage.
+var allMessages = sync.Pool{New: func() any { return newMessages() }}
+
+// messages is the memory into which recvmmsg(2) reads.
+type messages struct {
+	headers [readAtOnce]mmsghdr
+	vectors [readAtOnce]unix.Iovec
+	from    [readAtOnce]unix.RawSockaddrInet6
+	control [readAtOnce][controlSize]byte
+	content [readAtOnce][bufferSize]byte
+}
+
+// mmsghdr is the struct of recvmmsg(2).
+type mmsghdr struct {
+	unix.Msghdr
+	size uint32 // of the content
+}
+
+func newMessages() *messages {
+	m := new(messages)
+	for i := range m.headers {
+		m.vectors[i].Base = &m.content[i][0]
+		m.vectors[i].SetLen(bufferSize)
+		h := &m.headers[i].Msghdr
+		h.Iov = &m.vectors[i]
+		h.SetIovlen(1)
+		h.Name = (*byte)(unsafe.Pointer(&m.from[i]))
+		h.Control = &m.control[i][0]
+	}
+	return m
+}
+
+// read reads the datagrams that are queued, at most readAtOnce, without blocking.
+func (m *messages) read(fd int) (int, error) {
+	for i := range m.headers {
+		h := &m.headers[i].Msghdr
+		h.Namelen = uint32(unsafe.Sizeof(m.from[i]))
+		h.SetControllen(controlSize)
+	}
+	for {
+		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&m.headers)), readAtOnce, unix.MSG_DONTWAIT, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		default:
+			return 0, errno
+		}
+	}
+}
+
+// datagram returns one of the datagrams that were read; its payload is overwritten by the next read. Its Age is, for now, the time
+// of arrival.
+func (m *messages) datagram(i int, w wire) vrrp.Datagram {
+	h := &m.headers[i]
+	oob := m.control[i][:min(int(h.Controllen), controlSize)]
+	d := w.decode(m.content[i][:min(h.size, bufferSize)], oob, &m.from[i])
+	d.Age = arrival(oob)
+	return d
+}
+
+// arrival returns when a packet reached this host, since 1970, 0 if the kernel was not asked to say so.
+func arrival(oob []byte) time.Duration {
+	for len(oob) > 0 {
+		header, data, rest, err := unix.ParseOneSocketControlMessage(oob)
+		if err != nil {
+			return 0
+		}
+		if header.Level == unix.SOL_SOCKET && header.Type == unix.SCM_TIMESTAMPNS && len(data) >= int(unsafe.Sizeof(unix.Timespec{})) {
+			at := *(*unix.Timespec)(unsafe.Pointer(&data[0]))
+			return time.Duration(at.Nano())
+		}
+		oob = rest
+	}
+	return 0
+}
