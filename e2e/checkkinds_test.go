@@ -107,6 +107,7 @@ func TestCheckKinds(t *testing.T) {
 		}
 	}
 	t.Run("weight", k.weight)
+	t.Run("explained", k.explained)
 	t.Run("turned away", k.turnedAway)
 	t.Run("logs", k.logs)
 }
@@ -237,6 +238,31 @@ func (k *kinds) weight(t *testing.T) {
 	k.serves("93", false)
 	k.write(status, "3")
 	k.serves("93", true)
+}
+
+// explained: an operator makes a check by hand, with the digest of the page, and sees why a server is out.
+func (k *kinds) explained(t *testing.T) {
+	sum := md5.Sum([]byte(page))
+	out, err := k.master.ctl("probe", "page/mysql1", "-v")
+	if err != nil || !strings.Contains(out, "md5 "+hex.EncodeToString(sum[:])) || !strings.Contains(out, "good: http: /page answered with 200") {
+		t.Errorf("lvsctl probe: %v\n%s", err, out)
+	}
+	k.write(k.dir+"/10.77.0.12:91", "")
+	k.serves("91", false)
+	if out, err := k.master.ctl("probe", "program/mysql2"); lab.ExitCode(err) != 1 || !strings.Contains(out, "bad: command: exit status 1 [failed]") {
+		t.Errorf("lvsctl probe of a server that fails: %v\n%s", err, out)
+	}
+	out, err = k.master.ctl("explain", "program/mysql2")
+	for _, want := range []string{"program/mysql2 is down, with weight 0 of 1 in the table", "down: 2 failures in a row (fall); comes back after 1 success (rise)", "not good", "exit status 1 [failed]"} {
+		if err != nil || !strings.Contains(out, want) {
+			t.Errorf("lvsctl explain does not say %q: %v\n%s", want, err, out)
+		}
+	}
+	k.remove(k.dir + "/10.77.0.12:91")
+	k.serves("91", true)
+	if out, err := k.master.ctl("explain", "program/nobody"); err == nil || !strings.Contains(err.Error(), `no real server is named "program/nobody": want page/mysql1`) {
+		t.Errorf("lvsctl explain of nobody: %v\n%s", err, out)
+	}
 }
 
 // turnedAway: wrong passwords, and files that cannot be used, say nothing about the servers.

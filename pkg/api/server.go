@@ -34,6 +34,9 @@ type Handlers struct {
 	// with that name and content would change; without a name, of the daemon's own file. nil: the daemon has no table.
 	Table      func(ctx context.Context, foreign bool) (status.Table, error)
 	Difference func(ctx context.Context, name string, data []byte) (status.Difference, error)
+	// Explain returns why a real server, "SERVICE/SERVER", is in or out; Probe makes its checks once. nil: the daemon makes none.
+	Explain func(ctx context.Context, server string) (status.Explanation, error)
+	Probe   func(ctx context.Context, server string) ([]status.Probe, error)
 	// Record returns the last events of a VRRP instance in the text form of vrrp.Trace; of all instances if the name is
 	// "".
 	Record func(instance string) (string, error)
@@ -154,5 +157,7 @@ func mux(ctx context.Context, h Handlers) http.Handler {
 	m.HandleFunc("POST /v1/failover", failingOver(h.FailOver))
 	m.HandleFunc("GET /v1/table", tabling(h.Table))
 	m.HandleFunc("POST /v1/diff", comparing(h.Difference))
+	m.HandleFunc("GET /v1/explain", explaining(h.Explain))
+	m.HandleFunc("POST /v1/probe", explaining(h.Probe))
 	return m
 }

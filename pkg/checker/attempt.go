@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
@@ -26,29 +28,44 @@ func (c *Checker) launch(ctx context.Context, k *check, now time.Time) {
 	c.busy++
 	c.agenda.add(event{at: now.Add(slotTime), what: yields, attempt: a})
 	c.agenda.add(event{at: now.Add(k.id.Check.Timeout + grace), what: overdue, attempt: a})
-	kind, limit := k.id.Check.Kind, k.id.Check.Timeout
-	target := probe.Target{Address: k.id.Target, From: k.id.Check.Source, Mark: k.id.Check.Mark, Kind: kind}
+	limit := k.id.Check.Timeout
+	target := targetOf(k.id.Target, k.id.Check)
 	c.running.Go(func() {
-		r := func() health.Result {
-			if file := kind.SecretFile(); file != "" {
-				var err error
-				if target.Password, err = c.secrets(file); err != nil {
-					return health.Result{Code: health.Secret, Cause: fmt.Sprintf("%s: %v", kind.Type(), err)}
-				}
-			}
-			if err := c.certificates(&target); err != nil {
-				return health.Result{Code: health.Secret, Cause: fmt.Sprintf("%s: %v", kind.Type(), err)}
-			}
-			a.asking.Store(true)
-			ctx, cancel := context.WithTimeout(ctx, limit)
-			defer cancel()
-			return c.probe(ctx, target)
-		}()
+		r := c.ask(ctx, target, limit, &a.asking)
 		select {
 		case c.results <- finished{a, r}:
 		case <-c.drained:
 		}
 	})
+}
+
+// ask reads the files of a check and makes it. asking is set in between.
+func (c *Checker) ask(ctx context.Context, target probe.Target, limit time.Duration, asking *atomic.Bool) health.Result {
+	kind := target.Kind
+	if file := kind.SecretFile(); file != "" {
+		var err error
+		if target.Password, err = c.secrets(file); err != nil {
+			return health.Result{Code: health.Secret, Cause: fmt.Sprintf("%s: %v", kind.Type(), err)}
+		}
+	}
+	if err := c.certificates(&target); err != nil {
+		return health.Result{Code: health.Secret, Cause: fmt.Sprintf("%s: %v", kind.Type(), err)}
+	}
+	asking.Store(true)
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return c.probe(ctx, target)
+}
+
+// Once makes a check now, apart from its schedule: the result changes no state. trace receives what is done.
+func (c *Checker) Once(ctx context.Context, e Explained, trace *probe.Trace) health.Result {
+	target := targetOf(e.Target, e.Check)
+	target.Trace = trace
+	return c.ask(ctx, target, e.Check.Timeout, new(atomic.Bool))
+}
+
+func targetOf(address netip.AddrPort, c config.Check) probe.Target {
+	return probe.Target{Address: address, From: c.Source, Mark: c.Mark, Kind: c.Kind}
 }
 
 // certificates reads the certificates of a check.
@@ -104,7 +121,7 @@ func (c *Checker) finish(f finished, now time.Time) {
 	switch {
 	case k.owed:
 		c.enqueue(k)
-	case k.id.Check.Retry > 0 && k.state.Last().Class == health.Bad && (k.state.Doubtful() || k.state.Undecided()):
+	case k.id.Check.Retry > 0 && r.Class == health.Bad && (k.state.Doubtful() || k.state.Undecided()):
 		c.retry(k, a.started, now)
 	}
 }
@@ -187,6 +204,7 @@ func (c *Checker) take(k *check, r health.Result, now time.Time) {
 	}
 	c.warn(k, r, now)
 	k.state, _ = k.state.Step(now, r)
+	k.history.add(now, r)
 	k.answered = k.answered || !k.state.Undecided()
 	for _, user := range k.users {
 		c.publish(user)

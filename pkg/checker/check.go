@@ -24,8 +24,9 @@ type check struct {
 	advance  time.Duration // by how much the second probe is early, once; less than half an interval
 	owed     bool          // it was due while its probe ran: the next probe starts when that one ends
 	attempt  *attempt      // the running probe; nil: none. At most one runs
-	answered bool          // there was a result since this check was set; for a Served server, enough to decide
-	warned   *warning      // nil: none since the check could be made
+	history  history
+	answered bool     // there was a result since this check was set; for a Served server, enough to decide
+	warned   *warning // nil: none since the check could be made
 }
 
 // warning is that a check cannot be made, as it was logged last.

@@ -52,6 +52,7 @@ type Checker struct {
 	wake    chan struct{} // capacity 1: wanted has changed
 	ready   chan struct{}
 	results chan finished // from the goroutines of probes
+	looks   chan func()   // are called by Run's goroutine
 	drained chan struct{} // closed when results are no longer received
 
 	// The following fields are owned by Run's goroutine.
@@ -82,7 +83,7 @@ func New(
 	return &Checker{
 		probe: probe, secrets: secrets, log: log, onChange: onChange,
 		wake: make(chan struct{}, 1), ready: make(chan struct{}),
-		results: make(chan finished), drained: make(chan struct{}),
+		results: make(chan finished), looks: make(chan func()), drained: make(chan struct{}),
 		checks: checks{},
 	}
 }
@@ -154,6 +155,8 @@ func (c *Checker) Run(ctx context.Context) error {
 			return nil
 		case <-c.wake:
 			c.carryOut(time.Now())
+		case look := <-c.looks:
+			look()
 		case r := <-c.results:
 			c.noticeStall(time.Now())
 			c.finish(r, time.Now())

@@ -109,7 +109,7 @@ func httpFields() []key[HTTPCheck] {
 		field[HTTPCheck, string]{
 			name: "digest", in: func(c *HTTPCheck) *string { return &c.Digest },
 			kind:  texts("hexadecimal digits", Schema{Pattern: "^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{64})$"}, value.digest),
-			unset: "any", doc: "the MD5 (as genhash prints it) or SHA-256 of the body", reload: Restart,
+			unset: "any", doc: "the MD5 (as genhash prints it) or SHA-256 of the body; `lvsctl probe -v` prints both", reload: Restart,
 		},
 	}, answerFields(func(c *HTTPCheck) *Answer { return &c.Answer }), []key[HTTPCheck]{
 		field[HTTPCheck, string]{

@@ -365,6 +365,12 @@ type balancer interface {
 	Difference(ctx context.Context, cfg *config.Config) (status.Difference, error)
 }
 
+// explainer is a service that makes checks of real servers.
+type explainer interface {
+	Explain(ctx context.Context, server string) (status.Explanation, error)
+	ProbeOnce(ctx context.Context, server string) ([]status.Probe, error)
+}
+
 func (s server) handlers() api.Handlers {
 	var failOver func(ctx context.Context, name string, release bool) (string, error)
 	if e, ok := s.service.(elector); ok {
@@ -374,6 +380,9 @@ func (s server) handlers() api.Handlers {
 		FailOver: failOver,
 		Status:   s.service.Status, Record: s.service.Record, Events: s.events,
 		Reload: func(ctx context.Context, force bool) error { return s.from.reload(ctx, s.service, force) },
+	}
+	if e, ok := s.service.(explainer); ok {
+		h.Explain, h.Probe = e.Explain, e.ProbeOnce
 	}
 	if b, ok := s.service.(balancer); ok {
 		h.Table = b.Table

@@ -102,7 +102,7 @@ func addMembers(all []member, one config.VirtualServer, pool []lvs.Standing, hav
 func realServerStatus(r config.RealServer, verdict health.Verdict, standing lvs.Standing, entry *lvs.Server) status.RealServer {
 	s := status.RealServer{
 		Name: r.Name, Address: r.Address.String(), Port: int(r.Port), ConfiguredWeight: r.Weight,
-		State: word(verdict), Code: string(verdict.Code), Reason: verdict.Reason, Since: verdict.Since,
+		State: word(verdict), Code: string(verdict.Code), Checked: verdict.Code != "", Reason: verdict.Reason, Since: verdict.Since,
 	}
 	switch standing {
 	case lvs.Draining:

@@ -66,8 +66,8 @@ func (s State) Undecided() bool { return !s.known && s.fails > 0 }
 // Known reports whether a result has decided anything yet.
 func (s State) Known() bool { return s.known }
 
-// Last returns the latest result; the zero Result before the first one.
-func (s State) Last() Result { return s.last }
+// Last returns the latest result and when it came; zero values before the first one.
+func (s State) Last() (r Result, at time.Time) { return s.last, s.lastAt }
 
 // Step processes the result r received at the time at, and reports whether known, up or full changed.
 //

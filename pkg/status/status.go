@@ -156,13 +156,15 @@ type VirtualServer struct {
 
 // RealServer is one member of a pool.
 type RealServer struct {
-	Name                string    `json:"name"`
-	Address             string    `json:"address"`
-	Port                int       `json:"port"`
-	State               string    `json:"state"` // up, down, draining, disabled, unknown
-	Code                string    `json:"code"`
-	Weight              int       `json:"weight"` // in the kernel's table; 0 when absent
-	ConfiguredWeight    int       `json:"configured_weight"`
+	Name             string `json:"name"`
+	Address          string `json:"address"`
+	Port             int    `json:"port"`
+	State            string `json:"state"` // up, down, draining, disabled, unknown
+	Code             string `json:"code"`
+	Weight           int    `json:"weight"` // in the kernel's table; 0 when absent
+	ConfiguredWeight int    `json:"configured_weight"`
+	// Checked: its checks have had their first results, or one of them has decided; also true without checks.
+	Checked             bool      `json:"checked"`
 	Reason              string    `json:"reason"`
 	Since               time.Time `json:"since"`
 	ActiveConnections   int       `json:"active_connections"`

@@ -1,0 +1,70 @@
+package checker
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/probe"
+)
+
+// TestExplain: failures are kept longer than successes, which are only counted.
+func TestExplain(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+		c.Set([]Spec{spec("mysql/mysql1", one)})
+		pass(1500 * time.Millisecond) // two good ones
+		f.set(one, always(refused))
+		pass(10 * time.Second) // ten bad ones
+		f.set(one, nil)
+		pass(100 * time.Second)
+		e, found, err := c.Explain(t.Context(), named("mysql/mysql1"))
+		if err != nil || !found || len(e.Checks) != 1 || !e.Verdict.Up {
+			t.Fatalf("%+v %t %v", e, found, err)
+		}
+		k := e.Checks[0]
+		if k.Total != 112 || k.Good != 102 || k.Inconclusive != 0 || len(k.Failures) != failuresKept || k.Last.Class != health.Good || k.Last.At.IsZero() {
+			t.Errorf("%+v", k)
+		}
+		for i, r := range k.Failures {
+			if r.Code != health.Refused || i > 0 && !r.At.After(k.Failures[i-1].At) {
+				t.Errorf("failure %d: %+v", i, r)
+			}
+		}
+		if _, found, err := c.Explain(t.Context(), named("mysql/nobody")); found || err != nil {
+			t.Errorf("an unknown server: %t %v", found, err)
+		}
+	})
+}
+
+// TestOnce: a check that is made by hand changes no state.
+func TestOnce(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+		c.Set([]Spec{spec("mysql/mysql1", one)})
+		pass(100 * time.Millisecond)
+		f.set(one, always(refused))
+		e, _, _ := c.Explain(t.Context(), named("mysql/mysql1"))
+		trace := probe.NewTrace()
+		for range 3 {
+			if r := c.Once(t.Context(), e.Checks[0], trace); r.Code != health.Refused {
+				t.Errorf("%+v", r)
+			}
+		}
+		if last := f.targets[len(f.targets)-1]; last.Trace != trace {
+			t.Errorf("%+v", last)
+		}
+		if v := c.Verdict(named("mysql/mysql1")); !v.Up || v.Doubtful {
+			t.Errorf("%+v", v)
+		}
+	})
+}
+
+// Explain does not wait for a checker that does not run.
+func TestExplainWithoutALoop(t *testing.T) {
+	c := New(nil, nil, nil, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := c.Explain(ctx, named("a/b")); err == nil {
+		t.Error("no error")
+	}
+}

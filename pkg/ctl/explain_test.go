@@ -1,0 +1,55 @@
+package ctl
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/status"
+)
+
+func TestPrintExplanation(t *testing.T) {
+	now := time.Unix(1000, 0)
+	weight := 7
+	var b strings.Builder
+	printExplanation(&b, "web/web2", status.Explanation{
+		RealServer: status.RealServer{State: "down", Reason: "down: it", ConfiguredWeight: 3}, Needed: 1,
+		Checks: []status.Check{{
+			Type: "http", Target: "10.0.0.2:80", Interval: 1500, Timeout: 200, Rule: "down: R", Total: 9, Good: 5, Inconclusive: 1,
+			Last:     &status.CheckResult{At: now.Add(-time.Second), Code: "status", Cause: "http: 503"},
+			Failures: []status.CheckResult{{At: now.Add(-time.Minute), Code: "timeout", Cause: "http: none"}, {At: now.Add(-time.Second), Code: "status", Cause: "http: 503"}},
+		}, {Type: "file", Interval: 1000, Timeout: 1000, Rule: "up: R", Last: &status.CheckResult{At: now, Code: "ok", Cause: "file: 7", Weight: &weight}}, {Type: "ping", Target: "10.0.0.2"}},
+	}, now)
+	const want = `web/web2 is down, with weight 0 of 3 in the table
+  down: it
+  1 of these 3 checks must pass:
+
+http of 10.0.0.2:80, every 1.5s, timeout 200ms
+  down: R
+  9 results: 5 good, 1 inconclusive, 3 others
+  last      1s ago  http: 503 [status]
+  not good  1s ago  http: 503 [status]
+  not good  1m ago  http: none [timeout]
+
+file, every 1s, timeout 1s
+  up: R
+  0 results: 0 good, 0 inconclusive, 0 others
+  last      0s ago  file: 7 (weight 7)
+
+ping of 10.0.0.2, every 0s, timeout 0s
+  
+  0 results: 0 good, 0 inconclusive, 0 others
+  no result yet
+`
+	if b.String() != want {
+		t.Errorf("%s", b.String())
+	}
+}
+
+func TestPrintProbes(t *testing.T) {
+	var b strings.Builder
+	printProbes(&b, []status.Probe{{Type: "http", Target: "10.0.0.2:80", Result: status.CheckResult{Class: "bad", Code: "status", Cause: "http: 503"}, Trace: []string{"a", "b"}}}, true)
+	if want := "http of 10.0.0.2:80\n  a\n  b\nbad: http: 503 [status]\n"; b.String() != want {
+		t.Errorf("%s", b.String())
+	}
+}
