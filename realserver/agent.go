@@ -97,6 +97,7 @@ type Agent struct {
 	addresses      []addr.Address
 	gateways       map[netip.Addr]netip.Addr // by source; absent: no route
 	listening      listeners
+	tunnelPorts    tunnelPorts
 	filter         filterReader
 	kept           map[string]*kept
 	loggedProblems map[string]*loggedProblem // problems that were logged

@@ -4,6 +4,8 @@
 //   - forward: dr — the VIP as /32 on lo, and on all interfaces arp_ignore=1 and arp_announce=2, so that this machine
 //     accepts packets for the VIP but neither answers ARP requests for it nor uses it in its own.
 //   - forward: tun — the same with the VIP on tunl0, which is up and has a loose rp_filter.
+//     With GRE the VIP is on gre0, or on grecsum0 for GRE with checksums; with GUE, on tunl0, to which the kernel
+//     unpacks it.
 //   - forward: nat — nothing; it reports when answers would not leave through a director.
 //
 // An IPv6 VIP is refused for dr and tun, and reported: it would need other sysctls, another tunnel (ip6tnl0) and a way

@@ -122,7 +122,13 @@ func (a *Agent) packets(m Membership) []firewall.Packet {
 		return []firewall.Packet{arriving}
 	}
 	outer := firewall.Packet{Way: firewall.Incoming, In: nic, To: netip.AddrPortFrom(m.Address, 0), Protocol: "ipip"}
-	arriving.In = tunnel
+	switch m.Tunnel.Type {
+	case config.GRE:
+		outer.Protocol = "gre"
+	case config.GUE:
+		outer.Protocol, outer.To = "udp", netip.AddrPortFrom(m.Address, m.Tunnel.Port)
+	}
+	arriving.In = m.device()
 	return []firewall.Packet{outer, arriving}
 }
 

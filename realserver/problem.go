@@ -64,9 +64,9 @@ func problems(want State, have Found) []problem.Finding {
 	}
 	for _, a := range want.Addresses {
 		if !have.hasLink(a.Interface) {
-			all = append(all, problem.Finding{
-				Code: problem.DeviceMissing, Subject: a.Interface, Text: missingDevice(a.Interface), Related: want.servedFrom(a),
-			})
+			f := missing(a.Interface, missingDevice(a.Interface))
+			f.Related = want.servedFrom(a)
+			all = append(all, f)
 		}
 	}
 	for _, m := range want.Memberships {
@@ -176,9 +176,19 @@ func (f Found) silentLink(name string) bool {
 	return slices.ContainsFunc(f.Links, func(l addr.Link) bool { return l.Name == name && l.Kind == "dummy" })
 }
 
+// missing is the problem of a device, or of a port of the kernel, on which packets should arrive.
+func missing(subject, text string) problem.Finding {
+	return problem.Finding{Code: problem.DeviceMissing, Subject: subject, Text: text}
+}
+
 func missingDevice(name string) string {
-	if name == tunnel {
+	switch name {
+	case tunnel:
 		return "tunl0 does not exist, so forward: tun cannot work: load the kernel module ipip (modprobe ipip; for every boot: echo ipip >/etc/modules-load.d/ipip.conf)"
+	case greTunnel:
+		return "gre0 does not exist, so forward: tun with tunnel type gre cannot work: load the kernel module ip_gre (modprobe ip_gre; for every boot: echo ip_gre >/etc/modules-load.d/ip_gre.conf)"
+	case greChecksumTunnel:
+		return "grecsum0 does not exist, so forward: tun with tunnel type gre and checksum: full cannot work: modprobe ip_gre && ip link add grecsum0 type gre local ADDRESS csum, with this node's own address (and at every boot)"
 	}
 	return name + " does not exist"
 }

@@ -88,6 +88,9 @@ func (a *Agent) membership(m Membership, want State, have Found) status.Membersh
 		if reason = unfit(vip, want, have); reason == "" && a.listening.diverted[m.VIP.Addr()] {
 			reason = fmt.Sprintf("packets to %s are not delivered here: a policy rule diverts them, or its route in the table local is gone: see ip rule, ip route get %s", m.VIP.Addr(), m.VIP.Addr())
 		}
+		if reason == "" {
+			reason = a.closedTunnel(m)
+		}
 		s.Reason = fmt.Sprintf("up: %s is on %s and stays out of ARP", m.VIP.Addr(), vip.Interface)
 	default:
 		reason = a.wayBack(m)
@@ -113,8 +116,8 @@ func unfit(vip kernel.IfAddr, want State, have Found) string {
 	if reason := have.lacks(vip); reason != "" {
 		return reason
 	}
-	key := confKey(tunnel, "rp_filter")
-	if value := have.Sysctls[key]; vip.Interface == tunnel && value != looseRPFilter {
+	key := confKey(vip.Interface, "rp_filter")
+	if value := have.Sysctls[key]; vip.Interface != loopback && value != looseRPFilter {
 		return fmt.Sprintf("%s is %s, not %s: packets of clients are dropped", key, value, looseRPFilter)
 	}
 	return Exposed(want.NICs, have.Sysctls)

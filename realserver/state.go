@@ -16,6 +16,10 @@ const (
 	loopback = "lo"
 	// tunnel is the fallback device of the module ipip: it receives every IPIP packet that matches no other tunnel.
 	tunnel = "tunl0"
+	// greTunnel is that of the module ip_gre, for GRE.
+	greTunnel = "gre0"
+	// greChecksumTunnel is a device of the administrator for GRE with checksums, which gre0 drops (ip_tunnel_rcv).
+	greChecksumTunnel = "grecsum0"
 )
 
 // The values that keep a VIP on lo out of ARP (Linux Documentation/networking/ip-sysctl.rst). arp_ignore=1: answer only
@@ -36,6 +40,7 @@ type Membership struct {
 	// Protocol is that of the virtual server, "tcp", "udp" or "sctp".
 	Protocol string
 	Forward  config.Forward
+	Tunnel   config.Tunnel
 	Server   string     // this node's name there
 	Address  netip.Addr // this node's own address there
 	Port     uint16     // the port of its service there
@@ -75,7 +80,7 @@ func Desired(cfg *config.Config, links []addr.Link, names ...string) State {
 		s.NICs = nics(links)
 	}
 	if len(s.Addresses) > 0 {
-		s.Sysctls = sysctls(s.NICs, slices.Contains(s.Up, tunnel))
+		s.Sysctls = sysctls(s.NICs, s.Up)
 	}
 	return s
 }
@@ -91,7 +96,7 @@ func memberships(cfg *config.Config, names []string) []Membership {
 		for one := range m.VirtualServer.Endpoints() {
 			at := Membership{
 				Name: one.Name, VIP: netip.AddrPortFrom(one.Address, one.Port),
-				Protocol: one.Protocol, Forward: one.Forward, Server: m.RealServer.Name, Address: m.RealServer.Address, Port: cmp.Or(m.RealServer.Port, one.Port),
+				Protocol: one.Protocol, Forward: one.ForwardTo(m.RealServer), Tunnel: m.RealServer.Tunnel, Server: m.RealServer.Name, Address: m.RealServer.Address, Port: cmp.Or(m.RealServer.Port, one.Port),
 			}
 			for _, c := range m.RealServer.Checks {
 				at.Checked = cmp.Or(at.Checked, c.Port)
@@ -122,18 +127,29 @@ func (m Membership) vipAddress() (a kernel.IfAddr, needed bool) {
 	case config.DR:
 		a.Interface = loopback
 	case config.TUN:
-		a.Interface = tunnel
+		a.Interface = m.device()
 	default:
 		return kernel.IfAddr{}, false
 	}
 	return a, true
 }
 
+// device is the tunnel device on which packets arrive. The kernel unpacks those of GUE to IP in IP.
+func (m Membership) device() string {
+	switch {
+	case m.Tunnel.Type == config.GRE && m.Tunnel.Checksum != config.NoChecksum:
+		return greChecksumTunnel
+	case m.Tunnel.Type == config.GRE:
+		return greTunnel
+	}
+	return tunnel
+}
+
 // nics returns the interfaces on which ARP requests for a VIP can arrive: all, up or down, except lo and the tunnels.
 func nics(links []addr.Link) []string {
 	var names []string
 	for _, l := range links {
-		if !l.Loopback && l.Name != tunnel && l.Kind != "ipip" {
+		if !l.Loopback && l.Name != tunnel && l.Kind != "ipip" && l.Kind != "gre" {
 			names = append(names, l.Name)
 		}
 	}
@@ -143,14 +159,16 @@ func nics(links []addr.Link) []string {
 
 // sysctls returns the usual sysctls for DR and TUN real servers. The kernel uses the larger of conf.all's and the
 // interface's value; they are set for each interface too, so that resetting conf.all does not expose the VIP.
-func sysctls(nics []string, tunnelled bool) map[string]string {
+func sysctls(nics, up []string) map[string]string {
 	want := make(map[string]string, 2*len(nics)+3)
 	for _, name := range append([]string{"all"}, nics...) {
 		want[confKey(name, "arp_ignore")] = arpIgnore
 		want[confKey(name, "arp_announce")] = arpAnnounce
 	}
-	if tunnelled {
-		want[confKey(tunnel, "rp_filter")] = looseRPFilter
+	for _, device := range []string{tunnel, greTunnel, greChecksumTunnel} {
+		if slices.Contains(up, device) {
+			want[confKey(device, "rp_filter")] = looseRPFilter
+		}
 	}
 	return want
 }

@@ -107,9 +107,9 @@ type VirtualServer struct {
 	// SchedulerFlags are for sh and mh.
 	SchedulerFlags SchedulerFlags `json:",omitzero"`
 	OnePacket      bool           `json:",omitzero"` // each UDP packet is scheduled by itself
-	Forward        Forward
-	InitialUp      bool         // initial_state: up
-	Persistence    *Persistence // nil: none
+	Forward        Forward        // of real servers that have none of their own
+	InitialUp      bool           // initial_state: up
+	Persistence    *Persistence   // nil: none
 	Checks         []Check
 	ChecksNeeded   int // how many of Checks must pass; 0: all
 	RealServers    []RealServer
@@ -126,8 +126,10 @@ type Persistence struct {
 type RealServer struct {
 	Name    string
 	Address netip.Addr
-	Port    uint16 // 0: the port that the client connected to, for a virtual server with several or every port
-	Weight  int    // 0-65535; 0: no new connections
+	Port    uint16  // 0: the port that the client connected to, for a virtual server with several or every port
+	Weight  int     // 0-65535; 0: no new connections
+	Forward Forward // its own, else the virtual server's; "" in a Config that was not parsed: see ForwardTo
+	Tunnel  Tunnel  `json:",omitzero"` // with TUN
 	// From UpperThreshold connections on it gets no new ones until it has fewer than LowerThreshold. 0: no limit, and three
 	// quarters of UpperThreshold.
 	UpperThreshold, LowerThreshold uint32  `json:",omitzero"`

@@ -17,7 +17,7 @@ func (c *Config) LocalServers() []LocalServer {
 	var all []LocalServer
 	for _, v := range c.VirtualServers {
 		for _, r := range v.RealServers {
-			if d, found := directorOf(c.Directors, v.Forward, r.Name, r.Address); found {
+			if d, found := directorOf(c.Directors, v.ForwardTo(r), r.Name, r.Address); found {
 				all = append(all, LocalServer{v.Name, r.Name, d})
 			}
 		}
@@ -44,11 +44,11 @@ func (c *contents) checkLocalServers() {
 	warned := map[string]bool{}
 	for _, s := range c.services {
 		for _, r := range s.v.servers {
-			if d, found := directorOf(directors, s.v.Forward, r.v.Name, r.v.Address); found && !warned[d] {
+			if d, found := directorOf(directors, r.v.Forward, r.v.Name, r.v.Address); found && !warned[d] {
 				warned[d] = true
 				r.at.locate("address").warn("use separate machines",
 					"%s is director %s too: with forward: %s, while another director is MASTER, it balances connections that it receives once more, and some of them fail",
-					r.v.Name, d, s.v.Forward)
+					r.v.Name, d, r.v.Forward)
 			}
 		}
 	}

@@ -82,7 +82,7 @@ func (rs *realServer) checkManyPorts(o object) {
 	case !given || rs.Port == 0:
 	case rs.of.everyPort:
 		v.fail("remove it", "the virtual server has every port, and the kernel keeps the one that the client connected to")
-	case len(rs.of.Ports) > 1 && rs.of.Forward != NAT && rs.of.Forward != "":
-		v.fail("remove it, or use forward: nat", "the virtual server has several ports, and forward: %s keeps the one that the client connected to", rs.of.Forward)
+	case len(rs.of.Ports) > 1 && rs.Forward != NAT && rs.Forward != "":
+		v.fail("remove it, or use forward: nat", "the virtual server has several ports, and forward: %s keeps the one that the client connected to", rs.Forward)
 	}
 }

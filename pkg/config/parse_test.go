@@ -132,6 +132,9 @@ func checkService(t interface{ Errorf(string, ...any) }, s config.VirtualServer)
 			t.Errorf("real server %+v", rs)
 		}
 		names[rs.Name] = true
+		if rs.Tunnel != (config.Tunnel{}) && rs.Forward != config.TUN || rs.Tunnel.Type == config.GUE && rs.Tunnel.Port == 0 {
+			t.Errorf("tunnel: %+v", rs)
+		}
 		for _, check := range rs.Checks {
 			checkCheck(t, check)
 		}
@@ -149,7 +152,7 @@ func checkServices(t interface{ Errorf(string, ...any) }, s config.VirtualServer
 		}
 		seen[at] = true
 		for i, rs := range one.RealServers {
-			if rs.Port != one.Port && (s.Forward != config.NAT || one.Port == 0 || rs.Port == 0) {
+			if rs.Port != one.Port && (rs.Forward != config.NAT || one.Port == 0 || rs.Port == 0) {
 				t.Errorf("%s has the port %d on %s", at, rs.Port, rs.Name)
 			}
 			for _, c := range rs.Checks {

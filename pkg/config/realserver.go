@@ -25,8 +25,6 @@ func realServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
 				{name: "notify", doc: notifyChanges},
 			},
 			words: []word{
-				{names: []string{"forward"}, message: "the virtual server's forward holds for all of its real servers", hint: "remove it"},
-				needless("is keepalived's word: the virtual server's forward holds for all of its real servers", "lvs_method"),
 				keepalived("connect_timeout").write("`timeout` in a check"),
 				waiting("notify", "notify_up", "notify_down", "smtp_alert"),
 				keepalived("delay_loop").write("`interval` in a check"),
@@ -57,6 +55,8 @@ func realServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
 			doc:    "only `forward: nat` can change it",
 			reload: Another,
 		},
+		forwardOfServerField(),
+		tunnelField(tunnelSection()),
 		field[realServer, int]{ // the kernel accepts 31 bits, but returns 16 when the table is read
 			name: "weight", kind: wholeNumber[int](0, math.MaxUint16), in: func(rs *realServer) *int { return &rs.Weight }, def: 1,
 			doc:    "share of new connections; 0 means none",
@@ -123,10 +123,7 @@ func (rs *realServer) validate(o object) {
 		}
 	}
 	rs.checkManyPorts(o)
-	if of.Forward != NAT && of.Forward != "" && of.Port != 0 && rs.Port != 0 && rs.Port != of.Port && !of.manyPorts() {
-		method := map[Forward]string{DR: "DR", TUN: "TUN"}[of.Forward]
-		o.locate("port").fail("use forward: nat", "%d differs from the virtual server's %d: %s cannot change the port", rs.Port, of.Port, method)
-	}
+	rs.checkForward(o)
 	rs.checkFamily(o)
 	rs.checkThresholds(o)
 	if rs.Address.IsLoopback() {

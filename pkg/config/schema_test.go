@@ -68,11 +68,11 @@ var beyondSchemas = map[string][]string{
 	},
 	"how values compare": {
 		"check-timeout-over-interval", "threshold-lower-above", "check-timeout-over-default", "instance-lease-too-short", "instance-lease-too-short-for-backup", "real-server-port-dr",
-		"real-server-port-tun", "real-server-address-of-virtual-server", "real-server-address-of-virtual-server-and-instance",
+		"real-server-port-tun", "real-server-forward-port", "real-server-address-of-virtual-server", "real-server-address-of-virtual-server-and-instance",
 		"instance-virtual-address-of-director", "instance-virtual-address-of-real-server", "real-server-two-addresses", "instance-ipv6-version-2",
 		"instance-two-families", "instance-virtual-address-ipv6-of-director",
 	},
-	"which keys depend on others": {"before-vip-no-database", "one-packet-tcp", "scheduler-flags-of-wlc", "threshold-lower-alone", "interop-lease-too-short", "interop-down-timer-adverts-too-long", "auth-version-3", "auth-no-file", "auth-file-without-type", "auth-file-with-none", "accept-mode-source", "strict-version-2", "strict-version-3"},
+	"which keys depend on others": {"tunnel-dr", "tunnel-nat", "tunnel-gre-port", "tunnel-gre-remote", "tunnel-gue-without-port", "tunnel-ipip-checksum", "tunnel-ipip-port", "before-vip-no-database", "one-packet-tcp", "scheduler-flags-of-wlc", "threshold-lower-alone", "interop-lease-too-short", "interop-down-timer-adverts-too-long", "auth-version-3", "auth-no-file", "auth-file-without-type", "auth-file-with-none", "accept-mode-source", "strict-version-2", "strict-version-3"},
 	"what per_node makes of other keys": {
 		"unicast-peers-mixed", "unicast-peers-only-itself", "instance-no-preempt-255", "instance-no-preempt-255-per-node", "instance-virtual-router-id-twice-by-per-node",
 	},

@@ -33,11 +33,11 @@ func (s *virtualServer) checkFamilies(o object) {
 // (ip_vs_add_dest).
 func (rs *realServer) checkFamily(o object) {
 	of := rs.of
-	if !rs.Address.IsValid() || !of.Address.IsValid() || rs.Address.BitLen() == of.Address.BitLen() || of.Forward == TUN || of.Forward == "" {
+	if !rs.Address.IsValid() || !of.Address.IsValid() || rs.Address.BitLen() == of.Address.BitLen() || rs.Forward == TUN || rs.Forward == "" {
 		return
 	}
 	o.locate("address").fail("use forward: tun, or an "+fmt.Sprint(kernel.FamilyOf(of.Address))+" address",
-		"%s is an %s address, and the virtual server's is %s: forward: %s cannot change the family", rs.Address, kernel.FamilyOf(rs.Address), of.Address, of.Forward)
+		"%s is an %s address, and the virtual server's is %s: forward: %s cannot change the family", rs.Address, kernel.FamilyOf(rs.Address), of.Address, rs.Forward)
 }
 
 // checkMixedFamilies rejects what the kernel refuses while it synchronizes connections (ip_vs_add_dest): tunnels in the other family.
@@ -47,7 +47,7 @@ func (c *contents) checkMixedFamilies() {
 	}
 	for _, s := range c.services {
 		for _, rs := range s.v.servers {
-			if rs.v.Address.IsValid() && s.v.Address.IsValid() && rs.v.Address.BitLen() != s.v.Address.BitLen() && s.v.Forward == TUN {
+			if rs.v.Address.IsValid() && s.v.Address.IsValid() && rs.v.Address.BitLen() != s.v.Address.BitLen() && rs.v.Forward == TUN {
 				rs.at.locate("address").fail("remove connection_sync, or use a real server of the same family",
 					"%s is of another family than %s, which the kernel refuses with connection_sync", rs.v.Address, s.v.Address)
 			}

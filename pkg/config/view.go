@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -72,6 +74,15 @@ func (c *Config) NoLonger(director string) Problems {
 type Membership struct {
 	VirtualServer VirtualServer
 	RealServer    RealServer
+}
+
+// ForwardTo returns the forwarding method of one of the real servers.
+func (v VirtualServer) ForwardTo(r RealServer) Forward { return cmp.Or(r.Forward, v.Forward) }
+
+// Forwards reports whether any of the real servers has a forwarding method.
+func (v VirtualServer) Forwards(by Forward) bool {
+	return len(v.RealServers) == 0 && v.Forward == by ||
+		slices.ContainsFunc(v.RealServers, func(r RealServer) bool { return v.ForwardTo(r) == by })
 }
 
 // RealServersNamed returns the virtual servers in which a node is a real server, in file order; an empty list is always

@@ -76,6 +76,8 @@ type report struct {
 	ExitCode int       `json:"exit_code"`
 	Summary  string    `json:"summary,omitempty"`
 	Problems []located `json:"problems"`
+	// Tunnels say how large the packets of clients may be.
+	Tunnels []string `json:"tunnels,omitempty"`
 	// Host is the measurement of this machine, if it was requested.
 	Host *fitness `json:"host,omitempty"`
 	// Priorities are the tables of the instances, if they were requested.
@@ -117,7 +119,7 @@ func examine(path string, in io.Reader, host bool) (report, error) {
 		return r, err
 	}
 	r.Problems = append(r.Problems, tryCommands(path, file.Config, new(command.Runner).Try)...)
-	r.Summary, r.config = file.Config.Summary(), file.Config
+	r.Summary, r.config, r.Tunnels = file.Config.Summary(), file.Config, tunnels(file.Config)
 	if host {
 		fit, line := evaluateHost(file.Config, measureHost)
 		r.Host = &fitness{fit, line, outsideNetworks(file.Config, localPrefixes())}
@@ -170,6 +172,9 @@ func (r report) print(stdout, stderr io.Writer) {
 	}
 	if r.Valid {
 		fmt.Fprintln(stdout, r.Summary)
+		for _, line := range r.Tunnels {
+			fmt.Fprintln(stdout, line)
+		}
 	}
 	for _, t := range r.Priorities {
 		fmt.Fprintf(stdout, "\n%s", t)

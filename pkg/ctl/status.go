@@ -97,7 +97,7 @@ func directorTable(w io.Writer, s status.Director, now time.Time) error {
 			v.Forward, v.State, v.Reason)
 		fmt.Fprintln(t, "  REAL SERVER\tADDRESS\tSTATE\tFOR\tCODE\tWEIGHT\tACTIVE\tINACTIVE\tNEW/S\tIN/S\tOUT/S\tREASON")
 		for _, r := range v.RealServers {
-			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", r.Name, endpoint(r.Address, r.Port), r.State, age(r.Since, now), r.Code,
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", r.Name, endpoint(r.Address, r.Port)+method(v, r), r.State, age(r.Since, now), r.Code,
 				weight(r), r.ActiveConnections, r.InactiveConnections, rates(r.Traffic), r.Reason)
 		}
 	}
@@ -170,6 +170,18 @@ func endpoint(address string, port int) string {
 		return address
 	}
 	return net.JoinHostPort(address, strconv.Itoa(port))
+}
+
+// method is the forwarding method of a real server if it is another one than the virtual server's, or has a tunnel that says
+// more.
+func method(v status.VirtualServer, r status.RealServer) string {
+	switch {
+	case r.Tunnel != "" && r.Tunnel != "ipip":
+		return " " + r.Tunnel
+	case r.Forward != "" && r.Forward != v.Forward:
+		return " " + r.Forward
+	}
+	return ""
 }
 
 // weight returns the weight in the kernel, and the configured weight if it differs.

@@ -94,13 +94,16 @@ type answer struct {
 func answersOf(p plan.Plan, l layout) []answer {
 	var all []answer
 	for _, v := range p.Config.VirtualServers {
-		if v.Forward != config.NAT {
+		if !v.Forwards(config.NAT) {
 			continue
 		}
 		for one := range v.Endpoints() {
 			one = representative(one)
 			out := l.outside(one.Address)
 			for _, r := range one.RealServers {
+				if v.ForwardTo(r) != config.NAT {
+					continue
+				}
 				all = append(all, answer{v, r, firewall.Packet{
 					Way: firewall.Forwarded, In: l.inside(r.Address), Out: out, From: netip.AddrPortFrom(r.Address, r.Port), Protocol: v.Protocol,
 				}})

@@ -240,19 +240,22 @@ type way struct {
 func packets(v config.VirtualServer, l layout, tracked, strict bool) way {
 	w := way{leaving: map[firewall.Packet]string{}, arriving: firewall.Packet{
 		Way: firewall.Incoming, In: l.outside(v.Address), To: netip.AddrPortFrom(v.Address, v.Port), Protocol: v.Protocol,
-		Later: later(v.Forward, tracked, strict),
+		Later: later(v, tracked, strict),
 	}}
 	for _, r := range v.RealServers {
 		p := firewall.Packet{
 			Way: firewall.Outgoing, Out: l.inside(r.Address), To: w.arriving.To, Protocol: v.Protocol, Untracked: !tracked,
 		}
-		switch v.Forward {
-		case config.NAT:
+		switch forward := v.ForwardTo(r); {
+		case forward == config.NAT:
 			p.To = netip.AddrPortFrom(r.Address, r.Port)
-		case config.TUN:
-			if kernel.FamilyOf(r.Address) != kernel.FamilyOf(v.Address) {
-				continue // it passes the rules of the other family
-			}
+		case forward == config.TUN && kernel.FamilyOf(r.Address) != kernel.FamilyOf(v.Address):
+			continue // it passes the rules of the other family
+		case forward == config.TUN && r.Tunnel.Type == config.GUE:
+			p.To, p.Protocol = netip.AddrPortFrom(r.Address, r.Tunnel.Port), "udp"
+		case forward == config.TUN && r.Tunnel.Type == config.GRE:
+			p.To, p.Protocol = netip.AddrPortFrom(r.Address, 0), "gre"
+		case forward == config.TUN:
 			p.To, p.Protocol = netip.AddrPortFrom(r.Address, 0), outer(v.Address)
 		}
 		if _, known := w.leaving[p]; !known {
@@ -314,11 +317,11 @@ func hindrance(rules firewall.Rules, p firewall.Packet, verdict firewall.Verdict
 }
 
 // later is the state of the packets of clients after the first one. Connection tracking does not see the answers, unless
-// they are those of forward: nat, and forgets the packets that IPVS takes, unless IPVS tells it about its connections. It
+// all of them are those of forward: nat, and forgets the packets that IPVS takes, unless IPVS tells it about its connections. It
 // takes up connections in the middle unless it is strict.
-func later(forward config.Forward, told, strict bool) string {
+func later(v config.VirtualServer, told, strict bool) string {
 	switch {
-	case told && forward == config.NAT:
+	case told && !v.Forwards(config.DR) && !v.Forwards(config.TUN):
 		return ""
 	case told, strict:
 		return "INVALID"

@@ -47,7 +47,7 @@ func virtualServerStatus(v config.VirtualServer, verdicts plan.Verdicts, table f
 			runtime.Gosched()
 		}
 		verdict := verdictOf(verdicts, config.Subject{Server: config.ServerID{Service: v.Name, Server: r.Name}})
-		s.RealServers = append(s.RealServers, realServerStatus(r, verdict, all[i].standing, all[i].entry))
+		s.RealServers = append(s.RealServers, realServerStatus(v, r, verdict, all[i].standing, all[i].entry))
 	}
 	s.State = map[lvs.Health]string{lvs.PoolUp: "up", lvs.PoolDegraded: "degraded", lvs.PoolDown: "down"}[health]
 	return s
@@ -99,10 +99,13 @@ func addMembers(all []member, one config.VirtualServer, pool []lvs.Standing, hav
 }
 
 // realServerStatus returns the status of a real server; entry is its entry in the table, nil if it has none.
-func realServerStatus(r config.RealServer, verdict health.Verdict, standing lvs.Standing, entry *lvs.Server) status.RealServer {
+func realServerStatus(v config.VirtualServer, r config.RealServer, verdict health.Verdict, standing lvs.Standing, entry *lvs.Server) status.RealServer {
 	s := status.RealServer{
 		Name: r.Name, Address: r.Address.String(), Port: int(r.Port), ConfiguredWeight: r.Weight,
 		State: word(verdict), Code: string(verdict.Code), Checked: verdict.Code != "", Reason: verdict.Reason, Since: verdict.Since,
+	}
+	if s.Forward = string(v.ForwardTo(r)); v.ForwardTo(r) == config.TUN {
+		s.Tunnel = r.Tunnel.String()
 	}
 	switch standing {
 	case lvs.Draining:

@@ -47,6 +47,8 @@ type servedIndex struct {
 	of       *config.Config
 	instance map[netip.Addr]config.InstanceID
 	virtual  map[netip.AddrPort]*config.VirtualServer
+	// others are the methods of the real servers of a virtual server that have another one than it.
+	others map[netip.AddrPort]map[netip.AddrPort]config.Forward
 }
 
 // read takes in a file, and reports whether it is another one.
@@ -54,7 +56,7 @@ func (x *servedIndex) read(cfg *config.Config) bool {
 	if x.of == cfg || cfg == nil {
 		return false
 	}
-	*x = servedIndex{of: cfg, instance: map[netip.Addr]config.InstanceID{}, virtual: map[netip.AddrPort]*config.VirtualServer{}}
+	*x = servedIndex{of: cfg, instance: map[netip.Addr]config.InstanceID{}, virtual: map[netip.AddrPort]*config.VirtualServer{}, others: map[netip.AddrPort]map[netip.AddrPort]config.Forward{}}
 	for _, i := range cfg.Instances {
 		for _, vip := range i.Held() {
 			x.instance[vip.Addr()] = i.ID()
@@ -64,9 +66,27 @@ func (x *servedIndex) read(cfg *config.Config) bool {
 		v := &cfg.VirtualServers[n]
 		for one := range v.Endpoints() {
 			x.virtual[netip.AddrPortFrom(one.Address, one.Port)] = v
+			if others := otherMethods(one); others != nil {
+				x.others[netip.AddrPortFrom(one.Address, one.Port)] = others
+			}
 		}
 	}
 	return true
+}
+
+// otherMethods returns the forwarding methods of the real servers that have another one than their virtual server; nil: none.
+func otherMethods(v config.VirtualServer) map[netip.AddrPort]config.Forward {
+	var others map[netip.AddrPort]config.Forward
+	for _, r := range v.RealServers {
+		if v.ForwardTo(r) == v.Forward {
+			continue
+		}
+		if others == nil {
+			others = map[netip.AddrPort]config.Forward{}
+		}
+		others[netip.AddrPortFrom(r.Address, r.Port)] = r.Forward
+	}
+	return others
 }
 
 // role is called whenever the loop wakes up.
@@ -90,15 +110,16 @@ func (c *connectionSync) served(virtual netip.AddrPort) syncpeers.Served {
 	if c.index.read(c.file()) {
 		c.turn++
 	}
+	id, belongs := c.index.instance[virtual.Addr()]
 	v := c.index.virtual[virtual]
 	if v == nil {
-		v = c.index.virtual[netip.AddrPortFrom(virtual.Addr(), 0)] // of every port
+		virtual = netip.AddrPortFrom(virtual.Addr(), 0) // of every port
+		v = c.index.virtual[virtual]
 	}
-	id, belongs := c.index.instance[virtual.Addr()]
 	if v == nil || !belongs {
 		return syncpeers.Served{}
 	}
-	s := syncpeers.Served{Known: true, Held: c.masters[id], Forward: v.Forward}
+	s := syncpeers.Served{Known: true, Held: c.masters[id], Forward: v.Forward, Others: c.index.others[virtual]}
 	if v.Persistence != nil {
 		s.Persistence = v.Persistence.Timeout
 	}

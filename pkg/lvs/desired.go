@@ -31,7 +31,7 @@ func desiredService(v config.VirtualServer, condition func(config.ServerID) Cond
 	for i, r := range v.RealServers {
 		if entries[i].Present {
 			service.Servers = append(service.Servers, Server{
-				Address: r.Address, Port: r.Port, Forward: v.Forward, Weight: entries[i].Weight, Upper: r.UpperThreshold, Lower: r.LowerThreshold,
+				Address: r.Address, Port: r.Port, Forward: v.ForwardTo(r), Tunnel: r.Tunnel, Weight: entries[i].Weight, Upper: r.UpperThreshold, Lower: r.LowerThreshold,
 			})
 		}
 	}

@@ -17,7 +17,7 @@ func Rules(services []Service) string {
 		fmt.Fprintf(&b, "-A %s%s\n", service.Key.rule(), service.rule())
 		for _, server := range service.Servers {
 			fmt.Fprintf(&b, "-a %s -r %s%s", service.Key.rule(), server.AddrPort(), server.rule())
-			if server.Forward == config.TUN {
+			if server.Forward == config.TUN && server.Tunnel == (config.Tunnel{}) {
 				b.WriteString(" --tun-type ipip") // as printed by ipvsadm 1.31; it is the default
 			}
 			b.WriteByte('\n')
@@ -72,7 +72,19 @@ func (s Service) persistence() string {
 
 func (s Server) rule() string {
 	forward := map[config.Forward]string{config.DR: " -g", config.NAT: " -m", config.TUN: " -i"}[s.Forward]
-	return fmt.Sprintf("%s -w %d", forward, s.Weight)
+	return fmt.Sprintf("%s -w %d%s", forward, s.Weight, tunnelRule(s.Tunnel))
+}
+
+// tunnelRule returns a tunnel as arguments of ipvsadm; "" for the default.
+func tunnelRule(t config.Tunnel) string {
+	if t == (config.Tunnel{}) {
+		return ""
+	}
+	rule := " --tun-type " + t.Type
+	if t.Type == config.GUE {
+		rule += fmt.Sprintf(" --tun-port %d", t.Port)
+	}
+	return rule + map[string]string{config.NoChecksum: " --tun-nocsum", config.FullChecksum: " --tun-csum", config.RemoteChecksum: " --tun-remcsum"}[t.Checksum]
 }
 
 // thresholds returns the limits of connections as arguments of ipvsadm, which does not print them with -S.

@@ -77,12 +77,13 @@ type Server struct {
 	Address netip.Addr
 	Port    uint16
 	Forward config.Forward
-	Weight  int // 0-65535; 0: no new connections
+	Tunnel  config.Tunnel // with config.TUN
+	Weight  int           // 0-65535; 0: no new connections
 	// From Upper connections on, active and inactive ones, it gets no new ones until it has fewer than Lower; 0: no limit.
 	// A Lower of 0 is three quarters of Upper.
 	Upper, Lower uint32
 
-	// Stray is as in Service: tunnel encapsulation.
+	// Stray is as in Service: an unknown tunnel type.
 	Stray string
 
 	// Counters that a reader fills in; Diff ignores them.
@@ -125,7 +126,7 @@ func (s Service) same(other Service) bool {
 
 // same reports whether a wanted server equals other, apart from its counters.
 func (s Server) same(other Server) bool {
-	return s.Forward == other.Forward && s.Weight == other.Weight && s.Upper == other.Upper && s.Lower == other.Lower && tidy(s.Stray, other.Stray)
+	return s.Forward == other.Forward && s.Tunnel == other.Tunnel && s.Weight == other.Weight && s.Upper == other.Upper && s.Lower == other.Lower && tidy(s.Stray, other.Stray)
 }
 
 // Equal reports whether two tables in the same order are the same, apart from counters.

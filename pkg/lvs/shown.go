@@ -1,11 +1,15 @@
 package lvs
 
-import "slices"
+import (
+	"slices"
 
-// Shown returns a table without what /proc/net/ip_vs does not show: flags, persistence engines and thresholds. A table that has none is returned
+	"github.com/lvs-director/lvs-director/pkg/config"
+)
+
+// Shown returns a table without what /proc/net/ip_vs does not show: flags, persistence engines, tunnels and thresholds. A table that has none is returned
 // itself.
 func Shown(services []Service) []Service {
-	hides := func(s Server) bool { return s.Upper != 0 || s.Lower != 0 }
+	hides := func(s Server) bool { return s.Upper != 0 || s.Lower != 0 || s.Tunnel != config.Tunnel{} }
 	if !slices.ContainsFunc(services, func(s Service) bool { return s.Flags != 0 || s.Engine != "" || slices.ContainsFunc(s.Servers, hides) }) {
 		return services
 	}
@@ -13,7 +17,7 @@ func Shown(services []Service) []Service {
 	for i := range shown {
 		shown[i].Flags, shown[i].Engine = 0, ""
 		for j := range shown[i].Servers {
-			shown[i].Servers[j].Upper, shown[i].Servers[j].Lower = 0, 0
+			shown[i].Servers[j].Upper, shown[i].Servers[j].Lower, shown[i].Servers[j].Tunnel = 0, 0, config.Tunnel{}
 		}
 	}
 	return shown

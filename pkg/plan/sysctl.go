@@ -52,7 +52,7 @@ func sysctls(cfg *config.Config) map[string]string {
 		if v.Persistence != nil { // otherwise a client keeps being sent to a real server of weight 0
 			want["net.ipv4.vs.expire_quiescent_template"] = "1"
 		}
-		if v.Forward != config.NAT {
+		if !v.Forwards(config.NAT) {
 			continue
 		}
 		if kernel.FamilyOf(v.Address) == kernel.IPv6 { // the kernel has no setting for IPv6 redirects

@@ -439,8 +439,8 @@ func agentCodes() []Declaration {
 		},
 		{
 			Code: DeviceMissing, Severity: Critical, Role: Agent, Subject: "interface",
-			Means:  "the interface for the VIP does not exist",
-			Remedy: "for tunl0 run modprobe ipip, and for every boot echo ipip >/etc/modules-load.d/ipip.conf. The agent then adds the VIP within a second",
+			Means:  "the interface for the VIP does not exist, or nothing receives the packets of its tunnel",
+			Remedy: "for tunl0 run modprobe ipip, for gre0 modprobe ip_gre, and for every boot echo ipip >/etc/modules-load.d/ipip.conf, likewise ip_gre. The agent then adds the VIP within a second. For a UDP port run modprobe fou and ip fou add port PORT gue, for grecsum0 ip link add grecsum0 type gre local ADDRESS csum",
 		},
 		{
 			Code: OwnAddressMissing, Severity: Critical, Role: Agent, Subject: "real server",

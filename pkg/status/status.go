@@ -169,6 +169,9 @@ type RealServer struct {
 	Since               time.Time `json:"since"`
 	ActiveConnections   int       `json:"active_connections"`
 	InactiveConnections int       `json:"inactive_connections"`
+	Forward             string    `json:"forward"`
+	// Tunnel is the encapsulation with forward: tun: "ipip", "gre, full checksum", "gue port 5555".
+	Tunnel string `json:"tunnel,omitempty"`
 	// Traffic is absent if it is not in the table, or the table was not read since it was added.
 	Traffic *Traffic `json:"traffic,omitempty"`
 }

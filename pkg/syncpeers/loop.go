@@ -52,6 +52,18 @@ type Served struct {
 	Forward config.Forward
 	// Persistence is for how long a client stays on its server; 0: it does not.
 	Persistence time.Duration
+	// Others are the forwarding methods of real servers that have another one; with port 0 for every port.
+	Others map[netip.AddrPort]config.Forward
+}
+
+// to returns the forwarding method of a real server; it may be in the file no longer.
+func (s Served) to(server netip.AddrPort) config.Forward {
+	for _, at := range [...]netip.AddrPort{server, netip.AddrPortFrom(server.Addr(), 0)} {
+		if other, has := s.Others[at]; has {
+			return other
+		}
+	}
+	return s.Forward
 }
 
 // Role says what this director does at the moment.
@@ -337,7 +349,7 @@ func (l *Loop) note(now time.Time) *syncmsg.Note {
 // entries returns the connections of the last reading that are to be sent again.
 func (l *Loop) entries() (all []syncmsg.Connection) {
 	for _, c := range l.again {
-		if e, can := connsync.Entry(c, l.known[c.Virtual].Forward, l.known[c.Virtual].Persistence); can {
+		if e, can := connsync.Entry(c, l.known[c.Virtual].to(c.Server), l.known[c.Virtual].Persistence); can {
 			all = append(all, e)
 		}
 	}

@@ -26,7 +26,7 @@ type Packet struct {
 	In, Out string // interfaces; "": not known, or none
 	// From and To are its source and destination. The zero address is that of a client, port 0 an ephemeral one.
 	From, To netip.AddrPort
-	Protocol string // "tcp", "udp", "sctp", "ipip", "ipv6" (in a tunnel) or "vrrp"
+	Protocol string // "tcp", "udp", "sctp", "ipip", "ipv6" and "gre" (tunnels) or "vrrp"
 	// Tracked: connection tracking knows its connection, so that it is ESTABLISHED. Otherwise an outgoing or incoming packet
 	// is NEW, and of forwarded TCP packets, answers of which the SYN was not seen, the first is INVALID and later ones are
 	// NEW.

@@ -129,7 +129,7 @@ func protocol(names ...string) match {
 }
 
 // protocolNames are other names and the numbers of protocols.
-var protocolNames = map[string][]string{"tcp": {"6"}, "udp": {"17"}, "sctp": {"132"}, "ipip": {"4", "ipencap", "ipv4"}, "ipv6": {"41"}, "vrrp": {"112"}}
+var protocolNames = map[string][]string{"tcp": {"6"}, "udp": {"17"}, "sctp": {"132"}, "ipip": {"4", "ipencap", "ipv4"}, "ipv6": {"41"}, "gre": {"47"}, "vrrp": {"112"}}
 
 // state matches the state in connection tracking.
 func state(names ...string) match {

@@ -57,6 +57,8 @@ func (r Rules) firewalld(p Packet) string {
 			family, p.Protocol, p.To.Addr(), p.To.Port())
 	case p.Way == Incoming && p.Protocol == "ipip":
 		return "firewall-cmd --permanent --add-protocol=ipencap && firewall-cmd --reload"
+	case p.Way == Incoming && p.Protocol == "gre":
+		return "firewall-cmd --permanent --add-protocol=gre && firewall-cmd --reload"
 	case p.Way == Incoming && p.Protocol == "vrrp":
 		return "firewall-cmd --permanent --add-protocol=vrrp && firewall-cmd --reload"
 	case p.Way == Incoming && p.To.Port() != 0:
@@ -73,7 +75,7 @@ func (r Rules) invalid(p Packet) bool {
 }
 
 // protocolNumbers are those of protocols that not every host knows by name.
-var protocolNumbers = map[string]string{"ipip": "4", "ipv6": "41", "vrrp": "112"}
+var protocolNumbers = map[string]string{"ipip": "4", "ipv6": "41", "gre": "47", "vrrp": "112"}
 
 // options describes the packet for iptables, expression for nft.
 func (p Packet) options() string {

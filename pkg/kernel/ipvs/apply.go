@@ -128,7 +128,7 @@ func (t *Table) request(op lvs.Op) (request, error) {
 	if err := expressible(op.Server.Address); err != nil {
 		return request{}, fmt.Errorf("%s: the real server has %w", op, err)
 	}
-	r.body = append(r.body, encodeDestination(toDestination(op.Server)))
+	r.body = append(r.body, encodeServer(op.Server))
 	return r, nil
 }
 

@@ -92,11 +92,7 @@ func decodeServer(body []byte, service netip.Addr) (lvs.Server, error) {
 		Upper:               attr.u32(destUpperThreshold),
 		Lower:               attr.u32(destLowerThreshold),
 	}
-	var stray []string
-	if kind, port, flags := attr.u8(destTunnelType), attr.be16(destTunnelPort), attr.u16(destTunnelFlags); kind != 0 || port != 0 || flags != 0 {
-		stray = append(stray, fmt.Sprintf("tunnel type %d port %d flags %#x", kind, port, flags))
-	}
-	server.Stray = strings.Join(stray, ", ")
+	server.Tunnel, server.Stray = decodeTunnel(attr.u8(destTunnelType), attr.be16(destTunnelPort), attr.u16(destTunnelFlags))
 	server.Traffic, err = decodeTraffic(&attr, destStats64, destStats)
 	return server, err
 }

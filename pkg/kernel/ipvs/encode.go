@@ -54,6 +54,13 @@ func toService(s lvs.Service) ipvs.Service {
 	return service
 }
 
+// encodeServer encodes the real server attribute, with its tunnel, which moby/ipvs does not know.
+func encodeServer(s lvs.Server) *nl.RtAttr {
+	attr := encodeDestination(toDestination(s))
+	encodeTunnel(attr, s.Tunnel)
+	return attr
+}
+
 func toDestination(s lvs.Server) ipvs.Destination {
 	return ipvs.Destination{
 		AddressFamily:   family(s.Address),
@@ -118,8 +125,7 @@ func encodeService(s ipvs.Service) *nl.RtAttr {
 }
 
 // encodeDestination encodes the real server attribute for ip_vs_genl_parse_dest. It includes the address family, which
-// moby/ipvs omits: a real server of the other family would be stored as its first four bytes (moby/ipvs#22). Without a
-// tunnel type the kernel uses plain IPIP.
+// moby/ipvs omits: a real server of the other family would be stored as its first four bytes (moby/ipvs#22).
 func encodeDestination(d ipvs.Destination) *nl.RtAttr {
 	attr := nl.NewRtAttr(attrDest, nil)
 	attr.AddRtAttr(destAddress, d.Address)

@@ -67,6 +67,17 @@ const (
 	destTunnelFlags    = 15
 )
 
+// Types of tunnels, IP_VS_CONN_F_TUNNEL_TYPE_*, and their flags, IP_VS_TUNNEL_ENCAP_FLAG_*.
+const (
+	tunnelIPIP = 0
+	tunnelGUE  = 1
+	tunnelGRE  = 2
+
+	tunnelNoChecksum     = 0
+	tunnelChecksum       = 1
+	tunnelRemoteChecksum = 2
+)
+
 // Attributes of statistics, IPVS_STATS_ATTR_*.
 const (
 	statsConnections    = 1

@@ -145,8 +145,16 @@ func TestRoundTrip(t *testing.T) {
 		r := lvs.Server{
 			Address: address.Draw(t, "server"), Port: rapid.Uint16().Draw(t, "port"), Weight: rapid.IntRange(0, 65535).Draw(t, "weight"),
 			Forward: rapid.SampledFrom([]config.Forward{config.DR, config.NAT, config.TUN}).Draw(t, "forward"),
+			Tunnel: rapid.SampledFrom([]config.Tunnel{
+				{},
+				{Type: config.GRE},
+				{Type: config.GRE, Checksum: config.FullChecksum},
+				{Type: config.GUE, Port: 5555},
+				{Type: config.GUE, Port: 5555, Checksum: config.FullChecksum},
+				{Type: config.GUE, Port: 1, Checksum: config.RemoteChecksum},
+			}).Draw(t, "tunnel"),
 		}
-		gotServer, err := decodeServer(encodeDestination(toDestination(r)).Serialize(), s.Address)
+		gotServer, err := decodeServer(encodeServer(r).Serialize(), s.Address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,10 +188,10 @@ func TestStray(t *testing.T) {
 		}
 	}
 	attr := encodeDestination(toDestination(server("10.77.0.11", config.TUN, 1)))
-	attr.AddRtAttr(destTunnelType, nl.Uint8Attr(1))
+	attr.AddRtAttr(destTunnelType, nl.Uint8Attr(9))
 	attr.AddRtAttr(destTunnelPort, nl.BEUint16Attr(6080))
 	got, err := decodeServer(attr.Serialize(), netip.MustParseAddr("10.77.0.100"))
-	if want := "tunnel type 1 port 6080 flags 0x0"; err != nil || got.Stray != want {
+	if want := "tunnel type 9 port 6080 flags 0x0"; err != nil || got.Stray != want {
 		t.Errorf("Stray = %q, %v; want %q", got.Stray, err, want)
 	}
 }
