@@ -32,6 +32,8 @@ type contents struct {
 	hooks       []Hook
 	mail        Mail
 	stopTimeout time.Duration
+	// startupDelay is that of instances that have none, and whose group has none.
+	startupDelay time.Duration
 	sync        *placed[ConnectionSync] // nil: none
 }
 
@@ -88,6 +90,7 @@ func topSection(instances *sectionOf[instance], services *sectionOf[virtualServe
 		mailField(mailSection()),
 		connectionSyncField(connectionSyncSection()),
 		stopTimeoutField(),
+		commonStartupDelayField(),
 	}
 	s.schema = Schema{AnyOf: []*Schema{{Required: []string{"vrrp_instances"}}, {Required: []string{"virtual_servers"}}}}
 	return s.build()
@@ -101,7 +104,6 @@ func topReserved() []later {
 		{name: "mysql_groups", doc: "MySQL servers that replicate, and their roles"},
 		{name: "api", doc: "who may use the daemons' sockets"},
 		{name: "metrics", doc: "where metrics are published"},
-		{name: "startup_delay", doc: startupDelay},
 		{name: "on_stop", doc: onStop},
 	}
 }

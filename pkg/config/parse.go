@@ -63,6 +63,7 @@ func (c *contents) validate(top object) {
 	c.checkOwners()
 	c.checkStrict()
 	c.checkLowest()
+	c.resolveStartupDelay()
 	c.resolveSyncGroups()
 	c.resolveConnectionSync()
 	c.checkTracks()
