@@ -2,6 +2,7 @@ package priority
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -151,26 +152,61 @@ func slowGates(cfg *config.Config) config.Problems {
 	return all
 }
 
-// circular returns the tracks that ask a virtual address of an instance that depends on them: the answer is that of the
-// MASTER, so that the result changes with the MASTER.
+// circular returns the tracks that ask a virtual address which moves with an instance that depends on them: one of its own, or of
+// its sync group. The answer is that of the MASTER, so that the result changes with the MASTER.
 func circular(cfg *config.Config) config.Problems {
 	var all config.Problems
 	for _, i := range cfg.Instances {
+		moving := movingWith(cfg, i)
 		for _, use := range i.Tracks {
 			at := slices.IndexFunc(cfg.Tracks, func(t config.Track) bool { return t.Name == use.Name })
-			if at < 0 || !cfg.Tracks[at].Address.IsValid() {
+			if at < 0 {
 				continue
 			}
-			for _, p := range i.Held() {
-				if p.Addr() == cfg.Tracks[at].Address {
-					warning := cfg.Problem(i.TracksAt, fmt.Sprintf(
-						"%s asks the virtual address %s of this instance: the MASTER answers, whoever that is, and the virtual addresses may move for ever", use.Name, p.Addr()),
-						"let the track ask 127.0.0.1, or an address of its own")
-					warning.Warning = true
-					all = append(all, warning)
+			for _, asked := range targets(cfg.Tracks[at]) {
+				whose, circle := moving[asked]
+				if !circle {
+					continue
 				}
+				warning := cfg.Problem(i.TracksAt, fmt.Sprintf(
+					"%s asks the virtual address %s of %s: the MASTER answers, whoever that is, and the virtual addresses may move for ever", use.Name, asked, whose),
+					"let the track ask 127.0.0.1, or an address of its own")
+				warning.Warning = true
+				all = append(all, warning)
 			}
 		}
 	}
 	return all
+}
+
+// movingWith returns the virtual addresses that move with an instance, and whose they are.
+func movingWith(cfg *config.Config, i config.Instance) map[netip.Addr]string {
+	moving := map[netip.Addr]string{}
+	for _, g := range cfg.SyncGroups {
+		if !slices.Contains(g.Instances, i.Name) {
+			continue
+		}
+		for _, other := range cfg.Instances {
+			if slices.Contains(g.Instances, other.Name) {
+				for _, p := range other.Held() {
+					moving[p.Addr()] = other.Name + ", which is in its sync group"
+				}
+			}
+		}
+	}
+	for _, p := range i.Held() {
+		moving[p.Addr()] = "this instance"
+	}
+	return moving
+}
+
+// targets returns the addresses that a track asks.
+func targets(t config.Track) []netip.Addr {
+	if g, is := t.Check.Kind.(config.GatewayCheck); is {
+		return g.Targets.List()
+	}
+	if t.Address.IsValid() {
+		return []netip.Addr{t.Address}
+	}
+	return nil
 }

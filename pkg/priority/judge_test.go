@@ -92,6 +92,39 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// TestCircles: tracks that ask an address which moves with the instance, of a sync group, and as one of the targets of a gateway.
+func TestCircles(t *testing.T) {
+	const file = `version: 1
+directors: [{name: a, address: 10.77.0.2}, {name: b, address: 10.77.0.3}]
+tracks:
+  - {name: db, type: tcp, address: 10.77.0.101, port: 80}
+  - {name: net, type: gateway, targets: [10.77.0.1, 10.77.0.100], interval: 100ms, timeout: 50ms}
+vrrp_instances:
+  - {name: one, interface: eth0, virtual_router_id: 51, virtual_addresses: [10.77.0.100], tracks: [db, net], per_node: {a: {priority: 150}}}
+  - {name: two, interface: eth0, virtual_router_id: 52, virtual_addresses: [10.77.0.101], per_node: {a: {priority: 150}}}
+  - {name: other, interface: eth0, virtual_router_id: 53, virtual_addresses: [10.77.0.102], tracks: [db, net], per_node: {a: {priority: 150}}}
+sync_groups:
+  - {name: site, instances: [one, two]}
+`
+	cfg, problems := config.Parse("f", []byte(file))
+	if cfg == nil {
+		t.Fatal(problems)
+	}
+	var got []string
+	for _, p := range priority.Warnings(cfg) {
+		if strings.Contains(p.Message, "for ever") {
+			got = append(got, fmt.Sprintf("%d: %s", p.Line, p.Message))
+		}
+	}
+	want := []string{
+		"7: db asks the virtual address 10.77.0.101 of two, which is in its sync group: the MASTER answers, whoever that is, and the virtual addresses may move for ever",
+		"7: net asks the virtual address 10.77.0.100 of this instance: the MASTER answers, whoever that is, and the virtual addresses may move for ever",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestTables: the tables of the same files.
 func TestTables(t *testing.T) {
 	for name, c := range files {
