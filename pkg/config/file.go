@@ -34,7 +34,7 @@ type contents struct {
 	stopTimeout time.Duration
 	// startupDelay is that of instances that have none, and whose group has none.
 	startupDelay time.Duration
-	sync        *placed[ConnectionSync] // nil: none
+	sync         *placed[ConnectionSync] // nil: none
 }
 
 func topSection(instances *sectionOf[instance], services *sectionOf[virtualServer], tracks *sectionOf[track]) *sectionOf[contents] {
