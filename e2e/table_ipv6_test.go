@@ -109,6 +109,7 @@ func (c *cluster) serve6() {
 	c.mysql1.Run("ip", "addr", "add", "10.77.0.104/32", "dev", "lo")
 	for _, name := range []string{"all", "eth0"} { // 10.77.0.104 stays out of ARP
 		c.mysql1.Sysctl(fmt.Sprintf("net.ipv4.conf.%s.arp_ignore", name), "1")
+		c.mysql1.Sysctl(fmt.Sprintf("net.ipv4.conf.%s.arp_announce", name), "2")
 	}
 	c.mysql2.Run("ip", "addr", "add", "fd00:77::103/128", "dev", "t4", "nodad")
 	c.mysql1.Run("ip", "-6", "route", "add", "fd00:77::51/128", "via", "fd00:77::2")

@@ -23,7 +23,7 @@ func (v value) servicePort(s *virtualServer) uint16 {
 }
 
 // manyPorts reports whether the port of a real server is that of the client's packet.
-func (s *virtualServer) manyPorts() bool { return s.everyPort || len(s.Ports) > 1 }
+func (s *virtualServer) manyPorts() bool { return s.everyPort || len(s.Ports) > 1 || s.Mark != 0 }
 
 // endpointText is an address with its port, if there is one.
 func endpointText(at netip.AddrPort) string {
@@ -50,7 +50,8 @@ func (s *virtualServer) checkPorts(o object) {
 	if s.Persistence != nil && s.Persistence.Engine != "" && s.Protocol != "udp" && s.Protocol != "" {
 		o.locate("persistence").fail("remove it", "engine %s knows calls of SIP over UDP only, and the protocol is %s", s.Persistence.Engine, s.Protocol)
 	}
-	if !s.everyPort {
+	s.checkMark(o)
+	if !s.everyPort && s.Mark == 0 {
 		return
 	}
 	inherited := false
@@ -80,6 +81,8 @@ func (rs *realServer) checkManyPorts(o object) {
 	v, given := o.fields["port"]
 	switch {
 	case !given || rs.Port == 0:
+	case rs.of.Mark != 0 && (rs.of.Persistence != nil || rs.Forward != NAT && rs.Forward != ""):
+		v.fail("remove it", "a virtual server with a firewall mark keeps the port that the client connected to, unless it has forward: nat and no persistence")
 	case rs.of.everyPort:
 		v.fail("remove it", "the virtual server has every port, and the kernel keeps the one that the client connected to")
 	case len(rs.of.Ports) > 1 && rs.Forward != NAT && rs.Forward != "":

@@ -119,16 +119,16 @@ func checkInstance(t interface{ Errorf(string, ...any) }, in config.Instance, tr
 }
 
 func checkService(t interface{ Errorf(string, ...any) }, s config.VirtualServer) {
-	if s.Name == "" || !isHost(s.Address) || s.Port == 0 && s.Persistence == nil || !slices.Contains([]string{"tcp", "udp", "sctp"}, s.Protocol) || s.OnePacket && s.Protocol != "udp" || s.Scheduler == "" || len(s.RealServers) == 0 {
+	if s.Name == "" || s.Mark == 0 && (!isHost(s.Address) || s.Port == 0 && s.Persistence == nil) || !slices.Contains([]string{"tcp", "udp", "sctp"}, s.Protocol) || s.OnePacket && s.Protocol != "udp" || s.Scheduler == "" || len(s.RealServers) == 0 {
 		t.Errorf("virtual server %+v", s)
 	}
-	if p := s.Persistence; p != nil && (p.Timeout < time.Second || p.Timeout%time.Second != 0 || p.Netmask < 1 || p.Netmask > s.Address.BitLen()) {
+	if p := s.Persistence; p != nil && (p.Timeout < time.Second || p.Timeout%time.Second != 0 || p.Netmask < 1 || p.Netmask > 128) {
 		t.Errorf("persistence %+v", p)
 	}
 	checkServices(t, s)
 	names := map[string]bool{}
 	for _, rs := range s.RealServers {
-		if names[rs.Name] || !isHost(rs.Address) || rs.Address.BitLen() != s.Address.BitLen() && s.Forward != config.TUN || rs.Address == s.Address || rs.Weight < 0 || rs.Weight > 65535 {
+		if names[rs.Name] || !isHost(rs.Address) || kernel.FamilyOf(rs.Address) != s.Family() && s.Forward != config.TUN || rs.Address == s.Address || rs.Weight < 0 || rs.Weight > 65535 {
 			t.Errorf("real server %+v", rs)
 		}
 		names[rs.Name] = true
@@ -152,7 +152,7 @@ func checkServices(t interface{ Errorf(string, ...any) }, s config.VirtualServer
 		}
 		seen[at] = true
 		for i, rs := range one.RealServers {
-			if rs.Port != one.Port && (rs.Forward != config.NAT || one.Port == 0 || rs.Port == 0) {
+			if s.Mark == 0 && rs.Port != one.Port && (rs.Forward != config.NAT || one.Port == 0 || rs.Port == 0) {
 				t.Errorf("%s has the port %d on %s", at, rs.Port, rs.Name)
 			}
 			for _, c := range rs.Checks {

@@ -21,9 +21,10 @@ func Renamed(before, after *Config) map[string]string {
 	}
 	type place struct {
 		protocol string
+		mark     uint32
 		at       netip.AddrPort
 	}
-	placeOf := func(v VirtualServer) place { return place{v.Protocol, netip.AddrPortFrom(v.Address, v.Port)} }
+	placeOf := func(v VirtualServer) place { return place{v.Protocol, v.Mark, netip.AddrPortFrom(v.Address, v.Port)} }
 	services := map[place]VirtualServer{}
 	for _, v := range before.VirtualServers {
 		services[placeOf(v)] = v

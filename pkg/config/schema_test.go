@@ -101,6 +101,10 @@ var beyondSchemas = map[string][]string{
 		"group-address-twice", "group-overlaps", "group-port-twice", "group-ports-backwards", "group-ports-too-many", "group-ports-range",
 		"group-real-server-is-address", "group-services-too-many", "port-0-duplicate-server",
 	},
+	"what a firewall mark replaces": {
+		"fwmark-address", "fwmark-no-marking", "fwmark-marking-alone", "fwmark-twice", "fwmark-check-port", "fwmark-server-port-dr",
+		"fwmark-server-port-persistence", "fwmark-families",
+	},
 	"what a protocol can have": {"one-packet-sctp", "persistence-engine-tcp"},
 	"what tracks are about":    {"track-watched", "track-cycle", "track-cycle-of-one", "track-gate-weight", "take-over-record-tcp"},
 	"how the text was written": {

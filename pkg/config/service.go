@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"iter"
 	"net/netip"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 // Services yields what a virtual server is in the kernel's table: one virtual server with a single address and port for each
@@ -20,7 +22,21 @@ func (v VirtualServer) Services() iter.Seq[VirtualServer] {
 
 // Endpoints yields what a virtual server is for its clients: one virtual server with a single address and port, 0 for every port,
 // for each address and port.
-func (v VirtualServer) Endpoints() iter.Seq[VirtualServer] { return v.Services() }
+// None with a Mark: the rules that set it are not known here.
+func (v VirtualServer) Endpoints() iter.Seq[VirtualServer] {
+	if v.Mark != 0 {
+		return func(func(VirtualServer) bool) {}
+	}
+	return v.Services()
+}
+
+// Family is the family of the clients.
+func (v VirtualServer) Family() kernel.Family {
+	if !v.Address.IsValid() && len(v.RealServers) > 0 {
+		return kernel.FamilyOf(v.RealServers[0].Address)
+	}
+	return kernel.FamilyOf(v.Address)
+}
 
 // Several reports whether Services yields more than one.
 func (v VirtualServer) Several() bool { return len(v.Addresses) > 1 || len(v.Ports) > 1 }

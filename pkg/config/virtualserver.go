@@ -1,17 +1,21 @@
 package config
 
 import (
+	"fmt"
 	"math"
 	"net/netip"
 	"slices"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
 // virtualServer is a VirtualServer under construction, with the positions of its parts.
 type virtualServer struct {
 	VirtualServer
 	everyPort bool // port: 0
+	marking   string
 	checks    []placed[Check]
 	inherited []Check // checks without their positions: one list for all real servers without checks of their own
 	servers   []placed[realServer]
@@ -23,7 +27,6 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 			name: "virtual_servers",
 			what: "a virtual server with name, address, port, scheduler, forward and real_servers",
 			reserved: []later{
-				{name: "fwmark", doc: "packets with a firewall mark, instead of address and port", instead: []string{"address", "port"}},
 				{name: "sorry_server", doc: "where connections go when no real server is up"},
 				{name: "on_failure", doc: "what happens to connections to a server that is down"},
 				{name: "quorum", doc: "the total weight that must be up for the virtual server to be up"},
@@ -57,7 +60,7 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 			s.warnWeights(o)
 		},
 	}
-	s.fields = slices.Concat(serviceFields(), []key[virtualServer]{
+	s.fields = slices.Concat(serviceFields(), markFields(), []key[virtualServer]{
 		checksField(checks, "none", "health checks; a warning if a real server has none",
 			func(s *virtualServer) *[]placed[Check] { return &s.checks }),
 		checksNeeded(func(s *virtualServer) *int { return &s.ChecksNeeded }),
@@ -164,6 +167,12 @@ func serviceFields() []key[virtualServer] {
 func readVirtualServers(v value, s *sectionOf[virtualServer]) []placed[virtualServer] {
 	list := s.each(v, "virtual servers", virtualServer{})
 	unique(list, "name", func(s virtualServer) string { return s.Name })
+	unique(list, "fwmark", func(s virtualServer) string {
+		if s.Mark == 0 || len(s.servers) == 0 {
+			return ""
+		}
+		return fmt.Sprintf("%d (%s)", s.Mark, kernel.FamilyOf(s.servers[0].v.Address))
+	})
 	type place struct {
 		protocol string
 		at       netip.AddrPort

@@ -10,6 +10,8 @@ import (
 // endpoints returns where clients connect to: "10.77.0.100:3306", or "10.77.0.100,10.77.0.101 ports 3306-3308,4000".
 func endpoints(v status.VirtualServer) string {
 	switch {
+	case v.FirewallMark != 0:
+		return fmt.Sprintf("firewall mark %d", v.FirewallMark)
 	case len(v.Addresses) > 1 && len(v.Ports) == 1:
 		return fmt.Sprintf("%s port %d", strings.Join(v.Addresses, ","), v.Ports[0])
 	case len(v.Ports) > 1:

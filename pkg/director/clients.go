@@ -161,7 +161,7 @@ func (m *answerMonitor) clients(ctx context.Context, p plan.Plan, l layout) []pr
 		if n%giveWayEvery == giveWayEvery-1 {
 			runtime.Gosched()
 		}
-		rules, err := read(kernel.FamilyOf(v.Address))
+		rules, err := read(v.Family())
 		var o obstacle
 		switch {
 		case err != nil:
@@ -222,6 +222,9 @@ func representative(v config.VirtualServer) config.VirtualServer {
 
 // tryIt is the command that shows whether a virtual server serves a client.
 func tryIt(v config.VirtualServer) string {
+	if v.Mark != 0 {
+		return "try it from a client"
+	}
 	if v.Protocol != "tcp" {
 		return fmt.Sprintf("try it from a client: ask it what its clients ask it, at %s, port %d", v.Address, v.Port)
 	}

@@ -28,6 +28,9 @@ func virtualServerStatus(v config.VirtualServer, verdicts plan.Verdicts, table f
 	if v.Several() {
 		s.Addresses, s.Ports = severalOf(v)
 	}
+	if v.Mark != 0 {
+		s.Address, s.FirewallMark = "", v.Mark
+	}
 	all := make([]member, len(v.RealServers))
 	health, first := lvs.PoolUp, true
 	for one := range v.Services() {

@@ -146,7 +146,7 @@ func (m *problemMonitor) examine(much depth) status.Director {
 func (m *problemMonitor) compare(servers []status.VirtualServer) {
 	now := make(map[string]string, len(servers))
 	for _, v := range servers {
-		id := fmt.Sprintf("%s %s:%d", v.Protocol, v.Address, v.Port) // the name may change
+		id := fmt.Sprintf("%s %s:%d %d", v.Protocol, v.Address, v.Port, v.FirewallMark) // the name may change
 		before, known := m.states[id]
 		if !known {
 			before = event.Unknown

@@ -65,6 +65,9 @@ func KeysOf(v config.VirtualServer) []Key {
 
 // KeyOf returns the key of one service; of a virtual server with several, that of the first.
 func KeyOf(v config.VirtualServer) Key {
+	if v.Mark != 0 {
+		return Marked(v.Family(), v.Mark)
+	}
 	return Key{Protocol: v.Protocol, Address: v.Address, Port: v.Port}
 }
 

@@ -106,3 +106,21 @@ func TestGroupRemovesNothing(t *testing.T) {
 		}
 	}
 }
+
+// A firewall mark is one service, of the family of its real servers, which keep the port unless they have one.
+func TestDesiredMark(t *testing.T) {
+	v := pair(true)[0]
+	v.Address, v.Port, v.Persistence, v.Mark = netip.Addr{}, 0, nil, 5
+	v.RealServers[0].Port, v.RealServers[1].Port = 0, 8080
+	const want = "-A -f 5 -s wrr\n-a -f 5 -r 10.77.0.11:0 -g -w 3\n-a -f 5 -r 10.77.0.12:8080 -g -w 1\n"
+	if diff := cmp.Diff(want, Rules(Desired([]config.VirtualServer{v}, nil, nil))); diff != "" {
+		t.Error(diff)
+	}
+	v.RealServers = []config.RealServer{{Name: "six", Address: netip.MustParseAddr("fd00::11"), Weight: 1}}
+	if diff := cmp.Diff("-A -f 5 -6 -s wrr\n-a -f 5 -6 -r [fd00::11]:0 -g -w 1\n", Rules(Desired([]config.VirtualServer{v}, nil, nil))); diff != "" {
+		t.Error(diff)
+	}
+	for one := range v.Endpoints() {
+		t.Errorf("clients connect to %s", one.Address)
+	}
+}

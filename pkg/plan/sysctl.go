@@ -55,7 +55,7 @@ func sysctls(cfg *config.Config) map[string]string {
 		if !v.Forwards(config.NAT) {
 			continue
 		}
-		if kernel.FamilyOf(v.Address) == kernel.IPv6 { // the kernel has no setting for IPv6 redirects
+		if v.Family() == kernel.IPv6 { // the kernel has no setting for IPv6 redirects
 			want["net.ipv6.conf.all.forwarding"] = "1"
 			continue
 		}

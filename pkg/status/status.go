@@ -139,17 +139,18 @@ type Interface struct {
 
 // VirtualServer is one virtual server with its pool.
 type VirtualServer struct {
-	Name        string       `json:"name"`
-	Address     string       `json:"address"`
-	Port        int          `json:"port"`                // 0: every port
-	Addresses   []string     `json:"addresses,omitempty"` // of several addresses or ports: all of them; address and port are the first
-	Ports       []int        `json:"ports,omitempty"`
-	Protocol    string       `json:"protocol"`
-	Scheduler   string       `json:"scheduler"`
-	Forward     string       `json:"forward"`
-	State       string       `json:"state"` // up, degraded, down
-	Reason      string       `json:"reason"`
-	RealServers []RealServer `json:"real_servers"`
+	Name         string       `json:"name"`
+	Address      string       `json:"address"`
+	Port         int          `json:"port"`                // 0: every port
+	FirewallMark uint32       `json:"fwmark,omitempty"`    // instead of address and port, which are empty
+	Addresses    []string     `json:"addresses,omitempty"` // of several addresses or ports: all of them; address and port are the first
+	Ports        []int        `json:"ports,omitempty"`
+	Protocol     string       `json:"protocol"`
+	Scheduler    string       `json:"scheduler"`
+	Forward      string       `json:"forward"`
+	State        string       `json:"state"` // up, degraded, down
+	Reason       string       `json:"reason"`
+	RealServers  []RealServer `json:"real_servers"`
 	// Traffic is absent until the table was read.
 	Traffic *Traffic `json:"traffic,omitempty"`
 }
