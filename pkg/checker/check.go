@@ -18,15 +18,17 @@ type check struct {
 	state   health.State
 	users   []*subject // the subjects that share it
 
+	due     time.Time     // of the next probe
+	advance time.Duration // by how much the second probe is early, once; less than half an interval
+	attempt *attempt      // the running probe; nil: none. At most one runs
+	history history
+	warned  *warning // nil: none since the check could be made
+
+	// Beside each other: there are thousands of checks, and each must fit into 512 bytes.
 	retired  bool // no subject uses it; it stays while its probe runs, so that no second one starts
 	queued   bool
-	due      time.Time     // of the next probe
-	advance  time.Duration // by how much the second probe is early, once; less than half an interval
-	owed     bool          // it was due while its probe ran: the next probe starts when that one ends
-	attempt  *attempt      // the running probe; nil: none. At most one runs
-	history  history
-	answered bool     // there was a result since this check was set; for a Served server, enough to decide
-	warned   *warning // nil: none since the check could be made
+	owed     bool // it was due while its probe ran: the next probe starts when that one ends
+	answered bool // there was a result since this check was set; for a Served server, enough to decide
 }
 
 // warning is that a check cannot be made, as it was logged last.
