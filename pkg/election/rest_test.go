@@ -176,11 +176,12 @@ func TestRestingLink(t *testing.T) {
 		for vrid := range uint8(9) {
 			s.receive(t, vrid+2, 150)
 		}
-		time.Sleep(1700 * time.Millisecond)
+		time.Sleep(1615 * time.Millisecond)           // before the end of a rest
 		s.expect(t, " 12709ms 1 acquire silent=true") // 3 adverts + 156/256 s after the last one
 		if _, awake := s.resting(); !slices.Equal(awake, []uint8{1}) {
 			t.Errorf("awake: %v", awake)
 		}
+		time.Sleep(85 * time.Millisecond)
 		s.receive(t, 2, vrrp.PriorityResign)
 		synctest.Wait()
 		if got := s.actors[1].View().Reason; got != "BACKUP: 10.77.0.2 resigned (priority 0)" {
