@@ -146,6 +146,8 @@ type node struct {
 	file   string // the cluster file
 	binary string
 	socket string
+	// hardware is the MAC address of eth0 if the node has no IPv4 address.
+	hardware string
 }
 
 // table reads the node's IPVS table.

@@ -68,7 +68,7 @@ func (n *node) watch(address string) *vipWatch {
 	n.t.Helper()
 	w := &vipWatch{
 		n, n.Host.Start("ip-monitor", "ip", "-tshort", "-oneline", "monitor", "address", "dev", "eth0"),
-		regexp.MustCompile(`^\[([^\]]+)\] (Deleted )?.* ` + regexp.QuoteMeta(address) + ` `),
+		regexp.MustCompile(`^(?:\[[^\]]+\] )*\[([^\]]+)\] (Deleted )?.* ` + regexp.QuoteMeta(address) + ` `),
 	}
 	const marker = "192.0.2.1/32"
 	lab.Eventually(n.t, soon, func() error { // ip monitor does not report that it listens

@@ -316,3 +316,42 @@ func (n *node) awaitWarm() {
 		return nil
 	})
 }
+
+// TestForgottenHandover: a director that stays out for long after a handover by command reports that, until it is released.
+//
+// Proves docs/failover.md: "A director that still stays out after 15 minutes reports `handover_forgotten`, and `lvsctl status
+// --check` is WARNING."
+func TestForgottenHandover(t *testing.T) {
+	lab.Need(t)
+	lab.Long(t)
+	c := newPairOf6(t, time.Second)
+	c.master.start()
+	awaitHolder6(c, c.master)
+	c.backup.start()
+	c.backup.daemon.WaitLog("received the first advert", soon)
+	if out, err := c.master.ctl("failover", "six"); err != nil {
+		t.Fatalf("lvsctl failover: %v: %s", err, out)
+	}
+	begun := time.Now()
+	if out, err := c.master.ctl("status", "--check"); err != nil {
+		t.Errorf("just after it: %v: %s", err, out)
+	}
+	lab.Eventually(t, 16*time.Minute, func() error {
+		time.Sleep(10 * time.Second)
+		if out, err := c.master.ctl("status", "--check"); lab.ExitCode(err) != 1 || !strings.Contains(out, "lvsctl failover six --release") {
+			return fmt.Errorf("%v: %s", err, out)
+		}
+		return nil
+	})
+	if took := time.Since(begun); took < 14*time.Minute {
+		t.Errorf("reported after %s", took)
+	}
+	if out, err := c.master.ctl("failover", "six", "--release"); err != nil {
+		t.Fatalf("lvsctl failover --release: %v: %s", err, out)
+	}
+	awaitHolder6(c, c.master)
+	lab.Eventually(t, soon, func() error {
+		_, err := c.master.ctl("status", "--check")
+		return err
+	})
+}

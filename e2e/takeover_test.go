@@ -175,8 +175,11 @@ func (c *cluster) awaitARPEntry(n *node) {
 	})
 }
 
-// mac returns the MAC address of the node's NIC, which the lab derives from its IPv4 address.
+// mac returns the MAC address of the node's NIC, which the lab derives from its IPv4 address, unless the node has another one.
 func (n *node) mac() string {
+	if n.hardware != "" {
+		return n.hardware
+	}
 	a := n.Address().As4()
 	return fmt.Sprintf("02:4c:%02x:%02x:%02x:%02x", a[0], a[1], a[2], a[3])
 }

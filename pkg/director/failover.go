@@ -11,6 +11,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/election"
 	"github.com/lvs-director/lvs-director/pkg/event"
+	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -163,4 +164,18 @@ func (s *instances) named(name string, others []string) (all []*instance, err er
 		return nil, errors.New("this director has no VRRP instances")
 	}
 	return nil, fmt.Errorf("no VRRP instance or sync group %s here: the instances are %s", name, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+}
+
+// forgottenAfter is after what time a director that has handed over is likely to have been forgotten: an operator who restarts or
+// upgrades something on it needs less.
+const forgottenAfter = 15 * time.Minute
+
+// handoverForgotten returns the problem of an instance that has stayed out for long because of a handover by command.
+func handoverForgotten(instance string, s *election.Snapshot, now time.Time) []problem.Finding {
+	if h := s.Handover; !h.Done || h.Pending || s.State == vrrp.Master || now.Sub(h.Since) < forgottenAfter {
+		return nil
+	}
+	return []problem.Finding{{Code: problem.HandoverForgotten, Subject: instance, Text: fmt.Sprintf(
+		"%s: handed over with lvsctl failover at %s, and since then this director takes over from no MASTER, until lvsctl failover %s --release",
+		instance, s.Handover.Since.Format(time.DateTime), instance)}}
 }

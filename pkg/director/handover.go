@@ -109,12 +109,12 @@ func names(all []*instance) string {
 	return strings.Join(out, ", ")
 }
 
-// serving returns the instances that are MASTER.
+// serving returns the instances that are MASTER, or keep their VIPs for a successor.
 func (s *instances) serving() (all []*instance) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, i := range s.all {
-		if i.actor.Snapshot().State == vrrp.Master {
+		if s := i.actor.Snapshot(); s.State == vrrp.Master || s.Handover.Pending {
 			all = append(all, &instance{wanted: i.wanted, actor: i.actor, running: i.running})
 		}
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/problem"
+	"github.com/lvs-director/lvs-director/pkg/problem/problemtest"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
 // pairOf is a cluster file with another director, whose address m answers for if alive.
@@ -16,6 +18,32 @@ func pairOf(m *machine, alive bool, more string) string {
 		m.answer("10.77.0.3", health.Result{Code: health.OK, Class: health.Good})
 	}
 	return strings.Replace(electing, "vrrp_instances:", more+"vrrp_instances:", 1) + router("a", "eth0", 51, vip)
+}
+
+func handoverCases() []codesCase {
+	return []codesCase{{On: "MASTER", Case: problemtest.Case[*node]{
+		Code: problem.HandoverForgotten, Subject: "a", After: forgottenAfter,
+		Break: func(n *node) {
+			n.handOver("a")
+			n.pass(500 * time.Millisecond)
+			n.hear("successor", 10, "10.77.0.3", 51, 50)
+		},
+		Mend: func(n *node) {
+			if done, err := n.FailOver(n.t.Context(), "a", true); err != nil {
+				n.t.Errorf("%s, %v", done, err)
+			}
+			n.silence("successor")
+		},
+	}}}
+}
+
+// handOver begins a handover as lvsctl failover does.
+func (n *node) handOver(instance string) {
+	members, err := n.loops.Load().instances.named(instance, nil)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	members[0].actor.HandOver(vrrp.HandOver{Reason: "lvsctl failover"})
 }
 
 // TestStopHandsOver: a stop waits for a successor if another director is there, and nothing else takes longer.
@@ -55,6 +83,28 @@ func TestStopHandsOver(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestStopAfterAPreemption: a director that has just been preempted, and is stopped, keeps its VIPs for the second that its
+// successor may take to announce them.
+func TestStopAfterAPreemption(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.start(pairOf(m, true, ""))
+		n := newNode(m)
+		defer n.end()
+		n.hear("better", 10, "10.77.0.3", 51, 200)
+		m.pass(50 * time.Millisecond)
+		if got := m.state("a"); got != "BACKUP" {
+			t.Fatalf("%s beside a better one", got)
+		}
+		begun := time.Now()
+		if err := m.stop(); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begun); took < 900*time.Millisecond || took > 1100*time.Millisecond {
+			t.Errorf("the stop took %s, want a second", took)
+		}
+	})
 }
 
 // TestFailOver: what cannot be handed over is refused, with the reason; a handover without a successor is an error.

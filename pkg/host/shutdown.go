@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"strings"
@@ -18,6 +19,12 @@ func (Host) ShutsDown(ctx context.Context) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, shutdownWithin)
 	defer cancel()
-	state, _ := exec.CommandContext(ctx, "systemctl", "is-system-running").Output() // its exit status says only whether it is "running"
-	return strings.TrimSpace(string(state)) == "stopping"
+	// At a stop with KillMode=control-group systemd may kill the program that asks, together with the daemon.
+	for ctx.Err() == nil {
+		state, err := exec.CommandContext(ctx, "systemctl", "is-system-running").Output() // its exit status says only whether it is "running"
+		if killed := new(exec.ExitError); !errors.As(err, &killed) || killed.Exited() {
+			return strings.TrimSpace(string(state)) == "stopping"
+		}
+	}
+	return false
 }
