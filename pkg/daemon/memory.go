@@ -3,6 +3,7 @@ package daemon
 import (
 	"os"
 	"runtime/debug"
+	"runtime/metrics"
 	"sync"
 	"time"
 )
@@ -11,10 +12,12 @@ const (
 	// settledAfter is how long after a start or a reload its garbage is given back to the kernel: the first results of the
 	// checks are there by then.
 	settledAfter = 5 * time.Second
-	// settledPercent is how much garbage may be left then, in percent of the memory in use (GOGC). A start or a large reload
-	// makes several times as much garbage as it leaves in use, and is faster with the runtime's 100. Afterwards there is little
-	// of it: a director with 4 000 checks a minute makes less than 1 MB a second.
+	// settledPercent and settledGarbage are how much garbage may be left then: that share of the memory in use (GOGC), or that
+	// many bytes if they are more, because with a small heap a share alone makes the runtime collect garbage all the time. A
+	// start or a large reload makes several times as much garbage as it leaves in use, and is faster with the runtime's 100.
+	// Afterwards there is little of it: a director with 4 000 checks a minute makes less than 1 MB a second.
 	settledPercent = 20
+	settledGarbage = 4 << 20
 	usualPercent   = 100
 )
 
@@ -39,16 +42,23 @@ func (m *memory) used() {
 }
 
 func settle() {
-	if collect(settledPercent) {
-		debug.FreeOSMemory()
+	debug.FreeOSMemory()
+	inUse := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(inUse)
+	collect(settled(inUse[0].Value.Uint64()))
+}
+
+// settled returns the percentage for a number of bytes in use.
+func settled(inUse uint64) int {
+	if inUse <= settledGarbage {
+		return usualPercent
 	}
+	return max(settledPercent, int(settledGarbage*100/inUse))
 }
 
 // collect sets how much garbage may be left, unless the administrator has decided (GOGC in the environment).
-func collect(percent int) bool {
-	if os.Getenv("GOGC") != "" {
-		return false
+func collect(percent int) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(percent)
 	}
-	debug.SetGCPercent(percent)
-	return true
 }
