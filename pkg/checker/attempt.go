@@ -57,13 +57,6 @@ func (c *Checker) ask(ctx context.Context, target probe.Target, limit time.Durat
 	return c.probe(ctx, target)
 }
 
-// Once makes a check now, apart from its schedule: the result changes no state. trace receives what is done.
-func (c *Checker) Once(ctx context.Context, e Explained, trace *probe.Trace) health.Result {
-	target := targetOf(e.Target, e.Check)
-	target.Trace = trace
-	return c.ask(ctx, target, e.Check.Timeout, new(atomic.Bool))
-}
-
 func targetOf(address netip.AddrPort, c config.Check) probe.Target {
 	return probe.Target{Address: address, From: c.Source, Mark: c.Mark, Kind: c.Kind}
 }
@@ -170,15 +163,34 @@ func (a *attempt) overdueResult(now time.Time) health.Result {
 		return a.stallResult(took)
 	}
 	if !a.asking.Load() {
-		return health.Result{Code: health.Secret, Took: took, Cause: fmt.Sprintf(
-			"%s: reading %s takes longer than %v (put it on a local disk)", k.id.Check.Kind.Type(), files(k.id.Check.Kind), took)}
+		return unread(k.id.Check, took)
+	}
+	return unanswered(k.id.Target, k.id.Check, took)
+}
+
+// unread is the result of a check whose files have not been read.
+func unread(c config.Check, took time.Duration) health.Result {
+	return health.Result{Code: health.Secret, Took: took, Cause: fmt.Sprintf(
+		"%s: reading %s takes longer than %v (put it on a local disk)", c.Kind.Type(), files(c.Kind), took)}
+}
+
+// unanswered is the result of a check that has been made and has not returned. One that asks no server waits for a disk of this
+// director.
+func unanswered(target netip.AddrPort, c config.Check, took time.Duration) health.Result {
+	if c.Kind.Network() == "" {
+		code, what := health.Stuck, "program"
+		if _, is := c.Kind.(config.FileCheck); is {
+			code, what = health.Unreadable, "file"
+		}
+		return health.Result{Code: code, Took: took, Cause: fmt.Sprintf(
+			"%s: the check has not returned for %v (put the %s on a local disk)", c.Kind.Type(), took, what)}
 	}
 	of := ""
-	if k.id.Target.IsValid() {
-		of = k.id.Target.String() + ": "
+	if target.IsValid() {
+		of = target.String() + ": "
 	}
 	return health.Result{Code: health.Timeout, Class: health.Bad, Took: took, Cause: fmt.Sprintf(
-		"%s: %sno answer within %v, and the check has not returned for %v", k.id.Check.Kind.Type(), of, k.id.Check.Timeout, took)}
+		"%s: %sno answer within %v, and the check has not returned for %v", c.Kind.Type(), of, c.Timeout, took)}
 }
 
 // starved reports whether the director was stalled for so much of the attempt that a time-out is not the server's

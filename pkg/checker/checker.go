@@ -54,6 +54,7 @@ type Checker struct {
 	results chan finished // from the goroutines of probes
 	looks   chan func()   // are called by Run's goroutine
 	drained chan struct{} // closed when results are no longer received
+	byHand  byHand
 
 	// The following fields are owned by Run's goroutine.
 	subjects subjects

@@ -193,6 +193,29 @@ func TestHangingProbe(t *testing.T) {
 	})
 }
 
+// TestHangingDisk: a check that asks no server and does not return is no evidence about one.
+func TestHangingDisk(t *testing.T) {
+	for kind, code := range map[config.CheckKind]health.Code{
+		config.FileCheck{Path: "/disk/drain"}: health.Unreadable, config.CommandCheck{Argv: "/disk/check"}: health.Stuck,
+	} {
+		t.Run(string(kind.Type()), func(t *testing.T) {
+			world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+				k := mysqlCheck()
+				k.Kind = kind
+				c.Set([]Spec{spec("mysql/a", one, k)})
+				pass(100 * time.Millisecond)
+				release := make(chan struct{})
+				defer func() { close(release); pass(time.Second) }()
+				f.set(one, func(context.Context) health.Result { <-release; return good })
+				pass(30 * time.Second)
+				if v := c.Verdict(named("mysql/a")); !v.Up || v.Code != code || !strings.Contains(v.Reason, "has not returned for") {
+					t.Errorf("%+v", v)
+				}
+			})
+		})
+	}
+}
+
 func TestReadyWaitsForTheFirstTimeout(t *testing.T) {
 	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
 		pass(time.Second)

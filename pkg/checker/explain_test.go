@@ -46,8 +46,8 @@ func TestOnce(t *testing.T) {
 		e, _, _ := c.Explain(t.Context(), named("mysql/mysql1"))
 		trace := probe.NewTrace()
 		for range 3 {
-			if r := c.Once(t.Context(), e.Checks[0], trace); r.Code != health.Refused {
-				t.Errorf("%+v", r)
+			if r, err := c.Once(t.Context(), e.Checks[0], trace); r.Code != health.Refused || err != nil {
+				t.Errorf("%+v, %v", r, err)
 			}
 		}
 		if last := f.targets[len(f.targets)-1]; last.Trace != trace {
@@ -55,6 +55,30 @@ func TestOnce(t *testing.T) {
 		}
 		if v := c.Verdict(named("mysql/mysql1")); !v.Up || v.Doubtful {
 			t.Errorf("%+v", v)
+		}
+	})
+}
+
+// TestOnceHangs: a check by hand ends in time although its probe does not, and is not made again meanwhile.
+func TestOnceHangs(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+		c.Set([]Spec{spec("mysql/mysql1", one)})
+		pass(100 * time.Millisecond)
+		e, _, _ := c.Explain(t.Context(), named("mysql/mysql1"))
+		release := make(chan struct{})
+		f.set(one, func(context.Context) health.Result { <-release; return good })
+		begun := time.Now()
+		r, err := c.Once(t.Context(), e.Checks[0], nil)
+		if want := e.Checks[0].Check.Timeout + grace; time.Since(begun) != want || r.Code != health.Timeout || err != nil {
+			t.Errorf("after %s, want %s: %+v, %v", time.Since(begun), want, r, err)
+		}
+		if r, err := c.Once(t.Context(), e.Checks[0], nil); err == nil {
+			t.Errorf("a second one: %+v", r)
+		}
+		close(release)
+		pass(time.Second)
+		if r, err := c.Once(t.Context(), e.Checks[0], nil); r.Code != health.OK || err != nil {
+			t.Errorf("afterwards: %+v, %v", r, err)
 		}
 	})
 }

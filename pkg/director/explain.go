@@ -40,7 +40,8 @@ func (d *Director) Explain(ctx context.Context, name string) (status.Explanation
 	return doc, nil
 }
 
-// ProbeOnce makes the checks of a real server once, all at the same time, without effect on its state.
+// ProbeOnce makes the checks of a real server once, all at the same time, without effect on its state. It returns soon after the
+// longest of their time-outs.
 func (d *Director) ProbeOnce(ctx context.Context, name string) ([]status.Probe, error) {
 	l, e, err := d.explained(ctx, name)
 	if err != nil {
@@ -49,16 +50,20 @@ func (d *Director) ProbeOnce(ctx context.Context, name string) ([]status.Probe, 
 	if len(e.Checks) == 0 {
 		return nil, fmt.Errorf("%s has no check: give it one in the cluster file", name)
 	}
-	all := make([]status.Probe, len(e.Checks))
+	all, failed := make([]status.Probe, len(e.Checks)), make([]error, len(e.Checks))
 	var running sync.WaitGroup
 	for i, c := range e.Checks {
 		running.Go(func() {
 			trace := probe.NewTrace()
-			r := l.checker.Once(ctx, c, trace)
+			r, err := l.checker.Once(ctx, c, trace)
+			failed[i] = err
 			all[i] = status.Probe{Type: string(c.Check.Kind.Type()), Target: targetText(c), Result: resultStatus(checker.Record{At: time.Now(), Result: r}), Trace: trace.Lines()}
 		})
 	}
 	running.Wait()
+	if err := errors.Join(failed...); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
 	return all, nil
 }
 

@@ -61,8 +61,8 @@ const (
 	OtherState  Code = "other_state" // of a track: an instance is not in the state that the track asks for
 	Failed      Code = "failed"      // of a track: what it watches is not as it should be, or its command failed
 	Unrunnable  Code = "unrunnable"  // a command cannot be run: Unknown for a server; Bad for a track, because it may be the only sign of a failure
-	Stuck       Code = "stuck"       // a command does not end although it was killed: as Unrunnable
-	Unreadable  Code = "unreadable"  // of a track: what it watches cannot be read
+	Stuck       Code = "stuck"       // a command does not end although it was killed, or its program cannot be read: as Unrunnable
+	Unreadable  Code = "unreadable"  // what a track or a check of a file watches cannot be read: Unknown for a server
 	Error       Code = "error"       // the server answered with an error that has no separate code; Unknown, except for the few that concern the whole server
 )
 

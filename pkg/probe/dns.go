@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"strings"
 
@@ -46,7 +47,7 @@ func DNS(ctx context.Context, t Target, c config.DNSCheck) Result {
 		switch {
 		case ctx.Err() != nil:
 			return watch.failed("answer of", t.Address, ctx.Err())
-		case err != nil:
+		case err != nil && !errors.Is(err, io.EOF): // an empty packet
 			return watch.failed("answer of", t.Address, conn.explain(cause(err)))
 		}
 		answer, ours, err := readAnswer(packet[:n], question)

@@ -15,6 +15,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
@@ -69,8 +71,8 @@ type web struct {
 	check    config.HTTPCheck
 	watch    stopwatch
 	expected matcher
-	tls      *tls.Config // nil: without
-	asked    *bool       // the server has asked for a certificate
+	tls      *tls.Config  // nil: without
+	asked    *atomic.Bool // the server has asked for a certificate
 }
 
 // ask asks for one page.
@@ -85,7 +87,7 @@ func (w *web) ask(ctx context.Context, path string) Result {
 	w.log("%s %s %s, Host: %s", request.Method, path, request.Proto, request.Host)
 	answer, err := transport.RoundTrip(request)
 	if err != nil {
-		return w.failure(ctx, dialed, path, err)
+		return w.failure(ctx, dialed.known(), path, err)
 	}
 	defer answer.Body.Close()
 	w.logAnswer(answer)
@@ -94,7 +96,7 @@ func (w *web) ask(ctx context.Context, path string) Result {
 	}
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
 	if err != nil {
-		return w.failure(ctx, dialed, path, err)
+		return w.failure(ctx, dialed.known(), path, err)
 	}
 	if result := w.body(body, path); result.Code != health.OK {
 		return result
@@ -138,18 +140,39 @@ func (w *web) request(ctx context.Context, path string) (*http.Request, error) {
 	return r, nil
 }
 
-// dialed notes what became of the connection of a request, because the transport wraps errors.
+// dialed notes what became of the connection of a request, because the transport wraps errors. The transport may still dial when
+// the request has ended.
 type dialed struct {
 	target Target
-	err    error // of the dial
-	shook  error // of the handshake
-	done   bool  // the connection was established, and the handshake made
+
+	mu    sync.Mutex
+	err   error // of the dial
+	shook error // of the handshake
+	done  bool  // the connection was established, and the handshake made
+}
+
+// connection is what is known of a connection.
+type connection struct {
+	err, shook error
+	done       bool
+}
+
+func (d *dialed) note(change func(*dialed)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	change(d)
+}
+
+func (d *dialed) known() connection {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return connection{d.err, d.shook, d.done}
 }
 
 func (d *dialed) dial(ctx context.Context) (net.Conn, error) {
 	c, err := dial(ctx, d.target)
 	if err != nil {
-		d.err = err
+		d.note(func(d *dialed) { d.err = err })
 		return nil, err
 	}
 	d.target.log("connected to %s", d.target.Address)
@@ -164,7 +187,7 @@ func (w *web) transport(d *dialed) *http.Transport {
 		Protocols:              new(http.Protocols),
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			c, err := d.dial(ctx)
-			d.done = err == nil
+			d.note(func(d *dialed) { d.done = err == nil })
 			return c, err
 		},
 	}
@@ -190,19 +213,20 @@ func (w *web) transport(d *dialed) *http.Transport {
 			return nil, err
 		}
 		c := tls.Client(raw, settings)
-		if d.shook = c.HandshakeContext(ctx); d.shook != nil {
+		if err := c.HandshakeContext(ctx); err != nil {
+			d.note(func(d *dialed) { d.shook = err })
 			_ = raw.Close()
-			return nil, d.shook
+			return nil, err
 		}
 		w.logTLS(c.ConnectionState())
-		d.done = true
+		d.note(func(d *dialed) { d.done = true })
 		return c, nil
 	}
 	return t
 }
 
 // failure is the result of a request without a complete answer.
-func (w *web) failure(ctx context.Context, d *dialed, path string, err error) Result {
+func (w *web) failure(ctx context.Context, d connection, path string, err error) Result {
 	err = ended(ctx, err)
 	var op *net.OpError
 	switch {
@@ -211,9 +235,9 @@ func (w *web) failure(ctx context.Context, d *dialed, path string, err error) Re
 	case d.err != nil:
 		return w.watch.failed("dial", w.Address, d.err)
 	case d.shook != nil:
-		return w.watch.handshake(ctx, w.Target, d.shook, *w.asked)
+		return w.watch.handshake(ctx, w.Target, d.shook, w.asked.Load())
 	case w.asked != nil && isAlert(err): // TLS 1.3 tells it after the handshake
-		return w.watch.handshake(ctx, w.Target, err, *w.asked)
+		return w.watch.handshake(ctx, w.Target, err, w.asked.Load())
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &op):
 		return w.watch.failed(w.doing(d, path), w.Address, err)
 	}
@@ -223,7 +247,7 @@ func (w *web) failure(ctx context.Context, d *dialed, path string, err error) Re
 	return w.watch.result(health.Protocol, health.Bad, w.doing(d, path)+" "+w.Address.String()+": "+printable(err.Error(), 200))
 }
 
-func (w *web) doing(d *dialed, path string) string {
+func (w *web) doing(d connection, path string) string {
 	if !d.done {
 		return "dial"
 	}

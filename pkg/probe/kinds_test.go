@@ -140,6 +140,7 @@ func TestDNS(t *testing.T) {
 		"no record":    {server, config.DNSCheck{Name: "www.example.org.", Record: "TXT", Answer: config.Answer{Text: "x"}}, 5 * time.Second, health.Content, `dns: .*none of the answers nothing is as expected`},
 		"another id":   {zone(t, func(m *dnsmessage.Message) { m.ID++ }), config.DNSCheck{Name: ".", Record: "SOA"}, 50 * time.Millisecond, health.Timeout, `dns: answer of .*: no answer within .*`},
 		"another name": {zone(t, func(m *dnsmessage.Message) { m.Questions[0].Type = dnsmessage.TypeMX }), config.DNSCheck{Name: ".", Record: "SOA"}, 50 * time.Millisecond, health.Timeout, `dns: .*`},
+		"empty packet": {replier(t, func([]byte) []byte { return []byte{} }), config.DNSCheck{Name: ".", Record: "SOA"}, 50 * time.Millisecond, health.Timeout, `dns: answer of .*: no answer within .*`},
 		"refuses":      {zone(t, func(m *dnsmessage.Message) { m.RCode, m.Questions, m.Answers = dnsmessage.RCodeRefused, nil, nil }), config.DNSCheck{Name: ".", Record: "SOA"}, 5 * time.Second, health.Status, `dns: .*: REFUSED`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
@@ -31,11 +32,11 @@ func TLS(ctx context.Context, t Target, o config.TLSOptions) Result {
 	defer raw.endWith(ctx)()
 	conn := tls.Client(raw, settings)
 	if err := conn.HandshakeContext(ctx); err != nil {
-		return watch.handshake(ctx, t, err, *asked)
+		return watch.handshake(ctx, t, err, asked.Load())
 	}
 	state := conn.ConnectionState()
 	t.logTLS(state)
-	if *asked {
+	if asked.Load() {
 		if rejected := rejectedCertificate(ctx, conn); rejected != nil {
 			return watch.handshake(ctx, t, rejected, true)
 		}
@@ -77,15 +78,15 @@ type fault struct {
 }
 
 // clientTLS returns the settings of one handshake, which sets asked if the server asks for a certificate. Without Verify the certificate is not judged, except for its end.
-func clientTLS(t Target, o config.TLSOptions, name string) (c *tls.Config, asked *bool, failed *fault) {
+func clientTLS(t Target, o config.TLSOptions, name string) (c *tls.Config, asked *atomic.Bool, failed *fault) {
 	c, asked = &tls.Config{
 		ServerName:         name,
 		InsecureSkipVerify: true, // the check judges it, and does without a name
 		MinVersion:         tls.VersionTLS10,
-	}, new(bool)
+	}, new(atomic.Bool)
 	var own tls.Certificate
 	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		*asked = true
+		asked.Store(true)
 		return &own, nil
 	}
 	if t.Certificate != "" {

@@ -126,11 +126,11 @@ func (s *Socket) attachFirst(p []unix.SockFilter) error {
 
 // openSecond opens the second socket as a member of the groups, and asks the kernel for the times at which packets arrive.
 func (s *Socket) openSecond() error {
-	ifi, err := net.InterfaceByName(s.iface)
-	if err != nil {
+	if err := sockets.Do(s.raw, stamp); err != nil { // first, because it finds out whether the socket is closed
 		return err
 	}
-	if err = sockets.Do(s.raw, stamp); err != nil {
+	ifi, err := net.InterfaceByName(s.iface)
+	if err != nil {
 		return err
 	}
 	fd, err := unix.Socket(s.domain, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)

@@ -183,7 +183,9 @@ func TestCloseEndsRest(t *testing.T) {
 	time.Sleep(10 * time.Millisecond)
 	must(t, s.Close())
 	ends(t, ended, net.ErrClosed)
-	if err := s.Rest(wait, []uint8{51}); !errors.Is(err, net.ErrClosed) {
+	var err error
+	h.Do(t, func() error { err = s.Rest(wait, []uint8{51}); return nil })
+	if !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Rest: %v", err)
 	}
 	s.Wake()
