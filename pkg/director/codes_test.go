@@ -169,14 +169,20 @@ func checkCases() []codesCase {
 		problem.CheckLocal:         {Code: health.Local, Class: health.Unknown, Cause: "tcp: no descriptor"},
 		problem.ServerFull:         tooMany,
 	} {
-		all = append(all, codesCase{Case: problemtest.Case[*node]{
+		one := problemtest.Case[*node]{
 			Code: code, Subject: "mysql/mysql2",
 			Break: func(n *node) { n.answer(two, as) },
 			Mend:  func(n *node) { n.refuses(two, false) },
-		}})
+		}
+		all = append(all, codesCase{Case: one})
+		one.Fault = "one of two checks is needed"
+		all = append(all, codesCase{Case: one, File: anyCheck})
 	}
 	return all
 }
+
+// anyCheck is codesFile with two checks, of which one must pass.
+var anyCheck = strings.ReplaceAll(codesFile, "checks: [{type: tcp, interval: 1s}]", "checks_needed: 1, checks: [{type: tcp, interval: 1s}, {type: tcp, port: 3307, interval: 1s}]")
 
 func neighbourCases() []codesCase {
 	return []codesCase{

@@ -7,7 +7,9 @@ import (
 )
 
 // AtLeast is the verdict of a server or track with several checks, of which want must pass: up if they do, not known if they
-// may, and full if without those that are full too few pass. The reason lists those that do not pass. want is 1 or more.
+// may, and full if without those that are full too few pass. The reason lists those that do not pass, or pass with a code.
+// The code is that of one of those that do not pass, and while the server is up also of those that pass; one that needs an
+// operator is preferred. want is 1 or more.
 func AtLeast(want int, states []State) Verdict {
 	all := All(states)
 	if len(states) <= 1 {
@@ -15,7 +17,9 @@ func AtLeast(want int, states []State) Verdict {
 	}
 	up, sure, full, unknown := 0, 0, 0, 0
 	var missing, passing []string
-	v := Verdict{Code: OK, NoNetwork: all.NoNetwork}
+	v := Verdict{NoNetwork: all.NoNetwork}
+	failing := OK   // the code of those that do not pass
+	var kept []Code // other codes than OK of those that pass
 	for _, s := range states {
 		switch one := s.verdict(); {
 		case one.Known && one.Up:
@@ -29,19 +33,24 @@ func AtLeast(want int, states []State) Verdict {
 			passing = append(passing, s.last.Cause)
 			if one.Code != OK {
 				missing = append(missing, one.Reason)
+				kept = append(kept, one.Code)
 			}
 		default:
 			if !one.Known {
 				unknown++
 			}
 			missing = append(missing, one.Reason)
-			if v.Code == OK {
-				v.Code = one.Code
-			}
+			failing = heavier(failing, one.Code)
 		}
 	}
 	v.Up = up >= want
 	v.Full = v.Up && up-full < want
+	v.Code = failing
+	for _, code := range kept {
+		if v.Full || v.Up && code != ServerFull { // a server that still gets connections is not full
+			v.Code = heavier(v.Code, code)
+		}
+	}
 	v.Weighted, v.Weight = weightOf(states)
 	v.Known = v.Up || up+unknown < want
 	v.Doubtful = v.Up && sure < want

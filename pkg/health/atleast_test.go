@@ -20,6 +20,9 @@ func TestAtLeast(t *testing.T) {
 	a, b, c := result("a", health.Good), result("b", health.Good), result("c", health.Good)
 	noA, noB, noC := result("a", health.Bad), result("b", health.Bad), result("c", health.Bad)
 	fresh := health.New(1, 1)
+	one := func(r ...health.Result) health.State { s, _ := play(health.New(1, 1), r...); return s }
+	ends, kept, unsure, filled := one(expires), one(good, denied), one(denied), one(full)
+	const endsText = "up: tls: the certificate ends in 3 days"
 	for _, one := range []struct {
 		want   int
 		states []health.State
@@ -34,6 +37,14 @@ func TestAtLeast(t *testing.T) {
 		{2, []health.State{a, fresh, noC}, false, false, "", "unknown: 1 of 3 pass, 2 needed: unknown: not checked yet; down: ping: c: no answer within 1s (first check)"},
 		{2, []health.State{noA, noB, fresh}, true, false, health.Timeout, "down: 0 of 3 pass, 2 needed: down: ping: a: no answer within 1s (first check); down: ping: b: no answer within 1s (first check); unknown: not checked yet"},
 		{1, []health.State{a, fresh}, true, true, "", "up: 1 of 2 pass, 1 needed: unknown: not checked yet"},
+		{2, []health.State{a, b, ends}, true, true, health.Expires, "up: 3 of 3 pass, 2 needed: " + endsText},
+		{1, []health.State{a, kept}, true, true, health.Auth, "up: 2 of 2 pass, 1 needed: up: kept: mysql: access denied (check the password_file) (last good 1s ago)"},
+		{1, []health.State{noA, ends}, true, true, health.Expires, "up: 1 of 2 pass, 1 needed: down: ping: a: no answer within 1s (first check); " + endsText},
+		{1, []health.State{noA, b, unsure}, true, true, health.Auth, "up: 1 of 3 pass, 1 needed: down: ping: a: no answer within 1s (first check); unknown: mysql: access denied (check the password_file)"},
+		{2, []health.State{noA, ends}, true, false, health.Timeout, "down: 1 of 2 pass, 2 needed: down: ping: a: no answer within 1s (first check); " + endsText},
+		{2, []health.State{fresh, ends}, false, false, "", "unknown: 1 of 2 pass, 2 needed: unknown: not checked yet; " + endsText},
+		{1, []health.State{a, filled}, true, true, health.OK, "up: 2 of 2 pass, 1 needed: up: full: mysql: Error 1040: Too many connections"},
+		{2, []health.State{ends, filled}, true, true, health.ServerFull, "up: 2 of 2 pass, 2 needed: " + endsText + "; up: full: mysql: Error 1040: Too many connections"},
 		{1, []health.State{a}, true, true, health.OK, "up: ping: a answered in 1ms"},
 		{1, []health.State{noA}, true, false, health.Timeout, "down: ping: a: no answer within 1s (first check)"},
 	} {

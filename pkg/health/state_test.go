@@ -19,6 +19,7 @@ var (
 	frozen  = health.Result{Code: health.Timeout, Class: health.Bad, Cause: "mysql: greeting from 10.77.0.12:3306: none within 800ms"}
 	denied  = health.Result{Code: health.Auth, Class: health.Unknown, Cause: "mysql: access denied (check the password_file)"}
 	full    = health.Result{Code: health.ServerFull, Class: health.Full, Cause: "mysql: Error 1040: Too many connections"}
+	expires = health.Result{Code: health.Expires, Class: health.Good, Cause: "tls: the certificate ends in 3 days"}
 	leaving = health.Result{Code: health.Shutdown, Class: health.Bad, Cause: "mysql: Error 1053: Server shutdown in progress"}
 )
 
@@ -217,6 +218,18 @@ func TestAll(t *testing.T) {
 		"a kept state is reported": {
 			[]health.State{one(tcp), one(good, denied)},
 			health.Verdict{Known: true, Up: true, Code: health.Auth, Reason: "up: kept: mysql: access denied (check the password_file) (last good 1s ago)", Since: at(1)},
+		},
+		"a failure that does not count yet does not hide what needs an operator": {
+			[]health.State{one(good, frozen), one(good, expires)},
+			health.Verdict{Known: true, Up: true, Code: health.Expires, Reason: "up: tls: the certificate ends in 3 days", Since: at(1), Doubtful: true},
+		},
+		"nor does a check without a result": {
+			[]health.State{health.New(2, 2), one(denied)},
+			health.Verdict{Code: health.Auth, Reason: "unknown: mysql: access denied (check the password_file)"},
+		},
+		"full outweighs a certificate that ends": {
+			[]health.State{one(good, expires), one(good, full)},
+			health.Verdict{Known: true, Up: true, Full: true, Code: health.ServerFull, Reason: "up: full: mysql: Error 1040: Too many connections", Since: at(2)},
 		},
 		"down never says ok": {
 			[]health.State{one(refused, good)},

@@ -36,15 +36,17 @@ func (v Verdict) String() string { return v.Reason }
 // All is the verdict of a real server with several checks: all must pass.
 //
 // If a check is down, the server is down. Otherwise, if a check is not known, the server is not known. Otherwise it is
-// up, and full if a check is full. The reason is that of the first deciding check in the order of states. A server
-// without checks is up.
+// up, and full if a check is full. Code and reason are those of a deciding check: of one whose code needs an operator, so
+// that a failure of another check does not hide it, otherwise of the first one in the order of states. A server without
+// checks is up.
 func All(states []State) Verdict {
 	if len(states) == 0 {
 		return Verdict{Known: true, Up: true, Code: OK, Reason: "up: no check is configured"}
 	}
 	decides := states[0].verdict()
 	for _, s := range states[1:] {
-		if v := s.verdict(); gravity(v) > gravity(decides) {
+		v := s.verdict()
+		if g := gravity(v) - gravity(decides); g > 0 || g == 0 && v.Code.outweighs(decides.Code) {
 			decides = v
 		}
 	}
