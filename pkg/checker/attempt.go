@@ -179,7 +179,7 @@ func unread(c config.Check, took time.Duration) health.Result {
 func unanswered(target netip.AddrPort, c config.Check, took time.Duration) health.Result {
 	if c.Kind.Network() == "" {
 		code, what := health.Stuck, "program"
-		if _, is := c.Kind.(config.FileCheck); is {
+		if c.Kind.Type() == config.File {
 			code, what = health.Unreadable, "file"
 		}
 		return health.Result{Code: code, Took: took, Cause: fmt.Sprintf(
