@@ -22,6 +22,8 @@ type Peers struct {
 	cold  bool
 	// compared is the begin of the last reading of this director that could be compared with what the MASTERs hold; zero: none.
 	compared time.Time
+	// comparing is since when there has been a MASTER to compare with; zero: there is none.
+	comparing time.Time
 	// lacking is how many connections this director lacked then, lackingSince since when it has without a pause; zero if it
 	// lacks none.
 	lacking      int
@@ -199,6 +201,7 @@ func (p *Peers) masters(now time.Time, with Reading, without netip.Addr) (all sy
 
 // Compare finds out what this director lacks, if that can be known: else it is what it was.
 func (p *Peers) Compare(now time.Time) {
+	p.mastersHeard(now)
 	for _, own := range slices.Backward(p.own) {
 		if all, any, can := p.masters(now, own, netip.Addr{}); can {
 			p.compare(all, own, any)
@@ -231,7 +234,7 @@ func (p *Peers) Compared() time.Time { return p.compared }
 
 // Unlearning says that this director runs nothing that learns connections: it lacks none, and does not wait for any.
 func (p *Peers) Unlearning() {
-	p.lacking, p.lackingSince, p.cold = 0, time.Time{}, false
+	p.lacking, p.lackingSince, p.comparing, p.cold = 0, time.Time{}, time.Time{}, false
 }
 
 // Cold reports whether this director has not yet had, at one moment since its start, every connection of the MASTERs. It is

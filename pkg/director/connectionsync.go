@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
@@ -33,7 +34,7 @@ type connectionSync struct {
 func newConnectionSync(k Kernel, state *stateFile, file func() *config.Config, changed func(), log *slog.Logger) *connectionSync {
 	return &connectionSync{
 		daemons: reconcile.NewSyncDaemons(reconcile.SyncDaemonOptions{Kernel: k.SyncDaemons(), Records: state, Saved: state.saved, Log: log}),
-		peers:   syncpeers.New(syncpeers.Options{Open: k.OpenSync, Connections: k.Connections, Changed: changed, Log: log}),
+		peers:   syncpeers.New(syncpeers.Options{Open: k.OpenSync, Connections: k.Connections, Changed: changed, Random: rand.Float64, Log: log}),
 		file:    file,
 		masters: map[config.InstanceID]bool{},
 	}

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/syncsock"
 	"github.com/lvs-director/lvs-director/pkg/plan"
@@ -42,53 +41,6 @@ func exchange(want plan.ConnectionSync) syncpeers.Wanted {
 	}
 }
 
-// servedIndex finds out what a director does with a virtual address.
-type servedIndex struct {
-	of       *config.Config
-	instance map[netip.Addr]config.InstanceID
-	virtual  map[netip.AddrPort]*config.VirtualServer
-	// others are the methods of the real servers of a virtual server that have another one than it.
-	others map[netip.AddrPort]map[netip.AddrPort]config.Forward
-}
-
-// read takes in a file, and reports whether it is another one.
-func (x *servedIndex) read(cfg *config.Config) bool {
-	if x.of == cfg || cfg == nil {
-		return false
-	}
-	*x = servedIndex{of: cfg, instance: map[netip.Addr]config.InstanceID{}, virtual: map[netip.AddrPort]*config.VirtualServer{}, others: map[netip.AddrPort]map[netip.AddrPort]config.Forward{}}
-	for _, i := range cfg.Instances {
-		for _, vip := range i.Held() {
-			x.instance[vip.Addr()] = i.ID()
-		}
-	}
-	for n := range cfg.VirtualServers {
-		v := &cfg.VirtualServers[n]
-		for one := range v.Endpoints() {
-			x.virtual[netip.AddrPortFrom(one.Address, one.Port)] = v
-			if others := otherMethods(one); others != nil {
-				x.others[netip.AddrPortFrom(one.Address, one.Port)] = others
-			}
-		}
-	}
-	return true
-}
-
-// otherMethods returns the forwarding methods of the real servers that have another one than their virtual server; nil: none.
-func otherMethods(v config.VirtualServer) map[netip.AddrPort]config.Forward {
-	var others map[netip.AddrPort]config.Forward
-	for _, r := range v.RealServers {
-		if v.ForwardTo(r) == v.Forward {
-			continue
-		}
-		if others == nil {
-			others = map[netip.AddrPort]config.Forward{}
-		}
-		others[netip.AddrPortFrom(r.Address, r.Port)] = r.Forward
-	}
-	return others
-}
-
 // role is called whenever the loop wakes up.
 func (c *connectionSync) role() syncpeers.Role {
 	c.mu.Lock()
@@ -101,29 +53,6 @@ func (c *connectionSync) role() syncpeers.Role {
 		Master: slices.Contains(slices.Collect(maps.Values(c.masters)), true),
 		Sends:  c.runs(kernel.SyncMaster), Learns: c.runs(kernel.SyncBackup),
 	}
-}
-
-// served is called for each virtual address.
-func (c *connectionSync) served(virtual netip.AddrPort) syncpeers.Served {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.index.read(c.file()) {
-		c.turn++
-	}
-	id, belongs := c.index.instance[virtual.Addr()]
-	v := c.index.virtual[virtual]
-	if v == nil {
-		virtual = netip.AddrPortFrom(virtual.Addr(), 0) // of every port
-		v = c.index.virtual[virtual]
-	}
-	if v == nil || !belongs {
-		return syncpeers.Served{}
-	}
-	s := syncpeers.Served{Known: true, Held: c.masters[id], Forward: v.Forward, Others: c.index.others[virtual]}
-	if v.Persistence != nil {
-		s.Persistence = v.Persistence.Timeout
-	}
-	return s
 }
 
 // syncLackingAfter is for how long a standby must lack connections before that is a problem: they are sent again in this time.
@@ -155,6 +84,10 @@ func exchangeProblems(s snapshots, now time.Time) []problem.Finding {
 			why += fmt.Sprintf("; %s sends with the id %d, and this director expects %d", x.Strange.From, x.Strange.ID, s.plan.Sync.Daemon.ID)
 		}
 		add(problem.SyncSilent, "%s", why)
+		return found
+	}
+	if !x.Uncompared.IsZero() {
+		add(problem.SyncNotRunning, "it is not known what this director lacks: its connections could not be compared with those of the MASTER for %s", now.Sub(x.Uncompared).Round(time.Second))
 		return found
 	}
 	if x.Lacking > 0 && x.Compared.Sub(x.Since) >= syncLackingAfter {

@@ -165,6 +165,20 @@ func exchangeCases() []codesCase {
 			Mend:  hears,
 		}},
 		{On: "BACKUP", File: codesFile + syncing, Before: hears, Case: problemtest.Case[*node]{
+			Code: problem.SyncNotRunning, Subject: "node", Fault: "the connections of the MASTER cannot be compared", After: 2 * time.Minute,
+			Break: func(n *node) { // what it holds has just settled, at any time
+				n.tells("note", (&syncmsg.Note{ID: 51, Master: true}).Append(nil), syncmsg.NoteSize)
+			},
+			Mend: hears,
+		}},
+		{On: "BACKUP", File: codesFile + syncing, Before: hears, Case: problemtest.Case[*node]{
+			Code: problem.SyncNotRunning, Subject: "node", Fault: "the MASTER does not count", After: 5 * time.Minute,
+			Break: func(n *node) {
+				n.tells("note", (&syncmsg.Note{ID: 51, Master: true, Uncounted: true}).Append(nil), syncmsg.NoteSize)
+			},
+			Mend: hears,
+		}},
+		{On: "BACKUP", File: codesFile + syncing, Before: hears, Case: problemtest.Case[*node]{
 			Code: problem.SyncLacking, Subject: "node", After: 16 * time.Second,
 			Break: func(n *node) { n.counted(3) },
 			Mend:  hears,
@@ -182,7 +196,7 @@ func exchangeCases() []codesCase {
 		{File: codesFile + syncing, Before: hears, Case: problemtest.Case[*node]{
 			Code: problem.SyncNotRunning, Subject: "node", Fault: "the kernel takes too long to list the connections", After: 121 * time.Second,
 			Break: func(n *node) { n.lists(time.Hour) },
-			Mend:  func(n *node) { n.lists(0); n.pass(13 * time.Minute) },
+			Mend:  func(n *node) { n.lists(0); n.pass(19 * time.Minute) },
 		}},
 		{File: codesFile + syncing, Before: hears, Case: problemtest.Case[*node]{
 			Code: problem.SyncNotRunning, Subject: "node", Fault: "the connections cannot be read",

@@ -14,7 +14,7 @@ func connectionSyncCodes() []Declaration {
 		{
 			Code: SyncNotRunning, Severity: Warning, Role: Director, Subject: "master or backup; node",
 			Means:  "a synchronization daemon of IPVS does not run, or not with the settings of connection_sync: connections will not survive a failover",
-			Remedy: "the text says why. The interface does not exist: restore it, or correct connection_sync. Another program runs one, which is never stopped by a director: ipvsadm -l --daemon shows it; stop it with ipvsadm --stop-daemon and remove what starts it (keepalived's lvs_sync_daemon, a unit). The director starts its own within a second. The kernel takes too long to list its connections: kernels before 6.16 do so from some hundred thousand on; the daemons work, and only what is quiet is not sent again",
+			Remedy: "the text says why. The interface does not exist: restore it, or correct connection_sync. Another program runs one, which is never stopped by a director: ipvsadm -l --daemon shows it; stop it with ipvsadm --stop-daemon and remove what starts it (keepalived's lvs_sync_daemon, a unit). The director starts its own within a second. The kernel takes too long to list its connections: kernels before 6.16 do so from some hundred thousand on; the daemons work, and only what is quiet is not sent again. The connections could not be compared: the MASTER does not count its own, and reports why (lvsctl status there); or readings of the connections take too long, see the time after counted in lvsctl status of both directors",
 		},
 		{
 			Code: SyncSilent, Severity: Warning, Role: Director, Subject: "node",

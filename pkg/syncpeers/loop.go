@@ -32,6 +32,7 @@ type Options struct {
 	Connections func(ctx context.Context, each func(lvs.Connection)) error
 	// Changed is called when Cold may have changed. It must not block.
 	Changed func()
+	Random  func() float64 // in [0, 1), each as likely
 	Log     *slog.Logger
 }
 
@@ -45,19 +46,20 @@ type Wanted struct {
 	MaxLen, Receives int
 }
 
-// Served says what this director does with the connections to a virtual address.
+// Served says what this director does with the connections to a virtual server.
 type Served struct {
-	Known   bool // it is a virtual server of the cluster file, on an address of an instance
+	Known   bool // it is of the cluster file, and on an address of an instance
 	Held    bool // this director holds the address
 	Forward config.Forward
 	// Persistence is for how long a client stays on its server; 0: it does not.
 	Persistence time.Duration
+	Mark        uint32 // its firewall mark; 0: none
 	// Others are the forwarding methods of real servers that have another one; with port 0 for every port.
 	Others map[netip.AddrPort]config.Forward
 }
 
-// to returns the forwarding method of a real server; it may be in the file no longer.
-func (s Served) to(server netip.AddrPort) config.Forward {
+// To returns the forwarding method of a real server; it may be in the file no longer.
+func (s Served) To(server netip.AddrPort) config.Forward {
 	for _, at := range [...]netip.AddrPort{server, netip.AddrPortFrom(server.Addr(), 0)} {
 		if other, has := s.Others[at]; has {
 			return other
@@ -77,7 +79,9 @@ type Role struct {
 
 // Ask are questions about this director. They must not block.
 type Ask struct {
-	Served func(virtual netip.AddrPort) Served // for each virtual address of each reading, by any goroutine
+	// Served is asked by any goroutine, in each reading for each protocol, virtual address and real server that has connections;
+	// Client is the zero value.
+	Served func(c lvs.Connection) Served
 	Role   func() Role
 }
 
@@ -113,14 +117,16 @@ type Snapshot struct {
 	Held     int       // settled connections to virtual addresses that this director holds
 	Others   int       // connections to the other ones
 	Compared time.Time // when the reading began that was last compared with those of MASTERs; zero: none
-	Lacking  int       // connections of MASTERs that this director lacked then
-	Since    time.Time // since when it has lacked any
-	Silent   time.Time // since when nothing was heard that should have been heard
-	Strange  connsync.Strange
-	TooLong  netip.Addr // who has sent a message that the kernel does not receive; invalid: nobody
-	Longest  int
-	Again    uint64 // connections that were sent again
-	Peers    map[netip.Addr]connsync.Peer
+	// Uncompared is since when nothing could be compared although there is a MASTER; zero: it could, or has not been tried for long.
+	Uncompared time.Time
+	Lacking    int       // connections of MASTERs that this director lacked then
+	Since      time.Time // since when it has lacked any
+	Silent     time.Time // since when nothing was heard that should have been heard
+	Strange    connsync.Strange
+	TooLong    netip.Addr // who has sent a message that the kernel does not receive; invalid: nobody
+	Longest    int
+	Again      uint64 // connections that were sent again
+	Peers      map[netip.Addr]connsync.Peer
 }
 
 const (
@@ -291,7 +297,7 @@ func (l *Loop) step(ctx context.Context, socket Socket, ask Ask) {
 	}
 	now := time.Now()
 	if !l.busy && !now.Before(l.due) {
-		l.begin(ctx, l.o.Connections, ask, l.need(now))
+		l.begin(ctx, l.o.Connections, ask, l.need(now), connsync.Pace{Others: l.peers.Slowest(now, readWithin), Master: role.Master, Random: l.o.Random()})
 	}
 	read := l.await(ctx)
 	if read {
@@ -349,7 +355,9 @@ func (l *Loop) note(now time.Time) *syncmsg.Note {
 // entries returns the connections of the last reading that are to be sent again.
 func (l *Loop) entries() (all []syncmsg.Connection) {
 	for _, c := range l.again {
-		if e, can := connsync.Entry(c, l.known[c.Virtual].to(c.Server), l.known[c.Virtual].Persistence); can {
+		s := l.known[endsOf(c)]
+		if e, can := connsync.Entry(c, s.To(c.Server), s.Persistence); can {
+			e.Mark = s.Mark
 			all = append(all, e)
 		}
 	}
@@ -385,6 +393,7 @@ func (l *Loop) publish(now time.Time, sent int, blind bool, failed error) {
 		Strange: l.peers.Strange(), Peers: l.peers.All(), Failed: l.late(now),
 	}
 	s.Lacking, s.Since = l.peers.Lacking()
+	s.Uncompared = l.peers.Uncompared(now)
 	s.TooLong, s.Longest = l.peers.TooLong(now, l.at.Receives)
 	switch {
 	case failed != nil:

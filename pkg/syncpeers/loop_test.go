@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"slices"
@@ -45,6 +46,7 @@ type host struct {
 	opened  int
 	turn    uint64
 	changed int
+	seed    rand.PCG
 	loop    *Loop
 }
 
@@ -144,7 +146,7 @@ func (h *host) connections(ctx context.Context, each func(lvs.Connection)) error
 	return err
 }
 
-func (h *host) served(netip.AddrPort) Served {
+func (h *host) served(lvs.Connection) Served {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return Served{Known: true, Held: h.held || h.other, Forward: config.DR}
@@ -155,6 +157,9 @@ func (h *host) role() Role {
 	defer h.mu.Unlock()
 	return Role{Master: h.held || h.other, Sends: h.held || !h.follows, Learns: !h.held || !h.follows, Turn: h.turn}
 }
+
+// random is called by the goroutine of the loop only.
+func (h *host) random() float64 { return rand.New(&h.seed).Float64() }
 
 func (h *host) ask() Ask { return Ask{Served: h.served, Role: h.role} }
 
@@ -182,7 +187,8 @@ func (h *host) set(f func()) {
 // start runs the loop of a host until stop is called.
 func (h *host) start(log *logtest.Buffer) (stop func()) {
 	h.loop = New(Options{
-		Open: h.open, Connections: h.connections, Changed: func() { h.set(func() { h.changed++ }) }, Log: slog.New(slog.NewTextHandler(log, nil)),
+		Open: h.open, Connections: h.connections, Changed: func() { h.set(func() { h.changed++ }) },
+		Random: h.random, Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	h.loop.Set(Wanted{At: syncsock.Address{Interface: "eth0"}, ID: 51, MaxLen: 1472, Receives: 1472}, h.ask())
 	ctx, cancel := context.WithCancel(context.Background())

@@ -12,10 +12,6 @@ import (
 )
 
 const (
-	readEvery = time.Second
-	// readShare limits the part of the time in which the table is read to 1/(readShare+1). A reading that takes long takes a
-	// quarter of a CPU (ipvs.Connections).
-	readShare = 5
 	// readWithin limits a reading. Kernels before 6.16 count from the beginning for each page, so that the time grows with the
 	// square of the number of connections; a million would take hours.
 	readWithin = 2 * time.Minute
@@ -31,6 +27,7 @@ const (
 type reader struct {
 	table connsync.Table // of the goroutine that reads while busy
 	due   time.Time      // of the next reading
+	pace  connsync.Pace  // of the reading that is running, or was last
 	busy  bool           // the last one has not ended
 	begun time.Time      // of the last one
 	took  time.Duration  // the last one that has ended
@@ -40,7 +37,7 @@ type reader struct {
 	role   Role                      // for which the rest counts
 	last   connsync.Reading          // the last one that is valid; Number is 0 if there is none
 	again  []lvs.Connection          // what it found
-	known  map[netip.AddrPort]Served // the virtual addresses that it found
+	known  map[lvs.Connection]Served // what it found, by endsOf
 	failed error                     // why the last one failed; nil if it did not
 }
 
@@ -49,39 +46,45 @@ type outcome struct {
 	of      Role
 	reading connsync.Reading
 	again   []lvs.Connection
-	known   map[netip.AddrPort]Served
+	known   map[lvs.Connection]Served
 	err     error
+}
+
+// endsOf is what the connections between a virtual server and a real server have in common.
+func endsOf(c lvs.Connection) lvs.Connection {
+	c.Client = netip.AddrPort{}
+	return c
 }
 
 // forget drops what was read: it was another role's. The next reading is due, but takes at most half of the time.
 func (r *reader) forget() {
 	r.last, r.again, r.known, r.failed = connsync.Reading{}, nil, nil, nil
-	r.due = r.begun.Add(max(readEvery, 2*r.took))
+	r.due = r.begun.Add(max(connsync.ReadEvery, 2*r.took))
 }
 
 // counted reports whether a reading is valid.
 func (r *reader) counted() bool { return r.last.Number != 0 }
 
-// begin starts a reading.
-func (r *reader) begin(ctx context.Context, connections func(context.Context, func(lvs.Connection)) error, ask Ask, need connsync.Need) {
-	limit := connsync.Rate
-	if between := max(readEvery, readShare*r.took); between > readEvery {
-		limit = min(int(between/time.Second)*connsync.Rate, mostAgain)
-	}
+// begin starts a reading. The one after it follows as pace says, once it is known how long this one took.
+func (r *reader) begin(ctx context.Context, connections func(context.Context, func(lvs.Connection)) error, ask Ask, need connsync.Need, pace connsync.Pace) {
+	pace.Took = r.took
+	limit := min(int(pace.Every()/time.Second)*connsync.Rate, mostAgain)
+	r.pace = pace
 	r.busy, r.begun, r.ended = true, time.Now(), make(chan outcome, 1)
 	begun, ended, role, table := r.begun, r.ended, r.role, &r.table
 	go func() {
 		ctx, cancel := context.WithTimeout(ctx, readWithin)
 		defer cancel()
-		o := outcome{of: role, known: map[netip.AddrPort]Served{}}
+		o := outcome{of: role, known: map[lvs.Connection]Served{}}
 		pass := table.Look(begun, need, limit)
 		lines := 0
 		o.err = connections(ctx, func(c lvs.Connection) {
 			lines++
-			s, seen := o.known[c.Virtual]
+			ends := endsOf(c)
+			s, seen := o.known[ends]
 			if !seen {
-				s = ask.Served(c.Virtual)
-				o.known[c.Virtual] = s
+				s = ask.Served(ends)
+				o.known[ends] = s
 			}
 			if s.Known {
 				pass.Add(c, s.Held)
@@ -126,7 +129,8 @@ func (r *reader) take() {
 		r.forget()
 		return
 	}
-	r.due = r.begun.Add(max(readEvery, (readShare+1)*r.took))
+	r.pace.Took = r.took
+	r.due = r.begun.Add(r.pace.Every())
 	r.last, r.again, r.known, r.failed = o.reading, o.again, o.known, o.err
 }
 

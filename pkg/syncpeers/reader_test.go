@@ -30,7 +30,7 @@ func (h *host) notes() (all []*syncmsg.Note) {
 }
 
 // TestSlowReading: while the connections are read, for ten seconds, notes are sent every second and say how old the numbers
-// are, and the others are heard. A sixth of the time is spent reading.
+// are, and the others are heard. A sixth of the time is spent reading, on average.
 func TestSlowReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logtest.Buffer
@@ -61,10 +61,10 @@ func TestSlowReading(t *testing.T) {
 			}
 			readings[n.Reading] = true
 		}
-		if len(readings) < 8 || len(readings) > 11 {
+		if len(readings) < 7 || len(readings) > 15 {
 			t.Errorf("%d readings in 10 minutes", len(readings))
 		}
-		if s := h.loop.Snapshot(); s.Took < 10*time.Second || s.Took > 11*time.Second || time.Since(s.Read) > 75*time.Second || s.Failed != "" {
+		if s := h.loop.Snapshot(); s.Took < 10*time.Second || s.Took > 11*time.Second || time.Since(s.Read) > 95*time.Second || s.Failed != "" {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -143,12 +143,12 @@ func TestHangingReading(t *testing.T) {
 		}
 		other.notes()
 		h.set(func() { h.hangs = true })
-		time.Sleep(13 * time.Minute)
+		time.Sleep(19 * time.Minute)
 		if s := h.loop.Snapshot(); !strings.Contains(s.Failed, "has not answered for") {
 			t.Errorf("%+v", s)
 		}
-		if all := other.notes(); len(all) < 760 {
-			t.Errorf("%d notes in 13 minutes", len(all))
+		if all := other.notes(); len(all) < 1120 {
+			t.Errorf("%d notes in 19 minutes", len(all))
 		}
 		h.set(func() { h.hangs, h.slow, h.unread = false, 0, errors.New("no table") })
 		time.Sleep(2 * time.Hour)
@@ -157,4 +157,29 @@ func TestHangingReading(t *testing.T) {
 		}
 		stop()
 	})
+}
+
+// TestLockedPhases: directors that take about as long to read, whenever they begin, compare what they have; what is lost is sent
+// again, and it is never unknown for so long that it is a problem.
+func TestLockedPhases(t *testing.T) {
+	for phase := range 10 {
+		synctest.Test(t, func(t *testing.T) {
+			var log logtest.Buffer
+			l := &lan{}
+			master, standby := l.host("10.77.0.2"), l.host("10.77.0.3")
+			master.seed.Seed(uint64(phase), 1)
+			standby.seed.Seed(uint64(phase), 2)
+			master.held, master.slow, standby.slow = true, 900*time.Millisecond, 900*time.Millisecond
+			master.table[client(1)] = true
+			defer master.start(&log)()
+			time.Sleep(time.Duration(phase) * 600 * time.Millisecond)
+			defer standby.start(&log)()
+			for range 5 {
+				time.Sleep(3 * time.Minute)
+				if s := standby.loop.Snapshot(); s.Cold || s.Others != 1 || s.Lacking != 0 || !s.Uncompared.IsZero() || time.Since(s.Compared) > 3*time.Minute {
+					t.Errorf("phase %d: %+v", phase, s)
+				}
+			}
+		})
+	}
 }
