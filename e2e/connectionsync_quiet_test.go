@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"testing"
@@ -67,8 +68,18 @@ func (n *node) awaitCounted(count int) {
 	})
 }
 
-// messages counts those with connections: the fifth byte after the headers of IP and UDP is their number.
+// messages counts those with connections: the fifth byte is their number.
 func messages(packets []capture.Packet) (n int) {
+	for _, b := range payloads(packets) {
+		if len(b) > 4 && b[4] != 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// payloads are what follows the headers of IP and UDP, of 28 bytes.
+func payloads(packets []capture.Packet) (all [][]byte) {
 	for _, p := range packets {
 		hexes := strings.Builder{}
 		for line := range strings.Lines(p.Text) {
@@ -76,11 +87,11 @@ func messages(packets []capture.Packet) (n int) {
 				hexes.WriteString(strings.Join(strings.Fields(bytes)[1:], ""))
 			}
 		}
-		if text := hexes.String(); len(text) > 66 && text[64:66] != "00" {
-			n++
+		if b, err := hex.DecodeString(hexes.String()); err == nil && len(b) > 28 {
+			all = append(all, b[28:])
 		}
 	}
-	return n
+	return all
 }
 
 // TestSyncSilent: a standby that hears nothing of the MASTER's connections says so, and that they have another id; also that
