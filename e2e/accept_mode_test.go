@@ -162,7 +162,7 @@ const acceptOnOneMachineFile = `version: 1
 directors:
   - {name: lvs-master, address: 10.77.0.2}
 vrrp_instances:
-  - {name: mysql, interface: eth0, virtual_router_id: 51, advert_interval: 100ms, virtual_addresses: [10.77.0.100], accept_mode: false}
+  - {name: mysql, interface: eth0, virtual_router_id: 51, advert_interval: 100ms, virtual_addresses: [10.77.0.100, 10.77.0.101, 10.77.0.102], accept_mode: false}
 virtual_servers:
   - name: mysql
     address: 10.77.0.100
@@ -170,12 +170,13 @@ virtual_servers:
     scheduler: rr
     forward: dr
     checks: [{type: tcp, interval: 200ms, timeout: 150ms}]
-    real_servers:
-      - {name: lvs-master, address: 10.77.0.2}
+    real_servers: &here [{name: lvs-master, address: 10.77.0.2}]
+  - {name: every, address: 10.77.0.101, port: 0, persistence: {timeout: 50s}, scheduler: rr, forward: dr, real_servers: *here, checks: &web [{type: tcp, port: 80, interval: 200ms, timeout: 150ms}]}
+  - {name: marked, fwmark: 5, marking: none, scheduler: rr, forward: dr, real_servers: *here, checks: *web}
 `
 
 // TestAcceptModeOnOneMachine: IPVS hands the packets for a real server on the director itself on to the packet filter, which
-// lets them pass.
+// lets them pass: those for an address and port, for every port of an address, and those with a firewall mark.
 //
 // Proves docs/operations.md: "with real servers on the directors, too"
 func TestAcceptModeOnOneMachine(t *testing.T) {
@@ -185,14 +186,28 @@ func TestAcceptModeOnOneMachine(t *testing.T) {
 	lan := n.Bridge("lan")
 	client := n.Host("client", lan.At("10.77.0.50/24"))
 	d := newNode(t, n.Host("lvs-master", lan.At("10.77.0.2/24")), "lvs-director", n.File("cluster.yaml", acceptOnOneMachineFile))
-	standin.Start(d.Host, ":3306", "own")
+	for _, port := range []string{":3306", ":80", ":22"} {
+		standin.Start(d.Host, port, "own")
+	}
+	d.Run("nft", "add table ip theirs; add chain ip theirs marks { type filter hook prerouting priority mangle; }; add rule ip theirs marks ip daddr 10.77.0.102 tcp dport 80 meta mark set 5")
 	d.start()
-	m := measure.Start(client, vipPort, measure.Options{})
-	m.WaitAnswered("own", soon)
-	m.Stop()
+	for _, at := range []string{vipPort, "10.77.0.101:80", "10.77.0.101:3306", "10.77.0.102:80"} {
+		m := measure.Start(client, at, measure.Options{})
+		m.WaitAnswered("own", soon)
+		m.Stop()
+	}
 	d.awaitRules(true)
-	if answers(client, vip) {
-		t.Error("the VIP answers ping")
+	for _, at := range []string{vip, "10.77.0.101", "10.77.0.102"} {
+		if answers(client, at) {
+			t.Errorf("%s answers ping", at)
+		}
+	}
+	for _, at := range []string{vip + ":80", "10.77.0.102:22"} { // of no virtual server
+		m := measure.Start(client, at, measure.Options{})
+		time.Sleep(300 * time.Millisecond)
+		if result := m.Stop(); len(result.AnsweredBy()) > 0 {
+			t.Errorf("%s answers: %s", at, result)
+		}
 	}
 	healthy(t, d)
 }

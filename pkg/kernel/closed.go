@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 )
@@ -14,12 +15,24 @@ const ClosedTable = "lvs_director_accept_mode"
 type Closed struct {
 	Addresses []netip.Addr // sorted, without duplicates
 	Open      []Endpoint   // on Addresses, sorted, without duplicates
+	Marks     []Mark       // of packets to Addresses, sorted, without duplicates
 }
 
 // Endpoint is a port of a transport protocol at an address.
 type Endpoint struct {
-	Protocol uint8 // as in the IP header: 6 is TCP
-	At       netip.AddrPort
+	Protocol uint8          // as in the IP header: 6 is TCP
+	At       netip.AddrPort // port 0: every port
+}
+
+// Mark is a firewall mark of packets of a family.
+type Mark struct {
+	Family Family
+	Value  uint32 // never 0
+}
+
+// Compare orders marks.
+func (m Mark) Compare(b Mark) int {
+	return cmp.Or(cmp.Compare(m.Family, b.Family), cmp.Compare(m.Value, b.Value))
 }
 
 // Compare orders endpoints.
@@ -32,5 +45,5 @@ func (e Endpoint) Compare(b Endpoint) int {
 
 // Equal reports whether both need the same rules.
 func (c Closed) Equal(b Closed) bool {
-	return slices.Equal(c.Addresses, b.Addresses) && slices.Equal(c.Open, b.Open)
+	return slices.Equal(c.Addresses, b.Addresses) && slices.Equal(c.Open, b.Open) && slices.Equal(c.Marks, b.Marks)
 }

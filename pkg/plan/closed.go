@@ -12,7 +12,8 @@ import (
 var protocols = map[string]uint8{"tcp": 6, "udp": 17, "sctp": 132}
 
 // closedBy returns the virtual addresses that accept only packets for virtual servers, by the files in use, whichever
-// director is MASTER: the rules are there before an address is.
+// director is MASTER: the rules are there before an address is. IPVS leaves some packets for virtual servers to this host, which
+// answers them: those for real servers on it, and those of connections that it does not know.
 func closedBy(files []*config.Config) kernel.Closed {
 	var c kernel.Closed
 	for _, file := range files {
@@ -31,6 +32,9 @@ func closedBy(files []*config.Config) kernel.Closed {
 	}
 	for _, file := range files {
 		for _, v := range file.VirtualServers {
+			if v.Mark != 0 { // whose addresses are not known
+				c.Marks = append(c.Marks, kernel.Mark{Family: v.Family(), Value: v.Mark})
+			}
 			for one := range v.Endpoints() {
 				if _, closed := slices.BinarySearchFunc(c.Addresses, one.Address, netip.Addr.Compare); closed {
 					c.Open = append(c.Open, kernel.Endpoint{Protocol: protocols[v.Protocol], At: netip.AddrPortFrom(one.Address, one.Port)})
@@ -38,7 +42,7 @@ func closedBy(files []*config.Config) kernel.Closed {
 			}
 		}
 	}
-	c.Open = sortedOnce(c.Open, kernel.Endpoint.Compare)
+	c.Open, c.Marks = sortedOnce(c.Open, kernel.Endpoint.Compare), sortedOnce(c.Marks, kernel.Mark.Compare)
 	return c
 }
 

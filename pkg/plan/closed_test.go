@@ -24,21 +24,29 @@ func TestClosed(t *testing.T) {
 	owner.Instances[0].Priority = 255
 	excluded := closed(two(), 1)
 	excluded.Instances[1].ExcludedAddresses = excluded.Instances[0].VirtualAddresses[:1]
+	every := closed(two(), 0)
+	every.VirtualServers[0].Port = 0
+	marked := closed(two(), 0)
+	marked.VirtualServers[2] = config.VirtualServer{Name: "marked", Mark: 5, RealServers: marked.VirtualServers[2].RealServers}
+	accepting := two()
+	accepting.VirtualServers[2] = marked.VirtualServers[2]
 	for name, tt := range map[string]struct {
 		now, next *config.Config
 		want      string
 	}{
-		"accepting":  {two(), nil, "[] []"},
-		"one closed": {closed(two(), 0), nil, "[10.77.0.100 10.77.0.101] [{6 10.77.0.101:3306}]"},
-		"both":       {closed(two(), 0, 1), nil, "[10.77.0.100 10.77.0.101 10.77.0.102] [{6 10.77.0.101:3306} {6 10.77.0.102:3306}]"},
-		"owner":      {owner, nil, "[10.77.0.102] [{6 10.77.0.102:3306}]"},
-		"excluded":   {excluded, nil, "[10.77.0.100 10.77.0.102] [{6 10.77.0.102:3306}]"},
-		"reload":     {closed(two(), 0), closed(file("c@eth0/53=10.77.0.103", "new@10.77.0.100:db1"), 0), "[10.77.0.100 10.77.0.101 10.77.0.103] [{6 10.77.0.100:3306} {6 10.77.0.101:3306}]"},
+		"accepting":  {accepting, nil, "[] [] []"},
+		"every port": {every, nil, "[10.77.0.100 10.77.0.101] [{6 10.77.0.101:0}] []"},
+		"mark":       {marked, nil, "[10.77.0.100 10.77.0.101] [{6 10.77.0.101:3306}] [{IPv4 5}]"},
+		"one closed": {closed(two(), 0), nil, "[10.77.0.100 10.77.0.101] [{6 10.77.0.101:3306}] []"},
+		"both":       {closed(two(), 0, 1), nil, "[10.77.0.100 10.77.0.101 10.77.0.102] [{6 10.77.0.101:3306} {6 10.77.0.102:3306}] []"},
+		"owner":      {owner, nil, "[10.77.0.102] [{6 10.77.0.102:3306}] []"},
+		"excluded":   {excluded, nil, "[10.77.0.100 10.77.0.102] [{6 10.77.0.102:3306}] []"},
+		"reload":     {closed(two(), 0), closed(file("c@eth0/53=10.77.0.103", "new@10.77.0.100:db1"), 0), "[10.77.0.100 10.77.0.101 10.77.0.103] [{6 10.77.0.100:3306} {6 10.77.0.101:3306}] []"},
 	} {
 		in := inputs(tt.now)
 		in.Next = tt.next
 		p := Of(in)
-		if got := fmt.Sprint(p.Closed.Addresses, " ", p.Closed.Open); got != tt.want {
+		if got := fmt.Sprint(p.Closed.Addresses, " ", p.Closed.Open, " ", p.Closed.Marks); got != tt.want {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
 		}
 	}

@@ -116,7 +116,7 @@ func (f *VIPFilter) pass(ctx context.Context) error {
 		return err
 	}
 	f.put = f.want
-	f.log.Info("virtual addresses accept only packets for virtual servers", "table", kernel.ClosedTable, "addresses", len(f.want.Addresses), "services", len(f.want.Open))
+	f.log.Info("virtual addresses accept only packets for virtual servers", "table", kernel.ClosedTable, "addresses", len(f.want.Addresses), "services", len(f.want.Open)+len(f.want.Marks))
 	return nil
 }
 

@@ -21,7 +21,9 @@ const afterIPVS = 150
 type family struct {
 	chain      string // of the packets to its closed addresses
 	closed     string // the set of these addresses
-	open       string // the set of the endpoints
+	open       string // the set of the endpoints with a port
+	every      string // the set of the endpoints with every port
+	marks      string // the set of the firewall marks
 	protocol   byte   // NFPROTO_…
 	address    nftables.SetDatatype
 	at, size   uint32 // of the destination in the IP header
@@ -30,8 +32,8 @@ type family struct {
 
 func families() []family {
 	return []family{
-		{"to_ipv4", "closed_ipv4", "open_ipv4", unix.NFPROTO_IPV4, nftables.TypeIPAddr, 16, 4, false},
-		{"to_ipv6", "closed_ipv6", "open_ipv6", unix.NFPROTO_IPV6, nftables.TypeIP6Addr, 24, 16, true},
+		{"to_ipv4", "closed_ipv4", "open_ipv4", "every_port_ipv4", "marks_ipv4", unix.NFPROTO_IPV4, nftables.TypeIPAddr, 16, 4, false},
+		{"to_ipv6", "closed_ipv6", "open_ipv6", "every_port_ipv6", "marks_ipv6", unix.NFPROTO_IPV6, nftables.TypeIP6Addr, 24, 16, true},
 	}
 }
 
@@ -98,6 +100,11 @@ func (f family) rules(ids map[string]uint32) [][]expr.Any {
 			meta(expr.MetaKeyNFPROTO, first), is(f.protocol), // for nft(8), which shows the address by it
 			network(f.at, f.size, first), meta(expr.MetaKeyL4PROTO, protocol), transport(2, 2, port), in(f.open, ids[f.open]), accept(),
 		},
+		{
+			meta(expr.MetaKeyNFPROTO, first), is(f.protocol),
+			network(f.at, f.size, first), meta(expr.MetaKeyL4PROTO, protocol), in(f.every, ids[f.every]), accept(),
+		},
+		{meta(expr.MetaKeyMARK, first), in(f.marks, ids[f.marks]), accept()},
 	}
 	if f.neighbours {
 		for _, message := range []byte{neighbourSolicitation, neighbourAdvertisement} {
@@ -123,16 +130,30 @@ func (f family) addresses(c kernel.Closed) []nftables.SetElement {
 	return all
 }
 
-// endpoints returns the elements of the set of endpoints: each part of a key fills a multiple of 4 bytes.
-func (f family) endpoints(c kernel.Closed) []nftables.SetElement {
-	var all []nftables.SetElement
+// endpoints returns the elements of the sets of endpoints: each part of a key fills a multiple of 4 bytes.
+func (f family) endpoints(c kernel.Closed) (open, every []nftables.SetElement) {
 	for _, e := range c.Open {
 		if !f.has(e.At.Addr()) {
 			continue
 		}
 		key := append(e.At.Addr().AsSlice(), e.Protocol, 0, 0, 0)
+		if e.At.Port() == 0 {
+			every = append(every, nftables.SetElement{Key: key})
+			continue
+		}
 		key = binary.BigEndian.AppendUint16(key, e.At.Port())
-		all = append(all, nftables.SetElement{Key: append(key, 0, 0)})
+		open = append(open, nftables.SetElement{Key: append(key, 0, 0)})
+	}
+	return open, every
+}
+
+// marked returns the elements of the set of marks, which the kernel has in the byte order of the machine.
+func (f family) marked(c kernel.Closed) []nftables.SetElement {
+	var all []nftables.SetElement
+	for _, m := range c.Marks {
+		if f.has(m.Family.Unspecified()) {
+			all = append(all, nftables.SetElement{Key: binary.NativeEndian.AppendUint32(nil, m.Value)})
+		}
 	}
 	return all
 }
@@ -141,7 +162,8 @@ func (f family) endpoints(c kernel.Closed) []nftables.SetElement {
 func contents(c kernel.Closed) map[string][]nftables.SetElement {
 	all := map[string][]nftables.SetElement{}
 	for _, f := range families() {
-		all[f.closed], all[f.open] = f.addresses(c), f.endpoints(c)
+		all[f.closed], all[f.marks] = f.addresses(c), f.marked(c)
+		all[f.open], all[f.every] = f.endpoints(c)
 	}
 	return all
 }
@@ -178,7 +200,20 @@ func describeAll(rules [][]expr.Any) []string {
 	return all
 }
 
-// set returns a set of the table.
-func set(table *nftables.Table, name string, id uint32, key nftables.SetDatatype, concatenated bool) *nftables.Set {
-	return &nftables.Set{Table: table, Name: name, ID: id, KeyType: key, Concatenation: concatenated, KeyByteOrder: binaryutil.BigEndian}
+// sets returns the sets of a family, with the numbers from id on.
+func (f family) sets(table *nftables.Table, id uint32) ([]*nftables.Set, error) {
+	open, err := nftables.ConcatSetType(f.address, nftables.TypeInetProto, nftables.TypeInetService)
+	if err != nil {
+		return nil, fmt.Errorf("the set %s: %w", f.open, err)
+	}
+	every, err := nftables.ConcatSetType(f.address, nftables.TypeInetProto)
+	if err != nil {
+		return nil, fmt.Errorf("the set %s: %w", f.every, err)
+	}
+	return []*nftables.Set{
+		{Table: table, Name: f.closed, ID: id, KeyType: f.address, KeyByteOrder: binaryutil.BigEndian},
+		{Table: table, Name: f.open, ID: id + 1, KeyType: open, Concatenation: true, KeyByteOrder: binaryutil.BigEndian},
+		{Table: table, Name: f.every, ID: id + 2, KeyType: every, Concatenation: true, KeyByteOrder: binaryutil.BigEndian},
+		{Table: table, Name: f.marks, ID: id + 3, KeyType: nftables.TypeMark, KeyByteOrder: binaryutil.NativeEndian},
+	}, nil
 }

@@ -89,11 +89,11 @@ func (Table) Put(ctx context.Context, c kernel.Closed) error {
 	ids := map[string]uint32{}
 	elements := contents(c)
 	for _, f := range families() {
-		endpoint, err := nftables.ConcatSetType(f.address, nftables.TypeInetProto, nftables.TypeInetService)
+		sets, err := f.sets(table, uint32(len(ids)+1))
 		if err != nil {
-			return fmt.Errorf("the set %s: %w", f.open, err)
+			return err
 		}
-		for _, s := range []*nftables.Set{set(table, f.closed, uint32(len(ids)+1), f.address, false), set(table, f.open, uint32(len(ids)+2), endpoint, true)} {
+		for _, s := range sets {
 			ids[s.Name] = s.ID
 			if err := fill(nft, s, elements[s.Name]); err != nil {
 				return fmt.Errorf("the set %s: %w", s.Name, err)

@@ -2,6 +2,7 @@ package vipfilter
 
 import (
 	"context"
+	"encoding/binary"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -30,7 +31,8 @@ func endpoint(s string) kernel.Endpoint {
 // both is a value with both families.
 func both() kernel.Closed {
 	c := closed("10.77.0.100", "10.77.0.101", "fd00::100")
-	c.Open = []kernel.Endpoint{endpoint("10.77.0.100:3306"), endpoint("10.77.0.101:80"), endpoint("[fd00::100]:3306")}
+	c.Open = []kernel.Endpoint{endpoint("10.77.0.100:3306"), endpoint("10.77.0.101:80"), endpoint("10.77.0.101:0"), endpoint("[fd00::100]:3306"), endpoint("[fd00::100]:0")}
+	c.Marks = []kernel.Mark{{Family: kernel.IPv4, Value: 5}, {Family: kernel.IPv4, Value: 0x10000}, {Family: kernel.IPv6, Value: 6}}
 	return c
 }
 
@@ -38,10 +40,12 @@ func both() kernel.Closed {
 func TestContents(t *testing.T) {
 	all := contents(both())
 	for name, want := range map[string][]string{
-		"closed_ipv4": {"\x0a\x4d\x00\x64", "\x0a\x4d\x00\x65"},
-		"open_ipv4":   {"\x0a\x4d\x00\x64\x06\x00\x00\x00\x0c\xea\x00\x00", "\x0a\x4d\x00\x65\x06\x00\x00\x00\x00\x50\x00\x00"},
-		"closed_ipv6": {"\xfd\x00" + strings.Repeat("\x00", 12) + "\x01\x00"},
-		"open_ipv6":   {"\xfd\x00" + strings.Repeat("\x00", 12) + "\x01\x00\x06\x00\x00\x00\x0c\xea\x00\x00"},
+		"closed_ipv4":     {"\x0a\x4d\x00\x64", "\x0a\x4d\x00\x65"},
+		"open_ipv4":       {"\x0a\x4d\x00\x64\x06\x00\x00\x00\x0c\xea\x00\x00", "\x0a\x4d\x00\x65\x06\x00\x00\x00\x00\x50\x00\x00"},
+		"every_port_ipv4": {"\x0a\x4d\x00\x65\x06\x00\x00\x00"},
+		"marks_ipv6":      {string(binary.NativeEndian.AppendUint32(nil, 6))},
+		"closed_ipv6":     {"\xfd\x00" + strings.Repeat("\x00", 12) + "\x01\x00"},
+		"open_ipv6":       {"\xfd\x00" + strings.Repeat("\x00", 12) + "\x01\x00\x06\x00\x00\x00\x0c\xea\x00\x00"},
 	} {
 		if got := keys(all[name]); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", name, got, want)
@@ -62,6 +66,16 @@ const ruleset = `table inet lvs_director_accept_mode {
 			     10.77.0.101 . tcp . 80 }
 	}
 
+	set every_port_ipv4 {
+		type ipv4_addr . inet_proto
+		elements = { 10.77.0.101 . tcp }
+	}
+
+	set marks_ipv4 {
+		type mark
+		elements = { 0x00000005, 0x00010000 }
+	}
+
 	set closed_ipv6 {
 		type ipv6_addr
 		elements = { fd00::100 }
@@ -70,6 +84,16 @@ const ruleset = `table inet lvs_director_accept_mode {
 	set open_ipv6 {
 		type ipv6_addr . inet_proto . inet_service
 		elements = { fd00::100 . tcp . 3306 }
+	}
+
+	set every_port_ipv6 {
+		type ipv6_addr . inet_proto
+		elements = { fd00::100 . tcp }
+	}
+
+	set marks_ipv6 {
+		type mark
+		elements = { 0x00000006 }
 	}
 
 	chain input {
@@ -81,12 +105,16 @@ const ruleset = `table inet lvs_director_accept_mode {
 	chain to_ipv4 {
 		iifname "lo" accept
 		ip daddr . meta l4proto . th dport @open_ipv4 accept
+		ip daddr . meta l4proto @every_port_ipv4 accept
+		meta mark @marks_ipv4 accept
 		counter packets 0 bytes 0 drop
 	}
 
 	chain to_ipv6 {
 		iifname "lo" accept
 		ip6 daddr . meta l4proto . th dport @open_ipv6 accept
+		ip6 daddr . meta l4proto @every_port_ipv6 accept
+		meta mark @marks_ipv6 accept
 		icmpv6 type nd-neighbor-solicit accept
 		icmpv6 type nd-neighbor-advert accept
 		counter packets 0 bytes 0 drop
@@ -227,6 +255,8 @@ func TestIntact(t *testing.T) {
 		"add chain inet lvs_director_accept_mode input { policy drop; }",
 		"delete element inet lvs_director_accept_mode closed_ipv4 { 10.77.0.101 }",
 		"add element inet lvs_director_accept_mode open_ipv6 { fd00::100 . udp . 53 }",
+		"add element inet lvs_director_accept_mode every_port_ipv4 { 10.77.0.100 . udp }",
+		"delete element inet lvs_director_accept_mode marks_ipv4 { 0x10000 }",
 		"flush set inet lvs_director_accept_mode closed_ipv6",
 	} {
 		h.put(both())
