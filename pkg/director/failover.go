@@ -122,11 +122,14 @@ func (d *Director) failedOver(name string, members []*instance, all []election.S
 			"or not be warm yet, or be a keepalived with nopreempt; see lvsctl status there", name, s.Reason)
 	case !begun || !led:
 		return "", fmt.Errorf("%s is not MASTER here any more, and has not been handed over (%s): see lvsctl status on the other directors", name, s.Reason)
-	case s.Master.IsValid():
+	case s.Master.IsValid() && !slices.ContainsFunc(members, d.holds):
 		return fmt.Sprintf("%s is handed over: %s is MASTER, until `lvsctl failover %s --release`", name, s.Master, name), nil
 	}
 	return "", nil
 }
+
+// holds reports whether VIPs of an instance are still here: they are removed a moment after the election has released them.
+func (d *Director) holds(i *instance) bool { return d.loops.Load().addresses.Holds(i.wanted.ID) }
 
 // groupMembers returns the names of the instances of a sync group with a name, or with an instance of this name; none if there
 // is no such group.

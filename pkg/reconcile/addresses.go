@@ -64,7 +64,7 @@ type Addresses struct {
 	// Owned by Run:
 	taken     map[config.InstanceID]*desired // copies of desired, whose memory is used again
 	names     []config.InstanceID            // of taken, sorted
-	held      map[config.InstanceID]*held
+	held      map[config.InstanceID]*held // changed with mu, for Holds
 	leftovers map[kernel.IfAddr]*leftover
 	sentOn    map[string]time.Duration // when the last announcement was sent, by interface
 	budget    int                      // how many repeated announcements this pass may still send
@@ -133,6 +133,24 @@ func (a *Addresses) Run(ctx context.Context) error {
 }
 
 // Name implements task.Task.
+// Holds reports whether the loop holds VIPs of an instance: it has begun to add them, and has not removed them all. It may be called
+// from any goroutine.
+func (a *Addresses) Holds(instance config.InstanceID) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.held[instance] != nil
+}
+
+func (a *Addresses) setHeld(instance config.InstanceID, h *held) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if h == nil {
+		delete(a.held, instance)
+		return
+	}
+	a.held[instance] = h
+}
+
 func (a *Addresses) Name() string { return "the address loop" }
 
 // Ready is closed after the first pass.
@@ -203,7 +221,7 @@ func (a *Addresses) keep(name config.InstanceID, w *desired) time.Duration {
 	h := a.held[name]
 	if h == nil || h.acquisition != w.acquisition {
 		h = begin(h, w, a.now())
-		a.held[name] = h
+		a.setHeld(name, h)
 	}
 	if h.note(w) {
 		a.log.Warn("VIPs are still listed before the interface's own address; not moving them again", "instance", h.vips.Label(), "interface", h.vips.Interface)
@@ -331,7 +349,7 @@ func (a *Addresses) drop(name config.InstanceID, why string) {
 		failed = !a.remove(h.vips, p) || failed
 	}
 	a.lower(h.vips)
-	delete(a.held, name)
+	a.setHeld(name, nil)
 	if !failed && moved < len(h.vips.Addresses) {
 		a.log.Info("VIPs are removed", "instance", h.vips.Label(), "interface", h.vips.Interface, "reason", why)
 	}
