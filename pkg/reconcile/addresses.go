@@ -64,7 +64,7 @@ type Addresses struct {
 	// Owned by Run:
 	taken     map[config.InstanceID]*desired // copies of desired, whose memory is used again
 	names     []config.InstanceID            // of taken, sorted
-	held      map[config.InstanceID]*held // changed with mu, for Holds
+	held      map[config.InstanceID]*held    // changed with mu, for Holds
 	leftovers map[kernel.IfAddr]*leftover
 	sentOn    map[string]time.Duration // when the last announcement was sent, by interface
 	budget    int                      // how many repeated announcements this pass may still send
