@@ -17,7 +17,7 @@ const (
 	// start or a large reload makes several times as much garbage as it leaves in use, and is faster with the runtime's 100.
 	// Afterwards there is little of it: a director with 4 000 checks a minute makes less than 1 MB a second.
 	settledPercent = 20
-	settledGarbage = 4 << 20
+	settledGarbage = 2 << 20
 	usualPercent   = 100
 )
 

@@ -18,7 +18,7 @@ func collects() uint64 {
 // The garbage of a start is given back some seconds after it, and not while reloads follow each other.
 func TestMemorySettles(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
-	ballast := make([]byte, 3*settledGarbage) // so that the percentage is not the usual one
+	ballast := make([]byte, 6*settledGarbage) // so that the percentage is not the usual one
 	defer runtime.KeepAlive(ballast)
 	for env, changes := range map[string]bool{"": true, "100": false} {
 		t.Run("GOGC="+env, func(t *testing.T) {
@@ -48,7 +48,7 @@ func TestMemorySettles(t *testing.T) {
 }
 
 func TestSettledPercent(t *testing.T) {
-	for inUse, want := range map[uint64]int{0: 100, 1 << 20: 100, 4 << 20: 100, 8 << 20: 50, 16 << 20: 25, 20 << 20: 20, 100 << 20: 20} {
+	for inUse, want := range map[uint64]int{0: 100, 1 << 20: 100, 2 << 20: 100, 4 << 20: 50, 8 << 20: 25, 10 << 20: 20, 100 << 20: 20} {
 		if got := settled(inUse); got != want {
 			t.Errorf("%d bytes in use: %d %%, want %d", inUse, got, want)
 		}

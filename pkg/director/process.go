@@ -33,7 +33,7 @@ const (
 	// memoryBase and memoryPerCheck, in bytes, give the soft memory limit above which the runtime collects garbage more
 	// often: without a limit, a thousand checks that time out together leave 10 MB of garbage. The live heap is less
 	// than half of the limit, so that the process never spends all its time collecting.
-	memoryBase     = 20 << 20
+	memoryBase     = 17 << 20
 	memoryPerCheck = 6 << 10
 )
 
