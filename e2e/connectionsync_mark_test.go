@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -26,9 +25,7 @@ func TestQuietMarked(t *testing.T) {
 	}
 	c.answering()
 	for _, n := range []*node{c.mysql1, c.mysql2} { // the agent does not know the VIP
-		n.Sysctl("net.ipv4.conf.all.arp_ignore", "1")
-		n.Sysctl("net.ipv4.conf.all.arp_announce", "2")
-		n.Run("ip", "addr", "add", vip+"/32", "dev", "lo")
+		n.vipByHand()
 	}
 	c.master.start()
 	c.awaitHolder(c.master, soon)
@@ -38,12 +35,7 @@ func TestQuietMarked(t *testing.T) {
 	packets := capture.Start(c.backup.Host, "eth0", "udp port 8848 and src host 10.77.0.2", "-x")
 	c.backup.start()
 	c.awaitEntries(c.backup, count)
-	lab.Eventually(t, soon, func() error {
-		if s := c.backup.status().ConnectionSync; s == nil || s.Lacking != 0 || s.Learned != count || !s.Warm {
-			return fmt.Errorf("%+v", s)
-		}
-		return nil
-	})
+	c.backup.awaitLearned(count)
 	marked := 0
 	for _, b := range payloads(packets.Stop()) {
 		if h, _ := syncmsg.ParseHeader(b); h.Connections == 0 { // what directors tell each other, which is longer than what is captured

@@ -35,12 +35,7 @@ func TestQuietConnections(t *testing.T) {
 	packets := capture.Start(c.backup.Host, "eth0", "udp port 8848 and src host 10.77.0.2", "-x")
 	c.backup.start()
 	c.awaitEntries(c.backup, count)
-	lab.Eventually(t, soon, func() error {
-		if s := c.backup.status().ConnectionSync; s == nil || s.Lacking != 0 || s.Learned != count || !s.Warm {
-			return fmt.Errorf("%+v", s)
-		}
-		return nil
-	})
+	c.backup.awaitLearned(count)
 	if !testing.Short() {
 		time.Sleep(7 * time.Second) // the next round would begin
 	}

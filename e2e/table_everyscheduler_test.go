@@ -69,15 +69,7 @@ func TestEveryScheduler(t *testing.T) {
 		}
 		return nil
 	}
-	first := c.master.start()
-	lab.Eventually(t, soon, same)
-	first.Kill()
-	again := c.master.start()
-	again.WaitLog("msg=directing", soon)
-	lab.Eventually(t, soon, same)
-	if log := again.Log(); strings.Contains(log, "change=") {
-		t.Errorf("the table that was found was changed:\n%s", log)
-	}
+	c.startTwice(same)
 }
 
 func sorted(text string) string {

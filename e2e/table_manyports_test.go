@@ -72,16 +72,7 @@ func TestManyPorts(t *testing.T) {
 		standin.StartPackets(n.Host, "10.77.0.103:5060", n.Name)
 		answerSCTP(t, n.Host, "10.77.0.103", 3868)
 	}
-	first := c.master.start()
-	same := sameAs(c, manyPortsCommands())
-	lab.Eventually(t, soon, same)
-	first.Kill()
-	again := c.master.start()
-	again.WaitLog("msg=directing", soon)
-	lab.Eventually(t, soon, same)
-	if log := again.Log(); strings.Contains(log, "change=") {
-		t.Errorf("the table that was found was changed:\n%s", log)
-	}
+	c.startTwice(sameAs(c, manyPortsCommands()))
 	lab.Eventually(t, soon, func() error {
 		return holdsAll([]string{"10.77.0.100", "10.77.0.101", "10.77.0.102", "10.77.0.103"}, c.master.Host)
 	})
@@ -111,6 +102,21 @@ func TestManyPorts(t *testing.T) {
 	}
 	healthy(t, c.master, c.mysql1, c.mysql2)
 	c.ctlPrints(c.master, 0, `VIRTUAL SERVER group  tcp 10.77.0.100,10.77.0.101 ports 3306-3307,3309 `, "status")
+}
+
+// startTwice starts the director, kills it when its table is as it should be, and starts it again: it finds the table, and changes
+// nothing in it.
+func (c *cluster) startTwice(same func() error) {
+	c.t.Helper()
+	first := c.master.start()
+	lab.Eventually(c.t, soon, same)
+	first.Kill()
+	again := c.master.start()
+	again.WaitLog("msg=directing", soon)
+	lab.Eventually(c.t, soon, same)
+	if log := again.Log(); strings.Contains(log, "change=") {
+		c.t.Errorf("the table that was found was changed:\n%s", log)
+	}
 }
 
 // sameAs returns a function that compares the director's table with what ipvsadm makes of commands.
