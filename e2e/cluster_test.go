@@ -165,6 +165,7 @@ type cluster struct {
 	mysql1, mysql2 *node // real servers; their daemon is the agent
 	client         *lab.Host
 	file           string
+	ports          int // calls of newPorts
 }
 
 // newCluster makes the hosts and starts no daemon.

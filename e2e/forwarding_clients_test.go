@@ -67,9 +67,20 @@ func (n *node) remedy(code problem.Code) {
 	n.t.Fatalf("%s has no problem %s: %v %s", n.Name, code, err, out)
 }
 
+// newPorts gives the connections that a client makes from now on source ports that none of the scenario had before. Linux chooses
+// them from another place every 10 s (secure_ipv4_port_ephemeral), and may come back to ports of connections that a rule cut off:
+// connection tracking and IPVS know these for up to two minutes, so that a new one from the same port is dropped or invalid.
+// It may be called 50 times; there are 1 000 ports each time.
+func newPorts(client *lab.Host, calls *int) {
+	first := 10000 + 1000**calls
+	*calls++
+	client.Sysctl("net.ipv4.ip_local_port_range", fmt.Sprintf("%d %d", first, first+999))
+}
+
 // answers measures which servers answer the client. All attempts must succeed, or, without servers, all fail.
 func (c *cluster) answers(t *testing.T, servers ...string) {
 	t.Helper()
+	newPorts(c.client, &c.ports)
 	m := measure.Start(c.client, vipPort, measure.Options{})
 	for _, s := range servers {
 		m.WaitAnswered(s, soon)
@@ -159,6 +170,7 @@ func (c *cluster) elsewhere(t *testing.T) {
 		way.on.Run(strings.Fields(way.breaks)...)
 		way.on.checks(2, way.want)
 		c.client.Run("ip", "neigh", "flush", "all")
+		newPorts(c.client, &c.ports)
 		m := measure.Start(c.client, vipPort, measure.Options{})
 		time.Sleep(300 * time.Millisecond)
 		if r := m.Stop(); r.Failed() == 0 || len(r.AnsweredBy()) != len(way.left) {
@@ -172,6 +184,7 @@ func (c *cluster) elsewhere(t *testing.T) {
 	c.master.Sysctl("net.ipv4.vs.drop_packet", "0")
 	c.master.checks(0, "OK")
 	lab.Eventually(t, soon, func() error { // the kernel looks at it once a second
+		newPorts(c.client, &c.ports)
 		m := measure.Start(c.client, vipPort, measure.Options{})
 		m.WaitAnswered("", soon)
 		time.Sleep(300 * time.Millisecond)

@@ -14,6 +14,7 @@ import (
 // serves judges whether every connection is answered, or none.
 func (c *natCluster) serves(t *testing.T, want bool) {
 	t.Helper()
+	newPorts(c.client, &c.ports)
 	m := measure.Start(c.client, vipPort, measure.Options{})
 	if want {
 		m.WaitAnswered("mysql1", soon)

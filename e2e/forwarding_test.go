@@ -243,6 +243,7 @@ type natCluster struct {
 	client         *lab.Host
 	master, backup *node
 	servers        [2]*node
+	ports          int // calls of newPorts
 }
 
 // more are further sections of the cluster file.
