@@ -103,6 +103,7 @@ type VirtualServer struct {
 	Port      uint16       // the first one of several; 0: every port, with Persistence
 	Ports     []uint16     `json:",omitempty"` // all of them if there are several
 	Mark      uint32       `json:",omitzero"`  // the firewall mark of the packets, which replaces Address and Port; 0: none
+	Marked    *Marked      `json:",omitempty"` // what the directors give the mark to; nil: rules of others set it
 	Protocol  string       // "tcp", "udp", "sctp"
 	Scheduler string       // the name of its kernel module without ip_vs_
 	// SchedulerFlags are for sh and mh.

@@ -38,19 +38,22 @@ func addressesField() key[virtualServer] {
 }
 
 func portsField() key[virtualServer] {
+	return field[virtualServer, []uint16]{
+		name: "ports", kind: portList(), in: func(s *virtualServer) *[]uint16 { return &s.Ports }, unset: "none",
+		instead: []string{"port"},
+		doc:     "instead of `port`: several ports, such as `3306-3310` or `[80, 443, 8000-8009]`",
+		reload:  Live,
+	}
+}
+
+func portList() kind[[]uint16] {
 	low, high, one := 1, math.MaxUint16, 1
 	number, text := &Schema{Type: "integer", Minimum: &low, Maximum: &high}, &Schema{Type: "string", Pattern: portRange.String()}
-	kind := kind[[]uint16]{
+	return kind[[]uint16]{
 		form: form{text: "port, range or list of them", schema: Schema{AnyOf: []*Schema{
 			number, text, {Type: "array", Items: &Schema{AnyOf: []*Schema{number, text}}, MinItems: &one},
 		}}},
 		read: value.ports, same: slices.Equal[[]uint16],
-	}
-	return field[virtualServer, []uint16]{
-		name: "ports", kind: kind, in: func(s *virtualServer) *[]uint16 { return &s.Ports }, unset: "none",
-		instead: []string{"port"},
-		doc:     "instead of `port`: several ports, such as `3306-3310` or `[80, 443, 8000-8009]`",
-		reload:  Live,
 	}
 }
 
@@ -151,6 +154,9 @@ func (s *virtualServer) settle() {
 
 // addresses returns all addresses, in the order of the file.
 func (v VirtualServer) addresses() []netip.Addr {
+	if v.Marked != nil {
+		return v.Marked.Addresses
+	}
 	if len(v.Addresses) > 0 {
 		return v.Addresses
 	}

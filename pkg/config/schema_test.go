@@ -103,7 +103,8 @@ var beyondSchemas = map[string][]string{
 	},
 	"what a firewall mark replaces": {
 		"fwmark-address", "fwmark-no-marking", "fwmark-marking-alone", "fwmark-twice", "fwmark-check-port", "fwmark-server-port-dr",
-		"fwmark-server-port-persistence", "fwmark-families",
+		"fwmark-server-port-persistence", "fwmark-families", "fwmark-nftables-alone", "fwmark-nftables-ports", "fwmark-packets-none",
+		"fwmark-packets-taken", "fwmark-packets-families", "fwmark-packets-server-family", "fwmark-packets-many",
 	},
 	"what a protocol can have": {"one-packet-sctp", "persistence-engine-tcp"},
 	"what tracks are about":    {"track-watched", "track-cycle", "track-cycle-of-one", "track-gate-weight", "take-over-record-tcp"},

@@ -16,6 +16,7 @@ type virtualServer struct {
 	VirtualServer
 	everyPort bool // port: 0
 	marking   string
+	packets   []placed[Packets]
 	checks    []placed[Check]
 	inherited []Check // checks without their positions: one list for all real servers without checks of their own
 	servers   []placed[realServer]
@@ -173,27 +174,33 @@ func readVirtualServers(v value, s *sectionOf[virtualServer]) []placed[virtualSe
 		}
 		return fmt.Sprintf("%d (%s)", s.Mark, kernel.FamilyOf(s.servers[0].v.Address))
 	})
+	uniqueEndpoints(list)
+	return list
+}
+
+// uniqueEndpoints rejects two virtual servers for the same packets.
+func uniqueEndpoints(list []placed[virtualServer]) {
 	type place struct {
 		protocol string
 		at       netip.AddrPort
 	}
 	first, by := map[place]int{}, map[place]int{}
 	for n, s := range list {
-		for address, port := range s.v.endpoints {
-			if !address.IsValid() || port == 0 && !s.v.everyPort {
+		for one := range s.v.Endpoints() {
+			if !one.Address.IsValid() || one.Port == 0 && !s.v.everyPort && s.v.Mark == 0 {
 				continue
 			}
-			p := place{s.v.Protocol, netip.AddrPortFrom(address, port)}
+			p := place{one.Protocol, netip.AddrPortFrom(one.Address, one.Port)}
+			at := addressAt(s.at, slices.Index(s.v.addresses(), one.Address))
 			if line, ok := first[p]; ok && by[p] == n {
 				continue // reported with the list
 			} else if ok {
-				addressAt(s.at, slices.Index(s.v.addresses(), address)).fail("", "%s is a virtual server already, in line %d", p.at, line)
+				at.fail("", "%s is a virtual server already, in line %d", p.at, line)
 				break
 			}
-			by[p], first[p] = n, addressAt(s.at, slices.Index(s.v.addresses(), address)).place.Line
+			by[p], first[p] = n, at.place.Line
 		}
 	}
-	return list
 }
 
 func (v value) serviceAddress() netip.Addr {

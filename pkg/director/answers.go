@@ -105,7 +105,7 @@ func answersOf(p plan.Plan, l layout) []answer {
 					continue
 				}
 				all = append(all, answer{v, r, firewall.Packet{
-					Way: firewall.Forwarded, In: l.inside(r.Address), Out: out, From: netip.AddrPortFrom(r.Address, r.Port), Protocol: v.Protocol,
+					Way: firewall.Forwarded, In: l.inside(r.Address), Out: out, From: netip.AddrPortFrom(r.Address, r.Port), Protocol: one.Protocol,
 				}})
 			}
 		}

@@ -192,7 +192,7 @@ func worst(v config.VirtualServer, judge func(config.VirtualServer) obstacle) (o
 		one = representative(one)
 		runtime.Gosched()
 		o := judge(one)
-		if o.code != "" && v.Several() {
+		if o.code != "" && (v.Several() || v.Marked != nil) {
 			o.text += fmt.Sprintf(" (%s)", netip.AddrPortFrom(one.Address, one.Port))
 		}
 		if o.code == problem.ClientsBlocked {

@@ -86,6 +86,7 @@ type loops struct {
 	watcher   *watcher
 	sysctls   *reconcile.Sysctls
 	vipFilter *reconcile.VIPFilter
+	marks     *reconcile.RuleTable[kernel.Marking]
 	sync      *connectionSync
 	checker   *checker.Checker
 	watches   *watches
@@ -146,6 +147,7 @@ func (d *Director) Run(ctx context.Context) (err error) {
 	if err := openVIPs(d.o.Kernel.VIPFilter(), d.log); err != nil { // likewise; a start replaces it, or the next one removes it
 		d.log.Error("cannot remove the packet filter of an earlier run; the next start tries again", "error", err)
 	}
+	d.unmarkOld()
 	inherited := len(l.state.Services()) > 0
 	defer func() {
 		// The order of shutdown: first the peers are told, then the VIPs are removed, then the virtual servers behind
@@ -213,6 +215,7 @@ func (d *Director) open() (*loops, error) {
 	l.links = newLinks(l.virtual, d.o.Kernel.Sysctls(), state, d.log)
 	l.sysctls = newSysctls(d.o.Kernel.Sysctls(), state, d.log)
 	l.vipFilter = reconcile.NewVIPFilter(d.o.Kernel.VIPFilter(), d.log)
+	l.marks = reconcile.NewRuleTable(d.o.Kernel.Marks(), kernel.MarkTable, d.log)
 	l.sync = newConnectionSync(d.o.Kernel, state, func() *config.Config { return d.plan.Load().Config }, func() { wake(l.verdicts); d.problems.poke() }, d.log)
 	l.table = &table{kernel: d.o.Kernel, state: state, log: d.log, group: l.group}
 	l.sockets = &sockets{group: l.group, open: d.o.Kernel.Socket, log: d.log, all: map[vrrp.Segment]socket{}}
@@ -265,7 +268,7 @@ func (d *Director) start(ctx context.Context, l *loops) error {
 	l.hooks.Start(l.notifier)
 	l.watcher.look()
 	d.ready = starting(time.Now())
-	for _, t := range append(l.watches.tasks(), closing{l.watcher, func() { _ = watched.Close() }}, l.checker, l.sysctls, l.links, l.vipFilter, l.sync.daemons, l.sync.peers, l.takeOvers, l.gate, l.state) {
+	for _, t := range append(l.watches.tasks(), closing{l.watcher, func() { _ = watched.Close() }}, l.checker, l.sysctls, l.links, l.vipFilter, l.marks, l.sync.daemons, l.sync.peers, l.takeOvers, l.gate, l.state) {
 		l.group.Start(t)
 	}
 	if err := d.turn(l); err != nil {

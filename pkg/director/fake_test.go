@@ -55,9 +55,10 @@ type fakeKernel struct {
 	bfd     fakeBFD
 	tracked fakeTracks
 
-	vipRules vipRules
-	sync     []kernel.SyncDaemon
-	exchange fakeExchange
+	vipRules  vipRules
+	markRules markRules
+	sync      []kernel.SyncDaemon
+	exchange  fakeExchange
 
 	fib        fib
 	advertised map[string][]uint8 // virtual routers of other programs, by interface

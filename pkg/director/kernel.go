@@ -50,6 +50,8 @@ type Kernel interface {
 	// OpenSync opens a socket beside those daemons, Connections calls each for every open connection of IPVS.
 	OpenSync(at syncsock.Address) (syncpeers.Socket, error)
 	Connections(ctx context.Context, each func(lvs.Connection)) error
+	// Marks gives packets firewall marks.
+	Marks() reconcile.RuleKernel[kernel.Marking]
 	// VIPFilter keeps packets from virtual addresses.
 	VIPFilter() reconcile.VIPFilterKernel
 	// FindIPVS checks whether the kernel has IPVS: nil, or ipvs.ErrNoIPVS.

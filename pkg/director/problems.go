@@ -156,6 +156,7 @@ func ofNode(s snapshots) []problem.Finding {
 		{problem.StateNotSaved, "", s.unsaved},
 		{problem.SysctlsWrong, "the sysctls are not as they should be: ", s.sysctls},
 		{problem.AcceptModeOff, "accept_mode: false is not in effect: ", s.filter},
+		{problem.NotMarked, "packets to virtual servers by firewall mark are not marked: ", s.marks},
 		{problem.TableWrong, "the IPVS table is not as it should be: ", s.table},
 		{problem.TableUnreadable, "", s.unread},
 	} {
@@ -163,8 +164,7 @@ func ofNode(s snapshots) []problem.Finding {
 			found = append(found, problem.Finding{Code: one.code, Text: one.intro + one.text})
 		}
 	}
-	found = append(found, s.answers...)
-	found = append(found, localServers(s.plan.Config)...)
+	found = append(found, slices.Concat(s.answers, localServers(s.plan.Config))...)
 	if !s.started {
 		found = append(found, problem.Finding{Code: problem.DaemonStarting, Text: "the director has not started yet"})
 	}

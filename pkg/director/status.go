@@ -47,6 +47,7 @@ type snapshots struct {
 	sysctls   string
 	sync      []reconcile.SyncDaemonProblem
 	exchange  syncpeers.Snapshot
+	marks     string // why packets are not marked
 	filter    string // why virtual addresses accept packets that they must not
 	answers   []problem.Finding
 	vips      []reconcile.Trouble
@@ -123,7 +124,7 @@ func (d *Director) snapshots(much depth) snapshots {
 	s.sync, s.exchange = l.sync.daemons.Problems(), l.sync.peers.Snapshot()
 	s.takeOvers, s.waiting = l.takeOvers.Failures(), l.gate.Waiting()
 	s.recorded = func(id config.InstanceID) *status.TakeOver { return takeOverStatus(l.takeOvers.Last(id)) }
-	s.filter = l.vipFilter.Problem()
+	s.filter, s.marks = l.vipFilter.Problem(), l.marks.Problem()
 	s.answers = l.answers.Findings()
 	s.vips, s.unseen = l.addresses.Troubles(), l.watcher.Problem()
 	s.routing, s.hooks = l.routes.Troubles(), l.notifier.Failures()

@@ -157,8 +157,8 @@ func (d *Director) execute(l *loops, step plan.Step, p *plan.Plan) error {
 		l.sockets.reopen(step.Link)
 	case plan.SetSessions:
 		l.sessions.set(p.Sessions)
-	case plan.CloseVIPs:
-		l.vipFilter.Set(p.Closed)
+	case plan.SetMarks, plan.CloseVIPs:
+		setRules(l, step.Do, p)
 	case plan.SetHooks:
 		d.setHooks(l, p, step.Ending)
 	case plan.DropHooks:

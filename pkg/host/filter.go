@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
+	"github.com/lvs-director/lvs-director/pkg/kernel/marks"
 	"github.com/lvs-director/lvs-director/pkg/kernel/vipfilter"
 )
 
@@ -16,4 +17,15 @@ func (f filter) Remove(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	return f.Table.Remove(ctx)
+}
+
+// marking gives packets firewall marks.
+type marking struct{ marks.Table }
+
+// Remove does not load nf_tables: without it there is no table.
+func (m marking) Remove(ctx context.Context) (bool, error) {
+	if !firewall.HasNFTables() {
+		return false, nil
+	}
+	return m.Table.Remove(ctx)
 }

@@ -119,6 +119,9 @@ func (Host) SyncDaemons() reconcile.SyncDaemonKernel { return new(syncDaemons) }
 // VIPFilter implements director.Kernel.
 func (Host) VIPFilter() reconcile.VIPFilterKernel { return filter{} }
 
+// Marks implements director.Kernel.
+func (Host) Marks() reconcile.RuleKernel[kernel.Marking] { return marking{} }
+
 // FindIPVS implements director.Kernel.
 func (Host) FindIPVS(ctx context.Context) error {
 	_, err := ipvs.Probe(ctx)

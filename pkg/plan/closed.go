@@ -32,12 +32,12 @@ func closedBy(files []*config.Config) kernel.Closed {
 	}
 	for _, file := range files {
 		for _, v := range file.VirtualServers {
-			if v.Mark != 0 { // whose addresses are not known
+			if v.Mark != 0 { // whose addresses may not be known
 				c.Marks = append(c.Marks, kernel.Mark{Family: v.Family(), Value: v.Mark})
 			}
 			for one := range v.Endpoints() {
 				if _, closed := slices.BinarySearchFunc(c.Addresses, one.Address, netip.Addr.Compare); closed {
-					c.Open = append(c.Open, kernel.Endpoint{Protocol: protocols[v.Protocol], At: netip.AddrPortFrom(one.Address, one.Port)})
+					c.Open = append(c.Open, kernel.Endpoint{Protocol: protocols[one.Protocol], At: netip.AddrPortFrom(one.Address, one.Port)})
 				}
 			}
 		}

@@ -59,6 +59,7 @@ type Plan struct {
 	Records   []kernel.IfAddr      // the addresses that this daemon may add, for the state file
 	Routing   Routing              // the routes and rules that it may add, likewise
 	Closed    kernel.Closed        // virtual addresses that accept only packets for virtual servers
+	Marking   kernel.Marking       // which packets get a firewall mark
 	Virtual   []kernel.VirtualLink // the interfaces that it adds
 	Sync      ConnectionSync       // of connections with other directors
 	TakeOvers []TakeOver           // that are recorded
@@ -181,7 +182,7 @@ func Of(in Inputs) Plan {
 		p.Routing = p.Routing.with(routingOf(cfg))
 		p.Virtual = withLinks(p.Virtual, virtualLinks(cfg))
 	}
-	p.Closed = closedBy(in.files())
+	p.Closed, p.Marking = closedBy(in.files()), markingBy(in.files())
 	p.Sync = in.connectionSync(next, vip)
 	p.TakeOvers = takeOvers(next)
 	if in.Looked {

@@ -43,6 +43,7 @@ const (
 	SetSync       Do = "set the connection synchronization" // before an instance that it follows
 	ReopenSocket  Do = "reopen the socket of"               // its interface was absent or down, or is another one
 	SetSessions   Do = "set the BFD sessions"
+	SetMarks      Do = "set which packets are marked"      // before the virtual servers with these marks are in the table
 	CloseVIPs     Do = "set the packet filter of the VIPs" // before a VIP is added
 	SetHooks      Do = "set the hooks"
 	SetVIPs       Do = "set the VIPs of"
@@ -117,6 +118,9 @@ func serve(from, to Plan) []Step {
 	}
 	if !slices.Equal(from.Watches, to.Watches) {
 		steps = append(steps, Step{Do: SetWatches})
+	}
+	if !from.Marking.Equal(to.Marking) {
+		steps = append(steps, Step{Do: SetMarks})
 	}
 	if !from.Table.equal(to.Table) {
 		steps = append(steps, Step{Do: SetTable})

@@ -46,6 +46,7 @@ const (
 	LoopStalled            Code = "loop_stalled"
 	SysctlsWrong           Code = "sysctls_wrong"
 	AcceptModeOff          Code = "accept_mode_off"
+	NotMarked              Code = "not_marked"
 	TableWrong             Code = "table_wrong"
 	TableUnreadable        Code = "table_unreadable"
 	StateNotSaved          Code = "state_not_saved"
@@ -326,6 +327,11 @@ func directorCodes() []Declaration {
 			Code: AcceptModeOff, Severity: Warning, Role: Director, Subject: "node",
 			Means:  "the packet filter rules of `accept_mode: false` cannot be set or read: the virtual addresses accept packets of every kind, or rules that are no longer needed still drop them. The virtual servers are not affected; retried every second",
 			Remedy: "act on the reason. The kernel has no nf_tables: modprobe nf_tables, use another kernel, or write accept_mode: true and run lvsctl reload",
+		},
+		{
+			Code: NotMarked, Severity: Critical, Role: Director, Subject: "node",
+			Means:  "the marking rules of `marking: nftables` cannot be set or read: clients of these virtual servers reach this director itself, which refuses them, or rules that are no longer needed still mark packets; retried every second",
+			Remedy: "act on the reason. The kernel has no nf_tables: modprobe nf_tables, use another kernel, or write marking: none with rules of your own and run lvsctl reload",
 		},
 		{
 			Code: TableWrong, Severity: Critical, Role: Director, Subject: "node",

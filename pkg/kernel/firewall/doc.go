@@ -4,6 +4,6 @@
 // the text.
 //
 // It changes no rule, and does not load a kernel module: where the kernel has no rules, no tool is started. It leaves out the
-// table of this daemon (kernel.ClosedTable), which lets the clients of virtual servers pass. It does not see
-// programs of eBPF and of tc.
+// tables of this daemon (kernel.OwnTable), which let the clients of virtual servers pass. It does not see programs of eBPF
+// and of tc.
 package firewall

@@ -54,7 +54,7 @@ func otherTables(ctx context.Context, family kernel.Family) (bool, error) {
 	return slices.ContainsFunc(tables, func(t *nftables.Table) bool {
 		switch t.Family {
 		case nftables.TableFamilyINet:
-			return t.Name != kernel.ClosedTable
+			return !kernel.OwnTable(t.Name)
 		case own, nftables.TableFamilyNetdev:
 			return true
 		}
@@ -136,7 +136,7 @@ func read(family kernel.Family, h host) (Rules, error) {
 		return Rules{}, err
 	}
 	more, err := parseNFT(text, nftFamily, func(family, table string) bool {
-		return family == nftFamily && slices.Contains(known, table) || family == "inet" && table == kernel.ClosedTable
+		return family == nftFamily && slices.Contains(known, table) || family == "inet" && kernel.OwnTable(table)
 	})
 	r.Bases = append(r.Bases, more...)
 	return r, err

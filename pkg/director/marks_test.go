@@ -1,0 +1,116 @@
+package director
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/problem"
+	"github.com/lvs-director/lvs-director/pkg/problem/problemtest"
+	"github.com/lvs-director/lvs-director/pkg/reconcile"
+)
+
+// markRules are the marking rules of a fakeKernel.
+type markRules struct {
+	marking    kernel.Marking
+	generation uint32
+}
+
+// fakeMarks is the access of a director to them.
+type fakeMarks struct{ *fakeKernel }
+
+func (k *fakeKernel) Marks() reconcile.RuleKernel[kernel.Marking] { return fakeMarks{k} }
+
+func (f fakeMarks) Generation(context.Context) (uint32, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.markRules.generation, f.fail["nft mark"]
+}
+
+func (f fakeMarks) Intact(_ context.Context, m kernel.Marking) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.markRules.marking.Equal(m), f.fail["nft mark"]
+}
+
+func (f fakeMarks) Put(_ context.Context, m kernel.Marking) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.do("nft mark %v", m.Endpoints); err != nil {
+		return err
+	}
+	f.markRules.marking = m
+	f.markRules.generation++
+	return nil
+}
+
+func (f fakeMarks) Remove(context.Context) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.markRules.marking.None() {
+		return false, f.fail["nft mark"]
+	}
+	if err := f.do("nft mark delete"); err != nil {
+		return false, err
+	}
+	f.markRules.marking = kernel.Marking{}
+	f.markRules.generation++
+	return true, nil
+}
+
+// forgetsMarks is another program that removes all rules of the packet filter.
+func (k *fakeKernel) forgetsMarks() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.markRules.marking = kernel.Marking{}
+	k.markRules.generation++
+}
+
+const (
+	markedFile = electing + `  - {name: a, interface: eth0, virtual_router_id: 51, advert_interval: 100ms, virtual_addresses: [10.77.0.100]}
+virtual_servers:
+  - {name: web, fwmark: 5, marking: nftables, address: 10.77.0.100, packets: [{ports: [80, 443]}], scheduler: rr, forward: dr, initial_state: up, real_servers: [{name: web1, address: 10.77.0.11}]}
+`
+	markWeb = "nft mark [{{6 10.77.0.100:80} 5} {{6 10.77.0.100:443} 5}]"
+)
+
+// TestMarks: the rules are set before the virtual server and the VIP are added, come back when another program removes them, and
+// are removed after the virtual server. Those of an earlier run mark on until they are replaced, unless none are needed.
+func TestMarks(t *testing.T) {
+	earlier := kernel.Marking{Endpoints: []kernel.MarkedEndpoint{{Endpoint: kernel.Endpoint{Protocol: 6}, Mark: 9}}}
+	world(t, func(t *testing.T, m *machine) {
+		m.markRules.marking = earlier
+		m.begin(markedFile)
+		m.pass(5 * time.Second)
+		m.expect("the start", "open eth0", "sysctl net.ipv4.vs.expire_nodest_conn=1", markWeb, "ipvsadm -A -f 5 -s rr", "ipvsadm -a -f 5 -r 10.77.0.11:0 -g -w 1", "ip addr add 10.77.0.100 dev eth0")
+		if s := m.Status(); len(s.Problems) != 0 {
+			t.Errorf("status: %+v", s.Problems)
+		}
+		m.forgetsMarks()
+		m.pass(2 * time.Second)
+		m.expect("another program removes the rules", markWeb)
+		if err := m.stop(); err != nil {
+			t.Error(err)
+		}
+		m.expect("the end", "resign on eth0", "ip addr del 10.77.0.100 dev eth0", "ipvsadm -D -f 5", "nft mark delete", "sysctl net.ipv4.vs.expire_nodest_conn=0")
+	})
+	world(t, func(t *testing.T, m *machine) {
+		m.markRules.marking = earlier
+		m.begin(openFile + "}\n")
+		m.pass(5 * time.Second)
+		m.expect("a start without marks", "nft mark delete", "open eth0", "ip addr add 10.77.0.100 dev eth0")
+		_ = m.stop()
+	})
+}
+
+func markCases() []codesCase {
+	return []codesCase{
+		{On: "MASTER", File: markedFile, Case: problemtest.Case[*node]{
+			Code: problem.NotMarked, Fault: "the rules cannot be restored",
+			Break: func(n *node) { n.refuse("nft mark", errors.New("no nf_tables")); n.forgetsMarks() },
+			Mend:  func(n *node) { n.refuse("nft mark", nil) },
+		}},
+	}
+}

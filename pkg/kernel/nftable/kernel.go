@@ -1,0 +1,258 @@
+package nftable
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-director/lvs-director/pkg/kernel/errno"
+)
+
+// ErrNone says that the kernel cannot have a table. The caller adds the remedy, which depends on what needs the table.
+var ErrNone = errors.New("this kernel has no nf_tables for IPv4 and IPv6 (CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET)")
+
+// chunk limits the elements of one message, whose attributes hold 64 KiB.
+const chunk = 1000
+
+// socketBuffer holds a transaction with the addresses of 255 full instances, and the answers to it.
+const socketBuffer = 8 << 20
+
+// kernel is the nf_tables of the network namespace of the calling thread, for one table.
+type kernel struct {
+	*nftables.Conn
+	table string
+}
+
+func open(ctx context.Context, table string) (kernel, error) {
+	c, err := nftables.New(nftables.WithSockOptions(func(c *netlink.Conn) error { return prepare(ctx, c) }))
+	k := kernel{c, table}
+	if err != nil {
+		return k, k.known(err)
+	}
+	return k, nil
+}
+
+// prepare gives a socket the deadline of ctx, and room for a large table.
+func prepare(ctx context.Context, c *netlink.Conn) error {
+	if deadline, limited := ctx.Deadline(); limited {
+		if err := c.SetDeadline(deadline); err != nil {
+			return err
+		}
+	}
+	return errors.Join(c.SetReadBuffer(socketBuffer), c.SetWriteBuffer(socketBuffer))
+}
+
+func (k kernel) ours() *nftables.Table {
+	return &nftables.Table{Name: k.table, Family: nftables.TableFamilyINet}
+}
+
+// present reports whether there is a table of ours.
+func (k kernel) present() (bool, error) {
+	switch _, err := k.ListTableOfFamily(k.table, nftables.TableFamilyINet); {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, os.ErrNotExist):
+		return false, nil
+	default:
+		return false, k.known(err)
+	}
+}
+
+// known replaces the errors of a kernel without nf_tables or without the family inet.
+func (k kernel) known(err error) error {
+	for _, missing := range []error{unix.EOPNOTSUPP, unix.EAFNOSUPPORT, unix.EPROTONOSUPPORT, unix.EINVAL} {
+		if errors.Is(err, missing) {
+			return ErrNone
+		}
+	}
+	what := "nf_tables"
+	if k.table != "" {
+		what += ": the table " + k.table
+	}
+	return fmt.Errorf("%s: %w", what, errno.Translate(err, "CAP_NET_ADMIN"))
+}
+
+// Put replaces the table. The kernel treats no packet by a mixture of the old one and the new one.
+func Put(ctx context.Context, t Table) error {
+	k, err := open(ctx, t.Name)
+	if err != nil {
+		return err
+	}
+	// An error of the first message alone would leave the others without an answer, until the deadline.
+	if _, err := k.present(); err != nil {
+		return err
+	}
+	table := k.AddTable(k.ours()) // so that it can be deleted
+	k.DelTable(table)
+	k.AddTable(table)
+	ids := map[string]uint32{}
+	for n, s := range t.Sets {
+		s.Table, s.ID = table, uint32(n+1)
+		ids[s.Name] = s.ID
+		if err := k.fill(&s); err != nil {
+			return fmt.Errorf("the set %s: %w", s.Name, err)
+		}
+	}
+	accepts := nftables.ChainPolicyAccept
+	added := make([]*nftables.Chain, len(t.Chains))
+	for n, c := range t.Chains { // all of them before their rules, which may go to others
+		chain := &nftables.Chain{Name: c.Name, Table: table}
+		if c.Hook != nil {
+			chain.Type, chain.Hooknum, chain.Policy = nftables.ChainTypeFilter, c.Hook, &accepts
+			chain.Priority = nftables.ChainPriorityRef(nftables.ChainPriority(c.Priority))
+		}
+		added[n] = k.AddChain(chain)
+	}
+	for n, c := range t.Chains {
+		for _, r := range numbered(c.Rules, ids) {
+			k.AddRule(&nftables.Rule{Table: table, Chain: added[n], Exprs: r})
+		}
+	}
+	if err := k.Flush(); err != nil {
+		return k.known(err)
+	}
+	return nil
+}
+
+func (k kernel) fill(s *Set) error {
+	if err := k.AddSet(&s.Set, nil); err != nil {
+		return err
+	}
+	for part := range slices.Chunk(s.Elements, chunk) {
+		if err := k.SetAddElements(&s.Set, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Intact reports whether the kernel has the table as it is given, and nothing else in it.
+func Intact(ctx context.Context, t Table) (bool, error) {
+	k, err := open(ctx, t.Name)
+	if err != nil {
+		return false, err
+	}
+	if there, err := k.present(); !there {
+		return false, err
+	}
+	same, err := k.sameChains(t)
+	if err == nil && same {
+		same, err = k.sameElements(t)
+	}
+	if err != nil && gone(err) { // somebody has just removed it
+		return false, nil
+	}
+	return same, err
+}
+
+// gone reports whether the object of a request is not there. The library does not wrap the error of some requests.
+func gone(err error) bool {
+	return errors.Is(err, os.ErrNotExist) || strings.Contains(err.Error(), unix.ENOENT.Error())
+}
+
+func (k kernel) sameChains(t Table) (bool, error) {
+	chains, err := k.ListChainsOfTableFamily(nftables.TableFamilyINet)
+	if err != nil {
+		return false, k.known(err)
+	}
+	found := 0
+	for _, have := range chains {
+		if have.Table.Name != t.Name {
+			continue
+		}
+		at := slices.IndexFunc(t.Chains, func(c Chain) bool { return c.Name == have.Name })
+		if at < 0 || !t.Chains[at].intact(have) {
+			return false, nil
+		}
+		found++
+		rules, err := k.GetRules(k.ours(), have)
+		if err != nil {
+			return false, fmt.Errorf("the chain %s: %w", have.Name, err)
+		}
+		var exprs [][]expr.Any
+		for _, r := range rules {
+			exprs = append(exprs, r.Exprs)
+		}
+		if !slices.Equal(describeAll(exprs), describeAll(t.Chains[at].Rules)) {
+			return false, nil
+		}
+	}
+	return found == len(t.Chains), nil
+}
+
+func (k kernel) sameElements(t Table) (bool, error) {
+	for _, want := range t.Sets {
+		have, err := k.GetSetElements(&nftables.Set{Table: k.ours(), Name: want.Name})
+		if err != nil {
+			return false, fmt.Errorf("the set %s: %w", want.Name, err)
+		}
+		if !slices.Equal(keys(have), keys(want.Elements)) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// Remove removes the table of a name, if there is one, and reports whether there was.
+func Remove(ctx context.Context, name string) (removed bool, err error) {
+	k, err := open(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	switch there, err := k.present(); {
+	case errors.Is(err, ErrNone):
+		return false, nil
+	case !there:
+		return false, err
+	}
+	k.DelTable(k.ours())
+	if err := k.Flush(); err != nil && !gone(err) {
+		return false, k.known(err)
+	}
+	return true, nil
+}
+
+// Generation returns a number that the kernel changes with every change of nf_tables in this network namespace.
+func Generation(ctx context.Context) (uint32, error) {
+	k := kernel{}
+	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	if err != nil {
+		return 0, k.known(err)
+	}
+	defer func() { _ = c.Close() }()
+	if err := prepare(ctx, c); err != nil {
+		return 0, k.known(err)
+	}
+	answer, err := c.Execute(netlink.Message{
+		Header: netlink.Header{Type: netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETGEN), Flags: netlink.Request},
+		Data:   []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, 0, 0},
+	})
+	if err != nil {
+		return 0, k.known(err)
+	}
+	for _, m := range answer {
+		if len(m.Data) < 4 {
+			continue
+		}
+		attributes, err := netlink.NewAttributeDecoder(m.Data[4:])
+		if err != nil {
+			return 0, k.known(err)
+		}
+		attributes.ByteOrder = binary.BigEndian
+		for attributes.Next() {
+			if attributes.Type() == unix.NFTA_GEN_ID {
+				return attributes.Uint32(), nil
+			}
+		}
+	}
+	return 0, k.known(errors.New("no generation in the kernel's answer"))
+}

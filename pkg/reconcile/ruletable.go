@@ -1,0 +1,142 @@
+package reconcile
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/task"
+)
+
+// Ruled is what the rules of a table are made from. The zero value needs no rules.
+type Ruled[C any] interface {
+	None() bool // no rules are needed
+	Equal(C) bool
+}
+
+// RuleKernel keeps a table of the packet filter; see packages marks and nftable.
+type RuleKernel[C any] interface {
+	// Generation returns a number that changes with every change of the rules of this host.
+	Generation(ctx context.Context) (uint32, error)
+	// Intact reports whether the rules are those of the last Put.
+	Intact(ctx context.Context, c C) (bool, error)
+	Put(ctx context.Context, c C) error
+	// Remove removes the table, and reports whether there was one.
+	Remove(ctx context.Context) (bool, error)
+}
+
+// RuleTable keeps a table of the packet filter. Its methods may be called from any goroutine.
+type RuleTable[C Ruled[C]] struct {
+	kernel  RuleKernel[C]
+	table   string
+	log     *slog.Logger
+	problem lastError
+	ready   task.Latch
+
+	mu         sync.Mutex // guards all below, and serializes passes
+	want       C
+	put        C      // what the kernel has been given; the zero value: nothing
+	generation uint32 // of the rules of this host, when they were last seen intact
+	seen       bool   // generation is known
+}
+
+const (
+	// ruleTableEvery is how often the kernel is asked whether somebody has changed rules.
+	ruleTableEvery = time.Second
+	// ruleTableWithin limits a pass, for which the director's own loop may wait.
+	ruleTableWithin = 2 * time.Second
+)
+
+// NewRuleTable makes the loop of a table, which is not wanted yet.
+func NewRuleTable[C Ruled[C]](k RuleKernel[C], table string, log *slog.Logger) *RuleTable[C] {
+	return &RuleTable[C]{kernel: k, table: table, log: log.With("table", table)}
+}
+
+// Set makes the rules those for c now. Run keeps them so, and tries again what fails here.
+func (r *RuleTable[C]) Set(c C) {
+	r.mu.Lock()
+	r.want = c
+	r.mu.Unlock()
+	r.keep()
+}
+
+// Name implements task.Task.
+func (r *RuleTable[C]) Name() string { return "the packet filter table " + r.table }
+
+// Ready is closed when a pass has succeeded.
+func (r *RuleTable[C]) Ready() <-chan struct{} { return r.ready.Ready() }
+
+// Problem returns why the rules are not as they should be; "" if they are.
+func (r *RuleTable[C]) Problem() string { return r.problem.text() }
+
+// Put reports whether the kernel has been given rules by this loop, and still has them as far as it knows.
+func (r *RuleTable[C]) Put() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.put.None()
+}
+
+// Run restores the rules whenever somebody changes them, until ctx ends. It returns nil.
+func (r *RuleTable[C]) Run(ctx context.Context) error {
+	return task.Every(ctx, ruleTableEvery, r.keep)
+}
+
+func (r *RuleTable[C]) keep() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), ruleTableWithin)
+	defer cancel()
+	err := r.pass(ctx)
+	if err == nil {
+		r.problem.clear()
+		r.ready.Close()
+		return
+	}
+	if text, news := r.problem.set(err); news {
+		r.log.Error("cannot set the packet filter table; trying again", "error", text)
+	}
+}
+
+func (r *RuleTable[C]) pass(ctx context.Context) error {
+	var none C
+	if r.want.None() {
+		if r.put.None() {
+			return nil
+		}
+		if _, err := r.kernel.Remove(ctx); err != nil {
+			return err
+		}
+		r.log.Info("removed the packet filter table, which is no longer needed")
+		r.put, r.seen = none, false
+		return nil
+	}
+	if r.put.Equal(r.want) {
+		intact, err := r.intact(ctx)
+		if err != nil || intact {
+			return err
+		}
+		r.log.Warn("the packet filter table was changed by another program; restoring it")
+	}
+	r.put, r.seen = none, false
+	if err := r.kernel.Put(ctx, r.want); err != nil {
+		return err
+	}
+	r.put = r.want
+	r.log.Info("set the packet filter table")
+	return nil
+}
+
+// intact reports whether the rules are still there. They are read only if some rule of this host has changed.
+func (r *RuleTable[C]) intact(ctx context.Context) (bool, error) {
+	now, err := r.kernel.Generation(ctx)
+	if err != nil || r.seen && now == r.generation {
+		return true, err
+	}
+	intact, err := r.kernel.Intact(ctx, r.put)
+	if err != nil || !intact {
+		return false, err
+	}
+	r.generation, r.seen = now, true
+	return true, nil
+}
