@@ -11,6 +11,7 @@ func (m *Machine) receiveEvidence(e Evidence) []Action {
 	if e.Interval <= 0 {
 		e.Interval = m.p.AdvertInterval
 	}
+	m.hear()
 	m.doubtAlarms(e.Source, e.Priority)
 	s.Heard, s.HeardPriority, s.HeardInterval, s.HeardAt = e.Source, e.Priority, e.Interval, s.Now
 	why := stateReason{

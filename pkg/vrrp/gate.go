@@ -24,8 +24,8 @@ func (m *Machine) shut(reason string) {
 	if reason != "" && before == "" {
 		m.reconsider()
 	}
-	if due, ok := m.timer(); reason == "" && s.Due && ok {
-		s.DownFrom += s.Now - due + s.MasterInterval + m.skewTime()
+	if reason == "" && s.Due {
+		s.DownFrom += s.Now - m.downAt() + s.MasterInterval + m.skewTime()
 	}
 }
 

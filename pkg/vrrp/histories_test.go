@@ -101,11 +101,9 @@ func (h *history) trouble() {
 	case kind == 2: // one-way
 		h.cut[[2]*node{n, pick(h.random, h.nodes)}] = true
 	case kind == 3:
-		for _, to := range h.nodes {
-			h.cut[[2]*node{n, to}], h.cut[[2]*node{to, n}] = true, true
-		}
+		h.isolate(n)
 	case kind == 4:
-		clear(h.cut)
+		h.heal()
 	case kind == 5 && n.m.mem.Heard.IsValid():
 		h.send(n, PeerLost{Source: n.m.mem.Heard, Silent: 30 * ms})
 	default:
@@ -124,7 +122,28 @@ func (h *history) restart(n *node) {
 	delete(h.queue, n)
 	n.m = NewMachine(n.m.Params())
 	n.trace = NewTrace(n.m, 1<<20)
+	if h.random.IntN(3) == 0 { // its link delivers nothing yet
+		h.isolate(n)
+		h.send(n, Deaf{For: time.Duration(1+h.random.IntN(15)) * sec})
+	}
 	h.send(n, Startup{})
+}
+
+// isolate cuts a director off in both directions.
+func (h *history) isolate(n *node) {
+	for _, to := range h.nodes {
+		h.cut[[2]*node{n, to}], h.cut[[2]*node{to, n}] = true, true
+	}
+}
+
+// heal restores all paths. Those that run hear a gateway.
+func (h *history) heal() {
+	clear(h.cut)
+	for _, n := range h.nodes {
+		if !n.hung {
+			h.send(n, Hearing{})
+		}
+	}
 }
 
 // resume lets a hung director continue: what is queued on its socket comes first, unless the whole machine has stopped,
@@ -149,7 +168,6 @@ func (h *history) resume(n *node, deaf bool) {
 // peace ends all trouble, and checks that there is one MASTER in time, and then always.
 func (h *history) peace() string {
 	h.loss = 0
-	clear(h.cut)
 	var worst time.Duration
 	for _, n := range h.nodes {
 		if n.dead {
@@ -161,6 +179,9 @@ func (h *history) peace() string {
 		for _, ev := range []Event{Startup{}, TakeBack{}, Recover{}, Degraded{}, Ready{}, Gate{}} {
 			h.send(n, ev)
 		}
+	}
+	h.heal()
+	for _, n := range h.nodes {
 		p := n.m.Params()
 		worst = max(worst, MasterDownInterval(p.Version, p.Priority, p.AdvertInterval, downAdverts)+p.AdvertInterval)
 	}

@@ -68,6 +68,8 @@ var allEvents = []Event{
 	StepDown{How: WithResignation, Reason: "the other"},
 	Reannounce{},
 	Startup{Delay: 10 * sec},
+	Deaf{For: 10 * sec},
+	Hearing{},
 }
 
 // disturb runs the segment for a while with packet loss, partitions and any event that a director can have.
@@ -109,6 +111,7 @@ func healed(l *lan, degraded *rapid.Generator[bool], t *rapid.T) time.Duration {
 		}
 		l.send(n, Ready{})
 		l.send(n, Gate{})
+		l.send(n, Hearing{})
 		p := n.m.EffectiveParams()
 		worst = max(worst, MasterDownInterval(p.Version, p.Priority, p.AdvertInterval, p.DownAdverts)+p.AdvertInterval, n.m.mem.NotBefore-l.now+p.AdvertInterval)
 	}

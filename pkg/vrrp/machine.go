@@ -49,6 +49,7 @@ type memory struct {
 	Due  bool   `json:"due,omitempty"`
 	// NotBefore is when the delay of the start ends.
 	NotBefore time.Duration `json:"not_before,omitempty"`
+	Hears     deafness      `json:"hears,omitzero"`
 
 	// LowerSince is when the first advert of a lower priority was received, for the preempt delay; Lower says whether
 	// there was one.
@@ -125,6 +126,10 @@ func (m *Machine) handle(ev Event) []Action {
 	case NotReady:
 		m.mem.NotReady, m.mem.NotReadyReason, m.mem.Empty = true, e.Reason, e.Empty
 		m.reconsider()
+	case Deaf:
+		m.deafen(e.For)
+	case Hearing:
+		m.hear()
 	case Faulted:
 		return m.fault(e.Reason)
 	case Degraded:
@@ -256,12 +261,12 @@ func (m *Machine) startup(delay time.Duration) []Action {
 	case s.Degraded != "":
 		m.listen(m.p.AdvertInterval, CauseAlone)
 		return []Action{m.enter(Fault, stateReason{Kind: faulted, Text: s.Degraded})}
-	case m.p.Priority == PriorityOwner && !s.NotReady && s.Gate == "" && delay <= 0 && !m.p.Grouped:
+	case m.p.Priority == PriorityOwner && !s.NotReady && s.Gate == "" && delay <= 0 && !s.Hears.Deaf && !m.p.Grouped:
 		return m.takeOver(nil, CauseOwner, stateReason{Kind: owner})
 	}
 	m.listen(m.p.AdvertInterval, CauseAlone)
 	why := stateReason{Kind: listening, For: max(m.MasterDownInterval(), delay)}
-	if m.p.Priority == PriorityOwner && !s.NotReady && s.Gate == "" { // it waits only for the delay or for its group
+	if m.p.Priority == PriorityOwner && !s.NotReady && s.Gate == "" { // it waits only for the delay, its link or its group
 		s.Cause, s.DownFrom = CauseOwner, s.Now-m.MasterDownInterval()
 	}
 	return []Action{m.enter(Backup, why)}
@@ -273,7 +278,7 @@ func (m *Machine) shutdown() []Action {
 	}
 	acts := append(m.letGo(), m.resign()...)
 	m.mem.Heard, m.mem.HeardPriority = netip.Addr{}, 0
-	m.mem.Handover = handover{}
+	m.mem.Handover, m.mem.Hears = handover{}, deafness{}
 	return append(acts, m.enter(Init, stateReason{Kind: stopped}))
 }
 

@@ -263,12 +263,14 @@ func TestEveryEventInEveryState(t *testing.T) {
 		TakeOver{},
 		StepDown{},
 		Reannounce{},
+		Deaf{For: 10 * sec},
+		Hearing{},
 	}
 	want := map[State][]State{
-		Init:   {Backup, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init},
-		Backup: {Backup, Backup, Backup, Backup, Backup, Init, Backup, Backup, Fault, Backup, Backup, Backup, Fault, Backup, Backup, Backup, Master, Backup, Backup},
-		Master: {Master, Master, Backup, Master, Master, Init, Master, Master, Fault, Master, Backup, Master, Fault, Master, Master, Master, Master, Backup, Master},
-		Fault:  {Fault, Fault, Fault, Fault, Fault, Init, Fault, Fault, Fault, Backup, Fault, Fault, Fault, Fault, Fault, Fault, Fault, Fault, Fault},
+		Init:   {Backup, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init, Init},
+		Backup: {Backup, Backup, Backup, Backup, Backup, Init, Backup, Backup, Fault, Backup, Backup, Backup, Fault, Backup, Backup, Backup, Master, Backup, Backup, Backup, Backup},
+		Master: {Master, Master, Backup, Master, Master, Init, Master, Master, Fault, Master, Backup, Master, Fault, Master, Master, Master, Master, Backup, Master, Master, Master},
+		Fault:  {Fault, Fault, Fault, Fault, Fault, Init, Fault, Fault, Fault, Backup, Fault, Fault, Fault, Fault, Fault, Fault, Fault, Fault, Fault, Fault, Fault},
 	}
 	for from, row := range want {
 		for i, ev := range events {

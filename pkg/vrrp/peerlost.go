@@ -39,7 +39,7 @@ func (m *Machine) losePeer(e PeerLost) []Action {
 	s := &m.mem
 	e.Source = e.Source.Unmap()
 	switch {
-	case s.State != Backup || s.Now < s.Alarms.DoubtUntil || s.Now < s.NotBefore:
+	case s.State != Backup || s.Now < s.Alarms.DoubtUntil || s.Now < max(s.NotBefore, m.deafUntil()):
 		return nil
 	case s.Heard != e.Source || s.HeardPriority == PriorityResign || s.Cause == CauseAlone || s.StateReason.Kind == refusedPeer:
 		return nil

@@ -185,6 +185,7 @@ func (m *Machine) Reason() string {
 	if s.Due {
 		now.gate, now.waits, now.cause = s.Gate, s.State == Backup && s.Gate == "", s.Cause
 	}
+	now.deaf = s.State == Backup && m.waitsToHear()
 	if s.State == Fault || now.waits {
 		now.heard, now.priority = s.Heard, s.HeardPriority
 	}
@@ -207,6 +208,7 @@ type said struct {
 	handing  string // why a MASTER hands over; "": it does not
 	waits    bool   // a BACKUP waits for the other members of its sync group,
 	cause    Cause
+	deaf     bool // no other machine has been heard on the link yet, and that is waited for
 }
 
 func (s said) sentence() string {
@@ -220,6 +222,8 @@ func (s said) sentence() string {
 		out += "; degraded, and no other director serves: " + s.degraded + s.handing
 	case s.state == Master:
 		out += s.handing
+	case s.deaf:
+		out += "; no other machine has been heard on the link yet, which deaf_delay waits for"
 	case s.gate != "":
 		out += "; no MASTER is heard, and this director must not become it: " + s.gate
 	case s.state == Fault && s.heard.IsValid() && s.priority != PriorityResign:

@@ -12,6 +12,7 @@ func (m *Machine) receive(a Advert) []Action {
 	if a.Interval <= 0 || m.p.Version == 2 { // version 2: Classify has checked that both are equal
 		a.Interval = m.p.AdvertInterval
 	}
+	m.hear()
 	m.doubtAlarms(a.Source, a.Priority)
 	s.Heard, s.HeardPriority, s.HeardInterval, s.HeardAt = a.Source, a.Priority, a.Interval, s.Now
 	switch s.State {

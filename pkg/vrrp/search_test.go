@@ -139,8 +139,25 @@ func daily() []*setting {
 		electors("three", budget{faults: 1}, nil, 192, 128, 64),
 		groupedElectors("two with sync groups", budget{faults: 1}, 192, 128),
 	}
+	for _, s := range deafElectors() {
+		s.name += " that may start deaf"
+		all = append(all, s)
+	}
 	for _, s := range all {
 		s.prompt = true
+	}
+	return all
+}
+
+// deafElectors are clusters of directors whose links may deliver nothing when they start.
+func deafElectors() []*setting {
+	all := []*setting{
+		electors("two", budget{faults: 2}, nil, 192, 128),
+		electors("two that do not preempt", budget{faults: 2}, noPreempt, 192, 128),
+		groupedElectors("two with sync groups", budget{faults: 2}, 192, 128),
+	}
+	for _, s := range all {
+		s.deaf = 4 * time.Second
 	}
 	return all
 }
@@ -149,7 +166,7 @@ func daily() []*setting {
 func deep() []*setting {
 	quick := electors("three, without delays", budget{faults: 2}, nil, 192, 128, 64)
 	quick.prompt = true
-	return []*setting{
+	return append(deafElectors(), []*setting{
 		electors("two, one fault", budget{faults: 1}, nil, 192, 128),
 		electors("two, two faults and a loss", budget{faults: 2, losses: 1}, nil, 192, 128),
 		electors("two that do not preempt", budget{faults: 2, losses: 1}, noPreempt, 192, 128),
@@ -158,7 +175,7 @@ func deep() []*setting {
 		electors("three", budget{faults: 1, losses: 1}, nil, 192, 128, 64),
 		quick,
 		groupedElectors("two with sync groups", budget{faults: 2}, 192, 128),
-	}
+	}...)
 }
 
 // TestSearch: no order of delays, losses, duplicates, crashes, hangs, restarts, partitions, faults and false alarms, as far

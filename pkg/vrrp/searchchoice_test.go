@@ -27,6 +27,7 @@ const (
 	routerServes
 	routerTakesBack // an operator allows it to be MASTER again
 	networkHeals
+	linkWorks // that of a router that was deaf
 
 	// The faults; each costs one of the budget.
 	routerCrashes
@@ -40,6 +41,7 @@ const (
 	peerIsBlamed // a false alarm of BFD
 	pathBreaks   // from i to j
 	routerIsCut  // in both directions
+	routerStartsDeaf
 )
 
 // A fault is a kind that costs one of the budget.
@@ -51,7 +53,7 @@ var everyFault = []fault{routerCrashes, routerHangs, routerStops, routerFails, r
 var choiceNames = [...]string{
 	timePasses: "time passes", timerExpires: "the timer of %s expires", frameArrives: "frame %s arrives", frameIsLost: "frame %s is lost",
 	frameArrivesTwice: "frame %s arrives, and will again", routerStarts: "%s starts", routerContinues: "%s continues", routerContinuesDeaf: "%s continues, without what was sent to it",
-	routerRecovers: "%s recovers", routerServes: "%s has a real server again", routerHandsOver: "%s hands over", routerTakesBack: "%s takes back", routerEmpties: "%s has no real server any more", networkHeals: "the network heals", routerCrashes: "%s crashes", routerHangs: "%s hangs", routerStops: "%s is stopped",
+	routerRecovers: "%s recovers", routerServes: "%s has a real server again", routerHandsOver: "%s hands over", routerTakesBack: "%s takes back", routerEmpties: "%s has no real server any more", networkHeals: "the network heals", linkWorks: "the link of %s works", routerStartsDeaf: "the director of %s starts while that link delivers nothing", routerCrashes: "%s crashes", routerHangs: "%s hangs", routerStops: "%s is stopped",
 	routerFails: "%s has a fault", routerDegrades: "%s is degraded", addressesGo: "%s loses its VIPs", peerIsBlamed: "BFD tells %s that its MASTER is gone", pathBreaks: "the path from %s breaks", routerIsCut: "%s is cut off",
 }
 
@@ -121,8 +123,11 @@ func (v *visit) changes(all []choice) []choice {
 	}
 	for i := range v.params {
 		r, at := &w.routers[i], uint8(i)
-		first, _ := v.director(i)
-		if first, _ := v.director(i); r.life == running && r.mem.Handover.Out && i == first {
+		first, end := v.director(i)
+		if r.deaf && r.life != ended {
+			all = append(all, choice{kind: linkWorks, i: at})
+		}
+		if r.life == running && r.mem.Handover.Out && i == first {
 			all = append(all, choice{kind: routerTakesBack, i: at})
 		}
 		if r.life == running && r.mem.Empty {
@@ -134,6 +139,9 @@ func (v *visit) changes(all []choice) []choice {
 		case i != first: // it starts and continues with the first one
 		case r.life == ended:
 			all = append(all, choice{kind: routerStarts, i: at})
+			for k := i; k < end && v.deaf > 0 && w.left.faults > 0; k++ {
+				all = append(all, choice{kind: routerStartsDeaf, i: uint8(k)})
+			}
 		case r.life == hung:
 			all = append(all, choice{kind: routerContinues, i: at}, choice{kind: routerContinuesDeaf, i: at})
 		}
@@ -215,7 +223,7 @@ func (v *visit) make(c choice) {
 	case frameArrives, frameIsLost, frameArrivesTwice:
 		v.frame(c)
 	default:
-		w.calmSince, v.calm, w.seamless = epoch, false, false
+		w.calmSince, v.calm, w.seamless, w.steadfast = epoch, false, false, false
 		if c.kind >= routerCrashes {
 			w.left.faults--
 		}
@@ -256,7 +264,17 @@ func (v *visit) change(c choice) {
 	switch c.kind {
 	case routerStarts:
 		w.seamless = v.canReturn(i)
-		v.start(i)
+		w.steadfast = w.seamless && !v.params[i].Preempt
+		v.start(i, -1)
+	case routerStartsDeaf:
+		w.seamless = v.canReturn(from)
+		w.steadfast = w.seamless && !v.params[i].Preempt
+		v.start(from, i)
+	case linkWorks:
+		w.routers[i].deaf = false
+		w.seamless = v.canReturn(from)
+		w.steadfast = w.seamless && !v.params[i].Preempt
+		v.step(i, Hearing{})
 	case routerContinues, routerContinuesDeaf:
 		v.resume(i, c.kind == routerContinuesDeaf)
 	case routerRecovers:
@@ -318,19 +336,28 @@ func (v *visit) change(c choice) {
 	}
 }
 
-// start starts a director. Its start removes the VIPs that it has recorded.
-func (v *visit) start(i int) {
+// start starts a director; deaf is its router whose link delivers nothing, or -1. Its start removes the VIPs that it has
+// recorded.
+func (v *visit) start(i, deaf int) {
 	from, to := v.director(i)
 	for r := from; r < to; r++ {
 		m := NewMachine(v.params[r])
 		m.mem.Now = epoch
-		v.w.routers[r] = router{mem: m.mem}
+		v.w.routers[r] = router{mem: m.mem, deaf: r == deaf}
 	}
 	if v.segments > 0 {
 		v.newGroup(i / v.segments)
 	}
 	for r := from; r < to; r++ {
+		if v.deaf > 0 {
+			v.step(r, Deaf{For: v.deaf})
+		}
 		v.step(r, Startup{})
+	}
+	for r := from; r < to; r++ {
+		if v.deaf > 0 && r != deaf { // a gateway answers at once
+			v.step(r, Hearing{})
+		}
 	}
 }
 

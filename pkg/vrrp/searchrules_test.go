@@ -45,6 +45,13 @@ func (v *visit) checkRelease(i int) {
 
 // checkTransition: after the end of the election nothing changes, except that a director that had lost its VIPs preempts.
 func (v *visit) checkTransition(i int, t Transition) {
+	if t.From == Master && v.w.steadfast {
+		v.fail("%s goes from %s to %s, because of a director that has started and does not preempt", v.name(i), t.From, t.To)
+	}
+	if t.To == Master && v.deafDirector(i) { // deaf_delay is over
+		v.w.seamless, v.w.steadfast = false, false
+		v.w.calmSince, v.calm = epoch, false
+	}
 	if !v.calm {
 		return
 	}
@@ -79,6 +86,16 @@ func (v *visit) checkWorld() {
 	}
 }
 
+// deafDirector reports whether a link of a director delivers nothing.
+func (v *visit) deafDirector(i int) bool {
+	for r, to := v.director(i); r < to; r++ {
+		if v.w.routers[r].deaf {
+			return true
+		}
+	}
+	return false
+}
+
 // canHandOver reports whether a handover of director from must interrupt nothing: every other one is there, hears it, and can
 // take over.
 func (v *visit) canHandOver(from int) bool {
@@ -91,7 +108,7 @@ func (v *visit) canHandOver(from int) bool {
 	for i := range v.params {
 		r := &v.w.routers[i]
 		first, _ := v.director(i)
-		if r.life != running || r.mem.Faulted || r.mem.Degraded != "" || r.mem.Handover.Out || r.mem.Handover.Retains {
+		if r.life != running || r.deaf || r.mem.Faulted || r.mem.Degraded != "" || r.mem.Handover.Out || r.mem.Handover.Retains {
 			return false
 		}
 		if first == from {
@@ -121,7 +138,7 @@ func (v *visit) canReturn(who int) bool {
 		if r.life == ended && !r.holds {
 			continue
 		}
-		if r.life != running || r.mem.Faulted || r.mem.Degraded != "" || r.mem.Empty || r.mem.Handover.Begun || r.mem.Handover.Retains || r.mem.Losses > 0 {
+		if r.life != running || r.deaf || r.mem.Faulted || r.mem.Degraded != "" || r.mem.Empty || r.mem.Handover.Begun || r.mem.Handover.Retains || r.mem.Losses > 0 {
 			return false
 		}
 		if r.mem.State == Backup && (!r.mem.Heard.IsValid() || r.mem.HeardPriority == PriorityResign) {
@@ -139,14 +156,15 @@ func (v *visit) checkTime() {
 	}
 }
 
-// holders returns how many running directors hold the VIPs of a segment: of that with the fewest, and with the most.
+// holders returns how many running directors hold the VIPs of a segment: of that with the fewest, and with the most. One whose
+// link delivers nothing counts for neither.
 func (v *visit) holders() (least, most int) {
 	segments := max(v.segments, 1)
 	least = len(v.params)
 	for segment := range segments {
 		n := 0
 		for i := segment; i < len(v.params); i += segments {
-			if r := &v.w.routers[i]; r.life == running && r.holds {
+			if r := &v.w.routers[i]; r.life == running && r.holds && !r.deaf {
 				n++
 			}
 		}
@@ -155,10 +173,10 @@ func (v *visit) holders() (least, most int) {
 	return least, most
 }
 
-// eligible reports whether a director runs that can be MASTER.
+// eligible reports whether a director runs that can be MASTER: all its links work.
 func (v *visit) eligible() bool {
 	for i := range v.params {
-		if r := &v.w.routers[i]; r.life == running && !r.mem.Faulted {
+		if r := &v.w.routers[i]; r.life == running && !r.mem.Faulted && !v.deafDirector(i) {
 			return true
 		}
 	}

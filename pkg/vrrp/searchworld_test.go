@@ -29,6 +29,9 @@ type world struct {
 	// seamless: a director hands over to others that can take over at once, or one that is better has returned, and nothing
 	// else has happened since.
 	seamless bool
+	// steadfast: there is a MASTER that must stay MASTER, because a director that does not preempt has started, or is about to
+	// hear it.
+	steadfast bool
 }
 
 const (
@@ -59,6 +62,7 @@ type router struct {
 	// relieved: another director has announced the VIPs since this one added them or began to hand over.
 	relieved bool
 	lease    time.Duration
+	deaf     bool // its link has a carrier, and delivers nothing
 	// queue is what its socket has received while it hung: the newest advert of each source.
 	queue [maxQueue]inFlight
 }
@@ -92,6 +96,7 @@ type setting struct {
 	ends     time.Duration // how long after the last disturbance the election has ended
 	lease    time.Duration
 	left     budget
+	deaf     time.Duration // deaf_delay; 0: links always work at a start
 	prompt   bool // no time passes while a frame is in flight
 }
 
@@ -112,6 +117,12 @@ func (s *setting) director(i int) (from, to int) {
 
 // neighbours reports whether two routers are on one segment.
 func (s *setting) neighbours(i, j int) bool { return i != j && (i-j)%max(s.segments, 1) == 0 }
+
+// reaches reports whether what a router sends now may arrive at another one.
+func (v *visit) reaches(i, to int) bool {
+	w := v.w
+	return v.neighbours(i, to) && !w.cut[i][to] && !w.routers[i].deaf && !w.routers[to].deaf
+}
 
 // visit is one world at work: the steps that a choice leads to.
 type visit struct {
@@ -194,7 +205,7 @@ func (v *visit) do(i int, before State, m *Machine, a Action) {
 			v.fail("%s sends an advert of priority %d as %s", v.name(i), a.Priority, m.State())
 		}
 		for to := range v.params {
-			if v.neighbours(i, to) && !v.w.cut[i][to] && v.w.routers[to].life != ended {
+			if v.reaches(i, to) && v.w.routers[to].life != ended {
 				v.w.post(inFlight{used: true, from: uint8(i), to: uint8(to), priority: a.Priority, latest: epoch + frameDelay})
 			}
 		}
@@ -227,7 +238,7 @@ func (v *visit) do(i int, before State, m *Machine, a Action) {
 // relieve lets the routers that hold the VIPs, too, receive an announcement of router i.
 func (v *visit) relieve(i int) {
 	for to := range v.params {
-		if r := &v.w.routers[to]; v.neighbours(i, to) && r.life != ended && r.holds && !v.w.cut[i][to] {
+		if r := &v.w.routers[to]; v.reaches(i, to) && r.life != ended && r.holds {
 			v.w.post(inFlight{used: true, from: uint8(i), to: uint8(to), claim: true, latest: epoch + frameDelay})
 		}
 	}
@@ -387,10 +398,11 @@ func compareBool(a, b bool) int {
 }
 
 // times returns every time of a memory that is on the clock of Step, except Now, which is always epoch.
-func (s *memory) times() [19]*time.Duration {
+func (s *memory) times() [21]*time.Duration {
 	return [...]*time.Duration{
 		&s.Since, &s.DownFrom, &s.NotBefore, &s.LowerSince, &s.AdvertDue, &s.StalledUntil, &s.RivalSince, &s.RivalAt, &s.LostAt,
 		&s.HoldOffUntil, &s.HeardAt, &s.Alarms.BlamedAt, &s.Alarms.FalseAt, &s.Alarms.DoubtUntil, &s.GaveWayUntil, &s.Handover.From, &s.Handover.Until, &s.Handover.RetainUntil, &s.Handover.Since,
+		&s.Hears.Since, &s.Hears.Until,
 	}
 }
 
@@ -425,6 +437,8 @@ func (s *memory) normal() {
 	forget(!master, &s.DownFrom)
 	forget(s.Lower, &s.LowerSince)
 	forget(s.NotBefore > epoch, &s.NotBefore)
+	forget(s.Hears.Deaf && s.Hears.Until > epoch, &s.Hears.Until)
+	forget(false, &s.Hears.Since)
 	forget(s.GaveWayUntil > epoch, &s.GaveWayUntil)
 	forget(s.Handover.Begun, &s.Handover.Until)
 	forget(s.Handover.Begun && s.Handover.From > epoch, &s.Handover.From)

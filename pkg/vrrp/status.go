@@ -23,7 +23,7 @@ func (m *Machine) timer() (at time.Duration, ok bool) {
 	s := &m.mem
 	switch {
 	case s.State == Backup, s.State == Fault && !s.Faulted:
-		return max(m.downAt(), s.NotBefore), true
+		return max(m.downAt(), s.NotBefore, m.deafUntil()), true
 	case s.State == Master && s.Handover.Begun:
 		return min(s.AdvertDue, s.Handover.Until), true
 	case s.State == Master:

@@ -78,7 +78,7 @@ func started(h *host) bool {
 func healedSite(s *site) (worst time.Duration) {
 	s.drops = func(int, *host, *host) bool { return false }
 	for _, h := range s.hosts {
-		for _, ev := range []Event{Startup{}, TakeBack{}, Recover{}, Degraded{}, Ready{}, Gate{}} {
+		for _, ev := range []Event{Startup{}, TakeBack{}, Recover{}, Degraded{}, Ready{}, Gate{}, Hearing{}} {
 			s.all(h, ev)
 		}
 		for _, n := range h.nodes {

@@ -104,30 +104,26 @@ func parseEntry(line string) (time.Duration, Event, error) {
 	return at, ev, err
 }
 
+// plainEvents are the events without contents.
+func plainEvents() []Event {
+	return []Event{TakeOver{}, Reannounce{}, TakeBack{}, Succeeded{}, Hearing{}, Tick{}, Shutdown{}, Ready{}, Recover{}}
+}
+
 // ParseEvent reads an event in the form that its String returns.
 func ParseEvent(s string) (Event, error) {
 	word, rest, _ := strings.Cut(s, " ")
+	for _, plain := range plainEvents() {
+		if plain.String() == word {
+			return plain, nil
+		}
+	}
 	switch word {
 	case "startup":
 		return parseStartup(rest)
-	case "take_over":
-		return TakeOver{}, nil
-	case "announce":
-		return Reannounce{}, nil
+	case "deaf":
+		return parseDeaf(rest)
 	case "step_down":
 		return parseStepDown(rest)
-	case "take_back":
-		return TakeBack{}, nil
-	case "succeeded":
-		return Succeeded{}, nil
-	case "tick":
-		return Tick{}, nil
-	case "shutdown":
-		return Shutdown{}, nil
-	case "ready":
-		return Ready{}, nil
-	case "recover":
-		return Recover{}, nil
 	case "advert":
 		return parseAdvert(rest)
 	case "evidence":
@@ -179,6 +175,18 @@ func parseStartup(s string) (Event, error) {
 			return errors.New("unknown field")
 		}
 		e.Delay, err = parseSpan(value)
+		return err
+	})
+	return e, err
+}
+
+func parseDeaf(s string) (Event, error) {
+	var e Deaf
+	err := eachField(s, func(key, value string) (err error) {
+		if key != "for" {
+			return errors.New("unknown field")
+		}
+		e.For, err = parseSpan(value)
 		return err
 	})
 	return e, err
