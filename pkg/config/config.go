@@ -56,6 +56,7 @@ type Instance struct {
 	// IgnoreRefusedAdverts: adverts that are refused do not keep this director from taking the VIPs.
 	IgnoreRefusedAdverts bool
 	PreemptDelay         time.Duration // 0: preempt at once
+	DeafDelay            time.Duration `json:",omitzero"` // for how long at most it does not become MASTER while no other machine has been heard since the link came up
 	StartupDelay         time.Duration `json:",omitzero"` // the time after the start of the director in which it does not become MASTER
 	VirtualAddresses     []netip.Prefix
 	VirtualAddressesAt   Position                        `json:"-"`

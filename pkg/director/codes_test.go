@@ -201,6 +201,16 @@ func neighbourCases() []codesCase {
 			Break: func(n *node) { n.sending(0, errors.New("operation not permitted")) },
 			Mend:  func(n *node) { n.hear("peer", 10, "10.77.0.3", 51, 200) },
 		}},
+		{On: "MASTER", Starting: true, Case: problemtest.Case[*node]{ // a BACKUP hears the MASTER
+			Code: problem.LinkSilent, Subject: "a",
+			Break: func(n *node) { n.dumb(true); n.begin(codesFile) },
+			Mend:  func(n *node) { n.dumb(false) },
+		}},
+		{On: "MASTER", Case: problemtest.Case[*node]{
+			Code: problem.LinkSilent, Subject: "a", Fault: "after the link came up again",
+			Break: func(n *node) { n.dumb(true); n.carrier(false); n.pass(time.Second); n.carrier(true) },
+			Mend:  func(n *node) { n.dumb(false) },
+		}},
 		{Case: problemtest.Case[*node]{
 			Code: problem.OwnPackets, Subject: "a",
 			Break: func(n *node) { n.hear("loop", 10, "10.77.0.2", 51, 100) },

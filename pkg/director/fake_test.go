@@ -48,6 +48,8 @@ type fakeKernel struct {
 	rules      firewall.Rules
 	route      string        // the interface of every route; "": that of the network
 	stuck      chan struct{} // not nil: writes to the table block until it is closed
+	silent     bool          // nothing is received from other machines that are asked
+	inquiry    string        // the last source and targets of Hear
 	sendTime   time.Duration // how long sending an advert takes
 	sendError  error         // why no advert can be sent
 	secondary  bool          // the host's own addresses come after the VIPs, whatever is added first

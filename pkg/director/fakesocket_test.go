@@ -1,7 +1,9 @@
 package director
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
@@ -23,6 +25,31 @@ func (k *fakeKernel) Socket(on vrrp.Segment) (election.Socket, error) {
 	s := &fakeSocket{k: k, iface: iface, in: make(chan vrrp.Datagram, 64), end: make(chan struct{})}
 	k.sockets[iface] = s
 	return s, nil
+}
+
+// Hear hears another machine at once, unless the links of this host deliver nothing.
+func (k *fakeKernel) Hear(ctx context.Context, _ vrrp.Segment, source netip.Addr, targets []netip.Addr, every time.Duration) error {
+	for {
+		k.mu.Lock()
+		silent := k.silent
+		k.inquiry = fmt.Sprint(source, targets)
+		k.mu.Unlock()
+		if !silent {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(every):
+		}
+	}
+}
+
+// dumb makes the links of the host deliver nothing that others send, or everything.
+func (k *fakeKernel) dumb(silent bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.silent = silent
 }
 
 // fakeSocket receives the adverts that the test injects.
@@ -126,4 +153,10 @@ func (k *fakeKernel) advertise(iface, from string, vrid, priority uint8) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.sockets[iface].in <- vrrp.Datagram{Payload: payload, Source: source, Destination: group, TTL: 255}
+}
+
+func (k *fakeKernel) lastInquiry() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.inquiry
 }

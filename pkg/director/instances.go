@@ -57,10 +57,17 @@ func (s *instances) start(i plan.Instance) {
 	if s.starting {
 		delay = i.Config.StartupDelay
 	}
+	link := s.sockets.link(i.Segment)
+	deaf := func() time.Duration {
+		if !link.Listening() {
+			return 0
+		}
+		return i.Config.DeafDelay
+	}
 	a := election.New(election.Options{
-		ID: i.ID, Name: i.Config.Name, Params: i.Params, Addresses: i.Advertised, Excluded: i.Excluded, Peers: i.Peers, Wire: s.sockets.link(i.Segment), Holder: s.holder,
+		ID: i.ID, Name: i.Config.Name, Params: i.Params, Addresses: i.Advertised, Excluded: i.Excluded, Peers: i.Peers, Wire: link, Holder: s.holder,
 		Log: s.log, Suspended: s.suspended, Record: func(e event.Event) { s.told(i.ID, e) }, Outranked: func() { s.outranked(i.ID) },
-		Epoch: s.epoch, StartupDelay: delay, Alarm: s.alarm,
+		Epoch: s.epoch, StartupDelay: delay, Deaf: deaf, Alarm: s.alarm,
 	})
 	if g := s.groupOf(i.ID); g != nil {
 		a.Join(g)

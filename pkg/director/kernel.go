@@ -38,6 +38,10 @@ type Kernel interface {
 	// ListenBFD opens a socket for the BFD packets of a segment, DialBFD one for those to a neighbour on it.
 	ListenBFD(on vrrp.Segment) (liveness.Listener, error)
 	DialBFD(on vrrp.Segment, source, neighbour netip.Addr) (liveness.Sender, error)
+	// Hear asks the machines of a segment, targets and its gateway, for an answer, again each time that every has passed, and
+	// returns when it has received a packet of one; source is our address. Its error is that of ctx when it ends;
+	// kernel.ErrNoNeighbours where machines cannot be asked.
+	Hear(ctx context.Context, on vrrp.Segment, source netip.Addr, targets []netip.Addr, every time.Duration) error
 	// VRRPDaemons describes the programs of this network namespace that have a VRRP socket; it does not know this process.
 	VRRPDaemons() ([]string, error)
 	// Advertised returns the virtual routers whose adverts this host sends within a time, on each interface.

@@ -25,6 +25,7 @@ type sockets struct {
 type socket struct {
 	link    *election.Link
 	running *task.Running
+	hearing *task.Running // the last one, which may have ended; nil: none
 }
 
 // add opens a socket. A missing interface is not an error, because it may appear later. A missing permission is an
@@ -38,7 +39,7 @@ func (s *sockets) add(on vrrp.Segment) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.all[on] = socket{l, s.group.Start(l)}
+	s.all[on] = socket{link: l, running: s.group.Start(l)}
 	return nil
 }
 
@@ -48,8 +49,23 @@ func (s *sockets) remove(on vrrp.Segment) {
 	old, found := s.all[on]
 	delete(s.all, on)
 	s.mu.Unlock()
-	if found {
-		old.running.Stop()
+	if !found {
+		return
+	}
+	old.running.Stop()
+	if old.hearing != nil {
+		old.hearing.Stop()
+	}
+}
+
+// listen finds out by hear whether another machine can be heard on a segment whose link has come up.
+func (s *sockets) listen(on vrrp.Segment, hear election.Hear) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one, found := s.all[on]
+	if found && one.link.Listen() {
+		one.hearing = s.group.Start(election.NewHearing(one.link, hear))
+		s.all[on] = one
 	}
 }
 

@@ -133,7 +133,11 @@ func (d *Director) execute(l *loops, step plan.Step, p *plan.Plan) error {
 	case plan.Record:
 		l.state.saved(errors.Join(l.state.RecordAddress(p.Records...), l.state.RecordRouting(p.Routing.Routes, p.Routing.Rules)))
 	case plan.OpenSocket:
-		return l.sockets.add(step.Link)
+		err := l.sockets.add(step.Link)
+		if err == nil && l.instances.starting {
+			d.listen(l, step.Link, p)
+		}
+		return err
 	case plan.SetSysctls:
 		return l.sysctls.Set(p.Sysctls)
 	case plan.AddLinks:
@@ -155,6 +159,7 @@ func (d *Director) execute(l *loops, step plan.Step, p *plan.Plan) error {
 		l.sync.set(p.Sync)
 	case plan.ReopenSocket:
 		l.sockets.reopen(step.Link)
+		d.listen(l, step.Link, p)
 	case plan.SetSessions:
 		l.sessions.set(p.Sessions)
 	case plan.SetMarks, plan.CloseVIPs:

@@ -71,6 +71,9 @@ type Options struct {
 	Epoch Epoch
 	// StartupDelay is the time after the start of Run in which the instance does not become MASTER.
 	StartupDelay time.Duration
+	// Deaf is called when Run begins, and returns for how long the instance waits with becoming MASTER until another machine is
+	// heard on its link: see vrrp.Deaf. Optional.
+	Deaf func() time.Duration
 	// Record is called for each state change and must return at once. Optional.
 	Record func(event.Event)
 	// Outranked is called for each advert of lower rank that this director has received as MASTER, and must return at once.
@@ -97,6 +100,7 @@ type Actor struct {
 	record    func(event.Event)
 	outranked func()
 	delay     time.Duration // of the start
+	deaf      func() time.Duration
 	alarm     *Alarm
 	heart     *heartbeat.Signal // of Run
 	watched   bool              // the Alarm looks after the instance, and Run has no timer
@@ -153,7 +157,7 @@ const stallLogEvery = 10 * time.Second
 func New(o Options) *Actor {
 	a := &Actor{
 		id: o.ID, name: o.Name, task: "the election of " + o.Name, rootLog: o.Log, params: o.Params, addresses: o.Addresses, peers: o.Peers, wire: o.Wire, holder: o.Holder,
-		suspended: o.Suspended, record: o.Record, outranked: o.Outranked, delay: o.StartupDelay, alarm: o.Alarm,
+		suspended: o.Suspended, record: o.Record, outranked: o.Outranked, delay: o.StartupDelay, deaf: o.Deaf, alarm: o.Alarm,
 		log:      o.Log.With("instance", o.Name, "vrid", o.Params.VRID),
 		epoch:    o.Epoch.At,
 		slept:    o.Epoch.Slept,
@@ -197,6 +201,11 @@ func (a *Actor) Run(ctx context.Context) error {
 	a.heart = heart
 	a.awake()
 	a.runCommands() // apply a fault that is already known first, so that an address owner does not become MASTER
+	if a.deaf != nil {
+		if most := a.deaf(); most > 0 {
+			a.step(vrrp.Deaf{For: most})
+		}
+	}
 	a.step(vrrp.Startup{Delay: a.delay})
 	a.ready.Close()
 	timer := time.NewTimer(time.Hour)

@@ -64,6 +64,8 @@ type Link struct {
 	replaced   bool   // Reopen has closed the socket
 	wide       bool   // the filter could not be set
 	floodMeter floodMeter
+	listening  bool   // no other machine has been heard since the link came up,
+	ups        uint64 // how often that has happened
 
 	claimed time.Duration // since epoch: when claims were last read because an instance asked
 

@@ -38,6 +38,10 @@ type Snapshot struct {
 	FalseAlarms int
 	DoubtedFor  time.Duration
 	Handover    Handover
+	// DeafFor is for how long no other machine has been heard since the link came up; 0 if one has. Deafened: therefore this
+	// director does not become MASTER now.
+	DeafFor  time.Duration
+	Deafened bool
 	// Heard is the last router of which an advert was received; invalid if there is none.
 	Heard netip.Addr
 	// Neighbours is what is wrong with the other routers heard.
@@ -92,6 +96,7 @@ func (a *Actor) publish() {
 	count, until := a.machine.FalseAlarms()
 	s.FalseAlarms, s.DoubtedFor = count, max(until-a.now(), 0)
 	s.Handover = a.handover()
+	s.DeafFor, s.Deafened = a.machine.DeafFor(a.now())
 	s.Heard, _ = a.machine.Master()
 	a.addNeighbours(s)
 	a.quiet = s.quiet()
@@ -100,6 +105,6 @@ func (a *Actor) publish() {
 
 // quiet reports whether nothing in the snapshot of a BACKUP changes by the passing of time alone.
 func (s *Snapshot) quiet() bool {
-	return s.State == vrrp.Backup && s.Gate == "" && !s.HeldBack && s.DueFor == 0 && s.Late.Adverts == 0 && s.FalseAlarms == 0 &&
+	return s.State == vrrp.Backup && s.Gate == "" && !s.HeldBack && s.DueFor == 0 && s.DeafFor == 0 && s.Late.Adverts == 0 && s.FalseAlarms == 0 &&
 		s.DoubtedFor == 0 && s.Flood == "" && !s.Echo && s.Neighbours == nil && s.UnicastPeers == nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
 	"github.com/lvs-director/lvs-director/pkg/kernel/ipvs"
 	"github.com/lvs-director/lvs-director/pkg/kernel/maclink"
+	"github.com/lvs-director/lvs-director/pkg/kernel/neigh"
 	"github.com/lvs-director/lvs-director/pkg/kernel/route"
 	"github.com/lvs-director/lvs-director/pkg/kernel/routing"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
@@ -101,6 +102,14 @@ func (Host) Advertised(within time.Duration) (map[string][]uint8, error) {
 		all[r.Interface] = append(all[r.Interface], r.VRID)
 	}
 	return all, err
+}
+
+// Hear implements director.Kernel.
+func (Host) Hear(ctx context.Context, on vrrp.Segment, source netip.Addr, targets []netip.Addr, every time.Duration) error {
+	if gateway, err := route.Gateway(source); err == nil && gateway.IsValid() { // otherwise the targets must do
+		targets = append([]netip.Addr{gateway}, targets...)
+	}
+	return neigh.Hear(ctx, on.Interface, source, targets, every)
 }
 
 // Watch implements director.Kernel.

@@ -39,6 +39,7 @@ const (
 	AdvertsNotSent         Code = "adverts_not_sent"
 	AdvertsBlocked         Code = "adverts_blocked"
 	OwnPackets             Code = "own_packets"
+	LinkSilent             Code = "link_silent"
 	UnknownMaster          Code = "unknown_master"
 	PacketFlood            Code = "packet_flood"
 	SocketUnavailable      Code = "socket_unavailable"
@@ -285,6 +286,12 @@ func neighbourCodes() []Declaration {
 			Code: AdvertsBlocked, Severity: Critical, Role: Director, Subject: "instance",
 			Means:  "the packet filter of this director drops the adverts of other directors: it becomes MASTER beside another one",
 			Remedy: "run the command that lvsctl status shows: it adds the rule. Make it permanent where these rules come from",
+		},
+		{
+			Code: LinkSilent, Severity: Critical, Role: Director, Subject: "instance",
+			Means:       "no packet of another machine has been received on the interface since the start of the daemon or since its link came up: it has a carrier and delivers nothing",
+			Remedy:      "look at the switch port: a spanning tree that still learns (set portfast on the port), another VLAN, a bond without an active slave. arping -I INTERFACE ADDRESS, with the address of the gateway, shows when it works. If there really is no other machine in this network, nothing has to be done",
+			ExplainedBy: []Code{InstanceFault, SocketUnavailable},
 		},
 		{
 			Code: OwnPackets, Severity: Warning, Role: Director, Subject: "instance",

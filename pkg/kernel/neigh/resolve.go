@@ -59,14 +59,14 @@ func resolve(ctx context.Context, iface string, source, target netip.Addr) (stri
 			return claims[0].HardwareAddr, nil
 		}
 		if err = failed; err == nil {
-			err = l.wait(ctx)
+			err = await(ctx, l.fd)
 		}
 	}
 	return "", err
 }
 
-// wait waits for a packet, for pollFor at most. The error is that of ctx if it has ended.
-func (l *Listener) wait(ctx context.Context) error {
+// await waits for a packet, for pollFor at most. The error is that of ctx if it has ended.
+func await(ctx context.Context, fd int) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -74,7 +74,7 @@ func (l *Listener) wait(ctx context.Context) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = min(limit, max(time.Until(deadline), time.Millisecond))
 	}
-	_, err := unix.Poll([]unix.PollFd{{Fd: int32(l.fd), Events: unix.POLLIN}}, int(limit.Milliseconds()))
+	_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(limit.Milliseconds()))
 	if err != nil && err != unix.EINTR {
 		return os.NewSyscallError("poll", err)
 	}
