@@ -38,6 +38,7 @@ func (l *Link) create(netns, mac string) []string {
 	return []string{
 		peer + " netns " + netns,
 		fmt.Sprintf("link set %s master %s", l.port, l.bridge.device),
+		fmt.Sprintf("link set %s addrgenmode none", l.port), // a switch port sends nothing by itself
 		"link set " + l.port + " up",
 	}
 }

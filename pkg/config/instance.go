@@ -145,13 +145,7 @@ func electionFields() []key[instance] {
 			perNode: perNode, reload: Live,
 		},
 		startupDelayField(),
-		field[instance, time.Duration]{
-			name: "deaf_delay", kind: durationIn(0, maxStartupDelay), in: func(i *instance) *time.Duration { return &i.DeafDelay }, def: 10 * time.Second,
-			doc: "how long at most the director does not become MASTER while no packet of another machine has been received on the interface, " +
-				"since the start of the daemon or since the link came up again, even if nobody is MASTER: a link may have a carrier and deliver nothing " +
-				"yet. `0s`: it does not wait for that. See [failover.md](failover.md#a-link-that-delivers-nothing-yet)",
-			perNode: perNode, reload: Live,
-		},
+		deafDelayField(),
 		field[instance, bool]{
 			name: "ignore_refused_adverts", kind: flag(false), in: func(i *instance) *bool { return &i.IgnoreRefusedAdverts },
 			doc: "whether to take the virtual addresses even if a router sends adverts for them that are refused: of another version, " +

@@ -69,6 +69,7 @@ func (c *contents) validate(top object) {
 	c.checkTracks()
 	c.checkTakeOverRecords()
 	c.checkGateways()
+	c.checkDeafDelays()
 	c.checkWatched()
 	c.checkWeights()
 	c.checkBFD()

@@ -133,11 +133,7 @@ func (d *Director) execute(l *loops, step plan.Step, p *plan.Plan) error {
 	case plan.Record:
 		l.state.saved(errors.Join(l.state.RecordAddress(p.Records...), l.state.RecordRouting(p.Routing.Routes, p.Routing.Rules)))
 	case plan.OpenSocket:
-		err := l.sockets.add(step.Link)
-		if err == nil && l.instances.starting {
-			d.listen(l, step.Link, p)
-		}
-		return err
+		return d.openSocket(l, step.Link, p)
 	case plan.SetSysctls:
 		return l.sysctls.Set(p.Sysctls)
 	case plan.AddLinks:
@@ -158,8 +154,7 @@ func (d *Director) execute(l *loops, step plan.Step, p *plan.Plan) error {
 	case plan.SetSync:
 		l.sync.set(p.Sync)
 	case plan.ReopenSocket:
-		l.sockets.reopen(step.Link)
-		d.listen(l, step.Link, p)
+		d.reopenSocket(l, step.Link, p)
 	case plan.SetSessions:
 		l.sessions.set(p.Sessions)
 	case plan.SetMarks, plan.CloseVIPs:

@@ -197,7 +197,33 @@ func (w world) notes() []string {
 	for _, f := range w.idleWithin() {
 		all = append(all, f.text+": "+f.hint)
 	}
+	if delays := w.deafDelays(); delays != "" {
+		all = append(all, "a director that hears no other machine at all after its start takes addresses that nobody holds only after "+delays+" (deaf_delay)")
+	}
 	return all
+}
+
+// deafDelays names each different deaf_delay with its directors: "10s on a, 20s on b"; "" if there is none.
+func (w world) deafDelays() string {
+	var all []string
+	for n, r := range w.routers {
+		same := func(o router) bool { return o.deaf == r.deaf }
+		if r.deaf == 0 || slices.ContainsFunc(w.routers[:n], same) {
+			continue
+		}
+		var names []string
+		for _, o := range w.routers {
+			if same(o) {
+				names = append(names, o.name)
+			}
+		}
+		text := r.deaf.String()
+		if len(names) < len(w.routers) {
+			text += " on " + strings.Join(names, " and ")
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, ", ")
 }
 
 func (w world) idleWithin() []finding {

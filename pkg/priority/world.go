@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 )
@@ -41,6 +42,7 @@ type router struct {
 	address    netip.Addr
 	configured uint8
 	preempt    bool
+	deaf       time.Duration // deaf_delay
 	groups     []group
 }
 
@@ -68,7 +70,7 @@ func worldOf(cfg *config.Config, i config.Instance) world {
 			}
 			w.routers = append(w.routers, router{
 				name: d.Name, address: i.SourceOn(d), configured: own.Priority,
-				preempt: own.Preempt || own.Priority == Owner, groups: groupsOf(cfg, own),
+				preempt: own.Preempt || own.Priority == Owner, deaf: own.DeafDelay, groups: groupsOf(cfg, own),
 			})
 		}
 	}

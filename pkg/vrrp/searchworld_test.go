@@ -97,7 +97,7 @@ type setting struct {
 	lease    time.Duration
 	left     budget
 	deaf     time.Duration // deaf_delay; 0: links always work at a start
-	prompt   bool // no time passes while a frame is in flight
+	prompt   bool          // no time passes while a frame is in flight
 }
 
 // start is the world before anything has happened: the directors are about to be started.

@@ -147,20 +147,21 @@ func evidence(protocol uint16, forUs bool, b []byte) bool {
 func (a *Announcer) inquire(source netip.Addr, targets []netip.Addr) {
 	for _, target := range targets {
 		_ = a.sendAll(target.Unmap(), func(own mac, target netip.Addr) ([][]byte, error) {
+			from, known := source, source.BitLen() == target.BitLen()
 			switch {
-			case target.Is4() && source.Is4():
-				f := inquiry(own, source, target)
-				return [][]byte{f[:]}, nil
-			case target.Is4():
-				f := probe(own, target)
-				return [][]byte{f[:]}, nil
-			case source.Is6():
-				f := solicitation(own, source, target)
+			case target.Is6():
+				var err error
+				if !known {
+					from, err = a.linkLocal()
+				}
+				f := solicitation(own, from, target)
+				return [][]byte{f[:]}, err
+			case known:
+				f := inquiry(own, from, target)
 				return [][]byte{f[:]}, nil
 			}
-			from, err := a.linkLocal()
-			f := solicitation(own, from, target)
-			return [][]byte{f[:]}, err
+			f := probe(own, target)
+			return [][]byte{f[:]}, nil
 		})
 	}
 }

@@ -18,8 +18,12 @@ import (
 
 // TestEvidence: what a switch or this machine sends by itself says nothing about others.
 func TestEvidence(t *testing.T) {
-	four := func(protocol string) string { return "4500001c00000000ff" + protocol + "0000" + "0a4d0003" + "e0000012" }
-	six := func(next, kind string) string { return "600000000004" + next + "ff" + strings.Repeat("00", 32) + kind + "00" }
+	four := func(protocol string) string {
+		return "4500001c00000000ff" + protocol + "0000" + "0a4d0003" + "e0000012"
+	}
+	six := func(next, kind string) string {
+		return "600000000004" + next + "ff" + strings.Repeat("00", 32) + kind + "00"
+	}
 	for _, c := range []struct {
 		name     string
 		protocol uint16
@@ -59,7 +63,9 @@ func TestHear(t *testing.T) {
 	for _, h := range []host{own, peer} { // which sends by itself
 		h.Do(t, func() error { return os.WriteFile("/proc/sys/net/ipv6/conf/all/disable_ipv6", []byte("1"), 0o644) })
 	}
-	hears := func(source, target string, limit time.Duration) error { return heard(t, own, "eth0", source, target, limit) }
+	hears := func(source, target string, limit time.Duration) error {
+		return heard(t, own, "eth0", source, target, limit)
+	}
 	silent := func(name string) {
 		t.Helper()
 		if err := hears("192.0.2.1", "192.0.2.2", 100*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
