@@ -123,7 +123,7 @@ func TestDeafAlone(t *testing.T) {
 	const delay = 4 * time.Second
 	c := deafCluster(t, true, "deaf_delay: "+delay.String())
 	c.master.Link("eth0").Unplug()
-	segment := c.segment()
+	segment, asked := c.segment(), capture.Start(c.master.Host, "eth0", "arp")
 	for _, n := range []*node{c.master, c.backup} {
 		n.start()
 	}
@@ -142,11 +142,10 @@ func TestDeafAlone(t *testing.T) {
 	if sent := announcements(segment.Stop(), c.master, time.Time{}, time.Now()); len(sent) > 0 {
 		t.Fatalf("the link of lvs-master is not cut: %v", sent[0])
 	}
-	asked := capture.Start(c.client, "eth0", "arp and ether src "+c.master.mac()+" and not arp[14:4] = 0x0a4d0064")
-	c.master.Link("eth0").Plug()
-	c.awaitHolder(c.master, soon)
 	awaitPacket(t, asked, `Request who-has 10\.77\.0\.3 .*tell 10\.77\.0\.2`)
 	asked.Stop()
+	c.master.Link("eth0").Plug()
+	c.awaitHolder(c.master, soon)
 	healthy(t, c.master, c.backup)
 }
 
