@@ -48,7 +48,10 @@ func (v *visit) checkTransition(i int, t Transition) {
 	if t.From == Master && v.w.steadfast {
 		v.fail("%s goes from %s to %s, because of a director that has started and does not preempt", v.name(i), t.From, t.To)
 	}
-	if t.To == Master && v.deafDirector(i) { // deaf_delay is over
+	if hears := v.w.routers[i].mem.Hears; t.To == Master && v.w.routers[i].deaf && hears.Until > epoch {
+		v.fail("%s becomes MASTER, although it has heard nothing and waits for that for another %s", v.name(i), hears.Until-epoch)
+	}
+	if t.To == Master && v.deafDirector(i) { // the wait is over
 		v.w.seamless, v.w.steadfast = false, false
 		v.w.calmSince, v.calm = epoch, false
 	}
