@@ -25,7 +25,7 @@ func Cleanup(o Options, addressesOnly bool) (err error) {
 	if err := l.state.Held(); err != nil { // locked: a daemon may be running
 		return err
 	}
-	if err := errors.Join(removeRouting(l, d.claims().Routing, d.log), removeVIPs(l, d.claims().Records, d.log), removeLinks(l, d.log), openVIPs(o.Kernel.VIPFilter(), d.log)); err != nil {
+	if err := errors.Join(removeRouting(l, d.claims().Routing, d.log), removeVIPs(l, d.claims().Records, d.log), removeLinks(l, d.log), openVIPs(o.Kernel.VIPFilter(), d.log), unquiet(o.Kernel.QuietFilter(), d.log)); err != nil {
 		return err
 	}
 	if addressesOnly {
@@ -62,7 +62,11 @@ func (d *Director) withdrawVIPs(l *loops) error {
 	if errors.Is(opened, kernel.ErrNotPermitted) && !l.vipFilter.Put() {
 		opened = nil // a daemon without this permission has set no rules
 	}
-	return errors.Join(err, removeLinks(l, d.log), opened)
+	quiet := unquiet(d.o.Kernel.QuietFilter(), d.log)
+	if errors.Is(quiet, kernel.ErrNotPermitted) && !l.quiet.loop.Put() {
+		quiet = nil // likewise
+	}
+	return errors.Join(err, removeLinks(l, d.log), opened, quiet)
 }
 
 // removeVIPs removes the VIPs of the state file, and others of ours, that are present. Before the first advert these are

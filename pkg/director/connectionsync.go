@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
@@ -28,13 +29,16 @@ type connectionSync struct {
 	masters map[config.InstanceID]bool
 	index   servedIndex
 	turn    uint64 // of the addresses that are held and served
+	// learnsUntil is until when the daemon that learns runs on although the instance that it follows is MASTER: the former MASTER
+	// sends its youngest connections.
+	learnsUntil time.Time
 }
 
 // newConnectionSync makes the loops. changed is called when this director may have become warm.
 func newConnectionSync(k Kernel, state *stateFile, file func() *config.Config, changed func(), log *slog.Logger) *connectionSync {
 	return &connectionSync{
 		daemons: reconcile.NewSyncDaemons(reconcile.SyncDaemonOptions{Kernel: k.SyncDaemons(), Records: state, Saved: state.saved, Log: log}),
-		peers:   syncpeers.New(syncpeers.Options{Open: k.OpenSync, Connections: k.Connections, Changed: changed, Random: rand.Float64, Log: log}),
+		peers:   syncpeers.New(syncpeers.Options{Open: k.OpenSync, Connections: k.Connections, States: k.ConnectionStates, Changed: changed, Random: rand.Float64, Log: log}),
 		file:    file,
 		masters: map[config.InstanceID]bool{},
 	}
@@ -58,15 +62,27 @@ func (c *connectionSync) moved(id config.InstanceID, state string) {
 		c.turn++
 	}
 	if c.want.Follows == id {
+		if c.masters[id] {
+			c.learnsUntil = time.Now().Add(quietFor)
+			time.AfterFunc(quietFor, c.learned)
+		}
 		c.tell()
 	}
+}
+
+// learned ends what a new MASTER learns of the former one.
+func (c *connectionSync) learned() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tell()
 }
 
 // tell passes the daemons that are wanted to the loop. mu is held.
 func (c *connectionSync) tell() {
 	var all []reconcile.SyncDaemonWanted
 	for _, role := range kernel.SyncRoles {
-		if !c.runs(role) {
+		learns := role == kernel.SyncBackup && c.want.Wanted() && time.Now().Before(c.learnsUntil)
+		if !c.runs(role) && !learns {
 			continue
 		}
 		d := c.want.Daemon

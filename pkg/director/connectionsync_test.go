@@ -89,7 +89,8 @@ func connectionSyncCases() []codesCase {
 	}
 }
 
-// TestSyncRoles: without an instance both daemons run, with one that of its state. They end with the director, and with a
+// TestSyncRoles: without an instance both daemons run, with one that of its state, and
+// that which learns for two seconds longer. They end with the director, and with a
 // reload that no longer wants them.
 func TestSyncRoles(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {
@@ -107,6 +108,7 @@ func TestSyncRoles(t *testing.T) {
 		m.carrier(false)
 		expect("a is in FAULT", kernel.SyncBackup)
 		m.carrier(true)
+		expect("just MASTER again", kernel.SyncBackup, kernel.SyncMaster)
 		expect("MASTER again", kernel.SyncMaster)
 		m.reload(codesFile)
 		expect("no longer in the file")

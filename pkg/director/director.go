@@ -87,6 +87,7 @@ type loops struct {
 	sysctls   *reconcile.Sysctls
 	vipFilter *reconcile.VIPFilter
 	marks     *reconcile.RuleTable[kernel.Marking]
+	quiet     *quietVIPs
 	sync      *connectionSync
 	checker   *checker.Checker
 	watches   *watches
@@ -148,6 +149,7 @@ func (d *Director) Run(ctx context.Context) (err error) {
 		d.log.Error("cannot remove the packet filter of an earlier run; the next start tries again", "error", err)
 	}
 	d.unmarkOld()
+	d.unquietOld()
 	inherited := len(l.state.Services()) > 0
 	defer func() {
 		// The order of shutdown: first the peers are told, then the VIPs are removed, then the virtual servers behind
@@ -216,6 +218,7 @@ func (d *Director) open() (*loops, error) {
 	l.sysctls = newSysctls(d.o.Kernel.Sysctls(), state, d.log)
 	l.vipFilter = reconcile.NewVIPFilter(d.o.Kernel.VIPFilter(), d.log)
 	l.marks = reconcile.NewRuleTable(d.o.Kernel.Marks(), kernel.MarkTable, d.log)
+	l.quiet = newQuietVIPs(d.o.Kernel.QuietFilter(), d.o.Kernel.NoPacketFilter(), d.log)
 	l.sync = newConnectionSync(d.o.Kernel, state, func() *config.Config { return d.plan.Load().Config }, func() { wake(l.verdicts); d.problems.poke() }, d.log)
 	l.table = &table{kernel: d.o.Kernel, state: state, log: d.log, group: l.group}
 	l.sockets = &sockets{group: l.group, open: d.o.Kernel.Socket, log: d.log, all: map[vrrp.Segment]socket{}}
@@ -268,7 +271,7 @@ func (d *Director) start(ctx context.Context, l *loops) error {
 	l.hooks.Start(l.notifier)
 	l.watcher.look()
 	d.ready = starting(time.Now())
-	for _, t := range append(l.watches.tasks(), closing{l.watcher, func() { _ = watched.Close() }}, l.checker, l.sysctls, l.links, l.vipFilter, l.marks, l.sync.daemons, l.sync.peers, l.takeOvers, l.gate, l.state) {
+	for _, t := range append(l.watches.tasks(), closing{l.watcher, func() { _ = watched.Close() }}, l.checker, l.sysctls, l.links, l.vipFilter, l.marks, l.quiet.loop, l.sync.daemons, l.sync.peers, l.takeOvers, l.gate, l.state) {
 		l.group.Start(t)
 	}
 	if err := d.turn(l); err != nil {
@@ -298,7 +301,7 @@ func (d *Director) startAddresses(l *loops) error {
 	lost := func(id config.InstanceID, reason string) { l.instances.tell(id, vrrp.Lost{Reason: reason}) }
 	l.addresses = reconcile.NewAddresses(own, announcer, lost, d.log)
 	l.gate = d.newGate(l)
-	l.instances.holder = l.gate
+	l.instances.holder = newGivingWay(l.gate, l.sync.peers.GiveWay)
 	l.routes = reconcile.NewRoutes(routing, d.log)
 	l.addresses.Tell(l.routes.Held)
 	l.group.Start(l.instances.alarm)

@@ -10,6 +10,7 @@ import (
 func (d *Director) transition(l *loops, id config.InstanceID, e event.Event) {
 	d.o.Record(e)
 	l.sync.moved(id, e.To)
+	l.quiet.moved(id, e.To)
 	d.tellHooks(l, id, e)
 	tookOver(l, id, e)
 	d.problems.poke()

@@ -45,6 +45,9 @@ func (d *Director) FailOver(ctx context.Context, name string, release bool) (don
 	}
 	d.record(members, "handing over: an operator")
 	alive[0].actor.HandOver(vrrp.HandOver{Reason: "lvsctl failover"})
+	for _, i := range members {
+		l.sync.peers.GiveWay(i.wanted.ID)
+	}
 	return d.awaitFailOver(ctx, name, members)
 }
 

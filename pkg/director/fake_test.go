@@ -57,10 +57,11 @@ type fakeKernel struct {
 	bfd     fakeBFD
 	tracked fakeTracks
 
-	vipRules  vipRules
-	markRules markRules
-	sync      []kernel.SyncDaemon
-	exchange  fakeExchange
+	vipRules   vipRules
+	markRules  markRules
+	sync       []kernel.SyncDaemon
+	exchange   fakeExchange
+	quietRules kernel.Quiet
 
 	fib        fib
 	advertised map[string][]uint8 // virtual routers of other programs, by interface

@@ -64,9 +64,11 @@ func (d *Director) farewell(l *loops) {
 	}
 	for _, i := range alive {
 		i.actor.HandOver(vrrp.HandOver{Reason: "the director is being stopped", Resign: true})
+		l.sync.peers.GiveWay(i.wanted.ID)
 	}
 	d.log.Info("handing over before the stop", "instances", names(alive), "stop_timeout", within.String())
 	d.awaitHandovers(ctx, alive)
+	l.awaitGiven()
 }
 
 // awaitHandovers waits until the handovers are over.

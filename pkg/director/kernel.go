@@ -54,10 +54,16 @@ type Kernel interface {
 	// OpenSync opens a socket beside those daemons, Connections calls each for every open connection of IPVS.
 	OpenSync(at syncsock.Address) (syncpeers.Socket, error)
 	Connections(ctx context.Context, each func(lvs.Connection)) error
+	// ConnectionStates calls each for every connection of IPVS, with its state; see ipvs.States.
+	ConnectionStates(ctx context.Context, each func(c lvs.Connection, state string)) error
 	// Marks gives packets firewall marks.
 	Marks() reconcile.RuleKernel[kernel.Marking]
 	// VIPFilter keeps packets from virtual addresses.
 	VIPFilter() reconcile.VIPFilterKernel
+	// QuietFilter drops packets of connections that IPVS does not know. NoPacketFilter is the error of a kernel that has no rules
+	// for either.
+	QuietFilter() reconcile.RuleKernel[kernel.Quiet]
+	NoPacketFilter() error
 	// FindIPVS checks whether the kernel has IPVS: nil, or ipvs.ErrNoIPVS.
 	FindIPVS(ctx context.Context) error
 	// Balancer opens the IPVS table.

@@ -103,6 +103,6 @@ func (c *connectionSync) served(connection lvs.Connection) syncpeers.Served {
 		return syncpeers.Served{}
 	}
 	s := c.index.find(connection)
-	s.Held = s.Known && c.masters[id]
+	s.Held, s.Instance = s.Known && c.masters[id], id
 	return s
 }

@@ -62,6 +62,10 @@ func (k *fakeKernel) Connections(ctx context.Context, each func(lvs.Connection))
 	return err
 }
 
+func (k *fakeKernel) ConnectionStates(ctx context.Context, each func(c lvs.Connection, state string)) error {
+	return k.Connections(ctx, func(c lvs.Connection) { each(c, "ESTABLISHED") })
+}
+
 func (s *fakeSyncSocket) Receive(until time.Time) ([]syncsock.Datagram, error) {
 	late := time.NewTimer(time.Until(until))
 	defer late.Stop()

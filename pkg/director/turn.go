@@ -152,7 +152,7 @@ func (d *Director) execute(l *loops, step plan.Step, p *plan.Plan) error {
 	case plan.SetTakeOvers:
 		setTakeOvers(l, p)
 	case plan.SetSync:
-		l.sync.set(p.Sync)
+		l.setSync(p)
 	case plan.ReopenSocket:
 		d.reopenSocket(l, step.Link, p)
 	case plan.SetSessions:

@@ -5,6 +5,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
 	"github.com/lvs-director/lvs-director/pkg/kernel/marks"
+	"github.com/lvs-director/lvs-director/pkg/kernel/quiet"
 	"github.com/lvs-director/lvs-director/pkg/kernel/vipfilter"
 )
 
@@ -28,4 +29,15 @@ func (m marking) Remove(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	return m.Table.Remove(ctx)
+}
+
+// quietFilter is the packet filter of unknown connections.
+type quietFilter struct{ quiet.Table }
+
+// Remove does not load nf_tables either.
+func (f quietFilter) Remove(ctx context.Context) (bool, error) {
+	if !firewall.HasNFTables() {
+		return false, nil
+	}
+	return f.Table.Remove(ctx)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel/ipvs"
 	"github.com/lvs-director/lvs-director/pkg/kernel/maclink"
 	"github.com/lvs-director/lvs-director/pkg/kernel/neigh"
+	"github.com/lvs-director/lvs-director/pkg/kernel/nftable"
 	"github.com/lvs-director/lvs-director/pkg/kernel/route"
 	"github.com/lvs-director/lvs-director/pkg/kernel/routing"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
@@ -130,6 +131,12 @@ func (Host) VIPFilter() reconcile.VIPFilterKernel { return filter{} }
 
 // Marks implements director.Kernel.
 func (Host) Marks() reconcile.RuleKernel[kernel.Marking] { return marking{} }
+
+// QuietFilter implements director.Kernel.
+func (Host) QuietFilter() reconcile.RuleKernel[kernel.Quiet] { return quietFilter{} }
+
+// NoPacketFilter implements director.Kernel.
+func (Host) NoPacketFilter() error { return nftable.ErrNone }
 
 // FindIPVS implements director.Kernel.
 func (Host) FindIPVS(ctx context.Context) error {

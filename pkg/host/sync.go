@@ -40,3 +40,12 @@ func (Host) Connections(ctx context.Context, each func(lvs.Connection)) error {
 	}
 	return err
 }
+
+// ConnectionStates implements director.Kernel. There are none without IPVS.
+func (Host) ConnectionStates(ctx context.Context, each func(c lvs.Connection, state string)) error {
+	err := ipvs.States(ctx, each)
+	if errors.Is(err, ipvs.ErrNoIPVS) {
+		return nil
+	}
+	return err
+}

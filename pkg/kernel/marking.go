@@ -10,7 +10,9 @@ import (
 const MarkTable = "lvs_director_marks"
 
 // OwnTable reports whether a table of the family inet is one of this program.
-func OwnTable(name string) bool { return name == ClosedTable || name == MarkTable }
+func OwnTable(name string) bool {
+	return name == ClosedTable || name == MarkTable || name == QuietTable
+}
 
 // Marking says which packets get a firewall mark before IPVS sees them. The zero value marks none, and needs no rules.
 type Marking struct {

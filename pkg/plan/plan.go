@@ -62,6 +62,7 @@ type Plan struct {
 	Marking   kernel.Marking       // which packets get a firewall mark
 	Virtual   []kernel.VirtualLink // the interfaces that it adds
 	Sync      ConnectionSync       // of connections with other directors
+	Quiet     Quiet                // the packets of connections that are not known yet
 	TakeOvers []TakeOver           // that are recorded
 	// Missing are VIPs that are not among the addresses; Misplaced those that come before the interface's own address.
 	Missing, Misplaced []kernel.IfAddr
@@ -183,7 +184,7 @@ func Of(in Inputs) Plan {
 		p.Virtual = withLinks(p.Virtual, virtualLinks(cfg))
 	}
 	p.Closed, p.Marking = closedBy(in.files()), markingBy(in.files())
-	p.Sync = in.connectionSync(next, vip)
+	p.Sync, p.Quiet = in.connectionSync(next, vip), quietBy(next)
 	p.TakeOvers = takeOvers(next)
 	if in.Looked {
 		p.Missing, p.Misplaced = missing(p.VIPs(), in.Links, in.Addresses), misplaced(in.Addresses, vip)

@@ -128,7 +128,7 @@ func serve(from, to Plan) []Step {
 	if !slices.Equal(from.TakeOvers, to.TakeOvers) {
 		steps = append(steps, Step{Do: SetTakeOvers})
 	}
-	if from.Sync != to.Sync {
+	if from.Sync != to.Sync || !from.Quiet.equal(to.Quiet) {
 		steps = append(steps, Step{Do: SetSync})
 	}
 	return steps

@@ -41,6 +41,18 @@ const (
 // States of TCP connections (IP_VS_TCP_S_*), of SCTP (IP_VS_SCTP_S_*) and of templates (IP_VS_CTPL_S_*), of linux net/ip_vs.h.
 const (
 	StateEstablished     uint16 = 1
+	StateSynSent         uint16 = 2
+	StateSynReceived     uint16 = 3
+	StateFinWait         uint16 = 4
+	StateCloseWait       uint16 = 7
+	StateSynAck          uint16 = 10
+	StateSCTPInit1       uint16 = 1
+	StateSCTPInit        uint16 = 2
+	StateSCTPCookieSent  uint16 = 3
+	StateSCTPReplied     uint16 = 4
+	StateSCTPCookieWait  uint16 = 5
+	StateSCTPCookie      uint16 = 6
+	StateSCTPEchoed      uint16 = 7
 	StateSCTPEstablished uint16 = 8
 	StateAssured         uint16 = 1
 )

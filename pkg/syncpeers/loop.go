@@ -30,6 +30,8 @@ type Options struct {
 	// Connections calls each for every open connection of the kernel's table, until ctx ends. It is called by one goroutine at
 	// a time, which is not that of Run.
 	Connections func(ctx context.Context, each func(lvs.Connection)) error
+	// States is like it for every connection, with its state; see ipvs.States. It is called beside Connections.
+	States func(ctx context.Context, each func(c lvs.Connection, state string)) error
 	// Changed is called when Cold may have changed. It must not block.
 	Changed func()
 	Random  func() float64 // in [0, 1), each as likely
@@ -48,9 +50,10 @@ type Wanted struct {
 
 // Served says what this director does with the connections to a virtual server.
 type Served struct {
-	Known   bool // it is of the cluster file, and on an address of an instance
-	Held    bool // this director holds the address
-	Forward config.Forward
+	Known    bool // it is of the cluster file, and on an address of an instance
+	Held     bool // this director holds the address
+	Instance config.InstanceID
+	Forward  config.Forward
 	// Persistence is for how long a client stays on its server; 0: it does not.
 	Persistence time.Duration
 	Mark        uint32 // its firewall mark; 0: none
@@ -91,6 +94,7 @@ type Loop struct {
 	run   uint32
 	dirty chan struct{}
 	ready task.Latch
+	mover mover
 
 	mu    sync.Mutex // guards all below
 	want  Wanted
@@ -140,7 +144,7 @@ const (
 
 // New returns a loop that does nothing yet.
 func New(o Options) *Loop {
-	return &Loop{o: o, run: rand.Uint32(), dirty: make(chan struct{}, 1)}
+	return &Loop{o: o, run: rand.Uint32(), dirty: make(chan struct{}, 1), mover: mover{wake: make(chan struct{}, 1), pending: map[config.InstanceID]bool{}}}
 }
 
 // Set makes this what is to be done.
@@ -177,6 +181,9 @@ func (l *Loop) Run(ctx context.Context) error {
 	defer l.shut()
 	heart := heartbeat.From(ctx)
 	defer heart.Stop()
+	var moves sync.WaitGroup
+	moves.Go(func() { l.move(ctx) })
+	defer moves.Wait()
 	l.ready.Close()
 	for ctx.Err() == nil {
 		heart.Beat()
@@ -371,17 +378,8 @@ func (l *Loop) send(socket Socket) (int, error) {
 	if l.queue = l.queue[len(now):]; len(l.queue) == 0 {
 		l.queue = nil
 	}
-	datagrams, err := connsync.Messages(l.at.ID, now, l.at.MaxLen)
-	if err != nil {
+	if err := transmit(socket, l.at, now); err != nil {
 		return 0, err
-	}
-	for n, d := range datagrams {
-		if n%burst == burst-1 {
-			time.Sleep(burstPause)
-		}
-		if err := socket.Send(d); err != nil {
-			return 0, err
-		}
 	}
 	return len(now), nil
 }

@@ -187,7 +187,7 @@ func (h *host) set(f func()) {
 // start runs the loop of a host until stop is called.
 func (h *host) start(log *logtest.Buffer) (stop func()) {
 	h.loop = New(Options{
-		Open: h.open, Connections: h.connections, Changed: func() { h.set(func() { h.changed++ }) },
+		Open: h.open, Connections: h.connections, States: h.states, Changed: func() { h.set(func() { h.changed++ }) },
 		Random: h.random, Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	h.loop.Set(Wanted{At: syncsock.Address{Interface: "eth0"}, ID: 51, MaxLen: 1472, Receives: 1472}, h.ask())

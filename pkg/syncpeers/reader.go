@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/connsync"
@@ -25,14 +26,15 @@ const (
 
 // reader reads the connections, in a goroutine of its own: it can take a long time, and hang.
 type reader struct {
-	table connsync.Table // of the goroutine that reads while busy
-	due   time.Time      // of the next reading
-	pace  connsync.Pace  // of the reading that is running, or was last
-	busy  bool           // the last one has not ended
-	begun time.Time      // of the last one
-	took  time.Duration  // the last one that has ended
-	ended chan outcome   // of the one that is running
-	got   outcome
+	looking sync.Mutex     // guards table
+	table   connsync.Table // of the goroutine that reads while busy, but for Told
+	due     time.Time      // of the next reading
+	pace    connsync.Pace  // of the reading that is running, or was last
+	busy    bool           // the last one has not ended
+	begun   time.Time      // of the last one
+	took    time.Duration  // the last one that has ended
+	ended   chan outcome   // of the one that is running
+	got     outcome
 
 	role   Role                      // for which the rest counts
 	last   connsync.Reading          // the last one that is valid; Number is 0 if there is none
@@ -72,11 +74,17 @@ func (r *reader) begin(ctx context.Context, connections func(context.Context, fu
 	r.pace = pace
 	r.busy, r.begun, r.ended = true, time.Now(), make(chan outcome, 1)
 	begun, ended, role, table := r.begun, r.ended, r.role, &r.table
+	locked := func(f func()) {
+		r.looking.Lock()
+		defer r.looking.Unlock()
+		f()
+	}
 	go func() {
 		ctx, cancel := context.WithTimeout(ctx, readWithin)
 		defer cancel()
 		o := outcome{of: role, known: map[lvs.Connection]Served{}}
-		pass := table.Look(begun, need, limit)
+		var pass *connsync.Look
+		locked(func() { pass = table.Look(begun, need, limit) })
 		lines := 0
 		o.err = connections(ctx, func(c lvs.Connection) {
 			lines++
@@ -87,14 +95,14 @@ func (r *reader) begin(ctx context.Context, connections func(context.Context, fu
 				o.known[ends] = s
 			}
 			if s.Known {
-				pass.Add(c, s.Held)
+				locked(func() { pass.Add(c, s.Held) })
 			}
 		})
 		if errors.Is(o.err, context.DeadlineExceeded) {
 			o.err = fmt.Errorf("the kernel takes longer than %s to list its connections: %d were read", readWithin, lines)
 		}
 		if o.err == nil {
-			o.reading, o.again = pass.End(time.Now())
+			locked(func() { o.reading, o.again = pass.End(time.Now()) })
 		}
 		ended <- o
 	}()

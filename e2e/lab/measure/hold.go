@@ -42,6 +42,17 @@ func OpenConnections(h *lab.Host, address string, count int) *Connections {
 	return held
 }
 
+// OpenOne is like OpenConnections for one connection, and returns why it was not answered.
+func OpenOne(h *lab.Host, address string) (*Connections, error) {
+	c, err := holdOne(h, address)
+	if err != nil {
+		return nil, err
+	}
+	held := &Connections{h: h, connections: []*heldConnection{c}}
+	h.T().Cleanup(held.Close)
+	return held, nil
+}
+
 func holdOne(h *lab.Host, address string) (*heldConnection, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), holdDeadline)
 	defer cancel()

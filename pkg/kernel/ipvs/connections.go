@@ -36,6 +36,20 @@ const (
 //
 // Errors: ErrNoIPVS, that of ctx, and those of reading.
 func Connections(ctx context.Context, each func(lvs.Connection)) error {
+	return connections(ctx, sleepRatio, isOpen, func(c lvs.Connection, _ string) { each(c) })
+}
+
+// States is like Connections for every connection, also those that are being opened or closed, with the name of its state
+// (ip_vs_state_name, such as SYN_RECV). It takes a third of the time where a page takes long: it is for the moment in which an
+// address moves.
+func States(ctx context.Context, each func(c lvs.Connection, state string)) error {
+	return connections(ctx, 1, isAny, each)
+}
+
+func isOpen(state string) bool { return slices.Contains(established, state) }
+func isAny(string) bool        { return true }
+
+func connections(ctx context.Context, ratio int, wanted func(state string) bool, each func(c lvs.Connection, state string)) error {
 	f, err := os.Open(connectionFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = ErrNoIPVS
@@ -44,7 +58,7 @@ func Connections(ctx context.Context, each func(lvs.Connection)) error {
 		return fmt.Errorf("ipvs: connections: %w", err)
 	}
 	defer f.Close()
-	if err := parseConnections(ctx, &unhurried{ctx: ctx, r: f}, each); err != nil {
+	if err := parseConnections(ctx, &unhurried{ctx: ctx, r: f, ratio: ratio}, wanted, each); err != nil {
 		return fmt.Errorf("ipvs: connections: %s: %w", connectionFile, err)
 	}
 	return nil
@@ -52,8 +66,9 @@ func Connections(ctx context.Context, each func(lvs.Connection)) error {
 
 // unhurried is a reader that sleeps after each read that took long.
 type unhurried struct {
-	ctx context.Context
-	r   io.Reader
+	ctx   context.Context
+	r     io.Reader
+	ratio int // of the sleep to the read
 }
 
 const (
@@ -65,7 +80,7 @@ func (u *unhurried) Read(b []byte) (int, error) {
 	begun := time.Now()
 	n, err := u.r.Read(b)
 	if took := time.Since(begun); took >= longRead {
-		rest := time.NewTimer(sleepRatio * took)
+		rest := time.NewTimer(time.Duration(u.ratio) * took)
 		defer rest.Stop()
 		select {
 		case <-rest.C:
@@ -77,7 +92,7 @@ func (u *unhurried) Read(b []byte) (int, error) {
 }
 
 // parseConnections parses the output of ip_vs_conn_seq_show: "TCP 0A010001 ED62 0A010002 0CEA 0A020003 0CEA ESTABLISHED  893".
-func parseConnections(ctx context.Context, r io.Reader, each func(lvs.Connection)) error {
+func parseConnections(ctx context.Context, r io.Reader, wanted func(state string) bool, each func(c lvs.Connection, state string)) error {
 	lines := bufio.NewScanner(r)
 	var fields []string
 	for number := 1; lines.Scan(); number++ {
@@ -94,8 +109,8 @@ func parseConnections(ctx context.Context, r io.Reader, each func(lvs.Connection
 		if len(fields) < 9 {
 			return fmt.Errorf("line %d has %d fields", number, len(fields))
 		}
-		template := fields[2] == noPort && fields[0] != byMark
-		if !template && !slices.Contains(established, fields[7]) {
+		template := fields[2] == noPort
+		if template && fields[0] == byMark || !template && !wanted(fields[7]) {
 			continue
 		}
 		c := lvs.Connection{Protocol: strings.ToLower(fields[0])}
@@ -105,7 +120,7 @@ func parseConnections(ctx context.Context, r io.Reader, each func(lvs.Connection
 				return fmt.Errorf("line %d: %w", number, err)
 			}
 		}
-		each(c)
+		each(c, fields[7])
 	}
 	return lines.Err()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -34,7 +35,7 @@ func connectionOf(protocol, client, virtual, server string) lvs.Connection {
 
 func TestParseConnections(t *testing.T) {
 	var got []lvs.Connection
-	if err := parseConnections(t.Context(), strings.NewReader(connectionTable), func(c lvs.Connection) { got = append(got, c) }); err != nil {
+	if err := parseConnections(t.Context(), strings.NewReader(connectionTable), isOpen, func(c lvs.Connection, _ string) { got = append(got, c) }); err != nil {
 		t.Fatal(err)
 	}
 	want := []lvs.Connection{
@@ -52,6 +53,13 @@ func TestParseConnections(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%+v", got)
 	}
+	states := map[string]int{}
+	if err := parseConnections(t.Context(), strings.NewReader(connectionTable), isAny, func(_ lvs.Connection, state string) { states[state]++ }); err != nil {
+		t.Fatal(err)
+	}
+	if want := map[string]int{"UDP": 1, "ASSURED": 1, "NONE": 1, "ESTABLISHED": 2, "CLOSE_WAIT": 1, "SYN_RECV": 1}; !maps.Equal(states, want) {
+		t.Errorf("states %v, want %v", states, want)
+	}
 }
 
 func TestParseConnectionsRefuses(t *testing.T) {
@@ -66,7 +74,7 @@ func TestParseConnectionsRefuses(t *testing.T) {
 		"no port":        {strings.NewReader(heading + "TCP 0A010001 ED62 0A010002 10CEA 0A020003 0CEA ESTABLISHED 893\n"), "line 2: "},
 		"unreadable":     {iotest.ErrReader(broken), "broken"},
 	} {
-		if err := parseConnections(t.Context(), c.in, func(lvs.Connection) {}); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := parseConnections(t.Context(), c.in, isOpen, func(lvs.Connection, string) {}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -78,7 +86,7 @@ func TestParseConnectionsEnds(t *testing.T) {
 	defer cancel()
 	heading, line := strings.SplitAfter(connectionTable, "\n")[0], strings.SplitAfter(connectionTable, "\n")[6]
 	count := 0
-	err := parseConnections(ctx, strings.NewReader(heading+strings.Repeat(line, 10000)), func(lvs.Connection) {
+	err := parseConnections(ctx, strings.NewReader(heading+strings.Repeat(line, 10000)), isOpen, func(lvs.Connection, string) {
 		if count++; count == 100 {
 			cancel()
 		}
@@ -101,14 +109,14 @@ func TestUnhurried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for takes, want := range map[time.Duration]time.Duration{900 * time.Microsecond: 900 * time.Microsecond, 7 * time.Millisecond: 28 * time.Millisecond} {
 			begun := time.Now()
-			if n, err := (&unhurried{ctx: t.Context(), r: slowly(takes)}).Read(make([]byte, 10)); n != 10 || err != nil || time.Since(begun) != want {
+			if n, err := (&unhurried{ctx: t.Context(), r: slowly(takes), ratio: sleepRatio}).Read(make([]byte, 10)); n != 10 || err != nil || time.Since(begun) != want {
 				t.Errorf("%s: %d, %v after %s", takes, n, err, time.Since(begun))
 			}
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		begun := time.Now()
-		if _, err := (&unhurried{ctx: ctx, r: slowly(30 * time.Second)}).Read(nil); err == nil || time.Since(begun) != time.Minute {
+		if _, err := (&unhurried{ctx: ctx, r: slowly(30 * time.Second), ratio: sleepRatio}).Read(nil); err == nil || time.Since(begun) != time.Minute {
 			t.Errorf("%v after %s", err, time.Since(begun))
 		}
 	})
@@ -118,7 +126,7 @@ func TestUnhurried(t *testing.T) {
 func FuzzParseConnections(f *testing.F) {
 	f.Add(connectionTable)
 	f.Fuzz(func(t *testing.T, text string) {
-		_ = parseConnections(context.Background(), strings.NewReader(text), func(c lvs.Connection) {
+		_ = parseConnections(context.Background(), strings.NewReader(text), isAny, func(c lvs.Connection, _ string) {
 			if !c.Client.IsValid() || !c.Virtual.IsValid() || !c.Server.IsValid() {
 				t.Errorf("%+v", c)
 			}

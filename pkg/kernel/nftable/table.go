@@ -54,6 +54,8 @@ func describe(e expr.Any) string {
 		return fmt.Sprintf("meta %d %d %v", e.Key, e.Register, e.SourceRegister)
 	case *expr.Payload:
 		return fmt.Sprintf("payload %d %d %d %d", e.Base, e.Offset, e.Len, e.DestRegister)
+	case *expr.Bitwise:
+		return fmt.Sprintf("bitwise %d %d %x %x", e.SourceRegister, e.DestRegister, e.Mask, e.Xor)
 	case *expr.Immediate:
 		return fmt.Sprintf("immediate %d %x", e.Register, e.Data)
 	default:
