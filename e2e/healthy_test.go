@@ -32,8 +32,8 @@ func warnsOnlyOfLocalServers(t *testing.T, d *node) {
 	t.Helper()
 	lab.Eventually(t, 5*time.Second, func() error {
 		out, err := d.ctl("status", "--check")
-		if lab.ExitCode(err) != 1 || !strings.HasPrefix(out, "WARNING: ") || strings.Count(out, "is director lvs-") != 2 || strings.Count(out, "mysql: ") != 2 {
-			return fmt.Errorf("lvsctl status --check of %s: %v %s, want only the warning of local servers", d.Name, err, out)
+		if lab.ExitCode(err) != 1 || !strings.HasPrefix(out, "WARNING: ") || strings.Count(out, "is director "+d.Name) != 1 || strings.Count(out, "mysql: ") != 1 {
+			return fmt.Errorf("lvsctl status --check of %s: %v %s, want only the warning that it is a real server", d.Name, err, out)
 		}
 		return nil
 	})
@@ -58,13 +58,12 @@ virtual_servers:
       - {name: lvs-backup, address: 10.77.0.3}
 `
 
-// TestHealthyOnOneMachine: on two machines that are director and real server each, the directors warn that some connections
-// fail, which a client confirms, and no daemon reports another problem, whichever machine holds the VIP. Other scenarios
-// look at the other worlds: DR (startAll), NAT, TUN, MySQL checks, keepalived as a peer.
+// TestHealthyOnOneMachine: on two machines that are director and real server each, and whose kernel has no nf_tables for IPv4 and
+// IPv6, the directors warn that some connections fail, which a client confirms, and no daemon reports another problem, whichever machine holds
+// the VIP. Other scenarios look at the other worlds: DR (startAll), NAT, TUN, MySQL checks, keepalived as a peer.
 //
 // Proves docs/operations.md: "Without a problem it prints `OK` and exits with 0, on every node of a healthy cluster."
-// Proves docs/limits.md: "some connections fail: a director that is BACKUP balances those that it receives from the MASTER
-// once more. `lvsctl check` and the status warn"
+// Proves docs/virtual-servers.md: "Without nf_tables for both families some connections fail, and the status warns"
 func TestHealthyOnOneMachine(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.Long(t)
@@ -72,9 +71,11 @@ func TestHealthyOnOneMachine(t *testing.T) {
 	lan := n.Bridge("lan")
 	file := n.File("cluster.yaml", oneMachineFile)
 	client := n.Host("client", lan.At("10.77.0.50/24"))
-	_, err := client.Try(program(t, "lvsctl"), "check", "--strict", file)
-	if want := "lvs-master is director lvs-master too: with forward: dr"; !strings.Contains(fmt.Sprint(err), want) {
-		t.Errorf("lvsctl check --strict: %v, want the warning %q", err, want)
+	if out, err := client.Try(program(t, "lvsctl"), "check", file); err != nil || strings.Contains(out, "is director") {
+		t.Errorf("lvsctl check: %v %s", err, out)
+	}
+	if _, err := client.Try("nft", "add table inet probe"); err == nil {
+		t.Skip("this kernel has nf_tables for IPv4 and IPv6: TestTwoMachines shows that no connection fails on it")
 	}
 	var directors, agents []*node
 	for i, name := range []string{"lvs-master", "lvs-backup"} {

@@ -1,6 +1,10 @@
 package config
 
-import "net/netip"
+import (
+	"iter"
+	"net/netip"
+	"slices"
+)
 
 // LocalServer is a real server on the machine of a director, with a forwarding method that leaves the VIP as the
 // destination.
@@ -8,21 +12,60 @@ type LocalServer struct {
 	VirtualServer string
 	RealServer    string
 	Director      string
+	Forward       Forward
 }
 
 // LocalServers returns the real servers with forward: dr or tun that run on a director, if there are several directors:
-// while another director is MASTER, theirs balances the connections that it receives once more, because its table has
-// the virtual server too (ip_vs_in at LOCAL_IN). It may choose a server that sends them on again.
+// while another director is MASTER, theirs would balance the connections that it receives once more, because its table has
+// the virtual server too (ip_vs_in at LOCAL_IN).
 func (c *Config) LocalServers() []LocalServer {
 	var all []LocalServer
 	for _, v := range c.VirtualServers {
 		for _, r := range v.RealServers {
 			if d, found := directorOf(c.Directors, v.ForwardTo(r), r.Name, r.Address); found {
-				all = append(all, LocalServer{v.Name, r.Name, d})
+				all = append(all, LocalServer{v.Name, r.Name, d, v.ForwardTo(r)})
 			}
 		}
 	}
 	return all
+}
+
+// LocalTo yields the endpoints of which a director is a real server too, with forward: dr, and that real server, if there are
+// several directors: what another one sends to them has been balanced.
+func (c *Config) LocalTo(node string) iter.Seq2[VirtualServer, RealServer] {
+	return func(yield func(VirtualServer, RealServer) bool) {
+		for _, v := range c.VirtualServers {
+			for _, r := range v.RealServers {
+				if d, found := directorOf(c.Directors, v.ForwardTo(r), r.Name, r.Address); !found || d != node || v.ForwardTo(r) != DR {
+					continue
+				}
+				for one := range v.Endpoints() {
+					if !yield(one, r) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// AddressesOfOthers returns the addresses of the directors other than node, also as real servers.
+func (c *Config) AddressesOfOthers(node string) []netip.Addr {
+	var all []netip.Addr
+	for _, d := range c.Directors {
+		if d.Name != node {
+			all = append(all, d.Address)
+		}
+	}
+	for _, v := range c.VirtualServers {
+		for _, r := range v.RealServers {
+			if d, found := directorOf(c.Directors, DR, r.Name, r.Address); found && d != node {
+				all = append(all, r.Address)
+			}
+		}
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	return slices.Compact(all)
 }
 
 // directorOf returns the director that is the machine of a real server.
@@ -38,17 +81,17 @@ func directorOf(directors []Director, forward Forward, server string, address ne
 	return "", false
 }
 
-// checkLocalServers warns about real servers that are directors too, once for each.
+// checkLocalServers warns about real servers in a tunnel that are directors too, once for each.
 func (c *contents) checkLocalServers() {
 	directors := bare(c.directors)
 	warned := map[string]bool{}
 	for _, s := range c.services {
 		for _, r := range s.v.servers {
-			if d, found := directorOf(directors, r.v.Forward, r.v.Name, r.v.Address); found && !warned[d] {
+			if d, found := directorOf(directors, r.v.Forward, r.v.Name, r.v.Address); found && r.v.Forward == TUN && !warned[d] {
 				warned[d] = true
-				r.at.locate("address").warn("use separate machines",
-					"%s is director %s too: with forward: %s, while another director is MASTER, it balances connections that it receives once more, and some of them fail",
-					r.v.Name, d, r.v.Forward)
+				r.at.locate("address").warn("use forward: dr, or separate machines",
+					"%s is director %s too: with forward: tun, while another director is MASTER, it balances connections that it receives once more, and some of them fail",
+					r.v.Name, d)
 			}
 		}
 	}

@@ -82,6 +82,9 @@ func (s *virtualServer) checkMark(o object) {
 		}
 		return
 	}
+	if s.Mark == kernel.LocalMark {
+		o.locate("fwmark").fail("write another one", "%d is the mark that directors use themselves", s.Mark)
+	}
 	if o.missing("marking") {
 		o.locate("marking").fail("write marking: nftables and packets, or marking: none, and add rules of your own that set the mark", "is required with fwmark")
 	}

@@ -67,9 +67,20 @@ func answersCases() []codesCase {
 	}
 	dual := strings.Replace(codesFile, two, "10.77.0.3", 1)
 	return []codesCase{
+		{On: "BACKUP", Case: problemtest.Case[*node]{
+			Code: problem.LocalVIPMissing, Subject: "a",
+			Break: func(n *node) { n.reload(strings.Replace(dual, one, "10.77.0.2", 1)) }, Mend: func(n *node) { n.reload(codesFile) },
+		}},
 		{Case: problemtest.Case[*node]{
-			Code: problem.DirectorIsRealServer, Subject: "mysql",
-			Break: func(n *node) { n.reload(dual) }, Mend: func(n *node) { n.reload(codesFile) },
+			Code: problem.DirectorIsRealServer, Subject: "mysql", Fault: "tunnel",
+			Break: func(n *node) { n.reload(strings.Replace(dual, "forward: dr", "forward: tun", 1)) }, Mend: func(n *node) { n.reload(codesFile) },
+		}},
+		{On: "MASTER", Case: problemtest.Case[*node]{
+			Code: problem.DirectorIsRealServer, Subject: "mysql", Fault: "no nf_tables",
+			Break: func(n *node) {
+				n.refuse("nft mark", errors.New("no nf_tables"))
+				n.reload(strings.Replace(dual, one, "10.77.0.2", 1))
+			}, Mend: func(n *node) { n.refuse("nft mark", nil); n.reload(codesFile) },
 		}},
 		{Case: problemtest.Case[*node]{
 			Code: problem.ClientsBlocked, Subject: "mysql", Fault: "policy DROP",

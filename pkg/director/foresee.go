@@ -92,7 +92,7 @@ func (d *Director) wanted() ([]lvs.Service, func(lvs.Key) bool) {
 	if l := d.loops.Load(); l != nil {
 		ours = l.state.HasService
 	}
-	return plan.TableOf(d.running(), plan.Verdicts{}).Desired(nil), ours
+	return plan.TableOf(d.running(), d.o.Node.Name, plan.Verdicts{}).Desired(nil), ours
 }
 
 // running returns the file of the plan; before the first plan that of the start.

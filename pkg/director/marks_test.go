@@ -60,6 +60,15 @@ func (f fakeMarks) Remove(context.Context) (bool, error) {
 	return true, nil
 }
 
+// Complete finds the hardware address of every director.
+func (f fakeMarks) Complete(_ context.Context, m kernel.Marking) (kernel.Marking, bool, error) {
+	m.Hardware = nil
+	for _, a := range m.Directors {
+		m.Hardware = append(m.Hardware, kernel.HardwareAddr{2, 0, 0, 0, 0, a.As4()[3]})
+	}
+	return m, true, nil
+}
+
 // forgetsMarks is another program that removes all rules of the packet filter.
 func (k *fakeKernel) forgetsMarks() {
 	k.mu.Lock()

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/plan"
@@ -99,16 +98,6 @@ func alarming(code, subject, text string, related ...string) []problem.Finding {
 	return []problem.Finding{f}
 }
 
-// localServers returns the problems of real servers that are directors too.
-func localServers(cfg *config.Config) []problem.Finding {
-	var found []problem.Finding
-	for _, l := range cfg.LocalServers() {
-		found = append(found, problem.Finding{Code: problem.DirectorIsRealServer, Subject: l.VirtualServer, Text: fmt.Sprintf(
-			"%s: its real server %s is director %s too: while another director is MASTER, some of its connections fail", l.VirtualServer, l.RealServer, l.Director)})
-	}
-	return found
-}
-
 // ofNode returns the problems that appear in the status document only as text.
 func ofNode(s snapshots) []problem.Finding {
 	var found []problem.Finding
@@ -156,7 +145,6 @@ func ofNode(s snapshots) []problem.Finding {
 		{problem.StateNotSaved, "", s.unsaved},
 		{problem.SysctlsWrong, "the sysctls are not as they should be: ", s.sysctls},
 		{problem.AcceptModeOff, "accept_mode: false is not in effect: ", s.filter},
-		{problem.NotMarked, "packets to virtual servers by firewall mark are not marked: ", s.marks},
 		{problem.TableWrong, "the IPVS table is not as it should be: ", s.table},
 		{problem.TableUnreadable, "", s.unread},
 	} {
@@ -164,7 +152,7 @@ func ofNode(s snapshots) []problem.Finding {
 			found = append(found, problem.Finding{Code: one.code, Text: one.intro + one.text})
 		}
 	}
-	found = append(found, slices.Concat(s.answers, localServers(s.plan.Config))...)
+	found = append(found, slices.Concat(s.answers, notMarked(s), localServers(s), localMissing(s))...)
 	if !s.started {
 		found = append(found, problem.Finding{Code: problem.DaemonStarting, Text: "the director has not started yet"})
 	}

@@ -69,6 +69,12 @@ func find(k Kernel, cfg *config.Config) error {
 	}
 	defer func() { _ = balancer.Close() }()
 	asked := map[string]bool{}
+	for _, scheduler := range lvs.LocalSchedulers(cfg) {
+		asked[scheduler] = true
+		if err := balancer.Scheduler(ctx, scheduler); err != nil {
+			return fmt.Errorf("real servers that are directors too: %w", err)
+		}
+	}
 	for _, v := range cfg.VirtualServers {
 		if asked[v.Scheduler] {
 			continue

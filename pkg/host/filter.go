@@ -1,12 +1,20 @@
 package host
 
 import (
+	"bytes"
 	"context"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
 	"github.com/lvs-director/lvs-director/pkg/kernel/marks"
+	"github.com/lvs-director/lvs-director/pkg/kernel/neighbours"
 	"github.com/lvs-director/lvs-director/pkg/kernel/quiet"
 	"github.com/lvs-director/lvs-director/pkg/kernel/vipfilter"
+	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
 // filter is the packet filter of the virtual addresses.
@@ -21,10 +29,50 @@ func (f filter) Remove(ctx context.Context) (bool, error) {
 }
 
 // marking gives packets firewall marks.
-type marking struct{ marks.Table }
+type marking struct {
+	marks.Table
+	known map[netip.Addr]kernel.HardwareAddr // the last ones of directors; a director that does not answer keeps its own
+	asked bool                               // the neighbours have been waited for
+}
+
+// At the start the directors get a moment to answer, so that the first rules have their hardware addresses.
+const (
+	resolveTries = 5
+	resolvePause = 10 * time.Millisecond
+)
+
+// Complete implements reconcile.RuleKernel.
+func (m *marking) Complete(ctx context.Context, c kernel.Marking) (completed kernel.Marking, whole bool, err error) {
+	if len(c.Directors) == 0 {
+		return c, true, nil
+	}
+	if m.known == nil {
+		m.known = map[netip.Addr]kernel.HardwareAddr{}
+	}
+	for try := range resolveTries {
+		found, err := neighbours.HardwareAddrs(c.Directors)
+		if err != nil {
+			return c, false, err
+		}
+		maps.Copy(m.known, found)
+		missing := func(d netip.Addr) bool { _, is := m.known[d]; return !is }
+		if whole = !slices.ContainsFunc(c.Directors, missing); whole || m.asked || try == resolveTries-1 {
+			break
+		}
+		task.Pause(ctx, resolvePause)
+	}
+	m.asked = true
+	for _, d := range c.Directors {
+		if a, is := m.known[d]; is && !slices.Contains(c.Hardware, a) {
+			c.Hardware = append(slices.Clone(c.Hardware), a)
+		}
+	}
+	slices.SortFunc(c.Hardware, func(a, b kernel.HardwareAddr) int { return bytes.Compare(a[:], b[:]) })
+	return c, whole, nil
+}
 
 // Remove does not load nf_tables: without it there is no table.
-func (m marking) Remove(ctx context.Context) (bool, error) {
+func (m *marking) Remove(ctx context.Context) (bool, error) {
 	if !firewall.HasNFTables() {
 		return false, nil
 	}

@@ -130,7 +130,7 @@ func (Host) SyncDaemons() reconcile.SyncDaemonKernel { return new(syncDaemons) }
 func (Host) VIPFilter() reconcile.VIPFilterKernel { return filter{} }
 
 // Marks implements director.Kernel.
-func (Host) Marks() reconcile.RuleKernel[kernel.Marking] { return marking{} }
+func (Host) Marks() reconcile.RuleKernel[kernel.Marking] { return &marking{} }
 
 // QuietFilter implements director.Kernel.
 func (Host) QuietFilter() reconcile.RuleKernel[kernel.Quiet] { return quietFilter{} }

@@ -57,7 +57,7 @@ type Claims struct {
 // ClaimsOf returns the claims of a file for a node.
 func ClaimsOf(cfg *config.Config, node string) Claims {
 	own := cfg.ForNode(node)
-	return Claims{Records: records(own), Routing: routingOf(own), Table: TableOf(cfg, Verdicts{})}
+	return Claims{Records: records(own), Routing: routingOf(own), Table: TableOf(cfg, node, Verdicts{})}
 }
 
 // missing returns the VIPs that are not among the addresses of this host, or are on an interface of the director that is

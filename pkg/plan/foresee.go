@@ -20,13 +20,14 @@ type Forecast struct {
 // whether a virtual server may be deleted.
 func (t Table) Foresee(cfg *config.Config, have []lvs.Service, ours func(lvs.Key) bool) Forecast {
 	found, condition := t.known(have), t.after(cfg.VirtualServers)
-	now := lvs.Desired(cfg.VirtualServers, condition, found)
-	later := lvs.Desired(cfg.VirtualServers, func(id config.ServerID) lvs.Condition {
+	local := t.local(cfg)
+	now := append(lvs.Desired(cfg.VirtualServers, condition, found), local...)
+	later := append(lvs.Desired(cfg.VirtualServers, func(id config.ServerID) lvs.Condition {
 		if c := condition(id); c.Known {
 			return c
 		}
 		return lvs.Condition{Known: true, Up: true}
-	}, found)
+	}, found), local...)
 	f := Forecast{Ops: lvs.Diff(now, have, ours), Removal: lvs.Removed(t.Servers, cfg.VirtualServers)}
 	f.Later = lvs.Diff(later, lvs.Apply(have, f.Ops), ours)
 	return f

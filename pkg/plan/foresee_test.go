@@ -44,7 +44,7 @@ func TestForesee(t *testing.T) {
 		{Server: config.ServerID{Service: "mysql", Server: "mysql1"}}: {Known: true, Up: true},
 		{Server: config.ServerID{Service: "mysql", Server: "mysql2"}}: {Known: true}, // down
 	}
-	table := TableOf(running, VerdictsOf(verdicts))
+	table := TableOf(running, "d", VerdictsOf(verdicts))
 	have := table.Desired(nil)
 	for _, tt := range []struct {
 		name, service string
@@ -85,8 +85,8 @@ func TestForesee(t *testing.T) {
 // its state.
 func TestForeseeForeign(t *testing.T) {
 	one, two := "{name: mysql1, address: 10.77.0.11}", "{name: mysql2, address: 10.77.0.12}"
-	table := TableOf(balancingFile(t, "mysql", one), Verdicts{})
-	both := TableOf(balancingFile(t, "mysql", one, "{name: mysql2, address: 10.77.0.12}"), VerdictsOf(map[config.Subject]health.Verdict{
+	table := TableOf(balancingFile(t, "mysql", one), "d", Verdicts{})
+	both := TableOf(balancingFile(t, "mysql", one, "{name: mysql2, address: 10.77.0.12}"), "d", VerdictsOf(map[config.Subject]health.Verdict{
 		{Server: config.ServerID{Service: "mysql", Server: "mysql1"}}: {Known: true, Up: true},
 		{Server: config.ServerID{Service: "mysql", Server: "mysql2"}}: {Known: true, Up: true},
 	})).Desired(nil)

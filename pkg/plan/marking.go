@@ -2,6 +2,7 @@ package plan
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
@@ -9,13 +10,13 @@ import (
 
 // MarkingOf returns which packets get a mark by a file alone.
 func MarkingOf(cfg *config.Config, node string) kernel.Marking {
-	return markingBy([]*config.Config{cfg.ForNode(node)})
+	return markingBy([]*config.Config{cfg.ForNode(node)}, node)
 }
 
 // markingBy returns which packets get a mark, by the files in use, whichever director is MASTER: the rules are there before an
 // address is. During a reload both files count, and what both mark gets the mark of the newer one, whose virtual server is
 // the one in the table. A mark without a virtual server does nothing: then IPVS goes by address and port (ip_vs_service_find).
-func markingBy(files []*config.Config) kernel.Marking {
+func markingBy(files []*config.Config, node string) kernel.Marking {
 	at := map[kernel.Endpoint]uint32{}
 	for _, file := range files {
 		for _, v := range file.VirtualServers {
@@ -32,5 +33,29 @@ func markingBy(files []*config.Config) kernel.Marking {
 		m.Endpoints = append(m.Endpoints, kernel.MarkedEndpoint{Endpoint: e, Mark: mark})
 	}
 	m.Endpoints = sortedOnce(m.Endpoints, kernel.MarkedEndpoint.Compare)
+	for _, file := range files {
+		for one := range file.LocalTo(node) {
+			m.Local = append(m.Local, kernel.Endpoint{Protocol: protocols[one.Protocol], At: netip.AddrPortFrom(one.Address, one.Port)})
+		}
+	}
+	if m.Local = sortedOnce(m.Local, kernel.Endpoint.Compare); len(m.Local) == 0 {
+		return m
+	}
+	for _, file := range files {
+		m.Directors = append(m.Directors, file.AddressesOfOthers(node)...)
+	}
+	m.Directors = sortedOnce(m.Directors, netip.Addr.Compare)
 	return m
+}
+
+// localMissing returns the addresses of virtual servers of which a director is a real server too, and that it does not have:
+// while another director holds them, it answers none of the connections that it gets.
+func localMissing(cfg *config.Config, node string, local []kernel.Address) []netip.Addr {
+	var all []netip.Addr
+	for one := range cfg.LocalTo(node) {
+		if !slices.ContainsFunc(local, func(a kernel.Address) bool { return a.Prefix.Addr() == one.Address }) {
+			all = append(all, one.Address)
+		}
+	}
+	return sortedOnce(all, netip.Addr.Compare)
 }

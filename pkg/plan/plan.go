@@ -68,6 +68,8 @@ type Plan struct {
 	Missing, Misplaced []kernel.IfAddr
 	// AddressMissing: no interface has the address that the file gives this director.
 	AddressMissing bool
+	// LocalMissing are addresses of virtual servers of which this director is a real server too, that no interface has.
+	LocalMissing []netip.Addr
 	// Stray are VIPs among the addresses that no director has added.
 	Stray []kernel.IfAddr
 }
@@ -156,7 +158,7 @@ func (i Instance) another(before Instance) bool {
 
 // Of returns the plan for in.
 func Of(in Inputs) Plan {
-	table, file := TableOf(in.next(), in.Verdicts), in.Config
+	table, file := TableOf(in.next(), in.Node, in.Verdicts), in.Config
 	in = in.forNode()
 	next := in.next()
 	p := Plan{Config: next, Table: table, Sysctls: map[string]string{}}
@@ -183,12 +185,13 @@ func Of(in Inputs) Plan {
 		p.Routing = p.Routing.with(routingOf(cfg))
 		p.Virtual = withLinks(p.Virtual, virtualLinks(cfg))
 	}
-	p.Closed, p.Marking = closedBy(in.files()), markingBy(in.files())
+	p.Closed, p.Marking = closedBy(in.files()), markingBy(in.files(), in.Node)
 	p.Sync, p.Quiet = in.connectionSync(next, vip), quietBy(next)
 	p.TakeOvers = takeOvers(next)
 	if in.Looked {
 		p.Missing, p.Misplaced = missing(p.VIPs(), in.Links, in.Addresses), misplaced(in.Addresses, vip)
 		p.AddressMissing = !slices.ContainsFunc(in.Addresses, func(a kernel.Address) bool { return a.Prefix.Addr() == p.Node.Address })
+		p.LocalMissing = localMissing(next, in.Node, in.Addresses)
 		p.Stray = stray(in.files(), in.Links, in.Addresses)
 	}
 	return p

@@ -336,7 +336,7 @@ func TestServes(t *testing.T) {
 	vip := netip.MustParseAddr("10.77.0.100")
 	reads := config.VirtualServer{Name: "reads", Protocol: "tcp", Address: vip, Port: 3307}
 	writes := config.VirtualServer{Name: "writes", Protocol: "tcp", Address: vip, Port: 3306}
-	table := TableOf(&config.Config{VirtualServers: []config.VirtualServer{reads, writes}}, Verdicts{})
+	table := TableOf(&config.Config{VirtualServers: []config.VirtualServer{reads, writes}}, "d", Verdicts{})
 	for _, tt := range []struct {
 		name    string
 		serving map[lvs.Key]bool

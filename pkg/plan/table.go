@@ -12,11 +12,12 @@ type Table struct {
 	Servers  []config.VirtualServer
 	Verdicts Verdicts
 	file     *config.Config
+	node     string // that local delivery is for
 }
 
-// TableOf returns the table of a file.
-func TableOf(cfg *config.Config, verdicts Verdicts) Table {
-	return Table{Servers: cfg.VirtualServers, Verdicts: verdicts, file: cfg}
+// TableOf returns the table of a file for a node.
+func TableOf(cfg *config.Config, node string, verdicts Verdicts) Table {
+	return Table{Servers: cfg.VirtualServers, Verdicts: verdicts, file: cfg, node: node}
 }
 
 // Needed reports whether the file has virtual servers; a director may run elections only.
@@ -24,13 +25,21 @@ func (t Table) Needed() bool { return len(t.Servers) > 0 }
 
 // Desired implements reconcile.Target.
 func (t Table) Desired(found []lvs.Service) []lvs.Service {
-	return lvs.Desired(t.Servers, t.Condition, found)
+	return append(lvs.Desired(t.Servers, t.Condition, found), t.local(t.file)...)
 }
 
 // Condition returns the result of the checks of a real server.
 func (t Table) Condition(server config.ServerID) lvs.Condition {
 	v, _ := t.Verdicts.Of(config.Subject{Server: server})
 	return lvs.Condition{Known: v.Known, Up: v.Up, Full: v.Full, Weighted: v.Weighted, Weight: v.Weight}
+}
+
+// local returns the services of local delivery by a file.
+func (t Table) local(cfg *config.Config) []lvs.Service {
+	if cfg == nil {
+		return nil
+	}
+	return lvs.LocalServices(cfg, t.node)
 }
 
 func (t Table) equal(b Table) bool {

@@ -47,6 +47,7 @@ const (
 	LoopStalled            Code = "loop_stalled"
 	SysctlsWrong           Code = "sysctls_wrong"
 	AcceptModeOff          Code = "accept_mode_off"
+	LocalVIPMissing        Code = "local_vip_missing"
 	NotMarked              Code = "not_marked"
 	TableWrong             Code = "table_wrong"
 	TableUnreadable        Code = "table_unreadable"
@@ -120,8 +121,13 @@ func serviceCodes() []Declaration {
 		},
 		{
 			Code: DirectorIsRealServer, Severity: Warning, Role: Director, Subject: "virtual server",
-			Means:  "a real server with forward: dr or tun is a director too: while another director is MASTER, it balances connections that it receives once more, and some of them fail",
-			Remedy: "run the real servers on machines that are no directors, and change their addresses in the cluster file. With only one director the problem does not exist",
+			Means:  "a real server is a director too, and while another director is MASTER, it balances connections that it receives once more, and some of them fail: with `forward: tun`, or because the packet filter rules against that cannot be set",
+			Remedy: "act on the reason. With forward: tun use forward: dr, or run the real servers on machines that are no directors. With only one director the problem does not exist",
+		},
+		{
+			Code: LocalVIPMissing, Severity: Critical, Role: Director, Subject: "instance",
+			Means:  "this director is BACKUP and a real server with `forward: dr` too, and no interface has the VIP: connections that the MASTER sends here get no answer",
+			Remedy: "start lvs-realserver on this machine, or find out with lvsctl --socket /run/lvs-director/realserver.sock status why it does not add the VIP",
 		},
 	}
 }

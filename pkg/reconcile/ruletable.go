@@ -26,6 +26,13 @@ type RuleKernel[C any] interface {
 	Remove(ctx context.Context) (bool, error)
 }
 
+// RuleCompleter is a RuleKernel whose rules depend on what the kernel knows.
+type RuleCompleter[C any] interface {
+	RuleKernel[C]
+	// Complete adds what the kernel knows and the rules depend on, and reports whether it knows all of it.
+	Complete(ctx context.Context, c C) (completed C, whole bool, err error)
+}
+
 // RuleTable keeps a table of the packet filter. Its methods may be called from any goroutine.
 type RuleTable[C Ruled[C]] struct {
 	kernel  RuleKernel[C]
@@ -39,11 +46,16 @@ type RuleTable[C Ruled[C]] struct {
 	put        C      // what the kernel has been given; the zero value: nothing
 	generation uint32 // of the rules of this host, when they were last seen intact
 	seen       bool   // generation is known
+	lacking    bool   // the kernel does not know all that the rules depend on
+	pauses     int    // since the last pass of Run
 }
 
 const (
-	// ruleTableEvery is how often the kernel is asked whether somebody has changed rules.
-	ruleTableEvery = time.Second
+	// ruleTableEvery is how often the kernel is asked whether somebody has changed rules: after ruleTablePauses pauses, or after
+	// each one while it does not know all that the rules depend on.
+	ruleTableEvery  = ruleTablePauses * ruleTablePause
+	ruleTablePause  = 200 * time.Millisecond
+	ruleTablePauses = 5
 	// ruleTableWithin limits a pass, for which the director's own loop may wait.
 	ruleTableWithin = 2 * time.Second
 )
@@ -79,7 +91,23 @@ func (r *RuleTable[C]) Put() bool {
 
 // Run restores the rules whenever somebody changes them, until ctx ends. It returns nil.
 func (r *RuleTable[C]) Run(ctx context.Context) error {
-	return task.Every(ctx, ruleTableEvery, r.keep)
+	return task.Every(ctx, ruleTablePause, func() {
+		if r.due() {
+			r.keep()
+		}
+	})
+}
+
+// due reports, after each pause, whether a pass is due.
+func (r *RuleTable[C]) due() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pauses++
+	due := r.lacking || r.pauses >= ruleTablePauses
+	if due {
+		r.pauses = 0
+	}
+	return due
 }
 
 func (r *RuleTable[C]) keep() {
@@ -108,10 +136,18 @@ func (r *RuleTable[C]) pass(ctx context.Context) error {
 			return err
 		}
 		r.log.Info("removed the packet filter table, which is no longer needed")
-		r.put, r.seen = none, false
+		r.put, r.seen, r.lacking = none, false, false
 		return nil
 	}
-	if r.put.Equal(r.want) {
+	want := r.want
+	if k, is := r.kernel.(RuleCompleter[C]); is {
+		completed, whole, err := k.Complete(ctx, r.want)
+		if r.lacking = !whole; err != nil {
+			return err
+		}
+		want = completed
+	}
+	if r.put.Equal(want) {
 		intact, err := r.intact(ctx)
 		if err != nil || intact {
 			return err
@@ -119,10 +155,10 @@ func (r *RuleTable[C]) pass(ctx context.Context) error {
 		r.log.Warn("the packet filter table was changed by another program; restoring it")
 	}
 	r.put, r.seen = none, false
-	if err := r.kernel.Put(ctx, r.want); err != nil {
+	if err := r.kernel.Put(ctx, want); err != nil {
 		return err
 	}
-	r.put = r.want
+	r.put = want
 	r.log.Info("set the packet filter table")
 	return nil
 }

@@ -13,8 +13,10 @@ import (
 type Table struct{}
 
 // remedy completes the error of a kernel that cannot have the table.
-func remedy(err error) error {
-	if errors.Is(err, nftable.ErrNone) {
+func remedy(err error, m kernel.Marking) error {
+	if errors.Is(err, nftable.ErrNone) && len(m.Endpoints) == 0 {
+		return fmt.Errorf("%w, which real servers that are directors too need: modprobe nf_tables, use another kernel, or separate machines", err)
+	} else if errors.Is(err, nftable.ErrNone) {
 		return fmt.Errorf("%w, which marking: nftables needs: modprobe nf_tables, use another kernel, or write marking: none and add rules of your own", err)
 	}
 	return err
@@ -26,7 +28,7 @@ func (Table) Put(ctx context.Context, m kernel.Marking) error {
 	if err != nil {
 		return err
 	}
-	return remedy(nftable.Put(ctx, t))
+	return remedy(nftable.Put(ctx, t), m)
 }
 
 // Intact reports whether the table has the rules for m, and nothing else.
@@ -36,7 +38,7 @@ func (Table) Intact(ctx context.Context, m kernel.Marking) (bool, error) {
 		return false, err
 	}
 	same, err := nftable.Intact(ctx, t)
-	return same, remedy(err)
+	return same, remedy(err, m)
 }
 
 // Remove removes the table, if there is one, and reports whether there was.
@@ -46,6 +48,5 @@ func (Table) Remove(ctx context.Context) (removed bool, err error) {
 
 // Generation returns a number that the kernel changes with every change of nf_tables in this network namespace.
 func (Table) Generation(ctx context.Context) (uint32, error) {
-	g, err := nftable.Generation(ctx)
-	return g, remedy(err)
+	return nftable.Generation(ctx)
 }

@@ -175,3 +175,85 @@ func TestLargeTable(t *testing.T) {
 		t.Error("it is not intact after Put")
 	}
 }
+
+// local is a value with local delivery in both families, and a marked endpoint that is one of them.
+func local() kernel.Marking {
+	return kernel.Marking{
+		Endpoints: []kernel.MarkedEndpoint{marked("10.77.0.100:3306", 6, 5)},
+		Local: []kernel.Endpoint{
+			marked("10.77.0.100:3306", 6, 1).Endpoint, marked("10.77.0.100:3307", 6, 1).Endpoint, marked("10.77.0.101:0", 17, 1).Endpoint, marked("[fd00::100]:3306", 6, 1).Endpoint,
+		},
+		Directors: []netip.Addr{netip.MustParseAddr("10.77.0.3")},
+		Hardware:  []kernel.HardwareAddr{{2, 0, 0, 0, 0, 3}, {2, 0, 0, 0, 0, 4}},
+	}
+}
+
+const localRuleset = `table inet lvs_director_marks {
+	set directors {
+		type ether_addr
+		elements = { 02:00:00:00:00:03,
+			     02:00:00:00:00:04 }
+	}
+
+	set local_addresses_ipv4 {
+		type ipv4_addr
+		elements = { 10.77.0.100, 10.77.0.101 }
+	}
+
+	set local_addresses_ipv6 {
+		type ipv6_addr
+		elements = { fd00::100 }
+	}
+
+	set mark_5_ipv4 {
+		type ipv4_addr . inet_proto . inet_service
+		elements = { 10.77.0.100 . tcp . 3306 }
+	}
+
+	set local_every_port_ipv4 {
+		type ipv4_addr . inet_proto
+		elements = { 10.77.0.101 . udp }
+	}
+
+	set local_ipv4 {
+		type ipv4_addr . inet_proto . inet_service
+		elements = { 10.77.0.100 . tcp . 3306,
+			     10.77.0.100 . tcp . 3307 }
+	}
+
+	set local_ipv6 {
+		type ipv6_addr . inet_proto . inet_service
+		elements = { fd00::100 . tcp . 3306 }
+	}
+
+	chain input {
+		type filter hook input priority mangle; policy accept;
+		ip daddr . meta l4proto . th dport @mark_5_ipv4 meta mark set 0x00000005
+		ether saddr @directors ip daddr . meta l4proto @local_every_port_ipv4 meta mark set 0x004c5653
+		ether saddr @directors ip daddr . meta l4proto . th dport @local_ipv4 meta mark set 0x004c5653
+		ether saddr @directors ip6 daddr . meta l4proto . th dport @local_ipv6 meta mark set 0x004c5653
+	}
+
+	chain output {
+		type filter hook output priority mangle; policy accept;
+		ip daddr . meta l4proto . th dport @mark_5_ipv4 meta mark set 0x00000005
+		ip saddr @local_addresses_ipv4 ip daddr . meta l4proto @local_every_port_ipv4 meta mark set 0x004c5653
+		ip saddr @local_addresses_ipv4 ip daddr . meta l4proto . th dport @local_ipv4 meta mark set 0x004c5653
+		ip6 saddr @local_addresses_ipv6 ip6 daddr . meta l4proto . th dport @local_ipv6 meta mark set 0x004c5653
+	}
+}
+`
+
+// Local delivery counts more than other marks, and a director with another hardware address is another table.
+func TestLocalDelivery(t *testing.T) {
+	h := host{t, netnstest.NewNFT(t)}
+	h.put(local())
+	if got := netnstest.SortedElements(h.NFT(t, "list table inet "+kernel.MarkTable)); got != netnstest.SortedElements(localRuleset) {
+		t.Errorf("the table is\n%s\nwant\n%s", got, localRuleset)
+	}
+	other := local()
+	other.Hardware = other.Hardware[:1]
+	if !h.intact(local()) || h.intact(other) {
+		t.Error("it is not found intact, or for other directors, too")
+	}
+}

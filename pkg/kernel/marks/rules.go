@@ -78,6 +78,55 @@ func key(e kernel.Endpoint) []byte {
 	return append(binary.BigEndian.AppendUint16(k, e.At.Port()), 0, 0)
 }
 
+// The sets of local delivery. Those of endpoints are groups with the mark kernel.LocalMark.
+const directors = "directors"
+
+// addresses is the set of the addresses of a family with local delivery.
+func (f family) addresses() string { return "local_addresses_" + f.name }
+
+// ethernet are the bytes of ARPHRD_ETHER, the type of an interface.
+func ethernet() []byte { return binary.NativeEndian.AppendUint16(nil, unix.ARPHRD_ETHER) }
+
+// fromDirectors matches the packets that another director sends by Ethernet: what it balances has the client's address as source.
+func fromDirectors() []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyIIFTYPE, Register: first}, &expr.Cmp{Op: expr.CmpOpEq, Register: first, Data: ethernet()},
+		&expr.Payload{Base: expr.PayloadBaseLLHeader, Offset: 6, Len: 6, DestRegister: first},
+		&expr.Lookup{SourceRegister: first, SetName: directors},
+	}
+}
+
+// fromLocal matches the packets of this host whose source is an address with local delivery.
+func (f family) fromLocal() []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyNFPROTO, Register: first}, &expr.Cmp{Op: expr.CmpOpEq, Register: first, Data: []byte{f.protocol}},
+		&expr.Payload{Base: expr.PayloadBaseNetworkHeader, Offset: f.at - f.size, Len: f.size, DestRegister: first},
+		&expr.Lookup{SourceRegister: first, SetName: f.addresses()},
+	}
+}
+
+// localSets returns the sets of local delivery but those of endpoints.
+func localSets(m kernel.Marking) []nftable.Set {
+	set := func(name string, keys nftables.SetDatatype) nftable.Set {
+		return nftable.Set{Set: nftables.Set{Name: name, KeyType: keys, KeyByteOrder: binaryutil.BigEndian}}
+	}
+	hardware := set(directors, nftables.TypeEtherAddr)
+	for _, a := range m.Hardware {
+		hardware.Elements = append(hardware.Elements, nftables.SetElement{Key: a[:]})
+	}
+	all := []nftable.Set{hardware}
+	for _, f := range families() {
+		own, last := set(f.addresses(), f.address), netip.Addr{}
+		for _, e := range m.Local { // sorted
+			if a := e.At.Addr(); f.has(a) && a != last {
+				own.Elements, last = append(own.Elements, nftables.SetElement{Key: a.AsSlice()}), a
+			}
+		}
+		all = append(all, own)
+	}
+	return all
+}
+
 // group are the endpoints of a family with one mark and with a port, or with every port.
 type group struct {
 	family
@@ -88,6 +137,11 @@ type group struct {
 // name is that of the set with the endpoints. There is no map of endpoints and marks, because nft(8) would show the marks in
 // another byte order: the library cannot tell it which one they have.
 func (g group) name() string {
+	if g.mark == kernel.LocalMark && g.every {
+		return "local_every_port_" + g.family.name
+	} else if g.mark == kernel.LocalMark {
+		return "local_" + g.family.name
+	}
 	if g.every {
 		return fmt.Sprintf("mark_%d_every_port_%s", g.mark, g.family.name)
 	}
@@ -111,11 +165,15 @@ func (g group) set(elements []nftables.SetElement) (nftable.Set, error) {
 }
 
 // grouped returns the groups in the order of their rules, of which the last one counts: a port of its own counts more than
-// every port.
+// every port, and local delivery more than both.
 func grouped(m kernel.Marking) (order []group, elements map[group][]nftables.SetElement) {
 	elements = map[group][]nftables.SetElement{}
 	for _, f := range families() {
-		for _, e := range m.Endpoints {
+		local := make([]kernel.MarkedEndpoint, len(m.Local))
+		for n, e := range m.Local {
+			local[n] = kernel.MarkedEndpoint{Endpoint: e, Mark: kernel.LocalMark}
+		}
+		for _, e := range slices.Concat(m.Endpoints, local) {
 			if !f.has(e.At.Addr()) {
 				continue
 			}
@@ -128,6 +186,8 @@ func grouped(m kernel.Marking) (order []group, elements map[group][]nftables.Set
 	}
 	slices.SortStableFunc(order, func(a, b group) int {
 		switch {
+		case (a.mark == kernel.LocalMark) != (b.mark == kernel.LocalMark):
+			return map[bool]int{true: 1, false: -1}[a.mark == kernel.LocalMark]
 		case a.every == b.every:
 			return cmp.Compare(a.mark, b.mark)
 		case a.every:
@@ -141,7 +201,10 @@ func grouped(m kernel.Marking) (order []group, elements map[group][]nftables.Set
 // table returns the table for m.
 func table(m kernel.Marking) (nftable.Table, error) {
 	t := nftable.Table{Name: kernel.MarkTable}
-	var rules [][]expr.Any
+	var input, output [][]expr.Any
+	if len(m.Local) > 0 {
+		t.Sets = localSets(m)
+	}
 	order, elements := grouped(m)
 	for _, g := range order {
 		s, err := g.set(elements[g])
@@ -149,11 +212,15 @@ func table(m kernel.Marking) (nftable.Table, error) {
 			return t, fmt.Errorf("the set %s: %w", g.name(), err)
 		}
 		t.Sets = append(t.Sets, s)
-		rules = append(rules, g.rule())
+		if g.mark == kernel.LocalMark {
+			input, output = append(input, slices.Concat(fromDirectors(), g.rule())), append(output, slices.Concat(g.fromLocal(), g.rule()))
+			continue
+		}
+		input, output = append(input, g.rule()), append(output, g.rule())
 	}
 	t.Chains = []nftable.Chain{
-		{Name: "input", Hook: nftables.ChainHookInput, Priority: beforeIPVS, Rules: rules},
-		{Name: "output", Hook: nftables.ChainHookOutput, Priority: beforeIPVS, Rules: rules},
+		{Name: "input", Hook: nftables.ChainHookInput, Priority: beforeIPVS, Rules: input},
+		{Name: "output", Hook: nftables.ChainHookOutput, Priority: beforeIPVS, Rules: output},
 	}
 	return t, nil
 }

@@ -1,0 +1,60 @@
+package director
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/problem"
+	"github.com/lvs-director/lvs-director/pkg/vrrp"
+)
+
+// notMarked returns the problem of marking rules that cannot be set.
+func notMarked(s snapshots) []problem.Finding {
+	if s.marks == "" || len(s.plan.Marking.Endpoints) == 0 && len(s.plan.Marking.Local) > 0 {
+		return nil
+	}
+	return []problem.Finding{{Code: problem.NotMarked, Text: "packets to virtual servers by firewall mark are not marked: " + s.marks}}
+}
+
+// localServers returns the problems of real servers that are directors too: those that get their connections in a tunnel, and all
+// of this director if the rules by which it delivers to itself cannot be set.
+func localServers(s snapshots) []problem.Finding {
+	var found []problem.Finding
+	for _, l := range s.plan.Config.LocalServers() {
+		why := ""
+		switch {
+		case l.Forward == config.TUN:
+		case s.marks != "" && l.Director == s.plan.Node.Name:
+			why = ": " + s.marks
+		default:
+			continue
+		}
+		found = append(found, problem.Finding{Code: problem.DirectorIsRealServer, Subject: l.VirtualServer, Text: fmt.Sprintf(
+			"%s: its real server %s is director %s too: while another director is MASTER, some of its connections fail%s", l.VirtualServer, l.RealServer, l.Director, why)})
+	}
+	return found
+}
+
+// localMissing returns the problems of a director that gets connections as a real server, and does not have their address: it is
+// on lo while another director is MASTER.
+func localMissing(s snapshots) []problem.Finding {
+	var found []problem.Finding
+	for _, i := range s.plan.Instances {
+		if a, runs := s.instances[i.ID]; !runs || a.State == vrrp.Master {
+			continue
+		}
+		for _, p := range i.Config.Held() {
+			if !slices.Contains(s.plan.LocalMissing, p.Addr()) {
+				continue
+			}
+			found = append(found, problem.Finding{Code: problem.LocalVIPMissing, Subject: i.Config.Name, Text: localMissingText(i.Config.Name, p.Addr())})
+		}
+	}
+	return found
+}
+
+func localMissingText(instance string, vip netip.Addr) string {
+	return fmt.Sprintf("%s: this director is a real server for %s too, and no interface has it: connections that the MASTER sends here get no answer", instance, vip)
+}
