@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -26,8 +27,9 @@ var fwmarkCommands = []string{
 }
 
 // TestFirewallMark: a client keeps its real server over all ports to which rules give the mark; a port without the mark is not
-// served. The table is what ipvsadm makes of the same settings, and is found after a kill -9.
+// served. The table is what ipvsadm makes of the same settings, and is found after a kill -9. A mark that no rule sets is CRITICAL, and one that a rule may set a warning.
 //
+// Proves docs/virtual-servers.md: "if none does, `status --check` is CRITICAL with `mark_not_set`"
 // Proves docs/virtual-servers.md: "All packets with the mark are one virtual server, whatever their addresses, ports and protocols"
 func TestFirewallMark(t *testing.T) {
 	lab.Need(t, lab.IPVS)
@@ -42,6 +44,8 @@ func TestFirewallMark(t *testing.T) {
 			standin.Start(n.Host, "[::]:"+port, n.Name)
 		}
 	}
+	c.master.Run("iptables", "-t", "mangle", "-A", "PREROUTING", "-d", vip, "-p", "tcp", "--dport", "81", "-j", "MARK", "--set-mark", "6")
+	c.master.Run("ip6tables", "-t", "mangle", "-A", "PREROUTING", "-d", "fd00:77::100", "-p", "tcp", "-j", "MARK", "--set-mark", "5")
 	c.master.Run("iptables", "-t", "mangle", "-A", "PREROUTING", "-d", vip, "-p", "tcp", "-m", "multiport", "--dports", "80,443", "-j", "MARK", "--set-mark", "5")
 	c.startTwice(sameAs(c, fwmarkCommands))
 	lab.Eventually(t, soon, func() error { return holdsAll([]string{vip}, c.master.Host) })
@@ -52,6 +56,16 @@ func TestFirewallMark(t *testing.T) {
 		t.Errorf("a port without the mark: %v %s", err, out)
 	}
 	healthy(t, c.master)
+	c.master.Run("iptables", "-t", "mangle", "-D", "PREROUTING", "1") // of mark 6
+	lab.Eventually(t, soon, func() error {
+		out, err := c.master.ctl("status", "--check")
+		if lab.ExitCode(err) != 2 || !strings.Contains(out, "mapped: packets of clients do not get the firewall mark 6") {
+			return fmt.Errorf("lvsctl status --check: %v %s, want exit code 2 and the mark", err, out)
+		}
+		return nil
+	})
+	c.master.Run("iptables", "-t", "mangle", "-I", "PREROUTING", "-d", vip, "-p", "tcp", "--dport", "81", "-j", "MARK", "--set-mark", "6/0xff")
+	c.master.warns("mapped: cannot tell whether packets of clients get the firewall mark 6")
 	c.ctlPrints(c.master, 0, `VIRTUAL SERVER web  tcp firewall mark 5 `, "status")
 }
 

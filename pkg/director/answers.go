@@ -171,7 +171,7 @@ func (m *answerMonitor) look(ctx context.Context) []problem.Finding {
 	}
 	l := layoutOf(p, m.sight().addresses)
 	arpIgnore := m.arpIgnore()
-	return slices.Concat(m.answered(p, arpIgnore), m.reached(ctx, p, arpIgnore), m.clients(ctx, p, l), m.deaf(ctx, p, l), m.answers(ctx, answersOf(p, l)))
+	return slices.Concat(m.answered(p, arpIgnore), m.reached(ctx, p, arpIgnore), m.clients(ctx, p, l), m.unmarked(ctx, p), m.deaf(ctx, p, l), m.answers(ctx, answersOf(p, l)))
 }
 
 // rules reads the rules of a family, for reading.

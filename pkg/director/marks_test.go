@@ -3,6 +3,7 @@ package director
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -115,7 +116,20 @@ func TestMarks(t *testing.T) {
 }
 
 func markCases() []codesCase {
+	none := strings.Replace(markedFile, "marking: nftables, address: 10.77.0.100, packets: [{ports: [80, 443]}]", "marking: none", 1)
+	marks := func(n *node, rule string) {
+		n.save("*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING " + rule + "\nCOMMIT\n")
+	}
+	const set = "-d 10.77.0.100/32 -p tcp -j MARK --set-xmark 0x5/0xffffffff"
 	return []codesCase{
+		{File: none, Before: func(n *node) { marks(n, set) }, Case: problemtest.Case[*node]{
+			Code: problem.MarkNotSet, Subject: "web", Fault: "no rule sets it",
+			Break: func(n *node) { marks(n, strings.Replace(set, "0x5", "0x6", 1)) }, Mend: func(n *node) { marks(n, set) },
+		}},
+		{File: none, Before: func(n *node) { marks(n, set) }, Case: problemtest.Case[*node]{
+			Code: problem.MarkUnclear, Subject: "web", Fault: "a restored mark",
+			Break: func(n *node) { marks(n, "-j CONNMARK --restore-mark") }, Mend: func(n *node) { marks(n, set) },
+		}},
 		{On: "MASTER", File: markedFile, Case: problemtest.Case[*node]{
 			Code: problem.NotMarked, Fault: "the rules cannot be restored",
 			Break: func(n *node) { n.refuse("nft mark", errors.New("no nf_tables")); n.forgetsMarks() },

@@ -10,6 +10,8 @@ const (
 	ClientsBlocked         Code = "clients_blocked"
 	ClientsLimited         Code = "clients_limited"
 	ClientsUnclear         Code = "clients_unclear"
+	MarkNotSet             Code = "mark_not_set"
+	MarkUnclear            Code = "mark_unclear"
 	VIPNotReached          Code = "vip_not_reached"
 	AnswersBlocked         Code = "answers_blocked"
 	AnswersLimited         Code = "answers_limited"
@@ -151,6 +153,17 @@ func filterCodes() []Declaration {
 			Means:       "it is not known whether this director drops the packets of clients: its packet filter has rules that cannot be judged, or cannot be read",
 			Remedy:      "try it from a client with the command that lvsctl status shows. If it works, add a rule before the one shown that accepts the packets by the VIP and port. If the rules cannot be read, install nftables or iptables",
 			ExplainedBy: []Code{ClientsBlocked},
+		},
+		{
+			Code: MarkNotSet, Severity: Critical, Role: Director, Subject: "virtual server",
+			Means:  "no packet filter rule of this host gives packets the firewall mark of a virtual server with `marking: none`: its clients reach this director itself. Marks of tc and of eBPF are not seen",
+			Remedy: "add the rule on every director, in the hook prerouting or input, and keep it over a reboot, or write marking: nftables and packets, and run lvsctl reload",
+		},
+		{
+			Code: MarkUnclear, Severity: Warning, Role: Director, Subject: "virtual server",
+			Means:       "it is not known whether packets get the firewall mark of a virtual server with `marking: none`: the rules cannot be read, or set a mark that is not in their text, such as a restored or masked one",
+			Remedy:      "try it from a client, and look whether ipvsadm -Ln --stats counts its connections. To have it known, set the whole mark in a rule, or write marking: nftables and packets. If the rules cannot be read, install nftables or iptables",
+			ExplainedBy: []Code{MarkNotSet},
 		},
 		{
 			Code: VIPNotReached, Severity: Critical, Role: Director, Subject: "instance",

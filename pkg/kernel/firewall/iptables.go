@@ -106,6 +106,7 @@ func parseRule(text string, words []string) rule {
 		if option == "-j" || option == "-g" {
 			r.act(option, strings.Join(arguments, " "))
 			r.untracks = r.target == "NOTRACK" || r.target == "CT" && slices.Contains(words, "--notrack")
+			r.mark = markOf(strings.Join(arguments, " "), words)
 			list.apply(&r)
 			return r // the rest are options of the target
 		}

@@ -108,6 +108,7 @@ type rule struct {
 	target  string // of jump and goes
 	// untracks: it exempts the packet from connection tracking.
 	untracks bool
+	mark     *markSetting // nil: it leaves the firewall mark as it is
 }
 
 // match decides whether a condition applies to a packet.

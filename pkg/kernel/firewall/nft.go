@@ -64,7 +64,7 @@ func parseNFT(text []byte, family string, skip func(family, table string) bool) 
 }
 
 // inert are statements that mean nothing for the way of a packet.
-var inert = []string{"counter", "log", "mangle", "comment", "ct helper", "ct timeout", "set"}
+var inert = []string{"counter", "log", "comment", "ct helper", "ct timeout", "set"}
 
 // parseExpressions returns the rules that a rule of nft consists of: a verdict map is one for each of its elements.
 func parseExpressions(all []statement) []rule {
@@ -80,6 +80,10 @@ func parseExpressions(all []statement) []rule {
 				r.matches = append(r.matches, always(maybe))
 			case kind == "notrack":
 				r.untracks = true
+			case kind == "mangle":
+				if m := nftMark(body); m != nil {
+					r.mark = m
+				}
 			case slices.Contains(inert, kind):
 			case kind == "vmap":
 				return append(verdictMap(r, body), parseExpressions(all[n+1:])...)
