@@ -97,6 +97,7 @@ type loops struct {
 	sessions  *sessions
 	stalls    *stallMonitor
 	answers   *answerMonitor
+	silent    *silentPeers
 	table     *table
 	takeOvers *takeover.Recorder
 	gate      *takeover.Gate // between the elections and the address loop
@@ -175,6 +176,7 @@ func (d *Director) Run(ctx context.Context) (err error) {
 	l.group.Start(l.stalls)
 	l.group.Start(d.problems)
 	l.group.Start(l.answers)
+	l.group.Start(l.silent)
 	d.o.Started()
 	d.log.Info("directing", "node", d.o.Node.Name, "config", d.in.Config.Summary())
 	return d.serve(ctx, l, heart)
@@ -234,6 +236,7 @@ func (d *Director) open() (*loops, error) {
 		kernel: d.o.Kernel, filter: d.filter, plan: d.plan.Load, changed: d.problems.poke,
 		sight: func() sight { return l.watcher.seen.Load() }, unset: l.sysctls.Problem,
 	}
+	l.silent = d.newSilentPeers(l)
 	l.takeOvers = d.newRecorder()
 	l.notifier = notify.New(notify.Options{Run: d.runHook, Record: d.o.Record, Changed: d.problems.poke})
 	l.stalls = newStallMonitor(&d.heartbeats, l.instances.candidates, d.log)

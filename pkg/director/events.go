@@ -13,6 +13,7 @@ func (d *Director) transition(l *loops, id config.InstanceID, e event.Event) {
 	l.quiet.moved(id, e.To)
 	d.tellHooks(l, id, e)
 	tookOver(l, id, e)
+	l.silent.poke()
 	d.problems.poke()
 	wake(d.roles)
 }

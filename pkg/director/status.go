@@ -50,6 +50,7 @@ type snapshots struct {
 	marks     string // why packets are not marked
 	filter    string // why virtual addresses accept packets that they must not
 	answers   []problem.Finding
+	silent    map[config.InstanceID]silentPeer
 	vips      []reconcile.Trouble
 	routing   []reconcile.RoutingTrouble
 	hooks     []notify.Failure
@@ -125,7 +126,7 @@ func (d *Director) snapshots(much depth) snapshots {
 	s.takeOvers, s.waiting = l.takeOvers.Failures(), l.gate.Waiting()
 	s.recorded = func(id config.InstanceID) *status.TakeOver { return takeOverStatus(l.takeOvers.Last(id)) }
 	s.filter, s.marks = l.vipFilter.Problem(), l.marks.Problem()
-	s.answers = l.answers.Findings()
+	s.answers, s.silent = l.answers.Findings(), l.silent.found()
 	s.vips, s.unseen = l.addresses.Troubles(), l.watcher.Problem()
 	s.routing, s.hooks = l.routes.Troubles(), l.notifier.Failures()
 	select {
@@ -173,6 +174,10 @@ func report(s snapshots) status.Director {
 	for _, i := range s.plan.Instances {
 		if a, runs := s.instances[i.ID]; runs {
 			one := instanceStatus(i.Config, a)
+			if p, asked := s.silent[i.ID]; asked && p.address == a.SilentPeer && p.since.Equal(a.Since) {
+				one.Reason += "; " + p.sentence()
+				one.SilentPeer = &status.SilentPeer{Address: p.address.String(), AnswersARP: p.answers}
+			}
 			if s.recorded != nil {
 				one.TakeOver = s.recorded(i.ID)
 			}

@@ -42,6 +42,8 @@ type Snapshot struct {
 	// director does not become MASTER now.
 	DeafFor  time.Duration
 	Deafened bool
+	// SilentPeer is the router whose silence has made this director MASTER, until a router is heard; otherwise invalid.
+	SilentPeer netip.Addr
 	// Heard is the last router of which an advert was received; invalid if there is none.
 	Heard netip.Addr
 	// Neighbours is what is wrong with the other routers heard.
@@ -98,6 +100,7 @@ func (a *Actor) publish() {
 	s.Handover = a.handover()
 	s.DeafFor, s.Deafened = a.machine.DeafFor(a.now())
 	s.Heard, _ = a.machine.Master()
+	s.SilentPeer = a.machine.SilentPeer()
 	a.addNeighbours(s)
 	a.quiet = s.quiet()
 	a.snapshot.Store(s)

@@ -27,6 +27,7 @@ const (
 	ReloadRefused      Kind = "reload_refused"       // cluster file
 	HookEnded          Kind = "hook_ended"           // instance or sync group: "" to "ok" or "failed"; the code is the moment
 	TakeOverRecorded   Kind = "take_over_recorded"   // instance: "" to "fresh", "held" or "none"
+	PeerAsked          Kind = "peer_asked"           // instance that has become MASTER because another router was silent: "" to "answers" or "silent"
 	WaitEnded          Kind = "wait_ended"           // instance whose VIPs have waited: "" to "applied", "timeout" or "stuck"
 	DaemonStarted      Kind = "daemon_started"       // program: "" to its version. It clears all problems raised before
 	DaemonStopped      Kind = "daemon_stopped"       // program
@@ -36,7 +37,7 @@ const (
 // Kinds returns the kinds of this version, in the order of the documentation.
 func Kinds() []Kind {
 	return []Kind{
-		InstanceState, InstancePriority, InstanceHandover, RealServerState, TrackState, BFDSessionState, VirtualServerState, ProblemRaised, ProblemCleared, ReloadApplied, ReloadRefused, HookEnded, TakeOverRecorded, WaitEnded,
+		InstanceState, InstancePriority, InstanceHandover, RealServerState, TrackState, BFDSessionState, VirtualServerState, ProblemRaised, ProblemCleared, ReloadApplied, ReloadRefused, HookEnded, TakeOverRecorded, PeerAsked, WaitEnded,
 		DaemonStarted, DaemonStopped, EventsLost,
 	}
 }
@@ -49,6 +50,12 @@ const (
 	Full     = "full"
 	Degraded = "degraded"
 	Down     = "down"
+)
+
+// The values of To for routers that are asked: they answer ARP, or not.
+const (
+	Answers = "answers"
+	Silent  = "silent"
 )
 
 // The values of To for hooks.

@@ -85,8 +85,17 @@ type Instance struct {
 	FalseAlarms int `json:"bfd_false_alarms,omitempty"`
 	// AdvertLateness is how late adverts left since the start; absent if none was due yet.
 	AdvertLateness *Lateness `json:"advert_lateness,omitempty"`
+	// SilentPeer is the router whose silence has made this director MASTER; absent before it has been asked, once a router is heard
+	// again, and in other states.
+	SilentPeer *SilentPeer `json:"silent_peer,omitempty"`
 	// TakeOver is the last take-over record; absent if take-overs are not recorded, or there was none.
 	TakeOver *TakeOver `json:"take_over,omitempty"`
+}
+
+// SilentPeer is a router that was MASTER and has become silent.
+type SilentPeer struct {
+	Address    string `json:"address"`
+	AnswersARP bool   `json:"answers_arp"` // or a neighbour solicitation: its machine is alive, and reached by its network
 }
 
 // InstanceTrack is what an instance has of a track.

@@ -49,6 +49,16 @@ func (m *Machine) State() State { return m.mem.State }
 // Since returns when the state was entered, on the clock of Step; 0 before the first transition.
 func (m *Machine) Since() time.Duration { return m.mem.Since }
 
+// SilentPeer returns the router whose silence has made this director MASTER. It is invalid in another state, after another cause,
+// and once a router has been heard since.
+func (m *Machine) SilentPeer() netip.Addr {
+	s := &m.mem
+	if why := s.StateReason; s.State == Master && s.HeardAt < s.Since && (why.Kind == silentPeer || why.Kind == lostPeer) {
+		return why.Peer
+	}
+	return netip.Addr{}
+}
+
 // Params returns the parameters in use, with defaults filled in.
 func (m *Machine) Params() Params { return m.p }
 
