@@ -23,6 +23,7 @@ func TestSilentPeer(t *testing.T) {
 		n.start()
 		c.awaitHolder(c.master, soon)
 	}
+	c.backup.reports("higher priority 150 from 10.77.0.2")
 	const alive, gone = "10.77.0.2 still answers ARP", "10.77.0.2 does not answer ARP either"
 	finds := func(what, text string, answers bool) {
 		t.Helper()
