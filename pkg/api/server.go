@@ -43,6 +43,9 @@ type Handlers struct {
 	// FailOver hands an instance or sync group over to another director, or ends what that has left; it returns a sentence.
 	// nil: the daemon has no elections.
 	FailOver func(ctx context.Context, name string, release bool) (string, error)
+	// Override carries out what an operator, author, has decided about a real server or the director. nil: the daemon is no
+	// director.
+	Override func(ctx context.Context, r status.OverrideRequest, author string) (status.OverrideResult, error)
 	// Events is the journal of past and new events.
 	Events *journal.Journal
 }
@@ -114,6 +117,7 @@ func Serve(ctx context.Context, listener net.Listener, h Handlers, log *slog.Log
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
+		ConnContext:       withPeer,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	stopped := make(chan struct{})
@@ -155,6 +159,7 @@ func mux(ctx context.Context, h Handlers) http.Handler {
 	})
 	m.HandleFunc("POST /v1/reload", reloading(h.Reload))
 	m.HandleFunc("POST /v1/failover", failingOver(h.FailOver))
+	m.HandleFunc("POST /v1/override", overriding(h.Override))
 	m.HandleFunc("GET /v1/table", tabling(h.Table))
 	m.HandleFunc("POST /v1/diff", comparing(h.Difference))
 	m.HandleFunc("GET /v1/explain", explaining(h.Explain))

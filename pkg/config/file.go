@@ -32,6 +32,8 @@ type contents struct {
 	hooks       []Hook
 	mail        Mail
 	stopTimeout time.Duration
+	// maintenanceDir is "" without one.
+	maintenanceDir string
 	// startupDelay is that of instances that have none, and whose group has none.
 	startupDelay time.Duration
 	sync         *placed[ConnectionSync] // nil: none
@@ -90,6 +92,7 @@ func topSection(instances *sectionOf[instance], services *sectionOf[virtualServe
 		mailField(mailSection()),
 		connectionSyncField(connectionSyncSection()),
 		stopTimeoutField(),
+		maintenanceDirField(),
 		commonStartupDelayField(),
 	}
 	s.schema = Schema{AnyOf: []*Schema{{Required: []string{"vrrp_instances"}}, {Required: []string{"virtual_servers"}}}}

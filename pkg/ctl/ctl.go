@@ -39,7 +39,7 @@ func Command() *cobra.Command {
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp)) // fails only for an undefined flag
 	_ = root.RegisterFlagCompletionFunc("timeout", cobra.NoFileCompletions)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &daemon.UsageError{Err: err} })
-	root.AddCommand(check(&f), showSchema(&f), showStatus(&f), showEvents(&f), reload(&f), showDifference(&f), showTable(&f), explainServer(&f), probeServer(&f), failOver(&f), virtualRouters(&f), showVersion(&f))
+	root.AddCommand(check(&f), showSchema(&f), showStatus(&f), showEvents(&f), reload(&f), showDifference(&f), showTable(&f), explainServer(&f), probeServer(&f), failOver(&f), drainServer(&f), disableServer(&f), weighServer(&f), enableServer(&f), virtualRouters(&f), showVersion(&f))
 	return root
 }
 
@@ -47,7 +47,10 @@ func Command() *cobra.Command {
 // --check.
 func Main(ctx context.Context, root *cobra.Command, args []string) int {
 	root.SetArgs(args)
-	cmd, err := root.ExecuteContextC(ctx)
+	cmd, err := root, earlyTimeout(args)
+	if err == nil {
+		cmd, err = root.ExecuteContextC(ctx)
+	}
 	var plugin *PluginError
 	switch {
 	case err == nil:

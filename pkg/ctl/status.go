@@ -90,6 +90,7 @@ func directorTable(w io.Writer, s status.Director, now time.Time) error {
 	for _, b := range s.BFDSessions {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", b.Name, b.Address, b.Interface, b.State, age(b.Since, now), cmp.Or(effects(s.Instances, b.Name), strings.Join(b.Instances, ",")), b.Reason)
 	}
+	printOverrides(t, s.Overrides)
 	takeOvers(t, s.Instances, now)
 	printConnectionSync(t, s.ConnectionSync, now)
 	for _, v := range s.VirtualServers {
@@ -295,6 +296,7 @@ func evaluate(document []byte) (code int, line string, problems []problem.Proble
 		status.Head
 		Instances      []status.Instance `json:"vrrp_instances"`
 		VirtualServers []struct{}        `json:"virtual_servers"`
+		Overrides      []status.Override `json:"overrides"`
 	}
 	switch err := json.Unmarshal(document, &s); {
 	case err != nil:
@@ -313,7 +315,7 @@ func evaluate(document []byte) (code int, line string, problems []problem.Proble
 	case s.Role == "realserver":
 		return 0, fmt.Sprintf("%s: ready for %s", s.Node, virtualServers(len(s.VirtualServers))), s.ProblemDetails
 	default:
-		return 0, s.Node + ": " + inOrder(s.Instances, len(s.VirtualServers)), s.ProblemDetails
+		return 0, s.Node + ": " + inOrder(s.Instances, len(s.VirtualServers)) + overriddenTargets(s.Overrides), s.ProblemDetails
 	}
 }
 

@@ -359,6 +359,11 @@ type elector interface {
 	FailOver(ctx context.Context, name string, release bool) (string, error)
 }
 
+// overrider is a service that takes what operators decide about real servers.
+type overrider interface {
+	Override(ctx context.Context, r status.OverrideRequest, author string) (status.OverrideResult, error)
+}
+
 // balancer is a service with an IPVS table.
 type balancer interface {
 	Table(ctx context.Context, foreign bool) (status.Table, error)
@@ -380,6 +385,9 @@ func (s server) handlers() api.Handlers {
 		FailOver: failOver,
 		Status:   s.service.Status, Record: s.service.Record, Events: s.events,
 		Reload: func(ctx context.Context, force bool) error { return s.from.reload(ctx, s.service, force) },
+	}
+	if o, ok := s.service.(overrider); ok {
+		h.Override = o.Override
 	}
 	if e, ok := s.service.(explainer); ok {
 		h.Explain, h.Probe = e.Explain, e.ProbeOnce

@@ -21,6 +21,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
 	"github.com/lvs-director/lvs-director/pkg/takeover"
 	"github.com/lvs-director/lvs-director/pkg/task"
+	"github.com/lvs-director/lvs-director/pkg/tracking"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -68,6 +69,7 @@ type Director struct {
 	changed       bool            // in has changed since the plan was made, other than in verdicts and readiness
 	judged        bool            // verdicts or readiness have changed since then
 	rearranged    bool            // addresses without a lease have changed since the address loop was told
+	decided       uint64          // the version of the overrides that in has
 	looked        time.Time       // the begin of the watcher's read that in is based on
 	seen, reached <-chan struct{} // closed when the watcher or the table loop has published a newer state than that in in
 }
@@ -99,6 +101,8 @@ type loops struct {
 	answers   *answerMonitor
 	silent    *silentPeers
 	table     *table
+	overrides *overrides
+	directory *tracking.Directory
 	takeOvers *takeover.Recorder
 	gate      *takeover.Gate // between the elections and the address loop
 	notifier  *notify.Notifier
@@ -237,6 +241,13 @@ func (d *Director) open() (*loops, error) {
 		sight: func() sight { return l.watcher.seen.Load() }, unset: l.sysctls.Problem,
 	}
 	l.silent = d.newSilentPeers(l)
+	l.overrides = &overrides{
+		state: state, file: func() *config.Config { return d.plan.Load().Config },
+		table: func() tableState { s, _ := l.table.snapshot(); return s },
+		count: d.o.Kernel.Services, record: d.o.Record, changed: func() { wake(l.verdicts) },
+	}
+	l.overrides.open()
+	l.directory = tracking.NewDirectory(d.o.Kernel, d.log, func() { l.overrides.follow(l.directory.Listing()) })
 	l.takeOvers = d.newRecorder()
 	l.notifier = notify.New(notify.Options{Run: d.runHook, Record: d.o.Record, Changed: d.problems.poke})
 	l.stalls = newStallMonitor(&d.heartbeats, l.instances.candidates, d.log)
@@ -274,9 +285,14 @@ func (d *Director) start(ctx context.Context, l *loops) error {
 	l.hooks.Start(l.notifier)
 	l.watcher.look()
 	d.ready = starting(time.Now())
-	for _, t := range append(l.watches.tasks(), closing{l.watcher, func() { _ = watched.Close() }}, l.checker, l.sysctls, l.links, l.vipFilter, l.marks, l.quiet.loop, l.sync.daemons, l.sync.peers, l.takeOvers, l.gate, l.state) {
+	l.directory.Set(cfg.MaintenanceDir)
+	for _, t := range append(l.watches.tasks(), l.directory, closing{l.watcher, func() { _ = watched.Close() }}, l.checker, l.sysctls, l.links, l.vipFilter, l.marks, l.quiet.loop, l.sync.daemons, l.sync.peers, l.takeOvers, l.gate, l.overrides, l.state) {
 		l.group.Start(t)
 	}
+	if cfg.MaintenanceDir != "" {
+		d.awaitListing(l)
+	}
+	l.overrides.adopt(cfg, d.in.Adopted)
 	if err := d.turn(l); err != nil {
 		return err
 	}

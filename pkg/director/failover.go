@@ -11,6 +11,7 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/election"
 	"github.com/lvs-director/lvs-director/pkg/event"
+	"github.com/lvs-director/lvs-director/pkg/override"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
@@ -177,7 +178,11 @@ func (s *instances) named(name string, others []string) (all []*instance, err er
 const forgottenAfter = 15 * time.Minute
 
 // handoverForgotten returns the problem of an instance that has stayed out for long because of a handover by command.
-func handoverForgotten(instance string, s *election.Snapshot, now time.Time) []problem.Finding {
+// A director that is drained as a whole is reported as such.
+func handoverForgotten(instance string, s *election.Snapshot, overrides override.Set, now time.Time) []problem.Finding {
+	if _, out := overrides.Director(now); out {
+		return nil
+	}
 	if h := s.Handover; !h.Done || h.Pending || s.State == vrrp.Master || now.Sub(h.Since) < forgottenAfter {
 		return nil
 	}

@@ -71,7 +71,7 @@ func (d *Director) Difference(ctx context.Context, cfg *config.Config) (status.D
 		return doc, err
 	}
 	_, ours := d.wanted()
-	f := table.Foresee(cfg, have, ours)
+	f := table.Foresee(cfg, have, d.decisionsIn(cfg), ours)
 	for _, op := range f.Ops {
 		doc.Changes = append(doc.Changes, op.String())
 	}

@@ -82,6 +82,7 @@ type Kernel interface {
 	Undelivered(all []kernel.IfAddr) ([]kernel.IfAddr, error)
 	// Files and processes that tracks are about.
 	tracking.FileKernel
+	tracking.DirectoryKernel
 	tracking.ProcessKernel
 	// RouteInterface returns the interface by which packets to an address leave.
 	RouteInterface(to netip.Addr) (string, error)

@@ -19,8 +19,9 @@ import (
 // after 10 ms.
 const giveWayEvery = 64
 
-// virtualServerStatus returns the state of a pool: of several services the worst, and of their entries the sums.
-func virtualServerStatus(v config.VirtualServer, verdicts plan.Verdicts, table func(lvs.Key) lvs.Table) status.VirtualServer {
+// virtualServerStatus returns the state of a pool: of several services the worst, and of their entries the sums. known
+// has the verdicts and what operators have decided.
+func virtualServerStatus(v config.VirtualServer, known plan.Table, table func(lvs.Key) lvs.Table) status.VirtualServer {
 	s := status.VirtualServer{
 		Name: v.Name, Address: v.Address.String(), Port: int(v.Port), Protocol: v.Protocol, Scheduler: v.Scheduler,
 		Forward: string(v.Forward), RealServers: make([]status.RealServer, 0, len(v.RealServers)),
@@ -35,7 +36,7 @@ func virtualServerStatus(v config.VirtualServer, verdicts plan.Verdicts, table f
 	health, first := lvs.PoolUp, true
 	for one := range v.Services() {
 		at := table(lvs.KeyOf(one))
-		pool := lvs.Standings(one, plan.Table{Verdicts: verdicts}.Condition, at)
+		pool := lvs.Standings(one, known.Condition, at)
 		addMembers(all, one, pool, at.Have)
 		if h, reason := lvs.PoolHealth(pool); first || h < health {
 			health, s.Reason = h, reason
@@ -49,7 +50,7 @@ func virtualServerStatus(v config.VirtualServer, verdicts plan.Verdicts, table f
 		if i%giveWayEvery == giveWayEvery-1 {
 			runtime.Gosched()
 		}
-		verdict := verdictOf(verdicts, config.Subject{Server: config.ServerID{Service: v.Name, Server: r.Name}})
+		verdict := verdictOf(known.Verdicts, config.Subject{Server: config.ServerID{Service: v.Name, Server: r.Name}})
 		s.RealServers = append(s.RealServers, realServerStatus(v, r, verdict, all[i].standing, all[i].entry))
 	}
 	s.State = map[lvs.Health]string{lvs.PoolUp: "up", lvs.PoolDegraded: "degraded", lvs.PoolDown: "down"}[health]
@@ -105,7 +106,7 @@ func addMembers(all []member, one config.VirtualServer, pool []lvs.Standing, hav
 func realServerStatus(v config.VirtualServer, r config.RealServer, verdict health.Verdict, standing lvs.Standing, entry *lvs.Server) status.RealServer {
 	s := status.RealServer{
 		Name: r.Name, Address: r.Address.String(), Port: int(r.Port), ConfiguredWeight: r.Weight,
-		State: word(verdict), Code: string(verdict.Code), Checked: verdict.Code != "", Reason: verdict.Reason, Since: verdict.Since,
+		State: word(verdict), Code: string(verdict.Code), Checked: verdict.Code != "", Up: verdict.Known && verdict.Up, Reason: verdict.Reason, Since: verdict.Since,
 	}
 	if s.Forward = string(v.ForwardTo(r)); v.ForwardTo(r) == config.TUN {
 		s.Tunnel = r.Tunnel.String()
@@ -113,6 +114,8 @@ func realServerStatus(v config.VirtualServer, r config.RealServer, verdict healt
 	switch standing {
 	case lvs.Draining:
 		s.State, s.Reason = "draining", "draining: the weight is 0; "+strings.TrimPrefix(verdict.Reason, "up: ")
+	case lvs.Disabled:
+		s.State, s.Reason = "disabled", "disabled; "+verdict.Reason
 	case lvs.Full:
 		if verdict.Up && !verdict.Full && entry != nil {
 			s.Reason += fmt.Sprintf("; takes no connections: it has %d, and its upper_threshold is %d", entry.ActiveConnections+entry.InactiveConnections, r.UpperThreshold)

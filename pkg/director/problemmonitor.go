@@ -3,6 +3,7 @@ package director
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -119,7 +120,7 @@ func (m *problemMonitor) examine(much depth) status.Director {
 		doc = report(s)
 	}
 	if s.pools {
-		m.pools = append(checked(doc.VirtualServers, doc.Tracks), append(unreachable(s.plan), allFail(s.plan)...)...)
+		m.pools = append(checked(doc.VirtualServers, doc.Tracks), slices.Concat(unreachable(s.plan), allFail(s.plan), overrideProblems(s, time.Now()), maintenanceProblems(s.maintenance), refusingProblems(s))...)
 	}
 	if much == withCounters {
 		m.unread = s.unread

@@ -31,6 +31,10 @@ func checked(servers []status.VirtualServer, tracks []status.Track) []problem.Fi
 	for _, v := range servers {
 		switch v.State {
 		case "down":
+			if f, by := emptied(v); by {
+				found = append(found, f)
+				break
+			}
 			found = append(found, problem.Finding{Code: problem.VirtualServerDown, Subject: v.Name, Text: v.Name + ": " + v.Reason})
 		case "degraded":
 			found = append(found, problem.Finding{
@@ -111,7 +115,7 @@ func ofNode(s snapshots) []problem.Finding {
 		found = append(found, tooLate(i.Config.Name, a)...)
 		found = append(found, neighbourProblems(i.Config, a)...)
 		found = append(found, toNobody(i, s.plan.Link(i.Segment))...)
-		found = append(found, slices.Concat(falseAlarms(i.Config.Name, a), handoverForgotten(i.Config.Name, a, time.Now()))...)
+		found = append(found, slices.Concat(falseAlarms(i.Config.Name, a), handoverForgotten(i.Config.Name, a, s.overrides, time.Now()))...)
 		found = append(found, slices.Concat(trackProblems(i, a), silentLinks(i.Config, a))...)
 	}
 	found = append(found, slices.Concat(syncGroupProblems(s, time.Now()), sessionProblems(s.sessions, time.Now()))...)

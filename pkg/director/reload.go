@@ -52,6 +52,9 @@ func (d *Director) Reload(ctx context.Context, force bool) error {
 	}
 	var added []lvs.Key
 	var refused error
+	named := l.overrides.rename(config.Renamed(d.running(), cfg))
+	done := false
+	defer func() { named(done) }()
 	if err := d.do(ctx, func() { added, refused = d.prepare(l, cfg) }); err != nil {
 		return err
 	}
@@ -66,6 +69,11 @@ func (d *Director) Reload(ctx context.Context, force bool) error {
 	}
 	if refused != nil {
 		return refused
+	}
+	done = true
+	l.directory.Set(cfg.MaintenanceDir)
+	if cfg.MaintenanceDir == "" {
+		l.overrides.follow(l.directory.Listing())
 	}
 	l.notifier.Acknowledge()
 	d.log.Info("reloaded", "config", cfg.Summary(), "digest", cfg.Digest)

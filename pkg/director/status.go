@@ -13,6 +13,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 	"github.com/lvs-director/lvs-director/pkg/notify"
+	"github.com/lvs-director/lvs-director/pkg/override"
 	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
@@ -31,32 +32,35 @@ type snapshots struct {
 	sockets   map[vrrp.Segment]election.LinkSnapshot
 	sessions  []sessionState
 	verdicts  plan.Verdicts
-	balances  bool // there is a table
-	table     string
-	services  []lvs.Service // with their counters if they were read from the kernel
-	known     bool          // services are the content of the table
-	counted   bool          // services have their numbers of connections
-	measured  []lvs.Service // the last complete read, with what the kernel has counted
-	readAt    time.Time     // when that was
-	unread    string        // why services are not known; "" if they are
-	checked   bool          // every check has had a result
-	stall     string
-	unsaved   string
-	unseen    string         // why interfaces and addresses cannot be read
-	networks  []netip.Prefix // the addresses of this machine
-	sysctls   string
-	sync      []reconcile.SyncDaemonProblem
-	exchange  syncpeers.Snapshot
-	marks     string // why packets are not marked
-	filter    string // why virtual addresses accept packets that they must not
-	answers   []problem.Finding
-	silent    map[config.InstanceID]silentPeer
-	vips      []reconcile.Trouble
-	routing   []reconcile.RoutingTrouble
-	hooks     []notify.Failure
-	takeOvers []takeover.Failure
-	waiting   []takeover.Waiting
-	recorded  func(config.InstanceID) *status.TakeOver // nil before the start
+	overrides override.Set
+	// maintenance is why maintenance_dir cannot be read; "" if it can.
+	maintenance string
+	balances    bool // there is a table
+	table       string
+	services    []lvs.Service // with their counters if they were read from the kernel
+	known       bool          // services are the content of the table
+	counted     bool          // services have their numbers of connections
+	measured    []lvs.Service // the last complete read, with what the kernel has counted
+	readAt      time.Time     // when that was
+	unread      string        // why services are not known; "" if they are
+	checked     bool          // every check has had a result
+	stall       string
+	unsaved     string
+	unseen      string         // why interfaces and addresses cannot be read
+	networks    []netip.Prefix // the addresses of this machine
+	sysctls     string
+	sync        []reconcile.SyncDaemonProblem
+	exchange    syncpeers.Snapshot
+	marks       string // why packets are not marked
+	filter      string // why virtual addresses accept packets that they must not
+	answers     []problem.Finding
+	silent      map[config.InstanceID]silentPeer
+	vips        []reconcile.Trouble
+	routing     []reconcile.RoutingTrouble
+	hooks       []notify.Failure
+	takeOvers   []takeover.Failure
+	waiting     []takeover.Waiting
+	recorded    func(config.InstanceID) *status.TakeOver // nil before the start
 }
 
 // Status returns the status document. It may be called from any goroutine at any time and does not wait for the loops.
@@ -123,6 +127,7 @@ func (d *Director) snapshots(much depth) snapshots {
 	s.sessions = l.sessions.snapshots()
 	s.stall, s.unsaved, s.sysctls = l.stalls.Snapshot(), l.state.Problem(), l.sysctls.Problem()
 	s.sync, s.exchange = l.sync.daemons.Problems(), l.sync.peers.Snapshot()
+	s.overrides, s.maintenance = l.overrides.load(), l.directory.Listing().Problem
 	s.takeOvers, s.waiting = l.takeOvers.Failures(), l.gate.Waiting()
 	s.recorded = func(id config.InstanceID) *status.TakeOver { return takeOverStatus(l.takeOvers.Last(id)) }
 	s.filter, s.marks = l.vipFilter.Problem(), l.marks.Problem()
@@ -207,6 +212,7 @@ func report(s snapshots) status.Director {
 		v := trackVerdict(s, t)
 		doc.Tracks = append(doc.Tracks, status.Track{Name: t.Name, State: word(v), Code: string(v.Code), Reason: v.Reason, Since: v.Since})
 	}
+	doc.Overrides = overridesStatus(s, time.Now())
 	if !s.balances {
 		return doc
 	}
@@ -214,11 +220,14 @@ func report(s snapshots) status.Director {
 	for _, service := range s.services {
 		have[service.Key] = service
 	}
+	known := s.plan.Table
+	known.Verdicts = s.verdicts
 	for _, v := range s.plan.Config.VirtualServers {
-		doc.VirtualServers = append(doc.VirtualServers, virtualServerStatus(v, s.verdicts, func(key lvs.Key) lvs.Table {
+		doc.VirtualServers = append(doc.VirtualServers, virtualServerStatus(v, known, func(key lvs.Key) lvs.Table {
 			return lvs.Table{Have: have[key], Known: s.known, Differs: s.table != "", Counted: s.counted}
 		}))
 	}
+	overrideServers(&doc, s, time.Now())
 	addTraffic(&doc, s)
 	return doc
 }

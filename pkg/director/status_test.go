@@ -42,7 +42,7 @@ func TestRealServerStatus(t *testing.T) {
 		id := config.Subject{Server: config.ServerID{Service: "mysql", Server: "mysql1"}}
 		got := virtualServerStatus(
 			config.VirtualServer{Name: "mysql", RealServers: []config.RealServer{one}},
-			plan.VerdictsOf(map[config.Subject]health.Verdict{id: verdicts[tt.verdict]}),
+			plan.Table{Verdicts: plan.VerdictsOf(map[config.Subject]health.Verdict{id: verdicts[tt.verdict]})},
 			func(lvs.Key) lvs.Table {
 				return lvs.Table{Have: lvs.Service{Servers: []lvs.Server{{Address: one.Address, Port: one.Port, Weight: tt.weight}}}, Known: true, Differs: tt.differs}
 			},
@@ -136,7 +136,7 @@ func TestGroupStatus(t *testing.T) {
 		}
 		return lvs.Table{Known: true, Have: lvs.Service{Servers: []lvs.Server{{Address: one.Address, Port: 3306, Weight: 3, ActiveConnections: 5}}}}
 	}
-	s := virtualServerStatus(v, verdicts, table)
+	s := virtualServerStatus(v, plan.Table{Verdicts: verdicts}, table)
 	if r := s.RealServers[0]; s.State != "up" || r.Weight != 2 || r.ActiveConnections != 9 || r.State != "up" {
 		t.Errorf("%+v", s)
 	}
@@ -144,7 +144,7 @@ func TestGroupStatus(t *testing.T) {
 		t.Errorf("addresses %v, ports %v", s.Addresses, s.Ports)
 	}
 	second.Servers = nil
-	s = virtualServerStatus(v, verdicts, table)
+	s = virtualServerStatus(v, plan.Table{Verdicts: verdicts}, table)
 	if s.State != "down" || !strings.HasSuffix(s.Reason, " (10.77.0.100:3307)") || s.RealServers[0].Weight != 0 {
 		t.Errorf("with a service without servers: %+v", s)
 	}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,21 @@ func (k *fakeKernel) ReadFile(path string, _ int) ([]byte, error) {
 		return nil, fs.ErrNotExist
 	}
 	return []byte(text), nil
+}
+
+// ReadDirectory implements tracking.DirectoryKernel.
+func (k *fakeKernel) ReadDirectory(path string, _ int) (files []tracking.DirectoryFile, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.fail["readdir"]; err != nil {
+		return nil, err
+	}
+	for name := range k.tracked.files {
+		if filepath.Dir(name) == path {
+			files = append(files, tracking.DirectoryFile{Name: filepath.Base(name), Modified: time.Now().Truncate(time.Hour)})
+		}
+	}
+	return files, nil
 }
 
 // WatchFiles implements tracking.FileKernel.

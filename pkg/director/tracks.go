@@ -74,7 +74,7 @@ func verdictIn(i plan.Instance, track string) health.Verdict {
 // trackVerdict returns the verdict of a track as it is now.
 func trackVerdict(s snapshots, t config.Track) health.Verdict {
 	if t.Type() == config.VirtualServerState || t.Type() == config.InstanceState {
-		return plan.TrackVerdict(t, s.plan.Config.VirtualServers, s.verdicts, standings(s.plan, s.instances))
+		return plan.TrackVerdict(t, s.plan.Config.VirtualServers, s.verdicts, s.plan.Table.Decisions, standings(s.plan, s.instances))
 	}
 	return verdictOf(s.verdicts, config.Subject{Track: config.TrackID(t.Name)})
 }

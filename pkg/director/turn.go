@@ -21,13 +21,22 @@ func (d *Director) turn(l *loops) error {
 	fresh := d.takeIn(l)
 	l.instances.endRetired(time.Now())
 	from := d.plan.Load()
-	if reason := d.ready.look(time.Now(), d.facts(l, from), d.log); reason != d.in.NotReady {
-		d.in.NotReady, d.in.Empty, d.judged = reason, reason == noServer, true
+	reason := d.ready.look(time.Now(), d.facts(l, from), d.log)
+	empty := reason == noServer
+	if out := l.overrides.outByOperator(time.Now()); reason == "" || out != "" {
+		reason = out
+	}
+	if reason != d.in.NotReady {
+		d.in.NotReady, d.in.Empty, d.judged = reason, empty, true
 	}
 	if starting := d.ready.checking; starting != d.in.Starting {
 		d.in.Starting, d.judged = starting, true
 	}
 	d.stand(l)
+	if d.changed || d.decided != l.overrides.current() {
+		d.in.Decisions, d.decided = l.overrides.decisions(d.in.Config, d.in.Next)
+		d.judged = true
+	}
 	if !d.changed && !d.judged {
 		if fresh {
 			d.reportVIPs(l, from)

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 
@@ -44,4 +45,25 @@ func (Host) AwaitProcess(pid int, ended func()) (stop func(), err error) {
 // FollowProcesses implements tracking.ProcessKernel.
 func (Host) FollowProcesses(ctx context.Context, ready func(), deliver func(pid int)) error {
 	return process.Follow(ctx, ready, deliver)
+}
+
+// ReadDirectory implements tracking.DirectoryKernel.
+func (Host) ReadDirectory(path string, limit int) ([]tracking.DirectoryFile, error) {
+	d, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	entries, err := d.ReadDir(limit)
+	if err != nil && !errors.Is(err, io.EOF) { // the directory is empty
+		return nil, err
+	}
+	var files []tracking.DirectoryFile
+	for _, e := range entries {
+		info, err := e.Info()
+		if err == nil && !e.IsDir() { // otherwise it was removed just now
+			files = append(files, tracking.DirectoryFile{Name: e.Name(), Modified: info.ModTime()})
+		}
+	}
+	return files, nil
 }

@@ -29,6 +29,10 @@ func Log(to *slog.Logger) func(event.Event) {
 			log.Info("priority", "instance", e.Subject, "vrid", e.VirtualRouterID, "from", e.From, "to", e.To, "reason", e.Reason)
 		case event.InstanceHandover:
 			log.Info("handover", "instance", e.Subject, "vrid", e.VirtualRouterID, "reason", e.Reason)
+		case event.OverrideChanged:
+			log.Info("override", "target", e.Subject, "from", e.From, "to", e.To, "reason", e.Reason)
+		case event.DrainEnded:
+			log.Info("drain ended", "server", e.Subject, "how", e.To, "reason", e.Reason)
 		case event.RealServerState, event.TrackState:
 			name := e.Subject
 			if e.Kind == event.TrackState {

@@ -124,3 +124,28 @@ func TestDesiredMark(t *testing.T) {
 		t.Errorf("clients connect to %s", one.Address)
 	}
 }
+
+// TestRefusesAt: a scheduler that hashes refuses the clients of a server with weight 0 unless it falls back.
+func TestRefusesAt(t *testing.T) {
+	for _, tt := range []struct {
+		scheduler             string
+		fallback, persistence bool
+		drained, takenOut     bool
+	}{
+		{"rr", false, false, false, false},
+		{"sh", false, false, true, false},
+		{"sh", true, false, false, false},
+		{"mh", false, false, true, true},
+		{"mh", false, true, true, false},
+		{"mh", true, false, false, false},
+	} {
+		v := config.VirtualServer{Scheduler: tt.scheduler}
+		v.SchedulerFlags.Fallback = tt.fallback
+		if tt.persistence {
+			v.Persistence = &config.Persistence{}
+		}
+		if RefusesAt(v, false) != tt.drained || RefusesAt(v, true) != tt.takenOut {
+			t.Errorf("%+v: %t, %t", tt, RefusesAt(v, false), RefusesAt(v, true))
+		}
+	}
+}

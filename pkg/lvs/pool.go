@@ -32,7 +32,9 @@ const (
 	Absent Standing = iota
 	// Down: its checks fail, and it is not in the table.
 	Down
-	// Draining: it is up, and its weight is 0: the configured one, or that of a check.
+	// Disabled: an operator has decided that it is not in the table, or it has been drained.
+	Disabled
+	// Draining: its weight is 0: the configured one, that of a check, or because an operator drains it.
 	Draining
 	// Full: it is up and accepts no more connections, whatever the weight of its entry.
 	Full
@@ -69,7 +71,7 @@ func Standings(v config.VirtualServer, condition func(config.ServerID) Condition
 			entry = Entry{Present: present, Weight: found.Weight}
 		}
 		takes := takesConnections(entry.Present, entry.Weight) || !table.Known && !m.Condition.Known
-		standings[i] = m.standing(takes)
+		standings[i] = m.standing(entry.Present, takes)
 		if standings[i] == Serving && table.Counted && found.overloaded(v.RealServers[i].UpperThreshold) {
 			standings[i] = Full
 		}
@@ -77,8 +79,13 @@ func Standings(v config.VirtualServer, condition func(config.ServerID) Condition
 	return standings
 }
 
-func (m Member) standing(takes bool) Standing {
+func (m Member) standing(present, takes bool) Standing {
 	switch {
+	// If the table cannot be changed, it may still take connections.
+	case !m.admitted() && !takes && present && m.Condition.Decision.Admission == Closing:
+		return Draining
+	case !m.admitted() && !takes:
+		return Disabled
 	case !m.Condition.Known && takes:
 		return Kept
 	case !m.Condition.Known:
@@ -104,7 +111,7 @@ const (
 	PoolDown Health = iota
 	// PoolDegraded: some do.
 	PoolDegraded
-	// PoolUp: all do, apart from those that are drained.
+	// PoolUp: all do, apart from those that are drained or disabled.
 	PoolUp
 )
 
@@ -126,12 +133,12 @@ func PoolHealth(pool []Standing) (Health, string) {
 	if kept > 0 {
 		reason += fmt.Sprintf("; %d more serve and cannot be checked", kept)
 	}
-	for _, s := range []Standing{Full, Draining, Pending} {
+	for _, s := range []Standing{Full, Draining, Disabled, Pending} {
 		if n := count[s]; n > 0 {
 			reason += fmt.Sprintf("; %d %s %s", n, be(n), s)
 		}
 	}
-	if up+count[Draining] == len(pool) {
+	if up+count[Draining]+count[Disabled] == len(pool) {
 		return PoolUp, reason
 	}
 	return PoolDegraded, reason
@@ -140,7 +147,7 @@ func PoolHealth(pool []Standing) (Health, string) {
 // nobody is the reason of a pool that takes no connections.
 func nobody(size int, count [Serving + 1]int) string {
 	var parts []string
-	for _, s := range []Standing{Down, Full, Draining, Pending, Absent} {
+	for _, s := range []Standing{Down, Full, Draining, Disabled, Pending, Absent} {
 		switch n := count[s]; {
 		case n == size && s == Down:
 			return "no real server is up"
@@ -165,6 +172,6 @@ func be(n int) string {
 // String completes the sentence "2 are …".
 func (s Standing) String() string {
 	return [...]string{
-		"unknown", "down", "draining (weight 0)", "full", "up but not in the kernel's table", "kept", "up",
+		"unknown", "down", "disabled", "draining (weight 0)", "full", "up but not in the kernel's table", "kept", "up",
 	}[s]
 }

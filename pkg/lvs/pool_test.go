@@ -52,6 +52,12 @@ func TestPool(t *testing.T) {
 		{name: "unknown, and the table cannot be read", pool: []member{{1, unknown, absent}, {1, up, absent}}, unread: true, want: []Standing{Kept, Serving}, health: PoolDegraded, reason: "1 of 2 real servers are up; 1 more serve and cannot be checked"},
 		{name: "up a moment ago: the change of the table is under way", pool: []member{{3, up, absent}}, want: []Standing{Serving}, health: PoolUp, reason: "all 1 real servers are up"},
 		{name: "up, and the kernel refuses the entry", pool: []member{{3, up, absent}, {1, up, 1}}, differs: true, want: []Standing{Pending, Serving}, health: PoolDegraded, reason: "1 of 2 real servers are up; 1 is up but not in the kernel's table"},
+		{name: "drained by an operator", pool: []member{{1, closing(up), 0}, {1, up, 1}}, want: []Standing{Draining, Serving}, health: PoolUp, reason: "1 of 2 real servers are up; 1 is draining (weight 0)"},
+		{name: "drained, and stopped", pool: []member{{1, closing(down), absent}, {1, up, 1}}, want: []Standing{Disabled, Serving}, health: PoolUp, reason: "1 of 2 real servers are up; 1 is disabled"},
+		{name: "disabled and down", pool: []member{{1, removed(down), absent}, {1, up, 1}}, want: []Standing{Disabled, Serving}, health: PoolUp, reason: "1 of 2 real servers are up; 1 is disabled"},
+		{name: "all disabled", pool: []member{{1, removed(up), absent}}, want: []Standing{Disabled}, reason: "takes no connections: all 1 real servers are disabled"},
+		{name: "disabled, the other down", pool: []member{{1, removed(up), absent}, {1, down, absent}}, want: []Standing{Disabled, Down}, reason: "takes no connections: of 2 real servers 1 is down, 1 is disabled"},
+		{name: "disabled, and the kernel keeps the entry", pool: []member{{1, removed(up), 1}, {1, up, 1}}, differs: true, want: []Standing{Serving, Serving}, health: PoolUp, reason: "all 2 real servers are up"},
 		{name: "up, and the kernel refuses the weight", pool: []member{{3, up, 0}}, differs: true, want: []Standing{Pending}, reason: "takes no connections: all 1 real servers are up but not in the kernel's table"},
 	} {
 		v := config.VirtualServer{Name: "db"}
@@ -85,7 +91,9 @@ func TestPoolAgreesWithTheTable(t *testing.T) {
 		for i := range rapid.IntRange(1, 4).Draw(t, "size") {
 			r := config.RealServer{Name: fmt.Sprint(i), Address: netip.AddrFrom4([4]byte{10, 77, 0, byte(i)}), Port: 1, Weight: rapid.IntRange(0, 1).Draw(t, "weight")}
 			v.RealServers = append(v.RealServers, r)
-			conditions[config.ServerID{Service: "db", Server: r.Name}] = rapid.SampledFrom([]Condition{{}, up, down, full}).Draw(t, "condition")
+			c := rapid.SampledFrom([]Condition{{}, up, down, full}).Draw(t, "condition")
+			c.Decision.Admission = rapid.SampledFrom([]Admission{Admitted, Admitted, Closing, TakenOut}).Draw(t, "admission")
+			conditions[config.ServerID{Service: "db", Server: r.Name}] = c
 		}
 		condition := func(id config.ServerID) Condition { return conditions[id] }
 		have := Desired([]config.VirtualServer{v}, condition, nil)[0]

@@ -8,10 +8,34 @@ type Condition struct {
 	// Weighted: a check has given it a weight, Weight, that replaces the configured one; meaningless unless Up.
 	Weighted bool
 	Weight   uint16
+	// Decision is an operator's.
+	Decision Decision
 }
+
+// Decision is what an operator has decided about a real server. The zero value: nothing.
+type Decision struct {
+	Admission Admission
+	// Weight replaces the configured weight and that of a check; 0: it does not.
+	Weight int
+}
+
+// Admission is whether an operator lets a real server have connections.
+type Admission uint8
+
+const (
+	// Admitted: its checks decide.
+	Admitted Admission = iota
+	// Closing: it gets no new connections, and keeps those that it has.
+	Closing
+	// TakenOut: it has no entry.
+	TakenOut
+)
 
 // weight returns the weight of a real server that is up.
 func (c Condition) weight(configured int) int {
+	if c.Decision.Weight > 0 {
+		return c.Decision.Weight
+	}
 	if c.Known && c.Up && c.Weighted {
 		return int(c.Weight)
 	}
@@ -39,7 +63,9 @@ type Entry struct {
 
 // Entries returns the entry of every member of a pool:
 //
-//   - up: in the table with its configured weight, or that of a check
+//   - taken out by an operator: not in the table, or there with weight 0 if it stays
+//   - closed by an operator: as below, but with weight 0 if it is in the table
+//   - up: in the table with its configured weight, or that of a check or an operator
 //   - down: not in the table, or there with weight 0 if it stays
 //   - nothing known: as it was found in the table (unknown is not down; a weight of 0 that was found is kept like
 //     "full"); one that was not found is in the table if its initial_state is up
@@ -48,13 +74,15 @@ type Entry struct {
 func Entries(pool []Member) []Entry {
 	takers := false
 	for _, m := range pool {
-		takers = takers || takesConnections(m.present(), m.Weight) && !m.full()
+		takers = takers || takesConnections(m.present(), m.Weight) && !m.full() && m.admitted()
 	}
 	entries := make([]Entry, len(pool))
 	for i, m := range pool {
 		switch {
-		case !m.present():
+		case !m.present(), m.Condition.Decision.Admission == TakenOut:
 			entries[i].Present = m.Stays
+		case !m.admitted():
+			entries[i] = Entry{Present: true}
 		case m.full() && takers:
 			entries[i] = Entry{Present: true}
 		default:
@@ -70,6 +98,8 @@ func (m Member) present() bool {
 	}
 	return m.Found || m.InitialUp
 }
+
+func (m Member) admitted() bool { return m.Condition.Decision.Admission == Admitted }
 
 func (m Member) full() bool {
 	if m.Condition.Known {

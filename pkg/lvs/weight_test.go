@@ -13,6 +13,28 @@ var (
 	full = Condition{Known: true, Up: true, Full: true}
 )
 
+func closing(c Condition) Condition {
+	c.Decision.Admission = Closing
+	return c
+}
+
+func removed(c Condition) Condition {
+	c.Decision.Admission = TakenOut
+	return c
+}
+
+// TestWeightOfACondition: an operator's weight counts more than that of a check, which counts more than the configured one.
+func TestWeightOfACondition(t *testing.T) {
+	checked := Condition{Known: true, Up: true, Weighted: true, Weight: 5}
+	decided := checked
+	decided.Decision.Weight = 7
+	for want, c := range map[int]Condition{3: up, 5: checked, 7: decided} {
+		if got := c.weight(3); got != want {
+			t.Errorf("%+v: %d, want %d", c, got, want)
+		}
+	}
+}
+
 func TestPlaces(t *testing.T) {
 	in := func(weight int) Entry { return Entry{Present: true, Weight: weight} }
 	out := Entry{}
@@ -45,6 +67,17 @@ func TestPlaces(t *testing.T) {
 		{"full, the other has weight 0", []Member{{Weight: 3, Condition: full}, {Weight: 0, Condition: up}}, []Entry{in(3), in(0)}},
 		{"all full", []Member{{Weight: 3, Condition: full}, {Weight: 1, Condition: full}}, []Entry{in(3), in(1)}},
 		{"two full, one takes", []Member{{Weight: 3, Condition: full}, {Weight: 1, Condition: full}, {Weight: 2, Condition: up}}, []Entry{in(0), in(0), in(2)}},
+
+		{"closing: weight 0", []Member{{Weight: 3, Condition: closing(up)}, {Weight: 1, Condition: up}}, []Entry{in(0), in(1)}},
+		{"closing, and alone", []Member{{Weight: 3, Condition: closing(up)}}, []Entry{in(0)}},
+		{"closing and down", []Member{{Weight: 3, Condition: closing(down)}}, []Entry{out}},
+		{"closing, and found", []Member{{Weight: 3, Condition: closing(Condition{}), Found: true, FoundWeight: 3}}, []Entry{in(0)}},
+		{"closing, and not found", []Member{{Weight: 3, Condition: closing(Condition{})}}, []Entry{out}},
+		{"one is full, the other closing", []Member{{Weight: 3, Condition: full}, {Weight: 1, Condition: closing(up)}}, []Entry{in(3), in(0)}},
+		{"removed: absent", []Member{{Weight: 3, Condition: removed(up)}, {Weight: 1, Condition: up}}, []Entry{out, in(1)}},
+		{"removed, but stays", []Member{{Weight: 3, Condition: removed(up), Stays: true}}, []Entry{in(0)}},
+		{"removed, and found", []Member{{Weight: 3, Condition: removed(Condition{}), Found: true, FoundWeight: 3, InitialUp: true}}, []Entry{out}},
+		{"one is full, the other removed", []Member{{Weight: 3, Condition: full}, {Weight: 1, Condition: removed(up)}}, []Entry{in(3), out}},
 
 		{"weight 0 is present", []Member{{Weight: 0, Condition: up}}, []Entry{in(0)}},
 	} {

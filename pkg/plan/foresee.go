@@ -16,17 +16,18 @@ type Forecast struct {
 	Removal    lvs.Removal
 }
 
-// Foresee returns the changes from have, the content of the kernel's table, to the table of another file. ours reports
-// whether a virtual server may be deleted.
-func (t Table) Foresee(cfg *config.Config, have []lvs.Service, ours func(lvs.Key) bool) Forecast {
-	found, condition := t.known(have), t.after(cfg.VirtualServers)
+// Foresee returns the changes from have, the content of the kernel's table, to the table of another file. decisions are
+// those of operators about its servers; ours reports whether a virtual server may be deleted.
+func (t Table) Foresee(cfg *config.Config, have []lvs.Service, decisions Decisions, ours func(lvs.Key) bool) Forecast {
+	found, condition := t.known(have), t.after(cfg.VirtualServers, decisions)
 	local := t.local(cfg)
 	now := append(lvs.Desired(cfg.VirtualServers, condition, found), local...)
 	later := append(lvs.Desired(cfg.VirtualServers, func(id config.ServerID) lvs.Condition {
-		if c := condition(id); c.Known {
-			return c
+		c := condition(id)
+		if !c.Known {
+			c = lvs.Condition{Known: true, Up: true, Decision: c.Decision}
 		}
-		return lvs.Condition{Known: true, Up: true}
+		return c
 	}, found), local...)
 	f := Forecast{Ops: lvs.Diff(now, have, ours), Removal: lvs.Removed(t.Servers, cfg.VirtualServers)}
 	f.Later = lvs.Diff(later, lvs.Apply(have, f.Ops), ours)
@@ -59,7 +60,7 @@ func (t Table) known(have []lvs.Service) []lvs.Service {
 // after returns what would be known after a reload about the real servers of other virtual servers: an entry keeps what
 // is known about it, whatever its names and checks are, and a new entry has what the same checks of the same address and
 // port have found for another virtual server (see package checker).
-func (t Table) after(next []config.VirtualServer) func(config.ServerID) lvs.Condition {
+func (t Table) after(next []config.VirtualServer, decisions Decisions) func(config.ServerID) lvs.Condition {
 	type entry struct {
 		key    lvs.Key
 		server netip.AddrPort
@@ -98,7 +99,9 @@ func (t Table) after(next []config.VirtualServer) func(config.ServerID) lvs.Cond
 			case checked && slices.Equal(other.Checks, r.Checks):
 				condition = t.Condition(owner[at])
 			}
-			known[config.ServerID{Service: v.Name, Server: r.Name}] = condition
+			id := config.ServerID{Service: v.Name, Server: r.Name}
+			condition.Decision = decisions.Of(id)
+			known[id] = condition
 		}
 	}
 	return func(id config.ServerID) lvs.Condition { return known[id] }

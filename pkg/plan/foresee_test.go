@@ -66,7 +66,7 @@ func TestForesee(t *testing.T) {
 			"ipvsadm -a -t 10.77.0.100:3306 -r 10.77.0.12:3306 -g -w 1\n", "",
 		},
 	} {
-		f := table.Foresee(balancingFile(t, tt.service, tt.servers...), have, nil)
+		f := table.Foresee(balancingFile(t, tt.service, tt.servers...), have, nil, nil)
 		if now, later := texts(f.Ops), texts(f.Later); now != tt.now || later != tt.later {
 			t.Errorf("%s:\n%sthen\n%s", tt.name, now, later)
 		}
@@ -74,7 +74,7 @@ func TestForesee(t *testing.T) {
 	// A real server of another virtual server with the same checks is known, and the old virtual server goes if it is ours.
 	other := balancingFile(t, "mysql", strings.Replace(one, "10.77.0.11", "10.77.0.11, port: 3306", 1))
 	other.VirtualServers[0].Port = 3307
-	f := table.Foresee(other, have, func(lvs.Key) bool { return true })
+	f := table.Foresee(other, have, nil, func(lvs.Key) bool { return true })
 	want := "ipvsadm -A -t 10.77.0.100:3307 -s wrr\nipvsadm -a -t 10.77.0.100:3307 -r 10.77.0.11:3306 -g -w 3\nipvsadm -D -t 10.77.0.100:3306\n"
 	if got := texts(f.Ops) + texts(f.Later); got != want || len(f.Removal.Gone) != 2 {
 		t.Errorf("%s, %s", got, f.Removal)
@@ -90,7 +90,7 @@ func TestForeseeForeign(t *testing.T) {
 		{Server: config.ServerID{Service: "mysql", Server: "mysql1"}}: {Known: true, Up: true},
 		{Server: config.ServerID{Service: "mysql", Server: "mysql2"}}: {Known: true, Up: true},
 	})).Desired(nil)
-	f := table.Foresee(balancingFile(t, "mysql", one, two), both, nil)
+	f := table.Foresee(balancingFile(t, "mysql", one, two), both, nil, nil)
 	if got, want := texts(f.Ops)+texts(f.Later), "ipvsadm -d -t 10.77.0.100:3306 -r 10.77.0.12:3306\nipvsadm -a -t 10.77.0.100:3306 -r 10.77.0.12:3306 -g -w 1\n"; got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}

@@ -29,8 +29,10 @@ type Inputs struct {
 	// Before are the links of the previous plan: an interface that has lost its address keeps its previous source.
 	Before   []Link
 	Verdicts Verdicts
-	Adopted  []lvs.Service // the content of the table at the start
-	NotReady string        // why this director must not preempt; "" if it may
+	// Decisions are those of operators about real servers.
+	Decisions Decisions
+	Adopted   []lvs.Service // the content of the table at the start
+	NotReady  string        // why this director must not preempt; "" if it may
 	// HeldBack says why instances must not be MASTER although nothing of the plan says so.
 	HeldBack map[config.InstanceID]string
 	Empty    bool // NotReady is that no real server takes connections
@@ -159,6 +161,7 @@ func (i Instance) another(before Instance) bool {
 // Of returns the plan for in.
 func Of(in Inputs) Plan {
 	table, file := TableOf(in.next(), in.Node, in.Verdicts), in.Config
+	table.Decisions = in.Decisions
 	in = in.forNode()
 	next := in.next()
 	p := Plan{Config: next, Table: table, Sysctls: map[string]string{}}
@@ -200,7 +203,7 @@ func Of(in Inputs) Plan {
 // Judged returns the plan that Of would return if only the verdicts, the readiness and the states of instances had
 // changed, at a fraction of the cost.
 func (p Plan) Judged(in Inputs) Plan {
-	p.Table.Verdicts = in.Verdicts
+	p.Table.Verdicts, p.Table.Decisions = in.Verdicts, in.Decisions
 	p.Instances = slices.Clone(p.Instances)
 	for n := range p.Instances {
 		i := &p.Instances[n]

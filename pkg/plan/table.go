@@ -11,8 +11,10 @@ import (
 type Table struct {
 	Servers  []config.VirtualServer
 	Verdicts Verdicts
-	file     *config.Config
-	node     string // that local delivery is for
+	// Decisions are those of operators.
+	Decisions Decisions
+	file      *config.Config
+	node      string // that local delivery is for
 }
 
 // TableOf returns the table of a file for a node.
@@ -31,7 +33,7 @@ func (t Table) Desired(found []lvs.Service) []lvs.Service {
 // Condition returns the result of the checks of a real server.
 func (t Table) Condition(server config.ServerID) lvs.Condition {
 	v, _ := t.Verdicts.Of(config.Subject{Server: server})
-	return lvs.Condition{Known: v.Known, Up: v.Up, Full: v.Full, Weighted: v.Weighted, Weight: v.Weight}
+	return lvs.Condition{Known: v.Known, Up: v.Up, Full: v.Full, Weighted: v.Weighted, Weight: v.Weight, Decision: t.Decisions.Of(server)}
 }
 
 // local returns the services of local delivery by a file.

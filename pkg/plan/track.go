@@ -65,7 +65,7 @@ func (in Inputs) weigh(before []Tracked) []Tracked {
 		if t.Type == "" {
 			t.Verdict, _ = in.Verdicts.Of(config.Subject{Track: config.TrackID(t.Use.Name)})
 		} else {
-			t.Verdict = TrackVerdict(t.track, in.pools(), in.Verdicts, in.Standings)
+			t.Verdict = TrackVerdict(t.track, in.pools(), in.Verdicts, in.Decisions, in.Standings)
 		}
 		v := t.Verdict
 		t.Effect = priority.Of(t.Use, t.Type, t.Gate, priority.Result{Known: v.Known, Up: v.Up && !t.doubted(), Value: int(v.Value)})
@@ -84,10 +84,10 @@ func (in Inputs) pools() []config.VirtualServer { return in.Config.VirtualServer
 
 // TrackVerdict returns the verdict of a track: that of its check or watcher, or, if it is about this director itself, the
 // verdict that follows from those of real servers and the states of instances.
-func TrackVerdict(t config.Track, pools []config.VirtualServer, verdicts Verdicts, standings map[string]Standing) health.Verdict {
+func TrackVerdict(t config.Track, pools []config.VirtualServer, verdicts Verdicts, decisions Decisions, standings map[string]Standing) health.Verdict {
 	switch w := t.Watch.(type) {
 	case config.WatchedVirtualServer:
-		return poolVerdict(w, pools, verdicts)
+		return poolVerdict(w, pools, verdicts, decisions)
 	case config.WatchedInstance:
 		return instanceVerdict(w, standings)
 	}
@@ -97,7 +97,7 @@ func TrackVerdict(t config.Track, pools []config.VirtualServer, verdicts Verdict
 
 // poolVerdict counts the real servers that take new connections and that this director reaches. As long as servers of
 // which nothing is known could make a difference, the verdict is not known either.
-func poolVerdict(w config.WatchedVirtualServer, pools []config.VirtualServer, verdicts Verdicts) health.Verdict {
+func poolVerdict(w config.WatchedVirtualServer, pools []config.VirtualServer, verdicts Verdicts, decisions Decisions) health.Verdict {
 	at := slices.IndexFunc(pools, func(v config.VirtualServer) bool { return v.Name == w.VirtualServer })
 	if at < 0 {
 		return health.Verdict{}
@@ -106,9 +106,10 @@ func poolVerdict(w config.WatchedVirtualServer, pools []config.VirtualServer, ve
 	var up, down []time.Time
 	unknown, waiting := 0, false
 	for _, r := range servers {
-		v, _ := verdicts.Of(config.Subject{Server: config.ServerID{Service: w.VirtualServer, Server: r.Name}})
+		id := config.ServerID{Service: w.VirtualServer, Server: r.Name}
+		v, _ := verdicts.Of(config.Subject{Server: id})
 		switch {
-		case r.Weight == 0:
+		case !decisions.admits(id, r.Weight):
 			down = append(down, time.Time{})
 		case v.NoNetwork || v.Known && !v.Up:
 			down = append(down, v.Since)

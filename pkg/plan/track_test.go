@@ -142,7 +142,7 @@ func TestPoolTrackSince(t *testing.T) {
 		for i, name := range []string{"a", "b", "c"} {
 			verdicts[config.Subject{Server: config.ServerID{Service: "web", Server: name}}] = health.Verdict{Known: true, Up: c.up[i], Since: at(10 * (i + 1))}
 		}
-		if v := TrackVerdict(track, pools, VerdictsOf(verdicts), nil); !v.Since.Equal(at(c.since)) {
+		if v := TrackVerdict(track, pools, VerdictsOf(verdicts), nil, nil); !v.Since.Equal(at(c.since)) {
 			t.Errorf("%v: %s since %d, want %d", c.up, v.Reason, v.Since.Unix(), c.since)
 		}
 	}

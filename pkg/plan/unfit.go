@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
 
 // poolsOn returns the indexes of the virtual servers by their addresses.
@@ -35,11 +36,13 @@ const (
 func (t Table) reach(v config.VirtualServer) reach {
 	result := noMatter
 	for _, r := range v.RealServers {
-		verdict, _ := t.Verdicts.Of(config.Subject{Server: config.ServerID{Service: v.Name, Server: r.Name}})
+		id := config.ServerID{Service: v.Name, Server: r.Name}
+		verdict, _ := t.Verdicts.Of(config.Subject{Server: id})
 		switch {
+		case t.Decisions.Of(id).Admission != lvs.Admitted:
 		case verdict.NoNetwork:
 			result = unreachable
-		case r.Weight == 0 || verdict.Known && !verdict.Up:
+		case !t.Decisions.admits(id, r.Weight) || verdict.Known && !verdict.Up:
 		default:
 			return reachable
 		}

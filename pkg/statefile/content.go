@@ -47,6 +47,8 @@ type content struct {
 	Links lenient[kernel.VirtualLink] `json:"links,omitempty"`
 
 	SyncDaemons lenient[kernel.SyncDaemon] `json:"sync_daemons,omitempty"`
+
+	Overrides overrides `json:"overrides,omitempty"`
 }
 
 // origin identifies what a content refers to: one network namespace in one boot.
@@ -54,11 +56,11 @@ type origin struct{ boot, net string }
 
 // load reads a state file. A file that cannot be used is renamed to unreadableName and gives an empty content and a
 // sentence about what was lost. The sentence is empty if nothing was: there is no file yet, or it is from another boot
-// or network namespace, whose kernel state is gone or not ours.
+// or network namespace, whose kernel state is gone or not ours; only the overrides are then kept.
 func load(path string, here origin) (content, string) {
 	empty := content{Version: version, BootID: here.boot, Net: here.net}
 	lost := func(err error) (content, string) {
-		text := fmt.Sprintf("state file %s: %v: the changes that an earlier run made to the kernel are not known", path, err)
+		text := fmt.Sprintf("state file %s: %v: the changes that an earlier run made to the kernel are not known, nor the overrides of operators", path, err)
 		if renamed := filepath.Join(filepath.Dir(path), unreadableName); os.Rename(path, renamed) == nil {
 			text += "; the file was renamed to " + renamed
 		}
@@ -84,6 +86,7 @@ func load(path string, here origin) (content, string) {
 	case err != nil:
 		return lost(err)
 	case b.BootID != here.boot, b.Net != "" && here.net != "" && b.Net != here.net:
+		empty.Overrides = b.Overrides
 		return empty, ""
 	default:
 		b.Net = here.net
@@ -99,7 +102,8 @@ func (b *content) add(other content) bool {
 	routing := b.addRouting(other.Routes, other.Rules)
 	links := replace(&b.Links, slices.Concat(b.Links, other.Links), compareLinks)
 	daemons := replace(&b.SyncDaemons, slices.Concat(b.SyncDaemons, other.SyncDaemons), compareSyncDaemons)
-	return daemons || links || addressesNew || services || sysctls || routing
+	overridden := b.addOverrides(other.Overrides)
+	return overridden || daemons || links || addressesNew || services || sysctls || routing
 }
 
 // save replaces the file atomically: a reader sees the old content or the new one, also after a power loss.

@@ -25,6 +25,8 @@ type Director struct {
 	Head
 	Instances      []Instance      `json:"vrrp_instances"`
 	VirtualServers []VirtualServer `json:"virtual_servers"`
+	// Overrides are what operators have decided, and is in effect; absent if nothing is.
+	Overrides []Override `json:"overrides,omitempty"`
 	// TrafficReadAt is when the counters in Traffic were read: up to 1.5 s ago, and up to half a minute with thousands of
 	// real servers. Absent without virtual servers.
 	TrafficReadAt time.Time `json:"traffic_read_at,omitzero"`
@@ -184,6 +186,10 @@ type RealServer struct {
 	Tunnel string `json:"tunnel,omitempty"`
 	// Traffic is absent if it is not in the table, or the table was not read since it was added.
 	Traffic *Traffic `json:"traffic,omitempty"`
+	// Override is what an operator has decided about it; absent if nothing.
+	Override *Override `json:"override,omitempty"`
+	// Up: its checks pass, whatever an operator has decided.
+	Up bool `json:"-"`
 }
 
 // Traffic is what the kernel has counted since an entry was added to the IPVS table, as of TrafficReadAt. With forward: dr

@@ -1,0 +1,69 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/pkg/override"
+)
+
+// TestDrainDeaths: the director is killed at random moments of a drain and of an enable. The next run has in its table
+// what the state file says.
+//
+// Proves docs/maintenance.md: "it is in the state file before the table changes"
+func TestDrainDeaths(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	lab.HasLongForm(t)
+	random, times := seeded(t), 4
+	if !testing.Short() {
+		times = 100
+	}
+	c := newCluster(t, shape{advert: "100ms"})
+	c.answering()
+	c.startMaster()
+	drained, enabled := 0, 0
+	for i := range times {
+		verb := []string{"drain", "enable"}[i%2]
+		command := c.master.Start("lvsctl-"+verb, program(t, "lvsctl"), "--socket", c.master.socket, verb, "mysql/mysql1")
+		time.Sleep(time.Duration(random.Int64N(int64(120 * time.Millisecond))))
+		c.master.daemon.Kill()
+		acknowledged := command.Wait(soon) == 0
+		kept := c.master.overrides(t)
+		c.master.start().WaitLog("to=MASTER", soon)
+		out := len(kept) > 0 && kept[0].Kind == override.Drain
+		if acknowledged && out != (verb == "drain") {
+			t.Errorf("%d: %s was acknowledged, and the state file has %+v", i, verb, kept)
+		}
+		if out {
+			drained++
+			lab.Eventually(t, soon, func() error { return c.master.hasEntry(rs1, -1) }) // nobody is connected
+		} else {
+			enabled++
+			lab.Eventually(t, soon, func() error { return c.master.hasEntry(rs1, 1) })
+		}
+		if err := c.master.hasEntry(rs2, 1); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Logf("after the deaths it was drained %d times, enabled %d times", drained, enabled)
+}
+
+// overrides returns what the state file has.
+func (n *node) overrides(t *testing.T) []override.Override {
+	t.Helper()
+	data, err := os.ReadFile(n.Path("state", "state.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var state struct {
+		Overrides []override.Override `json:"overrides"`
+	}
+	if err := json.Unmarshal(data, &state); err != nil {
+		t.Fatal(fmt.Errorf("%w: %s", err, data))
+	}
+	return state.Overrides
+}

@@ -1,0 +1,131 @@
+package director
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
+	"github.com/lvs-director/lvs-director/pkg/override"
+	"github.com/lvs-director/lvs-director/pkg/problem"
+	"github.com/lvs-director/lvs-director/pkg/status"
+)
+
+// forgottenOverride is the age from which on an override without an end is likely to have been forgotten.
+const forgottenOverride = 24 * time.Hour
+
+// overridesStatus returns what operators have decided, and is in effect.
+func overridesStatus(s snapshots, now time.Time) (all []status.Override) {
+	for _, o := range slices.Concat(s.overrides.All(), s.overrides.Others()) {
+		if o.Active(now) {
+			one := status.OverrideOf(o)
+			one.Unused = !o.Target.Director() && len(coveredBy(o.Target, s.plan.Config)) == 0
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
+// overrideServers adds that to the real servers.
+func overrideServers(doc *status.Director, s snapshots, now time.Time) {
+	if len(doc.Overrides) == 0 {
+		return
+	}
+	for i, v := range s.plan.Config.VirtualServers {
+		for j, r := range v.RealServers {
+			_, server := subject(v, r)
+			if o, ok := s.overrides.Of(server, now); ok {
+				overrideServer(&doc.VirtualServers[i].RealServers[j], o)
+			}
+		}
+	}
+}
+
+// overrideServer adds an override to the status of a real server: its reason says who, when and why before what its checks
+// say.
+func overrideServer(r *status.RealServer, o override.Override) {
+	r.Override = new(status.OverrideOf(o))
+	who := fmt.Sprintf("by %s since %s", o.Author, o.Since.Local().Format(time.DateTime))
+	if o.Reason != "" {
+		who += " (" + o.Reason + ")"
+	}
+	if !o.Until.IsZero() {
+		who += " until " + o.Until.Local().Format(time.DateTime)
+	}
+	checks := strings.TrimPrefix(strings.TrimPrefix(r.Reason, "disabled; "), "draining: the weight is 0; ")
+	switch {
+	case r.State == "draining" && o.Kind == override.Drain:
+		if !o.Patience.IsZero() {
+			who += ", at most until " + o.Patience.Local().Format(time.DateTime)
+		}
+		r.Reason = fmt.Sprintf("draining: %d connections are open; %s; %s", r.ActiveConnections, who, checks)
+	case r.State == "disabled" && o.Kind == override.Drain:
+		r.Reason = fmt.Sprintf("disabled: it has been drained %s; %s", who, checks)
+	case r.State == "disabled":
+		r.Reason = fmt.Sprintf("disabled %s; %s", who, checks)
+	default:
+		r.Reason += fmt.Sprintf("; %s %s", o, who)
+	}
+}
+
+// overrideProblems returns the problems of overrides that were forgotten.
+func overrideProblems(s snapshots, now time.Time) []problem.Finding {
+	var found []problem.Finding
+	for _, o := range slices.Concat(s.overrides.All(), s.overrides.Others()) {
+		if !o.Active(now) || !o.Until.IsZero() || now.Sub(o.Since) < forgottenOverride {
+			continue
+		}
+		name, enable := o.Target.String(), "lvsctl enable "+o.Target.String()
+		if o.Target.Director() {
+			enable = "lvsctl enable --director"
+		}
+		if o.File != "" {
+			enable = "rm " + o.File
+		}
+		f := problem.Finding{Code: problem.OverrideForgotten, Subject: name, Text: fmt.Sprintf("%s: %s since %s %s, and without an end: %s ends it",
+			name, o, o.Since.Local().Format(time.DateTime), decisionText(o), enable)}
+		if !o.Target.Director() && len(coveredBy(o.Target, s.plan.Config)) == 0 {
+			f.Text += "; the cluster file has no such real server"
+		}
+		found = append(found, f)
+	}
+	return found
+}
+
+// refusingProblems returns the problems of virtual servers whose scheduler refuses the clients of a server that is taken out.
+func refusingProblems(s snapshots) []problem.Finding {
+	var found []problem.Finding
+	for _, v := range s.plan.Table.Servers {
+		var names []string
+		for _, r := range v.RealServers {
+			a := s.plan.Table.Decisions.Of(config.ServerID{Service: v.Name, Server: r.Name}).Admission
+			if a != lvs.Admitted && lvs.RefusesAt(v, a == lvs.TakenOut) {
+				names = append(names, r.Name)
+			}
+		}
+		if len(names) > 0 {
+			found = append(found, problem.Finding{Code: problem.DrainRefusesClients, Subject: v.Name, Text: fmt.Sprintf(
+				"%s: the scheduler %s refuses the clients that it has assigned to %s, which an operator has taken out", v.Name, v.Scheduler, strings.Join(names, ", "))})
+		}
+	}
+	return found
+}
+
+// emptied returns the problem of a pool that is down and would not be if an operator had not decided otherwise.
+func emptied(v status.VirtualServer) (problem.Finding, bool) {
+	var out []string
+	for _, r := range v.RealServers {
+		if r.Override != nil && r.Override.Kind != string(override.Weight) && (r.State == "draining" || r.State == "disabled") && r.Up {
+			out = append(out, r.Name)
+		}
+	}
+	if len(out) == 0 {
+		return problem.Finding{}, false
+	}
+	return problem.Finding{
+		Code: problem.PoolEmptied, Subject: v.Name,
+		Text: fmt.Sprintf("%s: %s, and an operator has taken out %s, whose checks pass", v.Name, v.Reason, strings.Join(out, ", ")),
+	}, true
+}
