@@ -13,6 +13,9 @@ type LocalServer struct {
 	RealServer    string
 	Director      string
 	Forward       Forward
+	// Unmarked: rules of others give its packets the mark of the virtual server (marking: none). It is not known which packets
+	// these are, so nothing tells those that have been balanced from others.
+	Unmarked bool
 }
 
 // LocalServers returns the real servers with forward: dr or tun that run on a director, if there are several directors:
@@ -23,7 +26,7 @@ func (c *Config) LocalServers() []LocalServer {
 	for _, v := range c.VirtualServers {
 		for _, r := range v.RealServers {
 			if d, found := directorOf(c.Directors, v.ForwardTo(r), r.Name, r.Address); found {
-				all = append(all, LocalServer{v.Name, r.Name, d, v.ForwardTo(r)})
+				all = append(all, LocalServer{v.Name, r.Name, d, v.ForwardTo(r), v.Mark != 0 && v.Marked == nil})
 			}
 		}
 	}
@@ -81,17 +84,24 @@ func directorOf(directors []Director, forward Forward, server string, address ne
 	return "", false
 }
 
-// checkLocalServers warns about real servers in a tunnel that are directors too, once for each.
+// checkLocalServers warns about real servers that are directors too, in a tunnel or by a mark that others set, once for each.
 func (c *contents) checkLocalServers() {
 	directors := bare(c.directors)
-	warned := map[string]bool{}
+	type warning struct{ director, why string }
+	warned := map[warning]bool{}
 	for _, s := range c.services {
 		for _, r := range s.v.servers {
-			if d, found := directorOf(directors, r.v.Forward, r.v.Name, r.v.Address); found && r.v.Forward == TUN && !warned[d] {
-				warned[d] = true
-				r.at.locate("address").warn("use forward: dr, or separate machines",
-					"%s is director %s too: with forward: tun, while another director is MASTER, it balances connections that it receives once more, and some of them fail",
-					r.v.Name, d)
+			d, found := directorOf(directors, r.v.Forward, r.v.Name, r.v.Address)
+			why, hint := "forward: tun", "use forward: dr, or separate machines"
+			if r.v.Forward == DR {
+				why, hint = "marking: none", "use marking: nftables, or separate machines"
+				found = found && s.v.Mark != 0 && s.v.Marked == nil
+			}
+			if one := (warning{d, why}); found && !warned[one] {
+				warned[one] = true
+				r.at.locate("address").warn(hint,
+					"%s is director %s too: with %s, while another director is MASTER, it balances connections that it receives once more, and some of them fail",
+					r.v.Name, d, why)
 			}
 		}
 	}

@@ -75,6 +75,14 @@ func answersCases() []codesCase {
 			Code: problem.DirectorIsRealServer, Subject: "mysql", Fault: "tunnel",
 			Break: func(n *node) { n.reload(strings.Replace(dual, "forward: dr", "forward: tun", 1)) }, Mend: func(n *node) { n.reload(codesFile) },
 		}},
+		{Before: func(n *node) {
+			n.save("*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 10.77.0.100/32 -p tcp -j MARK --set-xmark 0x5/0xffffffff\nCOMMIT\n")
+		}, Case: problemtest.Case[*node]{
+			Code: problem.DirectorIsRealServer, Subject: "mysql", Fault: "marking: none",
+			Break: func(n *node) {
+				n.reload(strings.NewReplacer("address: "+vip+", port: 3306", "fwmark: 5, marking: none", "{type: tcp,", "{type: tcp, port: 3306,").Replace(dual))
+			}, Mend: func(n *node) { n.reload(codesFile) },
+		}},
 		{On: "MASTER", Case: problemtest.Case[*node]{
 			Code: problem.DirectorIsRealServer, Subject: "mysql", Fault: "no nf_tables",
 			Break: func(n *node) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
@@ -18,14 +19,16 @@ func notMarked(s snapshots) []problem.Finding {
 	return []problem.Finding{{Code: problem.NotMarked, Text: "packets to virtual servers by firewall mark are not marked: " + s.marks}}
 }
 
-// localServers returns the problems of real servers that are directors too: those that get their connections in a tunnel, and all
-// of this director if the rules by which it delivers to itself cannot be set.
+// localServers returns the problems of real servers that are directors too: those that get their connections in a tunnel or
+// by a mark that others set, and all of this director if the rules by which it delivers to itself cannot be set.
 func localServers(s snapshots) []problem.Finding {
 	var found []problem.Finding
 	for _, l := range s.plan.Config.LocalServers() {
 		why := ""
 		switch {
 		case l.Forward == config.TUN:
+		case l.Unmarked:
+			why = ": with marking: none it cannot tell these from others (use marking: nftables)"
 		case s.marks != "" && l.Director == s.plan.Node.Name:
 			why = ": " + s.marks
 		default:
@@ -38,15 +41,18 @@ func localServers(s snapshots) []problem.Finding {
 }
 
 // localMissing returns the problems of a director that gets connections as a real server, and does not have their address: it is
-// on lo while another director is MASTER.
+// on lo while another director is MASTER. What the MASTER thinks of that real server is not known; what this director thinks of
+// it stands for that.
 func localMissing(s snapshots) []problem.Finding {
 	var found []problem.Finding
 	for _, i := range s.plan.Instances {
-		if a, runs := s.instances[i.ID]; !runs || a.State == vrrp.Master {
+		if a, runs := s.instances[i.ID]; !runs || a.State == vrrp.Master || a.HeldBack || !a.Master.IsValid() {
 			continue
 		}
 		for _, p := range i.Config.Held() {
-			if !slices.Contains(s.plan.LocalMissing, p.Addr()) {
+			if !slices.ContainsFunc(s.plan.LocalMissing, func(l plan.LocalMissing) bool {
+				return l.Address == p.Addr() && s.plan.Table.Condition(l.Server).Admits(l.Weight)
+			}) {
 				continue
 			}
 			found = append(found, problem.Finding{Code: problem.LocalVIPMissing, Subject: i.Config.Name, Text: localMissingText(i.Config.Name, p.Addr())})

@@ -42,6 +42,11 @@ func (c Condition) weight(configured int) int {
 	return configured
 }
 
+// Admits reports whether a real server with a configured weight may get new connections. One that has not been checked may.
+func (c Condition) Admits(configured int) bool {
+	return c.Decision.Admission == Admitted && (!c.Known || c.Up) && c.weight(configured) > 0
+}
+
 // Member is one real server of a pool, as input of the weight rules.
 type Member struct {
 	Weight    int // configured, or given by a check

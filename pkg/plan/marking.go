@@ -48,14 +48,22 @@ func markingBy(files []*config.Config, node string) kernel.Marking {
 	return m
 }
 
+// LocalMissing is an address of a virtual server that a director does not have although it is a real server of it too.
+type LocalMissing struct {
+	Address netip.Addr
+	Server  config.ServerID // that real server
+	Weight  int             // by the file
+}
+
 // localMissing returns the addresses of virtual servers of which a director is a real server too, and that it does not have:
 // while another director holds them, it answers none of the connections that it gets.
-func localMissing(cfg *config.Config, node string, local []kernel.Address) []netip.Addr {
-	var all []netip.Addr
-	for one := range cfg.LocalTo(node) {
-		if !slices.ContainsFunc(local, func(a kernel.Address) bool { return a.Prefix.Addr() == one.Address }) {
-			all = append(all, one.Address)
+func localMissing(cfg *config.Config, node string, local []kernel.Address) []LocalMissing {
+	var all []LocalMissing
+	for one, r := range cfg.LocalTo(node) {
+		missing := LocalMissing{one.Address, config.ServerID{Service: one.Name, Server: r.Name}, r.Weight}
+		if !slices.Contains(all, missing) && !slices.ContainsFunc(local, func(a kernel.Address) bool { return a.Prefix.Addr() == one.Address }) {
+			all = append(all, missing)
 		}
 	}
-	return sortedOnce(all, netip.Addr.Compare)
+	return all
 }

@@ -71,7 +71,7 @@ type Plan struct {
 	// AddressMissing: no interface has the address that the file gives this director.
 	AddressMissing bool
 	// LocalMissing are addresses of virtual servers of which this director is a real server too, that no interface has.
-	LocalMissing []netip.Addr
+	LocalMissing []LocalMissing
 	// Stray are VIPs among the addresses that no director has added.
 	Stray []kernel.IfAddr
 }

@@ -123,12 +123,12 @@ func serviceCodes() []Declaration {
 		},
 		{
 			Code: DirectorIsRealServer, Severity: Warning, Role: Director, Subject: "virtual server",
-			Means:  "a real server is a director too, and while another director is MASTER, it balances connections that it receives once more, and some of them fail: with `forward: tun`, or because the packet filter rules against that cannot be set",
-			Remedy: "act on the reason. With forward: tun use forward: dr, or run the real servers on machines that are no directors. With only one director the problem does not exist",
+			Means:  "a real server is a director too, and while another director is MASTER, it balances connections that it receives once more, and some of them fail: with `forward: tun`, with `marking: none`, or because the packet filter rules against that cannot be set",
+			Remedy: "act on the reason. With forward: tun use forward: dr, with marking: none use marking: nftables, or run the real servers on machines that are no directors. With only one director the problem does not exist",
 		},
 		{
 			Code: LocalVIPMissing, Severity: Critical, Role: Director, Subject: "instance",
-			Means:  "this director is BACKUP and a real server with `forward: dr` too, and no interface has the VIP: connections that the MASTER sends here get no answer",
+			Means:  "this director is BACKUP and a real server with `forward: dr` too, that takes connections as far as this director knows, and no interface has the VIP: connections that the MASTER sends here get no answer",
 			Remedy: "start lvs-realserver on this machine, or find out with lvsctl --socket /run/lvs-director/realserver.sock status why it does not add the VIP",
 		},
 	}
@@ -156,7 +156,7 @@ func filterCodes() []Declaration {
 		},
 		{
 			Code: MarkNotSet, Severity: Critical, Role: Director, Subject: "virtual server",
-			Means:  "no packet filter rule of this host gives packets the firewall mark of a virtual server with `marking: none`: its clients reach this director itself. Marks of tc and of eBPF are not seen",
+			Means:  "no packet filter rule of this host gives packets the firewall mark of a virtual server with `marking: none`: its clients reach this director itself. Marks of tc, of eBPF and of nf_tables rules of the family bridge are not seen",
 			Remedy: "add the rule on every director, in the hook prerouting or input, and keep it over a reboot, or write marking: nftables and packets, and run lvsctl reload",
 		},
 		{

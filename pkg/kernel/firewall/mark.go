@@ -14,7 +14,8 @@ type markSetting struct {
 }
 
 // Marks judges whether a rule gives incoming packets exactly this firewall mark before IPVS sees them, whichever packets these
-// are: Passes, Unclear if a rule may, or Blocked if none does. Marks of tc and of eBPF are not seen.
+// are: Passes, Unclear if a rule may, or Blocked if none does. Marks of tc, of eBPF and of nf_tables rules of the family
+// bridge are not seen.
 func (r Rules) Marks(mark uint32) Verdict {
 	result := Verdict{Outcome: Blocked, Why: "no rule of the packet filter sets it"}
 	for _, base := range r.Bases {
@@ -62,6 +63,10 @@ func markOf(target string, options []string) *markSetting {
 		return &markSetting{uint32(v), err == nil && (!masked || wrong == nil && uint32(bits) == ^uint32(0))}
 	case "CONNMARK":
 		if slices.Contains(options, "--restore-mark") {
+			return new(markSetting)
+		}
+	case "SET":
+		if slices.Contains(options, "--map-mark") { // to that of an element of an ipset
 			return new(markSetting)
 		}
 	case "TPROXY":

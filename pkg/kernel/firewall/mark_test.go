@@ -31,6 +31,8 @@ func TestMarks(t *testing.T) {
 		{chain("PREROUTING", "-j MARK --set-xmark 0x5/0xff"), "", Unclear},
 		{chain("PREROUTING", "-j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff"), "", Unclear},
 		{chain("PREROUTING", "-j CONNMARK --save-mark"), "", Blocked},
+		{chain("PREROUTING", "-j SET --map-set marks dst,dst --map-mark"), "", Unclear},
+		{chain("PREROUTING", "-j SET --add-set seen src"), "", Blocked},
 		{chain("PREROUTING", "-j NEWTARGET --option"), "", Unclear},
 		{chain("PREROUTING", "-j NEWTARGET", "-j MARK --set-xmark 0x5/0xffffffff"), "", Passes},
 		{"", nft("prerouting", "5"), Passes},
