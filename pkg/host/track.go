@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel/inotify"
@@ -58,10 +59,22 @@ func (Host) ReadDirectory(path string, limit int) ([]tracking.DirectoryFile, err
 	if err != nil && !errors.Is(err, io.EOF) { // the directory is empty
 		return nil, err
 	}
-	var files []tracking.DirectoryFile
+	return directoryFiles(entries)
+}
+
+// directoryFiles leaves out directories, and what was removed after the directory was read. Another error of an entry is one of
+// the directory: a file that cannot be looked at, because the directory may not be searched, or its disk fails, is still there.
+func directoryFiles(entries []os.DirEntry) (files []tracking.DirectoryFile, err error) {
 	for _, e := range entries {
+		if e.IsDir() {
+			continue
+		}
 		info, err := e.Info()
-		if err == nil && !e.IsDir() { // otherwise it was removed just now
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return nil, err
+		default:
 			files = append(files, tracking.DirectoryFile{Name: e.Name(), Modified: info.ModTime()})
 		}
 	}
