@@ -69,8 +69,9 @@ func (p *progress) end() {
 // drainState is how far a drain has come, from a status document.
 type drainState struct {
 	open     int
-	waiting  []string // real servers that are draining
+	waiting  []string // real servers that are not disabled yet
 	replaced []string // that have another override now, or none
+	missing  []string // that the document does not have
 	servers  []status.RealServer
 }
 
@@ -80,22 +81,40 @@ func look(document []byte, of []string, since time.Time) (s drainState, err erro
 	if err := json.Unmarshal(document, &doc); err != nil {
 		return s, fmt.Errorf("the daemon's answer is not understood: %w", err)
 	}
+	known := map[string]bool{}
 	for _, v := range doc.VirtualServers {
 		for _, r := range v.RealServers {
 			name := v.Name + "/" + r.Name
 			if !slices.Contains(of, name) {
 				continue
 			}
+			known[name] = true
 			s.servers = append(s.servers, r)
 			switch {
 			case r.Override == nil || r.Override.Kind != "drain" || r.Override.Since.Before(since):
 				s.replaced = append(s.replaced, name)
-			case r.State == "draining" || r.State == "up" || r.State == "unknown":
+			case r.State != "disabled":
 				s.waiting, s.open = append(s.waiting, name), s.open+r.ActiveConnections
 			}
 		}
 	}
+	for _, name := range of {
+		if !known[name] {
+			s.missing = append(s.missing, name)
+		}
+	}
 	return s, nil
+}
+
+// undone returns an error if real servers are not drained any more, or nothing is known about them.
+func (s drainState) undone() error {
+	switch {
+	case len(s.missing) > 0:
+		return fmt.Errorf("drain: the cluster file has no %s any more, or names it otherwise: see lvsctl status", strings.Join(s.missing, ", "))
+	case len(s.replaced) > 0:
+		return fmt.Errorf("drain: %s is not drained any more: see lvsctl events", strings.Join(s.replaced, ", "))
+	}
+	return nil
 }
 
 // awaitDrained waits until the real servers are drained.
@@ -118,12 +137,13 @@ func (c *overrideCommand) awaitDrained(cmd *cobra.Command, done status.OverrideR
 			return fmt.Errorf("drain: it goes on, but cannot be followed: %w", err)
 		}
 		s, err := look(document, names, done.Override.Since)
-		switch {
-		case err != nil:
+		if err != nil {
 			return fmt.Errorf("drain: %w", err)
-		case len(s.replaced) > 0:
-			return fmt.Errorf("drain: %s is not drained any more: see lvsctl events", strings.Join(s.replaced, ", "))
-		case len(s.waiting) == 0:
+		}
+		if err := s.undone(); err != nil {
+			return err
+		}
+		if len(s.waiting) == 0 {
 			p.end()
 			p.last = -1
 			return c.printDrained(out, names, s)

@@ -82,24 +82,31 @@ func TestLook(t *testing.T) {
 	}
 	drains, later := &status.Override{Kind: "drain", Since: since}, &status.Override{Kind: "disable", Since: since.Add(time.Second)}
 	for _, tt := range []struct {
-		name              string
-		servers           []status.RealServer
-		open              int
-		waiting, replaced []string
+		name     string
+		servers  []status.RealServer
+		open     int
+		waiting  []string
+		undoneBy string
 	}{
-		{"one of two", []status.RealServer{server("a", "draining", drains, 3), server("b", "disabled", drains, 0), server("c", "up", nil, 9)}, 3, []string{"mysql/a"}, nil},
-		{"not in the table yet", []status.RealServer{server("a", "up", drains, 3)}, 3, []string{"mysql/a"}, nil},
-		{"both", []status.RealServer{server("a", "disabled", drains, 0), server("b", "disabled", drains, 0)}, 0, nil, nil},
-		{"enabled", []status.RealServer{server("a", "up", nil, 3)}, 0, nil, []string{"mysql/a"}},
-		{"disabled", []status.RealServer{server("a", "disabled", later, 3)}, 0, nil, []string{"mysql/a"}},
+		{"one of two", []status.RealServer{server("a", "draining", drains, 3), server("b", "disabled", drains, 0), server("c", "up", nil, 9)}, 3, []string{"mysql/a"}, ""},
+		{"not in the table yet", []status.RealServer{server("a", "up", drains, 3), server("b", "kept", drains, 1)}, 4, []string{"mysql/a", "mysql/b"}, ""},
+		{"its checks fail", []status.RealServer{server("a", "down", drains, 0), server("b", "disabled", drains, 0)}, 0, []string{"mysql/a"}, ""},
+		{"both", []status.RealServer{server("a", "disabled", drains, 0), server("b", "disabled", drains, 0)}, 0, nil, ""},
+		{"enabled", []status.RealServer{server("a", "up", nil, 3), server("b", "disabled", drains, 0)}, 0, nil, "mysql/a is not drained any more"},
+		{"disabled", []status.RealServer{server("a", "disabled", later, 3), server("b", "disabled", drains, 0)}, 0, nil, "mysql/a is not drained any more"},
+		{"renamed by a reload", []status.RealServer{server("a", "disabled", drains, 0), server("new", "draining", drains, 2)}, 0, nil, "no mysql/b any more"},
+		{"no real servers any more", nil, 0, nil, "no mysql/a, mysql/b any more"},
 	} {
 		document, err := json.Marshal(status.Director{VirtualServers: []status.VirtualServer{{Name: "mysql", RealServers: tt.servers}}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		s, err := look(document, []string{"mysql/a", "mysql/b"}, since)
-		if err != nil || s.open != tt.open || !cmp.Equal(s.waiting, tt.waiting) || !cmp.Equal(s.replaced, tt.replaced) {
+		if err != nil || s.open != tt.open || !cmp.Equal(s.waiting, tt.waiting) {
 			t.Errorf("%s: %+v, %v", tt.name, s, err)
+		}
+		if err := s.undone(); (err != nil) != (tt.undoneBy != "") || err != nil && !strings.Contains(err.Error(), tt.undoneBy) {
+			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
 	if _, err := look([]byte("{"), nil, since); err == nil {
