@@ -182,6 +182,7 @@ func TestDrainTimeout(t *testing.T) {
 //
 // Proves docs/maintenance.md: "With `persistence`, a known client goes to another server with its next connection."
 // Proves docs/maintenance.md: "With the scheduler `mh` the entry stays, with weight 0"
+// Proves docs/maintenance.md: "remove the entry also then, so that connections are cut"
 func TestDrainOfPools(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	for name, s := range map[string]shape{
@@ -214,6 +215,15 @@ func TestDrainOfPools(t *testing.T) {
 			}
 			if r := client.Stop(); r.Failed() > 0 {
 				t.Errorf("%d failures: %v", r.Failed(), r.Failures())
+			}
+			if name == "mh" {
+				c.master.mustCtl("enable", its)
+				c.master.awaitEntry(entry, 1)
+				held := measure.OpenConnections(c.client, vipPort, 2)
+				alive(t, "enabled", held, map[string]int{its: 2})
+				c.master.mustCtl("disable", its)
+				c.master.awaitEntry(entry, -1)
+				alive(t, "disabled", held, map[string]int{})
 			}
 		})
 	}

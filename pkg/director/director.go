@@ -244,10 +244,10 @@ func (d *Director) open() (*loops, error) {
 	l.overrides = &overrides{
 		state: state, file: func() *config.Config { return d.plan.Load().Config },
 		table: func() tableState { s, _ := l.table.snapshot(); return s },
-		count: d.o.Kernel.Services, record: d.o.Record, changed: func() { wake(l.verdicts) },
+		count: d.o.Kernel.Services, record: d.o.Record, changed: func() { wake(l.verdicts) }, release: d.releaseDrained,
 	}
 	l.overrides.open()
-	l.directory = tracking.NewDirectory(d.o.Kernel, d.log, func() { l.overrides.follow(l.directory.Listing()) })
+	l.directory = tracking.NewDirectory(d.o.Kernel, d.log, func() { l.overrides.follow(l.directory.Listing) })
 	l.takeOvers = d.newRecorder()
 	l.notifier = notify.New(notify.Options{Run: d.runHook, Record: d.o.Record, Changed: d.problems.poke})
 	l.stalls = newStallMonitor(&d.heartbeats, l.instances.candidates, d.log)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/override"
@@ -16,11 +17,11 @@ func (d *Director) overrideDirector(ctx context.Context, l *loops, before overri
 	if decided.Kind == override.Enable {
 		return d.takeBackAll(l), nil
 	}
-	done, err := d.handOverAll(ctx, l)
+	done, tried, err := d.handOverAll(ctx, l, r.Force)
 	if err != nil && !r.Force {
 		_ = l.overrides.store(before) // an error is reported as a problem
-		back := d.takeBackAll(l)
-		return nil, errors.Join(fmt.Errorf("%w: this director stays in the elections (%d instances were handed over before that); with --force it only preempts nobody", err, len(back)))
+		d.takeBackAll(l, tried...)
+		return nil, fmt.Errorf("%w: this director stays in the elections (handovers before that, which it has ended: %d); with --force it only preempts nobody", err, len(done))
 	}
 	if err != nil {
 		done = append(done, err.Error())
@@ -28,35 +29,58 @@ func (d *Director) overrideDirector(ctx context.Context, l *loops, before overri
 	return done, nil
 }
 
-// handOverAll hands over every instance that is MASTER.
-func (d *Director) handOverAll(ctx context.Context, l *loops) (done []string, err error) {
+// handOverAll hands over every instance that is MASTER, and ends at the first that nobody takes over unless onward is set.
+// tried are the instances that it has begun to hand over.
+func (d *Director) handOverAll(ctx context.Context, l *loops, onward bool) (done, tried []string, err error) {
+	for _, i := range d.plan.Load().Instances {
+		name := i.Config.Name
+		members, unknown := l.instances.named(name, nil)
+		if unknown != nil || slices.Contains(tried, name) || members[0].actor.Snapshot().State != vrrp.Master { // or its sync group was handed over
+			continue
+		}
+		tried = append(append(tried, name), d.groupMembers(name)...)
+		text, failed := d.FailOver(ctx, name, false)
+		if failed == nil {
+			done = append(done, text)
+			continue
+		}
+		if err = errors.Join(err, failed); !onward || ctx.Err() != nil {
+			break
+		}
+	}
+	return done, tried, err
+}
+
+// takeBackAll lets instances that were handed over preempt again: those with the names, or without names all.
+func (d *Director) takeBackAll(l *loops, names ...string) (done []string) {
 	for _, i := range d.plan.Load().Instances {
 		name := i.Config.Name
 		members, err := l.instances.named(name, nil)
-		if err != nil || members[0].actor.Snapshot().State != vrrp.Master { // or its sync group was handed over
+		if err != nil || len(names) > 0 && !slices.Contains(names, name) || !members[0].actor.Snapshot().Handover.Done {
 			continue
 		}
-		text, err := d.FailOver(ctx, name, false)
-		if err != nil {
-			return done, err
-		}
-		done = append(done, text)
-	}
-	return done, nil
-}
-
-// takeBackAll lets all instances that were handed over preempt again.
-func (d *Director) takeBackAll(l *loops) (done []string) {
-	for _, i := range d.plan.Load().Instances {
-		members, err := l.instances.named(i.Config.Name, nil)
-		if err != nil || !members[0].actor.Snapshot().Handover.Done {
-			continue
-		}
-		if text, err := d.FailOver(context.Background(), i.Config.Name, true); err == nil {
+		if text, err := d.FailOver(context.Background(), name, true); err == nil {
 			done = append(done, text)
 		}
 	}
 	return done
+}
+
+// releaseDrained lets this director preempt again, because the time for which it is drained is up. During a command or a
+// reload it does nothing, and reports false.
+func (d *Director) releaseDrained() bool {
+	if !d.reloading.TryLock() {
+		return false
+	}
+	defer d.reloading.Unlock()
+	l := d.loops.Load()
+	if l == nil { // nothing has been handed over yet
+		return true
+	}
+	if _, out := l.overrides.load().Director(time.Now()); !out {
+		d.takeBackAll(l)
+	}
+	return true
 }
 
 // outByOperator returns why this director must not preempt because an operator has drained it; "" if none has.

@@ -20,14 +20,17 @@ func (d *Director) awaitListing(l *loops) {
 	defer late.Stop()
 	select {
 	case <-l.directory.Read():
-		l.overrides.follow(l.directory.Listing())
+		l.overrides.follow(l.directory.Listing)
 	case <-late.C:
 		d.log.Warn("maintenance_dir cannot be read in time; not waiting for it any longer", "after", listedWithin.String())
 	}
 }
 
-// follow takes in the files of maintenance_dir.
-func (o *overrides) follow(l tracking.Listing) {
+// follow takes in the files of maintenance_dir. Of two calls at a time the later one reads the later listing.
+func (o *overrides) follow(listing func() tracking.Listing) {
+	o.following.Lock()
+	defer o.following.Unlock()
+	l := listing()
 	drains := make([]override.Override, 0, len(l.Files))
 	now := map[string]override.Override{}
 	for _, f := range l.Files {

@@ -101,7 +101,7 @@ func refusingProblems(s snapshots) []problem.Finding {
 		var names []string
 		for _, r := range v.RealServers {
 			a := s.plan.Table.Decisions.Of(config.ServerID{Service: v.Name, Server: r.Name}).Admission
-			if a != lvs.Admitted && lvs.RefusesAt(v, a == lvs.TakenOut) {
+			if lvs.RefusesAt(v, a) {
 				names = append(names, r.Name)
 			}
 		}

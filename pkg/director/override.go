@@ -65,6 +65,10 @@ func (d *Director) Override(ctx context.Context, r status.OverrideRequest, autho
 		was = []string{o.String()}
 	}
 	if r.Kind == override.Enable && len(was) == 0 && !active(before, target, now) {
+		if r.Director { // a handover by lvsctl failover, or one that an earlier drain has left, ends, too
+			doc.Done = d.takeBackAll(l)
+			doc.Changed = len(doc.Done) > 0
+		}
 		return doc, nil
 	}
 	doc.Changed = true
@@ -191,7 +195,7 @@ func (d *Director) leavesServers(l *loops, after override.Set, now time.Time, r 
 // refusing returns an error if clients of a real server would be refused because of the scheduler, unless that is wanted.
 func refusing(servers []overridden, r status.OverrideRequest) error {
 	for _, s := range servers {
-		if !r.Force && (r.Kind == override.Drain || r.Kind == override.Disable) && lvs.RefusesAt(s.service, r.Kind == override.Disable) {
+		if !r.Force && r.Kind == override.Drain && lvs.RefusesAt(s.service, lvs.Closing) {
 			return fmt.Errorf("%s: the scheduler %s refuses the clients that it has assigned to a real server with weight 0: add scheduler_flags: [fallback] to the cluster file and reload, or use --force",
 				s.id, s.service.Scheduler)
 		}

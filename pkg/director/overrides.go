@@ -36,7 +36,11 @@ type overrides struct {
 	count   func() ([]lvs.Service, error) // the table with the numbers of connections
 	record  func(event.Event)
 	changed func()
+	// release lets the director preempt again, and reports whether it could do so now: otherwise it is called again.
+	release func() bool
 	ready   task.Latch
+
+	following sync.Mutex // held while the files of maintenance_dir are taken in, before mu
 
 	mu      sync.Mutex
 	set     override.Set
@@ -44,6 +48,8 @@ type overrides struct {
 	drains  map[config.ServerID]*drain
 	over    map[override.Target]override.Clock // overrides whose end by time was noticed
 	listed  bool                               // maintenance_dir was read once
+
+	releasing bool // the time of the director's drain is up, and release has not succeeded yet; owned by Run
 }
 
 // drain is how far the drain of one real server has come.
@@ -52,6 +58,7 @@ type drain struct {
 	active int       // connections when they were counted last
 	idle   time.Time // since when there is none; zero: there are, or they were not counted
 	ended  bool
+	cut    bool // when it ended there were connections, or they had been cut before
 }
 
 func (o *overrides) open() {
@@ -94,7 +101,7 @@ func (o *overrides) adopt(cfg *config.Config, found []lvs.Service) {
 	}
 	for id, one := range o.draining(cfg, time.Now()) {
 		if c := countOf(one.service, one.server, entries); c.known && !c.present {
-			o.drains[id] = &drain{of: one.override.Clock, ended: true}
+			o.drains[id] = &drain{of: one.override.Clock, ended: true, cut: true}
 		}
 	}
 }
@@ -155,6 +162,9 @@ func (o *overrides) look(now time.Time) {
 			o.record(e)
 		}
 	}
+	if o.releasing {
+		o.releasing = !o.release()
+	}
 }
 
 func (o *overrides) progress(now time.Time) []event.Event {
@@ -199,6 +209,7 @@ func (o *overrides) expire(now time.Time) (news []event.Event) {
 	for _, one := range o.set.All() {
 		if one.Kind != override.Enable && !one.Active(now) && o.over[one.Target] != one.Clock {
 			o.over[one.Target] = one.Clock
+			o.releasing = o.releasing || one.Target.Director()
 			news = append(news, event.Event{
 				Kind: event.OverrideChanged, Subject: one.Target.String(), From: one.String(), Reason: fmt.Sprintf("the time that %s has set is up", one.Author),
 			})
@@ -236,7 +247,7 @@ func (o *overrides) counted(waiting map[config.ServerID]drained, services []lvs.
 		default:
 			continue
 		}
-		d.ended = true
+		d.ended, d.cut = true, end.To == "timeout"
 		news = append(news, end)
 	}
 	return news
@@ -279,8 +290,11 @@ func (o *overrides) decision(id config.ServerID, one override.Override) lvs.Deci
 		if d == nil || d.of != one.Clock || !d.ended {
 			return lvs.Decision{Admission: lvs.Closing}
 		}
+		if !d.cut {
+			return lvs.Decision{Admission: lvs.TakenOut}
+		}
 	}
-	return lvs.Decision{Admission: lvs.TakenOut}
+	return lvs.Decision{Admission: lvs.CutOff}
 }
 
 // current returns the version of the decisions.

@@ -73,7 +73,7 @@ func (d *Director) Reload(ctx context.Context, force bool) error {
 	done = true
 	l.directory.Set(cfg.MaintenanceDir)
 	if cfg.MaintenanceDir == "" {
-		l.overrides.follow(l.directory.Listing())
+		l.overrides.follow(l.directory.Listing)
 	}
 	l.notifier.Acknowledge()
 	d.log.Info("reloaded", "config", cfg.Summary(), "digest", cfg.Digest)

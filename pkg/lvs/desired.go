@@ -44,10 +44,10 @@ func desiredService(v config.VirtualServer, condition func(config.ServerID) Cond
 func stays(v config.VirtualServer) bool { return v.Scheduler == "mh" && v.Persistence == nil }
 
 // RefusesAt reports whether a virtual server refuses the clients whose server has an entry with weight 0: schedulers that
-// assign clients by a hash then do not choose another one (ip_vs_sh.c, ip_vs_mh.c). takenOut: the server is taken out, and
-// has such an entry only if it stays.
-func RefusesAt(v config.VirtualServer, takenOut bool) bool {
-	return (v.Scheduler == "sh" || v.Scheduler == "mh") && !v.SchedulerFlags.Fallback && (!takenOut || stays(v))
+// assign clients by a hash then do not choose another one (ip_vs_sh.c, ip_vs_mh.c). One that is taken out has such an entry
+// only if it stays, one that is cut off never.
+func RefusesAt(v config.VirtualServer, a Admission) bool {
+	return (v.Scheduler == "sh" || v.Scheduler == "mh") && !v.SchedulerFlags.Fallback && (a == Closing || a == TakenOut && stays(v))
 }
 
 func flagsOf(v config.VirtualServer) Flags {

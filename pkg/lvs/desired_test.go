@@ -144,8 +144,8 @@ func TestRefusesAt(t *testing.T) {
 		if tt.persistence {
 			v.Persistence = &config.Persistence{}
 		}
-		if RefusesAt(v, false) != tt.drained || RefusesAt(v, true) != tt.takenOut {
-			t.Errorf("%+v: %t, %t", tt, RefusesAt(v, false), RefusesAt(v, true))
+		if RefusesAt(v, Closing) != tt.drained || RefusesAt(v, TakenOut) != tt.takenOut || RefusesAt(v, CutOff) || RefusesAt(v, Admitted) {
+			t.Errorf("%+v: %t, %t", tt, RefusesAt(v, Closing), RefusesAt(v, TakenOut))
 		}
 	}
 }

@@ -92,7 +92,7 @@ func TestPoolAgreesWithTheTable(t *testing.T) {
 			r := config.RealServer{Name: fmt.Sprint(i), Address: netip.AddrFrom4([4]byte{10, 77, 0, byte(i)}), Port: 1, Weight: rapid.IntRange(0, 1).Draw(t, "weight")}
 			v.RealServers = append(v.RealServers, r)
 			c := rapid.SampledFrom([]Condition{{}, up, down, full}).Draw(t, "condition")
-			c.Decision.Admission = rapid.SampledFrom([]Admission{Admitted, Admitted, Closing, TakenOut}).Draw(t, "admission")
+			c.Decision.Admission = rapid.SampledFrom([]Admission{Admitted, Admitted, Closing, TakenOut, CutOff}).Draw(t, "admission")
 			conditions[config.ServerID{Service: "db", Server: r.Name}] = c
 		}
 		condition := func(id config.ServerID) Condition { return conditions[id] }

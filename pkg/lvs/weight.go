@@ -27,8 +27,10 @@ const (
 	Admitted Admission = iota
 	// Closing: it gets no new connections, and keeps those that it has.
 	Closing
-	// TakenOut: it has no entry.
+	// TakenOut: it has no connections, and no entry unless it stays.
 	TakenOut
+	// CutOff: it has no entry, so that its connections are cut.
+	CutOff
 )
 
 // weight returns the weight of a real server that is up.
@@ -68,6 +70,7 @@ type Entry struct {
 
 // Entries returns the entry of every member of a pool:
 //
+//   - cut off by an operator: not in the table
 //   - taken out by an operator: not in the table, or there with weight 0 if it stays
 //   - closed by an operator: as below, but with weight 0 if it is in the table
 //   - up: in the table with its configured weight, or that of a check or an operator
@@ -84,6 +87,7 @@ func Entries(pool []Member) []Entry {
 	entries := make([]Entry, len(pool))
 	for i, m := range pool {
 		switch {
+		case m.Condition.Decision.Admission == CutOff:
 		case !m.present(), m.Condition.Decision.Admission == TakenOut:
 			entries[i].Present = m.Stays
 		case !m.admitted():

@@ -23,6 +23,11 @@ func removed(c Condition) Condition {
 	return c
 }
 
+func cutOff(c Condition) Condition {
+	c.Decision.Admission = CutOff
+	return c
+}
+
 // TestWeightOfACondition: an operator's weight counts more than that of a check, which counts more than the configured one.
 func TestWeightOfACondition(t *testing.T) {
 	checked := Condition{Known: true, Up: true, Weighted: true, Weight: 5}
@@ -76,6 +81,9 @@ func TestPlaces(t *testing.T) {
 		{"one is full, the other closing", []Member{{Weight: 3, Condition: full}, {Weight: 1, Condition: closing(up)}}, []Entry{in(3), in(0)}},
 		{"removed: absent", []Member{{Weight: 3, Condition: removed(up)}, {Weight: 1, Condition: up}}, []Entry{out, in(1)}},
 		{"removed, but stays", []Member{{Weight: 3, Condition: removed(up), Stays: true}}, []Entry{in(0)}},
+		{"cut off, though it stays", []Member{{Weight: 3, Condition: cutOff(up), Stays: true}, {Weight: 1, Condition: up, Stays: true}}, []Entry{out, in(1)}},
+		{"cut off and down, though it stays", []Member{{Weight: 3, Condition: cutOff(down), Stays: true}}, []Entry{out}},
+		{"cut off: absent", []Member{{Weight: 3, Condition: cutOff(Condition{}), Found: true, FoundWeight: 3, InitialUp: true}}, []Entry{out}},
 		{"removed, and found", []Member{{Weight: 3, Condition: removed(Condition{}), Found: true, FoundWeight: 3, InitialUp: true}}, []Entry{out}},
 		{"one is full, the other removed", []Member{{Weight: 3, Condition: full}, {Weight: 1, Condition: removed(up)}}, []Entry{in(3), out}},
 

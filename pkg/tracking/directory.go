@@ -165,7 +165,7 @@ func (d *Directory) start(ctx context.Context, events chan<- struct{}) {
 		return
 	case d.reading == path:
 		if late := time.Since(d.begun); late >= readWithin {
-			d.publish(func(l *Listing) {
+			d.publish(path, func(l *Listing) {
 				l.Problem = fmt.Sprintf("reading %s has not returned for %s (put it on a local file system)", path, late.Round(time.Second))
 			})
 		}
@@ -189,14 +189,7 @@ func (d *Directory) take(l listed) {
 	if d.reading == l.path {
 		d.reading = ""
 	}
-	d.mu.Lock()
-	current := d.path == l.path
-	d.mu.Unlock()
-	if !current {
-		return
-	}
-	defer d.read.Close()
-	d.publish(func(last *Listing) {
+	current := d.publish(l.path, func(last *Listing) {
 		switch {
 		case errors.Is(l.err, fs.ErrNotExist):
 			last.Problem = fmt.Sprintf("%s does not exist (mkdir %s)", l.path, l.path)
@@ -211,15 +204,22 @@ func (d *Directory) take(l listed) {
 			}
 		}
 	})
+	if current {
+		d.read.Close()
+	}
 }
 
-func (d *Directory) publish(change func(*Listing)) {
+// publish changes the listing if path is still the directory that is wanted, and reports whether it is.
+func (d *Directory) publish(path string, change func(*Listing)) bool {
 	d.mu.Lock()
-	before := d.last
-	change(&d.last)
+	before, current := d.last, d.path == path
+	if current {
+		change(&d.last)
+	}
 	now := d.last
 	d.mu.Unlock()
 	if before.Path != now.Path || before.Problem != now.Problem || !slices.Equal(before.Files, now.Files) {
 		d.changed()
 	}
+	return current
 }

@@ -133,3 +133,17 @@ func TestDirectory(t *testing.T) {
 		expect("none", "", "")
 	})
 }
+
+// TestLateListing: what is known about a directory that is not watched any more does not replace the listing.
+func TestLateListing(t *testing.T) {
+	changes := 0
+	d := NewDirectory(&directories{}, slog.New(slog.DiscardHandler), func() { changes++ })
+	d.Set("/m")
+	d.take(listed{path: "/m", files: []DirectoryFile{{Name: "a"}}})
+	d.Set("")
+	d.take(listed{path: "/m", files: []DirectoryFile{{Name: "a"}}})
+	d.publish("/m", func(l *Listing) { l.Problem = "late" })
+	if l := d.Listing(); l.Path != "" || len(l.Files) != 0 || l.Problem != "" || changes != 1 {
+		t.Errorf("%+v after %d changes", l, changes)
+	}
+}
