@@ -55,7 +55,7 @@ func (m twoMachines) awaitHolder(holder *node) {
 }
 
 // serve judges both machines under load: both serve, no connection fails, and the BACKUP sends nothing back to the holder. Programs
-// of either machine get its own real server.
+// of either machine get its own real server. Neither drops resets of its real server, which one that was rebooted sends.
 func (m twoMachines) serve(holder *node) {
 	m.t.Helper()
 	m.awaitHolder(holder)
@@ -65,6 +65,9 @@ func (m twoMachines) serve(holder *node) {
 		other = m.directors[1]
 	}
 	back := capture.Start(holder.Host, "eth0", "tcp and dst host "+vip+" and ether src "+other.hardwareAddr())
+	for _, d := range m.directors {
+		d.awaitTakeOverRules(false)
+	}
 	load := measure.Start(m.client, vipPort, measure.Options{})
 	for range 20 {
 		for _, d := range m.directors {
@@ -109,10 +112,11 @@ func (n *node) hardwareAddr() string {
 // agent's VIP is CRITICAL; and nothing is left at the end.
 //
 // Proves docs/virtual-servers.md: "a director that is BACKUP delivers to its own real server what the MASTER sends it"
+// Proves docs/failover.md: "On a machine that is itself a real server for the address the rules are there for these 2 s only"
 func TestTwoMachines(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.NFTables)
 	lab.Long(t)
-	m := newTwoMachines(t, oneMachineFile)
+	m := newTwoMachines(t, oneMachineFile+"connection_sync: {}\n")
 	first, second := m.directors[0], m.directors[1]
 	m.serve(first)
 	second.Run("nft", "flush", "ruleset")

@@ -54,9 +54,9 @@ func (g *givingWay) Acquire(instance config.InstanceID, silent bool) {
 // givenWithin limits how long a stop waits until the last connections have been sent.
 const givenWithin = 500 * time.Millisecond
 
-// awaitGiven waits until the other directors have been sent the connections of the instances that gave way.
-func (l *loops) awaitGiven() {
-	ctx, cancel := context.WithTimeout(context.Background(), givenWithin)
+// awaitGiven waits until the other directors have been sent the connections of the instances that gave way, or until ctx ends.
+func (l *loops) awaitGiven(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, givenWithin)
 	defer cancel()
 	l.sync.peers.AwaitGiven(ctx)
 }

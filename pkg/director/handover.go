@@ -68,7 +68,7 @@ func (d *Director) farewell(l *loops) {
 	}
 	d.log.Info("handing over before the stop", "instances", names(alive), "stop_timeout", within.String())
 	d.awaitHandovers(ctx, alive)
-	l.awaitGiven()
+	l.awaitGiven(patient)
 }
 
 // awaitHandovers waits until the handovers are over.

@@ -21,7 +21,9 @@ import (
 const quietFor = vrrp.RetainFor + time.Second
 
 // quietVIPs decides on which virtual addresses unknown connections are not reset: on those of instances that are not MASTER, which
-// concerns no packet, and for a moment after they have become MASTER. The rules are there before the first packet comes. Its methods may be called from any goroutine and do not block.
+// concerns no packet, and for a moment after they have become MASTER. The rules are there before the first packet comes. Only those
+// of plan.Quiet.Own come when the instance is MASTER, because before that this machine is a real server there. Its methods may
+// be called from any goroutine and do not block.
 type quietVIPs struct {
 	loop *reconcile.Quiet
 
@@ -70,8 +72,11 @@ func (q *quietVIPs) tell() {
 func (q *quietVIPs) rules(now time.Time) (rules kernel.Quiet) {
 	for id, addresses := range q.want.Addresses {
 		since, master := q.since[id]
-		if !master || now.Sub(since) < quietFor {
-			rules.Addresses = append(rules.Addresses, addresses...)
+		for _, a := range addresses {
+			_, own := slices.BinarySearchFunc(q.want.Own, a, netip.Addr.Compare)
+			if !master && !own || master && now.Sub(since) < quietFor {
+				rules.Addresses = append(rules.Addresses, a)
+			}
 		}
 	}
 	slices.SortFunc(rules.Addresses, netip.Addr.Compare)

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
@@ -17,12 +18,31 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
+// tables says whether this process may have put a table into the kernel.
+type tables struct{ put atomic.Bool }
+
+// ours is of all tables of this process.
+var ours tables
+
+// putting is called before a table is put, because a put that fails may have been done.
+func (t *tables) putting() { t.put.Store(true) }
+
+// none reports whether there is no table to remove: then nf_tables is not loaded for it. known reports whether the kernel has
+// nf_tables; it may be wrong where the list of what is built in is missing, as in a container.
+func (t *tables) none(known func() bool) bool { return !t.put.Load() && !known() }
+
 // filter is the packet filter of the virtual addresses.
 type filter struct{ vipfilter.Table }
 
+// Put implements reconcile.VIPFilterKernel.
+func (f filter) Put(ctx context.Context, c kernel.Closed) error {
+	ours.putting()
+	return f.Table.Put(ctx, c)
+}
+
 // Remove does not load nf_tables: without it there is no table.
 func (f filter) Remove(ctx context.Context) (bool, error) {
-	if !firewall.HasNFTables() {
+	if ours.none(firewall.HasNFTables) {
 		return false, nil
 	}
 	return f.Table.Remove(ctx)
@@ -71,9 +91,15 @@ func (m *marking) Complete(ctx context.Context, c kernel.Marking) (completed ker
 	return c, whole, nil
 }
 
+// Put implements reconcile.RuleKernel.
+func (m *marking) Put(ctx context.Context, c kernel.Marking) error {
+	ours.putting()
+	return m.Table.Put(ctx, c)
+}
+
 // Remove does not load nf_tables: without it there is no table.
 func (m *marking) Remove(ctx context.Context) (bool, error) {
-	if !firewall.HasNFTables() {
+	if ours.none(firewall.HasNFTables) {
 		return false, nil
 	}
 	return m.Table.Remove(ctx)
@@ -82,9 +108,15 @@ func (m *marking) Remove(ctx context.Context) (bool, error) {
 // quietFilter is the packet filter of unknown connections.
 type quietFilter struct{ quiet.Table }
 
+// Put implements reconcile.RuleKernel.
+func (f quietFilter) Put(ctx context.Context, q kernel.Quiet) error {
+	ours.putting()
+	return f.Table.Put(ctx, q)
+}
+
 // Remove does not load nf_tables either.
 func (f quietFilter) Remove(ctx context.Context) (bool, error) {
-	if !firewall.HasNFTables() {
+	if ours.none(firewall.HasNFTables) {
 		return false, nil
 	}
 	return f.Table.Remove(ctx)

@@ -189,7 +189,7 @@ func Of(in Inputs) Plan {
 		p.Virtual = withLinks(p.Virtual, virtualLinks(cfg))
 	}
 	p.Closed, p.Marking = closedBy(in.files()), markingBy(in.files(), in.Node)
-	p.Sync, p.Quiet = in.connectionSync(next, vip), quietBy(next)
+	p.Sync, p.Quiet = in.connectionSync(next, vip), quietBy(next, in.Node, in.Addresses)
 	p.TakeOvers = takeOvers(next)
 	if in.Looked {
 		p.Missing, p.Misplaced = missing(p.VIPs(), in.Links, in.Addresses), misplaced(in.Addresses, vip)

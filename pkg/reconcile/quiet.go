@@ -54,7 +54,7 @@ func (f *Quiet) Name() string { return "the filter of unknown connections" }
 // Ready is closed when a pass has succeeded, or cannot succeed.
 func (f *Quiet) Ready() <-chan struct{} { return f.ready.Ready() }
 
-// Problem returns why the rules are not as they should be; "" if they are, and on a kernel that cannot have them.
+// Problem returns why the rules are not as they should be, also on a kernel that cannot have them; "" if they are.
 func (f *Quiet) Problem() string { return f.problem.text() }
 
 // Put reports whether the kernel has been given rules by this loop, and still has them as far as it knows.

@@ -209,13 +209,14 @@ func (l *Loop) current() (Socket, Wanted, Ask) {
 	return l.open, l.want, l.ask
 }
 
-// shut closes the socket.
+// shut closes the socket. Nobody waits meanwhile for mu, which the elections take: leaving a group can take long.
 func (l *Loop) shut() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.open != nil {
-		_ = l.open.Close()
-		l.open = nil
+	socket := l.open
+	l.open = nil
+	l.mu.Unlock()
+	if socket != nil {
+		_ = socket.Close()
 	}
 }
 
@@ -255,12 +256,11 @@ func (l *Loop) reopen(ctx context.Context, want Wanted) {
 		return
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if ctx.Err() != nil {
-		_ = socket.Close()
-		return
-	}
 	l.open = socket
+	l.mu.Unlock()
+	if ctx.Err() != nil { // since before it could be shut
+		l.shut()
+	}
 }
 
 func (l *Loop) pause(ctx context.Context, d time.Duration) {

@@ -48,6 +48,10 @@ type host struct {
 	changed int
 	seed    rand.PCG
 	loop    *Loop
+
+	// Set before the start; nil: nothing special.
+	listing func(context.Context, func(lvs.Connection, string)) error // instead of states
+	leaves  chan struct{}                                             // closing the socket waits for it
 }
 
 type lan struct{ hosts []*host }
@@ -108,6 +112,9 @@ func (h *host) Send(b []byte) error {
 }
 
 func (h *host) Close() error {
+	if h.leaves != nil {
+		<-h.leaves
+	}
 	_, closed := h.channels()
 	select {
 	case <-closed:

@@ -11,18 +11,22 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/connsync"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 	"github.com/lvs-director/lvs-director/pkg/syncmsg"
+	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
 const (
 	// moveWithin limits a pass over the connections whose address moves: the director that gives way keeps the address for a second.
 	moveWithin = time.Second
+	// moveHangs is when two passes that have not ended hang in the kernel.
+	moveHangs = 2*moveWithin + moveAgain + 500*time.Millisecond
 	// moveAgain is the time from the end of one pass to the second one, for what the kernel was taking in during the first.
 	moveAgain = 30 * time.Millisecond
 	// moveBatch is how many connections are collected before they are sent.
 	moveBatch = 500
 )
 
-// mover sends the connections of instances that give way, in a goroutine of its own.
+// mover sends the connections of instances that give way, in a goroutine of its own. Another one asks the kernel, and may hang: then
+// it is left alone, and there is no second one before it has ended.
 type mover struct {
 	wake chan struct{}
 
@@ -65,6 +69,8 @@ func (l *Loop) AwaitGiven(ctx context.Context) {
 
 // move sends what GiveWay asks for until ctx ends.
 func (l *Loop) move(ctx context.Context) {
+	ended := make(chan struct{}) // of the last passes
+	close(ended)
 	for {
 		select {
 		case <-ctx.Done():
@@ -75,14 +81,12 @@ func (l *Loop) move(ctx context.Context) {
 		of := l.mover.pending
 		l.mover.pending = map[config.InstanceID]bool{}
 		l.mover.mu.Unlock()
-		m := &moving{loop: l, of: of, told: map[lvs.Connection]string{}}
-		m.pass(ctx)
-		again := time.NewTimer(moveAgain)
 		select {
-		case <-again.C:
-			m.pass(ctx)
-		case <-ctx.Done():
-			again.Stop()
+		case <-ended:
+			ended = make(chan struct{})
+			l.passes(ctx, of, ended)
+		default:
+			l.o.Log.Warn("cannot send the youngest connections of virtual addresses that move: the kernel has not answered since the last time")
 		}
 		l.mover.mu.Lock()
 		if len(l.mover.pending) == 0 && l.mover.idle != nil {
@@ -90,6 +94,28 @@ func (l *Loop) move(ctx context.Context) {
 			l.mover.idle = nil
 		}
 		l.mover.mu.Unlock()
+	}
+}
+
+// passes sends the connections of instances in two passes, and closes ended after them. It returns then, when ctx ends, or when
+// they hang.
+func (l *Loop) passes(ctx context.Context, of map[config.InstanceID]bool, ended chan struct{}) {
+	ctx, cancel := context.WithTimeout(ctx, moveHangs)
+	defer cancel() // what hangs sends nothing any more
+	go func() {
+		defer close(ended)
+		m := &moving{loop: l, of: of, told: map[lvs.Connection]string{}}
+		m.pass(ctx)
+		if task.Pause(ctx, moveAgain); ctx.Err() == nil {
+			m.pass(ctx)
+		}
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			l.o.Log.Warn("cannot send all of the youngest connections of virtual addresses that move: the kernel does not answer")
+		}
 	}
 }
 
@@ -105,31 +131,37 @@ type moving struct {
 	failed         error
 }
 
-// pass sends what has not been sent in its state yet.
-func (m *moving) pass(ctx context.Context) {
+// pass sends what has not been sent in its state yet; nothing once whole, the context of both passes, has ended.
+func (m *moving) pass(whole context.Context) {
 	l := m.loop
 	socket, want, ask := l.current()
 	if socket == nil {
 		l.o.Log.Warn("cannot send the youngest connections of virtual addresses that move: there is no socket")
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, moveWithin)
+	ctx, cancel := context.WithTimeout(whole, moveWithin)
 	defer cancel()
 	begun := time.Now()
 	m.known, m.sent, m.failed = map[lvs.Connection]Served{}, 0, nil
 	err := l.o.States(ctx, func(c lvs.Connection, state string) {
+		if whole.Err() != nil {
+			return
+		}
 		m.add(c, state, begun, ask)
 		if len(m.batch) >= moveBatch {
 			m.send(socket, want)
 		}
 	})
+	if whole.Err() != nil { // nobody waits for it any more
+		return
+	}
 	m.batch, m.closing = append(m.batch, m.closing...), nil
 	m.send(socket, want)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("the kernel takes longer than %s to list its connections", moveWithin)
 	}
 	switch err = errors.Join(err, m.failed); {
-	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded): // it is being stopped
+	case whole.Err() != nil: // it is being stopped
 	case err != nil:
 		l.o.Log.Warn("cannot send all of the youngest connections of virtual addresses that move", "sent", m.sent, "error", err)
 	case m.sent > 0:

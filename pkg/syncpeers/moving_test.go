@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +18,9 @@ import (
 
 // states lists the connections as established.
 func (h *host) states(ctx context.Context, each func(c lvs.Connection, state string)) error {
+	if h.listing != nil {
+		return h.listing(ctx, each)
+	}
 	return h.connections(ctx, func(c lvs.Connection) { each(c, "ESTABLISHED") })
 }
 
@@ -29,7 +33,7 @@ func (h *host) opensAll(from, to int) {
 	})
 }
 
-// TestGiveWay: what is younger than five seconds is sent at once when an instance gives way, and what comes meanwhile a moment
+// TestGiveWay: what no look at the connections of five seconds ago has seen is sent at once when an instance gives way, and what comes meanwhile a moment
 // later; the rest is not, and nothing of another instance.
 func TestGiveWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -68,6 +72,70 @@ func TestGiveWay(t *testing.T) {
 			t.Errorf("log:\n%s", text)
 		}
 		standby.loop.AwaitGiven(t.Context()) // of one that gives nothing
+	})
+}
+
+// TestSlowClose: nobody waits for the state of the loop while its socket is being closed.
+func TestSlowClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logtest.Buffer
+		one := (&lan{}).host("10.77.0.2")
+		one.leaves = make(chan struct{})
+		stop := one.start(&log)
+		time.Sleep(time.Second)
+		ended := make(chan struct{})
+		go func() { stop(); close(ended) }()
+		synctest.Wait()
+		if !one.loop.mu.TryLock() {
+			t.Fatal("the loop is locked while its socket is being closed")
+		}
+		one.loop.mu.Unlock()
+		close(one.leaves)
+		<-ended
+	})
+}
+
+// TestGiveWayHangs: a kernel that does not answer at all delays neither a stop nor what gives way later; it is asked once, and sends
+// nothing when it answers after all.
+func TestGiveWayHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logtest.Buffer
+		l := &lan{}
+		master, standby := l.host("10.77.0.2"), l.host("10.77.0.3")
+		master.held = true
+		defer standby.start(&log)()
+		answers := make(chan struct{})
+		var asked atomic.Int32
+		master.listing = func(_ context.Context, each func(c lvs.Connection, state string)) error {
+			asked.Add(1)
+			<-answers
+			each(client(1), "ESTABLISHED")
+			return nil
+		}
+		stop := master.start(&log)
+		time.Sleep(time.Second)
+		for range 2 {
+			begun := time.Now()
+			master.loop.GiveWay("")
+			master.loop.AwaitGiven(t.Context())
+			if took := time.Since(begun); took > moveHangs || asked.Load() != 1 {
+				t.Errorf("after %s, asked %d times", took, asked.Load())
+			}
+		}
+		begun := time.Now()
+		stop()
+		if took := time.Since(begun); took > 0 {
+			t.Errorf("the stop took %s", took)
+		}
+		close(answers)
+		synctest.Wait()
+		if standby.mu.Lock(); len(standby.table) > 0 {
+			t.Error("a connection was sent after the end")
+		}
+		standby.mu.Unlock()
+		if text := log.String(); !strings.Contains(text, "the kernel does not answer") || !strings.Contains(text, "has not answered since") {
+			t.Errorf("log:\n%s", text)
+		}
 	})
 }
 

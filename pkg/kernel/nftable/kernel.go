@@ -55,13 +55,16 @@ func (k kernel) ours() *nftables.Table {
 	return &nftables.Table{Name: k.table, Family: nftables.TableFamilyINet}
 }
 
-// present reports whether there is a table of ours.
+// present reports whether there is a table of ours. A kernel without nf_tables answers this request with EINVAL (nfnetlink_rcv_msg); others
+// may be wrong themselves.
 func (k kernel) present() (bool, error) {
 	switch _, err := k.ListTableOfFamily(k.table, nftables.TableFamilyINet); {
 	case err == nil:
 		return true, nil
 	case errors.Is(err, os.ErrNotExist):
 		return false, nil
+	case errors.Is(err, unix.EINVAL):
+		return false, ErrNone
 	default:
 		return false, k.known(err)
 	}
@@ -69,7 +72,7 @@ func (k kernel) present() (bool, error) {
 
 // known replaces the errors of a kernel without nf_tables or without the family inet.
 func (k kernel) known(err error) error {
-	for _, missing := range []error{unix.EOPNOTSUPP, unix.EAFNOSUPPORT, unix.EPROTONOSUPPORT, unix.EINVAL} {
+	for _, missing := range []error{unix.EOPNOTSUPP, unix.EAFNOSUPPORT, unix.EPROTONOSUPPORT} {
 		if errors.Is(err, missing) {
 			return ErrNone
 		}
@@ -135,7 +138,8 @@ func (k kernel) fill(s *Set) error {
 	return nil
 }
 
-// Intact reports whether the kernel has the table as it is given, and nothing else in it.
+// Intact reports whether the kernel has the table as it is given, with these chains and no others. It does not look at other sets,
+// which no rule of ours uses.
 func Intact(ctx context.Context, t Table) (bool, error) {
 	k, err := open(ctx, t.Name)
 	if err != nil {

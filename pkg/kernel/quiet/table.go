@@ -36,9 +36,11 @@ const (
 	flagACK = 0x10
 )
 
-// rule drops the resets of connections that this host does not know: they have no ACK, in contrast to those that refuse an
-// attempt to connect and those of connections that this host itself has (RFC 9293 section 3.5.2, tcp_v4_send_reset). Packets that
-// IPVS forwards come from clients or real servers, not from a virtual address of this host.
+// rule drops the resets that answer a packet with an ACK, as those of connections that this host does not know: they have no ACK, in
+// contrast to those that refuse an attempt to connect (RFC 9293 section 3.10.7.1, tcp_v4_send_reset). Those that a program of this
+// host causes by closing a connection have one too (tcp_send_active_reset), but those that answer data for a connection which
+// it has closed before do not: a host that is itself a server on an address drops them. Packets that IPVS forwards come from
+// clients or real servers, not from a virtual address of this host.
 func (f family) rule() []expr.Any {
 	const first = unix.NFT_REG_1
 	is := func(b byte) expr.Any { return &expr.Cmp{Op: expr.CmpOpEq, Register: first, Data: []byte{b}} }
@@ -74,7 +76,7 @@ func table(q kernel.Quiet) nftable.Table {
 // Put replaces the table by the rules for q. Errors: nftable.ErrNone, and others of nftable.Put.
 func (Table) Put(ctx context.Context, q kernel.Quiet) error { return nftable.Put(ctx, table(q)) }
 
-// Intact reports whether the table has the rules for q, and nothing else.
+// Intact reports whether the table has the rules for q; see nftable.Intact.
 func (Table) Intact(ctx context.Context, q kernel.Quiet) (bool, error) {
 	return nftable.Intact(ctx, table(q))
 }
