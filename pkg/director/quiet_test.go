@@ -149,6 +149,22 @@ func TestQuietWithoutNFTables(t *testing.T) {
 		if q.loop.Problem() != "" || !q.loop.Put() {
 			t.Errorf("problem %q", q.loop.Problem())
 		}
+		set := func(fails error) {
+			k.mu.Lock()
+			k.fail["nft"] = fails
+			k.mu.Unlock()
+		}
+		set(errors.New("another"))
+		q.set(plan.Quiet{Addresses: map[config.InstanceID][]netip.Addr{"one": {netip.MustParseAddr("10.77.0.101")}}})
+		synctest.Wait()
+		set(nil)
+		q.set(plan.Quiet{})
+		synctest.Wait()
+		k.mu.Lock()
+		if q.loop.Put() || !k.quietRules.None() {
+			t.Errorf("rules that could not be changed, and are not wanted any more, are %v", k.quietRules)
+		}
+		k.mu.Unlock()
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)

@@ -28,6 +28,7 @@ type Quiet struct {
 
 	// Of the goroutine of Run:
 	put        kernel.Quiet // what the kernel has been given; the zero value: nothing
+	stale      bool         // the kernel may have other rules than put: a change of them has failed
 	generation uint32       // of the rules of this host, when they were last seen intact
 	seen       bool         // generation is known
 }
@@ -116,21 +117,21 @@ func (f *Quiet) pass(ctx context.Context) error {
 	case want.None():
 		_, err := f.kernel.Remove(ctx)
 		if err == nil {
-			f.put, f.seen = kernel.Quiet{}, false
+			f.put, f.stale, f.seen = kernel.Quiet{}, false, false
 		}
 		return err
-	case f.put.Equal(want):
+	case f.put.Equal(want) && !f.stale:
 		intact, err := f.intact(ctx)
 		if err != nil || intact {
 			return err
 		}
 		f.log.Warn("the packet filter of unknown connections was changed by another program; restoring it", "table", kernel.QuietTable)
 	}
-	f.put, f.seen = kernel.Quiet{}, false
+	f.stale, f.seen = true, false
 	if err := f.kernel.Put(ctx, want); err != nil {
 		return err
 	}
-	f.put = want
+	f.put, f.stale = want, false
 	return nil
 }
 

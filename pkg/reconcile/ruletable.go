@@ -44,6 +44,7 @@ type RuleTable[C Ruled[C]] struct {
 	mu         sync.Mutex // guards all below, and serializes passes
 	want       C
 	put        C      // what the kernel has been given; the zero value: nothing
+	stale      bool   // the kernel may have other rules than put: a change of them has failed
 	generation uint32 // of the rules of this host, when they were last seen intact
 	seen       bool   // generation is known
 	lacking    bool   // the kernel does not know all that the rules depend on
@@ -136,7 +137,7 @@ func (r *RuleTable[C]) pass(ctx context.Context) error {
 			return err
 		}
 		r.log.Info("removed the packet filter table, which is no longer needed")
-		r.put, r.seen, r.lacking = none, false, false
+		r.put, r.stale, r.seen, r.lacking = none, false, false, false
 		return nil
 	}
 	want := r.want
@@ -147,18 +148,18 @@ func (r *RuleTable[C]) pass(ctx context.Context) error {
 		}
 		want = completed
 	}
-	if r.put.Equal(want) {
+	if r.put.Equal(want) && !r.stale {
 		intact, err := r.intact(ctx)
 		if err != nil || intact {
 			return err
 		}
 		r.log.Warn("the packet filter table was changed by another program; restoring it")
 	}
-	r.put, r.seen = none, false
+	r.stale, r.seen = true, false
 	if err := r.kernel.Put(ctx, want); err != nil {
 		return err
 	}
-	r.put = want
+	r.put, r.stale = want, false
 	r.log.Info("set the packet filter table")
 	return nil
 }

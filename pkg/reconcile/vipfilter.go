@@ -31,6 +31,7 @@ type VIPFilter struct {
 	mu         sync.Mutex // guards all below, and serializes passes
 	want       kernel.Closed
 	put        kernel.Closed // what the kernel has been given; the zero value: nothing
+	stale      bool          // the kernel may have other rules than put: a change of them has failed
 	generation uint32        // of the rules of this host, when they were last seen intact
 	seen       bool          // generation is known
 }
@@ -101,21 +102,21 @@ func (f *VIPFilter) pass(ctx context.Context) error {
 			return err
 		}
 		f.log.Info("the virtual addresses accept packets again")
-		f.put, f.seen = kernel.Closed{}, false
+		f.put, f.stale, f.seen = kernel.Closed{}, false, false
 		return nil
 	}
-	if f.put.Equal(f.want) {
+	if f.put.Equal(f.want) && !f.stale {
 		intact, err := f.intact(ctx)
 		if err != nil || intact {
 			return err
 		}
 		f.log.Warn("the packet filter of the virtual addresses was changed by another program; restoring it", "table", kernel.ClosedTable)
 	}
-	f.put, f.seen = kernel.Closed{}, false
+	f.stale, f.seen = true, false
 	if err := f.kernel.Put(ctx, f.want); err != nil {
 		return err
 	}
-	f.put = f.want
+	f.put, f.stale = f.want, false
 	f.log.Info("virtual addresses accept only packets for virtual servers", "table", kernel.ClosedTable, "addresses", len(f.want.Addresses), "services", len(f.want.Open)+len(f.want.Marks))
 	return nil
 }
