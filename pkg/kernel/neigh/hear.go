@@ -21,10 +21,11 @@ const (
 	heardAtOnce = 256
 
 	// ancillary is where a filter finds what the kernel knows about a packet: SKF_AD_OFF in linux/filter.h.
-	ancillary        = 0xfffff000
-	ancillaryType    = ancillary + 4
-	ancillaryVLANTag = ancillary + 44
-	vlanMask         = 0xfff // 0 is the native VLAN, with a priority or without
+	ancillary            = 0xfffff000
+	ancillaryType        = ancillary + 4
+	ancillaryVLANTag     = ancillary + 44
+	ancillaryVLANPresent = ancillary + 48
+	vlanMask             = 0xfff // 0 is the native VLAN, with a priority or without
 )
 
 // Hear waits until a packet of another machine has been received on an interface, which shows that its link works: one that is
@@ -80,6 +81,9 @@ func hearOn(index int) (fd int, err error) {
 		return -1, os.NewSyscallError("socket", err)
 	}
 	err = sockets.Filter(fd, []unix.SockFilter{
+		// On a VLAN interface Linux 4.20 to 6.1 leaves the number of the VLAN in a packet without a tag.
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: ancillaryVLANPresent},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: 0, Jt: 3},
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: ancillaryVLANTag},
 		{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: vlanMask},
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: 0, Jf: 2},
