@@ -244,7 +244,8 @@ func (d *Director) open() (*loops, error) {
 	l.overrides = &overrides{
 		state: state, file: func() *config.Config { return d.plan.Load().Config },
 		table: func() tableState { s, _ := l.table.snapshot(); return s },
-		count: d.o.Kernel.Services, record: d.o.Record, changed: func() { wake(l.verdicts) }, release: d.releaseDrained,
+		down:  func(id config.ServerID) bool { c := d.plan.Load().Table.Condition(id); return c.Known && !c.Up },
+		whole: l.table.read, count: d.o.Kernel.Services, record: d.o.Record, changed: func() { wake(l.verdicts) }, release: d.releaseDrained,
 	}
 	l.overrides.open()
 	l.directory = tracking.NewDirectory(d.o.Kernel, d.log, func() { l.overrides.follow(l.directory.Listing) })

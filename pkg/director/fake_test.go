@@ -47,6 +47,7 @@ type fakeKernel struct {
 	daemons    []string         // other programs with a VRRP socket
 	rules      firewall.Rules
 	route      string        // the interface of every route; "": that of the network
+	hidden     string        // the address of real servers that cheap reads lack
 	stuck      chan struct{} // not nil: writes to the table block until it is closed
 	silent     bool          // nothing is received from other machines that are asked
 	inquiry    string        // the last source and targets of Hear
@@ -301,7 +302,11 @@ func (k *fakeKernel) Engine(_ context.Context, name string) error {
 func (k *fakeKernel) Services() ([]lvs.Service, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return slices.Clone(k.services), k.fail["services"]
+	all := slices.Clone(k.services)
+	for i, s := range all {
+		all[i].Servers = slices.DeleteFunc(slices.Clone(s.Servers), func(r lvs.Server) bool { return r.Address.String() == k.hidden })
+	}
+	return all, k.fail["services"]
 }
 
 func (k *fakeKernel) Fingerprint() (uint64, error) {

@@ -18,14 +18,27 @@ const forgottenOverride = 24 * time.Hour
 
 // overridesStatus returns what operators have decided, and is in effect.
 func overridesStatus(s snapshots, now time.Time) (all []status.Override) {
-	for _, o := range slices.Concat(s.overrides.All(), s.overrides.Others()) {
-		if o.Active(now) {
-			one := status.OverrideOf(o)
-			one.Unused = !o.Target.Director() && len(coveredBy(o.Target, s.plan.Config)) == 0
-			all = append(all, one)
-		}
+	for _, o := range inForce(s, now) {
+		one := status.OverrideOf(o)
+		one.Unused = !o.Target.Director() && len(coveredBy(o.Target, s.plan.Config)) == 0
+		all = append(all, one)
 	}
 	return all
+}
+
+// inForce returns the overrides that have an effect, or would have one if the file had their real server: not those that
+// a later decision about another target has ended for all their real servers.
+func inForce(s snapshots, now time.Time) (all []override.Override) {
+	for _, o := range s.overrides.All() {
+		servers := coveredBy(o.Target, s.plan.Config)
+		if o.Active(now) && (len(servers) == 0 || slices.ContainsFunc(servers, func(one overridden) bool {
+			last, _ := s.overrides.Last(one.as)
+			return last == o
+		})) {
+			all = append(all, o)
+		}
+	}
+	return append(all, s.overrides.Others()...)
 }
 
 // overrideServers adds that to the real servers.
@@ -35,9 +48,10 @@ func overrideServers(doc *status.Director, s snapshots, now time.Time) {
 	}
 	for i, v := range s.plan.Config.VirtualServers {
 		for j, r := range v.RealServers {
-			_, server := subject(v, r)
+			id, server := subject(v, r)
 			if o, ok := s.overrides.Of(server, now); ok {
-				overrideServer(&doc.VirtualServers[i].RealServers[j], o)
+				c := s.plan.Table.Condition(id)
+				overrideServer(&doc.VirtualServers[i].RealServers[j], o, c.Known && !c.Up)
 			}
 		}
 	}
@@ -45,7 +59,7 @@ func overrideServers(doc *status.Director, s snapshots, now time.Time) {
 
 // overrideServer adds an override to the status of a real server: its reason says who, when and why before what its checks
 // say.
-func overrideServer(r *status.RealServer, o override.Override) {
+func overrideServer(r *status.RealServer, o override.Override, failing bool) {
 	r.Override = new(status.OverrideOf(o))
 	who := fmt.Sprintf("by %s since %s", o.Author, o.Since.Local().Format(time.DateTime))
 	if o.Reason != "" {
@@ -60,7 +74,11 @@ func overrideServer(r *status.RealServer, o override.Override) {
 		if !o.Patience.IsZero() {
 			who += ", at most until " + o.Patience.Local().Format(time.DateTime)
 		}
-		r.Reason = fmt.Sprintf("draining: %d connections are open; %s; %s", r.ActiveConnections, who, checks)
+		open := fmt.Sprintf("%d connections are open", r.ActiveConnections)
+		if failing && r.ActiveConnections == 0 {
+			open = "its checks fail, and the drain goes on when they pass"
+		}
+		r.Reason = fmt.Sprintf("draining: %s; %s; %s", open, who, checks)
 	case r.State == "disabled" && o.Kind == override.Drain:
 		r.Reason = fmt.Sprintf("disabled: it has been drained %s; %s", who, checks)
 	case r.State == "disabled":
@@ -73,8 +91,8 @@ func overrideServer(r *status.RealServer, o override.Override) {
 // overrideProblems returns the problems of overrides that were forgotten.
 func overrideProblems(s snapshots, now time.Time) []problem.Finding {
 	var found []problem.Finding
-	for _, o := range slices.Concat(s.overrides.All(), s.overrides.Others()) {
-		if !o.Active(now) || !o.Until.IsZero() || now.Sub(o.Since) < forgottenOverride {
+	for _, o := range inForce(s, now) {
+		if !o.Until.IsZero() || now.Sub(o.Since) < forgottenOverride {
 			continue
 		}
 		name, enable := o.Target.String(), "lvsctl enable "+o.Target.String()

@@ -38,7 +38,9 @@ func (d *Director) Override(ctx context.Context, r status.OverrideRequest, autho
 	if err := ctx.Err(); err != nil {
 		return status.OverrideResult{}, err
 	}
-	before, now := l.overrides.load(), time.Now()
+	now := time.Now()
+	l.overrides.takeIn(now)
+	before := l.overrides.load()
 	target, servers, err := d.targetOf(r, before)
 	if err != nil {
 		return status.OverrideResult{}, err
@@ -237,7 +239,7 @@ func (d *Director) decisionsIn(cfg *config.Config) plan.Decisions {
 		return nil
 	}
 	set := l.overrides.load()
-	set = set.Merge(set.Renamed(config.Renamed(d.running(), cfg)))
+	set = set.Renamed(config.Renamed(d.running(), cfg), serversOf(d.running()))
 	l.overrides.mu.Lock()
 	defer l.overrides.mu.Unlock()
 	return l.overrides.decide(set, time.Now(), cfg)

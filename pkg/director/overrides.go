@@ -33,6 +33,8 @@ type overrides struct {
 	state   *stateFile
 	file    func() *config.Config
 	table   func() tableState
+	down    func(config.ServerID) bool    // its checks fail, so that it has no entry
+	whole   func() ([]lvs.Service, error) // a complete read of the table
 	count   func() ([]lvs.Service, error) // the table with the numbers of connections
 	record  func(event.Event)
 	changed func()
@@ -41,10 +43,12 @@ type overrides struct {
 	ready   task.Latch
 
 	following sync.Mutex // held while the files of maintenance_dir are taken in, before mu
+	storing   sync.Mutex // held while set is replaced; before mu
 
 	mu      sync.Mutex
 	set     override.Set
 	version uint64
+	next    *renaming // not nil: a reload with other names
 	drains  map[config.ServerID]*drain
 	over    map[override.Target]override.Clock // overrides whose end by time was noticed
 	listed  bool                               // maintenance_dir was read once
@@ -54,21 +58,40 @@ type overrides struct {
 
 // drain is how far the drain of one real server has come.
 type drain struct {
-	of     override.Clock
-	active int       // connections when they were counted last
-	idle   time.Time // since when there is none; zero: there are, or they were not counted
-	ended  bool
-	cut    bool // when it ended there were connections, or they had been cut before
+	of    override.Clock
+	idle  time.Time // since when there is none; zero: there are, or they were not counted
+	ended bool
+	cut   bool // when it ended there were connections, or they had been cut before
 }
 
 func (o *overrides) open() {
 	o.drains, o.over = map[config.ServerID]*drain{}, map[override.Target]override.Clock{}
-	o.set = o.state.Overrides().Prune(time.Now().Add(-forgetAfter))
-	for _, one := range o.set.All() {
-		if !one.Active(time.Now()) {
+	o.takeIn(time.Now())
+}
+
+// takeIn merges what the state file has: at the start, and later if its disk did not answer then.
+func (o *overrides) takeIn(now time.Time) {
+	if !o.storing.TryLock() { // what is there is being replaced
+		return
+	}
+	defer o.storing.Unlock()
+	stored := o.state.Overrides()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	before := o.set
+	set := before.Merge(stored).Prune(now.Add(-forgetAfter))
+	if slices.Equal(set.All(), before.All()) {
+		return
+	}
+	for _, one := range set.All() {
+		if !one.Active(now) && !slices.Contains(before.All(), one) {
 			o.over[one.Target] = one.Clock
 		}
 	}
+	o.set = set
+	o.version++
+	o.carry(now)
+	o.changed()
 }
 
 // Name implements task.Task.
@@ -91,19 +114,43 @@ func subject(v config.VirtualServer, r config.RealServer) (config.ServerID, over
 	return config.ServerID{Service: v.Name, Server: r.Name}, override.Server{Service: v.Name, Name: r.Name, Address: r.Address.String(), Endpoint: netip.AddrPortFrom(r.Address, r.Port).String()}
 }
 
-// adopt takes drains whose servers have no entry in the table that was found at the start for ended ones.
+// adopt takes drains whose servers have no entry in the table that was found at the start for ended ones. That table may
+// lack entries, and so is read completely before a drain ends by it.
 func (o *overrides) adopt(cfg *config.Config, found []lvs.Service) {
+	if len(o.absent(cfg, found)) == 0 {
+		return
+	}
+	whole, err := o.whole()
+	if err != nil { // the table loop reports it
+		return
+	}
+	ended := o.absent(cfg, whole)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	entries := map[lvs.Key]lvs.Service{}
-	for _, s := range found {
-		entries[s.Key] = s
+	for id, clock := range ended {
+		o.drains[id] = &drain{of: clock, ended: true, cut: true}
 	}
+}
+
+// absent returns the drained real servers of a file that have no entry in a table, although their service is there.
+func (o *overrides) absent(cfg *config.Config, found []lvs.Service) map[config.ServerID]override.Clock {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	all, entries := map[config.ServerID]override.Clock{}, byKey(found)
 	for id, one := range o.draining(cfg, time.Now()) {
 		if c := countOf(one.service, one.server, entries); c.known && !c.present {
-			o.drains[id] = &drain{of: one.override.Clock, ended: true, cut: true}
+			all[id] = one.override.Clock
 		}
 	}
+	return all
+}
+
+func byKey(services []lvs.Service) map[lvs.Key]lvs.Service {
+	all := make(map[lvs.Key]lvs.Service, len(services))
+	for _, s := range services {
+		all[s.Key] = s
+	}
+	return all
 }
 
 // drained is a real server that is drained, in effect.
@@ -116,13 +163,17 @@ type drained struct {
 // draining returns the real servers of a file that are drained, whether that has ended or not. mu is held.
 func (o *overrides) draining(cfg *config.Config, now time.Time) map[config.ServerID]drained {
 	all := map[config.ServerID]drained{}
-	if o.none(o.set) || cfg == nil {
+	if cfg == nil {
+		return all
+	}
+	set := o.of(cfg)
+	if o.none(set) {
 		return all
 	}
 	for _, v := range cfg.VirtualServers {
 		for _, r := range v.RealServers {
 			id, server := subject(v, r)
-			if one, ok := o.set.Of(server, now); ok && one.Kind == override.Drain {
+			if one, ok := set.Of(server, now); ok && one.Kind == override.Drain {
 				all[id] = drained{v, r, one}
 			}
 		}
@@ -156,6 +207,7 @@ func countOf(v config.VirtualServer, r config.RealServer, table map[lvs.Key]lvs.
 
 // look ends what has to end.
 func (o *overrides) look(now time.Time) {
+	o.takeIn(now)
 	if news := o.progress(now); len(news) > 0 {
 		o.changed()
 		for _, e := range news {
@@ -181,7 +233,10 @@ func (o *overrides) progress(now time.Time) []event.Event {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	maps.DeleteFunc(o.drains, func(id config.ServerID, d *drain) bool { return all[id].override.Clock != d.of })
+	if cfg := o.file(); cfg != nil && len(cfg.VirtualServers) > 0 { // otherwise the start has not got to its file yet, or there is nothing to forget
+		all := o.draining(cfg, now) // others may be drained since
+		maps.DeleteFunc(o.drains, func(id config.ServerID, d *drain) bool { return all[id].override.Clock != d.of })
+	}
 	if len(news) > 0 {
 		o.version++
 	}
@@ -218,46 +273,70 @@ func (o *overrides) expire(now time.Time) (news []event.Event) {
 	return news
 }
 
-// counted takes in the numbers of connections.
+// counted takes in the numbers of connections. services is the cheap read, which may lack entries.
 func (o *overrides) counted(waiting map[config.ServerID]drained, services []lvs.Service, now time.Time) (news []event.Event) {
-	table := map[lvs.Key]lvs.Service{}
-	for _, s := range services {
-		table[s.Key] = s
-	}
+	reached := o.table()
+	table, whole := byKey(services), byKey(reached.Services)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for id, one := range waiting {
-		d, c := o.drains[id], countOf(one.service, one.server, table)
-		if d == nil || d.of != one.override.Clock || c.open { // not in the table as decided yet
+		d := o.drains[id]
+		if d == nil || d.of != one.override.Clock {
 			continue
 		}
-		d.active = c.active
-		switch {
-		case c.active > 0:
-			d.idle = time.Time{}
-		case d.idle.IsZero():
-			d.idle = now
+		c, at := countOf(one.service, one.server, table), now
+		unknown := false
+		if !c.present {
+			// Without an entry because its checks fail, its connections go on when it has one again.
+			unknown = !reached.Known || o.down(id)
+			c, at = countOf(one.service, one.server, whole), reached.ReadAt
 		}
-		end := event.Event{Kind: event.DrainEnded, Subject: id.String()}
-		switch patience := one.override.Patience; {
-		case !c.present, !d.idle.IsZero() && now.Sub(d.idle) >= lastPackets:
-			end.To, end.Reason = "drained", "no connection is open"
-		case !patience.IsZero() && !now.Before(patience):
-			end.To, end.Reason = "timeout", fmt.Sprintf("the time is up: %d connections are cut", c.active)
-		default:
+		if c.open { // not in the table as decided yet
 			continue
 		}
-		d.ended, d.cut = true, end.To == "timeout"
-		news = append(news, end)
+		if end, ended := d.count(c, unknown, at, now, one.override.Patience); ended {
+			end.Subject = id.String()
+			news = append(news, end)
+		}
 	}
 	return news
+}
+
+// count takes in a number of connections, which was read at a time, and returns whether and why the drain ends. A server
+// without an entry has no connections, unless that is unknown.
+func (d *drain) count(c counted, unknown bool, at, now, patience time.Time) (end event.Event, ended bool) {
+	switch {
+	case c.active > 0 || unknown:
+		d.idle = time.Time{}
+	case d.idle.IsZero():
+		d.idle = now
+	}
+	end = event.Event{Kind: event.DrainEnded}
+	switch {
+	case !d.idle.IsZero() && at.Sub(d.idle) >= lastPackets:
+		end.To, end.Reason = "drained", "no connection is open"
+	case !patience.IsZero() && !now.Before(patience) && unknown && c.active == 0:
+		end.To, end.Reason = "timeout", "the time is up: how many connections are cut is not known"
+	case !patience.IsZero() && !now.Before(patience):
+		end.To, end.Reason = "timeout", fmt.Sprintf("the time is up: %d connections are cut", c.active)
+	default:
+		return end, false
+	}
+	d.ended, d.cut = true, end.To == "timeout"
+	return end, true
 }
 
 // decisions returns what operators have decided about the real servers of files, and the version of that.
 func (o *overrides) decisions(files ...*config.Config) (plan.Decisions, uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.decide(o.set, time.Now(), files...), o.version
+	all, now := plan.Decisions{}, time.Now()
+	for _, cfg := range files {
+		if cfg != nil {
+			maps.Copy(all, o.decide(o.of(cfg), now, cfg))
+		}
+	}
+	return all, o.version
 }
 
 // decide returns what a set of overrides decides. mu is held.
@@ -283,7 +362,7 @@ func (o *overrides) decide(set override.Set, now time.Time, files ...*config.Con
 }
 
 func (o *overrides) decision(id config.ServerID, one override.Override) lvs.Decision {
-	switch d := o.drains[id]; one.Kind {
+	switch d := o.progressOf(id, one); one.Kind {
 	case override.Weight:
 		return lvs.Decision{Weight: one.Weight}
 	case override.Drain:
@@ -313,6 +392,8 @@ func (o *overrides) load() override.Set {
 
 // store replaces them, first in the state file, and returns why that could not be written: nil if it was.
 func (o *overrides) store(set override.Set) error {
+	o.storing.Lock()
+	defer o.storing.Unlock()
 	err := o.state.SetOverrides(set)
 	o.state.saved(err)
 	o.mu.Lock()
@@ -335,22 +416,5 @@ func (o *overrides) carry(now time.Time) {
 		default:
 			delete(o.drains, id)
 		}
-	}
-}
-
-// rename lets the overrides follow real servers to the names of a newer file. Until the function that it returns is
-// called they apply to both; kept says whether the new names or the old ones remain.
-func (o *overrides) rename(names map[string]string) (end func(kept bool)) {
-	before := o.load()
-	after := before.Renamed(names)
-	if slices.Equal(before.All(), after.All()) {
-		return func(bool) {}
-	}
-	_ = o.store(before.Merge(after)) // an error is reported as a problem
-	return func(kept bool) {
-		if kept {
-			before = after
-		}
-		_ = o.store(before) // likewise
 	}
 }

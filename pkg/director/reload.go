@@ -52,7 +52,7 @@ func (d *Director) Reload(ctx context.Context, force bool) error {
 	}
 	var added []lvs.Key
 	var refused error
-	named := l.overrides.rename(config.Renamed(d.running(), cfg))
+	named := l.overrides.rename(d.running(), cfg)
 	done := false
 	defer func() { named(done) }()
 	if err := d.do(ctx, func() { added, refused = d.prepare(l, cfg) }); err != nil {

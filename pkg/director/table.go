@@ -21,7 +21,7 @@ import (
 const tableWithin = 5 * time.Second
 
 // table is the IPVS part of a director; it stays closed until there is something to balance. All methods except
-// snapshot and runs are called only from the director's own goroutine.
+// snapshot, runs and read are called only from the director's own goroutine.
 type table struct {
 	kernel Kernel
 	state  *stateFile
@@ -118,6 +118,18 @@ func (t *table) adopt(cfg *config.Config) ([]lvs.Service, error) {
 		return found, nil
 	}
 	return found, t.open()
+}
+
+// read reads the whole table, by a handle of its own.
+func (t *table) read() ([]lvs.Service, error) {
+	balancer, err := t.kernel.Balancer()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = balancer.Close() }()
+	ctx, cancel := context.WithTimeout(context.Background(), kernelWithin)
+	defer cancel()
+	return balancer.Read(ctx)
 }
 
 // open opens the table unless it is open. It is called after find; set starts the loop.

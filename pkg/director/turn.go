@@ -26,7 +26,7 @@ func (d *Director) turn(l *loops) error {
 	if out := l.overrides.outByOperator(time.Now()); reason == "" || out != "" {
 		reason = out
 	}
-	if reason != d.in.NotReady {
+	if reason != d.in.NotReady || empty != d.in.Empty {
 		d.in.NotReady, d.in.Empty, d.judged = reason, empty, true
 	}
 	if starting := d.ready.checking; starting != d.in.Starting {

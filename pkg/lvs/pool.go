@@ -82,7 +82,7 @@ func Standings(v config.VirtualServer, condition func(config.ServerID) Condition
 func (m Member) standing(present, takes bool) Standing {
 	switch {
 	// If the table cannot be changed, it may still take connections.
-	case !m.admitted() && !takes && present && m.Condition.Decision.Admission == Closing:
+	case !m.admitted() && !takes && m.Condition.Decision.Admission == Closing && (present || m.Condition.Known && !m.Condition.Up):
 		return Draining
 	case !m.admitted() && !takes:
 		return Disabled

@@ -53,7 +53,7 @@ func TestPool(t *testing.T) {
 		{name: "up a moment ago: the change of the table is under way", pool: []member{{3, up, absent}}, want: []Standing{Serving}, health: PoolUp, reason: "all 1 real servers are up"},
 		{name: "up, and the kernel refuses the entry", pool: []member{{3, up, absent}, {1, up, 1}}, differs: true, want: []Standing{Pending, Serving}, health: PoolDegraded, reason: "1 of 2 real servers are up; 1 is up but not in the kernel's table"},
 		{name: "drained by an operator", pool: []member{{1, closing(up), 0}, {1, up, 1}}, want: []Standing{Draining, Serving}, health: PoolUp, reason: "1 of 2 real servers are up; 1 is draining (weight 0)"},
-		{name: "drained, and stopped", pool: []member{{1, closing(down), absent}, {1, up, 1}}, want: []Standing{Disabled, Serving}, health: PoolUp, reason: "1 of 2 real servers are up; 1 is disabled"},
+		{name: "down while it drains", pool: []member{{1, closing(down), absent}, {1, up, 1}}, want: []Standing{Draining, Serving}, health: PoolUp, reason: "1 of 2 real servers are up; 1 is draining (weight 0)"},
 		{name: "disabled and down", pool: []member{{1, removed(down), absent}, {1, up, 1}}, want: []Standing{Disabled, Serving}, health: PoolUp, reason: "1 of 2 real servers are up; 1 is disabled"},
 		{name: "all disabled", pool: []member{{1, removed(up), absent}}, want: []Standing{Disabled}, reason: "takes no connections: all 1 real servers are disabled"},
 		{name: "disabled, the other down", pool: []member{{1, removed(up), absent}, {1, down, absent}}, want: []Standing{Disabled, Down}, reason: "takes no connections: of 2 real servers 1 is down, 1 is disabled"},

@@ -3,6 +3,7 @@ package override
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"time"
 )
 
@@ -47,6 +48,22 @@ func (t Target) Covers(s Server) bool {
 		return t.Server == s.Name || t.Server == s.Address || t.Server == s.Endpoint
 	}
 	return t.Service == s.Service && t.Server == s.Name
+}
+
+// mayOverlap reports whether there can be a real server that two different targets cover: which server an address is of
+// depends on the cluster file.
+func (t Target) mayOverlap(b Target) bool {
+	if t == b || t.Director() || b.Director() || t.Service != "" && b.Service != "" {
+		return false
+	}
+	return t.Server == b.Server || t.address() || b.address()
+}
+
+// address reports whether the target is an address, with a port or without.
+func (t Target) address() bool {
+	_, noAddress := netip.ParseAddr(t.Server)
+	_, noEndpoint := netip.ParseAddrPort(t.Server)
+	return t.Service == "" && (noAddress == nil || noEndpoint == nil)
 }
 
 // Kind is what an operator has decided.

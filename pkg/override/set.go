@@ -70,11 +70,7 @@ func (s Set) Others() []Override { return s.beside }
 // Of returns the override of a real server that is in effect at a time: the last decision about a target that covers it,
 // so that "enable" for all its virtual servers also ends a drain in one of them. ok is false if there is none.
 func (s Set) Of(server Server, now time.Time) (o Override, ok bool) {
-	for _, one := range s.all {
-		if one.Target.Covers(server) && (!ok || o.Compare(one) < 0) {
-			o, ok = one, true
-		}
-	}
+	o, ok = s.Last(server)
 	ok = ok && o.Active(now)
 	if !ok || o.Kind == Weight {
 		for _, one := range s.beside {
@@ -89,6 +85,17 @@ func (s Set) Of(server Server, now time.Time) (o Override, ok bool) {
 	return o, true
 }
 
+// Last returns the last decision about a target that covers a real server, whether that has an effect or not, without the
+// drains beside the set. ok is false if there is none.
+func (s Set) Last(server Server) (o Override, ok bool) {
+	for _, one := range s.all {
+		if one.Target.Covers(server) && (!ok || o.Compare(one) < 0) {
+			o, ok = one, true
+		}
+	}
+	return o, ok
+}
+
 // Director returns the override of the director that is in effect at a time.
 func (s Set) Director(now time.Time) (Override, bool) {
 	at := slices.IndexFunc(s.all, func(o Override) bool { return o.Target.Director() && o.Active(now) })
@@ -98,32 +105,72 @@ func (s Set) Director(now time.Time) (Override, bool) {
 	return s.all[at], true
 }
 
-// Prune returns the set without what has had no effect since a time: ended and expired overrides. Directors that may
+// Prune returns the set without what has had no effect since a time: ended and expired overrides. One that ends an older
+// override of another target is kept as long as that, which would have an effect again without it. Directors that may
 // still have an older decision must have merged by then.
 func (s Set) Prune(since time.Time) Set {
-	kept := slices.DeleteFunc(slices.Clone(s.all), func(o Override) bool { return !o.Active(since) && o.Since.Before(since) })
+	ends := func(o Override) bool {
+		return slices.ContainsFunc(s.all, func(older Override) bool {
+			return older.Target.mayOverlap(o.Target) && older.Active(since) && older.Compare(o) < 0
+		})
+	}
+	kept := slices.DeleteFunc(slices.Clone(s.all), func(o Override) bool {
+		return !o.Active(since) && o.Since.Before(since) && !ends(o)
+	})
 	return Set{kept, s.beside}
 }
 
 // Renamed returns the set with the new names of real servers, "service/server", by the old ones as package config gives
-// them. Names that are not in it are kept: a server that a file lacks may come back with the next one.
-func (s Set) Renamed(names map[string]string) Set {
+// them. Names that are not in it are kept: a server that a file lacks may come back with the next one. A target in all
+// virtual servers, of which servers are the real servers, gets the new name if all that it names get that; otherwise it
+// is kept, and those with a new name have the same override beside it.
+func (s Set) Renamed(names map[string]string, servers []Server) Set {
 	if len(names) == 0 {
 		return s
 	}
-	all := slices.Clone(s.all)
-	for n, o := range all {
-		for from, to := range names {
-			oldService, oldServer, isServer := strings.Cut(from, "/")
-			service, server, _ := strings.Cut(to, "/")
-			switch {
-			case !isServer || o.Target.Director():
-			case o.Target == Target{Service: oldService, Server: oldServer}:
-				all[n].Target = Target{Service: service, Server: server}
-			case o.Target == Target{Server: oldServer}:
-				all[n].Target.Server = server
-			}
+	var all []Override
+	for _, o := range s.all {
+		for _, target := range renamed(o.Target, names, servers) {
+			o.Target = target
+			all = append(all, o)
 		}
 	}
 	return SetOf(all).Beside(s.beside)
+}
+
+// renamed returns what a target becomes.
+func renamed(t Target, names map[string]string, servers []Server) []Target {
+	if t.Director() {
+		return []Target{t}
+	}
+	if t.Service != "" {
+		if to, ok := names[t.String()]; ok {
+			service, server, _ := strings.Cut(to, "/")
+			t = Target{Service: service, Server: server}
+		}
+		return []Target{t}
+	}
+	var others []Target // under another name
+	same := false       // one is named as before
+	for _, one := range servers {
+		if one.Name != t.Server {
+			continue
+		}
+		service, server, _ := strings.Cut(names[one.Service+"/"+one.Name], "/")
+		if server == "" || server == t.Server {
+			same = true
+		} else {
+			others = append(others, Target{Service: service, Server: server})
+		}
+	}
+	if len(others) == 0 {
+		return []Target{t}
+	}
+	for _, one := range others {
+		same = same || one.Server != others[0].Server
+	}
+	if same {
+		return append(others, t)
+	}
+	return []Target{{Server: others[0].Server}}
 }

@@ -79,12 +79,57 @@ func TestPrune(t *testing.T) {
 	}
 }
 
+// TestPruneEnded: what ends an older override of another target is kept as long as that.
+func TestPruneEnded(t *testing.T) {
+	one, everywhere := override.Target{Service: "mysql", Server: "mysql1"}, override.Target{Server: "mysql1"}
+	address := override.Target{Server: "10.77.0.11"}
+	later := noon.Add(1000 * time.Hour)
+	for name, puts := range map[string][]override.Override{
+		"for all, then in one":     {drain(everywhere), {Target: one, Kind: override.Enable}},
+		"in one, then for all":     {drain(one), {Target: everywhere, Kind: override.Enable}},
+		"by address, then by name": {drain(address), {Target: everywhere, Kind: override.Enable}},
+		"expired":                  {drain(one), {Target: everywhere, Kind: override.Disable, Until: noon.Add(time.Hour)}},
+	} {
+		var s override.Set
+		for _, o := range puts {
+			s, _ = s.Put(o, "n", noon)
+		}
+		if o, ok := s.Prune(later).Of(mysql1, later); ok {
+			t.Errorf("%s: %s is back", name, o)
+		}
+		older := puts[0]
+		older.Kind = override.Enable
+		s, _ = s.Put(older, "n", noon)
+		if all := s.Prune(later).All(); len(all) != 0 {
+			t.Errorf("%s: the older one has ended: %+v", name, all)
+		}
+	}
+}
+
+// TestRenamedInOne: an override for all virtual servers holds in all of them after a reload that renames the real server
+// in one, and has the new name if all have.
+func TestRenamedInOne(t *testing.T) {
+	servers := []override.Server{mysql1, web1}
+	before, _ := override.Set{}.Put(drain(override.Target{Server: "mysql1"}), "n", noon)
+	s := before.Renamed(map[string]string{"mysql/mysql1": "mysql/db1"}, servers)
+	db1 := override.Server{Service: "mysql", Name: "db1", Address: "10.77.0.11"}
+	for _, server := range []override.Server{db1, web1} {
+		if o, _ := s.Of(server, noon); o.Kind != override.Drain || o.Clock != before.All()[0].Clock {
+			t.Errorf("%s/%s: %+v", server.Service, server.Name, o)
+		}
+	}
+	s = before.Renamed(map[string]string{"mysql/mysql1": "mysql/db1", "web/mysql1": "web/db1"}, servers)
+	if all := s.All(); len(all) != 1 || all[0].Target != (override.Target{Server: "db1"}) {
+		t.Errorf("renamed in all: %+v", all)
+	}
+}
+
 // TestRenamed: an override follows its server to a new name, also if two have changed theirs.
 func TestRenamed(t *testing.T) {
 	s, _ := override.Set{}.Put(drain(override.Target{Service: "mysql", Server: "a"}), "n", noon)
 	s, _ = s.Put(override.Override{Target: override.Target{Service: "mysql", Server: "b"}, Kind: override.Disable}, "n", noon)
 	s, _ = s.Put(drain(override.Target{Server: "c"}), "n", noon)
-	s = s.Renamed(map[string]string{"mysql": "db", "mysql/a": "db/b", "mysql/b": "db/a", "mysql/c": "db/d"})
+	s = s.Renamed(map[string]string{"mysql": "db", "mysql/a": "db/b", "mysql/b": "db/a", "mysql/c": "db/d"}, []override.Server{{Service: "mysql", Name: "c"}})
 	got := map[string]string{}
 	for _, o := range s.All() {
 		got[o.Target.String()] = o.String()
