@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/problem/problemtest"
@@ -61,6 +62,12 @@ func (k *fakeKernel) leaveBy(iface string) {
 	k.route = iface
 }
 
+// hasLocally is a machine whose agent has added a VIP, before the start.
+func (n *node) hasLocally(vip string) {
+	n.links = append(n.links, kernel.Link{Index: 1, Name: "lo", Up: true, Carrier: true, Loopback: true})
+	n.foreign("lo", vip+"/32", true)
+}
+
 func answersCases() []codesCase {
 	nat := func(code problem.Code, fault string, breaks, mends func(n *node)) codesCase {
 		return codesCase{File: natFile, Case: problemtest.Case[*node]{Code: code, Subject: "mysql", Fault: fault, Break: breaks, Mend: mends}}
@@ -89,6 +96,16 @@ func answersCases() []codesCase {
 				n.refuse("nft mark", errors.New("no nf_tables"))
 				n.reload(strings.Replace(dual, one, "10.77.0.2", 1))
 			}, Mend: func(n *node) { n.refuse("nft mark", nil); n.reload(codesFile) },
+		}},
+		{On: "BACKUP", File: strings.Replace(dual, one, "10.77.0.2", 1), Before: func(n *node) { n.hasLocally(vip) }, Case: problemtest.Case[*node]{
+			Code: problem.DirectorIsRealServer, Subject: "mysql", Fault: "an unknown MASTER",
+			Break: func(n *node) { n.knowsDirectors(false, nil) },
+			Mend:  func(n *node) { n.knowsDirectors(true, nil) },
+		}},
+		{File: strings.Replace(dual, one, "10.77.0.2", 1), Before: func(n *node) { n.hasLocally(vip) }, Case: problemtest.Case[*node]{
+			Code: problem.DirectorIsRealServer, Subject: "mysql", Fault: "neighbours cannot be read",
+			Break: func(n *node) { n.knowsDirectors(false, errors.New("the neighbours (ip neigh): no memory")) },
+			Mend:  func(n *node) { n.knowsDirectors(true, nil) },
 		}},
 		{Case: problemtest.Case[*node]{
 			Code: problem.ClientsBlocked, Subject: "mysql", Fault: "policy DROP",

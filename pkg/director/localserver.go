@@ -31,6 +31,11 @@ func localServers(s snapshots) []problem.Finding {
 			why = ": with marking: none it cannot tell these from others (use marking: nftables)"
 		case s.marks != "" && l.Director == s.plan.Node.Name:
 			why = ": " + s.marks
+		case s.neighbours != "" && l.Director == s.plan.Node.Name:
+			why = ": " + s.neighbours
+		case l.Director == s.plan.Node.Name && unknownMaster(s).IsValid():
+			master := unknownMaster(s)
+			why = fmt.Sprintf(": the hardware address of the MASTER %s is not known, so that its packets are not recognized; packets may even go back and forth (ip neigh show %s)", master, master)
 		default:
 			continue
 		}
@@ -38,6 +43,22 @@ func localServers(s snapshots) []problem.Finding {
 			"%s: its real server %s is director %s too: while another director is MASTER, some of its connections fail%s", l.VirtualServer, l.RealServer, l.Director, why)})
 	}
 	return found
+}
+
+// unknownMaster returns a MASTER that an instance hears and whose hardware address is not known; invalid if there is none. One whose
+// adverts come from an address that the file does not have is one of the directors: it is not known if none of them is.
+func unknownMaster(s snapshots) netip.Addr {
+	for _, i := range s.plan.Instances {
+		a := s.instances[i.ID]
+		if a == nil || a.State == vrrp.Master || !a.Master.IsValid() {
+			continue
+		}
+		all := s.plan.Marking.Directors
+		if slices.Contains(s.unknown, a.Master) || len(all) > 0 && !slices.Contains(all, a.Master) && len(s.unknown) == len(all) {
+			return a.Master
+		}
+	}
+	return netip.Addr{}
 }
 
 // localMissing returns the problems of a director that gets connections as a real server, and does not have their address: it is

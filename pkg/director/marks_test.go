@@ -3,6 +3,7 @@ package director
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,8 @@ import (
 // markRules are the marking rules of a fakeKernel.
 type markRules struct {
 	marking    kernel.Marking
+	unknown    bool  // the hardware addresses of directors
+	unread     error // why they cannot be read
 	generation uint32
 }
 
@@ -62,12 +65,24 @@ func (f fakeMarks) Remove(context.Context) (bool, error) {
 }
 
 // Complete finds the hardware address of every director.
-func (f fakeMarks) Complete(_ context.Context, m kernel.Marking) (kernel.Marking, bool, error) {
+func (f fakeMarks) Complete(_ context.Context, m kernel.Marking) (kernel.Marking, []netip.Addr, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	m.Hardware = nil
+	if f.markRules.unknown {
+		return m, m.Directors, f.markRules.unread
+	}
 	for _, a := range m.Directors {
 		m.Hardware = append(m.Hardware, kernel.HardwareAddr{2, 0, 0, 0, 0, a.As4()[3]})
 	}
-	return m, true, nil
+	return m, nil, nil
+}
+
+// knowsDirectors says whether the hardware addresses of directors are known, and why they cannot be read if not.
+func (k *fakeKernel) knowsDirectors(yes bool, unread error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.markRules.unknown, k.markRules.unread = !yes, unread
 }
 
 // forgetsMarks is another program that removes all rules of the packet filter.

@@ -51,8 +51,10 @@ type snapshots struct {
 	sysctls     string
 	sync        []reconcile.SyncDaemonProblem
 	exchange    syncpeers.Snapshot
-	marks       string // why packets are not marked
-	filter      string // why virtual addresses accept packets that they must not
+	marks       string       // why packets are not marked
+	unknown     []netip.Addr // addresses of directors whose hardware address is not known
+	neighbours  string       // why these cannot be read; "" if they can
+	filter      string       // why virtual addresses accept packets that they must not
 	answers     []problem.Finding
 	silent      map[config.InstanceID]silentPeer
 	vips        []reconcile.Trouble
@@ -131,6 +133,7 @@ func (d *Director) snapshots(much depth) snapshots {
 	s.takeOvers, s.waiting = l.takeOvers.Failures(), l.gate.Waiting()
 	s.recorded = func(id config.InstanceID) *status.TakeOver { return takeOverStatus(l.takeOvers.Last(id)) }
 	s.filter, s.marks = l.vipFilter.Problem(), l.marks.Problem()
+	s.unknown, s.neighbours = l.marks.Incomplete()
 	s.answers, s.silent = l.answers.Findings(), l.silent.found()
 	s.vips, s.unseen = l.addresses.Troubles(), l.watcher.Problem()
 	s.routing, s.hooks = l.routes.Troubles(), l.notifier.Failures()

@@ -61,22 +61,21 @@ const (
 	resolvePause = 10 * time.Millisecond
 )
 
-// Complete implements reconcile.RuleKernel.
-func (m *marking) Complete(ctx context.Context, c kernel.Marking) (completed kernel.Marking, whole bool, err error) {
+// Complete implements reconcile.RuleCompleter.
+func (m *marking) Complete(ctx context.Context, c kernel.Marking) (completed kernel.Marking, lacking []netip.Addr, err error) {
 	if len(c.Directors) == 0 {
-		return c, true, nil
+		return c, nil, nil
 	}
 	if m.known == nil {
 		m.known = map[netip.Addr]kernel.HardwareAddr{}
 	}
 	for try := range resolveTries {
-		found, err := neighbours.HardwareAddrs(c.Directors)
-		if err != nil {
-			return c, false, err
+		var found map[netip.Addr]kernel.HardwareAddr
+		if found, err = neighbours.HardwareAddrs(c.Directors); err != nil {
+			break
 		}
 		maps.Copy(m.known, found)
-		missing := func(d netip.Addr) bool { _, is := m.known[d]; return !is }
-		if whole = !slices.ContainsFunc(c.Directors, missing); whole || m.asked || try == resolveTries-1 {
+		if m.asked || try == resolveTries-1 || len(m.unknown(c.Directors)) == 0 {
 			break
 		}
 		task.Pause(ctx, resolvePause)
@@ -88,7 +87,12 @@ func (m *marking) Complete(ctx context.Context, c kernel.Marking) (completed ker
 		}
 	}
 	slices.SortFunc(c.Hardware, func(a, b kernel.HardwareAddr) int { return bytes.Compare(a[:], b[:]) })
-	return c, whole, nil
+	return c, m.unknown(c.Directors), err
+}
+
+// unknown returns the directors whose hardware address is not known.
+func (m *marking) unknown(of []netip.Addr) []netip.Addr {
+	return slices.DeleteFunc(slices.Clone(of), func(d netip.Addr) bool { _, is := m.known[d]; return is })
 }
 
 // Put implements reconcile.RuleKernel.

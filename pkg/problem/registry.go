@@ -123,8 +123,8 @@ func serviceCodes() []Declaration {
 		},
 		{
 			Code: DirectorIsRealServer, Severity: Warning, Role: Director, Subject: "virtual server",
-			Means:  "a real server is a director too, and while another director is MASTER, it balances connections that it receives once more, and some of them fail: with `forward: tun`, with `marking: none`, or because the packet filter rules against that cannot be set",
-			Remedy: "act on the reason. With forward: tun use forward: dr, with marking: none use marking: nftables, or run the real servers on machines that are no directors. With only one director the problem does not exist",
+			Means:  "a real server is a director too, and while another director is MASTER, it balances connections that it receives once more, and some of them fail: with `forward: tun`, with `marking: none`, because the packet filter rules against that cannot be set, or because the hardware address of the MASTER, by which they go, is not known",
+			Remedy: "act on the reason. With forward: tun use forward: dr, with marking: none use marking: nftables. A hardware address that is not known: ip neigh shows that the MASTER's address does not answer ARP; find out why. Or run the real servers on machines that are no directors. With only one director the problem does not exist",
 		},
 		{
 			Code: LocalVIPMissing, Severity: Critical, Role: Director, Subject: "instance",

@@ -3,6 +3,8 @@ package reconcile
 import (
 	"context"
 	"log/slog"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,8 +31,9 @@ type RuleKernel[C any] interface {
 // RuleCompleter is a RuleKernel whose rules depend on what the kernel knows.
 type RuleCompleter[C any] interface {
 	RuleKernel[C]
-	// Complete adds what the kernel knows and the rules depend on, and reports whether it knows all of it.
-	Complete(ctx context.Context, c C) (completed C, whole bool, err error)
+	// Complete adds what the kernel knows about other hosts and the rules depend on. lacking are the hosts of which it knows
+	// nothing. With an error, completed has what was known before.
+	Complete(ctx context.Context, c C) (completed C, lacking []netip.Addr, err error)
 }
 
 // RuleTable keeps a table of the packet filter. Its methods may be called from any goroutine.
@@ -39,24 +42,27 @@ type RuleTable[C Ruled[C]] struct {
 	table   string
 	log     *slog.Logger
 	problem lastError
+	unread  lastError // of Complete
 	ready   task.Latch
 
 	mu         sync.Mutex // guards all below, and serializes passes
 	want       C
-	put        C      // what the kernel has been given; the zero value: nothing
-	stale      bool   // the kernel may have other rules than put: a change of them has failed
-	generation uint32 // of the rules of this host, when they were last seen intact
-	seen       bool   // generation is known
-	lacking    bool   // the kernel does not know all that the rules depend on
-	pauses     int    // since the last pass of Run
+	put        C            // what the kernel has been given; the zero value: nothing
+	stale      bool         // the kernel may have other rules than put: a change of them has failed
+	generation uint32       // of the rules of this host, when they were last seen intact
+	seen       bool         // generation is known
+	lacking    []netip.Addr // hosts of which the kernel does not know what the rules depend on
+	lacked     int          // passes in which these were lacking
+	pauses     int          // since the last pass of Run
 }
 
 const (
 	// ruleTableEvery is how often the kernel is asked whether somebody has changed rules: after ruleTablePauses pauses, or after
-	// each one while it does not know all that the rules depend on.
+	// each one while it does not know all that the rules depend on, for lackingPasses passes: then the host may be down for long.
 	ruleTableEvery  = ruleTablePauses * ruleTablePause
 	ruleTablePause  = 200 * time.Millisecond
 	ruleTablePauses = 5
+	lackingPasses   = 15
 	// ruleTableWithin limits a pass, for which the director's own loop may wait.
 	ruleTableWithin = 2 * time.Second
 )
@@ -83,6 +89,17 @@ func (r *RuleTable[C]) Ready() <-chan struct{} { return r.ready.Ready() }
 // Problem returns why the rules are not as they should be; "" if they are.
 func (r *RuleTable[C]) Problem() string { return r.problem.text() }
 
+// Incomplete returns the hosts of which the kernel has not known for a while what the rules depend on, and why that cannot be read;
+// "" if it can. The list must not be modified.
+func (r *RuleTable[C]) Incomplete() (lacking []netip.Addr, why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.lacked >= lackingPasses {
+		lacking = r.lacking
+	}
+	return lacking, r.unread.text()
+}
+
 // Put reports whether the kernel has been given rules by this loop, and still has them as far as it knows.
 func (r *RuleTable[C]) Put() bool {
 	r.mu.Lock()
@@ -104,7 +121,7 @@ func (r *RuleTable[C]) due() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.pauses++
-	due := r.lacking || r.pauses >= ruleTablePauses
+	due := len(r.lacking) > 0 && r.lacked < lackingPasses || r.pauses >= ruleTablePauses
 	if due {
 		r.pauses = 0
 	}
@@ -137,17 +154,11 @@ func (r *RuleTable[C]) pass(ctx context.Context) error {
 			return err
 		}
 		r.log.Info("removed the packet filter table, which is no longer needed")
-		r.put, r.stale, r.seen, r.lacking = none, false, false, false
+		r.put, r.stale, r.seen = none, false, false
+		r.lack(nil, nil)
 		return nil
 	}
-	want := r.want
-	if k, is := r.kernel.(RuleCompleter[C]); is {
-		completed, whole, err := k.Complete(ctx, r.want)
-		if r.lacking = !whole; err != nil {
-			return err
-		}
-		want = completed
-	}
+	want := r.complete(ctx)
 	if r.put.Equal(want) && !r.stale {
 		intact, err := r.intact(ctx)
 		if err != nil || intact {
@@ -162,6 +173,32 @@ func (r *RuleTable[C]) pass(ctx context.Context) error {
 	r.put, r.stale = want, false
 	r.log.Info("set the packet filter table")
 	return nil
+}
+
+// complete returns the wanted rules with what the kernel knows. Rules that need nothing else must not wait for what cannot be read.
+func (r *RuleTable[C]) complete(ctx context.Context) C {
+	k, is := r.kernel.(RuleCompleter[C])
+	if !is {
+		return r.want
+	}
+	completed, lacking, err := k.Complete(ctx, r.want)
+	r.lack(lacking, err)
+	return completed
+}
+
+// lack notes what is lacking in a pass, and why it cannot be read.
+func (r *RuleTable[C]) lack(lacking []netip.Addr, err error) {
+	if !slices.Equal(lacking, r.lacking) {
+		r.lacking, r.lacked = lacking, 0
+	}
+	if r.lacked = min(r.lacked+1, lackingPasses); len(lacking) == 0 {
+		r.lacked = 0
+	}
+	if err == nil {
+		r.unread.clear()
+	} else if text, news := r.unread.set(err); news {
+		r.log.Error("cannot read what rules of the packet filter depend on; trying again", "error", text)
+	}
 }
 
 // intact reports whether the rules are still there. They are read only if some rule of this host has changed.
