@@ -71,4 +71,31 @@ func TestDeafDelay(t *testing.T) {
 		m.pass(600 * time.Millisecond)
 		expect(m, "after a reload", "MASTER", "MASTER")
 	})
+	world(t, func(t *testing.T, m *machine) {
+		m.dumb(true)
+		long := strings.Replace(hearingFile, "deaf_delay: 4s", "deaf_delay: 60s", 1)
+		m.begin(long)
+		m.pass(5 * time.Second)
+		expect(m, "a long deaf_delay", "BACKUP", "MASTER")
+		m.reload(strings.Replace(hearingFile, "deaf_delay: 4s", "deaf_delay: 8s", 1))
+		m.pass(time.Second)
+		expect(m, "it is shorter, but not over", "BACKUP", "MASTER")
+		m.pass(2 * time.Second)
+		expect(m, "the shorter one is over", "MASTER", "MASTER")
+		m.reload(strings.Replace(long, "virtual_router_id: 51", "virtual_router_id: 53", 1))
+		m.pass(time.Second)
+		expect(m, "an instance that a reload adds waits for what is left", "BACKUP", "MASTER")
+	})
+	world(t, func(t *testing.T, m *machine) {
+		m.dumb(true)
+		m.begin(hearingFile)
+		m.pass(5 * time.Second)
+		m.reload(strings.Replace(hearingFile, "virtual_router_id: 51", "virtual_router_id: 53", 1))
+		m.pass(1500 * time.Millisecond)
+		expect(m, "an instance that a reload adds when deaf_delay is over", "MASTER", "MASTER")
+		m.pass(5 * time.Second)
+		if all := strings.Join(m.Status().Problems, "\n"); !strings.Contains(all, "VRRP instance a: no packet of another machine") {
+			t.Errorf("the link is silent: %s", all)
+		}
+	})
 }

@@ -58,11 +58,12 @@ func (s *instances) start(i plan.Instance) {
 		delay = i.Config.StartupDelay
 	}
 	link := s.sockets.link(i.Segment)
+	starting := s.starting
 	deaf := func() time.Duration {
-		if !link.Listening() {
-			return 0
+		if starting && link.Listening() {
+			return i.Config.DeafDelay
 		}
-		return i.Config.DeafDelay
+		return deafLeft(i, link)
 	}
 	a := election.New(election.Options{
 		ID: i.ID, Name: i.Config.Name, Params: i.Params, Addresses: i.Advertised, Excluded: i.Excluded, Peers: i.Peers, Wire: link, Holder: s.holder,
@@ -78,6 +79,20 @@ func (s *instances) start(i plan.Instance) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.all[i.ID] = started
+}
+
+// deafLeft returns for how long an instance on a link that is silent still waits, counted from when that came up: an instance that a
+// reload adds or changes does not wait anew. It is at least 1 ns, which is no wait, so that link_silent is reported; 0 if the link is
+// not silent, or that does not matter.
+func deafLeft(i plan.Instance, link *election.Link) time.Duration {
+	if link == nil {
+		return 0
+	}
+	since := link.ListeningFor()
+	if since == 0 || i.Config.DeafDelay == 0 {
+		return 0
+	}
+	return max(i.Config.DeafDelay-since, 1)
 }
 
 func desired(i plan.Instance) election.Desired {
@@ -130,14 +145,18 @@ func (s *instances) groupOf(id config.InstanceID) *election.Group {
 func (s *instances) set(i plan.Instance) {
 	s.mu.Lock()
 	running := s.all[i.ID]
-	rerouted := false
+	rerouted, sooner := false, false
 	if running != nil {
+		sooner = i.Config.DeafDelay < running.wanted.Config.DeafDelay && running.actor.View().DeafFor > 0
 		rerouted = !running.wanted.Peers.Transport.Equal(i.Peers.Transport)
 		running.wanted = i
 	}
 	s.mu.Unlock()
 	if running != nil {
 		running.actor.Set(desired(i))
+	}
+	if sooner { // it may stop waiting for its link
+		running.actor.Tell(vrrp.Deaf{For: max(deafLeft(i, s.sockets.link(i.Segment)), 1)})
 	}
 	if rerouted { // the socket needs other groups
 		s.sockets.attach(i.Segment, i.Params.VRID, running.actor)

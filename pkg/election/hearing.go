@@ -89,7 +89,7 @@ func (l *Link) Listen() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	already := l.listening
-	l.listening, l.ups = true, l.ups+1
+	l.listening, l.ups, l.upAt = true, l.ups+1, time.Now()
 	return !already
 }
 
@@ -98,6 +98,16 @@ func (l *Link) Listening() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.listening
+}
+
+// ListeningFor returns for how long no other machine has been heard since the link came up; 0 if one has.
+func (l *Link) ListeningFor() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.listening {
+		return 0
+	}
+	return max(time.Since(l.upAt), 1)
 }
 
 // lastUp counts how often the link has come up.

@@ -66,6 +66,7 @@ type Link struct {
 	floodMeter floodMeter
 	listening  bool   // no other machine has been heard since the link came up,
 	ups        uint64 // how often that has happened
+	upAt       time.Time
 
 	claimed time.Duration // since epoch: when claims were last read because an instance asked
 

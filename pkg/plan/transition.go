@@ -249,7 +249,8 @@ func (p Plan) has(on vrrp.Segment) bool {
 
 func (i Instance) equal(b Instance) bool {
 	return i.Config.Name == b.Config.Name && i.Params == b.Params && slices.Equal(i.Advertised, b.Advertised) && slices.Equal(i.Excluded, b.Excluded) && i.Peers.Equal(b.Peers) && i.Fault() == b.Fault() && i.NotReady == b.NotReady && i.Empty == b.Empty && i.Gate == b.Gate && i.Unfit == b.Unfit &&
-		i.Config.Announcements.ConflictCheck == b.Config.Announcements.ConflictCheck && i.Config.Lease == b.Config.Lease // which stalls are measured by
+		i.Config.Announcements.ConflictCheck == b.Config.Announcements.ConflictCheck && i.Config.Lease == b.Config.Lease && // which stalls are measured by
+		i.Config.DeafDelay == b.Config.DeafDelay
 }
 
 func sameVIPs(a, b VIPs) bool {

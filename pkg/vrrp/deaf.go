@@ -7,7 +7,7 @@ type (
 	// port that still learns, or a bond that has no active slave, has a carrier and delivers nothing. A director that becomes
 	// MASTER because it hears nothing takes the VIPs from the MASTER as soon as the link works, also without preempt. So it
 	// does not become MASTER before For has passed, or there is a Hearing, or an advert. One that is MASTER stays MASTER. A
-	// For of 0 or less does nothing.
+	// For of 0 or less does nothing; one that ends a wait earlier shortens it.
 	Deaf struct{ For time.Duration }
 
 	// Hearing says that a packet of another machine has been received on the link: it works. It ends what Deaf has begun.
@@ -31,7 +31,11 @@ type deafness struct {
 func (m *Machine) deafen(most time.Duration) {
 	s := &m.mem
 	if most > 0 && s.State != Master {
-		s.Hears = deafness{Deaf: true, Since: s.Now, Until: s.Now + most}
+		since := s.Now
+		if s.Hears.Deaf && s.Now+most < s.Hears.Until {
+			since = s.Hears.Since
+		}
+		s.Hears = deafness{Deaf: true, Since: since, Until: s.Now + most}
 	}
 }
 

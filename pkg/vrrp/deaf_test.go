@@ -58,6 +58,14 @@ func TestDeaf(t *testing.T) {
 	if got, for12 := m.Reason(), deafFor(m, 12*sec); got != "MASTER: no other director heard for 10s" || for12 != 12*sec {
 		t.Errorf("%s, deaf for %s", got, for12)
 	}
+	short := start(us())
+	short.Step(5*sec, Deaf{For: sec}) // deaf_delay has become shorter
+	if got := deafFor(short, 5*sec); got != 5*sec || short.State() != Backup {
+		t.Errorf("%s, deaf for %s", short.Reason(), got)
+	}
+	if short.Step(6*sec, Tick{}); short.State() != Master {
+		t.Error(short.Reason())
+	}
 	if m.Step(13*sec, Hearing{}); m.State() != Master || deafFor(m, 13*sec) != 0 {
 		t.Errorf("%s, deaf for %s", m.State(), deafFor(m, 13*sec))
 	}

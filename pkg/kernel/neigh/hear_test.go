@@ -87,7 +87,6 @@ func TestHear(t *testing.T) {
 		t.Errorf("a packet with a priority and without a VLAN: %v", err)
 	}
 	stop()
-	silent("the packets have ended")
 	peer.IP(t, "addr add 192.0.2.2/24 dev eth0")
 	for _, source := range []string{"192.0.2.1", ""} {
 		if err := hears(source, "192.0.2.2", time.Minute); err != nil {
