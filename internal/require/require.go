@@ -33,6 +33,7 @@ const (
 	FRR           Part = "frr"           // zebra(8) and bfdd(8) of FRRouting
 	Macvlan       Part = "macvlan"       // the module macvlan
 	IPvlan        Part = "ipvlan"        // the module ipvlan
+	VLAN          Part = "vlan"          // the module 8021q
 	ProcessEvents Part = "processevents" // the process connector, in the first network namespace
 
 	Iptables   Part = "iptables"   // iptables-legacy(8)
@@ -44,7 +45,7 @@ const (
 
 func parts() []Part {
 	return []Part{
-		Netns, OwnKernel, Guest, IPVS, IPIP, Netem, NFTables, SockDestroy, StockKernel, Macvlan, IPvlan, ProcessEvents, FRR, Iptables, Keepalived, MariaDB, Peers, Systemd,
+		Netns, OwnKernel, Guest, IPVS, IPIP, Netem, NFTables, SockDestroy, StockKernel, Macvlan, IPvlan, VLAN, ProcessEvents, FRR, Iptables, Keepalived, MariaDB, Peers, Systemd,
 	}
 }
 

@@ -18,15 +18,24 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/health"
 )
 
-// closedPort is an address of this machine on which nothing listens.
+// closedPort is an address of this machine on which nothing listens. A socket keeps the port until the end of the test, so that no
+// server of another one gets it.
 func closedPort(t *testing.T) netip.AddrPort {
 	t.Helper()
-	l := listen(t)
-	address := l.Addr().(*net.TCPAddr).AddrPort()
-	if err := l.Close(); err != nil {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return address
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := name.(*syscall.SockaddrInet4)
+	return netip.AddrPortFrom(netip.AddrFrom4(at.Addr), uint16(at.Port))
 }
 
 func listen(t *testing.T) net.Listener {
