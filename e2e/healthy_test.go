@@ -75,6 +75,7 @@ func TestHealthyOnOneMachine(t *testing.T) {
 		t.Errorf("lvsctl check: %v %s", err, out)
 	}
 	if _, err := client.Try("nft", "add table inet probe"); err == nil {
+		// Only with labrun -kernel debian: the scenario runs on user-mode-linux in every long form.
 		t.Skip("this kernel has nf_tables for IPv4 and IPv6: TestTwoMachines shows that no connection fails on it")
 	}
 	var directors, agents []*node

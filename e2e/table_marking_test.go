@@ -126,6 +126,7 @@ func TestMarkingWithoutNFTables(t *testing.T) {
 	c := newCluster(t, shape{})
 	c.net.File("cluster.yaml", strings.ReplaceAll(fwmarkFile, "fwmark: 5, marking: none, persistence", "fwmark: 5, marking: nftables, address: 10.77.0.100, packets: [{ports: 443}], persistence"))
 	if _, err := c.master.Try("nft", "add table inet probe"); err == nil {
+		// Only with labrun -kernel debian: the scenario runs on user-mode-linux in every long form.
 		t.Skip("this kernel has nf_tables for IPv4 and IPv6: TestMarkingRules shows the rules on it")
 	}
 	for _, n := range []*node{c.mysql1, c.mysql2} {

@@ -4,15 +4,11 @@ import (
 	"context"
 	"encoding/binary"
 	"net/netip"
-	"os"
-	"os/exec"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/lvs-director/lvs-director/internal/require"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/internal/netnstest"
 )
@@ -122,20 +118,6 @@ const ruleset = `table inet lvs_director_accept_mode {
 }
 `
 
-// sortedElements sorts the elements of the sets, whose order depends on a random number of the kernel.
-func sortedElements(listing string) string {
-	return regexp.MustCompile(`(?s)elements = \{.*?\}`).ReplaceAllStringFunc(listing, func(set string) string {
-		var elements []string
-		for e := range strings.SplitSeq(strings.Trim(strings.TrimPrefix(set, "elements ="), " {}"), ",") {
-			elements = append(elements, strings.TrimSpace(e))
-		}
-		slices.Sort(elements)
-		return "elements = { " + strings.Join(elements, ", ") + " }"
-	})
-}
-
-const nft = "/usr/sbin/nft" // which is not in every PATH
-
 // host is a network namespace with nft(8), and Table in it.
 type host struct {
 	t *testing.T
@@ -144,17 +126,7 @@ type host struct {
 
 func newHost(t *testing.T) host {
 	t.Helper()
-	h := host{t, netnstest.New(t)}
-	if version, _ := os.ReadFile("/proc/version"); os.Getenv("LVS_LAB_INSIDE") == "guest" && !strings.Contains(string(version), "debian.org") {
-		t.Skip("user-mode-linux has no nf_tables of the family inet; `make soak` runs this test on the second kernel")
-	}
-	if _, err := os.Stat(nft); err != nil {
-		require.Skip(t, require.NFTables, "%v", err)
-	}
-	if err := h.Enter(func() error { return exec.Command(nft, "add table inet probe; delete table inet probe").Run() }); err != nil {
-		require.Skip(t, require.NFTables, "nft add table inet: %v", err)
-	}
-	return h
+	return host{t, netnstest.NewNFT(t)}
 }
 
 func (h host) do(f func(ctx context.Context) error) {
@@ -166,16 +138,9 @@ func (h host) do(f func(ctx context.Context) error) {
 	})
 }
 
-func (h host) nft(command string) (out string) {
+func (h host) nft(command string) string {
 	h.t.Helper()
-	h.Do(h.t, func() error {
-		text, err := exec.Command(nft, command).CombinedOutput()
-		if out = string(text); err != nil {
-			h.t.Log(out)
-		}
-		return err
-	})
-	return out
+	return h.NFT(h.t, command)
 }
 
 func (h host) intact(c kernel.Closed) (same bool) {
@@ -220,7 +185,7 @@ func TestPut(t *testing.T) {
 	}
 	for range 2 { // it replaces what is there
 		h.put(both())
-		if got := sortedElements(h.nft("list table inet " + kernel.ClosedTable)); got != sortedElements(ruleset) {
+		if got := netnstest.SortedElements(h.nft("list table inet " + kernel.ClosedTable)); got != netnstest.SortedElements(ruleset) {
 			t.Errorf("the table is\n%s\nwant\n%s", got, ruleset)
 		}
 		if !h.intact(both()) {
