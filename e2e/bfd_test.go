@@ -119,7 +119,8 @@ func TestBFDFalseAlarm(t *testing.T) {
 	lab.Consistently(t, time.Second, func() error { return c.heldOnlyBy(c.master) })
 	gap := m.Stop().LongestGap()
 	t.Logf("gap %s", gap)
-	if gap.Duration > 300*time.Millisecond {
+	// An announcement of lvs-backup may reach the client after that of lvs-master, which announces again 300 ms later.
+	if gap.Duration > 500*time.Millisecond {
 		t.Errorf("the client got no answer for %s", gap)
 	}
 }

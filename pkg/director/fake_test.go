@@ -177,6 +177,8 @@ type handle struct{ *fakeKernel }
 
 func (h handle) Close() error { return h.closed() }
 
+func (h handle) Open(string) error { return nil }
+
 func (k *fakeKernel) Links() ([]kernel.Link, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

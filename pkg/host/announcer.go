@@ -26,6 +26,12 @@ func newAnnouncer() *announcer {
 	}
 }
 
+// Open implements reconcile.Announcer.
+func (a *announcer) Open(iface string) error {
+	_, err := a.socket(iface)
+	return err
+}
+
 // Announce implements reconcile.Announcer.
 func (a *announcer) Announce(iface string, vip netip.Addr) error {
 	return a.send(iface, func(s announcements) error { return s.Announce(vip) })
@@ -40,16 +46,12 @@ func (a *announcer) Ask(iface string, vip netip.Addr) error {
 // the same name: then it is sent at once on a new socket instead of waiting for the next repetition.
 func (a *announcer) send(iface string, what func(announcements) error) error {
 	for {
-		v, kept := a.sockets[iface]
-		if !kept {
-			var err error
-			if v, err = a.open(iface); err != nil {
-				return err
-			}
-			a.sockets[iface] = v
+		_, kept := a.sockets[iface]
+		v, err := a.socket(iface)
+		if err != nil {
+			return err
 		}
-		err := what(v)
-		if err == nil {
+		if err = what(v); err == nil {
 			return nil
 		}
 		_ = v.Close()
@@ -58,6 +60,18 @@ func (a *announcer) send(iface string, what func(announcements) error) error {
 			return err
 		}
 	}
+}
+
+// socket returns the socket of an interface, and opens it if there is none.
+func (a *announcer) socket(iface string) (announcements, error) {
+	if v, kept := a.sockets[iface]; kept {
+		return v, nil
+	}
+	v, err := a.open(iface)
+	if err == nil {
+		a.sockets[iface] = v
+	}
+	return v, err
 }
 
 // Close closes all sockets.

@@ -57,3 +57,27 @@ func TestAnnouncementLeavesAReplacedInterfaceAtOnce(t *testing.T) {
 		t.Errorf("closed %d times, want 2: the broken socket is not kept", closed)
 	}
 }
+
+// TestSocketIsOpenedOnce: a socket that was opened before it was needed is the one that is used.
+func TestSocketIsOpenedOnce(t *testing.T) {
+	var opened, closed, sent int
+	a := newAnnouncer()
+	missing := errors.New("no such interface")
+	a.open = func(string) (announcements, error) {
+		if opened++; opened == 1 {
+			return nil, missing
+		}
+		return fakeSocket{new(bool), &sent, &closed}, nil
+	}
+	if err := a.Open("eth0"); !errors.Is(err, missing) {
+		t.Errorf("%v, want %v", err, missing)
+	}
+	for range 2 {
+		if err := a.Open("eth0"); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := a.Announce("eth0", netip.MustParseAddr("10.77.0.100")); err != nil || opened != 2 || sent != 1 || closed != 0 {
+		t.Errorf("%v, opened %d, sent %d, closed %d", err, opened, sent, closed)
+	}
+}

@@ -131,6 +131,8 @@ type world struct {
 	asked         []netip.Addr
 	mute          error // why nothing can be announced
 	deaf          error // why nothing can be asked
+	opened        []string
+	closed        error // why nothing can be opened
 	lost          []string
 }
 
@@ -143,6 +145,13 @@ func (w *world) Announce(_ string, vip netip.Addr) error {
 	w.announcements = append(w.announcements, time.Since(w.epoch))
 	w.order = append(w.order, vip)
 	return nil
+}
+
+func (w *world) Open(iface string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.opened = append(w.opened, iface)
+	return w.closed
 }
 
 func (w *world) Ask(_ string, vip netip.Addr) error {

@@ -42,6 +42,26 @@ func (a *Addresses) Ask(instance config.InstanceID, vip netip.Addr) {
 	a.change(instance, func(w *desired) { w.request.ask = vip })
 }
 
+// openEvery is how often an interface that is not there is tried again.
+const openEvery = time.Second
+
+// open opens the announcer on the interfaces of all VIPs, held or not. Errors are those of the first announcement.
+func (a *Addresses) open() {
+	now := a.now()
+	if now < a.openAt {
+		return
+	}
+	a.openAt = now + openEvery
+	for _, name := range a.names {
+		v := a.taken[name].vips
+		for _, p := range v.Addresses {
+			if iface := v.On(p); !a.opened[iface] && a.announcer.Open(iface) == nil {
+				a.opened[iface] = true
+			}
+		}
+	}
+}
+
 // serve carries out a request, and announces what is due.
 func (a *Addresses) serve(h *held, r request) {
 	now := a.now()
@@ -94,6 +114,9 @@ func (a *Addresses) announce(h *held, now time.Duration) {
 		return
 	}
 	for {
+		if !a.wanted(h) {
+			return // the next pass, which is due now, begins with that
+		}
 		vip := h.vips.Addresses[s.next]
 		iface := h.vips.On(vip)
 		if at, sent := a.sentOn[iface]; sent && s.paced() && a.now() < at+s.policy.Interval {
@@ -128,6 +151,16 @@ func (a *Addresses) announce(h *held, now time.Duration) {
 		h.unannounced = nil
 		a.log.Info("VIPs can be announced again", "instance", h.vips.Label(), "interface", h.vips.Interface)
 	}
+}
+
+// wanted reports whether the VIPs are to be held now. A pass works on copies of what was wanted when it began, and a write in the
+// kernel takes time: an announcement that follows the one of another MASTER sends the clients to this machine, which removes the
+// VIPs in the next pass.
+func (a *Addresses) wanted(h *held) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	w := a.desired[h.vips.Instance]
+	return w != nil && w.want && w.retained == 0 && w.acquisition == h.acquisition
 }
 
 // untold records that nobody can be told about the VIPs on an interface, which is no failure.

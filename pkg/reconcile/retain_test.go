@@ -75,3 +75,35 @@ func TestRetainedAgain(t *testing.T) {
 		w.Release("mysql")
 	})
 }
+
+// TestNoLateAnnouncement: VIPs that are no longer wanted when the kernel has added them are not announced. The other MASTER may have
+// announced them meanwhile, and this announcement would be the last one.
+func TestNoLateAnnouncement(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		then func(w *world)
+		sent int
+	}{
+		{"still wanted", func(*world) {}, 1},
+		{"kept for a successor", func(w *world) { w.Retain("mysql", vrrp.RetainFor) }, 0},
+		{"released", func(w *world) { w.Release("mysql") }, 0},
+		{"no longer listed", func(w *world) { w.Set(nil) }, 0},
+		{"lost and taken again", func(w *world) { w.Release("mysql"); w.Acquire("mysql", true) }, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := start(t)
+				defer w.stop()
+				w.Set([]VIPs{mysql(3*time.Second, vip)})
+				w.kernel.setDelay(100 * time.Millisecond)
+				w.Acquire("mysql", false)
+				time.Sleep(50 * time.Millisecond) // in the kernel
+				tt.then(w)
+				time.Sleep(450 * time.Millisecond)
+				if n := len(w.announced()); n != tt.sent {
+					t.Errorf("%d announcements, want %d", n, tt.sent)
+				}
+			})
+		})
+	}
+}

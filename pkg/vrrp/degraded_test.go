@@ -25,7 +25,7 @@ func degradedMaster(t *testing.T, p Params) *Machine {
 // TestDegradedMasterGivesWay: a degraded MASTER has priority 1, and its own address decides against another one.
 func TestDegradedMasterGivesWay(t *testing.T) {
 	const answer = "send_advert priority=1; announce why=lower_master"
-	const yields = "send_advert priority=1; retain for=1s; MASTER->FAULT"
+	const yields = "retain for=1s; send_advert priority=1; MASTER->FAULT"
 	higherAddress := netip.MustParseAddr("10.77.0.4")
 	owner := us()
 	owner.Priority = PriorityOwner
@@ -70,7 +70,7 @@ func TestDegradedEnds(t *testing.T) {
 		}},
 		{"as MASTER after a stall", []step{{9 * sec, Degraded{}, "send_advert priority=100; acquire cause=stalled", 10 * sec}}},
 		{"in FAULT", []step{
-			{500 * ms, hears(50, master), "send_advert priority=1; retain for=1s; MASTER->FAULT", 1500 * ms},
+			{500 * ms, hears(50, master), "retain for=1s; send_advert priority=1; MASTER->FAULT", 1500 * ms},
 			{505 * ms, Succeeded{}, "release", 500*ms + down1},
 			{sec, Degraded{}, "FAULT->BACKUP", sec + down100},
 		}},
@@ -136,7 +136,7 @@ func TestDegradedDirectorWaitsLongest(t *testing.T) {
 func TestDegraded(t *testing.T) {
 	degraded := Degraded{Reason: "the table loop made no progress"}
 	const resigns = "send_advert priority=0; release; MASTER->FAULT"
-	const yields = "send_advert priority=1; retain for=1s; MASTER->FAULT"
+	const yields = "retain for=1s; send_advert priority=1; MASTER->FAULT"
 	const takes = "send_advert priority=1; acquire cause=%s; FAULT->MASTER"
 	t.Run("no peer takes over", func(t *testing.T) {
 		m := in(t, Master, us())

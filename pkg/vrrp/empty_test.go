@@ -47,7 +47,7 @@ func TestEmptyMasterGivesWay(t *testing.T) {
 		}},
 		{"a higher priority, as ever", us(), []step{
 			{100 * ms, empty, "", sec},
-			{500 * ms, hears(200, master), farewell + "; retain for=1s; MASTER->BACKUP", 1500 * ms},
+			{500 * ms, hears(200, master), "retain for=1s; " + farewell + "; MASTER->BACKUP", 1500 * ms},
 		}},
 		{"to a degraded one it does not", us(), []step{
 			{100 * ms, empty, "", sec},

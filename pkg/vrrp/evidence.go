@@ -55,7 +55,7 @@ func (m *Machine) evidenceAsMaster(e Evidence, why stateReason) []Action {
 	case !e.Director || e.Priority == PriorityResign || !late && !outranked && !empty:
 		return nil
 	case outranked && !late:
-		return m.replaced(nil, why, e.Interval)
+		return m.replaced(why, e.Interval)
 	case m.mem.Degraded != "":
 		acts := m.yield([]Action{Release{}})
 		return append(acts, m.receiveEvidence(e)...)

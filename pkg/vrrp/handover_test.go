@@ -14,7 +14,7 @@ func TestHandover(t *testing.T) {
 	const (
 		lower  = "send_advert priority=1"
 		usual  = "send_advert priority=100"
-		given  = lower + "; retain for=1s; MASTER->BACKUP"
+		given  = "retain for=1s; " + lower + "; MASTER->BACKUP"
 		resign = "send_advert priority=0; retain for=2s; MASTER->BACKUP"
 	)
 	begin := []step{{sec, Tick{}, usual, 2 * sec}, {1500 * ms, handsOver, lower, 2500 * ms}}
@@ -97,7 +97,7 @@ func TestHandover(t *testing.T) {
 		{"a resignation is no successor", with(step{1600 * ms, hears(0, master), lower + "; announce why=resigned", 2600 * ms})},
 		{"a fault", with(step{1600 * ms, Faulted{Reason: "link"}, "send_advert priority=0; release; MASTER->FAULT", 0})},
 		{"a fault while the VIPs are kept", with(taken, step{1650 * ms, Faulted{Reason: "link"}, "release; BACKUP->FAULT", 0})},
-		{"a stalled loop is no reason to resign, too", with(step{1600 * ms, stuck, "", 2500 * ms}, step{1700 * ms, hears(50, master), lower + "; retain for=1s; MASTER->FAULT", 2700 * ms})},
+		{"a stalled loop is no reason to resign, too", with(step{1600 * ms, stuck, "", 2500 * ms}, step{1700 * ms, hears(50, master), "retain for=1s; " + lower + "; MASTER->FAULT", 2700 * ms})},
 		{"a stalled loop while the VIPs are kept", with(taken, step{1650 * ms, stuck, "release; BACKUP->FAULT", 1600*ms + down1})},
 		{"the lease ends", with(step{1600 * ms, Lost{Reason: "lease"}, "release; MASTER->BACKUP", 1600*ms + down100})},
 		{"the lease ends while the VIPs are kept", with(taken, step{1650 * ms, Lost{Reason: "lease"}, "release", 1600*ms + down100})},

@@ -136,15 +136,16 @@ func (m *Machine) receiveAsMaster(a Advert) []Action {
 	case a.Priority == m.p.Priority:
 		why.Kind = higherAddr
 	}
-	return m.replaced(m.lastAdvert(), why, a.Interval)
+	return m.replaced(why, a.Interval, m.lastAdvert()...)
 }
 
-// replaced leaves MASTER, after acts, for a better one that is alive. That one may have become MASTER just now: it adds the
+// replaced leaves MASTER for a better one that is alive. That one may have become MASTER just now: it adds the
 // VIPs after its first advert, and announces them then. Until it has, the VIPs stay here, so that clients are answered all the
-// time. If it has been MASTER all along, its answer to the last advert is an announcement.
-func (m *Machine) replaced(acts []Action, why stateReason, interval time.Duration) []Action {
+// time. If it has been MASTER all along, its answer to the last advert, if that is sent, is an announcement: it must be the last
+// one that clients see, so that this director stops to announce the VIPs before it sends the advert.
+func (m *Machine) replaced(why stateReason, interval time.Duration, last ...Action) []Action {
 	s := &m.mem
-	acts = append(acts, m.retain(RetainFor))
+	acts := append([]Action{m.retain(RetainFor)}, last...)
 	m.listen(interval, CauseSilentPeer)
 	if s.Degraded != "" {
 		return append(acts, m.enter(Fault, stateReason{Kind: faulted, Text: s.Degraded}))

@@ -184,16 +184,16 @@ func TestRFC9568Section6_4_3Active(t *testing.T) {
 			{500 * ms, hears(0, master), "send_advert priority=100; announce why=resigned", 1500 * ms},
 		}},
 		{"higher priority", []step{
-			{500 * ms, hears(101, master), farewell + "; retain for=1s; MASTER->BACKUP", 1500 * ms},
+			{500 * ms, hears(101, master), "retain for=1s; " + farewell + "; MASTER->BACKUP", 1500 * ms},
 			{505 * ms, Succeeded{}, "release", 500*ms + down100},
 		}},
 		{"higher priority, and no announcement", []step{
-			{500 * ms, hears(101, master), farewell + "; retain for=1s; MASTER->BACKUP", 1500 * ms},
+			{500 * ms, hears(101, master), "retain for=1s; " + farewell + "; MASTER->BACKUP", 1500 * ms},
 			{1499 * ms, hears(101, master), "", 1500 * ms},
 			{1500 * ms, Tick{}, "release", 1499*ms + down100},
 		}},
 		{"higher priority, and silence", []step{
-			{500 * ms, hears(101, master), farewell + "; retain for=1s; MASTER->BACKUP", 1500 * ms},
+			{500 * ms, hears(101, master), "retain for=1s; " + farewell + "; MASTER->BACKUP", 1500 * ms},
 			{500*ms + down100, Tick{}, "release; " + takes("silent_peer"), 1500*ms + down100},
 		}},
 		{"a refused advert of a director of higher rank", []step{
@@ -225,11 +225,11 @@ func TestRFC9568Section6_4_3Active(t *testing.T) {
 			{2999 * ms, hears(50, master), answer, 3999 * ms},
 		}},
 		{"higher priority, and its interval", []step{
-			{0, Advert{Source: master, Priority: 150, Interval: 2 * sec}, farewell + "; retain for=1s; MASTER->BACKUP", sec},
+			{0, Advert{Source: master, Priority: 150, Interval: 2 * sec}, "retain for=1s; " + farewell + "; MASTER->BACKUP", sec},
 			{5 * ms, Succeeded{}, "release", 2 * down100},
 		}},
 		{"equal priority, higher address", []step{
-			{500 * ms, hears(100, other), farewell + "; retain for=1s; MASTER->BACKUP", 1500 * ms},
+			{500 * ms, hears(100, other), "retain for=1s; " + farewell + "; MASTER->BACKUP", 1500 * ms},
 		}},
 		{"equal priority, lower address", []step{{500 * ms, hears(100, master), answer, 1500 * ms}}},
 		{"lower priority", []step{{500 * ms, hears(99, other), answer, 1500 * ms}}},

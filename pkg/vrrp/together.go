@@ -71,16 +71,13 @@ func (m *Machine) stepDown(e StepDown) []Action {
 	}
 	var acts []Action
 	switch {
-	case e.How == WithResignation:
-		acts = append(acts, SendAdvert{Priority: PriorityResign})
-	case e.How == WithAdvert && !m.p.HigherPrioNoAdvert:
-		acts = append(acts, m.advertise())
-	}
-	switch {
-	case e.How == WithAdvert: // its MASTER takes the VIPs of the group
+	case e.How == WithAdvert: // its MASTER takes the VIPs of the group, and announces them after the advert, if not before
 		acts = append(acts, m.retain(RetainFor))
+		acts = append(acts, m.lastAdvert()...)
 	case e.How == WithResignation && s.Handover.Begun: // another director takes them after its skew
-		acts = append(acts, m.retain(m.longestSkew()+RetainFor))
+		acts = append(acts, SendAdvert{Priority: PriorityResign}, m.retain(m.longestSkew()+RetainFor))
+	case e.How == WithResignation:
+		acts = append(acts, SendAdvert{Priority: PriorityResign}, Release{})
 	default:
 		acts = append(acts, Release{})
 	}
