@@ -70,6 +70,29 @@ func TestEveryScheduler(t *testing.T) {
 		return nil
 	}
 	c.startTwice(same)
+	c.hasSchedulers()
+}
+
+// hasSchedulers compares what the status says of the kernel with the modules that are loaded by now.
+func (c *cluster) hasSchedulers() {
+	c.t.Helper()
+	modules := c.master.Run("ls", "/sys/module")
+	k := c.master.status().Kernel
+	if k == nil || k.Release != strings.TrimSpace(c.master.Run("uname", "-r")) {
+		c.t.Fatalf("the status says of the kernel: %+v", k)
+	}
+	found := 0
+	for _, f := range k.Features {
+		if name, is := strings.CutPrefix(f.Name, "scheduler_"); is {
+			found++
+			if loaded := strings.Contains(modules, "ip_vs_"+name+"\n"); loaded && f.Has != "present" || !loaded && f.Why == "the module ip_vs_"+name+" is loaded or built in" {
+				c.t.Errorf("the status says %+v, loaded: %v", f, loaded)
+			}
+		}
+	}
+	if found != 14 {
+		c.t.Errorf("the status knows %d schedulers: %+v", found, k.Features)
+	}
 }
 
 func sorted(text string) string {
@@ -103,11 +126,30 @@ func TestMaglev(t *testing.T) {
 			t.Errorf("client %d is answered by %q, want mysql2", n, server)
 		}
 	}
+	c.backup.start() // its table is made while a real server is down
+	c.backup.assignsLike(c.master)
 	standin.Start(c.mysql1.Host, ":3306", "mysql1")
 	c.awaitWeights(1, 1)
 	if after := c.answersOfClients(); !slices.Equal(before, after) {
 		t.Errorf("clients were with\n%v\nand are with\n%v", before, after)
 	}
+}
+
+// assignsLike waits until both directors have the same table for mh, by the kernel and by their digests.
+func (n *node) assignsLike(other *node) {
+	n.t.Helper()
+	lab.Eventually(n.t, soon, func() error {
+		for _, of := range []*node{n, other} { // an entry for each real server, mysql1 without new clients
+			if out := of.Run("ipvsadm", "-Sn"); !strings.Contains(out, "-r 10.77.0.11:3306 -g -w 0\n") || !strings.Contains(out, "-r 10.77.0.12:3306 -g -w 1\n") {
+				return fmt.Errorf("the table of %s is %s", of.Name, out)
+			}
+		}
+		mine, theirs := n.status().VirtualServers[0].Assignment, other.status().VirtualServers[0].Assignment
+		if mine == "" || mine != theirs {
+			return fmt.Errorf("the digests are %q and %q", mine, theirs)
+		}
+		return nil
+	})
 }
 
 // answersOfClients returns who answers clients with twenty addresses.

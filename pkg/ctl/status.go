@@ -94,7 +94,7 @@ func directorTable(w io.Writer, s status.Director, now time.Time) error {
 	takeOvers(t, s.Instances, now)
 	printConnectionSync(t, s.ConnectionSync, now)
 	for _, v := range s.VirtualServers {
-		fmt.Fprintf(t, "\nVIRTUAL SERVER %s  %s %s  %s %s  %s: %s\n", v.Name, v.Protocol, endpoints(v), v.Scheduler,
+		fmt.Fprintf(t, "\nVIRTUAL SERVER %s  %s %s  %s %s  %s: %s\n", v.Name, v.Protocol, endpoints(v), strings.TrimSpace(v.Scheduler+" "+v.Assignment),
 			v.Forward, v.State, v.Reason)
 		fmt.Fprintln(t, "  REAL SERVER\tADDRESS\tSTATE\tFOR\tCODE\tWEIGHT\tACTIVE\tINACTIVE\tNEW/S\tIN/S\tOUT/S\tREASON")
 		for _, r := range v.RealServers {
@@ -102,7 +102,11 @@ func directorTable(w io.Writer, s status.Director, now time.Time) error {
 				weight(r), r.ActiveConnections, r.InactiveConnections, rates(r.Traffic), r.Reason)
 		}
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	printKernel(w, s.Kernel)
+	return nil
 }
 
 // outside says which virtual addresses are in no network of the machine.

@@ -62,6 +62,7 @@ type Director struct {
 	sources   task.Published[*sources] // of the newest plan, also while it is being applied
 	filter    *packetFilter
 	problems  *problemMonitor
+	features  featureCache
 
 	// Owned by the goroutine of Run; others use commands.
 	in            plan.Inputs

@@ -287,6 +287,18 @@ func (k *fakeKernel) FindIPVS(context.Context) error {
 	return k.fail["find ipvs"]
 }
 
+func (k *fakeKernel) Features(context.Context) kernel.Features {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	f := kernel.Features{Release: "6.1.0-fake"}
+	for name := range k.fail {
+		if feature, is := strings.CutPrefix(name, "feature "); is {
+			f.All = append(f.All, kernel.Feature{Name: feature, Has: kernel.Absent, Why: "it is a fake"})
+		}
+	}
+	return f
+}
+
 func (k *fakeKernel) Balancer() (Balancer, error) { k.open(); return handle{k}, nil }
 
 func (k *fakeKernel) Scheduler(_ context.Context, name string) error {

@@ -66,6 +66,8 @@ type Kernel interface {
 	NoPacketFilter() error
 	// FindIPVS checks whether the kernel has IPVS: nil, or ipvs.ErrNoIPVS.
 	FindIPVS(ctx context.Context) error
+	// Features finds out what the kernel has.
+	Features(ctx context.Context) kernel.Features
 	// Balancer opens the IPVS table.
 	Balancer() (Balancer, error)
 	// Services reads the IPVS table with its counters, at low cost.

@@ -45,6 +45,9 @@ func virtualServerStatus(v config.VirtualServer, known plan.Table, table func(lv
 			}
 		}
 		first = false
+		if a := at.Have.Assignment; a != "" && !strings.Contains(s.Assignment, a) { // services of one virtual server are usually alike
+			s.Assignment = strings.TrimPrefix(s.Assignment+","+a, ",")
+		}
 	}
 	for i, r := range v.RealServers {
 		if i%giveWayEvery == giveWayEvery-1 {

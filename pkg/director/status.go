@@ -69,6 +69,9 @@ type snapshots struct {
 func (d *Director) Status() status.Director {
 	doc := d.problems.examine(withCounters)
 	doc.Node, doc.Role, doc.Version, doc.Process = d.o.Node.Name, "director", d.o.Version, process()
+	if len(d.running().VirtualServers) > 0 { // without them IPVS is not needed, and asking could load it
+		doc.Kernel = d.features.get(d.o.Kernel, time.Now())
+	}
 	onWallClock(&doc, time.Now())
 	return doc
 }

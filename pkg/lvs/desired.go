@@ -27,12 +27,17 @@ func desiredService(v config.VirtualServer, condition func(config.ServerID) Cond
 	if v.Persistence != nil {
 		service.Persistence, service.Netmask, service.Engine = v.Persistence.Timeout, v.Persistence.Netmask, v.Persistence.Engine
 	}
-	entries := Entries(members(v, condition, before[service.Key]))
+	pool := members(v, condition, before[service.Key])
+	entries := Entries(pool)
 	for i, r := range v.RealServers {
 		if entries[i].Present {
-			service.Servers = append(service.Servers, Server{
+			server := Server{
 				Address: r.Address, Port: r.Port, Forward: v.ForwardTo(r), Tunnel: r.Tunnel, Weight: entries[i].Weight, Upper: r.UpperThreshold, Lower: r.LowerThreshold,
-			})
+			}
+			if stays(v) && server.Weight == 0 {
+				server.Slots = pool[i].Weight
+			}
+			service.Servers = append(service.Servers, server)
 		}
 	}
 	return service

@@ -55,6 +55,12 @@ func diffServers(service Service, have []Server) []Op {
 		seen[name] = true
 		old, found := before[name]
 		switch {
+		case !found && server.Slots > 0 && server.Weight == 0:
+			// mh gives slots by the last weight that was not 0 (__ip_vs_update_dest). Without it, clients of the other servers would be
+			// assigned differently than by a director that has run since before this one went down.
+			slotted := server
+			slotted.Weight = server.Slots
+			give = append(give, op(AddServer, slotted), op(UpdateServer, server))
 		case !found:
 			give = append(give, op(AddServer, server))
 		case server.same(old):

@@ -70,6 +70,8 @@ type Service struct {
 
 	// Traffic is filled in by a reader, and ignored otherwise; nil: not read.
 	Traffic *Traffic
+	// Assignment is filled in by Snapshot of package ipvs if the scheduler is mh, and ignored otherwise; see AssignmentOf.
+	Assignment string
 }
 
 // Server is a real server in the pool of a service, where its address and port identify it.
@@ -82,6 +84,8 @@ type Server struct {
 	// From Upper connections on, active and inactive ones, it gets no new ones until it has fewer than Lower; 0: no limit.
 	// A Lower of 0 is three quarters of Upper.
 	Upper, Lower uint32
+	// Slots is the weight by which mh has slots for it while Weight is 0, if it was never higher; see Diff. Only Desired sets it.
+	Slots int
 
 	// Stray is as in Service: an unknown tunnel type.
 	Stray string

@@ -38,6 +38,9 @@ type Director struct {
 	SyncGroups  []SyncGroup  `json:"sync_groups,omitempty"`
 	// ConnectionSync is absent without connection_sync in the cluster file.
 	ConnectionSync *ConnectionSync `json:"connection_sync,omitempty"`
+	// Kernel is absent without virtual servers, in documents of older versions, and while the first request is still asking
+	// the kernel.
+	Kernel *Kernel `json:"kernel,omitempty"`
 }
 
 // Instance is one VRRP instance.
@@ -162,6 +165,9 @@ type VirtualServer struct {
 	State        string       `json:"state"` // up, degraded, down
 	Reason       string       `json:"reason"`
 	RealServers  []RealServer `json:"real_servers"`
+	// Assignment is a digest of the order and the weights by which mh assigns clients, of several services each different one:
+	// directors with the same assign clients alike. Absent with other schedulers.
+	Assignment string `json:"assignment,omitempty"`
 	// Traffic is absent until the table was read.
 	Traffic *Traffic `json:"traffic,omitempty"`
 }

@@ -97,6 +97,11 @@ func parseSnapshot(text []byte, tick time.Duration) ([]lvs.Service, error) {
 			return nil, fmt.Errorf("line %d: %w", number, err)
 		}
 	}
+	for i, s := range services {
+		if s.Scheduler == "mh" {
+			services[i].Assignment = lvs.AssignmentOf(s.Servers)
+		}
+	}
 	return services, nil
 }
 
