@@ -50,7 +50,7 @@ func TestAcceptMode(t *testing.T) {
 	c.closedVIP()
 
 	c.master.Run("nft", "flush", "ruleset")
-	c.master.daemon.WaitLog("packet filter of the virtual addresses was changed", soon)
+	c.master.daemon.WaitLog("packet filter table was changed by another program", soon)
 	c.master.awaitRules(true)
 	c.master.Run("nft", "add table inet theirs")
 	c.forwardBy("dr", "nat")

@@ -41,21 +41,15 @@ func TestStopHandsOver(t *testing.T) {
 	client.WaitAnswered("", soon)
 	result := client.Stop().Since(begun)
 	moved.check(result)
-	if gap := result.LongestGap(); gap.Duration > maxHandoverGap {
-		t.Errorf("longest gap %s, want at most %s", gap, maxHandoverGap)
-	}
+	checkGap(t, result)
 	if alive := held.Alive(); alive["mysql1"]+alive["mysql2"] != 20 {
 		t.Errorf("%d of 20 open connections survived: %v", alive["mysql1"]+alive["mysql2"], held.Errors())
 	}
 	if both := overlap(watches[0], watches[1]); both > time.Second {
 		t.Errorf("both held the VIP for %s: %v and %v", both, watches[0].periods(), watches[1].periods())
 	}
-	// Make before break: the other director has announced the VIP before this one removes it.
 	ended := watches[0].awaitEnd(soon)
-	announced := capture.Matching(announcements(segment.Stop(), c.backup, begun, time.Now()), "ARP")
-	if len(announced) == 0 || announced[0].Time.After(ended) {
-		t.Errorf("the VIP was removed at %s, and announced by the other director: %v", ended, announced)
-	}
+	announcedBefore(t, ended, announcements(segment.Stop(), c.backup, begun, time.Now()))
 	if sent := capture.Matching(adverts.Stop(), `10\.77\.0\.2 > 224\.0\.0\.18.* prio 0,`); len(sent) > 0 {
 		t.Errorf("the MASTER resigned: %v", sent)
 	}
@@ -117,9 +111,7 @@ func TestHandover(t *testing.T) {
 	}
 	result := client.Stop().Since(begun)
 	moved.check(result)
-	if gap := result.LongestGap(); gap.Duration > maxHandoverGap {
-		t.Errorf("longest gap %s, want at most %s", gap, maxHandoverGap)
-	}
+	checkGap(t, result)
 	if alive := held.Alive(); alive["mysql1"]+alive["mysql2"] != 20 {
 		t.Errorf("%d of 20 open connections survived: %v", alive["mysql1"]+alive["mysql2"], held.Errors())
 	}
@@ -206,13 +198,37 @@ func TestHandoverToKeepalived(t *testing.T) {
 			client.WaitAnswered("", soon)
 			result := client.Stop().Since(begun)
 			moved.check(result)
-			if gap := result.LongestGap(); gap.Duration > maxHandoverGap {
-				t.Errorf("longest gap %s, want at most %s", gap, maxHandoverGap)
-			}
+			checkGap(t, result)
 			if resigned {
 				t.Error("the director resigned")
 			}
 		})
+	}
+}
+
+// announcedBefore checks make before break: the packets of the new MASTER announce the VIP before the former one removes it.
+func announcedBefore(t *testing.T, removed time.Time, packets []capture.Packet) {
+	t.Helper()
+	if announced := capture.Matching(packets, "ARP"); len(announced) == 0 || announced[0].Time.After(removed) {
+		t.Errorf("the VIP was removed at %s, and announced by the new MASTER: %v", removed, announced)
+	}
+}
+
+// keptForASecond checks for how long a former MASTER keeps the VIP when it hears only the first advert of its successor.
+func keptForASecond(t *testing.T, watch *vipWatch, since time.Time) {
+	t.Helper()
+	kept := watch.awaitEnd(soon).Sub(since)
+	t.Logf("the former MASTER kept the VIP for %s", kept)
+	if kept < time.Second-allowance || kept > time.Second+takeoverAllowance {
+		t.Errorf("the former MASTER kept the VIP for %s after the first advert of its successor, want 1s", kept)
+	}
+}
+
+// checkGap checks that clients were answered without an interruption.
+func checkGap(t *testing.T, r measure.Result) {
+	t.Helper()
+	if gap := r.LongestGap(); gap.Duration > maxHandoverGap {
+		t.Errorf("longest gap %s, want at most %s", gap, maxHandoverGap)
 	}
 }
 
@@ -226,10 +242,7 @@ func (c *cluster) stopsBesideNoPreempt() {
 	if len(capture.Matching(announcements(packets, c.master, begun, time.Now()), "prio 0,")) == 0 {
 		c.t.Error("lvs-master has not resigned")
 	}
-	announced := capture.Matching(announcements(packets, c.backup, begun, time.Now()), "ARP")
-	if len(announced) == 0 || announced[0].Time.After(ended) {
-		c.t.Errorf("the VIP was removed at %s, and announced by keepalived: %v", ended, announced)
-	}
+	announcedBefore(c.t, ended, announcements(packets, c.backup, begun, time.Now()))
 }
 
 // TestHandoverOfASyncGroup: all instances of a sync group are handed over, of both families, and no VIP is without a holder.
@@ -299,11 +312,7 @@ func TestHandoverWithoutAnnouncements(t *testing.T) {
 	mark.WaitLog("handing over before the stop", soon) // the other director has shown by ARP that it is there
 	c.master.Link("eth0").Drop(lab.ToHost, "arp")
 	taken := loggedAt(t, mark.WaitLog("from=MASTER to=BACKUP", soon))
-	kept := watch.awaitEnd(soon).Sub(taken)
-	t.Logf("lvs-master kept the VIP for %s", kept)
-	if kept < time.Second-allowance || kept > time.Second+takeoverAllowance {
-		t.Errorf("lvs-master kept the VIP for %s after the first advert of lvs-backup, want 1s", kept)
-	}
+	keptForASecond(t, watch, taken)
 	c.master.daemon.Wait(soon)
 	c.awaitHolder(c.backup, soon)
 }

@@ -25,7 +25,7 @@ func Cleanup(o Options, addressesOnly bool) (err error) {
 	if err := l.state.Held(); err != nil { // locked: a daemon may be running
 		return err
 	}
-	if err := errors.Join(removeRouting(l, d.claims().Routing, d.log), removeVIPs(l, d.claims().Records, d.log), removeLinks(l, d.log), openVIPs(o.Kernel.VIPFilter(), d.log), unquiet(o.Kernel.QuietFilter(), d.log)); err != nil {
+	if err := errors.Join(removeRouting(l, d.claims().Routing, d.log), removeVIPs(l, d.claims().Records, d.log), removeLinks(l, d.log), d.removeVIPRules()); err != nil {
 		return err
 	}
 	if addressesOnly {
@@ -45,7 +45,7 @@ func Cleanup(o Options, addressesOnly bool) (err error) {
 // withdraw removes everything of ours from the kernel. The address loop has already removed the VIPs, except those for
 // which that failed. A failure to remove one thing does not prevent the removal of the others.
 func (d *Director) withdraw(l *loops) error {
-	return errors.Join(d.withdrawVIPs(l), l.sync.withdraw(), l.table.withdraw(d.claims().Table), d.withdrawMarks(l), l.sysctls.Restore(nil))
+	return errors.Join(d.withdrawVIPs(l), l.sync.withdraw(), l.table.withdraw(d.claims().Table), withdrawRules(l.marks), l.sysctls.Restore(nil))
 }
 
 func (d *Director) withdrawVIPs(l *loops) error {
@@ -58,15 +58,7 @@ func (d *Director) withdrawVIPs(l *loops) error {
 		return errors.Join(err, failed)
 	}
 	l.state.saved(l.state.SetAddresses(nil))
-	opened := openVIPs(d.o.Kernel.VIPFilter(), d.log)
-	if errors.Is(opened, kernel.ErrNotPermitted) && !l.vipFilter.Put() {
-		opened = nil // a daemon without this permission has set no rules
-	}
-	quiet := unquiet(d.o.Kernel.QuietFilter(), d.log)
-	if errors.Is(quiet, kernel.ErrNotPermitted) && !l.quiet.loop.Put() {
-		quiet = nil // likewise
-	}
-	return errors.Join(err, removeLinks(l, d.log), opened, quiet)
+	return errors.Join(err, removeLinks(l, d.log), withdrawRules(l.vipFilter, l.quiet.loop))
 }
 
 // removeVIPs removes the VIPs of the state file, and others of ours, that are present. Before the first advert these are

@@ -88,7 +88,7 @@ type loops struct {
 	routes    *reconcile.Routes
 	watcher   *watcher
 	sysctls   *reconcile.Sysctls
-	vipFilter *reconcile.VIPFilter
+	vipFilter *reconcile.RuleTable[kernel.Closed]
 	marks     *reconcile.RuleTable[kernel.Marking]
 	quiet     *quietVIPs
 	sync      *connectionSync
@@ -151,11 +151,7 @@ func (d *Director) Run(ctx context.Context) (err error) {
 	if err := removeLinks(l, d.log); err != nil {
 		d.log.Error("cannot remove the virtual interfaces of an earlier run; the next start tries again", "error", err)
 	}
-	if err := openVIPs(d.o.Kernel.VIPFilter(), d.log); err != nil { // likewise; a start replaces it, or the next one removes it
-		d.log.Error("cannot remove the packet filter of an earlier run; the next start tries again", "error", err)
-	}
-	d.unmarkOld()
-	d.unquietOld()
+	d.removeOldRules()
 	inherited := len(l.state.Services()) > 0
 	defer func() {
 		// The order of shutdown: first the peers are told, then the VIPs are removed, then the virtual servers behind
@@ -223,9 +219,9 @@ func (d *Director) open() (*loops, error) {
 	l.virtual = linkKernel{virtual, own}
 	l.links = newLinks(l.virtual, d.o.Kernel.Sysctls(), state, d.log)
 	l.sysctls = newSysctls(d.o.Kernel.Sysctls(), state, d.log)
-	l.vipFilter = reconcile.NewVIPFilter(d.o.Kernel.VIPFilter(), d.log)
+	l.vipFilter = reconcile.NewRuleTable(d.o.Kernel.VIPFilter(), kernel.ClosedTable, d.log)
 	l.marks = reconcile.NewRuleTable(d.o.Kernel.Marks(), kernel.MarkTable, d.log)
-	l.quiet = newQuietVIPs(d.o.Kernel.QuietFilter(), d.o.Kernel.NoPacketFilter(), d.log)
+	l.quiet = newQuietVIPs(d.o.Kernel.QuietFilter(), d.log)
 	l.sync = newConnectionSync(d.o.Kernel, state, func() *config.Config { return d.plan.Load().Config }, func() { wake(l.verdicts); d.problems.poke() }, d.log)
 	l.table = &table{kernel: d.o.Kernel, state: state, log: d.log, group: l.group}
 	l.sockets = &sockets{group: l.group, open: d.o.Kernel.Socket, log: d.log, all: map[vrrp.Segment]socket{}}

@@ -59,11 +59,9 @@ type Kernel interface {
 	// Marks gives packets firewall marks.
 	Marks() reconcile.RuleKernel[kernel.Marking]
 	// VIPFilter keeps packets from virtual addresses.
-	VIPFilter() reconcile.VIPFilterKernel
-	// QuietFilter drops packets of connections that IPVS does not know. NoPacketFilter is the error of a kernel that has no rules
-	// for either.
+	VIPFilter() reconcile.RuleKernel[kernel.Closed]
+	// QuietFilter drops resets to connections that IPVS does not know.
 	QuietFilter() reconcile.RuleKernel[kernel.Quiet]
-	NoPacketFilter() error
 	// FindIPVS checks whether the kernel has IPVS: nil, or ipvs.ErrNoIPVS.
 	FindIPVS(ctx context.Context) error
 	// Features finds out what the kernel has.

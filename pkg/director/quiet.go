@@ -1,8 +1,6 @@
 package director
 
 import (
-	"context"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -25,15 +23,16 @@ const quietFor = vrrp.RetainFor + time.Second
 // of plan.Quiet.Own come when the instance is MASTER, because before that this machine is a real server there. Its methods may
 // be called from any goroutine and do not block.
 type quietVIPs struct {
-	loop *reconcile.Quiet
+	loop *reconcile.RuleTable[kernel.Quiet]
 
 	mu    sync.Mutex // guards all below; held while the loop is told, so that it is told the newest last
 	want  plan.Quiet
 	since map[config.InstanceID]time.Time // MASTER since then
 }
 
-func newQuietVIPs(k reconcile.RuleKernel[kernel.Quiet], lacking error, log *slog.Logger) *quietVIPs {
-	return &quietVIPs{loop: reconcile.NewQuiet(k, lacking, log), since: map[config.InstanceID]time.Time{}}
+func newQuietVIPs(k reconcile.RuleKernel[kernel.Quiet], log *slog.Logger) *quietVIPs {
+	const without = "a connection that is being opened while virtual addresses move may be reset"
+	return &quietVIPs{loop: reconcile.NewOptionalRuleTable(k, kernel.QuietTable, without, log), since: map[config.InstanceID]time.Time{}}
 }
 
 // set makes this what the cluster file wants.
@@ -41,7 +40,7 @@ func (q *quietVIPs) set(want plan.Quiet) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.want = want
-	q.loop.Set(q.rules(time.Now()))
+	q.loop.SetSoon(q.rules(time.Now()))
 }
 
 // setSync makes this the synchronization that is wanted, and what goes with it.
@@ -59,13 +58,13 @@ func (q *quietVIPs) moved(id config.InstanceID, state string) {
 		q.since[id] = time.Now()
 		time.AfterFunc(quietFor, q.tell)
 	}
-	q.loop.Set(q.rules(time.Now()))
+	q.loop.SetSoon(q.rules(time.Now()))
 }
 
 func (q *quietVIPs) tell() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.loop.Set(q.rules(time.Now()))
+	q.loop.SetSoon(q.rules(time.Now()))
 }
 
 // rules returns what is quiet now. mu is held.
@@ -82,25 +81,4 @@ func (q *quietVIPs) rules(now time.Time) (rules kernel.Quiet) {
 	slices.SortFunc(rules.Addresses, netip.Addr.Compare)
 	rules.Addresses = slices.Compact(rules.Addresses)
 	return rules
-}
-
-// unquietOld removes the packet filter rules of unknown connections of an earlier run.
-func (d *Director) unquietOld() {
-	if err := unquiet(d.o.Kernel.QuietFilter(), d.log); err != nil {
-		d.log.Error("cannot remove the packet filter of an earlier run; the next start tries again", "error", err)
-	}
-}
-
-// unquiet removes the packet filter rules of unknown connections.
-func unquiet(k reconcile.RuleKernel[kernel.Quiet], log *slog.Logger) error {
-	ctx, cancel := context.WithTimeout(context.Background(), kernelWithin)
-	defer cancel()
-	removed, err := k.Remove(ctx)
-	if err != nil {
-		return fmt.Errorf("remove the packet filter of unknown connections: %w (nft delete table inet %s)", err, kernel.QuietTable)
-	}
-	if removed {
-		log.Info("removed the packet filter of unknown connections", "table", kernel.QuietTable)
-	}
-	return nil
 }

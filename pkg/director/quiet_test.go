@@ -21,10 +21,7 @@ import (
 // fakeQuiet is the packet filter of unknown connections of a fakeKernel.
 type fakeQuiet struct{ *fakeKernel }
 
-var errNoFilter = errors.New("no packet filter")
-
 func (k *fakeKernel) QuietFilter() reconcile.RuleKernel[kernel.Quiet] { return fakeQuiet{k} }
-func (*fakeKernel) NoPacketFilter() error                             { return errNoFilter }
 
 func (f fakeQuiet) Generation(context.Context) (uint32, error) {
 	f.mu.Lock()
@@ -64,7 +61,7 @@ func TestQuietRules(t *testing.T) {
 		k := newFakeKernel()
 		one, two := config.InstanceID("one"), config.InstanceID("two")
 		a, b := netip.MustParseAddr("10.77.0.100"), netip.MustParseAddr("10.77.0.101")
-		q := newQuietVIPs(k.QuietFilter(), k.NoPacketFilter(), slog.New(slog.DiscardHandler))
+		q := newQuietVIPs(k.QuietFilter(), slog.New(slog.DiscardHandler))
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- q.loop.Run(ctx) }()
@@ -123,12 +120,17 @@ func TestQuietRules(t *testing.T) {
 func TestQuietWithoutNFTables(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newFakeKernel()
-		k.fail["nft"] = errNoFilter
+		k.fail["nft"] = kernel.ErrNoNFTables
 		var log logtest.Buffer
-		q := newQuietVIPs(k.QuietFilter(), k.NoPacketFilter(), slog.New(slog.NewTextHandler(&log, nil)))
+		q := newQuietVIPs(k.QuietFilter(), slog.New(slog.NewTextHandler(&log, nil)))
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- q.loop.Run(ctx) }()
+		there := func() bool {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			return !k.quietRules.None()
+		}
 		q.set(plan.Quiet{Addresses: map[config.InstanceID][]netip.Addr{"one": {netip.MustParseAddr("10.77.0.100")}}})
 		time.Sleep(5 * time.Second)
 		if text := log.String(); strings.Count(text, "level=INFO") != 1 || strings.Contains(text, "level=ERROR") {
@@ -139,14 +141,14 @@ func TestQuietWithoutNFTables(t *testing.T) {
 		k.fail["nft"] = errors.New("another")
 		k.mu.Unlock()
 		time.Sleep(5 * time.Second)
-		if text := log.String(); strings.Count(text, "level=ERROR") != 1 || q.loop.Put() {
+		if text := log.String(); strings.Count(text, "level=ERROR") != 1 || there() {
 			t.Errorf("log:\n%s", text)
 		}
 		k.mu.Lock()
 		delete(k.fail, "nft")
 		k.mu.Unlock()
 		time.Sleep(2 * time.Second)
-		if q.loop.Problem() != "" || !q.loop.Put() {
+		if q.loop.Problem() != "" || !there() {
 			t.Errorf("problem %q", q.loop.Problem())
 		}
 		set := func(fails error) {
@@ -160,11 +162,9 @@ func TestQuietWithoutNFTables(t *testing.T) {
 		set(nil)
 		q.set(plan.Quiet{})
 		synctest.Wait()
-		k.mu.Lock()
-		if q.loop.Put() || !k.quietRules.None() {
-			t.Errorf("rules that could not be changed, and are not wanted any more, are %v", k.quietRules)
+		if there() {
+			t.Error("rules that could not be changed, and are not wanted any more, are there")
 		}
-		k.mu.Unlock()
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)

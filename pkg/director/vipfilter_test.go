@@ -25,7 +25,7 @@ type vipRules struct {
 // fakeFilter is the access of a director to them.
 type fakeFilter struct{ *fakeKernel }
 
-func (k *fakeKernel) VIPFilter() reconcile.VIPFilterKernel { return fakeFilter{k} }
+func (k *fakeKernel) VIPFilter() reconcile.RuleKernel[kernel.Closed] { return fakeFilter{k} }
 
 func (f fakeFilter) Generation(context.Context) (uint32, error) {
 	f.mu.Lock()

@@ -11,10 +11,8 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
-	"github.com/lvs-director/lvs-director/pkg/kernel/marks"
 	"github.com/lvs-director/lvs-director/pkg/kernel/neighbours"
-	"github.com/lvs-director/lvs-director/pkg/kernel/quiet"
-	"github.com/lvs-director/lvs-director/pkg/kernel/vipfilter"
+	"github.com/lvs-director/lvs-director/pkg/kernel/nftable"
 	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
@@ -31,26 +29,26 @@ func (t *tables) putting() { t.put.Store(true) }
 // nf_tables; it may be wrong where the list of what is built in is missing, as in a container.
 func (t *tables) none(known func() bool) bool { return !t.put.Load() && !known() }
 
-// filter is the packet filter of the virtual addresses.
-type filter struct{ vipfilter.Table }
+// rules keeps a table without loading nf_tables for nothing.
+type rules[C any] struct{ nftable.Rules[C] }
 
-// Put implements reconcile.VIPFilterKernel.
-func (f filter) Put(ctx context.Context, c kernel.Closed) error {
+// Put implements reconcile.RuleKernel.
+func (r rules[C]) Put(ctx context.Context, c C) error {
 	ours.putting()
-	return f.Table.Put(ctx, c)
+	return r.Rules.Put(ctx, c)
 }
 
 // Remove does not load nf_tables: without it there is no table.
-func (f filter) Remove(ctx context.Context) (bool, error) {
+func (r rules[C]) Remove(ctx context.Context) (bool, error) {
 	if ours.none(firewall.HasNFTables) {
 		return false, nil
 	}
-	return f.Table.Remove(ctx)
+	return r.Rules.Remove(ctx)
 }
 
 // marking gives packets firewall marks.
 type marking struct {
-	marks.Table
+	rules[kernel.Marking]
 	known map[netip.Addr]kernel.HardwareAddr // the last ones of directors; a director that does not answer keeps its own
 	asked bool                               // the neighbours have been waited for
 }
@@ -93,35 +91,4 @@ func (m *marking) Complete(ctx context.Context, c kernel.Marking) (completed ker
 // unknown returns the directors whose hardware address is not known.
 func (m *marking) unknown(of []netip.Addr) []netip.Addr {
 	return slices.DeleteFunc(slices.Clone(of), func(d netip.Addr) bool { _, is := m.known[d]; return is })
-}
-
-// Put implements reconcile.RuleKernel.
-func (m *marking) Put(ctx context.Context, c kernel.Marking) error {
-	ours.putting()
-	return m.Table.Put(ctx, c)
-}
-
-// Remove does not load nf_tables: without it there is no table.
-func (m *marking) Remove(ctx context.Context) (bool, error) {
-	if ours.none(firewall.HasNFTables) {
-		return false, nil
-	}
-	return m.Table.Remove(ctx)
-}
-
-// quietFilter is the packet filter of unknown connections.
-type quietFilter struct{ quiet.Table }
-
-// Put implements reconcile.RuleKernel.
-func (f quietFilter) Put(ctx context.Context, q kernel.Quiet) error {
-	ours.putting()
-	return f.Table.Put(ctx, q)
-}
-
-// Remove does not load nf_tables either.
-func (f quietFilter) Remove(ctx context.Context) (bool, error) {
-	if ours.none(firewall.HasNFTables) {
-		return false, nil
-	}
-	return f.Table.Remove(ctx)
 }

@@ -15,11 +15,13 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
 	"github.com/lvs-director/lvs-director/pkg/kernel/ipvs"
 	"github.com/lvs-director/lvs-director/pkg/kernel/maclink"
+	"github.com/lvs-director/lvs-director/pkg/kernel/marks"
 	"github.com/lvs-director/lvs-director/pkg/kernel/neigh"
-	"github.com/lvs-director/lvs-director/pkg/kernel/nftable"
+	"github.com/lvs-director/lvs-director/pkg/kernel/quiet"
 	"github.com/lvs-director/lvs-director/pkg/kernel/route"
 	"github.com/lvs-director/lvs-director/pkg/kernel/routing"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
+	"github.com/lvs-director/lvs-director/pkg/kernel/vipfilter"
 	"github.com/lvs-director/lvs-director/pkg/kernel/vrrpsock"
 	"github.com/lvs-director/lvs-director/pkg/liveness"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
@@ -127,16 +129,19 @@ func (Host) Sysctls() reconcile.SysctlKernel {
 func (Host) SyncDaemons() reconcile.SyncDaemonKernel { return new(syncDaemons) }
 
 // VIPFilter implements director.Kernel.
-func (Host) VIPFilter() reconcile.VIPFilterKernel { return filter{} }
+func (Host) VIPFilter() reconcile.RuleKernel[kernel.Closed] {
+	return rules[kernel.Closed]{vipfilter.Table()}
+}
 
 // Marks implements director.Kernel.
-func (Host) Marks() reconcile.RuleKernel[kernel.Marking] { return &marking{} }
+func (Host) Marks() reconcile.RuleKernel[kernel.Marking] {
+	return &marking{rules: rules[kernel.Marking]{marks.Table()}}
+}
 
 // QuietFilter implements director.Kernel.
-func (Host) QuietFilter() reconcile.RuleKernel[kernel.Quiet] { return quietFilter{} }
-
-// NoPacketFilter implements director.Kernel.
-func (Host) NoPacketFilter() error { return nftable.ErrNone }
+func (Host) QuietFilter() reconcile.RuleKernel[kernel.Quiet] {
+	return rules[kernel.Quiet]{quiet.Table()}
+}
 
 // FindIPVS implements director.Kernel.
 func (Host) FindIPVS(ctx context.Context) error {

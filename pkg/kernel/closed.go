@@ -43,6 +43,9 @@ func (e Endpoint) Compare(b Endpoint) int {
 	return int(e.Protocol) - int(b.Protocol)
 }
 
+// None reports whether no rules are needed.
+func (c Closed) None() bool { return len(c.Addresses) == 0 }
+
 // Equal reports whether both need the same rules.
 func (c Closed) Equal(b Closed) bool {
 	return slices.Equal(c.Addresses, b.Addresses) && slices.Equal(c.Open, b.Open) && slices.Equal(c.Marks, b.Marks)

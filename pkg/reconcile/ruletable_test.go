@@ -19,6 +19,8 @@ type markTable struct {
 	asked  int
 	known  bool
 	unread error
+	fail   error // of Put and Remove, which is done or not
+	done   bool
 }
 
 func (k *markTable) Generation(context.Context) (uint32, error) { return 1, nil }
@@ -26,9 +28,20 @@ func (k *markTable) Intact(_ context.Context, m kernel.Marking) (bool, error) {
 	return m.Equal(k.put), nil
 }
 
-func (k *markTable) Put(_ context.Context, m kernel.Marking) error { k.put = m; return nil }
+func (k *markTable) Put(_ context.Context, m kernel.Marking) error {
+	if k.fail == nil || k.done {
+		k.put = m
+	}
+	return k.fail
+}
 
-func (k *markTable) Remove(context.Context) (bool, error) { k.put = kernel.Marking{}; return true, nil }
+func (k *markTable) Remove(context.Context) (bool, error) {
+	removed := !k.put.None()
+	if k.fail == nil || k.done {
+		k.put = kernel.Marking{}
+	}
+	return removed && k.fail == nil, k.fail
+}
 
 func (k *markTable) Complete(_ context.Context, m kernel.Marking) (kernel.Marking, []netip.Addr, error) {
 	k.asked++
@@ -77,4 +90,49 @@ func TestIncompleteRules(t *testing.T) {
 		time.Sleep(1100 * time.Millisecond)
 		expect("the host is known", "[] ", 1)
 	})
+}
+
+// TestRulesThatMayBeThere: a Put that fails may have been done, by a kernel whose answer was lost; what is not wanted any more is
+// removed then, too, unless the director may not change the packet filter.
+func TestRulesThatMayBeThere(t *testing.T) {
+	want := kernel.Marking{Endpoints: []kernel.MarkedEndpoint{{Mark: 5}}}
+	denied := fmt.Errorf("%w: needs CAP_NET_ADMIN", kernel.ErrNotPermitted)
+	for _, tt := range []struct {
+		name    string
+		fail    error
+		done    bool
+		problem bool // after the rules are not wanted any more, with the same failure
+	}{
+		{"lost", context.DeadlineExceeded, true, true},
+		{"full", errors.New("no memory"), false, true},
+		{"denied", denied, false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			k := &markTable{known: true, fail: tt.fail, done: tt.done}
+			r := NewRuleTable(k, "marks", slog.New(slog.DiscardHandler))
+			r.Set(want)
+			if r.Problem() == "" {
+				t.Error("no problem")
+			}
+			r.Set(kernel.Marking{})
+			if got := r.Problem() != ""; got != tt.problem {
+				t.Errorf("not wanted any more: problem %q", r.Problem())
+			}
+			if err := r.Withdraw(t.Context()); (err == nil) != errors.Is(tt.fail, kernel.ErrNotPermitted) {
+				t.Errorf("withdrawn: %v", err)
+			}
+			k.fail = nil
+			r.Set(kernel.Marking{})
+			if r.Problem() != "" || !k.put.None() {
+				t.Errorf("at the end: %q, %v", r.Problem(), k.put)
+			}
+		})
+	}
+	k := &markTable{known: true}
+	r := NewRuleTable(k, "marks", slog.New(slog.DiscardHandler))
+	r.Set(want)
+	k.fail = denied
+	if err := r.Withdraw(t.Context()); !errors.Is(err, kernel.ErrNotPermitted) || k.put.None() {
+		t.Errorf("rules that are there, and may not be removed any more: %v", err)
+	}
 }

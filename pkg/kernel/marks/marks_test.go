@@ -1,10 +1,8 @@
 package marks
 
 import (
-	"context"
 	"net/netip"
 	"testing"
-	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/internal/netnstest"
@@ -64,114 +62,29 @@ const ruleset = `table inet lvs_director_marks {
 }
 `
 
-// host is a network namespace with nf_tables, and Table in it.
-type host struct {
-	t *testing.T
-	netnstest.Host
-}
-
-func (h host) do(f func(ctx context.Context) error) {
-	h.t.Helper()
-	h.Do(h.t, func() error {
-		ctx, cancel := context.WithTimeout(h.t.Context(), 20*time.Second)
-		defer cancel()
-		return f(ctx)
-	})
-}
-
-func (h host) put(m kernel.Marking) {
-	h.t.Helper()
-	h.do(func(ctx context.Context) error { return Table{}.Put(ctx, m) })
-}
-
-func (h host) intact(m kernel.Marking) (same bool) {
-	h.t.Helper()
-	h.do(func(ctx context.Context) (err error) {
-		same, err = Table{}.Intact(ctx, m)
-		return err
-	})
-	return same
-}
-
-func (h host) remove() (removed bool) {
-	h.t.Helper()
-	h.do(func(ctx context.Context) (err error) {
-		removed, err = Table{}.Remove(ctx)
-		return err
-	})
-	return removed
-}
-
-// nft(8) shows the rules as they are meant; the tables of others stay as they are; and a removed table is gone.
-func TestPut(t *testing.T) {
-	h := host{t, netnstest.NewNFT(t)}
-	h.NFT(t, "add table inet filter")
-	if h.remove() || h.intact(both()) {
-		t.Error("there is a table before the first Put")
-	}
-	for range 2 { // it replaces what is there
-		h.put(both())
-		if got := netnstest.SortedElements(h.NFT(t, "list table inet "+kernel.MarkTable)); got != netnstest.SortedElements(ruleset) {
-			t.Errorf("the table is\n%s\nwant\n%s", got, ruleset)
-		}
-		if !h.intact(both()) {
-			t.Error("it is not found intact")
-		}
-	}
-	if !h.remove() || h.remove() {
-		t.Error("it is not removed once")
-	}
-	if got := h.NFT(t, "list ruleset"); got != "table inet filter {\n}\n" {
-		t.Errorf("at the end there is\n%s", got)
-	}
-}
-
-// Every change of the table by another program is seen, and every change changes the generation.
-func TestIntact(t *testing.T) {
-	h := host{t, netnstest.NewNFT(t)}
-	generation := func() (g uint32) {
-		h.do(func(ctx context.Context) (err error) {
-			g, err = Table{}.Generation(ctx)
-			return err
-		})
-		return g
-	}
-	for _, change := range []string{
-		"delete table inet lvs_director_marks",
+// TestKept: the rules are those that nft(8) prints; see netnstest.
+func TestKept(t *testing.T) {
+	netnstest.NewRules(t, netnstest.NewNFT(t), Table()).AreKept(kernel.MarkTable, both(), ruleset,
 		"flush chain inet lvs_director_marks input",
 		"insert rule inet lvs_director_marks output meta mark set 9",
-		"add chain inet lvs_director_marks other",
 		"add chain inet lvs_director_marks input { policy drop; }",
 		"delete element inet lvs_director_marks mark_5_ipv4 { 10.77.0.100 . tcp . 80 }",
 		"add rule inet lvs_director_marks input ip daddr 10.77.0.100 meta mark set 6",
 		"add element inet lvs_director_marks mark_7_every_port_ipv6 { fd00::101 . tcp }",
-	} {
-		h.put(both())
-		if !h.intact(both()) {
-			t.Fatal("it is not intact after Put")
-		}
-		before := generation()
-		h.NFT(t, change)
-		if generation() == before {
-			t.Errorf("%s: the generation is still %d", change, before)
-		}
-		if h.intact(both()) {
-			t.Errorf("%s: it is intact", change)
-		}
-	}
+	)
 }
 
 // The largest table of a cluster file with many virtual servers is one transaction.
 func TestLargeTable(t *testing.T) {
-	h := host{t, netnstest.NewNFT(t)}
+	h := netnstest.NewRules(t, netnstest.NewNFT(t), Table())
 	var m kernel.Marking
 	a := netip.MustParseAddr("fd00::1")
 	for range 20_000 {
 		m.Endpoints = append(m.Endpoints, kernel.MarkedEndpoint{Endpoint: kernel.Endpoint{Protocol: 6, At: netip.AddrPortFrom(a, 3306)}, Mark: 5})
 		a = a.Next()
 	}
-	h.put(m)
-	if !h.intact(m) {
+	h.Put(m)
+	if !h.Intact(m) {
 		t.Error("it is not intact after Put")
 	}
 }
@@ -246,14 +159,11 @@ const localRuleset = `table inet lvs_director_marks {
 
 // Local delivery counts more than other marks, and a director with another hardware address is another table.
 func TestLocalDelivery(t *testing.T) {
-	h := host{t, netnstest.NewNFT(t)}
-	h.put(local())
-	if got := netnstest.SortedElements(h.NFT(t, "list table inet "+kernel.MarkTable)); got != netnstest.SortedElements(localRuleset) {
-		t.Errorf("the table is\n%s\nwant\n%s", got, localRuleset)
-	}
+	h := netnstest.NewRules(t, netnstest.NewNFT(t), Table())
+	h.IsListed(kernel.MarkTable, local(), localRuleset)
 	other := local()
 	other.Hardware = other.Hardware[:1]
-	if !h.intact(local()) || h.intact(other) {
-		t.Error("it is not found intact, or for other directors, too")
+	if h.Intact(other) {
+		t.Error("it is taken for that of other directors")
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // Table is what a table of ours contains.
 type Table struct {
-	Name   string // every table of this name and the family inet is ours
+	Name   string // every table of this name and the family inet is ours; Rules sets it
 	Sets   []Set
 	Chains []Chain
 }

@@ -34,7 +34,16 @@ func both() kernel.Closed {
 
 // The sets have the addresses and endpoints of their family; a key of endpoints is padded to multiples of 4 bytes.
 func TestContents(t *testing.T) {
-	all := contents(both())
+	made, err := table(both())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string][]string{}
+	for _, s := range made.Sets {
+		for _, e := range s.Elements {
+			got[s.Name] = append(got[s.Name], string(e.Key))
+		}
+	}
 	for name, want := range map[string][]string{
 		"closed_ipv4":     {"\x0a\x4d\x00\x64", "\x0a\x4d\x00\x65"},
 		"open_ipv4":       {"\x0a\x4d\x00\x64\x06\x00\x00\x00\x0c\xea\x00\x00", "\x0a\x4d\x00\x65\x06\x00\x00\x00\x00\x50\x00\x00"},
@@ -43,8 +52,8 @@ func TestContents(t *testing.T) {
 		"closed_ipv6":     {"\xfd\x00" + strings.Repeat("\x00", 12) + "\x01\x00"},
 		"open_ipv6":       {"\xfd\x00" + strings.Repeat("\x00", 12) + "\x01\x00\x06\x00\x00\x00\x0c\xea\x00\x00"},
 	} {
-		if got := keys(all[name]); !slices.Equal(got, want) {
-			t.Errorf("%s: %q, want %q", name, got, want)
+		if !slices.Equal(got[name], want) {
+			t.Errorf("%s: %q, want %q", name, got[name], want)
 		}
 	}
 }
@@ -118,135 +127,30 @@ const ruleset = `table inet lvs_director_accept_mode {
 }
 `
 
-// host is a network namespace with nft(8), and Table in it.
-type host struct {
-	t *testing.T
-	netnstest.Host
-}
-
-func newHost(t *testing.T) host {
-	t.Helper()
-	return host{t, netnstest.NewNFT(t)}
-}
-
-func (h host) do(f func(ctx context.Context) error) {
-	h.t.Helper()
-	h.Do(h.t, func() error {
-		ctx, cancel := context.WithTimeout(h.t.Context(), 20*time.Second)
-		defer cancel()
-		return f(ctx)
-	})
-}
-
-func (h host) nft(command string) string {
-	h.t.Helper()
-	return h.NFT(h.t, command)
-}
-
-func (h host) intact(c kernel.Closed) (same bool) {
-	h.t.Helper()
-	h.do(func(ctx context.Context) (err error) {
-		same, err = Table{}.Intact(ctx, c)
-		return err
-	})
-	return same
-}
-
-func (h host) put(c kernel.Closed) {
-	h.t.Helper()
-	h.do(func(ctx context.Context) error { return Table{}.Put(ctx, c) })
-}
-
-func (h host) generation() (g uint32) {
-	h.t.Helper()
-	h.do(func(ctx context.Context) (err error) {
-		g, err = Table{}.Generation(ctx)
-		return err
-	})
-	return g
-}
-
-func (h host) remove() (removed bool) {
-	h.t.Helper()
-	h.do(func(ctx context.Context) (err error) {
-		removed, err = Table{}.Remove(ctx)
-		return err
-	})
-	return removed
-}
-
-// nft(8) shows the rules as they are meant; the tables of others stay as they are; and a removed table is gone.
-func TestPut(t *testing.T) {
-	h := newHost(t)
-	const foreign = "table inet filter {\n\tchain input {\n\t\ttype filter hook input priority filter; policy accept;\n\t\ttcp dport 22 accept\n\t}\n}\n"
-	h.nft("add table inet filter; add chain inet filter input { type filter hook input priority 0; }; add rule inet filter input tcp dport 22 accept")
-	if h.remove() || h.intact(both()) {
-		t.Error("there is a table before the first Put")
-	}
-	for range 2 { // it replaces what is there
-		h.put(both())
-		if got := netnstest.SortedElements(h.nft("list table inet " + kernel.ClosedTable)); got != netnstest.SortedElements(ruleset) {
-			t.Errorf("the table is\n%s\nwant\n%s", got, ruleset)
-		}
-		if !h.intact(both()) {
-			t.Error("it is not found intact")
-		}
-	}
-	if h.intact(closed("10.77.0.100")) {
-		t.Error("it is taken for that of other addresses")
-	}
-	if got := h.nft("list table inet filter"); got != foreign {
-		t.Errorf("the table of another program is\n%s", got)
-	}
-	if !h.remove() || h.remove() {
-		t.Error("it is not removed once")
-	}
-	if got := h.nft("list ruleset"); got != foreign {
-		t.Errorf("at the end there is\n%s", got)
-	}
-}
-
-// Every change of the table by another program is seen, and every change changes the generation.
-func TestIntact(t *testing.T) {
-	h := newHost(t)
-	for _, change := range []string{
-		"delete table inet lvs_director_accept_mode",
-		"flush ruleset",
+// TestKept: the rules are those that nft(8) prints; see netnstest.
+func TestKept(t *testing.T) {
+	h := netnstest.NewRules(t, netnstest.NewNFT(t), Table())
+	h.AreKept(kernel.ClosedTable, both(), ruleset,
 		"flush chain inet lvs_director_accept_mode input",
 		"flush chain inet lvs_director_accept_mode to_ipv6",
 		"add rule inet lvs_director_accept_mode to_ipv4 accept",
 		"insert rule inet lvs_director_accept_mode to_ipv4 ip saddr 10.77.0.50 accept",
-		"add chain inet lvs_director_accept_mode other { type filter hook input priority 0; policy drop; }",
 		"add chain inet lvs_director_accept_mode input { policy drop; }",
 		"delete element inet lvs_director_accept_mode closed_ipv4 { 10.77.0.101 }",
 		"add element inet lvs_director_accept_mode open_ipv6 { fd00::100 . udp . 53 }",
 		"add element inet lvs_director_accept_mode every_port_ipv4 { 10.77.0.100 . udp }",
 		"delete element inet lvs_director_accept_mode marks_ipv4 { 0x10000 }",
 		"flush set inet lvs_director_accept_mode closed_ipv6",
-	} {
-		h.put(both())
-		if !h.intact(both()) {
-			t.Fatal("it is not intact after Put")
-		}
-		before := h.generation()
-		h.nft(change)
-		if h.generation() == before {
-			t.Errorf("%s: the generation is still %d", change, before)
-		}
-		if h.intact(both()) {
-			t.Errorf("%s: it is intact", change)
-		}
-	}
-	h.put(both())
-	h.nft("add table inet other")
-	if !h.intact(both()) {
-		t.Error("a table of another program is taken for a change of ours")
+	)
+	h.Put(both())
+	if h.Intact(closed("10.77.0.100")) {
+		t.Error("it is taken for that of other addresses")
 	}
 }
 
 // The largest table that a cluster file can ask for is one transaction.
 func TestLargeTable(t *testing.T) {
-	h := newHost(t)
+	h := netnstest.NewRules(t, netnstest.NewNFT(t), Table())
 	var c kernel.Closed
 	a := netip.MustParseAddr("fd00::1")
 	for range 20_000 {
@@ -254,19 +158,19 @@ func TestLargeTable(t *testing.T) {
 		c.Open = append(c.Open, kernel.Endpoint{Protocol: 6, At: netip.AddrPortFrom(a, 3306)})
 		a = a.Next()
 	}
-	h.put(c)
-	if !h.intact(c) {
+	h.Put(c)
+	if !h.Intact(c) {
 		t.Error("it is not intact after Put")
 	}
 }
 
 // A deadline ends every call.
 func TestDeadline(t *testing.T) {
-	h := newHost(t)
+	h := netnstest.NewNFT(t)
 	h.Do(t, func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), -time.Second)
 		defer cancel()
-		if err := (Table{}).Put(ctx, both()); err == nil {
+		if err := Table().Put(ctx, both()); err == nil {
 			t.Error("Put succeeds after its deadline")
 		}
 		return nil

@@ -14,11 +14,9 @@ import (
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/errno"
 )
-
-// ErrNone says that the kernel cannot have a table. The caller adds the remedy, which depends on what needs the table.
-var ErrNone = errors.New("this kernel has no nf_tables for IPv4 and IPv6 (CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET)")
 
 // chunk limits the elements of one message, whose attributes hold 64 KiB.
 const chunk = 1000
@@ -26,15 +24,15 @@ const chunk = 1000
 // socketBuffer holds a transaction with the addresses of 255 full instances, and the answers to it.
 const socketBuffer = 8 << 20
 
-// kernel is the nf_tables of the network namespace of the calling thread, for one table.
-type kernel struct {
+// conn is a connection to the nf_tables of the network namespace of the calling thread, for one table.
+type conn struct {
 	*nftables.Conn
 	table string
 }
 
-func open(ctx context.Context, table string) (kernel, error) {
+func open(ctx context.Context, table string) (conn, error) {
 	c, err := nftables.New(nftables.WithSockOptions(func(c *netlink.Conn) error { return prepare(ctx, c) }))
-	k := kernel{c, table}
+	k := conn{c, table}
 	if err != nil {
 		return k, k.known(err)
 	}
@@ -51,30 +49,30 @@ func prepare(ctx context.Context, c *netlink.Conn) error {
 	return errors.Join(c.SetReadBuffer(socketBuffer), c.SetWriteBuffer(socketBuffer))
 }
 
-func (k kernel) ours() *nftables.Table {
+func (k conn) ours() *nftables.Table {
 	return &nftables.Table{Name: k.table, Family: nftables.TableFamilyINet}
 }
 
 // present reports whether there is a table of ours. A kernel without nf_tables answers this request with EINVAL (nfnetlink_rcv_msg); others
 // may be wrong themselves.
-func (k kernel) present() (bool, error) {
+func (k conn) present() (bool, error) {
 	switch _, err := k.ListTableOfFamily(k.table, nftables.TableFamilyINet); {
 	case err == nil:
 		return true, nil
 	case errors.Is(err, os.ErrNotExist):
 		return false, nil
 	case errors.Is(err, unix.EINVAL):
-		return false, ErrNone
+		return false, kernel.ErrNoNFTables
 	default:
 		return false, k.known(err)
 	}
 }
 
 // known replaces the errors of a kernel without nf_tables or without the family inet.
-func (k kernel) known(err error) error {
+func (k conn) known(err error) error {
 	for _, missing := range []error{unix.EOPNOTSUPP, unix.EAFNOSUPPORT, unix.EPROTONOSUPPORT} {
 		if errors.Is(err, missing) {
-			return ErrNone
+			return kernel.ErrNoNFTables
 		}
 	}
 	what := "nf_tables"
@@ -84,8 +82,8 @@ func (k kernel) known(err error) error {
 	return fmt.Errorf("%s: %w", what, errno.Translate(err, "CAP_NET_ADMIN"))
 }
 
-// Put replaces the table. The kernel treats no packet by a mixture of the old one and the new one.
-func Put(ctx context.Context, t Table) error {
+// put replaces the table.
+func put(ctx context.Context, t Table) error {
 	k, err := open(ctx, t.Name)
 	if err != nil {
 		return err
@@ -126,7 +124,7 @@ func Put(ctx context.Context, t Table) error {
 	return nil
 }
 
-func (k kernel) fill(s *Set) error {
+func (k conn) fill(s *Set) error {
 	if err := k.AddSet(&s.Set, nil); err != nil {
 		return err
 	}
@@ -138,9 +136,8 @@ func (k kernel) fill(s *Set) error {
 	return nil
 }
 
-// Intact reports whether the kernel has the table as it is given, with these chains and no others. It does not look at other sets,
-// which no rule of ours uses.
-func Intact(ctx context.Context, t Table) (bool, error) {
+// intact reports whether the kernel has the table as it is given.
+func intact(ctx context.Context, t Table) (bool, error) {
 	k, err := open(ctx, t.Name)
 	if err != nil {
 		return false, err
@@ -163,7 +160,7 @@ func gone(err error) bool {
 	return errors.Is(err, os.ErrNotExist) || strings.Contains(err.Error(), unix.ENOENT.Error())
 }
 
-func (k kernel) sameChains(t Table) (bool, error) {
+func (k conn) sameChains(t Table) (bool, error) {
 	chains, err := k.ListChainsOfTableFamily(nftables.TableFamilyINet)
 	if err != nil {
 		return false, k.known(err)
@@ -193,7 +190,7 @@ func (k kernel) sameChains(t Table) (bool, error) {
 	return found == len(t.Chains), nil
 }
 
-func (k kernel) sameElements(t Table) (bool, error) {
+func (k conn) sameElements(t Table) (bool, error) {
 	for _, want := range t.Sets {
 		have, err := k.GetSetElements(&nftables.Set{Table: k.ours(), Name: want.Name})
 		if err != nil {
@@ -206,14 +203,14 @@ func (k kernel) sameElements(t Table) (bool, error) {
 	return true, nil
 }
 
-// Remove removes the table of a name, if there is one, and reports whether there was.
-func Remove(ctx context.Context, name string) (removed bool, err error) {
+// remove removes the table of a name, if there is one, and reports whether there was.
+func remove(ctx context.Context, name string) (removed bool, err error) {
 	k, err := open(ctx, name)
 	if err != nil {
 		return false, err
 	}
 	switch there, err := k.present(); {
-	case errors.Is(err, ErrNone):
+	case errors.Is(err, kernel.ErrNoNFTables):
 		return false, nil
 	case !there:
 		return false, err
@@ -225,9 +222,9 @@ func Remove(ctx context.Context, name string) (removed bool, err error) {
 	return true, nil
 }
 
-// Generation returns a number that the kernel changes with every change of nf_tables in this network namespace.
-func Generation(ctx context.Context) (uint32, error) {
-	k := kernel{}
+// generation returns the number of Rules.Generation.
+func generation(ctx context.Context) (uint32, error) {
+	k := conn{}
 	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
 	if err != nil {
 		return 0, k.known(err)
