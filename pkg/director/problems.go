@@ -149,6 +149,7 @@ func ofNode(s snapshots) []problem.Finding {
 		{problem.StateNotSaved, "", s.unsaved},
 		{problem.SysctlsWrong, "the sysctls are not as they should be: ", s.sysctls},
 		{problem.AcceptModeOff, "accept_mode: false is not in effect: ", s.filter},
+		{problem.UnknownReset, "when virtual addresses move, this director may reset connections that it does not know yet: ", s.quiet},
 		{problem.TableWrong, "the IPVS table is not as it should be: ", s.table},
 		{problem.TableUnreadable, "", s.unread},
 	} {

@@ -15,6 +15,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/logtest"
 	"github.com/lvs-director/lvs-director/pkg/plan"
+	"github.com/lvs-director/lvs-director/pkg/problem"
+	"github.com/lvs-director/lvs-director/pkg/problem/problemtest"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
 )
 
@@ -84,10 +86,7 @@ func TestQuietRules(t *testing.T) {
 		rules("a little later", a, b)
 		time.Sleep(time.Millisecond)
 		rules("after two seconds", b)
-		k.mu.Lock()
-		k.quietRules = kernel.Quiet{}
-		k.vipRules.generation++
-		k.mu.Unlock()
+		k.flushesQuiet()
 		time.Sleep(1100 * time.Millisecond)
 		rules("after nft flush ruleset", b)
 		q.moved(one, "BACKUP")
@@ -170,4 +169,22 @@ func TestQuietWithoutNFTables(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func quietCases() []codesCase {
+	return []codesCase{
+		{On: "BACKUP", File: codesFile + syncing, Before: func(n *node) { n.counted(0) }, Case: problemtest.Case[*node]{
+			Code: problem.UnknownReset, Fault: "the rules cannot be restored",
+			Break: func(n *node) { n.refuse("nft", errors.New("no memory")); n.flushesQuiet() },
+			Mend:  func(n *node) { n.refuse("nft", nil) },
+		}},
+	}
+}
+
+// flushesQuiet is another program that removes all rules of the packet filter.
+func (k *fakeKernel) flushesQuiet() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.quietRules = kernel.Quiet{}
+	k.vipRules.generation++
 }

@@ -55,6 +55,7 @@ type snapshots struct {
 	unknown     []netip.Addr // addresses of directors whose hardware address is not known
 	neighbours  string       // why these cannot be read; "" if they can
 	filter      string       // why virtual addresses accept packets that they must not
+	quiet       string       // why unknown connections may be reset
 	answers     []problem.Finding
 	silent      map[config.InstanceID]silentPeer
 	vips        []reconcile.Trouble
@@ -135,7 +136,7 @@ func (d *Director) snapshots(much depth) snapshots {
 	s.overrides, s.maintenance = l.overrides.load(), l.directory.Listing().Problem
 	s.takeOvers, s.waiting = l.takeOvers.Failures(), l.gate.Waiting()
 	s.recorded = func(id config.InstanceID) *status.TakeOver { return takeOverStatus(l.takeOvers.Last(id)) }
-	s.filter, s.marks = l.vipFilter.Problem(), l.marks.Problem()
+	s.filter, s.marks, s.quiet = l.vipFilter.Problem(), l.marks.Problem(), l.quiet.loop.Problem()
 	s.unknown, s.neighbours = l.marks.Incomplete()
 	s.answers, s.silent = l.answers.Findings(), l.silent.found()
 	s.vips, s.unseen = l.addresses.Troubles(), l.watcher.Problem()

@@ -46,6 +46,7 @@ type RuleTable[C Ruled[C]] struct {
 	log     *slog.Logger
 	name    string
 	problem lastError
+	lacks   lastError // that the director does without the table
 	lack    incomplete
 	ready   task.Latch
 	soon    chan struct{} // a pass is due
@@ -107,7 +108,7 @@ func (r *RuleTable[C]) Name() string { return "the packet filter table " + r.nam
 // Ready is closed when a pass has succeeded, or the director does without the table.
 func (r *RuleTable[C]) Ready() <-chan struct{} { return r.ready.Ready() }
 
-// Problem returns why the rules are not as they should be; "" if they are.
+// Problem returns why the rules are not as they should be; "" if they are, or if the director does without them.
 func (r *RuleTable[C]) Problem() string { return r.problem.text() }
 
 // Incomplete returns the hosts of which the kernel has not known for a while what the rules depend on, and why that cannot be read;
@@ -155,7 +156,8 @@ func (r *RuleTable[C]) keep(ctx context.Context) {
 	case err == nil:
 		r.problem.clear()
 	case r.without != "" && errors.Is(err, kernel.ErrNoNFTables):
-		if _, news := r.problem.set(err); news {
+		r.problem.clear()
+		if _, news := r.lacks.set(err); news {
 			r.log.Info("this kernel has no nf_tables", "therefore", r.without)
 		}
 	default:
