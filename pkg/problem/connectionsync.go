@@ -6,6 +6,7 @@ const (
 	SyncSilent     Code = "sync_silent"
 	SyncLacking    Code = "sync_lacking"
 	SyncTooLong    Code = "sync_too_long"
+	UnknownReset   Code = "unknown_reset"
 )
 
 // connectionSyncCodes are the codes of the synchronization of connections.
@@ -32,6 +33,11 @@ func connectionSyncCodes() []Declaration {
 			Code: SyncTooLong, Severity: Warning, Role: Director, Subject: "node",
 			Means:  "another director sends synchronization messages that the kernel of this one does not receive, because they are too long",
 			Remedy: "give connection_sync the same maxlen on all directors, at least that of the text (keepalived: lvs_sync_daemon … maxlen N)",
+		},
+		{
+			Code: UnknownReset, Severity: Warning, Role: Director, Subject: "node",
+			Means:  "with `connection_sync`, the packet filter rules that keep a new MASTER from resetting connections which it does not know yet cannot be set or read: connections that are being opened while the virtual addresses move may be reset, or rules that are no longer needed delay the answer to connections that are lost; retried every second. A kernel without nf_tables is no problem of this kind: the log says so once",
+			Remedy: "act on the reason. nft list table inet lvs_director_take_over shows the rules that are there",
 		},
 	}
 }

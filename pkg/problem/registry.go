@@ -51,7 +51,6 @@ const (
 	AcceptModeOff          Code = "accept_mode_off"
 	LocalVIPMissing        Code = "local_vip_missing"
 	NotMarked              Code = "not_marked"
-	UnknownReset           Code = "unknown_reset"
 	TableWrong             Code = "table_wrong"
 	TableUnreadable        Code = "table_unreadable"
 	StateNotSaved          Code = "state_not_saved"
@@ -359,11 +358,6 @@ func directorCodes() []Declaration {
 			Code: NotMarked, Severity: Critical, Role: Director, Subject: "node",
 			Means:  "the marking rules of `marking: nftables` cannot be set or read: clients of these virtual servers reach this director itself, which refuses them, or rules that are no longer needed still mark packets; retried every second",
 			Remedy: "act on the reason. The kernel has no nf_tables: modprobe nf_tables, use another kernel, or write marking: none with rules of your own and run lvsctl reload",
-		},
-		{
-			Code: UnknownReset, Severity: Warning, Role: Director, Subject: "node",
-			Means:  "with `connection_sync`, the packet filter rules that keep a new MASTER from resetting connections which it does not know yet cannot be set or read: connections that are being opened while the virtual addresses move may be reset, or rules that are no longer needed delay the answer to connections that are lost; retried every second. A kernel without nf_tables is no problem of this kind: the log says so once",
-			Remedy: "act on the reason. nft list table inet lvs_director_take_over shows the rules that are there",
 		},
 		{
 			Code: TableWrong, Severity: Critical, Role: Director, Subject: "node",
