@@ -21,6 +21,8 @@ func (c CommandCheck) Probe(p Prober) { p.Command(c) }
 
 func (CommandCheck) sealed() {}
 
+func (c CommandCheck) setsWeight() bool { return c.SetsWeight }
+
 // commandKeys are the keys of both checks and tracks.
 func commandKeys() []key[CommandCheck] {
 	return []key[CommandCheck]{

@@ -114,9 +114,12 @@ type VirtualServer struct {
 	Forward        Forward        // of real servers that have none of their own
 	InitialUp      bool           // initial_state: up
 	Persistence    *Persistence   // nil: none
-	Checks         []Check
-	ChecksNeeded   int // how many of Checks must pass; 0: all
-	RealServers    []RealServer
+	OnFailure      OnFailure      `json:",omitzero"`
+	// The quorum is met while the weights of the real servers that are up add up to Quorum; 0: 1. See lvs.Memory for Hysteresis.
+	Quorum, Hysteresis int `json:",omitzero"`
+	Checks             []Check
+	ChecksNeeded       int          // how many of Checks must pass; 0: all
+	RealServers        []RealServer // the sorry servers last
 }
 
 // Persistence keeps a client on the real server that it was first assigned.
@@ -139,6 +142,8 @@ type RealServer struct {
 	UpperThreshold, LowerThreshold uint32  `json:",omitzero"`
 	Checks                         []Check // resolved: its own, else the virtual server's
 	ChecksNeeded                   int     // how many of Checks must pass; 0: all
+	Inhibit                        bool    `json:",omitzero"` // while it is down it keeps its entry, with weight 0
+	Role                           Role    `json:",omitzero"`
 }
 
 // CheckType names a kind of check: "tcp", "mysql".

@@ -121,5 +121,4 @@ const (
 	startupDelay  = "a time after the start in which no address is taken over"
 	onStop        = "whether a graceful stop removes everything from the kernel"
 	notifyChanges = "programs to run at state changes"
-	inhibit       = "keep servers that are down in the table with weight 0"
 )

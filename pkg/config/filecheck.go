@@ -19,6 +19,8 @@ func (c FileCheck) Probe(p Prober) { p.File(c) }
 
 func (FileCheck) sealed() {}
 
+func (c FileCheck) setsWeight() bool { return c.SetsWeight }
+
 func fileKind() checkKind {
 	return kindOf[FileCheck]{
 		name: File, doc: "the number in a file is 0",

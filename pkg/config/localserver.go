@@ -90,7 +90,7 @@ func (c *contents) checkLocalServers() {
 	type warning struct{ director, why string }
 	warned := map[warning]bool{}
 	for _, s := range c.services {
-		for _, r := range s.v.servers {
+		for _, r := range s.v.members() {
 			d, found := directorOf(directors, r.v.Forward, r.v.Name, r.v.Address)
 			why, hint := "forward: tun", "use forward: dr, or separate machines"
 			if r.v.Forward == DR {

@@ -55,7 +55,7 @@ func (s *virtualServer) checkPorts(o object) {
 		return
 	}
 	inherited := false
-	for _, rs := range s.servers {
+	for _, rs := range s.members() {
 		if _, own := rs.at.fields["checks"]; own {
 			needPorts(rs.v.own)
 		} else {

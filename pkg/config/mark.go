@@ -104,8 +104,8 @@ func (s *virtualServer) checkMark(o object) {
 	if s.marking == markingNFTables {
 		s.checkMarked(o)
 	}
-	for _, rs := range s.servers[min(1, len(s.servers)):] {
-		if first := s.servers[0].v.Address; rs.v.Address.IsValid() && first.IsValid() && rs.v.Address.BitLen() != first.BitLen() {
+	for _, rs := range s.members()[min(1, len(s.servers)):] {
+		if first := s.members()[0].v.Address; rs.v.Address.IsValid() && first.IsValid() && rs.v.Address.BitLen() != first.BitLen() {
 			rs.at.locate("address").fail("write another virtual server for it, with the same mark", "%s is of another family than %s", rs.v.Address, first)
 		}
 	}
@@ -129,7 +129,7 @@ func (s *virtualServer) checkMarked(o object) {
 			addressAt(o, i).fail("write another virtual server for them, with the same mark", "%s is of another family than %s", a, first)
 		}
 	}
-	for _, rs := range s.servers {
+	for _, rs := range s.members() {
 		if first := m.Addresses[0]; rs.v.Address.IsValid() && first.IsValid() && rs.v.Address.BitLen() != first.BitLen() && rs.v.Forward == TUN {
 			rs.at.locate("address").fail("", "%s is of another family than %s, which is not supported with fwmark", rs.v.Address, first)
 		}

@@ -114,7 +114,7 @@ func (c *contents) config() *Config {
 		out.Instances = append(out.Instances, i.v.Instance)
 	}
 	for _, s := range c.services {
-		for _, rs := range s.v.servers {
+		for _, rs := range s.v.members() {
 			s.v.RealServers = append(s.v.RealServers, rs.v.RealServer)
 		}
 		out.VirtualServers = append(out.VirtualServers, s.v.VirtualServer)

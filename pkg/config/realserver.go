@@ -11,8 +11,9 @@ import (
 // realServer is a RealServer under construction.
 type realServer struct {
 	RealServer
-	of  *virtualServer // has the keys that are read before real_servers
-	own []placed[Check]
+	of    *virtualServer // has the keys that are read before real_servers
+	own   []placed[Check]
+	sorry bool
 }
 
 func realServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
@@ -21,7 +22,6 @@ func realServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
 			name: "real_servers", part: true,
 			what: "a real server with name and address",
 			reserved: []later{
-				{name: "inhibit_on_failure", doc: inhibit},
 				{name: "notify", doc: notifyChanges},
 			},
 			words: []word{
@@ -35,7 +35,7 @@ func realServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
 		},
 		rules: (*realServer).validate,
 	}
-	s.fields = []key[realServer]{
+	s.fields = append([]key[realServer]{
 		field[realServer, string]{
 			name: "name", kind: nodeName, in: func(rs *realServer) *string { return &rs.Name },
 			required: "the node name, usually the host name",
@@ -49,6 +49,13 @@ func realServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
 			reload:   Another,
 			words:    []word{synonyms("ip")},
 		},
+	}, memberFields(checks, "the virtual server's")...)
+	return s.build()
+}
+
+// memberFields are the keys that real servers and sorry servers have in common.
+func memberFields(checks *sectionOf[check], inhibited string) []key[realServer] {
+	return []key[realServer]{
 		field[realServer, uint16]{
 			name: "port", kind: portNumber, in: func(rs *realServer) *uint16 { return &rs.Port },
 			defOf: func(rs *realServer) uint16 { return rs.of.serverPort() }, unset: "the virtual server's",
@@ -69,8 +76,8 @@ func realServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
 		checksField(checks, "the virtual server's", "replace the virtual server's checks; `[]` is none",
 			func(rs *realServer) *[]placed[Check] { return &rs.own }),
 		checksNeeded(func(rs *realServer) *int { return &rs.ChecksNeeded }),
+		inhibitField(func(rs *realServer) *bool { return &rs.Inhibit }, func(rs *realServer) bool { return rs.of.inhibit && !rs.sorry }, inhibited),
 	}
-	return s.build()
 }
 
 func realServersField(s *sectionOf[realServer]) key[virtualServer] {

@@ -33,7 +33,7 @@ func (c *contents) checkPurpose(top object) {
 func (c *contents) machines() map[netip.Addr]string {
 	owners := map[netip.Addr]string{}
 	for _, s := range c.services {
-		for _, rs := range s.v.servers {
+		for _, rs := range s.v.members() {
 			owners[rs.v.Address] = "real server " + rs.v.Name
 		}
 	}
@@ -225,7 +225,7 @@ func (c *contents) checkMachines() {
 				addressAt(s.at, i).warn("add it to virtual_addresses", "no VRRP instance has %s", address)
 			}
 		}
-		for _, rs := range s.v.servers {
+		for _, rs := range s.v.members() {
 			if !rs.v.Address.IsValid() || rs.v.Name == "" {
 				continue
 			}

@@ -106,6 +106,10 @@ var beyondSchemas = map[string][]string{
 		"fwmark-server-port-persistence", "fwmark-families", "fwmark-nftables-alone", "fwmark-nftables-ports", "fwmark-packets-none",
 		"fwmark-packets-taken", "fwmark-packets-families", "fwmark-packets-server-family", "fwmark-packets-many",
 	},
+	"what a pool can be": {
+		"on-failure-contradicted", "on-failure-of-sh", "quorum-never-lost", "quorum-never-met-again", "quorum-never-met", "sorry-server-is-real-server",
+		"sorry-server-is-text", "sorry-server-named-as-real-server", "sorry-server-of-mh", "sorry-server-port", "sorry-server-twice",
+	},
 	"what a protocol can have": {"one-packet-sctp", "persistence-engine-tcp"},
 	"what tracks are about":    {"track-watched", "track-cycle", "track-cycle-of-one", "track-gate-weight", "take-over-record-tcp"},
 	"how the text was written": {

@@ -46,7 +46,7 @@ func (c *contents) checkMixedFamilies() {
 		return
 	}
 	for _, s := range c.services {
-		for _, rs := range s.v.servers {
+		for _, rs := range s.v.members() {
 			if rs.v.Address.IsValid() && s.v.Address.IsValid() && rs.v.Address.BitLen() != s.v.Address.BitLen() && rs.v.Forward == TUN {
 				rs.at.locate("address").fail("remove connection_sync, or use a real server of the same family",
 					"%s is of another family than %s, which the kernel refuses with connection_sync", rs.v.Address, s.v.Address)

@@ -20,7 +20,12 @@ type virtualServer struct {
 	checks    []placed[Check]
 	inherited []Check // checks without their positions: one list for all real servers without checks of their own
 	servers   []placed[realServer]
+	sorry     []placed[realServer]
+	inhibit   bool // inhibit_on_failure, which real servers inherit
 }
+
+// members returns the real servers and the sorry servers.
+func (s *virtualServer) members() []placed[realServer] { return slices.Concat(s.servers, s.sorry) }
 
 func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 	s := &sectionOf[virtualServer]{
@@ -28,11 +33,6 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 			name: "virtual_servers",
 			what: "a virtual server with name, address, port, scheduler, forward and real_servers",
 			reserved: []later{
-				{name: "sorry_server", doc: "where connections go when no real server is up"},
-				{name: "on_failure", doc: "what happens to connections to a server that is down"},
-				{name: "quorum", doc: "the total weight that must be up for the virtual server to be up"},
-				{name: "hysteresis", doc: "the distance from the quorum at which the state changes"},
-				{name: "inhibit_on_failure", doc: inhibit},
 				{name: "notify", doc: notifyChanges},
 			},
 			words: []word{
@@ -40,9 +40,9 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 				keepalived("connect_timeout").write("`timeout` in each check"),
 				needless("is keepalived's word, and means nothing since Linux 2.4", "nat_mask"),
 				keepalived("retry", "delay_before_retry", "warmup").write("`fall` and `rise` in each check"),
-				waiting("quorum", "quorum_up", "quorum_down"),
-				waiting("sorry_server", "sorry_server_inhibit", "sorry_server_lvs_method"),
-				waiting("notify", "smtp_alert"),
+				waiting("notify", "smtp_alert", "quorum_up", "quorum_down"),
+				keepalived("sorry_server_inhibit").write("`inhibit_on_failure: true` in the sorry_server"),
+				keepalived("sorry_server_lvs_method").write("`forward` in the sorry_server"),
 				keepalived("sh-fallback", "mh-fallback", "flag-1").write("`scheduler_flags: [fallback]`"),
 				keepalived("sh-port", "mh-port", "flag-2").write("`scheduler_flags: [port]`"),
 				needless("is keepalived's word: no scheduler has this flag", "hashed", "flag-3"),
@@ -59,6 +59,8 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 			s.validateChecks(o)
 			s.checkScheduler(o)
 			s.warnWeights(o)
+			s.checkOnFailure(o)
+			s.checkQuorum(o)
 		},
 	}
 	s.fields = slices.Concat(serviceFields(), markFields(), []key[virtualServer]{
@@ -66,6 +68,7 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 			func(s *virtualServer) *[]placed[Check] { return &s.checks }),
 		checksNeeded(func(s *virtualServer) *int { return &s.ChecksNeeded }),
 		realServersField(realServerSection(checks)),
+		sorryServersField(sorryServerSection(checks)),
 	})
 	return s.build()
 }
@@ -162,6 +165,10 @@ func serviceFields() []key[virtualServer] {
 			words:  []word{keepalived("alpha").write("`initial_state: down`, which is the default")},
 		},
 		persistenceField(persistenceSection()),
+		onFailureField(),
+		inhibitField(func(s *virtualServer) *bool { return &s.inhibit }, func(s *virtualServer) bool { return s.OnFailure == Drain }, "`true` with `on_failure: drain`, otherwise `false`"),
+		quorumField(),
+		hysteresisField(),
 	}
 }
 
@@ -244,7 +251,7 @@ func (s *virtualServer) validateChecks(o object) {
 	o.checkNeeded(s.ChecksNeeded, len(s.checks))
 	var ports []uint16
 	inherit := false
-	for _, rs := range s.servers {
+	for _, rs := range s.members() {
 		if _, own := rs.at.fields["checks"]; !own {
 			inherit = true
 			ports = append(ports, rs.v.Port)

@@ -98,7 +98,7 @@ func directorTable(w io.Writer, s status.Director, now time.Time) error {
 			v.Forward, v.State, v.Reason)
 		fmt.Fprintln(t, "  REAL SERVER\tADDRESS\tSTATE\tFOR\tCODE\tWEIGHT\tACTIVE\tINACTIVE\tNEW/S\tIN/S\tOUT/S\tREASON")
 		for _, r := range v.RealServers {
-			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", r.Name, endpoint(r.Address, r.Port)+method(v, r), r.State, age(r.Since, now), r.Code,
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", r.Name+roleOf(r), endpoint(r.Address, r.Port)+method(v, r), r.State, age(r.Since, now), r.Code,
 				weight(r), r.ActiveConnections, r.InactiveConnections, rates(r.Traffic), r.Reason)
 		}
 	}
@@ -107,6 +107,14 @@ func directorTable(w io.Writer, s status.Director, now time.Time) error {
 	}
 	printKernel(w, s.Kernel)
 	return nil
+}
+
+// roleOf follows the name of a real server that is no regular one.
+func roleOf(r status.RealServer) string {
+	if r.Role == "" {
+		return ""
+	}
+	return " (" + r.Role + ")"
 }
 
 // outside says which virtual addresses are in no network of the machine.

@@ -72,7 +72,7 @@ func localMissing(s snapshots) []problem.Finding {
 		}
 		for _, p := range i.Config.Held() {
 			if !slices.ContainsFunc(s.plan.LocalMissing, func(l plan.LocalMissing) bool {
-				return l.Address == p.Addr() && s.plan.Table.Condition(l.Server).Admits(l.Weight)
+				return l.Address == p.Addr() && s.plan.Table.Conditions()(l.Server).Admits(l.Weight)
 			}) {
 				continue
 			}

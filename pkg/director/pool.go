@@ -34,11 +34,15 @@ func virtualServerStatus(v config.VirtualServer, known plan.Table, table func(lv
 	}
 	all := make([]member, len(v.RealServers))
 	health, first := lvs.PoolUp, true
+	conditions, memory := known.Conditions(v), known.Memory(v)
+	if lvs.Remembers(v) {
+		s.Quorum, s.SorryServerUsed = map[bool]string{false: "met", true: "lost"}[memory.Lost], memory.Sorry
+	}
 	for one := range v.Services() {
 		at := table(lvs.KeyOf(one))
-		pool := lvs.Standings(one, known.Condition, at)
+		pool := lvs.Standings(one, conditions, at)
 		addMembers(all, one, pool, at.Have)
-		if h, reason := lvs.PoolHealth(pool); first || h < health {
+		if h, reason := lvs.PoolHealth(one, pool, memory); first || h < health {
 			health, s.Reason = h, reason
 			if v.Several() && h < lvs.PoolUp {
 				s.Reason += fmt.Sprintf(" (%s)", netip.AddrPortFrom(one.Address, one.Port))
@@ -108,7 +112,7 @@ func addMembers(all []member, one config.VirtualServer, pool []lvs.Standing, hav
 // realServerStatus returns the status of a real server; entry is its entry in the table, nil if it has none.
 func realServerStatus(v config.VirtualServer, r config.RealServer, verdict health.Verdict, standing lvs.Standing, entry *lvs.Server) status.RealServer {
 	s := status.RealServer{
-		Name: r.Name, Address: r.Address.String(), Port: int(r.Port), ConfiguredWeight: r.Weight,
+		Name: r.Name, Address: r.Address.String(), Port: int(r.Port), ConfiguredWeight: r.Weight, Role: string(r.Role),
 		State: word(verdict), Code: string(verdict.Code), Checked: verdict.Code != "", Up: verdict.Known && verdict.Up, Reason: verdict.Reason, Since: verdict.Since,
 	}
 	if s.Forward = string(v.ForwardTo(r)); v.ForwardTo(r) == config.TUN {
@@ -123,6 +127,8 @@ func realServerStatus(v config.VirtualServer, r config.RealServer, verdict healt
 		if verdict.Up && !verdict.Full && entry != nil {
 			s.Reason += fmt.Sprintf("; takes no connections: it has %d, and its upper_threshold is %d", entry.ActiveConnections+entry.InactiveConnections, r.UpperThreshold)
 		}
+	case lvs.Reserved:
+		s.Reason += "; takes no connections: " + reserveText(r)
 	case lvs.Pending:
 		s.Reason += "; takes no connections: " + lvs.Pending.String()
 	}
@@ -130,6 +136,14 @@ func realServerStatus(v config.VirtualServer, r config.RealServer, verdict healt
 		s.Weight, s.ActiveConnections, s.InactiveConnections = entry.Weight, entry.ActiveConnections, entry.InactiveConnections
 	}
 	return s
+}
+
+// reserveText says why a real server that could take connections does not.
+func reserveText(r config.RealServer) string {
+	if r.Role == config.Sorry {
+		return "it is a sorry server, and the real servers have them"
+	}
+	return "the quorum is lost, and a sorry server has them"
 }
 
 // word is the state of a subject according to its checks alone.

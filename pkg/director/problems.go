@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/plan"
@@ -35,14 +36,25 @@ func checked(servers []status.VirtualServer, tracks []status.Track) []problem.Fi
 				found = append(found, f)
 				break
 			}
-			found = append(found, problem.Finding{Code: problem.VirtualServerDown, Subject: v.Name, Text: v.Name + ": " + v.Reason})
+			code := problem.VirtualServerDown
+			if v.SorryServerUsed {
+				code = problem.SorryServerUsed
+			}
+			found = append(found, problem.Finding{Code: code, Subject: v.Name, Text: v.Name + ": " + v.Reason})
 		case "degraded":
+			if v.Quorum == "lost" {
+				found = append(found, problem.Finding{Code: problem.QuorumLost, Subject: v.Name, Text: v.Name + ": " + v.Reason})
+				break
+			}
 			found = append(found, problem.Finding{
 				Code: problem.VirtualServerDegraded, Subject: v.Name, Text: v.Name + ": " + v.Reason, Related: full(v),
 			})
 		}
 		for _, r := range v.RealServers {
 			name := v.Name + "/" + r.Name
+			if r.Role == string(config.Sorry) && (r.State == "down" || r.State == "unknown" && r.Checked) {
+				found = append(found, problem.Finding{Code: problem.SorryServerDown, Subject: name, Text: name + ": " + r.Reason, Related: []string{v.Name}})
+			}
 			found = append(found, alarming(r.Code, name, name+": "+r.Reason, v.Name)...)
 		}
 	}
@@ -64,6 +76,7 @@ func full(v status.VirtualServer) []string {
 	var names []string
 	for _, r := range v.RealServers {
 		switch {
+		case r.Role == string(config.Sorry):
 		case r.Code == string(health.ServerFull):
 			names = append(names, v.Name+"/"+r.Name)
 		case r.State == "down" || r.State == "unknown" || r.State == "up" && r.Weight == 0:

@@ -227,8 +227,7 @@ func report(s snapshots) status.Director {
 	for _, service := range s.services {
 		have[service.Key] = service
 	}
-	known := s.plan.Table
-	known.Verdicts = s.verdicts
+	known := s.plan.Table.Judged(s.verdicts)
 	for _, v := range s.plan.Config.VirtualServers {
 		doc.VirtualServers = append(doc.VirtualServers, virtualServerStatus(v, known, func(key lvs.Key) lvs.Table {
 			return lvs.Table{Have: have[key], Known: s.known, Differs: s.table != "", Counted: s.counted}

@@ -43,7 +43,7 @@ func (d *Director) turn(l *loops) error {
 		}
 		return nil
 	}
-	d.in.Before = from.Links
+	d.in.Before, d.in.Memories = from.Links, from.Table.Memories
 	var to plan.Plan
 	if d.changed {
 		to = plan.Of(d.in).Sharing(from)

@@ -46,7 +46,9 @@ func desiredService(v config.VirtualServer, condition func(config.ServerID) Cond
 // stays reports whether real servers that are down keep an entry. With mh the clients of the others then keep their servers:
 // ip_vs_mh.c leaves the slots of an entry with weight 0, and fills them anew if one is deleted, in the order in which entries
 // were added. With persistence the kernel would go on sending known clients to it.
-func stays(v config.VirtualServer) bool { return v.Scheduler == "mh" && v.Persistence == nil }
+func stays(v config.VirtualServer) bool {
+	return v.Scheduler == "mh" && v.Persistence == nil && v.OnFailure != config.Expire
+}
 
 // RefusesAt reports whether a virtual server refuses the clients whose server has an entry with weight 0: schedulers that
 // assign clients by a hash then do not choose another one (ip_vs_sh.c, ip_vs_mh.c). One that is taken out has such an entry
@@ -88,7 +90,7 @@ func members(v config.VirtualServer, condition func(config.ServerID) Condition, 
 	pool := make([]Member, len(v.RealServers))
 	for i, r := range v.RealServers {
 		entry, ok := before[Server{Address: r.Address, Port: r.Port}.AddrPort()]
-		pool[i] = Member{Weight: r.Weight, InitialUp: v.InitialUp, Stays: stays(v), Found: ok, FoundWeight: entry.Weight}
+		pool[i] = Member{Weight: r.Weight, InitialUp: v.InitialUp, Stays: stays(v) && r.Role != config.Sorry, Inhibit: r.Inhibit, Found: ok, FoundWeight: entry.Weight}
 		if condition != nil {
 			pool[i].Condition = condition(config.ServerID{Service: v.Name, Server: r.Name})
 			pool[i].Weight = pool[i].Condition.weight(r.Weight)

@@ -36,6 +36,8 @@ const (
 	Disabled
 	// Draining: its weight is 0: the configured one, that of a check, or because an operator drains it.
 	Draining
+	// Reserved: it could take connections, and others of its pool have them.
+	Reserved
 	// Full: it is up and accepts no more connections, whatever the weight of its entry.
 	Full
 	// Pending: it is up, but the kernel has no entry with a weight for it, because a change of the table failed.
@@ -94,6 +96,8 @@ func (m Member) standing(present, takes bool) Standing {
 		return Down
 	case m.Weight == 0:
 		return Draining
+	case m.Condition.Reserve && !takes:
+		return Reserved
 	case m.Condition.Full:
 		return Full
 	case !takes:
@@ -116,8 +120,44 @@ const (
 )
 
 // PoolHealth returns the state of a pool and its reason, a fragment: "1 of 2 real servers are up". A pool whose servers
-// are all full is down: their weights in the table stay, but clients are turned away.
-func PoolHealth(pool []Standing) (Health, string) {
+// are all full is down: their weights in the table stay, but clients are turned away. One whose sorry servers have the
+// connections is down as well.
+func PoolHealth(v config.VirtualServer, pool []Standing, m Memory) (Health, string) {
+	var servers []Standing
+	for i, r := range v.RealServers {
+		if r.Role != config.Sorry {
+			servers = append(servers, pool[i])
+		}
+	}
+	health, reason := healthOf(servers)
+	quorum := fmt.Sprintf("the quorum of %d is lost", max(v.Quorum, 1))
+	switch {
+	case m.Sorry && !m.Lost:
+		return PoolDown, fmt.Sprintf("%s, and clients go to %s", reason, strings.Join(sorryNames(v, pool), ", "))
+	case m.Sorry:
+		return PoolDown, fmt.Sprintf("%s, and clients go to %s", quorum, strings.Join(sorryNames(v, pool), ", "))
+	case m.Lost && v.Quorum > 1 && health != PoolDown:
+		return PoolDegraded, quorum + "; " + reason
+	}
+	return health, reason
+}
+
+// sorryNames returns the names of the sorry servers that take connections.
+func sorryNames(v config.VirtualServer, pool []Standing) []string {
+	names := []string{}
+	for i, r := range v.RealServers {
+		if r.Role == config.Sorry && pool[i] >= Full {
+			names = append(names, r.Name)
+		}
+	}
+	if len(names) == 0 {
+		return []string{"a sorry server"}
+	}
+	return names
+}
+
+// healthOf returns the state of a pool of real servers.
+func healthOf(pool []Standing) (Health, string) {
 	var count [Serving + 1]int
 	for _, s := range pool {
 		count[s]++
@@ -133,7 +173,7 @@ func PoolHealth(pool []Standing) (Health, string) {
 	if kept > 0 {
 		reason += fmt.Sprintf("; %d more serve and cannot be checked", kept)
 	}
-	for _, s := range []Standing{Full, Draining, Disabled, Pending} {
+	for _, s := range []Standing{Full, Reserved, Draining, Disabled, Pending} {
 		if n := count[s]; n > 0 {
 			reason += fmt.Sprintf("; %d %s %s", n, be(n), s)
 		}
@@ -147,7 +187,7 @@ func PoolHealth(pool []Standing) (Health, string) {
 // nobody is the reason of a pool that takes no connections.
 func nobody(size int, count [Serving + 1]int) string {
 	var parts []string
-	for _, s := range []Standing{Down, Full, Draining, Disabled, Pending, Absent} {
+	for _, s := range []Standing{Down, Full, Reserved, Draining, Disabled, Pending, Absent} {
 		switch n := count[s]; {
 		case n == size && s == Down:
 			return "no real server is up"
@@ -172,6 +212,6 @@ func be(n int) string {
 // String completes the sentence "2 are …".
 func (s Standing) String() string {
 	return [...]string{
-		"unknown", "down", "disabled", "draining (weight 0)", "full", "up but not in the kernel's table", "kept", "up",
+		"unknown", "down", "disabled", "draining (weight 0)", "in reserve", "full", "up but not in the kernel's table", "kept", "up",
 	}[s]
 }

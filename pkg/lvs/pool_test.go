@@ -76,7 +76,7 @@ func TestPool(t *testing.T) {
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s: %s", tt.name, diff)
 		}
-		if health, reason := PoolHealth(got); health != tt.health || reason != tt.reason {
+		if health, reason := PoolHealth(v, got, Memory{}); health != tt.health || reason != tt.reason {
 			t.Errorf("%s: %d, %q; want %d, %q", tt.name, health, reason, tt.health, tt.reason)
 		}
 	}
@@ -97,7 +97,7 @@ func TestPoolAgreesWithTheTable(t *testing.T) {
 		}
 		condition := func(id config.ServerID) Condition { return conditions[id] }
 		have := Desired([]config.VirtualServer{v}, condition, nil)[0]
-		health, reason := PoolHealth(Standings(v, condition, Table{Have: have, Known: true}))
+		health, reason := PoolHealth(v, Standings(v, condition, Table{Have: have, Known: true}), Memory{})
 		answers := false
 		for _, s := range have.Servers {
 			c := conditions[config.ServerID{Service: "db", Server: fmt.Sprint(s.Address.As4()[3])}]

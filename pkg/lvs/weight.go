@@ -10,6 +10,8 @@ type Condition struct {
 	Weight   uint16
 	// Decision is an operator's.
 	Decision Decision
+	// Reserve: others of its pool have the connections (see Memory).
+	Reserve bool
 }
 
 // Decision is what an operator has decided about a real server. The zero value: nothing.
@@ -46,7 +48,7 @@ func (c Condition) weight(configured int) int {
 
 // Admits reports whether a real server with a configured weight may get new connections. One that has not been checked may.
 func (c Condition) Admits(configured int) bool {
-	return c.Decision.Admission == Admitted && (!c.Known || c.Up) && c.weight(configured) > 0
+	return c.Decision.Admission == Admitted && !c.Reserve && (!c.Known || c.Up) && c.weight(configured) > 0
 }
 
 // Member is one real server of a pool, as input of the weight rules.
@@ -54,8 +56,10 @@ type Member struct {
 	Weight    int // configured, or given by a check
 	Condition Condition
 	InitialUp bool // initial_state: up
-	// Stays: it keeps an entry with weight 0 while it is not up.
+	// Stays: it keeps an entry with weight 0 while it is not up, in reserve or taken out.
 	Stays bool
+	// Inhibit: it keeps an entry with weight 0 while it is not up or in reserve.
+	Inhibit bool
 
 	// Found: it was in the kernel's table when the director started, with the weight FoundWeight.
 	Found       bool
@@ -74,7 +78,7 @@ type Entry struct {
 //   - taken out by an operator: not in the table, or there with weight 0 if it stays
 //   - closed by an operator: as below, but with weight 0 if it is in the table
 //   - up: in the table with its configured weight, or that of a check or an operator
-//   - down: not in the table, or there with weight 0 if it stays
+//   - down, or in reserve: not in the table, or there with weight 0 if it stays or is inhibited
 //   - nothing known: as it was found in the table (unknown is not down; a weight of 0 that was found is kept like
 //     "full"); one that was not found is in the table if its initial_state is up
 //   - full: weight 0 while another member accepts connections. If none does, all of them keep their configured
@@ -82,14 +86,16 @@ type Entry struct {
 func Entries(pool []Member) []Entry {
 	takers := false
 	for _, m := range pool {
-		takers = takers || takesConnections(m.present(), m.Weight) && !m.full() && m.admitted()
+		takers = takers || takesConnections(m.present(), m.Weight) && !m.full() && m.admitted() && !m.Condition.Reserve
 	}
 	entries := make([]Entry, len(pool))
 	for i, m := range pool {
 		switch {
 		case m.Condition.Decision.Admission == CutOff:
-		case !m.present(), m.Condition.Decision.Admission == TakenOut:
+		case m.Condition.Decision.Admission == TakenOut:
 			entries[i].Present = m.Stays
+		case !m.present(), m.Condition.Reserve:
+			entries[i].Present = m.Stays || m.Inhibit
 		case !m.admitted():
 			entries[i] = Entry{Present: true}
 		case m.full() && takers:

@@ -20,24 +20,35 @@ func (d Decisions) admits(server config.ServerID, configured int) bool {
 	return own.Admission == lvs.Admitted && cmp.Or(own.Weight, configured) > 0
 }
 
-// Emptied returns the names of the virtual servers that take connections, and would not with other decisions. have is the
-// content of the kernel's table, from which comes what is known about a server that has not been checked.
+// Emptied returns the names of the virtual servers whose real servers take connections, and would not with other decisions,
+// whether there are sorry servers or not. have is the content of the kernel's table, from which comes what is known about a
+// server that has not been checked.
 func (t Table) Emptied(next Decisions, have []lvs.Service) []string {
 	after := t
 	after.Decisions = next
-	takes := map[lvs.Key]bool{}
-	for _, s := range after.Desired(have) {
-		takes[s.Key] = s.TakesConnections()
-	}
-	before := map[lvs.Key]bool{}
-	for _, s := range t.Desired(have) {
-		before[s.Key] = s.TakesConnections()
-	}
+	after = after.remembering(t.Memories, nil)
+	before, now := t.taking(have), after.taking(have)
 	var names []string
 	for _, v := range t.Servers {
-		if slices.ContainsFunc(lvs.KeysOf(v), func(k lvs.Key) bool { return before[k] && !takes[k] }) {
+		if slices.ContainsFunc(lvs.KeysOf(v), func(k lvs.Key) bool { return before[k] && !now[k] }) {
 			names = append(names, v.Name)
 		}
 	}
 	return names
+}
+
+// taking returns the services whose real servers take connections.
+func (t Table) taking(have []lvs.Service) map[lvs.Key]bool {
+	takes := map[lvs.Key]bool{}
+	for _, s := range t.Desired(have) {
+		takes[s.Key] = s.TakesConnections()
+	}
+	for _, v := range t.Servers {
+		if t.sorry(v) {
+			for _, k := range lvs.KeysOf(v) {
+				takes[k] = false
+			}
+		}
+	}
+	return takes
 }

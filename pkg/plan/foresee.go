@@ -21,14 +21,17 @@ type Forecast struct {
 func (t Table) Foresee(cfg *config.Config, have []lvs.Service, decisions Decisions, ours func(lvs.Key) bool) Forecast {
 	found, condition := t.known(have), t.after(cfg.VirtualServers, decisions)
 	local := t.local(cfg)
-	now := append(lvs.Desired(cfg.VirtualServers, condition, found), local...)
-	later := append(lvs.Desired(cfg.VirtualServers, func(id config.ServerID) lvs.Condition {
+	memories := remember(cfg.VirtualServers, condition, t.Memories, nil)
+	now := append(lvs.Desired(cfg.VirtualServers, reserve(cfg.VirtualServers, memories, condition), found), local...)
+	checked := func(id config.ServerID) lvs.Condition {
 		c := condition(id)
 		if !c.Known {
 			c = lvs.Condition{Known: true, Up: true, Decision: c.Decision}
 		}
 		return c
-	}, found), local...)
+	}
+	memories = remember(cfg.VirtualServers, checked, memories, nil)
+	later := append(lvs.Desired(cfg.VirtualServers, reserve(cfg.VirtualServers, memories, checked), found), local...)
 	f := Forecast{Ops: lvs.Diff(now, have, ours), Removal: lvs.Removed(t.Servers, cfg.VirtualServers)}
 	f.Later = lvs.Diff(later, lvs.Apply(have, f.Ops), ours)
 	return f

@@ -32,6 +32,7 @@ type Inputs struct {
 	// Decisions are those of operators about real servers.
 	Decisions Decisions
 	Adopted   []lvs.Service // the content of the table at the start
+	Memories  Memories      // what the pools of the previous plan remember
 	NotReady  string        // why this director must not preempt; "" if it may
 	// HeldBack says why instances must not be MASTER although nothing of the plan says so.
 	HeldBack map[config.InstanceID]string
@@ -162,6 +163,7 @@ func (i Instance) another(before Instance) bool {
 func Of(in Inputs) Plan {
 	table, file := TableOf(in.next(), in.Node, in.Verdicts), in.Config
 	table.Decisions = in.Decisions
+	table = table.remembering(in.Memories, in.Adopted)
 	in = in.forNode()
 	next := in.next()
 	p := Plan{Config: next, Table: table, Sysctls: map[string]string{}}
@@ -204,6 +206,7 @@ func Of(in Inputs) Plan {
 // changed, at a fraction of the cost.
 func (p Plan) Judged(in Inputs) Plan {
 	p.Table.Verdicts, p.Table.Decisions = in.Verdicts, in.Decisions
+	p.Table = p.Table.remembering(p.Table.Memories, nil)
 	p.Instances = slices.Clone(p.Instances)
 	for n := range p.Instances {
 		i := &p.Instances[n]

@@ -13,8 +13,10 @@ type Table struct {
 	Verdicts Verdicts
 	// Decisions are those of operators.
 	Decisions Decisions
-	file      *config.Config
-	node      string // that local delivery is for
+	// Memories are what its pools remember.
+	Memories Memories
+	file     *config.Config
+	node     string // that local delivery is for
 }
 
 // TableOf returns the table of a file for a node.
@@ -27,10 +29,25 @@ func (t Table) Needed() bool { return len(t.Servers) > 0 }
 
 // Desired implements reconcile.Target.
 func (t Table) Desired(found []lvs.Service) []lvs.Service {
-	return append(lvs.Desired(t.Servers, t.Condition, found), t.local(t.file)...)
+	return append(lvs.Desired(t.Servers, t.Conditions(), found), t.local(t.file)...)
 }
 
-// Condition returns the result of the checks of a real server.
+// Judged returns the table with other verdicts, and what pools remember then.
+func (t Table) Judged(verdicts Verdicts) Table {
+	t.Verdicts = verdicts
+	return t.remembering(t.Memories, nil)
+}
+
+// Conditions returns what is known about the real servers of these virtual servers, without any those of all, and what follows
+// for them from what their pools remember.
+func (t Table) Conditions(of ...config.VirtualServer) func(config.ServerID) lvs.Condition {
+	if len(of) == 0 {
+		of = t.Servers
+	}
+	return reserve(of, t.Memories, t.Condition)
+}
+
+// Condition returns the result of the checks of a real server, and an operator's decision.
 func (t Table) Condition(server config.ServerID) lvs.Condition {
 	v, _ := t.Verdicts.Of(config.Subject{Server: server})
 	return lvs.Condition{Known: v.Known, Up: v.Up, Full: v.Full, Weighted: v.Weighted, Weight: v.Weight, Decision: t.Decisions.Of(server)}
@@ -45,7 +62,7 @@ func (t Table) local(cfg *config.Config) []lvs.Service {
 }
 
 func (t Table) equal(b Table) bool {
-	if t.file != b.file {
+	if t.file != b.file || !t.Memories.equal(b.Memories) {
 		return false
 	}
 	for _, v := range t.Servers {
@@ -58,11 +75,11 @@ func (t Table) equal(b Table) bool {
 	return true
 }
 
-// Serves reports whether any of the virtual servers takes new connections. One is enough: a service that is down on all
-// directors must not block the takeover of the others.
+// Serves reports whether the real servers of any of the virtual servers take new connections. One is enough: a service that is
+// down on all directors must not block the takeover of the others. Sorry servers do not count.
 func (t Table) Serves(serving map[lvs.Key]bool) bool {
 	return slices.ContainsFunc(t.Servers, func(v config.VirtualServer) bool {
-		return slices.ContainsFunc(lvs.KeysOf(v), func(k lvs.Key) bool { return serving[k] })
+		return !t.sorry(v) && slices.ContainsFunc(lvs.KeysOf(v), func(k lvs.Key) bool { return serving[k] })
 	})
 }
 

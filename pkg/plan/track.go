@@ -102,7 +102,7 @@ func poolVerdict(w config.WatchedVirtualServer, pools []config.VirtualServer, ve
 	if at < 0 {
 		return health.Verdict{}
 	}
-	servers := pools[at].RealServers
+	servers := slices.DeleteFunc(slices.Clone(pools[at].RealServers), func(r config.RealServer) bool { return r.Role == config.Sorry })
 	var up, down []time.Time
 	unknown, waiting := 0, false
 	for _, r := range servers {

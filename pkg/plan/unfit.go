@@ -32,10 +32,13 @@ const (
 )
 
 // reach returns whether this director can send to a virtual server's real servers. One that is down for another reason
-// does not matter: it is down for every director.
+// does not matter: it is down for every director. Nor do sorry servers.
 func (t Table) reach(v config.VirtualServer) reach {
 	result := noMatter
 	for _, r := range v.RealServers {
+		if r.Role == config.Sorry {
+			continue
+		}
 		id := config.ServerID{Service: v.Name, Server: r.Name}
 		verdict, _ := t.Verdicts.Of(config.Subject{Server: id})
 		switch {

@@ -153,21 +153,25 @@ type Interface struct {
 
 // VirtualServer is one virtual server with its pool.
 type VirtualServer struct {
-	Name         string       `json:"name"`
-	Address      string       `json:"address"`
-	Port         int          `json:"port"`                // 0: every port
-	FirewallMark uint32       `json:"fwmark,omitempty"`    // instead of address and port, which are empty
-	Addresses    []string     `json:"addresses,omitempty"` // of several addresses or ports: all of them; address and port are the first
-	Ports        []int        `json:"ports,omitempty"`
-	Protocol     string       `json:"protocol"`
-	Scheduler    string       `json:"scheduler"`
-	Forward      string       `json:"forward"`
-	State        string       `json:"state"` // up, degraded, down
-	Reason       string       `json:"reason"`
-	RealServers  []RealServer `json:"real_servers"`
+	Name         string   `json:"name"`
+	Address      string   `json:"address"`
+	Port         int      `json:"port"`                // 0: every port
+	FirewallMark uint32   `json:"fwmark,omitempty"`    // instead of address and port, which are empty
+	Addresses    []string `json:"addresses,omitempty"` // of several addresses or ports: all of them; address and port are the first
+	Ports        []int    `json:"ports,omitempty"`
+	Protocol     string   `json:"protocol"`
+	Scheduler    string   `json:"scheduler"`
+	Forward      string   `json:"forward"`
+	State        string   `json:"state"` // up, degraded, down
+	Reason       string   `json:"reason"`
 	// Assignment is a digest of the order and the weights by which mh assigns clients, of several services each different one:
 	// directors with the same assign clients alike. Absent with other schedulers.
 	Assignment string `json:"assignment,omitempty"`
+	// Quorum is "met" or "lost"; absent if the quorum is 1 and there is no sorry server.
+	Quorum string `json:"quorum,omitempty"`
+	// SorryServerUsed: sorry servers have the clients instead of the real servers; then State is down.
+	SorryServerUsed bool         `json:"sorry_server_used,omitempty"`
+	RealServers     []RealServer `json:"real_servers"` // sorry servers last
 	// Traffic is absent until the table was read.
 	Traffic *Traffic `json:"traffic,omitempty"`
 }
@@ -194,6 +198,8 @@ type RealServer struct {
 	Traffic *Traffic `json:"traffic,omitempty"`
 	// Override is what an operator has decided about it; absent if nothing.
 	Override *Override `json:"override,omitempty"`
+	// Role is "sorry" for a sorry server; absent for the others.
+	Role string `json:"role,omitempty"`
 	// Up: its checks pass, whatever an operator has decided.
 	Up bool `json:"-"`
 }

@@ -1,0 +1,214 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
+	"github.com/lvs-director/lvs-director/e2e/lab/standin"
+)
+
+// fails makes the checks of a file fail, or pass.
+func fails(t *testing.T, file string, yes bool) {
+	t.Helper()
+	text := ""
+	if yes {
+		text = "1\n"
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// saved returns the lines of `ipvsadm -Sn` in order.
+func saved(h *lab.Host) string {
+	lines := strings.Split(strings.TrimSpace(h.Run("ipvsadm", "-Sn")), "\n")
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// TestPoolsOfKeepalived: a history of failures and returns of two real servers gives the same tables as keepalived, for a pool with
+// quorum, hysteresis and a sorry server, and for one whose servers stay with weight 0.
+//
+// Proves docs/virtual-servers.md: "`quorum`, `hysteresis`, `sorry_server` and `inhibit_on_failure` mean what they mean in keepalived"
+func TestPoolsOfKeepalived(t *testing.T) {
+	lab.Need(t, lab.IPVS, lab.Keepalived)
+	c := &cluster{t: t, net: lab.New(t)}
+	c.lan = c.net.Bridge("lan")
+	one, two := c.net.File("one", ""), c.net.File("two", "")
+	c.file = c.net.File("cluster.yaml", fmt.Sprintf(`version: 1
+directors: [{name: lvs-master, address: 10.77.0.2}]
+virtual_servers:
+  - {name: quorum, address: 10.77.0.100, port: 1000, scheduler: wrr, forward: dr, quorum: 3, hysteresis: 1,
+     real_servers: [&one {name: one, address: 10.77.0.11, weight: 3, checks: [{type: file, path: %s, interval: 200ms, fall: 1, rise: 1}]},
+                    &two {name: two, address: 10.77.0.12, weight: 1, checks: [{type: file, path: %s, interval: 200ms, fall: 1, rise: 1}]}],
+     sorry_server: {name: sorry, address: 10.77.0.20, weight: 1, checks: []}}
+  - {name: inhibit, address: 10.77.0.100, port: 1001, scheduler: wrr, forward: dr, inhibit_on_failure: true, real_servers: [*one, *two],
+     sorry_server: {name: sorry, address: 10.77.0.20, weight: 1, checks: []}}
+  - {name: plain, address: 10.77.0.100, port: 1002, scheduler: wrr, forward: dr, real_servers: [*one, *two]}
+`, one, two))
+	var conf strings.Builder
+	conf.WriteString("global_defs {\n script_user root\n}\n")
+	for port, more := range map[int]string{1000: "quorum 3\n hysteresis 1\n sorry_server 10.77.0.20 1000", 1001: "inhibit_on_failure\n sorry_server 10.77.0.20 1001", 1002: ""} {
+		fmt.Fprintf(&conf, "virtual_server 10.77.0.100 %d {\n delay_loop 1\n lb_algo wrr\n lb_kind DR\n protocol TCP\n alpha\n %s\n", port, more)
+		for address, check := range map[string]struct {
+			weight int
+			file   string
+		}{"10.77.0.11": {3, one}, "10.77.0.12": {1, two}} {
+			fmt.Fprintf(&conf, " real_server %s %d {\n  weight %d\n  MISC_CHECK {\n   misc_path \"/usr/bin/test ! -s %s\"\n   delay_loop 1\n   retry 0\n  }\n }\n", address, port, check.weight, check.file)
+		}
+		conf.WriteString("}\n")
+	}
+	c.master = c.node("lvs-master", "10.77.0.2/24", "lvs-director")
+	other := c.net.Host("keepalived", c.lan.At("10.77.0.3/24"))
+	c.master.start()
+	lab.StartKeepalived(other, conf.String())
+
+	const quorum, inhibit, plain = "-t 10.77.0.100:1000", "-t 10.77.0.100:1001", "-t 10.77.0.100:1002"
+	for _, step := range []struct { // one at a time: it matters which of two is noticed first
+		name     string
+		one, two bool // fail
+		want     []string
+	}{
+		{"all are up", false, false, []string{quorum + " 11=3 12=1", inhibit + " 11=3 12=1", plain + " 11=3 12=1"}},
+		{"the smaller one fails: 3 is not less than the quorum minus the hysteresis", false, true, []string{quorum + " 11=3", inhibit + " 11=3 12=0", plain + " 11=3"}},
+		{"all have failed", true, true, []string{quorum + " 20=1", inhibit + " 11=0 12=0 20=1", plain}},
+		{"the smaller one returns", true, false, []string{quorum + " 20=1", inhibit + " 11=0 12=1", plain + " 12=1"}},
+		{"it fails again", true, true, []string{quorum + " 20=1", inhibit + " 11=0 12=0 20=1", plain}},
+		{"the larger one returns: 3 is less than the quorum plus the hysteresis", false, true, []string{quorum + " 20=1", inhibit + " 11=3 12=0", plain + " 11=3"}},
+		{"the smaller one, too", false, false, []string{quorum + " 11=3 12=1", inhibit + " 11=3 12=1", plain + " 11=3 12=1"}},
+		{"the larger one fails: 1 is less than the quorum minus the hysteresis", true, false, []string{quorum + " 20=1", inhibit + " 11=0 12=1", plain + " 12=1"}},
+		{"it returns", false, false, []string{quorum + " 11=3 12=1", inhibit + " 11=3 12=1", plain + " 11=3 12=1"}},
+	} {
+		fails(t, one, step.one)
+		fails(t, two, step.two)
+		for _, h := range []*lab.Host{c.master.Host, other} {
+			lab.Eventually(t, soon, func() error {
+				if got := pools(h); got != strings.Join(step.want, "\n") {
+					return fmt.Errorf("%s: %s:\n%s\nwant\n%s", step.name, h.Name, got, strings.Join(step.want, "\n"))
+				}
+				return nil
+			})
+		}
+		if ours, theirs := saved(c.master.Host), saved(other); ours != theirs {
+			t.Errorf("%s:\n%s\nand with keepalived\n%s", step.name, ours, theirs)
+		}
+	}
+}
+
+// pools returns a line with the weights of the real servers for each service.
+func pools(h *lab.Host) string {
+	weights := map[string][]string{}
+	for line := range strings.Lines(h.Run("ipvsadm", "-Sn")) {
+		words := strings.Fields(line)
+		key := strings.Join(words[1:3], " ")
+		if words[0] == "-A" {
+			weights[key] = append(weights[key], "")
+			continue
+		}
+		server := strings.TrimPrefix(words[4], "10.77.0.")
+		weights[key] = append(weights[key], server[:strings.Index(server, ":")]+"="+words[7])
+	}
+	var lines []string
+	for key, all := range weights {
+		slices.Sort(all)
+		lines = append(lines, strings.TrimSpace(key+strings.Join(all, " ")))
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// TestSorryServer: when the last real server fails, new clients go to the sorry server, and the status of both directors says so;
+// when a real server returns, they go back, and no client is refused in between. A sorry server that is down is reported before it is
+// needed.
+//
+// Proves docs/virtual-servers.md: "The sorry server has an entry only while it is used."
+// Proves docs/virtual-servers.md: "The entry of the one is added before that of the other is removed"
+func TestSorryServer(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	c := newCluster(t, shape{advert: "100ms", server: "sorry_server: {name: sorry, address: 10.77.0.20}"})
+	sorry := c.node("sorry", "10.77.0.20/24", "lvs-realserver")
+	one, two := c.answering()
+	c.startAll()
+	c.ctlPrints(c.master, 1, "WARNING: .*mysql/sorry: down: ", "status", "--check")
+	standin.Start(sorry.Host, ":3306", "sorry")
+	sorry.start()
+	healthy(t, c.master, c.backup)
+	if err := tableHas(c.master, rs1, rs2); err != nil {
+		t.Error(err)
+	}
+
+	client := measure.Start(c.client, vipPort, measure.Options{Every: 5 * time.Millisecond})
+	client.WaitAnswered("", soon)
+	one.Stop()
+	two.Stop()
+	for _, d := range []*node{c.master, c.backup} {
+		c.awaitTable(d, "10.77.0.20:3306")
+		c.ctlPrints(d, 2, "CRITICAL: mysql: the quorum of 1 is lost, and clients go to sorry", "status", "--check")
+	}
+	onlyFrom(t, client, "sorry", time.Now())
+	since := time.Now()
+	c.awaitHolder(c.master, soon) // no other director is better off
+	c.mysql1Answers()
+	c.awaitTable(c.master, rs1)
+	onlyFrom(t, client, "mysql1", time.Now())
+	for _, a := range client.Stop().Attempts {
+		if a.Start.After(since) && !a.Answered() {
+			t.Errorf("refused after the sorry server had the clients: %+v", a)
+		}
+	}
+	c.follows(c.master.events(), "problem_cleared mysql/sorry: WARNING ->", "problem_raised mysql: -> CRITICAL", "virtual_server_state mysql: down -> degraded")
+}
+
+// TestOnFailure: the checks of a server fail, and it goes on answering. With `on_failure: drain` its connections go on and new ones go
+// elsewhere, also those of a client that persistence has assigned to it; with `expire` the client that sends has a reset.
+//
+// Proves docs/virtual-servers.md: "`on_failure: drain` leaves its entry, with weight 0"
+// Proves docs/virtual-servers.md: "With `persistence`, a known client goes to another server with its next connection."
+func TestOnFailure(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	for name, server := range map[string]string{
+		"drain": "on_failure: drain", "drain, persistence": "on_failure: drain\n    persistence: {timeout: 300s}", "expire, persistence": "on_failure: expire\n    persistence: {timeout: 300s}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, shape{advert: "100ms", server: server})
+			files := map[string]string{"mysql1": c.net.File("one", ""), "mysql2": c.net.File("two", "")}
+			for server, file := range files {
+				c.edit("{name: "+server+",", fmt.Sprintf("{name: %s, checks: [{type: file, path: %s, interval: 200ms}],", server, file))
+			}
+			c.answering()
+			c.startMaster()
+			held := measure.OpenConnections(c.client, vipPort, 4)
+			its, other, entry := "mysql1", "mysql2", rs1
+			if held.Servers()["mysql1"] == 0 {
+				its, other, entry = "mysql2", "mysql1", rs2
+			}
+			fails(t, files[its], true)
+			want := map[string]int{}
+			for server, n := range held.Servers() {
+				if server != its || strings.HasPrefix(name, "drain") {
+					want[server] = n
+				}
+			}
+			weight := -1
+			if strings.HasPrefix(name, "drain") {
+				weight = 0
+			}
+			c.master.awaitEntry(entry, weight)
+			alive(t, "its checks fail", held, want)
+			client := measure.Start(c.client, vipPort, measure.Options{})
+			onlyFrom(t, client, other, time.Now())
+			fails(t, files[its], false)
+			c.master.awaitEntry(entry, 1)
+			alive(t, "its checks pass again", held, want)
+			if r := client.Stop(); r.Failed() > 0 {
+				t.Errorf("%d failures: %v", r.Failed(), r.Failures())
+			}
+		})
+	}
+}

@@ -1,0 +1,129 @@
+package config
+
+import (
+	"math"
+	"slices"
+)
+
+// OnFailure is what becomes of the connections of a real server that fails; "": Drain with the scheduler mh without persistence,
+// otherwise Expire.
+type OnFailure string
+
+// The values of OnFailure.
+const (
+	Expire OnFailure = "expire" // its entry is removed: the next packet of each is answered with a reset
+	Drain  OnFailure = "drain"  // its entry stays with weight 0: they go on
+)
+
+// Role is what a real server is for in its pool.
+type Role string
+
+// The roles.
+const (
+	Regular Role = ""      // it is given connections
+	Sorry   Role = "sorry" // it is given connections while the quorum is lost
+)
+
+// Sorry returns the sorry servers.
+func (v VirtualServer) Sorry() []RealServer {
+	return slices.Collect(func(yield func(RealServer) bool) {
+		for _, r := range v.RealServers {
+			if r.Role == Sorry && !yield(r) {
+				return
+			}
+		}
+	})
+}
+
+func onFailureField() key[virtualServer] {
+	return field[virtualServer, OnFailure]{
+		name: "on_failure", in: func(s *virtualServer) *OnFailure { return &s.OnFailure }, unset: "`drain` with `mh` without `persistence`, otherwise `expire`",
+		kind: oneOf[OnFailure](vocabulary{what: "what becomes of connections", words: []string{string(Expire), string(Drain)}}),
+		doc: "the connections of a real server that is down: `expire` removes its entry, so that the next packet of each is answered with a reset; " +
+			"`drain` leaves it with weight 0, so that they go on",
+		reload: Live,
+	}
+}
+
+// inhibitField declares inhibit_on_failure, with a default that depends on others.
+func inhibitField[S any](in func(*S) *bool, def func(*S) bool, unset string) key[S] {
+	return field[S, bool]{
+		name: "inhibit_on_failure", kind: flag(false), in: in, defOf: def, unset: unset,
+		doc:    "whether a server that is down, or not needed, stays in the table with weight 0, as keepalived's `inhibit_on_failure` has it",
+		reload: Live,
+	}
+}
+
+func quorumField() key[virtualServer] {
+	return field[virtualServer, int]{
+		name: "quorum", kind: wholeNumber[int](1, math.MaxInt32), in: func(s *virtualServer) *int { return &s.Quorum }, unset: "`1`",
+		doc:    "the weights of the `real_servers` that are up must add up to it: see [virtual-servers.md](virtual-servers.md#quorum-and-sorry-server)",
+		reload: Live,
+	}
+}
+
+func hysteresisField() key[virtualServer] {
+	return field[virtualServer, int]{
+		name: "hysteresis", kind: wholeNumber[int](0, math.MaxInt32), in: func(s *virtualServer) *int { return &s.Hysteresis },
+		doc:    "the quorum is lost below `quorum` minus this, and met again from `quorum` plus this on",
+		reload: Live,
+	}
+}
+
+// checkOnFailure compares what happens to connections of a server that is down with the scheduler.
+func (s *virtualServer) checkOnFailure(o object) {
+	if v, given := o.fields["inhibit_on_failure"]; given && s.inhibit != (s.OnFailure == Drain) && s.OnFailure != "" {
+		v.fail("remove one of them", "contradicts on_failure: %s", s.OnFailure)
+	}
+	if s.SchedulerFlags.Fallback {
+		return
+	}
+	if s.Scheduler == "mh" && s.Persistence == nil && s.OnFailure != Expire && len(s.sorry) > 0 {
+		o.locate("sorry_server").fail("add scheduler_flags: [fallback], or on_failure: expire",
+			"with mh alone, the clients of real servers that are down are refused instead of going to it")
+	}
+	if s.Scheduler != "sh" {
+		return
+	}
+	for _, rs := range s.servers {
+		if rs.v.Inhibit {
+			at := o.locate("on_failure")
+			if _, own := rs.at.fields["inhibit_on_failure"]; own {
+				at = rs.at.locate("inhibit_on_failure")
+			} else if s.OnFailure == "" {
+				at = o.locate("inhibit_on_failure")
+			}
+			at.fail("add scheduler_flags: [fallback]", "with sh alone, the clients of a server that is down are refused as long as it has an entry with weight 0")
+			return
+		}
+	}
+}
+
+// checkQuorum rejects a quorum that is never met, or never lost.
+func (s *virtualServer) checkQuorum(o object) {
+	if len(s.servers) == 0 {
+		return
+	}
+	quorum, total := max(s.Quorum, 1), 0
+	for _, rs := range s.servers {
+		if slices.ContainsFunc(rs.v.Checks, Check.setsWeight) {
+			total = math.MaxInt32
+			break
+		}
+		total += rs.v.Weight
+	}
+	switch {
+	case quorum > total && quorum > 1: // otherwise all weights are 0, which is warned about
+		o.locate("quorum").fail("", "%d is never met: the weights of all real_servers are %d", s.Quorum, total)
+	case s.Hysteresis >= quorum:
+		o.locate("hysteresis").fail("", "%d is not less than the quorum, which is %d: it would never be lost while a server is up", s.Hysteresis, quorum)
+	case s.Hysteresis > 0 && quorum+s.Hysteresis > total:
+		o.locate("hysteresis").fail("", "the quorum would never be met again: it would need %d, and the weights of all real_servers are %d", quorum+s.Hysteresis, total)
+	}
+}
+
+// setsWeight reports whether a check gives its real server a weight.
+func (c Check) setsWeight() bool {
+	k, can := c.Kind.(interface{ setsWeight() bool })
+	return can && k.setsWeight()
+}

@@ -1,0 +1,83 @@
+package config
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+func sorryServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
+	s := &sectionOf[realServer]{
+		section: section{name: "sorry_server", part: true, what: "a sorry server with address", words: []word{
+			keepalived("connect_timeout").write("`timeout` in a check"),
+			{names: []string{"quorum", "hysteresis"}, hint: "write it in the virtual server"},
+		}},
+		rules: (*realServer).validate,
+	}
+	s.fields = append([]key[realServer]{
+		field[realServer, netip.Addr]{
+			name: "address", kind: addressOf(noMachine, value.routableAddress), in: func(rs *realServer) *netip.Addr { return &rs.Address },
+			required: "the address of the sorry server",
+			doc:      "its own address, of the family of the virtual server's; with `forward: tun` of either family",
+			reload:   Another,
+			words:    []word{synonyms("ip")},
+		},
+		field[realServer, string]{
+			name: "name", kind: nodeName, in: func(rs *realServer) *string { return &rs.Name },
+			defOf: func(rs *realServer) string { return strings.ReplaceAll(rs.Address.String(), ":", "-") }, unset: "the address",
+			doc:    "the node name; a server that is also among `real_servers` of another virtual server has its name there",
+			reload: Live,
+		},
+	}, memberFields(checks, "`false`")...)
+	return s.build()
+}
+
+func sorryServersField(s *sectionOf[realServer]) key[virtualServer] {
+	k := mappingsOf[placed[realServer]](&s.section, 1, nil)
+	k.text, k.schema.Type = "mapping or list", ""
+	return field[virtualServer, []placed[realServer]]{
+		name: "sorry_server", in: func(v *virtualServer) *[]placed[realServer] { return &v.sorry }, kind: k,
+		readAs: func(v value, of *virtualServer) []placed[realServer] { return readSorryServers(v, s, of) },
+		unset:  "none",
+		doc:    "where new connections go while the `quorum` is lost: one or several servers, which are checked as well",
+	}
+}
+
+// readSorryServers reads one mapping, or a list of them.
+func readSorryServers(v value, s *sectionOf[realServer], of *virtualServer) []placed[realServer] {
+	items := []value{v}
+	if v.node.Kind == yaml.SequenceNode {
+		v.notEmpty("at least one sorry server, with address")
+		items = v.entries()
+	}
+	list := make([]placed[realServer], 0, len(items)) // must not be reallocated: values may point into it
+	for _, item := range items {
+		if o, ok := item.object(&s.section); ok {
+			list = append(list, placed[realServer]{v: realServer{of: of, sorry: true}, at: o})
+			rs := &list[len(list)-1].v
+			s.take(o, rs)
+			rs.Role = Sorry
+		}
+	}
+	of.uniqueSorry(list)
+	return list
+}
+
+// uniqueSorry rejects a sorry server with the name, or the address and port, of another server of the virtual server.
+func (s *virtualServer) uniqueSorry(list []placed[realServer]) {
+	for n, rs := range list {
+		for _, other := range slices.Concat(s.servers, list[:n]) {
+			line := other.at.locate("address").place.Line
+			if rs.v.Name != "" && rs.v.Name == other.v.Name {
+				rs.at.locate("name").fail("", "%s is a server of this virtual server already, in line %d", rs.v.Name, line)
+				break
+			}
+			if at := netip.AddrPortFrom(rs.v.Address, rs.v.Port); at.Addr().IsValid() && at == netip.AddrPortFrom(other.v.Address, other.v.Port) {
+				rs.at.locate("address").fail("", "%s is a server of this virtual server already, in line %d", endpointText(at), line)
+				break
+			}
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package director
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/override"
+	"github.com/lvs-director/lvs-director/pkg/problem"
+	"github.com/lvs-director/lvs-director/pkg/problem/problemtest"
+)
+
+const sorry = "10.77.0.20"
+
+// withPolicy is codesFile with more keys of the virtual server.
+func withPolicy(keys string) string {
+	return strings.Replace(codesFile, "forward: dr,", "forward: dr, "+keys+",", 1)
+}
+
+const withSorry = "sorry_server: {name: sorry, address: " + sorry + "}"
+
+func poolCases() []codesCase {
+	return []codesCase{
+		{File: withPolicy(withSorry), Case: problemtest.Case[*node]{
+			Code: problem.SorryServerUsed, Subject: "mysql", Beside: []problem.Code{problem.VirtualServerDegraded},
+			Break: func(n *node) { n.refuses(one, true); n.refuses(two, true) },
+			Mend:  func(n *node) { n.refuses(one, false); n.refuses(two, false) },
+		}},
+		{File: withPolicy(withSorry), Case: problemtest.Case[*node]{
+			Code: problem.SorryServerDown, Subject: "mysql/sorry",
+			Break: func(n *node) { n.refuses(sorry, true) },
+			Mend:  func(n *node) { n.refuses(sorry, false) },
+		}},
+		{File: withPolicy("quorum: 2"), Case: problemtest.Case[*node]{
+			Code: problem.QuorumLost, Subject: "mysql",
+			Break: func(n *node) { n.refuses(one, true) },
+			Mend:  func(n *node) { n.refuses(one, false) },
+		}},
+	}
+}
+
+// TestSorryServer: the sorry server has the clients while the quorum is lost, whoever is up, and not while it is met. If it is down,
+// the real servers that are left go on.
+func TestSorryServer(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		expect := func(when, judged string, entries ...string) {
+			t.Helper()
+			m.pass(5 * time.Second)
+			got := strings.Join([]string{m.entry(one), m.entry(two), m.entry(sorry)}, " ")
+			if got != strings.Join(entries, " ") || !strings.HasPrefix(m.judged(), judged) {
+				t.Errorf("%s: %s, entries %s, want %s, %v", when, m.judged(), got, judged, entries)
+			}
+		}
+		m.start(withPolicy("quorum: 2, " + withSorry))
+		expect("all are up", "up: all 2 real servers are up |", "1", "1", "-")
+		m.refuses(one, true)
+		expect("one is down", "down: the quorum of 2 is lost, and clients go to sorry | CRITICAL sorry_server_used", "-", "-", "1")
+		if r := m.Status().VirtualServers[0].RealServers[1]; r.State != "up" || r.Weight != 0 || !strings.HasSuffix(r.Reason, "takes no connections: the quorum is lost, and a sorry server has them") {
+			t.Errorf("the other one: %+v", r)
+		}
+		m.refuses(sorry, true)
+		expect("the sorry server is down", "degraded: the quorum of 2 is lost; 1 of 2 real servers are up |", "-", "1", "-")
+		m.refuses(sorry, false)
+		m.refuses(one, false)
+		expect("all are up again", "up: all 2 real servers are up |", "1", "1", "-")
+		if r := m.Status().VirtualServers[0].RealServers[2]; r.Role != "sorry" || r.State != "up" || !strings.HasSuffix(r.Reason, "takes no connections: it is a sorry server, and the real servers have them") {
+			t.Errorf("the sorry server: %+v", r)
+		}
+		if err := m.override(mysql1); !strings.HasPrefix(err, "mysql/mysql1 is the last real server of mysql") {
+			t.Errorf("a drain that costs the quorum: %q", err)
+		}
+		forced := mysql1
+		forced.Force = true
+		if err := m.override(forced); err != "" {
+			t.Error(err)
+		}
+		expect("drained by force", "down: the quorum of 2 is lost, and clients go to sorry | CRITICAL pool_emptied", "-", "-", "1")
+		if err := m.override(as(override.Enable)); err != "" {
+			t.Error(err)
+		}
+		expect("enabled", "up: ", "1", "1", "-")
+	})
+}
+
+// TestAdoptedPool: a restart finds the clients at the sorry server, and leaves them there until the checks have decided.
+func TestAdoptedPool(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.start(withPolicy(withSorry))
+		m.refuses(one, true)
+		m.refuses(two, true)
+		m.pass(5 * time.Second)
+		m.history()
+		m.again()
+		m.pass(5 * time.Second)
+		for _, line := range m.history() {
+			if strings.HasPrefix(line, "ipvsadm") {
+				t.Errorf("after a restart: %s", line)
+			}
+		}
+	})
+}

@@ -1,0 +1,29 @@
+package problem
+
+// The codes about the policy of pools.
+const (
+	SorryServerUsed Code = "sorry_server_used"
+	SorryServerDown Code = "sorry_server_down"
+	QuorumLost      Code = "quorum_lost"
+)
+
+func poolCodes() []Declaration {
+	return []Declaration{
+		{
+			Code: SorryServerUsed, Severity: Critical, Role: Director, Subject: "virtual server",
+			Means:       "the quorum is lost, and the sorry server has the clients instead of the real servers",
+			Remedy:      "repair the real servers: lvsctl status shows the reason for each that is not up. They get the clients back by themselves when the weights of those that are up add up to the quorum plus the hysteresis",
+			ExplainedBy: []Code{AllChecksFail},
+		},
+		{
+			Code: SorryServerDown, Severity: Warning, Role: Director, Subject: "virtual server/sorry server",
+			Means:  "a sorry server is not up: if the real servers fail, it cannot take their place",
+			Remedy: "lvsctl status shows the reason: repair it, correct its checks, or remove it from the cluster file and reload",
+		},
+		{
+			Code: QuorumLost, Severity: Warning, Role: Director, Subject: "virtual server",
+			Means:  "the weights of the real servers that are up no longer add up to the quorum; those that are left serve",
+			Remedy: "repair the real servers: lvsctl status shows the reason for each that is not up. The quorum is met again when their weights add up to the quorum plus the hysteresis. A quorum that is too high: change it in the cluster file and reload",
+		},
+	}
+}
