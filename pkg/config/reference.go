@@ -199,3 +199,33 @@ func wrap(text string) string {
 	}
 	return strings.Join(append(lines, line), "\n")
 }
+
+// KeepalivedWord is a row of the table of keepalived's keywords in the reference.
+type KeepalivedWord struct {
+	Names   []string
+	Section string // the title of the section of the cluster file; "top level"
+	// Here is what to write instead, in Markdown, or "none: " and the reason why there is no key.
+	Here string
+}
+
+// KeepalivedWords returns keepalived's keywords that are not keys, in the order of the sections.
+func KeepalivedWords() []KeepalivedWord {
+	var all []KeepalivedWord
+	for _, s := range newClusterFile().sections {
+		for _, d := range s.keys {
+			for _, w := range d.words {
+				if w.keepalived {
+					all = append(all, KeepalivedWord{w.names, s.plainTitle(), w.here(d.name)})
+				}
+			}
+		}
+		for _, w := range s.words {
+			if w.keepalived {
+				all = append(all, KeepalivedWord{w.names, s.plainTitle(), w.here("")})
+			}
+		}
+	}
+	return all
+}
+
+func (s *section) plainTitle() string { return strings.Trim(s.title(), "`") }

@@ -246,7 +246,7 @@ func (o object) refuse(key string, at value, s *section) {
 		at.fail(w.hint, "%s", w.message)
 		return
 	}
-	if guess := nearest(key, append(s.names(), candidates...)); guess != "" {
+	if guess := Nearest(key, append(s.names(), candidates...)); guess != "" {
 		o.meant[guess] = true
 		at.fail("did you mean "+guess+"?", "unknown key%s", nonASCII(key))
 		return

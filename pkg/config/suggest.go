@@ -2,9 +2,9 @@ package config
 
 import "strings"
 
-// nearest returns the candidate that word is most likely a misspelling of, or "". Up to a third of the letters may
+// Nearest returns the candidate that word is most likely a misspelling of, or "". Up to a third of the letters may
 // differ, at most two. Swapped neighbours count as one difference; case and '-' for '_' are ignored.
-func nearest(word string, candidates []string) string {
+func Nearest(word string, candidates []string) string {
 	if len(word) > 64 {
 		return ""
 	}
@@ -19,7 +19,7 @@ func nearest(word string, candidates []string) string {
 
 // didYouMean returns a hint with the nearest candidate, or "".
 func didYouMean(word string, candidates []string) string {
-	if guess := nearest(word, candidates); guess != "" {
+	if guess := Nearest(word, candidates); guess != "" {
 		return "did you mean " + guess + "?"
 	}
 	return ""

@@ -19,11 +19,11 @@ func TestNearest(t *testing.T) {
 		"":                "",
 		"x":               "",
 	} {
-		if got := nearest(word, keys); got != want {
+		if got := Nearest(word, keys); got != want {
 			t.Errorf("%q: %q, want %q", word, got, want)
 		}
 	}
-	if got := nearest(strings.Repeat("a", 1<<20), keys); got != "" {
+	if got := Nearest(strings.Repeat("a", 1<<20), keys); got != "" {
 		t.Errorf("a very long word: %q", got)
 	}
 }

@@ -69,7 +69,7 @@ func (b *builder) statement(t text) {
 	b.pending = nil
 	if len(b.open) > 0 && slices.Contains(topLevel, s.Keyword()) && len(s.Words) <= 4 {
 		outer := b.open[0]
-		b.reader.problem(s.At(), "add it", "a } is missing before this line: the block %s of line %d is still open", outer.Keyword(), outer.At().Line)
+		b.reader.report(Problem{At: s.At(), Hint: "add it", AsMeant: true, Message: fmt.Sprintf("a } is missing before this line: the block %s of line %d is still open", outer.Keyword(), outer.At().Line)})
 		b.closeAll(s.At())
 	}
 	b.last = s
@@ -131,7 +131,10 @@ func (b *builder) finish() {
 
 // problem reports each problem of a place once.
 func (r *reader) problem(at Position, hint, format string, args ...any) {
-	p := Problem{At: at, Message: fmt.Sprintf(format, args...), Hint: hint}
+	r.report(Problem{At: at, Message: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+func (r *reader) report(p Problem) {
 	if text := p.String(); !r.reported[text] && len(r.tree.Problems) < maxProblems {
 		r.reported[text] = true
 		r.tree.Problems = append(r.tree.Problems, p)

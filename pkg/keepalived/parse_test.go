@@ -39,6 +39,7 @@ func TestParse(t *testing.T) {
 		"bad sequences":               {"~SEQ(A,1,0,5) x\n~SEQ(A,1000000) x\n~LST(A) x\n~LST({A,B},{1}) x\n~SEQ A", "! 1:1 '~SEQ(A,1,0,5)' is no sequence, or one of more than 10000 lines\n! 2:1 '~SEQ(A,1000000)' is no sequence, or one of more than 10000 lines\n! 3:1 '~LST(A)' is no sequence, or one of more than 10000 lines\n! 4:1 '~LST({A,B},{1})' is no sequence, or one of more than 10000 lines\n! 5:1 '~SEQ A' is no sequence: ~SEQ(NAME, FROM, TO) or ~LST(NAME, VALUE, …)\n"},
 		"too many lines":              {"~SEQ(A,9999) ~SEQ(B,9999) x", strings.Repeat("1:27 x\n", maxStatements) + "! 1:27 the file has more than 100000 statements: the rest is not read\n"},
 		"the environment":             {"a ${_ENV HOME} ${_PWD}/x ${_HASH}${_BANG}", "1:1 a|${_ENV {\n  1:10 HOME\n"},
+		"spaces that are none":        {"\u00a0\na\u00a0b\u3000{\n\u00a0}\u00a0\n", "2:1 a|b {\n! 2:1 the line has a no-break or ideographic space, which keepalived takes for a part of a word: it is read as a blank\n"},
 		"a template":                  {"a {\n  priority {{ prio }}\n}", "! 2:1 this is a template, not a keepalived.conf\n"},
 		"no text":                     {"a\x00", "! 1:1 the file has a byte 0: it is no text\n"},
 	} {

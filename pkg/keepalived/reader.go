@@ -76,7 +76,11 @@ func (f *fileState) line(t text, index int) {
 		r.problem(t.position(0), "", "the line has more than %d bytes, and is not read", maxLine)
 		return
 	}
+	t, foreign := t.blanks()
 	rest, comment, open := t.decomment()
+	if foreign && rest.bytes != "" && rest.bytes != "}" {
+		r.report(Problem{At: rest.position(0), AsMeant: true, Message: "the line has a no-break or ideographic space, which keepalived takes for a part of a word: it is read as a blank"})
+	}
 	switch {
 	case open:
 		r.problem(rest.position(strings.LastIndexByte(rest.bytes, '"')), "close it in the same line", "a quote is not closed")

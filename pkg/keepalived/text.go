@@ -40,6 +40,15 @@ func (t text) replace(from, to int, with string) text {
 	return text{bytes: t.bytes[:from] + with + t.bytes[to:], columns: append(columns, t.columns[to:]...), at: t.at}
 }
 
+// blanks replaces what looks like a blank and is none, and reports whether there is such a thing.
+func (t text) blanks() (text, bool) {
+	was := t.bytes
+	for _, space := range []string{"\u00a0", "\u3000"} {
+		t.bytes = strings.ReplaceAll(t.bytes, space, "   "[:len(space)])
+	}
+	return t, t.bytes != was
+}
+
 const blanks = " \t\f\v\r\n"
 
 func (t text) trim() text {

@@ -99,6 +99,7 @@ type Problem struct {
 	At      Position
 	Message string
 	Hint    string // what to do; "" if the message says it
+	AsMeant bool   // it was read as it is meant, although keepalived does not
 }
 
 // String returns the problem as one line.

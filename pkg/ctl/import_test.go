@@ -1,0 +1,106 @@
+package ctl
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const imported = `vrrp_instance mysql {
+    state MASTER
+    interface eth0
+    virtual_router_id 51
+    @lvs1 priority 150
+    @lvs2 priority 100
+    include auth.conf
+    virtual_ipaddress {
+        10.77.0.100
+    }
+}
+`
+
+// source writes a configuration with an included file, and returns its directory.
+func keepalivedConf(t *testing.T, text string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range map[string]string{"keepalived.conf": text, "auth.conf": "authentication {\n auth_type PASS\n auth_pass secret\n}\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestImportOfAPair(t *testing.T) {
+	dir := keepalivedConf(t, imported)
+	file, out := filepath.Join(dir, "keepalived.conf"), filepath.Join(dir, "cluster.yaml")
+	args := []string{"import", "--node", "lvs1=" + file, "--node", "lvs2=" + file, "--address", "lvs1=10.77.0.2", "--address", "lvs2=10.77.0.3", "-o", out}
+	code, _, stderr := lvsctl(t, args...)
+	if code != 0 || !strings.Contains(stderr, "keepalived.conf:2:5: changed: state MASTER: ") || strings.Contains(stderr, "refused") {
+		t.Fatalf("exit %d\n%s", code, stderr)
+	}
+	secret := filepath.Join(dir, "vrrp-mysql.password")
+	info, err := os.Stat(secret)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the secret: %v, %v", info, err)
+	}
+	text, err := os.ReadFile(out)
+	if err != nil || !strings.Contains(string(text), "auth_password_file: "+secret) || !strings.Contains(string(text), "lvs2: {priority: 100}") {
+		t.Errorf("the cluster file: %v\n%s", err, text)
+	}
+	if code, stdout, stderr := lvsctl(t, "check", out); code != 0 {
+		t.Errorf("check: exit %d\n%s%s", code, stdout, stderr)
+	}
+	if code, _, stderr := lvsctl(t, args...); code != 0 {
+		t.Errorf("the same again: exit %d\n%s", code, stderr)
+	}
+	args[6] = "lvs1=10.77.0.9"
+	if code, _, stderr := lvsctl(t, args...); code != 1 || !strings.Contains(stderr, "file exists (remove it, or write another file)") {
+		t.Errorf("it overwrites a file: exit %d\n%s", code, stderr)
+	}
+}
+
+func TestImportOfOneFile(t *testing.T) {
+	file := filepath.Join(keepalivedConf(t, imported), "keepalived.conf")
+	code, stdout, stderr := lvsctl(t, "import", file)
+	for _, want := range []string{
+		"keepalived.conf:5:5: refused: @lvs1 priority 150: the line is for the host 'lvs1' only (say for which host with --host NAME",
+		"not written: vrrp-mysql.password, which has the auth_pass: give -o FILE",
+		"not in the source: the address of director director1", "not in the source: the other director",
+		"check: cluster.yaml:", "2 lines are refused",
+	} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("stderr does not have %q:\n%s", want, stderr)
+		}
+	}
+	if code != 1 || !strings.HasPrefix(stdout, "version: 1\n") {
+		t.Errorf("exit %d\n%s", code, stdout)
+	}
+	code, stdout, stderr = lvsctl(t, "import", "--all", "--host", "lvs2", "--address", "lvs2=10.77.0.3", file)
+	if code != 0 || !strings.Contains(stdout, "priority: 100") || !strings.Contains(stderr, "keepalived.conf:3:5: translated: interface eth0\n") {
+		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
+	}
+}
+
+func TestImportUsage(t *testing.T) {
+	file := filepath.Join(keepalivedConf(t, imported), "keepalived.conf")
+	for want, args := range map[string][]string{
+		"want a keepalived.conf":         {},
+		"name the directors":             {file, file},
+		"--host is the NAME of --node":   {"--host", "a", "--node", "a=" + file},
+		"--node a: want NAME=FILE":       {"--node", "a"},
+		"--address x: want NAME=ADDRESS": {"--address", "x", file},
+		"each NAME once":                 {"--node", "a=" + file, "--node", "a=" + file},
+	} {
+		if code, _, stderr := lvsctl(t, append([]string{"import"}, args...)...); code != 2 || !strings.Contains(stderr, want) {
+			t.Errorf("%q: exit %d: %s", args, code, stderr)
+		}
+	}
+	if code, _, stderr := lvsctl(t, "import", file+".gone"); code != 1 || !strings.Contains(stderr, "no such file") {
+		t.Errorf("a missing file: exit %d: %s", code, stderr)
+	}
+	if code, _, stderr := lvsctl(t, "import", filepath.Dir(file)); code != 1 || !strings.Contains(stderr, "is no regular file") {
+		t.Errorf("a directory: exit %d: %s", code, stderr)
+	}
+}

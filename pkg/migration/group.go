@@ -1,0 +1,43 @@
+package migration
+
+import (
+	"github.com/lvs-director/lvs-director/pkg/keepalived"
+)
+
+// group is a vrrp_sync_group.
+type group struct {
+	subject
+	members []string
+}
+
+var groupWords = notifyWords(words[*group]{
+	"group": func(r *reader, g *group, s *keepalived.Statement) {
+		for _, line := range s.Block {
+			for _, w := range line.Words {
+				if !r.names[name(w.Text)] {
+					r.judge(line, Refused, "no instance %s, so keepalived removes the group if fewer than two are left", w.Text)
+					continue
+				}
+				g.members = append(g.members, name(w.Text))
+			}
+			r.rest(line)
+		}
+	},
+	"track_interface":            func(r *reader, g *group, s *keepalived.Statement) { r.readInterfaces("", &g.uses, s) },
+	"global_tracking":            noEffect[*group]("it is obsolete"),
+	"sync_group_tracking_weight": always[*group]("weights always count in a sync group"),
+	"nopreempt":                  noEffect[*group]("keepalived does not know it in a group"),
+})
+
+func (r *reader) readGroup(s *keepalived.Statement) {
+	g := &group{subject: subject{object: &object{at: s, comments: comments(s)}, name: name(s.Arg(1))}}
+	r.set(g.object, "name", g.name, nil)
+	readBlock(r, s, g, groupWords, "sync_groups", "notify")
+	if len(g.members) < 2 {
+		r.judge(s, Refused, "it has fewer than two instances that exist: keepalived removes it")
+		return
+	}
+	r.set(g.object, "instances", g.members, nil)
+	g.finish(r)
+	r.groups = append(r.groups, g)
+}

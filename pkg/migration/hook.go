@@ -1,0 +1,130 @@
+package migration
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/keepalived"
+)
+
+// subject is an instance or a sync group: it has tracks and hooks.
+type subject struct {
+	*object
+	name  string
+	uses  []*object
+	hooks []*object
+	alert bool
+}
+
+func (s *subject) keys() *object  { return s.object }
+func (s *subject) base() *subject { return s }
+
+// tracker is what is based on a subject.
+type tracker interface {
+	target
+	base() *subject
+}
+
+// notifyWords are the keywords of hooks and tracks, which instances and groups share.
+func notifyWords[T tracker](into words[T]) words[T] {
+	for word, moments := range map[string][]string{
+		"notify_master": {"master"}, "notify_backup": {"backup"}, "notify_fault": {"fault"}, "notify_stop": {"stop"}, "notify_deleted": {"stop"},
+		"notify_master_rx_lower_pri": {"lower_advert"}, "notify": {"any"},
+	} {
+		into[word] = func(r *reader, in T, s *keepalived.Statement) { r.readHook(in.base(), moments, s) }
+	}
+	into["notify_priority_changes"] = refused[T]("add priority to on of a hook with arguments: true")
+	into["smtp_alert"] = func(r *reader, in T, s *keepalived.Statement) {
+		if on, ok := r.on(s); ok {
+			in.base().alert = on
+			r.mailHook(in.base(), s)
+		}
+	}
+	for word, kind := range map[string]string{"track_script": "script", "track_process": "process", "track_file": "file"} {
+		into[word] = func(r *reader, in T, s *keepalived.Statement) { r.readUses(kind, &in.base().uses, s) }
+	}
+	into["track_bfd"] = refused[T]("write bfd_sessions, and their names in tracks")
+	return into
+}
+
+// readHook reads a notify script. Without quotes, keepalived takes the words behind the program for a user and a group.
+func (r *reader) readHook(in *subject, moments []string, s *keepalived.Statement) {
+	command, user := keepalived.Script(s.Raw, 1)
+	if len(user) > 2 || slices.ContainsFunc(user, noUser) {
+		r.judge(s, Refused, "keepalived takes '%s' for a user and a group: put the program and its arguments in quotes", strings.Join(user, " "))
+		return
+	}
+	argv := r.argv(s, command)
+	if argv == nil {
+		return
+	}
+	if len(user) > 0 && user[0] == "backup" {
+		r.judge(s, Changed, "keepalived takes 'backup' for the user: if it is an argument, put it in quotes with the program")
+	}
+	hook := &object{at: s}
+	r.set(hook, "on", moments, nil)
+	r.set(hook, "command", argv, nil)
+	if s.Keyword() == "notify" {
+		r.set(hook, "arguments", true, nil)
+	}
+	r.setUser(hook, user, nil)
+	in.hooks = append(in.hooks, hook)
+}
+
+// noUser reports that a word is an argument of a script rather than a user or a group.
+func noUser(word string) bool {
+	return strings.ContainsAny(word, "/.=") || strings.HasPrefix(word, "-") ||
+		slices.Contains([]string{"master", "backup", "fault", "stop", "notify"}, strings.ToLower(word)) && word != "backup"
+}
+
+// mailHook adds a hook that sends mails.
+func (r *reader) mailHook(in *subject, s *keepalived.Statement) {
+	g := r.global
+	if !in.alert {
+		return
+	}
+	if len(g.mailTo) == 0 {
+		r.judge(s, NoEffect, "there is no notification_email, so keepalived sends no mails")
+		in.alert = false
+		return
+	}
+	hook := &object{at: s}
+	r.set(hook, "on", []string{"any"}, nil)
+	r.set(hook, "mail_to", g.mailTo, nil)
+	if g.mailTimeout != "" {
+		r.set(hook, "timeout", g.mailTimeout, nil)
+	}
+	in.hooks = append(in.hooks, hook)
+}
+
+func (s *subject) finish(r *reader) {
+	if len(s.uses) > 0 {
+		flowing := encode(s.uses)
+		r.set(s.object, "tracks", flowing, nil)
+	}
+	if s.alert {
+		if r.global.used = true; r.global.mailFrom == "" {
+			r.says("the sender of mails: mail.from is missing")
+		}
+	}
+	if len(s.hooks) > 0 {
+		r.set(s.object, "notify", s.hooks, nil)
+	}
+}
+
+// comments are those before a block, and behind its first line.
+func comments(s *keepalived.Statement) []string {
+	all := append([]string{}, s.Comments...)
+	if s.Trailing != "" {
+		all = append(all, s.Trailing)
+	}
+	return all
+}
+
+func didYouMean(word string, known []string) string {
+	if guess := config.Nearest(word, known); guess != "" {
+		return " (did you mean " + guess + "?)"
+	}
+	return ""
+}

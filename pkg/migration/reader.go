@@ -1,0 +1,133 @@
+package migration
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/keepalived"
+)
+
+// reader reads one source.
+type reader struct {
+	tree     *keepalived.Tree
+	node     string // the director's name
+	options  Options
+	verdicts map[*keepalived.Statement]judgement
+
+	global    *globals
+	scripts   map[string]*track // all kinds of tracks that are declared, by kind and name
+	declared  []*track
+	instances []*instance
+	groups    []*group
+	services  []*service
+	pools     map[string]*pool // virtual_server_group
+	secrets   []Secret
+	unknown   []string
+	hints     int
+	names     map[string]bool // of instances
+}
+
+// reference are the words of keepalived in the reference of the cluster file, by section.
+var reference = func() map[string]map[string]config.KeepalivedWord {
+	all := map[string]map[string]config.KeepalivedWord{}
+	for _, w := range config.KeepalivedWords() {
+		if all[w.Section] == nil {
+			all[w.Section] = map[string]config.KeepalivedWord{}
+		}
+		for _, n := range w.Names {
+			all[w.Section][n] = w
+		}
+	}
+	return all
+}()
+
+// top are the blocks of a file.
+var top words[*reader]
+
+func init() {
+	top = words[*reader]{
+		"global_defs": func(r *reader, _ *reader, s *keepalived.Statement) {
+			readBlock(r, s, r.global, globalWords, "top level", "vrrp_instances", "notify", "mail", "directors")
+		},
+		"vrrp_instance":            func(r *reader, _ *reader, s *keepalived.Statement) { r.readInstance(s) },
+		"vrrp_script":              func(r *reader, _ *reader, s *keepalived.Statement) { r.declare(s, "script", scriptWords) },
+		"vrrp_track_process":       func(r *reader, _ *reader, s *keepalived.Statement) { r.declare(s, "process", processWords) },
+		"track_process":            func(r *reader, _ *reader, s *keepalived.Statement) { r.declare(s, "process", processWords) },
+		"vrrp_track_file":          func(r *reader, _ *reader, s *keepalived.Statement) { r.declare(s, "file", fileWords) },
+		"track_file":               func(r *reader, _ *reader, s *keepalived.Statement) { r.declare(s, "file", fileWords) },
+		"vrrp_sync_group":          func(r *reader, _ *reader, s *keepalived.Statement) { r.readGroup(s) },
+		"virtual_server":           func(r *reader, _ *reader, s *keepalived.Statement) { r.readService(s) },
+		"virtual_server_group":     func(r *reader, _ *reader, s *keepalived.Statement) { r.readPool(s) },
+		"bfd_instance":             refused[*reader]("write bfd_sessions: which interface it is on is not in the file"),
+		"static_ipaddress":         refused[*reader]("what does not move belongs to the network configuration of the machine"),
+		"static_routes":            refused[*reader]("what does not move belongs to the network configuration of the machine"),
+		"static_rules":             refused[*reader]("what does not move belongs to the network configuration of the machine"),
+		"garp_group":               changed[*reader]("write announcements: {interval: …} if a switch limits ARP"),
+		"net_namespace":            refused[*reader]("start the daemon there: NetworkNamespacePath= in the unit"),
+		"net_namespace_ipvs":       refused[*reader]("IPVS and elections are in one network namespace here"),
+		"instance":                 noEffect[*reader]("it names files of the keepalived process"),
+		"use_pid_dir":              noEffect[*reader]("it names files of the keepalived process"),
+		"child_wait_time":          noEffect[*reader]("there is one process here"),
+		"track_group":              refused[*reader]("it is for static addresses"),
+		"SSL":                      refused[*reader]("write ca_file and client_certificate_file in the checks of type https"),
+		"linkbeat_use_polling":     changed[*reader]("the kernel reports the carrier of an interface"),
+		"linkbeat_interfaces":      changed[*reader]("the kernel reports the carrier of an interface"),
+		"interface_up_down_delays": refused[*reader]("write a track of type interface with up_delay and down_delay"),
+	}
+}
+
+func newReader(s Source, o Options) *reader {
+	r := &reader{
+		tree: s.Tree, node: s.Node, options: o, verdicts: map[*keepalived.Statement]judgement{},
+		scripts: map[string]*track{}, pools: map[string]*pool{}, names: map[string]bool{},
+	}
+	r.global = &globals{instance: &object{}, sync: &object{}}
+	return r
+}
+
+// read reads the blocks in an order in which what is named is known: settings, tracks and groups of addresses first.
+func (r *reader) read() {
+	ranks := map[string]int{"global_defs": 1, "vrrp_script": 2, "vrrp_track_process": 2, "track_process": 2, "vrrp_track_file": 2, "track_file": 2, "virtual_server_group": 2, "vrrp_instance": 3, "vrrp_sync_group": 4, "virtual_server": 5}
+	for rank := range 6 {
+		for _, s := range r.tree.Statements {
+			if ranks[s.Keyword()] != rank {
+				continue
+			}
+			if read := top[s.Keyword()]; read != nil {
+				read(r, r, s)
+				r.rest(s)
+				continue
+			}
+			r.foreign(s, maps.Keys(top), []string{"top level"})
+		}
+	}
+	for _, t := range r.declared {
+		if !t.used {
+			r.judge(t.at, NoEffect, "nothing tracks it, so keepalived does not use it")
+		}
+	}
+	for _, i := range r.instances {
+		r.finishInstance(i)
+	}
+	r.finishGlobals()
+}
+
+// says adds something that the sources do not say.
+func (r *reader) says(text string) {
+	if !slices.Contains(r.unknown, text) {
+		r.unknown = append(r.unknown, text)
+	}
+}
+
+// name returns a text in the form of a name of the cluster file.
+func name(text string) string {
+	text = strings.Map(func(c rune) rune {
+		if c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '.' || c == '_' || c == '-' {
+			return c
+		}
+		return '-'
+	}, text)
+	return text[:min(len(text), 63)]
+}

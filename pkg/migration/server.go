@@ -1,0 +1,104 @@
+package migration
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lvs-director/lvs-director/pkg/keepalived"
+)
+
+// server is a real_server.
+type server struct {
+	*object
+	of     *service
+	times  times
+	host   string
+	addr   netip.Addr
+	port   int
+	checks []*object
+}
+
+func (rs *server) keys() *object { return rs.object }
+
+var serverWords = timeWords(words[*server]{
+	"weight":     numberTo[*server]("weight", 0, 65535),
+	"lvs_method": readMethod[*server], "lb_kind": readMethod[*server],
+	"uthreshold":         numberTo[*server]("upper_threshold", 0, 1<<31-1),
+	"lthreshold":         numberTo[*server]("lower_threshold", 0, 1<<31-1),
+	"inhibit_on_failure": refused[*server](notYet + ": a real server that is down is removed, and its connections are reset"),
+	"notify_up":          refused[*server](noMails), "notify_down": refused[*server](noMails), "smtp_alert": refused[*server](noMails),
+	"alpha":       always[*server]("a real server gets no connections before its first good check, always"),
+	"virtualhost": func(_ *reader, rs *server, s *keepalived.Statement) { rs.host = s.Arg(1) },
+	"TCP_CHECK":   checkOf("tcp", 1, 1, tcpWords), "HTTP_GET": checkOf("http", 1, 3, httpWords), "SSL_GET": checkOf("https", 1, 3, httpWords),
+	"SMTP_CHECK": checkOf("smtp", 1, 1, smtpWords), "DNS_CHECK": checkOf("dns", 3, 0, dnsWords), "UDP_CHECK": checkOf("udp", 1, 1, udpWords),
+	"PING_CHECK": checkOf("ping", 1, 1, pingWords), "MISC_CHECK": checkOf("command", 0, 1, miscWords), "FILE_CHECK": checkOf("file", 0, 1, fileCheckWords),
+	"BFD_CHECK": refused[*server]("write checks: [{type: ping}], or bfd_sessions and tracks for a router"),
+}, func(rs *server) times { return rs.times })
+
+func (r *reader) readServer(v *service, s *keepalived.Statement) {
+	rs := &server{object: &object{at: s, comments: comments(s)}, of: v, times: times{}}
+	addr, err := netip.ParseAddr(s.Arg(1))
+	port, err2 := strconv.ParseUint(s.Arg(2), 10, 16)
+	if err != nil || len(s.Words) > 3 || s.Arg(2) != "" && err2 != nil {
+		r.judgeAll(s, Refused, "want real_server ADDRESS PORT (is a blank missing?)")
+		return
+	}
+	rs.addr, rs.port = addr, int(port)
+	readBlock(r, s, rs, serverWords, "real_servers")
+	v.servers = append(v.servers, rs)
+}
+
+// finishServers writes the real servers, and checks that all of them have at the virtual server.
+func (r *reader) finishServers(v *service) {
+	port, _ := strconv.Atoi(v.text("port"))
+	shared := v.servers[0].checks
+	for _, rs := range v.servers[1:] {
+		if fingerprint(encode(rs.checks)) != fingerprint(encode(shared)) {
+			shared = nil
+		}
+	}
+	var list []*object
+	for _, rs := range v.servers {
+		rs.add("weight", v.weight)
+		if rs.text("weight") == "1" {
+			rs.remove("weight")
+		}
+		forward := rs.text("forward")
+		if forward == "" {
+			forward = v.text("forward")
+		}
+		switch {
+		case rs.port == 0 || rs.port == port || v.many:
+		case forward == "nat":
+			r.set(rs.object, "port", rs.port, nil)
+		default:
+			r.judge(rs.at, Changed, "%s cannot change the port: it is %d, as in keepalived", strings.ToUpper(forward), port)
+		}
+		r.nameServer(v, rs)
+		if len(rs.checks) == 0 {
+			r.judge(rs.at, Changed, "it has no check, so it stays in the table when it is down: add one")
+		}
+		if len(shared) == 0 {
+			r.set(rs.object, "checks", rs.checks, nil)
+		}
+		rs.sort("name", "address", "port", "forward", "weight", "upper_threshold", "lower_threshold", "checks")
+		list = append(list, rs.object)
+	}
+	if len(shared) > 0 {
+		r.set(v.object, "checks", shared, nil)
+	}
+	r.set(v.object, "real_servers", list, nil)
+}
+
+// nameServer names a real server after its address, because keepalived has no names.
+func (r *reader) nameServer(v *service, rs *server) {
+	id := name("rs-" + strings.ReplaceAll(rs.addr.String(), ":", "."))
+	if slices.ContainsFunc(v.servers, func(o *server) bool { return o != rs && o.addr == rs.addr }) {
+		id = name(id + "-" + strconv.Itoa(rs.port))
+	}
+	r.set(rs.object, "name", id, nil)
+	r.set(rs.object, "address", rs.addr.String(), nil)
+	r.says("the names of the real servers: they are named after their addresses; write the host names if they run lvs-realserver")
+}

@@ -1,0 +1,300 @@
+package migration
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lvs-director/lvs-director/pkg/keepalived"
+)
+
+// service is a virtual_server.
+type service struct {
+	*object
+	name        string
+	times       times
+	host        string // virtualhost
+	weight      int
+	quorum      *keepalived.Statement
+	persistence *object
+	servers     []*server
+	many        bool // several ports, or none
+}
+
+func (v *service) keys() *object { return v.object }
+
+const (
+	notYet        = "not supported yet"
+	noMails       = "mails and hooks of virtual servers and real servers are not supported: see lvsctl events"
+	bothDirectors = "both directors check all the time"
+)
+
+var serviceWords = timeWords(words[*service]{
+	"lvs_sched": readScheduler, "lb_algo": readScheduler,
+	"lvs_method": readMethod[*service], "lb_kind": readMethod[*service],
+	"protocol":                readProtocol,
+	"persistence_timeout":     readPersistence,
+	"persistence_granularity": readGranularity,
+	"persistence_engine": func(r *reader, v *service, s *keepalived.Statement) {
+		if s.Arg(1) != "sip" {
+			r.judge(s, Refused, "the only engine is sip")
+			return
+		}
+		r.set(v.persistence, "engine", "sip", s)
+	},
+	"nat_mask": noEffect[*service]("it means nothing since Linux 2.4, and keepalived removed it in 2015"),
+	"ops":      flagTo[*service]("one_packet", true),
+	"flag-1":   schedulerFlag("fallback"), "sh-fallback": schedulerFlag("fallback"), "mh-fallback": schedulerFlag("fallback"),
+	"flag-2": schedulerFlag("port"), "sh-port": schedulerFlag("port"), "mh-port": schedulerFlag("port"),
+	"weight": func(r *reader, v *service, s *keepalived.Statement) {
+		if n, ok := r.number(s, 0, 65535); ok {
+			v.weight = n
+		}
+	},
+	"virtualhost": func(_ *reader, v *service, s *keepalived.Statement) { v.host = s.Arg(1) },
+	"quorum":      func(r *reader, v *service, s *keepalived.Statement) { v.quorum = s; readQuorum(r, v, s) },
+	"hysteresis":  readQuorum,
+	"quorum_up":   refused[*service](noMails), "quorum_down": refused[*service](noMails), "smtp_alert": refused[*service](noMails),
+	"sorry_server":         refused[*service](notYet + ": clients get an error at once when no real server is up"),
+	"sorry_server_inhibit": refused[*service](notYet), "sorry_server_lvs_method": refused[*service](notYet),
+	"inhibit_on_failure": refused[*service](notYet + ": a real server that is down is removed, and its connections are reset"),
+	"alpha":              always[*service]("a real server gets no connections before its first good check, always"),
+	"ha_suspend":         changed[*service](bothDirectors),
+	"real_server":        func(r *reader, v *service, s *keepalived.Statement) { r.readServer(v, s) },
+}, func(v *service) times { return v.times })
+
+func readScheduler(r *reader, v *service, s *keepalived.Statement) {
+	known := []string{"rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "dh", "mh", "sed", "nq", "fo", "ovf", "twos"}
+	if !slices.Contains(known, s.Arg(1)) {
+		r.judge(s, Refused, "'%s' is no scheduler%s", s.Arg(1), didYouMean(s.Arg(1), known))
+		return
+	}
+	r.set(v.object, "scheduler", s.Arg(1), s)
+	r.surplus(s, 2)
+}
+
+func readMethod[T target](r *reader, in T, s *keepalived.Statement) {
+	method := strings.ToLower(s.Arg(1))
+	if method != "dr" && method != "nat" && method != "tun" {
+		r.judge(s, Refused, "'%s' is no method: DR, NAT or TUN", s.Arg(1))
+		return
+	}
+	if len(s.Words) > 2 && !(method == "tun" && slices.Equal(s.Args()[1:], []string{"type", "ipip"})) {
+		r.judge(s, Refused, "write tunnel: {type: gre} or {type: gue} in each real server")
+	}
+	r.set(in.keys(), "forward", method, s)
+}
+
+func readProtocol(r *reader, v *service, s *keepalived.Statement) {
+	protocol := strings.ToLower(s.Arg(1))
+	if protocol != "tcp" && protocol != "udp" && protocol != "sctp" {
+		r.judge(s, Refused, "'%s' is no protocol: TCP, UDP or SCTP", s.Arg(1))
+		return
+	}
+	r.set(v.object, "protocol", protocol, s)
+	r.surplus(s, 2)
+}
+
+func readPersistence(r *reader, v *service, s *keepalived.Statement) {
+	switch s.Arg(1) {
+	case "":
+		r.set(v.persistence, "timeout", "360s", s)
+	case "0":
+		r.judge(s, NoEffect, "keepalived calls 0 invalid, and leaves persistence off")
+	default:
+		if d, _, ok := r.seconds(s, 1, 744*3600); ok {
+			r.set(v.persistence, "timeout", d, s)
+		}
+	}
+}
+
+func readGranularity(r *reader, v *service, s *keepalived.Statement) {
+	if n, err := strconv.Atoi(s.Arg(1)); err == nil && n >= 1 && n <= 128 {
+		r.set(v.persistence, "netmask", n, s)
+		return
+	}
+	mask, err := netip.ParseAddr(s.Arg(1))
+	bits := ""
+	for _, b := range mask.AsSlice() {
+		bits += fmt.Sprintf("%08b", b)
+	}
+	bits = strings.TrimRight(bits, "0")
+	if err != nil || strings.Contains(bits, "0") || bits == "" {
+		r.judge(s, Refused, "'%s' is no netmask", s.Arg(1))
+		return
+	}
+	r.set(v.persistence, "netmask", len(bits), s)
+}
+
+func schedulerFlag(flag string) handler[*service] {
+	return func(r *reader, v *service, s *keepalived.Statement) {
+		flags := []string{flag}
+		if e := v.get("scheduler_flags"); e != nil && e.value.Content[0].Value != flag {
+			flags = []string{"fallback", "port"}
+		}
+		r.set(v.object, "scheduler_flags", flags, nil)
+	}
+}
+
+func readQuorum(r *reader, v *service, s *keepalived.Statement) {
+	n, ok := r.number(s, 0, 1<<30)
+	switch {
+	case !ok:
+	case s.Keyword() == "quorum" && n == 1, s.Keyword() == "hysteresis" && n == 0:
+		r.judge(s, NoEffect, "it is the default: one real server is enough")
+	default:
+		r.judge(s, Refused, "%s", notYet)
+	}
+}
+
+func (r *reader) readService(s *keepalived.Statement) {
+	v := &service{object: &object{at: s, comments: comments(s)}, times: times{}, weight: 1, persistence: &object{}}
+	at, ok := r.readEndpoint(v, s)
+	if !ok {
+		r.judgeAll(s, Refused, "want virtual_server ADDRESS PORT, virtual_server fwmark N or virtual_server group NAME")
+		return
+	}
+	readBlock(r, s, v, serviceWords, "virtual_servers")
+	v.add("scheduler", "wlc")
+	if v.get("forward") == nil {
+		v.add("forward", "nat")
+		r.judge(s, Changed, "without lb_kind keepalived takes NAT: so it is written")
+	}
+	if v.get("protocol") == nil && v.get("fwmark") == nil {
+		v.add("protocol", "udp")
+		r.judge(s, Changed, "without a protocol keepalived balances UDP: so it is written")
+	}
+	v.name = name(v.text("protocol") + "-" + at)
+	if v.get("fwmark") != nil {
+		v.remove("protocol")
+		v.name = name(at)
+	}
+	if v.persistence.get("timeout") != nil {
+		v.persistence.sort("timeout", "netmask", "engine")
+		r.set(v.object, "persistence", v.persistence, nil)
+	}
+	if len(v.servers) == 0 {
+		r.judgeAll(s, Refused, "it has no real server")
+		return
+	}
+	r.finishServers(v)
+	r.judge(s, Changed, "a real server gets connections after its first good checks; with initial_state: up at once, as in keepalived")
+	r.set(v.object, "name", v.name, nil)
+	v.sort("name", "address", "addresses", "port", "ports", "fwmark", "marking", "protocol", "scheduler", "scheduler_flags", "one_packet", "forward", "persistence", "checks", "real_servers")
+	r.services = append(r.services, v)
+}
+
+// readEndpoint reads what is behind virtual_server, and returns a name for it.
+func (r *reader) readEndpoint(v *service, s *keepalived.Statement) (at string, ok bool) {
+	switch s.Arg(1) {
+	case "fwmark":
+		n, err := strconv.ParseUint(s.Arg(2), 0, 32)
+		if err != nil || n == 0 {
+			return "", false
+		}
+		r.set(v.object, "fwmark", int(n), nil)
+		r.set(v.object, "marking", "none", nil)
+		v.many = true
+		return "fwmark-" + s.Arg(2), true
+	case "group":
+		p := r.pools[s.Arg(2)]
+		if p == nil {
+			r.judge(s, Refused, "there is no virtual_server_group '%s' that can be used", s.Arg(2))
+			return "", false
+		}
+		p.write(r, v)
+		return s.Arg(2), true
+	}
+	addr, err := netip.ParseAddr(s.Arg(1))
+	port, err2 := strconv.ParseUint(s.Arg(2), 10, 16)
+	if err != nil || len(s.Words) > 3 || len(s.Words) == 3 && err2 != nil {
+		return "", false
+	}
+	v.many = port == 0
+	r.set(v.object, "address", addr.String(), nil)
+	r.set(v.object, "port", int(port), nil)
+	return strings.ReplaceAll(addr.String(), ":", ".") + "-" + strconv.Itoa(int(port)), true
+}
+
+// pool is a virtual_server_group of addresses with the same ports.
+type pool struct {
+	addresses []string
+	port      int
+	mark      int
+}
+
+func (p *pool) write(r *reader, v *service) {
+	switch {
+	case p.mark != 0:
+		r.set(v.object, "fwmark", p.mark, nil)
+		r.set(v.object, "marking", "none", nil)
+		v.many = true
+		return
+	case len(p.addresses) == 1:
+		r.set(v.object, "address", p.addresses[0], nil)
+	default:
+		r.set(v.object, "addresses", p.addresses, nil)
+	}
+	v.many = p.port == 0
+	r.set(v.object, "port", p.port, nil)
+}
+
+func (r *reader) readPool(s *keepalived.Statement) {
+	p := &pool{port: -1}
+	good := true
+	for _, line := range s.Block {
+		if mark, err := strconv.ParseUint(line.Arg(1), 0, 32); line.Keyword() == "fwmark" && err == nil && len(s.Block) == 1 && mark > 0 {
+			p.mark = int(mark)
+			r.rest(line)
+			continue
+		}
+		addresses, ok := addressRange(line.Keyword())
+		port, err := strconv.Atoi(line.Arg(1))
+		switch {
+		case !ok || err != nil && line.Arg(1) != "" || port < 0 || port > 65535:
+			r.judge(line, Refused, "it is ADDRESS PORT or ADDRESS-N PORT, or a single fwmark N")
+			good = false
+		case p.port >= 0 && p.port != port:
+			r.judge(line, Refused, "all addresses of one virtual server have the same ports: write another virtual server for port %d", port)
+			good = false
+		default:
+			p.port = port
+			p.addresses = append(p.addresses, addresses...)
+		}
+		r.rest(line)
+	}
+	if good && (len(p.addresses) > 0 || p.mark > 0) && len(p.addresses) <= 1024 {
+		r.pools[s.Arg(1)] = p
+	} else {
+		r.judge(s, Refused, "it cannot be used")
+	}
+}
+
+// addressRange returns the addresses of 192.0.2.1-20, fd00::1-a or a single address.
+func addressRange(text string) ([]string, bool) {
+	first, last, ranged := strings.Cut(text, "-")
+	addr, err := netip.ParseAddr(first)
+	if err != nil {
+		return nil, false
+	}
+	all := []string{addr.String()}
+	if !ranged {
+		return all, true
+	}
+	base, number := 10, first[strings.LastIndexByte(first, '.')+1:]
+	if addr.Is6() {
+		base, number = 16, first[strings.LastIndexByte(first, ':')+1:]
+	}
+	from, err1 := strconv.ParseUint(number, base, 16)
+	to, err2 := strconv.ParseUint(last, base, 16)
+	if err1 != nil || err2 != nil || to < from || to-from > 1023 || addr.BitLen() == 32 && to > 255 {
+		return nil, false
+	}
+	for range to - from {
+		addr = addr.Next()
+		all = append(all, addr.String())
+	}
+	return all, true
+}
