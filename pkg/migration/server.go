@@ -27,7 +27,7 @@ var serverWords = timeWords(words[*server]{
 	"lvs_method": readMethod[*server], "lb_kind": readMethod[*server],
 	"uthreshold":         numberTo[*server]("upper_threshold", 0, 1<<31-1),
 	"lthreshold":         numberTo[*server]("lower_threshold", 0, 1<<31-1),
-	"inhibit_on_failure": refused[*server](notYet + ": a real server that is down is removed, and its connections are reset"),
+	"inhibit_on_failure": flagTo[*server]("inhibit_on_failure", true),
 	"notify_up":          refused[*server](noMails), "notify_down": refused[*server](noMails), "smtp_alert": refused[*server](noMails),
 	"alpha":       always[*server]("a real server gets no connections before its first good check, always"),
 	"virtualhost": func(_ *reader, rs *server, s *keepalived.Statement) { rs.host = s.Arg(1) },
@@ -83,7 +83,7 @@ func (r *reader) finishServers(v *service) {
 		if len(shared) == 0 {
 			r.set(rs.object, "checks", rs.checks, nil)
 		}
-		rs.sort("name", "address", "port", "forward", "weight", "upper_threshold", "lower_threshold", "checks")
+		rs.sort("name", "address", "port", "forward", "weight", "upper_threshold", "lower_threshold", "inhibit_on_failure", "checks")
 		list = append(list, rs.object)
 	}
 	if len(shared) > 0 {

@@ -13,20 +13,22 @@ import (
 // service is a virtual_server.
 type service struct {
 	*object
-	name        string
-	times       times
-	host        string // virtualhost
-	weight      int
-	quorum      *keepalived.Statement
-	persistence *object
-	servers     []*server
-	many        bool // several ports, or none
+	name                   string
+	times                  times
+	host                   string // virtualhost
+	weight                 int
+	quorum, hysteresis     int
+	quorumAt, hysteresisAt *keepalived.Statement
+	sorry                  *object // sorry_server; nil: none
+	sorryKeys              *object // what other keywords say about it
+	persistence            *object
+	servers                []*server
+	many                   bool // several ports, or none
 }
 
 func (v *service) keys() *object { return v.object }
 
 const (
-	notYet        = "not supported yet"
 	noMails       = "mails and hooks of virtual servers and real servers are not supported: see lvsctl events"
 	bothDirectors = "both directors check all the time"
 )
@@ -54,15 +56,24 @@ var serviceWords = timeWords(words[*service]{
 		}
 	},
 	"virtualhost": func(_ *reader, v *service, s *keepalived.Statement) { v.host = s.Arg(1) },
-	"quorum":      func(r *reader, v *service, s *keepalived.Statement) { v.quorum = s; readQuorum(r, v, s) },
-	"hysteresis":  readQuorum,
-	"quorum_up":   refused[*service](noMails), "quorum_down": refused[*service](noMails), "smtp_alert": refused[*service](noMails),
-	"sorry_server":         refused[*service](notYet + ": clients get an error at once when no real server is up"),
-	"sorry_server_inhibit": refused[*service](notYet), "sorry_server_lvs_method": refused[*service](notYet),
-	"inhibit_on_failure": refused[*service](notYet + ": a real server that is down is removed, and its connections are reset"),
-	"alpha":              always[*service]("a real server gets no connections before its first good check, always"),
-	"ha_suspend":         changed[*service](bothDirectors),
-	"real_server":        func(r *reader, v *service, s *keepalived.Statement) { r.readServer(v, s) },
+	"quorum": func(r *reader, v *service, s *keepalived.Statement) {
+		v.quorum, _ = r.number(s, 1, 1<<31-1)
+		v.quorumAt = s
+	},
+	"hysteresis": func(r *reader, v *service, s *keepalived.Statement) {
+		v.hysteresis, _ = r.number(s, 0, 1<<31-1)
+		v.hysteresisAt = s
+	},
+	"quorum_up": refused[*service](noMails), "quorum_down": refused[*service](noMails), "smtp_alert": refused[*service](noMails),
+	"sorry_server": readSorryServer,
+	"sorry_server_inhibit": func(r *reader, v *service, s *keepalived.Statement) {
+		r.set(v.sorryKeys, "inhibit_on_failure", true, s)
+	},
+	"sorry_server_lvs_method": func(r *reader, v *service, s *keepalived.Statement) { readMethod(r, keyed{v.sorryKeys}, s) },
+	"inhibit_on_failure":      flagTo[*service]("inhibit_on_failure", true),
+	"alpha":                   always[*service]("a real server gets no connections before its first good check, always"),
+	"ha_suspend":              changed[*service](bothDirectors),
+	"real_server":             func(r *reader, v *service, s *keepalived.Statement) { r.readServer(v, s) },
 }, func(v *service) times { return v.times })
 
 func readScheduler(r *reader, v *service, s *keepalived.Statement) {
@@ -138,19 +149,8 @@ func schedulerFlag(flag string) handler[*service] {
 	}
 }
 
-func readQuorum(r *reader, v *service, s *keepalived.Statement) {
-	n, ok := r.number(s, 0, 1<<30)
-	switch {
-	case !ok:
-	case s.Keyword() == "quorum" && n == 1, s.Keyword() == "hysteresis" && n == 0:
-		r.judge(s, NoEffect, "it is the default: one real server is enough")
-	default:
-		r.judge(s, Refused, "%s", notYet)
-	}
-}
-
 func (r *reader) readService(s *keepalived.Statement) {
-	v := &service{object: &object{at: s, comments: comments(s)}, times: times{}, weight: 1, persistence: &object{}}
+	v := &service{object: &object{at: s, comments: comments(s)}, times: times{}, weight: 1, persistence: &object{}, sorryKeys: &object{}}
 	at, ok := r.readEndpoint(v, s)
 	if !ok {
 		r.judgeAll(s, Refused, "want virtual_server ADDRESS PORT, virtual_server fwmark N or virtual_server group NAME")
@@ -180,9 +180,10 @@ func (r *reader) readService(s *keepalived.Statement) {
 		return
 	}
 	r.finishServers(v)
+	r.finishQuorum(v)
 	r.judge(s, Changed, "a real server gets connections after its first good checks; with initial_state: up at once, as in keepalived")
 	r.set(v.object, "name", v.name, nil)
-	v.sort("name", "address", "addresses", "port", "ports", "fwmark", "marking", "protocol", "scheduler", "scheduler_flags", "one_packet", "forward", "persistence", "checks", "real_servers")
+	v.sort("name", "address", "addresses", "port", "ports", "fwmark", "marking", "protocol", "scheduler", "scheduler_flags", "one_packet", "forward", "persistence", "quorum", "hysteresis", "inhibit_on_failure", "checks", "real_servers", "sorry_server")
 	r.services = append(r.services, v)
 }
 
