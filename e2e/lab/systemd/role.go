@@ -70,11 +70,7 @@ func runParent(encoded []byte) error {
 		return errors.Join(err, first.Wait(), group.remove())
 	}
 	context.AfterFunc(ctx, func() { _ = first.Process.Kill() })
-	go func() {
-		if awaitReady(notify) {
-			fmt.Printf("\n%s %d\n", readyPrefix, first.Process.Pid)
-		}
-	}()
+	go followNotify(notify, func() { fmt.Printf("\n%s %d\n", readyPrefix, first.Process.Pid) })
 	err = first.Wait()
 	if ctx.Err() != nil {
 		err = nil
@@ -101,16 +97,18 @@ func startFirst(a arguments) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// awaitReady waits for systemd's READY=1 notification. It returns false if the socket is closed first.
-func awaitReady(notify *net.UnixConn) bool {
-	message := make([]byte, 4096)
+// followNotify reads the messages of process 1 until the socket is closed: at a daemon-reload and with each change of its status there
+// are more, and one that finds the queue full blocks process 1. It calls ready at the first READY=1.
+func followNotify(notify *net.UnixConn, ready func()) {
+	message, told := make([]byte, 4096), false
 	for {
 		n, err := notify.Read(message)
 		if err != nil {
-			return false
+			return
 		}
-		if slices.Contains(strings.Split(string(message[:n]), "\n"), "READY=1") {
-			return true
+		if !told && slices.Contains(strings.Split(string(message[:n]), "\n"), "READY=1") {
+			told = true
+			ready()
 		}
 	}
 }

@@ -82,7 +82,11 @@ func buildTree(a arguments) error {
 			return err
 		}
 	}
-	return linkTree()
+	if err := linkTree(); err != nil {
+		return err
+	}
+	// As container managers do: systemd puts the credentials of a unit into place in a mount namespace of its own.
+	return unix.Mount("", "/", "", unix.MS_SHARED|unix.MS_REC, "")
 }
 
 func coverTree() error {
