@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -84,6 +86,7 @@ func (c *cluster) awaitSite(when string, holder, other *node) {
 // between the directors, while both have a carrier, moves nothing, and is reported.
 //
 // Proves docs/failover.md: "If one instance of a group leaves MASTER, all of them do."
+// Proves docs/hooks.md: "Its hooks are in addition to those of the instances."
 func TestSyncGroup(t *testing.T) {
 	lab.Need(t)
 	t.Run("002-2 one leaves MASTER, and the others follow", seed002Group)
@@ -91,15 +94,25 @@ func TestSyncGroup(t *testing.T) {
 
 func seed002Group(t *testing.T) {
 	c := newSite(t)
+	h := newHooks(c)
+	if err := os.WriteFile(c.file, []byte(siteFile+fmt.Sprintf("notify: [{on: [any], command: [%s], arguments: true}]\n", h.script())), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	c.master.start()
+	h.awaitGroup(c.master, "MASTER")
 	c.backup.start()
 	c.awaitSite("both started", c.master, c.backup)
+	h.awaitGroup(c.backup, "BACKUP")
 
 	c.master.Link("eth1").CarrierDown()
 	c.awaitSite("the cable of the inside is out", c.backup, c.master)
+	h.awaitGroup(c.master, "MASTER", "FAULT")
+	h.awaitGroup(c.backup, "BACKUP", "MASTER")
 	c.ctlPrints(c.master, 0, `(?m)^site +FAULT +outside,inside,inside6 +inside,inside6 +inside: FAULT: the interface eth1 has no carrier`, "status")
 	c.master.Link("eth1").CarrierUp()
 	c.awaitSite("the cable is back", c.master, c.backup)
+	h.awaitGroup(c.master, "MASTER", "FAULT", "MASTER")
+	h.awaitGroup(c.backup, "BACKUP", "MASTER", "BACKUP")
 
 	masters := strings.Count(c.backup.daemon.Log(), "to=MASTER")
 	c.master.Link("eth1").Drop(lab.BothWays, "proto 112 or ip6 proto 112")
@@ -113,6 +126,24 @@ func seed002Group(t *testing.T) {
 	c.ctlPrints(c.backup, 0, `(?m)^site +BACKUP +outside,inside,inside6 +outside +outside: BACKUP: higher priority 150 from 10.77.0.2`, "status")
 	c.master.daemon.Stop()
 	c.awaitSite("the MASTER is stopped", c.backup, c.master)
+	h.awaitGroup(c.backup, "BACKUP", "MASTER", "BACKUP", "MASTER")
+}
+
+// awaitGroup waits until the hooks of the site have run on a node for these states, once for each.
+func (h hooks) awaitGroup(n *node, states ...string) {
+	h.t.Helper()
+	lab.Eventually(h.t, soon, func() error {
+		var ran []string
+		for _, line := range h.of(n) {
+			if _, of, is := strings.Cut(line, " args GROUP site "); is && strings.HasPrefix(line, "begin ") {
+				ran = append(ran, strings.Fields(of)[0])
+			}
+		}
+		if !slices.Equal(ran, states) {
+			return fmt.Errorf("the hooks of the group ran on %s for %v, want %v", n.Name, ran, states)
+		}
+		return nil
+	})
 }
 
 func (c *cluster) ctlEventually(n *node, code string) {
