@@ -114,6 +114,7 @@ func TestUnitsAreSound(t *testing.T) {
 // and restarts the daemon after 1 s."
 // Proves docs/operations.md: "systemd then restarts the daemon, which feeds the watchdog (`WatchdogSec=30s`) only while
 // every loop makes progress."
+// Proves docs/operations.md: "The director locks its own 18 MB (`VmLck` in `/proc/PID/status`)"
 // Proves docs/operations.md: "Under journald every line carries its priority, so `journalctl -u lvs-director -p warning`
 // shows what needs attention."
 func TestUnitsDirector(t *testing.T) {
@@ -152,6 +153,7 @@ func TestUnitsDirector(t *testing.T) {
 			t.Errorf("nice %s, cpu.weight %s, want -20 and 10000", nice, weight)
 		}
 	})
+	t.Run("code in memory", func(t *testing.T) { u.resident(t) })
 	t.Run("hook", func(t *testing.T) { // the sandbox lets a program run as another user
 		lab.Eventually(t, soon, func() error {
 			if out, err := s.Try("lvsctl", "events"); err != nil || !strings.Contains(out, "/usr/bin/id: exit status 0") || !strings.Contains(out, ": nobody") {

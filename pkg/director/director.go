@@ -257,6 +257,7 @@ func (d *Director) open() (*loops, error) {
 func (d *Director) start(ctx context.Context, l *loops) error {
 	cfg := d.o.Config
 	limitMemory(cfg)
+	d.keepResident()
 	d.changed = true
 	d.in = plan.Inputs{Config: &config.Config{}, Next: cfg, Node: d.o.Node.Name}
 	d.in.Passwords = passwords(cfg, d.o.Node.Name)

@@ -363,6 +363,12 @@ func (k *fakeKernel) VRRPDaemons() ([]string, error) { return k.daemons, nil }
 
 func (k *fakeKernel) Suspended() time.Duration { return 0 }
 
+func (k *fakeKernel) KeepResident() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.fail["mlock"]
+}
+
 // ShutsDown says yes after shutsDown, if that is not 0.
 func (k *fakeKernel) ShutsDown(ctx context.Context) bool {
 	if k.shutsDown == 0 {

@@ -72,6 +72,8 @@ type Kernel interface {
 	Services() ([]lvs.Service, error)
 	// Fingerprint returns the same as long as Services does, but for the counters; 0: never the same.
 	Fingerprint() (uint64, error)
+	// KeepResident keeps the code of this program in memory. It may take as long as the disk does.
+	KeepResident() error
 	// ShutsDown reports whether the machine is being shut down.
 	ShutsDown(ctx context.Context) bool
 	// Suspended returns the total time for which the host has been suspended.

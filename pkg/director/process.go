@@ -54,3 +54,12 @@ func limitMemory(cfg *config.Config) {
 		debug.SetMemoryLimit(memoryLimit(cfg))
 	}
 }
+
+// keepResident keeps the program in memory. Nothing waits for it, because it may read the program from a slow disk.
+func (d *Director) keepResident() {
+	go func() {
+		if err := d.o.Kernel.KeepResident(); err != nil {
+			d.log.Warn("cannot keep the program in memory; adverts may be late when memory is short", "error", err)
+		}
+	}()
+}

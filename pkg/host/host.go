@@ -18,6 +18,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel/marks"
 	"github.com/lvs-director/lvs-director/pkg/kernel/neigh"
 	"github.com/lvs-director/lvs-director/pkg/kernel/quiet"
+	"github.com/lvs-director/lvs-director/pkg/kernel/resident"
 	"github.com/lvs-director/lvs-director/pkg/kernel/route"
 	"github.com/lvs-director/lvs-director/pkg/kernel/routing"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
@@ -141,6 +142,12 @@ func (Host) Marks() reconcile.RuleKernel[kernel.Marking] {
 // QuietFilter implements director.Kernel.
 func (Host) QuietFilter() reconcile.RuleKernel[kernel.Quiet] {
 	return rules[kernel.Quiet]{quiet.Table()}
+}
+
+// KeepResident implements director.Kernel.
+func (Host) KeepResident() error {
+	_, err := resident.Lock()
+	return err
 }
 
 // FindIPVS implements director.Kernel.
