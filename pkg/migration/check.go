@@ -19,13 +19,12 @@ func timeWords[T any](into words[T], of func(T) times) words[T] {
 			}
 		}
 	}
-	for _, word := range []string{"retry", "nb_get_retry"} {
-		into[word] = func(r *reader, in T, s *keepalived.Statement) {
-			if n, ok := r.number(s, 0, 99); ok {
-				of(in)["retry"] = float64(n)
-			}
+	into["retry"] = func(r *reader, in T, s *keepalived.Statement) {
+		if n, ok := r.number(s, 0, 99); ok {
+			of(in)["retry"] = float64(n)
 		}
 	}
+	into["nb_get_retry"] = noEffect[T]("keepalived knows it in HTTP_GET and SSL_GET only, and ignores it here; the word is retry")
 	return into
 }
 
@@ -258,4 +257,9 @@ func (r *reader) pages(rs *server, c *checkBlock) []*object {
 		all = append(all, o)
 	}
 	return all
+}
+
+func init() {
+	delete(miscWords, "connect_timeout") // it has misc_timeout
+	httpWords["nb_get_retry"] = httpWords["retry"]
 }

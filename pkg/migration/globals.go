@@ -76,7 +76,6 @@ var globalWords = words[*globals]{
 	"vrrp_iptables":                   changed[*globals]("accept_mode: false has its own nf_tables table"),
 	"vrrp_ipsets":                     changed[*globals]("accept_mode: false has its own nf_tables table"),
 	"vrrp_startup_delay":              readStartupDelay,
-	"v3_checksum_as_v2":               readPlainChecksum[*globals],
 	"dynamic_interfaces":              always[*globals]("an interface may be missing at the start, always"),
 	"default_interface":               noEffect[*globals]("it is for static addresses only"),
 	"log_unknown_vrids":               always[*globals]("the status reports unknown routers"),
@@ -91,9 +90,8 @@ var globalWords = words[*globals]{
 	"enable_snmp_vrrp":    refused[*globals](noSNMP), "enable_snmp_checker": refused[*globals](noSNMP), "enable_snmp_rfc": refused[*globals](noSNMP),
 	"enable_snmp_rfcv2": refused[*globals](noSNMP), "enable_snmp_rfcv3": refused[*globals](noSNMP), "enable_traps": refused[*globals](noSNMP),
 	"enable_snmp_keepalived": refused[*globals](noSNMP), "snmp_socket": refused[*globals](noSNMP),
-	"nftables_ipvs":          refused[*globals]("write fwmark with marking: nftables in the virtual server"),
-	"rs_init_notifies":       refused[*globals]("hooks for real servers are not supported"),
-	"garp_lower_prio_repeat": changed[*globals]("keepalived does not know the word here: it is vrrp_garp_lower_prio_repeat"),
+	"nftables_ipvs":    refused[*globals]("write fwmark with marking: nftables in the virtual server"),
+	"rs_init_notifies": refused[*globals]("hooks for real servers are not supported"),
 }
 
 const (
@@ -113,7 +111,7 @@ func init() {
 		"data_use_instance", "json_version", "random_seed", "umask", "iproute_usr_dir", "iproute_etc_dir", "include_check", "vmac_prefix", "vmac_addr_prefix",
 		"disable_local_igmp", "snmp_vs_stats_update_interval", "snmp_rs_stats_update_interval", "nftables", "nftables_priority", "nftables_counters",
 		"nftables_ifindex", "state_dump_file", "stats_dump_file", "json_dump_file", "fifo_write_vrrp_states_on_reload", "dbus_service_name", "dbus_no_interface_name",
-		"vrrp_notify_fifo_script", "vrrp_notify_priority_changes", "vrrp_garp_extra_if", "ha_suspend",
+		"vrrp_notify_fifo_script", "vrrp_notify_priority_changes", "vrrp_garp_extra_if",
 	} {
 		if globalWords[word] == nil {
 			globalWords[word] = changed[*globals]("it is " + process)

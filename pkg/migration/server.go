@@ -23,8 +23,8 @@ type server struct {
 func (rs *server) keys() *object { return rs.object }
 
 var serverWords = timeWords(words[*server]{
-	"weight":     numberTo[*server]("weight", 0, 65535),
-	"lvs_method": readMethod[*server], "lb_kind": readMethod[*server],
+	"weight":             numberTo[*server]("weight", 0, 65535),
+	"lvs_method":         readMethod[*server],
 	"uthreshold":         numberTo[*server]("upper_threshold", 0, 1<<31-1),
 	"lthreshold":         numberTo[*server]("lower_threshold", 0, 1<<31-1),
 	"inhibit_on_failure": flagTo[*server]("inhibit_on_failure", true),
