@@ -38,7 +38,7 @@ var servers6Commands = []string{
 //
 // Proves docs/virtual-servers.md: "Addresses of virtual servers and real servers are of either family"
 func TestIPv6Servers(t *testing.T) {
-	lab.Need(t, lab.IPVS)
+	lab.Need(t, lab.IPVS, lab.NFTables) // see TestRedirects
 	lab.Long(t)
 	c := newCluster(t, shape{})
 	c.net.File("cluster.yaml", servers6File)

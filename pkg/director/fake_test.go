@@ -60,6 +60,8 @@ type fakeKernel struct {
 
 	vipRules   vipRules
 	markRules  markRules
+	returnPath kernel.ReturnPath
+	returns    uint32 // questions for their generation
 	sync       []kernel.SyncDaemon
 	exchange   fakeExchange
 	quietRules kernel.Quiet

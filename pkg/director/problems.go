@@ -152,6 +152,16 @@ func ofNode(s snapshots) []problem.Finding {
 			found = append(found, flood(name, name+": "+l.Flood))
 		}
 	}
+	found = append(found, slices.Concat(ofLoops(s), s.answers, notMarked(s), localServers(s), localMissing(s))...)
+	if !s.started {
+		found = append(found, problem.Finding{Code: problem.DaemonStarting, Text: "the director has not started yet"})
+	}
+	return found
+}
+
+// ofLoops returns what loops say of themselves.
+func ofLoops(s snapshots) []problem.Finding {
+	var found []problem.Finding
 	for _, one := range []struct {
 		code  problem.Code
 		intro string
@@ -163,16 +173,13 @@ func ofNode(s snapshots) []problem.Finding {
 		{problem.SysctlsWrong, "the sysctls are not as they should be: ", s.sysctls},
 		{problem.AcceptModeOff, "accept_mode: false is not in effect: ", s.filter},
 		{problem.UnknownReset, "when virtual addresses move, this director may reset connections that it does not know yet: ", s.quiet},
+		{problem.RedirectsNotStopped, "real servers of forward: nat may be told to answer clients directly: ", s.returns},
 		{problem.TableWrong, "the IPVS table is not as it should be: ", s.table},
 		{problem.TableUnreadable, "", s.unread},
 	} {
 		if one.text != "" {
 			found = append(found, problem.Finding{Code: one.code, Text: one.intro + one.text})
 		}
-	}
-	found = append(found, slices.Concat(s.answers, notMarked(s), localServers(s), localMissing(s))...)
-	if !s.started {
-		found = append(found, problem.Finding{Code: problem.DaemonStarting, Text: "the director has not started yet"})
 	}
 	return found
 }

@@ -11,9 +11,12 @@ import (
 
 // setRules sets the rules of one of the packet filter tables.
 func setRules(l *loops, of plan.Do, p *plan.Plan) {
-	if of == plan.SetMarks {
+	switch of {
+	case plan.SetMarks:
 		l.marks.Set(p.Marking)
-	} else {
+	case plan.KeepReturn:
+		l.returns.Set(p.Return)
+	default:
 		l.vipFilter.Set(p.Closed)
 	}
 }
@@ -30,12 +33,15 @@ func (d *Director) removeVIPRules() error {
 	return errors.Join(removeRules(d, d.o.Kernel.VIPFilter(), kernel.ClosedTable), removeRules(d, d.o.Kernel.QuietFilter(), kernel.QuietTable))
 }
 
-// removeOldRules removes the tables of an earlier run that are not needed before the elections begin. Marking rules that are needed
-// now mark on until they are replaced.
+// removeOldRules removes the tables of an earlier run that are not needed before the elections begin. Those that virtual servers
+// need now stay until they are replaced.
 func (d *Director) removeOldRules() {
 	err := d.removeVIPRules()
 	if plan.MarkingOf(d.o.Config, d.o.Node.Name).None() {
 		err = errors.Join(err, removeRules(d, d.o.Kernel.Marks(), kernel.MarkTable))
+	}
+	if plan.ReturnPathOf(d.o.Config).None() {
+		err = errors.Join(err, removeRules(d, d.o.Kernel.ReturnPath(), kernel.ReturnTable))
 	}
 	if err != nil {
 		d.log.Error("cannot remove the packet filter rules of an earlier run; the next start tries again", "error", err)

@@ -19,6 +19,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel/neigh"
 	"github.com/lvs-director/lvs-director/pkg/kernel/quiet"
 	"github.com/lvs-director/lvs-director/pkg/kernel/resident"
+	"github.com/lvs-director/lvs-director/pkg/kernel/returnpath"
 	"github.com/lvs-director/lvs-director/pkg/kernel/route"
 	"github.com/lvs-director/lvs-director/pkg/kernel/routing"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
@@ -137,6 +138,11 @@ func (Host) VIPFilter() reconcile.RuleKernel[kernel.Closed] {
 // Marks implements director.Kernel.
 func (Host) Marks() reconcile.RuleKernel[kernel.Marking] {
 	return &marking{rules: rules[kernel.Marking]{marks.Table()}}
+}
+
+// ReturnPath implements director.Kernel.
+func (Host) ReturnPath() reconcile.RuleKernel[kernel.ReturnPath] {
+	return rules[kernel.ReturnPath]{returnpath.Table()}
 }
 
 // QuietFilter implements director.Kernel.

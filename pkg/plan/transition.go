@@ -43,8 +43,9 @@ const (
 	SetSync       Do = "set the connection synchronization" // before an instance that it follows
 	ReopenSocket  Do = "reopen the socket of"               // its interface was absent or down, or is another one
 	SetSessions   Do = "set the BFD sessions"
-	SetMarks      Do = "set which packets are marked"      // before the virtual servers with these marks are in the table
-	CloseVIPs     Do = "set the packet filter of the VIPs" // before a VIP is added
+	SetMarks      Do = "set which packets are marked"        // before the virtual servers with these marks are in the table
+	KeepReturn    Do = "set what keeps answers on their way" // before the virtual servers that they are of
+	CloseVIPs     Do = "set the packet filter of the VIPs"   // before a VIP is added
 	SetHooks      Do = "set the hooks"
 	SetVIPs       Do = "set the VIPs of"
 	StopInstance  Do = "stop"
@@ -121,6 +122,9 @@ func serve(from, to Plan) []Step {
 	}
 	if !from.Marking.Equal(to.Marking) {
 		steps = append(steps, Step{Do: SetMarks})
+	}
+	if !from.Return.Equal(to.Return) {
+		steps = append(steps, Step{Do: KeepReturn})
 	}
 	if !from.Table.equal(to.Table) {
 		steps = append(steps, Step{Do: SetTable})

@@ -51,6 +51,7 @@ const (
 	AcceptModeOff          Code = "accept_mode_off"
 	LocalVIPMissing        Code = "local_vip_missing"
 	NotMarked              Code = "not_marked"
+	RedirectsNotStopped    Code = "redirects_not_stopped"
 	TableWrong             Code = "table_wrong"
 	TableUnreadable        Code = "table_unreadable"
 	StateNotSaved          Code = "state_not_saved"
@@ -98,7 +99,7 @@ type Declaration struct {
 
 // Declared returns the codes of this version.
 func Declared() Registry {
-	return Of(slices.Concat(serviceCodes(), filterCodes(), addressCodes(), checkCodes(), neighbourCodes(), routerCodes(), bfdCodes(), syncGroupCodes(), connectionSyncCodes(), trackCodes(), watchedCodes(), hookCodes(), takeOverCodes(), handoverCodes(), overrideCodes(), poolCodes(), directorCodes(), commonCodes(), memberCodes(), agentCodes())...)
+	return Of(slices.Concat(serviceCodes(), filterCodes(), addressCodes(), checkCodes(), neighbourCodes(), routerCodes(), bfdCodes(), syncGroupCodes(), connectionSyncCodes(), trackCodes(), watchedCodes(), hookCodes(), takeOverCodes(), handoverCodes(), overrideCodes(), poolCodes(), directorCodes(), ruleCodes(), commonCodes(), memberCodes(), agentCodes())...)
 }
 
 // serviceCodes are the codes about the service to clients.
@@ -348,16 +349,6 @@ func directorCodes() []Declaration {
 			Code: SysctlsWrong, Severity: Warning, Role: Director, Subject: "node",
 			Means:  "sysctls do not have the required values; retried",
 			Remedy: "act on the reason. Read-only: make /proc/sys writable for the daemon; in a container, set the value on the host. Changed again and again: find the other program, for example with grep -r in /etc/sysctl.d",
-		},
-		{
-			Code: AcceptModeOff, Severity: Warning, Role: Director, Subject: "node",
-			Means:  "the packet filter rules of `accept_mode: false` cannot be set or read: the virtual addresses accept packets of every kind, or rules that are no longer needed still drop them. The virtual servers are not affected; retried every second",
-			Remedy: "act on the reason. The kernel has no nf_tables: modprobe nf_tables, use another kernel, or write accept_mode: true and run lvsctl reload",
-		},
-		{
-			Code: NotMarked, Severity: Critical, Role: Director, Subject: "node",
-			Means:  "the marking rules of `marking: nftables` cannot be set or read: clients of these virtual servers reach this director itself, which refuses them, or rules that are no longer needed still mark packets; retried every second",
-			Remedy: "act on the reason. The kernel has no nf_tables: modprobe nf_tables, use another kernel, or write marking: none with rules of your own and run lvsctl reload",
 		},
 		{
 			Code: TableWrong, Severity: Critical, Role: Director, Subject: "node",
