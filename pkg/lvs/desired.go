@@ -34,7 +34,7 @@ func desiredService(v config.VirtualServer, condition func(config.ServerID) Cond
 			server := Server{
 				Address: r.Address, Port: r.Port, Forward: v.ForwardTo(r), Tunnel: r.Tunnel, Weight: entries[i].Weight, Upper: r.UpperThreshold, Lower: r.LowerThreshold,
 			}
-			if stays(v) && server.Weight == 0 {
+			if pool[i].Stays && server.Weight == 0 {
 				server.Slots = pool[i].Weight
 			}
 			service.Servers = append(service.Servers, server)
