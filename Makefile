@@ -29,7 +29,7 @@ LDFLAGS  := -s -w $(if $(VERSION),-X github.com/lvs-director/lvs-director/pkg/ve
 # If network namespaces can be created here, tests that need them must not be skipped.
 NETNS := $(shell unshare --net true 2>/dev/null && echo netns)
 
-.PHONY: all help build lab stock binaries lint unit runner daily kernel e2e test soak release-check properties search fuzz demo demo-shell bench-connections bench-failover bench-handover bench-memory bench-thousand bench-rest bench-instances upgrade clean
+.PHONY: all help build lab stock binaries lint unit runner daily kernel e2e test soak release-check properties search fuzz demo demo-shell bench-connections bench-failover bench-handover bench-memory bench-table bench-thousand bench-rest bench-instances upgrade clean
 
 all: build
 
@@ -81,7 +81,7 @@ e2e: binaries ## the scenarios; RUN=TestSeed001 for some, LONG=1 for the long fo
 	$(LABTEST) $(if $(LONG),,-short) $(if $(RUN),-run '$(RUN)') $(TESTS)/e2e.test=e2e
 
 # Benchmarks measure the real CPU.
-bench-connections bench-failover bench-handover bench-memory bench-thousand: SPEED = 1
+bench-connections bench-failover bench-handover bench-memory bench-table bench-thousand: SPEED = 1
 
 bench-failover: binaries ## compare the outages of lvs-director and keepalived in one boot
 	$(LABTEST) -bench -v -run '^TestBenchFailover$$' $(TESTS)/e2e.test=e2e
@@ -96,6 +96,9 @@ bench-memory: binaries ## resident memory of a director with 1 000 real servers;
 	$(LABTEST) -v -run '^TestMemory$$' $(TESTS)/e2e.test=e2e
 
 # REFERENCE: a directory with another build of lvs-director.
+bench-table: binaries ## how start, reload and stop grow with the table; LVS_BENCH_SERVERS="100 32000"
+	$(LABTEST) -bench -v -run '^TestBenchTable$$' $(TESTS)/e2e.test=e2e
+
 bench-thousand: binaries ## start, reload, stop and rest of 1 000 virtual servers of 4; REFERENCE=DIR for ratios to another build
 	$(if $(REFERENCE),LVS_REFERENCE=$(abspath $(REFERENCE))) $(LABTEST) -bench -v -run '^TestBenchThousand' $(TESTS)/e2e.test=e2e
 
