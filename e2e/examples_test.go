@@ -32,7 +32,7 @@ func TestExamples(t *testing.T) {
 	}
 	worlds := map[string]func(t *testing.T, e *example){
 		"mysql-pair": mysqlPairExample, "mysql-lvs-dr": mysqlLVSExample, "two-networks": twoNetworksExample,
-		"weights": weightsExample, "two-databases": twoDatabasesExample,
+		"weights": weightsExample, "two-databases": twoDatabasesExample, "read-write": readWriteExample,
 	}
 	if len(files) != len(worlds) {
 		t.Errorf("%d files, %d of them are tried: %v", len(files), len(worlds), files)
@@ -139,6 +139,50 @@ func mysqlLVSExample(_ *testing.T, e *example) {
 	e.answeredBy(client, vipPort, "mysql1")
 	e.answeredBy(client, vipPort, "mysql2")
 	healthy(e.t, e.mysql1, e.mysql2)
+}
+
+// readWriteExample: writes go to one server, reads to the others, and to the one that is left when it is alone.
+func readWriteExample(_ *testing.T, e *example) {
+	e.directors("lvs-master@2", "lvs-backup@3")
+	const reads = "10.77.0.101:3306"
+	e.mysql1, e.mysql2 = e.node("mysql1", "10.77.0.11/24", "lvs-realserver"), e.node("mysql2", "10.77.0.12/24", "lvs-realserver")
+	mysql3 := e.node("mysql3", "10.77.0.13/24", "lvs-realserver")
+	one, two := mariadb.StartPair(e.mysql1.Host, e.mysql2.Host, mariadb.Options{})
+	three := mariadb.Start(mysql3.Host, mariadb.Options{ServerID: 3, Offset: 1})
+	for _, n := range []*node{e.mysql1, e.mysql2, mysql3} {
+		n.start()
+	}
+	e.elects(vip, "10.77.0.101")
+	client := e.net.Host("client", e.lan.At("10.77.0.50/24"))
+	e.answeredBy(client, vipPort, "mysql1")
+	e.answeredBy(client, reads, "mysql2")
+	e.answeredBy(client, reads, "mysql3")
+	for _, d := range []*node{e.one, e.two} {
+		d.hasPools("-t 10.77.0.100:3306 11=1", "-t 10.77.0.101:3306 12=1 13=1")
+	}
+	three.Kill()
+	two.Kill()
+	e.answeredBy(client, reads, "mysql1")
+	e.answeredBy(client, vipPort, "mysql1")
+	e.one.hasPools("-t 10.77.0.100:3306 11=1", "-t 10.77.0.101:3306 11=1")
+	two.Start()
+	e.answeredBy(client, reads, "mysql2")
+	one.Kill()
+	e.answeredBy(client, vipPort, "mysql2")
+	for _, d := range []*node{e.one, e.two} {
+		d.hasPools("-t 10.77.0.100:3306 12=1", "-t 10.77.0.101:3306 12=1")
+	}
+}
+
+// hasPools waits until the table of a node has these services, with the weights of their real servers.
+func (n *node) hasPools(want ...string) {
+	n.t.Helper()
+	lab.Eventually(n.t, soon, func() error {
+		if got := pools(n.Host); got != strings.Join(want, "\n") {
+			return fmt.Errorf("%s:\n%s\nwant\n%s", n.Name, got, strings.Join(want, "\n"))
+		}
+		return nil
+	})
 }
 
 func twoNetworksExample(t *testing.T, e *example) {
