@@ -212,3 +212,44 @@ func TestOnFailure(t *testing.T) {
 		})
 	}
 }
+
+// TestStandbyServers: with one primary server and one on standby, and beside it a pool with a panic threshold, tables are as their pages
+// say while servers fail and return.
+//
+// Proves docs/virtual-servers.md: "With `fail_back: false` they stay until"
+// Proves docs/virtual-servers.md: "those that fail keep their entries with their weights; those that failed before stay out."
+func TestStandbyServers(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	c := &cluster{t: t, net: lab.New(t)}
+	c.lan = c.net.Bridge("lan")
+	one, two := c.net.File("one", ""), c.net.File("two", "")
+	c.file = c.net.File("cluster.yaml", fmt.Sprintf(`version: 1
+directors: [{name: lvs-master, address: 10.77.0.2}]
+virtual_servers:
+  - {name: writes, address: 10.77.0.100, port: 1000, scheduler: wrr, forward: dr, fail_back: false,
+     real_servers: [{name: one, address: 10.77.0.11, weight: 3, checks: &one [{type: file, path: %s, interval: 200ms, fall: 1, rise: 1}]},
+                    {name: two, address: 10.77.0.12, standby: true, checks: &two [{type: file, path: %s, interval: 200ms, fall: 1, rise: 1}]}]}
+  - {name: panics, address: 10.77.0.100, port: 1001, scheduler: wrr, forward: dr, panic_threshold: 50,
+     real_servers: [{name: one, address: 10.77.0.11, weight: 3, checks: *one}, {name: two, address: 10.77.0.12, checks: *two}]}
+`, one, two))
+	c.master = c.node("lvs-master", "10.77.0.2/24", "lvs-director")
+	c.master.start()
+	const writes, panics = "-t 10.77.0.100:1000", "-t 10.77.0.100:1001"
+	c.master.hasPools(writes+" 11=3", panics+" 11=3 12=1")
+	fails(t, one, true)
+	c.master.hasPools(writes+" 12=1", panics+" 12=1")
+	c.ctlPrints(c.master, 1, "WARNING: .*writes: the standby servers have the connections", "status", "--check")
+	fails(t, one, false)
+	c.master.hasPools(writes+" 12=1", panics+" 11=3 12=1")
+	c.master.mustCtl("drain", "writes/two")
+	c.master.hasPools(writes+" 11=3", panics+" 11=3 12=1")
+	c.master.mustCtl("enable", "writes/two")
+	c.master.hasPools(writes+" 11=3", panics+" 11=3 12=1")
+	fails(t, two, true)
+	c.master.hasPools(writes+" 11=3", panics+" 11=3")
+	fails(t, one, true)
+	c.master.hasPools(writes, panics+" 11=3")
+	c.ctlPrints(c.master, 2, "CRITICAL: .*panics: no real server is up; 1 is down and still gets connections", "status", "--check")
+	fails(t, two, false)
+	c.master.hasPools(writes+" 12=1", panics+" 12=1")
+}

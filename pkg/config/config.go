@@ -117,9 +117,13 @@ type VirtualServer struct {
 	OnFailure      OnFailure      `json:",omitzero"`
 	// The quorum is met while the weights of the real servers that are up add up to Quorum; 0: 1. See lvs.Memory for Hysteresis.
 	Quorum, Hysteresis int `json:",omitzero"`
-	Checks             []Check
-	ChecksNeeded       int          // how many of Checks must pass; 0: all
-	RealServers        []RealServer // the sorry servers last
+	// PrimariesNeeded and StaysOnStandby, fail_back: false, are meaningless without a server with the role Standby; PanicThreshold: in percent, 0: none.
+	PrimariesNeeded Share `json:",omitzero"`
+	StaysOnStandby  bool  `json:",omitzero"`
+	PanicThreshold  int   `json:",omitzero"`
+	Checks          []Check
+	ChecksNeeded    int          // how many of Checks must pass; 0: all
+	RealServers     []RealServer // the sorry servers last
 }
 
 // Persistence keeps a client on the real server that it was first assigned.

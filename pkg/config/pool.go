@@ -20,20 +20,10 @@ type Role string
 
 // The roles.
 const (
-	Regular Role = ""      // it is given connections
-	Sorry   Role = "sorry" // it is given connections while the quorum is lost
+	Regular Role = ""        // it is given connections
+	Standby Role = "standby" // it is given connections while too few of the Regular ones are up
+	Sorry   Role = "sorry"   // it is given connections while the quorum is lost
 )
-
-// Sorry returns the sorry servers.
-func (v VirtualServer) Sorry() []RealServer {
-	return slices.Collect(func(yield func(RealServer) bool) {
-		for _, r := range v.RealServers {
-			if r.Role == Sorry && !yield(r) {
-				return
-			}
-		}
-	})
-}
 
 func onFailureField() key[virtualServer] {
 	return field[virtualServer, OnFailure]{
@@ -78,9 +68,14 @@ func (s *virtualServer) checkOnFailure(o object) {
 	if s.SchedulerFlags.Fallback {
 		return
 	}
-	if s.Scheduler == "mh" && s.Persistence == nil && s.OnFailure != Expire && len(s.sorry) > 0 {
-		o.locate("sorry_server").fail("add scheduler_flags: [fallback], or on_failure: expire",
-			"with mh alone, the clients of real servers that are down are refused instead of going to it")
+	if s.Scheduler == "mh" && s.Persistence == nil && s.OnFailure != Expire {
+		const hint = "add scheduler_flags: [fallback], or on_failure: expire"
+		if len(s.sorry) > 0 {
+			o.locate("sorry_server").fail(hint, "with mh alone, the clients of real servers that are down are refused instead of going to it")
+		}
+		if i := slices.IndexFunc(s.servers, func(rs placed[realServer]) bool { return rs.v.Role == Standby }); i >= 0 {
+			s.servers[i].at.locate("standby").fail(hint, "with mh alone, the clients of real servers that are down are refused instead of going to it")
+		}
 	}
 	if s.Scheduler != "sh" {
 		return

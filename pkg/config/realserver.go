@@ -11,9 +11,9 @@ import (
 // realServer is a RealServer under construction.
 type realServer struct {
 	RealServer
-	of    *virtualServer // has the keys that are read before real_servers
-	own   []placed[Check]
-	sorry bool
+	of             *virtualServer // has the keys that are read before real_servers
+	own            []placed[Check]
+	sorry, standby bool
 }
 
 func realServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
@@ -49,7 +49,7 @@ func realServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
 			reload:   Another,
 			words:    []word{synonyms("ip")},
 		},
-	}, memberFields(checks, "the virtual server's")...)
+	}, append(memberFields(checks, "the virtual server's"), standbyField())...)
 	return s.build()
 }
 
@@ -115,6 +115,9 @@ func readRealServers(v value, s *sectionOf[realServer], of *virtualServer) []pla
 // validate resolves the checks of a real server and compares it with its virtual server.
 func (rs *realServer) validate(o object) {
 	of := rs.of
+	if rs.standby {
+		rs.Role = Standby
+	}
 	o.checkNeeded(rs.ChecksNeeded, len(rs.own))
 	if of.inherited == nil {
 		of.inherited = bare(of.checks)

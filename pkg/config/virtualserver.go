@@ -61,9 +61,10 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 			s.warnWeights(o)
 			s.checkOnFailure(o)
 			s.checkQuorum(o)
+			s.checkStandby(o)
 		},
 	}
-	s.fields = slices.Concat(serviceFields(), markFields(), []key[virtualServer]{
+	s.fields = slices.Concat(serviceFields(), standbyFields(), markFields(), []key[virtualServer]{
 		checksField(checks, "none", "health checks; a warning if a real server has none",
 			func(s *virtualServer) *[]placed[Check] { return &s.checks }),
 		checksNeeded(func(s *virtualServer) *int { return &s.ChecksNeeded }),

@@ -36,6 +36,7 @@ func virtualServerStatus(v config.VirtualServer, known plan.Table, table func(lv
 	health, first := lvs.PoolUp, true
 	conditions, memory := known.Conditions(v), known.Memory(v)
 	if lvs.Remembers(v) {
+		s.StandbyUsed, s.BelowPanicThreshold = memory.Standby, memory.Keeps(v, known.Condition)
 		s.Quorum, s.SorryServerUsed = map[bool]string{false: "met", true: "lost"}[memory.Lost], memory.Sorry
 	}
 	for one := range v.Services() {
@@ -128,7 +129,11 @@ func realServerStatus(v config.VirtualServer, r config.RealServer, verdict healt
 			s.Reason += fmt.Sprintf("; takes no connections: it has %d, and its upper_threshold is %d", entry.ActiveConnections+entry.InactiveConnections, r.UpperThreshold)
 		}
 	case lvs.Reserved:
-		s.Reason += "; takes no connections: " + reserveText(r)
+		s.Reason += "; takes no connections: " + reserveText(v, r)
+	case lvs.Down:
+		if entry != nil && entry.Weight > 0 && v.PanicThreshold > 0 {
+			s.Reason += "; it still gets connections, because too few real servers are up (panic_threshold)"
+		}
 	case lvs.Pending:
 		s.Reason += "; takes no connections: " + lvs.Pending.String()
 	}
@@ -139,11 +144,18 @@ func realServerStatus(v config.VirtualServer, r config.RealServer, verdict healt
 }
 
 // reserveText says why a real server that could take connections does not.
-func reserveText(r config.RealServer) string {
-	if r.Role == config.Sorry {
+func reserveText(v config.VirtualServer, r config.RealServer) string {
+	switch {
+	case r.Role == config.Sorry:
 		return "it is a sorry server, and the real servers have them"
+	case r.Role == config.Standby:
+		return "it is a standby server, and others have them"
+	case !v.Has(config.Sorry):
+		return "the standby servers have them"
+	case !v.Has(config.Standby):
+		return "the quorum is lost, and a sorry server has them"
 	}
-	return "the quorum is lost, and a sorry server has them"
+	return "standby or sorry servers have them"
 }
 
 // word is the state of a subject according to its checks alone.

@@ -42,13 +42,16 @@ func checked(servers []status.VirtualServer, tracks []status.Track) []problem.Fi
 			}
 			found = append(found, problem.Finding{Code: code, Subject: v.Name, Text: v.Name + ": " + v.Reason})
 		case "degraded":
-			if v.Quorum == "lost" {
-				found = append(found, problem.Finding{Code: problem.QuorumLost, Subject: v.Name, Text: v.Name + ": " + v.Reason})
+			if code := policyCode(v); code != "" {
+				found = append(found, problem.Finding{Code: code, Subject: v.Name, Text: v.Name + ": " + v.Reason})
 				break
 			}
 			found = append(found, problem.Finding{
 				Code: problem.VirtualServerDegraded, Subject: v.Name, Text: v.Name + ": " + v.Reason, Related: full(v),
 			})
+		}
+		if v.BelowPanicThreshold {
+			found = append(found, problem.Finding{Code: problem.BelowPanicThreshold, Subject: v.Name, Text: v.Name + ": " + v.Reason})
 		}
 		for _, r := range v.RealServers {
 			name := v.Name + "/" + r.Name
@@ -64,6 +67,17 @@ func checked(servers []status.VirtualServer, tracks []status.Track) []problem.Fi
 		}
 	}
 	return found
+}
+
+// policyCode is the code of a virtual server that is degraded because of what its pool is to do; "" for another reason.
+func policyCode(v status.VirtualServer) problem.Code {
+	switch {
+	case v.Quorum == "lost":
+		return problem.QuorumLost
+	case v.StandbyUsed:
+		return problem.StandbyUsed
+	}
+	return ""
 }
 
 // unusable reports whether the state of a track is not that of what it is about.

@@ -36,7 +36,72 @@ func poolCases() []codesCase {
 			Break: func(n *node) { n.refuses(one, true) },
 			Mend:  func(n *node) { n.refuses(one, false) },
 		}},
+		{File: strings.Replace(codesFile, "name: mysql2,", "name: mysql2, standby: true,", 1), Case: problemtest.Case[*node]{
+			Code: problem.StandbyUsed, Subject: "mysql",
+			Break: func(n *node) { n.refuses(one, true) },
+			Mend:  func(n *node) { n.refuses(one, false) },
+		}},
+		{File: withPolicy("panic_threshold: 51"), Case: problemtest.Case[*node]{
+			Code: problem.BelowPanicThreshold, Subject: "mysql", Beside: []problem.Code{problem.VirtualServerDegraded},
+			Break: func(n *node) { n.refuses(one, true) },
+			Mend:  func(n *node) { n.refuses(one, false) },
+		}},
 	}
+}
+
+// TestStandbyServers: a standby server has the connections while the primary one is down, and keeps them with fail_back: false.
+func TestStandbyServers(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		expect := func(when, judged string, entries ...string) {
+			t.Helper()
+			m.pass(5 * time.Second)
+			if got := m.entry(one) + " " + m.entry(two); got != strings.Join(entries, " ") || m.judged() != judged {
+				t.Errorf("%s: %s, entries %s, want %s, %v", when, m.judged(), got, judged, entries)
+			}
+		}
+		m.start(strings.Replace(withPolicy("fail_back: false"), "name: mysql2,", "name: mysql2, standby: true,", 1))
+		expect("all are up", "up: all 1 real servers are up; 1 is in reserve |", "1", "-")
+		m.refuses(one, true)
+		expect("the primary is down", "degraded: the standby servers have the connections; 1 of 2 real servers are up | WARNING standby_used", "-", "1")
+		m.refuses(one, false)
+		expect("it is up again", "degraded: the standby servers have the connections; 1 of 2 real servers are up; 1 is in reserve | WARNING standby_used", "-", "1")
+		m.again()
+		expect("after a restart", "degraded: the standby servers have the connections; 1 of 2 real servers are up; 1 is in reserve | WARNING standby_used", "-", "1")
+		drain := mysql1
+		drain.Target = "mysql/mysql2"
+		if err := m.override(drain); err != "" {
+			t.Error(err)
+		}
+		expect("the standby server is drained", "up: 1 of 2 real servers are up; 1 is disabled |", "1", "-")
+		drain.Kind = override.Enable
+		if err := m.override(drain); err != "" {
+			t.Error(err)
+		}
+		expect("and enabled", "up: all 1 real servers are up; 1 is in reserve |", "1", "-")
+	})
+}
+
+// TestPanicThreshold: real servers that fail when too few are up keep their entries, and count as down.
+func TestPanicThreshold(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		expect := func(when, judged string, entries ...string) {
+			t.Helper()
+			m.pass(5 * time.Second)
+			if got := m.entry(one) + " " + m.entry(two); got != strings.Join(entries, " ") || m.judged() != judged {
+				t.Errorf("%s: %s, entries %s, want %s, %v", when, m.judged(), got, judged, entries)
+			}
+		}
+		m.start(withPolicy("panic_threshold: 50"))
+		m.refuses(one, true)
+		expect("one of two is down", "degraded: 1 of 2 real servers are up | WARNING virtual_server_degraded", "-", "1")
+		m.refuses(two, true)
+		expect("both", "down: no real server is up; 1 is down and still gets connections (panic_threshold) | CRITICAL virtual_server_down WARNING below_panic_threshold", "-", "1")
+		if r := m.Status().VirtualServers[0].RealServers[1]; r.State != "down" || !strings.Contains(r.Reason, "it still gets connections") {
+			t.Errorf("%+v", r)
+		}
+		m.refuses(one, false)
+		expect("one is up again", "degraded: 1 of 2 real servers are up | WARNING virtual_server_degraded", "1", "-")
+	})
 }
 
 // TestSorryServer: the sorry server has the clients while the quorum is lost, whoever is up, and not while it is met. If it is down,

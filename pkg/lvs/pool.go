@@ -124,20 +124,38 @@ const (
 // connections is down as well.
 func PoolHealth(v config.VirtualServer, pool []Standing, m Memory) (Health, string) {
 	var servers []Standing
+	kept, spare := 0, 0
 	for i, r := range v.RealServers {
-		if r.Role != config.Sorry {
-			servers = append(servers, pool[i])
+		switch {
+		case r.Role == config.Sorry:
+			continue
+		case r.Role == config.Standby && pool[i] == Reserved && !m.Standby:
+			spare++
+			continue
+		case pool[i] == Down && m.was(r.Name):
+			kept++
 		}
+		servers = append(servers, pool[i])
 	}
 	health, reason := healthOf(servers)
+	if spare > 0 {
+		reason += fmt.Sprintf("; %d %s in reserve", spare, be(spare))
+	}
+	if kept > 0 {
+		reason += fmt.Sprintf("; %d %s down and still %s connections (panic_threshold)", kept, be(kept), map[bool]string{false: "get", true: "gets"}[kept == 1])
+	}
 	quorum := fmt.Sprintf("the quorum of %d is lost", max(v.Quorum, 1))
 	switch {
 	case m.Sorry && !m.Lost:
 		return PoolDown, fmt.Sprintf("%s, and clients go to %s", reason, strings.Join(sorryNames(v, pool), ", "))
 	case m.Sorry:
 		return PoolDown, fmt.Sprintf("%s, and clients go to %s", quorum, strings.Join(sorryNames(v, pool), ", "))
-	case m.Lost && v.Quorum > 1 && health != PoolDown:
+	case health == PoolDown:
+		return health, reason
+	case m.Lost && v.Quorum > 1:
 		return PoolDegraded, quorum + "; " + reason
+	case m.Standby:
+		return PoolDegraded, "the standby servers have the connections; " + reason
 	}
 	return health, reason
 }

@@ -1,13 +1,25 @@
 package lvs
 
-import "github.com/lvs-director/lvs-director/pkg/config"
+import (
+	"slices"
+	"strings"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+)
 
 // Memory is what a pool remembers, because it cannot be seen from the conditions of its servers. The zero value is that of a
 // pool whose quorum is met. It is comparable.
 type Memory struct {
-	Lost    bool // the quorum was lost, and has not been met again
-	Sorry   bool // the sorry servers have taken the place of the real servers
-	Adopted bool // the pool was found in the table at the start, and nothing is known yet about some of its servers
+	Lost  bool // the quorum was lost, and has not been met again
+	Sorry bool // the sorry servers have taken the place of the real servers
+	// Standby: the standby servers have taken the place of the primary ones. Failed: because too few of these were up; otherwise
+	// only until enough is known about them.
+	Standby, Failed bool
+	// Good are the names of the servers that were up when the share of those was last above the panic threshold, or are up, each
+	// with a comma after it; "" without a panic threshold. Unhealthy: only such whose checks fail now have connections.
+	Good      string
+	Unhealthy bool
+	Adopted   bool // the pool was found in the table at the start, and nothing is known yet about some of its servers
 }
 
 // Begin returns the memory of a pool of which nothing is remembered: as found in the kernel's table at the start, if it was there
@@ -17,6 +29,7 @@ func Begin(v config.VirtualServer, found Service, known bool) Memory {
 		return Memory{Lost: !v.InitialUp}
 	}
 	m := Memory{Lost: true, Adopted: true}
+	primary, standby := false, false
 	entries := byAddress(found.Servers)
 	for _, r := range v.RealServers {
 		entry, present := entries[Server{Address: r.Address, Port: r.Port}.AddrPort()]
@@ -26,60 +39,152 @@ func Begin(v config.VirtualServer, found Service, known bool) Memory {
 			m.Sorry = true
 		default:
 			m.Lost = false
+			primary, standby = primary || r.Role == config.Regular, standby || r.Role == config.Standby
+			if v.PanicThreshold > 0 {
+				m.Good += r.Name + ","
+			}
 		}
 	}
 	m.Sorry = m.Sorry && m.Lost
+	m.Standby = standby && !primary
+	m.Failed = m.Standby
 	return m
 }
 
-// Next returns the memory of a pool after a change of the conditions of its servers.
+// Next returns the memory of a pool after a change of the conditions of its servers. Unknown is not down: a server of which nothing
+// is known keeps a quorum from being lost and primaries from being too few, but does not suffice for the opposite.
 //
 // The quorum is met while the weights of the real servers that are up and admitted add up to it: it is lost when they are 0 or
 // less than the quorum minus the hysteresis, and met again when they are at least the quorum plus the hysteresis (keepalived,
-// update_quorum_state). Unknown is not down: a server of which nothing is known can keep a quorum from being lost, but cannot
-// make it met.
+// update_quorum_state).
 //
 // Sorry servers take the place of the real servers while the quorum is lost, or no real server is in the table, and one of them
-// can. If none can, the real servers that are left go on.
+// can. If none can, the real servers that are left go on. Standby servers take the place of the primary ones likewise, while too
+// few of these are up.
+//
+// While the share of real servers that are up is below the panic threshold, those that fail are kept.
 func (m Memory) Next(v config.VirtualServer, condition func(config.ServerID) Condition) Memory {
-	sure, possible := 0, 0 // the sum of the weights, without and with the servers of which nothing is known
-	usable, unknown, waiting := false, false, false
-	for _, r := range v.RealServers {
-		c := condition(config.ServerID{Service: v.Name, Server: r.Name})
-		weight := 0
-		if c.Decision.Admission == Admitted {
-			weight = c.weight(r.Weight)
-		}
-		switch {
-		case r.Role == config.Sorry:
-			usable = usable || weight > 0 && c.Known && c.Up
-			unknown = unknown || weight > 0 && !c.Known
-			waiting = waiting || !c.Known
-		case c.Known && c.Up:
-			sure, possible = sure+weight, possible+weight
-		case !c.Known && v.InitialUp:
-			sure, possible = sure+weight, possible+weight
-		case !c.Known:
-			possible, waiting = possible+weight, true
-		}
-	}
+	all := tally(v, condition)
 	quorum := max(v.Quorum, 1)
 	switch {
-	case m.Lost && sure >= quorum+v.Hysteresis:
+	case m.Lost && all.sure >= quorum+v.Hysteresis:
 		m.Lost = false
-	case !m.Lost && (possible == 0 || possible < quorum-v.Hysteresis):
+	case !m.Lost && (all.possible == 0 || all.possible < quorum-v.Hysteresis):
 		m.Lost = true
 	}
-	m.Adopted = m.Adopted && waiting
-	nobody := sure == 0 && !(m.Adopted && possible > 0)
-	m.Sorry = (m.Lost || nobody) && (usable || m.Sorry && m.Adopted && unknown)
+	m.Adopted = m.Adopted && all.waiting
+	nobody := all.sure == 0 && !(m.Adopted && all.possible > 0)
+	m.Sorry = (m.Lost || nobody) && all.sorry.usable(m.Sorry && m.Adopted)
+
+	needed := v.PrimariesNeeded.Of(all.primary.all)
+	switch {
+	case !m.Failed && all.primary.up+all.primary.unknown < needed && all.standby.up > 0:
+		m.Failed = true
+	case m.Failed && (!all.standby.usable(m.Adopted) || !v.StaysOnStandby && all.primary.up >= needed):
+		m.Failed = false
+	}
+	none := all.primary.up == 0 && !(m.Adopted && all.primary.unknown > 0)
+	m.Standby = m.Failed || none && all.standby.up > 0
+	return m.keeping(v, all, condition)
+}
+
+// keeping returns the memory with the servers that are good, or were when there were enough of them.
+func (m Memory) keeping(v config.VirtualServer, all tallied, condition func(config.ServerID) Condition) Memory {
+	if v.PanicThreshold == 0 {
+		m.Good, m.Unhealthy = "", false
+		return m
+	}
+	panics := (all.primary.up+all.primary.unknown)*100 < v.PanicThreshold*all.primary.all
+	var good strings.Builder
+	kept := false
+	for _, r := range v.RealServers {
+		c := condition(config.ServerID{Service: v.Name, Server: r.Name})
+		up := c.Known && c.Up || !c.Known && m.was(r.Name)
+		if r.Role == config.Sorry || c.Decision.Admission != Admitted || !up && !(panics && m.was(r.Name)) {
+			continue
+		}
+		good.WriteString(r.Name + ",")
+		kept = kept || c.Known && !c.Up
+	}
+	m.Good, m.Unhealthy = good.String(), kept && all.sure == 0
 	return m
 }
 
-// Reserve reports whether a server with this role has no connections now because others have them.
-func (m Memory) Reserve(role config.Role) bool { return (role == config.Sorry) != m.Sorry }
+// was reports whether a server was good.
+func (m Memory) was(name string) bool { return strings.Contains(","+m.Good, ","+name+",") }
+
+// Apply returns the condition of a real server with what follows from the memory of its pool.
+func (m Memory) Apply(r config.RealServer, c Condition) Condition {
+	switch r.Role {
+	case config.Sorry:
+		c.Reserve = !m.Sorry
+	case config.Standby:
+		c.Reserve = m.Sorry || !m.Standby
+	default:
+		c.Reserve = m.Sorry || m.Standby
+	}
+	c.Kept = m.was(r.Name)
+	return c
+}
+
+// Keeps reports whether servers whose checks fail keep their entries.
+func (m Memory) Keeps(v config.VirtualServer, condition func(config.ServerID) Condition) bool {
+	return slices.ContainsFunc(v.RealServers, func(r config.RealServer) bool {
+		c := condition(config.ServerID{Service: v.Name, Server: r.Name})
+		return m.was(r.Name) && c.Known && !c.Up
+	})
+}
+
+// Healthy reports whether real servers whose checks do not fail have the connections.
+func (m Memory) Healthy() bool { return !m.Sorry && !m.Unhealthy }
 
 // Remembers reports whether the entries of a pool depend on its past.
 func Remembers(v config.VirtualServer) bool {
-	return v.Quorum > 1 || len(v.RealServers) > 0 && v.RealServers[len(v.RealServers)-1].Role == config.Sorry
+	return v.Quorum > 1 || v.PanicThreshold > 0 || v.Has(config.Sorry) || v.Has(config.Standby)
+}
+
+// tallied are the servers of a pool, counted.
+type tallied struct {
+	sure, possible          int // the sum of the weights of the real servers, without and with those of which nothing is known
+	primary, standby, sorry tier
+	waiting                 bool // nothing is known about a server
+}
+
+// tier is the number of servers with one role: all that may have connections, those of them that are up, and those of which
+// nothing is known.
+type tier struct{ all, up, unknown int }
+
+// usable reports whether one of them can take connections; maybe: one of which nothing is known can.
+func (t tier) usable(maybe bool) bool { return t.up > 0 || maybe && t.unknown > 0 }
+
+func tally(v config.VirtualServer, condition func(config.ServerID) Condition) (all tallied) {
+	tiers := map[config.Role]*tier{config.Regular: &all.primary, config.Standby: &all.standby, config.Sorry: &all.sorry}
+	for _, r := range v.RealServers {
+		c := condition(config.ServerID{Service: v.Name, Server: r.Name})
+		initially := !c.Known && v.InitialUp && r.Role != config.Sorry
+		all.waiting = all.waiting || !c.Known && !initially
+		weight := c.weight(r.Weight)
+		if c.Decision.Admission != Admitted || weight == 0 {
+			continue
+		}
+		of := tiers[r.Role]
+		of.all++
+		up := c.Known && c.Up || initially
+		switch {
+		case up:
+			of.up++
+		case !c.Known:
+			of.unknown++
+		}
+		if r.Role == config.Sorry {
+			continue
+		}
+		if up {
+			all.sure += weight
+		}
+		if up || !c.Known {
+			all.possible += weight
+		}
+	}
+	return all
 }

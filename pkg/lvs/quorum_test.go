@@ -3,6 +3,7 @@ package lvs
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -80,6 +81,140 @@ func TestMemory(t *testing.T) {
 	}
 }
 
+// TestTiersNeverEmptyAPool: after any history of a pool with any roles, if a server could take connections, one does; only servers
+// of one tier do; and the memory does not change without a change of the conditions.
+func TestTiersNeverEmptyAPool(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := config.VirtualServer{
+			Name: "db", Quorum: rapid.IntRange(1, 3).Draw(t, "quorum"), StaysOnStandby: rapid.Bool().Draw(t, "stays"),
+			PrimariesNeeded: config.Share{Number: rapid.IntRange(1, 2).Draw(t, "needed")}, InitialUp: rapid.Bool().Draw(t, "initial"),
+		}
+		all := make([]Condition, rapid.IntRange(1, 5).Draw(t, "servers"))
+		for i := range all {
+			r := config.RealServer{Name: fmt.Sprint(i), Address: netip.AddrFrom4([4]byte{10, 77, 0, byte(i)}), Weight: 1}
+			if i > 0 {
+				r.Role = rapid.SampledFrom([]config.Role{config.Regular, config.Standby, config.Sorry}).Draw(t, "role")
+			}
+			v.RealServers = append(v.RealServers, r)
+		}
+		if !v.Has(config.Standby) {
+			v.PanicThreshold = rapid.IntRange(0, 100).Draw(t, "panic")
+		}
+		m := Begin(v, Service{}, false)
+		for range rapid.IntRange(1, 20).Draw(t, "steps") {
+			c := rapid.SampledFrom([]Condition{{}, up, down, full, weighted(0), weighted(5)}).Draw(t, "condition")
+			c.Decision.Admission = rapid.SampledFrom([]Admission{Admitted, Admitted, Admitted, Closing, CutOff}).Draw(t, "admission")
+			all[rapid.IntRange(0, len(all)-1).Draw(t, "server")] = c
+			m = m.Next(v, conditionsOf(all...))
+			if again := m.Next(v, conditionsOf(all...)); again != m {
+				t.Fatalf("%+v, and then %+v", m, again)
+			}
+			taking, could := map[config.Role]bool{}, false
+			for _, s := range Desired([]config.VirtualServer{v}, reserved(v, m, all), nil)[0].Servers {
+				if s.TakesConnections() {
+					taking[v.RealServers[s.Address.As4()[3]].Role] = true
+				}
+			}
+			for i, r := range v.RealServers {
+				could = could || all[i].Known && all[i].Admits(r.Weight)
+			}
+			if could && len(taking) == 0 || len(taking) > 1 {
+				t.Fatalf("%+v: the tiers %v take connections: %+v", m, taking, all)
+			}
+		}
+	})
+}
+
+// TestStandby: primary and standby servers with the numbers 0 to 3, of which two are standby.
+func TestStandby(t *testing.T) {
+	unknown := Condition{}
+	primary, failed, spare := Memory{}, Memory{Standby: true, Failed: true}, Memory{Standby: true}
+	for _, tt := range []struct {
+		name   string
+		needed config.Share
+		stays  bool
+		before Memory
+		all    [4]Condition
+		want   Memory
+	}{
+		{"all are up", config.Share{}, false, primary, [4]Condition{up, up, up, up}, primary},
+		{"one of two primaries is enough", config.Share{}, false, primary, [4]Condition{down, up, up, up}, primary},
+		{"none is left", config.Share{}, false, primary, [4]Condition{down, down, up, down}, failed},
+		{"none is left, and no standby server", config.Share{}, false, primary, [4]Condition{down, down, down, down}, primary},
+		{"two are needed", config.Share{Number: 2}, false, primary, [4]Condition{down, up, up, up}, failed},
+		{"two are needed, and there is no standby server", config.Share{Number: 2}, false, primary, [4]Condition{down, up, down, closing(up)}, primary},
+		{"half of them", config.Share{Percent: 50}, false, primary, [4]Condition{down, up, up, up}, primary},
+		{"more than half of them", config.Share{Percent: 51}, false, primary, [4]Condition{down, up, up, up}, failed},
+		{"half of those that are not drained", config.Share{Percent: 51}, false, primary, [4]Condition{closing(up), up, up, up}, primary},
+		{"all primaries are drained", config.Share{Percent: 51}, false, primary, [4]Condition{closing(up), closing(up), up, up}, failed},
+		{"back", config.Share{}, false, failed, [4]Condition{up, down, up, up}, primary},
+		{"not enough for going back", config.Share{Number: 2}, false, failed, [4]Condition{up, down, up, up}, failed},
+		{"not back", config.Share{}, true, failed, [4]Condition{up, up, up, up}, failed},
+		{"no standby server is left", config.Share{}, true, failed, [4]Condition{up, down, down, down}, primary},
+		{"no standby server is left, and too few primaries", config.Share{Number: 2}, false, failed, [4]Condition{up, down, down, down}, primary},
+		{"nothing is left", config.Share{}, true, failed, [4]Condition{down, down, down, down}, primary},
+		{"unknown is not down", config.Share{Number: 2}, true, primary, [4]Condition{up, unknown, up, up}, primary},
+		{"unknown is not up", config.Share{Number: 2}, false, failed, [4]Condition{up, unknown, up, up}, failed},
+		{"nothing is known about the primaries yet, which does not make it stay", config.Share{}, true, primary, [4]Condition{unknown, unknown, up, up}, spare},
+		{"until something is known", config.Share{}, true, spare, [4]Condition{up, unknown, up, up}, primary},
+		{"found, and nothing known", config.Share{}, true, Memory{Adopted: true}, [4]Condition{unknown, unknown, up, up}, Memory{Adopted: true}},
+		{"found on standby, and nothing known", config.Share{}, true, Memory{Adopted: true, Standby: true, Failed: true}, [4]Condition{up, up, unknown, unknown}, Memory{Adopted: true, Standby: true, Failed: true}},
+	} {
+		v := config.VirtualServer{Name: "db", PrimariesNeeded: tt.needed, StaysOnStandby: tt.stays}
+		for i := range 4 {
+			v.RealServers = append(v.RealServers, config.RealServer{Name: fmt.Sprint(i), Weight: 1})
+		}
+		v.RealServers[2].Role, v.RealServers[3].Role = config.Standby, config.Standby
+		got := tt.before.Next(v, conditionsOf(tt.all[:]...))
+		got.Lost = false // as without a quorum
+		if got != tt.want {
+			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestPanicThreshold: when less than half of the servers are up, those that fail keep their entries, and no others get any.
+func TestPanicThreshold(t *testing.T) {
+	v := config.VirtualServer{Name: "db", PanicThreshold: 50}
+	all := []Condition{up, up, up, up}
+	for i := range all {
+		v.RealServers = append(v.RealServers, config.RealServer{Name: fmt.Sprint(i), Address: netip.AddrFrom4([4]byte{10, 77, 0, byte(11 + i)}), Weight: i + 1})
+	}
+	var m Memory
+	for _, step := range []struct {
+		server int
+		to     Condition
+		want   string
+		well   bool
+	}{
+		{0, up, "11=1 12=2 13=3 14=4", true},
+		{0, down, "12=2 13=3 14=4", true},
+		{1, down, "13=3 14=4", true},
+		{2, down, "13=3 14=4", true},
+		{3, down, "13=3 14=4", false},
+		{3, full, "13=3 14=4", true}, // one that is full does not leave the clients to one that is down
+		{1, up, "12=2 14=0", true},
+		{2, up, "12=2 13=3 14=0", true},
+		{3, down, "12=2 13=3", true},
+		{1, closing(up), "12=0 13=3", true},
+		{2, down, "12=0 13=3", false}, // of three that may have connections none is up
+		{2, removed(down), "12=0", true},
+	} {
+		all[step.server] = step.to
+		m = m.Next(v, conditionsOf(all...))
+		var got []string
+		for _, s := range Desired([]config.VirtualServer{v}, reserved(v, m, all), nil)[0].Servers {
+			got = append(got, fmt.Sprintf("%d=%d", s.Address.As4()[3], s.Weight))
+		}
+		if strings.Join(got, " ") != step.want || m.Healthy() != step.well {
+			t.Errorf("%d is %+v: %v, healthy %v, want %s, %v: %+v", step.server, step.to, got, m.Healthy(), step.want, step.well, m)
+		}
+		if again := m.Next(v, conditionsOf(all...)); again != m {
+			t.Errorf("%+v, and then %+v", m, again)
+		}
+	}
+}
+
 func TestBegin(t *testing.T) {
 	at := func(weights ...int) Service {
 		var s Service
@@ -152,8 +287,6 @@ func TestPolicyNeverEmptiesAPool(t *testing.T) {
 
 func reserved(v config.VirtualServer, m Memory, all []Condition) func(config.ServerID) Condition {
 	return func(id config.ServerID) Condition {
-		c := conditionsOf(all...)(id)
-		c.Reserve = m.Reserve(v.RealServers[id.Server[0]-'0'].Role)
-		return c
+		return m.Apply(v.RealServers[id.Server[0]-'0'], conditionsOf(all...)(id))
 	}
 }

@@ -12,6 +12,8 @@ type Condition struct {
 	Decision Decision
 	// Reserve: others of its pool have the connections (see Memory).
 	Reserve bool
+	// Kept: it is down, and keeps its entry with its weight, because too few of its pool are up (see Memory).
+	Kept bool
 }
 
 // Decision is what an operator has decided about a real server. The zero value: nothing.
@@ -78,6 +80,7 @@ type Entry struct {
 //   - taken out by an operator: not in the table, or there with weight 0 if it stays
 //   - closed by an operator: as below, but with weight 0 if it is in the table
 //   - up: in the table with its configured weight, or that of a check or an operator
+//   - down, and kept: as if it was up; it does not count as one that accepts connections
 //   - down, or in reserve: not in the table, or there with weight 0 if it stays or is inhibited
 //   - nothing known: as it was found in the table (unknown is not down; a weight of 0 that was found is kept like
 //     "full"); one that was not found is in the table if its initial_state is up
@@ -86,7 +89,7 @@ type Entry struct {
 func Entries(pool []Member) []Entry {
 	takers := false
 	for _, m := range pool {
-		takers = takers || takesConnections(m.present(), m.Weight) && !m.full() && m.admitted() && !m.Condition.Reserve
+		takers = takers || takesConnections(m.present(), m.Weight) && !m.full() && m.admitted() && !m.Condition.Reserve && !m.keptDown()
 	}
 	entries := make([]Entry, len(pool))
 	for i, m := range pool {
@@ -109,16 +112,18 @@ func Entries(pool []Member) []Entry {
 
 func (m Member) present() bool {
 	if m.Condition.Known {
-		return m.Condition.Up
+		return m.Condition.Up || m.Condition.Kept
 	}
 	return m.Found || m.InitialUp
 }
+
+func (m Member) keptDown() bool { return m.Condition.Known && !m.Condition.Up && m.Condition.Kept }
 
 func (m Member) admitted() bool { return m.Condition.Decision.Admission == Admitted }
 
 func (m Member) full() bool {
 	if m.Condition.Known {
-		return m.Condition.Full
+		return m.Condition.Full && m.Condition.Up
 	}
 	return m.Found && m.FoundWeight == 0
 }

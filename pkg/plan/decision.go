@@ -44,7 +44,7 @@ func (t Table) taking(have []lvs.Service) map[lvs.Key]bool {
 		takes[s.Key] = s.TakesConnections()
 	}
 	for _, v := range t.Servers {
-		if t.sorry(v) {
+		if !t.healthy(v) {
 			for _, k := range lvs.KeysOf(v) {
 				takes[k] = false
 			}

@@ -51,24 +51,30 @@ func reserve(servers []config.VirtualServer, memories Memories, condition func(c
 	if len(memories) == 0 {
 		return condition
 	}
-	reserved := map[config.ServerID]bool{}
+	type member struct {
+		memory lvs.Memory
+		server config.RealServer
+	}
+	members := map[config.ServerID]member{}
 	for _, v := range servers {
 		m, remembers := memories[lvs.KeyOf(v)]
 		if !remembers {
 			continue
 		}
 		for _, r := range v.RealServers {
-			reserved[config.ServerID{Service: v.Name, Server: r.Name}] = m.Reserve(r.Role)
+			members[config.ServerID{Service: v.Name, Server: r.Name}] = member{m, r}
 		}
 	}
 	return func(id config.ServerID) lvs.Condition {
 		c := condition(id)
-		c.Reserve = reserved[id]
+		if one, is := members[id]; is {
+			c = one.memory.Apply(one.server, c)
+		}
 		return c
 	}
 }
 
-// sorry reports whether sorry servers have the connections of a virtual server.
-func (t Table) sorry(v config.VirtualServer) bool { return t.Memories[lvs.KeyOf(v)].Sorry }
+// healthy reports whether real servers whose checks do not fail have the connections of a virtual server.
+func (t Table) healthy(v config.VirtualServer) bool { return t.Memories[lvs.KeyOf(v)].Healthy() }
 
 func (m Memories) equal(other Memories) bool { return maps.Equal(m, other) }

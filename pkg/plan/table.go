@@ -76,10 +76,11 @@ func (t Table) equal(b Table) bool {
 }
 
 // Serves reports whether the real servers of any of the virtual servers take new connections. One is enough: a service that is
-// down on all directors must not block the takeover of the others. Sorry servers do not count.
+// down on all directors must not block the takeover of the others. Sorry servers do not count, nor those
+// whose checks fail.
 func (t Table) Serves(serving map[lvs.Key]bool) bool {
 	return slices.ContainsFunc(t.Servers, func(v config.VirtualServer) bool {
-		return !t.sorry(v) && slices.ContainsFunc(lvs.KeysOf(v), func(k lvs.Key) bool { return serving[k] })
+		return t.healthy(v) && slices.ContainsFunc(lvs.KeysOf(v), func(k lvs.Key) bool { return serving[k] })
 	})
 }
 

@@ -5,6 +5,9 @@ const (
 	SorryServerUsed Code = "sorry_server_used"
 	SorryServerDown Code = "sorry_server_down"
 	QuorumLost      Code = "quorum_lost"
+
+	StandbyUsed         Code = "standby_used"
+	BelowPanicThreshold Code = "below_panic_threshold"
 )
 
 func poolCodes() []Declaration {
@@ -24,6 +27,16 @@ func poolCodes() []Declaration {
 			Code: QuorumLost, Severity: Warning, Role: Director, Subject: "virtual server",
 			Means:  "the weights of the real servers that are up no longer add up to the quorum; those that are left serve",
 			Remedy: "repair the real servers: lvsctl status shows the reason for each that is not up. The quorum is met again when their weights add up to the quorum plus the hysteresis. A quorum that is too high: change it in the cluster file and reload",
+		},
+		{
+			Code: StandbyUsed, Severity: Warning, Role: Director, Subject: "virtual server",
+			Means:  "the standby servers have the connections, because too few primary ones were up",
+			Remedy: "repair the primary servers: lvsctl status shows the reason for each that is not up. With fail_back: true connections go back by themselves. With fail_back: false, when the primary servers may have them again: lvsctl drain each standby server on all directors, with --force if they refuse, and then lvsctl enable it",
+		},
+		{
+			Code: BelowPanicThreshold, Severity: Warning, Role: Director, Subject: "virtual server",
+			Means:  "too few real servers are up, so that those whose checks fail keep their entries (panic_threshold): some connections fail",
+			Remedy: "find what makes so many checks fail: lvsctl status shows the reasons. If the checks are right, repair the real servers; if they are not, correct the checks. lvsctl disable takes a server out that must not have connections",
 		},
 	}
 }

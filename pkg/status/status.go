@@ -170,8 +170,12 @@ type VirtualServer struct {
 	// Quorum is "met" or "lost"; absent if the quorum is 1 and there is no sorry server.
 	Quorum string `json:"quorum,omitempty"`
 	// SorryServerUsed: sorry servers have the clients instead of the real servers; then State is down.
-	SorryServerUsed bool         `json:"sorry_server_used,omitempty"`
-	RealServers     []RealServer `json:"real_servers"` // sorry servers last
+	SorryServerUsed bool `json:"sorry_server_used,omitempty"`
+	// StandbyUsed: the standby servers have taken the place of the primary ones.
+	StandbyUsed bool `json:"standby_used,omitempty"`
+	// BelowPanicThreshold: real servers whose checks fail keep their entries.
+	BelowPanicThreshold bool         `json:"below_panic_threshold,omitempty"`
+	RealServers         []RealServer `json:"real_servers"` // sorry servers last
 	// Traffic is absent until the table was read.
 	Traffic *Traffic `json:"traffic,omitempty"`
 }
@@ -198,7 +202,7 @@ type RealServer struct {
 	Traffic *Traffic `json:"traffic,omitempty"`
 	// Override is what an operator has decided about it; absent if nothing.
 	Override *Override `json:"override,omitempty"`
-	// Role is "sorry" for a sorry server; absent for the others.
+	// Role is "sorry" for a sorry server, and "standby" for a standby server; absent for the others.
 	Role string `json:"role,omitempty"`
 	// Up: its checks pass, whatever an operator has decided.
 	Up bool `json:"-"`
