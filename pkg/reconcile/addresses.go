@@ -29,7 +29,8 @@ type AddressKernel interface {
 
 // Announcer tells the neighbours on an interface where a VIP is: by gratuitous ARP, or a neighbour advertisement.
 type Announcer interface {
-	// Open opens what Announce needs on an interface, if it is not open yet, so that the first announcement goes out at once.
+	// Open opens what Announce needs on an interface, if it is not open yet. That takes up to milliseconds, after which the
+	// announcement may no longer be wanted. Its errors are those of Announce.
 	Open(iface string) error
 	Announce(iface string, vip netip.Addr) error
 	// Ask asks them whether one of them has the VIP as well.
@@ -69,8 +70,6 @@ type Addresses struct {
 	held      map[config.InstanceID]*held    // changed with mu, for Holds
 	leftovers map[kernel.IfAddr]*leftover
 	sentOn    map[string]time.Duration // when the last announcement was sent, by interface
-	opened    map[string]bool          // the interfaces on which the announcer is open
-	openAt    time.Duration            // not before that are the others tried again
 	budget    int                      // how many repeated announcements this pass may still send
 	stopping  bool
 }
@@ -94,7 +93,7 @@ func NewAddresses(addresses AddressKernel, announcer Announcer, lost func(instan
 		kernel: addresses, announcer: announcer, lost: lost, log: log, epoch: time.Now(),
 		dirty: make(chan struct{}, 1), desired: map[config.InstanceID]*desired{}, taken: map[config.InstanceID]*desired{}, held: map[config.InstanceID]*held{},
 		leases: map[config.InstanceID]expiry{}, leaseChanged: make(chan struct{}, 1), leftovers: map[kernel.IfAddr]*leftover{}, removed: map[kernel.IfAddr]time.Duration{},
-		failures: map[config.InstanceID]failure{}, sentOn: map[string]time.Duration{}, opened: map[string]bool{},
+		failures: map[config.InstanceID]failure{}, sentOn: map[string]time.Duration{},
 	}
 }
 
@@ -192,7 +191,6 @@ func (a *Addresses) pass() time.Duration {
 		}
 	}
 	a.publishTroubles()
-	a.open()
 	return next
 }
 

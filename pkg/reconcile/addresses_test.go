@@ -129,10 +129,9 @@ type world struct {
 	announcements []time.Duration
 	order         []netip.Addr // of the announcements
 	asked         []netip.Addr
-	mute          error // why nothing can be announced
-	deaf          error // why nothing can be asked
-	opened        []string
-	closed        error // why nothing can be opened
+	mute          error         // why nothing can be announced
+	deaf          error         // why nothing can be asked
+	opening       time.Duration // how long it takes to open the announcer on an interface
 	lost          []string
 }
 
@@ -147,11 +146,12 @@ func (w *world) Announce(_ string, vip netip.Addr) error {
 	return nil
 }
 
-func (w *world) Open(iface string) error {
+func (w *world) Open(string) error {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.opened = append(w.opened, iface)
-	return w.closed
+	takes := w.opening
+	w.mu.Unlock()
+	time.Sleep(takes)
+	return nil
 }
 
 func (w *world) Ask(_ string, vip netip.Addr) error {

@@ -42,26 +42,6 @@ func (a *Addresses) Ask(instance config.InstanceID, vip netip.Addr) {
 	a.change(instance, func(w *desired) { w.request.ask = vip })
 }
 
-// openEvery is how often an interface that is not there is tried again.
-const openEvery = time.Second
-
-// open opens the announcer on the interfaces of all VIPs, held or not. Errors are those of the first announcement.
-func (a *Addresses) open() {
-	now := a.now()
-	if now < a.openAt {
-		return
-	}
-	a.openAt = now + openEvery
-	for _, name := range a.names {
-		v := a.taken[name].vips
-		for _, p := range v.Addresses {
-			if iface := v.On(p); !a.opened[iface] && a.announcer.Open(iface) == nil {
-				a.opened[iface] = true
-			}
-		}
-	}
-}
-
 // serve carries out a request, and announces what is due.
 func (a *Addresses) serve(h *held, r request) {
 	now := a.now()
@@ -114,9 +94,6 @@ func (a *Addresses) announce(h *held, now time.Duration) {
 		return
 	}
 	for {
-		if !a.wanted(h) {
-			return // the next pass, which is due now, begins with that
-		}
 		vip := h.vips.Addresses[s.next]
 		iface := h.vips.On(vip)
 		if at, sent := a.sentOn[iface]; sent && s.paced() && a.now() < at+s.policy.Interval {
@@ -130,7 +107,13 @@ func (a *Addresses) announce(h *held, now time.Duration) {
 			}
 			a.budget--
 		}
-		err := a.announcer.Announce(iface, vip.Addr())
+		err := a.announcer.Open(iface)
+		if !a.wanted(h) {
+			return // the next pass, which is due now, begins with that
+		}
+		if err == nil {
+			err = a.announcer.Announce(iface, vip.Addr())
+		}
 		switch {
 		case errors.Is(err, kernel.ErrNoNeighbours):
 			a.untold(h, iface)

@@ -59,36 +59,6 @@ func TestAnnouncementsAreSpread(t *testing.T) {
 	})
 }
 
-// TestAnnouncerIsOpenedBefore: what announcements need is open before the director becomes MASTER. An interface that is not there
-// is tried again once a second, and one that is open never.
-func TestAnnouncerIsOpenedBefore(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := start(t)
-		defer w.stop()
-		opened := func() (all []string) {
-			w.set(func() { all, w.opened = w.opened, nil })
-			return all
-		}
-		synctest.Wait()
-		if all := opened(); !slices.Equal(all, []string{"eth0"}) {
-			t.Errorf("opened %v at the start", all)
-		}
-		w.set(func() { w.closed = kernel.ErrNoInterface })
-		other := mysql(5*time.Second, vip)
-		other.Instance, other.Interface = "other", "eth1"
-		w.Set([]VIPs{mysql(5*time.Second, vip), other})
-		time.Sleep(10*time.Second + time.Millisecond)
-		if all := opened(); len(all) < 2 || len(all) > 11 || slices.Contains(all, "eth0") {
-			t.Errorf("tried %v in 10 s", all)
-		}
-		w.set(func() { w.closed = nil })
-		time.Sleep(10 * time.Second)
-		if all := opened(); !slices.Equal(all, []string{"eth1"}) {
-			t.Errorf("opened %v when it was there", all)
-		}
-	})
-}
-
 // Thousands of VIPs are announced without a delay of the renewals of their leases.
 func TestManyAnnouncements(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

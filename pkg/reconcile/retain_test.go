@@ -76,7 +76,8 @@ func TestRetainedAgain(t *testing.T) {
 	})
 }
 
-// TestNoLateAnnouncement: VIPs that are no longer wanted when the kernel has added them are not announced. The other MASTER may have
+// TestNoLateAnnouncement: VIPs that are no longer wanted when the kernel has added them, or when the socket for announcements is open,
+// are not announced. The other MASTER may have
 // announced them meanwhile, and this announcement would be the last one.
 func TestNoLateAnnouncement(t *testing.T) {
 	for _, tt := range []struct {
@@ -90,20 +91,25 @@ func TestNoLateAnnouncement(t *testing.T) {
 		{"no longer listed", func(w *world) { w.Set(nil) }, 0},
 		{"lost and taken again", func(w *world) { w.Release("mysql"); w.Acquire("mysql", true) }, 1},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := start(t)
-				defer w.stop()
-				w.Set([]VIPs{mysql(3*time.Second, vip)})
-				w.kernel.setDelay(100 * time.Millisecond)
-				w.Acquire("mysql", false)
-				time.Sleep(50 * time.Millisecond) // in the kernel
-				tt.then(w)
-				time.Sleep(450 * time.Millisecond)
-				if n := len(w.announced()); n != tt.sent {
-					t.Errorf("%d announcements, want %d", n, tt.sent)
-				}
+		for slow, make := range map[string]func(w *world){
+			"adding":  func(w *world) { w.kernel.setDelay(100 * time.Millisecond) },
+			"opening": func(w *world) { w.set(func() { w.opening = 100 * time.Millisecond }) },
+		} {
+			t.Run(tt.name+" while "+slow, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := start(t)
+					defer w.stop()
+					w.Set([]VIPs{mysql(3*time.Second, vip)})
+					make(w)
+					w.Acquire("mysql", false)
+					time.Sleep(50 * time.Millisecond)
+					tt.then(w)
+					time.Sleep(450 * time.Millisecond)
+					if n := len(w.announced()); n != tt.sent {
+						t.Errorf("%d announcements, want %d", n, tt.sent)
+					}
+				})
 			})
-		})
+		}
 	}
 }
