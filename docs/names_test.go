@@ -19,7 +19,7 @@ var strangers = map[string][]string{
 		"vmac_garp_intvl",
 	},
 	"Linux":         {"ip_vs_dest_conn_overhead", "ip_vs_stats", "keep_addr_on_down", "log_martians", "num_grat_arp", "proxy_arp", "sloppy_tcp", "tcp_keepalive_time"},
-	"MySQL":         {"auto_increment", "session_connect_attrs"},
+	"MySQL":         {"auto_increment", "max_user_connections", "session_connect_attrs"},
 	"node_exporter": {"node_ipvs_backend_connections_active", "node_ipvs_backend_weight"},
 	"examples":      {"chk_mysql", "clock_skewed", "hop_limit", "leases_test", "reload_test", "takeover_test"},
 }

@@ -126,6 +126,8 @@ func (s *seed001) sessionOn(server string) *session {
 // serverStopped is V3: a graceful stop of mysqld.
 func (s *seed001) serverStopped(t *testing.T) {
 	mark := s.master.daemon.Mark()
+	// The reset may come as soon as the application's host acknowledges the end of its connection.
+	rst := capture.Start(s.users, "eth0", "tcp[tcpflags] & tcp-rst != 0 and src host "+vip)
 	s.master.afterCheck(s.mysql2)
 	stopped := time.Now()
 	if code := s.two.Stop(); code != 0 {
@@ -140,7 +142,6 @@ func (s *seed001) serverStopped(t *testing.T) {
 	s.awaitTable(s.backup, rs1)
 
 	kept, lost := s.sessionOn("mysql1"), s.sessionOn("mysql2")
-	rst := capture.Start(s.users, "eth0", "tcp[tcpflags] & tcp-rst != 0 and src host "+vip)
 	waited, err := lost.awaitReset(2 * time.Second)
 	if err != nil {
 		t.Errorf("the application of the stopped server: %v", err)

@@ -45,7 +45,10 @@ func (c *Checker) apply(specs []Spec, now time.Time) {
 	}
 	scatter(fresh)
 	for k := range c.checks.all() {
-		if k.retired = len(k.users) == 0; k.retired && k.attempt == nil {
+		if k.retired = len(k.users) == 0; k.retired {
+			k.kept.letGo()
+		}
+		if k.retired && k.attempt == nil {
 			c.checks.remove(k)
 		}
 	}

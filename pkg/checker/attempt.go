@@ -25,6 +25,10 @@ type finished struct {
 func (c *Checker) launch(ctx context.Context, k *check, now time.Time) {
 	a := &attempt{check: k, started: now, hasSlot: true}
 	k.attempt, k.owed = a, false
+	if k.early > 0 {
+		k.early--
+		a.early = true
+	}
 	c.busy++
 	c.agenda.add(event{at: now.Add(slotTime), what: yields, attempt: a})
 	c.agenda.add(event{at: now.Add(k.id.Check.Timeout + grace), what: overdue, attempt: a})
@@ -95,7 +99,7 @@ func files(kind config.CheckKind) string {
 }
 
 // finish processes the result of a probe that has returned.
-func (c *Checker) finish(f finished, now time.Time) {
+func (c *Checker) finish(ctx context.Context, f finished, now time.Time) {
 	a, k := f.attempt, f.attempt.check
 	c.yield(a)
 	k.attempt = nil
@@ -110,9 +114,17 @@ func (c *Checker) finish(f finished, now time.Time) {
 	if r.Code == health.Timeout && a.starved() {
 		r = a.stallResult(r.Took)
 	}
-	c.take(k, r, now)
+	if a.early {
+		c.takeEarly(k, r, now)
+	} else {
+		c.take(k, r, now)
+	}
+	if k.early > 0 && !k.state.Up() {
+		k.early, k.state = 0, k.state.Interrupted(k.settle())
+	}
+	c.keep(ctx, k, r, now)
 	switch {
-	case k.owed:
+	case k.owed || k.early > 0:
 		c.enqueue(k)
 	case k.id.Check.Retry > 0 && r.Class == health.Bad && (k.state.Doubtful() || k.state.Undecided()):
 		c.retry(k, a.started, now)
@@ -151,7 +163,11 @@ func (c *Checker) abandon(a *attempt, now time.Time) {
 	}
 	a.abandoned = true
 	c.yield(a)
-	if !a.check.retired {
+	switch {
+	case a.check.retired:
+	case a.early:
+		c.takeEarly(a.check, a.overdueResult(now), now)
+	default:
 		c.take(a.check, a.overdueResult(now), now)
 	}
 }
@@ -205,9 +221,6 @@ func (a *attempt) stallResult(took time.Duration) health.Result {
 
 // take applies a result to its check, and publishes the verdicts of all subjects that share it.
 func (c *Checker) take(k *check, r health.Result, now time.Time) {
-	if c.log.Enabled(context.Background(), slog.LevelDebug) {
-		c.log.Debug("checked", "server", k.names(), "class", r.Class.String(), "code", string(r.Code), "cause", r.Cause, "took", r.Took)
-	}
 	if k.id.Track {
 		switch r.Code {
 		case health.NoNetwork, health.Unrunnable, health.Stuck: // a track is about this director
@@ -215,13 +228,26 @@ func (c *Checker) take(k *check, r health.Result, now time.Time) {
 		}
 	}
 	c.warn(k, r, now)
-	k.state, _ = k.state.Step(now, r)
+	next, _ := k.state.Step(now, r)
+	c.become(k, r, next, now)
+}
+
+// become gives a check the state that follows from a result.
+func (c *Checker) become(k *check, r health.Result, next health.State, now time.Time) {
+	c.logChecked(k, r)
+	k.state = next
 	k.history.add(now, r)
 	k.answered = k.answered || !k.state.Undecided()
 	for _, user := range k.users {
 		c.publish(user)
 	}
 	c.lookReady()
+}
+
+func (c *Checker) logChecked(k *check, r health.Result) {
+	if c.log.Enabled(context.Background(), slog.LevelDebug) {
+		c.log.Debug("checked", "server", k.names(), "class", r.Class.String(), "code", string(r.Code), "cause", r.Cause, "took", r.Took)
+	}
 }
 
 // sameCodePause is the minimum time between two warnings about one check with the same code: causes may alternate, as an

@@ -54,6 +54,8 @@ type Checker struct {
 	results chan finished // from the goroutines of probes
 	looks   chan func()   // are called by Run's goroutine
 	drained chan struct{} // closed when results are no longer received
+	ends    chan keptEnd  // from the goroutines that keep connections
+	hold    HoldFunc      // nil: no connections are kept
 	byHand  byHand
 
 	// The following fields are owned by Run's goroutine.
@@ -84,7 +86,7 @@ func New(
 	return &Checker{
 		probe: probe, secrets: secrets, log: log, onChange: onChange,
 		wake: make(chan struct{}, 1), ready: make(chan struct{}),
-		results: make(chan finished), looks: make(chan func()), drained: make(chan struct{}),
+		results: make(chan finished), ends: make(chan keptEnd), looks: make(chan func()), drained: make(chan struct{}),
 		checks: checks{},
 	}
 }
@@ -139,6 +141,8 @@ func (c *Checker) Run(ctx context.Context) error {
 	// Probes are not cancelled as soon as ctx ends: see drainTimeout.
 	probing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	keeping, letGo := context.WithCancel(probing)
+	defer letGo()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	heart := heartbeat.From(ctx)
@@ -152,6 +156,7 @@ func (c *Checker) Run(ctx context.Context) error {
 		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
+			letGo()
 			c.drain(stop)
 			return nil
 		case <-c.wake:
@@ -160,7 +165,9 @@ func (c *Checker) Run(ctx context.Context) error {
 			look()
 		case r := <-c.results:
 			c.noticeStall(time.Now())
-			c.finish(r, time.Now())
+			c.finish(keeping, r, time.Now())
+		case e := <-c.ends:
+			c.keptEnded(e, time.Now())
 		case <-timer.C:
 		}
 		c.work(probing, time.Now())

@@ -126,11 +126,18 @@ func spec(name, server string, checks ...config.Check) Spec {
 // world runs a test in a bubble of virtual time, with a running Checker.
 func world(t *testing.T, test func(t *testing.T, c *Checker, f *farm, d *diary)) {
 	t.Helper()
+	worldWith(t, func(*Checker) *keeper { return nil }, func(t *testing.T, c *Checker, f *farm, d *diary, _ *keeper) { test(t, c, f, d) })
+}
+
+// worldWith is world with a Checker that keep has prepared.
+func worldWith(t *testing.T, keep func(*Checker) *keeper, test func(t *testing.T, c *Checker, f *farm, d *diary, k *keeper)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		f, d := newFarm(), &diary{began: time.Now()}
 		secrets := func(file string) (string, error) { return "secret of " + file, nil }
 		c := New(f.probe, secrets,
 			slog.New(slog.NewTextHandler(d, nil)), d.note)
+		k := keep(c)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- c.Run(ctx) }()
@@ -140,7 +147,7 @@ func world(t *testing.T, test func(t *testing.T, c *Checker, f *farm, d *diary))
 				t.Errorf("Run: %v", err)
 			}
 		}()
-		test(t, c, f, d)
+		test(t, c, f, d, k)
 	})
 }
 

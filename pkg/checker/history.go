@@ -55,6 +55,8 @@ type Explained struct {
 	Total, Good, Inconclusive uint32
 	// Last is the latest result; its time is zero before the first one.
 	Last Record
+	// Kept is the connection that is kept beside the checks.
+	Kept Kept
 	// Failures are the latest results that were not good, the oldest first.
 	Failures []Record
 }
@@ -94,6 +96,7 @@ func (k *check) explain() Explained {
 	h := k.history
 	e := Explained{
 		Target: k.id.Target, Check: k.id.Check, State: k.state, Next: k.due, Total: h.total, Good: h.good, Inconclusive: h.inconclusive,
+		Kept: k.kept.explain(),
 	}
 	e.Last.Result, e.Last.At = k.state.Last()
 	if h.failures != nil {

@@ -6,8 +6,8 @@ import (
 )
 
 // checkKinds are the kinds of checks, in the order of the reference. Each kind has one file in this package that
-// declares it and one in package probe that runs it. This function and Prober are the only lists of kinds, and trackKinds
-// for those that are tracks only.
+// declares it and one in package probe that runs it. This function, Prober and Holder are the only lists of kinds, and
+// trackKinds for those that are tracks only.
 func checkKinds() []checkKind {
 	return []checkKind{
 		tcpKind(),
@@ -68,6 +68,20 @@ type Certified interface {
 	// CertificateFiles are the absolute paths of the file with the authorities that it trusts, and of that with its own
 	// certificate and key, which is a secret; "" for none.
 	CertificateFiles() (authorities, own string)
+}
+
+// Keeper is a CheckKind that can keep a connection to its server. The server's kernel ends it when the process that serves dies,
+// so the next checks need not wait for their time.
+type Keeper interface {
+	KeepsConnection() bool
+	// Hold calls the holder's method for this kind.
+	Hold(Holder)
+}
+
+// Holder keeps connections: it has one method per kind that can.
+type Holder interface {
+	TCP(TCPCheck)
+	MySQL(MySQLCheck)
 }
 
 // noSecret is embedded by kinds that need no secret.

@@ -9,6 +9,7 @@ const MySQL CheckType = "mysql"
 type MySQLCheck struct {
 	User         string
 	PasswordFile string // "" is an empty password
+	Keep         bool   `json:",omitempty"` // a connection is kept; see Keeper
 }
 
 // Type returns MySQL.
@@ -22,6 +23,12 @@ func (MySQLCheck) Network() Network { return OverTCP }
 
 // Probe calls p.MySQL.
 func (c MySQLCheck) Probe(p Prober) { p.MySQL(c) }
+
+// KeepsConnection implements Keeper.
+func (c MySQLCheck) KeepsConnection() bool { return c.Keep }
+
+// Hold calls h.MySQL.
+func (c MySQLCheck) Hold(h Holder) { h.MySQL(c) }
 
 func (MySQLCheck) sealed() {}
 
@@ -75,6 +82,7 @@ func mysqlKind() checkKind {
 					hint:    "write it to a file with mode 0600 and set password_file: /etc/lvs-director/check.password",
 				}},
 			},
+			keepField(true, func(c *MySQLCheck) *bool { return &c.Keep }),
 		},
 		rules: func(c *MySQLCheck, o object) {
 			o.warnHidden("password_file", c.PasswordFile)

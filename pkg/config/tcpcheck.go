@@ -13,6 +13,7 @@ type TCPCheck struct {
 	noSecret
 	Send   string // bytes; "": nothing
 	Answer Answer
+	Keep   bool `json:",omitempty"` // a connection is kept; see Keeper
 }
 
 // Type returns TCP.
@@ -24,15 +25,21 @@ func (TCPCheck) Network() Network { return OverTCP }
 // Probe calls p.TCP.
 func (c TCPCheck) Probe(p Prober) { p.TCP(c) }
 
+// KeepsConnection implements Keeper.
+func (c TCPCheck) KeepsConnection() bool { return c.Keep }
+
+// Hold calls h.TCP.
+func (c TCPCheck) Hold(h Holder) { h.TCP(c) }
+
 func (TCPCheck) sealed() {}
 
 func tcpKind() checkKind {
 	return kindOf[TCPCheck]{
 		name: TCP, doc: "a connection opens, and the server answers as expected if `expect` or `expect_regex` is given",
-		fields: append(
+		fields: append(append(
 			sendFields("nothing", func(c *TCPCheck) *string { return &c.Send }),
 			answerFields(func(c *TCPCheck) *Answer { return &c.Answer })...,
-		),
+		), keepField(false, func(c *TCPCheck) *bool { return &c.Keep })),
 		rules: func(_ *TCPCheck, o object) { o.oneRequest() },
 	}.declare()
 }

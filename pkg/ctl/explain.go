@@ -85,6 +85,7 @@ func printExplanation(w io.Writer, name string, e status.Explanation, now time.T
 		fmt.Fprintf(w, "\n%s, every %v, timeout %v\n", titled(c.Type, c.Target), milliseconds(c.Interval), milliseconds(c.Timeout))
 		fmt.Fprintf(w, "  %s\n", c.Rule)
 		fmt.Fprintf(w, "  %d results: %d good, %d inconclusive, %d others\n", c.Total, c.Good, c.Inconclusive, c.Total-c.Good-c.Inconclusive)
+		printKept(w, c.Kept, now)
 		if c.Last == nil {
 			fmt.Fprintln(w, "  no result yet")
 			continue
@@ -93,6 +94,23 @@ func printExplanation(w io.Writer, name string, e status.Explanation, now time.T
 		for i := len(c.Failures) - 1; i >= 0; i-- {
 			printResult(w, "not good", c.Failures[i], now)
 		}
+	}
+}
+
+// printKept prints the state of the connection that a check keeps.
+func printKept(w io.Writer, k *status.KeptConnection, now time.Time) {
+	switch {
+	case k == nil:
+		return
+	case k.Open:
+		fmt.Fprintf(w, "  a connection has been kept for %s; when the server ends it, the check is made at once\n", age(*k.Since, now))
+	case k.Again != nil:
+		fmt.Fprintf(w, "  no connection is kept, and none is opened for %s more\n", k.Again.Sub(now).Round(time.Second))
+	default:
+		fmt.Fprintln(w, "  no connection is kept; one is opened after the next good check")
+	}
+	if k.Ended != nil {
+		printResult(w, "ended", *k.Ended, now)
 	}
 }
 

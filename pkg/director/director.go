@@ -282,6 +282,7 @@ func (d *Director) start(ctx context.Context, l *loops) error {
 		wake(l.verdicts)
 	}
 	l.checker = checker.New(d.probe, new(checker.SecretFiles).Read, d.log, judged)
+	l.checker.Keep(d.hold)
 	l.watches = newWatches(d.o.Kernel, l.watcher, judged, d.log)
 	l.hooks.Start(l.notifier)
 	l.watcher.look()

@@ -112,8 +112,25 @@ func checkStatus(c checker.Explained) status.Check {
 		last := resultStatus(c.Last)
 		doc.Last = &last
 	}
+	if c.Check.Keeps() {
+		doc.Kept = keptStatus(c.Kept, time.Now())
+	}
 	for _, f := range c.Failures {
 		doc.Failures = append(doc.Failures, resultStatus(f))
+	}
+	return doc
+}
+
+func keptStatus(k checker.Kept, now time.Time) *status.KeptConnection {
+	doc := &status.KeptConnection{Open: !k.Since.IsZero()}
+	if doc.Open {
+		doc.Since = &k.Since
+	} else if k.Again.After(now) {
+		doc.Again = &k.Again
+	}
+	if !k.Ended.At.IsZero() {
+		ended := resultStatus(k.Ended)
+		doc.Ended = &ended
 	}
 	return doc
 }

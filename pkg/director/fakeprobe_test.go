@@ -46,6 +46,13 @@ func (k *fakeKernel) Positions(context.Context, probe.Target) (replication.Posit
 	return k.positions, k.positionsError
 }
 
+// Hold keeps a connection that nobody ends.
+func (k *fakeKernel) Hold(ctx context.Context, _ probe.Target, _ time.Duration, opened func()) probe.Result {
+	opened()
+	<-ctx.Done()
+	return health.Result{Code: health.Local, Cause: "the check was cancelled"}
+}
+
 func (k *fakeKernel) Probe(ctx context.Context, t probe.Target) probe.Result {
 	k.mu.Lock()
 	k.probed[t.Address.Addr()] = t.Source

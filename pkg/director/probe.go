@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/health"
@@ -84,6 +85,15 @@ func (d *Director) probe(ctx context.Context, t probe.Target) probe.Result {
 		r.Code, r.Class, r.Cause = health.NoNetwork, health.Unknown, r.Cause+"; "+cut
 	}
 	return r
+}
+
+// hold keeps a connection, from the address that checks of the same server come from.
+func (d *Director) hold(ctx context.Context, t probe.Target, limit time.Duration, opened func()) probe.Result {
+	var err error
+	if t.Source, err = d.source(d.sources.Load(), t); err != nil {
+		return probe.Unsent(t, err)
+	}
+	return d.o.Kernel.Hold(ctx, t, limit, opened)
 }
 
 // networkOf returns how a check reaches its server. One without a kind is over TCP.

@@ -11,6 +11,8 @@ type State struct {
 	rise, fall int
 
 	known, up, full bool
+	early           bool      // down by early checks; see StepEarly
+	settle          uint8     // while down after early checks: how many successes bring it back, if that is more than rise; else 0
 	since           time.Time // of known, up and full
 
 	passes, fails int  // in a row, counted only while they could change the state; Unknown touches neither
@@ -37,7 +39,7 @@ func New(rise, fall int) State {
 func Resume(rise, fall int, from State) State {
 	s := from
 	s.rise, s.fall = max(rise, 1), max(fall, 1)
-	s.passes, s.fails, s.first, s.unrouted = 0, 0, false, 0
+	s.passes, s.fails, s.first, s.unrouted, s.early, s.settle = 0, 0, false, 0, false, 0
 	if from.withoutNetwork() {
 		s.unrouted = s.fall
 	}
@@ -117,8 +119,8 @@ func (s State) pass(full bool) State {
 		s.known, s.up, s.full = true, true, full
 	case !s.up:
 		s.passes++
-		if s.passes >= s.rise {
-			s.up, s.full, s.passes = true, full, 0
+		if s.passes >= s.needed() {
+			s.up, s.full, s.passes, s.early, s.settle = true, full, 0, false, 0
 		}
 	case full:
 		s.full, s.passes = true, 0
@@ -175,13 +177,13 @@ func (s State) reason() string {
 	case s.last.Class == Unknown:
 		return s.word() + ": kept: " + cause + s.goodAgo()
 	case !s.up && s.last.Class != Bad:
-		return fmt.Sprintf("down: %s (%d of %d successes)", cause, s.passes, s.rise)
+		return fmt.Sprintf("down: %s (%d of %d successes)", cause, s.passes, s.needed())
 	case !s.up && s.first:
 		return "down: " + cause + " (first check)"
 	case !s.up && s.fails < s.fall: // it reported its shutdown, or a single success interrupted the failures
 		return "down: " + cause
 	case !s.up:
-		return fmt.Sprintf("down: %s (%d of %d)", cause, s.fails, s.fall)
+		return fmt.Sprintf("down: %s (%d of %d)%s", cause, s.fails, s.fall, s.how())
 	case s.last.Class == Bad:
 		return fmt.Sprintf("%s: %s (%d of %d failures)", s.word(), cause, s.fails, s.fall)
 	case s.full && s.last.Class == Good:

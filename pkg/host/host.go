@@ -199,6 +199,11 @@ func (Host) Positions(ctx context.Context, t probe.Target) (replication.Position
 	return probe.Positions(ctx, t)
 }
 
+// Hold implements director.Kernel.
+func (Host) Hold(ctx context.Context, t probe.Target, limit time.Duration, opened func()) probe.Result {
+	return probe.Hold(ctx, t, limit, opened)
+}
+
 // Probe implements director.Kernel.
 func (h Host) Probe(ctx context.Context, t probe.Target) probe.Result {
 	means := probe.Means{Resolve: resolve}

@@ -25,6 +25,12 @@ func (p *prober) MySQL(c config.MySQLCheck) {
 	p.result = MySQL(p.ctx, t)
 }
 
+func (h *holder) MySQL(c config.MySQLCheck) {
+	t := h.target
+	t.User = c.User
+	h.result = holdMySQL(h.ctx, t, h.limit, h.opened)
+}
+
 // MySQL logs in, sends SELECT 1 and COM_QUIT, and waits until the server has closed the connection.
 //
 // Only the complete sequence leaves no trace on the server: without a login it counts a failed handshake and blocks the
@@ -47,6 +53,9 @@ type talk struct {
 	answer limits
 	// ask returns the driver's error. After an ERR packet the session can still be used.
 	ask func(session driver.Conn) error
+	// stay, if it is set, has the connection after a good answer, without the driver and without a deadline. Its result is that
+	// of the talk.
+	stay func(w *wire) Result
 }
 
 // hold connects, logs in, asks and disconnects.
@@ -72,15 +81,27 @@ func (k talk) hold(ctx context.Context, watch stopwatch, t Target) Result {
 
 // converse has the talk over conn and closes it. After the answer it calls stop, at most once, which must prevent the end
 // of ctx from affecting conn.
-func (k talk) converse(ctx context.Context, watch stopwatch, conn net.Conn, t Target, stop func()) (result Result) {
+func (k talk) converse(ctx context.Context, watch stopwatch, conn net.Conn, t Target, stop func()) Result {
 	w := newWire(conn, k.answer)
 	w.asks = k.asks
+	result := k.exchange(ctx, watch, w, t, stop)
+	if w.kept {
+		defer conn.Close()
+		return k.stay(w)
+	}
+	return result
+}
+
+// exchange is converse over w, without stay, for which it leaves the connection open (wire.kept).
+func (k talk) exchange(ctx context.Context, watch stopwatch, w *wire, t Target, stop func()) (result Result) {
 	defer func() {
 		if p := recover(); p != nil { // untrusted input must not terminate the daemon, whichever package parses it
-			result = watch.result(health.Protocol, health.Bad,
+			w.kept, result = false, watch.result(health.Protocol, health.Bad,
 				fmt.Sprintf("%s %s: the MySQL driver panicked on its answer: %v", w.doing(), t.Address, p))
 		}
-		_ = conn.Close()
+		if !w.kept {
+			_ = w.Conn.Close()
+		}
 	}()
 	connector, err := mysql.NewConnector(driverConfig(w, t))
 	if err != nil {
@@ -90,10 +111,14 @@ func (k talk) converse(ctx context.Context, watch stopwatch, conn net.Conn, t Ta
 	if err != nil {
 		return watch.refused(ctx, w, t, err)
 	}
-	defer func() { _ = session.Close() }() // ends the driver's goroutine; no-op after quit
+	defer func() { _ = session.Close() }() // ends the driver's goroutine; no-op after quit and letGo
 	w.stage = query
 	if err = k.ask(session); err != nil {
 		result = watch.refused(ctx, w, t, err)
+	} else if k.stay != nil {
+		stop()
+		w.letGo(session)
+		return result
 	} else {
 		result = watch.good("answered")
 	}

@@ -19,6 +19,10 @@ func (p *prober) TCP(c config.TCPCheck) {
 	p.result = Talk(p.ctx, p.target, c)
 }
 
+func (h *holder) TCP(config.TCPCheck) {
+	h.result = holdTCP(h.ctx, h.target, h.limit, h.opened)
+}
+
 // TCP connects and closes. It shows that connections are accepted on the port, not that the service works: the kernel
 // accepts connections for a frozen process as well.
 //

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/rsa"
 	"crypto/x509"
+	"database/sql/driver"
 	"encoding/binary"
 	"encoding/pem"
 	"errors"
@@ -48,11 +49,13 @@ type wire struct {
 	total  int // bytes received
 	// columns is where in the answer to a query the next packet is: 0, at its beginning; n > 1, before n-1 descriptions of
 	// columns; 1, in the rows.
-	columns int
-	width   int    // how many columns the rows have
-	asks    string // what is asked in the stage query, for errors: "SELECT 1 on"
-	err     error  // the first network or protocol error
-	linger  time.Time
+	columns   int
+	width     int    // how many columns the rows have
+	asks      string // what is asked in the stage query, for errors: "SELECT 1 on"
+	err       error  // the first network or protocol error
+	linger    time.Time
+	kept      bool // the driver has been let go, and the connection is kept
+	lettingGo bool // the driver closes its session, not the connection
 }
 
 func newWire(conn net.Conn, most limits) *wire {
@@ -81,6 +84,9 @@ func (w *wire) Read(p []byte) (int, error) {
 
 // Write sends, and notices the end of the greeting.
 func (w *wire) Write(p []byte) (int, error) {
+	if w.lettingGo {
+		return len(p), nil
+	}
 	if w.stage == greeting {
 		w.stage = login
 	}
@@ -95,10 +101,21 @@ func (w *wire) Write(p []byte) (int, error) {
 // Close waits until linger, if set, for the server to close its end. The server has then read COM_QUIT, and the socket
 // that stays in TIME_WAIT for a minute is the server's, not the director's.
 func (w *wire) Close() error {
+	if w.lettingGo {
+		return nil
+	}
 	if !w.linger.IsZero() && w.Conn.SetReadDeadline(w.linger) == nil {
 		_, _ = io.CopyN(io.Discard, w.in, int64(w.most.total))
 	}
 	return w.Conn.Close()
+}
+
+// letGo ends the driver's session and its goroutine, and keeps the connection.
+func (w *wire) letGo(session driver.Conn) {
+	w.lettingGo = true
+	_ = session.Close()
+	w.lettingGo, w.kept = false, true
+	_ = w.SetDeadline(time.Time{})
 }
 
 func (w *wire) failed(err error) error {

@@ -24,8 +24,20 @@ type Check struct {
 	Next         time.Time `json:"next"`
 	// Last is the latest result; absent before the first one.
 	Last *CheckResult `json:"last,omitempty"`
+	// Kept is the connection that is kept beside the check; absent if it keeps none.
+	Kept *KeptConnection `json:"kept_connection,omitempty"`
 	// Failures are the latest results that were not good, the oldest first.
 	Failures []CheckResult `json:"failures"`
+}
+
+// KeptConnection is a connection to a server whose end tells at once that the server has died.
+type KeptConnection struct {
+	Open  bool       `json:"open"`
+	Since *time.Time `json:"since,omitempty"` // when it was opened; absent if it is not open
+	// Ended says how the one before ended.
+	Ended *CheckResult `json:"ended,omitempty"`
+	// Again: no other is opened before this time; absent if it is open, or may be.
+	Again *time.Time `json:"not_before,omitempty"`
 }
 
 // CheckResult is a result of a check.

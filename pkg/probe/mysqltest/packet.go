@@ -19,6 +19,7 @@ const (
 	statusAutocommit    = 2
 	comQuit             = 1
 	comQuery            = 3
+	comPing             = 14
 	maxClientPacket     = 1 << 20
 	serverCapabilities  = clientLongPassword | clientProtocol41 | clientSecure | clientPluginAuth | clientConnectAttrs | clientLenencAuth | clientDeprecateEOF
 	utf8mb4GeneralCi    = 45

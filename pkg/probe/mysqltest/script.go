@@ -10,6 +10,7 @@ const (
 	AtGreeting Stage = iota // instead of the greeting
 	AtLogin                 // instead of the answer to the login
 	AtQuery                 // instead of the answer to a query
+	AtPing                  // instead of the answer to COM_PING
 )
 
 // Plugin is how the account proves its password.
@@ -63,6 +64,7 @@ func (s Script) With(at Stage, f Fault) Script {
 type Counters struct {
 	Connections     int // accepted
 	Queries         int // answered
+	Pings           int // COM_PING answered
 	Quits           int // COM_QUIT received
 	AbortedConnects int // ended before a successful login
 	AbortedClients  int // ended after it, without COM_QUIT

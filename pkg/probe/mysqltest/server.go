@@ -71,6 +71,16 @@ func (s *Server) Idle(patience time.Duration) error {
 	}
 }
 
+// Cut closes the open connections, as a process that ends does. What is sent before comes from say, which may be nil.
+func (s *Server) Cut(say []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for conn := range s.open {
+		_, _ = conn.Write(say)
+		_ = conn.Close()
+	}
+}
+
 // Close stops listening, closes open connections and waits for their goroutines.
 func (s *Server) Close() {
 	close(s.done)
@@ -134,6 +144,11 @@ func (s *Server) serve(conn net.Conn, script Script) {
 		case command[0] == comQuit:
 			s.count(func(c *Counters) { c.Quits++ })
 			return
+		case command[0] == comPing:
+			if err = s.interfere(conn, wire, script.Faults[AtPing]); err == nil {
+				s.count(func(c *Counters) { c.Pings++ })
+				err = wire.write(okPacket(0))
+			}
 		case command[0] != comQuery:
 			err = wire.write(errorPacket(1047, "08S01", "Unknown command"))
 		default:
