@@ -72,6 +72,7 @@ func TestStandbyServers(t *testing.T) {
 		if err := m.override(drain); err != "" {
 			t.Error(err)
 		}
+		m.pass(5 * time.Second) // for the last packets
 		expect("the standby server is drained", "up: 1 of 2 real servers are up; 1 is disabled |", "1", "-")
 		drain.Kind = override.Enable
 		if err := m.override(drain); err != "" {
@@ -139,6 +140,7 @@ func TestSorryServer(t *testing.T) {
 		if err := m.override(forced); err != "" {
 			t.Error(err)
 		}
+		m.pass(5 * time.Second) // for the last packets
 		expect("drained by force", "down: the quorum of 2 is lost, and clients go to sorry | CRITICAL pool_emptied", "-", "-", "1")
 		if err := m.override(as(override.Enable)); err != "" {
 			t.Error(err)
@@ -161,6 +163,39 @@ func TestAdoptedPool(t *testing.T) {
 			if strings.HasPrefix(line, "ipvsadm") {
 				t.Errorf("after a restart: %s", line)
 			}
+		}
+	})
+}
+
+// TestDrainUnderASorryServer: a drain of the last real server keeps its connections, also after a restart, whoever has the new ones.
+func TestDrainUnderASorryServer(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.start(withPolicy(withSorry))
+		m.refuses(two, true)
+		m.pass(5 * time.Second)
+		m.connected(one, 2)
+		forced := mysql1
+		forced.Force = true
+		if err := m.override(forced); err != "" {
+			t.Fatal(err)
+		}
+		expect := func(when, entries string) {
+			t.Helper()
+			m.pass(20 * time.Second)
+			if got := strings.Join([]string{m.entry(one), m.entry(two), m.entry(sorry)}, " "); got != entries {
+				t.Errorf("%s: entries %s, want %s", when, got, entries)
+			}
+		}
+		expect("two connections", "0 - 1")
+		m.again()
+		expect("after a restart", "0 - 1")
+		if got := m.ended(); len(got) != 0 {
+			t.Error(got)
+		}
+		m.connected(one, 0)
+		expect("without connections", "- - 1")
+		if got := m.ended(); len(got) != 1 || !strings.Contains(got[0], "drained") {
+			t.Error(got)
 		}
 	})
 }

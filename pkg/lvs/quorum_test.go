@@ -109,14 +109,18 @@ func TestTiersNeverEmptyAPool(t *testing.T) {
 			if again := m.Next(v, conditionsOf(all...)); again != m {
 				t.Fatalf("%+v, and then %+v", m, again)
 			}
-			taking, could := map[config.Role]bool{}, false
+			taking, could, present := map[config.Role]bool{}, false, map[byte]bool{}
 			for _, s := range Desired([]config.VirtualServer{v}, reserved(v, m, all), nil)[0].Servers {
+				present[s.Address.As4()[3]] = true
 				if s.TakesConnections() {
 					taking[v.RealServers[s.Address.As4()[3]].Role] = true
 				}
 			}
 			for i, r := range v.RealServers {
 				could = could || all[i].Known && all[i].Admits(r.Weight)
+				if all[i].Up && all[i].Decision.Admission == Closing && !present[byte(i)] {
+					t.Fatalf("%+v: the connections of %d, which is drained, are cut: %+v", m, i, all)
+				}
 			}
 			if could && len(taking) == 0 || len(taking) > 1 {
 				t.Fatalf("%+v: the tiers %v take connections: %+v", m, taking, all)

@@ -78,7 +78,7 @@ type Entry struct {
 //
 //   - cut off by an operator: not in the table
 //   - taken out by an operator: not in the table, or there with weight 0 if it stays
-//   - closed by an operator: as below, but with weight 0 if it is in the table
+//   - closed by an operator: in the table with weight 0, even in reserve; while it is down as any other that is
 //   - up: in the table with its configured weight, or that of a check or an operator
 //   - down, and kept: as if it was up; it does not count as one that accepts connections
 //   - down, or in reserve: not in the table, or there with weight 0 if it stays or is inhibited
@@ -97,10 +97,12 @@ func Entries(pool []Member) []Entry {
 		case m.Condition.Decision.Admission == CutOff:
 		case m.Condition.Decision.Admission == TakenOut:
 			entries[i].Present = m.Stays
-		case !m.present(), m.Condition.Reserve:
+		case !m.present():
 			entries[i].Present = m.Stays || m.Inhibit
-		case !m.admitted():
+		case !m.admitted(): // in reserve as well: its connections go on
 			entries[i] = Entry{Present: true}
+		case m.Condition.Reserve:
+			entries[i].Present = m.Stays || m.Inhibit
 		case m.full() && takers:
 			entries[i] = Entry{Present: true}
 		default:

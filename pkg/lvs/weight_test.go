@@ -18,6 +18,11 @@ func closing(c Condition) Condition {
 	return c
 }
 
+func reserve(c Condition) Condition {
+	c.Reserve = true
+	return c
+}
+
 func removed(c Condition) Condition {
 	c.Decision.Admission = TakenOut
 	return c
@@ -75,6 +80,10 @@ func TestPlaces(t *testing.T) {
 
 		{"closing: weight 0", []Member{{Weight: 3, Condition: closing(up)}, {Weight: 1, Condition: up}}, []Entry{in(0), in(1)}},
 		{"closing, and alone", []Member{{Weight: 3, Condition: closing(up)}}, []Entry{in(0)}},
+		{"closing, and in reserve", []Member{{Weight: 3, Condition: reserve(closing(up))}, {Weight: 1, Condition: up}}, []Entry{in(0), in(1)}},
+		{"closing, found, and in reserve", []Member{{Weight: 3, Condition: reserve(closing(Condition{})), Found: true}}, []Entry{in(0)}},
+		{"cut off, and in reserve", []Member{{Weight: 3, Condition: reserve(cutOff(up))}}, []Entry{out}},
+		{"in reserve", []Member{{Weight: 3, Condition: reserve(up)}, {Weight: 1, Condition: reserve(up), Inhibit: true}}, []Entry{out, in(0)}},
 		{"closing and down", []Member{{Weight: 3, Condition: closing(down)}}, []Entry{out}},
 		{"closing, and found", []Member{{Weight: 3, Condition: closing(Condition{}), Found: true, FoundWeight: 3}}, []Entry{in(0)}},
 		{"closing, and not found", []Member{{Weight: 3, Condition: closing(Condition{})}}, []Entry{out}},
