@@ -74,6 +74,7 @@ func (c *contents) validate(top object) {
 	c.checkWeights()
 	c.checkBFD()
 	c.checkHooks(top)
+	c.nameSorryServers()
 	c.checkMachines()
 	c.checkLocalServers()
 	c.checkMixedFamilies()

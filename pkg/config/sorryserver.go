@@ -26,8 +26,8 @@ func sorryServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
 		},
 		field[realServer, string]{
 			name: "name", kind: nodeName, in: func(rs *realServer) *string { return &rs.Name },
-			defOf: func(rs *realServer) string { return strings.ReplaceAll(rs.Address.String(), ":", "-") }, unset: "the address",
-			doc:    "the node name; a server that is also among `real_servers` of another virtual server has its name there",
+			defOf: func(rs *realServer) string { return strings.ReplaceAll(rs.Address.String(), ":", "-") }, unset: "that of the real server with this address, otherwise the address",
+			doc:    "the node name, which the agent needs; a server that is also among `real_servers` of another virtual server has its name there",
 			reload: Live,
 		},
 	}, memberFields(checks, "`false`")...)
@@ -63,6 +63,29 @@ func readSorryServers(v value, s *sectionOf[realServer], of *virtualServer) []pl
 	}
 	of.uniqueSorry(list)
 	return list
+}
+
+// nameSorryServers gives sorry servers without a name that of the machine, if a server of another virtual server tells it: with
+// another one they would be another machine for its agent, which would not add their VIPs.
+func (c *contents) nameSorryServers() {
+	names := map[netip.Addr]string{}
+	for _, s := range c.services {
+		for _, rs := range s.v.members() {
+			if _, known := names[rs.v.Address]; !known && !rs.at.missing("name") && rs.v.Name != "" {
+				names[rs.v.Address] = rs.v.Name
+			}
+		}
+	}
+	for _, s := range c.services {
+		for i := range s.v.sorry {
+			rs := &s.v.sorry[i]
+			name := names[rs.v.Address]
+			taken := slices.ContainsFunc(s.v.members(), func(other placed[realServer]) bool { return other.v.Name == name })
+			if name != "" && rs.at.missing("name") && !taken {
+				rs.v.Name = name
+			}
+		}
+	}
 }
 
 // uniqueSorry rejects a sorry server with the name, or the address and port, of another server of the virtual server.
