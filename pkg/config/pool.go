@@ -60,15 +60,40 @@ func hysteresisField() key[virtualServer] {
 	}
 }
 
+// Stays reports whether real servers that are down keep an entry. With mh the clients of the others then keep their servers:
+// ip_vs_mh.c leaves the slots of an entry with weight 0, and fills them anew if one is deleted, in the order in which entries
+// were added. With persistence the kernel would go on sending known clients to it.
+func (v VirtualServer) Stays() bool {
+	return v.Scheduler == "mh" && v.Persistence == nil && v.OnFailure != Expire
+}
+
+// RefusesAtZero reports whether the scheduler refuses the clients whose server has an entry with weight 0: those that choose by a
+// hash then choose no other one (ip_vs_sh.c, ip_vs_mh.c, ip_vs_dh.c).
+func (v VirtualServer) RefusesAtZero() bool {
+	return v.Scheduler == "dh" || hashes(v.Scheduler) && !v.SchedulerFlags.Fallback
+}
+
 // checkOnFailure compares what happens to connections of a server that is down with the scheduler.
 func (s *virtualServer) checkOnFailure(o object) {
 	if v, given := o.fields["inhibit_on_failure"]; given && s.inhibit != (s.OnFailure == Drain) && s.OnFailure != "" {
 		v.fail("remove one of them", "contradicts on_failure: %s", s.OnFailure)
-	}
-	if s.SchedulerFlags.Fallback {
 		return
 	}
-	if s.Scheduler == "mh" && s.Persistence == nil && s.OnFailure != Expire {
+	if s.Stays() {
+		s.checkRemoved(o)
+	}
+	if !s.RefusesAtZero() {
+		return
+	}
+	hint := "add scheduler_flags: [fallback]"
+	if s.Scheduler == "dh" {
+		hint = "use another scheduler"
+	}
+	if at, keeps := s.keptWithZero(o); keeps {
+		at.fail(hint, "with %s alone, clients are refused while a server has an entry with weight 0", s.Scheduler)
+		return
+	}
+	if s.Stays() {
 		const hint = "add scheduler_flags: [fallback], or on_failure: expire"
 		if len(s.sorry) > 0 {
 			o.locate("sorry_server").fail(hint, "with mh alone, the clients of real servers that are down are refused instead of going to it")
@@ -77,21 +102,36 @@ func (s *virtualServer) checkOnFailure(o object) {
 			s.servers[i].at.locate("standby").fail(hint, "with mh alone, the clients of real servers that are down are refused instead of going to it")
 		}
 	}
-	if s.Scheduler != "sh" {
-		return
-	}
-	for _, rs := range s.servers {
-		if rs.v.Inhibit {
-			at := o.locate("on_failure")
-			if _, own := rs.at.fields["inhibit_on_failure"]; own {
-				at = rs.at.locate("inhibit_on_failure")
-			} else if s.OnFailure == "" {
-				at = o.locate("inhibit_on_failure")
-			}
-			at.fail("add scheduler_flags: [fallback]", "with sh alone, the clients of a server that is down are refused as long as it has an entry with weight 0")
-			return
+}
+
+// checkRemoved rejects that the entries of real servers which stay should be removed.
+func (s *virtualServer) checkRemoved(o object) {
+	reject := func(at object, inhibit bool) {
+		if v, given := at.fields["inhibit_on_failure"]; given && !inhibit && v.node.ShortTag() == "!!bool" {
+			v.fail("write on_failure: expire in the virtual server, or remove it", "has no effect with mh, whose real servers keep their entries when they are down")
 		}
 	}
+	reject(o, s.inhibit)
+	for _, rs := range s.servers {
+		reject(rs.at, rs.v.Inhibit)
+	}
+}
+
+// keptWithZero returns what makes a server that is down, or not needed, keep an entry with weight 0. That all real servers stay
+// does not count.
+func (s *virtualServer) keptWithZero(o object) (value, bool) {
+	for _, rs := range s.members() {
+		if _, own := rs.at.fields["inhibit_on_failure"]; !rs.v.Inhibit || s.Stays() && rs.v.Role != Sorry {
+			continue
+		} else if own {
+			return rs.at.locate("inhibit_on_failure"), true
+		}
+		if s.OnFailure == Drain {
+			return o.locate("on_failure"), true
+		}
+		return o.locate("inhibit_on_failure"), true
+	}
+	return value{}, false
 }
 
 // checkQuorum rejects a quorum that is never met, or never lost.

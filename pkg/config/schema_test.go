@@ -109,6 +109,7 @@ var beyondSchemas = map[string][]string{
 	"what a pool can be": {
 		"on-failure-contradicted", "on-failure-of-sh", "quorum-never-lost", "quorum-never-met-again", "quorum-never-met", "sorry-server-is-real-server",
 		"sorry-server-is-text", "sorry-server-named-as-real-server", "sorry-server-of-mh", "sorry-server-port", "sorry-server-twice", "standby-all", "standby-none", "standby-too-many-needed", "standby-panic",
+		"inhibit-of-mh", "weight-0-of-hashes",
 	},
 	"what a protocol can have": {"one-packet-sctp", "persistence-engine-tcp"},
 	"what tracks are about":    {"track-watched", "track-cycle", "track-cycle-of-one", "track-gate-weight", "take-over-record-tcp"},

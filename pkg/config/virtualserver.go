@@ -167,7 +167,7 @@ func serviceFields() []key[virtualServer] {
 		},
 		persistenceField(persistenceSection()),
 		onFailureField(),
-		inhibitField(func(s *virtualServer) *bool { return &s.inhibit }, func(s *virtualServer) bool { return s.OnFailure == Drain }, "`true` with `on_failure: drain`, otherwise `false`"),
+		inhibitField(func(s *virtualServer) *bool { return &s.inhibit }, func(s *virtualServer) bool { return s.OnFailure == Drain }, "`true` if `on_failure` is `drain`, also by default, otherwise `false`"),
 		quorumField(),
 		hysteresisField(),
 	}

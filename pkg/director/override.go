@@ -198,8 +198,12 @@ func (d *Director) leavesServers(l *loops, after override.Set, now time.Time, r 
 func refusing(servers []overridden, r status.OverrideRequest) error {
 	for _, s := range servers {
 		if !r.Force && r.Kind == override.Drain && lvs.RefusesAt(s.service, lvs.Closing) {
-			return fmt.Errorf("%s: the scheduler %s refuses the clients that it has assigned to a real server with weight 0: add scheduler_flags: [fallback] to the cluster file and reload, or use --force",
-				s.id, s.service.Scheduler)
+			remedy := "add scheduler_flags: [fallback] to the cluster file"
+			if s.service.Scheduler == "dh" {
+				remedy = "choose another scheduler in the cluster file"
+			}
+			return fmt.Errorf("%s: the scheduler %s refuses the clients that it has assigned to a real server with weight 0: %s and reload, or use --force",
+				s.id, s.service.Scheduler, remedy)
 		}
 	}
 	return nil

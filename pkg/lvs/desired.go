@@ -43,18 +43,10 @@ func desiredService(v config.VirtualServer, condition func(config.ServerID) Cond
 	return service
 }
 
-// stays reports whether real servers that are down keep an entry. With mh the clients of the others then keep their servers:
-// ip_vs_mh.c leaves the slots of an entry with weight 0, and fills them anew if one is deleted, in the order in which entries
-// were added. With persistence the kernel would go on sending known clients to it.
-func stays(v config.VirtualServer) bool {
-	return v.Scheduler == "mh" && v.Persistence == nil && v.OnFailure != config.Expire
-}
-
-// RefusesAt reports whether a virtual server refuses the clients whose server has an entry with weight 0: schedulers that
-// assign clients by a hash then do not choose another one (ip_vs_sh.c, ip_vs_mh.c). One that is taken out has such an entry
-// only if it stays, one that is cut off never.
+// RefusesAt reports whether a virtual server refuses the clients whose server has an entry with weight 0. One that is taken out
+// has such an entry only if it stays, one that is cut off never.
 func RefusesAt(v config.VirtualServer, a Admission) bool {
-	return (v.Scheduler == "sh" || v.Scheduler == "mh") && !v.SchedulerFlags.Fallback && (a == Closing || a == TakenOut && stays(v))
+	return v.RefusesAtZero() && (a == Closing || a == TakenOut && v.Stays())
 }
 
 func flagsOf(v config.VirtualServer) Flags {
@@ -90,7 +82,7 @@ func members(v config.VirtualServer, condition func(config.ServerID) Condition, 
 	pool := make([]Member, len(v.RealServers))
 	for i, r := range v.RealServers {
 		entry, ok := before[Server{Address: r.Address, Port: r.Port}.AddrPort()]
-		pool[i] = Member{Weight: r.Weight, InitialUp: v.InitialUp, Stays: stays(v) && r.Role != config.Sorry, Inhibit: r.Inhibit, Found: ok, FoundWeight: entry.Weight}
+		pool[i] = Member{Weight: r.Weight, InitialUp: v.InitialUp, Stays: v.Stays() && r.Role != config.Sorry, Inhibit: r.Inhibit, Found: ok, FoundWeight: entry.Weight}
 		if condition != nil {
 			pool[i].Condition = condition(config.ServerID{Service: v.Name, Server: r.Name})
 			pool[i].Weight = pool[i].Condition.weight(r.Weight)

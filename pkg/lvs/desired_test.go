@@ -138,6 +138,8 @@ func TestRefusesAt(t *testing.T) {
 		{"mh", false, false, true, true},
 		{"mh", false, true, true, false},
 		{"mh", true, false, false, false},
+		{"dh", false, false, true, false},
+		{"lblc", false, false, false, false},
 	} {
 		v := config.VirtualServer{Scheduler: tt.scheduler}
 		v.SchedulerFlags.Fallback = tt.fallback

@@ -24,7 +24,7 @@ func overrideCodes() []Declaration {
 		{
 			Code: DrainRefusesClients, Severity: Critical, Role: Director, Subject: "virtual server",
 			Means:  "the scheduler refuses the clients that it has assigned to a real server with weight 0, and an operator has drained or disabled one",
-			Remedy: "add scheduler_flags: [fallback] to the virtual server in the cluster file, and run lvsctl reload: its clients then go to other servers. Or lvsctl enable for the real server",
+			Remedy: "add scheduler_flags: [fallback] to the virtual server in the cluster file, and run lvsctl reload: its clients then go to other servers. With dh, choose another scheduler. Or lvsctl enable for the real server",
 		},
 		{
 			Code: MaintenanceDirUnreadable, Severity: Warning, Role: Director, Subject: "node",
