@@ -167,6 +167,26 @@ func TestAdoptedPool(t *testing.T) {
 	})
 }
 
+// TestSorryServerAddedByAReload: a reload that adds a quorum and a sorry server takes no clients from the server that has them.
+func TestSorryServerAddedByAReload(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.start(strings.Replace(codesFile, "name: mysql1,", "name: mysql1, weight: 2,", 1))
+		m.refuses(two, true)
+		m.pass(5 * time.Second)
+		m.history()
+		m.reload(strings.Replace(withPolicy("quorum: 2, hysteresis: 1, "+withSorry), "name: mysql1,", "name: mysql1, weight: 2,", 1))
+		m.pass(5 * time.Second)
+		if got := strings.Join([]string{m.entry(one), m.entry(two), m.entry(sorry)}, " "); got != "2 - -" {
+			t.Errorf("entries %s", got)
+		}
+		for _, line := range m.history() {
+			if strings.HasPrefix(line, "ipvsadm") {
+				t.Errorf("a reload: %s", line)
+			}
+		}
+	})
+}
+
 // TestDrainUnderASorryServer: a drain of the last real server keeps its connections, also after a restart, whoever has the new ones.
 func TestDrainUnderASorryServer(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {

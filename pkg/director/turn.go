@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/lvs"
 	"github.com/lvs-director/lvs-director/pkg/plan"
 )
 
@@ -44,6 +45,10 @@ func (d *Director) turn(l *loops) error {
 		return nil
 	}
 	d.in.Before, d.in.Memories = from.Links, from.Table.Memories
+	d.in.Previous = func() []lvs.Service {
+		have, _ := l.table.snapshot()
+		return from.Table.Desired(have.Services)
+	}
 	var to plan.Plan
 	if d.changed {
 		to = plan.Of(d.in).Sharing(from)

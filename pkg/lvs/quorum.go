@@ -19,30 +19,44 @@ type Memory struct {
 	// with a comma after it; "" without a panic threshold. Unhealthy: only such whose checks fail now have connections.
 	Good      string
 	Unhealthy bool
-	Adopted   bool // the pool was found in the table at the start, and nothing is known yet about some of its servers
+	// Found are the names of the servers that took connections when the pool was found in the table, and of which nothing has been
+	// known since, each with a comma after it. They count as if they were up, except for a quorum that is lost.
+	Found string
 }
 
-// Begin returns the memory of a pool of which nothing is remembered: as found in the kernel's table at the start, if it was there
-// (known), otherwise as its servers are before their first check. So it is with keepalived and alpha.
-func Begin(v config.VirtualServer, found Service, known bool) Memory {
+// Begin returns the memory of a pool of which nothing is remembered: as its services were found in a table, if one of them was there,
+// otherwise as its servers are before their first check. So it is with keepalived and alpha. The table is the kernel's at the start,
+// and later that of the file before.
+func Begin(v config.VirtualServer, found map[Key]Service) Memory {
+	known := false
+	takes := make([]bool, len(v.RealServers))
+	for one := range v.Services() {
+		service, is := found[KeyOf(one)]
+		known = known || is
+		entries := byAddress(service.Servers)
+		for i, r := range one.RealServers {
+			entry, present := entries[Server{Address: r.Address, Port: r.Port}.AddrPort()]
+			takes[i] = takes[i] || takesConnections(present, entry.Weight)
+		}
+	}
 	if !known {
 		return Memory{Lost: !v.InitialUp}
 	}
-	m := Memory{Lost: true, Adopted: true}
+	m := Memory{Lost: true}
 	primary, standby := false, false
-	entries := byAddress(found.Servers)
-	for _, r := range v.RealServers {
-		entry, present := entries[Server{Address: r.Address, Port: r.Port}.AddrPort()]
-		switch {
-		case !takesConnections(present, entry.Weight):
-		case r.Role == config.Sorry:
+	for i, r := range v.RealServers {
+		if !takes[i] {
+			continue
+		}
+		m.Found += r.Name + ","
+		if r.Role == config.Sorry {
 			m.Sorry = true
-		default:
-			m.Lost = false
-			primary, standby = primary || r.Role == config.Regular, standby || r.Role == config.Standby
-			if v.PanicThreshold > 0 {
-				m.Good += r.Name + ","
-			}
+			continue
+		}
+		m.Lost = false
+		primary, standby = primary || r.Role == config.Regular, standby || r.Role == config.Standby
+		if v.PanicThreshold > 0 {
+			m.Good += r.Name + ","
 		}
 	}
 	m.Sorry = m.Sorry && m.Lost
@@ -64,7 +78,8 @@ func Begin(v config.VirtualServer, found Service, known bool) Memory {
 //
 // While the share of real servers that are up is below the panic threshold, those that fail are kept.
 func (m Memory) Next(v config.VirtualServer, condition func(config.ServerID) Condition) Memory {
-	all := tally(v, condition)
+	m.Found = m.stillFound(v, condition)
+	all := m.tally(v, condition)
 	quorum := max(v.Quorum, 1)
 	switch {
 	case m.Lost && all.sure >= quorum+v.Hysteresis:
@@ -72,19 +87,17 @@ func (m Memory) Next(v config.VirtualServer, condition func(config.ServerID) Con
 	case !m.Lost && (all.possible == 0 || all.possible < quorum-v.Hysteresis):
 		m.Lost = true
 	}
-	m.Adopted = m.Adopted && all.waiting
-	nobody := all.sure == 0 && !(m.Adopted && all.possible > 0)
-	m.Sorry = (m.Lost || nobody) && all.sorry.usable(m.Sorry && m.Adopted)
+	nobody := all.sure == 0 && all.primary.found+all.standby.found == 0
+	m.Sorry = (m.Lost || nobody) && (all.sorry.up > 0 || all.sorry.found > 0 && (m.Sorry || nobody))
 
 	needed := v.PrimariesNeeded.Of(all.primary.all)
 	switch {
 	case !m.Failed && all.primary.up+all.primary.unknown < needed && all.standby.up > 0:
 		m.Failed = true
-	case m.Failed && (!all.standby.usable(m.Adopted) || !v.StaysOnStandby && all.primary.up >= needed):
+	case m.Failed && (!all.standby.usable() || !v.StaysOnStandby && all.primary.up >= needed):
 		m.Failed = false
 	}
-	none := all.primary.up == 0 && !(m.Adopted && all.primary.unknown > 0)
-	m.Standby = m.Failed || none && all.standby.up > 0
+	m.Standby = m.Failed || !all.primary.usable() && all.standby.usable()
 	return m.keeping(v, all, condition)
 }
 
@@ -110,8 +123,24 @@ func (m Memory) keeping(v config.VirtualServer, all tallied, condition func(conf
 	return m
 }
 
+// stillFound returns the names of the servers that were found, and of which nothing has been known since.
+func (m Memory) stillFound(v config.VirtualServer, condition func(config.ServerID) Condition) string {
+	if m.Found == "" {
+		return ""
+	}
+	var found strings.Builder
+	for _, r := range v.RealServers {
+		if m.found(r.Name) && !condition(config.ServerID{Service: v.Name, Server: r.Name}).Known {
+			found.WriteString(r.Name + ",")
+		}
+	}
+	return found.String()
+}
+
 // was reports whether a server was good.
 func (m Memory) was(name string) bool { return strings.Contains(","+m.Good, ","+name+",") }
+
+func (m Memory) found(name string) bool { return strings.Contains(","+m.Found, ","+name+",") }
 
 // Apply returns the condition of a real server with what follows from the memory of its pool.
 func (m Memory) Apply(r config.RealServer, c Condition) Condition {
@@ -123,7 +152,7 @@ func (m Memory) Apply(r config.RealServer, c Condition) Condition {
 	default:
 		c.Reserve = m.Sorry || m.Standby
 	}
-	c.Kept = m.was(r.Name)
+	c.Kept, c.Found = m.was(r.Name), m.found(r.Name)
 	return c
 }
 
@@ -147,22 +176,20 @@ func Remembers(v config.VirtualServer) bool {
 type tallied struct {
 	sure, possible          int // the sum of the weights of the real servers, without and with those of which nothing is known
 	primary, standby, sorry tier
-	waiting                 bool // nothing is known about a server
 }
 
 // tier is the number of servers with one role: all that may have connections, those of them that are up, and those of which
-// nothing is known.
-type tier struct{ all, up, unknown int }
+// nothing is known, with those of these that were found in the table.
+type tier struct{ all, up, unknown, found int }
 
-// usable reports whether one of them can take connections; maybe: one of which nothing is known can.
-func (t tier) usable(maybe bool) bool { return t.up > 0 || maybe && t.unknown > 0 }
+// usable reports whether one of them can take connections: one of which nothing is known can if it did.
+func (t tier) usable() bool { return t.up+t.found > 0 }
 
-func tally(v config.VirtualServer, condition func(config.ServerID) Condition) (all tallied) {
+func (m Memory) tally(v config.VirtualServer, condition func(config.ServerID) Condition) (all tallied) {
 	tiers := map[config.Role]*tier{config.Regular: &all.primary, config.Standby: &all.standby, config.Sorry: &all.sorry}
 	for _, r := range v.RealServers {
 		c := condition(config.ServerID{Service: v.Name, Server: r.Name})
 		initially := !c.Known && v.InitialUp && r.Role != config.Sorry
-		all.waiting = all.waiting || !c.Known && !initially
 		weight := c.weight(r.Weight)
 		if c.Decision.Admission != Admitted || weight == 0 {
 			continue
@@ -175,6 +202,9 @@ func tally(v config.VirtualServer, condition func(config.ServerID) Condition) (a
 			of.up++
 		case !c.Known:
 			of.unknown++
+			if m.found(r.Name) {
+				of.found++
+			}
 		}
 		if r.Role == config.Sorry {
 			continue

@@ -34,7 +34,7 @@ func weighted(weight uint16) Condition {
 
 func TestMemory(t *testing.T) {
 	unknown := Condition{}
-	met, lost, sorry, adopted := Memory{}, Memory{Lost: true}, Memory{Lost: true, Sorry: true}, Memory{Adopted: true}
+	met, lost, sorry := Memory{}, Memory{Lost: true}, Memory{Lost: true, Sorry: true}
 	for _, tt := range []struct {
 		name               string
 		quorum, hysteresis int
@@ -47,7 +47,9 @@ func TestMemory(t *testing.T) {
 		{"the last one fails", 1, 0, false, met, down, down, up, sorry},
 		{"the last one fails, and the sorry server is down", 1, 0, false, met, down, down, down, lost},
 		{"the last one fails, and nothing is known about the sorry server", 1, 0, false, met, down, down, unknown, lost},
-		{"nothing is known about a sorry server that was found with the clients", 1, 0, false, Memory{Lost: true, Sorry: true, Adopted: true}, down, down, unknown, Memory{Lost: true, Sorry: true, Adopted: true}},
+		{"nothing is known about a sorry server that was found with the clients", 1, 0, false, Memory{Lost: true, Sorry: true, Found: "2,"}, down, down, unknown, Memory{Lost: true, Sorry: true, Found: "2,"}},
+		{"nothing is known about a sorry server that was found, and the real servers return", 1, 0, false, Memory{Lost: true, Sorry: true, Found: "2,"}, down, up, unknown, Memory{Found: "2,"}},
+		{"nothing is known about a sorry server that was not found", 1, 0, false, Memory{Lost: true, Sorry: true}, unknown, down, unknown, lost},
 		{"nothing is known any more about a sorry server that has the clients", 1, 0, false, sorry, down, down, unknown, lost},
 		{"a sorry server that has the clients fails", 2, 0, false, sorry, down, up, down, lost},
 		{"the sorry server returns", 2, 0, false, lost, down, up, up, sorry},
@@ -69,9 +71,12 @@ func TestMemory(t *testing.T) {
 		{"unknown is not down", 4, 0, false, met, unknown, up, up, met},
 		{"unknown is not up", 4, 0, false, sorry, unknown, up, up, sorry},
 		{"unknown, with initial_state: up", 4, 0, true, sorry, unknown, up, up, met},
-		{"unknown, found in the table", 4, 0, false, adopted, unknown, unknown, up, adopted},
+		{"unknown, found in the table", 4, 0, false, Memory{Found: "0,1,"}, unknown, unknown, up, Memory{Found: "0,1,"}},
+		{"unknown, one of two found", 1, 0, false, Memory{Found: "0,"}, unknown, unknown, up, Memory{Found: "0,"}},
+		{"the one that was found fails, and nothing is known about the other one", 1, 0, false, Memory{Found: "0,"}, down, unknown, up, Memory{Sorry: true}},
+		{"the one that was found is drained, and nothing is known about the other one", 1, 0, false, Memory{Found: "0,"}, closing(unknown), unknown, up, Memory{Sorry: true, Found: "0,"}},
 		{"unknown, not in the table", 4, 0, false, met, unknown, unknown, up, Memory{Sorry: true}},
-		{"everything is known about what was found", 4, 0, false, adopted, up, up, up, met},
+		{"everything is known about what was found", 4, 0, false, Memory{Found: "0,1,"}, up, up, up, met},
 		{"unknown would not suffice", 4, 0, false, met, down, unknown, up, sorry},
 	} {
 		v := pool(tt.quorum, tt.hysteresis, tt.initialUp)
@@ -100,11 +105,13 @@ func TestTiersNeverEmptyAPool(t *testing.T) {
 		if !v.Has(config.Standby) {
 			v.PanicThreshold = rapid.IntRange(0, 100).Draw(t, "panic")
 		}
-		m := Begin(v, Service{}, false)
+		m := Begin(v, drawTable(t, v))
+		found := foundBy(m, v)
 		for range rapid.IntRange(1, 20).Draw(t, "steps") {
 			c := rapid.SampledFrom([]Condition{{}, up, down, full, weighted(0), weighted(5)}).Draw(t, "condition")
 			c.Decision.Admission = rapid.SampledFrom([]Admission{Admitted, Admitted, Admitted, Closing, CutOff}).Draw(t, "admission")
-			all[rapid.IntRange(0, len(all)-1).Draw(t, "server")] = c
+			n := rapid.IntRange(0, len(all)-1).Draw(t, "server")
+			all[n], found[n] = c, found[n] && !c.Known
 			m = m.Next(v, conditionsOf(all...))
 			if again := m.Next(v, conditionsOf(all...)); again != m {
 				t.Fatalf("%+v, and then %+v", m, again)
@@ -117,7 +124,7 @@ func TestTiersNeverEmptyAPool(t *testing.T) {
 				}
 			}
 			for i, r := range v.RealServers {
-				could = could || all[i].Known && all[i].Admits(r.Weight)
+				could = could || (all[i].Known || found[i]) && all[i].Admits(r.Weight)
 				if all[i].Up && all[i].Decision.Admission == Closing && !present[byte(i)] {
 					t.Fatalf("%+v: the connections of %d, which is drained, are cut: %+v", m, i, all)
 				}
@@ -161,8 +168,10 @@ func TestStandby(t *testing.T) {
 		{"unknown is not up", config.Share{Number: 2}, false, failed, [4]Condition{up, unknown, up, up}, failed},
 		{"nothing is known about the primaries yet, which does not make it stay", config.Share{}, true, primary, [4]Condition{unknown, unknown, up, up}, spare},
 		{"until something is known", config.Share{}, true, spare, [4]Condition{up, unknown, up, up}, primary},
-		{"found, and nothing known", config.Share{}, true, Memory{Adopted: true}, [4]Condition{unknown, unknown, up, up}, Memory{Adopted: true}},
-		{"found on standby, and nothing known", config.Share{}, true, Memory{Adopted: true, Standby: true, Failed: true}, [4]Condition{up, up, unknown, unknown}, Memory{Adopted: true, Standby: true, Failed: true}},
+		{"found, and nothing known", config.Share{}, true, Memory{Found: "0,1,"}, [4]Condition{unknown, unknown, up, up}, Memory{Found: "0,1,"}},
+		{"the one that was found fails, and nothing is known about the other one", config.Share{}, true, Memory{Found: "0,"}, [4]Condition{down, unknown, up, up}, spare},
+		{"found on standby, and nothing known", config.Share{}, true, Memory{Found: "2,", Standby: true, Failed: true}, [4]Condition{up, up, unknown, unknown}, Memory{Found: "2,", Standby: true, Failed: true}},
+		{"the standby server that was found fails, and nothing is known about the other one", config.Share{}, true, Memory{Found: "2,", Standby: true, Failed: true}, [4]Condition{up, up, down, unknown}, primary},
 	} {
 		v := config.VirtualServer{Name: "db", PrimariesNeeded: tt.needed, StaysOnStandby: tt.stays}
 		for i := range 4 {
@@ -220,32 +229,31 @@ func TestPanicThreshold(t *testing.T) {
 }
 
 func TestBegin(t *testing.T) {
-	at := func(weights ...int) Service {
+	at := func(weights ...int) map[Key]Service {
 		var s Service
 		for i, w := range weights {
 			if w >= 0 {
 				s.Servers = append(s.Servers, Server{Address: netip.AddrFrom4([4]byte{10, 77, 0, byte(11 + i)}), Port: 3306, Weight: w})
 			}
 		}
-		return s
+		return map[Key]Service{{}: s}
 	}
 	for _, tt := range []struct {
 		name      string
 		initialUp bool
-		found     Service
-		known     bool
+		found     map[Key]Service
 		want      Memory
 	}{
-		{"a new pool", false, Service{}, false, Memory{Lost: true}},
-		{"a new pool with initial_state: up", true, Service{}, false, Memory{}},
-		{"found empty", true, at(), true, Memory{Lost: true, Adopted: true}},
-		{"found with real servers", false, at(3, -1, -1), true, Memory{Adopted: true}},
-		{"found with real servers in reserve", false, at(0, 0, 2), true, Memory{Lost: true, Sorry: true, Adopted: true}},
-		{"found with the sorry server", false, at(-1, -1, 2), true, Memory{Lost: true, Sorry: true, Adopted: true}},
-		{"found with both", false, at(3, -1, 2), true, Memory{Adopted: true}},
-		{"found with the sorry server in reserve", false, at(3, -1, 0), true, Memory{Adopted: true}},
+		{"a new pool", false, nil, Memory{Lost: true}},
+		{"a new pool with initial_state: up", true, nil, Memory{}},
+		{"found empty", true, at(), Memory{Lost: true}},
+		{"found with real servers", false, at(3, -1, -1), Memory{Found: "0,"}},
+		{"found with real servers in reserve", false, at(0, 0, 2), Memory{Lost: true, Sorry: true, Found: "2,"}},
+		{"found with the sorry server", false, at(-1, -1, 2), Memory{Lost: true, Sorry: true, Found: "2,"}},
+		{"found with both", false, at(3, -1, 2), Memory{Found: "0,2,"}},
+		{"found with the sorry server in reserve", false, at(3, -1, 0), Memory{Found: "0,"}},
 	} {
-		if got := Begin(pool(1, 0, tt.initialUp), tt.found, tt.known); got != tt.want {
+		if got := Begin(pool(1, 0, tt.initialUp), tt.found); got != tt.want {
 			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
 		}
 	}
@@ -257,12 +265,13 @@ func TestPolicyNeverEmptiesAPool(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		quorum := rapid.IntRange(1, 4).Draw(t, "quorum")
 		v := pool(quorum, rapid.IntRange(0, quorum-1).Draw(t, "hysteresis"), rapid.Bool().Draw(t, "initial"))
-		m := Begin(v, Service{}, false)
-		all := make([]Condition, 3)
+		m := Begin(v, drawTable(t, v))
+		all, found := make([]Condition, 3), foundBy(m, v)
 		for range rapid.IntRange(1, 20).Draw(t, "steps") {
 			c := rapid.SampledFrom([]Condition{{}, up, down, full, weighted(0), weighted(5)}).Draw(t, "condition")
 			c.Decision.Admission = rapid.SampledFrom([]Admission{Admitted, Admitted, Admitted, Closing, CutOff}).Draw(t, "admission")
-			all[rapid.IntRange(0, 2).Draw(t, "server")] = c
+			n := rapid.IntRange(0, 2).Draw(t, "server")
+			all[n], found[n] = c, found[n] && !c.Known
 			m = m.Next(v, conditionsOf(all...))
 			if again := m.Next(v, conditionsOf(all...)); again != m {
 				t.Fatalf("%+v, and then %+v", m, again)
@@ -277,7 +286,7 @@ func TestPolicyNeverEmptiesAPool(t *testing.T) {
 			}
 			could := map[config.Role]bool{}
 			for i, r := range v.RealServers {
-				could[r.Role] = could[r.Role] || all[i].Known && all[i].Admits(r.Weight)
+				could[r.Role] = could[r.Role] || (all[i].Known || found[i]) && all[i].Admits(r.Weight)
 			}
 			if (could[config.Regular] || could[config.Sorry]) && len(taking) == 0 {
 				t.Fatalf("%+v: nobody takes connections: %+v", m, all)
@@ -293,4 +302,27 @@ func reserved(v config.VirtualServer, m Memory, all []Condition) func(config.Ser
 	return func(id config.ServerID) Condition {
 		return m.Apply(v.RealServers[id.Server[0]-'0'], conditionsOf(all...)(id))
 	}
+}
+
+// drawTable returns a table with some of the servers of a pool, or none.
+func drawTable(t *rapid.T, v config.VirtualServer) map[Key]Service {
+	if rapid.Bool().Draw(t, "new") {
+		return nil
+	}
+	var s Service
+	for _, r := range v.RealServers {
+		if weight := rapid.IntRange(-1, 1).Draw(t, "found"); weight >= 0 {
+			s.Servers = append(s.Servers, Server{Address: r.Address, Port: r.Port, Weight: weight})
+		}
+	}
+	return map[Key]Service{KeyOf(v): s}
+}
+
+// foundBy reports which servers a memory begins with.
+func foundBy(m Memory, v config.VirtualServer) []bool {
+	found := make([]bool, len(v.RealServers))
+	for i, r := range v.RealServers {
+		found[i] = m.found(r.Name)
+	}
+	return found
 }

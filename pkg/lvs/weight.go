@@ -14,6 +14,8 @@ type Condition struct {
 	Reserve bool
 	// Kept: it is down, and keeps its entry with its weight, because too few of its pool are up (see Memory).
 	Kept bool
+	// Found: it took connections when its pool was found, and nothing has been known about it since (see Memory).
+	Found bool
 }
 
 // Decision is what an operator has decided about a real server. The zero value: nothing.
@@ -116,7 +118,7 @@ func (m Member) present() bool {
 	if m.Condition.Known {
 		return m.Condition.Up || m.Condition.Kept
 	}
-	return m.Found || m.InitialUp
+	return m.Found || m.InitialUp || m.Condition.Found
 }
 
 func (m Member) keptDown() bool { return m.Condition.Known && !m.Condition.Up && m.Condition.Kept }

@@ -21,7 +21,7 @@ type Forecast struct {
 func (t Table) Foresee(cfg *config.Config, have []lvs.Service, decisions Decisions, ours func(lvs.Key) bool) Forecast {
 	found, condition := t.known(have), t.after(cfg.VirtualServers, decisions)
 	local := t.local(cfg)
-	memories := remember(cfg.VirtualServers, condition, t.Memories, nil)
+	memories := remember(cfg.VirtualServers, condition, t.Memories, func() []lvs.Service { return t.Desired(have) })
 	now := append(lvs.Desired(cfg.VirtualServers, reserve(cfg.VirtualServers, memories, condition), found), local...)
 	checked := func(id config.ServerID) lvs.Condition {
 		c := condition(id)

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"maps"
-	"slices"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
@@ -12,15 +11,16 @@ import (
 // they survive a new name. They are immutable; nil has none.
 type Memories map[lvs.Key]lvs.Memory
 
-// remembering returns the table with the memories that follow from those before it. adopted is the content of the kernel's table
-// at the start, in which pools without a memory are looked up.
-func (t Table) remembering(before Memories, adopted []lvs.Service) Table {
-	t.Memories = remember(t.Servers, t.Condition, before, adopted)
+// remembering returns the table with the memories that follow from those before it. A pool without one begins as it is in found: the
+// content of the kernel's table at the start, and later the table of the previous plan. nil: it is nowhere.
+func (t Table) remembering(before Memories, found func() []lvs.Service) Table {
+	t.Memories = remember(t.Servers, t.Condition, before, found)
 	return t
 }
 
-func remember(servers []config.VirtualServer, condition func(config.ServerID) lvs.Condition, before Memories, adopted []lvs.Service) Memories {
+func remember(servers []config.VirtualServer, condition func(config.ServerID) lvs.Condition, before Memories, found func() []lvs.Service) Memories {
 	var after Memories
+	var services map[lvs.Key]lvs.Service // read only if a pool has no memory
 	for _, v := range servers {
 		if !lvs.Remembers(v) {
 			continue
@@ -28,12 +28,10 @@ func remember(servers []config.VirtualServer, condition func(config.ServerID) lv
 		key := lvs.KeyOf(v)
 		m, known := before[key]
 		if !known {
-			at := slices.IndexFunc(adopted, func(s lvs.Service) bool { return s.Key == key })
-			found := lvs.Service{}
-			if at >= 0 {
-				found = adopted[at]
+			if services == nil {
+				services = byKey(found)
 			}
-			m = lvs.Begin(v, found, at >= 0)
+			m = lvs.Begin(v, services)
 		}
 		if after == nil {
 			after = Memories{}
@@ -41,6 +39,16 @@ func remember(servers []config.VirtualServer, condition func(config.ServerID) lv
 		after[key] = m.Next(v, condition)
 	}
 	return after
+}
+
+func byKey(found func() []lvs.Service) map[lvs.Key]lvs.Service {
+	services := map[lvs.Key]lvs.Service{}
+	if found != nil {
+		for _, s := range found() {
+			services[s.Key] = s
+		}
+	}
+	return services
 }
 
 // Memory returns what a pool remembers.

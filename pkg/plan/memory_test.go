@@ -2,6 +2,7 @@ package plan
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
@@ -55,5 +56,83 @@ func TestSorryServersDoNotServe(t *testing.T) {
 	}
 	if emptied := p.Table.Emptied(Decisions{{Service: "db", Server: "mysql1"}: {Admission: lvs.Closing}}, have); len(emptied) != 1 {
 		t.Errorf("a drain of the last real server empties %v", emptied)
+	}
+}
+
+// TestPoolsBegin: a pool of which nothing is remembered begins as it is in the table: that of the kernel at the start, in any of its
+// services, and after a reload that of the file before.
+func TestPoolsBegin(t *testing.T) {
+	checks := []config.Check{{Kind: config.TCPCheck{}}}
+	server := func(name string, last byte, weight int, port uint16, role config.Role) config.RealServer {
+		return config.RealServer{Name: name, Address: netip.AddrFrom4([4]byte{10, 77, 0, last}), Port: port, Weight: weight, Role: role, Checks: checks}
+	}
+	pool := func(port uint16, ports ...uint16) *config.Config {
+		cfg := vipFile()
+		cfg.VirtualServers = []config.VirtualServer{{
+			Name: "db", Protocol: "tcp", Address: netip.MustParseAddr("10.77.0.100"), Port: port, Ports: ports, Scheduler: "wrr", Forward: config.DR,
+			RealServers: []config.RealServer{server("mysql1", 11, 2, port, config.Regular), server("mysql2", 12, 1, port, config.Regular)},
+		}}
+		return cfg
+	}
+	withSorry := func(cfg *config.Config, port uint16) *config.Config {
+		v := &cfg.VirtualServers[0]
+		v.RealServers = append(v.RealServers, server("sorry", 20, 1, port, config.Sorry))
+		return cfg
+	}
+	known := func(up, down string) Verdicts {
+		all := map[config.Subject]health.Verdict{{Server: config.ServerID{Service: "db", Server: "sorry"}}: {Known: true, Up: true}}
+		if up != "" {
+			all[config.Subject{Server: config.ServerID{Service: "db", Server: up}}] = health.Verdict{Known: true, Up: true}
+		}
+		all[config.Subject{Server: config.ServerID{Service: "db", Server: down}}] = health.Verdict{Known: true}
+		return VerdictsOf(all)
+	}
+	found := func(ports ...uint16) []lvs.Service {
+		var all []lvs.Service
+		for _, port := range ports {
+			one := pool(port).VirtualServers[0]
+			all = append(all, lvs.Service{Key: lvs.KeyOf(one), Scheduler: "wrr", Servers: []lvs.Server{{Address: one.RealServers[0].Address, Port: port, Forward: config.DR, Weight: 2}}})
+		}
+		return all
+	}
+	taking := func(p Plan, have []lvs.Service) (servers []string) {
+		for _, s := range p.Table.Desired(have) {
+			for _, r := range s.Servers {
+				servers = append(servers, r.AddrPort().String())
+			}
+		}
+		return servers
+	}
+	quorum := withSorry(pool(3306), 3306)
+	quorum.VirtualServers[0].Quorum, quorum.VirtualServers[0].Hysteresis = 2, 1
+	for _, tt := range []struct {
+		name          string
+		before, after *config.Config
+		verdicts      Verdicts
+		found         []lvs.Service
+		want          []string
+	}{
+		{"a start with several ports", nil, withSorry(pool(0, 3306, 3307), 0), known("", "mysql2"), found(3306, 3307), []string{"10.77.0.11:3306", "10.77.0.11:3307"}},
+		{"a start with a port that was not there", nil, withSorry(pool(0, 3305, 3307), 0), known("", "mysql2"), found(3307), []string{"10.77.0.11:3305", "10.77.0.11:3307"}},
+		{"a reload adds a quorum with hysteresis", pool(3306), quorum, known("mysql1", "mysql2"), found(3306), []string{"10.77.0.11:3306"}},
+		{"a reload adds a sorry server, and nothing is known about a server that serves", pool(3306), withSorry(pool(3306), 3306), known("", "mysql2"), found(3306), []string{"10.77.0.11:3306"}},
+		{"a reload changes the first port", withSorry(pool(0, 3306, 3307), 0), withSorry(pool(0, 3305, 3307), 0), known("", "mysql2"), found(3306, 3307), []string{"10.77.0.11:3305", "10.77.0.11:3307"}},
+	} {
+		in := inputs(tt.after)
+		in.Verdicts, in.Adopted = tt.verdicts, tt.found
+		if tt.before != nil {
+			first := in
+			first.Config = tt.before
+			p := Of(first)
+			if f := p.Table.Foresee(tt.after, tt.found, nil, nil); tt.before.VirtualServers[0].Port != 0 && len(f.Ops) > 0 {
+				t.Errorf("%s: foreseen %v", tt.name, f.Ops)
+			}
+			in.Adopted, in.Memories = nil, p.Table.Memories
+			in.Previous = func() []lvs.Service { return p.Table.Desired(tt.found) }
+		}
+		p := Of(in)
+		if got := taking(p, tt.found); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, want %v: %+v", tt.name, got, tt.want, p.Table.Memories)
+		}
 	}
 }

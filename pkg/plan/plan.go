@@ -33,7 +33,9 @@ type Inputs struct {
 	Decisions Decisions
 	Adopted   []lvs.Service // the content of the table at the start
 	Memories  Memories      // what the pools of the previous plan remember
-	NotReady  string        // why this director must not preempt; "" if it may
+	// Previous returns the table of the previous plan, as which pools begin that remember nothing yet; nil: there is none.
+	Previous func() []lvs.Service
+	NotReady string // why this director must not preempt; "" if it may
 	// HeldBack says why instances must not be MASTER although nothing of the plan says so.
 	HeldBack map[config.InstanceID]string
 	Empty    bool // NotReady is that no real server takes connections
@@ -164,7 +166,7 @@ func (i Instance) another(before Instance) bool {
 func Of(in Inputs) Plan {
 	table, file := TableOf(in.next(), in.Node, in.Verdicts), in.Config
 	table.Decisions = in.Decisions
-	table = table.remembering(in.Memories, in.Adopted)
+	table = table.remembering(in.Memories, in.begin())
 	in = in.forNode()
 	next := in.next()
 	p := Plan{Config: next, Table: table, Sysctls: map[string]string{}}
@@ -216,6 +218,14 @@ func (p Plan) Judged(in Inputs) Plan {
 	}
 	p.share()
 	return p
+}
+
+// begin returns the table as which pools begin that remember nothing yet.
+func (in Inputs) begin() func() []lvs.Service {
+	if in.Adopted != nil || in.Previous == nil {
+		return func() []lvs.Service { return in.Adopted }
+	}
+	return in.Previous
 }
 
 // forNode returns the inputs with the files resolved for this node.
