@@ -339,6 +339,14 @@ func nodeCases() []codesCase {
 			Break: func(n *node) { n.stateFile(false) },
 			Mend:  func(n *node) { n.stateFile(true) },
 		}},
+		{Starting: true, Case: problemtest.Case[*node]{ // and the daemon starts
+			Code: problem.KernelLacks, Subject: "mysql",
+			Break: func(n *node) {
+				n.refuse("feature "+kernel.FeatureSCTP, errors.New("absent"))
+				n.begin(strings.ReplaceAll(codesFile, "port: 3306,", "port: 3306, protocol: sctp,"))
+			},
+			Mend: func(n *node) { n.reload(codesFile) },
+		}},
 		{Starting: true, Case: problemtest.Case[*node]{
 			Code:  problem.DaemonStarting,
 			Break: func(n *node) { n.hang(); n.begin(codesFile) },

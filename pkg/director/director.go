@@ -103,6 +103,7 @@ type loops struct {
 	answers   *answerMonitor
 	silent    *silentPeers
 	table     *table
+	lacks     map[string]string // by feature of the kernel, why it was absent at the start
 	overrides *overrides
 	directory *tracking.Directory
 	takeOvers *takeover.Recorder
@@ -269,6 +270,7 @@ func (d *Director) start(ctx context.Context, l *loops) error {
 	if d.in.Adopted, err = l.table.adopt(cfg); err != nil {
 		return err
 	}
+	l.lacks = d.lackingAtStart(cfg)
 	if err := d.startAddresses(l); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/plan"
+	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
@@ -53,17 +54,62 @@ func featureStatus(f kernel.Features) *status.Kernel {
 	return s
 }
 
-// lacking returns an error for the first feature that the file needs and the kernel has not as far as it says.
-func lacking(ctx context.Context, k Kernel, cfg *config.Config) error {
+// lack is a feature that a virtual server needs and that the kernel does not have as far as it says.
+type lack struct {
+	plan.Need
+	why string
+}
+
+func (l lack) Error() string {
+	return fmt.Sprintf("virtual server %s: %s needs %s, which this kernel does not have (%s): %s", l.VirtualServer, l.By, l.Kernel, l.why, l.Remedy)
+}
+
+// lacking returns what the file needs and the kernel does not have as far as it says.
+func lacking(ctx context.Context, k Kernel, cfg *config.Config) []lack {
 	needs := plan.Needs(cfg)
 	if len(needs) == 0 {
 		return nil
 	}
-	found := k.Features(ctx)
-	for _, n := range needs {
-		if f := found.Find(n.Feature); f.Has == kernel.Absent {
-			return fmt.Errorf("virtual server %s: %s needs %s, which this kernel does not have (%s): %s", n.VirtualServer, n.By, n.Kernel, f.Why, n.Remedy)
+	found, why := k.Features(ctx), map[string]string{}
+	for _, f := range found.All {
+		if f.Has == kernel.Absent {
+			why[f.Name] = f.Why
 		}
 	}
-	return nil
+	return lacksOf(needs, why)
+}
+
+// lacksOf returns the needs of which a feature is absent, and why.
+func lacksOf(needs []plan.Need, absent map[string]string) (all []lack) {
+	for _, n := range needs {
+		if why, is := absent[n.Feature]; is {
+			all = append(all, lack{n, why})
+		}
+	}
+	return all
+}
+
+// lackingAtStart logs what the file needs and the kernel does not have, and returns why by feature. It is no reason not to
+// start: the other virtual servers can be served, and the evidence may be wrong.
+func (d *Director) lackingAtStart(cfg *config.Config) map[string]string {
+	ctx, cancel := context.WithTimeout(context.Background(), featuresWithin)
+	defer cancel()
+	absent := map[string]string{}
+	for _, l := range lacking(ctx, d.o.Kernel, cfg) {
+		absent[l.Feature] = l.why
+		d.log.Error("the kernel does not have what a virtual server needs", "error", l)
+	}
+	return absent
+}
+
+// lackProblems returns the problems of virtual servers that need what the kernel did not have at the start.
+func lackProblems(s snapshots) []problem.Finding {
+	if len(s.lacks) == 0 {
+		return nil
+	}
+	var found []problem.Finding
+	for _, l := range lacksOf(plan.Needs(s.plan.Config), s.lacks) {
+		found = append(found, problem.Finding{Code: problem.KernelLacks, Subject: l.VirtualServer, Text: l.Error()})
+	}
+	return found
 }

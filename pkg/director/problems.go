@@ -166,7 +166,7 @@ func ofNode(s snapshots) []problem.Finding {
 			found = append(found, flood(name, name+": "+l.Flood))
 		}
 	}
-	found = append(found, slices.Concat(ofLoops(s), s.answers, notMarked(s), localServers(s), localMissing(s))...)
+	found = append(found, slices.Concat(ofLoops(s), s.answers, notMarked(s), localServers(s), localMissing(s), lackProblems(s))...)
 	if !s.started {
 		found = append(found, problem.Finding{Code: problem.DaemonStarting, Text: "the director has not started yet"})
 	}

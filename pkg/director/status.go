@@ -35,7 +35,8 @@ type snapshots struct {
 	overrides override.Set
 	// maintenance is why maintenance_dir cannot be read; "" if it can.
 	maintenance string
-	balances    bool // there is a table
+	lacks       map[string]string // see loops
+	balances    bool              // there is a table
 	table       string
 	services    []lvs.Service // with their counters if they were read from the kernel
 	known       bool          // services are the content of the table
@@ -131,7 +132,7 @@ func (d *Director) snapshots(much depth) snapshots {
 	}
 	s.started = true
 	s.instances, s.sockets = l.instances.snapshots(), l.sockets.snapshots()
-	s.sessions = l.sessions.snapshots()
+	s.sessions, s.lacks = l.sessions.snapshots(), l.lacks
 	s.stall, s.unsaved, s.sysctls = l.stalls.Snapshot(), l.state.Problem(), l.sysctls.Problem()
 	s.sync, s.exchange = l.sync.daemons.Problems(), l.sync.peers.Snapshot()
 	s.overrides, s.maintenance = l.overrides.load(), l.directory.Listing().Problem

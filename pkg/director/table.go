@@ -55,15 +55,12 @@ func (t *table) snapshot() (tableState, <-chan struct{}) {
 // runs reports whether there is a table loop.
 func (t *table) runs() bool { return t.loop.Load() != nil }
 
-// find checks that the kernel has IPVS and what the file needs of it, before anything depends on that. It loads no module
-// itself.
+// find checks that the kernel has IPVS with the schedulers and engines of the file, before anything depends on that. It loads no
+// module itself.
 func find(k Kernel, cfg *config.Config) error {
 	ctx, cancel := context.WithTimeout(context.Background(), kernelWithin)
 	defer cancel()
 	if err := k.FindIPVS(ctx); err != nil {
-		return err
-	}
-	if err := lacking(ctx, k, cfg); err != nil {
 		return err
 	}
 	balancer, err := k.Balancer() // not the table loop's own, which only that loop may use

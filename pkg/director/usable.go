@@ -1,6 +1,7 @@
 package director
 
 import (
+	"context"
 	"errors"
 
 	"github.com/lvs-director/lvs-director/pkg/clusterfile"
@@ -38,5 +39,13 @@ func usable(k Kernel, cfg *config.Config) error {
 	if len(cfg.VirtualServers) == 0 {
 		return nil
 	}
-	return find(k, cfg)
+	if err := find(k, cfg); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), featuresWithin)
+	defer cancel()
+	for _, n := range lacking(ctx, k, cfg) {
+		return n
+	}
+	return nil
 }

@@ -1,8 +1,6 @@
 package plan
 
 import (
-	"slices"
-
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
@@ -16,12 +14,14 @@ type Need struct {
 	Remedy        string
 }
 
-// Needs returns what the virtual servers of a file need of the kernel, each feature once. Schedulers and persistence engines are
+// Needs returns what the virtual servers of a file need of the kernel, each feature once for each of them. Schedulers and persistence engines are
 // not among them: the kernel is asked for those, and loads them.
 func Needs(cfg *config.Config) []Need {
 	var all []Need
+	have := map[[2]string]bool{}
 	add := func(n Need) {
-		if !slices.ContainsFunc(all, func(have Need) bool { return have.Feature == n.Feature }) {
+		if of := [2]string{n.VirtualServer, n.Feature}; !have[of] {
+			have[of] = true
 			all = append(all, n)
 		}
 	}

@@ -8,6 +8,7 @@ const (
 
 	StandbyUsed         Code = "standby_used"
 	BelowPanicThreshold Code = "below_panic_threshold"
+	KernelLacks         Code = "kernel_lacks"
 )
 
 func poolCodes() []Declaration {
@@ -37,6 +38,11 @@ func poolCodes() []Declaration {
 			Code: BelowPanicThreshold, Severity: Warning, Role: Director, Subject: "virtual server",
 			Means:  "too few real servers are up, so that those whose checks fail keep their entries (panic_threshold): some connections fail",
 			Remedy: "find what makes so many checks fail: lvsctl status shows the reasons. If the checks are right, repair the real servers; if they are not, correct the checks. lvsctl disable takes a server out that must not have connections",
+		},
+		{
+			Code: KernelLacks, Severity: Critical, Role: Director, Subject: "virtual server",
+			Means:  "when the director started, its kernel did not have what a virtual server of the cluster file needs: its clients are not served as the file says. The other virtual servers are. A reload of a file that needs it is refused",
+			Remedy: "the text says what the kernel lacks, and what tells that: change the virtual server, or use another kernel. The director looks once, at its start: if the evidence was wrong (a file in /boot that is not of this kernel), correct that and run systemctl restart lvs-director",
 		},
 	}
 }
