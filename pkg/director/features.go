@@ -26,9 +26,11 @@ type featureCache struct {
 	last *status.Kernel
 	at   time.Time
 	busy bool // somebody asks the kernel
+	// failed: last is the result of a question that failed. Only such a one is replaced by another.
+	failed bool
 }
 
-// get returns the features that were found last, and looks for them again if that is long ago. A request beside one that is
+// get returns the features that were found last without a failure, and looks for them again if that is long ago. A request beside one that is
 // already looking gets those of before; nil if there are none yet.
 func (c *featureCache) get(k Kernel, now time.Time) *status.Kernel {
 	c.mu.Lock()
@@ -39,10 +41,13 @@ func (c *featureCache) get(k Kernel, now time.Time) *status.Kernel {
 	c.busy = true
 	c.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), featuresWithin)
-	found := featureStatus(k.Features(ctx))
+	found := k.Features(ctx)
 	cancel()
 	c.mu.Lock()
-	c.last, c.at, c.busy = found, now, false
+	c.at, c.busy = now, false
+	if c.last == nil || !found.Incomplete || c.failed {
+		c.last, c.failed = featureStatus(found), found.Incomplete
+	}
 	return c.last
 }
 

@@ -49,6 +49,7 @@ func TestLacking(t *testing.T) {
 // asking is a kernel that can be made to take its time, and counts.
 type asking struct {
 	*fakeKernel
+	fails   bool
 	asked   int
 	entered chan struct{}
 	release chan struct{}
@@ -60,7 +61,9 @@ func (k *asking) Features(ctx context.Context) kernel.Features {
 		k.entered <- struct{}{}
 		<-k.release
 	}
-	return k.fakeKernel.Features(ctx)
+	f := k.fakeKernel.Features(ctx)
+	f.Incomplete = k.fails
+	return f
 }
 
 // TestFeatureCache: the kernel is asked once a minute; nobody waits for another's question.
@@ -76,6 +79,11 @@ func TestFeatureCache(t *testing.T) {
 			t.Errorf("after %s: %+v, asked %d times, want %d", step.after, got, k.asked, step.asked)
 		}
 	}
+	good := c.last
+	if k.fails = true; c.get(k, start.Add(5*featuresKept)) != good || k.asked != 3 {
+		t.Errorf("a failed question replaced %+v by %+v (asked %d times)", good, c.last, k.asked)
+	}
+	k.fails = false
 	k.entered, k.release = make(chan struct{}), make(chan struct{})
 	before, late := c.last, start.Add(10*featuresKept)
 	done := make(chan struct{})
@@ -86,7 +94,7 @@ func TestFeatureCache(t *testing.T) {
 	}
 	close(k.release)
 	<-done
-	if c.last == before || k.asked != 3 {
+	if c.last == before || k.asked != 4 {
 		t.Errorf("the kernel was asked %d times", k.asked)
 	}
 }

@@ -9,10 +9,13 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel/ipvs"
 )
 
-// Features implements director.Kernel.
-func (Host) Features(ctx context.Context) kernel.Features {
+// asker is one for the process, because it has one kernel.
+var asker = features.NewAsker(func(ctx context.Context) kernel.Features {
 	return features.Find(ctx, features.Host{Release: features.Release(), Root: os.DirFS("/"), IPVS: askIPVS})
-}
+})
+
+// Features implements director.Kernel.
+func (Host) Features(ctx context.Context) kernel.Features { return asker.Features(ctx) }
 
 func askIPVS(ctx context.Context) (features.IPVS, error) {
 	s, err := ipvs.Ask(ctx)

@@ -30,6 +30,8 @@ const (
 type Features struct {
 	Release string // as uname -r prints it
 	All     []Feature
+	// Incomplete: a question has failed, so that more features are Unknown than need be.
+	Incomplete bool
 }
 
 // Find returns a feature; Unknown for one that is not listed.

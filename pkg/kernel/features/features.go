@@ -1,6 +1,7 @@
 package features
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -20,9 +21,9 @@ type IPVS struct {
 
 // Host is what is asked.
 type Host struct {
-	Release string // of the kernel, as uname -r prints it
-	Root    fs.FS  // the root directory
-	IPVS    func(context.Context) (IPVS, error)
+	Release string                              // of the kernel, as uname -r prints it
+	Root    fs.FS                               // the root directory
+	IPVS    func(context.Context) (IPVS, error) // with an error, what it returns besides is true if it has a Version
 }
 
 // Schedulers are those of the kernel, in the order in which they are shown.
@@ -49,7 +50,7 @@ func Release() string {
 	return unix.ByteSliceToString(name.Release[:])
 }
 
-// Find asks for all features. It has the deadline of ctx.
+// Find asks for all features. ctx limits the questions to IPVS, but nothing limits the reading of files: see Asker.
 func Find(ctx context.Context, h Host) kernel.Features {
 	k := kernel.Features{Release: h.Release}
 	add := func(name string, has kernel.Presence, why string) {
@@ -57,18 +58,23 @@ func Find(ctx context.Context, h Host) kernel.Features {
 	}
 	configured, listed := h.configuration(), h.modules()
 	asked, err := h.IPVS(ctx)
-	if err == nil {
+	if asked.Version != "" {
 		add("ipvs", kernel.Present, fmt.Sprintf("version %s, connection table of %d buckets", asked.Version, asked.Buckets))
 	} else {
 		asked = IPVS{IPv6: kernel.Unknown, Stats64: kernel.Unknown, Tunnels: kernel.Unknown, SyncOptions: kernel.Unknown}
-		add("ipvs", kernel.Unknown, err.Error())
+		add("ipvs", kernel.Unknown, cmp.Or(reason(err), "IPVS does not tell its version"))
 	}
-	add(kernel.FeatureIPVS6, asked.IPv6, "the kernel has been asked for a virtual server of IPv6")
+	k.Incomplete = err != nil
+	if asked.IPv6 == kernel.Unknown {
+		add(kernel.FeatureIPVS6, asked.IPv6, cmp.Or(reason(err), "the kernel has not been asked"))
+	} else {
+		add(kernel.FeatureIPVS6, asked.IPv6, "the kernel has been asked for a virtual server of IPv6")
+	}
 	sctp, why := configured.says("IP_VS_PROTO_SCTP")
 	add(kernel.FeatureSCTP, sctp, why)
 	shown := func(name string, has kernel.Presence, by string) {
 		if has == kernel.Unknown {
-			add(name, has, "only "+by+" would show it")
+			add(name, has, cmp.Or(reason(err), "only "+by+" would show it"))
 			return
 		}
 		add(name, has, by+" shows it")
@@ -95,6 +101,14 @@ func Find(ctx context.Context, h Host) kernel.Features {
 	has, why = configured.says("INET_DIAG_DESTROY")
 	add("sock_destroy", has, why)
 	return k
+}
+
+// reason is the text of an error in one line; "" without one.
+func reason(err error) string {
+	if err == nil {
+		return ""
+	}
+	return strings.ReplaceAll(err.Error(), "\n", "; ")
 }
 
 // setting says whether IPVS has a sysctl. Without the directory IPVS is not loaded.

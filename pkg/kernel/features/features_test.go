@@ -53,7 +53,12 @@ func TestFind(t *testing.T) {
 	}{
 		{"asked", all, nil, nil, "ipvs", kernel.Present, "version 1.2.1, connection table of 4096 buckets"},
 		{"no answer", IPVS{}, errors.New("no IPVS"), nil, "ipvs", kernel.Unknown, "no IPVS"},
-		{"no answer", IPVS{}, errors.New("no IPVS"), nil, kernel.FeatureIPVS6, kernel.Unknown, "the kernel has been asked for a virtual server of IPv6"},
+		{"no answer", IPVS{}, errors.New("no IPVS"), nil, kernel.FeatureIPVS6, kernel.Unknown, "no IPVS"},
+		{"no answer", IPVS{}, errors.New("no IPVS"), nil, kernel.FeatureTunnels, kernel.Unknown, "no IPVS"},
+		{"one question failed", hidden, errors.New("no buffers"), nil, "ipvs", kernel.Present, "version 1.2.1, connection table of 4096 buckets"},
+		{"one question failed", hidden, errors.New("no buffers"), nil, kernel.FeatureIPVS6, kernel.Present, "the kernel has been asked for a virtual server of IPv6"},
+		{"one question failed", hidden, errors.New("no buffers"), nil, "ipvs_statistics_64_bit", kernel.Present, "a virtual server in the table shows it"},
+		{"one question failed", hidden, errors.New("no buffers"), nil, kernel.FeatureTunnels, kernel.Unknown, "no buffers"},
 		{"asked", old, nil, nil, kernel.FeatureIPVS6, kernel.Absent, "the kernel has been asked for a virtual server of IPv6"},
 		{"shown", all, nil, nil, kernel.FeatureTunnels, kernel.Present, "a real server in the table shows it"},
 		{"not shown", old, nil, nil, kernel.FeatureTunnels, kernel.Absent, "a real server in the table shows it"},

@@ -26,10 +26,11 @@ type Support struct {
 // sampled limits the services of which a real server is looked for.
 const sampled = 8
 
-// Ask returns what the kernel has. Errors: those of Probe.
+// Ask returns what the kernel has. With an error, what could be asked is known all the same; without a Version it is one of
+// Probe.
 func Ask(ctx context.Context) (Support, error) {
 	s := Support{IPv6: kernel.Unknown, Stats64: kernel.Unknown, Tunnels: kernel.Unknown, SyncOptions: kernel.Unknown}
-	var err error
+	var err, failed error
 	if s.Info, err = Probe(ctx); err != nil {
 		return s, err
 	}
@@ -40,10 +41,10 @@ func Ask(ctx context.Context) (Support, error) {
 		}
 		_ = t.keep(err) // its socket may have answers that nobody reads
 		if err := errors.Join(err, t.Close()); err != nil {
-			return s, fmt.Errorf("ipvs: ask what it has: %w", err)
+			failed = errors.Join(failed, fmt.Errorf("ipvs: ask what it has: %w", err))
 		}
 	}
-	return s, nil
+	return s, failed
 }
 
 // askIPv6 asks for a service that nobody has. A kernel without IPv6 refuses the question (ip_vs_genl_parse_service).
