@@ -108,5 +108,28 @@ func (s *virtualServer) checkStandby(o object) {
 		o.locate("primaries_needed").fail("", "%d of %s can never be up", s.PrimariesNeeded.Of(primaries), count(primaries, "primary server"))
 	case s.PanicThreshold > 0:
 		o.locate("panic_threshold").fail("remove it", "cannot be used with standby servers, which take the place of those that fail")
+	default:
+		s.warnIdle(o)
+	}
+}
+
+// warnIdle warns about tiers that are idle because of weights of 0. They are no mistakes: that is how a file drains a server.
+func (s *virtualServer) warnIdle(o object) {
+	primaries, standby := 0, 0
+	for _, rs := range s.servers {
+		switch {
+		case rs.v.Weight == 0 && !slices.ContainsFunc(rs.v.Checks, Check.setsWeight):
+		case rs.v.Role == Standby:
+			standby++
+		default:
+			primaries++
+		}
+	}
+	switch needed := s.PrimariesNeeded.Of(primaries); {
+	case primaries+standby == 0: // warnWeights
+	case standby == 0:
+		o.locate("real_servers").warn("give one of them a weight of 1 or more", "no standby server is ever used: their weights are 0")
+	case needed > primaries:
+		o.locate("real_servers").warn("give more of the others a weight of 1 or more", "the standby servers always have the connections: %d of the others must be up, and %d can be", needed, primaries)
 	}
 }

@@ -135,7 +135,7 @@ func refusingProblems(s snapshots) []problem.Finding {
 func emptied(v status.VirtualServer) (problem.Finding, bool) {
 	var out []string
 	for _, r := range v.RealServers {
-		if r.Role == "" && r.Override != nil && r.Override.Kind != string(override.Weight) && (r.State == "draining" || r.State == "disabled") && r.Up {
+		if r.Role != string(config.Sorry) && r.Override != nil && r.Override.Kind != string(override.Weight) && (r.State == "draining" || r.State == "disabled") && r.Up {
 			out = append(out, r.Name)
 		}
 	}

@@ -41,6 +41,25 @@ func poolCases() []codesCase {
 			Break: func(n *node) { n.refuses(one, true) },
 			Mend:  func(n *node) { n.refuses(one, false) },
 		}},
+		{File: strings.Replace(codesFile, "name: mysql2,", "name: mysql2, standby: true,", 1), Case: problemtest.Case[*node]{
+			Code: problem.PoolEmptied, Subject: "mysql", Fault: "the standby server is drained", Beside: []problem.Code{problem.VirtualServerDown},
+			Break: func(n *node) {
+				drain := mysql1
+				drain.Target = "mysql/mysql2"
+				if err := n.override(drain); err != "" {
+					n.t.Error(err)
+				}
+				n.refuses(one, true)
+			},
+			Mend: func(n *node) {
+				n.refuses(one, false)
+				enable := as(override.Enable)
+				enable.Target = "mysql/mysql2"
+				if err := n.override(enable); err != "" {
+					n.t.Error(err)
+				}
+			},
+		}},
 		{File: withPolicy("panic_threshold: 51"), Case: problemtest.Case[*node]{
 			Code: problem.BelowPanicThreshold, Subject: "mysql", Beside: []problem.Code{problem.VirtualServerDegraded},
 			Break: func(n *node) { n.refuses(one, true) },
@@ -102,6 +121,20 @@ func TestPanicThreshold(t *testing.T) {
 		}
 		m.refuses(one, false)
 		expect("one is up again", "degraded: 1 of 2 real servers are up | WARNING virtual_server_degraded", "1", "-")
+	})
+	world(t, func(t *testing.T, m *machine) {
+		expect := func(when, judged string) {
+			t.Helper()
+			m.pass(5 * time.Second)
+			if m.judged() != judged {
+				t.Errorf("with a sorry server, %s: %s, want %s", when, m.judged(), judged)
+			}
+		}
+		m.start(withPolicy("panic_threshold: 51, " + withSorry))
+		m.refuses(one, true)
+		expect("one of two is down", "degraded: 1 of 2 real servers are up; 1 is down and still gets connections (panic_threshold) | WARNING virtual_server_degraded WARNING below_panic_threshold")
+		m.refuses(two, true)
+		expect("both", "down: the quorum of 1 is lost, and clients go to sorry | CRITICAL sorry_server_used")
 	})
 }
 

@@ -132,7 +132,7 @@ func PoolHealth(v config.VirtualServer, pool []Standing, m Memory) (Health, stri
 		case r.Role == config.Standby && pool[i] == Reserved && !m.Standby:
 			spare++
 			continue
-		case pool[i] == Down && m.was(r.Name):
+		case pool[i] == Down && m.was(r.Name) && !m.Sorry:
 			kept++
 		}
 		servers = append(servers, pool[i])

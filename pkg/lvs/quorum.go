@@ -156,9 +156,9 @@ func (m Memory) Apply(r config.RealServer, c Condition) Condition {
 	return c
 }
 
-// Keeps reports whether servers whose checks fail keep their entries.
+// Keeps reports whether servers whose checks fail keep their entries. Those of a pool whose sorry servers have the clients do not.
 func (m Memory) Keeps(v config.VirtualServer, condition func(config.ServerID) Condition) bool {
-	return slices.ContainsFunc(v.RealServers, func(r config.RealServer) bool {
+	return !m.Sorry && slices.ContainsFunc(v.RealServers, func(r config.RealServer) bool {
 		c := condition(config.ServerID{Service: v.Name, Server: r.Name})
 		return m.was(r.Name) && c.Known && !c.Up
 	})
