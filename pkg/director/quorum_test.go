@@ -85,7 +85,7 @@ func TestStandbyServers(t *testing.T) {
 		m.refuses(one, false)
 		expect("it is up again", "degraded: the standby servers have the connections; 1 of 2 real servers are up; 1 is in reserve | WARNING standby_used", "-", "1")
 		m.again()
-		expect("after a restart", "degraded: the standby servers have the connections; 1 of 2 real servers are up; 1 is in reserve | WARNING standby_used", "-", "1")
+		expect("after a kill", "degraded: the standby servers have the connections; 1 of 2 real servers are up; 1 is in reserve | WARNING standby_used", "-", "1")
 		drain := mysql1
 		drain.Target = "mysql/mysql2"
 		if err := m.override(drain); err != "" {
@@ -98,6 +98,29 @@ func TestStandbyServers(t *testing.T) {
 			t.Error(err)
 		}
 		expect("and enabled", "up: all 1 real servers are up; 1 is in reserve |", "1", "-")
+
+		// A stop leaves no table to go on with: an operator keeps the writer by disabling the primary server.
+		m.refuses(one, true)
+		m.pass(5 * time.Second)
+		m.refuses(one, false)
+		m.pass(5 * time.Second)
+		primary := as(override.Disable)
+		if err := m.override(primary); err != "" {
+			t.Error(err)
+		}
+		_ = m.stop()
+		m.history()
+		m.start(m.file)
+		expect("restarted with the primary disabled", "degraded: the standby servers have the connections; 1 of 2 real servers are up; 1 is disabled | WARNING standby_used", "-", "1")
+		if err := m.override(as(override.Enable)); err != "" {
+			t.Error(err)
+		}
+		expect("and enabled then", "degraded: the standby servers have the connections; 1 of 2 real servers are up; 1 is in reserve | WARNING standby_used", "-", "1")
+		for _, line := range m.history() {
+			if strings.HasPrefix(line, "ipvsadm -a") && strings.Contains(line, one) {
+				t.Errorf("the primary server had an entry: %s", line)
+			}
+		}
 	})
 }
 

@@ -44,7 +44,7 @@ const (
 	ReopenSocket  Do = "reopen the socket of"               // its interface was absent or down, or is another one
 	SetSessions   Do = "set the BFD sessions"
 	SetMarks      Do = "set which packets are marked"        // before the virtual servers with these marks are in the table
-	KeepReturn    Do = "set what keeps answers on their way" // before the virtual servers that they are of
+	KeepReturn    Do = "set what keeps answers on their way" // not awaited: redirects can go out until it is there
 	CloseVIPs     Do = "set the packet filter of the VIPs"   // before a VIP is added
 	SetHooks      Do = "set the hooks"
 	SetVIPs       Do = "set the VIPs of"
