@@ -62,7 +62,7 @@ func (d *Director) Reload(ctx context.Context, force bool) error {
 		return refused
 	}
 	if len(added) > 0 {
-		l.table.await(added, tableFirst, d.stopped)
+		l.table.await(added, d.plan.Get, tableFirst, d.stopped)
 	}
 	if err := d.do(ctx, func() { refused = d.move(l, cfg, secrets) }); err != nil {
 		return err

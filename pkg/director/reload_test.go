@@ -3,11 +3,13 @@ package director
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/clusterfile"
+	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
@@ -77,6 +79,32 @@ func TestTableBeforeAVIPThatAReloadAdds(t *testing.T) {
 		}
 		if m.log.Count("no real server for a new VIP yet") != 1 {
 			t.Error("the log has no line about it")
+		}
+	})
+}
+
+// TestNewVIPWaitsForRealServers: a sorry server that answers first does not get the first clients of a VIP that a reload adds.
+func TestNewVIPWaitsForRealServers(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		base := electing + router("a", "eth0", 51, vip) + virtualServers + balancing("mysql", vip, "dr", one)
+		m.start(base)
+		web := strings.Replace(balancing("web", also, "dr", two), "forward: dr,", "forward: dr, "+withSorry+",", 1)
+		added := electing + router("a", "eth0", 51, vip, also) + virtualServers + balancing("mysql", vip, "dr", one) + web
+		m.answer(two, health.Result{Code: health.OK, Class: health.Good, Took: 300 * time.Millisecond})
+		m.history()
+		m.reload(added)
+		got := m.history()
+		server := slices.IndexFunc(got, func(line string) bool { return strings.HasPrefix(line, "ipvsadm -a -t 10.77.0.101:3306 -r 10.77.0.12") })
+		address := slices.Index(got, "ip addr add 10.77.0.101 dev eth0")
+		if server < 0 || address < server {
+			t.Errorf("%q", got)
+		}
+		m.reload(base)
+		m.refuses(two, true)
+		begun := time.Now()
+		m.reload(added)
+		if took := time.Since(begun) - time.Second; took >= time.Second || !m.has("eth0", also) { // the test's own wait
+			t.Errorf("a real server that is known to be down kept the VIP away for %s", took)
 		}
 	})
 }

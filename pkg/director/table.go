@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -192,14 +193,15 @@ func (t *table) awaitFirst(ctx context.Context) error {
 }
 
 // await waits until virtual servers are in the table and take connections: clients of a VIP that is added earlier
-// would be refused. The wait is limited, because a pool may be down.
-func (t *table) await(wanted []lvs.Key, within time.Duration, stopped <-chan struct{}) {
+// would be refused, or be at a sorry server while a real server has not been checked. The wait is limited, because a pool may be down.
+func (t *table) await(wanted []lvs.Key, planned func() (plan.Plan, <-chan struct{}), within time.Duration, stopped <-chan struct{}) {
 	late := time.NewTimer(within)
 	defer late.Stop()
 	for {
+		p, judged := planned()
 		reached, changed := t.snapshot()
 		inPlace := func(key lvs.Key) bool { return !reached.Known || reached.Serving[key] }
-		missing := false
+		missing := slices.ContainsFunc(p.Table.Undecided(reached.Services), func(key lvs.Key) bool { return slices.Contains(wanted, key) })
 		for _, key := range wanted {
 			missing = missing || !inPlace(key)
 		}
@@ -208,6 +210,7 @@ func (t *table) await(wanted []lvs.Key, within time.Duration, stopped <-chan str
 		}
 		select {
 		case <-changed:
+		case <-judged:
 		case <-late.C:
 			t.log.Warn("no real server for a new VIP yet; adding the VIP anyway", "after", within.String())
 			return

@@ -98,3 +98,43 @@ func (in Inputs) OnNewVIPs() []lvs.Key {
 	}
 	return added
 }
+
+// Undecided returns the services whose clients are at sorry servers and may not be in a moment: while a real server has not been
+// checked yet, or the table, of which have was read last, does not follow the checks yet.
+func (t Table) Undecided(have []lvs.Service) []lvs.Key {
+	var all []lvs.Key
+	for _, v := range t.Servers {
+		if !v.Has(config.Sorry) {
+			continue
+		}
+		if t.Memory(v).Sorry && t.unchecked(v) {
+			all = append(all, lvs.KeysOf(v)...)
+			continue
+		}
+		for one := range v.Services() {
+			key := lvs.KeyOf(one)
+			at := slices.IndexFunc(have, func(s lvs.Service) bool { return s.Key == key })
+			if at >= 0 && !t.Memory(v).Sorry && onlySorry(one, have[at]) {
+				all = append(all, key)
+			}
+		}
+	}
+	return all
+}
+
+// unchecked reports whether nothing is known about a real server that may have connections.
+func (t Table) unchecked(v config.VirtualServer) bool {
+	return slices.ContainsFunc(v.RealServers, func(r config.RealServer) bool {
+		c := t.Condition(config.ServerID{Service: v.Name, Server: r.Name})
+		return r.Role != config.Sorry && !c.Known && c.Decision.Admission == lvs.Admitted
+	})
+}
+
+// onlySorry reports whether a service has none of its real servers with a weight.
+func onlySorry(v config.VirtualServer, have lvs.Service) bool {
+	return !slices.ContainsFunc(have.Servers, func(s lvs.Server) bool {
+		return s.TakesConnections() && slices.ContainsFunc(v.RealServers, func(r config.RealServer) bool {
+			return r.Role != config.Sorry && r.Address == s.Address && r.Port == s.Port
+		})
+	})
+}
