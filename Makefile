@@ -95,10 +95,10 @@ bench-handover: binaries ## compare a graceful stop of lvs-director and keepaliv
 bench-memory: binaries ## resident memory of a director with 1 000 real servers; fails above 40 MB
 	$(LABTEST) -v -run '^TestMemory$$' $(TESTS)/e2e.test=e2e
 
-# REFERENCE: a directory with another build of lvs-director.
 bench-table: binaries ## how start, reload and stop grow with the table; LVS_BENCH_SERVERS="100 32000"
 	$(LABTEST) -bench -v -run '^TestBenchTable$$' $(TESTS)/e2e.test=e2e
 
+# REFERENCE: a directory with another build of lvs-director.
 bench-thousand: binaries ## start, reload, stop and rest of 1 000 virtual servers of 4; REFERENCE=DIR for ratios to another build
 	$(if $(REFERENCE),LVS_REFERENCE=$(abspath $(REFERENCE))) $(LABTEST) -bench -v -run '^TestBenchThousand' $(TESTS)/e2e.test=e2e
 

@@ -239,20 +239,37 @@ virtual_servers:
 	c.master.start()
 	const writes, panics = "-t 10.77.0.100:1000", "-t 10.77.0.100:1001"
 	c.master.hasPools(writes+" 11=3", panics+" 11=3 12=1")
-	fails(t, one, true)
+	c.turns(one, "one", "down")
 	c.master.hasPools(writes+" 12=1", panics+" 12=1")
 	c.ctlPrints(c.master, 1, "WARNING: .*writes: the standby servers have the connections", "status", "--check")
-	fails(t, one, false)
+	c.turns(one, "one", "up")
 	c.master.hasPools(writes+" 12=1", panics+" 11=3 12=1")
 	c.master.mustCtl("drain", "writes/two")
 	c.master.hasPools(writes+" 11=3", panics+" 11=3 12=1")
 	c.master.mustCtl("enable", "writes/two")
 	c.master.hasPools(writes+" 11=3", panics+" 11=3 12=1")
-	fails(t, two, true)
+	c.turns(two, "two", "down")
 	c.master.hasPools(writes+" 11=3", panics+" 11=3")
-	fails(t, one, true)
+	c.turns(one, "one", "down")
 	c.master.hasPools(writes, panics+" 11=3")
 	c.ctlPrints(c.master, 2, "CRITICAL: .*panics: no real server is up; 1 is down and still gets connections", "status", "--check")
-	fails(t, two, false)
+	c.turns(two, "two", "up")
 	c.master.hasPools(writes+" 12=1", panics+" 12=1")
+}
+
+// turns makes the check of a real server fail or pass, and waits until every virtual server that has it says so: each has a check of
+// its own.
+func (c *cluster) turns(file, server, state string) {
+	c.t.Helper()
+	fails(c.t, file, state == "down")
+	lab.Eventually(c.t, soon, func() error {
+		for _, v := range c.master.status().VirtualServers {
+			for _, r := range v.RealServers {
+				if r.Name == server && r.State != state {
+					return fmt.Errorf("%s of %s is %s, want %s", server, v.Name, r.State, state)
+				}
+			}
+		}
+		return nil
+	})
 }

@@ -101,7 +101,7 @@ func growthFile(size, weight int) string {
 			if at == 0 {
 				its = weight
 			}
-			fmt.Fprintf(&b, "{name: s%d, address: 10.77.%d.%d, weight: %d}, ", at, 100+at/200, 1+at%200, its)
+			fmt.Fprintf(&b, "{name: s%d, address: 10.77.%d.%d, weight: %d}, ", at, 100+at/250, 1+at%250, its)
 		}
 		b.WriteString("]}\n")
 	}
