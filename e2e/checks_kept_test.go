@@ -13,7 +13,7 @@ import (
 )
 
 // keptCheck has the intervals with which keepalived was measured: 78 connections failed.
-const keptCheck = "{type: mysql, interval: 1s, timeout: 800ms, fall: 2, rise: 2, user: lvs_check, password_file: PASSWORD_FILE}"
+const keptCheck = "{type: mysql, interval: 1s, timeout: 800ms, fall: 2, rise: 2, user: lvs_check, password_file: PASSWORD_FILE, keep_connection: true}"
 
 // TestMySQLServerDies: the connection that a director keeps to a MySQL server tells at once that mysqld has died, so a client
 // with a new connection every 10 ms sees next to no failure although the check is made every second. A server whose network is

@@ -69,7 +69,7 @@ func (m *farmCluster) text(servers int, advert, check string) string {
 	var b strings.Builder
 	b.WriteString(fileHeader(3, advert, true, ""))
 	checks := [2]string{
-		fmt.Sprintf("{type: mysql, port: %d, user: lvs_check, password_file: %s, keep_connection: false, %s}",
+		fmt.Sprintf("{type: mysql, port: %d, user: lvs_check, password_file: %s, %s}",
 			standin.FarmMySQL, filepath.Join(filepath.Dir(m.file), "farm.password"), check),
 		fmt.Sprintf("{type: tcp, port: %d, %s}", standin.FarmTCP, check),
 	}

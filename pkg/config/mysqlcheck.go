@@ -82,7 +82,7 @@ func mysqlKind() checkKind {
 					hint:    "write it to a file with mode 0600 and set password_file: /etc/lvs-director/check.password",
 				}},
 			},
-			keepField(true, func(c *MySQLCheck) *bool { return &c.Keep }),
+			keepField(func(c *MySQLCheck) *bool { return &c.Keep }),
 		},
 		rules: func(c *MySQLCheck, o object) {
 			o.warnHidden("password_file", c.PasswordFile)

@@ -39,7 +39,7 @@ func tcpKind() checkKind {
 		fields: append(append(
 			sendFields("nothing", func(c *TCPCheck) *string { return &c.Send }),
 			answerFields(func(c *TCPCheck) *Answer { return &c.Answer })...,
-		), keepField(false, func(c *TCPCheck) *bool { return &c.Keep })),
+		), keepField(func(c *TCPCheck) *bool { return &c.Keep })),
 		rules: func(_ *TCPCheck, o object) { o.oneRequest() },
 	}.declare()
 }
