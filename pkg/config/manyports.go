@@ -67,9 +67,12 @@ func (s *virtualServer) checkPorts(o object) {
 	}
 }
 
-// needPorts reports the checks that do not say which port they connect to.
+// needPorts reports the checks that do not say which port they connect to. Those of ICMP, of files and of commands connect to none.
 func needPorts(checks []placed[Check]) {
 	for _, c := range checks {
+		if k := c.v.Kind; k != nil && (k.Network() == OverICMP || k.Network() == "") {
+			continue
+		}
 		if c.v.Port == 0 && c.at.missing("port") {
 			c.at.locate("port").fail("write the port to connect to", "is required, because the virtual server has no port that could be meant")
 		}
