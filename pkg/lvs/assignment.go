@@ -7,8 +7,9 @@ import (
 )
 
 // AssignmentOf returns a digest of what mh assigns clients by: the real servers in the order of the kernel's list, with their
-// weights (ip_vs_mh_permutate). Directors with the same one assign new clients alike, unless the weight of a real server was
-// changed in the cluster file while it was 0 in the table of one of them.
+// weights. Directors with the same one assign new clients alike while no weight is 0. For an entry with weight 0 the kernel uses
+// the last one that was not 0 (ip_vs_mh_permutate), which it does not tell: that may differ between directors if the weight is given
+// by a check or an operator, or was changed in the cluster file while it was 0 in the table of one of them.
 func AssignmentOf(servers []Server) string {
 	h := fnv.New32a()
 	for _, s := range servers {

@@ -50,6 +50,7 @@ type RuleTable[C Ruled[C]] struct {
 	lack    incomplete
 	ready   task.Latch
 	soon    chan struct{} // a pass is due
+	lacking chan struct{} // the next pass may be due earlier than Run knows
 
 	wanted sync.Mutex // guards want; it is never held for long
 	want   C
@@ -70,7 +71,7 @@ const (
 
 // NewRuleTable makes the loop of a table, which is not wanted yet.
 func NewRuleTable[C Ruled[C]](k RuleKernel[C], table string, log *slog.Logger) *RuleTable[C] {
-	return &RuleTable[C]{kernel: k, name: table, log: log.With("table", table), soon: make(chan struct{}, 1)}
+	return &RuleTable[C]{kernel: k, name: table, log: log.With("table", table), soon: make(chan struct{}, 1), lacking: make(chan struct{}, 1)}
 }
 
 // NewOptionalRuleTable makes the loop of a table that the director does without if the kernel has no nf_tables. without says what
@@ -85,6 +86,12 @@ func NewOptionalRuleTable[C Ruled[C]](k RuleKernel[C], table, without string, lo
 func (r *RuleTable[C]) Set(c C) {
 	r.setWant(c)
 	r.keep(context.Background())
+	if r.lack.wait() < ruleTableEvery {
+		select {
+		case r.lacking <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // SetSoon lets Run make the rules those for c. It does not block.
@@ -125,6 +132,9 @@ func (r *RuleTable[C]) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-r.lacking:
+			timer.Reset(heartbeat.Until(time.Now(), r.lack.wait()))
+			continue
 		case <-r.soon:
 		case <-timer.C:
 		}
@@ -200,10 +210,11 @@ func (r *RuleTable[C]) remove(ctx context.Context) error {
 	if r.put.None() && !r.stale {
 		return nil
 	}
-	if _, err := r.kernel.Remove(ctx); err != nil && !(r.put.None() && errors.Is(err, kernel.ErrNotPermitted)) {
+	removed, err := r.kernel.Remove(ctx)
+	if err != nil && !(r.put.None() && errors.Is(err, kernel.ErrNotPermitted)) {
 		return err
 	}
-	if r.without == "" {
+	if removed && r.without == "" {
 		r.log.Info("removed the packet filter table, which is no longer needed")
 	}
 	var none C

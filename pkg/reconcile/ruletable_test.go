@@ -92,6 +92,25 @@ func TestIncompleteRules(t *testing.T) {
 	})
 }
 
+// TestIncompleteAtOnce: hosts that are lacking since a Set beside Run are asked for again after 200 ms, not at the next second.
+func TestIncompleteAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &markTable{}
+		r := NewRuleTable(k, "marks", slog.New(slog.DiscardHandler))
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { _ = r.Run(ctx) }()
+		synctest.Wait()
+		r.Set(kernel.Marking{Endpoints: []kernel.MarkedEndpoint{{Mark: 5}}, Directors: []netip.Addr{netip.MustParseAddr("10.77.0.3")}})
+		time.Sleep(lackingEvery + lackingEvery/2)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if k.asked != 2 {
+			t.Errorf("asked %d times in %s, want 2", k.asked, lackingEvery+lackingEvery/2)
+		}
+	})
+}
+
 // TestRulesThatMayBeThere: a Put that fails may have been done, by a kernel whose answer was lost; what is not wanted any more is
 // removed then, too, unless the director may not change the packet filter.
 func TestRulesThatMayBeThere(t *testing.T) {
