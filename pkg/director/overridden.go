@@ -135,7 +135,8 @@ func refusingProblems(s snapshots) []problem.Finding {
 func emptied(v status.VirtualServer) (problem.Finding, bool) {
 	var out []string
 	for _, r := range v.RealServers {
-		if r.Role != string(config.Sorry) && r.Override != nil && r.Override.Kind != string(override.Weight) && (r.State == "draining" || r.State == "disabled") && r.Up {
+		spare := r.Role == string(config.Sorry) && v.SorryServerUsed // another sorry server has the clients
+		if !spare && r.Override != nil && r.Override.Kind != string(override.Weight) && (r.State == "draining" || r.State == "disabled") && r.Up {
 			out = append(out, r.Name)
 		}
 	}

@@ -205,6 +205,37 @@ func TestSorryServer(t *testing.T) {
 	})
 }
 
+// TestLastSorryServer: a sorry server that has the clients is taken out only by force, and then a problem says who has emptied the pool.
+func TestLastSorryServer(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.start(withPolicy(withSorry))
+		m.refuses(one, true)
+		m.refuses(two, true)
+		m.pass(5 * time.Second)
+		drain := mysql1
+		drain.Target = "mysql/sorry"
+		if err := m.override(drain); !strings.HasPrefix(err, "mysql/sorry is the last real server of mysql that takes connections") {
+			t.Errorf("the sorry server is drained: %q", err)
+		}
+		drain.Force = true
+		if err := m.override(drain); err != "" {
+			t.Error(err)
+		}
+		m.pass(10 * time.Second)
+		if got := m.judged(); m.entry(sorry) != "-" || !strings.Contains(got, "| CRITICAL pool_emptied") {
+			t.Errorf("by force: %s, entry %s", got, m.entry(sorry))
+		}
+		drain.Kind, drain.Force = override.Enable, false
+		if err := m.override(drain); err != "" {
+			t.Error(err)
+		}
+		m.pass(5 * time.Second)
+		if got := m.judged(); m.entry(sorry) != "1" || !strings.Contains(got, "| CRITICAL sorry_server_used") {
+			t.Errorf("enabled: %s, entry %s", got, m.entry(sorry))
+		}
+	})
+}
+
 // TestAdoptedPool: a restart finds the clients at the sorry server, and leaves them there until the checks have decided.
 func TestAdoptedPool(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {

@@ -21,8 +21,8 @@ func (d Decisions) admits(server config.ServerID, configured int) bool {
 }
 
 // Emptied returns the names of the virtual servers whose real servers take connections, and would not with other decisions,
-// whether there are sorry servers or not. have is the content of the kernel's table, from which comes what is known about a
-// server that has not been checked.
+// whether there are sorry servers or not; and of those where sorry servers, or servers whose checks fail, take them and nobody
+// would. have is the content of the kernel's table, from which comes what is known about a server that has not been checked.
 func (t Table) Emptied(next Decisions, have []lvs.Service) []string {
 	after := t
 	after.Decisions = next
@@ -30,24 +30,28 @@ func (t Table) Emptied(next Decisions, have []lvs.Service) []string {
 	before, now := t.taking(have), after.taking(have)
 	var names []string
 	for _, v := range t.Servers {
-		if slices.ContainsFunc(lvs.KeysOf(v), func(k lvs.Key) bool { return before[k] && !now[k] }) {
+		stops := func(k lvs.Key) bool {
+			return before.healthy[k] && !now.healthy[k] || before.any[k] && !now.any[k]
+		}
+		if slices.ContainsFunc(lvs.KeysOf(v), stops) {
 			names = append(names, v.Name)
 		}
 	}
 	return names
 }
 
-// taking returns the services whose real servers take connections.
-func (t Table) taking(have []lvs.Service) map[lvs.Key]bool {
-	takes := map[lvs.Key]bool{}
+// taking are the services that take connections: of any server, and of real servers whose checks do not fail.
+type taking struct{ any, healthy map[lvs.Key]bool }
+
+func (t Table) taking(have []lvs.Service) taking {
+	takes := taking{map[lvs.Key]bool{}, map[lvs.Key]bool{}}
 	for _, s := range t.Desired(have) {
-		takes[s.Key] = s.TakesConnections()
+		takes.any[s.Key] = s.TakesConnections()
 	}
 	for _, v := range t.Servers {
-		if !t.healthy(v) {
-			for _, k := range lvs.KeysOf(v) {
-				takes[k] = false
-			}
+		healthy := t.healthy(v)
+		for _, k := range lvs.KeysOf(v) {
+			takes.healthy[k] = healthy && takes.any[k]
 		}
 	}
 	return takes
