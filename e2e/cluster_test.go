@@ -244,13 +244,19 @@ func (c *cluster) startAll() {
 // awaitAll waits for what startAll waits for.
 func (c *cluster) awaitAll() {
 	c.t.Helper()
+	c.awaitTaken()
+	if !testing.Short() {
+		healthy(c.t, c.master, c.backup, c.mysql1, c.mysql2)
+	}
+}
+
+// awaitTaken waits until lvs-master holds the VIP and both directors have both real servers.
+func (c *cluster) awaitTaken() {
+	c.t.Helper()
 	c.master.daemon.WaitLog("to=MASTER", soon)
 	c.awaitHolder(c.master, soon)
 	c.awaitTable(c.master, "10.77.0.11:3306", "10.77.0.12:3306")
 	c.awaitTable(c.backup, "10.77.0.11:3306", "10.77.0.12:3306")
-	if !testing.Short() {
-		healthy(c.t, c.master, c.backup, c.mysql1, c.mysql2)
-	}
 }
 
 // answering starts light stand-ins for MySQL on both real servers.

@@ -134,7 +134,11 @@ func TestSorryServer(t *testing.T) {
 	c := newCluster(t, shape{advert: "100ms", server: "sorry_server: {name: sorry, address: 10.77.0.20}"})
 	sorry := c.node("sorry", "10.77.0.20/24", "lvs-realserver")
 	one, two := c.answering()
-	c.startAll()
+	for _, n := range []*node{c.mysql1, c.mysql2, c.master, c.backup} {
+		n.start()
+	}
+	c.awaitTaken() // not the status OK: the sorry server is down
+	c.ctlEventually(c.master, "sorry_server_down")
 	c.ctlPrints(c.master, 1, "WARNING: .*mysql/sorry: down: ", "status", "--check")
 	standin.Start(sorry.Host, ":3306", "sorry")
 	sorry.start()
