@@ -74,7 +74,7 @@ func FuzzMySQL(f *testing.F) {
 	f.Fuzz(func(t *testing.T, sent []byte) {
 		conn := recording{sent: bytes.NewReader(sent)}
 		target := Target{User: user, Password: password}
-		got := selectOne.converse(t.Context(), start(context.Background(), "mysql"), conn, target, func() {})
+		got := selectOne.converse(t.Context(), start(context.Background(), "mysql"), selectOne.over(conn), target, func() {})
 		if strings.Contains(got.Cause, "the MySQL driver panicked") {
 			t.Fatalf("%s", got.Cause)
 		}
@@ -83,7 +83,8 @@ func FuzzMySQL(f *testing.F) {
 		}
 		var p replication.Positions
 		conn = recording{sent: bytes.NewReader(sent)}
-		got = askPositions(&p).converse(t.Context(), start(context.Background(), "positions"), conn, target, func() {})
+		asks := askPositions(&p)
+		got = asks.converse(t.Context(), start(context.Background(), "positions"), asks.over(conn), target, func() {})
 		if strings.Contains(got.Cause, "the MySQL driver panicked") {
 			t.Fatalf("%s", got.Cause)
 		}

@@ -76,15 +76,8 @@ func (k talk) hold(ctx context.Context, watch stopwatch, t Target) Result {
 			<-ended
 		}
 	}
-	return k.converse(ctx, watch, conn, t, stop)
-}
-
-// converse has the talk over conn and closes it. After the answer it calls stop, at most once, which must prevent the end
-// of ctx from affecting conn.
-func (k talk) converse(ctx context.Context, watch stopwatch, conn net.Conn, t Target, stop func()) Result {
-	w := newWire(conn, k.answer)
-	w.asks = k.asks
-	result := k.exchange(ctx, watch, w, t, stop)
+	w := k.over(conn)
+	result := k.converse(ctx, watch, w, t, stop)
 	if w.kept {
 		defer conn.Close()
 		return k.stay(w)
@@ -92,8 +85,19 @@ func (k talk) converse(ctx context.Context, watch stopwatch, conn net.Conn, t Ta
 	return result
 }
 
-// exchange is converse over w, without stay, for which it leaves the connection open (wire.kept).
-func (k talk) exchange(ctx context.Context, watch stopwatch, w *wire, t Target, stop func()) (result Result) {
+// over prepares a connection for the talk.
+func (k talk) over(conn net.Conn) *wire {
+	w := newWire(conn, k.answer)
+	w.asks = k.asks
+	return w
+}
+
+// converse has the talk over w and closes it, or leaves it open for stay (wire.kept). After the answer it calls stop, at most once,
+// which must prevent the end of ctx from affecting w.
+//
+// It is on the stack of each check while the driver waits. One more function with its arguments between hold and the driver makes
+// the stacks of hundreds of checks that wait twice as large.
+func (k talk) converse(ctx context.Context, watch stopwatch, w *wire, t Target, stop func()) (result Result) {
 	defer func() {
 		if p := recover(); p != nil { // untrusted input must not terminate the daemon, whichever package parses it
 			w.kept, result = false, watch.result(health.Protocol, health.Bad,

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Lock reads the code and the constants of this program into memory, and keeps them there until it ends. It returns their size, in
-// bytes.
+// Lock reads the code of this program into memory and keeps it there until it ends, and its constants from their first use on: half
+// of those are tables for the names and lines of functions, most of which are never read. It returns the size of both, in bytes.
 //
 // Errors: what is locked already stays so. The limit of locked memory (RLIMIT_MEMLOCK, LimitMEMLOCK= in the unit) may be too low for
 // a process without CAP_IPC_LOCK.
@@ -26,7 +26,7 @@ func Lock() (size int, err error) {
 		return 0, fmt.Errorf("find the program's memory: %w (mount /proc)", err)
 	}
 	for _, r := range rangesOf(maps, program) {
-		if _, _, errno := unix.Syscall(unix.SYS_MLOCK, r.from, r.to-r.from, 0); errno != 0 {
+		if _, _, errno := unix.Syscall(unix.SYS_MLOCK2, r.from, r.to-r.from, uintptr(r.flags)); errno != 0 {
 			return size, lockError(errno)
 		}
 		size += int(r.to - r.from)
@@ -45,7 +45,10 @@ func lockError(errno error) error {
 }
 
 // span is a range of addresses.
-type span struct{ from, to uintptr }
+type span struct {
+	from, to uintptr
+	flags    int // of mlock2(2): 0 reads all of it now
+}
 
 // rangesOf returns the mappings of a file that are not written to, from /proc/PID/maps (proc_pid_maps(5)).
 func rangesOf(maps []byte, file string) []span {
@@ -60,7 +63,11 @@ func rangesOf(maps []byte, file string) []span {
 		from, err1 := strconv.ParseUint(low, 16, 64)
 		to, err2 := strconv.ParseUint(high, 16, 64)
 		if err1 == nil && err2 == nil && to > from {
-			all = append(all, span{uintptr(from), uintptr(to)})
+			flags := unix.MLOCK_ONFAULT
+			if strings.Contains(fields[1], "x") {
+				flags = 0
+			}
+			all = append(all, span{uintptr(from), uintptr(to), flags})
 		}
 	}
 	return all

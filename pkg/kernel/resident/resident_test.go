@@ -25,13 +25,13 @@ func TestRangesOf(t *testing.T) {
 				"0167c000-016c8000 rw-p 00000000 00:00 0 \n" +
 				"c000000000-c000400000 rw-p 00000000 00:00 0 \n" +
 				"7ffc4b3f5000-7ffc4b416000 rw-p 00000000 00:00 0                          [stack]\n",
-			[]span{{0x400000, 0xc5d000}, {0xc5d000, 0x161a000}},
+			[]span{{0x400000, 0xc5d000, 0}, {0xc5d000, 0x161a000, unix.MLOCK_ONFAULT}},
 		},
 		{"00400000-00c5d000 r-xp 00000000 fe:00 1234 " + program + ".old\n", nil},
 		{"00400000-00c5d000 r-xp 00000000 fe:00 1234 /other" + program + "\n", nil},
 		{"00400000-00c5d000 r-xp 00000000 fe:00 1234 " + program + " (deleted)\n", nil},
 		{"00400000-00400000 r-xp 0 0 0 " + program + "\nzz-00c5d000 r-xp 0 0 0 " + program + "\n00400000 r-xp 0 0 0 " + program + "\n", nil},
-		{"7f0000000000-7f0000001000 r--p 0 0 0 " + program, []span{{0x7f0000000000, 0x7f0000001000}}},
+		{"7f0000000000-7f0000001000 r--p 0 0 0 " + program, []span{{0x7f0000000000, 0x7f0000001000, unix.MLOCK_ONFAULT}}},
 	} {
 		if got := rangesOf([]byte(tt.maps), program); !slices.Equal(got, tt.want) {
 			t.Errorf("%q: %x, want %x", tt.maps, got, tt.want)
