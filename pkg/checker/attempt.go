@@ -122,7 +122,9 @@ func (c *Checker) finish(ctx context.Context, f finished, now time.Time) {
 	if k.early > 0 && !k.state.Up() {
 		k.early, k.state = 0, k.state.Interrupted(k.settle())
 	}
-	c.keep(ctx, k, r, now)
+	if k.early == 0 { // else the result is older than the end of the connection, and the next check says more
+		c.keep(ctx, k, r, now)
+	}
 	switch {
 	case k.owed || k.early > 0:
 		c.enqueue(k)

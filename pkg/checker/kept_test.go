@@ -195,6 +195,25 @@ func TestKeptConnectionWhileACheckRuns(t *testing.T) {
 	})
 }
 
+// TestKeptConnectionEndsBehindAGoodCheck: a check that runs when the connection ends, and is good, says nothing about the server
+// after that: no connection is opened until the next one is good too, and lvsctl explain keeps the reason of the end.
+func TestKeptConnectionEndsBehindAGoodCheck(t *testing.T) {
+	keptWorld(t, keptCheck(2, 2, time.Second), func(t *testing.T, c *Checker, f *farm, d *diary, k *keeper) {
+		answers := make(chan struct{})
+		f.set(one, func(context.Context) health.Result { <-answers; return good })
+		pass(time.Second) // it runs
+		_, before := k.state()
+		f.set(one, always(refused))
+		k.end(closedByServer, &refused)
+		synctest.Wait()
+		close(answers)
+		synctest.Wait()
+		if _, opens := k.state(); opens != before || c.Verdict(named("mysql/mysql1")).Up {
+			t.Errorf("%d connections, %d before: %+v", opens, before, c.Verdict(named("mysql/mysql1")))
+		}
+	})
+}
+
 // TestKeptConnectionRefused: a check that cannot keep a connection says so once, and works.
 func TestKeptConnectionRefused(t *testing.T) {
 	keptWorld(t, keptCheck(2, 2, time.Second), func(t *testing.T, c *Checker, f *farm, d *diary, k *keeper) {
