@@ -145,6 +145,7 @@ type Actor struct {
 	published      time.Duration                  // since epoch
 	quiet          bool                           // the published snapshot stays true while the MASTER repeats its advert
 	spilt          uint64                         // the part of the inbox's overflow that the flood meter has counted
+	promoted       time.Duration                  // when it last became MASTER, on the machine's clock
 	succeeded      map[netip.Addr]time.Duration   // when another machine last claimed a VIP, on the machine's clock: the successor
 	stallTold      time.Duration                  // when a stall was last logged
 	sendError      string                         // the last error logged, so that a failed link is logged once and not every second
@@ -444,6 +445,8 @@ func (a *Actor) apply(event vrrp.Event) {
 	defer a.tell(moved) // after the snapshot, which those who are told read
 	if a.machine.State() != vrrp.Master {
 		a.sendError = "" // it has nothing to send
+	} else {
+		a.promoted = a.machine.Since()
 	}
 	if master && now >= due && a.sent.Load() > sent {
 		at := a.now()

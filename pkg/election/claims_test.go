@@ -53,7 +53,7 @@ func TestClaimsOfAVIP(t *testing.T) {
 			for range 4 * seconds {
 				for _, m := range []*machine{a, b} {
 					for _, address := range addresses {
-						m.Claimed([]kernel.Claim{{Address: address, HardwareAddr: "02:00:00:00:00:66"}})
+						m.Claimed([]kernel.Claim{{Address: address, HardwareAddr: "02:00:00:00:00:66"}}, time.Now())
 					}
 				}
 				time.Sleep(250 * time.Millisecond)
@@ -94,7 +94,7 @@ func TestContested(t *testing.T) {
 				heardBy(t, a, 5, p, "10.77.0.9")
 				l.announcements()
 				for range 5 {
-					a.Claimed([]kernel.Claim{{Address: vip, HardwareAddr: "02:00:00:00:00:66"}})
+					a.Claimed([]kernel.Claim{{Address: vip, HardwareAddr: "02:00:00:00:00:66"}}, time.Now())
 					heardBy(t, a, 1, p, "10.77.0.9")
 				}
 				if n := l.announcements(); n != 0 {

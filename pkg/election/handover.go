@@ -39,8 +39,8 @@ func (a *Actor) handover() Handover {
 // noteSuccessor notes which VIPs other machines claim while this one holds them: they are the announcements of the successor,
 // which may be read before its first advert is. It reports whether the VIPs are being handed over: then they are not defended.
 func (a *Actor) noteSuccessor(all []kernel.Claim) bool {
-	gives, now := a.machine.HandingOver() || a.machine.Retains(), a.now()
-	if !gives && (a.machine.State() != vrrp.Master || now-a.machine.Since() < sampleEvery) { // of the MASTER before
+	gives := a.machine.HandingOver() || a.machine.Retains()
+	if !gives && a.machine.State() != vrrp.Master {
 		a.succeeded = nil
 		return false
 	}
@@ -49,7 +49,7 @@ func (a *Actor) noteSuccessor(all []kernel.Claim) bool {
 			if a.succeeded == nil {
 				a.succeeded = map[netip.Addr]time.Duration{}
 			}
-			a.succeeded[c.Address] = now
+			a.succeeded[c.Address] = a.now()
 		}
 	}
 	return gives

@@ -41,7 +41,7 @@ func TestHandover(t *testing.T) {
 				if s := a.Snapshot(); s.State != vrrp.Master || !s.Handover.Pending || !s.Handover.Done || s.Priority != vrrp.PriorityDegraded {
 					t.Errorf("while it hands over: %+v", s)
 				}
-				time.AfterFunc(tt.claimed-time.Second, func() { a.Claimed(theirs) })
+				time.AfterFunc(tt.claimed-time.Second, func() { a.Claimed(theirs, time.Now()) })
 				time.Sleep(9 * time.Second)
 				l.mu.Lock()
 				var got []string
@@ -85,12 +85,15 @@ func TestPreempted(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		claimed time.Duration // after the start of the better one
+		waited  time.Duration // for how long it may have been in the socket
 		want    string
 	}{
-		{"announced", 3500 * time.Millisecond, " 13500ms b release"},
-		{"announced before the advert counts", 3 * time.Second, " 13414ms b release"},
-		{"claimed before", 2 * time.Second, " 14414ms b release"},
-		{"not announced", time.Hour, " 14414ms b release"},
+		{"announced", 3500 * time.Millisecond, 0, " 13500ms b release"},
+		{"announced before the advert counts", 3 * time.Second, 0, " 13414ms b release"},
+		{"announced before the advert counts, read late", 3 * time.Second, 2 * time.Second, " 13414ms b release"},
+		{"of the MASTER before this one, read late", 3 * time.Second, 10 * time.Second, " 14414ms b release"},
+		{"claimed before", 2 * time.Second, 0, " 14414ms b release"},
+		{"not announced", time.Hour, 0, " 14414ms b release"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -99,7 +102,7 @@ func TestPreempted(t *testing.T) {
 				time.Sleep(10 * time.Second)
 				l.announcements()
 				a := l.join(t, "a", "10.77.0.2", 150)
-				time.AfterFunc(tt.claimed, func() { b.Claimed(theirs) })
+				time.AfterFunc(tt.claimed, func() { b.Claimed(theirs, time.Now().Add(-tt.waited)) })
 				time.Sleep(3900 * time.Millisecond)
 				if s := b.Snapshot(); s.State != vrrp.Backup || s.Handover.Done || len(s.Neighbours) > 0 {
 					t.Errorf("%+v", s)

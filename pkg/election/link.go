@@ -54,6 +54,9 @@ type Link struct {
 	reading   sync.Mutex // held from reading datagrams until they are delivered
 	filtering sync.Mutex // held while the filter of the socket is set
 
+	claiming  sync.Mutex // held while claims are read
+	unclaimed time.Time  // when they were last read
+
 	mu         sync.Mutex // guards all below
 	socket     Socket
 	actors     map[uint8]*Actor

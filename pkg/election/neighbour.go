@@ -132,10 +132,14 @@ func (l *Link) passClaims(socket Socket) {
 		vips = append(vips, a.vips()...)
 	}
 	slices.SortFunc(vips, netip.Addr.Compare) // the socket compares them with those of the last call
+	l.claiming.Lock()
+	since := l.unclaimed
+	l.unclaimed = time.Now()
 	claims := socket.Claims(vips)
+	l.claiming.Unlock()
 	for _, a := range actors {
 		if slices.ContainsFunc(claims, func(c kernel.Claim) bool { return a.lists([]netip.Addr{c.Address}) }) {
-			a.Claimed(claims)
+			a.Claimed(claims, since)
 		}
 	}
 }
@@ -160,19 +164,20 @@ func (a *Actor) lookAround(s *Snapshot) {
 	s.Neighbours = append(a.sightings.Report(now, view), a.claims.Report(now)...)
 }
 
-// Claimed passes the instance claims of other machines to addresses. It does not block: the next claim has the same
-// effect as one that is lost.
-func (a *Actor) Claimed(all []kernel.Claim) {
+// Claimed passes the instance claims of other machines to addresses, all of which were received after since. It does not block:
+// the next claim has the same effect as one that is lost.
+func (a *Actor) Claimed(all []kernel.Claim, since time.Time) {
 	select {
-	case a.commands <- func(a *Actor) { a.claimed(all) }:
+	case a.commands <- func(a *Actor) { a.claimed(all, since) }:
 	default:
 	}
 }
 
 // claimed announces the VIPs again if another machine claims one of them, unless another MASTER is heard: that one
-// announces them as well, and the clients would change sides each time.
-func (a *Actor) claimed(all []kernel.Claim) {
-	if a.noteSuccessor(all) || a.machine.State() != vrrp.Master || a.now()-a.machine.Since() < sampleEvery { // of the MASTER before
+// announces them as well, and the clients would change sides each time. Those that may be of the MASTER before this one do not
+// count: they wait in the socket until the link samples it.
+func (a *Actor) claimed(all []kernel.Claim, since time.Time) {
+	if a.now()-time.Since(since) < a.promoted || a.noteSuccessor(all) || a.machine.State() != vrrp.Master {
 		return
 	}
 	for _, c := range all {
