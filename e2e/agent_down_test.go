@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
@@ -17,6 +18,7 @@ import (
 // Proves docs/agent.md: "`up` means that the settings are in place and that a socket accepts the packets of clients."
 // Proves docs/agent.md: "An address that makes a NIC answer ARP for a VIP takes clients away from the director, so the
 // virtual server is `down`:"
+// Proves docs/agent.md: "`lvs-realserver status` prints one line, and exits as the verb `status` of an init script does:"
 func TestAgentSeesOutages(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	c := newCluster(t, shape{advert: "100ms"})
@@ -31,6 +33,7 @@ func TestAgentSeesOutages(t *testing.T) {
 			return nil
 		}
 	}
+	c.initScript(c.mysql1, 0, "lvs-realserver is running: ")
 	t.Run("bind_address", func(t *testing.T) {
 		one.Kill()
 		own := standin.Start(c.mysql1.Host, "10.77.0.11:3306", "mysql1")
@@ -39,6 +42,7 @@ func TestAgentSeesOutages(t *testing.T) {
 			t.Errorf("a connection to the VIP on mysql1 is accepted: %s", out)
 		}
 		lab.Eventually(t, soon, agent(c.mysql1, 2, `^CRITICAL: mysql: nothing listens on 10\.77\.0\.100:3306, only on 10\.77\.0\.11:3306: .*bind_address`))
+		c.initScript(c.mysql1, 3, "lvs-realserver is running, but clients are not served: mysql: nothing listens on 10.77.0.100:3306")
 		own.Kill()
 		standin.Start(c.mysql1.Host, ":3306", "mysql1")
 		lab.Eventually(t, soon, agent(c.mysql1, 0, "^OK: "))
@@ -55,6 +59,17 @@ func TestAgentSeesOutages(t *testing.T) {
 		c.mysql2.Run("ip", "addr", "del", vip+"/24", "dev", "eth0")
 		lab.Eventually(t, soon, agent(c.mysql2, 0, "^OK: "))
 	})
+	c.mysql1.daemon.Kill()
+	c.initScript(c.mysql1, 3, "lvs-realserver is stopped: ")
+}
+
+// initScript checks the exit code and the line of `lvs-realserver status`.
+func (c *cluster) initScript(n *node, code int, line string) {
+	c.t.Helper()
+	out, err := n.Try(n.binary, "status", "--socket", n.socket)
+	if lab.ExitCode(err) != code || !strings.HasPrefix(out, line) {
+		c.t.Errorf("%s: lvs-realserver status: exit code %d, %q; want %d, %q", n.Name, lab.ExitCode(err), out, code, line)
+	}
 }
 
 // matches reports whether a pattern matches a text.

@@ -9,6 +9,9 @@ import (
 	"net/netip"
 	"os"
 
+	"github.com/spf13/cobra"
+
+	"github.com/lvs-director/lvs-director/pkg/ctl"
 	"github.com/lvs-director/lvs-director/pkg/daemon"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
@@ -22,7 +25,13 @@ import (
 func main() {
 	p := program()
 	p.Role = p.Name
-	os.Exit(daemon.Execute(context.Background(), daemon.Command(p)))
+	os.Exit(daemon.Execute(context.Background(), root(p)))
+}
+
+func root(p daemon.Program) *cobra.Command {
+	cmd := daemon.Command(p)
+	cmd.AddCommand(ctl.InitStatus(p.Socket))
+	return cmd
 }
 
 func program() daemon.Program {

@@ -25,11 +25,11 @@ virtual_servers:
 func execute(t *testing.T, arguments ...string) (int, string) {
 	t.Helper()
 	var stderr bytes.Buffer
-	root := daemon.Command(program())
-	root.SetArgs(arguments)
-	root.SetErr(&stderr)
-	root.SetOut(&stderr)
-	return daemon.Execute(t.Context(), root), stderr.String()
+	cmd := root(program())
+	cmd.SetArgs(arguments)
+	cmd.SetErr(&stderr)
+	cmd.SetOut(&stderr)
+	return daemon.Execute(t.Context(), cmd), stderr.String()
 }
 
 func TestWrongUse(t *testing.T) {
@@ -53,6 +53,8 @@ func TestWrongUse(t *testing.T) {
 	}{
 		{"no such flag", []string{"run", "--conf", file}, daemon.ExitUsage, ""},
 		{"no file", []string{"run", "--config", filepath.Join(dir, "absent.yaml")}, daemon.ExitUsage, ""},
+		{"status of an agent that is stopped", []string{"status", "--socket", filepath.Join(dir, "nobody")}, 3, ""},
+		{"wrong use of status", []string{"status", "--sockt", "s"}, 4, "lvs-realserver: unknown flag: --sockt\n"},
 		{"not a real server", []string{"run", "--config", file, "--node", "lvs-master", "--state-dir", filepath.Join(dir, "never run")}, daemon.ExitUsage, notHere},
 		{"not a real server, beside an agent that is", []string{"run", "--config", file, "--node", "lvs-master", "--state-dir", filepath.Join(dir, "held")}, daemon.ExitUsage, notHere},
 		{

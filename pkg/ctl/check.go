@@ -51,7 +51,7 @@ func check(f *flags) *cobra.Command {
 				return err
 			}
 			if r.ExitCode != 0 {
-				return &PluginError{r.ExitCode} // the document says why
+				return &daemon.PrintedError{Code: r.ExitCode} // the document says why
 			}
 			return nil
 		},

@@ -51,12 +51,12 @@ func Main(ctx context.Context, root *cobra.Command, args []string) int {
 	if err == nil {
 		cmd, err = root.ExecuteContextC(ctx)
 	}
-	var plugin *PluginError
+	var printed *daemon.PrintedError
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &plugin): // its line has been printed
-		return plugin.Code
+	case errors.As(err, &printed):
+		return printed.Code
 	case isPlugin(cmd): // wrong usage: to a monitoring system, 1 and 2 are states of the daemon
 		complain(root, err, formatOf(args), pluginUnknown)
 		return pluginUnknown

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lvs-director/lvs-director/pkg/daemon"
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
@@ -29,7 +30,7 @@ func probeServer(f *flags) *cobra.Command {
 			}
 			for _, p := range doc {
 				if p.Result.Class != "good" && err == nil {
-					err = &PluginError{1}
+					err = &daemon.PrintedError{Code: 1}
 				}
 			}
 			return err

@@ -71,7 +71,7 @@ func (f *importFlags) run(stdout, stderr io.Writer, args []string) error {
 	failed := f.report(stderr, result)
 	if n := result.Refused(); n > 0 || failed {
 		fmt.Fprintf(stderr, "%d lines are refused: look at them, and at what lvsctl check says, before you use the file\n", n)
-		return &PluginError{1} // the lines say why
+		return &daemon.PrintedError{Code: 1} // the lines say why
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lvs-director/lvs-director/pkg/daemon"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
@@ -268,11 +269,6 @@ func isPlugin(cmd *cobra.Command) bool {
 	return flag != nil && flag.Changed
 }
 
-// PluginError has the exit code of a monitoring plugin; its line has already been printed.
-type PluginError struct{ Code int }
-
-func (e *PluginError) Error() string { return fmt.Sprintf("exit code %d", e.Code) }
-
 // verdict is the document of --check.
 type verdict struct {
 	State    string            `json:"state"` // OK, WARNING, CRITICAL or UNKNOWN
@@ -298,7 +294,7 @@ func pluginVerdict(w io.Writer, format string, document []byte, err error) error
 	if v.ExitCode == 0 {
 		return nil
 	}
-	return &PluginError{v.ExitCode}
+	return &daemon.PrintedError{Code: v.ExitCode}
 }
 
 // evaluate returns the exit code and line for a status document, based only on the severities of its problems, and the

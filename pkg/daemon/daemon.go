@@ -104,6 +104,11 @@ func (e *UsageError) Error() string { return e.Err.Error() }
 // Unwrap returns the wrapped error.
 func (e *UsageError) Unwrap() error { return e.Err }
 
+// PrintedError is an error whose text has been printed already; the program only exits with Code.
+type PrintedError struct{ Code int }
+
+func (e *PrintedError) Error() string { return fmt.Sprintf("exit code %d", e.Code) }
+
 type flags struct {
 	config, node, socket, stateDir, logFormat string
 	debug                                     bool
@@ -177,8 +182,12 @@ func (f *flags) environment(log *slog.Logger, from *source) Environment {
 // Execute runs a command and returns the exit code. It prints errors to stderr, one line per problem.
 func Execute(ctx context.Context, root *cobra.Command) int {
 	err := root.ExecuteContext(ctx)
-	if err == nil {
+	var printed *PrintedError
+	switch {
+	case err == nil:
 		return 0
+	case errors.As(err, &printed):
+		return printed.Code
 	}
 	if journaled(os.Getenv("JOURNAL_STREAM"), os.Stderr) {
 		fmt.Fprintln(root.ErrOrStderr(), prioritize(prefix(root.Name(), err)))
