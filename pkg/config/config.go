@@ -59,6 +59,7 @@ type Instance struct {
 	PreemptDelay         time.Duration // 0: preempt at once
 	DeafDelay            time.Duration `json:",omitzero"` // for how long at most it does not become MASTER while no other machine has been heard since the link came up
 	StartupDelay         time.Duration `json:",omitzero"` // the time after the start of the director in which it does not become MASTER
+	InterfaceDelays      Delays        `json:",omitzero"` // how long the carrier of Interface must have been back, or gone, until that counts
 	VirtualAddresses     []netip.Prefix
 	VirtualAddressesAt   Position                        `json:"-"`
 	ExcludedAddresses    []netip.Prefix                  // held like them, but not in the adverts

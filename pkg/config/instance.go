@@ -38,6 +38,7 @@ func instanceSection(fields []key[instance]) *sectionOf[instance] {
 			i.checkAddressCount(o)
 			i.checkAcceptMode(o)
 			i.checkBeforeVIP(o)
+			i.checkInterfaceDelays(o)
 		},
 	}
 	s.fields = fields
@@ -74,7 +75,7 @@ func instanceWords() []word {
 
 // instanceFields are in the order of the reference. A key that others depend on comes before them.
 func instanceFields() []key[instance] {
-	return slices.Concat(routerFields(), transportFields(), authFields(), electionFields(), virtualLinkFields(), addressFields(), announcementFields(), []key[instance]{strictField(), acceptModeField()}, interopFields(), hookFields(), []key[instance]{takeOverField(), beforeVIPField()})
+	return slices.Concat(routerFields(), transportFields(), authFields(), electionFields(), interfaceDelayFields(), virtualLinkFields(), addressFields(), announcementFields(), []key[instance]{strictField(), acceptModeField()}, interopFields(), hookFields(), []key[instance]{takeOverField(), beforeVIPField()})
 }
 
 func routerFields() []key[instance] {

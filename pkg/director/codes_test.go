@@ -62,6 +62,14 @@ func serviceCases() []codesCase {
 				Mend:  func(n *node) { n.refuses("10.77.0.1", false) },
 			},
 		},
+		{
+			File: electing + "  - {name: a, interface: eth0, virtual_router_id: 51, advert_interval: 100ms, virtual_addresses: [10.77.0.100], down_timer_adverts: 31, lease: 30s, interface_down_delay: 3s}\n",
+			Case: problemtest.Case[*node]{
+				Code: problem.CarrierLost, Subject: "a", Lasts: 2 * time.Second,
+				Break: func(n *node) { n.carrier(false) },
+				Mend:  func(n *node) { n.carrier(true) },
+			},
+		},
 		{Case: problemtest.Case[*node]{
 			Code: problem.StrayVIP, Subject: "eth0 " + vip + "/24",
 			Break: func(n *node) { n.foreign("eth0", vip+"/24", true) },

@@ -67,6 +67,7 @@ type Director struct {
 	// Owned by the goroutine of Run; others use commands.
 	in            plan.Inputs
 	ready         readiness
+	settles       time.Time       // when the steadiness of an interface changes next; zero: not by itself
 	changed       bool            // in has changed since the plan was made, other than in verdicts and readiness
 	judged        bool            // verdicts or readiness have changed since then
 	rearranged    bool            // addresses without a lease have changed since the address loop was told
@@ -368,7 +369,7 @@ func (d *Director) serve(ctx context.Context, l *loops, heart *heartbeat.Signal)
 		}
 	}()
 	for {
-		wait, verdicts := min(heartbeat.Until(time.Now(), heartbeat.Every), d.ready.wait(time.Now())), l.verdicts
+		wait, verdicts := min(heartbeat.Until(time.Now(), heartbeat.Every), d.ready.wait(time.Now()), d.untilSettled(time.Now())), l.verdicts
 		if left := verdictPause - time.Since(last); left > 0 {
 			wait, verdicts = min(wait, left), nil
 		}

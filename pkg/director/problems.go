@@ -15,12 +15,14 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
-// faults returns the problems of instances in FAULT.
+// faults returns the problems of instances in FAULT, and of those that a lost carrier does not bring there yet.
 func faults(s snapshots) []problem.Finding {
 	var found []problem.Finding
 	for _, i := range s.plan.Instances {
 		if a, runs := s.instances[i.ID]; runs && a.State == vrrp.Fault {
 			found = append(found, problem.Finding{Code: problem.InstanceFault, Subject: i.Config.Name, Text: i.Config.Name + ": " + a.Reason})
+		} else if runs && i.Unsteady != "" {
+			found = append(found, problem.Finding{Code: problem.CarrierLost, Subject: i.Config.Name, Text: i.Config.Name + ": " + i.Unsteady})
 		}
 	}
 	return found

@@ -22,6 +22,7 @@ func (d *Director) turn(l *loops) error {
 	fresh := d.takeIn(l)
 	l.instances.endRetired(time.Now())
 	from := d.plan.Load()
+	d.settle(from, time.Now())
 	reason := d.ready.look(time.Now(), d.facts(l, from), d.log)
 	empty := reason == noServer
 	if out := l.overrides.outByOperator(time.Now()); reason == "" || out != "" {
@@ -88,6 +89,24 @@ func (d *Director) takeIn(l *loops) (fresh bool) {
 	l.sysctls.Follow(s.links)
 	l.links.Poke()
 	return fresh
+}
+
+// settle follows the interfaces of the instances of a plan that have delays.
+func (d *Director) settle(p plan.Plan, now time.Time) {
+	next, wait := d.in.Steadiness.Next(p.Instances, d.in.Links, now)
+	d.judged = d.judged || !next.Equal(d.in.Steadiness)
+	d.in.Steadiness, d.settles = next, time.Time{}
+	if wait > 0 {
+		d.settles = now.Add(wait)
+	}
+}
+
+// untilSettled returns the time until the interface of an instance may count as another one although nothing has happened.
+func (d *Director) untilSettled(now time.Time) time.Duration {
+	if d.settles.IsZero() {
+		return time.Hour
+	}
+	return max(d.settles.Sub(now), 0)
 }
 
 // sameAddress compares two addresses without their remaining lifetimes.
@@ -220,8 +239,12 @@ func (d *Director) setChecks(l *loops, p *plan.Plan) {
 func (d *Director) announce(l *loops, step plan.Step, p *plan.Plan) {
 	i, _ := p.Instance(step.Instance)
 	before, now := d.plan.Load().Link(i.Segment), p.Link(i.Segment)
-	d.log.Info("the hardware address of the interface has changed; announcing its VIPs again", "interface", now.Interface,
-		"from", before.HardwareAddr, "to", now.HardwareAddr)
+	if before.HardwareAddr != now.HardwareAddr {
+		d.log.Info("the hardware address of the interface has changed; announcing its VIPs again", "interface", now.Interface,
+			"from", before.HardwareAddr, "to", now.HardwareAddr)
+	} else {
+		d.log.Info("the interface has its carrier again before that counted as lost; announcing its VIPs again", "interface", now.Interface)
+	}
 	l.addresses.Announce(i.ID)
 }
 

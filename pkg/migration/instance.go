@@ -21,7 +21,7 @@ func (i *instance) interfaceName() string { return i.text("interface") }
 
 // instanceOrder is the order of keys in the cluster file.
 var instanceOrder = []string{
-	"name", "interface", "virtual_router_id", "protocol_version", "advert_interval", "priority", "preempt", "preempt_delay",
+	"name", "interface", "virtual_router_id", "protocol_version", "advert_interval", "priority", "preempt", "preempt_delay", "interface_up_delay", "interface_down_delay",
 	"unicast_peers", "unicast_source", "unicast_min_ttl", "multicast_group", "multicast_source", "auth_type", "auth_password_file",
 	"virtual_mac", "ipvlan", "virtual_interface", "transmit_from_base", "virtual_addresses", "excluded_addresses", "address_options",
 	"routes", "rules", "tracks", "announcements",
@@ -204,6 +204,7 @@ func (r *reader) finishInstance(i *instance) {
 		r.judge(i.master, Changed, "without a priority keepalived takes 255, the address owner: so it is written")
 	}
 	i.finishPreempt(r)
+	r.applyLinkDelay(i)
 	i.finishAuth(r)
 	if !i.alert && r.global.alertVRRP {
 		i.alert = true

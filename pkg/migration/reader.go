@@ -19,6 +19,7 @@ type reader struct {
 	global    *globals
 	scripts   map[string]*track // all kinds of tracks that are declared, by kind and name
 	declared  []*track
+	delays    map[string]*linkDelay // interface_up_down_delays, by interface
 	instances []*instance
 	groups    []*group
 	services  []*service
@@ -74,14 +75,14 @@ func init() {
 		"SSL":                      refused[*reader]("write ca_file and client_certificate_file in the checks of type https"),
 		"linkbeat_use_polling":     changed[*reader]("the kernel reports the carrier of an interface"),
 		"linkbeat_interfaces":      changed[*reader]("the kernel reports the carrier of an interface"),
-		"interface_up_down_delays": refused[*reader]("write a track of type interface with up_delay and down_delay"),
+		"interface_up_down_delays": func(r *reader, _ *reader, s *keepalived.Statement) { r.readLinkDelays(s) },
 	}
 }
 
 func newReader(s Source, o Options) *reader {
 	r := &reader{
 		tree: s.Tree, node: s.Node, options: o, verdicts: map[*keepalived.Statement]judgement{},
-		scripts: map[string]*track{}, pools: map[string]*pool{}, names: map[string]bool{},
+		scripts: map[string]*track{}, delays: map[string]*linkDelay{}, pools: map[string]*pool{}, names: map[string]bool{},
 	}
 	r.global = &globals{instance: &object{}, sync: &object{}}
 	return r
@@ -89,7 +90,7 @@ func newReader(s Source, o Options) *reader {
 
 // read reads the blocks in an order in which what is named is known: settings, tracks and groups of addresses first.
 func (r *reader) read() {
-	ranks := map[string]int{"global_defs": 1, "vrrp_script": 2, "vrrp_track_process": 2, "track_process": 2, "vrrp_track_file": 2, "track_file": 2, "virtual_server_group": 2, "vrrp_instance": 3, "vrrp_sync_group": 4, "virtual_server": 5}
+	ranks := map[string]int{"global_defs": 1, "vrrp_script": 2, "vrrp_track_process": 2, "track_process": 2, "vrrp_track_file": 2, "track_file": 2, "virtual_server_group": 2, "interface_up_down_delays": 2, "vrrp_instance": 3, "vrrp_sync_group": 4, "virtual_server": 5}
 	for rank := range 6 {
 		for _, s := range r.tree.Statements {
 			if ranks[s.Keyword()] != rank {
@@ -111,6 +112,7 @@ func (r *reader) read() {
 	for _, i := range r.instances {
 		r.finishInstance(i)
 	}
+	r.judgeLinkDelays()
 	r.finishGlobals()
 }
 

@@ -21,6 +21,7 @@ type Link struct {
 	Fault        string     // why it cannot serve; "" if it can
 	Dummy        bool       // what is sent on it reaches nobody
 	Unaddressed  bool       // Fault is that it has no address for adverts, which an instance may have elsewhere
+	NoCarrier    bool       // Fault is that it has no carrier
 }
 
 func unseen(on vrrp.Segment) Link {
@@ -72,6 +73,7 @@ func examine(on vrrp.Segment, known []kernel.Link, source netip.Addr, noSource f
 		l.Fault = fmt.Sprintf("the interface %s is down (ip link set %s up)", name, name)
 	case !known[at].Carrier:
 		l.Fault = fmt.Sprintf("the interface %s has no carrier: check its cable and switch port", name)
+		l.NoCarrier = true
 	case !source.IsValid():
 		l.Fault, l.Unaddressed = noSource(), true
 	default:

@@ -44,6 +44,8 @@ type Inputs struct {
 	Standings map[string]Standing
 	// Unmade says why an interface that a director adds is not there, by its name.
 	Unmade map[string]string
+	// Steadiness is that of the interfaces of instances with delays.
+	Steadiness Steadiness
 	// Passwords are the contents of the password files of Config, by file name.
 	Passwords map[string]Password
 }
@@ -121,6 +123,7 @@ type Instance struct {
 	Empty      bool
 	Gate       string         // why it must not become MASTER; "" if it may
 	Tracks     []Tracked      // what it depends on, by name
+	Unsteady   string         // what its interface has lost, or lost a moment ago, and what does not count yet; "" if nothing
 	Unfit      string         // why any other director serves better than this one; "" if none does
 	shared     []Tracked      // what the other members of its sync group depend on, and it does not
 	own        []Fault        // those of Faults that are neither its interface's nor a track's
@@ -182,7 +185,7 @@ func Of(in Inputs) Plan {
 		for _, vip := range cfg.Held() {
 			i.pools = append(i.pools, pools[vip.Addr()]...)
 		}
-		i.Unfit = p.Table.unfit(i.pools)
+		i.Unfit = p.unfit(i)
 		p.Instances = append(p.Instances, i)
 	}
 	p.join(in.Config)
@@ -214,7 +217,7 @@ func (p Plan) Judged(in Inputs) Plan {
 	for n := range p.Instances {
 		i := &p.Instances[n]
 		i.judge(in, p.Link(i.Segment))
-		i.Unfit = p.Table.unfit(i.pools)
+		i.Unfit = p.unfit(*i)
 	}
 	p.share()
 	return p
@@ -303,9 +306,9 @@ func (in Inputs) instance(cfg config.Instance, link Link, node config.Director, 
 	return i
 }
 
-func (i Instance) faults(link Link) []Fault {
+func (i Instance) faults(link Link, counts bool) []Fault {
 	all := slices.Clone(i.own)
-	if link.Fault != "" && !(link.Unaddressed && i.sourced) {
+	if link.Fault != "" && counts && !(link.Unaddressed && i.sourced) {
 		all = append(all, Fault{Reason: link.Fault})
 	}
 	for _, t := range i.Tracks {

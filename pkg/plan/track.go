@@ -204,10 +204,15 @@ func (i Instance) PriorityReason() string {
 // judge sets what depends on the verdicts, on the states of instances and on the readiness.
 func (i *Instance) judge(in Inputs, link Link) {
 	i.NotReady, i.Empty = in.NotReady, in.Empty
+	steady := in.Steadiness.of(i.ID)
+	if i.NotReady == "" && steady.returning() {
+		i.NotReady = fmt.Sprintf("the interface %s has lost its carrier, and must keep it for %s (interface_up_delay)", i.Config.Interface, i.Config.InterfaceDelays.Up)
+	}
+	i.Unsteady = steady.sentence(i.Config, link)
 	i.Tracks = in.weigh(i.Tracks)
 	i.Params.Priority = priority.Effective(i.Config.Priority, i.points())
 	i.Gate = i.gate(in.Starting)
-	i.Faults = i.faults(link)
+	i.Faults = i.faults(link, !steady.bridges(link))
 	if why := in.HeldBack[i.ID]; why != "" {
 		i.Faults = append(i.Faults, Fault{Track: config.TrackID(i.Config.TakeOverRecord), Reason: why})
 	}

@@ -74,6 +74,15 @@ func (t Table) unfit(pools []int) string {
 		strings.Join(names[:min(len(names), 3)], ", "))
 }
 
+// unfit returns why an instance serves worse than any other director. A carrier that is lost for less than
+// interface_down_delay is no reason, nor are checks that have failed meanwhile and are not repeated yet.
+func (p Plan) unfit(i Instance) string {
+	if i.Unsteady != "" {
+		return ""
+	}
+	return p.Table.unfit(i.pools)
+}
+
 // Unreachable returns the names of the virtual servers for which this director has no way to any real server that takes
 // connections.
 func (p Plan) Unreachable() []string {
