@@ -33,6 +33,9 @@ var allowed = map[string]struct {
 	"pkg/kernel/ipvs/decode.go":   {[]string{"AF_INET", "AddrFrom4", "[4]byte"}, "the kernel's union of both families"},
 	"pkg/kernel/ipvs/snapshot.go": {[]string{"IPv4"}, "/proc does not tell the family of a mark; its first real server does"},
 
+	"pkg/hostrules/hostrules.go": {[]string{"IPv4"}, "IGMP and the connection synchronization are IPv4's; adverts come from a link-local address in IPv6 only"},
+	"pkg/ctl/firewall.go":        {[]string{"IPv4"}, "iptables and ip6tables have separate rules"},
+
 	"pkg/config/family.go":      {[]string{"IPv4"}, "the family of an instance none of whose addresses could be read"},
 	"pkg/config/persistence.go": {[]string{"IPv4"}, "knows a dotted netmask, to say what to write instead"},
 	"pkg/director/clients.go":   {[]string{"IPv4"}, "arp_ignore is IPv4's"},
