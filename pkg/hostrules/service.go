@@ -8,13 +8,12 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
-// fromClients accepts the packets of clients to an address, and, if the clients are named, drops those of others.
+// fromClients accepts the packets of clients to an address; see others for those of everybody else.
 func (b *builder) fromClients(why string, address netip.Addr, protocol string, ports []uint16) {
-	r := Rule{
+	b.add(Rule{
 		Why: why, Family: kernel.FamilyOf(address), To: []netip.Addr{address}, Protocol: protocolOf(protocol), ToPorts: ports,
 		From: only(kernel.FamilyOf(address), b.o.Clients),
-	}
-	b.add(r)
+	})
 }
 
 // endpoint is one address and protocol with its ports; no ports: every one.
