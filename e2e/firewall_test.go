@@ -1,11 +1,9 @@
 package e2e
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"regexp"
-	"strconv"
 	"testing"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
@@ -13,26 +11,49 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// TestFirewall: on machines that drop every packet that no rule accepts, the rules of `lvsctl firewall` let the elections, the
-// checks, the connection synchronization and the clients pass, those of nft beside the policy of an own table and those of
-// iptables. The adverts of a stranger with the same virtual_router_id and a higher priority arrive and are dropped, and a
-// client that is not named is refused.
+// TestFirewall: on machines that drop every packet that no rule accepts, the rules of `lvsctl firewall` for iptables let the
+// elections, the checks, the connection synchronization and the clients pass. The adverts of a stranger with the same
+// virtual_router_id and a higher priority arrive and are dropped, and a client that is not named is refused.
 //
 // Proves docs/firewall.md: "`lvsctl firewall FILE` prints the packet filter rules that the cluster file implies for this machine."
 // Proves docs/firewall.md: "Adverts of other machines are counted and dropped"
 func TestFirewall(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	besideFirewall(t, func(n *node) {
+		n.Run("iptables", "-A", "INPUT", "-m", "conntrack", "--ctstate", "ESTABLISHED", "-j", "ACCEPT")
+		n.Run("iptables", "-P", "INPUT", "DROP")
+		path := n.firewall("iptables")
+		n.Run("iptables-restore", "--noflush", "--test", path)
+		n.Run("iptables-restore", "--noflush", path)
+		n.Run("iptables-restore", "--noflush", path) // again: it replaces its chains
+	}, regexp.MustCompile(`(?m)^ *(\d+) +\S+ DROP +112 `), "iptables", "-vnL", "LVS-INPUT")
+}
+
+// TestFirewallOfNFTables: the same with the rules for nft.
+//
+// Proves docs/firewall.md: "The rules for nft are a table of their own, `inet lvs_firewall`, whose file replaces it as a whole."
+func TestFirewallOfNFTables(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.NFTables)
+	lab.Long(t)
+	besideFirewall(t, func(n *node) {
+		path := n.firewall("nft")
+		n.Run("nft", "-c", "-f", path)
+		n.Run("nft", "-f", path)
+		n.Run("nft", "-f", path) // again: it replaces itself
+	}, regexp.MustCompile(`l4proto (?:112|vrrp) counter packets (\d+) bytes \d+ drop`), "nft", "list", "table", "inet", "lvs_firewall")
+}
+
+// besideFirewall runs a cluster on machines with rules that install makes. counter finds the number of dropped adverts in
+// the output of list.
+func besideFirewall(t *testing.T, install func(*node), counter *regexp.Regexp, list ...string) {
 	c := newCluster(t, shape{advert: "200ms", more: "connection_sync: {}"})
 	one, _ := c.answering()
 	other := c.net.Host("other", c.lan.At("10.77.0.51/24"))
 	stranger := newNode(t, c.net.Host("stranger", c.lan.At("10.77.0.66/24")), "lvs-director",
 		c.net.File("stranger.yaml", strangersFile))
-	for _, n := range []*node{c.backup, c.mysql1, c.mysql2} {
-		n.Run("iptables-nft", "-A", "INPUT", "-m", "conntrack", "--ctstate", "ESTABLISHED", "-j", "ACCEPT")
-		n.Run("iptables-nft", "-P", "INPUT", "DROP")
-		n.firewall("iptables", "iptables-nft-restore", "--noflush")
+	for _, n := range []*node{c.master, c.backup, c.mysql1, c.mysql2} {
+		install(n)
 	}
-	c.master.firewall("nft", "nft", "-f")
 	c.startAll()
 	healthy(t, c.master, c.backup, c.mysql1, c.mysql2)
 
@@ -40,7 +61,15 @@ func TestFirewall(t *testing.T) {
 	stranger.start().WaitLog("to=MASTER", soon)
 	packets.Wait("prio 254", soon) // it arrives
 	packets.Stop()
-	lab.Eventually(t, soon, func() error { return c.master.countsStrangers() })
+	for _, n := range []*node{c.master, c.backup} {
+		lab.Eventually(t, soon, func() error {
+			out := n.Run(list...)
+			if found := counter.FindStringSubmatch(out); found == nil || found[1] == "0" {
+				return fmt.Errorf("%s: no advert was dropped:\n%s", n.Name, out)
+			}
+			return nil
+		})
+	}
 	if !c.master.holds() {
 		t.Error("lvs-master gave the VIP up to a stranger")
 	}
@@ -68,36 +97,13 @@ vrrp_instances:
   - {name: other, interface: eth0, virtual_router_id: 51, advert_interval: 200ms, priority: 254, deaf_delay: 0s, virtual_addresses: [10.77.0.200]}
 `
 
-// firewall installs the rules of a node with a command, after it has tried them.
-func (n *node) firewall(form string, install ...string) {
+// firewall writes the rules of a node for one client and returns their file.
+func (n *node) firewall(form string) string {
 	n.t.Helper()
 	rules := n.Run(program(n.t, "lvsctl"), "firewall", n.file, "--for", form, "--clients", "10.77.0.50")
 	path := n.Path("rules." + form)
 	if err := os.WriteFile(path, []byte(rules), 0o600); err != nil {
 		n.t.Fatal(err)
 	}
-	try := append(install[:len(install):len(install)], path)
-	if form == "nft" {
-		try = []string{"nft", "-c", "-f", path}
-	} else {
-		try = append([]string{install[0], "--test"}, try[1:]...)
-	}
-	n.Run(try...)
-	n.Run(append(install, path)...)
-	n.Run(append(install, path)...) // again: it replaces itself
-}
-
-var droppedAdverts = regexp.MustCompile(`l4proto (?:112|vrrp) counter packets (\d+) bytes \d+ drop`)
-
-// countsStrangers returns nil if the rules of nft have dropped adverts.
-func (n *node) countsStrangers() error {
-	out := n.Run("nft", "list", "table", "inet", "lvs_firewall")
-	found := droppedAdverts.FindStringSubmatch(out)
-	if found == nil {
-		return errors.New("no rule drops adverts:\n" + out)
-	}
-	if count, err := strconv.Atoi(found[1]); err != nil || count == 0 {
-		return fmt.Errorf("no advert was dropped:\n%s", out)
-	}
-	return nil
+	return path
 }

@@ -24,7 +24,7 @@ var layers = []struct {
 	{"shared", true, []string{"pkg/kernel/errno", "pkg/kernel/sockets", "pkg/kernel/rtnl", "pkg/kernel/nftable"}},
 	{"effects", false, []string{
 		"pkg/kernel/addr", "pkg/kernel/bfdsock", "pkg/kernel/clock", "pkg/kernel/features", "pkg/kernel/firewall", "pkg/kernel/inotify", "pkg/kernel/ipvs", "pkg/kernel/listen", "pkg/kernel/maclink", "pkg/kernel/marks", "pkg/kernel/neigh", "pkg/kernel/neighbours", "pkg/kernel/process", "pkg/kernel/quiet", "pkg/kernel/resident", "pkg/kernel/returnpath", "pkg/kernel/rolelock", "pkg/kernel/route", "pkg/kernel/routing", "pkg/kernel/syncsock", "pkg/kernel/sysctl", "pkg/kernel/vipfilter", "pkg/kernel/vrrpsock",
-		"pkg/probe", "pkg/command", "pkg/message", "pkg/statefile", "pkg/clusterfile",
+		"pkg/probe", "pkg/command", "pkg/message", "pkg/statefile", "pkg/clusterfile", "pkg/bundle",
 	}},
 	{"loops", true, []string{"pkg/heartbeat", "pkg/task", "pkg/journal", "pkg/election", "pkg/liveness", "pkg/notify", "pkg/takeover", "pkg/checker", "pkg/tracking", "pkg/syncpeers", "pkg/reconcile", "pkg/director", "pkg/host", "realserver"}},
 	{"interfaces", true, []string{"pkg/api", "pkg/daemon", "pkg/ctl"}},

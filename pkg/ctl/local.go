@@ -22,8 +22,10 @@ var (
 )
 
 // client returns a client of the local daemon.
-func (f *flags) client() *api.Client {
-	l := f.local()
+func (f *flags) client() *api.Client { return f.clientOf(f.local()) }
+
+// clientOf returns a client of a daemon of this machine.
+func (f *flags) clientOf(l local) *api.Client {
 	c := api.NewClient(l.socket)
 	c.Unit, c.Timeout = l.unit, f.timeout
 	return c
@@ -61,6 +63,34 @@ func choose(socket string, exists func(path string) bool, file func() *config.Co
 		return theAgent
 	}
 	return theDirector
+}
+
+// daemons are those that doctor and bundle ask: that of --socket, or each of this machine that has a socket or that the
+// cluster file wants here.
+func (f *flags) daemons() []local {
+	if f.socket != "" {
+		return []local{f.local()}
+	}
+	return wanted(isSocket, clusterFile(), daemon.Names(""))
+}
+
+// wanted returns the daemons that run here or should; the director if there is no sign of either. cfg is nil if there is no
+// usable cluster file.
+func wanted(exists func(path string) bool, cfg *config.Config, names []string) []local {
+	director, agent := exists(theDirector.socket), exists(theAgent.socket)
+	if cfg != nil {
+		_, notDirector := cfg.DirectorNamed(names...)
+		_, notServer := cfg.RealServersNamed(names...)
+		director, agent = director || notDirector == nil, agent || notServer == nil
+	}
+	switch {
+	case director && agent:
+		return []local{theDirector, theAgent}
+	case agent:
+		return []local{theAgent}
+	default:
+		return []local{theDirector}
+	}
 }
 
 // isSocket reports whether there is a socket, or something that may not be looked at.

@@ -263,10 +263,10 @@ func age(since, now time.Time) string {
 // pluginUnknown is the exit code of a monitoring plugin that could not find out the state.
 const pluginUnknown = 3
 
-// isPlugin reports whether a command was called as a monitoring plugin.
+// isPlugin reports whether a command has the exit codes of a monitoring plugin.
 func isPlugin(cmd *cobra.Command) bool {
 	flag := cmd.Flag("check")
-	return flag != nil && flag.Changed
+	return cmd.Name() == "doctor" || flag != nil && flag.Changed
 }
 
 // verdict is the document of --check.

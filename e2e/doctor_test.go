@@ -1,0 +1,76 @@
+package e2e
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/lvs-director/lvs-director/e2e/lab"
+)
+
+// TestDoctor: the packet filter of a real server drops the packets of clients. `lvsctl doctor` there names that with its code
+// and the command that mends it, and so does a machine without a daemon from the bundle. The command is run as it is, and
+// nothing is found any more. The bundle of a director has its tables, and none of its secrets.
+//
+// Proves docs/operations.md: "`lvsctl doctor` says what is wrong on this machine, why it matters, and what mends it"
+// Proves docs/operations.md: "It has no secrets: neither the cluster file nor any file that it names is in it"
+func TestDoctor(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	const secret = "s3cretPW"
+	c := newCluster(t, shape{version: 2, instance: withPassword(passwordFile(t, secret)), more: resignsAtOnce})
+	c.answering()
+	c.startAll()
+	for _, n := range []*node{c.master, c.backup, c.mysql1, c.mysql2} {
+		c.awaitDoctor(n, 0, "OK: 0 findings")
+	}
+	c.mysql1.Run("iptables", "-P", "INPUT", "DROP")
+	out := c.awaitDoctor(c.mysql1, 2, "CRITICAL service_blocked ")
+	bundle := c.bundle(c.mysql1)
+	if out, err := c.client.Try(program(t, "lvsctl"), "doctor", "--bundle", bundle); lab.ExitCode(err) != 2 || !strings.Contains(out, "CRITICAL service_blocked (realserver mysql1") {
+		t.Errorf("from the bundle: exit code %d\n%s", lab.ExitCode(err), out)
+	}
+	mend := regexp.MustCompile(`To do: (iptables\S* .*ACCEPT) \(and`).FindStringSubmatch(out)
+	if mend == nil {
+		t.Fatalf("no command mends it:\n%s", out)
+	}
+	c.mysql1.Run(strings.Fields(mend[1])...)
+	c.mysql1.Run("iptables", "-A", "INPUT", "-s", "10.77.0.0/28", "-j", "ACCEPT") // the checks
+	c.awaitDoctor(c.mysql1, 0, "OK: 0 findings")
+
+	bundle = c.bundle(c.master)
+	content := c.master.Run("tar", "-xzOf", bundle)
+	for _, want := range []string{`"role": "director"`, "TCP  " + vipPort, "net.ipv4.vs.", `"kind":"instance_state"`, "inet 10.77.0.2/24", "# instance mysql"} {
+		if !strings.Contains(content, want) {
+			t.Errorf("%q is not in the bundle of lvs-master", want)
+		}
+	}
+	if strings.Contains(content, secret) {
+		t.Error("the bundle has the password of the adverts")
+	}
+	c.master.daemon.Kill()
+	c.awaitDoctor(c.master, 3, "UNKNOWN: ")
+}
+
+// awaitDoctor waits until `lvsctl doctor` has an exit code and a text.
+func (c *cluster) awaitDoctor(n *node, code int, text string) (out string) {
+	c.t.Helper()
+	lab.Eventually(c.t, soon, func() error {
+		var err error
+		if out, err = n.ctl("doctor"); lab.ExitCode(err) != code || !strings.Contains(out, text) {
+			return fmt.Errorf("lvsctl doctor on %s: exit code %d, want %d, and %q in\n%s", n.Name, lab.ExitCode(err), code, text, out)
+		}
+		return nil
+	})
+	return out
+}
+
+// bundle makes a bundle and returns its file.
+func (c *cluster) bundle(n *node) string {
+	c.t.Helper()
+	path := n.Path("bundle.tar.gz")
+	if out, err := n.ctl("bundle", "--file", path); err != nil {
+		c.t.Fatalf("lvsctl bundle on %s: %v\n%s", n.Name, err, out)
+	}
+	return path
+}

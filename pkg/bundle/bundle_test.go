@@ -1,0 +1,71 @@
+package bundle
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestBundle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		constant := func(name, text string, err error) Part {
+			return Part{name, func(context.Context) ([]byte, error) { return []byte(text), err }}
+		}
+		var out bytes.Buffer
+		began := time.Now()
+		_, err := Write(t.Context(), &out, Index{Node: "lvs-master", Version: "1", Time: began}, []Part{
+			constant("status.json", "{}", nil),
+			constant("absent", "", errors.New("ipvsadm: not installed")),
+			constant("half", "a part", errors.New("exit status 1")),
+			constant("endless", strings.Repeat("x", MaxPart+1), nil),
+			{"hangs", func(ctx context.Context) ([]byte, error) { <-ctx.Done(); return nil, ctx.Err() }},
+		})
+		if err != nil || time.Since(began) != PartTime {
+			t.Fatalf("%v after %s", err, time.Since(began))
+		}
+		all, err := Read(&out)
+		if err != nil || string(all["status.json"]) != "{}" || string(all["half"]) != "a part" || len(all["endless"]) != MaxPart || len(all) != 4 {
+			t.Fatalf("%v, %d parts", err, len(all))
+		}
+		var index Index
+		if err := json.Unmarshal(all[IndexName], &index); err != nil {
+			t.Fatal(err)
+		}
+		var errs []string
+		for _, p := range index.Parts {
+			errs = append(errs, p.Error)
+		}
+		if got := strings.Join(errs, "|"); got != "|ipvsadm: not installed|exit status 1||context deadline exceeded" || !index.Parts[3].Cut || index.Node != "lvs-master" {
+			t.Errorf("%q, %+v", got, index)
+		}
+	})
+}
+
+func TestEndedContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := Write(ctx, new(bytes.Buffer), Index{}, []Part{{"a", func(context.Context) ([]byte, error) { t.Error("read"); return nil, nil }}})
+	if !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	var out bytes.Buffer
+	if _, err := Write(context.Background(), &out, Index{}, nil); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(out.Bytes())
+	f.Add([]byte("text"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		all, err := Read(bytes.NewReader(data))
+		if (err == nil) != (all[IndexName] != nil) {
+			t.Errorf("%v, %d parts", err, len(all))
+		}
+	})
+}

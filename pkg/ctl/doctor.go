@@ -1,0 +1,153 @@
+package ctl
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lvs-director/lvs-director/pkg/bundle"
+	"github.com/lvs-director/lvs-director/pkg/daemon"
+	"github.com/lvs-director/lvs-director/pkg/problem"
+)
+
+// Diagnosis is the document of doctor.
+type Diagnosis struct {
+	State    string    `json:"state"` // OK, WARNING, CRITICAL or UNKNOWN
+	ExitCode int       `json:"exit_code"`
+	Examined []string  `json:"examined"` // "director lvs-master"
+	Findings []Finding `json:"findings"`
+	// Unknown are daemons that could not be asked, and why.
+	Unknown []string `json:"unknown,omitempty"`
+}
+
+// Finding is a problem of a daemon, with what its code means.
+type Finding struct {
+	Node string `json:"node"`
+	Role string `json:"role"`
+	problem.Problem
+	Means string `json:"means,omitempty"` // absent for a code of a newer version
+}
+
+func diagnose(f *flags) *cobra.Command {
+	path := ""
+	cmd := &cobra.Command{
+		Use: "doctor", Short: "say what is wrong on this machine, why it matters, and what mends it; exit code 0 (nothing), 1 (warning), 2 (critical) or 3 (unknown)",
+		Args: exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d := Diagnosis{Examined: []string{}, Findings: []Finding{}}
+			if path == "" {
+				f.examineDaemons(cmd.Context(), &d)
+			} else if err := examineBundle(path, &d); err != nil {
+				return &daemon.UsageError{Err: fmt.Errorf("doctor: %s: %w", path, err)}
+			}
+			d.judge()
+			if f.output != "table" {
+				if err := writeValue(cmd.OutOrStdout(), f.output, d); err != nil {
+					return err
+				}
+			} else {
+				d.print(cmd.OutOrStdout(), time.Now())
+			}
+			if d.ExitCode == 0 {
+				return nil
+			}
+			return &daemon.PrintedError{Code: d.ExitCode}
+		},
+	}
+	cmd.Flags().StringVar(&path, "bundle", "", "examine an archive of lvsctl bundle instead of this machine")
+	return cmd
+}
+
+// examineDaemons asks the daemons of this machine.
+func (f *flags) examineDaemons(ctx context.Context, d *Diagnosis) {
+	for _, l := range f.daemons() {
+		if document, err := f.clientOf(l).Status(ctx); err != nil {
+			d.Unknown = append(d.Unknown, err.Error())
+		} else {
+			d.examine(l.unit, document)
+		}
+	}
+}
+
+// examineBundle reads the status documents of a bundle.
+func examineBundle(path string, d *Diagnosis) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	parts, err := bundle.Read(file)
+	if err != nil {
+		return err
+	}
+	var index bundle.Index
+	if err := json.Unmarshal(parts[bundle.IndexName], &index); err != nil {
+		return err
+	}
+	for _, p := range index.Parts {
+		switch name, is := strings.CutSuffix(p.Name, "/status.json"); {
+		case !is:
+		case p.Error != "" || p.Cut:
+			d.Unknown = append(d.Unknown, cmp.Or(p.Error, p.Name+" is not whole"))
+		default:
+			d.examine(name, parts[p.Name])
+		}
+	}
+	return nil
+}
+
+// examine adds the problems of a status document.
+func (d *Diagnosis) examine(name string, document []byte) {
+	code, line, problems := evaluate(document)
+	if code == pluginUnknown {
+		d.Unknown = append(d.Unknown, name+": "+line)
+		return
+	}
+	var head struct{ Node, Role string }
+	_ = json.Unmarshal(document, &head) // evaluate has done so already
+	d.Examined = append(d.Examined, strings.TrimSpace(head.Role+" "+head.Node))
+	meanings := map[problem.Code]string{}
+	for _, one := range problem.Declared().All() {
+		meanings[one.Code] = one.Means
+	}
+	for _, p := range problems {
+		d.Findings = append(d.Findings, Finding{head.Node, head.Role, p, meanings[p.Code]})
+	}
+}
+
+// judge orders the findings, critical ones first, and sets the state.
+func (d *Diagnosis) judge() {
+	slices.SortStableFunc(d.Findings, func(a, b Finding) int { return exitCode(b.Severity) - exitCode(a.Severity) })
+	for _, one := range d.Findings {
+		d.ExitCode = max(d.ExitCode, exitCode(one.Severity))
+	}
+	if len(d.Unknown)+len(d.Examined) == 0 {
+		d.Unknown = []string{"there is no status of a daemon"}
+	}
+	if len(d.Unknown) > 0 && d.ExitCode < 2 { // what is critical is known to be
+		d.ExitCode = pluginUnknown
+	}
+	d.State = []string{"OK", "WARNING", "CRITICAL", "UNKNOWN"}[d.ExitCode]
+}
+
+func (d *Diagnosis) print(w io.Writer, now time.Time) {
+	for _, one := range d.Findings { // no full stop at the end: many remedies end with a command, which is copied
+		fmt.Fprintf(w, "%s %s (%s %s, for %s)\n  Found: %s\n", one.Severity, one.Code, one.Role, one.Node, age(one.Since, now), one.Text)
+		if one.Means != "" {
+			fmt.Fprintf(w, "  Means: %s\n", one.Means)
+		}
+		fmt.Fprintf(w, "  To do: %s\n", one.Remedy)
+	}
+	for _, text := range d.Unknown {
+		fmt.Fprintf(w, "UNKNOWN: %s\n", text)
+	}
+	fmt.Fprintf(w, "%s: %d findings; examined: %s\n", d.State, len(d.Findings), strings.Join(d.Examined, ", "))
+}
