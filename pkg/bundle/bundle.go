@@ -50,15 +50,12 @@ type Index struct {
 }
 
 // Write writes the parts in their order, and then the index, as a tar archive compressed with gzip. A part that fails is an
-// entry with an error; an error of w or the end of ctx ends the bundle.
+// entry with an error, and so is each one that is not read when ctx ends. The error is one of w.
 func Write(ctx context.Context, w io.Writer, head Index, parts []Part) (Index, error) {
 	compressed := gzip.NewWriter(w)
 	archive := tar.NewWriter(compressed)
 	head.Parts = []Entry{}
 	for _, p := range parts {
-		if err := ctx.Err(); err != nil {
-			return head, err
-		}
 		content, entry := read(ctx, p)
 		head.Parts = append(head.Parts, entry)
 		if len(content) == 0 {

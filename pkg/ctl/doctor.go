@@ -18,18 +18,18 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/problem"
 )
 
-// Diagnosis is the document of doctor.
-type Diagnosis struct {
+// diagnosis is the document of doctor.
+type diagnosis struct {
 	State    string    `json:"state"` // OK, WARNING, CRITICAL or UNKNOWN
 	ExitCode int       `json:"exit_code"`
 	Examined []string  `json:"examined"` // "director lvs-master"
-	Findings []Finding `json:"findings"`
+	Findings []finding `json:"findings"`
 	// Unknown are daemons that could not be asked, and why.
 	Unknown []string `json:"unknown,omitempty"`
 }
 
-// Finding is a problem of a daemon, with what its code means.
-type Finding struct {
+// finding is a problem of a daemon, with what its code means.
+type finding struct {
 	Node string `json:"node"`
 	Role string `json:"role"`
 	problem.Problem
@@ -42,7 +42,7 @@ func diagnose(f *flags) *cobra.Command {
 		Use: "doctor", Short: "say what is wrong on this machine, why it matters, and what mends it; exit code 0 (nothing), 1 (warning), 2 (critical) or 3 (unknown)",
 		Args: exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			d := Diagnosis{Examined: []string{}, Findings: []Finding{}}
+			d := diagnosis{Examined: []string{}, Findings: []finding{}}
 			if path == "" {
 				f.examineDaemons(cmd.Context(), &d)
 			} else if err := examineBundle(path, &d); err != nil {
@@ -67,7 +67,7 @@ func diagnose(f *flags) *cobra.Command {
 }
 
 // examineDaemons asks the daemons of this machine.
-func (f *flags) examineDaemons(ctx context.Context, d *Diagnosis) {
+func (f *flags) examineDaemons(ctx context.Context, d *diagnosis) {
 	for _, l := range f.daemons() {
 		if document, err := f.clientOf(l).Status(ctx); err != nil {
 			d.Unknown = append(d.Unknown, err.Error())
@@ -78,7 +78,7 @@ func (f *flags) examineDaemons(ctx context.Context, d *Diagnosis) {
 }
 
 // examineBundle reads the status documents of a bundle.
-func examineBundle(path string, d *Diagnosis) error {
+func examineBundle(path string, d *diagnosis) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func examineBundle(path string, d *Diagnosis) error {
 }
 
 // examine adds the problems of a status document.
-func (d *Diagnosis) examine(name string, document []byte) {
+func (d *diagnosis) examine(name string, document []byte) {
 	code, line, problems := evaluate(document)
 	if code == pluginUnknown {
 		d.Unknown = append(d.Unknown, name+": "+line)
@@ -119,13 +119,13 @@ func (d *Diagnosis) examine(name string, document []byte) {
 		meanings[one.Code] = one.Means
 	}
 	for _, p := range problems {
-		d.Findings = append(d.Findings, Finding{head.Node, head.Role, p, meanings[p.Code]})
+		d.Findings = append(d.Findings, finding{head.Node, head.Role, p, meanings[p.Code]})
 	}
 }
 
 // judge orders the findings, critical ones first, and sets the state.
-func (d *Diagnosis) judge() {
-	slices.SortStableFunc(d.Findings, func(a, b Finding) int { return exitCode(b.Severity) - exitCode(a.Severity) })
+func (d *diagnosis) judge() {
+	slices.SortStableFunc(d.Findings, func(a, b finding) int { return exitCode(b.Severity) - exitCode(a.Severity) })
 	for _, one := range d.Findings {
 		d.ExitCode = max(d.ExitCode, exitCode(one.Severity))
 	}
@@ -138,7 +138,7 @@ func (d *Diagnosis) judge() {
 	d.State = []string{"OK", "WARNING", "CRITICAL", "UNKNOWN"}[d.ExitCode]
 }
 
-func (d *Diagnosis) print(w io.Writer, now time.Time) {
+func (d *diagnosis) print(w io.Writer, now time.Time) {
 	for _, one := range d.Findings { // no full stop at the end: many remedies end with a command, which is copied
 		fmt.Fprintf(w, "%s %s (%s %s, for %s)\n  Found: %s\n", one.Severity, one.Code, one.Role, one.Node, age(one.Since, now), one.Text)
 		if one.Means != "" {
@@ -149,5 +149,5 @@ func (d *Diagnosis) print(w io.Writer, now time.Time) {
 	for _, text := range d.Unknown {
 		fmt.Fprintf(w, "UNKNOWN: %s\n", text)
 	}
-	fmt.Fprintf(w, "%s: %d findings; examined: %s\n", d.State, len(d.Findings), strings.Join(d.Examined, ", "))
+	fmt.Fprintf(w, "%s: %d findings; examined: %s\n", d.State, len(d.Findings), cmp.Or(strings.Join(d.Examined, ", "), "nothing"))
 }
