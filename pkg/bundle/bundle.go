@@ -19,8 +19,9 @@ const (
 	MaxPart = 4 << 20
 	// PartTime is how long a part may take.
 	PartTime = 5 * time.Second
-	// maxParts is how many parts are read.
+	// maxParts and maxBytes are how many parts are read, and how large they may be together.
 	maxParts = 1000
+	maxBytes = 256 << 20
 )
 
 // IndexName is the part that lists the others.
@@ -95,13 +96,13 @@ func add(archive *tar.Writer, name string, at time.Time, content []byte) error {
 	return err
 }
 
-// Read returns the parts of a bundle by their names. It reads at most maxParts of at most MaxPart bytes each.
+// Read returns the parts of a bundle by their names. What is larger than Write makes it is an error.
 func Read(r io.Reader) (map[string][]byte, error) {
 	compressed, err := gzip.NewReader(r)
 	if err != nil {
 		return nil, fmt.Errorf("no bundle: %w", err)
 	}
-	archive, all := tar.NewReader(compressed), map[string][]byte{}
+	archive, all := tar.NewReader(io.LimitReader(compressed, maxBytes)), map[string][]byte{}
 	for range maxParts {
 		header, err := archive.Next()
 		switch {
@@ -114,8 +115,10 @@ func Read(r io.Reader) (map[string][]byte, error) {
 			return nil, fmt.Errorf("no bundle: %w", err)
 		}
 		var content bytes.Buffer
-		if _, err := io.Copy(&content, io.LimitReader(archive, MaxPart)); err != nil {
+		if n, err := io.Copy(&content, io.LimitReader(archive, MaxPart+1)); err != nil {
 			return nil, fmt.Errorf("no bundle: %w", err)
+		} else if n > MaxPart {
+			return nil, fmt.Errorf("no bundle: %q has more than %d bytes", header.Name, MaxPart)
 		}
 		all[strings.TrimPrefix(header.Name, "./")] = content.Bytes()
 	}
