@@ -44,7 +44,9 @@ func (c *Checker) apply(specs []Spec, now time.Time) {
 		}
 	}
 	scatter(fresh)
+	c.count, c.crowded = 0, false
 	for k := range c.checks.all() {
+		c.count++
 		if k.retired = len(k.users) == 0; k.retired {
 			k.kept.letGo()
 		}
@@ -92,7 +94,7 @@ func (c *Checker) ensure(spec Spec, wanted config.Check) (k *check, isNew bool) 
 	// A check that was removed while its probe ran is new when it returns, but must wait for that probe.
 	isNew = !known || k.retired
 	if isNew {
-		k.retired, k.answered = false, false
+		k.retired, k.answered, k.owed = false, false, false
 	}
 	return k, isNew
 }

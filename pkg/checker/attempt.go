@@ -23,12 +23,12 @@ type finished struct {
 
 // launch starts a probe of a check that has none running.
 func (c *Checker) launch(ctx context.Context, k *check, now time.Time) {
-	a := &attempt{check: k, started: now, hasSlot: true}
-	k.attempt, k.owed = a, false
+	a := &attempt{check: k, started: now, hasSlot: true, beside: k.kept.isOpen()}
 	if k.early > 0 {
 		k.early--
-		a.early = true
+		a.follows, a.early = true, !k.owed
 	}
+	k.attempt, k.owed = a, false
 	c.busy++
 	c.agenda.add(event{at: now.Add(slotTime), what: yields, attempt: a})
 	c.agenda.add(event{at: now.Add(k.id.Check.Timeout + grace), what: overdue, attempt: a})
@@ -107,23 +107,19 @@ func (c *Checker) finish(ctx context.Context, f finished, now time.Time) {
 		c.checks.remove(k)
 		return
 	}
-	if a.abandoned {
-		return // already counted as a time-out
+	if a.abandoned { // already counted as a time-out
+		if k.early > 0 {
+			c.enqueue(k)
+		}
+		return
 	}
 	r := f.result
 	if r.Code == health.Timeout && a.starved() {
 		r = a.stallResult(r.Took)
 	}
-	if a.early {
-		c.takeEarly(k, r, now)
-	} else {
-		c.take(k, r, now)
-	}
-	if k.early > 0 && !k.state.Up() {
-		k.early, k.state = 0, k.state.Interrupted(k.settle())
-	}
-	if k.early == 0 { // else the result is older than the end of the connection, and the next check says more
-		c.keep(ctx, k, r, now)
+	c.applyResult(a, r, now)
+	if k.early == 0 && r.Class == health.Good { // else it is older than the end of the connection, and the next check says more
+		c.keep(ctx, k, now)
 	}
 	switch {
 	case k.owed || k.early > 0:
@@ -139,6 +135,11 @@ func (c *Checker) retry(k *check, started, now time.Time) {
 	if at.Before(now) {
 		at = now
 	}
+	c.recheck(k, at)
+}
+
+// recheck makes the next probe of a check at a time, unless it is due earlier.
+func (c *Checker) recheck(k *check, at time.Time) {
 	if at.Before(k.due) {
 		k.due = at
 		c.agenda.add(event{at: at, what: due, check: k})
@@ -165,12 +166,8 @@ func (c *Checker) abandon(a *attempt, now time.Time) {
 	}
 	a.abandoned = true
 	c.yield(a)
-	switch {
-	case a.check.retired:
-	case a.early:
-		c.takeEarly(a.check, a.overdueResult(now), now)
-	default:
-		c.take(a.check, a.overdueResult(now), now)
+	if !a.check.retired {
+		c.applyResult(a, a.overdueResult(now), now)
 	}
 }
 

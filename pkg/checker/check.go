@@ -28,7 +28,7 @@ type check struct {
 	// Beside each other: there are thousands of checks, and each must fit into 512 bytes.
 	retired  bool // no subject uses it; it stays while its probe runs, so that no second one starts
 	queued   bool
-	owed     bool // it was due while its probe ran: the next probe starts when that one ends
+	owed     bool // its time has come; if its probe runs, the next one starts when that one ends
 	answered bool // there was a result since this check was set; for a Served server, enough to decide
 	early    int8 // how many probes may follow at once, because the server ended the kept connection
 }
@@ -47,7 +47,9 @@ type attempt struct {
 	abandoned bool          // its check was given a time-out in its place
 	stalled   time.Duration // the longest stall of the whole process during the attempt
 	extended  bool          // it got more time because of the stall
-	early     bool          // it is made ahead of its time
+	beside    bool          // a connection was kept when it began
+	follows   bool          // it was started because the server had ended the kept connection
+	early     bool          // and ahead of its time
 	asking    atomic.Bool   // the secret was read and the server is being probed; set by the probe's goroutine
 }
 

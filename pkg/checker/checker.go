@@ -56,6 +56,7 @@ type Checker struct {
 	drained chan struct{} // closed when results are no longer received
 	ends    chan keptEnd  // from the goroutines that keep connections
 	hold    HoldFunc      // nil: no connections are kept
+	files   func() int    // how many file descriptors the process may have
 	byHand  byHand
 
 	// The following fields are owned by Run's goroutine.
@@ -66,6 +67,9 @@ type Checker struct {
 	queue    []*check // due and waiting for a slot, first in, first out
 	busy     int      // slots in use
 	isReady  bool
+	count    int  // checks at the latest Set
+	kept     int  // connections that are kept or being opened
+	crowded  bool // there were not enough file descriptors for them since the latest Set
 	running  sync.WaitGroup
 }
 
@@ -141,8 +145,6 @@ func (c *Checker) Run(ctx context.Context) error {
 	// Probes are not cancelled as soon as ctx ends: see drainTimeout.
 	probing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	keeping, letGo := context.WithCancel(probing)
-	defer letGo()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	heart := heartbeat.From(ctx)
@@ -156,7 +158,9 @@ func (c *Checker) Run(ctx context.Context) error {
 		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
-			letGo()
+			for k := range c.checks.all() {
+				k.kept.letGo()
+			}
 			c.drain(stop)
 			return nil
 		case <-c.wake:
@@ -165,7 +169,7 @@ func (c *Checker) Run(ctx context.Context) error {
 			look()
 		case r := <-c.results:
 			c.noticeStall(time.Now())
-			c.finish(keeping, r, time.Now())
+			c.finish(probing, r, time.Now())
 		case e := <-c.ends:
 			c.keptEnded(e, time.Now())
 		case <-timer.C:
@@ -214,6 +218,7 @@ func (c *Checker) handleDue(e event, now time.Time) {
 	c.agenda.add(event{at: check.due, what: due, check: check})
 	switch {
 	case check.attempt == nil:
+		check.owed = true
 		c.enqueue(check)
 	case check.attempt.abandoned:
 		// The last probe hangs in spite of its deadline. A second one would hang too.

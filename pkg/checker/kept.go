@@ -10,16 +10,22 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/probe"
 )
 
-// HoldFunc connects to a server within limit, calls opened, and keeps the connection until it or ctx ends; see probe.Hold.
-type HoldFunc func(ctx context.Context, t probe.Target, limit time.Duration, opened func()) health.Result
+// HoldFunc connects to a server within limit, calls opened, and keeps the connection until it or until ends, or ctx does, which
+// also ends a login that is on its way; see probe.Hold. until ends with ctx at the latest.
+type HoldFunc func(ctx, until context.Context, t probe.Target, limit time.Duration, opened func()) health.Result
 
 const (
 	// keptPause is the time before a connection is opened again that ended although its server is up: an idle timeout or a proxy
-	// may end it each time.
+	// may end it each time. The pause is doubled each time, up to keptLongest.
 	keptPause = 10 * time.Second
-	// keptTooMany is the same if a check is refused by a limit of its account while a connection is kept, which counts towards
-	// the limit.
-	keptTooMany = 10 * time.Minute
+	// keptLongest is also the pause after a connection that is in the way of the check: where the account or the server takes only
+	// one. A connection that lasted so long makes the pauses begin again.
+	keptLongest = 10 * time.Minute
+	// keptReserve is how many file descriptors kept connections leave to the director, beside one for each check: for the sockets of
+	// the elections, the kernel's interfaces, lvsctl, and the files that checks read.
+	keptReserve = 256
+	// closedTime is how long a server has to notice that its connection is closed before the check is made without it.
+	closedTime = 100 * time.Millisecond
 	// settleTime is for how long a server that failed early must be good before it comes back. One that dies every second does
 	// not, because the end of the kept connection makes its successes begin again.
 	settleTime = time.Second
@@ -29,9 +35,19 @@ const (
 type kept struct {
 	stop   context.CancelFunc // nil: it has ended
 	opened atomic.Int64       // when it was established, in nanoseconds of the wall clock; 0: not yet
-	ended  Record             // how the latest one ended; zero: none has
-	again  time.Time          // not opened before this time
-	warned string             // the cause that was logged last
+
+	// Of the connection that is open.
+	leaving bool  // it is being closed here
+	suspect bool  // it is being closed because it may be in the way of the check, which is then made without it
+	proven  bool  // a check has passed beside it
+	failed  uint8 // how many checks in a row failed beside it, at most 2
+
+	// Of those before.
+	ended    Record        // how the latest one ended; zero: none has
+	unopened bool          // it ended before it was established
+	pause    time.Duration // the latest pause; 0: none
+	again    time.Time     // not opened before this time
+	warned   string        // the cause that was logged last
 }
 
 // keptEnd is that a connection has ended.
@@ -46,25 +62,34 @@ type Kept struct {
 	Since time.Time // when it was opened; zero: it is not open
 	Ended Record    // how the one before ended; its time is zero if there was none
 	Again time.Time // no other is opened before this time
+	// Why says why none is kept although the check passes, as it was logged; "" for no such reason, or if it was logged for an earlier
+	// connection than the latest.
+	Why string
 }
 
-// Keep makes the checker keep connections for checks that ask for it. It must be called before Run.
-func (c *Checker) Keep(hold HoldFunc) { c.hold = hold }
+// Keep makes the checker keep connections for checks that ask for it. files returns how many file descriptors the process may
+// have. It must be called before Run.
+func (c *Checker) Keep(hold HoldFunc, files func() int) { c.hold, c.files = hold, files }
 
-// keep opens the connection of a check that had a result, or closes it.
-func (c *Checker) keep(ctx context.Context, k *check, r health.Result, now time.Time) {
+// keep opens the connection of a check that was good.
+func (c *Checker) keep(ctx context.Context, k *check, now time.Time) {
 	if c.hold == nil || k.retired || !k.id.Check.Keeps() {
 		return
 	}
 	if k.kept == nil {
 		k.kept = &kept{}
 	}
-	switch h := k.kept; {
-	case h.stop != nil && r.Code == health.Auth && h.opened.Load() != 0:
-		c.warnKept(k, "the check is refused while a connection is kept, and the account may have a limit: "+r.Cause)
-		h.again = now.Add(keptTooMany)
-		h.letGo()
-	case h.stop == nil && r.Class == health.Good && !now.Before(h.again):
+	h := k.kept
+	switch {
+	case h.stop != nil || now.Before(h.again):
+	case c.kept >= c.files()-keptReserve-c.count:
+		h.again = now.Add(keptPause)
+		h.warned = fmt.Sprintf("this director may have %d open files, which are not enough for more connections (raise LimitNOFILE)", c.files())
+		if !c.crowded {
+			c.crowded = true
+			c.log.Warn("no connection to some servers is kept; their failure is noticed by the next checks", "server", k.names(), "kept", c.kept, "cause", h.warned)
+		}
+	default:
 		c.open(ctx, k)
 	}
 }
@@ -72,11 +97,13 @@ func (c *Checker) keep(ctx context.Context, k *check, r health.Result, now time.
 // open starts the goroutine that keeps the connection of a check.
 func (c *Checker) open(ctx context.Context, k *check) {
 	h := k.kept
-	ctx, h.stop = context.WithCancel(ctx)
+	until, stop := context.WithCancel(ctx)
+	h.stop, h.leaving, h.suspect, h.proven, h.failed = stop, false, false, false, 0
 	h.opened.Store(0)
+	c.kept++
 	target, limit := targetOf(k.id.Target, k.id.Check), k.id.Check.Timeout
 	c.running.Go(func() {
-		r := c.askKept(ctx, target, limit, func() { h.opened.Store(time.Now().UnixNano()) })
+		r := c.askKept(ctx, until, target, limit, func() { h.opened.Store(time.Now().UnixNano()) })
 		select {
 		case c.ends <- keptEnd{k, h, r}:
 		case <-c.drained:
@@ -85,56 +112,103 @@ func (c *Checker) open(ctx context.Context, k *check) {
 }
 
 // askKept reads the password of a check and keeps a connection.
-func (c *Checker) askKept(ctx context.Context, target probe.Target, limit time.Duration, opened func()) health.Result {
+func (c *Checker) askKept(ctx, until context.Context, target probe.Target, limit time.Duration, opened func()) health.Result {
 	if file := target.Kind.SecretFile(); file != "" {
 		var err error
 		if target.Password, err = c.secrets(file); err != nil {
 			return health.Result{Code: health.Secret, Cause: fmt.Sprintf("%s: %v", target.Kind.Type(), err)}
 		}
 	}
-	return c.hold(ctx, target, limit, opened)
+	return c.hold(ctx, until, target, limit, opened)
 }
 
-// letGo closes the connection.
+// isOpen reports whether it is established, and neither it nor the director has ended it; h may be nil.
+func (h *kept) isOpen() bool { return h != nil && h.stop != nil && !h.leaving && h.opened.Load() != 0 }
+
+// letGo closes the connection, if there is one; h may be nil. A login that is on its way is finished first: the server would
+// count one that is broken off as an aborted connection.
 func (h *kept) letGo() {
 	if h != nil && h.stop != nil {
+		h.leaving = true
 		h.stop()
 	}
+}
+
+// rest puts off the next connection, each time for twice as long.
+func (h *kept) rest(now time.Time) {
+	h.pause = min(max(2*h.pause, keptPause), keptLongest)
+	h.again = now.Add(h.pause)
+}
+
+// restLongest puts off the next connection for as long as possible.
+func (h *kept) restLongest(now time.Time) {
+	h.pause = keptLongest
+	h.rest(now)
+}
+
+// doubt closes the connection if it may be the reason of a result of its check, which was made beside it, and reports whether
+// the result does not count, because the check will be made again without it.
+func (c *Checker) doubt(a *attempt, r health.Result, now time.Time) (uncounted bool) {
+	k, h := a.check, a.check.kept
+	if !a.beside || !h.isOpen() {
+		return false
+	}
+	switch {
+	case r.Class == health.Good:
+		h.proven, h.failed, h.warned = true, 0, ""
+		return false
+	case r.Code == health.Limited:
+		c.warnKept(k, "the check is refused while a connection is kept, which counts towards the limit of its account: "+r.Cause)
+		h.restLongest(now)
+		h.letGo()
+		h.suspect = true
+		return true
+	case r.Class == health.Unknown:
+		return false
+	}
+	h.failed = min(h.failed+1, 2)
+	switch full := r.Class == health.Full; {
+	case k.state.Up() && !h.proven:
+		c.warnKept(k, "the check fails while a connection is kept, and the server, or a filter before it, may take only one: "+r.Cause)
+		h.restLongest(now)
+		h.letGo()
+		h.suspect = r.Said() || full // silence counts: a server that is gone must not stay for longer
+	case h.failed >= 2 && (full || !k.state.Up()): // it ends by itself if the process has died
+		h.rest(now)
+		h.letGo()
+	}
+	return h.suspect
 }
 
 // keptEnded processes the end of a connection. If the server ended it, the check is made at once.
 func (c *Checker) keptEnded(e keptEnd, now time.Time) {
 	k, h := e.check, e.of
-	established := h.opened.Load() != 0
+	opened := h.opened.Load()
 	h.stop()
 	h.stop = nil
 	h.opened.Store(0)
-	if k.retired || k.kept != h {
-		return
+	c.kept--
+	if opened != 0 && now.Sub(time.Unix(0, opened)) >= keptLongest {
+		h.pause = 0
 	}
-	h.ended = Record{now, e.result}
-	if !e.result.Said() {
-		h.again = latest(h.again, now.Add(keptPause))
-		if e.result.Class == health.Unknown && !established {
+	switch {
+	case k.retired:
+	case e.result.Said():
+		h.ended, h.unopened = Record{now, e.result}, opened == 0
+		if k.state.Up() && !h.unopened {
+			c.log.Info("the server ended its kept connection; checking at once", "server", k.names(), "cause", e.result.Cause)
+		}
+		c.checkEarly(k)
+	case h.suspect:
+		c.recheck(k, now.Add(closedTime))
+	case h.leaving:
+	default:
+		h.ended, h.unopened = Record{now, e.result}, opened == 0
+		h.rest(now)
+		if h.unopened || e.result.Class == health.Unknown {
 			c.warnKept(k, e.result.Cause)
 		}
-		return
 	}
-	k.state = k.state.Interrupted(k.settle())
-	if k.state.Up() {
-		c.log.Info("the server ended its kept connection; checking at once", "server", k.names(), "cause", e.result.Cause)
-		c.checkEarly(k)
-	}
-	for _, user := range k.users {
-		c.publish(user)
-	}
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // warnKept logs once for each cause that no connection is kept.
@@ -146,51 +220,13 @@ func (c *Checker) warnKept(k *check, cause string) {
 	c.log.Warn("no connection to the server is kept; its failure is noticed by the next checks", "server", k.names(), "cause", cause)
 }
 
-// checkEarly makes as many checks as may take the server out, one after the other.
-func (c *Checker) checkEarly(k *check) {
-	k.early = int8(min(max(k.id.Check.Fall, 1), 100))
-	if k.attempt == nil {
-		c.enqueue(k)
-	} // else finish makes the next one
-}
-
-// takeEarly applies the result of a check that was made ahead of its time.
-func (c *Checker) takeEarly(k *check, r health.Result, now time.Time) {
-	next, counts := k.state.StepEarly(now, r, k.settle())
-	if counts && r.Said() && next.Up() && k.early > 0 { // the next check follows at once: a verdict in between would delay its verdict
-		c.logChecked(k, r)
-		k.state = next
-		k.history.add(now, r)
-		return
-	}
-	if counts {
-		c.warn(k, r, now)
-		c.become(k, r, next, now)
-	} else {
-		c.logChecked(k, r)
-		k.history.add(now, r)
-	}
-	if !r.Said() {
-		k.early = 0
-	}
-	if k.state.Up() && k.early == 0 { // it ends connections and lives
-		k.kept.again = latest(k.kept.again, now.Add(keptPause))
-	}
-}
-
-// settle is how many good checks in a row show that a server has been good for settleTime.
-func (k *check) settle() int {
-	return int((settleTime+k.id.Check.Interval-1)/k.id.Check.Interval) + 1
-}
-
 // explain describes the connection; h may be nil.
 func (h *kept) explain() Kept {
 	if h == nil {
 		return Kept{}
 	}
-	e := Kept{Ended: h.ended, Again: h.again}
 	if at := h.opened.Load(); at != 0 {
-		e.Since = time.Unix(0, at)
+		return Kept{Ended: h.ended, Since: time.Unix(0, at)}
 	}
-	return e
+	return Kept{Ended: h.ended, Again: h.again, Why: h.warned}
 }

@@ -110,6 +110,9 @@ func printKept(w io.Writer, k *status.KeptConnection, now time.Time) {
 	default:
 		fmt.Fprintln(w, "  no connection is kept; one is opened after the next good check")
 	}
+	if k.Why != "" {
+		fmt.Fprintf(w, "  why none is kept: %s\n", k.Why)
+	}
 	if k.Ended != nil {
 		printResult(w, "ended", *k.Ended, now)
 	}

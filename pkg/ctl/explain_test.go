@@ -25,7 +25,7 @@ func TestPrintExplanation(t *testing.T) {
 			Type: "mysql", Target: "10.0.0.2:3306", Interval: 1000, Timeout: 1000, Rule: "up: R", Kept: &status.KeptConnection{Open: true, Since: &earlier},
 		}, {
 			Type: "mysql", Target: "10.0.0.2:3307", Interval: 1000, Timeout: 1000, Rule: "up: R",
-			Kept: &status.KeptConnection{Again: &later, Ended: &status.CheckResult{At: earlier, Code: "reset", Cause: "mysql: closed"}},
+			Kept: &status.KeptConnection{Again: &later, Why: "the server takes one", Ended: &status.CheckResult{At: earlier, Code: "reset", Cause: "mysql: closed"}},
 		}, {
 			Type: "mysql", Target: "10.0.0.2:3308", Interval: 1000, Timeout: 1000, Rule: "up: R", Kept: &status.KeptConnection{},
 		}},
@@ -61,6 +61,7 @@ mysql of 10.0.0.2:3307, every 1s, timeout 1s
   up: R
   0 results: 0 good, 0 inconclusive, 0 others
   no connection is kept, and none is opened for 7s more
+  why none is kept: the server takes one
   ended     5s ago  mysql: closed [reset]
   no result yet
 

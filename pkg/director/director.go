@@ -17,6 +17,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/notify"
 	"github.com/lvs-director/lvs-director/pkg/plan"
+	"github.com/lvs-director/lvs-director/pkg/probe"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/reconcile"
 	"github.com/lvs-director/lvs-director/pkg/takeover"
@@ -285,7 +286,7 @@ func (d *Director) start(ctx context.Context, l *loops) error {
 		wake(l.verdicts)
 	}
 	l.checker = checker.New(d.probe, new(checker.SecretFiles).Read, d.log, judged)
-	l.checker.Keep(d.hold)
+	l.checker.Keep(d.hold, probe.FileLimit)
 	l.watches = newWatches(d.o.Kernel, l.watcher, judged, d.log)
 	l.hooks.Start(l.notifier)
 	l.watcher.look()

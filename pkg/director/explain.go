@@ -122,7 +122,7 @@ func checkStatus(c checker.Explained) status.Check {
 }
 
 func keptStatus(k checker.Kept, now time.Time) *status.KeptConnection {
-	doc := &status.KeptConnection{Open: !k.Since.IsZero()}
+	doc := &status.KeptConnection{Open: !k.Since.IsZero(), Why: k.Why}
 	if doc.Open {
 		doc.Since = &k.Since
 	} else if k.Again.After(now) {

@@ -47,9 +47,9 @@ func (k *fakeKernel) Positions(context.Context, probe.Target) (replication.Posit
 }
 
 // Hold keeps a connection that nobody ends.
-func (k *fakeKernel) Hold(ctx context.Context, _ probe.Target, _ time.Duration, opened func()) probe.Result {
+func (k *fakeKernel) Hold(_, until context.Context, _ probe.Target, _ time.Duration, opened func()) probe.Result {
 	opened()
-	<-ctx.Done()
+	<-until.Done()
 	return health.Result{Code: health.Local, Cause: "the check was cancelled"}
 }
 

@@ -88,12 +88,12 @@ func (d *Director) probe(ctx context.Context, t probe.Target) probe.Result {
 }
 
 // hold keeps a connection, from the address that checks of the same server come from.
-func (d *Director) hold(ctx context.Context, t probe.Target, limit time.Duration, opened func()) probe.Result {
+func (d *Director) hold(ctx, until context.Context, t probe.Target, limit time.Duration, opened func()) probe.Result {
 	var err error
 	if t.Source, err = d.source(d.sources.Load(), t); err != nil {
 		return probe.Unsent(t, err)
 	}
-	return d.o.Kernel.Hold(ctx, t, limit, opened)
+	return d.o.Kernel.Hold(ctx, until, t, limit, opened)
 }
 
 // networkOf returns how a check reaches its server. One without a kind is over TCP.

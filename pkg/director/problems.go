@@ -107,7 +107,7 @@ func full(v status.VirtualServer) []string {
 func alarming(code, subject, text string, related ...string) []problem.Finding {
 	f := problem.Finding{Subject: subject, Text: text, Related: related}
 	switch health.Code(code) {
-	case health.Auth:
+	case health.Auth, health.Limited:
 		f.Code = problem.CheckLogin
 	case health.Blocked:
 		f.Code = problem.CheckBlocked

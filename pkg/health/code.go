@@ -5,7 +5,7 @@ package health
 // tells about them.
 func (c Code) NeedsOperator() bool {
 	switch c {
-	case Auth, Blocked, Secret, Local, NoNetwork, Unrunnable, Stuck, Unreadable, Expires, ServerFull:
+	case Auth, Limited, Blocked, Secret, Local, NoNetwork, Unrunnable, Stuck, Unreadable, Expires, ServerFull:
 		return true
 	default:
 		return false

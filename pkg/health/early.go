@@ -5,18 +5,19 @@ import (
 	"time"
 )
 
-// Said reports whether a failure is what the server itself says: it refuses, closes or resets the connection, or answers with an
-// error. Silence, and what other hosts say about the way to it, may pass with the next packet.
+// Said reports whether a failure is what the server itself says, and what it says when its process ends: it refuses, closes or
+// resets the connection, or reports that it shuts down. Silence, and what other hosts say about the way to it, may pass with the next
+// packet; an answer with an error comes from a process that lives.
 func (r Result) Said() bool {
-	return r.Class == Bad && r.Code != Timeout && r.Code != Unreachable && r.Code != Stuck
+	return r.Class == Bad && (r.Code == Refused || r.Code == Reset || r.Code == Shutdown)
 }
 
 // StepEarly processes the result of a check that was made ahead of its time, because the server ended the connection that is
-// kept to it, and reports whether it counts: a failure does only if the server itself said it. A server that early checks
-// take out comes back after settle successes in a row, or rise if that is more: it may die again at once, and nothing else
-// would slow that down.
+// kept to it, and reports whether it counts: a failure does only if the server itself said it, and nothing else does while the
+// server is down, because its successes are to span some time. A server that early checks take out comes back after settle
+// successes in a row, or rise if that is more: it may die again at once, and nothing else would slow that down.
 func (s State) StepEarly(at time.Time, r Result, settle int) (next State, counts bool) {
-	if r.Class == Bad && !r.Said() {
+	if !r.Said() && (r.Class == Bad || !s.Up()) {
 		return s, false
 	}
 	wasUp := s.known && s.up
@@ -27,8 +28,8 @@ func (s State) StepEarly(at time.Time, r Result, settle int) (next State, counts
 	return s, true
 }
 
-// Interrupted returns the state after the server has ended the connection that is kept to it: while it is down, its successes
-// in a row begin again, and it needs settle, or rise if that is more.
+// Interrupted returns the state after the server has ended the connection that is kept to it and has then failed a check: while
+// it is down, its successes in a row begin again, and it needs settle, or rise if that is more.
 func (s State) Interrupted(settle int) State {
 	if s.known && !s.up {
 		s.passes, s.settle = 0, uint8(min(settle, math.MaxUint8))

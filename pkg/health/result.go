@@ -44,6 +44,7 @@ const (
 	Unreachable Code = "unreachable" // the host does not answer ARP, or a router reports it unreachable
 	Reset       Code = "reset"       // the connection was made, then closed or reset by the server
 	Auth        Code = "auth"        // the server is alive and rejects the check's user
+	Limited     Code = "limited"     // MySQL 1203, 1226: the server is alive, and the check's user has as many connections as it may have
 	Blocked     Code = "blocked"     // MySQL 1129: the director's address is blocked, clients are not
 	ServerFull  Code = "full"        // MySQL 1040: no connection left
 	Shutdown    Code = "shutdown"    // MySQL 1053: the server reports that it is shutting down

@@ -16,14 +16,14 @@ func (s State) Rule() string {
 	case !s.known:
 		return "undecided: no result says anything about the server yet; the first one that does decides"
 	case !s.up && s.first:
-		return fmt.Sprintf("down: the first result was a failure; comes back after %s (rise), of which it has %d", times(s.rise, "success", "successes"), s.passes)
+		return fmt.Sprintf("down: the first result was a failure; comes back after %s (rise), of which it has %d", times(s.needed(), "success", "successes"), s.passes)
 	case !s.up && s.early:
 		return fmt.Sprintf("down: %s (fall), which were checked at once, because the server had ended the kept connection; comes back after %s (rise, and for at least a second), of which it has %d",
 			times(s.fall, "failure", "failures"), times(s.needed(), "success", "successes"), s.passes)
 	case !s.up && s.cause.Code == Shutdown:
-		return fmt.Sprintf("down: the server reported that it shuts down, which counts at once; comes back after %s (rise), of which it has %d", times(s.rise, "success", "successes"), s.passes)
+		return fmt.Sprintf("down: the server reported that it shuts down, which counts at once; comes back after %s (rise), of which it has %d", times(s.needed(), "success", "successes"), s.passes)
 	case !s.up:
-		return fmt.Sprintf("down: %s (fall); comes back after %s (rise), of which it has %d", times(s.fall, "failure", "failures"), times(s.rise, "success", "successes"), s.passes)
+		return fmt.Sprintf("down: %s (fall); comes back after %s (rise), of which it has %d", times(s.fall, "failure", "failures"), times(s.needed(), "success", "successes"), s.passes)
 	case s.full:
 		return fmt.Sprintf("full: the server takes no more connections; that ends after %s (rise), of which it has %d", times(s.rise, "success", "successes"), s.passes)
 	case s.fails > 0:

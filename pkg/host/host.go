@@ -200,8 +200,8 @@ func (Host) Positions(ctx context.Context, t probe.Target) (replication.Position
 }
 
 // Hold implements director.Kernel.
-func (Host) Hold(ctx context.Context, t probe.Target, limit time.Duration, opened func()) probe.Result {
-	return probe.Hold(ctx, t, limit, opened)
+func (Host) Hold(ctx, until context.Context, t probe.Target, limit time.Duration, opened func()) probe.Result {
+	return probe.Hold(ctx, until, t, limit, opened)
 }
 
 // Probe implements director.Kernel.

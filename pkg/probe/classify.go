@@ -54,6 +54,10 @@ func classify(err error, limit time.Duration) (health.Code, health.Class, string
 	if errors.Is(err, errRejectedHere) {
 		return health.NoNetwork, health.Unknown, "a rule of this director's own packet filter rejects it (let it pass in the chain OUTPUT: iptables -S OUTPUT, nft list ruleset)"
 	}
+	var between rejectedBetween
+	if errors.As(err, &between) && errors.Is(err, syscall.ECONNREFUSED) {
+		return health.Unreachable, health.Bad, "a router or firewall on the way rejects it: " + between.by.String()
+	}
 	if errors.Is(err, errRejectedThere) && errors.Is(err, syscall.EACCES) { // of ICMPv6; ICMP has EHOSTUNREACH for it
 		return health.Unreachable, health.Bad, "a packet filter or route of the server, or of a router, prohibits it"
 	}

@@ -14,11 +14,16 @@ import (
 )
 
 // errRejectedHere and errRejectedThere: an ICMP error of a rule of this machine itself ended the dial, or one of another
-// host.
+// host. If that is not the target, the error is a rejectedBetween, too.
 var (
 	errRejectedHere  = errors.New("rejected by this machine")
 	errRejectedThere = errors.New("rejected by another host")
 )
+
+// rejectedBetween is a dial that a host other than the target ended by an ICMP error: a router or firewall.
+type rejectedBetween struct{ by netip.Addr }
+
+func (r rejectedBetween) Error() string { return "by " + r.by.String() }
 
 // enableErrorQueue switches the error queue of a socket on or off (IP_RECVERR in ip(7)). It keeps the ICMP errors with
 // their senders. Linux before 5.8 queues no ICMP errors for TCP: then the queue is empty.
@@ -44,11 +49,11 @@ func (c *conn) ignoreICMP() error {
 // because then nothing shows that the server is at fault.
 func (c *conn) explain(failure error) error {
 	explained := failure
-	_ = c.raw.Control(func(fd uintptr) { explained = explain(int(fd), failure) })
+	_ = c.raw.Control(func(fd uintptr) { explained = explain(int(fd), c.remote.AddrPort().Addr().Unmap(), failure) })
 	return explained
 }
 
-func explain(fd int, failure error) error {
+func explain(fd int, target netip.Addr, failure error) error {
 	explained := failure
 	var packet [1]byte
 	var oob [256]byte
@@ -66,8 +71,10 @@ func explain(fd int, failure error) error {
 			case !rule:
 			case isOwn(offender):
 				return fmt.Errorf("%w: %w", errRejectedHere, failure)
-			default:
+			case offender == target.WithZone(""):
 				explained = fmt.Errorf("%w: %w", errRejectedThere, failure)
+			default:
+				explained = fmt.Errorf("%w %w: %w", errRejectedThere, rejectedBetween{offender}, failure)
 			}
 		}
 	}

@@ -41,6 +41,10 @@ func TestClassifyOwnReject(t *testing.T) {
 			t.Errorf("%v of another host: %s, want %s", errno, code, want)
 		}
 	}
+	between := errors.Join(errRejectedThere, rejectedBetween{netip.MustParseAddr("10.77.0.1")}, os.NewSyscallError("connect", unix.ECONNREFUSED))
+	if code, class, sentence := classify(between, time.Second); code != health.Unreachable || class != health.Bad || !strings.HasSuffix(sentence, "rejects it: 10.77.0.1") {
+		t.Errorf("%s/%s %s", code, class, sentence)
+	}
 	if code, _, _ := classify(errors.Join(errRejectedHere, context.Canceled), time.Second); code != health.Local {
 		t.Errorf("a cancelled check: %s, want local", code)
 	}
@@ -201,6 +205,11 @@ func TestOwnReject(t *testing.T) {
 		"ip6tables-legacy -A INPUT -p tcp --dport 3306 -j REJECT --reject-with icmp6-adm-prohibited")
 	check(t, TCP(within(t, 20*time.Second), Target{Address: four}), health.Unreachable, health.Bad, `tcp: dial .*: no route to host .*`)
 	check(t, TCP(within(t, 20*time.Second), Target{Address: six}), health.Unreachable, health.Bad, `tcp: dial .*: a packet filter or route of the server, .*`)
+	// A router rejects what it would forward to a server behind it.
+	onServer("sysctl -q -w net.ipv4.ip_forward=1", "ip route add 10.88.0.0/24 dev eth0", "iptables-legacy -A FORWARD -j REJECT")
+	shell(t, "ip route add 10.88.0.0/24 via 10.77.0.11")
+	check(t, TCP(within(t, 20*time.Second), Target{Address: netip.MustParseAddrPort("10.88.0.5:3306")}),
+		health.Unreachable, health.Bad, `tcp: dial .*: a router or firewall on the way rejects it: 10\.77\.0\.11`)
 	// This machine reports itself by ICMP that nobody answers ARP.
 	shell(t, "sysctl -q -w net.ipv4.neigh.eth0.retrans_time_ms=100", "sysctl -q -w net.ipv6.neigh.eth0.retrans_time_ms=100")
 	for _, nobody := range []string{"10.77.0.99:3306", "[fd00:77::99]:3306"} {

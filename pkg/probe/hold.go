@@ -3,8 +3,11 @@ package probe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math"
 	"net"
+	"net/netip"
 	"os"
 	"time"
 
@@ -17,13 +20,21 @@ import (
 // holdPing is how often a kept connection is verified: after so long at most it is known that the network has lost it.
 const holdPing = 10 * time.Second
 
-// Hold connects to a server as the check t.Kind does, within limit, and then keeps the connection until ctx ends or the
-// connection does. opened is called once it is established.
+// unasked is how many reads of 512 bytes are made of what a server sends on a kept connection without being asked, in holdPing.
+const unasked = 128
+
+// errTalks: the server sends so much on a kept connection that reading it would use the director's CPU time.
+var errTalks = fmt.Errorf("the server sends without being asked, more than %d times or %d KiB within %v", unasked, unasked/2, holdPing)
+
+// Hold connects to a server as the check t.Kind does, within limit, and then keeps the connection until until ends or the
+// connection does. opened is called once it is established. The end of until does not break a login off, that of ctx does, and until
+// must end with ctx.
 //
 // The result says what ended it. One that the server said (health.Result.Said) is no verdict about the server: the
-// connection may have been closed by its idle timeout. A kind that keeps no connection has the result Local at once.
-func Hold(ctx context.Context, t Target, limit time.Duration, opened func()) Result {
-	h := holder{ctx: ctx, target: t, limit: limit, opened: opened}
+// connection may have been closed by its idle timeout. One that is Unknown is no evidence even of that: the director closed it. A
+// kind that keeps no connection has the result Local at once.
+func Hold(ctx, until context.Context, t Target, limit time.Duration, opened func()) Result {
+	h := holder{ctx: ctx, until: until, target: t, limit: limit, opened: opened}
 	h.result = Result{Code: health.Local, Cause: "this kind of check keeps no connection"}
 	if kind, is := t.Kind.(config.Keeper); is {
 		kind.Hold(&h)
@@ -34,6 +45,7 @@ func Hold(ctx context.Context, t Target, limit time.Duration, opened func()) Res
 // holder is the config.Holder of Hold. It has a method for each kind of check, in the file of that kind.
 type holder struct {
 	ctx    context.Context // of the call of Hold that it belongs to
+	until  context.Context
 	target Target
 	limit  time.Duration
 	opened func()
@@ -41,7 +53,7 @@ type holder struct {
 }
 
 // holdTCP keeps a connection on which nothing is sent but the kernel's own probes. What the server sends is ignored.
-func holdTCP(ctx context.Context, t Target, limit time.Duration, opened func()) Result {
+func holdTCP(ctx, until context.Context, t Target, limit time.Duration, opened func()) Result {
 	dialing, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	watch := start(dialing, "tcp")
@@ -54,25 +66,45 @@ func holdTCP(ctx context.Context, t Target, limit time.Duration, opened func()) 
 		return watch.failed("keep a connection to", t.Address, err)
 	}
 	opened()
-	release := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	release := context.AfterFunc(until, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer release()
-	for ignored := make([]byte, 512); ; {
-		switch err := await(ctx, conn, func() error { _, err := conn.Read(ignored); return err }); {
-		case ctx.Err() != nil:
-			return watch.failed("kept connection to", t.Address, ctx.Err())
+	ignored, reads, since := make([]byte, 512), 0, time.Now()
+	for {
+		err := await(until, conn, func() error { _, err := conn.Read(ignored); return err })
+		if now := time.Now(); now.Sub(since) >= holdPing {
+			reads, since = 0, now
+		}
+		switch reads++; {
+		case until.Err() != nil:
+			return watch.ended(t.Address, until.Err())
 		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
-			return watch.failed("kept connection to", t.Address, err)
+			return watch.ended(t.Address, err)
+		case reads > unasked:
+			return watch.ended(t.Address, errTalks)
 		}
 	}
 }
 
-// await lets read wait for holdPing or until ctx ends, whose end must set the deadline of conn.
-func await(ctx context.Context, conn interface{ SetReadDeadline(time.Time) error }, read func() error) error {
+// ended is the result of a kept connection to target that ended with an error.
+func (w stopwatch) ended(target netip.AddrPort, err error) Result {
+	doing := "kept connection to " + target.String() + ": "
+	switch {
+	case errors.Is(err, errTalks):
+		return w.result(health.Protocol, health.Unknown, doing+errTalks.Error())
+	case errors.Is(err, unix.ECONNREFUSED): // an established connection ends so when it had no answer and an ICMP error came from anywhere
+		return w.result(health.Unreachable, health.Bad, doing+"no answer, and the port is reported to be unreachable")
+	}
+	code, class, sentence := classify(err, w.limit)
+	return w.result(code, class, doing+sentence)
+}
+
+// await lets read wait for holdPing or for the end of until, which must set the deadline of conn.
+func await(until context.Context, conn interface{ SetReadDeadline(time.Time) error }, read func() error) error {
 	if err := conn.SetReadDeadline(time.Now().Add(holdPing)); err != nil {
 		return err
 	}
-	if ctx.Err() != nil { // looked at after the deadline was set, which may have replaced the one that the end of ctx set
-		return ctx.Err()
+	if until.Err() != nil { // looked at after the deadline was set, which may have replaced the one that the end of until set
+		return until.Err()
 	}
 	return read()
 }
@@ -102,4 +134,14 @@ func (c *conn) keepAlive() error {
 func drainClosed(conn net.Conn, from io.Reader, most int) {
 	_ = conn.SetDeadline(time.Now().Add(quitTimeout))
 	_, _ = io.CopyN(io.Discard, from, int64(most))
+}
+
+// FileLimit returns how many file descriptors this process may have (RLIMIT_NOFILE, LimitNOFILE= in a unit); 0 if the kernel does not
+// tell.
+func FileLimit() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0
+	}
+	return int(min(limit.Cur, math.MaxInt32))
 }

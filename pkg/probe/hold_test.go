@@ -3,13 +3,16 @@ package probe
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/health"
@@ -28,7 +31,7 @@ func holding(t *testing.T, target Target, limit time.Duration) held {
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	h := held{cancel, make(chan struct{}), make(chan Result, 1)}
-	go func() { h.ended <- Hold(ctx, target, limit, func() { close(h.opened) }) }()
+	go func() { h.ended <- Hold(t.Context(), ctx, target, limit, func() { close(h.opened) }) }()
 	return h
 }
 
@@ -94,7 +97,8 @@ func TestHoldMySQLEnds(t *testing.T) {
 		"killed":            {packet(killed[4:]), health.Reset, `mysql: kept connection to .*: Error 1927: Connection was killed`},
 		"says that it ends": {packet(shutdown[4:]), health.Shutdown, `mysql: kept connection to .*: Error 1053: Server shutdown in progress`},
 		"garbage":           {"HTTP/1.1 400 Bad Request\r\n\r\n", health.Protocol, `mysql: kept connection to .*: not the MySQL protocol.*`},
-		"an unasked OK":     {packet("\x00\x00\x00\x02\x00\x00\x00"), health.Reset, `mysql: kept connection to .*: connection (closed|reset) by the server`},
+		"an unasked OK":     {packet("\x00\x00\x00\x02\x00\x00\x00"), health.Protocol, `mysql: kept connection to .*: not the MySQL protocol: an answer to nothing`},
+		"a lost Galera":     {packet("\xff\x17\x04#08S01WSREP has not yet prepared node"), health.Reset, `mysql: kept connection to .*: Error 1047: WSREP .*`},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -103,9 +107,13 @@ func TestHoldMySQLEnds(t *testing.T) {
 			h.awaitOpen(t)
 			s.Cut([]byte(tt.say))
 			r := h.awaitEnd(t)
-			check(t, r, tt.code, health.Bad, tt.cause)
-			if !r.Said() {
-				t.Errorf("%+v is not what the server said", r)
+			class := health.Bad
+			if tt.code == health.Protocol {
+				class = health.Unknown
+			}
+			check(t, r, tt.code, class, tt.cause)
+			if r.Said() != (class == health.Bad) {
+				t.Errorf("%+v: what the server said: %v", r, r.Said())
 			}
 		})
 	}
@@ -195,7 +203,7 @@ func TestHoldTCP(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := peer.Write([]byte(strings.Repeat("220 hello\r\n", 10_000))); err != nil {
+		if _, err := peer.Write([]byte(strings.Repeat("220 hello\r\n", 1000))); err != nil {
 			t.Fatal(err)
 		}
 		if way.reset {
@@ -210,6 +218,71 @@ func TestHoldTCP(t *testing.T) {
 	check(t, h.awaitEnd(t), health.Local, health.Unknown, `tcp: kept connection to .*: the check was cancelled`)
 }
 
+// TestHoldTCPOfAServerThatTalks: of a server that sends without pause only a little is read.
+func TestHoldTCPOfAServerThatTalks(t *testing.T) {
+	l := listen(t)
+	h := holding(t, Target{Address: l.Addr().(*net.TCPAddr).AddrPort(), Kind: config.TCPCheck{Keep: true}}, 5*time.Second)
+	h.awaitOpen(t)
+	peer, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	written := make(chan int)
+	go func() {
+		total := 0
+		for line := []byte(strings.Repeat("220 hello\r\n", 100)); ; {
+			n, err := peer.Write(line)
+			if total += n; err != nil {
+				written <- total
+				return
+			}
+		}
+	}()
+	r := h.awaitEnd(t)
+	check(t, r, health.Protocol, health.Unknown, `tcp: kept connection to .*: the server sends without being asked, more than 128 times or 64 KiB within 10s`)
+	if total := <-written; total > 16<<20 { // what is in the buffers of the kernel counts
+		t.Errorf("the server could send %d bytes", total)
+	}
+}
+
+// TestHoldMySQLFinishesItsLogin: a connection that is let go while it logs in is established and closed, so that the server counts no
+// aborted connection.
+func TestHoldMySQLFinishesItsLogin(t *testing.T) {
+	s := server(t, mysqltest.Script{User: user, Password: password}.With(mysqltest.AtGreeting, mysqltest.Fault{Delay: 50 * time.Millisecond}))
+	until, letGo := context.WithCancel(t.Context())
+	letGo()
+	r := Hold(t.Context(), until, mysqlKept(s.Address(), password), 20*time.Second, func() {})
+	check(t, r, health.Local, health.Unknown, `mysql: kept connection to .*: the check was cancelled`)
+	if err := s.Idle(5 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	want := mysqltest.Counters{Connections: 1, Queries: 1, Quits: 1, Programs: map[string]int{"lvs-director": 1}}
+	if diff := cmp.Diff(want, s.Counters()); diff != "" {
+		t.Errorf("counters (-want +got):\n%s", diff)
+	}
+}
+
+// TestHoldTCPAndUnreachablePorts: an established connection that ends with the error of an ICMP message had no answer.
+func TestHoldTCPAndUnreachablePorts(t *testing.T) {
+	r := start(t.Context(), "tcp").ended(netip.MustParseAddrPort("10.77.0.11:3306"), os.NewSyscallError("read", unix.ECONNREFUSED))
+	check(t, r, health.Unreachable, health.Bad, `tcp: kept connection to 10\.77\.0\.11:3306: no answer, .*`)
+	if r.Said() {
+		t.Errorf("%+v is taken for what the server said", r)
+	}
+}
+
+// TestFileLimit: it is that of the process, as /proc shows it.
+func TestFileLimit(t *testing.T) {
+	limits, err := os.ReadFile("/proc/self/limits")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(strings.Join(strings.Fields(string(limits)), " "), fmt.Sprintf("Max open files %d ", FileLimit())) {
+		t.Errorf("%d, want the soft limit of\n%s", FileLimit(), limits)
+	}
+}
+
 // FuzzHeldMySQL feeds a kept connection with bytes that a hostile or broken server may send.
 func FuzzHeldMySQL(f *testing.F) {
 	for _, said := range []string{"", packet("\x00\x00\x00\x02\x00\x00\x00"), packet("\xff\x87\x07#70100Connection was killed"), packet("\xff\x87\x07"), packet("\xff\x87\x07#"), packet("\x01"), "\xff\xff\xff\x00"} {
@@ -218,7 +291,7 @@ func FuzzHeldMySQL(f *testing.F) {
 	f.Fuzz(func(t *testing.T, said []byte) {
 		h := heldMySQL{newWire(recording{sent: bytes.NewReader(said)}, smallAnswer), start(t.Context(), "mysql"), Target{}, time.Second}
 		r := h.stay(t.Context())
-		if r.Class != health.Bad || strings.ContainsAny(r.Cause, "\n\x00\x1b") {
+		if (r.Class != health.Bad) != (r.Code == health.Protocol) || strings.ContainsAny(r.Cause, "\n\x00\x1b") {
 			t.Errorf("%+v", r)
 		}
 	})

@@ -22,12 +22,12 @@ var (
 // a director that is gone. It needs no privilege.
 const limitIdle = "SET SESSION wait_timeout = 60"
 
-// holdMySQL logs in and then sends COM_PING every 10 s, until the connection ends. When ctx ends it sends COM_QUIT, so that
+// holdMySQL logs in and then sends COM_PING every 10 s, until the connection ends. When until ends it sends COM_QUIT, so that
 // the server does not count an aborted client.
 //
 // After the login the driver is let go: it would keep two goroutines and 10 KB for each server, and none of its messages is
 // needed for a ping.
-func holdMySQL(ctx context.Context, t Target, limit time.Duration, opened func()) Result {
+func holdMySQL(ctx, until context.Context, t Target, limit time.Duration, opened func()) Result {
 	dialing, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	watch := start(dialing, "mysql")
@@ -39,7 +39,7 @@ func holdMySQL(ctx context.Context, t Target, limit time.Duration, opened func()
 		},
 		stay: func(w *wire) Result {
 			opened()
-			return heldMySQL{w, watch, t, limit}.stay(ctx)
+			return heldMySQL{w, watch, t, limit}.stay(until)
 		},
 	}.hold(dialing, watch, t)
 }
@@ -52,38 +52,50 @@ type heldMySQL struct {
 	limit time.Duration // of the answer to a ping
 }
 
-// stay pings until the connection or ctx ends.
-func (h heldMySQL) stay(ctx context.Context) Result {
+// stay pings until the connection or until ends.
+func (h heldMySQL) stay(until context.Context) Result {
 	h.stage, h.asks = query, "COM_PING on"
-	release := context.AfterFunc(ctx, func() { _ = h.Conn.SetDeadline(time.Unix(1, 0)) })
+	ended := make(chan struct{})
+	release := context.AfterFunc(until, func() {
+		defer close(ended)
+		_ = h.Conn.SetDeadline(time.Unix(1, 0))
+	})
 	defer release()
 	for {
-		err := await(ctx, h.Conn, func() error { _, err := h.in.Peek(1); return err })
+		err := await(until, h.Conn, func() error { _, err := h.in.Peek(1); return err })
 		if err == nil { // it speaks without being asked: it says why it closes
-			err = h.answer()
-		} else if ctx.Err() == nil && errors.Is(err, os.ErrDeadlineExceeded) {
-			err = h.ping(ctx)
+			if err = h.answer(); err == nil {
+				err = errUnasked
+			}
+		} else if until.Err() == nil && errors.Is(err, os.ErrDeadlineExceeded) {
+			err = h.ping(until)
 		}
 		switch {
-		case ctx.Err() != nil:
+		case until.Err() != nil:
+			if !release() {
+				<-ended // or it would set its deadline after this one
+			}
 			_ = h.Conn.SetDeadline(time.Now().Add(quitTimeout))
 			if _, err := h.Conn.Write(quitCommand); err == nil {
 				drainClosed(h.Conn, h.in, h.most.total)
 			}
-			return h.watch.failed("kept connection to", h.t.Address, ctx.Err())
+			return h.watch.ended(h.t.Address, until.Err())
 		case err != nil:
 			return h.ended(err)
 		}
 	}
 }
 
+// errUnasked: the server says OK although it was not asked, which no server does, so it may do that for ever.
+var errUnasked = fmt.Errorf("%w: an answer to nothing", errNotMySQL)
+
 // ping asks for a sign of life.
-func (h heldMySQL) ping(ctx context.Context) error {
+func (h heldMySQL) ping(until context.Context) error {
 	if err := h.Conn.SetDeadline(time.Now().Add(h.limit)); err != nil {
 		return err
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
+	if until.Err() != nil {
+		return until.Err()
 	}
 	if _, err := h.Conn.Write(pingCommand); err != nil {
 		return err
@@ -127,16 +139,15 @@ func (h heldMySQL) ended(err error) Result {
 	var spoke errSpoke
 	switch {
 	case errors.As(err, &spoke):
-		code, class, _ := judge(spoke.number)
-		if class != health.Bad { // of an account or a connection: what counts is that it ends
+		code, _, _ := judge(spoke.number)
+		if code != health.Shutdown { // what counts is that it ends
 			code = health.Reset
 		}
 		return h.watch.result(code, health.Bad, doing+err.Error())
 	case errors.Is(err, errNotMySQL):
-		return h.watch.result(health.Protocol, health.Bad, doing+printable(err.Error(), 200))
+		return h.watch.result(health.Protocol, health.Unknown, doing+printable(err.Error(), 200))
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return h.watch.result(health.Timeout, health.Bad, doing+fmt.Sprintf("no answer to COM_PING within %v", nominal(h.limit)))
 	}
-	code, class, sentence := classify(err, h.limit)
-	return h.watch.result(code, class, doing+sentence)
+	return h.watch.ended(h.t.Address, err)
 }

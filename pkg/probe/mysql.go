@@ -28,7 +28,7 @@ func (p *prober) MySQL(c config.MySQLCheck) {
 func (h *holder) MySQL(c config.MySQLCheck) {
 	t := h.target
 	t.User = c.User
-	h.result = holdMySQL(h.ctx, t, h.limit, h.opened)
+	h.result = holdMySQL(h.ctx, h.until, t, h.limit, h.opened)
 }
 
 // MySQL logs in, sends SELECT 1 and COM_QUIT, and waits until the server has closed the connection.

@@ -90,7 +90,7 @@ func TestMySQLFaults(t *testing.T) {
 			fail(mysqltest.AtLogin, 1040, "Too many connections"), health.ServerFull, health.Full,
 			`mysql: login to ` + address + ` as lvs_check: Error 1040: Too many connections \(raise max_connections.*\)`,
 		},
-		"account is full": {fail(mysqltest.AtLogin, 1203, "max_user_connections"), health.Auth, health.Unknown, `.*a limit of the check's account.*`},
+		"account is full": {fail(mysqltest.AtLogin, 1203, "max_user_connections"), health.Limited, health.Unknown, `.*a limit of the check's account.*`},
 		"blocked": {
 			fail(mysqltest.AtGreeting, 1129, "Host '10.77.0.2' is blocked"), health.Blocked, health.Unknown,
 			`mysql: greeting from ` + address + `: Error 1129: Host '10\.77\.0\.2' is blocked \(it blocks this director, not the clients: run FLUSH HOSTS.*\)`,

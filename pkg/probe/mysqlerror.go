@@ -37,7 +37,7 @@ func judgeAccount(number uint16) (code health.Code, class health.Class, remedy s
 		return code, class, "it blocks the check's account for too many wrong passwords: correct password_file, then run FLUSH PRIVILEGES there"
 	case 1203, // ER_TOO_MANY_USER_CONNECTIONS
 		1226: // ER_USER_LIMIT_REACHED
-		return code, class, "a limit of the check's account: raise it for that account"
+		return health.Limited, class, "a limit of the check's account: raise it for that account"
 	case 1130: // ER_HOST_NOT_PRIVILEGED
 		return code, class, "create the check's account for the address of every director"
 	case 1045, // ER_ACCESS_DENIED_ERROR

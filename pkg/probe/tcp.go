@@ -20,7 +20,7 @@ func (p *prober) TCP(c config.TCPCheck) {
 }
 
 func (h *holder) TCP(config.TCPCheck) {
-	h.result = holdTCP(h.ctx, h.target, h.limit, h.opened)
+	h.result = holdTCP(h.ctx, h.until, h.target, h.limit, h.opened)
 }
 
 // TCP connects and closes. It shows that connections are accepted on the port, not that the service works: the kernel

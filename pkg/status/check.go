@@ -38,6 +38,8 @@ type KeptConnection struct {
 	Ended *CheckResult `json:"ended,omitempty"`
 	// Again: no other is opened before this time; absent if it is open, or may be.
 	Again *time.Time `json:"not_before,omitempty"`
+	// Why says why none is kept although the check passes, as it was logged.
+	Why string `json:"why,omitempty"`
 }
 
 // CheckResult is a result of a check.
