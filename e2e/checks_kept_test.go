@@ -17,11 +17,13 @@ const keptCheck = "{type: mysql, interval: 1s, timeout: 800ms, fall: 2, rise: 2,
 
 // TestMySQLServerDies: the connection that a director keeps to a MySQL server tells at once that mysqld has died, so a client
 // with a new connection every 10 ms sees next to no failure although the check is made every second. A server whose network is
-// gone says nothing: it is taken out at the usual pace. The kept connections leave no trace on the servers.
+// gone says nothing: it is taken out at the usual pace. A stop leaves no trace on a server. A server that takes only one connection of
+// each host stays in the table.
 //
 // Proves docs/checks.md: "A server whose process dies is removed within milliseconds"
 // Proves docs/checks.md: "Silence is not a sign of that: a server whose host or network is gone is removed after fall × interval
 // + timeout."
+// Proves docs/checks.md: "A connection that is in the way of the check is closed"
 func TestMySQLServerDies(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.MariaDB)
 	long := lab.HasLongForm(t)
@@ -47,6 +49,26 @@ func TestMySQLServerDies(t *testing.T) {
 	d.master.daemon.Stop()
 	if after := aborted(); after != before {
 		t.Errorf("the stop of the director left %d aborted clients on %s", after-before, d.one)
+	}
+	d.onlyOne(t)
+}
+
+// onlyOne starts the director with a packet filter before mysql1 that lets one connection of each host through.
+func (d *databases) onlyOne(t *testing.T) {
+	t.Helper()
+	d.mysql1.Run("iptables", "-A", "INPUT", "-p", "tcp", "--syn", "--dport", "3306", "-m", "connlimit", "--connlimit-above", "1", "-j", "REJECT", "--reject-with", "tcp-reset")
+	daemon := d.master.start()
+	d.awaitServing(daemon)
+	daemon.WaitLog(`level=WARN msg="no connection to the server is kept.* server=mysql/mysql1 cause=".*mysql: .*connection refused"`, soon)
+	for range 3 {
+		d.master.afterCheck(d.mysql1)
+	}
+	if log := daemon.Log(); strings.Contains(log, "verdict server=mysql/mysql1 up=false") {
+		t.Errorf("the server was taken out:\n%s", log)
+	}
+	d.awaitTable(d.master, rs1, rs2)
+	if text, err := d.master.ctl("explain", "mysql/mysql1"); err != nil || !strings.Contains(text, "why none is kept: ") {
+		t.Errorf("lvsctl explain: %v\n%s", err, text)
 	}
 }
 

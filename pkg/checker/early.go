@@ -54,7 +54,7 @@ func (c *Checker) takeFollowing(a *attempt, r health.Result, now time.Time) {
 	case !r.Said(): // it ends connections and lives, or is silent
 		k.early = 0
 		h.rest(now)
-		if h.unopened && r.Class == health.Good {
+		if h.unopened > 0 && r.Class == health.Good {
 			c.warnKept(k, h.ended.Cause)
 		}
 	case !k.state.Up():

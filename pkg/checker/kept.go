@@ -44,7 +44,7 @@ type kept struct {
 
 	// Of those before.
 	ended    Record        // how the latest one ended; zero: none has
-	unopened bool          // it ended before it was established
+	unopened uint8         // how many in a row ended before they were established, at most 2
 	pause    time.Duration // the latest pause; 0: none
 	again    time.Time     // not opened before this time
 	warned   string        // the cause that was logged last
@@ -188,24 +188,35 @@ func (c *Checker) keptEnded(e keptEnd, now time.Time) {
 	h.stop = nil
 	h.opened.Store(0)
 	c.kept--
-	if opened != 0 && now.Sub(time.Unix(0, opened)) >= keptLongest {
+	if opened == 0 {
+		h.unopened = min(h.unopened+1, 2)
+	} else if h.unopened = 0; now.Sub(time.Unix(0, opened)) >= keptLongest {
 		h.pause = 0
 	}
+	said := e.result.Said()
 	switch {
 	case k.retired:
-	case e.result.Said():
-		h.ended, h.unopened = Record{now, e.result}, opened == 0
-		if k.state.Up() && !h.unopened {
+		return
+	case !said && h.suspect:
+		c.recheck(k, now.Add(closedTime))
+		return
+	case !said && h.leaving:
+		return
+	}
+	h.ended = Record{now, e.result}
+	switch {
+	case said && opened != 0:
+		if k.state.Up() {
 			c.log.Info("the server ended its kept connection; checking at once", "server", k.names(), "cause", e.result.Cause)
 		}
 		c.checkEarly(k)
-	case h.suspect:
-		c.recheck(k, now.Add(closedTime))
-	case h.leaving:
+	case said && h.unopened < 2 && !k.state.Up():
+		c.checkEarly(k) // it may have died after the check
 	default:
-		h.ended, h.unopened = Record{now, e.result}, opened == 0
+		// While it is up, a refused connection is no sign that it has died: a filter that lets one connection through may still count
+		// the one of the check, and refuse the next checks, too.
 		h.rest(now)
-		if h.unopened || e.result.Class == health.Unknown {
+		if opened == 0 || e.result.Class == health.Unknown {
 			c.warnKept(k, e.result.Cause)
 		}
 	}

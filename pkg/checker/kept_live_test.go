@@ -55,6 +55,35 @@ func TestKeptConnectionOfAServerThatComesBack(t *testing.T) {
 	}
 }
 
+// TestKeptConnectionRefusedLikeTheNextChecks: a filter that takes one connection at a time counts that of the check for a moment after
+// its end. A server behind it stays, and comes back.
+func TestKeptConnectionRefusedLikeTheNextChecks(t *testing.T) {
+	keptWorld(t, keptCheck(2, 2, time.Second), func(t *testing.T, c *Checker, f *farm, d *diary, k *keeper) {
+		var counted time.Time // the latest connection
+		oneByOne := func(context.Context) health.Result {
+			if time.Since(counted) < 5*time.Millisecond {
+				return refused
+			}
+			counted = time.Now()
+			return good
+		}
+		f.set(one, oneByOne)
+		k.end(silence, &refused)
+		pass(time.Hour)
+		if _, opens := k.state(); !c.Verdict(named("mysql/mysql1")).Up || len(d.changes()) != 1 || opens < 5 || opens > 15 {
+			t.Errorf("%d connections in an hour, changes %q", opens, d.changes())
+		}
+		pass(8 * time.Minute)
+		f.set(one, always(refused))
+		pass(4 * time.Minute) // and then none is refused before it is good
+		f.set(one, oneByOne)
+		pass(6 * time.Second)
+		if v := c.Verdict(named("mysql/mysql1")); !v.Up {
+			t.Errorf("%+v", v)
+		}
+	})
+}
+
 // TestKeptConnectionThatAlwaysEnds: the pauses between connections that a live server ends become longer, so that the checks and the
 // lines in the log that each causes stay few, until one lives for long.
 func TestKeptConnectionThatAlwaysEnds(t *testing.T) {
@@ -140,6 +169,48 @@ func TestKeptConnectionAndAWrongPassword(t *testing.T) {
 		pass(time.Minute)
 		if open, opens := k.state(); open != 1 || opens != 1 {
 			t.Errorf("%d of %d connections are open", open, opens)
+		}
+	})
+}
+
+// TestKeptConnectionEndsWhileItComesBack: a check that runs when the connection ends, and is good, does not bring the server back.
+func TestKeptConnectionEndsWhileItComesBack(t *testing.T) {
+	keptWorld(t, keptCheck(2, 2, time.Second), func(t *testing.T, c *Checker, f *farm, d *diary, k *keeper) {
+		f.set(one, always(refused))
+		k.end(closedByServer, &refused)
+		pass(time.Second)
+		f.set(one, always(good))
+		k.end(closedByServer, nil)
+		pass(time.Second) // the first success, and the connection is open
+		answers := make(chan struct{})
+		f.set(one, func(context.Context) health.Result { <-answers; return good })
+		pass(time.Second) // the second one runs
+		f.set(one, always(refused))
+		k.end(closedByServer, &refused)
+		synctest.Wait()
+		close(answers)
+		synctest.Wait()
+		if v := c.Verdict(named("mysql/mysql1")); v.Up || len(d.changes()) != 2 {
+			t.Errorf("changes %q: %+v", d.changes(), v)
+		}
+	})
+}
+
+// TestKeptConnectionOfAServerThatDiesAfterItsCheck: the refusal of the connection is a reason for a check, whose failure makes the
+// successes begin again.
+func TestKeptConnectionOfAServerThatDiesAfterItsCheck(t *testing.T) {
+	keptWorld(t, keptCheck(2, 2, time.Second), func(t *testing.T, c *Checker, f *farm, d *diary, k *keeper) {
+		f.set(one, always(refused))
+		k.end(closedByServer, &refused)
+		synctest.Wait()
+		f.set(one, func(context.Context) health.Result { f.set(one, always(refused)); return good })
+		for _, up := range []bool{false, false, true} {
+			pass(time.Second)
+			if v := c.Verdict(named("mysql/mysql1")); v.Up != up {
+				t.Errorf("%+v, want up %v; %d checks", v, up, f.count(one))
+			}
+			f.set(one, always(good))
+			k.set(func() { k.refuse = nil })
 		}
 	})
 }
