@@ -20,7 +20,7 @@ import (
 // the check is `no_network`."
 // Proves docs/operations.md: "The same holds for the packets of clients, which pass through the chain INPUT of the director
 // before IPVS takes them, and through that of the real server."
-// Proves docs/quickstart.md: "it calls all packets of a client after the first one invalid if `net.ipv4.vs.conntrack` is 1"
+// Proves docs/quickstart.md: "and those with which a client ends its connection are always invalid"
 // Proves docs/operations.md: "and if a setting of the kernel keeps clients from a VIP (`vip_not_reached`)"
 // Proves docs/agent.md: "A container whose port docker publishes counts, with `docker-proxy` or without"
 func TestPacketFilterStopsClients(t *testing.T) {
@@ -128,9 +128,23 @@ func (c *cluster) checksAreStopped(t *testing.T) {
 func (c *cluster) directorDrops(t *testing.T) {
 	t.Helper()
 	c.answers(t, "mysql1", "mysql2")
+	if n := c.kept(); n != 0 {
+		t.Errorf("the real servers have %d connections of a client that has none", n)
+	}
 	c.master.Run("iptables", "-A", "INPUT", "-m", "conntrack", "--ctstate", "INVALID", "-j", "DROP")
 	c.answers(t, "mysql1", "mysql2")
+	c.master.checks(1, "drops the packets with which clients end connections, so the real servers keep these: iptables")
+	kept := c.kept()
+	if kept == 0 {
+		t.Error("the rule let FIN and RST pass")
+	}
+	c.master.remedy(problem.EndsBlocked)
 	c.master.checks(0, "OK")
+	c.answers(t, "mysql1", "mysql2")
+	if n := c.kept(); n != kept {
+		t.Errorf("the real servers have %d connections after the remedy, want the %d from before it", n, kept)
+	}
+	c.master.Run("iptables", "-D", "INPUT", "1")
 	c.master.Sysctl("net.ipv4.vs.conntrack", "1")
 	c.answers(t)
 	c.master.checks(2, "-A INPUT -m conntrack --ctstate INVALID -j DROP")
@@ -149,6 +163,25 @@ func (c *cluster) directorDrops(t *testing.T) {
 	c.answers(t, "mysql1", "mysql2")
 	c.master.Run("iptables", "-P", "INPUT", "ACCEPT")
 	c.master.Run("iptables", "-F", "INPUT")
+}
+
+// kept counts the connections of the client that the real servers have, of which the client has none. The last ones that the client
+// has ended may be on their way.
+func (c *cluster) kept() (n int) {
+	c.t.Helper()
+	counted := -1
+	lab.Eventually(c.t, soon, func() error {
+		n = 0
+		for _, server := range []*node{c.mysql1, c.mysql2} {
+			n += strings.Count(server.Run("ss", "-Htn", "state", "connected", "src", "10.77.0.100", "dst", "10.77.0.50"), "\n")
+		}
+		if n != counted {
+			counted = n
+			return fmt.Errorf("%d connections", n)
+		}
+		return nil
+	})
+	return n
 }
 
 // elsewhere: packets of clients that the director or a real server does not get, or that do not get on.

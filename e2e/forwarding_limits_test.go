@@ -110,7 +110,7 @@ func (c *cluster) limitsOfARealServer(t *testing.T, fresh string) {
 // TestRuleSets: the rule sets that ufw, firewalld and docker make, on directors and real servers: whether they serve clients
 // and let VRRP pass is what the status says.
 //
-// Proves docs/operations.md: "ufw with the rules of the [quick start](quickstart.md#7-firewalls) | pass"
+// Proves docs/operations.md: "ufw with the rules of the [quick start](quickstart.md#7-firewalls) | pass; without NOTRACK"
 // Proves docs/operations.md: "`ufw limit` for the VIP | blocked on a director, limited on a real server"
 // Proves docs/operations.md: "If the rules drop the adverts of other directors, it is `adverts_blocked`"
 func TestRuleSets(t *testing.T) {
@@ -119,29 +119,40 @@ func TestRuleSets(t *testing.T) {
 	c := newCluster(t, shape{advert: "100ms"})
 	c.answering()
 	c.startAll()
+	const ends = "drops the packets with which clients end connections"
 	for _, set := range []struct {
 		file  string
 		code  int
 		want  string
 		serve served
 	}{
-		{"ufw-3306.save", 0, "OK", all},
+		{"ufw-3306.save", 1, ends, all},
 		{"ufw-limit.save", 2, "-m recent --update --seconds 30 --hitcount 6", none},
 		{"ufw.save", 2, "chain INPUT: policy DROP", none},
 		{"docker.save", 0, "OK", all},
 		{"docker28.save", 0, "OK", all},
-		{"firewalld-3306.json", 0, "OK", all},
+		{"firewalld-3306.json", 1, ends, all},
 		{"firewalld-server.json", 2, "nft, table inet firewalld, chain filter_IN", none},
 	} {
 		on := []*node{c.master}
-		if set.code == 0 {
+		if set.code < 2 {
 			on = []*node{c.master, c.backup, c.mysql1}
 		}
 		for _, n := range on {
 			n.load(set.file)
 		}
-		for _, n := range on {
+		if len(on) > 2 { // the recorded rules of ufw are those of a director: on a real server they would stop its checks
+			c.mysql1.Run("iptables-nft", "-I", "INPUT", "-p", "tcp", "-d", "10.77.0.11", "--dport", "3306", "-j", "ACCEPT")
+		}
+		for _, n := range on[:min(2, len(on))] {
 			n.checks(set.code, set.want)
+			if set.code == 1 {
+				n.Run("iptables-nft", "-t", "raw", "-I", "PREROUTING", "-p", "tcp", "-d", "10.77.0.100", "--dport", "3306", "-j", "NOTRACK")
+				n.checks(0, "OK")
+			}
+		}
+		if len(on) > 2 {
+			c.mysql1.checks(0, "OK")
 		}
 		c.serves(t, set.file, set.serve)
 		c.awaitHolder(c.master, soon)

@@ -140,6 +140,11 @@ func answersCases() []codesCase {
 			Mend: func(n *node) { n.filterChain("INPUT", "ACCEPT") },
 		}},
 		{Case: problemtest.Case[*node]{
+			Code: problem.EndsBlocked, Subject: "mysql",
+			Break: func(n *node) { n.filterChain("INPUT", "ACCEPT", "-m conntrack --ctstate INVALID -j DROP") },
+			Mend:  func(n *node) { n.filterChain("INPUT", "ACCEPT") },
+		}},
+		{Case: problemtest.Case[*node]{
 			Code: problem.ClientsUnclear, Subject: "mysql", Fault: "a rule that cannot be judged",
 			Break: func(n *node) { n.filterChain("INPUT", "DROP", "-p 112 -j ACCEPT", "-m mark --mark 0x1 -j ACCEPT") },
 			Mend:  func(n *node) { n.filterChain("INPUT", "ACCEPT") },
@@ -258,7 +263,8 @@ func TestAnswers(t *testing.T) {
 		"and takes up connections": {natFile, func(m *machine) {
 			m.set("net/netfilter/nf_conntrack_tcp_loose", "1")
 			m.filterChain("INPUT", "ACCEPT", "-m conntrack --ctstate INVALID -j DROP")
-		}, ""},
+		}, "mysql: the packet filter of this host drops the packets with which clients end connections, so the real servers keep these: iptables, table filter, chain INPUT: -A INPUT -m conntrack --ctstate INVALID -j DROP" +
+			" | iptables -I INPUT -d 10.77.0.100 -p tcp --dport 3306 -j ACCEPT (and in the file of these rules)"},
 		"and does not": {
 			natFile, func(m *machine) {
 				m.set("net/netfilter/nf_conntrack_tcp_loose", "0")

@@ -303,7 +303,23 @@ func stopped(rules firewall.Rules, v config.VirtualServer, w way) obstacle {
 			most, worst = verdict.Outcome, hindrance(rules, p, verdict, " on their way to "+w.leaving[p])
 		}
 	}
+	if most == firewall.Passes {
+		return endless(rules, w.arriving)
+	}
 	return worst
+}
+
+// endless returns what keeps clients from ending connections; the zero obstacle if nothing does.
+func endless(rules firewall.Rules, p firewall.Packet) obstacle {
+	verdict := rules.Ends(p)
+	if verdict.Outcome != firewall.Blocked {
+		return obstacle{}
+	}
+	p.Later = "INVALID" // for the remedy
+	return obstacle{
+		problem.EndsBlocked, "the packet filter of this host drops the packets with which clients end connections, so the real servers keep these: " + verdict.Why,
+		rules.Remedy(p, verdict),
+	}
 }
 
 // hindrance returns what a verdict says about the packets of clients.

@@ -10,6 +10,7 @@ const (
 	VirtualServerDegraded  Code = "virtual_server_degraded"
 	ClientsBlocked         Code = "clients_blocked"
 	ClientsLimited         Code = "clients_limited"
+	EndsBlocked            Code = "ends_blocked"
 	ClientsUnclear         Code = "clients_unclear"
 	MarkNotSet             Code = "mark_not_set"
 	MarkUnclear            Code = "mark_unclear"
@@ -154,6 +155,13 @@ func filterCodes() []Declaration {
 			Means:       "the packet filter of this director drops packets of clients above a rate or a number: clients fail when there are more",
 			Remedy:      "if the limit is not meant for this service, run the command that lvsctl status shows: it accepts the packets before the rule that counts them. Make it permanent where these rules come from",
 			ExplainedBy: []Code{ClientsBlocked},
+		},
+		{
+			Code: EndsBlocked, Severity: Warning, Role: Director, Subject: "virtual server",
+			Means: "the packet filter of this director drops the packets with FIN or RST with which clients end their connections: connection tracking calls them invalid, because IPVS takes the packets before it remembers a connection. " +
+				"Real servers keep connections of clients that are gone, up to their limit, and a client that uses a port again gets no answer",
+			Remedy:      "run the command that lvsctl status shows: it accepts the packets of clients before the rule that drops invalid ones, or exempts them from connection tracking. Make it permanent where these rules come from",
+			ExplainedBy: []Code{ClientsBlocked, ClientsLimited, ClientsUnclear},
 		},
 		{
 			Code: ClientsUnclear, Severity: Warning, Role: Director, Subject: "virtual server",

@@ -336,6 +336,49 @@ func TestRemedy(t *testing.T) {
 	}
 }
 
+// TestEnds: FIN and RST of a client are INVALID on a director, whatever accepts its other packets.
+func TestEnds(t *testing.T) {
+	balanced := Packet{Way: Incoming, In: "eth0", To: netip.MustParseAddrPort("10.77.0.100:3306"), Protocol: "tcp", Later: "NEW"}
+	server, oneWay, udp := balanced, balanced, balanced
+	server.Later, oneWay.Later, udp.Protocol = "", "INVALID", "udp"
+	const (
+		invalid = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m conntrack --ctstate INVALID -j DROP\n-A INPUT -p tcp -m tcp --dport 3306 -j ACCEPT\nCOMMIT\n"
+		before  = "*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp -m tcp --dport 3306 -j ACCEPT\n-A INPUT -m conntrack --ctstate INVALID -j DROP\nCOMMIT\n"
+		states  = "*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp -m tcp --dport 3306 -m conntrack --ctstate NEW,UNTRACKED -j ACCEPT\nCOMMIT\n"
+		resets  = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -m tcp --tcp-flags RST RST -m conntrack --ctstate INVALID -j DROP\nCOMMIT\n"
+		scans   = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -m tcp --tcp-flags FIN,SYN FIN,SYN -j DROP\n-A INPUT -p tcp -m tcp --tcp-flags FIN,RST FIN,RST -j DROP\nCOMMIT\n"
+		exempt  = "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 10.77.0.100/32 -p tcp -m tcp --dport 3306 -j NOTRACK\nCOMMIT\n"
+	)
+	for _, c := range []struct {
+		packet Packet
+		rules  string
+		want   Outcome
+		remedy string
+	}{
+		{balanced, invalid, Blocked, "iptables -I INPUT -d 10.77.0.100 -p tcp --dport 3306 -j ACCEPT (and in the file of these rules)"},
+		{balanced, states, Blocked, "iptables -I INPUT -d 10.77.0.100 -p tcp --dport 3306 -j ACCEPT (and in the file of these rules)"},
+		{balanced, "ufw-3306.save", Blocked, "iptables -t raw -I PREROUTING -d 10.77.0.100 -p tcp --dport 3306 -j NOTRACK (and in /etc/ufw/before.rules)"},
+		{balanced, "firewalld-3306.json", Blocked, "firewall-cmd --permanent --direct --add-rule ipv4 raw PREROUTING 0 -p tcp -d 10.77.0.100 --dport 3306 -j NOTRACK && firewall-cmd --reload"},
+		{balanced, before, Passes, ""},
+		{balanced, exempt + invalid, Passes, ""},
+		{balanced, exempt + states, Passes, ""},
+		{balanced, scans, Passes, ""},
+		{balanced, resets, Unclear, ""},
+		{balanced, "docker28.save", Passes, ""},
+		{server, invalid, Passes, ""},
+		{oneWay, invalid, Passes, ""}, // Judge judges it
+		{udp, invalid, Passes, ""},
+	} {
+		rules := rulesOf(t, c.rules)
+		v := rules.Ends(c.packet)
+		one := c.packet
+		one.Later = "INVALID"
+		if v.Outcome != c.want || c.remedy != "" && rules.Remedy(one, v) != c.remedy {
+			t.Errorf("%s: %d %s: %s, want %d, %s", c.rules, v.Outcome, v.Why, rules.Remedy(one, v), c.want, c.remedy)
+		}
+	}
+}
+
 // TestRemedyOfClients: likewise for the packets of clients.
 func TestRemedyOfClients(t *testing.T) {
 	vip := Packet{Way: Incoming, In: "eth0", To: netip.MustParseAddrPort("10.77.0.100:3306"), Protocol: "tcp"}

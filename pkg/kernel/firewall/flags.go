@@ -40,6 +40,8 @@ func tcpFlags(mask, value byte) match {
 		switch {
 		case p.first:
 			all = []byte{syn}
+		case p.ends:
+			all = all[2:]
 		case p.Way == Forwarded || p.Way == Incoming && p.Tracked: // answers
 			all = append(all, syn|ack)
 		}

@@ -40,6 +40,7 @@ type Packet struct {
 
 	state string
 	first bool // of its connection
+	ends  bool // it has FIN or RST
 	above bool // there were so many before it that every rate is exceeded
 }
 
@@ -147,6 +148,21 @@ func (r Rules) Judge(p Packet) Verdict {
 	}
 	if worst.Outcome == Passes {
 		return r.limited(p, stages)
+	}
+	return worst
+}
+
+// Ends judges the packets with which a client ends a TCP connection that IPVS has taken. Connection tracking, which has forgotten
+// the connection (Later is NEW), takes up none with FIN or RST: they are INVALID (tcp_conntracks in
+// net/netfilter/nf_conntrack_proto_tcp.c). For other packets there is nothing to judge, and the result is Passes.
+func (r Rules) Ends(p Packet) Verdict {
+	if p.Way != Incoming || p.Protocol != "tcp" || p.Later != "NEW" {
+		return Verdict{}
+	}
+	p.ends = true
+	worst, untracked := r.judge(p, []stage{{"INVALID", false}})
+	if untracked {
+		worst, _ = r.judge(p, []stage{{"UNTRACKED", false}})
 	}
 	return worst
 }
