@@ -113,9 +113,11 @@ type VirtualServer struct {
 	SchedulerFlags SchedulerFlags `json:",omitzero"`
 	OnePacket      bool           `json:",omitzero"` // each UDP packet is scheduled by itself
 	Forward        Forward        // of real servers that have none of their own
-	InitialUp      bool           // initial_state: up
-	Persistence    *Persistence   // nil: none
-	OnFailure      OnFailure      `json:",omitzero"`
+	// SNATClients are the clients whose source address is replaced in what real servers with NAT get; at most 64, of its family.
+	SNATClients []netip.Prefix `json:",omitempty"`
+	InitialUp   bool           // initial_state: up
+	Persistence *Persistence   // nil: none
+	OnFailure   OnFailure      `json:",omitzero"`
 	// The quorum is met while the weights of the real servers that are up add up to Quorum; 0: 1. See lvs.Memory for Hysteresis.
 	Quorum, Hysteresis int `json:",omitzero"`
 	// PrimariesNeeded and StaysOnStandby, fail_back: false, are meaningless without a server with the role Standby; PanicThreshold: in percent, 0: none.

@@ -78,6 +78,7 @@ func (c *contents) validate(top object) {
 	c.checkMachines()
 	c.checkLocalServers()
 	c.checkMixedFamilies()
+	c.warnSNAT()
 	c.checkIdle(top)
 }
 

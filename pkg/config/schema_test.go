@@ -111,7 +111,7 @@ var beyondSchemas = map[string][]string{
 		"sorry-server-is-text", "sorry-server-named-as-real-server", "sorry-server-of-mh", "sorry-server-port", "sorry-server-twice", "standby-all", "standby-none", "standby-too-many-needed", "standby-panic",
 		"inhibit-of-mh", "weight-0-of-hashes",
 	},
-	"what a protocol can have": {"one-packet-sctp", "persistence-engine-tcp"},
+	"what a protocol can have": {"snat-clients-not-nat", "snat-clients-one-packet", "one-packet-sctp", "persistence-engine-tcp"},
 	"what tracks are about":    {"track-watched", "track-cycle", "track-cycle-of-one", "track-gate-weight", "take-over-record-tcp"},
 	"how long the others wait": {"interface-down-delay-too-long", "interface-down-delay-too-long-per-node", "interface-down-delay-one-advert"},
 	"how the text was written": {

@@ -62,6 +62,7 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 			s.checkOnFailure(o)
 			s.checkQuorum(o)
 			s.checkStandby(o)
+			s.checkSNAT(o)
 		},
 	}
 	s.fields = slices.Concat(serviceFields(), standbyFields(), markFields(), []key[virtualServer]{
@@ -158,6 +159,7 @@ func serviceFields() []key[virtualServer] {
 			reload:   Live,
 			words:    []word{keepalived("lb_kind", "lvs_method")},
 		},
+		snatClientsField(),
 		field[virtualServer, bool]{
 			name: "initial_state", kind: initialState(), in: func(s *virtualServer) *bool { return &s.InitialUp },
 			doc: "`down`: a real server gets connections after its first good checks; `up`: at once, as in keepalived",

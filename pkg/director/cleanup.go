@@ -45,7 +45,7 @@ func Cleanup(o Options, addressesOnly bool) (err error) {
 // withdraw removes everything of ours from the kernel. The address loop has already removed the VIPs, except those for
 // which that failed. A failure to remove one thing does not prevent the removal of the others.
 func (d *Director) withdraw(l *loops) error {
-	return errors.Join(d.withdrawVIPs(l), l.sync.withdraw(), l.table.withdraw(d.claims().Table), withdrawRules(l.marks, l.returns), l.sysctls.Restore(nil))
+	return errors.Join(d.withdrawVIPs(l), l.sync.withdraw(), l.table.withdraw(d.claims().Table), withdrawRules(l.marks, l.sourceNAT, l.returns), l.sysctls.Restore(nil))
 }
 
 func (d *Director) withdrawVIPs(l *loops) error {

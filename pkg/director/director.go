@@ -92,6 +92,7 @@ type loops struct {
 	sysctls   *reconcile.Sysctls
 	vipFilter *reconcile.RuleTable[kernel.Closed]
 	marks     *reconcile.RuleTable[kernel.Marking]
+	sourceNAT *reconcile.RuleTable[kernel.SourceNAT]
 	returns   *reconcile.RuleTable[kernel.ReturnPath]
 	quiet     *quietVIPs
 	sync      *connectionSync
@@ -225,6 +226,7 @@ func (d *Director) open() (*loops, error) {
 	l.sysctls = newSysctls(d.o.Kernel.Sysctls(), state, d.log)
 	l.vipFilter = reconcile.NewRuleTable(d.o.Kernel.VIPFilter(), kernel.ClosedTable, d.log)
 	l.marks = reconcile.NewRuleTable(d.o.Kernel.Marks(), kernel.MarkTable, d.log)
+	l.sourceNAT = reconcile.NewRuleTable(d.o.Kernel.SourceNAT(), kernel.SourceNATTable, d.log)
 	l.returns = reconcile.NewRuleTable(d.o.Kernel.ReturnPath(), kernel.ReturnTable, d.log)
 	l.quiet = newQuietVIPs(d.o.Kernel.QuietFilter(), d.log)
 	l.sync = newConnectionSync(d.o.Kernel, state, func() *config.Config { return d.plan.Load().Config }, func() { wake(l.verdicts); d.problems.poke() }, d.log)
@@ -292,7 +294,7 @@ func (d *Director) start(ctx context.Context, l *loops) error {
 	l.watcher.look()
 	d.ready = starting(time.Now())
 	l.directory.Set(cfg.MaintenanceDir)
-	for _, t := range append(l.watches.tasks(), l.directory, closing{l.watcher, func() { _ = watched.Close() }}, l.checker, l.sysctls, l.links, l.vipFilter, l.marks, l.returns, l.quiet.loop, l.sync.daemons, l.sync.peers, l.takeOvers, l.gate, l.overrides, l.state) {
+	for _, t := range append(l.watches.tasks(), l.directory, closing{l.watcher, func() { _ = watched.Close() }}, l.checker, l.sysctls, l.links, l.vipFilter, l.marks, l.sourceNAT, l.returns, l.quiet.loop, l.sync.daemons, l.sync.peers, l.takeOvers, l.gate, l.overrides, l.state) {
 		l.group.Start(t)
 	}
 	if cfg.MaintenanceDir != "" {

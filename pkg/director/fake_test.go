@@ -60,6 +60,8 @@ type fakeKernel struct {
 
 	vipRules   vipRules
 	markRules  markRules
+	sourceNAT  kernel.SourceNAT
+	replaces   uint32 // questions for its generation
 	returnPath kernel.ReturnPath
 	returns    uint32 // questions for their generation
 	sync       []kernel.SyncDaemon

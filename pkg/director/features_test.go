@@ -21,6 +21,7 @@ func TestLacking(t *testing.T) {
 		{"sctp", kernel.FeatureSCTP, "port: 3306,", "port: 3306, protocol: sctp,", "virtual server mysql: protocol: sctp needs IPVS for SCTP (CONFIG_IP_VS_PROTO_SCTP), which this kernel does not have (it is a fake): use another kernel, or another protocol"},
 		{"sctp", "", "port: 3306,", "port: 3306, protocol: sctp,", ""},
 		{"tunnel", kernel.FeatureTunnels, "address: 10.77.0.11", "address: 10.77.0.11, tunnel: {type: gre}", "virtual server mysql: the tunnel of the real server mysql1 needs IPVS with types of tunnels (Linux 5.3), which this kernel does not have (it is a fake): use another kernel, or a tunnel without a type"},
+		{"tracking", kernel.FeatureTracked, "forward: tun", "forward: nat, snat_clients: [10.77.0.0/24]", "virtual server mysql: snat_clients needs IPVS with connection tracking (CONFIG_IP_VS_NFCT), which this kernel does not have (it is a fake): use another kernel, or remove it and route the answers of the real servers through the directors"},
 		{"IPv6", kernel.FeatureIPVS6, "address: 10.77.0.11", `address: "fd00::11"`, "virtual server mysql: the address of the real server mysql1 needs IPVS for IPv6 (CONFIG_IP_VS_IPV6), which this kernel does not have (it is a fake): use another kernel, or addresses of IPv4"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

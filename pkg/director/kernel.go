@@ -58,6 +58,8 @@ type Kernel interface {
 	ConnectionStates(ctx context.Context, each func(c lvs.Connection, state string)) error
 	// Marks gives packets firewall marks.
 	Marks() reconcile.RuleKernel[kernel.Marking]
+	// SourceNAT replaces source addresses in what IPVS sends to real servers.
+	SourceNAT() reconcile.RuleKernel[kernel.SourceNAT]
 	// ReturnPath keeps the answers of real servers on their way through this host.
 	ReturnPath() reconcile.RuleKernel[kernel.ReturnPath]
 	// VIPFilter keeps packets from virtual addresses.

@@ -189,6 +189,7 @@ func ofLoops(s snapshots) []problem.Finding {
 		{problem.SysctlsWrong, "the sysctls are not as they should be: ", s.sysctls},
 		{problem.AcceptModeOff, "accept_mode: false is not in effect: ", s.filter},
 		{problem.UnknownReset, "when virtual addresses move, this director may reset connections that it does not know yet: ", s.quiet},
+		{problem.SourceNotReplaced, "clients of snat_clients get no answers, because their addresses are not replaced: ", s.sourceNAT},
 		{problem.RedirectsNotStopped, "real servers of forward: nat may be told to answer clients directly: ", s.returns},
 		{problem.TableWrong, "the IPVS table is not as it should be: ", s.table},
 		{problem.TableUnreadable, "", s.unread},

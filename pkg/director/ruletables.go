@@ -14,6 +14,8 @@ func setRules(l *loops, of plan.Do, p *plan.Plan) {
 	switch of {
 	case plan.SetMarks:
 		l.marks.Set(p.Marking)
+	case plan.ReplaceSource:
+		l.sourceNAT.Set(p.SourceNAT)
 	case plan.KeepReturn:
 		l.returns.Set(p.Return)
 	default:
@@ -39,6 +41,9 @@ func (d *Director) removeOldRules() {
 	err := d.removeVIPRules()
 	if plan.MarkingOf(d.o.Config, d.o.Node.Name).None() {
 		err = errors.Join(err, removeRules(d, d.o.Kernel.Marks(), kernel.MarkTable))
+	}
+	if plan.SourceNATOf(d.o.Config).None() {
+		err = errors.Join(err, removeRules(d, d.o.Kernel.SourceNAT(), kernel.SourceNATTable))
 	}
 	if plan.ReturnPathOf(d.o.Config).None() {
 		err = errors.Join(err, removeRules(d, d.o.Kernel.ReturnPath(), kernel.ReturnTable))

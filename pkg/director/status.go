@@ -53,6 +53,7 @@ type snapshots struct {
 	sync        []reconcile.SyncDaemonProblem
 	exchange    syncpeers.Snapshot
 	marks       string       // why packets are not marked
+	sourceNAT   string       // why source addresses are not replaced
 	returns     string       // why answers may leave their way through this host
 	unknown     []netip.Addr // addresses of directors whose hardware address is not known
 	neighbours  string       // why these cannot be read; "" if they can
@@ -139,6 +140,7 @@ func (d *Director) snapshots(much depth) snapshots {
 	s.takeOvers, s.waiting = l.takeOvers.Failures(), l.gate.Waiting()
 	s.recorded = func(id config.InstanceID) *status.TakeOver { return takeOverStatus(l.takeOvers.Last(id)) }
 	s.filter, s.marks, s.quiet, s.returns = l.vipFilter.Problem(), l.marks.Problem(), l.quiet.loop.Problem(), l.returns.Problem()
+	s.sourceNAT = l.sourceNAT.Problem()
 	s.unknown, s.neighbours = l.marks.Incomplete()
 	s.answers, s.silent = l.answers.Findings(), l.silent.found()
 	s.vips, s.unseen = l.addresses.Troubles(), l.watcher.Problem()

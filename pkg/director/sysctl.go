@@ -13,6 +13,7 @@ func newSysctls(k reconcile.SysctlKernel, state *stateFile, log *slog.Logger) *r
 	tell := func(c reconcile.SysctlChange) { log.Info("sysctl", "key", c.Key, "from", c.From, "to", c.To) }
 	return reconcile.NewSysctls(reconcile.SysctlOptions{
 		Kernel: k, StateFile: state, ConfKey: plan.ConfKey, Saved: state.saved, OnSet: tell, OnRestore: tell, Log: log,
-		Optional: func(key string) bool { return strings.HasPrefix(key, plan.OfInterface) },
+		// A kernel without connection tracking in IPVS is reported as lacking that; see plan.Needs.
+		Optional: func(key string) bool { return strings.HasPrefix(key, plan.OfInterface) || key == plan.TrackedKey },
 	})
 }

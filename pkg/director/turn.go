@@ -190,7 +190,7 @@ func (d *Director) execute(l *loops, step plan.Step, p *plan.Plan) error {
 		d.reopenSocket(l, step.Link, p)
 	case plan.SetSessions:
 		l.sessions.set(p.Sessions)
-	case plan.SetMarks, plan.KeepReturn, plan.CloseVIPs:
+	case plan.SetMarks, plan.ReplaceSource, plan.KeepReturn, plan.CloseVIPs:
 		setRules(l, step.Do, p)
 	case plan.SetHooks:
 		d.setHooks(l, p, step.Ending)

@@ -22,6 +22,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel/returnpath"
 	"github.com/lvs-director/lvs-director/pkg/kernel/route"
 	"github.com/lvs-director/lvs-director/pkg/kernel/routing"
+	"github.com/lvs-director/lvs-director/pkg/kernel/sourcenat"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
 	"github.com/lvs-director/lvs-director/pkg/kernel/vipfilter"
 	"github.com/lvs-director/lvs-director/pkg/kernel/vrrpsock"
@@ -138,6 +139,11 @@ func (Host) VIPFilter() reconcile.RuleKernel[kernel.Closed] {
 // Marks implements director.Kernel.
 func (Host) Marks() reconcile.RuleKernel[kernel.Marking] {
 	return &marking{rules: rules[kernel.Marking]{marks.Table()}}
+}
+
+// SourceNAT implements director.Kernel.
+func (Host) SourceNAT() reconcile.RuleKernel[kernel.SourceNAT] {
+	return rules[kernel.SourceNAT]{sourcenat.Table()}
 }
 
 // ReturnPath implements director.Kernel.

@@ -24,6 +24,7 @@ const (
 	FeatureIPVS6   = "ipvs_ipv6"
 	FeatureSCTP    = "ipvs_sctp"
 	FeatureTunnels = "ipvs_tunnel_types" // gre and gue
+	FeatureTracked = "ipvs_conntrack"    // connections of IPVS are tracked
 )
 
 // Features are the features of one kernel.

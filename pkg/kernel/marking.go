@@ -12,7 +12,7 @@ const MarkTable = "lvs_director_marks"
 
 // OwnTable reports whether a table of the family inet is one of this program.
 func OwnTable(name string) bool {
-	return name == ClosedTable || name == MarkTable || name == QuietTable || name == ReturnTable
+	return name == ClosedTable || name == MarkTable || name == QuietTable || name == ReturnTable || name == SourceNATTable
 }
 
 // Marking says which packets get a firewall mark before IPVS sees them. The zero value marks none, and needs no rules.

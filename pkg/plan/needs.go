@@ -34,6 +34,9 @@ func Needs(cfg *config.Config) []Need {
 				add(Need{v.Name, kernel.FeatureSCTP, "protocol: sctp", "IPVS for SCTP (CONFIG_IP_VS_PROTO_SCTP)", "use another kernel, or another protocol"})
 			}
 		}
+		if len(v.SNATClients) > 0 {
+			add(Need{v.Name, kernel.FeatureTracked, "snat_clients", "IPVS with connection tracking (CONFIG_IP_VS_NFCT)", "use another kernel, or remove it and route the answers of the real servers through the directors"})
+		}
 		for _, r := range v.RealServers {
 			if r.Address.Is6() && v.Family() != kernel.IPv6 {
 				add(Need{v.Name, kernel.FeatureIPVS6, "the address of the real server " + r.Name, "IPVS for IPv6 (CONFIG_IP_VS_IPV6)", "use another kernel, or addresses of IPv4"})

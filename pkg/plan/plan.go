@@ -67,6 +67,7 @@ type Plan struct {
 	Routing   Routing              // the routes and rules that it may add, likewise
 	Closed    kernel.Closed        // virtual addresses that accept only packets for virtual servers
 	Marking   kernel.Marking       // which packets get a firewall mark
+	SourceNAT kernel.SourceNAT     // which source addresses are replaced
 	Return    kernel.ReturnPath    // what keeps answers on their way through this host
 	Virtual   []kernel.VirtualLink // the interfaces that it adds
 	Sync      ConnectionSync       // of connections with other directors
@@ -197,6 +198,7 @@ func Of(in Inputs) Plan {
 		p.Virtual = withLinks(p.Virtual, virtualLinks(cfg))
 	}
 	p.Closed, p.Marking, p.Return = closedBy(in.files()), markingBy(in.files(), in.Node), returnPathBy(in.files())
+	p.SourceNAT = sourceNATBy(in.files())
 	p.Sync, p.Quiet = in.connectionSync(next, vip), quietBy(next, in.Node, in.Addresses)
 	p.TakeOvers = takeOvers(next)
 	if in.Looked {

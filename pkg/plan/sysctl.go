@@ -18,6 +18,9 @@ func ConfKey(iface, name string) string { return OfInterface + iface + "/" + nam
 // kept and restored like them.
 const OfTimeouts = "ipvs/timeout/"
 
+// TrackedKey is the setting by which connections of IPVS are tracked. A kernel may not have it.
+const TrackedKey = "net.ipv4.vs.conntrack"
+
 // timeouts adds the timeouts of the file.
 func timeouts(want map[string]string, t config.Timeouts) {
 	for name, d := range map[string]time.Duration{"tcp": t.TCP, "tcp_fin": t.TCPFin, "udp": t.UDP} {
@@ -51,6 +54,9 @@ func sysctls(cfg *config.Config) map[string]string {
 		want["net.ipv4.vs.expire_nodest_conn"] = "1"
 		if v.Persistence != nil { // otherwise a client keeps being sent to a real server of weight 0
 			want["net.ipv4.vs.expire_quiescent_template"] = "1"
+		}
+		if len(v.SNATClients) > 0 { // otherwise IPVS exempts its connections from tracking, and with it from source NAT (ip_vs_nat_send_or_cont)
+			want[TrackedKey] = "1"
 		}
 		if !v.Forwards(config.NAT) {
 			continue

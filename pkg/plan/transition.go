@@ -43,9 +43,10 @@ const (
 	SetSync       Do = "set the connection synchronization" // before an instance that it follows
 	ReopenSocket  Do = "reopen the socket of"               // its interface was absent or down, or is another one
 	SetSessions   Do = "set the BFD sessions"
-	SetMarks      Do = "set which packets are marked"        // before the virtual servers with these marks are in the table
-	KeepReturn    Do = "set what keeps answers on their way" // not awaited: redirects can go out until it is there
-	CloseVIPs     Do = "set the packet filter of the VIPs"   // before a VIP is added
+	SetMarks      Do = "set which packets are marked"            // before the virtual servers with these marks are in the table
+	ReplaceSource Do = "set which source addresses are replaced" // before the virtual servers of these clients are in the table
+	KeepReturn    Do = "set what keeps answers on their way"     // not awaited: redirects can go out until it is there
+	CloseVIPs     Do = "set the packet filter of the VIPs"       // before a VIP is added
 	SetHooks      Do = "set the hooks"
 	SetVIPs       Do = "set the VIPs of"
 	StopInstance  Do = "stop"
@@ -122,6 +123,9 @@ func serve(from, to Plan) []Step {
 	}
 	if !from.Marking.Equal(to.Marking) {
 		steps = append(steps, Step{Do: SetMarks})
+	}
+	if !from.SourceNAT.Equal(to.SourceNAT) {
+		steps = append(steps, Step{Do: ReplaceSource})
 	}
 	if !from.Return.Equal(to.Return) {
 		steps = append(steps, Step{Do: KeepReturn})

@@ -53,6 +53,7 @@ const (
 	AcceptModeOff          Code = "accept_mode_off"
 	LocalVIPMissing        Code = "local_vip_missing"
 	NotMarked              Code = "not_marked"
+	SourceNotReplaced      Code = "source_not_replaced"
 	RedirectsNotStopped    Code = "redirects_not_stopped"
 	TableWrong             Code = "table_wrong"
 	TableUnreadable        Code = "table_unreadable"

@@ -34,7 +34,7 @@ func schedulers() []string {
 // settings are features that show by a file under /proc/sys/net/ipv4/vs.
 func settings() [][2]string {
 	return [][2]string{
-		{"ipvs_conntrack", "conntrack"},
+		{kernel.FeatureTracked, "conntrack"},
 		{"ipvs_sloppy_tcp", "sloppy_tcp"},
 		{"ipvs_sync_ports", "sync_ports"},
 		{"ipvs_connection_limit", "conn_max"},

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/google/nftables"
-	"github.com/google/nftables/expr"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
@@ -108,7 +107,7 @@ func put(ctx context.Context, t Table) error {
 	for n, c := range t.Chains { // all of them before their rules, which may go to others
 		chain := &nftables.Chain{Name: c.Name, Table: table}
 		if c.Hook != nil {
-			chain.Type, chain.Hooknum, chain.Policy = nftables.ChainTypeFilter, c.Hook, &accepts
+			chain.Type, chain.Hooknum, chain.Policy = c.kind(), c.Hook, &accepts
 			chain.Priority = nftables.ChainPriorityRef(nftables.ChainPriority(c.Priority))
 		}
 		added[n] = k.AddChain(chain)
@@ -145,7 +144,7 @@ func intact(ctx context.Context, t Table) (bool, error) {
 	if there, err := k.present(); !there {
 		return false, err
 	}
-	same, err := k.sameChains(t)
+	same, err := k.sameChains(ctx, t)
 	if err == nil && same {
 		same, err = k.sameElements(t)
 	}
@@ -160,7 +159,7 @@ func gone(err error) bool {
 	return errors.Is(err, os.ErrNotExist) || strings.Contains(err.Error(), unix.ENOENT.Error())
 }
 
-func (k conn) sameChains(t Table) (bool, error) {
+func (k conn) sameChains(ctx context.Context, t Table) (bool, error) {
 	chains, err := k.ListChainsOfTableFamily(nftables.TableFamilyINet)
 	if err != nil {
 		return false, k.known(err)
@@ -175,15 +174,11 @@ func (k conn) sameChains(t Table) (bool, error) {
 			return false, nil
 		}
 		found++
-		rules, err := k.GetRules(k.ours(), have)
+		rules, err := k.rules(ctx, have.Name)
 		if err != nil {
 			return false, fmt.Errorf("the chain %s: %w", have.Name, err)
 		}
-		var exprs [][]expr.Any
-		for _, r := range rules {
-			exprs = append(exprs, r.Exprs)
-		}
-		if !slices.Equal(describeAll(exprs), describeAll(t.Chains[at].Rules)) {
+		if !slices.Equal(describeAll(rules), describeAll(t.Chains[at].Rules)) {
 			return false, nil
 		}
 	}

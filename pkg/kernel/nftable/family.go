@@ -65,6 +65,39 @@ func (f Family) Endpoint(every bool) []expr.Any {
 	return append(all, &expr.Payload{Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2, DestRegister: port})
 }
 
+// OriginallyTo matches the packets of a connection whose first packet was sent to an address. A packet whose connection is not tracked
+// does not match. The key for addresses of one family has no direction in the library; with this one nft(8) shows no concatenation.
+func OriginallyTo(a netip.Addr) []expr.Any {
+	return []expr.Any{&expr.Ct{Key: expr.CtKeyDST, Register: First}, Equal(a.AsSlice()...)}
+}
+
+// OriginalPort loads the protocol of a packet, and the port to which the first packet of its connection was sent, into First; with
+// every port without the port.
+func OriginalPort(every bool) []expr.Any {
+	all := []expr.Any{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: First}}
+	if every {
+		return all
+	}
+	return append(all, &expr.Ct{Key: expr.CtKeyPROTODST, Register: unix.NFT_REG32_01})
+}
+
+// OriginalPorts returns the set for OriginalPort.
+func OriginalPorts(name string, every bool, endpoints []kernel.Endpoint) (Set, error) {
+	if every {
+		s := Set{Set: nftables.Set{Name: name, KeyType: nftables.TypeInetProto}}
+		for _, e := range endpoints {
+			s.Elements = append(s.Elements, nftables.SetElement{Key: []byte{e.Protocol}})
+		}
+		return s, nil
+	}
+	keys, err := nftables.ConcatSetType(nftables.TypeInetProto, nftables.TypeInetService)
+	s := Set{Set: nftables.Set{Name: name, KeyType: keys, Concatenation: true, KeyByteOrder: binaryutil.BigEndian}}
+	for _, e := range endpoints {
+		s.Elements = append(s.Elements, nftables.SetElement{Key: append(binary.BigEndian.AppendUint16([]byte{e.Protocol, 0, 0, 0}, e.At.Port()), 0, 0)})
+	}
+	return s, err
+}
+
 // Equal matches packets for which First begins with these bytes.
 func Equal(data ...byte) expr.Any {
 	return &expr.Cmp{Op: expr.CmpOpEq, Register: First, Data: data}

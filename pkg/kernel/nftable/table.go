@@ -1,6 +1,7 @@
 package nftable
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -25,6 +26,7 @@ type Set struct {
 // Chain is a chain with its rules. A lookup in a rule names one of the table's sets.
 type Chain struct {
 	Name     string
+	Type     nftables.ChainType  // of a chain with a hook; "": filter
 	Hook     *nftables.ChainHook // nil: other chains go to it
 	Priority int32               // in the hook
 	Rules    [][]expr.Any
@@ -35,9 +37,12 @@ func (c Chain) intact(have *nftables.Chain) bool {
 	if c.Hook == nil {
 		return have.Hooknum == nil
 	}
-	return have.Hooknum != nil && *have.Hooknum == *c.Hook && have.Priority != nil && int32(*have.Priority) == c.Priority &&
+	return have.Hooknum != nil && *have.Hooknum == *c.Hook && have.Type == c.kind() && have.Priority != nil && int32(*have.Priority) == c.Priority &&
 		have.Policy != nil && *have.Policy == nftables.ChainPolicyAccept
 }
+
+// kind is the type of a chain with a hook.
+func (c Chain) kind() nftables.ChainType { return cmp.Or(c.Type, nftables.ChainTypeFilter) }
 
 // describe returns what an expression does, for comparing rules of ours with those of the kernel.
 func describe(e expr.Any) string {
@@ -56,6 +61,10 @@ func describe(e expr.Any) string {
 		return fmt.Sprintf("payload %d %d %d %d", e.Base, e.Offset, e.Len, e.DestRegister)
 	case *expr.Bitwise:
 		return fmt.Sprintf("bitwise %d %d %x %x", e.SourceRegister, e.DestRegister, e.Mask, e.Xor)
+	case *expr.Ct:
+		return fmt.Sprintf("ct %d %d %d %v", e.Key, e.Direction, e.Register, e.SourceRegister)
+	case *expr.Masq:
+		return fmt.Sprintf("masq %v %v %v", e.Random, e.FullyRandom, e.ToPorts)
 	case *expr.Immediate:
 		return fmt.Sprintf("immediate %d %x", e.Register, e.Data)
 	default:
