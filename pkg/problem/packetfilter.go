@@ -1,6 +1,6 @@
 package problem
 
-// filterCodes are the codes about what a director does with the packets of clients and of real servers.
+// filterCodes are the codes about what the packet filter of a director does with the packets of clients.
 func filterCodes() []Declaration {
 	return []Declaration{
 		{
@@ -27,6 +27,12 @@ func filterCodes() []Declaration {
 			Remedy:      "try it from a client with the command that lvsctl status shows. If it works, add a rule before the one shown that accepts the packets by the VIP and port. If the rules cannot be read, install nftables or iptables",
 			ExplainedBy: []Code{ClientsBlocked},
 		},
+	}
+}
+
+// markCodes are the codes about firewall marks and VIPs, and about what a director does with the packets of real servers.
+func markCodes() []Declaration {
+	return []Declaration{
 		{
 			Code: MarkNotSet, Severity: Critical, Role: Director, Subject: "virtual server",
 			Means:  "no packet filter rule of this host gives packets the firewall mark of a virtual server with `marking: none`: its clients reach this director itself. Marks of tc, of eBPF and of nf_tables rules of the family bridge are not seen",

@@ -102,7 +102,7 @@ type Declaration struct {
 
 // Declared returns the codes of this version.
 func Declared() Registry {
-	return Of(slices.Concat(serviceCodes(), filterCodes(), addressCodes(), checkCodes(), neighbourCodes(), routerCodes(), bfdCodes(), syncGroupCodes(), connectionSyncCodes(), trackCodes(), watchedCodes(), hookCodes(), takeOverCodes(), handoverCodes(), overrideCodes(), poolCodes(), directorCodes(), ruleCodes(), commonCodes(), memberCodes(), agentCodes())...)
+	return Of(slices.Concat(serviceCodes(), filterCodes(), markCodes(), addressCodes(), checkCodes(), neighbourCodes(), routerCodes(), bfdCodes(), syncGroupCodes(), connectionSyncCodes(), trackCodes(), watchedCodes(), hookCodes(), takeOverCodes(), handoverCodes(), overrideCodes(), poolCodes(), directorCodes(), ruleCodes(), commonCodes(), memberCodes(), agentCodes())...)
 }
 
 // serviceCodes are the codes about the service to clients.
