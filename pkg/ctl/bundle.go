@@ -127,7 +127,8 @@ var bundledCommands = [][]string{
 	{"ip6tables-save", "-c"},
 	{"ss", "-lntu"},
 	{"ss", "-s"},
-	{"systemctl", "--no-pager", "status", "lvs-director", "lvs-realserver"},
+	// Not status, which prints the command lines of checks and hooks.
+	{"systemctl", "show", "--no-pager", "-p", "Id,LoadState,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,NRestarts,ActiveEnterTimestamp,MemoryCurrent", "lvs-director", "lvs-realserver"},
 }
 
 // daemonParts are the answers of a daemon.
@@ -187,7 +188,7 @@ func commandPart(name string, argv ...string) bundle.Part {
 		out := &limitedBuffer{}
 		cmd.Stdout, cmd.Stderr = out, out
 		err = cmd.Run()
-		return out.Bytes(), err
+		return out.kept.Bytes(), err
 	}}
 }
 
@@ -203,11 +204,12 @@ func toolPath(name string) (string, error) {
 	return "", fmt.Errorf("%s is not installed", name)
 }
 
-// limitedBuffer keeps the beginning of what is written, one byte more than a part may have, so that it is known to be cut.
-type limitedBuffer struct{ bytes.Buffer }
+// limitedBuffer keeps the beginning of what is written, one byte more than a part may have, so that it is known to be cut. It does not
+// embed the buffer, whose ReadFrom has no limit.
+type limitedBuffer struct{ kept bytes.Buffer }
 
 func (b *limitedBuffer) Write(p []byte) (int, error) {
-	_, err := b.Buffer.Write(p[:min(len(p), bundle.MaxPart+1-b.Len())])
+	_, err := b.kept.Write(p[:min(len(p), bundle.MaxPart+1-b.kept.Len())])
 	return len(p), err
 }
 

@@ -62,13 +62,10 @@ func printFirewall(f *flags) *cobra.Command {
 	return cmd
 }
 
-// runsHere reports whether the rules are for this machine, whose networks then say more than the file.
+// runsHere reports whether the rules are for this machine, whose networks then say more than the file. A director may have another
+// name than its host.
 func runsHere(cfg *config.Config, node string) bool {
-	here := daemon.Names("")
-	if node != "" && !slices.Contains(here, node) {
-		return false
-	}
-	d, err := cfg.DirectorNamed(here...)
+	d, err := cfg.DirectorNamed(daemon.Names(node)...)
 	return err == nil && slices.ContainsFunc(localPrefixes(), func(p netip.Prefix) bool { return p.Addr() == d.Address })
 }
 

@@ -41,7 +41,7 @@ func Of(cfg *config.Config, names []string, o Options) ([]Rule, error) {
 		b.answers(own)
 	}
 	if notServer == nil {
-		b.tunnels(cfg, members)
+		b.tunnels(members)
 		b.served(members)
 		b.checks(cfg, members)
 	}

@@ -16,6 +16,17 @@ func (b *builder) fromClients(why string, address netip.Addr, protocol string, p
 	})
 }
 
+// tooBig are the ICMP errors of routers about answers of real servers, which go to the VIP: IPVS passes them on. Connection
+// tracking knows no connection of theirs, because IPVS takes its packets, so that a rule for RELATED does not match.
+func (b *builder) tooBig(address netip.Addr) {
+	family := kernel.FamilyOf(address)
+	protocol := uint8(icmp)
+	if family == kernel.IPv6 {
+		protocol = icmpv6
+	}
+	b.add(Rule{Why: "errors about answers to clients, such as \"fragmentation needed\"", Family: family, To: []netip.Addr{address}, Protocol: protocol})
+}
+
 // endpoint is one address and protocol with its ports; no ports: every one.
 type endpoint struct {
 	name     string
@@ -48,6 +59,7 @@ func (b *builder) clients(own *config.Config) {
 	for _, v := range own.VirtualServers {
 		for _, e := range endpoints(v) {
 			b.fromClients("clients of "+v.Name, e.address, e.protocol, e.ports)
+			b.tooBig(e.address)
 		}
 	}
 }
@@ -89,6 +101,12 @@ func (b *builder) served(members []config.Membership) {
 					port = one.Port
 				}
 				b.fromClients("clients of "+v.Name, r.Address, one.Protocol, portsOf(port))
+				if len(v.SNATClients) > 0 {
+					b.add(Rule{
+						Why: "clients of " + v.Name + " whose address a director replaces by its own, which the file may not say", Family: kernel.FamilyOf(r.Address),
+						To: []netip.Addr{r.Address}, Protocol: protocolOf(one.Protocol), ToPorts: portsOf(port),
+					})
+				}
 			}
 		}
 	}
@@ -101,8 +119,8 @@ func portsOf(port uint16) []uint16 {
 	return []uint16{port}
 }
 
-// directors returns the addresses of a family from which the directors send checks and tunnel packets. known is false if
-// they may have others: their instances are on several interfaces, of which some have addresses that are not in the file.
+// directors returns the addresses of a family from which the directors send checks. known is false if they may have others: their
+// instances are on several interfaces, of which some have addresses that are not in the file.
 func directors(cfg *config.Config, family kernel.Family) (all []netip.Prefix, known bool) {
 	var addresses []netip.Addr
 	known = true
@@ -111,6 +129,9 @@ func directors(cfg *config.Config, family kernel.Family) (all []netip.Prefix, kn
 		links := map[string]bool{}
 		for _, i := range cfg.ForNode(d.Name).Instances {
 			source := i.Transport.Source()
+			if source.IsLinkLocalUnicast() { // only adverts come from it
+				source = netip.Addr{}
+			}
 			addresses = append(addresses, source)
 			links[i.Interface] = links[i.Interface] || source.IsValid()
 		}
@@ -128,15 +149,14 @@ func directors(cfg *config.Config, family kernel.Family) (all []netip.Prefix, kn
 	return all, known && len(all) > 0
 }
 
-// tunnels are the encapsulated packets that a real server gets from the directors, and nobody else.
-func (b *builder) tunnels(cfg *config.Config, members []config.Membership) {
-	var drops []Rule
+// tunnels are the encapsulated packets that a real server gets. From where is not restricted: the director's kernel sends them
+// from the address of its route to the server, which may be one that is not in the file.
+func (b *builder) tunnels(members []config.Membership) {
 	for _, m := range members {
 		if m.VirtualServer.ForwardTo(m.RealServer) != config.TUN {
 			continue
 		}
-		family := kernel.FamilyOf(m.RealServer.Address)
-		r := Rule{Why: "tunnel packets of the directors", Family: family, Protocol: ipip}
+		r := Rule{Why: "tunnel packets of the directors", Family: kernel.FamilyOf(m.RealServer.Address), Protocol: ipip}
 		switch t := m.RealServer.Tunnel; {
 		case t.Type == config.GRE:
 			r.Protocol = gre
@@ -145,19 +165,7 @@ func (b *builder) tunnels(cfg *config.Config, members []config.Membership) {
 		case m.VirtualServer.Family() == kernel.IPv6:
 			r.Protocol = ipv6
 		}
-		stranger := r
-		from, known := directors(cfg, family)
-		if !known {
-			r.Why = "tunnel packets, from everybody: the file does not say all addresses of the directors"
-			b.add(r)
-			continue
-		}
-		r.From = from
-		b.add(r)
-		stranger.Why, stranger.Drop = "tunnel packets of strangers, which could have any source address inside", true
-		drops = append(drops, stranger)
-	}
-	for _, r := range drops {
+		r.Why += ", from everybody: the file may not say the address of their route to this machine"
 		b.add(r)
 	}
 }
@@ -167,9 +175,11 @@ func (b *builder) checks(cfg *config.Config, members []config.Membership) {
 	for _, m := range members {
 		for v := range m.VirtualServer.Services() {
 			for _, c := range m.RealServer.Checks {
-				r := Rule{Why: "checks by the directors", Family: kernel.FamilyOf(m.RealServer.Address)}
-				if from, known := directors(cfg, r.Family); known {
-					r.From = from
+				r := Rule{Family: kernel.FamilyOf(m.RealServer.Address)}
+				if from, known := directors(cfg, r.Family); known && (c.Source == "" || c.Source == config.SourceDirector) {
+					r.Why, r.From = "checks by the directors, if their routes to this machine have these source addresses", from
+				} else {
+					r.Why = "checks by the directors, from everybody: the file does not say their source addresses"
 				}
 				port := c.Port
 				if port == 0 {
