@@ -33,6 +33,7 @@ func TestAgentSeesOutages(t *testing.T) {
 			return nil
 		}
 	}
+	healthy(t, c.mysql1)
 	c.initScript(c.mysql1, 0, "lvs-realserver is running: ")
 	t.Run("bind_address", func(t *testing.T) {
 		one.Kill()

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -43,11 +44,13 @@ func TestFlappingLink(t *testing.T) {
 	begun := time.Now()
 	for range 3 {
 		back := flap(time.Second)
-		c.ctlPrints(c.master, 2, `eth0 lost its carrier a moment ago`, "status", "--check")
-		time.Sleep(1500 * time.Millisecond)
-		if all := sent(c.master, back); len(capture.Matching(all, "ARP")) == 0 || len(capture.Matching(all, "prio 150,")) == 0 {
-			t.Errorf("after a short loss of its carrier the MASTER sent no gratuitous ARP or no advert: %+v", all)
-		}
+		c.master.checks(2, "eth0 lost its carrier a moment ago")
+		lab.Eventually(t, soon, func() error {
+			if all := sent(c.master, back); len(capture.Matching(all, "ARP")) == 0 || len(capture.Matching(all, "prio 150,")) == 0 {
+				return fmt.Errorf("after a short loss of its carrier the MASTER sent no gratuitous ARP or no advert: %+v", all)
+			}
+			return nil
+		})
 	}
 	if all := sent(c.backup, begun); len(all) > 0 || !c.master.holds() {
 		t.Errorf("short losses of the carrier made the BACKUP send %+v", all)

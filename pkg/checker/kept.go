@@ -163,7 +163,7 @@ func (c *Checker) doubt(a *attempt, r health.Result, now time.Time) (uncounted b
 		h.letGo()
 		h.suspect = true
 		return true
-	case r.Class == health.Unknown:
+	case r.Class == health.Unknown, r.Code == health.Shutdown: // what it says is true whatever is kept
 		return false
 	}
 	h.failed = min(h.failed+1, 2)

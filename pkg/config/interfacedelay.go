@@ -15,7 +15,7 @@ func interfaceDelayFields() []key[instance] {
 		field[instance, time.Duration]{
 			name: "interface_down_delay", kind: durationIn(0, maxTrackDelay), in: func(i *instance) *time.Duration { return &i.InterfaceDelays.Down },
 			doc: "for how long the interface may be without a carrier before the instance is in FAULT; at most `down_timer_adverts` − 1 advert " +
-				"intervals, because the other directors take over after that",
+				"intervals, because the other directors take over after that, and not with `peer_bfd`, with which they do so much earlier",
 			perNode: perNode, reload: Live,
 		},
 	}
@@ -29,6 +29,11 @@ func (i *instance) checkInterfaceDelays(o object) {
 		at := i.forNode(d.v.Name)
 		most := time.Duration(max(int(at.Variants.DownTimerAdverts), 1)-1) * at.AdvertInterval
 		v := o.setting(d.v.Name, "interface_down_delay")
+		if at.InterfaceDelays.Down > 0 && at.PeerBFD != nil && !reported[v] {
+			reported[v] = true
+			v.fail("write 0s, or delete peer_bfd", "with peer_bfd the other directors take over within the detection time of BFD, before it ends")
+			continue
+		}
 		if at.InterfaceDelays.Down <= most || at.AdvertInterval == 0 || reported[v] {
 			continue
 		}

@@ -264,7 +264,7 @@ func TestAnswers(t *testing.T) {
 			m.set("net/netfilter/nf_conntrack_tcp_loose", "1")
 			m.filterChain("INPUT", "ACCEPT", "-m conntrack --ctstate INVALID -j DROP")
 		}, "mysql: the packet filter of this host drops the packets with which clients end connections, so the real servers keep these: iptables, table filter, chain INPUT: -A INPUT -m conntrack --ctstate INVALID -j DROP" +
-			" | iptables -I INPUT -d 10.77.0.100 -p tcp --dport 3306 -j ACCEPT (and in the file of these rules)"},
+			" | sysctl -w net.ipv4.vs.conntrack=1, so that connection tracking knows the connections of clients (and in /etc/sysctl.d)"},
 		"and does not": {
 			natFile, func(m *machine) {
 				m.set("net/netfilter/nf_conntrack_tcp_loose", "0")

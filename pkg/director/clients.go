@@ -198,7 +198,7 @@ func worst(v config.VirtualServer, judge func(config.VirtualServer) obstacle) (o
 		if o.code == problem.ClientsBlocked {
 			return o, one
 		}
-		if found.code == "" {
+		if found.code == "" || found.code == problem.EndsBlocked && o.code != "" {
 			found, at = o, one
 		}
 	}
@@ -297,6 +297,12 @@ func stopped(rules firewall.Rules, v config.VirtualServer, w way) obstacle {
 			arriving.Outcome = firewall.Unclear
 		}
 	}
+	if len(v.SNATClients) > 0 && rules.Exempts(w.arriving) {
+		return obstacle{
+			problem.ClientsBlocked, "a rule of this host exempts the packets of clients from connection tracking, without which snat_clients replaces no address",
+			fmt.Sprintf("delete the rule with NOTRACK or notrack for %s", netip.AddrPortFrom(v.Address, v.Port)),
+		}
+	}
 	most := arriving.Outcome
 	for _, p := range w.order {
 		if verdict := rules.Judge(p); verdict.Outcome > most {
@@ -304,22 +310,28 @@ func stopped(rules firewall.Rules, v config.VirtualServer, w way) obstacle {
 		}
 	}
 	if most == firewall.Passes {
-		return endless(rules, w.arriving)
+		return endless(rules, v, w.arriving)
 	}
 	return worst
 }
 
 // endless returns what keeps clients from ending connections; the zero obstacle if nothing does.
-func endless(rules firewall.Rules, p firewall.Packet) obstacle {
+func endless(rules firewall.Rules, v config.VirtualServer, p firewall.Packet) obstacle {
 	verdict := rules.Ends(p)
 	if verdict.Outcome != firewall.Blocked {
 		return obstacle{}
 	}
-	p.Later = "INVALID" // for the remedy
-	return obstacle{
-		problem.EndsBlocked, "the packet filter of this host drops the packets with which clients end connections, so the real servers keep these: " + verdict.Why,
-		rules.Remedy(p, verdict),
+	o := obstacle{code: problem.EndsBlocked, text: "the packet filter of this host drops the packets with which clients end connections, so the real servers keep these: " + verdict.Why}
+	switch directly := v.Forwards(config.DR) || v.Forwards(config.TUN); {
+	case !v.Forwards(config.NAT):
+		p.Later = "INVALID" // which the remedy is for
+		o.remedy = rules.Remedy(p, verdict)
+	case !directly: // without tracking, rules of FORWARD could not accept the answers
+		o.remedy = "sysctl -w net.ipv4.vs.conntrack=1, so that connection tracking knows the connections of clients (and in /etc/sysctl.d)"
+	default:
+		o.remedy = fmt.Sprintf("before that rule, accept the packets to %s, port %d, whatever their state", v.Address, v.Port)
 	}
+	return o
 }
 
 // hindrance returns what a verdict says about the packets of clients.

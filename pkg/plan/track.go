@@ -212,6 +212,9 @@ func (i *Instance) judge(in Inputs, link Link) {
 	i.Tracks = in.weigh(i.Tracks)
 	i.Params.Priority = priority.Effective(i.Config.Priority, i.points())
 	i.Gate = i.gate(in.Starting)
+	if steady.bridges(link) { // a MASTER stays MASTER; a BACKUP hears nobody, and would take the VIPs from one that is there
+		i.Gate = cmp.Or(i.Gate, link.Fault)
+	}
 	i.Faults = i.faults(link, !steady.bridges(link))
 	if why := in.HeldBack[i.ID]; why != "" {
 		i.Faults = append(i.Faults, Fault{Track: config.TrackID(i.Config.TakeOverRecord), Reason: why})

@@ -162,7 +162,7 @@ func move(from, to Plan) []Step {
 		// The kernel itself notifies the neighbours only if arp_notify is set (Documentation/networking/ip-sysctl.rst).
 		// On a new interface the VIPs are added and announced again anyway.
 		was, _ := from.Instance(i.ID)
-		bridged := before.NoCarrier && !now.NoCarrier && !was.LinkFault() // a switch has forgotten them with the link, too
+		bridged := before.NoCarrier && now.Fault == "" && !was.LinkFault() // a switch has forgotten them with the link, too
 		if from.has(now.Segment) && now.Index == before.Index && (now.HardwareAddr != before.HardwareAddr || bridged) {
 			steps = append(steps, Step{Do: Announce, Instance: i.ID, Name: i.Config.Name})
 		}

@@ -167,6 +167,12 @@ func (r Rules) Ends(p Packet) Verdict {
 	return worst
 }
 
+// Exempts reports whether a rule exempts an incoming packet from connection tracking.
+func (r Rules) Exempts(p Packet) bool {
+	_, exempt := r.judge(p, []stage{{"NEW", true}})
+	return exempt
+}
+
 // limited judges a packet that passes below every rate.
 func (r Rules) limited(p Packet, stages []stage) Verdict {
 	p.above = true
