@@ -163,9 +163,9 @@ func (v VirtualServer) addresses() []netip.Addr {
 	return []netip.Addr{v.Address}
 }
 
-// addressAt is where the i-th address of a virtual server is written.
+// addressAt is where the i-th address of a virtual server is written. i is -1 for an address beside a list that cannot be used.
 func addressAt(o object, i int) value {
-	if list := o.locate("addresses").entries(); i < len(list) {
+	if list := o.locate("addresses").entries(); i >= 0 && i < len(list) {
 		return list[i]
 	}
 	return o.locate("address")
