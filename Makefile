@@ -160,13 +160,14 @@ release-check: ## what takes too long for CI: every scenario in its long form, b
 
 # The number of inputs for each fuzz target. Not a time, because at the end of a time `go test` may fail with "context
 # deadline exceeded" although nothing was found (golang/go#75804).
-# An input that is new is made smaller with 1 000 tries: each takes 10 ms with a cluster file, and finds nothing.
+# A new input is not made smaller: that takes minutes with cluster files and finds nothing, and on a starved machine the fuzzer ended
+# a worker twice meanwhile (one input may take 10 s, golang/go#56238).
 FUZZ ?= 100000
 fuzz: ## every fuzz target, with FUZZ inputs each
 	@for p in $$($(GO) list ./pkg/... ./realserver/...); do \
 		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 			echo "$$p $$f"; \
-			$(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZ)x -fuzzminimizetime 1000x $$p || exit 1; \
+			$(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZ)x -fuzzminimizetime 0x $$p || exit 1; \
 		done; \
 	done
 
