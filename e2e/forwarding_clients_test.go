@@ -166,7 +166,7 @@ func (c *cluster) directorDrops(t *testing.T) {
 }
 
 // kept counts the connections of the client that the real servers have, of which the client has none. The last ones that the client
-// has ended may be on their way.
+// has ended may be on their way. The measuring client ends its connections with RST, which is not sent again, as FIN would be.
 func (c *cluster) kept() (n int) {
 	c.t.Helper()
 	counted := -1

@@ -100,6 +100,9 @@ func (f *flags) parts(ctx context.Context) []bundle.Part {
 		all = append(all, commandPart("log-"+l.unit, "journalctl", "--no-pager", "-o", "short-iso-precise", "-n", "2000", "-u", l.unit))
 	}
 	for _, argv := range bundledCommands {
+		if _, err := os.Stat("/proc/net/ip_vs"); argv[0] == "ipvsadm" && err != nil {
+			continue // it would load the module
+		}
 		all = append(all, commandPart(strings.ReplaceAll(strings.Join(argv, "_"), "/", "_"), argv...))
 	}
 	for _, path := range []string{"/proc/version", "/etc/os-release", "/proc/net/ip_vs", "/proc/net/ip_vs_stats", "/proc/net/dev", "/proc/modules", "/proc/loadavg", "/proc/meminfo"} {
@@ -142,7 +145,7 @@ func daemonParts(ctx context.Context, c *api.Client, name string) []bundle.Part 
 				lines.Write(append(line, '\n'))
 				return err
 			})
-			return lines.Bytes(), err
+			return lines.Bytes(), errors.Join(err, ctx.Err()) // Events ends without an error with ctx
 		}},
 	}
 	document, err := c.Status(ctx)

@@ -175,7 +175,7 @@ func (a *Actor) Claimed(all []kernel.Claim, since time.Time) {
 
 // claimed announces the VIPs again if another machine claims one of them, unless another MASTER is heard: that one
 // announces them as well, and the clients would change sides each time. Those that may be of the MASTER before this one do not
-// count: they wait in the socket until the link samples it.
+// count: they wait in the socket until the link samples it. So a rival that claims a VIP once, and only then, is not noticed.
 func (a *Actor) claimed(all []kernel.Claim, since time.Time) {
 	if a.now()-time.Since(since) < a.promoted || a.noteSuccessor(all) || a.machine.State() != vrrp.Master {
 		return

@@ -3,6 +3,6 @@
 //
 // It installs nothing and reads no rules of the machine: package kernel/firewall judges those. It has no rules for what
 // the machine does besides, such as ssh, nor for what it sends, and drops only what the daemons themselves would
-// otherwise believe: adverts, synchronization messages and tunnel packets of strangers, and packets of other clients, if
-// the clients are named.
+// otherwise believe: adverts and synchronization messages of strangers, and packets of other clients, if the clients are
+// named.
 package hostrules
