@@ -20,7 +20,7 @@ var layers = []struct {
 	ordered  bool
 	packages []string
 }{
-	{"pure", true, []string{"pkg/kernel", "pkg/hook", "pkg/override", "pkg/config", "pkg/vrrp", "pkg/bfd", "pkg/syncmsg", "pkg/lvs", "pkg/connsync", "pkg/health", "pkg/priority", "pkg/hostrules", "pkg/plan", "pkg/event", "pkg/problem", "pkg/replication", "pkg/status", "pkg/keepalived", "pkg/migration", "pkg/version"}},
+	{"pure", true, []string{"pkg/kernel", "pkg/hook", "pkg/override", "pkg/config", "pkg/vrrp", "pkg/bfd", "pkg/syncmsg", "pkg/lvs", "pkg/connsync", "pkg/health", "pkg/priority", "pkg/hostrules", "pkg/plan", "pkg/event", "pkg/problem", "pkg/replication", "pkg/status", "pkg/conftree", "pkg/keepalived", "pkg/ldirectord", "pkg/ipvsadm", "pkg/migration", "pkg/version"}},
 	{"shared", true, []string{"pkg/kernel/errno", "pkg/kernel/sockets", "pkg/kernel/rtnl", "pkg/kernel/nftable"}},
 	{"effects", false, []string{
 		"pkg/kernel/addr", "pkg/kernel/bfdsock", "pkg/kernel/clock", "pkg/kernel/features", "pkg/kernel/firewall", "pkg/kernel/inotify", "pkg/kernel/ipvs", "pkg/kernel/listen", "pkg/kernel/maclink", "pkg/kernel/marks", "pkg/kernel/neigh", "pkg/kernel/neighbours", "pkg/kernel/process", "pkg/kernel/quiet", "pkg/kernel/resident", "pkg/kernel/returnpath", "pkg/kernel/rolelock", "pkg/kernel/route", "pkg/kernel/routing", "pkg/kernel/sourcenat", "pkg/kernel/syncsock", "pkg/kernel/sysctl", "pkg/kernel/vipfilter", "pkg/kernel/vrrpsock",

@@ -13,28 +13,31 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/conftree"
 	"github.com/lvs-director/lvs-director/pkg/daemon"
+	"github.com/lvs-director/lvs-director/pkg/ipvsadm"
 	"github.com/lvs-director/lvs-director/pkg/keepalived"
+	"github.com/lvs-director/lvs-director/pkg/ldirectord"
 	"github.com/lvs-director/lvs-director/pkg/migration"
 )
 
 // importFlags are the flags of import. Its -o is a file: what it prints is for people.
 type importFlags struct {
-	host, output     string
-	nodes, addresses []string
-	all              bool
+	host, from, output string
+	nodes, addresses   []string
+	all                bool
 }
 
 func importFiles() *cobra.Command {
 	var f importFlags
 	cmd := &cobra.Command{
 		Use:   "import [--node NAME=]FILE ...",
-		Short: "translate keepalived.conf into a cluster file, offline, and say what became of each line",
+		Short: "translate keepalived.conf, ldirectord.cf or ipvsadm -Sn into a cluster file, offline, and say what became of each line",
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case len(args) == 0 && len(f.nodes) == 0:
-				return &daemon.UsageError{Err: errors.New("want a keepalived.conf, or --node NAME=FILE for each director")}
-			case len(args) > 1 || len(args) == 1 && len(f.nodes) > 0:
+				return &daemon.UsageError{Err: errors.New("want a keepalived.conf, a ldirectord.cf or the output of ipvsadm -Sn, or --node NAME=FILE for each director")}
+			case len(args) > 0 && len(f.nodes) > 0:
 				return &daemon.UsageError{Err: errors.New("name the directors of several files: --node NAME=FILE for each")}
 			case f.host != "" && len(f.nodes) > 0:
 				return &daemon.UsageError{Err: errors.New("--host is the NAME of --node already")}
@@ -46,12 +49,14 @@ func importFiles() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&f.host, "host", "", "the host name of the director, with which @host lines are compared")
-	cmd.Flags().StringArrayVar(&f.nodes, "node", nil, "NAME=FILE: the host name of a director and its file, for each director")
+	cmd.Flags().StringArrayVar(&f.nodes, "node", nil, "NAME=FILE: the host name of a director and its file, for each director; several times if it has files of several programs")
 	cmd.Flags().StringArrayVar(&f.addresses, "address", nil, "NAME=ADDRESS: the own address of a director, for each director")
+	cmd.Flags().StringVar(&f.from, "from", "", "what the files are: "+strings.Join(migration.Kinds(), ", ")+"; by default each is recognized by its content")
 	cmd.Flags().StringVarP(&f.output, "output", "o", "-", "the cluster file to write, which must not exist yet; files with secrets are written beside it")
 	cmd.Flags().BoolVar(&f.all, "all", false, "print the verdict on every line, also on those that are translated")
 	_ = cmd.RegisterFlagCompletionFunc("host", cobra.NoFileCompletions) // fails only for an undefined flag
 	_ = cmd.RegisterFlagCompletionFunc("address", cobra.NoFileCompletions)
+	_ = cmd.RegisterFlagCompletionFunc("from", cobra.FixedCompletions(kinds(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -96,28 +101,67 @@ func (f *importFlags) options() (migration.Options, error) {
 	return o, nil
 }
 
+// kinds are the names of the kinds, for the shell's completion.
+func kinds() (all []cobra.Completion) {
+	return append(all, migration.Kinds()...)
+}
+
 func (f *importFlags) sources(args []string) ([]migration.Source, error) {
-	type source struct{ node, path string }
-	var all []source
+	type named struct{ node, path string }
+	var all []named
 	for _, path := range args {
-		all = append(all, source{f.host, path})
+		all = append(all, named{f.host, path})
 	}
 	for _, n := range f.nodes {
 		name, path, is := strings.Cut(n, "=")
-		if !is || name == "" || path == "" || slices.ContainsFunc(all, func(s source) bool { return s.node == name }) {
-			return nil, &daemon.UsageError{Err: fmt.Errorf("--node %s: want NAME=FILE, each NAME once", n)}
+		if !is || name == "" || path == "" {
+			return nil, &daemon.UsageError{Err: fmt.Errorf("--node %s: want NAME=FILE", n)}
 		}
-		all = append(all, source{name, path})
+		all = append(all, named{name, path})
 	}
 	var sources []migration.Source
 	for _, s := range all {
-		data, err := readSource(s.path)
+		file, err := f.parse(s.node, s.path)
 		if err != nil {
 			return nil, err
 		}
-		sources = append(sources, migration.Source{Node: s.node, Tree: keepalived.Parse(s.path, data, keepalived.Options{Host: s.node, Files: disk{}})})
+		at := slices.IndexFunc(sources, func(o migration.Source) bool { return o.Node == s.node })
+		if at < 0 {
+			sources = append(sources, migration.Source{Node: s.node, Files: []migration.File{file}})
+			continue
+		}
+		if slices.ContainsFunc(sources[at].Files, func(o migration.File) bool { return o.Kind == file.Kind }) {
+			return nil, &daemon.UsageError{Err: fmt.Errorf("%s is the second file of %s for one director: name the directors of several files, --node NAME=FILE for each", s.path, file.Kind)}
+		}
+		sources[at].Files = append(sources[at].Files, file)
 	}
 	return sources, nil
+}
+
+// parse reads and parses a file of a director.
+func (f *importFlags) parse(node, path string) (migration.File, error) {
+	data, err := readSource(path)
+	if err != nil {
+		return migration.File{}, err
+	}
+	var kind migration.Kind
+	if f.from != "" {
+		if kind, err = migration.ParseKind(f.from); err != nil {
+			return migration.File{}, &daemon.UsageError{Err: fmt.Errorf("--from: %w", err)}
+		}
+	} else if kind, err = migration.KindOf(data); err != nil {
+		return migration.File{}, &daemon.UsageError{Err: fmt.Errorf("%s: %w (say what it is: --from %s)", path, err, strings.Join(migration.Kinds(), "|"))}
+	}
+	file := migration.File{Kind: kind}
+	switch kind {
+	case migration.Keepalived:
+		file.Tree = keepalived.Parse(path, data, keepalived.Options{Host: node, Files: disk{}})
+	case migration.Ldirectord:
+		file.Tree = ldirectord.Parse(path, data)
+	case migration.IPVSAdm:
+		file.Tree = ipvsadm.Parse(path, data)
+	}
+	return file, nil
 }
 
 // disk are the files of this machine.
@@ -147,7 +191,7 @@ func readSource(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, keepalived.MaxBytes+1))
+	data, err := io.ReadAll(io.LimitReader(file, conftree.MaxBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -158,7 +202,7 @@ func readSource(name string) ([]byte, error) {
 func (f *importFlags) write(stdout, stderr io.Writer, r migration.Result) error {
 	if f.output == "-" {
 		for _, s := range r.Secrets {
-			fmt.Fprintf(stderr, "not written: %s, which has the auth_pass: give -o FILE\n", s.Name)
+			fmt.Fprintf(stderr, "not written: %s, which has a password: give -o FILE\n", s.Name)
 		}
 		_, err := stdout.Write(r.YAML)
 		return err

@@ -66,7 +66,7 @@ func TestImportOfOneFile(t *testing.T) {
 	code, stdout, stderr := lvsctl(t, "import", file)
 	for _, want := range []string{
 		"keepalived.conf:5:5: refused: @lvs1 priority 150: the line is for the host 'lvs1' only (say for which host with --host NAME",
-		"not written: vrrp-mysql.password, which has the auth_pass: give -o FILE",
+		"not written: vrrp-mysql.password, which has a password: give -o FILE",
 		"not in the source: the address of director director1", "not in the source: the other director",
 		"check: cluster.yaml:", "2 lines are refused",
 	} {
@@ -86,12 +86,13 @@ func TestImportOfOneFile(t *testing.T) {
 func TestImportUsage(t *testing.T) {
 	file := filepath.Join(keepalivedConf(t, imported), "keepalived.conf")
 	for want, args := range map[string][]string{
-		"want a keepalived.conf":         {},
-		"name the directors":             {file, file},
-		"--host is the NAME of --node":   {"--host", "a", "--node", "a=" + file},
-		"--node a: want NAME=FILE":       {"--node", "a"},
-		"--address x: want NAME=ADDRESS": {"--address", "x", file},
-		"each NAME once":                 {"--node", "a=" + file, "--node", "a=" + file},
+		"want a keepalived.conf":                            {},
+		"name the directors":                                {file, file},
+		"--host is the NAME of --node":                      {"--host", "a", "--node", "a=" + file},
+		"--node a: want NAME=FILE":                          {"--node", "a"},
+		"--address x: want NAME=ADDRESS":                    {"--address", "x", file},
+		"is the second file of keepalived for one director": {"--node", "a=" + file, "--node", "a=" + file},
+		"--from: 'x' is no kind of file":                    {"--from", "x", file},
 	} {
 		if code, _, stderr := lvsctl(t, append([]string{"import"}, args...)...); code != 2 || !strings.Contains(stderr, want) {
 			t.Errorf("%q: exit %d: %s", args, code, stderr)
@@ -102,5 +103,47 @@ func TestImportUsage(t *testing.T) {
 	}
 	if code, _, stderr := lvsctl(t, "import", filepath.Dir(file)); code != 1 || !strings.Contains(stderr, "is no regular file") {
 		t.Errorf("a directory: exit %d: %s", code, stderr)
+	}
+}
+
+// The elections of a keepalived.conf and the virtual servers of a ldirectord.cf become one file, and the password of the check a
+// file that only root can read; no message has it.
+func TestImportOfLdirectord(t *testing.T) {
+	dir := keepalivedConf(t, imported)
+	cf := filepath.Join(dir, "ldirectord.cf")
+	text := "checktimeout=3\ncheckinterval=5\nvirtual=10.77.0.100:3306\n\treal=10.77.0.11:3306 gate 3\n\tlogin=\"lvs_check\"\n\tpasswd=\"geheim123\"\n\trequest=\"SELECT 1\"\n"
+	if err := os.WriteFile(cf, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(dir, "cluster.yaml")
+	code, _, stderr := lvsctl(t, "import", "--all", "--host", "lvs1", "--address", "lvs1=10.77.0.2", "-o", out, filepath.Join(dir, "keepalived.conf"), cf)
+	if code != 0 || strings.Contains(stderr, "geheim123") || !strings.Contains(stderr, "ldirectord.cf:6:2: translated: passwd=…\n") {
+		t.Errorf("exit %d\n%s", code, stderr)
+	}
+	secret := filepath.Join(dir, "check-tcp-10.77.0.100-3306.password")
+	info, err := os.Stat(secret)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the secret: %v, %v", info, err)
+	}
+	if data, err := os.ReadFile(secret); err != nil || string(data) != "geheim123\n" {
+		t.Errorf("the secret is %q, %v", data, err)
+	}
+	if code, stdout, stderr := lvsctl(t, "check", out); code != 0 {
+		t.Errorf("check: exit %d\n%s%s", code, stdout, stderr)
+	}
+}
+
+// What a file is must be recognized, or said.
+func TestImportFrom(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "table")
+	if err := os.WriteFile(file, []byte("# an empty table\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr := lvsctl(t, "import", file)
+	if code != 2 || !strings.Contains(stderr, "no line of it is one of keepalived, ldirectord, ipvsadm (say what it is: --from keepalived|ldirectord|ipvsadm)") {
+		t.Errorf("exit %d\n%s", code, stderr)
+	}
+	if code, _, stderr := lvsctl(t, "import", "--from", "ipvsadm", file); code != 1 || !strings.Contains(stderr, "neither vrrp_instances nor virtual_servers") {
+		t.Errorf("exit %d\n%s", code, stderr)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/lvs-director/lvs-director/pkg/conftree"
 )
 
 // topLevel are keywords of blocks that are in no other block: where one of them begins, all others have ended.
@@ -15,14 +17,14 @@ var topLevel = []string{
 // builder makes the tree of lines and braces.
 type builder struct {
 	reader  *reader
-	open    []*Statement // the blocks around the next statement
-	last    *Statement   // what a brace would be the block of; nil after a brace
+	open    []*conftree.Statement // the blocks around the next statement
+	last    *conftree.Statement   // what a brace would be the block of; nil after a brace
 	count   int
 	pending []string // comments before the next statement
 	full    bool
 }
 
-func (b *builder) comment(text string, at Position) {
+func (b *builder) comment(text string, at conftree.Position) {
 	switch {
 	case text == "":
 	case b.last != nil && b.last.At().Line == at.Line && b.last.At().File == at.File:
@@ -62,14 +64,14 @@ func (b *builder) statement(t text) {
 		b.reader.problem(t.position(0), "", "the file has more than %d statements: the rest is not read", maxStatements)
 		return
 	}
-	s := &Statement{Words: t.words(), Raw: t.bytes, Comments: b.pending}
+	s := &conftree.Statement{Words: t.words(), Raw: t.bytes, Comments: b.pending}
 	if len(s.Words) == 0 {
 		return
 	}
 	b.pending = nil
 	if len(b.open) > 0 && slices.Contains(topLevel, s.Keyword()) && len(s.Words) <= 4 {
 		outer := b.open[0]
-		b.reader.report(Problem{At: s.At(), Hint: "add it", AsMeant: true, Message: fmt.Sprintf("a } is missing before this line: the block %s of line %d is still open", outer.Keyword(), outer.At().Line)})
+		b.reader.report(conftree.Problem{At: s.At(), Hint: "add it", AsMeant: true, Message: fmt.Sprintf("a } is missing before this line: the block %s of line %d is still open", outer.Keyword(), outer.At().Line)})
 		b.closeAll(s.At())
 	}
 	b.last = s
@@ -81,7 +83,7 @@ func (b *builder) statement(t text) {
 	in.Block = append(in.Block, s)
 }
 
-func (b *builder) begin(at Position) {
+func (b *builder) begin(at conftree.Position) {
 	if b.full {
 		return
 	}
@@ -99,7 +101,7 @@ func (b *builder) begin(at Position) {
 	b.last = nil
 }
 
-func (b *builder) end(at Position) {
+func (b *builder) end(at conftree.Position) {
 	if b.full {
 		return
 	}
@@ -113,7 +115,7 @@ func (b *builder) end(at Position) {
 	b.open, b.last = b.open[:len(b.open)-1], block
 }
 
-func (b *builder) closeAll(at Position) {
+func (b *builder) closeAll(at conftree.Position) {
 	for _, s := range b.open {
 		s.End = at
 	}
@@ -130,11 +132,11 @@ func (b *builder) finish() {
 }
 
 // problem reports each problem of a place once.
-func (r *reader) problem(at Position, hint, format string, args ...any) {
-	r.report(Problem{At: at, Message: fmt.Sprintf(format, args...), Hint: hint})
+func (r *reader) problem(at conftree.Position, hint, format string, args ...any) {
+	r.report(conftree.Problem{At: at, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
-func (r *reader) report(p Problem) {
+func (r *reader) report(p conftree.Problem) {
 	if text := p.String(); !r.reported[text] && len(r.tree.Problems) < maxProblems {
 		r.reported[text] = true
 		r.tree.Problems = append(r.tree.Problems, p)

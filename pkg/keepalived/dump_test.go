@@ -3,13 +3,15 @@ package keepalived
 import (
 	"fmt"
 	"strings"
+
+	"github.com/lvs-director/lvs-director/pkg/conftree"
 )
 
 // dump prints a tree with one statement per line, words separated by |, and the problems.
-func dump(t *Tree) string {
+func dump(t *conftree.Tree) string {
 	var b strings.Builder
-	var print func(all []*Statement, indent string)
-	print = func(all []*Statement, indent string) {
+	var print func(all []*conftree.Statement, indent string)
+	print = func(all []*conftree.Statement, indent string) {
 		for _, s := range all {
 			var words []string
 			for _, w := range s.Words {

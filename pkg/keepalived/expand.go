@@ -3,6 +3,8 @@ package keepalived
 import (
 	"strconv"
 	"strings"
+
+	"github.com/lvs-director/lvs-director/pkg/conftree"
 )
 
 // expand replaces what a line names, and passes the result on. depth counts definitions and sequences around it.
@@ -118,7 +120,7 @@ func reference(s string, i int) (name string, end int) {
 }
 
 // standard returns the value of a definition that keepalived makes itself.
-func (r *reader) standard(name string, at Position) (string, bool) {
+func (r *reader) standard(name string, at conftree.Position) (string, bool) {
 	switch name {
 	case "_PWD":
 		return r.dirs[len(r.dirs)-1], true

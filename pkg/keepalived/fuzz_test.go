@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/lvs-director/lvs-director/pkg/conftree"
 )
 
 // fragments are shapes of files that are in use.
@@ -44,7 +46,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func checkTree(t *testing.T, all []*Statement) {
+func checkTree(t *testing.T, all []*conftree.Statement) {
 	for _, s := range all {
 		if len(s.Words) == 0 || s.At().Line < 1 || s.At().Column < 1 || !s.IsBlock && s.Block != nil {
 			t.Fatalf("statement %+v", s)
@@ -62,7 +64,7 @@ func TestFragmentsHaveTheirLines(t *testing.T) {
 	for _, in := range fragments {
 		tree := Parse("a", []byte(in), Options{Host: "main"})
 		checkLines(t, tree, in)
-		if slices.ContainsFunc(tree.Lines, func(l Line) bool { return l.Kind == Unreachable }) && !strings.Contains(in, "{{") {
+		if slices.ContainsFunc(tree.Lines, func(l conftree.Line) bool { return l.Kind == conftree.Unreachable }) && !strings.Contains(in, "{{") {
 			t.Errorf("a line of this was not read:\n%s", in)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lvs-director/lvs-director/pkg/conftree"
 )
 
 // The results are those of keepalived 2.2.7 (keepalived -t), which names the first word of each statement that it does
@@ -57,7 +59,7 @@ func TestParse(t *testing.T) {
 }
 
 // checkLines compares the recorded lines with the text.
-func checkLines(t *testing.T, tree *Tree, in string) {
+func checkLines(t *testing.T, tree *conftree.Tree, in string) {
 	t.Helper()
 	if strings.Contains(in, "\x00") {
 		return
@@ -79,7 +81,7 @@ func TestConditions(t *testing.T) {
 	if want := []string{"foo", "bar", ""}; !slices.Equal(tree.Hosts, want) {
 		t.Errorf("hosts %q, want %q", tree.Hosts, want)
 	}
-	if tree.Lines[1].Kind != OtherHost || tree.Lines[0].Kind != Statements || tree.Lines[6].Kind != Definition {
+	if tree.Lines[1].Kind != conftree.OtherHost || tree.Lines[0].Kind != conftree.Statements || tree.Lines[6].Kind != conftree.Definition {
 		t.Errorf("kinds %+v", tree.Lines[:7])
 	}
 	tree = Parse("a.conf", []byte("@foo a\nb"), Options{})

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"path"
 	"strings"
+
+	"github.com/lvs-director/lvs-director/pkg/conftree"
 )
 
 // reader reads lines, replaces what is defined, and passes the result to the builder.
 type reader struct {
 	options     Options
-	tree        *Tree
+	tree        *conftree.Tree
 	builder     builder
 	definitions map[string]definition
 	reported    map[string]bool
@@ -28,10 +30,10 @@ type definition struct {
 
 // file reads a file; with parse false only its lines are recorded.
 func (r *reader) file(name string, data []byte, parse bool) {
-	at := Position{File: name, Line: 1, Column: 1}
+	at := conftree.Position{File: name, Line: 1, Column: 1}
 	switch {
-	case len(data) > MaxBytes:
-		r.problem(at, "", "the file has more than %d bytes", MaxBytes)
+	case len(data) > conftree.MaxBytes:
+		r.problem(at, "", "the file has more than %d bytes", conftree.MaxBytes)
 		return
 	case r.bytes+len(data) > maxTotal:
 		r.problem(at, "", "the included files have more than %d bytes in all: the rest is not read", maxTotal)
@@ -53,7 +55,7 @@ func (r *reader) file(name string, data []byte, parse bool) {
 		index := -1
 		if !seen {
 			index = len(r.tree.Lines)
-			r.tree.Lines = append(r.tree.Lines, Line{At: at, Text: line, Kind: Unreachable})
+			r.tree.Lines = append(r.tree.Lines, conftree.Line{At: at, Text: line, Kind: conftree.Unreachable})
 		}
 		if parse {
 			in.line(newText(line, at), index)
@@ -71,7 +73,7 @@ type fileState struct {
 
 func (f *fileState) line(t text, index int) {
 	r := f.reader
-	kind := Blank
+	kind := conftree.Blank
 	if len(t.bytes) > maxLine {
 		r.problem(t.position(0), "", "the line has more than %d bytes, and is not read", maxLine)
 		return
@@ -79,7 +81,7 @@ func (f *fileState) line(t text, index int) {
 	t, foreign := t.blanks()
 	rest, comment, open := t.decomment()
 	if foreign && rest.bytes != "" && rest.bytes != "}" {
-		r.report(Problem{At: rest.position(0), AsMeant: true, Message: "the line has a no-break or ideographic space, which keepalived takes for a part of a word: it is read as a blank"})
+		r.report(conftree.Problem{At: rest.position(0), AsMeant: true, Message: "the line has a no-break or ideographic space, which keepalived takes for a part of a word: it is read as a blank"})
 	}
 	switch {
 	case open:
@@ -89,7 +91,7 @@ func (f *fileState) line(t text, index int) {
 	}
 	switch {
 	case f.name != "":
-		kind = Statements
+		kind = conftree.Statements
 		f.continued(rest)
 	case rest.bytes == "" || rest.bytes == `\`:
 		r.builder.comment(comment, t.at)
@@ -121,11 +123,11 @@ func (f *fileState) endDefinition() {
 }
 
 // process takes a line outside of definitions and returns what it is.
-func (f *fileState) process(t text) LineKind {
+func (f *fileState) process(t text) conftree.LineKind {
 	r := f.reader
 	t, here := r.condition(t)
 	if !here {
-		return OtherHost
+		return conftree.OtherHost
 	}
 	if name, value, is := definitionIn(t); is {
 		body, more := strings.CutSuffix(value.bytes, `\`)
@@ -133,23 +135,23 @@ func (f *fileState) process(t text) LineKind {
 		f.lines = []text{value}
 		if !more {
 			r.definitions[name] = definition{lines: f.lines}
-			return Definition
+			return conftree.Definition
 		}
 		if f.name = name; value.bytes == "" {
 			f.lines = nil
 		}
-		return Definition
+		return conftree.Definition
 	}
 	if keyword, argument, is := includeIn(t); is {
 		r.include(keyword, argument)
-		return Include
+		return conftree.Include
 	}
 	if strings.HasSuffix(t.bytes, `\`) {
 		r.problem(t.position(len(t.bytes)-1), "write it in one line", `a \ at the end of a line continues only the value of a definition: keepalived takes it as a word`)
 		t = t.slice(0, len(t.bytes)-1).trim()
 	}
 	r.expand(t, 0)
-	return Statements
+	return conftree.Statements
 }
 
 // condition removes @host from a line, and reports whether the line is for this host.
@@ -167,7 +169,7 @@ func (r *reader) condition(t text) (text, bool) {
 	name = name[:end]
 	r.host(name)
 	if r.options.Host == "" {
-		r.problem(Position{t.at.File, t.at.Line, t.position(0).Column}, "say for which host with --host NAME, or for each director with --node NAME=FILE", "the line is for the host %s only", quote(name))
+		r.problem(conftree.Position{File: t.at.File, Line: t.at.Line, Column: t.position(0).Column}, "say for which host with --host NAME, or for each director with --node NAME=FILE", "the line is for the host %s only", quote(name))
 		return t, false
 	}
 	return rest, (name == r.options.Host) != not

@@ -1,15 +1,19 @@
 package keepalived
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/lvs-director/lvs-director/pkg/conftree"
+)
 
 // text is a piece of a line whose bytes know their columns, which replacements keep.
 type text struct {
 	bytes   string
 	columns []int
-	at      Position // of the line; its Column is not used
+	at      conftree.Position // of the line; its Column is not used
 }
 
-func newText(s string, at Position) text {
+func newText(s string, at conftree.Position) text {
 	t := text{bytes: s, columns: make([]int, len(s)), at: at}
 	for i := range t.columns {
 		t.columns[i] = i + 1
@@ -21,7 +25,7 @@ func (t text) slice(from, to int) text {
 	return text{bytes: t.bytes[from:to], columns: t.columns[from:to], at: t.at}
 }
 
-func (t text) position(i int) Position {
+func (t text) position(i int) conftree.Position {
 	at := t.at
 	at.Column = 1
 	if len(t.columns) > 0 {
@@ -88,8 +92,8 @@ func (t text) decomment() (rest text, comment string, open bool) {
 }
 
 // words splits a line without braces. A quote begins and ends a word, also beside other bytes.
-func (t text) words() []Word {
-	var all []Word
+func (t text) words() []conftree.Word {
+	var all []conftree.Word
 	for i := 0; i < len(t.bytes); {
 		switch {
 		case strings.IndexByte(blanks, t.bytes[i]) >= 0:
@@ -99,14 +103,14 @@ func (t text) words() []Word {
 			if end < 0 {
 				end = len(t.bytes) - i - 1
 			}
-			all = append(all, Word{Text: t.bytes[i+1 : i+1+end], Quoted: true, At: t.position(i)})
+			all = append(all, conftree.Word{Text: t.bytes[i+1 : i+1+end], Quoted: true, At: t.position(i)})
 			i = min(i+end+2, len(t.bytes))
 		default:
 			end := strings.IndexAny(t.bytes[i:], blanks+`"`)
 			if end < 0 {
 				end = len(t.bytes) - i
 			}
-			all = append(all, Word{Text: t.bytes[i : i+end], At: t.position(i)})
+			all = append(all, conftree.Word{Text: t.bytes[i : i+end], At: t.position(i)})
 			i += end
 		}
 	}

@@ -5,17 +5,17 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/lvs-director/lvs-director/pkg/keepalived"
+	"github.com/lvs-director/lvs-director/pkg/conftree"
 )
 
 // vip is a line of virtual_ipaddress.
 type vip struct {
 	addr    netip.Addr
 	options *object // of address_options; empty if there are none
-	at      *keepalived.Statement
+	at      *conftree.Statement
 }
 
-func (r *reader) readVIPs(i *instance, list *[]vip, s *keepalived.Statement) {
+func (r *reader) readVIPs(i *instance, list *[]vip, s *conftree.Statement) {
 	for _, line := range s.Block {
 		if v, ok := r.readVIP(i, line); ok {
 			*list = append(*list, v)
@@ -24,7 +24,7 @@ func (r *reader) readVIPs(i *instance, list *[]vip, s *keepalived.Statement) {
 	}
 }
 
-func (r *reader) readVIP(i *instance, s *keepalived.Statement) (vip, bool) {
+func (r *reader) readVIP(i *instance, s *conftree.Statement) (vip, bool) {
 	text, length, hasLength := strings.Cut(s.Keyword(), "/")
 	addr, err := netip.ParseAddr(text)
 	if err != nil {
@@ -68,7 +68,7 @@ func (r *reader) readVIP(i *instance, s *keepalived.Statement) (vip, bool) {
 	return v, true
 }
 
-func (r *reader) setScope(o *object, scope string, s *keepalived.Statement) {
+func (r *reader) setScope(o *object, scope string, s *conftree.Statement) {
 	switch scope {
 	case "global":
 	case "host":
@@ -113,7 +113,7 @@ func (r *reader) placeVIPs(i *instance) {
 }
 
 // readRoutes reads virtual_routes: [src ADDRESS] [to] DESTINATION [via|gw ADDRESS] [dev INTERFACE] [table N] [metric N].
-func (r *reader) readRoutes(i *instance, s *keepalived.Statement) {
+func (r *reader) readRoutes(i *instance, s *conftree.Statement) {
 	var routes []*object
 	for _, line := range s.Block {
 		o, ok := &object{}, true

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lvs-director/lvs-director/pkg/conftree"
 	"github.com/lvs-director/lvs-director/pkg/keepalived"
 )
 
@@ -13,13 +14,13 @@ type times map[string]float64
 // timeWords adds the keywords of times, which virtual servers, real servers and checks share.
 func timeWords[T any](into words[T], of func(T) times) words[T] {
 	for word, most := range map[string]float64{"delay_loop": 3600, "connect_timeout": 3600, "delay_before_retry": 3600, "warmup": 3600} {
-		into[word] = func(r *reader, in T, s *keepalived.Statement) {
+		into[word] = func(r *reader, in T, s *conftree.Statement) {
 			if _, n, ok := r.seconds(s, 0, most); ok {
 				of(in)[word] = n
 			}
 		}
 	}
-	into["retry"] = func(r *reader, in T, s *keepalived.Statement) {
+	into["retry"] = func(r *reader, in T, s *conftree.Statement) {
 		if n, ok := r.number(s, 0, 99); ok {
 			of(in)["retry"] = float64(n)
 		}
@@ -43,10 +44,10 @@ func (c *checkBlock) keys() *object { return c.object }
 // common adds the keywords of all checks over the network.
 func common(into words[*checkBlock]) words[*checkBlock] {
 	into["connect_port"] = numberTo[*checkBlock]("port", 1, 65535)
-	into["bind_if"] = func(r *reader, c *checkBlock, s *keepalived.Statement) { r.set(c.object, "source", s.Arg(1), s) }
+	into["bind_if"] = func(r *reader, c *checkBlock, s *conftree.Statement) { r.set(c.object, "source", s.Arg(1), s) }
 	into["bindto"] = refused[*checkBlock]("write source: INTERFACE or source: director")
 	into["bind_port"] = changed[*checkBlock]("checks come from any port")
-	into["connect_ip"] = func(_ *reader, c *checkBlock, s *keepalived.Statement) { c.ip = s.Arg(1) }
+	into["connect_ip"] = func(_ *reader, c *checkBlock, s *conftree.Statement) { c.ip = s.Arg(1) }
 	into["fwmark"] = numberTo[*checkBlock]("mark", 0, 1<<31-1)
 	into["alpha"] = always[*checkBlock]("a real server gets no connections before its first good check, always")
 	into["log_all_failures"] = changed[*checkBlock]("lvsctl explain shows the last failures of each check")
@@ -57,20 +58,20 @@ var (
 	tcpWords  = common(words[*checkBlock]{})
 	pingWords = common(words[*checkBlock]{})
 	smtpWords = common(words[*checkBlock]{
-		"helo_name": func(r *reader, c *checkBlock, s *keepalived.Statement) { r.set(c.object, "helo", s.Arg(1), s) },
+		"helo_name": func(r *reader, c *checkBlock, s *conftree.Statement) { r.set(c.object, "helo", s.Arg(1), s) },
 		"host":      refused[*checkBlock]("write a check for each host"),
 	})
 	dnsWords = common(words[*checkBlock]{
-		"type": func(r *reader, c *checkBlock, s *keepalived.Statement) {
+		"type": func(r *reader, c *checkBlock, s *conftree.Statement) {
 			r.set(c.object, "record", strings.ToUpper(s.Arg(1)), s)
 		},
-		"name": func(r *reader, c *checkBlock, s *keepalived.Statement) { r.set(c.object, "query", s.Arg(1), s) },
+		"name": func(r *reader, c *checkBlock, s *conftree.Statement) { r.set(c.object, "query", s.Arg(1), s) },
 	})
 	udpWords = common(words[*checkBlock]{
-		"payload": func(r *reader, c *checkBlock, s *keepalived.Statement) {
+		"payload": func(r *reader, c *checkBlock, s *conftree.Statement) {
 			r.set(c.object, "send_hex", quoted(strings.Join(s.Args(), "")), s)
 		},
-		"require_reply": func(r *reader, c *checkBlock, s *keepalived.Statement) {
+		"require_reply": func(r *reader, c *checkBlock, s *conftree.Statement) {
 			r.set(c.object, "answer", "required", s)
 			r.reply(c, s)
 		},
@@ -79,15 +80,15 @@ var (
 	})
 	miscWords = timeWords(words[*checkBlock]{
 		"misc_path": readMiscPath,
-		"misc_timeout": func(r *reader, c *checkBlock, s *keepalived.Statement) {
+		"misc_timeout": func(r *reader, c *checkBlock, s *conftree.Statement) {
 			_, c.times["connect_timeout"], _ = r.seconds(s, 0.01, 3600)
 		},
 		"misc_dynamic": flagTo[*checkBlock]("sets_weight", true),
-		"user":         func(r *reader, c *checkBlock, s *keepalived.Statement) { r.setUser(c.object, s.Args(), s) },
+		"user":         func(r *reader, c *checkBlock, s *conftree.Statement) { r.setUser(c.object, s.Args(), s) },
 		"alpha":        always[*checkBlock]("a real server gets no connections before its first good check, always"),
 	}, func(c *checkBlock) times { return c.times })
 	fileCheckWords = timeWords(words[*checkBlock]{
-		"track_file": func(r *reader, c *checkBlock, s *keepalived.Statement) {
+		"track_file": func(r *reader, c *checkBlock, s *conftree.Statement) {
 			t := r.scripts["file "+s.Arg(1)]
 			if t == nil {
 				r.judge(s, Refused, "no track_file of this name")
@@ -101,22 +102,22 @@ var (
 	}, func(c *checkBlock) times { return c.times })
 	httpWords = common(words[*checkBlock]{
 		"url":           readURL,
-		"virtualhost":   func(_ *reader, c *checkBlock, s *keepalived.Statement) { c.host = s.Arg(1) },
+		"virtualhost":   func(_ *reader, c *checkBlock, s *conftree.Statement) { c.host = s.Arg(1) },
 		"http_protocol": refused[*checkBlock]("checks speak HTTP/1.1"),
 		"fast_recovery": always[*checkBlock]("all pages are asked for in each check"),
 		"enable_sni":    always[*checkBlock]("the name in the TLS handshake is that of the host"),
-		"sni_name":      func(r *reader, c *checkBlock, s *keepalived.Statement) { r.set(c.object, "server_name", s.Arg(1), s) },
+		"sni_name":      func(r *reader, c *checkBlock, s *conftree.Statement) { r.set(c.object, "server_name", s.Arg(1), s) },
 		"ssl_version":   refused[*checkBlock]("checks take the highest version of TLS that both know"),
 	})
 )
 
-func (r *reader) reply(c *checkBlock, s *keepalived.Statement) {
+func (r *reader) reply(c *checkBlock, s *conftree.Statement) {
 	if len(s.Words) > 1 {
 		r.judge(s, Refused, "write the answer as expect or expect_regex")
 	}
 }
 
-func readMiscPath(r *reader, c *checkBlock, s *keepalived.Statement) {
+func readMiscPath(r *reader, c *checkBlock, s *conftree.Statement) {
 	command, _ := keepalived.Script(s.Raw, 1)
 	if argv := r.argv(s, command); argv != nil {
 		r.set(c.object, "command", argv, s)
@@ -125,10 +126,10 @@ func readMiscPath(r *reader, c *checkBlock, s *keepalived.Statement) {
 
 // urlWords are the keywords of a url.
 var urlWords = words[*object]{
-	"path":           func(r *reader, u *object, s *keepalived.Statement) { r.set(u, "paths", []string{s.Arg(1)}, s) },
+	"path":           func(r *reader, u *object, s *conftree.Statement) { r.set(u, "paths", []string{s.Arg(1)}, s) },
 	"digest":         readDigest,
-	"virtualhost":    func(r *reader, u *object, s *keepalived.Statement) { r.set(u, "host", s.Arg(1), s) },
-	"regex":          func(r *reader, u *object, s *keepalived.Statement) { r.set(u, "expect_regex", s.Arg(1), s) },
+	"virtualhost":    func(r *reader, u *object, s *conftree.Statement) { r.set(u, "host", s.Arg(1), s) },
+	"regex":          func(r *reader, u *object, s *conftree.Statement) { r.set(u, "expect_regex", s.Arg(1), s) },
 	"status_code":    readStatus,
 	"regex_no_match": refused[*object]("a regular expression that must not match is not supported"),
 	"regex_options":  refused[*object]("write them into the expression: (?i)"), "regex_stack": noEffect[*object](process),
@@ -136,13 +137,13 @@ var urlWords = words[*object]{
 	"tls_compliant": changed[*object]("a body that ends early is wrong"),
 }
 
-func readURL(r *reader, c *checkBlock, s *keepalived.Statement) {
+func readURL(r *reader, c *checkBlock, s *conftree.Statement) {
 	u := &object{at: s}
 	readBlock(r, s, u, urlWords)
 	c.urls = append(c.urls, u)
 }
 
-func readDigest(r *reader, u *object, s *keepalived.Statement) {
+func readDigest(r *reader, u *object, s *conftree.Statement) {
 	if d := s.Arg(1); len(d) != 32 || strings.Trim(strings.ToLower(d), "0123456789abcdef") != "" {
 		r.judge(s, Refused, "'%s' is no MD5 of 32 hexadecimal digits, so the check never passes in keepalived", d)
 		return
@@ -150,7 +151,7 @@ func readDigest(r *reader, u *object, s *keepalived.Statement) {
 	r.set(u, "digest", quoted(strings.ToLower(s.Arg(1))), s)
 }
 
-func readStatus(r *reader, u *object, s *keepalived.Statement) {
+func readStatus(r *reader, u *object, s *conftree.Statement) {
 	var codes []string
 	for _, w := range s.Args() {
 		low, high, ranged := strings.Cut(w, "-")
@@ -174,7 +175,7 @@ func readStatus(r *reader, u *object, s *keepalived.Statement) {
 
 // checkOf reads a check with these defaults of keepalived: how often a failure is repeated, and after how many seconds.
 func checkOf(kind string, retry, delay float64, known words[*checkBlock]) handler[*server] {
-	return func(r *reader, rs *server, s *keepalived.Statement) {
+	return func(r *reader, rs *server, s *conftree.Statement) {
 		c := &checkBlock{object: &object{at: s}, kind: kind, times: times{}}
 		r.set(c.object, "type", kind, nil)
 		readBlock(r, s, c, known, "checks")
@@ -197,7 +198,7 @@ func checkOf(kind string, retry, delay float64, known words[*checkBlock]) handle
 
 // finishTimes writes the interval and what depends on it, from the check, the real server, the virtual server and the
 // defaults.
-func (r *reader) finishTimes(rs *server, c *checkBlock, s *keepalived.Statement, defaults times) {
+func (r *reader) finishTimes(rs *server, c *checkBlock, s *conftree.Statement, defaults times) {
 	get := func(key string, otherwise float64) float64 {
 		for _, t := range []times{c.times, rs.times, rs.of.times, defaults} {
 			if n, set := t[key]; set {

@@ -3,7 +3,7 @@ package migration
 import (
 	"strings"
 
-	"github.com/lvs-director/lvs-director/pkg/keepalived"
+	"github.com/lvs-director/lvs-director/pkg/conftree"
 )
 
 // globals are the settings of global_defs.
@@ -14,12 +14,12 @@ type globals struct {
 	startup  string
 	user     []string // of scripts: user and group
 
-	mails                     *keepalived.Statement
+	mails                     *conftree.Statement
 	mailTo                    []string
 	mailFrom, server, port    string
 	mailTimeout               string
 	alertVRRP                 bool
-	alertKeywords, mailServer []*keepalived.Statement
+	alertKeywords, mailServer []*conftree.Statement
 	used                      bool // a hook sends mails
 }
 
@@ -30,7 +30,7 @@ const process = "a setting of the keepalived process"
 var globalWords = words[*globals]{
 	"router_id":          readRouterID,
 	"notification_email": readRecipients,
-	"notification_email_from": func(r *reader, g *globals, s *keepalived.Statement) {
+	"notification_email_from": func(r *reader, g *globals, s *conftree.Statement) {
 		g.mailFrom = mailAddress(s.Arg(1))
 		g.mailServer = append(g.mailServer, s)
 	},
@@ -42,7 +42,7 @@ var globalWords = words[*globals]{
 	"no_email_faults":          changed[*globals]("mails are sent for FAULT, too"),
 	"no_checker_emails":        always[*globals](""),
 	"checker_log_all_failures": changed[*globals]("lvsctl explain shows the last failures of each check"),
-	"script_user":              func(_ *reader, g *globals, s *keepalived.Statement) { g.user = s.Args() },
+	"script_user":              func(_ *reader, g *globals, s *conftree.Statement) { g.user = s.Args() },
 	"enable_script_security":   always[*globals]("a program that runs as root must not be writable for others, always"),
 	"use_symlink_paths":        noEffect[*globals](process), "set_supplementary_groups": noEffect[*globals](process),
 	"startup_script":          refused[*globals]("write ExecStartPre= in the unit"),
@@ -51,10 +51,10 @@ var globalWords = words[*globals]{
 	"shutdown_script_timeout": refused[*globals]("see shutdown_script"),
 
 	"vrrp_version": numberTo[*globals]("protocol_version", 2, 3),
-	"vrrp_mcast_group4": func(r *reader, g *globals, s *keepalived.Statement) {
+	"vrrp_mcast_group4": func(r *reader, g *globals, s *conftree.Statement) {
 		r.set(g.instance, "multicast_group", s.Arg(1), s)
 	},
-	"vrrp_mcast_group6": func(r *reader, g *globals, s *keepalived.Statement) {
+	"vrrp_mcast_group6": func(r *reader, g *globals, s *conftree.Statement) {
 		r.set(g.instance, "multicast_group6", s.Arg(1), s)
 	},
 	"vrrp_garp_master_repeat":         numberTo[*globals]("announcements.repeat", 1, 100),
@@ -65,7 +65,7 @@ var globalWords = words[*globals]{
 	"vrrp_garp_master_refresh_repeat": numberTo[*globals]("announcements.refresh_repeat", 1, 100),
 	"vrrp_garp_interval":              secondsTo[*globals]("announcements.interval", 0, 1),
 	"vrrp_gna_interval":               secondsTo[*globals]("announcements.interval", 0, 1),
-	"vrrp_min_garp":                   func(r *reader, g *globals, s *keepalived.Statement) { r.set(g.instance, "announcements.repeat", 1, s) },
+	"vrrp_min_garp":                   func(r *reader, g *globals, s *conftree.Statement) { r.set(g.instance, "announcements.repeat", 1, s) },
 	"vrrp_down_timer_adverts":         numberTo[*globals]("down_timer_adverts", 1, 100),
 	"vrrp_lower_prio_no_advert":       flagTo[*globals]("lower_prio_no_advert", true),
 	"vrrp_higher_prio_send_advert":    flagTo[*globals]("higher_prio_send_advert", true),
@@ -119,11 +119,11 @@ func init() {
 	}
 }
 
-func readRouterID(r *reader, g *globals, s *keepalived.Statement) {
+func readRouterID(r *reader, g *globals, s *conftree.Statement) {
 	r.judge(s, NoEffect, "keepalived uses it in mails and SNMP only; a director is named after its host")
 }
 
-func readRecipients(r *reader, g *globals, s *keepalived.Statement) {
+func readRecipients(r *reader, g *globals, s *conftree.Statement) {
 	g.mails = s
 	for _, line := range s.Block {
 		for _, w := range line.Words {
@@ -143,43 +143,43 @@ func mailAddress(s string) string {
 	return s
 }
 
-func readMailServer(r *reader, g *globals, s *keepalived.Statement) {
+func readMailServer(r *reader, g *globals, s *conftree.Statement) {
 	g.server, g.port = s.Arg(1), s.Arg(2)
 	g.mailServer = append(g.mailServer, s)
 }
 
-func readMailTimeout(r *reader, g *globals, s *keepalived.Statement) {
+func readMailTimeout(r *reader, g *globals, s *conftree.Statement) {
 	if d, _, ok := r.seconds(s, 0.1, 600); ok {
 		g.mailTimeout = d
 		g.mailServer = append(g.mailServer, s)
 	}
 }
 
-func readAlert(r *reader, g *globals, s *keepalived.Statement) {
+func readAlert(r *reader, g *globals, s *conftree.Statement) {
 	if on, ok := r.on(s); ok && on {
 		g.alertVRRP = true
 		g.alertKeywords = append(g.alertKeywords, s)
 	}
 }
 
-func readStartupDelay(r *reader, g *globals, s *keepalived.Statement) {
+func readStartupDelay(r *reader, g *globals, s *conftree.Statement) {
 	if d, _, ok := r.seconds(s, 0, 600); ok {
 		g.startup = d
 	}
 }
 
-func readPlainChecksum[T target](r *reader, in T, s *keepalived.Statement) {
+func readPlainChecksum[T target](r *reader, in T, s *conftree.Statement) {
 	if on, ok := r.on(s); ok && on {
 		r.set(in.keys(), "checksum", "plain", s)
 	}
 }
 
-func readTimeouts(r *reader, g *globals, s *keepalived.Statement) {
+func readTimeouts(r *reader, g *globals, s *conftree.Statement) {
 	keys := map[string]string{"tcp": "tcp", "tcpfin": "tcp_fin", "udp": "udp"}
 	g.timeouts = &object{at: s}
 	for i := 1; i+1 < len(s.Words); i += 2 {
 		key := keys[s.Arg(i)]
-		inner := &keepalived.Statement{Words: s.Words[i:min(i+2, len(s.Words))]}
+		inner := &conftree.Statement{Words: s.Words[i:min(i+2, len(s.Words))]}
 		d, _, ok := r.seconds(inner, 1, 576*3600)
 		if key == "" || !ok {
 			r.judge(s, Refused, "'%s %s' is no timeout: tcp, tcpfin or udp, and seconds", s.Arg(i), s.Arg(i+1))
@@ -189,7 +189,7 @@ func readTimeouts(r *reader, g *globals, s *keepalived.Statement) {
 	}
 }
 
-func readSyncDaemon(r *reader, g *globals, s *keepalived.Statement) {
+func readSyncDaemon(r *reader, g *globals, s *conftree.Statement) {
 	g.sync.at = s
 	r.set(g.sync, "interface", s.Arg(1), nil)
 	for i := 2; i < len(s.Words); i++ {
@@ -199,7 +199,7 @@ func readSyncDaemon(r *reader, g *globals, s *keepalived.Statement) {
 			r.set(g.sync, "instance", name(s.Arg(i)), nil)
 		case "id", "maxlen", "port", "ttl":
 			i++
-			if n, ok := r.number(&keepalived.Statement{Words: s.Words[i-1 : min(i+1, len(s.Words))]}, 0, 65535); ok {
+			if n, ok := r.number(&conftree.Statement{Words: s.Words[i-1 : min(i+1, len(s.Words))]}, 0, 65535); ok {
 				r.set(g.sync, word, n, nil)
 			} else {
 				r.judge(s, Refused, "'%s %s' is not understood", word, s.Arg(i))

@@ -1,7 +1,7 @@
 package migration
 
 import (
-	"github.com/lvs-director/lvs-director/pkg/keepalived"
+	"github.com/lvs-director/lvs-director/pkg/conftree"
 )
 
 // group is a vrrp_sync_group.
@@ -11,7 +11,7 @@ type group struct {
 }
 
 var groupWords = notifyWords(words[*group]{
-	"group": func(r *reader, g *group, s *keepalived.Statement) {
+	"group": func(r *reader, g *group, s *conftree.Statement) {
 		for _, line := range s.Block {
 			for _, w := range line.Words {
 				if !r.names[name(w.Text)] {
@@ -23,13 +23,13 @@ var groupWords = notifyWords(words[*group]{
 			r.rest(line)
 		}
 	},
-	"track_interface":            func(r *reader, g *group, s *keepalived.Statement) { r.readInterfaces("", &g.uses, s) },
+	"track_interface":            func(r *reader, g *group, s *conftree.Statement) { r.readInterfaces("", &g.uses, s) },
 	"global_tracking":            noEffect[*group]("it is obsolete"),
 	"sync_group_tracking_weight": always[*group]("weights always count in a sync group"),
 	"nopreempt":                  noEffect[*group]("keepalived does not know it in a group"),
 })
 
-func (r *reader) readGroup(s *keepalived.Statement) {
+func (r *reader) readGroup(s *conftree.Statement) {
 	g := &group{subject: subject{object: &object{at: s, comments: comments(s)}, name: name(s.Arg(1))}}
 	r.set(g.object, "name", g.name, nil)
 	readBlock(r, s, g, groupWords, "sync_groups", "notify")

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/conftree"
 	"github.com/lvs-director/lvs-director/pkg/keepalived"
 )
 
@@ -32,24 +33,24 @@ func notifyWords[T tracker](into words[T]) words[T] {
 		"notify_master": {"master"}, "notify_backup": {"backup"}, "notify_fault": {"fault"}, "notify_stop": {"stop"}, "notify_deleted": {"stop"},
 		"notify_master_rx_lower_pri": {"lower_advert"}, "notify": {"any"},
 	} {
-		into[word] = func(r *reader, in T, s *keepalived.Statement) { r.readHook(in.base(), moments, s) }
+		into[word] = func(r *reader, in T, s *conftree.Statement) { r.readHook(in.base(), moments, s) }
 	}
 	into["notify_priority_changes"] = refused[T]("add priority to on of a hook with arguments: true")
-	into["smtp_alert"] = func(r *reader, in T, s *keepalived.Statement) {
+	into["smtp_alert"] = func(r *reader, in T, s *conftree.Statement) {
 		if on, ok := r.on(s); ok {
 			in.base().alert = on
 			r.mailHook(in.base(), s)
 		}
 	}
 	for word, kind := range map[string]string{"track_script": "script", "track_process": "process", "track_file": "file"} {
-		into[word] = func(r *reader, in T, s *keepalived.Statement) { r.readUses(kind, &in.base().uses, s) }
+		into[word] = func(r *reader, in T, s *conftree.Statement) { r.readUses(kind, &in.base().uses, s) }
 	}
 	into["track_bfd"] = refused[T]("write bfd_sessions, and their names in tracks")
 	return into
 }
 
 // readHook reads a notify script. Without quotes, keepalived takes the words behind the program for a user and a group.
-func (r *reader) readHook(in *subject, moments []string, s *keepalived.Statement) {
+func (r *reader) readHook(in *subject, moments []string, s *conftree.Statement) {
 	command, user := keepalived.Script(s.Raw, 1)
 	if len(user) > 2 || slices.ContainsFunc(user, noUser) {
 		r.judge(s, Refused, "keepalived takes '%s' for a user and a group: put the program and its arguments in quotes", strings.Join(user, " "))
@@ -79,7 +80,7 @@ func noUser(word string) bool {
 }
 
 // mailHook adds a hook that sends mails.
-func (r *reader) mailHook(in *subject, s *keepalived.Statement) {
+func (r *reader) mailHook(in *subject, s *conftree.Statement) {
 	g := r.global
 	if !in.alert {
 		return
@@ -114,7 +115,7 @@ func (s *subject) finish(r *reader) {
 }
 
 // comments are those before a block, and behind its first line.
-func comments(s *keepalived.Statement) []string {
+func comments(s *conftree.Statement) []string {
 	all := append([]string{}, s.Comments...)
 	if s.Trailing != "" {
 		all = append(all, s.Trailing)

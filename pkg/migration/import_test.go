@@ -11,48 +11,63 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/conftree"
+	"github.com/lvs-director/lvs-director/pkg/ipvsadm"
 	"github.com/lvs-director/lvs-director/pkg/keepalived"
+	"github.com/lvs-director/lvs-director/pkg/ldirectord"
 	"github.com/lvs-director/lvs-director/pkg/migration"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected results under testdata")
 
 // Each .want file has the cluster file of one or two configurations, what lvsctl check says about it, the lines that are
-// not translated, and what the configurations do not say.
+// not translated, and what the configurations do not say. A result of which no line is refused is valid.
 func TestImport(t *testing.T) {
-	for _, c := range []struct {
-		want  string
-		files []string
-		// incomplete: the result has problems because of what is refused or not known.
-		incomplete bool
-	}{
-		{"seeds/000", []string{"seeds/000-a.conf", "seeds/000-b.conf"}, false},
-		{"seeds/001", []string{"seeds/001-a.conf", "seeds/001-b.conf"}, true},
-		{"seeds/002", []string{"seeds/002.conf"}, true},
-		{"seeds/003-basic", []string{"seeds/003-basic.conf"}, true},
-		{"seeds/003-mysql", []string{"seeds/003-mysql.conf"}, true},
-		{"seeds/003-mail", []string{"seeds/003-mail.conf"}, true},
-		{"seeds/004", []string{"seeds/004-a.conf", "seeds/004-b.conf"}, true},
-		{"shapes/words", []string{"shapes/words.conf"}, true},
-		{"shapes/servers", []string{"shapes/servers.conf"}, true},
-		{"shapes/grammar", []string{"shapes/grammar.conf"}, true},
-		{"shapes/crlf", []string{"shapes/crlf.conf"}, true},
-		{"shapes/template", []string{"shapes/template.conf"}, true},
-		{"shapes/braces", []string{"shapes/braces.conf"}, true},
-	} {
-		t.Run(c.want, func(t *testing.T) {
+	for want, files := range configurations(t) {
+		t.Run(want, func(t *testing.T) {
 			var sources []migration.Source
-			for n, file := range c.files {
+			for n, file := range files {
 				sources = append(sources, source(t, fmt.Sprintf("lvs%d", n+1), file))
 			}
-			result := migration.Import(sources, migration.Options{SecretsDir: "/etc/lvs-director"})
+			options := migration.Options{SecretsDir: "/etc/lvs-director"}
+			if strings.HasPrefix(want, "shapes/") {
+				options.Addresses = map[string]string{"lvs1": "10.77.0.2", "lvs2": "10.77.0.3"}
+			}
+			result := migration.Import(sources, options)
 			accounted(t, sources, result)
-			if !c.incomplete {
+			if result.Refused() == 0 && options.Addresses != nil {
 				complete(t, result)
 			}
-			golden(t, "testdata/"+c.want+".want", show(result))
+			golden(t, "testdata/"+want+".want", show(result))
 		})
 	}
+}
+
+// configurations returns the files of each result: those of the seeds, and each of the directory shapes, or two of them whose
+// names end in -a and -b.
+func configurations(t *testing.T) map[string][]string {
+	t.Helper()
+	all := map[string][]string{
+		"seeds/000":       {"seeds/000-a.conf", "seeds/000-b.conf"},
+		"seeds/001":       {"seeds/001-a.conf", "seeds/001-b.conf"},
+		"seeds/002":       {"seeds/002.conf"},
+		"seeds/003-basic": {"seeds/003-basic.conf"},
+		"seeds/003-mysql": {"seeds/003-mysql.conf"},
+		"seeds/003-mail":  {"seeds/003-mail.conf"},
+		"seeds/004":       {"seeds/004-a.conf", "seeds/004-b.conf"},
+	}
+	entries, err := os.ReadDir("testdata/shapes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		base, extension, _ := strings.Cut(e.Name(), ".")
+		if extension != "want" {
+			want := "shapes/" + strings.TrimSuffix(strings.TrimSuffix(base, "-a"), "-b")
+			all[want] = append(all[want], "shapes/"+e.Name())
+		}
+	}
+	return all
 }
 
 func source(t *testing.T, node, file string) migration.Source {
@@ -61,7 +76,18 @@ func source(t *testing.T, node, file string) migration.Source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return migration.Source{Node: node, Tree: keepalived.Parse(filepath.Base(file), data, keepalived.Options{Host: node})}
+	return migration.Source{Node: node, Files: []migration.File{parsed(node, filepath.Base(file), data)}}
+}
+
+// parsed parses a file, whose kind is that of its name.
+func parsed(node, name string, data []byte) migration.File {
+	switch filepath.Ext(name) {
+	case ".cf":
+		return migration.File{Kind: migration.Ldirectord, Tree: ldirectord.Parse(name, data)}
+	case ".rules":
+		return migration.File{Kind: migration.IPVSAdm, Tree: ipvsadm.Parse(name, data)}
+	}
+	return migration.File{Tree: keepalived.Parse(name, data, keepalived.Options{Host: node})}
 }
 
 func show(r migration.Result) string {
@@ -94,9 +120,11 @@ type fataler interface {
 // accounted demands one verdict for each line, and a reason for each that is not translated.
 func accounted(t fataler, sources []migration.Source, r migration.Result) {
 	t.Helper()
-	var want []keepalived.Line
+	var want []conftree.Line
 	for _, s := range sources {
-		want = append(want, s.Tree.Lines...)
+		for _, f := range s.Files {
+			want = append(want, f.Tree.Lines...)
+		}
 	}
 	if len(r.Lines) != len(want) {
 		t.Fatalf("%d lines have a verdict, of %d", len(r.Lines), len(want))
@@ -155,7 +183,7 @@ func TestDirectorsThatDiffer(t *testing.T) {
 	const in = "vrrp_instance V {\n  interface eth0\n  virtual_router_id 51\n  nopreempt\n  virtual_ipaddress {\n    10.77.0.100\n  }\n}\nvrrp_instance W {\n  interface eth0\n  virtual_router_id 52\n  virtual_ipaddress {\n    10.77.0.101\n  }\n}\n"
 	other, _, _ := strings.Cut(strings.Replace(strings.Replace(in, "51", "53", 1), "  nopreempt\n", "", 1), "vrrp_instance W")
 	parse := func(name, in string) migration.Source {
-		return migration.Source{Node: name, Tree: keepalived.Parse(name+".conf", []byte(in), keepalived.Options{Host: name})}
+		return migration.Source{Node: name, Files: []migration.File{{Tree: keepalived.Parse(name+".conf", []byte(in), keepalived.Options{Host: name})}}}
 	}
 	r := migration.Import([]migration.Source{parse("a", in), parse("b", other)}, migration.Options{})
 	var refused []string

@@ -4,15 +4,15 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/lvs-director/lvs-director/pkg/keepalived"
+	"github.com/lvs-director/lvs-director/pkg/conftree"
 )
 
 // instance is a vrrp_instance.
 type instance struct {
 	subject
-	master, noPreempt *keepalived.Statement // state MASTER, nopreempt
+	master, noPreempt *conftree.Statement // state MASTER, nopreempt
 	ipv6              bool
-	authType, pass    *keepalived.Statement
+	authType, pass    *conftree.Statement
 	own               string // the address that adverts come from
 	vips, excluded    []vip
 }
@@ -29,7 +29,7 @@ var instanceOrder = []string{
 
 var instanceWords = notifyWords(words[*instance]{
 	"state": readState,
-	"interface": func(r *reader, i *instance, s *keepalived.Statement) {
+	"interface": func(r *reader, i *instance, s *conftree.Statement) {
 		r.set(i.object, "interface", s.Arg(1), s)
 		r.surplus(s, 2)
 	},
@@ -37,34 +37,34 @@ var instanceWords = notifyWords(words[*instance]{
 	"priority":          numberTo[*instance]("priority", 1, 255),
 	"version":           numberTo[*instance]("protocol_version", 2, 3),
 	"advert_int":        secondsTo[*instance]("advert_interval", 0.01, 255),
-	"nopreempt":         func(_ *reader, i *instance, s *keepalived.Statement) { i.noPreempt = s },
+	"nopreempt":         func(_ *reader, i *instance, s *conftree.Statement) { i.noPreempt = s },
 	"preempt":           always[*instance](""),
 	"preempt_delay":     secondsTo[*instance]("preempt_delay", 0, 1000),
-	"authentication":    func(r *reader, i *instance, s *keepalived.Statement) { readBlock(r, s, i, authWords) },
+	"authentication":    func(r *reader, i *instance, s *conftree.Statement) { readBlock(r, s, i, authWords) },
 	"auth_hmac":         refused[*instance]("its packets changed between versions of keepalived: not supported"),
 
-	"virtual_ipaddress":          func(r *reader, i *instance, s *keepalived.Statement) { r.readVIPs(i, &i.vips, s) },
-	"virtual_ipaddress_excluded": func(r *reader, i *instance, s *keepalived.Statement) { r.readVIPs(i, &i.excluded, s) },
+	"virtual_ipaddress":          func(r *reader, i *instance, s *conftree.Statement) { r.readVIPs(i, &i.vips, s) },
+	"virtual_ipaddress_excluded": func(r *reader, i *instance, s *conftree.Statement) { r.readVIPs(i, &i.excluded, s) },
 	"no_virtual_ipaddress":       always[*instance](""),
-	"virtual_routes":             func(r *reader, i *instance, s *keepalived.Statement) { r.readRoutes(i, s) },
+	"virtual_routes":             func(r *reader, i *instance, s *conftree.Statement) { r.readRoutes(i, s) },
 	"virtual_rules":              refused[*instance]("write rules: [{from: …, table: …, priority: …}]"),
 
-	"unicast_src_ip": func(r *reader, i *instance, s *keepalived.Statement) {
+	"unicast_src_ip": func(r *reader, i *instance, s *conftree.Statement) {
 		i.own = s.Arg(1)
 		r.set(i.object, "unicast_source", s.Arg(1), s)
 	},
-	"mcast_src_ip": func(r *reader, i *instance, s *keepalived.Statement) {
+	"mcast_src_ip": func(r *reader, i *instance, s *conftree.Statement) {
 		i.own = s.Arg(1)
 		r.set(i.object, "multicast_source", s.Arg(1), s)
 	},
-	"mcast_dst_ip":          func(r *reader, i *instance, s *keepalived.Statement) { r.set(i.object, "multicast_group", s.Arg(1), s) },
-	"unicast_peer":          func(r *reader, i *instance, s *keepalived.Statement) { r.readPeers(i, s) },
+	"mcast_dst_ip":          func(r *reader, i *instance, s *conftree.Statement) { r.set(i.object, "multicast_group", s.Arg(1), s) },
+	"unicast_peer":          func(r *reader, i *instance, s *conftree.Statement) { r.readPeers(i, s) },
 	"unicast_ttl":           changed[*instance]("adverts are always sent with a TTL of 255"),
 	"check_unicast_src":     always[*instance]("adverts from addresses that are no peers are always ignored"),
 	"unicast_fault_no_peer": changed[*instance]("without a peer an instance runs alone"),
 	"track_src_ip":          always[*instance]("the source address is always tracked"),
 
-	"track_interface":    func(r *reader, i *instance, s *keepalived.Statement) { r.readInterfaces(i.interfaceName(), &i.uses, s) },
+	"track_interface":    func(r *reader, i *instance, s *conftree.Statement) { r.readInterfaces(i.interfaceName(), &i.uses, s) },
 	"dont_track_primary": changed[*instance]("an instance whose interface is down sends and receives nothing, so it is in FAULT"),
 
 	"garp_master_repeat":         numberTo[*instance]("announcements.repeat", 1, 100),
@@ -97,11 +97,11 @@ var instanceWords = notifyWords(words[*instance]{
 })
 
 var authWords = words[*instance]{
-	"auth_type": func(_ *reader, i *instance, s *keepalived.Statement) { i.authType = s },
-	"auth_pass": func(_ *reader, i *instance, s *keepalived.Statement) { i.pass = s },
+	"auth_type": func(_ *reader, i *instance, s *conftree.Statement) { i.authType = s },
+	"auth_pass": func(_ *reader, i *instance, s *conftree.Statement) { i.pass = s },
 }
 
-func readState(r *reader, i *instance, s *keepalived.Statement) {
+func readState(r *reader, i *instance, s *conftree.Statement) {
 	switch s.Arg(1) {
 	case "MASTER":
 		i.master = s
@@ -116,7 +116,7 @@ func readState(r *reader, i *instance, s *keepalived.Statement) {
 }
 
 func readVMAC(key string) handler[*instance] {
-	return func(r *reader, i *instance, s *keepalived.Statement) {
+	return func(r *reader, i *instance, s *conftree.Statement) {
 		r.set(i.object, key, true, s)
 		args := s.Args()
 		if key == "ipvlan" {
@@ -132,7 +132,7 @@ func readVMAC(key string) handler[*instance] {
 	}
 }
 
-func readOldSync(r *reader, i *instance, s *keepalived.Statement) {
+func readOldSync(r *reader, i *instance, s *conftree.Statement) {
 	g := r.global
 	if s.Keyword() == "lvs_sync_daemon_inteface" {
 		r.judge(s, Changed, "keepalived does not know the misspelt word, so it did not synchronize connections: connection_sync does")
@@ -146,7 +146,7 @@ func readOldSync(r *reader, i *instance, s *keepalived.Statement) {
 	r.judge(s, Refused, "there is one connection_sync, and line %d has it", g.sync.at.At().Line)
 }
 
-func (r *reader) readPeers(i *instance, s *keepalived.Statement) {
+func (r *reader) readPeers(i *instance, s *conftree.Statement) {
 	var peers []string
 	for _, line := range s.Block {
 		for n := 0; n < len(line.Words); n++ {
@@ -154,7 +154,7 @@ func (r *reader) readPeers(i *instance, s *keepalived.Statement) {
 			switch addr, err := netip.ParseAddr(word); {
 			case word == "min_ttl" && n+1 < len(line.Words):
 				n++
-				if ttl, ok := r.number(&keepalived.Statement{Words: line.Words[n-1 : n+1]}, 1, 255); ok {
+				if ttl, ok := r.number(&conftree.Statement{Words: line.Words[n-1 : n+1]}, 1, 255); ok {
 					r.set(i.object, "unicast_min_ttl", ttl, nil)
 				}
 			case word == "max_ttl":
@@ -173,7 +173,7 @@ func (r *reader) readPeers(i *instance, s *keepalived.Statement) {
 	}
 }
 
-func (r *reader) readInstance(s *keepalived.Statement) {
+func (r *reader) readInstance(s *conftree.Statement) {
 	i := &instance{subject: subject{object: &object{at: s, comments: comments(s)}, name: name(s.Arg(1))}}
 	if i.name == "" {
 		r.judgeAll(s, Refused, "the name is missing")
@@ -268,7 +268,7 @@ func (i *instance) finishPreempt(r *reader) {
 
 // finishAuth writes the password into a file of its own.
 func (i *instance) finishAuth(r *reader) {
-	for _, s := range []*keepalived.Statement{i.authType, i.pass} {
+	for _, s := range []*conftree.Statement{i.authType, i.pass} {
 		if s != nil && i.text("protocol_version") == "3" {
 			r.judge(s, NoEffect, "version 3 has no authentication, and keepalived ignores it")
 		}

@@ -8,17 +8,17 @@ import (
 	"strings"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
-	"github.com/lvs-director/lvs-director/pkg/keepalived"
+	"github.com/lvs-director/lvs-director/pkg/conftree"
 )
 
 // handler reads a statement of a block of type T, and gives a verdict on it unless it is translated.
-type handler[T any] func(r *reader, in T, s *keepalived.Statement)
+type handler[T any] func(r *reader, in T, s *conftree.Statement)
 
 // words are the keywords of a kind of block.
 type words[T any] map[string]handler[T]
 
 // readBlock reads the statements of a block. sections are those of the cluster file whose words of keepalived apply.
-func readBlock[T any](r *reader, s *keepalived.Statement, in T, known words[T], sections ...string) {
+func readBlock[T any](r *reader, s *conftree.Statement, in T, known words[T], sections ...string) {
 	if !s.IsBlock {
 		r.judge(s, Refused, "keepalived expects a block here: add { and }")
 		return
@@ -35,7 +35,7 @@ func readBlock[T any](r *reader, s *keepalived.Statement, in T, known words[T], 
 }
 
 // rest marks what is in a block that a keyword without one should not have.
-func (r *reader) rest(s *keepalived.Statement) {
+func (r *reader) rest(s *conftree.Statement) {
 	j, judged := r.verdicts[s]
 	if !judged {
 		r.judge(s, Translated, "")
@@ -54,9 +54,9 @@ func (r *reader) rest(s *keepalived.Statement) {
 // maxHints is for how many words it is looked what they might have been.
 const maxHints = 1000
 
-// foreign gives a verdict on a keyword without a handler: that of the reference of the cluster file, or that keepalived
-// does not know it.
-func (r *reader) foreign(s *keepalived.Statement, known iter.Seq[string], sections []string) {
+// foreign gives a verdict on a keyword without a handler: that of the reference of the cluster file, or that the program of
+// the file does not know it.
+func (r *reader) foreign(s *conftree.Statement, known iter.Seq[string], sections []string) {
 	word := s.Keyword()
 	for _, section := range sections {
 		w, listed := reference[section][strings.ToLower(word)]
@@ -72,7 +72,7 @@ func (r *reader) foreign(s *keepalived.Statement, known iter.Seq[string], sectio
 	}
 	hint := ""
 	if r.hints++; r.hints > maxHints {
-		r.judgeAll(s, Refused, "keepalived does not know the word here, and ignores it")
+		r.judgeAll(s, Refused, "%s", r.kind.stranger())
 		return
 	}
 	all := slices.Collect(known)
@@ -83,10 +83,10 @@ func (r *reader) foreign(s *keepalived.Statement, known iter.Seq[string], sectio
 	if guess := config.Nearest(word, all); guess != "" {
 		hint = " (did you mean " + guess + "?)"
 	}
-	if s.IsBlock {
+	if s.IsBlock && r.kind == Keepalived {
 		hint += "; keepalived takes its } for the end of the block around it"
 	}
-	r.judgeAll(s, Refused, "keepalived does not know the word here, and ignores it%s", hint)
+	r.judgeAll(s, Refused, "%s%s", r.kind.stranger(), hint)
 }
 
 // always, noEffect, changed and refused are handlers of keywords without a key.
@@ -96,11 +96,11 @@ func changed[T any](reason string) handler[T]  { return verdictOf[T](Changed, re
 func refused[T any](reason string) handler[T]  { return verdictOf[T](Refused, reason) }
 
 func verdictOf[T any](v Verdict, reason string) handler[T] {
-	return func(r *reader, _ T, s *keepalived.Statement) { r.judgeAll(s, v, "%s", reason) }
+	return func(r *reader, _ T, s *conftree.Statement) { r.judgeAll(s, v, "%s", reason) }
 }
 
 // number reads the first argument as a whole number; one that is not, or is out of range, is refused.
-func (r *reader) number(s *keepalived.Statement, low, high int) (int, bool) {
+func (r *reader) number(s *conftree.Statement, low, high int) (int, bool) {
 	text := s.Arg(1)
 	n, err := strconv.Atoi(text)
 	switch {
@@ -135,7 +135,7 @@ func asciiDigit(c rune) rune {
 }
 
 // seconds reads the first argument as seconds, which may have a fraction, and returns a duration of the cluster file.
-func (r *reader) seconds(s *keepalived.Statement, low, high float64) (string, float64, bool) {
+func (r *reader) seconds(s *conftree.Statement, low, high float64) (string, float64, bool) {
 	text := s.Arg(1)
 	n, err := strconv.ParseFloat(text, 64)
 	switch {
@@ -160,15 +160,15 @@ func duration(seconds float64) string {
 	return strconv.FormatInt(int64(seconds+0.0005), 10) + "s"
 }
 
-// surplus reports words behind the last one that keepalived reads.
-func (r *reader) surplus(s *keepalived.Statement, from int) {
+// surplus reports words behind the last one that the program reads.
+func (r *reader) surplus(s *conftree.Statement, from int) {
 	if len(s.Words) > from {
-		r.judge(s, Changed, "keepalived ignores '%s' at the end of the line", strings.Join(s.Args()[from-1:], " "))
+		r.judge(s, Changed, "%s ignores '%s' at the end of the line", r.kind, strings.Join(s.Args()[from-1:], " "))
 	}
 }
 
 // on reads the optional boolean of a keyword.
-func (r *reader) on(s *keepalived.Statement) (value, ok bool) {
+func (r *reader) on(s *conftree.Statement) (value, ok bool) {
 	r.surplus(s, 2)
 	switch s.Arg(1) {
 	case "", "on", "true", "yes":
@@ -184,7 +184,7 @@ func (r *reader) on(s *keepalived.Statement) (value, ok bool) {
 type target interface{ keys() *object }
 
 func numberTo[T target](key string, low, high int) handler[T] {
-	return func(r *reader, in T, s *keepalived.Statement) {
+	return func(r *reader, in T, s *conftree.Statement) {
 		if n, ok := r.number(s, low, high); ok {
 			r.set(in.keys(), key, n, s)
 		}
@@ -192,7 +192,7 @@ func numberTo[T target](key string, low, high int) handler[T] {
 }
 
 func secondsTo[T target](key string, low, high float64) handler[T] {
-	return func(r *reader, in T, s *keepalived.Statement) {
+	return func(r *reader, in T, s *conftree.Statement) {
 		if d, _, ok := r.seconds(s, low, high); ok {
 			r.set(in.keys(), key, d, s)
 		}
@@ -201,7 +201,7 @@ func secondsTo[T target](key string, low, high float64) handler[T] {
 
 // flagTo sets a key for a keyword with an optional boolean; off is the opposite value.
 func flagTo[T target](key string, value bool) handler[T] {
-	return func(r *reader, in T, s *keepalived.Statement) {
+	return func(r *reader, in T, s *conftree.Statement) {
 		if on, ok := r.on(s); ok {
 			r.set(in.keys(), key, on == value, s)
 		}

@@ -4,18 +4,18 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/lvs-director/lvs-director/pkg/keepalived"
+	"github.com/lvs-director/lvs-director/pkg/conftree"
 )
 
 // linkDelay is a line of interface_up_down_delays.
 type linkDelay struct {
-	at       *keepalived.Statement
+	at       *conftree.Statement
 	down, up float64 // seconds
 	used     bool    // an instance is on the interface
 }
 
 // readLinkDelays reads interface_up_down_delays: INTERFACE DOWN_DELAY [UP_DELAY].
-func (r *reader) readLinkDelays(s *keepalived.Statement) {
+func (r *reader) readLinkDelays(s *conftree.Statement) {
 	if !s.IsBlock {
 		r.judge(s, Refused, "keepalived expects a block here: add { and }")
 		return
@@ -41,7 +41,7 @@ func (r *reader) readLinkDelays(s *keepalived.Statement) {
 }
 
 // delay reads an argument as seconds from 0 to 255; -1: it is none.
-func (r *reader) delay(s *keepalived.Statement, n int) float64 {
+func (r *reader) delay(s *conftree.Statement, n int) float64 {
 	d, err := strconv.ParseFloat(s.Arg(n), 64)
 	if err != nil || !(d >= 0 && d <= 255) {
 		r.judge(s, Refused, "'%s' is no delay of 0 to 255 s", s.Arg(n))

@@ -25,7 +25,12 @@ func (m *merger) file() *yaml.Node {
 	top.add("version", 1)
 	top.add("directors", m.directors())
 	m.single(top, "mail", func(r *reader) *object { return r.mail() })
-	m.single(top, "timeouts", func(r *reader) *object { return r.global.timeouts })
+	m.single(top, "timeouts", func(r *reader) *object {
+		if r.timeouts != nil {
+			return r.timeouts
+		}
+		return r.global.timeouts
+	})
 	m.single(top, "connection_sync", func(r *reader) *object {
 		switch s := r.global.sync.at; {
 		case s == nil:
@@ -33,9 +38,13 @@ func (m *merger) file() *yaml.Node {
 		case len(r.services) == 0:
 			r.judge(s, NoEffect, "there is no virtual server, so there are no connections")
 			return nil
+		case len(r.instances) == 0:
+			r.judge(s, Refused, "connection_sync is for directors with vrrp_instances: write both")
+			return nil
 		}
 		return r.global.sync
 	})
+	m.maintenance(top)
 	for _, l := range m.lists() {
 		switch {
 		case len(l.list) == 0:
@@ -128,6 +137,21 @@ func (r *reader) mail() *object {
 	return o
 }
 
+// maintenance adds the directory by which servers are drained.
+func (m *merger) maintenance(top *object) {
+	dir := ""
+	for _, r := range m.readers {
+		switch {
+		case r.maintenance == "" || r.maintenance == dir:
+		case dir == "":
+			dir = r.maintenance
+			top.add("maintenance_dir", dir)
+		default:
+			r.judge(r.maintenanceAt, Refused, "maintenance_dir is the same on all directors, and %s has another one", m.readers[0].node)
+		}
+	}
+}
+
 // single adds a section that is in the file once.
 func (m *merger) single(top *object, key string, of func(*reader) *object) {
 	for _, r := range m.readers {
@@ -206,7 +230,8 @@ func (m *merger) merge(of func(*reader) []*object, perNode []string) []*object {
 			if n == 0 {
 				order = append(order, id)
 			} else if members[id][n-1].r == r {
-				r.judge(o.at, Refused, "%s is there already, in line %d", id, members[id][n-1].o.at.At().Line)
+				before := members[id][n-1].o.at.At()
+				r.judge(o.at, Refused, "%s is there already, in line %d of %s", id, before.Line, before.File)
 				continue
 			}
 			members[id] = append(members[id], member{r, o})

@@ -7,20 +7,20 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"github.com/lvs-director/lvs-director/pkg/keepalived"
+	"github.com/lvs-director/lvs-director/pkg/conftree"
 )
 
 // entry is a key of an object of the cluster file.
 type entry struct {
 	key     string
 	value   *yaml.Node
-	at      *keepalived.Statement // what it comes from; nil for what was added
+	at      *conftree.Statement // what it comes from; nil for what was added
 	comment string
 }
 
 // object is a mapping of the cluster file.
 type object struct {
-	at       *keepalived.Statement
+	at       *conftree.Statement
 	entries  []entry
 	comments []string
 }
@@ -47,7 +47,7 @@ func (o *object) remove(key string) {
 }
 
 // set sets a key; the last one counts, as in keepalived.
-func (r *reader) set(o *object, key string, value any, at *keepalived.Statement) {
+func (r *reader) set(o *object, key string, value any, at *conftree.Statement) {
 	e := entry{key: key, value: encode(value), at: at}
 	if at != nil {
 		e.comment = at.Trailing

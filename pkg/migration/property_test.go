@@ -9,7 +9,6 @@ import (
 	"gopkg.in/yaml.v3"
 	"pgregory.net/rapid"
 
-	"github.com/lvs-director/lvs-director/pkg/keepalived"
 	"github.com/lvs-director/lvs-director/pkg/migration"
 )
 
@@ -17,8 +16,8 @@ import (
 // and a second import gives the same.
 func TestEveryLineHasAVerdict(t *testing.T) {
 	lines := []string{"}", "{", "}", "", "@a x", "@^a priority 7", "$X=5", "priority $X", "~SEQ(N,1,3) x$N", "\"", "include x"}
-	files, err := filepath.Glob("testdata/*/*.conf")
-	if err != nil || len(files) < 10 {
+	files, err := filepath.Glob("testdata/*/*.[cr]*")
+	if err != nil || len(files) < 20 {
 		t.Fatal(files, err)
 	}
 	for _, file := range files {
@@ -40,16 +39,16 @@ func TestEveryLineHasAVerdict(t *testing.T) {
 				in.WriteString(line + "\n")
 			}
 		}
-		check(t, in.String())
+		check(t, in.String(), rapid.SampledFrom([]string{"a.conf", "a.cf", "a.rules"}).Draw(t, "name"))
 	})
 }
 
-func check(t *rapid.T, in string) {
+func check(t *rapid.T, in, name string) {
 	var texts []string
 	for range 2 {
 		var sources []migration.Source
 		for _, node := range []string{"a", "b"} {
-			sources = append(sources, migration.Source{Node: node, Tree: keepalived.Parse(node, []byte(in), keepalived.Options{Host: node})})
+			sources = append(sources, migration.Source{Node: node, Files: []migration.File{parsed(node, name, []byte(in))}})
 		}
 		r := migration.Import(sources, migration.Options{SecretsDir: "/etc/lvs-director"})
 		accounted(t, sources, r)

@@ -6,15 +6,16 @@ import (
 	"strings"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
-	"github.com/lvs-director/lvs-director/pkg/keepalived"
+	"github.com/lvs-director/lvs-director/pkg/conftree"
 )
 
 // reader reads one source.
 type reader struct {
-	tree     *keepalived.Tree
+	files    []File
+	kind     Kind   // of the file that is being read
 	node     string // the director's name
 	options  Options
-	verdicts map[*keepalived.Statement]judgement
+	verdicts map[*conftree.Statement]judgement
 
 	global    *globals
 	scripts   map[string]*track // all kinds of tracks that are declared, by kind and name
@@ -23,11 +24,17 @@ type reader struct {
 	instances []*instance
 	groups    []*group
 	services  []*service
-	pools     map[string]*pool // virtual_server_group
-	secrets   []Secret
-	unknown   []string
-	hints     int
-	names     map[string]bool // of instances
+	pools     map[string]*pool      // virtual_server_group
+	table     map[endpoint]*service // of ipvsadm
+	added     []*service            // those of table, in the order of the file
+	timeouts  *object               // of ipvsadm --set
+	// maintenance is the directory of ldirectord's maintenancedir; "" if there is none
+	maintenance   string
+	maintenanceAt *conftree.Statement
+	secrets       []Secret
+	unknown       []string
+	hints         int
+	names         map[string]bool // of instances
 }
 
 // reference are the words of keepalived in the reference of the cluster file, by section.
@@ -49,18 +56,18 @@ var top words[*reader]
 
 func init() {
 	top = words[*reader]{
-		"global_defs": func(r *reader, _ *reader, s *keepalived.Statement) {
+		"global_defs": func(r *reader, _ *reader, s *conftree.Statement) {
 			readBlock(r, s, r.global, globalWords, "top level", "vrrp_instances", "notify", "mail", "directors")
 		},
-		"vrrp_instance":            func(r *reader, _ *reader, s *keepalived.Statement) { r.readInstance(s) },
-		"vrrp_script":              func(r *reader, _ *reader, s *keepalived.Statement) { r.declare(s, "script", scriptWords) },
-		"vrrp_track_process":       func(r *reader, _ *reader, s *keepalived.Statement) { r.declare(s, "process", processWords) },
-		"track_process":            func(r *reader, _ *reader, s *keepalived.Statement) { r.declare(s, "process", processWords) },
-		"vrrp_track_file":          func(r *reader, _ *reader, s *keepalived.Statement) { r.declare(s, "file", fileWords) },
-		"track_file":               func(r *reader, _ *reader, s *keepalived.Statement) { r.declare(s, "file", fileWords) },
-		"vrrp_sync_group":          func(r *reader, _ *reader, s *keepalived.Statement) { r.readGroup(s) },
-		"virtual_server":           func(r *reader, _ *reader, s *keepalived.Statement) { r.readService(s) },
-		"virtual_server_group":     func(r *reader, _ *reader, s *keepalived.Statement) { r.readPool(s) },
+		"vrrp_instance":            func(r *reader, _ *reader, s *conftree.Statement) { r.readInstance(s) },
+		"vrrp_script":              func(r *reader, _ *reader, s *conftree.Statement) { r.declare(s, "script", scriptWords) },
+		"vrrp_track_process":       func(r *reader, _ *reader, s *conftree.Statement) { r.declare(s, "process", processWords) },
+		"track_process":            func(r *reader, _ *reader, s *conftree.Statement) { r.declare(s, "process", processWords) },
+		"vrrp_track_file":          func(r *reader, _ *reader, s *conftree.Statement) { r.declare(s, "file", fileWords) },
+		"track_file":               func(r *reader, _ *reader, s *conftree.Statement) { r.declare(s, "file", fileWords) },
+		"vrrp_sync_group":          func(r *reader, _ *reader, s *conftree.Statement) { r.readGroup(s) },
+		"virtual_server":           func(r *reader, _ *reader, s *conftree.Statement) { r.readService(s) },
+		"virtual_server_group":     func(r *reader, _ *reader, s *conftree.Statement) { r.readPool(s) },
 		"bfd_instance":             refused[*reader]("write bfd_sessions: which interface it is on is not in the file"),
 		"static_ipaddress":         refused[*reader]("what does not move belongs to the network configuration of the machine"),
 		"static_routes":            refused[*reader]("what does not move belongs to the network configuration of the machine"),
@@ -75,24 +82,40 @@ func init() {
 		"SSL":                      refused[*reader]("write ca_file and client_certificate_file in the checks of type https"),
 		"linkbeat_use_polling":     changed[*reader]("the kernel reports the carrier of an interface"),
 		"linkbeat_interfaces":      changed[*reader]("the kernel reports the carrier of an interface"),
-		"interface_up_down_delays": func(r *reader, _ *reader, s *keepalived.Statement) { r.readLinkDelays(s) },
+		"interface_up_down_delays": func(r *reader, _ *reader, s *conftree.Statement) { r.readLinkDelays(s) },
 	}
 }
 
 func newReader(s Source, o Options) *reader {
 	r := &reader{
-		tree: s.Tree, node: s.Node, options: o, verdicts: map[*keepalived.Statement]judgement{},
+		files: s.Files, node: s.Node, table: map[endpoint]*service{}, options: o, verdicts: map[*conftree.Statement]judgement{},
 		scripts: map[string]*track{}, delays: map[string]*linkDelay{}, pools: map[string]*pool{}, names: map[string]bool{},
 	}
 	r.global = &globals{instance: &object{}, sync: &object{}}
 	return r
 }
 
-// read reads the blocks in an order in which what is named is known: settings, tracks and groups of addresses first.
+// read reads the files, and then what depends on several of their blocks.
 func (r *reader) read() {
+	for _, f := range r.files {
+		switch r.kind = f.Kind; r.kind {
+		case Keepalived:
+			r.readKeepalived(f.Tree)
+		case Ldirectord:
+			r.readDirectord(f.Tree)
+		case IPVSAdm:
+			r.readTable(f.Tree)
+		}
+	}
+	r.finish()
+}
+
+// readKeepalived reads the blocks in an order in which what is named is known: settings, tracks and groups of addresses
+// first.
+func (r *reader) readKeepalived(tree *conftree.Tree) {
 	ranks := map[string]int{"global_defs": 1, "vrrp_script": 2, "vrrp_track_process": 2, "track_process": 2, "vrrp_track_file": 2, "track_file": 2, "virtual_server_group": 2, "interface_up_down_delays": 2, "vrrp_instance": 3, "vrrp_sync_group": 4, "virtual_server": 5}
 	for rank := range 6 {
-		for _, s := range r.tree.Statements {
+		for _, s := range tree.Statements {
 			if ranks[s.Keyword()] != rank {
 				continue
 			}
@@ -104,6 +127,9 @@ func (r *reader) read() {
 			r.foreign(s, maps.Keys(top), []string{"top level"})
 		}
 	}
+}
+
+func (r *reader) finish() {
 	for _, t := range r.declared {
 		if !t.used {
 			r.judge(t.at, NoEffect, "nothing tracks it, so keepalived does not use it")
@@ -114,6 +140,9 @@ func (r *reader) read() {
 	}
 	r.judgeLinkDelays()
 	r.finishGlobals()
+	if len(r.instances) == 0 && slices.ContainsFunc(r.files, func(f File) bool { return f.Kind != Keepalived }) {
+		r.says("what moves the virtual addresses between the directors: write vrrp_instances, or import the keepalived.conf as well")
+	}
 }
 
 // says adds something that the sources do not say.

@@ -7,13 +7,19 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"github.com/lvs-director/lvs-director/pkg/keepalived"
+	"github.com/lvs-director/lvs-director/pkg/conftree"
 )
 
 // Source is the configuration of one director.
 type Source struct {
-	Node string // the name of the director
-	Tree *keepalived.Tree
+	Node  string // the name of the director
+	Files []File // at least one
+}
+
+// File is a file of one kind.
+type File struct {
+	Kind Kind
+	Tree *conftree.Tree
 }
 
 // Options are what the sources do not say.

@@ -2,11 +2,10 @@ package migration
 
 import (
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/lvs-director/lvs-director/pkg/keepalived"
+	"github.com/lvs-director/lvs-director/pkg/conftree"
 )
 
 // server is a real_server.
@@ -30,14 +29,14 @@ var serverWords = timeWords(words[*server]{
 	"inhibit_on_failure": flagTo[*server]("inhibit_on_failure", true),
 	"notify_up":          refused[*server](noMails), "notify_down": refused[*server](noMails), "smtp_alert": refused[*server](noMails),
 	"alpha":       always[*server]("a real server gets no connections before its first good check, always"),
-	"virtualhost": func(_ *reader, rs *server, s *keepalived.Statement) { rs.host = s.Arg(1) },
+	"virtualhost": func(_ *reader, rs *server, s *conftree.Statement) { rs.host = s.Arg(1) },
 	"TCP_CHECK":   checkOf("tcp", 1, 1, tcpWords), "HTTP_GET": checkOf("http", 1, 3, httpWords), "SSL_GET": checkOf("https", 1, 3, httpWords),
 	"SMTP_CHECK": checkOf("smtp", 1, 1, smtpWords), "DNS_CHECK": checkOf("dns", 3, 0, dnsWords), "UDP_CHECK": checkOf("udp", 1, 1, udpWords),
 	"PING_CHECK": checkOf("ping", 1, 1, pingWords), "MISC_CHECK": checkOf("command", 0, 1, miscWords), "FILE_CHECK": checkOf("file", 0, 1, fileCheckWords),
 	"BFD_CHECK": refused[*server]("write checks: [{type: ping}], or bfd_sessions and tracks for a router"),
 }, func(rs *server) times { return rs.times })
 
-func (r *reader) readServer(v *service, s *keepalived.Statement) {
+func (r *reader) readServer(v *service, s *conftree.Statement) {
 	rs := &server{object: &object{at: s, comments: comments(s)}, of: v, times: times{}}
 	addr, err := netip.ParseAddr(s.Arg(1))
 	port, err2 := strconv.ParseUint(s.Arg(2), 10, 16)
@@ -60,6 +59,10 @@ func (r *reader) finishServers(v *service) {
 		}
 	}
 	var list []*object
+	sharing := map[netip.Addr]int{}
+	for _, rs := range v.servers {
+		sharing[rs.addr]++
+	}
 	for _, rs := range v.servers {
 		rs.add("weight", v.weight)
 		if rs.text("weight") == "1" {
@@ -74,16 +77,16 @@ func (r *reader) finishServers(v *service) {
 		case forward == "nat":
 			r.set(rs.object, "port", rs.port, nil)
 		default:
-			r.judge(rs.at, Changed, "%s cannot change the port: it is %d, as in keepalived", strings.ToUpper(forward), port)
+			r.judge(rs.at, Changed, "%s cannot change the port: it is %d, as in %s", strings.ToUpper(forward), port, r.kind)
 		}
-		r.nameServer(v, rs)
+		r.nameServer(rs, sharing[rs.addr] > 1)
 		if len(rs.checks) == 0 {
 			r.judge(rs.at, Changed, "it has no check, so it stays in the table when it is down: add one")
 		}
 		if len(shared) == 0 {
 			r.set(rs.object, "checks", rs.checks, nil)
 		}
-		rs.sort("name", "address", "port", "forward", "weight", "upper_threshold", "lower_threshold", "inhibit_on_failure", "checks")
+		rs.sort("name", "address", "port", "forward", "tunnel", "weight", "upper_threshold", "lower_threshold", "inhibit_on_failure", "checks")
 		list = append(list, rs.object)
 	}
 	if len(shared) > 0 {
@@ -92,10 +95,10 @@ func (r *reader) finishServers(v *service) {
 	r.set(v.object, "real_servers", list, nil)
 }
 
-// nameServer names a real server after its address, because keepalived has no names.
-func (r *reader) nameServer(v *service, rs *server) {
+// nameServer names a real server after its address, because the sources have no names. shared: several have it.
+func (r *reader) nameServer(rs *server, shared bool) {
 	id := name("rs-" + strings.ReplaceAll(rs.addr.String(), ":", "."))
-	if slices.ContainsFunc(v.servers, func(o *server) bool { return o != rs && o.addr == rs.addr }) {
+	if shared {
 		id = name(id + "-" + strconv.Itoa(rs.port))
 	}
 	r.set(rs.object, "name", id, nil)

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/lvs-director/lvs-director/pkg/keepalived"
+	"github.com/lvs-director/lvs-director/pkg/conftree"
 )
 
 // service is a virtual_server.
@@ -18,7 +18,7 @@ type service struct {
 	host                   string // virtualhost
 	weight                 int
 	quorum, hysteresis     int
-	quorumAt, hysteresisAt *keepalived.Statement
+	quorumAt, hysteresisAt *conftree.Statement
 	sorry                  *object // sorry_server; nil: none
 	sorryKeys              *object // what other keywords say about it
 	persistence            *object
@@ -39,7 +39,7 @@ var serviceWords = timeWords(words[*service]{
 	"protocol":                readProtocol,
 	"persistence_timeout":     readPersistence,
 	"persistence_granularity": readGranularity,
-	"persistence_engine": func(r *reader, v *service, s *keepalived.Statement) {
+	"persistence_engine": func(r *reader, v *service, s *conftree.Statement) {
 		if s.Arg(1) != "sip" {
 			r.judge(s, Refused, "the only engine is sip")
 			return
@@ -50,33 +50,33 @@ var serviceWords = timeWords(words[*service]{
 	"ops":      flagTo[*service]("one_packet", true),
 	"flag-1":   schedulerFlag("fallback"), "sh-fallback": schedulerFlag("fallback"), "mh-fallback": schedulerFlag("fallback"),
 	"flag-2": schedulerFlag("port"), "sh-port": schedulerFlag("port"), "mh-port": schedulerFlag("port"),
-	"weight": func(r *reader, v *service, s *keepalived.Statement) {
+	"weight": func(r *reader, v *service, s *conftree.Statement) {
 		if n, ok := r.number(s, 0, 65535); ok {
 			v.weight = n
 		}
 	},
-	"virtualhost": func(_ *reader, v *service, s *keepalived.Statement) { v.host = s.Arg(1) },
-	"quorum": func(r *reader, v *service, s *keepalived.Statement) {
+	"virtualhost": func(_ *reader, v *service, s *conftree.Statement) { v.host = s.Arg(1) },
+	"quorum": func(r *reader, v *service, s *conftree.Statement) {
 		v.quorum, _ = r.number(s, 1, 1<<31-1)
 		v.quorumAt = s
 	},
-	"hysteresis": func(r *reader, v *service, s *keepalived.Statement) {
+	"hysteresis": func(r *reader, v *service, s *conftree.Statement) {
 		v.hysteresis, _ = r.number(s, 0, 1<<31-1)
 		v.hysteresisAt = s
 	},
 	"quorum_up": refused[*service](noMails), "quorum_down": refused[*service](noMails), "smtp_alert": refused[*service](noMails),
 	"sorry_server": readSorryServer,
-	"sorry_server_inhibit": func(r *reader, v *service, s *keepalived.Statement) {
+	"sorry_server_inhibit": func(r *reader, v *service, s *conftree.Statement) {
 		r.set(v.sorryKeys, "inhibit_on_failure", true, s)
 	},
-	"sorry_server_lvs_method": func(r *reader, v *service, s *keepalived.Statement) { readMethod(r, keyed{v.sorryKeys}, s) },
+	"sorry_server_lvs_method": func(r *reader, v *service, s *conftree.Statement) { readMethod(r, keyed{v.sorryKeys}, s) },
 	"inhibit_on_failure":      flagTo[*service]("inhibit_on_failure", true),
 	"alpha":                   always[*service]("a real server gets no connections before its first good check, always"),
 	"ha_suspend":              changed[*service](bothDirectors),
-	"real_server":             func(r *reader, v *service, s *keepalived.Statement) { r.readServer(v, s) },
+	"real_server":             func(r *reader, v *service, s *conftree.Statement) { r.readServer(v, s) },
 }, func(v *service) times { return v.times })
 
-func readScheduler(r *reader, v *service, s *keepalived.Statement) {
+func readScheduler(r *reader, v *service, s *conftree.Statement) {
 	known := []string{"rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "dh", "mh", "sed", "nq", "fo", "ovf", "twos"}
 	if !slices.Contains(known, s.Arg(1)) {
 		r.judge(s, Refused, "'%s' is no scheduler%s", s.Arg(1), didYouMean(s.Arg(1), known))
@@ -86,7 +86,7 @@ func readScheduler(r *reader, v *service, s *keepalived.Statement) {
 	r.surplus(s, 2)
 }
 
-func readMethod[T target](r *reader, in T, s *keepalived.Statement) {
+func readMethod[T target](r *reader, in T, s *conftree.Statement) {
 	method := strings.ToLower(s.Arg(1))
 	if method != "dr" && method != "nat" && method != "tun" {
 		r.judge(s, Refused, "'%s' is no method: DR, NAT or TUN", s.Arg(1))
@@ -98,7 +98,7 @@ func readMethod[T target](r *reader, in T, s *keepalived.Statement) {
 	r.set(in.keys(), "forward", method, s)
 }
 
-func readProtocol(r *reader, v *service, s *keepalived.Statement) {
+func readProtocol(r *reader, v *service, s *conftree.Statement) {
 	protocol := strings.ToLower(s.Arg(1))
 	if protocol != "tcp" && protocol != "udp" && protocol != "sctp" {
 		r.judge(s, Refused, "'%s' is no protocol: TCP, UDP or SCTP", s.Arg(1))
@@ -108,7 +108,7 @@ func readProtocol(r *reader, v *service, s *keepalived.Statement) {
 	r.surplus(s, 2)
 }
 
-func readPersistence(r *reader, v *service, s *keepalived.Statement) {
+func readPersistence(r *reader, v *service, s *conftree.Statement) {
 	switch s.Arg(1) {
 	case "":
 		r.set(v.persistence, "timeout", "360s", s)
@@ -121,7 +121,7 @@ func readPersistence(r *reader, v *service, s *keepalived.Statement) {
 	}
 }
 
-func readGranularity(r *reader, v *service, s *keepalived.Statement) {
+func readGranularity(r *reader, v *service, s *conftree.Statement) {
 	if n, err := strconv.Atoi(s.Arg(1)); err == nil && n >= 1 && n <= 128 {
 		r.set(v.persistence, "netmask", n, s)
 		return
@@ -140,7 +140,7 @@ func readGranularity(r *reader, v *service, s *keepalived.Statement) {
 }
 
 func schedulerFlag(flag string) handler[*service] {
-	return func(r *reader, v *service, s *keepalived.Statement) {
+	return func(r *reader, v *service, s *conftree.Statement) {
 		flags := []string{flag}
 		if e := v.get("scheduler_flags"); e != nil && e.value.Content[0].Value != flag {
 			flags = []string{"fallback", "port"}
@@ -149,7 +149,7 @@ func schedulerFlag(flag string) handler[*service] {
 	}
 }
 
-func (r *reader) readService(s *keepalived.Statement) {
+func (r *reader) readService(s *conftree.Statement) {
 	v := &service{object: &object{at: s, comments: comments(s)}, times: times{}, weight: 1, persistence: &object{}, sorryKeys: &object{}}
 	at, ok := r.readEndpoint(v, s)
 	if !ok {
@@ -171,24 +171,31 @@ func (r *reader) readService(s *keepalived.Statement) {
 		v.remove("protocol")
 		v.name = name(at)
 	}
+	if r.finishService(v) {
+		r.judge(s, Changed, "a real server gets connections after its first good checks; with initial_state: up at once, as in keepalived")
+	}
+}
+
+// finishService writes what depends on several keys, and reports whether the virtual server is in the cluster file.
+func (r *reader) finishService(v *service) bool {
 	if v.persistence.get("timeout") != nil {
 		v.persistence.sort("timeout", "netmask", "engine")
 		r.set(v.object, "persistence", v.persistence, nil)
 	}
 	if len(v.servers) == 0 {
-		r.judgeAll(s, Refused, "it has no real server")
-		return
+		r.judgeAll(v.at, Refused, "it has no real server")
+		return false
 	}
 	r.finishServers(v)
 	r.finishQuorum(v)
-	r.judge(s, Changed, "a real server gets connections after its first good checks; with initial_state: up at once, as in keepalived")
 	r.set(v.object, "name", v.name, nil)
 	v.sort("name", "address", "addresses", "port", "ports", "fwmark", "marking", "protocol", "scheduler", "scheduler_flags", "one_packet", "forward", "persistence", "quorum", "hysteresis", "inhibit_on_failure", "checks", "real_servers", "sorry_server")
 	r.services = append(r.services, v)
+	return true
 }
 
 // readEndpoint reads what is behind virtual_server, and returns a name for it.
-func (r *reader) readEndpoint(v *service, s *keepalived.Statement) (at string, ok bool) {
+func (r *reader) readEndpoint(v *service, s *conftree.Statement) (at string, ok bool) {
 	switch s.Arg(1) {
 	case "fwmark":
 		n, err := strconv.ParseUint(s.Arg(2), 0, 32)
@@ -242,7 +249,7 @@ func (p *pool) write(r *reader, v *service) {
 	r.set(v.object, "port", p.port, nil)
 }
 
-func (r *reader) readPool(s *keepalived.Statement) {
+func (r *reader) readPool(s *conftree.Statement) {
 	p := &pool{port: -1}
 	good := true
 	for _, line := range s.Block {

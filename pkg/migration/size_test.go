@@ -1,6 +1,7 @@
 package migration_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/lvs-director/lvs-director/pkg/keepalived"
@@ -16,7 +17,15 @@ func TestLargeFiles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tree := keepalived.Parse("a", []byte(in), keepalived.Options{Host: "a"})
-			migration.Import([]migration.Source{{Node: "a", Tree: tree}, {Node: "b", Tree: tree}}, migration.Options{})
+			migration.Import([]migration.Source{{Node: "a", Files: []migration.File{{Tree: tree}}}, {Node: "b", Files: []migration.File{{Tree: tree}}}}, migration.Options{})
+		})
+	}
+	for name, in := range map[string]string{
+		"a.rules": "-A -t 10.77.0.1:80\n" + strings.Repeat("-a -t 10.77.0.1:80 -r 10.77.0.11\n", 10_000) + strings.Repeat("-A -f 7\n", 10_000),
+		"a.cf":    "virtual=10.77.0.1:80\n" + strings.Repeat("\treal=10.77.0.11:80 gate\n", 10_000) + strings.Repeat("virtual=7\nx=1\n", 10_000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			migration.Import([]migration.Source{{Node: "a", Files: []migration.File{parsed("a", name, []byte(in))}}}, migration.Options{})
 		})
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/lvs-director/lvs-director/pkg/keepalived"
+	"github.com/lvs-director/lvs-director/pkg/conftree"
 )
 
 // keyed is a target that is an object.
@@ -13,7 +13,7 @@ type keyed struct{ *object }
 
 func (k keyed) keys() *object { return k.object }
 
-func readSorryServer(r *reader, v *service, s *keepalived.Statement) {
+func readSorryServer(r *reader, v *service, s *conftree.Statement) {
 	addr, err := netip.ParseAddr(s.Arg(1))
 	port, err2 := strconv.ParseUint(s.Arg(2), 10, 16)
 	if err != nil || len(s.Words) > 3 || s.Arg(2) != "" && err2 != nil {
@@ -69,7 +69,7 @@ func (r *reader) finishSorry(v *service) {
 	if slices.ContainsFunc(v.servers, func(rs *server) bool {
 		return rs.addr.String() == addr && (v.text("forward") != "nat" || strconv.Itoa(rs.port) == o.text("port"))
 	}) {
-		r.judge(o.at, Refused, "it is one of the real servers, which keepalived takes, and then confuses the two")
+		r.judge(o.at, Refused, "it is one of the real servers, which %s takes, and then confuses the two", r.kind)
 		return
 	}
 	for _, e := range v.sorryKeys.entries {
@@ -84,10 +84,10 @@ func (r *reader) finishSorry(v *service) {
 	case port == v.text("port") || v.many:
 		o.remove("port")
 	case port != "" && forward != "nat":
-		r.judge(o.at, Changed, "%s cannot change the port: it is %s, as in keepalived", forward, v.text("port"))
+		r.judge(o.at, Changed, "%s cannot change the port: it is %s, as in %s", forward, v.text("port"), r.kind)
 		o.remove("port")
 	}
-	r.judge(o.at, Changed, "it is not checked, as in keepalived: without checks: [] it is checked like the real servers")
+	r.judge(o.at, Changed, "it is not checked, as in %s: without checks: [] it is checked like the real servers", r.kind)
 	r.set(o, "checks", []string{}, nil)
 	r.set(v.object, "sorry_server", o, nil)
 }

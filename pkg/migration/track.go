@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lvs-director/lvs-director/pkg/conftree"
 	"github.com/lvs-director/lvs-director/pkg/keepalived"
 )
 
@@ -21,13 +22,13 @@ type track struct {
 func (t *track) keys() *object { return t.object }
 
 var scriptWords = words[*track]{
-	"script":    func(r *reader, t *track, s *keepalived.Statement) { r.readProbe(t, s) },
-	"interval":  func(r *reader, t *track, s *keepalived.Statement) { _, t.interval, _ = r.seconds(s, 0.1, 3600) },
-	"timeout":   func(r *reader, t *track, s *keepalived.Statement) { _, t.timeout, _ = r.seconds(s, 0.01, 3600) },
+	"script":    func(r *reader, t *track, s *conftree.Statement) { r.readProbe(t, s) },
+	"interval":  func(r *reader, t *track, s *conftree.Statement) { _, t.interval, _ = r.seconds(s, 0.1, 3600) },
+	"timeout":   func(r *reader, t *track, s *conftree.Statement) { _, t.timeout, _ = r.seconds(s, 0.01, 3600) },
 	"weight":    readWeight,
 	"rise":      numberTo[*track]("rise", 1, 100),
 	"fall":      numberTo[*track]("fall", 1, 100),
-	"user":      func(r *reader, t *track, s *keepalived.Statement) { r.setUser(t.object, s.Args(), s) },
+	"user":      func(r *reader, t *track, s *conftree.Statement) { r.setUser(t.object, s.Args(), s) },
 	"init_fail": changed[*track]("a track without a result is neither up nor down, and the instance waits for it"),
 }
 
@@ -36,7 +37,7 @@ var processWords = words[*track]{
 	"weight":          readWeight,
 	"quorum":          numberTo[*track]("at_least", 1, 10000),
 	"quorum_max":      numberTo[*track]("at_most", 1, 10000),
-	"delay":           func(r *reader, t *track, s *keepalived.Statement) { delayBoth(r, t, s) },
+	"delay":           func(r *reader, t *track, s *conftree.Statement) { delayBoth(r, t, s) },
 	"fork_delay":      secondsTo[*track]("up_delay", 0, 300),
 	"terminate_delay": secondsTo[*track]("down_delay", 0, 300),
 	"full_command":    refused[*track]("write command_line, a regular expression that the arguments match"),
@@ -44,7 +45,7 @@ var processWords = words[*track]{
 }
 
 var fileWords = words[*track]{
-	"file": func(r *reader, t *track, s *keepalived.Statement) {
+	"file": func(r *reader, t *track, s *conftree.Statement) {
 		if !strings.HasPrefix(s.Arg(1), "/") {
 			r.judge(s, Refused, "'%s' is no absolute path", s.Arg(1))
 			return
@@ -55,14 +56,14 @@ var fileWords = words[*track]{
 	"init_file": changed[*track]("the file is read, and never written"),
 }
 
-func delayBoth(r *reader, t *track, s *keepalived.Statement) {
+func delayBoth(r *reader, t *track, s *conftree.Statement) {
 	if d, _, ok := r.seconds(s, 0, 300); ok {
 		r.set(t.object, "up_delay", d, s)
 		r.set(t.object, "down_delay", d, nil)
 	}
 }
 
-func readProcess(r *reader, t *track, s *keepalived.Statement) {
+func readProcess(r *reader, t *track, s *conftree.Statement) {
 	if len(s.Words) != 2 {
 		r.judge(s, Refused, "write command_line, a regular expression that the program and its arguments match")
 		return
@@ -71,8 +72,8 @@ func readProcess(r *reader, t *track, s *keepalived.Statement) {
 }
 
 // readWeight reads the weight of a track, which is that of the instances that name it.
-func readWeight(r *reader, t *track, s *keepalived.Statement) {
-	if n, ok := r.number(&keepalived.Statement{Words: s.Words[:min(2, len(s.Words))]}, -253, 253); ok {
+func readWeight(r *reader, t *track, s *conftree.Statement) {
+	if n, ok := r.number(&conftree.Statement{Words: s.Words[:min(2, len(s.Words))]}, -253, 253); ok {
 		t.weight = n
 		t.reverse = s.Arg(2) == "reverse"
 		return
@@ -82,10 +83,10 @@ func readWeight(r *reader, t *track, s *keepalived.Statement) {
 }
 
 // moveVerdict repeats the check of a number for the whole statement, so that the reason is its own.
-func (r *reader) moveVerdict(s *keepalived.Statement) { r.number(s, -253, 253) }
+func (r *reader) moveVerdict(s *conftree.Statement) { r.number(s, -253, 253) }
 
 // declare reads a block that declares a track.
-func (r *reader) declare(s *keepalived.Statement, kind string, known words[*track]) {
+func (r *reader) declare(s *conftree.Statement, kind string, known words[*track]) {
 	t := &track{object: &object{at: s, comments: comments(s)}, name: name(s.Arg(1)), interval: 1}
 	if s.Arg(1) == "" {
 		r.judgeAll(s, Refused, "the name is missing")
@@ -139,7 +140,7 @@ func (t *track) finishScript(r *reader) {
 
 // readProbe reads the command line of a vrrp_script. The usual ways of looking for a process become a track of type
 // process, which starts no program.
-func (r *reader) readProbe(t *track, s *keepalived.Statement) {
+func (r *reader) readProbe(t *track, s *conftree.Statement) {
 	command, others := keepalived.Script(s.Raw, 1)
 	if len(others) > 0 {
 		r.judge(s, Changed, "keepalived ignores '%s' at the end of the line", strings.Join(others, " "))
@@ -174,7 +175,7 @@ func processOf(command []string) string {
 }
 
 // argv returns the words of a command that needs no shell, or those of the shell that runs it. nil: it is refused.
-func (r *reader) argv(s *keepalived.Statement, command []string) []string {
+func (r *reader) argv(s *conftree.Statement, command []string) []string {
 	if len(command) == 0 || command[0] == "" {
 		r.judge(s, Refused, "the program is missing")
 		return nil
@@ -203,7 +204,7 @@ func shellWords(words []string) string {
 
 // setUser sets the user of a program: its own, else script_user, else root, as keepalived without a user
 // keepalived_script.
-func (r *reader) setUser(o *object, user []string, at *keepalived.Statement) {
+func (r *reader) setUser(o *object, user []string, at *conftree.Statement) {
 	if len(user) == 0 {
 		user = r.global.user
 	}
@@ -231,7 +232,7 @@ func (t *track) use(weight int, reverse bool) *object {
 }
 
 // readUses reads a block that names tracks of a kind.
-func (r *reader) readUses(kind string, uses *[]*object, s *keepalived.Statement) {
+func (r *reader) readUses(kind string, uses *[]*object, s *conftree.Statement) {
 	for _, line := range s.Block {
 		t := r.scripts[kind+" "+line.Keyword()]
 		if t == nil {
@@ -268,7 +269,7 @@ func (r *reader) readUses(kind string, uses *[]*object, s *keepalived.Statement)
 }
 
 // readInterfaces reads track_interface. own is the interface that is always tracked.
-func (r *reader) readInterfaces(own string, uses *[]*object, s *keepalived.Statement) {
+func (r *reader) readInterfaces(own string, uses *[]*object, s *conftree.Statement) {
 	for _, line := range s.Block {
 		weight := 0
 		if line.Arg(1) == "weight" {

@@ -2,10 +2,11 @@ package migration
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/lvs-director/lvs-director/pkg/keepalived"
+	"github.com/lvs-director/lvs-director/pkg/conftree"
 )
 
 // Verdict is what became of a line. Larger ones are of more concern.
@@ -15,7 +16,7 @@ type Verdict uint8
 const (
 	Empty      Verdict = iota // a blank line or a comment
 	Translated                // it is in the cluster file, or needs no key there
-	NoEffect                  // keepalived does nothing with it either
+	NoEffect                  // the program of the source does nothing with it either
 	Changed                   // the cluster file does it differently, on purpose
 	Refused                   // it is not in the cluster file: somebody must decide
 )
@@ -27,15 +28,18 @@ func (v Verdict) String() string {
 
 // Line is the verdict on a line of a source file.
 type Line struct {
-	At      keepalived.Position
+	At      conftree.Position
 	Verdict Verdict
 	Reason  string // for Translated it may be ""
 	Text    string // the line
 }
 
-// String returns file:line:column: verdict: text: reason.
+// secret is a line with a password.
+var secret = regexp.MustCompile(`^((?:auth_pass|passwd|secret)\b[\s=]*).+`)
+
+// String returns file:line:column: verdict: text: reason. A password is left out.
 func (l Line) String() string {
-	text := fmt.Sprintf("%s: %s: %s", l.At, l.Verdict, strings.ToValidUTF8(strings.TrimSpace(l.Text), "?"))
+	text := fmt.Sprintf("%s: %s: %s", l.At, l.Verdict, strings.ToValidUTF8(secret.ReplaceAllString(strings.TrimSpace(l.Text), "$1…"), "?"))
 	if l.Reason != "" {
 		text += ": " + l.Reason
 	}
@@ -52,7 +56,7 @@ type judgement struct {
 }
 
 // judge adds a verdict on a statement; the worst one counts.
-func (r *reader) judge(s *keepalived.Statement, v Verdict, format string, args ...any) {
+func (r *reader) judge(s *conftree.Statement, v Verdict, format string, args ...any) {
 	j := r.verdicts[s]
 	reason := fmt.Sprintf(format, args...)
 	switch {
@@ -68,13 +72,28 @@ func (r *reader) judge(s *keepalived.Statement, v Verdict, format string, args .
 }
 
 // judgeAll gives a verdict on a statement and everything in it.
-func (r *reader) judgeAll(s *keepalived.Statement, v Verdict, format string, args ...any) {
+func (r *reader) judgeAll(s *conftree.Statement, v Verdict, format string, args ...any) {
 	r.judge(s, v, format, args...)
 	for _, inner := range s.Block {
 		if j := r.verdicts[inner]; j.verdict < v || len(j.reasons) == 0 {
+			if inner.At().Line == s.At().Line {
+				r.judgeAll(inner, v, format, args...)
+				continue
+			}
 			r.judgeAll(inner, v, "it is in the block of line %d", s.At().Line)
 		}
 	}
+}
+
+// reject refuses a statement and everything in it. If something in it is refused already, that is the reason.
+func (r *reader) reject(s *conftree.Statement, format string, args ...any) {
+	for _, inner := range s.Block {
+		if r.verdicts[inner].verdict == Refused {
+			r.judge(s, Refused, "")
+			return
+		}
+	}
+	r.judgeAll(s, Refused, format, args...)
 }
 
 // lines returns the verdict on each line of the source.
@@ -84,19 +103,19 @@ func (r *reader) lines() []Line {
 		line int
 	}
 	found := map[place]Line{}
-	add := func(at keepalived.Position, v Verdict, reason string) {
+	add := func(at conftree.Position, v Verdict, reason string) {
 		key := place{at.File, at.Line}
 		l, known := found[key]
 		switch {
-		case !known || v > l.Verdict:
+		case !known || v > l.Verdict || v == l.Verdict && l.Reason == "" && reason != "":
 			found[key] = Line{At: at, Verdict: v, Reason: reason}
 		case v == l.Verdict && reason != "" && len(l.Reason) < maxReason && !strings.Contains(l.Reason, reason):
 			l.Reason = strings.TrimPrefix(l.Reason+"; "+reason, "; ")
 			found[key] = l
 		}
 	}
-	var walk func(all []*keepalived.Statement)
-	walk = func(all []*keepalived.Statement) {
+	var walk func(all []*conftree.Statement)
+	walk = func(all []*conftree.Statement) {
 		for _, s := range all {
 			j := r.verdicts[s]
 			add(s.At(), max(j.verdict, Translated), strings.Join(j.reasons, "; "))
@@ -106,40 +125,44 @@ func (r *reader) lines() []Line {
 			walk(s.Block)
 		}
 	}
-	walk(r.tree.Statements)
-	for _, p := range r.tree.Problems {
-		v := Refused
-		if p.AsMeant {
-			v = Changed
+	for _, f := range r.files {
+		walk(f.Tree.Statements)
+		for _, p := range f.Tree.Problems {
+			v := Refused
+			if p.AsMeant {
+				v = Changed
+			}
+			add(p.At, v, strings.TrimSuffix(p.Message+" ("+p.Hint+")", " ()"))
 		}
-		add(p.At, v, strings.TrimSuffix(p.Message+" ("+p.Hint+")", " ()"))
 	}
 	var all []Line
-	for _, source := range r.tree.Lines {
-		l, known := found[place{source.At.File, source.At.Line}]
-		if !known {
-			l = Line{At: source.At}
-			l.Verdict, l.Reason = kindVerdict(source)
+	for _, f := range r.files {
+		for _, text := range f.Tree.Lines {
+			l, known := found[place{text.At.File, text.At.Line}]
+			if !known {
+				l = Line{At: text.At}
+				l.Verdict, l.Reason = kindVerdict(text)
+			}
+			l.Text = text.Text
+			all = append(all, l)
 		}
-		l.Text = source.Text
-		all = append(all, l)
 	}
 	return all
 }
 
 // kindVerdict is the verdict on a line without statements.
-func kindVerdict(l keepalived.Line) (Verdict, string) {
+func kindVerdict(l conftree.Line) (Verdict, string) {
 	bare := strings.Trim(l.Text, " \t{}\\")
 	switch {
-	case l.Kind == keepalived.Blank:
+	case l.Kind == conftree.Blank:
 		return Empty, ""
-	case l.Kind == keepalived.Unreachable && (strings.TrimSpace(l.Text) == "" || bare != "" && strings.ContainsAny(bare[:1], "#!")):
+	case l.Kind == conftree.Unreachable && (strings.TrimSpace(l.Text) == "" || bare != "" && strings.ContainsAny(bare[:1], "#!")):
 		return Empty, ""
-	case l.Kind == keepalived.Unreachable:
+	case l.Kind == conftree.Unreachable:
 		return Refused, "it could not be read, because of what comes before"
-	case l.Kind == keepalived.OtherHost:
+	case l.Kind == conftree.OtherHost:
 		return NoEffect, "it is for another host"
-	case l.Kind == keepalived.Definition, l.Kind == keepalived.Include:
+	case l.Kind == conftree.Definition, l.Kind == conftree.Include:
 		return Translated, ""
 	case bare == "" || strings.ContainsAny(bare[:1], "#!~$@"):
 		return Translated, ""
