@@ -120,6 +120,8 @@ type VirtualServer struct {
 	OnFailure   OnFailure      `json:",omitzero"`
 	// The quorum is met while the weights of the real servers that are up add up to Quorum; 0: 1. See lvs.Memory for Hysteresis.
 	Quorum, Hysteresis int `json:",omitzero"`
+	// SlowStart is the time in which a real server that returns gets its weight by steps, a second to an hour; 0: at once.
+	SlowStart time.Duration `json:",omitzero"`
 	// PrimariesNeeded and StaysOnStandby, fail_back: false, are meaningless without a server with the role Standby; PanicThreshold: in percent, 0: none.
 	PrimariesNeeded Share `json:",omitzero"`
 	StaysOnStandby  bool  `json:",omitzero"`

@@ -3,6 +3,7 @@ package config
 import (
 	"math"
 	"slices"
+	"time"
 )
 
 // OnFailure is what becomes of the connections of a real server that fails; "": Drain with the scheduler mh without persistence,
@@ -44,11 +45,27 @@ func inhibitField[S any](in func(*S) *bool, def func(*S) bool, unset string) key
 	}
 }
 
+func policyFields() []key[virtualServer] {
+	return []key[virtualServer]{quorumField(), hysteresisField(), slowStartField()}
+}
+
 func quorumField() key[virtualServer] {
 	return field[virtualServer, int]{
 		name: "quorum", kind: wholeNumber[int](1, math.MaxInt32), in: func(s *virtualServer) *int { return &s.Quorum }, unset: "`1`",
 		doc:    "the weights of the `real_servers` that are up must add up to it: see [virtual-servers.md](virtual-servers.md#quorum-and-sorry-server)",
 		reload: Live,
+	}
+}
+
+const maxSlowStart = time.Hour
+
+func slowStartField() key[virtualServer] {
+	return field[virtualServer, time.Duration]{
+		name: "slow_start", kind: durationIn(0, maxSlowStart), in: func(s *virtualServer) *time.Duration { return &s.SlowStart },
+		doc: "the time in which a real server that returns gets its weight by steps, `0s` or at least `1s`: see " +
+			"[virtual-servers.md](virtual-servers.md#slow-start)",
+		reload: Live,
+		words:  []word{synonyms("slowstart")},
 	}
 }
 
@@ -134,6 +151,30 @@ func (s *virtualServer) keptWithZero(o object) (value, bool) {
 	return value{}, false
 }
 
+// checkSlowStart rejects a slow start that the scheduler or the weights do not allow.
+func (s *virtualServer) checkSlowStart(o object) {
+	if s.SlowStart == 0 {
+		return
+	}
+	at := o.locate("slow_start")
+	switch {
+	case s.SlowStart < time.Second:
+		at.fail("", "%s is out of range: 0s, or 1s to %s", span(s.SlowStart), span(maxSlowStart))
+	case slices.Contains([]string{"rr", "lc", "dh"}, s.Scheduler):
+		at.fail("use "+map[string]string{"rr": "wrr", "lc": "wlc", "dh": "another scheduler"}[s.Scheduler], "%s ignores weights, and with them a slow start", s.Scheduler)
+	case hashes(s.Scheduler):
+		at.fail("remove it, or use another scheduler", "with %s each step of a slow start would give clients of other servers another one", s.Scheduler)
+	case slices.Contains([]string{"fo", "ovf"}, s.Scheduler):
+		at.fail("remove it, or use another scheduler", "the weights of %s are no shares of the connections", s.Scheduler)
+	}
+	for _, rs := range s.servers {
+		if rs.v.Weight == 1 && !rs.v.WeightByCheck() {
+			rs.at.locate("weight").fail("give all real servers of the virtual server larger weights, such as 100", "a slow start has no smaller weight than 1")
+			return
+		}
+	}
+}
+
 // checkQuorum rejects a quorum that is never met, or never lost.
 func (s *virtualServer) checkQuorum(o object) {
 	if len(s.servers) == 0 {
@@ -141,7 +182,7 @@ func (s *virtualServer) checkQuorum(o object) {
 	}
 	quorum, total := max(s.Quorum, 1), 0
 	for _, rs := range s.servers {
-		if slices.ContainsFunc(rs.v.Checks, Check.setsWeight) {
+		if rs.v.WeightByCheck() {
 			total = math.MaxInt32
 			break
 		}
@@ -156,6 +197,9 @@ func (s *virtualServer) checkQuorum(o object) {
 		o.locate("hysteresis").fail("", "the quorum would never be met again: it would need %d, and the weights of all real_servers are %d", quorum+s.Hysteresis, total)
 	}
 }
+
+// WeightByCheck reports whether a check gives the real server its weight.
+func (r RealServer) WeightByCheck() bool { return slices.ContainsFunc(r.Checks, Check.setsWeight) }
 
 // setsWeight reports whether a check gives its real server a weight.
 func (c Check) setsWeight() bool {

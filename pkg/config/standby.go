@@ -118,7 +118,7 @@ func (s *virtualServer) warnIdle(o object) {
 	primaries, standby := 0, 0
 	for _, rs := range s.servers {
 		switch {
-		case rs.v.Weight == 0 && !slices.ContainsFunc(rs.v.Checks, Check.setsWeight):
+		case rs.v.Weight == 0 && !rs.v.WeightByCheck():
 		case rs.v.Role == Standby:
 			standby++
 		default:

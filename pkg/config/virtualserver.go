@@ -62,10 +62,11 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 			s.checkOnFailure(o)
 			s.checkQuorum(o)
 			s.checkStandby(o)
+			s.checkSlowStart(o)
 			s.checkSNAT(o)
 		},
 	}
-	s.fields = slices.Concat(serviceFields(), standbyFields(), markFields(), []key[virtualServer]{
+	s.fields = slices.Concat(serviceFields(), policyFields(), standbyFields(), markFields(), []key[virtualServer]{
 		checksField(checks, "none", "health checks; a warning if a real server has none",
 			func(s *virtualServer) *[]placed[Check] { return &s.checks }),
 		checksNeeded(func(s *virtualServer) *int { return &s.ChecksNeeded }),
@@ -170,8 +171,6 @@ func serviceFields() []key[virtualServer] {
 		persistenceField(persistenceSection()),
 		onFailureField(),
 		inhibitField(func(s *virtualServer) *bool { return &s.inhibit }, func(s *virtualServer) bool { return s.OnFailure == Drain }, "`true` if `on_failure` is `drain`, also by default, otherwise `false`"),
-		quorumField(),
-		hysteresisField(),
 	}
 }
 

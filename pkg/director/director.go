@@ -372,7 +372,7 @@ func (d *Director) serve(ctx context.Context, l *loops, heart *heartbeat.Signal)
 		}
 	}()
 	for {
-		wait, verdicts := min(heartbeat.Until(time.Now(), heartbeat.Every), d.ready.wait(time.Now()), d.untilSettled(time.Now())), l.verdicts
+		wait, verdicts := min(heartbeat.Until(time.Now(), heartbeat.Every), d.ready.wait(time.Now()), d.untilSettled(time.Now()), d.untilStep(time.Now())), l.verdicts
 		if left := verdictPause - time.Since(last); left > 0 {
 			wait, verdicts = min(wait, left), nil
 		}

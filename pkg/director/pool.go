@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/health"
@@ -59,7 +60,10 @@ func virtualServerStatus(v config.VirtualServer, known plan.Table, table func(lv
 			runtime.Gosched()
 		}
 		verdict := verdictOf(known.Verdicts, config.Subject{Server: config.ServerID{Service: v.Name, Server: r.Name}})
-		s.RealServers = append(s.RealServers, realServerStatus(v, r, verdict, all[i].standing, all[i].entry))
+		one := realServerStatus(v, r, verdict, all[i].standing, all[i].entry)
+		whole := known.Condition(config.ServerID{Service: v.Name, Server: r.Name}).Whole(r.Weight)
+		addSlowStart(&one, v, known.Starts.Of(v).StartOf(r), all[i].entry, whole, time.Now())
+		s.RealServers = append(s.RealServers, one)
 	}
 	s.State = map[lvs.Health]string{lvs.PoolUp: "up", lvs.PoolDegraded: "degraded", lvs.PoolDown: "down"}[health]
 	return s

@@ -39,17 +39,20 @@ func (d *Director) turn(l *loops) error {
 		d.in.Decisions, d.decided = l.overrides.decisions(d.in.Config, d.in.Next)
 		d.judged = true
 	}
+	now := time.Now()
+	d.judged = d.judged || d.stepDue(now)
 	if !d.changed && !d.judged {
 		if fresh {
 			d.reportVIPs(l, from)
 		}
 		return nil
 	}
-	d.in.Before, d.in.Memories = from.Links, from.Table.Memories
+	d.in.Before, d.in.Memories, d.in.Starts = from.Links, from.Table.Memories, from.Table.Starts
 	d.in.Previous = func() []lvs.Service {
 		have, _ := l.table.snapshot()
 		return from.Table.Desired(have.Services)
 	}
+	d.in.Now = now
 	var to plan.Plan
 	if d.changed {
 		to = plan.Of(d.in).Sharing(from)

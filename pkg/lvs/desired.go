@@ -85,7 +85,7 @@ func members(v config.VirtualServer, condition func(config.ServerID) Condition, 
 		pool[i] = Member{Weight: r.Weight, InitialUp: v.InitialUp, Stays: v.Stays() && r.Role != config.Sorry, Inhibit: r.Inhibit, Found: ok, FoundWeight: entry.Weight}
 		if condition != nil {
 			pool[i].Condition = condition(config.ServerID{Service: v.Name, Server: r.Name})
-			pool[i].Weight = pool[i].Condition.weight(r.Weight)
+			pool[i].Weight = pool[i].Condition.Whole(r.Weight)
 		}
 	}
 	return pool

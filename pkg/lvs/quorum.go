@@ -190,7 +190,7 @@ func (m Memory) tally(v config.VirtualServer, condition func(config.ServerID) Co
 	for _, r := range v.RealServers {
 		c := condition(config.ServerID{Service: v.Name, Server: r.Name})
 		initially := !c.Known && v.InitialUp && r.Role != config.Sorry
-		weight := c.weight(r.Weight)
+		weight := c.Whole(r.Weight)
 		if c.Decision.Admission != Admitted || weight == 0 {
 			continue
 		}

@@ -16,6 +16,8 @@ type Condition struct {
 	Kept bool
 	// Found: it took connections when its pool was found, and nothing has been known about it since (see Memory).
 	Found bool
+	// Part is the part of its weight that it has in a slow start (see Starts).
+	Part Part
 }
 
 // Decision is what an operator has decided about a real server. The zero value: nothing.
@@ -39,8 +41,8 @@ const (
 	CutOff
 )
 
-// weight returns the weight of a real server that is up.
-func (c Condition) weight(configured int) int {
+// Whole returns the weight of a real server that is up, apart from a slow start.
+func (c Condition) Whole(configured int) int {
 	if c.Decision.Weight > 0 {
 		return c.Decision.Weight
 	}
@@ -52,7 +54,7 @@ func (c Condition) weight(configured int) int {
 
 // Admits reports whether a real server with a configured weight may get new connections. One that has not been checked may.
 func (c Condition) Admits(configured int) bool {
-	return c.Decision.Admission == Admitted && !c.Reserve && (!c.Known || c.Up) && c.weight(configured) > 0
+	return c.Decision.Admission == Admitted && !c.Reserve && (!c.Known || c.Up) && c.Whole(configured) > 0
 }
 
 // Member is one real server of a pool, as input of the weight rules.
@@ -81,7 +83,7 @@ type Entry struct {
 //   - cut off by an operator: not in the table
 //   - taken out by an operator: not in the table, or there with weight 0 if it stays
 //   - closed by an operator: in the table with weight 0, even in reserve; while it is down as any other that is
-//   - up: in the table with its configured weight, or that of a check or an operator
+//   - up: in the table with its configured weight, or that of a check or an operator; in a slow start with a part of it
 //   - down, and kept: as if it was up; it does not count as one that accepts connections
 //   - down, or in reserve: not in the table, or there with weight 0 if it stays or is inhibited
 //   - nothing known: as it was found in the table (unknown is not down; a weight of 0 that was found is kept like
@@ -108,7 +110,7 @@ func Entries(pool []Member) []Entry {
 		case m.full() && takers:
 			entries[i] = Entry{Present: true}
 		default:
-			entries[i] = Entry{Present: true, Weight: m.Weight}
+			entries[i] = Entry{Present: true, Weight: m.Condition.Part.Of(m.Weight)}
 		}
 	}
 	return entries

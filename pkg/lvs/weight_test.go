@@ -39,7 +39,7 @@ func TestWeightOfACondition(t *testing.T) {
 	decided := checked
 	decided.Decision.Weight = 7
 	for want, c := range map[int]Condition{3: up, 5: checked, 7: decided} {
-		if got := c.weight(3); got != want {
+		if got := c.Whole(3); got != want {
 			t.Errorf("%+v: %d, want %d", c, got, want)
 		}
 	}

@@ -21,8 +21,11 @@ type Forecast struct {
 func (t Table) Foresee(cfg *config.Config, have []lvs.Service, decisions Decisions, ours func(lvs.Key) bool) Forecast {
 	found, condition := t.known(have), t.after(cfg.VirtualServers, decisions)
 	local := t.local(cfg)
-	memories := remember(cfg.VirtualServers, condition, t.Memories, func() []lvs.Service { return t.Desired(have) })
-	now := append(lvs.Desired(cfg.VirtualServers, reserve(cfg.VirtualServers, memories, condition), found), local...)
+	before := func() []lvs.Service { return t.Desired(have) }
+	memories := remember(cfg.VirtualServers, condition, t.Memories, before)
+	reserved := reserve(cfg.VirtualServers, memories, condition)
+	starts := t.Starts.next(cfg.VirtualServers, reserved, before, false, t.Starts.at)
+	now := append(lvs.Desired(cfg.VirtualServers, starts.apply(cfg.VirtualServers, reserved), found), local...)
 	checked := func(id config.ServerID) lvs.Condition {
 		c := condition(id)
 		if !c.Known {
@@ -31,7 +34,9 @@ func (t Table) Foresee(cfg *config.Config, have []lvs.Service, decisions Decisio
 		return c
 	}
 	memories = remember(cfg.VirtualServers, checked, memories, nil)
-	later := append(lvs.Desired(cfg.VirtualServers, reserve(cfg.VirtualServers, memories, checked), found), local...)
+	reserved = reserve(cfg.VirtualServers, memories, checked)
+	starts = starts.next(cfg.VirtualServers, reserved, nil, false, t.Starts.at)
+	later := append(lvs.Desired(cfg.VirtualServers, starts.apply(cfg.VirtualServers, reserved), found), local...)
 	f := Forecast{Ops: lvs.Diff(now, have, ours), Removal: lvs.Removed(t.Servers, cfg.VirtualServers)}
 	f.Later = lvs.Diff(later, lvs.Apply(have, f.Ops), ours)
 	return f

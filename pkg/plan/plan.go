@@ -33,6 +33,8 @@ type Inputs struct {
 	Decisions Decisions
 	Adopted   []lvs.Service // the content of the table at the start
 	Memories  Memories      // what the pools of the previous plan remember
+	Starts    SlowStarts    // those of the previous plan
+	Now       time.Time     // by which slow starts go on
 	// Previous returns the table of the previous plan, as which pools begin that remember nothing yet; nil: there is none.
 	Previous func() []lvs.Service
 	NotReady string // why this director must not preempt; "" if it may
@@ -170,7 +172,7 @@ func (i Instance) another(before Instance) bool {
 func Of(in Inputs) Plan {
 	table, file := TableOf(in.next(), in.Node, in.Verdicts), in.Config
 	table.Decisions = in.Decisions
-	table = table.remembering(in.Memories, in.begin())
+	table = table.remembering(in.Memories, in.begin()).starting(in.Starts, in.begin(), in.Adopted != nil, in.Now)
 	in = in.forNode()
 	next := in.next()
 	p := Plan{Config: next, Table: table, Sysctls: map[string]string{}}
@@ -210,11 +212,11 @@ func Of(in Inputs) Plan {
 	return p
 }
 
-// Judged returns the plan that Of would return if only the verdicts, the readiness and the states of instances had
+// Judged returns the plan that Of would return if only the verdicts, the time, the readiness and the states of instances had
 // changed, at a fraction of the cost.
 func (p Plan) Judged(in Inputs) Plan {
 	p.Table.Verdicts, p.Table.Decisions = in.Verdicts, in.Decisions
-	p.Table = p.Table.remembering(p.Table.Memories, nil)
+	p.Table = p.Table.remembering(p.Table.Memories, nil).starting(p.Table.Starts, nil, false, in.Now)
 	p.Instances = slices.Clone(p.Instances)
 	for n := range p.Instances {
 		i := &p.Instances[n]

@@ -15,8 +15,10 @@ type Table struct {
 	Decisions Decisions
 	// Memories are what its pools remember.
 	Memories Memories
-	file     *config.Config
-	node     string // that local delivery is for
+	// Starts are its real servers that get their weight by steps.
+	Starts SlowStarts
+	file   *config.Config
+	node   string // that local delivery is for
 }
 
 // TableOf returns the table of a file for a node.
@@ -35,12 +37,20 @@ func (t Table) Desired(found []lvs.Service) []lvs.Service {
 // Judged returns the table with other verdicts, and what pools remember then.
 func (t Table) Judged(verdicts Verdicts) Table {
 	t.Verdicts = verdicts
-	return t.remembering(t.Memories, nil)
+	return t.remembering(t.Memories, nil).starting(t.Starts, nil, false, t.Starts.at)
 }
 
 // Conditions returns what is known about the real servers of these virtual servers, without any those of all, and what follows
-// for them from what their pools remember.
+// for them from what their pools remember and from slow starts.
 func (t Table) Conditions(of ...config.VirtualServer) func(config.ServerID) lvs.Condition {
+	if len(of) == 0 {
+		of = t.Servers
+	}
+	return t.Starts.apply(of, t.reserved(of...))
+}
+
+// reserved is Conditions without slow starts.
+func (t Table) reserved(of ...config.VirtualServer) func(config.ServerID) lvs.Condition {
 	if len(of) == 0 {
 		of = t.Servers
 	}
@@ -62,7 +72,7 @@ func (t Table) local(cfg *config.Config) []lvs.Service {
 }
 
 func (t Table) equal(b Table) bool {
-	if t.file != b.file || !t.Memories.equal(b.Memories) {
+	if t.file != b.file || !t.Memories.equal(b.Memories) || !t.Starts.equal(b.Starts) {
 		return false
 	}
 	for _, v := range t.Servers {

@@ -204,6 +204,8 @@ type RealServer struct {
 	Override *Override `json:"override,omitempty"`
 	// Role is "sorry" for a sorry server, and "standby" for a standby server; absent for the others.
 	Role string `json:"role,omitempty"`
+	// SlowStartUntil is when it will have its whole weight; absent without a slow start.
+	SlowStartUntil *time.Time `json:"slow_start_until,omitempty"`
 	// Up: its checks pass, whatever an operator has decided.
 	Up bool `json:"-"`
 }
