@@ -84,6 +84,10 @@ func (r *reader) placeVIPs(i *instance) {
 	var options []*object
 	place := func(v vip, into *[]string) {
 		*into = append(*into, v.addr.String())
+		if label := v.options.text("label"); label != "" && !strings.HasPrefix(label, i.device(v)+":") {
+			r.judge(v.at, Changed, "a label begins with the name of the interface that has the address, %s: it is left out", i.device(v))
+			v.options.remove("label")
+		}
 		if len(v.options.entries) > 0 {
 			o := &object{}
 			o.add("address", v.addr.String())
@@ -112,6 +116,20 @@ func (r *reader) placeVIPs(i *instance) {
 	}
 }
 
+// device is the interface that has an address.
+func (i *instance) device(v vip) string {
+	if own := v.options.text("interface"); own != "" {
+		return own
+	}
+	if i.get("virtual_mac") == nil && i.get("ipvlan") == nil {
+		return i.interfaceName()
+	}
+	if virtual := i.text("virtual_interface"); virtual != "" {
+		return virtual
+	}
+	return "vrrp." + i.text("virtual_router_id")
+}
+
 // readRoutes reads virtual_routes: [src ADDRESS] [to] DESTINATION [via|gw ADDRESS] [dev INTERFACE] [table N] [metric N].
 func (r *reader) readRoutes(i *instance, s *conftree.Statement) {
 	var routes []*object
@@ -124,7 +142,12 @@ func (r *reader) readRoutes(i *instance, s *conftree.Statement) {
 			case key != "":
 				n++
 				r.set(o, key, value, nil)
-			case word == "table" || word == "metric":
+			case word == "table":
+				n++
+				number, known := routingTable(value)
+				ok = ok && known
+				r.set(o, word, number, nil)
+			case word == "metric":
 				n++
 				number, err := strconv.Atoi(value)
 				if err != nil || number < 0 {
@@ -138,6 +161,10 @@ func (r *reader) readRoutes(i *instance, s *conftree.Statement) {
 			default:
 				ok = false
 			}
+		}
+		if o.get("onlink") != nil && (o.get("via") == nil || o.get("interface") == nil) {
+			r.judgeAll(line, Refused, "onlink needs via and dev, without which the kernel does not take the route")
+			continue
 		}
 		if !ok || o.get("destination") == nil {
 			r.judgeAll(line, Refused, "such a route is not supported: routes: [{destination: default, via: 10.77.0.254}]")

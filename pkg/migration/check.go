@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -45,7 +46,7 @@ func (c *checkBlock) keys() *object { return c.object }
 func common(into words[*checkBlock]) words[*checkBlock] {
 	into["connect_port"] = numberTo[*checkBlock]("port", 1, 65535)
 	into["bind_if"] = func(r *reader, c *checkBlock, s *conftree.Statement) { r.set(c.object, "source", s.Arg(1), s) }
-	into["bindto"] = refused[*checkBlock]("write source: INTERFACE or source: director")
+	into["bindto"] = readBindTo
 	into["bind_port"] = changed[*checkBlock]("checks come from any port")
 	into["connect_ip"] = func(_ *reader, c *checkBlock, s *conftree.Statement) { c.ip = s.Arg(1) }
 	into["fwmark"] = numberTo[*checkBlock]("mark", 0, 1<<31-1)
@@ -101,15 +102,32 @@ var (
 		"weight":  refused[*checkBlock]("with sets_weight: true the number in the file is the weight; in keepalived it is added to it"),
 	}, func(c *checkBlock) times { return c.times })
 	httpWords = common(words[*checkBlock]{
-		"url":           readURL,
-		"virtualhost":   func(_ *reader, c *checkBlock, s *conftree.Statement) { c.host = s.Arg(1) },
-		"http_protocol": refused[*checkBlock]("checks speak HTTP/1.1"),
+		"url":         readURL,
+		"virtualhost": func(_ *reader, c *checkBlock, s *conftree.Statement) { c.host = s.Arg(1) },
+		"http_protocol": func(r *reader, c *checkBlock, s *conftree.Statement) {
+			if !strings.HasPrefix(s.Arg(1), "1.1") {
+				r.judge(s, Changed, "checks speak HTTP/1.1")
+			}
+		},
 		"fast_recovery": always[*checkBlock]("all pages are asked for in each check"),
 		"enable_sni":    always[*checkBlock]("the name in the TLS handshake is that of the host"),
 		"sni_name":      func(r *reader, c *checkBlock, s *conftree.Statement) { r.set(c.object, "server_name", s.Arg(1), s) },
 		"ssl_version":   refused[*checkBlock]("checks take the highest version of TLS that both know"),
 	})
 )
+
+// readBindTo translates the director's own address.
+func readBindTo(r *reader, c *checkBlock, s *conftree.Statement) {
+	own := []string{r.options.Addresses[r.node]}
+	for _, i := range r.instances {
+		own = append(own, i.own)
+	}
+	if s.Arg(1) != "" && slices.Contains(own, s.Arg(1)) {
+		r.set(c.object, "source", "director", s)
+		return
+	}
+	r.judge(s, Refused, "write source: INTERFACE, or if it is the director's own address source: director")
+}
 
 func (r *reader) reply(c *checkBlock, s *conftree.Statement) {
 	if len(s.Words) > 1 {

@@ -21,6 +21,7 @@ type globals struct {
 	alertVRRP                 bool
 	alertKeywords, mailServer []*conftree.Statement
 	used                      bool // a hook sends mails
+	priorities                bool // notify tells changes of the priority
 }
 
 func (g *globals) keys() *object { return g.instance }
@@ -76,9 +77,14 @@ var globalWords = words[*globals]{
 	"vrrp_iptables":                   changed[*globals]("accept_mode: false has its own nf_tables table"),
 	"vrrp_ipsets":                     changed[*globals]("accept_mode: false has its own nf_tables table"),
 	"vrrp_startup_delay":              readStartupDelay,
-	"dynamic_interfaces":              always[*globals]("an interface may be missing at the start, always"),
-	"default_interface":               noEffect[*globals]("it is for static addresses only"),
-	"log_unknown_vrids":               always[*globals]("the status reports unknown routers"),
+	"vrrp_notify_priority_changes": func(r *reader, g *globals, s *conftree.Statement) {
+		if on, ok := r.on(s); ok {
+			g.priorities = on
+		}
+	},
+	"dynamic_interfaces": always[*globals]("an interface may be missing at the start, always"),
+	"default_interface":  noEffect[*globals]("it is for static addresses only"),
+	"log_unknown_vrids":  always[*globals]("the status reports unknown routers"),
 
 	"lvs_sync_daemon":     readSyncDaemon,
 	"lvs_timeouts":        readTimeouts,
@@ -111,7 +117,7 @@ func init() {
 		"data_use_instance", "json_version", "random_seed", "umask", "iproute_usr_dir", "iproute_etc_dir", "include_check", "vmac_prefix", "vmac_addr_prefix",
 		"disable_local_igmp", "snmp_vs_stats_update_interval", "snmp_rs_stats_update_interval", "nftables", "nftables_priority", "nftables_counters",
 		"nftables_ifindex", "state_dump_file", "stats_dump_file", "json_dump_file", "fifo_write_vrrp_states_on_reload", "dbus_service_name", "dbus_no_interface_name",
-		"vrrp_notify_fifo_script", "vrrp_notify_priority_changes", "vrrp_garp_extra_if",
+		"vrrp_notify_fifo_script", "vrrp_garp_extra_if",
 	} {
 		if globalWords[word] == nil {
 			globalWords[word] = changed[*globals]("it is " + process)
@@ -127,6 +133,10 @@ func readRecipients(r *reader, g *globals, s *conftree.Statement) {
 	g.mails = s
 	for _, line := range s.Block {
 		for _, w := range line.Words {
+			if !strings.Contains(w.Text, "@") {
+				r.judge(line, Changed, "keepalived takes '%s' for an address of its own: it is left out", w.Text)
+				continue
+			}
 			g.mailTo = append(g.mailTo, mailAddress(w.Text))
 		}
 		g.mailServer = append(g.mailServer, line)

@@ -1,6 +1,8 @@
 package migration
 
 import (
+	"slices"
+
 	"github.com/lvs-director/lvs-director/pkg/conftree"
 )
 
@@ -8,6 +10,7 @@ import (
 type group struct {
 	subject
 	members []string
+	bfd     []*conftree.Statement // track_bfd, read when the instances are known
 }
 
 var groupWords = notifyWords(words[*group]{
@@ -24,6 +27,7 @@ var groupWords = notifyWords(words[*group]{
 		}
 	},
 	"track_interface":            func(r *reader, g *group, s *conftree.Statement) { r.readInterfaces("", &g.uses, s) },
+	"track_bfd":                  func(r *reader, g *group, s *conftree.Statement) { g.bfd = append(g.bfd, r.later(s)) },
 	"global_tracking":            noEffect[*group]("it is obsolete"),
 	"sync_group_tracking_weight": always[*group]("weights always count in a sync group"),
 	"nopreempt":                  noEffect[*group]("keepalived does not know it in a group"),
@@ -38,6 +42,15 @@ func (r *reader) readGroup(s *conftree.Statement) {
 		return
 	}
 	r.set(g.object, "instances", g.members, nil)
+	var interfaces []string
+	for _, i := range r.instances {
+		if slices.Contains(g.members, i.name) {
+			interfaces = append(interfaces, i.interfaceName())
+		}
+	}
+	for _, b := range g.bfd {
+		r.readBFD(&g.subject, interfaces, b)
+	}
 	g.finish(r)
 	r.groups = append(r.groups, g)
 }

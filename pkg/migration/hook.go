@@ -16,6 +16,9 @@ type subject struct {
 	uses  []*object
 	hooks []*object
 	alert bool
+	// priorities is notify_priority_changes; nil: that of global_defs
+	priorities   *bool
+	prioritiesAt *conftree.Statement
 }
 
 func (s *subject) keys() *object  { return s.object }
@@ -35,7 +38,11 @@ func notifyWords[T tracker](into words[T]) words[T] {
 	} {
 		into[word] = func(r *reader, in T, s *conftree.Statement) { r.readHook(in.base(), moments, s) }
 	}
-	into["notify_priority_changes"] = refused[T]("add priority to on of a hook with arguments: true")
+	into["notify_priority_changes"] = func(r *reader, in T, s *conftree.Statement) {
+		if on, ok := r.on(s); ok {
+			in.base().priorities, in.base().prioritiesAt = &on, s
+		}
+	}
 	into["smtp_alert"] = func(r *reader, in T, s *conftree.Statement) {
 		if on, ok := r.on(s); ok {
 			in.base().alert = on
@@ -45,7 +52,6 @@ func notifyWords[T tracker](into words[T]) words[T] {
 	for word, kind := range map[string]string{"track_script": "script", "track_process": "process", "track_file": "file"} {
 		into[word] = func(r *reader, in T, s *conftree.Statement) { r.readUses(kind, &in.base().uses, s) }
 	}
-	into["track_bfd"] = refused[T]("write bfd_sessions, and their names in tracks")
 	return into
 }
 
@@ -104,6 +110,7 @@ func (s *subject) finish(r *reader) {
 		flowing := encode(s.uses)
 		r.set(s.object, "tracks", flowing, nil)
 	}
+	s.notifyPriorities(r)
 	if s.alert {
 		if r.global.used = true; r.global.mailFrom == "" {
 			r.says("the sender of mails: mail.from is missing")
@@ -111,6 +118,24 @@ func (s *subject) finish(r *reader) {
 	}
 	if len(s.hooks) > 0 {
 		r.set(s.object, "notify", s.hooks, nil)
+	}
+}
+
+// notifyPriorities adds changes of the priority to the hooks that have notify's arguments.
+func (s *subject) notifyPriorities(r *reader) {
+	on := r.global.priorities
+	if s.priorities != nil {
+		on = *s.priorities
+	}
+	found := false
+	for _, h := range s.hooks {
+		if on && h.text("arguments") == "true" {
+			r.set(h, "on", []string{"any", "priority"}, nil)
+			found = true
+		}
+	}
+	if on && !found && s.prioritiesAt != nil {
+		r.judge(s.prioritiesAt, NoEffect, "there is no notify, which alone has the priority")
 	}
 }
 

@@ -15,6 +15,7 @@ type instance struct {
 	authType, pass    *conftree.Statement
 	own               string // the address that adverts come from
 	vips, excluded    []vip
+	bfd               []*conftree.Statement // track_bfd, read when the interface is known
 }
 
 func (i *instance) interfaceName() string { return i.text("interface") }
@@ -47,7 +48,7 @@ var instanceWords = notifyWords(words[*instance]{
 	"virtual_ipaddress_excluded": func(r *reader, i *instance, s *conftree.Statement) { r.readVIPs(i, &i.excluded, s) },
 	"no_virtual_ipaddress":       always[*instance](""),
 	"virtual_routes":             func(r *reader, i *instance, s *conftree.Statement) { r.readRoutes(i, s) },
-	"virtual_rules":              refused[*instance]("write rules: [{from: …, table: …, priority: …}]"),
+	"virtual_rules":              func(r *reader, i *instance, s *conftree.Statement) { r.readRules(i, s) },
 
 	"unicast_src_ip": func(r *reader, i *instance, s *conftree.Statement) {
 		i.own = s.Arg(1)
@@ -65,6 +66,7 @@ var instanceWords = notifyWords(words[*instance]{
 	"track_src_ip":          always[*instance]("the source address is always tracked"),
 
 	"track_interface":    func(r *reader, i *instance, s *conftree.Statement) { r.readInterfaces(i.interfaceName(), &i.uses, s) },
+	"track_bfd":          func(r *reader, i *instance, s *conftree.Statement) { i.bfd = append(i.bfd, r.later(s)) },
 	"dont_track_primary": changed[*instance]("an instance whose interface is down sends and receives nothing, so it is in FAULT"),
 
 	"garp_master_repeat":         numberTo[*instance]("announcements.repeat", 1, 100),
@@ -189,6 +191,9 @@ func (r *reader) readInstance(s *conftree.Statement) {
 	if i.interfaceName() == "" {
 		r.judgeAll(s, Refused, "it has no interface: write which")
 		return
+	}
+	for _, b := range i.bfd {
+		r.readBFD(&i.subject, []string{i.interfaceName()}, b)
 	}
 	r.instances = append(r.instances, i)
 	r.names[i.name] = true

@@ -79,11 +79,20 @@ func (r *reader) applyLinkDelay(i *instance) {
 	}
 }
 
-// judgeLinkDelays refuses the delays of interfaces that no instance is on.
+// judgeLinkDelays writes the delays of interfaces that are tracked, and refuses those of others that no instance is on.
 func (r *reader) judgeLinkDelays() {
-	for _, d := range r.delays {
+	for name, d := range r.delays {
+		if t := r.scripts["interface "+name]; t != nil {
+			d.used = true
+			if d.down > 0 {
+				t.add("down_delay", duration(d.down))
+			}
+			if d.up > 0 {
+				t.add("up_delay", duration(d.up))
+			}
+		}
 		if !d.used {
-			r.judge(d.at, Refused, "no instance is on this interface: write a track of type interface with up_delay and down_delay")
+			r.judge(d.at, Refused, "no instance is on this interface, and none tracks it: write a track of type interface with up_delay and down_delay")
 		}
 	}
 }

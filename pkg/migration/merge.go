@@ -48,7 +48,7 @@ func (m *merger) file() *yaml.Node {
 	for _, l := range m.lists() {
 		switch {
 		case len(l.list) == 0:
-		case l.key == "tracks":
+		case l.key == "tracks" || l.key == "bfd_sessions":
 			top.add(l.key, l.list)
 		default:
 			top.add(l.key, blocks(l.list))
@@ -90,8 +90,17 @@ func (m *merger) lists() []list {
 		}
 		return all
 	}
+	sessions := func(r *reader) (all []*object) {
+		for _, b := range r.sessionList {
+			if b.used {
+				all = append(all, b.object)
+			}
+		}
+		return all
+	}
 	return []list{
 		{"tracks", m.merge(tracks, nil)},
+		{"bfd_sessions", m.merge(sessions, nil)},
 		{"vrrp_instances", m.merge(instances, differs)},
 		{"sync_groups", m.merge(groups, nil)},
 		{"virtual_servers", m.merge(services, nil)},
@@ -265,7 +274,13 @@ func (m *merger) one(list []member, perNode []string) *object {
 		case len(texts) == 1:
 			merged.entries = append(merged.entries, *e)
 		case slices.Contains(perNode, key):
+			if key == "interface" { // required: that of the first director is everybody's, but for per_node
+				merged.entries = append(merged.entries, *e)
+			}
 			for n, x := range list {
+				if key == "interface" && textOf(x.o, key) == textOf(first.o, key) {
+					continue
+				}
 				if e := x.o.get(key); e != nil {
 					nodes[n].entries = append(nodes[n].entries, *e)
 				}

@@ -17,17 +17,20 @@ type reader struct {
 	options  Options
 	verdicts map[*conftree.Statement]judgement
 
-	global    *globals
-	scripts   map[string]*track // all kinds of tracks that are declared, by kind and name
-	declared  []*track
-	delays    map[string]*linkDelay // interface_up_down_delays, by interface
-	instances []*instance
-	groups    []*group
-	services  []*service
-	pools     map[string]*pool      // virtual_server_group
-	table     map[endpoint]*service // of ipvsadm
-	added     []*service            // those of table, in the order of the file
-	timeouts  *object               // of ipvsadm --set
+	global       *globals
+	scripts      map[string]*track // all kinds of tracks that are declared, by kind and name
+	declared     []*track
+	delays       map[string]*linkDelay // interface_up_down_delays, by interface
+	instances    []*instance
+	groups       []*group
+	services     []*service
+	pools        map[string]*pool      // virtual_server_group
+	table        map[endpoint]*service // of ipvsadm
+	sessions     map[string]*session   // bfd_instance
+	sessionList  []*session
+	rulesWithout int        // rules without a priority
+	added        []*service // those of table, in the order of the file
+	timeouts     *object    // of ipvsadm --set
 	// maintenance is the directory of ldirectord's maintenancedir; "" if there is none
 	maintenance   string
 	maintenanceAt *conftree.Statement
@@ -68,7 +71,7 @@ func init() {
 		"vrrp_sync_group":          func(r *reader, _ *reader, s *conftree.Statement) { r.readGroup(s) },
 		"virtual_server":           func(r *reader, _ *reader, s *conftree.Statement) { r.readService(s) },
 		"virtual_server_group":     func(r *reader, _ *reader, s *conftree.Statement) { r.readPool(s) },
-		"bfd_instance":             refused[*reader]("write bfd_sessions: which interface it is on is not in the file"),
+		"bfd_instance":             func(r *reader, _ *reader, s *conftree.Statement) { r.readSession(s) },
 		"static_ipaddress":         refused[*reader]("what does not move belongs to the network configuration of the machine"),
 		"static_routes":            refused[*reader]("what does not move belongs to the network configuration of the machine"),
 		"static_rules":             refused[*reader]("what does not move belongs to the network configuration of the machine"),
@@ -88,7 +91,7 @@ func init() {
 
 func newReader(s Source, o Options) *reader {
 	r := &reader{
-		files: s.Files, node: s.Node, table: map[endpoint]*service{}, options: o, verdicts: map[*conftree.Statement]judgement{},
+		files: s.Files, node: s.Node, table: map[endpoint]*service{}, sessions: map[string]*session{}, options: o, verdicts: map[*conftree.Statement]judgement{},
 		scripts: map[string]*track{}, delays: map[string]*linkDelay{}, pools: map[string]*pool{}, names: map[string]bool{},
 	}
 	r.global = &globals{instance: &object{}, sync: &object{}}
@@ -113,7 +116,7 @@ func (r *reader) read() {
 // readKeepalived reads the blocks in an order in which what is named is known: settings, tracks and groups of addresses
 // first.
 func (r *reader) readKeepalived(tree *conftree.Tree) {
-	ranks := map[string]int{"global_defs": 1, "vrrp_script": 2, "vrrp_track_process": 2, "track_process": 2, "vrrp_track_file": 2, "track_file": 2, "virtual_server_group": 2, "interface_up_down_delays": 2, "vrrp_instance": 3, "vrrp_sync_group": 4, "virtual_server": 5}
+	ranks := map[string]int{"global_defs": 1, "vrrp_script": 2, "vrrp_track_process": 2, "track_process": 2, "vrrp_track_file": 2, "track_file": 2, "bfd_instance": 2, "virtual_server_group": 2, "interface_up_down_delays": 2, "vrrp_instance": 3, "vrrp_sync_group": 4, "virtual_server": 5}
 	for rank := range 6 {
 		for _, s := range tree.Statements {
 			if ranks[s.Keyword()] != rank {
@@ -139,6 +142,7 @@ func (r *reader) finish() {
 		r.finishInstance(i)
 	}
 	r.judgeLinkDelays()
+	r.finishSessions()
 	r.finishGlobals()
 	if len(r.instances) == 0 && slices.ContainsFunc(r.files, func(f File) bool { return f.Kind != Keepalived }) {
 		r.says("what moves the virtual addresses between the directors: write vrrp_instances, or import the keepalived.conf as well")

@@ -52,12 +52,18 @@ func (r *reader) readServer(v *service, s *conftree.Statement) {
 // finishServers writes the real servers, and checks that all of them have at the virtual server.
 func (r *reader) finishServers(v *service) {
 	port, _ := strconv.Atoi(v.text("port"))
+	if r.kind == Keepalived {
+		for _, rs := range v.servers {
+			r.checkPorts(v, rs, port)
+		}
+	}
 	shared := v.servers[0].checks
 	for _, rs := range v.servers[1:] {
 		if fingerprint(encode(rs.checks)) != fingerprint(encode(shared)) {
 			shared = nil
 		}
 	}
+	r.shareTunnel(v)
 	var list []*object
 	sharing := map[netip.Addr]int{}
 	for _, rs := range v.servers {
@@ -93,6 +99,46 @@ func (r *reader) finishServers(v *service) {
 		r.set(v.object, "checks", shared, nil)
 	}
 	r.set(v.object, "real_servers", list, nil)
+}
+
+// shareTunnel writes the tunnel of the virtual server at its real servers, which have it here.
+func (r *reader) shareTunnel(v *service) {
+	e := v.get("tunnel")
+	if e == nil {
+		return
+	}
+	tunnel := e.value
+	v.remove("tunnel")
+	if v.text("forward") != "tun" {
+		return
+	}
+	for _, rs := range v.servers {
+		if rs.get("forward") == nil {
+			rs.add("tunnel", tunnel)
+		}
+	}
+	if v.sorry != nil && v.sorryKeys.get("forward") == nil {
+		v.sorry.add("tunnel", tunnel)
+	}
+}
+
+// checkPorts writes the port of checks that is not that of the table: of a virtual server with several ports or none, and of a
+// real server whose port the method cannot change.
+func (r *reader) checkPorts(v *service, rs *server, port int) {
+	forward := rs.text("forward")
+	if forward == "" {
+		forward = v.text("forward")
+	}
+	for _, c := range rs.checks {
+		switch kind := c.text("type"); {
+		case kind == "ping" || kind == "command" || kind == "file" || c.get("port") != nil:
+		case v.many && rs.port == 0:
+			r.judge(rs.at, Refused, "the port of its check is not known: write port in checks")
+		case v.many || rs.port != 0 && rs.port != port && forward != "nat":
+			c.add("port", rs.port)
+			c.sort("type", "port")
+		}
+	}
 }
 
 // nameServer names a real server after its address, because the sources have no names. shared: several have it.

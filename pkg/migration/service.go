@@ -92,10 +92,37 @@ func readMethod[T target](r *reader, in T, s *conftree.Statement) {
 		r.judge(s, Refused, "'%s' is no method: DR, NAT or TUN", s.Arg(1))
 		return
 	}
-	if len(s.Words) > 2 && !(method == "tun" && slices.Equal(s.Args()[1:], []string{"type", "ipip"})) {
-		r.judge(s, Refused, "write tunnel: {type: gre} or {type: gue} in each real server")
-	}
 	r.set(in.keys(), "forward", method, s)
+	if method == "tun" {
+		r.readTunnel(in.keys(), s)
+	} else {
+		r.surplus(s, 2)
+	}
+}
+
+// readTunnel reads type ipip|gre|gue [port N] [nocsum|csum|remcsum] behind TUN.
+func (r *reader) readTunnel(o *object, s *conftree.Statement) {
+	tunnel := &object{}
+	checksums := map[string]string{"nocsum": "none", "csum": "full", "remcsum": "remote"}
+	for n := 2; n < len(s.Words); n++ {
+		word, value := s.Arg(n), s.Arg(n+1)
+		switch port, err := strconv.ParseUint(value, 10, 16); {
+		case word == "type" && slices.Contains([]string{"ipip", "gre", "gue"}, value):
+			n++
+			r.set(tunnel, "type", value, nil)
+		case word == "port" && err == nil && port > 0:
+			n++
+			r.set(tunnel, "port", int(port), nil)
+		case checksums[word] != "":
+			r.set(tunnel, "checksum", checksums[word], nil)
+		default:
+			r.judge(s, Refused, "'%s' is not understood: TUN type ipip, gre or gue, port N, nocsum, csum or remcsum", strings.TrimSpace(word+" "+value))
+			return
+		}
+	}
+	if kind := tunnel.text("type"); kind == "gre" || kind == "gue" {
+		r.set(o, "tunnel", tunnel, nil)
+	}
 }
 
 func readProtocol(r *reader, v *service, s *conftree.Statement) {
@@ -224,60 +251,6 @@ func (r *reader) readEndpoint(v *service, s *conftree.Statement) (at string, ok 
 	r.set(v.object, "address", addr.String(), nil)
 	r.set(v.object, "port", int(port), nil)
 	return strings.ReplaceAll(addr.String(), ":", ".") + "-" + strconv.Itoa(int(port)), true
-}
-
-// pool is a virtual_server_group of addresses with the same ports.
-type pool struct {
-	addresses []string
-	port      int
-	mark      int
-}
-
-func (p *pool) write(r *reader, v *service) {
-	switch {
-	case p.mark != 0:
-		r.set(v.object, "fwmark", p.mark, nil)
-		r.set(v.object, "marking", "none", nil)
-		v.many = true
-		return
-	case len(p.addresses) == 1:
-		r.set(v.object, "address", p.addresses[0], nil)
-	default:
-		r.set(v.object, "addresses", p.addresses, nil)
-	}
-	v.many = p.port == 0
-	r.set(v.object, "port", p.port, nil)
-}
-
-func (r *reader) readPool(s *conftree.Statement) {
-	p := &pool{port: -1}
-	good := true
-	for _, line := range s.Block {
-		if mark, err := strconv.ParseUint(line.Arg(1), 0, 32); line.Keyword() == "fwmark" && err == nil && len(s.Block) == 1 && mark > 0 {
-			p.mark = int(mark)
-			r.rest(line)
-			continue
-		}
-		addresses, ok := addressRange(line.Keyword())
-		port, err := strconv.Atoi(line.Arg(1))
-		switch {
-		case !ok || err != nil && line.Arg(1) != "" || port < 0 || port > 65535:
-			r.judge(line, Refused, "it is ADDRESS PORT or ADDRESS-N PORT, or a single fwmark N")
-			good = false
-		case p.port >= 0 && p.port != port:
-			r.judge(line, Refused, "all addresses of one virtual server have the same ports: write another virtual server for port %d", port)
-			good = false
-		default:
-			p.port = port
-			p.addresses = append(p.addresses, addresses...)
-		}
-		r.rest(line)
-	}
-	if good && (len(p.addresses) > 0 || p.mark > 0) && len(p.addresses) <= 1024 {
-		r.pools[s.Arg(1)] = p
-	} else {
-		r.judge(s, Refused, "it cannot be used")
-	}
 }
 
 // addressRange returns the addresses of 192.0.2.1-20, fd00::1-a or a single address.

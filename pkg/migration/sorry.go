@@ -47,6 +47,10 @@ func (r *reader) finishQuorum(v *service) {
 	if v.quorum > 1 {
 		r.set(v.object, "quorum", v.quorum, nil)
 	}
+	if most := total - max(v.quorum, 1); v.hysteresis > most && most >= 0 {
+		r.judge(v.hysteresisAt, Changed, "keepalived would never meet the quorum again: it is at most %d", most)
+		v.hysteresis = most
+	}
 	if most := max(v.quorum, 1) - 1; v.hysteresis > most {
 		r.judge(v.hysteresisAt, Changed, "it is at most the quorum less 1, to which keepalived lowers it: %d", most)
 		v.hysteresis = most

@@ -15,6 +15,7 @@ type track struct {
 	weight  int
 	reverse bool
 	used    bool
+	watched watched // of a process
 	// of a script
 	interval, timeout float64
 }
@@ -40,8 +41,8 @@ var processWords = words[*track]{
 	"delay":           func(r *reader, t *track, s *conftree.Statement) { delayBoth(r, t, s) },
 	"fork_delay":      secondsTo[*track]("up_delay", 0, 300),
 	"terminate_delay": secondsTo[*track]("down_delay", 0, 300),
-	"full_command":    refused[*track]("write command_line, a regular expression that the arguments match"),
-	"param_match":     refused[*track]("write command_line, a regular expression that the arguments match"),
+	"full_command":    always[*track]("process is the name of the program, and command_line its whole command line"),
+	"param_match":     readParamMatch,
 }
 
 var fileWords = words[*track]{
@@ -61,14 +62,6 @@ func delayBoth(r *reader, t *track, s *conftree.Statement) {
 		r.set(t.object, "up_delay", d, s)
 		r.set(t.object, "down_delay", d, nil)
 	}
-}
-
-func readProcess(r *reader, t *track, s *conftree.Statement) {
-	if len(s.Words) != 2 {
-		r.judge(s, Refused, "write command_line, a regular expression that the program and its arguments match")
-		return
-	}
-	r.set(t.object, "process", s.Arg(1)[strings.LastIndexByte(s.Arg(1), '/')+1:], s)
 }
 
 // readWeight reads the weight of a track, which is that of the instances that name it.
@@ -100,8 +93,11 @@ func (r *reader) declare(s *conftree.Statement, kind string, known words[*track]
 	if kind == "script" {
 		t.finishScript(r)
 	}
+	if kind == "process" {
+		t.finishProcess(r)
+	}
 	required := map[string]string{"command": "command", "process": "process", "file": "path"}
-	if key := required[t.text("type")]; t.get(key) == nil {
+	if key := required[t.text("type")]; t.get(key) == nil && t.get("command_line") == nil {
 		r.judgeAll(s, Refused, "what it watches is missing, so keepalived removes it")
 		return
 	}

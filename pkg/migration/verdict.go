@@ -35,7 +35,7 @@ type Line struct {
 }
 
 // secret is a line with a password.
-var secret = regexp.MustCompile(`^((?:auth_pass|passwd|secret)\b[\s=]*).+`)
+var secret = regexp.MustCompile(`^((?:auth_pass|passwd|password|secret)\b[\s=]*).+`)
 
 // String returns file:line:column: verdict: text: reason. A password is left out.
 func (l Line) String() string {
