@@ -247,7 +247,7 @@ func (r *reader) finishTimes(rs *server, c *checkBlock, s *conftree.Statement, d
 	if delay := get("delay_before_retry", 0); retry > 0 && delay > 0 && delay < interval {
 		r.set(c.object, "retry_interval", duration(max(delay, 0.01)), nil)
 	}
-	if warmup, set := c.times["warmup"]; set && warmup > 0 {
+	if warmup := get("warmup", 0); warmup > 0 {
 		r.judge(s, Changed, "warmup is a fixed time here, and random up to it in keepalived")
 		r.set(c.object, "warmup", duration(warmup), nil)
 	}

@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/lvs-director/lvs-director/pkg/conftree"
@@ -65,7 +66,7 @@ var globalWords = words[*globals]{
 	"vrrp_garp_master_refresh":        secondsTo[*globals]("announcements.refresh", 0, 86400),
 	"vrrp_garp_master_refresh_repeat": numberTo[*globals]("announcements.refresh_repeat", 1, 100),
 	"vrrp_garp_interval":              secondsTo[*globals]("announcements.interval", 0, 1),
-	"vrrp_gna_interval":               secondsTo[*globals]("announcements.interval", 0, 1),
+	"vrrp_gna_interval":               secondsTo[*globals]("announcements.gna", 0, 1),
 	"vrrp_min_garp":                   func(r *reader, g *globals, s *conftree.Statement) { r.set(g.instance, "announcements.repeat", 1, s) },
 	"vrrp_down_timer_adverts":         numberTo[*globals]("down_timer_adverts", 1, 100),
 	"vrrp_lower_prio_no_advert":       flagTo[*globals]("lower_prio_no_advert", true),
@@ -234,6 +235,12 @@ func readSyncDaemon(r *reader, g *globals, s *conftree.Statement) {
 // finishGlobals says what became of settings that only instances use.
 func (r *reader) finishGlobals() {
 	g := r.global
+	for key, six := range map[string]bool{"announcements.interval": false, "announcements.gna": true} {
+		e := g.instance.get(key)
+		if e != nil && e.at != nil && !slices.ContainsFunc(r.instances, func(i *instance) bool { return i.ipv6 == six }) {
+			r.judge(e.at, NoEffect, "no instance is of this address family")
+		}
+	}
 	for _, s := range append(g.mailServer, g.alertKeywords...) {
 		switch {
 		case g.used:

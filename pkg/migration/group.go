@@ -38,7 +38,7 @@ func (r *reader) readGroup(s *conftree.Statement) {
 	r.set(g.object, "name", g.name, nil)
 	readBlock(r, s, g, groupWords, "sync_groups", "notify")
 	if len(g.members) < 2 {
-		r.judge(s, Refused, "it has fewer than two instances that exist: keepalived removes it")
+		r.judgeAll(s, Refused, "it has fewer than two instances that exist: keepalived removes it")
 		return
 	}
 	r.set(g.object, "instances", g.members, nil)

@@ -76,7 +76,7 @@ var instanceWords = notifyWords(words[*instance]{
 	"garp_master_refresh":        secondsTo[*instance]("announcements.refresh", 0, 86400),
 	"garp_master_refresh_repeat": numberTo[*instance]("announcements.refresh_repeat", 1, 100),
 	"garp_interval":              secondsTo[*instance]("announcements.interval", 0, 1),
-	"gna_interval":               secondsTo[*instance]("announcements.interval", 0, 1),
+	"gna_interval":               secondsTo[*instance]("announcements.gna", 0, 1),
 	"garp_extra_if":              changed[*instance]("announcements: {refresh: …} is for all addresses, wherever they are"),
 	"vmac_garp_intvl":            changed[*instance]("announcements: {refresh: …} is for all addresses, wherever they are"),
 
@@ -172,6 +172,9 @@ func (r *reader) readPeers(i *instance, s *conftree.Statement) {
 	}
 	if len(peers) > 0 {
 		r.set(i.object, "unicast_peers", peers, s)
+	}
+	if i.get("unicast_min_ttl") != nil && len(peers) > 1 {
+		r.judge(s, Changed, "the least TTL is the same for all peers: unicast_min_ttl")
 	}
 }
 
@@ -284,6 +287,9 @@ func (i *instance) finishAuth(r *reader) {
 	switch {
 	case i.authType != nil && strings.EqualFold(i.authType.Arg(1), "AH"):
 		r.judge(i.authType, Refused, "AH was removed from VRRP: remove it on all routers")
+		if i.pass != nil {
+			r.judge(i.pass, Refused, "see auth_type")
+		}
 		return
 	case i.pass == nil || i.pass.Arg(1) == "":
 		r.judge(i.at, Refused, "authentication has no auth_pass: remove it on all routers")
@@ -300,14 +306,26 @@ func (i *instance) finishAuth(r *reader) {
 	r.set(i.object, "auth_password_file", r.options.SecretsDir+"/"+file, nil)
 }
 
-// gather moves the keys of announcements into their mapping.
+// gather moves the keys of announcements into their mapping. The interval of an IPv6 instance is gna_interval, of others
+// garp_interval.
 func (i *instance) gather(r *reader) {
 	o := &object{}
 	for _, e := range append([]entry{}, i.entries...) {
-		if key, is := strings.CutPrefix(e.key, "announcements."); is {
-			o.add(key, e.value)
-			i.remove(e.key)
+		key, is := strings.CutPrefix(e.key, "announcements.")
+		if !is {
+			continue
 		}
+		i.remove(e.key)
+		switch {
+		case key == "interval" && i.ipv6, key == "gna" && !i.ipv6:
+			if e.at != nil {
+				r.judge(e.at, NoEffect, "it is for instances of the other address family")
+			}
+			continue
+		case key == "gna":
+			key = "interval"
+		}
+		o.add(key, e.value)
 	}
 	if len(o.entries) > 0 {
 		r.set(i.object, "announcements", o, nil)

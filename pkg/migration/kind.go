@@ -21,7 +21,7 @@ const (
 	IPVSAdm                // the output of ipvsadm -Sn
 )
 
-// Kinds are the names of the kinds.
+// kinds are the names, by kind.
 var kinds = []string{"keepalived", "ldirectord", "ipvsadm"}
 
 // Kinds returns the names of the kinds, which are those of the programs.

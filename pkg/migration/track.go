@@ -112,9 +112,7 @@ func (r *reader) declare(s *conftree.Statement, kind string, known words[*track]
 // finishScript writes the times of a script, whose defaults differ here.
 func (t *track) finishScript(r *reader) {
 	if t.text("type") != "command" {
-		t.remove("rise")
-		t.remove("fall")
-		t.remove("user")
+		t.delays(r)
 		return
 	}
 	if t.timeout == 0 {
@@ -132,6 +130,31 @@ func (t *track) finishScript(r *reader) {
 		r.setUser(t.object, nil, nil)
 	}
 	t.sort("name", "type", "command", "user", "groups", "interval", "timeout", "fall", "rise")
+}
+
+// delays writes, for a script that has become a track of type process, how long several checks take, and removes what only a program
+// needs.
+func (t *track) delays(r *reader) {
+	for _, d := range []struct{ word, key string }{{"fall", "down_delay"}, {"rise", "up_delay"}} {
+		e := t.get(d.word)
+		if e == nil {
+			continue
+		}
+		checks, _ := strconv.Atoi(e.value.Value)
+		at, delay := e.at, min(float64(checks-1)*t.interval, 300)
+		t.remove(d.word)
+		if delay > 0 {
+			r.set(t.object, d.key, duration(delay), nil)
+			r.judge(at, Changed, "a process is not looked for at intervals: %s is as long as %d of them", d.key, checks-1)
+		}
+	}
+	if e := t.get("user"); e != nil {
+		if e.at != nil {
+			r.judge(e.at, Changed, "no program is started")
+		}
+		t.remove("user")
+		t.remove("groups")
+	}
 }
 
 // readProbe reads the command line of a vrrp_script. The usual ways of looking for a process become a track of type
