@@ -28,7 +28,7 @@ var layers = []struct {
 	}},
 	{"loops", true, []string{"pkg/heartbeat", "pkg/task", "pkg/journal", "pkg/election", "pkg/liveness", "pkg/notify", "pkg/takeover", "pkg/checker", "pkg/tracking", "pkg/syncpeers", "pkg/reconcile", "pkg/director", "pkg/host", "realserver"}},
 	{"interfaces", true, []string{"pkg/api", "pkg/daemon", "pkg/ctl"}},
-	{"programs", false, []string{"cmd/lvs-director", "cmd/lvs-realserver", "cmd/lvsctl"}},
+	{"programs", true, []string{"cmd/lvs-director/program", "cmd/lvs-realserver/program", "cmd/lvs-director", "cmd/lvs-realserver", "cmd/lvsctl"}},
 }
 
 // forbidden are imports that a pure package must not have, with the reason.
