@@ -26,6 +26,7 @@ func TestFrozenDaemon(t *testing.T) {
 	}{
 		{"status --check", 3, "^UNKNOWN: socket .*: the daemon does not answer within 4s", 5 * time.Second},
 		{"--timeout 1s status", 1, "lvsctl: status: socket .*: the daemon does not answer within 1s", 2 * time.Second},
+		{"--timeout 1s live", 1, "^not live: socket .*: the daemon does not answer within 1s", 2 * time.Second},
 		{"--timeout 1s reload", 1, "lvsctl: reload: socket .*: the daemon does not answer within 1s", 2 * time.Second},
 		{"--timeout 1s events --state-dir " + c.master.Path("state"), 1, "instance_state .*(.|\n)*the daemon does not answer within 1s", 2 * time.Second},
 	} {

@@ -46,6 +46,8 @@ type Handlers struct {
 	// Override carries out what an operator, author, has decided about a real server or the director. nil: the daemon is no
 	// director.
 	Override func(ctx context.Context, r status.OverrideRequest, author string) (status.OverrideResult, error)
+	// Live waits until all loops have shown that they run, and returns how many there are, and which have not when ctx ends.
+	Live func(ctx context.Context) (loops int, silent []string)
 	// Events is the journal of past and new events.
 	Events *journal.Journal
 }
@@ -148,6 +150,7 @@ func mux(ctx context.Context, h Handlers) http.Handler {
 		encoder.SetIndent("", "  ")
 		_ = encoder.Encode(h.Status()) // fails only if the client has disconnected
 	})
+	m.HandleFunc("GET /v1/live", living(h.Live))
 	m.HandleFunc("GET /v1/vrrp/record", func(w http.ResponseWriter, r *http.Request) {
 		text, err := h.Record(r.URL.Query().Get("instance"))
 		if err != nil {

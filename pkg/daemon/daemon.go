@@ -392,7 +392,7 @@ func (s server) handlers() api.Handlers {
 	}
 	h := api.Handlers{
 		FailOver: failOver,
-		Status:   s.service.Status, Record: s.service.Record, Events: s.events,
+		Status:   s.service.Status, Record: s.service.Record, Events: s.events, Live: s.service.Heartbeats().Await,
 		Reload: func(ctx context.Context, force bool) error { return s.from.reload(ctx, s.service, force) },
 	}
 	if o, ok := s.service.(overrider); ok {

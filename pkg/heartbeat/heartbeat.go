@@ -82,6 +82,37 @@ func (s *Set) all() []*Signal {
 	return append([]*Signal(nil), s.heartbeats...)
 }
 
+// lookEvery is how often Await looks at the loops, which beat at least every Every.
+const lookEvery = Every / 20
+
+// Await waits until every loop of the set has made progress since the call, or has ended, and returns how many there are. If ctx ends
+// first, it also returns the names of the loops that have not. Loops that start meanwhile do not count.
+func (s *Set) Await(ctx context.Context) (loops int, silent []string) {
+	begun := map[*Signal]uint64{}
+	all := s.all()
+	for _, p := range all {
+		begun[p] = p.beats.Load()
+	}
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		silent = nil
+		for _, p := range s.all() {
+			if beats, asked := begun[p]; asked && p.beats.Load() == beats {
+				silent = append(silent, p.name)
+			}
+		}
+		if silent == nil {
+			return len(all), nil
+		}
+		select {
+		case <-ctx.Done():
+			return len(all), silent
+		case <-look.C:
+		}
+	}
+}
+
 // Idle is a loop and the time since its last heartbeat.
 type Idle struct {
 	Name   string

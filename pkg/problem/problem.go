@@ -68,6 +68,13 @@ func (r Registry) Severity(code Code) Severity {
 	return Critical
 }
 
+// Unready reports whether a daemon with this problem does not do what its cluster file says; see Declaration. Unknown codes do not
+// count.
+func (r Registry) Unready(code Code) bool {
+	n := slices.IndexFunc(r.all, func(d Declaration) bool { return d.Code == code })
+	return n >= 0 && r.all[n].Unready
+}
+
 // Report returns the problems to report: without those that another one explains, critical ones first, otherwise in the
 // order of the findings. Duplicates become one problem with all texts. Since is zero.
 func (r Registry) Report(found []Finding) []Problem {

@@ -98,6 +98,8 @@ type Declaration struct {
 	// ExplainedBy are the codes that include this problem and have at least its severity: if one of them is present,
 	// this one is not reported.
 	ExplainedBy []Code
+	// Unready: with it the daemon does not do what its cluster file says, whatever its peers and servers do.
+	Unready bool
 }
 
 // Declared returns the codes of this version.
@@ -303,12 +305,12 @@ func directorCodes() []Declaration {
 			Remedy: "act on the reason. Read-only: make /proc/sys writable for the daemon; in a container, set the value on the host. Changed again and again: find the other program, for example with grep -r in /etc/sysctl.d",
 		},
 		{
-			Code: TableWrong, Severity: Critical, Role: Director, Subject: "node",
+			Code: TableWrong, Severity: Critical, Role: Director, Subject: "node", Unready: true,
 			Means:  "the IPVS table is not in the desired state; retried",
 			Remedy: "act on the reason. A module is missing: modprobe ip_vs, and ip_vs_rr or whichever scheduler the file names. The kernel rejects a change: compare ipvsadm -Ln with lvsctl status; another program may have an entry for the same address and port",
 		},
 		{
-			Code: TableUnreadable, Severity: Warning, Role: Director, Subject: "node",
+			Code: TableUnreadable, Severity: Warning, Role: Director, Subject: "node", Unready: true,
 			Means:       "weights and connection counts of the IPVS table cannot be read",
 			Remedy:      "run cat /proc/net/ip_vs as root: if it fails, modprobe ip_vs or mount /proc. Clients are still served; only the figures in lvsctl status are missing",
 			ExplainedBy: []Code{TableWrong},
@@ -320,7 +322,7 @@ func directorCodes() []Declaration {
 func commonCodes() []Declaration {
 	return []Declaration{
 		{
-			Code: ClusterFileUnusable, Severity: Warning, Role: Both, Subject: "node",
+			Code: ClusterFileUnusable, Severity: Warning, Role: Both, Subject: "node", Unready: true,
 			Means:  "the cluster file cannot be used; the last good copy is running",
 			Remedy: "run lvsctl check on the cluster file, correct what it prints, then run lvsctl reload",
 		},
@@ -337,7 +339,7 @@ func commonCodes() []Declaration {
 			ExplainedBy: []Code{ClusterFileUnusable, ReloadRefused},
 		},
 		{
-			Code: DaemonStarting, Severity: Warning, Role: Both, Subject: "node",
+			Code: DaemonStarting, Severity: Warning, Role: Both, Subject: "node", Unready: true,
 			Means:  "the daemon has not started yet",
 			Remedy: "wait 10 s. If it has not started then, the reason is in its log: journalctl -u lvs-director, or lvs-realserver on a real server",
 		},
@@ -428,12 +430,12 @@ func agentCodes() []Declaration {
 			Remedy: "change the route to the clients, usually ip route replace default via VIP, with the VIP that the text names, and in the network configuration of this machine. ip route get CLIENT shows the result",
 		},
 		{
-			Code: RepairFailed, Severity: Warning, Role: Agent, Subject: "node",
+			Code: RepairFailed, Severity: Warning, Role: Agent, Subject: "node", Unready: true,
 			Means:  "a setting could not be read, set, added or removed; retried",
 			Remedy: "act on the reason: usually a missing privilege (start the agent with the shipped unit) or a read-only /proc/sys. The agent tries again every second",
 		},
 		{
-			Code: NodeNotInFile, Severity: Warning, Role: Agent, Subject: "node",
+			Code: NodeNotInFile, Severity: Warning, Role: Agent, Subject: "node", Unready: true,
 			Means:  "since a reload this node is not a real server in the cluster file",
 			Remedy: "if this node should serve, add it to the cluster file and run lvsctl reload. If not, run systemctl disable --now lvs-realserver",
 		},
