@@ -29,7 +29,7 @@ LDFLAGS  := -s -w $(if $(VERSION),-X github.com/lvs-director/lvs-director/pkg/ve
 # If network namespaces can be created here, tests that need them must not be skipped.
 NETNS := $(shell unshare --net true 2>/dev/null && echo netns)
 
-.PHONY: all help build lab stock binaries lint unit runner daily kernel e2e test soak release-check properties search fuzz demo demo-shell bench-connections bench-failover bench-handover bench-memory bench-table bench-thousand bench-rest bench-instances upgrade clean
+.PHONY: all help build packages lab-packages packages-check packages-lint sbom vulncheck lab stock binaries lint unit runner daily kernel e2e test soak release-check properties search fuzz demo demo-shell bench-connections bench-failover bench-handover bench-memory bench-table bench-thousand bench-rest bench-instances upgrade clean
 
 all: build
 
@@ -39,6 +39,34 @@ help: ## print this list
 build: ## the three programs, static, in bin/
 	@mkdir -p $(BIN)
 	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ $(addprefix ./cmd/,$(PROGRAMS))
+
+# Packages: of VERSION, or else named after the commit. Everything in them that has a time has that of the commit.
+ARCHES ?= amd64 arm64
+COMMIT  = $(shell git log -1 --date=format:%Y%m%d --format=0.0.0~git%cd.%h 2>/dev/null)
+packages: ## deb and rpm for ARCHES, in bin/packages
+	@rm -f $(BIN)/packages/*.deb $(BIN)/packages/*.rpm
+	deploy/packages/build $(BIN)/packages $(or $(VERSION),$(COMMIT),0.0.0) $(ARCHES)
+
+# Two versions for the scenario of the packages, which installs one and upgrades to the other.
+lab-packages:
+	@for v in 0.0.1 0.0.2; do KINDS=deb deploy/packages/build $(BIN)/packages/lab $$v $$($(GO) env GOARCH) >/dev/null || exit 1; done
+
+# The same packages come of another directory with another umask.
+packages-check: packages
+	$(GO) vet -C deploy/packages ./...
+	@rm -rf $(BIN)/again && git worktree prune && git worktree add --quiet --detach $(BIN)/again >/dev/null && trap 'git worktree remove --force $(BIN)/again' EXIT && \
+	(umask 077 && $(BIN)/again/deploy/packages/build $(BIN)/packages $(or $(VERSION),$(COMMIT),0.0.0) $(ARCHES) >/dev/null) && \
+	for p in $(BIN)/packages/*.deb $(BIN)/packages/*.rpm; do cmp $$p $(BIN)/again/$$p || exit 1; done && echo "the packages are reproducible"
+
+packages-lint: packages ## lintian, which must be installed
+	lintian --allow-root --fail-on error,warning $(BIN)/packages/*.deb
+
+sbom: build ## what is linked into the programs, in bin/sbom.json (CycloneDX)
+	$(GO) run -C deploy/packages ./sbom $(addprefix $(CURDIR)/$(BIN)/,$(PROGRAMS)) >$(BIN)/sbom.json
+
+# Needs the network, for the tool and the list of vulnerabilities: no part of any other target.
+vulncheck: ## known vulnerabilities in what is linked
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@latest ./cmd/...
 
 lab: ## labrun, which boots a kernel with IPVS, and the packages that it needs
 	@mkdir -p $(BIN)
@@ -139,7 +167,7 @@ properties: ## the property tests, 1 000 cases each; SEED=… repeats a run
 	@echo "properties with seed $(SEED); to repeat: make properties SEED=$(SEED)"
 	$(GO) test -count=1 $(addprefix ./pkg/,$(PROPERTIES)) -rapid.checks=1000 -rapid.seed=$(SEED)
 
-soak: binaries ## long forms of scenarios, the second kernel, interoperation with keepalived, fuzzing; within 40 minutes
+soak: binaries lab-packages ## long forms of scenarios, the second kernel, interoperation with keepalived, fuzzing; within 40 minutes
 	@begun=$$(date +%s); set -e; \
 	$(MAKE) --no-print-directory properties search fuzz; \
 	$(LABTEST) -second -short $(TESTS)/e2e.test=e2e; \
@@ -147,13 +175,14 @@ soak: binaries ## long forms of scenarios, the second kernel, interoperation wit
 	$(MAKE) --no-print-directory runner LONG=1; \
 	$(LABTEST) -long-only -budget 40m -begun $$begun $(TESTS)/e2e.test=e2e $(call in_guest,$(KERNEL))
 
-release-check: ## what takes too long for CI: every scenario in its long form, benchmarks, ten times as much fuzzing; REFERENCE=DIR for an upgrade
+release-check: lab-packages ## what takes too long for CI: every scenario in its long form, benchmarks, ten times as much fuzzing; REFERENCE=DIR for an upgrade
 	$(MAKE) --no-print-directory test
 	LVS_HEAL_CYCLES=100 $(LABTEST) $(TESTS)/e2e.test=e2e $(call in_guest,$(KERNEL))
 	$(LABTEST) -second -short $(TESTS)/e2e.test=e2e
 	$(MAKE) --no-print-directory runner LONG=1
 	$(MAKE) --no-print-directory bench-failover bench-handover bench-memory bench-thousand $(if $(NETNS),bench-rest bench-instances)
 	$(if $(REFERENCE),$(MAKE) --no-print-directory upgrade)
+	$(MAKE) --no-print-directory packages-check
 	$(MAKE) --no-print-directory properties
 	$(MAKE) --no-print-directory search STATES=400000 HISTORIES=100000
 	$(MAKE) --no-print-directory fuzz FUZZ=1000000

@@ -48,7 +48,7 @@ func clusterFiles(t *testing.T) []string {
 	return files
 }
 
-var clusterFile = regexp.MustCompile(`(?m)^version:`)
+var clusterFile = regexp.MustCompile(`(?m)^version: *[0-9]`)
 
 func TestExamplesValidate(t *testing.T) {
 	for _, path := range clusterFiles(t) {

@@ -18,9 +18,11 @@ var strangers = map[string][]string{
 		"enable_dbus", "enable_snmp_vrrp", "garp_extra_if", "max_ttl", "net_namespace", "thread_timer_expired", "timer_expired_backup",
 		"vmac_garp_intvl",
 	},
-	"Linux":         {"ip_vs_dest_conn_overhead", "ip_vs_stats", "keep_addr_on_down", "log_martians", "nf_conntrack_max", "num_grat_arp", "proxy_arp", "sloppy_tcp", "tcp_keepalive_time"},
+	"Linux":         {"drop_entry", "ip_vs_dest_conn_overhead", "ip_vs_stats", "keep_addr_on_down", "log_martians", "nf_conntrack_max", "num_grat_arp", "proxy_arp", "sloppy_tcp", "tcp_keepalive_time"},
 	"MySQL":         {"auto_increment", "max_user_connections", "session_connect_attrs"},
 	"node_exporter": {"node_ipvs_backend_connections_active", "node_ipvs_backend_weight"},
+	"needrestart":   {"override_rc"},
+	"SELinux":       {"unconfined_service_t"},
 	"examples":      {"chk_mysql", "clock_skewed", "hop_limit", "leases_test", "reload_test", "takeover_test"},
 }
 
