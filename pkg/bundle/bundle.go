@@ -21,7 +21,7 @@ const (
 	PartTime = 5 * time.Second
 	// maxParts and maxBytes are how many parts are read, and how large they may be together.
 	maxParts = 1000
-	maxBytes = 256 << 20
+	maxBytes = 128 << 20
 )
 
 // IndexName is the part that lists the others.
@@ -97,12 +97,15 @@ func add(archive *tar.Writer, name string, at time.Time, content []byte) error {
 }
 
 // Read returns the parts of a bundle by their names. What is larger than Write makes it is an error.
-func Read(r io.Reader) (map[string][]byte, error) {
+func Read(r io.Reader) (map[string][]byte, error) { return readAll(r, maxBytes) }
+
+// readAll reads at most left bytes; the holes of sparse files are among them.
+func readAll(r io.Reader, left int64) (map[string][]byte, error) {
 	compressed, err := gzip.NewReader(r)
 	if err != nil {
 		return nil, fmt.Errorf("no bundle: %w", err)
 	}
-	archive, all := tar.NewReader(io.LimitReader(compressed, maxBytes)), map[string][]byte{}
+	archive, all := tar.NewReader(io.LimitReader(compressed, left+maxParts<<10)), map[string][]byte{} // a header has at least 512 bytes
 	for range maxParts {
 		header, err := archive.Next()
 		switch {
@@ -115,10 +118,14 @@ func Read(r io.Reader) (map[string][]byte, error) {
 			return nil, fmt.Errorf("no bundle: %w", err)
 		}
 		var content bytes.Buffer
-		if n, err := io.Copy(&content, io.LimitReader(archive, MaxPart+1)); err != nil {
+		n, err := io.Copy(&content, io.LimitReader(archive, MaxPart+1))
+		switch left -= n; {
+		case err != nil:
 			return nil, fmt.Errorf("no bundle: %w", err)
-		} else if n > MaxPart {
+		case n > MaxPart:
 			return nil, fmt.Errorf("no bundle: %q has more than %d bytes", header.Name, MaxPart)
+		case left < 0:
+			return nil, errors.New("no bundle: it has too much content")
 		}
 		all[strings.TrimPrefix(header.Name, "./")] = content.Bytes()
 	}

@@ -1,10 +1,13 @@
 package bundle
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -57,6 +60,24 @@ func TestEndedContext(t *testing.T) {
 	all, readErr := Read(&out)
 	if err != nil || readErr != nil || string(all["first"]) != "text" || index.Parts[1].Error != context.Canceled.Error() {
 		t.Errorf("%v, %v, %v", err, readErr, index)
+	}
+}
+
+// TestTooLarge: an archive that is small only because it is compressed is refused.
+func TestTooLarge(t *testing.T) {
+	var out bytes.Buffer
+	compressed := gzip.NewWriter(&out)
+	archive := tar.NewWriter(compressed)
+	for i := range 3 {
+		if err := add(archive, fmt.Sprint(i), time.Time{}, make([]byte, 1000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(archive.Close(), compressed.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readAll(&out, 2999); err == nil || err.Error() != "no bundle: it has too much content" {
+		t.Error(err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,10 +106,10 @@ func (f *flags) parts(ctx context.Context) []bundle.Part {
 		}
 		all = append(all, commandPart(strings.ReplaceAll(strings.Join(argv, "_"), "/", "_"), argv...))
 	}
-	for _, path := range []string{"/proc/version", "/etc/os-release", "/proc/net/ip_vs", "/proc/net/ip_vs_stats", "/proc/net/dev", "/proc/modules", "/proc/loadavg", "/proc/meminfo"} {
+	for _, path := range []string{"/proc/version", "/etc/os-release", "/proc/net/ip_vs", "/proc/net/ip_vs_stats", "/proc/net/dev", "/proc/loadavg", "/proc/meminfo"} {
 		all = append(all, filePart(path))
 	}
-	return append(all, bundle.Part{Name: "sysctls", Read: bundledSysctls})
+	return append(all, bundle.Part{Name: "sysctls", Read: bundledSysctls}, bundle.Part{Name: "files/proc/modules", Read: bundledModules})
 }
 
 // bundledCommands change nothing, and show no secrets.
@@ -139,13 +140,13 @@ func daemonParts(ctx context.Context, c *api.Client, name string) []bundle.Part 
 	all := []bundle.Part{
 		{Name: name + "/status.json", Read: c.Status},
 		{Name: name + "/events.jsonl", Read: func(ctx context.Context) ([]byte, error) {
-			var lines bytes.Buffer
+			var lines newestLines
 			err := c.Events(ctx, time.Now().Add(-bundledEvents), false, func(e event.Event) error {
 				line, err := e.Line()
-				lines.Write(append(line, '\n'))
+				lines.add(line)
 				return err
 			})
-			return lines.Bytes(), errors.Join(err, ctx.Err()) // Events ends without an error with ctx
+			return lines.text, errors.Join(err, ctx.Err(), lines.err()) // Events ends without an error with ctx
 		}},
 	}
 	document, err := c.Status(ctx)
@@ -169,6 +170,27 @@ func daemonParts(ctx context.Context, c *api.Client, name string) []bundle.Part 
 		}
 	}
 	return all
+}
+
+// newestLines keeps the last lines that fit into a part.
+type newestLines struct {
+	text []byte
+	lost int // lines
+}
+
+func (l *newestLines) add(line []byte) {
+	l.text = append(append(l.text, line...), '\n')
+	for len(l.text) > bundle.MaxPart {
+		end := bytes.IndexByte(l.text, '\n') + 1
+		l.text, l.lost = l.text[end:], l.lost+1
+	}
+}
+
+func (l *newestLines) err() error {
+	if l.lost == 0 {
+		return nil
+	}
+	return fmt.Errorf("the oldest %d lines are left out: a part has at most %d bytes", l.lost, bundle.MaxPart)
 }
 
 func asJSON[T any](v T, err error) ([]byte, error) {
@@ -226,6 +248,21 @@ func filePart(path string) bundle.Part {
 		defer file.Close()
 		return io.ReadAll(io.LimitReader(file, bundle.MaxPart+1))
 	}}
+}
+
+// bundledModules returns /proc/modules without the addresses, which root sees and attackers want.
+func bundledModules(context.Context) ([]byte, error) {
+	text, err := os.ReadFile("/proc/modules")
+	return modulesWithoutAddresses(text), err
+}
+
+func modulesWithoutAddresses(text []byte) []byte {
+	var out bytes.Buffer
+	for line := range bytes.Lines(text) {
+		fields := slices.DeleteFunc(strings.Fields(string(line)), func(field string) bool { return strings.HasPrefix(field, "0x") })
+		out.WriteString(strings.Join(fields, " ") + "\n")
+	}
+	return out.Bytes()
 }
 
 // bundledSysctls returns the network settings that matter, as sysctl prints them.

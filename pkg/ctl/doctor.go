@@ -4,16 +4,20 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lvs-director/lvs-director/pkg/bundle"
+	"github.com/lvs-director/lvs-director/pkg/clusterfile"
 	"github.com/lvs-director/lvs-director/pkg/daemon"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 )
@@ -68,6 +72,9 @@ func diagnose(f *flags) *cobra.Command {
 
 // examineDaemons asks the daemons of this machine.
 func (f *flags) examineDaemons(ctx context.Context, d *diagnosis) {
+	if text := unusable(daemon.DefaultConfig); f.socket == "" && text != "" {
+		d.Unknown = append(d.Unknown, text)
+	}
 	for _, l := range f.daemons() {
 		if document, err := f.clientOf(l).Status(ctx); err != nil {
 			d.Unknown = append(d.Unknown, err.Error())
@@ -75,6 +82,15 @@ func (f *flags) examineDaemons(ctx context.Context, d *diagnosis) {
 			d.examine(l.unit, document)
 		}
 	}
+}
+
+// unusable says why a cluster file does not tell which daemons belong on this machine. It is empty if the file does, or if there is none.
+func unusable(path string) string {
+	_, err := clusterfile.Read(path)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return fmt.Sprintf("it is not known which daemons belong on this machine: %s cannot be used; lvsctl check %s says why", path, path)
 }
 
 // examineBundle reads the status documents of a bundle.
@@ -140,14 +156,24 @@ func (d *diagnosis) judge() {
 
 func (d *diagnosis) print(w io.Writer, now time.Time) {
 	for _, one := range d.Findings { // no full stop at the end: many remedies end with a command, which is copied
-		fmt.Fprintf(w, "%s %s (%s %s, for %s)\n  Found: %s\n", one.Severity, one.Code, one.Role, one.Node, age(one.Since, now), one.Text)
+		fmt.Fprintf(w, "%s %s (%s %s, for %s)\n  Found: %s\n", visible(string(one.Severity)), visible(string(one.Code)), visible(one.Role), visible(one.Node), age(one.Since, now), visible(one.Text))
 		if one.Means != "" {
 			fmt.Fprintf(w, "  Means: %s\n", one.Means)
 		}
-		fmt.Fprintf(w, "  To do: %s\n", one.Remedy)
+		fmt.Fprintf(w, "  To do: %s\n", visible(one.Remedy))
 	}
 	for _, text := range d.Unknown {
-		fmt.Fprintf(w, "UNKNOWN: %s\n", text)
+		fmt.Fprintf(w, "UNKNOWN: %s\n", visible(text))
 	}
-	fmt.Fprintf(w, "%s: %d findings; examined: %s\n", d.State, len(d.Findings), cmp.Or(strings.Join(d.Examined, ", "), "nothing"))
+	fmt.Fprintf(w, "%s: %d findings; examined: %s\n", d.State, len(d.Findings), cmp.Or(visible(strings.Join(d.Examined, ", ")), "nothing"))
+}
+
+// visible replaces control characters, with which a bundle of others could move the cursor of a terminal.
+func visible(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }

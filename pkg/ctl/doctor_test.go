@@ -1,12 +1,15 @@
 package ctl
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/lvs-director/lvs-director/pkg/api"
+	"github.com/lvs-director/lvs-director/pkg/bundle"
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 	"github.com/lvs-director/lvs-director/pkg/status"
@@ -86,6 +89,42 @@ func TestDoctorUnknown(t *testing.T) {
 		if code != 3 || out+err == "" {
 			t.Errorf("%s: exit %d, %q, %q; want 3", args, code, out, err)
 		}
+	}
+}
+
+// TestUnusable: with a file that cannot be used nobody knows whether a daemon is missing.
+func TestUnusable(t *testing.T) {
+	bad, usable := filepath.Join(t.TempDir(), "cluster.yaml"), filepath.Join(t.TempDir(), "cluster.yaml")
+	if err := errors.Join(os.WriteFile(bad, []byte("version: 1\nnope: 1\n"), 0o600), os.WriteFile(usable, []byte(good), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if a, b, c := unusable(bad), unusable(usable), unusable("/nonexistent/f"); !strings.HasSuffix(a, " cannot be used; lvsctl check "+bad+" says why") || b+c != "" {
+		t.Errorf("%q, %q, %q", a, b, c)
+	}
+}
+
+func TestVisible(t *testing.T) {
+	if got := visible("a\x1b[2Jb\u009bc\n\td"); got != "a\ufffd[2Jb\ufffdc\n\td" {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestNewestLines: the lines that do not fit are the oldest, and how many they are is said.
+func TestNewestLines(t *testing.T) {
+	var l newestLines
+	line := strings.Repeat("x", bundle.MaxPart/4-1)
+	for i := range 6 {
+		l.add([]byte(fmt.Sprint(i) + line[1:]))
+	}
+	if err := l.err(); len(l.text) != bundle.MaxPart || l.text[0] != '2' || err == nil || !strings.HasPrefix(err.Error(), "the oldest 2 lines are left out") {
+		t.Errorf("%d bytes from %q, %v", len(l.text), l.text[:1], l.err())
+	}
+}
+
+func TestModulesWithoutAddresses(t *testing.T) {
+	got := modulesWithoutAddresses([]byte("ip_vs 155648 2 ip_vs_rr, Live 0xffffffffc0a1b000\nextra 1 0 - Live 0x0000000000000000 (OE)\n"))
+	if string(got) != "ip_vs 155648 2 ip_vs_rr, Live\nextra 1 0 - Live (OE)\n" {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -88,7 +88,7 @@ func networksOf(link string) []netip.Prefix {
 	return all
 }
 
-// parseNetworks parses addresses and prefixes.
+// parseNetworks parses addresses and prefixes. A network within another one is left out, because nft refuses sets that overlap.
 func parseNetworks(texts []string) ([]netip.Prefix, error) {
 	var all []netip.Prefix
 	for _, text := range texts {
@@ -99,7 +99,12 @@ func parseNetworks(texts []string) ([]netip.Prefix, error) {
 		if err != nil || p.Addr().Zone() != "" {
 			return nil, fmt.Errorf("--clients %s: want a network such as 10.0.0.0/8", text)
 		}
-		all = append(all, p.Masked())
+		p = p.Masked()
+		within := func(outer netip.Prefix) bool { return outer.Bits() <= p.Bits() && outer.Contains(p.Addr()) }
+		if slices.ContainsFunc(all, within) {
+			continue
+		}
+		all = append(slices.DeleteFunc(all, func(inner netip.Prefix) bool { return p.Bits() <= inner.Bits() && p.Contains(inner.Addr()) }), p)
 	}
 	return all, nil
 }

@@ -1,11 +1,20 @@
 package ctl
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 )
+
+// TestParseNetworks: networks within others are left out.
+func TestParseNetworks(t *testing.T) {
+	got, err := parseNetworks([]string{"10.1.2.3", "10.1.0.0/16", "10.1.4.0/24", "10.2.0.0/16", "2001:db8::/32", "10.1.0.0/16", "10.3.0.1/32"})
+	if err != nil || fmt.Sprint(got) != "[10.1.0.0/16 10.2.0.0/16 2001:db8::/32 10.3.0.1/32]" {
+		t.Errorf("%v, %v", got, err)
+	}
+}
 
 // TestFirewall: the forms of the rules, and wrong use.
 func TestFirewall(t *testing.T) {

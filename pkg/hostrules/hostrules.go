@@ -105,6 +105,15 @@ func (b *builder) sources(cfg *config.Config, i config.Instance, d config.Direct
 	return all, true
 }
 
+// anyDemands reports whether a director has a source address of its own for an instance.
+func anyDemands(cfg *config.Config, instance string) bool {
+	return slices.ContainsFunc(cfg.Directors, func(d config.Director) bool {
+		return slices.ContainsFunc(cfg.ForNode(d.Name).Instances, func(i config.Instance) bool {
+			return i.Name == instance && i.Transport.Source().IsValid()
+		})
+	})
+}
+
 // adverts are VRRP of the other directors and of nobody else.
 func (b *builder) adverts(cfg, own *config.Config, d config.Director) {
 	multicast := false
@@ -164,8 +173,8 @@ func (b *builder) sync(cfg, own *config.Config, d config.Director) {
 	}
 	stranger := r
 	for _, i := range own.Instances {
-		if i.Interface != s.Interface || i.Family() != kernel.IPv4 {
-			continue
+		if i.Interface != s.Interface || i.Family() != kernel.IPv4 || anyDemands(cfg, i.Name) {
+			continue // the kernel sends from the first address of the interface, whatever source an instance demands
 		}
 		if all, known := b.sources(cfg, i, d); known {
 			r.From = prefixes(kernel.IPv4, all)

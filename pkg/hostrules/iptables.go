@@ -17,17 +17,17 @@ var tableChains = map[Hook]string{Input: "LVS-INPUT", Forward: "LVS-FORWARD"}
 const mostPorts = 15
 
 // Save returns the rules of a family as a file for iptables-restore --noflush or ip6tables-restore --noflush. It replaces
-// the chains LVS-INPUT and LVS-FORWARD, and inserts a jump to each; all else stays.
+// the chains LVS-INPUT and LVS-FORWARD, and inserts a jump to each that has rules; all else stays.
 func Save(head []string, rules []Rule, family kernel.Family) string {
 	var b strings.Builder
 	comments(&b, "", head)
 	b.WriteString("*filter\n")
 	var jumps []string
 	for _, hook := range []Hook{Input, Forward} {
+		fmt.Fprintf(&b, ":%s - [0:0]\n", tableChains[hook]) // also without rules, to remove those of a file before
 		if !slices.ContainsFunc(rules, func(r Rule) bool { return r.Hook == hook && r.Family == family }) {
 			continue
 		}
-		fmt.Fprintf(&b, ":%s - [0:0]\n", tableChains[hook])
 		jumps = append(jumps, fmt.Sprintf("-I %s -j %s\n", strings.ToUpper(string(hook)), tableChains[hook]))
 	}
 	for _, hook := range []Hook{Input, Forward} {
