@@ -38,7 +38,7 @@ func DNS(ctx context.Context, t Target, c config.DNSCheck) Result {
 	defer conn.Close()
 	defer conn.endWith(ctx)()
 	if _, err := conn.Write(query); err != nil {
-		return watch.failed("send to", t.Address, conn.explain(cause(err)))
+		return watch.failed("send to", t.Address, ended(ctx, conn.explain(cause(err))))
 	}
 	t.log("asked %s for %s of %s", t.Address, c.Record, c.Name)
 	packet := make([]byte, 64<<10)

@@ -44,15 +44,12 @@ func echo(ctx context.Context, t Target) error {
 	defer f.Close()
 	release := context.AfterFunc(ctx, func() { _ = f.SetDeadline(time.Unix(1, 0)) })
 	defer release()
-	if deadline, ok := ctx.Deadline(); ok {
-		_ = f.SetDeadline(deadline)
-	}
 	var token [tokenSize]byte
 	_, _ = rand.Read(token[:]) // it never fails
 	form := echoOf(target)
 	request := form.request(token)
 	if _, err := f.Write(request[:]); err != nil {
-		return cause(err)
+		return ended(ctx, cause(err))
 	}
 	for {
 		var packet [512]byte

@@ -30,7 +30,7 @@ func UDP(ctx context.Context, t Target, c config.UDPCheck) Result {
 	defer conn.Close()
 	defer conn.endWith(ctx)()
 	if _, err := conn.Write([]byte(c.Send)); err != nil {
-		return watch.failed("send to", t.Address, conn.explain(cause(err)))
+		return watch.failed("send to", t.Address, ended(ctx, conn.explain(cause(err))))
 	}
 	t.log("sent %q to %s", c.Send, t.Address)
 	wrong := ""
