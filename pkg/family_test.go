@@ -48,11 +48,12 @@ var allowed = map[string]struct {
 
 	"pkg/kernel/vrrpsock/wire.go":    {[]string{"IPv4"}, "chooses the wire of a family"},
 	"pkg/kernel/vrrpsock/socket4.go": {[]string{"As4", "AF_INET", "IPv4", "Inet4Pktinfo", "PktInfo4", "SockaddrInet4"}, "the wire of IPv4"},
-	"pkg/kernel/listen/listen.go": {
+	"pkg/kernel/sockdiag/listen.go": {
 		[]string{"AF_INET", "AddrFrom4", "IPv4Unspecified", "[4]byte"}, "the kernel's union of both families; one socket may serve both",
 	},
-	"pkg/kernel/firewall/read.go":  {[]string{"IPv4"}, "the kernel's numbers of both families"},
-	"pkg/kernel/routing/handle.go": {[]string{"AF_INET", "IPv4"}, "the kernel's numbers of both families, which have separate tables"},
+	"pkg/kernel/sockdiag/connection.go": {[]string{"AF_INET", "IPv4"}, "the kernel's numbers of both families; a socket of IPv6 may have a peer of IPv4"},
+	"pkg/kernel/firewall/read.go":       {[]string{"IPv4"}, "the kernel's numbers of both families"},
+	"pkg/kernel/routing/handle.go":      {[]string{"AF_INET", "IPv4"}, "the kernel's numbers of both families, which have separate tables"},
 
 	"pkg/kernel/vrrpsock/frame.go": {[]string{"As4", "Is4"}, "the headers of each family"},
 	"pkg/plan/sysctl.go":           {[]string{"Is4"}, "ARP is IPv4's"},

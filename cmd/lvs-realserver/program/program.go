@@ -16,8 +16,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/daemon"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/kernel/firewall"
-	"github.com/lvs-director/lvs-director/pkg/kernel/listen"
 	"github.com/lvs-director/lvs-director/pkg/kernel/route"
+	"github.com/lvs-director/lvs-director/pkg/kernel/sockdiag"
 	"github.com/lvs-director/lvs-director/pkg/kernel/sysctl"
 	"github.com/lvs-director/lvs-director/pkg/statefile"
 	"github.com/lvs-director/lvs-director/realserver"
@@ -105,6 +105,6 @@ func withEffects(stateDir string, f func(realserver.Effects) error) (err error) 
 	defer func() { err = errors.Join(err, handle.Close()) }()
 	return f(realserver.Effects{
 		Addresses: handle, Sysctls: sysctl.Proc(), Watch: addr.Watch, Gateway: route.Gateway, Local: func(a netip.Addr) (bool, error) { return route.Local(a) },
-		Listeners: listen.Of, Firewall: firewall.Read, StateFile: l,
+		Listeners: sockdiag.Listening, Firewall: firewall.Read, StateFile: l,
 	})
 }

@@ -244,5 +244,16 @@ func quietConfig(user, password string) *mysql.Config {
 	return config
 }
 
+// DefaultsFile writes a file for the program mariadb to log in as an administrator, and returns its path.
+func (m *Server) DefaultsFile() string {
+	m.h.T().Helper()
+	path := m.h.Path("client.cnf")
+	text := fmt.Sprintf("[client]\nuser=%s\npassword=%s\nsocket=%s\n", adminUser, adminPassword, m.socket)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		m.h.T().Fatalf("lab: %v", err)
+	}
+	return path
+}
+
 // Address returns the first IPv4 address of the host with the server's port.
 func (m *Server) Address() string { return fmt.Sprintf("%s:%d", m.h.Address(), m.options.Port) }

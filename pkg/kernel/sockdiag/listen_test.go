@@ -1,8 +1,7 @@
-package listen
+package sockdiag
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -18,7 +17,7 @@ func TestTCP(t *testing.T) {
 	h := netnstest.New(t)
 	h.IP(t, "addr add 10.77.0.11/24 dev lo")
 	h.Do(t, func() error {
-		if all, err := TCP(); err != nil || len(all) != 0 {
+		if all, err := Listening("tcp"); err != nil || len(all) != 0 {
 			t.Errorf("in a new namespace: %v, %v", all, err)
 		}
 		both := net.ListenConfig{}
@@ -44,7 +43,7 @@ func TestTCP(t *testing.T) {
 				defer conn.Close()
 			}
 		}
-		got, err := TCP()
+		got, err := Listening("tcp")
 		if err != nil {
 			return err
 		}
@@ -58,23 +57,4 @@ func TestTCP(t *testing.T) {
 		}
 		return nil
 	})
-}
-
-func TestParse(t *testing.T) {
-	if _, _, err := parse([]byte{20, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff}, 2); !errors.Is(err, unix.ENOENT) {
-		t.Errorf("an error of the kernel: %v", err)
-	}
-	if _, done, err := parse([]byte{16, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0}, 2); err != nil || !done {
-		t.Errorf("the end: %t, %v", done, err)
-	}
-	if _, done, err := parse([]byte{16, 0, 0, 0, 3, 0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0}, 2); err != nil || done {
-		t.Errorf("the end of another list: %t, %v", done, err)
-	}
-}
-
-// FuzzParse: no bytes make it panic.
-func FuzzParse(f *testing.F) {
-	f.Add([]byte{16, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0})
-	f.Add(append([]byte{92, 0, 0, 0, 20, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 10}, make([]byte, 75)...))
-	f.Fuzz(func(_ *testing.T, datagram []byte) { _, _, _ = parse(datagram, 2) })
 }

@@ -1,4 +1,4 @@
-package listen
+package sockdiag
 
 import (
 	"net"
@@ -25,7 +25,7 @@ func TestUDP(t *testing.T) {
 			return err
 		}
 		defer client.Close()
-		got, err := Of("udp")
+		got, err := Listening("udp")
 		if err != nil {
 			return err
 		}
@@ -39,7 +39,7 @@ func TestUDP(t *testing.T) {
 		}
 		return nil
 	})
-	if _, err := Of("icmp"); err == nil {
+	if _, err := Listening("icmp"); err == nil {
 		t.Error("sockets of ICMP are listed")
 	}
 }
