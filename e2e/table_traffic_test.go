@@ -40,10 +40,12 @@ func (n *node) counted() string {
 	return text
 }
 
-// TestTraffic: the status has the kernel's counters of virtual servers and real servers; they survive kill -9 and adoption.
+// TestTraffic: the status has the kernel's counters of virtual servers and real servers; they survive kill -9 and adoption,
+// and lvsctl zero sets them to zero.
 //
 // Proves docs/virtual-servers.md: "`lvsctl status -o json` has what the kernel has counted for each virtual server and real
 // server"
+// Proves docs/virtual-servers.md: "`lvsctl zero mysql` sets the counters of a virtual server and of its real servers to zero"
 func TestTraffic(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	c := newNATCluster(t)
@@ -80,4 +82,13 @@ func TestTraffic(t *testing.T) {
 	if now := c.master.counted(); now != before {
 		t.Errorf("after kill -9 and a start the kernel has\n%s\nbefore\n%s", now, before)
 	}
+	c.master.mustCtl("zero", "mysql")
+	lab.Eventually(t, soon, func() error { // of the last two seconds, the kernel adds what it has not summed up yet
+		for line := range strings.Lines(c.master.counted()) {
+			if words := strings.Fields(line); words[1] != "0" || words[2] != "0" || words[4] != "0" {
+				return fmt.Errorf("not zero: %s", line)
+			}
+		}
+		return nil
+	})
 }

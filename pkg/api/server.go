@@ -34,6 +34,8 @@ type Handlers struct {
 	// with that name and content would change; without a name, of the daemon's own file. nil: the daemon has no table.
 	Table      func(ctx context.Context, foreign bool) (status.Table, error)
 	Difference func(ctx context.Context, name string, data []byte) (status.Difference, error)
+	// Zero sets the counters of a virtual server, or of all, to zero. nil: the daemon has no table.
+	Zero func(ctx context.Context, name, author string) (status.Zeroed, error)
 	// Explain returns why a real server, "SERVICE/SERVER", is in or out; Probe makes its checks once. nil: the daemon makes none.
 	Explain func(ctx context.Context, server string) (status.Explanation, error)
 	Probe   func(ctx context.Context, server string) ([]status.Probe, error)
@@ -164,6 +166,7 @@ func mux(ctx context.Context, h Handlers) http.Handler {
 	m.HandleFunc("POST /v1/failover", failingOver(h.FailOver))
 	m.HandleFunc("POST /v1/override", overriding(h.Override))
 	m.HandleFunc("GET /v1/table", tabling(h.Table))
+	m.HandleFunc("POST /v1/zero", zeroing(h.Zero))
 	m.HandleFunc("POST /v1/diff", comparing(h.Difference))
 	m.HandleFunc("GET /v1/explain", explaining(h.Explain))
 	m.HandleFunc("POST /v1/probe", explaining(h.Probe))

@@ -36,6 +36,21 @@ func tabling(table func(ctx context.Context, foreign bool) (status.Table, error)
 	}
 }
 
+// zeroing answers a request to set counters to zero.
+func zeroing(zero func(ctx context.Context, name, author string) (status.Zeroed, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if zero == nil {
+			http.Error(w, noTable, http.StatusNotFound)
+			return
+		}
+		stop := signs(w)
+		defer stop() // also when zero panics
+		doc, err := zero(r.Context(), r.URL.Query().Get("name"), author(r.Context(), r.URL.Query().Get("sudo")))
+		stop()
+		answer(w, doc, err)
+	}
+}
+
 // comparing answers a request for what a reload would change, likewise.
 func comparing(difference func(ctx context.Context, name string, data []byte) (status.Difference, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -73,6 +88,17 @@ func answer(w http.ResponseWriter, doc any, err error) {
 func (c *Client) Table(ctx context.Context, foreign bool) (status.Table, error) {
 	var doc status.Table
 	body, err := c.do(ctx, http.MethodGet, "/v1/table?foreign="+strconv.FormatBool(foreign), nil)
+	if err == nil {
+		err = json.Unmarshal(body, &doc)
+	}
+	return doc, err
+}
+
+// Zero sets the counters of a virtual server and its real servers to zero; of all of the director's if name is "". sudo is
+// the user who called sudo, or "".
+func (c *Client) Zero(ctx context.Context, name, sudo string) (status.Zeroed, error) {
+	var doc status.Zeroed
+	body, err := c.do(ctx, http.MethodPost, "/v1/zero?name="+url.QueryEscape(name)+"&sudo="+url.QueryEscape(sudo), nil)
 	if err == nil {
 		err = json.Unmarshal(body, &doc)
 	}

@@ -39,7 +39,7 @@ func Command() *cobra.Command {
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp)) // fails only for an undefined flag
 	_ = root.RegisterFlagCompletionFunc("timeout", cobra.NoFileCompletions)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &daemon.UsageError{Err: err} })
-	root.AddCommand(check(&f), showSchema(&f), showStatus(&f), live(&f), ready(&f), showEvents(&f), reload(&f), showDifference(&f), showTable(&f), explainServer(&f), probeServer(&f), failOver(&f), printFirewall(&f), makeBundle(&f), diagnose(&f), drainServer(&f), disableServer(&f), weighServer(&f), enableServer(&f), cutConnections(&f), virtualRouters(&f), importFiles(), showVersion(&f))
+	root.AddCommand(check(&f), showSchema(&f), showStatus(&f), live(&f), ready(&f), showEvents(&f), reload(&f), showDifference(&f), showTable(&f), zeroCounters(&f), explainServer(&f), probeServer(&f), failOver(&f), printFirewall(&f), makeBundle(&f), diagnose(&f), drainServer(&f), disableServer(&f), weighServer(&f), enableServer(&f), cutConnections(&f), virtualRouters(&f), importFiles(), showVersion(&f))
 	return root
 }
 

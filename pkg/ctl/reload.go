@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -96,6 +98,33 @@ func printDifference(w io.Writer, doc status.Difference) error {
 		fmt.Fprintf(w, "# %d of %d real servers would go: lvsctl reload refuses that without --force\n", len(doc.Removed), doc.RealServers)
 	}
 	return nil
+}
+
+func zeroCounters(f *flags) *cobra.Command {
+	return &cobra.Command{
+		Use: "zero [SERVICE]", Short: "set the counters of a virtual server and its real servers to zero, or of all virtual servers of the director", ValidArgsFunction: cobra.NoFileCompletions,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return &daemon.UsageError{Err: errors.New("want one argument at most: a virtual server")}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name := ""
+			if len(args) == 1 {
+				name = args[0]
+			}
+			doc, err := f.client().Zero(cmd.Context(), name, os.Getenv("SUDO_USER"))
+			if err != nil {
+				return fmt.Errorf("zero: %w", err)
+			}
+			if f.output != "table" {
+				return writeValue(cmd.OutOrStdout(), f.output, doc)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "counters set to zero: %s\n", strings.Join(doc.VirtualServers, ", "))
+			return nil
+		},
+	}
 }
 
 func showTable(f *flags) *cobra.Command {

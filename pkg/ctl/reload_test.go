@@ -62,6 +62,35 @@ func TestDiff(t *testing.T) {
 	}
 }
 
+func TestZero(t *testing.T) {
+	t.Setenv("SUDO_USER", "")
+	asked := ""
+	socket := serve(t, api.Handlers{Zero: func(_ context.Context, name, author string) (status.Zeroed, error) {
+		asked = name + " by " + author
+		if name == "nope" {
+			return status.Zeroed{}, errors.New(`there is no virtual server "nope"`)
+		}
+		return status.Zeroed{VirtualServers: []string{"mysql", "web"}}, nil
+	}})
+	for _, tt := range []struct {
+		args       string
+		code       int
+		name       string
+		out, error string
+	}{
+		{"zero", 0, "", "counters set to zero: mysql, web\n", ""},
+		{"zero mysql -o yaml", 0, "mysql", "virtual_servers:\n  - mysql\n  - web\n", ""},
+		{"zero nope", 1, "nope", "", "lvsctl: zero: there is no virtual server \"nope\"\n"},
+		{"zero a b", 2, "", "", "lvsctl: want one argument at most: a virtual server\n"},
+	} {
+		asked = " by "
+		code, out, err := lvsctl(t, append([]string{"--socket", socket}, strings.Fields(tt.args)...)...)
+		if code != tt.code || out != tt.out || !strings.HasPrefix(err, tt.error) || !strings.HasPrefix(asked, tt.name+" by ") {
+			t.Errorf("%s: exit %d, %q, %q, asked %q", tt.args, code, out, err, asked)
+		}
+	}
+}
+
 func TestTable(t *testing.T) {
 	socket := serve(t, api.Handlers{Table: func(_ context.Context, foreign bool) (status.Table, error) {
 		if foreign {
@@ -76,7 +105,7 @@ func TestTable(t *testing.T) {
 		t.Errorf("exit %d, %q", code, out)
 	}
 	agent := serve(t, api.Handlers{})
-	for _, verb := range []string{"table", "diff"} {
+	for _, verb := range []string{"table", "diff", "zero"} {
 		if code, _, err := lvsctl(t, "--socket", agent, verb); code != 1 || !strings.Contains(err, "this daemon is no director") {
 			t.Errorf("%s of an agent: exit %d, %q", verb, code, err)
 		}

@@ -377,6 +377,7 @@ type overrider interface {
 type balancer interface {
 	Table(ctx context.Context, foreign bool) (status.Table, error)
 	Difference(ctx context.Context, cfg *config.Config) (status.Difference, error)
+	Zero(ctx context.Context, name, author string) (status.Zeroed, error)
 }
 
 // explainer is a service that makes checks of real servers.
@@ -402,7 +403,7 @@ func (s server) handlers() api.Handlers {
 		h.Explain, h.Probe = e.Explain, e.ProbeOnce
 	}
 	if b, ok := s.service.(balancer); ok {
-		h.Table = b.Table
+		h.Table, h.Zero = b.Table, b.Zero
 		h.Difference = func(ctx context.Context, name string, data []byte) (status.Difference, error) {
 			cfg, err := s.from.other(name, data)
 			if err != nil {

@@ -317,6 +317,20 @@ func (k *fakeKernel) Engine(_ context.Context, name string) error {
 	return k.fail["engine "+name]
 }
 
+func (k *fakeKernel) Zero(_ context.Context, keys []lvs.Key) (done int, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, key := range keys {
+		for _, s := range k.services {
+			if s.Key == key {
+				k.done = append(k.done, "ipvsadm -Z "+s.Key.String())
+				done++
+			}
+		}
+	}
+	return done, k.fail["zero"]
+}
+
 func (k *fakeKernel) Services() ([]lvs.Service, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -49,6 +49,28 @@ func TestReloadThatRemovesMost(t *testing.T) {
 	})
 }
 
+// TestZero: the counters of the virtual servers of the file are set to zero, and those of others are not.
+func TestZero(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.start(pool4 + balancing("mysql", "10.77.0.100", "dr", "10.77.0.11"))
+		m.pass(5 * time.Second)
+		m.mu.Lock()
+		m.services = append(m.services, lvs.Service{Key: lvs.Key{Protocol: "tcp", Address: m.in.Config.VirtualServers[0].Address, Port: 80}, Scheduler: "rr"})
+		m.mu.Unlock()
+		m.history()
+		for _, name := range []string{"", "mysql"} {
+			doc, err := m.Director.Zero(t.Context(), name, "root")
+			if err != nil || !slices.Equal(doc.VirtualServers, []string{"mysql"}) {
+				t.Errorf("%q: %+v, %v", name, doc, err)
+			}
+			m.expect("zero", "ipvsadm -Z tcp 10.77.0.100:3306")
+		}
+		if _, err := m.Director.Zero(t.Context(), "web", "root"); err == nil || err.Error() != `there is no virtual server "web": the cluster file has mysql` {
+			t.Error(err)
+		}
+	})
+}
+
 // TestDifferenceAndTable: the difference changes nothing, and says what the reload then does.
 func TestDifferenceAndTable(t *testing.T) {
 	world(t, func(t *testing.T, m *machine) {

@@ -135,6 +135,8 @@ type Balancer interface {
 	Scheduler(ctx context.Context, name string) error
 	// Engine checks whether the kernel has a persistence engine: nil, or ipvs.ErrNoEngine.
 	Engine(ctx context.Context, name string) error
+	// Zero sets the counters of virtual servers to zero, and returns how many there were.
+	Zero(ctx context.Context, keys []lvs.Key) (done int, err error)
 	Close() error
 }
 

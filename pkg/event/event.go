@@ -17,6 +17,7 @@ const (
 	InstanceState      Kind = "instance_state"       // VRRP instance: INIT, BACKUP, MASTER, FAULT
 	InstancePriority   Kind = "instance_priority"    // VRRP instance: its priority in the election, before and after
 	OverrideChanged    Kind = "override_changed"     // real server or director: "" or "drain", "disable", "weight 3", before and after
+	CountersZeroed     Kind = "counters_zeroed"      // virtual server; "" for all of them
 	DrainEnded         Kind = "drain_ended"          // "virtual server/real server": "" to "drained" or "timeout"
 	InstanceHandover   Kind = "instance_handover"    // VRRP instance: an operator hands over, or takes back
 	RealServerState    Kind = "real_server_state"    // "virtual server/real server": unknown, up, full, down
@@ -39,7 +40,7 @@ const (
 // Kinds returns the kinds of this version, in the order of the documentation.
 func Kinds() []Kind {
 	return []Kind{
-		InstanceState, InstancePriority, InstanceHandover, OverrideChanged, DrainEnded, RealServerState, TrackState, BFDSessionState, VirtualServerState, ProblemRaised, ProblemCleared, ReloadApplied, ReloadRefused, HookEnded, TakeOverRecorded, PeerAsked, WaitEnded,
+		InstanceState, InstancePriority, InstanceHandover, OverrideChanged, CountersZeroed, DrainEnded, RealServerState, TrackState, BFDSessionState, VirtualServerState, ProblemRaised, ProblemCleared, ReloadApplied, ReloadRefused, HookEnded, TakeOverRecorded, PeerAsked, WaitEnded,
 		DaemonStarted, DaemonStopped, EventsLost,
 	}
 }

@@ -31,6 +31,8 @@ func Log(to *slog.Logger) func(event.Event) {
 			log.Info("handover", "instance", e.Subject, "vrid", e.VirtualRouterID, "reason", e.Reason)
 		case event.OverrideChanged:
 			log.Info("override", "target", e.Subject, "from", e.From, "to", e.To, "reason", e.Reason)
+		case event.CountersZeroed:
+			log.Info("counters set to zero", "virtual_server", e.Subject, "reason", e.Reason)
 		case event.DrainEnded:
 			log.Info("drain ended", "server", e.Subject, "how", e.To, "reason", e.Reason)
 		case event.RealServerState, event.TrackState:

@@ -5,6 +5,11 @@ type Table struct {
 	Rules []string `json:"rules"` // as `ipvsadm -R` reads them; "#" begins a comment
 }
 
+// Zeroed says whose counters were set to zero, the document of `lvsctl zero`.
+type Zeroed struct {
+	VirtualServers []string `json:"virtual_servers"` // their names
+}
+
 // Difference is what a reload would change in the IPVS table, the document of `lvsctl diff`.
 type Difference struct {
 	// Changes are the ipvsadm commands that the reload would amount to, in order.

@@ -25,6 +25,7 @@ const (
 	cmdDelDest    = 7
 	cmdGetDest    = 8
 	cmdGetInfo    = 15
+	cmdZero       = 16
 )
 
 // Attributes of a command, IPVS_CMD_ATTR_*.
