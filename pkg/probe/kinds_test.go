@@ -96,8 +96,12 @@ func TestUDP(t *testing.T) {
 func TestCancelled(t *testing.T) {
 	silent := replier(t, func([]byte) []byte { return nil })
 	for _, kind := range []config.CheckKind{
-		config.UDPCheck{Silent: true}, config.UDPCheck{Send: "x"}, config.DNSCheck{Name: "example.org", Record: "A"}, config.PingCheck{},
-		config.TCPCheck{Send: "PING", Answer: config.Answer{Text: "PONG"}}, config.SMTPCheck{},
+		config.UDPCheck{Silent: true},
+		config.UDPCheck{Send: "x"},
+		config.DNSCheck{Name: "example.org", Record: "A"},
+		config.PingCheck{},
+		config.TCPCheck{Send: "PING", Answer: config.Answer{Text: "PONG"}},
+		config.SMTPCheck{},
 	} {
 		at := silent
 		if kind.Network() == config.OverTCP {
