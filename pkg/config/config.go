@@ -22,7 +22,7 @@ type Config struct {
 	BFDSessions    []BFDSession `json:",omitempty"`
 	SyncGroups     []SyncGroup  `json:",omitempty"`
 	Timeouts       Timeouts     `json:",omitzero"`
-	Hooks          []Hook       `json:",omitempty"` // for all instances and sync groups
+	Hooks          []Hook       `json:",omitempty"` // for all instances, sync groups, real servers and virtual servers
 	Mail           Mail         `json:",omitzero"`
 
 	MaintenanceDir string          `json:",omitzero"`  // whose files drain real servers, an absolute path; "": none
@@ -127,8 +127,11 @@ type VirtualServer struct {
 	StaysOnStandby  bool  `json:",omitzero"`
 	PanicThreshold  int   `json:",omitzero"`
 	Checks          []Check
-	ChecksNeeded    int          // how many of Checks must pass; 0: all
-	RealServers     []RealServer // the sorry servers last
+	ChecksNeeded    int               // how many of Checks must pass; 0: all
+	RealServers     []RealServer      // the sorry servers last
+	Hooks           []Hook            `json:",omitempty"` // its own; see Config.PoolHooks
+	ServerHooks     map[string][]Hook `json:",omitempty"` // those of real servers, by name
+	TellsQuorum     bool              `json:",omitzero"`  // hooks run for its quorum
 }
 
 // Persistence keeps a client on the real server that it was first assigned.

@@ -10,7 +10,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/hook"
 )
 
-// Hook is what runs when an instance or a sync group changes: exactly one of Argv, Webhook and MailTo is set.
+// Hook is what runs when an instance, a sync group, a real server or a virtual server changes: exactly one of Argv, Webhook and MailTo is set.
 type Hook struct {
 	On        hook.Moments
 	Argv      Argv   // a program, an absolute path, and its arguments
@@ -61,8 +61,8 @@ func hookSection() *sectionOf[Hook] {
 	s := &sectionOf[Hook]{
 		section: section{
 			name: "notify", what: "a hook with on and one of command, webhook and mail_to",
-			intro: "A hook runs a program, sends an HTTP request or a mail when the state of an instance or a sync group changes. Those at the top\n" +
-				"level are for all instances and sync groups. The hooks of one subject run one after the other, in the order of the changes,\n" +
+			intro: "A hook runs a program, sends an HTTP request or a mail when the state of an instance, a sync group, a real server or a quorum changes. Those at\n" +
+				"the top level are for all of them. The hooks of one subject run one after the other, in the order of the changes,\n" +
 				"those of different ones at the same time. Nothing waits for a hook but a graceful stop for `pre_stop`. See\n" +
 				"[hooks.md](hooks.md).",
 			words: []word{
@@ -77,7 +77,8 @@ func hookSection() *sectionOf[Hook] {
 			required: "a list of moments, for example [master, backup, fault]",
 			doc: "`master`, `backup`, `fault`, `stop`: the subject is in that state now, `stop` after it was stopped or removed. `any`: these " +
 				"four. `pre_stop`: a MASTER is about to be stopped and still has its addresses. `priority`: the effective priority has changed. " +
-				"`lower_advert`: a MASTER has received an advert of lower priority, at most once per second",
+				"`lower_advert`: a MASTER has received an advert of lower priority, at most once per second. `server_up`, `server_down`: the " +
+				"checks of a real server pass again, or fail. `quorum_up`, `quorum_down`: the quorum of a virtual server is met, or lost",
 			reload: Live,
 		},
 	}, commandFields(), messageFields(), tryFields())
@@ -189,6 +190,9 @@ func (h *Hook) check(o object) {
 	if !o.missing("groups") && o.missing("user") {
 		o.locate("groups").fail("", "needs a user")
 	}
+	if !o.missing("arguments") && h.On.Servers()|h.On.Quorums() != 0 {
+		o.locate("arguments").fail("remove it, or write two hooks", "those of keepalived are for instances and groups only; a program has the environment for the others")
+	}
 	if h.On.Has(hook.PreStop) && h.Timeout > maxPreStop {
 		o.locate("timeout").fail("", "%s: a stop waits for pre_stop at most %s, because systemd ends it", span(h.Timeout), span(maxPreStop))
 	}
@@ -275,17 +279,7 @@ func (c *contents) checkHooks(top object) {
 		}
 	}
 	check(c.hooks, top.locate("notify"))
-	for _, g := range c.groups {
-		check(g.v.Hooks, g.at.locate("notify"))
-	}
-	for _, i := range c.instances {
-		check(i.v.Hooks, i.at.locate("notify"))
-		for _, own := range i.v.PerNode {
-			if !slices.Equal(own.Hooks, i.v.Hooks) {
-				check(own.Hooks, i.at.locate("per_node"))
-			}
-		}
-	}
+	c.checkPoolHooks(check)
 }
 
 // HooksOf returns the hooks of one subject in the order in which they run: its own, then those of the whole file.
@@ -293,11 +287,15 @@ func (c *Config) HooksOf(own []Hook) []Hook { return slices.Concat(own, c.Hooks)
 
 // OnText names the moments: "master, backup".
 func (h Hook) OnText() string {
+	return cmp.Or(strings.Join(h.moments(), ", "), "nothing")
+}
+
+func (h Hook) moments() []string {
 	var all []string
 	for _, m := range h.On.List() {
 		all = append(all, string(m))
 	}
-	return cmp.Or(strings.Join(all, ", "), "nothing")
+	return all
 }
 
 // hookFields are the keys of an instance that have to do with hooks.

@@ -156,13 +156,6 @@ func needless(message string, names ...string) word {
 	return word{names: names, keepalived: true, message: message, hint: "remove it"}
 }
 
-// waiting are keepalived keywords for a reserved key.
-func waiting(key string, names ...string) word {
-	w := needless("is keepalived's word for "+key+", which this version does not support yet", names...)
-	w.example = "`" + key + "`, which is reserved"
-	return w
-}
-
 // write sets what to write instead of the word, in Markdown, if the name of the key alone is not enough.
 func (w word) write(example string) word {
 	w.example, w.hint = example, "write "+strings.ReplaceAll(example, "`", "")

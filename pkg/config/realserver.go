@@ -13,6 +13,7 @@ type realServer struct {
 	RealServer
 	of             *virtualServer // has the keys that are read before real_servers
 	own            []placed[Check]
+	hooks          []Hook
 	sorry, standby bool
 }
 
@@ -21,12 +22,8 @@ func realServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
 		section: section{
 			name: "real_servers", part: true,
 			what: "a real server with name and address",
-			reserved: []later{
-				{name: "notify", doc: notifyChanges},
-			},
 			words: []word{
 				keepalived("connect_timeout").write("`timeout` in a check"),
-				waiting("notify", "notify_up", "notify_down", "smtp_alert"),
 				keepalived("delay_loop").write("`interval` in a check"),
 				keepalived("retry", "delay_before_retry", "warmup").write("`fall` and `rise` in a check"),
 				needless("is keepalived's word: name serves this purpose", "snmp_name", "virtualhost"),
@@ -49,7 +46,7 @@ func realServerSection(checks *sectionOf[check]) *sectionOf[realServer] {
 			reload:   Another,
 			words:    []word{synonyms("ip")},
 		},
-	}, append(memberFields(checks, "the virtual server's"), standbyField())...)
+	}, append(memberFields(checks, "the virtual server's"), standbyField(), serverHooksField())...)
 	return s.build()
 }
 

@@ -32,15 +32,11 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 		section: section{
 			name: "virtual_servers",
 			what: "a virtual server with name, address, port, scheduler, forward and real_servers",
-			reserved: []later{
-				{name: "notify", doc: notifyChanges},
-			},
 			words: []word{
 				keepalived("delay_loop").write("`interval` in each check"),
 				keepalived("connect_timeout").write("`timeout` in each check"),
 				needless("is keepalived's word, and means nothing since Linux 2.4", "nat_mask"),
 				keepalived("retry", "delay_before_retry", "warmup").write("`fall` and `rise` in each check"),
-				waiting("notify", "smtp_alert", "quorum_up", "quorum_down"),
 				keepalived("sorry_server_inhibit").write("`inhibit_on_failure: true` in the sorry_server"),
 				keepalived("sorry_server_lvs_method").write("`forward` in the sorry_server"),
 				keepalived("sh-fallback", "mh-fallback", "flag-1").write("`scheduler_flags: [fallback]`"),
@@ -54,6 +50,7 @@ func virtualServerSection(checks *sectionOf[check]) *sectionOf[virtualServer] {
 			},
 		},
 		rules: func(s *virtualServer, o object) {
+			s.takeHooks()
 			s.checkPorts(o)
 			s.checkFamilies(o)
 			s.validateChecks(o)

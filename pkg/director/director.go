@@ -68,6 +68,7 @@ type Director struct {
 	// Owned by the goroutine of Run; others use commands.
 	in            plan.Inputs
 	ready         readiness
+	pools         poolStates      // for hooks
 	settles       time.Time       // when the steadiness of an interface changes next; zero: not by itself
 	changed       bool            // in has changed since the plan was made, other than in verdicts and readiness
 	judged        bool            // verdicts or readiness have changed since then

@@ -80,6 +80,12 @@ func (m *machine) hide(address string) {
 
 // again starts the director with the table of the run before, as after a kill.
 func (m *machine) again() {
+	m.killed()
+	m.start(m.file)
+}
+
+// killed ends the director and leaves its table.
+func (m *machine) killed() {
 	m.mu.Lock()
 	left := m.services
 	m.mu.Unlock()
@@ -87,7 +93,6 @@ func (m *machine) again() {
 	m.mu.Lock()
 	m.services = left
 	m.mu.Unlock()
-	m.start(m.file)
 }
 
 // TestDrainedAtStart: a server that was drained in an earlier run gets no entry.

@@ -44,6 +44,10 @@ func (d *Director) setHooks(l *loops, p *plan.Plan, ending []plan.HookSubject) {
 		}
 		subjects[notify.ID(s.ID)] = n
 	}
+	for _, s := range p.Table.PoolSubjects() {
+		state, _ := p.Table.PoolState(s)
+		subjects[notify.ID(s.ID)] = poolSubject(s, state)
+	}
 	l.hookGroups.set(groups)
 	l.notifier.Set(subjects)
 }
@@ -136,8 +140,11 @@ func (d *Director) messageOf(j notify.Job) hook.Message {
 		Node: d.o.Node.Name, Type: j.Subject.Type, Name: j.Subject.Name, Event: c.Moment, State: c.To, Previous: c.From, Priority: c.Priority,
 		Reason: c.Reason, Time: c.At,
 	}
-	if j.Subject.Type == notify.Group {
+	switch j.Subject.Type {
+	case notify.Group:
 		return m
+	case notify.RealServer, notify.VirtualServer:
+		return ofPool(m, j.Subject.Pool, j.Subject.Server)
 	}
 	m.VirtualRouterID, m.Interface = i.VRID, i.Interface
 	for _, p := range i.Held() {

@@ -65,6 +65,7 @@ func (d *Director) turn(l *loops) error {
 	}
 	d.plan.Set(to)
 	d.recordTracks(from, to)
+	d.tellPools(l, from.Table, to.Table)
 	d.problems.poke()
 	d.changed, d.judged = false, false
 	if fresh {

@@ -21,16 +21,36 @@ const (
 	Priority Moment = "priority"
 	// LowerAdvert is an advert of lower priority that a MASTER has received.
 	LowerAdvert Moment = "lower_advert"
+	// ServerUp and ServerDown: the checks of a real server pass, or fail.
+	ServerUp   Moment = "server_up"
+	ServerDown Moment = "server_down"
+	// QuorumUp and QuorumDown: the quorum of a virtual server is met, or lost.
+	QuorumUp   Moment = "quorum_up"
+	QuorumDown Moment = "quorum_down"
+)
+
+// The states of real servers and virtual servers.
+const (
+	Up      = "UP"
+	Down    = "DOWN"
+	Unknown = "UNKNOWN" // before the first one
 )
 
 // all are the moments in the order of the documentation.
-var all = []Moment{Master, Backup, Fault, Stop, Any, PreStop, Priority, LowerAdvert}
+var all = []Moment{Master, Backup, Fault, Stop, Any, PreStop, Priority, LowerAdvert, ServerUp, ServerDown, QuorumUp, QuorumDown}
 
 // All returns all moments, in the order of the documentation.
 func All() []Moment { return slices.Clone(all) }
 
-// IsState reports whether the moment is a state.
-func (m Moment) IsState() bool { return m == Master || m == Backup || m == Fault || m == Stop }
+// IsState reports whether the moment is a state: of an instance or a group, a real server, or a virtual server.
+func (m Moment) IsState() bool { return m.ofElection() || m.ofPool() }
+
+// ofElection reports whether the moment is the state of an instance or a group.
+func (m Moment) ofElection() bool { return m == Master || m == Backup || m == Fault || m == Stop }
+
+func (m Moment) ofPool() bool {
+	return m == ServerUp || m == ServerDown || m == QuorumUp || m == QuorumDown
+}
 
 // Moments is a set of moments; the zero value is empty.
 type Moments uint16
@@ -52,7 +72,13 @@ func (s Moments) List() []Moment {
 }
 
 // Has reports whether hooks for these moments run at m.
-func (s Moments) Has(m Moment) bool { return s&Of(m) != 0 || s&Of(Any) != 0 && m.IsState() }
+func (s Moments) Has(m Moment) bool { return s&Of(m) != 0 || s&Of(Any) != 0 && m.ofElection() }
+
+// Servers returns those of the moments that are of real servers.
+func (s Moments) Servers() Moments { return s & Of(ServerUp, ServerDown) }
+
+// Quorums returns those of the moments that are of the quorums of virtual servers.
+func (s Moments) Quorums() Moments { return s & Of(QuorumUp, QuorumDown) }
 
 // OfState returns the moment of a VRRP state: INIT, BACKUP, MASTER or FAULT; "" for another word.
 func OfState(state string) Moment {

@@ -1,5 +1,5 @@
 // Package hook decides when the hooks of a cluster file run: programs, webhooks and mails for the changes of a VRRP
-// instance or a sync group. It is pure: changes and the time in, runs out.
+// instance, a sync group, a real server or a virtual server. It is pure: changes and the time in, runs out.
 //
 // It does not run anything, and knows no cluster file; package notify does both.
 package hook

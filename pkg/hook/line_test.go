@@ -132,7 +132,7 @@ func TestMoments(t *testing.T) {
 		set  Moments
 		at   Moment
 		want bool
-	}{{Of(Any), Master, true}, {Of(Any), Stop, true}, {Of(Any), PreStop, false}, {Of(Any), Priority, false}, {Of(Master), Backup, false}, {0, Master, false}, {Of(LowerAdvert), LowerAdvert, true}} {
+	}{{Of(Any), Master, true}, {Of(Any), Stop, true}, {Of(Any), PreStop, false}, {Of(Any), Priority, false}, {Of(Master), Backup, false}, {0, Master, false}, {Of(LowerAdvert), LowerAdvert, true}, {Of(Any), ServerDown, false}, {Of(ServerDown), ServerDown, true}, {Of(ServerDown), ServerUp, false}, {Of(Any), QuorumUp, false}} {
 		if got := c.set.Has(c.at); got != c.want {
 			t.Errorf("%v has %s: %t", c.set.List(), c.at, got)
 		}

@@ -167,9 +167,9 @@ func (m Memory) Keeps(v config.VirtualServer, condition func(config.ServerID) Co
 // Healthy reports whether real servers whose checks do not fail have the connections.
 func (m Memory) Healthy() bool { return !m.Sorry && !m.Unhealthy }
 
-// Remembers reports whether the entries of a pool depend on its past.
+// Remembers reports whether the entries of a pool, or its hooks, depend on its past.
 func Remembers(v config.VirtualServer) bool {
-	return v.Quorum > 1 || v.PanicThreshold > 0 || v.Has(config.Sorry) || v.Has(config.Standby)
+	return v.Quorum > 1 || v.TellsQuorum || v.PanicThreshold > 0 || v.Has(config.Sorry) || v.Has(config.Standby)
 }
 
 // tallied are the servers of a pool, counted.

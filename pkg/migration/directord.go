@@ -41,7 +41,7 @@ func sharedDirectives[T configured](into words[T]) words[T] {
 	}
 	into["connecttimeout"] = refused[T]("ldirectord does not start with it: write negotiatetimeout")
 	into["fallback"] = func(_ *reader, in T, s *conftree.Statement) { in.settings().fallback = s }
-	into["fallbackcommand"] = refused[T]("there are no hooks for virtual servers: see lvsctl events -f")
+	into["fallbackcommand"] = refused[T]("write notify: [{on: [quorum_up, quorum_down], command: [PROGRAM]}] in the virtual server")
 	into["quiescent"] = func(r *reader, in T, s *conftree.Statement) {
 		if _, ok := r.yes(s); ok {
 			in.settings().quiescent = s

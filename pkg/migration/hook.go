@@ -79,6 +79,23 @@ func (r *reader) readHook(in *subject, moments []string, s *conftree.Statement) 
 	in.hooks = append(in.hooks, hook)
 }
 
+// readPoolHook reads a script of a real server or of a quorum.
+func (r *reader) readPoolHook(in *subject, moment string, s *conftree.Statement) {
+	r.readHook(in, []string{moment}, s)
+	switch moment {
+	case "quorum_up":
+		r.judge(s, Changed, "it also runs when the quorum is first met after a start")
+	case "server_down":
+		r.judge(s, Changed, "it also runs when the first checks after a start fail")
+	}
+}
+
+func (r *reader) setPoolHooks(of *object, from subject) {
+	if len(from.hooks) > 0 {
+		r.set(of, "notify", from.hooks, nil)
+	}
+}
+
 // noUser reports that a word is an argument of a script rather than a user or a group.
 func noUser(word string) bool {
 	return strings.ContainsAny(word, "/.=") || strings.HasPrefix(word, "-") ||

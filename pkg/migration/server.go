@@ -17,6 +17,8 @@ type server struct {
 	addr   netip.Addr
 	port   int
 	checks []*object
+	// subject has its hooks only.
+	subject subject
 }
 
 func (rs *server) keys() *object { return rs.object }
@@ -27,10 +29,12 @@ var serverWords = timeWords(words[*server]{
 	"uthreshold":         numberTo[*server]("upper_threshold", 0, 1<<31-1),
 	"lthreshold":         numberTo[*server]("lower_threshold", 0, 1<<31-1),
 	"inhibit_on_failure": flagTo[*server]("inhibit_on_failure", true),
-	"notify_up":          refused[*server](noMails), "notify_down": refused[*server](noMails), "smtp_alert": refused[*server](noMails),
-	"alpha":       always[*server]("a real server gets no connections before its first good check, always"),
-	"virtualhost": func(_ *reader, rs *server, s *conftree.Statement) { rs.host = s.Arg(1) },
-	"TCP_CHECK":   checkOf("tcp", 1, 1, tcpWords), "HTTP_GET": checkOf("http", 1, 3, httpWords), "SSL_GET": checkOf("https", 1, 3, httpWords),
+	"notify_up":          func(r *reader, rs *server, s *conftree.Statement) { r.readPoolHook(&rs.subject, "server_up", s) },
+	"notify_down":        func(r *reader, rs *server, s *conftree.Statement) { r.readPoolHook(&rs.subject, "server_down", s) },
+	"smtp_alert":         refused[*server](noMails),
+	"alpha":              always[*server]("a real server gets no connections before its first good check, always"),
+	"virtualhost":        func(_ *reader, rs *server, s *conftree.Statement) { rs.host = s.Arg(1) },
+	"TCP_CHECK":          checkOf("tcp", 1, 1, tcpWords), "HTTP_GET": checkOf("http", 1, 3, httpWords), "SSL_GET": checkOf("https", 1, 3, httpWords),
 	"SMTP_CHECK": checkOf("smtp", 1, 1, smtpWords), "DNS_CHECK": checkOf("dns", 3, 0, dnsWords), "UDP_CHECK": checkOf("udp", 1, 1, udpWords),
 	"PING_CHECK": checkOf("ping", 1, 1, pingWords), "MISC_CHECK": checkOf("command", 0, 1, miscWords), "FILE_CHECK": checkOf("file", 0, 1, fileCheckWords),
 	"BFD_CHECK": refused[*server]("write checks: [{type: ping}], or bfd_sessions and tracks for a router"),
@@ -92,7 +96,8 @@ func (r *reader) finishServers(v *service) {
 		if len(shared) == 0 {
 			r.set(rs.object, "checks", rs.checks, nil)
 		}
-		rs.sort("name", "address", "port", "forward", "tunnel", "weight", "upper_threshold", "lower_threshold", "inhibit_on_failure", "checks")
+		r.setPoolHooks(rs.object, rs.subject)
+		rs.sort("name", "address", "port", "forward", "tunnel", "weight", "upper_threshold", "lower_threshold", "inhibit_on_failure", "notify", "checks")
 		list = append(list, rs.object)
 	}
 	if len(shared) > 0 {

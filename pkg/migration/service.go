@@ -23,13 +23,14 @@ type service struct {
 	sorryKeys              *object // what other keywords say about it
 	persistence            *object
 	servers                []*server
-	many                   bool // several ports, or none
+	subject                subject // has its hooks only
+	many                   bool    // several ports, or none
 }
 
 func (v *service) keys() *object { return v.object }
 
 const (
-	noMails       = "mails and hooks of virtual servers and real servers are not supported: see lvsctl events"
+	noMails       = "write mail and notify: [{on: [server_up, server_down, quorum_up, quorum_down], mail_to: [ADDRESS]}] in the virtual server"
 	bothDirectors = "both directors check all the time"
 )
 
@@ -64,7 +65,9 @@ var serviceWords = timeWords(words[*service]{
 		v.hysteresis, _ = r.number(s, 0, 1<<31-1)
 		v.hysteresisAt = s
 	},
-	"quorum_up": refused[*service](noMails), "quorum_down": refused[*service](noMails), "smtp_alert": refused[*service](noMails),
+	"quorum_up":    func(r *reader, v *service, s *conftree.Statement) { r.readPoolHook(&v.subject, "quorum_up", s) },
+	"quorum_down":  func(r *reader, v *service, s *conftree.Statement) { r.readPoolHook(&v.subject, "quorum_down", s) },
+	"smtp_alert":   refused[*service](noMails),
 	"sorry_server": readSorryServer,
 	"sorry_server_inhibit": func(r *reader, v *service, s *conftree.Statement) {
 		r.set(v.sorryKeys, "inhibit_on_failure", true, s)
@@ -215,8 +218,9 @@ func (r *reader) finishService(v *service) bool {
 	}
 	r.finishServers(v)
 	r.finishQuorum(v)
+	r.setPoolHooks(v.object, v.subject)
 	r.set(v.object, "name", v.name, nil)
-	v.sort("name", "address", "addresses", "port", "ports", "fwmark", "marking", "protocol", "scheduler", "scheduler_flags", "one_packet", "forward", "persistence", "quorum", "hysteresis", "inhibit_on_failure", "checks", "real_servers", "sorry_server")
+	v.sort("name", "address", "addresses", "port", "ports", "fwmark", "marking", "protocol", "scheduler", "scheduler_flags", "one_packet", "forward", "persistence", "quorum", "hysteresis", "inhibit_on_failure", "notify", "checks", "real_servers", "sorry_server")
 	r.services = append(r.services, v)
 	return true
 }

@@ -18,14 +18,20 @@ import (
 
 // Subject is what hooks are about.
 type Subject struct {
-	Type string // INSTANCE or GROUP, keepalived's words
+	Type string // INSTANCE or GROUP, keepalived's words; RealServer or VirtualServer
 	Name string // in the cluster file
 	// Instance is that of an INSTANCE, resolved for this node, and Params are those of its election.
 	Instance config.Instance
 	Params   vrrp.Params
 	State    string // now; "" if it does not run yet
 	Hooks    []config.Hook
+	// Pool and Server are those of a VirtualServer or RealServer.
+	Pool   config.VirtualServer
+	Server config.RealServer
 }
+
+// ofPool reports whether it is a virtual server or a real server. There may be thousands whose states change at once.
+func (s Subject) ofPool() bool { return s.Type == RealServer || s.Type == VirtualServer }
 
 // ID identifies a subject, also across a change of its name.
 type ID string
@@ -78,7 +84,12 @@ type Notifier struct {
 	trials   sync.WaitGroup
 	trying   bool
 	ended    bool
+	// slots are taken by the hooks of virtual servers and real servers while they run. Those of instances wait for none.
+	slots chan struct{}
 }
+
+// poolHooks is the number of hooks of virtual servers and real servers that run at the same time.
+const poolHooks = 16
 
 type failureOf struct {
 	id   ID
@@ -96,7 +107,7 @@ type line struct {
 
 // New returns a Notifier without hooks.
 func New(o Options) *Notifier {
-	return &Notifier{o: o, ready: make(chan struct{}), try: make(chan struct{}, 1), lines: map[ID]*line{}, failures: map[failureOf]Failure{}}
+	return &Notifier{o: o, ready: make(chan struct{}), try: make(chan struct{}, 1), lines: map[ID]*line{}, failures: map[failureOf]Failure{}, slots: make(chan struct{}, poolHooks)}
 }
 
 // Name implements task.Task.
@@ -303,9 +314,10 @@ func (n *Notifier) runAll(ctx context.Context, id ID, l *line, j Job) (ok bool) 
 func (n *Notifier) run(ctx context.Context, id ID, l *line, j Job) bool {
 	tries := 0
 	for {
-		limited, cancel := context.WithTimeout(ctx, j.Hook.Timeout)
-		r := n.o.Run(limited, j)
-		cancel()
+		r, began := n.once(ctx, l, j)
+		if !began {
+			return false
+		}
 		tries++
 		text := n.record(j, r, tries)
 		if r.OK || tries > j.Hook.Retries || ctx.Err() != nil || n.late(l, j.Change) || !task.Pause(ctx, j.Hook.RetryDelay) {
@@ -313,6 +325,25 @@ func (n *Notifier) run(ctx context.Context, id ID, l *line, j Job) bool {
 			return r.OK
 		}
 	}
+}
+
+// once runs a hook once. One of a virtual server or a real server waits until few others run; it does not begin if its subject has changed
+// meanwhile.
+func (n *Notifier) once(ctx context.Context, l *line, j Job) (r Result, began bool) {
+	if j.Subject.ofPool() {
+		select {
+		case n.slots <- struct{}{}:
+		case <-ctx.Done():
+			return Result{}, false
+		}
+		defer func() { <-n.slots }()
+		if n.late(l, j.Change) {
+			return Result{}, false
+		}
+	}
+	limited, cancel := context.WithTimeout(ctx, j.Hook.Timeout)
+	defer cancel()
+	return n.o.Run(limited, j), true
 }
 
 func (n *Notifier) late(l *line, c hook.Change) bool {
@@ -410,16 +441,15 @@ func (n *Notifier) Finish(ctx context.Context) {
 
 // label is the subject for messages.
 func (s Subject) label() string {
-	if s.Type == Group {
-		return "sync group " + s.Name
-	}
-	return "instance " + s.Name
+	return map[string]string{Group: "sync group ", RealServer: "real server ", VirtualServer: "virtual server ", Instance: "instance "}[s.Type] + s.Name
 }
 
 // The types of subjects.
 const (
-	Instance = "INSTANCE"
-	Group    = "GROUP"
+	Instance      = "INSTANCE"
+	Group         = "GROUP"
+	RealServer    = "REAL_SERVER"
+	VirtualServer = "VIRTUAL_SERVER"
 )
 
 func poke(c chan<- struct{}) {

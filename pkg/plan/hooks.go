@@ -60,7 +60,8 @@ func endingHooks(from, to Plan) []HookSubject {
 // setHooks are the steps that set the hooks before instances stop or start; those of instances that stop stay until
 // then.
 func setHooks(from, to Plan) []Step {
-	if slices.EqualFunc(from.HookSubjects(), to.HookSubjects(), HookSubject.equal) {
+	pools := from.Table.file != to.Table.file && len(from.Table.PoolSubjects())+len(to.Table.PoolSubjects()) > 0
+	if !pools && slices.EqualFunc(from.HookSubjects(), to.HookSubjects(), HookSubject.equal) {
 		return nil
 	}
 	return []Step{{Do: SetHooks, Ending: endingHooks(from, to)}}

@@ -26,6 +26,11 @@ func TableOf(cfg *config.Config, node string, verdicts Verdicts) Table {
 	return Table{Servers: cfg.VirtualServers, Verdicts: verdicts, file: cfg, node: node}
 }
 
+// Has reports whether the table has a virtual server, under any name.
+func (t Table) Has(v config.VirtualServer) bool {
+	return slices.ContainsFunc(t.Servers, func(other config.VirtualServer) bool { return lvs.KeyOf(other) == lvs.KeyOf(v) })
+}
+
 // Needed reports whether the file has virtual servers; a director may run elections only.
 func (t Table) Needed() bool { return len(t.Servers) > 0 }
 

@@ -1,0 +1,110 @@
+package director
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/override"
+)
+
+// poolHooked is a file with hooks of a virtual server, of its second real server, and of the top level.
+func poolHooked(service, server, all string) string {
+	text := strings.Replace(weighing(1, 1), "vrrp_instances:", "notify: ["+all+"]\nvrrp_instances:", 1)
+	text = strings.Replace(text, "scheduler: rr,", "scheduler: wrr, notify: ["+service+"],", 1)
+	return strings.Replace(text, "{weight: 1, name: mysql2,", "{weight: 1, name: mysql2, notify: ["+server+"],", 1)
+}
+
+const (
+	quorumHook = "{on: [quorum_up, quorum_down], command: [/quorum]}"
+	serverHook = "{on: [server_up, server_down], command: [/server]}"
+	ownHook    = "{on: [server_up, server_down], command: [/own]}"
+)
+
+// TestPoolHooks: the hooks of real servers and of a quorum run for their changes, own ones first, and not for what an operator does with a
+// server, nor for what was so before a reload.
+func TestPoolHooks(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.begin(poolHooked(quorumHook, ownHook, serverHook))
+		m.pass(9 * time.Second)
+		m.expectOf("the start", "hook ", "hook /quorum in UP")
+		m.refuses(two, true)
+		m.pass(9 * time.Second)
+		m.expectOf("one fails", "hook ", "hook /own in DOWN", "hook /server in DOWN")
+		m.refuses(one, true)
+		m.pass(9 * time.Second)
+		m.expectAnyOrder("the last one fails", "hook /quorum in DOWN", "hook /server in DOWN")
+		m.refuses(one, false)
+		m.refuses(two, false)
+		m.pass(9 * time.Second)
+		m.expectAnyOrder("both return", "hook /own in UP", "hook /quorum in UP", "hook /server in UP", "hook /server in UP")
+
+		drain := mysql1
+		drain.Target = "mysql/mysql2"
+		if err := m.override(drain); err != "" {
+			t.Fatal(err)
+		}
+		m.pass(9 * time.Second)
+		m.expectOf("a drain", "hook ")
+		drain.Kind = override.Enable
+		if err := m.override(drain); err != "" {
+			t.Fatal(err)
+		}
+		m.reload(strings.ReplaceAll(m.file, "name: mysql2", "name: renamed"))
+		m.pass(9 * time.Second)
+		m.expectOf("another name", "hook ")
+		m.refuses(two, true)
+		m.pass(9 * time.Second)
+		m.expectOf("it fails under that name", "hook ", "hook /own in DOWN", "hook /server in DOWN")
+		_ = m.stop()
+		m.expectOf("a stop", "hook ")
+	})
+}
+
+// TestPoolHooksOfAReload: hooks that a reload adds run for what comes after it. At a start server_down runs for a real server that is down, and
+// a kill does not let quorum_up be forgotten.
+func TestPoolHooksOfAReload(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.start(weighing(1, 1))
+		m.reload(poolHooked(quorumHook, "", serverHook))
+		m.pass(9 * time.Second)
+		m.expectOf("a reload adds hooks", "hook ")
+		m.refuses(two, true)
+		m.pass(9 * time.Second)
+		m.expectOf("one fails", "hook ", "hook /server in DOWN")
+		m.reload(weighing(1, 1))
+		m.refuses(two, false)
+		m.pass(9 * time.Second)
+		m.expectOf("without hooks", "hook ")
+		m.refuses(two, true)
+		m.pass(9 * time.Second)
+		m.reload(poolHooked(quorumHook, "", serverHook))
+		m.pass(9 * time.Second)
+		m.expectOf("it is down when they are added", "hook ")
+		m.history()
+		m.killed()
+		m.history()
+		m.begin(m.file)
+		m.pass(9 * time.Second)
+		m.expectAnyOrder("after a kill", "hook /quorum in UP", "hook /server in DOWN")
+	})
+}
+
+// expectAnyOrder compares the hooks that have run: those of different subjects run at the same time.
+func (m *machine) expectAnyOrder(when string, want ...string) {
+	m.t.Helper()
+	var got []string
+	for _, line := range m.history() {
+		if strings.HasPrefix(line, "hook ") {
+			got = append(got, line)
+		}
+	}
+	if sortedLines(got) != sortedLines(want) {
+		m.t.Errorf("%s: %q, want %q", when, got, want)
+	}
+}
+
+func sortedLines(lines []string) string {
+	return strings.Join(slices.Sorted(slices.Values(lines)), "\n")
+}
