@@ -11,12 +11,16 @@ require (
 	github.com/mdlayher/netlink v1.7.3-0.20250113171957-fbb4dce95f42 // deadlines for google/nftables
 	github.com/mdlayher/packet v1.2.0 // gratuitous ARP
 	github.com/moby/ipvs v1.1.0 // values and constants of IPVS; see pkg/kernel/ipvs for why not its transport
+	github.com/prometheus/client_golang v1.25.0 // in tests: the linter of metrics
+	github.com/prometheus/client_model v0.6.3 // in tests: with common
+	github.com/prometheus/common v0.72.0 // in tests: Prometheus' parser of metrics
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // in tests: what lvsctl schema prints
 	github.com/spf13/cobra v1.10.2 // command lines
 	github.com/spf13/pflag v1.0.9 // flags of cobra's commands
 	github.com/vishvananda/netlink v1.3.1 // addresses, links, routes, and the transport under pkg/kernel/ipvs
 	github.com/vishvananda/netns v0.0.5 // network namespaces in tests
 	go.uber.org/goleak v1.3.0 // tests leave no goroutine
+	golang.org/x/crypto v0.58.0 // bcrypt: passwords for metrics
 	golang.org/x/sync v0.24.0 // errgroup around the loops of a daemon
 	golang.org/x/sys v0.49.0 // raw sockets, capabilities
 	gopkg.in/yaml.v3 v3.0.1 // the cluster file, with positions
@@ -30,12 +34,16 @@ require (
 )
 
 require (
+	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
+	google.golang.org/protobuf v1.36.12 // indirect
+)
+
+require (
 	filippo.io/edwards25519 v1.2.0 // indirect
 	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/mdlayher/socket v0.7.0 // indirect
 	github.com/sirupsen/logrus v1.9.0 // indirect
-	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
 	golang.org/x/mod v0.41.0 // indirect
 	golang.org/x/net v0.62.0

@@ -37,6 +37,7 @@ var allowed = map[string]struct {
 	"pkg/ctl/firewall.go":        {[]string{"IPv4"}, "iptables and ip6tables have separate rules"},
 
 	"pkg/config/family.go":      {[]string{"IPv4"}, "the family of an instance none of whose addresses could be read"},
+	"pkg/daemon/publisher.go":   {[]string{"Is4"}, "Go opens 0.0.0.0 for both families unless it is told not to"},
 	"pkg/config/persistence.go": {[]string{"IPv4"}, "knows a dotted netmask, to say what to write instead"},
 	"pkg/director/clients.go":   {[]string{"IPv4"}, "arp_ignore is IPv4's"},
 	"pkg/plan/address.go":       {[]string{"IPv4"}, "the order of addresses chooses the source in IPv4 only"},

@@ -20,14 +20,14 @@ var layers = []struct {
 	ordered  bool
 	packages []string
 }{
-	{"pure", true, []string{"pkg/kernel", "pkg/hook", "pkg/override", "pkg/config", "pkg/vrrp", "pkg/bfd", "pkg/syncmsg", "pkg/lvs", "pkg/connsync", "pkg/health", "pkg/priority", "pkg/hostrules", "pkg/plan", "pkg/event", "pkg/problem", "pkg/replication", "pkg/status", "pkg/conftree", "pkg/keepalived", "pkg/ldirectord", "pkg/ipvsadm", "pkg/migration", "pkg/version"}},
+	{"pure", true, []string{"pkg/kernel", "pkg/hook", "pkg/override", "pkg/config", "pkg/vrrp", "pkg/bfd", "pkg/syncmsg", "pkg/lvs", "pkg/connsync", "pkg/health", "pkg/priority", "pkg/hostrules", "pkg/plan", "pkg/event", "pkg/problem", "pkg/replication", "pkg/status", "pkg/metrics", "pkg/conftree", "pkg/keepalived", "pkg/ldirectord", "pkg/ipvsadm", "pkg/migration", "pkg/version"}},
 	{"shared", true, []string{"pkg/kernel/errno", "pkg/kernel/sockets", "pkg/kernel/rtnl", "pkg/kernel/nftable"}},
 	{"effects", false, []string{
 		"pkg/kernel/addr", "pkg/kernel/bfdsock", "pkg/kernel/clock", "pkg/kernel/features", "pkg/kernel/firewall", "pkg/kernel/inotify", "pkg/kernel/ipvs", "pkg/kernel/maclink", "pkg/kernel/marks", "pkg/kernel/neigh", "pkg/kernel/neighbours", "pkg/kernel/process", "pkg/kernel/quiet", "pkg/kernel/resident", "pkg/kernel/returnpath", "pkg/kernel/rolelock", "pkg/kernel/route", "pkg/kernel/routing", "pkg/kernel/sockdiag", "pkg/kernel/sourcenat", "pkg/kernel/syncsock", "pkg/kernel/sysctl", "pkg/kernel/vipfilter", "pkg/kernel/vrrpsock",
 		"pkg/probe", "pkg/command", "pkg/message", "pkg/statefile", "pkg/clusterfile", "pkg/bundle",
 	}},
 	{"loops", true, []string{"pkg/heartbeat", "pkg/task", "pkg/journal", "pkg/election", "pkg/liveness", "pkg/notify", "pkg/takeover", "pkg/checker", "pkg/tracking", "pkg/syncpeers", "pkg/reconcile", "pkg/director", "pkg/host", "realserver"}},
-	{"interfaces", true, []string{"pkg/api", "pkg/daemon", "pkg/ctl"}},
+	{"interfaces", true, []string{"pkg/api", "pkg/scrape", "pkg/daemon", "pkg/ctl"}},
 	{"programs", true, []string{"cmd/lvs-director/program", "cmd/lvs-realserver/program", "cmd/lvs-director", "cmd/lvs-realserver", "cmd/lvsctl"}},
 }
 

@@ -10,9 +10,13 @@ import (
 // the descriptors that checks and elections need.
 const maxConnections = 256
 
-// limited closes connections beyond maxConnections at once.
+// Limit returns a listener that closes connections beyond most at once.
+func Limit(l net.Listener, most int) net.Listener { return &limited{Listener: l, most: int32(most)} }
+
+// limited closes connections beyond most at once.
 type limited struct {
 	net.Listener
+	most int32
 	open atomic.Int32
 }
 
@@ -23,7 +27,7 @@ func (l *limited) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if l.open.Add(1) <= maxConnections {
+		if l.open.Add(1) <= l.most {
 			return &counted{Conn: conn, left: sync.OnceFunc(func() { l.open.Add(-1) })}, nil
 		}
 		l.open.Add(-1)

@@ -133,7 +133,7 @@ func Serve(ctx context.Context, listener net.Listener, h Handlers, log *slog.Log
 			_ = server.Close()
 		}
 	})
-	err := server.Serve(&limited{Listener: listener})
+	err := server.Serve(Limit(listener, maxConnections))
 	if errors.Is(err, http.ErrServerClosed) {
 		err = nil
 	}

@@ -236,6 +236,7 @@ func (c *Checker) become(k *check, r health.Result, next health.State, now time.
 	c.logChecked(k, r)
 	k.state = next
 	k.history.add(now, r)
+	c.measure(k, r)
 	k.answered = k.answered || !k.state.Undecided()
 	for _, user := range k.users {
 		c.publish(user)

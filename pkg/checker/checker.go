@@ -70,7 +70,9 @@ type Checker struct {
 	count    int  // checks at the latest Set
 	kept     int  // connections that are kept or being opened
 	crowded  bool // there were not enough file descriptors for them since the latest Set
-	running  sync.WaitGroup
+	// durations are by the type of check.
+	durations map[config.CheckType]*Durations
+	running   sync.WaitGroup
 }
 
 // New returns a Checker that probes with probe (probe.Make) and takes passwords from secrets (SecretFiles.Read).
@@ -91,7 +93,7 @@ func New(
 		probe: probe, secrets: secrets, log: log, onChange: onChange,
 		wake: make(chan struct{}, 1), ready: make(chan struct{}),
 		results: make(chan finished), ends: make(chan keptEnd), looks: make(chan func()), drained: make(chan struct{}),
-		checks: checks{},
+		checks: checks{}, durations: map[config.CheckType]*Durations{},
 	}
 }
 

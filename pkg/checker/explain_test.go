@@ -92,3 +92,44 @@ func TestExplainWithoutALoop(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+// TestTotals: all results are counted by class, and how long they took by type.
+func TestTotals(t *testing.T) {
+	world(t, func(t *testing.T, c *Checker, f *farm, d *diary) {
+		c.Set([]Spec{spec("mysql/mysql1", one), spec("mysql/mysql2", two)})
+		pass(1500 * time.Millisecond) // two good ones each
+		f.set(one, always(refused))
+		pass(10 * time.Second)
+		totals, err := c.Totals(t.Context())
+		if err != nil || len(totals.Subjects) != 2 || len(totals.Durations) != 1 {
+			t.Fatalf("%+v, %v", totals, err)
+		}
+		if got := totals.Subjects[0]; got.Subject != named("mysql/mysql1") || got.Good != 2 || got.Bad != 10 || got.Inconclusive != 0 {
+			t.Errorf("%+v", got)
+		}
+		if got := totals.Subjects[1]; got.Good != 12 || got.Bad != 0 {
+			t.Errorf("%+v", got)
+		}
+		var all uint64
+		var last time.Duration
+		for bound, n := range totals.Durations[0].Buckets {
+			all, last = all+n, bound
+		}
+		if all != 24 || last != 0 {
+			t.Errorf("%d results, the last bound is %s", all, last)
+		}
+	})
+	var d Durations
+	for _, took := range []time.Duration{-1, 0, time.Millisecond, time.Millisecond + 1, time.Hour} {
+		d.add(took)
+	}
+	if d.buckets[0] != 3 || d.buckets[1] != 1 || d.buckets[len(durationBounds)] != 1 || d.Sum != time.Hour+2*time.Millisecond+1 {
+		t.Errorf("%+v", d)
+	}
+	stopped := New(nil, nil, nil, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := stopped.Totals(ctx); err == nil {
+		t.Error("no error of a checker that does not answer")
+	}
+}

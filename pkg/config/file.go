@@ -31,6 +31,7 @@ type contents struct {
 	timeouts    Timeouts
 	hooks       []Hook
 	mail        Mail
+	metrics     Metrics
 	stopTimeout time.Duration
 	// maintenanceDir is "" without one.
 	maintenanceDir string
@@ -90,6 +91,7 @@ func topSection(instances *sectionOf[instance], services *sectionOf[virtualServe
 		timeoutsField(timeoutsSection()),
 		hooksField(func(c *contents) *[]Hook { return &c.hooks }, oneForAll),
 		mailField(mailSection()),
+		metricsField(metricsSection()),
 		connectionSyncField(connectionSyncSection()),
 		stopTimeoutField(),
 		maintenanceDirField(),
@@ -106,7 +108,6 @@ func topReserved() []later {
 		{name: "servers", doc: "real server hosts with options for the agent, by name"},
 		{name: "mysql_groups", doc: "MySQL servers that replicate, and their roles"},
 		{name: "api", doc: "who may use the daemons' sockets"},
-		{name: "metrics", doc: "where metrics are published"},
 		{name: "on_stop", doc: onStop},
 	}
 }

@@ -112,7 +112,7 @@ func TestSameContents(t *testing.T) {
 		}
 		got.Digest = want.Digest
 		anywhere := cmpopts.IgnoreTypes(config.Position{}) // comments change positions
-		if diff := cmp.Diff(want, got, cmp.Comparer(sameText[netipAddr]), cmp.Comparer(sameText[netipPrefix]), anywhere); diff != "" {
+		if diff := cmp.Diff(want, got, cmp.Comparer(sameText[netipAddr]), cmp.Comparer(sameText[netipPort]), cmp.Comparer(sameText[netipPrefix]), anywhere); diff != "" {
 			t.Errorf("%s (-minimal +%s):\n%s", name, name, diff)
 		}
 	}

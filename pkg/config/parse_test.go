@@ -17,6 +17,7 @@ import (
 
 type (
 	netipAddr   = netip.Addr
+	netipPort   = netip.AddrPort
 	netipPrefix = netip.Prefix
 )
 

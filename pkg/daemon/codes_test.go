@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +23,7 @@ type surrounded struct {
 	file   string
 	life   *life
 	events *journal.Journal
+	public *published
 }
 
 // codesCases has a case for each code of problemtest.OfDaemon.
@@ -107,6 +109,30 @@ func codesCases() []problemtest.Case[*surrounded] {
 				}
 			},
 		},
+		{
+			Code: problem.MetricsNotPublished, Fault: "the port is taken",
+			Break: func(s *surrounded) {
+				s.public.ports.take(true)
+				s.public.apply("127.0.0.1:9650", "")
+			},
+			Mend: func(s *surrounded) { s.public.ports.take(false) },
+		},
+		{
+			Code: problem.MetricsNotPublished, Fault: "a broken web configuration",
+			Break: func(s *surrounded) {
+				put(s.t, filepath.Join(s.dir, "web.yaml"), "basic_auth_users: {a: b}")
+				s.public.apply("127.0.0.1:9650", filepath.Join(s.dir, "web.yaml"))
+			},
+			Mend: func(s *surrounded) { put(s.t, filepath.Join(s.dir, "web.yaml"), "") },
+		},
+		{
+			Code: problem.MetricsNotPublished, Fault: "no longer wanted",
+			Break: func(s *surrounded) {
+				s.public.ports.take(true)
+				s.public.apply("127.0.0.1:9650", "")
+			},
+			Mend: func(s *surrounded) { s.public.apply("", "") },
+		},
 	}
 }
 
@@ -125,6 +151,7 @@ func TestProblemCodes(t *testing.T) {
 		t.Run(c.Name(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &surrounded{t: t, dir: t.TempDir(), file: write(t, clusterFile)}
+				s.public = publish(t)
 				s.events = journal.New(s.dir, func(event.Event) {})
 				ctx, cancel := context.WithCancel(context.Background())
 				ended := make(chan struct{})
@@ -133,7 +160,7 @@ func TestProblemCodes(t *testing.T) {
 				defer func() { s.life.stop(); cancel(); <-ended }()
 				var history problem.History
 				look := func() []problem.Problem {
-					now := problem.Declared().Report(append(s.life.problems(), unsaved(s.events)...))
+					now := problem.Declared().Report(slices.Concat(s.life.problems(), unsaved(s.events), s.public.problems()))
 					history.Look(time.Now(), now, true)
 					return now
 				}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -237,13 +238,16 @@ func (p Program) run(ctx context.Context, f flags, stderr io.Writer) error {
 	f.stateDir = filepath.Join(f.stateDir, p.State)
 	events := journal.New(f.stateDir, journal.Log(log))
 	from := newSource(f.config, f.stateDir, log)
-	from.record = events.Record
+	counts := new(tally)
+	from.record = counts.counting(events.Record)
+	public := newPublisher(counts, from.runningFile, log)
+	from.told = public.applied
 	e := f.environment(log, from)
-	e.Record = events.Record
+	e.Record = from.record
 	hurry := make(chan struct{})
 	e.Hurry = hurry
-	e.Problems = func() []problem.Finding { return append(from.problems(), unsaved(events)...) }
-	life := &lifetime{program: p.Name, version: e.Version, record: events.Record}
+	e.Problems = func() []problem.Finding { return slices.Concat(from.problems(), unsaved(events), public.problems()) }
+	life := &lifetime{program: p.Name, version: e.Version, record: e.Record}
 	e.Started = life.began(e.Started, from)
 	alone, beside := p.lock()
 	defer alone()
@@ -260,7 +264,9 @@ func (p Program) run(ctx context.Context, f flags, stderr io.Writer) error {
 	if err != nil {
 		return &UsageError{err}
 	}
-	return server{service: service, from: from, events: events, life: life, log: log, hurry: hurry}.serve(ctx, f.socket)
+	public.service, _ = service.(measured)
+	public.loops = service.Heartbeats
+	return server{service: service, from: from, events: events, life: life, public: public, log: log, hurry: hurry}.serve(ctx, f.socket)
 }
 
 // lock takes the lock of the program's role until release is called.
@@ -281,6 +287,7 @@ type server struct {
 	from    *source
 	events  *journal.Journal
 	life    *lifetime
+	public  *publisher
 	log     *slog.Logger
 	hurry   chan struct{}
 }
@@ -344,6 +351,10 @@ func (s server) serve(ctx context.Context, socket string) error {
 	})
 	group.Go(func() error {
 		s.from.drift.watch(answering, s.from.runningDigest)
+		return nil
+	})
+	group.Go(func() error {
+		s.public.run(answering)
 		return nil
 	})
 	group.Go(func() error {

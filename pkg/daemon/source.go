@@ -36,6 +36,7 @@ type source struct {
 	log       *slog.Logger
 	record    func(event.Event)
 	judge     func(before, cfg *config.Config) error // see Program.Judge
+	told      func()                                 // is called when a file has been applied, and must return at once
 	file      *disk                                  // of the cluster file
 	reloading chan struct{}                          // lock for reloads
 	pending   chan []byte                            // the data to copy; only the newest
@@ -57,7 +58,7 @@ type source struct {
 
 func newSource(path, stateDir string, log *slog.Logger) *source {
 	s := &source{
-		path: path, copy: clusterfile.LastGoodIn(stateDir), log: log, record: journal.Log(log), file: newDisk(),
+		path: path, copy: clusterfile.LastGoodIn(stateDir), log: log, record: journal.Log(log), told: func() {}, file: newDisk(),
 		reloading: make(chan struct{}, 1), pending: make(chan []byte, 1),
 	}
 	s.drift = newDrift(path, log, s.restored)
@@ -247,6 +248,13 @@ func (s *source) runningDigest() string {
 	return digestOf(s.running)
 }
 
+// runningFile returns the file that runs; nil before one does. It must not be modified.
+func (s *source) runningFile() *config.Config {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.running
+}
+
 // summary describes the last validated file in one line.
 func (s *source) summary() string {
 	s.mu.Lock()
@@ -263,6 +271,7 @@ func (s *source) applied() {
 		s.read, s.stale, s.refused = nil, "", ""
 	}
 	s.mu.Unlock()
+	s.told()
 	if data == nil { // the copy is running
 		return
 	}

@@ -17,7 +17,7 @@ func lateness(l election.Lateness) *status.Lateness {
 	if l.Count == 0 {
 		return nil
 	}
-	s := &status.Lateness{Count: l.Count, P99: milliseconds(l.Quantile(.99)), Max: milliseconds(l.Max)}
+	s := &status.Lateness{Count: l.Count, P99: milliseconds(l.Quantile(.99)), Max: milliseconds(l.Max), Sum: milliseconds(l.Sum)}
 	for _, b := range l.Buckets() {
 		s.Buckets = append(s.Buckets, status.LatenessBucket{Bound: milliseconds(b.Bound), Count: b.Count})
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
@@ -35,6 +36,7 @@ type problemMonitor struct {
 	record   func(event.Event)
 	poked    chan struct{} // capacity 1
 	ready    task.Latch
+	found    atomic.Pointer[[]problem.Problem] // by the last examination
 
 	// mu is held from the query of the loops until the result is recorded, so that an older result never follows a
 	// newer one.
@@ -137,6 +139,7 @@ func (m *problemMonitor) examine(much depth) status.Director {
 		m.compare(doc.VirtualServers)
 	}
 	raised, cleared := m.history.Look(time.Now(), doc.ProblemDetails, news)
+	m.found.Store(&doc.ProblemDetails)
 	for _, e := range problem.Events(raised, cleared) {
 		m.record(e)
 	}

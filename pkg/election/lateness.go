@@ -12,6 +12,7 @@ var latenessBounds = [...]time.Duration{
 type Lateness struct {
 	Count   uint64
 	Max     time.Duration
+	Sum     time.Duration                   // of all of them
 	buckets [len(latenessBounds) + 1]uint64 // the last one is unbounded
 }
 
@@ -30,6 +31,7 @@ func (l *Lateness) Add(late time.Duration) {
 	}
 	l.buckets[at]++
 	l.Count++
+	l.Sum += late
 	l.Max = max(l.Max, late)
 }
 

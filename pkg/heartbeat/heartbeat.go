@@ -157,3 +157,19 @@ func (m *Monitor) Look(lived time.Duration) []Idle {
 	m.seen = seen
 	return all
 }
+
+// Count is how often a loop has beaten.
+type Count struct {
+	Name  string
+	Beats uint64
+}
+
+// Counts returns how often each loop has beaten since it started.
+func (s *Set) Counts() []Count {
+	heartbeats := s.all()
+	counts := make([]Count, len(heartbeats))
+	for i, p := range heartbeats {
+		counts[i] = Count{p.name, p.beats.Load()}
+	}
+	return counts
+}

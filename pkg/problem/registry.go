@@ -354,6 +354,7 @@ func commonCodes() []Declaration {
 			Remedy:      "free space on the file system of the state directory, or make it writable for root (df, ls -ld, dmesg). The events are written within seconds after that, without a restart",
 			ExplainedBy: []Code{StateNotSaved},
 		},
+		metricsNotPublished(),
 	}
 }
 

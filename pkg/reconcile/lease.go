@@ -113,3 +113,15 @@ func (a *Addresses) giveUp(name config.InstanceID, e expiry) bool {
 	}
 	return current
 }
+
+// Left returns after what time the kernel removes the VIPs of an instance if the loop does not renew their lease; held is false if the
+// loop holds none. It may be called from any goroutine.
+func (a *Addresses) Left(instance config.InstanceID) (left time.Duration, held bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	e, held := a.leases[instance]
+	if !held {
+		return 0, false
+	}
+	return max(e.end()-a.now(), 0), true
+}

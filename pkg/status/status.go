@@ -132,6 +132,7 @@ type Lateness struct {
 	Count uint64  `json:"count"`
 	P99   float64 `json:"p99_ms"` // the upper bound of a bucket
 	Max   float64 `json:"max_ms"`
+	Sum   float64 `json:"sum_ms"` // of all delays; absent in documents of older versions
 	// Buckets are disjoint, in ascending order; the last one has the bound 0, which means unbounded.
 	Buckets []LatenessBucket `json:"buckets"`
 }

@@ -3,6 +3,8 @@
 package program
 
 import (
+	"net/netip"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -47,6 +49,9 @@ type service struct{ *director.Director }
 
 // Status implements daemon.Service.
 func (s service) Status() any { return s.Director.Status() }
+
+// MetricsAt returns where a cluster file wants the metrics of directors.
+func (s service) MetricsAt(cfg *config.Config) netip.AddrPort { return cfg.Metrics.Listen }
 
 func newDirector(e daemon.Environment, takeOver bool) (daemon.Service, error) {
 	node, err := e.Config.DirectorNamed(e.Node...)

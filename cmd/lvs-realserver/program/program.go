@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/ctl"
 	"github.com/lvs-director/lvs-director/pkg/daemon"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
@@ -62,6 +63,9 @@ func (s service) Reload(ctx context.Context, _ bool) error { return s.Agent.Relo
 
 // Status implements daemon.Service.
 func (s service) Status() any { return s.Snapshot() }
+
+// MetricsAt returns where a cluster file wants the metrics of agents.
+func (s service) MetricsAt(cfg *config.Config) netip.AddrPort { return cfg.Metrics.AgentListen }
 
 // Record implements daemon.Service.
 func (s service) Record(string) (string, error) {
