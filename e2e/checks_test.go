@@ -131,7 +131,7 @@ func runProbes(arguments []byte) error {
 	for i := range count {
 		server := netip.MustParseAddrPort([]string{rs1, rs2}[i%2])
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		r := probe.MySQL(ctx, probe.Target{Address: server, User: mariadb.CheckUser, Password: mariadb.CheckPassword})
+		r := probe.MySQL(ctx, &probe.Target{Address: server, User: mariadb.CheckUser, Password: mariadb.CheckPassword})
 		cancel()
 		if r.Class != health.Good {
 			return fmt.Errorf("check %d: %s", i, r.Cause)

@@ -44,7 +44,7 @@ func (c *Checker) launch(ctx context.Context, k *check, now time.Time) {
 }
 
 // ask reads the files of a check and makes it. asking is set in between.
-func (c *Checker) ask(ctx context.Context, target probe.Target, limit time.Duration, asking *atomic.Bool) health.Result {
+func (c *Checker) ask(ctx context.Context, target *probe.Target, limit time.Duration, asking *atomic.Bool) health.Result {
 	kind := target.Kind
 	if file := kind.SecretFile(); file != "" {
 		var err error
@@ -52,7 +52,7 @@ func (c *Checker) ask(ctx context.Context, target probe.Target, limit time.Durat
 			return health.Result{Code: health.Secret, Cause: fmt.Sprintf("%s: %v", kind.Type(), err)}
 		}
 	}
-	if err := c.certificates(&target); err != nil {
+	if err := c.certificates(target); err != nil {
 		return health.Result{Code: health.Secret, Cause: fmt.Sprintf("%s: %v", kind.Type(), err)}
 	}
 	asking.Store(true)
@@ -61,8 +61,8 @@ func (c *Checker) ask(ctx context.Context, target probe.Target, limit time.Durat
 	return c.probe(ctx, target)
 }
 
-func targetOf(address netip.AddrPort, c config.Check) probe.Target {
-	return probe.Target{Address: address, From: c.Source, Mark: c.Mark, Kind: c.Kind}
+func targetOf(address netip.AddrPort, c config.Check) *probe.Target {
+	return &probe.Target{Address: address, From: c.Source, Mark: c.Mark, Kind: c.Kind}
 }
 
 // certificates reads the certificates of a check.

@@ -14,7 +14,7 @@ import (
 )
 
 // ProbeFunc makes one check; see package probe. It must return soon after ctx ends.
-type ProbeFunc func(ctx context.Context, t probe.Target) health.Result
+type ProbeFunc func(ctx context.Context, t *probe.Target) health.Result
 
 const (
 	// slots is how many probes may be in their first moment at once, in which they dial, log in and use CPU time. It keeps

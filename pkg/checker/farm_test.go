@@ -43,10 +43,10 @@ func newFarm() *farm {
 	}
 }
 
-func (f *farm) probe(ctx context.Context, t probe.Target) health.Result {
+func (f *farm) probe(ctx context.Context, t *probe.Target) health.Result {
 	f.mu.Lock()
 	f.asked[t.Address] = append(f.asked[t.Address], time.Now())
-	f.targets = append(f.targets, t)
+	f.targets = append(f.targets, *t)
 	f.now++
 	f.most = max(f.most, f.now)
 	f.twice += f.busy[t.Address]

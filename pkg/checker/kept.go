@@ -12,7 +12,7 @@ import (
 
 // HoldFunc connects to a server within limit, calls opened, and keeps the connection until it or until ends, or ctx does, which
 // also ends a login that is on its way; see probe.Hold. until ends with ctx at the latest.
-type HoldFunc func(ctx, until context.Context, t probe.Target, limit time.Duration, opened func()) health.Result
+type HoldFunc func(ctx, until context.Context, t *probe.Target, limit time.Duration, opened func()) health.Result
 
 const (
 	// keptPause is the time before a connection is opened again that ended although its server is up: an idle timeout or a proxy
@@ -112,7 +112,7 @@ func (c *Checker) open(ctx context.Context, k *check) {
 }
 
 // askKept reads the password of a check and keeps a connection.
-func (c *Checker) askKept(ctx, until context.Context, target probe.Target, limit time.Duration, opened func()) health.Result {
+func (c *Checker) askKept(ctx, until context.Context, target *probe.Target, limit time.Duration, opened func()) health.Result {
 	if file := target.Kind.SecretFile(); file != "" {
 		var err error
 		if target.Password, err = c.secrets(file); err != nil {

@@ -31,7 +31,7 @@ type keeper struct {
 	files  int            // how many file descriptors the director may have
 }
 
-func (k *keeper) hold(_, until context.Context, _ probe.Target, _ time.Duration, opened func()) health.Result {
+func (k *keeper) hold(_, until context.Context, _ *probe.Target, _ time.Duration, opened func()) health.Result {
 	k.mu.Lock()
 	k.opens++
 	if k.refuse != nil {

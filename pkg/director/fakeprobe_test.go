@@ -40,20 +40,20 @@ func (k *fakeKernel) RouteInterface(to netip.Addr) (string, error) {
 }
 
 // Positions are k.positions, or its error.
-func (k *fakeKernel) Positions(context.Context, probe.Target) (replication.Positions, error) {
+func (k *fakeKernel) Positions(context.Context, *probe.Target) (replication.Positions, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.positions, k.positionsError
 }
 
 // Hold keeps a connection that nobody ends.
-func (k *fakeKernel) Hold(_, until context.Context, _ probe.Target, _ time.Duration, opened func()) probe.Result {
+func (k *fakeKernel) Hold(_, until context.Context, _ *probe.Target, _ time.Duration, opened func()) probe.Result {
 	opened()
 	<-until.Done()
 	return health.Result{Code: health.Local, Cause: "the check was cancelled"}
 }
 
-func (k *fakeKernel) Probe(ctx context.Context, t probe.Target) probe.Result {
+func (k *fakeKernel) Probe(ctx context.Context, t *probe.Target) probe.Result {
 	k.mu.Lock()
 	k.probed[t.Address.Addr()] = t.Source
 	r, told := k.answers[t.Address.Addr()]

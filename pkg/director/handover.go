@@ -156,7 +156,7 @@ func (d *Director) showsLife(ctx context.Context, local []kernel.Address, peer n
 		if plan.Leased(a) || a.Prefix.IsSingleIP() || !a.Prefix.Contains(peer) {
 			continue
 		}
-		t := probe.Target{Address: netip.AddrPortFrom(peer, 0), Kind: config.GatewayCheck{ARP: true}, Source: a.Prefix.Addr()}
+		t := &probe.Target{Address: netip.AddrPortFrom(peer, 0), Kind: config.GatewayCheck{ARP: true}, Source: a.Prefix.Addr()}
 		return d.o.Kernel.Probe(ctx, t).Class != health.Bad
 	}
 	return true

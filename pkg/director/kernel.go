@@ -95,11 +95,11 @@ type Kernel interface {
 	// Source returns the address from which the kernel would send to a target; ENETUNREACH if it has no route.
 	Source(target netip.AddrPort) (netip.Addr, error)
 	// Probe runs one check; it ends with ctx at the latest.
-	Probe(ctx context.Context, t probe.Target) probe.Result
+	Probe(ctx context.Context, t *probe.Target) probe.Result
 	// Hold keeps a connection until it or until ends; see probe.Hold.
-	Hold(ctx, until context.Context, t probe.Target, limit time.Duration, opened func()) probe.Result
+	Hold(ctx, until context.Context, t *probe.Target, limit time.Duration, opened func()) probe.Result
 	// Positions asks a MySQL server for its positions; it ends with ctx at the latest.
-	Positions(ctx context.Context, t probe.Target) (replication.Positions, error)
+	Positions(ctx context.Context, t *probe.Target) (replication.Positions, error)
 	// RunHook runs a program until ctx ends, then kills it; with try it only finds out whether it could be run.
 	RunHook(ctx context.Context, c command.Command, try bool) command.Outcome
 	// Post sends a webhook, SendMail a mail, until ctx ends.

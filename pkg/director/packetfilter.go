@@ -195,7 +195,7 @@ func (f *packetFilter) failing(c check, bad bool) time.Time {
 // server need not be at fault. They must be those of its first failure or later: a rule may be as young as that. Until they
 // are read, the failure is inconclusive, for filterWithin at most. A kernel without rules is not asked. A rule that cannot be
 // judged, and rules that cannot be read, are not blamed: otherwise a tool that fails would keep every dead server.
-func (f *packetFilter) explain(ctx context.Context, r probe.Result, t probe.Target, by func(netip.Addr) (string, error)) probe.Result {
+func (f *packetFilter) explain(ctx context.Context, r probe.Result, t *probe.Target, by func(netip.Addr) (string, error)) probe.Result {
 	bad := r.Code == health.Refused || r.Code == health.Timeout || r.Code == health.Unreachable
 	since := f.failing(check{t.Address, t.Kind, t.From}, bad)
 	if !bad {

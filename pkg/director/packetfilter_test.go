@@ -131,8 +131,8 @@ func TestRulesThatAreBeingRead(t *testing.T) {
 	}
 }
 
-func targetOf(server string) probe.Target {
-	return probe.Target{Source: netip.MustParseAddr("10.77.0.2"), Address: netip.AddrPortFrom(netip.MustParseAddr(server), 3306)}
+func targetOf(server string) *probe.Target {
+	return &probe.Target{Source: netip.MustParseAddr("10.77.0.2"), Address: netip.AddrPortFrom(netip.MustParseAddr(server), 3306)}
 }
 
 func refusedBy(server string) probe.Result {

@@ -56,24 +56,34 @@ func (s *sources) remember(target, source netip.Addr) {
 }
 
 // probe makes a check from the address that its route or its `source` key demands. It is called from many goroutines.
-func (d *Director) probe(ctx context.Context, t probe.Target) probe.Result {
+func (d *Director) probe(ctx context.Context, t *probe.Target) probe.Result {
 	if !t.Address.IsValid() || networkOf(t) == "" { // nothing is sent
 		return d.o.Kernel.Probe(ctx, t)
 	}
 	sources := d.sources.Load()
-	var remembered bool
-	if t.From == "" {
-		t.Source, remembered = sources.remembered(t.Address.Addr())
+	remembered, err := d.choose(sources, t)
+	if err != nil {
+		return probe.Unsent(t, err)
 	}
-	if !remembered {
-		var err error
-		if t.Source, err = d.source(sources, t); err != nil {
-			return probe.Unsent(t, err)
+	return d.accounted(ctx, sources, t, remembered, d.o.Kernel.Probe(ctx, t))
+}
+
+// choose sets the source of a probe. It reports whether the kernel has chosen it for an earlier one.
+func (d *Director) choose(sources *sources, t *probe.Target) (remembered bool, err error) {
+	if t.From == "" {
+		if t.Source, remembered = sources.remembered(t.Address.Addr()); remembered {
+			return true, nil
 		}
 	}
-	r := d.o.Kernel.Probe(ctx, t)
+	t.Source, err = d.source(sources, t)
+	return false, err
+}
+
+// accounted returns what the result of a probe says about its server. It is apart from probe because it is not on the stack while the
+// probe waits.
+func (d *Director) accounted(ctx context.Context, sources *sources, t *probe.Target, remembered bool, r probe.Result) probe.Result {
 	if remembered && r.Class != health.Good {
-		t.Source, r = d.probeAgain(ctx, sources, t, r)
+		r = d.probeAgain(ctx, sources, t, r)
 	}
 	if network := networkOf(t); network == config.OverTCP || network == config.OverUDP {
 		r = d.filter.explain(ctx, r, t, d.o.Kernel.RouteInterface)
@@ -88,7 +98,7 @@ func (d *Director) probe(ctx context.Context, t probe.Target) probe.Result {
 }
 
 // hold keeps a connection, from the address that checks of the same server come from.
-func (d *Director) hold(ctx, until context.Context, t probe.Target, limit time.Duration, opened func()) probe.Result {
+func (d *Director) hold(ctx, until context.Context, t *probe.Target, limit time.Duration, opened func()) probe.Result {
 	var err error
 	if t.Source, err = d.source(d.sources.Load(), t); err != nil {
 		return probe.Unsent(t, err)
@@ -97,7 +107,7 @@ func (d *Director) hold(ctx, until context.Context, t probe.Target, limit time.D
 }
 
 // networkOf returns how a check reaches its server. One without a kind is over TCP.
-func networkOf(t probe.Target) config.Network {
+func networkOf(t *probe.Target) config.Network {
 	if t.Kind == nil {
 		return config.OverTCP
 	}
@@ -105,25 +115,26 @@ func networkOf(t probe.Target) config.Network {
 }
 
 // probeAgain judges a probe that failed from a source that the kernel chose earlier. If the route has changed since
-// then, the failure says nothing about the server, and the probe is repeated from the right source, which is returned.
-func (d *Director) probeAgain(ctx context.Context, sources *sources, t probe.Target, failed probe.Result) (netip.Addr, probe.Result) {
+// then, the failure says nothing about the server, and the probe is repeated from the right source, which becomes that of t.
+func (d *Director) probeAgain(ctx context.Context, sources *sources, t *probe.Target, failed probe.Result) probe.Result {
 	source, err := d.source(sources, t)
 	switch {
 	case err != nil:
-		return t.Source, probe.Unsent(t, err)
+		return probe.Unsent(t, err)
 	case source == t.Source:
-		return source, failed
+		return failed
 	case ctx.Err() == nil:
 		t.Source = source
-		return source, d.o.Kernel.Probe(ctx, t)
+		return d.o.Kernel.Probe(ctx, t)
 	}
+	t.Source = source
 	failed.Code, failed.Class = health.NoNetwork, health.Unknown
 	failed.Cause += "; the route has changed, and probes now come from " + source.String()
-	return source, failed
+	return failed
 }
 
 // source returns the source of a probe by its `source` key or the kernel's routes.
-func (d *Director) source(sources *sources, t probe.Target) (netip.Addr, error) {
+func (d *Director) source(sources *sources, t *probe.Target) (netip.Addr, error) {
 	target := t.Address.Addr()
 	if t.From != "" {
 		return sources.Named(t.From, kernel.FamilyOf(target))

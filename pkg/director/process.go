@@ -34,7 +34,7 @@ const (
 	// often: without a limit, a thousand checks that time out together leave 10 MB of garbage. The live heap is less
 	// than half of the limit, so that the process never spends all its time collecting.
 	memoryBase     = 17 << 20
-	memoryPerCheck = 6 << 10
+	memoryPerCheck = 4 << 10
 )
 
 // memoryLimit returns the soft limit for a cluster file, in bytes.

@@ -78,7 +78,7 @@ func (d *Director) asksOn(ctx context.Context, iface string, addresses []kernel.
 		if !wanted || a.Interface != iface || plan.Leased(a) || a.Prefix.IsSingleIP() || !a.Prefix.Contains(peer) || !a.Usable() {
 			continue
 		}
-		t := probe.Target{Address: netip.AddrPortFrom(peer, 0), Kind: config.GatewayCheck{ARP: true}, Source: a.Prefix.Addr()}
+		t := &probe.Target{Address: netip.AddrPortFrom(peer, 0), Kind: config.GatewayCheck{ARP: true}, Source: a.Prefix.Addr()}
 		class := d.o.Kernel.Probe(ctx, t).Class
 		return class == health.Good, class != health.Unknown
 	}

@@ -81,7 +81,7 @@ func setTakeOvers(l *loops, p *plan.Plan) {
 
 // askPositions asks a database for its positions, from the address that checks of it come from.
 func (d *Director) askPositions(ctx context.Context, s takeover.Server) (replication.Positions, error) {
-	t := probe.Target{Address: s.Address, User: s.User, From: s.From}
+	t := &probe.Target{Address: s.Address, User: s.User, From: s.From}
 	var err error
 	if s.PasswordFile != "" {
 		if t.Password, err = secretWithin(ctx, s.PasswordFile); err != nil {

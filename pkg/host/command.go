@@ -15,7 +15,7 @@ import (
 )
 
 // run runs the command of a check. That of a real server learns its address.
-func (h Host) run(ctx context.Context, t probe.Target, c config.CommandCheck) probe.Result {
+func (h Host) run(ctx context.Context, t *probe.Target, c config.CommandCheck) probe.Result {
 	run := command.Of(c)
 	if t.Address.IsValid() {
 		run.Env = []string{"LVS_ADDRESS=" + t.Address.Addr().String(), "LVS_PORT=" + strconv.Itoa(int(t.Address.Port()))}

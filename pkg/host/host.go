@@ -201,17 +201,17 @@ func (Host) Undelivered(all []kernel.IfAddr) ([]kernel.IfAddr, error) { return r
 func (Host) RouteInterface(to netip.Addr) (string, error) { return route.Interface(to) }
 
 // Positions implements director.Kernel.
-func (Host) Positions(ctx context.Context, t probe.Target) (replication.Positions, error) {
+func (Host) Positions(ctx context.Context, t *probe.Target) (replication.Positions, error) {
 	return probe.Positions(ctx, t)
 }
 
 // Hold implements director.Kernel.
-func (Host) Hold(ctx, until context.Context, t probe.Target, limit time.Duration, opened func()) probe.Result {
+func (Host) Hold(ctx, until context.Context, t *probe.Target, limit time.Duration, opened func()) probe.Result {
 	return probe.Hold(ctx, until, t, limit, opened)
 }
 
 // Probe implements director.Kernel.
-func (h Host) Probe(ctx context.Context, t probe.Target) probe.Result {
+func (h Host) Probe(ctx context.Context, t *probe.Target) probe.Result {
 	means := probe.Means{Resolve: resolve}
 	if h.Commands != nil {
 		means.Run = h.run

@@ -44,7 +44,7 @@ func (c *conn) LocalAddr() net.Addr { return c.local }
 func (c *conn) RemoteAddr() net.Addr { return c.remote }
 
 // dial connects to a target, for a check that talks to it.
-func dial(ctx context.Context, t Target) (*conn, error) {
+func dial(ctx context.Context, t *Target) (*conn, error) {
 	c, err := reach(ctx, t)
 	if err != nil {
 		return nil, err
@@ -57,31 +57,32 @@ func dial(ctx context.Context, t Target) (*conn, error) {
 }
 
 // reach connects to a target. Any ICMP error ends its connection: one that the sender forged, too.
-func reach(ctx context.Context, t Target) (*conn, error) {
-	t.Address = netip.AddrPortFrom(t.Address.Addr().Unmap(), t.Address.Port())
+func reach(ctx context.Context, t *Target) (*conn, error) {
+	address := netip.AddrPortFrom(t.Address.Addr().Unmap(), t.Address.Port())
 	switch {
-	case !t.Address.IsValid():
+	case !address.IsValid():
 		return nil, errNoAddress
-	case t.Source.IsValid() && kernel.FamilyOf(t.Source) != kernel.FamilyOf(t.Address.Addr()):
+	case t.Source.IsValid() && kernel.FamilyOf(t.Source) != kernel.FamilyOf(address.Addr()):
 		return nil, errOtherFamily
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	}
 	for attempt := 1; ; attempt++ {
-		c, err := connect(ctx, t)
-		if err != nil || !c.toItself(t) || attempt == dialAttempts {
+		c, err := connect(ctx, t, address)
+		if err != nil || !c.toItself(t.Source, address) || attempt == dialAttempts {
 			return c, err
 		}
 		_ = c.Close()
 	}
 }
 
-func connect(ctx context.Context, t Target) (*conn, error) {
-	fd, err := unix.Socket(domain(t.Address.Addr()), unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+// connect connects to the address of a target, which is not a mapped one.
+func connect(ctx context.Context, t *Target, address netip.AddrPort) (*conn, error) {
+	fd, err := unix.Socket(domain(address.Addr()), unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	target := sockaddr(t.Address)
+	target := sockaddr(address)
 	if err = prepare(fd, t); err == nil {
 		err = begun(unix.Connect(fd, target))
 	}
@@ -91,7 +92,7 @@ func connect(ctx context.Context, t Target) (*conn, error) {
 	}
 	// The poller is told about the socket only now: before connect(2) it would report it as writable.
 	c := &conn{
-		File: os.NewFile(uintptr(fd), t.Address.String()), remote: net.TCPAddrFromAddrPort(t.Address),
+		File: os.NewFile(uintptr(fd), address.String()), remote: net.TCPAddrFromAddrPort(address),
 		local: net.TCPAddrFromAddrPort(netip.AddrPortFrom(t.Source, 0)),
 	}
 	if c.raw, err = c.SyscallConn(); err != nil {
@@ -140,8 +141,8 @@ func (c *conn) await(ctx context.Context, target unix.Sockaddr) error {
 // With IP_BIND_ADDRESS_NO_PORT, bind(2) sets only the address and leaves the port to connect(2), which can use the same
 // port for different servers. Without it the probes of all servers share one set of 28 000 ports, each of which is
 // unavailable for 60 s in TIME_WAIT.
-func prepare(fd int, t Target) error {
-	if err := enableErrorQueue(fd, t.Address.Addr().Is6(), 1); err != nil {
+func prepare(fd int, t *Target) error {
+	if err := enableErrorQueue(fd, t.Address.Addr().Unmap().Is6(), 1); err != nil {
 		return os.NewSyscallError("setsockopt IP_RECVERR", err)
 	}
 	if err := mark(fd, t.Mark); err != nil {
@@ -170,8 +171,8 @@ func mark(fd int, mark uint32) error {
 
 // toItself reports whether the connection is one to its own port, which the kernel makes if nothing listens on the
 // target, an address of this machine, and the source port happens to be the same.
-func (c *conn) toItself(t Target) bool {
-	if t.Source.IsValid() && t.Source.Unmap() != t.Address.Addr() {
+func (c *conn) toItself(source netip.Addr, target netip.AddrPort) bool {
+	if source.IsValid() && source.Unmap() != target.Addr() {
 		return false
 	}
 	var own unix.Sockaddr
@@ -179,5 +180,5 @@ func (c *conn) toItself(t Target) bool {
 	if cerr := c.raw.Control(func(fd uintptr) { own, err = unix.Getsockname(int(fd)) }); cerr != nil || err != nil {
 		return false
 	}
-	return addrPort(own) == t.Address
+	return addrPort(own) == target
 }

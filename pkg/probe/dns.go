@@ -19,7 +19,7 @@ import (
 func (p *prober) DNS(c config.DNSCheck) { p.result = DNS(p.ctx, p.target, c) }
 
 // DNS asks a name server a question over UDP (RFC 1035), once. Packets that are not the answer are ignored.
-func DNS(ctx context.Context, t Target, c config.DNSCheck) Result {
+func DNS(ctx context.Context, t *Target, c config.DNSCheck) Result {
 	watch := start(ctx, "dns")
 	expected, err := newMatcher(c.Answer)
 	if err != nil {
@@ -60,7 +60,7 @@ func DNS(ctx context.Context, t Target, c config.DNSCheck) Result {
 }
 
 // answer judges the answer of a name server.
-func (w stopwatch) answer(t Target, c config.DNSCheck, a dnsAnswer, err error, expected matcher) Result {
+func (w *stopwatch) answer(t *Target, c config.DNSCheck, a dnsAnswer, err error, expected matcher) Result {
 	where := fmt.Sprintf("%s of %s at %s: ", c.Record, printable(c.Name, 100), t.Address)
 	if err != nil {
 		return w.result(health.Protocol, health.Bad, where+"malformed answer: "+printable(err.Error(), 100))

@@ -174,15 +174,15 @@ func descriptors(t *testing.T) int {
 func TestOwnReject(t *testing.T) {
 	onServer := director(t)
 	four, six := netip.MustParseAddrPort("10.77.0.11:3306"), netip.MustParseAddrPort("[fd00:77::11]:3306")
-	check(t, TCP(within(t, 20*time.Second), Target{Address: four}), health.Refused, health.Bad, `tcp: dial .*: connection refused`)
-	check(t, TCP(within(t, 20*time.Second), Target{Address: six}), health.Refused, health.Bad, `tcp: dial .*: connection refused`)
+	check(t, TCP(within(t, 20*time.Second), &Target{Address: four}), health.Refused, health.Bad, `tcp: dial .*: connection refused`)
+	check(t, TCP(within(t, 20*time.Second), &Target{Address: six}), health.Refused, health.Bad, `tcp: dial .*: connection refused`)
 	before := descriptors(t)
 
 	for _, kind := range []string{"icmp-port-unreachable", "icmp-net-prohibited", "icmp-admin-prohibited"} {
 		rule := " OUTPUT -p tcp --dport 3306 -j REJECT --reject-with " + kind
 		shell(t, "iptables-legacy -A"+rule)
 		for _, source := range []netip.Addr{{}, netip.MustParseAddr("10.77.0.2"), netip.MustParseAddr("10.77.0.3")} {
-			got := TCP(within(t, 20*time.Second), Target{Address: four, Source: source})
+			got := TCP(within(t, 20*time.Second), &Target{Address: four, Source: source})
 			check(t, got, health.NoNetwork, health.Unknown, `tcp: dial 10\.77\.0\.11:3306: `+rejected)
 		}
 		shell(t, "iptables-legacy -D"+rule)
@@ -191,7 +191,7 @@ func TestOwnReject(t *testing.T) {
 		rule := " OUTPUT -p tcp --dport 3306 -j REJECT --reject-with " + kind
 		shell(t, "ip6tables-legacy -A"+rule)
 		for _, source := range []netip.Addr{{}, netip.MustParseAddr("fd00:77::2")} {
-			got := TCP(within(t, 20*time.Second), Target{Address: six, Source: source})
+			got := TCP(within(t, 20*time.Second), &Target{Address: six, Source: source})
 			check(t, got, health.NoNetwork, health.Unknown, `tcp: dial \[fd00:77::11\]:3306: `+rejected)
 		}
 		shell(t, "ip6tables-legacy -D"+rule)
@@ -199,21 +199,21 @@ func TestOwnReject(t *testing.T) {
 
 	onServer("iptables-legacy -A INPUT -p tcp --dport 3306 -j REJECT", "ip6tables-legacy -A INPUT -p tcp --dport 3306 -j REJECT")
 	for _, target := range []netip.AddrPort{four, six} {
-		check(t, TCP(within(t, 20*time.Second), Target{Address: target}), health.Refused, health.Bad, `tcp: dial .*: connection refused`)
+		check(t, TCP(within(t, 20*time.Second), &Target{Address: target}), health.Refused, health.Bad, `tcp: dial .*: connection refused`)
 	}
 	onServer("iptables-legacy -F INPUT", "ip6tables-legacy -F INPUT", "iptables-legacy -A INPUT -p tcp --dport 3306 -j REJECT --reject-with icmp-admin-prohibited",
 		"ip6tables-legacy -A INPUT -p tcp --dport 3306 -j REJECT --reject-with icmp6-adm-prohibited")
-	check(t, TCP(within(t, 20*time.Second), Target{Address: four}), health.Unreachable, health.Bad, `tcp: dial .*: no route to host .*`)
-	check(t, TCP(within(t, 20*time.Second), Target{Address: six}), health.Unreachable, health.Bad, `tcp: dial .*: a packet filter or route of the server, .*`)
+	check(t, TCP(within(t, 20*time.Second), &Target{Address: four}), health.Unreachable, health.Bad, `tcp: dial .*: no route to host .*`)
+	check(t, TCP(within(t, 20*time.Second), &Target{Address: six}), health.Unreachable, health.Bad, `tcp: dial .*: a packet filter or route of the server, .*`)
 	// A router rejects what it would forward to a server behind it.
 	onServer("sysctl -q -w net.ipv4.ip_forward=1", "ip route add 10.88.0.0/24 dev eth0", "iptables-legacy -A FORWARD -j REJECT")
 	shell(t, "ip route add 10.88.0.0/24 via 10.77.0.11")
-	check(t, TCP(within(t, 20*time.Second), Target{Address: netip.MustParseAddrPort("10.88.0.5:3306")}),
+	check(t, TCP(within(t, 20*time.Second), &Target{Address: netip.MustParseAddrPort("10.88.0.5:3306")}),
 		health.Unreachable, health.Bad, `tcp: dial .*: a router or firewall on the way rejects it: 10\.77\.0\.11`)
 	// This machine reports itself by ICMP that nobody answers ARP.
 	shell(t, "sysctl -q -w net.ipv4.neigh.eth0.retrans_time_ms=100", "sysctl -q -w net.ipv6.neigh.eth0.retrans_time_ms=100")
 	for _, nobody := range []string{"10.77.0.99:3306", "[fd00:77::99]:3306"} {
-		got := TCP(within(t, 20*time.Second), Target{Address: netip.MustParseAddrPort(nobody)})
+		got := TCP(within(t, 20*time.Second), &Target{Address: netip.MustParseAddrPort(nobody)})
 		check(t, got, health.Unreachable, health.Bad, `tcp: dial .*: no route to host .*`)
 	}
 	if after := descriptors(t); after != before {
@@ -225,12 +225,12 @@ func TestOwnReject(t *testing.T) {
 func TestProbesLeaveNoDescriptor(t *testing.T) {
 	l := listen(t)
 	open, closed, full := l.Addr().(*net.TCPAddr).AddrPort(), closedPort(t), fullBacklog(t)
-	TCP(within(t, 5*time.Second), Target{Address: open}) // the descriptors of the poller
+	TCP(within(t, 5*time.Second), &Target{Address: open}) // the descriptors of the poller
 	before := descriptors(t)
 	for range 10 {
-		check(t, TCP(within(t, 5*time.Second), Target{Address: open}), health.OK, health.Good, `.*`)
-		check(t, TCP(within(t, 5*time.Second), Target{Address: closed}), health.Refused, health.Bad, `.*`)
-		check(t, TCP(within(t, 20*time.Millisecond), Target{Address: full}), health.Timeout, health.Bad, `.*`)
+		check(t, TCP(within(t, 5*time.Second), &Target{Address: open}), health.OK, health.Good, `.*`)
+		check(t, TCP(within(t, 5*time.Second), &Target{Address: closed}), health.Refused, health.Bad, `.*`)
+		check(t, TCP(within(t, 20*time.Millisecond), &Target{Address: full}), health.Timeout, health.Bad, `.*`)
 	}
 	if after := descriptors(t); after != before {
 		t.Errorf("%d open files after the probes, %d before", after, before)
@@ -244,7 +244,7 @@ func TestErrorQueueIsOffAfterTheDial(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn, err := dial(within(t, 5*time.Second), Target{Address: l.Addr().(*net.TCPAddr).AddrPort()})
+		conn, err := dial(within(t, 5*time.Second), &Target{Address: l.Addr().(*net.TCPAddr).AddrPort()})
 		if err != nil {
 			t.Fatal(err)
 		}

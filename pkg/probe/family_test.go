@@ -20,7 +20,7 @@ func TestIPv6(t *testing.T) {
 	open := l.Addr().(*net.TCPAddr).AddrPort()
 	for _, source := range []string{"::1", "fd00::5"} {
 		own := netip.MustParseAddr(source)
-		check(t, TCP(within(t, 5*time.Second), Target{Address: open, Source: own}), health.OK, health.Good, `tcp: connected in .*`)
+		check(t, TCP(within(t, 5*time.Second), &Target{Address: open, Source: own}), health.OK, health.Good, `tcp: connected in .*`)
 		conn, err := l.Accept()
 		if err != nil {
 			t.Fatal(err)
@@ -39,7 +39,7 @@ func TestIPv6(t *testing.T) {
 		{"127.0.0.1:1", "fd00::5", health.Local, `the source address is not of the target's family`},
 		{open.String(), "fd00::6", health.NoNetwork, `this director cannot use its source address.*`}, // not ours
 	} {
-		target := Target{Address: netip.MustParseAddrPort(tt.target), Source: netip.MustParseAddr(tt.source)}
+		target := &Target{Address: netip.MustParseAddrPort(tt.target), Source: netip.MustParseAddr(tt.source)}
 		check(t, TCP(within(t, 5*time.Second), target), tt.code, health.Unknown, `tcp: dial .*: `+tt.cause)
 	}
 }

@@ -73,7 +73,7 @@ func FuzzMySQL(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sent []byte) {
 		conn := recording{sent: bytes.NewReader(sent)}
-		target := Target{User: user, Password: password}
+		target := &Target{User: user, Password: password}
 		got := selectOne.converse(t.Context(), start(context.Background(), "mysql"), selectOne.over(conn), target, func() {})
 		if strings.Contains(got.Cause, "the MySQL driver panicked") {
 			t.Fatalf("%s", got.Cause)

@@ -19,7 +19,7 @@ func (p *prober) Gateway(c config.GatewayCheck) {
 
 // Neighbour asks for the hardware address of a target on the network of its source. It shows that the host is there, even
 // if it drops ICMP.
-func Neighbour(ctx context.Context, t Target, resolve func(ctx context.Context, source, target netip.Addr) (string, error)) Result {
+func Neighbour(ctx context.Context, t *Target, resolve func(ctx context.Context, source, target netip.Addr) (string, error)) Result {
 	watch := start(ctx, "arp")
 	if resolve == nil {
 		return watch.result(health.Local, health.Unknown, "nothing here can send ARP")

@@ -33,7 +33,7 @@ var errTalks = fmt.Errorf("the server sends without being asked, more than %d ti
 // The result says what ended it. One that the server said (health.Result.Said) is no verdict about the server: the
 // connection may have been closed by its idle timeout. One that is Unknown is no evidence even of that: the director closed it. A
 // kind that keeps no connection has the result Local at once.
-func Hold(ctx, until context.Context, t Target, limit time.Duration, opened func()) Result {
+func Hold(ctx, until context.Context, t *Target, limit time.Duration, opened func()) Result {
 	h := holder{ctx: ctx, until: until, target: t, limit: limit, opened: opened}
 	h.result = Result{Code: health.Local, Cause: "this kind of check keeps no connection"}
 	if kind, is := t.Kind.(config.Keeper); is {
@@ -46,14 +46,14 @@ func Hold(ctx, until context.Context, t Target, limit time.Duration, opened func
 type holder struct {
 	ctx    context.Context // of the call of Hold that it belongs to
 	until  context.Context
-	target Target
+	target *Target
 	limit  time.Duration
 	opened func()
 	result Result
 }
 
 // holdTCP keeps a connection on which nothing is sent but the kernel's own probes. What the server sends is ignored.
-func holdTCP(ctx, until context.Context, t Target, limit time.Duration, opened func()) Result {
+func holdTCP(ctx, until context.Context, t *Target, limit time.Duration, opened func()) Result {
 	dialing, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	watch := start(dialing, "tcp")
@@ -86,7 +86,7 @@ func holdTCP(ctx, until context.Context, t Target, limit time.Duration, opened f
 }
 
 // ended is the result of a kept connection to target that ended with an error.
-func (w stopwatch) ended(target netip.AddrPort, err error) Result {
+func (w *stopwatch) ended(target netip.AddrPort, err error) Result {
 	doing := "kept connection to " + target.String() + ": "
 	switch {
 	case errors.Is(err, errTalks):

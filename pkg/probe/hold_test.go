@@ -26,7 +26,7 @@ type held struct {
 	ended  chan Result
 }
 
-func holding(t *testing.T, target Target, limit time.Duration) held {
+func holding(t *testing.T, target *Target, limit time.Duration) held {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
@@ -59,8 +59,8 @@ func (h held) awaitEnd(t *testing.T) Result {
 	}
 }
 
-func mysqlKept(address netip.AddrPort, secret string) Target {
-	return Target{Address: address, Kind: config.MySQLCheck{User: user, Keep: true}, Password: secret}
+func mysqlKept(address netip.AddrPort, secret string) *Target {
+	return &Target{Address: address, Kind: config.MySQLCheck{User: user, Keep: true}, Password: secret}
 }
 
 // TestHoldMySQLLeavesNoTrace: a connection that is kept and closed is one login, one statement and one COM_QUIT, with every
@@ -133,7 +133,7 @@ func TestHoldMySQLRefused(t *testing.T) {
 	s = server(t, mysqltest.Script{}.With(mysqltest.AtGreeting, mysqltest.Fault{Silent: true}))
 	h = holding(t, mysqlKept(s.Address(), ""), 100*time.Millisecond)
 	check(t, h.awaitEnd(t), health.Timeout, health.Bad, `mysql: (dial|greeting from) .*: no answer within .*`)
-	h = holding(t, Target{Address: s.Address(), Kind: config.PingCheck{}}, time.Second)
+	h = holding(t, &Target{Address: s.Address(), Kind: config.PingCheck{}}, time.Second)
 	if r := h.awaitEnd(t); r.Class != health.Unknown {
 		t.Errorf("%+v", r)
 	}
@@ -192,7 +192,7 @@ func TestHoldTCP(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	target := Target{Address: l.Addr().(*net.TCPAddr).AddrPort(), Kind: config.TCPCheck{Keep: true}}
+	target := &Target{Address: l.Addr().(*net.TCPAddr).AddrPort(), Kind: config.TCPCheck{Keep: true}}
 	for _, way := range []struct {
 		reset bool
 		cause string
@@ -221,7 +221,7 @@ func TestHoldTCP(t *testing.T) {
 // TestHoldTCPOfAServerThatTalks: of a server that sends without pause only a little is read.
 func TestHoldTCPOfAServerThatTalks(t *testing.T) {
 	l := listen(t)
-	h := holding(t, Target{Address: l.Addr().(*net.TCPAddr).AddrPort(), Kind: config.TCPCheck{Keep: true}}, 5*time.Second)
+	h := holding(t, &Target{Address: l.Addr().(*net.TCPAddr).AddrPort(), Kind: config.TCPCheck{Keep: true}}, 5*time.Second)
 	h.awaitOpen(t)
 	peer, err := l.Accept()
 	if err != nil {
@@ -289,7 +289,7 @@ func FuzzHeldMySQL(f *testing.F) {
 		f.Add([]byte(said))
 	}
 	f.Fuzz(func(t *testing.T, said []byte) {
-		h := heldMySQL{newWire(recording{sent: bytes.NewReader(said)}, smallAnswer), start(t.Context(), "mysql"), Target{}, time.Second}
+		h := heldMySQL{newWire(recording{sent: bytes.NewReader(said)}, smallAnswer), start(t.Context(), "mysql"), &Target{}, time.Second}
 		r := h.stay(t.Context())
 		if (r.Class != health.Bad) != (r.Code == health.Protocol) || strings.ContainsAny(r.Cause, "\n\x00\x1b") {
 			t.Errorf("%+v", r)

@@ -27,11 +27,11 @@ const limitIdle = "SET SESSION wait_timeout = 60"
 //
 // After the login the driver is let go: it would keep two goroutines and 10 KB for each server, and none of its messages is
 // needed for a ping.
-func holdMySQL(ctx, until context.Context, t Target, limit time.Duration, opened func()) Result {
+func holdMySQL(ctx, until context.Context, t *Target, limit time.Duration, opened func()) Result {
 	dialing, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	watch := start(dialing, "mysql")
-	return talk{
+	held := &talk{
 		asks: limitIdle + " on", answer: smallAnswer,
 		ask: func(session driver.Conn) error {
 			_, err := session.(driver.ExecerContext).ExecContext(context.Background(), limitIdle, nil)
@@ -41,14 +41,15 @@ func holdMySQL(ctx, until context.Context, t Target, limit time.Duration, opened
 			opened()
 			return heldMySQL{w, watch, t, limit}.stay(until)
 		},
-	}.hold(dialing, watch, t)
+	}
+	return held.hold(dialing, watch, t)
 }
 
 // heldMySQL is a connection after its login.
 type heldMySQL struct {
 	*wire
-	watch stopwatch
-	t     Target
+	watch *stopwatch
+	t     *Target
 	limit time.Duration // of the answer to a ping
 }
 

@@ -30,7 +30,7 @@ func (p *prober) HTTP(c config.HTTPCheck) { p.result = HTTP(p.ctx, p.target, c) 
 
 // HTTP asks for the paths, one after the other, each in a connection of its own, and stops at the first wrong answer. It
 // follows no redirection, uses no proxy, and keeps neither cookies nor connections.
-func HTTP(ctx context.Context, t Target, c config.HTTPCheck) Result {
+func HTTP(ctx context.Context, t *Target, c config.HTTPCheck) Result {
 	w := &web{Target: t, check: c, watch: start(ctx, string(c.Type()))}
 	var err error
 	if w.expected, err = newMatcher(c.Answer); err != nil {
@@ -67,9 +67,9 @@ func HTTP(ctx context.Context, t Target, c config.HTTPCheck) Result {
 
 // web asks a server for pages.
 type web struct {
-	Target
+	*Target
 	check    config.HTTPCheck
-	watch    stopwatch
+	watch    *stopwatch
 	expected matcher
 	tls      *tls.Config  // nil: without
 	asked    *atomic.Bool // the server has asked for a certificate
@@ -143,7 +143,7 @@ func (w *web) request(ctx context.Context, path string) (*http.Request, error) {
 // dialed notes what became of the connection of a request, because the transport wraps errors. The transport may still dial when
 // the request has ended.
 type dialed struct {
-	target Target
+	target *Target
 
 	mu    sync.Mutex
 	err   error // of the dial

@@ -98,7 +98,7 @@ func TestHTTP(t *testing.T) {
 		"over TLS": {config.HTTPCheck{Secure: true}, "", health.Protocol, health.Bad, `https: handshake with .*: the answer is not TLS`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := Make(within(t, 5*time.Second), Target{Address: addressOf(s.Listener), Kind: tt.check, Password: tt.password})
+			r := Make(within(t, 5*time.Second), &Target{Address: addressOf(s.Listener), Kind: tt.check, Password: tt.password})
 			check(t, r, tt.code, tt.class, tt.cause)
 		})
 	}
@@ -154,7 +154,7 @@ func TestHTTPS(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.check.Secure = name != "no TLS"
-			r := Make(within(t, 5*time.Second), Target{Address: addressOf(tt.server.Listener), Kind: tt.check, Authorities: a.pem, Certificate: tt.own})
+			r := Make(within(t, 5*time.Second), &Target{Address: addressOf(tt.server.Listener), Kind: tt.check, Authorities: a.pem, Certificate: tt.own})
 			check(t, r, tt.code, tt.class, tt.cause)
 		})
 	}
@@ -163,11 +163,11 @@ func TestHTTPS(t *testing.T) {
 // A server that accepts and says nothing, one that closes, and one that is not there.
 func TestHTTPWithoutAnAnswer(t *testing.T) {
 	silent := listen(t)
-	r := Make(within(t, 50*time.Millisecond), Target{Address: addressOf(silent), Kind: config.HTTPCheck{}})
+	r := Make(within(t, 50*time.Millisecond), &Target{Address: addressOf(silent), Kind: config.HTTPCheck{}})
 	check(t, r, health.Timeout, health.Bad, `http: answer for / of .*: no answer within .*`)
-	r = Make(within(t, 50*time.Millisecond), Target{Address: addressOf(silent), Kind: config.HTTPCheck{Secure: true}})
+	r = Make(within(t, 50*time.Millisecond), &Target{Address: addressOf(silent), Kind: config.HTTPCheck{Secure: true}})
 	check(t, r, health.Timeout, health.Bad, `https: dial .*: no answer within .*`)
-	r = Make(within(t, 5*time.Second), Target{Address: closedPort(t), Kind: config.HTTPCheck{}})
+	r = Make(within(t, 5*time.Second), &Target{Address: closedPort(t), Kind: config.HTTPCheck{}})
 	check(t, r, health.Refused, health.Bad, `http: dial .*: connection refused`)
 	for sends, want := range map[string]struct {
 		code  health.Code
@@ -179,7 +179,7 @@ func TestHTTPWithoutAnAnswer(t *testing.T) {
 		"HTTP/1.1 200 OK\r\nA b\r\n\r\n": {health.Protocol, `http: answer for / of .*: .*malformed MIME.*`},
 		"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab": {health.Reset, `http: answer for / of .*: connection closed by the server`},
 	} {
-		r := Make(within(t, 5*time.Second), Target{Address: saying(t, sends), Kind: config.HTTPCheck{}})
+		r := Make(within(t, 5*time.Second), &Target{Address: saying(t, sends), Kind: config.HTTPCheck{}})
 		check(t, r, want.code, health.Bad, want.cause)
 	}
 }
@@ -250,10 +250,10 @@ func TestTLS(t *testing.T) {
 		"certificate is garbage": {good, config.TLSOptions{Client: "/c"}, "x", health.Secret, health.Unknown, `tls: /c: .*`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := Make(within(t, 5*time.Second), Target{Address: tt.at, Kind: config.TLSCheck{TLSOptions: tt.options}, Authorities: a.pem, Certificate: tt.own})
+			r := Make(within(t, 5*time.Second), &Target{Address: tt.at, Kind: config.TLSCheck{TLSOptions: tt.options}, Authorities: a.pem, Certificate: tt.own})
 			check(t, r, tt.code, tt.class, tt.cause)
 		})
 	}
-	r := Make(within(t, 50*time.Millisecond), Target{Address: addressOf(listen(t)), Kind: config.TLSCheck{}})
+	r := Make(within(t, 50*time.Millisecond), &Target{Address: addressOf(listen(t)), Kind: config.TLSCheck{}})
 	check(t, r, health.Timeout, health.Bad, `tls: handshake with .*: no answer within .*`)
 }

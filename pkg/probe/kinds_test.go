@@ -49,15 +49,15 @@ func replier(t *testing.T, answer func(packet []byte) []byte) netip.AddrPort {
 func TestTalk(t *testing.T) {
 	redis := saying(t, "+PONG\r\n")
 	ping := config.TCPCheck{Send: "PING\r\n", Answer: config.Answer{Text: "+PONG"}}
-	check(t, Make(within(t, 5*time.Second), Target{Address: redis, Kind: ping}), health.OK, health.Good, `tcp: answered in .*`)
-	check(t, Make(within(t, 5*time.Second), Target{Address: redis, Kind: config.TCPCheck{Send: "PING\r\n"}}), health.OK, health.Good, `tcp: sent in .*`)
-	check(t, Make(within(t, 5*time.Second), Target{Address: saying(t, "-NOAUTH\r\n"), Kind: ping}), health.Content, health.Bad,
+	check(t, Make(within(t, 5*time.Second), &Target{Address: redis, Kind: ping}), health.OK, health.Good, `tcp: answered in .*`)
+	check(t, Make(within(t, 5*time.Second), &Target{Address: redis, Kind: config.TCPCheck{Send: "PING\r\n"}}), health.OK, health.Good, `tcp: sent in .*`)
+	check(t, Make(within(t, 5*time.Second), &Target{Address: saying(t, "-NOAUTH\r\n"), Kind: ping}), health.Content, health.Bad,
 		`tcp: .*: the answer "-NOAUTH\\r\\n" does not contain "\+PONG"`)
-	check(t, Make(within(t, 5*time.Second), Target{Address: saying(t, ""), Kind: ping}), health.Reset, health.Bad, `tcp: answer of .*: connection closed by the server`)
-	check(t, Make(within(t, 50*time.Millisecond), Target{Address: addressOf(listen(t)), Kind: ping}), health.Timeout, health.Bad, `tcp: answer of .*: no answer within .*`)
-	check(t, Make(within(t, 5*time.Second), Target{Address: saying(t, strings.Repeat("x", 2*maxTalk)), Kind: ping}), health.Content, health.Bad,
+	check(t, Make(within(t, 5*time.Second), &Target{Address: saying(t, ""), Kind: ping}), health.Reset, health.Bad, `tcp: answer of .*: connection closed by the server`)
+	check(t, Make(within(t, 50*time.Millisecond), &Target{Address: addressOf(listen(t)), Kind: ping}), health.Timeout, health.Bad, `tcp: answer of .*: no answer within .*`)
+	check(t, Make(within(t, 5*time.Second), &Target{Address: saying(t, strings.Repeat("x", 2*maxTalk)), Kind: ping}), health.Content, health.Bad,
 		`tcp: .*: the first 64 KiB .* does not contain "\+PONG"`)
-	check(t, Make(within(t, 5*time.Second), Target{Address: closedPort(t), Kind: ping}), health.Refused, health.Bad, `tcp: dial .*: connection refused`)
+	check(t, Make(within(t, 5*time.Second), &Target{Address: closedPort(t), Kind: ping}), health.Refused, health.Bad, `tcp: dial .*: connection refused`)
 }
 
 func TestUDP(t *testing.T) {
@@ -87,7 +87,7 @@ func TestUDP(t *testing.T) {
 		"closed":           {nobody, config.UDPCheck{Silent: true}, 5 * time.Second, health.NoNetwork, health.Unknown, `udp: answer of .* rejects it .*`}, // it is this machine that rejects
 	} {
 		t.Run(name, func(t *testing.T) {
-			check(t, Make(within(t, tt.limit), Target{Address: tt.at, Kind: tt.check}), tt.code, tt.class, tt.cause)
+			check(t, Make(within(t, tt.limit), &Target{Address: tt.at, Kind: tt.check}), tt.code, tt.class, tt.cause)
 		})
 	}
 }
@@ -110,7 +110,7 @@ func TestCancelled(t *testing.T) {
 		for range 100 {
 			ctx, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(time.Duration(rand.IntN(200))*time.Microsecond, cancel)
-			r := Make(ctx, Target{Address: at, Kind: kind})
+			r := Make(ctx, &Target{Address: at, Kind: kind})
 			if strings.Contains(r.Cause, "CAP_NET_RAW") {
 				break
 			}
@@ -175,7 +175,7 @@ func TestDNS(t *testing.T) {
 			if tt.code == health.OK {
 				class = health.Good
 			}
-			check(t, Make(within(t, tt.limit), Target{Address: tt.at, Kind: tt.check}), tt.code, class, tt.cause)
+			check(t, Make(within(t, tt.limit), &Target{Address: tt.at, Kind: tt.check}), tt.code, class, tt.cause)
 		})
 	}
 }
@@ -210,10 +210,10 @@ func TestSMTP(t *testing.T) {
 		"closes":    {mailScript(t), health.Reset, health.Bad, `smtp: greeting of .*: connection closed by the server`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			check(t, Make(within(t, 5*time.Second), Target{Address: tt.at, Kind: config.SMTPCheck{Name: "director"}}), tt.code, tt.class, tt.cause)
+			check(t, Make(within(t, 5*time.Second), &Target{Address: tt.at, Kind: config.SMTPCheck{Name: "director"}}), tt.code, tt.class, tt.cause)
 		})
 	}
-	r := Make(within(t, 50*time.Millisecond), Target{Address: addressOf(listen(t)), Kind: config.SMTPCheck{}})
+	r := Make(within(t, 50*time.Millisecond), &Target{Address: addressOf(listen(t)), Kind: config.SMTPCheck{}})
 	check(t, r, health.Timeout, health.Bad, `smtp: greeting of .*: no answer within .*`)
 }
 
@@ -271,7 +271,7 @@ func TestFile(t *testing.T) {
 		fifo:                                     {health.Unreadable, health.Unknown, `file: .* is not a regular file .*`},
 		filepath.Join(write("zero", "0"), "in it"): {health.Unreadable, health.Unknown, `file: .*not a directory .*`},
 	} {
-		check(t, Make(within(t, 5*time.Second), Target{Kind: config.FileCheck{Path: path}}), want.code, want.class, want.cause)
+		check(t, Make(within(t, 5*time.Second), &Target{Kind: config.FileCheck{Path: path}}), want.code, want.class, want.cause)
 	}
 }
 
@@ -299,7 +299,7 @@ func FuzzSMTP(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		s0 := &mailServer{
-			ctx: t.Context(), watch: start(t.Context(), "smtp"), to: io.Discard,
+			ctx: t.Context(), watch: start(t.Context(), "smtp"), target: &Target{}, to: io.Discard,
 			from: bufio.NewReaderSize(strings.NewReader(s), maxReplyLine),
 		}
 		r := s0.exchange("", 220)

@@ -201,7 +201,7 @@ func TestMariaDB(t *testing.T) {
 		var got Result
 		// A login before the server has noticed the last closed connection would reset its count.
 		for deadline := time.Now().Add(patience); s.connectErrors(t) < maxConnectErrors && time.Now().Before(deadline); {
-			check(t, TCP(within(t, patience), Target{Address: s.address}), health.OK, health.Good, `tcp: connected in .*`)
+			check(t, TCP(within(t, patience), &Target{Address: s.address}), health.OK, health.Good, `tcp: connected in .*`)
 		}
 		got = s.probe(t, patience)
 		check(t, got, health.Blocked, health.Unknown, `mysql: greeting from 10\.77\.0\.11:3306: Error 1129: Host '(mysql1|10\.77\.0\.11)' is blocked.*`)

@@ -20,15 +20,13 @@ import (
 const quitTimeout = 200 * time.Millisecond
 
 func (p *prober) MySQL(c config.MySQLCheck) {
-	t := p.target
-	t.User = c.User
-	p.result = MySQL(p.ctx, t)
+	p.target.User = c.User
+	p.result = MySQL(p.ctx, p.target)
 }
 
 func (h *holder) MySQL(c config.MySQLCheck) {
-	t := h.target
-	t.User = c.User
-	h.result = holdMySQL(h.ctx, h.until, t, h.limit, h.opened)
+	h.target.User = c.User
+	h.result = holdMySQL(h.ctx, h.until, h.target, h.limit, h.opened)
 }
 
 // MySQL logs in, sends SELECT 1 and COM_QUIT, and waits until the server has closed the connection.
@@ -38,7 +36,7 @@ func (h *holder) MySQL(c config.MySQLCheck) {
 // sent even if ctx ends just after the answer. The account needs no privileges (GRANT USAGE). mysql_native_password,
 // caching_sha2_password, sha256_password and MariaDB's ed25519 are supported, without TLS. On the server, the probes
 // can be identified by their connection attribute program_name=lvs-director.
-func MySQL(ctx context.Context, t Target) Result {
+func MySQL(ctx context.Context, t *Target) Result {
 	return selectOne.hold(ctx, start(ctx, "mysql"), t)
 }
 
@@ -59,34 +57,48 @@ type talk struct {
 }
 
 // hold connects, logs in, asks and disconnects.
-func (k talk) hold(ctx context.Context, watch stopwatch, t Target) Result {
+//
+// Hundreds of checks may wait at once, for a connection here, for a greeting in connected, and below few bytes of stack: a little more,
+// and each of them needs 8 KB instead of 4.
+func (k *talk) hold(ctx context.Context, watch *stopwatch, t *Target) Result {
 	conn, err := dial(ctx, t)
 	if err != nil {
 		return watch.failed("dial", t.Address, err)
 	}
-	// The driver does not get ctx: when ctx ends it would close the connection without sending COM_QUIT.
-	ended := make(chan struct{})
-	release := context.AfterFunc(ctx, func() {
-		defer close(ended)
-		_ = conn.SetDeadline(time.Unix(1, 0))
-	})
-	defer release()
-	stop := func() {
-		if !release() {
-			<-ended
-		}
-	}
+	return k.connected(ctx, watch, conn, t)
+}
+
+// connected waits for the greeting before there is a driver, which has a goroutine and a buffer of its own.
+func (k *talk) connected(ctx context.Context, watch *stopwatch, conn net.Conn, t *Target) Result {
 	w := k.over(conn)
-	result := k.converse(ctx, watch, w, t, stop)
+	// The driver does not get ctx: when ctx ends it would close the connection without sending COM_QUIT.
+	w.endWith(ctx)
+	if err := w.greet(); err != nil {
+		return watch.ungreeted(ctx, w, t, err)
+	}
+	return k.greeted(ctx, watch, w, t)
+}
+
+// ungreeted is the result of a check that had no greeting.
+func (s *stopwatch) ungreeted(ctx context.Context, w *wire, t *Target, err error) Result {
+	w.release()
+	_ = w.Conn.Close()
+	return s.refused(ctx, w, t, err)
+}
+
+// greeted is the rest of hold.
+func (k *talk) greeted(ctx context.Context, watch *stopwatch, w *wire, t *Target) Result {
+	defer w.release()
+	result := k.converse(ctx, watch, w, t, w.stop)
 	if w.kept {
-		defer conn.Close()
+		defer w.Conn.Close()
 		return k.stay(w)
 	}
 	return result
 }
 
 // over prepares a connection for the talk.
-func (k talk) over(conn net.Conn) *wire {
+func (k *talk) over(conn net.Conn) *wire {
 	w := newWire(conn, k.answer)
 	w.asks = k.asks
 	return w
@@ -94,10 +106,7 @@ func (k talk) over(conn net.Conn) *wire {
 
 // converse has the talk over w and closes it, or leaves it open for stay (wire.kept). After the answer it calls stop, at most once,
 // which must prevent the end of ctx from affecting w.
-//
-// It is on the stack of each check while the driver waits. One more function with its arguments between hold and the driver makes
-// the stacks of hundreds of checks that wait twice as large.
-func (k talk) converse(ctx context.Context, watch stopwatch, w *wire, t Target, stop func()) (result Result) {
+func (k *talk) converse(ctx context.Context, watch *stopwatch, w *wire, t *Target, stop func()) (result Result) {
 	defer func() {
 		if p := recover(); p != nil { // untrusted input must not terminate the daemon, whichever package parses it
 			w.kept, result = false, watch.result(health.Protocol, health.Bad,
@@ -145,7 +154,7 @@ func quit(ctx context.Context, w *wire, session driver.Conn, stop func()) {
 	_ = session.Close()
 }
 
-func driverConfig(w *wire, t Target) *mysql.Config {
+func driverConfig(w *wire, t *Target) *mysql.Config {
 	cfg := mysql.NewConfig()
 	cfg.User, cfg.Passwd = t.User, t.Password
 	cfg.Net, cfg.Addr = "tcp", t.Address.String()
@@ -158,7 +167,7 @@ func driverConfig(w *wire, t Target) *mysql.Config {
 }
 
 // refused is the result of a check that failed with the driver's error err.
-func (s stopwatch) refused(ctx context.Context, w *wire, t Target, err error) Result {
+func (s *stopwatch) refused(ctx context.Context, w *wire, t *Target, err error) Result {
 	doing := w.doing() + " " + t.Address.String()
 	if w.stage != greeting && t.User != "" {
 		doing += " as " + t.User
@@ -186,7 +195,7 @@ func (s stopwatch) refused(ctx context.Context, w *wire, t Target, err error) Re
 }
 
 // broken is the result of a network error during the check.
-func (s stopwatch) broken(ctx context.Context, w *wire, doing string) Result {
+func (s *stopwatch) broken(ctx context.Context, w *wire, doing string) Result {
 	err := w.err
 	if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil {
 		err = ctx.Err() // distinguishes a time-out from the end of the daemon

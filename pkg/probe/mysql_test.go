@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -28,8 +29,8 @@ func server(t *testing.T, script mysqltest.Script) *mysqltest.Server {
 	return s
 }
 
-func account(address netip.AddrPort) Target {
-	return Target{Address: address, User: user, Password: password}
+func account(address netip.AddrPort) *Target {
+	return &Target{Address: address, User: user, Password: password}
 }
 
 // TestMySQLLeavesNoTrace runs the complete check with every authentication plugin and verifies the server's counters.
@@ -199,4 +200,30 @@ func TestMySQLEndsPolitelyWhenCancelled(t *testing.T) {
 		t.Errorf("%d probes answered and %d quits: %+v", answered, c.Quits, c)
 	}
 	t.Logf("%d of 300 probes were answered in time: %+v", answered, s.Counters())
+}
+
+// TestFrozenServers: a check that waits for a greeting has no driver, whose goroutine and buffer a thousand of them would have, too.
+func TestFrozenServers(t *testing.T) {
+	const checks = 10
+	s := server(t, mysqltest.Script{}.With(mysqltest.AtGreeting, mysqltest.Fault{Silent: true}))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	results := make(chan Result)
+	for range checks {
+		go func() { results <- MySQL(ctx, account(s.Address())) }()
+	}
+	stacks := make([]byte, 1<<20)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		all := string(stacks[:runtime.Stack(stacks, true)])
+		if strings.Count(all, "(*wire).greet(") == checks {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not %d checks wait for a greeting without a driver:\n%s", checks, all)
+		}
+	}
+	cancel()
+	for range checks {
+		check(t, <-results, health.Local, health.Unknown, `mysql: greeting from .*: the check was cancelled`)
+	}
 }

@@ -19,7 +19,7 @@ func (p *prober) Ping(config.PingCheck) { p.result = Ping(p.ctx, p.target) }
 
 // Ping sends an ICMP echo request (RFC 792, RFC 4443 section 4.1) and waits for the reply. It shows that a host or router
 // can be reached and answers, not that it forwards. It needs CAP_NET_RAW.
-func Ping(ctx context.Context, t Target) Result {
+func Ping(ctx context.Context, t *Target) Result {
 	watch := start(ctx, "ping")
 	if err := echo(ctx, t); err != nil {
 		code, class, sentence := classify(err, watch.limit)
@@ -29,7 +29,7 @@ func Ping(ctx context.Context, t Target) Result {
 }
 
 // echo returns nil if the target has answered.
-func echo(ctx context.Context, t Target) error {
+func echo(ctx context.Context, t *Target) error {
 	target := t.Address.Addr().Unmap()
 	switch {
 	case !target.IsValid():

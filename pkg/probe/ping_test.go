@@ -28,23 +28,23 @@ func TestPing(t *testing.T) {
 		{"an address that is not here", "127.0.0.1", "192.0.2.7", health.NoNetwork, health.Unknown, ".*cannot use its source address.*"},
 		{"other families", "127.0.0.1", "::1", health.Local, health.Unknown, ".*not of the target's family"},
 	} {
-		target := Target{Address: netip.AddrPortFrom(netip.MustParseAddr(one.target), 0)}
+		target := &Target{Address: netip.AddrPortFrom(netip.MustParseAddr(one.target), 0)}
 		if one.source != "" {
 			target.Source = netip.MustParseAddr(one.source)
 		}
 		t.Log(one.name)
 		check(t, Ping(within(t, time.Minute), target), one.code, one.class, "ping: "+one.cause)
 	}
-	check(t, Ping(within(t, time.Minute), Target{}), health.Local, health.Unknown, "ping: .*no address to check")
+	check(t, Ping(within(t, time.Minute), &Target{}), health.Local, health.Unknown, "ping: .*no address to check")
 }
 
 // TestPingWithoutAnswer: the wait ends with the context.
 func TestPingWithoutAnswer(t *testing.T) {
 	ownNetwork(t, "link add sink type veth peer name end", "link set sink up", "link set end up", "addr add 192.0.2.1/24 dev sink",
 		"neigh add 192.0.2.2 lladdr 02:00:00:00:00:99 dev sink") // nobody has this address
-	target := Target{Address: netip.MustParseAddrPort("192.0.2.2:0"), Source: netip.MustParseAddr("192.0.2.1")}
+	target := &Target{Address: netip.MustParseAddrPort("192.0.2.2:0"), Source: netip.MustParseAddr("192.0.2.1")}
 	check(t, Ping(within(t, 30*time.Millisecond), target), health.Timeout, health.Bad, `ping: 192\.0\.2\.2: no answer within 30ms`)
-	check(t, Ping(within(t, time.Minute), Target{Address: netip.MustParseAddrPort("198.51.100.1:0")}), health.NoNetwork, health.Unknown, `ping: .*no route there.*`)
+	check(t, Ping(within(t, time.Minute), &Target{Address: netip.MustParseAddrPort("198.51.100.1:0")}), health.NoNetwork, health.Unknown, `ping: .*no route there.*`)
 }
 
 // ownNetwork gives the test a network namespace with these settings.

@@ -29,7 +29,7 @@ const (
 
 // Positions logs in as MySQL does and asks a server for its positions in its binary log and in those that it replicates. What
 // the account may not see is in Unread, with the remedy. The error is that of a check.
-func Positions(ctx context.Context, t Target) (replication.Positions, error) {
+func Positions(ctx context.Context, t *Target) (replication.Positions, error) {
 	var p replication.Positions
 	if r := askPositions(&p).hold(ctx, start(ctx, "positions"), t); r.Class != health.Good {
 		return replication.Positions{}, errors.New(r.Cause)
@@ -37,8 +37,8 @@ func Positions(ctx context.Context, t Target) (replication.Positions, error) {
 	return p, nil
 }
 
-func askPositions(p *replication.Positions) talk {
-	return talk{asks: "positions of", answer: longAnswer, ask: func(session driver.Conn) error {
+func askPositions(p *replication.Positions) *talk {
+	return &talk{asks: "positions of", answer: longAnswer, ask: func(session driver.Conn) error {
 		var err error
 		*p, err = positions(session)
 		return err

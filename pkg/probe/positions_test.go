@@ -13,7 +13,7 @@ func (s *realServer) positions(t *testing.T) (replication.Positions, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	return Positions(ctx, Target{Address: s.address, User: user, Password: password})
+	return Positions(ctx, &Target{Address: s.address, User: user, Password: password})
 }
 
 // TestPositions asks a real server: an account without a privilege, with it, with a binary log, and as a replica.

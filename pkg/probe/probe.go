@@ -16,7 +16,8 @@ import (
 // Result is the outcome of a probe.
 type Result = health.Result
 
-// Target is the target of a probe.
+// Target is the target of a probe. It is passed by pointer: a copy in each function would make the stack of a probe that waits twice as
+// large.
 type Target struct {
 	Address netip.AddrPort
 	// Kind is the kind of check to make. Only Make reads it.
@@ -37,21 +38,21 @@ type Target struct {
 	Trace *Trace
 }
 
-func (t Target) log(format string, args ...any) { t.Trace.Add(format, args...) }
+func (t *Target) log(format string, args ...any) { t.Trace.Add(format, args...) }
 
 // Means are what probes need from other packages. A kind whose function is missing gives no result.
 type Means struct {
 	// Run runs the command of a check of a target, which is invalid for a check of none, until ctx ends.
-	Run func(ctx context.Context, t Target, c config.CommandCheck) Result
+	Run func(ctx context.Context, t *Target, c config.CommandCheck) Result
 	// Resolve asks a neighbour for its hardware address until ctx ends.
 	Resolve func(ctx context.Context, source, target netip.Addr) (hardware string, err error)
 }
 
-// Make makes the check described by t. ctx carries its deadline.
-func Make(ctx context.Context, t Target) Result { return Means{}.Make(ctx, t) }
+// Make makes the check described by t. ctx carries its deadline. It sets t.User.
+func Make(ctx context.Context, t *Target) Result { return Means{}.Make(ctx, t) }
 
-// Make makes the check described by t. ctx carries its deadline.
-func (m Means) Make(ctx context.Context, t Target) Result {
+// Make makes the check described by t. ctx carries its deadline. It sets t.User.
+func (m Means) Make(ctx context.Context, t *Target) Result {
 	if t.Kind == nil {
 		return Result{Code: health.Local, Cause: "no kind of check"}
 	}
@@ -62,7 +63,7 @@ func (m Means) Make(ctx context.Context, t Target) Result {
 
 // Unsent is the result of a check that cannot be sent because of err: the kernel has no route, or this host no address
 // to send from.
-func Unsent(t Target, err error) Result {
+func Unsent(t *Target, err error) Result {
 	watch := start(context.Background(), string(t.Kind.Type()))
 	var errno syscall.Errno
 	if errors.Is(err, syscall.EHOSTUNREACH) { // of a look-up of the route, which no other host can answer
@@ -77,7 +78,7 @@ func Unsent(t Target, err error) Result {
 // prober is the config.Prober of Make. It has a method for each kind of check, in the file of that kind.
 type prober struct {
 	ctx    context.Context // of the call of Make that it belongs to
-	target Target
+	target *Target
 	means  Means
 	result Result
 }
@@ -89,8 +90,8 @@ type stopwatch struct {
 	limit   time.Duration // from the context's deadline; 0 without one
 }
 
-func start(ctx context.Context, check string) stopwatch {
-	w := stopwatch{check: check, started: time.Now()}
+func start(ctx context.Context, check string) *stopwatch {
+	w := &stopwatch{check: check, started: time.Now()}
 	if deadline, ok := ctx.Deadline(); ok {
 		w.limit = deadline.Sub(w.started)
 	}
@@ -98,12 +99,12 @@ func start(ctx context.Context, check string) stopwatch {
 }
 
 // result returns a result whose cause is the check's name and a sentence.
-func (w stopwatch) result(code health.Code, class health.Class, sentence string) Result {
+func (w *stopwatch) result(code health.Code, class health.Class, sentence string) Result {
 	return Result{Code: code, Class: class, Cause: w.check + ": " + sentence, Took: time.Since(w.started)}
 }
 
 // good returns a good result whose cause is a verb and the duration: "mysql: answered in 3ms".
-func (w stopwatch) good(verb string) Result {
+func (w *stopwatch) good(verb string) Result {
 	took := time.Since(w.started)
 	r := Result{Code: health.OK, Class: health.Good, Took: took}
 	r.Cause = w.check + ": " + verb + " in " + round(took).String()
@@ -111,7 +112,7 @@ func (w stopwatch) good(verb string) Result {
 }
 
 // failed returns the result of an error in a step of the check ("dial", "greeting from").
-func (w stopwatch) failed(doing string, target netip.AddrPort, err error) Result {
+func (w *stopwatch) failed(doing string, target netip.AddrPort, err error) Result {
 	code, class, sentence := classify(err, w.limit)
 	return w.result(code, class, doing+" "+target.String()+": "+sentence)
 }

@@ -23,6 +23,6 @@ func TestMake(t *testing.T) {
 		{config.TCPCheck{}, health.OK, health.Good, `tcp: connected in .*`},
 		{nil, health.Local, health.Unknown, `no kind of check`},
 	} {
-		check(t, Make(within(t, 5*time.Second), Target{Address: s.Address(), Kind: tt.kind, Password: password}), tt.code, tt.class, tt.cause)
+		check(t, Make(within(t, 5*time.Second), &Target{Address: s.Address(), Kind: tt.kind, Password: password}), tt.code, tt.class, tt.cause)
 	}
 }

@@ -43,7 +43,7 @@ func TestRows(t *testing.T) {
 			return err
 		}}
 		conn := recording{sent: bytes.NewReader([]byte(greeting + answer))}
-		r := k.converse(t.Context(), start(context.Background(), "positions"), k.over(conn), Target{User: user, Password: password}, func() {})
+		r := k.converse(t.Context(), start(context.Background(), "positions"), k.over(conn), &Target{User: user, Password: password}, func() {})
 		if refused := want == "error" || want == "many"; refused != (r.Class.String() == "bad") || !refused && got != want {
 			t.Errorf("%.40q: %.40q, %+v", want, got, r)
 		}

@@ -24,7 +24,7 @@ func (p *prober) SMTP(c config.SMTPCheck) { p.result = SMTP(p.ctx, p.target, c) 
 
 // SMTP reads the greeting, sends EHLO and QUIT, and waits for the answers (RFC 5321). A server that does not know EHLO
 // gets HELO.
-func SMTP(ctx context.Context, t Target, c config.SMTPCheck) Result {
+func SMTP(ctx context.Context, t *Target, c config.SMTPCheck) Result {
 	watch := start(ctx, "smtp")
 	conn, err := dial(ctx, t)
 	if err != nil {
@@ -57,8 +57,8 @@ func SMTP(ctx context.Context, t Target, c config.SMTPCheck) Result {
 // mailServer is a conversation with a mail server.
 type mailServer struct {
 	ctx    context.Context // of the probe
-	target Target
-	watch  stopwatch
+	target *Target
+	watch  *stopwatch
 	to     io.Writer
 	from   *bufio.Reader
 	status int // of the last reply; 0 without one

@@ -29,20 +29,25 @@ func (h *holder) TCP(config.TCPCheck) {
 // The connection ends with a FIN, like an ordinary client's. A reset would save the director a socket in TIME_WAIT, but
 // appears as an error in the logs and counters of most servers. MySQL counts both as a failed handshake and eventually
 // blocks the director: use the MySQL probe there.
-func TCP(ctx context.Context, t Target) Result {
+func TCP(ctx context.Context, t *Target) Result {
 	watch := start(ctx, "tcp")
 	conn, err := reach(ctx, t)
+	return watch.reached(t, conn, err)
+}
+
+// reached is the result of a dial. It is apart from TCP because it is not on the stack while the check waits.
+func (w *stopwatch) reached(t *Target, conn *conn, err error) Result {
 	if err != nil {
-		return watch.failed("dial", t.Address, err)
+		return w.failed("dial", t.Address, err)
 	}
 	t.log("connected to %s", t.Address)
-	result := watch.good("connected")
+	result := w.good("connected")
 	_ = conn.Close() // the result is known; no error of close concerns the server
 	return result
 }
 
 // Talk connects, sends c.Send, and reads until the answer is as expected. Without an expectation it does not read.
-func Talk(ctx context.Context, t Target, c config.TCPCheck) Result {
+func Talk(ctx context.Context, t *Target, c config.TCPCheck) Result {
 	watch := start(ctx, "tcp")
 	expected, err := newMatcher(c.Answer)
 	if err != nil {
@@ -68,7 +73,7 @@ func Talk(ctx context.Context, t Target, c config.TCPCheck) Result {
 }
 
 // readUntil reads until the answer is as expected.
-func readUntil(ctx context.Context, watch stopwatch, t Target, from io.Reader, expected matcher) Result {
+func readUntil(ctx context.Context, watch *stopwatch, t *Target, from io.Reader, expected matcher) Result {
 	var answer []byte
 	part := make([]byte, 4096)
 	for len(answer) < maxTalk {

@@ -101,7 +101,7 @@ func TestTCP(t *testing.T) {
 	open := l.Addr().(*net.TCPAddr).AddrPort()
 
 	t.Run("open", func(t *testing.T) {
-		got := TCP(within(t, 5*time.Second), Target{Address: open})
+		got := TCP(within(t, 5*time.Second), &Target{Address: open})
 		check(t, got, health.OK, health.Good, `tcp: connected in [0-9.]+(µs|ms|s)`)
 		if got.Took <= 0 {
 			t.Errorf("took %v", got.Took)
@@ -117,7 +117,7 @@ func TestTCP(t *testing.T) {
 	})
 	t.Run("source", func(t *testing.T) {
 		source := netip.MustParseAddr("127.0.0.5")
-		check(t, TCP(within(t, 5*time.Second), Target{Address: open, Source: source}), health.OK, health.Good, `tcp: connected in .*`)
+		check(t, TCP(within(t, 5*time.Second), &Target{Address: open, Source: source}), health.OK, health.Good, `tcp: connected in .*`)
 		conn, err := l.Accept()
 		if err != nil {
 			t.Fatal(err)
@@ -128,16 +128,16 @@ func TestTCP(t *testing.T) {
 		}
 	})
 	t.Run("source is not ours", func(t *testing.T) {
-		got := TCP(within(t, 5*time.Second), Target{Address: open, Source: netip.MustParseAddr("192.0.2.1")})
+		got := TCP(within(t, 5*time.Second), &Target{Address: open, Source: netip.MustParseAddr("192.0.2.1")})
 		check(t, got, health.NoNetwork, health.Unknown, `tcp: dial 127\.0\.0\.1:\d+: this director cannot use its source address.*`)
 	})
 	t.Run("refused", func(t *testing.T) {
-		got := TCP(within(t, 5*time.Second), Target{Address: closedPort(t)})
+		got := TCP(within(t, 5*time.Second), &Target{Address: closedPort(t)})
 		check(t, got, health.Refused, health.Bad, `tcp: dial 127\.0\.0\.1:\d+: connection refused`)
 	})
 	t.Run("timeout", func(t *testing.T) {
 		full, began := fullBacklog(t), time.Now() // before the deadline begins
-		got := TCP(within(t, 120*time.Millisecond), Target{Address: full})
+		got := TCP(within(t, 120*time.Millisecond), &Target{Address: full})
 		check(t, got, health.Timeout, health.Bad, `tcp: dial 127\.0\.0\.1:\d+: no answer within \d+ms`)
 		if took := time.Since(began); took > 2*time.Second {
 			t.Errorf("took %v", took)
@@ -146,10 +146,10 @@ func TestTCP(t *testing.T) {
 	t.Run("cancelled", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		check(t, TCP(ctx, Target{Address: open}), health.Local, health.Unknown, `tcp: dial 127\.0\.0\.1:\d+: the check was cancelled`)
+		check(t, TCP(ctx, &Target{Address: open}), health.Local, health.Unknown, `tcp: dial 127\.0\.0\.1:\d+: the check was cancelled`)
 	})
 	t.Run("no address", func(t *testing.T) {
-		check(t, TCP(within(t, time.Second), Target{}), health.Local, health.Unknown, `tcp: dial invalid AddrPort: no address to check`)
+		check(t, TCP(within(t, time.Second), &Target{}), health.Local, health.Unknown, `tcp: dial invalid AddrPort: no address to check`)
 	})
 }
 

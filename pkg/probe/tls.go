@@ -18,7 +18,7 @@ import (
 func (p *prober) TLS(c config.TLSCheck) { p.result = TLS(p.ctx, p.target, c.TLSOptions) }
 
 // TLS makes a handshake, judges the certificate and closes the connection.
-func TLS(ctx context.Context, t Target, o config.TLSOptions) Result {
+func TLS(ctx context.Context, t *Target, o config.TLSOptions) Result {
 	watch := start(ctx, "tls")
 	settings, asked, failed := clientTLS(t, o, o.ServerName)
 	if failed != nil {
@@ -78,7 +78,7 @@ type fault struct {
 }
 
 // clientTLS returns the settings of one handshake, which sets asked if the server asks for a certificate. Without Verify the certificate is not judged, except for its end.
-func clientTLS(t Target, o config.TLSOptions, name string) (c *tls.Config, asked *atomic.Bool, failed *fault) {
+func clientTLS(t *Target, o config.TLSOptions, name string) (c *tls.Config, asked *atomic.Bool, failed *fault) {
 	c, asked = &tls.Config{
 		ServerName:         name,
 		InsecureSkipVerify: true, // the check judges it, and does without a name
@@ -137,7 +137,7 @@ type certificateError struct{ error }
 func (e *certificateError) Unwrap() error { return e.error }
 
 // handshake is the result of a failed handshake; asked says whether the server has asked for a certificate.
-func (w stopwatch) handshake(ctx context.Context, t Target, err error, asked bool) Result {
+func (w *stopwatch) handshake(ctx context.Context, t *Target, err error, asked bool) Result {
 	doing := "handshake with " + t.Address.String() + ": "
 	err = ended(ctx, err)
 	var invalid *certificateError
@@ -164,7 +164,7 @@ func isAlert(err error) bool {
 }
 
 // expiry turns a good result into one with a warning if the server's certificate ends soon, or has ended.
-func (w stopwatch) expiry(t Target, o config.TLSOptions, s tls.ConnectionState, good Result, now time.Time) Result {
+func (w *stopwatch) expiry(t *Target, o config.TLSOptions, s tls.ConnectionState, good Result, now time.Time) Result {
 	if len(s.PeerCertificates) == 0 || o.Days == 0 {
 		return good
 	}
@@ -192,7 +192,7 @@ func days(d time.Duration) string {
 	}
 }
 
-func (t Target) logTLS(s tls.ConnectionState) {
+func (t *Target) logTLS(s tls.ConnectionState) {
 	if t.Trace == nil {
 		return
 	}

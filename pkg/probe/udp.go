@@ -17,7 +17,7 @@ func (p *prober) UDP(c config.UDPCheck) { p.result = UDP(p.ctx, p.target, c) }
 
 // UDP sends a packet and waits for an answer, or for the ICMP error that says that nothing receives it. If no answer is
 // required, the end of ctx is a good result: servers tell only once a second and host that a port is closed.
-func UDP(ctx context.Context, t Target, c config.UDPCheck) Result {
+func UDP(ctx context.Context, t *Target, c config.UDPCheck) Result {
 	watch := start(ctx, "udp")
 	expected, err := newMatcher(c.Answer)
 	if err != nil {
@@ -61,7 +61,7 @@ func UDP(ctx context.Context, t Target, c config.UDPCheck) Result {
 }
 
 // dialUDP returns a socket that exchanges packets with the target only, and gets the ICMP errors for them.
-func dialUDP(t Target) (*conn, error) {
+func dialUDP(t *Target) (*conn, error) {
 	target := t.Address.Addr().Unmap()
 	switch {
 	case !t.Address.IsValid():

@@ -15,7 +15,7 @@ import (
 // TestUnsent: an error of the look-up of the route is about this director, also one that a connection has if the server
 // is gone.
 func TestUnsent(t *testing.T) {
-	target := Target{Address: netip.MustParseAddrPort("10.77.0.11:3306"), Kind: config.TCPCheck{}}
+	target := &Target{Address: netip.MustParseAddrPort("10.77.0.11:3306"), Kind: config.TCPCheck{}}
 	call := func(e syscall.Errno) error { return fmt.Errorf("the route: %w", os.NewSyscallError("connect", e)) }
 	for _, tt := range []struct {
 		err   error

@@ -3,6 +3,7 @@ package probe
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/rsa"
 	"crypto/x509"
 	"database/sql/driver"
@@ -54,12 +55,38 @@ type wire struct {
 	asks      string // what is asked in the stage query, for errors: "SELECT 1 on"
 	err       error  // the first network or protocol error
 	linger    time.Time
-	kept      bool // the driver has been let go, and the connection is kept
-	lettingGo bool // the driver closes its session, not the connection
+	kept      bool          // the driver has been let go, and the connection is kept
+	lettingGo bool          // the driver closes its session, not the connection
+	release   func() bool   // undoes endWith
+	ended     chan struct{} // closed when the end of the context has affected the connection
 }
 
 func newWire(conn net.Conn, most limits) *wire {
 	return &wire{Conn: conn, most: most, in: bufio.NewReaderSize(conn, 512), stage: greeting}
+}
+
+// endWith makes the end of ctx end what the connection does, until stop or release.
+func (w *wire) endWith(ctx context.Context) {
+	w.ended = make(chan struct{})
+	w.release = context.AfterFunc(ctx, func() {
+		defer close(w.ended)
+		_ = w.Conn.SetDeadline(time.Unix(1, 0))
+	})
+}
+
+// stop prevents the end of the context from affecting the connection from now on.
+func (w *wire) stop() {
+	if !w.release() {
+		<-w.ended
+	}
+}
+
+// greet waits for the greeting, which the next Read passes on.
+func (w *wire) greet() error {
+	if err := w.next(); err != nil {
+		return w.failed(err)
+	}
+	return nil
 }
 
 // doing is what is being done, for errors, to be followed by the server's address.
