@@ -42,7 +42,7 @@ func TestMetrics(t *testing.T) {
 	if m := scrape(c.mysql1); m[`lvs_realserver_virtual_server_up{virtual_server="mysql",address="10.77.0.100",port="3306",forward="dr"}`] != 1 {
 		t.Errorf("mysql1 is not up, of %d metrics", len(m))
 	}
-	const taken = `lvs_vrrp_transitions_total{instance="mysql",state="MASTER"}`
+	const taken = `lvs_vrrp_transitions_total{vrrp_instance="mysql",state="MASTER"}`
 	before := scrape(c.backup)[taken] // it may have been MASTER while the other one started
 	c.master.Link("eth0").CarrierDown()
 	one.Stop()
@@ -58,8 +58,8 @@ func TestMetrics(t *testing.T) {
 // scrapedAs compares the metrics of a director with the kernel: whether it holds the VIP, and which real servers have a weight.
 func scrapedAs(n *node, state string, servers int) error {
 	m := scrape(n)
-	held, left := m[`lvs_vrrp_virtual_addresses_held{instance="mysql"}`], m[`lvs_vrrp_lease_remaining_seconds{instance="mysql"}`]
-	if m[`lvs_vrrp_state{instance="mysql",state="`+state+`"}`] != 1 || (held == 1) != n.holds() || (held == 1) != (left > 0 && left <= 5) || (held == 1) != (state == "MASTER") {
+	held, left := m[`lvs_vrrp_virtual_addresses_held{vrrp_instance="mysql"}`], m[`lvs_vrrp_lease_remaining_seconds{vrrp_instance="mysql"}`]
+	if m[`lvs_vrrp_state{vrrp_instance="mysql",state="`+state+`"}`] != 1 || (held == 1) != n.holds() || (held == 1) != (left > 0 && left <= 5) || (held == 1) != (state == "MASTER") {
 		return fmt.Errorf("%s: want %s, it holds the VIP: %t, held %v, lease %v", n.Name, state, n.holds(), held, left)
 	}
 	table, up := n.table().Service(vipPort), 0

@@ -10,7 +10,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
-var ofInstance = []string{"instance"}
+var ofInstance = []string{"vrrp_instance"}
 
 // instanceStates are the states of an instance.
 func instanceStates() []string { return []string{"INIT", "BACKUP", "MASTER", "FAULT"} }
@@ -35,7 +35,7 @@ func instanceFamilies() []Family {
 			samples: each(func(w *writer, i *status.Instance) { w.count(i.AdvertsReceived, i.Name) }),
 		},
 		{
-			Name: "lvs_vrrp_adverts_dropped_total", Type: Counter, Role: problem.Director, Labels: []string{"instance", "reason"},
+			Name: "lvs_vrrp_adverts_dropped_total", Type: Counter, Role: problem.Director, Labels: []string{"vrrp_instance", "reason"},
 			Help: "Packets with the virtual router id of the instance that were ignored, by reason",
 			samples: each(func(w *writer, i *status.Instance) {
 				for _, reason := range slices.Sorted(maps.Keys(i.Dropped)) {
@@ -73,7 +73,7 @@ func instanceFamilies() []Family {
 func stateFamilies() []Family {
 	return []Family{
 		{
-			Name: "lvs_vrrp_state", Type: Gauge, Role: problem.Director, Labels: []string{"instance", "state"},
+			Name: "lvs_vrrp_state", Type: Gauge, Role: problem.Director, Labels: []string{"vrrp_instance", "state"},
 			Help:    "1 for the state of the instance, 0 for the other states",
 			samples: each(func(w *writer, i *status.Instance) { w.oneOf(i.State, instanceStates(), i.Name) }),
 		},
@@ -83,7 +83,7 @@ func stateFamilies() []Family {
 			samples: each(func(w *writer, i *status.Instance) { w.moment(i.Since, i.Name) }),
 		},
 		{
-			Name: "lvs_vrrp_transitions_total", Type: Counter, Role: problem.Director, Labels: []string{"instance", "state"},
+			Name: "lvs_vrrp_transitions_total", Type: Counter, Role: problem.Director, Labels: []string{"vrrp_instance", "state"},
 			Help:    "How often the instance has entered a state since the start of the daemon",
 			samples: transitions,
 		},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -119,19 +120,19 @@ func TestSamples(t *testing.T) {
 			`lvs_events_total{kind="reload_refused"} 0`,
 			`lvs_hook_runs_total{result="failed"} 3`,
 			`lvs_loop_heartbeats_total{loop="the checker"} 7`,
-			`lvs_vrrp_state{instance="mysql",state="MASTER"} 1`,
-			`lvs_vrrp_state{instance="mysql",state="BACKUP"} 0`,
-			`lvs_vrrp_state{instance="other",state="new state"} 1`,
-			`lvs_vrrp_transitions_total{instance="mysql",state="MASTER"} 2`,
-			`lvs_vrrp_transitions_total{instance="other",state="MASTER"} 0`,
-			`lvs_vrrp_virtual_addresses_held{instance="mysql"} 1`,
-			`lvs_vrrp_virtual_addresses_held{instance="other"} 0`,
-			`lvs_vrrp_lease_remaining_seconds{instance="mysql"} 2.5`,
-			`lvs_vrrp_adverts_sent_total{instance="mysql"} 18446744073709551615`,
-			`lvs_vrrp_adverts_dropped_total{instance="mysql",reason="a \"b\" \\ c\nd` + "\ufffd" + `"} 1`,
-			`lvs_vrrp_advert_lateness_seconds_bucket{instance="mysql",le="0.001"} 5`,
-			`lvs_vrrp_advert_lateness_seconds_bucket{instance="mysql",le="+Inf"} 6`,
-			`lvs_vrrp_advert_lateness_seconds_sum{instance="mysql"} 3.0015`,
+			`lvs_vrrp_state{vrrp_instance="mysql",state="MASTER"} 1`,
+			`lvs_vrrp_state{vrrp_instance="mysql",state="BACKUP"} 0`,
+			`lvs_vrrp_state{vrrp_instance="other",state="new state"} 1`,
+			`lvs_vrrp_transitions_total{vrrp_instance="mysql",state="MASTER"} 2`,
+			`lvs_vrrp_transitions_total{vrrp_instance="other",state="MASTER"} 0`,
+			`lvs_vrrp_virtual_addresses_held{vrrp_instance="mysql"} 1`,
+			`lvs_vrrp_virtual_addresses_held{vrrp_instance="other"} 0`,
+			`lvs_vrrp_lease_remaining_seconds{vrrp_instance="mysql"} 2.5`,
+			`lvs_vrrp_adverts_sent_total{vrrp_instance="mysql"} 18446744073709551615`,
+			`lvs_vrrp_adverts_dropped_total{vrrp_instance="mysql",reason="a \"b\" \\ c\nd` + "\ufffd" + `"} 1`,
+			`lvs_vrrp_advert_lateness_seconds_bucket{vrrp_instance="mysql",le="0.001"} 5`,
+			`lvs_vrrp_advert_lateness_seconds_bucket{vrrp_instance="mysql",le="+Inf"} 6`,
+			`lvs_vrrp_advert_lateness_seconds_sum{vrrp_instance="mysql"} 3.0015`,
 			`lvs_virtual_server_state{virtual_server="v1",state="degraded"} 1`,
 			`lvs_virtual_server_verdicts{virtual_server="v1",code="ok"} 2`,
 			`lvs_virtual_server_connections_total{virtual_server="v0"} 1152921504606846976`,
@@ -201,6 +202,9 @@ func TestFormat(t *testing.T) {
 		var labels []string
 		for _, l := range family.GetMetric()[0].GetLabel() {
 			labels = append(labels, l.GetName())
+		}
+		if slices.Contains(labels, "instance") || slices.Contains(labels, "job") {
+			t.Errorf("%s has a label that Prometheus sets itself: %s", f.Name, labels)
 		}
 		if strings.Join(labels, ",") != strings.Join(f.Labels, ",") {
 			t.Errorf("%s has the labels %s, declared are %s", f.Name, labels, f.Labels)
