@@ -161,11 +161,17 @@ func (s *virtualServer) checkSlowStart(o object) {
 	case s.SlowStart < time.Second:
 		at.fail("", "%s is out of range: 0s, or 1s to %s", span(s.SlowStart), span(maxSlowStart))
 	case slices.Contains([]string{"rr", "lc", "dh"}, s.Scheduler):
-		at.fail("use "+map[string]string{"rr": "wrr", "lc": "wlc", "dh": "another scheduler"}[s.Scheduler], "%s ignores weights, and with them a slow start", s.Scheduler)
+		at.fail("use wlc", "%s ignores weights, and with them a slow start", s.Scheduler)
+	case s.Scheduler == "nq":
+		at.fail("use sed or wlc", "nq gives a connection to a real server that has none, whatever its weight")
+	case slices.Contains([]string{"lblc", "lblcr"}, s.Scheduler):
+		at.fail("use wlc", "%s chooses by the address that clients connect to, which is always the same here", s.Scheduler)
 	case hashes(s.Scheduler):
 		at.fail("remove it, or use another scheduler", "with %s each step of a slow start would give clients of other servers another one", s.Scheduler)
 	case slices.Contains([]string{"fo", "ovf"}, s.Scheduler):
 		at.fail("remove it, or use another scheduler", "the weights of %s are no shares of the connections", s.Scheduler)
+	case s.Scheduler == "wrr": // net/netfilter/ipvs/ip_vs_wrr.c, ip_vs_wrr_dest_changed
+		at.warn("use wlc, unless many more connections than there are real servers come in each step", "with each step wrr begins its round again, with the real server that came last")
 	}
 	for _, rs := range s.servers {
 		if rs.v.Weight == 1 && !rs.v.WeightByCheck() {

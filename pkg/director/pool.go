@@ -62,7 +62,7 @@ func virtualServerStatus(v config.VirtualServer, known plan.Table, table func(lv
 		verdict := verdictOf(known.Verdicts, config.Subject{Server: config.ServerID{Service: v.Name, Server: r.Name}})
 		one := realServerStatus(v, r, verdict, all[i].standing, all[i].entry)
 		whole := known.Condition(config.ServerID{Service: v.Name, Server: r.Name}).Whole(r.Weight)
-		addSlowStart(&one, v, known.Starts.Of(v).StartOf(r), all[i].entry, whole, time.Now())
+		addSlowStart(&one, v, known.Starts.Of(v).StartOf(v, r), all[i].entry, whole, time.Now())
 		s.RealServers = append(s.RealServers, one)
 	}
 	s.State = map[lvs.Health]string{lvs.PoolUp: "up", lvs.PoolDegraded: "degraded", lvs.PoolDown: "down"}[health]

@@ -125,6 +125,16 @@ func TestSlowStartOverRestarts(t *testing.T) {
 		if m.entry(two) != "100" {
 			t.Errorf("after another kill: %s", m.entry(two))
 		}
+		m.mu.Lock()
+		m.hidden = two // the cheap read of a table in several network namespaces may lack entries
+		m.mu.Unlock()
+		m.again()
+		if m.entry(two) != "100" {
+			t.Errorf("after a kill, and with a read that lacks it: %s", m.entry(two))
+		}
+		m.mu.Lock()
+		m.hidden = ""
+		m.mu.Unlock()
 		without := strings.Replace(rising(), ", {weight: 100, name: mysql2, address: "+two+"}", "", 1)
 		m.reload(without)
 		m.awaitEntryOfTwo(false)

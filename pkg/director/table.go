@@ -111,7 +111,11 @@ func (t *table) adopt(cfg *config.Config) ([]lvs.Service, error) {
 	case err != nil:
 		return nil, err
 	}
-	found, err := t.kernel.Services()
+	read := t.kernel.Services
+	if slices.ContainsFunc(cfg.VirtualServers, func(v config.VirtualServer) bool { return v.SlowStart > 0 }) {
+		read = t.read // the cheap one may lack entries, which would be taken for servers that start slowly
+	}
+	found, err := read()
 	if err != nil {
 		t.log.Warn("cannot read the virtual servers of an earlier run; the first check of each real server decides its state", "error", err)
 	}

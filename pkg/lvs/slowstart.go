@@ -1,7 +1,9 @@
 package lvs
 
 import (
+	"cmp"
 	"maps"
+	"math"
 	"net/netip"
 	"time"
 
@@ -60,7 +62,10 @@ func elapsedAt(weight, whole int, total time.Duration) time.Duration {
 type Start struct {
 	Away  bool      // it has no connections of its own accord: the next ones begin a slow start
 	Since time.Time // when its slow start began; zero: it is in none
+	Total time.Duration
 	Part  Part
+
+	nextIn time.Duration // when, after Since, Part changes next
 }
 
 // Starts are those of the real servers of a pool by their address and port, all of them; nil: nothing is remembered about the pool. They
@@ -73,14 +78,15 @@ type Starts map[netip.AddrPort]Start
 // One is assumed of a server that has less than its weight while another one has all of it.
 func BeginStarts(v config.VirtualServer, condition func(config.ServerID) Condition, found map[Key]Service, killed bool, now time.Time) Starts {
 	s := make(Starts, len(v.RealServers))
-	known := false
-	weights, whole := make([]int, len(v.RealServers)), make([]int, len(v.RealServers))
+	known := false // the table has the virtual server
+	weights, whole, present := make([]int, len(v.RealServers)), make([]int, len(v.RealServers)), make([]bool, len(v.RealServers))
 	for one := range v.Services() {
 		service, is := found[KeyOf(one)]
 		known = known || is
 		entries := byAddress(service.Servers)
 		for i, r := range one.RealServers {
-			weights[i] = max(weights[i], entries[Server{Address: r.Address, Port: r.Port}.AddrPort()].Weight)
+			entry, is := entries[Server{Address: r.Address, Port: r.Port}.AddrPort()]
+			weights[i], present[i] = max(weights[i], entry.Weight), present[i] || is
 		}
 	}
 	reached := false
@@ -93,60 +99,90 @@ func BeginStarts(v config.VirtualServer, condition func(config.ServerID) Conditi
 		switch {
 		case !known || r.Role == config.Sorry:
 		case weights[i] == 0:
+			c := condition(config.ServerID{Service: v.Name, Server: r.Name})
 			start.Away = r.Role != config.Standby // it may have been in reserve
+			if present[i] && c.Known && !killed {
+				start.Away = c.out(r) // else it is only full
+			}
 		case killed && reached && weights[i] < whole[i] && !r.WeightByCheck():
-			start.Since = now.Add(-elapsedAt(weights[i], whole[i], v.SlowStart))
+			start.Since, start.Total = now.Add(-elapsedAt(weights[i], whole[i], v.SlowStart)), v.SlowStart
 			start.Part, _ = PartAfter(now.Sub(start.Since), v.SlowStart)
 		}
-		s[startOf(r)] = start
+		s[startOf(v, r)] = start
 	}
 	return s
 }
 
-// startOf is the key of a real server in Starts.
-func startOf(r config.RealServer) netip.AddrPort { return netip.AddrPortFrom(r.Address, r.Port) }
+// startOf is the key of a real server in Starts, which does not change when its virtual server gets more ports.
+func startOf(v config.VirtualServer, r config.RealServer) netip.AddrPort {
+	return netip.AddrPortFrom(r.Address, cmp.Or(r.Port, v.Port))
+}
 
 // Next returns the slow starts after a change of the conditions of the servers, or of the time, and when the next step of one comes;
 // zero: none. A real server that gets connections again after its checks failed, an operator took it out, or its weight was 0,
 // starts slowly, and so does one that was added to a pool. One that was in reserve, full, or kept by the panic threshold does not, nor does
-// a sorry server: it replaces others at once.
+// a sorry server: it replaces others at once. If nothing changes the result is s, without an allocation.
 func (s Starts) Next(v config.VirtualServer, condition func(config.ServerID) Condition, now time.Time) (Starts, time.Time) {
-	after, due := make(Starts, len(v.RealServers)), time.Time{}
-	for _, r := range v.RealServers {
-		start, member := s[startOf(r)]
-		if !member {
-			start.Away = true
-		}
+	var after Starts // nil: so far as s
+	due := time.Time{}
+	for i, r := range v.RealServers {
+		was, member := s[startOf(v, r)]
+		start := was
+		start.Away = was.Away || !member
 		if r.Role != config.Sorry {
 			start = start.next(v, r, condition(config.ServerID{Service: v.Name, Server: r.Name}), now)
 		} else {
 			start = Start{}
 		}
-		if !start.Since.IsZero() {
-			var next time.Duration
-			if start.Part, next = PartAfter(now.Sub(start.Since), v.SlowStart); next == 0 {
-				start = Start{}
-			} else if at := start.Since.Add(next); due.IsZero() || at.Before(due) {
-				due = at
-			}
+		if at := start.Since.Add(start.nextIn); !start.Since.IsZero() && (due.IsZero() || at.Before(due)) {
+			due = at
 		}
-		after[startOf(r)] = start
+		if after == nil && (!member || start != was) {
+			after = s.of(v, i)
+		}
+		if after != nil {
+			after[startOf(v, r)] = start
+		}
 	}
-	if maps.Equal(s, after) {
+	if after == nil && len(s) != len(v.RealServers) { // some were removed
+		after = s.of(v, len(v.RealServers))
+	}
+	if after == nil {
 		return s, due
 	}
 	return after, due
 }
 
+// of returns a copy with the first n real servers.
+func (s Starts) of(v config.VirtualServer, n int) Starts {
+	after := make(Starts, len(v.RealServers))
+	for _, r := range v.RealServers[:n] {
+		after[startOf(v, r)] = s[startOf(v, r)]
+	}
+	return after
+}
+
+// out reports whether a real server gets no connections of its own accord.
+func (c Condition) out(r config.RealServer) bool {
+	return c.Decision.Admission != Admitted || c.Whole(r.Weight) == 0 || c.Known && !c.Up && !c.Kept
+}
+
 func (s Start) next(v config.VirtualServer, r config.RealServer, c Condition, now time.Time) Start {
-	out := c.Decision.Admission != Admitted || c.Whole(r.Weight) == 0 || c.Known && !c.Up && !c.Kept
 	switch {
-	case out:
+	case c.out(r):
 		return Start{Away: true}
 	case s.Away && (c.Known || v.InitialUp):
-		return Start{Since: now}
+		s = Start{Since: now, Total: v.SlowStart}
+	case s.Since.IsZero(): // nothing known, or it has its whole weight
+		return s
+	case s.Total != v.SlowStart: // the same part of the other time
+		elapsed := time.Duration(math.Ceil(float64(now.Sub(s.Since)) * float64(v.SlowStart) / float64(s.Total)))
+		s.Since, s.Total = now.Add(-elapsed), v.SlowStart
 	}
-	return s // nothing known: as it was
+	if s.Part, s.nextIn = PartAfter(now.Sub(s.Since), s.Total); s.nextIn == 0 {
+		return Start{}
+	}
+	return s
 }
 
 // Equal reports whether the servers have the same parts of their weights.
@@ -154,5 +190,5 @@ func (s Starts) Equal(other Starts) bool {
 	return maps.EqualFunc(s, other, func(a, b Start) bool { return a.Part == b.Part })
 }
 
-// StartOf returns where a real server is in its slow start.
-func (s Starts) StartOf(r config.RealServer) Start { return s[startOf(r)] }
+// StartOf returns where a real server of the virtual server is in its slow start.
+func (s Starts) StartOf(v config.VirtualServer, r config.RealServer) Start { return s[startOf(v, r)] }

@@ -90,7 +90,7 @@ func slow() config.VirtualServer {
 func started(v config.VirtualServer, s Starts) string {
 	var all []string
 	for _, r := range v.RealServers {
-		switch start := s.StartOf(r); {
+		switch start := s.StartOf(v, r); {
 		case start.Away:
 			all = append(all, "away")
 		case start.Part != (Part{}):
@@ -171,6 +171,38 @@ func TestStarts(t *testing.T) {
 	}
 }
 
+// TestStartsReloaded: another duration, more ports, and an unchanged pool.
+func TestStartsReloaded(t *testing.T) {
+	v, now := slow(), time.Unix(1000, 0)
+	all := conditionsOf(up, up, up, up)
+	s, _ := BeginStarts(v, conditionsOf(up, down, up, up), nil, false, now).Next(v, conditionsOf(up, down, up, up), now)
+	s, _ = s.Next(v, all, now)
+	now = now.Add(5 * time.Second)
+	if s, _ = s.Next(v, all, now); started(v, s) != "whole 50 whole whole" {
+		t.Fatal(started(v, s))
+	}
+	for _, total := range []time.Duration{20 * time.Second, 100 * time.Second, 10 * time.Second} {
+		v.SlowStart = total
+		if s, _ = s.Next(v, all, now); started(v, s) != "whole 50 whole whole" {
+			t.Errorf("%s: %s", total, started(v, s))
+		}
+	}
+	v.Ports = []uint16{3306, 3307}
+	for i := range v.RealServers {
+		v.RealServers[i].Port = 0
+	}
+	if s, _ = s.Next(v, all, now); started(v, s) != "whole 50 whole whole" {
+		t.Errorf("with more ports: %s", started(v, s))
+	}
+	if n := testing.AllocsPerRun(10, func() { s.Next(v, all, now) }); n != 0 {
+		t.Errorf("%v allocations when nothing changes", n)
+	}
+	v.RealServers = v.RealServers[1:]
+	if s, _ = s.Next(v, all, now); started(v, s) != "50 whole whole" || len(s) != 3 {
+		t.Errorf("with fewer servers: %s of %d", started(v, s), len(s))
+	}
+}
+
 // TestStartsBegin: what a pool has in the table when nothing is remembered about it, also of a director that was killed, and what a reload
 // adds to it.
 func TestStartsBegin(t *testing.T) {
@@ -206,6 +238,8 @@ func TestStartsBegin(t *testing.T) {
 		{"all have less: the file was changed", found(1, 1), true, up, "whole whole whole whole"},
 		{"less, by the file before", found(100, 30), false, up, "whole whole whole whole"},
 		{"absent in the file before", found(100), false, up, "whole 1 whole whole"},
+		{"full in the file before", found(100, 0), false, full, "whole whole whole whole"},
+		{"drained in the file before", found(100, 0), false, closing(up), "whole away whole whole"},
 	} {
 		v, now := slow(), time.Unix(1000, 0)
 		condition := conditionsOf(up, tt.second, up, up)
@@ -261,7 +295,7 @@ func TestSlowStartsNeverEmptyAPool(t *testing.T) {
 			if slowly {
 				condition = func(id config.ServerID) Condition {
 					c := reserved(id)
-					c.Part = s.StartOf(v.RealServers[id.Server[0]-'0']).Part
+					c.Part = s.StartOf(v, v.RealServers[id.Server[0]-'0']).Part
 					return c
 				}
 			}

@@ -64,7 +64,7 @@ func (s SlowStarts) apply(servers []config.VirtualServer, condition func(config.
 	for _, v := range servers {
 		starts := s.Of(v)
 		for _, r := range v.RealServers {
-			if start := starts.StartOf(r); start.Part != (lvs.Part{}) {
+			if start := starts.StartOf(v, r); start.Part != (lvs.Part{}) {
 				rising[config.ServerID{Service: v.Name, Server: r.Name}] = start.Part
 			}
 		}
