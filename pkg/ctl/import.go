@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -70,10 +71,11 @@ func (f *importFlags) run(stdout, stderr io.Writer, args []string) error {
 		return err
 	}
 	result := migration.Import(sources, options)
-	if err := f.write(stdout, stderr, result); err != nil {
+	err = f.write(stdout, stderr, result)
+	failed := f.report(stderr, result) // also without a file: it may say what is in the way
+	if err != nil {
 		return err
 	}
-	failed := f.report(stderr, result)
 	if n := result.Refused(); n > 0 || failed {
 		fmt.Fprintf(stderr, "%d lines are refused: look at them, and at what lvsctl check says, before you use the file\n", n)
 		return &daemon.PrintedError{Code: 1} // the lines say why
@@ -207,23 +209,48 @@ func (f *importFlags) write(stdout, stderr io.Writer, r migration.Result) error 
 		_, err := stdout.Write(r.YAML)
 		return err
 	}
-	dir := filepath.Dir(f.output)
+	type target struct {
+		path string
+		data []byte
+		mode os.FileMode
+	}
+	var targets []target
 	for _, s := range r.Secrets {
-		if err := create(filepath.Join(dir, s.Name), []byte(s.Value+"\n"), 0o600); err != nil {
+		targets = append(targets, target{filepath.Join(filepath.Dir(f.output), s.Name), []byte(s.Value + "\n"), 0o600})
+	}
+	targets = append(targets, target{f.output, r.YAML, 0o644})
+	for _, t := range targets { // all of them first, so that no part is written of what cannot be written as a whole
+		if _, err := present(t.path, t.data); err != nil {
 			return err
 		}
 	}
-	return create(f.output, r.YAML, 0o644)
+	for _, t := range targets {
+		if err := create(t.path, t.data, t.mode); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// present reports whether a file has this content. One with another content is an error.
+func present(path string, data []byte) (bool, error) {
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if old, err := readSource(path); err == nil && string(old) == string(data) {
+		return true, nil
+	}
+	return false, fmt.Errorf("%s: file exists (remove it, or write another file)", path)
 }
 
 // create writes a new file; one with this content already is left alone.
 func create(path string, data []byte, mode os.FileMode) error {
-	if old, err := readSource(path); err == nil && string(old) == string(data) {
-		return nil
+	if done, err := present(path, data); done || err != nil {
+		return err
 	}
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
-		return fmt.Errorf("%w (remove it, or write another file)", err)
+		return fmt.Errorf("%w (write into a directory that exists, and that this user may write)", err)
 	}
 	_, err = file.Write(data)
 	if err := errors.Join(err, file.Close()); err != nil {

@@ -133,6 +133,47 @@ func TestImportOfLdirectord(t *testing.T) {
 	}
 }
 
+// Directors whose passwords differ have a cluster file with the first one, and a report; if a file is in the way nothing is
+// written, and the report comes all the same.
+func TestImportOfTwoPasswords(t *testing.T) {
+	dir := t.TempDir()
+	out := filepath.Join(dir, "cluster.yaml")
+	args := []string{"import", "-o", out}
+	for node, password := range map[string]string{"lvs1": "one", "lvs2": "two"} {
+		file := filepath.Join(dir, node+".cf")
+		text := "# passwd = hidden\nvirtual=10.77.0.100:3306\n\treal=10.77.0.11:3306 gate\n\tlogin=\"x\"\n\tpasswd=\"" + password + "\"\n\trequest=\"SELECT 1\"\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	args = append(args, "--node", "lvs1="+filepath.Join(dir, "lvs1.cf"), "--node", "lvs2="+filepath.Join(dir, "lvs2.cf"))
+	const report = "lvs2.cf:5:2: refused: passwd=…: line 5 of "
+	if err := os.WriteFile(out, []byte("mine\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	secret := filepath.Join(dir, "check-tcp-10.77.0.100-3306.password")
+	code, _, stderr := lvsctl(t, args...)
+	if code != 1 || !strings.Contains(stderr, report) || !strings.Contains(stderr, "cluster.yaml: file exists (remove it") {
+		t.Errorf("a file is in the way: exit %d\n%s", code, stderr)
+	}
+	if _, err := os.Stat(secret); err == nil {
+		t.Error("the secret is written without the cluster file")
+	}
+	if err := os.Remove(out); err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr = lvsctl(t, args...)
+	if code != 1 || !strings.Contains(stderr, report) || strings.Contains(stderr, "hidden") {
+		t.Errorf("exit %d\n%s", code, stderr)
+	}
+	if data, err := os.ReadFile(secret); err != nil || string(data) != "one\n" {
+		t.Errorf("the secret is %q, %v", data, err)
+	}
+	if text, err := os.ReadFile(out); err != nil || strings.Contains(string(text), "hidden") {
+		t.Errorf("the cluster file: %v\n%s", err, text)
+	}
+}
+
 // What a file is must be recognized, or said.
 func TestImportFrom(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "table")

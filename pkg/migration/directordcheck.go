@@ -222,9 +222,7 @@ func askMySQL(r *reader, q *question) {
 	q.check.add("user", user)
 	if password := valueOf(q.v.password); password != "" {
 		file := name("check-"+q.v.name) + ".password"
-		if secret := (Secret{file, password}); !slices.Contains(r.secrets, secret) {
-			r.secrets = append(r.secrets, secret)
-		}
+		r.addSecret(file, password, q.v.password)
 		q.check.add("password_file", r.options.SecretsDir+"/"+file)
 	}
 }

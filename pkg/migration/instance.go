@@ -301,7 +301,7 @@ func (i *instance) finishAuth(r *reader) {
 		r.judge(i.pass, Changed, "keepalived uses the first 8 characters, and so does the file")
 	}
 	file := name("vrrp-"+i.name) + ".password"
-	r.secrets = append(r.secrets, Secret{file, password})
+	r.addSecret(file, password, i.pass)
 	r.set(i.object, "auth_type", "pass", nil)
 	r.set(i.object, "auth_password_file", r.options.SecretsDir+"/"+file, nil)
 }

@@ -154,10 +154,14 @@ func (o *object) node(flow bool) *yaml.Node {
 	return n
 }
 
-// commentText returns comments in the form of YAML; "" for none.
+// commentText returns comments in the form of YAML; "" for none. Those with a password are left out, because everybody can read
+// the cluster file.
 func commentText(comments ...string) string {
 	var lines []string
 	for _, c := range comments {
+		if secretAt(c, true) >= 0 {
+			continue
+		}
 		c = strings.Map(func(r rune) rune {
 			if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == '\ufeff' || r == '\u2028' || r == '\u2029' || r == '\ufffd' || r == 0xfffe || r == 0xffff {
 				return ' '

@@ -34,7 +34,7 @@ type reader struct {
 	// maintenance is the directory of ldirectord's maintenancedir; "" if there is none
 	maintenance   string
 	maintenanceAt *conftree.Statement
-	secrets       []Secret
+	secrets       []password
 	unknown       []string
 	hints         int
 	names         map[string]bool // of instances

@@ -67,19 +67,12 @@ func Import(sources []Source, o Options) Result {
 	}
 	m := merger{readers: readers, options: o}
 	file := m.file()
-	var result Result
-	known := map[Secret]bool{}
+	result := Result{Secrets: m.secrets(file)}
 	for _, r := range readers {
 		result.Lines = append(result.Lines, r.lines()...)
 		for _, u := range r.unknown {
 			if !slices.Contains(result.Unknown, u) {
 				result.Unknown = append(result.Unknown, u)
-			}
-		}
-		for _, s := range r.secrets {
-			if !known[s] {
-				known[s] = true
-				result.Secrets = append(result.Secrets, s)
 			}
 		}
 	}

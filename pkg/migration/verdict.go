@@ -2,7 +2,6 @@ package migration
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -32,16 +31,23 @@ type Line struct {
 	Verdict Verdict
 	Reason  string // for Translated it may be ""
 	Text    string // the line
+	// secret: it is part of a definition with a password, although no word says so
+	secret bool
 }
-
-// secret is a line with a password.
-var secret = regexp.MustCompile(`^((?:auth_pass|passwd|password|secret)\b[\s=]*).+`)
 
 // String returns file:line:column: verdict: text: reason. A password is left out.
 func (l Line) String() string {
-	text := fmt.Sprintf("%s: %s: %s", l.At, l.Verdict, strings.ToValidUTF8(secret.ReplaceAllString(strings.TrimSpace(l.Text), "$1…"), "?"))
-	if l.Reason != "" {
-		text += ": " + l.Reason
+	source, reason := redact(strings.TrimSpace(l.Text), l.Reason)
+	if l.secret {
+		name, _, _ := strings.Cut(source, "=")
+		source = name + "=…"
+		if !strings.HasPrefix(name, "$") {
+			source = "…"
+		}
+	}
+	text := fmt.Sprintf("%s: %s: %s", l.At, l.Verdict, strings.ToValidUTF8(source, "?"))
+	if reason != "" {
+		text += ": " + reason
 	}
 	return text
 }
@@ -137,13 +143,21 @@ func (r *reader) lines() []Line {
 	}
 	var all []Line
 	for _, f := range r.files {
+		values := passwords(f.Tree.Statements)
+		contained := func(text string) bool {
+			return slices.ContainsFunc(values, func(v string) bool { return strings.Contains(text, v) })
+		}
 		for _, text := range f.Tree.Lines {
 			l, known := found[place{text.At.File, text.At.Line}]
 			if !known {
 				l = Line{At: text.At}
 				l.Verdict, l.Reason = kindVerdict(text)
 			}
+			if secretComment(f.Kind, text.Text) {
+				l.leaveOut()
+			}
 			l.Text = text.Text
+			l.secret = text.Kind == conftree.Definition && contained(text.Text)
 			all = append(all, l)
 		}
 	}
