@@ -2,6 +2,7 @@ package ipvsadm
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -53,13 +54,14 @@ func (p *parser) line(index int, line string) {
 	words, comment := split(line, place.At)
 	place.Kind = conftree.Statements
 	raw := words
+	words = p.unshell(words)
 	for len(words) > 0 && slices.Contains([]string{"sudo", "ipvsadm", "/sbin/ipvsadm", "/usr/sbin/ipvsadm"}, words[0].Text) {
 		words = words[1:]
 	}
 	switch at := raw[0].At; {
 	case len(words) == 0:
 		p.report(at, "import the output of ipvsadm -Sn", "ipvsadm without a command prints the table")
-	case strings.ContainsAny(text, "$`") || words[0].Text[0] != '-':
+	case strings.ContainsAny(text, "$`;&|<>") && slices.ContainsFunc(words, func(w conftree.Word) bool { return strings.ContainsAny(w.Text, "$`;&|<>") }) || words[0].Text[0] != '-':
 		p.report(at, "run it, and import the output of ipvsadm -Sn", "this is a line of a shell script")
 	case len(p.tree.Statements) >= maxCommands:
 		place.Kind = conftree.Unreachable
@@ -93,6 +95,34 @@ func split(line string, at conftree.Position) (all []conftree.Word, comment stri
 		i += length
 	}
 	return all, ""
+}
+
+// shellEnds are what a line of a script may have behind a command of ipvsadm without changing what it does.
+var shellEnds = regexp.MustCompile(`(?:\s+(?:[12&]?>>?\s*(?:/dev/null|&[12])|\|\|\s*(?:true|:|exit(?:\s+\d+)?))|\s*;)+$`)
+
+// unshell leaves such an end out.
+func (p *parser) unshell(words []conftree.Word) []conftree.Word {
+	var texts []string
+	for _, w := range words {
+		texts = append(texts, w.Text)
+	}
+	line := strings.Join(texts, " ")
+	end := shellEnds.FindString(line)
+	if end == "" {
+		return words
+	}
+	kept := strings.Split(strings.TrimSuffix(line, end), " ") // no word has a blank
+	if kept[0] == "" {
+		return words
+	}
+	at := words[len(kept)-1].At
+	if len(kept) < len(words) {
+		at = words[len(kept)].At
+	}
+	p.tree.Report(conftree.Problem{At: at, Message: fmt.Sprintf("'%s' is for the shell, and left out", strings.TrimSpace(end)), AsMeant: true})
+	words = slices.Clone(words[:len(kept)])
+	words[len(kept)-1].Text = kept[len(kept)-1]
+	return words
 }
 
 // command makes a statement of a command and its options. There is at least one word, which begins with -.
@@ -138,6 +168,9 @@ func (p *parser) command(words []conftree.Word, text, comment string) {
 // next takes the option at the begin of words, or several of one letter each; nil: it is none.
 func next(words []conftree.Word) (given []*conftree.Statement, rest []conftree.Word) {
 	word := words[0]
+	if word.Text == "pe" || word.Text == "ops" { // so ipvsadm -S prints them, although it does not read them
+		word.Text = "--" + word.Text
+	}
 	if long, is := strings.CutPrefix(word.Text, "--"); is && long != "" {
 		name, value, has := strings.Cut(long, "=")
 		s, rest := take(longOption(name), word.At, value, has, words[1:])

@@ -1,9 +1,11 @@
 package migration
 
 import (
+	"encoding/binary"
 	"maps"
 	"net/netip"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -40,7 +42,6 @@ func sharedDirectives[T configured](into words[T]) words[T] {
 		}
 	}
 	into["connecttimeout"] = refused[T]("ldirectord does not start with it: write negotiatetimeout")
-	into["fallback"] = func(_ *reader, in T, s *conftree.Statement) { in.settings().fallback = s }
 	into["fallbackcommand"] = refused[T]("write notify: [{on: [quorum_up, quorum_down], command: [PROGRAM]}] in the virtual server")
 	into["quiescent"] = func(r *reader, in T, s *conftree.Statement) {
 		if _, ok := r.yes(s); ok {
@@ -59,7 +60,8 @@ func sharedDirectives[T configured](into words[T]) words[T] {
 }
 
 var globalDirectives = sharedDirectives(words[*directord]{
-	"fallback6": func(_ *reader, d *directord, s *conftree.Statement) { d.fallback6 = s },
+	"fallback":  globalFallback(false, func(d *directord) **conftree.Statement { return &d.fallback }),
+	"fallback6": globalFallback(true, func(d *directord) **conftree.Statement { return &d.fallback6 }),
 	"autoreload": func(r *reader, _ *directord, s *conftree.Statement) {
 		if yes, ok := r.yes(s); ok && yes {
 			r.judge(s, Changed, "a changed file is read when lvsctl reload says so, and only if it is valid")
@@ -88,6 +90,27 @@ var globalDirectives = sharedDirectives(words[*directord]{
 	"maintenancedir": readMaintenance,
 	"timeout":        refused[*directord]("ldirectord does not start with it: write checktimeout and negotiatetimeout"),
 })
+
+func globalFallback(six bool, in func(*directord) **conftree.Statement) handler[*directord] {
+	return func(r *reader, d *directord, s *conftree.Statement) {
+		if before := *in(d); before != nil {
+			r.judge(before, NoEffect, "line %d replaces it", s.At().Line)
+		}
+		if *in(d) = nil; r.fallbackFamily(s, six) {
+			*in(d) = s
+		}
+	}
+}
+
+// fallbackFamily refuses a fallback of the other address family.
+func (r *reader) fallbackFamily(s *conftree.Statement, six bool) bool {
+	at, ok := r.addrPort(s, s.Arg(1), 0)
+	if ok && at.Addr().Is6() != six {
+		r.judge(s, Refused, "ldirectord does not start: fallback is an IPv4 address, fallback6 an IPv6 address, and virtual servers have one of their own family")
+		return false
+	}
+	return ok
+}
 
 func readMaintenance(r *reader, _ *directord, s *conftree.Statement) {
 	dir := strings.Join(s.Args(), " ")
@@ -156,6 +179,11 @@ func (r *reader) readDirectord(tree *conftree.Tree) {
 			used = true
 		}
 	}
+	for _, s := range []*conftree.Statement{global.fallback, global.fallback6} {
+		if s != nil && r.verdicts[s].verdict <= Translated {
+			r.judge(s, NoEffect, "no virtual server uses it")
+		}
+	}
 	if used && global.quiescent == nil {
 		r.says("whether ldirectord leaves real servers that are down in the table with weight 0: quiescent is yes in its manual, no in newer code; on_failure: drain does so")
 	}
@@ -185,7 +213,7 @@ func (r *reader) fallbackOf(v *virtual, global *directord) {
 	if !ok {
 		return
 	}
-	v.sorry = &object{at: s}
+	v.sorry, v.sorryShared = &object{at: s}, v.own.fallback == nil
 	if forward != v.text("forward") {
 		r.set(v.sorry, "forward", forward, nil)
 	}
@@ -206,14 +234,12 @@ func (r *reader) gate(s *conftree.Statement, word string) (forward string, ok bo
 	return "", false
 }
 
-// realRange returns the addresses of FIRST->LAST, at most 1024.
-func realRange(first, last netip.Addr) ([]netip.Addr, bool) {
-	all := []netip.Addr{first}
-	for a := first; a != last; {
-		if a = a.Next(); !a.IsValid() || a.BitLen() != last.BitLen() || len(all) >= 1024 {
-			return nil, false
-		}
-		all = append(all, a)
+// rangeSize returns how many addresses FIRST->LAST has, at most maxServers.
+func rangeSize(first, last netip.Addr) (int, bool) {
+	a, b := first.As16(), last.As16()
+	from, to := binary.BigEndian.Uint64(a[8:]), binary.BigEndian.Uint64(b[8:])
+	if first.BitLen() != last.BitLen() || !slices.Equal(a[:8], b[:8]) || to < from || to-from >= maxServers {
+		return 0, false
 	}
-	return all, true
+	return int(to-from) + 1, true
 }

@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"fmt"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -58,14 +59,18 @@ var negotiations = map[string]negotiation{
 
 // serviceOfPort is the service that ldirectord assumes.
 func serviceOfPort(e endpoint) string {
-	names := map[uint16]string{
-		21: "ftp", 25: "smtp", 53: "dns", 80: "http", 110: "pop", 119: "nntp", 143: "imap", 389: "ldap", 443: "https", 587: "submission", 993: "imaps",
-		995: "pops", 1521: "oracle", 1812: "radius", 3128: "http_proxy", 3306: "mysql", 5060: "sip", 5432: "pgsql",
-	}
-	if kind := names[e.at.Port()]; kind != "" && e.mark == 0 {
-		return kind
+	for kind, port := range servicePorts {
+		if e.mark == 0 && int(e.at.Port()) == port {
+			return kind
+		}
 	}
 	return "none"
+}
+
+// servicePorts are the ports of the services, as ldirectord knows them.
+var servicePorts = map[string]int{
+	"ftp": 21, "smtp": 25, "dns": 53, "http": 80, "pop": 110, "nntp": 119, "imap": 143, "ldap": 389, "https": 443, "submission": 587, "imaps": 993,
+	"pops": 995, "oracle": 1521, "radius": 1812, "http_proxy": 3128, "mysql": 3306, "sip": 5060, "pgsql": 5432,
 }
 
 // directordCheck returns the check of a real server; nil if there is none. request and receive are those of its line.
@@ -86,11 +91,15 @@ func (r *reader) directordCheck(v *virtual, rs *server, global *directord, reque
 		q.external(r)
 	default:
 		n := negotiations[v.kind]
-		if n.write == nil {
+		switch {
+		case n.write == nil && v.checkType == "combined":
+			q.onlyConnections(r)
+		case n.write == nil:
 			return nil
+		default:
+			q.timeoutOfAnswer = true
+			n.write(r, q)
 		}
-		q.timeoutOfAnswer = true
-		n.write(r, q)
 		if n.instead != "" {
 			at := v.kindAt
 			if at == nil {
@@ -107,8 +116,11 @@ func (r *reader) directordCheck(v *virtual, rs *server, global *directord, reque
 }
 
 func valueOf(s *conftree.Statement) string {
-	if s == nil {
+	switch {
+	case s == nil:
 		return ""
+	case len(s.Words) > 1 && s.Words[1].Quoted: // what is behind the quotes is ignored
+		return s.Words[1].Text
 	}
 	return strings.Join(s.Args(), " ")
 }
@@ -121,6 +133,12 @@ func (q *question) connect(r *reader) {
 		return
 	}
 	q.check.add("type", "tcp")
+}
+
+// onlyConnections opens a connection where ldirectord opens some, and then asks nothing.
+func (q *question) onlyConnections(r *reader) {
+	r.judge(q.v.checkAt, Changed, "each check opens a connection, of udp it is a ping: the service is not known, so ldirectord takes the real server for up after each %s of them", q.v.checkAt.Arg(1))
+	q.check.add("type", map[bool]string{true: "ping", false: "tcp"}[q.v.place.protocol == "udp"])
 }
 
 // external runs a program with the addresses of the virtual server and the real server.
@@ -156,8 +174,7 @@ func (q *question) external(r *reader) {
 func plain(kind string) func(*reader, *question) {
 	return func(_ *reader, q *question) {
 		if kind == "" {
-			q.check.add("type", q.v.place.protocol)
-			return
+			kind = q.v.protocol()
 		}
 		q.check.add("type", kind)
 	}
@@ -174,13 +191,14 @@ func askWeb(kind string) func(*reader, *question) {
 	return func(r *reader, q *question) {
 		q.check.add("type", kind)
 		page := strings.TrimPrefix(q.request, "/")
-		if u, err := url.Parse(page); err == nil && u.Scheme != "" && u.Host != "" {
+		ofLine := q.requestAt == q.rs.at // ldirectord takes that of a virtual server for a path, even so
+		if u, err := url.Parse(page); err == nil && u.Scheme != "" && u.Host != "" && ofLine {
 			r.judge(q.requestAt, Changed, "ldirectord asks %s instead of the real server: the real server is asked, with this Host", u.Host)
 			q.check.add("host", u.Host)
 			page = strings.TrimPrefix(u.RequestURI(), "/")
 		}
 		if page != "" {
-			q.check.add("paths", []string{"/" + page})
+			q.check.add("paths", []string{"/" + escaped(page)})
 		}
 		if q.v.host != nil {
 			q.check.add("host", valueOf(q.v.host))
@@ -190,6 +208,11 @@ func askWeb(kind string) func(*reader, *question) {
 		} else if m != "" && m != "GET" {
 			r.judge(q.v.method, Refused, "'%s' is no method: GET or HEAD", m)
 		}
+		if q.receive != "" && q.check.text("method") == "HEAD" {
+			r.judge(q.receiveAt, Changed, "an answer to HEAD has no text, so ldirectord takes the real server for down: it is left out")
+			q.receive = ""
+		}
+		q.receive = endOfText(q.receive)
 		q.expect(r, "expect_regex")
 		at := q.requestAt
 		if at == nil {
@@ -198,6 +221,47 @@ func askWeb(kind string) func(*reader, *question) {
 		r.judge(at, Changed, "redirects are not followed: if the page is one, write the one that it leads to, or status: [200-399]")
 	}
 }
+
+// escaped returns a path as it is sent.
+func escaped(path string) string {
+	var b strings.Builder
+	for _, c := range []byte(path) {
+		if c > ' ' && c <= '~' {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// endOfText returns a regular expression of Perl whose $ is before a newline at the end of the text as well.
+func endOfText(pattern string) string {
+	if strings.Contains(pattern, `\Q`) || severalLines.MatchString(pattern) {
+		return pattern
+	}
+	var b strings.Builder
+	class := -1 // where a class of characters begins
+	for i := 0; i < len(pattern); i++ {
+		switch c := pattern[i]; {
+		case c == '\\' && i+1 < len(pattern):
+			b.WriteByte(c)
+			i++
+		case class < 0 && c == '$':
+			b.WriteString(`(?:\n?\z)`)
+			continue
+		case class < 0 && c == '[':
+			class = i
+		case c == ']' && class >= 0 && i > class+1 && pattern[class+1:i] != "^": // at its begin ] is one of the characters
+			class = -1
+		}
+		b.WriteByte(pattern[i])
+	}
+	return b.String()
+}
+
+// severalLines is the flag of regular expressions with which $ is the end of each line, here as in Perl.
+var severalLines = regexp.MustCompile(`\(\?[a-z]*m`)
 
 // expect writes what an answer must contain.
 func (q *question) expect(r *reader, key string) {
@@ -260,34 +324,53 @@ func reverse(a netip.Addr) string {
 
 // askText sends a text as it is, but for \n.
 func askText(r *reader, q *question) {
-	q.check.add("type", q.v.place.protocol)
-	if q.v.place.mark != 0 {
-		q.check.remove("type")
-		q.check.add("type", "tcp")
-	}
+	q.check.add("type", q.v.protocol())
 	if send := strings.TrimPrefix(q.request, "/"); send != "" {
 		q.check.add("send", quoted(strings.ReplaceAll(send, `\n`, "\n")))
 	}
+	if strings.ContainsAny(q.receive, "^$") {
+		q.receive = "(?m)" + q.receive // ldirectord compares it with each line
+	}
 	q.expect(r, "expect_regex")
+}
+
+// protocol is that of the checks: tcp for a firewall mark.
+func (v *virtual) protocol() string {
+	if v.place.protocol == "" {
+		return "tcp"
+	}
+	return v.place.protocol
+}
+
+// checkPort is the port of a check; 0 if ldirectord has none.
+func (q *question) checkPort(r *reader) int {
+	v := q.v
+	switch {
+	case q.check.text("type") == "dns":
+		if v.port != 0 && v.port != 53 {
+			r.judge(v.portAt, NoEffect, "ldirectord asks name servers at port 53, always")
+		}
+		return 53
+	case v.port != 0:
+		return v.port
+	case q.rs.port != 0:
+		return q.rs.port
+	}
+	v.kindPort = servicePorts[v.kind] != 0
+	return servicePorts[v.kind]
 }
 
 // finish writes the port and the times.
 func (q *question) finish(r *reader) {
 	v, c := q.v, q.check
 	if kind := c.text("type"); kind != "ping" && kind != "command" {
-		port := v.port
-		_, nat := v.servesBy(q.rs), v.servesBy(q.rs) == "nat"
-		if port == 0 && (v.many || !nat && q.rs.port != int(v.place.at.Port())) {
-			port = q.rs.port
-		}
-		if port == 0 && v.many {
-			port = int(portNames[v.kind])
-		}
-		switch {
-		case port != 0:
-			c.add("port", port)
-		case v.many:
+		switch port := q.checkPort(r); {
+		case port == 0 && v.many:
 			r.judge(v.at, Refused, "the port of the check is not known: write port in checks")
+		case port == 0:
+			r.judge(q.rs.at, Changed, "ldirectord has no port for its check, and never takes it for up: that of the virtual server is checked")
+		case v.many || port != v.portOf(v.forwardOf(q.rs.object), q.rs.port):
+			c.add("port", port)
 		}
 	}
 	interval, timeout := q.times(r)
@@ -296,14 +379,6 @@ func (q *question) finish(r *reader) {
 	c.add("fall", q.time("failurecount", 1))
 	c.add("rise", 1)
 	c.sort("type", "port", "command", "user", "password_file", "paths", "method", "host", "query", "record", "send", "expect", "expect_regex", "interval", "timeout", "fall", "rise")
-}
-
-// servesBy is the forwarding method of a real server.
-func (v *virtual) servesBy(rs *server) string {
-	if forward := rs.text("forward"); forward != "" {
-		return forward
-	}
-	return v.text("forward")
 }
 
 // time is a setting of the virtual server, or else the global one.
@@ -371,7 +446,7 @@ func (r *reader) judgeUnused(v *virtual, global *directord) {
 	if v.command != nil && !external {
 		r.judge(v.command, NoEffect, "it is for checktype external")
 	}
-	if v.kindAt != nil && n.uses == "" && n.write == nil && v.kind != "none" {
+	if v.kindAt != nil && !v.kindPort && n.uses == "" && n.write == nil && v.kind != "none" {
 		r.judge(v.kindAt, NoEffect, "it is for checktype negotiate")
 	}
 	if s := v.own.timeAt["checkinterval"]; s != nil && !global.fork {
@@ -382,7 +457,7 @@ func (r *reader) judgeUnused(v *virtual, global *directord) {
 			r.judge(s, Changed, "of a ping it is how often it is tried within a check, and otherwise nothing: fall counts checks")
 		}
 	}
-	if v.checkType == "combined" {
+	if v.checkType == "combined" && n.write != nil {
 		r.judge(v.checkAt, Changed, "each check asks the service, instead of only opening a connection most of the time")
 	}
 }

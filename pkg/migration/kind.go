@@ -1,7 +1,6 @@
 package migration
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"regexp"
@@ -61,11 +60,10 @@ var signs = []*regexp.Regexp{
 func KindOf(data []byte) (Kind, error) {
 	var found []string
 	lines := make([]int, len(signs))
-	scanner := bufio.NewScanner(bytes.NewReader(data[:min(len(data), conftree.MaxBytes)]))
-	for scanner.Scan() {
-		line := strings.TrimPrefix(scanner.Text(), "\ufeff")
+	for line := range bytes.Lines(data[:min(len(data), conftree.MaxBytes)]) {
+		line = bytes.TrimRight(bytes.TrimPrefix(line, []byte("\ufeff")), "\r\n")
 		for kind, sign := range signs {
-			if sign.MatchString(line) {
+			if sign.Match(line) {
 				lines[kind]++
 			}
 		}

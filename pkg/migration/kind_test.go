@@ -25,6 +25,10 @@ func TestKindOf(t *testing.T) {
 			t.Errorf("%s: %v, %v", file, kind, err)
 		}
 	}
+	long := "# " + strings.Repeat("x", 70_000) + "\nvirtual=10.77.0.1:80\n"
+	if kind, err := migration.KindOf([]byte(long)); err != nil || kind != migration.Ldirectord {
+		t.Errorf("behind a long line: %v, %v", kind, err)
+	}
 	for in, message := range map[string]string{
 		"":                         "no line of it is one of keepalived, ldirectord, ipvsadm",
 		"\x00\xff":                 "no line of it is one of",

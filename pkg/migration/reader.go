@@ -36,6 +36,7 @@ type reader struct {
 	maintenanceAt *conftree.Statement
 	secrets       []password
 	unknown       []string
+	expanded      int // real servers of ldirectord
 	hints         int
 	names         map[string]bool // of instances
 }

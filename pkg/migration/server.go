@@ -2,6 +2,7 @@ package migration
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -61,6 +62,7 @@ func (r *reader) finishServers(v *service) {
 			r.checkPorts(v, rs, port)
 		}
 	}
+	r.dropTwins(v)
 	shared := v.servers[0].checks
 	for _, rs := range v.servers[1:] {
 		if fingerprint(encode(rs.checks)) != fingerprint(encode(shared)) {
@@ -78,15 +80,14 @@ func (r *reader) finishServers(v *service) {
 		if rs.text("weight") == "1" {
 			rs.remove("weight")
 		}
-		forward := rs.text("forward")
-		if forward == "" {
-			forward = v.text("forward")
-		}
-		switch {
-		case rs.port == 0 || rs.port == port || v.many:
-		case forward == "nat":
+		forward := v.forwardOf(rs.object)
+		switch final := v.portOf(forward, rs.port); {
+		case rs.port == 0 || rs.port == final && final == port:
+		case rs.port == final:
 			r.set(rs.object, "port", rs.port, nil)
-		default:
+		case v.many && forward == "nat":
+			r.judge(rs.at, Changed, "the kernel keeps the port that the client connected to, as with %s: %d is left out", r.kind, rs.port)
+		case !v.many:
 			r.judge(rs.at, Changed, "%s cannot change the port: it is %d, as in %s", strings.ToUpper(forward), port, r.kind)
 		}
 		r.nameServer(rs, sharing[rs.addr] > 1)
@@ -104,6 +105,41 @@ func (r *reader) finishServers(v *service) {
 		r.set(v.object, "checks", shared, nil)
 	}
 	r.set(v.object, "real_servers", list, nil)
+}
+
+// forwardOf is the forwarding method of a real server, or of the sorry server.
+func (v *service) forwardOf(o *object) string {
+	if forward := o.text("forward"); forward != "" {
+		return forward
+	}
+	return v.text("forward")
+}
+
+// portOf is the port that packets have at a server with this method and this port; 0 is that of the client's packet, or no port of
+// its own.
+func (v *service) portOf(forward string, port int) int {
+	own, _ := strconv.Atoi(v.text("port"))
+	switch {
+	case !v.many && (forward != "nat" || port == 0):
+		return own
+	case v.many && (forward != "nat" || v.get("fwmark") == nil && v.get("ports") == nil || v.get("fwmark") != nil && v.get("persistence") != nil):
+		return 0
+	}
+	return port
+}
+
+// dropTwins refuses the second of two real servers with the same address and port.
+func (r *reader) dropTwins(v *service) {
+	first := map[netip.AddrPort]*server{}
+	v.servers = slices.DeleteFunc(v.servers, func(rs *server) bool {
+		place := netip.AddrPortFrom(rs.addr, uint16(v.portOf(v.forwardOf(rs.object), rs.port)))
+		if before := first[place]; before != nil {
+			r.judge(rs.at, Refused, "line %d has the same real server: %s is there once", before.at.At().Line, rs.addr)
+			return true
+		}
+		first[place] = rs
+		return false
+	})
 }
 
 // shareTunnel writes the tunnel of the virtual server at its real servers, which have it here.

@@ -20,6 +20,7 @@ type service struct {
 	quorum, hysteresis     int
 	quorumAt, hysteresisAt *conftree.Statement
 	sorry                  *object // sorry_server; nil: none
+	sorryShared            bool    // its line is that of other virtual servers, too
 	sorryKeys              *object // what other keywords say about it
 	persistence            *object
 	servers                []*server
@@ -157,6 +158,10 @@ func readGranularity(r *reader, v *service, s *conftree.Statement) {
 		return
 	}
 	mask, err := netip.ParseAddr(s.Arg(1))
+	if err == nil && mask.IsUnspecified() {
+		r.judge(s, Refused, "with it all clients are one, and have the same real server: write a netmask of at least 1 bit")
+		return
+	}
 	bits := ""
 	for _, b := range mask.AsSlice() {
 		bits += fmt.Sprintf("%08b", b)
@@ -208,10 +213,8 @@ func (r *reader) readService(s *conftree.Statement) {
 
 // finishService writes what depends on several keys, and reports whether the virtual server is in the cluster file.
 func (r *reader) finishService(v *service) bool {
-	if v.persistence.get("timeout") != nil {
-		v.persistence.sort("timeout", "netmask", "engine")
-		r.set(v.object, "persistence", v.persistence, nil)
-	}
+	r.finishPersistence(v)
+	r.finishPackets(v)
 	if len(v.servers) == 0 {
 		r.judgeAll(v.at, Refused, "it has no real server")
 		return false
@@ -223,6 +226,48 @@ func (r *reader) finishService(v *service) bool {
 	v.sort("name", "address", "addresses", "port", "ports", "fwmark", "marking", "protocol", "scheduler", "scheduler_flags", "one_packet", "forward", "persistence", "quorum", "hysteresis", "inhibit_on_failure", "notify", "checks", "real_servers", "sorry_server")
 	r.services = append(r.services, v)
 	return true
+}
+
+// finishPersistence writes the persistence, which is nothing without its timeout.
+func (r *reader) finishPersistence(v *service) {
+	if v.persistence.get("timeout") != nil {
+		v.persistence.sort("timeout", "netmask", "engine")
+		r.set(v.object, "persistence", v.persistence, nil)
+		return
+	}
+	for _, e := range v.persistence.entries {
+		switch {
+		case e.at == nil:
+		case r.kind == Keepalived:
+			r.judge(e.at, Refused, "write persistence with a timeout: there is no persistence_timeout")
+		default:
+			r.judge(e.at, NoEffect, "without persistence %s does not use it", r.kind)
+		}
+	}
+}
+
+// finishPackets writes that a virtual server with a firewall mark is for UDP if only UDP packets have what it asks for, and leaves
+// that out if it is for another protocol.
+func (r *reader) finishPackets(v *service) {
+	settings := map[string]*object{"one_packet": v.object, "engine": {}}
+	if v.get("persistence") != nil {
+		settings["engine"] = v.persistence
+	}
+	for _, key := range []string{"one_packet", "engine"} {
+		e := settings[key].get(key)
+		switch {
+		case e == nil || e.value.Value == "false" || v.text("protocol") == "udp":
+		case v.get("fwmark") != nil:
+			r.set(v.object, "protocol", "udp", nil)
+			r.judge(e.at, Changed, "only UDP packets have it: so protocol: udp is written")
+		default:
+			r.judge(e.at, NoEffect, "it is for udp only")
+			settings[key].remove(key)
+		}
+	}
+	if v.get("persistence") != nil {
+		r.set(v.object, "persistence", v.persistence, nil)
+	}
 }
 
 // readEndpoint reads what is behind virtual_server, and returns a name for it.

@@ -21,11 +21,15 @@ func TestLargeFiles(t *testing.T) {
 		})
 	}
 	for name, in := range map[string]string{
-		"a.rules": "-A -t 10.77.0.1:80\n" + strings.Repeat("-a -t 10.77.0.1:80 -r 10.77.0.11\n", 10_000) + strings.Repeat("-A -f 7\n", 10_000),
-		"a.cf":    "virtual=10.77.0.1:80\n" + strings.Repeat("\treal=10.77.0.11:80 gate\n", 10_000) + strings.Repeat("virtual=7\nx=1\n", 10_000),
+		"a.rules":   "-A -t 10.77.0.1:80\n" + strings.Repeat("-a -t 10.77.0.1:80 -r 10.77.0.11\n", 10_000) + strings.Repeat("-A -f 7\n", 10_000),
+		"ranges.cf": strings.Repeat("virtual=10.77.0.1:80\n"+strings.Repeat("\treal=10.1.0.0->10.1.3.255:80 gate\n", 100), 100),
+		"a.cf":      "virtual=10.77.0.1:80\n" + strings.Repeat("\treal=10.77.0.11:80 gate\n", 10_000) + strings.Repeat("virtual=7\nx=1\n", 10_000),
 	} {
 		t.Run(name, func(t *testing.T) {
-			migration.Import([]migration.Source{{Node: "a", Files: []migration.File{parsed("a", name, []byte(in))}}}, migration.Options{})
+			r := migration.Import([]migration.Source{{Node: "a", Files: []migration.File{parsed("a", name, []byte(in))}}}, migration.Options{})
+			if n := strings.Count(string(r.YAML), "name: rs-"); n > 10_000 {
+				t.Errorf("%d real servers", n)
+			}
 		})
 	}
 }

@@ -70,9 +70,16 @@ func (r *reader) finishQuorum(v *service) {
 func (r *reader) finishSorry(v *service) {
 	o := v.sorry
 	addr := o.text("address")
+	own, _ := strconv.Atoi(o.text("port"))
+	own = v.portOf(v.forwardOf(o), own)
 	if slices.ContainsFunc(v.servers, func(rs *server) bool {
-		return rs.addr.String() == addr && (v.text("forward") != "nat" || strconv.Itoa(rs.port) == o.text("port"))
+		return rs.addr.String() == addr && v.portOf(v.forwardOf(rs.object), rs.port) == own
 	}) {
+		if v.sorryShared {
+			r.judge(v.at, Refused, "it has no sorry_server, because the global fallback is one of its real servers, which %s takes, and then confuses the two", r.kind)
+			r.judge(o.at, Changed, "")
+			return
+		}
 		r.judge(o.at, Refused, "it is one of the real servers, which %s takes, and then confuses the two", r.kind)
 		return
 	}
@@ -80,10 +87,7 @@ func (r *reader) finishSorry(v *service) {
 		e.comment = ""
 		o.entries = append(o.entries, e)
 	}
-	forward := o.text("forward")
-	if forward == "" {
-		forward = v.text("forward")
-	}
+	forward := v.forwardOf(o)
 	switch port := o.text("port"); {
 	case port == v.text("port") || v.many:
 		o.remove("port")

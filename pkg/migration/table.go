@@ -40,7 +40,9 @@ func endpointWords(into words[*tableLine]) words[*tableLine] {
 		}
 	}
 	into["fwmark-service"] = func(r *reader, l *tableLine, s *conftree.Statement) {
-		if n, ok := r.number(s, 1, 1<<32-1); ok {
+		if n, err := strconv.ParseInt(s.Arg(1), 10, 32); err == nil && n < 0 { // as ipvsadm -S prints marks from 2³¹ on
+			l.endpoint.mark = int(uint32(n))
+		} else if n, ok := r.number(s, 1, 1<<32-1); ok {
 			l.endpoint.mark = n
 		}
 	}

@@ -19,6 +19,8 @@ type virtual struct {
 	checkType string // connect, negotiate, ping, external, external-perl, on, off or combined
 	kind      string // service: http, mysql, …
 	port      int    // checkport; 0: that of the real server
+	portAt    *conftree.Statement
+	kindPort  bool // the port of the service is that of a check
 	// as they are written; nil if they are not
 	checkAt, kindAt, request, receive, method, host, login, password, database, secret, command *conftree.Statement
 	reals                                                                                       []*conftree.Statement
@@ -36,11 +38,14 @@ func keep(in func(*virtual) **conftree.Statement) handler[*virtual] {
 		if s.Arg(1) == "" {
 			r.judge(s, Refused, "the value is missing")
 			*in(v) = nil
+		} else if s.Words[1].Quoted {
+			r.surplus(s, 2)
 		}
 	}
 }
 
 var virtualDirectives = sharedDirectives(words[*virtual]{
+	"fallback": readFallback, "fallback6": readFallback,
 	"real":  readReal(false),
 	"real6": readReal(true),
 	"checktype": func(r *reader, v *virtual, s *conftree.Statement) {
@@ -68,7 +73,7 @@ var virtualDirectives = sharedDirectives(words[*virtual]{
 	},
 	"checkport": func(r *reader, v *virtual, s *conftree.Statement) {
 		if n, ok := r.digits(s, 1, 65535); ok {
-			v.port = n
+			v.port, v.portAt = n, s
 		}
 	},
 	"checkcommand": keep(func(v *virtual) **conftree.Statement { return &v.command }),
@@ -105,8 +110,13 @@ var virtualDirectives = sharedDirectives(words[*virtual]{
 	},
 })
 
-func init() {
-	virtualDirectives["fallback6"] = virtualDirectives["fallback"]
+func readFallback(r *reader, v *virtual, s *conftree.Statement) {
+	if before := v.own.fallback; before != nil {
+		r.judge(before, NoEffect, "line %d replaces it", s.At().Line)
+	}
+	if v.own.fallback = nil; r.fallbackFamily(s, v.ipv6) {
+		v.own.fallback = s
+	}
 }
 
 func readReal(six bool) handler[*virtual] {
@@ -134,12 +144,9 @@ func (r *reader) readVirtual(global *directord, s *conftree.Statement) {
 	if v.kind == "" {
 		v.kind = serviceOfPort(v.place)
 	}
-	if e := v.get("one_packet"); e != nil && v.place.protocol != "udp" {
-		r.judge(e.at, NoEffect, "it is for udp only")
+	if e := v.get("one_packet"); e != nil && v.place.mark != 0 {
+		r.judge(e.at, NoEffect, "ldirectord does not use it with a firewall mark")
 		v.remove("one_packet")
-	}
-	if v.persistence.get("timeout") == nil && v.persistence.get("netmask") != nil {
-		r.judge(v.persistence.get("netmask").at, NoEffect, "without persistent ldirectord does not use it")
 	}
 	r.readReals(v, global)
 	r.applyQuiescent(v, global)
@@ -193,12 +200,16 @@ func (r *reader) applyQuiescent(v *virtual, global *directord) {
 // readReals reads the real servers.
 func (r *reader) readReals(v *virtual, global *directord) {
 	for _, s := range v.reals {
-		addresses, port, ok := r.realPlace(s)
+		first, count, port, ok := r.realPlace(s)
 		if !ok {
 			continue
 		}
-		if len(addresses) > 0 && addresses[0].Is6() != v.ipv6 {
-			r.judge(s, Refused, "%s is of another address family than the virtual server", addresses[0])
+		if first.Is6() != v.ipv6 {
+			r.judge(s, Refused, "%s is of another address family than the virtual server", first)
+			continue
+		}
+		if n := len(v.servers) + count; n > maxServers || r.expanded+count > maxExpanded {
+			r.judge(s, Refused, "there are at most %d real servers of a virtual server, and %d of a file", maxServers, maxExpanded)
 			continue
 		}
 		forward, ok := r.gate(s, s.Arg(2))
@@ -210,7 +221,8 @@ func (r *reader) readReals(v *virtual, global *directord) {
 			continue
 		}
 		v.add("forward", forward)
-		for _, a := range addresses {
+		r.expanded += count
+		for a := first; count > 0; a, count = a.Next(), count-1 {
 			rs := &server{object: &object{at: s, comments: comments(s)}, of: v.service, times: times{}, addr: a, port: port}
 			if forward != v.text("forward") {
 				r.set(rs.object, "forward", forward, nil)
@@ -227,26 +239,30 @@ func (r *reader) readReals(v *virtual, global *directord) {
 	}
 }
 
-// realPlace reads ADDRESS[->ADDRESS][:PORT].
-func (r *reader) realPlace(s *conftree.Statement) (addresses []netip.Addr, port int, ok bool) {
+// maxServers is how many real servers a virtual server of ldirectord may have, maxExpanded how many a file, in which a line may be
+// many of them.
+const (
+	maxServers  = 1024
+	maxExpanded = 10_000
+)
+
+// realPlace reads ADDRESS[->ADDRESS][:PORT]: the first address, how many there are, and the port.
+func (r *reader) realPlace(s *conftree.Statement) (first netip.Addr, count, port int, ok bool) {
 	firstText, lastText, ranged := strings.Cut(s.Arg(1), "->")
-	if !ranged {
-		at, ok := r.addrPort(s, firstText, 0)
-		return []netip.Addr{at.Addr()}, int(at.Port()), ok
+	from, ok := r.addrPort(s, firstText, 0)
+	if !ok || !ranged {
+		return from.Addr(), 1, int(from.Port()), ok
 	}
-	first, ok := r.addrPort(s, firstText, 0)
+	to, ok := r.addrPort(s, lastText, 0)
 	if !ok {
-		return nil, 0, false
+		return first, 0, 0, false
 	}
-	last, ok := r.addrPort(s, lastText, 0)
-	if !ok {
-		return nil, 0, false
+	if count, ok = rangeSize(from.Addr(), to.Addr()); !ok {
+		r.judge(s, Refused, "%s to %s is no range of at most %d addresses", from.Addr(), to.Addr(), maxServers)
+	} else if from.Addr().Is6() {
+		r.judge(s, Changed, "ldirectord does not start: it has no ranges of IPv6 addresses; it is written as it is meant")
 	}
-	addresses, ok = realRange(first.Addr(), last.Addr())
-	if !ok {
-		r.judge(s, Refused, "%s to %s is no range of at most 1024 addresses", first.Addr(), last.Addr())
-	}
-	return addresses, int(last.Port()), ok
+	return from.Addr(), count, int(to.Port()), ok
 }
 
 // realRest reads [WEIGHT] ["REQUEST", "RECEIVE"].
