@@ -174,7 +174,8 @@ func (q *question) external(r *reader) {
 func plain(kind string) func(*reader, *question) {
 	return func(_ *reader, q *question) {
 		if kind == "" {
-			kind = q.v.protocol()
+			q.check.add("type", q.v.protocol())
+			return
 		}
 		q.check.add("type", kind)
 	}

@@ -77,7 +77,6 @@ func (r *reader) finishSorry(v *service) {
 	}) {
 		if v.sorryShared {
 			r.judge(v.at, Refused, "it has no sorry_server, because the global fallback is one of its real servers, which %s takes, and then confuses the two", r.kind)
-			r.judge(o.at, Changed, "")
 			return
 		}
 		r.judge(o.at, Refused, "it is one of the real servers, which %s takes, and then confuses the two", r.kind)
