@@ -45,7 +45,7 @@ func (d *Director) setHooks(l *loops, p *plan.Plan, ending []plan.HookSubject) {
 		subjects[notify.ID(s.ID)] = n
 	}
 	for _, s := range p.Table.PoolSubjects() {
-		state, _ := p.Table.PoolState(s)
+		state, _ := p.Table.PoolState(&s)
 		subjects[notify.ID(s.ID)] = poolSubject(s, state)
 	}
 	l.hookGroups.set(groups)

@@ -11,16 +11,19 @@ import (
 
 // poolSubject returns a virtual server or a real server for the notifier.
 func poolSubject(s plan.PoolSubject, state string) notify.Subject {
-	n := notify.Subject{Type: notify.VirtualServer, Name: s.Name(), Pool: s.Pool, Hooks: s.Hooks, State: state}
+	n := notify.Subject{Type: notify.VirtualServer, Name: s.Name(), Pool: *s.Pool, Hooks: s.Hooks, State: state}
 	if s.Server != nil {
 		n.Type, n.Server = notify.RealServer, *s.Server
 	}
 	return n
 }
 
-// poolStates are the states of the virtual servers and real servers with hooks, as their hooks have been told, by the ID of the subject; "":
-// not known yet. Only the director's own goroutine uses them.
-type poolStates map[string]string
+// poolStates are the states of the virtual servers and real servers with hooks, as their hooks have been told. The zero value has none.
+// Only the director's own goroutine uses them.
+type poolStates struct {
+	subjects []plan.PoolSubject // of the file
+	states   []string           // of each; "": not known yet
+}
 
 // tell passes the changes from one table to another one to the hooks of virtual servers and real servers. It does not block.
 //
@@ -29,27 +32,23 @@ type poolStates map[string]string
 func (p *poolStates) tell(from, to plan.Table, tell func(notify.ID, hook.Change)) {
 	subjects := to.PoolSubjects()
 	if len(subjects) == 0 {
-		*p = nil
+		*p = poolStates{}
 		return
 	}
-	next := make(poolStates, len(subjects))
-	var before map[string]string // read only if a subject is new
-	for _, s := range subjects {
-		was, told := (*p)[s.ID]
-		if !told {
-			if before == nil {
-				before = from.PoolStates()
-			}
-			was = before[s.ID]
-		}
-		quorum := s.Server == nil
+	there := func(int) bool { return false }
+	if len(p.subjects) != len(subjects) || &p.subjects[0] != &subjects[0] {
+		there = p.follow(subjects, from)
+	}
+	for n := range subjects {
+		s, was := &subjects[n], p.states[n]
 		now, reason := to.PoolState(s)
-		silent := was == "" && (!quorum && now == hook.Up || quorum && !told && from.Has(s.Pool))
-		if now == "" || was == "" && quorum && now == hook.Down && !silent { // a quorum that has never been met is not known yet
-			now = was
+		quorum := s.Server == nil
+		silent := was == "" && (!quorum && now == hook.Up || quorum && there(n))
+		if now == "" || now == was || was == "" && quorum && now == hook.Down && !silent { // a quorum that has never been met is not known yet
+			continue
 		}
-		next[s.ID] = now
-		if now == was || silent {
+		p.states[n] = now
+		if silent {
 			continue
 		}
 		if was == "" {
@@ -57,7 +56,31 @@ func (p *poolStates) tell(from, to plan.Table, tell func(notify.ID, hook.Change)
 		}
 		tell(notify.ID(s.ID), hook.Change{Moment: poolMoment(!quorum, now), From: was, To: now, Reason: reason, At: time.Now()})
 	}
-	*p = next
+}
+
+// follow takes the subjects of another file, with the states that are known of them. It returns which of them had no hooks before, although
+// their virtual server was there.
+func (p *poolStates) follow(subjects []plan.PoolSubject, from plan.Table) func(n int) bool {
+	told := make(map[string]string, len(p.subjects))
+	for n := range p.subjects {
+		told[p.subjects[n].ID] = p.states[n]
+	}
+	var before map[string]string // read only if a subject is new
+	keys := from.Keys()
+	states, there := make([]string, len(subjects)), make([]bool, len(subjects))
+	for n := range subjects {
+		s := &subjects[n]
+		state, known := told[s.ID]
+		if !known {
+			if before == nil {
+				before = from.PoolStates()
+			}
+			state, there[n] = before[s.ID], keys[s.Key()]
+		}
+		states[n] = state
+	}
+	*p = poolStates{subjects: subjects, states: states}
+	return func(n int) bool { return there[n] }
 }
 
 func poolMoment(server bool, state string) hook.Moment {

@@ -6,7 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/hook"
+	"github.com/lvs-director/lvs-director/pkg/notify"
 	"github.com/lvs-director/lvs-director/pkg/override"
+	"github.com/lvs-director/lvs-director/pkg/plan"
 )
 
 // poolHooked is a file with hooks of a virtual server, of its second real server, and of the top level.
@@ -107,4 +111,54 @@ func (m *machine) expectAnyOrder(when string, want ...string) {
 
 func sortedLines(lines []string) string {
 	return strings.Join(slices.Sorted(slices.Values(lines)), "\n")
+}
+
+// poolTables returns tables of many real servers with a hook for all of them, all up and all down.
+func poolTables(on hook.Moment) (up, down plan.Table) {
+	cfg := sized(1000, 10, true).plan.Config
+	cfg.Hooks = []config.Hook{{On: hook.Of(on), Argv: config.ArgvOf("/x")}}
+	up = plan.TableOf(cfg, "lvs-master", sized(1000, 10, true).verdicts)
+	return up, up.Judged(sized(1000, 10, false).verdicts)
+}
+
+// TestTellingManyPools: a turn in which nothing changes costs no memory, and each real server that fails is told once.
+func TestTellingManyPools(t *testing.T) {
+	up, down := poolTables(hook.ServerDown)
+	var p poolStates
+	count := 0
+	tell := func(notify.ID, hook.Change) { count++ }
+	p.tell(plan.Table{}, up, tell)
+	p.tell(up, down, tell)
+	if count != 10_000 {
+		t.Errorf("%d told, want 10000", count)
+	}
+	for _, on := range []hook.Moment{hook.Any, hook.ServerDown} {
+		up, _ := poolTables(on)
+		var p poolStates
+		p.tell(plan.Table{}, up, tell)
+		if allocated := testing.AllocsPerRun(3, func() { p.tell(up, up, tell) }); allocated > 0 {
+			t.Errorf("%s: %.0f allocations in a turn without a change", on, allocated)
+		}
+	}
+}
+
+// BenchmarkTellPools is what hooks of 1 000 virtual servers with 10 real servers each cost in a turn without a change ("none": a file without
+// such hooks), and in one that follows another file.
+func BenchmarkTellPools(b *testing.B) {
+	tell := func(notify.ID, hook.Change) {}
+	for name, on := range map[string]hook.Moment{"none": hook.Any, "turn": hook.ServerDown, "reload": hook.ServerDown} {
+		b.Run(name, func(b *testing.B) {
+			from, _ := poolTables(on)
+			to, _ := poolTables(on)
+			var p poolStates
+			p.tell(plan.Table{}, to, tell)
+			b.ReportAllocs()
+			for b.Loop() {
+				if name == "reload" {
+					p = poolStates{}
+				}
+				p.tell(from, to, tell)
+			}
+		})
+	}
 }

@@ -168,8 +168,11 @@ func (m Memory) Keeps(v config.VirtualServer, condition func(config.ServerID) Co
 func (m Memory) Healthy() bool { return !m.Sorry && !m.Unhealthy }
 
 // Remembers reports whether the entries of a pool, or its hooks, depend on its past.
-func Remembers(v config.VirtualServer) bool {
-	return v.Quorum > 1 || v.TellsQuorum || v.PanicThreshold > 0 || v.Has(config.Sorry) || v.Has(config.Standby)
+func Remembers(v config.VirtualServer) bool { return v.TellsQuorum || RemembersEntries(v) }
+
+// RemembersEntries reports whether the entries of a pool depend on its past. They do not because its quorum has hooks.
+func RemembersEntries(v config.VirtualServer) bool {
+	return v.Quorum > 1 || v.PanicThreshold > 0 || v.Has(config.Sorry) || v.Has(config.Standby)
 }
 
 // tallied are the servers of a pool, counted.
@@ -186,7 +189,6 @@ type tier struct{ all, up, unknown, found int }
 func (t tier) usable() bool { return t.up+t.found > 0 }
 
 func (m Memory) tally(v config.VirtualServer, condition func(config.ServerID) Condition) (all tallied) {
-	tiers := map[config.Role]*tier{config.Regular: &all.primary, config.Standby: &all.standby, config.Sorry: &all.sorry}
 	for _, r := range v.RealServers {
 		c := condition(config.ServerID{Service: v.Name, Server: r.Name})
 		initially := !c.Known && v.InitialUp && r.Role != config.Sorry
@@ -194,7 +196,13 @@ func (m Memory) tally(v config.VirtualServer, condition func(config.ServerID) Co
 		if c.Decision.Admission != Admitted || weight == 0 {
 			continue
 		}
-		of := tiers[r.Role]
+		of := &all.primary
+		switch r.Role {
+		case config.Standby:
+			of = &all.standby
+		case config.Sorry:
+			of = &all.sorry
+		}
 		of.all++
 		up := c.Known && c.Up || initially
 		switch {

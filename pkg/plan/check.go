@@ -76,6 +76,9 @@ func (p Plan) Sharing(before Plan) Plan {
 	if sameChecks(before.Checks, p.Checks) {
 		p.Checks = before.Checks
 	}
+	if p.Table.file == before.Table.file {
+		p.Table.subjects = before.Table.subjects
+	}
 	return p
 }
 

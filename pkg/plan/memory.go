@@ -65,6 +65,9 @@ func reserve(servers []config.VirtualServer, memories Memories, condition func(c
 	}
 	members := map[config.ServerID]member{}
 	for _, v := range servers {
+		if !lvs.RemembersEntries(v) {
+			continue
+		}
 		m, remembers := memories[lvs.KeyOf(v)]
 		if !remembers {
 			continue
@@ -72,6 +75,9 @@ func reserve(servers []config.VirtualServer, memories Memories, condition func(c
 		for _, r := range v.RealServers {
 			members[config.ServerID{Service: v.Name, Server: r.Name}] = member{m, r}
 		}
+	}
+	if len(members) == 0 {
+		return condition
 	}
 	return func(id config.ServerID) lvs.Condition {
 		c := condition(id)

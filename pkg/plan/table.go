@@ -16,19 +16,15 @@ type Table struct {
 	// Memories are what its pools remember.
 	Memories Memories
 	// Starts are its real servers that get their weight by steps.
-	Starts SlowStarts
-	file   *config.Config
-	node   string // that local delivery is for
+	Starts   SlowStarts
+	file     *config.Config
+	node     string        // that local delivery is for
+	subjects []PoolSubject // of file, with hooks
 }
 
 // TableOf returns the table of a file for a node.
 func TableOf(cfg *config.Config, node string, verdicts Verdicts) Table {
-	return Table{Servers: cfg.VirtualServers, Verdicts: verdicts, file: cfg, node: node}
-}
-
-// Has reports whether the table has a virtual server, under any name.
-func (t Table) Has(v config.VirtualServer) bool {
-	return slices.ContainsFunc(t.Servers, func(other config.VirtualServer) bool { return lvs.KeyOf(other) == lvs.KeyOf(v) })
+	return Table{Servers: cfg.VirtualServers, Verdicts: verdicts, file: cfg, node: node, subjects: subjectsOf(cfg)}
 }
 
 // Needed reports whether the file has virtual servers; a director may run elections only.
