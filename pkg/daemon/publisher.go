@@ -60,7 +60,21 @@ type publisher struct {
 
 	mu   sync.Mutex
 	text string // the problem; "" if there is none
+
+	webMu sync.Mutex // held while the web configuration is read
+	read  readWeb
 }
+
+// readWeb is what was read of a web configuration.
+type readWeb struct {
+	path string
+	at   time.Time
+	web  scrape.Web
+	err  error
+}
+
+// webFor is how long a web configuration counts after it was read: for those who connect again and again it is read once in that time.
+const webFor = time.Second
 
 func newPublisher(events *tally, running func() *config.Config, log *slog.Logger) *publisher {
 	return &publisher{
@@ -193,10 +207,16 @@ func (p *publisher) web(path string) (scrape.Web, error) {
 	if path == "" {
 		return scrape.Web{}, nil
 	}
+	p.webMu.Lock()
+	defer p.webMu.Unlock()
+	if p.read.path == path && time.Since(p.read.at) < webFor {
+		return p.read.web, p.read.err
+	}
 	w, err := ask(p.disk, webWithin, func() (scrape.Web, error) { return scrape.Load(path) })
 	if errors.Is(err, errNoAnswer) {
 		err = fmt.Errorf("web_config %s: %w within %s", path, err, webWithin)
 	}
+	p.read = readWeb{path, time.Now(), w, err}
 	return w, err
 }
 

@@ -212,7 +212,7 @@ func TestPublisherWeb(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "web.yaml")
 		file := func(content string) {
 			put(t, path, content)
-			time.Sleep(publishInterval)
+			time.Sleep(webFor + publishInterval)
 			synctest.Wait()
 		}
 		p.apply(at, path)

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 
@@ -48,9 +49,10 @@ func (t *tally) count(e event.Event) {
 // counts returns the counts, in order.
 func (t *tally) counts() []metrics.EventCount {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	all := make([]metrics.EventCount, 0, len(t.seen))
-	for of, n := range t.seen {
+	seen := maps.Clone(t.seen) // elections wait for the lock
+	t.mu.Unlock()
+	all := make([]metrics.EventCount, 0, len(seen))
+	for of, n := range seen {
 		all = append(all, metrics.EventCount{Kind: of.kind, Subject: of.subject, To: of.to, Count: n})
 	}
 	slices.SortFunc(all, func(a, b metrics.EventCount) int {

@@ -132,9 +132,16 @@ func stateFamilies() []Family {
 }
 
 func transitions(w *writer, n *Node) {
+	type change struct{ instance, to string }
+	counts := map[change]uint64{}
+	for _, e := range n.Events {
+		if e.Kind == event.InstanceState {
+			counts[change{e.Subject, e.To}] += e.Count
+		}
+	}
 	for _, i := range n.Director.Status.Instances {
 		for _, state := range instanceStates() {
-			w.count(n.counted(func(e EventCount) bool { return e.Kind == event.InstanceState && e.Subject == i.Name && e.To == state }), i.Name, state)
+			w.count(counts[change{i.Name, state}], i.Name, state)
 		}
 	}
 }

@@ -74,7 +74,7 @@ func FuzzMySQL(f *testing.F) {
 	f.Fuzz(func(t *testing.T, sent []byte) {
 		conn := recording{sent: bytes.NewReader(sent)}
 		target := &Target{User: user, Password: password}
-		got := selectOne.converse(t.Context(), start(context.Background(), "mysql"), selectOne.over(conn), target, func() {})
+		got := selectOne.connected(t.Context(), start(context.Background(), "mysql"), conn, target)
 		if strings.Contains(got.Cause, "the MySQL driver panicked") {
 			t.Fatalf("%s", got.Cause)
 		}
@@ -84,7 +84,7 @@ func FuzzMySQL(f *testing.F) {
 		var p replication.Positions
 		conn = recording{sent: bytes.NewReader(sent)}
 		asks := askPositions(&p)
-		got = asks.converse(t.Context(), start(context.Background(), "positions"), asks.over(conn), target, func() {})
+		got = asks.connected(t.Context(), start(context.Background(), "positions"), conn, target)
 		if strings.Contains(got.Cause, "the MySQL driver panicked") {
 			t.Fatalf("%s", got.Cause)
 		}

@@ -81,7 +81,8 @@ func (w *web) ask(ctx context.Context, path string) Result {
 	if err != nil {
 		return w.watch.result(health.Local, health.Unknown, path+": "+printable(err.Error(), 200))
 	}
-	dialed := &dialed{target: w.Target}
+	own := *w.Target // the transport may read it when the check has returned
+	dialed := &dialed{target: &own}
 	transport := w.transport(dialed)
 	defer transport.CloseIdleConnections()
 	w.log("%s %s %s, Host: %s", request.Method, path, request.Proto, request.Host)

@@ -1,12 +1,14 @@
 package probe
 
 import (
+	"context"
 	"crypto/md5"
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -256,4 +258,17 @@ func TestTLS(t *testing.T) {
 	}
 	r := Make(within(t, 50*time.Millisecond), &Target{Address: addressOf(listen(t)), Kind: config.TLSCheck{}})
 	check(t, r, health.Timeout, health.Bad, `tls: handshake with .*: no answer within .*`)
+}
+
+// TestTargetIsReleased: the transport dials on when a check has ended, and the target belongs to the caller again. The race detector
+// judges this.
+func TestTargetIsReleased(t *testing.T) {
+	at := addressOf(listen(t))
+	for range 100 {
+		target := &Target{Address: at, Kind: config.HTTPCheck{Method: "GET"}}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Duration(rand.IntN(100))*time.Microsecond, cancel)
+		Make(ctx, target)
+		target.Source = netip.MustParseAddr("127.0.0.2")
+	}
 }

@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -272,10 +273,18 @@ func TestWebConfig(t *testing.T) {
 	expect("the password", trusting(first), "prometheus", "secret", 200, "lvs_build_info")
 	expect("a wrong one", trusting(first), "prometheus", "wrong", 401, "wrong")
 	expect("the right one beside", trusting(first), "prometheus", "secret", 200, "lvs_build_info")
+	kept := &http.Client{Transport: &http.Transport{TLSClientConfig: trusting(first)}, Timeout: 10 * time.Second}
+	defer kept.CloseIdleConnections()
+	if code, text := ask(t, kept, "GET", "https://"+at+"/metrics", "prometheus", "secret"); code != 200 {
+		t.Errorf("a connection that stays open: %d %s", code, text)
+	}
 	second := certificate(t, dir)
 	expect("the old certificate", trusting(first), "prometheus", "secret", 0, "certificate")
 	expect("the new certificate", trusting(second), "prometheus", "secret", 200, "lvs_build_info")
 	put(t, dir, "web.yaml", "tls_server_config: {cert_file: web.crt, key_file: web.key, client_auth_type: RequireAndVerifyClientCert, client_ca_file: web.crt}\n")
+	if code, text := ask(t, kept, "GET", "https://"+at+"/metrics", "", ""); code != 403 || !strings.Contains(text, "connect again") {
+		t.Errorf("a connection from before a client certificate was needed: %d %s", code, text)
+	}
 	expect("no client certificate", trusting(second), "", "", 0, "")
 	own, err := tls.LoadX509KeyPair(filepath.Join(dir, "web.crt"), filepath.Join(dir, "web.key"))
 	if err != nil {
@@ -352,40 +361,53 @@ func TestBadWebConfigs(t *testing.T) {
 	}
 }
 
-// TestPasswords: after a wrong password none is compared for a second, except one that was right before.
+// TestPasswords: after a wrong password of a client none of its own is compared for a second, except one that was right before; those of
+// others are, as long as only a few clients guess.
 func TestPasswords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		users := map[string][]byte{"a": []byte(hashOf(t, "secret")), "b": []byte(hashOf(t, "other"))}
+		one := netip.MustParseAddr("10.77.0.60")
 		var p passwords
 		for _, tt := range []struct {
 			after          time.Duration
+			from           netip.Addr
 			user, password string
 			want           answer
 		}{
-			{0, "a", "secret", right},
-			{0, "a", "wrong", wrong},
-			{0, "a", "wrong", tooMany},
-			{0, "b", "other", tooMany},
-			{0, "a", "secret", right},
-			{wrongPause - 1, "b", "other", tooMany},
-			{1, "b", "other", right},
-			{0, "nobody", "", wrong},
-			{wrongPause, "nobody", "secret", wrong},
+			{0, one, "a", "secret", right},
+			{0, one, "a", "wrong", wrong},
+			{0, one, "a", "wrong", tooMany},
+			{0, one, "b", "other", tooMany},
+			{0, one, "a", "secret", right},
+			{0, one.Next(), "b", "wrong", wrong},
+			{wrongPause - 1, one, "b", "other", tooMany},
+			{1, one, "b", "other", right},
+			{0, one, "nobody", "", wrong},
+			{wrongPause, one, "nobody", "secret", wrong},
+			{0, one.Next(), "a", "", wrong},
+			{0, one.Next().Next(), "a", "", wrong},
+			{0, one.Next().Next().Next(), "a", "", wrong},
+			{0, one.Prev(), "a", "", tooMany}, // too many clients guess
+			{0, one.Prev(), "a", "secret", right},
 		} {
 			time.Sleep(tt.after)
-			if got := p.check(users, tt.user, tt.password, time.Now()); got != tt.want {
+			if got := p.check(users, tt.from, tt.user, tt.password, time.Now); got != tt.want {
 				t.Errorf("%+v: %d", tt, got)
 			}
 		}
 		time.Sleep(wrongPause)
 		users["a"] = []byte(hashOf(t, "new"))
-		if got := p.check(users, "a", "secret", time.Now()); got != wrong {
+		if got := p.check(users, one, "a", "secret", time.Now); got != wrong {
 			t.Errorf("the old password after a change: %d", got)
 		}
 		delete(users, "b")
 		time.Sleep(wrongPause)
-		if got := p.check(users, "b", "other", time.Now()); got != wrong {
+		if got := p.check(users, one, "b", "other", time.Now); got != wrong {
 			t.Errorf("a user that is gone: %d", got)
+		}
+		slow := time.Now() // a comparison takes longer than the pause
+		if got := p.check(users, one.Next(), "a", "x", func() time.Time { slow = slow.Add(2 * wrongPause); return slow }); got != wrong || p.failed[one.Next()] != slow {
+			t.Errorf("%d, the pause counts from %s", got, p.failed[one.Next()])
 		}
 	})
 }

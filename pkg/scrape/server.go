@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"strings"
 	"syscall"
@@ -29,9 +30,14 @@ const (
 	maxHeader      = 16 << 10
 	headerWithin   = 5 * time.Second
 	readWithin     = 10 * time.Second
-	writeWithin    = 30 * time.Second
-	idleFor        = 2 * time.Minute // Prometheus scrapes every minute by default
-	stopWithin     = time.Second
+	writeWithin    = 10 * time.Second
+	// restFactor is how many times as long as a scrape its place stays taken, at most mostRest: scrapes one after the other would
+	// take the CPU that elections use too.
+	restFactor = 10
+	mostRest   = time.Second
+
+	idleFor    = 2 * time.Minute // Prometheus scrapes every minute by default
+	stopWithin = time.Second
 )
 
 // Options are what is published, and how.
@@ -90,22 +96,40 @@ type handler struct {
 	passwords passwords
 }
 
+// refuse sends an error and ends the connection, of which there is a limited number.
+func refuse(w http.ResponseWriter, text string, code int) {
+	w.Header().Set("Connection", "close")
+	http.Error(w, text, code)
+}
+
+// clientOf returns the address from which a request comes.
+func clientOf(r *http.Request) netip.Addr {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return at.Addr().Unmap()
+}
+
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	web, err := h.o.Web()
 	switch {
 	case err != nil:
-		http.Error(w, "the web configuration of this daemon cannot be used: see lvsctl status", http.StatusInternalServerError)
+		refuse(w, "the web configuration of this daemon cannot be used: see lvsctl status", http.StatusInternalServerError)
 		return
 	case web.TLS() && r.TLS == nil:
-		http.Error(w, "the web configuration asks for TLS, but this port has none yet: run lvsctl reload", http.StatusInternalServerError)
+		refuse(w, "the web configuration asks for TLS, but this port has none yet: run lvsctl reload", http.StatusInternalServerError)
+		return
+	case !web.accepts(r.TLS):
+		refuse(w, "this connection has no certificate that is accepted now: connect again", http.StatusForbidden)
 		return
 	case !h.admitted(w, r, web):
 		return
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "metrics can only be read", http.StatusMethodNotAllowed)
+		refuse(w, "metrics can only be read", http.StatusMethodNotAllowed)
 		return
 	}
 	switch r.URL.Path {
@@ -115,7 +139,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(w, "<!doctype html><title>lvs-director</title><a href=\"/metrics\">Metrics</a>\n") // fails only if the client has gone
 	default:
-		http.Error(w, "not found: the metrics are at /metrics", http.StatusNotFound)
+		refuse(w, "not found: the metrics are at /metrics", http.StatusNotFound)
 	}
 }
 
@@ -127,18 +151,18 @@ func (h *handler) admitted(w http.ResponseWriter, r *http.Request, web Web) bool
 	user, password, given := r.BasicAuth()
 	if !given {
 		w.Header().Set("WWW-Authenticate", `Basic realm="metrics"`)
-		http.Error(w, "a user and a password are needed", http.StatusUnauthorized)
+		refuse(w, "a user and a password are needed", http.StatusUnauthorized)
 		return false
 	}
-	switch h.passwords.check(web.users, user, password, time.Now()) {
+	switch h.passwords.check(web.users, clientOf(r), user, password, time.Now) {
 	case right:
 		return true
 	case tooMany:
 		w.Header().Set("Retry-After", "1")
-		http.Error(w, "too many wrong passwords", http.StatusTooManyRequests)
+		refuse(w, "too many wrong passwords", http.StatusTooManyRequests)
 	default:
 		w.Header().Set("WWW-Authenticate", `Basic realm="metrics"`)
-		http.Error(w, "wrong user or password", http.StatusUnauthorized)
+		refuse(w, "wrong user or password", http.StatusUnauthorized)
 	}
 	return false
 }
@@ -148,12 +172,13 @@ func (h *handler) scrape(w http.ResponseWriter, r *http.Request) {
 	defer late.Stop()
 	select {
 	case h.scrapes <- struct{}{}:
-		defer func() { <-h.scrapes }()
+		begun := time.Now()
+		defer func() { time.AfterFunc(min(restFactor*time.Since(begun), mostRest), func() { <-h.scrapes }) }()
 	case <-r.Context().Done():
 		return
 	case <-late.C:
 		w.Header().Set("Retry-After", "5")
-		http.Error(w, "other scrapes are in progress", http.StatusServiceUnavailable)
+		refuse(w, "other scrapes are in progress", http.StatusServiceUnavailable)
 		return
 	}
 	node := h.o.Metrics(r.Context())

@@ -32,6 +32,26 @@ type Web struct {
 // TLS reports whether it asks for TLS.
 func (w Web) TLS() bool { return w.tls != nil }
 
+// accepts reports whether a connection has the certificate that is wanted now: it may have been made before that was changed.
+func (w Web) accepts(c *tls.ConnectionState) bool {
+	switch {
+	case w.tls == nil:
+		return true
+	case w.tls.ClientAuth == tls.NoClientCert || w.tls.ClientAuth == tls.RequestClientCert:
+		return true
+	case len(c.PeerCertificates) == 0:
+		return w.tls.ClientAuth == tls.VerifyClientCertIfGiven
+	case w.tls.ClientAuth == tls.RequireAnyClientCert:
+		return true
+	}
+	between := x509.NewCertPool()
+	for _, one := range c.PeerCertificates[1:] {
+		between.AddCert(one)
+	}
+	_, err := c.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: w.tls.ClientCAs, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	return err == nil
+}
+
 // webFile is the file. Its keys have the names of exporter-toolkit.
 type webFile struct {
 	TLS *struct {
