@@ -198,10 +198,10 @@ func askWeb(kind string) func(*reader, *question) {
 			q.check.add("host", u.Host)
 			page = strings.TrimPrefix(u.RequestURI(), "/")
 		}
-		if page != "" {
-			q.check.add("paths", []string{"/" + escaped(page)})
+		if page = escaped(page); page != "" && visible(r, q.requestAt, page, 999) {
+			q.check.add("paths", []string{"/" + page})
 		}
-		if q.v.host != nil {
+		if q.v.host != nil && visible(r, q.v.host, valueOf(q.v.host), 255) {
 			q.check.add("host", valueOf(q.v.host))
 		}
 		if m := strings.ToUpper(valueOf(q.v.method)); m == "HEAD" {
@@ -221,6 +221,15 @@ func askWeb(kind string) func(*reader, *question) {
 		}
 		r.judge(at, Changed, "redirects are not followed: if the page is one, write the one that it leads to, or status: [200-399]")
 	}
+}
+
+// visible refuses a text that is not of visible characters of ASCII, or too long.
+func visible(r *reader, s *conftree.Statement, text string, most int) bool {
+	if len(text) <= most && !strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return true
+	}
+	r.judge(s, Refused, "it is here at most %d visible characters of ASCII", most)
+	return false
 }
 
 // escaped returns a path as it is sent.
@@ -299,8 +308,10 @@ func askDNS(r *reader, q *question) {
 		if addr, err := netip.ParseAddr(query); err == nil {
 			query, record = reverse(addr), "PTR"
 		}
-		q.check.add("query", query)
-		q.check.add("record", record)
+		if visible(r, q.requestAt, query, 255) {
+			q.check.add("query", query)
+			q.check.add("record", record)
+		}
 	}
 	if q.v.place.protocol == "tcp" {
 		r.judge(q.v.at, Changed, "the question is asked with udp, while ldirectord uses tcp")

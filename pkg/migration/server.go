@@ -81,7 +81,8 @@ func (r *reader) finishServers(v *service) {
 			rs.remove("weight")
 		}
 		forward := v.forwardOf(rs.object)
-		switch final := v.portOf(forward, rs.port); {
+		final := v.portOf(forward, rs.port)
+		switch {
 		case rs.port == 0 || rs.port == final && final == port:
 		case rs.port == final:
 			r.set(rs.object, "port", rs.port, nil)
@@ -90,7 +91,7 @@ func (r *reader) finishServers(v *service) {
 		case !v.many:
 			r.judge(rs.at, Changed, "%s cannot change the port: it is %d, as in %s", strings.ToUpper(forward), port, r.kind)
 		}
-		r.nameServer(rs, sharing[rs.addr] > 1)
+		r.nameServer(rs, final, sharing[rs.addr] > 1)
 		if len(rs.checks) == 0 {
 			r.judge(rs.at, Changed, "it has no check, so it stays in the table when it is down: add one")
 		}
@@ -182,11 +183,11 @@ func (r *reader) checkPorts(v *service, rs *server, port int) {
 	}
 }
 
-// nameServer names a real server after its address, because the sources have no names. shared: several have it.
-func (r *reader) nameServer(rs *server, shared bool) {
+// nameServer names a real server after its address, because the sources have no names. shared: several have it, with other ports.
+func (r *reader) nameServer(rs *server, port int, shared bool) {
 	id := name("rs-" + strings.ReplaceAll(rs.addr.String(), ":", "."))
 	if shared {
-		id = name(id + "-" + strconv.Itoa(rs.port))
+		id = name(id + "-" + strconv.Itoa(port))
 	}
 	r.set(rs.object, "name", id, nil)
 	r.set(rs.object, "address", rs.addr.String(), nil)

@@ -221,12 +221,43 @@ func (r *reader) finishService(v *service) bool {
 	}
 	r.finishServers(v)
 	r.finishQuorum(v)
+	r.finishHash(v)
 	r.setPoolHooks(v.object, v.subject)
 	r.set(v.object, "name", v.name, nil)
 	v.sort("name", "address", "addresses", "port", "ports", "fwmark", "marking", "protocol", "scheduler", "scheduler_flags", "one_packet", "forward", "persistence", "quorum", "hysteresis", "inhibit_on_failure", "notify", "checks", "real_servers", "sorry_server")
 	r.services = append(r.services, v)
 	return true
 }
+
+// finishHash lets a scheduler that chooses by a hash choose another real server while one has an entry with weight 0, without which
+// lvsctl check refuses what makes such entries.
+func (r *reader) finishHash(v *service) {
+	scheduler, flags := v.text("scheduler"), []string{"fallback"}
+	if e := v.get("scheduler_flags"); e != nil {
+		for _, n := range e.value.Content {
+			if n.Value == "fallback" {
+				return
+			}
+			flags = append(flags, n.Value)
+		}
+	}
+	keeps := v.text("on_failure") == "drain" || v.text("inhibit_on_failure") == "true" || v.sorryWritten() && v.sorry.text("inhibit_on_failure") == "true" ||
+		scheduler == "mh" && v.sorryWritten() && v.text("on_failure") != "expire"
+	for _, rs := range v.servers {
+		keeps = keeps || rs.text("inhibit_on_failure") == "true"
+	}
+	switch {
+	case !keeps:
+	case scheduler == "dh":
+		r.judge(v.at, Refused, "with dh clients are refused while a server has an entry with weight 0: use another scheduler")
+	case scheduler == "sh" || scheduler == "mh":
+		r.set(v.object, "scheduler_flags", flags, nil)
+		r.judge(v.at, Changed, "with %s alone, clients are refused while a server has an entry with weight 0: scheduler_flags: [fallback] is written", scheduler)
+	}
+}
+
+// sorryWritten reports whether the virtual server has its sorry server in the cluster file.
+func (v *service) sorryWritten() bool { return v.get("sorry_server") != nil }
 
 // finishPersistence writes the persistence, which is nothing without its timeout.
 func (r *reader) finishPersistence(v *service) {

@@ -88,6 +88,7 @@ func (r *reader) finishSorry(v *service) {
 	}
 	forward := v.forwardOf(o)
 	switch port := o.text("port"); {
+	case v.many && own != 0: // the kernel sends to this port
 	case port == v.text("port") || v.many:
 		o.remove("port")
 	case port != "" && forward != "nat":
