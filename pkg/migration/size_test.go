@@ -1,6 +1,7 @@
 package migration_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -20,9 +21,13 @@ func TestLargeFiles(t *testing.T) {
 			migration.Import([]migration.Source{{Node: "a", Files: []migration.File{{Tree: tree}}}, {Node: "b", Files: []migration.File{{Tree: tree}}}}, migration.Options{})
 		})
 	}
+	var ranges strings.Builder
+	for n := range 100 {
+		fmt.Fprintf(&ranges, "virtual=10.77.0.%d:80\n%s", n+1, strings.Repeat("\treal=10.1.0.0->10.1.3.255:80 gate\n", 100))
+	}
 	for name, in := range map[string]string{
 		"a.rules":   "-A -t 10.77.0.1:80\n" + strings.Repeat("-a -t 10.77.0.1:80 -r 10.77.0.11\n", 10_000) + strings.Repeat("-A -f 7\n", 10_000),
-		"ranges.cf": strings.Repeat("virtual=10.77.0.1:80\n"+strings.Repeat("\treal=10.1.0.0->10.1.3.255:80 gate\n", 100), 100),
+		"ranges.cf": ranges.String(),
 		"a.cf":      "virtual=10.77.0.1:80\n" + strings.Repeat("\treal=10.77.0.11:80 gate\n", 10_000) + strings.Repeat("virtual=7\nx=1\n", 10_000),
 	} {
 		t.Run(name, func(t *testing.T) {
