@@ -7,24 +7,20 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 )
 
-// liveWithin is how long the loops of a daemon have to show that they run. They do it every second.
-const liveWithin = 3 * time.Second
-
-// living answers whether all loops run. It asks no peer and no server.
-func living(loops func(ctx context.Context) (count int, silent []string)) http.HandlerFunc {
+// living answers whether all loops run. It asks no peer and no server, and waits for nothing.
+func living(loops func() (count int, stalled []string)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if loops == nil {
 			http.NotFound(w, r)
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), liveWithin)
-		defer cancel()
-		count, silent := loops(ctx)
-		if silent != nil {
-			http.Error(w, fmt.Sprintf("%s made no progress for %s (a bug, or a kernel that does not answer; a restart helps)", strings.Join(silent, " and "), liveWithin), http.StatusServiceUnavailable)
+		count, stalled := loops()
+		if len(stalled) > 0 {
+			http.Error(w, fmt.Sprintf("%s made no progress for %s (a bug, or a kernel that does not answer; a restart helps)", strings.Join(stalled, " and "), heartbeat.StalledAfter), http.StatusServiceUnavailable)
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")

@@ -48,8 +48,8 @@ type Handlers struct {
 	// Override carries out what an operator, author, has decided about a real server or the director. nil: the daemon is no
 	// director.
 	Override func(ctx context.Context, r status.OverrideRequest, author string) (status.OverrideResult, error)
-	// Live waits until all loops have shown that they run, and returns how many there are, and which have not when ctx ends.
-	Live func(ctx context.Context) (loops int, silent []string)
+	// Live returns how many loops the daemon has, and the names of those that have made no progress for heartbeat.StalledAfter.
+	Live func() (loops int, stalled []string)
 	// Events is the journal of past and new events.
 	Events *journal.Journal
 }

@@ -78,7 +78,7 @@ func readiness(document []byte, err error) answer {
 	var reasons []string
 	declared := problem.Declared()
 	for _, p := range head.ProblemDetails {
-		if declared.Unready(p.Code) {
+		if p.Unready || declared.Unready(p.Code) {
 			reasons = append(reasons, p.Text)
 		}
 	}

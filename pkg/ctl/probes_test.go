@@ -1,7 +1,6 @@
 package ctl
 
 import (
-	"context"
 	"strings"
 	"testing"
 
@@ -11,13 +10,13 @@ import (
 )
 
 func TestLive(t *testing.T) {
-	var silent []string
-	socket := serve(t, api.Handlers{Live: func(context.Context) (int, []string) { return 7, silent }})
+	var stalled []string
+	socket := serve(t, api.Handlers{Live: func() (int, []string) { return 7, stalled }})
 	if code, out, err := lvsctl(t, "--socket", socket, "live"); code != 0 || out != "live: all 7 loops of the daemon run\n" || err != "" {
 		t.Errorf("exit %d, %q, %q", code, out, err)
 	}
-	silent = []string{"the table loop", "the checker"}
-	if code, out, _ := lvsctl(t, "--socket", socket, "live"); code != 1 || !strings.HasPrefix(out, "not live: the table loop and the checker made no progress for 3s (") {
+	stalled = []string{"the table loop", "the checker"}
+	if code, out, _ := lvsctl(t, "--socket", socket, "live"); code != 1 || !strings.HasPrefix(out, "not live: the table loop and the checker made no progress for 30s (") {
 		t.Errorf("exit %d, %q", code, out)
 	}
 	if code, out, _ := lvsctl(t, "--socket", socket, "-o", "json", "live"); code != 1 || !strings.HasPrefix(out, "{\n  \"exit_code\": 1,\n  \"text\": \"the table loop") {
@@ -45,6 +44,8 @@ func TestReady(t *testing.T) {
 	}{
 		{"no problem", []problem.Problem{}, 0, "ready: lvs-master runs the cluster file sha256:0123456789ab\n"},
 		{"all servers down, two MASTERs", []problem.Problem{{Code: problem.VirtualServerDown}, {Code: problem.TwoMasters}, {Code: problem.InstanceFault}}, 0, "ready: "},
+		{"no such interface", []problem.Problem{{Code: problem.TwoMasters}, {Code: problem.InstanceFault, Unready: true, Text: "no eth9"}}, 1, "not ready: no eth9\n"},
+		{"no privilege", []problem.Problem{{Code: problem.SocketUnavailable, Text: "not permitted"}}, 1, "not ready: not permitted\n"},
 		{"starting", []problem.Problem{{Code: problem.DaemonStarting, Text: "starting"}}, 1, "not ready: starting\n"},
 		{"the last good copy", []problem.Problem{{Code: problem.VirtualServerDown}, {Code: problem.ClusterFileUnusable, Text: "line 3"}}, 1, "not ready: line 3\n"},
 		{"table not in sync", []problem.Problem{{Code: problem.TableWrong, Text: "ip_vs"}}, 1, "not ready: ip_vs\n"},

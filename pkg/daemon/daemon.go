@@ -266,7 +266,7 @@ func (p Program) run(ctx context.Context, f flags, stderr io.Writer) error {
 	}
 	public.service, _ = service.(measured)
 	public.loops = service.Heartbeats
-	return server{service: service, from: from, events: events, life: life, public: public, log: log, hurry: hurry}.serve(ctx, f.socket)
+	return server{service: service, from: from, events: events, life: life, public: public, stalls: new(stalls), log: log, hurry: hurry}.serve(ctx, f.socket)
 }
 
 // lock takes the lock of the program's role until release is called.
@@ -288,6 +288,7 @@ type server struct {
 	events  *journal.Journal
 	life    *lifetime
 	public  *publisher
+	stalls  *stalls
 	log     *slog.Logger
 	hurry   chan struct{}
 }
@@ -358,7 +359,7 @@ func (s server) serve(ctx context.Context, socket string) error {
 		return nil
 	})
 	group.Go(func() error {
-		watchdog(answering, s.service.Heartbeats(), s.log)
+		s.watch(answering)
 		return nil
 	})
 	group.Go(func() error {
@@ -404,7 +405,7 @@ func (s server) handlers() api.Handlers {
 	}
 	h := api.Handlers{
 		FailOver: failOver,
-		Status:   s.service.Status, Record: s.service.Record, Events: s.events, Live: s.service.Heartbeats().Await,
+		Status:   s.service.Status, Record: s.service.Record, Events: s.events, Live: s.stalls.live,
 		Reload: func(ctx context.Context, force bool) error { return s.from.reload(ctx, s.service, force) },
 	}
 	if o, ok := s.service.(overrider); ok {

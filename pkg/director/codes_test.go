@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/health"
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/problem"
@@ -49,9 +50,14 @@ func serviceCases() []codesCase {
 			Mend:  func(n *node) { n.carrier(true) },
 		}},
 		{Case: problemtest.Case[*node]{
-			Code: problem.InstanceFault, Subject: "a", Fault: "no address",
+			Code: problem.InstanceFault, Subject: "a", Fault: "no address", Unready: true,
 			Break: func(n *node) { n.ownAddress(false) },
 			Mend:  func(n *node) { n.ownAddress(true) },
+		}},
+		{Case: problemtest.Case[*node]{
+			Code: problem.InstanceFault, Subject: "a", Fault: "no interface", Unready: true,
+			Break: func(n *node) { n.renamed("eth0", "eth9") },
+			Mend:  func(n *node) { n.renamed("eth9", "eth0") },
 		}},
 		{
 			File: electing + "  - {name: a, interface: eth0, virtual_router_id: 51, advert_interval: 100ms, virtual_addresses: [10.77.0.100], tracks: [gateway]}\n" +
@@ -310,7 +316,7 @@ func routerCases() []codesCase {
 func nodeCases() []codesCase {
 	return []codesCase{
 		{Case: problemtest.Case[*node]{
-			Code: problem.LoopStalled, After: stalledAfter, Beside: []problem.Code{problem.VirtualServerDown, problem.InstanceFault},
+			Code: problem.LoopStalled, After: heartbeat.StalledAfter, Beside: []problem.Code{problem.VirtualServerDown, problem.InstanceFault},
 			Break: func(n *node) { n.hang(); n.emptied() },
 			Mend:  func(n *node) { n.goOn() },
 		}},

@@ -129,6 +129,17 @@ func (m *machine) carrier(on bool) {
 	m.change(addr.Event{Kind: addr.LinkChanged}, func() { m.links[0].Carrier = on })
 }
 
+// renamed gives an interface another name.
+func (n *node) renamed(from, to string) {
+	n.change(addr.Event{Kind: addr.Resync}, func() {
+		for i := range n.links {
+			if n.links[i].Name == from {
+				n.links[i].Name = to
+			}
+		}
+	})
+}
+
 func (n *node) ownAddress(present bool) {
 	own := kernel.Address{Interface: "eth0", Prefix: netip.MustParsePrefix("10.77.0.2/24"), Global: true}
 	if present {

@@ -20,7 +20,7 @@ func faults(s snapshots) []problem.Finding {
 	var found []problem.Finding
 	for _, i := range s.plan.Instances {
 		if a, runs := s.instances[i.ID]; runs && a.State == vrrp.Fault {
-			found = append(found, problem.Finding{Code: problem.InstanceFault, Subject: i.Config.Name, Text: i.Config.Name + ": " + a.Reason})
+			found = append(found, problem.Finding{Code: problem.InstanceFault, Subject: i.Config.Name, Text: i.Config.Name + ": " + a.Reason, Unready: i.Misfit()})
 		} else if runs && i.Unsteady != "" {
 			found = append(found, problem.Finding{Code: problem.CarrierLost, Subject: i.Config.Name, Text: i.Config.Name + ": " + i.Unsteady})
 		}

@@ -12,13 +12,8 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
-const (
-	// stalledAfter is how long a loop may go without a heartbeat. Every blocking call of a loop has a far shorter
-	// deadline, so that this limit is exceeded only because of a bug or a kernel that hangs.
-	stalledAfter = 30 * time.Second
-	// lookAtLoops is how often the loops are examined.
-	lookAtLoops = time.Second
-)
+// lookAtLoops is how often the loops are examined.
+const lookAtLoops = time.Second
 
 // stallMonitor detects stalled loops. It notifies the elections directly, because the director's own goroutine may be
 // the one that hangs.
@@ -83,13 +78,13 @@ func (m *stallMonitor) judge(loops []heartbeat.Idle, elections map[config.Instan
 	idle := make(map[*heartbeat.Signal]time.Duration, len(loops))
 	for _, loop := range loops {
 		idle[loop.Signal] = loop.For
-		if loop.For >= stalledAfter {
+		if loop.For >= heartbeat.StalledAfter {
 			stalled = append(stalled, loop.Name)
 		}
 	}
 	problem := ""
 	if len(stalled) > 0 {
-		problem = fmt.Sprintf("%s made no progress for %s (a bug, or a kernel that does not answer; a restart helps)", strings.Join(stalled, " and "), stalledAfter)
+		problem = fmt.Sprintf("%s made no progress for %s (a bug, or a kernel that does not answer; a restart helps)", strings.Join(stalled, " and "), heartbeat.StalledAfter)
 	}
 	switch {
 	case problem != "" && problem != m.last:

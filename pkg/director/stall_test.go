@@ -32,7 +32,7 @@ func TestJudge(t *testing.T) {
 		if got := strings.Join(said, "; "); got != want {
 			t.Errorf("%v: %q, want %q", idle, got, want)
 		}
-		if (problem != "") != slices.ContainsFunc(idle, func(i heartbeat.Idle) bool { return i.For >= stalledAfter }) {
+		if (problem != "") != slices.ContainsFunc(idle, func(i heartbeat.Idle) bool { return i.For >= heartbeat.StalledAfter }) {
 			t.Errorf("%v: problem %q", idle, problem)
 		}
 	}

@@ -10,6 +10,11 @@ import (
 // Every is the maximum interval between two heartbeats of a loop, even one that is idle.
 const Every = time.Second
 
+// StalledAfter is how long a loop may go without a heartbeat before it counts as stalled. Every blocking call of a loop has a far
+// shorter deadline, so that this limit is exceeded only because of a bug or a kernel that hangs. WatchdogSec= of the shipped units is the
+// same.
+const StalledAfter = 30 * time.Second
+
 // Signal is the heartbeat of one loop. Its methods are safe for concurrent use and do nothing on a nil Signal, which a
 // loop without a monitor has.
 type Signal struct {
@@ -80,37 +85,6 @@ func (s *Set) all() []*Signal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]*Signal(nil), s.heartbeats...)
-}
-
-// lookEvery is how often Await looks at the loops, which beat at least every Every.
-const lookEvery = Every / 20
-
-// Await waits until every loop of the set has made progress since the call, or has ended, and returns how many there are. If ctx ends
-// first, it also returns the names of the loops that have not. Loops that start meanwhile do not count.
-func (s *Set) Await(ctx context.Context) (loops int, silent []string) {
-	begun := map[*Signal]uint64{}
-	all := s.all()
-	for _, p := range all {
-		begun[p] = p.beats.Load()
-	}
-	look := time.NewTicker(lookEvery)
-	defer look.Stop()
-	for {
-		silent = nil
-		for _, p := range s.all() {
-			if beats, asked := begun[p]; asked && p.beats.Load() == beats {
-				silent = append(silent, p.name)
-			}
-		}
-		if silent == nil {
-			return len(all), nil
-		}
-		select {
-		case <-ctx.Done():
-			return len(all), silent
-		case <-look.C:
-		}
-	}
 }
 
 // Idle is a loop and the time since its last heartbeat.

@@ -22,6 +22,7 @@ type Link struct {
 	Dummy        bool       // what is sent on it reaches nobody
 	Unaddressed  bool       // Fault is that it has no address for adverts, which an instance may have elsewhere
 	NoCarrier    bool       // Fault is that it has no carrier
+	Misfit       bool       // Fault is that the machine does not have the interface, or an address on it
 }
 
 func unseen(on vrrp.Segment) Link {
@@ -68,14 +69,14 @@ func examine(on vrrp.Segment, known []kernel.Link, source netip.Addr, noSource f
 	}
 	switch {
 	case at < 0:
-		l.Fault = unknownInterface(name, known)
+		l.Fault, l.Misfit = unknownInterface(name, known), true
 	case !known[at].Up:
 		l.Fault = fmt.Sprintf("the interface %s is down (ip link set %s up)", name, name)
 	case !known[at].Carrier:
 		l.Fault = fmt.Sprintf("the interface %s has no carrier: check its cable and switch port", name)
 		l.NoCarrier = true
 	case !source.IsValid():
-		l.Fault, l.Unaddressed = noSource(), true
+		l.Fault, l.Unaddressed, l.Misfit = noSource(), true, true
 	default:
 		l.Source = source
 	}

@@ -25,7 +25,7 @@ func overMTU(cfg config.Instance, mtu int) string {
 // fit adds a fault if the adverts do not fit into the MTU.
 func (i *Instance) fit(link Link) {
 	if text := overMTU(i.Config, link.MTU); text != "" {
-		i.own = append(i.own, Fault{Reason: text})
+		i.own = append(i.own, Fault{Reason: text, Misfit: true})
 	}
 }
 

@@ -30,6 +30,6 @@ func (i *Instance) authenticate(passwords map[string]Password) {
 	p := passwords[i.Config.AuthPasswordFile]
 	i.Params.AuthType, i.Params.Password = 1, p.Password
 	if text := p.unusable(i.Config.AuthPasswordFile); text != "" {
-		i.own = append(i.own, Fault{Reason: text})
+		i.own = append(i.own, Fault{Reason: text, Misfit: true})
 	}
 }

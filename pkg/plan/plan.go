@@ -139,6 +139,13 @@ type Instance struct {
 type Fault struct {
 	Track  config.TrackID // "": the interface, its MTU, or the password file
 	Reason string
+	// Misfit: this machine does not have what the cluster file says, such as an interface, whatever the network and the servers do.
+	Misfit bool
+}
+
+// Misfit reports whether one of the faults is a misfit.
+func (i Instance) Misfit() bool {
+	return slices.ContainsFunc(i.Faults, func(f Fault) bool { return f.Misfit })
 }
 
 // Fault returns all faults as text, "" if there are none.
@@ -302,7 +309,7 @@ func (in Inputs) instance(cfg config.Instance, link Link, node config.Director, 
 	i.authenticate(in.Passwords)
 	i.sourced = source.IsValid() && fault == ""
 	if fault != "" && link.Fault == "" { // otherwise the address may be missing because of it
-		i.own = append(i.own, Fault{Reason: fault})
+		i.own = append(i.own, Fault{Reason: fault, Misfit: true})
 	}
 	i.own = append(i.own, in.deviceFaults(cfg)...)
 	i.own = append(i.own, in.virtualFaults(cfg)...)
@@ -313,7 +320,7 @@ func (in Inputs) instance(cfg config.Instance, link Link, node config.Director, 
 func (i Instance) faults(link Link, counts bool) []Fault {
 	all := slices.Clone(i.own)
 	if link.Fault != "" && counts && !(link.Unaddressed && i.sourced) {
-		all = append(all, Fault{Reason: link.Fault})
+		all = append(all, Fault{Reason: link.Fault, Misfit: link.Misfit})
 	}
 	for _, t := range i.Tracks {
 		if t.Effect.Fault {

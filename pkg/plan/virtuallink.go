@@ -35,5 +35,5 @@ func (in Inputs) virtualFaults(cfg config.Instance) []Fault {
 	if !used || in.Unmade[link.Name] == "" || !slices.ContainsFunc(in.Links, func(l kernel.Link) bool { return l.Name == link.Parent }) {
 		return nil // without the parent that is the fault
 	}
-	return []Fault{{Reason: fmt.Sprintf("no interface %s for the virtual addresses: %s", link.Name, in.Unmade[link.Name])}}
+	return []Fault{{Reason: fmt.Sprintf("no interface %s for the virtual addresses: %s", link.Name, in.Unmade[link.Name]), Misfit: true}}
 }

@@ -40,7 +40,7 @@ func poolCodes() []Declaration {
 			Remedy: "find what makes so many checks fail: lvsctl status shows the reasons. If the checks are right, repair the real servers; if they are not, correct the checks. lvsctl disable takes a server out that must not have connections",
 		},
 		{
-			Code: KernelLacks, Severity: Critical, Role: Director, Subject: "virtual server",
+			Code: KernelLacks, Severity: Critical, Role: Director, Subject: "virtual server", Unready: true,
 			Means:  "when the director started, its kernel did not have what a virtual server of the cluster file needs: its clients are not served as the file says. The other virtual servers are. A reload of a file that needs it is refused",
 			Remedy: "the text says what the kernel lacks, and what tells that: change the virtual server, or use another kernel. The director looks once, at its start: if the evidence was wrong (a file in /boot that is not of this kernel), correct that and run systemctl restart lvs-director",
 		},

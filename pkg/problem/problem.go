@@ -30,6 +30,8 @@ type Finding struct {
 	// Related are other subjects, whose problems may explain this one or be explained by it, such as the instances on an
 	// interface.
 	Related []string
+	// Unready: as in Declaration, for this finding alone.
+	Unready bool
 }
 
 // Problem is a problem as reported: an element of problem_details in a status document.
@@ -40,6 +42,9 @@ type Problem struct {
 	Text     string    `json:"text"`
 	Remedy   string    `json:"remedy"`
 	Since    time.Time `json:"since"` // when it was first detected
+	// Unready: with it, or with one that it explains, the daemon does not do what its cluster file says, whatever its peers
+	// and servers do.
+	Unready bool `json:"unready,omitempty"`
 }
 
 // Registry is a set of declarations, created by Declared or Of.
@@ -68,23 +73,24 @@ func (r Registry) Severity(code Code) Severity {
 	return Critical
 }
 
-// Unready reports whether a daemon with this problem does not do what its cluster file says; see Declaration. Unknown codes do not
-// count.
-func (r Registry) Unready(code Code) bool {
-	n := slices.IndexFunc(r.all, func(d Declaration) bool { return d.Code == code })
-	return n >= 0 && r.all[n].Unready
-}
+// Unready reports whether a daemon that reports this code is not ready; see Declaration. Unknown codes do not count.
+func (r Registry) Unready(code Code) bool { return r.byCode[code].Unready }
 
 // Report returns the problems to report: without those that another one explains, critical ones first, otherwise in the
 // order of the findings. Duplicates become one problem with all texts. Since is zero.
 func (r Registry) Report(found []Finding) []Problem {
-	all := make([]Problem, 0, len(found))
+	all, hidden := make([]Problem, 0, len(found)), []Finding(nil) // hidden: unready, and explained by others
 	at, texts, in := map[identity]int{}, map[identity][]string{}, indexOf(found)
 	for _, f := range found {
+		unready := f.Unready || r.byCode[f.Code].Unready
 		if r.explained(f, in) {
+			if unready {
+				hidden = append(hidden, f)
+			}
 			continue
 		}
 		if i, twice := at[f.identity()]; twice {
+			all[i].Unready = all[i].Unready || unready
 			if !slices.Contains(texts[f.identity()], f.Text) {
 				texts[f.identity()] = append(texts[f.identity()], f.Text)
 				all[i].Text += "; " + f.Text
@@ -94,8 +100,11 @@ func (r Registry) Report(found []Finding) []Problem {
 		texts[f.identity()] = []string{f.Text}
 		at[f.identity()] = len(all)
 		all = append(all, Problem{
-			Code: f.Code, Severity: r.Severity(f.Code), Subject: f.Subject, Text: f.Text, Remedy: cmp.Or(f.Remedy, r.byCode[f.Code].Remedy),
+			Code: f.Code, Severity: r.Severity(f.Code), Subject: f.Subject, Text: f.Text, Remedy: cmp.Or(f.Remedy, r.byCode[f.Code].Remedy), Unready: unready,
 		})
+	}
+	for i := range all {
+		all[i].Unready = all[i].Unready || slices.ContainsFunc(hidden, func(f Finding) bool { return r.explains(all[i], f, in) })
 	}
 	slices.SortStableFunc(all, func(a, b Problem) int { return rank(a.Severity) - rank(b.Severity) })
 	return all
@@ -120,6 +129,12 @@ func (r Registry) explained(f Finding, in index) bool {
 		}
 	}
 	return false
+}
+
+// explains reports whether p is one of the problems that explain f.
+func (r Registry) explains(p Problem, f Finding, in index) bool {
+	return slices.Contains(r.byCode[f.Code].ExplainedBy, p.Code) &&
+		(p.Subject == f.Subject || p.Subject == "" || in.related[identity{p.Code, f.Subject}] || slices.Contains(f.Related, p.Subject))
 }
 
 // index finds problems by code and subject; a director may have ten thousand.

@@ -98,7 +98,8 @@ type Declaration struct {
 	// ExplainedBy are the codes that include this problem and have at least its severity: if one of them is present,
 	// this one is not reported.
 	ExplainedBy []Code
-	// Unready: with it the daemon does not do what its cluster file says, whatever its peers and servers do.
+	// Unready: with it the daemon does not do what its cluster file says, whatever its peers and servers do. It is not ready, either, if
+	// another problem explains this one; see Report.
 	Unready bool
 }
 
@@ -160,13 +161,13 @@ func addressCodes() []Declaration {
 			ExplainedBy: []Code{InstanceFault},
 		},
 		{
-			Code: VIPsNotAdded, Severity: Critical, Role: Director, Subject: "instance",
+			Code: VIPsNotAdded, Severity: Critical, Role: Director, Subject: "instance", Unready: true,
 			Means:       "the kernel does not take a VIP that this director needs as MASTER; retried every second",
 			Remedy:      "act on the reason. Not permitted: start the daemon with the shipped unit, which has CAP_NET_ADMIN. No such device: restore the interface. If that takes longer, run systemctl stop lvs-director, so that another director holds the VIPs",
 			ExplainedBy: []Code{InstanceFault},
 		},
 		{
-			Code: VIPsNotAnnounced, Severity: Critical, Role: Director, Subject: "instance",
+			Code: VIPsNotAnnounced, Severity: Critical, Role: Director, Subject: "instance", Unready: true,
 			Means:       "this director is MASTER and cannot announce a VIP: machines that know the last holder's hardware address send to it until they ask again; retried every second",
 			Remedy:      "act on the reason. Not permitted: start the daemon with the shipped unit, which has CAP_NET_RAW. Not an Ethernet interface: choose the NIC that faces the clients. No buffer space: look at what fills the queue of the interface (tc -s qdisc show dev INTERFACE). If that takes longer, run systemctl stop lvs-director, so that another director holds the VIPs",
 			ExplainedBy: []Code{InstanceFault},
@@ -278,7 +279,7 @@ func neighbourCodes() []Declaration {
 			Remedy: "find the sender with tcpdump -e -n -i INTERFACE vrrp: the text names its address, the switch knows the port of its hardware address. Disconnect it",
 		},
 		{
-			Code: SocketUnavailable, Severity: Critical, Role: Director, Subject: "interface",
+			Code: SocketUnavailable, Severity: Critical, Role: Director, Subject: "interface", Unready: true,
 			Means:       "the VRRP socket cannot be opened, so other directors are not heard; retried every second",
 			Remedy:      "act on the reason. No such interface: create it, or correct its name in the cluster file. Not permitted: start the daemon with the shipped unit, which has CAP_NET_RAW",
 			ExplainedBy: []Code{InstanceFault},
@@ -290,12 +291,12 @@ func neighbourCodes() []Declaration {
 func directorCodes() []Declaration {
 	return []Declaration{
 		{
-			Code: LoopStalled, Severity: Critical, Role: Director, Subject: "node",
+			Code: LoopStalled, Severity: Critical, Role: Director, Subject: "node", Unready: true,
 			Means:  "a loop of the daemon has stalled: a bug, or a kernel that does not answer",
 			Remedy: "keep the stacks for a report (journalctl -u lvs-director), then run systemctl restart lvs-director. If it happens again, look at the kernel log (dmesg) and restart the machine",
 		},
 		{
-			Code: InterfacesUnreadable, Severity: Warning, Role: Director, Subject: "node",
+			Code: InterfacesUnreadable, Severity: Warning, Role: Director, Subject: "node", Unready: true,
 			Means:  "interfaces and addresses of this machine cannot be read; the last known state is kept, and read again every second",
 			Remedy: "run ip link and ip addr as root. If they fail, look at the kernel log (dmesg). If not, start the daemon with the shipped unit, which has CAP_NET_ADMIN and allows AF_NETLINK",
 		},
@@ -327,7 +328,7 @@ func commonCodes() []Declaration {
 			Remedy: "run lvsctl check on the cluster file, correct what it prints, then run lvsctl reload",
 		},
 		{
-			Code: ReloadRefused, Severity: Warning, Role: Both, Subject: "node",
+			Code: ReloadRefused, Severity: Warning, Role: Both, Subject: "node", Unready: true,
 			Means:       "the last reload was refused; the previous cluster file is still in force",
 			Remedy:      "run lvsctl check and lvsctl diff, correct what they or the text say, then run lvsctl reload; with --force if most real servers are meant to go",
 			ExplainedBy: []Code{ClusterFileUnusable},
@@ -411,12 +412,12 @@ func agentCodes() []Declaration {
 			Remedy: "run the command in the text, ip addr del; the agent adds its own address. Then remove the address from the network configuration of this machine, or the next boot adds it again",
 		},
 		{
-			Code: VIPHeldBack, Severity: Critical, Role: Agent, Subject: "address",
+			Code: VIPHeldBack, Severity: Critical, Role: Agent, Subject: "address", Unready: true,
 			Means:  "the VIP is not added because this machine would answer ARP for it",
 			Remedy: "make /proc/sys writable for the agent, so that it can set arp_ignore and arp_announce; in a container, set both on the host. The agent then adds the VIP within a second",
 		},
 		{
-			Code: DeviceMissing, Severity: Critical, Role: Agent, Subject: "interface",
+			Code: DeviceMissing, Severity: Critical, Role: Agent, Subject: "interface", Unready: true,
 			Means:  "the interface for the VIP does not exist, or nothing receives the packets of its tunnel",
 			Remedy: "for tunl0 run modprobe ipip, for gre0 modprobe ip_gre, and for every boot echo ipip >/etc/modules-load.d/ipip.conf, likewise ip_gre. The agent then adds the VIP within a second. For a UDP port run modprobe fou and ip fou add port PORT gue, for grecsum0 ip link add grecsum0 type gre local ADDRESS csum",
 		},

@@ -129,14 +129,18 @@ func (l *Links) Ready() <-chan struct{} { return l.ready.Ready() }
 func (l *Links) Run(ctx context.Context) error {
 	heart := heartbeat.From(ctx)
 	defer heart.Stop()
-	tick := heartbeat.NewTicker(linksEvery)
+	tick, beat := heartbeat.NewTicker(linksEvery), heartbeat.NewTicker(heartbeat.Every)
 	defer tick.Stop()
+	defer beat.Stop()
 	l.ready.Close()
 	for {
 		due := false
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-beat.C:
+			heart.Beat()
+			continue
 		case <-l.dirty:
 		case <-tick.C:
 			due = true

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 )
 
@@ -103,6 +104,23 @@ var (
 	link51 = kernel.VirtualLink{Name: "vrrp.51", Kind: kernel.Macvlan, Parent: "eth0", HardwareAddr: "00:00:5e:00:01:33"}
 	link52 = kernel.VirtualLink{Name: "vrrp6.52", Kind: kernel.Macvlan, Parent: "eth1", HardwareAddr: "00:00:5e:00:02:34", IPv6: true}
 )
+
+// The loop beats more often than it looks.
+func TestLinksBeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var loops heartbeat.Set
+		f := &fakeLinks{values: map[string]string{}}
+		l := NewLinks(LinkOptions{Kernel: f, Sysctls: f, Records: f, Saved: func(error) {}, Log: slog.New(slog.DiscardHandler)})
+		ctx, stop := context.WithCancel(heartbeat.With(t.Context(), loops.Start(l.Name())))
+		done := make(chan error)
+		go func() { done <- l.Run(ctx) }()
+		beating(t, &loops, time.Minute)
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
 
 // TestLinks: interfaces are recorded, added with their sysctls, replaced when they are wanted elsewhere, and removed only when
 // the VIPs have had time to leave them.

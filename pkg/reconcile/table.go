@@ -83,6 +83,7 @@ type Table struct {
 	print   uint64          // the fingerprint of a table that was found to be as in have; 0: none was
 	logged  map[string]bool // errors since the table was last in the desired state
 	fails   int
+	retryAt time.Time // after a failure: when the next pass is due
 }
 
 const (
@@ -198,6 +199,11 @@ func (t *Table) Run(ctx context.Context) error {
 				return nil
 			}
 		case <-timer.C:
+			if rest := time.Until(t.retryAt); rest > 0 {
+				heart.Beat()
+				timer.Reset(min(rest, heartbeat.Every))
+				continue
+			}
 		}
 		heart.Beat()
 		// Not only when the timer fires: verdicts that arrive all the time must not prevent the audit.
@@ -219,7 +225,7 @@ func (t *Table) Run(ctx context.Context) error {
 		case t.first() && t.Fatal(err):
 			return err
 		default:
-			wait = t.failed(err)
+			wait = min(t.failed(err), heartbeat.Every)
 		}
 		heart.Beat()
 		timer.Reset(wait)
@@ -386,10 +392,11 @@ func (t *Table) succeeded() {
 	if t.fails > 0 {
 		t.Log.Info("the IPVS table is in the desired state again")
 	}
-	t.fails, t.logged = 0, nil
+	t.fails, t.logged, t.retryAt = 0, nil, time.Time{}
 	t.publish(func(s *TableSnapshot) { s.Problem = "" })
 }
 
+// failed reports an error and returns the time until the next attempt, at most tableRetryMax.
 func (t *Table) failed(err error) time.Duration {
 	text := err.Error()
 	t.publish(func(s *TableSnapshot) { s.Problem = text })
@@ -403,7 +410,8 @@ func (t *Table) failed(err error) time.Duration {
 	wait := min(100*time.Millisecond<<min(t.fails, 10), tableRetryMax)
 	t.fails++
 	if errors.Is(err, context.DeadlineExceeded) {
-		return tableRetryMax
+		wait = tableRetryMax
 	}
+	t.retryAt = time.Now().Add(wait)
 	return wait
 }

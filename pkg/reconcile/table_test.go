@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/logtest"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
@@ -109,6 +110,7 @@ func service(address string, servers ...string) lvs.Service {
 var errFatal = errors.New("no such scheduler")
 
 type tableWorld struct {
+	loops heartbeat.Set
 	*Table
 	kernel *fakeTable
 	done   chan struct{}
@@ -202,7 +204,7 @@ func tableWorldOf(asked TableKernel, kernel *fakeTable, log *slog.Logger, want .
 }
 
 func (w *tableWorld) begin(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(heartbeat.With(t.Context(), w.loops.Start("the table loop")))
 	go func() { defer close(w.done); w.err = w.Run(ctx) }()
 	w.stop = func() { cancel(); <-w.done }
 }

@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/logtest"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
 )
@@ -91,6 +92,23 @@ func (b *brokenTable) count() int {
 	return b.tries
 }
 
+// beating lets time pass, and fails if a loop goes longer without a heartbeat than heartbeat.Every.
+func beating(t *testing.T, loops *heartbeat.Set, d time.Duration) {
+	t.Helper()
+	monitor := heartbeat.NewMonitor(loops)
+	const look = heartbeat.Every / 10
+	for range int(d / look) {
+		for _, loop := range monitor.Look(look) {
+			if loop.For > heartbeat.Every+look {
+				t.Fatalf("%s: no heartbeat for %s", loop.Name, loop.For)
+			}
+		}
+		time.Sleep(look)
+		synctest.Wait()
+	}
+}
+
+// startBroken runs a table loop on a kernel that may fail.
 func startBroken(t *testing.T, kernel *brokenTable, want ...lvs.Service) (w *tableWorld, log *logtest.Buffer) {
 	log = &logtest.Buffer{}
 	return newTableWorld(t, kernel, &kernel.fakeTable, slog.New(slog.NewTextHandler(log, nil)), want...), log
@@ -115,7 +133,7 @@ func TestTableOutlivesEveryError(t *testing.T) {
 					kernel.put() // a change by another process, so that there is something to read and to write
 					w.wants(want)
 					before := kernel.count()
-					time.Sleep(time.Minute)
+					beating(t, &w.loops, time.Minute)
 					if tries := kernel.count() - before; tries < 10 || tries > 60 {
 						t.Errorf("%d calls in a minute of failure, want 10 to 60", tries)
 					}

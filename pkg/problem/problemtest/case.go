@@ -30,6 +30,8 @@ type Case[M any] struct {
 	After time.Duration
 	// Lasts is how long the problem lasts at least; 0: until the repair.
 	Lasts time.Duration
+	// Unready: the fault is this machine's own, so that it is not ready, although the code alone does not say so.
+	Unready bool
 	// Scenario is the scenario in e2e that shows the code instead, for what only a kernel can show. Break and Mend are
 	// then nil.
 	Scenario string
@@ -52,6 +54,9 @@ func (c Case[M]) Try(t *testing.T, m M, look func() []problem.Problem, pass func
 	for _, p := range look() {
 		if p.Code != c.Code && !slices.Contains(c.Beside, p.Code) {
 			t.Errorf("the fault is reported as %s %q too: %s", p.Code, p.Subject, p.Text)
+		}
+		if want := c.Unready || problem.Declared().Unready(c.Code); p.Code == c.Code && p.Unready != want {
+			t.Errorf("%s %q: unready: %t, want %t", p.Code, p.Subject, p.Unready, want)
 		}
 		if p.Text == "" || p.Remedy == "" || p.Since.IsZero() {
 			t.Errorf("incomplete: %+v", p)
