@@ -31,13 +31,16 @@ type daemonSet struct {
 }
 
 type pod struct {
-	HostNetwork bool `yaml:"hostNetwork"`
-	Containers  []struct {
+	HostNetwork                   bool `yaml:"hostNetwork"`
+	TerminationGracePeriodSeconds int  `yaml:"terminationGracePeriodSeconds"`
+
+	Containers []struct {
 		Args            []string
 		SecurityContext struct {
 			AllowPrivilegeEscalation *bool `yaml:"allowPrivilegeEscalation"`
 			Capabilities             struct{ Drop, Add []string }
 		} `yaml:"securityContext"`
+		StartupProbe   probe `yaml:"startupProbe"`
 		LivenessProbe  probe `yaml:"livenessProbe"`
 		ReadinessProbe probe `yaml:"readinessProbe"`
 		VolumeMounts   []struct {
@@ -76,6 +79,9 @@ func TestDaemonSet(t *testing.T) {
 	d := manifest(t)
 	p := d.Spec.Template.Spec
 	c := p.Containers[0]
+	if grace := p.TerminationGracePeriodSeconds; grace <= 10+15 { // the default of stop_timeout, and the time for hooks
+		t.Errorf("the container is killed after %d s", grace)
+	}
 	if !p.HostNetwork {
 		t.Error("without hostNetwork the VIPs would be the pod's")
 	}
@@ -112,17 +118,21 @@ func TestDaemonSet(t *testing.T) {
 // With --help a program parses its verb and flags and does nothing else.
 func TestDaemonSetCallsTheProgramsAsTheyAre(t *testing.T) {
 	c, dir := manifest(t).Spec.Template.Spec.Containers[0], programtest.Build(t)
-	for _, command := range [][]string{append([]string{"/usr/bin/lvs-director"}, c.Args...), c.LivenessProbe.Exec.Command, c.ReadinessProbe.Exec.Command} {
+	for _, command := range [][]string{append([]string{"/usr/bin/lvs-director"}, c.Args...), c.StartupProbe.Exec.Command, c.LivenessProbe.Exec.Command, c.ReadinessProbe.Exec.Command} {
 		name, ok := strings.CutPrefix(command[0], "/usr/bin/")
 		out, err := exec.Command(filepath.Join(dir, name), append(command[1:], "--help")...).CombinedOutput()
 		if !ok || err != nil {
 			t.Errorf("%s: %v: %s", command, err, out)
 		}
 	}
-	if l := c.LivenessProbe; !slices.Equal(l.Exec.Command, []string{"/usr/bin/lvsctl", "live"}) || l.TimeoutSeconds < 5 || l.PeriodSeconds*l.FailureThreshold < 30 {
+	asks := []string{"/usr/bin/lvsctl", "--socket", "/run/lvs-director/director.sock"}
+	if s := c.StartupProbe; !slices.Equal(s.Exec.Command, append(slices.Clone(asks), "live")) || s.PeriodSeconds*s.FailureThreshold < 30 {
+		t.Errorf("startup: %+v", s)
+	}
+	if l := c.LivenessProbe; !slices.Equal(l.Exec.Command, append(slices.Clone(asks), "live")) || l.TimeoutSeconds < 5 || l.PeriodSeconds*l.FailureThreshold < 30 {
 		t.Errorf("liveness: %+v: lvsctl live answers within 4 s, and a loop is stalled after 30 s", l)
 	}
-	if r := c.ReadinessProbe; !slices.Equal(r.Exec.Command, []string{"/usr/bin/lvsctl", "ready"}) || r.TimeoutSeconds < 5 {
+	if r := c.ReadinessProbe; !slices.Equal(r.Exec.Command, append(slices.Clone(asks), "ready")) || r.TimeoutSeconds < 5 {
 		t.Errorf("readiness: %+v", r)
 	}
 }
