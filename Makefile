@@ -42,7 +42,7 @@ build: ## the three programs, static, in bin/
 
 # Packages: of VERSION, or else named after the commit. Everything in them that has a time has that of the commit.
 ARCHES ?= amd64 arm64
-COMMIT  = $(shell git log -1 --date=format:%Y%m%d --format=0.0.0~git%cd.%h 2>/dev/null)
+COMMIT  = $(shell TZ=UTC git log -1 --date=format-local:%Y%m%d%H%M%S --format=0.0.0~git%cd.%h 2>/dev/null)
 packages: ## deb and rpm for ARCHES, in bin/packages
 	@rm -f $(BIN)/packages/*.deb $(BIN)/packages/*.rpm
 	deploy/packages/build $(BIN)/packages $(or $(VERSION),$(COMMIT),0.0.0) $(ARCHES)
@@ -86,8 +86,10 @@ runner: lab stock ## the tests of labrun and its guests; LONG=1 for all of them
 	LVS_REQUIRE=guest $(GO) test $(if $(LONG),,-short) ./e2e/lab/guest ./e2e/cmd/labrun
 	$(if $(NETNS),$(GO) test -run '^TestKilledTestLeavesNothing$$' ./e2e/lab)
 
+# With Go's modules of the packages, so that nothing fetches later.
 stock: lab
 	@$(LAB) -kernel debian -fetch
+	@$(GO) -C deploy/packages mod download
 
 # The test binaries for guests, built without the race detector, which does not work there.
 TESTS := $(BIN)/tests
@@ -105,7 +107,7 @@ LABTEST     = $(LAB) test -speed $(SPEED) -hurry $(HURRY) $(if $(V),-v)
 kernel: binaries ## tests of all packages that touch the kernel, in a kernel with IPVS
 	$(LABTEST) $(call in_guest,$(KERNEL))
 
-e2e: binaries ## the scenarios; RUN=TestSeed001 for some, LONG=1 for the long form
+e2e: binaries $(if $(LONG),lab-packages) ## the scenarios; RUN=TestSeed001 for some, LONG=1 for the long form
 	$(LABTEST) $(if $(LONG),,-short) $(if $(RUN),-run '$(RUN)') $(TESTS)/e2e.test=e2e
 
 # Benchmarks measure the real CPU.
