@@ -52,7 +52,7 @@ type Addresses struct {
 	dirty     chan struct{}
 	ready     task.Latch
 
-	mu      sync.Mutex // guards desired and everything in it, having, removed, leases, troubles, and failures
+	mu      sync.Mutex // guards desired and everything in it, having, removed, leases, accepted, troubles, and failures
 	desired map[config.InstanceID]*desired
 	having  map[kernel.IfAddr][]*desired // those with an address; a director may be BACKUP of hundreds, and misses each VIP
 	// removed is when this loop last removed an address, for as long as the kernel's event may still arrive.
@@ -61,8 +61,10 @@ type Addresses struct {
 	// change.
 	leases       map[config.InstanceID]expiry
 	leaseChanged chan struct{}
-	troubles     []Trouble // since the last pass
-	failures     map[config.InstanceID]failure
+	// accepted is until when the kernel keeps the VIPs of an instance, all of which it has accepted. The elections do not use it.
+	accepted map[config.InstanceID]time.Duration
+	troubles []Trouble // since the last pass
+	failures map[config.InstanceID]failure
 
 	// Owned by Run:
 	taken     map[config.InstanceID]*desired // copies of desired, whose memory is used again
@@ -92,7 +94,7 @@ func NewAddresses(addresses AddressKernel, announcer Announcer, lost func(instan
 	return &Addresses{
 		kernel: addresses, announcer: announcer, lost: lost, log: log, epoch: time.Now(),
 		dirty: make(chan struct{}, 1), desired: map[config.InstanceID]*desired{}, taken: map[config.InstanceID]*desired{}, held: map[config.InstanceID]*held{},
-		leases: map[config.InstanceID]expiry{}, leaseChanged: make(chan struct{}, 1), leftovers: map[kernel.IfAddr]*leftover{}, removed: map[kernel.IfAddr]time.Duration{},
+		leases: map[config.InstanceID]expiry{}, accepted: map[config.InstanceID]time.Duration{}, leaseChanged: make(chan struct{}, 1), leftovers: map[kernel.IfAddr]*leftover{}, removed: map[kernel.IfAddr]time.Duration{},
 		failures: map[config.InstanceID]failure{}, sentOn: map[string]time.Duration{},
 	}
 }
@@ -313,6 +315,7 @@ func (a *Addresses) put(name config.InstanceID, h *held) {
 	}
 	h.added = nil
 	h.written(begun, a.now())
+	a.setAccepted(name, begun+h.vips.Lease)
 	a.succeeded(name)
 }
 
@@ -352,6 +355,7 @@ func (a *Addresses) drop(name config.InstanceID, why string) {
 		failed = !a.remove(h.vips, p) || failed
 	}
 	a.lower(h.vips)
+	a.setAccepted(name, 0)
 	a.setHeld(name, nil)
 	if !failed && moved < len(h.vips.Addresses) {
 		a.log.Info("VIPs are removed", "instance", h.vips.Label(), "interface", h.vips.Interface, "reason", why)

@@ -114,14 +114,27 @@ func (a *Addresses) giveUp(name config.InstanceID, e expiry) bool {
 	return current
 }
 
-// Left returns after what time the kernel removes the VIPs of an instance if the loop does not renew their lease; held is false if the
-// loop holds none. It may be called from any goroutine.
+// setAccepted records until when the kernel keeps the VIPs of an instance, all of which it has accepted; 0: it has none.
+func (a *Addresses) setAccepted(name config.InstanceID, until time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if until == 0 {
+		delete(a.accepted, name)
+		return
+	}
+	a.accepted[name] = until
+}
+
+// Left returns after what time the kernel removes the VIPs of an instance if the loop does not renew their lease. held is false, and
+// left 0, if the kernel has them not: it has not accepted all of them since they were acquired, they were removed, or their lease has
+// ended. That an acquisition has begun says nothing about the kernel, and neither does a loop that hangs. It may be called from any
+// goroutine.
 func (a *Addresses) Left(instance config.InstanceID) (left time.Duration, held bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	e, held := a.leases[instance]
-	if !held {
+	left = a.accepted[instance] - a.now()
+	if _, held = a.accepted[instance]; !held || left <= 0 {
 		return 0, false
 	}
-	return max(e.end()-a.now(), 0), true
+	return left, true
 }
