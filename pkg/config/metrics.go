@@ -23,6 +23,8 @@ func metricsSection() *sectionOf[Metrics] {
 			if o.missing("listen") && o.missing("agent_listen") {
 				o.fail("write listen: 127.0.0.1:9650", "has neither listen nor agent_listen, so no daemon would publish any")
 			}
+			o.warnPrivileged("listen", m.Listen)
+			o.warnPrivileged("agent_listen", m.AgentListen)
 			if dir := hiddenFromUnits(m.WebConfig); dir != "" {
 				o.locate("web_config").warn("put it into /etc/lvs-director", "the systemd unit hides %s from the daemon", dir)
 			}
@@ -45,6 +47,14 @@ func metricsSection() *sectionOf[Metrics] {
 	}
 	s.schema = Schema{AnyOf: []*Schema{{Required: []string{"listen"}}, {Required: []string{"agent_listen"}}}}
 	return s.build()
+}
+
+// warnPrivileged warns of a port that the daemons of the systemd units cannot open: these have no CAP_NET_BIND_SERVICE. A machine may
+// allow such ports to everybody by net.ipv4.ip_unprivileged_port_start, so it is no error.
+func (o object) warnPrivileged(key string, at netip.AddrPort) {
+	if at.IsValid() && at.Port() < 1024 {
+		o.locate(key).warn("choose a port from 1024 on, such as 9650", "the systemd units allow no port below 1024, so that the daemon cannot open port %d", at.Port())
+	}
 }
 
 // listenAddress is an address with a TCP port.

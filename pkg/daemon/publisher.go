@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
@@ -165,7 +167,7 @@ func (p *publisher) follow(ctx context.Context, want place, reload bool) error {
 	}
 	listener, err := p.listen(want.at)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w (%s)", err, listenRemedy(err))
 	}
 	p.serve(ctx, listener, want)
 	return nil
@@ -271,6 +273,22 @@ func (p *publisher) problems() []problem.Finding {
 		return nil
 	}
 	return []problem.Finding{{Code: problem.MetricsNotPublished, Text: p.text}}
+}
+
+// listenRemedy returns what to do about a port that cannot be opened.
+func listenRemedy(err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "another program has the port: find it with ss -ltnp and end it, or choose another port in metrics"
+	case errors.Is(err, fs.ErrPermission):
+		return "choose a port from 1024 on in metrics: those below need CAP_NET_BIND_SERVICE, which the systemd units do not give"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "this machine does not have the address: write 127.0.0.1, or 0.0.0.0 for all addresses of IPv4, in metrics"
+	case errors.Is(err, syscall.EAFNOSUPPORT):
+		return "this machine has no IPv6: write 127.0.0.1, or 0.0.0.0 for all addresses of IPv4, in metrics"
+	default:
+		return "see dmesg, or choose another address or port in metrics"
+	}
 }
 
 // listenTCP opens a port. 0.0.0.0 is IPv4 only, :: both families.

@@ -183,7 +183,7 @@ func TestPublisher(t *testing.T) {
 		}
 		p.ports.take(true)
 		p.apply(a, "")
-		problemIs("not published at 127.0.0.1:9650: listen tcp 127.0.0.1:9650: bind: address already in use")
+		problemIs("not published at 127.0.0.1:9650: listen tcp 127.0.0.1:9650: bind: address already in use (another program has the port: find it with ss -ltnp")
 		if p.ports.at(b) != nil {
 			t.Error("the port of the file before is still open")
 		}
@@ -202,6 +202,32 @@ func TestPublisher(t *testing.T) {
 			t.Error("the port is open after it was removed from the file")
 		}
 	})
+}
+
+// TestListenRemedy: each reason why a port cannot be opened has a remedy of its own.
+func TestListenRemedy(t *testing.T) {
+	seen := map[string]syscall.Errno{}
+	for _, tt := range []struct {
+		errno syscall.Errno
+		want  string
+	}{
+		{syscall.EADDRINUSE, "ss -ltnp"},
+		{syscall.EACCES, "from 1024 on"},
+		{syscall.EPERM, "from 1024 on"},
+		{syscall.EADDRNOTAVAIL, "does not have the address"},
+		{syscall.EAFNOSUPPORT, "no IPv6"},
+		{syscall.EMFILE, "dmesg"},
+	} {
+		err := &net.OpError{Op: "listen", Net: "tcp", Err: os.NewSyscallError("bind", tt.errno)}
+		got := listenRemedy(err)
+		if !strings.Contains(got, tt.want) {
+			t.Errorf("%s: %s, want %s", tt.errno, got, tt.want)
+		}
+		if before, twice := seen[got]; twice && before != syscall.EACCES {
+			t.Errorf("%s has the remedy of %s", tt.errno, before)
+		}
+		seen[got] = tt.errno
+	}
 }
 
 // TestPublisherWeb: a broken web configuration is a problem, and refuses requests; a change of TLS needs a reload.
