@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,7 +30,7 @@ const (
 // first.
 type Runner struct {
 	mu   sync.Mutex
-	left map[string]*run // runs that were killed and have not ended, by command
+	left map[string][]*run // runs that were killed and have not ended, by command
 }
 
 // run is one process.
@@ -86,16 +87,22 @@ func (r *Runner) Run(ctx context.Context, c Command) Outcome {
 func (r *Runner) busy(key string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	one := r.left[key]
-	if one == nil {
+	if len(r.left[key]) == 0 {
 		return ""
 	}
-	select {
-	case <-one.ended:
+	r.left[key] = slices.DeleteFunc(r.left[key], func(one *run) bool {
+		select {
+		case <-one.ended:
+			return true
+		default:
+			return false
+		}
+	})
+	if len(r.left[key]) == 0 {
 		delete(r.left, key)
 		return ""
-	default:
 	}
+	one := r.left[key][0]
 	return fmt.Sprintf("process %d of an earlier run does not end, although it was killed %s ago%s",
 		one.process.Pid, round(time.Since(one.killed)), stateOf(one.process.Pid))
 }
@@ -104,13 +111,19 @@ func (r *Runner) leave(key string, one *run) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.left == nil {
-		r.left = map[string]*run{}
+		r.left = map[string][]*run{}
 	}
-	r.left[key] = one
+	r.left[key] = append(r.left[key], one)
 }
 
-// key identifies a command.
+// key identifies a command, without what it is told in its environment, such as the time: a program that cannot be killed hangs whatever that is.
 func (c Command) key() string {
+	c.Env = nil
+	return c.encode()
+}
+
+// encode is what the trampoline reads.
+func (c Command) encode() string {
 	b, _ := json.Marshal(c) // strings only: it cannot fail
 	return string(b)
 }
@@ -132,7 +145,7 @@ func start(c Command) (one *run, output, failure *reader, err error) {
 	if err == nil {
 		defer null.Close()
 		var p *os.Process
-		p, err = os.StartProcess("/proc/self/exe", []string{trampoline, c.key()}, &os.ProcAttr{
+		p, err = os.StartProcess("/proc/self/exe", []string{trampoline, c.encode()}, &os.ProcAttr{
 			Dir: "/", Env: []string{"GOGC=off", "GOMAXPROCS=1"}, Files: []*os.File{null, out, out, fail},
 			Sys: &syscall.SysProcAttr{Setsid: true},
 		})

@@ -186,17 +186,21 @@ func TestBackgroundProcess(t *testing.T) {
 	_ = syscall.Kill(pid, syscall.SIGKILL)
 }
 
-// TestNoSecondRun: while a killed run has not ended, no second one is started, and the outcome says why.
+// TestNoSecondRun: while a killed run has not ended, no second one is started, whatever its environment, and the outcome says why.
 func TestNoSecondRun(t *testing.T) {
 	var r Runner
-	c := Command{User: me(), Argv: []string{"/bin/true"}}
+	c := Command{User: me(), Argv: []string{"/bin/true"}, Env: []string{"LVS_TIME=1"}}
 	p, err := os.StartProcess("/bin/sleep", []string{"sleep", "60"}, &os.ProcAttr{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	one := &run{process: p, killed: time.Now(), ended: make(chan struct{})}
 	go one.reap()
+	ended := &run{ended: make(chan struct{})}
+	close(ended.ended)
 	r.leave(c.key(), one)
+	r.leave(c.key(), ended)
+	c.Env = []string{"LVS_TIME=2"}
 	if got := r.Run(t.Context(), c); got.Good() || !strings.Contains(got.String(), fmt.Sprintf("process %d of an earlier run does not end", p.Pid)) {
 		t.Errorf("%s", got)
 	}

@@ -34,7 +34,7 @@ func (d *Director) setHooks(l *loops, p *plan.Plan, ending []plan.HookSubject) {
 	subjects, states := map[notify.ID]notify.Subject{}, l.instances.snapshots()
 	var groups []plan.Group
 	for _, s := range slices.Concat(ending, p.HookSubjects()) {
-		n := notify.Subject{Type: notify.Instance, Name: s.Name(), Instance: s.Instance, Params: s.Params, Hooks: s.Hooks}
+		n := notify.Subject{Type: notify.Instance, Name: s.Name(), Instance: &s.Instance, Params: s.Params, Hooks: s.Hooks}
 		if s.Group.Name != "" {
 			n.Type = notify.Group
 			groups = append(groups, s.Group)
@@ -45,8 +45,7 @@ func (d *Director) setHooks(l *loops, p *plan.Plan, ending []plan.HookSubject) {
 		subjects[notify.ID(s.ID)] = n
 	}
 	for _, s := range p.Table.PoolSubjects() {
-		state, _ := p.Table.PoolState(&s)
-		subjects[notify.ID(s.ID)] = poolSubject(s, state)
+		subjects[notify.ID(s.ID)] = poolSubject(s)
 	}
 	l.hookGroups.set(groups)
 	l.notifier.Set(subjects)
@@ -109,13 +108,14 @@ func (d *Director) endHooks(l *loops) {
 
 // runHook runs one hook once.
 func (d *Director) runHook(ctx context.Context, j notify.Job) notify.Result {
+	if j.Try {
+		return d.tryHook(ctx, j.Hook)
+	}
 	m := d.messageOf(j)
 	var err error
 	switch h := j.Hook; {
 	case h.Argv != "":
-		return ofCommand(d.o.Kernel.RunHook(ctx, commandOf(h, m), j.Try))
-	case j.Try:
-		_, err = secretWithin(ctx, secretOf(h, d.mail()))
+		return ofCommand(d.o.Kernel.RunHook(ctx, commandOf(h, m), false))
 	case h.Webhook != "":
 		err = d.post(ctx, h, m)
 	default:
@@ -125,6 +125,17 @@ func (d *Director) runHook(ctx context.Context, j notify.Job) notify.Result {
 		return notify.Result{Text: err.Error()}
 	}
 	return notify.Result{OK: true, Text: "sent"}
+}
+
+// tryHook finds out whether a hook could be run.
+func (d *Director) tryHook(ctx context.Context, h config.Hook) notify.Result {
+	if h.Argv != "" {
+		return ofCommand(d.o.Kernel.RunHook(ctx, commandOf(h, hook.Message{}), true))
+	}
+	if _, err := secretWithin(ctx, secretOf(h, d.mail())); err != nil {
+		return notify.Result{Text: err.Error()}
+	}
+	return notify.Result{OK: true}
 }
 
 func (d *Director) mail() config.Mail {

@@ -10,12 +10,18 @@ import (
 )
 
 // poolSubject returns a virtual server or a real server for the notifier.
-func poolSubject(s plan.PoolSubject, state string) notify.Subject {
-	n := notify.Subject{Type: notify.VirtualServer, Name: s.Name(), Pool: *s.Pool, Hooks: s.Hooks, State: state}
+func poolSubject(s plan.PoolSubject) notify.Subject {
+	n := notify.Subject{Type: notify.VirtualServer, Name: s.Name(), Pool: s.Pool, Server: s.Server, Hooks: s.Hooks}
 	if s.Server != nil {
-		n.Type, n.Server = notify.RealServer, *s.Server
+		n.Type = notify.RealServer
 	}
 	return n
+}
+
+// listener is a notifier.
+type listener interface {
+	Tell(id notify.ID, change func(notify.Subject) hook.Change)
+	Seed(id notify.ID, state string)
 }
 
 // poolStates are the states of the virtual servers and real servers with hooks, as their hooks have been told. The zero value has none.
@@ -28,8 +34,8 @@ type poolStates struct {
 // tell passes the changes from one table to another one to the hooks of virtual servers and real servers. It does not block.
 //
 // A hook that a reload adds does not run for the state that its subject already has, and a real server that is up when the director starts
-// does not count as a change. That a quorum is met does: what it makes, such as a route, has to be made then.
-func (p *poolStates) tell(from, to plan.Table, tell func(notify.ID, hook.Change)) {
+// does not count as a change. That a quorum is met or lost does: what it makes, such as a route, has to be made or removed then.
+func (p *poolStates) tell(from, to plan.Table, told listener) {
 	subjects := to.PoolSubjects()
 	if len(subjects) == 0 {
 		*p = poolStates{}
@@ -37,45 +43,52 @@ func (p *poolStates) tell(from, to plan.Table, tell func(notify.ID, hook.Change)
 	}
 	there := func(int) bool { return false }
 	if len(p.subjects) != len(subjects) || &p.subjects[0] != &subjects[0] {
-		there = p.follow(subjects, from)
+		there = p.follow(subjects, from, told)
 	}
 	for n := range subjects {
 		s, was := &subjects[n], p.states[n]
 		now, reason := to.PoolState(s)
 		quorum := s.Server == nil
+		if quorum && was == "" && now == hook.Down && !to.QuorumDecided(s) {
+			now = ""
+		}
 		silent := was == "" && (!quorum && now == hook.Up || quorum && there(n))
-		if now == "" || now == was || was == "" && quorum && now == hook.Down && !silent { // a quorum that has never been met is not known yet
+		if now == "" || now == was {
 			continue
 		}
 		p.states[n] = now
 		if silent {
+			told.Seed(notify.ID(s.ID), now)
 			continue
 		}
 		if was == "" {
 			was = hook.Unknown
 		}
-		tell(notify.ID(s.ID), hook.Change{Moment: poolMoment(!quorum, now), From: was, To: now, Reason: reason, At: time.Now()})
+		c := hook.Change{Moment: poolMoment(!quorum, now), From: was, To: now, Reason: reason, At: time.Now()}
+		told.Tell(notify.ID(s.ID), func(notify.Subject) hook.Change { return c })
 	}
 }
 
 // follow takes the subjects of another file, with the states that are known of them. It returns which of them had no hooks before, although
 // their virtual server was there.
-func (p *poolStates) follow(subjects []plan.PoolSubject, from plan.Table) func(n int) bool {
-	told := make(map[string]string, len(p.subjects))
+func (p *poolStates) follow(subjects []plan.PoolSubject, from plan.Table, told listener) func(n int) bool {
+	known := make(map[string]string, len(p.subjects))
 	for n := range p.subjects {
-		told[p.subjects[n].ID] = p.states[n]
+		known[p.subjects[n].ID] = p.states[n]
 	}
 	var before map[string]string // read only if a subject is new
 	keys := from.Keys()
 	states, there := make([]string, len(subjects)), make([]bool, len(subjects))
 	for n := range subjects {
 		s := &subjects[n]
-		state, known := told[s.ID]
-		if !known {
+		state, hooked := known[s.ID]
+		if !hooked {
 			if before == nil {
 				before = from.PoolStates()
 			}
-			state, there[n] = before[s.ID], keys[s.Key()]
+			if state, there[n] = before[s.ID], keys[s.Key()]; state != "" {
+				told.Seed(notify.ID(s.ID), state)
+			}
 		}
 		states[n] = state
 	}
@@ -97,17 +110,15 @@ func poolMoment(server bool, state string) hook.Moment {
 
 // tellPools passes the changes of a plan to the hooks of virtual servers and real servers.
 func (d *Director) tellPools(l *loops, from, to plan.Table) {
-	d.pools.tell(from, to, func(id notify.ID, c hook.Change) {
-		l.notifier.Tell(id, func(notify.Subject) hook.Change { return c })
-	})
+	d.pools.tell(from, to, l.notifier)
 }
 
 // ofPool adds what a hook is told about a virtual server or a real server.
-func ofPool(m hook.Message, v config.VirtualServer, r config.RealServer) hook.Message {
-	m.VirtualServer, m.RealServer, m.Port = v.Name, r.Name, v.Port
+func ofPool(m hook.Message, v *config.VirtualServer, r *config.RealServer) hook.Message {
+	m.VirtualServer, m.Port = v.Name, v.Port
 	address := v.Address
-	if r.Name != "" {
-		address, m.Port = r.Address, r.Port
+	if r != nil {
+		m.RealServer, address, m.Port = r.Name, r.Address, r.Port
 	}
 	if address.IsValid() {
 		m.Address = address.String()

@@ -1,6 +1,7 @@
 package director
 
 import (
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -95,6 +96,21 @@ func TestPoolHooksOfAReload(t *testing.T) {
 	})
 }
 
+// TestQuorumLostAtAStart: quorum_down runs when the first checks after a start say that the quorum is lost, since it may have been met before the
+// last stop; not while a check that has not decided may still meet it.
+func TestQuorumLostAtAStart(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		m.refuses(one, true)
+		m.refuses(two, true)
+		m.begin(poolHooked(quorumHook, "", ""))
+		m.pass(9 * time.Second)
+		m.expectOf("the start", "hook ", "hook /quorum in DOWN")
+		m.refuses(one, false)
+		m.pass(9 * time.Second)
+		m.expectOf("one returns", "hook ", "hook /quorum in UP")
+	})
+}
+
 // expectAnyOrder compares the hooks that have run: those of different subjects run at the same time.
 func (m *machine) expectAnyOrder(when string, want ...string) {
 	m.t.Helper()
@@ -121,16 +137,21 @@ func poolTables(on hook.Moment) (up, down plan.Table) {
 	return up, up.Judged(sized(1000, 10, false).verdicts)
 }
 
+// tally counts what a notifier would be told.
+type tally struct{ told, seeded int }
+
+func (c *tally) Tell(notify.ID, func(notify.Subject) hook.Change) { c.told++ }
+func (c *tally) Seed(notify.ID, string)                           { c.seeded++ }
+
 // TestTellingManyPools: a turn in which nothing changes costs no memory, and each real server that fails is told once.
 func TestTellingManyPools(t *testing.T) {
 	up, down := poolTables(hook.ServerDown)
 	var p poolStates
-	count := 0
-	tell := func(notify.ID, hook.Change) { count++ }
+	tell := new(tally)
 	p.tell(plan.Table{}, up, tell)
 	p.tell(up, down, tell)
-	if count != 10_000 {
-		t.Errorf("%d told, want 10000", count)
+	if tell.told != 10_000 || tell.seeded != 10_000 {
+		t.Errorf("%d told and %d seeded, want 10000 of each", tell.told, tell.seeded)
 	}
 	for _, on := range []hook.Moment{hook.Any, hook.ServerDown} {
 		up, _ := poolTables(on)
@@ -142,10 +163,45 @@ func TestTellingManyPools(t *testing.T) {
 	}
 }
 
+// TestMemoryOfManyPools: what the notifier keeps of real servers, all of whose hooks wait, is less than half of what the memory limit has for
+// them.
+func TestMemoryOfManyPools(t *testing.T) {
+	up, down := poolTables(hook.ServerDown)
+	cfg := sized(1000, 10, true).plan.Config
+	without := memoryLimit(cfg)
+	cfg.Hooks = []config.Hook{{On: hook.Of(hook.ServerDown), Argv: config.ArgvOf("/x")}}
+	limit := memoryLimit(cfg) - without
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	n := notify.New(notify.Options{})
+	var p poolStates
+	before := heap()
+	subjects := map[notify.ID]notify.Subject{}
+	for _, s := range up.PoolSubjects() {
+		subjects[notify.ID(s.ID)] = poolSubject(s)
+	}
+	n.Set(subjects)
+	subjects = nil
+	p.tell(plan.Table{}, up, n)
+	p.tell(up, down, n)
+	if used := heap() - before; used > limit/2 {
+		t.Errorf("%d kB, want at most %d kB", used>>10, limit>>11)
+	} else {
+		t.Logf("%d kB for 10 000 real servers", used>>10)
+	}
+	runtime.KeepAlive(n)
+	runtime.KeepAlive(p)
+	runtime.KeepAlive(cfg)
+}
+
 // BenchmarkTellPools is what hooks of 1 000 virtual servers with 10 real servers each cost in a turn without a change ("none": a file without
 // such hooks), and in one that follows another file.
 func BenchmarkTellPools(b *testing.B) {
-	tell := func(notify.ID, hook.Change) {}
+	tell := new(tally)
 	for name, on := range map[string]hook.Moment{"none": hook.Any, "turn": hook.ServerDown, "reload": hook.ServerDown} {
 		b.Run(name, func(b *testing.B) {
 			from, _ := poolTables(on)

@@ -6,6 +6,7 @@ import (
 	"runtime/metrics"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/plan"
 	"github.com/lvs-director/lvs-director/pkg/status"
 )
 
@@ -30,11 +31,12 @@ func process() *status.Process {
 }
 
 const (
-	// memoryBase and memoryPerCheck, in bytes, give the soft memory limit above which the runtime collects garbage more
+	// memoryBase, memoryPerCheck and memoryPerHooked, which is for each virtual server and real server with hooks, in bytes, give the soft memory limit above which the runtime collects garbage more
 	// often: without a limit, a thousand checks that time out together leave 10 MB of garbage. The live heap is less
 	// than half of the limit, so that the process never spends all its time collecting.
-	memoryBase     = 17 << 20
-	memoryPerCheck = 4 << 10
+	memoryBase      = 17 << 20
+	memoryPerCheck  = 4 << 10
+	memoryPerHooked = 2 << 10
 )
 
 // memoryLimit returns the soft limit for a cluster file, in bytes.
@@ -45,7 +47,8 @@ func memoryLimit(cfg *config.Config) int64 {
 			checks += max(1, len(r.Checks))
 		}
 	}
-	return memoryBase + int64(checks)*memoryPerCheck
+	hooked := len(plan.TableOf(cfg, "", plan.Verdicts{}).PoolSubjects())
+	return memoryBase + int64(checks)*memoryPerCheck + int64(hooked)*memoryPerHooked
 }
 
 // limitMemory sets the limit unless the operator has set one.

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Line is the order in which the hooks of one instance or group run: one change after the other, in the order of the
+// Line is the order in which the hooks of one subject run: one change after the other, in the order of the
 // changes. Changes that come while hooks run are coalesced: of the states only the last one is kept, so that the last
 // hooks that run are always those of the last state. The zero value is ready for use.
 //
@@ -13,8 +13,10 @@ import (
 type Line struct {
 	pending []pending // at most one state and one of each other moment, in order
 	running bool
-	done    string    // the state for which hooks were last begun
-	failed  bool      // one of those has failed
+	done    string // the state for which hooks were last begun
+	failed  bool   // one of those has failed
+	before  string // done and failed before the run that Next has returned
+	broken  bool
 	lower   time.Time // when hooks for LowerAdvert last ran
 }
 
@@ -42,7 +44,7 @@ func (p pending) sameKind(c Change) bool {
 	return p.Moment == c.Moment || p.Moment.IsState() && c.Moment.IsState()
 }
 
-// Next returns the change whose hooks run now, if one does; the caller runs them and then calls Done. Otherwise wait is the
+// Next returns the change whose hooks run now, if one does; the caller runs them and then calls Done, or Abandon. Otherwise wait is the
 // time until there may be one, 0 if that depends on Tell or Done.
 func (l *Line) Next(now time.Time) (c Change, found bool, wait time.Duration) {
 	if l.running {
@@ -62,6 +64,7 @@ func (l *Line) Next(now time.Time) (c Change, found bool, wait time.Duration) {
 			if p.To == l.done && !l.failed { // it left the state and came back while hooks ran
 				continue
 			}
+			l.before, l.broken = l.done, l.failed
 			l.done, l.failed = p.To, false
 		}
 		if p.Moment == LowerAdvert {
@@ -78,6 +81,22 @@ func (l *Line) Done(c Change, ok bool) {
 	l.running = false
 	if c.Moment.IsState() && !ok {
 		l.failed = true
+	}
+}
+
+// Abandon ends the run that Next has returned, of which no hook has begun although there are some: the last hooks are still those of the
+// state before, and do not run again if that returns.
+func (l *Line) Abandon(c Change) {
+	l.running = false
+	if c.Moment.IsState() {
+		l.done, l.failed = l.before, l.broken
+	}
+}
+
+// Seed says in which state the subject is although no hooks run for that, unless hooks run or wait.
+func (l *Line) Seed(state string) {
+	if l.Idle() {
+		l.done, l.failed = state, false
 	}
 }
 

@@ -194,3 +194,35 @@ func TestLastHookIsTheLastState(t *testing.T) {
 		}
 	})
 }
+
+// What has not begun when the state returns does not run, nor what is for the state to which it returns.
+func TestAbandoned(t *testing.T) {
+	up, down := Change{Moment: ServerUp, From: Down, To: Up}, Change{Moment: ServerDown, From: Up, To: Down}
+	var l Line
+	l.Seed(Up)
+	l.Tell(start, down)
+	if got := next(&l, start); got != "server_down DOWN" {
+		t.Fatalf("%q", got)
+	}
+	l.Seed(Down) // it waits: no effect
+	l.Tell(start, up)
+	if !l.Late(down) {
+		t.Error("not late")
+	}
+	l.Abandon(down)
+	if got := next(&l, start); got != "" || !l.Idle() {
+		t.Errorf("after what did not begin: %q", got)
+	}
+	l.Tell(start, down)
+	if got := next(&l, start); got != "server_down DOWN" {
+		t.Errorf("again: %q", got)
+	}
+	l.Done(down, false)
+	l.Tell(start, up)
+	next(&l, start)
+	l.Tell(start, down)
+	l.Abandon(up)
+	if got := next(&l, start); got != "server_down DOWN" {
+		t.Errorf("that of the state before had failed: %q", got)
+	}
+}

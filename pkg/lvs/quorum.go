@@ -101,6 +101,11 @@ func (m Memory) Next(v config.VirtualServer, condition func(config.ServerID) Con
 	return m.keeping(v, all, condition)
 }
 
+// Decided reports whether a quorum that is lost could not be met even if all servers were up of which nothing is known.
+func (m Memory) Decided(v config.VirtualServer, condition func(config.ServerID) Condition) bool {
+	return m.tally(v, condition).possible < max(v.Quorum, 1)+v.Hysteresis
+}
+
 // keeping returns the memory with the servers that are good, or were when there were enough of them.
 func (m Memory) keeping(v config.VirtualServer, all tallied, condition func(config.ServerID) Condition) Memory {
 	if v.PanicThreshold == 0 {

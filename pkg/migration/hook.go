@@ -82,12 +82,39 @@ func (r *reader) readHook(in *subject, moments []string, s *conftree.Statement) 
 // readPoolHook reads a script of a real server or of a quorum.
 func (r *reader) readPoolHook(in *subject, moment string, s *conftree.Statement) {
 	r.readHook(in, []string{moment}, s)
-	switch moment {
-	case "quorum_up":
+	if moment == "quorum_up" {
 		r.judge(s, Changed, "it also runs when the quorum is first met after a start")
-	case "server_down":
-		r.judge(s, Changed, "it also runs when the first checks after a start fail")
 	}
+}
+
+// judgeServerHooks says what differs at a start for a real server with alpha, which keepalived takes for one that has been down before.
+func (r *reader) judgeServerHooks(v *service, rs *server) {
+	if !startsDown(v.at, rs.at) {
+		return
+	}
+	for _, h := range rs.subject.hooks {
+		switch h.at.Keyword() {
+		case "notify_up":
+			r.judge(h.at, Changed, "with alpha keepalived also runs it when the first checks after a start pass")
+		case "notify_down":
+			r.judge(h.at, Changed, "it also runs when the first checks after a start fail")
+		}
+	}
+}
+
+// startsDown reports whether alpha is on for a real server, or for one of its checks.
+func startsDown(service, server *conftree.Statement) bool {
+	on := alphaIn(server, alphaIn(service, false))
+	return on || slices.ContainsFunc(server.Block, func(check *conftree.Statement) bool { return alphaIn(check, false) })
+}
+
+func alphaIn(block *conftree.Statement, inherited bool) bool {
+	for _, s := range block.Block {
+		if s.Keyword() == "alpha" {
+			inherited = !slices.Contains([]string{"off", "false", "no"}, s.Arg(1))
+		}
+	}
+	return inherited
 }
 
 func (r *reader) setPoolHooks(of *object, from subject) {

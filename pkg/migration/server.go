@@ -99,6 +99,7 @@ func (r *reader) finishServers(v *service) {
 			r.set(rs.object, "checks", rs.checks, nil)
 		}
 		r.setPoolHooks(rs.object, rs.subject)
+		r.judgeServerHooks(v, rs)
 		rs.sort("name", "address", "port", "forward", "tunnel", "weight", "upper_threshold", "lower_threshold", "inhibit_on_failure", "notify", "checks")
 		list = append(list, rs.object)
 	}

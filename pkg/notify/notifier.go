@@ -3,7 +3,6 @@ package notify
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -12,7 +11,6 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/event"
 	"github.com/lvs-director/lvs-director/pkg/heartbeat"
 	"github.com/lvs-director/lvs-director/pkg/hook"
-	"github.com/lvs-director/lvs-director/pkg/task"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -21,13 +19,13 @@ type Subject struct {
 	Type string // INSTANCE or GROUP, keepalived's words; RealServer or VirtualServer
 	Name string // in the cluster file
 	// Instance is that of an INSTANCE, resolved for this node, and Params are those of its election.
-	Instance config.Instance
+	Instance *config.Instance
 	Params   vrrp.Params
 	State    string // now; "" if it does not run yet
 	Hooks    []config.Hook
-	// Pool and Server are those of a VirtualServer or RealServer.
-	Pool   config.VirtualServer
-	Server config.RealServer
+	// Pool and Server are those of a VirtualServer or RealServer: Server is nil of a VirtualServer. They are not changed.
+	Pool   *config.VirtualServer
+	Server *config.RealServer
 }
 
 // ofPool reports whether it is a virtual server or a real server. There may be thousands whose states change at once.
@@ -41,7 +39,7 @@ type Job struct {
 	Hook    config.Hook
 	Subject Subject
 	Change  hook.Change
-	// Try: only find out whether it could be run. There is no change.
+	// Try: only find out whether it could be run. There is no change and no subject.
 	Try bool
 }
 
@@ -53,8 +51,8 @@ type Result struct {
 
 // Failure is a hook whose last run failed, or that cannot be run.
 type Failure struct {
-	Subject string // "instance mysql"
-	Name    string // "mysql"
+	Subject string // "instance mysql"; if it cannot be run, "instance mysql and 3 others" that have it
+	Name    string // "mysql", the first one of these
 	Hook    config.Hook
 	Text    string
 }
@@ -79,35 +77,21 @@ type Notifier struct {
 	ctx      context.Context // of Run; nil before it
 	lines    map[ID]*line
 	failures map[failureOf]Failure
-	useless  map[failureOf]Failure // hooks that could not be run, as last tried
-	working  sync.WaitGroup        // lines
+	useless  map[trial]string // what could not be run, as last tried, and why
+	working  sync.WaitGroup   // lines of instances and groups
+	pools    sync.WaitGroup   // hooks of virtual servers and real servers
 	trials   sync.WaitGroup
 	trying   bool
 	ended    bool
-	// slots are taken by the hooks of virtual servers and real servers while they run. Those of instances wait for none.
-	slots chan struct{}
-}
-
-// poolHooks is the number of hooks of virtual servers and real servers that run at the same time.
-const poolHooks = 16
-
-type failureOf struct {
-	id   ID
-	hook config.Hook
-}
-
-// line is the hooks of one subject. The Notifier's mutex guards it.
-type line struct {
-	subject Subject
-	order   hook.Line
-	wake    chan struct{}
-	removed bool // it is deleted when it is idle
-	works   bool // its goroutine runs
+	queues   map[string]*queue // of virtual servers and of real servers, by the type of the subject
 }
 
 // New returns a Notifier without hooks.
 func New(o Options) *Notifier {
-	return &Notifier{o: o, ready: make(chan struct{}), try: make(chan struct{}, 1), lines: map[ID]*line{}, failures: map[failureOf]Failure{}, slots: make(chan struct{}, poolHooks)}
+	return &Notifier{
+		o: o, ready: make(chan struct{}), try: make(chan struct{}, 1), lines: map[ID]*line{}, failures: map[failureOf]Failure{},
+		queues: map[string]*queue{VirtualServer: newQueue(), RealServer: newQueue()},
+	}
 }
 
 // Name implements task.Task.
@@ -139,6 +123,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 			n.ended = true
 			n.mu.Unlock()
 			n.working.Wait()
+			n.pools.Wait()
 			n.trials.Wait()
 			return nil
 		case <-n.try:
@@ -150,63 +135,17 @@ func (n *Notifier) Run(ctx context.Context) error {
 	}
 }
 
-const (
-	// tryEvery is how often each hook is tried: a program may have been removed since the last time.
-	tryEvery = time.Minute
-	// tryWithin limits a try.
-	tryWithin = 5 * time.Second
-)
-
-// tryAll tries all hooks in the background, unless that is still being done: somebody should know today that a hook will
-// fail, and not when it is needed.
-func (n *Notifier) tryAll(ctx context.Context) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.trying {
-		return
-	}
-	var jobs []Job
-	var of []failureOf
-	for id, l := range n.lines {
-		for _, h := range l.subject.Hooks {
-			jobs, of = append(jobs, Job{Subject: l.subject, Hook: h, Try: true}), append(of, failureOf{id, h})
-		}
-	}
-	n.trying = true
-	n.trials.Go(func() {
-		useless := map[failureOf]Failure{}
-		results := map[config.Hook]Result{} // alike for all subjects
-		for i, j := range jobs {
-			r, known := results[j.Hook]
-			if !known {
-				limited, cancel := context.WithTimeout(ctx, tryWithin)
-				r = n.o.Run(limited, j)
-				cancel()
-				results[j.Hook] = r
-			}
-			if !r.OK && ctx.Err() == nil {
-				useless[of[i]] = Failure{Subject: j.Subject.label(), Name: j.Subject.Name, Hook: j.Hook, Text: j.Hook.Label() + " would fail: " + r.Text}
-			}
-		}
-		n.mu.Lock()
-		n.trying = false
-		changed := !maps.Equal(n.useless, useless)
-		n.useless = useless
-		n.mu.Unlock()
-		if changed {
-			n.o.Changed()
-		}
-	})
-}
-
-// Set replaces the subjects. The hooks that run or wait for a subject that is left out still run, for its end.
+// Set replaces the subjects. The hooks that run or wait for an instance or a group that is left out still run,
+// for its end; those that wait for a virtual server or a real server do not.
 func (n *Notifier) Set(subjects map[ID]Subject) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for id, s := range subjects {
 		l := n.lines[id]
 		if l == nil {
-			l = &line{wake: make(chan struct{}, 1)}
+			if l = new(line); !s.ofPool() {
+				l.wake = make(chan struct{}, 1)
+			}
 			n.lines[id] = l
 		}
 		if before := l.subject.Params.Priority; before != 0 && before != s.Params.Priority && !n.ended {
@@ -257,99 +196,14 @@ func (n *Notifier) Tell(id ID, change func(Subject) hook.Change) {
 	poke(l.wake)
 }
 
-// work starts the goroutine of a line that has something to do. It needs the lock.
-func (n *Notifier) work(id ID, l *line) {
-	if l.works || n.ctx == nil || n.ended || l.order.Idle() {
-		return
-	}
-	l.works = true
-	n.working.Go(func() { n.follow(id, l) })
-}
-
-// follow runs the hooks of a line until there is nothing to do.
-func (n *Notifier) follow(id ID, l *line) {
-	for {
-		n.mu.Lock()
-		c, found, wait := l.order.Next(time.Now())
-		s := l.subject
-		if !found && l.order.Idle() || n.ctx.Err() != nil {
-			l.works = false
-			if l.removed {
-				delete(n.lines, id)
-			}
-			n.mu.Unlock()
-			return
-		}
-		n.mu.Unlock()
-		if found {
-			ok := n.runAll(n.ctx, id, l, Job{Subject: s, Change: c})
-			n.mu.Lock()
-			l.order.Done(c, ok)
-			n.mu.Unlock()
-			continue
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-n.ctx.Done():
-		case <-l.wake:
-		case <-timer.C:
-		}
-		timer.Stop()
-	}
-}
-
-// runAll runs the hooks of a subject for one change, one after the other.
-func (n *Notifier) runAll(ctx context.Context, id ID, l *line, j Job) (ok bool) {
-	ok = true
-	for _, h := range j.Subject.Hooks {
-		if h.On.Has(j.Change.Moment) {
-			j.Hook = h
-			ok = n.run(ctx, id, l, j) && ok
-		}
-	}
-	return ok
-}
-
-// run runs a hook until it succeeds, has been tried often enough, or is no longer worth trying.
-func (n *Notifier) run(ctx context.Context, id ID, l *line, j Job) bool {
-	tries := 0
-	for {
-		r, began := n.once(ctx, l, j)
-		if !began {
-			return false
-		}
-		tries++
-		text := n.record(j, r, tries)
-		if r.OK || tries > j.Hook.Retries || ctx.Err() != nil || n.late(l, j.Change) || !task.Pause(ctx, j.Hook.RetryDelay) {
-			n.finished(id, j, r, text)
-			return r.OK
-		}
-	}
-}
-
-// once runs a hook once. One of a virtual server or a real server waits until few others run; it does not begin if its subject has changed
-// meanwhile.
-func (n *Notifier) once(ctx context.Context, l *line, j Job) (r Result, began bool) {
-	if j.Subject.ofPool() {
-		select {
-		case n.slots <- struct{}{}:
-		case <-ctx.Done():
-			return Result{}, false
-		}
-		defer func() { <-n.slots }()
-		if n.late(l, j.Change) {
-			return Result{}, false
-		}
-	}
-	limited, cancel := context.WithTimeout(ctx, j.Hook.Timeout)
-	defer cancel()
-	return n.o.Run(limited, j), true
-}
-
-func (n *Notifier) late(l *line, c hook.Change) bool {
+// Seed says in which state a subject is although no hooks run for that: they do not run either if it returns to that state before any
+// have begun for another one.
+func (n *Notifier) Seed(id ID, state string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return l.order.Late(c)
+	if l := n.lines[id]; l != nil {
+		l.order.Seed(state)
+	}
 }
 
 // record records the end of a run, and returns what it says.
@@ -370,47 +224,6 @@ func (n *Notifier) record(j Job, r Result, tries int) string {
 	return text
 }
 
-// finished takes in the result of the last run.
-func (n *Notifier) finished(id ID, j Job, r Result, text string) {
-	of := failureOf{id, j.Hook}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	_, failed := n.failures[of]
-	l := n.lines[id]
-	switch {
-	case r.OK && failed:
-		delete(n.failures, of)
-	case !r.OK && l != nil && slices.Contains(l.subject.Hooks, j.Hook):
-		f := Failure{Subject: j.Subject.label(), Name: j.Subject.Name, Hook: j.Hook, Text: string(j.Change.Moment) + ": " + text}
-		n.failures[of] = f
-	default:
-		return
-	}
-	n.o.Changed()
-}
-
-// Acknowledge forgets which hooks have failed, and tries all again.
-func (n *Notifier) Acknowledge() {
-	n.mu.Lock()
-	clear(n.failures)
-	n.mu.Unlock()
-	poke(n.try)
-	n.o.Changed()
-}
-
-// Failures returns the hooks whose last run failed, and those that could not be run now, in no order.
-func (n *Notifier) Failures() []Failure {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	var all []Failure
-	for of, f := range n.useless {
-		if _, failed := n.failures[of]; !failed {
-			all = append(all, f)
-		}
-	}
-	return slices.AppendSeq(all, maps.Values(n.failures))
-}
-
 // PreStop runs the pre_stop hooks of these subjects, all at once, and waits for them. It does not wait for hooks that run
 // for an earlier change.
 func (n *Notifier) PreStop(ctx context.Context, ids map[ID]hook.Change) {
@@ -426,7 +239,7 @@ func (n *Notifier) PreStop(ctx context.Context, ids map[ID]hook.Change) {
 	all.Wait()
 }
 
-// Finish waits until all hooks have run for the changes told so far, or ctx ends. Nothing may be told meanwhile.
+// Finish waits until all hooks of instances and groups have run for the changes told so far, or ctx ends. Nothing may be told meanwhile.
 func (n *Notifier) Finish(ctx context.Context) {
 	done := make(chan struct{})
 	go func() {

@@ -23,6 +23,8 @@ type runner struct {
 	fails   int // so many runs fail
 	hangs   bool
 	useless bool // a try fails
+	tried   []string
+	hanging map[string]bool // these programs hang
 	ran     []string
 	events  []event.Event
 	most    int // runs at the same time
@@ -33,12 +35,13 @@ func (r *runner) run(ctx context.Context, j Job) Result {
 	r.mu.Lock()
 	if j.Try {
 		defer r.mu.Unlock()
+		r.tried = append(r.tried, j.Hook.Label())
 		return Result{OK: !r.useless, Text: "no such file"}
 	}
 	r.now++
 	r.most = max(r.most, r.now)
 	takes := r.takes
-	if r.hangs {
+	if r.hangs || r.hanging[j.Hook.Label()] {
 		takes = time.Hour
 	}
 	r.mu.Unlock()
@@ -86,7 +89,7 @@ func hookFor(program string, on ...hook.Moment) config.Hook {
 }
 
 func subject(name string, priority uint8, hooks ...config.Hook) Subject {
-	return Subject{Type: Instance, Name: name, Params: vrrp.Params{Priority: priority}, Hooks: hooks}
+	return Subject{Type: Instance, Name: name, Instance: new(config.Instance), Params: vrrp.Params{Priority: priority}, Hooks: hooks}
 }
 
 func to(from, state string) func(Subject) hook.Change {
@@ -288,51 +291,6 @@ func TestStop(t *testing.T) {
 		n.Finish(short)
 		if took := time.Since(begun); took != time.Second {
 			t.Errorf("a stop waits %s for a hook that hangs, want 1s", took)
-		}
-	})
-}
-
-// TestManyPools: of the hooks of real servers only a few run at the same time, those of instances wait for none of them, and a hook does not
-// begin for a state that has passed while it waited.
-func TestManyPools(t *testing.T) {
-	notifying(t, func(t *testing.T, n *Notifier, r *runner) {
-		r.set(func() { r.takes = time.Second })
-		change := func(moment hook.Moment, from, to string) func(Subject) hook.Change {
-			return func(Subject) hook.Change { return hook.Change{Moment: moment, From: from, To: to, At: time.Now()} }
-		}
-		subjects := map[ID]Subject{"i": subject("i", 100, hookFor("/i", hook.Any))}
-		const count = 10 * poolHooks
-		for i := range count {
-			name := fmt.Sprintf("s%d", i)
-			subjects[ID(name)] = Subject{Type: RealServer, Name: name, Hooks: []config.Hook{hookFor("/h", hook.ServerUp, hook.ServerDown)}}
-		}
-		n.Set(subjects)
-		for id := range subjects {
-			if id != "i" {
-				n.Tell(id, change(hook.ServerDown, hook.Up, hook.Down))
-			}
-		}
-		time.Sleep(500 * time.Millisecond)
-		n.Tell("i", to("BACKUP", "MASTER"))
-		for id := range subjects {
-			if id != "i" {
-				n.Tell(id, change(hook.ServerUp, hook.Down, hook.Up))
-			}
-		}
-		time.Sleep(1100 * time.Millisecond)
-		if ran := r.take(); !slices.Contains(ran, "i master /i") || len(ran) != poolHooks+1 {
-			t.Errorf("at first %q", ran)
-		}
-		time.Sleep(time.Minute)
-		downs, ups := 0, map[string]int{}
-		for _, line := range r.take() {
-			if strings.Contains(line, "server_down") {
-				downs++
-			}
-			ups[strings.Fields(line)[0]]++
-		}
-		if downs != 0 || len(ups) != count || r.most != poolHooks+1 {
-			t.Errorf("%d hooks for states that had passed, %d real servers have the last one, %d at the same time", downs, len(ups), r.most)
 		}
 	})
 }

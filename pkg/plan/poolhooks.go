@@ -91,6 +91,11 @@ func (t Table) PoolState(s *PoolSubject) (state, reason string) {
 	return hook.Down, v.Reason
 }
 
+// QuorumDecided reports whether the quorum of a virtual server that is lost could not be met whatever the checks that have not decided yet say.
+func (t Table) QuorumDecided(s *PoolSubject) bool {
+	return t.Memories[s.key].Decided(*s.Pool, t.Condition)
+}
+
 // PoolStates returns the states of all virtual servers and real servers that are known, by the IDs of their subjects, whether they have
 // hooks or not.
 func (t Table) PoolStates() map[string]string {

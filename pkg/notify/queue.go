@@ -1,0 +1,210 @@
+package notify
+
+import (
+	"slices"
+	"time"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/hook"
+)
+
+const (
+	// poolHooks is the number of hooks of real servers that run at the same time, and likewise of virtual servers.
+	poolHooks = 16
+	// poolHooksAlike is how many of these may be alike, so that one that hangs, or a mail server that does, leaves room for others.
+	poolHooksAlike = 6
+)
+
+// queue is the lines of virtual servers, or of real servers, that wait until their next hook may run. What waits is an ID in a list: thousands
+// may wait at once. The Notifier's mutex guards it.
+type queue struct {
+	running int
+	added   uint64           // in all
+	kinds   map[string]*kind // those that wait or run
+}
+
+// kind is the hooks that are alike: of one program, one host of webhooks, or all mails.
+type kind struct {
+	running int
+	waiting []waiting // in their order
+}
+
+type waiting struct {
+	id    ID
+	added uint64
+}
+
+func newQueue() *queue { return &queue{kinds: map[string]*kind{}} }
+
+func kindOf(h config.Hook) string {
+	if h.MailTo != "" {
+		return "mail"
+	}
+	return h.Label()
+}
+
+func (q *queue) add(id ID, name string) {
+	k := q.kinds[name]
+	if k == nil {
+		k = new(kind)
+		q.kinds[name] = k
+	}
+	q.added++
+	k.waiting = append(k.waiting, waiting{id, q.added})
+}
+
+// take removes the line that has waited for the longest time of those whose hook may run now.
+func (q *queue) take() (id ID, name string, found bool) {
+	var first *kind
+	for of, k := range q.kinds {
+		if q.running < poolHooks && k.running < poolHooksAlike && len(k.waiting) > 0 && (first == nil || k.waiting[0].added < first.waiting[0].added) {
+			first, name = k, of
+		}
+	}
+	if first == nil {
+		return "", "", false
+	}
+	id = first.waiting[0].id
+	if first.waiting = first.waiting[1:]; len(first.waiting) == 0 {
+		first.waiting = nil
+	}
+	q.tidy(name)
+	return id, name, true
+}
+
+func (q *queue) begin(name string) {
+	q.running++
+	k := q.kinds[name]
+	if k == nil {
+		k = new(kind)
+		q.kinds[name] = k
+	}
+	k.running++
+}
+
+func (q *queue) end(name string) {
+	q.running--
+	q.kinds[name].running--
+	q.tidy(name)
+}
+
+func (q *queue) tidy(name string) {
+	if k := q.kinds[name]; k.running == 0 && len(k.waiting) == 0 {
+		delete(q.kinds, name)
+	}
+}
+
+// progress is how far the hooks of a virtual server or a real server are with one change.
+type progress struct {
+	change hook.Change
+	hooks  []config.Hook // those of the change, once the first has begun
+	begun  bool
+	next   int // of hooks
+	tries  int // of that one
+	failed bool
+}
+
+// due returns the hook of a line that runs next, and is false if there is none: then the line is idle. A change of which no hook has begun is
+// left out if it is late, and gets the hooks that the subject has by now. It needs the lock.
+func (n *Notifier) due(id ID, l *line) (config.Hook, bool) {
+	for {
+		if l.going == nil {
+			c, found, _ := l.order.Next(time.Now())
+			if !found {
+				n.rest(id, l)
+				return config.Hook{}, false
+			}
+			l.going = &progress{change: c}
+		}
+		p := l.going
+		if !p.begun {
+			p.hooks = hooksAt(l.subject.Hooks, p.change.Moment)
+			if len(p.hooks) > 0 && (l.removed || l.order.Late(p.change)) {
+				l.order.Abandon(p.change)
+				l.going = nil
+				continue
+			}
+		}
+		for ; p.next < len(p.hooks); p.next, p.tries = p.next+1, 0 {
+			if h := p.hooks[p.next]; !l.removed && slices.Contains(l.subject.Hooks, h) {
+				return h, true
+			}
+		}
+		l.order.Done(p.change, !p.failed)
+		l.going = nil
+	}
+}
+
+// queue lets a line wait for its next hook, if it has one. It needs the lock.
+func (n *Notifier) queue(q *queue, id ID, l *line) {
+	if h, found := n.due(id, l); found {
+		q.add(id, kindOf(h))
+	}
+}
+
+// dispatch starts what may run now. It needs the lock.
+func (n *Notifier) dispatch(q *queue) {
+	for !n.over() {
+		id, name, found := q.take()
+		if !found {
+			return
+		}
+		l := n.lines[id]
+		h, found := n.due(id, l) // not the one for which it has waited, after a reload or a later change
+		switch {
+		case !found:
+		case kindOf(h) != name:
+			q.add(id, kindOf(h))
+		default:
+			p := l.going
+			p.begun = true
+			p.tries++
+			q.begin(name)
+			j, tries := Job{Hook: h, Subject: l.subject, Change: p.change}, p.tries
+			n.pools.Go(func() { n.runQueued(q, name, id, l, j, tries) })
+		}
+	}
+}
+
+// runQueued runs a hook once, and lets its line and others go on.
+func (n *Notifier) runQueued(q *queue, name string, id ID, l *line, j Job, tries int) {
+	r := n.once(n.ctx, j)
+	text := n.record(j, r, tries)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	q.end(name)
+	if !r.OK && tries <= j.Hook.Retries && !n.over() && l.worth(j) {
+		time.AfterFunc(j.Hook.RetryDelay, func() { n.retry(q, id, l, j, text) })
+	} else {
+		n.passed(q, id, l, j, r.OK, text)
+	}
+	n.dispatch(q)
+}
+
+// worth reports whether a hook that has failed is worth another try.
+func (l *line) worth(j Job) bool {
+	return !l.removed && !l.order.Late(j.Change) && slices.Contains(l.subject.Hooks, j.Hook)
+}
+
+func (n *Notifier) retry(q *queue, id ID, l *line, j Job, text string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case n.over():
+		return
+	case l.worth(j):
+		q.add(id, kindOf(j.Hook))
+	default:
+		n.passed(q, id, l, j, false, text)
+	}
+	n.dispatch(q)
+}
+
+// passed goes on after the last run of a hook. It needs the lock.
+func (n *Notifier) passed(q *queue, id ID, l *line, j Job, ok bool, text string) {
+	n.finished(id, j, ok, text)
+	p := l.going
+	p.failed = p.failed || !ok
+	p.next, p.tries = p.next+1, 0
+	n.queue(q, id, l)
+}
