@@ -97,14 +97,22 @@ func (v value) found() string {
 	case "!!null":
 		return "nothing"
 	case "!!int", "!!float":
-		return "the number " + v.node.Value
+		return "the number " + readable(v.node.Value)
 	case "!!bool":
-		return "the boolean " + v.node.Value
+		return "the boolean " + readable(v.node.Value)
 	case "!!str":
 		return "text " + quote(v.node.Value)
 	default:
-		return v.node.ShortTag() + " " + quote(v.node.Value)
+		return readable(v.node.ShortTag()) + " " + quote(v.node.Value)
 	}
+}
+
+// readable returns s, or quoted if it is long or has characters that need that, such as a tag with %00.
+func readable(s string) string {
+	if q := quote(s); q != `"`+s+`"` {
+		return q
+	}
+	return s
 }
 
 // quote returns s in quotes, shortened and without control characters.
@@ -157,7 +165,7 @@ func (v value) text() string {
 		}
 		return v.node.Value
 	case v.node.Kind == yaml.ScalarNode && v.node.ShortTag() != "!!null":
-		v.fail(`put it in quotes: "`+v.node.Value+`"`, "want text, found %s", v.found())
+		v.fail("put it in quotes: "+quote(v.node.Value), "want text, found %s", v.found())
 	default:
 		v.fail("", "want text, found %s", v.found())
 	}
@@ -266,12 +274,12 @@ func (v value) whole(low, high int) (n int, ok bool) {
 		if plain := strings.TrimLeft(v.node.Value, "0"); plainNumber.MatchString(plain) {
 			hint = "write " + plain
 		}
-		v.fail(hint, "%s is not a whole number in plain decimal digits", v.node.Value)
+		v.fail(hint, "%s is not a whole number in plain decimal digits", readable(v.node.Value))
 		return 0, false
 	}
 	number, err := strconv.ParseInt(v.node.Value, 10, 64)
 	if err != nil || number < int64(low) || number > int64(high) {
-		v.fail("", "%s is out of range: %d to %d", shorten(v.node.Value), low, high)
+		v.fail("", "%s is out of range: %d to %d", readable(shorten(v.node.Value)), low, high)
 		return 0, false
 	}
 	return int(number), true
@@ -321,7 +329,7 @@ func (v value) duration(low, high time.Duration) (d time.Duration, ok bool) {
 func (v value) seconds(low, high time.Duration) (time.Duration, bool) {
 	d, ok := v.duration(low, high)
 	if ok && d%time.Second != 0 {
-		v.fail("", "%s is not a whole number of seconds", v.node.Value)
+		v.fail("", "%s is not a whole number of seconds", readable(v.node.Value))
 		return 0, false
 	}
 	return d, ok
