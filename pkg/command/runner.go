@@ -116,9 +116,13 @@ func (r *Runner) leave(key string, one *run) {
 	r.left[key] = append(r.left[key], one)
 }
 
-// key identifies a command, without what it is told in its environment, such as the time: a program that cannot be killed hangs whatever that is.
+// key identifies a command: also by what its environment says of its subject, because a check of one server that cannot be killed says
+// nothing about the same check of another one, but not by what differs from run to run.
 func (c Command) key() string {
-	c.Env = nil
+	c.Env = slices.DeleteFunc(slices.Clone(c.Env), func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		return slices.Contains([]string{"LVS_TIME", "LVS_REASON", "LVS_PREVIOUS_STATE", "LVS_PRIORITY"}, name)
+	})
 	return c.encode()
 }
 

@@ -186,10 +186,11 @@ func TestBackgroundProcess(t *testing.T) {
 	_ = syscall.Kill(pid, syscall.SIGKILL)
 }
 
-// TestNoSecondRun: while a killed run has not ended, no second one is started, whatever its environment, and the outcome says why.
+// TestNoSecondRun: while a killed run has not ended, no second one of the same subject is started, whenever that is, and the outcome says
+// why. Those of others run.
 func TestNoSecondRun(t *testing.T) {
 	var r Runner
-	c := Command{User: me(), Argv: []string{"/bin/true"}, Env: []string{"LVS_TIME=1"}}
+	c := Command{User: me(), Argv: []string{"/bin/true"}, Env: []string{"LVS_NAME=mysql1", "LVS_TIME=1"}}
 	p, err := os.StartProcess("/bin/sleep", []string{"sleep", "60"}, &os.ProcAttr{})
 	if err != nil {
 		t.Fatal(err)
@@ -200,7 +201,12 @@ func TestNoSecondRun(t *testing.T) {
 	close(ended.ended)
 	r.leave(c.key(), one)
 	r.leave(c.key(), ended)
-	c.Env = []string{"LVS_TIME=2"}
+	other := c
+	other.Env = []string{"LVS_NAME=mysql2", "LVS_TIME=1"}
+	if got := r.Run(t.Context(), other); !got.Good() {
+		t.Errorf("of another subject: %s", got)
+	}
+	c.Env = []string{"LVS_NAME=mysql1", "LVS_TIME=2"}
 	if got := r.Run(t.Context(), c); got.Good() || !strings.Contains(got.String(), fmt.Sprintf("process %d of an earlier run does not end", p.Pid)) {
 		t.Errorf("%s", got)
 	}

@@ -63,6 +63,9 @@ func (p *poolStates) tell(from, to plan.Table, told listener) {
 		}
 		if was == "" {
 			was = hook.Unknown
+			if !quorum { // so that there is no server_up if it returns before server_down has begun
+				told.Seed(notify.ID(s.ID), hook.Up)
+			}
 		}
 		c := hook.Change{Moment: poolMoment(!quorum, now), From: was, To: now, Reason: reason, At: time.Now()}
 		told.Tell(notify.ID(s.ID), func(notify.Subject) hook.Change { return c })

@@ -22,7 +22,7 @@ func (n *Notifier) finished(id ID, j Job, ok bool, text string) {
 	switch {
 	case ok && failed:
 		delete(n.failures, of)
-	case !ok && l != nil && slices.Contains(l.subject.Hooks, j.Hook):
+	case !ok && l != nil && !l.removed && slices.Contains(l.subject.Hooks, j.Hook):
 		f := Failure{Subject: j.Subject.label(), Name: j.Subject.Name, Hook: j.Hook, Text: string(j.Change.Moment) + ": " + text}
 		n.failures[of] = f
 	default:

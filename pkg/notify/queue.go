@@ -55,9 +55,12 @@ func (q *queue) add(id ID, name string) {
 
 // take removes the line that has waited for the longest time of those whose hook may run now.
 func (q *queue) take() (id ID, name string, found bool) {
+	if q.running >= poolHooks {
+		return "", "", false
+	}
 	var first *kind
 	for of, k := range q.kinds {
-		if q.running < poolHooks && k.running < poolHooksAlike && len(k.waiting) > 0 && (first == nil || k.waiting[0].added < first.waiting[0].added) {
+		if k.running < poolHooksAlike && len(k.waiting) > 0 && (first == nil || k.waiting[0].added < first.waiting[0].added) {
 			first, name = k, of
 		}
 	}
