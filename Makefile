@@ -173,7 +173,7 @@ soak: binaries lab-packages ## long forms of scenarios, the second kernel, inter
 	@begun=$$(date +%s); set -e; \
 	$(MAKE) --no-print-directory properties search fuzz; \
 	$(LABTEST) -second -short $(TESTS)/e2e.test=e2e; \
-	for t in $$(grep -rlE --include='*_test.go' 'netnstest\.NewNFT|require\.SockDestroy' pkg/kernel | xargs -n1 dirname | xargs -n1 basename | sort -u); do $(LAB) -kernel debian -- env LVS_REQUIRE=all $(CURDIR)/$(TESTS)/$$t.test; done; \
+	for t in $$(grep -rlE --include='*_test.go' 'netnstest\.(NewNFT|OnStockKernel)' pkg/kernel | xargs -n1 dirname | xargs -n1 basename | sort -u); do $(LAB) -kernel debian -- env LVS_REQUIRE=all $(CURDIR)/$(TESTS)/$$t.test; done; \
 	$(MAKE) --no-print-directory runner LONG=1; \
 	$(LABTEST) -long-only -budget 40m -begun $$begun $(TESTS)/e2e.test=e2e $(call in_guest,$(KERNEL))
 

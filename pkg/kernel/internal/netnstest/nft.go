@@ -18,10 +18,7 @@ const nft = "/usr/sbin/nft"
 func NewNFT(t *testing.T) Host {
 	t.Helper()
 	h := New(t)
-	if version, _ := os.ReadFile("/proc/version"); os.Getenv("LVS_LAB_INSIDE") == "guest" && !strings.Contains(string(version), "debian.org") {
-		// The target soak of the Makefile finds the packages that call NewNFT, and there LVS_REQUIRE=all makes a skip a failure.
-		t.Skip("user-mode-linux has no nf_tables of the family inet; `make soak` runs this test on the second kernel")
-	}
+	OnStockKernel(t, "nf_tables of the family inet")
 	if _, err := os.Stat(nft); err != nil {
 		require.Skip(t, require.NFTables, "%v", err)
 	}
@@ -29,6 +26,15 @@ func NewNFT(t *testing.T) Host {
 		require.Skip(t, require.NFTables, "nft add table inet: %v", err)
 	}
 	return h
+}
+
+// OnStockKernel skips a test on user-mode-linux, which does not have something that the test needs. The target soak of the Makefile
+// finds the packages that call NewNFT or OnStockKernel and runs them on the second kernel, where LVS_REQUIRE=all makes a skip a failure.
+func OnStockKernel(t *testing.T, what string) {
+	t.Helper()
+	if version, _ := os.ReadFile("/proc/version"); os.Getenv("LVS_LAB_INSIDE") == "guest" && !strings.Contains(string(version), "debian.org") {
+		t.Skipf("user-mode-linux has no %s; `make soak` runs this test on the second kernel", what)
+	}
 }
 
 // NFT runs a command of nft(8) in the host and returns its output.
