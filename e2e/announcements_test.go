@@ -230,7 +230,7 @@ func TestAnnouncementPolicy(t *testing.T) {
 	if err := os.WriteFile(c.file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	arp := capture.Start(c.client, "eth0", "arp and ether src "+c.master.mac())
+	arp := capture.Start(c.master.Host, "eth0", "arp and ether src "+c.master.mac()) // where none of them waits for the switch
 	c.master.start().WaitLog("to=MASTER", soon)
 	time.Sleep(15 * time.Second)
 	var rounds [][]time.Time // of the announcements, each of all VIPs

@@ -227,7 +227,7 @@ func keptForASecond(t *testing.T, watch *vipWatch, since time.Time) {
 // checkGap checks that clients were answered without an interruption.
 func checkGap(t *testing.T, r measure.Result) {
 	t.Helper()
-	if gap := r.LongestGap(); gap.Duration > maxHandoverGap {
+	if gap := r.LongestOutage(); gap.Duration > maxHandoverGap {
 		t.Errorf("longest gap %s, want at most %s", gap, maxHandoverGap)
 	}
 }

@@ -11,6 +11,10 @@ import (
 // claimsEvery is how often an instance that keeps its VIPs for a successor looks for the announcements of that one.
 const claimsEvery = 5 * time.Millisecond
 
+// earlyMost is how long before the first advert of a successor that counts its announcements may arrive: a director that starts sends
+// adverts as soon as it is MASTER, and some of them may be lost or refused.
+const earlyMost = time.Second
+
 // Handover is the part of an instance in a planned handover.
 type Handover struct {
 	// Pending: this director is MASTER and hands over, or keeps the VIPs until its successor has announced them.
@@ -37,32 +41,31 @@ func (a *Actor) handover() Handover {
 }
 
 // noteSuccessor notes which VIPs other machines claim while this one holds them: they are the announcements of the successor,
-// which may be read before its first advert is. It reports whether the VIPs are being handed over: then they are not defended.
-func (a *Actor) noteSuccessor(all []kernel.Claim) bool {
+// which may arrive before its first advert counts. Their ages are those of now. It reports whether the VIPs are being handed over: then
+// they are not defended.
+func (a *Actor) noteSuccessor(all []kernel.Claim, now time.Duration) bool {
 	gives := a.machine.HandingOver() || a.machine.Retains()
 	if !gives && a.machine.State() != vrrp.Master {
 		a.succeeded = nil
 		return false
 	}
+	if a.succeeded == nil {
+		a.succeeded = map[netip.Addr]time.Duration{}
+	}
 	for _, c := range all {
-		if a.lists([]netip.Addr{c.Address}) {
-			if a.succeeded == nil {
-				a.succeeded = map[netip.Addr]time.Duration{}
-			}
-			a.succeeded[c.Address] = a.now()
-		}
+		a.succeeded[c.Address] = max(a.succeeded[c.Address], now-c.Age)
 	}
 	return gives
 }
 
 // lookForSuccessor asks the link for claims while the VIPs are kept for a successor, and ends that when all are claimed. Claims
-// from before its first advert count if they are as young as those that the link has not read yet.
+// up to earlyMost before its first advert count.
 func (a *Actor) lookForSuccessor() {
 	if !a.machine.Retains() {
 		return
 	}
 	for _, vip := range a.vips() {
-		if at, claimed := a.succeeded[vip]; !claimed || at < a.machine.Since()-sampleEvery {
+		if at, claimed := a.succeeded[vip]; !claimed || at < a.machine.Since()-earlyMost {
 			a.wire.Claims() // they come as a command
 			return
 		}

@@ -80,17 +80,17 @@ func TestHandover(t *testing.T) {
 // that before its first advert. An older claim of another machine does not count.
 func TestPreempted(t *testing.T) {
 	vip := netip.MustParseAddr("10.77.0.100")
-	theirs := []kernel.Claim{{Address: vip, HardwareAddr: "02:00:00:00:00:02"}}
 	const taken = " 13414ms a acquire silent=false" // 3 adverts and 106/256 s after its start
 	for _, tt := range []struct {
 		name    string
 		claimed time.Duration // after the start of the better one
-		waited  time.Duration // for how long it may have been in the socket
+		waited  time.Duration // for how long it has been in the socket
 		want    string
 	}{
 		{"announced", 3500 * time.Millisecond, 0, " 13500ms b release"},
 		{"announced before the advert counts", 3 * time.Second, 0, " 13414ms b release"},
-		{"announced before the advert counts, read late", 3 * time.Second, 2 * time.Second, " 13414ms b release"},
+		{"announced before the advert counts, read late", 3 * time.Second, 500 * time.Millisecond, " 13414ms b release"},
+		{"announced in time, read late", 3700 * time.Millisecond, time.Second, " 13700ms b release"},
 		{"of the MASTER before this one, read late", 3 * time.Second, 10 * time.Second, " 14414ms b release"},
 		{"claimed before", 2 * time.Second, 0, " 14414ms b release"},
 		{"not announced", time.Hour, 0, " 14414ms b release"},
@@ -102,7 +102,9 @@ func TestPreempted(t *testing.T) {
 				time.Sleep(10 * time.Second)
 				l.announcements()
 				a := l.join(t, "a", "10.77.0.2", 150)
-				time.AfterFunc(tt.claimed, func() { b.Claimed(theirs, time.Now().Add(-tt.waited)) })
+				time.AfterFunc(tt.claimed, func() {
+					b.Claimed([]kernel.Claim{{Address: vip, HardwareAddr: "02:00:00:00:00:02", Age: tt.waited}}, time.Now())
+				})
 				time.Sleep(3900 * time.Millisecond)
 				if s := b.Snapshot(); s.State != vrrp.Backup || s.Handover.Done || len(s.Neighbours) > 0 {
 					t.Errorf("%+v", s)

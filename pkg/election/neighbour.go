@@ -133,13 +133,16 @@ func (l *Link) passClaims(socket Socket) {
 	}
 	slices.SortFunc(vips, netip.Addr.Compare) // the socket compares them with those of the last call
 	l.claiming.Lock()
-	since := l.unclaimed
-	l.unclaimed = time.Now()
-	claims := socket.Claims(vips)
+	claims, last := socket.Claims(vips), l.unclaimed
+	now := time.Now()
+	l.unclaimed = now
 	l.claiming.Unlock()
+	for i := range claims { // the wall clock may have been set; what is older was read by the last call
+		claims[i].Age = min(claims[i].Age, now.Sub(last))
+	}
 	for _, a := range actors {
 		if slices.ContainsFunc(claims, func(c kernel.Claim) bool { return a.lists([]netip.Addr{c.Address}) }) {
-			a.Claimed(claims, since)
+			a.Claimed(claims, now)
 		}
 	}
 }
@@ -164,24 +167,28 @@ func (a *Actor) lookAround(s *Snapshot) {
 	s.Neighbours = append(a.sightings.Report(now, view), a.claims.Report(now)...)
 }
 
-// Claimed passes the instance claims of other machines to addresses, all of which were received after since. It does not block:
+// Claimed passes the instance claims of other machines to addresses, whose ages are those of a certain time. It does not block:
 // the next claim has the same effect as one that is lost.
-func (a *Actor) Claimed(all []kernel.Claim, since time.Time) {
+func (a *Actor) Claimed(all []kernel.Claim, read time.Time) {
 	select {
-	case a.commands <- func(a *Actor) { a.claimed(all, since) }:
+	case a.commands <- func(a *Actor) { a.claimed(all, read) }:
 	default:
 	}
 }
 
 // claimed announces the VIPs again if another machine claims one of them, unless another MASTER is heard: that one
-// announces them as well, and the clients would change sides each time. Those that may be of the MASTER before this one do not
-// count: they wait in the socket until the link samples it. So a rival that claims a VIP once, and only then, is not noticed.
-func (a *Actor) claimed(all []kernel.Claim, since time.Time) {
-	if a.now()-time.Since(since) < a.promoted || a.noteSuccessor(all) || a.machine.State() != vrrp.Master {
+// announces them as well, and the clients would change sides each time. Those that arrived before the instance became MASTER do not
+// count, since they are of the MASTER before it: they wait in the socket until the link reads it.
+func (a *Actor) claimed(all []kernel.Claim, read time.Time) {
+	now := a.now() - time.Since(read)
+	counts := slices.DeleteFunc(slices.Clone(all), func(c kernel.Claim) bool {
+		return now-c.Age < a.promoted || !a.lists([]netip.Addr{c.Address})
+	})
+	if len(counts) == 0 || a.noteSuccessor(counts, now) || a.machine.State() != vrrp.Master {
 		return
 	}
-	for _, c := range all {
-		if a.lists([]netip.Addr{c.Address}) && a.claims.Note(a.now(), c.Address, c.HardwareAddr) {
+	for _, c := range counts {
+		if a.claims.Note(a.now(), c.Address, c.HardwareAddr) {
 			a.log.Warn("another machine claims a VIP; announcing the VIPs again", "vip", c.Address.String(), "hardware_address", c.HardwareAddr)
 		}
 	}

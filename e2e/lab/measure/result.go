@@ -38,7 +38,13 @@ func (g Gap) String() string {
 
 // LongestGap returns the longest time between the starts of two consecutive answered attempts. Without an outage that
 // is about Options.Every.
-func (r Result) LongestGap() Gap {
+func (r Result) LongestGap() Gap { return r.longest(func(Gap) bool { return true }) }
+
+// LongestOutage returns the longest gap in which an attempt failed, a zero Gap if none did. In the others no attempt was due, or the
+// client did not get the CPU in time: they say nothing about the servers.
+func (r Result) LongestOutage() Gap { return r.longest(func(g Gap) bool { return g.Failed > 0 }) }
+
+func (r Result) longest(counts func(Gap) bool) Gap {
 	var longest, open Gap
 	for i, attempt := range r.Attempts {
 		if i == 0 {
@@ -49,7 +55,7 @@ func (r Result) LongestGap() Gap {
 		if !attempt.Answered() {
 			open.Failed++
 		}
-		if open.Duration > longest.Duration {
+		if counts(open) && open.Duration > longest.Duration {
 			longest = open
 		}
 		if attempt.Answered() {

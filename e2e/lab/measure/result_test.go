@@ -50,7 +50,23 @@ func TestLongestGap(t *testing.T) {
 			if gap.Duration != c.gap*time.Millisecond || gap.Failed != c.failed {
 				t.Errorf("%s, want %d ms and %d failed", gap, c.gap, c.failed)
 			}
+			want := gap
+			if c.failed == 0 {
+				want = measure.Gap{}
+			}
+			if got := attempts(c.picture).Since(tick(c.since)).LongestOutage(); got != want {
+				t.Errorf("outage: %s, want %s", got, want)
+			}
 		})
+	}
+}
+
+// TestLongestOutage: a longer gap in which the client attempted nothing does not count.
+func TestLongestOutage(t *testing.T) {
+	r := attempts("aa.aaa")
+	r.Attempts = append(r.Attempts, measure.Attempt{Start: tick(20), Server: "a"})
+	if gap, outage := r.LongestGap(), r.LongestOutage(); gap.Duration != 150*time.Millisecond || outage.Duration != 20*time.Millisecond {
+		t.Errorf("gap %s, outage %s", gap, outage)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -83,6 +84,9 @@ func listen(iface string, family kernel.Family) (*Listener, error) {
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, claimsBuffer) // a larger buffer only costs time
 	err = l.attach(nil)
 	if err == nil {
+		err = sockets.Stamp(fd)
+	}
+	if err == nil {
 		err = os.NewSyscallError("bind", unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: bigEndian(l.protocol), Ifindex: ifi.Index}))
 	}
 	if err == nil {
@@ -133,17 +137,32 @@ func (l *Listener) Claims(watched []netip.Addr) ([]kernel.Claim, error) {
 	}
 	var claims []kernel.Claim
 	for range claimsKept {
-		var frame [claimSize]byte
-		n, _, err := unix.Recvfrom(l.fd, frame[:], unix.MSG_DONTWAIT)
+		claim, sender, ok, err := l.next()
 		if err != nil {
 			break // empty, or the interface is down or gone, which the owner notices in another way
 		}
-		claim, sender, ok := l.parse(frame[:n])
-		if ok && sender != own && slices.Contains(l.watched, claim.Address) && !slices.Contains(claims, claim) {
-			claims = append(claims, claim)
+		if !ok || sender == own || !slices.Contains(l.watched, claim.Address) {
+			continue
 		}
+		claims = slices.DeleteFunc(claims, func(c kernel.Claim) bool { return c.Address == claim.Address && c.HardwareAddr == claim.HardwareAddr })
+		claims = append(claims, claim)
 	}
 	return claims, nil
+}
+
+// next reads a packet. It is not ok if it claims no address.
+func (l *Listener) next() (claim kernel.Claim, sender mac, ok bool, err error) {
+	var frame [claimSize]byte
+	oob := make([]byte, sockets.ArrivalSize)
+	n, controls, _, _, err := unix.Recvmsg(l.fd, frame[:], oob, unix.MSG_DONTWAIT)
+	if err != nil {
+		return claim, sender, false, err
+	}
+	claim, sender, ok = l.parse(frame[:n])
+	if at := sockets.Arrival(oob[:controls]); at > 0 {
+		claim.Age = max(time.Duration(time.Now().UnixNano())-at, 0)
+	}
+	return claim, sender, ok, nil
 }
 
 // parseClaim reads an Ethernet frame with an ARP packet for IPv4.

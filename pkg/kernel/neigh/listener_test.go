@@ -25,13 +25,16 @@ func listenIn(t *testing.T, h host, iface string) *Listener {
 	return l
 }
 
-// claims waits for claims.
+// claims waits for claims, and returns them without their ages.
 func claims(t *testing.T, l *Listener, watched ...netip.Addr) []kernel.Claim {
 	t.Helper()
 	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(time.Millisecond) {
 		all, err := l.Claims(watched)
 		if err != nil {
 			t.Fatal(err)
+		}
+		for i := range all {
+			all[i].Age = 0
 		}
 		if len(all) > 0 || time.Now().After(deadline) {
 			return all
@@ -74,6 +77,30 @@ func TestClaims(t *testing.T) {
 	own.IP(t, "link del eth0")
 	if all, err := l.Claims([]netip.Addr{vip}); err == nil || len(all) > 0 {
 		t.Errorf("the interface is gone: %v, %v", all, err)
+	}
+}
+
+// TestAge: a claim that waits in the socket has the age of its last packet.
+func TestAge(t *testing.T) {
+	own, peer := neighbours(t)
+	l := listenIn(t, own, "eth0")
+	them := openIn(t, peer, "eth0")
+	if _, err := l.Claims([]netip.Addr{vip}); err != nil {
+		t.Fatal(err)
+	}
+	var before, after time.Time // of the last packet
+	for range 3 {
+		before = time.Now()
+		if err := them.Announce(vip); err != nil {
+			t.Fatal(err)
+		}
+		after = time.Now()
+		time.Sleep(30 * time.Millisecond)
+	}
+	read := time.Now()
+	all, err := l.Claims([]netip.Addr{vip})
+	if err != nil || len(all) != 1 || all[0].Age < read.Sub(after)-time.Millisecond || all[0].Age > time.Since(before) {
+		t.Errorf("%v, %v: want one of an age of %s to %s", all, err, read.Sub(after), time.Since(before))
 	}
 }
 

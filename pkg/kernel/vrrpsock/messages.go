@@ -2,11 +2,11 @@ package vrrpsock
 
 import (
 	"sync"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lvs-director/lvs-director/pkg/kernel/sockets"
 	"github.com/lvs-director/lvs-director/pkg/vrrp"
 )
 
@@ -74,22 +74,6 @@ func (m *messages) datagram(i int, w wire) vrrp.Datagram {
 	h := &m.headers[i]
 	oob := m.control[i][:min(int(h.Controllen), controlSize)]
 	d := w.decode(m.content[i][:min(h.size, bufferSize)], oob, &m.from[i])
-	d.Age = arrival(oob)
+	d.Age = sockets.Arrival(oob)
 	return d
-}
-
-// arrival returns when a packet reached this host, since 1970, 0 if the kernel was not asked to say so.
-func arrival(oob []byte) time.Duration {
-	for len(oob) > 0 {
-		header, data, rest, err := unix.ParseOneSocketControlMessage(oob)
-		if err != nil {
-			return 0
-		}
-		if header.Level == unix.SOL_SOCKET && header.Type == unix.SCM_TIMESTAMPNS && len(data) >= int(unsafe.Sizeof(unix.Timespec{})) {
-			at := *(*unix.Timespec)(unsafe.Pointer(&data[0]))
-			return time.Duration(at.Nano())
-		}
-		oob = rest
-	}
-	return 0
 }

@@ -126,7 +126,7 @@ func (s *Socket) attachFirst(p []unix.SockFilter) error {
 
 // openSecond opens the second socket as a member of the groups, and asks the kernel for the times at which packets arrive.
 func (s *Socket) openSecond() error {
-	if err := sockets.Do(s.raw, stamp); err != nil { // first, because it finds out whether the socket is closed
+	if err := sockets.Do(s.raw, sockets.Stamp); err != nil { // first, because it finds out whether the socket is closed
 		return err
 	}
 	ifi, err := net.InterfaceByName(s.iface)
@@ -142,7 +142,7 @@ func (s *Socket) openSecond() error {
 		err = s.configure(fd, ifi)
 	}
 	if err == nil {
-		err = stamp(fd)
+		err = sockets.Stamp(fd)
 	}
 	for _, group := range s.groups {
 		if err == nil {
@@ -157,11 +157,6 @@ func (s *Socket) openSecond() error {
 	defer s.resting.reading.Unlock()
 	s.resting.fd = fd
 	return nil
-}
-
-// stamp makes the kernel say when each packet has arrived.
-func stamp(fd int) error {
-	return os.NewSyscallError("setsockopt SO_TIMESTAMPNS", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1))
 }
 
 // urgent returns a BPF program for the adverts of the wanted virtual routers: it returns now for resignations and for all adverts
