@@ -57,6 +57,14 @@ func interoperate6(t *testing.T, master, backup product) {
 		}
 		awaitHolder6(c, c.backup)
 		watches[1].awaitPeriodSince(begun)
+		lab.Eventually(t, soon, func() error { // a keepalived announces after it has added the VIP
+			for _, p := range packetsOf(segment.Packets(), c.backup, "> 33:33:00:00:00:01, ") {
+				if !p.Time.Before(begun) {
+					return nil
+				}
+			}
+			return fmt.Errorf("%s has not announced the VIP", c.backup.Name)
+		})
 		took := takeover6(t, segment.Packets(), c.master, c.backup, begun)
 		slowest[n%2] = max(slowest[n%2], took)
 		if took < least || took > most {
