@@ -1,6 +1,7 @@
 package director
 
 import (
+	"fmt"
 	"runtime"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/health"
 	"github.com/lvs-director/lvs-director/pkg/hook"
 	"github.com/lvs-director/lvs-director/pkg/notify"
 	"github.com/lvs-director/lvs-director/pkg/override"
@@ -135,6 +137,55 @@ func poolTables(on hook.Moment) (up, down plan.Table) {
 	cfg.Hooks = []config.Hook{{On: hook.Of(on), Argv: config.ArgvOf("/x")}}
 	up = plan.TableOf(cfg, "lvs-master", sized(1000, 10, true).verdicts)
 	return up, up.Judged(sized(1000, 10, false).verdicts)
+}
+
+// said records what a notifier is told.
+type said struct{ lines []string }
+
+func (s *said) Tell(id notify.ID, change func(notify.Subject) hook.Change) {
+	c := change(notify.Subject{})
+	s.lines = append(s.lines, fmt.Sprintf("%s %s->%s", string(id)[strings.LastIndex(string(id), " ")+1:], c.From, c.To))
+}
+
+func (s *said) Seed(id notify.ID, state string) {
+	s.lines = append(s.lines, fmt.Sprintf("%s is %s", string(id)[strings.LastIndex(string(id), " ")+1:], state))
+}
+
+// TestToldOfPools: a real server whose first checks fail counts as one that was up, so that there is no server_up if it returns before
+// server_down has begun. A quorum is lost as soon as the checks that have not decided cannot meet it any more, and not before.
+func TestToldOfPools(t *testing.T) {
+	s := sized(1, 2, true)
+	cfg := s.plan.Config
+	v := &cfg.VirtualServers[0]
+	v.InitialUp, v.TellsQuorum = false, true
+	v.Hooks = []config.Hook{{On: hook.Of(hook.QuorumUp, hook.QuorumDown), Argv: config.ArgvOf("/q")}}
+	v.ServerHooks = map[string][]config.Hook{"r0": {{On: hook.Of(hook.ServerUp, hook.ServerDown), Argv: config.ArgvOf("/s")}}}
+	verdicts := map[config.Subject]health.Verdict{}
+	table := plan.TableOf(cfg, "lvs-master", plan.VerdictsOf(verdicts))
+	table = table.Judged(table.Verdicts)
+	var p poolStates
+	before := plan.Table{}
+	for _, step := range []struct {
+		name string
+		up   map[string]bool
+		want []string
+	}{
+		{"nothing is known", nil, nil},
+		{"one is down", map[string]bool{"r0": false}, []string{"10.2.0.0:80 is UP", "10.2.0.0:80 UNKNOWN->DOWN"}},
+		{"both are", map[string]bool{"r0": false, "r1": false}, []string{"10.1.0.0:80 UNKNOWN->DOWN"}},
+		{"one returns", map[string]bool{"r0": true, "r1": false}, []string{"10.1.0.0:80 DOWN->UP", "10.2.0.0:80 DOWN->UP"}},
+	} {
+		verdicts := map[config.Subject]health.Verdict{}
+		for name, up := range step.up {
+			verdicts[config.Subject{Server: config.ServerID{Service: v.Name, Server: name}}] = health.Verdict{Known: true, Up: up}
+		}
+		table = table.Judged(plan.VerdictsOf(verdicts))
+		told := new(said)
+		p.tell(before, table, told)
+		if before = table; !slices.Equal(told.lines, step.want) {
+			t.Errorf("%s: %q, want %q", step.name, told.lines, step.want)
+		}
+	}
 }
 
 // tally counts what a notifier would be told.

@@ -18,6 +18,7 @@ type Line struct {
 	before  string // done and failed before the run that Next has returned
 	broken  bool
 	lower   time.Time // when hooks for LowerAdvert last ran
+	dropped bool      // the run that Next has returned is one of before Renew
 }
 
 // lowerEvery is how often hooks for LowerAdvert run at most: such adverts come every 10 ms from a router that does not hear
@@ -78,8 +79,8 @@ func (l *Line) Next(now time.Time) (c Change, found bool, wait time.Duration) {
 
 // Done ends the run that Next has returned. ok says whether all its hooks succeeded.
 func (l *Line) Done(c Change, ok bool) {
-	l.running = false
-	if c.Moment.IsState() && !ok {
+	dropped := l.ended()
+	if c.Moment.IsState() && !ok && !dropped {
 		l.failed = true
 	}
 }
@@ -87,15 +88,26 @@ func (l *Line) Done(c Change, ok bool) {
 // Abandon ends the run that Next has returned, of which no hook has begun although there are some: the last hooks are still those of the
 // state before, and do not run again if that returns.
 func (l *Line) Abandon(c Change) {
-	l.running = false
-	if c.Moment.IsState() {
+	dropped := l.ended()
+	if c.Moment.IsState() && !dropped {
 		l.done, l.failed = l.before, l.broken
 	}
 }
 
-// Seed says in which state the subject is although no hooks run for that, unless hooks run or wait.
+// ended ends the run, and reports whether Renew has been called since it began.
+func (l *Line) ended() (dropped bool) {
+	dropped = l.dropped
+	l.running, l.dropped = false, false
+	return dropped
+}
+
+// Renew forgets what waits and which hooks have run: the subject is another one. What runs still ends by Done or Abandon, before anything
+// else runs.
+func (l *Line) Renew() { *l = Line{running: l.running, dropped: l.running} }
+
+// Seed says in which state the subject is although no hooks run for that, unless hooks run or wait for it.
 func (l *Line) Seed(state string) {
-	if l.Idle() {
+	if l.Idle() || l.dropped && len(l.pending) == 0 {
 		l.done, l.failed = state, false
 	}
 }

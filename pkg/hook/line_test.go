@@ -226,3 +226,46 @@ func TestAbandoned(t *testing.T) {
 		t.Errorf("that of the state before had failed: %q", got)
 	}
 }
+
+// A subject that is another one gets nothing for what happened to the one before it, whose run ends first.
+func TestRenewed(t *testing.T) {
+	up, down := Change{Moment: ServerUp, From: Down, To: Up}, Change{Moment: ServerDown, From: Up, To: Down}
+	for name, end := range map[string]func(l *Line){
+		"its run failed":   func(l *Line) { l.Done(down, false) },
+		"its run was none": func(l *Line) { l.Abandon(down) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var l Line
+			l.Tell(start, down)
+			next(&l, start)
+			l.Tell(start, up)
+			l.Renew()
+			l.Seed(Up)
+			l.Tell(start, down)
+			l.Seed(Down) // it waits: no effect
+			if got := next(&l, start); got != "" {
+				t.Errorf("beside what runs: %q", got)
+			}
+			end(&l)
+			if got := next(&l, start); got != "server_down DOWN" {
+				t.Errorf("%q", got)
+			}
+			l.Done(down, true)
+			l.Tell(start, down)
+			if got := next(&l, start); got != "" || !l.Idle() {
+				t.Errorf("again: %q", got)
+			}
+
+			l.Tell(start, up)
+			next(&l, start)
+			l.Renew()
+			l.Seed(Down)
+			l.Tell(start, up)
+			l.Tell(start, down)
+			end(&l)
+			if got := next(&l, start); got != "" || !l.Idle() {
+				t.Errorf("for the state that it has been in since: %q", got)
+			}
+		})
+	}
+}

@@ -3,7 +3,6 @@ package notify
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
@@ -23,7 +22,7 @@ func (n *Notifier) finished(id ID, j Job, ok bool, text string) {
 	case ok && failed:
 		delete(n.failures, of)
 	case !ok && l != nil && !l.removed && slices.Contains(l.subject.Hooks, j.Hook):
-		f := Failure{Subject: j.Subject.label(), Name: j.Subject.Name, Hook: j.Hook, Text: string(j.Change.Moment) + ": " + text}
+		f := Failure{kind: j.Subject.Type, Subject: j.Subject.label(), Name: j.Subject.Name, Hook: j.Hook, Text: string(j.Change.Moment) + ": " + text}
 		n.failures[of] = f
 	default:
 		return
@@ -41,11 +40,47 @@ func (n *Notifier) Acknowledge() {
 }
 
 // Failures returns the hooks whose last run failed, and those that could not be run now, in no order. Those that could not be run for one cause
-// are one Failure.
+// are one Failure, and so are those of real servers that run one program, ask one host, or send a mail to one address, and likewise those of virtual
+// servers: thousands may fail at once.
 func (n *Notifier) Failures() []Failure {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return slices.AppendSeq(n.uselessHooks(), maps.Values(n.failures))
+	return append(n.uselessHooks(), n.failedHooks()...)
+}
+
+// failedHooks are those whose last run failed. It needs the lock.
+func (n *Notifier) failedHooks() []Failure {
+	type alike struct{ of, label string }
+	type found struct {
+		first    Failure
+		subjects map[ID]bool
+	}
+	var all []Failure
+	folded := map[alike]*found{}
+	for of, f := range n.failures {
+		if f.kind != RealServer && f.kind != VirtualServer {
+			all = append(all, f)
+			continue
+		}
+		key := alike{f.kind, of.hook.Label()}
+		is := folded[key]
+		if is == nil {
+			is = &found{f, map[ID]bool{}}
+			folded[key] = is
+		}
+		if is.subjects[of.id] = true; cmp.Or(cmp.Compare(f.Name, is.first.Name), cmp.Compare(f.Text, is.first.Text)) < 0 {
+			is.first = f
+		}
+	}
+	for key, is := range folded {
+		f := is.first
+		f.Name = map[string]string{RealServer: "real servers", VirtualServer: "virtual servers"}[key.of]
+		if more := len(is.subjects) - 1; more > 0 {
+			f.Subject += " and " + others(more)
+		}
+		all = append(all, f)
+	}
+	return all
 }
 
 // uselessHooks are those that could not be run and have not failed. It needs the lock.
@@ -82,7 +117,7 @@ func (n *Notifier) uselessHooks() []Failure {
 	for t, f := range all {
 		subject := f.first.label()
 		if f.more > 0 {
-			subject += fmt.Sprintf(" and %s", others(f.more))
+			subject += " and " + others(f.more)
 		}
 		failures = append(failures, Failure{Subject: subject, Name: f.first.Name, Hook: f.hook, Text: f.hook.Label() + " would fail: " + n.useless[t]})
 	}

@@ -43,6 +43,15 @@ func (n *Notifier) rest(id ID, l *line) {
 	}
 }
 
+// drop ends what a virtual server or a real server that a reload removes waits for: another reload may put it back, in another state. It needs
+// the lock.
+func (l *line) drop() {
+	l.order.Renew()
+	if l.going != nil {
+		l.going.dropped = true
+	}
+}
+
 // follow runs the hooks of an instance or a group until there is nothing to do.
 func (n *Notifier) follow(id ID, l *line) {
 	for {

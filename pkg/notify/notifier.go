@@ -51,10 +51,13 @@ type Result struct {
 
 // Failure is a hook whose last run failed, or that cannot be run.
 type Failure struct {
-	Subject string // "instance mysql"; if it cannot be run, "instance mysql and 3 others" that have it
-	Name    string // "mysql", the first one of these
-	Hook    config.Hook
-	Text    string
+	Subject string // "instance mysql"; of several, "real server mysql/mysql1 and 3 others"
+	// Name is "mysql"; of hooks that could not be run that of the first subject, and of failed hooks of real servers or virtual servers "real servers"
+	// or "virtual servers": it does not depend on which of them have failed.
+	Name string
+	Hook config.Hook
+	Text string // why; of several, of the first
+	kind string // Subject.Type
 }
 
 // Options are the settings of a Notifier; all are required.
@@ -165,7 +168,12 @@ func (n *Notifier) Set(subjects map[ID]Subject) {
 		l.removed = true
 		if !l.works {
 			delete(n.lines, id)
+		} else if l.subject.ofPool() {
+			l.drop()
 		}
+	}
+	for _, q := range n.queues {
+		n.requeue(q)
 	}
 	n.forget(subjects)
 }
@@ -188,7 +196,7 @@ func (n *Notifier) Tell(id ID, change func(Subject) hook.Change) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	l := n.lines[id]
-	if l == nil || n.ended {
+	if l == nil || n.ended || l.removed && l.subject.ofPool() {
 		return
 	}
 	l.order.Tell(time.Now(), change(l.subject))

@@ -120,6 +120,11 @@ func notifying(t *testing.T, test func(t *testing.T, n *Notifier, r *runner)) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
+		r.set(func() {
+			if r.now > 0 {
+				t.Errorf("%d hooks still run", r.now)
+			}
+		})
 	})
 }
 

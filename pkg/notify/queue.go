@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -97,14 +98,54 @@ func (q *queue) tidy(name string) {
 	}
 }
 
+// requeue lets all lines wait for the hooks that they have by now, in the same order: what has waited for a mail must not go on waiting for
+// mails when its subject has a program instead. It needs the lock.
+func (n *Notifier) requeue(q *queue) {
+	var all []waiting
+	for name, k := range q.kinds {
+		all = append(all, k.waiting...)
+		k.waiting = nil
+		q.tidy(name)
+	}
+	slices.SortFunc(all, func(a, b waiting) int { return cmp.Compare(a.added, b.added) })
+	for _, w := range all {
+		n.queue(q, w.id, n.lines[w.id])
+	}
+	n.dispatch(q)
+}
+
 // progress is how far the hooks of a virtual server or a real server are with one change.
 type progress struct {
 	change hook.Change
-	hooks  []config.Hook // those of the change, once the first has begun
-	begun  bool
-	next   int // of hooks
-	tries  int // of that one
+	ran    []config.Hook // those of the change that have begun
+	tries  int           // of the last of them, while it may be tried again; otherwise 0
 	failed bool
+	// dropped: the change is one of a subject that a reload has removed, even if another one has put it back.
+	dropped bool
+}
+
+// next returns the hook of the change that runs next: a reload may have changed them since the first one began.
+func (p *progress) next(l *line) (config.Hook, bool) {
+	if p.dropped {
+		return config.Hook{}, false
+	}
+	if p.tries > 0 && slices.Contains(l.subject.Hooks, p.ran[len(p.ran)-1]) {
+		return p.ran[len(p.ran)-1], true
+	}
+	for _, h := range l.subject.Hooks {
+		if h.On.Has(p.change.Moment) && !slices.Contains(p.ran, h) {
+			return h, true
+		}
+	}
+	return config.Hook{}, false
+}
+
+// begin counts a try of a hook.
+func (p *progress) begin(h config.Hook) {
+	if p.tries == 0 || p.ran[len(p.ran)-1] != h {
+		p.ran, p.tries = append(p.ran, h), 0
+	}
+	p.tries++
 }
 
 // due returns the hook of a line that runs next, and is false if there is none: then the line is idle. A change of which no hook has begun is
@@ -120,20 +161,16 @@ func (n *Notifier) due(id ID, l *line) (config.Hook, bool) {
 			l.going = &progress{change: c}
 		}
 		p := l.going
-		if !p.begun {
-			p.hooks = hooksAt(l.subject.Hooks, p.change.Moment)
-			if len(p.hooks) > 0 && (l.removed || l.order.Late(p.change)) {
-				l.order.Abandon(p.change)
-				l.going = nil
-				continue
-			}
+		h, found := p.next(l)
+		begun := len(p.ran) > 0
+		switch {
+		case !begun && (p.dropped || found && l.order.Late(p.change)):
+			l.order.Abandon(p.change)
+		case found:
+			return h, true
+		default:
+			l.order.Done(p.change, !p.failed)
 		}
-		for ; p.next < len(p.hooks); p.next, p.tries = p.next+1, 0 {
-			if h := p.hooks[p.next]; !l.removed && slices.Contains(l.subject.Hooks, h) {
-				return h, true
-			}
-		}
-		l.order.Done(p.change, !p.failed)
 		l.going = nil
 	}
 }
@@ -160,8 +197,7 @@ func (n *Notifier) dispatch(q *queue) {
 			q.add(id, kindOf(h))
 		default:
 			p := l.going
-			p.begun = true
-			p.tries++
+			p.begin(h)
 			q.begin(name)
 			j, tries := Job{Hook: h, Subject: l.subject, Change: p.change}, p.tries
 			n.pools.Go(func() { n.runQueued(q, name, id, l, j, tries) })
@@ -186,7 +222,7 @@ func (n *Notifier) runQueued(q *queue, name string, id ID, l *line, j Job, tries
 
 // worth reports whether a hook that has failed is worth another try.
 func (l *line) worth(j Job) bool {
-	return !l.removed && !l.order.Late(j.Change) && slices.Contains(l.subject.Hooks, j.Hook)
+	return !l.going.dropped && !l.order.Late(j.Change) && slices.Contains(l.subject.Hooks, j.Hook)
 }
 
 func (n *Notifier) retry(q *queue, id ID, l *line, j Job, text string) {
@@ -205,9 +241,11 @@ func (n *Notifier) retry(q *queue, id ID, l *line, j Job, text string) {
 
 // passed goes on after the last run of a hook. It needs the lock.
 func (n *Notifier) passed(q *queue, id ID, l *line, j Job, ok bool, text string) {
-	n.finished(id, j, ok, text)
 	p := l.going
+	if !p.dropped {
+		n.finished(id, j, ok, text)
+	}
 	p.failed = p.failed || !ok
-	p.next, p.tries = p.next+1, 0
+	p.tries = 0
 	n.queue(q, id, l)
 }

@@ -100,6 +100,61 @@ func TestHangingPools(t *testing.T) {
 	})
 }
 
+// TestPoolsInTheirOrder: however many programs differ, only so many hooks run at the same time, and the next one is that which has waited for the
+// longest time.
+func TestPoolsInTheirOrder(t *testing.T) {
+	notifying(t, func(t *testing.T, n *Notifier, r *runner) {
+		r.set(func() { r.takes = time.Second })
+		subjects := map[ID]Subject{}
+		var ids []ID
+		var order []string
+		for i := range 3 * poolHooks {
+			name := fmt.Sprintf("s%02d", i)
+			subjects[ID(name)] = pool(RealServer, name, hookFor(fmt.Sprintf("/%d", i%(2*poolHooks)), everyServer...))
+			ids, order = append(ids, ID(name)), append(order, name)
+		}
+		n.Set(subjects)
+		tellAll(n, ids, hook.Up, hook.Down)
+		for begin := 0; begin < len(order); begin += poolHooks {
+			time.Sleep(time.Second + time.Millisecond)
+			var ran []string
+			for _, line := range r.take() {
+				ran = append(ran, strings.Fields(line)[0])
+			}
+			slices.Sort(ran)
+			want(t, ran, order[begin:begin+poolHooks]...)
+		}
+		if r.set(func() {}); r.most != poolHooks {
+			t.Errorf("%d at the same time", r.most)
+		}
+	})
+}
+
+// TestKindOfALaterChange: a change whose hook is of another kind than that of the change before, for which its subject has waited, waits
+// with those of its kind.
+func TestKindOfALaterChange(t *testing.T) {
+	notifying(t, func(t *testing.T, n *Notifier, r *runner) {
+		mail := config.Hook{On: hook.Of(hook.ServerDown), MailTo: config.ArgvOf("ops@example.com"), Timeout: 10 * time.Second}
+		r.set(func() { r.hanging = map[string]bool{mail.Label(): true, "/x": true} })
+		subjects := map[ID]Subject{"s": pool(RealServer, "s", mail, hookFor("/x", hook.ServerUp))}
+		all := slices.Concat(servers(n, subjects, poolHooksAlike, mail), servers(n, subjects, poolHooksAlike, hookFor("/x", everyServer...)))
+		n.Set(subjects)
+		tellAll(n, all, hook.Up, hook.Down)
+		n.Tell("s", moved(hook.Up, hook.Down))
+		n.Tell("s", moved(hook.Down, hook.Up))
+		time.Sleep(15 * time.Second)
+		r.set(func() {
+			if r.now != poolHooksAlike {
+				t.Errorf("%d of /x at the same time", r.now)
+			}
+		})
+		time.Sleep(time.Minute)
+		if ran := r.take(); ran[len(ran)-1] != "s server_up /x" {
+			t.Errorf("%q", ran)
+		}
+	})
+}
+
 // TestPoolRetries: a hook is tried again, without a slot while it waits for that, unless the state has changed.
 func TestPoolRetries(t *testing.T) {
 	notifying(t, func(t *testing.T, n *Notifier, r *runner) {
@@ -119,6 +174,24 @@ func TestPoolRetries(t *testing.T) {
 		n.Tell("1", moved(hook.Up, hook.Down))
 		time.Sleep(time.Minute)
 		want(t, r.take(), "1 server_up /x", "1 server_up /more", "1 server_down /x", "1 server_down /more")
+
+		r.set(func() { r.fails, r.takes = 1, time.Second })
+		n.Tell("1", moved(hook.Down, hook.Up))
+		time.Sleep(500 * time.Millisecond)
+		n.Tell("1", moved(hook.Up, hook.Down)) // it is not worth waiting for another try
+		time.Sleep(3 * time.Second)
+		want(t, r.take(), "1 server_up /x", "1 server_up /more", "1 server_down /x")
+		time.Sleep(time.Minute)
+		r.take()
+
+		n.Set(map[ID]Subject{"1": pool(RealServer, "1", more)})
+		r.set(func() { r.fails = 1 })
+		n.Tell("1", moved(hook.Down, hook.Up))
+		time.Sleep(500 * time.Millisecond)
+		n.Tell("1", moved(hook.Up, hook.Down))
+		n.Tell("1", moved(hook.Down, hook.Up)) // as before, and those hooks have failed
+		time.Sleep(time.Minute)
+		want(t, r.take(), "1 server_up /more", "1 server_up /more")
 		if f := n.Failures(); len(f) != 0 {
 			t.Errorf("%+v", f)
 		}

@@ -6,7 +6,7 @@ const HookFailed Code = "hook_failed"
 func hookCodes() []Declaration {
 	return []Declaration{{
 		Code: HookFailed, Severity: Warning, Role: Director, Subject: "instance, sync group, real server or virtual server, and hook",
-		Means:  "a hook under notify failed when it ran last, or would fail now: what it is for has not been done. Those that would fail for one cause are one problem, about the first of them",
+		Means:  "a hook under notify failed when it ran last, or would fail now: what it is for has not been done. Those that would fail for one cause are one problem, about the first of them, and so are those of real servers, or of virtual servers, that run the same program, ask the same host or send mail to the same address",
 		Remedy: "act on the text: run the command by hand as the user that it runs as, open the URL from this machine, or read the log of the mail server. Do by hand what the hook should have done. Then run lvsctl reload: the problem is gone, unless the hook would still fail",
 	}}
 }
