@@ -137,6 +137,22 @@ func TestEveryPageIsLinked(t *testing.T) {
 	}
 }
 
+// Who follows the quick start in Chinese enters the same commands.
+func TestQuickStartsAreAlike(t *testing.T) {
+	var blocks [2][]block
+	for _, p := range pages(t) {
+		switch p.path {
+		case "quickstart.md":
+			blocks[0] = p.blocks
+		case "quickstart.zh-CN.md":
+			blocks[1] = p.blocks
+		}
+	}
+	if n := len(blocks[0]); len(blocks[1]) < n || n == 0 || !slices.Equal(blocks[0], blocks[1][:n]) {
+		t.Error("the code blocks of quickstart.md are not the first ones of quickstart.zh-CN.md")
+	}
+}
+
 var (
 	heading  = regexp.MustCompile(`(?m)^#+ (.*)$`)
 	unlinked = regexp.MustCompile(`[^\p{L}\p{N}_-]`)

@@ -18,7 +18,7 @@ import (
 // position of the mistake, while clients are served, adverts are sent on time, and VIPs and table stay as they are.
 // keepalived exits on several of these files and leaves its VIP behind.
 //
-// Proves README.md: "A broken cluster file does not interrupt the service: a reload rejects it and reports the position
+// Proves docs/index.md: "A broken cluster file does not interrupt the service: a reload rejects it and reports the position
 // of the mistake, and a start uses the last good copy and reports a problem."
 // Proves docs/operations.md: "The running configuration stays in force as a whole, and `lvsctl status` shows a
 // `PROBLEM` until a reload succeeds, or until the file that runs is restored."

@@ -18,8 +18,8 @@ import (
 // TestMySQLChecks: the checks leave no trace on the servers, and a server that answers a check with an error is treated
 // according to that error.
 //
-// Proves README.md: "login, query, quit: no trace on the server"
-// Proves README.md: "An inconclusive check (a wrong password, a blocked checker) never empties a pool. A server that is
+// Proves docs/comparison.md: "login, query, quit: no trace on the server"
+// Proves docs/index.md: "An inconclusive check (a wrong password, a blocked checker) never empties a pool. A server that is
 // full gets no new connections while another one is up."
 func TestMySQLChecks(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.MariaDB)

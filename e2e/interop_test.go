@@ -13,7 +13,7 @@ import (
 // other after a graceful stop and after a silence, and both hold the VIP at the same time only until the loser receives
 // an advert.
 //
-// Proves README.md: "VRRP version 3 (RFC 9568) on IPv4 and IPv6 and version 2 (RFC 3768) on IPv4, with or without
+// Proves docs/index.md: "VRRP version 3 (RFC 9568) on IPv4 and IPv6 and version 2 (RFC 3768) on IPv4, with or without
 // preemption, interoperable with keepalived (version 3, or version 2 with or without a password)."
 func TestInterop(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Keepalived)

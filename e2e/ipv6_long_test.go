@@ -15,7 +15,7 @@ import (
 // the MASTER after a resignation or a silence, in the time that the RFC says, and the MASTER takes the VIP back. Both hold
 // the VIP at the same time only until the loser receives an advert.
 //
-// Proves README.md: "VRRP version 3 (RFC 9568) on IPv4 and IPv6 and version 2 (RFC 3768) on IPv4, with or without
+// Proves docs/index.md: "VRRP version 3 (RFC 9568) on IPv4 and IPv6 and version 2 (RFC 3768) on IPv4, with or without
 // preemption, interoperable with keepalived (version 3, or version 2 with or without a password)."
 func TestIPv6Interop(t *testing.T) {
 	lab.Need(t, lab.Keepalived)
@@ -57,6 +57,14 @@ func interoperate6(t *testing.T, master, backup product) {
 		}
 		awaitHolder6(c, c.backup)
 		watches[1].awaitPeriodSince(begun)
+		lab.Eventually(t, soon, func() error { // a keepalived announces after it has added the VIP
+			for _, p := range packetsOf(segment.Packets(), c.backup, "> 33:33:00:00:00:01, ") {
+				if !p.Time.Before(begun) {
+					return nil
+				}
+			}
+			return fmt.Errorf("%s has not announced the VIP", c.backup.Name)
+		})
 		took := takeover6(t, segment.Packets(), c.master, c.backup, begun)
 		slowest[n%2] = max(slowest[n%2], took)
 		if took < least || took > most {
@@ -104,7 +112,7 @@ func takeover6(t *testing.T, packets []capture.Packet, from, to *node, event tim
 
 // TestIPv6LeaseEnds: the VIP of IPv6 of a director that is frozen or killed is removed by the kernel when its lease ends.
 //
-// Proves README.md: "VIPs with a kernel lease: a director that dies or hangs loses its VIP, with no daemon left to
+// Proves docs/index.md: "VIPs with a kernel lease: a director that dies or hangs loses its VIP, with no daemon left to
 // remove it."
 func TestIPv6LeaseEnds(t *testing.T) {
 	lab.Need(t)

@@ -108,7 +108,7 @@ func packetsOf(packets []capture.Packet, n *node, pattern string) []capture.Pack
 // TestIPv6: beside a keepalived of IPv6 our director takes the VIP, gives it up and takes it again, and its client is
 // answered by the holder. Its packets are as RFC 9568 and RFC 4861 say.
 //
-// Proves README.md: "VRRP version 3 (RFC 9568) on IPv4 and IPv6 and version 2 (RFC 3768) on IPv4, with or without
+// Proves docs/index.md: "VRRP version 3 (RFC 9568) on IPv4 and IPv6 and version 2 (RFC 3768) on IPv4, with or without
 // preemption, interoperable with keepalived (version 3, or version 2 with or without a password)."
 // Proves docs/packet-flow.md: "A VIP of IPv6 is announced at the same times by an unsolicited neighbour advertisement to all
 // nodes, with the override flag and the MASTER's MAC."

@@ -16,7 +16,7 @@ import (
 // TestLeaseEnds: the VIP of a director that is frozen or killed is removed by the kernel when its lease ends, whatever
 // the length of the lease. No peer and no systemd is there to remove it.
 //
-// Proves README.md: "VIPs with a kernel lease: a director that dies or hangs loses its VIP, with no daemon left to
+// Proves docs/index.md: "VIPs with a kernel lease: a director that dies or hangs loses its VIP, with no daemon left to
 // remove it."
 func TestLeaseEnds(t *testing.T) {
 	lab.Need(t, lab.IPVS)
@@ -130,7 +130,7 @@ func TestManyLeases(t *testing.T) {
 // TestKilledMaster: after a kill -9 of the MASTER's daemon no process on that machine removes the VIP; the end of its
 // lease does. Meanwhile the client is answered by the other director, which repeats its gratuitous ARP.
 //
-// Proves README.md: "VIP on a director that was killed (`kill -9`) | removed when its lease ends (5 s by default)"
+// Proves docs/comparison.md: "VIP on a director that was killed (`kill -9`) | removed when its lease ends (5 s by default)"
 // Proves docs/cluster-file.md: "When a director dies, the kernel removes its virtual addresses at the end of the
 // lease."
 func TestKilledMaster(t *testing.T) {

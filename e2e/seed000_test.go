@@ -49,7 +49,7 @@ type seed000 struct {
 // TestSeed000: the VIP follows a MySQL server that answers and does not move without need. It moves back without an
 // operator, which the seed promises but its own setup (the check script kills keepalived) does not do.
 //
-// Proves README.md: "VRRP without balancing, directly on two database servers: the VIP follows a server whose MySQL
+// Proves docs/index.md: "VRRP without balancing, directly on two database servers: the VIP follows a server whose MySQL
 // answers."
 func TestSeed000(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.MariaDB)

@@ -33,8 +33,8 @@ type seed001 struct {
 
 // TestSeed001: one cluster passes the manual acceptance checks of seed 001 (V1 to V6), in their order.
 //
-// Proves README.md: "Two directors elect the holder of the address by VRRP, balance connections to the real servers
-// with the kernel's IPVS, and check every server once a second with a MySQL login."
+// Proves README.md: "Two **directors** elect the holder of the address by VRRP; the holder balances connections to the
+// **real servers** with the IPVS of the Linux kernel, and takes those out that fail their checks."
 // Proves docs/quickstart.md: "out of `ipvsadm -Ln` within fall × interval + timeout, 3 s | those on `mysql1` are not
 // affected"
 // Proves docs/quickstart.md: "`lvs-master` takes the VIP back, unless `preempt: false` is set"

@@ -136,7 +136,7 @@ virtual_servers:
 // TestAdoption: a director that only balances (the VIP is the administrator's) is killed and starts again. It adopts
 // the existing table: no connection breaks and no client waits, even if its first checks of a real server are lost.
 //
-// Proves README.md: "After a crash the next start adopts the table and writes only the differences, so connections
+// Proves docs/index.md: "After a crash the next start adopts the table and writes only the differences, so connections
 // survive."
 // Proves docs/checks.md: "A server that the director finds in the kernel's table, as after a crash, has connections
 // that a single lost packet must not break: it is removed after `fall` failures, and until then, for 30 s at most, the

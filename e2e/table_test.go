@@ -123,7 +123,7 @@ func (c *cluster) awaitServing(started *lab.Daemon) {
 // TestTableStandsBeforeTheVIPAnswers: a director that starts adds the VIP after the table is complete, however large
 // the table and however fast the election. Otherwise the director itself would refuse clients.
 //
-// Proves README.md: "Both directors keep the table at all times, and it is complete before the VIP is added."
+// Proves docs/index.md: "Both directors keep the table at all times, and it is complete before the VIP is added."
 func TestTableStandsBeforeTheVIPAnswers(t *testing.T) {
 	lab.Need(t, lab.IPVS)
 	lab.AnyKernel(t)

@@ -324,7 +324,7 @@ func (c *cluster) splitAndHeal(way lab.Direction) (hard bool) {
 // TestBenchFailover: the outages of lvs-director and of keepalived for the same faults in the same boot, side by side,
 // because absolute figures of a virtual machine mean little.
 //
-// Proves README.md: "How long a failure lasts is determined by the protocol"
+// Proves docs/comparison.md: "How long a failure lasts is determined by the protocol"
 func TestBenchFailover(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Keepalived)
 	lab.Bench(t)
