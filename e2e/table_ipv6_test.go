@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/capture"
 	"github.com/lvs-director/lvs-director/e2e/lab/standin"
 )
 
@@ -33,10 +35,11 @@ var servers6Commands = []string{
 }
 
 // TestIPv6Servers: clients of IPv6 are served by every forwarding method, by IPv4 tunnels, and those of IPv4 by IPv6 tunnels; the
-// packets go in both directions as the method says. The table is what ipvsadm makes of the same settings, and is found after a
+// packets go in both directions as the method says, with the VIPs and tunnels of the agents. The table is what ipvsadm makes of the same settings, and is found after a
 // kill -9.
 //
 // Proves docs/virtual-servers.md: "Addresses of virtual servers and real servers are of either family"
+// Proves docs/agent.md: "An interface answers neighbour solicitations for its own addresses only, so IPv6 needs nothing that keeps the VIP quiet"
 func TestIPv6Servers(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.NFTables) // see TestRedirects
 	lab.Long(t)
@@ -51,6 +54,8 @@ func TestIPv6Servers(t *testing.T) {
 		return holdsAll([]string{"fd00:77::100", "fd00:77::101", "fd00:77::102", "fd00:77::103", "10.77.0.104"}, c.master.Host)
 	})
 
+	c.client.Run("ip", "-6", "neigh", "flush", "dev", "eth0")
+	found := capture.Start(c.client, "eth0", "icmp6[0] = 136")
 	client, one, two := tap(t, c.client, "eth0", "tcp"), tap(t, c.mysql1.Host, "eth0", "ip6"), tap(t, c.mysql2.Host, "eth0", "ip proto 41")
 	for _, ask := range []struct{ vip, port, want string }{
 		{"fd00:77::100", "3306", "mysql1"}, {"fd00:77::101", "80", "mysql1"}, {"fd00:77::102", "3306", "mysql1"}, {"fd00:77::103", "3306", "mysql2"}, {"10.77.0.104", "3306", "mysql1"},
@@ -76,35 +81,61 @@ func TestIPv6Servers(t *testing.T) {
 	two.has("IPv6 in IPv4", `10\.77\.0\.2 > 10\.77\.0\.12: .*fd00:77::50\.\d+ > fd00:77::103\.3306: Flags \[S\]`)
 	client.has("answers to IPv6 in IPv4 come from the real server", other+` > .* fd00:77::103\.3306 > fd00:77::50\.\d+: Flags \[S\.\]`)
 	client.has("answers to IPv4 in IPv6 come from the real server", server+` > .* 10\.77\.0\.104\.3306 > 10\.77\.0\.50\.\d+: Flags \[S\.\]`)
+	for _, p := range capture.Matching(found.Stop(), `tgt is fd00:77::10[0-3]`) {
+		if !strings.HasPrefix(p.Text, director) {
+			t.Errorf("a real server answers for a VIP: %s", p.Text)
+		}
+	}
 	healthy(t, c.master)
+	c.repairs6()
 }
 
-// serve6 prepares the real servers as the page says, and a client whose answers from NAT pass the director.
+// serve6 starts the agents of the real servers, one of which has no IPv6 on lo, and prepares what they do not: the device for IPv4 in IPv6, and a
+// client whose answers from NAT pass the director.
 func (c *cluster) serve6() {
 	c.t.Helper()
 	for _, module := range []string{"ip6_tunnel", "sit"} {
 		c.mysql1.Run("modprobe", module)
 	}
-	c.mysql1.Run("ip", "addr", "add", "fd00:77::100/128", "dev", "lo", "nodad", "preferred_lft", "0")
-	c.mysql1.Run("ip", "-6", "tunnel", "add", "t6", "mode", "any", "local", "fd00:77::11", "remote", "fd00:77::2")
-	c.mysql2.Run("ip", "tunnel", "add", "t4", "mode", "sit", "local", "10.77.0.12", "remote", "10.77.0.2")
-	for device, n := range map[string]*node{"t6": c.mysql1, "t4": c.mysql2} {
-		n.Run("ip", "link", "set", device, "up")
-		for _, name := range []string{"all", device} {
-			n.Sysctl(fmt.Sprintf("net.ipv4.conf.%s.rp_filter", name), "0")
-		}
+	c.mysql1.Sysctl("net.ipv6.conf.lo.disable_ipv6", "1")
+	c.mysql1.Run("ip", "link", "add", "ip46tnl0", "type", "ip6tnl", "mode", "ipip6", "local", "fd00:77::11", "remote", "::")
+	for _, to := range []string{"default", "fd00:77::51/128"} { // through a VIP, as the agent wants it
+		c.mysql1.Run("ip", "-6", "route", "add", to, "via", "fd00:77::101")
+	}
+	for _, n := range []*node{c.mysql1, c.mysql2} {
 		standin.Start(n.Host, "[::]:3306", n.Name)
+		n.start()
+		n.awaitCheck(0, "")
 	}
-	c.mysql1.Run("ip", "addr", "add", "fd00:77::102/128", "dev", "t6", "nodad")
-	c.mysql1.Run("ip", "addr", "add", "10.77.0.104/32", "dev", "lo")
-	for _, name := range []string{"all", "eth0"} { // 10.77.0.104 stays out of ARP
-		c.mysql1.Sysctl(fmt.Sprintf("net.ipv4.conf.%s.arp_ignore", name), "1")
-		c.mysql1.Sysctl(fmt.Sprintf("net.ipv4.conf.%s.arp_announce", name), "2")
-	}
-	c.mysql2.Run("ip", "addr", "add", "fd00:77::103/128", "dev", "t4", "nodad")
-	c.mysql1.Run("ip", "-6", "route", "add", "fd00:77::51/128", "via", "fd00:77::2")
 	c.client.Run("ip", "-6", "route", "add", "fd00:77::101/128", "dev", "eth0", "src", "fd00:77::51")
 	for _, vip := range []string{"100", "102", "103"} {
 		c.client.Run("ip", "-6", "route", "add", "fd00:77::"+vip+"/128", "dev", "eth0", "src", "fd00:77::50")
+	}
+}
+
+// repairs6: a VIP that is deleted on the real server is back, and after the stop of the agent everything is as it was.
+func (c *cluster) repairs6() {
+	c.t.Helper()
+	for _, one := range []struct {
+		n        *node
+		vip, dev string
+	}{{c.mysql1, "fd00:77::100/128", "lo"}, {c.mysql1, "fd00:77::102/128", "ip6tnl0"}, {c.mysql1, "10.77.0.104/32", "ip46tnl0"}, {c.mysql2, "fd00:77::103/128", "sit0"}} {
+		one.n.Run("ip", "addr", "del", one.vip, "dev", one.dev)
+		lab.Eventually(c.t, soon, func() error {
+			if out := one.n.Run("ip", "addr", "show", "dev", one.dev); !strings.Contains(out, one.vip) {
+				return fmt.Errorf("%s is not back: %s", one.vip, out)
+			}
+			return nil
+		})
+	}
+	c.mysql1.daemon.Stop()
+	c.mysql2.daemon.Stop()
+	for _, n := range []*node{c.mysql1, c.mysql2} {
+		if out := n.Run("ip", "addr"); strings.Contains(out, "fd00:77::10") || strings.Contains(out, "10.77.0.104") {
+			c.t.Errorf("after the stop of the agent %s has: %s", n.Name, out)
+		}
+	}
+	if got := c.mysql1.Run("sysctl", "-n", "net.ipv6.conf.lo.disable_ipv6"); strings.TrimSpace(got) != "1" {
+		c.t.Errorf("disable_ipv6 of lo is %s", got)
 	}
 }

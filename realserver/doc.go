@@ -6,10 +6,11 @@
 //   - forward: tun — the same with the VIP on tunl0, which is up and has a loose rp_filter.
 //     With GRE the VIP is on gre0, or on grecsum0 for GRE with checksums; with GUE, on tunl0, to which the kernel
 //     unpacks it.
+//     IPv6 in IPv4 arrives on sit0, IPv6 in IPv6 on ip6tnl0, and IPv4 in IPv6 on ip46tnl0, a device of the administrator.
 //   - forward: nat — nothing; it reports when answers would not leave through a director.
 //
-// An IPv6 VIP is refused for dr and tun, and reported: it would need other sysctls, another tunnel (ip6tnl0) and a way
-// to suppress neighbour discovery for it. Everything else supports both families.
+// An IPv6 VIP is a /128 without duplicate address detection, and needs no sysctls but disable_ipv6=0 of its interface: an interface answers
+// neighbour solicitations for its own addresses only. GRE and GUE with IPv6 are refused, and reported.
 //
 // The desired state is a pure function of the cluster file and the existing links (Desired); Diff compares it with the
 // actual state. One goroutine applies the difference: at the start, on every address and link event, and every half

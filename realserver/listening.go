@@ -134,8 +134,12 @@ func (a *Agent) silent(m Membership) (reason string, unclear bool) {
 		return fmt.Sprintf("nothing listens on %s: clients are refused: start the service", to), false
 	}
 	slices.Sort(others)
-	return fmt.Sprintf("nothing listens on %s, only on %s: clients are refused: set bind_address to 0.0.0.0 (or add %s to it) and restart the service",
-		to, strings.Join(slices.Compact(others), " and "), to.Addr()), false
+	all := "0.0.0.0"
+	if to.Addr().Is6() {
+		all = "::"
+	}
+	return fmt.Sprintf("nothing listens on %s, only on %s: clients are refused: set bind_address to %s (or add %s to it) and restart the service",
+		to, strings.Join(slices.Compact(others), " and "), all, to.Addr()), false
 }
 
 // try is the command with which a client finds out whether the service answers.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
 	"github.com/lvs-director/lvs-director/pkg/problem"
@@ -125,7 +126,7 @@ func (a *Agent) apply(want State, have *Found, failed *failures) {
 	}
 	exposed := Exposed(want.NICs, have.Sysctls)
 	for _, address := range plan.Put {
-		if exposed != "" {
+		if exposed != "" && inARP(address) {
 			failed.add(notAdded{address, exposed})
 			continue
 		}
@@ -212,7 +213,7 @@ func (a *Agent) save(err error) {
 func (a *Agent) readGateways() map[netip.Addr]netip.Addr {
 	gateways := map[netip.Addr]netip.Addr{}
 	for _, m := range Desired(a.cfg, nil, a.o.Names...).Memberships {
-		if _, needsVIP := m.vipAddress(); needsVIP {
+		if m.Forward != config.NAT {
 			continue
 		}
 		if gateway, err := a.e.Gateway(m.Address); err == nil {
@@ -234,7 +235,7 @@ func (a *Agent) waysBack(want State) []problem.Finding {
 }
 
 func (a *Agent) wayBack(m Membership) string {
-	if _, needsVIP := m.vipAddress(); needsVIP {
+	if m.Forward != config.NAT {
 		return ""
 	}
 	var vips []netip.Addr

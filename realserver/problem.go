@@ -126,11 +126,15 @@ func foreign(want State, have Found, a addr.Address) (problem.Code, string) {
 		return "", ""
 	}
 	remedy := fmt.Sprintf("remove it: ip addr del %s dev %s", a.Prefix, a.Interface)
+	takes := "makes all of %s local to this machine"
+	if !inARP(this) {
+		takes = "routes all of %s to lo"
+	}
 	switch {
 	case a.Interface == loopback && !a.Prefix.IsSingleIP() && len(want.Addresses) > 0:
-		return problem.VIPTooWide, fmt.Sprintf("lo has the VIP as %s, which makes all of %s local to this machine: %s", a.Prefix, a.Prefix.Masked(), remedy)
+		return problem.VIPTooWide, fmt.Sprintf("lo has the VIP as %s, which "+takes+": %s", a.Prefix, a.Prefix.Masked(), remedy)
 	case slices.Contains(want.NICs, a.Interface) && !want.Director && !have.silentLink(a.Interface):
-		return problem.VIPAnswersARP, fmt.Sprintf("%s has the VIP %s and answers ARP for it beside the director, so clients reach this machine instead: %s", a.Interface, a.Prefix, remedy)
+		return problem.VIPAnswersARP, fmt.Sprintf("%s has the VIP %s and answers %s for it beside the director, so clients reach this machine instead: %s", a.Interface, a.Prefix, questions(a.Prefix.Addr()), remedy)
 	default:
 		return "", ""
 	}
@@ -179,18 +183,6 @@ func (f Found) silentLink(name string) bool {
 // missing is the problem of a device, or of a port of the kernel, on which packets should arrive.
 func missing(subject, text string) problem.Finding {
 	return problem.Finding{Code: problem.DeviceMissing, Subject: subject, Text: text}
-}
-
-func missingDevice(name string) string {
-	switch name {
-	case tunnel:
-		return "tunl0 does not exist, so forward: tun cannot work: load the kernel module ipip (modprobe ipip; for every boot: echo ipip >/etc/modules-load.d/ipip.conf)"
-	case greTunnel:
-		return "gre0 does not exist, so forward: tun with tunnel type gre cannot work: load the kernel module ip_gre (modprobe ip_gre; for every boot: echo ip_gre >/etc/modules-load.d/ip_gre.conf)"
-	case greChecksumTunnel:
-		return "grecsum0 does not exist, so forward: tun with tunnel type gre and checksum: full cannot work: modprobe ip_gre && ip link add grecsum0 type gre local ADDRESS csum, with this node's own address (and at every boot)"
-	}
-	return name + " does not exist"
 }
 
 // WayBack checks where the answers of a NAT real server leave: they must pass a director, which rewrites their source

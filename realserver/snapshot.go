@@ -3,6 +3,7 @@ package realserver
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 
 	"github.com/lvs-director/lvs-director/pkg/kernel"
@@ -91,13 +92,13 @@ func (a *Agent) membership(m Membership, want State, have Found) status.Membersh
 		if reason == "" {
 			reason = a.closedTunnel(m)
 		}
-		s.Reason = fmt.Sprintf("up: %s is on %s and stays out of ARP", m.VIP.Addr(), vip.Interface)
+		s.Reason = fmt.Sprintf("up: %s is on %s and stays out of %s", m.VIP.Addr(), vip.Interface, discovery(m.VIP.Addr()))
 	default:
 		reason = a.wayBack(m)
 		s.Reason = fmt.Sprintf("up: answers leave through %s, which a director holds", a.gateways[m.Address])
 	}
 	if rivals := want.rivals(have, m.VIP.Addr()); reason == "" && len(rivals) > 0 {
-		reason = fmt.Sprintf("%s has the VIP %s and answers ARP for it", rivals[0].Interface, rivals[0].Prefix)
+		reason = fmt.Sprintf("%s has the VIP %s and answers %s for it", rivals[0].Interface, rivals[0].Prefix, questions(m.VIP.Addr()))
 	}
 	if silent, unclear := a.silent(m); reason == "" && !unclear {
 		reason = silent
@@ -111,10 +112,29 @@ func (a *Agent) membership(m Membership, want State, have Found) status.Membersh
 	return s
 }
 
+// discovery is how machines of the network find the one that has an address.
+func discovery(a netip.Addr) string {
+	if kernel.FamilyOf(a) == kernel.IPv6 {
+		return "neighbour discovery"
+	}
+	return "ARP"
+}
+
+// questions are the packets that ask for an address.
+func questions(a netip.Addr) string {
+	if kernel.FamilyOf(a) == kernel.IPv6 {
+		return "neighbour solicitations"
+	}
+	return "ARP"
+}
+
 // unfit returns why clients of a VIP would not be served here, or "".
 func unfit(vip kernel.IfAddr, want State, have Found) string {
 	if reason := have.lacks(vip); reason != "" {
 		return reason
+	}
+	if !inARP(vip) {
+		return ""
 	}
 	key := confKey(vip.Interface, "rp_filter")
 	if value := have.Sysctls[key]; vip.Interface != loopback && value != looseRPFilter {

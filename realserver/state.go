@@ -2,7 +2,6 @@ package realserver
 
 import (
 	"cmp"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -10,16 +9,6 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
-)
-
-const (
-	loopback = "lo"
-	// tunnel is the fallback device of the module ipip: it receives every IPIP packet that matches no other tunnel.
-	tunnel = "tunl0"
-	// greTunnel is that of the module ip_gre, for GRE.
-	greTunnel = "gre0"
-	// greChecksumTunnel is a device of the administrator for GRE with checksums, which gre0 drops (ip_tunnel_rcv).
-	greChecksumTunnel = "grecsum0"
 )
 
 // The values that keep a VIP on lo out of ARP (Linux Documentation/networking/ip-sysctl.rst). arp_ignore=1: answer only
@@ -80,10 +69,14 @@ func Desired(cfg *config.Config, links []addr.Link, names ...string) State {
 		s.NICs = nics(links)
 	}
 	if len(s.Addresses) > 0 {
-		s.Sysctls = sysctls(s.NICs, s.Up)
+		s.Sysctls = sysctls(s.NICs, s.Addresses)
 	}
 	return s
 }
+
+// inARP reports whether ARP finds an address. One of IPv6 needs nothing that keeps it out of neighbour discovery: an interface answers
+// solicitations for its own addresses only (ndisc_recv_ns in net/ipv6/ndisc.c).
+func inARP(a kernel.IfAddr) bool { return kernel.FamilyOf(a.Prefix.Addr()) == kernel.IPv4 }
 
 // memberships are the virtual servers in which the node is a real server, in the order of the file, with each address and port.
 func memberships(cfg *config.Config, names []string) []Membership {
@@ -107,15 +100,6 @@ func memberships(cfg *config.Config, names []string) []Membership {
 	return all
 }
 
-// refusal returns why this node does not support a virtual server, or "": the sysctls and the tunnel of this package
-// are for IPv4 only. forward: nat needs no VIP, in either family.
-func (m Membership) refusal() string {
-	if m.Forward == config.NAT || kernel.FamilyOf(m.VIP.Addr()) == kernel.IPv4 {
-		return ""
-	}
-	return fmt.Sprintf("%s: forward: %s with an IPv6 VIP is not supported yet", m.VIP.Addr(), m.Forward)
-}
-
 // vipAddress returns where the VIP belongs on this node. needed is false for forward: nat, whose packets have this
 // node's own address as destination, and for a refused virtual server.
 func (m Membership) vipAddress() (a kernel.IfAddr, needed bool) {
@@ -134,41 +118,24 @@ func (m Membership) vipAddress() (a kernel.IfAddr, needed bool) {
 	return a, true
 }
 
-// device is the tunnel device on which packets arrive. The kernel unpacks those of GUE to IP in IP.
-func (m Membership) device() string {
-	switch {
-	case m.Tunnel.Type == config.GRE && m.Tunnel.Checksum != config.NoChecksum:
-		return greChecksumTunnel
-	case m.Tunnel.Type == config.GRE:
-		return greTunnel
-	}
-	return tunnel
-}
-
-// nics returns the interfaces on which ARP requests for a VIP can arrive: all, up or down, except lo and the tunnels.
-func nics(links []addr.Link) []string {
-	var names []string
-	for _, l := range links {
-		if !l.Loopback && l.Name != tunnel && l.Kind != "ipip" && l.Kind != "gre" {
-			names = append(names, l.Name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
 // sysctls returns the usual sysctls for DR and TUN real servers. The kernel uses the larger of conf.all's and the
 // interface's value; they are set for each interface too, so that resetting conf.all does not expose the VIP.
-func sysctls(nics, up []string) map[string]string {
-	want := make(map[string]string, 2*len(nics)+3)
+func sysctls(nics []string, addresses []kernel.IfAddr) map[string]string {
+	want := map[string]string{}
+	for _, a := range addresses {
+		switch {
+		case !inARP(a):
+			want[disableIPv6(a.Interface)] = "0"
+		case a.Interface != loopback:
+			want[confKey(a.Interface, "rp_filter")] = looseRPFilter
+		}
+	}
+	if !slices.ContainsFunc(addresses, inARP) {
+		return want
+	}
 	for _, name := range append([]string{"all"}, nics...) {
 		want[confKey(name, "arp_ignore")] = arpIgnore
 		want[confKey(name, "arp_announce")] = arpAnnounce
-	}
-	for _, device := range []string{tunnel, greTunnel, greChecksumTunnel} {
-		if slices.Contains(up, device) {
-			want[confKey(device, "rp_filter")] = looseRPFilter
-		}
 	}
 	return want
 }
@@ -180,3 +147,6 @@ func confKey(iface, name string) string {
 	}
 	return "net.ipv4.conf." + iface + "." + name
 }
+
+// disableIPv6 returns the sysctl without which an interface can have no address of IPv6.
+func disableIPv6(iface string) string { return "net/ipv6/conf/" + iface + "/disable_ipv6" }

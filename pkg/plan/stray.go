@@ -2,6 +2,7 @@ package plan
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
@@ -10,7 +11,7 @@ import (
 
 // stray returns the addresses of this host that are VIPs of the files but were not added by a director: with another
 // prefix length, on another interface, or without a lease, which every VIP of a director has. This host answers ARP for
-// them whoever is MASTER. Interfaces that never answer ARP are excepted: lo and tunl0, where a real server has its VIPs,
+// them whoever is MASTER. Interfaces that never answer ARP are excepted: lo and tunnels, where a real server has its VIPs,
 // and dummy interfaces.
 func stray(files []*config.Config, links []kernel.Link, local []kernel.Address) []kernel.IfAddr {
 	vips, own := map[netip.Addr]bool{}, map[kernel.IfAddr]bool{}
@@ -33,7 +34,7 @@ func stray(files []*config.Config, links []kernel.Link, local []kernel.Address) 
 func silentLinks(links []kernel.Link) map[string]bool {
 	silent := map[string]bool{}
 	for _, l := range links {
-		if l.Loopback || l.Kind == "ipip" || l.Kind == "dummy" {
+		if l.Loopback || slices.Contains([]string{"ipip", "gre", "sit", "ip6tnl", "dummy"}, l.Kind) {
 			silent[l.Name] = true
 		}
 	}

@@ -1,0 +1,98 @@
+package realserver
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/lvs-director/lvs-director/pkg/config"
+	"github.com/lvs-director/lvs-director/pkg/kernel"
+	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+)
+
+const loopback = "lo"
+
+// The devices on which the packets of tunnels arrive. Those named after a module are its fallback device, which receives every
+// packet that matches no other tunnel; the others are of the administrator.
+const (
+	// tunnel is that of the module ipip, for IPv4 in IPv4.
+	tunnel = "tunl0"
+	// tunnel64 is that of the module sit, for IPv6 in IPv4.
+	tunnel64 = "sit0"
+	// tunnel66 is that of the module ip6_tunnel, for IPv6 in IPv6: it drops IPv4 (ip6_fb_tnl_dev_init in net/ipv6/ip6_tunnel.c).
+	tunnel66 = "ip6tnl0"
+	// tunnel46 is a device for IPv4 in IPv6.
+	tunnel46 = "ip46tnl0"
+	// greTunnel is that of the module ip_gre, for GRE.
+	greTunnel = "gre0"
+	// greChecksumTunnel is a device for GRE with checksums, which gre0 drops (ip_tunnel_rcv).
+	greChecksumTunnel = "grecsum0"
+)
+
+// missingDevices says how to make a device.
+var missingDevices = map[string]string{
+	tunnel:            "load the kernel module ipip (modprobe ipip; for every boot: echo ipip >/etc/modules-load.d/ipip.conf)",
+	tunnel64:          "load the kernel module sit (modprobe sit; for every boot: echo sit >/etc/modules-load.d/sit.conf)",
+	tunnel66:          "load the kernel module ip6_tunnel (modprobe ip6_tunnel; for every boot: echo ip6_tunnel >/etc/modules-load.d/ip6_tunnel.conf)",
+	tunnel46:          "modprobe ip6_tunnel && ip link add ip46tnl0 type ip6tnl mode ipip6 local ADDRESS remote ::, with this node's own address (and at every boot)",
+	greTunnel:         "load the kernel module ip_gre (modprobe ip_gre; for every boot: echo ip_gre >/etc/modules-load.d/ip_gre.conf)",
+	greChecksumTunnel: "modprobe ip_gre && ip link add grecsum0 type gre local ADDRESS csum, with this node's own address (and at every boot)",
+}
+
+// carries says what a device is for.
+var carries = map[string]string{
+	tunnel:            "forward: tun",
+	tunnel64:          "forward: tun of IPv6 in IPv4",
+	tunnel66:          "forward: tun of IPv6",
+	tunnel46:          "forward: tun of IPv4 in IPv6",
+	greTunnel:         "forward: tun with tunnel type gre",
+	greChecksumTunnel: "forward: tun with tunnel type gre and checksum: full",
+}
+
+func missingDevice(name string) string {
+	remedy, known := missingDevices[name]
+	if !known {
+		return name + " does not exist"
+	}
+	return fmt.Sprintf("%s does not exist, so %s cannot work: %s", name, carries[name], remedy)
+}
+
+// device is the tunnel device on which packets arrive. The kernel unpacks those of GUE to IP in IP.
+func (m Membership) device() string {
+	switch inner, outer := kernel.FamilyOf(m.VIP.Addr()), kernel.FamilyOf(m.Address); {
+	case m.Tunnel.Type == config.GRE && m.Tunnel.Checksum != config.NoChecksum:
+		return greChecksumTunnel
+	case m.Tunnel.Type == config.GRE:
+		return greTunnel
+	case inner == kernel.IPv6 && outer == kernel.IPv6:
+		return tunnel66
+	case inner == kernel.IPv6:
+		return tunnel64
+	case outer == kernel.IPv6:
+		return tunnel46
+	}
+	return tunnel
+}
+
+// refusal returns why this node does not support a virtual server, or "".
+func (m Membership) refusal() string {
+	plain := m.Tunnel.Type != config.GRE && m.Tunnel.Type != config.GUE
+	if m.Forward != config.TUN || plain || kernel.FamilyOf(m.VIP.Addr()) == kernel.IPv4 && kernel.FamilyOf(m.Address) == kernel.IPv4 {
+		return ""
+	}
+	return fmt.Sprintf("%s: the agent does not support IPv6 with tunnel type %s: set up the tunnel and the VIP by hand, or use the type ipip", m.VIP.Addr(), m.Tunnel.Type)
+}
+
+// quietKinds are the kinds of interfaces on which no ARP request and no neighbour solicitation for a VIP can arrive.
+var quietKinds = []string{"ipip", "gre", "sit", "ip6tnl", "ip6gre"}
+
+// nics returns the interfaces on which ARP requests for a VIP can arrive: all, up or down, except lo and the tunnels.
+func nics(links []addr.Link) []string {
+	var names []string
+	for _, l := range links {
+		if !l.Loopback && l.Name != tunnel && !slices.Contains(quietKinds, l.Kind) {
+			names = append(names, l.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
