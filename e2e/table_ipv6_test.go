@@ -90,7 +90,7 @@ func TestIPv6Servers(t *testing.T) {
 	c.repairs6()
 }
 
-// serve6 starts the agents of the real servers, one of which has no IPv6 on lo, and prepares what they do not: the device for IPv4 in IPv6, and a
+// serve6 starts the agents of the real servers, one of which has no IPv6 on lo, and prepares what they do not: the device for tunnels in IPv6, and a
 // client whose answers from NAT pass the director.
 func (c *cluster) serve6() {
 	c.t.Helper()
@@ -98,7 +98,7 @@ func (c *cluster) serve6() {
 		c.mysql1.Run("modprobe", module)
 	}
 	c.mysql1.Sysctl("net.ipv6.conf.lo.disable_ipv6", "1")
-	c.mysql1.Run("ip", "link", "add", "ip46tnl0", "type", "ip6tnl", "mode", "ipip6", "local", "fd00:77::11", "remote", "::")
+	c.mysql1.Run("ip", "link", "add", "ip6any0", "type", "ip6tnl", "mode", "any", "local", "fd00:77::11", "remote", "::")
 	for _, to := range []string{"default", "fd00:77::51/128"} { // through a VIP, as the agent wants it
 		c.mysql1.Run("ip", "-6", "route", "add", to, "via", "fd00:77::101")
 	}
@@ -119,7 +119,7 @@ func (c *cluster) repairs6() {
 	for _, one := range []struct {
 		n        *node
 		vip, dev string
-	}{{c.mysql1, "fd00:77::100/128", "lo"}, {c.mysql1, "fd00:77::102/128", "ip6tnl0"}, {c.mysql1, "10.77.0.104/32", "ip46tnl0"}, {c.mysql2, "fd00:77::103/128", "sit0"}} {
+	}{{c.mysql1, "fd00:77::100/128", "lo"}, {c.mysql1, "fd00:77::102/128", "ip6any0"}, {c.mysql1, "10.77.0.104/32", "ip6any0"}, {c.mysql2, "fd00:77::103/128", "sit0"}} {
 		one.n.Run("ip", "addr", "del", one.vip, "dev", one.dev)
 		lab.Eventually(c.t, soon, func() error {
 			if out := one.n.Run("ip", "addr", "show", "dev", one.dev); !strings.Contains(out, one.vip) {

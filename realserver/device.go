@@ -18,10 +18,9 @@ const (
 	tunnel = "tunl0"
 	// tunnel64 is that of the module sit, for IPv6 in IPv4.
 	tunnel64 = "sit0"
-	// tunnel66 is that of the module ip6_tunnel, for IPv6 in IPv6: it drops IPv4 (ip6_fb_tnl_dev_init in net/ipv6/ip6_tunnel.c).
-	tunnel66 = "ip6tnl0"
-	// tunnel46 is a device for IPv4 in IPv6.
-	tunnel46 = "ip46tnl0"
+	// tunnel6 is a device for IPv4 and IPv6 in IPv6: that of the module ip6_tunnel, ip6tnl0, drops all packets, since it has none of the
+	// flags that ip6_tnl_rcv_ctl wants (net/ipv6/ip6_tunnel.c).
+	tunnel6 = "ip6any0"
 	// greTunnel is that of the module ip_gre, for GRE.
 	greTunnel = "gre0"
 	// greChecksumTunnel is a device for GRE with checksums, which gre0 drops (ip_tunnel_rcv).
@@ -32,8 +31,7 @@ const (
 var missingDevices = map[string]string{
 	tunnel:            "load the kernel module ipip (modprobe ipip; for every boot: echo ipip >/etc/modules-load.d/ipip.conf)",
 	tunnel64:          "load the kernel module sit (modprobe sit; for every boot: echo sit >/etc/modules-load.d/sit.conf)",
-	tunnel66:          "load the kernel module ip6_tunnel (modprobe ip6_tunnel; for every boot: echo ip6_tunnel >/etc/modules-load.d/ip6_tunnel.conf)",
-	tunnel46:          "modprobe ip6_tunnel && ip link add ip46tnl0 type ip6tnl mode ipip6 local ADDRESS remote ::, with this node's own address (and at every boot)",
+	tunnel6:           "modprobe ip6_tunnel && ip link add ip6any0 type ip6tnl mode any local ADDRESS remote ::, with this node's own address (and at every boot)",
 	greTunnel:         "load the kernel module ip_gre (modprobe ip_gre; for every boot: echo ip_gre >/etc/modules-load.d/ip_gre.conf)",
 	greChecksumTunnel: "modprobe ip_gre && ip link add grecsum0 type gre local ADDRESS csum, with this node's own address (and at every boot)",
 }
@@ -42,8 +40,7 @@ var missingDevices = map[string]string{
 var carries = map[string]string{
 	tunnel:            "forward: tun",
 	tunnel64:          "forward: tun of IPv6 in IPv4",
-	tunnel66:          "forward: tun of IPv6",
-	tunnel46:          "forward: tun of IPv4 in IPv6",
+	tunnel6:           "forward: tun in IPv6",
 	greTunnel:         "forward: tun with tunnel type gre",
 	greChecksumTunnel: "forward: tun with tunnel type gre and checksum: full",
 }
@@ -63,12 +60,10 @@ func (m Membership) device() string {
 		return greChecksumTunnel
 	case m.Tunnel.Type == config.GRE:
 		return greTunnel
-	case inner == kernel.IPv6 && outer == kernel.IPv6:
-		return tunnel66
+	case outer == kernel.IPv6:
+		return tunnel6
 	case inner == kernel.IPv6:
 		return tunnel64
-	case outer == kernel.IPv6:
-		return tunnel46
 	}
 	return tunnel
 }

@@ -6,7 +6,7 @@
 //   - forward: tun — the same with the VIP on tunl0, which is up and has a loose rp_filter.
 //     With GRE the VIP is on gre0, or on grecsum0 for GRE with checksums; with GUE, on tunl0, to which the kernel
 //     unpacks it.
-//     IPv6 in IPv4 arrives on sit0, IPv6 in IPv6 on ip6tnl0, and IPv4 in IPv6 on ip46tnl0, a device of the administrator.
+//     IPv6 in IPv4 arrives on sit0, both in IPv6 on ip6any0, a device of the administrator.
 //   - forward: nat — nothing; it reports when answers would not leave through a director.
 //
 // An IPv6 VIP is a /128 without duplicate address detection, and needs no sysctls but disable_ipv6=0 of its interface: an interface answers

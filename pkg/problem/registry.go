@@ -419,7 +419,7 @@ func agentCodes() []Declaration {
 		{
 			Code: DeviceMissing, Severity: Critical, Role: Agent, Subject: "interface", Unready: true,
 			Means:  "the interface for the VIP does not exist, or nothing receives the packets of its tunnel",
-			Remedy: "for tunl0 run modprobe ipip, for sit0 modprobe sit, for ip6tnl0 modprobe ip6_tunnel, for gre0 modprobe ip_gre, and for every boot echo ipip >/etc/modules-load.d/ipip.conf, likewise the others. The agent then adds the VIP within a second. For a UDP port run modprobe fou and ip fou add port PORT gue, for grecsum0 ip link add grecsum0 type gre local ADDRESS csum, for ip46tnl0 ip link add ip46tnl0 type ip6tnl mode ipip6 local ADDRESS remote ::",
+			Remedy: "for tunl0 run modprobe ipip, for sit0 modprobe sit, for gre0 modprobe ip_gre, and for every boot echo ipip >/etc/modules-load.d/ipip.conf, likewise the others. The agent then adds the VIP within a second. For a UDP port run modprobe fou and ip fou add port PORT gue, for grecsum0 ip link add grecsum0 type gre local ADDRESS csum, for ip6any0 ip link add ip6any0 type ip6tnl mode any local ADDRESS remote ::",
 		},
 		{
 			Code: OwnAddressMissing, Severity: Critical, Role: Agent, Subject: "real server",
