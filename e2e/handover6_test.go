@@ -59,13 +59,23 @@ func TestHandoverOfIPv6Only(t *testing.T) {
 		}
 	})
 	client.WaitAnswered("lvs-backup", soon)
+	moved := time.Now()
+	var started time.Time
 	c.moves6("a preemption", c.backup, c.master, func() {
-		c.master.start()
+		c.master.start().WaitLog("received the first advert", soon)
+		client.WaitAnswered("", soon)
+		started = time.Now()
 	})
 	client.WaitAnswered("lvs-master", soon)
 	result := client.Stop().Since(begun)
 	t.Log(result)
-	checkGap(t, result) // a connection that the former MASTER itself has just accepted breaks: there is no synchronization
+	// A connection that the former MASTER itself has just accepted breaks: there is no synchronization. The client is not judged
+	// while a director starts, which takes the guest's only CPU from it for up to 130 ms: it runs at the highest priority.
+	for _, r := range []measure.Result{result.Until(moved), result.Since(started)} {
+		if gap := r.LongestGap(); gap.Duration > maxHandoverGap {
+			t.Errorf("longest gap %s, want at most %s: %v", gap, maxHandoverGap, r.Failures())
+		}
+	}
 }
 
 // moves6 moves the VIP, and checks that nobody resigns, and that it is announced before it is removed.

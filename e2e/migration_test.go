@@ -61,6 +61,11 @@ func TestMigration(t *testing.T) {
 	result := client.Stop().Since(begun)
 	moved.check(result)
 	checkGap(t, result)
+	for _, a := range result.Attempts {
+		if a.Took >= time.Second { // its first packet was lost
+			t.Errorf("an answer took %s: %+v", a.Took, a)
+		}
+	}
 	m.master.daemon.Stop()
 	m.keepalived(m.master)
 	m.awaitHolder(m.master, soon)

@@ -60,7 +60,8 @@ var allowed = map[string]struct {
 	"pkg/plan/sysctl.go":           {[]string{"Is4"}, "ARP is IPv4's"},
 	"pkg/kernel/neigh/arp.go":      {[]string{"As4"}, "ARP is IPv4's"},
 	"pkg/kernel/neigh/listener.go": {[]string{"AddrFrom4", "As4", "[4]byte"}, "ARP is IPv4's"},
-	"realserver/state.go":          {[]string{"IPv4"}, "refuses VIPs of IPv6: Membership.refusal"},
+	"realserver/state.go":          {[]string{"IPv4"}, "ARP is IPv4's"},
+	"realserver/device.go":         {[]string{"IPv4"}, "GRE and GUE with IPv6 are refused"},
 }
 
 // Files that assume IPv4 are listed here with the reason, and the list has no unused entries.

@@ -68,6 +68,11 @@ func (m Membership) device() string {
 	return tunnel
 }
 
+// mixed reports whether the packets of a tunnel are of another family than those in it.
+func (m Membership) mixed() bool {
+	return m.Forward == config.TUN && kernel.FamilyOf(m.VIP.Addr()) != kernel.FamilyOf(m.Address)
+}
+
 // refusal returns why this node does not support a virtual server, or "".
 func (m Membership) refusal() string {
 	plain := m.Tunnel.Type != config.GRE && m.Tunnel.Type != config.GUE

@@ -85,6 +85,9 @@ func (f *filterReader) ask(want State) {
 	var families []kernel.Family
 	for _, m := range want.Memberships {
 		families = append(families, kernel.FamilyOf(m.destination().Addr()))
+		if m.Forward == config.TUN {
+			families = append(families, kernel.FamilyOf(m.Address))
+		}
 	}
 	slices.Sort(families)
 	families = slices.Compact(families)
@@ -122,6 +125,9 @@ func (a *Agent) packets(m Membership) []firewall.Packet {
 		return []firewall.Packet{arriving}
 	}
 	outer := firewall.Packet{Way: firewall.Incoming, In: nic, To: netip.AddrPortFrom(m.Address, 0), Protocol: "ipip"}
+	if kernel.FamilyOf(m.VIP.Addr()) == kernel.IPv6 {
+		outer.Protocol = "ipv6"
+	}
 	switch m.Tunnel.Type {
 	case config.GRE:
 		outer.Protocol = "gre"
@@ -156,19 +162,27 @@ func (a *Agent) redirected(m Membership) (is bool, why string) {
 // hindered returns what in the rules of this node stops or may stop the connections of a virtual server's clients; its code
 // is "" if nothing does.
 func (a *Agent) hindered(m Membership) (f problem.Finding) {
-	set, known := a.filter.rules(kernel.FamilyOf(m.destination().Addr()))
-	if !known || m.refusal() != "" {
+	if m.refusal() != "" {
 		return f
 	}
 	const unclear = "cannot tell whether the packet filter of this machine drops the packets of clients: "
-	if set.err != nil {
-		return problem.Finding{Code: problem.ServiceUnclear, Text: unclear + set.err.Error()}
+	packets := a.packets(m)
+	sets := make([]ruleset, len(packets)) // the rules of each packet's family
+	for n, p := range packets {
+		var known bool
+		if sets[n], known = a.filter.rules(kernel.FamilyOf(p.To.Addr())); !known {
+			return f
+		}
+		if err := sets[n].err; err != nil {
+			return problem.Finding{Code: problem.ServiceUnclear, Text: unclear + err.Error()}
+		}
 	}
 	if is, why := a.redirected(m); is || why != "" {
 		return f
 	}
 	worst := firewall.Passes
-	for _, p := range a.packets(m) {
+	for n, p := range packets {
+		set := sets[n]
 		v := set.rules.Judge(p)
 		if v.Outcome <= worst {
 			continue

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/kernel"
 	"github.com/lvs-director/lvs-director/pkg/kernel/addr"
+	"github.com/lvs-director/lvs-director/pkg/kernel/route"
 	"github.com/lvs-director/lvs-director/pkg/problem"
 )
 
@@ -118,8 +120,19 @@ func (a *Agent) found(want State, failed *failures) Found {
 func (a *Agent) apply(want State, have *Found, failed *failures) {
 	plan := Diff(want, *have)
 	a.record(want, *have)
-	for _, err := range a.sysctls.Write(plan.Sysctls.Set, have.Sysctls) {
+	var four, six []Change
+	for _, c := range plan.Sysctls.Set {
+		if strings.HasPrefix(c.Key, "net/ipv6/") {
+			six = append(six, c)
+		} else {
+			four = append(four, c)
+		}
+	}
+	for _, err := range a.sysctls.Write(four, have.Sysctls) {
 		failed.add(err)
+	}
+	for _, err := range a.sysctls.Write(six, have.Sysctls) {
+		failed.add(errors.New(err.Error())) // not one that is forbidden: the VIPs of IPv4 do not depend on it
 	}
 	for _, name := range plan.Up {
 		a.setUp(name, have, failed)
@@ -127,7 +140,11 @@ func (a *Agent) apply(want State, have *Found, failed *failures) {
 	exposed := Exposed(want.NICs, have.Sysctls)
 	for _, address := range plan.Put {
 		if exposed != "" && inARP(address) {
-			failed.add(notAdded{address, exposed})
+			failed.add(notAdded{address, "this machine would answer ARP for it: " + exposed})
+			continue
+		}
+		if key := disableIPv6(address.Interface); !inARP(address) && have.Sysctls[key] == "1" {
+			failed.add(notAdded{address, fmt.Sprintf("IPv6 is off on %s: sysctl -w %s=0", address.Interface, key)})
 			continue
 		}
 		a.put(address, have, failed)
@@ -212,15 +229,32 @@ func (a *Agent) save(err error) {
 // readGateways finds out where answers leave, for the memberships with forward: nat.
 func (a *Agent) readGateways() map[netip.Addr]netip.Addr {
 	gateways := map[netip.Addr]netip.Addr{}
+	a.wayless = map[netip.Addr]bool{}
 	for _, m := range Desired(a.cfg, nil, a.o.Names...).Memberships {
-		if m.Forward != config.NAT {
-			continue
-		}
-		if gateway, err := a.e.Gateway(m.Address); err == nil {
-			gateways[m.Address] = gateway
+		switch {
+		case m.Forward == config.NAT:
+			if gateway, err := a.e.Gateway(m.Address); err == nil {
+				gateways[m.Address] = gateway
+			}
+		case m.mixed():
+			if _, err := a.e.Gateway(m.VIP.Addr()); errors.Is(err, route.ErrNoRoute) {
+				a.wayless[m.VIP.Addr()] = true
+			}
 		}
 	}
 	return gateways
+}
+
+// mute returns why answers of a virtual server cannot leave this node, or "". The address that the directors check is of the other family
+// than the VIP, so nothing else tells whether this node has a network of the VIP's family.
+func (a *Agent) mute(m Membership, have Found) string {
+	family := kernel.FamilyOf(m.VIP.Addr())
+	if !m.mixed() || !a.wayless[m.VIP.Addr()] || slices.ContainsFunc(have.Addresses, func(b addr.Address) bool {
+		return kernel.FamilyOf(b.Prefix.Addr()) == family && slices.Contains(nics(have.Links), b.Interface) && b.Global
+	}) {
+		return ""
+	}
+	return fmt.Sprintf("this machine has no address and no route of the family of %s, so answers cannot leave: give it a route to the clients", m.VIP.Addr())
 }
 
 // waysBack returns the problems of answers that do not pass a director.

@@ -128,7 +128,7 @@ func foreign(want State, have Found, a addr.Address) (problem.Code, string) {
 	remedy := fmt.Sprintf("remove it: ip addr del %s dev %s", a.Prefix, a.Interface)
 	takes := "makes all of %s local to this machine"
 	if !inARP(this) {
-		takes = "routes all of %s to lo"
+		takes = "may route all of %s to lo"
 	}
 	switch {
 	case a.Interface == loopback && !a.Prefix.IsSingleIP() && len(want.Addresses) > 0:
@@ -140,14 +140,14 @@ func foreign(want State, have Found, a addr.Address) (problem.Code, string) {
 	}
 }
 
-// notAdded is the error of a VIP that is not added because this machine would answer ARP for it.
+// notAdded is the error of a VIP that is not added: this machine would answer ARP for it, or IPv6 is off.
 type notAdded struct {
 	address kernel.IfAddr
 	reason  string
 }
 
 func (e notAdded) Error() string {
-	return fmt.Sprintf("VIP %s is not added, because this machine would answer ARP for it: %s", e.address, e.reason)
+	return fmt.Sprintf("VIP %s is not added, because %s", e.address, e.reason)
 }
 
 // found returns the failures as problems.

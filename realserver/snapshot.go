@@ -1,6 +1,7 @@
 package realserver
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -90,7 +91,7 @@ func (a *Agent) membership(m Membership, want State, have Found) status.Membersh
 			reason = fmt.Sprintf("packets to %s are not delivered here: a policy rule diverts them, or its route in the table local is gone: see ip rule, ip route get %s", m.VIP.Addr(), m.VIP.Addr())
 		}
 		if reason == "" {
-			reason = a.closedTunnel(m)
+			reason = cmp.Or(a.closedTunnel(m), a.mute(m, have))
 		}
 		s.Reason = fmt.Sprintf("up: %s is on %s and stays out of %s", m.VIP.Addr(), vip.Interface, discovery(m.VIP.Addr()))
 	default:

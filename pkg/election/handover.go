@@ -65,7 +65,7 @@ func (a *Actor) lookForSuccessor() {
 		return
 	}
 	for _, vip := range a.vips() {
-		if at, claimed := a.succeeded[vip]; !claimed || at < a.machine.Since()-earlyMost {
+		if at, claimed := a.succeeded[vip]; !claimed || at < max(a.machine.Since()-earlyMost, a.promoted) {
 			a.wire.Claims() // they come as a command
 			return
 		}

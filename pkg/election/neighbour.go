@@ -137,7 +137,7 @@ func (l *Link) passClaims(socket Socket) {
 	now := time.Now()
 	l.unclaimed = now
 	l.claiming.Unlock()
-	for i := range claims { // the wall clock may have been set; what is older was read by the last call
+	for i := range claims { // the wall clock may have been set; what is older was read by the last call, unless more than it reads were waiting
 		claims[i].Age = min(claims[i].Age, now.Sub(last))
 	}
 	for _, a := range actors {

@@ -57,6 +57,8 @@ func (r Rules) firewalld(p Packet) string {
 			family, p.Protocol, p.To.Addr(), p.To.Port())
 	case p.Way == Incoming && p.Protocol == "ipip":
 		return "firewall-cmd --permanent --add-protocol=ipencap && firewall-cmd --reload"
+	case p.Way == Incoming && p.Protocol == "ipv6":
+		return "firewall-cmd --permanent --add-protocol=ipv6 && firewall-cmd --reload"
 	case p.Way == Incoming && p.Protocol == "gre":
 		return "firewall-cmd --permanent --add-protocol=gre && firewall-cmd --reload"
 	case p.Way == Incoming && p.Protocol == "vrrp":
