@@ -16,7 +16,8 @@ const (
 	MostClosing = 4000
 )
 
-// moving is a state of a connection, by the name that the kernel gives it (ip_vs_state_name), that is sent when its virtual
+// moving is a state of a connection, by the name that the kernel gives it (ip_vs_state_name, tcp_state_name_table,
+// sctp_state_name_table), that is sent when its virtual
 // address moves. In all others no end has anything to send.
 type moving struct {
 	state    uint16
@@ -34,14 +35,14 @@ var movingTCP = map[string]moving{
 }
 
 var movingSCTP = map[string]moving{
-	"INIT1":          {state: syncmsg.StateSCTPInit1, inactive: true},
-	"INIT":           {state: syncmsg.StateSCTPInit, inactive: true},
-	"COOKIE_SENT":    {state: syncmsg.StateSCTPCookieSent, inactive: true},
-	"COOKIE_REPLIED": {state: syncmsg.StateSCTPReplied, inactive: true},
-	"COOKIE_WAIT":    {state: syncmsg.StateSCTPCookieWait, inactive: true},
-	"COOKIE":         {state: syncmsg.StateSCTPCookie, inactive: true},
-	"COOKIE_ECHOED":  {state: syncmsg.StateSCTPEchoed, inactive: true},
-	"ESTABLISHED":    {state: syncmsg.StateSCTPEstablished},
+	"INIT1":       {state: syncmsg.StateSCTPInit1, inactive: true},
+	"INIT":        {state: syncmsg.StateSCTPInit, inactive: true},
+	"C-SENT":      {state: syncmsg.StateSCTPCookieSent, inactive: true},
+	"C-REPLIED":   {state: syncmsg.StateSCTPReplied, inactive: true},
+	"C-WAIT":      {state: syncmsg.StateSCTPCookieWait, inactive: true},
+	"COOKIE":      {state: syncmsg.StateSCTPCookie, inactive: true},
+	"C-ECHOED":    {state: syncmsg.StateSCTPEchoed, inactive: true},
+	"ESTABLISHED": {state: syncmsg.StateSCTPEstablished},
 }
 
 // Moving returns a connection in a state as it is sent when its virtual address moves; the kernel sends none that is being opened,

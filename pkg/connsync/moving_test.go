@@ -28,9 +28,9 @@ func TestMoving(t *testing.T) {
 		{"tcp", "LAST_ACK", 0, 0, false, false},
 		{"tcp", "NONE", 0, 0, false, false},
 		{"sctp", "INIT1", 1, dr | passive, false, true},
-		{"sctp", "COOKIE_ECHOED", 7, dr | passive, false, true},
+		{"sctp", "C-ECHOED", 7, dr | passive, false, true},
 		{"sctp", "ESTABLISHED", 8, dr, false, true},
-		{"sctp", "SHUTDOWN_SENT", 0, 0, false, false},
+		{"sctp", "S-SENT", 0, 0, false, false},
 		{"udp", "UDP", 0, dr | passive, false, true},
 		{"esp", "NONE", 0, 0, false, false},
 	} {
