@@ -98,6 +98,7 @@ type setting struct {
 	left     budget
 	deaf     time.Duration // deaf_delay; 0: links always work at a start
 	prompt   bool          // no time passes while a frame is in flight
+	broken   brokenStep    // in place of Machine.Step; nil: Machine.Step
 }
 
 // start is the world before anything has happened: the directors are about to be started.
@@ -172,7 +173,7 @@ func (v *visit) stepMachine(i int, m *Machine, ev Event) {
 	if m.Retains() {
 		v.retainUntil = m.mem.Handover.RetainUntil
 	}
-	acts := m.Step(epoch, ev)
+	acts := v.broken.step(m, ev)
 	v.w.routers[i].mem = m.mem
 	if v.log != nil {
 		v.say("  %s: %s", v.name(i), ev)
