@@ -6,7 +6,6 @@ import (
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/hook"
-	"github.com/lvs-director/lvs-director/pkg/task"
 )
 
 // line is the hooks of one subject. The Notifier's mutex guards it.
@@ -40,6 +39,16 @@ func (n *Notifier) over() bool { return n.ctx == nil || n.ended || n.ctx.Err() !
 func (n *Notifier) rest(id ID, l *line) {
 	if l.works, l.going = false, nil; l.removed {
 		delete(n.lines, id)
+	}
+}
+
+// remove takes away a subject that a reload removes. It needs the lock.
+func (n *Notifier) remove(id ID, l *line) {
+	l.removed = true
+	if !l.works {
+		delete(n.lines, id)
+	} else if l.subject.ofPool() {
+		l.drop()
 	}
 }
 
@@ -108,13 +117,33 @@ func (n *Notifier) run(ctx context.Context, id ID, l *line, j Job) bool {
 		r := n.once(ctx, j)
 		tries++
 		text := n.record(j, r, tries)
-		if r.OK || tries > j.Hook.Retries || ctx.Err() != nil || n.late(l, j.Change) || !task.Pause(ctx, j.Hook.RetryDelay) {
+		if r.OK || tries > j.Hook.Retries || !n.await(ctx, l, j) {
 			n.mu.Lock()
 			n.finished(id, j, r.OK, text)
 			n.mu.Unlock()
 			return r.OK
 		}
 	}
+}
+
+// await waits for another try of a hook of an instance or a group, and reports whether that is worth it: not if a later state has come, even
+// meanwhile.
+func (n *Notifier) await(ctx context.Context, l *line, j Job) bool {
+	var wake <-chan struct{}
+	if j.Change.Moment.IsState() { // pre_stop, which runs beside the line's own goroutine, must not take what wakes that
+		wake = l.wake
+	}
+	timer := time.NewTimer(j.Hook.RetryDelay)
+	defer timer.Stop()
+	for ctx.Err() == nil && !n.late(l, j.Change) {
+		select {
+		case <-ctx.Done():
+		case <-wake:
+		case <-timer.C:
+			return ctx.Err() == nil && !n.late(l, j.Change)
+		}
+	}
+	return false
 }
 
 func (n *Notifier) once(ctx context.Context, j Job) Result {

@@ -52,12 +52,14 @@ type Result struct {
 // Failure is a hook whose last run failed, or that cannot be run.
 type Failure struct {
 	Subject string // "instance mysql"; of several, "real server mysql/mysql1 and 3 others"
-	// Name is "mysql"; of hooks that could not be run that of the first subject, and of failed hooks of real servers or virtual servers "real servers"
-	// or "virtual servers": it does not depend on which of them have failed.
+	// Name is "mysql"; of hooks that could not be run that of the first subject, and of failed hooks of real servers, or of more than ten virtual
+	// servers, "real servers" or "virtual servers": it does not depend on which of them have failed.
 	Name string
 	Hook config.Hook
 	Text string // why; of several, of the first
-	kind string // Subject.Type
+
+	id          ID
+	kind, label string // Subject.Type, Hook.Label()
 }
 
 // Options are the settings of a Notifier; all are required.
@@ -79,10 +81,10 @@ type Notifier struct {
 	mu       sync.Mutex      // guards the fields below
 	ctx      context.Context // of Run; nil before it
 	lines    map[ID]*line
-	failures map[failureOf]Failure
-	useless  map[trial]string // what could not be run, as last tried, and why
-	working  sync.WaitGroup   // lines of instances and groups
-	pools    sync.WaitGroup   // hooks of virtual servers and real servers
+	failures map[failureOf]*Failure // these are not changed
+	useless  map[trial]string       // what could not be run, as last tried, and why
+	working  sync.WaitGroup         // lines of instances and groups
+	pools    sync.WaitGroup         // hooks of virtual servers and real servers
 	trials   sync.WaitGroup
 	trying   bool
 	ended    bool
@@ -92,7 +94,7 @@ type Notifier struct {
 // New returns a Notifier without hooks.
 func New(o Options) *Notifier {
 	return &Notifier{
-		o: o, ready: make(chan struct{}), try: make(chan struct{}, 1), lines: map[ID]*line{}, failures: map[failureOf]Failure{},
+		o: o, ready: make(chan struct{}), try: make(chan struct{}, 1), lines: map[ID]*line{}, failures: map[failureOf]*Failure{},
 		queues: map[string]*queue{VirtualServer: newQueue(), RealServer: newQueue()},
 	}
 }
@@ -143,6 +145,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 func (n *Notifier) Set(subjects map[ID]Subject) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	pools := false // the hooks of one of a pool have changed, or it is removed
 	for id, s := range subjects {
 		l := n.lines[id]
 		if l == nil {
@@ -158,37 +161,29 @@ func (n *Notifier) Set(subjects map[ID]Subject) {
 			})
 			n.work(id, l)
 		}
+		before := l.subject.Hooks
 		l.subject, l.removed = s, false
+		if !sameHooks(before, s.Hooks) {
+			pools = pools || s.ofPool()
+			n.forget(id, before, s.Hooks)
+		}
 	}
 	poke(n.try)
 	for id, l := range n.lines {
-		if _, stays := subjects[id]; stays {
-			continue
-		}
-		l.removed = true
-		if !l.works {
-			delete(n.lines, id)
-		} else if l.subject.ofPool() {
-			l.drop()
+		if _, stays := subjects[id]; !stays {
+			pools = pools || l.subject.ofPool()
+			n.forget(id, l.subject.Hooks, nil)
+			n.remove(id, l)
 		}
 	}
-	for _, q := range n.queues {
-		n.requeue(q)
+	if pools {
+		n.requeueAll()
 	}
-	n.forget(subjects)
 }
 
-// forget removes the failures of hooks that no longer exist. It needs the lock.
-func (n *Notifier) forget(subjects map[ID]Subject) {
-	before := len(n.failures)
-	for of := range n.failures {
-		if !slices.Contains(subjects[of.id].Hooks, of.hook) {
-			delete(n.failures, of)
-		}
-	}
-	if len(n.failures) != before {
-		n.o.Changed()
-	}
+// sameHooks is quick if they are one slice, as those of thousands of real servers are after a change that does not concern them.
+func sameHooks(a, b []config.Hook) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b))
 }
 
 // Tell says that a subject has changed; change, which must not block, describes that. Subjects without hooks are ignored.
@@ -201,6 +196,10 @@ func (n *Notifier) Tell(id ID, change func(Subject) hook.Change) {
 	}
 	l.order.Tell(time.Now(), change(l.subject))
 	n.work(id, l)
+	if q := n.queues[l.subject.Type]; q != nil {
+		n.resume(q, id, l)
+		n.dispatch(q)
+	}
 	poke(l.wake)
 }
 
@@ -260,9 +259,9 @@ func (n *Notifier) Finish(ctx context.Context) {
 	}
 }
 
-// label is the subject for messages.
-func (s Subject) label() string {
-	return map[string]string{Group: "sync group ", RealServer: "real server ", VirtualServer: "virtual server ", Instance: "instance "}[s.Type] + s.Name
+// labelOf is a subject for messages.
+func labelOf(kind, name string) string {
+	return map[string]string{Group: "sync group ", RealServer: "real server ", VirtualServer: "virtual server ", Instance: "instance "}[kind] + name
 }
 
 // The types of subjects.

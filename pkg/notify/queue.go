@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
-	"github.com/lvs-director/lvs-director/pkg/hook"
 )
 
 const (
@@ -98,6 +97,18 @@ func (q *queue) tidy(name string) {
 	}
 }
 
+// requeueAll lets the virtual servers and real servers wait for the hooks that they have by now. It needs the lock.
+func (n *Notifier) requeueAll() {
+	for id, l := range n.lines {
+		if q := n.queues[l.subject.Type]; q != nil {
+			n.resume(q, id, l)
+		}
+	}
+	for _, q := range n.queues {
+		n.requeue(q)
+	}
+}
+
 // requeue lets all lines wait for the hooks that they have by now, in the same order: what has waited for a mail must not go on waiting for
 // mails when its subject has a program instead. It needs the lock.
 func (n *Notifier) requeue(q *queue) {
@@ -114,40 +125,6 @@ func (n *Notifier) requeue(q *queue) {
 	n.dispatch(q)
 }
 
-// progress is how far the hooks of a virtual server or a real server are with one change.
-type progress struct {
-	change hook.Change
-	ran    []config.Hook // those of the change that have begun
-	tries  int           // of the last of them, while it may be tried again; otherwise 0
-	failed bool
-	// dropped: the change is one of a subject that a reload has removed, even if another one has put it back.
-	dropped bool
-}
-
-// next returns the hook of the change that runs next: a reload may have changed them since the first one began.
-func (p *progress) next(l *line) (config.Hook, bool) {
-	if p.dropped {
-		return config.Hook{}, false
-	}
-	if p.tries > 0 && slices.Contains(l.subject.Hooks, p.ran[len(p.ran)-1]) {
-		return p.ran[len(p.ran)-1], true
-	}
-	for _, h := range l.subject.Hooks {
-		if h.On.Has(p.change.Moment) && !slices.Contains(p.ran, h) {
-			return h, true
-		}
-	}
-	return config.Hook{}, false
-}
-
-// begin counts a try of a hook.
-func (p *progress) begin(h config.Hook) {
-	if p.tries == 0 || p.ran[len(p.ran)-1] != h {
-		p.ran, p.tries = append(p.ran, h), 0
-	}
-	p.tries++
-}
-
 // due returns the hook of a line that runs next, and is false if there is none: then the line is idle. A change of which no hook has begun is
 // left out if it is late, and gets the hooks that the subject has by now. It needs the lock.
 func (n *Notifier) due(id ID, l *line) (config.Hook, bool) {
@@ -161,6 +138,9 @@ func (n *Notifier) due(id ID, l *line) (config.Hook, bool) {
 			l.going = &progress{change: c}
 		}
 		p := l.going
+		if _, worth := l.again(); p.tries > 0 && !worth {
+			n.conclude(id, l, Job{Hook: p.last(), Subject: l.subject, Change: p.change}, false, p.text)
+		}
 		h, found := p.next(l)
 		begun := len(p.ran) > 0
 		switch {
@@ -212,40 +192,22 @@ func (n *Notifier) runQueued(q *queue, name string, id ID, l *line, j Job, tries
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	q.end(name)
-	if !r.OK && tries <= j.Hook.Retries && !n.over() && l.worth(j) {
-		time.AfterFunc(j.Hook.RetryDelay, func() { n.retry(q, id, l, j, text) })
+	l.going.text = text
+	if h, worth := l.again(); !r.OK && worth && !n.over() {
+		n.pause(q, id, l, h.RetryDelay)
 	} else {
-		n.passed(q, id, l, j, r.OK, text)
+		n.conclude(id, l, j, r.OK, text)
+		n.queue(q, id, l)
 	}
 	n.dispatch(q)
 }
 
-// worth reports whether a hook that has failed is worth another try.
-func (l *line) worth(j Job) bool {
-	return !l.going.dropped && !l.order.Late(j.Change) && slices.Contains(l.subject.Hooks, j.Hook)
-}
-
-func (n *Notifier) retry(q *queue, id ID, l *line, j Job, text string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	switch {
-	case n.over():
-		return
-	case l.worth(j):
-		q.add(id, kindOf(j.Hook))
-	default:
-		n.passed(q, id, l, j, false, text)
-	}
-	n.dispatch(q)
-}
-
-// passed goes on after the last run of a hook. It needs the lock.
-func (n *Notifier) passed(q *queue, id ID, l *line, j Job, ok bool, text string) {
+// conclude takes in the last run of a hook. It needs the lock.
+func (n *Notifier) conclude(id ID, l *line, j Job, ok bool, text string) {
 	p := l.going
 	if !p.dropped {
 		n.finished(id, j, ok, text)
 	}
 	p.failed = p.failed || !ok
 	p.tries = 0
-	n.queue(q, id, l)
 }

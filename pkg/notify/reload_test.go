@@ -162,7 +162,7 @@ func TestManyFailures(t *testing.T) {
 			}
 			return all
 		}
-		if f := failed(); len(f) != 3 || f["i"] != "instance i" || f["virtual servers"] != "virtual server v" || f["real servers"] != "real server /x0 and 99 others" {
+		if f := failed(); len(f) != 3 || f["i"] != "instance i" || f["v"] != "virtual server v" || f["real servers"] != "real server /x0 and 99 others" {
 			t.Errorf("%q", f)
 		}
 		r.set(func() { r.fails = 0 })
