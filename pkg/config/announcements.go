@@ -106,7 +106,7 @@ func announcementsField(s *sectionOf[Announcements]) key[instance] {
 	return field[instance, Announcements]{
 		name: "announcements", in: func(i *instance) *Announcements { return &i.Announcements }, def: DefaultAnnouncements(),
 		kind: kind[Announcements]{
-			form: form{text: "mapping", schema: Schema{Type: "object"}, inside: &s.section},
+			form: form{text: "mapping", schema: &Schema{Type: "object"}, inside: &s.section},
 			read: func(v value) Announcements {
 				a := DefaultAnnouncements()
 				if o, ok := v.object(&s.section); ok {

@@ -6,7 +6,7 @@ func authType() kind[bool] {
 		what: "an authentication", words: []string{"none", "pass"},
 		synonyms: map[string]string{"simple": "pass", "password": "pass", "text": "pass"},
 	})
-	k := scalar(words.text, words.schema, func(v value) bool { return words.read(v) == "pass" })
+	k := scalar(words.text, *words.schema, func(v value) bool { return words.read(v) == "pass" })
 	k.show = func(pass bool) string { return map[bool]string{false: "none", true: "pass"}[pass] }
 	k.json = func(pass bool) any { return k.show(pass) }
 	return k

@@ -51,7 +51,7 @@ func beforeVIPField() key[instance] {
 	return field[instance, *BeforeVIP]{
 		name: "before_vip", in: func(i *instance) **BeforeVIP { return &i.BeforeVIP },
 		kind: kind[*BeforeVIP]{
-			form: form{text: "mapping", schema: Schema{Type: "object"}, inside: &s.section},
+			form: form{text: "mapping", schema: &Schema{Type: "object"}, inside: &s.section},
 			read: func(v value) *BeforeVIP {
 				o, ok := v.object(&s.section)
 				if !ok {

@@ -189,7 +189,7 @@ func peerBFDField() key[instance] {
 	return field[instance, *PeerBFD]{
 		name: "peer_bfd", in: func(i *instance) **PeerBFD { return &i.PeerBFD },
 		kind: kind[*PeerBFD]{
-			form: form{text: "mapping", schema: Schema{Type: "object"}, inside: &s.section},
+			form: form{text: "mapping", schema: &Schema{Type: "object"}, inside: &s.section},
 			read: func(v value) *PeerBFD {
 				o, ok := v.object(&s.section)
 				if !ok {

@@ -35,7 +35,7 @@ func checkSection(kinds []checkKind) *sectionOf[check] {
 	}
 	read := readKind(kinds)
 	s := &sectionOf[check]{
-		section: section{name: "checks", what: "a check with its type", notes: tcpNotes, words: checkWords(), schema: kindSchema(kinds)},
+		section: section{name: "checks", what: "a check with its type", notes: tcpNotes, words: checkWords(), schema: func() Schema { return kindSchema(kinds) }},
 		rules: func(c *check, o object) {
 			c.Kind = read(c.kind, o)
 			if c.Mark != 0 && c.Source == "" && !o.missing("mark") {

@@ -131,7 +131,7 @@ func connectionSyncField(s *sectionOf[ConnectionSync]) key[contents] {
 	return field[contents, *placed[ConnectionSync]]{
 		name: "connection_sync", in: func(c *contents) **placed[ConnectionSync] { return &c.sync },
 		kind: kind[*placed[ConnectionSync]]{
-			form: form{text: "mapping", schema: Schema{Type: "object"}, inside: &s.section},
+			form: form{text: "mapping", schema: &Schema{Type: "object"}, inside: &s.section},
 			read: func(v value) *placed[ConnectionSync] {
 				o, ok := v.object(&s.section)
 				if !ok {

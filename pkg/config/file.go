@@ -97,8 +97,12 @@ func topSection(instances *sectionOf[instance], services *sectionOf[virtualServe
 		maintenanceDirField(),
 		commonStartupDelayField(),
 	}
-	s.schema = Schema{AnyOf: []*Schema{{Required: []string{"vrrp_instances"}}, {Required: []string{"virtual_servers"}}}}
+	s.schema = topSchema
 	return s.build()
+}
+
+func topSchema() Schema {
+	return Schema{AnyOf: []*Schema{{Required: []string{"vrrp_instances"}}, {Required: []string{"virtual_servers"}}}}
 }
 
 func topReserved() []later {

@@ -50,7 +50,7 @@ func portList() kind[[]uint16] {
 	low, high, one := 1, math.MaxUint16, 1
 	number, text := &Schema{Type: "integer", Minimum: &low, Maximum: &high}, &Schema{Type: "string", Pattern: portRange.String()}
 	return kind[[]uint16]{
-		form: form{text: "port, range or list of them", schema: Schema{AnyOf: []*Schema{
+		form: form{text: "port, range or list of them", schema: &Schema{AnyOf: []*Schema{
 			number, text, {Type: "array", Items: &Schema{AnyOf: []*Schema{number, text}}, MinItems: &one},
 		}}},
 		read: value.ports, same: slices.Equal[[]uint16],

@@ -157,7 +157,7 @@ func moments() kind[hook.Moments] {
 		voc.words = append(voc.words, string(m))
 	}
 	item, one := oneOf[hook.Moment](voc), 1
-	k := scalar("list of moments", Schema{Type: "array", Items: &item.schema, MinItems: &one}, func(v value) hook.Moments {
+	k := scalar("list of moments", Schema{Type: "array", Items: item.schema, MinItems: &one}, func(v value) hook.Moments {
 		v.notEmpty("at least one moment")
 		var all hook.Moments
 		for _, one := range v.items("moments") {

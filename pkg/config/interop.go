@@ -65,7 +65,7 @@ func interopFields() []key[instance] {
 // checksumForm says whether the checksum is plain.
 func checksumForm() kind[bool] {
 	words := oneOf[string](vocabulary{what: "a form of checksum", words: []string{"pseudo_header", "plain"}})
-	k := scalar(words.text, words.schema, func(v value) bool { return words.read(v) == "plain" })
+	k := scalar(words.text, *words.schema, func(v value) bool { return words.read(v) == "plain" })
 	k.show = func(plain bool) string { return map[bool]string{false: "pseudo_header", true: "plain"}[plain] }
 	k.json = func(plain bool) any { return k.show(plain) }
 	return k

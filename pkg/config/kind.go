@@ -20,7 +20,7 @@ type kind[V any] struct {
 // form describes the values of a kind.
 type form struct {
 	text   string   // in the column "type" of the reference
-	schema Schema   // without the keys inside
+	schema *Schema  // without the keys inside
 	inside *section // of a mapping, or of each mapping in a list; nil otherwise
 	many   how      // how inside is repeated
 }
@@ -36,7 +36,7 @@ const (
 
 // scalar is a kind of scalar value.
 func scalar[V comparable](text string, s Schema, read func(value) V) kind[V] {
-	return kind[V]{form: form{text: text, schema: s}, read: read, same: func(a, b V) bool { return a == b }}
+	return kind[V]{form: form{text: text, schema: &s}, read: read, same: func(a, b V) bool { return a == b }}
 }
 
 // texts is a kind of string value.
@@ -120,8 +120,8 @@ func oneOf[V ~string](voc vocabulary) kind[V] {
 
 // listOf is a list of scalars.
 func listOf[V comparable](item kind[V], text string, read func(value) []V) kind[[]V] {
-	s := Schema{Type: "array", Items: &item.schema}
-	return kind[[]V]{form: form{text: text, schema: s}, read: read, same: slices.Equal[[]V]}
+	s := Schema{Type: "array", Items: item.schema}
+	return kind[[]V]{form: form{text: text, schema: &s}, read: read, same: slices.Equal[[]V]}
 }
 
 // mappingsOf is a list of at least atLeast mappings of a section.
@@ -130,5 +130,5 @@ func mappingsOf[V any](inside *section, atLeast int, read func(value) []V) kind[
 	if atLeast > 0 {
 		s.MinItems = &atLeast
 	}
-	return kind[[]V]{form: form{text: "list", schema: s, inside: inside, many: list}, read: read}
+	return kind[[]V]{form: form{text: "list", schema: &s, inside: inside, many: list}, read: read}
 }

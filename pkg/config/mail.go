@@ -86,7 +86,7 @@ func mailField(s *sectionOf[Mail]) key[contents] {
 	return field[contents, Mail]{
 		name: "mail", in: func(c *contents) *Mail { return &c.mail },
 		kind: kind[Mail]{
-			form: form{text: "mapping", schema: Schema{Type: "object"}, inside: &s.section},
+			form: form{text: "mapping", schema: &Schema{Type: "object"}, inside: &s.section},
 			read: func(v value) (m Mail) {
 				if o, ok := v.object(&s.section); ok {
 					s.take(o, &m)

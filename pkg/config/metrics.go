@@ -45,7 +45,9 @@ func metricsSection() *sectionOf[Metrics] {
 			doc: "a file with certificates and passwords, in the format of Prometheus' exporters. See [metrics.md](metrics.md#tls-and-passwords)",
 		},
 	}
-	s.schema = Schema{AnyOf: []*Schema{{Required: []string{"listen"}}, {Required: []string{"agent_listen"}}}}
+	s.schema = func() Schema {
+		return Schema{AnyOf: []*Schema{{Required: []string{"listen"}}, {Required: []string{"agent_listen"}}}}
+	}
 	return s.build()
 }
 
@@ -87,7 +89,7 @@ func metricsField(s *sectionOf[Metrics]) key[contents] {
 	return field[contents, Metrics]{
 		name: "metrics", in: func(c *contents) *Metrics { return &c.metrics },
 		kind: kind[Metrics]{
-			form: form{text: "mapping", schema: Schema{Type: "object"}, inside: &s.section},
+			form: form{text: "mapping", schema: &Schema{Type: "object"}, inside: &s.section},
 			read: func(v value) (m Metrics) {
 				if o, ok := v.object(&s.section); ok {
 					s.take(o, &m)

@@ -12,7 +12,7 @@ func perNodeField(s *sectionOf[instance]) key[instance] {
 	return field[instance, map[string]Instance]{
 		name: "per_node", in: func(i *instance) *map[string]Instance { return &i.PerNode },
 		kind: kind[map[string]Instance]{form: form{
-			text: "mapping", schema: Schema{Type: "object"}, inside: &own.section, many: byNode,
+			text: "mapping", schema: &Schema{Type: "object"}, inside: &own.section, many: byNode,
 		}},
 		readAs: func(v value, i *instance) map[string]Instance { return readPerNode(v, own, i) },
 		unset:  "none", doc: "settings that differ on single directors, by director name",

@@ -41,7 +41,7 @@ func persistenceField(s *sectionOf[Persistence]) key[virtualServer] {
 	return field[virtualServer, *Persistence]{
 		name: "persistence", in: func(v *virtualServer) **Persistence { return &v.Persistence },
 		kind: kind[*Persistence]{
-			form: form{text: "mapping", schema: Schema{Type: "object"}, inside: &s.section},
+			form: form{text: "mapping", schema: &Schema{Type: "object"}, inside: &s.section},
 			read: func(v value) *Persistence {
 				o, ok := v.object(&s.section)
 				if !ok {

@@ -22,7 +22,7 @@ func schedulerFlags() kind[SchedulerFlags] {
 		what: "a flag", words: []string{"fallback", "port"},
 		synonyms: map[string]string{"sh-fallback": "fallback", "mh-fallback": "fallback", "flag-1": "fallback", "sh-port": "port", "mh-port": "port", "flag-2": "port"},
 	}), 1
-	return scalar("list of flags", Schema{Type: "array", Items: &item.schema, MinItems: &one}, func(v value) SchedulerFlags {
+	return scalar("list of flags", Schema{Type: "array", Items: item.schema, MinItems: &one}, func(v value) SchedulerFlags {
 		v.notEmpty("at least one flag")
 		var flags SchedulerFlags
 		for _, i := range v.items("flags") {

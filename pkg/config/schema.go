@@ -56,7 +56,10 @@ func (f *clusterFile) jsonSchema() []byte {
 
 // object is the schema of the section's mappings.
 func (s *section) object() *Schema {
-	o := s.schema
+	var o Schema
+	if s.schema != nil {
+		o = s.schema()
+	}
 	o.Type, o.Properties, o.AdditionalProperties = "object", map[string]*Schema{}, false
 	for _, d := range s.keys {
 		o.Properties[d.name] = d.schema()
@@ -76,7 +79,7 @@ func (s *section) object() *Schema {
 
 // schema is the schema of the key's value.
 func (d *declaration) schema() *Schema {
-	s := d.form.schema
+	s := *d.form.schema
 	s.Description, s.Default = d.doc, d.def
 	if d.form.inside == nil {
 		return &s
@@ -101,8 +104,9 @@ func (d *declaration) schema() *Schema {
 // kindSchema defines the keys of each kind of check.
 func kindSchema(kinds []checkKind) Schema {
 	var s Schema
+	all := kindKeys(kinds)
 	for _, k := range kinds {
-		s.AllOf = append(s.AllOf, keysOfKind(k.name, k.keys, kindKeys(kinds))...)
+		s.AllOf = append(s.AllOf, keysOfKind(k.name, k.keys, all)...)
 	}
 	return s
 }

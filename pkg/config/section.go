@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -17,11 +18,10 @@ type section struct {
 
 	keys     []*declaration // in the order of the reference
 	reserved []later
-	words    []word // without a corresponding key
-	schema   Schema // in addition to the schemas of the keys
+	words    []word        // without a corresponding key
+	schema   func() Schema // in addition to the schemas of the keys; nil for none
 
-	known   map[string]*declaration
-	foreign map[string]word // by name
+	known map[string]*declaration
 }
 
 // sectionOf is a section whose mappings are read into an S.
@@ -48,12 +48,7 @@ func (s *sectionOf[S]) include(keys []*declaration) {
 }
 
 func (s *section) index() {
-	s.known, s.foreign = map[string]*declaration{}, map[string]word{}
-	for _, w := range s.words {
-		for _, name := range w.names {
-			s.foreign[name] = w.of("")
-		}
-	}
+	s.known = make(map[string]*declaration, len(s.keys))
 	for _, d := range s.keys {
 		s.known[d.name], d.others = d, nil
 	}
@@ -61,12 +56,24 @@ func (s *section) index() {
 		for _, other := range d.instead {
 			s.known[other].others = append(s.known[other].others, d.name)
 		}
-		for _, w := range d.words {
-			for _, name := range w.names {
-				s.foreign[name] = w.of(d.name)
+	}
+}
+
+// foreign returns the word that name, in lower case, is. A later declaration wins, and those of keys over those of the section.
+// Words are looked up where they are needed, because a map of all of them would be made for every file that is read.
+func (s *section) foreign(name string) (found word, ok bool) {
+	look := func(words []word, key string) {
+		for _, w := range words {
+			if slices.Contains(w.names, name) {
+				found, ok = w.of(key), true
 			}
 		}
 	}
+	look(s.words, "")
+	for _, d := range s.keys {
+		look(d.words, d.name)
+	}
+	return found, ok
 }
 
 // at is the location of the section, for messages.
@@ -241,7 +248,7 @@ func (o object) refuse(key string, at value, s *section) {
 		}
 		candidates = append(candidates, r.name)
 	}
-	if w, ok := s.foreign[strings.ToLower(key)]; ok {
+	if w, ok := s.foreign(strings.ToLower(key)); ok {
 		o.meant[w.instead] = true
 		at.fail(w.hint, "%s", w.message)
 		return

@@ -42,3 +42,15 @@ func BenchmarkParse(b *testing.B) {
 		}
 	}
 }
+
+// A small file: what the declarations of all keys cost, which are made for each file.
+func BenchmarkParseSmall(b *testing.B) {
+	data := []byte("version: 1\ndirectors: [{name: a, address: 10.0.0.1}]\nvirtual_servers: [{name: s, address: 10.1.0.1, port: 80, scheduler: rr, " +
+		"forward: dr, checks: [{type: tcp}], real_servers: [{name: r, address: 10.2.0.1}]}]\n")
+	b.ReportAllocs()
+	for b.Loop() {
+		if c, problems := config.Parse("f", data); c == nil {
+			b.Fatal(problems)
+		}
+	}
+}

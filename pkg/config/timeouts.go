@@ -42,7 +42,7 @@ func timeoutsField(s *sectionOf[Timeouts]) key[contents] {
 	return field[contents, Timeouts]{
 		name: "timeouts", in: func(c *contents) *Timeouts { return &c.timeouts },
 		kind: kind[Timeouts]{
-			form: form{text: "mapping", schema: Schema{Type: "object"}, inside: &s.section},
+			form: form{text: "mapping", schema: &Schema{Type: "object"}, inside: &s.section},
 			read: func(v value) (t Timeouts) {
 				if o, ok := v.object(&s.section); ok {
 					s.take(o, &t)

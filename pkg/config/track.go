@@ -80,7 +80,7 @@ func trackSection(checks *sectionOf[check], kinds []trackKind) *sectionOf[track]
 				"`CREATE USER lvs_check@'127.0.0.1' IDENTIFIED BY '…';` (an account for the director's other address does not match). An\n" +
 				"unused track gets a warning.",
 			words:  trackWords(),
-			schema: trackSchema(kinds, all),
+			schema: func() Schema { return trackSchema(kinds, all) },
 		},
 		rules: func(t *track, o object) { t.readKind(kinds, all, o) },
 	}
@@ -115,7 +115,7 @@ func trackSection(checks *sectionOf[check], kinds []trackKind) *sectionOf[track]
 // trackWhen is whether a track matters only for becoming MASTER.
 func trackWhen() kind[bool] {
 	k := oneOf[string](vocabulary{what: "a time", words: []string{"always", "becoming_master"}})
-	return scalar(k.text, k.schema, func(v value) bool { return k.read(v) == "becoming_master" })
+	return scalar(k.text, *k.schema, func(v value) bool { return k.read(v) == "becoming_master" })
 }
 
 func trackWords() []word {

@@ -90,12 +90,12 @@ func gatewayTrack() trackKind {
 
 func gatewayMethod() kind[bool] {
 	k := oneOf[string](vocabulary{what: "a method", words: []string{"ping", "arp"}})
-	return scalar(k.text, k.schema, func(v value) bool { return k.read(v) == "arp" })
+	return scalar(k.text, *k.schema, func(v value) bool { return k.read(v) == "arp" })
 }
 
 func targets() kind[Addrs] {
 	item, one, most := addressOf(noMachine, value.routableAddress), 1, maxTargets
-	return scalar("list of addresses", Schema{Type: "array", Items: &item.schema, MinItems: &one, MaxItems: &most, UniqueItems: true}, func(v value) Addrs {
+	return scalar("list of addresses", Schema{Type: "array", Items: item.schema, MinItems: &one, MaxItems: &most, UniqueItems: true}, func(v value) Addrs {
 		v.notEmpty("at least one address")
 		var all []netip.Addr
 		for i, one := range v.items("addresses") {

@@ -74,7 +74,7 @@ func tracksField() key[instance] {
 func trackUses(s *sectionOf[TrackUse]) kind[[]TrackUse] {
 	item := &Schema{AnyOf: []*Schema{{Type: "string", Pattern: namePattern}, s.object()}}
 	return kind[[]TrackUse]{
-		form: form{text: "list of names or mappings", schema: Schema{Type: "array", Items: item}},
+		form: form{text: "list of names or mappings", schema: &Schema{Type: "array", Items: item}},
 		read: func(v value) []TrackUse { return v.trackUses(s) },
 		same: slices.Equal[[]TrackUse],
 	}

@@ -179,7 +179,7 @@ func instanceTrack() trackKind {
 		},
 		field[WatchedInstance, bool]{
 			name: "must_be", in: func(w *WatchedInstance) *bool { return &w.Master },
-			kind: scalar(state.text, state.schema, func(v value) bool { return state.read(v) == "master" }), def: true,
+			kind: scalar(state.text, *state.schema, func(v value) bool { return state.read(v) == "master" }), def: true,
 			unset: "`master`", doc: "`master`: it is MASTER. `not_fault`: it is not in FAULT", reload: Live,
 		},
 	}, func(w WatchedInstance, _ object) Watch { return w })

@@ -131,8 +131,8 @@ func transportFields() []key[instance] {
 func unicastPeers() kind[UnicastPeers] {
 	item, one := addressOf(noMachine+loopback, value.directorAddress), 1
 	return kind[UnicastPeers]{
-		form: form{text: "`true`, `false` or list of addresses", schema: Schema{AnyOf: []*Schema{
-			{Type: "boolean"}, {Type: "array", Items: &item.schema, MinItems: &one, UniqueItems: true},
+		form: form{text: "`true`, `false` or list of addresses", schema: &Schema{AnyOf: []*Schema{
+			{Type: "boolean"}, {Type: "array", Items: item.schema, MinItems: &one, UniqueItems: true},
 		}}},
 		read: value.unicastPeers,
 		same: func(a, b UnicastPeers) bool {

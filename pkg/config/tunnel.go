@@ -93,7 +93,7 @@ func tunnelSection() *sectionOf[Tunnel] {
 // zeroWord is a word from a vocabulary, one of which is another value: the zero value.
 func zeroWord(zero, word string, voc vocabulary) kind[string] {
 	words := oneOf[string](voc)
-	return scalar(words.text, words.schema, func(v value) string {
+	return scalar(words.text, *words.schema, func(v value) string {
 		if read := words.read(v); read != word {
 			return read
 		}
@@ -125,7 +125,7 @@ func tunnelField(s *sectionOf[Tunnel]) key[realServer] {
 	return field[realServer, Tunnel]{
 		name: "tunnel", in: func(rs *realServer) *Tunnel { return &rs.Tunnel },
 		kind: kind[Tunnel]{
-			form: form{text: "mapping", schema: Schema{Type: "object"}, inside: &s.section},
+			form: form{text: "mapping", schema: &Schema{Type: "object"}, inside: &s.section},
 			read: func(v value) (t Tunnel) {
 				if o, ok := v.object(&s.section); ok {
 					s.take(o, &t)

@@ -50,5 +50,5 @@ func udpKind() checkKind {
 // wordFor is a word that stands for true, and another one for false.
 func wordFor(what, yes, no string) kind[bool] {
 	k := oneOf[string](vocabulary{what: what, words: []string{yes, no}})
-	return scalar(k.text, k.schema, func(v value) bool { return k.read(v) == yes })
+	return scalar(k.text, *k.schema, func(v value) bool { return k.read(v) == yes })
 }

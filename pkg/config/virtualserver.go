@@ -238,7 +238,7 @@ var forwards = vocabulary{
 // initialState is the state of real servers before their first result.
 func initialState() kind[bool] {
 	words := oneOf[string](vocabulary{what: "a state", words: []string{"down", "up"}})
-	k := scalar(words.text, words.schema, func(v value) bool { return words.read(v) == "up" })
+	k := scalar(words.text, *words.schema, func(v value) bool { return words.read(v) == "up" })
 	k.show = func(up bool) string { return map[bool]string{false: "down", true: "up"}[up] }
 	k.json = func(up bool) any { return k.show(up) }
 	return k
