@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"sync"
 	"syscall"
 	"time"
 
@@ -35,8 +34,7 @@ type drift struct {
 	same     time.Time // when the file that runs was last seen
 	differed bool      // the last look saw a difference
 
-	mu   sync.Mutex
-	text string // the problem; "" if there is none
+	trouble trouble
 }
 
 // stamp tells whether a file has been written, replaced or removed, without reading it.
@@ -92,12 +90,8 @@ func (d *drift) look(running string) {
 	if differs {
 		text = now.differs(d.path)
 	}
-	d.mu.Lock()
-	before := d.text
-	d.text = text
-	d.mu.Unlock()
 	switch {
-	case text == before:
+	case !d.trouble.set(text):
 	case text != "":
 		d.log.Warn("the cluster file on disk is not the one that runs", "problem", text)
 	default:
@@ -165,10 +159,5 @@ func stampOf(path string) (stamp, error) {
 
 // problems returns the difference, if there is one.
 func (d *drift) problems() []problem.Finding {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.text == "" {
-		return nil
-	}
-	return []problem.Finding{{Code: problem.ClusterFileChanged, Text: d.text}}
+	return d.trouble.findings(problem.ClusterFileChanged)
 }

@@ -60,8 +60,7 @@ type publisher struct {
 	close func()
 	ended chan error // of the server
 
-	mu   sync.Mutex
-	text string // the problem; "" if there is none
+	trouble trouble
 
 	webMu sync.Mutex // held while the web configuration is read
 	read  readWeb
@@ -252,12 +251,8 @@ func (p *publisher) report(want place, err error) {
 	if err != nil {
 		text = fmt.Sprintf("the metrics are not published at %s: %v", want.at, err)
 	}
-	p.mu.Lock()
-	before := p.text
-	p.text = text
-	p.mu.Unlock()
 	switch {
-	case text == before:
+	case !p.trouble.set(text):
 	case text != "":
 		p.log.Error("cannot publish the metrics; trying again", "problem", text)
 	default:
@@ -267,12 +262,7 @@ func (p *publisher) report(want place, err error) {
 
 // problems returns why the metrics are not published, if they should be.
 func (p *publisher) problems() []problem.Finding {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.text == "" {
-		return nil
-	}
-	return []problem.Finding{{Code: problem.MetricsNotPublished, Text: p.text}}
+	return p.trouble.findings(problem.MetricsNotPublished)
 }
 
 // listenRemedy returns what to do about a port that cannot be opened.

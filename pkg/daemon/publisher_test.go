@@ -164,7 +164,7 @@ func TestPublisher(t *testing.T) {
 		const a, b = "127.0.0.1:9650", "[::1]:9650"
 		problemIs := func(want string) {
 			t.Helper()
-			if text := p.text; (text == "") != (want == "") || !strings.Contains(text, want) {
+			if text := p.trouble.String(); (text == "") != (want == "") || !strings.Contains(text, want) {
 				t.Errorf("the problem is %q, want %q", text, want)
 			}
 		}

@@ -2,7 +2,6 @@ package director
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/override"
@@ -44,20 +43,31 @@ func serversOf(cfg *config.Config) (all []override.Server) {
 	return all
 }
 
+// serverIDs returns the real servers of a file by their names in config.Renamed.
+func serverIDs(cfg *config.Config) map[string]config.ServerID {
+	all := map[string]config.ServerID{}
+	for _, v := range cfg.VirtualServers {
+		for _, r := range v.RealServers {
+			id := config.ServerID{Service: v.Name, Server: r.Name}
+			all[id.String()] = id
+		}
+	}
+	return all
+}
+
 // rename lets the overrides follow real servers to the names of a newer file. Until the function that it returns is
 // called each file has those with its names; kept says whether the new names or the old ones remain.
 func (o *overrides) rename(from, to *config.Config) (end func(kept bool)) {
 	names := config.Renamed(from, to)
 	before := o.load()
 	after := before.Renamed(names, serversOf(from))
+	servers := serverIDs(to)
 	next := &renaming{digest: to.Digest, set: after, ended: map[config.ServerID]drain{}}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for old, name := range names {
-		oldService, oldServer, isServer := strings.Cut(old, "/")
-		service, server, _ := strings.Cut(name, "/")
-		if d := o.drains[config.ServerID{Service: oldService, Server: oldServer}]; isServer && d != nil && d.ended {
-			next.ended[config.ServerID{Service: service, Server: server}] = *d
+	for id, d := range o.drains {
+		if name, renamed := names[id.String()]; renamed && d.ended {
+			next.ended[servers[name]] = *d
 		}
 	}
 	if slices.Equal(before.All(), after.All()) && len(next.ended) == 0 {
