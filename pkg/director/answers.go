@@ -71,7 +71,8 @@ func (m *answerMonitor) Run(ctx context.Context) error {
 			m.found.Store(&found)
 			m.changed()
 		}
-		for next := time.Now().Add(max(answersEvery, answersShare*time.Since(begun))); ctx.Err() == nil; {
+		end := time.Now()
+		for next := end.Add(max(heartbeat.Until(end, answersEvery), answersShare*end.Sub(begun))); ctx.Err() == nil; {
 			now := time.Now()
 			if !now.Before(next) {
 				break
@@ -120,7 +121,7 @@ type layout struct {
 }
 
 func layoutOf(p plan.Plan, addresses []kernel.Address) layout {
-	l := layout{vips: map[netip.Addr]string{}}
+	l := layout{vips: make(map[netip.Addr]string, len(p.Config.Instances))}
 	for _, own := range addresses {
 		if !own.Prefix.IsSingleIP() {
 			l.networks = append(l.networks, own)

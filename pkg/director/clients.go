@@ -52,7 +52,7 @@ const neverAnswers = 8
 // answer, or their packets are not delivered on this host.
 func (m *answerMonitor) reached(ctx context.Context, p plan.Plan, arpIgnore func(iface string) string) []problem.Finding {
 	var all []problem.Finding
-	var suspects []heldVIP
+	suspects := make([]heldVIP, 0, len(p.Config.Instances))
 	for _, i := range p.Config.Instances {
 		if keys := silences(i, arpIgnore); len(keys) > 0 {
 			all = append(all, problem.Finding{

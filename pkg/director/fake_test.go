@@ -189,6 +189,8 @@ func (k *fakeKernel) Links() ([]kernel.Link, error) {
 	return slices.Clone(k.links), k.fail["links"]
 }
 
+func (k *fakeKernel) ListOn([]kernel.Link) ([]kernel.Address, error) { return k.List("") }
+
 func (k *fakeKernel) List(string) ([]kernel.Address, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -113,6 +113,8 @@ type Addresses interface {
 	Links() ([]kernel.Link, error)
 	// List lists the addresses of an interface, or of all interfaces if iface is "".
 	List(iface string) ([]kernel.Address, error)
+	// ListOn lists the addresses of interfaces that Links has returned.
+	ListOn(links []kernel.Link) ([]kernel.Address, error)
 	Close() error
 }
 

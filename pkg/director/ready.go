@@ -34,7 +34,7 @@ type facts struct {
 	serves          bool // a real server in the table takes new connections, or the table cannot be read, or is not needed
 	warm            bool // the MASTER's connections have been learned once, or none are synchronized
 	warmWithin      time.Duration
-	master          bool // another director is MASTER: there are connections to learn
+	master          bool // another director is MASTER: there are connections to learn. It is read only while they have not been
 }
 
 func starting(now time.Time) readiness {

@@ -15,6 +15,9 @@ import (
 // lookAtLoops is how often the loops are examined.
 const lookAtLoops = time.Second
 
+// releaseFrom is how long an election must have stalled at least before its VIPs are released, however short their lease is.
+const releaseFrom = 2 * lookAtLoops
+
 // stallMonitor detects stalled loops. It notifies the elections directly, because the director's own goroutine may be
 // the one that hangs.
 type stallMonitor struct {
@@ -25,8 +28,8 @@ type stallMonitor struct {
 	ready   task.Latch
 	problem task.Published[string]
 	last    string // the last problem found
-	// told is the problem that each election was told, keyed by signal, because a reload may start another election with
-	// the same name.
+	// told is the problem that each election was told, if it was told one, keyed by signal, because a reload may start another
+	// election with the same name.
 	told map[*heartbeat.Signal]string
 }
 
@@ -66,18 +69,18 @@ func (m *stallMonitor) Run(ctx context.Context) error {
 		heart.Beat()
 		lived := min(time.Since(last), 2*lookAtLoops)
 		last = time.Now()
-		if problem := m.judge(monitor.Look(lived), m.elections()); problem != m.problem.Load() {
+		if problem := m.judge(monitor.Look(lived), m.elections); problem != m.problem.Load() {
 			m.problem.Set(problem)
 		}
 	}
 }
 
 // judge acts on the state of the loops and returns the problem, "" if there is none.
-func (m *stallMonitor) judge(loops []heartbeat.Idle, elections map[config.InstanceID]candidate) string {
+func (m *stallMonitor) judge(loops []heartbeat.Idle, elections func() map[config.InstanceID]candidate) string {
 	var stalled []string
-	idle := make(map[*heartbeat.Signal]time.Duration, len(loops))
+	slow := false
 	for _, loop := range loops {
-		idle[loop.Signal] = loop.For
+		slow = slow || loop.For >= releaseFrom
 		if loop.For >= heartbeat.StalledAfter {
 			stalled = append(stalled, loop.Name)
 		}
@@ -93,17 +96,31 @@ func (m *stallMonitor) judge(loops []heartbeat.Idle, elections map[config.Instan
 		m.log.Info("the loops make progress again")
 	}
 	m.last = problem
-	told := make(map[*heartbeat.Signal]string, len(elections))
+	if slow || problem != "" || len(m.told) > 0 { // otherwise, as nearly always, there is nothing to say to hundreds of elections
+		m.tell(problem, loops, elections())
+	}
+	return problem
+}
+
+// tell tells the elections a problem, "" if there is none any more, and releases the VIPs of those that have stalled themselves.
+func (m *stallMonitor) tell(problem string, loops []heartbeat.Idle, elections map[config.InstanceID]candidate) {
+	idle := make(map[*heartbeat.Signal]time.Duration, len(loops))
+	for _, loop := range loops {
+		idle[loop.Signal] = loop.For
+	}
+	told := map[*heartbeat.Signal]string{}
 	for _, e := range elections {
-		told[e.heart] = m.told[e.heart]
+		last := m.told[e.heart]
 		switch {
-		case idle[e.heart] >= max(e.lease, 2*lookAtLoops):
+		case idle[e.heart] >= max(e.lease, releaseFrom):
 			// It sends no adverts, so another director has taken over the VIPs by now.
 			e.release()
-		case told[e.heart] != problem && e.stalled(problem):
-			told[e.heart] = problem
+		case last != problem && e.stalled(problem):
+			last = problem
+		}
+		if last != "" {
+			told[e.heart] = last
 		}
 	}
 	m.told = told
-	return problem
 }

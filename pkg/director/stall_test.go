@@ -28,7 +28,7 @@ func TestJudge(t *testing.T) {
 	look := func(want string, idle ...heartbeat.Idle) {
 		t.Helper()
 		said = nil
-		problem := v.judge(idle, elections)
+		problem := v.judge(idle, func() map[config.InstanceID]candidate { return elections })
 		if got := strings.Join(said, "; "); got != want {
 			t.Errorf("%v: %q, want %q", idle, got, want)
 		}

@@ -124,7 +124,7 @@ func (d *Director) facts(l *loops, p plan.Plan) facts {
 	var reached tableState
 	reached, d.reached = l.table.snapshot()
 	f := facts{checked: true, synced: reached.synced, warm: !p.Sync.Wanted() || !l.sync.peers.Snapshot().Cold, warmWithin: p.Sync.WarmTimeout}
-	f.master = masterHeard(snapshots{plan: p, instances: l.instances.snapshots()}, time.Now(), 0).IsValid()
+	f.master = d.ready.cold && masterHeard(snapshots{plan: p, instances: l.instances.snapshots()}, time.Now(), 0).IsValid()
 	select {
 	case <-l.checker.Ready():
 	default:

@@ -124,7 +124,7 @@ func (w *watcher) look() {
 		return
 	}
 	begun := time.Now()
-	addresses, err := w.kernel.List("")
+	addresses, err := w.kernel.ListOn(links)
 	if err != nil {
 		w.failed("cannot list the addresses; keeping the last known state", err)
 		addresses, begun = now.addresses, now.begun

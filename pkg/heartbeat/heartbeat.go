@@ -2,6 +2,7 @@ package heartbeat
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -78,13 +79,16 @@ func (s *Set) remove(p *Signal) {
 	}
 }
 
-func (s *Set) all() []*Signal {
+// each calls f for each loop, in the order in which they started. f must not block.
+func (s *Set) each(f func(*Signal)) {
 	if s == nil {
-		return nil
+		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]*Signal(nil), s.heartbeats...)
+	for _, p := range s.heartbeats {
+		f(p)
+	}
 }
 
 // Idle is a loop and the time since its last heartbeat.
@@ -96,13 +100,16 @@ type Idle struct {
 
 // Monitor measures the time since the last heartbeat of each loop. It is not safe for concurrent use.
 type Monitor struct {
-	set  *Set
-	seen map[*Signal]*last
+	set   *Set
+	looks uint64
+	seen  map[*Signal]*last
+	all   []Idle // the result of Look, used again: with hundreds of loops it would be much of a process's garbage
 }
 
 type last struct {
 	beats uint64
 	idle  time.Duration
+	look  uint64 // the last one that has seen it
 }
 
 // NewMonitor returns a monitor of the loops of set.
@@ -110,26 +117,29 @@ func NewMonitor(set *Set) *Monitor { return &Monitor{set: set, seen: map[*Signal
 
 // Look returns every loop, in the order in which they started, with the time since its last heartbeat. lived is how
 // long this process has run since the last Look: the caller limits it to the time that it intended to wait, so that a
-// stop of the whole process is not counted.
+// stop of the whole process is not counted. The result is valid until the next Look.
 func (m *Monitor) Look(lived time.Duration) []Idle {
-	heartbeats := m.set.all()
-	seen := make(map[*Signal]*last, len(heartbeats))
-	all := make([]Idle, 0, len(heartbeats))
-	for _, p := range heartbeats {
+	m.looks++
+	clear(m.all)
+	m.all = m.all[:0]
+	m.set.each(func(p *Signal) {
 		beats, l := p.beats.Load(), m.seen[p]
 		switch {
 		case l == nil:
 			l = &last{beats: beats}
+			m.seen[p] = l
 		case l.beats != beats:
 			l.beats, l.idle = beats, 0
 		default:
 			l.idle += lived
 		}
-		seen[p] = l
-		all = append(all, Idle{Name: p.name, Signal: p, For: l.idle})
+		l.look = m.looks
+		m.all = append(m.all, Idle{Name: p.name, Signal: p, For: l.idle})
+	})
+	if len(m.seen) > len(m.all) {
+		maps.DeleteFunc(m.seen, func(_ *Signal, l *last) bool { return l.look != m.looks })
 	}
-	m.seen = seen
-	return all
+	return m.all
 }
 
 // Count is how often a loop has beaten.
@@ -140,10 +150,7 @@ type Count struct {
 
 // Counts returns how often each loop has beaten since it started.
 func (s *Set) Counts() []Count {
-	heartbeats := s.all()
-	counts := make([]Count, len(heartbeats))
-	for i, p := range heartbeats {
-		counts[i] = Count{p.name, p.beats.Load()}
-	}
+	counts := []Count{}
+	s.each(func(p *Signal) { counts = append(counts, Count{p.name, p.beats.Load()}) })
 	return counts
 }

@@ -38,7 +38,11 @@ func addrs(all []netip.Prefix) []netip.Addr {
 
 // records returns the VIPs of a file.
 func records(cfg *config.Config) []kernel.IfAddr {
-	var all []kernel.IfAddr
+	count := 0
+	for _, i := range cfg.Instances {
+		count += len(i.VirtualAddresses) + len(i.ExcludedAddresses)
+	}
+	all := make([]kernel.IfAddr, 0, count)
 	for _, i := range cfg.Instances {
 		for _, p := range i.Held() {
 			all = append(all, kernel.IfAddr{Interface: i.On(p.Addr()), Prefix: p})

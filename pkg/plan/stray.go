@@ -42,17 +42,25 @@ func silentLinks(links []kernel.Link) map[string]bool {
 }
 
 // Answered are VIPs on interfaces that never answer ARP themselves, for which another interface answers: the kernel
-// answers for every address of the host unless arp_ignore forbids it. The key is the address, the value that interface,
-// one of those of the instances. ignores returns arp_ignore of an interface, or of "all".
+// answers for every address of the host unless arp_ignore forbids it. Those that a director has added there, because the file
+// puts them on such an interface, are excepted: they are gone when another director is MASTER. The key is the address, the value
+// that interface, one of those of the instances. ignores returns arp_ignore of an interface, or of "all".
 func Answered(cfg *config.Config, links []kernel.Link, local []kernel.Address, ignores func(iface string) string) map[kernel.IfAddr]string {
 	silent, all := silentLinks(links), map[kernel.IfAddr]string{}
-	for _, at := range records(cfg) {
-		if at.Prefix.Addr().Is6() || !answersForOthers(ignores("all"), ignores(at.Interface)) {
-			continue
-		}
-		for _, a := range local {
-			if a.Prefix.Addr() == at.Prefix.Addr() && silent[a.Interface] {
-				all[a.IfAddr()] = at.Interface
+	for _, i := range cfg.Instances {
+		for _, vip := range i.Held() {
+			own, by := i.On(vip.Addr()), i.On(vip.Addr())
+			if silent[own] {
+				by = i.Interface
+			}
+			if vip.Addr().Is6() || !answersForOthers(ignores("all"), ignores(by)) {
+				continue
+			}
+			for _, a := range local {
+				placed := a.Interface == own && a.Prefix == vip && Leased(a)
+				if a.Prefix.Addr() == vip.Addr() && silent[a.Interface] && !placed {
+					all[a.IfAddr()] = by
+				}
 			}
 		}
 	}

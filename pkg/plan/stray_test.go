@@ -95,3 +95,42 @@ vrrp_instances:
 		}
 	}
 }
+
+// A VIP that the file puts on an interface that never answers ARP is there only while this director is MASTER.
+func TestAnsweredPlaced(t *testing.T) {
+	cfg, problems := config.Parse("cluster.yaml", []byte(`version: 1
+directors: [{name: lvs-master, address: 10.77.0.2}]
+vrrp_instances:
+  - name: a
+    interface: eth0
+    virtual_router_id: 51
+    virtual_addresses: [10.77.0.100, 10.77.0.101]
+    address_options: [{address: 10.77.0.100, interface: dummy0}]
+`))
+	if cfg == nil {
+		t.Fatal(problems)
+	}
+	links := []kernel.Link{{Name: "lo", Loopback: true}, {Name: "eth0"}, {Name: "dummy0", Kind: "dummy"}}
+	for _, tt := range []struct {
+		iface, vip string
+		lease      time.Duration
+		want       bool
+	}{
+		{"dummy0", "10.77.0.100/32", 3 * time.Second, false},
+		{"dummy0", "10.77.0.100/32", 0, true}, // somebody else has added it, and it stays
+		{"dummy0", "10.77.0.100/24", 3 * time.Second, true},
+		{"dummy0", "10.77.0.101/32", 3 * time.Second, true}, // the file puts it on eth0
+		{"lo", "10.77.0.100/32", 3 * time.Second, true},
+		{"eth0", "10.77.0.101/32", 3 * time.Second, false},
+	} {
+		local := []kernel.Address{{Interface: tt.iface, Prefix: netip.MustParsePrefix(tt.vip), Global: true, Valid: tt.lease}}
+		got := Answered(cfg.ForNode(node), links, local, func(string) string { return "0" })
+		if (len(got) == 1) != tt.want || tt.want && got[local[0].IfAddr()] != "eth0" {
+			t.Errorf("%+v: %v", tt, got)
+		}
+	}
+	if got := Answered(cfg.ForNode(node), links, []kernel.Address{{Interface: "lo", Prefix: netip.MustParsePrefix("10.77.0.100/32")}},
+		func(iface string) string { return map[string]string{"all": "0", "eth0": "1", "dummy0": "0"}[iface] }); len(got) != 0 {
+		t.Errorf("eth0 answers for no addresses of other interfaces: %v", got)
+	}
+}

@@ -131,7 +131,8 @@ func (r *Routes) Run(ctx context.Context) error {
 		r.heart.Beat()
 		if begun := time.Now(); !begun.Before(next) {
 			r.pass()
-			next = time.Now().Add(max(routesEvery, routesShare*time.Since(begun)))
+			now := time.Now()
+			next = now.Add(max(heartbeat.Until(now, routesEvery), routesShare*now.Sub(begun)))
 		}
 		r.ready.Close()
 		timer.Reset(min(max(time.Until(next), 0), heartbeat.Until(time.Now(), heartbeat.Every)))

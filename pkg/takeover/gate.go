@@ -252,7 +252,7 @@ func (g *Gate) finish(instance config.InstanceID, w *wait, ending Ending) {
 // Run looks whether the databases of the instances that are held back have applied their relay logs, until ctx ends. VIPs that
 // are acquired after that do not wait. It returns nil.
 func (g *Gate) Run(ctx context.Context) error {
-	tick := time.NewTicker(againEvery)
+	tick := heartbeat.NewTicker(againEvery)
 	defer tick.Stop()
 	heart := heartbeat.From(ctx)
 	defer heart.Stop()

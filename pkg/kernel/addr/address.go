@@ -108,6 +108,22 @@ func (h *Handle) List(iface string) ([]Address, error) {
 	return list, nil
 }
 
+// ListOn lists the addresses of interfaces that Links has returned, like List. An interface that is gone has none. It saves the
+// kernel's list of interfaces, which List reads for their names.
+//
+// Errors: kernel.ErrTimeout.
+func (h *Handle) ListOn(links []Link) ([]Address, error) {
+	names := make(map[int]string, len(links))
+	for _, l := range links {
+		names[l.Index] = l.Name
+	}
+	list, err := h.listNamed(names, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, fmt.Errorf("list addresses: %w", err)
+	}
+	return list, nil
+}
+
 func (h *Handle) list(iface string, family int) ([]Address, error) {
 	names := make(map[int]string)
 	if iface == "" {
@@ -125,6 +141,11 @@ func (h *Handle) list(iface string, family int) ([]Address, error) {
 		}
 		names[link.Attrs().Index] = iface
 	}
+	return h.listNamed(names, family)
+}
+
+// listNamed lists the addresses of the interfaces with these indices.
+func (h *Handle) listNamed(names map[int]string, family int) ([]Address, error) {
 	found, err := rtnl.Dump(func() ([]netlink.Addr, error) { return h.rt.AddrList(nil, family) })
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -243,6 +244,20 @@ func TestList(t *testing.T) {
 	byPrefix := cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
 	if diff := cmp.Diff(want, list, ipv4, about, byPrefix); diff != "" {
 		t.Errorf("all (-want +got):\n%s", diff)
+	}
+
+	links, err := a.Links()
+	must(t, err)
+	on := slices.IndexFunc(links, func(l Link) bool { return l.Name == "eth0" })
+	for _, these := range []struct {
+		links []Link
+		want  []Address
+	}{{links, want}, {links[on : on+1], want[2:]}, {nil, nil}} {
+		list, err = a.ListOn(these.links)
+		must(t, err)
+		if diff := cmp.Diff(these.want, list, ipv4, about, byPrefix, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("of %d interfaces (-want +got):\n%s", len(these.links), diff)
+		}
 	}
 
 	list, err = a.List("lo")

@@ -1,7 +1,7 @@
 package vrrpsock
 
 import (
-	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -17,8 +17,19 @@ const (
 	controlSize = 128
 )
 
-// allMessages are used for one call of Pending each: a buffer for each advert would be most of a director's garbage.
-var allMessages = sync.Pool{New: func() any { return newMessages() }}
+// allMessages are used for one call of Pending each, so that a director with many sockets has one: a buffer for each advert would be
+// most of its garbage. It is no sync.Pool, which the garbage collector empties: 72 kB for each socket that is read after that.
+var allMessages atomic.Pointer[messages]
+
+// takeMessages returns memory for one call of Pending; keepMessages takes it back.
+func takeMessages() *messages {
+	if m := allMessages.Swap(nil); m != nil {
+		return m
+	}
+	return newMessages() // another socket is being read
+}
+
+func keepMessages(m *messages) { allMessages.Store(m) }
 
 // messages is the memory into which recvmmsg(2) reads.
 type messages struct {

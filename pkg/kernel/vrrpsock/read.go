@@ -20,8 +20,8 @@ import (
 //
 // Errors: net.ErrClosed, and other errors of recvmsg(2); the datagrams read before the error are returned with it.
 func (s *Socket) Pending() ([]vrrp.Datagram, error) {
-	m := allMessages.Get().(*messages)
-	defer allMessages.Put(m)
+	m := takeMessages()
+	defer keepMessages(m)
 	s.batch.reset()
 	s.readSecond(m)
 	later := len(s.batch.datagrams)

@@ -186,7 +186,7 @@ func TestInterfaceDownAndUp(t *testing.T) {
 	select {
 	case err := <-ended:
 		t.Errorf("reading while down ended: %v", err)
-	case <-time.After(checkInterval * 3 / 2):
+	case <-time.After(waitAtMost + checkInterval):
 	}
 	a.IP(t, "link set eth0 up")
 	a.AwaitUp(t, "eth0")

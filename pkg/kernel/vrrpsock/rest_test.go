@@ -160,7 +160,7 @@ func TestNothingIsLostBetweenRests(t *testing.T) {
 			resting(t, h, s, time.Microsecond, 51, 52)
 		case 3:
 			must(t, s.conn.SetReadDeadline(time.Now()))
-			s.until = time.Now().Add(checkInterval)
+			s.until = time.Now().Add(waitAtMost)
 			_, err := s.Wait()
 			must(t, err)
 		}

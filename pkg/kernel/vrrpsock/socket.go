@@ -31,9 +31,12 @@ const (
 	// writeTimeout limits Send. An advert that cannot be sent by then is late anyway.
 	writeTimeout = 100 * time.Millisecond
 
-	// checkInterval is how often Wait checks whether the interface still exists under its name: the kernel does not
-	// notify a raw socket.
+	// checkInterval is the pause after which Wait checks again whether the interface still exists under its name: the kernel does
+	// not notify a raw socket.
 	checkInterval = 500 * time.Millisecond
+
+	// waitAtMost is the longest Wait.
+	waitAtMost = time.Second
 
 	// pendingLimit is the maximum number of datagrams that Pending returns.
 	pendingLimit = 1024

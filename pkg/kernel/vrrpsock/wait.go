@@ -12,7 +12,7 @@ import (
 	"github.com/lvs-director/lvs-director/pkg/kernel/sockets"
 )
 
-// Wait blocks until a datagram is queued and reads nothing. It returns after 500 ms at the latest, so that its caller
+// Wait blocks until a datagram is queued and reads nothing. It returns after a second at the latest, so that its caller
 // can send a heartbeat; ready says whether a datagram is queued, or an error that the next Pending returns.
 //
 // Errors: net.ErrClosed, kernel.ErrNoInterface, and other errors of recvfrom(2).
@@ -26,8 +26,8 @@ func (s *Socket) Wait() (ready bool, err error) {
 			return false, fmt.Errorf("wait for the VRRP socket on %s: %w", s.iface, translate(err))
 		}
 	}
-	if left := s.until.Sub(now); left < checkInterval/4 || left > checkInterval { // it is not set again for each datagram
-		s.until = now.Add(checkInterval - time.Duration(now.UnixNano())%(checkInterval/2)) // loops that wake up together cost less
+	if left := s.until.Sub(now); left <= 0 || left > waitAtMost { // it is not set again for each datagram
+		s.until = now.Add(waitAtMost - time.Duration(now.UnixNano())%waitAtMost) // loops that wake up together cost less
 		err = s.conn.SetReadDeadline(s.until)
 	}
 	if err == nil {
