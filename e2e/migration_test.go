@@ -20,8 +20,8 @@ func TestMigration(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Keepalived)
 	lab.Long(t)
 	m := newMigration(t)
-	held := measure.OpenConnections(m.client, vipPort, 20)
-	m.awaitEntries(m.backup, 20)
+	m.held = measure.OpenConnections(m.client, vipPort, 20)
+	m.awaitHeld(m.backup)
 	moved := watchMoves(t, m.client, m.master, m.backup)
 	client := measure.Start(m.client, vipPort, patient)
 	client.WaitAnswered("", soon)
@@ -29,8 +29,8 @@ func TestMigration(t *testing.T) {
 	alive := func(step string) {
 		t.Helper()
 		client.WaitAnswered("", soon)
-		if a := held.Alive(); a["mysql1"]+a["mysql2"] != 20 {
-			t.Errorf("%s: %d of 20 connections are open: %v", step, a["mysql1"]+a["mysql2"], held.Errors())
+		if a := m.held.Alive(); a["mysql1"]+a["mysql2"] != 20 {
+			t.Errorf("%s: %d of 20 connections are open: %v", step, a["mysql1"]+a["mysql2"], m.held.Errors())
 		}
 	}
 
@@ -51,7 +51,7 @@ func TestMigration(t *testing.T) {
 
 	m.backup.daemon.Stop()
 	m.keepalived(m.backup)
-	m.awaitEntries(m.backup, 20)
+	m.awaitHeld(m.backup)
 	alive("the BACKUP is keepalived's again")
 	if out, err := m.master.ctl("failover", "mysql"); err != nil {
 		t.Fatalf("lvsctl failover: %v\n%s", err, out)
@@ -115,6 +115,7 @@ type migration struct {
 	*cluster
 	conf map[*node]string
 	r    timing
+	held *measure.Connections
 }
 
 func newMigration(t *testing.T) *migration {
@@ -174,7 +175,21 @@ func (m *migration) runs(n *node) {
 	m.t.Helper()
 	n.start()
 	m.awaitTable(n, "10.77.0.11:3306", "10.77.0.12:3306")
-	m.awaitEntries(n, 20)
+	m.awaitHeld(n)
+}
+
+// awaitHeld waits until the kernel of a director knows the held connections; those of the other client come and go.
+func (m *migration) awaitHeld(n *node) {
+	m.t.Helper()
+	lab.Eventually(m.t, soon, func() error {
+		known := strings.Join(entries(n), "\n")
+		for _, client := range m.held.Clients() {
+			if !strings.Contains(known, client+" ") {
+				return fmt.Errorf("%s does not know the connection of %s:\n%s", n.Name, client, known)
+			}
+		}
+		return nil
+	})
 }
 
 // agents starts the agents beside what the script has left, and checks that they take it over.

@@ -91,6 +91,15 @@ func (h *Connections) Servers() map[string]int {
 	return servers
 }
 
+// Clients returns the client's address and port of each held connection: "10.77.0.50:43056".
+func (h *Connections) Clients() []string {
+	all := make([]string, len(h.connections))
+	for n, c := range h.connections {
+		all[n] = c.conn.LocalAddr().String()
+	}
+	return all
+}
+
 // Alive sends a line on every connection and counts, by server, those that answer within 5 s. A connection that failed
 // once stays dead.
 func (h *Connections) Alive() map[string]int {
