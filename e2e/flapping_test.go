@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,96 +73,4 @@ func TestFlappingLink(t *testing.T) {
 			t.Errorf("an advert %s after the carrier was back: %s", p.Time.Sub(back), p.Text)
 		}
 	}
-}
-
-// TestFlappingLinkOfAGroup: the same with IPv6, a virtual MAC address and a sync group: the members move together. A link that is
-// lost again and again, each time for less than interface_down_delay, moves the VIPs as well, and they return when it is good.
-//
-// Proves docs/failover.md: "A link that loses its carrier five times in a row, each time less than 3 s after it was back, is not excused any more"
-func TestFlappingLinkOfAGroup(t *testing.T) {
-	lab.Need(t)
-	lab.Long(t)
-	const delays = "interface_down_delay: 2s\n    interface_up_delay: 10s"
-	const mac6 = "00:00:5e:00:02:34" // of the virtual router 52 (RFC 9568, 7.3)
-	c := newPair6(t, time.Second, "")
-	text := fileHeader(3, "1s", true, delays) + fmt.Sprintf(`  - name: six
-    interface: eth0
-    virtual_router_id: 52
-    virtual_mac: true
-    virtual_addresses: ["%s"]
-    %s
-    per_node:
-      lvs-master: {priority: 150}
-sync_groups: [{name: both, instances: [mysql, six]}]
-`, vip6, delays)
-	if err := os.WriteFile(c.file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	await := func(when string, holder, other *node, within time.Duration) {
-		t.Helper()
-		lab.Eventually(t, within, func() error {
-			if err := holdsAll([]string{vip, vip6}, holder.Host, other.Host); err != nil {
-				return fmt.Errorf("%s: %w", when, err)
-			}
-			return nil
-		})
-	}
-	c.master.start()
-	lab.Eventually(t, soon, func() error { return holdsAll([]string{vip, vip6}, c.master.Host) })
-	c.backup.start()
-	segment := capture.Start(c.client, "eth0", "vrrp or arp or ip6 proto 112 or icmp6", "-v")
-	segment.Wait("prio 150,", soon)
-	link := c.master.Link("eth0")
-	flap := func(times int) (back time.Time) {
-		for range times {
-			link.CarrierDown()
-			time.Sleep(time.Second)
-			back = time.Now()
-			link.CarrierUp()
-			time.Sleep(time.Second)
-		}
-		return back
-	}
-
-	for range 3 {
-		back := flap(1)
-		lab.Eventually(t, soon, func() error {
-			all := slices.DeleteFunc(segment.Packets(), func(p capture.Packet) bool { return p.Time.Before(back) })
-			for _, want := range []string{c.master.mac() + ` .*ARP.*` + vip, mac6 + ` .*neighbor advertisement.*tgt is ` + vip6, `VRRPv3.*vrid 51, prio 150`, `VRRPv3.*vrid 52, prio 150`} {
-				if len(capture.Matching(all, want)) == 0 {
-					return fmt.Errorf("no %q after the carrier is back: %+v", want, all)
-				}
-			}
-			return nil
-		})
-		lab.Eventually(t, soon, c.master.quietLink)
-	}
-	if own := capture.Matching(segment.Packets(), `VRRPv3.*prio 100`); len(own) > 0 {
-		t.Errorf("short losses of the carrier made the BACKUP send %+v", own)
-	}
-	await("after short losses", c.master, c.backup, soon)
-
-	link.CarrierDown()
-	await("the cable is out", c.backup, c.master, soon)
-	link.CarrierUp()
-	await("the cable is back", c.master, c.backup, 10*time.Second+soon)
-
-	flap(5)
-	await("the link flaps", c.backup, c.master, soon)
-	c.master.checks(2, "eth0 loses its carrier again and again")
-	back := flap(3)
-	await("the link is good again", c.master, c.backup, 10*time.Second+soon)
-	if early := slices.DeleteFunc(capture.Matching(segment.Packets(), `VRRPv3.*prio 150`), func(p capture.Packet) bool {
-		return p.Time.Before(back) || p.Time.After(back.Add(10*time.Second))
-	}); len(early) > 0 {
-		t.Errorf("an advert %s after the link was good: %s", early[0].Time.Sub(back), early[0].Text)
-	}
-}
-
-// quietLink returns an error while the node reports that its interface has lost its carrier a moment ago.
-func (n *node) quietLink() error {
-	if out, _ := n.ctl("status", "--check"); strings.Contains(out, "lost its carrier a moment ago") {
-		return fmt.Errorf("%s", out)
-	}
-	return nil
 }

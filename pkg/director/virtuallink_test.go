@@ -39,7 +39,7 @@ func (f fakeLinks) Add(v kernel.VirtualLink) error {
 func (k *fakeKernel) added(name, kind, mac string, parent int) {
 	index := 100 + len(k.done)
 	k.links = append(k.links, kernel.Link{Index: index, Name: name, Kind: kind, Parent: parent, HardwareAddr: mac})
-	for _, key := range []string{"ipv4/conf/%s/arp_ignore", "ipv4/conf/%s/rp_filter", "ipv6/conf/%s/disable_ipv6", "ipv6/conf/%s/addr_gen_mode", "ipv6/conf/%s/accept_ra", "ipv6/conf/%s/force_mld_version"} {
+	for _, key := range []string{"ipv4/conf/%s/arp_ignore", "ipv4/conf/%s/rp_filter", "ipv6/conf/%s/disable_ipv6"} {
 		k.sysctls["net/"+strings.ReplaceAll(strings.ReplaceAll(fmt.Sprintf(key, name), "net/", ""), ".", "/")] = "0"
 	}
 }

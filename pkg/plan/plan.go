@@ -127,7 +127,6 @@ type Instance struct {
 	Gate       string         // why it must not become MASTER; "" if it may
 	Tracks     []Tracked      // what it depends on, by name
 	Unsteady   string         // what its interface has lost, or lost a moment ago, and what does not count yet; "" if nothing
-	Flapping   string         // that its interface loses its carrier again and again; "" if it does not
 	Unfit      string         // why any other director serves better than this one; "" if none does
 	shared     []Tracked      // what the other members of its sync group depend on, and it does not
 	own        []Fault        // those of Faults that are neither its interface's nor a track's

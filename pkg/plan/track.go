@@ -205,8 +205,10 @@ func (i Instance) PriorityReason() string {
 func (i *Instance) judge(in Inputs, link Link) {
 	i.NotReady, i.Empty = in.NotReady, in.Empty
 	steady := in.Steadiness.of(i.ID)
-	i.NotReady = cmp.Or(i.NotReady, steady.unready(i.Config))
-	i.Unsteady, i.Flapping = steady.sentence(i.Config, link), steady.unfit(i.Config)
+	if i.NotReady == "" && steady.returning() {
+		i.NotReady = fmt.Sprintf("the interface %s has lost its carrier, and must keep it for %s (interface_up_delay)", i.Config.Interface, i.Config.InterfaceDelays.Up)
+	}
+	i.Unsteady = steady.sentence(i.Config, link)
 	i.Tracks = in.weigh(i.Tracks)
 	i.Params.Priority = priority.Effective(i.Config.Priority, i.points())
 	i.Gate = i.gate(in.Starting)

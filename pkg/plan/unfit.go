@@ -75,13 +75,9 @@ func (t Table) unfit(pools []int) string {
 }
 
 // unfit returns why an instance serves worse than any other director. A carrier that is lost for less than
-// interface_down_delay is no reason, unless that happens again and again, nor are checks that have failed meanwhile and are not
-// repeated yet.
+// interface_down_delay is no reason, nor are checks that have failed meanwhile and are not repeated yet.
 func (p Plan) unfit(i Instance) string {
-	switch {
-	case i.Flapping != "":
-		return i.Flapping
-	case i.Unsteady != "":
+	if i.Unsteady != "" {
 		return ""
 	}
 	return p.Table.unfit(i.pools)

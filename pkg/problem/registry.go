@@ -114,11 +114,11 @@ func serviceCodes() []Declaration {
 		{
 			Code: InstanceFault, Severity: Critical, Role: Director, Subject: "instance",
 			Means:  "the instance cannot take part in the election and has no VIPs",
-			Remedy: "act on the reason in lvsctl status. No carrier, or one that is lost again and again: check the cable and the switch port. An interface or address is missing: restore it, or correct the cluster file. No way to the real servers: act on the reason of each server. A track is down: repair what it checks. The instance returns by itself",
+			Remedy: "act on the reason in lvsctl status. No carrier: check the cable and the switch port. An interface or address is missing: restore it, or correct the cluster file. No way to the real servers: act on the reason of each server. A track is down: repair what it checks. The instance returns by itself",
 		},
 		{
 			Code: CarrierLost, Severity: Critical, Role: Director, Subject: "instance",
-			Means:  "the interface of the instance has lost its carrier, which does not count as a fault before `interface_down_delay`. Meanwhile a MASTER reaches no clients. It is reported until the interface has had its carrier for 3 s again. Five losses in a row make the director degraded",
+			Means:  "the interface of the instance has lost its carrier, which does not count as a fault before `interface_down_delay`. Meanwhile a MASTER reaches no clients. It is reported until the interface has had its carrier for 3 s again",
 			Remedy: "check the cable and the switch port, and the counters of ethtool -S and of the switch; ip -s link shows how often the carrier changed",
 		},
 		{
