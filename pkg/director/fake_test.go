@@ -189,7 +189,12 @@ func (k *fakeKernel) Links() ([]kernel.Link, error) {
 	return slices.Clone(k.links), k.fail["links"]
 }
 
-func (k *fakeKernel) ListOn([]kernel.Link) ([]kernel.Address, error) { return k.List("") }
+func (k *fakeKernel) ListOn(links []kernel.Link) ([]kernel.Address, error) {
+	all, err := k.List("")
+	return slices.DeleteFunc(all, func(a kernel.Address) bool {
+		return !slices.ContainsFunc(links, func(l kernel.Link) bool { return l.Name == a.Interface })
+	}), err
+}
 
 func (k *fakeKernel) List(string) ([]kernel.Address, error) {
 	k.mu.Lock()

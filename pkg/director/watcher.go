@@ -117,13 +117,12 @@ func (w *watcher) Problem() string { return w.unread.Load() }
 
 // look reads links and addresses. If they cannot be read, the last result is kept.
 func (w *watcher) look() {
-	now := w.seen.Load()
+	now, begun := w.seen.Load(), time.Now() // before the names of the interfaces: those that appear later have no addresses in it
 	links, err := w.kernel.Links()
 	if err != nil {
 		w.failed("cannot list the network interfaces; keeping the last known state", err)
 		return
 	}
-	begun := time.Now()
 	addresses, err := w.kernel.ListOn(links)
 	if err != nil {
 		w.failed("cannot list the addresses; keeping the last known state", err)

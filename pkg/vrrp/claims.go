@@ -10,6 +10,8 @@ const (
 	// defendEvery is the least interval between two announcements that answer a claim. RFC 5227 section 2.4 allows a host
 	// one in 10 s; a director must win back its clients, and neighbours ignore a change within a second of the last one.
 	defendEvery = time.Second
+	// defendEarly is how much earlier one may be: claims are read about once a second, and a refused answer would wait for the next one.
+	defendEarly = 100 * time.Millisecond
 	// defendTimes is how many claims in a row are answered. A machine that claims the VIP again after each answer defends
 	// it, too, and with each announcement of either the clients change sides.
 	defendTimes = 10
@@ -41,7 +43,7 @@ func (c *Claims) Note(now time.Duration, vip netip.Addr, by string) (first bool)
 
 // Defend reports whether the last claim is to be answered by announcing the VIPs, and counts the answer.
 func (c *Claims) Defend(now time.Duration) bool {
-	if !c.run || now < c.next || c.defended >= defendTimes {
+	if !c.run || now < c.next-defendEarly || c.defended >= defendTimes {
 		return false
 	}
 	c.defended++

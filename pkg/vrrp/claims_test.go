@@ -48,7 +48,20 @@ func TestClaimsAreAnswered(t *testing.T) {
 	claim(true, false, 0) // within a second of the last answer
 }
 
-// TestClaimsProperties: whatever the others do, there is at most one answer a second, and at most defendTimes without a
+// TestClaimsReadEverySecond: claims that are read about once a second are answered each time.
+func TestClaimsReadEverySecond(t *testing.T) {
+	var c Claims
+	at := time.Duration(0)
+	for n, pause := range []time.Duration{sec, 990 * ms, 1020 * ms, 980 * ms, sec} {
+		at += pause
+		c.Note(at, vip, "x")
+		if !c.Defend(at) {
+			t.Errorf("claim %d, %s after the one before, is not answered", n, pause)
+		}
+	}
+}
+
+// TestClaimsProperties: whatever the others do, there is at most one answer in defendEvery less defendEarly, and at most defendTimes without a
 // silence of claimGap.
 func TestClaimsProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -64,7 +77,7 @@ func TestClaimsProperties(t *testing.T) {
 			if !c.Defend(at) {
 				continue
 			}
-			if answers++; at-last < defendEvery || answers > defendTimes {
+			if answers++; at-last < defendEvery-defendEarly || answers > defendTimes {
 				t.Fatalf("answer %d at %s, the last one at %s", answers, at, last)
 			}
 			last = at
