@@ -27,7 +27,7 @@ func TestMySQLChecks(t *testing.T) {
 	// A timeout long enough for a slow machine: a check that times out does leave a trace, as it must.
 	const patient = "{type: mysql, interval: 5s, timeout: 5s, user: lvs_check, password_file: PASSWORD_FILE}"
 	d := newDatabases(t, shape{advert: "100ms", check: patient}, mariadb.Options{
-		NameResolve: true, PerformanceSchema: true, Extra: []string{"--max-connections=14"},
+		NameResolve: true, PerformanceSchema: true,
 	})
 	d.startAll()
 	for _, step := range []struct {
@@ -236,6 +236,9 @@ func (d *databases) full(t *testing.T) {
 			_ = s.conn.Close()
 			_ = s.wire.Close()
 		}
+	}
+	for _, m := range []*mariadb.Server{d.one, d.two} { // not before: a server counts a connection for a moment after its end
+		m.Exec("SET GLOBAL max_connections = 14")
 	}
 	mark := d.master.daemon.Mark()
 	first := fill(rs1)
