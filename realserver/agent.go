@@ -96,7 +96,7 @@ type Agent struct {
 	links          []addr.Link
 	addresses      []addr.Address
 	gateways       map[netip.Addr]netip.Addr // by source; absent: no route
-	wayless        map[netip.Addr]bool       // the VIPs from which there is no route to clients in other networks; of mixed tunnels only
+	noRoute        map[netip.Addr]bool       // the VIPs from which there is no route to clients in other networks; of mixed tunnels only
 	listening      listeners
 	tunnelPorts    tunnelPorts
 	filter         filterReader

@@ -27,7 +27,7 @@ const (
 	greChecksumTunnel = "grecsum0"
 )
 
-// missingDevices says how to make a device.
+// missingDevices says how to get each device.
 var missingDevices = map[string]string{
 	tunnel:            "load the kernel module ipip (modprobe ipip; for every boot: echo ipip >/etc/modules-load.d/ipip.conf)",
 	tunnel64:          "load the kernel module sit (modprobe sit; for every boot: echo sit >/etc/modules-load.d/sit.conf)",
@@ -36,8 +36,8 @@ var missingDevices = map[string]string{
 	greChecksumTunnel: "modprobe ip_gre && ip link add grecsum0 type gre local ADDRESS csum, with this node's own address (and at every boot)",
 }
 
-// carries says what a device is for.
-var carries = map[string]string{
+// purposes says what each device is for.
+var purposes = map[string]string{
 	tunnel:            "forward: tun",
 	tunnel64:          "forward: tun of IPv6 in IPv4",
 	tunnel6:           "forward: tun in IPv6",
@@ -50,7 +50,7 @@ func missingDevice(name string) string {
 	if !known {
 		return name + " does not exist"
 	}
-	return fmt.Sprintf("%s does not exist, so %s cannot work: %s", name, carries[name], remedy)
+	return fmt.Sprintf("%s does not exist, so %s cannot work: %s", name, purposes[name], remedy)
 }
 
 // device is the tunnel device on which packets arrive. The kernel unpacks those of GUE to IP in IP.

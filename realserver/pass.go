@@ -229,7 +229,7 @@ func (a *Agent) save(err error) {
 // readGateways finds out where answers leave, for the memberships with forward: nat.
 func (a *Agent) readGateways() map[netip.Addr]netip.Addr {
 	gateways := map[netip.Addr]netip.Addr{}
-	a.wayless = map[netip.Addr]bool{}
+	a.noRoute = map[netip.Addr]bool{}
 	for _, m := range Desired(a.cfg, nil, a.o.Names...).Memberships {
 		switch {
 		case m.Forward == config.NAT:
@@ -238,18 +238,18 @@ func (a *Agent) readGateways() map[netip.Addr]netip.Addr {
 			}
 		case m.mixed():
 			if _, err := a.e.Gateway(m.VIP.Addr()); errors.Is(err, route.ErrNoRoute) {
-				a.wayless[m.VIP.Addr()] = true
+				a.noRoute[m.VIP.Addr()] = true
 			}
 		}
 	}
 	return gateways
 }
 
-// mute returns why answers of a virtual server cannot leave this node, or "". The address that the directors check is of the other family
+// cannotAnswer returns why answers of a virtual server cannot leave this node, or "". The address that the directors check is of the other family
 // than the VIP, so nothing else tells whether this node has a network of the VIP's family.
-func (a *Agent) mute(m Membership, have Found) string {
+func (a *Agent) cannotAnswer(m Membership, have Found) string {
 	family := kernel.FamilyOf(m.VIP.Addr())
-	if !m.mixed() || !a.wayless[m.VIP.Addr()] || slices.ContainsFunc(have.Addresses, func(b addr.Address) bool {
+	if !m.mixed() || !a.noRoute[m.VIP.Addr()] || slices.ContainsFunc(have.Addresses, func(b addr.Address) bool {
 		return kernel.FamilyOf(b.Prefix.Addr()) == family && slices.Contains(nics(have.Links), b.Interface) && b.Global
 	}) {
 		return ""

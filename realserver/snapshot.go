@@ -91,7 +91,7 @@ func (a *Agent) membership(m Membership, want State, have Found) status.Membersh
 			reason = fmt.Sprintf("packets to %s are not delivered here: a policy rule diverts them, or its route in the table local is gone: see ip rule, ip route get %s", m.VIP.Addr(), m.VIP.Addr())
 		}
 		if reason == "" {
-			reason = cmp.Or(a.closedTunnel(m), a.mute(m, have))
+			reason = cmp.Or(a.closedTunnel(m), a.cannotAnswer(m, have))
 		}
 		s.Reason = fmt.Sprintf("up: %s is on %s and stays out of %s", m.VIP.Addr(), vip.Interface, discovery(m.VIP.Addr()))
 	default:

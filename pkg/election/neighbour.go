@@ -178,7 +178,7 @@ func (a *Actor) Claimed(all []kernel.Claim, read time.Time) {
 
 // claimed announces the VIPs again if another machine claims one of them, unless another MASTER is heard: that one
 // announces them as well, and the clients would change sides each time. Those that arrived before the instance became MASTER do not
-// count, since they are of the MASTER before it: they wait in the socket until the link reads it.
+// count, since they are of the MASTER before it: they wait in the socket until the link reads them.
 func (a *Actor) claimed(all []kernel.Claim, read time.Time) {
 	now := a.now() - time.Since(read)
 	counts := slices.DeleteFunc(slices.Clone(all), func(c kernel.Claim) bool {
