@@ -82,14 +82,11 @@ func (m Membership) refusal() string {
 	return fmt.Sprintf("%s: the agent does not support IPv6 with tunnel type %s: set up the tunnel and the VIP by hand, or use the type ipip", m.VIP.Addr(), m.Tunnel.Type)
 }
 
-// quietKinds are the kinds of interfaces on which no ARP request and no neighbour solicitation for a VIP can arrive.
-var quietKinds = []string{"ipip", "gre", "sit", "ip6tnl", "ip6gre"}
-
 // nics returns the interfaces on which ARP requests for a VIP can arrive: all, up or down, except lo and the tunnels.
 func nics(links []addr.Link) []string {
 	var names []string
 	for _, l := range links {
-		if !l.Loopback && l.Name != tunnel && !slices.Contains(quietKinds, l.Kind) {
+		if !l.Loopback && l.Name != tunnel && !l.Tunnel() {
 			names = append(names, l.Name)
 		}
 	}

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -53,6 +54,11 @@ type Link struct {
 	MTU          int
 	Parent       int    // the index of the interface below a VLAN, macvlan or ipvlan; 0: none in this network namespace
 	HardwareAddr string // "02:00:00:00:00:01"; "" if the interface has none
+}
+
+// Tunnel reports whether the interface is an IP tunnel, which carries no ARP request and no neighbour solicitation for a VIP.
+func (l Link) Tunnel() bool {
+	return slices.Contains([]string{"ipip", "gre", "sit", "ip6tnl", "ip6gre"}, l.Kind)
 }
 
 // Placement is how a VIP is added. Zero fields are the defaults.

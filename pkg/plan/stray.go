@@ -2,7 +2,6 @@ package plan
 
 import (
 	"net/netip"
-	"slices"
 	"strconv"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
@@ -34,7 +33,7 @@ func stray(files []*config.Config, links []kernel.Link, local []kernel.Address) 
 func silentLinks(links []kernel.Link) map[string]bool {
 	silent := map[string]bool{}
 	for _, l := range links {
-		if l.Loopback || slices.Contains([]string{"ipip", "gre", "sit", "ip6tnl", "dummy"}, l.Kind) {
+		if l.Loopback || l.Tunnel() || l.Kind == "dummy" {
 			silent[l.Name] = true
 		}
 	}
