@@ -94,10 +94,11 @@ func (o Options) processor(ctx context.Context) (args []string, kernelArgs strin
 	// Emulated string instructions are slow, one byte or word at a time (clear_page, memset).
 	const emulated, noStrings = "max,-erms,-fsrm", " no_timer_check clearcpuid=rep_good"
 	if o.CPUs == 0 && !o.Interactive {
-		// 4 ns for each instruction, and idle time until the next timer is skipped (qemu's docs/devel/tcg-icount.rst).
-		// shift=auto would follow the machine's speed instead. The clock rates are known, so the kernel need not
-		// measure them.
-		return []string{"-cpu", emulated, "-accel", "tcg,thread=single", "-icount", "shift=2,sleep=off", "-rtc", "clock=vm"},
+		// 2 ns for each instruction, and idle time until the next timer is skipped (qemu's docs/devel/tcg-icount.rst).
+		// All machines of a scenario share this CPU: with 4 ns, two directors that took over 64 instances each kept it busy,
+		// and ksoftirqd, which delivers packets, did not run for seconds. shift=auto would follow the machine's speed instead.
+		// The clock rates are known, so the kernel need not measure them.
+		return []string{"-cpu", emulated, "-accel", "tcg,thread=single", "-icount", "shift=1,sleep=off", "-rtc", "clock=vm"},
 			noStrings + " noapictimer tsc=reliable tsc_early_khz=1000000 lpj=4000000"
 	}
 	// Real time, also for a person at a terminal: no time is skipped.
