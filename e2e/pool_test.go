@@ -224,6 +224,7 @@ func TestOnFailure(t *testing.T) {
 // say while servers fail and return.
 //
 // Proves docs/virtual-servers.md: "With `fail_back: false` they stay until"
+// Proves docs/virtual-servers.md: "A director that is stopped and started, and one whose machine is rebooted, goes on with what"
 // Proves docs/virtual-servers.md: "those that fail keep their entries with their weights; those that failed before stay out."
 func TestStandbyServers(t *testing.T) {
 	lab.Need(t, lab.IPVS)
@@ -259,6 +260,69 @@ virtual_servers:
 	c.ctlPrints(c.master, 2, "CRITICAL: .*panics: no real server is up; 1 is down and still gets connections", "status", "--check")
 	c.turns(two, "two", "up")
 	c.master.hasPools(writes+" 12=1", panics+" 12=1")
+
+	c.turns(one, "one", "up")
+	stays := func(when string, how func()) {
+		t.Helper()
+		c.master.hasPools(writes+" 12=1", panics+" 11=3 12=1")
+		how()
+		c.awaitServers("after "+when, "up", "up")
+	}
+	begin := func() { c.master.start().WaitLog("directing", soon) }
+	stop := func() { c.master.daemon.Stop() }
+	stays("a stop", func() { stop(); begin() })
+	stays("a kill", func() { c.master.daemon.Kill(); begin() })
+	stays("the standby server failed while the director was stopped", func() {
+		stop()
+		fails(t, two, true)
+		begin()
+		c.awaitServers("after a start", "up", "down")
+		c.master.hasPools(writes+" 11=3", panics+" 11=3")
+		fails(t, two, false)
+		c.awaitServers("later", "up", "up")
+		c.master.hasPools(writes+" 11=3", panics+" 11=3 12=1")
+		stop()
+		begin()
+		c.awaitServers("after a stop on the primary server", "up", "up")
+		c.master.hasPools(writes+" 11=3", panics+" 11=3 12=1")
+		c.turns(one, "one", "down")
+		c.turns(one, "one", "up")
+	})
+	stays("the state file was lost", func() {
+		stop()
+		c.master.Run("rm", c.master.Path("state", "state.json"))
+		begin()
+		c.awaitServers("without a state file", "up", "up")
+		c.master.hasPools(writes+" 11=3", panics+" 11=3 12=1")
+		c.turns(one, "one", "down")
+		c.turns(one, "one", "up")
+	})
+	// The state file is that of another cluster file, which has other roles.
+	c.master.hasPools(writes+" 12=1", panics+" 11=3 12=1")
+	stop()
+	c.rewrite("weight: 3, checks: &one", "weight: 3, standby: true, checks: &one", "12, standby: true, checks: &two", "12, checks: &two")
+	begin()
+	c.awaitServers("with other roles", "up", "up")
+	c.master.hasPools(writes+" 12=1", panics+" 11=3 12=1")
+	fails(t, two, true)
+	c.awaitServers("the other one fails", "up", "down")
+	c.master.hasPools(writes+" 11=3", panics+" 11=3")
+}
+
+// awaitServers waits until the checks of the servers one and two of all virtual servers say that they are up or down.
+func (c *cluster) awaitServers(when, one, two string) {
+	c.t.Helper()
+	want := map[string]string{"one": one, "two": two}
+	lab.Eventually(c.t, soon, func() error {
+		for _, v := range c.master.status().VirtualServers {
+			for _, r := range v.RealServers {
+				if r.State != want[r.Name] {
+					return fmt.Errorf("%s: %s of %s is %s, want %s", when, r.Name, v.Name, r.State, want[r.Name])
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // turns makes the check of a real server fail or pass, and waits until every virtual server that has it says so: each has a check of

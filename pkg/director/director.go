@@ -302,13 +302,14 @@ func (d *Director) start(ctx context.Context, l *loops) error {
 		d.awaitListing(l)
 	}
 	l.overrides.adopt(cfg, d.in.Adopted)
+	d.in.OnStandby = l.state.OnStandby()
 	if err := d.turn(l); err != nil {
 		return err
 	}
 	if err := l.table.awaitFirst(ctx); err != nil {
 		return err
 	}
-	d.in.Config, d.in.Next, d.in.Adopted, d.changed = cfg, nil, nil, true
+	d.in.Config, d.in.Next, d.in.Adopted, d.in.OnStandby, d.changed = cfg, nil, nil, nil, true
 	defer func() { l.instances.starting = false }()
 	return d.turn(l)
 }

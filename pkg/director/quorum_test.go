@@ -1,6 +1,8 @@
 package director
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -99,27 +101,63 @@ func TestStandbyServers(t *testing.T) {
 		}
 		expect("and enabled", "up: all 1 real servers are up; 1 is in reserve |", "1", "-")
 
-		// A stop leaves no table to go on with: an operator keeps the writer by disabling the primary server.
 		m.refuses(one, true)
 		m.pass(5 * time.Second)
 		m.refuses(one, false)
 		m.pass(5 * time.Second)
-		primary := as(override.Disable)
-		if err := m.override(primary); err != "" {
-			t.Error(err)
+		const onStandby = "degraded: the standby servers have the connections; 1 of 2 real servers are up; 1 is in reserve | WARNING standby_used"
+		restart := func(when, judged string, entries ...string) {
+			t.Helper()
+			_ = m.stop()
+			m.history()
+			m.start(m.file)
+			expect(when, judged, entries...)
 		}
-		_ = m.stop()
-		m.history()
-		m.start(m.file)
-		expect("restarted with the primary disabled", "degraded: the standby servers have the connections; 1 of 2 real servers are up; 1 is disabled | WARNING standby_used", "-", "1")
-		if err := m.override(as(override.Enable)); err != "" {
-			t.Error(err)
-		}
-		expect("and enabled then", "degraded: the standby servers have the connections; 1 of 2 real servers are up; 1 is in reserve | WARNING standby_used", "-", "1")
+		file := m.file
+		restart("after a stop", onStandby, "-", "1")
 		for _, line := range m.history() {
 			if strings.HasPrefix(line, "ipvsadm -a") && strings.Contains(line, one) {
 				t.Errorf("the primary server had an entry: %s", line)
 			}
+		}
+		m.file = strings.Replace(file, "fail_back: false,", "fail_back: false, initial_state: up,", 1)
+		restart("after another stop", onStandby, "-", "1")
+		_ = m.stop()
+		m.refuses(two, true)
+		m.start(file)
+		expect("the standby server has failed meanwhile", "degraded: 1 of 2 real servers are up | WARNING virtual_server_degraded", "1", "-")
+		m.refuses(two, false)
+		restart("which is remembered", "up: all 1 real servers are up; 1 is in reserve |", "1", "-")
+	})
+}
+
+// TestStandbyServersGone: what the state file says of standby servers counts for these alone, and only with fail_back: false.
+func TestStandbyServersGone(t *testing.T) {
+	world(t, func(t *testing.T, m *machine) {
+		stays := strings.Replace(withPolicy("fail_back: false"), "name: mysql2,", "name: mysql2, standby: true,", 1)
+		for _, tt := range []struct{ name, file, want string }{
+			{"the same file", stays, "- 1"},
+			{"connections go back", strings.Replace(stays, "fail_back: false", "fail_back: true", 1), "1 -"},
+			{"the servers have changed their roles", strings.NewReplacer("name: mysql1,", "name: mysql1, standby: true,", "standby: true,", "").Replace(stays), "- 1"},
+			{"no state file", stays, "1 -"},
+		} {
+			m.refuses(one, true)
+			m.start(stays)
+			m.pass(5 * time.Second)
+			m.refuses(one, false)
+			m.pass(5 * time.Second)
+			_ = m.stop()
+			if tt.name == "no state file" {
+				if err := os.Remove(filepath.Join(m.dir, "state.json")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			m.start(tt.file)
+			m.pass(5 * time.Second)
+			if got := m.entry(one) + " " + m.entry(two); got != tt.want {
+				t.Errorf("%s: entries %s, want %s", tt.name, got, tt.want)
+			}
+			_ = m.stop()
 		}
 	})
 }

@@ -41,7 +41,9 @@ func (s *stateFile) Ready() <-chan struct{} { return s.ready.Ready() }
 // Run saves and restores the file until ctx ends.
 func (s *stateFile) Run(ctx context.Context) error {
 	s.ready.Close()
-	return task.Every(ctx, lookEvery, func() { s.saved(s.Keep()) })
+	err := task.Every(ctx, lookEvery, func() { s.saved(s.Keep()) })
+	s.saved(s.Keep()) // what was noted last
+	return err
 }
 
 // saved records whether the state file was written to disk. If not, the content is kept in memory: a full disk must not

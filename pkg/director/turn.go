@@ -64,6 +64,7 @@ func (d *Director) turn(l *loops) error {
 		return err
 	}
 	d.plan.Set(to)
+	l.state.NoteOnStandby(to.Table.OnStandby())
 	d.recordTracks(from, to)
 	d.tellPools(l, from.Table, to.Table)
 	d.problems.poke()

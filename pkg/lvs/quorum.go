@@ -1,6 +1,8 @@
 package lvs
 
 import (
+	"cmp"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -22,6 +24,56 @@ type Memory struct {
 	// Found are the names of the servers that took connections when the pool was found in the table, and of which nothing has been
 	// known since, each with a comma after it. They count as if they were up, except for a quorum that is lost.
 	Found string
+	// Awaited are the names of the standby servers that had the connections when the director was last stopped, and have had no
+	// result since, each with a comma after it. The primary servers wait for that.
+	Awaited string
+}
+
+// OnStandby is that a standby server belongs to a pool whose standby servers have the connections, and keep them when the primary
+// ones are up.
+type OnStandby struct {
+	Service Key // the first one of its virtual server
+	Server  netip.AddrPort
+}
+
+// Compare orders them by pool and server.
+func (o OnStandby) Compare(other OnStandby) int {
+	return cmp.Or(o.Service.Compare(other.Service), o.Server.Compare(other.Server))
+}
+
+// OnStandby returns what a director that is stopped must remember of a pool, to give the connections to the same servers later.
+func (m Memory) OnStandby(v config.VirtualServer) []OnStandby {
+	if !v.StaysOnStandby || !m.Failed {
+		return nil
+	}
+	var all []OnStandby
+	for _, r := range v.RealServers {
+		if r.Role == config.Standby {
+			all = append(all, OnStandby{KeyOf(v), netip.AddrPortFrom(r.Address, r.Port)})
+		}
+	}
+	return all
+}
+
+// Resume returns the memory of a pool that begins, with what was remembered of it when the director was last stopped. What its
+// primary servers have in the table is newer, and servers that are not on standby any more do not count.
+func (m Memory) Resume(v config.VirtualServer, remembered []OnStandby) Memory {
+	if !v.StaysOnStandby || m.Failed || len(remembered) == 0 {
+		return m
+	}
+	awaited := ""
+	for _, r := range v.RealServers {
+		switch {
+		case r.Role == config.Regular && m.found(r.Name):
+			return m
+		case r.Role == config.Standby && slices.Contains(remembered, OnStandby{KeyOf(v), netip.AddrPortFrom(r.Address, r.Port)}):
+			awaited += r.Name + ","
+		}
+	}
+	if awaited != "" {
+		m.Awaited, m.Standby, m.Failed = awaited, true, true
+	}
+	return m
 }
 
 // Begin returns the memory of a pool of which nothing is remembered: as its services were found in a table, if one of them was there,
@@ -78,7 +130,7 @@ func Begin(v config.VirtualServer, found map[Key]Service) Memory {
 //
 // While the share of real servers that are up is below the panic threshold, those that fail are kept.
 func (m Memory) Next(v config.VirtualServer, condition func(config.ServerID) Condition) Memory {
-	m.Found = m.stillFound(v, condition)
+	m = m.heard(v, condition)
 	all := m.tally(v, condition)
 	quorum := max(v.Quorum, 1)
 	switch {
@@ -128,24 +180,32 @@ func (m Memory) keeping(v config.VirtualServer, all tallied, condition func(conf
 	return m
 }
 
-// stillFound returns the names of the servers that were found, and of which nothing has been known since.
-func (m Memory) stillFound(v config.VirtualServer, condition func(config.ServerID) Condition) string {
-	if m.Found == "" {
-		return ""
+// heard returns the memory without the servers that were found, or are awaited, and of which something is known now. An awaited one
+// whose check could not be made counts as found: unknown is not down.
+func (m Memory) heard(v config.VirtualServer, condition func(config.ServerID) Condition) Memory {
+	if m.Found == "" && m.Awaited == "" {
+		return m
 	}
-	var found strings.Builder
+	var found, awaited strings.Builder
 	for _, r := range v.RealServers {
-		if m.found(r.Name) && !condition(config.ServerID{Service: v.Name, Server: r.Name}).Known {
+		switch c := condition(config.ServerID{Service: v.Name, Server: r.Name}); {
+		case c.Known:
+		case m.found(r.Name), m.awaits(r.Name) && c.Asked:
 			found.WriteString(r.Name + ",")
+		case m.awaits(r.Name):
+			awaited.WriteString(r.Name + ",")
 		}
 	}
-	return found.String()
+	m.Found, m.Awaited = found.String(), awaited.String()
+	return m
 }
 
 // was reports whether a server was good.
 func (m Memory) was(name string) bool { return strings.Contains(","+m.Good, ","+name+",") }
 
 func (m Memory) found(name string) bool { return strings.Contains(","+m.Found, ","+name+",") }
+
+func (m Memory) awaits(name string) bool { return strings.Contains(","+m.Awaited, ","+name+",") }
 
 // Apply returns the condition of a real server with what follows from the memory of its pool.
 func (m Memory) Apply(r config.RealServer, c Condition) Condition {
@@ -187,11 +247,11 @@ type tallied struct {
 }
 
 // tier is the number of servers with one role: all that may have connections, those of them that are up, and those of which
-// nothing is known, with those of these that were found in the table.
-type tier struct{ all, up, unknown, found int }
+// nothing is known, with those of these that were found in the table, and those that are awaited.
+type tier struct{ all, up, unknown, found, awaited int }
 
 // usable reports whether one of them can take connections: one of which nothing is known can if it did.
-func (t tier) usable() bool { return t.up+t.found > 0 }
+func (t tier) usable() bool { return t.up+t.found+t.awaited > 0 }
 
 func (m Memory) tally(v config.VirtualServer, condition func(config.ServerID) Condition) (all tallied) {
 	for _, r := range v.RealServers {
@@ -215,8 +275,11 @@ func (m Memory) tally(v config.VirtualServer, condition func(config.ServerID) Co
 			of.up++
 		case !c.Known:
 			of.unknown++
-			if m.found(r.Name) {
+			switch {
+			case m.found(r.Name):
 				of.found++
+			case m.awaits(r.Name):
+				of.awaited++
 			}
 		}
 		if r.Role == config.Sorry {

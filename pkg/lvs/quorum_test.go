@@ -105,16 +105,20 @@ func TestTiersNeverEmptyAPool(t *testing.T) {
 		if !v.Has(config.Standby) {
 			v.PanicThreshold = rapid.IntRange(0, 100).Draw(t, "panic")
 		}
-		m := Begin(v, drawTable(t, v))
+		m := Begin(v, drawTable(t, v)).Resume(v, drawOnStandby(t, v))
 		found := foundBy(m, v)
 		for range rapid.IntRange(1, 20).Draw(t, "steps") {
 			c := rapid.SampledFrom([]Condition{{}, up, down, full, weighted(0), weighted(5)}).Draw(t, "condition")
 			c.Decision.Admission = rapid.SampledFrom([]Admission{Admitted, Admitted, Admitted, Closing, CutOff}).Draw(t, "admission")
 			n := rapid.IntRange(0, len(all)-1).Draw(t, "server")
+			c.Asked = c.Known || rapid.Bool().Draw(t, "asked")
 			all[n], found[n] = c, found[n] && !c.Known
 			m = m.Next(v, conditionsOf(all...))
 			if again := m.Next(v, conditionsOf(all...)); again != m {
 				t.Fatalf("%+v, and then %+v", m, again)
+			}
+			if m.Failed && m.Awaited != "" { // until the first results of those
+				continue
 			}
 			taking, could, present := map[config.Role]bool{}, false, map[byte]bool{}
 			for _, s := range Desired([]config.VirtualServer{v}, reserved(v, m, all), nil)[0].Servers {
@@ -124,6 +128,7 @@ func TestTiersNeverEmptyAPool(t *testing.T) {
 				}
 			}
 			for i, r := range v.RealServers {
+				found[i] = found[i] || m.found(r.Name)
 				could = could || (all[i].Known || found[i]) && all[i].Admits(r.Weight)
 				if all[i].Up && all[i].Decision.Admission == Closing && !present[byte(i)] {
 					t.Fatalf("%+v: the connections of %d, which is drained, are cut: %+v", m, i, all)
@@ -140,6 +145,7 @@ func TestTiersNeverEmptyAPool(t *testing.T) {
 func TestStandby(t *testing.T) {
 	unknown := Condition{}
 	primary, failed, spare := Memory{}, Memory{Standby: true, Failed: true}, Memory{Standby: true}
+	awaited := Memory{Standby: true, Failed: true, Awaited: "2,"}
 	for _, tt := range []struct {
 		name   string
 		needed config.Share
@@ -172,6 +178,12 @@ func TestStandby(t *testing.T) {
 		{"the one that was found fails, and nothing is known about the other one", config.Share{}, true, Memory{Found: "0,"}, [4]Condition{down, unknown, up, up}, spare},
 		{"found on standby, and nothing known", config.Share{}, true, Memory{Found: "2,", Standby: true, Failed: true}, [4]Condition{up, up, unknown, unknown}, Memory{Found: "2,", Standby: true, Failed: true}},
 		{"the standby server that was found fails, and nothing is known about the other one", config.Share{}, true, Memory{Found: "2,", Standby: true, Failed: true}, [4]Condition{up, up, down, unknown}, primary},
+		{"awaited", config.Share{}, true, awaited, [4]Condition{up, up, unknown, unknown}, awaited},
+		{"awaited, and up", config.Share{}, true, awaited, [4]Condition{up, up, up, unknown}, failed},
+		{"awaited, and down", config.Share{}, true, awaited, [4]Condition{up, up, down, unknown}, primary},
+		{"awaited, and its check cannot be made", config.Share{}, true, awaited, [4]Condition{up, up, {Asked: true}, unknown}, Memory{Found: "2,", Standby: true, Failed: true}},
+		{"awaited, and drained", config.Share{}, true, awaited, [4]Condition{up, up, closing(unknown), unknown}, Memory{Awaited: "2,"}},
+		{"awaited, and it goes back by itself now", config.Share{}, false, awaited, [4]Condition{up, unknown, unknown, unknown}, Memory{Awaited: "2,"}},
 	} {
 		v := config.VirtualServer{Name: "db", PrimariesNeeded: tt.needed, StaysOnStandby: tt.stays}
 		for i := range 4 {
@@ -316,6 +328,54 @@ func drawTable(t *rapid.T, v config.VirtualServer) map[Key]Service {
 		}
 	}
 	return map[Key]Service{KeyOf(v): s}
+}
+
+// drawOnStandby returns some of the standby servers of a pool.
+func drawOnStandby(t *rapid.T, v config.VirtualServer) []OnStandby {
+	var all []OnStandby
+	for _, r := range v.RealServers {
+		if r.Role == config.Standby && rapid.Bool().Draw(t, "remembered") {
+			all = append(all, OnStandby{KeyOf(v), netip.AddrPortFrom(r.Address, r.Port)})
+		}
+	}
+	return all
+}
+
+// TestResume: a pool begins on the standby servers that it was on, unless a primary one has connections in the table, the servers
+// are on standby no more, or its connections go back by themselves.
+func TestResume(t *testing.T) {
+	server := func(last byte) netip.AddrPort {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 77, 0, last}), 3306)
+	}
+	key := Key{Protocol: "tcp", Address: server(100).Addr(), Port: 3306}
+	begun, lost := Memory{Lost: true, Standby: true, Failed: true, Awaited: "two,"}, Memory{Lost: true}
+	found := Memory{Found: "one,"}
+	for _, tt := range []struct {
+		name  string
+		goes  bool
+		began Memory
+		all   []OnStandby
+		want  Memory
+	}{
+		{"nothing is remembered", false, lost, nil, lost},
+		{"it was on standby", false, lost, []OnStandby{{key, server(12)}}, begun},
+		{"it goes back by itself", true, lost, []OnStandby{{key, server(12)}}, lost},
+		{"another server was on standby", false, lost, []OnStandby{{key, server(13)}}, lost},
+		{"what is primary now was on standby", false, lost, []OnStandby{{key, server(11)}}, lost},
+		{"another pool was", false, lost, []OnStandby{{Key{Protocol: "udp", Address: key.Address, Port: 3306}, server(12)}}, lost},
+		{"the primary one is in the table", false, found, []OnStandby{{key, server(12)}}, found},
+		{"the table is empty", false, lost, []OnStandby{{key, server(12)}, {key, server(13)}}, begun},
+	} {
+		v := config.VirtualServer{Name: "db", Protocol: "tcp", Address: key.Address, Port: 3306, StaysOnStandby: !tt.goes, RealServers: []config.RealServer{
+			{Name: "one", Address: server(11).Addr(), Port: 3306, Weight: 1}, {Name: "two", Address: server(12).Addr(), Port: 3306, Weight: 1, Role: config.Standby},
+		}}
+		if got := tt.began.Resume(v, tt.all); got != tt.want {
+			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
+		}
+		if got := tt.want.OnStandby(v); len(got) > 0 != (tt.want == begun) || len(got) > 0 && got[0] != (OnStandby{key, server(12)}) {
+			t.Errorf("%s: remembered %v", tt.name, got)
+		}
+	}
 }
 
 // foundBy reports which servers a memory begins with.

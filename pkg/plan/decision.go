@@ -26,7 +26,7 @@ func (d Decisions) admits(server config.ServerID, configured int) bool {
 func (t Table) Emptied(next Decisions, have []lvs.Service) []string {
 	after := t
 	after.Decisions = next
-	after = after.remembering(t.Memories, nil)
+	after = after.remembering(t.Memories, beginning{})
 	before, now := t.taking(have), after.taking(have)
 	var names []string
 	for _, v := range t.Servers {

@@ -22,7 +22,7 @@ func (t Table) Foresee(cfg *config.Config, have []lvs.Service, decisions Decisio
 	found, condition := t.known(have), t.after(cfg.VirtualServers, decisions)
 	local := t.local(cfg)
 	before := func() []lvs.Service { return t.Desired(have) }
-	memories := remember(cfg.VirtualServers, condition, t.Memories, before)
+	memories := remember(cfg.VirtualServers, condition, t.Memories, beginning{found: before})
 	reserved := reserve(cfg.VirtualServers, memories, condition)
 	starts := t.Starts.next(cfg.VirtualServers, reserved, before, false, t.Starts.at)
 	now := append(lvs.Desired(cfg.VirtualServers, starts.apply(cfg.VirtualServers, reserved), found), local...)
@@ -33,7 +33,7 @@ func (t Table) Foresee(cfg *config.Config, have []lvs.Service, decisions Decisio
 		}
 		return c
 	}
-	memories = remember(cfg.VirtualServers, checked, memories, nil)
+	memories = remember(cfg.VirtualServers, checked, memories, beginning{})
 	reserved = reserve(cfg.VirtualServers, memories, checked)
 	starts = starts.next(cfg.VirtualServers, reserved, nil, false, t.Starts.at)
 	later := append(lvs.Desired(cfg.VirtualServers, starts.apply(cfg.VirtualServers, reserved), found), local...)

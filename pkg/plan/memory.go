@@ -2,6 +2,7 @@ package plan
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/lvs-director/lvs-director/pkg/config"
 	"github.com/lvs-director/lvs-director/pkg/lvs"
@@ -11,14 +12,21 @@ import (
 // they survive a new name. They are immutable; nil has none.
 type Memories map[lvs.Key]lvs.Memory
 
-// remembering returns the table with the memories that follow from those before it. A pool without one begins as it is in found: the
-// content of the kernel's table at the start, and later the table of the previous plan. nil: it is nowhere.
-func (t Table) remembering(before Memories, found func() []lvs.Service) Table {
-	t.Memories = remember(t.Servers, t.Condition, before, found)
+// beginning is what the pools begin with of which nothing is remembered yet.
+type beginning struct {
+	// found is the content of the kernel's table at the start, and later the table of the previous plan; nil: they are nowhere.
+	found func() []lvs.Service
+	// onStandby is what was remembered when the director was last stopped.
+	onStandby []lvs.OnStandby
+}
+
+// remembering returns the table with the memories that follow from those before it.
+func (t Table) remembering(before Memories, first beginning) Table {
+	t.Memories = remember(t.Servers, t.Condition, before, first)
 	return t
 }
 
-func remember(servers []config.VirtualServer, condition func(config.ServerID) lvs.Condition, before Memories, found func() []lvs.Service) Memories {
+func remember(servers []config.VirtualServer, condition func(config.ServerID) lvs.Condition, before Memories, first beginning) Memories {
 	var after Memories
 	var services map[lvs.Key]lvs.Service // read only if a pool has no memory
 	for _, v := range servers {
@@ -29,9 +37,9 @@ func remember(servers []config.VirtualServer, condition func(config.ServerID) lv
 		m, known := before[key]
 		if !known {
 			if services == nil {
-				services = byKey(found)
+				services = byKey(first.found)
 			}
-			m = lvs.Begin(v, services)
+			m = lvs.Begin(v, services).Resume(v, first.onStandby)
 		}
 		if after == nil {
 			after = Memories{}
@@ -49,6 +57,19 @@ func byKey(found func() []lvs.Service) map[lvs.Key]lvs.Service {
 		}
 	}
 	return services
+}
+
+// OnStandby returns what a director that is stopped must remember of its pools, sorted.
+func (t Table) OnStandby() []lvs.OnStandby {
+	if len(t.Memories) == 0 {
+		return nil
+	}
+	var all []lvs.OnStandby
+	for _, v := range t.Servers {
+		all = append(all, t.Memory(v).OnStandby(v)...)
+	}
+	slices.SortFunc(all, lvs.OnStandby.Compare)
+	return all
 }
 
 // Memory returns what a pool remembers.

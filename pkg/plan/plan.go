@@ -31,10 +31,11 @@ type Inputs struct {
 	Verdicts Verdicts
 	// Decisions are those of operators about real servers.
 	Decisions Decisions
-	Adopted   []lvs.Service // the content of the table at the start
-	Memories  Memories      // what the pools of the previous plan remember
-	Starts    SlowStarts    // those of the previous plan
-	Now       time.Time     // by which slow starts go on
+	Adopted   []lvs.Service   // the content of the table at the start
+	OnStandby []lvs.OnStandby // what was remembered at the start of pools whose standby servers had the connections
+	Memories  Memories        // what the pools of the previous plan remember
+	Starts    SlowStarts      // those of the previous plan
+	Now       time.Time       // by which slow starts go on
 	// Previous returns the table of the previous plan, as which pools begin that remember nothing yet; nil: there is none.
 	Previous func() []lvs.Service
 	NotReady string // why this director must not preempt; "" if it may
@@ -179,7 +180,7 @@ func (i Instance) another(before Instance) bool {
 func Of(in Inputs) Plan {
 	table, file := TableOf(in.next(), in.Node, in.Verdicts), in.Config
 	table.Decisions = in.Decisions
-	table = table.remembering(in.Memories, in.begin()).starting(in.Starts, in.begin(), in.Adopted != nil, in.Now)
+	table = table.remembering(in.Memories, beginning{in.begin(), in.OnStandby}).starting(in.Starts, in.begin(), in.Adopted != nil, in.Now)
 	in = in.forNode()
 	next := in.next()
 	p := Plan{Config: next, Table: table, Sysctls: map[string]string{}}
@@ -223,7 +224,7 @@ func Of(in Inputs) Plan {
 // changed, at a fraction of the cost.
 func (p Plan) Judged(in Inputs) Plan {
 	p.Table.Verdicts, p.Table.Decisions = in.Verdicts, in.Decisions
-	p.Table = p.Table.remembering(p.Table.Memories, nil).starting(p.Table.Starts, nil, false, in.Now)
+	p.Table = p.Table.remembering(p.Table.Memories, beginning{}).starting(p.Table.Starts, nil, false, in.Now)
 	p.Instances = slices.Clone(p.Instances)
 	for n := range p.Instances {
 		i := &p.Instances[n]

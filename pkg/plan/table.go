@@ -38,7 +38,7 @@ func (t Table) Desired(found []lvs.Service) []lvs.Service {
 // Judged returns the table with other verdicts, and what pools remember then.
 func (t Table) Judged(verdicts Verdicts) Table {
 	t.Verdicts = verdicts
-	return t.remembering(t.Memories, nil).starting(t.Starts, nil, false, t.Starts.at)
+	return t.remembering(t.Memories, beginning{}).starting(t.Starts, nil, false, t.Starts.at)
 }
 
 // Conditions returns what is known about the real servers of these virtual servers, without any those of all, and what follows
@@ -61,7 +61,7 @@ func (t Table) reserved(of ...config.VirtualServer) func(config.ServerID) lvs.Co
 // Condition returns the result of the checks of a real server, and an operator's decision.
 func (t Table) Condition(server config.ServerID) lvs.Condition {
 	v, _ := t.Verdicts.Of(config.Subject{Server: server})
-	return lvs.Condition{Known: v.Known, Up: v.Up, Full: v.Full, Weighted: v.Weighted, Weight: v.Weight, Decision: t.Decisions.Of(server)}
+	return lvs.Condition{Known: v.Known, Up: v.Up, Asked: v.Code != "", Full: v.Full, Weighted: v.Weighted, Weight: v.Weight, Decision: t.Decisions.Of(server)}
 }
 
 // local returns the services of local delivery by a file.

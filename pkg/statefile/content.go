@@ -49,6 +49,8 @@ type content struct {
 	SyncDaemons lenient[kernel.SyncDaemon] `json:"sync_daemons,omitempty"`
 
 	Overrides overrides `json:"overrides,omitempty"`
+
+	OnStandby onStandby `json:"on_standby,omitempty"`
 }
 
 // origin identifies what a content refers to: one network namespace in one boot.
@@ -56,7 +58,7 @@ type origin struct{ boot, net string }
 
 // load reads a state file. A file that cannot be used is renamed to unreadableName and gives an empty content and a
 // sentence about what was lost. The sentence is empty if nothing was: there is no file yet, or it is from another boot
-// or network namespace, whose kernel state is gone or not ours; only the overrides are then kept.
+// or network namespace, whose kernel state is gone or not ours; only the overrides and the pools on their standby servers are then kept.
 func load(path string, here origin) (content, string) {
 	empty := content{Version: version, BootID: here.boot, Net: here.net}
 	lost := func(err error) (content, string) {
@@ -86,7 +88,7 @@ func load(path string, here origin) (content, string) {
 	case err != nil:
 		return lost(err)
 	case b.BootID != here.boot, b.Net != "" && here.net != "" && b.Net != here.net:
-		empty.Overrides = b.Overrides
+		empty.Overrides, empty.OnStandby = b.Overrides, b.OnStandby
 		return empty, ""
 	default:
 		b.Net = here.net
@@ -103,7 +105,7 @@ func (b *content) add(other content) bool {
 	links := replace(&b.Links, slices.Concat(b.Links, other.Links), compareLinks)
 	daemons := replace(&b.SyncDaemons, slices.Concat(b.SyncDaemons, other.SyncDaemons), compareSyncDaemons)
 	overridden := b.addOverrides(other.Overrides)
-	return overridden || daemons || links || addressesNew || services || sysctls || routing
+	return b.addOnStandby(other.OnStandby) || overridden || daemons || links || addressesNew || services || sysctls || routing
 }
 
 // save replaces the file atomically: a reader sees the old content or the new one, also after a power loss.

@@ -41,6 +41,7 @@ func decode(data []byte) (content, error) {
 	replace(&b.Services, b.Services, lvs.Key.Compare)
 	replace(&b.Sysctls, merged(nil, b.Sysctls), compareSysctls)
 	b.addRouting(nil, nil)
+	replace(&b.OnStandby, b.OnStandby, lvs.OnStandby.Compare)
 	return b, nil
 }
 
