@@ -1,10 +1,13 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -172,15 +175,23 @@ func TestSorryServer(t *testing.T) {
 	c.follows(c.master.events(), "problem_cleared mysql/sorry: WARNING ->", "problem_raised mysql: -> CRITICAL", "virtual_server_state mysql: down -> degraded")
 }
 
-// TestOnFailure: the checks of a server fail, and it goes on answering. With `on_failure: drain` its connections go on and new ones go
-// elsewhere, also those of a client that persistence has assigned to it; with `expire` the client that sends has a reset.
+// TestOnFailure: the checks of a server fail while it has many connections, some of which are in use. With `on_failure: drain` it goes on
+// answering, all connections go on, and new ones go elsewhere, also those of a client that persistence has assigned to it. With `expire`
+// it is cut off as well: every client that sends has a reset, at once or, if it was idle, with its next packet, and none waits for
+// its own time-out.
 //
 // Proves docs/virtual-servers.md: "`on_failure: drain` leaves its entry, with weight 0"
 // Proves docs/virtual-servers.md: "With `persistence`, a known client goes to another server with its next connection."
 func TestOnFailure(t *testing.T) {
 	lab.Need(t, lab.IPVS)
+	idle, busy := 20, 10
+	if lab.HasLongForm(t) {
+		idle, busy = 1000, 100
+	}
+	const persistence = "\n    persistence: {timeout: 300s}"
 	for name, server := range map[string]string{
-		"drain": "on_failure: drain", "drain, persistence": "on_failure: drain\n    persistence: {timeout: 300s}", "expire, persistence": "on_failure: expire\n    persistence: {timeout: 300s}",
+		"drain": "on_failure: drain", "drain, persistence": "on_failure: drain" + persistence,
+		"expire": "on_failure: expire", "expire, persistence": "on_failure: expire" + persistence,
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t, shape{advert: "100ms", server: server})
@@ -190,35 +201,98 @@ func TestOnFailure(t *testing.T) {
 			}
 			c.answering()
 			c.startMaster()
-			held := measure.OpenConnections(c.client, vipPort, 4)
-			its, other, entry := "mysql1", "mysql2", rs1
+			drains := strings.HasPrefix(name, "drain")
+			held, used := measure.OpenConnections(c.client, vipPort, idle), keepBusy(measure.OpenConnections(c.client, vipPort, busy))
+			defer used.stop()
+			its, other, entry, host := "mysql1", "mysql2", rs1, c.mysql1
 			if held.Servers()["mysql1"] == 0 {
-				its, other, entry = "mysql2", "mysql1", rs2
+				its, other, entry, host = "mysql2", "mysql1", rs2, c.mysql2
 			}
-			fails(t, files[its], true)
-			want := map[string]int{}
-			for server, n := range held.Servers() {
-				if server != its || strings.HasPrefix(name, "drain") {
-					want[server] = n
+			lost := func(when string, all *measure.Connections) {
+				t.Helper()
+				want := all.Servers()
+				if !drains {
+					delete(want, its)
+				}
+				alive(t, when, all, want)
+				for server, causes := range all.Errors() {
+					for _, err := range causes {
+						if server != its || drains || !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+							t.Errorf("%s: a connection to %s ended: %v", when, server, err)
+						}
+					}
 				}
 			}
-			weight := -1
-			if strings.HasPrefix(name, "drain") {
-				weight = 0
+			weight := 0
+			if !drains {
+				weight = -1
+				host.Link("eth0").CarrierDown()
 			}
+			fails(t, files[its], true)
 			c.master.awaitEntry(entry, weight)
-			alive(t, "its checks fail", held, want)
+			used.round()
+			lost("its checks fail", held)
 			client := measure.Start(c.client, vipPort, measure.Options{})
 			onlyFrom(t, client, other, time.Now())
+			if !drains {
+				host.Link("eth0").CarrierUp()
+			}
 			fails(t, files[its], false)
 			c.master.awaitEntry(entry, 1)
-			alive(t, "its checks pass again", held, want)
+			lost("its checks pass again", held)
 			if r := client.Stop(); r.Failed() > 0 {
 				t.Errorf("%d failures: %v", r.Failed(), r.Failures())
 			}
+			used.stop()
+			lost("those in use", used.Connections)
 		})
 	}
 }
+
+// busyConnections are connections on which clients send all the time.
+type busyConnections struct {
+	*measure.Connections
+	rounds chan chan struct{}
+	quit   chan struct{}
+	end    func()
+}
+
+// keepBusy sends on connections until stop.
+func keepBusy(conns *measure.Connections) busyConnections {
+	b := busyConnections{Connections: conns, rounds: make(chan chan struct{}), quit: make(chan struct{})}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		pause := time.NewTicker(100 * time.Millisecond)
+		defer pause.Stop()
+		for {
+			select {
+			case <-b.quit:
+				return
+			case done := <-b.rounds:
+				conns.Alive()
+				close(done)
+			case <-pause.C:
+				conns.Alive()
+			}
+		}
+	}()
+	b.end = sync.OnceFunc(func() {
+		close(b.quit)
+		<-ended
+	})
+	return b
+}
+
+// round waits until every connection has been used once more.
+func (b busyConnections) round() {
+	done := make(chan struct{})
+	b.rounds <- done
+	<-done
+}
+
+// stop ends the sending. The connections stay open.
+func (b busyConnections) stop() { b.end() }
 
 // TestStandbyServers: with one primary server and one on standby, and beside it a pool with a panic threshold, tables are as their pages
 // say while servers fail and return.
