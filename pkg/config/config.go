@@ -61,6 +61,7 @@ type Instance struct {
 	DeafDelay            time.Duration `json:",omitzero"` // for how long at most it does not become MASTER while no other machine has been heard since the link came up
 	StartupDelay         time.Duration `json:",omitzero"` // the time after the start of the director in which it does not become MASTER
 	InterfaceDelays      Delays        `json:",omitzero"` // how long the carrier of Interface must have been back, or gone, until that counts
+	DontTrackPrimary     bool          `json:",omitzero"` // a lost carrier of Interface is no fault
 	VirtualAddresses     []netip.Prefix
 	VirtualAddressesAt   Position                        `json:"-"`
 	ExcludedAddresses    []netip.Prefix                  // held like them, but not in the adverts

@@ -39,6 +39,7 @@ func instanceSection(fields []key[instance]) *sectionOf[instance] {
 			i.checkAcceptMode(o)
 			i.checkBeforeVIP(o)
 			i.checkInterfaceDelays(o)
+			i.checkDontTrackPrimary(o)
 		},
 	}
 	s.fields = fields
@@ -75,7 +76,7 @@ func instanceWords() []word {
 
 // instanceFields are in the order of the reference. A key that others depend on comes before them.
 func instanceFields() []key[instance] {
-	return slices.Concat(routerFields(), transportFields(), authFields(), electionFields(), interfaceDelayFields(), virtualLinkFields(), addressFields(), announcementFields(), []key[instance]{strictField(), acceptModeField()}, interopFields(), hookFields(), []key[instance]{takeOverField(), beforeVIPField()})
+	return slices.Concat(routerFields(), transportFields(), authFields(), electionFields(), interfaceDelayFields(), []key[instance]{dontTrackPrimaryField()}, virtualLinkFields(), addressFields(), announcementFields(), []key[instance]{strictField(), acceptModeField()}, interopFields(), hookFields(), []key[instance]{takeOverField(), beforeVIPField()})
 }
 
 func routerFields() []key[instance] {

@@ -98,7 +98,5 @@ func interopWords() []word {
 	return []word{
 		needless("is keepalived's word: the adverts of a director are obeyed whatever virtual addresses they list, and lists that differ "+
 			"are reported", "skip_check_adv_addr"),
-		needless("is keepalived's word: an instance whose interface is down sends and receives no adverts, so it is in FAULT",
-			"dont_track_primary"),
 	}
 }

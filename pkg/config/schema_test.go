@@ -113,6 +113,7 @@ var beyondSchemas = map[string][]string{
 	},
 	"what a protocol can have": {"snat-clients-not-nat", "snat-clients-one-packet", "one-packet-sctp", "persistence-engine-tcp"},
 	"what tracks are about":    {"track-watched", "track-cycle", "track-cycle-of-one", "track-gate-weight", "take-over-record-tcp"},
+	"what a lost carrier is":   {"dont-track-primary-and-delay"},
 	"how long the others wait": {"interface-down-delay-bfd", "interface-down-delay-too-long", "interface-down-delay-too-long-per-node", "interface-down-delay-one-advert"},
 	"how the text was written": {
 		"instance-priority-fraction", "instance-virtual-router-id-octal", "service-port-hex", "port-leading-zero", "text-two-documents", "text-utf16",

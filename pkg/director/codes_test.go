@@ -76,6 +76,14 @@ func serviceCases() []codesCase {
 				Mend:  func(n *node) { n.carrier(true) },
 			},
 		},
+		{
+			File: electing + "  - {name: a, interface: eth0, virtual_router_id: 51, advert_interval: 100ms, virtual_addresses: [10.77.0.100], dont_track_primary: true}\n",
+			Case: problemtest.Case[*node]{
+				Code: problem.CarrierLost, Subject: "a", Fault: "dont_track_primary",
+				Break: func(n *node) { n.carrier(false) },
+				Mend:  func(n *node) { n.carrier(true) },
+			},
+		},
 		{Case: problemtest.Case[*node]{
 			Code: problem.StrayVIP, Subject: "eth0 " + vip + "/24",
 			Break: func(n *node) { n.foreign("eth0", vip+"/24", true) },

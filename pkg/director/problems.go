@@ -1,6 +1,7 @@
 package director
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,8 +22,8 @@ func faults(s snapshots) []problem.Finding {
 	for _, i := range s.plan.Instances {
 		if a, runs := s.instances[i.ID]; runs && a.State == vrrp.Fault {
 			found = append(found, problem.Finding{Code: problem.InstanceFault, Subject: i.Config.Name, Text: i.Config.Name + ": " + a.Reason, Unready: i.Misfit()})
-		} else if runs && i.Unsteady != "" {
-			found = append(found, problem.Finding{Code: problem.CarrierLost, Subject: i.Config.Name, Text: i.Config.Name + ": " + i.Unsteady})
+		} else if lost := cmp.Or(i.Unsteady, i.Untracked); runs && lost != "" {
+			found = append(found, problem.Finding{Code: problem.CarrierLost, Subject: i.Config.Name, Text: i.Config.Name + ": " + lost})
 		}
 	}
 	return found

@@ -2,6 +2,7 @@ package migration
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/lvs-director/lvs-director/pkg/conftree"
@@ -16,13 +17,15 @@ type instance struct {
 	own               string // the address that adverts come from
 	vips, excluded    []vip
 	bfd               []*conftree.Statement // track_bfd, read when the interface is known
+	untracked         *conftree.Statement   // dont_track_primary
+	tracked           bool                  // track_interface names its own interface without a weight
 }
 
 func (i *instance) interfaceName() string { return i.text("interface") }
 
 // instanceOrder is the order of keys in the cluster file.
 var instanceOrder = []string{
-	"name", "interface", "virtual_router_id", "protocol_version", "advert_interval", "priority", "preempt", "preempt_delay", "interface_up_delay", "interface_down_delay",
+	"name", "interface", "virtual_router_id", "protocol_version", "advert_interval", "priority", "preempt", "preempt_delay", "dont_track_primary", "interface_up_delay", "interface_down_delay",
 	"unicast_peers", "unicast_source", "unicast_min_ttl", "multicast_group", "multicast_source", "auth_type", "auth_password_file",
 	"virtual_mac", "ipvlan", "virtual_interface", "transmit_from_base", "virtual_addresses", "excluded_addresses", "address_options",
 	"routes", "rules", "tracks", "announcements",
@@ -65,9 +68,15 @@ var instanceWords = notifyWords(words[*instance]{
 	"unicast_fault_no_peer": changed[*instance]("without a peer an instance runs alone"),
 	"track_src_ip":          always[*instance]("the source address is always tracked"),
 
-	"track_interface":    func(r *reader, i *instance, s *conftree.Statement) { r.readInterfaces(i.interfaceName(), &i.uses, s) },
-	"track_bfd":          func(r *reader, i *instance, s *conftree.Statement) { i.bfd = append(i.bfd, r.later(s)) },
-	"dont_track_primary": changed[*instance]("an instance whose interface is down sends and receives nothing, so it is in FAULT"),
+	"track_interface": func(r *reader, i *instance, s *conftree.Statement) {
+		r.readInterfaces(i.interfaceName(), &i.uses, s)
+		i.tracked = i.tracked || slices.ContainsFunc(s.Block, func(l *conftree.Statement) bool { return l.Keyword() == i.interfaceName() && l.Arg(1) == "" })
+	},
+	"track_bfd": func(r *reader, i *instance, s *conftree.Statement) { i.bfd = append(i.bfd, r.later(s)) },
+	"dont_track_primary": func(r *reader, i *instance, s *conftree.Statement) {
+		r.surplus(s, 1)
+		i.untracked = s
+	},
 
 	"garp_master_repeat":         numberTo[*instance]("announcements.repeat", 1, 100),
 	"garp_master_delay":          changed[*instance](evenly),
@@ -212,6 +221,7 @@ func (r *reader) finishInstance(i *instance) {
 		r.judge(i.master, Changed, "without a priority keepalived takes 255, the address owner: so it is written")
 	}
 	i.finishPreempt(r)
+	i.finishUntracked(r)
 	r.applyLinkDelay(i)
 	i.finishAuth(r)
 	if !i.alert && r.global.alertVRRP {

@@ -70,6 +70,10 @@ func (r *reader) applyLinkDelay(i *instance) {
 		down = most
 		r.judge(d.at, Changed, "keepalived, too, takes at most down_timer_adverts − 1 advert intervals: %s", duration(most))
 	}
+	if down > 0 && i.get("dont_track_primary") != nil {
+		down = 0
+		r.judge(d.at, Changed, "with dont_track_primary the carrier never counts, so there is no interface_down_delay")
+	}
 	if down > 0 {
 		i.add("interface_down_delay", duration(down))
 	}
@@ -94,5 +98,17 @@ func (r *reader) judgeLinkDelays() {
 		if !d.used {
 			r.judge(d.at, Refused, "no instance is on this interface, and none tracks it: write a track of type interface with up_delay and down_delay")
 		}
+	}
+}
+
+// finishUntracked writes dont_track_primary, which has no effect in keepalived if track_interface names the interface.
+func (i *instance) finishUntracked(r *reader) {
+	switch {
+	case i.untracked == nil:
+	case i.tracked:
+		r.judge(i.untracked, NoEffect, "track_interface names %s, so that it is tracked", i.interfaceName())
+	default:
+		r.set(i.object, "dont_track_primary", true, i.untracked)
+		r.judge(i.untracked, Changed, "the carrier of %s does not count; an interface that is set down or removed is a fault nevertheless", i.interfaceName())
 	}
 }

@@ -20,9 +20,17 @@ type Link struct {
 	Source       netip.Addr // of adverts; invalid if there has been none yet
 	Fault        string     // why it cannot serve; "" if it can
 	Dummy        bool       // what is sent on it reaches nobody
-	Unaddressed  bool       // Fault is that it has no address for adverts, which an instance may have elsewhere
+	Unaddressed  bool       // it has no address for adverts, which an instance may have elsewhere
 	NoCarrier    bool       // Fault is that it has no carrier
 	Misfit       bool       // Fault is that the machine does not have the interface, or an address on it
+}
+
+// sourceFault returns why it has no source of adverts, as far as that matters: without a carrier it may have one.
+func (l Link) sourceFault() string {
+	if l.NoCarrier && !l.Unaddressed {
+		return ""
+	}
+	return l.Fault
 }
 
 func unseen(on vrrp.Segment) Link {
@@ -74,7 +82,7 @@ func examine(on vrrp.Segment, known []kernel.Link, source netip.Addr, noSource f
 		l.Fault = fmt.Sprintf("the interface %s is down (ip link set %s up)", name, name)
 	case !known[at].Carrier:
 		l.Fault = fmt.Sprintf("the interface %s has no carrier: check its cable and switch port", name)
-		l.NoCarrier = true
+		l.NoCarrier, l.Unaddressed, l.Source = true, !source.IsValid(), source
 	case !source.IsValid():
 		l.Fault, l.Unaddressed, l.Misfit = noSource(), true, true
 	default:

@@ -128,6 +128,7 @@ type Instance struct {
 	Gate       string         // why it must not become MASTER; "" if it may
 	Tracks     []Tracked      // what it depends on, by name
 	Unsteady   string         // what its interface has lost, or lost a moment ago, and what does not count yet; "" if nothing
+	Untracked  string         // what its interface lacks, and what never counts; "" if nothing
 	Unfit      string         // why any other director serves better than this one; "" if none does
 	shared     []Tracked      // what the other members of its sync group depend on, and it does not
 	own        []Fault        // those of Faults that are neither its interface's nor a track's
@@ -318,10 +319,23 @@ func (in Inputs) instance(cfg config.Instance, link Link, node config.Director, 
 	return i
 }
 
+// excuses reports whether the fault of a link is none for the instance: it has its source of adverts elsewhere, or the file says
+// that the carrier does not count.
+func (i Instance) excuses(link Link) bool {
+	if link.NoCarrier {
+		return i.sourced && i.Config.DontTrackPrimary
+	}
+	return i.sourced && link.Unaddressed
+}
+
 func (i Instance) faults(link Link, counts bool) []Fault {
 	all := slices.Clone(i.own)
-	if link.Fault != "" && counts && !(link.Unaddressed && i.sourced) {
-		all = append(all, Fault{Reason: link.Fault, Misfit: link.Misfit})
+	if link.Fault != "" && counts && !i.excuses(link) {
+		reason := link.Fault
+		if link.NoCarrier && i.Config.DontTrackPrimary {
+			reason += "; it has no address for adverts either, without which dont_track_primary has no effect"
+		}
+		all = append(all, Fault{Reason: reason, Misfit: link.Misfit})
 	}
 	for _, t := range i.Tracks {
 		if t.Effect.Fault {

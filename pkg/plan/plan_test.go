@@ -211,11 +211,13 @@ func TestExamine(t *testing.T) {
 		{"absent", []kernel.Link{{Name: "eth1", Up: true, Carrier: true}}, own, "the interface eth0 does not exist"},
 		{"down", []kernel.Link{{Name: "eth0"}}, own, "the interface eth0 is down (ip link set eth0 up)"},
 		{"no carrier", []kernel.Link{{Name: "eth0", Up: true}}, own, "the interface eth0 has no carrier: check its cable and switch port"},
+		{"no carrier, no address", []kernel.Link{{Name: "eth0", Up: true}}, netip.Addr{}, "the interface eth0 has no carrier: check its cable and switch port"},
 		{"no address", []kernel.Link{{Name: "eth0", Up: true, Carrier: true}}, netip.Addr{}, "the interface eth0 has no IPv4 address of its own to send adverts from"},
 	}
 	for _, tt := range tests {
 		l := examine(segment("eth0"), tt.known, tt.source, func() string { return noSource(segment("eth0"), nil, nil) })
-		if l.Fault != tt.fault || l.Source.IsValid() != (tt.fault == "") {
+		has := tt.source.IsValid() && (tt.fault == "" || l.NoCarrier)
+		if l.Fault != tt.fault || l.Source.IsValid() != has || l.NoCarrier && l.Unaddressed == has {
 			t.Errorf("%s: %q from %s, want %q", tt.name, l.Fault, l.Source, tt.fault)
 		}
 	}

@@ -209,6 +209,10 @@ func (i *Instance) judge(in Inputs, link Link) {
 		i.NotReady = fmt.Sprintf("the interface %s has lost its carrier, and must keep it for %s (interface_up_delay)", i.Config.Interface, i.Config.InterfaceDelays.Up)
 	}
 	i.Unsteady = steady.sentence(i.Config, link)
+	i.Untracked = ""
+	if link.NoCarrier && i.excuses(link) {
+		i.Untracked = link.Fault + "; that is no fault (dont_track_primary), so that the other director may be MASTER as well"
+	}
 	i.Tracks = in.weigh(i.Tracks)
 	i.Params.Priority = priority.Effective(i.Config.Priority, i.points())
 	i.Gate = i.gate(in.Starting)

@@ -50,7 +50,7 @@ func (in Inputs) sourceFor(cfg config.Instance, link Link, node config.Director,
 	}
 	abroad := slices.ContainsFunc(cfg.Transport.Peers.Addresses, func(a netip.Addr) bool { return a.Is6() && !a.IsLinkLocalUnicast() })
 	if !abroad || !in.Looked {
-		return link.Source, link.Fault
+		return link.Source, link.sourceFault()
 	}
 	for _, a := range in.Addresses {
 		ip := a.Prefix.Addr()

@@ -118,8 +118,8 @@ func serviceCodes() []Declaration {
 		},
 		{
 			Code: CarrierLost, Severity: Critical, Role: Director, Subject: "instance",
-			Means:  "the interface of the instance has lost its carrier, which does not count as a fault before `interface_down_delay`. Meanwhile a MASTER reaches no clients. It is reported until the interface has had its carrier for 3 s again",
-			Remedy: "check the cable and the switch port, and the counters of ethtool -S and of the switch; ip -s link shows how often the carrier changed",
+			Means:  "the interface of the instance has lost its carrier, which does not count as a fault before `interface_down_delay`. Meanwhile a MASTER reaches no clients. It is reported until the interface has had its carrier for 3 s again. With `dont_track_primary` it never counts as a fault: no director hears the other one, and both may be MASTER",
+			Remedy: "check the cable and the switch port, and the counters of ethtool -S and of the switch; ip -s link shows how often the carrier changed. With a cable between two directors look whether the other machine runs",
 		},
 		{
 			Code: VirtualServerDown, Severity: Critical, Role: Director, Subject: "virtual server",
