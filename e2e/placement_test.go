@@ -82,6 +82,59 @@ func TestVIPsOnAnotherInterface(t *testing.T) {
 	c.awaitGone("10.77.0.100", "10.79.0.100")
 }
 
+// TestVIPOnDummy: a VIP on a dummy interface moves with the other one, through which clients reach it by a route. Of the status
+// nothing is a problem. An instance whose adverts are on a dummy becomes MASTER on both directors, and the status of both says why.
+//
+// Proves docs/operations.md: "On a dummy interface no advert reaches the other directors, so that each becomes MASTER"
+// Proves docs/operations.md: "That is for clients whose packets come by a route to the MASTER."
+func TestVIPOnDummy(t *testing.T) {
+	lab.Need(t)
+	lab.Long(t)
+	const onDummy = "192.0.2.100"
+	n := lab.New(t)
+	lan := n.Bridge("lan")
+	text := strings.NewReplacer("10.79.0.100", onDummy, "eth1", "dummy0").Replace(placementFile)
+	file := n.File("cluster.yaml", text)
+	master := newNode(t, n.Host("lvs-master", lan.At("10.77.0.2/24")), "lvs-director", file)
+	backup := newNode(t, n.Host("lvs-backup", lan.At("10.77.0.3/24")), "lvs-director", file)
+	client := n.Host("client", lan.At("10.77.0.50/24"))
+	client.Run("ip", "route", "add", onDummy, "via", "10.77.0.100")
+	c := &cluster{t: t, net: n, master: master, backup: backup}
+	for _, one := range []*node{master, backup} {
+		one.ip("link add dummy0 type dummy")
+		one.ip("link set dummy0 up")
+	}
+	serves := func(on *node) {
+		t.Helper()
+		c.awaitHeld(on, "10.77.0.100", onDummy)
+		lab.Eventually(t, soon, func() error {
+			_, err := client.Try("ping", "-c", "1", "-W", "1", onDummy)
+			return err
+		})
+		if out := on.ip("-4 addr show dev dummy0"); !strings.Contains(out, "inet "+onDummy+"/32 scope global dynamic dummy0:vip") {
+			t.Errorf("%s has\n%s", on.Name, out)
+		}
+		healthy(t, on)
+	}
+	master.start()
+	serves(master)
+	backup.start()
+	healthy(t, backup)
+	master.daemon.Kill()
+	serves(backup)
+	c.awaitHeld(backup, "10.77.0.100", onDummy) // the lease of the killed one has ended
+	backup.daemon.Stop()
+	c.awaitGone("10.77.0.100", onDummy)
+
+	alone, _, _ := strings.Cut(strings.Replace(text, "interface: eth0", "interface: dummy0", 1), "    address_options")
+	n.File("cluster.yaml", strings.Replace(alone, "10.77.0.100, ", "", 1))
+	for k, one := range []*node{master, backup} {
+		one.ip(fmt.Sprintf("addr add 192.0.2.%d/24 dev dummy0", k+2))
+		one.start()
+		one.critical("dummy0")
+	}
+}
+
 // awaitGone waits until no director has the addresses.
 func (c *cluster) awaitGone(addresses ...string) {
 	c.t.Helper()

@@ -94,27 +94,75 @@ func TestTransportsDiffer(t *testing.T) {
 	}
 }
 
-// TestUnicastSource: without its unicast_source a director is in FAULT, says so, and the other one takes the VIP.
+// TestSourceOfAdverts: adverts come from the unicast_source or multicast_source of the file. Without it a director is in FAULT, says
+// so, and the other one takes the VIP.
 //
 // Proves docs/operations.md: "While the director does not have its `unicast_source`, the instance is in FAULT."
-func TestUnicastSource(t *testing.T) {
+// Proves docs/vrrp.md: "and the instance is in FAULT while the address is missing"
+func TestSourceOfAdverts(t *testing.T) {
 	lab.Need(t)
 	lab.Long(t)
 	r := timing{3, 100 * time.Millisecond}
-	p := newPair(t, r, "unicast_peers: [10.77.0.22, 10.77.0.3]")
-	p.master.file = p.net.File("source.yaml", strings.Replace(p.master.ReadFile(p.master.file), "{priority: 150}", "{priority: 150, unicast_source: 10.77.0.22}", 1))
-	p.backup.file = p.master.file
-	p.backup.start()
-	p.master.start()
-	p.steady(p.backup, r)
-	p.master.awaitCheck(2, "FAULT: this director does not have the address 10.77.0.22 (unicast_source)")
-	for range 2 {
-		p.master.Run("ip", "addr", "add", "10.77.0.22/24", "dev", "eth0")
-		p.steady(p.master, r)
-		p.master.Run("ip", "addr", "del", "10.77.0.22/24", "dev", "eth0")
-		p.steady(p.backup, r)
-		p.master.awaitCheck(2, "FAULT: this director does not have the address 10.77.0.22 (unicast_source)")
+	for _, way := range []struct{ key, more, to string }{
+		{"unicast_source", "unicast_peers: [10.77.0.22, 10.77.0.3]", `10\.77\.0\.3`},
+		{"multicast_source", "", `224\.0\.0\.18`},
+	} {
+		t.Run(way.key, func(t *testing.T) {
+			p := newPair(t, r, way.more)
+			p.master.file = p.net.File("source.yaml", strings.Replace(p.master.ReadFile(p.master.file), "{priority: 150}", "{priority: 150, "+way.key+": 10.77.0.22}", 1))
+			p.backup.file = p.master.file
+			p.backup.start()
+			p.master.start()
+			p.steady(p.backup, r)
+			why := "FAULT: this director does not have the address 10.77.0.22 (" + way.key + ")"
+			p.master.awaitCheck(2, why)
+			for range 2 {
+				p.master.ip("addr add 10.77.0.22/24 dev eth0")
+				wire := capture.Start(p.backup.Host, "eth0", lab.VRRP)
+				p.steady(p.master, r)
+				wire.Wait(`10\.77\.0\.22 > `+way.to+`: .*prio 150,`, soon)
+				wire.Stop()
+				p.master.ip("addr del 10.77.0.22/24 dev eth0")
+				p.steady(p.backup, r)
+				p.master.awaitCheck(2, why)
+			}
+		})
 	}
+}
+
+// TestNoPeer: a keepalived whose address is none of the peers sends adverts of the highest priority to both directors. They do not
+// follow it, count its adverts and report it, the MASTER as CRITICAL, and the BACKUP takes over from the MASTER beside it as ever.
+//
+// Proves docs/operations.md: "Adverts from addresses that are no peers are ignored and counted (`not_peer`). They never hold this
+// director back."
+func TestNoPeer(t *testing.T) {
+	lab.Need(t, lab.Keepalived)
+	lab.Long(t)
+	r := timing{3, 100 * time.Millisecond}
+	p := newPair(t, r, "unicast_peers: [10.77.0.2, 10.77.0.3]")
+	p.startBoth(r)
+	stranger := p.net.Host("stranger", p.lan.At("10.77.0.66/24"))
+	keepalived := lab.StartKeepalived(stranger, vipsConf(254, r.advert, "unicast_src_ip 10.77.0.66\n  unicast_peer {\n    10.77.0.2\n    10.77.0.3\n  }", vip))
+	keepalived.WaitLog("Entering MASTER STATE", soon)
+	p.master.awaitCheck(2, "10.77.0.66")
+	p.backup.awaitCheck(1, "10.77.0.66 sends adverts of virtual router 51 with priority 254 and is none of the unicast_peers; they are ignored (not_peer)")
+	for _, n := range []*node{p.master, p.backup} {
+		lab.Eventually(t, soon, func() error {
+			if count := n.dropped()["not_peer"]; count < 3 {
+				return fmt.Errorf("%s has ignored %d adverts of no peer", n.Name, count)
+			}
+			return nil
+		})
+	}
+	lab.Consistently(t, 2*r.masterDown(), func() error { return p.heldBy(p.master) })
+	p.master.daemon.Kill()
+	p.master.ip("addr flush to " + vip)
+	p.steady(p.backup, r)
+	keepalived.Stop()
+	p.master.start()
+	p.steady(p.master, r)
+	p.master.awaitCheck(0, "")
+	p.backup.awaitCheck(0, "")
 }
 
 // TestUnicastThroughARouter: two directors on two networks. Behind a router they hear each other only if the file allows
