@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lvs-director/lvs-director/e2e/lab"
+	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 	"github.com/lvs-director/lvs-director/pkg/override"
 )
 
@@ -50,6 +51,53 @@ func TestDrainDeaths(t *testing.T) {
 		}
 	}
 	t.Logf("after the deaths it was drained %d times, enabled %d times", drained, enabled)
+}
+
+// TestDrainEndDeaths: the director is killed at random moments around the time at which a drain ends, while a client is connected.
+// Afterwards the server has no entry, and the state file says so; the other server keeps its connections.
+//
+// Proves docs/maintenance.md: "it is in the state file before the table changes"
+func TestDrainEndDeaths(t *testing.T) {
+	lab.Need(t, lab.IPVS)
+	random, times := seeded(t), 3
+	if lab.HasLongForm(t) {
+		times = 40
+	}
+	c := newCluster(t, shape{advert: "100ms"})
+	c.answering()
+	c.startMaster()
+	const around = 150 * time.Millisecond
+	open, gone := 0, 0
+	for i := range times {
+		held := measure.OpenConnections(c.client, vipPort, 2)
+		want := map[string]int{"mysql2": held.Servers()["mysql2"]}
+		if len(held.Servers()) != 2 {
+			t.Fatalf("%d: both connections go to one server: %v", i, held.Servers())
+		}
+		c.master.mustCtl("drain", "mysql/mysql1", "--timeout", "5s")
+		until := c.master.overrides(t)[0].Patience
+		c.master.awaitEntry(rs1, 0)
+		time.Sleep(time.Until(until) - around + time.Duration(random.Int64N(int64(2*around))))
+		c.master.daemon.Kill()
+		if c.master.hasEntry(rs1, 0) == nil {
+			open++
+		} else {
+			gone++
+		}
+		if kept := c.master.overrides(t); len(kept) != 1 || kept[0].Kind != override.Drain || !kept[0].Patience.Equal(until) {
+			t.Errorf("%d: the state file has %+v", i, kept)
+		}
+		c.master.start().WaitLog("to=MASTER", soon)
+		c.master.awaitEntry(rs1, -1)
+		if err := c.master.hasEntry(rs2, 1); err != nil {
+			t.Error(err)
+		}
+		alive(t, fmt.Sprintf("%d: after the drain", i), held, want)
+		held.Close()
+		c.master.mustCtl("enable", "mysql/mysql1")
+		c.master.awaitEntry(rs1, 1)
+	}
+	t.Logf("killed %d times before the entry was removed, %d times after that", open, gone)
 }
 
 // overrides returns what the state file has.
