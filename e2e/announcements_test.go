@@ -27,7 +27,15 @@ func healCycles() int {
 	if n, err := strconv.Atoi(os.Getenv("LVS_HEAL_CYCLES")); err == nil {
 		return n
 	}
-	return 4
+	return 2
+}
+
+// interopCycles is how often the VIP moves between a director and a keepalived, and back; in `make release-check` ten times.
+func interopCycles() int {
+	if os.Getenv("LVS_HEAL_CYCLES") != "" {
+		return 10
+	}
+	return 2 // a resignation and a silence
 }
 
 // divided is a pair that is divided, with the address of its family.
@@ -43,6 +51,8 @@ type divided struct {
 //
 // Proves docs/operations.md: "Without it, a winner whose advert arrives first never hears the other one, and clients that had
 // learned the other one's hardware address use it until the next refresh, up to 60 s"
+// Proves docs/packet-flow.md: "A VIP of IPv6 is announced at the same times by an unsolicited neighbour advertisement to all
+// nodes, with the override flag and the MASTER's MAC."
 func TestHealedPartition(t *testing.T) {
 	lab.Need(t, lab.IPVS, lab.Keepalived)
 	lab.Long(t)

@@ -40,10 +40,6 @@ func stockKeepalived(more string) product {
 func TestInteropCycles(t *testing.T) {
 	lab.Need(t, lab.Keepalived)
 	lab.Long(t)
-	cycles := 2
-	if healCycles() > 4 {
-		cycles = 10
-	}
 	fast, slow := timing{3, 100 * time.Millisecond}, timing{2, time.Second}
 	for _, c := range []struct {
 		name         string
@@ -63,7 +59,7 @@ func TestInteropCycles(t *testing.T) {
 				p := newPair(t, c.r, c.ours)
 				one[0].start(p.master, c.r)
 				one[1].start(p.backup, c.r)
-				p.takeTurns(one[0], c.r, cycles)
+				p.takeTurns(one[0], c.r, interopCycles())
 			})
 		}
 	}

@@ -42,7 +42,7 @@ func TestPassword(t *testing.T) {
 	segment := c.segment()
 	cycles := 1
 	if long {
-		cycles = 10
+		cycles = interopCycles()
 	}
 	for range cycles {
 		secretKeepalived(c.master, 150, vip)

@@ -11,7 +11,7 @@ import (
 	"github.com/lvs-director/lvs-director/e2e/lab/measure"
 )
 
-// TestIPv6Interop: a pair of one lvs-director and one keepalived on IPv6. In each of ten cycles the BACKUP takes over from
+// TestIPv6Interop: a pair of one lvs-director and one keepalived on IPv6. In each of interopCycles the BACKUP takes over from
 // the MASTER after a resignation or a silence, in the time that the RFC says, and the MASTER takes the VIP back. Both hold
 // the VIP at the same time only until the loser receives an advert.
 //
@@ -32,14 +32,13 @@ func TestIPv6Interop(t *testing.T) {
 }
 
 func interoperate6(t *testing.T, master, backup product) {
-	const cycles = 10
 	r := timing{3, 100 * time.Millisecond}
 	c := newPair6(t, r.advert, "lease: 3s")
 	watches := []*vipWatch{c.master.watch("inet6 " + vip6Prefix), c.backup.watch("inet6 " + vip6Prefix)}
 	segment := capture.Start(c.client, "eth0", "ip6 proto 112 or icmp6[0] = 136")
 	backup.start(c.backup, r)
 	var slowest [2]time.Duration
-	for n := range cycles {
+	for n := range interopCycles() {
 		master.start(c.master, r)
 		awaitHolder6(c, c.master)
 		lab.Consistently(t, 3*r.advert, func() error { return holdsVIP6(c, c.master) })
@@ -254,42 +253,4 @@ func TestIPv6Claimed(t *testing.T) {
 	intruder.Run("ip", "addr", "del", vip6Prefix, "dev", "eth0")
 	c.master.awaitCheck(0, "")
 	awaitNeighbour6(c, c.master)
-}
-
-// TestIPv6HealedPartition: after a partition the client of the loser sends to the winner 500 ms after only one MASTER is left,
-// whichever of them is heard first.
-//
-// Proves docs/packet-flow.md: "A VIP of IPv6 is announced at the same times by an unsolicited neighbour advertisement to all
-// nodes, with the override flag and the MASTER's MAC."
-func TestIPv6HealedPartition(t *testing.T) {
-	lab.Need(t)
-	lab.Long(t)
-	const cycles, advert = 10, 100 * time.Millisecond
-	c := newPair6(t, advert, "")
-	c.master.start()
-	awaitHolder6(c, c.master)
-	c.backup.start()
-	ping := c.client.Start("ping", "ping", "-6", "-n", "-q", "-i", "0.05", vip6)
-	watch := c.backup.watch("inet6 " + vip6Prefix)
-	for cycle := range cycles {
-		begun := time.Now()
-		c.master.Link("eth0").Unplug()
-		watch.awaitPeriodSince(begun)
-		awaitNeighbour6(c, c.backup)
-		time.Sleep(time.Duration(cycle) * advert / cycles) // another phase of the adverts each time
-		c.master.Link("eth0").Plug()
-		var gone time.Time
-		lab.Eventually(t, soon, func() error {
-			all := watch.periods()
-			if gone = all[len(all)-1].to; gone.IsZero() {
-				return fmt.Errorf("%s still has the VIP", c.backup.Name)
-			}
-			return nil
-		})
-		time.Sleep(time.Until(gone.Add(500 * time.Millisecond)))
-		if at := c.client.Run("ip", "neigh", "show", vip6); !strings.Contains(at, c.master.mac()) {
-			t.Errorf("cycle %d: the client's entry is wrong 500 ms after only one MASTER is left: %s", cycle, at)
-		}
-	}
-	ping.Kill()
 }

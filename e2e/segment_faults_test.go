@@ -21,7 +21,7 @@ import (
 func TestDuplicateVIP(t *testing.T) {
 	lab.Need(t)
 	lab.Long(t)
-	c := newPair6(t, 200*time.Millisecond, "")
+	c := newPair6(t, 200*time.Millisecond, "announcements: {conflict_check: 2s}")
 	c.backup.start()
 	c.master.start()
 	awaitHolder6(c, c.master)
@@ -57,6 +57,7 @@ func TestDuplicateVIP(t *testing.T) {
 		}
 		return nil
 	})
+	c.master.pings6(c.client) // so that its neighbour table has an entry, of whichever of the two has answered
 	c.master.awaitCheck(2, vip6+" is claimed by another machine as well, with the hardware address "+twinMAC)
 	twin.Run("ip", "addr", "del", vip6Prefix, "dev", "eth0")
 	c.master.awaitCheck(0, "")

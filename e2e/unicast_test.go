@@ -162,8 +162,8 @@ func TestUnicastInterop(t *testing.T) {
 		keepalived product
 		cycles     int
 	}{
-		{"IPv4", fast, four, unicastKeepalived, 10},
-		{"IPv6", fast, newUnicastPair6, unicastKeepalived6, 10},
+		{"IPv4", fast, four, unicastKeepalived, interopCycles()},
+		{"IPv6", fast, newUnicastPair6, unicastKeepalived6, interopCycles()},
 		{"version 2", slow, four, unicastKeepalived, 2}, // 12 s each
 	} {
 		for name, one := range map[string][2]product{

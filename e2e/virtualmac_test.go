@@ -122,8 +122,8 @@ func (p *virtualPair) judge(most time.Duration) {
 
 // virtualCycles is how often each pair changes its roles four times; `make release-check` does it ten times.
 func virtualCycles() int {
-	if healCycles() > 4 {
-		return 10
+	if n := interopCycles(); n > 2 {
+		return n
 	}
 	return 1
 }
